@@ -1,0 +1,182 @@
+package schemas
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// Header names. HeaderVersion is on every record whose value is ours; the stripe.* headers describe the raw body beside
+// them, so that the body itself stays byte for byte what Stripe signed; the dead letter's describe its origin.
+const (
+	HeaderVersion    = "v"
+	HeaderReceivedAt = "received_at" // Unix milliseconds, UTC, decimal
+
+	HeaderEventID    = "event_id"
+	HeaderEventType  = "type"
+	HeaderAccount    = "account"  // acct_… of a connected account, empty for the platform's own
+	HeaderLivemode   = "livemode" // "true" or "false"
+	HeaderAPIVersion = "api_version"
+
+	HeaderReason    = "reason"
+	HeaderStep      = "step"
+	HeaderError     = "error"
+	HeaderTopic     = "topic"
+	HeaderPartition = "partition"
+	HeaderOffset    = "offset"
+	HeaderKey       = "key"
+)
+
+// Version is the header version that this code writes, and the newest that it reads.
+const Version = "1"
+
+// ErrVersion says that a newer program wrote the record: upgrade the processor, then replay the dead letters.
+var ErrVersion = errors.New("record version is not known to this program")
+
+var versionHeader = kgo.RecordHeader{Key: HeaderVersion, Value: []byte(Version)}
+
+// ClickRecord encodes c for Kafka. The value is appended to buf[:0], which the record then owns until it is acknowledged.
+func ClickRecord(c *Click, buf []byte) (*kgo.Record, error) {
+	value, err := appendVT(buf, c)
+	if err != nil {
+		return nil, fmt.Errorf("encode click: %w", err)
+	}
+	return &kgo.Record{Topic: TopicClicks, Key: c.ClickId, Value: value, Timestamp: time.UnixMilli(c.ReceivedAt), Headers: []kgo.RecordHeader{versionHeader}}, nil
+}
+
+// LeadRecord encodes l for Kafka.
+func LeadRecord(l *Lead) (*kgo.Record, error) {
+	value, err := appendVT(nil, l)
+	if err != nil {
+		return nil, fmt.Errorf("encode lead: %w", err)
+	}
+	return &kgo.Record{Topic: TopicLeads, Key: []byte(l.ExternalId), Value: value, Timestamp: time.UnixMilli(l.ReceivedAt), Headers: []kgo.RecordHeader{versionHeader}}, nil
+}
+
+type vtMessage interface {
+	SizeVT() int
+	MarshalToSizedBufferVT([]byte) (int, error)
+}
+
+func appendVT(buf []byte, m vtMessage) ([]byte, error) {
+	n := m.SizeVT()
+	if cap(buf) < n {
+		buf = make([]byte, n)
+	}
+	buf = buf[:n]
+	_, err := m.MarshalToSizedBufferVT(buf)
+	return buf, err
+}
+
+// DecodeClick reads a record of clicks.v1. The click does not share memory with the record.
+func DecodeClick(r *kgo.Record) (*Click, error) {
+	if err := checkVersion(r); err != nil {
+		return nil, err
+	}
+	c := new(Click)
+	if err := c.UnmarshalVT(r.Value); err != nil {
+		return nil, fmt.Errorf("decode click: %w", err)
+	}
+	if len(c.ClickId) != 16 {
+		return nil, fmt.Errorf("decode click: click_id has %d bytes, want 16", len(c.ClickId))
+	}
+	return c, nil
+}
+
+// DecodeLead reads a record of leads.v1.
+func DecodeLead(r *kgo.Record) (*Lead, error) {
+	if err := checkVersion(r); err != nil {
+		return nil, err
+	}
+	l := new(Lead)
+	if err := l.UnmarshalVT(r.Value); err != nil {
+		return nil, fmt.Errorf("decode lead: %w", err)
+	}
+	if len(l.LeadId) != 16 {
+		return nil, fmt.Errorf("decode lead: lead_id has %d bytes, want 16", len(l.LeadId))
+	}
+	return l, nil
+}
+
+func checkVersion(r *kgo.Record) error {
+	if v := Header(r, HeaderVersion); v != Version {
+		return fmt.Errorf("%w: %q, this one reads %q", ErrVersion, v, Version)
+	}
+	return nil
+}
+
+// Header gives the first header of that name, or "".
+func Header(r *kgo.Record, name string) string {
+	for i := range r.Headers {
+		if r.Headers[i].Key == name {
+			return string(r.Headers[i].Value)
+		}
+	}
+	return ""
+}
+
+// StripeEvent is what stands beside a raw webhook body in stripe.v1.
+type StripeEvent struct {
+	ID, Type, Account, APIVersion string
+	Livemode                      bool
+	ReceivedAt                    time.Time
+	Body                          []byte // byte for byte what Stripe signed
+}
+
+// StripeRecord makes the record of stripe.v1. key is the Stripe customer's id, else the object's.
+func StripeRecord(e *StripeEvent, key string) *kgo.Record {
+	return &kgo.Record{
+		Topic: TopicStripe, Key: []byte(key), Value: e.Body, Timestamp: e.ReceivedAt,
+		Headers: []kgo.RecordHeader{
+			versionHeader,
+			{Key: HeaderReceivedAt, Value: strconv.AppendInt(nil, e.ReceivedAt.UnixMilli(), 10)},
+			{Key: HeaderEventID, Value: []byte(e.ID)},
+			{Key: HeaderEventType, Value: []byte(e.Type)},
+			{Key: HeaderAccount, Value: []byte(e.Account)},
+			{Key: HeaderLivemode, Value: strconv.AppendBool(nil, e.Livemode)},
+			{Key: HeaderAPIVersion, Value: []byte(e.APIVersion)},
+		},
+	}
+}
+
+// DecodeStripe reads a record of stripe.v1. Body shares memory with the record.
+func DecodeStripe(r *kgo.Record) (*StripeEvent, error) {
+	if err := checkVersion(r); err != nil {
+		return nil, err
+	}
+	ms, err := strconv.ParseInt(Header(r, HeaderReceivedAt), 10, 64)
+	if err != nil {
+		return nil, fmt.Errorf("decode stripe record: header %s: %w", HeaderReceivedAt, err)
+	}
+	return &StripeEvent{
+		ID: Header(r, HeaderEventID), Type: Header(r, HeaderEventType), Account: Header(r, HeaderAccount),
+		APIVersion: Header(r, HeaderAPIVersion), Livemode: Header(r, HeaderLivemode) == "true",
+		ReceivedAt: time.UnixMilli(ms).UTC(), Body: r.Value,
+	}, nil
+}
+
+// DeadLetterRecord sets r aside: its bytes unchanged, with reason (a short constant that a metric can carry), the step
+// that refused it, the error's words and where it came from. Its key is that origin, so a second telling is the same one.
+func DeadLetterRecord(r *kgo.Record, step, reason string, cause error) *kgo.Record {
+	origin := r.Topic + "/" + strconv.Itoa(int(r.Partition)) + "/" + strconv.FormatInt(r.Offset, 10)
+	words := ""
+	if cause != nil {
+		words = cause.Error()
+	}
+	return &kgo.Record{
+		Topic: TopicDeadLetters, Key: []byte(origin), Value: r.Value,
+		Headers: []kgo.RecordHeader{
+			versionHeader,
+			{Key: HeaderReason, Value: []byte(reason)},
+			{Key: HeaderStep, Value: []byte(step)},
+			{Key: HeaderError, Value: []byte(words)},
+			{Key: HeaderTopic, Value: []byte(r.Topic)},
+			{Key: HeaderPartition, Value: strconv.AppendInt(nil, int64(r.Partition), 10)},
+			{Key: HeaderOffset, Value: strconv.AppendInt(nil, r.Offset, 10)},
+			{Key: HeaderKey, Value: r.Key},
+		},
+	}
+}
