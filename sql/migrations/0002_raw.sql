@@ -14,6 +14,7 @@ CREATE TABLE stripe_events
 )
 ENGINE = ReplacingMergeTree(version)
 ORDER BY (workspace, event_id)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1
 COMMENT 'Raw webhooks; everything about money can be computed again from here';
 
 CREATE TABLE dead_letters

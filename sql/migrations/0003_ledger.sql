@@ -26,7 +26,7 @@ CREATE TABLE facts
 )
 ENGINE = ReplacingMergeTree(version)
 ORDER BY (workspace, object_id, kind, source, event_id)
-SETTINGS index_granularity = 256
+SETTINGS index_granularity = 256, fsync_after_insert = 1, fsync_part_directory = 1
 COMMENT 'What each Stripe event says about money, a grow-only set. A ledger entry is computed from all facts of its movement';
 
 CREATE TABLE identities
@@ -40,7 +40,7 @@ CREATE TABLE identities
 )
 ENGINE = ReplacingMergeTree(version)
 ORDER BY (workspace, key, target)
-SETTINGS index_granularity = 256
+SETTINGS index_granularity = 256, fsync_after_insert = 1, fsync_part_directory = 1
 COMMENT 'Every known name of a buyer or a sale, a grow-only set of edges, each stored in both directions';
 
 CREATE TABLE ledger
@@ -95,6 +95,7 @@ CREATE TABLE ledger
 ENGINE = ReplacingMergeTree(version)
 -- No time in the key and no partition: sources of one movement disagree about time, and a row whose key moved would be counted twice.
 ORDER BY (workspace, entry_id)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1
 COMMENT 'The money with its attribution. Read it through ledger_current';
 
 CREATE VIEW ledger_current AS

@@ -23,7 +23,7 @@ CREATE TABLE leads
 )
 ENGINE = ReplacingMergeTree(version)
 ORDER BY (workspace, lead_id)
-SETTINGS index_granularity = 256
+SETTINGS index_granularity = 256, fsync_after_insert = 1, fsync_part_directory = 1
 COMMENT 'Sign-ups, trials and whatever else a backend reports, with the click they came from';
 
 CREATE TABLE leads_attributed

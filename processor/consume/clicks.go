@@ -1,0 +1,114 @@
+package consume
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"tributary/processor/enrich"
+	"tributary/processor/identity"
+	"tributary/processor/load"
+	"tributary/schemas"
+)
+
+// Clicks handles clicks: enriched rows and the names they give first, then the sales that were waiting for them.
+type Clicks struct {
+	Store    Store
+	Rejoiner *Rejoiner
+
+	mu         sync.Mutex
+	affiliates map[affiliate]bool // known to be in identities already; forgotten when it grows too large
+}
+
+type affiliate struct{ workspace, id, program string }
+
+// maxAffiliates bounds the memory of the catalogue's cache, some 100 bytes each. Beyond it edges are told again, which is
+// only work.
+const maxAffiliates = 200_000
+
+// ClickTopics are what the lane consumes.
+var ClickTopics = []string{schemas.TopicClicks}
+
+// Handle is the lane's Handler.
+func (c *Clicks) Handle(ctx context.Context, records []*kgo.Record, deadLetter DeadLetter) error {
+	rows := make([]load.ClickRow, 0, len(records))
+	var edges []load.EdgeRow
+	var learned []affiliate
+	changed := make(map[string][]identity.Node)
+	for _, r := range records {
+		click, err := schemas.DecodeClick(r)
+		if err != nil {
+			if err := deadLetter(ctx, r, "decode", "unreadable", err); err != nil {
+				return err
+			}
+			continue
+		}
+		rows = append(rows, Enrich(click))
+		node := identity.New(identity.Click, schemas.ClickID(click.ClickId).String())
+		changed[click.Workspace] = append(changed[click.Workspace], node)
+		at := time.UnixMilli(click.ReceivedAt).UTC()
+		if click.ForeignId != "" {
+			ref := identity.New(identity.Reference, click.ForeignId)
+			edges = append(edges, load.EdgeRow{Workspace: click.Workspace, Edge: identity.Edge{A: ref, B: node, Source: "click.foreign_id", At: at}})
+			changed[click.Workspace] = append(changed[click.Workspace], ref)
+		}
+		if a := (affiliate{click.Workspace, click.AffiliateId, click.ProgramId}); a.id != "" && c.learn(a) {
+			learned = append(learned, a)
+			known := identity.New(identity.Affiliate, a.id)
+			edges = append(edges, load.EdgeRow{Workspace: a.workspace, Edge: identity.Edge{A: known, B: identity.New(identity.Program, a.program), Source: "click.affiliate_id", At: at}})
+			changed[a.workspace] = append(changed[a.workspace], known)
+		}
+	}
+	if err := c.flush(ctx, rows, edges, changed); err != nil {
+		c.forget(learned) // nobody knows how much of it was stored
+		return err
+	}
+	return nil
+}
+
+func (c *Clicks) flush(ctx context.Context, rows []load.ClickRow, edges []load.EdgeRow, changed map[string][]identity.Node) error {
+	if err := c.Store.InsertClicks(ctx, rows); err != nil {
+		return err
+	}
+	if err := c.Store.InsertEdges(ctx, edges); err != nil {
+		return err
+	}
+	for workspace, nodes := range changed {
+		if err := c.Rejoiner.Rejoin(ctx, workspace, nodes); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// learn tells whether the affiliate is new to this processor.
+func (c *Clicks) learn(a affiliate) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.affiliates[a] {
+		return false
+	}
+	if c.affiliates == nil || len(c.affiliates) >= maxAffiliates {
+		c.affiliates = make(map[affiliate]bool)
+	}
+	c.affiliates[a] = true
+	return true
+}
+
+func (c *Clicks) forget(learned []affiliate) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, a := range learned {
+		delete(c.affiliates, a)
+	}
+}
+
+// Enrich reads what a click's URL, referrer and agent say.
+func Enrich(c *schemas.Click) load.ClickRow {
+	row := load.ClickRow{Click: c, URL: enrich.URL(c.Url), Agent: enrich.UserAgent(c.UserAgent)}
+	row.Referrer = enrich.ReferrerDomain(c.Referrer, row.URL.Host)
+	row.Channel = enrich.Channel(row.URL, row.Referrer)
+	return row
+}

@@ -1,0 +1,254 @@
+package consume
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"reflect"
+	"sync"
+	"testing"
+	"time"
+
+	"tributary/processor/fx"
+	"tributary/processor/identity"
+	"tributary/processor/join"
+	"tributary/processor/load"
+	"tributary/processor/stripe"
+	"tributary/schemas"
+
+	"github.com/shopspring/decimal"
+)
+
+// model keeps in maps what ClickHouse keeps under FINAL: sets that grow, and for each key the row of the greatest version.
+// It fails the test when two rows of one key have equal versions and differ.
+type model struct {
+	tb     testing.TB
+	mu     sync.Mutex
+	clicks map[string]load.ClickRow
+	events map[string]load.EventRow
+	facts  map[string]load.FactRow
+	edges  map[string]load.EdgeRow
+	leads  map[string]join.Lead
+	ledger map[join.EntryID]join.Entry
+	dead   map[string]load.DeadLetterRow
+	now    time.Time
+}
+
+func newModel(tb testing.TB) *model {
+	return &model{
+		tb: tb, clicks: map[string]load.ClickRow{}, events: map[string]load.EventRow{}, facts: map[string]load.FactRow{},
+		edges: map[string]load.EdgeRow{}, leads: map[string]join.Lead{}, ledger: map[join.EntryID]join.Entry{}, dead: map[string]load.DeadLetterRow{},
+	}
+}
+
+func (m *model) InsertClicks(_ context.Context, rows []load.ClickRow) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, r := range rows {
+		if old, ok := m.clicks[string(r.ClickId)]; !ok || r.ReceivedAt < old.ReceivedAt {
+			m.clicks[string(r.ClickId)] = r
+		}
+	}
+	return nil
+}
+
+func (m *model) InsertEvents(_ context.Context, rows []load.EventRow) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, r := range rows {
+		m.events[r.Workspace+r.ID] = r
+	}
+	return nil
+}
+
+func (m *model) InsertFacts(_ context.Context, rows []load.FactRow) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, r := range rows {
+		key := fmt.Sprint(r.Workspace, r.ObjectID, r.Kind, r.Source, r.EventID)
+		if old, ok := m.facts[key]; !ok || r.ReceivedAt.Before(old.ReceivedAt) {
+			m.facts[key] = r
+		}
+	}
+	return nil
+}
+
+func (m *model) InsertEdges(_ context.Context, rows []load.EdgeRow) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, r := range rows {
+		for range 2 {
+			key := fmt.Sprint(r.Workspace, r.A, " ", r.B)
+			if old, ok := m.edges[key]; !ok || r.At.Before(old.At) {
+				m.edges[key] = r
+			}
+			r.A, r.B = r.B, r.A
+		}
+	}
+	return nil
+}
+
+func (m *model) InsertLeads(_ context.Context, rows []join.Lead) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, r := range rows {
+		key := r.Workspace + string(r.ID[:])
+		if old, ok := m.leads[key]; !ok || old.Version.Less(r.Version) {
+			m.leads[key] = r
+		}
+	}
+	return nil
+}
+
+func (m *model) InsertLedger(_ context.Context, rows []join.Entry) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, r := range rows {
+		old, ok := m.ledger[r.ID]
+		if ok && old.Version == r.Version && !reflect.DeepEqual(old, r) {
+			m.tb.Fatalf("equal versions, different rows:\n%+v\n%+v", old, r)
+		}
+		if !ok || old.Version.Less(r.Version) {
+			m.ledger[r.ID] = r
+		}
+	}
+	return nil
+}
+
+func (m *model) InsertDeadLetters(_ context.Context, rows []load.DeadLetterRow) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, r := range rows {
+		m.dead[fmt.Sprint(r.Topic, r.Partition, r.Offset)] = r
+	}
+	return nil
+}
+
+func (m *model) Edges(_ context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	want := make(map[identity.Node]bool)
+	for _, n := range nodes {
+		want[n] = true
+	}
+	var out []identity.Edge
+	for _, r := range m.edges {
+		if r.Workspace == workspace && want[r.A] {
+			out = append(out, r.Edge)
+		}
+	}
+	return out, nil
+}
+
+func (m *model) Facts(_ context.Context, workspace string, objects []string) (map[string][]stripe.Fact, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	want := make(map[string]bool)
+	for _, o := range objects {
+		want[o] = true
+	}
+	out := make(map[string][]stripe.Fact)
+	for _, r := range m.facts {
+		if r.Workspace == workspace && want[r.ObjectID] {
+			out[r.ObjectID] = append(out[r.ObjectID], r.Fact)
+		}
+	}
+	return out, nil
+}
+
+func (m *model) Clicks(_ context.Context, workspace string, nodes []identity.Node) (map[identity.Node]*join.Click, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	out := make(map[identity.Node]*join.Click)
+	for _, n := range nodes {
+		id, _ := schemas.ParseClickID(n.Value())
+		if r, ok := m.clicks[string(id[:])]; ok && r.Workspace == workspace {
+			out[n] = &join.Click{
+				ID: id, ClickedAt: time.UnixMilli(r.ClickedAt).UTC(), ReceivedAt: time.UnixMilli(r.ReceivedAt).UTC(),
+				LinkID: r.LinkId, AffiliateID: r.AffiliateId, ProgramID: r.ProgramId,
+			}
+		}
+	}
+	return out, nil
+}
+
+func (m *model) Leads(_ context.Context, workspace string, ids [][16]byte) ([]join.Lead, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var out []join.Lead
+	for _, id := range ids {
+		if l, ok := m.leads[workspace+string(id[:])]; ok {
+			out = append(out, l)
+		}
+	}
+	return out, nil
+}
+
+func (m *model) Unfinished(_ context.Context, since time.Time, settle time.Duration, limit int) ([]load.Sale, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var out []load.Sale
+	for _, e := range m.ledger {
+		if e.Status == join.Held || e.Status == join.Booked && (e.MatchRule == join.RuleNone && e.MatchKey != "" || !e.FXFinal) {
+			out = append(out, load.Sale{Workspace: e.Workspace, ObjectID: e.SaleID})
+		}
+	}
+	return out, nil
+}
+
+func (m *model) InvoicePaidAround(_ context.Context, workspace string, f stripe.Fact) (bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, r := range m.facts {
+		if r.Workspace == workspace && r.Source == stripe.FromInvoice && f.CustomerID != "" && r.CustomerID == f.CustomerID && r.Currency == f.Currency &&
+			r.Amount == f.Amount && r.OccurredAt.Sub(f.OccurredAt).Abs() <= time.Hour {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// fixedRates convert every day alike.
+type fixedRates map[string]string
+
+func (r fixedRates) Convert(currency string, at time.Time) (fx.Quote, int, bool) {
+	exponent, _ := fx.Exponent(currency)
+	usd, ok := r[currency]
+	if !ok {
+		return fx.Quote{}, exponent, false
+	}
+	return fx.Quote{Rate: fx.Rate{Currency: currency, Date: fx.DateOf(at), USD: decimal.RequireFromString(usd), Source: "test"}, Final: true}, exponent, true
+}
+
+var testRates = fixedRates{"usd": "1", "eur": "1.1", "jpy": "0.0067"}
+
+// totals sums the booked entries, minor units by currency.
+func (m *model) totals() map[string]int64 {
+	sum := make(map[string]int64)
+	for _, e := range m.ledger {
+		if e.Status == join.Booked {
+			sum[e.Currency] += e.Amount
+		}
+	}
+	for c, v := range sum {
+		if v == 0 {
+			delete(sum, c)
+		}
+	}
+	return sum
+}
+
+// table renders the ledger for comparison and for people.
+func (m *model) table() string {
+	var lines []string
+	for _, e := range m.ledger {
+		usd := "-"
+		if e.AmountUSD != nil {
+			usd = e.AmountUSD.String()
+		}
+		lines = append(lines, fmt.Sprintf("%-15s %-12s %-10s %8d %s tax %d usd %s  %s %s click %s by %s candidates %v sale %s at %s %s",
+			e.Kind, e.ObjectID, e.Status, e.Amount, e.Currency, e.Tax, usd, e.MatchRule, e.MatchKey, e.Click.ID, e.SupersededBy, e.MatchCandidates, e.SaleID,
+			e.OccurredAt.Format(time.RFC3339), hex.EncodeToString(e.Version.Big().Bytes())))
+	}
+	return sorted(lines)
+}

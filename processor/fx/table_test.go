@@ -1,0 +1,280 @@
+package fx
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/shopspring/decimal"
+)
+
+func day(t testing.TB, s string) Date {
+	t.Helper()
+	d, err := ParseDate(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// ratesOf writes a source as lines "2024-03-01 eur 1.08".
+func ratesOf(t testing.TB, source string, lines ...string) []Rate {
+	t.Helper()
+	var rates []Rate
+	for _, line := range lines {
+		fields := strings.Fields(line)
+		rates = append(rates, Rate{Currency: fields[1], Date: day(t, fields[0]), USD: decimal.RequireFromString(fields[2]), Source: source})
+	}
+	return rates
+}
+
+func tableOf(t testing.TB, sources ...[]Rate) *Table {
+	t.Helper()
+	table, err := NewTable(sources, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return table
+}
+
+// expect asks for "source rate date final|provisional", or "none".
+func expect(t testing.TB, table *Table, currency, on, want string) {
+	t.Helper()
+	got := "none"
+	if quote, ok := table.Lookup(currency, day(t, on)); ok {
+		finality := "provisional"
+		if quote.Final {
+			finality = "final"
+		}
+		got = fmt.Sprintf("%s %s %s %s", quote.Source, quote.USD, quote.Date, finality)
+		if quote.USD.Exponent() != -18 {
+			t.Errorf("Lookup(%s, %s): rate with exponent %d", currency, on, quote.USD.Exponent())
+		}
+	}
+	if got != want {
+		t.Errorf("Lookup(%s, %s) = %s, want %s", currency, on, got, want)
+	}
+}
+
+func TestLookupWeekend(t *testing.T) {
+	table := tableOf(t, ratesOf(t, "ecb", "2024-03-04 eur 1.0846", "2024-02-29 eur 1.0826", "2024-03-01 eur 1.0813"))
+	expect(t, table, "eur", "2024-02-28", "none")
+	expect(t, table, "eur", "2024-02-29", "ecb 1.0826 2024-02-29 final")
+	expect(t, table, "eur", "2024-03-01", "ecb 1.0813 2024-03-01 final")
+	expect(t, table, "eur", "2024-03-02", "ecb 1.0813 2024-03-01 final")
+	expect(t, table, "EUR", "2024-03-03", "ecb 1.0813 2024-03-01 final")
+	expect(t, table, "eur", "2024-03-04", "ecb 1.0846 2024-03-04 final")
+	// Not published yet: whatever comes on the 5th, 6th … 11th would take its place.
+	expect(t, table, "eur", "2024-03-05", "ecb 1.0846 2024-03-04 provisional")
+	expect(t, table, "eur", "2024-03-11", "ecb 1.0846 2024-03-04 provisional")
+	expect(t, table, "eur", "2024-03-12", "none")
+	expect(t, table, "kwd", "2024-03-01", "none")
+}
+
+func TestLookupUSD(t *testing.T) {
+	table := tableOf(t)
+	expect(t, table, "usd", "2024-03-02", "usd 1 2024-03-02 final")
+	expect(t, table, "USD", "1999-01-01", "usd 1 1999-01-01 final")
+	expect(t, table, "eur", "2024-03-02", "none")
+}
+
+// A provisional rate is replaced by the final one when the source is read again.
+func TestLookupProvisionalBecomesFinal(t *testing.T) {
+	before := ratesOf(t, "ecb", "2024-03-01 eur 1.0813")
+	after := append(ratesOf(t, "ecb", "2024-03-04 eur 1.0846"), before...)
+	expect(t, tableOf(t, before), "eur", "2024-03-04", "ecb 1.0813 2024-03-01 provisional")
+	expect(t, tableOf(t, after), "eur", "2024-03-04", "ecb 1.0846 2024-03-04 final")
+}
+
+func TestLookupPreference(t *testing.T) {
+	ecb := ratesOf(t, "ecb", "2024-03-01 eur 1.08", "2024-03-04 eur 1.09", "2024-03-12 eur 1.10")
+	file := ratesOf(t, "file:x", "2024-03-01 eur 2", "2024-03-04 eur 2", "2024-03-14 eur 2", "2024-03-21 eur 2", "2024-03-04 kwd 3.25", "2024-03-05 kwd 3.26")
+	table := tableOf(t, ecb, file)
+	expect(t, table, "eur", "2024-03-04", "ecb 1.09 2024-03-04 final")
+	expect(t, table, "kwd", "2024-03-04", "file:x 3.25 2024-03-04 final")
+	// The preferred source is older, but has a rate within the age allowed.
+	expect(t, table, "eur", "2024-03-14", "ecb 1.1 2024-03-12 provisional")
+	// It has none within the age, and may still publish one.
+	expect(t, table, "eur", "2024-03-21", "file:x 2 2024-03-21 provisional")
+
+	reversed := tableOf(t, file, ecb)
+	expect(t, reversed, "eur", "2024-03-04", "file:x 2 2024-03-04 final")
+	expect(t, reversed, "eur", "2024-03-13", "ecb 1.1 2024-03-12 provisional")
+}
+
+// A currency that the preferred source has dropped is final by the next one: nothing more will come.
+func TestLookupDropped(t *testing.T) {
+	ecb := ratesOf(t, "ecb", "2022-03-01 rub 0.0095", "2022-03-01 eur 1.11", "2022-03-08 eur 1.09", "2022-03-09 eur 1.10")
+	file := ratesOf(t, "file:x", "2022-03-09 rub 0.0080")
+	table := tableOf(t, ecb, file)
+	expect(t, table, "rub", "2022-03-08", "ecb 0.0095 2022-03-01 final")
+	expect(t, table, "rub", "2022-03-09", "file:x 0.008 2022-03-09 final")
+	expect(t, tableOf(t, ecb[:3], file), "rub", "2022-03-09", "file:x 0.008 2022-03-09 provisional")
+}
+
+func TestHeldBackSlip(t *testing.T) {
+	table := tableOf(t, ratesOf(t, "ecb",
+		"2024-03-04 sek 0.100", "2024-03-05 sek 0.96", "2024-03-06 sek 0.097", "2024-03-07 sek 0.098"))
+	expect(t, table, "sek", "2024-03-05", "ecb 0.1 2024-03-04 provisional")
+	expect(t, table, "sek", "2024-03-06", "ecb 0.097 2024-03-06 final")
+	held := table.HeldBack()
+	if len(held) != 1 || held[0].Rate.Date.String() != "2024-03-05" || held[0].Previous.Date.String() != "2024-03-04" {
+		t.Fatalf("held back: %v", held)
+	}
+	if got := held[0].Change().String(); got != "8.6" {
+		t.Errorf("change = %s, want 8.6", got)
+	}
+	if got, want := held[0].String(), "ecb sek 2024-03-05: 0.96 USD is held back against 0.1 of 2024-03-04"; got != want {
+		t.Errorf("text = %q, want %q", got, want)
+	}
+	if table.Len() != 3 {
+		t.Errorf("%d usable rates, want 3", table.Len())
+	}
+}
+
+// A move that stays for three published days is a devaluation, and is believed from the third.
+func TestHeldBackPersists(t *testing.T) {
+	lines := []string{"2024-03-07 ars 0.0020", "2024-03-08 ars 0.0010", "2024-03-11 ars 0.0011", "2024-03-12 ars 0.00105", "2024-03-13 ars 0.00104"}
+	table := tableOf(t, ratesOf(t, "x", lines...))
+	expect(t, table, "ars", "2024-03-08", "x 0.002 2024-03-07 provisional")
+	expect(t, table, "ars", "2024-03-11", "x 0.002 2024-03-07 provisional")
+	expect(t, table, "ars", "2024-03-12", "x 0.00105 2024-03-12 final")
+	expect(t, table, "ars", "2024-03-13", "x 0.00104 2024-03-13 final")
+	if held := table.HeldBack(); len(held) != 2 || held[0].Change().String() != "-0.5" {
+		t.Errorf("held back: %v", held)
+	}
+	// Later days do not change what an earlier one was converted with.
+	for n := 1; n <= len(lines); n++ {
+		before := tableOf(t, ratesOf(t, "x", lines[:n]...))
+		last := day(t, strings.Fields(lines[n-1])[0])
+		a, _ := before.Lookup("ars", last)
+		b, _ := table.Lookup("ars", last)
+		if !a.USD.Equal(b.USD) || a.Final != b.Final {
+			t.Errorf("%s: %s (%v) before, %s (%v) after", last, a.USD, a.Final, b.USD, b.Final)
+		}
+	}
+}
+
+// Three wild days that do not agree with each other are no devaluation.
+func TestHeldBackWild(t *testing.T) {
+	table := tableOf(t, ratesOf(t, "x", "2024-03-04 sek 0.1", "2024-03-05 sek 1", "2024-03-06 sek 0.01", "2024-03-07 sek 5", "2024-03-08 sek 0.1"))
+	expect(t, table, "sek", "2024-03-07", "x 0.1 2024-03-04 provisional")
+	expect(t, table, "sek", "2024-03-08", "x 0.1 2024-03-08 final")
+	if held := table.HeldBack(); len(held) != 3 {
+		t.Errorf("held back: %v", held)
+	}
+}
+
+func TestHeldBackBound(t *testing.T) {
+	f := func(second string, want int) {
+		t.Helper()
+		table := tableOf(t, ratesOf(t, "x", "2024-03-04 sek 0.1", "2024-03-05 sek "+second))
+		if held := table.HeldBack(); len(held) != want {
+			t.Errorf("0.1 to %s: held back %v, want %d", second, held, want)
+		}
+	}
+	f("0.12", 0)
+	f("0.08", 0)
+	f("0.120000000000000001", 1)
+	f("0.079999999999999999", 1)
+}
+
+// Years after a currency was dropped there is nothing to measure its first rate against.
+func TestHeldBackNotAfterGap(t *testing.T) {
+	table := tableOf(t, ratesOf(t, "ecb", "2008-12-09 isk 0.0045", "2018-02-01 isk 0.0099"))
+	expect(t, table, "isk", "2018-02-01", "ecb 0.0099 2018-02-01 final")
+	if held := table.HeldBack(); len(held) != 0 {
+		t.Errorf("held back: %v", held)
+	}
+}
+
+// A rate that the preferred source holds back may be corrected, so the next source's is not final.
+func TestHeldBackElsewhere(t *testing.T) {
+	table := tableOf(t,
+		ratesOf(t, "a", "2024-03-01 sek 0.1", "2024-03-08 sek 0.9", "2024-03-15 sek 0.1"),
+		ratesOf(t, "b", "2024-03-09 sek 0.2"))
+	expect(t, table, "sek", "2024-03-09", "b 0.2 2024-03-09 provisional")
+	expect(t, table, "sek", "2024-03-08", "a 0.1 2024-03-01 provisional")
+}
+
+// Stored rates and fetched ones together: the later fetch stands, in whichever order they are given.
+func TestTableOrder(t *testing.T) {
+	stored := ratesOf(t, "ecb", "2024-03-01 eur 1.0813", "2024-03-04 eur 1.08")
+	fetched := ratesOf(t, "ecb", "2024-03-04 eur 1.0846", "2024-03-05 eur 1.085")
+	for i := range fetched {
+		fetched[i].FetchedAt = time.Date(2024, 3, 5, 16, 0, 0, 0, time.UTC)
+	}
+	all := append(stored, fetched...)
+	rng := rand.New(rand.NewPCG(3, 4))
+	for range 20 {
+		rng.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+		table := tableOf(t, all)
+		expect(t, table, "eur", "2024-03-04", "ecb 1.0846 2024-03-04 final")
+		expect(t, table, "eur", "2024-03-03", "ecb 1.0813 2024-03-01 final")
+	}
+}
+
+func TestNewTableRefuses(t *testing.T) {
+	for _, rate := range []decimal.Decimal{{}, decimal.New(-1, 0), decimal.New(1, -19), decimal.New(1, 20), decimal.New(1, 1<<30), decimal.New(1, -1<<30)} {
+		if _, err := NewTable([][]Rate{{{Currency: "eur", USD: rate}}}, Options{}); !errors.Is(err, ErrBadRate) {
+			t.Errorf("rate with exponent %d: error %v, want ErrBadRate", rate.Exponent(), err)
+		}
+	}
+}
+
+func TestTableCurrencies(t *testing.T) {
+	table := tableOf(t, ratesOf(t, "a", "2024-03-01 sek 0.1", "2024-03-01 usd 1"), ratesOf(t, "b", "2024-03-01 KWD 3.2"))
+	if got := strings.Join(table.Currencies(), " "); got != "kwd sek" {
+		t.Errorf("currencies = %q", got)
+	}
+}
+
+func TestDate(t *testing.T) {
+	f := func(moment, want string) {
+		t.Helper()
+		at, err := time.Parse(time.RFC3339Nano, moment)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := DateOf(at).String(); got != want {
+			t.Errorf("DateOf(%s) = %s, want %s", moment, got, want)
+		}
+	}
+	f("1970-01-01T00:00:00Z", "1970-01-01")
+	f("1969-12-31T23:59:59.999Z", "1969-12-31")
+	f("2024-02-29T23:59:59.999999999Z", "2024-02-29")
+	f("2024-03-01T00:30:00+02:00", "2024-02-29")
+	f("2024-02-29T23:30:00-05:00", "2024-03-01")
+	for _, bad := range []string{"", "2024-2-29", "2023-02-29", "29.02.2024"} {
+		if d, err := ParseDate(bad); err == nil {
+			t.Errorf("ParseDate(%q) = %s", bad, d)
+		}
+	}
+	if d := day(t, "2024-02-29"); d != 19782 {
+		t.Errorf("2024-02-29 is day %d, want 19782", d)
+	}
+}
+
+func BenchmarkLookup(b *testing.B) {
+	var ecb []Rate
+	for d := day(b, "1999-01-04"); d < day(b, "2026-01-01"); d++ {
+		if weekday := d.Time().Weekday(); weekday != time.Saturday && weekday != time.Sunday {
+			for _, currency := range []string{"eur", "jpy", "gbp", "sek"} {
+				ecb = append(ecb, Rate{Currency: currency, Date: d, USD: one, Source: "ecb"})
+			}
+		}
+	}
+	table := tableOf(b, ecb)
+	first, span := day(b, "1999-01-11"), int(day(b, "2026-01-01")-day(b, "1999-01-11"))
+	b.ReportAllocs()
+	i := 0
+	for b.Loop() {
+		i = (i + 4099) % span
+		if _, ok := table.Lookup("eur", first+Date(i)); !ok {
+			b.Fatal("no rate")
+		}
+	}
+}

@@ -1,0 +1,63 @@
+package join
+
+import (
+	"crypto/sha256"
+	"time"
+
+	"github.com/shopspring/decimal"
+)
+
+// Status of an entry.
+type Status string
+
+// Booked entries are summed. A held one is seen but not certain to be a movement of its own. A superseded one is booked
+// under another object.
+const (
+	Booked     Status = "booked"
+	Held       Status = "held"
+	Superseded Status = "superseded"
+)
+
+// EntryID is the identity of one movement of money.
+type EntryID [16]byte
+
+// NewEntryID hashes what a movement is: never an event's id, an offset or anything random, so that whoever books it, and
+// however often, books the same entry.
+func NewEntryID(account, objectID, kind string) EntryID {
+	sum := sha256.Sum256([]byte(account + "\x00" + objectID + "\x00" + kind))
+	return EntryID(sum[:16])
+}
+
+// Entry is one row of the ledger. Amounts are minor units, signed: money out is negative.
+type Entry struct {
+	Workspace string
+	ID        EntryID
+	Account   string
+	Livemode  bool
+	Kind      string
+	ObjectID  string
+	SaleID    string
+
+	OccurredAt, ReceivedAt                                        time.Time
+	CustomerID, ExternalCustomerID, SubscriptionID, BillingReason string
+
+	Currency                        string
+	Amount, Tax, Shipping, Discount int64
+	TaxDerived                      bool
+
+	AmountUSD, NetUSD *decimal.Decimal // nil without a rate
+	FXRate            *decimal.Decimal // USD per major unit
+	FXDate            time.Time
+	FXSource          string
+	FXFinal           bool
+
+	Click Click // what is copied from the credited click; without one, the affiliate and programme alone
+
+	MatchRule       Rule
+	MatchKey        string
+	MatchCandidates []string
+
+	Status       Status
+	SupersededBy string
+	Version      Version
+}

@@ -1,0 +1,61 @@
+package join
+
+import (
+	"time"
+
+	"tributary/processor/identity"
+	"tributary/schemas"
+)
+
+// Lead is one row of leads: what a backend reported, with the click it came from.
+type Lead struct {
+	Workspace  string
+	ID         [16]byte
+	ReceivedAt time.Time
+	ExternalID string
+	EventName  string
+	Mode       string
+	Quantity   uint8
+	EmailHash  string // 16 bytes or empty
+	Metadata   map[string]string
+
+	Click     Click
+	MatchRule Rule
+	MatchKey  string
+	Version   Version
+}
+
+// NewLead takes a lead as it was told, with no click known yet.
+func NewLead(l *schemas.Lead) Lead {
+	row := Lead{
+		Workspace: l.Workspace, ID: [16]byte(l.LeadId), ReceivedAt: time.UnixMilli(l.ReceivedAt).UTC(), ExternalID: l.ExternalId,
+		EventName: l.EventName, Mode: l.Mode, Quantity: uint8(min(max(l.Quantity, 1), 100)), EmailHash: string(l.EmailHash),
+		Metadata: l.Metadata, MatchRule: RuleNone,
+	}
+	row.Version = leadVersion(row.ReceivedAt, Credit{Rule: RuleNone}, 0)
+	return row
+}
+
+// CreditLead finds the lead's click. The first telling of a lead stays: its version begins with the inverse of received_at.
+func (k *Knowledge) CreditLead(l Lead, node identity.Node) Lead {
+	found, unmet, knowledge := credits(k.Graph, k.Clicks, []identity.Node{node}, time.Time{})
+	c := Credit{Rule: RuleNone, Key: unmet}
+	if len(found) > 0 {
+		c = found[0]
+	}
+	l.MatchRule, l.MatchKey = c.Rule, string(c.Key)
+	l.Click = Click{AffiliateID: c.AffiliateID, ProgramID: c.ProgramID}
+	if c.Click != nil {
+		l.Click = *c.Click
+	}
+	l.Version = leadVersion(l.ReceivedAt, c, knowledge)
+	return l
+}
+
+func leadVersion(received time.Time, c Credit, knowledge int) Version {
+	var v Version
+	v.push(44, inverse(44, received.UnixMilli()))
+	v.push(28, 0)
+	v.pushCredit(c, knowledge, 0)
+	return v
+}

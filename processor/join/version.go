@@ -1,0 +1,89 @@
+package join
+
+import (
+	"math/big"
+	"time"
+)
+
+// Version orders the rows of one entry; ReplacingMergeTree keeps the greatest. It is derived from the row's content alone,
+// most significant first:
+//
+//	bits  what                       raised by learning
+//	3     superseded, manual, booked that the movement is booked elsewhere; that it is certain
+//	3     rank of the source         a richer description of the movement
+//	32    inverse of event time      an earlier event of the same source
+//	34    inverse of its delay       an earlier delivery of the same event
+//	4     rule of the attribution    a stronger reason
+//	42    order within the rule      a click that the policy prefers (last touch: a later one)
+//	8     knowledge                  any further name, click or fact that bears on the sale
+//	2     finality of the rate       a rate at all, then the final one
+//
+// Every field is a maximum over a set that only grows, so knowing more can only raise a version, and whoever has seen
+// everything writes the greatest. The knowledge also decides between rows that the fields before it leave equal: of two
+// writers who know different things, neither is the last, and whoever knows both counts more. A residual refund has its own middle part: see pushResidual.
+type Version struct{ hi, lo uint64 }
+
+// push appends a field of the given width; a value too large for it counts as the largest that fits.
+func (v *Version) push(width uint, value uint64) {
+	if limit := uint64(1)<<width - 1; value > limit {
+		value = limit
+	}
+	v.hi = v.hi<<width | v.lo>>(64-width)
+	v.lo = v.lo<<width | value
+}
+
+// inverse makes less more: the greatest value of the width for 0, 0 for whatever does not fit. Negative counts as 0.
+func inverse(width uint, value int64) uint64 {
+	limit := uint64(1)<<width - 1
+	if value < 0 {
+		value = 0
+	}
+	if uint64(value) > limit {
+		return 0
+	}
+	return limit - uint64(value)
+}
+
+// Less orders versions.
+func (v Version) Less(w Version) bool { return v.hi < w.hi || v.hi == w.hi && v.lo < w.lo }
+
+// Big gives the value for a UInt128 column.
+func (v Version) Big() *big.Int {
+	b := new(big.Int).SetUint64(v.hi)
+	return b.Lsh(b, 64).Or(b, new(big.Int).SetUint64(v.lo))
+}
+
+// VersionOf reads a UInt128 column's value.
+func VersionOf(b *big.Int) Version {
+	var hi big.Int
+	hi.Rsh(b, 64)
+	return Version{hi: hi.Uint64(), lo: new(big.Int).And(b, new(big.Int).SetUint64(^uint64(0))).Uint64()}
+}
+
+const (
+	classHeld       = 0
+	classBooked     = 1
+	classSuperseded = 4 // 2 is kept for manual corrections
+)
+
+func (v *Version) pushFact(class, rank uint64, created, received time.Time) {
+	v.push(3, class)
+	v.push(3, rank)
+	v.push(32, inverse(32, created.Unix()))
+	v.push(34, inverse(34, received.UnixMilli()-created.UnixMilli()))
+}
+
+func (v *Version) pushCredit(c Credit, knowledge int, finality uint64) {
+	v.push(4, uint64(c.Rule.rank()))
+	v.push(42, c.order())
+	v.push(8, uint64(knowledge))
+	v.push(2, finality)
+}
+
+// pushResidual replaces the fact's fields by what is known of the charge: its cumulative refunded amount plus the sum of the
+// refunds known one by one, minor units. Both only grow, so their sum is greatest for whoever has seen all of both.
+func (v *Version) pushResidual(cumulative, known int64, created, received time.Time) {
+	v.push(3, classBooked)
+	v.push(41, uint64(cumulative)+uint64(known)) // twice the largest amount that Stripe takes, 12 digits in IDR
+	v.push(28, inverse(28, received.UnixMilli()-created.UnixMilli()))
+}

@@ -1,0 +1,201 @@
+package load
+
+import (
+	"context"
+	"encoding/hex"
+	"strings"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	"tributary/processor/fx"
+	"tributary/processor/identity"
+	"tributary/processor/join"
+	"tributary/processor/stripe"
+	"tributary/schemas"
+)
+
+// Edges gives every edge of workspace that begins at one of the nodes.
+func (s *Store) Edges(ctx context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error) {
+	type ends struct{ a, b identity.Node }
+	seen := make(map[ends]bool)
+	var edges []identity.Edge
+	err := lookup(ctx, s, "identities", nodes, func(chunk []identity.Node) (string, []any) {
+		keys := make([]string, len(chunk))
+		for i, n := range chunk {
+			keys[i] = string(n)
+		}
+		return `SELECT key, target, source, at FROM identities FINAL WHERE workspace = ? AND key IN (?) ORDER BY key, target`, []any{workspace, keys}
+	}, func(rows driver.Rows) error {
+		var a, b string
+		var e identity.Edge
+		if err := rows.Scan(&a, &b, &e.Source, &e.At); err != nil {
+			return err
+		}
+		e.A, e.B = identity.Node(a), identity.Node(b)
+		if k := (ends{e.A, e.B}); !seen[k] {
+			seen[k] = true
+			edges = append(edges, e)
+		}
+		return nil
+	})
+	return edges, err
+}
+
+// Facts gives every fact that is booked under one of the Stripe objects, by object.
+func (s *Store) Facts(ctx context.Context, workspace string, objects []string) (map[string][]stripe.Fact, error) {
+	type identity struct{ object, kind, source, event string }
+	seen := make(map[identity]bool)
+	facts := make(map[string][]stripe.Fact)
+	err := lookup(ctx, s, "facts", objects, func(chunk []string) (string, []any) {
+		return `SELECT object_id, kind, source, event_id, account, livemode, event_created, received_at, occurred_at, parent_id, settled,
+currency, amount, tax, shipping, discount, customer_id, external_customer_id, subscription_id, billing_reason
+FROM facts FINAL WHERE workspace = ? AND object_id IN (?) ORDER BY object_id, kind, source, event_id`, []any{workspace, chunk}
+	}, func(rows driver.Rows) error {
+		var f stripe.Fact
+		if err := rows.Scan(&f.ObjectID, &f.Kind, &f.Source, &f.EventID, &f.Account, &f.Livemode, &f.CreatedAt, &f.ReceivedAt, &f.OccurredAt, &f.ParentID, &f.Settled,
+			&f.Currency, &f.Amount, &f.Tax, &f.Shipping, &f.Discount, &f.CustomerID, &f.ExternalID, &f.SubscriptionID, &f.BillingReason); err != nil {
+			return err
+		}
+		if k := (identity{f.ObjectID, f.Kind, f.Source, f.EventID}); !seen[k] {
+			seen[k] = true
+			facts[f.ObjectID] = append(facts[f.ObjectID], f)
+		}
+		return nil
+	})
+	return facts, err
+}
+
+// Clicks gives the clicks that are known among the nodes, by node. A click matches within its workspace only: ids are public,
+// they stand in URLs.
+func (s *Store) Clicks(ctx context.Context, workspace string, nodes []identity.Node) (map[identity.Node]*join.Click, error) {
+	clicks := make(map[identity.Node]*join.Click, len(nodes))
+	err := lookup(ctx, s, "clicks", nodes, func(chunk []identity.Node) (string, []any) {
+		var ids strings.Builder
+		for _, n := range chunk {
+			id, ok := schemas.ParseClickID(n.Value())
+			if !ok {
+				continue
+			}
+			if ids.Len() > 0 {
+				ids.WriteByte(',')
+			}
+			ids.WriteString("unhex('" + hex.EncodeToString(id[:]) + "')")
+		}
+		if ids.Len() == 0 {
+			ids.WriteString("''")
+		}
+		return `SELECT click_id, clicked_at, received_at, link_id, affiliate_id, program_id, visitor_id,
+utm_source, utm_medium, utm_campaign, utm_term, utm_content, channel, country, device
+FROM clicks FINAL WHERE click_id IN (` + ids.String() + `) AND workspace = ?`, []any{workspace}
+	}, func(rows driver.Rows) error {
+		var id string
+		c := new(join.Click)
+		if err := rows.Scan(&id, &c.ClickedAt, &c.ReceivedAt, &c.LinkID, &c.AffiliateID, &c.ProgramID, &c.VisitorID,
+			&c.UTMSource, &c.UTMMedium, &c.UTMCampaign, &c.UTMTerm, &c.UTMContent, &c.Channel, &c.Country, &c.Device); err != nil {
+			return err
+		}
+		copy(c.ID[:], id)
+		clicks[identity.New(identity.Click, c.ID.String())] = c
+		return nil
+	})
+	return clicks, err
+}
+
+// Leads gives the leads with these ids.
+func (s *Store) Leads(ctx context.Context, workspace string, ids [][16]byte) ([]join.Lead, error) {
+	found := make(map[[16]byte]join.Lead, len(ids))
+	err := lookup(ctx, s, "leads", ids, func(chunk [][16]byte) (string, []any) {
+		list := make([]string, len(chunk))
+		for i, id := range chunk {
+			list[i] = "unhex('" + hex.EncodeToString(id[:]) + "')"
+		}
+		return `SELECT lead_id, received_at, external_id, event_name, mode, quantity, email_hash, metadata
+FROM leads FINAL WHERE workspace = ? AND lead_id IN (` + strings.Join(list, ",") + `)`, []any{workspace}
+	}, func(rows driver.Rows) error {
+		l := join.Lead{Workspace: workspace}
+		var id string
+		if err := rows.Scan(&id, &l.ReceivedAt, &l.ExternalID, &l.EventName, &l.Mode, &l.Quantity, &l.EmailHash, &l.Metadata); err != nil {
+			return err
+		}
+		copy(l.ID[:], id)
+		found[l.ID] = l
+		return nil
+	})
+	leads := make([]join.Lead, 0, len(found))
+	for _, l := range found {
+		leads = append(leads, l)
+	}
+	return leads, err
+}
+
+// Rates gives every rate ever kept.
+func (s *Store) Rates(ctx context.Context) ([]fx.Rate, error) {
+	type key struct {
+		currency, source string
+		date             fx.Date
+	}
+	seen := make(map[key]bool)
+	var rates []fx.Rate
+	err := lookup(ctx, s, "fx_rates", []int{0}, func([]int) (string, []any) {
+		return `SELECT currency, date, source, usd, fetched_at FROM fx_rates FINAL ORDER BY source, currency, date`, nil
+	}, func(rows driver.Rows) error {
+		var r fx.Rate
+		var date time.Time
+		if err := rows.Scan(&r.Currency, &date, &r.Source, &r.USD, &r.FetchedAt); err != nil {
+			return err
+		}
+		r.Date = fx.DateOf(date)
+		if k := (key{r.Currency, r.Source, r.Date}); !seen[k] {
+			seen[k] = true
+			rates = append(rates, r)
+		}
+		return nil
+	})
+	return rates, err
+}
+
+// Sale names one sale for a second look.
+type Sale struct{ Workspace, ObjectID string }
+
+// Unfinished gives sales that may have become better since they were booked: unattributed although something names a
+// click, without a final rate, or held for longer than settle. since bounds the first kind by the event's receipt: what
+// nobody ever resolves is not looked at for ever.
+func (s *Store) Unfinished(ctx context.Context, since time.Time, settle time.Duration, limit int) ([]Sale, error) {
+	seen := make(map[Sale]bool)
+	var sales []Sale
+	err := lookup(ctx, s, "ledger", []int{0}, func([]int) (string, []any) {
+		return `SELECT DISTINCT workspace, sale_id FROM ledger FINAL
+WHERE status = 'held' AND received_at < now64(3) - toIntervalSecond(?)
+   OR status = 'booked' AND match_rule = 'none' AND match_key != '' AND received_at >= ?
+   OR status = 'booked' AND amount != 0 AND (fx_source = '' OR NOT fx_final AND day < today())
+LIMIT ?`, []any{int64(settle.Seconds()), since, limit}
+	}, func(rows driver.Rows) error {
+		var sale Sale
+		if err := rows.Scan(&sale.Workspace, &sale.ObjectID); err != nil {
+			return err
+		}
+		if !seen[sale] {
+			seen[sale] = true
+			sales = append(sales, sale)
+		}
+		return nil
+	})
+	return sales, err
+}
+
+// InvoicePaidAround tells whether an invoice of the same customer, currency and amount was paid within the hour around f:
+// then f is likely that invoice's payment.
+func (s *Store) InvoicePaidAround(ctx context.Context, workspace string, f stripe.Fact) (bool, error) {
+	found := false
+	err := lookup(ctx, s, "facts", []int{0}, func([]int) (string, []any) {
+		return `SELECT object_id FROM facts FINAL
+WHERE workspace = ? AND kind = 'payment' AND source = 'invoice' AND customer_id = ? AND currency = ? AND amount = ?
+  AND occurred_at BETWEEN ? AND ? LIMIT 1`,
+			[]any{workspace, f.CustomerID, f.Currency, f.Amount, f.OccurredAt.Add(-time.Hour), f.OccurredAt.Add(time.Hour)}
+	}, func(rows driver.Rows) error {
+		found = true
+		return nil
+	})
+	return found && f.CustomerID != "", err
+}

@@ -1,0 +1,308 @@
+package load
+
+import (
+	"context"
+	"math/big"
+	"time"
+
+	"github.com/shopspring/decimal"
+
+	"tributary/processor/enrich"
+	"tributary/processor/fx"
+	"tributary/processor/identity"
+	"tributary/processor/join"
+	"tributary/processor/stripe"
+	"tributary/schemas"
+)
+
+// first makes the earliest moment the greatest version: what was told first stays.
+func first(t time.Time) uint64 { return ^uint64(0) - uint64(max(t.UnixMilli(), 0)) }
+
+// ClickRow is one click with what was read out of its URL, referrer and agent.
+type ClickRow struct {
+	*schemas.Click
+	URL      enrich.Parts
+	Agent    enrich.Agent
+	Referrer string // domain
+	Channel  string
+}
+
+func click(name string, get func(*schemas.Click) string) column[ClickRow] {
+	return col(name, func(r *ClickRow) string { return get(r.Click) })
+}
+
+var clickColumns = []column[ClickRow]{
+	click("workspace", func(c *schemas.Click) string { return c.Workspace }),
+	click("click_id", func(c *schemas.Click) string { return string(c.ClickId) }),
+	col("clicked_at", func(r *ClickRow) time.Time { return time.UnixMilli(r.ClickedAt) }),
+	col("received_at", func(r *ClickRow) time.Time { return time.UnixMilli(r.ReceivedAt) }),
+	click("foreign_id", func(c *schemas.Click) string { return c.ForeignId }),
+	click("program_id", func(c *schemas.Click) string { return c.ProgramId }),
+	click("affiliate_id", func(c *schemas.Click) string { return c.AffiliateId }),
+	click("link_id", func(c *schemas.Click) string { return c.LinkId }),
+	click("visitor_id", func(c *schemas.Click) string { return c.VisitorId }),
+	click("identity_hash", func(c *schemas.Click) string { return string(c.IdentityHash) }),
+	click("url", func(c *schemas.Click) string { return c.Url }),
+	col("host", func(r *ClickRow) string { return r.URL.Host }),
+	col("path", func(r *ClickRow) string { return r.URL.Path }),
+	click("referrer", func(c *schemas.Click) string { return c.Referrer }),
+	col("referrer_domain", func(r *ClickRow) string { return r.Referrer }),
+	col("utm_source", func(r *ClickRow) string { return r.URL.UTM.Source }),
+	col("utm_medium", func(r *ClickRow) string { return r.URL.UTM.Medium }),
+	col("utm_campaign", func(r *ClickRow) string { return r.URL.UTM.Campaign }),
+	col("utm_term", func(r *ClickRow) string { return r.URL.UTM.Term }),
+	col("utm_content", func(r *ClickRow) string { return r.URL.UTM.Content }),
+	col("ad_network", func(r *ClickRow) string { return r.URL.AdNetwork }),
+	col("ad_click_id", func(r *ClickRow) string { return r.URL.AdClickID }),
+	col("channel", func(r *ClickRow) string { return r.Channel }),
+	click("country", func(c *schemas.Click) string { return c.Country }),
+	click("region", func(c *schemas.Click) string { return c.Region }),
+	click("city", func(c *schemas.Click) string { return c.City }),
+	col("browser", func(r *ClickRow) string { return r.Agent.Browser }),
+	col("browser_version", func(r *ClickRow) string { return r.Agent.BrowserVersion }),
+	col("os", func(r *ClickRow) string { return r.Agent.OS }),
+	col("os_version", func(r *ClickRow) string { return r.Agent.OSVersion }),
+	col("device", func(r *ClickRow) string { return r.Agent.Device }),
+	click("user_agent", func(c *schemas.Click) string { return c.UserAgent }),
+	click("trigger", func(c *schemas.Click) string { return c.Trigger }),
+	col("is_bot", func(r *ClickRow) bool { return r.Agent.Bot }),
+	col("bot_reason", func(r *ClickRow) string { return r.Agent.BotReason }),
+	click("consent", func(c *schemas.Click) string { return c.Consent }),
+	col("properties", func(r *ClickRow) map[string]string { return r.Properties }),
+	col("version", func(r *ClickRow) uint64 { return first(time.UnixMilli(r.ReceivedAt)) }),
+}
+
+// InsertClicks writes clicks, one insert for each month that they fall into: an insert that touches one partition is
+// either there or not.
+func (s *Store) InsertClicks(ctx context.Context, rows []ClickRow) error {
+	months := make(map[int][]ClickRow, 1)
+	for _, r := range rows {
+		t := schemas.ClickID(r.ClickId).Time()
+		month := t.Year()*12 + int(t.Month())
+		months[month] = append(months[month], r)
+	}
+	for _, rows := range months {
+		if err := insert(ctx, s, "clicks", clickColumns, rows); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// EventRow is one raw webhook.
+type EventRow struct {
+	Workspace string
+	*schemas.StripeEvent
+	Created time.Time
+}
+
+var eventColumns = []column[EventRow]{
+	col("workspace", func(r *EventRow) string { return r.Workspace }),
+	col("event_id", func(r *EventRow) string { return r.ID }),
+	col("type", func(r *EventRow) string { return r.Type }),
+	col("account", func(r *EventRow) string { return r.Account }),
+	col("livemode", func(r *EventRow) bool { return r.Livemode }),
+	col("api_version", func(r *EventRow) string { return r.APIVersion }),
+	col("created", func(r *EventRow) time.Time { return r.Created }),
+	col("received_at", func(r *EventRow) time.Time { return r.ReceivedAt }),
+	col("body", func(r *EventRow) string { return string(r.Body) }),
+	col("version", func(r *EventRow) uint64 { return first(r.ReceivedAt) }),
+}
+
+// InsertEvents writes raw webhooks.
+func (s *Store) InsertEvents(ctx context.Context, rows []EventRow) error {
+	return insert(ctx, s, "stripe_events", eventColumns, rows)
+}
+
+// FactRow is a fact in its workspace.
+type FactRow struct {
+	Workspace string
+	stripe.Fact
+}
+
+var factColumns = []column[FactRow]{
+	col("workspace", func(r *FactRow) string { return r.Workspace }),
+	col("object_id", func(r *FactRow) string { return r.ObjectID }),
+	col("kind", func(r *FactRow) string { return r.Kind }),
+	col("source", func(r *FactRow) string { return r.Source }),
+	col("event_id", func(r *FactRow) string { return r.EventID }),
+	col("account", func(r *FactRow) string { return r.Account }),
+	col("livemode", func(r *FactRow) bool { return r.Livemode }),
+	col("event_created", func(r *FactRow) time.Time { return r.CreatedAt }),
+	col("received_at", func(r *FactRow) time.Time { return r.ReceivedAt }),
+	col("occurred_at", func(r *FactRow) time.Time { return r.OccurredAt }),
+	col("parent_id", func(r *FactRow) string { return r.ParentID }),
+	col("settled", func(r *FactRow) bool { return r.Settled }),
+	col("currency", func(r *FactRow) string { return r.Currency }),
+	col("amount", func(r *FactRow) int64 { return r.Amount }),
+	col("tax", func(r *FactRow) int64 { return r.Tax }),
+	col("shipping", func(r *FactRow) int64 { return r.Shipping }),
+	col("discount", func(r *FactRow) int64 { return r.Discount }),
+	col("customer_id", func(r *FactRow) string { return r.CustomerID }),
+	col("external_customer_id", func(r *FactRow) string { return r.ExternalID }),
+	col("subscription_id", func(r *FactRow) string { return r.SubscriptionID }),
+	col("billing_reason", func(r *FactRow) string { return r.BillingReason }),
+	col("version", func(r *FactRow) uint64 { return first(r.ReceivedAt) }),
+}
+
+// InsertFacts writes facts.
+func (s *Store) InsertFacts(ctx context.Context, rows []FactRow) error {
+	return insert(ctx, s, "facts", factColumns, rows)
+}
+
+// EdgeRow is an edge in its workspace.
+type EdgeRow struct {
+	Workspace string
+	identity.Edge
+}
+
+var edgeColumns = []column[EdgeRow]{
+	col("workspace", func(r *EdgeRow) string { return r.Workspace }),
+	col("key", func(r *EdgeRow) string { return string(r.A) }),
+	col("target", func(r *EdgeRow) string { return string(r.B) }),
+	col("source", func(r *EdgeRow) string { return r.Source }),
+	col("at", func(r *EdgeRow) time.Time { return r.At }),
+	col("version", func(r *EdgeRow) uint64 { return first(r.At) }),
+}
+
+// InsertEdges writes edges, each in both directions.
+func (s *Store) InsertEdges(ctx context.Context, rows []EdgeRow) error {
+	both := make([]EdgeRow, 0, 2*len(rows))
+	for _, r := range rows {
+		back := r
+		back.A, back.B = r.B, r.A
+		both = append(both, r, back)
+	}
+	return insert(ctx, s, "identities", edgeColumns, both)
+}
+
+func optional(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+type entry = join.Entry
+
+var ledgerColumns = []column[entry]{
+	col("workspace", func(e *entry) string { return e.Workspace }),
+	col("entry_id", func(e *entry) string { return string(e.ID[:]) }),
+	col("account", func(e *entry) string { return e.Account }),
+	col("livemode", func(e *entry) bool { return e.Livemode }),
+	col("day", func(e *entry) time.Time { return e.OccurredAt }),
+	col("kind", func(e *entry) string { return e.Kind }),
+	col("object_id", func(e *entry) string { return e.ObjectID }),
+	col("sale_id", func(e *entry) string { return e.SaleID }),
+	col("occurred_at", func(e *entry) time.Time { return e.OccurredAt }),
+	col("received_at", func(e *entry) time.Time { return e.ReceivedAt }),
+	col("customer_id", func(e *entry) string { return e.CustomerID }),
+	col("external_customer_id", func(e *entry) string { return e.ExternalCustomerID }),
+	col("subscription_id", func(e *entry) string { return e.SubscriptionID }),
+	col("billing_reason", func(e *entry) string { return e.BillingReason }),
+	col("currency", func(e *entry) string { return e.Currency }),
+	col("amount", func(e *entry) int64 { return e.Amount }),
+	col("tax", func(e *entry) int64 { return e.Tax }),
+	col("tax_derived", func(e *entry) bool { return e.TaxDerived }),
+	col("shipping", func(e *entry) int64 { return e.Shipping }),
+	col("discount", func(e *entry) int64 { return e.Discount }),
+	col("amount_usd", func(e *entry) *decimal.Decimal { return e.AmountUSD }),
+	col("net_usd", func(e *entry) *decimal.Decimal { return e.NetUSD }),
+	col("fx_rate", func(e *entry) *decimal.Decimal { return e.FXRate }),
+	col("fx_date", func(e *entry) *time.Time { return optional(e.FXDate) }),
+	col("fx_source", func(e *entry) string { return e.FXSource }),
+	col("fx_final", func(e *entry) bool { return e.FXFinal }),
+	col("click_id", func(e *entry) string { return string(e.Click.ID[:]) }),
+	col("clicked_at", func(e *entry) *time.Time { return optional(e.Click.ClickedAt) }),
+	col("link_id", func(e *entry) string { return e.Click.LinkID }),
+	col("affiliate_id", func(e *entry) string { return e.Click.AffiliateID }),
+	col("program_id", func(e *entry) string { return e.Click.ProgramID }),
+	col("visitor_id", func(e *entry) string { return e.Click.VisitorID }),
+	col("utm_source", func(e *entry) string { return e.Click.UTMSource }),
+	col("utm_medium", func(e *entry) string { return e.Click.UTMMedium }),
+	col("utm_campaign", func(e *entry) string { return e.Click.UTMCampaign }),
+	col("utm_term", func(e *entry) string { return e.Click.UTMTerm }),
+	col("utm_content", func(e *entry) string { return e.Click.UTMContent }),
+	col("channel", func(e *entry) string { return e.Click.Channel }),
+	col("country", func(e *entry) string { return e.Click.Country }),
+	col("device", func(e *entry) string { return e.Click.Device }),
+	col("match_rule", func(e *entry) string { return string(e.MatchRule) }),
+	col("match_key", func(e *entry) string { return e.MatchKey }),
+	col("match_candidates", func(e *entry) []string { return e.MatchCandidates }),
+	col("status", func(e *entry) string { return string(e.Status) }),
+	col("superseded_by", func(e *entry) string { return e.SupersededBy }),
+	col("version", func(e *entry) *big.Int { return e.Version.Big() }),
+}
+
+// InsertLedger writes entries.
+func (s *Store) InsertLedger(ctx context.Context, rows []join.Entry) error {
+	return insert(ctx, s, "ledger", ledgerColumns, rows)
+}
+
+type lead = join.Lead
+
+var leadColumns = []column[lead]{
+	col("workspace", func(l *lead) string { return l.Workspace }),
+	col("lead_id", func(l *lead) string { return string(l.ID[:]) }),
+	col("received_at", func(l *lead) time.Time { return l.ReceivedAt }),
+	col("external_id", func(l *lead) string { return l.ExternalID }),
+	col("event_name", func(l *lead) string { return l.EventName }),
+	col("mode", func(l *lead) string { return l.Mode }),
+	col("quantity", func(l *lead) uint8 { return l.Quantity }),
+	col("email_hash", func(l *lead) string { return l.EmailHash }),
+	col("metadata", func(l *lead) map[string]string { return l.Metadata }),
+	col("click_id", func(l *lead) string { return string(l.Click.ID[:]) }),
+	col("clicked_at", func(l *lead) *time.Time { return optional(l.Click.ClickedAt) }),
+	col("link_id", func(l *lead) string { return l.Click.LinkID }),
+	col("affiliate_id", func(l *lead) string { return l.Click.AffiliateID }),
+	col("program_id", func(l *lead) string { return l.Click.ProgramID }),
+	col("utm_campaign", func(l *lead) string { return l.Click.UTMCampaign }),
+	col("country", func(l *lead) string { return l.Click.Country }),
+	col("match_rule", func(l *lead) string { return string(l.MatchRule) }),
+	col("match_key", func(l *lead) string { return l.MatchKey }),
+	col("version", func(l *lead) *big.Int { return l.Version.Big() }),
+}
+
+// InsertLeads writes leads.
+func (s *Store) InsertLeads(ctx context.Context, rows []join.Lead) error {
+	return insert(ctx, s, "leads", leadColumns, rows)
+}
+
+// DeadLetterRow is one record that was set aside.
+type DeadLetterRow struct {
+	At                         time.Time
+	Reason, Step, Topic, Error string
+	Partition                  int32
+	Offset                     int64
+	Key, Body                  string
+}
+
+var deadLetterColumns = []column[DeadLetterRow]{
+	col("at", func(r *DeadLetterRow) time.Time { return r.At }),
+	col("reason", func(r *DeadLetterRow) string { return r.Reason }),
+	col("step", func(r *DeadLetterRow) string { return r.Step }),
+	col("topic", func(r *DeadLetterRow) string { return r.Topic }),
+	col("partition", func(r *DeadLetterRow) int32 { return r.Partition }),
+	col("offset", func(r *DeadLetterRow) int64 { return r.Offset }),
+	col("error", func(r *DeadLetterRow) string { return r.Error }),
+	col("key", func(r *DeadLetterRow) string { return r.Key }),
+	col("body", func(r *DeadLetterRow) string { return r.Body }),
+}
+
+// InsertDeadLetters writes dead letters.
+func (s *Store) InsertDeadLetters(ctx context.Context, rows []DeadLetterRow) error {
+	return insert(ctx, s, "dead_letters", deadLetterColumns, rows)
+}
+
+var rateColumns = []column[fx.Rate]{
+	col("currency", func(r *fx.Rate) string { return r.Currency }),
+	col("date", func(r *fx.Rate) time.Time { return r.Date.Time() }),
+	col("source", func(r *fx.Rate) string { return r.Source }),
+	col("usd", func(r *fx.Rate) decimal.Decimal { return r.USD }),
+	col("fetched_at", func(r *fx.Rate) time.Time { return r.FetchedAt }),
+}
+
+// InsertRates keeps the rates that conversions use.
+func (s *Store) InsertRates(ctx context.Context, rows []fx.Rate) error {
+	return insert(ctx, s, "fx_rates", rateColumns, rows)
+}

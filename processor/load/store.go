@@ -1,0 +1,199 @@
+// Package load puts rows into ClickHouse in columns and looks names, facts and clicks up again.
+package load
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/cenkalti/backoff/v5"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Store is one ClickHouse. Its methods wait out what can be waited out: they return an error only when ctx ends.
+type Store struct {
+	conn    driver.Conn
+	log     *slog.Logger
+	metrics metrics
+	failing atomic.Int32 // statements that are being tried again right now
+}
+
+type metrics struct {
+	rows    *prometheus.CounterVec
+	retries *prometheus.CounterVec
+	seconds *prometheus.HistogramVec
+}
+
+// insertSettings are pinned, because defaults moved between ClickHouse versions (async_insert became 1 and
+// deduplicate_insert "enable" in 26.2). One INSERT is one block; the driver never splits one. Deduplication by block is off:
+// rows carry their identity, and a block that is falsely taken for known would be lost money.
+var insertSettings = clickhouse.Settings{
+	"async_insert":                    0,
+	"wait_end_of_query":               1, // over HTTP: the answer's status is the insert's, not its beginning's
+	"max_insert_block_size":           1 << 20,
+	"insert_deduplicate":              0,
+	"deduplicate_insert":              "disable",
+	"max_partitions_per_insert_block": 1,
+}
+
+// lookupSettings keep the lookups exact under FINAL: a filter on a mutable column that is evaluated before rows replace each
+// other would let stale ones win.
+var lookupSettings = clickhouse.Settings{
+	"optimize_move_to_prewhere_if_final":   0,
+	"use_skip_indexes_if_final_exact_mode": 1,
+	"max_query_size":                       16 << 20, // a lookup carries its keys in its text
+}
+
+// Open checks the DSN (clickhouse://host:9000/database for the native protocol, http://host:8123/database for HTTP) and
+// makes a Store. It does not connect.
+func Open(dsn string, log *slog.Logger, reg prometheus.Registerer) (*Store, error) {
+	options, err := clickhouse.ParseDSN(dsn)
+	if err != nil {
+		return nil, fmt.Errorf("read ClickHouse DSN: %w", err)
+	}
+	options.DialTimeout = 5 * time.Second
+	if options.ReadTimeout == 0 {
+		options.ReadTimeout = time.Minute
+	}
+	conn, err := clickhouse.Open(options)
+	if err != nil {
+		return nil, fmt.Errorf("open ClickHouse: %w", err)
+	}
+	s := &Store{conn: conn, log: log, metrics: metrics{
+		rows:    prometheus.NewCounterVec(prometheus.CounterOpts{Name: "processor_load_rows_total", Help: "Rows that ClickHouse acknowledged, by table."}, []string{"table"}),
+		retries: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "processor_load_retries_total", Help: "Statements tried again after an error, by table."}, []string{"table"}),
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "processor_load_seconds", Help: "Time of one statement, by table and verb.", Buckets: prometheus.ExponentialBuckets(0.001, 2, 14)}, []string{"table", "verb"}),
+	}}
+	for _, c := range []prometheus.Collector{s.metrics.rows, s.metrics.retries, s.metrics.seconds} {
+		if err := reg.Register(c); err != nil {
+			return nil, fmt.Errorf("register metrics: %w", err)
+		}
+	}
+	return s, nil
+}
+
+// Close ends the connections.
+func (s *Store) Close() error { return s.conn.Close() }
+
+// Ping asks ClickHouse for a sign of life.
+func (s *Store) Ping(ctx context.Context) error { return s.conn.Ping(ctx) }
+
+// Failing tells whether a statement is waiting for ClickHouse to recover.
+func (s *Store) Failing() bool { return s.failing.Load() > 0 }
+
+// persist runs do until it succeeds or ctx ends. An error is said when it begins and when it is over, not at every try.
+func (s *Store) persist(ctx context.Context, table, verb string, do func(context.Context) error) error {
+	wait := backoff.NewExponentialBackOff()
+	wait.InitialInterval, wait.MaxInterval = 100*time.Millisecond, 5*time.Second
+	var since time.Time
+	for {
+		start := time.Now()
+		err := do(ctx)
+		if err == nil {
+			s.metrics.seconds.WithLabelValues(table, verb).Observe(time.Since(start).Seconds())
+			if !since.IsZero() {
+				s.failing.Add(-1)
+				s.log.Info("ClickHouse answers again", "table", table, "verb", verb, "after", time.Since(since).Round(time.Millisecond))
+			}
+			return nil
+		}
+		if since.IsZero() {
+			since = start
+			s.failing.Add(1)
+			s.log.Warn("ClickHouse refuses; waiting and trying again", "table", table, "verb", verb, "error", err)
+		}
+		s.metrics.retries.WithLabelValues(table).Inc()
+		select {
+		case <-ctx.Done():
+			s.failing.Add(-1)
+			return fmt.Errorf("%s %s: %w (last: %w)", verb, table, context.Cause(ctx), err)
+		case <-time.After(wait.NextBackOff()):
+		}
+	}
+}
+
+// column is one column of an insert: its name, and its values taken from the rows.
+type column[R any] struct {
+	name   string
+	values func([]R) any
+}
+
+func col[R, V any](name string, get func(*R) V) column[R] {
+	return column[R]{name, func(rows []R) any {
+		values := make([]V, len(rows))
+		for i := range rows {
+			values[i] = get(&rows[i])
+		}
+		return values
+	}}
+}
+
+// insert writes rows as one block of one partition.
+func insert[R any](ctx context.Context, s *Store, table string, columns []column[R], rows []R) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	statement := "INSERT INTO " + table + " ("
+	for i, c := range columns {
+		if i > 0 {
+			statement += ", "
+		}
+		statement += "`" + c.name + "`"
+	}
+	statement += ")"
+	err := s.persist(ctx, table, "insert", func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, time.Minute)
+		defer cancel()
+		batch, err := s.conn.PrepareBatch(clickhouse.Context(ctx, clickhouse.WithSettings(insertSettings)), statement)
+		if err != nil {
+			return err
+		}
+		defer batch.Close() // a batch that is not sent keeps its connection
+		for i, c := range columns {
+			if err := batch.Column(i).Append(c.values(rows)); err != nil {
+				return fmt.Errorf("column %s: %w", c.name, err)
+			}
+		}
+		return batch.Send()
+	})
+	if err == nil {
+		s.metrics.rows.WithLabelValues(table).Add(float64(len(rows)))
+	}
+	return err
+}
+
+// lookupChunk bounds the keys of one query; its text stays below max_query_size.
+const lookupChunk = 2000
+
+// lookup runs a query for keys, chunk by chunk, and scans every row. A query that fails halfway is run again, so scan may
+// see a row twice; what it builds must be a set.
+func lookup[K any](ctx context.Context, s *Store, table string, keys []K, query func([]K) (string, []any), scan func(driver.Rows) error) error {
+	for len(keys) > 0 {
+		n := min(len(keys), lookupChunk)
+		text, args := query(keys[:n])
+		err := s.persist(ctx, table, "lookup", func(ctx context.Context) error {
+			ctx, cancel := context.WithTimeout(ctx, time.Minute)
+			defer cancel()
+			rows, err := s.conn.Query(clickhouse.Context(ctx, clickhouse.WithSettings(lookupSettings)), text, args...)
+			if err != nil {
+				return err
+			}
+			defer rows.Close()
+			for rows.Next() {
+				if err := scan(rows); err != nil {
+					return err
+				}
+			}
+			return rows.Err()
+		})
+		if err != nil {
+			return err
+		}
+		keys = keys[n:]
+	}
+	return nil
+}

@@ -1,0 +1,52 @@
+// Program processor joins clicks and sales from Kafka and loads them into ClickHouse.
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// commands is the table from word to work; each word has its file.
+type commands struct {
+	Run     runCommand     `cmd:"" help:"Consume clicks, leads and Stripe events; load attributed rows into ClickHouse."`
+	Migrate migrateCommand `cmd:"" help:"Create or upgrade the tables, forward only."`
+	Topics  topicsCommand  `cmd:"" help:"Create the Kafka topics that are missing."`
+	Version versionCommand `cmd:"" help:"Say which version this is."`
+}
+
+func main() {
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "processor:", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string) error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	// The first signal asks to stop in order; releasing the handler then lets a second one end the program at once.
+	context.AfterFunc(ctx, stop)
+	return execute(ctx, args, slog.New(slog.NewTextHandler(os.Stderr, nil)))
+}
+
+// execute is the whole program but for signals, so that a test can run it.
+func execute(ctx context.Context, args []string, log *slog.Logger) error {
+	var words commands
+	parser, err := kong.New(&words, kong.Name("processor"), kong.DefaultEnvars("TRIBUTARY"), kong.UsageOnError(),
+		kong.Description("Joins clicks and sales by click, customer and subscription, converts every amount to USD, and loads both into ClickHouse.\n\nEvery flag is also read from the environment: --kafka-seeds is TRIBUTARY_KAFKA_SEEDS."))
+	if err != nil {
+		return err
+	}
+	word, err := parser.Parse(args)
+	if err != nil {
+		return err
+	}
+	word.BindTo(ctx, (*context.Context)(nil))
+	return word.Run(log)
+}

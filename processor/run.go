@@ -1,0 +1,136 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"golang.org/x/sync/errgroup"
+
+	"tributary/processor/consume"
+	"tributary/processor/fx"
+	"tributary/processor/load"
+)
+
+// runCommand wires `processor run`:
+//
+//	clicks.v1 ──▶ lane clicks ──▶ enrich ─────────┐ rows, names        ┌──▶ clicks, identities
+//	                                              ├──▶ load.Store ─────┤
+//	stripe.v1 ─┐                                  │                    ├──▶ stripe_events, facts, leads, dead_letters
+//	leads.v1  ─┼▶ lane money ──▶ stripe (facts) ──┘                    │
+//	dead…v1   ─┘         │                                             │
+//	                     └──▶ Rejoiner ──▶ identity ──▶ join ──▶ fx ───┴──▶ ledger
+//	          sweep ────────────┘
+//
+// Each lane commits after ClickHouse has acknowledged everything to the right of it.
+type runCommand struct {
+	kafkaSettings
+	clickhouseSettings
+	OpsAddr     string        `help:"Metrics, health and profiles." default:"127.0.0.1:8094" placeholder:"HOST:PORT"`
+	Workspaces  string        `help:"File that maps Stripe accounts to workspaces; without it there is one, default." type:"path" placeholder:"FILE"`
+	FXSource    []string      `name:"fx-source" env:"TRIBUTARY_FX_SOURCE" help:"Exchange rates: ecb:FILE|URL or file:PATH (CSV date,currency,usd); repeatable, most preferred first." sep:"," placeholder:"SOURCE"`
+	FXRefresh   time.Duration `name:"fx-refresh" help:"How often the sources are read again." default:"1h"`
+	UGXExponent int           `name:"ugx-exponent" help:"Minor units of the Ugandan shilling: Stripe's documents say both 2 and 0." enum:"0,2" default:"2"`
+	InstanceID  string        `name:"instance-id" help:"Static membership: a processor that comes back under its name finds its partitions waiting. Unique among all running ones."`
+	Rewind      time.Duration `help:"How far before the committed offset a partition is read again on every assignment." default:"15m"`
+	Settle      time.Duration `help:"How long a payment is held that may be an invoice's." default:"1h"`
+	Sweep       time.Duration `help:"How often unattributed and unconverted sales are looked at again." default:"15s"`
+	Grace       time.Duration `help:"How long a batch under way may take after the signal to stop; less than the supervisor's patience." default:"20s"`
+	Check       bool          `help:"Check the configuration and stop."`
+}
+
+func (c *runCommand) validate() ([]fx.Source, accounts, error) {
+	var faults []error
+	sources, err := fx.ParseSources(c.FXSource)
+	if err != nil {
+		faults = append(faults, err)
+	}
+	workspaces, err := readAccounts(c.Workspaces)
+	if err != nil {
+		faults = append(faults, err)
+	}
+	if len(c.KafkaSeeds) == 0 {
+		faults = append(faults, errors.New("no Kafka broker: give at least one with --kafka-seeds"))
+	}
+	if c.Rewind < 0 || c.Settle < 0 || c.Sweep <= 0 || c.Grace <= 0 || c.FXRefresh <= 0 {
+		faults = append(faults, errors.New("--rewind and --settle must not be negative; --sweep, --grace and --fx-refresh must be more than 0"))
+	}
+	return sources, workspaces, errors.Join(faults...)
+}
+
+func (c *runCommand) Run(ctx context.Context, log *slog.Logger) error {
+	sources, workspaces, err := c.validate()
+	if err != nil {
+		return err
+	}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	store, err := load.Open(c.ClickhouseDSN, log, registry)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	if c.Check {
+		log.Info("configuration is sound")
+		return nil
+	}
+	metrics, err := consume.NewMetrics(registry)
+	if err != nil {
+		return err
+	}
+	events := consume.NewEventsMetric()
+	table := &rates{
+		store: store, sources: sources, exponents: fx.StripeExponents().WithUGX(c.UGXExponent), log: log,
+		missing: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "processor_fx_missing_total", Help: "Conversions for which there was no rate, by currency."}, []string{"currency"}),
+	}
+	registry.MustRegister(events, table.missing)
+
+	rejoiner := &consume.Rejoiner{Store: store, Rates: table, Settle: c.Settle, Now: time.Now, Log: log}
+	money := &consume.Money{Store: store, Rejoiner: rejoiner, Workspace: workspaces.workspace, Events: events}
+	clicks := &consume.Clicks{Store: store, Rejoiner: rejoiner}
+	lane := func(name string, topics []string, maxRecords int, handle consume.Handler) *consume.Lane {
+		return &consume.Lane{
+			Name: name, Topics: topics, MaxRecords: maxRecords, Handle: handle,
+			Seeds: c.KafkaSeeds, Instance: c.InstanceID, Rewind: c.Rewind, Deadline: c.Grace, Log: log, Metrics: metrics,
+		}
+	}
+	moneyLane := lane("money", consume.MoneyTopics, 2_000, money.Handle)
+	clickLane := lane("clicks", consume.ClickTopics, 20_000, clicks.Handle)
+
+	ops, err := listenOps(c.OpsAddr, registry, func() error {
+		switch {
+		case table.table.Load() == nil:
+			return errors.New("exchange rates are not loaded yet")
+		case store.Failing():
+			return errors.New("ClickHouse refuses; waiting")
+		case !moneyLane.Assigned() && !clickLane.Assigned():
+			return errors.New("no partitions are assigned yet")
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	defer ops.stop()
+	log.Info("processor starts", "kafka", c.KafkaSeeds, "ops", ops.addr())
+	if err := table.load(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return fmt.Errorf("load exchange rates: %w", err)
+	}
+
+	start := time.Now()
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return moneyLane.Run(ctx) })
+	group.Go(func() error { return clickLane.Run(ctx) })
+	group.Go(func() error { return rejoiner.Sweep(ctx, c.Sweep) })
+	group.Go(func() error { return table.refresh(ctx, c.FXRefresh) })
+	err = group.Wait()
+	log.Info("processor stopped", "ran", time.Since(start).Round(time.Second))
+	return err
+}

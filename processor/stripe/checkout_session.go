@@ -1,0 +1,57 @@
+package stripe
+
+import "tributary/processor/identity"
+
+// readSession reads checkout.session.completed and checkout.session.async_payment_succeeded.
+//
+// A completed session is a sale only when payment_status is "paid": asynchronous methods (SEPA, Boleto, ACH) complete
+// unpaid and tell later, and a trial completes with "no_payment_required". In any state it tells names.
+//
+// Traps:
+//   - Only a session carries client_reference_id.
+//   - With a subscription, or with invoice_creation enabled, an invoice describes the same money better. A session that
+//     does not know its invoice yet books nothing; the invoice will.
+//   - One-time sessions without an invoice are known by their payment intent; a session without either by its own id.
+//   - Since API 2025-03-31 currency is the seller's and presentment_details the buyer's; before, currency_conversion
+//     holds the seller's currency and total, and currency the buyer's. The seller's is what Stripe settles.
+func readSession(ev *event, s object) {
+	id := s.mustText("id")
+	invoice, intent := s.id("invoice"), s.id("payment_intent")
+	customer, subscription := s.id("customer"), s.id("subscription")
+	keys := append(s.metadata("metadata"), s.clientReference()...)
+
+	canonical := id
+	switch {
+	case invoice != "":
+		canonical = invoice
+	case intent != "":
+		canonical = intent
+	}
+	ev.name(identity.Object, id, identity.Object, canonical, "session")
+	ev.name(identity.Object, intent, identity.Object, canonical, "session")
+	ev.name(identity.Object, canonical, identity.Customer, customer, "session.customer")
+	ev.name(identity.Object, canonical, identity.Subscription, subscription, "session.subscription")
+	ev.credit(keys, identity.New(identity.Object, canonical), identity.New(identity.Customer, customer), identity.New(identity.Subscription, subscription))
+
+	if s.mustText("payment_status") != "paid" {
+		return
+	}
+	if invoice == "" && (s.text("mode") == "subscription" || s.child("invoice_creation").present() && s.child("invoice_creation").flag("enabled")) {
+		return
+	}
+	f := Fact{
+		ObjectID: canonical, Kind: Payment, Source: FromSession, OccurredAt: ev.created, Settled: true,
+		Currency: s.mustText("currency"), Amount: s.mustInteger("amount_total"),
+		CustomerID: customer, ExternalID: external(keys), SubscriptionID: subscription,
+	}
+	if details := s.child("total_details"); details.present() {
+		f.Tax, f.Shipping, f.Discount = details.integer("amount_tax"), details.integer("amount_shipping"), details.integer("amount_discount")
+	}
+	if conv := s.child("currency_conversion"); conv.present() && conv.text("source_currency") != "" {
+		total := f.Amount
+		f.Currency, f.Amount = conv.mustText("source_currency"), conv.mustInteger("amount_total")
+		// The parts are given in the buyer's currency only: each keeps its share of the total.
+		f.Tax, f.Shipping, f.Discount = Share(f.Tax, f.Amount, total), Share(f.Shipping, f.Amount, total), Share(f.Discount, f.Amount, total)
+	}
+	ev.money(f)
+}

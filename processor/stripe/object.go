@@ -1,0 +1,132 @@
+package stripe
+
+import (
+	"time"
+
+	"github.com/valyala/fastjson"
+)
+
+// ShapeError says which values of a body were missing or of another type than any known API version has. A shape that
+// was never seen is never read as zero.
+type ShapeError struct{ Paths []string }
+
+func (e *ShapeError) Error() string {
+	s := "unknown shape: missing or unreadable"
+	for i, p := range e.Paths {
+		if i > 0 {
+			s += ","
+		}
+		s += " " + p
+	}
+	return s
+}
+
+func (e *ShapeError) orNil() error {
+	if len(e.Paths) == 0 {
+		return nil
+	}
+	return &ShapeError{Paths: e.Paths}
+}
+
+// object reads one JSON object. The must… methods note what is missing in shape; the others give zero for it.
+type object struct {
+	v     *fastjson.Value
+	path  string
+	shape *ShapeError
+}
+
+func (o object) join(key string) string {
+	if o.path == "" {
+		return key
+	}
+	return o.path + "." + key
+}
+
+func (o object) missing(key string) { o.shape.Paths = append(o.shape.Paths, o.join(key)) }
+
+// get gives nil for an absent value and for null.
+func (o object) get(key string) *fastjson.Value {
+	v := o.v.Get(key)
+	if v == nil || v.Type() == fastjson.TypeNull {
+		return nil
+	}
+	return v
+}
+
+// has tells whether the key is there at all, be it null.
+func (o object) has(key string) bool { return o.v.Exists(key) }
+
+func (o object) child(key string) object {
+	return object{v: o.get(key), path: o.join(key), shape: o.shape}
+}
+
+func (o object) present() bool { return o.v != nil && o.v.Type() == fastjson.TypeObject }
+
+func (o object) text(key string) string {
+	if v := o.get(key); v != nil && v.Type() == fastjson.TypeString {
+		return string(v.GetStringBytes())
+	}
+	return ""
+}
+
+func (o object) mustText(key string) string {
+	s := o.text(key)
+	if s == "" {
+		o.missing(key)
+	}
+	return s
+}
+
+// id reads a reference to another object: its id, or the object itself where the API call expanded it.
+func (o object) id(key string) string {
+	v := o.get(key)
+	if v == nil {
+		return ""
+	}
+	if v.Type() == fastjson.TypeObject {
+		return string(v.GetStringBytes("id"))
+	}
+	return o.text(key)
+}
+
+func (o object) flag(key string) bool { return o.v.GetBool(key) }
+
+// integer gives 0 for an absent value or null, and notes a value that is there but no int64.
+func (o object) integer(key string) int64 {
+	v := o.get(key)
+	if v == nil {
+		return 0
+	}
+	n, err := v.Int64()
+	if err != nil {
+		o.missing(key)
+	}
+	return n
+}
+
+func (o object) mustInteger(key string) int64 {
+	if o.get(key) == nil {
+		o.missing(key)
+		return 0
+	}
+	return o.integer(key)
+}
+
+func (o object) mustTime(key string) time.Time { return time.Unix(o.mustInteger(key), 0).UTC() }
+
+// array gives the elements of a list, plain or in Stripe's {"object":"list","data":[…]}.
+func (o object) array(key string) []object {
+	v := o.get(key)
+	if v == nil {
+		return nil
+	}
+	if v.Type() == fastjson.TypeObject {
+		v = v.Get("data")
+	}
+	items := v.GetArray()
+	out := make([]object, len(items))
+	for i, item := range items {
+		out[i] = object{v: item, path: o.join(key) + "[]", shape: o.shape}
+	}
+	return out
+}
