@@ -53,6 +53,9 @@ func UserAgent(raw string) Agent {
 //	http_library:NAME  a program that fetches
 //	crawler:NAME       a known crawler, or a preview of a link
 //	library            the parser's own list (github.com/mileusna/useragent), among it agents that carry an address
+//
+// Apps report the links that opened them through the same libraries that scrapers use (okhttp, Dart), so for clicks with the
+// trigger "deeplink" an answer of http_library says nothing.
 func Bot(raw string) (bool, string) {
 	agent := UserAgent(raw)
 	return agent.Bot, agent.BotReason
@@ -66,6 +69,10 @@ func readAgent(raw string) Agent {
 		BrowserVersion: major(parsed.Version),
 		OS:             name(parsed.OS, raw),
 		OSVersion:      version(parsed.OSVersion),
+	}
+	// Internet Explorer 11 dropped its own name; the parser then finds that of its engine.
+	if agent.Browser == "Trident" {
+		agent.Browser, agent.BrowserVersion = useragent.InternetExplorer, "11"
 	}
 	agent.BotReason = botReason(raw, parsed.Bot)
 	agent.Bot = agent.BotReason != ""
@@ -98,10 +105,10 @@ func parseAgent(raw string) (parsed useragent.UserAgent) {
 	return useragent.Parse(raw)
 }
 
-// name bounds a name. For an agent that the parser does not understand it gives the whole text as the name, which would
-// make one value per visitor out of a column of few; that becomes "".
+// name bounds a name. For an agent that it does not understand the parser gives the whole text, or a sentence of it, as the
+// name, which would make one value per visitor out of a column of few; that becomes "".
 func name(s, raw string) string {
-	if len(s) > maxAgentName || s == raw && strings.ContainsAny(s, " /;(") {
+	if len(s) > maxAgentName || strings.Count(s, " ") > 3 || s == raw && strings.ContainsAny(s, " /;(") {
 		return ""
 	}
 	return tidy(s, maxAgentName)

@@ -15,8 +15,8 @@ var httpLibraryMarks = []string{
 	"curl/", "libcurl", "wget", "python-requests", "python-urllib", "python-httpx", "aiohttp", "python/", "go-http-client",
 	"java/", "apache-httpclient", "okhttp", "axios", "node-fetch", "undici", "got (", "got/", "node.js", "ruby", "faraday",
 	"guzzlehttp", "php/", "libwww-perl", "lwp::", "perl/", "postmanruntime", "insomnia/", "httpie", "scrapy", "winhttp",
-	"powershell", "dart/", "reqwest", "hyper/", "fasthttp", "jakarta", "rest-client", "restsharp", "http_request", "deno/", "bun/",
-	"feedparser", "simplepie", "masscan", "zgrab", "nikto", "sqlmap", "nmap",
+	"powershell", "dart/", "reqwest", "hyper/", "fasthttp", "jakarta commons", "rest-client", "restsharp", "http_request", "deno/", "bun/",
+	"feedparser", "simplepie", "libfetch", "masscan", "zgrab", "nikto", "sqlmap", "nmap",
 }
 
 var crawlerMarks = []string{
@@ -27,14 +27,14 @@ var crawlerMarks = []string{
 	"gptbot", "chatgpt-user", "oai-searchbot", "claudebot", "claude-user", "claude-searchbot", "anthropic-ai", "perplexitybot",
 	"perplexity-user", "ccbot", "cohere-ai", "mistralai-user", "meta-externalagent", "meta-externalfetcher", "amazonbot", "diffbot",
 	"facebookexternalhit", "facebookcatalog", "facebot", "twitterbot", "linkedinbot", "pinterestbot", "redditbot", "slackbot",
-	"slack-imgproxy", "discordbot", "telegrambot", "whatsapp/", "skypeuripreview", "microsoftpreview", "viber/", "embedly", "iframely",
-	"vkshare", "w3c_validator", "w3c-checklink", "thirdlandingpagefeinfra", "snap url preview", "tumblr/", "bitlybot", "flipboardproxy",
+	"slack-imgproxy", "discordbot", "telegrambot", "whatsapp/", "skypeuripreview", "microsoftpreview", "embedly", "iframely",
+	"vkshare", "w3c_validator", "w3c-checklink", "thirdlandingpagefeinfra", "snap url preview", "bitlybot", "flipboardproxy",
 	"ahrefsbot", "ahrefssiteaudit", "semrushbot", "mj12bot", "dotbot", "rogerbot", "screaming frog", "dataforseobot", "serpstatbot",
-	"barkrowler", "blexbot", "sitebulb", "megaindex", "archive.org_bot", "ia_archiver", "heritrix", "nutch", "uptimerobot", "statuscake",
-	"site24x7", "datadog", "newrelicpinger", "better uptime", "betteruptime", "statusscake", "hetrixtools", "censysinspect", "expanse",
+	"ezooms", "barkrowler", "blexbot", "sitebulb", "megaindex", "archive.org_bot", "ia_archiver", "heritrix", "nutch", "uptimerobot", "statuscake",
+	"site24x7", "datadog", "newrelicpinger", "better uptime", "betteruptime", "hetrixtools", "censysinspect", "expanse",
 	"internetmeasurement", "magpie-crawler", "feedly", "feedburner", "feedbin", "newsblur", "tiny tiny rss", "universalfeedparser",
 	"googleimageproxy", "yahoomailproxy", "outlook-link-preview", "proofpoint", "barracuda", "mimecast", "safelinks", "prerender",
-	"stripe/1.0", "validator.nu", "wordpress/", "zapier", "mastodon/", "bluesky cardyb", "genieo", "voyager/",
+	"stripe/1.0", "validator.nu", "wordpress/", "zapier", "mastodon/", "bluesky cardyb", "genieo",
 }
 
 // botReason names the rule by which an agent is a machine, "" for a person's. parser is the opinion of the agent parser. The

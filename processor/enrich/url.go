@@ -123,6 +123,8 @@ func isDigits(s string) bool {
 
 // cleanHost reduces user:password@Host:port to host, and returns "" for what cannot be one.
 func cleanHost(authority string) string {
+	// First of all, so that no character that is removed can hide what the rules below look for.
+	authority = tidy(authority, maxURL)
 	if at := strings.LastIndexByte(authority, '@'); at >= 0 {
 		authority = authority[at+1:]
 	}
@@ -137,11 +139,8 @@ func cleanHost(authority string) string {
 	} else if at := strings.IndexByte(host, ':'); at >= 0 {
 		host = host[:at]
 	}
-	if len(host) > maxHost {
-		return ""
-	}
-	host = strings.ToLower(strings.TrimRight(tidy(host, maxHost), "."))
-	if strings.ContainsAny(host, " \"'<>|^`{}%,;()*\uFFFD") {
+	host = strings.ToLower(strings.TrimRight(host, "."))
+	if len(host) > maxHost || strings.ContainsAny(host, " \"'<>|^`{}%,;()*\uFFFD") {
 		return ""
 	}
 	return host
@@ -160,7 +159,8 @@ func (p *Parts) read(query string, rank *int) {
 		if len(key) > 32 {
 			continue
 		}
-		key = strings.ToLower(unescape(key))
+		// "&amp;" pasted out of a page's source is the commonest broken link of all.
+		key = strings.TrimPrefix(strings.ToLower(unescape(key)), "amp;")
 		switch key {
 		case "utm_source":
 			keep(&p.Source, value, maxValue)

@@ -3,6 +3,7 @@
 package join
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -281,14 +282,21 @@ func (s *sale) bookRefunds() {
 // bookResidual books what a charge's largest cumulative figure says beyond the refunds that were told one by one. It is
 // zero once all of them are known.
 func (s *sale) bookResidual(charge string, figures []stripe.Fact, known int64) {
-	top := &figures[0]
-	for i := range figures[1:] {
-		f := &figures[i+1]
-		if f.Amount > top.Amount || f.Amount == top.Amount && outranks(f, top) {
-			top = f
+	// The order is the version's: the larger figure, and of equal ones (a refund failed and another was made) the one that
+	// reached us sooner after it was true.
+	top := slices.MaxFunc(figures, func(a, b stripe.Fact) int {
+		if d := cmp.Compare(a.Amount, b.Amount); d != 0 {
+			return d
 		}
-	}
-	e := s.entry(top, charge, stripe.Refund)
+		if d := cmp.Compare(b.ReceivedAt.Sub(b.CreatedAt), a.ReceivedAt.Sub(a.CreatedAt)); d != 0 {
+			return d
+		}
+		if outranks(&a, &b) {
+			return 1
+		}
+		return -1
+	})
+	e := s.entry(&top, charge, stripe.Refund)
 	e.Amount = -max(0, top.Amount-known)
 	s.inherit(&e)
 	finality := s.convert(&e)

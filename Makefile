@@ -1,0 +1,137 @@
+# Everything is a target with a line of help. Programs go to bin/, tools that only this repository needs to .tools/;
+# nothing is installed elsewhere.
+
+SHELL := /bin/bash -o pipefail
+.DEFAULT_GOAL := help
+
+TOOLS := $(CURDIR)/.tools
+ARGS ?=
+FUZZTIME ?= 20s
+
+# Tools are pinned, so that a check means the same today and in a year.
+PROTOC_GEN_GO := google.golang.org/protobuf/cmd/protoc-gen-go@v1.36.12
+PROTOC_GEN_VT := github.com/planetscale/vtprotobuf/cmd/protoc-gen-go-vtproto@v0.6.0
+GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+GOVULNCHECK   := golang.org/x/vuln/cmd/govulncheck@v1.8.0
+
+# need,tool,how to get it
+define need
+@command -v $(1) >/dev/null || { echo "make: $(1) is missing: $(2)" >&2; exit 1; }
+endef
+need-go = $(call need,go,install Go 1.26 or later from https://go.dev/dl)
+need-npm = $(call need,npm,install Node.js (apt-get install npm or brew install node); it fetches the embedded ClickHouse engine)
+need-protoc = $(call need,protoc,apt-get install protobuf-compiler or brew install protobuf)
+
+.PHONY: run
+run: tools build ## start everything on this machine; flags: make run ARGS="--no-demo"
+	@exec bin/local run $(ARGS)
+
+.PHONY: build
+build: ## build the programs into bin/, without cgo
+	$(need-go)
+	@mkdir -p bin
+	CGO_ENABLED=0 go build -o bin/ ./ingest ./processor ./deploy/loadgen ./deploy/local
+
+.PHONY: tools
+tools: $(TOOLS)/.npm ## fetch what the local run and the tests need and Go does not bring
+
+# npm takes the one package of the engine that fits this machine.
+$(TOOLS)/.npm: deploy/local/package.json
+	$(need-npm)
+	@mkdir -p $(TOOLS)
+	cp deploy/local/package.json $(TOOLS)/package.json
+	npm install --prefix $(TOOLS) --no-audit --no-fund --no-package-lock --loglevel=error
+	@touch $@
+
+.PHONY: test
+test: tools ## run all tests, with the race detector and the embedded engines
+	$(need-go)
+	$(call need,$(firstword $(shell go env CC 2>/dev/null) cc),the race detector needs a C compiler (apt-get install build-essential or xcode-select --install))
+	CGO_ENABLED=1 CI_REAL_SERVICES=1 go test -race -shuffle=on -timeout=20m ./...
+
+.PHONY: check
+check: format vet lint vulnerabilities generated tidy ## formatting, vet, lint, known vulnerabilities, generated code, go.mod
+
+.PHONY: format
+format: ## say which files are not formatted
+	$(need-go)
+	@unformatted=$$(gofmt -l deploy ingest processor schemas sql); \
+	if [ -n "$$unformatted" ]; then echo "not formatted (gofmt -w mends it):"; echo "$$unformatted"; exit 1; fi
+
+.PHONY: vet
+vet: ## go vet, for Linux and for macOS
+	$(need-go)
+	go vet ./...
+	GOOS=darwin GOARCH=arm64 CGO_ENABLED=0 go vet ./ingest/... ./processor/... ./deploy/local/...
+
+.PHONY: lint
+lint: $(TOOLS)/bin/golangci-lint ## golangci-lint with .golangci.yml
+	$(TOOLS)/bin/golangci-lint run ./...
+
+# govulncheck exits with 3 when it found something and with 1 when it could not look. Only a database that cannot be
+# reached is forgiven: the machine has no internet, and the next one with internet will look.
+.PHONY: vulnerabilities
+vulnerabilities: $(TOOLS)/bin/govulncheck ## govulncheck
+	@said=$$($(TOOLS)/bin/govulncheck ./... 2>&1); status=$$?; \
+	if [ $$status -ne 0 ] && grep -q '^govulncheck: fetching vulnerabilities: .*\(dial tcp\|no such host\|connection refused\|timeout\|TLS handshake\|proxyconnect\|unexpected status code\|Forbidden\)' <<<"$$said"; then \
+		echo "govulncheck: the vulnerability database (vuln.go.dev) cannot be reached from here, so nothing was looked up; going on for this reason alone"; \
+	else echo "$$said"; exit $$status; fi
+
+# The code is generated into a copy and compared, so that a check never changes the tree. The line that names protoc's
+# own version is not compared: it differs between machines and means nothing.
+.PHONY: generated
+generated: $(TOOLS)/bin/protoc-gen-go $(TOOLS)/bin/protoc-gen-go-vtproto ## say whether generated code is up to date
+	$(need-protoc)
+	@copy=$$(mktemp -d) && trap 'rm -rf "$$copy"' EXIT && cp go.mod go.sum "$$copy" && cp -R schemas "$$copy/" && \
+	(cd "$$copy" && PATH="$(TOOLS)/bin:$$PATH" go generate ./schemas) && \
+	diff -ru -I '^// *[[:space:]]protoc  *v' schemas "$$copy/schemas" || { echo "generated code is not up to date: run make generate"; exit 1; }
+
+.PHONY: tidy
+tidy: ## say whether go.mod and go.sum are tidy
+	$(need-go)
+	go mod tidy -diff
+
+.PHONY: generate
+generate: $(TOOLS)/bin/protoc-gen-go $(TOOLS)/bin/protoc-gen-go-vtproto ## generate code from the Protobuf definitions
+	$(need-protoc)
+	PATH="$(TOOLS)/bin:$$PATH" go generate ./schemas
+
+.PHONY: golden
+golden: tools ## rewrite the golden answers of the queries and the generated schema
+	go test ./sql -update
+	@git status --short sql
+
+.PHONY: bench
+bench: tools ## run the benchmarks, into bin/bench.txt, for benchstat
+	@mkdir -p bin
+	go test -run '^$$' -bench . -benchmem ./... | tee bin/bench.txt
+
+.PHONY: fuzz
+fuzz: ## fuzz every parser for FUZZTIME (20s) each
+	@for package in $$(go list ./...); do \
+		for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz'); do \
+			echo "$$package $$target"; go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package || exit 1; \
+		done; \
+	done
+
+.PHONY: clean
+clean: ## delete bin/ and .tools/; data/ is kept
+	rm -rf bin $(TOOLS)
+
+.PHONY: help
+help: ## say this
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
+
+# A tool is built again when its version above changes.
+define tool
+$(TOOLS)/bin/$(1): $(TOOLS)/.versions/$(subst /,_,$(2))
+	$$(need-go)
+	GOBIN=$(TOOLS)/bin go install $(2)
+	@touch $$@
+$(TOOLS)/.versions/$(subst /,_,$(2)):
+	@mkdir -p $(TOOLS)/.versions && touch $$@
+endef
+$(eval $(call tool,protoc-gen-go,$(PROTOC_GEN_GO)))
+$(eval $(call tool,protoc-gen-go-vtproto,$(PROTOC_GEN_VT)))
+$(eval $(call tool,golangci-lint,$(GOLANGCI_LINT)))
+$(eval $(call tool,govulncheck,$(GOVULNCHECK)))

@@ -1,0 +1,302 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"tributary/schemas"
+)
+
+const plainClick = `{"url":"https://shop.example/?utm_source=newsletter&utm_campaign=spring"}`
+
+// A click, the checkout that names it, and a row of revenue that says so.
+func TestClickToRevenue(t *testing.T) {
+	s := newSite(t)
+	s.start()
+	t.Logf("ready after %s", s.waitReady().Round(time.Millisecond))
+
+	id := accepted(t, s.insist(func() (answer, error) { return s.click([]byte(plainClick)) }))
+	s.insist(func() (answer, error) { return s.deliver(checkout(1, id, 4900)) })
+	s.eventually(30*time.Second,
+		"SELECT currency, amount, match_rule, toString(UUIDNumToString(click_id)), utm_campaign FROM revenue FINAL WHERE status = 'booked'",
+		func(rows [][]string) bool {
+			return len(rows) == 1 && strings.Join(rows[0], " ") == "usd 4900 click_id "+id+" spring"
+		})
+	if status, _ := get(s.dashboard() + "/"); status != http.StatusOK {
+		t.Errorf("the dashboard answers %d", status)
+	}
+}
+
+// load sends clicks and checkouts until it is stopped, and remembers what was accepted.
+type load struct {
+	s       *site
+	mu      sync.Mutex
+	clicks  map[string]bool // answered 200
+	sales   int64           // sum of the accepted, in cents
+	refused []answer        // 503
+	stop    chan struct{}
+	running sync.WaitGroup
+}
+
+func (s *site) load() *load {
+	l := &load{s: s, clicks: make(map[string]bool), stop: make(chan struct{})}
+	for range 2 {
+		l.running.Go(func() {
+			for l.pause(10 * time.Millisecond) {
+				id := schemas.NewClickID(time.Now()).String()
+				body, err := json.Marshal(map[string]string{"url": "https://shop.example/", "click_id": id})
+				if err != nil {
+					panic(err)
+				}
+				got, err := s.click(body)
+				l.mu.Lock()
+				switch {
+				case err != nil: // nobody answered: not accepted, not refused
+				case got.status == http.StatusOK:
+					l.clicks[id] = true
+				default:
+					l.refused = append(l.refused, got)
+				}
+				l.mu.Unlock()
+			}
+		})
+	}
+	l.running.Go(func() {
+		for n := 1; l.pause(30 * time.Millisecond); n++ {
+			event := checkout(n, "", int64(n))
+			for l.pause(30 * time.Millisecond) { // again until it is accepted, as Stripe does
+				got, err := s.deliver(event)
+				if err != nil {
+					continue
+				}
+				l.mu.Lock()
+				if got.status == http.StatusOK {
+					l.sales += int64(n)
+				} else {
+					l.refused = append(l.refused, got)
+				}
+				l.mu.Unlock()
+				if got.status == http.StatusOK {
+					break
+				}
+			}
+		}
+	})
+	return l
+}
+
+// pause waits, and is false once the load is to stop.
+func (l *load) pause(d time.Duration) bool {
+	select {
+	case <-l.stop:
+		return false
+	case <-time.After(d):
+		return true
+	}
+}
+
+// finish ends the load and checks that everything that was accepted is in ClickHouse.
+func (l *load) finish() {
+	l.s.t.Helper()
+	close(l.stop)
+	l.running.Wait()
+	l.s.t.Logf("%d clicks and %d cents accepted, %d requests refused", len(l.clicks), l.sales, len(l.refused))
+	l.s.hasClicks(l.clicks, 60*time.Second)
+	// An event whose acceptance was not heard of when the load ended may be there as well; the sum tells by how much.
+	l.s.eventually(60*time.Second, "SELECT sum(amount) >= "+itoa(l.sales)+", count() = uniqExact(entry_id) FROM ledger_current",
+		func(rows [][]string) bool { return len(rows) == 1 && rows[0][0] == "1" && rows[0][1] == "1" })
+}
+
+// Kafka dies under load: the doors say 503 and when to come again, and everything recovers by itself.
+func TestKafkaDies(t *testing.T) {
+	s := newSite(t)
+	s.start()
+	s.waitReady()
+	l := s.load()
+	time.Sleep(time.Second)
+
+	ctx, cancel := context.WithCancel(t.Context())
+	var killing sync.WaitGroup
+	killing.Go(func() { s.keepDown(ctx, "kafka") })
+	for name, send := range map[string]func() (answer, error){
+		"edge":    func() (answer, error) { return s.click([]byte(plainClick)) },
+		"webhook": func() (answer, error) { return s.deliver(checkout(1<<30, "", 0)) },
+	} {
+		got, err := send()
+		for deadline := time.Now().Add(20 * time.Second); err == nil && got.status == http.StatusOK && time.Now().Before(deadline); {
+			got, err = send()
+		}
+		if err != nil || got.status != http.StatusServiceUnavailable || got.header.Get("Retry-After") == "" {
+			t.Errorf("without Kafka the %s answers %d, Retry-After %q, %s, %v; want 503 and when to come again",
+				name, got.status, got.header.Get("Retry-After"), got.body, err)
+		}
+	}
+	cancel()
+	killing.Wait()
+
+	s.insist(func() (answer, error) { return s.click([]byte(plainClick)) })
+	s.insist(func() (answer, error) { return s.deliver(checkout(1<<30, "", 0)) })
+	s.waitReady()
+	time.Sleep(time.Second)
+	l.finish()
+	for _, r := range l.refused {
+		if r.status != http.StatusServiceUnavailable || r.header.Get("Retry-After") == "" {
+			t.Fatalf("refused with %d, Retry-After %q: %s", r.status, r.header.Get("Retry-After"), r.body)
+		}
+	}
+}
+
+// ClickHouse dies under load: the doors do not care, the processor says that it is not ready, waits and goes on.
+func TestClickHouseDies(t *testing.T) {
+	s := newSite(t)
+	s.start()
+	s.waitReady()
+	l := s.load()
+	time.Sleep(time.Second)
+
+	ctx, cancel := context.WithCancel(t.Context())
+	var killing sync.WaitGroup
+	killing.Go(func() { s.keepDown(ctx, "clickhouse") })
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		if status, _ := get(s.processorOps() + "/readyz"); status == http.StatusServiceUnavailable {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Error("the processor says that it is ready 30 s after ClickHouse died")
+			break
+		}
+	}
+	for range 20 {
+		if got, err := s.click([]byte(plainClick)); err != nil || got.status != http.StatusOK {
+			t.Errorf("without ClickHouse the edge answers %d %s %v, want 200", got.status, got.body, err)
+			break
+		}
+	}
+	cancel()
+	killing.Wait()
+
+	s.waitReady()
+	time.Sleep(time.Second)
+	l.finish()
+	if len(l.refused) > 0 {
+		t.Errorf("%d requests were refused, the first with %d %s", len(l.refused), l.refused[0].status, l.refused[0].body)
+	}
+}
+
+// What cannot be read is answered clearly or set aside with its origin, and the next record goes on.
+func TestBadInput(t *testing.T) {
+	s := newSite(t)
+	s.start()
+	s.waitReady()
+
+	json := []string{"Content-Type", "application/json"}
+	for _, c := range []struct {
+		name   string
+		url    string
+		body   []byte
+		header []string
+		status int
+	}{
+		{"a malformed click", s.edge() + "/v1/click", []byte(`{"url":`), json, http.StatusBadRequest},
+		{"a click of nothing", s.edge() + "/v1/click", []byte(`{}`), json, http.StatusBadRequest},
+		{"a click of 10 MB", s.edge() + "/v1/click", bytes.Repeat([]byte("x"), 10<<20), json, http.StatusRequestEntityTooLarge},
+		{"an event without a signature", s.webhook(), checkout(1, "", 1), json, http.StatusBadRequest},
+		{"an event with a wrong signature", s.webhook(), checkout(1, "", 1), append(json, "Stripe-Signature", sign(checkout(1, "", 1), "whsec_other")), http.StatusBadRequest},
+		{"a malformed event", s.webhook(), []byte("{"), append(json, "Stripe-Signature", sign([]byte("{"), webhookSecret)), http.StatusBadRequest},
+		{"an event of 10 MB", s.webhook(), bytes.Repeat([]byte("x"), 10<<20), json, http.StatusRequestEntityTooLarge},
+		{"an event that nobody knows", s.webhook(), []byte(unknownEvent), append(json, "Stripe-Signature", sign([]byte(unknownEvent), webhookSecret)), http.StatusOK},
+	} {
+		got, err := post(c.url, c.body, c.header...)
+		// A server that refuses a large body may close before all of it was sent.
+		if err != nil && c.status == http.StatusRequestEntityTooLarge && len(c.body) > 1<<20 {
+			t.Logf("%s: %v", c.name, err)
+			continue
+		}
+		if err != nil || got.status != c.status {
+			t.Errorf("%s is answered %d %s %v, want %d", c.name, got.status, got.body, err, c.status)
+		}
+		if got.status >= 400 && (!strings.Contains(got.body, `"message"`) || !strings.Contains(got.body, `"code"`)) {
+			t.Errorf("%s is answered %s, which does not say what is wrong", c.name, got.body)
+		}
+	}
+
+	producer, err := kgo.NewClient(kgo.SeedBrokers(s.kafka()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer producer.Close()
+	for _, topic := range []string{schemas.TopicClicks, schemas.TopicStripe} {
+		record := &kgo.Record{Topic: topic, Key: []byte("nobody"), Value: []byte("\xff\xff this is no record \x00")}
+		if err := producer.ProduceSync(t.Context(), record).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	id := accepted(t, s.insist(func() (answer, error) { return s.click([]byte(plainClick)) }))
+	s.insist(func() (answer, error) { return s.deliver(checkout(2, id, 700)) })
+
+	s.eventually(30*time.Second, "SELECT match_rule, amount FROM ledger_current",
+		func(rows [][]string) bool { return len(rows) == 1 && strings.Join(rows[0], " ") == "click_id 700" })
+	letters := s.eventually(30*time.Second,
+		"SELECT topic, reason != '', step != '', partition >= 0, offset >= 0, error != '', body != '' FROM dead_letters FINAL ORDER BY topic",
+		func(rows [][]string) bool { return len(rows) >= 2 })
+	for i, topic := range []string{schemas.TopicClicks, schemas.TopicStripe} {
+		if len(letters) != 2 || letters[i][0] != topic || strings.Join(letters[i][1:], "") != "111111" {
+			t.Errorf("dead letters are %v, want one of %s with reason, step, origin, error and body", letters, topic)
+		}
+	}
+	s.eventually(30*time.Second, "SELECT count() FROM stripe_events FINAL WHERE event_id = 'evt_unknown'",
+		func(rows [][]string) bool { return len(rows) == 1 && rows[0][0] == "1" })
+}
+
+const unknownEvent = `{"id":"evt_unknown","object":"event","api_version":"2025-09-30.clover","created":1767225600,"livemode":true,"type":"terminal.reader.sang","data":{"object":{"id":"tmr_1","object":"terminal.reader"}}}`
+
+// Ctrl-C stops everything in order and well; the next start is quick and finds what the last one left.
+func TestStopAndStartAgain(t *testing.T) {
+	s := newSite(t)
+	s.start()
+	s.waitReady()
+	id := accepted(t, s.insist(func() (answer, error) { return s.click([]byte(plainClick)) }))
+	s.insist(func() (answer, error) { return s.deliver(checkout(1, id, 4900)) })
+	booked := func(rows [][]string) bool { return len(rows) == 1 && rows[0][0] == "4900" }
+	s.eventually(30*time.Second, "SELECT amount FROM ledger_current WHERE match_rule = 'click_id'", booked)
+
+	began := time.Now()
+	if err := s.life.command.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-s.life.ended:
+		if s.life.err != nil {
+			t.Errorf("the run ended with %v after Ctrl-C, want exit status 0", s.life.err)
+		}
+		t.Logf("stopped in %s", time.Since(began).Round(time.Millisecond))
+	case <-time.After(60 * time.Second):
+		t.Fatal("the run goes on a minute after Ctrl-C")
+	}
+	said, at := s.life.said.String(), 0
+	for _, name := range []string{"edge", "webhook", "processor", "dashboard", "clickhouse", "kafka"} {
+		i := strings.Index(said[at:], "stopped "+name+" in ")
+		if i < 0 {
+			t.Errorf("%s was not stopped in its turn:\n%s", name, said)
+			break
+		}
+		at += i
+	}
+
+	s.start()
+	if took := s.waitReady(); took > 10*time.Second {
+		t.Errorf("the second start took %s, want at most 10 s", took)
+	} else {
+		t.Logf("ready again after %s", took.Round(time.Millisecond))
+	}
+	s.eventually(5*time.Second, "SELECT amount FROM ledger_current WHERE match_rule = 'click_id'", booked)
+}

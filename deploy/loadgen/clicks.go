@@ -1,0 +1,41 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"tributary/deploy/loadgen/load"
+	"tributary/deploy/loadgen/send"
+)
+
+type clicksCommand struct {
+	edgeFlags
+	Key         string        `env:"TRIBUTARY_KEY" placeholder:"pk_…" help:"Publishable key, where the edge wants one."`
+	Rate        int           `default:"1000" env:"TRIBUTARY_RATE" help:"Clicks per second (${default})."`
+	For         time.Duration `default:"30s" env:"TRIBUTARY_FOR" help:"How long (${default})."`
+	Connections int           `default:"16" help:"Requests at once (${default})."`
+	Batch       int           `default:"1" help:"Clicks per request (${default}): 1 uses /v1/click, more /v1/clicks, at most 1000."`
+	Seed        uint64        `default:"1" env:"TRIBUTARY_SEED" help:"Of agents, links and countries; click ids are always new."`
+}
+
+// Help is shown by loadgen clicks --help.
+func (clicksCommand) Help() string {
+	return `Requests are due by the clock, whether or not earlier ones were answered, and each latency counts from that moment: a
+slow edge shows. When every connection is busy and the queue is full, clicks are counted as not sent.`
+}
+
+func (c clicksCommand) Run(ctx context.Context, s streams) error {
+	edge, err := c.edge(send.NewClient(c.Connections, 1))
+	if err != nil {
+		return err
+	}
+	r, err := load.Run(ctx, load.Config{Edge: edge, Seed: c.Seed, Key: c.Key, Rate: c.Rate, For: c.For, Connections: c.Connections, Batch: c.Batch})
+	if err != nil {
+		return err
+	}
+	r.Table(s.out)
+	if _, _, refused := r.Tally.Numbers(); refused > 0 {
+		return errFailed
+	}
+	return nil
+}

@@ -1,0 +1,115 @@
+package demo
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stripe/stripe-go/v76/webhook"
+
+	"tributary/deploy/loadgen/send"
+)
+
+// doors is an edge and a webhook that remember what they were told.
+type doors struct {
+	mu             sync.Mutex
+	clicks, events map[string][]byte
+	leads          int
+	times          []time.Time
+}
+
+func (d *doors) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	keep := func(b []byte) {
+		var c struct {
+			ID   string    `json:"click_id"`
+			Time time.Time `json:"event_time"`
+		}
+		_ = json.Unmarshal(b, &c)
+		d.clicks[c.ID] = b
+		d.times = append(d.times, c.Time)
+	}
+	switch r.URL.Path {
+	case "/v1/click":
+		keep(body)
+		fmt.Fprint(w, `{"click_id":"x"}`)
+	case "/v1/clicks":
+		var all []json.RawMessage
+		_ = json.Unmarshal(body, &all)
+		for _, b := range all {
+			keep(b)
+		}
+		fmt.Fprintf(w, `{"accepted":%d,"rejected":[]}`, len(all))
+	case "/v1/leads":
+		d.leads++
+		fmt.Fprint(w, `{"lead_id":"x"}`)
+	case "/stripe/webhook":
+		e, err := webhook.ConstructEventWithOptions(body, r.Header.Get("Stripe-Signature"), "whsec_x", webhook.ConstructEventOptions{IgnoreAPIVersionMismatch: true})
+		if before, ok := d.events[e.ID]; err != nil || ok && !bytes.Equal(before, body) {
+			w.WriteHeader(400)
+			return
+		}
+		d.events[e.ID] = body
+	}
+}
+
+func play(t *testing.T, d *doors, c Config) *Report {
+	t.Helper()
+	s := httptest.NewServer(d)
+	defer s.Close()
+	client := send.NewClient(8, 1)
+	c.Edge = &send.Edge{Client: client, Base: s.URL, SecretKey: "sk"}
+	c.Webhook = &send.Webhook{Client: client, URL: s.URL + "/stripe/webhook", Secret: "whsec_x"}
+	r, err := Run(context.Background(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Refused() != 0 {
+		var b bytes.Buffer
+		r.Table(&b)
+		t.Fatal(b.String())
+	}
+	return r
+}
+
+// The past is some thousand clicks and some hundred payments over days, and the same on the second start.
+func TestPast(t *testing.T) {
+	d := &doors{clicks: map[string][]byte{}, events: map[string][]byte{}}
+	began := time.Now()
+	play(t, d, Config{Seed: 1, History: 6 * day})
+	clicks, events := len(d.clicks), len(d.events)
+	if clicks < 1000 || events < 200 || d.leads < 50 {
+		t.Fatalf("%d clicks, %d events, %d leads", clicks, events, d.leads)
+	}
+	for _, at := range d.times {
+		if at.After(time.Now()) || at.Before(began.Add(-8*day)) {
+			t.Fatalf("a click of the past at %s", at)
+		}
+	}
+	play(t, d, Config{Seed: 1, History: 6 * day})
+	if len(d.clicks) > clicks+5 || len(d.events) > events+5 { // a few may have become due meanwhile
+		t.Fatalf("the second start told of %d clicks and %d events more", len(d.clicks)-clicks, len(d.events)-events)
+	}
+}
+
+// The present keeps its rate and ends by itself, with every item sent.
+func TestPresent(t *testing.T) {
+	d := &doors{clicks: map[string][]byte{}, events: map[string][]byte{}}
+	began := time.Now()
+	r := play(t, d, Config{Seed: 2, Rate: 400, For: 1500 * time.Millisecond})
+	if took := time.Since(began); took > 6*time.Second {
+		t.Fatalf("took %s", took)
+	}
+	if sent, _, _ := r.Clicks.Numbers(); sent != 600 || len(d.clicks) != 600 {
+		t.Fatalf("%d clicks sent, %d distinct", sent, len(d.clicks))
+	}
+}

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"tributary/deploy/loadgen/accesslog"
+	"tributary/deploy/loadgen/send"
+)
+
+type logCommand struct {
+	File string `arg:"" help:"Access log, plain or gzip; - for stdin."`
+	edgeFlags
+	Site string `default:"http://example.com" env:"TRIBUTARY_SITE" help:"Site that the log's paths belong to (${default})."`
+	Rate int    `env:"TRIBUTARY_RATE" help:"Events per second; as fast as the edge answers without it."`
+}
+
+// Help is shown by loadgen log --help.
+func (logCommand) Help() string {
+	return `Each line becomes one click with the line's time, agent, referrer and address. Its id comes from the line's time,
+number and text: two equal lines are two clicks, and sending the file again sends the same clicks again. Lines that
+cannot be read are listed with their numbers and do not stop the others.`
+}
+
+// shownLines bounds the list of unreadable lines.
+const shownLines = 100
+
+func (c logCommand) Run(ctx context.Context, s streams) error {
+	edge, err := c.keyed(send.NewClient(4, 8))
+	if err != nil {
+		return err
+	}
+	in := s.in
+	if c.File != "-" {
+		f, err := os.Open(c.File)
+		if err != nil {
+			return fmt.Errorf("open log: %w", err)
+		}
+		defer f.Close()
+		in = f
+	}
+	i := &logImport{edge: edge, site: c.Site, progress: s.err, size: send.MaxBatch, told: time.Now()}
+	if c.Rate > 0 {
+		i.size = min(send.MaxBatch, max(1, c.Rate/10)) // ten batches a second are smooth enough
+		i.limit = rate.NewLimiter(rate.Limit(c.Rate), i.size)
+	}
+	err = accesslog.Read(in, func(l accesslog.Line) error { return i.add(ctx, l) }, i.skip)
+	if err == nil {
+		err = i.flush(ctx)
+	}
+	i.tally.Table(s.out, "clicks")
+	fmt.Fprintf(s.out, "%d lines could not be read\n", i.skipped)
+	for _, text := range i.unread {
+		fmt.Fprintln(s.out, text)
+	}
+	if i.skipped > len(i.unread) {
+		fmt.Fprintf(s.out, "  and %d more\n", i.skipped-len(i.unread))
+	}
+	if _, _, refused := i.tally.Numbers(); err == nil && refused > 0 {
+		return errFailed
+	}
+	return err
+}
+
+// logImport gathers lines into batches and sends them.
+type logImport struct {
+	edge     *send.Edge
+	site     string
+	limit    *rate.Limiter // nil for none
+	size     int           // of a batch
+	progress io.Writer
+	told     time.Time
+
+	batch   [][]byte
+	tally   send.Tally
+	skipped int
+	unread  []string
+}
+
+func (i *logImport) add(ctx context.Context, l accesslog.Line) error {
+	if i.batch = append(i.batch, l.Event(i.site)); len(i.batch) < i.size {
+		return nil
+	}
+	return i.flush(ctx)
+}
+
+func (i *logImport) flush(ctx context.Context) error {
+	if i.limit != nil && len(i.batch) > 0 {
+		if err := i.limit.WaitN(ctx, len(i.batch)); err != nil {
+			return fmt.Errorf("send log: %w", err)
+		}
+	}
+	err := i.edge.Clicks(ctx, i.batch, &i.tally)
+	i.batch = i.batch[:0]
+	if now := time.Now(); now.Sub(i.told) > time.Second {
+		sent, accepted, _ := i.tally.Numbers()
+		fmt.Fprintf(i.progress, "log: %d sent, %d accepted\n", sent, accepted)
+		i.told = now
+	}
+	if err != nil {
+		return fmt.Errorf("send log: %w (sending the file again goes on safely)", err)
+	}
+	return nil
+}
+
+func (i *logImport) skip(number int, why error) error {
+	i.skipped++
+	if len(i.unread) < shownLines {
+		i.unread = append(i.unread, fmt.Sprintf("  line %d: %v", number, why))
+	}
+	return nil
+}

@@ -1,0 +1,51 @@
+package traffic
+
+import (
+	"time"
+
+	"tributary/schemas"
+)
+
+// Kinds of movement, as the ledger names them.
+const (
+	Payment         = "payment"
+	Refund          = "refund"
+	RefundReversal  = "refund_reversal"
+	Dispute         = "dispute"
+	DisputeReversal = "dispute_reversal"
+)
+
+// Movement is one true movement of money: what the ledger must hold once everything has arrived, whatever the order.
+type Movement struct {
+	// Object is the canonical Stripe object: the invoice of a payment if there is one, else its payment intent; the
+	// refund; the dispute.
+	Object string
+	// Sale is the canonical object of the payment that this movement belongs to; of a payment, itself.
+	Sale string
+	Kind string
+	// Amount in minor units of Currency; money out is negative.
+	Amount int64
+	// Tax within Amount. Only payments state it: Stripe does not say how much of a refund is tax.
+	Tax      int64
+	Currency string // lower case
+	// OccurredAt by the best source there is: the invoice's paid_at, else the created of the event that says so.
+	OccurredAt time.Time
+	Livemode   bool
+	Customer   string // cus_…; empty for a guest
+	// Keying says how the sale names its click. Renewals inherit it.
+	Keying Keying
+	// ClickID is the click to be credited; zero when only an affiliate is known, or nothing.
+	ClickID     schemas.ClickID
+	AffiliateID string // empty when unattributed or when the click's link has no affiliate
+	Attributed  bool
+	Aliases     []string // every other object id that this movement goes by (session, payment intent, charge)
+}
+
+// Totals sums the amounts of movements by currency, in minor units.
+func Totals(movements []Movement) map[string]int64 {
+	sums := map[string]int64{}
+	for _, m := range movements {
+		sums[m.Currency] += m.Amount
+	}
+	return sums
+}

@@ -1,0 +1,264 @@
+package traffic
+
+import (
+	"fmt"
+	"time"
+)
+
+// The functions below write Stripe's objects in the shape of the buyer's API version. Both shapes have the fields
+// that a webhook reader is likely to look at; the differences between them are those of Stripe's changelog.
+
+func (s *buyer) old() bool { return s.api == APIOld }
+
+func (s *buyer) livemode() bool { return !s.w.opts.TestMode }
+
+func (s *buyer) address() object {
+	return object{"city": nil, "country": s.person.country.code, "line1": nil, "line2": nil, "postal_code": nil, "state": nil}
+}
+
+func (s *buyer) customerObject(at time.Time) object {
+	return object{
+		"id": s.customer, "object": "customer", "address": nil, "balance": 0, "created": unix(at), "currency": nil,
+		"default_source": nil, "delinquent": false, "description": nil, "discount": nil, "email": s.person.email,
+		"invoice_prefix": s.customer[len(s.customer)-8:], "livemode": s.livemode(), "metadata": orEmpty(s.customerMetadata),
+		"name": s.person.name, "next_invoice_sequence": 1, "phone": nil, "preferred_locales": []string{}, "shipping": nil,
+		"tax_exempt": "none", "test_clock": nil,
+	}
+}
+
+func (s *buyer) sessionObject(p payment, status string) object {
+	mode := "payment"
+	if s.subscription != "" {
+		mode = "subscription"
+	}
+	if p.total == 0 && status == "paid" {
+		status = "no_payment_required"
+	}
+	intent := p.intent
+	if mode == "subscription" {
+		intent = "" // the invoice makes it, and the session does not name it
+	}
+	methods := []string{"card"}
+	if s.life == Async {
+		methods = []string{map[string]string{"jpy": "konbini", "eur": "sepa_debit"}[p.currency]}
+		if methods[0] == "" {
+			methods[0] = "us_bank_account"
+		}
+	}
+	o := object{
+		"id": p.session, "object": "checkout.session", "after_expiration": nil, "allow_promotion_codes": true,
+		"amount_subtotal": p.subtotal, "amount_total": p.total,
+		"automatic_tax":        object{"enabled": p.tax > 0, "liability": nil, "status": nil},
+		"cancel_url":           "https://atlas.example/pricing",
+		"client_reference_id":  orNull(s.reference),
+		"created":              unix(s.started.Add(-90 * time.Second)),
+		"currency":             p.currency,
+		"currency_conversion":  nil,
+		"customer":             orNull(s.customer),
+		"customer_creation":    nil,
+		"customer_details":     object{"address": s.address(), "email": s.person.email, "name": s.person.name, "phone": nil, "tax_exempt": "none", "tax_ids": []string{}},
+		"customer_email":       nil,
+		"expires_at":           unix(s.started.Add(24 * time.Hour)),
+		"invoice":              orNull(p.invoice),
+		"invoice_creation":     object{"enabled": s.life == WithInvoice, "invoice_data": object{"metadata": object{}}},
+		"livemode":             s.livemode(),
+		"locale":               "auto",
+		"metadata":             orEmpty(s.sessionMetadata),
+		"mode":                 mode,
+		"payment_intent":       orNull(intent),
+		"payment_link":         nil,
+		"payment_method_types": methods,
+		"payment_status":       status,
+		"recovered_from":       nil,
+		"setup_intent":         nil,
+		"shipping_cost":        nil,
+		"status":               "complete",
+		"submit_type":          nil,
+		"subscription":         orNull(s.subscription),
+		"success_url":          "https://atlas.example/thanks",
+		"total_details":        object{"amount_discount": p.discount, "amount_shipping": p.shipping, "amount_tax": p.tax},
+		"ui_mode":              "hosted",
+		"url":                  nil,
+	}
+	if mode == "subscription" {
+		o["invoice_creation"] = nil
+	}
+	if p.unnamed {
+		o["invoice"] = nil
+	}
+	if p.shipping > 0 {
+		o["shipping_cost"] = object{"amount_subtotal": p.shipping, "amount_tax": 0, "amount_total": p.shipping, "shipping_rate": "shr_standard"}
+	}
+	if !s.old() {
+		delete(o, "currency_conversion") // gone since 2025-09-30
+		o["discounts"], o["collected_information"] = []object{}, nil
+	}
+	return o
+}
+
+func (s *buyer) invoiceObject(p payment) object {
+	finalized := unix(p.at.Add(-time.Second))
+	end := p.at.Add(s.w.opts.Tempo.Renew)
+	line := object{
+		"id": "il_" + p.invoice[3:], "object": "line_item", "amount": p.subtotal, "currency": p.currency, "description": "1 × " + p.name,
+		"discount_amounts": []object{}, "discountable": true, "discounts": []string{}, "invoice": p.invoice, "livemode": s.livemode(),
+		"metadata": orEmpty(s.subMetadata), "period": object{"start": unix(p.at), "end": unix(end)}, "quantity": 1,
+	}
+	o := object{
+		"id": p.invoice, "object": "invoice", "account_country": "DE", "account_name": "Atlas", "amount_due": p.total,
+		"amount_paid": p.total, "amount_remaining": 0, "amount_shipping": p.shipping, "attempt_count": 1, "attempted": true,
+		"auto_advance": false, "automatic_tax": object{"enabled": p.tax > 0, "liability": nil, "status": nil},
+		"billing_reason": p.reason, "collection_method": "charge_automatically", "created": unix(p.at.Add(-2 * time.Second)),
+		"currency": p.currency, "customer": orNull(s.customer), "customer_address": s.address(), "customer_email": s.person.email,
+		"customer_name": s.person.name, "default_payment_method": nil, "description": nil, "discounts": []string{}, "due_date": nil,
+		"effective_at": finalized, "ending_balance": 0, "footer": nil,
+		"lines": list("/v1/invoices/"+p.invoice+"/lines", line), "livemode": s.livemode(), "metadata": object{}, "next_payment_attempt": nil,
+		"number": fmt.Sprintf("%s-%04d", p.invoice[len(p.invoice)-8:], p.number+1), "period_start": unix(p.at), "period_end": unix(p.at),
+		"post_payment_credit_notes_amount": 0, "pre_payment_credit_notes_amount": 0, "starting_balance": 0, "status": "paid",
+		"status_transitions": object{"finalized_at": finalized, "marked_uncollectible_at": nil, "paid_at": unix(p.at), "voided_at": nil},
+		"subtotal":           p.subtotal, "test_clock": nil, "total": p.total, "total_excluding_tax": p.total - p.tax,
+		"total_discount_amounts": []object{}, "webhooks_delivered_at": unix(p.at),
+	}
+	o["subtotal_excluding_tax"] = p.subtotal
+	if p.inclusive {
+		o["subtotal_excluding_tax"] = p.subtotal - rounded(p.subtotal*p.tax, max(p.total, 1))
+	}
+	if p.discount > 0 {
+		o["total_discount_amounts"] = []object{{"amount": p.discount, "discount": "di_" + p.invoice[3:]}}
+	}
+	if p.shipping > 0 {
+		o["shipping_cost"] = object{"amount_subtotal": p.shipping, "amount_tax": 0, "amount_total": p.shipping, "shipping_rate": "shr_standard"}
+	} else {
+		o["shipping_cost"] = nil
+	}
+	if s.life == OffStripe {
+		o["collection_method"], o["due_date"] = "send_invoice", unix(p.at.Add(14*24*time.Hour))
+	}
+	if s.old() {
+		s.oldInvoice(o, line, p)
+	} else {
+		s.newInvoice(o, line, p)
+	}
+	return o
+}
+
+// oldInvoice names its subscription, payment intent and charge itself.
+func (s *buyer) oldInvoice(o, line object, p payment) {
+	o["paid"], o["paid_out_of_band"] = true, s.life == OffStripe
+	o["subscription"], o["payment_intent"], o["charge"] = orNull(s.subscription), orNull(p.intent), orNull(p.charge)
+	o["subscription_details"] = object{"metadata": nil}
+	o["discount"], o["quote"], o["tax"], o["total_tax_amounts"] = nil, nil, nil, []object{}
+	line["subscription"], line["proration"], line["type"], line["tax_amounts"] = orNull(s.subscription), false, "invoiceitem", []object{}
+	if s.subscription != "" {
+		o["subscription_details"] = object{"metadata": orEmpty(s.subMetadata)}
+		line["type"] = "subscription"
+	}
+	if p.tax > 0 {
+		o["tax"] = p.tax
+		o["total_tax_amounts"] = []object{{"amount": p.tax, "inclusive": p.inclusive, "tax_rate": "txr_standard", "taxable_amount": p.total - p.tax}}
+	}
+}
+
+// newInvoice keeps its subscription under parent, and its payments in objects of their own.
+func (s *buyer) newInvoice(o, line object, p payment) {
+	o["amount_overpaid"], o["parent"], o["total_taxes"] = 0, nil, []object{}
+	line["parent"] = object{"type": "invoice_item_details", "invoice_item_details": object{"invoice_item": "ii_" + p.invoice[3:], "proration": false, "subscription": nil}, "subscription_item_details": nil}
+	line["pricing"] = object{"type": "price_details", "price_details": object{"price": "price_standard", "product": "prod_standard"}, "unit_amount_decimal": fmt.Sprint(p.subtotal)}
+	line["taxes"] = []object{}
+	if s.subscription != "" {
+		o["parent"] = object{"type": "subscription_details", "quote_details": nil, "subscription_details": object{"metadata": orEmpty(s.subMetadata), "subscription": s.subscription}}
+		line["parent"] = object{"type": "subscription_item_details", "invoice_item_details": nil, "subscription_item_details": object{"proration": false, "subscription": s.subscription, "subscription_item": "si_" + s.subscription[4:]}}
+	}
+	if p.tax > 0 {
+		behavior := "exclusive"
+		if p.inclusive {
+			behavior = "inclusive"
+		}
+		o["total_taxes"] = []object{{"amount": p.tax, "tax_behavior": behavior, "tax_rate_details": object{"tax_rate": "txr_standard"}, "taxability_reason": "standard_rated", "taxable_amount": p.total - p.tax, "type": "tax_rate_details"}}
+	}
+}
+
+func (s *buyer) invoicePaymentObject(p payment) object {
+	return object{
+		"id": "inpay_" + p.invoice[3:], "object": "invoice_payment", "amount_paid": p.total, "amount_requested": p.total,
+		"created": unix(p.at), "currency": p.currency, "invoice": p.invoice, "is_default": true, "livemode": s.livemode(),
+		"payment": object{"type": "payment_intent", "payment_intent": p.intent}, "status": "paid",
+		"status_transitions": object{"canceled_at": nil, "paid_at": unix(p.at)},
+	}
+}
+
+func (s *buyer) intentObject(p payment, status string) object {
+	o := object{
+		"id": p.intent, "object": "payment_intent", "amount": p.total, "amount_capturable": 0, "amount_received": p.total,
+		"application": nil, "application_fee_amount": nil, "canceled_at": nil, "capture_method": "automatic", "confirmation_method": "automatic",
+		"created": unix(p.at.Add(-80 * time.Second)), "currency": p.currency, "customer": orNull(s.customer), "description": nil,
+		"last_payment_error": nil, "latest_charge": p.charge, "livemode": s.livemode(), "metadata": orEmpty(s.paymentMetadata), "next_action": nil,
+		"on_behalf_of": nil, "payment_method": "pm_" + p.intent[3:], "payment_method_types": []string{"card"}, "receipt_email": s.person.email,
+		"setup_future_usage": nil, "shipping": nil, "status": status, "transfer_data": nil, "transfer_group": nil,
+	}
+	if s.old() {
+		o["invoice"] = orNull(p.invoice)
+	}
+	return o
+}
+
+// chargeObject writes the charge; refunded is the cumulative amount that went back.
+func (s *buyer) chargeObject(p payment, refunded int64, disputed bool) object {
+	o := object{
+		"id": p.charge, "object": "charge", "amount": p.total, "amount_captured": p.total, "amount_refunded": refunded, "application": nil,
+		"balance_transaction": "txn_" + p.charge[3:], "billing_details": object{"address": s.address(), "email": s.person.email, "name": s.person.name, "phone": nil},
+		"captured": true, "created": unix(p.at), "currency": p.currency, "customer": orNull(s.customer), "description": nil, "disputed": disputed,
+		"failure_code": nil, "failure_message": nil, "fraud_details": object{}, "livemode": s.livemode(), "metadata": orEmpty(s.paymentMetadata),
+		"outcome": object{"network_status": "approved_by_network", "reason": nil, "risk_level": "normal", "seller_message": "Payment complete.", "type": "authorized"},
+		"paid":    true, "payment_intent": orNull(p.intent), "payment_method": "pm_" + p.intent[3:],
+		"payment_method_details": object{"type": "card", "card": object{"brand": "visa", "country": s.person.country.code, "exp_month": 8, "exp_year": 2030, "funding": "credit", "last4": "4242", "network": "visa"}},
+		"receipt_email":          s.person.email, "receipt_url": nil, "refunded": refunded == p.total && refunded > 0, "review": nil, "shipping": nil,
+		"statement_descriptor": nil, "status": "succeeded", "transfer_data": nil, "transfer_group": nil,
+	}
+	if s.old() {
+		o["invoice"] = orNull(p.invoice)
+	}
+	return o
+}
+
+func (s *buyer) refundObject(p payment, id string, at time.Time, amount int64, status string) object {
+	return object{
+		"id": id, "object": "refund", "amount": amount, "balance_transaction": "txn_" + id[3:], "charge": p.charge, "created": unix(at),
+		"currency": p.currency, "destination_details": object{"type": "card", "card": object{"type": "refund", "reference_status": "pending"}},
+		"metadata": object{}, "payment_intent": orNull(p.intent), "reason": "requested_by_customer", "receipt_number": nil,
+		"source_transfer_reversal": nil, "status": status, "transfer_reversal": nil,
+	}
+}
+
+func (s *buyer) disputeObject(p payment, id string, at time.Time, status string) object {
+	return object{
+		"id": id, "object": "dispute", "amount": p.total, "balance_transactions": []object{}, "charge": p.charge, "created": unix(at),
+		"currency": p.currency, "evidence_details": object{"due_by": unix(at.Add(7 * 24 * time.Hour)), "has_evidence": false, "past_due": false, "submission_count": 0},
+		"is_charge_refundable": false, "livemode": s.livemode(), "metadata": object{}, "payment_intent": orNull(p.intent), "reason": "fraudulent", "status": status,
+	}
+}
+
+func (s *buyer) subscriptionObject(p payment, trial bool) object {
+	end := unix(p.at.Add(s.w.opts.Tempo.Renew))
+	item := object{
+		"id": "si_" + s.subscription[4:], "object": "subscription_item", "created": unix(p.at), "metadata": object{}, "quantity": 1,
+		"price": object{"id": "price_standard", "object": "price", "currency": p.currency, "unit_amount": p.subtotal, "type": "recurring"}, "subscription": s.subscription,
+	}
+	o := object{
+		"id": s.subscription, "object": "subscription", "billing_cycle_anchor": unix(p.at), "cancel_at": nil, "cancel_at_period_end": false,
+		"canceled_at": nil, "collection_method": "charge_automatically", "created": unix(p.at), "currency": p.currency, "customer": s.customer,
+		"default_payment_method": nil, "description": nil, "items": list("/v1/subscription_items?subscription="+s.subscription, item),
+		"latest_invoice": p.invoice, "livemode": s.livemode(), "metadata": orEmpty(s.subMetadata), "start_date": unix(p.at), "status": "active",
+		"trial_start": nil, "trial_end": nil,
+	}
+	if s.old() {
+		o["current_period_start"], o["current_period_end"], o["discount"] = unix(p.at), end, nil
+	} else {
+		item["current_period_start"], item["current_period_end"] = unix(p.at), end
+		o["discounts"] = []string{}
+	}
+	if trial {
+		o["status"], o["trial_start"], o["trial_end"] = "trialing", unix(p.at), end
+	}
+	return o
+}

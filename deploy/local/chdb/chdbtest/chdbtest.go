@@ -1,0 +1,121 @@
+// Package chdbtest gives tests a real ClickHouse engine: one per test process,
+// with a fresh database per call.
+package chdbtest
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"tributary/deploy/local/chdb"
+)
+
+// RequireVariable names the environment variable that, set to 1, makes a
+// missing engine a failure instead of a reason to skip.
+const RequireVariable = "CI_REAL_SERVICES"
+
+var (
+	once    sync.Once
+	engine  *chdb.Engine
+	address string
+	missing error // the library is not installed
+	failure error // it is, and did not start
+)
+
+// Start returns a clickhouse-go DSN of a new, empty database with a random
+// name in a real ClickHouse engine, and drops the database when the test ends.
+// The engine starts at the first call and is shared by the whole test process,
+// so tests may run in parallel. Without libchdb the test is skipped, or fails
+// when CI_REAL_SERVICES=1.
+//
+// The DSN has the form http://127.0.0.1:PORT/DATABASE; http://readonly@… is
+// the same database for reading only. Its files lie in a temporary directory,
+// which a later test process removes.
+func Start(tb testing.TB) (dsn string) {
+	tb.Helper()
+	base := Address(tb)
+	name := "test_" + randomName()
+	run(tb, base, "CREATE DATABASE "+name)
+	tb.Cleanup(func() { run(tb, base, "DROP DATABASE IF EXISTS "+name+" SYNC") })
+	return base + "/" + name
+}
+
+// Address returns the engine's HTTP address, http://127.0.0.1:PORT, under the
+// rules of [Start], for a test that manages databases itself.
+func Address(tb testing.TB) string {
+	tb.Helper()
+	once.Do(start)
+	if missing != nil {
+		if os.Getenv(RequireVariable) == "1" {
+			tb.Fatal(missing)
+		}
+		tb.Skip(missing)
+	}
+	if failure != nil {
+		tb.Fatal(failure)
+	}
+	return address
+}
+
+// Engine returns the shared engine, under the rules of [Start]. It must not be
+// closed.
+func Engine(tb testing.TB) *chdb.Engine {
+	tb.Helper()
+	Address(tb)
+	return engine
+}
+
+func start() {
+	library, err := chdb.Find()
+	if err != nil {
+		missing = err
+		return
+	}
+	removeOld()
+	dir, err := os.MkdirTemp("", fmt.Sprintf("%s%d-", directoryPrefix, os.Getpid()))
+	if err != nil {
+		failure = fmt.Errorf("make data directory: %w", err)
+		return
+	}
+	if engine, err = chdb.Open(library, dir); err != nil {
+		failure = err
+		return
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		failure = fmt.Errorf("listen for the engine: %w", err)
+		return
+	}
+	server := &http.Server{Handler: engine.Handler(), ReadHeaderTimeout: 10 * time.Second}
+	// It serves until the process ends: no test knows which one is the last.
+	go func() { _ = server.Serve(listener) }()
+	address = "http://" + listener.Addr().String()
+}
+
+func run(tb testing.TB, base, statement string) {
+	tb.Helper()
+	response, err := http.Post(base+"/?"+url.Values{"query": {statement}}.Encode(), "text/plain", http.NoBody)
+	if err != nil {
+		tb.Fatalf("run %s: %v", statement, err)
+	}
+	defer response.Body.Close()
+	body, _ := io.ReadAll(response.Body)
+	if response.StatusCode != http.StatusOK {
+		tb.Fatalf("run %s: %s", statement, strings.TrimSpace(string(body)))
+	}
+}
+
+func randomName() string {
+	var b [6]byte
+	_, _ = rand.Read(b[:])
+	return hex.EncodeToString(b[:])
+}

@@ -1,0 +1,24 @@
+// Package chdb runs the real ClickHouse engine inside this process and serves
+// it over ClickHouse's own HTTP interface, so that clickhouse-go (protocol
+// HTTP), curl and Grafana cannot tell it from a small server.
+//
+// The engine is libchdb (https://github.com/chdb-io/chdb), the same C++ code
+// as the server of that version. It is loaded at run time, without cgo, and
+// is never needed to build: a program that does not call [Open] does not need
+// the library, and [Find] says in one sentence how to get it.
+//
+// It is meant for laptops and tests, not for production:
+//
+//   - libchdb's file writer swallows write errors (its fork of
+//     WriteBufferFromFileDescriptor ignores ENOSPC and EIO), so a full disk
+//     loses rows and reports success. The handler therefore refuses to write
+//     when little disk space is left ([WithMinFreeBytes]) and doubts what it
+//     wrote when the space ran low meanwhile. EIO and quotas stay invisible.
+//   - There is no Keeper, so no Replicated* tables, and no user management:
+//     a user named [ReadOnlyUser] gets readonly=2, every other name may do
+//     everything, and no password is checked. Listen on a loopback address.
+//   - One process per data directory, and one engine per process.
+//   - An answer is built in memory before its first byte is sent. That costs
+//     memory for large results and buys a truthful HTTP status for every
+//     error, as wait_end_of_query=1 does on a server.
+package chdb

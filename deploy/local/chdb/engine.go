@@ -1,0 +1,313 @@
+package chdb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// DefaultMinFreeBytes is the free disk space in bytes below which writing is
+// refused, unless [WithMinFreeBytes] says otherwise.
+const DefaultMinFreeBytes = 256 << 20
+
+// ErrAlreadyOpen is returned by [Open] while the process has an engine open.
+var ErrAlreadyOpen = errors.New("open chdb: this process already has an engine open, and libchdb allows one")
+
+// Option changes how [Open] sets an engine up.
+type Option func(*Engine)
+
+// WithMinFreeBytes sets the free disk space in bytes below which writing is
+// refused with NOT_ENOUGH_SPACE (243).
+func WithMinFreeBytes(n uint64) Option { return func(e *Engine) { e.minFree = n } }
+
+// WithConcurrency sets how many statements may run at once, in all. Others
+// wait for their turn. The default is twice the CPUs, at least 8.
+func WithConcurrency(n int) Option {
+	return func(e *Engine) { e.slots = make(chan struct{}, max(1, n)) }
+}
+
+// WithQueueTimeout sets how long a statement waits for its turn before it is
+// refused with TOO_MANY_SIMULTANEOUS_QUERIES (202). The default is 30 s.
+func WithQueueTimeout(d time.Duration) Option { return func(e *Engine) { e.queueTimeout = d } }
+
+// Engine is an open ClickHouse engine with its data directory. Its methods are
+// safe for concurrent use.
+type Engine struct {
+	lib          *library
+	dataDir      string
+	minFree      uint64
+	queueTimeout time.Duration
+	slots        chan struct{}
+	identity     identity
+
+	// keeper is never lent: libchdb shuts the engine down when the last
+	// connection closes, and booting it repeatedly in one process is
+	// documented to corrupt memory on macOS. It also carries KILL QUERY.
+	keeper     *connection
+	keeperLock sync.Mutex
+
+	lock    sync.Mutex
+	idle    []*connection
+	closed  bool
+	running sync.WaitGroup
+	serial  atomic.Uint64
+	// databasesChanged counts the statements that may have dropped or renamed
+	// a database. A session stays in a database that is gone, without an
+	// error, so a connection whose count is older enters its database anew.
+	databasesChanged atomic.Uint64
+}
+
+// identity is what the engine says about itself.
+type identity struct {
+	displayName, version, timezone string
+}
+
+var (
+	processLock sync.Mutex
+	processOpen bool
+	processLib  *library
+	processPath string
+)
+
+// Open loads libchdb from libPath (see [Find]) and opens dataDir, which is made
+// when absent. There can be one engine per process at a time, and one process
+// per data directory. The caller closes it; data that a statement reported as
+// written is on disk as durably as a ClickHouse server makes it with the same
+// settings (fsync_after_insert is off by default).
+func Open(libPath, dataDir string, options ...Option) (*Engine, error) {
+	processLock.Lock()
+	defer processLock.Unlock()
+	if processOpen {
+		return nil, ErrAlreadyOpen
+	}
+	if processLib == nil {
+		lib, err := loadLibrary(libPath)
+		if err != nil {
+			return nil, fmt.Errorf("open chdb: %w", err)
+		}
+		processLib, processPath = lib, libPath
+	} else if processPath != libPath {
+		return nil, fmt.Errorf("open chdb: this process has loaded %s and cannot load %s as well", processPath, libPath)
+	}
+	dir, err := filepath.Abs(dataDir)
+	if err != nil {
+		return nil, fmt.Errorf("open chdb: %w", err)
+	}
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return nil, fmt.Errorf("open chdb: %w", err)
+	}
+	e := &Engine{
+		lib:          processLib,
+		dataDir:      dir,
+		minFree:      DefaultMinFreeBytes,
+		queueTimeout: 30 * time.Second,
+		slots:        make(chan struct{}, max(8, 2*runtime.NumCPU())),
+	}
+	for _, o := range options {
+		o(e)
+	}
+	if e.keeper, err = e.connect(false); err != nil {
+		return nil, fmt.Errorf("open chdb: %w", err)
+	}
+	if err := e.identify(); err != nil {
+		e.keeper.close()
+		return nil, fmt.Errorf("open chdb: %w", err)
+	}
+	processOpen = true
+	return e, nil
+}
+
+// Version is the engine's ClickHouse version, as SELECT version() gives it.
+func (e *Engine) Version() string { return e.identity.version }
+
+func (e *Engine) identify() error {
+	r, err := e.keeper.query("SELECT displayName(), version(), timezone()", "TabSeparated", nil)
+	if err != nil {
+		return fmt.Errorf("ask for the version: %w", err)
+	}
+	defer r.free()
+	fields := strings.Split(strings.TrimSuffix(string(r.data), "\n"), "\t")
+	if len(fields) != 3 {
+		return fmt.Errorf("ask for the version: unexpected answer %q", r.data)
+	}
+	e.identity = identity{fields[0], fields[1], fields[2]}
+	return nil
+}
+
+// Close waits for running statements, closes the data directory and lets
+// [Open] be called again. It does not interrupt statements: stop the HTTP
+// server first. A second call does nothing. libchdb's authors warn against
+// opening and closing many times in one process, above all on macOS.
+//
+// A process that ends without Close loses nothing that was reported as written.
+func (e *Engine) Close() error {
+	e.lock.Lock()
+	if e.closed {
+		e.lock.Unlock()
+		return nil
+	}
+	e.closed = true
+	e.lock.Unlock()
+	e.running.Wait()
+	for _, c := range e.idle {
+		c.close()
+	}
+	e.idle = nil
+	e.keeperLock.Lock()
+	defer e.keeperLock.Unlock()
+	// The last connection takes the engine down with it. chdb_shutdown would
+	// also do that, but no engine could be opened after it.
+	e.lib.signals.around(e.keeper.close)
+	processLock.Lock()
+	processOpen = false
+	processLock.Unlock()
+	return nil
+}
+
+// connect opens a session. A read-only one has readonly=2, which cannot be
+// taken back within it: settings may change, data and readonly itself may not.
+func (e *Engine) connect(readOnly bool) (*connection, error) {
+	handle, err := e.lib.open("--path=" + e.dataDir)
+	if err != nil {
+		return nil, err
+	}
+	c := &connection{
+		lib: e.lib, handle: handle, database: "default",
+		tag: fmt.Sprintf("session %d", e.serial.Add(1)),
+	}
+	setup := "SET log_comment = " + quoteString(c.tag)
+	if err := c.exec(setup); err != nil {
+		c.close()
+		return nil, fmt.Errorf("name the session: %w", err)
+	}
+	if readOnly {
+		if err := c.exec("SET readonly = 2"); err != nil {
+			c.close()
+			return nil, fmt.Errorf("make the session read-only: %w", err)
+		}
+		c.readOnly = true
+	}
+	return c, nil
+}
+
+// acquire lends a connection, preferring one whose current database is the
+// wanted one, and waits while all slots are taken.
+func (e *Engine) acquire(ctx context.Context, readOnly bool, database string) (*connection, error) {
+	timer := time.NewTimer(e.queueTimeout)
+	defer timer.Stop()
+	select {
+	case e.slots <- struct{}{}:
+	case <-ctx.Done():
+		return nil, &Exception{Code: codeQueryCancelled, Message: "The client went away while the query was waiting. (QUERY_WAS_CANCELLED)"}
+	case <-timer.C:
+		return nil, &Exception{Code: codeTooManyQueries, Message: fmt.Sprintf("Too many simultaneous queries. Maximum: %d. (TOO_MANY_SIMULTANEOUS_QUERIES)", cap(e.slots))}
+	}
+	e.lock.Lock()
+	if e.closed {
+		e.lock.Unlock()
+		<-e.slots
+		return nil, &Exception{Code: codeAborted, Message: "The engine is closed. (ABORTED)"}
+	}
+	e.running.Add(1)
+	chosen := -1
+	for i, c := range e.idle {
+		if c.readOnly == readOnly && (chosen < 0 || c.database == database) {
+			chosen = i
+		}
+	}
+	var c *connection
+	if chosen >= 0 {
+		c = e.idle[chosen]
+		e.idle = append(e.idle[:chosen], e.idle[chosen+1:]...)
+	}
+	e.lock.Unlock()
+	if c != nil {
+		return c, nil
+	}
+	c, err := e.connect(readOnly)
+	if err != nil {
+		e.running.Done()
+		<-e.slots
+		return nil, &Exception{Code: codeUnknownException, Message: err.Error()}
+	}
+	return c, nil
+}
+
+// release takes a connection back.
+func (e *Engine) release(c *connection) {
+	if c.failed && !c.spoiled {
+		// A session holds on to its failed statement, in system.processes
+		// too, until it runs the next one.
+		c.failed = false
+		c.spoiled = c.exec("SELECT 1") != nil
+	}
+	if c.spoiled {
+		c.close()
+	} else {
+		e.lock.Lock()
+		e.idle = append(e.idle, c)
+		e.lock.Unlock()
+	}
+	e.running.Done()
+	<-e.slots
+}
+
+// enter makes database the connection's current one. A connection whose own
+// current database was dropped meanwhile can run nothing at all, not even
+// USE, so the caller must be ready for c to be replaced.
+func (e *Engine) enter(c *connection, database string) (*connection, error) {
+	changes := e.databasesChanged.Load()
+	if c.database == database && c.changesSeen == changes {
+		return c, nil
+	}
+	err := c.exec("USE " + quoteIdentifier(database))
+	if err == nil {
+		c.database, c.changesSeen = database, changes
+		return c, nil
+	}
+	fresh, openErr := e.connect(c.readOnly)
+	if openErr != nil {
+		return c, err
+	}
+	c.close()
+	if err := fresh.exec("USE " + quoteIdentifier(database)); err != nil {
+		return fresh, err
+	}
+	fresh.database, fresh.changesSeen = database, changes
+	return fresh, nil
+}
+
+// kill asks the engine to stop what runs on c, and returns when it has been
+// asked, not when it has stopped.
+func (e *Engine) kill(c *connection) {
+	e.keeperLock.Lock()
+	defer e.keeperLock.Unlock()
+	if e.keeper.handle == nil {
+		return
+	}
+	// Best effort: a statement that has not reached the process list yet, or
+	// runs with a log_comment of its own, is not found and simply ends later.
+	_ = e.keeper.exec("KILL QUERY WHERE Settings['log_comment'] = " + quoteString(c.tag) + " ASYNC")
+}
+
+// checkSpace refuses to write when the disk is nearly full, since libchdb would
+// lose the rows without an error.
+func (e *Engine) checkSpace(need uint64) error {
+	free, err := freeBytes(e.dataDir)
+	if err != nil {
+		return &Exception{Code: codeNotEnoughSpace, Message: err.Error() + " (NOT_ENOUGH_SPACE)"}
+	}
+	if free < e.minFree+need {
+		return &Exception{Code: codeNotEnoughSpace, Message: fmt.Sprintf(
+			"Not enough space: %d bytes are free in %s, and the embedded engine writes only with more than %d, because it does not notice a full disk. (NOT_ENOUGH_SPACE)",
+			free, e.dataDir, e.minFree+need)}
+	}
+	return nil
+}

@@ -1,0 +1,364 @@
+package chdb
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Handler is ClickHouse's HTTP interface to the engine
+// (https://clickhouse.com/docs/interfaces/http): GET / and GET /ping answer
+// "Ok."; a query comes in the query parameter, in the body, or begins in the
+// first and goes on in the second; database, default_format, param_*, query_id,
+// compress, decompress and every setting are read from the URL. Settings and
+// parameters hold for one request only. A GET is read-only, as on a server.
+//
+// An error has the server's status, an X-ClickHouse-Exception-Code header and
+// the text "Code: N. DB::Exception: …". When the client goes away the engine is
+// asked to stop its statement; one that finishes all the same has had its
+// effect.
+//
+// Not served, and refused with NOT_IMPLEMENTED (48): session_id and external
+// tables (multipart/form-data). query_id is echoed, but the engine runs the
+// statement under an id of its own.
+func (e *Engine) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/ping", func(w http.ResponseWriter, _ *http.Request) { writeOk(w) })
+	mux.HandleFunc("/replicas_status", func(w http.ResponseWriter, _ *http.Request) { writeOk(w) })
+	mux.HandleFunc("/", e.serve)
+	// A web page must not be able to write through a visitor's browser: no
+	// password stands in its way.
+	return http.NewCrossOriginProtection().Handler(mux)
+}
+
+func writeOk(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", "text/html; charset=UTF-8")
+	_, _ = io.WriteString(w, "Ok.\n")
+}
+
+func (e *Engine) serve(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path != "/" && r.URL.Path != "/query" {
+		http.Error(w, "There is no handle "+r.URL.Path, http.StatusNotFound)
+		return
+	}
+	switch r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodPost:
+	case http.MethodOptions:
+		w.WriteHeader(http.StatusNoContent)
+		return
+	default:
+		w.Header().Set("Allow", "GET, HEAD, POST, OPTIONS")
+		w.WriteHeader(http.StatusMethodNotAllowed)
+		return
+	}
+	header := w.Header()
+	header.Set("X-ClickHouse-Server-Display-Name", e.identity.displayName)
+	header.Set("X-ClickHouse-Timezone", e.identity.timezone)
+	q, err := readRequest(r)
+	if q != nil && q.queryID == "" {
+		q.queryID = newQueryID()
+	}
+	if err != nil {
+		e.writeError(w, r, err)
+		return
+	}
+	header.Set("X-ClickHouse-Query-Id", q.queryID)
+	if q.text == "" && q.insert == nil {
+		if r.Method != http.MethodPost {
+			writeOk(w)
+			return
+		}
+		e.writeError(w, r, &Exception{Code: codeSyntaxError, Message: "Syntax error: failed at position 1 (end of query): Empty query. (SYNTAX_ERROR)"})
+		return
+	}
+	if revision, err := strconv.Atoi(q.urlQuery.Get("client_protocol_version")); err == nil && revision > 0 && q.text == helloQuery && q.format == "Native" {
+		e.writeResult(w, r, q, e.identity.helloBlock(revision), counts{}, time.Now())
+		return
+	}
+	e.run(w, r, q)
+}
+
+// run executes the request's statement on a connection of its own.
+func (e *Engine) run(w http.ResponseWriter, r *http.Request, q *request) {
+	if q.insert != nil {
+		if q.readOnly {
+			e.writeError(w, r, readOnlyException(r))
+			return
+		}
+		if err := e.checkSpace(uint64(max(0, r.ContentLength))); err != nil {
+			e.writeError(w, r, err)
+			return
+		}
+	}
+	started := time.Now()
+	c, err := e.acquire(r.Context(), q.readOnly, q.database)
+	if err != nil {
+		e.writeError(w, r, err)
+		return
+	}
+	defer func() { e.release(c) }()
+	if c, err = e.enter(c, q.database); err != nil {
+		e.writeError(w, r, err)
+		return
+	}
+	set, reset := q.settingsStatements()
+	if set != "" {
+		if err := c.exec(set); err != nil {
+			c.spoiled = true // part of the settings may have been applied
+			e.writeError(w, r, err)
+			return
+		}
+		defer func() {
+			if !c.spoiled && c.exec(reset) != nil {
+				c.spoiled = true
+			}
+		}()
+	}
+	stop := e.killWhenDone(r.Context(), c)
+	defer stop()
+	if q.insert != nil {
+		e.runInsert(w, r, q, c, started)
+		return
+	}
+	e.runQuery(w, r, q, c, started)
+}
+
+func (e *Engine) runQuery(w http.ResponseWriter, r *http.Request, q *request, c *connection, started time.Time) {
+	if err := refuseClientFiles(q.text); err != nil {
+		e.writeError(w, r, err)
+		return
+	}
+	found := c.classify(q.text)
+	if found.statements > 1 {
+		e.writeError(w, r, &Exception{Code: codeSyntaxError, Message: "Syntax error (Multi-statements are not allowed). (SYNTAX_ERROR)"})
+		return
+	}
+	if found.class == classControl || strings.Contains(strings.ToUpper(q.text), "TEMPORARY") {
+		// USE, SET and temporary tables change the session, and on a server
+		// a request without session_id has one of its own.
+		c.spoiled = true
+	}
+	if word := firstWord(q.text); q.readOnly && found.class == classControl && word != "SET" && word != "USE" {
+		// The engine lets some SYSTEM statements pass.
+		e.writeError(w, r, readOnlyException(r))
+		return
+	}
+	writes := found.class == classMutating || found.class == classMutatingGlobal
+	if writes {
+		switch word := firstWord(q.text); word {
+		case "DROP", "TRUNCATE", "DELETE", "DETACH": // the way out of a full disk
+		default:
+			if err := e.checkSpace(0); err != nil && !q.readOnly {
+				e.writeError(w, r, err)
+				return
+			}
+		}
+	}
+	answer, err := c.query(q.text, q.format, q.params)
+	if found.class != classReadOnly {
+		switch firstWord(q.text) {
+		case "DROP", "DETACH", "RENAME", "EXCHANGE", "CREATE", "UNDROP", "ATTACH", "RESTORE":
+			e.databasesChanged.Add(1)
+		}
+	}
+	if err != nil {
+		if writes && r.Method != http.MethodPost {
+			err = readOnlyException(r)
+		}
+		e.writeError(w, r, err)
+		return
+	}
+	defer answer.free()
+	if writes {
+		if err := e.doubtWrite(); err != nil {
+			e.writeError(w, r, err)
+			return
+		}
+	}
+	e.writeResult(w, r, q, answer.data, answer.counts, started)
+}
+
+func (e *Engine) runInsert(w http.ResponseWriter, r *http.Request, q *request, c *connection, started time.Time) {
+	rows := q.rows
+	announced := uint64(0)
+	if q.insert.format == "Native" {
+		head := make([]byte, 20)
+		n, err := fill(rows, head)
+		announced = firstBlockRows(head[:n])
+		rows = io.MultiReader(strings.NewReader(string(head[:n])), failing{err}, rows)
+	}
+	written, err := c.insert(q.insert.query, q.insert.format, q.params, rows)
+	if err != nil {
+		if isTruncated(err) {
+			err = &Exception{Code: codeCannotReadAllData, Message: fmt.Sprintf("Cannot read the rows to insert: %v. (CANNOT_READ_ALL_DATA)", err)}
+		}
+		e.writeError(w, r, err)
+		return
+	}
+	if written.rowsWritten < announced {
+		e.writeError(w, r, &Exception{Code: codeUnknownException, Message: fmt.Sprintf(
+			"The engine wrote %d rows of at least %d and gave no error", written.rowsWritten, announced)})
+		return
+	}
+	if err := e.doubtWrite(); err != nil {
+		e.writeError(w, r, err)
+		return
+	}
+	e.writeResult(w, r, q, nil, written, started)
+}
+
+// refuseClientFiles refuses the clauses by which clickhouse-client reads and
+// writes files of its own. libchdb is such a client, and would touch this
+// process's files, even for the read-only user; a server refuses them.
+func refuseClientFiles(text string) error {
+	switch {
+	case hasClause(text, "INTO", "OUTFILE"):
+		return &Exception{Code: codeOutfileNotAllowed, Message: "INTO OUTFILE is not allowed. (INTO_OUTFILE_NOT_ALLOWED)"}
+	case hasClause(text, "FROM", "INFILE"):
+		return &Exception{Code: codeUnknownQueryType, Message: "Query has infile and was send directly to server. (UNKNOWN_TYPE_OF_QUERY)"}
+	default:
+		return nil
+	}
+}
+
+// doubtWrite turns a success into an error when the disk ran so low during the
+// statement that the engine may have lost rows unnoticed.
+func (e *Engine) doubtWrite() error {
+	free, err := freeBytes(e.dataDir)
+	if err == nil && free >= e.minFree/4 {
+		return nil
+	}
+	return &Exception{Code: codeNotEnoughSpace, Message: fmt.Sprintf(
+		"Not enough space: only %d bytes are left in %s, so rows of this statement may be lost although the engine reported success. (NOT_ENOUGH_SPACE)", free, e.dataDir)}
+}
+
+// killWhenDone stops c's statement when the client goes away. The returned
+// function ends the watch and must be called before c is lent again.
+func (e *Engine) killWhenDone(ctx context.Context, c *connection) (stop func()) {
+	finished, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		select {
+		case <-finished:
+			return
+		case <-ctx.Done():
+		}
+		// Once may be too early, when the statement is not in the process
+		// list yet.
+		for range 20 {
+			e.kill(c)
+			select {
+			case <-finished:
+				return
+			case <-time.After(250 * time.Millisecond):
+			}
+		}
+	}()
+	return func() {
+		close(finished)
+		<-ended
+	}
+}
+
+func readOnlyException(r *http.Request) *Exception {
+	if r.Method != http.MethodPost {
+		return &Exception{Code: codeReadOnly, Message: "Cannot execute query in readonly mode. For queries over HTTP, method GET implies readonly. You should use method POST for modifying queries. (READONLY)"}
+	}
+	return &Exception{Code: codeReadOnly, Message: "Cannot execute query in readonly mode. (READONLY)"}
+}
+
+// writeError answers with an exception as a server does.
+func (e *Engine) writeError(w http.ResponseWriter, r *http.Request, err error) {
+	var exception *Exception
+	if !errors.As(err, &exception) {
+		exception = &Exception{Code: codeUnknownException, Message: err.Error()}
+	}
+	text := exception.Error()
+	if !strings.Contains(text, "(version ") {
+		text += " (version " + e.identity.version + ")"
+	}
+	header := w.Header()
+	header.Set("Content-Type", "text/plain; charset=UTF-8")
+	header.Set("X-ClickHouse-Exception-Code", strconv.Itoa(exception.Code))
+	encode := responseEncoder(r, r.URL.Query())
+	if encode.encoding != "" {
+		header.Set("Content-Encoding", encode.encoding)
+	}
+	w.WriteHeader(exception.status())
+	_ = encode.write(w, []byte(text+"\n"))
+}
+
+// writeResult answers with a statement's output. A failure to send it is the
+// client's to notice.
+func (e *Engine) writeResult(w http.ResponseWriter, r *http.Request, q *request, data []byte, done counts, started time.Time) {
+	header := w.Header()
+	format := q.format
+	if own := outputFormat(q.text); own != "" && q.insert == nil {
+		format = own
+	}
+	header.Set("Content-Type", contentType(format))
+	header.Set("X-ClickHouse-Format", format)
+	header.Set("X-ClickHouse-Summary", fmt.Sprintf(
+		`{"read_rows":"%d","read_bytes":"%d","written_rows":"%d","written_bytes":"%d","total_rows_to_read":"0","result_rows":"0","result_bytes":"%d","elapsed_ns":"%d"}`,
+		done.rowsRead, done.bytesRead, done.rowsWritten, done.bytesWritten, len(data), time.Since(started).Nanoseconds()))
+	encode := responseEncoder(r, q.urlQuery)
+	switch {
+	case len(data) == 0:
+		// No bytes at all, in every encoding: clients tell a statement
+		// without result by its length.
+		header.Set("Content-Length", "0")
+		return
+	case encode.encoding != "":
+		header.Set("Content-Encoding", encode.encoding)
+	case !encode.blocks:
+		header.Set("Content-Length", strconv.Itoa(len(data)))
+	}
+	if r.Method == http.MethodHead {
+		return
+	}
+	_ = encode.write(w, data)
+}
+
+// contentType is the media type a server gives an output format.
+func contentType(format string) string {
+	switch {
+	case format == "JSONEachRow", strings.HasPrefix(format, "JSONCompactEachRow"), strings.HasPrefix(format, "JSONStringsEachRow"):
+		return "application/x-ndjson; charset=UTF-8"
+	case strings.HasPrefix(format, "JSON"):
+		return "application/json; charset=UTF-8"
+	case strings.HasPrefix(format, "TabSeparated"), strings.HasPrefix(format, "TSV"):
+		return "text/tab-separated-values; charset=UTF-8"
+	case strings.HasPrefix(format, "CSV"):
+		return "text/csv; charset=UTF-8; header=absent"
+	case strings.HasPrefix(format, "Pretty"), format == "Vertical", format == "Values", format == "Markdown", format == "SQLInsert":
+		return "text/plain; charset=UTF-8"
+	case format == "XML":
+		return "application/xml; charset=UTF-8"
+	default:
+		return "application/octet-stream"
+	}
+}
+
+// failing is a reader that only reports err, or nothing when err is nil or the
+// end of data.
+type failing struct{ err error }
+
+func (f failing) Read([]byte) (int, error) {
+	if f.err == nil {
+		return 0, io.EOF
+	}
+	return 0, f.err
+}
+
+func newQueryID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:])
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80 // version 4 of RFC 9562
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}

@@ -1,0 +1,264 @@
+package chdb
+
+import "strings"
+
+// token is a piece of SQL text. kind is 'w' for a bare word or number, 'q' for
+// anything quoted, or the punctuation character itself.
+type token struct {
+	kind       byte
+	start, end int
+}
+
+// lexer cuts SQL into tokens, far enough to find the clauses at the top level
+// of a statement. The engine's own parser judges the statement; this one only
+// has to know where strings, comments and parentheses end.
+type lexer struct {
+	text string
+	pos  int
+}
+
+func (l *lexer) next() (token, bool) {
+	l.skipBlank()
+	if l.pos >= len(l.text) {
+		return token{}, false
+	}
+	start := l.pos
+	switch c := l.text[start]; {
+	case isWordByte(c):
+		for l.pos < len(l.text) && isWordByte(l.text[l.pos]) {
+			l.pos++
+		}
+		return token{'w', start, l.pos}, true
+	case c == '\'' || c == '"' || c == '`':
+		l.pos++
+		for l.pos < len(l.text) && l.text[l.pos] != c {
+			if l.text[l.pos] == '\\' {
+				l.pos++
+			}
+			l.pos++
+		}
+		l.pos = min(l.pos+1, len(l.text)) // a doubled quote reads as two tokens, which does no harm
+		return token{'q', start, l.pos}, true
+	default:
+		l.pos++
+		return token{c, start, l.pos}, true
+	}
+}
+
+// peek is next without moving on.
+func (l *lexer) peek() (token, bool) {
+	saved := l.pos
+	t, ok := l.next()
+	l.pos = saved
+	return t, ok
+}
+
+// skipBlank passes white space and comments.
+func (l *lexer) skipBlank() {
+	for l.pos < len(l.text) {
+		rest := l.text[l.pos:]
+		switch {
+		case strings.IndexByte(" \t\r\n\f\v", rest[0]) >= 0:
+			l.pos++
+		case strings.HasPrefix(rest, "--"), strings.HasPrefix(rest, "#!"), strings.HasPrefix(rest, "# "):
+			end := strings.IndexByte(rest, '\n')
+			if end < 0 {
+				end = len(rest) - 1
+			}
+			l.pos += end + 1
+		case strings.HasPrefix(rest, "/*"):
+			end := strings.Index(rest[2:], "*/")
+			if end < 0 {
+				l.pos = len(l.text)
+				return
+			}
+			l.pos += 2 + end + 2
+		default:
+			return
+		}
+	}
+}
+
+// closeParenthesis moves behind the bracket that closes one already passed.
+func (l *lexer) closeParenthesis() {
+	for depth := 1; depth > 0; {
+		t, ok := l.next()
+		if !ok {
+			return
+		}
+		switch t.kind {
+		case '(':
+			depth++
+		case ')':
+			depth--
+		}
+	}
+}
+
+func (l *lexer) is(t token, word string) bool {
+	return t.kind == 'w' && strings.EqualFold(l.text[t.start:t.end], word)
+}
+
+func isWordByte(c byte) bool {
+	return c == '_' || c == '$' || c >= 0x80 ||
+		'0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+}
+
+// insertStatement is an INSERT whose rows follow it, as opposed to INSERT …
+// SELECT.
+type insertStatement struct {
+	// query is the statement up to FORMAT or VALUES.
+	query string
+	// format is the input format's name; Values when none is given.
+	format string
+	// dataAt is where the rows begin in the text.
+	dataAt int
+}
+
+// parseInsert recognises an INSERT with rows. The rule for where they begin is
+// that of ClickHouse's ParserInsertQuery: behind VALUES at once; behind FORMAT
+// name after blanks, an optional semicolon and one line break, so that a
+// binary body arrives whole.
+func parseInsert(text string) (insertStatement, bool) {
+	l := &lexer{text: text}
+	if t, ok := l.next(); !ok || !l.is(t, "INSERT") {
+		return insertStatement{}, false
+	}
+	t, ok := l.next()
+	if ok && l.is(t, "INTO") {
+		t, ok = l.next()
+	}
+	if ok && (l.is(t, "TABLE") || l.is(t, "FUNCTION")) {
+		if following, more := l.peek(); more && following.kind != '(' && following.kind != '.' {
+			t, ok = l.next()
+		}
+	}
+	if !ok {
+		return insertStatement{}, false
+	}
+	// The name has been passed, so that a table called values is not taken
+	// for the keyword; so is the part behind its dot.
+	for {
+		following, more := l.peek()
+		if !more || following.kind != '.' {
+			break
+		}
+		l.next()
+		l.next()
+	}
+	for {
+		t, ok := l.next()
+		switch {
+		case !ok || t.kind == ';':
+			end := len(text)
+			if ok {
+				end = t.start
+			}
+			return insertStatement{query: text[:end], format: "Values", dataAt: len(text)}, true
+		case t.kind == '(':
+			if first, more := l.peek(); more && (l.is(first, "SELECT") || l.is(first, "WITH")) {
+				return insertStatement{}, false
+			}
+			l.closeParenthesis()
+		case l.is(t, "SELECT"), l.is(t, "WITH"), l.is(t, "FROM"), l.is(t, "WATCH"), l.is(t, "EXPLAIN"):
+			return insertStatement{}, false
+		case l.is(t, "VALUES"):
+			return insertStatement{query: text[:t.start], format: "Values", dataAt: t.end}, true
+		case l.is(t, "FORMAT"):
+			name, ok := l.next()
+			if !ok || name.kind != 'w' {
+				return insertStatement{}, false // the engine explains the mistake
+			}
+			return insertStatement{
+				query:  text[:t.start],
+				format: text[name.start:name.end],
+				dataAt: dataStart(text, name.end),
+			}, true
+		}
+	}
+}
+
+// dataStart passes what may stand between a format's name and the rows.
+func dataStart(text string, at int) int {
+	blanks := func() {
+		for at < len(text) && strings.IndexByte(" \t\f", text[at]) >= 0 {
+			at++
+		}
+	}
+	blanks()
+	if at < len(text) && text[at] == ';' {
+		at++
+		blanks()
+	}
+	if at < len(text) && text[at] == '\r' {
+		at++
+	}
+	if at < len(text) && text[at] == '\n' {
+		at++
+	}
+	return at
+}
+
+// outputFormat is the format that a statement's own FORMAT clause names, or
+// "" when it has none.
+func outputFormat(text string) string {
+	l := &lexer{text: text}
+	depth, format := 0, ""
+	for {
+		t, ok := l.next()
+		if !ok {
+			return format
+		}
+		switch {
+		case t.kind == '(':
+			depth++
+		case t.kind == ')':
+			depth--
+		case depth == 0 && l.is(t, "FORMAT"):
+			if name, ok := l.next(); ok && name.kind == 'w' {
+				format = text[name.start:name.end]
+			}
+		}
+	}
+}
+
+// hasClause tells whether two keywords follow each other anywhere outside
+// quotes and comments.
+func hasClause(text, first, second string) bool {
+	l := &lexer{text: text}
+	for {
+		t, ok := l.next()
+		if !ok {
+			return false
+		}
+		if l.is(t, first) {
+			if following, more := l.peek(); more && l.is(following, second) {
+				return true
+			}
+		}
+	}
+}
+
+// firstWord is the statement's first keyword in capitals.
+func firstWord(text string) string {
+	l := &lexer{text: text}
+	for {
+		t, ok := l.next()
+		if !ok {
+			return ""
+		}
+		if t.kind != '(' {
+			return strings.ToUpper(text[t.start:t.end])
+		}
+	}
+}
+
+// quoteString writes s as a SQL string literal.
+func quoteString(s string) string {
+	return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(s) + "'"
+}
+
+// quoteIdentifier writes s as a SQL identifier.
+func quoteIdentifier(s string) string {
+	return "`" + strings.NewReplacer(`\`, `\\`, "`", "\\`").Replace(s) + "`"
+}

@@ -1,0 +1,372 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// The local run, each box a process and the supervisor around them:
+//
+//	                     demo (loadgen demo)
+//	                 clicks │        │ events
+//	                        ▼        ▼
+//	             edge (ingest clicks)  webhook (ingest stripe)
+//	                        │        │
+//	                        ▼        ▼
+//	                   Kafka (local kafka, or --kafka-seeds)        ← processor topics
+//	                            │
+//	                    processor (processor run)
+//	                            │
+//	                            ▼
+//	  ClickHouse (local clickhouse, a clickhouse on the PATH, or --clickhouse-dsn)   ← processor migrate
+//	                            │
+//	                            ▼
+//	              dashboard (in the supervisor)      metrics, health (in the supervisor)
+//
+// They start from the engines upwards and stop from the traffic downwards, so that nobody is stopped before those who
+// still have something to hand over.
+
+// How long each is waited for. The first start of an engine on a slow disk takes seconds; the rest is a multiple of
+// what was seen.
+const (
+	engineWithin  = 60 * time.Second
+	programWithin = 60 * time.Second
+	jobWithin     = 2 * time.Minute
+)
+
+// supervisor is a local run under way.
+type supervisor struct {
+	*Run
+	out *output
+	bin string // directory of the programs
+
+	mu       sync.Mutex
+	children []*child // in the order of their start
+	started  bool     // everything was ready once
+	pages    *http.Server
+}
+
+// Run starts everything, says how to use it, and waits for a signal.
+func (r *Run) Run() (err error) {
+	began := time.Now()
+	out := newOutput(os.Stdout)
+	ctx, now := signals(out)
+
+	s := &supervisor{Run: r, out: out}
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find own executable: %w", err)
+	}
+	if self, err = filepath.EvalSymlinks(self); err != nil {
+		return fmt.Errorf("find own executable: %w", err)
+	}
+	s.bin = filepath.Dir(self)
+	if err := s.findPrograms(); err != nil {
+		return err
+	}
+
+	if err := os.MkdirAll(r.Data, 0o755); err != nil {
+		return fmt.Errorf("make data directory: %w", err)
+	}
+	held, err := s.occupy()
+	if err != nil {
+		return err
+	}
+	made, err := s.prepare()
+	if err != nil {
+		return err
+	}
+
+	defer func() { s.stop(now) }()
+	ops := s.serve(held["ops-addr"], s.operations())
+	defer ops.Close()
+
+	if err := s.startAll(ctx, held["dashboard-addr"]); err != nil {
+		if ctx.Err() != nil {
+			return nil // Ctrl-C during the start is no fault
+		}
+		return err
+	}
+	s.mu.Lock()
+	s.started = true
+	s.mu.Unlock()
+	out.print(s.welcome(made, time.Since(began)))
+	<-ctx.Done()
+	return nil
+}
+
+// signals gives a context that the first SIGINT or SIGTERM ends, and a channel that the second closes.
+func signals(out *output) (context.Context, <-chan struct{}) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	now := make(chan struct{})
+	arrived := make(chan os.Signal, 2)
+	signal.Notify(arrived, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	go func() {
+		first := <-arrived
+		out.say("%s: stopping in order; once more means now", first)
+		cancel(fmt.Errorf("received %s", first))
+		<-arrived
+		close(now)
+	}()
+	return ctx, now
+}
+
+// findPrograms says which programs are missing beside the supervisor.
+func (s *supervisor) findPrograms() error {
+	var faults []error
+	for _, name := range []string{"ingest", "processor", "loadgen"} {
+		if name == "loadgen" && s.NoDemo {
+			continue
+		}
+		if _, err := os.Stat(filepath.Join(s.bin, name)); err != nil {
+			faults = append(faults, fmt.Errorf("find program %s: %w (make run builds all of them)", name, err))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// portPatience is how long a taken port is looked at again: the children of a run that was just killed may still be on
+// their way out.
+const portPatience = 3 * time.Second
+
+// occupy reports every port that is taken, at once. It keeps the two that the supervisor itself serves.
+func (s *supervisor) occupy() (map[string]net.Listener, error) {
+	held := make(map[string]net.Listener)
+	deadline := time.Now().Add(portPatience)
+	var faults []error
+	for _, l := range s.listeners() {
+		var listener net.Listener
+		var err error
+		for {
+			listener, err = net.Listen("tcp", l.addr)
+			if !errors.Is(err, syscall.EADDRINUSE) || time.Now().After(deadline) {
+				break
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		switch {
+		case errors.Is(err, syscall.EADDRINUSE):
+			faults = append(faults, fmt.Errorf("%s is taken by another program; choose another address for %s with --%s", l.addr, l.purpose, l.flag))
+		case err != nil:
+			faults = append(faults, fmt.Errorf("listen for %s: %w; change it with --%s", l.purpose, err, l.flag))
+		case l.addr == s.DashboardAddr || l.addr == s.OpsAddr:
+			held[l.flag] = listener
+		default:
+			_ = listener.Close()
+		}
+	}
+	if err := errors.Join(faults...); err != nil {
+		for _, l := range held {
+			_ = l.Close()
+		}
+		return nil, err
+	}
+	return held, nil
+}
+
+// invented says what the supervisor made up because it was not given.
+type invented struct {
+	secret, key, rates bool
+}
+
+// prepare fills in what was not given: secrets and exchange rates.
+func (s *supervisor) prepare() (invented, error) {
+	var made invented
+	kept, err := keepSecrets(s.Data)
+	if err != nil {
+		return made, err
+	}
+	if len(s.StripeWebhookSecrets) == 0 {
+		made.secret, s.StripeWebhookSecrets = true, []string{kept.StripeWebhookSecret}
+	}
+	if s.SecretKey == "" && s.Workspaces == "" {
+		made.key, s.SecretKey = true, kept.SecretKey
+	}
+	if len(s.FXSource) == 0 {
+		source, err := writeDemoRates(s.Data, time.Now())
+		if err != nil {
+			return made, err
+		}
+		made.rates, s.FXSource = true, []string{source}
+	}
+	return made, nil
+}
+
+// startAll starts everything in order, each when what it needs is there.
+func (s *supervisor) startAll(ctx context.Context, dashboard net.Listener) error {
+	if err := s.startEngines(ctx); err != nil {
+		return err
+	}
+	if err := s.prepareEngines(ctx); err != nil {
+		return err
+	}
+
+	var waiting []*child
+	for _, p := range []program{
+		s.served("edge", "ingest", edgeOps, 20*time.Second, "clicks"),
+		s.served("webhook", "ingest", webhookOps, 20*time.Second, "stripe"),
+		s.served("processor", "processor", processorOps, 30*time.Second, "run"),
+	} {
+		c, err := s.start(p)
+		if err != nil {
+			return err
+		}
+		waiting = append(waiting, c)
+	}
+	if err := s.waitAll(ctx, waiting, programWithin); err != nil {
+		return err
+	}
+	if err := s.startDashboard(ctx, dashboard); err != nil {
+		return err
+	}
+	if s.NoDemo {
+		return nil
+	}
+	_, err := s.start(program{
+		name: "demo", path: filepath.Join(s.bin, "loadgen"), args: []string{"demo"}, env: s.environment(0),
+		// It sends and does not serve: there is nothing to wait for. Told to play a past alone, it ends well.
+		ready: func(context.Context) error { return nil }, mayEnd: true, stopWithin: 10 * time.Second,
+	})
+	return err
+}
+
+// startEngines starts Kafka and ClickHouse, or looks for those that were named.
+func (s *supervisor) startEngines(ctx context.Context) error {
+	kafkaUp := func(ctx context.Context) error { return kafkaAnswers(ctx, s.seeds()) }
+	clickhouseUp := func(ctx context.Context) error { return clickhouseAnswers(ctx, s.dsn()) }
+
+	var waiting []*child
+	if len(s.KafkaSeeds) == 0 {
+		c, err := s.start(program{
+			name: "kafka", path: filepath.Join(s.bin, "local"), args: []string{"kafka"}, env: s.environment(0),
+			ready: kafkaUp, stopWithin: 15 * time.Second,
+		})
+		if err != nil {
+			return err
+		}
+		waiting = append(waiting, c)
+	} else if err := waitFor(ctx, "Kafka at --kafka-seeds", kafkaUp, engineWithin); err != nil {
+		return err
+	}
+
+	if s.ClickHouseDSN == "" {
+		p := program{
+			name: "clickhouse", path: filepath.Join(s.bin, "local"), args: []string{"clickhouse"}, env: s.environment(0),
+			ready: clickhouseUp, stopWithin: 30 * time.Second,
+		}
+		if server, err := exec.LookPath("clickhouse"); err == nil {
+			config, err := serverConfig(s.Data, s.ClickHouseAddr)
+			if err != nil {
+				return err
+			}
+			s.out.say("using the ClickHouse that is installed, %s, with data of its own", server)
+			p.path, p.args = server, []string{"server", "--config-file", config}
+			// Its watchdog would be the process that we know, and the server the one that we do not.
+			p.env = append(p.env, "CLICKHOUSE_WATCHDOG_ENABLE=0")
+		}
+		c, err := s.start(p)
+		if err != nil {
+			return err
+		}
+		waiting = append(waiting, c)
+	} else if err := waitFor(ctx, "ClickHouse at --clickhouse-dsn", clickhouseUp, engineWithin); err != nil {
+		return err
+	}
+	return s.waitAll(ctx, waiting, engineWithin)
+}
+
+// prepareEngines makes topics and tables. Neither needs the other.
+func (s *supervisor) prepareEngines(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, jobWithin, fmt.Errorf("not done after %s", jobWithin))
+	defer cancel()
+	jobs := []string{"topics", "migrate"}
+	errs := make([]error, len(jobs))
+	var running sync.WaitGroup
+	for i, word := range jobs {
+		p := s.served(word, "processor", processorOps, 10*time.Second, word)
+		running.Go(func() { errs[i] = p.complete(ctx, s.out) })
+	}
+	running.Wait()
+	return errors.Join(errs...)
+}
+
+// served is a program with an operations port, at the offset from --ops-addr.
+func (s *supervisor) served(name, file string, opsOffset int, stopWithin time.Duration, args ...string) program {
+	ops, _ := addPort(s.OpsAddr, opsOffset) // checked with the settings
+	return program{
+		name: name, path: filepath.Join(s.bin, file), args: args, env: s.environment(opsOffset), opsAddr: ops,
+		ready:      func(ctx context.Context) error { return answers(ctx, "http://"+ops+"/readyz") },
+		stopWithin: stopWithin,
+	}
+}
+
+func (s *supervisor) start(p program) (*child, error) {
+	c, err := start(p, s.out)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	s.children = append(s.children, c)
+	s.mu.Unlock()
+	return c, nil
+}
+
+func (s *supervisor) waitAll(ctx context.Context, children []*child, within time.Duration) error {
+	errs := make([]error, len(children))
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var waiting sync.WaitGroup
+	for i, c := range children {
+		waiting.Go(func() {
+			if errs[i] = c.waitReady(ctx, within); errs[i] != nil {
+				cancel(errs[i]) // one that cannot start ends the wait for the others
+			}
+		})
+	}
+	waiting.Wait()
+	return context.Cause(ctx)
+}
+
+func (s *supervisor) serve(l net.Listener, h http.Handler) *http.Server {
+	server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
+	go func() {
+		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			s.out.say("serve %s: %v", l.Addr(), err)
+		}
+	}()
+	return server
+}
+
+// stop ends everything in the reverse order of the start: the traffic first, the engines last.
+func (s *supervisor) stop(now <-chan struct{}) {
+	s.mu.Lock()
+	children := s.children
+	s.mu.Unlock()
+	began := time.Now()
+	// The demo, the edge and the webhook before the processor: what they accepted last is still processed.
+	// The dashboard before the engine that it reads.
+	order := []string{"demo", "edge", "webhook", "processor", "dashboard", "clickhouse", "kafka"}
+	for _, name := range order {
+		if name == "dashboard" {
+			s.stopDashboard()
+		}
+		for _, c := range children {
+			if c.name == name {
+				c.stop(now)
+			}
+		}
+	}
+	if len(children) > 0 {
+		s.out.say("stopped everything in %s", time.Since(began).Round(time.Millisecond))
+	}
+}

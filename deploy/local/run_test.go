@@ -1,0 +1,366 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// The supervisor is tested with this test's own binary standing in for all programs: under the name local it is the
+// supervisor, under the names of the others a stub that serves what the supervisor asks for.
+func TestMain(m *testing.M) {
+	switch filepath.Base(os.Args[0]) {
+	case "local":
+		main()
+		os.Exit(0)
+	case "ingest", "processor", "loadgen":
+		stub()
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// stub is any of the programs: jobs end at once, servers serve their operations port until SIGTERM.
+func stub() {
+	word := os.Args[1]
+	fmt.Println("stub", word, "says hello")
+	if word == "topics" || word == "migrate" {
+		return
+	}
+	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer cancel()
+	mux := http.NewServeMux()
+	mux.HandleFunc("/readyz", func(http.ResponseWriter, *http.Request) {})
+	mux.HandleFunc("/metrics", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintf(w, "# HELP stub_lives_total Lives.\n# TYPE stub_lives_total counter\nstub_lives_total{word=%q} 1\n", word)
+	})
+	if word == "demo" { // it sends and does not serve
+		<-ctx.Done()
+		return
+	}
+	l, err := net.Listen("tcp", os.Getenv("TRIBUTARY_OPS_ADDR"))
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	go func() { _ = http.Serve(l, mux) }()
+	<-ctx.Done()
+	fmt.Println("stub", word, "says goodbye")
+}
+
+// binaries puts the programs side by side, all of them this binary under other names.
+func binaries(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"local", "ingest", "processor", "loadgen"} {
+		if err := os.Link(self, filepath.Join(dir, name)); err != nil { // the file may be on another file system
+			content, err := os.ReadFile(self)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(dir, name), content, 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return dir
+}
+
+// freePorts finds n ports in a row that nobody listens on.
+func freePorts(t *testing.T, n int) int {
+	t.Helper()
+search:
+	for range 100 {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		first := l.Addr().(*net.TCPAddr).Port
+		_ = l.Close()
+		for i := range n {
+			l, err := net.Listen("tcp", loopback(first+i))
+			if err != nil {
+				continue search
+			}
+			_ = l.Close()
+		}
+		return first
+	}
+	t.Fatal("no free ports in a row")
+	return 0
+}
+
+func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
+
+// lines collects what a process writes.
+type lines struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+type running struct {
+	cmd   *exec.Cmd
+	said  *lines
+	first int // port of the dashboard; the operations' are the next
+	ended chan error
+}
+
+func (r *running) ops(path string) string { return "http://" + loopback(r.first+1) + path }
+
+func launch(t *testing.T, data string) *running {
+	t.Helper()
+	clickhouse := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	t.Cleanup(clickhouse.Close)
+	r := &running{said: new(lines), first: freePorts(t, 9), ended: make(chan error, 1)}
+	r.cmd = exec.Command(filepath.Join(binaries(t), "local"),
+		"--data", data,
+		"--dashboard-addr", loopback(r.first), "--ops-addr", loopback(r.first+1),
+		"--edge-addr", loopback(r.first+6), "--stripe-addr", loopback(r.first+7), "--kafka-addr", loopback(r.first+8),
+		"--clickhouse-dsn", clickhouse.URL+"/tributary")
+	r.cmd.Stdout, r.cmd.Stderr = r.said, r.said
+	if err := r.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() { r.ended <- r.cmd.Wait() }()
+	t.Cleanup(func() {
+		_ = r.cmd.Process.Kill()
+		if t.Failed() {
+			t.Log(r.said)
+		}
+	})
+	eventually(t, 30*time.Second, "ready", func() bool { return strings.Contains(r.said.String(), "Ready after") })
+	return r
+}
+
+func eventually(t *testing.T, within time.Duration, what string, is func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(within); !is(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not %s after %s", what, within)
+		}
+	}
+}
+
+func get(t *testing.T, url string) (int, string) {
+	t.Helper()
+	response, err := http.Get(url)
+	if err != nil {
+		return 0, err.Error()
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response.StatusCode, string(body)
+}
+
+func (r *running) processes(t *testing.T) map[string]processState {
+	t.Helper()
+	_, body := get(t, r.ops("/processes"))
+	var states []processState
+	if err := json.Unmarshal([]byte(body), &states); err != nil {
+		t.Fatalf("%v: %s", err, body)
+	}
+	byName := make(map[string]processState)
+	for _, s := range states {
+		byName[s.Name] = s
+	}
+	return byName
+}
+
+// One life of a run: start, one program killed and started again, Ctrl-C.
+func TestLifeOfARun(t *testing.T) {
+	r := launch(t, t.TempDir())
+
+	if status, body := get(t, r.ops("/readyz")); status != http.StatusOK {
+		t.Errorf("readyz: %d %s", status, body)
+	}
+	_, metrics := get(t, r.ops("/metrics"))
+	for _, want := range []string{
+		`stub_lives_total{word="clicks",process="edge"} 1`,
+		`stub_lives_total{word="stripe",process="webhook"} 1`,
+		`stub_lives_total{word="run",process="processor"} 1`,
+		`local_process_up{process="demo"} 1`,
+		`local_process_up{process="kafka"} 1`,
+		`go_goroutines{process="local"}`,
+	} {
+		if !strings.Contains(metrics, want) {
+			t.Errorf("metrics lack %s", want)
+		}
+	}
+	if n := strings.Count(metrics, "# TYPE stub_lives_total"); n != 1 {
+		t.Errorf("stub_lives_total is declared %d times, want once for all programs", n)
+	}
+
+	before := r.processes(t)["edge"]
+	if err := syscall.Kill(before.PID, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 10*time.Second, "started again", func() bool {
+		after := r.processes(t)["edge"]
+		status, _ := get(t, r.ops("/readyz"))
+		return after.Restarts == 1 && after.PID != 0 && after.PID != before.PID && status == http.StatusOK
+	})
+	if n := strings.Count(r.said.String(), "edge ended unasked (signal: killed)"); n != 1 {
+		t.Errorf("the death of the edge was said %d times, want once", n)
+	}
+
+	if err := r.cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case err := <-r.ended:
+		if err != nil {
+			t.Errorf("end after Ctrl-C: %v, want exit status 0", err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("still running 20 s after Ctrl-C")
+	}
+	said, at := r.said.String(), 0
+	for _, name := range []string{"demo", "edge", "webhook", "processor", "dashboard", "kafka"} {
+		i := strings.Index(said[at:], "stopped "+name+" in ")
+		if i < 0 {
+			t.Errorf("%s was not stopped in its turn", name)
+			continue
+		}
+		at += i
+	}
+}
+
+// A supervisor that is killed takes everybody with it, and the next start uses the same ports and secrets.
+func TestKillTakesAll(t *testing.T) {
+	if _, err := os.Stat("/proc/self/exe"); err != nil {
+		t.Skip("only Linux ends the children of a killed parent")
+	}
+	data := t.TempDir()
+	r := launch(t, data)
+	states := r.processes(t)
+	if len(states) != 5 {
+		t.Errorf("%d programs run, want 5: %v", len(states), states)
+	}
+	kept, err := os.ReadFile(filepath.Join(data, "secrets.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(filepath.Join(data, "secrets.json")); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("secrets have mode %v, %v, want 0600", info.Mode(), err)
+	}
+	if err := r.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	for name, state := range states {
+		eventually(t, 5*time.Second, name+" gone", func() bool {
+			// A zombie that init has yet to collect is as good as gone.
+			status, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", state.PID))
+			return err != nil || strings.Contains(string(status), ") Z ")
+		})
+	}
+	launch(t, data)
+	again, err := os.ReadFile(filepath.Join(data, "secrets.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(kept, again) {
+		t.Error("the second start made other secrets")
+	}
+}
+
+// All taken ports are said at once, each with its flag.
+func TestTakenPorts(t *testing.T) {
+	first := freePorts(t, 9)
+	for _, port := range []int{first, first + 3, first + 8} {
+		l, err := net.Listen("tcp", loopback(port))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+	}
+	cmd := exec.Command(filepath.Join(binaries(t), "local"), "--data", t.TempDir(),
+		"--dashboard-addr", loopback(first), "--ops-addr", loopback(first+1),
+		"--edge-addr", loopback(first+6), "--stripe-addr", loopback(first+7), "--kafka-addr", loopback(first+8),
+		"--clickhouse-dsn", "http://127.0.0.1:1/tributary")
+	said, err := cmd.CombinedOutput()
+	if err == nil {
+		t.Fatal("started on taken ports")
+	}
+	for _, want := range []string{
+		loopback(first) + " is taken by another program; choose another address for the dashboard with --dashboard-addr",
+		loopback(first+3) + " is taken by another program; choose another address for metrics of the webhook with --ops-addr",
+		loopback(first+8) + " is taken by another program; choose another address for Kafka with --kafka-addr",
+	} {
+		if !strings.Contains(string(said), want) {
+			t.Errorf("not said: %s\n%s", want, said)
+		}
+	}
+}
+
+// Every fault of the settings is said at once.
+func TestFaultsOfSettings(t *testing.T) {
+	cmd := exec.Command(filepath.Join(binaries(t), "local"), "run", "--edge-addr", "nowhere", "--stripe-addr", "127.0.0.1:0",
+		"--kafka-addr", "127.0.0.1:8123", "--fx-source", "bank:x", "--workspaces", "/does/not/exist")
+	said, err := cmd.CombinedOutput()
+	if err == nil {
+		t.Fatal("started with faulty settings")
+	}
+	for _, want := range []string{`--edge-addr: "nowhere" is not host:port`, "--stripe-addr: port of", "--kafka-addr: 127.0.0.1:8123 is also what --clickhouse-addr says",
+		`--fx-source: "bank:x" begins with none of`, "--workspaces: stat /does/not/exist"} {
+		if !strings.Contains(string(said), want) {
+			t.Errorf("not said: %s\n%s", want, said)
+		}
+	}
+}
+
+// The environment gives every flag.
+func TestSettingsFromEnvironment(t *testing.T) {
+	t.Setenv("TRIBUTARY_KAFKA_SEEDS", "old:1")
+	r := &Run{Data: "d", OpsAddr: "127.0.0.1:8091", EdgeAddr: "127.0.0.1:8080", KafkaAddr: "127.0.0.1:9092", ClickHouseAddr: "127.0.0.1:8123",
+		StripeWebhookSecrets: []string{"whsec_a", "whsec_b"}}
+	env := r.environment(processorOps)
+	for _, want := range []string{"TRIBUTARY_OPS_ADDR=127.0.0.1:8094", "TRIBUTARY_KAFKA_SEEDS=127.0.0.1:9092", "TRIBUTARY_CLICKHOUSE_DSN=http://127.0.0.1:8123/tributary",
+		"TRIBUTARY_STRIPE_WEBHOOK_SECRETS=whsec_a,whsec_b"} {
+		var times int
+		for _, pair := range env {
+			if pair == want {
+				times++
+			}
+		}
+		if times != 1 {
+			t.Errorf("%s is %d times in the environment, want once", want, times)
+		}
+	}
+	if strings.Contains(strings.Join(env, "\n"), "old:1") {
+		t.Error("the supervisor's own seeds went on to the programs")
+	}
+}

@@ -1,0 +1,207 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// Run is the supervisor: its flags are the settings of the local run, and go on to the programs by environment.
+type Run struct {
+	Data   string `default:"./data" help:"Directory that holds everything the run keeps." placeholder:"DIR"`
+	NoDemo bool   `help:"Do not send demo traffic."`
+
+	EdgeAddr       string `default:"127.0.0.1:8080" help:"Address of the edge, which takes clicks and leads."`
+	StripeAddr     string `default:"127.0.0.1:8081" help:"Address of the webhook, which takes Stripe's events."`
+	DashboardAddr  string `default:"127.0.0.1:8090" help:"Address of the dashboard."`
+	OpsAddr        string `default:"127.0.0.1:8091" help:"Address of /metrics, /readyz, /healthz, /processes and /debug/pprof of the whole run. The programs' own take the three ports after it."`
+	ClickHouseAddr string `name:"clickhouse-addr" default:"127.0.0.1:8123" help:"Address of the ClickHouse engine that is started."`
+	KafkaAddr      string `default:"127.0.0.1:9092" help:"Address of the Kafka broker that is started."`
+
+	KafkaSeeds    []string `help:"Use this Kafka instead of starting one: host:port, comma separated." placeholder:"HOST:PORT,…"`
+	ClickHouseDSN string   `name:"clickhouse-dsn" help:"Use this ClickHouse instead of starting one, e.g. http://user:password@host:8123/tributary." placeholder:"URL"`
+
+	StripeWebhookSecrets []string `help:"Signing secrets of Stripe's webhook endpoints, comma separated. Without one, one is made and kept in the data directory." placeholder:"WHSEC,…"`
+	SecretKey            string   `help:"Secret key of the workspace, for leads and imports. Without it, one is made and kept in the data directory." placeholder:"KEY"`
+	Workspaces           string   `help:"File of workspaces. Without it there is one, named default." placeholder:"FILE"`
+	FXSource             []string `name:"fx-source" help:"Exchange rates: ecb:FILE|URL, oxr:…, or file:PATH (CSV: date,currency,usd). Repeatable, in order of preference. Without it, invented rates." placeholder:"SOURCE"`
+}
+
+// Offsets of the programs' own operations ports from --ops-addr's.
+const (
+	edgeOps = 1 + iota
+	webhookOps
+	processorOps
+	lastOps = processorOps
+)
+
+// database is what the DSN of the embedded engine names, and what the migrations fill.
+const database = "tributary"
+
+// Validate reports every fault of the settings at once. kong calls it after parsing.
+func (r *Run) Validate() error {
+	var faults []error
+	fault := func(flag, format string, args ...any) {
+		faults = append(faults, fmt.Errorf("--%s: "+format, append([]any{flag}, args...)...))
+	}
+	taken := make(map[string]string) // port → the flag that claimed it
+	for _, l := range r.listeners() {
+		host, port, err := splitAddr(l.addr)
+		if err != nil {
+			fault(l.flag, "%w", err)
+			continue
+		}
+		key := net.JoinHostPort(host, strconv.Itoa(port))
+		if other, ok := taken[key]; ok {
+			fault(l.flag, "%s is also what --%s says: give each its own port", l.addr, other)
+		}
+		taken[key] = l.flag
+		if l.flag == "ops-addr" && port+lastOps > 65535 {
+			fault(l.flag, "the %d ports after %d are needed too: choose a lower one", lastOps, port)
+		}
+	}
+	for _, seed := range r.KafkaSeeds {
+		if _, _, err := splitAddr(seed); err != nil {
+			fault("kafka-seeds", "%w", err)
+		}
+	}
+	if r.ClickHouseDSN != "" {
+		if u, err := url.Parse(r.ClickHouseDSN); err != nil {
+			fault("clickhouse-dsn", "%w", err)
+		} else if u.Scheme == "" || u.Host == "" {
+			fault("clickhouse-dsn", "%q is no URL (like http://127.0.0.1:8123/tributary)", r.ClickHouseDSN)
+		}
+	}
+	if r.Workspaces != "" {
+		if _, err := os.Stat(r.Workspaces); err != nil {
+			fault("workspaces", "%w", err)
+		}
+		if !r.NoDemo && r.SecretKey == "" {
+			fault("workspaces", "the demo needs a secret key of the file's workspace: give it with --secret-key, or leave the demo out with --no-demo")
+		}
+	}
+	for _, source := range r.FXSource {
+		kind, rest, _ := strings.Cut(source, ":")
+		switch {
+		case kind != "ecb" && kind != "oxr" && kind != "file":
+			fault("fx-source", "%q begins with none of ecb:, oxr:, file:", source)
+		case rest == "":
+			fault("fx-source", "%q names no file or URL after %s:", source, kind)
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// listener is an address that the local run will occupy.
+type listener struct {
+	flag, addr, purpose string
+}
+
+func (r *Run) listeners() []listener {
+	all := []listener{
+		{"edge-addr", r.EdgeAddr, "the edge"},
+		{"stripe-addr", r.StripeAddr, "the webhook"},
+		{"dashboard-addr", r.DashboardAddr, "the dashboard"},
+		{"ops-addr", r.OpsAddr, "metrics and health"},
+	}
+	for i, purpose := range []string{"metrics of the edge", "metrics of the webhook", "metrics of the processor"} {
+		if addr, err := addPort(r.OpsAddr, i+1); err == nil {
+			all = append(all, listener{"ops-addr", addr, purpose})
+		}
+	}
+	if r.ClickHouseDSN == "" {
+		all = append(all, listener{"clickhouse-addr", r.ClickHouseAddr, "ClickHouse"})
+	}
+	if len(r.KafkaSeeds) == 0 {
+		all = append(all, listener{"kafka-addr", r.KafkaAddr, "Kafka"})
+	}
+	return all
+}
+
+func splitAddr(addr string) (host string, port int, err error) {
+	host, text, err := net.SplitHostPort(addr)
+	if err != nil {
+		return "", 0, fmt.Errorf("%q is not host:port", addr)
+	}
+	port, err = strconv.Atoi(text)
+	if err != nil || port < 1 || port > 65535 {
+		return "", 0, fmt.Errorf("port of %q is not a number from 1 to 65535", addr)
+	}
+	return host, port, nil
+}
+
+func addPort(addr string, n int) (string, error) {
+	host, port, err := splitAddr(addr)
+	if err != nil {
+		return "", err
+	}
+	return net.JoinHostPort(host, strconv.Itoa(port+n)), nil
+}
+
+// seeds is the Kafka that the programs talk to.
+func (r *Run) seeds() []string {
+	if len(r.KafkaSeeds) > 0 {
+		return r.KafkaSeeds
+	}
+	return []string{r.KafkaAddr}
+}
+
+// dsn is the ClickHouse that the programs talk to.
+func (r *Run) dsn() string {
+	if r.ClickHouseDSN != "" {
+		return r.ClickHouseDSN
+	}
+	return (&url.URL{Scheme: "http", Host: r.ClickHouseAddr, Path: "/" + database}).String()
+}
+
+// environment is what every program is started with: the supervisor's own, and over it every setting under the name
+// that the program's flag has.
+func (r *Run) environment(opsOffset int) []string {
+	absolute := func(path string) string {
+		if path == "" {
+			return ""
+		}
+		if abs, err := filepath.Abs(path); err == nil {
+			return abs
+		}
+		return path
+	}
+	ops, _ := addPort(r.OpsAddr, opsOffset) // its port was checked with the settings
+	env := os.Environ()
+	for _, v := range []struct{ name, value string }{
+		{"DATA", absolute(r.Data)},
+		{"EDGE_ADDR", r.EdgeAddr},
+		{"STRIPE_ADDR", r.StripeAddr},
+		{"DASHBOARD_ADDR", r.DashboardAddr},
+		{"OPS_ADDR", ops},
+		{"CLICKHOUSE_ADDR", r.ClickHouseAddr},
+		{"KAFKA_ADDR", r.KafkaAddr},
+		{"KAFKA_SEEDS", strings.Join(r.seeds(), ",")},
+		{"CLICKHOUSE_DSN", r.dsn()},
+		{"STRIPE_WEBHOOK_SECRETS", strings.Join(r.StripeWebhookSecrets, ",")},
+		{"SECRET_KEY", r.SecretKey},
+		{"WORKSPACES", absolute(r.Workspaces)},
+		{"FX_SOURCE", strings.Join(r.FXSource, ",")},
+	} {
+		env = without(env, "TRIBUTARY_"+v.name)
+		if v.value != "" {
+			env = append(env, "TRIBUTARY_"+v.name+"="+v.value)
+		}
+	}
+	return env
+}
+
+func without(env []string, name string) []string {
+	kept := make([]string, 0, len(env)+1)
+	for _, pair := range env {
+		if !strings.HasPrefix(pair, name+"=") {
+			kept = append(kept, pair)
+		}
+	}
+	return kept
+}

@@ -1,0 +1,127 @@
+package clicks
+
+import (
+	"net"
+	"net/netip"
+	"strings"
+
+	"github.com/valyala/fasthttp"
+)
+
+// clientAddress is the visitor's address: the connection's, unless that is a trusted proxy's. Then X-Forwarded-For is
+// read from right to left and the first address that is no trusted proxy's counts. What stands further left was written
+// by that client itself and may be anything. trusted tells whether the peer's other headers may be believed too.
+func (s *Server) clientAddress(ctx *fasthttp.RequestCtx) (addr netip.Addr, trusted bool) {
+	addr = addressOf(ctx.RemoteAddr())
+	if len(s.cfg.TrustedProxies) == 0 || !s.isProxy(addr) {
+		return addr, false
+	}
+	hops := ctx.Request.Header.PeekAll(fasthttp.HeaderXForwardedFor)
+	for i := len(hops) - 1; i >= 0; i-- {
+		rest := string(hops[i])
+		for rest != "" {
+			hop := rest
+			if comma := strings.LastIndexByte(rest, ','); comma >= 0 {
+				rest, hop = rest[:comma], rest[comma+1:]
+			} else {
+				rest = ""
+			}
+			next, ok := parseHop(strings.TrimSpace(hop))
+			if !ok {
+				return addr, true // an unreadable hop: what is left of it cannot be placed
+			}
+			addr = next
+			if !s.isProxy(addr) {
+				return addr, true
+			}
+		}
+	}
+	return addr, true
+}
+
+func (s *Server) isProxy(a netip.Addr) bool {
+	for _, p := range s.cfg.TrustedProxies {
+		if p.Contains(a) {
+			return true
+		}
+	}
+	return false
+}
+
+// parseHop reads an address with or without a port; some balancers append one.
+func parseHop(hop string) (netip.Addr, bool) {
+	if a, err := netip.ParseAddr(strings.Trim(hop, "[]")); err == nil {
+		return a.Unmap().WithZone(""), true
+	}
+	if ap, err := netip.ParseAddrPort(hop); err == nil {
+		return ap.Addr().Unmap().WithZone(""), true
+	}
+	return netip.Addr{}, false
+}
+
+func addressOf(a net.Addr) netip.Addr {
+	if t, ok := a.(*net.TCPAddr); ok {
+		return t.AddrPort().Addr().Unmap().WithZone("")
+	}
+	return netip.Addr{}
+}
+
+// Headers in which content networks and platforms tell the visitor's country, region and city.
+var (
+	countryHeaders = []string{"Cf-Ipcountry", "X-Vercel-Ip-Country", "Cloudfront-Viewer-Country", "X-Appengine-Country", "X-Country-Code"}
+	regionHeaders  = []string{"Cf-Region-Code", "X-Vercel-Ip-Country-Region", "Cloudfront-Viewer-Country-Region", "X-Appengine-Region"}
+	cityHeaders    = []string{"Cf-Ipcity", "X-Vercel-Ip-City", "Cloudfront-Viewer-City", "X-Appengine-City"}
+)
+
+func firstHeader(h *fasthttp.RequestHeader, names []string) []byte {
+	for _, n := range names {
+		if v := h.Peek(n); len(v) > 0 {
+			return v
+		}
+	}
+	return nil
+}
+
+// countryCode gives ISO 3166-1 alpha-2 in upper case. XX and ZZ mean unknown, T1 the Tor network (Cloudflare).
+func countryCode(v string) (string, bool) {
+	if len(v) != 2 || !isLetter(v[0]) || !isLetter(v[1]) {
+		return "", v == "T1" || v == ""
+	}
+	v = strings.ToUpper(v)
+	if v == "XX" || v == "ZZ" {
+		return "", true
+	}
+	return v, true
+}
+
+func isLetter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
+
+// site is the host that sent a beacon, lower case and without port: from Origin, else from Referer; "" if neither tells.
+func site(h *fasthttp.RequestHeader) string {
+	if host := hostOf(b2s(h.Peek(fasthttp.HeaderOrigin))); host != "" { // "null" (a sandboxed frame) has no host
+		return host
+	}
+	return hostOf(b2s(h.Peek(fasthttp.HeaderReferer)))
+}
+
+// hostOf is the host of an address such as https://user@host:port/path, in lower case; "" if there is none.
+func hostOf(url string) string {
+	_, rest, ok := strings.Cut(url, "://")
+	if !ok {
+		return ""
+	}
+	if end := strings.IndexAny(rest, "/?#\\"); end >= 0 { // browsers read a backslash as a slash
+		rest = rest[:end]
+	}
+	if at := strings.LastIndexByte(rest, '@'); at >= 0 {
+		rest = rest[at+1:]
+	}
+	if strings.HasPrefix(rest, "[") {
+		if end := strings.IndexByte(rest, ']'); end >= 0 {
+			return rest[1:end]
+		}
+		return ""
+	}
+	rest, _, _ = strings.Cut(rest, ":")
+	return strings.ToLower(strings.TrimSuffix(rest, "."))
+}

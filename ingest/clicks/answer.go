@@ -1,0 +1,116 @@
+package clicks
+
+import (
+	"encoding/json"
+	"strconv"
+	"time"
+
+	"github.com/valyala/fasthttp"
+)
+
+// fault is one reason to refuse an event or a request: what the sender is told, and what is counted.
+type fault struct {
+	status  int
+	code    string // stable; also the reason label of ingest_clicks_rejected_total
+	message string
+	hint    string
+}
+
+func (f *fault) Error() string { return f.message }
+
+// Every fault of the edge. A hint says what to do, not what is wrong.
+var (
+	errBadJSON       = &fault{400, "bad_json", "the body is not JSON of the expected shape", `send one object such as {"url":"https://example.com/"}`}
+	errBadField      = &fault{400, "bad_field", "a field has the wrong type", "fields are strings; properties is an object of strings"}
+	errTooLong       = &fault{400, "too_long", "a field is too long", "url 8192 bytes, ids 200, property values 500"}
+	errNothing       = &fault{400, "no_target", "neither url nor link_id is given", "give the page's url or the link's id"}
+	errBadURL        = &fault{400, "bad_url", "url is not an http or https address", "other schemes can be listed in the workspace's schemes"}
+	errBadTime       = &fault{400, "bad_time", "event_time is not a time", "RFC 3339 such as 2026-11-20T15:04:05Z, or Unix milliseconds"}
+	errBadTrigger    = &fault{400, "bad_trigger", "trigger is not known", "link, pageview, qr, deeplink or form"}
+	errBadConsent    = &fault{400, "bad_consent", "consent is not known", "granted or denied"}
+	errBadProperties = &fault{400, "bad_properties", "properties has too many entries or one that is not a string", "at most 16 strings"}
+	errBadAddress    = &fault{400, "bad_ip", "ip is not an IP address", "such as 203.0.113.7 or 2001:db8::1"}
+	errBadCountry    = &fault{400, "bad_country", "country is not two letters", "ISO 3166-1 alpha-2, such as DE"}
+	errBadLink       = &fault{400, "bad_link", "domain or key is missing", `send {"domain":"go.example.com","key":"spring"}`}
+	errBadLead       = &fault{400, "bad_lead", "external_id is missing", "the buyer's id in your own database"}
+	errBadMode       = &fault{400, "bad_mode", "mode is not known", "async, wait or deferred"}
+	errBadQuantity   = &fault{400, "bad_quantity", "quantity is out of range", "1 to 100"}
+	errBadMetadata   = &fault{400, "bad_metadata", "metadata is not an object of at most 10000 bytes", "move large values into your own database"}
+	errBadRequest    = &fault{400, "bad_request", "the request is not valid HTTP", "see RFC 9112"}
+	errSmuggling     = &fault{400, "bad_framing", "Content-Length and Transfer-Encoding must not stand together", "send one of them (RFC 9112 §6.3)"}
+
+	errNoSecret    = &fault{401, "no_secret_key", "this needs a secret key", "send Authorization: Bearer <secret key>; see --secret-key or the workspaces file"}
+	errWrongSecret = &fault{401, "unknown_secret_key", "the Authorization header holds no known key", "leave the header out to send as a browser does"}
+	errNoKey       = &fault{401, "no_key", "key is missing, and the site does not tell the workspace", "send the workspace's publishable key as \"key\""}
+	errUnknownKey  = &fault{401, "unknown_key", "the publishable key is not known", "compare it with publishable_keys in the workspaces file"}
+	errHost        = &fault{403, "host_not_allowed", "this site may not send for the workspace", "add its hostname to the workspace's hostnames"}
+
+	errNotFound    = &fault{404, "not_found", "there is nothing at this address", "POST /v1/click, /v1/clicks or /v1/leads; GET /v1/click.gif or /t.js"}
+	errMethod      = &fault{405, "method_not_allowed", "this address does not take that method", "see the Allow header"}
+	errTimeout     = &fault{408, "timeout", "the request took too long to arrive", "send it in one go"}
+	errBodySize    = &fault{413, "too_large", "the body is too large", "64 KiB for one event, 1 MiB for a batch"}
+	errBatchSize   = &fault{413, "too_many_events", "the batch has too many events", "at most 1000"}
+	errContentType = &fault{415, "bad_content_type", "the content type is not taken", "-H 'Content-Type: application/json', uncompressed; text/plain is taken too"}
+	errRate        = &fault{429, "rate_limited", "too many events for this key", "wait as long as Retry-After says"}
+	errHeaderSize  = &fault{431, "headers_too_large", "the headers are too large", "16 KiB; are there old cookies?"}
+	errInternal    = &fault{500, "internal", "the edge made a mistake", "it has been logged"}
+	errUnavailable = &fault{503, "unavailable", "the event cannot be stored now", "repeat it after Retry-After with the same click_id"}
+
+	// Not a mistake of the sender: the visitor asked not to be counted.
+	errOptedOut = &fault{200, "opted_out", "", ""}
+)
+
+var faults = []*fault{errBadJSON, errBadField, errTooLong, errNothing, errBadURL, errBadTime, errBadTrigger, errBadConsent,
+	errBadProperties, errBadAddress, errBadCountry, errBadLink, errBadLead, errBadMode, errBadQuantity, errBadMetadata, errBadRequest,
+	errSmuggling, errNoSecret, errWrongSecret, errNoKey, errUnknownKey, errHost, errNotFound, errMethod, errTimeout, errBodySize,
+	errBatchSize, errContentType, errRate, errHeaderSize, errInternal, errUnavailable, errOptedOut}
+
+// bodies is the answer's JSON, made once per fault.
+var bodies = func() map[*fault][]byte {
+	m := make(map[*fault][]byte, len(faults))
+	for _, f := range faults {
+		var answer struct {
+			Error struct {
+				Code    string `json:"code"`
+				Message string `json:"message"`
+				Hint    string `json:"hint"`
+			} `json:"error"`
+		}
+		answer.Error.Code, answer.Error.Message, answer.Error.Hint = f.code, f.message, f.hint
+		m[f], _ = json.Marshal(answer) // strings only: it cannot fail
+	}
+	return m
+}()
+
+// refuse answers with f and counts it.
+func (s *Server) refuse(ctx *fasthttp.RequestCtx, f *fault) {
+	s.metrics.rejected[f.code].Inc()
+	ctx.Response.SetStatusCode(f.status)
+	ctx.Response.Header.SetContentType("application/json")
+	ctx.Response.SetBodyRaw(bodies[f])
+	switch f {
+	case errUnavailable:
+		setRetryAfter(ctx, s.cfg.RetryAfter)
+	case errSmuggling:
+		ctx.SetConnectionClose() // what follows on this connection may be the hidden request
+	}
+}
+
+func setRetryAfter(ctx *fasthttp.RequestCtx, d time.Duration) {
+	ctx.Response.Header.Set(fasthttp.HeaderRetryAfter, strconv.Itoa(int((d+time.Second-1)/time.Second)))
+}
+
+// cors lets any site's script read the answer. Never with credentials: the edge reads no cookies.
+func cors(ctx *fasthttp.RequestCtx) {
+	ctx.Response.Header.Set(fasthttp.HeaderAccessControlAllowOrigin, "*")
+}
+
+// preflight answers OPTIONS (Fetch standard, CORS-preflight).
+func preflight(ctx *fasthttp.RequestCtx, methods string) {
+	cors(ctx)
+	h := &ctx.Response.Header
+	h.Set(fasthttp.HeaderAccessControlAllowMethods, methods)
+	h.Set(fasthttp.HeaderAccessControlAllowHeaders, "Content-Type, Authorization")
+	h.Set(fasthttp.HeaderAccessControlMaxAge, "86400")
+	ctx.SetStatusCode(fasthttp.StatusNoContent)
+}

@@ -1,0 +1,135 @@
+package clicks
+
+import (
+	"net/netip"
+	"strings"
+	"time"
+
+	"tributary/schemas"
+)
+
+// Tolerance around receipt for times that a browser gives: its clock may be wrong, and a beacon may have waited in a
+// phone that was switched off.
+const (
+	maxAge   = 30 * 24 * time.Hour
+	maxAhead = 5 * time.Minute
+)
+
+// Times that a secret key's holder may give. ClickHouse's DateTime64 ends in 2299.
+var (
+	earliest = time.UnixMilli(secondsBelow)
+	latest   = time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC)
+)
+
+// sender is what the request, rather than its body, says about who clicked.
+type sender struct {
+	workspace *Workspace
+	secret    bool // a backend that holds the secret key: an import, not a visitor
+	received  time.Time
+	addr      netip.Addr // of the visitor; invalid for a backend
+	agent     string
+	country   string
+	region    string
+	city      string
+	optOut    bool // Sec-GPC: 1 (Global Privacy Control)
+}
+
+// complete checks what was read and fills in what was not given. The click's id is written to *id, which the record then
+// shares; e.click is ready to be encoded.
+func (s *Server) complete(e *event, from *sender, id *schemas.ClickID) *fault {
+	c := &e.click
+	if e.track {
+		c.LinkId = e.domain + "/" + e.linkKey
+		if len(c.LinkId) > maxURL {
+			return errTooLong
+		}
+	}
+	switch {
+	case c.Url == "" && c.LinkId == "":
+		return errNothing
+	case c.Url != "" && !validURL(c.Url, from.workspace.Schemes):
+		return errBadURL
+	}
+
+	addr := from.addr
+	if from.secret {
+		if e.ip != "" {
+			a, ok := parseHop(e.ip)
+			if !ok {
+				return errBadAddress
+			}
+			addr = a
+		}
+		country, ok := countryCode(c.Country)
+		if !ok {
+			return errBadCountry
+		}
+		c.Country = country
+	} else {
+		// Anyone could write these into a beacon; the connection and its proxies know better.
+		c.UserAgent, c.Country, c.Region, c.City = from.agent, from.country, from.region, from.city
+	}
+
+	if f := s.setID(e, from, id); f != nil {
+		return f
+	}
+	c.Workspace = from.workspace.ID
+	c.ReceivedAt = from.received.UnixMilli()
+	if c.Trigger == "" {
+		c.Trigger = "link"
+	}
+	if len(e.props) > 0 {
+		c.Properties = e.props
+	}
+	switch {
+	case c.Consent == "denied":
+		c.VisitorId = "" // a visitor who said no is not followed by the site's own name for them either
+	case !from.optOut:
+		c.IdentityHash = s.identities.append(c.IdentityHash[:0], from.received, addr, c.UserAgent, strings.TrimPrefix(hostOf(c.Url), "www."))
+	}
+	return nil
+}
+
+// setID decides when the click was and under which id it is kept.
+func (s *Server) setID(e *event, from *sender, id *schemas.ClickID) *fault {
+	c := &e.click
+	oldest, newest := from.received.Add(-maxAge), from.received.Add(maxAhead)
+	given, isV7 := schemas.ParseClickID(e.clickID)
+	if from.secret {
+		oldest, newest = earliest, latest
+		if e.timed && (e.seconds || e.at < oldest.UnixMilli() || e.at > newest.UnixMilli()) {
+			return errBadTime // an import can be corrected, so nothing of it is changed silently
+		}
+	}
+
+	// Outside the tolerance an id is still the site's name for this click, but not one to sort a table by: such ids would
+	// open partitions of years to come.
+	at := given.Time()
+	keep := isV7 && (from.secret || !at.Before(oldest) && !at.After(newest))
+	switch {
+	case e.timed:
+		at = time.UnixMilli(e.at)
+	case !keep || at.Before(oldest) || at.After(newest):
+		at = from.received
+	}
+	if at.Before(oldest) {
+		at = oldest
+		s.metrics.clamped.Inc()
+	} else if at.After(newest) {
+		at = newest
+		s.metrics.clamped.Inc()
+	}
+	c.ClickedAt = at.UnixMilli()
+
+	if keep {
+		*id = given
+	} else {
+		*id = schemas.NewClickID(at)
+		if e.clickID != "" {
+			c.ForeignId = e.clickID
+			s.metrics.foreign.Inc()
+		}
+	}
+	c.ClickId = id[:]
+	return nil
+}

@@ -1,0 +1,92 @@
+package clicks
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Config is what the edge needs to know. Start from Default.
+type Config struct {
+	Workspaces *Directory // who may send; nil: one workspace "default", any publishable key, no secret key
+
+	// TrustedProxies are the networks whose X-Forwarded-For and country headers are believed. Connections from them are
+	// not counted against MaxConnsPerIP, since a proxy's address stands for many visitors.
+	TrustedProxies []netip.Prefix
+
+	// IdentitySecret is what the daily keys of identity hashes are made of. Empty: random, known to this process only, so
+	// that several edges behind one balancer would count one visitor several times.
+	IdentitySecret []byte
+	// EmailKey keys the hash of a lead's e-mail address. The processor needs the same one to match it.
+	EmailKey []byte
+
+	ReadTimeout  time.Duration // for one whole request, headers and body
+	WriteTimeout time.Duration // for one answer
+	IdleTimeout  time.Duration // between two requests of a connection
+
+	MaxHeaderBytes int // of one request; ad networks' cookies are large
+	MaxBodyBytes   int // of a batch
+	MaxEventBytes  int // of a single event
+	MaxBatch       int // events
+	Concurrency    int // connections
+	MaxConnsPerIP  int // per IPv4 address or IPv6 /64; 0: no limit
+
+	RetryAfter time.Duration // what a 503 tells the sender, in whole seconds
+
+	Registry *prometheus.Registry // nil: metrics are kept but not exposed
+	Logger   *slog.Logger         // nil: slog.Default()
+
+	now func() time.Time // tests; nil: time.Now
+}
+
+// Default is the Config of the documented limits.
+func Default() Config {
+	return Config{
+		ReadTimeout:    5 * time.Second,
+		WriteTimeout:   5 * time.Second,
+		IdleTimeout:    60 * time.Second,
+		MaxHeaderBytes: 16 << 10,
+		MaxBodyBytes:   1 << 20,
+		MaxEventBytes:  64 << 10,
+		MaxBatch:       1000,
+		Concurrency:    100_000,
+		MaxConnsPerIP:  1000,
+		RetryAfter:     5 * time.Second,
+	}
+}
+
+// Validate reports every fault of c at once, each with a hint.
+func (c Config) Validate() error {
+	var faults []error
+	atLeast := func(name string, got, least int) {
+		if got < least {
+			faults = append(faults, fmt.Errorf("%s: %d is too small (hint: at least %d)", name, got, least))
+		}
+	}
+	atLeast("header limit", c.MaxHeaderBytes, 4096)
+	atLeast("body limit", c.MaxBodyBytes, 1024)
+	atLeast("event limit", c.MaxEventBytes, 1024)
+	atLeast("batch limit", c.MaxBatch, 1)
+	atLeast("concurrency", c.Concurrency, 1)
+	atLeast("connections per address", c.MaxConnsPerIP, 0)
+	if c.MaxEventBytes > c.MaxBodyBytes {
+		faults = append(faults, fmt.Errorf("event limit: %d bytes is more than the body limit %d (hint: lower it)", c.MaxEventBytes, c.MaxBodyBytes))
+	}
+	for _, t := range []struct {
+		name string
+		d    time.Duration
+	}{{"read timeout", c.ReadTimeout}, {"write timeout", c.WriteTimeout}, {"idle timeout", c.IdleTimeout}, {"retry after", c.RetryAfter}} {
+		if t.d < time.Second {
+			// Without a read timeout a client that sends one byte a minute holds its connection for ever.
+			faults = append(faults, fmt.Errorf("%s: %s is too short (hint: at least 1s)", t.name, t.d))
+		}
+	}
+	if n := len(c.IdentitySecret); n > 0 && n < 16 {
+		faults = append(faults, fmt.Errorf("identity secret: %d bytes can be guessed (hint: `openssl rand -hex 32`)", n))
+	}
+	return errors.Join(faults...)
+}

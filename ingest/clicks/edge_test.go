@@ -1,0 +1,784 @@
+package clicks
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"tributary/ingest/publish"
+	"tributary/schemas"
+)
+
+// edge is a whole edge on a loopback port in front of a Kafka of its own.
+type edge struct {
+	t      *testing.T
+	url    string
+	addr   string
+	kafka  *kfake.Cluster
+	server *Server
+	reader *kgo.Client
+	client *http.Client
+}
+
+func newKafka(t testing.TB, opts ...kfake.Opt) *kfake.Cluster {
+	t.Helper()
+	c, err := kfake.NewCluster(append([]kfake.Opt{kfake.NumBrokers(1), kfake.SeedTopics(3, schemas.TopicClicks, schemas.TopicLeads)}, opts...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}
+
+func newEdge(t *testing.T, change func(*Config)) *edge {
+	t.Helper()
+	kafka := newKafka(t)
+	e := &edge{t: t, kafka: kafka}
+	e.start(kafka.ListenAddrs(), change)
+	reader, err := kgo.NewClient(kgo.SeedBrokers(kafka.ListenAddrs()...), kgo.ConsumeTopics(schemas.TopicClicks, schemas.TopicLeads),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchMaxWait(50*time.Millisecond))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(reader.Close)
+	e.reader = reader
+	return e
+}
+
+func (e *edge) start(seeds []string, change func(*Config)) {
+	e.t.Helper()
+	log := slog.New(slog.DiscardHandler)
+	pc := publish.Default()
+	pc.Seeds, pc.Logger, pc.Timeout, pc.StallAfter = seeds, log, 500*time.Millisecond, 200*time.Millisecond
+	publisher, err := publish.New(pc)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	cfg := Default()
+	cfg.Logger, cfg.Registry = log, prometheus.NewRegistry()
+	if change != nil {
+		change(&cfg)
+	}
+	if e.server, err = New(cfg, publisher); err != nil {
+		e.t.Fatal(err)
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	e.addr, e.url = ln.Addr().String(), "http://"+ln.Addr().String()
+	e.client = &http.Client{Transport: &http.Transport{}, Timeout: 10 * time.Second}
+	served := make(chan error, 1)
+	go func() { served <- e.server.Serve(ln) }()
+	e.t.Cleanup(func() {
+		e.client.CloseIdleConnections()
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		defer cancel()
+		if err := e.server.Shutdown(ctx); err != nil {
+			e.t.Errorf("Shutdown: %v", err)
+		}
+		if err := <-served; err != nil {
+			e.t.Errorf("Serve: %v", err)
+		}
+		ctx, cancel = context.WithTimeout(context.Background(), 100*time.Millisecond)
+		defer cancel()
+		_ = publisher.Close(ctx)
+	})
+}
+
+// answer is what came back.
+type answer struct {
+	*http.Response
+	body string
+}
+
+func (a answer) field(t *testing.T, path ...string) string {
+	t.Helper()
+	var v any
+	if err := json.Unmarshal([]byte(a.body), &v); err != nil {
+		t.Fatalf("answer %q: %v", a.body, err)
+	}
+	for _, p := range path {
+		m, ok := v.(map[string]any)
+		if !ok {
+			t.Fatalf("answer %q has no %v", a.body, path)
+		}
+		v = m[p]
+	}
+	s, _ := v.(string)
+	return s
+}
+
+// do sends a request; headers are "Name: value".
+func (e *edge) do(method, path, body string, headers ...string) answer {
+	e.t.Helper()
+	req, err := http.NewRequestWithContext(e.t.Context(), method, e.url+path, strings.NewReader(body))
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	if body != "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	for _, h := range headers {
+		name, value, _ := strings.Cut(h, ": ")
+		req.Header.Set(name, value)
+	}
+	res, err := e.client.Do(req)
+	if err != nil {
+		e.t.Fatalf("%s %s: %v", method, path, err)
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	return answer{res, string(text)}
+}
+
+func (e *edge) want(a answer, status int, code string) {
+	e.t.Helper()
+	if a.StatusCode != status {
+		e.t.Errorf("status %d, want %d: %s", a.StatusCode, status, a.body)
+		return
+	}
+	if code == "" {
+		return
+	}
+	if got := a.field(e.t, "error", "code"); got != code {
+		e.t.Errorf("code %q, want %q", got, code)
+	}
+	if a.field(e.t, "error", "message") == "" || a.field(e.t, "error", "hint") == "" {
+		e.t.Errorf("no message or hint in %s", a.body)
+	}
+}
+
+// records waits for the next n records of both topics.
+func (e *edge) records(n int) []*kgo.Record {
+	e.t.Helper()
+	ctx, cancel := context.WithTimeout(e.t.Context(), 5*time.Second)
+	defer cancel()
+	var got []*kgo.Record
+	for len(got) < n {
+		f := e.reader.PollFetches(ctx)
+		if err := f.Err0(); err != nil {
+			e.t.Fatalf("%d of %d records: %v", len(got), n, err)
+		}
+		got = append(got, f.Records()...)
+	}
+	if len(got) != n {
+		e.t.Fatalf("%d records, want %d", len(got), n)
+	}
+	return got
+}
+
+func (e *edge) nextClick() *schemas.Click {
+	e.t.Helper()
+	r := e.records(1)[0]
+	c, err := schemas.DecodeClick(r)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	if r.Topic != schemas.TopicClicks || !bytes.Equal(r.Key, c.ClickId) {
+		e.t.Errorf("topic %s, key %x, click id %x", r.Topic, r.Key, c.ClickId)
+	}
+	return c
+}
+
+func (e *edge) nothing() {
+	e.t.Helper()
+	ctx, cancel := context.WithTimeout(e.t.Context(), 150*time.Millisecond)
+	defer cancel()
+	if r := e.reader.PollFetches(ctx).Records(); len(r) > 0 {
+		e.t.Errorf("%d records that nobody sent", len(r))
+	}
+}
+
+// counted reads a counter.
+func counted(c prometheus.Counter) float64 {
+	var m dto.Metric
+	if err := c.Write(&m); err != nil {
+		panic(err)
+	}
+	return m.GetCounter().GetValue()
+}
+
+func idText(b []byte) string { return schemas.ClickID(b).String() }
+
+func twoWorkspaces(c *Config) {
+	d, err := NewDirectory([]Workspace{
+		{ID: "acme", PublishableKeys: []string{"pk_acme"}, SecretKeys: []string{"sk_acme"}, Hostnames: []string{"acme.example", "*.acme.example"}, Schemes: []string{"acmeapp"}},
+		{ID: "zen", PublishableKeys: []string{"pk_zen"}, SecretKeys: []string{"sk_zen"}, EventsPerSecond: 0.001},
+	})
+	if err != nil {
+		panic(err)
+	}
+	c.Workspaces = d
+}
+
+func TestClick(t *testing.T) {
+	received := time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
+	e := newEdge(t, func(c *Config) {
+		c.now = func() time.Time { return received }
+		c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	})
+	id := schemas.NewClickID(received.Add(-time.Minute)).String()
+	a := e.do("POST", "/v1/click", `{"key":"pk_1","click_id":"`+id+`","program_id":"p1","affiliate_id":42,"link_id":"l1","url":"https://shop.example/?utm_source=x",
+		"referrer":"https://google.com/","visitor_id":"v1","event_time":"2026-11-20T11:59:30Z","trigger":"qr","consent":"granted","later_field":[1],
+		"properties":{"plan":"pro","n":3,"yes":true,"none":null}}`,
+		"User-Agent: Firefox/1", "X-Forwarded-For: 6.6.6.6, 203.0.113.9, 127.0.0.3", "CF-IPCountry: de", "X-Vercel-IP-City: K%C3%B6ln")
+	e.want(a, 200, "")
+	if got := a.field(t, "click_id"); got != id {
+		t.Errorf("click_id %s, want %s", got, id)
+	}
+	if got := a.Header.Get("Access-Control-Allow-Origin"); got != "*" {
+		t.Errorf("Access-Control-Allow-Origin %q", got)
+	}
+	if a.Header.Get("Access-Control-Allow-Credentials") != "" || a.Header.Get("Server") != "" || a.Header.Get("Set-Cookie") != "" {
+		t.Errorf("headers %v", a.Header)
+	}
+	c := e.nextClick()
+	if idText(c.ClickId) != id || c.Workspace != "default" || c.ForeignId != "" || c.ProgramId != "p1" || c.AffiliateId != "42" || c.LinkId != "l1" ||
+		c.Url != "https://shop.example/?utm_source=x" || c.Referrer != "https://google.com/" || c.VisitorId != "v1" || c.Trigger != "qr" ||
+		c.Consent != "granted" || c.UserAgent != "Firefox/1" || c.Country != "DE" || c.City != "Köln" {
+		t.Errorf("click %v", c)
+	}
+	if c.ClickedAt != received.Add(-30*time.Second).UnixMilli() || c.ReceivedAt != received.UnixMilli() {
+		t.Errorf("clicked_at %d, received_at %d", c.ClickedAt, c.ReceivedAt)
+	}
+	if len(c.Properties) != 3 || c.Properties["plan"] != "pro" || c.Properties["n"] != "3" || c.Properties["yes"] != "true" {
+		t.Errorf("properties %v", c.Properties)
+	}
+	// The proxy's word counts, the visitor's own 6.6.6.6 does not.
+	want := e.server.identities.append(nil, received, netip.MustParseAddr("203.0.113.200"), "Firefox/1", "shop.example")
+	if !bytes.Equal(c.IdentityHash, want) || len(want) != 8 {
+		t.Errorf("identity hash %x, want %x of 203.0.113.0/24", c.IdentityHash, want)
+	}
+	if text := c.String(); strings.Contains(text, "203.0.113") || strings.Contains(text, "6.6.6.6") {
+		t.Errorf("an address is in the record: %s", text)
+	}
+	if n := counted(e.server.metrics.unknownFields); n != 1 {
+		t.Errorf("%v unknown fields counted, want 1", n)
+	}
+	if n := counted(e.server.metrics.accepted); n != 1 {
+		t.Errorf("%v accepted, want 1", n)
+	}
+}
+
+// Memory is used again for the next request; nothing of one event may appear in another.
+func TestEventsDoNotMix(t *testing.T) {
+	e := newEdge(t, nil)
+	e.want(e.do("POST", "/v1/click", `{"url":"https://a.example/","program_id":"p","visitor_id":"v","consent":"granted","properties":{"a":"1","b":"2"},"click_id":"mine"}`), 200, "")
+	first := e.nextClick()
+	for range 20 {
+		e.want(e.do("POST", "/v1/click", `{"link_id":"l"}`), 200, "")
+		c := e.nextClick()
+		if c.Url != "" || c.ProgramId != "" || c.VisitorId != "" || c.Consent != "" || c.ForeignId != "" || len(c.Properties) != 0 || c.LinkId != "l" || c.Trigger != "link" {
+			t.Fatalf("second click %v", c)
+		}
+		if bytes.Equal(c.ClickId, first.ClickId) {
+			t.Fatal("two clicks with one id")
+		}
+	}
+}
+
+func TestIDsAndTimes(t *testing.T) {
+	received := time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
+	e := newEdge(t, func(c *Config) {
+		c.now = func() time.Time { return received }
+		c.Workspaces, _ = LoadWorkspaces("", "sk_test")
+	})
+	ms := func(d time.Duration) int64 { return received.Add(d).UnixMilli() }
+	num := func(d time.Duration) string { b, _ := json.Marshal(ms(d)); return string(b) }
+	id := func(d time.Duration) string { return schemas.NewClickID(received.Add(d)).String() }
+	const day = 24 * time.Hour
+	tests := []struct {
+		name    string
+		id, at  string // at is JSON
+		secret  bool
+		keeps   bool // the id is kept, else it becomes foreign
+		clicked int64
+	}{
+		{"nothing given", "", "", false, false, ms(0)},
+		{"its id tells the time", id(-time.Hour), "", false, true, ms(-time.Hour)},
+		{"event_time before the id's", id(-time.Hour), num(-2 * time.Hour), false, true, ms(-2 * time.Hour)},
+		{"milliseconds as a string", "", `"` + num(-time.Hour) + `"`, false, false, ms(-time.Hour)},
+		{"fraction", "", num(-time.Hour) + ".75", false, false, ms(-time.Hour)},
+		{"RFC 3339 with an offset", "", `"2026-11-20T12:30:00.5+01:00"`, false, false, ms(-30*time.Minute) + 500},
+		{"clamped to 30 days ago", "", num(-31 * day), false, false, ms(-30 * day)},
+		{"clamped to 5 minutes ahead", "", num(time.Hour), false, false, ms(5 * time.Minute)},
+		{"a clock in 1970", "", "1000", false, false, ms(-30 * day)},
+		{"an id at the old edge", id(-30 * day), "", false, true, ms(-30 * day)},
+		{"an id too old", id(-31 * day), "", false, false, ms(0)},
+		{"an id too new", id(6 * time.Minute), "", false, false, ms(0)},
+		{"an id too old, with a time", id(-31 * day), num(-day), false, false, ms(-day)},
+		{"a foreign id", "nanoid_8x2", "", false, false, ms(0)},
+		{"a UUIDv4", "9f1b1a2c-6a2b-4d0e-8f3b-1c2d3e4f5a6b", "", false, false, ms(0)},
+		{"import: any time", "", `"2019-01-02T03:04:05Z"`, true, false, time.Date(2019, 1, 2, 3, 4, 5, 0, time.UTC).UnixMilli()},
+		{"import: any id", id(-400 * day), "", true, true, ms(-400 * day)},
+		{"import: id and time", id(-400 * day), num(-399 * day), true, true, ms(-399 * day)},
+		{"import: the future", "", num(100 * day), true, false, ms(100 * day)},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			body := `{"url":"https://shop.example/"`
+			if tt.id != "" {
+				body += `,"click_id":"` + tt.id + `"`
+			}
+			if tt.at != "" {
+				body += `,"event_time":` + tt.at
+			}
+			var headers []string
+			if tt.secret {
+				headers = append(headers, "Authorization: Bearer sk_test")
+			}
+			a := e.do("POST", "/v1/click", body+"}", headers...)
+			e.want(a, 200, "")
+			c := e.nextClick()
+			if c.ClickedAt != tt.clicked {
+				t.Errorf("clicked_at %s, want %s", time.UnixMilli(c.ClickedAt).UTC(), time.UnixMilli(tt.clicked).UTC())
+			}
+			if got := a.field(t, "click_id"); got != idText(c.ClickId) {
+				t.Errorf("answered %s, stored %s", got, idText(c.ClickId))
+			}
+			switch {
+			case tt.keeps && (idText(c.ClickId) != tt.id || c.ForeignId != ""):
+				t.Errorf("id %s, foreign %q; want %s kept", idText(c.ClickId), c.ForeignId, tt.id)
+			case !tt.keeps && (idText(c.ClickId) == tt.id || c.ForeignId != tt.id):
+				t.Errorf("id %s, foreign %q; want %q foreign", idText(c.ClickId), c.ForeignId, tt.id)
+			case !tt.keeps && schemas.ClickID(c.ClickId).Time().UnixMilli() != tt.clicked:
+				t.Errorf("the new id carries %s", schemas.ClickID(c.ClickId).Time())
+			}
+		})
+	}
+	// An import is corrected by its author, not by us.
+	for _, at := range []string{"1700000000", `"2300-01-01T00:00:00Z"`, "-5"} {
+		e.want(e.do("POST", "/v1/click", `{"url":"https://shop.example/","event_time":`+at+`}`, "Authorization: Bearer sk_test"), 400, "bad_time")
+	}
+}
+
+// The same click sent twice is two records with one key: the first received wins further down.
+func TestDuplicate(t *testing.T) {
+	e := newEdge(t, nil)
+	body := `{"url":"https://shop.example/","click_id":"` + schemas.NewClickID(time.Now()).String() + `"}`
+	e.want(e.do("POST", "/v1/click", body), 200, "")
+	e.want(e.do("POST", "/v1/click", body), 200, "")
+	r := e.records(2)
+	if !bytes.Equal(r[0].Key, r[1].Key) || r[0].Partition != r[1].Partition {
+		t.Errorf("keys %x and %x, partitions %d and %d", r[0].Key, r[1].Key, r[0].Partition, r[1].Partition)
+	}
+}
+
+func TestPrivacy(t *testing.T) {
+	e := newEdge(t, nil)
+	tests := []struct {
+		name, consent, header string
+		hashed                bool
+		visitor               string
+	}{
+		{"said nothing", "", "", true, "v"},
+		{"granted", "granted", "", true, "v"},
+		{"denied", "denied", "", false, ""},
+		{"Global Privacy Control", "", "Sec-GPC: 1", false, "v"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var headers []string
+			if tt.header != "" {
+				headers = append(headers, tt.header)
+			}
+			e.want(e.do("POST", "/v1/click", `{"url":"https://a.example/","visitor_id":"v","ip":"198.51.100.1","country":"FR","consent":"`+tt.consent+`"}`, headers...), 200, "")
+			c := e.nextClick()
+			if (len(c.IdentityHash) == 8) != tt.hashed || c.VisitorId != tt.visitor || c.Consent != tt.consent {
+				t.Errorf("identity_hash %x, visitor_id %q, consent %q", c.IdentityHash, c.VisitorId, c.Consent)
+			}
+			if c.Country != "" {
+				t.Errorf("country %q was believed without a secret key", c.Country)
+			}
+		})
+	}
+}
+
+func TestImport(t *testing.T) {
+	e := newEdge(t, twoWorkspaces)
+	body := `{"url":"https://acme.example/","ip":"198.51.100.77","user_agent":"Old/1","country":"fr","region":"IDF","city":"Paris","key":"ignored"}`
+	e.want(e.do("POST", "/v1/click", body, "Authorization: Bearer sk_acme", "User-Agent: importer/9"), 200, "")
+	c := e.nextClick()
+	if c.Workspace != "acme" || c.UserAgent != "Old/1" || c.Country != "FR" || c.Region != "IDF" || c.City != "Paris" || len(c.IdentityHash) != 8 {
+		t.Errorf("click %v", c)
+	}
+	e.want(e.do("POST", "/v1/click", `{"url":"https://acme.example/"}`, "Authorization: bearer sk_acme", "User-Agent: importer/9"), 200, "")
+	if c := e.nextClick(); c.UserAgent != "" || len(c.IdentityHash) != 0 {
+		t.Errorf("the importer itself was taken for a visitor: %v", c)
+	}
+	e.want(e.do("POST", "/v1/click", body, "Authorization: Bearer sk_wrong"), 401, "unknown_secret_key")
+	e.want(e.do("POST", "/v1/click", `{"url":"https://a.example/","ip":"1.2.3"}`, "Authorization: Bearer sk_acme"), 400, "bad_ip")
+	e.want(e.do("POST", "/v1/click", `{"url":"https://a.example/","country":"Germany"}`, "Authorization: Bearer sk_acme"), 400, "bad_country")
+	e.nothing()
+}
+
+func TestRefused(t *testing.T) {
+	e := newEdge(t, nil)
+	long := func(n int) string { return strings.Repeat("x", n) }
+	tests := []struct {
+		name, method, path, body string
+		headers                  []string
+		status                   int
+		code                     string
+	}{
+		{"no JSON", "POST", "/v1/click", `{"url":`, nil, 400, "bad_json"},
+		{"empty", "POST", "/v1/click", ``, nil, 400, "bad_json"},
+		{"an array", "POST", "/v1/click", `[]`, nil, 400, "bad_json"},
+		{"no target", "POST", "/v1/click", `{"key":"pk"}`, nil, 400, "no_target"},
+		{"script", "POST", "/v1/click", `{"url":"javascript:alert(1)"}`, nil, 400, "bad_url"},
+		{"data", "POST", "/v1/click", `{"url":"data:text/html,x"}`, nil, 400, "bad_url"},
+		{"no scheme", "POST", "/v1/click", `{"url":"shop.example"}`, nil, 400, "bad_url"},
+		{"no host", "POST", "/v1/click", `{"url":"https:///x"}`, nil, 400, "bad_url"},
+		{"line break", "POST", "/v1/click", `{"url":"https://a.example/\r\nX: y"}`, nil, 400, "bad_url"},
+		{"app scheme that is not listed", "POST", "/v1/click", `{"url":"acmeapp://x"}`, nil, 400, "bad_url"},
+		{"long url", "POST", "/v1/click", `{"url":"https://a.example/` + long(9000) + `"}`, nil, 400, "too_long"},
+		{"long id", "POST", "/v1/click", `{"link_id":"` + long(201) + `"}`, nil, 400, "too_long"},
+		{"time", "POST", "/v1/click", `{"link_id":"l","event_time":"yesterday"}`, nil, 400, "bad_time"},
+		{"trigger", "POST", "/v1/click", `{"link_id":"l","trigger":"telepathy"}`, nil, 400, "bad_trigger"},
+		{"consent", "POST", "/v1/click", `{"link_id":"l","consent":"perhaps"}`, nil, 400, "bad_consent"},
+		{"field of another type", "POST", "/v1/click", `{"link_id":{"a":1}}`, nil, 400, "bad_field"},
+		{"17 properties", "POST", "/v1/click", `{"link_id":"l","properties":{"a":"","b":"","c":"","d":"","e":"","f":"","g":"","h":"","i":"","j":"","k":"","l":"","m":"","n":"","o":"","p":"","q":""}}`, nil, 400, "bad_properties"},
+		{"nested properties", "POST", "/v1/click", `{"link_id":"l","properties":{"a":{}}}`, nil, 400, "bad_properties"},
+		{"long property", "POST", "/v1/click", `{"link_id":"l","properties":{"a":"` + long(501) + `"}}`, nil, 400, "too_long"},
+		{"large event", "POST", "/v1/click", `{"link_id":"l","x":"` + long(70_000) + `"}`, nil, 413, "too_large"},
+		{"form", "POST", "/v1/click", `{"link_id":"l"}`, []string{"Content-Type: application/x-www-form-urlencoded"}, 415, "bad_content_type"},
+		{"compressed", "POST", "/v1/click", `{"link_id":"l"}`, []string{"Content-Encoding: gzip"}, 415, "bad_content_type"},
+		{"batch of another type", "POST", "/v1/clicks", `[]`, []string{"Content-Type: text/html"}, 415, "bad_content_type"},
+		{"GET a click", "GET", "/v1/click", ``, nil, 405, "method_not_allowed"},
+		{"DELETE", "DELETE", "/v1/click", ``, nil, 405, "method_not_allowed"},
+		{"POST the pixel", "POST", "/v1/click.gif", ``, nil, 405, "method_not_allowed"},
+		{"nowhere", "GET", "/", ``, nil, 404, "not_found"},
+		{"nowhere with PUT", "PUT", "/x", ``, nil, 405, "method_not_allowed"},
+		{"pixel without target", "GET", "/v1/click.gif", ``, nil, 400, "no_target"},
+		{"lead without key", "POST", "/v1/leads", `{"external_id":"u1"}`, nil, 401, "no_secret_key"},
+		{"preflight of leads", "OPTIONS", "/v1/leads", ``, nil, 405, "method_not_allowed"},
+		{"large headers", "GET", "/t.js", ``, []string{"Cookie: " + long(20_000)}, 431, "headers_too_large"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			before := counted(e.server.metrics.rejected[tt.code])
+			a := e.do(tt.method, tt.path, tt.body, tt.headers...)
+			e.want(a, tt.status, tt.code)
+			if tt.status == 405 && a.Header.Get("Allow") == "" {
+				t.Error("no Allow header")
+			}
+			if got := counted(e.server.metrics.rejected[tt.code]) - before; got != 1 {
+				t.Errorf("counted %v times, want once", got)
+			}
+		})
+	}
+	// 16 KiB of headers are for the cookies of advertising networks.
+	e.want(e.do("GET", "/t.js", "", "Cookie: "+long(14_000)), 200, "")
+	e.nothing()
+}
+
+func TestLargeBody(t *testing.T) {
+	e := newEdge(t, nil)
+	a := e.do("POST", "/v1/clicks", strings.Repeat(" ", 10<<20))
+	e.want(a, 413, "too_large")
+	if !a.Close {
+		t.Error("the connection stays open in the middle of a body")
+	}
+}
+
+func TestContentTypes(t *testing.T) {
+	e := newEdge(t, nil)
+	for _, ct := range []string{"text/plain;charset=UTF-8", "application/json; charset=utf-8", "Text/Plain", ""} {
+		req, _ := http.NewRequestWithContext(t.Context(), "POST", e.url+"/v1/click", strings.NewReader(`{"link_id":"l"}`))
+		if ct != "" {
+			req.Header.Set("Content-Type", ct)
+		}
+		res, err := e.client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		if res.StatusCode != 200 {
+			t.Errorf("%q: status %d", ct, res.StatusCode)
+		}
+	}
+	e.records(4)
+}
+
+func TestWorkspaces(t *testing.T) {
+	e := newEdge(t, twoWorkspaces)
+	tests := []struct {
+		name, body string
+		headers    []string
+		status     int
+		code       string
+		workspace  string
+	}{
+		{"by key and Origin", `{"key":"pk_acme","url":"https://acme.example/"}`, []string{"Origin: https://acme.example"}, 200, "", "acme"},
+		{"www is no other site", `{"key":"pk_acme","url":"https://acme.example/"}`, []string{"Origin: https://www.ACME.example:8443"}, 200, "", "acme"},
+		{"subdomain", `{"key":"pk_acme","url":"https://acme.example/"}`, []string{"Origin: https://shop.acme.example"}, 200, "", "acme"},
+		{"by Referer", `{"key":"pk_acme","url":"https://acme.example/"}`, []string{"Referer: https://acme.example/page"}, 200, "", "acme"},
+		{"a sandboxed frame has a Referer", `{"key":"pk_acme","link_id":"l"}`, []string{"Origin: null", "Referer: https://acme.example/page"}, 200, "", "acme"},
+		{"no key, but a known site", `{"link_id":"l"}`, []string{"Origin: https://acme.example"}, 200, "", "acme"},
+		{"key as a bearer token", `{"link_id":"l"}`, []string{"Authorization: Bearer pk_acme", "Origin: https://acme.example"}, 200, "", "acme"},
+		{"listed scheme", `{"key":"pk_acme","url":"acmeapp://open?x=1"}`, []string{"Origin: https://acme.example"}, 200, "", "acme"},
+		{"another site", `{"key":"pk_acme","url":"https://acme.example/"}`, []string{"Origin: https://evil.example", "Referer: https://acme.example/"}, 403, "host_not_allowed", ""},
+		{"a site that ends alike", `{"key":"pk_acme","link_id":"l"}`, []string{"Origin: https://evilacme.example"}, 403, "host_not_allowed", ""},
+		{"a site before the @", `{"key":"pk_acme","link_id":"l"}`, []string{"Referer: https://acme.example@evil.example/"}, 403, "host_not_allowed", ""},
+		{"no site", `{"key":"pk_acme","link_id":"l"}`, nil, 403, "host_not_allowed", ""},
+		{"unknown key", `{"key":"pk_none","link_id":"l"}`, []string{"Origin: https://acme.example"}, 401, "unknown_key", ""},
+		{"no key, no site", `{"link_id":"l"}`, nil, 401, "no_key", ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			a := e.do("POST", "/v1/click", tt.body, tt.headers...)
+			e.want(a, tt.status, tt.code)
+			if a.Header.Get("Access-Control-Allow-Origin") != "*" {
+				t.Error("the site's script cannot read the answer")
+			}
+			if tt.status == 200 {
+				if c := e.nextClick(); c.Workspace != tt.workspace {
+					t.Errorf("workspace %q, want %q", c.Workspace, tt.workspace)
+				}
+			}
+		})
+	}
+	e.nothing()
+}
+
+func TestRateLimit(t *testing.T) {
+	e := newEdge(t, twoWorkspaces)
+	var lines strings.Builder
+	for range 1000 { // the burst
+		lines.WriteString(`{"key":"pk_zen","link_id":"l"}` + "\n")
+	}
+	a := e.do("POST", "/v1/clicks", lines.String())
+	e.want(a, 200, "")
+	a = e.do("POST", "/v1/click", `{"key":"pk_zen","link_id":"l"}`)
+	e.want(a, 429, "rate_limited")
+	if a.Header.Get("Retry-After") == "" || a.Header.Get("Retry-After") == "0" {
+		t.Errorf("Retry-After %q", a.Header.Get("Retry-After"))
+	}
+	e.want(e.do("POST", "/v1/click", `{"link_id":"l"}`, "Authorization: Bearer sk_zen"), 200, "") // imports are not limited
+}
+
+func TestBatch(t *testing.T) {
+	e := newEdge(t, func(c *Config) { c.Workspaces, _ = LoadWorkspaces("", "sk_test") })
+	type result struct {
+		Accepted int
+		Rejected []struct {
+			Index int
+			Error string
+		}
+	}
+	read := func(a answer) (r result) {
+		t.Helper()
+		e.want(a, 200, "")
+		if err := json.Unmarshal([]byte(a.body), &r); err != nil {
+			t.Fatalf("%s: %v", a.body, err)
+		}
+		return r
+	}
+	r := read(e.do("POST", "/v1/clicks", `[{"url":"https://a.example/","properties":{"n":"1"}},{"url":"nope"},{"link_id":"l"},7,{"link_id":"m","event_time":"x"}]`))
+	if r.Accepted != 2 || len(r.Rejected) != 3 || r.Rejected[0].Index != 1 || r.Rejected[1].Index != 3 || r.Rejected[2].Index != 4 || !strings.Contains(r.Rejected[0].Error, "http") {
+		t.Errorf("%+v", r)
+	}
+	targets := map[string]bool{}
+	for _, rec := range e.records(2) {
+		c, err := schemas.DecodeClick(rec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		targets[c.Url+c.LinkId+c.Properties["n"]] = true
+	}
+	if !targets["https://a.example/1"] || !targets["l"] {
+		t.Errorf("stored %v", targets)
+	}
+
+	r = read(e.do("POST", "/v1/clicks", "{\"link_id\":\"a\"}\n\n{broken\r\n{\"link_id\":\"b\"}", "Content-Type: application/x-ndjson"))
+	if r.Accepted != 2 || len(r.Rejected) != 1 || r.Rejected[0].Index != 1 {
+		t.Errorf("NDJSON: %+v", r)
+	}
+	e.records(2)
+
+	r = read(e.do("POST", "/v1/clicks", `[{"link_id":"old","event_time":"2020-01-01T00:00:00Z"}]`, "Authorization: Bearer sk_test"))
+	if r.Accepted != 1 {
+		t.Errorf("import: %+v", r)
+	}
+	if c := e.nextClick(); c.ClickedAt != time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC).UnixMilli() {
+		t.Errorf("clicked_at %d", c.ClickedAt)
+	}
+
+	many := "[" + strings.TrimSuffix(strings.Repeat(`{"link_id":"l"},`, 1000), ",") + "]"
+	if r := read(e.do("POST", "/v1/clicks", many)); r.Accepted != 1000 {
+		t.Errorf("1000 events: %+v", r)
+	}
+	ids := map[string]bool{}
+	for _, rec := range e.records(1000) {
+		if _, err := schemas.DecodeClick(rec); err != nil {
+			t.Fatal(err)
+		}
+		ids[string(rec.Key)] = true
+	}
+	if len(ids) != 1000 {
+		t.Errorf("%d different ids", len(ids))
+	}
+	if r := read(e.do("POST", "/v1/clicks", `[]`)); r.Accepted != 0 || r.Rejected == nil {
+		t.Errorf("nothing: %+v", r)
+	}
+	e.want(e.do("POST", "/v1/clicks", "["+strings.Repeat(`{"link_id":"l"},`, 1000)+`{"link_id":"l"}]`), 413, "too_many_events")
+	e.want(e.do("POST", "/v1/clicks", strings.Repeat("{\"link_id\":\"l\"}\n", 1001)), 413, "too_many_events")
+	e.want(e.do("POST", "/v1/clicks", `[{"link_id":"l"}`), 400, "bad_json")
+	e.want(e.do("POST", "/v1/clicks", ``), 400, "bad_json")
+	e.want(e.do("POST", "/v1/clicks", `[]`, "Authorization: Bearer nope"), 401, "unknown_secret_key")
+	e.nothing()
+}
+
+func TestPixel(t *testing.T) {
+	e := newEdge(t, nil)
+	a := e.do("GET", `/v1/click.gif?url=https%3A%2F%2Fa.example%2F%3Fq%3D1&program_id=p&trigger=pageview&properties=%7B%22a%22%3A%22b%22%7D&event_time=abc`, "")
+	e.want(a, 400, "bad_time")
+	a = e.do("GET", `/v1/click.gif?url=https%3A%2F%2Fa.example%2F%3Fq%3D1&program_id=p&trigger=pageview&properties=%7B%22a%22%3A%22b%22%7D`, "")
+	e.want(a, 200, "")
+	if len(a.body) != 43 || !strings.HasPrefix(a.body, "GIF89a") || a.Header.Get("Cache-Control") != "no-store" || a.Header.Get("Content-Type") != "image/gif" {
+		t.Errorf("%d bytes, %v", len(a.body), a.Header)
+	}
+	if c := e.nextClick(); c.Url != "https://a.example/?q=1" || c.ProgramId != "p" || c.Trigger != "pageview" || c.Properties["a"] != "b" {
+		t.Errorf("click %v", c)
+	}
+	e.want(e.do("GET", "/v1/click.gif", "", "Referer: https://page.example/x"), 200, "")
+	if c := e.nextClick(); c.Url != "https://page.example/x" {
+		t.Errorf("url %q, want the page that shows the pixel", c.Url)
+	}
+	e.want(e.do("HEAD", "/v1/click.gif?url=https%3A%2F%2Fa.example%2F", ""), 200, "")
+	e.nothing() // mail scanners and link checkers
+}
+
+func TestPreflight(t *testing.T) {
+	e := newEdge(t, nil)
+	for path, methods := range map[string]string{"/v1/click": "POST, OPTIONS", "/v1/clicks": "POST, OPTIONS", "/track/click": "POST, OPTIONS",
+		"/track/visit": "POST, OPTIONS", "/track/lead": "POST, OPTIONS", "/v1/click.gif": "GET, HEAD, OPTIONS"} {
+		a := e.do("OPTIONS", path, "", "Origin: https://a.example", "Access-Control-Request-Method: POST")
+		if a.StatusCode != 204 || a.Header.Get("Access-Control-Allow-Origin") != "*" || a.Header.Get("Access-Control-Allow-Methods") != methods ||
+			a.Header.Get("Access-Control-Allow-Headers") != "Content-Type, Authorization" || a.Header.Get("Access-Control-Allow-Credentials") != "" {
+			t.Errorf("%s: %d %v", path, a.StatusCode, a.Header)
+		}
+	}
+}
+
+func TestScript(t *testing.T) {
+	e := newEdge(t, nil)
+	a := e.do("GET", "/t.js", "")
+	e.want(a, 200, "")
+	if !strings.HasPrefix(a.Header.Get("Content-Type"), "text/javascript") || !strings.Contains(a.body, "sendBeacon") || a.Header.Get("Access-Control-Allow-Origin") != "*" {
+		t.Errorf("%v", a.Header)
+	}
+	if len(a.body) >= 3<<10 {
+		t.Errorf("the script has %d bytes, want less than 3 KiB", len(a.body))
+	}
+	if a := e.do("GET", "/t.js", "", "If-None-Match: "+a.Header.Get("ETag")); a.StatusCode != 304 || a.body != "" {
+		t.Errorf("status %d for the same script", a.StatusCode)
+	}
+	if a := e.do("HEAD", "/t.js", ""); a.StatusCode != 200 || a.body != "" {
+		t.Errorf("HEAD: %d", a.StatusCode)
+	}
+}
+
+func TestTrack(t *testing.T) {
+	e := newEdge(t, twoWorkspaces)
+	a := e.do("POST", "/track/click", `{"domain":"go.acme.example","key":"spring","url":"https://acme.example/?via=anna","referrer":"https://x.example/"}`, "Origin: https://acme.example")
+	e.want(a, 200, "")
+	c := e.nextClick()
+	if c.Workspace != "acme" || c.LinkId != "go.acme.example/spring" || c.Referrer != "https://x.example/" || c.Trigger != "link" || a.field(t, "clickId") != idText(c.ClickId) {
+		t.Errorf("click %v, answer %s", c, a.body)
+	}
+	if !strings.Contains(a.body, `"partner":null,"discount":null`) {
+		t.Errorf("answer %s lacks what Dub's script reads", a.body)
+	}
+	e.want(e.do("POST", "/track/visit", `{"domain":"go.acme.example","url":"https://acme.example/","referrer":""}`, "Origin: https://acme.example", "Authorization: Bearer dub_pk_old"), 200, "")
+	if c := e.nextClick(); c.LinkId != "go.acme.example/_root" || c.Trigger != "pageview" {
+		t.Errorf("visit %v", c)
+	}
+	e.want(e.do("POST", "/track/click", `{"domain":"go.acme.example"}`, "Origin: https://acme.example"), 400, "bad_link")
+	e.want(e.do("POST", "/track/click", `{"domain":"go.acme.example","key":"x"}`), 401, "no_key")
+	a = e.do("POST", "/track/click", `{"domain":"go.acme.example","key":"x"}`, "Origin: https://acme.example", "dub-no-track: 1")
+	e.want(a, 200, "")
+	if !strings.Contains(a.body, `"clickId":null`) {
+		t.Errorf("answer %s to someone who opted out", a.body)
+	}
+	e.nothing()
+}
+
+func TestLeads(t *testing.T) {
+	e := newEdge(t, func(c *Config) { twoWorkspaces(c); c.EmailKey = []byte("k") })
+	auth := "Authorization: Bearer sk_acme"
+	next := func() *schemas.Lead {
+		t.Helper()
+		r := e.records(1)[0]
+		l, err := schemas.DecodeLead(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Topic != schemas.TopicLeads || string(r.Key) != l.ExternalId {
+			t.Errorf("topic %s, key %q", r.Topic, r.Key)
+		}
+		return l
+	}
+	a := e.do("POST", "/v1/leads", `{"click_id":"abc","external_id":"u1","event_name":"Sign Up","email":" Anna@Example.com ","mode":"wait","quantity":3,"metadata":{"plan":"pro","seats":5}}`, auth)
+	e.want(a, 200, "")
+	if a.Header.Get("Access-Control-Allow-Origin") != "" {
+		t.Error("leads are not for browsers")
+	}
+	l := next()
+	if l.Workspace != "acme" || l.ClickRef != "abc" || l.EventName != "Sign Up" || l.Mode != "wait" || l.Quantity != 3 || l.Metadata["plan"] != "pro" || l.Metadata["seats"] != "5" || l.ReceivedAt == 0 {
+		t.Errorf("lead %v", l)
+	}
+	if !bytes.Equal(l.EmailHash, EmailHash([]byte("k"), "acme", "anna@example.com")) || len(l.EmailHash) != 16 || strings.Contains(strings.ToLower(l.String()), "example.com") {
+		t.Errorf("email hash %x", l.EmailHash)
+	}
+	if a.field(t, "lead_id") != idText(l.LeadId) {
+		t.Errorf("answered %s, stored %s", a.body, idText(l.LeadId))
+	}
+	// Told again, as an SDK would: the same lead.
+	b := e.do("POST", "/track/lead", `{"clickId":"abc","customerExternalId":"u1","eventName":"sign up","customerName":"Anna","customerEmail":"anna@example.com","customerAvatar":null,"eventQuantity":1,"metadata":null}`, auth)
+	e.want(b, 200, "")
+	if again := next(); !bytes.Equal(again.LeadId, l.LeadId) || again.Mode != "async" || again.Quantity != 1 {
+		t.Errorf("lead told twice: %x and %x", again.LeadId, l.LeadId)
+	}
+	if b.field(t, "click", "id") != "abc" || b.field(t, "customer", "externalId") != "u1" || b.field(t, "customer", "email") != "anna@example.com" || !strings.Contains(b.body, `"link":null`) {
+		t.Errorf("answer %s", b.body)
+	}
+	e.want(e.do("POST", "/v1/leads", `{"external_id":7}`, auth), 200, "")
+	if l := next(); l.ExternalId != "7" || l.EventName != "Sign up" || l.ClickRef != "" || len(l.EmailHash) != 0 {
+		t.Errorf("lead %v", l)
+	}
+	for body, code := range map[string]string{
+		`{"click_id":"x"}`:                       "bad_lead",
+		`{"external_id":"u","mode":"sometimes"}`: "bad_mode",
+		`{"external_id":"u","quantity":0}`:       "bad_quantity",
+		`{"external_id":"u","quantity":101}`:     "bad_quantity",
+		`{"external_id":"u","metadata":"x"}`:     "bad_metadata",
+		`{"external_id":"u","metadata":{"a":"` + strings.Repeat("x", maxMetadata) + `"}}`: "bad_metadata",
+		`{"external_id":["u"]}`:                              "bad_field",
+		`{"external_id":"` + strings.Repeat("u", 201) + `"}`: "too_long",
+		`"u"`: "bad_json",
+		`{`:   "bad_json",
+	} {
+		e.want(e.do("POST", "/v1/leads", body, auth), 400, code)
+	}
+	e.want(e.do("POST", "/v1/leads", `{"external_id":"u"}`, "Authorization: Bearer pk_acme"), 401, "unknown_secret_key")
+	e.want(e.do("POST", "/track/lead", `{"customerExternalId":"u"}`), 401, "no_secret_key")
+	e.nothing()
+}

@@ -1,0 +1,235 @@
+// Package clicks is the edge that browsers and backends talk to: clicks and leads come in, an answer goes out when Kafka
+// has them.
+package clicks
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/valyala/fasthttp"
+)
+
+// Publisher stores records: nil means stored. publish.Publisher is one; an error that is publish.ErrInDoubt means that
+// the records' memory is still in use.
+type Publisher interface {
+	Publish(ctx context.Context, records ...*kgo.Record) error
+}
+
+// Server is the edge. New makes it, Serve runs it, Shutdown ends it.
+type Server struct {
+	cfg        Config
+	publisher  Publisher
+	workspaces *Directory
+	openToAll  bool // no workspace lists hostnames and there is only one
+	identities *identities
+	metrics    *metrics
+	log        *slog.Logger
+	now        func() time.Time
+	works      sync.Pool
+	http       *fasthttp.Server
+}
+
+// New checks cfg and makes an edge that stores through p. Nothing runs before Serve.
+func New(cfg Config, p Publisher) (*Server, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if cfg.Workspaces == nil {
+		d, err := LoadWorkspaces("", "")
+		if err != nil {
+			return nil, err
+		}
+		cfg.Workspaces = d
+	}
+	s := &Server{cfg: cfg, publisher: p, workspaces: cfg.Workspaces, identities: newIdentities(cfg.IdentitySecret), log: cfg.Logger, now: cfg.now}
+	if s.log == nil {
+		s.log = slog.Default()
+	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	s.openToAll = len(cfg.Workspaces.all) == 1 && len(cfg.Workspaces.all[0].Hostnames) == 0
+	s.works.New = func() any { return &work{event: newEvent(), values: make([]byte, 0, 4096)} }
+	s.http = &fasthttp.Server{
+		Handler:                      s.handle,
+		ErrorHandler:                 s.unreadable,
+		ReadTimeout:                  cfg.ReadTimeout,
+		WriteTimeout:                 cfg.WriteTimeout,
+		IdleTimeout:                  cfg.IdleTimeout,
+		ReadBufferSize:               cfg.MaxHeaderBytes,
+		MaxRequestBodySize:           cfg.MaxBodyBytes,
+		Concurrency:                  cfg.Concurrency,
+		NoDefaultServerHeader:        true,
+		NoDefaultContentType:         true,
+		DisablePreParseMultipartForm: true, // it would write uploads to temporary files
+		SecureErrorLogMessage:        true, // no request text in logs
+		CloseOnShutdown:              true,
+		Logger:                       quiet{},
+	}
+	s.metrics = newMetrics(cfg.Registry, func() float64 { return float64(s.http.GetOpenConnectionsCount()) })
+	return s, nil
+}
+
+// Serve answers on ln until Shutdown.
+func (s *Server) Serve(ln net.Listener) error {
+	if s.cfg.MaxConnsPerIP > 0 {
+		ln = &guard{Listener: ln, s: s, conns: make(map[netip.Prefix]int)}
+	}
+	if err := s.http.Serve(ln); err != nil {
+		return fmt.Errorf("serve clicks: %w", err)
+	}
+	return nil
+}
+
+// Shutdown closes the listener and waits for the requests under way, at most until ctx ends.
+func (s *Server) Shutdown(ctx context.Context) error {
+	if err := s.http.ShutdownWithContext(ctx); err != nil {
+		return fmt.Errorf("drain clicks: %w", err)
+	}
+	return nil
+}
+
+// handle is where every readable request arrives.
+func (s *Server) handle(ctx *fasthttp.RequestCtx) {
+	defer s.recover(ctx)
+	if ambiguous(ctx.Request.Header.RawHeaders()) {
+		s.refuse(ctx, errSmuggling)
+		return
+	}
+	switch string(ctx.Path()) { // the compiler makes no copy
+	case "/v1/click":
+		s.post(ctx, s.click, true)
+	case "/v1/clicks":
+		s.post(ctx, s.batch, true)
+	case "/v1/leads":
+		s.post(ctx, s.lead, false)
+	case "/track/click":
+		s.post(ctx, s.trackClick, true)
+	case "/track/visit":
+		s.post(ctx, s.trackVisit, true)
+	case "/track/lead":
+		s.post(ctx, s.trackLead, true)
+	case "/v1/click.gif":
+		s.get(ctx, s.pixel)
+	case "/t.js":
+		s.get(ctx, s.serveScript)
+	default:
+		switch string(ctx.Method()) {
+		case "GET", "HEAD", "POST", "OPTIONS":
+			s.refuse(ctx, errNotFound)
+		default: // among them PRI, the HTTP/2 preface
+			s.notAllowed(ctx, "GET, HEAD, POST, OPTIONS")
+		}
+	}
+}
+
+func (s *Server) post(ctx *fasthttp.RequestCtx, h fasthttp.RequestHandler, fromBrowsers bool) {
+	switch {
+	case ctx.IsPost():
+		h(ctx)
+	case ctx.IsOptions() && fromBrowsers:
+		preflight(ctx, "POST, OPTIONS")
+	case fromBrowsers:
+		s.notAllowed(ctx, "POST, OPTIONS")
+	default:
+		s.notAllowed(ctx, "POST")
+	}
+}
+
+func (s *Server) get(ctx *fasthttp.RequestCtx, h fasthttp.RequestHandler) {
+	switch {
+	case ctx.IsGet() || ctx.IsHead():
+		h(ctx)
+	case ctx.IsOptions():
+		preflight(ctx, "GET, HEAD, OPTIONS")
+	default:
+		s.notAllowed(ctx, "GET, HEAD, OPTIONS")
+	}
+}
+
+func (s *Server) notAllowed(ctx *fasthttp.RequestCtx, allow string) {
+	s.refuse(ctx, errMethod)
+	ctx.Response.Header.Set(fasthttp.HeaderAllow, allow)
+	switch string(ctx.Method()) {
+	case "GET", "HEAD", "POST", "OPTIONS":
+	default:
+		ctx.SetConnectionClose() // whatever speaks so may not be speaking HTTP/1.1
+	}
+}
+
+// recover keeps one request's panic from ending all others: fasthttp does not.
+func (s *Server) recover(ctx *fasthttp.RequestCtx) {
+	if p := recover(); p != nil {
+		s.log.Error("panic in a request", "panic", p, "stack", string(debug.Stack()))
+		ctx.Response.Reset()
+		s.refuse(ctx, errInternal)
+		ctx.SetConnectionClose()
+	}
+}
+
+// ambiguous tells whether a request carries Content-Length together with Transfer-Encoding. fasthttp lets the latter win
+// and hides the former; a proxy in front that decides otherwise would be made to pass on a second, hidden request
+// (RFC 9112 §11.2). The raw headers still show both.
+func ambiguous(raw []byte) bool {
+	length, encoding := false, false
+	for len(raw) > 0 {
+		var line []byte
+		if end := bytes.IndexByte(raw, '\n'); end >= 0 {
+			line, raw = raw[:end], raw[end+1:]
+		} else {
+			line, raw = raw, nil
+		}
+		if len(line) < 15 {
+			continue
+		}
+		switch line[0] | 0x20 {
+		case 'c':
+			length = length || bytes.EqualFold(line[:15], []byte("Content-Length:"))
+		case 't':
+			encoding = encoding || len(line) > 18 && bytes.EqualFold(line[:18], []byte("Transfer-Encoding:"))
+		}
+	}
+	return length && encoding
+}
+
+// unreadable answers requests that fasthttp could not read. It closes their connections.
+func (s *Server) unreadable(ctx *fasthttp.RequestCtx, err error) {
+	var headers *fasthttp.ErrSmallBuffer
+	var network net.Error
+	cors(ctx)
+	switch {
+	case errors.Is(err, fasthttp.ErrBodyTooLarge):
+		s.refuse(ctx, errBodySize)
+		s.drain(ctx)
+	case errors.As(err, &headers):
+		s.refuse(ctx, errHeaderSize)
+		s.drain(ctx)
+	case errors.As(err, &network) && network.Timeout():
+		s.refuse(ctx, errTimeout)
+	default:
+		s.refuse(ctx, errBadRequest)
+	}
+}
+
+// drain reads on for a moment before a refusal. A connection that is closed with unread bytes is reset, and then the
+// sender sees a broken pipe instead of the reason.
+func (s *Server) drain(ctx *fasthttp.RequestCtx) {
+	c := ctx.Conn()
+	_ = c.SetReadDeadline(time.Now().Add(300 * time.Millisecond))
+	_, _ = io.CopyN(io.Discard, c, 16<<20)
+}
+
+// quiet drops fasthttp's own log lines: what clients do wrong is counted, not logged.
+type quiet struct{}
+
+func (quiet) Printf(string, ...any) {}

@@ -1,0 +1,77 @@
+package clicks
+
+import (
+	"bytes"
+
+	"github.com/valyala/fasthttp"
+)
+
+// The addresses under /track speak as Dub's and PiMMs' API does to their own scripts and SDKs, so that setting the
+// script's data-api-host (or the SDK's server address) to the edge is the whole migration.
+
+func isTrack(path []byte) bool { return bytes.HasPrefix(path, []byte("/track/")) }
+
+// trackClick takes {domain, key, url, referrer}: a visitor came through the short link domain/key.
+func (s *Server) trackClick(ctx *fasthttp.RequestCtx) { s.track(ctx, "link") }
+
+// trackVisit takes {domain, url, referrer}: a visitor came to the site without a link. Dub books it under the domain's
+// root link, whose key is "_root".
+func (s *Server) trackVisit(ctx *fasthttp.RequestCtx) { s.track(ctx, "pageview") }
+
+func (s *Server) track(ctx *fasthttp.RequestCtx, trigger string) {
+	cors(ctx)
+	if !takesJSON(ctx) {
+		s.refuse(ctx, errContentType)
+		return
+	}
+	if len(ctx.PostBody()) > s.cfg.MaxEventBytes {
+		s.refuse(ctx, errBodySize)
+		return
+	}
+	if optedOut(ctx) {
+		s.metrics.rejected[errOptedOut.code].Inc()
+		ctx.Response.Header.SetContentType("application/json")
+		ctx.Response.SetBodyString(`{"clickId":null,"partner":null,"discount":null}`)
+		return
+	}
+	w := s.acquire(1)
+	e := w.event
+	e.reset()
+	e.track = true
+	v, err := w.parser.ParseBytes(ctx.PostBody())
+	if err != nil {
+		s.release(w, nil)
+		s.refuse(ctx, errBadJSON)
+		return
+	}
+	f := e.parseJSON(v)
+	if trigger == "pageview" && e.linkKey == "" {
+		e.linkKey = "_root"
+	}
+	if f == nil && (e.domain == "" || e.linkKey == "") {
+		f = errBadLink
+	}
+	if e.click.Trigger == "" {
+		e.click.Trigger = trigger
+	}
+	s.store(ctx, w, f, answerTrack)
+}
+
+// optedOut: Dub's and PiMMs' sign that a visit is not to be counted, as a header or a query parameter.
+func optedOut(ctx *fasthttp.RequestCtx) bool {
+	for _, name := range [...]string{"dub-no-track", "pimms-no-track"} {
+		if len(ctx.Request.Header.Peek(name)) > 0 || ctx.QueryArgs().Has(name) {
+			return true
+		}
+	}
+	return false
+}
+
+// answerTrack has Dub's shape. Partner and discount live in Dub's own database; their scripts take null for "none".
+func answerTrack(ctx *fasthttp.RequestCtx, w *work) {
+	w.answer = append(w.answer, `{"clickId":"`...)
+	w.answer = w.ids[0].AppendText(w.answer)
+	w.answer = append(w.answer, `","partner":null,"discount":null}`...)
+	ctx.Response.Header.SetContentType("application/json")
+	ctx.Response.SetBody(w.answer)
+}

@@ -1,0 +1,277 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stripe/stripe-go/v76/webhook"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"tributary/schemas"
+)
+
+// log is a buffer that the program writes to while the test reads.
+type log struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *log) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *log) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// running is a command started in this process on ports of its own.
+type running struct {
+	t           *testing.T
+	public, ops string
+	log         *log
+	stop        context.CancelFunc
+	done        chan error
+}
+
+func start(t *testing.T, args ...string) *running {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	r := &running{t: t, log: new(log), stop: cancel, done: make(chan error, 1)}
+	started := make(chan struct{})
+	p := &program{stdout: r.log, stderr: r.log, started: func(public, ops net.Addr) {
+		r.public, r.ops = "http://"+public.String(), "http://"+ops.String()
+		close(started)
+	}}
+	go func() { r.done <- p.run(ctx, args) }()
+	t.Cleanup(cancel)
+	select {
+	case <-started:
+	case err := <-r.done:
+		t.Fatalf("it did not start: %v", err)
+	case <-time.After(5 * time.Second):
+		t.Fatal("it did not start")
+	}
+	return r
+}
+
+func (r *running) get(url string) (int, string) {
+	r.t.Helper()
+	res, err := http.Get(url) //nolint:noctx // the test has its own deadline
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	text, _ := io.ReadAll(res.Body)
+	return res.StatusCode, string(text)
+}
+
+// end stops the command and checks that it did so in order.
+func (r *running) end() {
+	r.t.Helper()
+	http.DefaultClient.CloseIdleConnections()
+	r.stop()
+	select {
+	case err := <-r.done:
+		if err != nil {
+			r.t.Errorf("stop: %v", err)
+		}
+	case <-time.After(8 * time.Second):
+		r.t.Fatal("it does not stop")
+	}
+	last := -1
+	for _, step := range []string{"drain requests", "flush kafka", "close ops"} {
+		at := strings.Index(r.log.String(), `step="`+step+`"`)
+		if at <= last {
+			r.t.Errorf("step %q is missing or out of order in:\n%s", step, r.log)
+		}
+		last = at
+	}
+}
+
+func kafka(t *testing.T, topics ...string) (*kfake.Cluster, string) {
+	t.Helper()
+	c, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(2, topics...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c, c.ListenAddrs()[0]
+}
+
+func oneRecord(t *testing.T, seed, topic string) *kgo.Record {
+	t.Helper()
+	cl, err := kgo.NewClient(kgo.SeedBrokers(seed), kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cl.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	var r *kgo.Record
+	for r == nil { // a poll may come back with nothing
+		f := cl.PollRecords(ctx, 1)
+		if err := f.Err0(); err != nil {
+			t.Fatal(err)
+		}
+		f.EachRecord(func(got *kgo.Record) { r = got })
+	}
+	return r
+}
+
+func TestClicks(t *testing.T) {
+	cluster, seed := kafka(t, schemas.TopicClicks, schemas.TopicLeads)
+	r := start(t, "clicks", "--edge-addr", "127.0.0.1:0", "--ops-addr", "127.0.0.1:0", "--kafka-seeds", seed, "--secret-key", "sk_test")
+
+	res, err := http.Post(r.public+"/v1/click", "text/plain", strings.NewReader(`{"url":"https://shop.example/?via=anna"}`)) //nolint:noctx
+	if err != nil {
+		t.Fatal(err)
+	}
+	var answer struct {
+		ClickID string `json:"click_id"`
+	}
+	_ = json.NewDecoder(res.Body).Decode(&answer)
+	_ = res.Body.Close()
+	c, err := schemas.DecodeClick(oneRecord(t, seed, schemas.TopicClicks))
+	if err != nil || res.StatusCode != 200 || schemas.ClickID(c.ClickId).String() != answer.ClickID {
+		t.Errorf("status %d, answer %+v, click %v: %v", res.StatusCode, answer, c, err)
+	}
+
+	if code, text := r.get(r.ops + "/healthz"); code != 200 {
+		t.Errorf("/healthz %d %s", code, text)
+	}
+	if code, text := r.get(r.ops + "/readyz"); code != 200 {
+		t.Errorf("/readyz %d %s", code, text)
+	}
+	_, metrics := r.get(r.ops + "/metrics")
+	for _, want := range []string{"ingest_clicks_accepted_total 1", `ingest_clicks_rejected_total{reason="bad_json"} 0`, "ingest_publish_acked_total 1",
+		"ingest_publish_kafka_produce_bytes_total", "ingest_clicks_open_connections", "go_goroutines", "process_cpu_seconds_total"} {
+		if !strings.Contains(metrics, want) {
+			t.Errorf("/metrics lacks %s", want)
+		}
+	}
+	if code, _ := r.get(r.ops + "/debug/pprof/cmdline"); code != 200 {
+		t.Errorf("/debug/pprof %d", code)
+	}
+	if code, _ := r.get(r.public + "/metrics"); code != 404 {
+		t.Errorf("the world sees /metrics: %d", code)
+	}
+
+	cluster.Close()
+	if code, text := r.get(r.ops + "/readyz"); code != 503 || !strings.Contains(text, "kafka") {
+		t.Errorf("/readyz without Kafka: %d %s, want 503 and the reason", code, text)
+	}
+	r.end()
+}
+
+func TestStripe(t *testing.T) {
+	_, seed := kafka(t, schemas.TopicStripe)
+	t.Setenv("TRIBUTARY_STRIPE_WEBHOOK_SECRETS", "whsec_old_12345,whsec_new_12345")
+	r := start(t, "stripe", "--stripe-addr", "127.0.0.1:0", "--ops-addr", "127.0.0.1:0", "--kafka-seeds", seed)
+	body := `{"id":"evt_1","object":"event","type":"invoice.paid","livemode":false,"data":{"object":{"id":"in_1","customer":"cus_1"}}}`
+	signed := webhook.GenerateTestSignedPayload(&webhook.UnsignedPayload{Payload: []byte(body), Secret: "whsec_new_12345"})
+	req, _ := http.NewRequestWithContext(t.Context(), "POST", r.public+"/stripe/webhook", strings.NewReader(body))
+	req.Header.Set("Stripe-Signature", signed.Header)
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close()
+	if rec := oneRecord(t, seed, schemas.TopicStripe); res.StatusCode != 200 || string(rec.Value) != body || string(rec.Key) != "cus_1" {
+		t.Errorf("status %d, key %q, value %q", res.StatusCode, rec.Key, rec.Value)
+	}
+	if code, text := r.get(r.ops + "/readyz"); code != 200 {
+		t.Errorf("/readyz %d %s", code, text)
+	}
+	if _, metrics := r.get(r.ops + "/metrics"); !strings.Contains(metrics, `ingest_stripe_accepted_total{livemode="false"} 1`) {
+		t.Error("/metrics lacks ingest_stripe_accepted_total")
+	}
+	r.end()
+}
+
+// A topic that nobody made is a reason not to be ready, with its name.
+func TestNotReady(t *testing.T) {
+	_, seed := kafka(t, schemas.TopicLeads)
+	r := start(t, "clicks", "--edge-addr", "127.0.0.1:0", "--ops-addr", "127.0.0.1:0", "--kafka-seeds", seed)
+	if code, text := r.get(r.ops + "/readyz"); code != 503 || !strings.Contains(text, schemas.TopicClicks) {
+		t.Errorf("/readyz %d %s", code, text)
+	}
+	r.end()
+}
+
+func TestFaultsAtOnce(t *testing.T) {
+	run := func(args ...string) (string, error) {
+		out := new(log)
+		err := (&program{stdout: out, stderr: out}).run(t.Context(), args)
+		return out.String(), err
+	}
+	_, err := run("clicks", "--edge-addr", "nonsense", "--kafka-seeds", "kafka", "--trusted-proxies", "10.0.0.1", "--workspaces", "/does/not/exist",
+		"--identity-secret", "short", "--publish-timeout", "0s", "--kafka-sasl", "plain", "--kafka-ca", "/does/not/exist")
+	if err == nil {
+		t.Fatal("no faults")
+	}
+	for _, want := range []string{"edge addr", "not host:port", "trusted proxies", "read workspaces", "identity secret", "publish timeout", "kafka sasl", "kafka ca"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q is not reported in:\n%v", want, err)
+		}
+	}
+	if _, err := run("stripe"); err == nil || !strings.Contains(err.Error(), "whsec_") {
+		t.Errorf("stripe without secrets: %v", err)
+	}
+	if out, err := run("clicks", "--check"); err != nil || !strings.Contains(out, "good") {
+		t.Errorf("--check: %q %v", out, err)
+	}
+	bad := filepath.Join(t.TempDir(), "w.json")
+	if err := os.WriteFile(bad, []byte(`[{"id":"a"},{"id":"a"}]`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := run("clicks", "--check", "--workspaces", bad); err == nil || !strings.Contains(err.Error(), "used twice") {
+		t.Errorf("--check of a bad file: %v", err)
+	}
+	if _, err := run("walk"); err == nil {
+		t.Error("an unknown command is taken")
+	}
+	if out, err := run("version"); err != nil || !strings.HasPrefix(out, "ingest ") {
+		t.Errorf("version: %q %v", out, err)
+	}
+	if out, err := run("--help"); err != nil || !strings.Contains(out, "clicks") {
+		t.Errorf("--help: %q %v", out, err)
+	}
+
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	if _, err := run("clicks", "--edge-addr", taken.Addr().String(), "--ops-addr", "127.0.0.1:0"); err == nil || !strings.Contains(err.Error(), "hint") {
+		t.Errorf("an address in use: %v", err)
+	}
+}
+
+// The edge faces the internet; a database driver has no business in it.
+func TestImports(t *testing.T) {
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", ".").Output()
+	if err != nil {
+		t.Skipf("list imports: %v", err)
+	}
+	for _, p := range strings.Fields(string(out)) {
+		if strings.Contains(p, "clickhouse") || strings.Contains(p, "ClickHouse") || strings.HasPrefix(p, "tributary/processor") || strings.HasSuffix(p, "/kfake") {
+			t.Errorf("ingest links %s", p)
+		}
+	}
+}

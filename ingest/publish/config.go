@@ -1,0 +1,82 @@
+package publish
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/sasl"
+)
+
+// Config is what a Publisher needs to know. Start from Default.
+type Config struct {
+	Seeds    []string // host:port of any brokers of the cluster
+	ClientID string   // shown in the brokers' logs and quotas
+	Topics   []string // topics that Ready requires; a missing one is a reason not to be ready
+
+	// Timeout is how long one Publish waits for Kafka's acknowledgement.
+	Timeout time.Duration
+	// StallAfter is how long records may be in flight without a single acknowledgement before the publisher refuses new
+	// ones at once. It should outlast a leader election (a second or two) and stay below Timeout.
+	StallAfter time.Duration
+
+	MaxBufferedRecords int // records handed over and not yet acknowledged; beyond it Publish refuses
+	MaxBufferedBytes   int // bytes of keys, values and headers of the same
+	MaxBatchBytes      int // bytes of one batch before compression; a single larger record is refused
+	MaxInDoubt         int // records whose Publish has timed out and whose fate is unknown; beyond it Publish refuses
+
+	TLS  *tls.Config    // nil: plain TCP
+	SASL sasl.Mechanism // nil: no authentication
+
+	Registry *prometheus.Registry // nil: metrics are kept but not exposed
+	Logger   *slog.Logger         // nil: slog.Default()
+}
+
+// Default is a Config for one edge with some hundred MiB of memory to spare. Seeds and Topics are left to the caller.
+func Default() Config {
+	return Config{
+		ClientID:           "tributary-ingest",
+		Timeout:            5 * time.Second,
+		StallAfter:         2 * time.Second,
+		MaxBufferedRecords: 100_000,
+		MaxBufferedBytes:   256 << 20,
+		MaxBatchBytes:      1_000_012, // below the brokers' default message.max.bytes even if nothing compresses
+		MaxInDoubt:         50_000,
+	}
+}
+
+// Validate reports every fault of c at once, each with a hint.
+func (c Config) Validate() error {
+	var faults []error
+	if len(c.Seeds) == 0 {
+		faults = append(faults, errors.New("kafka seeds: none given (hint: --kafka-seeds host:port,host:port)"))
+	}
+	for _, s := range c.Seeds {
+		if host, port, err := net.SplitHostPort(s); err != nil || host == "" || port == "" {
+			faults = append(faults, fmt.Errorf("kafka seeds: %q is not host:port (hint: Kafka listens on port 9092 by default)", s))
+		}
+	}
+	if c.Timeout <= 0 {
+		faults = append(faults, fmt.Errorf("publish timeout: %s is not positive (hint: 5s)", c.Timeout))
+	}
+	if c.StallAfter <= 0 || c.StallAfter > c.Timeout {
+		faults = append(faults, fmt.Errorf("publish stall: %s is not between 0 and the publish timeout %s (hint: 2s)", c.StallAfter, c.Timeout))
+	}
+	if c.MaxBufferedRecords < 1000 {
+		faults = append(faults, fmt.Errorf("publish buffer: %d records cannot hold one batch of events (hint: at least 1000)", c.MaxBufferedRecords))
+	}
+	if c.MaxBufferedBytes < 4<<20 {
+		faults = append(faults, fmt.Errorf("publish buffer: %d bytes cannot hold one batch of events (hint: at least 4194304)", c.MaxBufferedBytes))
+	}
+	if c.MaxBatchBytes < 64<<10 || c.MaxBatchBytes > c.MaxBufferedBytes {
+		faults = append(faults, fmt.Errorf("publish batch: %d bytes is not between 65536 and the buffer's %d (hint: 1000012)", c.MaxBatchBytes, c.MaxBufferedBytes))
+	}
+	if c.MaxInDoubt < 1 || c.MaxInDoubt > c.MaxBufferedRecords {
+		faults = append(faults, fmt.Errorf("publish in doubt: %d is not between 1 and the buffer's %d records (hint: half of it)", c.MaxInDoubt, c.MaxBufferedRecords))
+	}
+	return errors.Join(faults...)
+}

@@ -1,0 +1,166 @@
+package consume
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"tributary/deploy/local/chdb/chdbtest"
+	"tributary/processor/load"
+	"tributary/schemas"
+	"tributary/sql"
+)
+
+// river is both lanes over a Kafka that speaks the protocol and the real ClickHouse engine.
+type river struct {
+	tb       testing.TB
+	cluster  *kfake.Cluster
+	producer *kgo.Client
+	conn     driver.Conn
+	store    *load.Store
+	dsn      string
+}
+
+func newRiver(tb testing.TB) *river {
+	tb.Helper()
+	dsn := chdbtest.Start(tb)
+	options, err := clickhouse.ParseDSN(dsn)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	db := clickhouse.OpenDB(options)
+	defer db.Close()
+	if err := sql.Migrate(context.Background(), db, func(string) {}); err != nil {
+		tb.Fatal(err)
+	}
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(3, schemas.TopicClicks, schemas.TopicLeads, schemas.TopicStripe), kfake.SeedTopics(1, schemas.TopicDeadLetters))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(cluster.Close)
+	r := &river{tb: tb, cluster: cluster, dsn: dsn}
+	if r.producer, err = kgo.NewClient(kgo.SeedBrokers(cluster.ListenAddrs()...)); err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(r.producer.Close)
+	if r.conn, err = clickhouse.Open(options); err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { r.conn.Close() })
+	if r.store, err = load.Open(dsn, slog.New(slog.DiscardHandler), prometheus.NewRegistry()); err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { r.store.Close() })
+	return r
+}
+
+// start runs both lanes until the returned function is called.
+func (r *river) start(rewind time.Duration) (stop func()) {
+	r.tb.Helper()
+	metrics, err := NewMetrics(prometheus.NewRegistry())
+	if err != nil {
+		r.tb.Fatal(err)
+	}
+	log := slog.New(slog.DiscardHandler)
+	rejoiner := &Rejoiner{Store: r.store, Rates: testRates, Settle: time.Hour, Now: time.Now, Log: log}
+	money := &Money{Store: r.store, Rejoiner: rejoiner, Workspace: func(string) string { return "default" }, Events: NewEventsMetric()}
+	clicks := &Clicks{Store: r.store, Rejoiner: rejoiner}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 2)
+	for _, l := range []*Lane{
+		{Name: "money", Topics: MoneyTopics, MaxRecords: 500, Handle: money.Handle},
+		{Name: "clicks", Topics: ClickTopics, MaxRecords: 500, Handle: clicks.Handle},
+	} {
+		l.Seeds, l.Rewind, l.Deadline, l.Log, l.Metrics = r.cluster.ListenAddrs(), rewind, 10*time.Second, log, metrics
+		go func() { done <- l.Run(ctx) }()
+	}
+	return func() {
+		cancel()
+		for range 2 {
+			if err := <-done; err != nil {
+				r.tb.Error(err)
+			}
+		}
+	}
+}
+
+func (r *river) send(records ...*kgo.Record) {
+	r.tb.Helper()
+	for _, rec := range records {
+		again := *rec
+		if err := r.producer.ProduceSync(context.Background(), &again).FirstErr(); err != nil {
+			r.tb.Fatal(err)
+		}
+	}
+}
+
+func (r *river) count(query string) (n uint64) {
+	r.tb.Helper()
+	if err := r.conn.QueryRow(context.Background(), query).Scan(&n); err != nil {
+		r.tb.Fatalf("%s: %v", query, err)
+	}
+	return n
+}
+
+// until waits for a query to give want.
+func (r *river) until(want uint64, query string) {
+	r.tb.Helper()
+	deadline := time.Now().Add(30 * time.Second)
+	for {
+		got := r.count(query)
+		if got == want {
+			return
+		}
+		if time.Now().After(deadline) {
+			r.tb.Fatalf("%s gives %d, want %d", query, got, want)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// A sale that comes before its click is booked unattributed, and attributed when the click arrives. A record that cannot be
+// read is set aside with its origin, and the one behind it goes on. Everything once more changes nothing.
+func TestRiver(t *testing.T) {
+	r := newRiver(t)
+	stop := r.start(0)
+	sale := event(t, "evt_1", "checkout.session.completed", 0, 1, j{"id": "cs_1", "mode": "payment", "payment_status": "paid", "currency": "jpy", "amount_total": 5000, "payment_intent": "pi_1",
+		"client_reference_id": clickID(-60).String()})
+	refund := event(t, "evt_2", "refund.created", 9, 1, j{"id": "re_1", "amount": 500, "currency": "jpy", "payment_intent": "pi_1", "charge": nil, "status": "succeeded", "created": epoch.Unix() + 8})
+	cause := click(t, -60, &schemas.Click{LinkId: "launch", AffiliateId: "ann", Url: "https://shop.example/?utm_campaign=spring", UserAgent: "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"})
+	broken := &kgo.Record{Topic: schemas.TopicClicks, Key: []byte("k"), Value: []byte("not a click")}
+	lead, err := schemas.LeadRecord(&schemas.Lead{Workspace: "default", LeadId: []byte("0123456789abcdef"), ReceivedAt: epoch.UnixMilli(), ClickRef: clickID(-60).String(), ExternalId: "user_1", EventName: "sign up", Mode: "async", Quantity: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	r.send(sale, refund)
+	r.until(2, "SELECT count() FROM revenue FINAL WHERE status = 'booked' AND match_rule = 'none'")
+	r.send(broken, lead, cause)
+	r.until(1, "SELECT count() FROM revenue FINAL WHERE object_id = 'pi_1' AND match_rule = 'click_id' AND affiliate_id = 'ann' AND utm_campaign = 'spring' AND amount_usd = 33.5")
+	r.until(1, "SELECT count() FROM revenue FINAL WHERE object_id = 're_1' AND match_rule = 'sale' AND sale_id = 'pi_1' AND affiliate_id = 'ann' AND amount = -500")
+	r.until(1, "SELECT count() FROM leads_attributed FINAL WHERE affiliate_id = 'ann'")
+	r.until(1, "SELECT count() FROM dead_letters FINAL WHERE topic = 'clicks.v1' AND step = 'decode' AND reason = 'unreadable' AND body = 'not a click'")
+	stop()
+
+	before := r.count("SELECT groupBitXor(cityHash64(*)) FROM ledger FINAL")
+	stop = r.start(24 * 365 * time.Hour) // the rewind goes back to the beginning
+	r.send(sale, sale, refund, cause, lead)
+	r.until(4, "SELECT count() FROM (SELECT DISTINCT version, entry_id FROM ledger_log)") // two entries, told twice each
+	again := click(t, -50, &schemas.Click{LinkId: "other"})
+	r.send(again)
+	r.until(2, "SELECT count() FROM clicks FINAL")
+	stop()
+	if after := r.count("SELECT groupBitXor(cityHash64(*)) FROM ledger FINAL"); after != before {
+		t.Error("the ledger changed by a second telling")
+	}
+	if n := r.count("SELECT uniqCombined64Merge(clicks) FROM clicks_hourly"); n != 2 {
+		t.Errorf("the rollup counts %d clicks, want 2", n)
+	}
+}

@@ -1,0 +1,146 @@
+package stripe
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"tributary/schemas"
+)
+
+// The scripts in testdata are the specification: an event as Stripe sends it, a line ----, and its facts as a bookkeeper
+// would note them. Run with -update after reading the difference.
+func TestScripts(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no scripts: %v", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
+			data, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, block := range strings.Split(string(data), "\n====\n") {
+				head, want, found := strings.Cut(block, "\n----\n")
+				if !found {
+					t.Fatalf("block %d has no ----", i+1)
+				}
+				at := strings.Index(head, "{")
+				title := strings.TrimSpace(strings.ReplaceAll(head[:at], "# ", ""))
+				facts, err := Read(&schemas.StripeEvent{Body: []byte(head[at:]), ReceivedAt: time.Unix(1_900_000_000, 0)})
+				if got := note(facts, err); got != strings.TrimSpace(want) {
+					t.Errorf("%s\ngot:\n%s\nwant:\n%s", title, got, strings.TrimSpace(want))
+				}
+			}
+		})
+	}
+}
+
+func note(facts Facts, err error) string {
+	if err != nil {
+		return "error: " + err.Error()
+	}
+	var lines []string
+	for _, f := range facts.Money {
+		line := fmt.Sprintf("%s %s by %s: %d %s at %s", f.Kind, f.ObjectID, f.Source, f.Amount, f.Currency, f.OccurredAt.UTC().Format(time.DateTime))
+		for _, part := range []struct {
+			name  string
+			value any
+			none  bool
+		}{
+			{"tax", f.Tax, f.Tax == 0}, {"shipping", f.Shipping, f.Shipping == 0}, {"discount", f.Discount, f.Discount == 0},
+			{"customer", f.CustomerID, f.CustomerID == ""}, {"external", f.ExternalID, f.ExternalID == ""},
+			{"subscription", f.SubscriptionID, f.SubscriptionID == ""}, {"reason", f.BillingReason, f.BillingReason == ""},
+			{"of", f.ParentID, f.ParentID == ""},
+		} {
+			if !part.none {
+				line += fmt.Sprintf(", %s %v", part.name, part.value)
+			}
+		}
+		if !f.Settled {
+			line += ", held"
+		}
+		lines = append(lines, line)
+	}
+	names := make([]string, 0, len(facts.Names))
+	for _, e := range facts.Names {
+		names = append(names, fmt.Sprintf("%s = %s (%s)", e.A, e.B, e.Source))
+	}
+	slices.Sort(names)
+	lines = append(lines, slices.Compact(names)...)
+	if len(lines) == 0 {
+		return "nothing"
+	}
+	return strings.Join(lines, "\n")
+}
+
+func TestNotAnEvent(t *testing.T) {
+	for _, body := range []string{``, `{`, `[]`, `"x"`, `null`, `{"object":"invoice","id":"in_1"}`, `{"object":"event"`} {
+		if _, err := Read(&schemas.StripeEvent{Body: []byte(body)}); !errors.Is(err, ErrNotEvent) {
+			t.Errorf("%q: %v, want ErrNotEvent", body, err)
+		}
+	}
+}
+
+func TestShareRoundsHalfToEven(t *testing.T) {
+	f := func(part, numerator, denominator, want int64) {
+		t.Helper()
+		if got := Share(part, numerator, denominator); got != want {
+			t.Errorf("Share(%d, %d, %d) = %d, want %d", part, numerator, denominator, got, want)
+		}
+	}
+	f(0, 5, 7, 0)
+	f(10, 1, 0, 0)
+	f(1, 1, 2, 0)
+	f(3, 1, 2, 2)
+	f(5, 1, 2, 2)
+	f(7, 1, 2, 4)
+	f(-3, 1, 2, -2)
+	f(3, -1, 2, -2)
+	f(-5, 1, 2, -2)
+	f(782, -1000, 4900, -160)
+	f(1<<62, 1<<62, 1<<62, 1<<62)
+}
+
+func FuzzRead(f *testing.F) {
+	files, _ := filepath.Glob("testdata/*.txt")
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		for _, block := range strings.Split(string(data), "\n====\n") {
+			head, _, _ := strings.Cut(block, "\n----\n")
+			f.Add([]byte(head[max(strings.Index(head, "{"), 0):]))
+		}
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		first, err := Read(&schemas.StripeEvent{Body: body})
+		second, again := Read(&schemas.StripeEvent{Body: body})
+		if note(first, err) != note(second, again) {
+			t.Fatal("same bytes, other facts")
+		}
+	})
+}
+
+func BenchmarkRead(b *testing.B) {
+	data, err := os.ReadFile("testdata/invoice.txt")
+	if err != nil {
+		b.Fatal(err)
+	}
+	head, _, _ := strings.Cut(string(data), "\n----\n")
+	body := []byte(head[strings.Index(head, "{"):])
+	b.SetBytes(int64(len(body)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := Read(&schemas.StripeEvent{Body: body}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
