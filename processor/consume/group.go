@@ -83,7 +83,7 @@ func (l *Lane) Run(ctx context.Context) error {
 	if err := l.open(); err != nil {
 		return err
 	}
-	defer l.client.Close()
+	defer l.client.CloseAllowingRebalance() // Close would wait for a poll that never comes
 	for {
 		fetches := l.client.PollRecords(ctx, l.MaxRecords)
 		if ctx.Err() != nil || fetches.IsClientClosed() {
