@@ -10,7 +10,7 @@ import (
 
 // clickCommand sends one click. It can be pasted into any POSIX shell, as can saleCommand.
 func clickCommand(edge string) string {
-	return fmt.Sprintf(`curl -sS http://%s/v1/click -d '{"url":"https://shop.example/?utm_source=newsletter&utm_campaign=spring"}'`, edge)
+	return fmt.Sprintf(`curl -sS http://%s/v1/click -H 'Content-Type: application/json' -d '{"url":"https://shop.example/?utm_source=newsletter&utm_campaign=spring"}'`, edge)
 }
 
 // saleCommand sends a click and then a checkout of 49.00 USD that names it, signed as Stripe signs: HMAC-SHA256 of the

@@ -22,6 +22,9 @@ func TestSaleCommandWorks(t *testing.T) {
 	}
 	const secret, click = "whsec_test", "0199aa00-0000-7000-8000-000000000001"
 	edge := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if kind := r.Header.Get("Content-Type"); kind != "application/json" {
+			t.Errorf("the click is %s, which the edge refuses", kind)
+		}
 		if !json.Valid(body(t, r)) {
 			t.Error("the click is no JSON")
 		}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+	"golang.org/x/sync/errgroup"
 
 	"tributary/processor/enrich"
 	"tributary/processor/identity"
@@ -69,14 +70,14 @@ func (c *Clicks) Handle(ctx context.Context, records []*kgo.Record, deadLetter D
 }
 
 func (c *Clicks) flush(ctx context.Context, rows []load.ClickRow, edges []load.EdgeRow, changed map[string][]identity.Node) error {
-	if err := c.Store.InsertClicks(ctx, rows); err != nil {
-		return err
-	}
-	if err := c.Store.InsertEdges(ctx, edges); err != nil {
+	inserts, ictx := errgroup.WithContext(ctx)
+	inserts.Go(func() error { return c.Store.InsertClicks(ictx, rows) })
+	inserts.Go(func() error { return c.Store.InsertEdges(ictx, edges) })
+	if err := inserts.Wait(); err != nil {
 		return err
 	}
 	for workspace, nodes := range changed {
-		if err := c.Rejoiner.Rejoin(ctx, workspace, nodes); err != nil {
+		if err := c.Rejoiner.Rejoin(ctx, workspace, nodes, nil); err != nil {
 			return err
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"golang.org/x/sync/errgroup"
 
 	"tributary/processor/identity"
 	"tributary/processor/join"
@@ -40,15 +41,15 @@ type moneyBatch struct {
 	edges   []load.EdgeRow
 	leads   []join.Lead
 	letters []load.DeadLetterRow
-	changed map[string]map[identity.Node]bool // by workspace
+	changed map[string]map[identity.Node]bool // by workspace; true: something new is known about it; false: told beside one
 	latest  time.Time                         // of all records
 }
 
-func (b *moneyBatch) touch(workspace string, n identity.Node) {
+func (b *moneyBatch) touch(workspace string, n identity.Node, changed bool) {
 	if b.changed[workspace] == nil {
 		b.changed[workspace] = make(map[identity.Node]bool)
 	}
-	b.changed[workspace][n] = true
+	b.changed[workspace][n] = b.changed[workspace][n] || changed
 }
 
 // Handle is the lane's Handler.
@@ -79,24 +80,25 @@ func (m *Money) Handle(ctx context.Context, records []*kgo.Record, deadLetter De
 
 // flush stores what the batch says, and only then looks at whom it concerns (see Rejoiner).
 func (m *Money) flush(ctx context.Context, b *moneyBatch) error {
-	for _, insert := range []func() error{
-		func() error { return m.Store.InsertEvents(ctx, b.events) },
-		func() error { return m.Store.InsertDeadLetters(ctx, b.letters) },
-		func() error { return m.Store.InsertFacts(ctx, b.facts) },
-		func() error { return m.Store.InsertLeads(ctx, b.leads) },
-		func() error { return m.Store.InsertEdges(ctx, b.edges) },
-	} {
-		if err := insert(); err != nil {
-			return err
-		}
+	inserts, ictx := errgroup.WithContext(ctx)
+	inserts.Go(func() error { return m.Store.InsertEvents(ictx, b.events) })
+	inserts.Go(func() error { return m.Store.InsertDeadLetters(ictx, b.letters) })
+	inserts.Go(func() error { return m.Store.InsertFacts(ictx, b.facts) })
+	inserts.Go(func() error { return m.Store.InsertLeads(ictx, b.leads) })
+	inserts.Go(func() error { return m.Store.InsertEdges(ictx, b.edges) })
+	if err := inserts.Wait(); err != nil {
+		return err
 	}
 	m.Rejoiner.Handled(b.latest)
 	for workspace, nodes := range b.changed {
-		changed := make([]identity.Node, 0, len(nodes))
-		for n := range nodes {
-			changed = append(changed, n)
+		var changed, near []identity.Node
+		for n, new := range nodes {
+			near = append(near, n)
+			if new {
+				changed = append(changed, n)
+			}
 		}
-		if err := m.Rejoiner.Rejoin(ctx, workspace, changed); err != nil {
+		if err := m.Rejoiner.Rejoin(ctx, workspace, changed, near); err != nil {
 			return err
 		}
 	}
@@ -127,7 +129,7 @@ func (m *Money) event(b *moneyBatch, r *kgo.Record) (step, reason string, err er
 		if f.Source == stripe.FromRefund || f.Source == stripe.FromDispute {
 			typ = identity.Movement
 		}
-		b.touch(workspace, identity.New(typ, f.ObjectID))
+		b.touch(workspace, identity.New(typ, f.ObjectID), true)
 	}
 	for _, edge := range facts.Names {
 		b.name(workspace, edge)
@@ -138,18 +140,10 @@ func (m *Money) event(b *moneyBatch, r *kgo.Record) (step, reason string, err er
 // name adds an edge. Between a sale and a name it concerns that sale; between two names it concerns every sale of theirs.
 func (b *moneyBatch) name(workspace string, e identity.Edge) {
 	b.edges = append(b.edges, load.EdgeRow{Workspace: workspace, Edge: e})
-	sale := false
-	for _, n := range []identity.Node{e.A, e.B} {
-		switch n.Type() {
-		case identity.Object, identity.Movement:
-			sale = true
-			b.touch(workspace, n)
-		}
-	}
-	if !sale {
-		b.touch(workspace, e.A)
-		b.touch(workspace, e.B)
-	}
+	isSale := func(n identity.Node) bool { t := n.Type(); return t == identity.Object || t == identity.Movement }
+	between := !isSale(e.A) && !isSale(e.B)
+	b.touch(workspace, e.A, between || isSale(e.A))
+	b.touch(workspace, e.B, between || isSale(e.B))
 }
 
 func (m *Money) lead(b *moneyBatch, r *kgo.Record) error {
@@ -160,7 +154,7 @@ func (m *Money) lead(b *moneyBatch, r *kgo.Record) error {
 	node := identity.New(identity.Lead, hex.EncodeToString(l.LeadId))
 	at := time.UnixMilli(l.ReceivedAt).UTC()
 	b.leads = append(b.leads, join.NewLead(l))
-	b.touch(l.Workspace, node)
+	b.touch(l.Workspace, node, true)
 	external := identity.New(identity.External, l.ExternalId)
 	if l.ExternalId != "" {
 		b.name(l.Workspace, identity.Edge{A: node, B: external, Source: "lead.external_id", At: at})

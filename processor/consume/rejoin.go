@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"tributary/processor/identity"
 	"tributary/processor/join"
 	"tributary/processor/stripe"
@@ -53,13 +55,20 @@ func (r *Rejoiner) horizon() time.Time {
 	return p.record
 }
 
-// Rejoin books everything that the changed names of one workspace touch.
-func (r *Rejoiner) Rejoin(ctx context.Context, workspace string, changed []identity.Node) error {
-	touched, err := identity.Touched(ctx, r.Store.Edges, workspace, changed)
+// Rejoin books everything that the changed names of one workspace touch. near are names that the walk will likely come to,
+// those beside which the changed ones were told: asking for all of them at once saves it most of its steps.
+func (r *Rejoiner) Rejoin(ctx context.Context, workspace string, changed, near []identity.Node) error {
+	edges := identity.Remember(r.Store.Edges)
+	if len(near) > 0 {
+		if _, err := edges(ctx, workspace, near); err != nil {
+			return err
+		}
+	}
+	touched, err := identity.Touched(ctx, edges, workspace, changed)
 	if err != nil || len(touched) == 0 {
 		return err
 	}
-	graph, err := identity.Explore(ctx, r.Store.Edges, workspace, touched)
+	graph, err := identity.Explore(ctx, edges, workspace, touched)
 	if err != nil {
 		return err
 	}
@@ -82,10 +91,10 @@ func (r *Rejoiner) Rejoin(ctx context.Context, workspace string, changed []ident
 		}
 	}
 	k := &join.Knowledge{Workspace: workspace, Graph: graph, Rates: r.Rates}
-	if k.Clicks, err = r.Store.Clicks(ctx, workspace, graph.Clicks()); err != nil {
-		return err
-	}
-	if k.Facts, err = r.Store.Facts(ctx, workspace, objects); err != nil {
+	lookups, lctx := errgroup.WithContext(ctx)
+	lookups.Go(func() (err error) { k.Clicks, err = r.Store.Clicks(lctx, workspace, graph.Clicks()); return err })
+	lookups.Go(func() (err error) { k.Facts, err = r.Store.Facts(lctx, workspace, objects); return err })
+	if err := lookups.Wait(); err != nil {
 		return err
 	}
 	if k.Settle, err = r.settled(ctx, workspace, k.Facts); err != nil {
@@ -178,7 +187,7 @@ func (r *Rejoiner) sweep(ctx context.Context, since time.Time) error {
 		byWorkspace[s.Workspace] = append(byWorkspace[s.Workspace], identity.New(identity.Object, s.ObjectID))
 	}
 	for workspace, nodes := range byWorkspace {
-		if err := r.Rejoin(ctx, workspace, nodes); err != nil {
+		if err := r.Rejoin(ctx, workspace, nodes, nil); err != nil {
 			return err
 		}
 	}

@@ -6,6 +6,37 @@ import "context"
 // waits); an absent edge is a definite miss.
 type Edges func(ctx context.Context, workspace string, nodes []Node) ([]Edge, error)
 
+// Remember asks for each node once. It serves one look at the names, begun after one's own are stored: whatever somebody
+// stores while it lasts, they will look at themselves. Not for concurrent use.
+func Remember(edges Edges) Edges {
+	known := make(map[Node][]Edge)
+	return func(ctx context.Context, workspace string, nodes []Node) ([]Edge, error) {
+		var fresh []Node
+		for _, n := range nodes {
+			if _, ok := known[n]; !ok {
+				fresh = append(fresh, n)
+			}
+		}
+		if len(fresh) > 0 {
+			got, err := edges(ctx, workspace, fresh)
+			if err != nil {
+				return nil, err
+			}
+			for _, n := range fresh {
+				known[n] = nil
+			}
+			for _, e := range got {
+				known[e.A] = append(known[e.A], e)
+			}
+		}
+		var out []Edge
+		for _, n := range nodes {
+			out = append(out, known[n]...)
+		}
+		return out, nil
+	}
+}
+
 // depth bounds both walks. The longest road is movement → object → object → customer → external → reference → click.
 const depth = 8
 

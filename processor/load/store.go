@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -20,6 +21,7 @@ type Store struct {
 	log     *slog.Logger
 	metrics metrics
 	failing atomic.Int32 // statements that are being tried again right now
+	types   sync.Map     // table → []clickhouse.ColumnNameAndType; forgotten when an insert fails
 }
 
 type metrics struct {
@@ -148,8 +150,13 @@ func insert[R any](ctx context.Context, s *Store, table string, columns []column
 	err := s.persist(ctx, table, "insert", func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, time.Minute)
 		defer cancel()
-		batch, err := s.conn.PrepareBatch(clickhouse.Context(ctx, clickhouse.WithSettings(insertSettings)), statement)
+		types, err := s.columnTypes(ctx, table)
 		if err != nil {
+			return err
+		}
+		batch, err := s.conn.PrepareBatch(clickhouse.Context(ctx, clickhouse.WithSettings(insertSettings), clickhouse.WithColumnNamesAndTypes(types)), statement)
+		if err != nil {
+			s.types.Delete(table)
 			return err
 		}
 		defer batch.Close() // a batch that is not sent keeps its connection
@@ -158,12 +165,44 @@ func insert[R any](ctx context.Context, s *Store, table string, columns []column
 				return fmt.Errorf("column %s: %w", c.name, err)
 			}
 		}
-		return batch.Send()
+		if err := batch.Send(); err != nil {
+			s.types.Delete(table)
+			return err
+		}
+		return nil
 	})
 	if err == nil {
 		s.metrics.rows.WithLabelValues(table).Add(float64(len(rows)))
 	}
 	return err
+}
+
+// columnTypes asks for a table's columns once. Without it the driver asks before every insert over HTTP.
+func (s *Store) columnTypes(ctx context.Context, table string) ([]clickhouse.ColumnNameAndType, error) {
+	if known, ok := s.types.Load(table); ok {
+		return known.([]clickhouse.ColumnNameAndType), nil
+	}
+	rows, err := s.conn.Query(ctx, "SELECT name, type FROM system.columns WHERE database = currentDatabase() AND table = ? ORDER BY position", table)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var types []clickhouse.ColumnNameAndType
+	for rows.Next() {
+		var c clickhouse.ColumnNameAndType
+		if err := rows.Scan(&c.Name, &c.Type); err != nil {
+			return nil, err
+		}
+		types = append(types, c)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	if len(types) == 0 {
+		return nil, fmt.Errorf("table %s is missing: run `processor migrate`", table)
+	}
+	s.types.Store(table, types)
+	return types, nil
 }
 
 // lookupChunk bounds the keys of one query; its text stays below max_query_size.
