@@ -1,5 +1,11 @@
 // Package sql holds the tables: migrations that are executed, the schema that they lead to, and the named questions that
 // dashboards and analysts ask.
+//
+//	migrations/  executed by Migrate, in order, forward only
+//	schema/      generated: every table and view as it stands after the migrations
+//	queries/     named questions with typed parameters, each with a golden answer
+//
+// It speaks database/sql and links no driver: the caller brings the connection.
 package sql
 
 import (
@@ -16,9 +22,16 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
+//go:embed queries/*.sql
+var queries embed.FS
+
+// VersionTable is the table in which a database remembers the migrations that it has seen. Migrate creates it.
+const VersionTable = goose.DefaultTablename
+
 // EnsureDatabase creates a database where it is missing. db must be connected to another one.
 func EnsureDatabase(ctx context.Context, db *sql.DB, name string) error {
-	if _, err := db.ExecContext(ctx, "CREATE DATABASE IF NOT EXISTS `"+strings.ReplaceAll(name, "`", "")+"`"); err != nil {
+	quoted := "`" + strings.NewReplacer("\\", "\\\\", "`", "\\`").Replace(name) + "`"
+	if _, err := db.ExecContext(ctx, "CREATE DATABASE IF NOT EXISTS "+quoted); err != nil {
 		return fmt.Errorf("create database %s: %w", name, err)
 	}
 	return nil
@@ -32,7 +45,11 @@ func provider(db *sql.DB) (*goose.Provider, error) {
 	return goose.NewProvider(goose.DialectClickHouse, db, files)
 }
 
-// Migrate brings the database up to this program's tables, forward only. progress hears of every migration that was applied.
+// Migrate brings the database up to this program's tables, forward only. progress hears of every migration that was applied,
+// and once when there was none.
+//
+// ClickHouse has no lock that would keep two of them apart: run it from one place at a time. A migration that is interrupted
+// is not rolled back, for ClickHouse has no transaction over DDL either; the error names it.
 func Migrate(ctx context.Context, db *sql.DB, progress func(string)) error {
 	p, err := provider(db)
 	if err != nil {
@@ -51,15 +68,42 @@ func Migrate(ctx context.Context, db *sql.DB, progress func(string)) error {
 	return nil
 }
 
-// Pending counts the migrations that the database lacks.
+// Pending counts the migrations that the database lacks; a program is not ready while there is one. On a database that was
+// never migrated it creates VersionTable, as Migrate would.
 func Pending(ctx context.Context, db *sql.DB) (int, error) {
 	p, err := provider(db)
 	if err != nil {
 		return 0, fmt.Errorf("read migrations: %w", err)
 	}
-	current, target, err := p.GetVersions(ctx)
+	current, _, err := p.GetVersions(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("read schema version: %w", err)
 	}
-	return int(target - current), nil
+	pending := 0
+	for _, source := range p.ListSources() {
+		if source.Version > current {
+			pending++
+		}
+	}
+	return pending, nil
+}
+
+// Query returns the text of the named question, queries/<name>.sql, with its parameters as {name:Type}. It panics when there
+// is no such question: names are constants, and a test asks every one of them.
+func Query(name string) string {
+	text, err := queries.ReadFile("queries/" + name + ".sql")
+	if err != nil {
+		panic(fmt.Sprintf("sql: no question is named %q", name))
+	}
+	return string(text)
+}
+
+// Queries returns the names of all questions, sorted.
+func Queries() []string {
+	files, _ := queries.ReadDir("queries") // embedded: it is there, or the program does not compile
+	names := make([]string, 0, len(files))
+	for _, f := range files {
+		names = append(names, strings.TrimSuffix(f.Name(), ".sql"))
+	}
+	return names
 }

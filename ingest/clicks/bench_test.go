@@ -219,7 +219,7 @@ func load(addr, kind string, n, conns int) error {
 				}
 				k, err := conn.Read(answer) // the answers are small: one packet each
 				if err != nil || !bytes.HasPrefix(answer[:k], []byte("HTTP/1.1 20")) {
-					errs <- fmt.Errorf("answer %q: %v", answer[:k], err)
+					errs <- fmt.Errorf("answer %q: %w", answer[:k], err)
 					return
 				}
 			}

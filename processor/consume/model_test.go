@@ -222,22 +222,6 @@ func (r fixedRates) Convert(currency string, at time.Time) (fx.Quote, int, bool)
 
 var testRates = fixedRates{"usd": "1", "eur": "1.1", "jpy": "0.0067"}
 
-// totals sums the booked entries, minor units by currency.
-func (m *model) totals() map[string]int64 {
-	sum := make(map[string]int64)
-	for _, e := range m.ledger {
-		if e.Status == join.Booked {
-			sum[e.Currency] += e.Amount
-		}
-	}
-	for c, v := range sum {
-		if v == 0 {
-			delete(sum, c)
-		}
-	}
-	return sum
-}
-
 // table renders the ledger for comparison and for people.
 func (m *model) table() string {
 	var lines []string

@@ -130,7 +130,7 @@ func (c *ecbCollector) readCSV(data []byte) error {
 	var quotes []perEuro
 	for {
 		record, err := reader.Read()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
@@ -187,7 +187,7 @@ func (c *ecbCollector) readXML(data []byte) error {
 	)
 	for {
 		token, err := decoder.Token()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			if len(c.seen) == 0 {
 				return errors.New("the XML holds no day of reference rates; is this a web page instead of eurofxref-hist.xml?")
 			}

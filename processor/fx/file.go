@@ -35,7 +35,7 @@ func parseFile(data []byte, source string, fetchedAt time.Time) ([]Rate, error) 
 	seen := make(map[key]int)
 	for {
 		record, err := reader.Read()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return rates, nil
 		}
 		if err != nil {

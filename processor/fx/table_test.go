@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -207,7 +208,7 @@ func TestTableOrder(t *testing.T) {
 	for i := range fetched {
 		fetched[i].FetchedAt = time.Date(2024, 3, 5, 16, 0, 0, 0, time.UTC)
 	}
-	all := append(stored, fetched...)
+	all := slices.Concat(stored, fetched)
 	rng := rand.New(rand.NewPCG(3, 4))
 	for range 20 {
 		rng.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })

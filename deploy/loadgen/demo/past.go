@@ -35,8 +35,8 @@ func (p *player) past(ctx context.Context, now time.Time) {
 	var leads []traffic.Lead
 	var deliveries []traffic.Delivery
 	midnight := now.Truncate(day)
-	for back := (p.History + day - 1) / day; back >= 0; back-- {
-		w := Day(p.Seed, midnight.Add(-back*day))
+	for back := int((p.History + day - 1) / day); back >= 0; back-- {
+		w := Day(p.Seed, midnight.AddDate(0, 0, -back))
 		for _, c := range w.Clicks {
 			switch {
 			case c.SendAt.After(now):

@@ -17,7 +17,7 @@ type Link struct {
 	Trigger   string // link, qr, pageview
 }
 
-// Links, the busiest first.
+// Links are the shop's links, the busiest first.
 var Links = []Link{
 	{"lnk_spring_search", "prog_atlas", "", "https://atlas.example/pricing", "google", "cpc", "spring-launch", "gclid", "https://www.google.com/", "link"},
 	{"lnk_lena_review", "prog_atlas", "aff_lena", "https://atlas.example/", "lena", "affiliate", "review-2026", "", "https://lena-writes.example/best-planners", "link"},

@@ -1,6 +1,7 @@
 package chdb
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"runtime"
@@ -178,7 +179,7 @@ func (c *connection) appendAll(stream unsafe.Pointer, data io.Reader) error {
 			r.free()
 			return &Exception{Code: codeUnknownException, Message: "libchdb refused insert data without saying why"}
 		}
-		if readErr == io.EOF {
+		if errors.Is(readErr, io.EOF) {
 			return nil
 		}
 		if readErr != nil {

@@ -130,7 +130,7 @@ func parseInsert(text string) (insertStatement, bool) {
 	}
 	if ok && (l.is(t, "TABLE") || l.is(t, "FUNCTION")) {
 		if following, more := l.peek(); more && following.kind != '(' && following.kind != '.' {
-			t, ok = l.next()
+			_, ok = l.next()
 		}
 	}
 	if !ok {

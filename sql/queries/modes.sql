@@ -1,0 +1,12 @@
+-- Is there live money, is there test money, and since when?
+-- The two are never in one sum; this is how a page knows which of them to offer.
+SELECT
+    r.livemode AS livemode,
+    count() AS entries,
+    min(r.occurred_at) AS first,
+    max(r.occurred_at) AS last
+FROM revenue AS r FINAL
+WHERE r.workspace = {workspace:String} AND r.status = 'booked'
+GROUP BY r.livemode
+ORDER BY livemode DESC
+SETTINGS optimize_move_to_prewhere_if_final = 0

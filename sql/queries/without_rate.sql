@@ -1,0 +1,14 @@
+-- Which booked money has no exchange rate yet, and is therefore in no total in USD?
+-- By currency, in minor units as Stripe sent them. oldest: since when the first of it waits.
+SELECT
+    r.currency AS currency,
+    countIf(r.kind = 'payment') AS sales,
+    count() AS entries,
+    sum(r.amount) AS amount,
+    min(r.occurred_at) AS oldest
+FROM revenue AS r FINAL
+WHERE r.workspace = {workspace:String} AND r.status = 'booked' AND r.livemode = {livemode:Bool} AND r.amount_usd IS NULL
+    AND r.occurred_at >= {from:DateTime('UTC')} AND r.occurred_at < {to:DateTime('UTC')}
+GROUP BY r.currency
+ORDER BY entries DESC, currency
+SETTINGS optimize_move_to_prewhere_if_final = 0

@@ -1,0 +1,87 @@
+CREATE VIEW funnel
+(
+    `workspace` LowCardinality(String),
+    `day` Date,
+    `affiliate_id` String,
+    `link_id` String,
+    `utm_campaign` LowCardinality(String),
+    `clicks` UInt64,
+    `leads` UInt64,
+    `sales` UInt64,
+    `net_usd` Decimal(38, 6)
+)
+AS SELECT
+    workspace,
+    day,
+    affiliate_id,
+    link_id,
+    utm_campaign,
+    sum(clicks) AS clicks,
+    sum(leads) AS leads,
+    sum(sales) AS sales,
+    sum(net_usd) AS net_usd
+FROM
+(
+    SELECT
+        workspace,
+        toDate(hour) AS day,
+        affiliate_id,
+        link_id,
+        utm_campaign,
+        uniqCombined64Merge(clicks) AS clicks,
+        0 AS leads,
+        0 AS sales,
+        toDecimal128(0, 6) AS net_usd
+    FROM clicks_hourly
+    GROUP BY
+        workspace,
+        day,
+        affiliate_id,
+        link_id,
+        utm_campaign
+    UNION ALL
+    SELECT
+        workspace,
+        toDate(received_at) AS day,
+        affiliate_id,
+        link_id,
+        utm_campaign,
+        0,
+        sum(quantity),
+        0,
+        toDecimal128(0, 6)
+    FROM leads_attributed
+    FINAL
+    GROUP BY
+        workspace,
+        day,
+        affiliate_id,
+        link_id,
+        utm_campaign
+    UNION ALL
+    SELECT
+        workspace,
+        day,
+        affiliate_id,
+        link_id,
+        utm_campaign,
+        0,
+        0,
+        countIf(kind = 'payment'),
+        toDecimal128(sum(coalesce(net_usd, 0)), 6)
+    FROM revenue
+    FINAL
+    WHERE (status = 'booked') AND livemode
+    GROUP BY
+        workspace,
+        day,
+        affiliate_id,
+        link_id,
+        utm_campaign
+)
+GROUP BY
+    workspace,
+    day,
+    affiliate_id,
+    link_id,
+    utm_campaign;

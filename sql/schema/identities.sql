@@ -1,0 +1,13 @@
+CREATE TABLE identities
+(
+    `workspace` LowCardinality(String) COMMENT 'Names match within one workspace only',
+    `key` String COMMENT 'Name: type:value, of object, customer, subscription, external, reference, click, affiliate, promotion, email or lead',
+    `target` String COMMENT 'What it is another name of, or leads to, in the same form',
+    `source` LowCardinality(String) COMMENT 'Field or event that said so',
+    `at` DateTime64(3, 'UTC') COMMENT 'When it became true, by the source\'s own clock',
+    `version` UInt64 COMMENT 'Inverse of at: the first telling stays'
+)
+ENGINE = ReplacingMergeTree(version)
+ORDER BY (workspace, key, target)
+SETTINGS index_granularity = 256, fsync_after_insert = 1, fsync_part_directory = 1
+COMMENT 'Every known name of a buyer or a sale, a grow-only set of edges, each stored in both directions';

@@ -1,0 +1,28 @@
+CREATE MATERIALIZED VIEW leads_attributed_mv TO leads_attributed
+(
+    `workspace` LowCardinality(String),
+    `lead_id` FixedString(16),
+    `received_at` DateTime64(3, 'UTC'),
+    `quantity` UInt8,
+    `program_id` LowCardinality(String),
+    `affiliate_id` String,
+    `link_id` String,
+    `utm_campaign` LowCardinality(String),
+    `country` LowCardinality(String),
+    `match_rule` LowCardinality(String),
+    `version` UInt128
+)
+AS SELECT
+    workspace,
+    lead_id,
+    received_at,
+    quantity,
+    program_id,
+    affiliate_id,
+    link_id,
+    utm_campaign,
+    country,
+    match_rule,
+    version
+FROM leads
+WHERE mode != 'deferred';

@@ -1,0 +1,32 @@
+CREATE TABLE revenue
+(
+    `workspace` LowCardinality(String) COMMENT 'As in ledger',
+    `entry_id` FixedString(16) COMMENT 'As in ledger',
+    `livemode` Bool COMMENT 'As in ledger',
+    `day` Date COMMENT 'As in ledger',
+    `occurred_at` DateTime64(3, 'UTC') COMMENT 'As in ledger',
+    `kind` LowCardinality(String) COMMENT 'As in ledger',
+    `status` LowCardinality(String) COMMENT 'As in ledger; sum booked only',
+    `object_id` String COMMENT 'As in ledger',
+    `sale_id` String COMMENT 'As in ledger',
+    `billing_reason` LowCardinality(String) COMMENT 'As in ledger',
+    `currency` LowCardinality(String) COMMENT 'As in ledger',
+    `amount` Int64 COMMENT 'As in ledger',
+    `amount_usd` Nullable(Decimal(18, 6)) COMMENT 'As in ledger',
+    `net_usd` Nullable(Decimal(18, 6)) COMMENT 'As in ledger',
+    `fx_source` LowCardinality(String) COMMENT 'As in ledger; empty: no rate yet',
+    `click_id` FixedString(16) COMMENT 'As in ledger',
+    `clicked_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'As in ledger',
+    `program_id` LowCardinality(String) COMMENT 'As in ledger',
+    `affiliate_id` String COMMENT 'As in ledger',
+    `link_id` String COMMENT 'As in ledger',
+    `utm_campaign` LowCardinality(String) COMMENT 'As in ledger',
+    `country` LowCardinality(String) COMMENT 'As in ledger',
+    `match_rule` LowCardinality(String) COMMENT 'As in ledger',
+    `match_key` String COMMENT 'As in ledger',
+    `version` UInt128 COMMENT 'As in ledger'
+)
+ENGINE = ReplacingMergeTree(version)
+ORDER BY (workspace, entry_id)
+SETTINGS index_granularity = 8192
+COMMENT 'The ledger\'s narrow copy for dashboards; read with FINAL and status = booked';

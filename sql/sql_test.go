@@ -1,0 +1,280 @@
+package sql_test
+
+import (
+	"context"
+	stdsql "database/sql"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+
+	"tributary/deploy/local/chdb/chdbtest"
+	"tributary/sql"
+)
+
+var update = flag.Bool("update", false, "rewrite schema/ and the golden answers")
+
+// migrated returns the DSN of a fresh database with all tables, and a connection to it.
+func migrated(t *testing.T) (dsn string, db *stdsql.DB) {
+	t.Helper()
+	dsn = chdbtest.Start(t)
+	options, err := clickhouse.ParseDSN(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db = clickhouse.OpenDB(options)
+	t.Cleanup(func() { db.Close() })
+	if err := sql.Migrate(t.Context(), db, func(string) {}); err != nil {
+		t.Fatal(err)
+	}
+	return dsn, db
+}
+
+// ask runs one statement over HTTP, as curl would, and returns the answer's text.
+func ask(t *testing.T, dsn, statement string, parameters map[string]string) string {
+	t.Helper()
+	u, err := url.Parse(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := url.Values{"database": {strings.TrimPrefix(u.Path, "/")}}
+	for name, value := range parameters {
+		if strings.Contains(statement, "{"+name+":") {
+			values.Set("param_"+name, value)
+		}
+	}
+	response, err := http.Post(u.Scheme+"://"+u.Host+"/?"+values.Encode(), "text/plain", strings.NewReader(statement))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if response.StatusCode != http.StatusOK {
+		t.Fatalf("%s\n%s", statement, body)
+	}
+	return string(body)
+}
+
+func column(t *testing.T, dsn, statement string) []string {
+	t.Helper()
+	return strings.Fields(ask(t, dsn, statement+" FORMAT TSV", nil))
+}
+
+// golden compares with a file, or writes it.
+func golden(t *testing.T, path, got string) {
+	t.Helper()
+	if *update {
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Errorf("%v: run go test ./sql -update", err)
+		return
+	}
+	if got != string(want) {
+		t.Errorf("%s differs; if the change is meant, run go test ./sql -update\n--- is\n%s\n--- was\n%s", path, got, want)
+	}
+}
+
+// An interrupted start migrates again, and so does every later one: nothing may happen.
+func TestMigrateTwice(t *testing.T) {
+	dsn, db := migrated(t)
+	before := ask(t, dsn, "SELECT name, create_table_query FROM system.tables WHERE database = currentDatabase() ORDER BY name FORMAT TSV", nil)
+	var said []string
+	if err := sql.Migrate(t.Context(), db, func(s string) { said = append(said, s) }); err != nil {
+		t.Fatal(err)
+	}
+	if len(said) != 1 || !strings.Contains(said[0], "nothing to do") {
+		t.Errorf("the second migration said %q", said)
+	}
+	if after := ask(t, dsn, "SELECT name, create_table_query FROM system.tables WHERE database = currentDatabase() ORDER BY name FORMAT TSV", nil); after != before {
+		t.Errorf("the second migration changed the tables:\n%s\n%s", before, after)
+	}
+}
+
+func TestPending(t *testing.T) {
+	dsn := chdbtest.Start(t)
+	options, err := clickhouse.ParseDSN(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := clickhouse.OpenDB(options)
+	defer db.Close()
+	files, err := filepath.Glob("migrations/*.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	expect := func(want int) {
+		t.Helper()
+		if got, err := sql.Pending(t.Context(), db); err != nil || got != want {
+			t.Fatalf("pending: %d, %v; want %d", got, err, want)
+		}
+	}
+	expect(len(files))
+	if err := sql.Migrate(t.Context(), db, func(string) {}); err != nil {
+		t.Fatal(err)
+	}
+	expect(0)
+}
+
+func TestEnsureDatabase(t *testing.T) {
+	base := chdbtest.Address(t)
+	options, err := clickhouse.ParseDSN(base + "/default")
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := clickhouse.OpenDB(options)
+	defer db.Close()
+	const name = "ensured`\\ 1"
+	drop := func() {
+		_, _ = db.ExecContext(context.Background(), "DROP DATABASE IF EXISTS `ensured\\`\\\\ 1` SYNC")
+	}
+	drop()
+	defer drop()
+	for range 2 {
+		if err := sql.EnsureDatabase(t.Context(), db, name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var n uint64
+	if err := db.QueryRowContext(t.Context(), "SELECT count() FROM system.databases WHERE name = ?", name).Scan(&n); err != nil || n != 1 {
+		t.Fatalf("%d databases of that name, %v", n, err)
+	}
+}
+
+// TestSchema keeps schema/ equal to what the migrations lead to, so that a change of a table shows in review as one.
+func TestSchema(t *testing.T) {
+	dsn, _ := migrated(t)
+	u, err := url.Parse(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	database := strings.TrimPrefix(u.Path, "/") + "."
+	tables := column(t, dsn, "SELECT name FROM system.tables WHERE database = currentDatabase() AND name NOT LIKE '.%' AND name != '"+sql.VersionTable+"' ORDER BY name")
+	want := make([]string, 0, len(tables))
+	for _, table := range tables {
+		ddl := ask(t, dsn, "SHOW CREATE TABLE `"+table+"` FORMAT TSVRaw", nil)
+		golden(t, "schema/"+table+".sql", strings.ReplaceAll(strings.TrimSpace(ddl), database, "")+";\n")
+		want = append(want, table+".sql")
+	}
+	files, err := os.ReadDir("schema")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		switch {
+		case slices.Contains(want, f.Name()):
+		case *update:
+			if err := os.Remove("schema/" + f.Name()); err != nil {
+				t.Fatal(err)
+			}
+		default:
+			t.Errorf("schema/%s describes no table any more", f.Name())
+		}
+	}
+}
+
+// The server keeps comments and shows them to analysts; a column without one is a question to somebody.
+func TestComments(t *testing.T) {
+	dsn, _ := migrated(t)
+	for _, table := range column(t, dsn, "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine NOT LIKE '%View' AND name != '"+sql.VersionTable+"' AND comment = ''") {
+		t.Errorf("table %s has no comment", table)
+	}
+	for _, name := range column(t, dsn, `SELECT table || '.' || name FROM system.columns WHERE database = currentDatabase() AND comment = '' AND table != '`+sql.VersionTable+`'
+		AND table IN (SELECT name FROM system.tables WHERE database = currentDatabase() AND engine NOT LIKE '%View')`) {
+		t.Errorf("column %s has no comment", name)
+	}
+}
+
+// seed fills the tables that the processor fills; the rest is the materialized views' work.
+func seed(t *testing.T, dsn string) {
+	t.Helper()
+	text, err := os.ReadFile("testdata/seed/business.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, statement := range strings.Split(string(text), ";\n") {
+		if strings.Contains(statement, "INSERT") {
+			ask(t, dsn, statement, nil)
+		}
+	}
+}
+
+// TestQueries asks every question of one small business and compares with the golden answers, before and after all parts
+// are merged: an answer that depends on merges is wrong.
+func TestQueries(t *testing.T) {
+	dsn, _ := migrated(t)
+	seed(t, dsn)
+	parameters := map[string]string{
+		"workspace": "shop", "livemode": "true", "limit": "10",
+		"from": "2050-06-10 00:00:00", "to": "2050-06-12 00:00:00", "step": "3600",
+	}
+	for _, merged := range []bool{false, true} {
+		if merged {
+			for _, table := range []string{"clicks_hourly", "clicks_minutely", "leads_attributed", "revenue", "ledger", "clicks"} {
+				ask(t, dsn, "OPTIMIZE TABLE "+table+" FINAL", nil)
+			}
+		}
+		for _, name := range sql.Queries() {
+			t.Run(fmt.Sprintf("%s/merged=%t", name, merged), func(t *testing.T) {
+				golden(t, "testdata/queries/"+name+".golden.tsv", ask(t, dsn, sql.Query(name)+"FORMAT TSVWithNames", parameters))
+			})
+		}
+	}
+}
+
+// An empty database has an answer to every question, too: the page is opened before the first click.
+func TestQueriesOfNothing(t *testing.T) {
+	dsn, _ := migrated(t)
+	parameters := map[string]string{"workspace": "shop", "livemode": "true", "limit": "10", "from": "2050-06-10 00:00:00", "to": "2050-06-12 00:00:00", "step": "3600"}
+	for _, name := range sql.Queries() {
+		ask(t, dsn, sql.Query(name)+"FORMAT TSVWithNames", parameters)
+	}
+}
+
+var (
+	read  = regexp.MustCompile(`(?m)(?:FROM|JOIN)\s+([a-z_]+)(\s+AS\s+\w+)?(\s+FINAL)?`)
+	final = map[string]bool{"clicks_hourly": false, "clicks_minutely": false, "revenue": true, "leads_attributed": true}
+)
+
+// The rules of queries/: each says its question, reads only what materialized views fill, reads replaced rows with FINAL,
+// and never lets a filter on a column that a later version may change run before FINAL has chosen the version.
+func TestQueryRules(t *testing.T) {
+	for _, name := range sql.Queries() {
+		text := sql.Query(name)
+		if first, _, _ := strings.Cut(text, "\n"); !strings.HasPrefix(first, "-- ") || !strings.HasSuffix(first, "?") {
+			t.Errorf("%s: the first line asks no question", name)
+		}
+		if strings.Contains(text, "PREWHERE") || !strings.Contains(text, "optimize_move_to_prewhere_if_final = 0") {
+			t.Errorf("%s: its filters may reach PREWHERE", name)
+		}
+		_, statement, _ := strings.Cut(text, "\nSELECT")
+		for _, m := range read.FindAllStringSubmatch(statement, -1) {
+			needs, known := final[m[1]]
+			if !known {
+				t.Errorf("%s reads %s, which no materialized view fills", name, m[1])
+			}
+			if (m[3] != "") != needs {
+				t.Errorf("%s reads %s, FINAL: %t", name, m[1], m[3] != "")
+			}
+		}
+	}
+}
