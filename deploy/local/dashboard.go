@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"net/http"
 	"time"
@@ -11,7 +10,7 @@ import (
 // startDashboard serves the dashboard from this process: it only reads ClickHouse.
 func (s *supervisor) startDashboard(_ context.Context, l net.Listener) error {
 	s.pages = s.serve(l, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprintln(w, "dashboard")
+		http.Error(w, "the dashboard is not built into this program", http.StatusServiceUnavailable)
 	}))
 	return nil
 }

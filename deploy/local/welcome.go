@@ -17,7 +17,7 @@ func clickCommand(edge string) string {
 // time, a dot and the body, under the whole secret.
 func saleCommand(edge, webhook, secret string) string {
 	const command = `click=$(CLICK | sed 's/.*"click_id":"\([^"]*\)".*/\1/') t=$(date +%s)
-body='{"id":"evt_'$t'","object":"event","api_version":"2025-09-30.clover","created":'$t',"livemode":false,"type":"checkout.session.completed","data":{"object":{"id":"cs_test_'$t'","object":"checkout.session","created":'$t',"livemode":false,"mode":"payment","status":"complete","payment_status":"paid","payment_intent":"pi_'$t'","amount_subtotal":4900,"amount_total":4900,"currency":"usd","client_reference_id":"'$click'","metadata":{}}}}'
+body='{"id":"evt_'$t'","object":"event","api_version":"2025-09-30.clover","created":'$t',"livemode":true,"type":"checkout.session.completed","data":{"object":{"id":"cs_test_'$t'","object":"checkout.session","created":'$t',"livemode":true,"mode":"payment","status":"complete","payment_status":"paid","payment_intent":"pi_'$t'","amount_subtotal":4900,"amount_total":4900,"currency":"usd","client_reference_id":"'$click'","metadata":{}}}}'
 curl -sS http://WEBHOOK/stripe/webhook -H 'Content-Type: application/json' -H "Stripe-Signature: t=$t,v1=$(printf '%s.%s' "$t" "$body" | openssl dgst -sha256 -hmac 'SECRET' | sed 's/^.* //')" --data-raw "$body" -w '%{http_code}\n'`
 	return strings.NewReplacer("CLICK", clickCommand(edge), "WEBHOOK", webhook, "SECRET", secret).Replace(command)
 }

@@ -1,0 +1,49 @@
+-- The ten best affiliates, links and campaigns, by net revenue and then by clicks. All three in one pass: every row is
+-- counted once under each of its three names.
+SELECT
+    dimension,
+    name,
+    sum(clicks) AS clicks,
+    sum(leads) AS leads,
+    sum(sales) AS sales,
+    toDecimalString(round(sum(net), 2), 2) AS net_usd,
+    toDecimalString(round(sum(net) / greatest(sum(clicks), 1), 4), 4) AS epc,
+    toDecimalString(round(toDecimal128(sum(sales), 8) / greatest(sum(clicks), 1), 4), 4) AS conversion
+FROM
+(
+    SELECT
+        dimension, name,
+        uniqCombined64Merge(clicks) AS clicks, toUInt64(0) AS leads, toUInt64(0) AS sales, toDecimal128(0, 6) AS net
+    FROM clicks_hourly
+    ARRAY JOIN ['affiliate', 'link', 'campaign'] AS dimension, [affiliate_id, link_id, toString(utm_campaign)] AS name
+    WHERE workspace = {workspace:String} AND hour >= {from:DateTime('UTC')} AND hour < {to:DateTime('UTC')} AND name != ''
+    GROUP BY dimension, name
+    UNION ALL
+    SELECT dimension, name, toUInt64(0), toUInt64(sum(quantity)), toUInt64(0), toDecimal128(0, 6)
+    FROM
+    (
+        SELECT quantity, affiliate_id, link_id, utm_campaign
+        FROM leads_attributed FINAL
+        WHERE workspace = {workspace:String} AND received_at >= {from:DateTime('UTC')} AND received_at < {to:DateTime('UTC')}
+    )
+    ARRAY JOIN ['affiliate', 'link', 'campaign'] AS dimension, [affiliate_id, link_id, toString(utm_campaign)] AS name
+    WHERE name != ''
+    GROUP BY dimension, name
+    UNION ALL
+    SELECT
+        dimension, name,
+        toUInt64(0), toUInt64(0), countIf(kind = 'payment'), toDecimal128(sum(ifNull(net_usd, toDecimal64(0, 6))), 6)
+    FROM
+    (
+        SELECT kind, net_usd, affiliate_id, link_id, utm_campaign
+        FROM revenue FINAL
+        WHERE workspace = {workspace:String} AND status = 'booked' AND livemode AND match_rule NOT IN ('', 'none')
+          AND occurred_at >= {from:DateTime('UTC')} AND occurred_at < {to:DateTime('UTC')}
+    )
+    ARRAY JOIN ['affiliate', 'link', 'campaign'] AS dimension, [affiliate_id, link_id, toString(utm_campaign)] AS name
+    WHERE name != ''
+    GROUP BY dimension, name
+)
+GROUP BY dimension, name
+ORDER BY sum(net) DESC, clicks DESC, name
+LIMIT 10 BY dimension
