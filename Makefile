@@ -35,12 +35,15 @@ build: ## build the programs into bin/, without cgo
 .PHONY: tools
 tools: $(TOOLS)/.npm ## fetch what the local run and the tests need and Go does not bring
 
-# npm takes the one package of the engine that fits this machine.
-$(TOOLS)/.npm: deploy/local/package.json
+# npm takes the one package of the engine that fits this machine, and the chart library that the page embeds.
+VENDOR := deploy/dashboard/assets/vendor
+$(TOOLS)/.npm: deploy/package.json
 	$(need-npm)
 	@mkdir -p $(TOOLS)
-	cp deploy/local/package.json $(TOOLS)/package.json
+	cp deploy/package.json $(TOOLS)/package.json
 	npm install --prefix $(TOOLS) --no-audit --no-fund --no-package-lock --loglevel=error
+	cp $(TOOLS)/node_modules/uplot/dist/uPlot.iife.min.js $(TOOLS)/node_modules/uplot/dist/uPlot.min.css $(VENDOR)/
+	cp $(TOOLS)/node_modules/uplot/LICENSE $(VENDOR)/uPlot.LICENSE
 	@touch $@
 
 .PHONY: test

@@ -2,16 +2,21 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net"
-	"net/http"
 	"time"
+
+	"tributary/deploy/dashboard"
 )
 
 // startDashboard serves the dashboard from this process: it only reads ClickHouse.
 func (s *supervisor) startDashboard(_ context.Context, l net.Listener) error {
-	s.pages = s.serve(l, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		http.Error(w, "the dashboard is not built into this program", http.StatusServiceUnavailable)
-	}))
+	page, err := dashboard.New(dashboard.Config{DSN: s.dsn(), ClickURL: "http://" + s.EdgeAddr + "/v1/click"})
+	if err != nil {
+		return fmt.Errorf("start dashboard: %w", err)
+	}
+	s.pages = s.serve(l, page)
+	s.pages.RegisterOnShutdown(func() { _ = page.Close() }) // reading only: nothing is lost
 	return nil
 }
 

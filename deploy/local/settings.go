@@ -151,6 +151,15 @@ func (r *Run) seeds() []string {
 	return []string{r.KafkaAddr}
 }
 
+// instance names the processor to its consumer group, so that one that was killed comes back to its partitions at once. In a
+// Kafka that is not ours there may be others.
+func (r *Run) instance() string {
+	if len(r.KafkaSeeds) > 0 {
+		return ""
+	}
+	return "local"
+}
+
 // dsn is the ClickHouse that the programs talk to.
 func (r *Run) dsn() string {
 	if r.ClickHouseDSN != "" {
@@ -187,6 +196,7 @@ func (r *Run) environment(opsOffset int) []string {
 		{"SECRET_KEY", r.SecretKey},
 		{"WORKSPACES", absolute(r.Workspaces)},
 		{"FX_SOURCE", strings.Join(r.FXSource, ",")},
+		{"INSTANCE_ID", r.instance()},
 	} {
 		env = without(env, "TRIBUTARY_"+v.name)
 		if v.value != "" {
