@@ -4,6 +4,7 @@ import (
 	"context"
 	"embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -26,8 +27,10 @@ var assets embed.FS
 const (
 	timeout  = 10 * time.Second // of one look at the database
 	fresh    = time.Second      // answers are reused for this long, so that many open pages cost as much as one
-	maxKept  = 256              // answers and workspaces remembered
+	maxKept  = 256              // answers remembered
 	maxAsked = 4                // looks at the database at a time
+
+	unknownTable = 60 // ClickHouse's error code
 )
 
 // policy lets the page load its own files and nothing else; it has no inline script or style.
@@ -54,7 +57,6 @@ type Dashboard struct {
 	conn   driver.Conn
 	mux    *http.ServeMux
 	files  fs.FS
-	seen   growth
 	asking chan struct{}
 	now    func() time.Time
 
@@ -169,6 +171,7 @@ func (d *Dashboard) serveSummary(w http.ResponseWriter, r *http.Request) {
 			"Use up to 128 letters, digits, dots, colons, hyphens and underscores, or leave workspace out.")
 		return
 	}
+	var exception *clickhouse.Exception
 	summary, err := d.summary(r.Context(), name, s, workspace, now)
 	switch {
 	case err == nil:
@@ -177,7 +180,7 @@ func (d *Dashboard) serveSummary(w http.ResponseWriter, r *http.Request) {
 			ClickURL string `json:"click_url"`
 		}{summary, d.config.ClickURL})
 	case r.Context().Err() != nil: // nobody is there to be told
-	case strings.Contains(err.Error(), "UNKNOWN_TABLE"):
+	case errors.As(err, &exception) && exception.Code == unknownTable || strings.Contains(err.Error(), "UNKNOWN_TABLE"):
 		writeError(w, http.StatusServiceUnavailable, "no_tables", "ClickHouse answers, but the tables are missing.",
 			"Run the processor's migrate command against this database.")
 	default:
@@ -202,7 +205,7 @@ func (d *Dashboard) summary(ctx context.Context, name string, s span, workspace 
 		a = &answer{done: make(chan struct{}), at: now}
 		d.kept[key] = a
 		// Not the request's own context: others may wait for the same answer when it is given up.
-		go d.answer(context.WithoutCancel(ctx), a, name, s, workspace)
+		go d.find(context.WithoutCancel(ctx), a, name, s, workspace)
 	}
 	d.mu.Unlock()
 	select {
@@ -213,7 +216,7 @@ func (d *Dashboard) summary(ctx context.Context, name string, s span, workspace 
 	}
 }
 
-func (d *Dashboard) answer(ctx context.Context, a *answer, name string, s span, workspace string) {
+func (d *Dashboard) find(ctx context.Context, a *answer, name string, s span, workspace string) {
 	defer close(a.done)
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()

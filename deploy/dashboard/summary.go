@@ -19,7 +19,7 @@ var queries embed.FS
 type Summary struct {
 	Workspace    string        `json:"workspace"`
 	Range        Range         `json:"range"`
-	GeneratedAt  int64         `json:"generated_at"`
+	Now          int64         `json:"now"`
 	Totals       Totals        `json:"totals"`
 	Timeseries   []Point       `json:"timeseries"`
 	Affiliates   []Earner      `json:"affiliates"`
@@ -29,6 +29,7 @@ type Summary struct {
 	Unattributed Unattributed  `json:"unattributed"`
 	WithoutRate  []WithoutRate `json:"without_rate"`
 	FXSources    []string      `json:"fx_sources"`
+	TestEntries  uint64        `json:"test_entries"` // booked in Stripe's test mode, in no figure
 	Freshness    Freshness     `json:"freshness"`
 }
 
@@ -104,12 +105,10 @@ type WithoutRate struct {
 	Count    uint64 `json:"count"`
 }
 
-// Freshness says how new the data is. The tables keep clicks by the hour, so LastClick is the moment at which the
-// dashboard saw their number grow (LastClickSeen), or else the beginning of the newest hour that has any.
+// Freshness says how new the data is: when the edge took the last click and when the last sale was made.
 type Freshness struct {
-	LastClick     *int64 `json:"last_click"`
-	LastClickSeen bool   `json:"last_click_seen"`
-	LastSale      *int64 `json:"last_sale"`
+	LastClick *int64 `json:"last_click"`
+	LastSale  *int64 `json:"last_sale"`
 }
 
 // ask runs one of the embedded queries and hands each row to take.
@@ -153,7 +152,7 @@ func (d *Dashboard) summarize(ctx context.Context, name string, s span, workspac
 
 	// Lists begin empty, not nil, so that they are [] in JSON.
 	out := &Summary{
-		Workspace: workspace, GeneratedAt: now.UnixMilli(),
+		Workspace: workspace, Now: now.UnixMilli(),
 		Range:      Range{Name: name, From: s.from.Unix(), To: s.to.Unix(), Bucket: step, Note: s.note},
 		Affiliates: []Earner{}, Links: []Earner{}, Campaigns: []Earner{},
 		Latest: []Movement{}, WithoutRate: []WithoutRate{}, FXSources: []string{},
@@ -170,8 +169,11 @@ func (d *Dashboard) summarize(ctx context.Context, name string, s span, workspac
 		args := append([]any{clickhouse.Named("step", strconv.FormatInt(step, 10))}, within...)
 		err := d.ask(ctx, "timeseries", args, func(scan func(...any) error) error {
 			var p Point
-			defer func() { points = append(points, p) }()
-			return scan(&p.Start, &p.Clicks, &p.NetUSD)
+			if err := scan(&p.Start, &p.Clicks, &p.NetUSD); err != nil {
+				return err
+			}
+			points = append(points, p)
+			return nil
 		})
 		out.Timeseries = s.fill(points)
 		return err
@@ -204,7 +206,7 @@ func (d *Dashboard) summarize(ctx context.Context, name string, s span, workspac
 	})
 	g.Go(func() error {
 		return d.ask(ctx, "apart", within, func(scan func(...any) error) error {
-			return scan(&out.Unattributed.Count, &out.Unattributed.NetUSD, &out.FXSources)
+			return scan(&out.Unattributed.Count, &out.Unattributed.NetUSD, &out.FXSources, &out.TestEntries)
 		})
 	})
 	g.Go(func() error {
@@ -219,29 +221,17 @@ func (d *Dashboard) summarize(ctx context.Context, name string, s span, workspac
 		})
 	})
 	g.Go(func() error {
-		var (
-			hour, sale int64
-			recent     uint64
-		)
-		since := now.UTC().Truncate(time.Hour).Add(-time.Hour)
-		err := d.ask(ctx, "freshness", []any{whose, clickhouse.Named("from", moment(since))}, func(scan func(...any) error) error {
-			return scan(&hour, &recent, &sale)
-		})
-		if err != nil {
-			return err
+		var click, hour, sale int64
+		err := d.ask(ctx, "freshness", []any{whose}, func(scan func(...any) error) error { return scan(&click, &hour, &sale) })
+		if click > 0 {
+			out.Freshness.LastClick = &click
+		} else if hour > 0 {
+			out.Freshness.LastClick = &hour
 		}
-		if sale != 0 {
+		if sale > 0 {
 			out.Freshness.LastSale = &sale
 		}
-		if hour != 0 {
-			at, seen := d.seen.note(workspace, since, recent, now)
-			if !seen {
-				at = time.Unix(hour, 0)
-			}
-			ms := at.UnixMilli()
-			out.Freshness.LastClick, out.Freshness.LastClickSeen = &ms, seen
-		}
-		return nil
+		return err
 	})
 	if err := g.Wait(); err != nil {
 		return nil, err

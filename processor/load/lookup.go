@@ -160,16 +160,16 @@ type Sale struct{ Workspace, ObjectID string }
 
 // Unfinished gives sales that may have become better since they were booked: unattributed although something names a
 // click, without a final rate, or held for longer than settle. since bounds the first kind by the event's receipt: what
-// nobody ever resolves is not looked at for ever.
+// nobody ever resolves is not looked at for ever. Beyond limit the choice is random, so that none waits for ever behind others.
 func (s *Store) Unfinished(ctx context.Context, since time.Time, settle time.Duration, limit int) ([]Sale, error) {
 	seen := make(map[Sale]bool)
 	var sales []Sale
 	err := lookup(ctx, s, "ledger", []int{0}, func([]int) (string, []any) {
-		return `SELECT DISTINCT workspace, sale_id FROM ledger FINAL
+		return `SELECT workspace, sale_id FROM (SELECT DISTINCT workspace, sale_id FROM ledger FINAL
 WHERE status = 'held' AND received_at < now64(3) - toIntervalSecond(?)
    OR status = 'booked' AND match_rule = 'none' AND match_key != '' AND received_at >= ?
-   OR status = 'booked' AND amount != 0 AND (fx_source = '' OR NOT fx_final AND day < today())
-LIMIT ?`, []any{int64(settle.Seconds()), since, limit}
+   OR status = 'booked' AND amount != 0 AND (fx_source = '' OR NOT fx_final AND day < today()))
+ORDER BY rand() LIMIT ?`, []any{int64(settle.Seconds()), since, limit}
 	}, func(rows driver.Rows) error {
 		var sale Sale
 		if err := rows.Scan(&sale.Workspace, &sale.ObjectID); err != nil {

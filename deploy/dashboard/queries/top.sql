@@ -3,17 +3,17 @@
 SELECT
     dimension,
     name,
-    sum(clicks) AS clicks,
-    sum(leads) AS leads,
-    sum(sales) AS sales,
+    sum(c) AS clicks,
+    sum(l) AS leads,
+    sum(s) AS sales,
     toDecimalString(round(sum(net), 2), 2) AS net_usd,
-    toDecimalString(round(sum(net) / greatest(sum(clicks), 1), 4), 4) AS epc,
-    toDecimalString(round(toDecimal128(sum(sales), 8) / greatest(sum(clicks), 1), 4), 4) AS conversion
+    toDecimalString(round(sum(net) / greatest(sum(c), 1), 4), 4) AS epc,
+    toDecimalString(round(toDecimal128(sum(s), 8) / greatest(sum(c), 1), 4), 4) AS conversion
 FROM
 (
     SELECT
         dimension, name,
-        uniqCombined64Merge(clicks) AS clicks, toUInt64(0) AS leads, toUInt64(0) AS sales, toDecimal128(0, 6) AS net
+        uniqCombined64Merge(clicks) AS c, toUInt64(0) AS l, toUInt64(0) AS s, toDecimal128(0, 6) AS net
     FROM clicks_hourly
     ARRAY JOIN ['affiliate', 'link', 'campaign'] AS dimension, [affiliate_id, link_id, toString(utm_campaign)] AS name
     WHERE workspace = {workspace:String} AND hour >= {from:DateTime('UTC')} AND hour < {to:DateTime('UTC')} AND name != ''

@@ -1,0 +1,395 @@
+package dashboard
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/signal"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	"tributary/deploy/local/chdb/chdbtest"
+	"tributary/sql"
+)
+
+// at is the moment at which the tests look: twenty past the hour before this one, because clicks are kept by the minute for
+// three days only.
+var at = time.Now().UTC().Truncate(time.Hour).Add(-40 * time.Minute)
+
+const hostile = `"><script>alert(1)</script>` + "\u202etxt\x00\n'; DROP TABLE revenue --"
+
+// database is an empty, migrated one.
+func database(tb testing.TB) (dsn string, conn driver.Conn) {
+	tb.Helper()
+	dsn = chdbtest.Start(tb)
+	options, err := clickhouse.ParseDSN(dsn)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	db := clickhouse.OpenDB(options)
+	defer db.Close()
+	if err := sql.Migrate(tb.Context(), db, func(string) {}); err != nil {
+		tb.Fatal(err)
+	}
+	if conn, err = clickhouse.Open(options); err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { conn.Close() })
+	return dsn, conn
+}
+
+func serve(tb testing.TB, cfg Config, now func() time.Time) *Dashboard {
+	tb.Helper()
+	d, err := New(cfg)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { d.Close() })
+	d.now = now
+	return d
+}
+
+func insert(tb testing.TB, conn driver.Conn, statement string, args ...any) {
+	tb.Helper()
+	if err := conn.Exec(tb.Context(), statement, args...); err != nil {
+		tb.Fatalf("%s: %v", statement, err)
+	}
+}
+
+// click is a row of clicks; the id is a UUIDv7 of its moment.
+func click(tb testing.TB, conn driver.Conn, n int, when time.Time, visitor, affiliate, link, campaign string, bot bool) {
+	tb.Helper()
+	var id [16]byte
+	ms := when.UnixMilli()
+	for i := range 6 {
+		id[i] = byte(ms >> (8 * (5 - i)))
+	}
+	copy(id[8:], fmt.Sprintf("%08d", n))
+	insert(tb, conn, `INSERT INTO clicks (workspace, click_id, clicked_at, received_at, visitor_id, affiliate_id, link_id, utm_campaign, is_bot)
+		SELECT 'default', unhex({id:String}), fromUnixTimestamp64Milli({ms:Int64}, 'UTC'), fromUnixTimestamp64Milli({ms:Int64}, 'UTC'),
+			{visitor:String}, unhex({affiliate:String}), {link:String}, {campaign:String}, {bot:Bool}`,
+		clickhouse.Named("id", fmt.Sprintf("%x", id)), clickhouse.Named("ms", fmt.Sprint(ms)), clickhouse.Named("visitor", visitor),
+		clickhouse.Named("affiliate", fmt.Sprintf("%x", affiliate)), clickhouse.Named("link", link), clickhouse.Named("campaign", campaign),
+		clickhouse.Named("bot", fmt.Sprint(bot)))
+}
+
+// entry is a row of the ledger, with what a test does not care about left at its default.
+type entry struct {
+	id        string
+	when      time.Time
+	kind      string // payment
+	status    string // booked
+	test      bool
+	currency  string // usd
+	amount    int64
+	net       string // empty: no rate
+	fx        string
+	affiliate string
+	link      string
+	campaign  string
+	rule      string // none
+	key       string
+	clicked   time.Time
+	version   int // 1
+}
+
+func book(tb testing.TB, conn driver.Conn, e entry) {
+	tb.Helper()
+	or := func(s, otherwise string) string {
+		if s == "" {
+			return otherwise
+		}
+		return s
+	}
+	net, clicked := "NULL", "NULL"
+	if e.net != "" {
+		net = "toDecimal64('" + e.net + "', 6)"
+	}
+	if !e.clicked.IsZero() {
+		clicked = fmt.Sprintf("fromUnixTimestamp64Milli(%d, 'UTC')", e.clicked.UnixMilli())
+	}
+	insert(tb, conn, fmt.Sprintf(`INSERT INTO ledger (workspace, entry_id, livemode, day, kind, object_id, sale_id, occurred_at, currency, amount,
+			amount_usd, net_usd, fx_source, clicked_at, affiliate_id, link_id, utm_campaign, match_rule, match_key, status, version)
+		SELECT 'default', substring(MD5({id:String}), 1, 16), %t, toDate(w), {kind:String}, {id:String}, {id:String},
+			fromUnixTimestamp64Milli(%d, 'UTC') AS w, {currency:String}, %d, %s, %s, {fx:String}, %s, unhex({affiliate:String}),
+			{link:String}, {campaign:String}, {rule:String}, {key:String}, {status:String}, %d`,
+		!e.test, e.when.UnixMilli(), e.amount, net, net, clicked, max(e.version, 1)),
+		clickhouse.Named("id", e.id), clickhouse.Named("kind", or(e.kind, "payment")), clickhouse.Named("currency", or(e.currency, "usd")),
+		clickhouse.Named("fx", e.fx), clickhouse.Named("affiliate", fmt.Sprintf("%x", e.affiliate)), clickhouse.Named("link", e.link),
+		clickhouse.Named("campaign", e.campaign), clickhouse.Named("rule", or(e.rule, "none")), clickhouse.Named("key", e.key),
+		clickhouse.Named("status", or(e.status, "booked")))
+}
+
+func lead(tb testing.TB, conn driver.Conn, id string, when time.Time, quantity int, affiliate, mode string) {
+	tb.Helper()
+	insert(tb, conn, fmt.Sprintf(`INSERT INTO leads (workspace, lead_id, received_at, mode, quantity, affiliate_id, version)
+		SELECT 'default', substring(MD5({id:String}), 1, 16), fromUnixTimestamp64Milli(%d, 'UTC'), {mode:String}, %d, {affiliate:String}, 1`,
+		when.UnixMilli(), quantity),
+		clickhouse.Named("id", id), clickhouse.Named("affiliate", affiliate), clickhouse.Named("mode", mode))
+}
+
+func get(tb testing.TB, h http.Handler, target string) *httptest.ResponseRecorder {
+	tb.Helper()
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, target, nil))
+	return w
+}
+
+func summary(tb testing.TB, h http.Handler, target string) Summary {
+	tb.Helper()
+	w := get(tb, h, target)
+	if w.Code != http.StatusOK {
+		tb.Fatalf("%s: %d %s", target, w.Code, w.Body)
+	}
+	var s Summary
+	if err := json.Unmarshal(w.Body.Bytes(), &s); err != nil {
+		tb.Fatal(err)
+	}
+	return s
+}
+
+func same[T any](tb testing.TB, what string, got, want T) {
+	tb.Helper()
+	g, _ := json.Marshal(got)
+	w, _ := json.Marshal(want)
+	if string(g) != string(w) {
+		tb.Errorf("%s:\ngot  %s\nwant %s", what, g, w)
+	}
+}
+
+func TestSummary(t *testing.T) {
+	dsn, conn := database(t)
+	d := serve(t, Config{DSN: dsn}, func() time.Time { return at })
+
+	n := 0
+	clicks := func(count int, when time.Time, affiliate, link, campaign string) {
+		for range count {
+			n++
+			click(t, conn, n, when, fmt.Sprintf("v%d", n%7), affiliate, link, campaign, false)
+		}
+	}
+	clicks(8, at.Add(-10*time.Minute), "anna", "l1", "spring")
+	clicks(2, at.Add(-5*time.Hour), hostile, "l2", "")
+	clicks(3, at.Add(-3*day), "anna", "l1", "winter") // before the range
+	click(t, conn, 900, at.Add(-time.Minute), "bot", "anna", "l1", "spring", true)
+	click(t, conn, 1, at.Add(-10*time.Minute), "v1", "anna", "l1", "spring", false) // the first one, told again
+
+	lead(t, conn, "a", at.Add(-9*time.Minute), 3, "anna", "async")
+	lead(t, conn, "a", at.Add(-9*time.Minute), 3, "anna", "async") // told again
+	lead(t, conn, "b", at.Add(-9*time.Minute), 9, "anna", "deferred")
+
+	credited := entry{id: "pi_1", when: at.Add(-9 * time.Minute), amount: 10100, net: "100.000000", fx: "usd", affiliate: "anna", link: "l1",
+		campaign: "spring", rule: "click_id", key: "click:1", clicked: at.Add(-10 * time.Minute)}
+	book(t, conn, credited)
+	refund := credited
+	refund.id, refund.kind, refund.when, refund.amount, refund.net, refund.rule = "re_1", "refund", at.Add(-8*time.Minute), -2525, "-25.005000", "sale"
+	book(t, conn, refund)
+	book(t, conn, entry{id: "pi_2", when: at.Add(-4 * time.Hour), amount: 5000, currency: "jpy", net: "33.335000", fx: "file:demo-rates", affiliate: hostile, link: "l2", rule: "affiliate", key: "affiliate:x"})
+	book(t, conn, entry{id: "pi_3", when: at.Add(-2 * time.Hour), amount: 1000, net: "10.000000", fx: "usd"}) // nobody's
+	book(t, conn, entry{id: "pi_4", when: at.Add(-2 * time.Hour), amount: 1234567, currency: "kwd"})          // no rate
+	book(t, conn, entry{id: "pi_5", when: at.Add(-2 * time.Hour), amount: 5, currency: "kwd"})
+	book(t, conn, entry{id: "pi_6", when: at.Add(-2 * time.Hour), amount: 70000, net: "700.000000", fx: "usd", affiliate: "anna", rule: "click_id"})
+	book(t, conn, entry{id: "pi_6", when: at.Add(-2 * time.Hour), status: "superseded", net: "0.000000", version: 2}) // booked under pi_1
+	book(t, conn, entry{id: "pi_7", when: at.Add(-2 * time.Hour), amount: 70000, net: "700.000000", status: "held"})
+	book(t, conn, entry{id: "pi_8", when: at.Add(-2 * time.Hour), amount: 70000, net: "700.000000", test: true})
+	book(t, conn, entry{id: "pi_9", when: at.Add(-40 * day), amount: 100, net: "1.000000", fx: "usd", affiliate: "bert", rule: "affiliate"})
+
+	s := summary(t, d, "/api/summary?range=24h")
+	same(t, "totals", s.Totals, Totals{Clicks: 10, Visitors: 7, Leads: 3, Sales: 5, Refunds: 1, NetUSD: "118.33", EPC: "10.8330", Conversion: "0.2000"})
+	same(t, "affiliates", s.Affiliates, []Earner{
+		{Name: "anna", Clicks: 8, Leads: 3, Sales: 1, NetUSD: "75.00", EPC: "9.3744", Conversion: "0.1250"},
+		{Name: hostile, Clicks: 2, Sales: 1, NetUSD: "33.34", EPC: "16.6675", Conversion: "0.5000"},
+	})
+	same(t, "links", s.Links, []Earner{
+		{Name: "l1", Clicks: 8, Sales: 1, NetUSD: "75.00", EPC: "9.3744", Conversion: "0.1250"},
+		{Name: "l2", Clicks: 2, Sales: 1, NetUSD: "33.34", EPC: "16.6675", Conversion: "0.5000"},
+	})
+	same(t, "campaigns", s.Campaigns, []Earner{{Name: "spring", Clicks: 8, Sales: 1, NetUSD: "75.00", EPC: "9.3744", Conversion: "0.1250"}})
+	same(t, "unattributed", s.Unattributed, Unattributed{Count: 3, NetUSD: "10.00"})
+	same(t, "without a rate", s.WithoutRate, []WithoutRate{{Currency: "kwd", Amount: "1234.572", Count: 2}})
+	same(t, "sources", s.FXSources, []string{"file:demo-rates", "usd"})
+	same(t, "test entries", s.TestEntries, uint64(1))
+	sale, last := at.Add(-9*time.Minute).UnixMilli(), at.Add(-10*time.Minute).UnixMilli()
+	same(t, "freshness", s.Freshness, Freshness{LastClick: &last, LastSale: &sale})
+
+	var ids []string
+	for _, m := range s.Latest {
+		ids = append(ids, m.ObjectID)
+	}
+	same(t, "latest", ids, []string{"re_1", "pi_1", "pi_3", "pi_4", "pi_5", "pi_2"})
+	net := "100.00"
+	same(t, "latest sale", s.Latest[1], Movement{At: sale, Kind: "payment", ObjectID: "pi_1", SaleID: "pi_1", Currency: "usd", Amount: "101.00",
+		NetUSD: &net, FXSource: "usd", AffiliateID: "anna", LinkID: "l1", Campaign: "spring", MatchRule: "click_id", MatchKey: "click:1", ClickedAt: &last})
+	same(t, "refund", s.Latest[0].Amount, "-25.25")
+	same(t, "yen", s.Latest[5].Amount, "5000")
+	if s.Latest[3].NetUSD != nil {
+		t.Errorf("a sale without a rate has %s USD", *s.Latest[3].NetUSD)
+	}
+
+	if len(s.Timeseries) != 24 {
+		t.Fatalf("%d hours, want 24", len(s.Timeseries))
+	}
+	hour := at.Truncate(time.Hour).Unix()
+	same(t, "this hour", s.Timeseries[23], Point{Start: hour, Clicks: 8, NetUSD: "75.00"})
+	same(t, "an empty hour", s.Timeseries[22], Point{Start: hour - 3600, NetUSD: "0.00"})
+	same(t, "an hour with clicks", s.Timeseries[18], Point{Start: hour - 5*3600, Clicks: 2, NetUSD: "0.00"})
+
+	// Markup in a name must not be markup in the answer, whatever a browser takes the answer for.
+	body := get(t, d, "/api/summary?range=24h").Body.String()
+	if strings.Contains(body, "<script") {
+		t.Error("the answer has a name's markup unescaped")
+	}
+
+	s = summary(t, d, "/api/summary?range=1h")
+	if len(s.Timeseries) != 2 || s.Totals.Clicks != 8 || s.Range.Note == "" {
+		t.Errorf("1h: %d hours, %d clicks, note %q", len(s.Timeseries), s.Totals.Clicks, s.Range.Note)
+	}
+	s = summary(t, d, "/api/summary?range=7d")
+	same(t, "clicks of 7d", s.Totals.Clicks, 13)
+	s = summary(t, d, "/api/summary?range=all")
+	if len(s.Timeseries) != 41 || s.Timeseries[0].NetUSD != "1.00" {
+		t.Errorf("all: %d days, the first %+v", len(s.Timeseries), s.Timeseries[0])
+	}
+	s = summary(t, d, "/api/summary?range=30d&workspace=other")
+	same(t, "another workspace", s.Totals, Totals{NetUSD: "0.00", EPC: "0.0000", Conversion: "0.0000"})
+	if s.Freshness.LastClick != nil || len(s.Timeseries) != 30 {
+		t.Errorf("another workspace: %+v, %d days", s.Freshness, len(s.Timeseries))
+	}
+}
+
+func TestAnswersAreHeldForASecond(t *testing.T) {
+	dsn, conn := database(t)
+	now := at
+	d := serve(t, Config{DSN: dsn}, func() time.Time { return now })
+	same(t, "before", summary(t, d, "/api/summary").Totals.Clicks, 0)
+	click(t, conn, 1, at.Add(-time.Minute), "v", "anna", "", "", false)
+	same(t, "at once", summary(t, d, "/api/summary").Totals.Clicks, 0)
+	now = now.Add(fresh)
+	same(t, "a second later", summary(t, d, "/api/summary").Totals.Clicks, 1)
+}
+
+func TestBadRequests(t *testing.T) {
+	d := serve(t, Config{DSN: "http://127.0.0.1:1/none"}, time.Now)
+	for _, query := range []string{"range=2h", "range=1H", "workspace=a/b", "workspace=%00", "workspace=" + strings.Repeat("x", 129), "range=%zz"} {
+		expectFailure(t, get(t, d, "/api/summary?"+query), http.StatusBadRequest)
+	}
+	w := httptest.NewRecorder()
+	d.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/api/summary", nil))
+	if w.Code != http.StatusMethodNotAllowed {
+		t.Errorf("POST: %d", w.Code)
+	}
+}
+
+func TestClickHouseAway(t *testing.T) {
+	d := serve(t, Config{DSN: "http://127.0.0.1:1/none"}, time.Now)
+	expectFailure(t, get(t, d, "/api/summary"), http.StatusServiceUnavailable)
+}
+
+func TestTablesMissing(t *testing.T) {
+	d := serve(t, Config{DSN: chdbtest.Start(t)}, time.Now)
+	w := get(t, d, "/api/summary")
+	if !strings.Contains(w.Body.String(), "no_tables") {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	expectFailure(t, w, http.StatusServiceUnavailable)
+}
+
+func expectFailure(tb testing.TB, w *httptest.ResponseRecorder, status int) {
+	tb.Helper()
+	var body struct{ Error failure }
+	if err := json.Unmarshal(w.Body.Bytes(), &body); err != nil {
+		tb.Fatalf("%d %s: %v", w.Code, w.Body, err)
+	}
+	if w.Code != status || body.Error.Code == "" || body.Error.Message == "" || body.Error.Hint == "" {
+		tb.Errorf("%d %s, want %d and code, message and hint", w.Code, w.Body, status)
+	}
+}
+
+func TestPage(t *testing.T) {
+	d := serve(t, Config{DSN: "http://127.0.0.1:1/none"}, time.Now)
+	for target, kind := range map[string]string{"/": "text/html", "/assets/app.js": "text/javascript", "/assets/style.css": "text/css", "/assets/icon.svg": "image/svg+xml"} {
+		w := get(t, d, target)
+		if w.Code != http.StatusOK || !strings.HasPrefix(w.Header().Get("Content-Type"), kind) {
+			t.Errorf("%s: %d %s", target, w.Code, w.Header().Get("Content-Type"))
+		}
+		if !strings.Contains(w.Header().Get("Content-Security-Policy"), "default-src 'self'") {
+			t.Errorf("%s: no policy", target)
+		}
+	}
+	for _, target := range []string{"/assets/", "/assets/vendor", "/assets/vendor/", "/assets/vendor/.gitkeep", "/assets/none.js", "/none"} {
+		if w := get(t, d, target); w.Code != http.StatusNotFound {
+			t.Errorf("%s: %d, want 404", target, w.Code)
+		}
+	}
+	page, _ := io.ReadAll(get(t, d, "/").Body)
+	for _, inline := range []string{"<style", " style=", " onclick=", "http://", "https://"} {
+		if strings.Contains(string(page), inline) {
+			t.Errorf("the page contains %s, which its policy forbids", inline)
+		}
+	}
+}
+
+func TestFormatMinor(t *testing.T) {
+	for _, c := range []struct{ digits, currency, want string }{
+		{"0", "usd", "0.00"}, {"5", "usd", "0.05"}, {"-5", "eur", "-0.05"}, {"123456", "EUR", "1234.56"}, {"-500", "jpy", "-500"},
+		{"5", "kwd", "0.005"}, {"-12345", "bhd", "-12.345"}, {"170141183460469231731687303715884105727", "usd", "1701411834604692317316873037158841057.27"},
+		{"100", "ugx", "1.00"}, {"7", "zzz", "0.07"},
+	} {
+		if got := formatMinor(c.digits, c.currency); got != c.want {
+			t.Errorf("%s %s: %s, want %s", c.digits, c.currency, got, c.want)
+		}
+	}
+}
+
+// TestServe is for looking at the page by eye: DASHBOARD_ADDR=127.0.0.1:8090 go test -run TestServe serves invented figures,
+// and nothing at all under ?workspace=empty, until it is interrupted.
+func TestServe(t *testing.T) {
+	address := os.Getenv("DASHBOARD_ADDR")
+	if address == "" {
+		t.Skip("DASHBOARD_ADDR is not set")
+	}
+	dsn, conn := database(t)
+	now := time.Now()
+	insert(t, conn, `INSERT INTO clicks (workspace, click_id, clicked_at, received_at, visitor_id, affiliate_id, link_id, utm_campaign)
+		SELECT 'default', concat(reverse(reinterpretAsFixedString(toUInt64(toUnixTimestamp64Milli(w)) * 65536)), reinterpretAsFixedString(number)), now64(3) - toIntervalMillisecond(toUInt64(pow(rand(1) % 10000, 2) * 25)) AS w, w, toString(rand(2) % 15000),
+			['anna', 'bert', 'clara-codes', 'dealhunter', '', 'eva', 'podcast-42', 'finn'][1 + rand(3) % 8],
+			['homepage-banner', 'review-2026', 'newsletter', 'bio', 'video-17', ''][1 + rand(4) % 6],
+			['spring', 'launch', '', 'black-friday', 'brand'][1 + rand(5) % 5]
+		FROM numbers(40000)`)
+	click(t, conn, 1, now.Add(-time.Minute), "x", hostile, "l", "spring", false)
+	affiliates := []string{"anna", "bert", "clara-codes", "dealhunter", "eva", hostile}
+	currencies := []string{"usd", "eur", "jpy", "gbp", "usd", "usd"}
+	rules := []string{"click_id", "external_customer", "promotion_code", "email", "subscription"}
+	for i := range 60 {
+		e := entry{id: fmt.Sprintf("pi_%03d", i), when: now.Add(-time.Duration(i*i) * 97 * time.Second), amount: int64(1900 + 1313*(i%9)), currency: currencies[i%6],
+			net: fmt.Sprintf("%d.%02d0000", 19+13*(i%9), i), fx: "file:demo-rates", affiliate: affiliates[i%6], link: "newsletter", campaign: "spring",
+			rule: rules[i%5], key: []string{"click:0195a1b2-7c3d-7e4f-8a9b-0c1d2e3f4a5b", "external:user-8841", "promotion:ANNA20", "email:5f0c9d", "subscription:sub_1Q2w3E"}[i%5]}
+		e.clicked = e.when.Add(-time.Duration(i+1) * 13 * time.Minute)
+		switch {
+		case i%11 == 3:
+			e.affiliate, e.link, e.campaign, e.rule, e.key, e.clicked = "", "", "", "none", "", time.Time{}
+		case i%13 == 4:
+			e.currency, e.net, e.fx = "ars", "", ""
+		case i%9 == 5:
+			e.id, e.kind, e.amount, e.net, e.rule = "re_"+e.id, "refund", -e.amount, "-"+e.net, "sale"
+		}
+		book(t, conn, e)
+		lead(t, conn, e.id, e.when, 1+i%3, e.affiliate, "async")
+	}
+	d := serve(t, Config{DSN: dsn}, time.Now)
+	server := &http.Server{Addr: address, Handler: d, ReadHeaderTimeout: time.Second}
+	ctx, stop := signal.NotifyContext(t.Context(), os.Interrupt)
+	defer stop()
+	context.AfterFunc(ctx, func() { server.Close() })
+	if err := server.ListenAndServe(); err != nil && ctx.Err() == nil {
+		t.Fatal(err)
+	}
+}
