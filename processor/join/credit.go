@@ -173,12 +173,12 @@ func (s *search) direct(e identity.Edge, rule Rule, key identity.Node) {
 		if first := s.alias(e.B); first != "" {
 			s.click(first, rule, key)
 		} else if programs := s.edges(identity.New(identity.Affiliate, value)); len(programs) > 0 {
-			s.affiliate(value, key)
+			s.affiliate(value, e.B)
 		} else if e.Source != "client_reference_id" { // a bare one may be anything of the seller's
 			s.unmet = append(s.unmet, e.B)
 		}
 	case identity.Affiliate:
-		s.affiliate(value, key)
+		s.affiliate(value, e.B)
 	}
 }
 

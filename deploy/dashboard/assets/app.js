@@ -35,6 +35,9 @@ function percent(ratio) {
   return digits.slice(0, -2) + "." + digits.slice(-2) + " %";
 }
 
+// orZero keeps a column of nothings quiet.
+const orZero = (text) => (/[1-9]/.test(text) ? text : "0");
+
 function ago(milliseconds) {
   const s = Math.max(0, milliseconds) / 1000;
   if (s < 10) return s.toFixed(1) + " s";
@@ -91,12 +94,12 @@ function drawTop(name, rows) {
       element("td", { textContent: count.format(r.leads) }),
       element("td", { textContent: count.format(r.sales) }),
       element("td", { textContent: money(r.net_usd, ""), className: r.net_usd.startsWith("-") ? "minus" : "" }),
-      element("td", { textContent: r.clicks ? money(r.epc, "") : "–", className: "quiet" }),
-      element("td", { textContent: r.clicks ? percent(r.conversion) : "–", className: "quiet" })));
+      element("td", { textContent: r.clicks ? orZero(money(r.epc, "")) : "–", className: "quiet" }),
+      element("td", { textContent: r.clicks ? orZero(percent(r.conversion).replace(" %", "")) : "–", className: "quiet" })));
   }
   if (!rows.length) body.append(element("tr", {}, element("td", { colSpan: 7, className: "none", textContent: "None in this range." })));
   document.querySelector(`[data-top="${name}"]`).replaceChildren(
-    head(["Name"], ["Clicks"], ["Leads"], ["Sales"], ["Net USD"], ["EPC", "Net USD per click"], ["Conv.", "Sales per click"]), body);
+    head(["Name"], ["Clicks"], ["Leads"], ["Sales"], ["Net USD"], ["EPC", "Net USD per click"], ["Conv. %", "Sales per click"]), body);
 }
 
 // rules say in words why somebody is credited.
@@ -185,6 +188,13 @@ function drawChart(s) {
   plot.step = s.range.bucket_seconds;
 }
 
+// extent is the range of an axis. Money can be negative; clicks then get as much room below, so that both have one zero.
+function extent(data, series, least) {
+  const high = Math.max(...data[series], least) * 1.05;
+  const below = Math.max(0, -Math.min(...data[2], 0)) / Math.max(...data[2], 10);
+  return [-high * below, high];
+}
+
 function plotOptions(step) {
   const axis = { stroke: color("--quiet"), font: "11px system-ui", ticks: { show: false } };
   const grid = { stroke: color("--line"), width: 1 };
@@ -195,16 +205,16 @@ function plotOptions(step) {
     cursor: { y: false, drag: { x: false, y: false } },
     scales: {
       x: { time: true, range: (_, from, to) => [from - step / 2, to + step / 2] },
-      clicks: { range: (_, __, most) => [0, Math.max(most ?? 0, 1) * 1.05] },
-      net: { range: (_, least, most) => [Math.min(least ?? 0, 0) * 1.05, Math.max(most ?? 0, 1) * 1.05] },
+      clicks: { range: (u) => extent(u.data, 1, 4) },
+      net: { range: (u) => extent(u.data, 2, 10) },
     },
     axes: [
-      { ...axis, grid: { show: false }, space: 60, values: (_, at) => at.map((v, i) => {
+      { ...axis, grid: { show: false }, space: 60, size: 26, values: (_, at) => at.map((v, i) => {
         const text = new Date(v * 1000).toISOString();
         const midnight = v % 86400 === 0;
         return step >= 86400 || midnight ? (i === 0 || text.slice(8, 10) === "01" ? text.slice(0, 10) : text.slice(5, 10)) : text.slice(11, 16);
       }) },
-      { ...axis, scale: "clicks", grid, size: 46, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6, 1e7, 1e8], values: (_, at) => at.map((v) => short.format(v)) },
+      { ...axis, scale: "clicks", grid, size: 46, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6, 1e7, 1e8], values: (_, at) => at.map((v) => (v < 0 ? "" : short.format(v))) },
       { ...axis, scale: "net", side: 1, grid: { show: false }, size: 56, values: (_, at) => at.map((v) => (v < 0 ? "−$" : "$") + short.format(Math.abs(v))) },
     ],
     series: [
@@ -231,10 +241,11 @@ function drawPlain([at, clicks, net]) {
     return e;
   };
   const width = $("chart").clientWidth, height = $("chart").clientHeight, foot = height - 18, n = at.length || 1;
-  const most = Math.max(...clicks, 1), high = Math.max(...net, 1), low = Math.min(...net, 0);
+  const most = Math.max(...clicks, 1), high = Math.max(...net, 10), low = Math.min(...net, 0);
   const y = (v) => 14 + (foot - 14) * (1 - (v - low) / (high - low));
   const root = svg("svg", { viewBox: `0 0 ${width} ${height}` });
-  clicks.forEach((v, i) => root.append(svg("rect", { class: "bar", x: (i + .1) * width / n, width: .8 * width / n, y: foot - (foot - 14) * v / most, height: (foot - 14) * v / most })));
+  const zero = y(0);
+  clicks.forEach((v, i) => root.append(svg("rect", { class: "bar", x: (i + .1) * width / n, width: .8 * width / n, y: zero - (zero - 14) * v / most, height: (zero - 14) * v / most })));
   root.append(svg("polyline", { class: "path", points: net.map((v, i) => `${(i + .5) * width / n},${y(v)}`).join(" ") }));
   root.append(svg("text", { x: 0, y: 10 }, short.format(most) + " clicks"), svg("text", { x: width, y: 10, "text-anchor": "end" }, "$" + short.format(high)));
   if (at.length) root.append(svg("text", { x: 0, y: height - 4 }, moment(at[0] * 1000).slice(0, 16)), svg("text", { x: width, y: height - 4, "text-anchor": "end" }, moment(at.at(-1) * 1000).slice(0, 16)));
