@@ -38,6 +38,8 @@ const policy = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-a
 
 var workspaceName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$`)
 
+var errBusy = errors.New("too many different questions at once")
+
 // Config says what the dashboard shows.
 type Config struct {
 	// DSN of ClickHouse, over HTTP: http://user:password@host:8123/database. A user who may only read is enough.
@@ -200,6 +202,10 @@ func (d *Dashboard) summary(ctx context.Context, name string, s span, workspace 
 				if old.finished() && now.Sub(old.at) >= fresh {
 					delete(d.kept, k)
 				}
+			}
+			if len(d.kept) >= maxKept {
+				d.mu.Unlock()
+				return nil, errBusy
 			}
 		}
 		a = &answer{done: make(chan struct{}), at: now}

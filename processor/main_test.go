@@ -1,0 +1,41 @@
+package main
+
+import (
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestFaultsAreReportedAtOnce(t *testing.T) {
+	twice := filepath.Join(t.TempDir(), "workspaces.json")
+	if err := os.WriteFile(twice, []byte(`[{"id":"a","stripe_accounts":["acct_1"]},{"id":"b","stripe_accounts":["acct_1"]},{"id":" "}]`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	err := execute(t.Context(), []string{"run", "--check", "--fx-source", "bank:somewhere", "--workspaces", twice, "--rewind=-1s", "--kafka-seeds", ""}, slog.New(slog.DiscardHandler))
+	if err == nil {
+		t.Fatal("four faults are taken for none")
+	}
+	for _, want := range []string{"bank", "acct_1", "entry 2 has no id", "--rewind"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q is not said:\n%v", want, err)
+		}
+	}
+}
+
+func TestCheck(t *testing.T) {
+	if err := execute(t.Context(), []string{"run", "--check"}, slog.New(slog.DiscardHandler)); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAccountsWithoutFile(t *testing.T) {
+	a, err := readAccounts("")
+	if err != nil || a.workspace("acct_1") != "default" || a.workspace("") != "default" {
+		t.Errorf("%v %v", a, err)
+	}
+	if _, err := readAccounts(filepath.Join(t.TempDir(), "missing.json")); err == nil || !strings.Contains(err.Error(), "--workspaces") {
+		t.Errorf("%v does not say what to do", err)
+	}
+}
