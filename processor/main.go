@@ -17,6 +17,7 @@ type commands struct {
 	Run     runCommand     `cmd:"" help:"Consume clicks, leads and Stripe events; load attributed rows into ClickHouse."`
 	Migrate migrateCommand `cmd:"" help:"Create or upgrade the tables, forward only."`
 	Topics  topicsCommand  `cmd:"" help:"Create the Kafka topics that are missing."`
+	Explain explainCommand `cmd:"" help:"Tell the story of a sale, refund, customer or subscription: what was heard, who is credited, and why."`
 	Version versionCommand `cmd:"" help:"Say which version this is."`
 }
 

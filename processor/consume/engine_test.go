@@ -2,6 +2,7 @@ package consume
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"tributary/deploy/local/chdb/chdbtest"
+	"tributary/processor/explain"
 	"tributary/processor/load"
 	"tributary/schemas"
 	"tributary/sql"
@@ -150,6 +152,21 @@ func TestRiver(t *testing.T) {
 	r.until(1, "SELECT count() FROM leads_attributed FINAL WHERE affiliate_id = 'ann'")
 	r.until(1, "SELECT count() FROM dead_letters FINAL WHERE topic = 'clicks.v1' AND step = 'decode' AND reason = 'unreadable' AND body = 'not a click'")
 	stop()
+
+	story, err := explain.Tell(context.Background(), r.store, "default", "re_1")
+	if err != nil || len(story.Sales) != 1 || len(story.Sales[0].Entries) != 2 {
+		t.Fatalf("the refund's story: %+v %v", story, err)
+	}
+	payment := story.Sales[0].Entries[0]
+	if first, last := payment.Versions[0], payment.Versions[len(payment.Versions)-1]; payment.Object != "pi_1" || first.MatchRule != "none" || last.MatchRule != "click_id" || last.AffiliateID != "ann" {
+		t.Errorf("the payment's versions: %+v", payment.Versions)
+	}
+	if byEntry, err := explain.Tell(context.Background(), r.store, "default", payment.ID); err != nil || len(byEntry.Sales) != 1 {
+		t.Errorf("asked by its entry: %+v %v", byEntry, err)
+	}
+	if _, err := explain.Tell(context.Background(), r.store, "default", "pi_nobody"); !errors.Is(err, explain.ErrUnknown) {
+		t.Errorf("%v, want ErrUnknown", err)
+	}
 
 	const rows = "SELECT groupBitXor(cityHash64(*)) FROM ledger FINAL WHERE object_id != 'pi_9'"
 	before := r.count(rows)

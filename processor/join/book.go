@@ -196,10 +196,11 @@ func (s *sale) credit() Credit {
 	return Credit{Rule: RuleNone, Key: s.unmet}
 }
 
+// candidates lists whoever else could have been credited; the same click by another road is nobody else.
 func (s *sale) candidates() []string {
 	var others []string
 	for i, c := range s.credits {
-		if i == 0 {
+		if i == 0 || c.same(s.credits[0]) {
 			continue
 		}
 		if others = append(others, c.target()); len(others) == 16 {

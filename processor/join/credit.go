@@ -100,6 +100,14 @@ func (c Credit) target() string {
 	return string(c.Rule) + ":" + c.AffiliateID
 }
 
+// same tells whether two credits go to the same click, or affiliate.
+func (c Credit) same(d Credit) bool {
+	if c.Click != nil && d.Click != nil {
+		return c.Click.ID == d.Click.ID
+	}
+	return c.Click == nil && d.Click == nil && c.AffiliateID == d.AffiliateID
+}
+
 // skew is how far a click's clock may run ahead of the sale's and still be its cause.
 const skew = 5 * time.Minute
 
@@ -155,8 +163,12 @@ func (s *search) edges(n identity.Node) []identity.Edge {
 func (s *search) through(name identity.Node, rule Rule) {
 	for _, e := range s.edges(name) {
 		if e.B.Type() == identity.External {
+			by, key := rule, name
+			if rule == RuleSubscription { // its metadata names the buyer; that is no click of its own
+				by, key = RuleExternal, e.B
+			}
 			for _, f := range s.edges(e.B) {
-				s.direct(f, rule, name)
+				s.direct(f, by, key)
 			}
 			continue
 		}

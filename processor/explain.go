@@ -1,0 +1,46 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"tributary/processor/explain"
+	"tributary/processor/load"
+)
+
+type explainCommand struct {
+	clickhouseSettings
+	Object    string `arg:"" help:"A Stripe id (pi_…, in_…, cs_…, ch_…, re_…, cus_…, sub_…) or an entry id (32 hexadecimal digits)."`
+	Workspace string `help:"Workspace to look in." default:"default"`
+	JSON      bool   `name:"json" help:"Print the story as JSON."`
+}
+
+func (c *explainCommand) Run(ctx context.Context, log *slog.Logger) error {
+	store, err := load.Open(c.ClickhouseDSN, log, prometheus.NewRegistry())
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	if err := store.Ping(ctx); err != nil {
+		return fmt.Errorf("reach ClickHouse: %w (--clickhouse-dsn names it)", err)
+	}
+	story, err := explain.Tell(ctx, store, c.Workspace, c.Object)
+	if errors.Is(err, explain.ErrUnknown) {
+		return fmt.Errorf("%w: %s in workspace %s; ids are case sensitive, and --workspace names another one", err, c.Object, c.Workspace)
+	}
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		encoder := json.NewEncoder(os.Stdout)
+		encoder.SetIndent("", "  ")
+		return encoder.Encode(story)
+	}
+	return story.Print(os.Stdout)
+}

@@ -1,0 +1,92 @@
+package load
+
+import (
+	"context"
+	"encoding/hex"
+	"math/big"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/shopspring/decimal"
+
+	"tributary/processor/join"
+)
+
+// VersionRow is one version of a ledger entry, for people who ask why. Amounts are minor units, times UTC.
+type VersionRow struct {
+	EntryID    string    `json:"entry_id"`
+	Kind       string    `json:"kind"`
+	ObjectID   string    `json:"object_id"`
+	SaleID     string    `json:"sale_id"`
+	OccurredAt time.Time `json:"occurred_at"`
+	Currency   string    `json:"currency"`
+	Amount     int64     `json:"amount_minor"`
+	Tax        int64     `json:"tax_minor"`
+	AmountUSD  string    `json:"amount_usd"`
+	FXRate     string    `json:"fx_rate"`
+	FXDate     time.Time `json:"fx_date"`
+	FXSource   string    `json:"fx_source"`
+	FXFinal    bool      `json:"fx_final"`
+
+	ClickID     string     `json:"click_id"`
+	ClickedAt   *time.Time `json:"clicked_at"`
+	AffiliateID string     `json:"affiliate_id"`
+	LinkID      string     `json:"link_id"`
+	UTMCampaign string     `json:"utm_campaign"`
+
+	MatchRule       string   `json:"match_rule"`
+	MatchKey        string   `json:"match_key"`
+	MatchCandidates []string `json:"match_candidates"`
+	Status          string   `json:"status"`
+	SupersededBy    string   `json:"superseded_by"`
+	Version         string   `json:"version"` // decimal; greater replaces smaller
+}
+
+// Versions gives every version ever written of the entries that belong to one of the sales or stand under one of these
+// objects: by object and kind, the oldest knowledge first.
+func (s *Store) Versions(ctx context.Context, workspace string, objects []string) ([]VersionRow, error) {
+	type key struct{ entry, version string }
+	seen := make(map[key]bool)
+	var versions []VersionRow
+	err := lookup(ctx, s, "ledger_log", objects, func(chunk []string) (string, []any) {
+		return `SELECT lower(hex(entry_id)), toString(kind), object_id, sale_id, occurred_at, currency, amount, tax, amount_usd, fx_rate, fx_date, fx_source, fx_final,
+if(click_id = toFixedString('', 16), '', UUIDNumToString(click_id)), clicked_at, affiliate_id, link_id, utm_campaign,
+match_rule, match_key, match_candidates, toString(status), superseded_by, version
+FROM ledger_log FINAL WHERE workspace = ? AND (object_id IN (?) OR sale_id IN (?)) ORDER BY kind, object_id, version`, []any{workspace, chunk, chunk}
+	}, func(rows driver.Rows) error {
+		var v VersionRow
+		var usd, rate *decimal.Decimal
+		var date *time.Time
+		var version big.Int
+		if err := rows.Scan(&v.EntryID, &v.Kind, &v.ObjectID, &v.SaleID, &v.OccurredAt, &v.Currency, &v.Amount, &v.Tax, &usd, &rate, &date, &v.FXSource, &v.FXFinal,
+			&v.ClickID, &v.ClickedAt, &v.AffiliateID, &v.LinkID, &v.UTMCampaign,
+			&v.MatchRule, &v.MatchKey, &v.MatchCandidates, &v.Status, &v.SupersededBy, &version); err != nil {
+			return err
+		}
+		v.Version = version.String()
+		if usd != nil {
+			v.AmountUSD = usd.String()
+		}
+		if rate != nil {
+			v.FXRate = rate.String()
+		}
+		if date != nil {
+			v.FXDate = *date
+		}
+		if k := (key{v.EntryID, v.Version}); !seen[k] {
+			seen[k] = true
+			versions = append(versions, v)
+		}
+		return nil
+	})
+	return versions, err
+}
+
+// ObjectOf gives the Stripe object of an entry; empty when there is no such entry.
+func (s *Store) ObjectOf(ctx context.Context, workspace string, entry join.EntryID) (string, error) {
+	object := ""
+	err := lookup(ctx, s, "ledger", []int{0}, func([]int) (string, []any) {
+		return "SELECT object_id FROM ledger FINAL WHERE workspace = ? AND entry_id = unhex('" + hex.EncodeToString(entry[:]) + "')", []any{workspace}
+	}, func(rows driver.Rows) error { return rows.Scan(&object) })
+	return object, err
+}
