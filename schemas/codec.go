@@ -83,7 +83,10 @@ func DecodeClick(r *kgo.Record) (*Click, error) {
 	if len(c.ClickId) != 16 {
 		return nil, fmt.Errorf("decode click: click_id has %d bytes, want 16", len(c.ClickId))
 	}
-	return c, nil
+	if n := len(c.IdentityHash); n != 0 && n != 8 {
+		return nil, fmt.Errorf("decode click: identity_hash has %d bytes, want 8 or none", n)
+	}
+	return c, errors.Join(checkTime("clicked_at", c.ClickedAt), checkTime("received_at", c.ReceivedAt), checkTime("click_id", ClickID(c.ClickId).Time().UnixMilli()))
 }
 
 // DecodeLead reads a record of leads.v1.
@@ -98,7 +101,21 @@ func DecodeLead(r *kgo.Record) (*Lead, error) {
 	if len(l.LeadId) != 16 {
 		return nil, fmt.Errorf("decode lead: lead_id has %d bytes, want 16", len(l.LeadId))
 	}
-	return l, nil
+	if n := len(l.EmailHash); n != 0 && n != 16 {
+		return nil, fmt.Errorf("decode lead: email_hash has %d bytes, want 16 or none", n)
+	}
+	return l, checkTime("received_at", l.ReceivedAt)
+}
+
+// latest is the end of what every time column holds, in 2106: a record beyond it could never be loaded, and would hold up
+// its partition.
+const latest = (1<<32 - 1) * 1000
+
+func checkTime(field string, ms int64) error {
+	if ms < 0 || ms > latest {
+		return fmt.Errorf("decode record: %s is %d, not within Unix milliseconds of 1970 to 2106", field, ms)
+	}
+	return nil
 }
 
 func checkVersion(r *kgo.Record) error {

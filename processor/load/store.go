@@ -34,12 +34,11 @@ type metrics struct {
 // deduplicate_insert "enable" in 26.2). One INSERT is one block; the driver never splits one. Deduplication by block is off:
 // rows carry their identity, and a block that is falsely taken for known would be lost money.
 var insertSettings = clickhouse.Settings{
-	"async_insert":                    0,
-	"wait_end_of_query":               1, // over HTTP: the answer's status is the insert's, not its beginning's
-	"max_insert_block_size":           1 << 20,
-	"insert_deduplicate":              0,
-	"deduplicate_insert":              "disable",
-	"max_partitions_per_insert_block": 1,
+	"async_insert":          0,
+	"wait_end_of_query":     1, // over HTTP: the answer's status is the insert's, not its beginning's
+	"max_insert_block_size": 1 << 20,
+	"insert_deduplicate":    0,
+	"deduplicate_insert":    "disable",
 }
 
 // lookupSettings keep the lookups exact under FINAL: a filter on a mutable column that is evaluated before rows replace each

@@ -1,10 +1,6 @@
 package stripe
 
-import (
-	"time"
-
-	"tributary/processor/identity"
-)
+import "tributary/processor/identity"
 
 // readInvoice reads invoice.paid and invoice.payment_succeeded: the best description of a payment there is.
 //
@@ -41,8 +37,8 @@ func readInvoice(ev *event, in object) {
 		Currency: in.mustText("currency"), Amount: in.mustInteger("amount_paid"),
 		CustomerID: customer, ExternalID: external(keys), SubscriptionID: subscription, BillingReason: in.text("billing_reason"),
 	}
-	if at := in.child("status_transitions"); at.present() && at.integer("paid_at") != 0 {
-		f.OccurredAt = time.Unix(at.integer("paid_at"), 0).UTC()
+	if at := in.child("status_transitions"); at.present() && !at.moment("paid_at").IsZero() {
+		f.OccurredAt = at.moment("paid_at")
 	}
 	if in.get("tax") != nil {
 		f.Tax = in.integer("tax")

@@ -112,7 +112,27 @@ func (o object) mustInteger(key string) int64 {
 	return o.integer(key)
 }
 
-func (o object) mustTime(key string) time.Time { return time.Unix(o.mustInteger(key), 0).UTC() }
+// latest is the last second that a DateTime column holds, in 2106. A time beyond it is no time.
+const latest = 1<<32 - 1
+
+// moment gives the zero time for an absent value or null.
+func (o object) moment(key string) time.Time {
+	seconds := o.integer(key)
+	switch {
+	case seconds == 0:
+		return time.Time{}
+	case seconds < 0 || seconds > latest:
+		o.missing(key)
+	}
+	return time.Unix(seconds, 0).UTC()
+}
+
+func (o object) mustTime(key string) time.Time {
+	if o.get(key) == nil {
+		o.missing(key)
+	}
+	return o.moment(key)
+}
 
 // array gives the elements of a list, plain or in Stripe's {"object":"list","data":[…]}.
 func (o object) array(key string) []object {

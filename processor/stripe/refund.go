@@ -2,7 +2,6 @@ package stripe
 
 import (
 	"strings"
-	"time"
 
 	"tributary/processor/identity"
 )
@@ -49,7 +48,7 @@ func readChargeRefunded(ev *event, ch object) {
 	for _, re := range ch.array("refunds") {
 		ev.name(identity.Movement, re.mustText("id"), identity.Object, id, "charge.refunds")
 		ev.money(Fact{
-			ObjectID: re.mustText("id"), Kind: Refund, Source: FromRefund, OccurredAt: time.Unix(re.mustInteger("created"), 0).UTC(),
+			ObjectID: re.mustText("id"), Kind: Refund, Source: FromRefund, OccurredAt: re.mustTime("created"),
 			ParentID: id, Settled: true, Currency: re.mustText("currency"), Amount: -re.mustInteger("amount"),
 		})
 	}
