@@ -3,9 +3,11 @@ package sql_test
 import (
 	"context"
 	stdsql "database/sql"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/url"
 	"os"
@@ -204,6 +206,27 @@ func TestComments(t *testing.T) {
 	}
 }
 
+func question(t *testing.T, name string) string {
+	t.Helper()
+	text, err := sql.Query(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+func TestQueryUnknown(t *testing.T) {
+	if _, err := sql.Query("nothing_of_this_name"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("an unknown question gives %v", err)
+	}
+}
+
+// The parameters of every question; each is asked with those that it names.
+var parameters = map[string]string{
+	"workspace": "shop", "livemode": "true", "limit": "10", "sale": "pi_1", "window_days": "30",
+	"from": "2050-06-10 00:00:00", "to": "2050-06-12 00:00:00", "step": "3600",
+}
+
 // seed fills the tables that the processor fills; the rest is the materialized views' work.
 func seed(t *testing.T, dsn string) {
 	t.Helper()
@@ -223,19 +246,15 @@ func seed(t *testing.T, dsn string) {
 func TestQueries(t *testing.T) {
 	dsn, _ := migrated(t)
 	seed(t, dsn)
-	parameters := map[string]string{
-		"workspace": "shop", "livemode": "true", "limit": "10",
-		"from": "2050-06-10 00:00:00", "to": "2050-06-12 00:00:00", "step": "3600",
-	}
 	for _, merged := range []bool{false, true} {
 		if merged {
-			for _, table := range []string{"clicks_hourly", "clicks_minutely", "leads_attributed", "revenue", "ledger", "clicks"} {
+			for _, table := range []string{"clicks_hourly", "clicks_minutely", "leads_attributed", "revenue", "ledger", "ledger_log", "clicks"} {
 				ask(t, dsn, "OPTIMIZE TABLE "+table+" FINAL", nil)
 			}
 		}
 		for _, name := range sql.Queries() {
 			t.Run(fmt.Sprintf("%s/merged=%t", name, merged), func(t *testing.T) {
-				golden(t, "testdata/queries/"+name+".golden.tsv", ask(t, dsn, sql.Query(name)+"FORMAT TSVWithNames", parameters))
+				golden(t, "testdata/queries/"+name+".golden.tsv", ask(t, dsn, question(t, name)+"FORMAT TSVWithNames", parameters))
 			})
 		}
 	}
@@ -244,22 +263,23 @@ func TestQueries(t *testing.T) {
 // An empty database has an answer to every question, too: the page is opened before the first click.
 func TestQueriesOfNothing(t *testing.T) {
 	dsn, _ := migrated(t)
-	parameters := map[string]string{"workspace": "shop", "livemode": "true", "limit": "10", "from": "2050-06-10 00:00:00", "to": "2050-06-12 00:00:00", "step": "3600"}
 	for _, name := range sql.Queries() {
-		ask(t, dsn, sql.Query(name)+"FORMAT TSVWithNames", parameters)
+		ask(t, dsn, question(t, name)+"FORMAT TSVWithNames", parameters)
 	}
 }
 
 var (
-	read  = regexp.MustCompile(`(?m)(?:FROM|JOIN)\s+([a-z_]+)(\s+AS\s+\w+)?(\s+FINAL)?`)
-	final = map[string]bool{"clicks_hourly": false, "clicks_minutely": false, "revenue": true, "leads_attributed": true}
+	read  = regexp.MustCompile(`(?m)(?:FROM|(?:LEFT|CROSS) JOIN)\s+([a-z_]+)(\s+AS\s+\w+)?(\s+FINAL)?`)
+	final = map[string]bool{"clicks_hourly": false, "clicks_minutely": false, "revenue": true, "leads_attributed": true, "ledger_log": true}
+	// What a question for analysts may read besides; a dashboard that asked for it every few seconds would be a load.
+	heavy = map[string][]string{"multi_touch_first_last_linear": {"clicks", "ledger"}}
 )
 
 // The rules of queries/: each says its question, reads only what materialized views fill, reads replaced rows with FINAL,
 // and never lets a filter on a column that a later version may change run before FINAL has chosen the version.
 func TestQueryRules(t *testing.T) {
 	for _, name := range sql.Queries() {
-		text := sql.Query(name)
+		text := question(t, name)
 		if first, _, _ := strings.Cut(text, "\n"); !strings.HasPrefix(first, "-- ") || !strings.HasSuffix(first, "?") {
 			t.Errorf("%s: the first line asks no question", name)
 		}
@@ -269,6 +289,9 @@ func TestQueryRules(t *testing.T) {
 		_, statement, _ := strings.Cut(text, "\nSELECT")
 		for _, m := range read.FindAllStringSubmatch(statement, -1) {
 			needs, known := final[m[1]]
+			if slices.Contains(heavy[name], m[1]) {
+				needs, known = true, true
+			}
 			if !known {
 				t.Errorf("%s reads %s, which no materialized view fills", name, m[1])
 			}

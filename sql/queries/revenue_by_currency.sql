@@ -1,0 +1,19 @@
+-- How much money moved in each currency?
+-- Minor units as Stripe sent them, tax included; refunds and disputes are negative, what came back of them is subtracted, and
+-- amount is the sum of the three. A column may be added up within its row only. net_usd is without tax and leaves out the
+-- entries that without_rate counts; it is NULL where no entry has a rate.
+SELECT
+    r.currency AS currency,
+    countIf(r.kind = 'payment') AS sales,
+    sumIf(r.amount, r.kind = 'payment') AS payments,
+    sumIf(r.amount, r.kind IN ('refund', 'refund_reversal')) AS refunds,
+    sumIf(r.amount, r.kind IN ('dispute', 'dispute_reversal')) AS disputes,
+    sum(r.amount) AS amount,
+    sum(r.net_usd) AS net_usd,
+    countIf(r.net_usd IS NULL) AS without_rate
+FROM revenue AS r FINAL
+WHERE r.workspace = {workspace:String} AND r.status = 'booked' AND r.livemode = {livemode:Bool}
+    AND r.occurred_at >= {from:DateTime('UTC')} AND r.occurred_at < {to:DateTime('UTC')}
+GROUP BY r.currency
+ORDER BY currency
+SETTINGS optimize_move_to_prewhere_if_final = 0
