@@ -265,6 +265,53 @@ func TestSummary(t *testing.T) {
 	}
 }
 
+// The page must read nothing but what materialized views fill: it shows the same when everything else is gone.
+func TestReadsOnlyWhatViewsFill(t *testing.T) {
+	dsn, conn := database(t)
+	d := serve(t, Config{DSN: dsn}, func() time.Time { return at })
+	click(t, conn, 1, at.Add(-time.Minute), "v", "anna", "l1", "spring", false)
+	lead(t, conn, "a", at.Add(-time.Minute), 1, "anna", "async")
+	book(t, conn, entry{id: "pi_1", when: at.Add(-time.Minute), amount: 1000, net: "10.000000", fx: "usd", affiliate: "anna", rule: "affiliate"})
+
+	tables := func(query string) (names []string) {
+		rows, err := conn.Query(t.Context(), query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var name string
+			if err := rows.Scan(&name); err != nil {
+				t.Fatal(err)
+			}
+			names = append(names, name)
+		}
+		if err := rows.Err(); err != nil {
+			t.Fatal(err)
+		}
+		return names
+	}
+	filled := map[string]bool{}
+	for _, name := range tables(`SELECT extract(create_table_query, ' TO (?:\w+\.)?(\w+)') FROM system.tables WHERE database = currentDatabase() AND engine = 'MaterializedView'`) {
+		filled[name] = true
+	}
+	dropped := 0
+	for _, name := range tables(`SELECT name FROM system.tables WHERE database = currentDatabase() ORDER BY engine LIKE '%View' DESC, name`) {
+		if !filled[name] {
+			insert(t, conn, "DROP TABLE `"+name+"` SYNC")
+			dropped++
+		}
+	}
+	if len(filled) == 0 || dropped == 0 {
+		t.Fatalf("%d tables are filled by views, %d are not", len(filled), dropped)
+	}
+	s := summary(t, d, "/api/summary?range=all")
+	same(t, "totals", s.Totals, Totals{Clicks: 1, Visitors: 1, Leads: 1, Sales: 1, NetUSD: "10.00", EPC: "10.0000", Conversion: "1.0000"})
+	if s.Freshness.LastClick == nil || s.Freshness.LastSale == nil || len(s.Affiliates) != 1 || len(s.Latest) != 1 {
+		t.Errorf("something is missing: %+v", s)
+	}
+}
+
 func TestAnswersAreHeldForASecond(t *testing.T) {
 	dsn, conn := database(t)
 	now := at

@@ -2,18 +2,21 @@ package dashboard
 
 import (
 	"context"
-	"embed"
 	"fmt"
-	"math"
+	"slices"
 	"strconv"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"golang.org/x/sync/errgroup"
+
+	"tributary/sql"
 )
 
-//go:embed queries/*.sql
-var queries embed.FS
+const (
+	best   = 10 // affiliates, links and campaigns that are listed
+	newest = 25 // movements of money that are listed
+)
 
 // Summary is everything that the page shows. Money is a decimal string in USD; moments are Unix milliseconds.
 type Summary struct {
@@ -111,13 +114,13 @@ type Freshness struct {
 	LastSale  *int64 `json:"last_sale"`
 }
 
-// ask runs one of the embedded queries and hands each row to take.
+// ask asks one of the named questions and hands each row to take.
 func (d *Dashboard) ask(ctx context.Context, name string, args []any, take func(scan func(...any) error) error) error {
-	text, err := queries.ReadFile("queries/" + name + ".sql")
+	text, err := sql.Query(name)
 	if err != nil {
-		return fmt.Errorf("find query %s: %w", name, err)
+		return err
 	}
-	rows, err := d.conn.Query(ctx, string(text), args...)
+	rows, err := d.conn.Query(ctx, text, args...)
 	if err != nil {
 		return fmt.Errorf("query %s: %w", name, err)
 	}
@@ -136,18 +139,20 @@ func (d *Dashboard) ask(ctx context.Context, name string, args []any, take func(
 // summarize asks everything anew.
 func (d *Dashboard) summarize(ctx context.Context, name string, s span, workspace string, now time.Time) (*Summary, error) {
 	moment := func(t time.Time) string { return t.UTC().Format(time.DateTime) }
-	whose := clickhouse.Named("workspace", workspace)
+	number := func(name string, n int64) any { return clickhouse.Named(name, strconv.FormatInt(n, 10)) }
+	whose := []any{clickhouse.Named("workspace", workspace), clickhouse.Named("livemode", "true")}
 	if s.all {
-		first := int64(math.MaxInt64)
-		if err := d.ask(ctx, "span", []any{whose}, func(scan func(...any) error) error { return scan(&first) }); err != nil {
+		var first *time.Time
+		if err := d.ask(ctx, "first_day", whose, func(scan func(...any) error) error { return scan(&first) }); err != nil {
 			return nil, err
 		}
 		s.from = s.to.Add(-s.step)
-		if begin := time.Unix(first, 0).UTC().Truncate(s.step); first != math.MaxInt64 && begin.Before(s.from) {
-			s.from = begin
+		if first != nil && first.Before(s.from) {
+			s.from = first.UTC().Truncate(s.step)
 		}
 	}
-	within := []any{whose, clickhouse.Named("from", moment(s.from)), clickhouse.Named("to", moment(s.to))}
+	within := slices.Concat(whose, []any{clickhouse.Named("from", moment(s.from)), clickhouse.Named("to", moment(s.to))})
+	and := func(more any) []any { return slices.Concat(within, []any{more}) }
 	step := int64(s.step / time.Second)
 
 	// Lists begin empty, not nil, so that they are [] in JSON.
@@ -166,12 +171,16 @@ func (d *Dashboard) summarize(ctx context.Context, name string, s span, workspac
 	})
 	g.Go(func() error {
 		var points []Point
-		args := append([]any{clickhouse.Named("step", strconv.FormatInt(step, 10))}, within...)
-		err := d.ask(ctx, "timeseries", args, func(scan func(...any) error) error {
-			var p Point
-			if err := scan(&p.Start, &p.Clicks, &p.NetUSD); err != nil {
+		err := d.ask(ctx, "timeseries", and(number("step", step)), func(scan func(...any) error) error {
+			var (
+				p     Point
+				start time.Time
+				sales uint64
+			)
+			if err := scan(&start, &p.Clicks, &sales, &p.NetUSD); err != nil {
 				return err
 			}
+			p.Start = start.Unix()
 			points = append(points, p)
 			return nil
 		})
@@ -180,7 +189,7 @@ func (d *Dashboard) summarize(ctx context.Context, name string, s span, workspac
 	})
 	g.Go(func() error {
 		lists := map[string]*[]Earner{"affiliate": &out.Affiliates, "link": &out.Links, "campaign": &out.Campaigns}
-		return d.ask(ctx, "top", within, func(scan func(...any) error) error {
+		return d.ask(ctx, "top", and(number("limit", best)), func(scan func(...any) error) error {
 			var (
 				dimension string
 				e         Earner
@@ -193,26 +202,58 @@ func (d *Dashboard) summarize(ctx context.Context, name string, s span, workspac
 		})
 	})
 	g.Go(func() error {
-		return d.ask(ctx, "latest", within, func(scan func(...any) error) error {
-			var m Movement
-			if err := scan(&m.At, &m.Kind, &m.ObjectID, &m.SaleID, &m.Currency, &m.Amount, &m.NetUSD, &m.FXSource,
-				&m.AffiliateID, &m.LinkID, &m.Campaign, &m.MatchRule, &m.MatchKey, &m.ClickedAt); err != nil {
+		return d.ask(ctx, "latest_sales", and(number("limit", newest)), func(scan func(...any) error) error {
+			var (
+				m       Movement
+				at      time.Time
+				amount  int64
+				clicked *time.Time
+			)
+			if err := scan(&at, &m.Kind, &m.ObjectID, &m.SaleID, &m.Currency, &amount, &m.NetUSD, &m.FXSource,
+				&m.AffiliateID, &m.LinkID, &m.Campaign, &m.MatchRule, &m.MatchKey, &clicked); err != nil {
 				return err
 			}
-			m.Amount = formatMinor(m.Amount, m.Currency)
+			m.At, m.ClickedAt = at.UnixMilli(), milliseconds(clicked)
+			m.Amount = formatMinor(strconv.FormatInt(amount, 10), m.Currency)
 			out.Latest = append(out.Latest, m)
 			return nil
 		})
 	})
 	g.Go(func() error {
-		return d.ask(ctx, "apart", within, func(scan func(...any) error) error {
-			return scan(&out.Unattributed.Count, &out.Unattributed.NetUSD, &out.FXSources, &out.TestEntries)
+		return d.ask(ctx, "unattributed", within, func(scan func(...any) error) error {
+			return scan(&out.Unattributed.Count, &out.Unattributed.NetUSD)
 		})
 	})
 	g.Go(func() error {
+		err := d.ask(ctx, "rates_used", within, func(scan func(...any) error) error {
+			var (
+				live    bool
+				source  string
+				entries uint64
+				net     *string
+			)
+			if err := scan(&live, &source, &entries, &net); err != nil {
+				return err
+			}
+			switch {
+			case !live:
+				out.TestEntries += entries
+			case source != "":
+				out.FXSources = append(out.FXSources, source)
+			}
+			return nil
+		})
+		slices.Sort(out.FXSources)
+		return err
+	})
+	g.Go(func() error {
 		return d.ask(ctx, "without_rate", within, func(scan func(...any) error) error {
-			var w WithoutRate
-			if err := scan(&w.Currency, &w.Amount, &w.Count); err != nil {
+			var (
+				w      WithoutRate
+				sales  uint64
+				oldest time.Time
+			)
+			if err := scan(&w.Currency, &sales, &w.Count, &w.Amount, &oldest); err != nil {
 				return err
 			}
 			w.Amount = formatMinor(w.Amount, w.Currency)
@@ -221,23 +262,26 @@ func (d *Dashboard) summarize(ctx context.Context, name string, s span, workspac
 		})
 	})
 	g.Go(func() error {
-		var click, hour, sale int64
-		err := d.ask(ctx, "freshness", []any{whose}, func(scan func(...any) error) error { return scan(&click, &hour, &sale) })
-		if click > 0 {
-			out.Freshness.LastClick = &click
-		} else if hour > 0 {
-			out.Freshness.LastClick = &hour
-		}
-		if sale > 0 {
-			out.Freshness.LastSale = &sale
-		}
-		return err
+		return d.ask(ctx, "freshness", whose, func(scan func(...any) error) error {
+			var click, lead, sale *time.Time
+			if err := scan(&click, &lead, &sale); err != nil {
+				return err
+			}
+			out.Freshness = Freshness{LastClick: milliseconds(click), LastSale: milliseconds(sale)}
+			return nil
+		})
 	})
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}
-	if out.FXSources == nil {
-		out.FXSources = []string{}
-	}
 	return out, nil
+}
+
+// milliseconds returns a moment as the page takes it, and nil for none.
+func milliseconds(t *time.Time) *int64 {
+	if t == nil {
+		return nil
+	}
+	ms := t.UnixMilli()
+	return &ms
 }

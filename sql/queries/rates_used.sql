@@ -1,12 +1,13 @@
 -- By which sources of exchange rates was booked money converted?
--- usd: it was dollars already. An empty source is money without a rate.
+-- Live money and Stripe's test mode in rows of their own. usd: it was dollars already. An empty source is money without a rate.
 SELECT
+    r.livemode AS livemode,
     r.fx_source AS fx_source,
     count() AS entries,
-    sum(r.net_usd) AS net_usd
+    toString(sum(r.net_usd)) AS net_usd
 FROM revenue AS r FINAL
-WHERE r.workspace = {workspace:String} AND r.status = 'booked' AND r.livemode = {livemode:Bool}
+WHERE r.workspace = {workspace:String} AND r.status = 'booked'
     AND r.occurred_at >= {from:DateTime('UTC')} AND r.occurred_at < {to:DateTime('UTC')}
-GROUP BY r.fx_source
-ORDER BY entries DESC, fx_source
+GROUP BY r.livemode, r.fx_source
+ORDER BY livemode DESC, entries DESC, fx_source
 SETTINGS optimize_move_to_prewhere_if_final = 0

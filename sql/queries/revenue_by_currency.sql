@@ -1,7 +1,7 @@
 -- How much money moved in each currency?
 -- Minor units as Stripe sent them, tax included; refunds and disputes are negative, what came back of them is subtracted, and
--- amount is the sum of the three. A column may be added up within its row only. net_usd is without tax and leaves out the
--- entries that without_rate counts; it is NULL where no entry has a rate.
+-- amount is the sum of the three; unattributed is the part of it that nobody is credited with. Different currencies are never
+-- added up. net_usd is without tax and leaves out the entries that without_rate counts; it is NULL where no entry has a rate.
 SELECT
     r.currency AS currency,
     countIf(r.kind = 'payment') AS sales,
@@ -9,6 +9,7 @@ SELECT
     sumIf(r.amount, r.kind IN ('refund', 'refund_reversal')) AS refunds,
     sumIf(r.amount, r.kind IN ('dispute', 'dispute_reversal')) AS disputes,
     sum(r.amount) AS amount,
+    sumIf(r.amount, r.match_rule IN ('', 'none')) AS unattributed,
     sum(r.net_usd) AS net_usd,
     countIf(r.net_usd IS NULL) AS without_rate
 FROM revenue AS r FINAL

@@ -1,22 +1,22 @@
 -- How many clicks, sales and how much net revenue (USD) did each step of time bring?
 -- step: seconds, a multiple of 3600. from and to: on the hour. A step in which nothing happened has no row.
-SELECT at, sum(clicks) AS clicks, sum(sales) AS sales, sum(net_usd) AS net_usd
+SELECT at, sum(c) AS clicks, sum(s) AS sales, toDecimalString(round(sum(net), 2), 2) AS net_usd
 FROM
 (
     SELECT
-        toStartOfInterval(c.hour, toIntervalSecond({step:UInt32})) AS at,
-        uniqCombined64Merge(c.clicks) AS clicks,
-        0 AS sales,
-        toDecimal128(0, 6) AS net_usd
-    FROM clicks_hourly AS c
-    WHERE c.workspace = {workspace:String} AND c.hour >= {from:DateTime('UTC')} AND c.hour < {to:DateTime('UTC')}
+        toStartOfInterval(h.hour, toIntervalSecond({step:UInt32})) AS at,
+        uniqCombined64Merge(h.clicks) AS c,
+        0 AS s,
+        toDecimal128(0, 6) AS net
+    FROM clicks_hourly AS h
+    WHERE h.workspace = {workspace:String} AND h.hour >= {from:DateTime('UTC')} AND h.hour < {to:DateTime('UTC')}
     GROUP BY at
     UNION ALL
     SELECT
         toStartOfInterval(toDateTime(r.occurred_at, 'UTC'), toIntervalSecond({step:UInt32})) AS at,
         0,
         countIf(r.kind = 'payment'),
-        toDecimal128(ifNull(sum(r.net_usd), 0), 6)
+        toDecimal128(sum(ifNull(r.net_usd, toDecimal64(0, 6))), 6)
     FROM revenue AS r FINAL
     WHERE r.workspace = {workspace:String} AND r.status = 'booked' AND r.livemode = {livemode:Bool}
         AND r.occurred_at >= {from:DateTime('UTC')} AND r.occurred_at < {to:DateTime('UTC')}

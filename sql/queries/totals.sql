@@ -1,16 +1,17 @@
 -- What did a stretch of time bring altogether?
--- Net revenue is booked money without tax, refunds and disputes subtracted when they happened; money without a rate is not in
--- it (see without_rate). refunds_usd and disputes_usd are parts of net_usd. epc: net USD a click. conversion: sales a click.
+-- net_usd: all booked money without tax, refunds and disputes subtracted when they happened; money without a rate is not in
+-- it (see without_rate). refunds and disputes: how many. epc (net USD a click) and conversion (sales a click) count attributed
+-- money only, because the rest did not come from these clicks as far as anybody knows; without a click they divide by one.
 SELECT
     c.clicks AS clicks,
     c.visitors AS visitors,
     l.leads AS leads,
     r.sales AS sales,
-    r.net_usd AS net_usd,
-    r.refunds_usd AS refunds_usd,
-    r.disputes_usd AS disputes_usd,
-    r.net_usd / nullIf(c.clicks, 0) AS epc,
-    round(r.sales / nullIf(c.clicks, 0), 6) AS conversion
+    r.refunds AS refunds,
+    r.disputes AS disputes,
+    toDecimalString(round(r.net, 2), 2) AS net_usd,
+    toDecimalString(round(r.attributed_net / greatest(c.clicks, 1), 4), 4) AS epc,
+    toDecimalString(round(toDecimal128(r.attributed_sales, 8) / greatest(c.clicks, 1), 4), 4) AS conversion
 FROM
 (
     SELECT uniqCombined64Merge(h.clicks) AS clicks, uniqCombined64Merge(h.visitors) AS visitors
@@ -27,9 +28,11 @@ CROSS JOIN
 (
     SELECT
         countIf(v.kind = 'payment') AS sales,
-        toDecimal128(ifNull(sum(v.net_usd), 0), 6) AS net_usd,
-        toDecimal128(ifNull(sumIf(v.net_usd, v.kind IN ('refund', 'refund_reversal')), 0), 6) AS refunds_usd,
-        toDecimal128(ifNull(sumIf(v.net_usd, v.kind IN ('dispute', 'dispute_reversal')), 0), 6) AS disputes_usd
+        countIf(v.kind = 'refund') AS refunds,
+        countIf(v.kind = 'dispute') AS disputes,
+        countIf(v.kind = 'payment' AND v.match_rule NOT IN ('', 'none')) AS attributed_sales,
+        toDecimal128(sum(ifNull(v.net_usd, toDecimal64(0, 6))), 6) AS net,
+        toDecimal128(sumIf(ifNull(v.net_usd, toDecimal64(0, 6)), v.match_rule NOT IN ('', 'none')), 6) AS attributed_net
     FROM revenue AS v FINAL
     WHERE v.workspace = {workspace:String} AND v.status = 'booked' AND v.livemode = {livemode:Bool}
         AND v.occurred_at >= {from:DateTime('UTC')} AND v.occurred_at < {to:DateTime('UTC')}

@@ -1,14 +1,9 @@
--- Which booked money could not be attributed to anything?
--- By currency, in minor units as Stripe sent them, and in net USD; net_usd is NULL where no entry has a rate yet.
+-- How many sales is nobody credited with, and what are they worth (net USD)?
+-- Their refunds and disputes are subtracted. Money without a rate is not in net_usd; revenue_by_currency has it in its own units.
 SELECT
-    r.currency AS currency,
     countIf(r.kind = 'payment') AS sales,
-    count() AS entries,
-    sum(r.amount) AS amount,
-    sum(r.net_usd) AS net_usd
+    toDecimalString(round(sum(ifNull(r.net_usd, toDecimal64(0, 6))), 2), 2) AS net_usd
 FROM revenue AS r FINAL
-WHERE r.workspace = {workspace:String} AND r.status = 'booked' AND r.livemode = {livemode:Bool} AND r.match_rule = 'none'
+WHERE r.workspace = {workspace:String} AND r.status = 'booked' AND r.livemode = {livemode:Bool} AND r.match_rule IN ('', 'none')
     AND r.occurred_at >= {from:DateTime('UTC')} AND r.occurred_at < {to:DateTime('UTC')}
-GROUP BY r.currency
-ORDER BY ifNull(net_usd, 0) DESC, currency
 SETTINGS optimize_move_to_prewhere_if_final = 0

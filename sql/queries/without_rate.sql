@@ -4,11 +4,11 @@ SELECT
     r.currency AS currency,
     countIf(r.kind = 'payment') AS sales,
     count() AS entries,
-    sum(r.amount) AS amount,
+    toString(sum(toInt128(r.amount))) AS amount,
     min(r.occurred_at) AS oldest
 FROM revenue AS r FINAL
-WHERE r.workspace = {workspace:String} AND r.status = 'booked' AND r.livemode = {livemode:Bool} AND r.amount_usd IS NULL
+WHERE r.workspace = {workspace:String} AND r.status = 'booked' AND r.livemode = {livemode:Bool} AND r.net_usd IS NULL
     AND r.occurred_at >= {from:DateTime('UTC')} AND r.occurred_at < {to:DateTime('UTC')}
 GROUP BY r.currency
-ORDER BY entries DESC, currency
+ORDER BY currency
 SETTINGS optimize_move_to_prewhere_if_final = 0

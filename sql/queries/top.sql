@@ -1,5 +1,7 @@
--- The ten best affiliates, links and campaigns, by net revenue and then by clicks. All three in one pass: every row is
--- counted once under each of its three names.
+-- Which affiliates, links and campaigns bring the money?
+-- The first limit of each dimension, best net revenue (USD) first, then most clicks. All three in one pass: a row is counted
+-- once under each of its three names; what has no name and money that is not attributed are left out. epc: net USD a click,
+-- conversion: sales a click; without a click both divide by one.
 SELECT
     dimension,
     name,
@@ -37,13 +39,14 @@ FROM
     (
         SELECT kind, net_usd, affiliate_id, link_id, utm_campaign
         FROM revenue FINAL
-        WHERE workspace = {workspace:String} AND status = 'booked' AND livemode AND match_rule NOT IN ('', 'none')
-          AND occurred_at >= {from:DateTime('UTC')} AND occurred_at < {to:DateTime('UTC')}
+        WHERE workspace = {workspace:String} AND status = 'booked' AND livemode = {livemode:Bool} AND match_rule NOT IN ('', 'none')
+            AND occurred_at >= {from:DateTime('UTC')} AND occurred_at < {to:DateTime('UTC')}
     )
     ARRAY JOIN ['affiliate', 'link', 'campaign'] AS dimension, [affiliate_id, link_id, toString(utm_campaign)] AS name
     WHERE name != ''
     GROUP BY dimension, name
 )
 GROUP BY dimension, name
-ORDER BY sum(net) DESC, clicks DESC, name
-LIMIT 10 BY dimension
+ORDER BY dimension, sum(net) DESC, clicks DESC, name
+LIMIT {limit:UInt32} BY dimension
+SETTINGS optimize_move_to_prewhere_if_final = 0

@@ -1,0 +1,14 @@
+-- Which is the first day with a click or booked money on it?
+-- Its first moment, UTC; NULL where there is nothing. Money of the given livemode; clicks have none.
+SELECT toStartOfDay(min(at)) AS day
+FROM
+(
+    SELECT toDateTime64(minOrNull(h.hour), 3, 'UTC') AS at
+    FROM clicks_hourly AS h
+    WHERE h.workspace = {workspace:String}
+    UNION ALL
+    SELECT minOrNull(r.occurred_at)
+    FROM revenue AS r FINAL
+    WHERE r.workspace = {workspace:String} AND r.status = 'booked' AND r.livemode = {livemode:Bool}
+)
+SETTINGS optimize_move_to_prewhere_if_final = 0
