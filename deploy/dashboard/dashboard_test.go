@@ -1,14 +1,11 @@
 package dashboard
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"os/signal"
 	"strings"
 	"testing"
 	"time"
@@ -393,50 +390,5 @@ func TestFormatMinor(t *testing.T) {
 		if got := formatMinor(c.digits, c.currency); got != c.want {
 			t.Errorf("%s %s: %s, want %s", c.digits, c.currency, got, c.want)
 		}
-	}
-}
-
-// TestServe is for looking at the page by eye: DASHBOARD_ADDR=127.0.0.1:8090 go test -run TestServe serves invented figures,
-// and nothing at all under ?workspace=empty, until it is interrupted.
-func TestServe(t *testing.T) {
-	address := os.Getenv("DASHBOARD_ADDR")
-	if address == "" {
-		t.Skip("DASHBOARD_ADDR is not set")
-	}
-	dsn, conn := database(t)
-	now := time.Now()
-	insert(t, conn, `INSERT INTO clicks (workspace, click_id, clicked_at, received_at, visitor_id, affiliate_id, link_id, utm_campaign)
-		SELECT 'default', concat(reverse(reinterpretAsFixedString(toUInt64(toUnixTimestamp64Milli(w)) * 65536)), reinterpretAsFixedString(number)), now64(3) - toIntervalMillisecond(toUInt64(pow(rand(1) % 10000, 2) * 25)) AS w, w, toString(rand(2) % 15000),
-			['anna', 'bert', 'clara-codes', 'dealhunter', '', 'eva', 'podcast-42', 'finn'][1 + rand(3) % 8],
-			['homepage-banner', 'review-2026', 'newsletter', 'bio', 'video-17', ''][1 + rand(4) % 6],
-			['spring', 'launch', '', 'black-friday', 'brand'][1 + rand(5) % 5]
-		FROM numbers(40000)`)
-	click(t, conn, 1, now.Add(-time.Minute), "x", hostile, "l", "spring", false)
-	affiliates := []string{"anna", "bert", "clara-codes", "dealhunter", "eva", hostile}
-	currencies := []string{"usd", "eur", "jpy", "gbp", "usd", "usd"}
-	rules := []string{"click_id", "external_customer", "promotion_code", "email", "subscription"}
-	for i := range 60 {
-		e := entry{id: fmt.Sprintf("pi_%03d", i), when: now.Add(-time.Duration(i*i) * 97 * time.Second), amount: int64(1900 + 1313*(i%9)), currency: currencies[i%6],
-			net: fmt.Sprintf("%d.%02d0000", 19+13*(i%9), i), fx: "file:demo-rates", affiliate: affiliates[i%6], link: "newsletter", campaign: "spring",
-			rule: rules[i%5], key: []string{"click:0195a1b2-7c3d-7e4f-8a9b-0c1d2e3f4a5b", "external:user-8841", "promotion:ANNA20", "email:5f0c9d", "subscription:sub_1Q2w3E"}[i%5]}
-		e.clicked = e.when.Add(-time.Duration(i+1) * 13 * time.Minute)
-		switch {
-		case i%11 == 3:
-			e.affiliate, e.link, e.campaign, e.rule, e.key, e.clicked = "", "", "", "none", "", time.Time{}
-		case i%13 == 4:
-			e.currency, e.net, e.fx = "ars", "", ""
-		case i%9 == 5:
-			e.id, e.kind, e.amount, e.net, e.rule = "re_"+e.id, "refund", -e.amount, "-"+e.net, "sale"
-		}
-		book(t, conn, e)
-		lead(t, conn, e.id, e.when, 1+i%3, e.affiliate, "async")
-	}
-	d := serve(t, Config{DSN: dsn}, time.Now)
-	server := &http.Server{Addr: address, Handler: d, ReadHeaderTimeout: time.Second}
-	ctx, stop := signal.NotifyContext(t.Context(), os.Interrupt)
-	defer stop()
-	context.AfterFunc(ctx, func() { server.Close() })
-	if err := server.ListenAndServe(); err != nil && ctx.Err() == nil {
-		t.Fatal(err)
 	}
 }
