@@ -40,52 +40,61 @@ func Remember(edges Edges) Edges {
 // depth bounds both walks. The longest road is movement → object → object → customer → external → reference → click.
 const depth = 8
 
-// Touched walks from names about which something new is known to the objects and leads that it may concern. The names
-// that are objects or leads themselves are among the answer.
-func Touched(ctx context.Context, edges Edges, workspace string, changed []Node) ([]Node, error) {
-	seen := make(map[Node]bool, len(changed))
-	var found []Node
-	frontier := make([]Node, 0, len(changed))
-	visit := func(n Node) {
-		if seen[n] {
+// spread walks level by level, all names of a level in one question. enter is called once for each name that is reached and
+// tells whether to ask for its edges, and whether another name may mean the same; follow tells which edges to take.
+func spread(ctx context.Context, edges Edges, workspace string, start []Node, enter func(Node) (ask bool, alias Node), follow func(Edge) bool) error {
+	seen := make(map[Node]bool, len(start))
+	var frontier []Node
+	var visit func(Node)
+	visit = func(n Node) {
+		if n == "" || seen[n] {
 			return
 		}
 		seen[n] = true
-		switch n.Type() {
-		case Object, Lead, Movement:
-			found = append(found, n)
-		default:
+		ask, alias := enter(n)
+		if ask {
 			frontier = append(frontier, n)
-			if typ, value := n.Split(); typ == Affiliate {
-				// A bare client_reference_id may be this affiliate; it was kept as a reference until one was known.
-				ref := New(Reference, value)
-				if !seen[ref] {
-					seen[ref] = true
-					frontier = append(frontier, ref)
-				}
-			}
 		}
+		visit(alias)
 	}
-	for _, n := range changed {
+	for _, n := range start {
 		visit(n)
 	}
 	for range depth {
 		if len(frontier) == 0 {
 			break
 		}
-		step := frontier
+		level := frontier
 		frontier = nil
-		got, err := edges(ctx, workspace, step)
+		got, err := edges(ctx, workspace, level)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		for _, e := range got {
-			if touches[e.A.Type()][e.B.Type()] {
+			if follow(e) {
 				visit(e.B)
 			}
 		}
 	}
-	return found, nil
+	return nil
+}
+
+// Touched walks from names about which something new is known to the objects and leads that it may concern. The names
+// that are objects or leads themselves are among the answer.
+func Touched(ctx context.Context, edges Edges, workspace string, changed []Node) ([]Node, error) {
+	var found []Node
+	err := spread(ctx, edges, workspace, changed, func(n Node) (ask bool, alias Node) {
+		switch typ, value := n.Split(); typ {
+		case Object, Lead, Movement:
+			found = append(found, n)
+			return false, ""
+		case Affiliate:
+			// A bare client_reference_id may be this affiliate; it was kept as a reference until one was known.
+			return true, New(Reference, value)
+		}
+		return true, ""
+	}, func(e Edge) bool { return touches[e.A.Type()][e.B.Type()] })
+	return found, err
 }
 
 // Graph is the part of the names that was walked from some objects or leads: enough to resolve each of them.
@@ -94,45 +103,21 @@ type Graph struct{ out map[Node][]Edge }
 // Explore loads everything that bears on the given objects and leads, level by level, all of them together.
 func Explore(ctx context.Context, edges Edges, workspace string, from []Node) (*Graph, error) {
 	g := &Graph{out: make(map[Node][]Edge)}
-	seen := make(map[Node]bool, len(from))
-	var frontier []Node
-	visit := func(n Node) {
-		if seen[n] {
-			return
+	err := spread(ctx, edges, workspace, from, func(n Node) (ask bool, alias Node) {
+		typ, value := n.Split()
+		if typ == Reference {
+			alias = New(Affiliate, value) // the catalogue of affiliates may know a bare reference
 		}
-		seen[n] = true
-		if _, follow := leadsTo[n.Type()]; follow {
-			frontier = append(frontier, n)
+		_, ask = leadsTo[typ]
+		return ask, alias
+	}, func(e Edge) bool {
+		if !leadsTo[e.A.Type()][e.B.Type()] {
+			return false
 		}
-		if typ, value := n.Split(); typ == Reference {
-			// The catalogue of affiliates may know a bare reference.
-			if a := New(Affiliate, value); !seen[a] {
-				seen[a] = true
-				frontier = append(frontier, a)
-			}
-		}
-	}
-	for _, n := range from {
-		visit(n)
-	}
-	for range depth {
-		if len(frontier) == 0 {
-			break
-		}
-		step := frontier
-		frontier = nil
-		got, err := edges(ctx, workspace, step)
-		if err != nil {
-			return nil, err
-		}
-		for _, e := range got {
-			if leadsTo[e.A.Type()][e.B.Type()] {
-				g.out[e.A] = append(g.out[e.A], e)
-				visit(e.B)
-			}
-		}
-	}
-	return g, nil
+		g.out[e.A] = append(g.out[e.A], e)
+		return true
+	})
+	return g, err
 }
 
 // From gives the edges that lead on from n.
