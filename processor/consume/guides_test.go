@@ -9,12 +9,12 @@ import (
 
 func (h *house) entry(object, kind string) join.Entry {
 	h.tb.Helper()
-	for _, e := range h.ledger {
+	for _, e := range h.Ledger() {
 		if e.ObjectID == object && e.Kind == kind {
 			return e
 		}
 	}
-	h.tb.Fatalf("%s of %s is not in the ledger:\n%s", kind, object, h.table())
+	h.tb.Fatalf("%s of %s is not in the ledger:\n%s", kind, object, h.Table())
 	return join.Entry{}
 }
 
@@ -112,7 +112,7 @@ func TestLeadTiesBuyerToClick(t *testing.T) {
 		if e := h.entry("pi_1", "payment"); e.MatchRule != join.RuleExternal || e.Click.AffiliateID != "ann" {
 			t.Fatalf("order %v: the sale is credited by %s", order, e.MatchRule)
 		}
-		for _, l := range h.leads {
+		for _, l := range h.AllLeads() {
 			if l.MatchRule != join.RuleClickID || l.Click.AffiliateID != "ann" {
 				t.Fatalf("order %v: the lead is credited by %s", order, l.MatchRule)
 			}

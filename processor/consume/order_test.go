@@ -14,32 +14,28 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"tributary/processor/join"
+	"tributary/processor/load/loadtest"
 	"tributary/schemas"
 )
-
-func sorted(lines []string) string {
-	slices.Sort(lines)
-	return strings.Join(lines, "\n")
-}
 
 // epoch is when the tests' world begins.
 var epoch = time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC)
 
 // house is a processor without Kafka: both lanes' handlers over the model.
 type house struct {
-	*model
+	*loadtest.Model
+	tb     testing.TB
+	now    time.Time
 	money  *Money
 	clicks *Clicks
 }
 
 func newHouse(tb testing.TB) *house {
-	m := newModel(tb)
-	m.now = epoch.AddDate(1, 0, 0)
-	r := &Rejoiner{Store: m, Rates: testRates, Settle: 24 * time.Hour, Now: func() time.Time { return m.now }, Log: slog.New(slog.DiscardHandler)}
-	return &house{
-		model: m, clicks: &Clicks{Store: m, Rejoiner: r},
-		money: &Money{Store: m, Rejoiner: r, Workspace: func(string) string { return "default" }, Events: NewEventsMetric()},
-	}
+	h := &house{Model: loadtest.New(tb), tb: tb, now: epoch.AddDate(1, 0, 0)}
+	r := &Rejoiner{Store: h, Rates: testRates, Settle: 24 * time.Hour, Now: func() time.Time { return h.now }, Log: slog.New(slog.DiscardHandler)}
+	h.clicks = &Clicks{Store: h, Rejoiner: r}
+	h.money = &Money{Store: h, Rejoiner: r, Workspace: func(string) string { return "default" }, Events: NewEventsMetric()}
+	return h
 }
 
 func (h *house) feed(records ...*kgo.Record) {
@@ -58,6 +54,8 @@ func (h *house) feed(records ...*kgo.Record) {
 		}
 	}
 }
+
+var testRates = loadtest.FixedRates{"usd": "1", "eur": "1.1", "jpy": "0.0067"}
 
 type j = map[string]any
 
@@ -142,7 +140,7 @@ func TestEveryOrderGivesTheSameRows(t *testing.T) {
 			rng.Shuffle(len(again), func(i, k int) { again[i], again[k] = again[k], again[i] })
 			h.feed(again...)
 		}
-		got := h.table()
+		got := h.Table()
 		if want == "" {
 			want = got
 			t.Log("\n" + want)
@@ -423,17 +421,17 @@ func TestLivesConverge(t *testing.T) {
 							t.Fatal(err)
 						}
 						var sum int64
-						for _, e := range h.ledger {
+						for _, e := range h.Ledger() {
 							if e.Status == join.Booked {
 								sum += e.Amount
 							}
 						}
 						if sum != truth {
-							t.Fatalf("seed %d: booked %d, moved %d\n%s\n%v", seed, sum, truth, h.table(), types(told))
+							t.Fatalf("seed %d: booked %d, moved %d\n%s\n%v", seed, sum, truth, h.Table(), types(told))
 						}
 						if rows == "" {
-							rows = h.table()
-						} else if got := h.table(); got != rows {
+							rows = h.Table()
+						} else if got := h.Table(); got != rows {
 							t.Fatalf("seed %d: the order changes rows:\n%s\nfirst:\n%s", seed, got, rows)
 						}
 					}

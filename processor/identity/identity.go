@@ -24,6 +24,10 @@ const (
 	Affiliate    = "affiliate"    // an affiliate's id
 	Program      = "program"      // the programme under which an affiliate was seen
 	Lead         = "lead"         // a lead's id, hex
+	Promotion    = "promotion"    // Stripe's promotion code, promo_…
+	Coupon       = "coupon"       // the coupon behind promotion codes
+	Code         = "code"         // what the buyer typed, upper case: Stripe compares codes without regard to case
+	Email        = "email"        // keyed hash of an e-mail address, hex
 )
 
 // New makes a node.

@@ -1,13 +1,19 @@
-package consume
+// Package loadtest has a ClickHouse of maps for tests, as net/http/httptest has a server.
+package loadtest
 
 import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"reflect"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/shopspring/decimal"
 
 	"tributary/processor/fx"
 	"tributary/processor/identity"
@@ -15,13 +21,11 @@ import (
 	"tributary/processor/load"
 	"tributary/processor/stripe"
 	"tributary/schemas"
-
-	"github.com/shopspring/decimal"
 )
 
-// model keeps in maps what ClickHouse keeps under FINAL: sets that grow, and for each key the row of the greatest version.
+// Model keeps in maps what ClickHouse keeps under FINAL: sets that grow, and for each key the row of the greatest version.
 // It fails the test when two rows of one key have equal versions and differ.
-type model struct {
+type Model struct {
 	tb     testing.TB
 	mu     sync.Mutex
 	clicks map[string]load.ClickRow
@@ -31,17 +35,17 @@ type model struct {
 	leads  map[string]join.Lead
 	ledger map[join.EntryID]join.Entry
 	dead   map[string]load.DeadLetterRow
-	now    time.Time
 }
 
-func newModel(tb testing.TB) *model {
-	return &model{
+// New makes an empty one.
+func New(tb testing.TB) *Model {
+	return &Model{
 		tb: tb, clicks: map[string]load.ClickRow{}, events: map[string]load.EventRow{}, facts: map[string]load.FactRow{},
 		edges: map[string]load.EdgeRow{}, leads: map[string]join.Lead{}, ledger: map[join.EntryID]join.Entry{}, dead: map[string]load.DeadLetterRow{},
 	}
 }
 
-func (m *model) InsertClicks(_ context.Context, rows []load.ClickRow) error {
+func (m *Model) InsertClicks(_ context.Context, rows []load.ClickRow) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, r := range rows {
@@ -52,7 +56,7 @@ func (m *model) InsertClicks(_ context.Context, rows []load.ClickRow) error {
 	return nil
 }
 
-func (m *model) InsertEvents(_ context.Context, rows []load.EventRow) error {
+func (m *Model) InsertEvents(_ context.Context, rows []load.EventRow) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, r := range rows {
@@ -61,7 +65,7 @@ func (m *model) InsertEvents(_ context.Context, rows []load.EventRow) error {
 	return nil
 }
 
-func (m *model) InsertFacts(_ context.Context, rows []load.FactRow) error {
+func (m *Model) InsertFacts(_ context.Context, rows []load.FactRow) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, r := range rows {
@@ -73,7 +77,7 @@ func (m *model) InsertFacts(_ context.Context, rows []load.FactRow) error {
 	return nil
 }
 
-func (m *model) InsertEdges(_ context.Context, rows []load.EdgeRow) error {
+func (m *Model) InsertEdges(_ context.Context, rows []load.EdgeRow) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, r := range rows {
@@ -88,7 +92,7 @@ func (m *model) InsertEdges(_ context.Context, rows []load.EdgeRow) error {
 	return nil
 }
 
-func (m *model) InsertLeads(_ context.Context, rows []join.Lead) error {
+func (m *Model) InsertLeads(_ context.Context, rows []join.Lead) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, r := range rows {
@@ -100,7 +104,7 @@ func (m *model) InsertLeads(_ context.Context, rows []join.Lead) error {
 	return nil
 }
 
-func (m *model) InsertLedger(_ context.Context, rows []join.Entry) error {
+func (m *Model) InsertLedger(_ context.Context, rows []join.Entry) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, r := range rows {
@@ -115,7 +119,7 @@ func (m *model) InsertLedger(_ context.Context, rows []join.Entry) error {
 	return nil
 }
 
-func (m *model) InsertDeadLetters(_ context.Context, rows []load.DeadLetterRow) error {
+func (m *Model) InsertDeadLetters(_ context.Context, rows []load.DeadLetterRow) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, r := range rows {
@@ -124,7 +128,7 @@ func (m *model) InsertDeadLetters(_ context.Context, rows []load.DeadLetterRow) 
 	return nil
 }
 
-func (m *model) Edges(_ context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error) {
+func (m *Model) Edges(_ context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	want := make(map[identity.Node]bool)
@@ -140,7 +144,7 @@ func (m *model) Edges(_ context.Context, workspace string, nodes []identity.Node
 	return out, nil
 }
 
-func (m *model) Facts(_ context.Context, workspace string, objects []string) (map[string][]stripe.Fact, error) {
+func (m *Model) Facts(_ context.Context, workspace string, objects []string) (map[string][]stripe.Fact, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	want := make(map[string]bool)
@@ -156,7 +160,7 @@ func (m *model) Facts(_ context.Context, workspace string, objects []string) (ma
 	return out, nil
 }
 
-func (m *model) Clicks(_ context.Context, workspace string, nodes []identity.Node) (map[identity.Node]*join.Click, error) {
+func (m *Model) Clicks(_ context.Context, workspace string, nodes []identity.Node) (map[identity.Node]*join.Click, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	out := make(map[identity.Node]*join.Click)
@@ -172,7 +176,7 @@ func (m *model) Clicks(_ context.Context, workspace string, nodes []identity.Nod
 	return out, nil
 }
 
-func (m *model) Leads(_ context.Context, workspace string, ids [][16]byte) ([]join.Lead, error) {
+func (m *Model) Leads(_ context.Context, workspace string, ids [][16]byte) ([]join.Lead, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var out []join.Lead
@@ -184,7 +188,7 @@ func (m *model) Leads(_ context.Context, workspace string, ids [][16]byte) ([]jo
 	return out, nil
 }
 
-func (m *model) Unfinished(_ context.Context, since time.Time, settle time.Duration, limit int) ([]load.Sale, error) {
+func (m *Model) Unfinished(_ context.Context, since time.Time, settle time.Duration, limit int) ([]load.Sale, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var out []load.Sale
@@ -196,7 +200,7 @@ func (m *model) Unfinished(_ context.Context, since time.Time, settle time.Durat
 	return out, nil
 }
 
-func (m *model) InvoicePaidAround(_ context.Context, workspace string, f stripe.Fact) (bool, error) {
+func (m *Model) InvoicePaidAround(_ context.Context, workspace string, f stripe.Fact) (bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, r := range m.facts {
@@ -208,10 +212,10 @@ func (m *model) InvoicePaidAround(_ context.Context, workspace string, f stripe.
 	return false, nil
 }
 
-// fixedRates convert every day alike.
-type fixedRates map[string]string
+// FixedRates convert every day alike.
+type FixedRates map[string]string
 
-func (r fixedRates) Convert(currency string, at time.Time) (fx.Quote, int, bool) {
+func (r FixedRates) Convert(currency string, at time.Time) (fx.Quote, int, bool) {
 	exponent, _ := fx.Exponent(currency)
 	usd, ok := r[currency]
 	if !ok {
@@ -220,10 +224,24 @@ func (r fixedRates) Convert(currency string, at time.Time) (fx.Quote, int, bool)
 	return fx.Quote{Rate: fx.Rate{Currency: currency, Date: fx.DateOf(at), USD: decimal.RequireFromString(usd), Source: "test"}, Final: true}, exponent, true
 }
 
-var testRates = fixedRates{"usd": "1", "eur": "1.1", "jpy": "0.0067"}
+// Ledger gives all entries, superseded and held ones too, in no particular order.
+func (m *Model) Ledger() []join.Entry {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Collect(maps.Values(m.ledger))
+}
 
-// table renders the ledger for comparison and for people.
-func (m *model) table() string {
+// AllLeads gives every lead, in no particular order.
+func (m *Model) AllLeads() []join.Lead {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Collect(maps.Values(m.leads))
+}
+
+// Table renders the ledger for comparison and for people.
+func (m *Model) Table() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	var lines []string
 	for _, e := range m.ledger {
 		usd := "-"
@@ -234,5 +252,6 @@ func (m *model) table() string {
 			e.Kind, e.ObjectID, e.Status, e.Amount, e.Currency, e.Tax, usd, e.MatchRule, e.MatchKey, e.Click.ID, e.SupersededBy, e.MatchCandidates, e.SaleID,
 			e.OccurredAt.Format(time.RFC3339), hex.EncodeToString(e.Version.Big().Bytes())))
 	}
-	return sorted(lines)
+	slices.Sort(lines)
+	return strings.Join(lines, "\n")
 }
