@@ -745,7 +745,7 @@ func TestLeads(t *testing.T) {
 	if l.Workspace != "acme" || l.ClickRef != "abc" || l.EventName != "Sign Up" || l.Mode != "wait" || l.Quantity != 3 || l.Metadata["plan"] != "pro" || l.Metadata["seats"] != "5" || l.ReceivedAt == 0 {
 		t.Errorf("lead %v", l)
 	}
-	if !bytes.Equal(l.EmailHash, EmailHash([]byte("k"), "acme", "anna@example.com")) || len(l.EmailHash) != 16 || strings.Contains(strings.ToLower(l.String()), "example.com") {
+	if !bytes.Equal(l.EmailHash, schemas.EmailHash([]byte("k"), "acme", "anna@example.com")) || len(l.EmailHash) != 16 || strings.Contains(strings.ToLower(l.String()), "example.com") {
 		t.Errorf("email hash %x", l.EmailHash)
 	}
 	if a.field(t, "lead_id") != idText(l.LeadId) {

@@ -2,7 +2,6 @@ package clicks
 
 import (
 	"context"
-	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -21,17 +20,6 @@ const (
 	maxExternalID = 200
 	maxQuantity   = 100
 )
-
-// EmailHash is the hash under which a lead's e-mail address is kept: the first 16 bytes of HMAC-SHA256 with the key over
-// the workspace, a zero byte, and the address without surrounding space in lower case. The processor makes the same of
-// a Stripe customer's address to find the lead.
-func EmailHash(key []byte, workspace, address string) []byte {
-	h := hmac.New(sha256.New, key)
-	h.Write([]byte(workspace))
-	h.Write([]byte{0})
-	h.Write([]byte(strings.ToLower(strings.TrimSpace(address))))
-	return h.Sum(nil)[:16]
-}
 
 // leadID makes the same lead told twice one lead: a hash of workspace, external id and event name, the latter as Dub
 // compares it, in lower case with dashes for spaces.
@@ -127,7 +115,7 @@ func (s *Server) storeLead(ctx *fasthttp.RequestCtx) (call *leadCall, id schemas
 	id = leadID(workspace.ID, l.ExternalId, l.EventName)
 	l.Workspace, l.LeadId, l.ReceivedAt = workspace.ID, id[:], s.now().UnixMilli()
 	if call.email != "" {
-		l.EmailHash = EmailHash(s.cfg.EmailKey, workspace.ID, call.email)
+		l.EmailHash = schemas.EmailHash(s.cfg.EmailKey, workspace.ID, call.email)
 	}
 	r, err := schemas.LeadRecord(l)
 	if err != nil {
