@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
-	"golang.org/x/sync/errgroup"
 
 	"tributary/processor/enrich"
 	"tributary/processor/identity"
@@ -20,7 +19,7 @@ type Clicks struct {
 	Rejoiner *Rejoiner
 
 	mu         sync.Mutex
-	affiliates map[affiliate]bool // known to be in identities already; forgotten when it grows too large
+	affiliates map[affiliate]bool // seen by this processor, so that ClickHouse is not asked of each with every batch
 }
 
 type affiliate struct{ workspace, id, program string }
@@ -35,9 +34,8 @@ var ClickTopics = []string{schemas.TopicClicks}
 // Handle is the lane's Handler.
 func (c *Clicks) Handle(ctx context.Context, records []*kgo.Record, deadLetter DeadLetter) error {
 	rows := make([]load.ClickRow, 0, len(records))
-	var edges []load.EdgeRow
+	told := make(map[string]*news)
 	var learned []affiliate
-	changed := make(map[string][]identity.Node)
 	for _, r := range records {
 		click, err := schemas.DecodeClick(r)
 		if err != nil {
@@ -46,40 +44,27 @@ func (c *Clicks) Handle(ctx context.Context, records []*kgo.Record, deadLetter D
 			}
 			continue
 		}
+		n := told[click.Workspace]
+		if n == nil {
+			n = new(news)
+			told[click.Workspace] = n
+		}
 		rows = append(rows, Enrich(click))
 		node := identity.New(identity.Click, schemas.ClickID(click.ClickId).String())
-		changed[click.Workspace] = append(changed[click.Workspace], node)
+		n.changed = append(n.changed, node)
 		at := time.UnixMilli(click.ReceivedAt).UTC()
 		if click.ForeignId != "" {
 			ref := identity.New(identity.Reference, click.ForeignId)
-			edges = append(edges, load.EdgeRow{Workspace: click.Workspace, Edge: identity.Edge{A: ref, B: node, Source: "click.foreign_id", At: at}})
-			changed[click.Workspace] = append(changed[click.Workspace], ref)
+			n.edges = append(n.edges, identity.Edge{A: ref, B: node, Source: "click.foreign_id", At: at})
 		}
 		if a := (affiliate{click.Workspace, click.AffiliateId, click.ProgramId}); a.id != "" && c.learn(a) {
 			learned = append(learned, a)
-			known := identity.New(identity.Affiliate, a.id)
-			edges = append(edges, load.EdgeRow{Workspace: a.workspace, Edge: identity.Edge{A: known, B: identity.New(identity.Program, a.program), Source: "click.affiliate_id", At: at}})
-			changed[a.workspace] = append(changed[a.workspace], known)
+			n.edges = append(n.edges, identity.Edge{A: identity.New(identity.Affiliate, a.id), B: identity.New(identity.Program, a.program), Source: "click.affiliate_id", At: at})
 		}
 	}
-	if err := c.flush(ctx, rows, edges, changed); err != nil {
+	if err := c.Rejoiner.Learn(ctx, told, func(ctx context.Context) error { return c.Store.InsertClicks(ctx, rows) }); err != nil {
 		c.forget(learned) // nobody knows how much of it was stored
 		return err
-	}
-	return nil
-}
-
-func (c *Clicks) flush(ctx context.Context, rows []load.ClickRow, edges []load.EdgeRow, changed map[string][]identity.Node) error {
-	inserts, ictx := errgroup.WithContext(ctx)
-	inserts.Go(func() error { return c.Store.InsertClicks(ictx, rows) })
-	inserts.Go(func() error { return c.Store.InsertEdges(ictx, edges) })
-	if err := inserts.Wait(); err != nil {
-		return err
-	}
-	for workspace, nodes := range changed {
-		if err := c.Rejoiner.Rejoin(ctx, workspace, nodes, nil); err != nil {
-			return err
-		}
 	}
 	return nil
 }

@@ -73,7 +73,7 @@ func (r *river) start(rewind time.Duration) (stop func()) {
 		r.tb.Fatal(err)
 	}
 	log := slog.New(slog.DiscardHandler)
-	rejoiner := &Rejoiner{Store: r.store, Rates: testRates, Settle: time.Hour, Now: time.Now, Log: log}
+	rejoiner := NewRejoiner(r.store, testRates, time.Hour, log)
 	money := &Money{Store: r.store, Rejoiner: rejoiner, Workspace: func(string) string { return "default" }, Events: NewEventsMetric()}
 	clicks := &Clicks{Store: r.store, Rejoiner: rejoiner}
 	ctx, cancel := context.WithCancel(context.Background())

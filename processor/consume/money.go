@@ -2,9 +2,11 @@ package consume
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -24,7 +26,9 @@ type Money struct {
 	Rejoiner *Rejoiner
 	// Workspace gives the workspace of a Stripe account (acct_…; empty for the platform's own).
 	Workspace func(account string) string
-	Events    *prometheus.CounterVec // by type and whether it says anything about money or names
+	// Keys of a workspace; nil: the built-in ones everywhere.
+	Keys   func(workspace string) *stripe.Keys
+	Events *prometheus.CounterVec // by type and whether it says anything about money or names
 }
 
 // MoneyTopics are what the lane consumes.
@@ -38,23 +42,24 @@ func NewEventsMetric() *prometheus.CounterVec {
 type moneyBatch struct {
 	events  []load.EventRow
 	facts   []load.FactRow
-	edges   []load.EdgeRow
 	leads   []join.Lead
 	letters []load.DeadLetterRow
-	changed map[string]map[identity.Node]bool // by workspace; true: something new is known about it; false: told beside one
-	latest  time.Time                         // of all records
+	told    map[string]*news // by workspace
+	latest  time.Time        // of all records
 }
 
-func (b *moneyBatch) touch(workspace string, n identity.Node, changed bool) {
-	if b.changed[workspace] == nil {
-		b.changed[workspace] = make(map[identity.Node]bool)
+func (b *moneyBatch) news(workspace string) *news {
+	n := b.told[workspace]
+	if n == nil {
+		n = new(news)
+		b.told[workspace] = n
 	}
-	b.changed[workspace][n] = b.changed[workspace][n] || changed
+	return n
 }
 
 // Handle is the lane's Handler.
 func (m *Money) Handle(ctx context.Context, records []*kgo.Record, deadLetter DeadLetter) error {
-	b := &moneyBatch{changed: make(map[string]map[identity.Node]bool)}
+	b := &moneyBatch{told: make(map[string]*news)}
 	for _, r := range records {
 		if r.Timestamp.After(b.latest) {
 			b.latest = r.Timestamp
@@ -80,29 +85,18 @@ func (m *Money) Handle(ctx context.Context, records []*kgo.Record, deadLetter De
 
 // flush stores what the batch says, and only then looks at whom it concerns (see Rejoiner).
 func (m *Money) flush(ctx context.Context, b *moneyBatch) error {
-	inserts, ictx := errgroup.WithContext(ctx)
-	inserts.Go(func() error { return m.Store.InsertEvents(ictx, b.events) })
-	inserts.Go(func() error { return m.Store.InsertDeadLetters(ictx, b.letters) })
-	inserts.Go(func() error { return m.Store.InsertFacts(ictx, b.facts) })
-	inserts.Go(func() error { return m.Store.InsertLeads(ictx, b.leads) })
-	inserts.Go(func() error { return m.Store.InsertEdges(ictx, b.edges) })
-	if err := inserts.Wait(); err != nil {
-		return err
-	}
-	m.Rejoiner.Handled(b.latest)
-	for workspace, nodes := range b.changed {
-		var changed, near []identity.Node
-		for n, new := range nodes {
-			near = append(near, n)
-			if new {
-				changed = append(changed, n)
-			}
-		}
-		if err := m.Rejoiner.Rejoin(ctx, workspace, changed, near); err != nil {
+	return m.Rejoiner.Learn(ctx, b.told, func(ctx context.Context) error {
+		inserts, ictx := errgroup.WithContext(ctx)
+		inserts.Go(func() error { return m.Store.InsertEvents(ictx, b.events) })
+		inserts.Go(func() error { return m.Store.InsertDeadLetters(ictx, b.letters) })
+		inserts.Go(func() error { return m.Store.InsertFacts(ictx, b.facts) })
+		inserts.Go(func() error { return m.Store.InsertLeads(ictx, b.leads) })
+		if err := inserts.Wait(); err != nil {
 			return err
 		}
-	}
-	return nil
+		m.Rejoiner.Handled(b.latest)
+		return nil
+	})
 }
 
 func (m *Money) event(b *moneyBatch, r *kgo.Record) (step, reason string, err error) {
@@ -111,7 +105,11 @@ func (m *Money) event(b *moneyBatch, r *kgo.Record) (step, reason string, err er
 		return "decode", "unreadable", err
 	}
 	workspace := m.Workspace(e.Account)
-	facts, err := stripe.Read(e)
+	keys := stripe.Default()
+	if m.Keys != nil {
+		keys = m.Keys(workspace)
+	}
+	facts, err := keys.Read(e)
 	row := load.EventRow{Workspace: workspace, StripeEvent: e, Created: facts.Created}
 	var shape *stripe.ShapeError
 	switch {
@@ -123,27 +121,54 @@ func (m *Money) event(b *moneyBatch, r *kgo.Record) (step, reason string, err er
 	}
 	b.events = append(b.events, row)
 	m.Events.WithLabelValues(e.Type, strconv.FormatBool(facts.Known)).Inc()
+	n := b.news(workspace)
 	for _, f := range facts.Money {
 		b.facts = append(b.facts, load.FactRow{Workspace: workspace, Fact: f})
 		typ := identity.Object
-		if f.Source == stripe.FromRefund || f.Source == stripe.FromDispute {
+		if f.Kind != stripe.Payment && f.Kind != stripe.RefundedTotal && !isCharge(f.ObjectID) {
 			typ = identity.Movement
 		}
-		b.touch(workspace, identity.New(typ, f.ObjectID), true)
+		n.changed = append(n.changed, identity.New(typ, f.ObjectID))
+		n.edges = append(n.edges, firstSales(f)...)
 	}
-	for _, edge := range facts.Names {
-		b.name(workspace, edge)
+	n.edges = append(n.edges, facts.Names...)
+	for _, l := range facts.Leads {
+		m.stripeLead(b, workspace, e, l)
 	}
 	return "", "", nil
 }
 
-// name adds an edge. Between a sale and a name it concerns that sale; between two names it concerns every sale of theirs.
-func (b *moneyBatch) name(workspace string, e identity.Edge) {
-	b.edges = append(b.edges, load.EdgeRow{Workspace: workspace, Edge: e})
-	isSale := func(n identity.Node) bool { t := n.Type(); return t == identity.Object || t == identity.Movement }
-	between := !isSale(e.A) && !isSale(e.B)
-	b.touch(workspace, e.A, between || isSale(e.A))
-	b.touch(workspace, e.B, between || isSale(e.B))
+// firstSales says when the buyer paid: the attribution window of all that they buy later is measured by the earliest.
+func firstSales(f stripe.Fact) []identity.Edge {
+	if f.Kind != stripe.Payment {
+		return nil
+	}
+	var edges []identity.Edge
+	for _, n := range []identity.Node{identity.New(identity.Customer, f.CustomerID), identity.New(identity.Subscription, f.SubscriptionID), identity.New(identity.External, f.ExternalID)} {
+		if n.Value() != "" {
+			edges = append(edges, identity.Edge{A: n, B: identity.New(identity.FirstSale, n.Value()), Source: f.Source, At: f.OccurredAt})
+		}
+	}
+	return edges
+}
+
+// stripeLead books what a Stripe event says about a buyer who has not paid yet. Its id is a hash of what it is, so that the
+// lead told twice, or by customer.created and customer.updated, is one lead.
+func (m *Money) stripeLead(b *moneyBatch, workspace string, e *schemas.StripeEvent, l stripe.Lead) {
+	sum := sha256.Sum256([]byte(workspace + "\x00" + e.Account + "\x00" + l.ObjectID + "\x00" + l.Name))
+	row := join.Lead{
+		Workspace: workspace, ID: [16]byte(sum[:16]), ReceivedAt: l.At, ExternalID: l.ExternalID, EventName: l.Name, Mode: "stripe",
+		Quantity: uint8(min(max(l.Quantity, 1), 100)), EmailHash: "", Metadata: nil,
+	}
+	b.leads = append(b.leads, row.Uncredited())
+	node := identity.New(identity.Lead, hex.EncodeToString(row.ID[:]))
+	n := b.news(workspace)
+	n.changed = append(n.changed, node)
+	for _, name := range []identity.Node{identity.New(identity.Customer, l.CustomerID), identity.New(identity.Subscription, l.SubscriptionID), identity.New(identity.External, l.ExternalID)} {
+		if name.Value() != "" {
+			n.edges = append(n.edges, identity.Edge{A: node, B: name, Source: e.Type, At: l.At})
+		}
+	}
 }
 
 func (m *Money) lead(b *moneyBatch, r *kgo.Record) error {
@@ -151,18 +176,28 @@ func (m *Money) lead(b *moneyBatch, r *kgo.Record) error {
 	if err != nil {
 		return err
 	}
+	n := b.news(l.Workspace)
 	node := identity.New(identity.Lead, hex.EncodeToString(l.LeadId))
 	at := time.UnixMilli(l.ReceivedAt).UTC()
 	b.leads = append(b.leads, join.NewLead(l))
-	b.touch(l.Workspace, node, true)
-	external := identity.New(identity.External, l.ExternalId)
+	n.changed = append(n.changed, node)
+	tie := func(a, b identity.Node, source string) {
+		n.edges = append(n.edges, identity.Edge{A: a, B: b, Source: source, At: at})
+	}
+	external, email := identity.New(identity.External, l.ExternalId), identity.New(identity.Email, hex.EncodeToString(l.EmailHash))
 	if l.ExternalId != "" {
-		b.name(l.Workspace, identity.Edge{A: node, B: external, Source: "lead.external_id", At: at})
+		tie(node, external, "lead.external_id")
+		if len(l.EmailHash) > 0 {
+			tie(email, external, "lead.email")
+		}
 	}
 	if click, ok := identity.ClickRef(l.ClickRef); ok {
-		b.name(l.Workspace, identity.Edge{A: node, B: click, Source: "lead.click_id", At: at})
+		tie(node, click, "lead.click_id")
 		if l.ExternalId != "" {
-			b.name(l.Workspace, identity.Edge{A: external, B: click, Source: "lead.click_id", At: at})
+			tie(external, click, "lead.click_id")
+		}
+		if len(l.EmailHash) > 0 {
+			tie(email, click, "lead.email")
 		}
 	}
 	return nil
@@ -177,3 +212,6 @@ func letterRow(r *kgo.Record) load.DeadLetterRow {
 		Error: schemas.Header(r, schemas.HeaderError), Key: schemas.Header(r, schemas.HeaderKey), Body: string(r.Value),
 	}
 }
+
+// isCharge tells a charge's id: a charge stands for its payment, other movements do not.
+func isCharge(id string) bool { return strings.HasPrefix(id, "ch_") || strings.HasPrefix(id, "py_") }

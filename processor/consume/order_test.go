@@ -32,7 +32,8 @@ type house struct {
 
 func newHouse(tb testing.TB) *house {
 	h := &house{Model: loadtest.New(tb), tb: tb, now: epoch.AddDate(1, 0, 0)}
-	r := &Rejoiner{Store: h, Rates: testRates, Settle: 24 * time.Hour, Now: func() time.Time { return h.now }, Log: slog.New(slog.DiscardHandler)}
+	r := NewRejoiner(h, testRates, 24*time.Hour, slog.New(slog.DiscardHandler))
+	r.Now = func() time.Time { return h.now }
 	h.clicks = &Clicks{Store: h, Rejoiner: r}
 	h.money = &Money{Store: h, Rejoiner: r, Workspace: func(string) string { return "default" }, Events: NewEventsMetric()}
 	return h
@@ -417,7 +418,7 @@ func TestLivesConverge(t *testing.T) {
 							h.feed(click(t, -30, &schemas.Click{LinkId: "l", AffiliateId: "ann"}))
 						}
 						h.now = h.now.Add(time.Minute) // the lane is idle: the clock says how late it is
-						if err := h.money.Rejoiner.sweep(context.Background(), time.Time{}); err != nil {
+						if _, err := h.money.Rejoiner.sweep(context.Background(), time.Time{}); err != nil {
 							t.Fatal(err)
 						}
 						var sum int64

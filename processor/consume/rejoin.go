@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -12,6 +13,8 @@ import (
 
 	"tributary/processor/identity"
 	"tributary/processor/join"
+	"tributary/processor/knowledge"
+	"tributary/processor/load"
 	"tributary/processor/stripe"
 )
 
@@ -22,12 +25,20 @@ import (
 type Rejoiner struct {
 	Store Store
 	Rates join.Rates
+	// Policies of a workspace; nil: the default everywhere.
+	Policies func(workspace string) join.Policies
 	// Settle is how long a payment that may be an invoice's is held.
 	Settle time.Duration
 	Now    func() time.Time
 	Log    *slog.Logger
 
 	progress atomic.Pointer[progress]
+	woken    chan struct{}
+}
+
+// NewRejoiner makes one that settles held payments after settle.
+func NewRejoiner(store Store, rates join.Rates, settle time.Duration, log *slog.Logger) *Rejoiner {
+	return &Rejoiner{Store: store, Rates: rates, Settle: settle, Now: time.Now, Log: log, woken: make(chan struct{}, 1)}
 }
 
 // progress is how far the money lane has come.
@@ -55,6 +66,83 @@ func (r *Rejoiner) horizon() time.Time {
 	return p.record
 }
 
+// Learn stores what a batch tells, whatever else store stores of it, and then books everything that it touches.
+func (r *Rejoiner) Learn(ctx context.Context, told map[string]*news, store func(context.Context) error) error {
+	var edges []load.EdgeRow
+	for workspace, n := range told {
+		fresh, err := r.fresh(ctx, workspace, n.edges)
+		if err != nil {
+			return err
+		}
+		n.edges = fresh
+		edges = append(edges, rows(workspace, fresh)...)
+	}
+	inserts, ictx := errgroup.WithContext(ctx)
+	inserts.Go(func() error { return store(ictx) })
+	inserts.Go(func() error { return r.Store.InsertEdges(ictx, edges) })
+	if err := inserts.Wait(); err != nil {
+		return err
+	}
+	for workspace, n := range told {
+		changed := slices.Clone(n.changed)
+		near := slices.Clone(changed)
+		for _, e := range n.edges {
+			changed = append(changed, e.Changes()...)
+			near = append(near, e.A, e.B)
+		}
+		if err := r.Rejoin(ctx, workspace, unique(changed), unique(near)); err != nil {
+			return err
+		}
+	}
+	return r.Store.InsertEdges(ctx, carried(edges))
+}
+
+// Catalogue learns what an operator says about affiliates, and books whatever it concerns. links are those whose owners it
+// names: the ledger knows which sales came by them.
+func (r *Rejoiner) Catalogue(ctx context.Context, workspace string, edges []identity.Edge, links []string) error {
+	told := map[string]*news{workspace: {edges: edges}}
+	if err := r.Learn(ctx, told, func(context.Context) error { return nil }); err != nil {
+		return err
+	}
+	// A sale that looked its link up before the edges were stored may be inserted only after the first of these passes asked for
+	// it; a batch is over within the pause.
+	for pass := range 2 {
+		if len(links) == 0 {
+			break
+		}
+		if pass > 0 {
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(catalogueVisit):
+			}
+		}
+		sales, err := r.Store.SalesByLink(ctx, workspace, links)
+		if err != nil {
+			return err
+		}
+		nodes := make([]identity.Node, len(sales))
+		for i, id := range sales {
+			nodes[i] = identity.New(identity.Object, id)
+		}
+		if err := r.Rejoin(ctx, workspace, nodes, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// catalogueVisit is the pause before sales by link are looked at a second time.
+const catalogueVisit = 3 * time.Second
+
+func unique(nodes []identity.Node) []identity.Node {
+	slices.Sort(nodes)
+	return slices.Compact(nodes)
+}
+
+// rejoinChunk bounds how many sales are held in memory at once: a new name may concern every sale of an affiliate.
+const rejoinChunk = 1000
+
 // Rejoin books everything that the changed names of one workspace touch. near are names that the walk will likely come to,
 // those beside which the changed ones were told: asking for all of them at once saves it most of its steps.
 func (r *Rejoiner) Rejoin(ctx context.Context, workspace string, changed, near []identity.Node) error {
@@ -65,43 +153,43 @@ func (r *Rejoiner) Rejoin(ctx context.Context, workspace string, changed, near [
 		}
 	}
 	touched, err := identity.Touched(ctx, edges, workspace, changed)
-	if err != nil || len(touched) == 0 {
-		return err
-	}
-	graph, err := identity.Explore(ctx, edges, workspace, touched)
 	if err != nil {
 		return err
 	}
-	var objects []string
-	var leads [][16]byte
-	seen := make(map[identity.Node]bool)
-	for _, n := range touched {
-		if n.Type() == identity.Lead {
-			var id [16]byte
-			if _, err := hex.Decode(id[:], []byte(n.Value())); err == nil {
-				leads = append(leads, id)
-			}
-			continue
+	for chunk := range slices.Chunk(touched, rejoinChunk) {
+		if err := r.book(ctx, workspace, edges, chunk); err != nil {
+			return err
 		}
-		for _, member := range graph.Group(n) {
-			if !seen[member] {
-				seen[member] = true
-				objects = append(objects, member.Value())
-			}
-		}
+		edges = identity.Remember(r.Store.Edges)
 	}
-	k := &join.Knowledge{Workspace: workspace, Graph: graph, Rates: r.Rates}
-	lookups, lctx := errgroup.WithContext(ctx)
-	lookups.Go(func() (err error) { k.Clicks, err = r.Store.Clicks(lctx, workspace, graph.Clicks()); return err })
-	lookups.Go(func() (err error) { k.Facts, err = r.Store.Facts(lctx, workspace, objects); return err })
-	if err := lookups.Wait(); err != nil {
+	return nil
+}
+
+// book looks up everything that bears on the touched sales and leads, and writes their rows.
+func (r *Rejoiner) book(ctx context.Context, workspace string, edges identity.Edges, touched []identity.Node) error {
+	var policies join.Policies
+	if r.Policies != nil {
+		policies = r.Policies(workspace)
+	}
+	k, err := knowledge.Gather(ctx, r.Store, workspace, edges, touched)
+	if err != nil {
 		return err
 	}
+	k.Rates, k.Policies = r.Rates, policies
 	if k.Settle, err = r.settled(ctx, workspace, k.Facts); err != nil {
 		return err
 	}
 	if err := r.bookSales(ctx, k, touched); err != nil {
 		return err
+	}
+	var leads [][16]byte
+	for _, n := range touched {
+		var id [16]byte
+		if n.Type() == identity.Lead {
+			if _, err := hex.Decode(id[:], []byte(n.Value())); err == nil {
+				leads = append(leads, id)
+			}
+		}
 	}
 	return r.creditLeads(ctx, k, leads)
 }
@@ -152,8 +240,19 @@ func (r *Rejoiner) settled(ctx context.Context, workspace string, facts map[stri
 	return func(f stripe.Fact) bool { return free[f.EventID] }, nil
 }
 
-// sweepLimit bounds one pass; the next one goes on.
-const sweepLimit = 5000
+// sweepLimit bounds one pass, and sweepPasses how many follow each other while there is more.
+const (
+	sweepLimit  = 5000
+	sweepPasses = 40
+)
+
+// Wake makes the sweep look now: rates have arrived.
+func (r *Rejoiner) Wake() {
+	select {
+	case r.woken <- struct{}{}:
+	default: // it is awake already
+	}
+}
 
 // Sweep looks again, from time to time, at what may have become better without anybody noticing: a rate that arrived, a
 // payment that settled, a replica that lagged when the two halves of a sale looked for each other. Every processor may
@@ -165,22 +264,32 @@ func (r *Rejoiner) Sweep(ctx context.Context, every time.Duration) error {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-r.woken:
 		case <-time.After(every):
 		}
 		since := r.Now().Add(-recent)
 		if r.Now().Sub(wide) > 10*time.Minute {
 			wide, since = r.Now(), r.Now().AddDate(0, -3, 0)
 		}
-		if err := r.sweep(ctx, since); err != nil && ctx.Err() == nil {
-			return fmt.Errorf("sweep ledger: %w", err)
+		for range sweepPasses {
+			seen, err := r.sweep(ctx, since)
+			if ctx.Err() != nil {
+				return nil
+			}
+			if err != nil {
+				return fmt.Errorf("sweep ledger: %w", err)
+			}
+			if seen < sweepLimit {
+				break
+			}
 		}
 	}
 }
 
-func (r *Rejoiner) sweep(ctx context.Context, since time.Time) error {
+func (r *Rejoiner) sweep(ctx context.Context, since time.Time) (int, error) {
 	sales, err := r.Store.Unfinished(ctx, since, r.Settle, sweepLimit)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	byWorkspace := make(map[string][]identity.Node)
 	for _, s := range sales {
@@ -188,8 +297,8 @@ func (r *Rejoiner) sweep(ctx context.Context, since time.Time) error {
 	}
 	for workspace, nodes := range byWorkspace {
 		if err := r.Rejoin(ctx, workspace, nodes, nil); err != nil {
-			return err
+			return 0, err
 		}
 	}
-	return nil
+	return len(sales), nil
 }

@@ -22,6 +22,8 @@ type Store interface {
 	InsertDeadLetters(context.Context, []load.DeadLetterRow) error
 
 	Edges(ctx context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error)
+	Carried(ctx context.Context, workspace string, edges []identity.Edge) ([]identity.Edge, error)
+	SalesByLink(ctx context.Context, workspace string, links []string) ([]string, error)
 	Facts(ctx context.Context, workspace string, objects []string) (map[string][]stripe.Fact, error)
 	Clicks(ctx context.Context, workspace string, nodes []identity.Node) (map[identity.Node]*join.Click, error)
 	Leads(ctx context.Context, workspace string, ids [][16]byte) ([]join.Lead, error)

@@ -28,6 +28,8 @@ const (
 	Coupon       = "coupon"       // the coupon behind promotion codes
 	Code         = "code"         // what the buyer typed, upper case: Stripe compares codes without regard to case
 	Email        = "email"        // keyed hash of an e-mail address, hex
+	Link         = "link"         // a link of the operator's catalogue
+	FirstSale    = "first_sale"   // of a customer, subscription or external id; its edge's At is when they first paid
 )
 
 // New makes a node.
@@ -63,30 +65,64 @@ func ClickRef(value string) (Node, bool) {
 type Edge struct {
 	A, B   Node
 	Source string    // field or event that said so
-	At     time.Time // when it became true, UTC, by the source's own clock
+	At     time.Time // when it became true, UTC, by the source's own clock; the earliest telling stays
+	// Carried says that every sale which it concerns has been booked with it: told again, it asks for no work.
+	Carried bool
 }
 
 // leadsTo tells, for a sale that is being resolved, which types of names may be followed from one type to the next.
 // A customer's or a subscription's other sales are not followed: they are other movements.
 var leadsTo = map[string]map[string]bool{
-	Object:       set(Object, Movement, Customer, Subscription, External, Reference, Click, Affiliate),
+	Object:       set(Object, Movement, Customer, Subscription, External, Reference, Click, Affiliate, Promotion, Coupon, Email),
 	Movement:     set(Object),
-	Customer:     set(External, Reference, Click, Affiliate),
-	Subscription: set(External, Reference, Click, Affiliate),
-	External:     set(Reference, Click),
+	Customer:     set(External, Reference, Click, Affiliate, Promotion, Coupon, Email, FirstSale),
+	Subscription: set(External, Reference, Click, Affiliate, Promotion, Coupon, FirstSale),
+	External:     set(Reference, Click, FirstSale),
 	Reference:    set(Click),
+	Promotion:    set(Code, Coupon, Affiliate),
+	Coupon:       set(Affiliate),
+	Code:         set(Affiliate),
+	Email:        set(External, Reference, Click),
+	Link:         set(Affiliate),
 	Affiliate:    set(Program),
-	Lead:         set(External, Reference, Click),
+	Lead:         set(Customer, Subscription, External, Reference, Click),
 }
 
 // touches tells, for a name about which something new is known, where the sales and leads lie that may change by it.
+// Links are not walked backwards: the ledger knows which of its clicks came by which.
 var touches = map[string]map[string]bool{
-	Click:        set(Object, Lead, Customer, External, Subscription, Reference),
-	Reference:    set(Object, Lead, Customer, External, Subscription),
-	Affiliate:    set(Object, Customer, Subscription),
-	External:     set(Object, Lead, Customer, Subscription),
-	Customer:     set(Object),
-	Subscription: set(Object),
+	Click:        set(Object, Lead, Customer, External, Subscription, Reference, Email),
+	Reference:    set(Object, Lead, Customer, External, Subscription, Email),
+	Affiliate:    set(Object, Customer, Subscription, Promotion, Coupon, Code),
+	External:     set(Object, Lead, Customer, Subscription, Email),
+	Customer:     set(Object, Lead),
+	Subscription: set(Object, Lead),
+	Promotion:    set(Object, Customer, Subscription),
+	Coupon:       set(Object, Customer, Subscription, Promotion),
+	Code:         set(Promotion),
+	Email:        set(Object, Customer),
+}
+
+// Changes tells which ends of a new edge know more by it: those from which it may be followed. A popular coupon knows
+// nothing new when another promotion code is made of it.
+func (e Edge) Changes() []Node {
+	var changed []Node
+	if leadsTo[e.A.Type()][e.B.Type()] {
+		changed = append(changed, e.A)
+	}
+	if leadsTo[e.B.Type()][e.A.Type()] {
+		changed = append(changed, e.B)
+	}
+	return changed
+}
+
+// Standalone tells whether n is a row of its own (a sale, a movement, a lead) and not a name that many of them may share.
+func (n Node) Standalone() bool {
+	switch n.Type() {
+	case Object, Movement, Lead:
+		return true
+	}
+	return false
 }
 
 func set(types ...string) map[string]bool {

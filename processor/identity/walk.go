@@ -1,6 +1,9 @@
 package identity
 
-import "context"
+import (
+	"context"
+	"slices"
+)
 
 // Edges looks names up: every edge of workspace that begins at one of the nodes. An error is not an answer (the batch
 // waits); an absent edge is a definite miss.
@@ -118,6 +121,15 @@ func Explore(ctx context.Context, edges Edges, workspace string, from []Node) (*
 		return true
 	})
 	return g, err
+}
+
+// Add lets the graph follow more edges, found after it was explored.
+func (g *Graph) Add(edges []Edge) {
+	for _, e := range edges {
+		if leadsTo[e.A.Type()][e.B.Type()] && !slices.ContainsFunc(g.out[e.A], func(o Edge) bool { return o.B == e.B }) {
+			g.out[e.A] = append(g.out[e.A], e)
+		}
+	}
 }
 
 // From gives the edges that lead on from n.

@@ -25,6 +25,7 @@ type Knowledge struct {
 	Facts     map[string][]stripe.Fact // by object id
 	Clicks    map[identity.Node]*Click
 	Rates     Rates
+	Policies  Policies
 	// Settle tells whether a held payment may be booked: enough time has passed and no invoice claimed it.
 	Settle func(stripe.Fact) bool
 }
@@ -98,9 +99,9 @@ type sale struct {
 	charges   int
 	payments  map[string][]stripe.Fact // by canonical object
 	movements []stripe.Fact            // refunds, reversals, disputes, cumulative figures
+	settled   map[string][]stripe.Fact // what Stripe's balance says, by object
 	top       *stripe.Fact             // the payment that refunds inherit from; nil if no event told of one
-	credits   []Credit
-	unmet     identity.Node
+	found     *search
 	knowledge int
 	entries   []Entry
 }
@@ -109,7 +110,7 @@ type sale struct {
 // changed objects books each sale once.
 func (k *Knowledge) Book(object identity.Node) (entries []Entry, group []identity.Node) {
 	group = k.Graph.Group(object)
-	s := &sale{Knowledge: k, payments: make(map[string][]stripe.Fact)}
+	s := &sale{Knowledge: k, payments: make(map[string][]stripe.Fact), settled: make(map[string][]stripe.Fact)}
 	if !s.gather(group) {
 		return nil, group
 	}
@@ -148,10 +149,13 @@ func (s *sale) gather(group []identity.Node) bool {
 		}
 	}
 	for _, f := range facts {
-		if f.Kind == stripe.Payment {
+		switch {
+		case f.Kind == stripe.Payment:
 			c := s.canonicalOf(f.ObjectID)
 			s.payments[c] = append(s.payments[c], f)
-		} else {
+		case isSettlement(f.Kind):
+			s.settled[f.ObjectID] = append(s.settled[f.ObjectID], f)
+		default:
 			s.movements = append(s.movements, f)
 		}
 	}
@@ -170,37 +174,44 @@ func (s *sale) canonicalOf(id string) string {
 	return s.canonical[0]
 }
 
-// attribute finds who is to be credited with the sale. The horizon is the latest time that any source gives for it: with
-// more sources it can only widen.
+// attribute finds who is to be credited with the sale.
 func (s *sale) attribute(group []identity.Node) {
-	var horizon time.Time
+	var at moments
 	for _, facts := range s.payments {
 		for _, f := range facts {
-			if f.OccurredAt.After(horizon) {
-				horizon = f.OccurredAt
+			if f.OccurredAt.After(at.last) {
+				at.last = f.OccurredAt
+			}
+			if at.first.IsZero() || f.OccurredAt.Before(at.first) {
+				at.first = f.OccurredAt
 			}
 		}
 	}
 	from := slices.Clone(group)
 	slices.Sort(from)
-	s.credits, s.unmet, s.knowledge = credits(s.Graph, s.Clicks, from, horizon)
+	s.found = newSearch(s.Graph, s.Clicks, from, at, s.Policies.At(at.first))
+	s.knowledge = s.found.knowledge
 	for _, n := range group {
 		s.knowledge += len(s.Facts[n.Value()])
 	}
 }
 
-func (s *sale) credit() Credit {
-	if len(s.credits) > 0 {
-		return s.credits[0]
+// Weigh lists everything that could have been credited with the sale that object belongs to, and why it was or was not.
+func (k *Knowledge) Weigh(object identity.Node) []Weighed {
+	group := k.Graph.Group(object)
+	s := &sale{Knowledge: k, payments: make(map[string][]stripe.Fact), settled: make(map[string][]stripe.Fact)}
+	if !s.gather(group) {
+		return nil
 	}
-	return Credit{Rule: RuleNone, Key: s.unmet}
+	s.attribute(group)
+	return s.found.weighed()
 }
 
 // candidates lists whoever else could have been credited; the same click by another road is nobody else.
 func (s *sale) candidates() []string {
 	var others []string
-	for i, c := range s.credits {
-		if i == 0 || c.same(s.credits[0]) {
+	for i, c := range s.found.found {
+		if i == 0 || c.same(s.found.found[0]) {
 			continue
 		}
 		if others = append(others, c.target()); len(others) == 16 {
@@ -223,7 +234,7 @@ func (s *sale) bookPayments() {
 		}
 		finality := s.convert(&e)
 		e.Version.pushFact(class, rank(f.Source), f.CreatedAt, f.ReceivedAt)
-		e.Version.pushCredit(s.credit(), s.knowledge, finality)
+		e.Version.pushCredit(s.found.best(), s.knowledge, finality)
 		s.entries = append(s.entries, e)
 	}
 	s.supersede()
@@ -243,9 +254,9 @@ func (s *sale) supersede() {
 			Kind: stripe.Payment, ObjectID: id, SaleID: canonical, OccurredAt: time.Unix(0, 0).UTC(), ReceivedAt: time.Unix(0, 0).UTC(),
 			MatchRule: RuleNone, Status: Superseded, SupersededBy: canonical,
 		}
-		e.Version.push(3, classSuperseded)
+		e.Version.push(2, classSuperseded)
 		e.Version.push(3, uint64(3-class(canonical))) // an intent's invoice outranks a session's intent
-		e.Version.hi, e.Version.lo = e.Version.lo<<58, 0
+		e.Version.hi, e.Version.lo = e.Version.lo<<59, 0
 		s.entries = append(s.entries, e)
 	}
 }
@@ -272,7 +283,7 @@ func (s *sale) bookRefunds() {
 		taxRank := s.inherit(&e)
 		finality := s.convert(&e)
 		e.Version.pushFact(classBooked, taxRank, f.CreatedAt, f.ReceivedAt)
-		e.Version.pushCredit(s.credit(), s.knowledge, finality)
+		e.Version.pushCredit(s.found.best(), s.knowledge, finality)
 		s.entries = append(s.entries, e)
 	}
 	for _, charge := range sortedKeys(cumulative) {
@@ -302,7 +313,7 @@ func (s *sale) bookResidual(charge string, figures []stripe.Fact, known int64) {
 	s.inherit(&e)
 	finality := s.convert(&e)
 	e.Version.pushResidual(top.Amount, known, top.CreatedAt, top.ReceivedAt)
-	e.Version.pushCredit(s.credit(), s.knowledge, finality)
+	e.Version.pushCredit(s.found.best(), s.knowledge, finality)
 	s.entries = append(s.entries, e)
 }
 
@@ -329,7 +340,7 @@ func (s *sale) entry(f *stripe.Fact, object, kind string) Entry {
 		Currency: f.Currency, Amount: f.Amount, Tax: f.Tax, Shipping: f.Shipping, Discount: f.Discount,
 		Status: Booked, MatchCandidates: s.candidates(),
 	}
-	c := s.credit()
+	c := s.found.best()
 	e.MatchRule, e.MatchKey = c.Rule, string(c.Key)
 	if c.Click != nil {
 		e.Click = *c.Click
@@ -358,27 +369,34 @@ func (s *sale) inherit(e *Entry) uint64 {
 	return rank(s.top.Source)
 }
 
-// convert fills in the USD columns by the rate of the movement's own day. The finality that it returns is the version's
-// last field: 0 no rate, 1 provisional, 2 final.
+// convert fills in the USD columns: by what Stripe settled, else by the rate of the movement's own day. The finality that it
+// returns is the version's last field: 0 no rate, 1 provisional, 2 final, 3 Stripe's own.
 func (s *sale) convert(e *Entry) uint64 {
-	q, exponent, ok := s.Rates.Convert(e.Currency, e.OccurredAt)
-	if !ok {
+	quote, exponent, published := s.Rates.Convert(e.Currency, e.OccurredAt)
+	finality := uint64(1)
+	if quote.Final {
+		finality = 2
+	}
+	var reference *fx.Quote
+	if published {
+		reference = &quote
+	}
+	if own, ok := s.stripesRate(e, exponent, reference); ok {
+		quote, finality = own, 3
+	} else if !published {
 		return 0
 	}
-	amount, err := fx.USD(e.Amount, exponent, q.USD)
+	amount, err := fx.USD(e.Amount, exponent, quote.USD)
 	if err != nil {
 		return 0
 	}
-	net, err := fx.USD(e.Amount-e.Tax, exponent, q.USD)
+	net, err := fx.USD(e.Amount-e.Tax, exponent, quote.USD)
 	if err != nil {
 		return 0
 	}
-	e.AmountUSD, e.NetUSD, e.FXRate = &amount, &net, &q.USD
-	e.FXDate, e.FXSource, e.FXFinal = q.Date.Time(), q.Source, q.Final
-	if q.Final {
-		return 2
-	}
-	return 1
+	e.AmountUSD, e.NetUSD, e.FXRate = &amount, &net, &quote.USD
+	e.FXDate, e.FXSource, e.FXFinal = quote.Date.Time(), quote.Source, quote.Final
+	return finality
 }
 
 func sortedKeys[V any](m map[string]V) []string {

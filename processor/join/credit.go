@@ -65,21 +65,26 @@ type Credit struct {
 	Click       *Click
 	AffiliateID string
 	ProgramID   string
+
+	order uint64 // among the candidates of one rule; the greatest is credited
 }
 
-func (c Credit) order() uint64 {
-	if c.Click == nil {
-		return 0
+const orderBits = 42
+
+// orderOf makes the click that the policy prefers the greatest.
+func orderOf(c *Click, touch Touch) uint64 {
+	if touch == FirstTouch {
+		return inverse(orderBits, c.ClickedAt.UnixMilli())
 	}
-	return uint64(max(c.Click.ClickedAt.UnixMilli(), 0))
+	return uint64(max(c.ClickedAt.UnixMilli(), 0))
 }
 
-// better is the total order among candidates: rule, then the later click, then the smaller id.
+// better is the total order among candidates: rule, then the click that the policy prefers, then the smaller id.
 func better(a, b Credit) int {
 	if d := cmp.Compare(b.Rule.rank(), a.Rule.rank()); d != 0 {
 		return d
 	}
-	if d := cmp.Compare(b.order(), a.order()); d != 0 {
+	if d := cmp.Compare(b.order, a.order); d != 0 {
 		return d
 	}
 	if a.Click != nil && b.Click != nil {
@@ -111,21 +116,53 @@ func (c Credit) same(d Credit) bool {
 // skew is how far a click's clock may run ahead of the sale's and still be its cause.
 const skew = 5 * time.Minute
 
+// Verdict says what became of a click or name that could have been credited.
+type Verdict string
+
+// Verdicts on whatever a sale's names lead to.
+const (
+	Credited  Verdict = "credited"
+	Candidate Verdict = "candidate" // counts, but another one counts more
+	TooOld    Verdict = "too_old"   // before the attribution window
+	TooLate   Verdict = "too_late"  // after the sale
+	Unknown   Verdict = "unknown"   // a name that nothing known answers to, yet
+)
+
+// Weighed is one thing that the names lead to, with its verdict.
+type Weighed struct {
+	Credit
+	Verdict Verdict
+}
+
+// moments are when a sale happened, by all sources: sources disagree, and each bound must only ever widen.
+type moments struct {
+	first, last time.Time // zero: unknown, nothing is out of bounds
+}
+
 // search collects every credit that the graph offers to a group of names.
 type search struct {
 	graph     *identity.Graph
 	clicks    map[identity.Node]*Click
-	horizon   time.Time // no click after it, unless the sale itself names it; zero: no bound
-	found     []Credit
-	unmet     []identity.Node // names that nothing known answers to
-	knowledge int             // edges and clicks seen: grows with every further name
+	at        moments
+	policy    Policy
 	counted   map[identity.Node]bool
+	found     []Credit
+	refused   []Weighed
+	unmet     []identity.Node
+	knowledge int
 }
 
-// Credits gives all candidates for the names of one sale or lead, best first, the name it waits for if there are none,
-// and how much is known. Whatever is not yet known only adds to it.
-func credits(g *identity.Graph, clicks map[identity.Node]*Click, from []identity.Node, horizon time.Time) (found []Credit, unmet identity.Node, knowledge int) {
-	s := &search{graph: g, clicks: clicks, horizon: horizon, counted: make(map[identity.Node]bool)}
+// via is the way to a candidate.
+type via struct {
+	rule Rule
+	key  identity.Node // says by whom it was found
+	// first is when the buyer who is known by key first paid; zero: the sale itself names the click, or nothing is known.
+	first time.Time
+}
+
+// newSearch finds all candidates for the names of one sale or lead. Whatever is not yet known only adds to them.
+func newSearch(g *identity.Graph, clicks map[identity.Node]*Click, from []identity.Node, at moments, policy Policy) *search {
+	s := &search{graph: g, clicks: clicks, at: at, policy: policy, counted: make(map[identity.Node]bool)}
 	for _, n := range from {
 		for _, e := range s.edges(n) {
 			switch e.B.Type() {
@@ -136,17 +173,44 @@ func credits(g *identity.Graph, clicks map[identity.Node]*Click, from []identity
 			case identity.Subscription:
 				s.through(e.B, RuleSubscription)
 			default:
-				s.direct(e, RuleClickID, e.B)
+				s.direct(e, via{rule: RuleClickID, key: e.B})
 			}
 		}
 	}
 	slices.SortFunc(s.found, better)
 	s.found = slices.CompactFunc(s.found, func(a, b Credit) bool { return a.target() == b.target() })
+	s.knowledge += len(s.found) // a buyer's earlier first sale may let in one more click
 	slices.Sort(s.unmet)
-	if len(s.unmet) > 0 {
-		unmet = s.unmet[0]
+	s.unmet = slices.Compact(s.unmet)
+	return s
+}
+
+// best gives the credit, and whatever it is that nothing known answers to if there is none.
+func (s *search) best() Credit {
+	switch {
+	case len(s.found) > 0:
+		return s.found[0]
+	case len(s.unmet) > 0:
+		return Credit{Rule: RuleNone, Key: s.unmet[0]}
 	}
-	return s.found, unmet, s.knowledge
+	return Credit{Rule: RuleNone}
+}
+
+// weighed lists everything that was found, the credited one first.
+func (s *search) weighed() []Weighed {
+	var list []Weighed
+	for i, c := range s.found {
+		verdict := Candidate
+		if i == 0 {
+			verdict = Credited
+		}
+		list = append(list, Weighed{c, verdict})
+	}
+	list = append(list, s.refused...)
+	for _, n := range s.unmet {
+		list = append(list, Weighed{Credit{Rule: RuleNone, Key: n}, Unknown})
+	}
+	return list
 }
 
 // edges counts each node's edges once, so that the knowledge does not depend on the order of the walk.
@@ -159,38 +223,79 @@ func (s *search) edges(n identity.Node) []identity.Edge {
 	return out
 }
 
-// through follows the names of a buyer or subscription; key says by whom a click was found.
+// through follows the names of a buyer or subscription.
 func (s *search) through(name identity.Node, rule Rule) {
-	for _, e := range s.edges(name) {
+	out := s.edges(name)
+	way := via{rule: rule, key: name, first: firstSale(out)}
+	for _, e := range out {
 		if e.B.Type() == identity.External {
-			by, key := rule, name
+			by := way
 			if rule == RuleSubscription { // its metadata names the buyer; that is no click of its own
-				by, key = RuleExternal, e.B
+				by.rule, by.key = RuleExternal, e.B
 			}
 			for _, f := range s.edges(e.B) {
-				s.direct(f, by, key)
+				s.direct(f, by)
 			}
 			continue
 		}
-		s.direct(e, rule, name)
+		s.direct(e, way)
 	}
 }
 
+func firstSale(edges []identity.Edge) time.Time {
+	for _, e := range edges {
+		if e.B.Type() == identity.FirstSale {
+			return e.At
+		}
+	}
+	return time.Time{}
+}
+
 // direct adds the credit at the end of e, if it leads to one.
-func (s *search) direct(e identity.Edge, rule Rule, key identity.Node) {
+func (s *search) direct(e identity.Edge, way via) {
 	switch typ, value := e.B.Split(); typ {
 	case identity.Click:
-		s.click(e.B, rule, key)
+		s.click(e.B, way)
 	case identity.Reference:
 		if first := s.alias(e.B); first != "" {
-			s.click(first, rule, key)
+			s.click(first, way)
 		} else if programs := s.edges(identity.New(identity.Affiliate, value)); len(programs) > 0 {
-			s.affiliate(value, e.B)
+			s.affiliate(value, RuleAffiliate, e.B)
 		} else if e.Source != "client_reference_id" { // a bare one may be anything of the seller's
 			s.unmet = append(s.unmet, e.B)
 		}
 	case identity.Affiliate:
-		s.affiliate(value, e.B)
+		s.affiliate(value, RuleAffiliate, e.B)
+	case identity.Promotion, identity.Coupon, identity.Code:
+		s.promotion(e.B, e.B)
+	case identity.Email:
+		s.email(e.B)
+	}
+}
+
+// promotion credits whoever a promotion code was given to: the code itself, what the buyer typed, or the coupon behind it.
+func (s *search) promotion(n, key identity.Node) {
+	for _, e := range s.edges(n) {
+		switch typ, value := e.B.Split(); typ {
+		case identity.Affiliate:
+			s.affiliate(value, RulePromotionCode, key)
+		case identity.Code, identity.Coupon:
+			s.promotion(e.B, key)
+		}
+	}
+}
+
+// email follows a hashed address: the last resort, because one address may be many people's.
+func (s *search) email(n identity.Node) {
+	way := via{rule: RuleEmail, key: n}
+	for _, e := range s.edges(n) {
+		if e.B.Type() == identity.External {
+			for _, f := range s.edges(e.B) {
+				s.direct(f, way)
+			}
+			continue
+		}
+		s.direct(e, way)
 	}
 }
 
@@ -209,7 +314,7 @@ func (s *search) alias(ref identity.Node) identity.Node {
 	return first
 }
 
-func (s *search) click(n identity.Node, rule Rule, key identity.Node) {
+func (s *search) click(n identity.Node, way via) {
 	c := s.clicks[n]
 	if c == nil {
 		s.unmet = append(s.unmet, n)
@@ -219,18 +324,67 @@ func (s *search) click(n identity.Node, rule Rule, key identity.Node) {
 		s.counted[n] = true
 		s.knowledge++
 	}
-	if rule != RuleClickID && !s.horizon.IsZero() && c.ClickedAt.After(s.horizon.Add(skew)) {
-		return // came after the sale; it may be credited with the next one
+	c = s.ofLink(c)
+	touch := s.policy.Follow
+	if way.rule == RuleClickID {
+		touch = s.policy.Touch
 	}
-	s.found = append(s.found, Credit{Rule: rule, Key: key, Click: c, AffiliateID: c.AffiliateID, ProgramID: c.ProgramID})
+	credit := Credit{Rule: way.rule, Key: way.key, Click: c, AffiliateID: c.AffiliateID, ProgramID: c.ProgramID, order: orderOf(c, touch)}
+	switch {
+	case way.rule != RuleClickID && !s.at.last.IsZero() && c.ClickedAt.After(s.at.last.Add(skew)):
+		s.refused = append(s.refused, Weighed{credit, TooLate}) // it may be credited with the buyer's next sale
+	case !s.within(c.ClickedAt, way.first):
+		s.refused = append(s.refused, Weighed{credit, TooOld})
+	default:
+		s.found = append(s.found, credit)
+	}
 }
 
-func (s *search) affiliate(id string, key identity.Node) {
-	credit := Credit{Rule: RuleAffiliate, Key: key, AffiliateID: id}
-	for _, e := range s.edges(identity.New(identity.Affiliate, id)) {
-		if p := e.B.Value(); credit.ProgramID == "" || p < credit.ProgramID {
-			credit.ProgramID = p
+// within tells whether a click lies in the attribution window: before this sale, or before the first sale of the buyer, whose
+// later ones keep its credit for as long as the policy says.
+func (s *search) within(clicked, firstSale time.Time) bool {
+	if s.at.first.IsZero() || s.at.first.Sub(clicked) <= s.policy.window() {
+		return true
+	}
+	if firstSale.IsZero() || firstSale.Sub(clicked) > s.policy.window() {
+		return false
+	}
+	return s.policy.Renewals == 0 || s.at.first.Sub(clicked) <= s.policy.Renewals
+}
+
+// ofLink gives a click that came by a link without naming an affiliate the one whom the operator's catalogue gives for it.
+func (s *search) ofLink(c *Click) *Click {
+	if c.AffiliateID != "" || c.LinkID == "" {
+		return c
+	}
+	affiliate := ""
+	for _, e := range s.edges(identity.New(identity.Link, c.LinkID)) {
+		if id := e.B.Value(); affiliate == "" || id < affiliate {
+			affiliate = id
 		}
 	}
-	s.found = append(s.found, credit)
+	if affiliate == "" {
+		return c
+	}
+	owned := *c
+	owned.AffiliateID = affiliate
+	if owned.ProgramID == "" {
+		owned.ProgramID = s.program(affiliate)
+	}
+	return &owned
+}
+
+func (s *search) affiliate(id string, rule Rule, key identity.Node) {
+	s.found = append(s.found, Credit{Rule: rule, Key: key, AffiliateID: id, ProgramID: s.program(id)})
+}
+
+// program of an affiliate; of several the smallest id, so that the order of learning them does not matter.
+func (s *search) program(affiliate string) string {
+	program := ""
+	for _, e := range s.edges(identity.New(identity.Affiliate, affiliate)) {
+		if p := e.B.Value(); program == "" || p < program {
+			program = p
+		}
+	}
+	return program
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/big"
 	"math/rand"
+	"slices"
 	"testing"
 	"time"
 
@@ -52,7 +53,7 @@ func TestVersionFieldsFill128Bits(t *testing.T) {
 	r.pushResidual(1, 1, time.Unix(0, 0), time.Unix(0, 0))
 	r.pushCredit(Credit{Rule: RuleNone}, 0, 0)
 	// Its class stands where a payment's does: the same entry never has both, but a manual correction outranks either.
-	if got := new(big.Int).Rsh(r.Big(), 125).Uint64(); got != classBooked {
+	if got := new(big.Int).Rsh(r.Big(), 126).Uint64(); got != classBooked {
 		t.Errorf("a residual's class reads %d, want %d", got, classBooked)
 	}
 }
@@ -116,11 +117,7 @@ func TestPrecedence(t *testing.T) {
 
 	f := func(what string, rule Rule, affiliate string, edges ...identity.Edge) {
 		t.Helper()
-		found, _, _ := credits(graph(t, edges...), clicks, []identity.Node{sale}, at)
-		got := Credit{Rule: RuleNone}
-		if len(found) > 0 {
-			got = found[0]
-		}
+		got := newSearch(graph(t, edges...), clicks, []identity.Node{sale}, moments{at, at}, Policy{}).best()
 		if got.Rule != rule || got.AffiliateID != affiliate {
 			t.Errorf("%s: credited %s by %s, want %s by %s", what, got.AffiliateID, got.Rule, affiliate, rule)
 		}
@@ -145,12 +142,112 @@ func TestPrecedence(t *testing.T) {
 // A name that nothing answers to is said, so that a person sees what the sale waits for.
 func TestUnmetName(t *testing.T) {
 	sale, wanted := identity.New(identity.Object, "pi_1"), identity.New(identity.Click, schemas.NewClickID(time.Unix(1_770_000_000, 0)).String())
-	found, unmet, before := credits(graph(t, identity.Edge{A: sale, B: wanted, Source: "m"}), nil, []identity.Node{sale}, time.Time{})
-	if len(found) != 0 || unmet != wanted {
-		t.Errorf("found %v, waits for %q, want %q", found, unmet, wanted)
+	names := graph(t, identity.Edge{A: sale, B: wanted, Source: "m"})
+	before := newSearch(names, nil, []identity.Node{sale}, moments{}, Policy{})
+	if c := before.best(); c.Rule != RuleNone || c.Key != wanted {
+		t.Errorf("found %v, want to wait for %q", c, wanted)
 	}
-	_, _, after := credits(graph(t, identity.Edge{A: sale, B: wanted, Source: "m"}), map[identity.Node]*Click{wanted: {}}, []identity.Node{sale}, time.Time{})
-	if after <= before {
-		t.Errorf("a click that became known does not add to the knowledge: %d, then %d", before, after)
+	if after := newSearch(names, map[identity.Node]*Click{wanted: {}}, []identity.Node{sale}, moments{}, Policy{}); after.knowledge <= before.knowledge {
+		t.Errorf("a click that became known does not add to the knowledge: %d, then %d", before.knowledge, after.knowledge)
+	}
+}
+
+func TestPolicy(t *testing.T) {
+	const day = 24 * time.Hour
+	at := time.Date(2026, 6, 1, 10, 0, 0, 0, time.UTC)
+	clicks := make(map[identity.Node]*Click)
+	click := func(days int) identity.Node {
+		id := schemas.NewClickID(at.AddDate(0, 0, -days))
+		n := identity.New(identity.Click, id.String())
+		clicks[n] = &Click{ID: id, ClickedAt: id.Time(), ReceivedAt: id.Time()}
+		return n
+	}
+	sale, cus, ext := identity.New(identity.Object, "in_1"), identity.New(identity.Customer, "cus_1"), identity.New(identity.External, "user_1")
+	c1, c10, c89, c91, c400 := click(1), click(10), click(89), click(91), click(400)
+	names := func(a identity.Node, bs ...identity.Node) (edges []identity.Edge) {
+		edges = append(edges, identity.Edge{A: sale, B: cus})
+		for _, b := range bs {
+			edges = append(edges, identity.Edge{A: a, B: b})
+		}
+		return edges
+	}
+	firstPaid := func(n identity.Node, days int) identity.Edge {
+		return identity.Edge{A: n, B: identity.New(identity.FirstSale, n.Value()), At: at.AddDate(0, 0, -days)}
+	}
+	f := func(what string, p Policy, want identity.Node, edges ...identity.Edge) {
+		t.Helper()
+		got := identity.Node("")
+		if c := newSearch(graph(t, edges...), clicks, []identity.Node{sale}, moments{at, at}, p).best(); c.Click != nil {
+			got = identity.New(identity.Click, c.Click.ID.String())
+		}
+		if got != want {
+			t.Errorf("%s: %q, want %q", what, got, want)
+		}
+	}
+	f("89 days are in the window", Policy{}, c89, names(sale, c89)...)
+	f("91 days are not", Policy{}, "", names(sale, c91)...)
+	f("a window of its own", Policy{Window: 5 * day}, c1, names(sale, c10, c1)...)
+	f("a window of its own, too old", Policy{Window: 5 * day}, "", names(sale, c10)...)
+	f("last touch", Policy{}, c1, names(sale, c10, c1, c89)...)
+	f("first touch", Policy{Touch: FirstTouch}, c89, names(sale, c10, c1, c89)...)
+	f("follow the last mapping", Policy{Touch: FirstTouch}, c1, names(cus, c10, c1)...)
+	f("follow the first mapping", Policy{Follow: FirstTouch}, c10, names(cus, c10, c1)...)
+	f("a renewal keeps the credit of the buyer's first sale", Policy{}, c400, append(names(cus, c400), firstPaid(cus, 320))...)
+	f("a first sale that was too late gives its renewals nothing", Policy{}, "", append(names(cus, c400), firstPaid(cus, 300))...)
+	f("renewals for a year only", Policy{Renewals: 365 * day}, "", append(names(cus, c400), firstPaid(cus, 399))...)
+	f("the sale's own external id keeps it too", Policy{}, c400, append([]identity.Edge{{A: sale, B: ext}, {A: ext, B: c400}}, firstPaid(ext, 399))...)
+	if err := (Policy{Renewals: day}).Validate(); err == nil {
+		t.Error("renewals shorter than the window are taken")
+	}
+	if _, err := NewPolicies(Policy{}, Policy{Window: day}); err == nil {
+		t.Error("two policies of one day are taken")
+	}
+}
+
+// An old click is refused with a word, not lost.
+func TestWeighed(t *testing.T) {
+	at := time.Date(2026, 6, 1, 10, 0, 0, 0, time.UTC)
+	clicks := make(map[identity.Node]*Click)
+	click := func(days int) identity.Node {
+		id := schemas.NewClickID(at.AddDate(0, 0, -days))
+		n := identity.New(identity.Click, id.String())
+		clicks[n] = &Click{ID: id, ClickedAt: id.Time()}
+		return n
+	}
+	sale, cus := identity.New(identity.Object, "in_1"), identity.New(identity.Customer, "cus_1")
+	edges := []identity.Edge{{A: sale, B: cus}, {A: cus, B: click(1)}, {A: cus, B: click(2)}, {A: cus, B: click(200)}, {A: cus, B: click(-3)}, {A: cus, B: identity.New(identity.Click, schemas.NewClickID(at).String())}}
+	var got []Verdict
+	for _, w := range newSearch(graph(t, edges...), clicks, []identity.Node{sale}, moments{at, at}, Policy{}).weighed() {
+		got = append(got, w.Verdict)
+	}
+	slices.Sort(got)
+	if want := []Verdict{Candidate, Credited, TooLate, TooOld, Unknown}; !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+}
+
+func TestCatalogueOfLinksAndPromotionCodes(t *testing.T) {
+	at := time.Date(2026, 6, 1, 10, 0, 0, 0, time.UTC)
+	id := schemas.NewClickID(at.Add(-time.Hour))
+	own := identity.New(identity.Click, id.String())
+	clicks := map[identity.Node]*Click{own: {ID: id, ClickedAt: id.Time(), LinkID: "spring"}}
+	sale, ann, program := identity.New(identity.Object, "in_1"), identity.New(identity.Affiliate, "ann"), identity.New(identity.Program, "p1")
+	promo, coupon, code := identity.New(identity.Promotion, "promo_1"), identity.New(identity.Coupon, "SPRING"), identity.New(identity.Code, "ANN20")
+	best := func(edges ...identity.Edge) Credit {
+		g := graph(t, edges...)
+		g.Add([]identity.Edge{{A: identity.New(identity.Link, "spring"), B: ann}, {A: ann, B: program}})
+		return newSearch(g, clicks, []identity.Node{sale}, moments{at, at}, Policy{}).best()
+	}
+	if c := best(identity.Edge{A: sale, B: own}); c.AffiliateID != "ann" || c.ProgramID != "p1" || c.Click.AffiliateID != "ann" || clicks[own].AffiliateID != "" {
+		t.Errorf("a click by a link of the catalogue is %+v's", c)
+	}
+	if c := best(identity.Edge{A: sale, B: promo}, identity.Edge{A: promo, B: code}, identity.Edge{A: code, B: ann}, identity.Edge{A: ann, B: program}); c.Rule != RulePromotionCode || c.AffiliateID != "ann" || c.Key != promo {
+		t.Errorf("a promotion code's code: %+v", c)
+	}
+	if c := best(identity.Edge{A: sale, B: promo}, identity.Edge{A: promo, B: coupon}, identity.Edge{A: coupon, B: ann}); c.Rule != RulePromotionCode || c.AffiliateID != "ann" {
+		t.Errorf("a promotion code's coupon: %+v", c)
+	}
+	if c := best(identity.Edge{A: sale, B: promo}, identity.Edge{A: promo, B: ann}, identity.Edge{A: sale, B: identity.New(identity.Affiliate, "bob")}); c.Rule != RuleAffiliate || c.AffiliateID != "bob" {
+		t.Errorf("an affiliate named by the sale is outranked by a code: %+v", c)
 	}
 }

@@ -32,30 +32,32 @@ func NewLead(l *schemas.Lead) Lead {
 		EventName: l.EventName, Mode: l.Mode, Quantity: uint8(min(max(l.Quantity, 1), 100)), EmailHash: string(l.EmailHash),
 		Metadata: l.Metadata, MatchRule: RuleNone,
 	}
-	row.Version = leadVersion(row.ReceivedAt, Credit{Rule: RuleNone}, 0)
-	return row
+	return row.Uncredited()
+}
+
+// Uncredited gives the lead as it is before anything was looked up.
+func (l Lead) Uncredited() Lead {
+	l.MatchRule, l.Version = RuleNone, leadVersion(l.ReceivedAt, Credit{Rule: RuleNone}, 0)
+	return l
 }
 
 // CreditLead finds the lead's click. The first telling of a lead stays: its version begins with the inverse of received_at.
 func (k *Knowledge) CreditLead(l Lead, node identity.Node) Lead {
-	found, unmet, knowledge := credits(k.Graph, k.Clicks, []identity.Node{node}, time.Time{})
-	c := Credit{Rule: RuleNone, Key: unmet}
-	if len(found) > 0 {
-		c = found[0]
-	}
+	found := newSearch(k.Graph, k.Clicks, []identity.Node{node}, moments{}, k.Policies.At(l.ReceivedAt))
+	c := found.best()
 	l.MatchRule, l.MatchKey = c.Rule, string(c.Key)
 	l.Click = Click{AffiliateID: c.AffiliateID, ProgramID: c.ProgramID}
 	if c.Click != nil {
 		l.Click = *c.Click
 	}
-	l.Version = leadVersion(l.ReceivedAt, c, knowledge)
+	l.Version = leadVersion(l.ReceivedAt, c, found.knowledge)
 	return l
 }
 
 func leadVersion(received time.Time, c Credit, knowledge int) Version {
 	var v Version
 	v.push(44, inverse(44, received.UnixMilli()))
-	v.push(28, 0)
+	v.push(25, 0)
 	v.pushCredit(c, knowledge, 0)
 	return v
 }

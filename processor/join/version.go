@@ -9,14 +9,14 @@ import (
 // most significant first:
 //
 //	bits  what                       raised by learning
-//	3     superseded, manual, booked that the movement is booked elsewhere; that it is certain
+//	2     superseded, manual, booked that the movement is booked elsewhere; that it is certain
 //	3     rank of the source         a richer description of the movement
 //	32    inverse of event time      an earlier event of the same source
-//	34    inverse of its delay       an earlier delivery of the same event
+//	32    inverse of its delay       an earlier delivery of the same event
 //	4     rule of the attribution    a stronger reason
 //	42    order within the rule      a click that the policy prefers (last touch: a later one)
-//	8     knowledge                  any further name, click or fact that bears on the sale
-//	2     finality of the rate       a rate at all, then the final one
+//	11    knowledge                  any further name, click, fact or candidate that bears on the sale
+//	2     finality of the rate       a rate at all, then the final one, then Stripe's own
 //
 // Every field is a maximum over a set that only grows, so knowing more can only raise a version, and whoever has seen
 // everything writes the greatest. The knowledge also decides between rows that the fields before it leave equal: of two
@@ -63,27 +63,27 @@ func VersionOf(b *big.Int) Version {
 const (
 	classHeld       = 0
 	classBooked     = 1
-	classSuperseded = 4 // 2 is kept for manual corrections
+	classSuperseded = 3 // 2 is kept for manual corrections
 )
 
 func (v *Version) pushFact(class, rank uint64, created, received time.Time) {
-	v.push(3, class)
+	v.push(2, class)
 	v.push(3, rank)
 	v.push(32, inverse(32, created.Unix()))
-	v.push(34, inverse(34, received.UnixMilli()-created.UnixMilli()))
+	v.push(32, inverse(32, received.UnixMilli()-created.UnixMilli()))
 }
 
 func (v *Version) pushCredit(c Credit, knowledge int, finality uint64) {
 	v.push(4, uint64(c.Rule.rank()))
-	v.push(42, c.order())
-	v.push(8, uint64(knowledge))
+	v.push(42, c.order)
+	v.push(11, uint64(knowledge))
 	v.push(2, finality)
 }
 
 // pushResidual replaces the fact's fields by what is known of the charge: its cumulative refunded amount plus the sum of the
 // refunds known one by one, minor units. Both only grow, so their sum is greatest for whoever has seen all of both.
 func (v *Version) pushResidual(cumulative, known int64, created, received time.Time) {
-	v.push(3, classBooked)
-	v.push(41, uint64(cumulative)+uint64(known)) // twice the largest amount that Stripe takes, 12 digits in IDR
-	v.push(28, inverse(28, received.UnixMilli()-created.UnixMilli()))
+	v.push(2, classBooked)
+	v.push(41, uint64(cumulative)+uint64(known))                          // twice the largest amount that Stripe takes, 12 digits in IDR
+	v.push(26, inverse(26, (received.UnixMilli()-created.UnixMilli())/8)) // six days, twice Stripe's patience
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	"tributary/processor/fx"
@@ -25,11 +26,11 @@ func (s *Store) Edges(ctx context.Context, workspace string, nodes []identity.No
 		for i, n := range chunk {
 			keys[i] = string(n)
 		}
-		return `SELECT key, target, source, at FROM identities FINAL WHERE workspace = ? AND key IN (?) ORDER BY key, target`, []any{workspace, keys}
+		return `SELECT key, target, source, at, carried FROM identities FINAL WHERE workspace = ? AND key IN (?) ORDER BY key, target`, []any{workspace, keys}
 	}, func(rows driver.Rows) error {
 		var a, b string
 		var e identity.Edge
-		if err := rows.Scan(&a, &b, &e.Source, &e.At); err != nil {
+		if err := rows.Scan(&a, &b, &e.Source, &e.At, &e.Carried); err != nil {
 			return err
 		}
 		e.A, e.B = identity.Node(a), identity.Node(b)
@@ -40,6 +41,71 @@ func (s *Store) Edges(ctx context.Context, workspace string, nodes []identity.No
 		return nil
 	})
 	return edges, err
+}
+
+// Carried gives those of the edges that are known to have been carried to every sale that they concern, as they are stored.
+func (s *Store) Carried(ctx context.Context, workspace string, edges []identity.Edge) ([]identity.Edge, error) {
+	type ends struct{ a, b identity.Node }
+	seen := make(map[ends]bool)
+	var carried []identity.Edge
+	err := lookup(ctx, s, "identities", edges, func(chunk []identity.Edge) (string, []any) {
+		keys := make([]string, len(chunk))
+		pairs := make([]clickhouse.GroupSet, len(chunk))
+		for i, e := range chunk {
+			keys[i] = string(e.A)
+			pairs[i] = clickhouse.GroupSet{Value: []any{string(e.A), string(e.B)}}
+		}
+		return `SELECT key, target, source, at FROM identities FINAL WHERE workspace = ? AND key IN (?) AND (key, target) IN (?) AND carried`, []any{workspace, keys, pairs}
+	}, func(rows driver.Rows) error {
+		var a, b string
+		e := identity.Edge{Carried: true}
+		if err := rows.Scan(&a, &b, &e.Source, &e.At); err != nil {
+			return err
+		}
+		e.A, e.B = identity.Node(a), identity.Node(b)
+		if k := (ends{e.A, e.B}); !seen[k] {
+			seen[k] = true
+			carried = append(carried, e)
+		}
+		return nil
+	})
+	return carried, err
+}
+
+// SalesByLink gives the sales of workspace that are credited to a click of one of the links.
+func (s *Store) SalesByLink(ctx context.Context, workspace string, links []string) ([]string, error) {
+	seen := make(map[string]bool)
+	var sales []string
+	err := lookup(ctx, s, "ledger", links, func(chunk []string) (string, []any) {
+		return `SELECT DISTINCT sale_id FROM ledger FINAL WHERE workspace = ? AND link_id IN (?) AND status != 'superseded'`, []any{workspace, chunk}
+	}, func(rows driver.Rows) error {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return err
+		}
+		if !seen[id] {
+			seen[id] = true
+			sales = append(sales, id)
+		}
+		return nil
+	})
+	return sales, err
+}
+
+// Accounts gives the workspace of every Stripe account that the ledger has money of.
+func (s *Store) Accounts(ctx context.Context) (map[string]string, error) {
+	accounts := make(map[string]string)
+	err := lookup(ctx, s, "ledger", []int{0}, func([]int) (string, []any) {
+		return `SELECT DISTINCT account, workspace FROM ledger`, nil
+	}, func(rows driver.Rows) error {
+		var account, workspace string
+		if err := rows.Scan(&account, &workspace); err != nil {
+			return err
+		}
+		accounts[account] = workspace
+		return nil
+	})
+	return accounts, err
 }
 
 // Facts gives every fact that is booked under one of the Stripe objects, by object.

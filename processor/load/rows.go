@@ -162,7 +162,17 @@ var edgeColumns = []column[EdgeRow]{
 	col("target", func(r *EdgeRow) string { return string(r.B) }),
 	col("source", func(r *EdgeRow) string { return r.Source }),
 	col("at", func(r *EdgeRow) time.Time { return r.At }),
-	col("version", func(r *EdgeRow) uint64 { return first(r.At) }),
+	col("carried", func(r *EdgeRow) bool { return r.Carried }),
+	col("version", func(r *EdgeRow) uint64 { return r.version() }),
+}
+
+// version makes the first telling stay, and of two of one moment the carried one.
+func (r *EdgeRow) version() uint64 {
+	v := ^uint64(0) - 2*uint64(max(r.At.UnixMilli(), 0)) - 1
+	if r.Carried {
+		v++
+	}
+	return v
 }
 
 // InsertEdges writes edges, each in both directions.

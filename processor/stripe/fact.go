@@ -59,4 +59,5 @@ type Facts struct {
 	Known   bool      // false: the event's type says nothing about money or names; it is kept raw and counted
 	Money   []Fact
 	Names   []identity.Edge
+	Leads   []Lead
 }

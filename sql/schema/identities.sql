@@ -1,11 +1,12 @@
 CREATE TABLE identities
 (
     `workspace` LowCardinality(String) COMMENT 'Names match within one workspace only',
-    `key` String COMMENT 'Name: type:value, of object, customer, subscription, external, reference, click, affiliate, promotion, email or lead',
+    `key` String COMMENT 'Name: type:value, of object, movement, customer, subscription, external, reference, click, affiliate, program, promotion, coupon, code, email, link, first_sale or lead',
     `target` String COMMENT 'What it is another name of, or leads to, in the same form',
     `source` LowCardinality(String) COMMENT 'Field or event that said so',
     `at` DateTime64(3, 'UTC') COMMENT 'When it became true, by the source\'s own clock',
-    `version` UInt64 COMMENT 'Inverse of at: the first telling stays'
+    `carried` Bool DEFAULT false COMMENT 'true: every sale that it concerns has been booked with it',
+    `version` UInt64 COMMENT 'Inverse of at, then carried: the first telling stays'
 )
 ENGINE = ReplacingMergeTree(version)
 ORDER BY (workspace, key, target)

@@ -2,10 +2,10 @@ CREATE TABLE leads
 (
     `workspace` LowCardinality(String) COMMENT 'Owner of the secret key that told it',
     `lead_id` FixedString(16) COMMENT 'Hash of workspace, external_id and event_name: the same lead told twice is one row',
-    `received_at` DateTime64(3, 'UTC') COMMENT 'When the edge took it',
+    `received_at` DateTime64(3, 'UTC') COMMENT 'When the edge took it; of a lead told by Stripe, when it became one',
     `external_id` String COMMENT 'The person\'s id in the seller\'s database',
     `event_name` LowCardinality(String) COMMENT 'As the backend calls it',
-    `mode` LowCardinality(String) COMMENT 'async, wait or deferred; a deferred lead only binds names and is not counted',
+    `mode` LowCardinality(String) COMMENT 'async, wait or deferred; a deferred lead only binds names and is not counted; stripe: told by a Stripe event',
     `quantity` UInt8 COMMENT '1 to 100',
     `email_hash` FixedString(16) COMMENT 'Keyed hash of the normalised address; zero if none was given',
     `metadata` Map(String, String) COMMENT 'The backend\'s own values',
@@ -16,7 +16,7 @@ CREATE TABLE leads
     `program_id` LowCardinality(String) COMMENT 'Copied from the click',
     `utm_campaign` LowCardinality(String) COMMENT 'Copied from the click',
     `country` LowCardinality(String) COMMENT 'Copied from the click',
-    `match_rule` LowCardinality(String) COMMENT 'click_id, external_customer or none',
+    `match_rule` LowCardinality(String) COMMENT 'click_id, external_customer, stripe_customer, subscription or none',
     `match_key` String COMMENT 'The name that led to the click',
     `version` UInt128 COMMENT 'From content alone, as in ledger'
 )

@@ -24,7 +24,7 @@ CREATE TABLE ledger
     `net_usd` Nullable(Decimal(18, 6)) COMMENT '(amount - tax) in USD, in the same way',
     `fx_rate` Nullable(Decimal(38, 18)) COMMENT 'USD per major unit',
     `fx_date` Nullable(Date) COMMENT 'Day of the rate',
-    `fx_source` LowCardinality(String) COMMENT 'Where the rate is from; usd: no conversion; empty: no rate yet',
+    `fx_source` LowCardinality(String) COMMENT 'Where the rate is from; usd: no conversion; stripe: what Stripe settled; empty: no rate yet',
     `fx_final` Bool COMMENT 'false: a later rate may replace this one',
     `click_id` FixedString(16) COMMENT 'The credited click; zero when no single click is known',
     `clicked_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'When it was clicked',

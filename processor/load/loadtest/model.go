@@ -83,7 +83,7 @@ func (m *Model) InsertEdges(_ context.Context, rows []load.EdgeRow) error {
 	for _, r := range rows {
 		for range 2 {
 			key := fmt.Sprint(r.Workspace, r.A, " ", r.B)
-			if old, ok := m.edges[key]; !ok || r.At.Before(old.At) {
+			if old, ok := m.edges[key]; !ok || r.At.Before(old.At) || r.At.Equal(old.At) && r.Carried {
 				m.edges[key] = r
 			}
 			r.A, r.B = r.B, r.A
@@ -139,6 +139,32 @@ func (m *Model) Edges(_ context.Context, workspace string, nodes []identity.Node
 	for _, r := range m.edges {
 		if r.Workspace == workspace && want[r.A] {
 			out = append(out, r.Edge)
+		}
+	}
+	return out, nil
+}
+
+// Carried is load.Store's.
+func (m *Model) Carried(_ context.Context, workspace string, edges []identity.Edge) ([]identity.Edge, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var out []identity.Edge
+	for _, e := range edges {
+		if r, ok := m.edges[fmt.Sprint(workspace, e.A, " ", e.B)]; ok && r.Carried {
+			out = append(out, r.Edge)
+		}
+	}
+	return out, nil
+}
+
+// SalesByLink is load.Store's.
+func (m *Model) SalesByLink(_ context.Context, workspace string, links []string) ([]string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var out []string
+	for _, e := range m.ledger {
+		if e.Workspace == workspace && e.Status != join.Superseded && slices.Contains(links, e.Click.LinkID) && !slices.Contains(out, e.SaleID) {
+			out = append(out, e.SaleID)
 		}
 	}
 	return out, nil
@@ -236,6 +262,13 @@ func (m *Model) AllLeads() []join.Lead {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return slices.Collect(maps.Values(m.leads))
+}
+
+// DeadLetters gives every dead letter, in no particular order.
+func (m *Model) DeadLetters() []load.DeadLetterRow {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Collect(maps.Values(m.dead))
 }
 
 // Table renders the ledger for comparison and for people.

@@ -1,0 +1,398 @@
+package join_test
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"log/slog"
+	"math/rand"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/shopspring/decimal"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"tributary/processor/catalogue"
+	"tributary/processor/consume"
+	"tributary/processor/fx"
+	"tributary/processor/identity"
+	"tributary/processor/join"
+	"tributary/processor/load/loadtest"
+	"tributary/processor/stripe"
+	"tributary/schemas"
+)
+
+var update = flag.Bool("update", false, "write what the scripts give into testdata; read the difference before committing it")
+
+// The scripts in testdata are the specification of the ledger, for bookkeepers: what happened, a line ----, and the rows that must
+// stand in the end. Each block is told in many orders, every event twice, and must end in the same rows to the last byte.
+//
+//	policy KEY=VALUE …                    window_days, touch, follow, renewals_days of the workspace
+//	rate CURRENCY DAY USD                 one published rate; without any, the usual ones of 2026-03-02
+//	click NAME TIME KEY=VALUE …           $NAME is its id in what follows; affiliate, program, link, foreign
+//	lead TIME KEY=VALUE …                 external, click, event, email
+//	catalogue HEADER|ROW …                as processor catalogue reads it
+//	event TYPE TIME OBJECT                the object as JSON; it reaches us a second later
+//	test-event TYPE TIME OBJECT           the same with livemode=false
+//
+// After the last of them two hours pass, and the sweep looks at what is held.
+func TestScripts(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no scripts: %v", err)
+	}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		blocks := strings.Split(strings.TrimRight(string(data), "\n"), "\n====\n")
+		for i, block := range blocks {
+			told, want, found := strings.Cut(block, "\n----")
+			if !found {
+				t.Fatalf("%s: block %d has no ----", file, i+1)
+			}
+			title, _, _ := strings.Cut(strings.TrimPrefix(told, "# "), "\n")
+			t.Run(strings.TrimSuffix(filepath.Base(file), ".txt")+"/"+title, func(t *testing.T) {
+				got := tell(t, told)
+				blocks[i] = told + "\n----\n" + got
+				if !*update && got != strings.TrimSpace(want) {
+					t.Errorf("got:\n%s\nwant:\n%s", got, strings.TrimSpace(want))
+				}
+			})
+		}
+		if *update {
+			if err := os.WriteFile(file, []byte(strings.Join(blocks, "\n====\n")+"\n"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// script is one block, read.
+type script struct {
+	t        *testing.T
+	policies join.Policies
+	rates    []fx.Rate
+	clicks   map[string]schemas.ClickID
+	names    map[string]string // click id → its name
+	steps    []func(*teller) error
+}
+
+// teller is a processor without Kafka, over the model of ClickHouse.
+type teller struct {
+	*loadtest.Model
+	money    *consume.Money
+	clicks   *consume.Clicks
+	rejoiner *consume.Rejoiner
+}
+
+func tell(t *testing.T, text string) string {
+	s := &script{t: t, clicks: map[string]schemas.ClickID{}, names: map[string]string{}}
+	for _, line := range joinLines(text) {
+		s.read(line)
+	}
+	if s.rates == nil {
+		for _, r := range strings.Fields("eur=1.1 gbp=1.3 jpy=0.0067 kwd=3.25 isk=0.0072 ugx=0.00027 huf=0.0028 mga=0.00022 clp=0.00105 twd=0.031") {
+			currency, usd, _ := strings.Cut(r, "=")
+			s.rate(currency, "2026-03-02", usd)
+		}
+	}
+	table, err := fx.NewTable([][]fx.Rate{s.rates}, fx.Options{MaxAge: 400})
+	if s.t.Failed() || err != nil {
+		t.Fatal(err)
+	}
+	want, dead := "", ""
+	for round := range 40 {
+		order := make([]int, 0, 2*len(s.steps))
+		for i := range s.steps {
+			order = append(order, i)
+			if round > 0 {
+				order = append(order, i)
+			}
+		}
+		rng := rand.New(rand.NewSource(int64(round)))
+		switch {
+		case round == 1:
+			slices.Reverse(order)
+		case round > 1:
+			rng.Shuffle(len(order), func(i, k int) { order[i], order[k] = order[k], order[i] })
+		}
+		got, letters := s.run(table, order)
+		if round == 0 {
+			want, dead = got, letters
+		}
+		if got != want || letters != dead {
+			t.Fatalf("order %v gives other rows:\n%s\nthan as written:\n%s", order, got+letters, want+dead)
+		}
+	}
+	order := make([]int, len(s.steps))
+	for i := range order {
+		order[i] = i
+	}
+	return s.rows(table, order, dead)
+}
+
+// joinLines takes an indented line as the rest of the one before.
+func joinLines(text string) []string {
+	var lines []string
+	for _, line := range strings.Split(text, "\n") {
+		switch {
+		case strings.HasPrefix(line, "#") || strings.TrimSpace(line) == "":
+		case strings.HasPrefix(line, " ") && len(lines) > 0:
+			lines[len(lines)-1] += line
+		default:
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
+
+func (s *script) fault(format string, args ...any) { s.t.Helper(); s.t.Errorf(format, args...) }
+
+func (s *script) read(line string) {
+	word, rest, _ := strings.Cut(line, " ")
+	for name, id := range s.clicks {
+		rest = strings.ReplaceAll(rest, "$"+name, id.String())
+	}
+	switch word {
+	case "policy":
+		s.policy(pairs(rest))
+	case "rate":
+		f := strings.Fields(rest)
+		s.rate(f[0], f[1], f[2])
+	case "click":
+		name, rest, _ := strings.Cut(rest, " ")
+		at, rest := s.moment(rest)
+		s.click(name, at, pairs(rest))
+	case "lead":
+		at, rest := s.moment(rest)
+		s.lead(at, pairs(rest))
+	case "catalogue":
+		c, err := catalogue.Read(strings.NewReader(strings.ReplaceAll(rest, "|", "\n")), time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC))
+		if err != nil {
+			s.fault("%s: %v", line, err)
+			return
+		}
+		s.steps = append(s.steps, func(m *teller) error { return m.rejoiner.Catalogue(context.Background(), "default", c.Edges, nil) })
+	case "event", "test-event":
+		typ, rest, _ := strings.Cut(rest, " ")
+		at, rest := s.moment(rest)
+		s.event(typ, at, rest, word == "event")
+	default:
+		s.fault("%q is no word of a script", word)
+	}
+}
+
+func (s *script) moment(text string) (time.Time, string) {
+	stamp, rest, _ := strings.Cut(text, " ")
+	at, err := time.Parse("2006-01-02T15:04", stamp)
+	if err != nil {
+		s.fault("%q is no time like 2026-03-02T10:00", stamp)
+	}
+	return at, rest
+}
+
+func pairs(text string) map[string]string {
+	m := map[string]string{}
+	for _, f := range strings.Fields(text) {
+		k, v, _ := strings.Cut(f, "=")
+		m[k] = v
+	}
+	return m
+}
+
+func (s *script) policy(m map[string]string) {
+	days := func(key string) time.Duration { n, _ := strconv.Atoi(m[key]); return time.Duration(n) * 24 * time.Hour }
+	p := join.Policy{Window: days("window_days"), Renewals: days("renewals_days"), Touch: join.Touch(m["touch"]), Follow: join.Touch(m["follow"])}
+	if m["from"] != "" {
+		p.From, _ = time.Parse(time.DateOnly, m["from"])
+	}
+	var err error
+	if s.policies, err = join.NewPolicies(append(s.policies, p)...); err != nil {
+		s.fault("%v", err)
+	}
+}
+
+func (s *script) rate(currency, day, usd string) {
+	date, err := fx.ParseDate(day)
+	if err != nil {
+		s.fault("%v", err)
+	}
+	s.rates = append(s.rates, fx.Rate{Currency: currency, Date: date, USD: decimal.RequireFromString(usd), Source: "bank"})
+}
+
+func (s *script) click(name string, at time.Time, m map[string]string) {
+	id := schemas.NewClickID(at)
+	copy(id[9:], fmt.Sprintf("%-7.7s", name))
+	id[6], id[7], id[8] = 0x70, 0, 0x80
+	s.clicks[name], s.names[id.String()] = id, name
+	r, err := schemas.ClickRecord(&schemas.Click{Workspace: "default", ClickId: id[:], ClickedAt: at.UnixMilli(), ReceivedAt: at.UnixMilli() + 20,
+		AffiliateId: m["affiliate"], ProgramId: m["program"], LinkId: m["link"], ForeignId: m["foreign"]}, nil)
+	if err != nil {
+		s.fault("%v", err)
+		return
+	}
+	s.steps = append(s.steps, func(m *teller) error { return m.clicks.Handle(context.Background(), []*kgo.Record{r}, nil) })
+}
+
+func (s *script) lead(at time.Time, m map[string]string) {
+	l := &schemas.Lead{Workspace: "default", LeadId: []byte(fmt.Sprintf("%-16.16s", m["external"]+m["event"])), ReceivedAt: at.UnixMilli(), ClickRef: m["click"],
+		ExternalId: m["external"], EventName: m["event"], Mode: "async", Quantity: 1}
+	if m["email"] != "" {
+		l.EmailHash = hash(m["email"])
+	}
+	r, err := schemas.LeadRecord(l)
+	if err != nil {
+		s.fault("%v", err)
+		return
+	}
+	s.steps = append(s.steps, s.handle(r))
+}
+
+func hash(address string) []byte { return schemas.EmailHash([]byte("key"), "default", address) }
+
+func (s *script) event(typ string, at time.Time, object string, live bool) {
+	id := fmt.Sprintf("evt_%d", len(s.steps)+1)
+	if !json.Valid([]byte(object)) {
+		s.fault("not JSON: %s", object)
+	}
+	body := fmt.Sprintf(`{"id":%q,"object":"event","type":%q,"created":%d,"livemode":%t,"data":{"object":%s}}`, id, typ, at.Unix(), live, object)
+	s.steps = append(s.steps, s.handle(schemas.StripeRecord(&schemas.StripeEvent{ID: id, Type: typ, Livemode: live, ReceivedAt: at.Add(time.Second), Body: []byte(body)}, id)))
+}
+
+func (s *script) handle(r *kgo.Record) func(*teller) error {
+	return func(m *teller) error {
+		return m.money.Handle(context.Background(), []*kgo.Record{r}, func(ctx context.Context, r *kgo.Record, step, reason string, cause error) error {
+			letter := schemas.DeadLetterRecord(r, step, reason, cause)
+			letter.Topic, letter.Offset = schemas.TopicDeadLetters, 0
+			return m.money.Handle(ctx, []*kgo.Record{letter}, nil)
+		})
+	}
+}
+
+func (s *script) play(table *fx.Table, order []int) *teller {
+	m := &teller{Model: loadtest.New(s.t)}
+	log := slog.New(slog.DiscardHandler)
+	m.rejoiner = consume.NewRejoiner(m, rates{table}, time.Hour, log)
+	m.rejoiner.Policies = func(string) join.Policies { return s.policies }
+	now := time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)
+	m.rejoiner.Now = func() time.Time { return now }
+	keys, err := stripe.NewKeys(nil, nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	keys.HashEmail = hash
+	m.money = &consume.Money{Store: m, Rejoiner: m.rejoiner, Workspace: func(string) string { return "default" }, Keys: func(string) *stripe.Keys { return keys }, Events: consume.NewEventsMetric()}
+	m.clicks = &consume.Clicks{Store: m, Rejoiner: m.rejoiner}
+	for _, i := range order {
+		if err := s.steps[i](m); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	now = now.Add(2 * time.Hour)
+	sales, _ := m.Unfinished(context.Background(), time.Time{}, time.Hour, 1000)
+	for _, sale := range sales {
+		if err := m.rejoiner.Rejoin(context.Background(), sale.Workspace, []identity.Node{identity.New(identity.Object, sale.ObjectID)}, nil); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	return m
+}
+
+// run gives the whole ledger and leads to the last byte.
+func (s *script) run(table *fx.Table, order []int) (ledger, letters string) {
+	m := s.play(table, order)
+	var leads []string
+	for _, l := range m.AllLeads() {
+		leads = append(leads, fmt.Sprintf("%+v", l))
+	}
+	slices.Sort(leads)
+	var dead []string
+	for _, l := range m.DeadLetters() {
+		dead = append(dead, fmt.Sprintf("dead letter: %s: %s", l.Reason, l.Error))
+	}
+	slices.Sort(dead)
+	return m.Table() + strings.Join(leads, "\n"), strings.Join(slices.Compact(dead), "\n")
+}
+
+// rows writes the end as a bookkeeper would; what is superseded is told by the row that stands instead.
+func (s *script) rows(table *fx.Table, order []int, dead string) string {
+	var lines []string
+	m := s.play(table, order)
+	for _, e := range m.Ledger() {
+		if e.Status == join.Superseded || e.Amount == 0 {
+			continue
+		}
+		line := fmt.Sprintf("%s %s: %d %s", e.Kind, e.ObjectID, e.Amount, e.Currency)
+		for _, part := range []struct {
+			name string
+			n    int64
+		}{{"tax", e.Tax}, {"shipping", e.Shipping}, {"discount", e.Discount}} {
+			if part.n != 0 {
+				line += fmt.Sprintf(", %s %d", part.name, part.n)
+			}
+		}
+		if e.AmountUSD == nil {
+			line += ", no rate"
+		} else {
+			line += fmt.Sprintf(" = %s USD", e.AmountUSD)
+			if e.FXSource == "stripe" {
+				line += " by Stripe's rate"
+			}
+		}
+		if e.Status == join.Held {
+			line += ", held"
+		}
+		if !e.Livemode {
+			line += ", test mode"
+		}
+		line += ", " + s.credit(e.MatchRule, e.Click)
+		if e.SaleID != e.ObjectID {
+			line += ", of " + e.SaleID
+		}
+		lines = append(lines, line)
+	}
+	for _, l := range m.AllLeads() {
+		lines = append(lines, fmt.Sprintf("lead %q: %s", l.EventName, s.credit(l.MatchRule, l.Click)))
+	}
+	slices.Sort(lines)
+	if dead != "" {
+		lines = append(lines, dead)
+	}
+	if len(lines) == 0 {
+		return "nothing"
+	}
+	return strings.Join(lines, "\n")
+}
+
+func (s *script) credit(rule join.Rule, c join.Click) string {
+	who := "nobody's"
+	if rule != join.RuleNone {
+		who = "by " + string(rule)
+	}
+	if !c.ID.IsZero() {
+		who += " click " + s.names[c.ID.String()]
+	}
+	if c.AffiliateID != "" {
+		who += " affiliate " + c.AffiliateID
+	}
+	if c.ProgramID != "" {
+		who += " program " + c.ProgramID
+	}
+	return who
+}
+
+type rates struct{ *fx.Table }
+
+func (r rates) Convert(currency string, at time.Time) (fx.Quote, int, bool) {
+	exponent, _ := fx.Exponent(currency)
+	q, ok := r.Lookup(currency, fx.DateOf(at))
+	return q, exponent, ok
+}

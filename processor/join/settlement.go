@@ -1,0 +1,59 @@
+package join
+
+import (
+	"strings"
+
+	"github.com/shopspring/decimal"
+
+	"tributary/processor/fx"
+	"tributary/processor/stripe"
+)
+
+// maxDisagreement is how far Stripe's own rate may lie from the published one, as a fraction. Beyond it the settlement is not
+// this movement's alone (an invoice paid by two charges of which only one is known), and the published rate stands.
+var maxDisagreement = decimal.New(2, -1)
+
+// ratePlaces of a rate, as of the column fx_rate.
+const ratePlaces = 18
+
+// settlement finds what Stripe's balance was really moved by in USD for one movement: what it settled wins over any
+// published rate (https://docs.stripe.com/api/balance_transactions/object: amount and currency are the balance's). A payment
+// has one where it has a single charge.
+func (s *sale) settlement(e *Entry) *stripe.Fact {
+	objects := []string{e.ObjectID}
+	if e.Kind == stripe.Payment {
+		if s.charges != 1 || len(s.canonical) != 1 {
+			return nil
+		}
+		objects = s.objects
+	}
+	var found *stripe.Fact
+	for _, id := range objects {
+		for i, f := range s.settled[id] {
+			if f.Kind == stripe.SettlementOf(e.Kind) && f.Currency == "usd" && (found == nil || outranks(&s.settled[id][i], found)) {
+				found = &s.settled[id][i]
+			}
+		}
+	}
+	return found
+}
+
+// stripesRate gives the rate that Stripe's settlement implies, USD per major unit. It is exact to the last place of the column:
+// the entry's amount times the rate is the settled amount again.
+func (s *sale) stripesRate(e *Entry, exponent int, published *fx.Quote) (fx.Quote, bool) {
+	if e.Currency == "usd" || e.Amount == 0 {
+		return fx.Quote{}, false
+	}
+	f := s.settlement(e)
+	if f == nil || (f.Amount < 0) != (e.Amount < 0) {
+		return fx.Quote{}, false
+	}
+	settled, moved := decimal.New(f.Amount, -2), decimal.New(e.Amount, -int32(exponent))
+	rate := settled.DivRound(moved, ratePlaces)
+	if rate.Sign() <= 0 || published != nil && rate.Sub(published.USD).Abs().GreaterThan(published.USD.Mul(maxDisagreement)) {
+		return fx.Quote{}, false
+	}
+	return fx.Quote{Rate: fx.Rate{Currency: e.Currency, Date: fx.DateOf(f.OccurredAt), USD: rate, Source: "stripe", FetchedAt: f.ReceivedAt}, Final: true}, true
+}
+
+func isSettlement(kind string) bool { return strings.HasPrefix(kind, stripe.Settlement) }
