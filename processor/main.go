@@ -14,11 +14,12 @@ import (
 
 // commands is the table from word to work; each word has its file.
 type commands struct {
-	Run     runCommand     `cmd:"" help:"Consume clicks, leads and Stripe events; load attributed rows into ClickHouse."`
-	Migrate migrateCommand `cmd:"" help:"Create or upgrade the tables, forward only."`
-	Topics  topicsCommand  `cmd:"" help:"Create the Kafka topics that are missing."`
-	Explain explainCommand `cmd:"" help:"Tell the story of a sale, refund, customer or subscription: what was heard, who is credited, and why."`
-	Version versionCommand `cmd:"" help:"Say which version this is."`
+	Run       runCommand       `cmd:"" help:"Consume clicks, leads and Stripe events; load attributed rows into ClickHouse."`
+	Migrate   migrateCommand   `cmd:"" help:"Create or upgrade the tables, forward only."`
+	Topics    topicsCommand    `cmd:"" help:"Create the Kafka topics that are missing."`
+	Catalogue catalogueCommand `cmd:"" help:"Load affiliates, links and promotion codes from CSV, and credit what was booked without them."`
+	Explain   explainCommand   `cmd:"" help:"Tell the story of a sale, refund, customer or subscription: what was heard, who is credited, and why."`
+	Version   versionCommand   `cmd:"" help:"Say which version this is."`
 }
 
 func main() {

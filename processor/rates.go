@@ -23,6 +23,14 @@ type rates struct {
 	log       *slog.Logger
 	table     atomic.Pointer[fx.Table]
 	missing   *prometheus.CounterVec
+	arrived   func() // called when rates came that were not there before; may be nil
+}
+
+func newRates(store *load.Store, sources []fx.Source, ugxExponent int, log *slog.Logger) *rates {
+	return &rates{
+		store: store, sources: sources, exponents: fx.StripeExponents().WithUGX(ugxExponent), log: log,
+		missing: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "processor_fx_missing_total", Help: "Conversions for which there was no rate, by currency."}, []string{"currency"}),
+	}
 }
 
 // Convert implements join.Rates.
@@ -54,6 +62,7 @@ func (r *rates) load(ctx context.Context) error {
 	for _, rate := range stored {
 		known[key{rate.Currency, rate.Source, rate.Date}] = rate
 	}
+	news := false
 	for _, source := range r.sources {
 		fetched, err := source.Fetch(ctx)
 		if err != nil {
@@ -70,6 +79,7 @@ func (r *rates) load(ctx context.Context) error {
 		if err := r.store.InsertRates(ctx, fresh); err != nil {
 			return err
 		}
+		news = true
 		r.log.Info("exchange rates stored", "source", source.Name(), "rates", len(fresh))
 		for _, rate := range fresh {
 			known[key{rate.Currency, rate.Source, rate.Date}] = rate
@@ -104,7 +114,10 @@ func (r *rates) load(ctx context.Context) error {
 	for _, h := range table.HeldBack() {
 		r.log.Warn("exchange rate held back", "rate", h.String())
 	}
-	r.table.Store(table)
+	first := r.table.Swap(table) == nil
+	if news && !first && r.arrived != nil {
+		r.arrived()
+	}
 	return nil
 }
 

@@ -30,26 +30,24 @@ import (
 type runCommand struct {
 	kafkaSettings
 	clickhouseSettings
-	OpsAddr     string        `help:"Metrics, health and profiles." default:"127.0.0.1:8094" placeholder:"HOST:PORT"`
-	Workspaces  string        `help:"File that maps Stripe accounts to workspaces; without it there is one, default." type:"path" placeholder:"FILE"`
-	FXSource    []string      `name:"fx-source" env:"TRIBUTARY_FX_SOURCE" help:"Exchange rates: ecb:FILE|URL or file:PATH (CSV date,currency,usd); repeatable, most preferred first." sep:"," placeholder:"SOURCE"`
-	FXRefresh   time.Duration `name:"fx-refresh" help:"How often the sources are read again." default:"1h"`
-	UGXExponent int           `name:"ugx-exponent" help:"Minor units of the Ugandan shilling: Stripe's documents say both 2 and 0." enum:"0,2" default:"2"`
-	InstanceID  string        `name:"instance-id" help:"Static membership: a processor that comes back under its name finds its partitions waiting. Unique among all running ones."`
-	Rewind      time.Duration `help:"How far before the committed offset a partition is read again on every assignment." default:"15m"`
-	Settle      time.Duration `help:"How long a payment is held that may be an invoice's." default:"1h"`
-	Sweep       time.Duration `help:"How often unattributed and unconverted sales are looked at again." default:"15s"`
-	Grace       time.Duration `help:"How long a batch under way may take after the signal to stop; less than the supervisor's patience." default:"20s"`
-	Check       bool          `help:"Check the configuration and stop."`
+	OpsAddr string `help:"Metrics, health and profiles." default:"127.0.0.1:8094" placeholder:"HOST:PORT"`
+	bookingSettings
+	FXSource   []string      `name:"fx-source" env:"TRIBUTARY_FX_SOURCE" help:"Exchange rates: ecb:FILE|URL, oxr:FILE|DIR|URL or file:PATH (CSV date,currency,usd); repeatable, most preferred first." sep:"," placeholder:"SOURCE"`
+	FXRefresh  time.Duration `name:"fx-refresh" help:"How often the sources are read again." default:"1h"`
+	InstanceID string        `name:"instance-id" help:"Static membership: a processor that comes back under its name finds its partitions waiting. Unique among all running ones."`
+	Rewind     time.Duration `help:"How far before the committed offset a partition is read again on every assignment." default:"15m"`
+	Sweep      time.Duration `help:"How often unattributed and unconverted sales are looked at again." default:"15s"`
+	Grace      time.Duration `help:"How long a batch under way may take after the signal to stop; less than the supervisor's patience." default:"20s"`
+	Check      bool          `help:"Check the configuration and stop."`
 }
 
-func (c *runCommand) validate() ([]fx.Source, accounts, error) {
+func (c *runCommand) validate() ([]fx.Source, *workspaces, error) {
 	var faults []error
 	sources, err := fx.ParseSources(c.FXSource)
 	if err != nil {
 		faults = append(faults, err)
 	}
-	workspaces, err := readAccounts(c.Workspaces)
+	workspaces, err := c.read()
 	if err != nil {
 		faults = append(faults, err)
 	}
@@ -83,14 +81,13 @@ func (c *runCommand) Run(ctx context.Context, log *slog.Logger) error {
 		return err
 	}
 	events := consume.NewEventsMetric()
-	table := &rates{
-		store: store, sources: sources, exponents: fx.StripeExponents().WithUGX(c.UGXExponent), log: log,
-		missing: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "processor_fx_missing_total", Help: "Conversions for which there was no rate, by currency."}, []string{"currency"}),
-	}
+	table := newRates(store, sources, c.UGXExponent, log)
 	registry.MustRegister(events, table.missing)
 
-	rejoiner := &consume.Rejoiner{Store: store, Rates: table, Settle: c.Settle, Now: time.Now, Log: log}
-	money := &consume.Money{Store: store, Rejoiner: rejoiner, Workspace: workspaces.workspace, Events: events}
+	rejoiner := consume.NewRejoiner(store, table, c.Settle, log)
+	rejoiner.Policies = workspaces.policiesOf
+	table.arrived = rejoiner.Wake
+	money := &consume.Money{Store: store, Rejoiner: rejoiner, Workspace: workspaces.workspace, Keys: workspaces.keysOf, Events: events}
 	clicks := &consume.Clicks{Store: store, Rejoiner: rejoiner}
 	lane := func(name string, topics []string, maxRecords int, handle consume.Handler) *consume.Lane {
 		return &consume.Lane{
@@ -117,6 +114,16 @@ func (c *runCommand) Run(ctx context.Context, log *slog.Logger) error {
 	}
 	defer ops.stop()
 	log.Info("processor starts", "kafka", c.KafkaSeeds, "ops", ops.addr())
+	booked, err := store.Accounts(ctx)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return fmt.Errorf("read which workspaces the ledger's accounts are in: %w", err)
+	}
+	if err := workspaces.moved(booked); err != nil {
+		return err
+	}
 	if err := table.load(ctx); err != nil {
 		if ctx.Err() != nil {
 			return nil

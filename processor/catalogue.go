@@ -1,0 +1,101 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"tributary/processor/catalogue"
+	"tributary/processor/consume"
+	"tributary/processor/load"
+)
+
+// catalogueCommand loads affiliates, links, promotion codes and coupons, and credits at once what was booked without them.
+type catalogueCommand struct {
+	clickhouseSettings
+	bookingSettings
+	Files     []string `arg:"" type:"existingfile" help:"CSV files with a header: affiliate_id, and any of program_id, link_id, promotion_code (promo_… or what the buyer types), coupon."`
+	Workspace string   `help:"Workspace whose catalogue it is." default:"default"`
+}
+
+// Help is shown under --help.
+func (c *catalogueCommand) Help() string {
+	return `A sale that names only a promotion code, a click by a link that names no affiliate, and a bare client_reference_id are
+credited once the catalogue says whose they are, however late: every sale that is booked already is looked at again.
+Loading a file twice changes nothing. What was said first stays: to give a link to somebody else, make a new link.
+
+    affiliate_id,program_id,link_id,promotion_code,coupon
+    ann,partners,spring-launch,,
+    bob,partners,,BOB20,`
+}
+
+func (c *catalogueCommand) Run(ctx context.Context, log *slog.Logger) error {
+	var files []*catalogue.Catalogue
+	var faults []error
+	for _, path := range c.Files {
+		read, err := readCatalogue(path)
+		if err != nil {
+			faults = append(faults, fmt.Errorf("%s: %w", path, err))
+			continue
+		}
+		files = append(files, read)
+	}
+	if len(faults) > 0 {
+		return fmt.Errorf("nothing is loaded: %w", errors.Join(faults...))
+	}
+	store, err := load.Open(c.ClickhouseDSN, log, prometheus.NewRegistry())
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	if err := store.Ping(ctx); err != nil {
+		return fmt.Errorf("reach ClickHouse: %w (--clickhouse-dsn names it)", err)
+	}
+	rejoiner, err := c.rejoiner(ctx, store, log)
+	if err != nil {
+		return err
+	}
+	for i, file := range files {
+		if err := rejoiner.Catalogue(ctx, c.Workspace, file.Edges, file.Links); err != nil {
+			return fmt.Errorf("load %s: %w", c.Files[i], err)
+		}
+		fmt.Printf("%s: %d rows, %d links; everything that they concern is credited\n", c.Files[i], file.Rows, len(file.Links))
+	}
+	return nil
+}
+
+func readCatalogue(path string) (*catalogue.Catalogue, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return catalogue.Read(file, time.Now())
+}
+
+// bookingSettings are what rows depend on beside the records: every command that books must be given the same.
+type bookingSettings struct {
+	workspaceSettings
+	UGXExponent int           `name:"ugx-exponent" help:"Minor units of the Ugandan shilling: Stripe's documents say both 2 and 0." enum:"0,2" default:"2"`
+	Settle      time.Duration `help:"How long a payment is held that may be an invoice's." default:"1h"`
+}
+
+// rejoiner books with the rates that are stored.
+func (s *bookingSettings) rejoiner(ctx context.Context, store *load.Store, log *slog.Logger) (*consume.Rejoiner, error) {
+	workspaces, err := s.read()
+	if err != nil {
+		return nil, err
+	}
+	table := newRates(store, nil, s.UGXExponent, log)
+	if err := table.load(ctx); err != nil {
+		return nil, fmt.Errorf("read exchange rates: %w", err)
+	}
+	rejoiner := consume.NewRejoiner(store, table, s.Settle, log)
+	rejoiner.Policies = workspaces.policiesOf
+	return rejoiner, nil
+}
