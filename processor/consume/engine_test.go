@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strconv"
 	"testing"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 
 	"tributary/deploy/local/chdb/chdbtest"
 	"tributary/processor/explain"
+	"tributary/processor/identity"
 	"tributary/processor/load"
 	"tributary/schemas"
 	"tributary/sql"
@@ -183,4 +185,66 @@ func TestRiver(t *testing.T) {
 	if n := r.count("SELECT uniqCombined64Merge(clicks) FROM clicks_hourly"); n != 2 {
 		t.Errorf("the rollup counts %d clicks, want 2", n)
 	}
+}
+
+// What arrives late credits what was booked: a click a month after its sale, a mapping after ten renewals, a catalogue after the
+// sale by its link. How long each took is said, not judged: the machine may be busy.
+func TestLateArrivals(t *testing.T) {
+	r := newRiver(t)
+	stop := r.start(0)
+	defer stop()
+	const month = 30 * 24 * 3600
+	arrives := func(what string, want uint64, query string, send func()) {
+		t.Helper()
+		start := time.Now()
+		send()
+		r.until(want, query)
+		t.Logf("%s: right after %s", what, time.Since(start).Round(time.Millisecond))
+	}
+
+	r.send(event(t, "evt_1", "checkout.session.completed", 0, 1, j{"id": "cs_1", "object": "checkout.session", "mode": "payment", "payment_status": "paid", "currency": "usd", "amount_total": 5000, "payment_intent": "pi_1",
+		"client_reference_id": clickID(-60).String()}))
+	r.until(1, "SELECT count() FROM revenue FINAL WHERE object_id = 'pi_1' AND match_rule = 'none'")
+	arrives("a click a month after its sale", 1, "SELECT count() FROM revenue FINAL WHERE object_id = 'pi_1' AND match_rule = 'click_id' AND affiliate_id = 'ann'", func() {
+		late := &schemas.Click{Workspace: "default", AffiliateId: "ann", ClickedAt: epoch.UnixMilli() - 60_000, ReceivedAt: epoch.UnixMilli() + month*1000}
+		id := clickID(-60)
+		late.ClickId = id[:]
+		record, err := schemas.ClickRecord(late, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.send(record)
+	})
+
+	for i := range 10 {
+		n := strconv.Itoa(i)
+		r.send(event(t, "evt_r"+n, "invoice.paid", i*month, 1, j{"id": "in_" + n, "object": "invoice", "currency": "usd", "amount_paid": 100, "total": 100, "customer": "cus_1", "subscription": "sub_1"}))
+	}
+	r.until(10, "SELECT count() FROM revenue FINAL WHERE object_id LIKE 'in_%' AND match_rule = 'none'")
+	arrives("a mapping after ten renewals", 10, "SELECT count() FROM revenue FINAL WHERE object_id LIKE 'in_%' AND match_rule = 'stripe_customer' AND affiliate_id = 'ann'", func() {
+		r.send(event(t, "evt_c", "customer.updated", 11*month, 1, j{"id": "cus_1", "object": "customer", "metadata": j{"pimmsClickId": clickID(-60).String()}}))
+	})
+	r.until(1, "SELECT count() FROM identities FINAL WHERE key = 'customer:cus_1' AND target = 'click:"+clickID(-60).String()+"' AND carried")
+	before := r.count("SELECT count() FROM ledger_log")
+	r.send(event(t, "evt_r10", "invoice.paid", 12*month, 1, j{"id": "in_10", "object": "invoice", "currency": "usd", "amount_paid": 100, "total": 100, "customer": "cus_1", "subscription": "sub_1",
+		"subscription_details": j{"metadata": j{"pimmsClickId": clickID(-60).String()}}}))
+	r.until(1, "SELECT count() FROM revenue FINAL WHERE object_id = 'in_10' AND match_rule != 'none'")
+	r.send(event(t, "evt_r11", "invoice.paid", 13*month, 1, j{"id": "in_11", "object": "invoice", "currency": "usd", "amount_paid": 100, "total": 100, "customer": "cus_1", "subscription": "sub_1",
+		"subscription_details": j{"metadata": j{"pimmsClickId": clickID(-60).String()}}}))
+	r.until(1, "SELECT count() FROM revenue FINAL WHERE object_id = 'in_11' AND match_rule != 'none'")
+	if written := r.count("SELECT count() FROM ledger_log") - before; written > 2+12+2 {
+		t.Errorf("two more renewals wrote %d rows of the ledger: a name that is known already is carried to its sales again", written)
+	}
+
+	r.send(click(t, -90, &schemas.Click{LinkId: "spring", UserAgent: firefox}), event(t, "evt_2", "checkout.session.completed", 0, 1, j{"id": "cs_2", "object": "checkout.session", "mode": "payment", "payment_status": "paid",
+		"currency": "usd", "amount_total": 700, "payment_intent": "pi_2", "client_reference_id": clickID(-90).String()}))
+	r.until(1, "SELECT count() FROM revenue FINAL WHERE object_id = 'pi_2' AND match_rule = 'click_id' AND affiliate_id = ''")
+	arrives("whose link it was", 1, "SELECT count() FROM revenue FINAL WHERE object_id = 'pi_2' AND affiliate_id = 'bob' AND program_id = 'p1'", func() {
+		book := NewRejoiner(r.store, testRates, time.Hour, slog.New(slog.DiscardHandler))
+		bob, link := identity.New(identity.Affiliate, "bob"), identity.New(identity.Link, "spring")
+		names := []identity.Edge{{A: link, B: bob, Source: "catalogue", At: epoch}, {A: bob, B: identity.New(identity.Program, "p1"), Source: "catalogue", At: epoch}}
+		if err := book.Catalogue(context.Background(), "default", names, []string{"spring"}); err != nil {
+			t.Fatal(err)
+		}
+	})
 }

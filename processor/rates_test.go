@@ -1,0 +1,101 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"tributary/deploy/local/chdb/chdbtest"
+	"tributary/processor/consume"
+	"tributary/processor/fx"
+	"tributary/processor/load"
+	"tributary/schemas"
+	"tributary/sql"
+)
+
+// A sale without a rate is booked, and is no dollars; a week later the rate arrives, and the row is completed at once: the sweep
+// does not wait for its hour.
+func TestRateThatArrivesCompletesTheRow(t *testing.T) {
+	dsn := chdbtest.Start(t)
+	options, err := clickhouse.ParseDSN(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := clickhouse.OpenDB(options)
+	defer db.Close()
+	if err := sql.Migrate(t.Context(), db, func(string) {}); err != nil {
+		t.Fatal(err)
+	}
+	log := slog.New(slog.DiscardHandler)
+	store, err := load.Open(dsn, log, prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+
+	file := filepath.Join(t.TempDir(), "bank.csv")
+	write := func(text string) {
+		if err := os.WriteFile(file, []byte("date,currency,usd\n"+text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("2026-03-02,gbp,1.3\n")
+	sources, err := fx.ParseSources([]string{"file:" + file})
+	if err != nil {
+		t.Fatal(err)
+	}
+	table := newRates(store, sources, 2, log)
+	if err := table.load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	rejoiner := consume.NewRejoiner(store, table, time.Hour, log)
+	table.arrived = rejoiner.Wake
+	money := &consume.Money{Store: store, Rejoiner: rejoiner, Workspace: func(string) string { return "default" }, Events: consume.NewEventsMetric()}
+	at := time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC)
+	body := []byte(`{"id":"evt_1","object":"event","type":"invoice.paid","created":1772445600,"livemode":true,"data":{"object":{"id":"in_1","object":"invoice","currency":"eur","amount_paid":1050,"total":1050,"customer":"cus_1"}}}`)
+	record := schemas.StripeRecord(&schemas.StripeEvent{ID: "evt_1", Type: "invoice.paid", Livemode: true, ReceivedAt: at, Body: body}, "cus_1")
+	if err := money.Handle(t.Context(), []*kgo.Record{record}, nil); err != nil {
+		t.Fatal(err)
+	}
+	row := func() (usd string, source string) {
+		if err := db.QueryRow("SELECT toString(ifNull(toString(amount_usd), 'NULL')), fx_source FROM revenue FINAL WHERE object_id = 'in_1'").Scan(&usd, &source); err != nil {
+			t.Fatal(err)
+		}
+		return usd, source
+	}
+	if usd, source := row(); usd != "NULL" || source != "" {
+		t.Fatalf("without a rate: %s USD by %q", usd, source)
+	}
+
+	ctx, stop := context.WithCancel(t.Context())
+	swept := make(chan error, 1)
+	go func() { swept <- rejoiner.Sweep(ctx, time.Hour) }()
+	defer func() {
+		stop()
+		if err := <-swept; err != nil {
+			t.Error(err)
+		}
+	}()
+	write("2026-03-02,gbp,1.3\n2026-03-02,eur,1.1\n")
+	start := time.Now()
+	if err := table.load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		usd, source := row()
+		if usd == "11.55" && source == "file:bank" {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("after the rate: %s USD by %q, want 11.55", usd, source)
+		}
+	}
+	t.Logf("completed %s after the rate arrived", time.Since(start).Round(time.Millisecond))
+}
