@@ -85,7 +85,8 @@ func (c *runCommand) Run(ctx context.Context, log *slog.Logger) error {
 	registry.MustRegister(events, table.missing)
 
 	rejoiner := consume.NewRejoiner(store, table, c.Settle, log)
-	rejoiner.Policies = workspaces.policiesOf
+	rejoiner.Policies, rejoiner.Open = workspaces.policiesOf, consume.NewOpenMetric()
+	registry.MustRegister(rejoiner.Open)
 	table.arrived = rejoiner.Wake
 	money := &consume.Money{Store: store, Rejoiner: rejoiner, Workspace: workspaces.workspace, Keys: workspaces.keysOf, Events: events}
 	clicks := &consume.Clicks{Store: store, Rejoiner: rejoiner}

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
 	"tributary/processor/identity"
@@ -31,6 +32,8 @@ type Rejoiner struct {
 	Settle time.Duration
 	Now    func() time.Time
 	Log    *slog.Logger
+	// Open is set to how many entries are not as good as they may become, by what they lack; nil: nobody asks.
+	Open *prometheus.GaugeVec
 
 	progress atomic.Pointer[progress]
 	woken    chan struct{}
@@ -259,7 +262,7 @@ func (r *Rejoiner) Wake() {
 // do it at once. It returns when ctx ends.
 func (r *Rejoiner) Sweep(ctx context.Context, every time.Duration) error {
 	const recent = time.Hour
-	wide := time.Time{}
+	var wide, counted time.Time
 	for {
 		select {
 		case <-ctx.Done():
@@ -283,7 +286,29 @@ func (r *Rejoiner) Sweep(ctx context.Context, every time.Duration) error {
 				break
 			}
 		}
+		if r.Open != nil && r.Now().Sub(counted) > time.Minute {
+			counted = r.Now()
+			if err := r.count(ctx); err != nil && ctx.Err() == nil {
+				return fmt.Errorf("count what the ledger lacks: %w", err)
+			}
+		}
 	}
+}
+
+// NewOpenMetric makes the gauge for Rejoiner.Open.
+func NewOpenMetric() *prometheus.GaugeVec {
+	return prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "processor_ledger_open_entries", Help: "Entries that lack something: rate (no exchange rate for their day, in no sum in USD), certainty (held), click (they name one that is not known). Alert on rate."}, []string{"lacks"})
+}
+
+func (r *Rejoiner) count(ctx context.Context) error {
+	o, err := r.Store.Outstanding(ctx)
+	if err != nil {
+		return err
+	}
+	r.Open.WithLabelValues("rate").Set(float64(o.Unconverted))
+	r.Open.WithLabelValues("certainty").Set(float64(o.Held))
+	r.Open.WithLabelValues("click").Set(float64(o.Waiting))
+	return nil
 }
 
 func (r *Rejoiner) sweep(ctx context.Context, since time.Time) (int, error) {

@@ -28,5 +28,6 @@ type Store interface {
 	Clicks(ctx context.Context, workspace string, nodes []identity.Node) (map[identity.Node]*join.Click, error)
 	Leads(ctx context.Context, workspace string, ids [][16]byte) ([]join.Lead, error)
 	Unfinished(ctx context.Context, since time.Time, settle time.Duration, limit int) ([]load.Sale, error)
+	Outstanding(ctx context.Context) (load.Outstanding, error)
 	InvoicePaidAround(ctx context.Context, workspace string, f stripe.Fact) (bool, error)
 }

@@ -250,6 +250,23 @@ ORDER BY rand() LIMIT ?`, []any{int64(settle.Seconds()), since, limit}
 	return sales, err
 }
 
+// Outstanding counts the entries that are not as good as they may become.
+type Outstanding struct {
+	Unconverted uint64 // no rate for their day: in no sum in USD
+	Held        uint64 // not certain to be movements of their own: in no sum
+	Waiting     uint64 // name a click or affiliate that nothing known answers to
+}
+
+// Outstanding counts over the whole ledger.
+func (s *Store) Outstanding(ctx context.Context) (Outstanding, error) {
+	var o Outstanding
+	err := lookup(ctx, s, "revenue", []int{0}, func([]int) (string, []any) {
+		return `SELECT countIf(status = 'booked' AND amount != 0 AND fx_source = ''), countIf(status = 'held'), countIf(status = 'booked' AND match_rule = 'none' AND match_key != '')
+FROM revenue FINAL`, nil
+	}, func(rows driver.Rows) error { return rows.Scan(&o.Unconverted, &o.Held, &o.Waiting) })
+	return o, err
+}
+
 // InvoicePaidAround tells whether an invoice of the same customer, currency and amount was paid within the hour around f:
 // then f is likely that invoice's payment.
 func (s *Store) InvoicePaidAround(ctx context.Context, workspace string, f stripe.Fact) (bool, error) {

@@ -226,6 +226,26 @@ func (m *Model) Unfinished(_ context.Context, since time.Time, settle time.Durat
 	return out, nil
 }
 
+// Outstanding is load.Store's.
+func (m *Model) Outstanding(context.Context) (load.Outstanding, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var o load.Outstanding
+	for _, e := range m.ledger {
+		switch {
+		case e.Status == join.Held:
+			o.Held++
+		case e.Status == join.Booked && e.Amount != 0 && e.FXSource == "":
+			o.Unconverted++
+		}
+		if e.Status == join.Booked && e.MatchRule == join.RuleNone && e.MatchKey != "" {
+			o.Waiting++
+		}
+	}
+	return o, nil
+}
+
+// InvoicePaidAround is load.Store's.
 func (m *Model) InvoicePaidAround(_ context.Context, workspace string, f stripe.Fact) (bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
