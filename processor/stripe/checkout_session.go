@@ -2,10 +2,11 @@ package stripe
 
 import "tributary/processor/identity"
 
-// readSession reads checkout.session.completed and checkout.session.async_payment_succeeded.
+// readSession reads checkout.session.completed, .async_payment_succeeded, .async_payment_failed and .expired.
 //
-// A completed session is a sale only when payment_status is "paid": asynchronous methods (SEPA, Boleto, ACH) complete
-// unpaid and tell later, and a trial completes with "no_payment_required". In any state it tells names.
+// A session is a sale only when payment_status is "paid": asynchronous methods (SEPA, Boleto, ACH) complete unpaid and tell
+// later, or fail; a trial completes with "no_payment_required"; an expired one was never paid. In any state it tells names: a
+// buyer who came by a click and gave up may pay by another session.
 //
 // Traps:
 //   - Only a session carries client_reference_id.
@@ -18,7 +19,11 @@ func readSession(ev *event, s object) {
 	id := s.mustText("id")
 	invoice, intent := s.id("invoice"), s.id("payment_intent")
 	customer, subscription := s.id("customer"), s.id("subscription")
-	keys := append(s.metadata("metadata"), s.clientReference()...)
+	keys := append(ev.metadata(s, "metadata"), ev.clientReference(s)...)
+	keys = append(keys, discounts(s)...)
+	if details := s.child("total_details"); details.present() {
+		keys = append(keys, discounts(details.child("breakdown"))...)
+	}
 
 	canonical := id
 	switch {
@@ -27,11 +32,17 @@ func readSession(ev *event, s object) {
 	case intent != "":
 		canonical = intent
 	}
+	sale := identity.New(identity.Object, canonical)
 	ev.name(identity.Object, id, identity.Object, canonical, "session")
 	ev.name(identity.Object, intent, identity.Object, canonical, "session")
 	ev.name(identity.Object, canonical, identity.Customer, customer, "session.customer")
 	ev.name(identity.Object, canonical, identity.Subscription, subscription, "session.subscription")
-	ev.credit(keys, identity.New(identity.Object, canonical), identity.New(identity.Customer, customer), identity.New(identity.Subscription, subscription))
+	buyer, plan := identity.New(identity.Customer, customer), identity.New(identity.Subscription, subscription)
+	ev.credit(keys, sale, buyer, plan)
+	ev.email(s.text("customer_email"), sale, buyer)
+	if details := s.child("customer_details"); details.present() {
+		ev.email(details.text("email"), sale, buyer)
+	}
 
 	if s.mustText("payment_status") != "paid" {
 		return
@@ -41,7 +52,7 @@ func readSession(ev *event, s object) {
 	}
 	f := Fact{
 		ObjectID: canonical, Kind: Payment, Source: FromSession, OccurredAt: ev.created, Settled: true,
-		Currency: s.mustText("currency"), Amount: s.mustInteger("amount_total"),
+		Currency: s.mustCurrency("currency"), Amount: s.mustInteger("amount_total"),
 		CustomerID: customer, ExternalID: external(keys), SubscriptionID: subscription,
 	}
 	if details := s.child("total_details"); details.present() {
@@ -49,7 +60,7 @@ func readSession(ev *event, s object) {
 	}
 	if conv := s.child("currency_conversion"); conv.present() && conv.text("source_currency") != "" {
 		total := f.Amount
-		f.Currency, f.Amount = conv.mustText("source_currency"), conv.mustInteger("amount_total")
+		f.Currency, f.Amount = conv.mustCurrency("source_currency"), conv.mustInteger("amount_total")
 		// The parts are given in the buyer's currency only: each keeps its share of the total.
 		f.Tax, f.Shipping, f.Discount = Share(f.Tax, f.Amount, total), Share(f.Shipping, f.Amount, total), Share(f.Discount, f.Amount, total)
 	}

@@ -2,14 +2,23 @@ package stripe
 
 import "tributary/processor/identity"
 
-// readCustomer reads customer.created and customer.updated: whose customer this is in the seller's database, and which
-// click brought them (pimmsCustomerId and pimmsClickId, and the other programmes' keys). Nothing moves.
+// readCustomer reads customer.created, .updated and .deleted: whose customer this is in the seller's database, and which click
+// brought them (pimmsCustomerId and pimmsClickId, and the other programmes' keys). Nothing moves. A customer that is deleted
+// keeps its names: what it bought is still somebody's.
+//
+// A customer with any of our keys is a lead, "New customer" as Dub calls it: one, whichever event told it first.
 func readCustomer(ev *event, c object) {
-	ev.credit(c.metadata("metadata"), identity.New(identity.Customer, c.mustText("id")))
-}
-
-// readSubscription reads customer.subscription.created and .updated for the keys in its metadata. The money comes with its
-// invoices.
-func readSubscription(ev *event, s object) {
-	ev.credit(s.metadata("metadata"), identity.New(identity.Subscription, s.mustText("id")), identity.New(identity.Customer, s.id("customer")))
+	id := c.mustText("id")
+	node := identity.New(identity.Customer, id)
+	keys := ev.metadata(c, "metadata")
+	ev.credit(append(keys, discounts(c)...), node)
+	ev.email(c.text("email"), node)
+	if len(keys) == 0 || ev.typ == "customer.deleted" {
+		return
+	}
+	at := c.moment("created")
+	if at.IsZero() {
+		at = ev.created
+	}
+	ev.facts.Leads = append(ev.facts.Leads, Lead{Name: "New customer", ObjectID: id, CustomerID: id, ExternalID: external(keys), Quantity: 1, At: at})
 }

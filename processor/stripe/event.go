@@ -14,50 +14,86 @@ import (
 // ErrNotEvent says that the body is not a Stripe snapshot event.
 var ErrNotEvent = errors.New("not a Stripe event")
 
-// reader turns one object into facts.
-type reader func(*event, object)
+// family is what an event type carries, and who reads it.
+type family struct {
+	object string // data.object.object
+	read   func(*event, object)
+}
 
-// readers names the events that move money or give names. One file a family; each begins with what its events mean.
-var readers = map[string]reader{
-	"checkout.session.completed":               readSession,
-	"checkout.session.async_payment_succeeded": readSession,
+// families names the events that move money or give names. One file a family; each begins with what its events mean.
+var families = map[string]family{
+	"checkout.session.completed":               {"checkout.session", readSession},
+	"checkout.session.async_payment_succeeded": {"checkout.session", readSession},
+	"checkout.session.async_payment_failed":    {"checkout.session", readSession},
+	"checkout.session.expired":                 {"checkout.session", readSession},
 
-	"invoice.paid":              readInvoice,
-	"invoice.payment_succeeded": readInvoice,
-	"invoice_payment.paid":      readInvoicePayment,
+	"invoice.paid":                 {"invoice", readInvoice},
+	"invoice.payment_succeeded":    {"invoice", readInvoice},
+	"invoice.finalized":            {"invoice", readUnpaidInvoice},
+	"invoice.payment_failed":       {"invoice", readUnpaidInvoice},
+	"invoice.marked_uncollectible": {"invoice", readUnpaidInvoice},
+	"invoice.voided":               {"invoice", readUnpaidInvoice},
+	"invoice_payment.paid":         {"invoice_payment", readInvoicePayment},
 
-	"payment_intent.succeeded": readPaymentIntent,
-	"charge.succeeded":         readCharge,
+	"payment_intent.succeeded": {"payment_intent", readPaymentIntent},
+	"charge.succeeded":         {"charge", readCharge},
+	"charge.captured":          {"charge", readCharge},
+	"charge.updated":           {"charge", readChargeUpdated},
 
-	"charge.refunded":       readChargeRefunded,
-	"refund.created":        readRefund,
-	"refund.updated":        readRefund,
-	"refund.failed":         readRefund,
-	"charge.refund.updated": readRefund,
+	"charge.refunded":       {"charge", readChargeRefunded},
+	"refund.created":        {"refund", readRefund},
+	"refund.updated":        {"refund", readRefund},
+	"refund.failed":         {"refund", readRefund},
+	"charge.refund.updated": {"refund", readRefund},
 
-	"charge.dispute.funds_withdrawn":  readFundsWithdrawn,
-	"charge.dispute.funds_reinstated": readFundsReinstated,
+	"charge.dispute.created":          {"dispute", readDispute},
+	"charge.dispute.updated":          {"dispute", readDispute},
+	"charge.dispute.closed":           {"dispute", readDispute},
+	"charge.dispute.funds_withdrawn":  {"dispute", readFundsWithdrawn},
+	"charge.dispute.funds_reinstated": {"dispute", readFundsReinstated},
 
-	"customer.created": readCustomer,
-	"customer.updated": readCustomer,
+	"credit_note.created": {"credit_note", readCreditNote},
+	"credit_note.updated": {"credit_note", readCreditNote},
+	"credit_note.voided":  {"credit_note", readCreditNote},
 
-	"customer.subscription.created": readSubscription,
-	"customer.subscription.updated": readSubscription,
+	"customer.created":          {"customer", readCustomer},
+	"customer.updated":          {"customer", readCustomer},
+	"customer.deleted":          {"customer", readCustomer},
+	"customer.discount.created": {"discount", readDiscount},
+	"customer.discount.updated": {"discount", readDiscount},
+	"customer.discount.deleted": {"discount", readDiscount},
+
+	"customer.subscription.created":        {"subscription", readSubscription},
+	"customer.subscription.updated":        {"subscription", readSubscription},
+	"customer.subscription.deleted":        {"subscription", readSubscription},
+	"customer.subscription.paused":         {"subscription", readSubscription},
+	"customer.subscription.resumed":        {"subscription", readSubscription},
+	"customer.subscription.trial_will_end": {"subscription", readSubscription},
+
+	"promotion_code.created": {"promotion_code", readPromotionCode},
+	"promotion_code.updated": {"promotion_code", readPromotionCode},
+	"coupon.created":         {"coupon", readCoupon},
+	"coupon.updated":         {"coupon", readCoupon},
+	"coupon.deleted":         {"coupon", readCoupon},
 }
 
 // event collects the facts of one event while its object is read.
 type event struct {
 	typ     string
 	created time.Time
+	keys    *Keys
 	head    Fact // what all facts of this event share
 	facts   Facts
 }
 
 var parsers fastjson.ParserPool
 
+// Read gives the facts of e with the built-in keys.
+func Read(e *schemas.StripeEvent) (Facts, error) { return builtin.Read(e) }
+
 // Read gives the facts of e. A *ShapeError says that the body lacks a value without which money would be guessed: the
 // record belongs to the dead letters.
-func Read(e *schemas.StripeEvent) (Facts, error) {
+func (k *Keys) Read(e *schemas.StripeEvent) (Facts, error) {
 	p := parsers.Get()
 	defer parsers.Put(p)
 	root, err := p.ParseBytes(e.Body)
@@ -73,8 +109,8 @@ func Read(e *schemas.StripeEvent) (Facts, error) {
 		return Facts{}, fmt.Errorf("%w: object is %q", ErrNotEvent, kind)
 	}
 	created := body.mustTime("created")
-	ev := &event{typ: body.mustText("type"), facts: Facts{Created: created}}
-	read, known := readers[ev.typ]
+	ev := &event{typ: body.mustText("type"), keys: k, facts: Facts{Created: created}}
+	f, known := families[ev.typ]
 	if !known {
 		return ev.facts, shape.orNil()
 	}
@@ -84,7 +120,12 @@ func Read(e *schemas.StripeEvent) (Facts, error) {
 		EventID: body.mustText("id"), Account: body.text("account"), Livemode: body.flag("livemode"),
 		CreatedAt: ev.created, ReceivedAt: e.ReceivedAt,
 	}
-	read(ev, body.child("data").child("object"))
+	subject := body.child("data").child("object")
+	if kind := subject.text("object"); kind != "" && kind != f.object {
+		subject.missing("object (it is a " + kind + ")")
+		return Facts{Known: true, Created: created}, shape.orNil()
+	}
+	f.read(ev, subject)
 	if err := shape.orNil(); err != nil {
 		return Facts{Known: true, Created: created}, err
 	}
@@ -99,6 +140,25 @@ func (ev *event) money(f Fact) {
 	f.EventID, f.Account, f.Livemode = ev.head.EventID, ev.head.Account, ev.head.Livemode
 	f.CreatedAt, f.ReceivedAt = ev.head.CreatedAt, ev.head.ReceivedAt
 	ev.facts.Money = append(ev.facts.Money, f)
+}
+
+// settlement adds what Stripe's balance was moved by for the movement of that kind, where the body holds the balance transaction
+// itself and not only its id, and where it is in another currency than the movement.
+// https://docs.stripe.com/api/balance_transactions/object
+func (ev *event) settlement(id, kind, currency string, o object, field string) {
+	if t := o.child(field); t.present() {
+		ev.settle(id, kind, currency, t)
+	}
+}
+
+func (ev *event) settle(id, kind, currency string, t object) {
+	if t.text("currency") == currency || t.get("amount") == nil {
+		return
+	}
+	ev.money(Fact{
+		ObjectID: id, Kind: SettlementOf(kind), Source: FromBalance, OccurredAt: t.mustTime("created"), Settled: true,
+		Currency: t.mustCurrency("currency"), Amount: t.integer("amount"),
+	})
 }
 
 // name says that a and b belong together; an empty value is no name.

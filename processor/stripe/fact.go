@@ -19,6 +19,12 @@ const (
 	DisputeReversal = "dispute_reversal"
 )
 
+// Settlement begins the kinds of facts that say what Stripe's balance was moved by, in its own currency, for a movement.
+const Settlement = "settlement"
+
+// SettlementOf gives the kind of the settlement of a movement.
+func SettlementOf(kind string) string { return Settlement + "_" + kind }
+
 // Sources of a payment's amounts, poorest first; join.Rank orders them.
 const (
 	FromCharge         = "charge"
@@ -28,6 +34,8 @@ const (
 	FromInvoice        = "invoice"
 	FromRefund         = "refund"
 	FromDispute        = "dispute"
+	FromCreditNote     = "credit_note"
+	FromBalance        = "balance_transaction"
 )
 
 // Fact is what one event says about one movement of money. Amounts are minor units as Stripe sent them, signed: money
@@ -51,6 +59,17 @@ type Fact struct {
 	Amount, Tax, Shipping, Discount int64
 
 	CustomerID, ExternalID, SubscriptionID, BillingReason string
+}
+
+// Lead is what an event says of somebody who has not paid yet.
+type Lead struct {
+	Name     string // as Dub calls it: "New customer", "Started Trial"
+	ObjectID string // the Stripe object that became one; with Name the lead's identity
+
+	CustomerID, SubscriptionID, ExternalID string
+
+	Quantity int64 // of seats, at least 1
+	At       time.Time
 }
 
 // Facts is everything that one event says.

@@ -1,6 +1,7 @@
 package stripe
 
 import (
+	"strings"
 	"time"
 
 	"github.com/valyala/fastjson"
@@ -72,6 +73,15 @@ func (o object) text(key string) string {
 func (o object) mustText(key string) string {
 	s := o.text(key)
 	if s == "" {
+		o.missing(key)
+	}
+	return s
+}
+
+// mustCurrency reads a currency: three letters, lower case as Stripe writes them. Which of them there are is not its business.
+func (o object) mustCurrency(key string) string {
+	s := o.text(key)
+	if len(s) != 3 || strings.Trim(s, "abcdefghijklmnopqrstuvwxyz") != "" {
 		o.missing(key)
 	}
 	return s

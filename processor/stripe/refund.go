@@ -14,23 +14,30 @@ import (
 //     that the two add up to nothing in any order.
 //   - refund.* comes for all refunds only since API 2024-10-28; before, charge.refunded is all there is.
 func readRefund(ev *event, re object) {
-	id := re.mustText("id")
 	charge, intent := re.id("charge"), re.id("payment_intent")
 	parent := charge
 	if parent == "" {
 		parent = intent
 	}
-	ev.name(identity.Movement, id, identity.Object, parent, "refund")
 	ev.name(identity.Object, charge, identity.Object, intent, "refund.payment_intent")
-	f := Fact{
-		ObjectID: id, Kind: Refund, Source: FromRefund, OccurredAt: re.mustTime("created"), ParentID: parent, Settled: true,
-		Currency: re.mustText("currency"), Amount: -re.mustInteger("amount"), CustomerID: re.id("customer"),
-	}
-	ev.money(f)
+	f := ev.refund(re, parent, "refund")
 	if status := re.text("status"); status == "failed" || status == "canceled" || strings.HasSuffix(ev.typ, ".failed") {
+		ev.settlement(f.ObjectID, RefundReversal, f.Currency, re, "failure_balance_transaction")
 		f.Kind, f.Amount, f.OccurredAt = RefundReversal, -f.Amount, ev.created
 		ev.money(f)
 	}
+}
+
+// refund books one refund object.
+func (ev *event) refund(re object, parent, source string) Fact {
+	f := Fact{
+		ObjectID: re.mustText("id"), Kind: Refund, Source: FromRefund, OccurredAt: re.mustTime("created"), ParentID: parent, Settled: true,
+		Currency: re.mustCurrency("currency"), Amount: -re.mustInteger("amount"), CustomerID: re.id("customer"),
+	}
+	ev.name(identity.Movement, f.ObjectID, identity.Object, parent, source)
+	ev.settlement(f.ObjectID, Refund, f.Currency, re, "balance_transaction")
+	ev.money(f)
+	return f
 }
 
 // readChargeRefunded reads charge.refunded: the charge's cumulative refunded amount. What of it no refund object explains
@@ -43,13 +50,11 @@ func readChargeRefunded(ev *event, ch object) {
 	}
 	ev.money(Fact{
 		ObjectID: id, Kind: RefundedTotal, Source: FromCharge, OccurredAt: ev.created, ParentID: id, Settled: true,
-		Currency: ch.mustText("currency"), Amount: ch.mustInteger("amount_refunded"), CustomerID: ch.id("customer"),
+		Currency: ch.mustCurrency("currency"), Amount: ch.mustInteger("amount_refunded"), CustomerID: ch.id("customer"),
 	})
 	for _, re := range ch.array("refunds") {
-		ev.name(identity.Movement, re.mustText("id"), identity.Object, id, "charge.refunds")
-		ev.money(Fact{
-			ObjectID: re.mustText("id"), Kind: Refund, Source: FromRefund, OccurredAt: re.mustTime("created"),
-			ParentID: id, Settled: true, Currency: re.mustText("currency"), Amount: -re.mustInteger("amount"),
-		})
+		if re.present() {
+			ev.refund(re, id, "charge.refunds")
+		}
 	}
 }

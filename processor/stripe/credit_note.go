@@ -1,0 +1,40 @@
+package stripe
+
+import "tributary/processor/identity"
+
+// readCreditNote reads credit_note.created, .updated and .voided: an invoice that is lowered after it was issued.
+// https://docs.stripe.com/api/credit_notes/object
+//
+// Traps:
+//   - What is refunded by a credit note moves by its own refund objects; they are only named here, because they tie a refund to
+//     its invoice where nothing else does.
+//   - What is credited to the customer's balance moves nothing now: the next invoice's amount_paid is smaller.
+//   - out_of_band_amount was given back outside Stripe, and no other object tells it. It is booked under the credit note, as
+//     an invoice paid outside Stripe is booked under the invoice.
+//   - A credit note may be voided, which takes that back: it writes both, whichever event came first.
+func readCreditNote(ev *event, cn object) {
+	id, invoice := cn.mustText("id"), cn.id("invoice")
+	if invoice == "" {
+		cn.missing("invoice")
+		return
+	}
+	ev.name(identity.Movement, id, identity.Object, invoice, "credit_note.invoice")
+	ev.name(identity.Movement, cn.id("refund"), identity.Object, invoice, "credit_note.refund")
+	for _, re := range cn.array("refunds") {
+		if re.present() {
+			ev.name(identity.Movement, re.id("refund"), identity.Object, invoice, "credit_note.refunds")
+		}
+	}
+	f := Fact{
+		ObjectID: id, Kind: Refund, Source: FromCreditNote, OccurredAt: cn.mustTime("created"), ParentID: invoice, Settled: true,
+		Currency: cn.mustCurrency("currency"), Amount: -cn.integer("out_of_band_amount"), CustomerID: cn.id("customer"),
+	}
+	ev.money(f)
+	if cn.text("status") == "void" {
+		f.Kind, f.Amount, f.OccurredAt = RefundReversal, -f.Amount, ev.created
+		if at := cn.moment("voided_at"); !at.IsZero() {
+			f.OccurredAt = at
+		}
+		ev.money(f)
+	}
+}
