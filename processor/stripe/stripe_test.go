@@ -2,6 +2,7 @@ package stripe
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,33 +14,59 @@ import (
 	"tributary/schemas"
 )
 
+var update = flag.Bool("update", false, "write what the scripts give into testdata; read the difference before committing it")
+
 // The scripts in testdata are the specification: an event as Stripe sends it, a line ----, and its facts as a bookkeeper
-// would note them. Run with -update after reading the difference.
+// would note them. "{…}" in place of the whole event is its object alone: type, then object.
 func TestScripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no scripts: %v", err)
 	}
+	keys, err := NewKeys(nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys.HashEmail = func(address string) []byte { return []byte(strings.ToLower(address)) }
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
 			data, err := os.ReadFile(file)
 			if err != nil {
 				t.Fatal(err)
 			}
-			for i, block := range strings.Split(string(data), "\n====\n") {
-				head, want, found := strings.Cut(block, "\n----\n")
+			blocks := strings.Split(strings.TrimRight(string(data), "\n"), "\n====\n")
+			for i, block := range blocks {
+				head, want, found := strings.Cut(block, "\n----")
 				if !found {
 					t.Fatalf("block %d has no ----", i+1)
 				}
-				at := strings.Index(head, "{")
-				title := strings.TrimSpace(strings.ReplaceAll(head[:at], "# ", ""))
-				facts, err := Read(&schemas.StripeEvent{Body: []byte(head[at:]), ReceivedAt: time.Unix(1_900_000_000, 0)})
-				if got := note(facts, err); got != strings.TrimSpace(want) {
+				title, body := script(head)
+				facts, err := keys.Read(&schemas.StripeEvent{Body: body, ReceivedAt: time.Unix(1_900_000_000, 0)})
+				got := note(facts, err)
+				blocks[i] = head + "\n----\n" + got
+				if !*update && got != strings.TrimSpace(want) {
 					t.Errorf("%s\ngot:\n%s\nwant:\n%s", title, got, strings.TrimSpace(want))
+				}
+			}
+			if *update {
+				if err := os.WriteFile(file, []byte(strings.Join(blocks, "\n====\n")+"\n"), 0o644); err != nil {
+					t.Fatal(err)
 				}
 			}
 		})
 	}
+}
+
+// script reads a block's title and its event. A line "TYPE {" begins an object alone, for which the rest of the event is filled in.
+func script(head string) (title string, body []byte) {
+	at := max(strings.Index(head, "{"), 0)
+	line := head[strings.LastIndex(head[:at], "\n")+1 : at]
+	title = strings.TrimSpace(strings.ReplaceAll(head[:at-len(line)], "# ", ""))
+	typ := strings.TrimSpace(line)
+	if typ == "" || strings.HasPrefix(typ, "#") {
+		return title, []byte(head[at:])
+	}
+	return title, fmt.Appendf(nil, `{"id":"evt_1","object":"event","type":%q,"created":1770000000,"livemode":true,"data":{"object":%s}}`, typ, head[at:])
 }
 
 func note(facts Facts, err error) string {
@@ -63,6 +90,12 @@ func note(facts Facts, err error) string {
 				line += fmt.Sprintf(", %s %v", part.name, part.value)
 			}
 		}
+		if !f.Livemode {
+			line += ", test mode"
+		}
+		if f.Account != "" {
+			line += ", account " + f.Account
+		}
 		if !f.Settled {
 			line += ", held"
 		}
@@ -74,6 +107,9 @@ func note(facts Facts, err error) string {
 	}
 	slices.Sort(names)
 	lines = append(lines, slices.Compact(names)...)
+	for _, l := range facts.Leads {
+		lines = append(lines, fmt.Sprintf("lead %q of %s, %d, at %s", l.Name, l.ObjectID, l.Quantity, l.At.UTC().Format(time.DateTime)))
+	}
 	if len(lines) == 0 {
 		return "nothing"
 	}
@@ -116,8 +152,9 @@ func FuzzRead(f *testing.F) {
 			f.Fatal(err)
 		}
 		for _, block := range strings.Split(string(data), "\n====\n") {
-			head, _, _ := strings.Cut(block, "\n----\n")
-			f.Add([]byte(head[max(strings.Index(head, "{"), 0):]))
+			head, _, _ := strings.Cut(block, "\n----")
+			_, body := script(head)
+			f.Add(body)
 		}
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
@@ -134,9 +171,8 @@ func BenchmarkRead(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	head, _, _ := strings.Cut(string(data), "\n----\n")
-	_, rest, _ := strings.Cut(head, "{")
-	body := []byte("{" + rest)
+	head, _, _ := strings.Cut(string(data), "\n----")
+	_, body := script(head)
 	b.SetBytes(int64(len(body)))
 	b.ReportAllocs()
 	for b.Loop() {
