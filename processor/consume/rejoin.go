@@ -276,13 +276,10 @@ func (r *Rejoiner) Sweep(ctx context.Context, every time.Duration) error {
 		}
 		for range sweepPasses {
 			seen, err := r.sweep(ctx, since)
-			if ctx.Err() != nil {
-				return nil
-			}
-			if err != nil {
+			if err != nil && ctx.Err() == nil {
 				return fmt.Errorf("sweep ledger: %w", err)
 			}
-			if seen < sweepLimit {
+			if err != nil || seen < sweepLimit {
 				break
 			}
 		}

@@ -45,6 +45,7 @@ func New(tb testing.TB) *Model {
 	}
 }
 
+// InsertClicks is load.Store's.
 func (m *Model) InsertClicks(_ context.Context, rows []load.ClickRow) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -56,6 +57,7 @@ func (m *Model) InsertClicks(_ context.Context, rows []load.ClickRow) error {
 	return nil
 }
 
+// InsertEvents is load.Store's.
 func (m *Model) InsertEvents(_ context.Context, rows []load.EventRow) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -65,6 +67,7 @@ func (m *Model) InsertEvents(_ context.Context, rows []load.EventRow) error {
 	return nil
 }
 
+// InsertFacts is load.Store's.
 func (m *Model) InsertFacts(_ context.Context, rows []load.FactRow) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -77,6 +80,7 @@ func (m *Model) InsertFacts(_ context.Context, rows []load.FactRow) error {
 	return nil
 }
 
+// InsertEdges is load.Store's.
 func (m *Model) InsertEdges(_ context.Context, rows []load.EdgeRow) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -92,6 +96,7 @@ func (m *Model) InsertEdges(_ context.Context, rows []load.EdgeRow) error {
 	return nil
 }
 
+// InsertLeads is load.Store's.
 func (m *Model) InsertLeads(_ context.Context, rows []join.Lead) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -104,6 +109,7 @@ func (m *Model) InsertLeads(_ context.Context, rows []join.Lead) error {
 	return nil
 }
 
+// InsertLedger is load.Store's.
 func (m *Model) InsertLedger(_ context.Context, rows []join.Entry) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -119,6 +125,7 @@ func (m *Model) InsertLedger(_ context.Context, rows []join.Entry) error {
 	return nil
 }
 
+// InsertDeadLetters is load.Store's.
 func (m *Model) InsertDeadLetters(_ context.Context, rows []load.DeadLetterRow) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -128,6 +135,7 @@ func (m *Model) InsertDeadLetters(_ context.Context, rows []load.DeadLetterRow) 
 	return nil
 }
 
+// Edges is load.Store's.
 func (m *Model) Edges(_ context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -170,6 +178,7 @@ func (m *Model) SalesByLink(_ context.Context, workspace string, links []string)
 	return out, nil
 }
 
+// Facts is load.Store's.
 func (m *Model) Facts(_ context.Context, workspace string, objects []string) (map[string][]stripe.Fact, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -186,6 +195,7 @@ func (m *Model) Facts(_ context.Context, workspace string, objects []string) (ma
 	return out, nil
 }
 
+// Clicks is load.Store's.
 func (m *Model) Clicks(_ context.Context, workspace string, nodes []identity.Node) (map[identity.Node]*join.Click, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -202,6 +212,7 @@ func (m *Model) Clicks(_ context.Context, workspace string, nodes []identity.Nod
 	return out, nil
 }
 
+// Leads is load.Store's.
 func (m *Model) Leads(_ context.Context, workspace string, ids [][16]byte) ([]join.Lead, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -214,6 +225,7 @@ func (m *Model) Leads(_ context.Context, workspace string, ids [][16]byte) ([]jo
 	return out, nil
 }
 
+// Unfinished is load.Store's.
 func (m *Model) Unfinished(_ context.Context, since time.Time, settle time.Duration, limit int) ([]load.Sale, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -261,6 +273,7 @@ func (m *Model) InvoicePaidAround(_ context.Context, workspace string, f stripe.
 // FixedRates convert every day alike.
 type FixedRates map[string]string
 
+// Convert implements join.Rates.
 func (r FixedRates) Convert(currency string, at time.Time) (fx.Quote, int, bool) {
 	exponent, _ := fx.Exponent(currency)
 	usd, ok := r[currency]
