@@ -17,13 +17,14 @@ import (
 // rates keeps the table of exchange rates that the join converts by. What was fetched is stored first and then read back, so
 // that a conversion only ever uses a rate that is kept: replaying with the same stored rates gives the same bytes.
 type rates struct {
-	store     *load.Store
-	sources   []fx.Source
-	exponents fx.Exponents
-	log       *slog.Logger
-	table     atomic.Pointer[fx.Table]
-	missing   *prometheus.CounterVec
-	arrived   func() // called when rates came that were not there before; may be nil
+	store      *load.Store
+	sources    []fx.Source
+	exponents  fx.Exponents
+	log        *slog.Logger
+	table      atomic.Pointer[fx.Table]
+	missing    *prometheus.CounterVec
+	storedOnly bool   // the sources only say their order of preference
+	arrived    func() // called when rates came that were not there before; may be nil
 }
 
 func newRates(store *load.Store, sources []fx.Source, ugxExponent int, log *slog.Logger) *rates {
@@ -64,6 +65,9 @@ func (r *rates) load(ctx context.Context) error {
 	}
 	news := false
 	for _, source := range r.sources {
+		if r.storedOnly {
+			break
+		}
 		fetched, err := source.Fetch(ctx)
 		if err != nil {
 			r.log.Warn("exchange rates not read; what is stored still counts", "source", source.Name(), "error", err)
@@ -71,7 +75,7 @@ func (r *rates) load(ctx context.Context) error {
 		}
 		fresh := slices.DeleteFunc(fetched, func(rate fx.Rate) bool {
 			old, ok := known[key{rate.Currency, rate.Source, rate.Date}]
-			return ok && old.USD.Equal(rate.USD)
+			return ok && old.USD.Equal(rate.USD) && old.Open() == rate.Open()
 		})
 		if len(fresh) == 0 {
 			continue

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -73,6 +74,12 @@ func TestRateThatArrivesCompletesTheRow(t *testing.T) {
 	if usd, source := row(); usd != "NULL" || source != "" {
 		t.Fatalf("without a rate: %s USD by %q", usd, source)
 	}
+	var said strings.Builder
+	if report, err := (&fxCommand{}).report(t.Context(), store, table, fx.DateOf(at)+9, 0); err != nil {
+		t.Error(err)
+	} else if err := report.print(&said); err != nil || !strings.Contains(said.String(), "too old for today") || !strings.Contains(said.String(), "eur  1 entry  2026-03-02") {
+		t.Errorf("%v\n%s", err, said.String())
+	}
 
 	ctx, stop := context.WithCancel(t.Context())
 	swept := make(chan error, 1)
@@ -96,6 +103,10 @@ func TestRateThatArrivesCompletesTheRow(t *testing.T) {
 		if time.Now().After(deadline) {
 			t.Fatalf("after the rate: %s USD by %q, want 11.55", usd, source)
 		}
+	}
+	if report, err := (&fxCommand{Currency: "eur", On: "2026-03-02"}).report(t.Context(), store, table, fx.DateOf(at)+9, fx.DateOf(at)); err != nil || len(report.Rates) != 1 || report.Rates[0].AgeDays != 9 ||
+		report.Answer.sentence() != "A movement in EUR on 2026-03-02 is converted by 1.1 USD per unit (file:bank, of 2026-03-02). Stripe's amounts in EUR have 2 decimals." {
+		t.Errorf("%+v %v", report, err)
 	}
 	t.Logf("completed %s after the rate arrived", time.Since(start).Round(time.Millisecond))
 }

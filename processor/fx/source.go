@@ -24,7 +24,7 @@ const (
 type Source struct {
 	name     string // what Rate.Source says
 	location string // a path, or an http(s) address
-	parse    func(data []byte, source string, fetchedAt time.Time) ([]Rate, error)
+	fetch    func(s Source, ctx context.Context, fetchedAt time.Time) ([]Rate, error)
 	client   *http.Client
 	now      func() time.Time
 }
@@ -33,52 +33,55 @@ type Source struct {
 //
 //	ecb:FILE or ecb:URL   the European Central Bank's "Euro foreign exchange reference rates": the zip or the CSV of the
 //	                      time series or of the day, or any eurofxref XML; named "ecb"
+//	oxr:FILE, oxr:DIR or oxr:URL   Open Exchange Rates: an answer of its API, a directory of them, or the address; {date} in
+//	                      the address is replaced by each of the last ten days; named "oxr"
 //	file:PATH             a CSV file with the header date,currency,usd (USD per major unit); named "file:" and the file's
 //	                      name without .csv, so that file:/etc/rates/demo-rates.csv is "file:demo-rates"
 //
-// A suffix ",name=NAME" gives another name: "ecb:NAME", "file:NAME". The name is what the ledger's fx_source says. Nothing
+// A suffix ",name=NAME" gives another name: "ecb:NAME", "oxr:NAME", "file:NAME". The name is what the ledger's fx_source says. Nothing
 // is opened here.
 func ParseSource(spec string) (Source, error) {
 	kind, location, found := strings.Cut(spec, ":")
 	if !found {
-		return Source{}, fmt.Errorf("parse fx source %q: want ecb:FILE, ecb:URL or file:PATH", spec)
+		return Source{}, fmt.Errorf("parse fx source %q: want ecb:FILE|URL, oxr:FILE|DIR|URL or file:PATH", redact(spec))
 	}
 	name := ""
 	if at := strings.LastIndex(location, ",name="); at >= 0 {
 		location, name = location[:at], location[at+len(",name="):]
 		if !isSourceName(name) {
-			return Source{}, fmt.Errorf("parse fx source %q: name %q: want 1 to 64 letters, digits, dots, dashes or underscores", spec, name)
+			return Source{}, fmt.Errorf("parse fx source %q: name %q: want 1 to 64 letters, digits, dots, dashes or underscores", redact(spec), name)
 		}
 	}
 	if location == "" {
-		return Source{}, fmt.Errorf("parse fx source %q: nothing follows %s:; want ecb:FILE, ecb:URL or file:PATH", spec, kind)
+		return Source{}, fmt.Errorf("parse fx source %q: nothing follows %s:; want ecb:FILE|URL, oxr:FILE|DIR|URL or file:PATH", redact(spec), kind)
 	}
 	source := Source{location: location, client: &http.Client{Timeout: fetchTimeout}, now: time.Now}
 	switch kind {
-	case "ecb":
+	case "ecb", "oxr":
 		if isURL(location) {
 			if u, err := url.Parse(location); err != nil || u.Host == "" {
-				return Source{}, fmt.Errorf("parse fx source %q: not a usable address", spec)
+				return Source{}, fmt.Errorf("parse fx source %q: not a usable address", redact(spec))
 			}
 		}
-		source.parse = parseECB
-		source.name = "ecb"
+		source.fetch = Source.fetchECB
+		if kind == "oxr" {
+			source.fetch = Source.fetchOXR
+		}
+		source.name = kind
 		if name != "" {
 			source.name += ":" + name
 		}
 	case "file":
 		if isURL(location) {
-			return Source{}, fmt.Errorf("parse fx source %q: file: reads a local path; download the file first, or use ecb: for the bank's own files", spec)
+			return Source{}, fmt.Errorf("parse fx source %q: file: reads a local path; download the file first, or use ecb: for the bank's own files", redact(spec))
 		}
-		source.parse = parseFile
+		source.fetch = Source.fetchFile
 		if name == "" {
 			name = strings.TrimSuffix(filepath.Base(location), ".csv")
 		}
 		source.name = "file:" + name
-	case "oxr":
-		return Source{}, fmt.Errorf("parse fx source %q: Open Exchange Rates is not supported yet; export its rates to a CSV (date,currency,usd) and use file:PATH", spec)
 	default:
-		return Source{}, fmt.Errorf("parse fx source %q: unknown kind %q; want ecb:FILE, ecb:URL or file:PATH", spec, kind)
+		return Source{}, fmt.Errorf("parse fx source %q: unknown kind %q; want ecb:FILE|URL, oxr:FILE|DIR|URL or file:PATH", redact(spec), kind)
 	}
 	return source, nil
 }
@@ -96,10 +99,10 @@ func ParseSources(specs []string) ([]Source, error) {
 			continue
 		}
 		if earlier, twice := seen[source.name]; twice {
-			faults = append(faults, fmt.Errorf("parse fx source %q: it has the same name (%s) as %q; append ,name=NAME to one of them", spec, source.name, earlier))
+			faults = append(faults, fmt.Errorf("parse fx source %q: it has the same name (%s) as %q; append ,name=NAME to one of them", redact(spec), source.name, earlier))
 			continue
 		}
-		seen[source.name] = spec
+		seen[source.name] = redact(spec)
 		sources = append(sources, source)
 	}
 	if len(faults) > 0 {
@@ -111,26 +114,53 @@ func ParseSources(specs []string) ([]Source, error) {
 // Name is what the rates of this source say in Rate.Source.
 func (s Source) Name() string { return s.name }
 
-// Location is the path or the address that is read.
-func (s Source) Location() string { return s.location }
+// Location is the path or the address that is read, without the values of its query: one of them may be a key.
+func (s Source) Location() string { return redact(s.location) }
+
+func redact(location string) string {
+	if before, query, found := strings.Cut(location, "?"); found {
+		var names []string
+		for _, pair := range strings.Split(query, "&") {
+			name, _, _ := strings.Cut(pair, "=")
+			names = append(names, name+"=…")
+		}
+		return before + "?" + strings.Join(names, "&")
+	}
+	return location
+}
 
 // Fetch reads the source and returns all its rates. One fault in it fails the whole: half a table of rates would convert
 // some money at yesterday's rate without a word. At most 32 MiB are read; an address has a minute to answer.
 func (s Source) Fetch(ctx context.Context) ([]Rate, error) {
-	if s.parse == nil {
+	if s.fetch == nil {
 		return nil, errors.New("fetch rates: the source is empty; make it with ParseSource")
 	}
-	fetchedAt := s.now().UTC().Truncate(time.Millisecond)
-	data, err := s.read(ctx)
+	rates, err := s.fetch(s, ctx, s.now().UTC().Truncate(time.Millisecond))
 	if err != nil {
 		return nil, fmt.Errorf("fetch rates of %s: %w", s.name, err)
 	}
-	rates, err := s.parse(data, s.name, fetchedAt)
-	if err != nil {
-		return nil, fmt.Errorf("fetch rates of %s: read %s: %w", s.name, s.location, err)
-	}
 	if len(rates) == 0 {
-		return nil, fmt.Errorf("fetch rates of %s: %s holds no rate", s.name, s.location)
+		return nil, fmt.Errorf("fetch rates of %s: %s holds no rate", s.name, s.Location())
+	}
+	return rates, nil
+}
+
+func (s Source) fetchECB(ctx context.Context, fetchedAt time.Time) ([]Rate, error) {
+	return s.fetchOne(ctx, fetchedAt, parseECB)
+}
+
+func (s Source) fetchFile(ctx context.Context, fetchedAt time.Time) ([]Rate, error) {
+	return s.fetchOne(ctx, fetchedAt, parseFile)
+}
+
+func (s Source) fetchOne(ctx context.Context, fetchedAt time.Time, parse func([]byte, string, time.Time) ([]Rate, error)) ([]Rate, error) {
+	data, err := s.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rates, err := parse(data, s.name, fetchedAt)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", s.Location(), err)
 	}
 	return rates, nil
 }
@@ -149,17 +179,21 @@ func (s Source) read(ctx context.Context) ([]byte, error) {
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.location, nil)
 	if err != nil {
-		return nil, fmt.Errorf("build request: %w", err)
+		return nil, fmt.Errorf("build request for %s: not a usable address", s.Location())
 	}
 	response, err := s.client.Do(request)
 	if err != nil {
-		return nil, fmt.Errorf("%w; if this host may not reach the address, download the file and give its path", err)
+		var failed *url.Error // says the whole address, and so a key in it
+		if errors.As(err, &failed) {
+			err = failed.Err
+		}
+		return nil, fmt.Errorf("get %s: %w; if this host may not reach the address, download the file and give its path", s.Location(), err)
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("get %s: answered %s; check the address", s.location, response.Status)
+		return nil, statusError(s.Location(), response.Status, response.StatusCode)
 	}
-	return readBounded(response.Body, s.location)
+	return readBounded(response.Body, s.Location())
 }
 
 func readBounded(r io.Reader, what string) ([]byte, error) {

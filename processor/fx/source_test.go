@@ -267,7 +267,6 @@ func TestParseSourceRefuses(t *testing.T) {
 	f("file:a.csv,name=a b", "letters")
 	f("file:https://example.com/x.csv", "local path")
 	f("ecb:https://", "address")
-	f("oxr:abc", "not supported yet")
 	f("ftp:abc", "unknown kind")
 }
 
@@ -276,11 +275,11 @@ func TestParseSources(t *testing.T) {
 	if err != nil || len(sources) != 2 || sources[0].Name() != "ecb" {
 		t.Errorf("sources = %v, error %v", sources, err)
 	}
-	_, err = ParseSources([]string{"x", "file:a/r.csv", "file:b/r.csv", "oxr:1"})
+	_, err = ParseSources([]string{"x", "file:a/r.csv", "file:b/r.csv", "oxr:"})
 	if err == nil {
 		t.Fatal("four faults pass")
 	}
-	for _, want := range []string{`"x"`, "same name", "oxr"} {
+	for _, want := range []string{`"x"`, "same name", "nothing follows oxr"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("error %q lacks %q", err, want)
 		}

@@ -195,7 +195,7 @@ func moved(from, to, fraction decimal.Decimal) bool {
 // A quote is final when no more preferred source, nor the quote's own, can still publish a rate that would take its
 // place: each of them has already published this currency for the day or a later one (so that a gap is known to be a
 // gap), or has dropped the currency (it went on publishing others for more than MaxAge days). A quote that falls back over
-// a rate held back is not final, because the source may correct it.
+// a rate held back is not final, because the source may correct it; nor is one that its source may still change (Rate.Open).
 func (t *Table) Lookup(currency string, day Date) (Quote, bool) {
 	list, known := t.currencies[currency]
 	if !known {
@@ -221,7 +221,7 @@ func (t *Table) Lookup(currency string, day Date) (Quote, bool) {
 		if heldAt := upTo(s.heldDays, day); heldAt >= 0 && s.heldDays[heldAt] > s.days[at] {
 			final = false
 		}
-		return Quote{Rate: s.rates[at], Final: final}, true
+		return Quote{Rate: s.rates[at], Final: final && !s.rates[at].Open()}, true
 	}
 	return Quote{}, false
 }
@@ -241,6 +241,16 @@ func upTo(days []Date, day Date) int {
 
 // HeldBack lists the rates that are not used because they moved too far, by day and currency.
 func (t *Table) HeldBack() []HeldBack { return slices.Clone(t.held) }
+
+// Newest returns the newest usable rate of a currency, of the most preferred source that has any, however old.
+func (t *Table) Newest(currency string) (Rate, bool) {
+	for _, s := range t.currencies[currency] {
+		if len(s.rates) > 0 {
+			return s.rates[len(s.rates)-1], true
+		}
+	}
+	return Rate{}, false
+}
 
 // Len returns the number of usable rates.
 func (t *Table) Len() int { return t.size }

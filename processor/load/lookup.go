@@ -267,6 +267,36 @@ FROM revenue FINAL`, nil
 	return o, err
 }
 
+// Unconverted is what of one currency has no rate.
+type Unconverted struct {
+	Currency string    `json:"currency"`
+	Entries  uint64    `json:"entries"`
+	Amount   int64     `json:"amount_minor"` // sum, minor units, signed
+	Oldest   time.Time `json:"oldest"`
+	Newest   time.Time `json:"newest"`
+}
+
+// Unconverted lists what is booked and has no USD, by currency.
+func (s *Store) Unconverted(ctx context.Context) ([]Unconverted, error) {
+	seen := make(map[string]bool)
+	var list []Unconverted
+	err := lookup(ctx, s, "revenue", []int{0}, func([]int) (string, []any) {
+		return `SELECT currency, count(), sum(amount), min(day), max(day) FROM revenue FINAL
+WHERE status = 'booked' AND amount != 0 AND fx_source = '' GROUP BY currency ORDER BY currency`, nil
+	}, func(rows driver.Rows) error {
+		var u Unconverted
+		if err := rows.Scan(&u.Currency, &u.Entries, &u.Amount, &u.Oldest, &u.Newest); err != nil {
+			return err
+		}
+		if !seen[u.Currency] {
+			seen[u.Currency] = true
+			list = append(list, u)
+		}
+		return nil
+	})
+	return list, err
+}
+
 // InvoicePaidAround tells whether an invoice of the same customer, currency and amount was paid within the hour around f:
 // then f is likely that invoice's payment.
 func (s *Store) InvoicePaidAround(ctx context.Context, workspace string, f stripe.Fact) (bool, error) {

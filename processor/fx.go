@@ -1,0 +1,221 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/shopspring/decimal"
+
+	"tributary/processor/fx"
+	"tributary/processor/load"
+)
+
+// fxCommand tells which exchange rates there are, which are held back, and what waits for one.
+type fxCommand struct {
+	clickhouseSettings
+	FXSource    []string `name:"fx-source" env:"TRIBUTARY_FX_SOURCE" help:"Order of preference of the sources, as the processor has it; with --fetch they are read, too." sep:"," placeholder:"SOURCE"`
+	Fetch       bool     `help:"Read the sources now and store what is new; the running processors complete what waits for it within their --sweep."`
+	UGXExponent int      `name:"ugx-exponent" enum:"0,2" default:"2" help:"Minor units of the Ugandan shilling."`
+	On          string   `help:"With --currency: which rate converts a movement of this UTC day." placeholder:"2006-01-02"`
+	Currency    string   `help:"Tell of this currency only." placeholder:"EUR"`
+	JSON        bool     `name:"json" help:"Print as JSON."`
+}
+
+// Help is shown under --help.
+func (c *fxCommand) Help() string {
+	return `Rates are USD per major unit. A movement is converted by the rate of its own UTC day, or by the last one before it, at most
+seven days old. A rate that moved by more than a fifth against the one before is held back until the third day in a row says
+the same.
+
+    processor fx                                  every currency, what is held back, what has no rate
+    processor fx --currency JPY --on 2026-03-01   which rate converts that day
+    processor fx --fetch --fx-source ecb:https://www.ecb.europa.eu/stats/eurofxref/eurofxref-hist.zip`
+}
+
+// fxReport is what the command tells; rates are USD per major unit.
+type fxReport struct {
+	Rates       []fxRate           `json:"rates"`
+	HeldBack    []fxHeldBack       `json:"held_back"`
+	Unconverted []load.Unconverted `json:"unconverted"`
+	Answer      *fxAnswer          `json:"answer,omitempty"`
+}
+
+type fxRate struct {
+	Currency  string          `json:"currency"`
+	USD       decimal.Decimal `json:"usd"`
+	Day       string          `json:"day"`
+	AgeDays   int             `json:"age_days"`
+	Source    string          `json:"source"`
+	FetchedAt time.Time       `json:"fetched_at"`
+}
+
+type fxHeldBack struct {
+	fxRate
+	PreviousUSD decimal.Decimal `json:"previous_usd"`
+	PreviousDay string          `json:"previous_day"`
+	Change      decimal.Decimal `json:"change"`
+}
+
+type fxAnswer struct {
+	Day      string  `json:"day"`
+	Currency string  `json:"currency"`
+	Exponent int     `json:"exponent"`
+	Known    bool    `json:"known"` // to Stripe
+	Rate     *fxRate `json:"rate"`  // null: none
+	Final    bool    `json:"final"`
+}
+
+func (c *fxCommand) Run(ctx context.Context, log *slog.Logger) error {
+	sources, err := fx.ParseSources(c.FXSource)
+	if err != nil {
+		return err
+	}
+	c.Currency = strings.ToLower(c.Currency)
+	var day fx.Date
+	if c.On != "" {
+		if day, err = fx.ParseDate(c.On); err != nil {
+			return fmt.Errorf("--on: %w", err)
+		}
+		if c.Currency == "" {
+			return errors.New("--on asks for one currency: name it with --currency")
+		}
+	}
+	if c.Fetch && len(sources) == 0 {
+		return errors.New("--fetch reads what --fx-source names: name at least one")
+	}
+	store, err := load.Open(c.ClickhouseDSN, log, prometheus.NewRegistry())
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	if err := store.Ping(ctx); err != nil {
+		return fmt.Errorf("reach ClickHouse: %w (--clickhouse-dsn names it)", err)
+	}
+	table := newRates(store, sources, c.UGXExponent, log)
+	table.storedOnly = !c.Fetch
+	if err := table.load(ctx); err != nil {
+		return err
+	}
+	report, err := c.report(ctx, store, table, fx.DateOf(time.Now()), day)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		encoder := json.NewEncoder(os.Stdout)
+		encoder.SetIndent("", "  ")
+		return encoder.Encode(report)
+	}
+	return report.print(os.Stdout)
+}
+
+func (c *fxCommand) report(ctx context.Context, store *load.Store, rates *rates, today, day fx.Date) (*fxReport, error) {
+	table := rates.table.Load()
+	r := &fxReport{Rates: []fxRate{}, HeldBack: []fxHeldBack{}, Unconverted: []load.Unconverted{}}
+	wanted := func(currency string) bool { return c.Currency == "" || c.Currency == currency }
+	for _, currency := range table.Currencies() {
+		if rate, ok := table.Newest(currency); ok && wanted(currency) {
+			r.Rates = append(r.Rates, told(rate, today))
+		}
+	}
+	for _, h := range table.HeldBack() {
+		if wanted(h.Rate.Currency) {
+			r.HeldBack = append(r.HeldBack, fxHeldBack{told(h.Rate, today), h.Previous.USD, h.Previous.Date.String(), h.Change()})
+		}
+	}
+	unconverted, err := store.Unconverted(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, u := range unconverted {
+		if wanted(u.Currency) {
+			r.Unconverted = append(r.Unconverted, u)
+		}
+	}
+	if c.On != "" {
+		a := &fxAnswer{Day: day.String(), Currency: c.Currency}
+		a.Exponent, a.Known = rates.exponents.Of(c.Currency)
+		if quote, ok := table.Lookup(c.Currency, day); ok {
+			rate := told(quote.Rate, day)
+			a.Rate, a.Final = &rate, quote.Final
+		}
+		r.Answer = a
+	}
+	return r, nil
+}
+
+func told(r fx.Rate, today fx.Date) fxRate {
+	return fxRate{r.Currency, r.USD, r.Date.String(), int(today - r.Date), r.Source, r.FetchedAt}
+}
+
+func (r *fxReport) print(w io.Writer) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	if a := r.Answer; a != nil {
+		fmt.Fprintln(t, a.sentence())
+		return t.Flush()
+	}
+	if len(r.Rates) == 0 {
+		fmt.Fprintln(t, "No exchange rate is stored. Give the processor a source with --fx-source, or read one now with --fetch.")
+	} else {
+		fmt.Fprintln(t, "CURRENCY\tUSD PER UNIT\tDAY\tAGE\tSOURCE")
+	}
+	for _, rate := range r.Rates {
+		note := ""
+		if rate.AgeDays > 7 {
+			note = "\ttoo old for today"
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%d d\t%s%s\n", rate.Currency, trimmed(rate.USD), rate.Day, rate.AgeDays, rate.Source, note)
+	}
+	if len(r.HeldBack) > 0 {
+		fmt.Fprintln(t, "\nHeld back, because they moved too far; the third day in a row is believed")
+	}
+	for _, h := range r.HeldBack {
+		fmt.Fprintf(t, "%s\t%s\t%s\tby %s %%\t%s, after %s on %s\n", h.Currency, trimmed(h.USD), h.Day, trimmed(h.Change.Shift(2)), h.Source, trimmed(h.PreviousUSD), h.PreviousDay)
+	}
+	if len(r.Unconverted) > 0 {
+		fmt.Fprintln(t, "\nBooked without a rate, and so in no sum in USD")
+	}
+	for _, u := range r.Unconverted {
+		noun := "entries"
+		if u.Entries == 1 {
+			noun = "entry"
+		}
+		fmt.Fprintf(t, "%s\t%d %s\t%s to %s\n", u.Currency, u.Entries, noun, u.Oldest.Format(time.DateOnly), u.Newest.Format(time.DateOnly))
+	}
+	return t.Flush()
+}
+
+func trimmed(d decimal.Decimal) string {
+	s := d.String()
+	if strings.Contains(s, ".") {
+		s = strings.TrimRight(strings.TrimRight(s, "0"), ".")
+	}
+	return s
+}
+
+func (a *fxAnswer) sentence() string {
+	currency := strings.ToUpper(a.Currency)
+	if a.Rate == nil {
+		return fmt.Sprintf("There is no rate for %s on %s or in the seven days before it: such a movement is booked, has no USD, and is completed when a rate arrives.", currency, a.Day)
+	}
+	s := fmt.Sprintf("A movement in %s on %s is converted by %s USD per unit (%s, of %s", currency, a.Day, trimmed(a.Rate.USD), a.Rate.Source, a.Rate.Day)
+	if a.Rate.AgeDays > 0 {
+		s += fmt.Sprintf(", the last one published before it, %d days earlier", a.Rate.AgeDays)
+	}
+	s += ")"
+	if !a.Final {
+		s += "; provisional, a later rate may replace it"
+	}
+	if !a.Known {
+		return s + ". Stripe does not list this currency, so that nothing is known of its minor units."
+	}
+	return s + fmt.Sprintf(". Stripe's amounts in %s have %d decimals.", currency, a.Exponent)
+}
