@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -10,6 +11,8 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"tributary/processor/audit"
 )
 
 // commands is the table from word to work; each word has its file.
@@ -19,12 +22,17 @@ type commands struct {
 	Topics    topicsCommand    `cmd:"" help:"Create the Kafka topics that are missing."`
 	Catalogue catalogueCommand `cmd:"" help:"Load affiliates, links and promotion codes from CSV, and credit what was booked without them."`
 	Explain   explainCommand   `cmd:"" help:"Tell the story of a sale, refund, customer or subscription: what was heard, who is credited, and why."`
+	Audit     auditCommand     `cmd:"" help:"Compare the ledger with what others say of the same money."`
+	FX        fxCommand        `cmd:"" name:"fx" help:"Tell which exchange rates there are, which are held back, and what has none."`
 	Version   versionCommand   `cmd:"" help:"Say which version this is."`
 }
 
 func main() {
 	if err := run(os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "processor:", err)
+		if errors.Is(err, audit.ErrDifferences) {
+			os.Exit(2)
+		}
 		os.Exit(1)
 	}
 }

@@ -124,11 +124,7 @@ func (m *Money) event(b *moneyBatch, r *kgo.Record) (step, reason string, err er
 	n := b.news(workspace)
 	for _, f := range facts.Money {
 		b.facts = append(b.facts, load.FactRow{Workspace: workspace, Fact: f})
-		typ := identity.Object
-		if f.Kind != stripe.Payment && f.Kind != stripe.RefundedTotal && !isCharge(f.ObjectID) {
-			typ = identity.Movement
-		}
-		n.changed = append(n.changed, identity.New(typ, f.ObjectID))
+		n.changed = append(n.changed, subject(f))
 		n.edges = append(n.edges, firstSales(f)...)
 	}
 	n.edges = append(n.edges, facts.Names...)
@@ -213,5 +209,11 @@ func letterRow(r *kgo.Record) load.DeadLetterRow {
 	}
 }
 
-// isCharge tells a charge's id: a charge stands for its payment, other movements do not.
-func isCharge(id string) bool { return strings.HasPrefix(id, "ch_") || strings.HasPrefix(id, "py_") }
+// subject names what a fact is about. A charge stands for its payment, also where it settles or sums up refunds; whatever else is
+// not a payment is a movement that belongs to one.
+func subject(f stripe.Fact) identity.Node {
+	if f.Kind == stripe.Payment || strings.HasPrefix(f.ObjectID, "ch_") || strings.HasPrefix(f.ObjectID, "py_") {
+		return identity.New(identity.Object, f.ObjectID)
+	}
+	return identity.New(identity.Movement, f.ObjectID)
+}

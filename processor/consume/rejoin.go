@@ -135,6 +135,18 @@ func (r *Rejoiner) Catalogue(ctx context.Context, workspace string, edges []iden
 	return nil
 }
 
+// Settlements learns what Stripe's balance was moved by, as an audit read it, and books whatever it converts. Facts already known change
+// nothing.
+func (r *Rejoiner) Settlements(ctx context.Context, workspace string, settlements []stripe.Fact) error {
+	rows := make([]load.FactRow, len(settlements))
+	told := &news{}
+	for i, f := range settlements {
+		rows[i] = load.FactRow{Workspace: workspace, Fact: f}
+		told.changed = append(told.changed, subject(f))
+	}
+	return r.Learn(ctx, map[string]*news{workspace: told}, func(ctx context.Context) error { return r.Store.InsertFacts(ctx, rows) })
+}
+
 // catalogueVisit is the pause before sales by link are looked at a second time.
 const catalogueVisit = 3 * time.Second
 

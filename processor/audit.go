@@ -1,0 +1,190 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"tributary/processor/audit"
+	"tributary/processor/fx"
+	"tributary/processor/load"
+	"tributary/processor/stripe"
+)
+
+// auditCommand holds what the ledger is compared with.
+type auditCommand struct {
+	Stripe auditStripeCommand `cmd:"" help:"Compare the ledger with Stripe's balance transactions."`
+}
+
+// auditStripeCommand compares the ledger with Stripe's balance transactions, offline from an export or live.
+type auditStripeCommand struct {
+	clickhouseSettings
+	bookingSettings
+	Export    []string `type:"existingfile" help:"Stripe's own export: the itemised balance report or balance history as CSV, or the API's balance transactions as JSON; repeatable." placeholder:"FILE"`
+	API       bool     `name:"api" help:"Read Stripe's API instead."`
+	StripeKey string   `name:"stripe-key" help:"Restricted key with read access to balance transactions, charges, refunds and disputes. Better given by the environment."`
+	APIBase   string   `name:"stripe-api-base" help:"Where Stripe's API is." default:"https://api.stripe.com" placeholder:"URL"`
+	Account   string   `help:"Connected account; empty: the platform's own." placeholder:"acct_…"`
+	Test      bool     `help:"Compare test mode instead of live mode."`
+	From      string   `help:"First UTC day; without it the first of the export, with --api thirty days ago." placeholder:"2006-01-02"`
+	To        string   `help:"Last UTC day; without it the last of the export, with --api yesterday." placeholder:"2006-01-02"`
+	KeepRates bool     `name:"keep-rates" help:"Where Stripe settled in USD, let its own rate convert the entry instead of the published one."`
+	JSON      bool     `name:"json" help:"Print the report as JSON."`
+}
+
+// Help is shown under --help.
+func (c *auditStripeCommand) Help() string {
+	return `Every balance transaction of a charge, refund or dispute must answer to one entry of the ledger, on the same UTC day, in the currency that
+the customer saw, to the cent; and every entry to a balance transaction. Each difference is listed with its likely cause.
+
+    processor audit stripe --export balance.csv
+    TRIBUTARY_STRIPE_KEY=rk_live_… processor audit stripe --api --from 2026-03-01 --to 2026-03-31
+
+In the dashboard: Reports, Balance, "Balance change from activity", itemised, all columns, time zone UTC.
+Exit status: 0 equal, 2 differences, 1 anything else.`
+}
+
+func (c *auditStripeCommand) Run(ctx context.Context, log *slog.Logger) error {
+	workspaces, err := c.validate()
+	if err != nil {
+		return err
+	}
+	exponents := fx.StripeExponents().WithUGX(c.UGXExponent)
+	transactions, period, err := c.read(ctx, log, exponents)
+	if err != nil {
+		return err
+	}
+	store, err := load.Open(c.ClickhouseDSN, log, prometheus.NewRegistry())
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	if err := store.Ping(ctx); err != nil {
+		return fmt.Errorf("reach ClickHouse: %w (--clickhouse-dsn names it)", err)
+	}
+	scope := audit.Scope{Workspace: workspaces.workspace(c.Account), Account: c.Account, Livemode: !c.Test, Period: period}
+	if c.KeepRates {
+		if err := c.keep(ctx, log, store, scope, transactions); err != nil {
+			return err
+		}
+	}
+	report, err := audit.Compare(ctx, store, scope, transactions)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		encoder := json.NewEncoder(os.Stdout)
+		encoder.SetIndent("", "  ")
+		err = encoder.Encode(report)
+	} else {
+		err = report.Print(os.Stdout, exponents)
+	}
+	return errors.Join(err, report.Err())
+}
+
+func (c *auditStripeCommand) validate() (*workspaces, error) {
+	var faults []error
+	workspaces, err := c.bookingSettings.read()
+	if err != nil {
+		faults = append(faults, err)
+	}
+	switch {
+	case c.API && len(c.Export) > 0:
+		faults = append(faults, errors.New("give either --export or --api"))
+	case !c.API && len(c.Export) == 0:
+		faults = append(faults, errors.New("nothing to compare with: give Stripe's export with --export, or --api"))
+	case c.API && c.StripeKey == "":
+		faults = append(faults, errors.New("--api needs a key: set TRIBUTARY_STRIPE_KEY to a restricted one with read access"))
+	}
+	for _, d := range []struct{ flag, value string }{{"from", c.From}, {"to", c.To}} {
+		if _, err := time.Parse(time.DateOnly, d.value); d.value != "" && err != nil {
+			faults = append(faults, fmt.Errorf("--%s: %q is not a day like 2026-03-31", d.flag, d.value))
+		}
+	}
+	return workspaces, errors.Join(faults...)
+}
+
+// read gives all transactions and the period that is compared.
+func (c *auditStripeCommand) read(ctx context.Context, log *slog.Logger, exponents fx.Exponents) ([]audit.Transaction, audit.Period, error) {
+	var list []audit.Transaction
+	var first, last time.Time
+	each := func(t audit.Transaction) error {
+		list = append(list, t)
+		if first.IsZero() || t.Created.Before(first) {
+			first = t.Created
+		}
+		if t.Created.After(last) {
+			last = t.Created
+		}
+		if len(list)%50_000 == 0 {
+			log.Info("reading Stripe's balance transactions", "so far", len(list))
+		}
+		return ctx.Err()
+	}
+	if c.API {
+		now := time.Now().UTC()
+		first, last = now.AddDate(0, 0, -30), now.AddDate(0, 0, -1)
+	}
+	for _, path := range c.Export {
+		if err := readExport(path, exponents, each); err != nil {
+			return nil, audit.Period{}, fmt.Errorf("read %s: %w", path, err)
+		}
+	}
+	if !c.API && len(list) == 0 {
+		return nil, audit.Period{}, errors.New("the export holds no balance transaction")
+	}
+	from, to := first.UTC().Format(time.DateOnly), last.UTC().Format(time.DateOnly)
+	if c.From != "" {
+		from = c.From
+	}
+	if c.To != "" {
+		to = c.To
+	}
+	period, err := audit.NewPeriod(from, to)
+	if err != nil {
+		return nil, period, err
+	}
+	if c.API {
+		api := &audit.API{Base: strings.TrimSuffix(c.APIBase, "/"), Key: c.StripeKey, Account: c.Account, Client: &http.Client{}}
+		if err := api.Transactions(ctx, period, each); err != nil {
+			return nil, period, err
+		}
+	}
+	return list, period, nil
+}
+
+func readExport(path string, exponents fx.Exponents, each func(audit.Transaction) error) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	return audit.ReadExport(file, exponents, each)
+}
+
+// keep lets what Stripe settled convert the entries.
+func (c *auditStripeCommand) keep(ctx context.Context, log *slog.Logger, store *load.Store, scope audit.Scope, transactions []audit.Transaction) error {
+	var settlements []stripe.Fact
+	for _, t := range transactions {
+		if t.Settled() && !t.Created.Before(scope.Period.From) && t.Created.Before(scope.Period.End()) {
+			settlements = append(settlements, t.Settlement(scope.Account, scope.Livemode))
+		}
+	}
+	rejoiner, err := c.rejoiner(ctx, store, log)
+	if err != nil {
+		return err
+	}
+	if err := rejoiner.Settlements(ctx, scope.Workspace, settlements); err != nil {
+		return err
+	}
+	log.Info("Stripe's own rates are kept", "settlements", len(settlements))
+	return nil
+}

@@ -1,0 +1,108 @@
+// Package audit compares the ledger with what others say of the same money: Stripe's balance transactions.
+package audit
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"tributary/processor/stripe"
+)
+
+// Transaction is one balance transaction of Stripe's: what one movement did to the account's balance.
+// https://docs.stripe.com/api/balance_transactions/object
+type Transaction struct {
+	ID       string
+	Category string // reporting_category
+	// Source is the charge, refund or dispute that moved the balance.
+	Source string
+	// ChargeID and IntentID belong to the source, where the export says so; empty otherwise.
+	ChargeID, IntentID string
+	Created            time.Time // UTC
+
+	// What the balance was moved by: minor units of the settlement currency, signed.
+	Currency string
+	Amount   int64
+
+	// What the customer saw: minor units, signed like Amount. Empty currency: the source does not say; then it is the settlement's
+	// if that is the ledger's currency, too.
+	Presented       string
+	PresentedAmount int64
+}
+
+// categories of movements that sales are made of, by Stripe's reporting_category
+// (https://docs.stripe.com/reports/reporting-categories), with the ledger's kind of each.
+var categories = map[string]string{
+	"charge":                   stripe.Payment,
+	"refund":                   stripe.Refund,
+	"partial_capture_reversal": stripe.Refund,
+	"refund_failure":           stripe.RefundReversal,
+	"charge_failure":           stripe.Refund,
+	"dispute":                  stripe.Dispute,
+	"dispute_reversal":         stripe.DisputeReversal,
+}
+
+// types are the same by the older field type, for exports that have no category.
+var types = map[string]string{
+	"charge": "charge", "payment": "charge",
+	"refund": "refund", "payment_refund": "refund",
+	"refund_failure": "refund_failure", "payment_failure_refund": "charge_failure",
+}
+
+// category of a transaction by its type: disputes are adjustments there, told apart by their source and sign.
+func category(typ, source string, amount int64) string {
+	if c, ok := types[typ]; ok {
+		return c
+	}
+	if typ == "adjustment" && (strings.HasPrefix(source, "dp_") || strings.HasPrefix(source, "du_")) {
+		if amount > 0 {
+			return "dispute_reversal"
+		}
+		return "dispute"
+	}
+	return typ
+}
+
+// Kind gives the ledger's kind of the movement; empty for what is no movement of a sale: fees, payouts, transfers, top-ups.
+func (t *Transaction) Kind() string { return categories[t.Category] }
+
+// Settled tells whether Stripe converted the movement into USD.
+func (t *Transaction) Settled() bool {
+	return t.Currency == "usd" && t.Presented != "" && t.Presented != "usd" && t.Kind() != ""
+}
+
+// Settlement gives the fact that Stripe settled the movement in USD (processor/join: Stripe's own rate wins).
+func (t *Transaction) Settlement(account string, livemode bool) stripe.Fact {
+	object := t.Source
+	return stripe.Fact{
+		ObjectID: object, Kind: stripe.SettlementOf(t.Kind()), Source: stripe.FromBalance, EventID: t.ID, Account: account, Livemode: livemode,
+		CreatedAt: t.Created, ReceivedAt: t.Created, OccurredAt: t.Created, Settled: true, Currency: t.Currency, Amount: t.Amount,
+	}
+}
+
+// day of a moment, UTC.
+func dayOf(t time.Time) string { return t.UTC().Format(time.DateOnly) }
+
+// Period is a stretch of UTC days, both included.
+type Period struct{ From, To time.Time }
+
+// NewPeriod reads two days like 2026-03-31.
+func NewPeriod(from, to string) (Period, error) {
+	var p Period
+	var err error
+	if p.From, err = time.Parse(time.DateOnly, from); err != nil {
+		return p, fmt.Errorf("%q is not a day like 2026-03-31", from)
+	}
+	if p.To, err = time.Parse(time.DateOnly, to); err != nil {
+		return p, fmt.Errorf("%q is not a day like 2026-03-31", to)
+	}
+	if p.To.Before(p.From) {
+		return p, fmt.Errorf("the period ends (%s) before it begins (%s)", to, from)
+	}
+	return p, nil
+}
+
+// End is the moment after the period.
+func (p Period) End() time.Time { return p.To.AddDate(0, 0, 1) }
+
+func (p Period) contains(t time.Time) bool { return !t.Before(p.From) && t.Before(p.End()) }
