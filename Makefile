@@ -13,6 +13,7 @@ PROTOC_GEN_GO := google.golang.org/protobuf/cmd/protoc-gen-go@v1.36.12
 PROTOC_GEN_VT := github.com/planetscale/vtprotobuf/cmd/protoc-gen-go-vtproto@v0.6.0
 GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 GOVULNCHECK   := golang.org/x/vuln/cmd/govulncheck@v1.8.0
+STRIPE_MOCK   := github.com/stripe/stripe-mock@v0.203.0
 
 # need,tool,how to get it
 define need
@@ -33,7 +34,7 @@ build: ## build the programs into bin/, without cgo
 	CGO_ENABLED=0 go build -o bin/ ./ingest ./processor ./deploy/loadgen ./deploy/local
 
 .PHONY: tools
-tools: $(TOOLS)/.npm ## fetch what the local run and the tests need and Go does not bring
+tools: $(TOOLS)/.npm $(TOOLS)/bin/stripe-mock ## fetch what the local run and the tests need and Go does not bring
 
 # npm takes the one package of the engine that fits this machine, and the chart library that the page embeds.
 VENDOR := deploy/dashboard/assets/vendor

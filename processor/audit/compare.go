@@ -43,7 +43,12 @@ const (
 	Currency     Finding = "currency"     // both have it, in other currencies
 	Day          Finding = "day"          // both have it, on other days; the sums of the period are right
 	Uncomparable Finding = "uncomparable" // the export does not say what the customer saw; no difference, but nothing is proved
+	Paired       Finding = "paired"       // a charge that names no invoice, and an invoice of that amount that names no charge; no difference
+	Outside      Finding = "outside"      // paid or given back outside Stripe; no difference
 )
+
+// remarks are no differences: what they speak of is in neither sum.
+var remarks = map[Finding]bool{Uncomparable: true, Outside: true, Paired: true}
 
 // Difference is one finding. Amounts are minor units of Currency, signed.
 type Difference struct {
@@ -80,12 +85,15 @@ type Report struct {
 func (r *Report) Err() error {
 	n := 0
 	for _, d := range r.Differences {
-		if d.Finding != Uncomparable {
+		if !remarks[d.Finding] {
 			n++
 		}
 	}
-	if n == 0 {
+	switch n {
+	case 0:
 		return nil
+	case 1:
+		return fmt.Errorf("%w in one place", ErrDifferences)
 	}
 	return fmt.Errorf("%w in %d places", ErrDifferences, n)
 }
@@ -114,6 +122,8 @@ type row struct {
 	inPeriod bool
 	sum      int64
 	answers  []Transaction
+	paired   bool // by its amount alone
+	outside  bool // no charge of Stripe's is behind it
 }
 
 // missed is a transaction without an entry, with the objects that its source goes by.
@@ -151,6 +161,9 @@ func Compare(ctx context.Context, ledger Ledger, scope Scope, transactions []Tra
 		}
 	}
 	if err := b.elsewhere(ctx); err != nil {
+		return nil, err
+	}
+	if err := b.unnamed(ctx); err != nil {
 		return nil, err
 	}
 	if err := b.judge(ctx); err != nil {
@@ -293,6 +306,45 @@ func (b *books) elsewhere(ctx context.Context) error {
 	return nil
 }
 
+// unnamed looks at the invoices and credit notes that nothing answers to: no charge of Stripe's may be behind them. From API basil
+// on a charge does not name its invoice, so that one of the same amount and day is likely behind the invoice.
+func (b *books) unnamed(ctx context.Context) error {
+	var open []*row
+	for _, r := range b.rows {
+		if len(r.answers) == 0 && r.Status == "booked" && r.Amount != 0 && (strings.HasPrefix(r.ObjectID, "in_") || strings.HasPrefix(r.ObjectID, "cn_")) {
+			open = append(open, r)
+		}
+	}
+	slices.SortFunc(open, func(x, y *row) int { return strings.Compare(x.ObjectID, y.ObjectID) })
+	for part := range slices.Chunk(open, chunk) {
+		nodes := make([]identity.Node, len(part))
+		for i, r := range part {
+			nodes[i] = identity.New(identity.Object, r.ObjectID)
+		}
+		graph, err := identity.Explore(ctx, identity.Remember(b.ledger.Edges), b.scope.Workspace, nodes)
+		if err != nil {
+			return err
+		}
+		for i, r := range part {
+			r.outside = !slices.ContainsFunc(graph.Group(nodes[i]), func(n identity.Node) bool {
+				return n.Type() == identity.Object && (isCharge(n.Value()) || strings.HasPrefix(n.Value(), "pi_"))
+			})
+		}
+	}
+	for _, r := range open {
+		at := slices.IndexFunc(b.missed, func(m missed) bool {
+			currency, amount, ok := m.presented(r.Currency)
+			return r.outside && ok && m.Kind() == r.Kind && currency == r.Currency && amount == r.Amount && m.Created.Sub(r.OccurredAt).Abs() <= 24*time.Hour
+		})
+		if at >= 0 {
+			r.paired, r.outside = true, false
+			b.answer(r, b.missed[at].Transaction)
+			b.missed = slices.Delete(b.missed, at, at+1)
+		}
+	}
+	return nil
+}
+
 func (b *books) line(day, currency string) *Line {
 	k := [2]string{day, currency}
 	if b.lines[k] == nil {
@@ -337,10 +389,15 @@ func (b *books) judgeRow(r *row) {
 	}
 	d := Difference{Day: dayOf(r.OccurredAt), Kind: r.Kind, Object: r.ObjectID, Currency: r.Currency, Expected: r.sum, Booked: r.Amount}
 	if len(r.answers) == 0 {
-		if booked && r.inPeriod {
-			d.Finding, d.Cause = Unknown, whyNotStripes(r)
-			b.report.Differences = append(b.report.Differences, d)
+		if !booked || !r.inPeriod {
+			return
 		}
+		d.Finding, d.Cause = Unknown, "no balance transaction in the export: another account's, or the export ends too early"
+		if r.outside {
+			d.Finding, d.Cause = Outside, "no charge of Stripe's is behind it: paid or given back outside Stripe"
+			b.line(d.Day, r.Currency).Ledger -= r.Amount
+		}
+		b.report.Differences = append(b.report.Differences, d)
 		return
 	}
 	d.Stripe = r.answers[0].ID
@@ -369,6 +426,8 @@ func (b *books) judgeRow(r *row) {
 	case !sameDay:
 		d.Finding = Day
 		d.Cause = fmt.Sprintf("booked at %s, Stripe's balance moved at %s: an event told late, or midnight between the two", r.OccurredAt.UTC().Format(time.DateTime), r.answers[0].Created.Format(time.DateTime))
+	case r.paired:
+		d.Finding, d.Cause = Paired, "charge "+r.answers[0].Source+" names no invoice, and this invoice of the same amount no charge: subscribe the endpoint to invoice_payment.paid"
 	default:
 		return
 	}
@@ -384,16 +443,6 @@ func whyAmount(r *row) string {
 		return "several balance transactions answer to one entry: " + strings.Join(ids, ", ")
 	}
 	return "an event that tells the rest has not come, or another source of the amount was better: ask processor explain " + r.ObjectID
-}
-
-func whyNotStripes(r *row) string {
-	switch {
-	case strings.HasPrefix(r.ObjectID, "cn_"):
-		return "a credit note that was given back outside Stripe"
-	case strings.HasPrefix(r.ObjectID, "in_"):
-		return "an invoice that was paid outside Stripe, or whose charge nobody has named; ask processor explain " + r.ObjectID
-	}
-	return "no balance transaction in the export: another account's, or the export ends too early"
 }
 
 func (b *books) whyMissing(ctx context.Context, m missed) (string, error) {

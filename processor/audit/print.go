@@ -35,10 +35,10 @@ func (r *Report) Print(w io.Writer, exponents fx.Exponents) error {
 	for _, d := range r.Differences {
 		fmt.Fprintf(t, "\n%s\t%s\t%s\t%s\n", d.Day, strings.ReplaceAll(string(d.Finding), "_", " "), d.Kind, d.Object)
 		switch d.Finding {
-		case Uncomparable:
+		case Uncomparable, Paired:
 		case Missing:
 			fmt.Fprintf(t, "  Stripe %s %s (%s), ledger nothing\n", money(d.Expected, d.Currency), d.Currency, d.Stripe)
-		case Unknown:
+		case Unknown, Outside:
 			fmt.Fprintf(t, "  Stripe nothing, ledger %s %s\n", money(d.Booked, d.Currency), d.Currency)
 		default:
 			fmt.Fprintf(t, "  Stripe %s (%s), ledger %s %s\n", money(d.Expected, d.Currency), d.Stripe, money(d.Booked, d.Currency), d.Currency)

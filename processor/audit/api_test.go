@@ -1,0 +1,89 @@
+package audit
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"tributary/processor/fx"
+)
+
+// Two pages, a refusal for going too fast between them, and a key that is never said.
+func TestAPI(t *testing.T) {
+	var asked []string
+	slow := true
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked = append(asked, r.URL.Query().Get("starting_after"))
+		item := func(id string) string {
+			return fmt.Sprintf(`{"id":%q,"object":"balance_transaction","amount":500,"currency":"usd","created":1772445600,"reporting_category":"charge","type":"charge","source":{"id":"ch_%s","object":"charge","amount":500,"amount_captured":500,"currency":"usd"}}`, id, id)
+		}
+		switch {
+		case r.Header.Get("Authorization") != "Bearer rk_sesame":
+			w.WriteHeader(http.StatusUnauthorized)
+			fmt.Fprint(w, `{"error":{"message":"Invalid API Key provided: rk_*****"}}`)
+		case r.Header.Get("Stripe-Account") != "acct_1" || r.URL.Query().Get("expand[]") != "data.source" || r.URL.Query().Get("created[gte]") != "1772323200" || r.URL.Query().Get("created[lt]") != "1772582400":
+			w.WriteHeader(http.StatusBadRequest)
+			fmt.Fprintf(w, `{"error":{"message":"%s %s"}}`, r.Header.Get("Stripe-Account"), r.URL.RawQuery)
+		case r.URL.Query().Get("starting_after") == "":
+			fmt.Fprintf(w, `{"object":"list","data":[%s,%s],"has_more":true}`, item("txn_3"), item("txn_2"))
+		case slow:
+			slow = false
+			w.WriteHeader(http.StatusTooManyRequests)
+		default:
+			fmt.Fprintf(w, `{"object":"list","data":[%s],"has_more":false}`, item("txn_1"))
+		}
+	}))
+	defer server.Close()
+	period, err := NewPeriod("2026-03-01", "2026-03-03")
+	if err != nil {
+		t.Fatal(err)
+	}
+	api := &API{Base: server.URL, Key: "rk_sesame", Account: "acct_1", Client: server.Client()}
+	var ids []string
+	err = api.Transactions(t.Context(), period, func(x Transaction) error { ids = append(ids, x.ID+" of "+x.Source); return nil })
+	if got := strings.Join(ids, ", "); err != nil || got != "txn_3 of ch_txn_3, txn_2 of ch_txn_2, txn_1 of ch_txn_1" || strings.Join(asked, ",") != ",txn_2,txn_2" {
+		t.Errorf("%s, asked %v, %v", got, asked, err)
+	}
+	api.Key = "rk_wrong"
+	if err := api.Transactions(t.Context(), period, nil); err == nil || !strings.Contains(err.Error(), "Invalid API Key") || strings.Contains(err.Error(), "rk_wrong") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestExportRefused(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                                    "empty",
+		"a,b\n1,2\n":                          "no column",
+		"id,type,source,amount,currency\n":    "no column created",
+		"id,source,amount,currency,created\n": "reporting_category",
+		"id,type,source,amount,currency,created\ntxn,charge,ch,4.905,usd,2026-03-01\n":  "whole number",
+		"id,type,source,amount,currency,created\ntxn,charge,ch,1,zzz,2026-03-01\n":      "zzz",
+		"id,type,source,amount,currency,created\ntxn,charge,ch,1e3,usd,2026-03-01\n":    "1e3",
+		"id,type,source,amount,currency,created\ntxn,charge,ch,1,usd,1 March\n":         "1 March",
+		`{"object":"charge","id":"ch_1"}`:                                               "want balance_transaction",
+		`{"object":"balance_transaction","id":"txn_1","created":1,"amount":1.5}`:        "no integer",
+		`{"object":"balance_transaction","id":"txn_1","created":1,"amount":5,"source":`: "read JSON",
+	} {
+		err := ReadExport(strings.NewReader(text), fx.StripeExponents(), func(Transaction) error { return nil })
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %q is not said: %v", text, want, err)
+		}
+	}
+}
+
+// An amount in major units is exact, whatever the exponent.
+func TestMinor(t *testing.T) {
+	for _, test := range []struct {
+		s, currency string
+		want        int64
+	}{{"49.00", "usd", 4900}, {"-0.01", "usd", -1}, {"5000", "jpy", 5000}, {"5.120", "kwd", 5120}, {"5.00", "isk", 500}, {"1,234.50", "usd", 123450}, {"92233720368547758.07", "usd", 9223372036854775807}} {
+		if got, err := minor(test.s, test.currency, fx.StripeExponents()); err != nil || got != test.want {
+			t.Errorf("%s %s = %d, %v; want %d", test.s, test.currency, got, err, test.want)
+		}
+	}
+	if _, err := minor("92233720368547758.08", "usd", fx.StripeExponents()); err == nil {
+		t.Error("an amount beyond int64 is taken")
+	}
+}

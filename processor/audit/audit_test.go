@@ -1,0 +1,160 @@
+package audit_test
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"tributary/deploy/local/chdb/chdbtest"
+	"tributary/processor/audit"
+	"tributary/processor/consume"
+	"tributary/processor/fx"
+	"tributary/processor/load"
+	"tributary/processor/load/loadtest"
+	"tributary/processor/stripe"
+	"tributary/schemas"
+	"tributary/sql"
+)
+
+var update = flag.Bool("update", false, "write what the report says into testdata; read the difference before committing it")
+
+// shop is a ledger on the real engine that a few events have been booked into.
+func shop(t *testing.T) *load.Store {
+	dsn := chdbtest.Start(t)
+	options, err := clickhouse.ParseDSN(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := clickhouse.OpenDB(options)
+	defer db.Close()
+	if err := sql.Migrate(t.Context(), db, func(string) {}); err != nil {
+		t.Fatal(err)
+	}
+	log := slog.New(slog.DiscardHandler)
+	store, err := load.Open(dsn, log, prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	rejoiner := consume.NewRejoiner(store, loadtest.FixedRates{"usd": "1", "eur": "1.1"}, time.Hour, log)
+	money := &consume.Money{Store: store, Rejoiner: rejoiner, Workspace: func(string) string { return "default" }, Events: consume.NewEventsMetric()}
+	data, err := os.ReadFile("testdata/events.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, line := range strings.Split(strings.TrimSpace(string(data)), "\n") {
+		if strings.HasPrefix(line, "#") || line == "" {
+			continue
+		}
+		typ, rest, _ := strings.Cut(line, " ")
+		stamp, object, _ := strings.Cut(rest, " ")
+		at, err := time.Parse("2006-01-02T15:04", stamp)
+		if err != nil {
+			t.Fatal(err)
+		}
+		id := fmt.Sprintf("evt_%d", i)
+		body := fmt.Sprintf(`{"id":%q,"object":"event","type":%q,"created":%d,"livemode":true,"data":{"object":%s}}`, id, typ, at.Unix(), object)
+		record := schemas.StripeRecord(&schemas.StripeEvent{ID: id, Type: typ, Livemode: true, ReceivedAt: at.Add(time.Second), Body: []byte(body)}, id)
+		err = money.Handle(t.Context(), []*kgo.Record{record}, func(ctx context.Context, r *kgo.Record, step, reason string, cause error) error {
+			letter := schemas.DeadLetterRecord(r, step, reason, cause)
+			letter.Topic = schemas.TopicDeadLetters
+			return money.Handle(ctx, []*kgo.Record{letter}, nil)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return store
+}
+
+func export(t *testing.T, path string) []audit.Transaction {
+	t.Helper()
+	file, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	var list []audit.Transaction
+	if err := audit.ReadExport(file, fx.StripeExponents(), func(x audit.Transaction) error { list = append(list, x); return nil }); err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+	return list
+}
+
+// The same books in three spellings are equal to the cent; with faults planted into them each is found, with its cause.
+func TestAudit(t *testing.T) {
+	store := shop(t)
+	period, err := audit.NewPeriod("2026-03-01", "2026-03-10")
+	if err != nil {
+		t.Fatal(err)
+	}
+	scope := audit.Scope{Workspace: "default", Livemode: true, Period: period}
+	for _, test := range []struct {
+		file  string
+		equal bool
+	}{{"report.csv", true}, {"balance_history.csv", true}, {"api.json", true}, {"faults.csv", false}} {
+		t.Run(test.file, func(t *testing.T) {
+			report, err := audit.Compare(t.Context(), store, scope, export(t, filepath.Join("testdata", test.file)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var said strings.Builder
+			if err := report.Print(&said, fx.StripeExponents()); err != nil {
+				t.Fatal(err)
+			}
+			if equal := report.Err() == nil; equal != test.equal || errors.Is(report.Err(), audit.ErrDifferences) == test.equal {
+				t.Errorf("equal: %v (%v)\n%s", equal, report.Err(), said.String())
+			}
+			golden := filepath.Join("testdata", test.file+".txt")
+			if *update {
+				if err := os.WriteFile(golden, []byte(said.String()), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(golden)
+			if err != nil || string(want) != said.String() {
+				t.Errorf("%v; got:\n%s\nwant:\n%s", err, said.String(), want)
+			}
+		})
+	}
+}
+
+// What Stripe settled converts the entry, and the settlement is not taken for another payment.
+func TestSettlementsAreKept(t *testing.T) {
+	store := shop(t)
+	rejoiner := consume.NewRejoiner(store, loadtest.FixedRates{"usd": "1", "eur": "1.1"}, time.Hour, slog.New(slog.DiscardHandler))
+	at := time.Date(2026, 3, 2, 10, 5, 0, 0, time.UTC)
+	x := audit.Transaction{ID: "txn_9", Category: "charge", Source: "ch_2", Created: at, Currency: "usd", Amount: 13120, Presented: "eur", PresentedAmount: 11900}
+	if !x.Settled() {
+		t.Fatal("not settled")
+	}
+	for range 2 {
+		if err := rejoiner.Settlements(t.Context(), "default", []stripe.Fact{x.Settlement("", true)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rows, err := store.Versions(t.Context(), "default", []string{"in_2"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range rows {
+		if r.ObjectID == "in_2" && r.Kind == "payment" && r.FXSource == "stripe" {
+			if r.AmountUSD != "131.2" || r.Amount != 11900 {
+				t.Errorf("%+v", r)
+			}
+			return
+		}
+	}
+	t.Errorf("no version by Stripe's rate: %+v", rows)
+}
