@@ -190,10 +190,15 @@ func (r *Rejoiner) book(ctx context.Context, workspace string, edges identity.Ed
 	if err != nil {
 		return err
 	}
-	k.Rates, k.Policies = r.Rates, policies
-	if k.Settle, err = r.settled(ctx, workspace, k.Facts); err != nil {
+	switch ended, err := r.endHolds(ctx, k); {
+	case err != nil:
 		return err
+	case ended: // whoever learns a name from now on sees that, and books the payment; we must see what they learned before
+		if k, err = knowledge.Gather(ctx, r.Store, workspace, identity.Remember(r.Store.Edges), touched); err != nil {
+			return err
+		}
 	}
+	k.Rates, k.Policies = r.Rates, policies
 	if err := r.bookSales(ctx, k, touched); err != nil {
 		return err
 	}
@@ -236,23 +241,37 @@ func (r *Rejoiner) creditLeads(ctx context.Context, k *join.Knowledge, ids [][16
 	return r.Store.InsertLeads(ctx, leads)
 }
 
-// settled decides which held payments may be booked by now. An invoice of the same customer, currency and amount around
-// the same time is likely the same money: then it stays held.
-func (r *Rejoiner) settled(ctx context.Context, workspace string, facts map[string][]stripe.Fact) (func(stripe.Fact) bool, error) {
-	free, horizon := make(map[string]bool), r.horizon()
-	for _, list := range facts {
-		for _, f := range list {
-			if f.Kind != stripe.Payment || f.Settled || horizon.Sub(f.ReceivedAt) < r.Settle {
+// endHolds stores which held payments are to be booked from now on, and tells whether there are any. An invoice of the same customer,
+// currency and amount around the same time is likely the same money: then the payment stays held.
+//
+// The end of a hold is stored, and not decided anew by whoever books the sale: horizons differ between processors, and go back
+// at a rewind. Walk through it: A is ahead, and books a payment of which nothing more is known; B, behind, learns the buyer's
+// affiliate. If B took the payment for held still, A's poorer row would have the greater version for ever.
+func (r *Rejoiner) endHolds(ctx context.Context, k *join.Knowledge) (bool, error) {
+	var ended []load.FactRow
+	horizon := r.horizon()
+	for _, facts := range k.Facts {
+		for _, f := range facts {
+			if f.Kind != stripe.Payment || f.Settled || horizon.Sub(f.ReceivedAt) < r.Settle || slices.ContainsFunc(facts, func(e stripe.Fact) bool { return e.Kind == stripe.HoldEnded && e.EventID == f.EventID }) {
 				continue
 			}
-			claimed, err := r.Store.InvoicePaidAround(ctx, workspace, f)
+			claimed, err := r.Store.InvoicePaidAround(ctx, k.Workspace, f)
 			if err != nil {
-				return nil, err
+				return false, err
 			}
-			free[f.EventID] = !claimed
+			if !claimed {
+				end := stripe.Fact{
+					ObjectID: f.ObjectID, Kind: stripe.HoldEnded, Source: f.Source, EventID: f.EventID, Account: f.Account, Livemode: f.Livemode,
+					CreatedAt: f.CreatedAt, ReceivedAt: f.ReceivedAt, OccurredAt: f.ReceivedAt.Add(r.Settle), Settled: true, Currency: f.Currency,
+				}
+				ended = append(ended, load.FactRow{Workspace: k.Workspace, Fact: end})
+			}
 		}
 	}
-	return func(f stripe.Fact) bool { return free[f.EventID] }, nil
+	if len(ended) == 0 {
+		return false, nil
+	}
+	return true, r.Store.InsertFacts(ctx, ended)
 }
 
 // sweepLimit bounds one pass, and sweepPasses how many follow each other while there is more.

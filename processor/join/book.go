@@ -26,8 +26,6 @@ type Knowledge struct {
 	Clicks    map[identity.Node]*Click
 	Rates     Rates
 	Policies  Policies
-	// Settle tells whether a held payment may be booked: enough time has passed and no invoice claimed it.
-	Settle func(stripe.Fact) bool
 }
 
 // rank orders the sources of one payment by how much they know.
@@ -100,6 +98,7 @@ type sale struct {
 	payments  map[string][]stripe.Fact // by canonical object
 	movements []stripe.Fact            // refunds, reversals, disputes, cumulative figures
 	settled   map[string][]stripe.Fact // what Stripe's balance says, by object
+	freed     map[string]bool          // events whose payment is no longer held
 	top       *stripe.Fact             // the payment that refunds inherit from; nil if no event told of one
 	found     *search
 	knowledge int
@@ -110,7 +109,7 @@ type sale struct {
 // changed objects books each sale once.
 func (k *Knowledge) Book(object identity.Node) (entries []Entry, group []identity.Node) {
 	group = k.Graph.Group(object)
-	s := &sale{Knowledge: k, payments: make(map[string][]stripe.Fact), settled: make(map[string][]stripe.Fact)}
+	s := &sale{Knowledge: k, payments: make(map[string][]stripe.Fact), settled: make(map[string][]stripe.Fact), freed: make(map[string]bool)}
 	if !s.gather(group) {
 		return nil, group
 	}
@@ -153,6 +152,8 @@ func (s *sale) gather(group []identity.Node) bool {
 		case f.Kind == stripe.Payment:
 			c := s.canonicalOf(f.ObjectID)
 			s.payments[c] = append(s.payments[c], f)
+		case f.Kind == stripe.HoldEnded:
+			s.freed[f.EventID] = true
 		case isSettlement(f.Kind):
 			s.settled[f.ObjectID] = append(s.settled[f.ObjectID], f)
 		default:
@@ -194,12 +195,13 @@ func (s *sale) attribute(group []identity.Node) {
 	for _, n := range group {
 		s.knowledge += len(s.Facts[n.Value()])
 	}
+	s.knowledge -= len(s.freed) // it depends on who was ahead whether a hold ended or was never needed; the version's class says it
 }
 
 // Weigh lists everything that could have been credited with the sale that object belongs to, and why it was or was not.
 func (k *Knowledge) Weigh(object identity.Node) []Weighed {
 	group := k.Graph.Group(object)
-	s := &sale{Knowledge: k, payments: make(map[string][]stripe.Fact), settled: make(map[string][]stripe.Fact)}
+	s := &sale{Knowledge: k, payments: make(map[string][]stripe.Fact), settled: make(map[string][]stripe.Fact), freed: make(map[string]bool)}
 	if !s.gather(group) {
 		return nil
 	}
@@ -229,15 +231,21 @@ func (s *sale) bookPayments() {
 		}
 		e := s.entry(f, c, stripe.Payment)
 		class := uint64(classBooked)
-		if !f.Settled && !s.Settle(*f) {
+		if !f.Settled && !s.freed[f.EventID] {
 			e.Status, class = Held, classHeld
 		}
 		finality := s.convert(&e)
 		e.Version.pushFact(class, rank(f.Source), f.CreatedAt, f.ReceivedAt)
-		e.Version.pushCredit(s.found.best(), s.knowledge, finality)
+		s.pushCredit(&e, finality)
 		s.entries = append(s.entries, e)
 	}
 	s.supersede()
+}
+
+// pushCredit ends the version of an entry that has the sale's credit.
+func (s *sale) pushCredit(e *Entry, finality uint64) {
+	c := s.found.best()
+	e.Version.pushCredit(c.Rule, s.found.versionOrder(c), s.knowledge, finality)
 }
 
 // supersede takes the payment away from every object under which somebody who knew less may have booked it: any payment
@@ -273,27 +281,44 @@ func (s *sale) bookRefunds() {
 			byID[f.Kind+" "+f.ObjectID] = append(byID[f.Kind+" "+f.ObjectID], f)
 		}
 	}
-	known := make(map[string]int64)
+	known, failed := make(map[string]int64), make(map[string][]*stripe.Fact)
 	for _, key := range sortedKeys(byID) {
 		f := best(byID[key])
-		if f.Kind == stripe.Refund {
-			known[s.chargeOf(f)] += -f.Amount
+		switch charge := s.chargeOf(f); f.Kind {
+		case stripe.Refund:
+			known[charge] += -f.Amount
+		case stripe.RefundReversal:
+			failed[charge] = append(failed[charge], f)
 		}
 		e := s.entry(f, f.ObjectID, f.Kind)
 		taxRank := s.inherit(&e)
 		finality := s.convert(&e)
 		e.Version.pushFact(classBooked, taxRank, f.CreatedAt, f.ReceivedAt)
-		e.Version.pushCredit(s.found.best(), s.knowledge, finality)
+		s.pushCredit(&e, finality)
 		s.entries = append(s.entries, e)
 	}
 	for _, charge := range sortedKeys(cumulative) {
-		s.bookResidual(charge, cumulative[charge], known[charge])
+		s.bookResidual(charge, cumulative[charge], known[charge], failed[charge])
 	}
 }
 
-// bookResidual books what a charge's largest cumulative figure says beyond the refunds that were told one by one. It is
-// zero once all of them are known.
-func (s *sale) bookResidual(charge string, figures []stripe.Fact, known int64) {
+// bookResidual books what a charge's cumulative figures say beyond the refunds that were told one by one. It is zero once all of
+// them are known. A refund that failed is no longer in the figures that Stripe told after it: there it must be missed, or
+// another refund of as much would be taken for it.
+func (s *sale) bookResidual(charge string, figures []stripe.Fact, known int64, failed []*stripe.Fact) {
+	var residual, reversed int64
+	for _, f := range failed {
+		reversed += f.Amount
+	}
+	for _, figure := range figures {
+		missed := int64(0)
+		for _, f := range failed {
+			if f.OccurredAt.Before(figure.OccurredAt) {
+				missed += f.Amount
+			}
+		}
+		residual = max(residual, figure.Amount-known+missed)
+	}
 	// The order is the version's: the larger figure, and of equal ones (a refund failed and another was made) the one that
 	// reached us sooner after it was true.
 	top := slices.MaxFunc(figures, func(a, b stripe.Fact) int {
@@ -309,11 +334,11 @@ func (s *sale) bookResidual(charge string, figures []stripe.Fact, known int64) {
 		return -1
 	})
 	e := s.entry(&top, charge, stripe.Refund)
-	e.Amount = -max(0, top.Amount-known)
+	e.Amount = -residual
 	s.inherit(&e)
 	finality := s.convert(&e)
-	e.Version.pushResidual(top.Amount, known, top.CreatedAt, top.ReceivedAt)
-	e.Version.pushCredit(s.found.best(), s.knowledge, finality)
+	e.Version.pushResidual(top.Amount+known+reversed, top.CreatedAt, top.ReceivedAt)
+	s.pushCredit(&e, finality)
 	s.entries = append(s.entries, e)
 }
 

@@ -67,9 +67,61 @@ type Credit struct {
 	ProgramID   string
 
 	order uint64 // among the candidates of one rule; the greatest is credited
+	named naming // where no click decides: who named the affiliate, and when
 }
 
 const orderBits = 42
+
+// naming says how closely an affiliate was tied to the sale when they were named, and when that was first told.
+type naming struct {
+	closeness uint64 // 3 by the sale itself, 2 by its subscription, 1 by its buyer
+	at        time.Time
+}
+
+// The closeness of a naming, in a version's order: its greatest two bits.
+const (
+	byBuyer = 1 + iota
+	bySubscription
+	bySale
+)
+
+// orderOfNaming makes the greatest the affiliate whom the sale itself named; then the one whom its subscription, then its buyer was
+// known by at the sale, the last or first by the policy; then whoever was named later, the first of them: a name told
+// after the sale counts for as long as there is none from before.
+func (s *search) orderOfNaming(n naming) uint64 {
+	const secondBits = 39
+	before, preferred := uint64(1), inverse(secondBits, n.at.Unix())
+	switch {
+	case !s.at.last.IsZero() && n.at.After(s.at.last.Add(skew)):
+		before = 0
+	case s.policy.Follow != FirstTouch:
+		preferred = uint64(max(n.at.Unix(), 0))
+	}
+	return n.closeness<<40 | before<<secondBits | preferred
+}
+
+// namings are all that named an affiliate equally closely, by one rule.
+type namings struct {
+	count uint64
+	sum   int64 // of the seconds since namingEpoch
+}
+
+// road is where namings are counted together.
+type road struct {
+	rule      Rule
+	closeness uint64
+}
+
+// orderOf is the version's order of a credit that no click decides. The choice itself would not do: it falls when a naming
+// turns out to be older than it was told first. What only grows is the closeness, then the number of namings so close, then, for
+// as many, how early they all are.
+func (n namings) orderOf(closeness uint64) uint64 {
+	const countBits, sumBits = 6, 34
+	return closeness<<(countBits+sumBits) | min(n.count, 1<<countBits-1)<<sumBits | inverse(sumBits, n.sum)
+}
+
+// namingEpoch is 2020-01-01: before any event that we read.
+const namingEpoch = 1577836800
 
 // orderOf makes the click that the policy prefers the greatest.
 func orderOf(c *Click, touch Touch) uint64 {
@@ -96,6 +148,14 @@ func better(a, b Credit) int {
 		return d
 	}
 	return cmp.Compare(a.Key, b.Key)
+}
+
+// versionOrder is the credit's place among all that its rule could ever find.
+func (s *search) versionOrder(c Credit) uint64 {
+	if c.Click != nil || c.AffiliateID == "" {
+		return c.order
+	}
+	return s.named[road{c.Rule, c.named.closeness}].orderOf(c.named.closeness)
 }
 
 func (c Credit) target() string {
@@ -147,6 +207,7 @@ type search struct {
 	policy    Policy
 	counted   map[identity.Node]bool
 	found     []Credit
+	named     map[road]namings
 	refused   []Weighed
 	unmet     []identity.Node
 	knowledge int
@@ -156,15 +217,25 @@ type search struct {
 type via struct {
 	rule Rule
 	key  identity.Node // says by whom it was found
+	// closeness of whoever is named on this way
+	closeness uint64
 	// first is when the buyer who is known by key first paid; zero: the sale itself names the click, or nothing is known.
 	first time.Time
 }
 
 // newSearch finds all candidates for the names of one sale or lead. Whatever is not yet known only adds to them.
 func newSearch(g *identity.Graph, clicks map[identity.Node]*Click, from []identity.Node, at moments, policy Policy) *search {
-	s := &search{graph: g, clicks: clicks, at: at, policy: policy, counted: make(map[identity.Node]bool)}
+	s := &search{graph: g, clicks: clicks, at: at, policy: policy, counted: make(map[identity.Node]bool), named: make(map[road]namings)}
+	buyers := make(map[identity.Node]bool) // followed already, from another of the sale's names
 	for _, n := range from {
 		for _, e := range s.edges(n) {
+			if buyers[e.B] {
+				continue
+			}
+			switch e.B.Type() {
+			case identity.External, identity.Customer, identity.Subscription:
+				buyers[e.B] = true
+			}
 			switch e.B.Type() {
 			case identity.External:
 				s.through(e.B, RuleExternal)
@@ -173,12 +244,17 @@ func newSearch(g *identity.Graph, clicks map[identity.Node]*Click, from []identi
 			case identity.Subscription:
 				s.through(e.B, RuleSubscription)
 			default:
-				s.direct(e, via{rule: RuleClickID, key: e.B})
+				s.direct(e, via{rule: RuleClickID, key: e.B, closeness: bySale})
 			}
 		}
 	}
 	slices.SortFunc(s.found, better)
-	s.found = slices.CompactFunc(s.found, func(a, b Credit) bool { return a.target() == b.target() })
+	seen := make(map[string]bool, len(s.found))
+	s.found = slices.DeleteFunc(s.found, func(c Credit) bool {
+		twice := seen[c.target()]
+		seen[c.target()] = true
+		return twice
+	})
 	s.knowledge += len(s.found) // a buyer's earlier first sale may let in one more click
 	slices.Sort(s.unmet)
 	s.unmet = slices.Compact(s.unmet)
@@ -226,7 +302,10 @@ func (s *search) edges(n identity.Node) []identity.Edge {
 // through follows the names of a buyer or subscription.
 func (s *search) through(name identity.Node, rule Rule) {
 	out := s.edges(name)
-	way := via{rule: rule, key: name, first: firstSale(out)}
+	way := via{rule: rule, key: name, closeness: byBuyer, first: firstSale(out)}
+	if rule == RuleSubscription {
+		way.closeness = bySubscription
+	}
 	for _, e := range out {
 		if e.B.Type() == identity.External {
 			by := way
@@ -260,34 +339,34 @@ func (s *search) direct(e identity.Edge, way via) {
 		if first := s.alias(e.B); first != "" {
 			s.click(first, way)
 		} else if programs := s.edges(identity.New(identity.Affiliate, value)); len(programs) > 0 {
-			s.affiliate(value, RuleAffiliate, e.B)
+			s.affiliate(value, RuleAffiliate, e.B, naming{way.closeness, e.At})
 		} else if e.Source != "client_reference_id" { // a bare one may be anything of the seller's
 			s.unmet = append(s.unmet, e.B)
 		}
 	case identity.Affiliate:
-		s.affiliate(value, RuleAffiliate, e.B)
+		s.affiliate(value, RuleAffiliate, e.B, naming{way.closeness, e.At})
 	case identity.Promotion, identity.Coupon, identity.Code:
-		s.promotion(e.B, e.B)
+		s.promotion(e.B, e.B, naming{way.closeness, e.At})
 	case identity.Email:
 		s.email(e.B)
 	}
 }
 
 // promotion credits whoever a promotion code was given to: the code itself, what the buyer typed, or the coupon behind it.
-func (s *search) promotion(n, key identity.Node) {
+func (s *search) promotion(n, key identity.Node, named naming) {
 	for _, e := range s.edges(n) {
 		switch typ, value := e.B.Split(); typ {
 		case identity.Affiliate:
-			s.affiliate(value, RulePromotionCode, key)
+			s.affiliate(value, RulePromotionCode, key, named)
 		case identity.Code, identity.Coupon:
-			s.promotion(e.B, key)
+			s.promotion(e.B, key, named)
 		}
 	}
 }
 
 // email follows a hashed address: the last resort, because one address may be many people's.
 func (s *search) email(n identity.Node) {
-	way := via{rule: RuleEmail, key: n}
+	way := via{rule: RuleEmail, key: n, closeness: byBuyer}
 	for _, e := range s.edges(n) {
 		if e.B.Type() == identity.External {
 			for _, f := range s.edges(e.B) {
@@ -374,8 +453,12 @@ func (s *search) ofLink(c *Click) *Click {
 	return &owned
 }
 
-func (s *search) affiliate(id string, rule Rule, key identity.Node) {
-	s.found = append(s.found, Credit{Rule: rule, Key: key, AffiliateID: id, ProgramID: s.program(id)})
+func (s *search) affiliate(id string, rule Rule, key identity.Node, named naming) {
+	all := s.named[road{rule, named.closeness}]
+	all.count++
+	all.sum += max(named.at.Unix()-namingEpoch, 0)
+	s.named[road{rule, named.closeness}] = all
+	s.found = append(s.found, Credit{Rule: rule, Key: key, AffiliateID: id, ProgramID: s.program(id), order: s.orderOfNaming(named), named: named})
 }
 
 // program of an affiliate; of several the smallest id, so that the order of learning them does not matter.

@@ -45,13 +45,13 @@ func TestVersionIsLexicographic(t *testing.T) {
 func TestVersionFieldsFill128Bits(t *testing.T) {
 	var v Version
 	v.pushFact(7, 7, time.Unix(0, 0), time.Unix(0, 0))
-	v.pushCredit(Credit{Rule: RuleManual}, 255, 3)
+	v.pushCredit(RuleManual, 1, 255, 3)
 	if v.Big().BitLen() != 128 {
 		t.Errorf("a payment's version has %d bits, want 128", v.Big().BitLen())
 	}
 	var r Version
-	r.pushResidual(1, 1, time.Unix(0, 0), time.Unix(0, 0))
-	r.pushCredit(Credit{Rule: RuleNone}, 0, 0)
+	r.pushResidual(2, time.Unix(0, 0), time.Unix(0, 0))
+	r.pushCredit(RuleNone, 0, 0, 0)
 	// Its class stands where a payment's does: the same entry never has both, but a manual correction outranks either.
 	if got := new(big.Int).Rsh(r.Big(), 126).Uint64(); got != classBooked {
 		t.Errorf("a residual's class reads %d, want %d", got, classBooked)

@@ -37,7 +37,7 @@ func NewLead(l *schemas.Lead) Lead {
 
 // Uncredited gives the lead as it is before anything was looked up.
 func (l Lead) Uncredited() Lead {
-	l.MatchRule, l.Version = RuleNone, leadVersion(l.ReceivedAt, Credit{Rule: RuleNone}, 0)
+	l.MatchRule, l.Version = RuleNone, leadVersion(l.ReceivedAt, RuleNone, 0, 0)
 	return l
 }
 
@@ -50,14 +50,14 @@ func (k *Knowledge) CreditLead(l Lead, node identity.Node) Lead {
 	if c.Click != nil {
 		l.Click = *c.Click
 	}
-	l.Version = leadVersion(l.ReceivedAt, c, found.knowledge)
+	l.Version = leadVersion(l.ReceivedAt, c.Rule, found.versionOrder(c), found.knowledge)
 	return l
 }
 
-func leadVersion(received time.Time, c Credit, knowledge int) Version {
+func leadVersion(received time.Time, rule Rule, order uint64, knowledge int) Version {
 	var v Version
 	v.push(44, inverse(44, received.UnixMilli()))
 	v.push(25, 0)
-	v.pushCredit(c, knowledge, 0)
+	v.pushCredit(rule, order, knowledge, 0)
 	return v
 }

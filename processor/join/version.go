@@ -14,13 +14,14 @@ import (
 //	32    inverse of event time      an earlier event of the same source
 //	32    inverse of its delay       an earlier delivery of the same event
 //	4     rule of the attribution    a stronger reason
-//	42    order within the rule      a click that the policy prefers (last touch: a later one)
+//	42    order within the rule      a click that the policy prefers (last touch: a later one); an affiliate's naming
 //	11    knowledge                  any further name, click, fact or candidate that bears on the sale
 //	2     finality of the rate       a rate at all, then the final one, then Stripe's own
 //
 // Every field is a maximum over a set that only grows, so knowing more can only raise a version, and whoever has seen
 // everything writes the greatest. The knowledge also decides between rows that the fields before it leave equal: of two
-// writers who know different things, neither is the last, and whoever knows both counts more. A residual refund has its own middle part: see pushResidual.
+// writers who know different things, neither is the last, and whoever knows both counts more. A residual refund has its own
+// middle part: see pushResidual.
 type Version struct{ hi, lo uint64 }
 
 // push appends a field of the given width; a value too large for it counts as the largest that fits.
@@ -73,17 +74,18 @@ func (v *Version) pushFact(class, rank uint64, created, received time.Time) {
 	v.push(32, inverse(32, received.UnixMilli()-created.UnixMilli()))
 }
 
-func (v *Version) pushCredit(c Credit, knowledge int, finality uint64) {
-	v.push(4, uint64(c.Rule.rank()))
-	v.push(42, c.order)
+func (v *Version) pushCredit(rule Rule, order uint64, knowledge int, finality uint64) {
+	v.push(4, uint64(rule.rank()))
+	v.push(orderBits, order)
 	v.push(11, uint64(knowledge))
 	v.push(2, finality)
 }
 
 // pushResidual replaces the fact's fields by what is known of the charge: its cumulative refunded amount plus the sum of the
-// refunds known one by one, minor units. Both only grow, so their sum is greatest for whoever has seen all of both.
-func (v *Version) pushResidual(cumulative, known int64, created, received time.Time) {
+// refunds known one by one and of those that failed, minor units. Each only grows, so their sum is greatest for whoever has
+// seen all of them.
+func (v *Version) pushResidual(known int64, created, received time.Time) {
 	v.push(2, classBooked)
-	v.push(41, uint64(cumulative)+uint64(known))                          // twice the largest amount that Stripe takes, 12 digits in IDR
+	v.push(41, uint64(known))                                             // twice the largest amount that Stripe takes, 12 digits in IDR
 	v.push(26, inverse(26, (received.UnixMilli()-created.UnixMilli())/8)) // six days, twice Stripe's patience
 }

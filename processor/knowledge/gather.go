@@ -19,8 +19,8 @@ type Store interface {
 	Clicks(ctx context.Context, workspace string, nodes []identity.Node) (map[identity.Node]*join.Click, error)
 }
 
-// Gather looks up what bears on about, which are sales, movements and leads of one workspace. Rates, policies and Settle are left
-// to the caller. The names are asked of edges, which may remember what it was asked before (identity.Remember).
+// Gather looks up what bears on about, which are sales, movements and leads of one workspace. Rates and policies are left to the
+// caller. The names are asked of edges, which may remember what it was asked before (identity.Remember).
 func Gather(ctx context.Context, store Store, workspace string, edges identity.Edges, about []identity.Node) (*join.Knowledge, error) {
 	graph, err := identity.Explore(ctx, edges, workspace, about)
 	if err != nil {

@@ -19,6 +19,10 @@ const (
 	DisputeReversal = "dispute_reversal"
 )
 
+// HoldEnded is the one kind that no event tells: the processor writes it when a held payment's time is over and no invoice has
+// claimed it. It is a fact like the others, so that everybody who looks the sale up comes to the same end.
+const HoldEnded = "hold_ended"
+
 // Settlement begins the kinds of facts that say what Stripe's balance was moved by, in its own currency, for a movement.
 const Settlement = "settlement"
 
