@@ -1,39 +1,61 @@
 package traffic
 
-import "time"
+import (
+	"hash/fnv"
+	"time"
+)
 
-// buyer is one person's life as Stripe tells it.
+// buyer is one person's life as Stripe tells it. What is drawn never depends on the API version: the same life can be told
+// in every shape.
 type buyer struct {
 	w        *World
-	click    Click
+	visitor  visitor
 	person   person
 	life     Life
-	keying   Keying
-	api      string
+	api      version
 	currency string
 	taxed    bool
 
-	customer         string // cus_…; empty for a guest
-	subscription     string // sub_…; empty without one
-	started          time.Time
-	reference        string // client_reference_id
-	sessionMetadata  map[string]string
-	paymentMetadata  map[string]string // on payment intents and their charges
-	subMetadata      map[string]string
-	customerMetadata map[string]string
+	customer         string            // cus_…; empty for a guest
+	customerMetadata map[string]string // of the customer
+	customerClick    Click             // that it names
+	subscription     string            // sub_…; empty without one
+	credit           int64             // the customer's balance with us after a downgrade, minor units; it pays for the next invoices
+	names            names             // who can be found by what: the truth about attribution
+	owed             []owed            // movements whose credit is decided when the life is over
+	last             time.Time         // when something last happened
+	bundle           []Delivery        // told, not yet delivered
+}
 
-	bundle []Delivery // told, not yet delivered
+// trace is what the objects of one purchase say about the click that led to it.
+type trace struct {
+	click           Click
+	keying          Keying
+	reference       string // client_reference_id
+	sessionMetadata map[string]string
+	paymentMetadata map[string]string // on payment intents and their charges
+	planMetadata    map[string]string // on the subscription and its invoices
+	promotion       string            // promo_…; empty without one
+	opened          time.Time         // when the session was made
 }
 
 // payment is one movement of money to us, with every object that describes it.
 type payment struct {
 	price
+	by                               *trace
+	paid                             int64     // what moved: the total, less what the customer's credit paid
+	before, after                    int64     // the customer's credit around it
 	at                               time.Time // when the money moved
 	name                             string    // of the product
 	session, invoice, intent, charge string    // empty where there is none
+	tried                            string    // a payment intent that failed, where the invoice names one
+	plan                             bool      // belongs to the subscription
 	reason                           string    // billing_reason of the invoice
 	number                           int       // of the invoice within its subscription, from 0
 	unnamed                          bool      // the session does not know its invoice yet
+	outside                          bool      // paid by other means than Stripe
+	presented                        string    // the currency that the buyer saw, where it is another one
+	unused, remaining                int64     // the two prorations of a change of plan
 }
 
 // canonical is the object that stands for the payment in the ledger.
@@ -49,19 +71,23 @@ func (p payment) canonical() string {
 
 // buyer lets the visitor behind c buy. It may hold the click back, so that the sale is heard of first.
 func (w *World) buyer(c *Click, v visitor) {
-	s := &buyer{w: w, click: *c, person: w.person(v), api: pick(w, w.opts.APIVersions), currency: v.country.currency, taxed: w.chance(.6)}
-	s.life, s.keying = lives[lifeShares.draw(w.r)], keyings[keyingShares.draw(w.r)]
+	s := &buyer{w: w, visitor: v, person: w.person(v), api: w.apiOf(c.ID.String()), currency: v.country.currency, taxed: w.chance(.6)}
+	keying := Keying("")
+	s.life, keying = lives[lifeShares.draw(w.r)], keyings[keyingShares.draw(w.r)]
 	if len(w.opts.Lives) > 0 {
 		s.life = pick(w, w.opts.Lives)
 	}
 	if len(w.opts.Keyings) > 0 {
-		s.keying = pick(w, w.opts.Keyings)
+		keying = pick(w, w.opts.Keyings)
 	}
-	s.reconcile()
+	if len(w.opts.Currencies) > 0 {
+		s.currency = pick(w, w.opts.Currencies)
+	}
+	keying = s.reconcile(keying, *c)
 	decide := around(w.r, w.opts.Tempo.Decide)
 	at := c.EventTime.Add(decide).Truncate(time.Second).Add(time.Second)
-	if s.keying == PimmsCustomer || s.keying == DubCustomer || w.chance(.3) {
-		w.lead(*c, s.person, c.EventTime.Add(decide/3))
+	if keying.needsLead() || w.chance(.3) {
+		s.lead(*c, c.EventTime.Add(decide/3))
 	}
 	if at.After(w.opts.Until) {
 		return
@@ -69,252 +95,325 @@ func (w *World) buyer(c *Click, v visitor) {
 	if w.chance(w.opts.LateClicks) {
 		c.SendAt = at.Add(10*time.Second + around(w.r, w.opts.Tempo.Decide/2))
 	}
-	s.keys()
-	s.live(at)
+	w.Lives++
+	t := s.trace(keying, *c, at)
+	s.live(t, at)
+	s.comeBack(t)
+	s.leave()
+	s.attribute()
+}
+
+// apiOf gives the API version of the endpoint that hears of a name. Nothing is drawn for it.
+func (w *World) apiOf(name string) version {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(name))
+	return version(w.opts.APIVersions[int(h.Sum32()%uint32(len(w.opts.APIVersions)))])
+}
+
+// lead signs the buyer up: from then on the click is known by the person's own id.
+func (s *buyer) lead(c Click, at time.Time) {
+	if s.w.lead(c, s.person, at) {
+		s.names.tie(byExternal, claim{click: &c})
+	}
 }
 
 // reconcile makes life and keying possible together.
-func (s *buyer) reconcile() {
+func (s *buyer) reconcile(k Keying, c Click) Keying {
 	switch {
 	case s.life == Elements: // without a session there is only the payment intent to write upon
-		s.keying = PaymentMetadata
-	case s.life == OffStripe: // and here only the customer
-		s.keying = CustomerMetadata
-	case s.life == Guest && s.keying.needsCustomer():
+		return PaymentMetadata
+	case s.life == OffStripe || s.life == Voided: // and here only the customer
+		return CustomerMetadata
+	case s.life == Guest && k.needsCustomer():
 		s.life = OneTime
 	}
-	if s.keying.affiliateOnly() && s.click.Link.Affiliate == "" {
-		s.keying = PimmsReference // came by a link that nobody earns on
+	if k.affiliateOnly() && c.Link.Affiliate == "" {
+		return PimmsReference // came by a link that nobody earns on
 	}
+	return k
 }
 
-// keys writes the trace of the click where the convention wants it.
-func (s *buyer) keys() {
-	id := s.click.ID.String()
-	switch s.keying {
+// trace writes the click where the convention wants it.
+func (s *buyer) trace(k Keying, c Click, opened time.Time) *trace {
+	t, id := &trace{click: c, keying: k, opened: opened}, c.ID.String()
+	switch k {
 	case BareClick:
-		s.reference = id
+		t.reference = id
 	case PimmsReference:
-		s.reference = "pimms_id_" + id
+		t.reference = "pimms_id_" + id
 	case DubReference:
-		s.reference = "dub_id_" + id
+		t.reference = "dub_id_" + id
 	case PimmsCustomer:
-		s.reference = "project_123"
-		s.sessionMetadata = map[string]string{"pimmsCustomerId": s.person.external}
+		t.reference = "project_123"
+		t.sessionMetadata = map[string]string{"pimmsCustomerId": s.person.external}
 	case DubCustomer:
-		s.sessionMetadata = map[string]string{"dubCustomerExternalId": s.person.external}
+		t.sessionMetadata = map[string]string{"dubCustomerExternalId": s.person.external}
 	case CustomerMetadata:
-		s.customerMetadata = map[string]string{"pimmsCustomerId": s.person.external, "pimmsClickId": id}
+		s.customerMetadata, s.customerClick = map[string]string{"pimmsCustomerId": s.person.external, "pimmsClickId": id}, c
 	case PaymentMetadata:
-		s.paymentMetadata = map[string]string{"pimmsClickId": id}
+		if s.life == Subscription || s.life == Trial {
+			// What Checkout is told about payments goes to the subscription instead: its invoices make the payment intents.
+			t.planMetadata = map[string]string{"pimmsClickId": id}
+		} else {
+			t.paymentMetadata = map[string]string{"pimmsClickId": id}
+		}
 	case PushLapMetadata:
-		s.sessionMetadata = map[string]string{"pushLapAffiliateId": s.click.Link.Affiliate}
+		t.sessionMetadata = map[string]string{"pushLapAffiliateId": c.Link.Affiliate}
 	case BareAffiliate:
-		s.reference = s.click.Link.Affiliate
+		t.reference = c.Link.Affiliate
+	case PromotionCode:
+		t.promotion = s.w.promotion(c.Link.Affiliate)
 	case Unrelated:
-		s.reference = "project_123"
+		t.reference = "project_123"
 	}
-	if s.life == Subscription || s.life == Trial {
-		// What Checkout is told about payments goes to the subscription instead: its invoices make the payment intents.
-		s.subMetadata, s.paymentMetadata = s.paymentMetadata, nil
-	}
-	if s.life != Guest {
-		s.customer = s.w.id("cus")
-	}
+	return t
 }
 
-// live tells the life from its first purchase on.
-func (s *buyer) live(at time.Time) {
+// live tells the life's first purchase and what follows from it.
+func (s *buyer) live(t *trace, at time.Time) {
 	w := s.w
-	s.started = at
-	if s.customer != "" {
-		s.event("customer.created", at.Add(-2*time.Second), s.customerObject(at.Add(-2*time.Second)), nil)
+	s.last = at
+	switch s.life {
+	case Abandoned:
+		s.abandon(t, at)
+		return
+	case Guest:
+	default:
+		s.register(at)
 	}
 	switch s.life {
 	case Subscription, Trial:
-		s.subscribe(at)
+		s.subscribe(t, at)
 	case OffStripe:
-		p := payment{price: s.priced(plans[2]), at: at, name: plans[2].name, invoice: w.id("in"), reason: "manual"}
-		s.event("invoice.paid", at.Add(time.Second), s.invoiceObject(p), nil)
+		p := s.full(payment{by: t, price: s.priced(plans[2], w.chance(.12)), at: at, name: plans[2].name, invoice: w.id("in"), reason: "manual", outside: true})
+		s.event("invoice.paid", at.Add(time.Second), s.invoiceObject(p, "paid"), nil)
 		s.deliver()
 		s.book(p, at)
+	case Voided:
+		s.void(t, at)
 	case Async:
-		s.payLater(at)
+		s.payLater(t, at)
 	default:
-		g := pick(w, goods)
-		p := payment{price: s.priced(g), at: at, name: g.name, intent: w.id("pi"), charge: w.id("ch")}
-		if s.life != Elements {
-			p.session = w.id("cs")
-		} else {
-			p.tax = 0 // a bare payment intent does not say how much of it is tax
-		}
-		if s.life == WithInvoice {
-			p.invoice, p.reason, p.unnamed = w.id("in"), "manual", w.chance(.2)
-		}
-		s.paid(p)
-		s.deliver()
-		s.afterwards(p)
+		s.checkout(t, at, s.life)
 	}
 }
 
-// paid tells of a payment through every object that describes it, and books it.
-func (s *buyer) paid(p payment) {
-	s.event("payment_intent.succeeded", p.at, s.intentObject(p, "succeeded"), nil)
-	s.event("charge.succeeded", p.at, s.chargeObject(p, 0, false), nil)
+// register makes a Stripe customer of the buyer.
+func (s *buyer) register(at time.Time) {
+	s.customer = s.w.id("cus")
+	s.event("customer.created", at.Add(-2*time.Second), s.customerObject(at.Add(-2*time.Second)), nil)
+	s.knownAs()
+}
+
+// knownAs draws from the customer's metadata what it tells.
+func (s *buyer) knownAs() {
+	if s.customerMetadata == nil {
+		return
+	}
+	s.names.customerIsExternal = true
+	c := s.customerClick
+	s.names.tie(byCustomer, claim{click: &c})
+	s.names.tie(byExternal, claim{click: &c})
+}
+
+// full is a payment for which no credit of the customer's is used.
+func (s *buyer) full(p payment) payment {
+	p.paid, p.before, p.after = p.total, s.credit, s.credit
+	return p
+}
+
+// checkout sells something once.
+func (s *buyer) checkout(t *trace, at time.Time, life Life) {
+	w := s.w
+	g, discounted := pick(w, goods), w.chance(.12)
+	p := payment{by: t, at: at, name: g.name, intent: w.id("pi"), charge: w.id("ch"), price: s.priced(g, discounted || t.promotion != "")}
+	switch life {
+	case Elements:
+		p.price = p.net() // a bare payment intent does not say how much of it is tax
+	case AdaptivePricing:
+		p.presented = s.currency
+		if p.presented == "usd" {
+			p.presented = "eur"
+		}
+		home := *s
+		home.currency = "usd"
+		p.price, p.session = home.priced(g, false), w.id("cs")
+		if s.localIntents(p) {
+			p.price = p.net()
+		}
+	case WithInvoice:
+		p.session, p.invoice, p.reason, p.unnamed = w.id("cs"), w.id("in"), "manual", w.chance(.2)
+	default:
+		p.session = w.id("cs")
+	}
+	p = s.full(p)
+	s.pay(p)
+	s.deliver()
+	s.afterwards(p)
+}
+
+// pay tells of a payment through every object that describes it, and books it.
+func (s *buyer) pay(p payment) {
+	if p.intent != "" {
+		s.event("payment_intent.succeeded", p.at, s.intentObject(p, "succeeded"), nil)
+		s.event("charge.succeeded", p.at, s.chargeObject(p, 0, false), nil)
+	}
 	occurred := p.at // the payment intent's word
 	if p.session != "" {
 		occurred = p.at.Add(time.Second)
-		s.event("checkout.session.completed", occurred, s.sessionObject(p, "paid"), nil)
+		s.event("checkout.session.completed", occurred, s.sessionObject(p, "complete", "paid"), nil)
 	}
 	if p.invoice != "" {
 		occurred = p.at // paid_at
-		s.event("invoice.paid", p.at.Add(time.Second), s.invoiceObject(p), nil)
-		if s.api != APIOld {
+		s.event("invoice.paid", p.at.Add(time.Second), s.invoiceObject(p, "paid"), nil)
+		if !p.outside {
+			s.event("invoice.payment_succeeded", p.at.Add(time.Second), s.invoiceObject(p, "paid"), nil)
+		}
+		if p.intent != "" && s.api.since(basil) { // the last of the bundle, so that the others are sent alike in all versions
 			s.event("invoice_payment.paid", p.at.Add(time.Second), s.invoicePaymentObject(p), nil)
 		}
 	}
 	s.book(p, occurred)
 }
 
-// subscribe tells of a subscription: Checkout, then a payment each period until the buyer or the time ends it.
-func (s *buyer) subscribe(at time.Time) {
-	w := s.w
-	plan := plans[weigh(5, 4, 1).draw(w.r)]
-	s.subscription = w.id("sub")
-	x := s.priced(plan)
-	p := payment{price: x, at: at, name: plan.name, session: w.id("cs"), invoice: w.id("in"), reason: "subscription_create"}
-	s.event("customer.subscription.created", at, s.subscriptionObject(p, s.life == Trial), nil)
-	if s.life == Trial {
-		p.price = price{currency: x.currency, inclusive: x.inclusive}
-		s.event("invoice.paid", at.Add(time.Second), s.invoiceObject(p), nil)
-		s.event("checkout.session.completed", at.Add(time.Second), s.sessionObject(p, "paid"), nil)
-		s.deliver()
-	} else {
-		p.intent, p.charge = w.id("pi"), w.id("ch")
-		s.paid(p)
-		s.deliver()
-		s.afterwards(p)
-	}
-	for n := 1; n <= 24; n++ {
-		at = at.Add(w.opts.Tempo.Renew)
-		if at.After(w.opts.Until) || w.chance(.12) {
-			return
-		}
-		r := payment{price: x, at: at, name: plan.name, invoice: w.id("in"), intent: w.id("pi"), charge: w.id("ch"), reason: "subscription_cycle", number: n}
-		s.paid(r)
-		s.deliver()
-		s.afterwards(r)
-	}
-}
-
 // payLater tells of a Checkout whose payment arrives later, as bank debits and konbini do, or never.
-func (s *buyer) payLater(at time.Time) {
+func (s *buyer) payLater(t *trace, at time.Time) {
 	w := s.w
 	g := pick(w, goods)
-	p := payment{price: s.priced(g), at: at, name: g.name, session: w.id("cs"), intent: w.id("pi"), charge: w.id("ch")}
-	s.event("checkout.session.completed", at, s.sessionObject(p, "unpaid"), nil)
+	p := s.full(payment{by: t, price: s.priced(g, w.chance(.12) || t.promotion != ""), at: at, name: g.name, session: w.id("cs"), intent: w.id("pi"), charge: w.id("ch")})
+	s.event("checkout.session.completed", at, s.sessionObject(p, "complete", "unpaid"), nil)
 	s.deliver()
+	unpaid := p
+	unpaid.paid = 0
+	s.sold(unpaid) // it tells whose customer this is, whatever becomes of the payment
 	p.at = at.Add(around(w.r, w.opts.Tempo.Decide)).Truncate(time.Second)
+	fails := w.chance(.25)
 	if p.at.After(w.opts.Until) {
 		return
 	}
-	if w.chance(.25) {
-		s.event("checkout.session.async_payment_failed", p.at.Add(time.Second), s.sessionObject(p, "unpaid"), nil)
+	if fails {
+		s.event("payment_intent.payment_failed", p.at, s.intentObject(p, "requires_payment_method"), nil)
+		s.event("checkout.session.async_payment_failed", p.at.Add(time.Second), s.sessionObject(p, "complete", "unpaid"), nil)
 		s.deliver()
 		return
 	}
 	s.event("payment_intent.succeeded", p.at, s.intentObject(p, "succeeded"), nil)
 	s.event("charge.succeeded", p.at, s.chargeObject(p, 0, false), nil)
-	s.event("checkout.session.async_payment_succeeded", p.at.Add(time.Second), s.sessionObject(p, "paid"), nil)
+	s.event("checkout.session.async_payment_succeeded", p.at.Add(time.Second), s.sessionObject(p, "complete", "paid"), nil)
 	s.deliver()
 	s.book(p, p.at.Add(time.Second))
 	s.afterwards(p)
 }
 
-// afterwards lets some payments go back, in part or whole.
-func (s *buyer) afterwards(p payment) {
-	w := s.w
-	x := w.r.Float64()
-	if p.charge == "" || x >= .10 {
+// abandon opens a session and lets it expire. Some think better of it, and buy by another session.
+func (s *buyer) abandon(t *trace, at time.Time) {
+	w, g := s.w, goods[0]
+	left := *t
+	left.opened = at
+	p := s.full(payment{by: &left, price: s.priced(g, false), at: at, name: g.name, session: w.id("cs")})
+	expired := at.Add(24 * time.Hour)
+	again, buys := expired.Add(around(w.r, w.opts.Tempo.Decide)).Truncate(time.Second), w.chance(.4)
+	if expired.After(w.opts.Until) {
 		return
 	}
-	at := p.at.Add(around(w.r, w.opts.Tempo.Refund)).Truncate(time.Second)
+	s.event("checkout.session.expired", expired, s.sessionObject(p, "expired", "unpaid"), nil)
+	s.deliver()
+	if !buys || again.After(w.opts.Until) {
+		return
+	}
+	t.opened = again
+	s.register(again)
+	s.checkout(t, again, OneTime)
+}
+
+// void sends an invoice that is not paid in time, and takes it back.
+func (s *buyer) void(t *trace, at time.Time) {
+	w := s.w
+	p := s.full(payment{by: t, price: s.priced(plans[1], false), at: at, name: plans[1].name, invoice: w.id("in"), reason: "manual", outside: true})
+	later := at.Add(around(w.r, w.opts.Tempo.Refund)).Truncate(time.Second)
+	s.event("invoice.finalized", at, s.invoiceObject(p, "open"), nil)
+	s.deliver()
+	if later.After(w.opts.Until) {
+		return
+	}
+	s.event("invoice.voided", later, s.invoiceObject(p, "void"), object{"status": "open"})
+	s.deliver()
+}
+
+// comeBack lets a customer buy something else weeks later, by another click.
+func (s *buyer) comeBack(first *trace) {
+	w := s.w
+	if s.customer == "" || !w.chance(w.opts.Returning) {
+		return
+	}
+	at := first.opened.Add(around(w.r, w.opts.Tempo.Return)).Truncate(time.Second)
+	keying := keyings[keyingShares.draw(w.r)]
+	if len(w.opts.Keyings) > 0 {
+		keying = pick(w, w.opts.Keyings)
+	}
+	clicked := at.Add(-around(w.r, w.opts.Tempo.Decide)).Truncate(time.Millisecond)
+	if clicked.Before(first.opened) {
+		clicked = first.opened.Add(at.Sub(first.opened) / 2).Truncate(time.Millisecond)
+	}
+	c := w.click(clicked, s.visitor)
+	for c.Bot {
+		c = w.click(clicked, s.visitor)
+	}
 	if at.After(w.opts.Until) {
 		return
 	}
-	if x < .012 {
-		s.dispute(p, at)
-		return
+	if keying.affiliateOnly() || first.keying.affiliateOnly() {
+		// People come back to the partner who sent them. Of two affiliates that one customer's sales name without a click
+		// nobody can say which was first.
+		c = w.clickBy(first.click.Link, clicked, s.visitor)
 	}
-	var back int64
-	for range 1 + w.r.IntN(2) {
-		amount := p.total - back
-		if amount <= 0 || at.After(w.opts.Until) {
-			return
-		}
-		if w.chance(.5) {
-			amount = max(1, amount/4)
-		}
-		var kept int64
-		kept, at = s.refund(p, at, amount, back)
-		back += kept
-		at = at.Add(around(w.r, w.opts.Tempo.Refund)).Truncate(time.Second)
+	s.life = OneTime
+	keying = s.reconcile(keying, c)
+	w.Clicks = append(w.Clicks, c)
+	t := s.trace(keying, c, at)
+	if keying.needsLead() {
+		s.lead(c, clicked.Add(at.Sub(clicked)/3))
 	}
+	if keying == CustomerMetadata {
+		s.event("customer.updated", at.Add(-2*time.Second), s.customerObject(at.Add(-2*time.Second)), object{"metadata": object{"pimmsClickId": first.click.ID.String()}})
+		s.knownAs()
+	}
+	if at.After(s.last) {
+		s.last = at
+	}
+	s.checkout(t, at, OneTime)
 }
 
-// refund tells of one refund. It answers how much of it stayed refunded (nothing, where the bank sent it back) and when
-// that was known.
-func (s *buyer) refund(p payment, at time.Time, amount, before int64) (kept int64, settled time.Time) {
+// leave deletes some customers when all is over.
+func (s *buyer) leave() {
 	w := s.w
-	id, fails := w.id("re"), w.chance(.05)
-	s.event("refund.created", at, s.refundObject(p, id, at, amount, "succeeded"), nil)
-	previous := object{"amount_refunded": before, "receipt_url": nil}
-	if before+amount == p.total {
-		previous["refunded"] = false
-	}
-	s.event("charge.refunded", at, s.chargeObject(p, before+amount, false), previous)
-	s.deliver()
-	s.move(p, Movement{Object: id, Kind: Refund, Amount: -amount, OccurredAt: at})
-	if !fails {
-		return amount, at
-	}
-	later := at.Add(around(w.r, w.opts.Tempo.Refund)).Truncate(time.Second)
-	if later.After(w.opts.Until) {
-		return amount, at
-	}
-	s.event("refund.failed", later, s.refundObject(p, id, at, amount, "failed"), object{"status": "succeeded"})
-	s.deliver()
-	s.move(p, Movement{Object: id, Kind: RefundReversal, Amount: amount, OccurredAt: later})
-	return 0, later
-}
-
-// dispute tells of a dispute that is lost, or won and paid back.
-func (s *buyer) dispute(p payment, at time.Time) {
-	w, id := s.w, s.w.id("dp")
-	s.event("charge.dispute.created", at, s.disputeObject(p, id, at, "needs_response"), nil)
-	s.event("charge.dispute.funds_withdrawn", at.Add(time.Second), s.disputeObject(p, id, at, "needs_response"), nil)
-	s.deliver()
-	s.move(p, Movement{Object: id, Kind: Dispute, Amount: -p.total, OccurredAt: at.Add(time.Second)})
-	later, status := at.Add(around(w.r, w.opts.Tempo.Refund)).Truncate(time.Second), "lost"
-	if later.After(w.opts.Until) {
+	at := s.last.Add(around(w.r, w.opts.Tempo.Refund)).Truncate(time.Second)
+	if deleted := w.chance(.03); s.customer == "" || !deleted || at.After(w.opts.Until) {
 		return
 	}
-	if w.chance(.4) {
-		status = "won"
-		s.event("charge.dispute.funds_reinstated", later, s.disputeObject(p, id, at, status), nil)
-		s.move(p, Movement{Object: id, Kind: DisputeReversal, Amount: p.total, OccurredAt: later})
-	}
-	s.event("charge.dispute.closed", later, s.disputeObject(p, id, at, status), nil)
+	s.event("customer.deleted", at, s.customerObject(at), nil)
 	s.deliver()
 }
 
-// book writes a payment into the truth.
+// book writes a payment into the truth, and into Stripe's balance unless it was made elsewhere.
 func (s *buyer) book(p payment, occurred time.Time) {
-	m := Movement{Object: p.canonical(), Kind: Payment, Amount: p.total, Tax: p.tax, OccurredAt: occurred}
+	if p.at.After(s.last) {
+		s.last = p.at
+	}
+	s.sold(p)
+	if p.paid == 0 {
+		return
+	}
+	m := Movement{
+		Object: p.canonical(), Kind: Payment, Amount: p.paid, Tax: share(p.tax, p.paid, p.total), Shipping: p.shipping, Discount: p.discount, OccurredAt: occurred,
+	}
 	for _, id := range []string{p.session, p.intent, p.charge} {
 		if id != "" && id != m.Object {
 			m.Aliases = append(m.Aliases, id)
 		}
+	}
+	if p.charge != "" {
+		m.Balance = s.settle(balanceCharge, p.charge, "", p.paid, p.currency, p.at).ID
 	}
 	s.move(p, m)
 }
@@ -323,12 +422,6 @@ func (s *buyer) book(p payment, occurred time.Time) {
 func (s *buyer) move(p payment, m Movement) {
 	m.Sale, m.Currency, m.Customer, m.Livemode = p.canonical(), p.currency, s.customer, !s.w.opts.TestMode
 	m.OccurredAt = m.OccurredAt.Truncate(time.Second)
-	m.Keying, m.Attributed = s.keying, s.keying.Attributes()
-	if m.Attributed {
-		m.AffiliateID = s.click.Link.Affiliate
-		if !s.keying.affiliateOnly() {
-			m.ClickID = s.click.ID
-		}
-	}
-	s.w.Movements = append(s.w.Movements, m)
+	m.Keying = p.by.keying
+	s.owed = append(s.owed, owed{m, p})
 }

@@ -101,7 +101,10 @@ func (w *World) visitor() visitor {
 }
 
 func (w *World) click(at time.Time, v visitor) Click {
-	l := Links[linkShares.draw(w.r)]
+	return w.clickBy(Links[linkShares.draw(w.r)], at, v)
+}
+
+func (w *World) clickBy(l Link, at time.Time, v visitor) Click {
 	c := Click{SendAt: at, EventTime: at, ID: w.clickID(at), Link: l, Referrer: l.Referrer, Visitor: v.id,
 		UserAgent: v.agent, Country: v.country.code, Consent: v.consent}
 	q := url.Values{}

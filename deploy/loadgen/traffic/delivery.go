@@ -1,25 +1,40 @@
 package traffic
 
 import (
+	"crypto/sha256"
+	"hash/fnv"
+	"math/rand/v2"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 )
 
 // Delivery is one POST by Stripe to the webhook. Sign it when it is sent: Stripe signs each delivery afresh.
 type Delivery struct {
-	SendAt  time.Time
-	EventID string
-	Type    string
-	Object  string    // id of data.object
-	Created time.Time // of the event, whole seconds
-	Body    []byte    // shared among copies: do not write into it
-	Copy    int       // 0 for the first delivery of an event, 1 for the second…
+	SendAt     time.Time
+	EventID    string
+	Type       string
+	Object     string    // id of data.object
+	Created    time.Time // of the event, whole seconds
+	APIVersion string    // of the body
+	Body       []byte    // shared among copies: do not write into it
+	Copy       int       // 0 for the first delivery of an event, 1 for the second…
 }
 
 // event adds an event about o to the bundle that s is telling.
 func (s *buyer) event(kind string, created time.Time, o object, previous object) {
+	id, _ := o["id"].(string)
+	s.bundle = append(s.bundle, s.w.event(s.api, kind, id, created, o, previous))
+}
+
+// event writes an event. Its id is a hash of what it is about: nothing is drawn, and the same story has the same ids in every
+// API version, though not the same number of events.
+func (w *World) event(api version, kind, about string, created time.Time, o object, previous object) Delivery {
+	w.told[kind+about]++
+	id := "evt_1" + w.hashed(23, kind, about, strconv.Itoa(w.told[kind+about]))
 	e := object{
-		"id": s.w.id("evt"), "object": "event", "api_version": s.api, "created": unix(created), "livemode": !s.w.opts.TestMode,
+		"id": id, "object": "event", "api_version": string(api), "created": unix(created), "livemode": !w.opts.TestMode,
 		"pending_webhooks": 1, "request": object{"id": nil, "idempotency_key": nil}, "type": kind,
 	}
 	data := object{"object": o}
@@ -27,37 +42,53 @@ func (s *buyer) event(kind string, created time.Time, o object, previous object)
 		data["previous_attributes"] = previous
 	}
 	e["data"] = data
-	if s.w.opts.Account != "" {
-		e["account"] = s.w.opts.Account
+	if w.opts.Account != "" {
+		e["account"] = w.opts.Account
 	}
-	id, _ := o["id"].(string)
-	s.bundle = append(s.bundle, Delivery{EventID: e["id"].(string), Type: kind, Object: id, Created: created.Truncate(time.Second), Body: pretty(e)})
+	return Delivery{EventID: id, Type: kind, Object: about, Created: created.Truncate(time.Second), APIVersion: string(api), Body: pretty(e)}
 }
 
-// deliver sends the bundle off: mostly in order and at once, sometimes permuted, late or twice.
+// patience is how long Stripe tries to deliver an event. https://docs.stripe.com/webhooks#automatic-retries
+const patience = 3 * 24 * time.Hour
+
+// deliver sends the bundle off: mostly in order and at once, sometimes permuted, late or twice. What becomes of an event is
+// drawn from its id, so that an event that only some API versions have moves no other.
 func (s *buyer) deliver() {
-	w, at := s.w, make([]time.Time, len(s.bundle))
+	w := s.w
+	disorder := w.chance(w.opts.Disorder)
 	for i, d := range s.bundle {
-		at[i] = d.Created.Add(time.Second + time.Duration(i)*40*time.Millisecond + time.Duration(w.r.ExpFloat64()*float64(300*time.Millisecond)))
-	}
-	if w.chance(w.opts.Disorder) {
-		w.r.Shuffle(len(at), func(i, j int) { at[i], at[j] = at[j], at[i] })
-	}
-	for i, d := range s.bundle {
-		d.SendAt = at[i]
-		if d.SendAt.Before(d.Created) {
-			d.SendAt = d.Created // permuted, but not told before it happened
+		r := w.fate(d.EventID)
+		d.SendAt = d.Created.Add(time.Second + time.Duration(i)*40*time.Millisecond + time.Duration(r.ExpFloat64()*float64(300*time.Millisecond)))
+		if disorder {
+			d.SendAt = d.Created.Add(time.Duration(r.Int64N(int64(8 * time.Second))))
 		}
-		if w.chance(w.opts.Late) {
-			d.SendAt = d.SendAt.Add(around(w.r, 2*w.opts.Tempo.Decide))
+		if r.Float64() < w.opts.Late {
+			d.SendAt = d.SendAt.Add(min(around(r, 2*w.opts.Tempo.Decide), patience))
 		}
 		w.Deliveries = append(w.Deliveries, d)
-		if w.chance(w.opts.Duplicates) {
-			d.Copy, d.SendAt = 1, d.SendAt.Add(around(w.r, w.opts.Tempo.Decide/4))
+		if r.Float64() < w.opts.Duplicates {
+			d.Copy, d.SendAt = 1, d.SendAt.Add(min(around(r, w.opts.Tempo.Decide/4), patience))
 			w.Deliveries = append(w.Deliveries, d)
 		}
 	}
 	s.bundle = slices.Delete(s.bundle, 0, len(s.bundle))
+}
+
+// fate is the source of what becomes of one event.
+func (w *World) fate(eventID string) *rand.Rand {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(eventID))
+	return rand.New(rand.NewPCG(w.seed, h.Sum64()))
+}
+
+// hashed makes the n letters of an id out of what it names.
+func (w *World) hashed(n int, parts ...string) string {
+	sum := sha256.Sum256([]byte(strconv.FormatUint(w.seed, 36) + w.opts.Start.String() + strings.Join(parts, "\x00")))
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = alphabet[int(sum[i])%len(alphabet)]
+	}
+	return string(b)
 }
 
 // id makes an identifier of Stripe's form.

@@ -42,9 +42,11 @@ func (w *World) person(v visitor) person {
 	}
 }
 
-func (w *World) lead(c Click, p person, at time.Time) {
+// lead signs a person up, unless that lies after the end.
+func (w *World) lead(c Click, p person, at time.Time) bool {
 	if at.After(w.opts.Until) {
-		return
+		return false
 	}
 	w.Leads = append(w.Leads, Lead{SendAt: at, ClickID: c.ID, ExternalID: p.external, Event: "Sign up", Email: p.email})
+	return true
 }

@@ -13,6 +13,9 @@ import (
 // deep. A writer of its own, because encoding/json validates nested marshalers once per level: most of a World's time.
 type object map[string]any
 
+// number is a JSON number as it is to be written.
+type number string
+
 // pretty writes an object; one object is always the same bytes.
 func pretty(o object) []byte { return appendValue(make([]byte, 0, 4096), o, 0) }
 
@@ -26,6 +29,8 @@ func appendValue(b []byte, v any, depth int) []byte {
 		return strconv.AppendInt(b, int64(v), 10)
 	case int64:
 		return strconv.AppendInt(b, v, 10)
+	case number:
+		return append(b, v...)
 	case string:
 		return appendString(b, v)
 	case object:

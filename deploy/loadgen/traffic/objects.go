@@ -3,12 +3,34 @@ package traffic
 import (
 	"fmt"
 	"time"
+
+	"github.com/shopspring/decimal"
 )
 
-// The functions below write Stripe's objects in the shape of the buyer's API version. Both shapes have the fields
-// that a webhook reader is likely to look at; the differences between them are those of Stripe's changelog.
+// The functions below write Stripe's objects in the shape of the buyer's API version. All shapes have the fields that a
+// webhook reader is likely to look at; the differences between them are those of Stripe's changelog. Fields that were only
+// added are there in every version, as Stripe sends them.
 
-func (s *buyer) old() bool { return s.api == APIOld }
+// localPricing ends the days when a session with Adaptive Pricing, its payment intent and its charge were in the buyer's currency,
+// whatever the API version. https://docs.stripe.com/changelog/basil/2025-03-31/add_presentment_details
+var localPricing = time.Date(2025, 3, 31, 0, 0, 0, 0, time.UTC)
+
+func (s *buyer) localIntents(p payment) bool { return p.presented != "" && p.at.Before(localPricing) }
+
+// charged is what the buyer's card was charged.
+func (s *buyer) charged(p payment) (amount int64, currency string) {
+	if s.localIntents(p) {
+		return local(p.paid, p.presented), p.presented
+	}
+	return p.paid, p.currency
+}
+
+// presentment tells on an object in the seller's currency what the buyer saw.
+func (s *buyer) presentment(o object, p payment) {
+	if p.presented != "" && !s.localIntents(p) {
+		o["presentment_details"] = object{"presentment_amount": local(p.total, p.presented), "presentment_currency": p.presented}
+	}
+}
 
 func (s *buyer) livemode() bool { return !s.w.opts.TestMode }
 
@@ -18,7 +40,7 @@ func (s *buyer) address() object {
 
 func (s *buyer) customerObject(at time.Time) object {
 	return object{
-		"id": s.customer, "object": "customer", "address": nil, "balance": 0, "created": unix(at), "currency": nil,
+		"id": s.customer, "object": "customer", "address": nil, "balance": -s.credit, "created": unix(at), "currency": nil,
 		"default_source": nil, "delinquent": false, "description": nil, "discount": nil, "email": s.person.email,
 		"invoice_prefix": s.customer[len(s.customer)-8:], "livemode": s.livemode(), "metadata": orEmpty(s.customerMetadata),
 		"name": s.person.name, "next_invoice_sequence": 1, "phone": nil, "preferred_locales": []string{}, "shipping": nil,
@@ -26,13 +48,13 @@ func (s *buyer) customerObject(at time.Time) object {
 	}
 }
 
-func (s *buyer) sessionObject(p payment, status string) object {
-	mode := "payment"
-	if s.subscription != "" {
-		mode = "subscription"
+func (s *buyer) sessionObject(p payment, status, paymentStatus string) object {
+	mode, subscription := "payment", ""
+	if p.plan {
+		mode, subscription = "subscription", s.subscription
 	}
-	if p.total == 0 && status == "paid" {
-		status = "no_payment_required"
+	if p.total == 0 && paymentStatus == "paid" {
+		paymentStatus = "no_payment_required"
 	}
 	intent := p.intent
 	if mode == "subscription" {
@@ -45,36 +67,40 @@ func (s *buyer) sessionObject(p payment, status string) object {
 			methods[0] = "us_bank_account"
 		}
 	}
+	discounts := []object{}
+	if p.by.promotion != "" {
+		discounts = append(discounts, object{"coupon": partnerCoupon, "promotion_code": p.by.promotion})
+	}
 	o := object{
 		"id": p.session, "object": "checkout.session", "after_expiration": nil, "allow_promotion_codes": true,
 		"amount_subtotal": p.subtotal, "amount_total": p.total,
 		"automatic_tax":        object{"enabled": p.tax > 0, "liability": nil, "status": nil},
 		"cancel_url":           "https://atlas.example/pricing",
-		"client_reference_id":  orNull(s.reference),
-		"created":              unix(s.started.Add(-90 * time.Second)),
+		"client_reference_id":  orNull(p.by.reference),
+		"created":              unix(p.by.opened.Add(-90 * time.Second)),
 		"currency":             p.currency,
-		"currency_conversion":  nil,
 		"customer":             orNull(s.customer),
 		"customer_creation":    nil,
 		"customer_details":     object{"address": s.address(), "email": s.person.email, "name": s.person.name, "phone": nil, "tax_exempt": "none", "tax_ids": []string{}},
 		"customer_email":       nil,
-		"expires_at":           unix(s.started.Add(24 * time.Hour)),
+		"discounts":            discounts,
+		"expires_at":           unix(p.by.opened.Add(24 * time.Hour)),
 		"invoice":              orNull(p.invoice),
-		"invoice_creation":     object{"enabled": s.life == WithInvoice, "invoice_data": object{"metadata": object{}}},
+		"invoice_creation":     object{"enabled": mode == "payment" && p.invoice != "", "invoice_data": object{"metadata": object{}}},
 		"livemode":             s.livemode(),
 		"locale":               "auto",
-		"metadata":             orEmpty(s.sessionMetadata),
+		"metadata":             orEmpty(p.by.sessionMetadata),
 		"mode":                 mode,
 		"payment_intent":       orNull(intent),
 		"payment_link":         nil,
 		"payment_method_types": methods,
-		"payment_status":       status,
+		"payment_status":       paymentStatus,
 		"recovered_from":       nil,
 		"setup_intent":         nil,
 		"shipping_cost":        nil,
-		"status":               "complete",
+		"status":               status,
 		"submit_type":          nil,
-		"subscription":         orNull(s.subscription),
+		"subscription":         orNull(subscription),
 		"success_url":          "https://atlas.example/thanks",
 		"total_details":        object{"amount_discount": p.discount, "amount_shipping": p.shipping, "amount_tax": p.tax},
 		"ui_mode":              "hosted",
@@ -89,87 +115,145 @@ func (s *buyer) sessionObject(p payment, status string) object {
 	if p.shipping > 0 {
 		o["shipping_cost"] = object{"amount_subtotal": p.shipping, "amount_tax": 0, "amount_total": p.shipping, "shipping_rate": "shr_standard"}
 	}
-	if !s.old() {
-		delete(o, "currency_conversion") // gone since 2025-09-30
-		o["discounts"], o["collected_information"] = []object{}, nil
+	if !s.api.since(clover) {
+		o["currency_conversion"] = nil
 	}
+	if s.api.since(basil) {
+		o["collected_information"] = nil
+	} else {
+		o["shipping_details"] = nil
+	}
+	if s.localIntents(p) {
+		amount, currency := s.charged(p)
+		o["amount_subtotal"], o["amount_total"], o["currency"] = amount, amount, currency
+		rate := decimal.NewFromInt(1).DivRound(USDRate(currency), 6)
+		o["currency_conversion"] = object{"amount_subtotal": p.subtotal, "amount_total": p.total, "fx_rate": rate.String(), "source_currency": p.currency}
+	}
+	s.presentment(o, p)
 	return o
 }
 
-func (s *buyer) invoiceObject(p payment) object {
-	finalized := unix(p.at.Add(-time.Second))
-	end := p.at.Add(s.w.opts.Tempo.Renew)
-	line := object{
-		"id": "il_" + p.invoice[3:], "object": "line_item", "amount": p.subtotal, "currency": p.currency, "description": "1 × " + p.name,
-		"discount_amounts": []object{}, "discountable": true, "discounts": []string{}, "invoice": p.invoice, "livemode": s.livemode(),
-		"metadata": orEmpty(s.subMetadata), "period": object{"start": unix(p.at), "end": unix(end)}, "quantity": 1,
+// invoiceObject writes an invoice that is open, paid or void.
+func (s *buyer) invoiceObject(p payment, status string) object {
+	at := unix(p.at)
+	paid, paidAt, voidedAt, ending := int64(0), any(nil), any(nil), any(-p.after)
+	switch status {
+	case "paid":
+		paid, paidAt = p.paid, at
+	case "void":
+		voidedAt = at
+	case "open":
+		ending = nil
 	}
+	finalized := unix(p.at.Add(-time.Second))
 	o := object{
-		"id": p.invoice, "object": "invoice", "account_country": "DE", "account_name": "Atlas", "amount_due": p.total,
-		"amount_paid": p.total, "amount_remaining": 0, "amount_shipping": p.shipping, "attempt_count": 1, "attempted": true,
-		"auto_advance": false, "automatic_tax": object{"enabled": p.tax > 0, "liability": nil, "status": nil},
+		"id": p.invoice, "object": "invoice", "account_country": "DE", "account_name": "Atlas", "amount_due": p.paid,
+		"amount_paid": paid, "amount_remaining": p.paid - paid, "amount_shipping": p.shipping, "attempt_count": 1, "attempted": true,
+		"auto_advance": false, "automatic_tax": object{"enabled": p.tax != 0, "liability": nil, "status": nil},
 		"billing_reason": p.reason, "collection_method": "charge_automatically", "created": unix(p.at.Add(-2 * time.Second)),
 		"currency": p.currency, "customer": orNull(s.customer), "customer_address": s.address(), "customer_email": s.person.email,
 		"customer_name": s.person.name, "default_payment_method": nil, "description": nil, "discounts": []string{}, "due_date": nil,
-		"effective_at": finalized, "ending_balance": 0, "footer": nil,
-		"lines": list("/v1/invoices/"+p.invoice+"/lines", line), "livemode": s.livemode(), "metadata": object{}, "next_payment_attempt": nil,
-		"number": fmt.Sprintf("%s-%04d", p.invoice[len(p.invoice)-8:], p.number+1), "period_start": unix(p.at), "period_end": unix(p.at),
-		"post_payment_credit_notes_amount": 0, "pre_payment_credit_notes_amount": 0, "starting_balance": 0, "status": "paid",
-		"status_transitions": object{"finalized_at": finalized, "marked_uncollectible_at": nil, "paid_at": unix(p.at), "voided_at": nil},
+		"effective_at": finalized, "ending_balance": ending, "footer": nil,
+		"lines": list("/v1/invoices/"+p.invoice+"/lines", s.lines(p)...), "livemode": s.livemode(), "metadata": object{}, "next_payment_attempt": nil,
+		"number": fmt.Sprintf("%s-%04d", p.invoice[len(p.invoice)-8:], p.number+1), "period_start": at, "period_end": at,
+		"post_payment_credit_notes_amount": 0, "pre_payment_credit_notes_amount": 0, "starting_balance": -p.before, "status": status,
+		"status_transitions": object{"finalized_at": finalized, "marked_uncollectible_at": nil, "paid_at": paidAt, "voided_at": voidedAt},
 		"subtotal":           p.subtotal, "test_clock": nil, "total": p.total, "total_excluding_tax": p.total - p.tax,
-		"total_discount_amounts": []object{}, "webhooks_delivered_at": unix(p.at),
+		"total_discount_amounts": []object{}, "webhooks_delivered_at": at,
 	}
 	o["subtotal_excluding_tax"] = p.subtotal
-	if p.inclusive {
-		o["subtotal_excluding_tax"] = p.subtotal - rounded(p.subtotal*p.tax, max(p.total, 1))
+	if p.inclusive && p.total > 0 {
+		o["subtotal_excluding_tax"] = p.subtotal - rounded(p.subtotal*p.tax, p.total)
 	}
 	if p.discount > 0 {
 		o["total_discount_amounts"] = []object{{"amount": p.discount, "discount": "di_" + p.invoice[3:]}}
+		o["discounts"] = []string{"di_" + p.invoice[3:]}
 	}
 	if p.shipping > 0 {
 		o["shipping_cost"] = object{"amount_subtotal": p.shipping, "amount_tax": 0, "amount_total": p.shipping, "shipping_rate": "shr_standard"}
 	} else {
 		o["shipping_cost"] = nil
 	}
-	if s.life == OffStripe {
+	if p.reason == "manual" && p.outside {
 		o["collection_method"], o["due_date"] = "send_invoice", unix(p.at.Add(14*24*time.Hour))
 	}
-	if s.old() {
-		s.oldInvoice(o, line, p)
+	if s.api.since(basil) {
+		s.newInvoice(o, p)
 	} else {
-		s.newInvoice(o, line, p)
+		s.oldInvoice(o, p, status)
 	}
 	return o
 }
 
+// lines are one line for what was bought, or the two prorations of a change of plan, of which the first is negative.
+func (s *buyer) lines(p payment) []object {
+	if p.unused == 0 && p.remaining == 0 {
+		return []object{s.line(p, "", p.subtotal, "1 × "+p.name, false)}
+	}
+	return []object{
+		s.line(p, "u", p.unused, "Unused time on the previous plan", true),
+		s.line(p, "r", p.remaining, "Remaining time on "+p.name, true),
+	}
+}
+
+func (s *buyer) line(p payment, suffix string, amount int64, description string, proration bool) object {
+	var metadata map[string]string
+	if p.plan {
+		metadata = p.by.planMetadata
+	}
+	line := object{
+		"id": "il_" + p.invoice[3:] + suffix, "object": "line_item", "amount": amount, "currency": p.currency, "description": description,
+		"discount_amounts": []object{}, "discountable": !proration, "discounts": []string{}, "invoice": p.invoice, "livemode": s.livemode(),
+		"metadata": orEmpty(metadata), "period": object{"start": unix(p.at), "end": unix(p.at.Add(s.w.opts.Tempo.Renew))}, "quantity": 1,
+	}
+	if !s.api.since(basil) {
+		line["subscription"], line["proration"], line["type"], line["tax_amounts"] = nil, proration, "invoiceitem", []object{}
+		if p.plan {
+			line["subscription"], line["type"] = s.subscription, "subscription"
+		}
+		return line
+	}
+	line["parent"] = object{"type": "invoice_item_details", "invoice_item_details": object{"invoice_item": "ii_" + p.invoice[3:] + suffix, "proration": proration, "subscription": nil}, "subscription_item_details": nil}
+	line["pricing"] = object{"type": "price_details", "price_details": object{"price": "price_standard", "product": "prod_standard"}, "unit_amount_decimal": fmt.Sprint(amount)}
+	line["taxes"] = []object{}
+	if p.plan {
+		line["parent"] = object{"type": "subscription_item_details", "invoice_item_details": nil, "subscription_item_details": object{"proration": proration, "subscription": s.subscription, "subscription_item": "si_" + s.subscription[4:]}}
+	}
+	return line
+}
+
 // oldInvoice names its subscription, payment intent and charge itself.
-func (s *buyer) oldInvoice(o, line object, p payment) {
-	o["paid"], o["paid_out_of_band"] = true, s.life == OffStripe
-	o["subscription"], o["payment_intent"], o["charge"] = orNull(s.subscription), orNull(p.intent), orNull(p.charge)
+func (s *buyer) oldInvoice(o object, p payment, status string) {
+	intent := p.intent
+	if intent == "" || status != "paid" {
+		intent = p.tried
+	}
+	o["paid"], o["paid_out_of_band"] = status == "paid", status == "paid" && p.outside
+	o["subscription"], o["payment_intent"], o["charge"] = nil, orNull(intent), nil
+	if status == "paid" {
+		o["charge"] = orNull(p.charge)
+	}
 	o["subscription_details"] = object{"metadata": nil}
 	o["discount"], o["quote"], o["tax"], o["total_tax_amounts"] = nil, nil, nil, []object{}
-	line["subscription"], line["proration"], line["type"], line["tax_amounts"] = orNull(s.subscription), false, "invoiceitem", []object{}
-	if s.subscription != "" {
-		o["subscription_details"] = object{"metadata": orEmpty(s.subMetadata)}
-		line["type"] = "subscription"
+	if p.plan {
+		o["subscription"], o["subscription_details"] = s.subscription, object{"metadata": orEmpty(p.by.planMetadata)}
+		if p.by.promotion != "" {
+			o["discount"] = s.discountObject(p)
+		}
 	}
-	if p.tax > 0 {
+	if p.tax != 0 {
 		o["tax"] = p.tax
 		o["total_tax_amounts"] = []object{{"amount": p.tax, "inclusive": p.inclusive, "tax_rate": "txr_standard", "taxable_amount": p.total - p.tax}}
 	}
 }
 
 // newInvoice keeps its subscription under parent, and its payments in objects of their own.
-func (s *buyer) newInvoice(o, line object, p payment) {
+func (s *buyer) newInvoice(o object, p payment) {
 	o["amount_overpaid"], o["parent"], o["total_taxes"] = 0, nil, []object{}
-	line["parent"] = object{"type": "invoice_item_details", "invoice_item_details": object{"invoice_item": "ii_" + p.invoice[3:], "proration": false, "subscription": nil}, "subscription_item_details": nil}
-	line["pricing"] = object{"type": "price_details", "price_details": object{"price": "price_standard", "product": "prod_standard"}, "unit_amount_decimal": fmt.Sprint(p.subtotal)}
-	line["taxes"] = []object{}
-	if s.subscription != "" {
-		o["parent"] = object{"type": "subscription_details", "quote_details": nil, "subscription_details": object{"metadata": orEmpty(s.subMetadata), "subscription": s.subscription}}
-		line["parent"] = object{"type": "subscription_item_details", "invoice_item_details": nil, "subscription_item_details": object{"proration": false, "subscription": s.subscription, "subscription_item": "si_" + s.subscription[4:]}}
+	if p.plan {
+		o["parent"] = object{"type": "subscription_details", "quote_details": nil, "subscription_details": object{"metadata": orEmpty(p.by.planMetadata), "subscription": s.subscription}}
 	}
-	if p.tax > 0 {
+	if p.tax != 0 {
 		behavior := "exclusive"
 		if p.inclusive {
 			behavior = "inclusive"
@@ -180,7 +264,7 @@ func (s *buyer) newInvoice(o, line object, p payment) {
 
 func (s *buyer) invoicePaymentObject(p payment) object {
 	return object{
-		"id": "inpay_" + p.invoice[3:], "object": "invoice_payment", "amount_paid": p.total, "amount_requested": p.total,
+		"id": "inpay_" + p.invoice[3:], "object": "invoice_payment", "amount_paid": p.paid, "amount_requested": p.paid,
 		"created": unix(p.at), "currency": p.currency, "invoice": p.invoice, "is_default": true, "livemode": s.livemode(),
 		"payment": object{"type": "payment_intent", "payment_intent": p.intent}, "status": "paid",
 		"status_transitions": object{"canceled_at": nil, "paid_at": unix(p.at)},
@@ -188,36 +272,44 @@ func (s *buyer) invoicePaymentObject(p payment) object {
 }
 
 func (s *buyer) intentObject(p payment, status string) object {
+	amount, currency := s.charged(p)
+	received := amount
+	if status != "succeeded" {
+		received = 0
+	}
 	o := object{
-		"id": p.intent, "object": "payment_intent", "amount": p.total, "amount_capturable": 0, "amount_received": p.total,
+		"id": p.intent, "object": "payment_intent", "amount": amount, "amount_capturable": 0, "amount_received": received,
 		"application": nil, "application_fee_amount": nil, "canceled_at": nil, "capture_method": "automatic", "confirmation_method": "automatic",
-		"created": unix(p.at.Add(-80 * time.Second)), "currency": p.currency, "customer": orNull(s.customer), "description": nil,
-		"last_payment_error": nil, "latest_charge": p.charge, "livemode": s.livemode(), "metadata": orEmpty(s.paymentMetadata), "next_action": nil,
+		"created": unix(p.at.Add(-80 * time.Second)), "currency": currency, "customer": orNull(s.customer), "description": nil,
+		"last_payment_error": nil, "latest_charge": p.charge, "livemode": s.livemode(), "metadata": orEmpty(p.by.paymentMetadata), "next_action": nil,
 		"on_behalf_of": nil, "payment_method": "pm_" + p.intent[3:], "payment_method_types": []string{"card"}, "receipt_email": s.person.email,
 		"setup_future_usage": nil, "shipping": nil, "status": status, "transfer_data": nil, "transfer_group": nil,
 	}
-	if s.old() {
+	if !s.api.since(basil) {
 		o["invoice"] = orNull(p.invoice)
 	}
+	s.presentment(o, p)
 	return o
 }
 
 // chargeObject writes the charge; refunded is the cumulative amount that went back.
 func (s *buyer) chargeObject(p payment, refunded int64, disputed bool) object {
+	amount, currency := s.charged(p)
 	o := object{
-		"id": p.charge, "object": "charge", "amount": p.total, "amount_captured": p.total, "amount_refunded": refunded, "application": nil,
+		"id": p.charge, "object": "charge", "amount": amount, "amount_captured": amount, "amount_refunded": refunded, "application": nil,
 		"balance_transaction": "txn_" + p.charge[3:], "billing_details": object{"address": s.address(), "email": s.person.email, "name": s.person.name, "phone": nil},
-		"captured": true, "created": unix(p.at), "currency": p.currency, "customer": orNull(s.customer), "description": nil, "disputed": disputed,
-		"failure_code": nil, "failure_message": nil, "fraud_details": object{}, "livemode": s.livemode(), "metadata": orEmpty(s.paymentMetadata),
+		"captured": true, "created": unix(p.at), "currency": currency, "customer": orNull(s.customer), "description": nil, "disputed": disputed,
+		"failure_code": nil, "failure_message": nil, "fraud_details": object{}, "livemode": s.livemode(), "metadata": orEmpty(p.by.paymentMetadata),
 		"outcome": object{"network_status": "approved_by_network", "reason": nil, "risk_level": "normal", "seller_message": "Payment complete.", "type": "authorized"},
 		"paid":    true, "payment_intent": orNull(p.intent), "payment_method": "pm_" + p.intent[3:],
 		"payment_method_details": object{"type": "card", "card": object{"brand": "visa", "country": s.person.country.code, "exp_month": 8, "exp_year": 2030, "funding": "credit", "last4": "4242", "network": "visa"}},
-		"receipt_email":          s.person.email, "receipt_url": nil, "refunded": refunded == p.total && refunded > 0, "review": nil, "shipping": nil,
+		"receipt_email":          s.person.email, "receipt_url": nil, "refunded": refunded == amount && refunded > 0, "review": nil, "shipping": nil,
 		"statement_descriptor": nil, "status": "succeeded", "transfer_data": nil, "transfer_group": nil,
 	}
-	if s.old() {
+	if !s.api.since(basil) {
 		o["invoice"] = orNull(p.invoice)
 	}
+	s.presentment(o, p)
 	return o
 }
 
@@ -230,9 +322,13 @@ func (s *buyer) refundObject(p payment, id string, at time.Time, amount int64, s
 	}
 }
 
-func (s *buyer) disputeObject(p payment, id string, at time.Time, status string) object {
+func (s *buyer) disputeObject(p payment, id string, at time.Time, status string, moved ...BalanceTransaction) object {
+	transactions := []object{}
+	for _, t := range moved {
+		transactions = append(transactions, t.object())
+	}
 	return object{
-		"id": id, "object": "dispute", "amount": p.total, "balance_transactions": []object{}, "charge": p.charge, "created": unix(at),
+		"id": id, "object": "dispute", "amount": p.paid, "balance_transactions": transactions, "charge": p.charge, "created": unix(at),
 		"currency": p.currency, "evidence_details": object{"due_by": unix(at.Add(7 * 24 * time.Hour)), "has_evidence": false, "past_due": false, "submission_count": 0},
 		"is_charge_refundable": false, "livemode": s.livemode(), "metadata": object{}, "payment_intent": orNull(p.intent), "reason": "fraudulent", "status": status,
 	}
@@ -248,14 +344,23 @@ func (s *buyer) subscriptionObject(p payment, trial bool) object {
 		"id": s.subscription, "object": "subscription", "billing_cycle_anchor": unix(p.at), "cancel_at": nil, "cancel_at_period_end": false,
 		"canceled_at": nil, "collection_method": "charge_automatically", "created": unix(p.at), "currency": p.currency, "customer": s.customer,
 		"default_payment_method": nil, "description": nil, "items": list("/v1/subscription_items?subscription="+s.subscription, item),
-		"latest_invoice": p.invoice, "livemode": s.livemode(), "metadata": orEmpty(s.subMetadata), "start_date": unix(p.at), "status": "active",
+		"latest_invoice": orNull(p.invoice), "livemode": s.livemode(), "metadata": orEmpty(p.by.planMetadata), "start_date": unix(p.at), "status": "active",
 		"trial_start": nil, "trial_end": nil,
 	}
-	if s.old() {
-		o["current_period_start"], o["current_period_end"], o["discount"] = unix(p.at), end, nil
-	} else {
+	o["discounts"] = []string{}
+	if s.api.since(basil) {
 		item["current_period_start"], item["current_period_end"] = unix(p.at), end
-		o["discounts"] = []string{}
+	} else {
+		o["current_period_start"], o["current_period_end"], o["discount"] = unix(p.at), end, nil
+	}
+	if p.by.promotion != "" {
+		o["discounts"] = []string{"di_" + s.subscription[4:]}
+		if !s.api.since(basil) {
+			o["discount"] = s.discountObject(p)
+		}
+	}
+	if s.api.since(dahlia) {
+		o["presentment_details"] = nil
 	}
 	if trial {
 		o["status"], o["trial_start"], o["trial_end"] = "trialing", unix(p.at), end

@@ -2,45 +2,44 @@ package traffic
 
 import "time"
 
-// API versions of the two shapes of Stripe's objects. Basil (2025-03-31) took the invoice off charges and payment
-// intents, and the payment intent off invoices.
-const (
-	APIOld = "2023-10-16"
-	APINew = "2025-09-30.clover"
-)
-
 // Tempo says how long people take.
 type Tempo struct {
 	Decide time.Duration // median time from click to purchase
 	Renew  time.Duration // one subscription period
 	Refund time.Duration // median time from payment to refund or dispute
+	Return time.Duration // median time to a buyer's next purchase [three periods]
 }
 
 // Calendar is the tempo of a real shop with weekly plans.
-var Calendar = Tempo{Decide: 40 * time.Minute, Renew: 7 * 24 * time.Hour, Refund: 30 * time.Hour}
+var Calendar = Tempo{Decide: 40 * time.Minute, Renew: 7 * 24 * time.Hour, Refund: 30 * time.Hour, Return: 20 * 24 * time.Hour}
 
 // Compressed is the tempo of a demonstration: a subscription renews while one watches.
-var Compressed = Tempo{Decide: 4 * time.Second, Renew: 20 * time.Second, Refund: 15 * time.Second}
+var Compressed = Tempo{Decide: 4 * time.Second, Renew: 20 * time.Second, Refund: 15 * time.Second, Return: 50 * time.Second}
 
 // Options of a World. A zero value means the default in brackets; a negative share means none.
 type Options struct {
 	Start  time.Time     // first possible click [2026-01-05 00:00 UTC]
-	Span   time.Duration // clicks fall into [Start, Start+Span) [24h]
+	Span   time.Duration // first clicks fall into [Start, Start+Span) [24h]; who comes back may click later
 	Until  time.Time     // nothing happens after this moment, though deliveries may still be under way [Start+Span]
-	Clicks int           // how many; negative for none [1000]
+	Clicks int           // how many, without those of returning buyers; negative for none [1000]
 	Tempo  Tempo         // [Calendar]
 
-	Buyers     float64 // share of human clicks that become buyers [0.02]
-	Leads      float64 // share of the other human clicks that sign up [0.06]
-	Bots       float64 // share of clicks by crawlers [0.03]
-	Duplicates float64 // share of events that Stripe delivers twice [0.06]
-	Disorder   float64 // share of payments whose events arrive in a random order [0.15]
-	Late       float64 // share of events that arrive much later, as after a failed attempt [0.02]
-	LateClicks float64 // share of buyers whose click reaches the edge after their purchase [0.05]
+	Buyers      float64 // share of human clicks that become buyers [0.02]
+	Leads       float64 // share of the other human clicks that sign up [0.06]
+	Bots        float64 // share of clicks by crawlers [0.03]
+	Refunds     float64 // share of payments that go back, in part or whole, or are disputed [0.10]
+	PlanChanges float64 // share of subscription periods in whose middle the plan changes [0.04]
+	Returning   float64 // share of customers who buy once more, by another click [0.08]
+	Duplicates  float64 // share of events that Stripe delivers twice [0.06]
+	Disorder    float64 // share of payments whose events arrive in a random order [0.15]
+	Late        float64 // share of events that arrive much later, as after a failed attempt [0.02]
+	LateClicks  float64 // share of buyers whose click reaches the edge after their purchase [0.05]
 
-	APIVersions []string // one is drawn per buyer [APIOld, APINew]
+	APIVersions []string // each buyer's endpoint has one of them; with a single one the same story is told in its shape [APIVersions]
 	Keyings     []Keying // how buyers' sales name their click, drawn evenly [a believable mixture]
 	Lives       []Life   // what buyers do, drawn evenly [a believable mixture]
+	Currencies  []string // what buyers pay in, drawn evenly [usd, eur and jpy, by the buyer's country]
+	SettleUSD   bool     // Stripe settles every currency in USD, rather than in itself
 	TestMode    bool     // livemode false in every Stripe object
 	Account     string   // acct_…: events of this connected account [none]
 }
@@ -62,19 +61,22 @@ func (o Options) withDefaults() Options {
 	if o.Tempo == (Tempo{}) {
 		o.Tempo = Calendar
 	}
+	if o.Tempo.Return == 0 {
+		o.Tempo.Return = 3 * o.Tempo.Renew
+	}
 	for _, s := range []struct {
 		share *float64
 		value float64
 	}{
-		{&o.Buyers, .02}, {&o.Leads, .06}, {&o.Bots, .03}, {&o.Duplicates, .06},
-		{&o.Disorder, .15}, {&o.Late, .02}, {&o.LateClicks, .05},
+		{&o.Buyers, .02}, {&o.Leads, .06}, {&o.Bots, .03}, {&o.Refunds, .10}, {&o.PlanChanges, .04}, {&o.Returning, .08},
+		{&o.Duplicates, .06}, {&o.Disorder, .15}, {&o.Late, .02}, {&o.LateClicks, .05},
 	} {
 		if *s.share == 0 {
 			*s.share = s.value
 		}
 	}
 	if len(o.APIVersions) == 0 {
-		o.APIVersions = []string{APIOld, APINew}
+		o.APIVersions = APIVersions
 	}
 	return o
 }

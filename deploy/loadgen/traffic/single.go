@@ -19,17 +19,17 @@ func (w *World) NextClick(at time.Time) Click {
 // and the movement it stands for. Neither is added to the World.
 func (w *World) Checkout(c Click, at time.Time) (Delivery, Movement) {
 	at = at.UTC().Truncate(time.Second)
-	s := &buyer{w: w, click: c, person: w.person(visitor{country: countries[0]}), life: Guest, keying: BareClick,
-		api: w.opts.APIVersions[0], currency: "usd", started: at}
-	s.keys()
+	s := &buyer{w: w, person: w.person(visitor{country: countries[0]}), life: Guest, api: version(w.opts.APIVersions[0]), currency: "usd"}
+	t := s.trace(BareClick, c, at)
 	g := goods[2]
-	p := payment{price: s.priced(g), at: at, name: g.name, session: w.id("cs"), intent: w.id("pi"), charge: w.id("ch")}
-	s.event("checkout.session.completed", at, s.sessionObject(p, "paid"), nil)
+	p := s.full(payment{by: t, price: s.priced(g, w.chance(.12)), at: at, name: g.name, session: w.id("cs"), intent: w.id("pi"), charge: w.id("ch")})
+	s.event("checkout.session.completed", at, s.sessionObject(p, "complete", "paid"), nil)
 	d := s.bundle[0]
 	d.SendAt = at
-	kept := w.Movements
+	movements, balance := w.Movements, w.Balance
 	s.book(p, at)
+	s.attribute()
 	m := w.Movements[len(w.Movements)-1]
-	w.Movements = kept
+	w.Movements, w.Balance = movements, balance
 	return d, m
 }

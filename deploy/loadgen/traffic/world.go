@@ -7,26 +7,32 @@ import (
 )
 
 // World is one stretch of a business's life, complete and in memory. Its slices are sorted by the moment at which
-// each item is sent.
+// each item is sent, or was true.
 type World struct {
 	Clicks     []Click
 	Leads      []Lead
 	Deliveries []Delivery
 	Movements  []Movement
+	Balance    []BalanceTransaction // what Stripe's balance says of the same money
+	Lives      int                  // how many people bought, or tried to
 
-	opts Options
-	r    *rand.Rand
+	opts       Options
+	seed       uint64
+	r          *rand.Rand
+	told       map[string]int    // how often each type of event was told of each object
+	promotions map[string]string // promotion codes by affiliate
 }
 
 // New invents a World. Seed and Options decide every byte of it. Options.Start is mixed into the seed: two stretches
 // of one seed share no identifier.
 func New(seed uint64, opts Options) *World {
 	opts = opts.withDefaults()
-	w := &World{opts: opts, r: rand.New(rand.NewPCG(seed, uint64(opts.Start.UnixNano())))}
+	w := &World{opts: opts, seed: seed, r: rand.New(rand.NewPCG(seed, uint64(opts.Start.UnixNano()))), told: make(map[string]int), promotions: make(map[string]string)}
 	w.clicks()
 	sort.SliceStable(w.Clicks, func(i, j int) bool { return w.Clicks[i].SendAt.Before(w.Clicks[j].SendAt) })
 	sort.SliceStable(w.Leads, func(i, j int) bool { return w.Leads[i].SendAt.Before(w.Leads[j].SendAt) })
 	sort.SliceStable(w.Deliveries, func(i, j int) bool { return w.Deliveries[i].SendAt.Before(w.Deliveries[j].SendAt) })
+	sort.SliceStable(w.Balance, func(i, j int) bool { return w.Balance[i].Created.Before(w.Balance[j].Created) })
 	sort.SliceStable(w.Movements, func(i, j int) bool { return w.Movements[i].OccurredAt.Before(w.Movements[j].OccurredAt) })
 	return w
 }

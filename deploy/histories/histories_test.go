@@ -1,0 +1,271 @@
+package histories
+
+import (
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/shopspring/decimal"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"tributary/deploy/loadgen/traffic"
+	"tributary/processor/join"
+)
+
+var onlySeed = flag.Uint64("seed", 0, "tell only the history of this seed")
+
+// options of the World of one seed: between them the seeds have every life, keying, currency, API version and tempo.
+func options(seed uint64) traffic.Options {
+	o := traffic.Options{
+		Start: time.Date(2025, 10, 6, 0, 0, 0, 0, time.UTC), Span: 6 * 24 * time.Hour, Clicks: 12, Buyers: .85, Leads: .5, Bots: .02,
+		Tempo: traffic.Calendar, Refunds: .3, PlanChanges: .2, Returning: .35, Duplicates: .15, Disorder: .4, Late: .1, LateClicks: .2,
+		Currencies: traffic.Currencies, SettleUSD: seed%4 == 1, TestMode: seed%7 == 3,
+	}
+	switch seed % 5 {
+	case 0: // monthly plans
+		o.Tempo.Renew = 30 * 24 * time.Hour
+	case 1: // people who think long: some clicks are too old when they buy
+		o.Tempo = traffic.Tempo{Decide: 50 * 24 * time.Hour, Renew: 28 * 24 * time.Hour, Refund: 20 * 24 * time.Hour, Return: 60 * 24 * time.Hour}
+	case 2: // a life within minutes
+		o.Tempo, o.Span = traffic.Compressed, 20*time.Minute
+	case 3: // before Adaptive Pricing kept the seller's currency
+		o.Start, o.APIVersions = time.Date(2024, 9, 2, 0, 0, 0, 0, time.UTC), traffic.APIVersions[:3]
+	}
+	o.Until = o.Start.Add(220 * 24 * time.Hour)
+	if seed%2 == 0 {
+		o.Lives = allLives
+	}
+	if seed%3 == 0 {
+		o.Keyings = allKeyings
+	}
+	if seed%3 == 1 {
+		o.Account = "acct_1"
+	}
+	if o.SettleUSD {
+		o.Currencies = slices.DeleteFunc(slices.Clone(traffic.Currencies), func(c string) bool { return c == "mga" })
+	}
+	return o
+}
+
+var allLives = []traffic.Life{
+	traffic.OneTime, traffic.Guest, traffic.WithInvoice, traffic.Subscription, traffic.Trial, traffic.Elements, traffic.Async, traffic.OffStripe,
+	traffic.AdaptivePricing, traffic.Abandoned, traffic.Voided,
+}
+
+var allKeyings = []traffic.Keying{
+	traffic.BareClick, traffic.PimmsReference, traffic.DubReference, traffic.PimmsCustomer, traffic.DubCustomer, traffic.CustomerMetadata,
+	traffic.PaymentMetadata, traffic.PushLapMetadata, traffic.BareAffiliate, traffic.PromotionCode, traffic.Unrelated, traffic.NoKey,
+}
+
+// history lives a seed's World once, in one order, and returns the processor with its ledger.
+func history(tb testing.TB, seed uint64, w *traffic.World, o order) *telling {
+	r := rand.New(rand.NewPCG(seed, uint64(len(o.name))))
+	t := &telling{house: newHouse(tb, rates(), w.End().AddDate(1, 0, 0)), r: r, sequence: o.arrange(r, records(tb, w))}
+	t.run()
+	return t
+}
+
+// judge fails with the story of whatever is wrong.
+func judge(tb testing.TB, seed uint64, o order, t *telling, wrong []difference) {
+	tb.Helper()
+	if len(wrong) == 0 {
+		return
+	}
+	var b strings.Builder
+	var ids []string
+	for i, d := range wrong {
+		if i < 20 {
+			fmt.Fprintf(&b, "%s\n", d.text)
+		}
+		if len(ids) == 0 {
+			ids = d.ids
+		}
+	}
+	tb.Fatalf("seed %d told %s: %d differences\n%sThe first one's story:\n%s\nthe ledger:\n%s", seed, o.name, len(wrong), &b, t.about(ids), t.house.Table())
+}
+
+// lives is how many lives the long test is to live.
+func lives(t *testing.T) int {
+	if text := os.Getenv("TRIBUTARY_LIVES"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			t.Fatalf("read TRIBUTARY_LIVES: %v", err)
+		}
+		return n
+	}
+	if testing.Short() {
+		return 60
+	}
+	return 300
+}
+
+// Whatever the order, the batches, the repetitions and the deaths: in the end the ledger is the truth, to the cent and to the
+// reason, sums what Stripe's balance sums, and is the same table to the last byte.
+func TestLedgerEqualsTruth(t *testing.T) {
+	want, began := lives(t), time.Now()
+	var lived, events, movements atomic.Int64
+	const atOnce = 10
+	for first := uint64(1); int(lived.Load()) < want; first += atOnce {
+		last := first + atOnce
+		if *onlySeed != 0 {
+			first, last = *onlySeed, *onlySeed+1
+		}
+		t.Run(fmt.Sprintf("from=%d", first), func(t *testing.T) {
+			for seed := first; seed < last; seed++ {
+				t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
+					t.Parallel()
+					opts := options(seed)
+					w := traffic.New(seed, opts)
+					truth, table := truthOf(w, opts), ""
+					for _, o := range orders {
+						told := history(t, seed, w, o)
+						entries := told.house.Ledger()
+						judge(t, seed, o, told, truth.differences(entries))
+						judge(t, seed, o, told, truth.reconcile(entries))
+						if table == "" {
+							table = told.house.Table()
+						} else if got := told.house.Table(); got != table {
+							t.Fatalf("seed %d: told %s the ledger is another table:\n%s\ntold %s:\n%s", seed, o.name, got, orders[0].name, table)
+						}
+						events.Add(int64(len(told.sequence)))
+					}
+					lived.Add(int64(w.Lives))
+					movements.Add(int64(len(w.Movements)))
+				})
+			}
+		})
+		if t.Failed() || *onlySeed != 0 {
+			break
+		}
+		if testing.Verbose() {
+			fmt.Fprintf(os.Stderr, "%d of %d lives, %d movements, %d records, %s\n", lived.Load(), want, movements.Load(), events.Load(), time.Since(began).Round(time.Second))
+		}
+	}
+	t.Logf("%d lives, %d movements, %d records told", lived.Load(), movements.Load(), events.Load())
+}
+
+// One life in the shapes of all API versions is one ledger.
+func TestShapesAgree(t *testing.T) {
+	seeds := uint64(12)
+	if testing.Short() {
+		seeds = 4
+	}
+	for seed := uint64(1); seed <= seeds; seed++ {
+		if *onlySeed != 0 && seed != *onlySeed {
+			continue
+		}
+		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
+			t.Parallel()
+			first := ""
+			versions := traffic.APIVersions
+			if given := options(seed).APIVersions; given != nil {
+				versions = given
+			}
+			for _, version := range versions {
+				opts := options(seed)
+				opts.APIVersions = []string{version}
+				w := traffic.New(seed, opts)
+				told := history(t, seed, w, orders[seed%3])
+				entries := told.house.Ledger()
+				judge(t, seed, orders[seed%3], told, truthOf(w, opts).differences(entries))
+				if got := booked(entries); first == "" {
+					first = got
+				} else if got != first {
+					t.Fatalf("seed %d in %s:\n%s\nin %s:\n%s", seed, version, got, versions[0], first)
+				}
+			}
+		})
+	}
+}
+
+// booked renders every column of the entries that count, but the version: it counts names and facts, of which the shapes have
+// different numbers.
+func booked(entries []join.Entry) string {
+	var lines []string
+	for _, e := range entries {
+		if e.Status != join.Booked {
+			continue
+		}
+		e.Version = join.Version{}
+		lines = append(lines, fmt.Sprintf("%s %s %+v usd %s net %s rate %s", e.Kind, e.ObjectID, columns(e), text(e.AmountUSD), text(e.NetUSD), text(e.FXRate)))
+	}
+	slices.Sort(lines)
+	return strings.Join(lines, "\n")
+}
+
+// columns are an entry without its pointers.
+func columns(e join.Entry) join.Entry {
+	e.AmountUSD, e.NetUSD, e.FXRate = nil, nil, nil
+	return e
+}
+
+// What finds no fault must be able to: each of these faults in an otherwise true ledger is found.
+func TestFaultsAreFound(t *testing.T) {
+	const seed = 2
+	opts := options(seed)
+	w := traffic.New(seed, opts)
+	truth := truthOf(w, opts)
+	ledger := history(t, seed, w, orders[0]).house.Ledger()
+	if wrong := slices.Concat(truth.differences(ledger), truth.reconcile(ledger)); len(wrong) > 0 {
+		t.Fatalf("the ledger was wrong before: %s", wrong[0].text)
+	}
+	sale := slices.IndexFunc(ledger, func(e join.Entry) bool {
+		return e.Status == join.Booked && e.Kind == traffic.Payment && e.MatchRule == join.RuleClickID && e.AmountUSD != nil
+	})
+	for name, fault := range map[string]func(l []join.Entry) []join.Entry{
+		"one cent more":     func(l []join.Entry) []join.Entry { l[sale].Amount++; return l },
+		"a day later":       func(l []join.Entry) []join.Entry { l[sale].OccurredAt = l[sale].OccurredAt.AddDate(0, 0, 1); return l },
+		"another affiliate": func(l []join.Entry) []join.Entry { l[sale].Click.AffiliateID = "mallory"; return l },
+		"another click":     func(l []join.Entry) []join.Entry { l[sale].Click.ID[15]++; return l },
+		"another rule":      func(l []join.Entry) []join.Entry { l[sale].MatchRule = join.RuleEmail; return l },
+		"a millionth USD": func(l []join.Entry) []join.Entry {
+			usd := l[sale].AmountUSD.Add(decimal.New(1, -6))
+			l[sale].AmountUSD = &usd
+			return l
+		},
+		"not booked":   func(l []join.Entry) []join.Entry { return slices.Delete(l, sale, sale+1) },
+		"held":         func(l []join.Entry) []join.Entry { l[sale].Status = join.Held; return l },
+		"superseded":   func(l []join.Entry) []join.Entry { l[sale].Status = join.Superseded; return l },
+		"booked twice": func(l []join.Entry) []join.Entry { return append(l, l[sale]) },
+		"test mode":    func(l []join.Entry) []join.Entry { l[sale].Livemode = !l[sale].Livemode; return l },
+	} {
+		if len(truth.differences(fault(slices.Clone(ledger)))) == 0 {
+			t.Errorf("%s: not found", name)
+		}
+	}
+	cent := slices.Clone(ledger)
+	cent[sale].Amount++
+	if len(truth.reconcile(cent)) == 0 {
+		t.Error("Stripe's balance is a cent off: not found")
+	}
+}
+
+// BenchmarkTell tells lives to the processor's own handlers over the model: facts, names, join, versions; no network.
+func BenchmarkTell(b *testing.B) {
+	opts := options(2)
+	w := traffic.New(2, opts)
+	all := records(b, w)
+	b.ReportAllocs()
+	n := 0
+	for b.Loop() {
+		h := newHouse(b, rates(), w.End().AddDate(1, 0, 0))
+		for chunk := range slices.Chunk(all, 500) {
+			batch := make([]*kgo.Record, len(chunk))
+			for i, t := range chunk {
+				batch[i] = t.record
+			}
+			if err := h.feed(batch); err != nil {
+				b.Fatal(err)
+			}
+		}
+		n += len(all)
+	}
+	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "records/s")
+}

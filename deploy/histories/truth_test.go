@@ -1,0 +1,220 @@
+package histories
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/shopspring/decimal"
+
+	"tributary/deploy/loadgen/traffic"
+	"tributary/processor/join"
+	"tributary/processor/load/loadtest"
+)
+
+// rates are those that traffic settles at, but none for mga: what has no rate is booked without USD.
+func rates() loadtest.FixedRates {
+	r := make(loadtest.FixedRates)
+	for _, c := range traffic.Currencies {
+		if c != "mga" {
+			r[c] = traffic.USDRate(c).String()
+		}
+	}
+	return r
+}
+
+// difference is one way in which a ledger is not the truth.
+type difference struct {
+	ids  []string // the sale's, for its story
+	text string
+}
+
+// truth is what a World says its ledger must be.
+type truth struct {
+	world     *traffic.World
+	movements map[string]traffic.Movement // by object and kind
+	sales     map[string]traffic.Movement // payments by object
+	balance   map[string]traffic.BalanceTransaction
+	account   string
+	usd       bool // Stripe settled in USD
+}
+
+func truthOf(w *traffic.World, o traffic.Options) *truth {
+	t := &truth{world: w, movements: map[string]traffic.Movement{}, sales: map[string]traffic.Movement{}, balance: map[string]traffic.BalanceTransaction{}, account: o.Account, usd: o.SettleUSD}
+	for _, m := range w.Movements {
+		t.movements[m.Object+" "+m.Kind] = m
+		if m.Kind == traffic.Payment {
+			t.sales[m.Object] = m
+		}
+	}
+	for _, b := range w.Balance {
+		t.balance[b.ID] = b
+	}
+	return t
+}
+
+// ids are the names by which a sale's story is found.
+func (t *truth) ids(sale string) []string {
+	m := t.sales[sale]
+	ids := append([]string{sale, m.Customer, m.ClickID.String()}, m.Aliases...)
+	return slices.DeleteFunc(ids, func(id string) bool { return id == "" || strings.HasPrefix(id, "00000000-") })
+}
+
+// differences compares a ledger with the truth, movement by movement. Zero entries of charges are left out: they say that the
+// charge's cumulative refund has been told refund by refund.
+func (t *truth) differences(entries []join.Entry) []difference {
+	var out []difference
+	seen := make(map[string]bool)
+	report := func(e join.Entry, format string, args ...any) {
+		out = append(out, difference{t.ids(e.SaleID), fmt.Sprintf("%s %s: ", e.Kind, e.ObjectID) + fmt.Sprintf(format, args...)})
+	}
+	for _, e := range entries {
+		key := e.ObjectID + " " + e.Kind
+		switch e.Status {
+		case join.Held:
+			report(e, "is held, and everything about it has been told")
+			continue
+		case join.Superseded:
+			if e.Amount != 0 || e.Tax != 0 || e.Shipping != 0 || e.Discount != 0 || e.AmountUSD != nil || e.NetUSD != nil {
+				report(e, "is superseded and sums %d", e.Amount)
+			}
+			if _, ok := t.movements[key]; ok {
+				report(e, "is superseded by %s, and is the canonical object", e.SupersededBy)
+			}
+			continue
+		}
+		if e.Amount == 0 && e.Kind == traffic.Refund && strings.HasPrefix(e.ObjectID, "ch_") {
+			continue
+		}
+		m, ok := t.movements[key]
+		if !ok || seen[key] {
+			report(e, "%d %s are booked, and nothing moved", e.Amount, e.Currency)
+			continue
+		}
+		seen[key] = true
+		for _, text := range t.compare(m, e) {
+			report(e, "%s", text)
+		}
+	}
+	for key, m := range t.movements {
+		if !seen[key] {
+			out = append(out, difference{t.ids(m.Sale), fmt.Sprintf("%s %s: %d %s moved, and are not booked", m.Kind, m.Object, m.Amount, m.Currency)})
+		}
+	}
+	slices.SortFunc(out, func(a, b difference) int { return strings.Compare(a.text, b.text) })
+	return out
+}
+
+// compare one movement with its entry.
+func (t *truth) compare(m traffic.Movement, e join.Entry) (faults []string) {
+	differ := func(what string, got, want any) {
+		if got != want {
+			faults = append(faults, fmt.Sprintf("%s is %v; in truth %v", what, got, want))
+		}
+	}
+	differ("amount", e.Amount, m.Amount)
+	differ("currency", e.Currency, m.Currency)
+	differ("tax", e.Tax, t.tax(m))
+	differ("shipping", e.Shipping, m.Shipping)
+	differ("discount", e.Discount, m.Discount)
+	differ("sale_id", e.SaleID, m.Sale)
+	differ("occurred_at", e.OccurredAt.Format(time.RFC3339), m.OccurredAt.Format(time.RFC3339))
+	differ("livemode", e.Livemode, m.Livemode)
+	differ("account", e.Account, t.account)
+	differ("customer_id", e.CustomerID, m.Customer)
+	differ("match_rule", string(e.MatchRule), m.Rule)
+	differ("click_id", e.Click.ID.String(), m.ClickID.String())
+	differ("affiliate_id", e.Click.AffiliateID, m.AffiliateID)
+	amount, net := t.dollars(m, m.Amount), t.dollars(m, m.Amount-t.tax(m))
+	differ("amount_usd", text(e.AmountUSD), text(amount))
+	if m.Kind == traffic.Payment || amount == nil || t.balance[m.Balance].Currency == m.Currency {
+		differ("net_usd", text(e.NetUSD), text(net))
+	}
+	return faults
+}
+
+// tax of a movement. What goes back takes its share of the sale's tax along, half to even.
+func (t *truth) tax(m traffic.Movement) int64 {
+	if m.Kind == traffic.Payment {
+		return m.Tax
+	}
+	sale := t.sales[m.Sale]
+	if sale.Tax == 0 {
+		return 0
+	}
+	return decimal.NewFromInt(sale.Tax).Mul(decimal.NewFromInt(m.Amount)).DivRound(decimal.NewFromInt(sale.Amount), 12).RoundBank(0).IntPart()
+}
+
+// dollars converts at the published rate; a dispute says itself what Stripe settled it at. nil: there is no rate.
+func (t *truth) dollars(m traffic.Movement, amount int64) *decimal.Decimal {
+	if b := t.balance[m.Balance]; b.Currency != m.Currency && amount == m.Amount && (m.Kind == traffic.Dispute || m.Kind == traffic.DisputeReversal) {
+		settled := decimal.New(b.Amount, -2)
+		return &settled
+	}
+	if m.Currency == "mga" {
+		return nil
+	}
+	usd := decimal.New(amount, -traffic.Exponent(m.Currency)).Mul(traffic.USDRate(m.Currency)).RoundBank(6)
+	return &usd
+}
+
+func text(d *decimal.Decimal) string {
+	if d == nil {
+		return "NULL"
+	}
+	return d.StringFixed(6)
+}
+
+// day is one UTC day of one account's balance in one currency.
+type day struct{ account, currency, date string }
+
+// reconcile compares the sums of the ledger with those of Stripe's balance, by account, currency and UTC day of occurred_at. Every
+// day must match, but for a payment within two seconds of midnight: its charge is made on one day and its session completes
+// on the next. Such a balance transaction is counted on the movement's day.
+func (t *truth) reconcile(entries []join.Entry) []difference {
+	ledger, balance := make(map[day]decimal.Decimal), make(map[day]decimal.Decimal)
+	var out []difference
+	moved := make(map[string]traffic.Movement)
+	for _, m := range t.world.Movements {
+		if m.Balance != "" {
+			moved[m.Balance] = m
+		}
+	}
+	for _, e := range entries {
+		m, ok := t.movements[e.ObjectID+" "+e.Kind]
+		if e.Status != join.Booked || ok && m.Balance == "" {
+			continue // paid outside Stripe
+		}
+		d := day{e.Account, e.Currency, e.OccurredAt.UTC().Format(time.DateOnly)}
+		amount := decimal.New(e.Amount, 0)
+		if t.usd {
+			d.currency, amount = "usd", decimal.Zero
+			if e.AmountUSD != nil {
+				amount = e.AmountUSD.Round(2).Shift(2)
+			}
+		}
+		ledger[d] = ledger[d].Add(amount)
+	}
+	for _, b := range t.world.Balance {
+		m := moved[b.ID]
+		if gap := m.OccurredAt.Sub(b.Created).Abs(); gap > 2*time.Second {
+			out = append(out, difference{t.ids(m.Sale), fmt.Sprintf("%s moved at %s and occurred at %s", b.ID, b.Created, m.OccurredAt)})
+		}
+		d := day{b.Account, b.Currency, m.OccurredAt.UTC().Format(time.DateOnly)}
+		balance[d] = balance[d].Add(decimal.New(b.Amount, 0))
+	}
+	for _, d := range slices.SortedFunc(maps.Keys(union(ledger, balance)), func(a, b day) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) }) {
+		if !ledger[d].Equal(balance[d]) {
+			out = append(out, difference{nil, fmt.Sprintf("%v: the ledger sums %s, Stripe's balance %s", d, ledger[d], balance[d])})
+		}
+	}
+	return out
+}
+
+func union[V any](a, b map[day]V) map[day]V {
+	all := maps.Clone(a)
+	maps.Copy(all, b)
+	return all
+}

@@ -1,0 +1,97 @@
+package traffic
+
+import "time"
+
+// afterwards lets some payments go back, in part or whole.
+func (s *buyer) afterwards(p payment) {
+	w := s.w
+	x := w.r.Float64()
+	// A session of the older Adaptive Pricing is refunded in the buyer's currency and was booked in the seller's.
+	if p.charge == "" || x >= w.opts.Refunds || s.localIntents(p) {
+		return
+	}
+	at := p.at.Add(around(w.r, w.opts.Tempo.Refund)).Truncate(time.Second)
+	if at.After(w.opts.Until) {
+		return
+	}
+	if x < .12*w.opts.Refunds {
+		s.dispute(p, at)
+		return
+	}
+	var back int64
+	for range 1 + w.r.IntN(3) {
+		amount := p.paid - back
+		if amount <= 0 || at.After(w.opts.Until) {
+			return
+		}
+		if w.chance(.6) {
+			amount = max(currencies[p.currency].step, whole(amount/4, p.currency))
+		}
+		var kept int64
+		kept, at = s.refund(p, at, amount, back)
+		back += kept
+		at = at.Add(around(w.r, w.opts.Tempo.Refund)).Truncate(time.Second)
+	}
+}
+
+// refund tells of one refund. It answers how much of it stayed refunded (nothing, where the bank sent it back) and when
+// that was known.
+//
+// Stripe tells refund.* of every refund since 2024-10-28 (https://docs.stripe.com/changelog/acacia/2024-10-28/refund-webhook-update),
+// and charge.refunded with the cumulative amount as ever.
+func (s *buyer) refund(p payment, at time.Time, amount, before int64) (kept int64, settled time.Time) {
+	w := s.w
+	id, fails, later := w.id("re"), w.chance(.08), at.Add(around(w.r, w.opts.Tempo.Refund)).Truncate(time.Second)
+	s.event("refund.created", at, s.refundObject(p, id, at, amount, "succeeded"), nil)
+	previous := object{"amount_refunded": before, "receipt_url": nil}
+	if before+amount == p.paid {
+		previous["refunded"] = false
+	}
+	s.event("charge.refunded", at, s.chargeObject(p, before+amount, false), previous)
+	s.deliver()
+	s.move(p, Movement{Object: id, Kind: Refund, Amount: -amount, OccurredAt: at, Balance: s.settle(balanceRefund, id, "", -amount, p.currency, at).ID})
+	if !fails || later.After(w.opts.Until) {
+		return amount, at
+	}
+	failed := s.refundObject(p, id, at, amount, "failed")
+	failed["failure_reason"], failed["failure_balance_transaction"] = "expired_or_canceled_card", "txn_"+id[3:]+"F"
+	s.event("refund.failed", later, failed, object{"status": "succeeded"})
+	s.event("charge.refund.updated", later, failed, object{"status": "succeeded"})
+	s.deliver()
+	s.move(p, Movement{Object: id, Kind: RefundReversal, Amount: amount, OccurredAt: later, Balance: s.settle(balanceRefundFailure, id, "F", amount, p.currency, later).ID})
+	return 0, later
+}
+
+// dispute tells of a dispute that is lost, or won and paid back, or of an inquiry, which moves nothing.
+func (s *buyer) dispute(p payment, at time.Time) {
+	w, id := s.w, s.w.id("dp")
+	inquiry, won := w.chance(.15), w.chance(.4)
+	later := at.Add(around(w.r, w.opts.Tempo.Refund)).Truncate(time.Second)
+	if inquiry {
+		s.event("charge.dispute.created", at, s.disputeObject(p, id, at, "warning_needs_response"), nil)
+		s.deliver()
+		if !later.After(w.opts.Until) {
+			s.event("charge.dispute.closed", later, s.disputeObject(p, id, at, "warning_closed"), nil)
+			s.deliver()
+		}
+		return
+	}
+	withdrawn := s.settle(balanceAdjustment, id, "", -p.paid, p.currency, at.Add(time.Second))
+	s.event("charge.dispute.created", at, s.disputeObject(p, id, at, "needs_response"), nil)
+	s.event("charge.dispute.funds_withdrawn", at.Add(time.Second), s.disputeObject(p, id, at, "needs_response", withdrawn), nil)
+	s.deliver()
+	s.move(p, Movement{Object: id, Kind: Dispute, Amount: -p.paid, OccurredAt: at.Add(time.Second), Balance: withdrawn.ID})
+	if later.After(w.opts.Until) {
+		return
+	}
+	if !won {
+		s.event("charge.dispute.closed", later, s.disputeObject(p, id, at, "lost", withdrawn), nil)
+		s.deliver()
+		return
+	}
+	reinstated := s.settle(balanceAdjustment, id, "R", p.paid, p.currency, later)
+	s.event("charge.dispute.funds_reinstated", later, s.disputeObject(p, id, at, "won", withdrawn, reinstated), nil)
+	s.move(p, Movement{Object: id, Kind: DisputeReversal, Amount: p.paid, OccurredAt: later, Balance: reinstated.ID})
+	s.event("charge.dispute.closed", later, s.disputeObject(p, id, at, "won", withdrawn, reinstated), nil)
+	s.deliver()
+}
