@@ -16,7 +16,8 @@ import (
 
 type explainCommand struct {
 	clickhouseSettings
-	Object    string `arg:"" help:"A Stripe id (pi_…, in_…, cs_…, ch_…, re_…, cus_…, sub_…) or an entry id (32 hexadecimal digits)."`
+	workspaceSettings
+	Object    string `arg:"" help:"A Stripe id (pi_…, in_…, cs_…, ch_…, re_…, dp_…, cn_…, cus_…, sub_…, promo_…), a click's id, an entry's id (32 hexadecimal digits), the buyer's id in the seller's database, or any name as stories write it (external:user_1)."`
 	Workspace string `help:"Workspace to look in." default:"default"`
 	JSON      bool   `name:"json" help:"Print the story as JSON."`
 }
@@ -30,7 +31,11 @@ func (c *explainCommand) Run(ctx context.Context, log *slog.Logger) error {
 	if err := store.Ping(ctx); err != nil {
 		return fmt.Errorf("reach ClickHouse: %w (--clickhouse-dsn names it)", err)
 	}
-	story, err := explain.Tell(ctx, store, c.Workspace, c.Object)
+	workspaces, err := c.read()
+	if err != nil {
+		return err
+	}
+	story, err := explain.Tell(ctx, store, c.Workspace, c.Object, workspaces.policiesOf(c.Workspace))
 	if errors.Is(err, explain.ErrUnknown) {
 		return fmt.Errorf("%w: %s in workspace %s; ids are case sensitive, and --workspace names another one", err, c.Object, c.Workspace)
 	}

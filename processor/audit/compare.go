@@ -22,7 +22,7 @@ type Ledger interface {
 	Booked(ctx context.Context, workspace, account string, livemode bool, from, to time.Time) ([]load.BookedRow, error)
 	BookedUnder(ctx context.Context, workspace string, objects []string) ([]load.BookedRow, error)
 	Edges(ctx context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error)
-	Mentions(ctx context.Context, workspace, id string) ([]load.Mention, error)
+	Mentions(ctx context.Context, workspace string, ids []string, limit int) ([]load.Mention, error)
 }
 
 // Scope is whose books are compared.
@@ -46,6 +46,9 @@ const (
 	Paired       Finding = "paired"       // a charge that names no invoice, and an invoice of that amount that names no charge; no difference
 	Outside      Finding = "outside"      // paid or given back outside Stripe; no difference
 )
+
+// mentionLimit bounds how many records a cause is looked for in.
+const mentionLimit = 20
 
 // remarks are no differences: what they speak of is in neither sum.
 var remarks = map[Finding]bool{Uncomparable: true, Outside: true, Paired: true}
@@ -451,7 +454,7 @@ func (b *books) whyMissing(ctx context.Context, m missed) (string, error) {
 			return fmt.Sprintf("held as %s: it may be the payment of an invoice that nobody has named; subscribe the endpoint to invoice_payment.paid", id), nil
 		}
 	}
-	mentions, err := b.ledger.Mentions(ctx, b.scope.Workspace, m.Source)
+	mentions, err := b.ledger.Mentions(ctx, b.scope.Workspace, []string{m.Source}, mentionLimit)
 	if err != nil {
 		return "", err
 	}

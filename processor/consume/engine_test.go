@@ -155,7 +155,7 @@ func TestRiver(t *testing.T) {
 	r.until(1, "SELECT count() FROM dead_letters FINAL WHERE topic = 'clicks.v1' AND step = 'decode' AND reason = 'unreadable' AND body = 'not a click'")
 	stop()
 
-	story, err := explain.Tell(context.Background(), r.store, "default", "re_1")
+	story, err := explain.Tell(context.Background(), r.store, "default", "re_1", nil)
 	if err != nil || len(story.Sales) != 1 || len(story.Sales[0].Entries) != 2 {
 		t.Fatalf("the refund's story: %+v %v", story, err)
 	}
@@ -163,10 +163,10 @@ func TestRiver(t *testing.T) {
 	if first, last := payment.Versions[0], payment.Versions[len(payment.Versions)-1]; payment.Object != "pi_1" || first.MatchRule != "none" || last.MatchRule != "click_id" || last.AffiliateID != "ann" {
 		t.Errorf("the payment's versions: %+v", payment.Versions)
 	}
-	if byEntry, err := explain.Tell(context.Background(), r.store, "default", payment.ID); err != nil || len(byEntry.Sales) != 1 {
+	if byEntry, err := explain.Tell(context.Background(), r.store, "default", payment.ID, nil); err != nil || len(byEntry.Sales) != 1 {
 		t.Errorf("asked by its entry: %+v %v", byEntry, err)
 	}
-	if _, err := explain.Tell(context.Background(), r.store, "default", "pi_nobody"); !errors.Is(err, explain.ErrUnknown) {
+	if _, err := explain.Tell(context.Background(), r.store, "default", "pi_nobody", nil); !errors.Is(err, explain.ErrUnknown) {
 		t.Errorf("%v, want ErrUnknown", err)
 	}
 

@@ -5,26 +5,10 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
-	"time"
 
-	"github.com/shopspring/decimal"
-
-	"tributary/processor/fx"
-	"tributary/processor/load"
+	"tributary/processor/join"
+	"tributary/processor/stripe"
 )
-
-// reasons say each rule as a person would.
-var reasons = map[string]string{
-	"manual":            "somebody decided it by hand",
-	"click_id":          "the sale itself names the click",
-	"subscription":      "its subscription began with this click",
-	"external_customer": "the seller's own id of the buyer is tied to this click",
-	"stripe_customer":   "the Stripe customer is tied to this click",
-	"affiliate":         "an affiliate is named, and no single click is known",
-	"promotion_code":    "the promotion code belongs to an affiliate",
-	"email":             "the buyer's e-mail address was seen with this click",
-	"sale":              "it belongs to a sale, and is credited like it",
-}
 
 // Print tells the story for people.
 func (s *Story) Print(w io.Writer) error {
@@ -34,6 +18,18 @@ func (s *Story) Print(w io.Writer) error {
 			p.say("\n%s\n", strings.Repeat("─", 72))
 		}
 		p.sale(sale)
+	}
+	if len(s.Leads) > 0 {
+		if len(s.Sales) > 0 {
+			p.say("\n%s\n", strings.Repeat("─", 72))
+		}
+		p.leads(s.Leads)
+	}
+	if s.More > 0 {
+		p.say("\n%d older ones are not told; ask for one of them by its own id.", s.More)
+	}
+	if !s.Searched {
+		p.say("\nThere are more events than were searched: some that say nothing about money are missing above.")
 	}
 	return p.err
 }
@@ -54,7 +50,7 @@ func (p *printer) table(rows [][]string) {
 	t := tabwriter.NewWriter(p.w, 0, 0, 2, ' ', 0)
 	for _, r := range rows {
 		if p.err == nil {
-			_, p.err = fmt.Fprintln(t, "  "+strings.Join(r, "\t"))
+			_, p.err = fmt.Fprintln(t, strings.TrimRight("  "+strings.Join(r, "\t"), "\t"))
 		}
 	}
 	if err := t.Flush(); p.err == nil {
@@ -62,120 +58,223 @@ func (p *printer) table(rows [][]string) {
 	}
 }
 
+// Title says under which object the sale is booked.
+func (s Sale) Title() string {
+	switch {
+	case s.Canonical == "":
+		return "No payment is known of " + strings.Join(s.Objects, ", ")
+	case len(s.Objects) == 1:
+		return "Booked under " + s.Canonical
+	}
+	return "Booked under " + s.Canonical + ", for which all of these stand: " + strings.Join(s.Objects, ", ")
+}
+
 func (p *printer) sale(s Sale) {
-	p.say("Objects of this sale: %s", strings.Join(s.Objects, ", "))
-	if len(s.Events) > 0 {
-		p.say("\nWhat Stripe said about money")
-		rows := make([][]string, 0, len(s.Events))
-		for _, e := range s.Events {
-			rows = append(rows, []string{clock(e.At), e.ID, e.Kind + " " + e.Object, money(e.Amount, e.Currency), "told by the " + strings.ReplaceAll(e.Source, "_", " "),
-				"reached us after " + e.Received.Sub(e.At).Round(time.Second).String()})
+	p.say("%s", s.Title())
+	p.events(s.Events)
+	if len(s.Letters) > 0 {
+		p.say("\nWhat could not be read (processor replay reads it again, once it can be)")
+		for _, l := range s.Letters {
+			p.say("  %s  %s  %s", Clock(l.At), l.Origin, l.Reason)
 		}
-		p.table(rows)
 	}
 	if len(s.Names) > 0 {
 		p.say("\nWhich names belong together")
 		rows := make([][]string, 0, len(s.Names))
 		for _, n := range s.Names {
-			rows = append(rows, []string{clock(n.At), n.From, "= " + n.To, "by " + n.Source})
+			rows = append(rows, []string{Clock(n.At), n.From, "= " + n.To, "by " + n.Source})
 		}
 		p.table(rows)
 	}
+	p.candidates(s)
 	for _, e := range s.Entries {
 		p.entry(e)
 	}
 }
 
-func (p *printer) entry(e Entry) {
-	now := e.Versions[len(e.Versions)-1]
-	p.say("\n%s %s, entry %s", strings.ToUpper(e.Kind[:1])+strings.ReplaceAll(e.Kind[1:], "_", " "), e.Object, e.ID)
-	switch now.Status {
-	case "superseded":
-		p.say("  superseded: the money is booked under %s", now.SupersededBy)
+func (p *printer) events(events []Event) {
+	if len(events) == 0 {
 		return
-	case "held":
-		p.say("  held: it may be the payment of an invoice that nobody has named yet; not summed")
 	}
-	p.say("  %s moved on %s", money(now.Amount, now.Currency), clock(now.OccurredAt))
-	switch now.FXSource {
-	case "":
-		p.say("  no exchange rate is known for that day; not in any sum in USD")
-	case "usd":
-	default:
-		provisional := ""
-		if !now.FXFinal {
-			provisional = ", provisional"
+	p.say("\nWhat Stripe said")
+	rows := make([][]string, 0, len(events))
+	for _, e := range events {
+		row := []string{Clock(e.Created), e.Type, e.ID, "after " + e.Delay()}
+		for i, m := range e.Money {
+			if i > 0 {
+				rows = append(rows, row)
+				row = []string{"", "", "", ""}
+			}
+			row = append(row, m.Text())
 		}
-		p.say("  %s USD by the rate %s of %s (%s%s)", now.AmountUSD, now.FXRate, now.FXDate.Format(time.DateOnly), now.FXSource, provisional)
+		rows = append(rows, row)
 	}
-	if reason := reasons[now.MatchRule]; reason != "" {
-		p.say("  credited by %s: %s (%s)", now.MatchRule, reason, now.MatchKey)
-		if now.ClickedAt != nil {
-			p.say("  click %s of %s, %s before; affiliate %q, link %q, campaign %q", now.ClickID, clock(*now.ClickedAt),
-				now.OccurredAt.Sub(*now.ClickedAt).Round(time.Second), now.AffiliateID, now.LinkID, now.UTMCampaign)
-		} else {
-			p.say("  affiliate %q", now.AffiliateID)
+	p.table(rows)
+}
+
+// Delay says how long after Stripe made the event it reached us.
+func (e Event) Delay() string { return span(e.ReceivedAt.Sub(e.Created)) }
+
+// Text says what an event says about money, as a person would.
+func (m Money) Text() string {
+	text := strings.ReplaceAll(m.Kind, "_", " ") + " " + m.Object + " " + money(m.Amount, m.Currency)
+	switch {
+	case m.Kind == stripe.HoldEnded:
+		return "no invoice claimed " + m.Object + " in time: it is booked (the processor's own word)"
+	case m.Kind == stripe.RefundedTotal:
+		return "refunded so far of " + m.Object + " " + money(m.Amount, m.Currency)
+	case strings.HasPrefix(m.Kind, stripe.Settlement):
+		return "Stripe's balance moved by " + money(m.Amount, m.Currency) + " for " + m.Object
+	case !m.Certain:
+		return text + ", held: an invoice may claim it"
+	}
+	return text
+}
+
+func (p *printer) candidates(s Sale) {
+	p.say("\nWho could be credited (window %d days, %s touch, buyers follow the %s)", s.Policy.WindowDays, s.Policy.Touch, s.Policy.Follow)
+	if len(s.Candidates) == 0 {
+		p.say("  nobody: nothing in the sale leads to a click, an affiliate or a promotion code")
+		return
+	}
+	for _, c := range s.Candidates {
+		mark := "–"
+		if c.Verdict == join.Credited {
+			mark = "✓"
 		}
-	} else if now.MatchKey != "" {
-		p.say("  not attributed: nothing known answers to %s yet", now.MatchKey)
-	} else {
-		p.say("  not attributed: nothing in the sale leads to a click")
+		p.say("  %s %s", mark, c.Text())
+		p.say("    %s", c.Why)
 	}
-	for _, c := range now.MatchCandidates {
-		p.say("  it could also have been %s", c)
+}
+
+// Text names a candidate.
+func (c Candidate) Text() string {
+	var parts []string
+	if c.ClickID != "" {
+		parts = append(parts, "click "+c.ClickID+" of "+Clock(*c.ClickedAt))
+	}
+	for _, f := range [][2]string{{"affiliate", c.AffiliateID}, {"program", c.ProgramID}, {"link", c.LinkID}} {
+		if f[1] != "" {
+			parts = append(parts, f[0]+" "+f[1])
+		}
+	}
+	switch {
+	case len(parts) == 0:
+		return c.Key
+	case c.Key != "click:"+c.ClickID:
+		parts = append(parts, "by "+c.Key)
+	}
+	return strings.Join(parts, ", ")
+}
+
+func (p *printer) entry(e Entry) {
+	p.say("\n%s, entry %s", e.Title(), e.ID)
+	for _, line := range e.Versions[len(e.Versions)-1].Standing() {
+		p.say("  %s", line)
 	}
 	if len(e.Versions) > 1 {
 		p.say("  How it became so")
-		rows := make([][]string, 0, len(e.Versions))
 		for i, v := range e.Versions {
-			change := "first booked: " + v.MatchRule
-			if i > 0 {
-				change = difference(e.Versions[i-1], v)
+			p.say("    %d. %s", i+1, v.Because)
+			for _, change := range v.Changes {
+				p.say("       %s", change)
 			}
-			rows = append(rows, []string{fmt.Sprintf("  %d.", i+1), change})
-		}
-		p.table(rows)
-	}
-}
-
-// difference says what a version changed.
-func difference(a, b load.VersionRow) string {
-	var changes []string
-	note := func(what, from, to string) {
-		if from != to {
-			changes = append(changes, fmt.Sprintf("%s %s → %s", what, orNothing(from), orNothing(to)))
 		}
 	}
-	note("status", a.Status, b.Status)
-	note("amount", money(a.Amount, a.Currency), money(b.Amount, b.Currency))
-	note("sale", a.SaleID, b.SaleID)
-	note("rule", a.MatchRule, b.MatchRule)
-	note("key", a.MatchKey, b.MatchKey)
-	note("click", a.ClickID, b.ClickID)
-	note("affiliate", a.AffiliateID, b.AffiliateID)
-	note("moved on", clock(a.OccurredAt), clock(b.OccurredAt))
-	note("rate", a.FXSource+" "+a.FXRate, b.FXSource+" "+b.FXRate)
-	note("candidates", strings.Join(a.MatchCandidates, " "), strings.Join(b.MatchCandidates, " "))
-	if len(changes) == 0 {
-		return "confirmed: more was known, and it changed nothing"
-	}
-	return strings.Join(changes, "; ")
 }
 
-func orNothing(s string) string {
-	if strings.TrimSpace(s) == "" {
-		return "nothing"
-	}
-	return s
+// Title names the movement.
+func (e Entry) Title() string {
+	return strings.ToUpper(e.Kind[:1]) + strings.ReplaceAll(e.Kind[1:], "_", " ") + " " + e.Object
 }
 
-func clock(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") }
-
-// money renders minor units by Stripe's exponent.
-func money(minor int64, currency string) string {
-	exponent, known := fx.Exponent(currency)
-	if !known {
-		return fmt.Sprintf("%d minor units of %s", minor, currency)
+// Standing tells a row as it would stand: what moved, what it is in USD, and who is credited why.
+func (v Version) Standing() []string {
+	if v.Status == "superseded" {
+		return []string{"superseded: the money is booked under " + v.SupersededBy}
 	}
-	return decimal.New(minor, int32(-exponent)).StringFixed(int32(exponent)) + " " + strings.ToUpper(currency)
+	var lines []string
+	say := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
+	if v.Status == "held" {
+		say("held: it may be the payment of an invoice that nobody has named yet; in no sum")
+	}
+	if v.residual() && v.Amount == 0 {
+		say("nothing beyond the refunds that were told one by one")
+		return lines
+	}
+	text := money(v.Amount, v.Currency) + " moved on " + Clock(v.OccurredAt)
+	if v.Tax != 0 {
+		text += ", of it " + money(v.Tax, v.Currency) + " tax"
+		if v.TaxDerived {
+			text += " (its share of the sale's: Stripe does not say)"
+		}
+	}
+	say("%s", text)
+	switch v.FXSource {
+	case "":
+		say("no exchange rate is known for that day: in no sum in USD until one is")
+	case "usd":
+		if v.Tax != 0 {
+			say("net %s", usd(v.NetUSD))
+		}
+	default:
+		say("%s, net %s, by the rate %s", usd(v.AmountUSD), usd(v.NetUSD), rate(v.VersionRow))
+	}
+	return append(lines, v.credit()...)
+}
+
+func (v Version) credit() []string {
+	reason := reasons[join.Rule(v.MatchRule)]
+	if reason == "" {
+		if v.MatchKey != "" {
+			return []string{"not attributed: it waits for something that answers to " + v.MatchKey}
+		}
+		return []string{"not attributed: nothing in the sale leads to a click"}
+	}
+	lines := []string{fmt.Sprintf("credited by %s (%s): %s", v.MatchRule, v.MatchKey, reason)}
+	clicked := ""
+	if v.ClickedAt != nil {
+		clicked = Clock(*v.ClickedAt) + ", " + before(v)
+	}
+	for _, f := range [][2]string{{"clicked", clicked}, {"affiliate", v.AffiliateID}, {"program", v.ProgramID}, {"link", v.LinkID},
+		{"source", v.UTMSource}, {"campaign", v.UTMCampaign}, {"country", v.Country}} {
+		if f[1] != "" {
+			lines = append(lines, fmt.Sprintf("  %-9s  %s", f[0], f[1]))
+		}
+	}
+	return lines
+}
+
+func before(v Version) string {
+	if d := v.OccurredAt.Sub(*v.ClickedAt); d >= 0 {
+		return span(d) + " before"
+	}
+	return span(v.ClickedAt.Sub(v.OccurredAt)) + " after, by another clock"
+}
+
+// Text tells a lead in one line.
+func (l Lead) Text() string {
+	switch {
+	case l.Rule != string(join.RuleNone):
+		text := "credited by " + l.Rule
+		if l.ClickID != "" {
+			text += ", click " + l.ClickID
+		}
+		if l.AffiliateID != "" {
+			text += ", affiliate " + l.AffiliateID
+		}
+		return text
+	case l.Key != "":
+		return "waits for " + l.Key
+	}
+	return "nobody's"
+}
+
+func (p *printer) leads(leads []Lead) {
+	p.say("Leads")
+	rows := make([][]string, 0, len(leads))
+	for _, l := range leads {
+		rows = append(rows, []string{Clock(l.ReceivedAt), l.Event, l.ExternalID, l.Text()})
+	}
+	p.table(rows)
 }

@@ -105,11 +105,15 @@ type sale struct {
 	entries   []Entry
 }
 
+func newSale(k *Knowledge) *sale {
+	return &sale{Knowledge: k, payments: make(map[string][]stripe.Fact), settled: make(map[string][]stripe.Fact), freed: make(map[string]bool)}
+}
+
 // Book computes all rows of the sale that object belongs to, and names the group's objects, so that a caller with many
 // changed objects books each sale once.
 func (k *Knowledge) Book(object identity.Node) (entries []Entry, group []identity.Node) {
 	group = k.Graph.Group(object)
-	s := &sale{Knowledge: k, payments: make(map[string][]stripe.Fact), settled: make(map[string][]stripe.Fact), freed: make(map[string]bool)}
+	s := newSale(k)
 	if !s.gather(group) {
 		return nil, group
 	}
@@ -198,15 +202,32 @@ func (s *sale) attribute(group []identity.Node) {
 	s.knowledge -= len(s.freed) // it depends on who was ahead whether a hold ended or was never needed; the version's class says it
 }
 
-// Weigh lists everything that could have been credited with the sale that object belongs to, and why it was or was not.
-func (k *Knowledge) Weigh(object identity.Node) []Weighed {
+// Weighing is everything that could have been credited with a sale, and by which bounds it was judged.
+type Weighing struct {
+	// First and Last are when the sale happened, by all its sources; zero: no source told.
+	First, Last time.Time
+	Policy      Policy
+	List        []Weighed // the credited one first
+}
+
+// Weigh tells what could have been credited with the sale that object belongs to, and why it was or was not.
+func (k *Knowledge) Weigh(object identity.Node) Weighing {
 	group := k.Graph.Group(object)
-	s := &sale{Knowledge: k, payments: make(map[string][]stripe.Fact), settled: make(map[string][]stripe.Fact), freed: make(map[string]bool)}
+	s := newSale(k)
 	if !s.gather(group) {
-		return nil
+		return Weighing{}
 	}
 	s.attribute(group)
-	return s.found.weighed()
+	return Weighing{First: s.found.at.first, Last: s.found.at.last, Policy: s.found.policy, List: s.found.weighed()}
+}
+
+// Canonical gives the object under which the sale that object belongs to is booked; empty if nothing is known of it.
+func (k *Knowledge) Canonical(object identity.Node) string {
+	s := newSale(k)
+	if !s.gather(k.Graph.Group(object)) || len(s.canonical) == 0 {
+		return ""
+	}
+	return s.canonical[0]
 }
 
 // candidates lists whoever else could have been credited; the same click by another road is nobody else.

@@ -251,3 +251,42 @@ func TestCatalogueOfLinksAndPromotionCodes(t *testing.T) {
 		t.Errorf("an affiliate named by the sale is outranked by a code: %+v", c)
 	}
 }
+
+// What a version says of the one before it is the first of its fields that grew.
+func TestSince(t *testing.T) {
+	at := time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC)
+	version := func(class, rank uint64, created time.Time, delay time.Duration, rule Rule, order uint64, knowledge int, finality uint64) Version {
+		var v Version
+		v.pushFact(class, rank, created, created.Add(delay))
+		v.pushCredit(rule, order, knowledge, finality)
+		return v
+	}
+	first := version(classHeld, 2, at, time.Second, RuleAffiliate, 7, 3, 1)
+	for want, later := range map[Learned]Version{
+		LearnedNothing:    first,
+		LearnedRate:       version(classHeld, 2, at, time.Second, RuleAffiliate, 7, 3, 2),
+		LearnedMore:       version(classHeld, 2, at, time.Second, RuleAffiliate, 7, 4, 0),
+		LearnedClick:      version(classHeld, 2, at, time.Second, RuleAffiliate, 1<<41, 0, 0),
+		LearnedRule:       version(classHeld, 2, at, time.Second, RuleClickID, 0, 0, 0),
+		LearnedDelivery:   version(classHeld, 2, at, time.Millisecond, RuleNone, 0, 0, 0),
+		LearnedEvent:      version(classHeld, 2, at.Add(-time.Second), time.Hour, RuleNone, 0, 0, 0),
+		LearnedSource:     version(classHeld, 5, at.Add(time.Hour), time.Hour, RuleNone, 0, 0, 0),
+		LearnedCertainty:  version(classBooked, 0, at.Add(time.Hour), time.Hour, RuleNone, 0, 0, 0),
+		LearnedSuperseded: version(classSuperseded, 0, at.Add(time.Hour), time.Hour, RuleNone, 0, 0, 0),
+	} {
+		if got := later.Since(first, false); got != want {
+			t.Errorf("learned %q, want %q", got, want)
+		}
+		if want != LearnedNothing && !first.Less(later) {
+			t.Errorf("%s does not raise the version", want)
+		}
+	}
+	var a, b Version
+	a.pushResidual(5, at, at)
+	b.pushResidual(6, at, at)
+	a.pushCredit(RuleSale, 0, 0, 0)
+	b.pushCredit(RuleNone, 0, 0, 0)
+	if got := b.Since(a, true); got != LearnedRefunds {
+		t.Errorf("a residual learned %q", got)
+	}
+}

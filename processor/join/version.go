@@ -61,6 +61,58 @@ func VersionOf(b *big.Int) Version {
 	return Version{hi: hi.Uint64(), lo: new(big.Int).And(b, new(big.Int).SetUint64(^uint64(0))).Uint64()}
 }
 
+// bits gives the field of a width that ends offset bits above the last.
+func (v Version) bits(offset, width uint) uint64 {
+	hi, lo := v.hi, v.lo
+	if offset >= 64 {
+		hi, lo, offset = 0, v.hi, offset-64
+	}
+	return (lo>>offset | hi<<(64-offset)) & (1<<width - 1)
+}
+
+// Learned names what was known more when a greater version of a row was written.
+type Learned string
+
+// What raises a version, by the fields above.
+const (
+	LearnedSuperseded Learned = "superseded"       // the movement is booked elsewhere
+	LearnedCertainty  Learned = "certainty"        // it is a movement of its own
+	LearnedSource     Learned = "richer_source"    // an object that tells more of the movement
+	LearnedEvent      Learned = "earlier_event"    // an earlier event of the same object
+	LearnedDelivery   Learned = "earlier_delivery" // an earlier delivery of the same event
+	LearnedRefunds    Learned = "refunds"          // of a residual: more of what a charge gave back
+	LearnedRule       Learned = "stronger_rule"
+	LearnedClick      Learned = "preferred_click" // or a closer naming of an affiliate
+	LearnedMore       Learned = "more_names"      // a name, click or fact that did not change the fields before it
+	LearnedRate       Learned = "better_rate"
+	LearnedNothing    Learned = "" // the versions are equal
+)
+
+// Since tells what whoever wrote v knew more than whoever wrote before: the first field that differs. residual: the entry is a
+// charge's residual refund.
+func (v Version) Since(before Version, residual bool) Learned {
+	fields := []struct {
+		offset, width uint
+		learned       Learned
+	}{
+		{126, 2, LearnedCertainty}, {123, 3, LearnedSource}, {91, 32, LearnedEvent}, {59, 32, LearnedDelivery},
+		{55, 4, LearnedRule}, {13, orderBits, LearnedClick}, {2, 11, LearnedMore}, {0, 2, LearnedRate},
+	}
+	for _, f := range fields {
+		if v.bits(f.offset, f.width) == before.bits(f.offset, f.width) {
+			continue
+		}
+		switch {
+		case f.offset == 126 && v.bits(126, 2) == classSuperseded:
+			return LearnedSuperseded
+		case residual && f.offset >= 59 && f.offset < 126:
+			return LearnedRefunds
+		}
+		return f.learned
+	}
+	return LearnedNothing
+}
+
 const (
 	classHeld       = 0
 	classBooked     = 1

@@ -48,39 +48,3 @@ func (s *Store) booked(ctx context.Context, keys []string, query func([]string) 
 	})
 	return list, err
 }
-
-// Mention is one record that speaks of an object: an event by its type, or a dead letter by its reason.
-type Mention struct {
-	ID     string // evt_…; of a dead letter topic/partition/offset
-	What   string
-	Letter bool
-}
-
-// mentionLimit bounds what Mentions gives: it is for people.
-const mentionLimit = 20
-
-// Mentions looks through the raw events and dead letters for an object's id. It reads every body.
-func (s *Store) Mentions(ctx context.Context, workspace, id string) ([]Mention, error) {
-	seen := make(map[string]bool)
-	var list []Mention
-	err := lookup(ctx, s, "stripe_events", []int{0}, func([]int) (string, []any) {
-		return `SELECT id, what, letter FROM
-(
-    SELECT event_id AS id, toString(type) AS what, false AS letter, received_at AS at FROM stripe_events FINAL WHERE workspace = ? AND position(body, ?) > 0
-    UNION ALL
-    SELECT concat(topic, '/', toString(partition), '/', toString(offset)), concat(reason, ': ', error), true, at FROM dead_letters FINAL WHERE position(body, ?) > 0
-)
-ORDER BY letter DESC, at LIMIT ?`, []any{workspace, `"` + id + `"`, `"` + id + `"`, mentionLimit}
-	}, func(rows driver.Rows) error {
-		var m Mention
-		if err := rows.Scan(&m.ID, &m.What, &m.Letter); err != nil {
-			return err
-		}
-		if !seen[m.ID] {
-			seen[m.ID] = true
-			list = append(list, m)
-		}
-		return nil
-	})
-	return list, err
-}

@@ -19,20 +19,33 @@ type VersionRow struct {
 	ObjectID   string    `json:"object_id"`
 	SaleID     string    `json:"sale_id"`
 	OccurredAt time.Time `json:"occurred_at"`
+	ReceivedAt time.Time `json:"received_at"`
 	Currency   string    `json:"currency"`
 	Amount     int64     `json:"amount_minor"`
 	Tax        int64     `json:"tax_minor"`
+	TaxDerived bool      `json:"tax_derived"`
+	Shipping   int64     `json:"shipping_minor"`
+	Discount   int64     `json:"discount_minor"`
 	AmountUSD  string    `json:"amount_usd"`
+	NetUSD     string    `json:"net_usd"`
 	FXRate     string    `json:"fx_rate"`
 	FXDate     time.Time `json:"fx_date"`
 	FXSource   string    `json:"fx_source"`
 	FXFinal    bool      `json:"fx_final"`
 
+	CustomerID         string `json:"customer_id"`
+	ExternalCustomerID string `json:"external_customer_id"`
+	SubscriptionID     string `json:"subscription_id"`
+	BillingReason      string `json:"billing_reason"`
+
 	ClickID     string     `json:"click_id"`
 	ClickedAt   *time.Time `json:"clicked_at"`
 	AffiliateID string     `json:"affiliate_id"`
+	ProgramID   string     `json:"program_id"`
 	LinkID      string     `json:"link_id"`
+	UTMSource   string     `json:"utm_source"`
 	UTMCampaign string     `json:"utm_campaign"`
+	Country     string     `json:"country"`
 
 	MatchRule       string   `json:"match_rule"`
 	MatchKey        string   `json:"match_key"`
@@ -49,23 +62,28 @@ func (s *Store) Versions(ctx context.Context, workspace string, objects []string
 	seen := make(map[key]bool)
 	var versions []VersionRow
 	err := lookup(ctx, s, "ledger_log", objects, func(chunk []string) (string, []any) {
-		return `SELECT lower(hex(entry_id)), toString(kind), object_id, sale_id, occurred_at, currency, amount, tax, amount_usd, fx_rate, fx_date, fx_source, fx_final,
-if(click_id = toFixedString('', 16), '', UUIDNumToString(click_id)), clicked_at, affiliate_id, link_id, utm_campaign,
+		return `SELECT lower(hex(entry_id)), toString(kind), object_id, sale_id, occurred_at, received_at, currency, amount, tax, tax_derived, shipping, discount,
+amount_usd, net_usd, fx_rate, fx_date, fx_source, fx_final, customer_id, external_customer_id, subscription_id, billing_reason,
+if(click_id = toFixedString('', 16), '', UUIDNumToString(click_id)), clicked_at, affiliate_id, program_id, link_id, utm_source, utm_campaign, country,
 match_rule, match_key, match_candidates, toString(status), superseded_by, version
 FROM ledger_log FINAL WHERE workspace = ? AND (object_id IN (?) OR sale_id IN (?)) ORDER BY kind, object_id, version`, []any{workspace, chunk, chunk}
 	}, func(rows driver.Rows) error {
 		var v VersionRow
-		var usd, rate *decimal.Decimal
+		var usd, net, rate *decimal.Decimal
 		var date *time.Time
 		var version big.Int
-		if err := rows.Scan(&v.EntryID, &v.Kind, &v.ObjectID, &v.SaleID, &v.OccurredAt, &v.Currency, &v.Amount, &v.Tax, &usd, &rate, &date, &v.FXSource, &v.FXFinal,
-			&v.ClickID, &v.ClickedAt, &v.AffiliateID, &v.LinkID, &v.UTMCampaign,
+		if err := rows.Scan(&v.EntryID, &v.Kind, &v.ObjectID, &v.SaleID, &v.OccurredAt, &v.ReceivedAt, &v.Currency, &v.Amount, &v.Tax, &v.TaxDerived, &v.Shipping, &v.Discount,
+			&usd, &net, &rate, &date, &v.FXSource, &v.FXFinal, &v.CustomerID, &v.ExternalCustomerID, &v.SubscriptionID, &v.BillingReason,
+			&v.ClickID, &v.ClickedAt, &v.AffiliateID, &v.ProgramID, &v.LinkID, &v.UTMSource, &v.UTMCampaign, &v.Country,
 			&v.MatchRule, &v.MatchKey, &v.MatchCandidates, &v.Status, &v.SupersededBy, &version); err != nil {
 			return err
 		}
 		v.Version = version.String()
 		if usd != nil {
 			v.AmountUSD = usd.String()
+		}
+		if net != nil {
+			v.NetUSD = net.String()
 		}
 		if rate != nil {
 			v.FXRate = rate.String()

@@ -1,0 +1,202 @@
+package explain
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/shopspring/decimal"
+
+	"tributary/processor/fx"
+	"tributary/processor/join"
+	"tributary/processor/load"
+)
+
+// reasons say each rule as a person would.
+var reasons = map[join.Rule]string{
+	join.RuleManual:         "somebody decided it by hand",
+	join.RuleClickID:        "the sale itself names the click",
+	join.RuleSubscription:   "its subscription is known by this click",
+	join.RuleExternal:       "the seller's own id of the buyer is tied to this click",
+	join.RuleStripeCustomer: "the Stripe customer is tied to this click",
+	join.RuleAffiliate:      "an affiliate is named, and no single click is known",
+	join.RulePromotionCode:  "the promotion code belongs to an affiliate",
+	join.RuleEmail:          "the buyer's e-mail address was seen with this click, which is weak evidence",
+	join.RuleSale:           "it belongs to a sale, and is credited like it",
+}
+
+// verdict says what became of one candidate. w.List begins with the credited one, if there is any.
+func verdict(w join.Weighing, c join.Weighed, policy Policy) string {
+	switch c.Verdict {
+	case join.Credited:
+		return reasons[c.Rule]
+	case join.Candidate:
+		credited := w.List[0]
+		switch {
+		case credited.Click != nil && c.Click != nil && credited.Click.ID == c.Click.ID:
+			return "the same click, by another road"
+		case credited.Rule != c.Rule:
+			return fmt.Sprintf("counts less: %s outranks %s", phrase(credited.Rule), phrase(c.Rule))
+		case credited.Click != nil && c.Click != nil && credited.Click.ClickedAt.Before(c.Click.ClickedAt):
+			return "counts less: it was clicked later, and this workspace credits the first touch"
+		case credited.Click != nil && c.Click != nil:
+			return "counts less: it was clicked earlier, and this workspace credits the last touch"
+		}
+		return "counts less: the credited affiliate was named closer to the sale"
+	case join.TooOld:
+		if policy.RenewalsDays > 0 && days(w.First.Sub(c.Click.ClickedAt)) > policy.RenewalsDays {
+			return fmt.Sprintf("too old: clicked %s before the sale; later sales of a buyer are credited for %d days", span(w.First.Sub(c.Click.ClickedAt)), policy.RenewalsDays)
+		}
+		return fmt.Sprintf("too old: clicked %s before the sale; the attribution window is %d days", span(w.First.Sub(c.Click.ClickedAt)), policy.WindowDays)
+	case join.TooLate:
+		return fmt.Sprintf("too late: clicked %s after the sale; it may be credited with the buyer's next one", span(c.Click.ClickedAt.Sub(w.Last)))
+	}
+	return "nothing that is known answers to this name, yet"
+}
+
+// phrase names a rule in a sentence.
+func phrase(r join.Rule) string {
+	switch r {
+	case join.RuleClickID:
+		return "the click that the sale itself names"
+	case join.RuleSubscription:
+		return "the subscription's click"
+	case join.RuleExternal:
+		return "the click of the seller's own buyer id"
+	case join.RuleStripeCustomer:
+		return "the Stripe customer's click"
+	case join.RuleAffiliate:
+		return "a named affiliate"
+	case join.RulePromotionCode:
+		return "a promotion code"
+	case join.RuleEmail:
+		return "an e-mail address"
+	}
+	return strings.ReplaceAll(string(r), "_", " ")
+}
+
+// first says what an entry's first version was.
+func first(row load.VersionRow) string {
+	text := money(row.Amount, row.Currency)
+	if row.Status == "held" {
+		text += ", held"
+	}
+	if row.MatchRule == string(join.RuleNone) {
+		return text + ", nobody's"
+	}
+	return text + ", credited by " + row.MatchRule
+}
+
+// because says what a version knew more than the one before.
+func because(learned join.Learned, before, row load.VersionRow, sale Sale) string {
+	switch learned {
+	case join.LearnedSuperseded:
+		return row.SupersededBy + " is the same money"
+	case join.LearnedCertainty:
+		return "it is certain now to be a movement of its own"
+	case join.LearnedSource:
+		return "an object that tells more of it was heard of"
+	case join.LearnedEvent:
+		return "an earlier event of the same object was heard of"
+	case join.LearnedDelivery:
+		return "an earlier delivery of the same event was found"
+	case join.LearnedRefunds:
+		return "more is known of what the charge gave back"
+	case join.LearnedRule, join.LearnedClick:
+		if i := slices.IndexFunc(sale.Candidates, func(c Candidate) bool { return c.ClickID != "" && c.ClickID == row.ClickID }); i >= 0 {
+			return fmt.Sprintf("the click and its name are both known; the click reached us on %s", Clock(*sale.Candidates[i].ReceivedAt))
+		}
+		return "a name that outranks the ones before is known"
+	case join.LearnedMore:
+		if row.FXSource == "stripe" && before.FXSource != "stripe" {
+			return "what Stripe settled is known"
+		}
+		return "one more name, click or event of it is known"
+	case join.LearnedRate:
+		if row.FXSource == "stripe" {
+			return "what Stripe settled is known"
+		}
+		return "a better exchange rate is known"
+	}
+	return ""
+}
+
+// changes lists what a version changed, column by column.
+func changes(a, b load.VersionRow) []string {
+	list := []string{}
+	note := func(what, from, to string) {
+		if from != to {
+			list = append(list, fmt.Sprintf("%s %s → %s", what, orNothing(from), orNothing(to)))
+		}
+	}
+	note("status", a.Status, b.Status)
+	if b.Status == "superseded" {
+		return list // its money and credit are told by the entry that stands instead
+	}
+	note("amount", money(a.Amount, a.Currency), money(b.Amount, b.Currency))
+	note("tax", money(a.Tax, a.Currency), money(b.Tax, b.Currency))
+	note("sale", a.SaleID, b.SaleID)
+	note("customer", a.CustomerID, b.CustomerID)
+	note("rule", a.MatchRule, b.MatchRule)
+	note("key", a.MatchKey, b.MatchKey)
+	note("click", a.ClickID, b.ClickID)
+	note("affiliate", a.AffiliateID, b.AffiliateID)
+	note("program", a.ProgramID, b.ProgramID)
+	note("moved on", Clock(a.OccurredAt), Clock(b.OccurredAt))
+	note("USD", usd(a.AmountUSD), usd(b.AmountUSD))
+	note("rate", rate(a), rate(b))
+	note("other candidates", strings.Join(a.MatchCandidates, ", "), strings.Join(b.MatchCandidates, ", "))
+	return list
+}
+
+func rate(v load.VersionRow) string {
+	if v.FXSource == "" || v.FXSource == "usd" {
+		return ""
+	}
+	text := v.FXRate + " of " + v.FXDate.Format(time.DateOnly) + " (" + v.FXSource
+	if !v.FXFinal {
+		text += ", provisional"
+	}
+	return text + ")"
+}
+
+func orNothing(s string) string {
+	if strings.TrimSpace(s) == "" {
+		return "nothing"
+	}
+	return s
+}
+
+// Clock renders a moment, UTC.
+func Clock(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") }
+
+// span renders how long something took, as exactly as a person wants it.
+func span(d time.Duration) string {
+	switch {
+	case d >= 48*time.Hour:
+		return fmt.Sprintf("%d days", int(d/(24*time.Hour)))
+	case d >= time.Minute:
+		text := strings.TrimSuffix(d.Round(time.Minute).String(), "0s")
+		return strings.Replace(text, "h0m", "h", 1)
+	}
+	return d.Round(time.Second).String()
+}
+
+// usd renders a stored decimal without its trailing zeros.
+func usd(text string) string {
+	d, err := decimal.NewFromString(text)
+	if err != nil {
+		return ""
+	}
+	return d.String() + " USD"
+}
+
+// money renders minor units by Stripe's exponent.
+func money(minor int64, currency string) string {
+	exponent, known := fx.Exponent(currency)
+	if !known {
+		return fmt.Sprintf("%d minor units of %s", minor, currency)
+	}
+	return decimal.New(minor, int32(-exponent)).StringFixed(int32(exponent)) + " " + strings.ToUpper(currency)
+}

@@ -1,0 +1,67 @@
+package load
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+)
+
+// Mention is one record that speaks of some object: an event, or a dead letter.
+type Mention struct {
+	ID         string // evt_…; of a dead letter its origin, topic/partition/offset
+	What       string // the event's type; of a dead letter its reason and the error's words
+	Letter     bool
+	Created    time.Time // by Stripe; of a dead letter when it was set aside. UTC
+	ReceivedAt time.Time // by the edge, UTC
+	APIVersion string
+	IDs        []string // of those asked for, the ones that it mentions
+}
+
+// Mentions looks through the raw events and dead letters for objects' ids, and gives at most limit of those that have one of them: the
+// dead letters, then the events in their order. Bodies have no index: it reads every one, and tries only once, so that whoever
+// has no patience can end ctx.
+func (s *Store) Mentions(ctx context.Context, workspace string, ids []string, limit int) ([]Mention, error) {
+	quoted := make([]string, len(ids))
+	for i, id := range ids {
+		quoted[i] = `"` + id + `"` // as JSON has it: pi_1 is not pi_10
+	}
+	rows, err := s.conn.Query(clickhouse.Context(ctx, clickhouse.WithSettings(lookupSettings)), `SELECT id, what, letter, created, received_at, api_version, arrayFilter(id -> position(body, id) > 0, ?) FROM
+(
+    SELECT event_id AS id, toString(type) AS what, false AS letter, toDateTime64(created, 3, 'UTC') AS created, received_at, toString(api_version) AS api_version, body
+    FROM stripe_events FINAL WHERE workspace = ? AND multiSearchAny(body, ?)
+    UNION ALL
+    SELECT concat(topic, '/', toString(partition), '/', toString(offset)), concat(reason, ': ', error), true, at, at, '', body
+    FROM dead_letters FINAL WHERE multiSearchAny(body, ?)
+)
+ORDER BY letter DESC, created, id LIMIT ?`, clickhouse.ArraySet(anys(quoted)), workspace, clickhouse.ArraySet(anys(quoted)), clickhouse.ArraySet(anys(quoted)), limit)
+	if err != nil {
+		return nil, fmt.Errorf("search events: %w", err)
+	}
+	defer rows.Close()
+	var found []Mention
+	for rows.Next() {
+		var m Mention
+		if err := rows.Scan(&m.ID, &m.What, &m.Letter, &m.Created, &m.ReceivedAt, &m.APIVersion, &m.IDs); err != nil {
+			return nil, fmt.Errorf("search events: %w", err)
+		}
+		for i, id := range m.IDs {
+			m.IDs[i] = strings.Trim(id, `"`)
+		}
+		found = append(found, m)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("search events: %w", err)
+	}
+	return found, nil
+}
+
+func anys(list []string) []any {
+	out := make([]any, len(list))
+	for i, s := range list {
+		out[i] = s
+	}
+	return out
+}
