@@ -17,6 +17,7 @@ import (
 	"tributary/processor/fx"
 	"tributary/processor/load"
 	"tributary/processor/stripe"
+	"tributary/processor/workspace"
 )
 
 // auditCommand holds what the ledger is compared with.
@@ -70,7 +71,7 @@ func (c *auditStripeCommand) Run(ctx context.Context, log *slog.Logger) error {
 	if err := store.Ping(ctx); err != nil {
 		return fmt.Errorf("reach ClickHouse: %w (--clickhouse-dsn names it)", err)
 	}
-	scope := audit.Scope{Workspace: workspaces.workspace(c.Account), Account: c.Account, Livemode: !c.Test, Period: period}
+	scope := audit.Scope{Workspace: workspaces.Of(c.Account), Account: c.Account, Livemode: !c.Test, Period: period}
 	if c.KeepRates {
 		if err := c.keep(ctx, log, store, scope, transactions); err != nil {
 			return err
@@ -90,7 +91,7 @@ func (c *auditStripeCommand) Run(ctx context.Context, log *slog.Logger) error {
 	return errors.Join(err, report.Err())
 }
 
-func (c *auditStripeCommand) validate() (*workspaces, error) {
+func (c *auditStripeCommand) validate() (*workspace.File, error) {
 	var faults []error
 	workspaces, err := c.bookingSettings.read()
 	if err != nil {

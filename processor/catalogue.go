@@ -96,6 +96,6 @@ func (s *bookingSettings) rejoiner(ctx context.Context, store *load.Store, log *
 		return nil, fmt.Errorf("read exchange rates: %w", err)
 	}
 	rejoiner := consume.NewRejoiner(store, table, s.Settle, log)
-	rejoiner.Policies = workspaces.policiesOf
+	rejoiner.Policies = workspaces.Policies
 	return rejoiner, nil
 }

@@ -14,6 +14,7 @@ import (
 	"tributary/processor/consume"
 	"tributary/processor/fx"
 	"tributary/processor/load"
+	"tributary/processor/workspace"
 )
 
 // runCommand wires `processor run`:
@@ -41,7 +42,7 @@ type runCommand struct {
 	Check      bool          `help:"Check the configuration and stop."`
 }
 
-func (c *runCommand) validate() ([]fx.Source, *workspaces, error) {
+func (c *runCommand) validate() ([]fx.Source, *workspace.File, error) {
 	var faults []error
 	sources, err := fx.ParseSources(c.FXSource)
 	if err != nil {
@@ -85,10 +86,10 @@ func (c *runCommand) Run(ctx context.Context, log *slog.Logger) error {
 	registry.MustRegister(events, table.missing)
 
 	rejoiner := consume.NewRejoiner(store, table, c.Settle, log)
-	rejoiner.Policies, rejoiner.Open = workspaces.policiesOf, consume.NewOpenMetric()
+	rejoiner.Policies, rejoiner.Open = workspaces.Policies, consume.NewOpenMetric()
 	registry.MustRegister(rejoiner.Open)
 	table.arrived = rejoiner.Wake
-	money := &consume.Money{Store: store, Rejoiner: rejoiner, Workspace: workspaces.workspace, Keys: workspaces.keysOf, Events: events}
+	money := &consume.Money{Store: store, Rejoiner: rejoiner, Workspace: workspaces.Of, Keys: workspaces.Keys, Events: events}
 	clicks := &consume.Clicks{Store: store, Rejoiner: rejoiner}
 	lane := func(name string, topics []string, maxRecords int, handle consume.Handler) *consume.Lane {
 		return &consume.Lane{
@@ -122,7 +123,7 @@ func (c *runCommand) Run(ctx context.Context, log *slog.Logger) error {
 		}
 		return fmt.Errorf("read which workspaces the ledger's accounts are in: %w", err)
 	}
-	if err := workspaces.moved(booked); err != nil {
+	if err := workspaces.Moved(booked); err != nil {
 		return err
 	}
 	if err := table.load(ctx); err != nil {

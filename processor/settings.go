@@ -1,5 +1,7 @@
 package main
 
+import "tributary/processor/workspace"
+
 // kafkaSettings and clickhouseSettings are the flags that several commands share.
 type kafkaSettings struct {
 	KafkaSeeds []string `help:"Kafka brokers to begin with, comma separated." default:"127.0.0.1:9092" placeholder:"HOST:PORT"`
@@ -14,6 +16,6 @@ type workspaceSettings struct {
 	EmailKey   string `help:"Key of the hashes of e-mail addresses, the same as the edge's; used by workspaces with email_fallback."`
 }
 
-func (s *workspaceSettings) read() (*workspaces, error) {
-	return readWorkspaces(s.Workspaces, s.EmailKey)
+func (s *workspaceSettings) read() (*workspace.File, error) {
+	return workspace.Read(s.Workspaces, s.EmailKey)
 }

@@ -17,6 +17,10 @@ import (
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"tributary/processor/join"
+	"tributary/processor/load"
 )
 
 // "all:" takes dot files too: without the chart library, vendor holds nothing else, and a pattern without files is an error.
@@ -30,11 +34,13 @@ const (
 	maxKept  = 256              // answers remembered
 	maxAsked = 4                // looks at the database at a time
 
+	storyTimeout = 20 * time.Second // of one story: it reads raw events, which have no index
+
 	unknownTable = 60 // ClickHouse's error code
 )
 
 // policy lets the page load its own files and nothing else; it has no inline script or style.
-const policy = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'"
+const policy = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
 
 var workspaceName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$`)
 
@@ -48,19 +54,22 @@ type Config struct {
 	Workspace string
 	// ClickURL is where clicks are sent to, for the command that the empty page shows; empty is the local run's address.
 	ClickURL string
+	// Policies are the attribution policies that the processors book a workspace by, for the stories; nil: the default everywhere.
+	Policies func(workspace string) join.Policies
 	// Log hears of questions that failed; nil is the default logger.
 	Log *slog.Logger
 }
 
-// Dashboard serves the page, its files and /api/summary.
+// Dashboard serves the page, its files, /api/summary, and at /explain why a row is as it is.
 type Dashboard struct {
-	config Config
-	log    *slog.Logger
-	conn   driver.Conn
-	mux    *http.ServeMux
-	files  fs.FS
-	asking chan struct{}
-	now    func() time.Time
+	config  Config
+	log     *slog.Logger
+	conn    driver.Conn
+	stories *load.Store // only its lookups are used
+	mux     *http.ServeMux
+	files   fs.FS
+	asking  chan struct{}
+	now     func() time.Time
 
 	mu   sync.Mutex
 	kept map[string]*answer
@@ -102,12 +111,19 @@ func New(cfg Config) (*Dashboard, error) {
 	if cfg.ClickURL == "" {
 		cfg.ClickURL = "http://127.0.0.1:8080/v1/click"
 	}
+	if cfg.Policies == nil {
+		cfg.Policies = func(string) join.Policies { return nil }
+	}
+	stories, err := load.Open(cfg.DSN, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if err != nil {
+		return nil, err
+	}
 	files, err := fs.Sub(assets, "assets")
 	if err != nil {
 		return nil, fmt.Errorf("find assets: %w", err)
 	}
 	d := &Dashboard{
-		config: cfg, log: cfg.Log, conn: conn, mux: http.NewServeMux(), files: files,
+		config: cfg, log: cfg.Log, conn: conn, stories: stories, mux: http.NewServeMux(), files: files,
 		asking: make(chan struct{}, maxAsked), now: time.Now, kept: map[string]*answer{},
 	}
 	if d.log == nil {
@@ -116,12 +132,13 @@ func New(cfg Config) (*Dashboard, error) {
 	d.mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { d.serveFile(w, r, "index.html") })
 	d.mux.HandleFunc("GET /assets/{name...}", func(w http.ResponseWriter, r *http.Request) { d.serveFile(w, r, r.PathValue("name")) })
 	d.mux.HandleFunc("GET /api/summary", d.serveSummary)
+	d.mux.HandleFunc("GET /explain", d.serveStory)
 	return d, nil
 }
 
 // Close ends the connections to the database.
 func (d *Dashboard) Close() error {
-	if err := d.conn.Close(); err != nil {
+	if err := errors.Join(d.conn.Close(), d.stories.Close()); err != nil {
 		return fmt.Errorf("close ClickHouse: %w", err)
 	}
 	return nil

@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -390,5 +391,52 @@ func TestFormatMinor(t *testing.T) {
 		if got := formatMinor(c.digits, c.currency); got != c.want {
 			t.Errorf("%s %s: %s, want %s", c.digits, c.currency, got, c.want)
 		}
+	}
+}
+
+// The page of a story escapes what it tells, works for who may only read, and has a sentence for whatever it cannot tell.
+func TestStory(t *testing.T) {
+	dsn, conn := database(t)
+	book(t, conn, entry{id: "pi_1", when: at, amount: 4900, net: "49", fx: "usd", rule: "click_id", key: "click:x", affiliate: hostile, campaign: hostile, clicked: at.Add(-time.Hour)})
+	book(t, conn, entry{id: "pi_1", when: at, amount: 4900, net: "49", fx: "usd", rule: "click_id", key: "click:x", affiliate: "ann", campaign: hostile, clicked: at.Add(-time.Hour), version: 2})
+	d := serve(t, Config{DSN: strings.Replace(dsn, "http://", "http://readonly@", 1)}, func() time.Time { return at })
+	for _, c := range []struct {
+		target string
+		status int
+		has    []string
+	}{
+		{"/explain?object=pi_1", 200, []string{"Payment pi_1", "49.00 USD moved on", "credited by click_id", "the sale itself names the click", "&lt;script&gt;alert(1)&lt;/script&gt;", "2 versions", "affiliate"}},
+		{"/explain?object=pi_1&workspace=default", 200, []string{"Payment pi_1"}},
+		{"/explain?object=pi_1&workspace=other", 404, []string{"Nothing is known about pi_1 in this workspace"}},
+		{"/explain?object=%22%3E%3Cscript%3Ealert(1)%3C/script%3E", 404, []string{"Nothing is known about", "&lt;script&gt;"}},
+		{"/explain", 200, []string{"Every entry has a story"}},
+		{"/explain?object=pi_1&workspace=%3Cscript%3E", 400, []string{"cannot be the name of a workspace"}},
+		{"/explain?object=" + strings.Repeat("x", 501), 400, []string{"No id is that long"}},
+	} {
+		w := httptest.NewRecorder()
+		d.ServeHTTP(w, httptest.NewRequest(http.MethodGet, c.target, nil))
+		page := w.Body.String()
+		if w.Code != c.status || w.Header().Get("Content-Type") != "text/html; charset=utf-8" {
+			t.Errorf("%s: %d %s\n%s", c.target, w.Code, w.Header().Get("Content-Type"), page)
+		}
+		for _, text := range c.has {
+			if !strings.Contains(page, text) {
+				t.Errorf("%s lacks %q:\n%s", c.target, text, page)
+			}
+		}
+		if strings.Contains(page, "<script") {
+			t.Errorf("%s has a script:\n%s", c.target, page)
+		}
+	}
+	gone, err := New(Config{DSN: "http://127.0.0.1:1/nothing"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer gone.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	view := storyView{Workspace: "default", Asked: "pi_1"}
+	if status := gone.tell(ctx, &view); status != http.StatusServiceUnavailable || !strings.Contains(view.Fault, "ClickHouse does not answer") {
+		t.Errorf("without ClickHouse: %d %s", status, view.Fault)
 	}
 }

@@ -7,11 +7,17 @@ import (
 	"time"
 
 	"tributary/deploy/dashboard"
+	"tributary/processor/workspace"
 )
 
 // startDashboard serves the dashboard from this process: it only reads ClickHouse.
 func (s *supervisor) startDashboard(_ context.Context, l net.Listener) error {
-	page, err := dashboard.New(dashboard.Config{DSN: s.dsn(), ClickURL: "http://" + s.EdgeAddr + "/v1/click"})
+	// The key of e-mail hashes is the processor's affair; any will do to read the policies.
+	workspaces, err := workspace.Read(s.Workspaces, "unused")
+	if err != nil {
+		return fmt.Errorf("start dashboard: %w", err)
+	}
+	page, err := dashboard.New(dashboard.Config{DSN: s.dsn(), ClickURL: "http://" + s.EdgeAddr + "/v1/click", Policies: workspaces.Policies})
 	if err != nil {
 		return fmt.Errorf("start dashboard: %w", err)
 	}

@@ -1,4 +1,5 @@
-package main
+// Package workspace reads the processor's part of the workspaces file.
+package workspace
 
 import (
 	"encoding/json"
@@ -13,18 +14,18 @@ import (
 	"tributary/schemas"
 )
 
-// defaultWorkspace owns everything while there is no workspaces file.
-const defaultWorkspace = "default"
+// Default owns everything while there is no workspaces file.
+const Default = "default"
 
-// workspaces is the processor's part of the workspaces file: whose Stripe accounts, and how they want their sales credited.
-type workspaces struct {
+// File says whose Stripe accounts there are, and how their owners want their sales credited.
+type File struct {
 	accounts map[string]string // Stripe account → workspace
 	policies map[string]join.Policies
 	keys     map[string]*stripe.Keys
 }
 
-// workspaceEntry is one element of the file's JSON array. The edge reads other fields of it.
-type workspaceEntry struct {
+// entry is one element of the file's JSON array. The edge reads other fields of it.
+type entry struct {
 	ID string `json:"id"`
 	// StripeAccounts: acct_…; "" is the platform's own.
 	StripeAccounts []string `json:"stripe_accounts"`
@@ -45,17 +46,17 @@ type workspaceEntry struct {
 	EmailFallback bool `json:"email_fallback"`
 }
 
-// readWorkspaces reads the file; without one everything is in one workspace. All faults are told at once.
-func readWorkspaces(path, emailKey string) (*workspaces, error) {
-	w := &workspaces{accounts: make(map[string]string), policies: make(map[string]join.Policies), keys: make(map[string]*stripe.Keys)}
+// Read reads the file; without one everything is in one workspace. All faults are told at once.
+func Read(path, emailKey string) (*File, error) {
+	f := &File{accounts: make(map[string]string), policies: make(map[string]join.Policies), keys: make(map[string]*stripe.Keys)}
 	if path == "" {
-		return w, nil
+		return f, nil
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("read workspaces: %w (give the file's path with --workspaces, or leave it out for one workspace)", err)
 	}
-	var list []workspaceEntry
+	var list []entry
 	if err := json.Unmarshal(data, &list); err != nil {
 		return nil, fmt.Errorf("read workspaces %s: %w", path, err)
 	}
@@ -68,16 +69,16 @@ func readWorkspaces(path, emailKey string) (*workspaces, error) {
 			fault("entry %d has no id", i)
 			continue
 		}
-		if _, twice := w.keys[e.ID]; twice {
+		if _, twice := f.keys[e.ID]; twice {
 			fault("%q is listed twice", e.ID)
 		}
 		for _, a := range e.StripeAccounts {
-			if other, twice := w.accounts[a]; twice {
+			if other, twice := f.accounts[a]; twice {
 				fault("account %q belongs to %q and %q", a, other, e.ID)
 			}
-			w.accounts[a] = e.ID
+			f.accounts[a] = e.ID
 		}
-		if w.policies[e.ID], err = e.policies(); err != nil {
+		if f.policies[e.ID], err = e.policies(); err != nil {
 			fault("%s: attribution: %w", e.ID, err)
 		}
 		keys, err := stripe.NewKeys(e.Keys.Metadata, e.Keys.References)
@@ -91,14 +92,14 @@ func readWorkspaces(path, emailKey string) (*workspaces, error) {
 			}
 			keys.HashEmail = func(address string) []byte { return schemas.EmailHash([]byte(emailKey), e.ID, address) }
 		}
-		w.keys[e.ID] = keys
+		f.keys[e.ID] = keys
 	}
-	return w, errors.Join(faults...)
+	return f, errors.Join(faults...)
 }
 
 const day = 24 * time.Hour
 
-func (e *workspaceEntry) policies() (join.Policies, error) {
+func (e *entry) policies() (join.Policies, error) {
 	var list []join.Policy
 	var faults []error
 	for _, a := range e.Attribution {
@@ -117,28 +118,31 @@ func (e *workspaceEntry) policies() (join.Policies, error) {
 	return policies, errors.Join(append(faults, err)...)
 }
 
-func (w *workspaces) workspace(account string) string {
-	if id, ok := w.accounts[account]; ok {
+// Of gives the workspace of a Stripe account; empty for the platform's own.
+func (f *File) Of(account string) string {
+	if id, ok := f.accounts[account]; ok {
 		return id
 	}
-	return defaultWorkspace
+	return Default
 }
 
-func (w *workspaces) keysOf(workspace string) *stripe.Keys {
-	if k, ok := w.keys[workspace]; ok {
+// Keys gives what names clicks and buyers in a workspace's Stripe objects.
+func (f *File) Keys(workspace string) *stripe.Keys {
+	if k, ok := f.keys[workspace]; ok {
 		return k
 	}
 	return stripe.Default()
 }
 
-func (w *workspaces) policiesOf(workspace string) join.Policies { return w.policies[workspace] }
+// Policies gives how a workspace wants its sales credited.
+func (f *File) Policies(workspace string) join.Policies { return f.policies[workspace] }
 
-// moved tells which accounts' money stands in another workspace than the file says. The workspace is part of the ledger's key:
+// Moved tells which accounts' money stands in another workspace than the file says. The workspace is part of the ledger's key:
 // the same money would be booked a second time.
-func (w *workspaces) moved(booked map[string]string) error {
+func (f *File) Moved(booked map[string]string) error {
 	var faults []error
 	for account, workspace := range booked {
-		if now := w.workspace(account); now != workspace {
+		if now := f.Of(account); now != workspace {
 			faults = append(faults, fmt.Errorf("the money of account %q is booked in workspace %q, and the workspaces file now says %q: it would be counted twice; put the account back, or load everything again into an empty database", account, workspace, now))
 		}
 	}
