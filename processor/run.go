@@ -42,6 +42,9 @@ type runCommand struct {
 	Check      bool          `help:"Check the configuration and stop."`
 }
 
+// maxBatchBytes of records in one batch: some 20,000 clicks, and at least 60 of the largest webhooks.
+const maxBatchBytes = 16 << 20
+
 func (c *runCommand) validate() ([]fx.Source, *workspace.File, error) {
 	var faults []error
 	sources, err := fx.ParseSources(c.FXSource)
@@ -93,7 +96,7 @@ func (c *runCommand) Run(ctx context.Context, log *slog.Logger) error {
 	clicks := &consume.Clicks{Store: store, Rejoiner: rejoiner}
 	lane := func(name string, topics []string, maxRecords int, handle consume.Handler) *consume.Lane {
 		return &consume.Lane{
-			Name: name, Topics: topics, MaxRecords: maxRecords, Handle: handle,
+			Name: name, Topics: topics, MaxRecords: maxRecords, MaxBytes: maxBatchBytes, Handle: handle,
 			Seeds: c.KafkaSeeds, Instance: c.InstanceID, Rewind: c.Rewind, Deadline: c.Grace, Log: log, Metrics: metrics,
 		}
 	}

@@ -19,7 +19,8 @@ import (
 )
 
 // Handler does everything that a batch of records asks for and returns when ClickHouse has acknowledged it. Whatever it is
-// given twice, in whatever order, it may do twice. It returns an error only when ctx ends.
+// given twice, in whatever order, it may do twice. It returns an error only when ctx ends, or load.ErrRejected when some record makes
+// rows that can never be stored.
 type Handler func(ctx context.Context, records []*kgo.Record, deadLetter DeadLetter) error
 
 // DeadLetter sets one record aside. It returns when Kafka has acknowledged that.
@@ -37,8 +38,10 @@ type Lane struct {
 	// Rewind is how far before its committed offset a partition is read again on every assignment. Doing it again is free,
 	// and it heals what a crashed server had acknowledged and lost.
 	Rewind time.Duration
-	// MaxRecords of one batch.
+	// MaxRecords of one batch, and MaxBytes of their keys and values (0: as many). Both bound the memory that a batch takes, whatever is
+	// waiting in Kafka.
 	MaxRecords int
+	MaxBytes   int
 	// Deadline for a batch that is under way when the processor stops.
 	Deadline time.Duration
 
@@ -94,9 +97,12 @@ func (l *Lane) Run(ctx context.Context) error {
 				l.Log.Warn("fetch", "lane", l.Name, "topic", topic, "partition", partition, "error", err)
 			}
 		})
-		if records := fetches.Records(); len(records) > 0 {
+		for records := range chunks(fetches.Records(), l.MaxBytes) {
 			if err := l.batch(ctx, records); err != nil {
 				return err
+			}
+			if ctx.Err() != nil {
+				return nil // what is left is read again
 			}
 		}
 		l.client.AllowRebalance()
@@ -113,7 +119,7 @@ func (l *Lane) batch(ctx context.Context, records []*kgo.Record) error {
 	})
 	defer stop()
 	start := time.Now()
-	if err := l.Handle(work, records, l.deadLetter); err != nil {
+	if err := isolate(work, records, l.Handle, l.deadLetter, l.Log); err != nil {
 		if ctx.Err() != nil {
 			l.Log.Warn("batch left undone; it will be read again", "lane", l.Name, "records", len(records), "error", err)
 			return nil
@@ -202,7 +208,8 @@ func (l *Lane) open() error {
 		kgo.HeartbeatInterval(time.Second),
 		kgo.RebalanceTimeout(30 * time.Second),
 		kgo.FetchMaxWait(250 * time.Millisecond),
-		kgo.FetchMaxPartitionBytes(4 << 20),
+		kgo.FetchMaxPartitionBytes(2 << 20), // compressed: some ten times as much in memory, once for each broker
+		kgo.FetchMaxBytes(8 << 20),
 		kgo.RequiredAcks(kgo.AllISRAcks()),
 		kgo.ProducerLinger(0),
 	}

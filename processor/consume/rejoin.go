@@ -3,6 +3,7 @@ package consume
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -349,7 +350,10 @@ func (r *Rejoiner) sweep(ctx context.Context, since time.Time) (int, error) {
 		byWorkspace[s.Workspace] = append(byWorkspace[s.Workspace], identity.New(identity.Object, s.ObjectID))
 	}
 	for workspace, nodes := range byWorkspace {
-		if err := r.Rejoin(ctx, workspace, nodes, nil); err != nil {
+		switch err := r.Rejoin(ctx, workspace, nodes, nil); {
+		case errors.Is(err, load.ErrRejected): // its record was set aside when it came; nothing here is new
+			r.Log.Warn("some unfinished sales make rows that ClickHouse cannot take", "workspace", workspace, "error", err)
+		case err != nil:
 			return 0, err
 		}
 	}

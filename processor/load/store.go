@@ -15,7 +15,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Store is one ClickHouse. Its methods wait out what can be waited out: they return an error only when ctx ends.
+// Store is one ClickHouse. Its methods wait out what can be waited out: they return an error only when ctx ends, or, of rows that
+// can never be stored, ErrRejected.
 type Store struct {
 	conn    driver.Conn
 	log     *slog.Logger
@@ -102,6 +103,12 @@ func (s *Store) persist(ctx context.Context, table, verb string, do func(context
 			}
 			return nil
 		}
+		if rejected(err) {
+			if !since.IsZero() {
+				s.failing.Add(-1)
+			}
+			return fmt.Errorf("%s %s: %w: %w", verb, table, ErrRejected, err)
+		}
 		if since.IsZero() {
 			since = start
 			s.failing.Add(1)
@@ -161,7 +168,8 @@ func insert[R any](ctx context.Context, s *Store, table string, columns []column
 		defer batch.Close() // a batch that is not sent keeps its connection
 		for i, c := range columns {
 			if err := batch.Column(i).Append(c.values(rows)); err != nil {
-				return fmt.Errorf("column %s: %w", c.name, err)
+				s.types.Delete(table)
+				return &unfit{c.name, err}
 			}
 		}
 		if err := batch.Send(); err != nil {

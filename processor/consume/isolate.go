@@ -1,0 +1,89 @@
+package consume
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"tributary/processor/load"
+)
+
+// chunks cuts records where they would be more than maxBytes together; 0: nowhere. A single record may be larger.
+func chunks(records []*kgo.Record, maxBytes int) iter.Seq[[]*kgo.Record] {
+	return func(yield func([]*kgo.Record) bool) {
+		begin, size := 0, 0
+		for i, r := range records {
+			n := len(r.Key) + len(r.Value)
+			if maxBytes > 0 && i > begin && size+n > maxBytes {
+				if !yield(records[begin:i]) {
+					return
+				}
+				begin, size = i, 0
+			}
+			size += n
+		}
+		if begin < len(records) {
+			yield(records[begin:])
+		}
+	}
+}
+
+// fewRejected is how many records of one batch may be poison. More than that, and more than half of the batch, is no poison: a
+// column has another type than this program thinks, and every record would be set aside that is good tomorrow.
+const fewRejected = 10
+
+// isolate handles records; where some of them make rows that can never be stored, it finds them by halving the batch, handles all
+// others, and sets them aside. Handling is idempotent, so that halves may be done again.
+func isolate(ctx context.Context, records []*kgo.Record, handle Handler, deadLetter DeadLetter, log *slog.Logger) error {
+	wait := backoff.NewExponentialBackOff()
+	wait.MaxInterval = 30 * time.Second
+	for {
+		poison, err := halve(ctx, records, handle, deadLetter)
+		if err != nil {
+			return err
+		}
+		if len(poison) <= fewRejected || 2*len(poison) <= len(records) {
+			for _, p := range poison {
+				if err := deadLetter(ctx, p.record, "load", "rejected", p.cause); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+		log.Error("ClickHouse rejects most of a batch, so nothing is set aside; is the schema this program's? (processor migrate)", "records", len(records), "rejected", len(poison), "error", poison[0].cause)
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("ClickHouse rejects most of a batch: %w", poison[0].cause)
+		case <-time.After(wait.NextBackOff()):
+		}
+	}
+}
+
+// rejection is a record that makes rows which cannot be stored.
+type rejection struct {
+	record *kgo.Record
+	cause  error
+}
+
+func halve(ctx context.Context, records []*kgo.Record, handle Handler, deadLetter DeadLetter) ([]rejection, error) {
+	err := handle(ctx, records, deadLetter)
+	switch {
+	case err == nil || !errors.Is(err, load.ErrRejected):
+		return nil, err
+	case len(records) == 1:
+		return []rejection{{records[0], err}}, nil
+	}
+	half := len(records) / 2
+	first, err := halve(ctx, records[:half], handle, deadLetter)
+	if err != nil {
+		return nil, err
+	}
+	second, err := halve(ctx, records[half:], handle, deadLetter)
+	return append(first, second...), err
+}
