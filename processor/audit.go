@@ -11,8 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"tributary/processor/audit"
 	"tributary/processor/fx"
 	"tributary/processor/load"
@@ -63,14 +61,11 @@ func (c *auditStripeCommand) Run(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	store, err := load.Open(c.ClickhouseDSN, log, prometheus.NewRegistry())
+	store, err := c.open(ctx, log)
 	if err != nil {
 		return err
 	}
 	defer store.Close()
-	if err := store.Ping(ctx); err != nil {
-		return fmt.Errorf("reach ClickHouse: %w (--clickhouse-dsn names it)", err)
-	}
 	scope := audit.Scope{Workspace: workspaces.Of(c.Account), Account: c.Account, Livemode: !c.Test, Period: period}
 	if c.KeepRates {
 		if err := c.keep(ctx, log, store, scope, transactions); err != nil {

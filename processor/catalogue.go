@@ -8,8 +8,6 @@ import (
 	"os"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"tributary/processor/catalogue"
 	"tributary/processor/consume"
 	"tributary/processor/load"
@@ -48,14 +46,11 @@ func (c *catalogueCommand) Run(ctx context.Context, log *slog.Logger) error {
 	if len(faults) > 0 {
 		return fmt.Errorf("nothing is loaded: %w", errors.Join(faults...))
 	}
-	store, err := load.Open(c.ClickhouseDSN, log, prometheus.NewRegistry())
+	store, err := c.open(ctx, log)
 	if err != nil {
 		return err
 	}
 	defer store.Close()
-	if err := store.Ping(ctx); err != nil {
-		return fmt.Errorf("reach ClickHouse: %w (--clickhouse-dsn names it)", err)
-	}
 	rejoiner, err := c.rejoiner(ctx, store, log)
 	if err != nil {
 		return err

@@ -8,10 +8,7 @@ import (
 	"log/slog"
 	"os"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"tributary/processor/explain"
-	"tributary/processor/load"
 )
 
 type explainCommand struct {
@@ -23,14 +20,11 @@ type explainCommand struct {
 }
 
 func (c *explainCommand) Run(ctx context.Context, log *slog.Logger) error {
-	store, err := load.Open(c.ClickhouseDSN, log, prometheus.NewRegistry())
+	store, err := c.open(ctx, log)
 	if err != nil {
 		return err
 	}
 	defer store.Close()
-	if err := store.Ping(ctx); err != nil {
-		return fmt.Errorf("reach ClickHouse: %w (--clickhouse-dsn names it)", err)
-	}
 	workspaces, err := c.read()
 	if err != nil {
 		return err

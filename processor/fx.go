@@ -12,7 +12,6 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/shopspring/decimal"
 
 	"tributary/processor/fx"
@@ -92,14 +91,11 @@ func (c *fxCommand) Run(ctx context.Context, log *slog.Logger) error {
 	if c.Fetch && len(sources) == 0 {
 		return errors.New("--fetch reads what --fx-source names: name at least one")
 	}
-	store, err := load.Open(c.ClickhouseDSN, log, prometheus.NewRegistry())
+	store, err := c.open(ctx, log)
 	if err != nil {
 		return err
 	}
 	defer store.Close()
-	if err := store.Ping(ctx); err != nil {
-		return fmt.Errorf("reach ClickHouse: %w (--clickhouse-dsn names it)", err)
-	}
 	table := newRates(store, sources, c.UGXExponent, log)
 	table.storedOnly = !c.Fetch
 	if err := table.load(ctx); err != nil {

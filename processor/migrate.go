@@ -13,7 +13,12 @@ import (
 type migrateCommand struct{ clickhouseSettings }
 
 func (c *migrateCommand) Run(ctx context.Context, log *slog.Logger) error {
-	options, err := clickhouse.ParseDSN(c.ClickhouseDSN)
+	return migrate(ctx, c.ClickhouseDSN, func(step string) { log.Info("migrate", "step", step) })
+}
+
+// migrate creates the database that a DSN names, if it is missing, and brings its tables up to date.
+func migrate(ctx context.Context, dsn string, progress func(string)) error {
+	options, err := clickhouse.ParseDSN(dsn)
 	if err != nil {
 		return fmt.Errorf("read --clickhouse-dsn: %w", err)
 	}
@@ -31,5 +36,5 @@ func (c *migrateCommand) Run(ctx context.Context, log *slog.Logger) error {
 	}
 	db := clickhouse.OpenDB(options)
 	defer db.Close()
-	return sql.Migrate(ctx, db, func(step string) { log.Info("migrate", "step", step) })
+	return sql.Migrate(ctx, db, progress)
 }

@@ -28,6 +28,7 @@ const (
 	HeaderPartition = "partition"
 	HeaderOffset    = "offset"
 	HeaderKey       = "key"
+	HeaderOriginal  = "original." // begins the names of the record's own headers
 )
 
 // Version is the header version that this code writes, and the newest that it reads.
@@ -176,14 +177,15 @@ func DecodeStripe(r *kgo.Record) (*StripeEvent, error) {
 }
 
 // DeadLetterRecord sets r aside: its bytes unchanged, with reason (a short constant that a metric can carry), the step
-// that refused it, the error's words and where it came from. Its key is that origin, so a second telling is the same one.
+// that refused it, the error's words, where it came from, and its own headers, so that it can be handled again. Its key is that
+// origin, so a second telling is the same one.
 func DeadLetterRecord(r *kgo.Record, step, reason string, cause error) *kgo.Record {
 	origin := r.Topic + "/" + strconv.Itoa(int(r.Partition)) + "/" + strconv.FormatInt(r.Offset, 10)
 	words := ""
 	if cause != nil {
 		words = cause.Error()
 	}
-	return &kgo.Record{
+	letter := &kgo.Record{
 		Topic: TopicDeadLetters, Key: []byte(origin), Value: r.Value,
 		Headers: []kgo.RecordHeader{
 			versionHeader,
@@ -196,4 +198,8 @@ func DeadLetterRecord(r *kgo.Record, step, reason string, cause error) *kgo.Reco
 			{Key: HeaderKey, Value: r.Key},
 		},
 	}
+	for _, h := range r.Headers {
+		letter.Headers = append(letter.Headers, kgo.RecordHeader{Key: HeaderOriginal + h.Key, Value: h.Value})
+	}
+	return letter
 }

@@ -119,7 +119,7 @@ func (l *Lane) batch(ctx context.Context, records []*kgo.Record) error {
 	})
 	defer stop()
 	start := time.Now()
-	if err := isolate(work, records, l.Handle, l.deadLetter, l.Log); err != nil {
+	if err := Isolate(work, records, l.Handle, l.deadLetter, l.Log); err != nil {
 		if ctx.Err() != nil {
 			l.Log.Warn("batch left undone; it will be read again", "lane", l.Name, "records", len(records), "error", err)
 			return nil

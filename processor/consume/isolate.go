@@ -38,9 +38,9 @@ func chunks(records []*kgo.Record, maxBytes int) iter.Seq[[]*kgo.Record] {
 // column has another type than this program thinks, and every record would be set aside that is good tomorrow.
 const fewRejected = 10
 
-// isolate handles records; where some of them make rows that can never be stored, it finds them by halving the batch, handles all
+// Isolate handles records; where some of them make rows that can never be stored, it finds them by halving the batch, handles all
 // others, and sets them aside. Handling is idempotent, so that halves may be done again.
-func isolate(ctx context.Context, records []*kgo.Record, handle Handler, deadLetter DeadLetter, log *slog.Logger) error {
+func Isolate(ctx context.Context, records []*kgo.Record, handle Handler, deadLetter DeadLetter, log *slog.Logger) error {
 	wait := backoff.NewExponentialBackOff()
 	wait.MaxInterval = 30 * time.Second
 	for {

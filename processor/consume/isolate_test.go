@@ -71,7 +71,7 @@ func TestIsolate(t *testing.T) {
 			aside = append(aside, r.Offset)
 			return nil
 		}
-		if err := isolate(t.Context(), records, handle, letter, slog.New(slog.DiscardHandler)); err != nil {
+		if err := Isolate(t.Context(), records, handle, letter, slog.New(slog.DiscardHandler)); err != nil {
 			t.Fatal(err)
 		}
 		if len(handled) != c.records-len(c.poison) || !slices.Equal(aside, append([]int64{}, c.poison...)) {
@@ -99,7 +99,7 @@ func TestIsolateWaitsForSchema(t *testing.T) {
 			t.Errorf("record %d is set aside", r.Offset)
 			return nil
 		}
-		if err := isolate(t.Context(), records, handle, letter, slog.New(slog.DiscardHandler)); err != nil || handled != 40 {
+		if err := Isolate(t.Context(), records, handle, letter, slog.New(slog.DiscardHandler)); err != nil || handled != 40 {
 			t.Errorf("%v, %d handled", err, handled)
 		}
 	})

@@ -72,7 +72,7 @@ func (m *Money) Handle(ctx context.Context, records []*kgo.Record, deadLetter De
 		case schemas.TopicLeads:
 			err = m.lead(b, r)
 		case schemas.TopicDeadLetters:
-			b.letters = append(b.letters, letterRow(r))
+			b.letters = append(b.letters, LetterRow(r))
 		}
 		if err != nil {
 			if err := deadLetter(ctx, r, step, reason, err); err != nil {
@@ -157,7 +157,7 @@ func (m *Money) stripeLead(b *moneyBatch, workspace string, e *schemas.StripeEve
 		Quantity: uint8(min(max(l.Quantity, 1), 100)), EmailHash: "", Metadata: nil,
 	}
 	b.leads = append(b.leads, row.Uncredited())
-	node := identity.New(identity.Lead, hex.EncodeToString(row.ID[:]))
+	node := join.LeadNode(row.ID)
 	n := b.news(workspace)
 	n.changed = append(n.changed, node)
 	for _, name := range []identity.Node{identity.New(identity.Customer, l.CustomerID), identity.New(identity.Subscription, l.SubscriptionID), identity.New(identity.External, l.ExternalID)} {
@@ -173,7 +173,7 @@ func (m *Money) lead(b *moneyBatch, r *kgo.Record) error {
 		return err
 	}
 	n := b.news(l.Workspace)
-	node := identity.New(identity.Lead, hex.EncodeToString(l.LeadId))
+	node := join.LeadNode([16]byte(l.LeadId))
 	at := time.UnixMilli(l.ReceivedAt).UTC()
 	b.leads = append(b.leads, join.NewLead(l))
 	n.changed = append(n.changed, node)
@@ -199,13 +199,20 @@ func (m *Money) lead(b *moneyBatch, r *kgo.Record) error {
 	return nil
 }
 
-func letterRow(r *kgo.Record) load.DeadLetterRow {
+// LetterRow reads a record of the dead letters' topic.
+func LetterRow(r *kgo.Record) load.DeadLetterRow {
 	partition, _ := strconv.ParseInt(schemas.Header(r, schemas.HeaderPartition), 10, 32)
 	offset, _ := strconv.ParseInt(schemas.Header(r, schemas.HeaderOffset), 10, 64)
+	headers := make(map[string]string)
+	for _, h := range r.Headers {
+		if name, original := strings.CutPrefix(h.Key, schemas.HeaderOriginal); original {
+			headers[name] = string(h.Value)
+		}
+	}
 	return load.DeadLetterRow{
 		At: r.Timestamp, Reason: schemas.Header(r, schemas.HeaderReason), Step: schemas.Header(r, schemas.HeaderStep),
 		Topic: schemas.Header(r, schemas.HeaderTopic), Partition: int32(partition), Offset: offset,
-		Error: schemas.Header(r, schemas.HeaderError), Key: schemas.Header(r, schemas.HeaderKey), Body: string(r.Value),
+		Error: schemas.Header(r, schemas.HeaderError), Key: schemas.Header(r, schemas.HeaderKey), Headers: headers, Body: string(r.Value),
 	}
 }
 

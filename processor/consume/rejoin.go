@@ -237,7 +237,7 @@ func (r *Rejoiner) creditLeads(ctx context.Context, k *join.Knowledge, ids [][16
 		return err
 	}
 	for i, l := range leads {
-		leads[i] = k.CreditLead(l, identity.New(identity.Lead, hex.EncodeToString(l.ID[:])))
+		leads[i] = k.CreditLead(l)
 	}
 	return r.Store.InsertLeads(ctx, leads)
 }

@@ -324,7 +324,7 @@ func leads(ctx context.Context, store Store, k *join.Knowledge, touched []identi
 		return nil, err
 	}
 	for _, l := range rows {
-		l = k.CreditLead(l, identity.New(identity.Lead, hex.EncodeToString(l.ID[:])))
+		l = k.CreditLead(l)
 		told := Lead{
 			ID: hex.EncodeToString(l.ID[:]), Event: l.EventName, ExternalID: l.ExternalID, ReceivedAt: l.ReceivedAt, Mode: l.Mode,
 			Rule: string(l.MatchRule), Key: l.MatchKey, AffiliateID: l.Click.AffiliateID,

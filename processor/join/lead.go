@@ -1,6 +1,7 @@
 package join
 
 import (
+	"encoding/hex"
 	"time"
 
 	"tributary/processor/identity"
@@ -41,9 +42,14 @@ func (l Lead) Uncredited() Lead {
 	return l
 }
 
+// LeadNode names a lead.
+func LeadNode(id [16]byte) identity.Node {
+	return identity.New(identity.Lead, hex.EncodeToString(id[:]))
+}
+
 // CreditLead finds the lead's click. The first telling of a lead stays: its version begins with the inverse of received_at.
-func (k *Knowledge) CreditLead(l Lead, node identity.Node) Lead {
-	found := newSearch(k.Graph, k.Clicks, []identity.Node{node}, moments{}, k.Policies.At(l.ReceivedAt))
+func (k *Knowledge) CreditLead(l Lead) Lead {
+	found := newSearch(k.Graph, k.Clicks, []identity.Node{LeadNode(l.ID)}, moments{}, k.Policies.At(l.ReceivedAt))
 	c := found.best()
 	l.MatchRule, l.MatchKey = c.Rule, string(c.Key)
 	l.Click = Click{AffiliateID: c.AffiliateID, ProgramID: c.ProgramID}

@@ -285,6 +285,7 @@ type DeadLetterRow struct {
 	Partition                  int32
 	Offset                     int64
 	Key, Body                  string
+	Headers                    map[string]string // the record's own
 }
 
 var deadLetterColumns = []column[DeadLetterRow]{
@@ -296,6 +297,7 @@ var deadLetterColumns = []column[DeadLetterRow]{
 	col("offset", func(r *DeadLetterRow) int64 { return r.Offset }),
 	col("error", func(r *DeadLetterRow) string { return r.Error }),
 	col("key", func(r *DeadLetterRow) string { return r.Key }),
+	col("headers", func(r *DeadLetterRow) map[string]string { return r.Headers }),
 	col("body", func(r *DeadLetterRow) string { return r.Body }),
 }
 

@@ -8,6 +8,7 @@ CREATE TABLE dead_letters
     `offset` Int64 COMMENT 'Origin',
     `error` String COMMENT 'The error\'s words',
     `key` String COMMENT 'The record\'s key',
+    `headers` Map(LowCardinality(String), String) COMMENT 'The record\'s own headers: with them it can be handled again',
     `body` String COMMENT 'The record\'s value, unchanged' CODEC(ZSTD(3))
 )
 ENGINE = ReplacingMergeTree

@@ -2,7 +2,7 @@ CREATE TABLE facts
 (
     `workspace` LowCardinality(String) COMMENT 'The account\'s workspace',
     `object_id` String COMMENT 'Stripe object under which this source books the movement: in_…, pi_…, cs_…, ch_…, re_…',
-    `kind` LowCardinality(String) COMMENT 'payment, refund, refund_reversal, refunded_total, dispute, dispute_reversal; settlement_… of one of them: what Stripe\'s balance was moved by',
+    `kind` LowCardinality(String) COMMENT 'payment, refund, refund_reversal, refunded_total, dispute, dispute_reversal; settlement_… of one of them: what Stripe\'s balance was moved by; hold_ended: no invoice claimed a held payment in time, by the processor\'s own word',
     `source` LowCardinality(String) COMMENT 'Object that told it: invoice, session, invoice_payment, payment_intent, charge, refund, dispute, credit_note, balance_transaction',
     `event_id` String COMMENT 'evt_… that told it',
     `account` LowCardinality(String) COMMENT 'acct_… of a connected account; empty for the platform\'s own',

@@ -1,0 +1,323 @@
+package histories
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/shopspring/decimal"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"tributary/deploy/loadgen/traffic"
+	"tributary/deploy/local/chdb/chdbtest"
+	"tributary/processor/consume"
+	"tributary/processor/fx"
+	"tributary/processor/load"
+	"tributary/processor/replay"
+	"tributary/schemas"
+	"tributary/sql"
+)
+
+// warehouse is a real ClickHouse with what a World told.
+type warehouse struct {
+	t     *testing.T
+	dsn   string
+	name  string
+	conn  driver.Conn
+	store *load.Store
+	log   *slog.Logger
+	end   time.Time
+}
+
+func open(t *testing.T, dsn string) *load.Store {
+	t.Helper()
+	options, err := clickhouse.ParseDSN(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := *options
+	root.Auth.Database = "default"
+	db := clickhouse.OpenDB(&root)
+	defer db.Close()
+	if err := sql.EnsureDatabase(t.Context(), db, options.Auth.Database); err != nil {
+		t.Fatal(err)
+	}
+	tables := clickhouse.OpenDB(options)
+	defer tables.Close()
+	if err := sql.Migrate(t.Context(), tables, func(string) {}); err != nil {
+		t.Fatal(err)
+	}
+	store, err := load.Open(dsn, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	return store
+}
+
+func newWarehouse(t *testing.T, end time.Time) *warehouse {
+	t.Helper()
+	w := &warehouse{t: t, dsn: chdbtest.Start(t), log: slog.New(slog.DiscardHandler), end: end}
+	w.store = open(t, w.dsn)
+	options, err := clickhouse.ParseDSN(w.dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.name = options.Auth.Database
+	if w.conn, err = clickhouse.Open(options); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { w.conn.Close() })
+	return w
+}
+
+// shadow is a new database beside it.
+func (w *warehouse) shadow(suffix string) (string, *load.Store) {
+	u, err := url.Parse(w.dsn)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	u.Path += suffix
+	w.t.Cleanup(func() { w.exec("DROP DATABASE IF EXISTS " + w.name + suffix) })
+	return w.name + suffix, open(w.t, u.String())
+}
+
+func (w *warehouse) exec(statement string) {
+	w.t.Helper()
+	ctx := clickhouse.Context(context.WithoutCancel(w.t.Context()), clickhouse.WithSettings(clickhouse.Settings{"mutations_sync": 2, "wait_end_of_query": 1}))
+	if err := w.conn.Exec(ctx, statement); err != nil {
+		w.t.Fatalf("%s: %v", statement, err)
+	}
+}
+
+func (w *warehouse) count(query string) uint64 {
+	w.t.Helper()
+	var n uint64
+	if err := w.conn.QueryRow(w.t.Context(), query).Scan(&n); err != nil {
+		w.t.Fatalf("%s: %v", query, err)
+	}
+	return n
+}
+
+// storeRates writes the rates that traffic settles at for every day.
+func (w *warehouse) storeRates(from, to time.Time) {
+	w.t.Helper()
+	var list []fx.Rate
+	for currency, usd := range rates() {
+		for day := from; day.Before(to); day = day.AddDate(0, 0, 1) {
+			list = append(list, fx.Rate{Currency: currency, Date: fx.DateOf(day), USD: decimal.RequireFromString(usd), Source: "test", FetchedAt: from})
+		}
+	}
+	if err := w.store.InsertRates(w.t.Context(), list); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *warehouse) handlers(_ context.Context, store *load.Store) (*replay.Handlers, error) {
+	r := consume.NewRejoiner(store, rates(), 24*time.Hour, w.log)
+	r.Now = func() time.Time { return w.end }
+	return &replay.Handlers{
+		Rejoiner: r, Clicks: &consume.Clicks{Store: store, Rejoiner: r},
+		Money: &consume.Money{Store: store, Rejoiner: r, Workspace: func(string) string { return "default" }, Events: consume.NewEventsMetric()},
+	}, nil
+}
+
+// A rebuild from the raw tables and one from Kafka, with other batches, partitions and interruptions, are the same tables as the live
+// ones; what was damaged is found, and whole again after the exchange.
+func TestRebuild(t *testing.T) {
+	const seed = 2
+	opts := options(seed)
+	opts.Clicks = 8
+	world := traffic.New(seed, opts)
+	truth := truthOf(world, opts)
+	w := newWarehouse(t, world.End().AddDate(1, 0, 0))
+	w.storeRates(opts.Start, opts.Start.AddDate(0, 0, 3))
+
+	r := rand.New(rand.NewPCG(seed, 1))
+	told := order{"held up", 6 * time.Hour, .1}.arrange(r, records(t, world))
+	live, err := w.handlers(t.Context(), w.store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []*kgo.Record
+	for _, item := range told {
+		all = append(all, item.record)
+	}
+	broken := &kgo.Record{Topic: schemas.TopicClicks, Key: []byte("k"), Value: []byte("not a click")}
+	aside := replay.Aside(w.store)
+	for batch := range slices.Chunk(append(all, broken), 400) {
+		var clicks, money []*kgo.Record
+		for _, record := range batch {
+			if record.Topic == schemas.TopicClicks {
+				clicks = append(clicks, record)
+			} else {
+				money = append(money, record)
+			}
+		}
+		if err := live.Clicks.Handle(t.Context(), clicks, aside); err != nil {
+			t.Fatal(err)
+		}
+		if err := live.Money.Handle(t.Context(), money, aside); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	rebuild := func(suffix string, batch int, topics *replay.Topics) (*replay.Rebuild, *replay.Result) {
+		t.Helper()
+		database, shadow := w.shadow(suffix)
+		b := &replay.Rebuild{Live: w.store, Shadow: shadow, LiveDB: w.name, ShadowDB: database, Handlers: w.handlers, Topics: topics, Batch: batch, Log: w.log}
+		// Interrupted at any moment, it goes on where it was.
+		for range 3 {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Duration(50+r.IntN(300))*time.Millisecond)
+			_, _ = b.Run(ctx)
+			cancel()
+		}
+		result, err := b.Run(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b, result
+	}
+	if _, same := rebuild("_tables", 37, nil); !same.Equal() || len(same.Differences) != 6 {
+		t.Fatalf("rebuilt from the tables: %+v", same.Differences)
+	}
+	for _, partitions := range []int32{1, 5} {
+		topics := w.kafka(partitions, append(all, broken))
+		suffix := "_kafka" + string('0'+partitions)
+		topics.DeadLetter = nil
+		if _, same := rebuild(suffix, 10+7*int(partitions), topics); !same.Equal() || len(same.Differences) != 8 {
+			t.Fatalf("rebuilt from Kafka with %d partitions: %+v", partitions, same.Differences)
+		}
+	}
+
+	before := w.count("SELECT count() FROM ledger FINAL")
+	w.exec("ALTER TABLE ledger DELETE WHERE entry_id = (SELECT min(entry_id) FROM ledger WHERE status = 'booked')")
+	w.exec("ALTER TABLE ledger UPDATE amount = amount + 1 WHERE entry_id = (SELECT max(entry_id) FROM ledger WHERE status = 'booked')")
+	w.exec("ALTER TABLE facts DELETE WHERE object_id = (SELECT min(object_id) FROM facts WHERE kind = 'payment')")
+	damaged, found := rebuild("_damaged", 500, nil)
+	if found.Equal() {
+		t.Fatal("three faults are found by nobody")
+	}
+	differing := map[string]bool{}
+	for _, d := range found.Differences {
+		differing[d.Table] = d.Here+d.There > 0
+		if differing[d.Table] && len(d.Some) == 0 {
+			t.Errorf("%s differs, and no row is named", d.Table)
+		}
+	}
+	if !differing["ledger"] || !differing["facts"] || differing["identities"] || differing["leads"] {
+		t.Errorf("faults are found in %v", differing)
+	}
+	if err := damaged.Exchange(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if after := w.count("SELECT count() FROM ledger FINAL"); after != before {
+		t.Errorf("%d entries after the exchange, %d before the damage", after, before)
+	}
+	if _, same := rebuild("_again", 1000, nil); !same.Equal() {
+		t.Errorf("after the exchange: %+v", same.Differences)
+	}
+	entries := w.count("SELECT count() FROM ledger_current WHERE NOT (kind = 'refund' AND amount = 0)")
+	if entries != uint64(len(truth.movements)) {
+		t.Errorf("%d entries, in truth %d movements", entries, len(truth.movements))
+	}
+	// What is told after the exchange goes to the tables that stand, and to what looks at them.
+	w.exec("INSERT INTO ledger (workspace, entry_id, kind, object_id, occurred_at, day, received_at, status, version) SELECT 'default', unhex('00000000000000000000000000000001'), 'payment', 'pi_last', now64(3), today(), now64(3), 'booked', 1")
+	if w.count("SELECT count() FROM revenue FINAL WHERE object_id = 'pi_last'") != 1 {
+		t.Error("the dashboards' table does not follow the ledger after the exchange")
+	}
+}
+
+// kafka is a cluster with the records.
+func (w *warehouse) kafka(partitions int32, all []*kgo.Record) *replay.Topics {
+	w.t.Helper()
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(partitions, schemas.TopicClicks, schemas.TopicLeads, schemas.TopicStripe, schemas.TopicDeadLetters))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(cluster.Close)
+	client, err := kgo.NewClient(kgo.SeedBrokers(cluster.ListenAddrs()...), kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer client.Close()
+	for _, r := range all {
+		again := *r
+		if err := client.ProduceSync(w.t.Context(), &again).FirstErr(); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	return &replay.Topics{Seeds: cluster.ListenAddrs(), Log: w.log}
+}
+
+// A letter is handled once it can be read, and what was lost from the live tables comes back from Kafka.
+func TestReplayInPlace(t *testing.T) {
+	opts := options(4)
+	opts.Clicks = 3
+	world := traffic.New(4, opts)
+	w := newWarehouse(t, world.End().AddDate(1, 0, 0))
+	h, err := w.handlers(t.Context(), w.store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []*kgo.Record
+	for _, item := range records(t, world) {
+		all = append(all, item.record)
+	}
+	topics := w.kafka(3, all)
+	topics.DeadLetter = replay.Aside(w.store)
+	if result, err := topics.Range(t.Context(), h, time.Time{}, time.Time{}, 100); err != nil || result.Records != len(all) {
+		t.Fatalf("%+v %v", result, err)
+	}
+	before := w.count("SELECT groupBitXor(cityHash64(*)) FROM ledger FINAL")
+	for _, table := range []string{"clicks", "facts", "identities", "ledger", "leads", "stripe_events", "revenue"} {
+		w.exec("TRUNCATE TABLE " + table)
+	}
+	h, err = w.handlers(t.Context(), w.store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	middle := all[len(all)/2].Timestamp
+	if _, err := topics.Range(t.Context(), h, time.Time{}, middle, 50); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := topics.Range(t.Context(), h, middle, time.Time{}, 70); err != nil {
+		t.Fatal(err)
+	}
+	if after := w.count("SELECT groupBitXor(cityHash64(*)) FROM ledger FINAL"); after != before {
+		t.Errorf("the ledger is another one after all records of two halves were handled again")
+	}
+
+	// A record that was set aside by a program that could not read it, and one that nobody can.
+	i := slices.IndexFunc(all, func(r *kgo.Record) bool {
+		return r.Topic == schemas.TopicStripe && strings.Contains(string(r.Value), `"charge.succeeded"`)
+	})
+	letter := *all[i]
+	letter.Offset = 1 << 40
+	w.exec("ALTER TABLE stripe_events DELETE WHERE event_id = '" + schemas.Header(&letter, schemas.HeaderEventID) + "'")
+	if err := topics.DeadLetter(t.Context(), &letter, "facts", "unknown_shape", nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := topics.DeadLetter(t.Context(), &kgo.Record{Topic: schemas.TopicLeads, Value: []byte("x"), Headers: letter.Headers}, "decode", "unreadable", nil); err != nil {
+		t.Fatal(err)
+	}
+	result, err := replay.HandleLetters(t.Context(), w.store, h, time.Time{}, "", 10, w.log)
+	if err != nil || result.Tried != 2 || result.Refused["unreadable"] != 1 || result.Headless != 0 {
+		t.Fatalf("%+v %v", result, err)
+	}
+	if w.count("SELECT count() FROM stripe_events WHERE event_id = '"+schemas.Header(&letter, schemas.HeaderEventID)+"'") != 1 {
+		t.Error("the letter's event is not stored")
+	}
+	if after := w.count("SELECT groupBitXor(cityHash64(*)) FROM ledger FINAL"); after != before {
+		t.Error("handling a letter changed what was booked")
+	}
+}

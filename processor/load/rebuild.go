@@ -1,0 +1,311 @@
+package load
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	"tributary/processor/identity"
+	"tributary/processor/join"
+	"tributary/schemas"
+)
+
+// quoted makes an identifier of a name.
+func quoted(name string) string {
+	return "`" + strings.NewReplacer("\\", "\\\\", "`", "\\`").Replace(name) + "`"
+}
+
+// name gives a table of a database for a statement; an empty database is the connection's own.
+func name(database, table string) string {
+	if database == "" {
+		return quoted(table)
+	}
+	return quoted(database) + "." + quoted(table)
+}
+
+// Database gives the connection's own.
+func (s *Store) Database(ctx context.Context) (string, error) {
+	var database string
+	err := s.conn.QueryRow(ctx, "SELECT currentDatabase()").Scan(&database)
+	return database, err
+}
+
+// exec runs one statement, once: whoever asks is there to be told.
+func (s *Store) exec(ctx context.Context, statement string, args ...any) error {
+	if err := s.conn.Exec(clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{"wait_end_of_query": 1, "mutations_sync": 2})), statement, args...); err != nil {
+		words, _, _ := strings.Cut(statement, "\n")
+		return fmt.Errorf("%s: %w", words, err)
+	}
+	return nil
+}
+
+// each streams a query's rows through one, in the query's order.
+func (s *Store) each(ctx context.Context, one func(driver.Rows) error, query string, args ...any) error {
+	rows, err := s.conn.Query(clickhouse.Context(ctx, clickhouse.WithSettings(lookupSettings)), query, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := one(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// EventDays gives the UTC days on which stored events were received, from since on, the first day first.
+func (s *Store) EventDays(ctx context.Context, since time.Time) ([]time.Time, error) {
+	var days []time.Time
+	err := s.each(ctx, func(rows driver.Rows) error {
+		var day time.Time
+		if err := rows.Scan(&day); err != nil {
+			return err
+		}
+		days = append(days, day.UTC())
+		return nil
+	}, "SELECT DISTINCT toDate(received_at) AS day FROM stripe_events WHERE received_at >= ? ORDER BY day", since)
+	return days, err
+}
+
+// EachEvent gives the raw events received from since until before, in that order.
+func (s *Store) EachEvent(ctx context.Context, since, until time.Time, one func(*schemas.StripeEvent) error) error {
+	return s.each(ctx, func(rows driver.Rows) error {
+		var e schemas.StripeEvent
+		var body string
+		if err := rows.Scan(&e.ID, &e.Type, &e.Account, &e.Livemode, &e.APIVersion, &e.ReceivedAt, &body); err != nil {
+			return err
+		}
+		e.ReceivedAt, e.Body = e.ReceivedAt.UTC(), []byte(body)
+		return one(&e)
+	}, "SELECT event_id, type, account, livemode, api_version, received_at, body FROM stripe_events FINAL WHERE received_at >= ? AND received_at < ? ORDER BY received_at, event_id", since, until)
+}
+
+// EachClickName gives the names that stored clicks tell: of the clicks received since then those with a foreign id, and each affiliate
+// with the time of their first click. The edges are those that consume makes of a click.
+func (s *Store) EachClickName(ctx context.Context, since time.Time, one func(workspace string, e identity.Edge) error) error {
+	err := s.each(ctx, func(rows driver.Rows) error {
+		var workspace, foreign, id string
+		var at time.Time
+		if err := rows.Scan(&workspace, &foreign, &id, &at); err != nil {
+			return err
+		}
+		return one(workspace, identity.Edge{A: identity.New(identity.Reference, foreign), B: identity.New(identity.Click, id), Source: "click.foreign_id", At: at.UTC()})
+	}, "SELECT workspace, foreign_id, UUIDNumToString(click_id), received_at FROM clicks FINAL WHERE foreign_id != '' AND received_at >= ?", since)
+	if err != nil {
+		return err
+	}
+	return s.each(ctx, func(rows driver.Rows) error {
+		var workspace, affiliate, program string
+		var at time.Time
+		if err := rows.Scan(&workspace, &affiliate, &program, &at); err != nil {
+			return err
+		}
+		return one(workspace, identity.Edge{A: identity.New(identity.Affiliate, affiliate), B: identity.New(identity.Program, program), Source: "click.affiliate_id", At: at.UTC()})
+	}, "SELECT workspace, affiliate_id, program_id, min(received_at) FROM clicks FINAL WHERE affiliate_id != '' AND received_at >= ? GROUP BY workspace, affiliate_id, program_id", since)
+}
+
+// EachLead gives the leads received since then that a backend told, without what they are credited to.
+func (s *Store) EachLead(ctx context.Context, database string, since time.Time, one func(join.Lead) error) error {
+	return s.each(ctx, func(rows driver.Rows) error {
+		var l join.Lead
+		var id, hash string
+		if err := rows.Scan(&l.Workspace, &id, &l.ReceivedAt, &l.ExternalID, &l.EventName, &l.Mode, &l.Quantity, &hash, &l.Metadata); err != nil {
+			return err
+		}
+		l.ID, l.ReceivedAt = [16]byte([]byte(id)), l.ReceivedAt.UTC()
+		if l.EmailHash = hash; hash == string(make([]byte, 16)) {
+			l.EmailHash = ""
+		}
+		return one(l.Uncredited())
+	}, "SELECT workspace, lead_id, received_at, external_id, event_name, mode, quantity, email_hash, metadata FROM "+name(database, "leads")+" FINAL WHERE mode != 'stripe' AND received_at >= ?", since)
+}
+
+// EachEdge gives the edges, each in one direction, whose source is the one given or begins with it and a dot.
+func (s *Store) EachEdge(ctx context.Context, database string, since time.Time, source string, one func(workspace string, e identity.Edge) error) error {
+	return s.each(ctx, func(rows driver.Rows) error {
+		var workspace, a, b string
+		var e identity.Edge
+		if err := rows.Scan(&workspace, &a, &b, &e.Source, &e.At); err != nil {
+			return err
+		}
+		e.A, e.B, e.At = identity.Node(a), identity.Node(b), e.At.UTC()
+		return one(workspace, e)
+	}, "SELECT workspace, key, target, source, at FROM "+name(database, "identities")+" FINAL WHERE (source = ? OR startsWith(source, ?)) AND at >= ? AND key < target", source, source+".", since)
+}
+
+// EachLetter gives the dead letters set aside since then, by reason where one is given, in the order in which they were set aside.
+func (s *Store) EachLetter(ctx context.Context, since time.Time, reason string, one func(DeadLetterRow) error) error {
+	return s.each(ctx, func(rows driver.Rows) error {
+		var r DeadLetterRow
+		if err := rows.Scan(&r.At, &r.Reason, &r.Step, &r.Topic, &r.Partition, &r.Offset, &r.Error, &r.Key, &r.Headers, &r.Body); err != nil {
+			return err
+		}
+		r.At = r.At.UTC()
+		return one(r)
+	}, "SELECT at, reason, step, topic, partition, offset, error, key, headers, body FROM dead_letters FINAL WHERE at >= ? AND (? = '' OR reason = ?) ORDER BY at, topic, partition, offset", since, reason, reason)
+}
+
+// HeldSales gives every sale that is held.
+func (s *Store) HeldSales(ctx context.Context) ([]Sale, error) {
+	var sales []Sale
+	err := s.each(ctx, func(rows driver.Rows) error {
+		var sale Sale
+		if err := rows.Scan(&sale.Workspace, &sale.ObjectID); err != nil {
+			return err
+		}
+		sales = append(sales, sale)
+		return nil
+	}, "SELECT DISTINCT workspace, sale_id FROM ledger FINAL WHERE status = 'held' ORDER BY workspace, sale_id")
+	return sales, err
+}
+
+// Parts gives the ids of a table's partitions that have rows.
+func (s *Store) Parts(ctx context.Context, database, table string) ([]string, error) {
+	var parts []string
+	err := s.each(ctx, func(rows driver.Rows) error {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return err
+		}
+		parts = append(parts, id)
+		return nil
+	}, "SELECT DISTINCT _partition_id AS id FROM "+name(database, table)+" ORDER BY id")
+	return parts, err
+}
+
+// Copy inserts one partition of another database's table into the one of the same name here; its views see the rows.
+func (s *Store) Copy(ctx context.Context, database, table, partition string) error {
+	return s.exec(ctx, "INSERT INTO "+name("", table)+" SELECT * FROM "+name(database, table)+" WHERE _partition_id = ?", partition)
+}
+
+// CopyFacts copies the facts that no event tells: what an audit read of Stripe's balance.
+func (s *Store) CopyFacts(ctx context.Context, database string) error {
+	return s.exec(ctx, "INSERT INTO facts SELECT * FROM "+name(database, "facts")+" WHERE source = 'balance_transaction' AND startsWith(event_id, 'txn_')")
+}
+
+// Exchange swaps a table with the one of the same name in another database, in one step. Views go on by name: what is inserted
+// afterwards is seen by this database's.
+func (s *Store) Exchange(ctx context.Context, database, table string) error {
+	return s.exec(ctx, "EXCHANGE TABLES "+name("", table)+" AND "+name(database, table))
+}
+
+// Drop removes a database with all tables.
+func (s *Store) Drop(ctx context.Context, database string) error {
+	return s.exec(ctx, "DROP DATABASE IF EXISTS "+quoted(database))
+}
+
+// Difference is how one table differs between two databases.
+type Difference struct {
+	Table string
+	Here  uint64   // rows that only this database has
+	There uint64   // rows that only the other has
+	Rows  uint64   // here
+	Some  []string // a few of the rows that differ, as tuples
+}
+
+// compared are the tables that a rebuild makes anew, with what of a row is compared: all but how far its booking has come, and for the
+// rollups their cells' final figures.
+var compared = []struct{ table, columns, key string }{
+	{"facts", "*", "object_id, kind, source, event_id"},
+	// An affiliate's programme is told once by each processor, with the first click that it saw: when is nobody's concern.
+	{"identities", "workspace, key, target, if(source = 'click.affiliate_id', toDateTime64(0, 3, 'UTC'), at) AS at", "key, target"},
+	{"ledger", "*", "kind, object_id, status, amount, version"},
+	{"revenue", "*", "kind, object_id, status, amount, version"},
+	{"leads", "*", "external_id, event_name, version"},
+	{"leads_attributed", "*", "hex(lead_id), version"},
+	{"clicks", "*", "UUIDNumToString(click_id)"},
+	{"clicks_hourly", "workspace, hour, program_id, affiliate_id, link_id, utm_campaign, country, uniqCombined64Merge(clicks) AS clicks, uniqCombined64Merge(visitors) AS visitors", "hour, affiliate_id, link_id, clicks, visitors"},
+}
+
+// Differences compares the computed tables of this database with another's, row by row; clicks and their rollups only where both were
+// loaded, and not copied.
+func (s *Store) Differences(ctx context.Context, database string, clicks bool) ([]Difference, error) {
+	var list []Difference
+	for _, c := range compared {
+		if strings.HasPrefix(c.table, "clicks") && !clicks {
+			continue
+		}
+		from := func(database string) string {
+			if strings.Contains(c.columns, "Merge(") {
+				return "SELECT " + c.columns + " FROM " + name(database, c.table) + " GROUP BY workspace, hour, program_id, affiliate_id, link_id, utm_campaign, country"
+			}
+			return "SELECT " + c.columns + " FROM " + name(database, c.table) + " FINAL"
+		}
+		d := Difference{Table: c.table}
+		here, there := from(""), from(database)
+		err := s.each(ctx, func(rows driver.Rows) error { return rows.Scan(&d.Rows, &d.Here, &d.There) },
+			"SELECT (SELECT count() FROM ("+here+")), (SELECT count() FROM ("+here+" EXCEPT "+there+")), (SELECT count() FROM ("+there+" EXCEPT "+here+"))")
+		if err == nil && d.Here+d.There > 0 {
+			err = s.each(ctx, func(rows driver.Rows) error {
+				var side, text string
+				if err := rows.Scan(&side, &text); err != nil {
+					return err
+				}
+				d.Some = append(d.Some, side+" "+text)
+				return nil
+			}, "SELECT * FROM (SELECT 'now' AS side, toString(tuple("+c.key+")) AS text FROM ("+here+" EXCEPT "+there+") UNION ALL SELECT 'rebuilt', toString(tuple("+c.key+")) FROM ("+there+" EXCEPT "+here+")) ORDER BY text, side LIMIT 10")
+		}
+		if err != nil {
+			return nil, fmt.Errorf("compare %s: %w", c.table, err)
+		}
+		list = append(list, d)
+	}
+	return list, nil
+}
+
+// Total is what the ledger sums in one currency.
+type Total struct {
+	Currency string
+	Entries  uint64
+	Amount   int64  // minor units
+	USD      string // decimal
+}
+
+// Totals of the booked ledger by currency, live mode and test mode together.
+func (s *Store) Totals(ctx context.Context) ([]Total, error) {
+	var list []Total
+	err := s.each(ctx, func(rows driver.Rows) error {
+		var t Total
+		if err := rows.Scan(&t.Currency, &t.Entries, &t.Amount, &t.USD); err != nil {
+			return err
+		}
+		list = append(list, t)
+		return nil
+	}, "SELECT toString(currency), count(), sum(amount), toString(sum(coalesce(amount_usd, 0))) FROM ledger_current GROUP BY currency ORDER BY currency")
+	return list, err
+}
+
+// Position is how far a step of a rebuild has come.
+type Position struct{ Step, At string }
+
+// Positions reads where a rebuild in this database was interrupted; none: it is new.
+func (s *Store) Positions(ctx context.Context) (map[string]string, error) {
+	if err := s.exec(ctx, "CREATE TABLE IF NOT EXISTS replay_progress (step String, position String, at DateTime64(6) DEFAULT now64(6)) ENGINE = ReplacingMergeTree(at) ORDER BY step"); err != nil {
+		return nil, err
+	}
+	positions := make(map[string]string)
+	err := s.each(ctx, func(rows driver.Rows) error {
+		var p Position
+		if err := rows.Scan(&p.Step, &p.At); err != nil {
+			return err
+		}
+		positions[p.Step] = p.At
+		return nil
+	}, "SELECT step, position FROM replay_progress FINAL")
+	return positions, err
+}
+
+// Reached remembers a position.
+func (s *Store) Reached(ctx context.Context, positions ...Position) error {
+	for _, p := range positions {
+		if err := s.exec(ctx, "INSERT INTO replay_progress (step, position) VALUES (?, ?)", p.Step, p.At); err != nil {
+			return err
+		}
+	}
+	return nil
+}

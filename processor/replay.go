@@ -1,0 +1,284 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"tributary/processor/consume"
+	"tributary/processor/load"
+	"tributary/processor/replay"
+)
+
+// replayCommand books again. Doing it again is free: rows carry their identity, and versions say which one stands.
+type replayCommand struct {
+	Range   replayRangeCommand   `cmd:"" help:"Handle the records of a stretch of time again, from Kafka into the live tables: what was lost is there again."`
+	Letters replayLettersCommand `cmd:"" help:"Handle dead letters again, after a fix of what could not be read."`
+	Rebuild replayRebuildCommand `cmd:"" help:"Make every computed table anew beside the live ones, compare, and on request exchange them."`
+}
+
+// batchRecords is how many records a replay handles at once.
+const batchRecords = 2000
+
+// handlers are the lanes' handlers over a store, with the rates that are stored.
+func (s *bookingSettings) handlers(ctx context.Context, store *load.Store, log *slog.Logger) (*replay.Handlers, error) {
+	workspaces, err := s.read()
+	if err != nil {
+		return nil, err
+	}
+	rejoiner, err := s.rejoiner(ctx, store, log)
+	if err != nil {
+		return nil, err
+	}
+	return &replay.Handlers{
+		Rejoiner: rejoiner,
+		Clicks:   &consume.Clicks{Store: store, Rejoiner: rejoiner},
+		Money:    &consume.Money{Store: store, Rejoiner: rejoiner, Workspace: workspaces.Of, Keys: workspaces.Keys, Events: consume.NewEventsMetric()},
+	}, nil
+}
+
+// open connects, so that a wrong address is said at once and not waited out.
+func (s *clickhouseSettings) open(ctx context.Context, log *slog.Logger) (*load.Store, error) {
+	return openStore(ctx, s.ClickhouseDSN, log)
+}
+
+func openStore(ctx context.Context, dsn string, log *slog.Logger) (*load.Store, error) {
+	store, err := load.Open(dsn, log, prometheus.NewRegistry())
+	if err != nil {
+		return nil, err
+	}
+	if err := store.Ping(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("reach ClickHouse: %w (--clickhouse-dsn names it)", err), store.Close())
+	}
+	return store, nil
+}
+
+type replayRangeCommand struct {
+	kafkaSettings
+	clickhouseSettings
+	bookingSettings
+	Since string `help:"From this moment on, UTC; without it from the oldest record that Kafka keeps." placeholder:"2006-01-02T15:04"`
+	Until string `help:"Up to this moment; without it to the newest." placeholder:"2006-01-02T15:04"`
+}
+
+func (c *replayRangeCommand) Run(ctx context.Context, log *slog.Logger) error {
+	since, err := moment("since", c.Since)
+	until, err2 := moment("until", c.Until)
+	if err := errors.Join(err, err2); err != nil {
+		return err
+	}
+	store, err := c.open(ctx, log)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	handlers, err := c.handlers(ctx, store, log)
+	if err != nil {
+		return err
+	}
+	topics := &replay.Topics{Seeds: c.KafkaSeeds, DeadLetter: replay.Aside(store), Log: log}
+	result, err := topics.Range(ctx, handlers, since, until, batchRecords)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("%d records handled again\n", result.Records)
+	return nil
+}
+
+// moment reads a time of day or a day, UTC; empty is the zero time.
+func moment(flag, text string) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	for _, layout := range []string{time.DateOnly, "2006-01-02T15:04", time.RFC3339} {
+		if t, err := time.Parse(layout, text); err == nil {
+			return t, nil
+		}
+	}
+	return time.Time{}, fmt.Errorf("--%s: %q is no moment like 2026-03-31 or 2026-03-31T15:04", flag, text)
+}
+
+type replayLettersCommand struct {
+	clickhouseSettings
+	bookingSettings
+	Since  string `help:"Those set aside from this moment on, UTC." placeholder:"2006-01-02T15:04"`
+	Reason string `help:"Those of one reason: unreadable, unknown_shape, not_an_event, rejected."`
+}
+
+func (c *replayLettersCommand) Run(ctx context.Context, log *slog.Logger) error {
+	since, err := moment("since", c.Since)
+	if err != nil {
+		return err
+	}
+	store, err := c.open(ctx, log)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	handlers, err := c.handlers(ctx, store, log)
+	if err != nil {
+		return err
+	}
+	result, err := replay.HandleLetters(ctx, store, handlers, since, c.Reason, batchRecords, log)
+	if err != nil {
+		return err
+	}
+	refused := 0
+	for _, n := range result.Refused {
+		refused += n
+	}
+	fmt.Printf("%d dead letters: %d handled, %d refused again\n", result.Tried, result.Tried-refused-result.Headless, refused)
+	for _, reason := range slices.Sorted(maps.Keys(result.Refused)) {
+		fmt.Printf("  %d %s\n", result.Refused[reason], reason)
+	}
+	if result.Headless > 0 {
+		fmt.Printf("%d were set aside by an earlier program, without their headers: handle them with replay range\n", result.Headless)
+	}
+	return nil
+}
+
+type replayRebuildCommand struct {
+	kafkaSettings
+	clickhouseSettings
+	bookingSettings
+	From     string `help:"Where the records come from: tables, the raw ones in ClickHouse, which keep everything; or kafka, which also makes clicks and raw events anew." enum:"tables,kafka" default:"tables"`
+	Exchange bool   `help:"Put the rebuilt tables into the place of the live ones, and book what came meanwhile. The processors may go on."`
+	Drop     bool   `help:"Remove what an earlier rebuild left: its tables, or after an exchange the ones from before it."`
+}
+
+// Help is shown under --help.
+func (c *replayRebuildCommand) Help() string {
+	return `Everything is booked again in the database NAME_replay, on the same server, and then compared with the live tables row by row. Nothing
+live changes without --exchange. It shows progress, may be interrupted, and goes on where it was.
+
+    processor replay rebuild             build and compare
+    processor replay rebuild --exchange  and take its place
+    processor replay rebuild --drop      remove what is left over
+
+Use it after a change of the rules or of an account's workspace, after damage that an audit found, or to see that nothing would change.
+Exit status: 0 equal or exchanged, 2 differences, 1 anything else.`
+}
+
+func (c *replayRebuildCommand) Run(ctx context.Context, log *slog.Logger) error {
+	live, err := c.open(ctx, log)
+	if err != nil {
+		return err
+	}
+	defer live.Close()
+	database, err := live.Database(ctx)
+	if err != nil {
+		return err
+	}
+	shadowDB := database + "_replay"
+	if c.Drop {
+		if err := live.Drop(ctx, shadowDB); err != nil {
+			return err
+		}
+		fmt.Printf("%s is gone\n", shadowDB)
+		return nil
+	}
+	dsn, err := inDatabase(c.ClickhouseDSN, shadowDB)
+	if err != nil {
+		return err
+	}
+	if err := migrate(ctx, dsn, func(step string) { log.Info("prepare", "step", step) }); err != nil {
+		return err
+	}
+	shadow, err := openStore(ctx, dsn, log)
+	if err != nil {
+		return err
+	}
+	defer shadow.Close()
+	rebuild := &replay.Rebuild{
+		Live: live, Shadow: shadow, LiveDB: database, ShadowDB: shadowDB, Batch: batchRecords, Log: log,
+		Handlers: func(ctx context.Context, store *load.Store) (*replay.Handlers, error) {
+			return c.handlers(ctx, store, log)
+		},
+	}
+	if c.From == "kafka" {
+		rebuild.Topics = &replay.Topics{Seeds: c.KafkaSeeds, DeadLetter: replay.Aside(shadow), Log: log}
+	}
+	result, err := rebuild.Run(ctx)
+	if err != nil {
+		return err
+	}
+	if err := printRebuild(os.Stdout, result, shadowDB); err != nil {
+		return err
+	}
+	switch {
+	case c.Exchange:
+		if err := rebuild.Exchange(ctx); err != nil {
+			return err
+		}
+		fmt.Printf("\nexchanged; the tables as they were are in %s until processor replay rebuild --drop\n", shadowDB)
+		return nil
+	case !result.Equal():
+		return errDifferences
+	}
+	return nil
+}
+
+var errDifferences = errors.New("the rebuilt tables differ from the live ones")
+
+// inDatabase names another database of the same server.
+func inDatabase(dsn, database string) (string, error) {
+	u, err := url.Parse(dsn)
+	if err != nil {
+		return "", fmt.Errorf("read --clickhouse-dsn: %w", err)
+	}
+	query := u.Query()
+	query.Del("database")
+	u.Path, u.RawQuery = "/"+database, query.Encode()
+	return u.String(), nil
+}
+
+func printRebuild(w io.Writer, r *replay.Result, shadow string) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d records booked again", r.Records)
+	if r.Unreadable > 0 {
+		fmt.Fprintf(&b, ", %d still cannot be read", r.Unreadable)
+	}
+	b.WriteString("\n\n")
+	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(t, "currency\tentries now\trebuilt\tminor units now\trebuilt\tUSD now\trebuilt\t")
+	after := make(map[string]load.Total)
+	for _, total := range r.After {
+		after[total.Currency] = total
+	}
+	for _, now := range r.Before {
+		then := after[now.Currency]
+		delete(after, now.Currency)
+		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%s\t%s\t\n", now.Currency, now.Entries, then.Entries, now.Amount, then.Amount, now.USD, then.USD)
+	}
+	for _, currency := range slices.Sorted(maps.Keys(after)) {
+		then := after[currency]
+		fmt.Fprintf(t, "%s\t0\t%d\t0\t%d\t0\t%s\t\n", currency, then.Entries, then.Amount, then.USD)
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for _, d := range r.Differences {
+		if d.Here+d.There == 0 {
+			fmt.Fprintf(&b, "\n%s: %d rows, equal", d.Table, d.Rows)
+			continue
+		}
+		fmt.Fprintf(&b, "\n%s: %d rows, %d of them otherwise in or missing from %s, which has %d others", d.Table, d.Rows, d.Here, shadow, d.There)
+		for _, row := range d.Some {
+			fmt.Fprintf(&b, "\n    %s", row)
+		}
+	}
+	b.WriteString("\n")
+	_, err := io.WriteString(w, b.String())
+	return err
+}

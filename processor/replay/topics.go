@@ -1,0 +1,228 @@
+package replay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"strconv"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"tributary/processor/consume"
+	"tributary/processor/load"
+	"tributary/schemas"
+)
+
+// Topics reads records from Kafka without a consumer group: nobody's offsets move.
+type Topics struct {
+	Seeds []string
+	Opts  []kgo.Opt // TLS, SASL, tests
+	// DeadLetter sets a record aside that cannot be read; nil: it is counted, for it is among the dead letters already.
+	DeadLetter consume.DeadLetter
+	Log        *slog.Logger
+}
+
+// offsets are positions by topic and partition.
+type offsets map[string]map[int32]int64
+
+// bounds gives the first offset at or after since (zero: the oldest that is left) and the end, of every partition of the topics.
+func (t *Topics) bounds(ctx context.Context, since, until time.Time) (begin, end offsets, err error) {
+	client, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(t.Seeds...)}, t.Opts...)...)
+	if err != nil {
+		return nil, nil, fmt.Errorf("open Kafka client: %w", err)
+	}
+	defer client.Close()
+	adm := kadm.NewClient(client)
+	topics := []string{schemas.TopicClicks, schemas.TopicLeads, schemas.TopicStripe, schemas.TopicDeadLetters}
+	list := func(what string, ask func() (kadm.ListedOffsets, error)) (offsets, error) {
+		listed, err := ask()
+		if err == nil {
+			err = listed.Error()
+		}
+		if err != nil {
+			return nil, fmt.Errorf("ask Kafka for %s: %w (is it reachable at %v? --kafka-seeds names it)", what, err, t.Seeds)
+		}
+		at := make(offsets)
+		listed.Each(func(o kadm.ListedOffset) {
+			if at[o.Topic] == nil {
+				at[o.Topic] = make(map[int32]int64)
+			}
+			at[o.Topic][o.Partition] = o.Offset
+		})
+		return at, nil
+	}
+	begin, err = list("the first offsets", func() (kadm.ListedOffsets, error) {
+		if since.IsZero() {
+			return adm.ListStartOffsets(ctx, topics...)
+		}
+		return adm.ListOffsetsAfterMilli(ctx, since.UnixMilli(), topics...)
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	end, err = list("the last offsets", func() (kadm.ListedOffsets, error) {
+		if until.IsZero() {
+			return adm.ListEndOffsets(ctx, topics...)
+		}
+		return adm.ListOffsetsAfterMilli(ctx, until.UnixMilli(), topics...)
+	})
+	return begin, end, err
+}
+
+// read handles everything from begin up to, and without, end. reached hears after every batch how far it is.
+func (t *Topics) read(ctx context.Context, h *Handlers, begin, end offsets, batch int, result *Result, reached func(offsets) error) error {
+	from, open, total, read := make(map[string]map[int32]kgo.Offset), 0, int64(0), int64(0)
+	at := make(offsets)
+	for topic, partitions := range begin {
+		from[topic], at[topic] = make(map[int32]kgo.Offset), maps.Clone(partitions)
+		for partition, offset := range partitions {
+			if offset < end[topic][partition] {
+				from[topic][partition] = kgo.NewOffset().At(offset)
+				total += end[topic][partition] - offset
+				open++
+			}
+		}
+	}
+	if open == 0 {
+		return reached(at)
+	}
+	client, err := kgo.NewClient(append([]kgo.Opt{
+		kgo.SeedBrokers(t.Seeds...), kgo.ConsumePartitions(from), kgo.FetchMaxBytes(8 << 20), kgo.FetchMaxPartitionBytes(2 << 20), kgo.KeepControlRecords(),
+	}, t.Opts...)...)
+	if err != nil {
+		return fmt.Errorf("open Kafka client: %w", err)
+	}
+	defer client.Close()
+	said := time.Now()
+	for open > 0 {
+		fetches := client.PollRecords(ctx, batch)
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		var failed error
+		fetches.EachError(func(topic string, partition int32, err error) {
+			failed = errors.Join(failed, fmt.Errorf("read %s/%d: %w", topic, partition, err))
+		})
+		if failed != nil {
+			return failed
+		}
+		var clicks, money []*kgo.Record
+		fetches.EachRecord(func(r *kgo.Record) {
+			last := end[r.Topic][r.Partition]
+			if r.Offset >= last || r.Attrs.IsControl() { // the mark of a transaction counts as an offset and is nobody's record
+				return
+			}
+			if r.Topic == schemas.TopicClicks {
+				clicks = append(clicks, r)
+			} else {
+				money = append(money, r)
+			}
+		})
+		if err := t.handle(ctx, h, clicks, money, result); err != nil {
+			return err
+		}
+		fetches.EachPartition(func(p kgo.FetchTopicPartition) {
+			last := end[p.Topic][p.Partition]
+			if before := at[p.Topic][p.Partition]; len(p.Records) > 0 && before < last {
+				next := min(p.Records[len(p.Records)-1].Offset+1, last)
+				read += next - before
+				if at[p.Topic][p.Partition] = next; next == last {
+					open--
+				}
+			}
+		})
+		if err := reached(at); err != nil {
+			return err
+		}
+		if time.Since(said) > 5*time.Second {
+			said = time.Now()
+			t.Log.Info("reading Kafka", "records", read, "of", total)
+		}
+	}
+	return nil
+}
+
+func (t *Topics) handle(ctx context.Context, h *Handlers, clicks, money []*kgo.Record, result *Result) error {
+	aside := t.DeadLetter
+	if aside == nil {
+		aside = result.refused
+	}
+	if len(clicks) > 0 {
+		if err := consume.Isolate(ctx, clicks, h.Clicks.Handle, aside, t.Log); err != nil {
+			return err
+		}
+	}
+	if len(money) > 0 {
+		if err := consume.Isolate(ctx, money, h.Money.Handle, aside, t.Log); err != nil {
+			return err
+		}
+	}
+	result.Records += len(clicks) + len(money)
+	return nil
+}
+
+// Range handles the records of a stretch of time again, into the live tables. Zero times: from the oldest, to the newest.
+func (t *Topics) Range(ctx context.Context, h *Handlers, since, until time.Time, batch int) (*Result, error) {
+	begin, end, err := t.bounds(ctx, since, until)
+	if err != nil {
+		return nil, err
+	}
+	result := new(Result)
+	return result, t.read(ctx, h, begin, end, batch, result, func(offsets) error { return nil })
+}
+
+const positionStep = "topic "
+
+func step(topic string, partition int32) string {
+	return positionStep + topic + "/" + strconv.Itoa(int(partition))
+}
+
+func (b *Rebuild) fromTopics(ctx context.Context, h *Handlers, positions map[string]string, result *Result) error {
+	begin, end, err := b.Topics.bounds(ctx, time.Time{}, time.Time{})
+	if err != nil {
+		return err
+	}
+	resume(begin, positions)
+	return b.Topics.read(ctx, h, begin, end, b.Batch, result, b.remember(ctx, positions))
+}
+
+// resume moves the beginning to where an interrupted run was.
+func resume(begin offsets, positions map[string]string) {
+	for topic, partitions := range begin {
+		for partition, offset := range partitions {
+			if at, err := strconv.ParseInt(positions[step(topic, partition)], 10, 64); err == nil && at > offset {
+				partitions[partition] = at
+			}
+		}
+	}
+}
+
+// remember writes down positions that moved. What was handled after the last of them is handled again.
+func (b *Rebuild) remember(ctx context.Context, positions map[string]string) func(offsets) error {
+	return func(at offsets) error {
+		var moved []load.Position
+		for topic, partitions := range at {
+			for partition, offset := range partitions {
+				if text := strconv.FormatInt(offset, 10); positions[step(topic, partition)] != text {
+					positions[step(topic, partition)] = text
+					moved = append(moved, load.Position{Step: step(topic, partition), At: text})
+				}
+			}
+		}
+		return b.Shadow.Reached(ctx, moved...)
+	}
+}
+
+// catchUp handles what came since the rebuild read the topics.
+func (t *Topics) catchUp(ctx context.Context, h *Handlers, positions map[string]string, batch int, result *Result) error {
+	begin, end, err := t.bounds(ctx, time.Time{}, time.Time{})
+	if err != nil {
+		return err
+	}
+	resume(begin, positions)
+	return t.read(ctx, h, begin, end, batch, result, func(offsets) error { return nil })
+}
