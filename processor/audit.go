@@ -20,6 +20,7 @@ import (
 
 // auditCommand holds what the ledger is compared with.
 type auditCommand struct {
+	Chain  auditChainCommand  `cmd:"" default:"withargs" help:"Check that every record is where it belongs, from Kafka to the dashboards (the default)."`
 	Stripe auditStripeCommand `cmd:"" help:"Compare the ledger with Stripe's balance transactions."`
 }
 

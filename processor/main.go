@@ -22,7 +22,7 @@ type commands struct {
 	Topics    topicsCommand    `cmd:"" help:"Create the Kafka topics that are missing."`
 	Catalogue catalogueCommand `cmd:"" help:"Load affiliates, links and promotion codes from CSV, and credit what was booked without them."`
 	Explain   explainCommand   `cmd:"" help:"Tell the story of a sale, refund, customer or subscription: what was heard, who is credited, and why."`
-	Audit     auditCommand     `cmd:"" help:"Compare the ledger with what others say of the same money."`
+	Audit     auditCommand     `cmd:"" help:"Check every link from Kafka to the dashboards, or the ledger against Stripe."`
 	Replay    replayCommand    `cmd:"" help:"Book again: a stretch of time, dead letters, or everything beside the live tables."`
 	FX        fxCommand        `cmd:"" name:"fx" help:"Tell which exchange rates there are, which are held back, and what has none."`
 	Version   versionCommand   `cmd:"" help:"Say which version this is."`
@@ -31,7 +31,7 @@ type commands struct {
 func main() {
 	if err := run(os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "processor:", err)
-		if errors.Is(err, audit.ErrDifferences) || errors.Is(err, errDifferences) {
+		if errors.Is(err, audit.ErrDifferences) || errors.Is(err, errDifferences) || errors.Is(err, errFlaws) {
 			os.Exit(2)
 		}
 		os.Exit(1)

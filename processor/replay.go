@@ -33,6 +33,11 @@ const batchRecords = 2000
 
 // handlers are the lanes' handlers over a store, with the rates that are stored.
 func (s *bookingSettings) handlers(ctx context.Context, store *load.Store, log *slog.Logger) (*replay.Handlers, error) {
+	return s.handlersOver(ctx, store, store, log)
+}
+
+// handlersOver read and write over, with the rates of store.
+func (s *bookingSettings) handlersOver(ctx context.Context, store *load.Store, over consume.Store, log *slog.Logger) (*replay.Handlers, error) {
 	workspaces, err := s.read()
 	if err != nil {
 		return nil, err
@@ -41,10 +46,11 @@ func (s *bookingSettings) handlers(ctx context.Context, store *load.Store, log *
 	if err != nil {
 		return nil, err
 	}
+	rejoiner.Store = over
 	return &replay.Handlers{
 		Rejoiner: rejoiner,
-		Clicks:   &consume.Clicks{Store: store, Rejoiner: rejoiner},
-		Money:    &consume.Money{Store: store, Rejoiner: rejoiner, Workspace: workspaces.Of, Keys: workspaces.Keys, Events: consume.NewEventsMetric()},
+		Clicks:   &consume.Clicks{Store: over, Rejoiner: rejoiner},
+		Money:    &consume.Money{Store: over, Rejoiner: rejoiner, Workspace: workspaces.Of, Keys: workspaces.Keys, Events: consume.NewEventsMetric()},
 	}, nil
 }
 
@@ -160,7 +166,8 @@ type replayRebuildCommand struct {
 // Help is shown under --help.
 func (c *replayRebuildCommand) Help() string {
 	return `Everything is booked again in the database NAME_replay, on the same server, and then compared with the live tables row by row. Nothing
-live changes without --exchange. It shows progress, may be interrupted, and goes on where it was.
+live changes without --exchange. It shows progress, may be interrupted, and goes on where it was. The processors may go on: what came in the last
+minute is not compared, but a row that was told more of in that minute may be among the differences.
 
     processor replay rebuild             build and compare
     processor replay rebuild --exchange  and take its place

@@ -14,6 +14,7 @@ import (
 	"tributary/processor/consume"
 	"tributary/processor/fx"
 	"tributary/processor/load"
+	"tributary/processor/replay"
 	"tributary/processor/workspace"
 )
 
@@ -39,6 +40,7 @@ type runCommand struct {
 	Rewind     time.Duration `help:"How far before the committed offset a partition is read again on every assignment." default:"15m"`
 	Sweep      time.Duration `help:"How often unattributed and unconverted sales are looked at again." default:"15s"`
 	Grace      time.Duration `help:"How long a batch under way may take after the signal to stop; less than the supervisor's patience." default:"20s"`
+	Audit      time.Duration `help:"How often what was received lately is audited, beside everything else; 0: never. It writes into a database NAME_audit_…, which it removes." default:"1h"`
 	Check      bool          `help:"Check the configuration and stop."`
 }
 
@@ -58,8 +60,8 @@ func (c *runCommand) validate() ([]fx.Source, *workspace.File, error) {
 	if len(c.KafkaSeeds) == 0 {
 		faults = append(faults, errors.New("no Kafka broker: give at least one with --kafka-seeds"))
 	}
-	if c.Rewind < 0 || c.Settle < 0 || c.Sweep <= 0 || c.Grace <= 0 || c.FXRefresh <= 0 {
-		faults = append(faults, errors.New("--rewind and --settle must not be negative; --sweep, --grace and --fx-refresh must be more than 0"))
+	if c.Rewind < 0 || c.Settle < 0 || c.Sweep <= 0 || c.Grace <= 0 || c.FXRefresh <= 0 || c.Audit < 0 {
+		faults = append(faults, errors.New("--rewind, --settle and --audit must not be negative; --sweep, --grace and --fx-refresh must be more than 0"))
 	}
 	return sources, workspaces, errors.Join(faults...)
 }
@@ -103,6 +105,9 @@ func (c *runCommand) Run(ctx context.Context, log *slog.Logger) error {
 	moneyLane := lane("money", consume.MoneyTopics, 2_000, money.Handle)
 	clickLane := lane("clicks", consume.ClickTopics, 20_000, clicks.Handle)
 
+	audit := newContinuousAudit(c.Audit, &c.bookingSettings, c.ClickhouseDSN, &replay.Topics{Seeds: c.KafkaSeeds, Log: log}, store, log)
+	registry.MustRegister(audit.findings, audit.last)
+
 	ops, err := listenOps(c.OpsAddr, registry, func() error {
 		switch {
 		case table.table.Load() == nil:
@@ -142,6 +147,7 @@ func (c *runCommand) Run(ctx context.Context, log *slog.Logger) error {
 	group.Go(func() error { return clickLane.Run(ctx) })
 	group.Go(func() error { return rejoiner.Sweep(ctx, c.Sweep) })
 	group.Go(func() error { return table.refresh(ctx, c.FXRefresh) })
+	group.Go(func() error { return audit.run(ctx) })
 	err = group.Wait()
 	log.Info("processor stopped", "ran", time.Since(start).Round(time.Second))
 	return err

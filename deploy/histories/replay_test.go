@@ -19,7 +19,6 @@ import (
 
 	"tributary/deploy/loadgen/traffic"
 	"tributary/deploy/local/chdb/chdbtest"
-	"tributary/processor/consume"
 	"tributary/processor/fx"
 	"tributary/processor/load"
 	"tributary/processor/replay"
@@ -120,15 +119,6 @@ func (w *warehouse) storeRates(from, to time.Time) {
 	if err := w.store.InsertRates(w.t.Context(), list); err != nil {
 		w.t.Fatal(err)
 	}
-}
-
-func (w *warehouse) handlers(_ context.Context, store *load.Store) (*replay.Handlers, error) {
-	r := consume.NewRejoiner(store, rates(), 24*time.Hour, w.log)
-	r.Now = func() time.Time { return w.end }
-	return &replay.Handlers{
-		Rejoiner: r, Clicks: &consume.Clicks{Store: store, Rejoiner: r},
-		Money: &consume.Money{Store: store, Rejoiner: r, Workspace: func(string) string { return "default" }, Events: consume.NewEventsMetric()},
-	}, nil
 }
 
 // A rebuild from the raw tables and one from Kafka, with other batches, partitions and interruptions, are the same tables as the live

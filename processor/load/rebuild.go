@@ -178,6 +178,11 @@ func (s *Store) Parts(ctx context.Context, database, table string) ([]string, er
 	return parts, err
 }
 
+// CopySince inserts what another database's table received since then.
+func (s *Store) CopySince(ctx context.Context, database, table, received string, since time.Time) error {
+	return s.exec(ctx, "INSERT INTO "+name("", table)+" SELECT * FROM "+name(database, table)+" WHERE "+received+" >= ? SETTINGS max_partitions_per_insert_block = 0", since)
+}
+
 // Copy inserts one partition of another database's table into the one of the same name here; its views see the rows.
 func (s *Store) Copy(ctx context.Context, database, table, partition string) error {
 	return s.exec(ctx, "INSERT INTO "+name("", table)+" SELECT * FROM "+name(database, table)+" WHERE _partition_id = ?", partition)
@@ -209,22 +214,22 @@ type Difference struct {
 }
 
 // compared are the tables that a rebuild makes anew, with what of a row is compared: all but how far its booking has come, and for the
-// rollups their cells' final figures.
-var compared = []struct{ table, columns, key string }{
-	{"facts", "*", "object_id, kind, source, event_id"},
+// rollups their cells' final figures. told says which rows are older than some moment.
+var compared = []struct{ table, columns, key, told string }{
+	{"facts", "*", "object_id, kind, source, event_id", "received_at < ?"},
 	// An affiliate's programme is told once by each processor, with the first click that it saw: when is nobody's concern.
-	{"identities", "workspace, key, target, if(source = 'click.affiliate_id', toDateTime64(0, 3, 'UTC'), at) AS at", "key, target"},
-	{"ledger", "*", "kind, object_id, status, amount, version"},
-	{"revenue", "*", "kind, object_id, status, amount, version"},
-	{"leads", "*", "external_id, event_name, version"},
-	{"leads_attributed", "*", "hex(lead_id), version"},
-	{"clicks", "*", "UUIDNumToString(click_id)"},
-	{"clicks_hourly", "workspace, hour, program_id, affiliate_id, link_id, utm_campaign, country, uniqCombined64Merge(clicks) AS clicks, uniqCombined64Merge(visitors) AS visitors", "hour, affiliate_id, link_id, clicks, visitors"},
+	{"identities", "workspace, key, target, if(source = 'click.affiliate_id', toDateTime64(0, 3, 'UTC'), at) AS at", "key, target", "at < ?"},
+	{"ledger", "*", "kind, object_id, status, amount, version", "received_at < ?"},
+	{"revenue", "*", "kind, object_id, status, amount, version", "occurred_at < ?"},
+	{"leads", "*", "external_id, event_name, version", "received_at < ?"},
+	{"leads_attributed", "*", "hex(lead_id), version", "received_at < ?"},
+	{"clicks", "*", "UUIDNumToString(click_id)", "received_at < ?"},
+	{"clicks_hourly", "workspace, hour, program_id, affiliate_id, link_id, utm_campaign, country, uniqCombined64Merge(clicks) AS clicks, uniqCombined64Merge(visitors) AS visitors", "hour, affiliate_id, link_id, clicks, visitors", "hour < toStartOfHour(?)"},
 }
 
-// Differences compares the computed tables of this database with another's, row by row; clicks and their rollups only where both were
-// loaded, and not copied.
-func (s *Store) Differences(ctx context.Context, database string, clicks bool) ([]Difference, error) {
+// Differences compares the computed tables of this database with another's, row by row, those rows that were told before until; clicks and
+// their rollups only where both were loaded, and not copied.
+func (s *Store) Differences(ctx context.Context, database string, clicks bool, until time.Time) ([]Difference, error) {
 	var list []Difference
 	for _, c := range compared {
 		if strings.HasPrefix(c.table, "clicks") && !clicks {
@@ -232,14 +237,14 @@ func (s *Store) Differences(ctx context.Context, database string, clicks bool) (
 		}
 		from := func(database string) string {
 			if strings.Contains(c.columns, "Merge(") {
-				return "SELECT " + c.columns + " FROM " + name(database, c.table) + " GROUP BY workspace, hour, program_id, affiliate_id, link_id, utm_campaign, country"
+				return "SELECT " + c.columns + " FROM " + name(database, c.table) + " WHERE " + c.told + " GROUP BY workspace, hour, program_id, affiliate_id, link_id, utm_campaign, country"
 			}
-			return "SELECT " + c.columns + " FROM " + name(database, c.table) + " FINAL"
+			return "SELECT " + c.columns + " FROM " + name(database, c.table) + " FINAL WHERE " + c.told
 		}
 		d := Difference{Table: c.table}
 		here, there := from(""), from(database)
 		err := s.each(ctx, func(rows driver.Rows) error { return rows.Scan(&d.Rows, &d.Here, &d.There) },
-			"SELECT (SELECT count() FROM ("+here+")), (SELECT count() FROM ("+here+" EXCEPT "+there+")), (SELECT count() FROM ("+there+" EXCEPT "+here+"))")
+			"SELECT (SELECT count() FROM ("+here+")), (SELECT count() FROM ("+here+" EXCEPT "+there+")), (SELECT count() FROM ("+there+" EXCEPT "+here+"))", until, until, until, until, until)
 		if err == nil && d.Here+d.There > 0 {
 			err = s.each(ctx, func(rows driver.Rows) error {
 				var side, text string
@@ -248,7 +253,7 @@ func (s *Store) Differences(ctx context.Context, database string, clicks bool) (
 				}
 				d.Some = append(d.Some, side+" "+text)
 				return nil
-			}, "SELECT * FROM (SELECT 'now' AS side, toString(tuple("+c.key+")) AS text FROM ("+here+" EXCEPT "+there+") UNION ALL SELECT 'rebuilt', toString(tuple("+c.key+")) FROM ("+there+" EXCEPT "+here+")) ORDER BY text, side LIMIT 10")
+			}, "SELECT * FROM (SELECT 'now' AS side, toString(tuple("+c.key+")) AS text FROM ("+here+" EXCEPT "+there+") UNION ALL SELECT 'rebuilt', toString(tuple("+c.key+")) FROM ("+there+" EXCEPT "+here+")) ORDER BY text, side LIMIT 10", until, until, until, until)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("compare %s: %w", c.table, err)

@@ -28,16 +28,10 @@ func HandleLetters(ctx context.Context, store *load.Store, h *Handlers, since ti
 		result.Refused[reason]++
 		return nil
 	}
-	var clicks, money []*kgo.Record
+	var records []*kgo.Record
 	handle := func() error {
-		var err error
-		if len(clicks) > 0 {
-			err = consume.Isolate(ctx, clicks, h.Clicks.Handle, refused, log)
-		}
-		if err == nil && len(money) > 0 {
-			err = consume.Isolate(ctx, money, h.Money.Handle, refused, log)
-		}
-		clicks, money = nil, nil
+		err := h.Handle(ctx, records, refused, log)
+		records = nil
 		return err
 	}
 	err := store.EachLetter(ctx, since, reason, func(l load.DeadLetterRow) error {
@@ -49,12 +43,7 @@ func HandleLetters(ctx context.Context, store *load.Store, h *Handlers, since ti
 			result.Headless++
 			return nil
 		}
-		if l.Topic == schemas.TopicClicks {
-			clicks = append(clicks, r)
-		} else {
-			money = append(money, r)
-		}
-		if len(clicks)+len(money) >= batch {
+		if records = append(records, r); len(records) >= batch {
 			return handle()
 		}
 		return nil

@@ -26,6 +26,27 @@ type Handlers struct {
 	Rejoiner *consume.Rejoiner
 }
 
+// Handle gives records of any topics to their lanes' handlers.
+func (h *Handlers) Handle(ctx context.Context, records []*kgo.Record, deadLetter consume.DeadLetter, log *slog.Logger) error {
+	var clicks, money []*kgo.Record
+	for _, r := range records {
+		if r.Topic == schemas.TopicClicks {
+			clicks = append(clicks, r)
+		} else {
+			money = append(money, r)
+		}
+	}
+	if len(clicks) > 0 {
+		if err := consume.Isolate(ctx, clicks, h.Clicks.Handle, deadLetter, log); err != nil {
+			return err
+		}
+	}
+	if len(money) > 0 {
+		return consume.Isolate(ctx, money, h.Money.Handle, deadLetter, log)
+	}
+	return nil
+}
+
 // Rebuild makes all computed tables anew in Shadow, a database beside the live one on the same server, already migrated and otherwise
 // empty or interrupted.
 type Rebuild struct {
@@ -97,11 +118,15 @@ func (b *Rebuild) Run(ctx context.Context) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
+	until, err := b.follow(ctx, handlers, positions, began, result)
+	if err != nil {
+		return nil, err
+	}
 	if err := finish(ctx, b.Shadow, handlers); err != nil {
 		return nil, err
 	}
 	b.Log.Info("comparing")
-	if result.Differences, err = b.Live.Differences(ctx, b.ShadowDB, b.Topics != nil); err != nil {
+	if result.Differences, err = b.Live.Differences(ctx, b.ShadowDB, b.Topics != nil, until); err != nil {
 		return nil, err
 	}
 	if result.Before, err = b.Live.Totals(ctx); err != nil {
@@ -109,6 +134,32 @@ func (b *Rebuild) Run(ctx context.Context) (*Result, error) {
 	}
 	result.After, err = b.Shadow.Totals(ctx)
 	return result, err
+}
+
+// follow books what came while the rebuild ran, so that the two can be compared beside processors that go on. It returns the moment up to
+// which they should be equal.
+func (b *Rebuild) follow(ctx context.Context, h *Handlers, positions map[string]string, began time.Time, result *Result) (until time.Time, err error) {
+	since := began.Add(-overlap)
+	for range 2 { // the second time there is little left
+		until = time.Now().UTC()
+		if b.Topics != nil {
+			err = b.fromTopics(ctx, h, positions, result)
+		} else {
+			for table, received := range map[string]string{"clicks": "received_at", "stripe_events": "received_at", "dead_letters": "at"} {
+				if err = b.Shadow.CopySince(ctx, b.LiveDB, table, received, since); err != nil {
+					return until, err
+				}
+			}
+			if err = names(ctx, b.Live, b.LiveDB, b.Shadow, h, since); err == nil {
+				err = events(ctx, b.Live, h, since, "", b.Batch, result, b.Log, func(string) error { return nil })
+			}
+		}
+		if err != nil {
+			return until, err
+		}
+		since = until.Add(-time.Minute)
+	}
+	return until.Add(-time.Minute), nil
 }
 
 // prepare copies what no record tells: rates, what the operator's catalogues say, what an audit read of Stripe's balance.

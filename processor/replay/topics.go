@@ -26,11 +26,11 @@ type Topics struct {
 	Log        *slog.Logger
 }
 
-// offsets are positions by topic and partition.
-type offsets map[string]map[int32]int64
+// Offsets are positions by topic and partition.
+type Offsets map[string]map[int32]int64
 
-// bounds gives the first offset at or after since (zero: the oldest that is left) and the end, of every partition of the topics.
-func (t *Topics) bounds(ctx context.Context, since, until time.Time) (begin, end offsets, err error) {
+// Bounds gives the first offset at or after since (zero: the oldest that is left) and the end, of every partition of the topics.
+func (t *Topics) Bounds(ctx context.Context, since, until time.Time) (begin, end Offsets, err error) {
 	client, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(t.Seeds...)}, t.Opts...)...)
 	if err != nil {
 		return nil, nil, fmt.Errorf("open Kafka client: %w", err)
@@ -38,7 +38,7 @@ func (t *Topics) bounds(ctx context.Context, since, until time.Time) (begin, end
 	defer client.Close()
 	adm := kadm.NewClient(client)
 	topics := []string{schemas.TopicClicks, schemas.TopicLeads, schemas.TopicStripe, schemas.TopicDeadLetters}
-	list := func(what string, ask func() (kadm.ListedOffsets, error)) (offsets, error) {
+	list := func(what string, ask func() (kadm.ListedOffsets, error)) (Offsets, error) {
 		listed, err := ask()
 		if err == nil {
 			err = listed.Error()
@@ -46,7 +46,7 @@ func (t *Topics) bounds(ctx context.Context, since, until time.Time) (begin, end
 		if err != nil {
 			return nil, fmt.Errorf("ask Kafka for %s: %w (is it reachable at %v? --kafka-seeds names it)", what, err, t.Seeds)
 		}
-		at := make(offsets)
+		at := make(Offsets)
 		listed.Each(func(o kadm.ListedOffset) {
 			if at[o.Topic] == nil {
 				at[o.Topic] = make(map[int32]int64)
@@ -73,10 +73,11 @@ func (t *Topics) bounds(ctx context.Context, since, until time.Time) (begin, end
 	return begin, end, err
 }
 
-// read handles everything from begin up to, and without, end. reached hears after every batch how far it is.
-func (t *Topics) read(ctx context.Context, h *Handlers, begin, end offsets, batch int, result *Result, reached func(offsets) error) error {
+// Read gives everything from begin up to, and without, end to handle, some batch of records at a time. reached hears after every batch
+// how far it is.
+func (t *Topics) Read(ctx context.Context, begin, end Offsets, batch int, handle func([]*kgo.Record) error, reached func(Offsets) error) error {
 	from, open, total, read := make(map[string]map[int32]kgo.Offset), 0, int64(0), int64(0)
-	at := make(offsets)
+	at := make(Offsets)
 	for topic, partitions := range begin {
 		from[topic], at[topic] = make(map[int32]kgo.Offset), maps.Clone(partitions)
 		for partition, offset := range partitions {
@@ -110,19 +111,14 @@ func (t *Topics) read(ctx context.Context, h *Handlers, begin, end offsets, batc
 		if failed != nil {
 			return failed
 		}
-		var clicks, money []*kgo.Record
+		var records []*kgo.Record
 		fetches.EachRecord(func(r *kgo.Record) {
-			last := end[r.Topic][r.Partition]
-			if r.Offset >= last || r.Attrs.IsControl() { // the mark of a transaction counts as an offset and is nobody's record
-				return
-			}
-			if r.Topic == schemas.TopicClicks {
-				clicks = append(clicks, r)
-			} else {
-				money = append(money, r)
+			// The mark of a transaction counts as an offset and is nobody's record.
+			if r.Offset < end[r.Topic][r.Partition] && !r.Attrs.IsControl() {
+				records = append(records, r)
 			}
 		})
-		if err := t.handle(ctx, h, clicks, money, result); err != nil {
+		if err := handle(records); err != nil {
 			return err
 		}
 		fetches.EachPartition(func(p kgo.FetchTopicPartition) {
@@ -146,33 +142,26 @@ func (t *Topics) read(ctx context.Context, h *Handlers, begin, end offsets, batc
 	return nil
 }
 
-func (t *Topics) handle(ctx context.Context, h *Handlers, clicks, money []*kgo.Record, result *Result) error {
+// handler handles records as the lanes would.
+func (t *Topics) handler(ctx context.Context, h *Handlers, result *Result) func([]*kgo.Record) error {
 	aside := t.DeadLetter
 	if aside == nil {
 		aside = result.refused
 	}
-	if len(clicks) > 0 {
-		if err := consume.Isolate(ctx, clicks, h.Clicks.Handle, aside, t.Log); err != nil {
-			return err
-		}
+	return func(records []*kgo.Record) error {
+		result.Records += len(records)
+		return h.Handle(ctx, records, aside, t.Log)
 	}
-	if len(money) > 0 {
-		if err := consume.Isolate(ctx, money, h.Money.Handle, aside, t.Log); err != nil {
-			return err
-		}
-	}
-	result.Records += len(clicks) + len(money)
-	return nil
 }
 
 // Range handles the records of a stretch of time again, into the live tables. Zero times: from the oldest, to the newest.
 func (t *Topics) Range(ctx context.Context, h *Handlers, since, until time.Time, batch int) (*Result, error) {
-	begin, end, err := t.bounds(ctx, since, until)
+	begin, end, err := t.Bounds(ctx, since, until)
 	if err != nil {
 		return nil, err
 	}
 	result := new(Result)
-	return result, t.read(ctx, h, begin, end, batch, result, func(offsets) error { return nil })
+	return result, t.Read(ctx, begin, end, batch, t.handler(ctx, h, result), func(Offsets) error { return nil })
 }
 
 const positionStep = "topic "
@@ -182,16 +171,16 @@ func step(topic string, partition int32) string {
 }
 
 func (b *Rebuild) fromTopics(ctx context.Context, h *Handlers, positions map[string]string, result *Result) error {
-	begin, end, err := b.Topics.bounds(ctx, time.Time{}, time.Time{})
+	begin, end, err := b.Topics.Bounds(ctx, time.Time{}, time.Time{})
 	if err != nil {
 		return err
 	}
 	resume(begin, positions)
-	return b.Topics.read(ctx, h, begin, end, b.Batch, result, b.remember(ctx, positions))
+	return b.Topics.Read(ctx, begin, end, b.Batch, b.Topics.handler(ctx, h, result), b.remember(ctx, positions))
 }
 
 // resume moves the beginning to where an interrupted run was.
-func resume(begin offsets, positions map[string]string) {
+func resume(begin Offsets, positions map[string]string) {
 	for topic, partitions := range begin {
 		for partition, offset := range partitions {
 			if at, err := strconv.ParseInt(positions[step(topic, partition)], 10, 64); err == nil && at > offset {
@@ -202,8 +191,8 @@ func resume(begin offsets, positions map[string]string) {
 }
 
 // remember writes down positions that moved. What was handled after the last of them is handled again.
-func (b *Rebuild) remember(ctx context.Context, positions map[string]string) func(offsets) error {
-	return func(at offsets) error {
+func (b *Rebuild) remember(ctx context.Context, positions map[string]string) func(Offsets) error {
+	return func(at Offsets) error {
 		var moved []load.Position
 		for topic, partitions := range at {
 			for partition, offset := range partitions {
@@ -219,10 +208,37 @@ func (b *Rebuild) remember(ctx context.Context, positions map[string]string) fun
 
 // catchUp handles what came since the rebuild read the topics.
 func (t *Topics) catchUp(ctx context.Context, h *Handlers, positions map[string]string, batch int, result *Result) error {
-	begin, end, err := t.bounds(ctx, time.Time{}, time.Time{})
+	begin, end, err := t.Bounds(ctx, time.Time{}, time.Time{})
 	if err != nil {
 		return err
 	}
 	resume(begin, positions)
-	return t.read(ctx, h, begin, end, batch, result, func(offsets) error { return nil })
+	return t.Read(ctx, begin, end, batch, t.handler(ctx, h, result), func(Offsets) error { return nil })
+}
+
+// Committed gives the offsets at or after since, and those up to which the processors have committed: everything between must be
+// stored.
+func (t *Topics) Committed(ctx context.Context, since time.Time) (begin, end Offsets, err error) {
+	if begin, _, err = t.Bounds(ctx, since, time.Time{}); err != nil {
+		return nil, nil, err
+	}
+	client, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(t.Seeds...)}, t.Opts...)...)
+	if err != nil {
+		return nil, nil, fmt.Errorf("open Kafka client: %w", err)
+	}
+	defer client.Close()
+	committed, err := kadm.NewClient(client).FetchOffsets(ctx, schemas.ConsumerGroup)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read committed offsets: %w", err)
+	}
+	end = make(Offsets)
+	for topic, partitions := range begin {
+		end[topic] = make(map[int32]int64)
+		for partition := range partitions {
+			if c, ok := committed.Lookup(topic, partition); ok {
+				end[topic][partition] = c.At
+			}
+		}
+	}
+	return begin, end, nil
 }

@@ -1,0 +1,147 @@
+package histories
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"tributary/deploy/loadgen/traffic"
+	"tributary/processor/consume"
+	"tributary/processor/custody"
+	"tributary/processor/load"
+	"tributary/processor/replay"
+	"tributary/schemas"
+)
+
+// Whatever is planted between Kafka and the dashboards is found where it is, mended, and then nothing is left to find.
+func TestAudit(t *testing.T) {
+	opts := options(4)
+	opts.Clicks = 4
+	world := traffic.New(4, opts)
+	w := newWarehouse(t, time.Now())
+	w.storeRates(opts.Start, opts.Start.AddDate(0, 0, 2))
+	var all []*kgo.Record
+	for _, item := range records(t, world) {
+		all = append(all, item.record)
+	}
+	all = append(all, &kgo.Record{Topic: schemas.TopicLeads, Key: []byte("k"), Value: []byte("not a lead"), Timestamp: all[0].Timestamp})
+	topics := w.kafka(3, all)
+	topics.DeadLetter = replay.Aside(w.store)
+	live, err := w.handlers(t.Context(), w.store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := topics.Range(t.Context(), live, time.Time{}, time.Time{}, 200); err != nil {
+		t.Fatal(err)
+	}
+	commitAll(t, topics)
+
+	database, beside := w.shadow("_audit")
+	audit := &custody.Audit{
+		Live: w.store, Beside: beside, BesideDB: database, Topics: topics, Batch: 300, Log: w.log,
+		Handlers: func(_ context.Context, store consume.Store) (*replay.Handlers, error) {
+			return w.handlersOver(store), nil
+		},
+	}
+	sound := func() {
+		t.Helper()
+		report, err := audit.Run(t.Context(), time.Time{})
+		if err != nil || len(report.Flaws) > 0 || report.Records != len(all) {
+			t.Fatalf("%d of %d records, %v %v", report.Records, len(all), report.Flaws, err)
+		}
+	}
+	sound()
+	ledger := w.count("SELECT groupBitXor(cityHash64(*)) FROM ledger FINAL")
+	revenue := w.count("SELECT groupBitXor(cityHash64(*)) FROM revenue FINAL")
+
+	const booked = "(SELECT min(entry_id) FROM ledger WHERE status = 'booked' AND amount != 0 AND amount_usd IS NOT NULL)"
+	for _, fault := range []struct{ name, table, what, plant string }{
+		{"a click deleted", "clicks", "missing", "ALTER TABLE clicks DELETE WHERE click_id = (SELECT min(click_id) FROM clicks)"},
+		{"a click altered", "clicks", "altered", "ALTER TABLE clicks UPDATE affiliate_id = 'mallory' WHERE click_id = (SELECT max(click_id) FROM clicks)"},
+		{"an event deleted", "stripe_events", "missing", "ALTER TABLE stripe_events DELETE WHERE event_id = (SELECT min(event_id) FROM stripe_events)"},
+		{"a lead deleted", "leads", "missing", "ALTER TABLE leads DELETE WHERE lead_id = (SELECT min(lead_id) FROM leads WHERE mode != 'stripe')"},
+		{"a dead letter deleted", "dead_letters", "missing", "TRUNCATE TABLE dead_letters"},
+		{"a fact deleted", "facts", "missing", "ALTER TABLE facts DELETE WHERE object_id = (SELECT min(object_id) FROM facts WHERE source = 'invoice')"},
+		{"a fact a cent off", "facts", "altered", "ALTER TABLE facts UPDATE amount = amount + 1 WHERE object_id = (SELECT max(object_id) FROM facts WHERE kind = 'payment')"},
+		{"a name deleted", "identities", "missing", "ALTER TABLE identities DELETE WHERE key = (SELECT min(key) FROM identities WHERE startsWith(key, 'customer:'))"},
+		{"an entry deleted", "ledger", "missing", "ALTER TABLE ledger DELETE WHERE entry_id = " + booked},
+		{"an entry a cent off", "ledger", "altered", "ALTER TABLE ledger UPDATE amount = amount - 1 WHERE entry_id = " + booked},
+		{"an entry's credit altered", "ledger", "altered", "ALTER TABLE ledger UPDATE affiliate_id = 'mallory' WHERE entry_id = " + booked},
+		{"an entry doubled under another id", "ledger", "unexplained", "INSERT INTO ledger SELECT * REPLACE (toFixedString(reverse(toString(entry_id)), 16) AS entry_id) FROM (SELECT * FROM ledger FINAL WHERE entry_id = " + booked + ")"},
+		{"an entry of a greater version", "ledger", "unexplained", "INSERT INTO ledger SELECT * REPLACE (version + 1 AS version, amount + 100 AS amount) FROM ledger FINAL WHERE entry_id = " + booked},
+		{"a copy a cent off", "revenue", "altered", "ALTER TABLE revenue UPDATE amount = amount + 1, net_usd = net_usd + 0.01 WHERE entry_id = " + booked},
+		{"a copy deleted", "revenue", "missing", "ALTER TABLE revenue DELETE WHERE entry_id = " + booked},
+		{"a copy of nothing", "revenue", "unexplained", "INSERT INTO revenue SELECT * REPLACE (toFixedString(reverse(toString(entry_id)), 16) AS entry_id) FROM (SELECT * FROM revenue FINAL WHERE entry_id = " + booked + ")"},
+		{"a lead's copy deleted", "leads_attributed", "missing", "ALTER TABLE leads_attributed DELETE WHERE lead_id = (SELECT min(lead_id) FROM leads_attributed)"},
+		{"a rollup off by one", "clicks_hourly", "altered", "INSERT INTO clicks_hourly SELECT workspace, hour, program_id, affiliate_id, link_id, utm_campaign, country, uniqCombined64State(toFixedString('0123456789abcdef', 16)), uniqCombined64State('nobody') FROM (SELECT * FROM clicks_hourly LIMIT 1) GROUP BY workspace, hour, program_id, affiliate_id, link_id, utm_campaign, country"},
+		{"a rollup's cell deleted", "clicks_hourly", "altered", "ALTER TABLE clicks_hourly DELETE WHERE hour = (SELECT min(hour) FROM clicks_hourly)"},
+	} {
+		t.Run(strings.ReplaceAll(fault.name, " ", "_"), func(t *testing.T) {
+			w.exec(fault.plant)
+			found, left, err := audit.Repair(t.Context(), time.Time{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			seen := false
+			for _, f := range found.Flaws {
+				seen = seen || f.Table == fault.table && f.What == fault.what && f.Where != "" && f.Key != ""
+			}
+			if !seen {
+				t.Errorf("found %v, want %s in %s", found.Flaws, fault.what, fault.table)
+			}
+			if len(left.Flaws) > 0 {
+				t.Errorf("left after the repair: %v", left.Flaws)
+			}
+			if got := w.count("SELECT groupBitXor(cityHash64(*)) FROM ledger FINAL"); got != ledger {
+				t.Error("the ledger is another one than before the fault")
+			}
+			if got := w.count("SELECT groupBitXor(cityHash64(*)) FROM revenue FINAL"); got != revenue {
+				t.Error("the dashboards' revenue is another one than before the fault")
+			}
+		})
+	}
+	sound()
+
+	// From the raw tables, when Kafka has forgotten.
+	audit.Topics = nil
+	w.exec("ALTER TABLE facts UPDATE amount = amount + 1 WHERE object_id = (SELECT max(object_id) FROM facts WHERE kind = 'payment')")
+	if found, left, err := audit.Repair(t.Context(), time.Time{}); err != nil || len(found.Flaws) == 0 || len(left.Flaws) > 0 {
+		t.Errorf("from the raw tables: found %v, left %v, %v", found, left, err)
+	}
+}
+
+// commitAll says that the processors have handled everything.
+func commitAll(t *testing.T, topics *replay.Topics) {
+	t.Helper()
+	client, err := kgo.NewClient(kgo.SeedBrokers(topics.Seeds...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	adm := kadm.NewClient(client)
+	ends, err := adm.ListEndOffsets(t.Context(), schemas.TopicClicks, schemas.TopicLeads, schemas.TopicStripe, schemas.TopicDeadLetters)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := adm.CommitAllOffsets(t.Context(), schemas.ConsumerGroup, ends.Offsets()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// handlersOver are the handlers over any store.
+func (w *warehouse) handlersOver(store consume.Store) *replay.Handlers {
+	r := consume.NewRejoiner(store, rates(), 24*time.Hour, w.log)
+	r.Now = func() time.Time { return w.end }
+	return &replay.Handlers{
+		Rejoiner: r, Clicks: &consume.Clicks{Store: store, Rejoiner: r},
+		Money: &consume.Money{Store: store, Rejoiner: r, Workspace: func(string) string { return "default" }, Events: consume.NewEventsMetric()},
+	}
+}
+
+func (w *warehouse) handlers(_ context.Context, store *load.Store) (*replay.Handlers, error) {
+	return w.handlersOver(store), nil
+}
