@@ -24,6 +24,7 @@ type commands struct {
 	Explain   explainCommand   `cmd:"" help:"Tell the story of a sale, refund, customer or subscription: what was heard, who is credited, and why."`
 	Audit     auditCommand     `cmd:"" help:"Check every link from Kafka to the dashboards, or the ledger against Stripe."`
 	Replay    replayCommand    `cmd:"" help:"Book again: a stretch of time, dead letters, or everything beside the live tables."`
+	Erase     eraseCommand     `cmd:"" help:"Make a person's records unlinkable in every table; the money stays."`
 	FX        fxCommand        `cmd:"" name:"fx" help:"Tell which exchange rates there are, which are held back, and what has none."`
 	Version   versionCommand   `cmd:"" help:"Say which version this is."`
 }

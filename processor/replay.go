@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"tributary/processor/consume"
+	"tributary/processor/erase"
 	"tributary/processor/load"
 	"tributary/processor/replay"
 )
@@ -47,10 +48,14 @@ func (s *bookingSettings) handlersOver(ctx context.Context, store *load.Store, o
 		return nil, err
 	}
 	rejoiner.Store = over
+	erased := new(erase.List)
+	if err := erased.Load(ctx, store); err != nil {
+		return nil, fmt.Errorf("read who was erased: %w", err)
+	}
 	return &replay.Handlers{
 		Rejoiner: rejoiner,
-		Clicks:   &consume.Clicks{Store: over, Rejoiner: rejoiner},
-		Money:    &consume.Money{Store: over, Rejoiner: rejoiner, Workspace: workspaces.Of, Keys: workspaces.Keys, Events: consume.NewEventsMetric()},
+		Clicks:   &consume.Clicks{Store: over, Rejoiner: rejoiner, Erased: erased},
+		Money:    &consume.Money{Store: over, Rejoiner: rejoiner, Workspace: workspaces.Of, Keys: workspaces.Keys, Erased: erased, Events: consume.NewEventsMetric()},
 	}, nil
 }
 

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tributary/processor/consume"
+	"tributary/processor/erase"
 	"tributary/processor/fx"
 	"tributary/processor/load"
 	"tributary/processor/replay"
@@ -94,8 +95,9 @@ func (c *runCommand) Run(ctx context.Context, log *slog.Logger) error {
 	rejoiner.Policies, rejoiner.Open = workspaces.Policies, consume.NewOpenMetric()
 	registry.MustRegister(rejoiner.Open)
 	table.arrived = rejoiner.Wake
-	money := &consume.Money{Store: store, Rejoiner: rejoiner, Workspace: workspaces.Of, Keys: workspaces.Keys, Events: events}
-	clicks := &consume.Clicks{Store: store, Rejoiner: rejoiner}
+	erased := new(erase.List)
+	money := &consume.Money{Store: store, Rejoiner: rejoiner, Workspace: workspaces.Of, Keys: workspaces.Keys, Erased: erased, Events: events}
+	clicks := &consume.Clicks{Store: store, Rejoiner: rejoiner, Erased: erased}
 	lane := func(name string, topics []string, maxRecords int, handle consume.Handler) *consume.Lane {
 		return &consume.Lane{
 			Name: name, Topics: topics, MaxRecords: maxRecords, MaxBytes: maxBatchBytes, Handle: handle,
@@ -134,6 +136,12 @@ func (c *runCommand) Run(ctx context.Context, log *slog.Logger) error {
 	if err := workspaces.Moved(booked); err != nil {
 		return err
 	}
+	if err := erased.Load(ctx, store); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return fmt.Errorf("read who was erased: %w", err)
+	}
 	if err := table.load(ctx); err != nil {
 		if ctx.Err() != nil {
 			return nil
@@ -148,6 +156,7 @@ func (c *runCommand) Run(ctx context.Context, log *slog.Logger) error {
 	group.Go(func() error { return rejoiner.Sweep(ctx, c.Sweep) })
 	group.Go(func() error { return table.refresh(ctx, c.FXRefresh) })
 	group.Go(func() error { return audit.run(ctx) })
+	group.Go(func() error { return erased.Keep(ctx, store) })
 	err = group.Wait()
 	log.Info("processor stopped", "ran", time.Since(start).Round(time.Second))
 	return err

@@ -8,6 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"tributary/processor/enrich"
+	"tributary/processor/erase"
 	"tributary/processor/identity"
 	"tributary/processor/load"
 	"tributary/schemas"
@@ -17,6 +18,8 @@ import (
 type Clicks struct {
 	Store    Store
 	Rejoiner *Rejoiner
+	// Erased people are taken out of whatever is read; nil: there are none.
+	Erased *erase.List
 
 	mu         sync.Mutex
 	affiliates map[affiliate]bool // seen by this processor, so that ClickHouse is not asked of each with every batch
@@ -49,7 +52,9 @@ func (c *Clicks) Handle(ctx context.Context, records []*kgo.Record, deadLetter D
 			n = new(news)
 			told[click.Workspace] = n
 		}
-		rows = append(rows, Enrich(click))
+		row := Enrich(click)
+		c.Erased.Click(&row)
+		rows = append(rows, row)
 		node := identity.New(identity.Click, schemas.ClickID(click.ClickId).String())
 		n.changed = append(n.changed, node)
 		at := time.UnixMilli(click.ReceivedAt).UTC()

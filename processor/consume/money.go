@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"golang.org/x/sync/errgroup"
 
+	"tributary/processor/erase"
 	"tributary/processor/identity"
 	"tributary/processor/join"
 	"tributary/processor/load"
@@ -27,7 +28,9 @@ type Money struct {
 	// Workspace gives the workspace of a Stripe account (acct_…; empty for the platform's own).
 	Workspace func(account string) string
 	// Keys of a workspace; nil: the built-in ones everywhere.
-	Keys   func(workspace string) *stripe.Keys
+	Keys func(workspace string) *stripe.Keys
+	// Erased people are taken out of whatever is read; nil: there are none.
+	Erased *erase.List
 	Events *prometheus.CounterVec // by type and whether it says anything about money or names
 }
 
@@ -105,6 +108,7 @@ func (m *Money) event(b *moneyBatch, r *kgo.Record) (step, reason string, err er
 		return "decode", "unreadable", err
 	}
 	workspace := m.Workspace(e.Account)
+	e, _ = m.Erased.Event(workspace, e)
 	keys := stripe.Default()
 	if m.Keys != nil {
 		keys = m.Keys(workspace)
@@ -172,6 +176,7 @@ func (m *Money) lead(b *moneyBatch, r *kgo.Record) error {
 	if err != nil {
 		return err
 	}
+	l = m.Erased.Lead(l)
 	n := b.news(l.Workspace)
 	node := join.LeadNode([16]byte(l.LeadId))
 	at := time.UnixMilli(l.ReceivedAt).UTC()

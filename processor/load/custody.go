@@ -22,14 +22,16 @@ type Flaw struct {
 var kept = []struct {
 	table, identity, told, name string
 	versioned                   bool
+	where                       string
 }{
-	{"clicks", "click_id", "received_at", "UUIDNumToString(click_id)", true},
-	{"stripe_events", "workspace, event_id", "received_at", "concat(event_id, ' ', type)", true},
-	{"facts", "workspace, object_id, kind, source, event_id", "received_at", "concat(kind, ' ', object_id, ' by ', source, ' ', event_id)", true},
-	{"identities", "workspace, key, target", "at", "concat(key, ' = ', target)", false},
-	{"dead_letters", "topic, partition, offset, step", "at", "concat(topic, '/', toString(partition), '/', toString(offset))", false},
-	{"leads", "workspace, lead_id", "received_at", "concat(event_name, ' of ', external_id)", true},
-	{"ledger", "workspace, entry_id", "received_at", "concat(toString(kind), ' ', object_id)", true},
+	{"clicks", "click_id", "received_at", "UUIDNumToString(click_id)", true, ""},
+	{"stripe_events", "workspace, event_id", "received_at", "concat(event_id, ' ', type)", true, ""},
+	// When a hold ended, or whether it was needed at all, depends on who was ahead; the ledger says what came of it.
+	{"facts", "workspace, object_id, kind, source, event_id", "received_at", "concat(kind, ' ', object_id, ' by ', source, ' ', event_id)", true, " WHERE kind != 'hold_ended'"},
+	{"identities", "workspace, key, target", "at", "concat(key, ' = ', target)", false, ""},
+	{"dead_letters", "topic, partition, offset, step", "at", "concat(topic, '/', toString(partition), '/', toString(offset))", false, ""},
+	{"leads", "workspace, lead_id", "received_at", "concat(event_name, ' of ', external_id)", true, ""},
+	{"ledger", "workspace, entry_id", "received_at", "concat(toString(kind), ' ', object_id)", true, ""},
 }
 
 const mostFlaws = 10_000 // of one table; there are no more to be read one by one
@@ -44,7 +46,7 @@ func (s *Store) Flaws(ctx context.Context, database string) ([]Flaw, error) {
 			version, content = "toUInt128(version)", "cityHash64(toString(tuple(*)))"
 		}
 		query := `SELECT multiIf(l.v = 0, 'missing', l.v < s.v, 'behind', 'altered'), formatDateTime(s.told, '%F %H:00'), s.name
-FROM (SELECT tuple(` + k.identity + `) AS id, ` + version + ` AS v, ` + content + ` AS h, ` + k.told + ` AS told, ` + k.name + ` AS name FROM ` + name(database, k.table) + ` FINAL) AS s
+FROM (SELECT tuple(` + k.identity + `) AS id, ` + version + ` AS v, ` + content + ` AS h, ` + k.told + ` AS told, ` + k.name + ` AS name FROM ` + name(database, k.table) + ` FINAL` + k.where + `) AS s
 LEFT JOIN (SELECT tuple(` + k.identity + `) AS id, ` + version + ` AS v, ` + content + ` AS h FROM ` + name("", k.table) + ` FINAL
     WHERE (` + k.identity + `) IN (SELECT ` + k.identity + ` FROM ` + name(database, k.table) + `)) AS l ON s.id = l.id
 WHERE l.v < s.v OR l.v = s.v AND l.h != s.h

@@ -216,7 +216,8 @@ type Difference struct {
 // compared are the tables that a rebuild makes anew, with what of a row is compared: all but how far its booking has come, and for the
 // rollups their cells' final figures. told says which rows are older than some moment.
 var compared = []struct{ table, columns, key, told string }{
-	{"facts", "*", "object_id, kind, source, event_id", "received_at < ?"},
+	// When a hold ended, or whether it was needed at all, depends on who was ahead; the ledger says what came of it.
+	{"facts", "*", "object_id, kind, source, event_id", "kind != 'hold_ended' AND received_at < ?"},
 	// An affiliate's programme is told once by each processor, with the first click that it saw: when is nobody's concern.
 	{"identities", "workspace, key, target, if(source = 'click.affiliate_id', toDateTime64(0, 3, 'UTC'), at) AS at", "key, target", "at < ?"},
 	{"ledger", "*", "kind, object_id, status, amount, version", "received_at < ?"},

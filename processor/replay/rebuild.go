@@ -162,10 +162,13 @@ func (b *Rebuild) follow(ctx context.Context, h *Handlers, positions map[string]
 	return until.Add(-time.Minute), nil
 }
 
-// prepare copies what no record tells: rates, what the operator's catalogues say, what an audit read of Stripe's balance.
+// prepare copies what no record tells: rates, who was erased, what the operator's catalogues say, what an audit read of Stripe's balance.
 func (b *Rebuild) prepare(ctx context.Context, positions map[string]string) (*Handlers, error) {
 	if positions["prepared"] == "" {
 		if err := b.copyTable(ctx, "fx_rates"); err != nil {
+			return nil, err
+		}
+		if err := b.Shadow.CopyErasures(ctx, b.LiveDB); err != nil {
 			return nil, err
 		}
 		if err := b.Shadow.CopyFacts(ctx, b.LiveDB); err != nil {

@@ -1,0 +1,163 @@
+package histories
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"tributary/deploy/loadgen/traffic"
+	"tributary/processor/consume"
+	"tributary/processor/custody"
+	"tributary/processor/erase"
+	"tributary/processor/identity"
+	"tributary/processor/load"
+	"tributary/processor/replay"
+)
+
+// Whoever is erased is in no table any more, and in none that is built again; every amount, affiliate and total stays.
+func TestErase(t *testing.T) {
+	opts := options(2)
+	opts.Clicks, opts.Keyings, opts.Lives = 8, []traffic.Keying{traffic.PimmsCustomer, traffic.DubCustomer}, []traffic.Life{traffic.Subscription, traffic.OneTime}
+	world := traffic.New(2, opts)
+	w := newWarehouse(t, time.Now())
+	w.storeRates(opts.Start, opts.Start.AddDate(0, 0, 2))
+	var all []*kgo.Record
+	for _, item := range records(t, world) {
+		all = append(all, item.record)
+	}
+	topics := w.kafka(3, all)
+	topics.DeadLetter = replay.Aside(w.store)
+	handle := func() {
+		t.Helper()
+		h, err := w.forgetful(t.Context(), w.store)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := topics.Range(t.Context(), h, time.Time{}, time.Time{}, 200); err != nil {
+			t.Fatal(err)
+		}
+	}
+	handle()
+	commitAll(t, topics)
+
+	// Somebody who clicked, told their name, and paid.
+	i := slices.IndexFunc(world.Movements, func(m traffic.Movement) bool {
+		return m.Kind == traffic.Payment && m.Customer != "" && m.Rule == "external_customer"
+	})
+	if i < 0 {
+		t.Fatal("nobody in this World clicked, told their name, and paid")
+	}
+	customer := identity.New(identity.Customer, world.Movements[i].Customer)
+	person, err := erase.Find(t.Context(), w.store, "default", []identity.Node{customer}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, n := range person.Names {
+		names = append(names, n.Value())
+	}
+	names = append(names, person.Visitors...)
+	if len(person.Names) < 2 || len(person.Visitors) == 0 || len(person.Clicks) == 0 {
+		t.Fatalf("the person is %+v", person)
+	}
+	if mentions(w, names) == 0 {
+		t.Fatal("the names were nowhere before")
+	}
+
+	const money = "SELECT groupBitXor(cityHash64(object_id, kind, currency, amount, tax, toString(amount_usd), affiliate_id, link_id, toString(match_rule), status, hex(click_id), version)) FROM ledger FINAL"
+	before, dashboards := w.count(money), w.count("SELECT groupBitXor(cityHash64(object_id, amount, toString(net_usd), affiliate_id, version)) FROM revenue FINAL")
+	list := new(erase.List)
+	for range 2 { // the second time there is nothing left to do
+		if err := erase.Run(t.Context(), w.store, list, person, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	gone := func(when string) {
+		t.Helper()
+		if n := mentions(w, names); n > 0 {
+			t.Errorf("%s %d values still have one of %v", when, n, names)
+		}
+		if w.count(money) != before || w.count("SELECT groupBitXor(cityHash64(object_id, amount, toString(net_usd), affiliate_id, version)) FROM revenue FINAL") != dashboards {
+			t.Errorf("%s the money is not what it was", when)
+		}
+	}
+	gone("after the erasure")
+	handle()
+	gone("after all records were handled again")
+
+	for suffix, source := range map[string]*replay.Topics{"_tables": nil, "_kafka": {Seeds: topics.Seeds, Log: w.log}} {
+		database, shadow := w.shadow(suffix)
+		b := &replay.Rebuild{Live: w.store, Shadow: shadow, LiveDB: w.name, ShadowDB: database, Handlers: w.forgetful, Topics: source, Batch: 100, Log: w.log}
+		result, err := b.Run(t.Context())
+		if err != nil || !result.Equal() {
+			t.Errorf("rebuilt%s: %+v %v", suffix, result, err)
+		}
+		if n := mentionsIn(w, database, names); n > 0 {
+			t.Errorf("rebuilt%s: %d values have one of the names", suffix, n)
+		}
+	}
+	database, beside := w.shadow("_audit")
+	audit := &custody.Audit{
+		Live: w.store, Beside: beside, BesideDB: database, Topics: topics, Batch: 300, Log: w.log,
+		Handlers: func(ctx context.Context, store consume.Store) (*replay.Handlers, error) {
+			return w.forgetfulOver(ctx, store)
+		},
+	}
+	if report, err := audit.Run(t.Context(), time.Time{}); err != nil || len(report.Flaws) > 0 {
+		t.Errorf("the audit finds %v %v", report, err)
+	}
+	if _, err := erase.Find(t.Context(), w.store, "default", []identity.Node{"object:pi_1"}, nil); err == nil {
+		t.Error("a payment is taken for a person")
+	}
+}
+
+// forgetful handlers know who was erased.
+func (w *warehouse) forgetful(ctx context.Context, store *load.Store) (*replay.Handlers, error) {
+	return w.forgetfulOver(ctx, store)
+}
+
+func (w *warehouse) forgetfulOver(ctx context.Context, store consume.Store) (*replay.Handlers, error) {
+	h, erased := w.handlersOver(store), new(erase.List)
+	h.Money.Erased, h.Clicks.Erased = erased, erased
+	return h, erased.Load(ctx, w.store)
+}
+
+func mentions(w *warehouse, names []string) uint64 { return mentionsIn(w, w.name, names) }
+
+// mentionsIn counts the values of any column of any table that contain a name.
+func mentionsIn(w *warehouse, database string, names []string) uint64 {
+	w.t.Helper()
+	columns := rowsOf(w, "SELECT table, name FROM system.columns WHERE database = '"+database+"' AND table IN (SELECT name FROM system.tables WHERE database = '"+database+"' AND engine LIKE '%MergeTree') AND NOT startsWith(type, 'AggregateFunction')")
+	total := uint64(0)
+	for _, c := range columns {
+		for _, name := range names {
+			total += w.count(fmt.Sprintf("SELECT countIf(position(toString(`%s`), '%s') > 0) FROM `%s`.`%s`", c[1], name, database, c[0]))
+		}
+	}
+	return total
+}
+
+func rowsOf(w *warehouse, query string) (list [][2]string) {
+	w.t.Helper()
+	rows, err := w.conn.Query(w.t.Context(), query)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer func(rows driver.Rows) { _ = rows.Close() }(rows) // read to its end below
+	for rows.Next() {
+		var pair [2]string
+		if err := rows.Scan(&pair[0], &pair[1]); err != nil {
+			w.t.Fatal(err)
+		}
+		list = append(list, pair)
+	}
+	if err := rows.Err(); err != nil {
+		w.t.Fatal(err)
+	}
+	return list
+}

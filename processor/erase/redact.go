@@ -1,0 +1,150 @@
+package erase
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/url"
+	"strings"
+
+	"tributary/processor/identity"
+	"tributary/processor/load"
+	"tributary/schemas"
+)
+
+// personal are the fields of Stripe's objects that say who somebody is and nothing about money.
+// Source: https://docs.stripe.com/api, objects customer, checkout.session, charge, invoice, payment_intent, payment_method.
+var personal = map[string]bool{
+	"email": true, "receipt_email": true, "customer_email": true, "name": true, "customer_name": true, "phone": true, "customer_phone": true,
+	"address": true, "customer_address": true, "shipping": true, "customer_shipping": true, "shipping_details": true, "customer_details": true,
+	"collected_information": true, "billing_details": true, "payment_method_details": true, "custom_fields": true, "customer_tax_ids": true,
+	"tax_ids": true, "description": true, "statement_descriptor": true, "invoice_prefix": true, "receipt_url": true, "hosted_invoice_url": true,
+	"invoice_pdf": true, "url": true, "client_secret": true, "fingerprint": true, "ip_address": true, "last4": true, "evidence": true,
+}
+
+// Event gives the event without the person, if it speaks of somebody who was erased. What it says about money stays the same. Object keys
+// come out sorted: the same body is always redacted to the same bytes.
+func (l *List) Event(workspace string, e *schemas.StripeEvent) (*schemas.StripeEvent, bool) {
+	if l.Empty() {
+		return e, false
+	}
+	decoder := json.NewDecoder(bytes.NewReader(e.Body))
+	decoder.UseNumber() // an amount must not pass through a float
+	var body map[string]any
+	if err := decoder.Decode(&body); err != nil {
+		return e, false // whatever it is, it is no event, and will be set aside
+	}
+	if found := false; l.replace(workspace, body, "", "", &found) == nil || !found {
+		return e, false
+	}
+	strip(body)
+	body[load.RedactedMark] = true
+	out, err := json.Marshal(body)
+	if err != nil {
+		return e, false
+	}
+	redacted := *e
+	redacted.Body = out
+	return &redacted, true
+}
+
+// replace puts aliases into the places where Stripe's objects name a buyer: a customer anywhere, the seller's own id in metadata and in
+// client_reference_id. parent and field say where value stands.
+func (l *List) replace(workspace string, value any, parent, field string, found *bool) any {
+	switch v := value.(type) {
+	case map[string]any:
+		for inner := range v {
+			v[inner] = l.replace(workspace, v[inner], field, inner, found)
+		}
+	case []any:
+		for i := range v {
+			v[i] = l.replace(workspace, v[i], parent, field, found)
+		}
+	case string:
+		typ := identity.External
+		switch {
+		case strings.HasPrefix(v, "cus_"):
+			typ = identity.Customer
+		case parent != "metadata" && field != "client_reference_id":
+			return v
+		}
+		if alias, erased := l.Alias(workspace, identity.New(typ, v)); erased && v != "" {
+			*found = true
+			return alias
+		}
+	}
+	return value
+}
+
+// strip takes personal fields and addresses of e-mail out.
+func strip(value any) any {
+	switch v := value.(type) {
+	case map[string]any:
+		for field, inner := range v {
+			if personal[field] {
+				delete(v, field)
+				continue
+			}
+			v[field] = strip(inner)
+		}
+	case []any:
+		for i := range v {
+			v[i] = strip(v[i])
+		}
+	case string:
+		if strings.Contains(v, "@") {
+			return ""
+		}
+	}
+	return value
+}
+
+// Lead gives the lead without the person.
+func (l *List) Lead(lead *schemas.Lead) *schemas.Lead {
+	if l.Empty() {
+		return lead
+	}
+	alias, person := l.Alias(lead.Workspace, identity.New(identity.External, lead.ExternalId))
+	_, address := l.Alias(lead.Workspace, EmailNode(lead.EmailHash))
+	if !person && !address {
+		return lead
+	}
+	erased := &schemas.Lead{
+		Workspace: lead.Workspace, LeadId: lead.LeadId, ReceivedAt: lead.ReceivedAt, ClickRef: lead.ClickRef, ExternalId: lead.ExternalId,
+		EventName: lead.EventName, Mode: lead.Mode, Quantity: lead.Quantity,
+	}
+	if person {
+		erased.ExternalId = alias
+	}
+	return erased
+}
+
+// Click takes the person out of a click's row. What it tells of links, campaigns and devices stays: those are many people's.
+func (l *List) Click(row *load.ClickRow) {
+	if l.Empty() {
+		return
+	}
+	_, click := l.Alias(row.Workspace, identity.New(identity.Click, schemas.ClickID(row.ClickId).String()))
+	_, visitor := l.Alias(row.Workspace, identity.New(visitorType, row.VisitorId))
+	if !click && (row.VisitorId == "" || !visitor) {
+		return
+	}
+	c := row.Click
+	row.Click = &schemas.Click{
+		Workspace: c.Workspace, ClickId: c.ClickId, ClickedAt: c.ClickedAt, ReceivedAt: c.ReceivedAt, ForeignId: c.ForeignId,
+		ProgramId: c.ProgramId, AffiliateId: c.AffiliateId, LinkId: c.LinkId, Url: origin(c.Url), Referrer: origin(c.Referrer),
+		Country: c.Country, Trigger: c.Trigger, Consent: c.Consent,
+	}
+	row.URL.Path, row.URL.AdClickID = "", ""
+}
+
+// visitorType names a browser in the list of erasures; no edge has it.
+const visitorType = "visitor"
+
+// origin keeps of an address where it is, and not what was asked for there.
+func origin(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" {
+		return ""
+	}
+	return u.Scheme + "://" + u.Host + "/"
+}
