@@ -19,6 +19,7 @@ import (
 
 // Whatever is planted between Kafka and the dashboards is found where it is, mended, and then nothing is left to find.
 func TestAudit(t *testing.T) {
+	t.Parallel()
 	opts := options(4)
 	opts.Clicks = 4
 	world := traffic.New(4, opts)

@@ -21,6 +21,7 @@ import (
 
 // Whoever is erased is in no table any more, and in none that is built again; every amount, affiliate and total stays.
 func TestErase(t *testing.T) {
+	t.Parallel()
 	opts := options(2)
 	opts.Clicks, opts.Keyings, opts.Lives = 8, []traffic.Keying{traffic.PimmsCustomer, traffic.DubCustomer}, []traffic.Life{traffic.Subscription, traffic.OneTime}
 	world := traffic.New(2, opts)

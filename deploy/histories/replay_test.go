@@ -124,6 +124,7 @@ func (w *warehouse) storeRates(from, to time.Time) {
 // A rebuild from the raw tables and one from Kafka, with other batches, partitions and interruptions, are the same tables as the live
 // ones; what was damaged is found, and whole again after the exchange.
 func TestRebuild(t *testing.T) {
+	t.Parallel()
 	const seed = 2
 	opts := options(seed)
 	opts.Clicks = 8
@@ -251,6 +252,7 @@ func (w *warehouse) kafka(partitions int32, all []*kgo.Record) *replay.Topics {
 
 // A letter is handled once it can be read, and what was lost from the live tables comes back from Kafka.
 func TestReplayInPlace(t *testing.T) {
+	t.Parallel()
 	opts := options(4)
 	opts.Clicks = 3
 	world := traffic.New(4, opts)
