@@ -253,7 +253,7 @@ func (r *Rejoiner) endHolds(ctx context.Context, k *join.Knowledge) (bool, error
 	horizon := r.horizon()
 	for _, facts := range k.Facts {
 		for _, f := range facts {
-			if f.Kind != stripe.Payment || f.Settled || horizon.Sub(f.ReceivedAt) < r.Settle || slices.ContainsFunc(facts, func(e stripe.Fact) bool { return e.Kind == stripe.HoldEnded && e.EventID == f.EventID }) {
+			if f.Kind != stripe.Payment || f.Settled || horizon.Sub(f.ReceivedAt) < r.Settle || slices.ContainsFunc(facts, func(e stripe.Fact) bool { return e.Kind == stripe.HoldEnded }) {
 				continue
 			}
 			claimed, err := r.Store.InvoicePaidAround(ctx, k.Workspace, f)

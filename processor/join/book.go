@@ -98,7 +98,8 @@ type sale struct {
 	payments  map[string][]stripe.Fact // by canonical object
 	movements []stripe.Fact            // refunds, reversals, disputes, cumulative figures
 	settled   map[string][]stripe.Fact // what Stripe's balance says, by object
-	freed     map[string]bool          // events whose payment is no longer held
+	freed     map[string]bool          // canonical objects whose payment is no longer held
+	ended     int                      // facts that say so
 	top       *stripe.Fact             // the payment that refunds inherit from; nil if no event told of one
 	found     *search
 	knowledge int
@@ -157,7 +158,9 @@ func (s *sale) gather(group []identity.Node) bool {
 			c := s.canonicalOf(f.ObjectID)
 			s.payments[c] = append(s.payments[c], f)
 		case f.Kind == stripe.HoldEnded:
-			s.freed[f.EventID] = true
+			// Whoever told the payment: it is the same money, and certain for a richer telling that comes later too.
+			s.freed[s.canonicalOf(f.ObjectID)] = true
+			s.ended++
 		case isSettlement(f.Kind):
 			s.settled[f.ObjectID] = append(s.settled[f.ObjectID], f)
 		default:
@@ -199,7 +202,7 @@ func (s *sale) attribute(group []identity.Node) {
 	for _, n := range group {
 		s.knowledge += len(s.Facts[n.Value()])
 	}
-	s.knowledge -= len(s.freed) // it depends on who was ahead whether a hold ended or was never needed; the version's class says it
+	s.knowledge -= s.ended // it depends on who was ahead whether a hold ended or was never needed; the version's class says it
 }
 
 // Weighing is everything that could have been credited with a sale, and by which bounds it was judged.
@@ -252,7 +255,7 @@ func (s *sale) bookPayments() {
 		}
 		e := s.entry(f, c, stripe.Payment)
 		class := uint64(classBooked)
-		if !f.Settled && !s.freed[f.EventID] {
+		if !f.Settled && !s.freed[c] {
 			e.Status, class = Held, classHeld
 		}
 		finality := s.convert(&e)
