@@ -196,7 +196,7 @@ func (l *Lane) open() error {
 		kgo.SeedBrokers(l.Seeds...),
 		kgo.ConsumerGroup(schemas.ConsumerGroup),
 		kgo.ConsumeTopics(l.Topics...),
-		kgo.Balancers(kgo.CooperativeStickyBalancer()),
+		kgo.Balancers(wholeBalancer{kgo.CooperativeStickyBalancer()}),
 		kgo.BlockRebalanceOnPoll(),
 		kgo.DisableAutoCommit(),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
@@ -224,19 +224,37 @@ func (l *Lane) open() error {
 	return nil
 }
 
-// rewind moves each newly assigned partition back by the configured stretch before the time of its last committed record.
+// rewind moves each newly assigned partition back by the configured stretch before the time of its last committed record. It asks
+// until Kafka has answered for every partition: one that began at its committed offset would keep what a crashed server had lost of it
+// lost. kgo waits as long, beats on, and ends ctx when the assignment is over.
 func (l *Lane) rewind(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
-	if l.Rewind <= 0 {
-		return offsets, nil
+	for l.Rewind > 0 {
+		err := l.back(ctx, offsets)
+		if err == nil {
+			break
+		}
+		l.Log.Warn("find where to begin; trying again", "lane", l.Name, "error", err)
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(500 * time.Millisecond):
+		}
 	}
+	return offsets, nil
+}
+
+func (l *Lane) back(ctx context.Context, offsets map[string]map[int32]kgo.Offset) error {
 	adm := kadm.NewClient(l.client)
 	committed, err := adm.FetchOffsets(ctx, schemas.ConsumerGroup)
 	if err != nil {
-		return nil, fmt.Errorf("read committed offsets: %w", err)
+		return fmt.Errorf("read committed offsets: %w", err)
 	}
 	for topic, partitions := range offsets {
 		for partition := range partitions {
 			c, ok := committed.Lookup(topic, partition)
+			if ok && c.Err != nil {
+				return fmt.Errorf("read committed offset of %s/%d: %w", topic, partition, c.Err)
+			}
 			if !ok || c.At < 0 {
 				continue
 			}
@@ -246,12 +264,18 @@ func (l *Lane) rewind(ctx context.Context, offsets map[string]map[int32]kgo.Offs
 			}
 			listed, err := adm.ListOffsetsAfterMilli(ctx, at-l.Rewind.Milliseconds(), topic)
 			if err != nil {
-				return nil, fmt.Errorf("find offset before %s/%d: %w", topic, partition, err)
+				return fmt.Errorf("find offset before %s/%d: %w", topic, partition, err)
 			}
-			if back, ok := listed.Lookup(topic, partition); ok && back.Err == nil && back.Offset >= 0 && back.Offset < c.At {
+			back, ok := listed.Lookup(topic, partition)
+			switch {
+			case !ok:
+				return fmt.Errorf("find offset before %s/%d: Kafka said nothing of it", topic, partition)
+			case back.Err != nil:
+				return fmt.Errorf("find offset before %s/%d: %w", topic, partition, back.Err)
+			case back.Offset >= 0 && back.Offset < c.At:
 				partitions[partition] = kgo.NewOffset().At(back.Offset)
 			}
 		}
 	}
-	return offsets, nil
+	return nil
 }
