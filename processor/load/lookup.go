@@ -168,7 +168,10 @@ FROM clicks FINAL WHERE click_id IN (` + ids.String() + `) AND workspace = ?`, [
 	return clicks, err
 }
 
-// Leads gives the leads with these ids.
+// noHash is what a FixedString(16) gives back where nothing was stored.
+var noHash = string(make([]byte, 16))
+
+// Leads gives the leads with these ids, as they were told: who brought them is found anew.
 func (s *Store) Leads(ctx context.Context, workspace string, ids [][16]byte) ([]join.Lead, error) {
 	found := make(map[[16]byte]join.Lead, len(ids))
 	err := lookup(ctx, s, "leads", ids, func(chunk [][16]byte) (string, []any) {
@@ -180,11 +183,14 @@ func (s *Store) Leads(ctx context.Context, workspace string, ids [][16]byte) ([]
 FROM leads FINAL WHERE workspace = ? AND lead_id IN (` + strings.Join(list, ",") + `)`, []any{workspace}
 	}, func(rows driver.Rows) error {
 		l := join.Lead{Workspace: workspace}
-		var id string
-		if err := rows.Scan(&id, &l.ReceivedAt, &l.ExternalID, &l.EventName, &l.Mode, &l.Quantity, &l.EmailHash, &l.Metadata); err != nil {
+		var id, hash string
+		if err := rows.Scan(&id, &l.ReceivedAt, &l.ExternalID, &l.EventName, &l.Mode, &l.Quantity, &hash, &l.Metadata); err != nil {
 			return err
 		}
 		copy(l.ID[:], id)
+		if hash != noHash {
+			l.EmailHash = hash
+		}
 		found[l.ID] = l
 		return nil
 	})

@@ -118,7 +118,7 @@ func (s *Store) EachLead(ctx context.Context, database string, since time.Time, 
 			return err
 		}
 		l.ID, l.ReceivedAt = [16]byte([]byte(id)), l.ReceivedAt.UTC()
-		if l.EmailHash = hash; hash == string(make([]byte, 16)) {
+		if l.EmailHash = hash; hash == noHash {
 			l.EmailHash = ""
 		}
 		return one(l.Uncredited())

@@ -2,6 +2,7 @@
 package loadtest
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"fmt"
@@ -62,7 +63,9 @@ func (m *Model) InsertEvents(_ context.Context, rows []load.EventRow) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, r := range rows {
-		m.events[r.Workspace+r.ID] = r
+		if old, ok := m.events[r.Workspace+r.ID]; !ok || r.ReceivedAt.Before(old.ReceivedAt) {
+			m.events[r.Workspace+r.ID] = r
+		}
 	}
 	return nil
 }
@@ -130,7 +133,7 @@ func (m *Model) InsertDeadLetters(_ context.Context, rows []load.DeadLetterRow) 
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, r := range rows {
-		m.dead[fmt.Sprint(r.Topic, r.Partition, r.Offset)] = r
+		m.dead[fmt.Sprint(r.Topic, r.Partition, r.Offset, r.Step)] = r
 	}
 	return nil
 }
@@ -192,6 +195,11 @@ func (m *Model) Facts(_ context.Context, workspace string, objects []string) (ma
 			out[r.ObjectID] = append(out[r.ObjectID], r.Fact)
 		}
 	}
+	for _, facts := range out {
+		slices.SortFunc(facts, func(a, b stripe.Fact) int {
+			return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Source, b.Source), cmp.Compare(a.EventID, b.EventID))
+		})
+	}
 	return out, nil
 }
 
@@ -205,7 +213,9 @@ func (m *Model) Clicks(_ context.Context, workspace string, nodes []identity.Nod
 		if r, ok := m.clicks[string(id[:])]; ok && r.Workspace == workspace {
 			out[n] = &join.Click{
 				ID: id, ClickedAt: time.UnixMilli(r.ClickedAt).UTC(), ReceivedAt: time.UnixMilli(r.ReceivedAt).UTC(),
-				LinkID: r.LinkId, AffiliateID: r.AffiliateId, ProgramID: r.ProgramId,
+				LinkID: r.LinkId, AffiliateID: r.AffiliateId, ProgramID: r.ProgramId, VisitorID: r.VisitorId,
+				UTMSource: r.URL.UTM.Source, UTMMedium: r.URL.UTM.Medium, UTMCampaign: r.URL.UTM.Campaign, UTMTerm: r.URL.UTM.Term, UTMContent: r.URL.UTM.Content,
+				Channel: r.Channel, Country: r.Country, Device: r.Agent.Device,
 			}
 		}
 	}
@@ -216,9 +226,10 @@ func (m *Model) Clicks(_ context.Context, workspace string, nodes []identity.Nod
 func (m *Model) Leads(_ context.Context, workspace string, ids [][16]byte) ([]join.Lead, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var out []join.Lead
-	for _, id := range ids {
-		if l, ok := m.leads[workspace+string(id[:])]; ok {
+	out := []join.Lead{}
+	for i, id := range ids {
+		if l, ok := m.leads[workspace+string(id[:])]; ok && !slices.Contains(ids[:i], id) {
+			l.Click, l.MatchRule, l.MatchKey, l.Version = join.Click{}, "", "", join.Version{}
 			out = append(out, l)
 		}
 	}
@@ -229,13 +240,18 @@ func (m *Model) Leads(_ context.Context, workspace string, ids [][16]byte) ([]jo
 func (m *Model) Unfinished(_ context.Context, since time.Time, settle time.Duration, limit int) ([]load.Sale, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var out []load.Sale
+	now, since := time.Now(), since.Truncate(time.Second) // clickhouse-go binds times as whole seconds
+	found := make(map[load.Sale]bool)
 	for _, e := range m.ledger {
-		if e.Status == join.Held || e.Status == join.Booked && (e.MatchRule == join.RuleNone && e.MatchKey != "" || !e.FXFinal) {
-			out = append(out, load.Sale{Workspace: e.Workspace, ObjectID: e.SaleID})
+		held := e.Status == join.Held && e.ReceivedAt.Before(now.Add(-settle))
+		waiting := e.Status == join.Booked && e.MatchRule == join.RuleNone && e.MatchKey != "" && !e.ReceivedAt.Before(since)
+		unconverted := e.Status == join.Booked && e.Amount != 0 && (e.FXSource == "" || !e.FXFinal && fx.DateOf(e.OccurredAt) < fx.DateOf(now))
+		if held || waiting || unconverted {
+			found[load.Sale{Workspace: e.Workspace, ObjectID: e.SaleID}] = true
 		}
 	}
-	return out, nil
+	sales := slices.Collect(maps.Keys(found))
+	return sales[:min(len(sales), limit)], nil
 }
 
 // Outstanding is load.Store's.
@@ -262,7 +278,7 @@ func (m *Model) InvoicePaidAround(_ context.Context, workspace string, f stripe.
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, r := range m.facts {
-		if r.Workspace == workspace && r.Source == stripe.FromInvoice && f.CustomerID != "" && r.CustomerID == f.CustomerID && r.Currency == f.Currency &&
+		if r.Workspace == workspace && r.Kind == stripe.Payment && r.Source == stripe.FromInvoice && f.CustomerID != "" && r.CustomerID == f.CustomerID && r.Currency == f.Currency &&
 			r.Amount == f.Amount && r.OccurredAt.Sub(f.OccurredAt).Abs() <= time.Hour {
 			return true, nil
 		}

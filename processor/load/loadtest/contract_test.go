@@ -1,0 +1,375 @@
+package loadtest
+
+import (
+	"cmp"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"hash/fnv"
+	"log/slog"
+	"maps"
+	"math/big"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/shopspring/decimal"
+
+	"tributary/deploy/local/chdb/chdbtest"
+	"tributary/processor/consume"
+	"tributary/processor/identity"
+	"tributary/processor/join"
+	"tributary/processor/load"
+	"tributary/processor/stripe"
+	"tributary/schemas"
+	"tributary/sql"
+)
+
+var _, _ consume.Store = (*Model)(nil), (*load.Store)(nil)
+
+const (
+	runs       = 4
+	statements = 250
+)
+
+// What the simulation takes for ClickHouse answers as ClickHouse does: both are told the same inserts, again and in any order, are asked
+// the same questions in between, and hold the same rows in the end. TRIBUTARY_CONTRACT_SEED lives one other sequence.
+func TestContract(t *testing.T) {
+	seeds := make([]uint64, 0, runs)
+	for seed := range uint64(runs) {
+		seeds = append(seeds, seed+1)
+	}
+	if text := os.Getenv("TRIBUTARY_CONTRACT_SEED"); text != "" {
+		seed, err := strconv.ParseUint(text, 10, 64)
+		if err != nil {
+			t.Fatalf("TRIBUTARY_CONTRACT_SEED is %q: give a number", text)
+		}
+		seeds = []uint64{seed}
+	}
+	for _, seed := range seeds {
+		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
+			t.Parallel()
+			c := &contract{T: t, rng: rand.New(rand.NewPCG(seed, 0)), base: time.Now().UTC().Truncate(time.Hour).AddDate(0, 0, -3)}
+			c.model, c.real = New(t), open(t, chdbtest.Start(t))
+			for c.step = range statements {
+				if c.rng.IntN(5) < 2 {
+					c.insert()
+				} else {
+					c.ask()
+				}
+			}
+			c.compareTables()
+		})
+	}
+}
+
+func open(t *testing.T, dsn string) *engine {
+	t.Helper()
+	options, err := clickhouse.ParseDSN(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := clickhouse.OpenDB(options)
+	defer db.Close()
+	if err := sql.Migrate(t.Context(), db, func(string) {}); err != nil {
+		t.Fatal(err)
+	}
+	store, err := load.Open(dsn, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	conn, err := clickhouse.Open(options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return &engine{store, conn, options.Auth.Database}
+}
+
+// engine is a database of the real one.
+type engine struct {
+	*load.Store
+	conn     driver.Conn
+	database string
+}
+
+// contract is one sequence of statements. There are few keys, so that most rows are told several times.
+type contract struct {
+	*testing.T
+	rng   *rand.Rand
+	base  time.Time
+	step  int
+	model *Model
+	real  *engine
+}
+
+// of draws what is the same whenever the same thing is spoken of.
+func of(parts ...any) *rand.Rand {
+	h := fnv.New64a()
+	fmt.Fprint(h, parts...)
+	return rand.New(rand.NewPCG(h.Sum64(), 0))
+}
+
+func pick[T any](rng *rand.Rand, list ...T) T { return list[rng.IntN(len(list))] }
+
+// some gives up to twelve things.
+func some[T any](c *contract, make func() T) []T {
+	var list []T
+	for range 1 + c.rng.IntN(12) {
+		list = append(list, make())
+	}
+	return list
+}
+
+func (c *contract) workspace() string { return pick(c.rng, "default", "shop") }
+
+// moment is one of few, down to the millisecond.
+func (c *contract) moment(rng *rand.Rand) time.Time {
+	return c.base.Add(time.Duration(rng.IntN(40)) * 97 * time.Minute).Add(time.Duration(rng.IntN(3)) * time.Millisecond)
+}
+
+func (c *contract) clickID() (schemas.ClickID, *rand.Rand) {
+	n := c.rng.IntN(25)
+	own := of("click", n)
+	id := schemas.NewClickID(c.base.AddDate(0, 0, -own.IntN(70)))
+	binary.BigEndian.PutUint64(id[8:], own.Uint64())
+	id[6], id[7], id[8] = 0x70, byte(n), id[8]&0x3f|0x80
+	return id, own
+}
+
+func (c *contract) object() string   { return fmt.Sprintf("pi_%d", c.rng.IntN(15)) }
+func (c *contract) customer() string { return pick(c.rng, "", "cus_1", "cus_2", "cus_3") }
+
+func (c *contract) node() identity.Node {
+	switch c.rng.IntN(4) {
+	case 0:
+		id, _ := c.clickID()
+		return identity.New(identity.Click, id.String())
+	case 1:
+		return identity.New(identity.Object, c.object())
+	case 2:
+		return identity.New(identity.Customer, cmp.Or(c.customer(), "cus_'); -- \\"))
+	}
+	return identity.New(identity.Affiliate, pick(c.rng, "ann", "ömer 🧶", "o'hara"))
+}
+
+func (c *contract) click() load.ClickRow {
+	id, own := c.clickID()
+	received := c.moment(c.rng)
+	rng := of(id, received)
+	row := load.ClickRow{Click: &schemas.Click{
+		Workspace: pick(own, "default", "shop"), ClickId: id[:], ClickedAt: id.Time().UnixMilli(), ReceivedAt: received.UnixMilli(), LinkId: pick(rng, "", "link_1", "link_2"),
+		AffiliateId: pick(rng, "ann", "ömer 🧶"), ProgramId: pick(rng, "", "p"), VisitorId: fmt.Sprint(rng.IntN(9)), ForeignId: pick(rng, "", "dub_1"), Country: pick(rng, "", "DE"),
+		Properties: map[string]string{},
+	}, Channel: pick(rng, "", "email")}
+	row.URL.UTM.Source, row.URL.UTM.Campaign, row.Agent.Device = pick(rng, "", "news"), pick(rng, "", "c1"), pick(rng, "", "phone")
+	return row
+}
+
+func (c *contract) event() load.EventRow {
+	id, received := fmt.Sprintf("evt_%d", c.rng.IntN(20)), c.moment(c.rng)
+	rng := of(id, received)
+	return load.EventRow{Workspace: c.workspace(), Created: c.base, StripeEvent: &schemas.StripeEvent{
+		ID: id, Type: "invoice.paid", APIVersion: "2023-10-16", Livemode: true, ReceivedAt: received, Body: fmt.Appendf(nil, `{"n":%d,"s":"\u0000é"}`, rng.IntN(99)),
+	}}
+}
+
+func (c *contract) fact() load.FactRow {
+	workspace, object, received := c.workspace(), c.object(), c.moment(c.rng)
+	source, event := pick(c.rng, stripe.FromInvoice, "charge"), pick(c.rng, "evt_1", "evt_2")
+	kind := pick(c.rng, stripe.Payment, stripe.Refund, stripe.HoldEnded)
+	rng := of(workspace, object, kind, source, event, received)
+	return load.FactRow{Workspace: workspace, Fact: stripe.Fact{
+		ObjectID: object, Kind: kind, Source: source, EventID: event, Account: pick(rng, "", "acct_1"), Livemode: rng.IntN(2) == 0, CreatedAt: c.moment(rng).Truncate(time.Second),
+		ReceivedAt: received, OccurredAt: c.moment(rng).Truncate(time.Second), ParentID: pick(rng, "", "ch_1"), Settled: rng.IntN(2) == 0, Currency: pick(rng, "usd", "jpy"),
+		Amount: pick(rng, int64(1000), -1000, 1<<62), Tax: rng.Int64N(100), Shipping: rng.Int64N(2), Discount: rng.Int64N(2), CustomerID: pick(rng, "", "cus_1", "cus_2"),
+		ExternalID: pick(rng, "", "user 1"), SubscriptionID: pick(rng, "", "sub_1"), BillingReason: pick(rng, "", "subscription_cycle"),
+	}}
+}
+
+func (c *contract) edge() load.EdgeRow {
+	e := identity.Edge{A: c.node(), B: c.node(), At: c.moment(of(c.rng.IntN(3))), Carried: c.rng.IntN(2) == 0}
+	ends := []identity.Node{e.A, e.B}
+	slices.Sort(ends)
+	e.Source = pick(of(ends, e.At), "metadata", "client_reference_id")
+	return load.EdgeRow{Workspace: c.workspace(), Edge: e}
+}
+
+// version is one of few; what a row holds follows from its key and its version.
+func (c *contract) version() join.Version {
+	return join.VersionOf(new(big.Int).Lsh(big.NewInt(int64(c.rng.IntN(6))), uint(pick(c.rng, 0, 63, 64, 100))))
+}
+
+func (c *contract) credit(rng *rand.Rand) join.Click {
+	click := join.Click{AffiliateID: pick(rng, "", "ann", "o'hara"), ProgramID: pick(rng, "", "p")}
+	if rng.IntN(2) == 0 {
+		click.ID, click.ClickedAt = schemas.ClickID{1, byte(rng.IntN(5))}, c.moment(rng)
+		click.LinkID, click.VisitorID, click.UTMSource, click.Country = pick(rng, "", "link_1", "link_2"), "v", "news", "DE"
+	}
+	return click
+}
+
+func (c *contract) lead() join.Lead {
+	workspace, n, version := c.workspace(), c.rng.IntN(10), c.version()
+	told, rng := of(workspace, n), of(workspace, n, version)
+	return join.Lead{
+		Workspace: workspace, ID: [16]byte{9, byte(n)}, ReceivedAt: c.moment(told), ExternalID: fmt.Sprint("user ", n), EventName: pick(told, "Sign up", ""), Mode: pick(told, "async", "wait"),
+		Quantity: uint8(1 + told.IntN(100)), EmailHash: pick(told, "", "0123456789abcdef"), Metadata: pick(told, map[string]string{}, map[string]string{"plan": "pro 🧶"}),
+		Click: c.credit(rng), MatchRule: pick(rng, join.RuleNone, join.RuleClickID), MatchKey: pick(rng, "", "click:1"), Version: version,
+	}
+}
+
+func (c *contract) entry() join.Entry {
+	workspace, object, kind, version := c.workspace(), c.object(), pick(c.rng, stripe.Payment, stripe.Refund), c.version()
+	sale, rng := of(workspace, object), of(workspace, object, kind, version)
+	e := join.Entry{
+		Workspace: workspace, ID: join.NewEntryID(workspace, object, kind), Kind: kind, ObjectID: object, SaleID: fmt.Sprint("pi_", sale.IntN(8)), Livemode: true,
+		OccurredAt: c.moment(rng), ReceivedAt: c.moment(rng), CustomerID: pick(rng, "", "cus_1"), Currency: pick(rng, "usd", "jpy", "eur"),
+		Amount: pick(rng, int64(0), 1000, -1000), Tax: rng.Int64N(100), Click: c.credit(rng), MatchRule: pick(rng, join.RuleNone, join.RuleClickID), MatchKey: pick(rng, "", "click:1"),
+		MatchCandidates: []string{}, Status: pick(rng, join.Booked, join.Booked, join.Held, join.Superseded), Version: version,
+	}
+	if e.Status == join.Superseded {
+		e.SupersededBy = "in_1"
+	}
+	if rng.IntN(2) == 0 {
+		usd, net, rate := decimal.New(rng.Int64N(1e9), -6), decimal.New(-rng.Int64N(1e9), -6), decimal.New(1+rng.Int64N(1e6), -5)
+		e.AmountUSD, e.NetUSD, e.FXRate, e.FXDate, e.FXSource, e.FXFinal = &usd, &net, &rate, c.base.Truncate(24*time.Hour), "ecb", rng.IntN(2) == 0
+	}
+	return e
+}
+
+func (c *contract) letter() load.DeadLetterRow {
+	partition, offset, step := int32(c.rng.IntN(2)), c.rng.Int64N(6), pick(c.rng, "decode", "load")
+	rng := of(partition, offset, step)
+	return load.DeadLetterRow{
+		At: c.moment(rng), Reason: "unreadable", Step: step, Topic: schemas.TopicStripe, Partition: partition, Offset: offset, Error: "unexpected 'x'", Key: "\xff\x00", Body: pick(rng, "", "{"),
+		Headers: map[string]string{"event_id": "evt_1"},
+	}
+}
+
+func (c *contract) must(what string, err error) {
+	c.Helper()
+	if err != nil {
+		c.Fatalf("statement %d, %s: %v", c.step, what, err)
+	}
+}
+
+func told[T any](c *contract, what string, draw func() T, model, real func(context.Context, []T) error) {
+	c.Helper()
+	rows := some(c, draw)
+	c.must("model: "+what, model(c.Context(), slices.Clone(rows)))
+	c.must(what, real(c.Context(), rows))
+}
+
+func (c *contract) insert() {
+	switch c.rng.IntN(7) {
+	case 0:
+		told(c, "InsertClicks", c.click, c.model.InsertClicks, c.real.InsertClicks)
+	case 1:
+		told(c, "InsertEvents", c.event, c.model.InsertEvents, c.real.InsertEvents)
+	case 2:
+		told(c, "InsertFacts", c.fact, c.model.InsertFacts, c.real.InsertFacts)
+	case 3:
+		told(c, "InsertEdges", c.edge, c.model.InsertEdges, c.real.InsertEdges)
+	case 4:
+		told(c, "InsertLeads", c.lead, c.model.InsertLeads, c.real.InsertLeads)
+	case 5:
+		told(c, "InsertLedger", c.entry, c.model.InsertLedger, c.real.InsertLedger)
+	case 6:
+		told(c, "InsertDeadLetters", c.letter, c.model.InsertDeadLetters, c.real.InsertDeadLetters)
+	}
+}
+
+// asked compares the two answers to one question, as text: times of one moment are not equal to Go.
+func asked[T any](c *contract, what string, ask func(consume.Store) (T, error)) {
+	c.Helper()
+	want, err := ask(c.model)
+	c.must("model: "+what, err)
+	got, err := ask(c.real)
+	c.must(what, err)
+	theirs, err := json.Marshal(got)
+	c.must(what, err)
+	ours, err := json.Marshal(want)
+	c.must(what, err)
+	if string(theirs) != string(ours) {
+		c.Fatalf("statement %d, %s:\nClickHouse %s\nthe model  %s", c.step, what, theirs, ours)
+	}
+}
+
+func sorted[T any](list []T, err error) ([]T, error) {
+	slices.SortFunc(list, func(a, b T) int { return strings.Compare(fmt.Sprintf("%+v", a), fmt.Sprintf("%+v", b)) })
+	return slices.Clip(append([]T{}, list...)), err
+}
+
+func (c *contract) ask() {
+	ctx, workspace := c.Context(), c.workspace()
+	switch c.rng.IntN(9) {
+	case 0:
+		nodes := some(c, c.node)
+		asked(c, fmt.Sprint("Edges of ", nodes), func(s consume.Store) ([]identity.Edge, error) { return sorted(s.Edges(ctx, workspace, nodes)) })
+	case 1:
+		edges := some(c, func() identity.Edge { return identity.Edge{A: c.node(), B: c.node()} })
+		asked(c, fmt.Sprint("Carried of ", edges), func(s consume.Store) ([]identity.Edge, error) { return sorted(s.Carried(ctx, workspace, edges)) })
+	case 2:
+		links := pick(c.rng, []string{"link_1"}, []string{"link_1", "link_2"}, []string{"'"})
+		asked(c, fmt.Sprint("SalesByLink of ", links), func(s consume.Store) ([]string, error) { return sorted(s.SalesByLink(ctx, workspace, links)) })
+	case 3:
+		objects := some(c, c.object)
+		asked(c, fmt.Sprint("Facts of ", objects), func(s consume.Store) (map[string][]stripe.Fact, error) { return s.Facts(ctx, workspace, objects) })
+	case 4:
+		var nodes []identity.Node
+		for range c.rng.IntN(9) {
+			nodes = append(nodes, c.node())
+		}
+		nodes = slices.DeleteFunc(nodes, func(n identity.Node) bool { return n.Type() != identity.Click })
+		asked(c, fmt.Sprint("Clicks of ", nodes), func(s consume.Store) (map[identity.Node]*join.Click, error) { return s.Clicks(ctx, workspace, nodes) })
+	case 5:
+		ids := some(c, func() [16]byte { return [16]byte{9, byte(c.rng.IntN(10))} })
+		asked(c, fmt.Sprint("Leads of ", ids), func(s consume.Store) ([]join.Lead, error) {
+			return sorted(s.Leads(ctx, workspace, slices.Compact(ids)))
+		})
+	case 6:
+		since, settle := c.moment(c.rng), time.Since(c.moment(c.rng)).Truncate(time.Hour)
+		asked(c, fmt.Sprintf("Unfinished since %s, settled after %s", since, settle), func(s consume.Store) ([]load.Sale, error) {
+			return sorted(s.Unfinished(ctx, since, settle, 1000))
+		})
+	case 7:
+		asked(c, "Outstanding", func(s consume.Store) (load.Outstanding, error) { return s.Outstanding(ctx) })
+	case 8:
+		f := c.fact().Fact
+		f.CustomerID = c.customer()
+		asked(c, fmt.Sprintf("InvoicePaidAround %+v", f), func(s consume.Store) (bool, error) { return s.InvoicePaidAround(ctx, workspace, f) })
+	}
+}
+
+// compareTables writes what the model holds into an empty database, once: its tables must be those of the database that was told
+// everything.
+func (c *contract) compareTables() {
+	clean := open(c.T, chdbtest.Start(c))
+	ctx := c.Context()
+	c.must("write clicks", clean.InsertClicks(ctx, slices.Collect(maps.Values(c.model.clicks))))
+	c.must("write events", clean.InsertEvents(ctx, slices.Collect(maps.Values(c.model.events))))
+	c.must("write facts", clean.InsertFacts(ctx, slices.Collect(maps.Values(c.model.facts))))
+	c.must("write edges", clean.InsertEdges(ctx, slices.Collect(maps.Values(c.model.edges))))
+	c.must("write leads", clean.InsertLeads(ctx, slices.Collect(maps.Values(c.model.leads))))
+	c.must("write ledger", clean.InsertLedger(ctx, slices.Collect(maps.Values(c.model.ledger))))
+	c.must("write dead letters", clean.InsertDeadLetters(ctx, slices.Collect(maps.Values(c.model.dead))))
+	for _, table := range []string{"clicks", "stripe_events", "facts", "identities", "leads", "leads_attributed", "ledger", "revenue", "dead_letters"} {
+		told, once := fmt.Sprintf("SELECT * FROM %s.%s FINAL", c.real.database, table), fmt.Sprintf("SELECT * FROM %s.%s FINAL", clean.database, table)
+		var missing, surplus, rows uint64
+		query := fmt.Sprintf("SELECT (SELECT count() FROM (%[1]s EXCEPT %[2]s)), (SELECT count() FROM (%[2]s EXCEPT %[1]s)), (SELECT count() FROM (%[1]s))", told, once)
+		c.must(table, c.real.conn.QueryRow(ctx, query).Scan(&surplus, &missing, &rows))
+		if missing > 0 || surplus > 0 || rows == 0 {
+			c.Errorf("%s: of %d rows, %d are not in the model, and %d of the model's are not in ClickHouse", table, rows, surplus, missing)
+		}
+	}
+}
