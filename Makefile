@@ -7,6 +7,7 @@ SHELL := /bin/bash -o pipefail
 TOOLS := $(CURDIR)/.tools
 ARGS ?=
 FUZZTIME ?= 20s
+SCHEDULES ?= 10000
 
 # Tools are pinned, so that a check means the same today and in a year.
 PROTOC_GEN_GO := google.golang.org/protobuf/cmd/protoc-gen-go@v1.36.12
@@ -109,6 +110,11 @@ golden: tools ## rewrite the golden answers of the queries and the generated sch
 bench: tools ## run the benchmarks, into bin/bench.txt, for benchstat
 	@mkdir -p bin
 	go test -run '^$$' -bench . -benchmem ./... | tee bin/bench.txt
+
+.PHONY: sim
+sim: ## live SCHEDULES (10000) schedules of faults in virtual time; SEED=17 lives and tells one
+	$(need-go)
+	go test ./processor/simulation -timeout=0 -run 'Simulation|BrokenRules' $(if $(SEED),-seed $(SEED) -run Simulation -v,-schedules $(SCHEDULES) -v) | grep -v '^=== \|--- PASS: TestSimulation/\|--- PASS: TestBroken.*/'
 
 .PHONY: fuzz
 fuzz: ## fuzz every parser for FUZZTIME (20s) each

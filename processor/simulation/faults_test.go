@@ -1,0 +1,159 @@
+package simulation
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"tributary/schemas"
+)
+
+// fault is one thing that goes wrong at a moment.
+type fault struct {
+	at   time.Duration // since the epoch
+	text string
+	do   func(*run)
+}
+
+// kafkaErrors are answers that real brokers give while leaders and coordinators move.
+var kafkaErrors = []struct {
+	key kmsg.Key
+	err *kerr.Error
+}{
+	{kmsg.Fetch, kerr.NotLeaderForPartition},
+	{kmsg.Fetch, kerr.UnknownLeaderEpoch},
+	{kmsg.Produce, kerr.NotLeaderForPartition},
+	{kmsg.Produce, kerr.NotEnoughReplicasAfterAppend}, // appended, and an error
+	{kmsg.Produce, kerr.RequestTimedOut},              // the same
+	{kmsg.OffsetCommit, kerr.NotCoordinator},
+	{kmsg.OffsetCommit, kerr.CoordinatorLoadInProgress},
+	{kmsg.OffsetCommit, kerr.RequestTimedOut}, // committed, and an error
+	{kmsg.OffsetCommit, kerr.RebalanceInProgress},
+	{kmsg.OffsetCommit, kerr.IllegalGeneration},
+	{kmsg.OffsetFetch, kerr.CoordinatorLoadInProgress},
+	{kmsg.OffsetFetch, kerr.NotCoordinator},
+	{kmsg.ListOffsets, kerr.NotLeaderForPartition},
+	{kmsg.ListOffsets, kerr.LeaderNotAvailable},
+	{kmsg.Heartbeat, kerr.UnknownMemberID}, // evicted
+	{kmsg.Heartbeat, kerr.NotCoordinator},
+	{kmsg.JoinGroup, kerr.CoordinatorNotAvailable},
+	{kmsg.SyncGroup, kerr.RebalanceInProgress},
+	{kmsg.FindCoordinator, kerr.CoordinatorNotAvailable},
+	{kmsg.Metadata, kerr.LeaderNotAvailable},
+}
+
+// drawFaults makes the faults of a schedule with some processors, by time. often, if not nil, happens some times more.
+func drawFaults(rng *rand.Rand, members int, often *statementFault) []fault {
+	var list []fault
+	for range 3 + rng.IntN(10) {
+		list = append(list, drawFault(rng, members))
+	}
+	for range 6 {
+		if often != nil {
+			list = append(list, statement(often))
+		}
+	}
+	for i := range list {
+		f := &list[i]
+		f.at = time.Duration(rng.Int64N(int64(span + 50*time.Second))).Truncate(time.Millisecond)
+	}
+	slices.SortStableFunc(list, func(a, b fault) int { return int(a.at - b.at) })
+	return list
+}
+
+func drawFault(rng *rand.Rand, members int) fault {
+	seconds := func(most int) time.Duration { return time.Duration(1+rng.IntN(most*10)) * 100 * time.Millisecond }
+	name := fmt.Sprintf("p%d", 1+rng.IntN(members))
+	with := func(do func(*run, *processor)) func(*run) {
+		return func(r *run) {
+			if p := r.get(name); p != nil {
+				do(r, p)
+			}
+		}
+	}
+	switch n := rng.IntN(20); {
+	case n < 8:
+		return statement(drawStatementFault(rng, name))
+	case n < 10:
+		restart := seconds(40)
+		return fault{text: fmt.Sprintf("%s is killed, back after %s", name, restart), do: with(func(r *run, p *processor) { r.kill(p, restart) })}
+	case n < 11:
+		restart := seconds(10)
+		return fault{text: fmt.Sprintf("%s is told to stop, back after %s", name, restart), do: with(func(r *run, p *processor) {
+			p.cancel()
+			<-p.ended
+			time.Sleep(restart)
+			r.start(name)
+		})}
+	case n < 13:
+		pause := seconds(45)
+		return fault{text: fmt.Sprintf("%s is paused for %s", name, pause), do: with(func(_ *run, p *processor) { p.life.pause(pause) })}
+	case n < 14:
+		dark := seconds(30)
+		return fault{text: fmt.Sprintf("%s loses Kafka for %s, and whatever is on its way", name, dark), do: with(func(_ *run, p *processor) { p.wire.cut(dark) })}
+	case n < 15:
+		lost, off := seconds(8), seconds(10)
+		return fault{text: fmt.Sprintf("ClickHouse crashes, loses what it acknowledged in the last %s, is back after %s; all processors are started again", lost, off), do: func(r *run) {
+			r.server.crash(lost, off)
+			for _, p := range r.all() {
+				r.kill(p, off)
+			}
+		}}
+	case n < 16:
+		topic, partition, node := []string{schemas.TopicClicks, schemas.TopicStripe, schemas.TopicLeads, schemas.TopicDeadLetters}[rng.IntN(4)], int32(rng.IntN(2)), int32(rng.IntN(2))
+		return fault{text: fmt.Sprintf("%s/%d is led by broker %d", topic, partition, node), do: func(r *run) {
+			if err := r.cluster.MoveTopicPartition(topic, partition, node); err != nil {
+				r.violated("move partition: %v", err)
+			}
+		}}
+	case n < 17:
+		return fault{text: "the group's coordinator moves", do: func(r *run) { r.cluster.RehashCoordinators() }}
+	case n < 18 && members < 4:
+		return fault{text: "another processor starts", do: func(r *run) { r.start(fmt.Sprintf("p%d", members+1)) }}
+	default:
+		e, count := kafkaErrors[rng.IntN(len(kafkaErrors))], 1+rng.IntN(4)
+		return fault{text: fmt.Sprintf("%d × Kafka answers %s with %s", count, e.key.Name(), e.err.Message), do: func(r *run) {
+			h := r.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{e.key}, Err: e.err, Count: count})
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.answers = append(r.answers, h)
+		}}
+	}
+}
+
+func statement(f *statementFault) fault {
+	return fault{text: f.String(), do: func(r *run) { again := *f; r.server.add(&again) }}
+}
+
+func drawStatementFault(rng *rand.Rand, name string) *statementFault {
+	f := &statementFault{
+		verb: "insert", table: []string{"stripe_events", "facts", "identities", "leads", "ledger", "clicks", "dead_letters", ""}[rng.IntN(8)],
+		hits: 1 + rng.IntN(3), trouble: []trouble{refused, unanswered, slow, slowAnswer, hangs, dies, diesAfter, pauses}[rng.IntN(8)],
+	}
+	if rng.IntN(4) > 0 {
+		f.who = name
+	}
+	switch f.trouble {
+	case refused, slow, slowAnswer:
+		if rng.IntN(2) == 0 {
+			f.hits = 1 + rng.IntN(12)
+			f.verb, f.table = "lookup", []string{"facts", "identities", "ledger", "clicks", ""}[rng.IntN(5)]
+		}
+	}
+	switch f.trouble {
+	case slow, slowAnswer:
+		f.delay = time.Duration(1+rng.IntN(300)) * 100 * time.Millisecond
+	case hangs:
+		f.hits, f.delay, f.never = 1, time.Duration(rng.IntN(90))*time.Second, rng.IntN(3) == 0
+	case pauses:
+		f.hits, f.skip, f.delay = 1, rng.IntN(4), time.Duration(5+rng.IntN(40))*time.Second
+	case dies, diesAfter:
+		f.hits, f.skip, f.restart = 1, rng.IntN(6), time.Duration(1+rng.IntN(200))*100*time.Millisecond
+	}
+	return f
+}

@@ -1,0 +1,323 @@
+package simulation
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/shopspring/decimal"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"tributary/processor/consume"
+	"tributary/processor/join"
+	"tributary/processor/load"
+	"tributary/processor/load/loadtest"
+	"tributary/processor/stripe"
+	"tributary/schemas"
+)
+
+// check compares the tables with the truth. Every invariant is a function that says so in one sentence.
+func (r *run) check() {
+	log := r.log()
+	for _, invariant := range []struct {
+		sentence string
+		holds    func(log []*kgo.Record, fault func(format string, args ...any))
+		last     bool // see TestBrokenRulesAreCaught
+	}{
+		{"every accepted click is stored once, as it was received first", r.clicksAreStored, false},
+		{"every accepted webhook and lead is stored, and every lead is credited with the click that it came by", r.rawIsKept, false},
+		{"every movement is booked once, to the cent, and credited with who brought it", r.movementsAreBooked, false},
+		{"nothing is booked that did not happen", r.nothingElseIsBooked, false},
+		{"superseded and held entries are not summed", r.othersAreZero, false},
+		{"USD is complete once the rates are there, and exact", r.dollarsAreComplete, false},
+		{"a committed offset never passes what is stored", r.commitsFollowInserts, false},
+		{"a record that cannot be processed is in the dead letters with its origin, and nothing else is", r.nothingVanishes, false},
+		{"the rows are those that a processor writes to whom nothing happens", r.rowsConverge, true},
+	} {
+		if r.broken.name != "" && invariant.last {
+			continue
+		}
+		faults := 0
+		invariant.holds(log, func(format string, args ...any) {
+			if faults++; faults <= 5 {
+				r.violated("%s: %s", invariant.sentence, fmt.Sprintf(format, args...))
+			}
+		})
+	}
+}
+
+// clicksAreStored: every accepted click is stored once, as it was received first.
+func (r *run) clicksAreStored(log []*kgo.Record, fault func(string, ...any)) {
+	rows := make(map[string]load.ClickRow)
+	for _, c := range r.server.model.AllClicks() {
+		if _, twice := rows[string(c.ClickId)]; twice {
+			fault("click %x is there twice", c.ClickId)
+		}
+		rows[string(c.ClickId)] = c
+	}
+	for id, want := range r.traffic.clicks {
+		got, ok := rows[string(id[:])]
+		switch {
+		case !ok:
+			fault("click %s is lost", id)
+		case got.AffiliateId != want.AffiliateId || got.ClickedAt != want.ClickedAt || got.ReceivedAt != want.ReceivedAt || got.ForeignId != want.ForeignId:
+			fault("click %s is %v, in truth %v", id, got.Click, want)
+		}
+	}
+	if len(rows) != len(r.traffic.clicks) {
+		fault("%d clicks are stored, %d were made", len(rows), len(r.traffic.clicks))
+	}
+}
+
+// rawIsKept: every accepted webhook and lead is stored, and every lead is credited with the click that it came by.
+func (r *run) rawIsKept(log []*kgo.Record, fault func(string, ...any)) {
+	events := make(map[string]load.EventRow)
+	for _, e := range r.server.model.AllEvents() {
+		events[e.ID] = e
+	}
+	for _, rec := range log {
+		if b, isBad := r.traffic.bad[string(rec.Value)]; rec.Topic != schemas.TopicStripe || isBad && b.kept == "" {
+			continue
+		}
+		id := schemas.Header(rec, schemas.HeaderEventID)
+		if e, ok := events[id]; !ok || string(e.Body) != string(rec.Value) {
+			fault("event %s of offset %d is not kept byte for byte", id, rec.Offset)
+		}
+	}
+	leads := make(map[[16]byte]join.Lead)
+	for _, l := range r.server.model.AllLeads() {
+		leads[l.ID] = l
+	}
+	for id, want := range r.traffic.leads {
+		l, ok := leads[id]
+		if got := (credit{l.MatchRule, l.Click.ID, l.Click.AffiliateID}); !ok || got != want {
+			fault("lead %x (%s %s) is credited with %v, in truth %v", id, l.EventName, l.ExternalID, got, want)
+		}
+	}
+	if len(leads) != len(r.traffic.leads) {
+		fault("%d leads are stored, %d were told", len(leads), len(r.traffic.leads))
+	}
+}
+
+// booked gives the ledger's booked entries by object and kind, but for a charge's residual refund of nothing: it says that all of the
+// charge's refunds were told one by one.
+func (r *run) booked(fault func(string, ...any)) map[string]join.Entry {
+	rows := make(map[string]join.Entry)
+	for _, e := range r.server.model.Ledger() {
+		key := e.ObjectID + " " + e.Kind
+		if e.Status != join.Booked || e.Kind == stripe.Refund && strings.HasPrefix(e.ObjectID, "ch_") && e.Amount == 0 {
+			continue
+		}
+		if _, twice := rows[key]; twice {
+			fault("%s is booked twice", key)
+		}
+		rows[key] = e
+	}
+	return rows
+}
+
+// movementsAreBooked: every movement is booked once, to the cent, and credited with who brought it.
+func (r *run) movementsAreBooked(_ []*kgo.Record, fault func(string, ...any)) {
+	rows := r.booked(fault)
+	for key, m := range r.traffic.movements {
+		e, ok := rows[key]
+		got := movement{e.ObjectID, e.Kind, e.SaleID, e.Currency, e.Amount, e.Tax, credit{e.MatchRule, e.Click.ID, e.Click.AffiliateID}}
+		switch {
+		case !ok:
+			fault("%s of %d %s is not booked", key, m.amount, m.currency)
+		case got != m:
+			fault("%s is booked as %+v, in truth %+v", key, got, m)
+		}
+	}
+}
+
+// nothingElseIsBooked: nothing is booked that did not happen.
+func (r *run) nothingElseIsBooked(_ []*kgo.Record, fault func(string, ...any)) {
+	for key, e := range r.booked(fault) {
+		if _, ok := r.traffic.movements[key]; !ok {
+			fault("%s: %d %s never moved", key, e.Amount, e.Currency)
+		}
+	}
+}
+
+// othersAreZero: superseded and held entries are not summed.
+func (r *run) othersAreZero(_ []*kgo.Record, fault func(string, ...any)) {
+	for _, e := range r.server.model.Ledger() {
+		switch {
+		case e.Status == join.Held:
+			fault("%s %s is held, and everything was told", e.Kind, e.ObjectID)
+		case e.Status == join.Superseded && (e.Amount != 0 || e.Tax != 0 || e.AmountUSD != nil || e.NetUSD != nil):
+			fault("%s %s is superseded and sums %d", e.Kind, e.ObjectID, e.Amount)
+		case e.Status == join.Superseded && e.SupersededBy == "":
+			fault("%s %s is superseded by nothing", e.Kind, e.ObjectID)
+		}
+	}
+}
+
+// dollarsAreComplete: USD is complete once the rates are there, and exact.
+func (r *run) dollarsAreComplete(_ []*kgo.Record, fault func(string, ...any)) {
+	exponents := map[string]int32{"usd": 2, "eur": 2, "jpy": 0}
+	for key, e := range r.booked(fault) {
+		for _, sum := range []struct {
+			name   string
+			amount int64
+			usd    *decimal.Decimal
+		}{{"amount_usd", e.Amount, e.AmountUSD}, {"net_usd", e.Amount - e.Tax, e.NetUSD}} {
+			want := decimal.New(sum.amount, -exponents[e.Currency]).Mul(r.rates.usd[e.Currency]).RoundBank(6)
+			if sum.usd == nil || !sum.usd.Equal(want) || !e.FXFinal {
+				fault("%s of %s (%d %s) is %v, final: %v; in truth %s", sum.name, key, sum.amount, e.Currency, sum.usd, e.FXFinal, want)
+			}
+		}
+	}
+}
+
+// stored is the key of the raw row that a record becomes, or "" where it becomes none.
+func (r *run) stored(rec *kgo.Record) string {
+	if b, isBad := r.traffic.bad[string(rec.Value)]; isBad && rec.Topic == b.topic {
+		if b.kept == "" {
+			return ""
+		}
+		return "event " + b.kept
+	}
+	switch rec.Topic {
+	case schemas.TopicClicks:
+		return "click " + string(rec.Key)
+	case schemas.TopicStripe:
+		return "event " + schemas.Header(rec, schemas.HeaderEventID)
+	case schemas.TopicLeads:
+		l, err := schemas.DecodeLead(rec)
+		if err != nil {
+			r.violated("read the log: %v", err)
+			return ""
+		}
+		return "lead " + string(l.LeadId)
+	}
+	return "letter " + schemas.Header(rec, schemas.HeaderTopic) + "/" + schemas.Header(rec, schemas.HeaderPartition) + "/" + schemas.Header(rec, schemas.HeaderOffset)
+}
+
+// commitsFollowInserts: a committed offset never passes what is stored.
+func (r *run) commitsFollowInserts(log []*kgo.Record, fault func(string, ...any)) {
+	for _, c := range r.commits {
+		for _, rec := range log {
+			if rec.Topic != c.topic || rec.Partition != c.partition || rec.Offset >= c.offset {
+				continue
+			}
+			key := r.stored(rec)
+			if key == "" {
+				continue
+			}
+			if at, ok := r.server.stored[key]; !ok || at.After(c.at) {
+				fault("%s/%d is committed up to %d at %s, and offset %d is stored at %s", c.topic, c.partition, c.offset, c.at.Sub(r.epoch), rec.Offset, at.Sub(r.epoch))
+				return
+			}
+		}
+	}
+}
+
+// nothingVanishes: a record that cannot be processed is in the dead letters with its origin, and nothing else is.
+func (r *run) nothingVanishes(log []*kgo.Record, fault func(string, ...any)) {
+	letters := make(map[string]load.DeadLetterRow)
+	for _, l := range r.server.model.DeadLetters() {
+		letters[fmt.Sprintf("%s/%d/%d", l.Topic, l.Partition, l.Offset)] = l
+	}
+	want := 0
+	for _, rec := range log {
+		b, isBad := r.traffic.bad[string(rec.Value)]
+		if !isBad || rec.Topic != b.topic {
+			continue
+		}
+		want++
+		origin := fmt.Sprintf("%s/%d/%d", rec.Topic, rec.Partition, rec.Offset)
+		switch l, ok := letters[origin]; {
+		case !ok:
+			fault("%s (%s) is not among the dead letters", origin, b.reason)
+		case l.Step != b.step || l.Reason != b.reason || l.Body != string(rec.Value) || l.Key != string(rec.Key):
+			fault("the dead letter of %s says %s, %s of %d bytes; in truth %s, %s of %d", origin, l.Step, l.Reason, len(l.Body), b.step, b.reason, len(rec.Value))
+		}
+	}
+	if len(letters) != want {
+		fault("there are %d dead letters of %d bad records", len(letters), want)
+	}
+}
+
+// rowsConverge: the rows are those that a processor writes to whom nothing happens.
+func (r *run) rowsConverge(log []*kgo.Record, fault func(string, ...any)) {
+	quiet := loadtest.New(r.tb)
+	discard := slog.New(slog.DiscardHandler)
+	rejoiner := consume.NewRejoiner(quiet, &ownRates{r.rates, ""}, settle, discard)
+	money := &consume.Money{Store: quiet, Rejoiner: rejoiner, Workspace: func(string) string { return "default" }, Events: consume.NewEventsMetric()}
+	clicks := &consume.Clicks{Store: quiet, Rejoiner: rejoiner}
+	aside := func(context.Context, *kgo.Record, string, string, error) error { return nil }
+	for batch := range slices.Chunk(log, 50) {
+		for _, lane := range []struct {
+			handle consume.Handler
+			clicks bool
+		}{{clicks.Handle, true}, {money.Handle, false}} {
+			mine := slices.DeleteFunc(slices.Clone(batch), func(rec *kgo.Record) bool { return lane.clicks != (rec.Topic == schemas.TopicClicks) })
+			if err := lane.handle(context.Background(), mine, aside); err != nil {
+				fault("the quiet processor: %v", err)
+			}
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 4*sweep)
+	defer cancel()
+	if err := rejoiner.Sweep(ctx, sweep); err != nil {
+		fault("the quiet processor: %v", err)
+	}
+	want := make(map[join.EntryID]join.Entry)
+	for _, e := range quiet.Ledger() {
+		want[e.ID] = e
+	}
+	got := r.server.model.Ledger()
+	for _, e := range got {
+		if w := want[e.ID]; !reflect.DeepEqual(e, w) {
+			fault("%s %s is\n  %+v\nand to the quiet processor\n  %+v", e.Kind, e.ObjectID, e, w)
+		}
+	}
+	if len(got) != len(want) {
+		fault("there are %d entries, and the quiet processor wrote %d", len(got), len(want))
+	}
+}
+
+// log reads every record that Kafka holds, as it was appended.
+func (r *run) log() []*kgo.Record {
+	client := r.kafka(kgo.ConsumeTopics(topics...), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchMaxWait(100*time.Millisecond))
+	defer client.Close()
+	ends, err := kadm.NewClient(client).ListEndOffsets(context.Background(), topics...)
+	if err != nil {
+		r.violated("read the log: %v", err)
+		return nil
+	}
+	var want int64
+	ends.Each(func(o kadm.ListedOffset) { want += o.Offset })
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	var log []*kgo.Record
+	for int64(len(log)) < want && ctx.Err() == nil {
+		log = append(log, client.PollFetches(ctx).Records()...)
+	}
+	if int64(len(log)) != want {
+		r.violated("read the log: %d of %d records", len(log), want)
+	}
+	return log
+}
+
+// ids gives the topics by id.
+func (r *run) ids() map[[16]byte]string {
+	client := r.kafka()
+	defer client.Close()
+	listed, err := kadm.NewClient(client).ListTopics(context.Background(), topics...)
+	if err != nil {
+		r.violated("list topics: %v", err)
+	}
+	ids := make(map[[16]byte]string)
+	for _, t := range listed {
+		ids[t.ID] = t.Topic
+	}
+	return ids
+}

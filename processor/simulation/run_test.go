@@ -1,0 +1,550 @@
+package simulation
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/shopspring/decimal"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"golang.org/x/sync/errgroup"
+
+	"tributary/processor/consume"
+	"tributary/processor/fx"
+	"tributary/processor/join"
+	"tributary/schemas"
+)
+
+const (
+	settle = 40 * time.Second // how long a payment is held that may be an invoice's
+	sweep  = 15 * time.Second
+	rewind = 2 * time.Minute
+	// night is when the day ends on which everything happens: a day's final rates are asked for when it is over.
+	night = 6 * time.Minute
+	// patience is how long everything may take, once the faults are over, until all is handled and committed.
+	patience = 15 * time.Minute
+)
+
+// run is one schedule: a seed's traffic, its faults, and what came of it.
+type run struct {
+	tb      testing.TB
+	seed    uint64
+	broken  broken
+	epoch   time.Time
+	traffic *traffic
+	faults  []fault
+	rates   *rates
+
+	network  kfake.VirtualNetwork
+	cluster  *kfake.Cluster
+	server   *server
+	topicIDs map[[16]byte]string
+	static   bool // processors are static members
+	members  int
+	conduct  sync.WaitGroup // faults that are not over
+
+	mu         sync.Mutex
+	notes      []string
+	violations []string
+	commits    []commit
+	processors map[string]*processor
+	dead       []*processor // those that others follow under their names
+	stopping   bool
+	answers    []*kfake.FaultHandle // Kafka's faulty ones
+}
+
+// commit is an offset as Kafka was told it.
+type commit struct {
+	at        time.Time
+	topic     string
+	partition int32
+	offset    int64
+}
+
+// observer is what the model complains to: a goroutine of a processor is not the test's, and must not end it.
+type observer struct {
+	testing.TB
+	run *run
+}
+
+func (o *observer) Fatalf(format string, args ...any) { o.run.violated(format, args...) }
+
+// simulate lives one seed through and gives what was violated, and what happened.
+func simulate(t *testing.T, seed uint64, b broken) (violations []string, story string) {
+	synctest.Test(t, func(t *testing.T) {
+		// Versions hold seconds since 2020, and the bubble's clock begins in 2000.
+		epoch := time.Date(2026, 3, 2, 24, 0, 0, 0, time.UTC).Add(-night)
+		time.Sleep(time.Until(epoch))
+		r := &run{seed: seed, broken: b, epoch: epoch, processors: map[string]*processor{}}
+		r.tb = &observer{t, r}
+		stream := func(n uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, n)) }
+		r.traffic = newTraffic(stream(1), epoch)
+		draw := stream(2)
+		r.members, r.static = 1+draw.IntN(3), draw.IntN(3) == 0
+		r.faults = drawFaults(draw, r.members, b.harder)
+		r.rates = newRates(stream(3), epoch)
+		r.server = newServer(r, stream(4))
+		r.run()
+		violations, story = r.violations, r.story()
+	})
+	return violations, story
+}
+
+func (r *run) since() time.Duration { return time.Since(r.epoch) }
+
+// note writes down what happens.
+func (r *run) note(format string, args ...any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	line := fmt.Sprintf("%9.3f  ", r.since().Seconds()) + fmt.Sprintf(format, args...)
+	r.notes = append(r.notes, line)
+	if *aloud {
+		fmt.Println(line)
+	}
+}
+
+func (r *run) violated(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	r.note("VIOLATED: %s", text)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.violations = append(r.violations, text)
+}
+
+// story tells the whole schedule, for whoever has to find out why it failed.
+func (r *run) story() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "seed %d: %d processors (static members: %v), %d records, rates: %s\nfaults, by seconds of virtual time since %s:\n", r.seed, r.members, r.static, len(r.traffic.sends), r.rates, r.epoch.Format(time.RFC3339))
+	for _, f := range r.faults {
+		fmt.Fprintf(&b, "%9.3f  %s\n", f.at.Seconds(), f.text)
+	}
+	fmt.Fprintf(&b, "what happened:\n%s\n", strings.Join(r.notes, "\n"))
+	return b.String()
+}
+
+var topics = []string{schemas.TopicClicks, schemas.TopicStripe, schemas.TopicLeads, schemas.TopicDeadLetters}
+
+func (r *run) run() {
+	cluster, err := kfake.NewCluster(kfake.Ports(9092, 9093), kfake.ListenFn(r.network.Listen), kfake.SeedTopics(2, topics...), kfake.GroupMinSessionTimeout(time.Second))
+	if err != nil {
+		r.tb.Fatal(err)
+	}
+	r.cluster = cluster
+	defer cluster.Close()
+	r.topicIDs = r.ids()
+	cluster.ControlKey(int16(kmsg.OffsetCommit), r.observe)
+
+	for i := range r.members {
+		r.start(fmt.Sprintf("p%d", i+1))
+	}
+	r.conduct.Go(r.send)
+	for _, f := range r.faults {
+		r.conduct.Go(func() {
+			time.Sleep(f.at - r.since())
+			r.note("fault: %s", f.text)
+			f.do(r)
+		})
+	}
+	r.conduct.Wait()
+	r.calm()
+	r.settle()
+	r.stop()
+	r.check()
+	r.bury()
+}
+
+// observe notes which offsets are committed.
+func (r *run) observe(req kmsg.Request) (kmsg.Response, error, bool) {
+	c := req.(*kmsg.OffsetCommitRequest)
+	for _, t := range c.Topics {
+		for _, p := range t.Partitions {
+			r.note("%s/%d is committed up to %d by %s", r.topicOf(t), p.Partition, p.Offset, c.MemberID)
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, t := range c.Topics {
+		for _, p := range t.Partitions {
+			r.commits = append(r.commits, commit{time.Now(), r.topicOf(t), p.Partition, p.Offset})
+		}
+	}
+	return nil, nil, false
+}
+
+// topicOf names a commit's topic: newer requests say its id.
+func (r *run) topicOf(t kmsg.OffsetCommitRequestTopic) string {
+	return cmp.Or(t.Topic, r.topicIDs[t.TopicID])
+}
+
+// kafka opens a client that meets Kafka's faults, but no network's.
+func (r *run) kafka(opts ...kgo.Opt) *kgo.Client {
+	client, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers("localhost:9092", "localhost:9093"), kgo.Dialer(r.network.DialContext)}, opts...)...)
+	if err != nil {
+		r.tb.Fatal(err)
+	}
+	return client
+}
+
+// send is the edge: it tries until Kafka has taken a record.
+func (r *run) send() {
+	edge := r.kafka(kgo.RequiredAcks(kgo.AllISRAcks()), kgo.ProducerLinger(0))
+	defer edge.Close()
+	var sent sync.WaitGroup
+	for _, s := range r.traffic.sends {
+		time.Sleep(s.at - r.since())
+		sent.Go(func() {
+			for {
+				again := *s.record
+				err := edge.ProduceSync(context.Background(), &again).FirstErr()
+				if err == nil {
+					return
+				}
+				r.note("the edge tries again: %v", err)
+				time.Sleep(time.Second)
+			}
+		})
+	}
+	sent.Wait()
+}
+
+// processor is one process, with everything that it knows beside Kafka and ClickHouse.
+type processor struct {
+	client   string // its name for Kafka
+	name     string
+	life     *lifetime
+	wire     *wire
+	cancel   context.CancelFunc
+	ended    chan struct{}
+	handling atomic.Int32 // batches
+}
+
+// start begins a processor under a name, unless it runs.
+func (r *run) start(name string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if p := r.processors[name]; r.stopping || p != nil && !p.life.over() {
+		return
+	}
+	if p := r.processors[name]; p != nil {
+		r.dead = append(r.dead, p)
+	}
+	life := &lifetime{dead: make(chan struct{})}
+	p := &processor{name: name, client: fmt.Sprintf("%s.%d", name, len(r.dead)), life: life, wire: &wire{network: &r.network, life: life, conns: map[*conn]bool{}}, ended: make(chan struct{})}
+	ctx, cancel := context.WithCancel(context.Background())
+	p.cancel = cancel
+	r.processors[name] = p
+	go func() {
+		defer close(p.ended)
+		r.live(ctx, p)
+	}()
+}
+
+// live is what `processor run` does.
+func (r *run) live(ctx context.Context, p *processor) {
+	r.note("%s starts", p.name)
+	log := slog.New(slog.NewTextHandler(&logbook{r, p.name}, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	metrics, err := consume.NewMetrics(prometheus.NewRegistry())
+	if err != nil {
+		r.tb.Fatal(err)
+	}
+	store := r.broken.store(&client{r.server, p})
+	rejoiner := consume.NewRejoiner(store, &ownRates{r.rates, p.name}, settle, log)
+	money := &consume.Money{Store: store, Rejoiner: rejoiner, Workspace: func(string) string { return "default" }, Events: consume.NewEventsMetric()}
+	clicks := &consume.Clicks{Store: store, Rejoiner: rejoiner}
+	lane := func(name string, topics []string, handle consume.Handler) *consume.Lane {
+		l := &consume.Lane{
+			Name: name, Topics: topics, MaxRecords: 20, MaxBytes: 1 << 20, Handle: r.counted(p, r.broken.handler(p, handle)), Seeds: []string{"localhost:9092", "localhost:9093"},
+			Rewind: rewind, Deadline: 5 * time.Second, Log: log, Metrics: metrics,
+			// Fewer requests than in production, to save the simulation's time.
+			Options: []kgo.Opt{kgo.ClientID(p.client), kgo.Dialer(p.wire.dial), kgo.FetchMaxWait(3 * time.Second), kgo.HeartbeatInterval(2 * time.Second), kgo.MetadataMinAge(time.Second),
+				// kfake begins to wait for all members anew with every one that joins: members that give up before it has waited would keep
+				// each other from ever joining.
+				kgo.RequestTimeoutOverhead(2 * time.Minute)},
+		}
+		if r.broken.noRewind {
+			l.Rewind = 0
+		}
+		if r.static {
+			l.Instance = p.name
+		}
+		return l
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	for _, l := range []*consume.Lane{lane("money", consume.MoneyTopics, money.Handle), lane("clicks", consume.ClickTopics, clicks.Handle)} {
+		group.Go(func() error { return l.Run(ctx) })
+	}
+	group.Go(func() error { return rejoiner.Sweep(ctx, sweep) })
+	err = group.Wait()
+	switch {
+	case err != nil && !errors.Is(err, errKilled):
+		r.violated("a processor never gives up by itself: %s: %v", p.name, err)
+	case err != nil:
+		r.note("%s is dead", p.name)
+	default:
+		r.note("%s stopped", p.name)
+	}
+	p.life.kill()
+}
+
+// counted counts the batches that are being handled.
+func (r *run) counted(p *processor, handle consume.Handler) consume.Handler {
+	return func(ctx context.Context, records []*kgo.Record, aside consume.DeadLetter) error {
+		p.handling.Add(1)
+		defer p.handling.Add(-1)
+		return handle(ctx, records, aside)
+	}
+}
+
+// logbook is where a processor's log goes.
+type logbook struct {
+	run  *run
+	name string
+}
+
+func (l *logbook) Write(line []byte) (int, error) {
+	_, text, _ := strings.Cut(strings.TrimSpace(string(line)), "level=")
+	l.run.note("%s: %s", l.name, text)
+	return len(line), nil
+}
+
+// kill ends a processor where it is: nothing that it does from now on reaches anybody. It is back after restart.
+func (r *run) kill(p *processor, restart time.Duration) {
+	if !p.life.kill() {
+		return
+	}
+	r.note("%s is killed", p.name)
+	p.wire.cut(time.Hour)
+	p.cancel()
+	go func() {
+		time.Sleep(restart)
+		r.start(p.name)
+	}()
+}
+
+// get gives a running processor, or nil.
+func (r *run) get(name string) *processor {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p := r.processors[name]
+	if p == nil || p.life.over() {
+		return nil
+	}
+	return p
+}
+
+func (r *run) all() []*processor {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var list []*processor
+	for _, p := range r.processors {
+		list = append(list, p)
+	}
+	slices.SortFunc(list, func(a, b *processor) int { return strings.Compare(a.name, b.name) })
+	return list
+}
+
+// calm ends all faults, and sees to it that the processors run.
+func (r *run) calm() {
+	r.note("the faults are over")
+	r.server.calm()
+	for _, h := range r.answers {
+		h.Remove()
+	}
+	for i := range r.members {
+		r.start(fmt.Sprintf("p%d", i+1))
+	}
+}
+
+// settle waits until everything is handled, every hold is over, and everything was looked at again.
+func (r *run) settle() {
+	client := r.kafka()
+	defer client.Close()
+	for calm, waited := time.Duration(0), time.Duration(0); calm < 15*time.Second; waited += 5 * time.Second {
+		time.Sleep(5 * time.Second)
+		busy := r.busy(client, calm >= 10*time.Second)
+		if busy == "" {
+			calm += 5 * time.Second
+			continue
+		}
+		if calm = 0; waited > patience {
+			r.violated("everything is handled in the end: %s after the faults %s", waited, busy)
+			break
+		}
+	}
+	r.note("everything is handled")
+	time.Sleep(max(settle, time.Until(r.rates.last()), time.Until(r.epoch.Add(night))) + 3*sweep)
+}
+
+// busy says what still goes on, or "". Committed offsets are no measure of it: a commit that fails is repeated with the next record
+// of its partition, however long that takes.
+func (r *run) busy(client *kgo.Client, thorough bool) string {
+	admin := kadm.NewClient(client)
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	groups, err := admin.DescribeGroups(ctx, schemas.ConsumerGroup)
+	if err != nil {
+		return err.Error()
+	}
+	if n := r.evict(ctx, client, groups[schemas.ConsumerGroup].Members); n > 0 {
+		return fmt.Sprintf("%d members are dead", n)
+	}
+	if state := groups[schemas.ConsumerGroup].State; state != "Stable" {
+		return "the group is " + state
+	}
+	for _, p := range r.all() {
+		if n := p.handling.Load(); n > 0 && !p.life.over() {
+			return fmt.Sprintf("%d batches are being handled by %s", n, p.name)
+		}
+	}
+	if !thorough {
+		return ""
+	}
+	log := r.log()
+	stored := rawRows(r.server.current())
+	for _, rec := range log {
+		if key := r.stored(rec); key != "" && !stored[key] {
+			return fmt.Sprintf("%s/%d offset %d is not stored", rec.Topic, rec.Partition, rec.Offset)
+		}
+	}
+	return ""
+}
+
+// evict ends the membership of processors that are no more, and says how many there were. A broker does so when their session has
+// timed out; kfake keeps one that was killed while it joined for ever.
+func (r *run) evict(ctx context.Context, client *kgo.Client, members []kadm.DescribedGroupMember) int {
+	alive := make(map[string]bool)
+	for _, p := range r.all() {
+		alive[p.client] = !p.life.over()
+	}
+	leave := kmsg.NewPtrLeaveGroupRequest()
+	leave.Group = schemas.ConsumerGroup
+	for _, m := range members {
+		if !alive[m.ClientID] {
+			dead := kmsg.NewLeaveGroupRequestMember()
+			dead.MemberID = m.MemberID
+			leave.Members = append(leave.Members, dead)
+		}
+	}
+	if len(leave.Members) == 0 {
+		return 0
+	}
+	r.note("%d dead members are evicted", len(leave.Members))
+	if _, err := leave.RequestWith(ctx, client); err != nil {
+		r.note("evict: %v", err)
+	}
+	return len(leave.Members)
+}
+
+// stop ends the processors as a supervisor does.
+func (r *run) stop() {
+	r.mu.Lock()
+	r.stopping = true
+	r.mu.Unlock()
+	for _, p := range r.all() {
+		p.cancel()
+	}
+	for _, p := range r.all() {
+		if !p.life.over() {
+			<-p.ended
+		}
+	}
+}
+
+// bury lets those that were killed end. One whose dead letter is on its way waits for Kafka's answer, for ever (ProduceSync
+// does not look at its context while a record is in doubt); nobody reads any more what it writes.
+func (r *run) bury() {
+	for _, p := range slices.Concat(r.dead, r.all()) {
+		p.wire.release()
+		<-p.ended
+	}
+}
+
+// over tells whether the processor was killed.
+func (l *lifetime) over() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.killed
+}
+
+// rates arrive while the schedule is under way: none at first, then a provisional one, then the day's own.
+type rates struct {
+	usd     map[string]decimal.Decimal
+	any     map[string]time.Time // from when on there is one at all
+	final   map[string]time.Time
+	lagging map[string]time.Duration // by processor: each reads its sources on its own
+}
+
+func newRates(rng *rand.Rand, epoch time.Time) *rates {
+	r := &rates{usd: map[string]decimal.Decimal{}, any: map[string]time.Time{}, final: map[string]time.Time{}, lagging: map[string]time.Duration{}}
+	for _, c := range []struct{ currency, usd string }{{"usd", "1"}, {"eur", "1.1"}, {"jpy", "0.0067"}} {
+		r.usd[c.currency] = decimal.RequireFromString(c.usd)
+		r.any[c.currency], r.final[c.currency] = epoch, epoch
+		if c.currency != "usd" && rng.IntN(2) == 0 {
+			r.any[c.currency] = epoch.Add(time.Duration(rng.Int64N(int64(2 * span))))
+			r.final[c.currency] = r.any[c.currency].Add(time.Duration(rng.Int64N(int64(span))))
+		}
+	}
+	for i := range 4 {
+		r.lagging[fmt.Sprintf("p%d", i+1)] = time.Duration(rng.Int64N(int64(30 * time.Second)))
+	}
+	return r
+}
+
+// last is when every processor knows every rate.
+func (r *rates) last() time.Time {
+	var last time.Time
+	for _, at := range r.final {
+		if at.After(last) {
+			last = at
+		}
+	}
+	return last.Add(30 * time.Second)
+}
+
+func (r *rates) String() string {
+	var list []string
+	for _, c := range []string{"eur", "jpy"} {
+		list = append(list, fmt.Sprintf("%s from %s on, final from %s on", c, r.any[c].Format(time.TimeOnly), r.final[c].Format(time.TimeOnly)))
+	}
+	return strings.Join(list, "; ")
+}
+
+// known gives a rate as it is known at a moment. A provisional one is another day's, and differs.
+func (r *rates) known(currency string, at, now time.Time) (fx.Quote, int, bool) {
+	exponent, _ := fx.Exponent(currency)
+	usd, ok := r.usd[currency]
+	if !ok || now.Before(r.any[currency]) {
+		return fx.Quote{}, exponent, false
+	}
+	quote := fx.Quote{Rate: fx.Rate{Currency: currency, Date: fx.DateOf(at), USD: usd, Source: "test"}, Final: true}
+	if now.Before(r.final[currency]) {
+		quote.USD, quote.Date, quote.Final = usd.Mul(decimal.New(101, -2)), fx.DateOf(at.AddDate(0, 0, -1)), false
+	}
+	return quote, exponent, true
+}
+
+// ownRates are one processor's.
+type ownRates struct {
+	*rates
+	processor string
+}
+
+var _ join.Rates = (*ownRates)(nil)
+
+func (r *ownRates) Convert(currency string, at time.Time) (fx.Quote, int, bool) {
+	return r.known(currency, at, time.Now().Add(-r.lagging[r.processor]))
+}

@@ -1,0 +1,411 @@
+package simulation
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"tributary/processor/consume"
+	"tributary/processor/identity"
+	"tributary/processor/join"
+	"tributary/processor/load"
+	"tributary/processor/load/loadtest"
+	"tributary/processor/stripe"
+)
+
+// server is ClickHouse as a processor sees it over a network: the model, and everything that can go wrong between the two.
+type server struct {
+	*run
+
+	mu      sync.Mutex
+	rng     *rand.Rand
+	model   *loadtest.Model
+	journal []write
+	faults  []*statementFault
+	began   int       // times that the server was started; what was sent to it before a crash is not written after it
+	down    time.Time // no answer until then
+
+	stored   map[string]time.Time // when each raw row was first written
+	versions map[join.EntryID]map[join.Version]join.Entry
+}
+
+// write is an insert that was applied.
+type write struct {
+	at    time.Time
+	apply func(*loadtest.Model) error
+}
+
+// trouble is what happens to a statement.
+type trouble string
+
+const (
+	refused    trouble = "refused"     // an error, nothing written
+	unanswered trouble = "unanswered"  // written, and an error
+	slow       trouble = "slow"        // written late
+	slowAnswer trouble = "slow answer" // written, answered late
+	hangs      trouble = "hangs"       // no answer within the statement's deadline, written some time, or never
+	dies       trouble = "dies before" // the processor, before it is written
+	diesAfter  trouble = "dies after"  // the processor, after it was written
+	pauses     trouble = "pauses"      // the processor, before it is written
+)
+
+// statementFault hits the next statements that match it.
+type statementFault struct {
+	who, verb, table string // empty: any
+	trouble          trouble
+	skip, hits       int
+	delay            time.Duration
+	restart          time.Duration // of a processor that died
+	never            bool          // hangs: it is not written at all
+}
+
+func (f *statementFault) String() string {
+	text := fmt.Sprintf("%d × %s %s of %s: %s", f.hits, cmp.Or(f.verb, "statement"), cmp.Or(f.table, "anything"), cmp.Or(f.who, "anybody"), f.trouble)
+	if f.skip > 0 {
+		text += fmt.Sprintf(", after %d others", f.skip)
+	}
+	if f.delay > 0 {
+		text += fmt.Sprintf(" %s", f.delay)
+	}
+	if f.never {
+		text += ", never written"
+	}
+	if f.restart > 0 {
+		text += fmt.Sprintf(", back after %s", f.restart)
+	}
+	return text
+}
+
+var (
+	errRefused   = errors.New("connection refused")
+	errUnanswred = errors.New("connection reset by peer")
+)
+
+// poison in a raw event makes a row that cannot be stored.
+const poison = "a value that no column takes"
+
+func newServer(r *run, rng *rand.Rand) *server {
+	return &server{run: r, rng: rng, model: loadtest.New(r.tb), stored: map[string]time.Time{}, versions: map[join.EntryID]map[join.Version]join.Entry{}}
+}
+
+func (s *server) add(f *statementFault) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults = append(s.faults, f)
+}
+
+// next gives the trouble that a statement meets, and the network's own delay.
+func (s *server) next(who, verb, table string) (*statementFault, time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	latency := time.Duration(1+s.rng.IntN(15)) * time.Millisecond
+	for i, f := range s.faults {
+		if f.who != "" && f.who != who || f.verb != "" && f.verb != verb || f.table != "" && f.table != table {
+			continue
+		}
+		if f.skip > 0 {
+			f.skip--
+			continue
+		}
+		if f.hits--; f.hits <= 0 {
+			s.faults = slices.Delete(s.faults, i, i+1)
+		}
+		return f, latency
+	}
+	return nil, latency
+}
+
+// calm takes all faults back.
+func (s *server) calm() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults, s.down = nil, time.Time{}
+}
+
+// crash ends the server; what it acknowledged within the last lost is gone, and it is back after off.
+func (s *server) crash(lost, off time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	s.began++
+	s.down = now.Add(off)
+	keep := len(s.journal)
+	for keep > 0 && now.Sub(s.journal[keep-1].at) <= lost {
+		keep--
+	}
+	s.note("ClickHouse crashes; %d inserts are lost", len(s.journal)-keep)
+	s.journal = s.journal[:keep]
+	s.model, s.versions = loadtest.New(s.tb), map[join.EntryID]map[join.Version]join.Entry{} // what is lost is equal to nothing
+	for _, w := range s.journal {
+		if err := w.apply(s.model); err != nil {
+			s.violated("replay the journal: %v", err)
+		}
+	}
+}
+
+// execute runs one statement once for a processor.
+func (s *server) execute(ctx context.Context, p *processor, verb, table string, apply func(*loadtest.Model) error) error {
+	f, latency := s.next(p.name, verb, table)
+	if err := p.life.sleep(latency); err != nil {
+		return err
+	}
+	if f != nil {
+		s.note("%s: %s %s %s", p.name, verb, table, f.trouble)
+		switch f.trouble {
+		case refused:
+			return errRefused
+		case dies:
+			s.kill(p, f.restart)
+		case pauses:
+			p.life.pause(f.delay)
+		case slow:
+			if err := p.life.sleep(f.delay); err != nil {
+				return err
+			}
+		case hangs:
+			if began := s.beginning(); !f.never && verb == "insert" {
+				time.AfterFunc(f.delay, func() {
+					if s.beginning() == began {
+						s.apply(verb, apply)
+					}
+				})
+			}
+			<-ctx.Done()
+			return ctx.Err()
+		}
+	}
+	if err := p.life.wait(); err != nil {
+		return err
+	}
+	if err := s.apply(verb, apply); err != nil {
+		return err
+	}
+	if f != nil {
+		switch f.trouble {
+		case unanswered:
+			return errUnanswred
+		case diesAfter:
+			s.kill(p, f.restart)
+			return errKilled
+		case slowAnswer:
+			if err := p.life.sleep(f.delay); err != nil {
+				return err
+			}
+		}
+	}
+	return p.life.wait()
+}
+
+func (s *server) current() *loadtest.Model {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.model
+}
+
+func (s *server) beginning() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.began
+}
+
+// apply changes the model or looks into it.
+func (s *server) apply(verb string, apply func(*loadtest.Model) error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if time.Now().Before(s.down) {
+		return errRefused
+	}
+	if err := apply(s.model); err != nil {
+		return err
+	}
+	if verb == "insert" {
+		s.journal = append(s.journal, write{time.Now(), apply})
+	}
+	return nil
+}
+
+// witness remembers when raw rows were first stored, and every version of every entry.
+func (s *server) witness(rows any) {
+	at := time.Now()
+	for _, key := range rawKeys(rows) {
+		if _, ok := s.stored[key]; !ok {
+			s.stored[key] = at
+		}
+	}
+	entries, _ := rows.([]join.Entry)
+	for _, e := range entries {
+		known := s.versions[e.ID]
+		if known == nil {
+			known = map[join.Version]join.Entry{}
+			s.versions[e.ID] = known
+		}
+		if old, ok := known[e.Version]; ok && !reflect.DeepEqual(old, e) {
+			s.violated("equal versions mean equal rows: of %s %s two rows have version %x:\n  %+v\n  %+v", e.Kind, e.ObjectID, e.Version.Big(), old, e)
+		}
+		known[e.Version] = e
+	}
+}
+
+// rawKeys names the raw rows among rows.
+func rawKeys(rows any) (keys []string) {
+	switch rows := rows.(type) {
+	case []load.ClickRow:
+		for _, r := range rows {
+			keys = append(keys, "click "+string(r.ClickId))
+		}
+	case []load.EventRow:
+		for _, r := range rows {
+			keys = append(keys, "event "+r.ID)
+		}
+	case []join.Lead:
+		for _, r := range rows {
+			keys = append(keys, "lead "+string(r.ID[:]))
+		}
+	case []load.DeadLetterRow:
+		for _, r := range rows {
+			keys = append(keys, fmt.Sprintf("letter %s/%d/%d", r.Topic, r.Partition, r.Offset))
+		}
+	}
+	return keys
+}
+
+// rawRows names all that a model holds.
+func rawRows(m *loadtest.Model) map[string]bool {
+	all := make(map[string]bool)
+	for _, rows := range []any{m.AllClicks(), m.AllEvents(), m.AllLeads(), m.DeadLetters()} {
+		for _, key := range rawKeys(rows) {
+			all[key] = true
+		}
+	}
+	return all
+}
+
+// client is the Store of one processor. Like load.Store it waits out what can be waited out.
+type client struct {
+	*server
+	p *processor
+}
+
+// attempt is the deadline of one statement, load.Store's.
+const attempt = time.Minute
+
+// persist runs a statement until it succeeds.
+func (c *client) persist(ctx context.Context, verb, table string, apply func(*loadtest.Model) error) error {
+	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
+		tried, cancel := context.WithTimeout(ctx, attempt)
+		err := c.execute(tried, c.p, verb, table, apply)
+		cancel()
+		if err == nil || errors.Is(err, load.ErrRejected) || errors.Is(err, errKilled) {
+			return err
+		}
+		if c.broken.missOnError && verb == "lookup" && ctx.Err() == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%s %s: %w", verb, table, context.Cause(ctx))
+		case <-c.p.life.dead:
+			return errKilled
+		case <-time.After(wait):
+		}
+	}
+}
+
+func insert[R any](ctx context.Context, c *client, table string, rows []R, into func(*loadtest.Model, context.Context, []R) error) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	rows = slices.Clone(rows)
+	return c.persist(ctx, "insert", table, func(m *loadtest.Model) error {
+		if m == c.model {
+			c.witness(rows)
+		}
+		return into(m, context.Background(), rows)
+	})
+}
+
+func lookup[A any](ctx context.Context, c *client, table string, ask func(*loadtest.Model) (A, error)) (answer A, err error) {
+	err = c.persist(ctx, "lookup", table, func(m *loadtest.Model) (err error) {
+		answer, err = ask(m)
+		return err
+	})
+	return answer, err
+}
+
+var _ consume.Store = (*client)(nil)
+
+func (c *client) InsertClicks(ctx context.Context, rows []load.ClickRow) error {
+	return insert(ctx, c, "clicks", rows, (*loadtest.Model).InsertClicks)
+}
+
+func (c *client) InsertEvents(ctx context.Context, rows []load.EventRow) error {
+	for _, r := range rows {
+		if strings.Contains(string(r.Body), poison) {
+			return fmt.Errorf("insert stripe_events: %w", load.ErrRejected)
+		}
+	}
+	return insert(ctx, c, "stripe_events", rows, (*loadtest.Model).InsertEvents)
+}
+
+func (c *client) InsertFacts(ctx context.Context, rows []load.FactRow) error {
+	return insert(ctx, c, "facts", rows, (*loadtest.Model).InsertFacts)
+}
+
+func (c *client) InsertEdges(ctx context.Context, rows []load.EdgeRow) error {
+	return insert(ctx, c, "identities", rows, (*loadtest.Model).InsertEdges)
+}
+
+func (c *client) InsertLeads(ctx context.Context, rows []join.Lead) error {
+	return insert(ctx, c, "leads", rows, (*loadtest.Model).InsertLeads)
+}
+
+func (c *client) InsertLedger(ctx context.Context, rows []join.Entry) error {
+	return insert(ctx, c, "ledger", rows, (*loadtest.Model).InsertLedger)
+}
+
+func (c *client) InsertDeadLetters(ctx context.Context, rows []load.DeadLetterRow) error {
+	return insert(ctx, c, "dead_letters", rows, (*loadtest.Model).InsertDeadLetters)
+}
+
+func (c *client) Edges(ctx context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error) {
+	return lookup(ctx, c, "identities", func(m *loadtest.Model) ([]identity.Edge, error) { return m.Edges(ctx, workspace, nodes) })
+}
+
+func (c *client) Carried(ctx context.Context, workspace string, edges []identity.Edge) ([]identity.Edge, error) {
+	return lookup(ctx, c, "identities", func(m *loadtest.Model) ([]identity.Edge, error) { return m.Carried(ctx, workspace, edges) })
+}
+
+func (c *client) SalesByLink(ctx context.Context, workspace string, links []string) ([]string, error) {
+	return lookup(ctx, c, "ledger", func(m *loadtest.Model) ([]string, error) { return m.SalesByLink(ctx, workspace, links) })
+}
+
+func (c *client) Facts(ctx context.Context, workspace string, objects []string) (map[string][]stripe.Fact, error) {
+	return lookup(ctx, c, "facts", func(m *loadtest.Model) (map[string][]stripe.Fact, error) { return m.Facts(ctx, workspace, objects) })
+}
+
+func (c *client) Clicks(ctx context.Context, workspace string, nodes []identity.Node) (map[identity.Node]*join.Click, error) {
+	return lookup(ctx, c, "clicks", func(m *loadtest.Model) (map[identity.Node]*join.Click, error) { return m.Clicks(ctx, workspace, nodes) })
+}
+
+func (c *client) Leads(ctx context.Context, workspace string, ids [][16]byte) ([]join.Lead, error) {
+	return lookup(ctx, c, "leads", func(m *loadtest.Model) ([]join.Lead, error) { return m.Leads(ctx, workspace, ids) })
+}
+
+func (c *client) Unfinished(ctx context.Context, since time.Time, settle time.Duration, limit int) ([]load.Sale, error) {
+	return lookup(ctx, c, "ledger", func(m *loadtest.Model) ([]load.Sale, error) { return m.Unfinished(ctx, since, settle, limit) })
+}
+
+func (c *client) Outstanding(ctx context.Context) (load.Outstanding, error) {
+	return lookup(ctx, c, "ledger", func(m *loadtest.Model) (load.Outstanding, error) { return m.Outstanding(ctx) })
+}
+
+func (c *client) InvoicePaidAround(ctx context.Context, workspace string, f stripe.Fact) (bool, error) {
+	return lookup(ctx, c, "facts", func(m *loadtest.Model) (bool, error) { return m.InvoicePaidAround(ctx, workspace, f) })
+}

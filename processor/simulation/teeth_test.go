@@ -1,0 +1,174 @@
+package simulation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/big"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"tributary/processor/consume"
+	"tributary/processor/join"
+	"tributary/processor/load"
+	"tributary/processor/stripe"
+)
+
+// broken is one rule of the design that is broken on purpose, around the production code. The zero value breaks none.
+type broken struct {
+	name        string
+	missOnError bool                                              // a failed lookup is taken for a miss
+	harder      *statementFault                                   // happens often in schedules that are to show it
+	noRewind    bool                                              // an assignment begins at its committed offset
+	wrapStore   func(*client) consume.Store                       // what a processor takes for ClickHouse
+	wrapHandler func(*processor, consume.Handler) consume.Handler // what a lane takes for its handler
+}
+
+func (b broken) store(c *client) consume.Store {
+	if b.wrapStore != nil {
+		return b.wrapStore(c)
+	}
+	return c
+}
+
+func (b broken) handler(p *processor, handle consume.Handler) consume.Handler {
+	if b.wrapHandler != nil {
+		return b.wrapHandler(p, handle)
+	}
+	return handle
+}
+
+// ledger is a Store that writes other entries than it is given.
+type ledger struct {
+	*client
+	write func([]join.Entry) []join.Entry
+}
+
+func (l *ledger) InsertLedger(ctx context.Context, rows []join.Entry) error {
+	return l.client.InsertLedger(ctx, l.write(slices.Clone(rows)))
+}
+
+func entries(write func([]join.Entry) []join.Entry) func(*client) consume.Store {
+	return func(c *client) consume.Store { return &ledger{c, write} }
+}
+
+// holds is a Store that keeps no end of a hold.
+type holds struct{ *client }
+
+func (h *holds) InsertFacts(ctx context.Context, rows []load.FactRow) error {
+	return h.client.InsertFacts(ctx, slices.DeleteFunc(slices.Clone(rows), func(r load.FactRow) bool { return r.Kind == stripe.HoldEnded }))
+}
+
+// buffer is a Store that acknowledges facts, names and clicks before they are written, as async_insert does without waiting.
+type buffer struct{ *client }
+
+const bufferedFor = 200 * time.Millisecond
+
+func (b *buffer) later(insert func(ctx context.Context)) error {
+	time.AfterFunc(bufferedFor, func() {
+		ctx, cancel := context.WithTimeout(context.Background(), attempt)
+		defer cancel()
+		insert(ctx)
+	})
+	return nil
+}
+
+func (b *buffer) InsertFacts(_ context.Context, rows []load.FactRow) error {
+	return b.later(func(ctx context.Context) { b.client.InsertFacts(ctx, rows) })
+}
+
+func (b *buffer) InsertEdges(_ context.Context, rows []load.EdgeRow) error {
+	return b.later(func(ctx context.Context) { b.client.InsertEdges(ctx, rows) })
+}
+
+func (b *buffer) InsertClicks(_ context.Context, rows []load.ClickRow) error {
+	return b.later(func(ctx context.Context) { b.client.InsertClicks(ctx, rows) })
+}
+
+// breakable are the rules, each as it is when it is broken.
+var breakable = []broken{
+	{name: "offsets are committed before the rows are acknowledged", wrapHandler: func(_ *processor, handle consume.Handler) consume.Handler {
+		return func(ctx context.Context, records []*kgo.Record, aside consume.DeadLetter) error {
+			go func() {
+				ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*attempt)
+				defer cancel()
+				_ = handle(ctx, records, aside)
+			}()
+			return nil
+		}
+	}},
+	{name: "a version is the time of writing, and clocks differ", wrapStore: func(c *client) consume.Store {
+		skew := time.Duration(c.p.name[1]-'0') * 20 * time.Second
+		return &ledger{c, func(rows []join.Entry) []join.Entry {
+			for i := range rows {
+				rows[i].Version = join.VersionOf(big.NewInt(time.Now().Add(skew).UnixNano()))
+			}
+			return rows
+		}}
+	}},
+	{name: "a failed lookup is taken for a miss", missOnError: true, harder: &statementFault{verb: "lookup", trouble: refused, hits: 20}},
+	{name: "no rewind, and a server that lost rows it had acknowledged", noRewind: true},
+	{name: "no object is superseded", wrapStore: entries(func(rows []join.Entry) []join.Entry {
+		return slices.DeleteFunc(rows, func(e join.Entry) bool { return e.Status == join.Superseded })
+	})},
+	{name: "an entry is known by the event that told it", wrapStore: entries(func(rows []join.Entry) []join.Entry {
+		for i := range rows {
+			rows[i].ID = join.NewEntryID(rows[i].Account, rows[i].ObjectID+rows[i].ReceivedAt.String(), rows[i].Kind)
+		}
+		return rows
+	})},
+	{name: "the end of a hold is not stored", wrapStore: func(c *client) consume.Store { return &holds{c} }},
+	{name: "inserts are acknowledged before they are written", wrapStore: func(c *client) consume.Store { return &buffer{c} }},
+	{name: "what cannot be read is skipped", wrapHandler: func(_ *processor, handle consume.Handler) consume.Handler {
+		return func(ctx context.Context, records []*kgo.Record, _ consume.DeadLetter) error {
+			return handle(ctx, records, func(context.Context, *kgo.Record, string, string, error) error { return nil })
+		}
+	}},
+	{name: "a batch that ClickHouse rejects is skipped", wrapHandler: func(_ *processor, handle consume.Handler) consume.Handler {
+		return func(ctx context.Context, records []*kgo.Record, aside consume.DeadLetter) error {
+			if err := handle(ctx, records, aside); err != nil && !errors.Is(err, load.ErrRejected) {
+				return err
+			}
+			return nil
+		}
+	}},
+}
+
+// bites is how many schedules a broken rule may survive.
+const bites = 500
+
+// What finds nothing must be able to: each broken rule is caught, by what it does to the tables. (That every row is the quiet processor's
+// is not asked here: a version that is another one would be noticed by it alone.)
+func TestBrokenRulesAreCaught(t *testing.T) {
+	var mu sync.Mutex
+	table := make([]string, len(breakable))
+	t.Run("rules", func(t *testing.T) {
+		for i, b := range breakable {
+			t.Run(strings.ReplaceAll(b.name, " ", "_"), func(t *testing.T) {
+				t.Parallel()
+				for seed := uint64(1); seed <= bites; seed++ {
+					violations, _ := simulate(t, seed, b)
+					if len(violations) == 0 {
+						continue
+					}
+					if whole, _ := simulate(t, seed, broken{harder: b.harder}); len(whole) > 0 {
+						continue // it is not the rule's doing
+					}
+					sentence, _, _ := strings.Cut(violations[0], ":")
+					mu.Lock()
+					t.Logf("caught by schedule %d: %s", seed, violations[0])
+					table[i] = fmt.Sprintf("%-62s %4d   %s", b.name, seed, sentence)
+					mu.Unlock()
+					return
+				}
+				t.Errorf("survived %d schedules", bites)
+			})
+		}
+	})
+	t.Logf("%-62s %s\n%s", "broken rule", "schedules until caught, and by what", strings.Join(table, "\n"))
+}
