@@ -1,0 +1,402 @@
+//go:build linux
+
+package crash
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"tributary/deploy/local/chdb"
+	"tributary/deploy/local/chdb/chdbtest"
+	"tributary/processor/consume"
+	"tributary/processor/load"
+	"tributary/processor/load/loadtest"
+	"tributary/schemas"
+	"tributary/sql"
+)
+
+// points is how many are tried where not all are asked for.
+const points = 30
+
+// dataVariable makes this program an engine over that directory.
+const dataVariable = "CRASH_TEST_DATA"
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(dataVariable); dir != "" {
+		fmt.Fprintln(os.Stderr, serve(dir))
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
+
+// serve is the engine's process: it says its address, and answers until it is killed.
+func serve(dir string) error {
+	library, err := chdb.Find()
+	if err != nil {
+		return err
+	}
+	engine, err := chdb.Open(library, dir)
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	fmt.Println(listener.Addr())
+	return http.Serve(listener, engine.Handler()) //nolint:gosec // it is spoken to by this test alone
+}
+
+// server is one life of the engine.
+type server struct {
+	address string
+	command *exec.Cmd
+	ended   chan struct{}
+}
+
+// control is the memory that calls.c shares with us.
+type control []byte
+
+func (c control) count() int64 { return int64(binary.NativeEndian.Uint64(c[8:])) }
+
+// arm lets the call number at be the last; 0: none is.
+func (c control) arm(at int64) {
+	binary.NativeEndian.PutUint64(c[8:], 0)
+	binary.NativeEndian.PutUint64(c[16:], uint64(at))
+	binary.NativeEndian.PutUint64(c, 1)
+}
+
+func (c control) disarm() { binary.NativeEndian.PutUint64(c, 0) }
+
+// bench is what all points share.
+type bench struct {
+	*testing.T
+	dir     string
+	library string // calls.c, compiled
+	control control
+}
+
+func newBench(t *testing.T) *bench {
+	t.Helper()
+	if _, err := chdb.Find(); err != nil {
+		if os.Getenv(chdbtest.RequireVariable) == "1" {
+			t.Fatal(err)
+		}
+		t.Skip(err)
+	}
+	compiler, err := exec.LookPath("cc")
+	if err != nil {
+		t.Skip("the library that kills the engine is compiled here, and there is no C compiler: apt-get install build-essential")
+	}
+	dir := t.TempDir()
+	b := &bench{T: t, dir: dir, library: filepath.Join(dir, "calls.so")}
+	if said, err := exec.Command(compiler, "-shared", "-fPIC", "-O1", "-o", b.library, "testdata/calls.c", "-ldl").CombinedOutput(); err != nil {
+		t.Fatalf("compile testdata/calls.c: %v\n%s", err, said)
+	}
+	file, err := os.Create(filepath.Join(dir, "control"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if err := file.Truncate(4096); err != nil {
+		t.Fatal(err)
+	}
+	memory, err := syscall.Mmap(int(file.Fd()), 0, 4096, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_SHARED)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = syscall.Munmap(memory) })
+	b.control = control(memory)
+	return b
+}
+
+// start begins a life of the engine over the same data.
+func (b *bench) start() *server {
+	b.Helper()
+	data := filepath.Join(b.dir, "data")
+	command := exec.Command(os.Args[0])
+	command.Env = append(os.Environ(), dataVariable+"="+data, "LD_PRELOAD="+b.library, "CALLS_DIR="+data, "CALLS_CONTROL="+filepath.Join(b.dir, "control"))
+	command.Stderr = os.Stderr
+	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	out, err := command.StdoutPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := command.Start(); err != nil {
+		b.Fatal(err)
+	}
+	s := &server{command: command, ended: make(chan struct{})}
+	said := bufio.NewReader(out)
+	address, err := said.ReadString('\n')
+	if err != nil {
+		b.Fatalf("the engine does not start: %v", err)
+	}
+	s.address = strings.TrimSpace(address)
+	go func() {
+		_, _ = io.Copy(io.Discard, said)
+		_ = command.Wait()
+		close(s.ended)
+	}()
+	b.Cleanup(s.kill)
+	return s
+}
+
+func (s *server) kill() {
+	_ = s.command.Process.Kill()
+	<-s.ended
+}
+
+// ask gives the answer to a query, as tab separated text.
+func (b *bench) ask(s *server, query string) string {
+	b.Helper()
+	res, err := http.Post("http://"+s.address+"/", "", strings.NewReader(query))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer res.Body.Close()
+	answer, err := io.ReadAll(res.Body)
+	if err != nil || res.StatusCode != http.StatusOK {
+		b.Fatalf("%s: %s %s %v", query, res.Status, answer, err)
+	}
+	return strings.TrimSpace(string(answer))
+}
+
+func (b *bench) migrate(s *server, database string) {
+	b.Helper()
+	b.ask(s, "CREATE DATABASE "+database)
+	options, err := clickhouse.ParseDSN("http://" + s.address + "/" + database)
+	if err != nil {
+		b.Fatal(err)
+	}
+	db := clickhouse.OpenDB(options)
+	defer db.Close()
+	if err := sql.Migrate(b.Context(), db, func(string) {}); err != nil {
+		b.Fatal(err)
+	}
+}
+
+type object = map[string]any
+
+var epoch = time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC)
+
+// records are a batch of a workspace of its own: clicks of two months, a lead, a sale whose click it names, its refund, and an event that
+// cannot be read.
+func records(tb testing.TB, n int) (clicks, money []*kgo.Record) {
+	tb.Helper()
+	workspace, account := fmt.Sprintf("w%d", n), fmt.Sprintf("acct_%d", n)
+	check := func(r *kgo.Record, err error) *kgo.Record {
+		if err != nil {
+			tb.Fatal(err)
+		}
+		return r
+	}
+	id := func(at time.Time, k byte) schemas.ClickID {
+		id := schemas.NewClickID(at)
+		binary.BigEndian.PutUint64(id[8:], uint64(n))
+		id[6], id[7], id[8] = 0x70, k, 0x80
+		return id
+	}
+	ids := []schemas.ClickID{id(epoch, 1), id(epoch.AddDate(0, -1, 0), 2), id(epoch.Add(time.Minute), 3)}
+	for i, id := range ids {
+		at := id.Time().UnixMilli()
+		clicks = append(clicks, check(schemas.ClickRecord(&schemas.Click{
+			Workspace: workspace, ClickId: id[:], ClickedAt: at, ReceivedAt: at + 20, LinkId: "spring", AffiliateId: "ann", ProgramId: "partners", VisitorId: fmt.Sprint("v", i),
+			Url: "https://shop.example/?utm_campaign=spring", UserAgent: "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
+		}, nil)))
+	}
+	money = append(money, check(schemas.LeadRecord(&schemas.Lead{
+		LeadId: ids[0][:], Workspace: workspace, ReceivedAt: epoch.UnixMilli(), ClickRef: ids[0].String(), ExternalId: fmt.Sprint("user ", n), EventName: "Sign up", Mode: "async", Quantity: 1,
+	})))
+	event := func(name, typ string, at int, data object) {
+		moment := epoch.Add(time.Duration(at) * time.Minute)
+		body, err := json.Marshal(object{
+			"id": fmt.Sprintf("evt_%d_%s", n, name), "object": "event", "type": typ, "created": moment.Unix(), "livemode": true, "api_version": "2023-10-16", "account": account,
+			"data": object{"object": data},
+		})
+		if err != nil {
+			tb.Fatal(err)
+		}
+		money = append(money, schemas.StripeRecord(&schemas.StripeEvent{
+			ID: fmt.Sprintf("evt_%d_%s", n, name), Type: typ, Account: account, Livemode: true, ReceivedAt: moment.Add(time.Second), Body: body,
+		}, name))
+	}
+	payment, charge := fmt.Sprint("pi_", n), fmt.Sprint("ch_", n)
+	event("paid", "checkout.session.completed", 5, object{
+		"id": fmt.Sprint("cs_", n), "object": "checkout.session", "mode": "payment", "payment_status": "paid", "currency": "eur", "amount_total": 1190, "payment_intent": payment,
+		"total_details": object{"amount_tax": 190}, "client_reference_id": ids[0].String(), "metadata": object{},
+	})
+	event("refunded", "charge.refunded", 9, object{
+		"id": charge, "object": "charge", "amount": 1190, "amount_captured": 1190, "captured": true, "amount_refunded": 500, "currency": "eur", "payment_intent": payment,
+	})
+	event("odd", "charge.refunded", 9, object{"id": fmt.Sprint("ch_odd_", n), "object": "charge", "currency": "eur"})
+	for i, r := range money {
+		r.Partition, r.Offset = int32(n), int64(i)
+	}
+	return clicks, money
+}
+
+// handle does with a batch what the two lanes do, and returns when ClickHouse has acknowledged it.
+func (b *bench) handle(ctx context.Context, s *server, database string, n int) error {
+	b.Helper()
+	log := slog.New(slog.DiscardHandler)
+	store, err := load.Open("http://"+s.address+"/"+database, log, prometheus.NewRegistry())
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer store.Close()
+	rejoiner := consume.NewRejoiner(store, loadtest.FixedRates{"eur": "1.1"}, time.Hour, log)
+	money := &consume.Money{
+		Store: store, Rejoiner: rejoiner, Workspace: func(account string) string { return "w" + strings.TrimPrefix(account, "acct_") }, Events: consume.NewEventsMetric(),
+	}
+	clicks := &consume.Clicks{Store: store, Rejoiner: rejoiner}
+	// What is set aside comes back from Kafka as a record of the dead letters' topic.
+	aside := func(ctx context.Context, r *kgo.Record, step, reason string, cause error) error {
+		letter := schemas.DeadLetterRecord(r, step, reason, cause)
+		letter.Timestamp = epoch
+		return money.Handle(ctx, []*kgo.Record{letter}, func(context.Context, *kgo.Record, string, string, error) error {
+			return errors.New("a dead letter cannot be read")
+		})
+	}
+	clicked, paid := records(b, n)
+	if err := money.Handle(ctx, paid, aside); err != nil {
+		return err
+	}
+	return clicks.Handle(ctx, clicked, aside)
+}
+
+// tables with what they hold of one batch, in one line, whatever the order and however often it was told.
+var tables = []struct{ name, digest, of string }{
+	{"clicks", "cityHash64(*)", "workspace = 'w%d'"},
+	{"stripe_events", "cityHash64(*)", "workspace = 'w%d'"},
+	{"facts", "cityHash64(*)", "workspace = 'w%d'"},
+	{"identities", "cityHash64(*)", "workspace = 'w%d'"},
+	{"leads", "cityHash64(*)", "workspace = 'w%d'"},
+	{"leads_attributed", "cityHash64(*)", "workspace = 'w%d'"},
+	{"ledger", "cityHash64(*)", "workspace = 'w%d'"},
+	{"revenue", "cityHash64(*)", "workspace = 'w%d'"},
+	{"dead_letters", "cityHash64(* EXCEPT headers, mapSort(headers))", "partition = %d"},
+	{"(SELECT workspace, hour, affiliate_id, uniqCombined64Merge(clicks) AS c, uniqCombined64Merge(visitors) AS v FROM %s.clicks_hourly GROUP BY ALL)", "cityHash64(*)", "workspace = 'w%d'"},
+}
+
+func (b *bench) digest(s *server, database string, n int) string {
+	b.Helper()
+	var parts []string
+	for _, t := range tables {
+		from := database + "." + t.name + " FINAL"
+		if strings.HasPrefix(t.name, "(") {
+			from = fmt.Sprintf(t.name, database)
+		}
+		parts = append(parts, fmt.Sprintf("(SELECT tuple(count(), sum(%s)) FROM %s WHERE "+t.of+")", t.digest, from, n))
+	}
+	return b.ask(s, "SELECT "+strings.Join(parts, ", "))
+}
+
+// Wherever in a batch the engine dies, the batch handled once more gives the same tables.
+func TestEveryCallMayBeTheLast(t *testing.T) {
+	b := newBench(t)
+	s := b.start()
+	b.migrate(s, "live")
+	b.migrate(s, "quiet")
+
+	// The first batch says how many calls there are. The engine's own background work comes in between, so that it is not always the same.
+	b.control.arm(0)
+	if err := b.handle(t.Context(), s, "live", 0); err != nil {
+		t.Fatal(err)
+	}
+	calls := b.control.count()
+	b.control.disarm()
+	if calls < 100 {
+		t.Fatalf("a batch makes only %d calls: testdata/calls.c does not see them", calls)
+	}
+	step := max(1, calls/points)
+	if os.Getenv("TRIBUTARY_CRASH_POINTS") == "all" {
+		step = 1
+	}
+	// Without all, each run begins elsewhere: many runs see every point.
+	first := 1 + time.Now().UnixNano()%step
+	tried, died, wrong := 0, 0, 0
+	for at := first; at <= calls; at += step {
+		tried++
+		n := int(at)
+		if !b.point(&s, at, n) {
+			continue // it had fewer calls this time
+		}
+		died++
+		if got, want := b.digest(s, "live", n), b.quiet(s, n); got != want {
+			wrong++
+			t.Errorf("killed before call %d of %d, and handled once more:\n%s\nwhere nothing happened:\n%s", at, calls, got, want)
+		}
+	}
+	if died < tried*9/10 {
+		t.Errorf("of %d lives only %d ended before their call", tried, died)
+	}
+	// What was right must be so after everything that was killed beside it, and merged.
+	for n := range calls + 1 {
+		if n == 0 || n >= first && (n-first)%step == 0 {
+			if got, want := b.digest(s, "live", int(n)), b.quiet(s, int(n)); got != want {
+				wrong++
+				t.Errorf("batch %d in the end:\n%s\nwhere nothing happened:\n%s", n, got, want)
+			}
+		}
+	}
+	t.Logf("a batch makes %d calls; killed before %d of them; %d wrong", calls, died, wrong)
+}
+
+// quiet handles the batch where nothing happens, and says what the tables hold of it.
+func (b *bench) quiet(s *server, n int) string {
+	b.Helper()
+	if err := b.handle(b.Context(), s, "quiet", n); err != nil {
+		b.Fatal(err)
+	}
+	return b.digest(s, "quiet", n)
+}
+
+// point lets the engine die before the call number at of batch n, starts it again, and handles the batch once more. It tells whether the
+// engine died.
+func (b *bench) point(s **server, at int64, n int) bool {
+	b.Helper()
+	ctx, cancel := context.WithTimeout(b.Context(), time.Minute)
+	defer cancel()
+	b.control.arm(at)
+	handled := make(chan error, 1)
+	go func() { handled <- b.handle(ctx, *s, "live", n) }()
+	died := false
+	select {
+	case <-(*s).ended:
+		died = true
+		cancel()
+		<-handled
+	case err := <-handled:
+		if err != nil {
+			b.Fatalf("batch %d, call %s: %v", n, strconv.FormatInt(at, 10), err)
+		}
+	}
+	b.control.disarm()
+	if died {
+		*s = b.start()
+	}
+	if err := b.handle(b.Context(), *s, "live", n); err != nil {
+		b.Fatal(err)
+	}
+	return died
+}
