@@ -8,6 +8,7 @@ TOOLS := $(CURDIR)/.tools
 ARGS ?=
 FUZZTIME ?= 20s
 SCHEDULES ?= 10000
+MINUTES ?= 2
 
 # Tools are pinned, so that a check means the same today and in a year.
 PROTOC_GEN_GO := google.golang.org/protobuf/cmd/protoc-gen-go@v1.36.12
@@ -22,6 +23,8 @@ define need
 endef
 need-go = $(call need,go,install Go 1.26 or later from https://go.dev/dl)
 need-npm = $(call need,npm,install Node.js (apt-get install npm or brew install node); it fetches the embedded ClickHouse engine)
+need-java = $(call need,java,apt-get install openjdk-17-jre-headless or brew install openjdk)
+need-mvn = $(call need,mvn,apt-get install maven or brew install maven; it fetches Apache Kafka)
 need-protoc = $(call need,protoc,apt-get install protobuf-compiler or brew install protobuf)
 
 .PHONY: run
@@ -49,10 +52,13 @@ $(TOOLS)/.npm: deploy/package.json
 	@touch $@
 
 .PHONY: test
-test: tools ## run all tests, with the race detector and the embedded engines
+test: tools ## run all tests, with the race detector and the embedded engines, then two minutes of chaos
 	$(need-go)
 	$(call need,$(firstword $(shell go env CC 2>/dev/null) cc),the race detector needs a C compiler (apt-get install build-essential or xcode-select --install))
+	$(need-java)
+	$(need-mvn)
 	CGO_ENABLED=1 CI_REAL_SERVICES=1 go test -race -shuffle=on -timeout=20m ./...
+	$(MAKE) --no-print-directory chaos MINUTES=2
 
 .PHONY: check
 check: format vet lint vulnerabilities generated tidy ## formatting, vet, lint, known vulnerabilities, generated code, go.mod
@@ -115,6 +121,13 @@ bench: tools ## run the benchmarks, into bin/bench.txt, for benchstat
 sim: ## live SCHEDULES (10000) schedules of faults in virtual time; SEED=17 lives and tells one
 	$(need-go)
 	go test ./processor/simulation -timeout=0 -run 'Simulation|BrokenRules' $(if $(SEED),-seed $(SEED) -run Simulation -v,-schedules $(SCHEDULES) -v) | grep -v '^=== \|--- PASS: TestSimulation/\|--- PASS: TestBroken.*/'
+
+.PHONY: chaos
+chaos: tools ## kill everything for MINUTES (2), again and again, over three real Kafka brokers and the real engine
+	$(need-go)
+	$(need-java)
+	$(need-mvn)
+	TRIBUTARY_CHAOS_MINUTES=$(MINUTES) CI_REAL_SERVICES=1 go test ./deploy/chaos -count=1 -timeout=0 -run Chaos -v
 
 .PHONY: fuzz
 fuzz: ## fuzz every parser for FUZZTIME (20s) each

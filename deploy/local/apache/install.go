@@ -1,0 +1,123 @@
+//go:build unix
+
+package apache
+
+import (
+	"bytes"
+	"context"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// Versions of what is installed from Maven Central. Pinned, so that a test means the same today and in a year.
+const (
+	Version        = "4.3.0" // of org.apache.kafka:kafka_2.13
+	loggingVersion = "2.24.3"
+)
+
+// ErrMissing says that a program is not on the PATH without which no broker can be installed or run. A test skips on it.
+var ErrMissing = errors.New("no real Kafka without it")
+
+// Dir is where Install keeps the brokers' jars: .tools/kafka of the module that the working directory is in, else the
+// user's cache directory.
+func Dir() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", fmt.Errorf("find a place for Kafka: %w", err)
+	}
+	for ; ; dir = filepath.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return filepath.Join(dir, ".tools", "kafka"), nil
+		}
+		if dir == filepath.Dir(dir) {
+			break
+		}
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("find a place for Kafka: %w", err)
+	}
+	return filepath.Join(cache, "tributary", "kafka"), nil
+}
+
+// Install fetches Apache Kafka into dir, some 45 MB by Maven, unless it is there, and returns the class path of its jars. An
+// error that is ErrMissing names the program that is missing and how to get it.
+func Install(ctx context.Context, dir string) (classpath string, err error) {
+	if _, err := exec.LookPath("java"); err != nil {
+		return "", fmt.Errorf("install Kafka: java is not on the PATH (apt-get install openjdk-17-jre-headless, or brew install openjdk): %w", ErrMissing)
+	}
+	dir, err = filepath.Abs(dir)
+	if err != nil {
+		return "", fmt.Errorf("install Kafka: %w", err)
+	}
+	libs := filepath.Join(dir, Version)
+	classpath = filepath.Join(libs, "*")
+	if _, err := os.Stat(libs); err == nil {
+		return classpath, nil
+	}
+	if _, err := exec.LookPath("mvn"); err != nil {
+		return "", fmt.Errorf("install Kafka: mvn is not on the PATH (apt-get install maven, or brew install maven): %w", ErrMissing)
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", fmt.Errorf("install Kafka: %w", err)
+	}
+	// Into a directory that is renamed when it is complete: what was broken off is never taken for an installation.
+	work, err := os.MkdirTemp(dir, "unfinished-")
+	if err != nil {
+		return "", fmt.Errorf("install Kafka: %w", err)
+	}
+	defer os.RemoveAll(work)
+	if err := os.WriteFile(filepath.Join(work, "pom.xml"), pom(), 0o644); err != nil {
+		return "", fmt.Errorf("install Kafka: %w", err)
+	}
+	fetched := filepath.Join(work, "libs")
+	mvn := exec.CommandContext(ctx, "mvn", "--batch-mode", "--quiet", "--file", filepath.Join(work, "pom.xml"),
+		"dependency:copy-dependencies", "-DincludeScope=runtime", "-DoutputDirectory="+fetched)
+	mvn.Dir = work
+	if said, err := mvn.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("install Kafka by mvn dependency:copy-dependencies: %w (does Maven reach its repository?)\n%s", err, bytes.TrimSpace(said))
+	}
+	if jars, _ := filepath.Glob(filepath.Join(fetched, "kafka_*-"+Version+".jar")); len(jars) == 0 {
+		return "", fmt.Errorf("install Kafka: mvn ended well, and there is no kafka_*-%s.jar in %s", Version, fetched)
+	}
+	if err := os.Rename(fetched, libs); err != nil {
+		if _, there := os.Stat(libs); there == nil {
+			return classpath, nil // another test process was faster
+		}
+		return "", fmt.Errorf("install Kafka: %w", err)
+	}
+	return classpath, nil
+}
+
+// pom names the broker and a backend for its log.
+func pom() []byte {
+	type dependency struct {
+		GroupID    string `xml:"groupId"`
+		ArtifactID string `xml:"artifactId"`
+		Version    string `xml:"version"`
+	}
+	text, err := xml.MarshalIndent(struct {
+		XMLName      xml.Name     `xml:"http://maven.apache.org/POM/4.0.0 project"`
+		ModelVersion string       `xml:"modelVersion"`
+		GroupID      string       `xml:"groupId"`
+		ArtifactID   string       `xml:"artifactId"`
+		Version      string       `xml:"version"`
+		Packaging    string       `xml:"packaging"`
+		Dependencies []dependency `xml:"dependencies>dependency"`
+	}{
+		ModelVersion: "4.0.0", GroupID: "tributary", ArtifactID: "brokers", Version: "1", Packaging: "pom",
+		Dependencies: []dependency{
+			{"org.apache.kafka", "kafka_2.13", Version},
+			{"org.apache.logging.log4j", "log4j-slf4j-impl", loggingVersion},
+		},
+	}, "", "  ")
+	if err != nil {
+		panic(err) // a struct of strings is always XML
+	}
+	return append([]byte(strings.TrimSpace(xml.Header)+"\n"), append(text, '\n')...)
+}
