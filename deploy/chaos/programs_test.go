@@ -20,9 +20,9 @@ import (
 
 	"tributary/deploy/loadgen/traffic"
 	"tributary/deploy/local/apache"
-	"tributary/deploy/local/apache/process"
 	"tributary/deploy/local/chdb"
 	"tributary/deploy/local/chdb/chdbtest"
+	"tributary/deploy/process"
 )
 
 const (

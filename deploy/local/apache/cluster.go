@@ -21,7 +21,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"tributary/deploy/local/apache/process"
+	"tributary/deploy/process"
 )
 
 // Config of a Cluster.

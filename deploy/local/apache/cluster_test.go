@@ -15,8 +15,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"tributary/deploy/local/apache/process"
 	"tributary/deploy/local/chdb/chdbtest"
+	"tributary/deploy/process"
 )
 
 // started gives three brokers, or skips the test where there is no Java.

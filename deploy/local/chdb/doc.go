@@ -12,8 +12,9 @@
 //   - libchdb's file writer swallows write errors (its fork of
 //     WriteBufferFromFileDescriptor ignores ENOSPC and EIO), so a full disk
 //     loses rows and reports success. The handler therefore refuses to write
-//     when little disk space is left ([WithMinFreeBytes]) and doubts what it
-//     wrote when the space ran low meanwhile. EIO and quotas stay invisible.
+//     when little disk space is left ([WithMinFreeBytes]), doubts what it
+//     wrote when the space ran low meanwhile, and reads back what an INSERT
+//     wrote before it answers. Merges and mutations are not read back.
 //   - There is no Keeper, so no Replicated* tables, and no user management:
 //     a user named [ReadOnlyUser] gets readonly=2, every other name may do
 //     everything, and no password is checked. Listen on a loopback address.

@@ -53,6 +53,8 @@ type Engine struct {
 	keeper     *connection
 	keeperLock sync.Mutex
 
+	readBacks readBacks
+
 	lock    sync.Mutex
 	idle    []*connection
 	closed  bool

@@ -26,6 +26,7 @@ func (e *Exception) Error() string {
 // raises itself.
 const (
 	codeCannotReadAllData = 33
+	codeChecksumMismatch  = 40
 	codeNotImplemented    = 48
 	codeSyntaxError       = 62
 	codeUnknownQueryType  = 78
@@ -33,6 +34,7 @@ const (
 	codeReadOnly          = 164
 	codeTooManyQueries    = 202
 	codeQueryTooLarge     = 229
+	codeNoSuchPart        = 232
 	codeAborted           = 236
 	codeNotEnoughSpace    = 243
 	codeCannotDecompress  = 271

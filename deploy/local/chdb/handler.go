@@ -160,6 +160,10 @@ func (e *Engine) runQuery(w http.ResponseWriter, r *http.Request, q *request, c 
 			}
 		}
 	}
+	readBack := func() error { return nil }
+	if writes && firstWord(q.text) == "INSERT" {
+		readBack = e.beginInsert(c)
+	}
 	answer, err := c.query(q.text, q.format, q.params)
 	if found.class != classReadOnly {
 		switch firstWord(q.text) {
@@ -176,7 +180,7 @@ func (e *Engine) runQuery(w http.ResponseWriter, r *http.Request, q *request, c 
 	}
 	defer answer.free()
 	if writes {
-		if err := e.doubtWrite(); err != nil {
+		if err := errors.Join(e.doubtWrite(), readBack()); err != nil {
 			e.writeError(w, r, err)
 			return
 		}
@@ -193,6 +197,7 @@ func (e *Engine) runInsert(w http.ResponseWriter, r *http.Request, q *request, c
 		announced = firstBlockRows(head[:n])
 		rows = io.MultiReader(strings.NewReader(string(head[:n])), failing{err}, rows)
 	}
+	readBack := e.beginInsert(c)
 	written, err := c.insert(q.insert.query, q.insert.format, q.params, rows)
 	if err != nil {
 		if isTruncated(err) {
@@ -206,7 +211,7 @@ func (e *Engine) runInsert(w http.ResponseWriter, r *http.Request, q *request, c
 			"The engine wrote %d rows of at least %d and gave no error", written.rowsWritten, announced)})
 		return
 	}
-	if err := e.doubtWrite(); err != nil {
+	if err := errors.Join(e.doubtWrite(), readBack()); err != nil {
 		e.writeError(w, r, err)
 		return
 	}

@@ -3,7 +3,7 @@
 package crash
 
 import (
-	"bufio"
+	"bytes"
 	"context"
 	"encoding/binary"
 	"encoding/json"
@@ -11,12 +11,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -28,6 +26,7 @@ import (
 
 	"tributary/deploy/local/chdb"
 	"tributary/deploy/local/chdb/chdbtest"
+	"tributary/deploy/process"
 	"tributary/processor/consume"
 	"tributary/processor/load"
 	"tributary/processor/load/loadtest"
@@ -35,11 +34,11 @@ import (
 	"tributary/sql"
 )
 
-// points is how many are tried where not all are asked for.
-const points = 30
-
-// dataVariable makes this program an engine over that directory.
-const dataVariable = "CRASH_TEST_DATA"
+// dataVariable makes this program an engine over that directory, at the address in addressVariable.
+const (
+	dataVariable    = "CRASH_TEST_DATA"
+	addressVariable = "CRASH_TEST_ADDRESS"
+)
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(dataVariable); dir != "" {
@@ -49,7 +48,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// serve is the engine's process: it says its address, and answers until it is killed.
+// serve is the engine's process: it answers until it is killed.
 func serve(dir string) error {
 	library, err := chdb.Find()
 	if err != nil {
@@ -59,19 +58,7 @@ func serve(dir string) error {
 	if err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
-	}
-	fmt.Println(listener.Addr())
-	return http.Serve(listener, engine.Handler()) //nolint:gosec // it is spoken to by this test alone
-}
-
-// server is one life of the engine.
-type server struct {
-	address string
-	command *exec.Cmd
-	ended   chan struct{}
+	return http.ListenAndServe(os.Getenv(addressVariable), engine.Handler()) //nolint:gosec // it is spoken to by this test alone
 }
 
 // control is the memory that calls.c shares with us.
@@ -79,10 +66,24 @@ type control []byte
 
 func (c control) count() int64 { return int64(binary.NativeEndian.Uint64(c[8:])) }
 
-// arm lets the call number at be the last; 0: none is.
-func (c control) arm(at int64) {
-	binary.NativeEndian.PutUint64(c[8:], 0)
-	binary.NativeEndian.PutUint64(c[16:], uint64(at))
+// path says on what the call would have been made.
+func (c control) path() string { return string(c[40 : 40+bytes.IndexByte(c[40:], 0)]) }
+
+// A fault is what happens instead of a call.
+type fault struct {
+	errno   syscall.Errno // with which it fails; 0: the process is killed
+	onwards bool          // so does every later call
+}
+
+// arm lets the call number at be the one; 0: none is.
+func (c control) arm(at int64, f fault) {
+	onwards := uint64(0)
+	if f.onwards {
+		onwards = 1
+	}
+	for i, v := range []uint64{0, uint64(at), uint64(f.errno), onwards} {
+		binary.NativeEndian.PutUint64(c[8+8*i:], v)
+	}
 	binary.NativeEndian.PutUint64(c, 1)
 }
 
@@ -92,7 +93,9 @@ func (c control) disarm() { binary.NativeEndian.PutUint64(c, 0) }
 type bench struct {
 	*testing.T
 	dir     string
+	address string // of the engine, in all its lives
 	library string // calls.c, compiled
+	engine  *process.Process
 	control control
 }
 
@@ -127,49 +130,46 @@ func newBench(t *testing.T) *bench {
 	}
 	t.Cleanup(func() { _ = syscall.Munmap(memory) })
 	b.control = control(memory)
+	addresses, err := process.Addresses(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.address = addresses[0]
+	b.start()
+	t.Cleanup(func() { b.engine.Kill() })
+	b.migrate("live")
+	b.migrate("quiet")
 	return b
 }
 
 // start begins a life of the engine over the same data.
-func (b *bench) start() *server {
+func (b *bench) start() {
 	b.Helper()
 	data := filepath.Join(b.dir, "data")
 	command := exec.Command(os.Args[0])
-	command.Env = append(os.Environ(), dataVariable+"="+data, "LD_PRELOAD="+b.library, "CALLS_DIR="+data, "CALLS_CONTROL="+filepath.Join(b.dir, "control"))
+	command.Env = append(os.Environ(), dataVariable+"="+data, addressVariable+"="+b.address,
+		"LD_PRELOAD="+b.library, "CALLS_DIR="+data, "CALLS_CONTROL="+filepath.Join(b.dir, "control"))
 	command.Stderr = os.Stderr
-	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	out, err := command.StdoutPipe()
+	life, err := process.Start(command)
 	if err != nil {
 		b.Fatal(err)
 	}
-	if err := command.Start(); err != nil {
-		b.Fatal(err)
+	b.engine = life
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
+		if response, err := http.Get("http://" + b.address + "/ping"); err == nil {
+			_ = response.Body.Close()
+			return
+		}
+		if !life.Alive() || time.Now().After(deadline) {
+			b.Fatalf("the engine does not start: %v", life.Err())
+		}
 	}
-	s := &server{command: command, ended: make(chan struct{})}
-	said := bufio.NewReader(out)
-	address, err := said.ReadString('\n')
-	if err != nil {
-		b.Fatalf("the engine does not start: %v", err)
-	}
-	s.address = strings.TrimSpace(address)
-	go func() {
-		_, _ = io.Copy(io.Discard, said)
-		_ = command.Wait()
-		close(s.ended)
-	}()
-	b.Cleanup(s.kill)
-	return s
-}
-
-func (s *server) kill() {
-	_ = s.command.Process.Kill()
-	<-s.ended
 }
 
 // ask gives the answer to a query, as tab separated text.
-func (b *bench) ask(s *server, query string) string {
+func (b *bench) ask(query string) string {
 	b.Helper()
-	res, err := http.Post("http://"+s.address+"/", "", strings.NewReader(query))
+	res, err := http.Post("http://"+b.address+"/", "", strings.NewReader(query))
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -181,10 +181,10 @@ func (b *bench) ask(s *server, query string) string {
 	return strings.TrimSpace(string(answer))
 }
 
-func (b *bench) migrate(s *server, database string) {
+func (b *bench) migrate(database string) {
 	b.Helper()
-	b.ask(s, "CREATE DATABASE "+database)
-	options, err := clickhouse.ParseDSN("http://" + s.address + "/" + database)
+	b.ask("CREATE DATABASE " + database)
+	options, err := clickhouse.ParseDSN("http://" + b.address + "/" + database)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -256,10 +256,10 @@ func records(tb testing.TB, n int) (clicks, money []*kgo.Record) {
 }
 
 // handle does with a batch what the two lanes do, and returns when ClickHouse has acknowledged it.
-func (b *bench) handle(ctx context.Context, s *server, database string, n int) error {
+func (b *bench) handle(ctx context.Context, database string, n int) error {
 	b.Helper()
 	log := slog.New(slog.DiscardHandler)
-	store, err := load.Open("http://"+s.address+"/"+database, log, prometheus.NewRegistry())
+	store, err := load.Open("http://"+b.address+"/"+database, log, prometheus.NewRegistry())
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -298,7 +298,7 @@ var tables = []struct{ name, digest, of string }{
 	{"(SELECT workspace, hour, affiliate_id, uniqCombined64Merge(clicks) AS c, uniqCombined64Merge(visitors) AS v FROM %s.clicks_hourly GROUP BY ALL)", "cityHash64(*)", "workspace = 'w%d'"},
 }
 
-func (b *bench) digest(s *server, database string, n int) string {
+func (b *bench) digest(database string, n int) string {
 	b.Helper()
 	var parts []string
 	for _, t := range tables {
@@ -308,95 +308,137 @@ func (b *bench) digest(s *server, database string, n int) string {
 		}
 		parts = append(parts, fmt.Sprintf("(SELECT tuple(count(), sum(%s)) FROM %s WHERE "+t.of+")", t.digest, from, n))
 	}
-	return b.ask(s, "SELECT "+strings.Join(parts, ", "))
+	return b.ask("SELECT " + strings.Join(parts, ", "))
+}
+
+// calls handles the first batch where nothing happens and says how many calls that makes. The engine's own background work comes in between,
+// so that it is not always the same.
+func (b *bench) calls() int64 {
+	b.Helper()
+	b.control.arm(0, fault{})
+	if err := b.handle(b.Context(), "live", 0); err != nil {
+		b.Fatal(err)
+	}
+	b.control.disarm()
+	calls := b.control.count()
+	if calls < 100 {
+		b.Fatalf("a batch makes only %d calls: testdata/calls.c does not see them", calls)
+	}
+	return calls
+}
+
+// chosen are the calls to be tried, n of them where not all are asked for. Then each run begins elsewhere: many runs see every point.
+func chosen(calls int64, n int64) []int64 {
+	step := max(1, calls/n)
+	if os.Getenv("TRIBUTARY_CRASH_POINTS") == "all" {
+		step = 1
+	}
+	var at []int64
+	for c := 1 + time.Now().UnixNano()%step; c <= calls; c += step {
+		at = append(at, c)
+	}
+	return at
+}
+
+// quiet handles the batch where nothing happens, and says what the tables hold of it.
+func (b *bench) quiet(n int) string {
+	b.Helper()
+	if err := b.handle(b.Context(), "quiet", n); err != nil {
+		b.Fatal(err)
+	}
+	return b.digest("quiet", n)
 }
 
 // Wherever in a batch the engine dies, the batch handled once more gives the same tables.
 func TestEveryCallMayBeTheLast(t *testing.T) {
 	b := newBench(t)
-	s := b.start()
-	b.migrate(s, "live")
-	b.migrate(s, "quiet")
-
-	// The first batch says how many calls there are. The engine's own background work comes in between, so that it is not always the same.
-	b.control.arm(0)
-	if err := b.handle(t.Context(), s, "live", 0); err != nil {
-		t.Fatal(err)
-	}
-	calls := b.control.count()
-	b.control.disarm()
-	if calls < 100 {
-		t.Fatalf("a batch makes only %d calls: testdata/calls.c does not see them", calls)
-	}
-	step := max(1, calls/points)
-	if os.Getenv("TRIBUTARY_CRASH_POINTS") == "all" {
-		step = 1
-	}
-	// Without all, each run begins elsewhere: many runs see every point.
-	first := 1 + time.Now().UnixNano()%step
-	tried, died, wrong := 0, 0, 0
-	for at := first; at <= calls; at += step {
-		tried++
+	calls := b.calls()
+	tried := chosen(calls, 30)
+	died, wrong := 0, 0
+	for _, at := range tried {
 		n := int(at)
-		if !b.point(&s, at, n) {
-			continue // it had fewer calls this time
+		if b.point(at, fault{}, n) {
+			died++
+			b.start()
 		}
-		died++
-		if got, want := b.digest(s, "live", n), b.quiet(s, n); got != want {
+		if err := b.handle(b.Context(), "live", n); err != nil {
+			b.Fatal(err)
+		}
+		if got, want := b.digest("live", n), b.quiet(n); got != want {
 			wrong++
-			t.Errorf("killed before call %d of %d, and handled once more:\n%s\nwhere nothing happened:\n%s", at, calls, got, want)
+			t.Errorf("killed before call %d of %d, on %s, and handled once more:\n%s\nwhere nothing happened:\n%s", at, calls, b.control.path(), got, want)
 		}
 	}
-	if died < tried*9/10 {
-		t.Errorf("of %d lives only %d ended before their call", tried, died)
+	if died < len(tried)*9/10 {
+		t.Errorf("of %d lives only %d ended before their call", len(tried), died)
 	}
 	// What was right must be so after everything that was killed beside it, and merged.
-	for n := range calls + 1 {
-		if n == 0 || n >= first && (n-first)%step == 0 {
-			if got, want := b.digest(s, "live", int(n)), b.quiet(s, int(n)); got != want {
-				wrong++
-				t.Errorf("batch %d in the end:\n%s\nwhere nothing happened:\n%s", n, got, want)
-			}
+	for _, at := range append(tried, 0) {
+		if got, want := b.digest("live", int(at)), b.quiet(int(at)); got != want {
+			wrong++
+			t.Errorf("batch %d in the end:\n%s\nwhere nothing happened:\n%s", at, got, want)
 		}
 	}
 	t.Logf("a batch makes %d calls; killed before %d of them; %d wrong", calls, died, wrong)
 }
 
-// quiet handles the batch where nothing happens, and says what the tables hold of it.
-func (b *bench) quiet(s *server, n int) string {
-	b.Helper()
-	if err := b.handle(b.Context(), s, "quiet", n); err != nil {
-		b.Fatal(err)
+// Whichever call of a batch fails, what is acknowledged is there, and stays there: an offset is committed on that word.
+func TestEveryCallMayFail(t *testing.T) {
+	for name, f := range map[string]fault{
+		"no space": {errno: syscall.ENOSPC}, "a broken disk": {errno: syscall.EIO}, "a disk that turns read-only": {errno: syscall.EROFS, onwards: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			calls := b.calls()
+			died, wrong := 0, 0
+			tried := chosen(calls, 10)
+			for _, at := range tried {
+				n := int(at)
+				check := func(when string) {
+					if got, want := b.digest("live", n), b.quiet(n); got != want {
+						wrong++
+						t.Errorf("call %d of %d, on %s, failed; %s:\n%s\nwhere nothing happened:\n%s", at, calls, b.control.path(), when, got, want)
+					}
+				}
+				if b.point(at, f, n) {
+					died++
+					b.start()
+					if err := b.handle(b.Context(), "live", n); err != nil {
+						b.Fatal(err)
+					}
+				}
+				check("acknowledged")
+				b.engine.Kill()
+				b.start() // what is not whole on the disk is found now
+				check("after a restart")
+			}
+			t.Logf("a batch makes %d calls; %d of them failed, the engine died of %d; %d wrong", calls, len(tried), died, wrong)
+		})
 	}
-	return b.digest(s, "quiet", n)
 }
 
-// point lets the engine die before the call number at of batch n, starts it again, and handles the batch once more. It tells whether the
-// engine died.
-func (b *bench) point(s **server, at int64, n int) bool {
+// point handles batch n while the call number at meets the fault, and tells whether the engine died of it. Otherwise the batch is
+// acknowledged.
+func (b *bench) point(at int64, f fault, n int) (died bool) {
 	b.Helper()
 	ctx, cancel := context.WithTimeout(b.Context(), time.Minute)
 	defer cancel()
-	b.control.arm(at)
+	b.control.arm(at, f)
+	defer b.control.disarm()
+	if f.onwards {
+		defer time.AfterFunc(700*time.Millisecond, b.control.disarm).Stop() // nothing succeeds before somebody mends it
+	}
 	handled := make(chan error, 1)
-	go func() { handled <- b.handle(ctx, *s, "live", n) }()
-	died := false
+	go func() { handled <- b.handle(ctx, "live", n) }()
 	select {
-	case <-(*s).ended:
-		died = true
+	case <-b.engine.Ended():
 		cancel()
 		<-handled
+		return true
 	case err := <-handled:
 		if err != nil {
-			b.Fatalf("batch %d, call %s: %v", n, strconv.FormatInt(at, 10), err)
+			b.Fatalf("batch %d, call %d: %v", n, at, err)
 		}
+		return false
 	}
-	b.control.disarm()
-	if died {
-		*s = b.start()
-	}
-	if err := b.handle(b.Context(), *s, "live", n); err != nil {
-		b.Fatal(err)
-	}
-	return died
 }

@@ -1,5 +1,6 @@
-// Preloaded into a process, this counts its calls that change files below $CALLS_DIR, and kills it with SIGKILL instead of making the one
-// that it is told to. It shares a file, $CALLS_CONTROL, with whoever tells it: three 64-bit integers, native byte order.
+// Preloaded into a process, this counts its calls that change files below $CALLS_DIR. The one that it is told to is not made: the process is
+// killed with SIGKILL instead, or the call fails. It shares a file, $CALLS_CONTROL, with whoever tells it: 64-bit integers in native byte order, and a
+// path.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -18,10 +19,13 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-static volatile struct {
-	int64_t counting; // 0: not now
+static struct {
+	volatile int64_t counting; // 0: not now
 	int64_t count;    // of calls so far
 	int64_t at;       // the call that is not made; 0: none
+	int64_t refusal;  // errno with which it fails; 0: the process is killed
+	int64_t onwards;  // 1: so does every later one
+	char path[2048];  // of the call, for whoever asks which one it was
 } *control;
 static const char *dir;
 static size_t dir_length;
@@ -41,33 +45,46 @@ __attribute__((constructor)) static void begin(void) {
 		control = shared;
 }
 
-static void count(const char *path) {
+// count gives the errno with which the call fails, 0 for one that is to be made.
+static int count(const char *path) {
 	if (strncmp(path, dir, dir_length) != 0)
-		return;
-	int64_t n = __atomic_add_fetch(&control->count, 1, __ATOMIC_SEQ_CST);
-	if (n == control->at) {
-		kill(getpid(), SIGKILL);
-		for (;;)
-			pause();
-	}
+		return 0;
+	int64_t n = __atomic_add_fetch(&control->count, 1, __ATOMIC_SEQ_CST), at = control->at;
+	if (at == 0 || (control->onwards ? n < at : n != at))
+		return 0;
+	if (n == at)
+		snprintf(control->path, sizeof control->path, "%s", path + dir_length);
+	if (control->refusal)
+		return control->refusal;
+	kill(getpid(), SIGKILL);
+	for (;;)
+		pause();
 }
 
-static void path_call(const char *path) {
-	if (control && control->counting && path)
-		count(path);
+static int path_call(const char *path) {
+	return control && control->counting && path ? count(path) : 0;
 }
 
-static void file_call(int fd) {
+static int file_call(int fd) {
 	if (!control || !control->counting)
-		return;
+		return 0;
 	char link[32], path[PATH_MAX];
 	snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
 	ssize_t n = readlink(link, path, sizeof path - 1);
 	if (n < 0)
-		return;
+		return 0;
 	path[n] = 0;
-	count(path);
+	return count(path);
 }
+
+#define REFUSE(by)                     \
+	do {                           \
+		int refusal = by;      \
+		if (refusal) {         \
+			errno = refusal; \
+			return -1;     \
+		}                      \
+	} while (0)
 
 #define NEXT(name)                               \
 	static __typeof__(&name) next;           \
@@ -77,14 +94,14 @@ static void file_call(int fd) {
 #define PATH_CALL(type, name, parameters, arguments, path) \
 	type name parameters {                             \
 		NEXT(name);                                \
-		path_call(path);                           \
+		REFUSE(path_call(path));                   \
 		return next arguments;                     \
 	}
 
 #define FILE_CALL(type, name, parameters, arguments) \
 	type name parameters {                       \
 		NEXT(name);                          \
-		file_call(fd);                       \
+		REFUSE(file_call(fd));               \
 		return next arguments;               \
 	}
 
@@ -107,10 +124,7 @@ PATH_CALL(int, mkdir, (const char *path, mode_t mode), (path, mode), path)
 // remove and unlinkat: paths relative to a directory's descriptor are counted as that directory's.
 int unlinkat(int fd, const char *path, int flags) {
 	NEXT(unlinkat);
-	if (fd == AT_FDCWD || *path == '/')
-		path_call(path);
-	else
-		file_call(fd);
+	REFUSE(fd == AT_FDCWD || *path == '/' ? path_call(path) : file_call(fd));
 	return next(fd, path, flags);
 }
 
@@ -125,7 +139,7 @@ PATH_CALL(int, remove, (const char *path), (path), path)
 		mode_t mode = va_arg(list, int);           \
 		va_end(list);                              \
 		if (flags & O_CREAT)                       \
-			path_call(path);                   \
+			REFUSE(path_call(path));           \
 		return next(path, flags, mode);            \
 	}
 OPEN(open)
@@ -139,7 +153,7 @@ OPEN(open64)
 		mode_t mode = va_arg(list, int);               \
 		va_end(list);                                  \
 		if (flags & O_CREAT)                           \
-			path_call(path);                       \
+			REFUSE(path_call(path));               \
 		return next(at, path, flags, mode);            \
 	}
 OPENAT(openat)
@@ -153,6 +167,6 @@ long syscall(long number, ...) {
 	long a = va_arg(list, long), b = va_arg(list, long), c = va_arg(list, long), d = va_arg(list, long), e = va_arg(list, long), f = va_arg(list, long);
 	va_end(list);
 	if (number == SYS_renameat2)
-		path_call((const char *)b);
+		REFUSE(path_call((const char *)b));
 	return next(number, a, b, c, d, e, f);
 }

@@ -1,0 +1,137 @@
+package chdb
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// readBacks is what inserts tell each other about what they read.
+type readBacks struct {
+	mu    sync.Mutex
+	whole map[part]bool // so that concurrent inserts do not read each other's parts again and again
+	// flaws counts the parts that were not whole. An insert during which it grew may have written that part.
+	flaws atomic.Uint64
+}
+
+// part is a row of system.parts (https://clickhouse.com/docs/operations/system-tables/parts).
+type part struct {
+	Database string `json:"database"`
+	Table    string `json:"table"`
+	Name     string `json:"name"`
+	Path     string `json:"path"` // its directory, with a slash at its end
+}
+
+func (p part) table() string { return quoteIdentifier(p.Database) + "." + quoteIdentifier(p.Table) }
+
+// beginInsert gives what reads back, when the rows are inserted, all that inserts have written since, to tables behind materialized views
+// too: the engine reports success when a write failed. Every file is compared with its checksum (CHECK TABLE,
+// https://clickhouse.com/docs/sql-reference/statements/check-table). A part that is not whole is detached, so that no query meets it and it
+// stays on the disk for whoever wants to look at it, and the error says that the rows are to be sent again.
+//
+// What merges write is not read back: the engine reserves their space, and keeps what they were made of for eight minutes.
+func (e *Engine) beginInsert(c *connection) (readBack func() error) {
+	since, flaws := time.Now().Unix(), e.readBacks.flaws.Load()
+	return func() error {
+		fresh, err := e.freshParts(c, since)
+		if err != nil {
+			return &Exception{Code: codeAborted, Message: fmt.Sprintf("What was inserted cannot be read back: %v. (ABORTED)", err)}
+		}
+		e.readBacks.mu.Lock()
+		known := e.readBacks.whole
+		e.readBacks.mu.Unlock()
+		whole := make(map[part]bool, len(fresh))
+		for _, p := range fresh {
+			if !known[p] {
+				if err := e.check(c, p); err != nil {
+					return err
+				}
+			}
+			whole[p] = true
+		}
+		e.readBacks.mu.Lock()
+		e.readBacks.whole = whole
+		e.readBacks.mu.Unlock()
+		// Two inserts run, A's part has a flaw, B finds it and detaches it, and A lists parts of which none is its own.
+		if e.readBacks.flaws.Load() != flaws {
+			return &Exception{Code: codeChecksumMismatch, Message: "Of what was inserted in this moment not everything is whole; insert the rows again. (CHECKSUM_DOESNT_MATCH)"}
+		}
+		return nil
+	}
+}
+
+// freshParts are those that inserts since then have made and no merge has taken yet.
+func (e *Engine) freshParts(c *connection, since int64) ([]part, error) {
+	answer, err := c.query(fmt.Sprintf(
+		"SELECT database, table, name, path FROM system.parts WHERE active AND min_block_number = max_block_number AND database != 'system' AND modification_time >= fromUnixTimestamp(%d)", since),
+		"JSONEachRow", nil)
+	if err != nil {
+		return nil, err
+	}
+	defer answer.free()
+	var parts []part
+	for line := range strings.Lines(string(answer.data)) {
+		var p part
+		if err := json.Unmarshal([]byte(line), &p); err != nil {
+			return nil, err
+		}
+		parts = append(parts, p)
+	}
+	return parts, nil
+}
+
+// check reads a part and detaches it when it is not whole.
+func (e *Engine) check(c *connection, p part) error {
+	why := e.flaw(c, p)
+	if why == "" {
+		return nil
+	}
+	e.readBacks.flaws.Add(1) // before it is gone: see beginInsert
+	outcome := "It is detached"
+	if err := c.exec("ALTER TABLE " + p.table() + " DETACH PART " + quoteString(p.Name)); err != nil {
+		outcome = fmt.Sprintf("It cannot be detached (%v)", err)
+	}
+	return &Exception{Code: codeChecksumMismatch, Message: fmt.Sprintf(
+		"Part %s of %s.%s is not what was to be written, although the engine reported success: %s. Is the disk full or broken? %s; insert the rows again. (CHECKSUM_DOESNT_MATCH)",
+		p.Name, p.Database, p.Table, why, outcome)}
+}
+
+// flaw says what is wrong with a part; nothing, when it is whole or has been merged into another, for which it was read.
+func (e *Engine) flaw(c *connection, p part) string {
+	answer, err := c.query("CHECK TABLE "+p.table()+" PART "+quoteString(p.Name)+" SETTINGS check_query_single_value_result = 0", "JSONEachRow", nil)
+	if err != nil {
+		var exception *Exception
+		if errors.As(err, &exception) && exception.Code == codeNoSuchPart {
+			return ""
+		}
+		return err.Error()
+	}
+	defer answer.free()
+	var said struct {
+		Passed  json.RawMessage `json:"is_passed"`
+		Message string          `json:"message"`
+	}
+	if err := json.Unmarshal(answer.data, &said); err != nil {
+		return fmt.Sprintf("CHECK TABLE answered %q: %v", answer.data, err)
+	}
+	if passed := string(said.Passed); passed != "1" && passed != "true" {
+		return said.Message
+	}
+	// Some small files have no checksum (metadata_version.txt, default_compression_codec.txt); a part is lost at the next start without
+	// one of them. They are written at once or not at all.
+	files, err := os.ReadDir(p.Path)
+	if err != nil {
+		return "" // merged into another meanwhile
+	}
+	for _, f := range files {
+		if info, err := f.Info(); err == nil && info.Size() == 0 && strings.HasSuffix(f.Name(), ".txt") {
+			return f.Name() + " is empty"
+		}
+	}
+	return ""
+}
