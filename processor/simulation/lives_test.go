@@ -20,6 +20,7 @@ import (
 type traffic struct {
 	rng   *rand.Rand
 	epoch time.Time
+	doors clock // the edge's, and the webhook's
 
 	sends     []send
 	movements map[string]movement // by object and kind
@@ -58,9 +59,9 @@ type bad struct {
 // span is how long new lives begin; what is late comes up to as much later.
 const span = 100 * time.Second
 
-func newTraffic(rng *rand.Rand, epoch time.Time) *traffic {
+func newTraffic(rng *rand.Rand, epoch time.Time, doors clock) *traffic {
 	t := &traffic{
-		rng: rng, epoch: epoch, movements: map[string]movement{}, clicks: map[schemas.ClickID]*schemas.Click{},
+		rng: rng, epoch: epoch, doors: doors, movements: map[string]movement{}, clicks: map[schemas.ClickID]*schemas.Click{},
 		leads: map[[16]byte]credit{}, bad: map[string]bad{},
 	}
 	for _, a := range []string{"ann", "bob"} {
@@ -90,6 +91,9 @@ func (t *traffic) id(prefix string) string { t.ids++; return fmt.Sprintf("%s_%d"
 
 func (t *traffic) send(at time.Duration, r *kgo.Record) { t.sends = append(t.sends, send{at, r}) }
 
+// received is the time that a door's clock shows.
+func (t *traffic) received(at time.Duration) time.Time { return t.epoch.Add(at + t.doors.off(at)) }
+
 // delay is how late a record is: seldom much.
 func (t *traffic) delay() time.Duration {
 	if t.rng.IntN(8) == 0 {
@@ -107,7 +111,7 @@ func (t *traffic) click(at time.Duration, affiliate, foreign string) schemas.Cli
 	}
 	id[6], id[8] = 0x70|id[6]&0x0f, 0x80|id[8]&0x3f
 	c := &schemas.Click{
-		Workspace: "default", ClickId: id[:], ClickedAt: moment.UnixMilli(), ReceivedAt: moment.UnixMilli() + 20,
+		Workspace: "default", ClickId: id[:], ClickedAt: moment.UnixMilli(), ReceivedAt: t.received(at).UnixMilli() + 20,
 		AffiliateId: affiliate, ProgramId: "partners", LinkId: "link_" + affiliate, ForeignId: foreign, Url: "https://shop.example/?utm_source=" + affiliate,
 	}
 	t.clicks[id] = c
@@ -178,7 +182,7 @@ func (l *life) tell(typ string, o object) {
 	}
 	at := l.clock + cmp.Or(l.late, l.delay())
 	l.late = 0
-	l.send(at, schemas.StripeRecord(&schemas.StripeEvent{ID: id, Type: typ, Livemode: true, ReceivedAt: l.epoch.Add(at), Body: body}, key))
+	l.send(at, schemas.StripeRecord(&schemas.StripeEvent{ID: id, Type: typ, Livemode: true, ReceivedAt: l.received(at), Body: body}, key))
 }
 
 func (l *life) move(m movement) {
@@ -297,7 +301,7 @@ func (l *life) name() {
 func (l *life) lead(event string, c credit) {
 	at := l.clock + l.delay()
 	id := l.id("lead")
-	row := &schemas.Lead{Workspace: "default", LeadId: fmt.Appendf(nil, "%16s", id), ReceivedAt: l.epoch.Add(at).UnixMilli(), ClickRef: c.click.String(), ExternalId: l.external, EventName: event, Mode: "async", Quantity: 1}
+	row := &schemas.Lead{Workspace: "default", LeadId: fmt.Appendf(nil, "%16s", id), ReceivedAt: l.received(at).UnixMilli(), ClickRef: c.click.String(), ExternalId: l.external, EventName: event, Mode: "async", Quantity: 1}
 	r, err := schemas.LeadRecord(row)
 	if err != nil {
 		panic(err)
@@ -406,13 +410,13 @@ func (t *traffic) unreadable() {
 	at := t.upTo(span)
 	n := t.id("bad")
 	event := func(typ, body string) *kgo.Record {
-		return schemas.StripeRecord(&schemas.StripeEvent{ID: "evt_" + n, Type: typ, Livemode: true, ReceivedAt: t.epoch.Add(at), Body: []byte(body)}, n)
+		return schemas.StripeRecord(&schemas.StripeEvent{ID: "evt_" + n, Type: typ, Livemode: true, ReceivedAt: t.received(at), Body: []byte(body)}, n)
 	}
 	var r *kgo.Record
 	var b bad
 	switch t.rng.IntN(4) {
 	case 0:
-		r = clickRecord(&schemas.Click{Workspace: "default", ClickId: []byte(n), ReceivedAt: t.epoch.Add(at).UnixMilli()})
+		r = clickRecord(&schemas.Click{Workspace: "default", ClickId: []byte(n), ReceivedAt: t.received(at).UnixMilli()})
 		b = bad{topic: schemas.TopicClicks, step: "decode", reason: "unreadable"}
 	case 1:
 		r = event("charge.succeeded", fmt.Sprintf(`{"n":%q}`, n))

@@ -48,6 +48,7 @@ type run struct {
 	traffic *traffic
 	faults  []fault
 	rates   *rates
+	clocks  clocks
 
 	network  kfake.VirtualNetwork
 	cluster  *kfake.Cluster
@@ -92,7 +93,8 @@ func simulate(t *testing.T, seed uint64, b broken) (violations []string, story s
 		r := &run{seed: seed, broken: b, epoch: epoch, processors: map[string]*processor{}}
 		r.tb = &observer{t, r}
 		stream := func(n uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, n)) }
-		r.traffic = newTraffic(stream(1), epoch)
+		r.clocks = newClocks(stream(5))
+		r.traffic = newTraffic(stream(1), epoch, r.clocks.doors)
 		draw := stream(2)
 		r.members, r.static = 1+draw.IntN(3), draw.IntN(3) == 0
 		r.faults = drawFaults(draw, r.members, b.harder)
@@ -128,7 +130,7 @@ func (r *run) violated(format string, args ...any) {
 // story tells the whole schedule, for whoever has to find out why it failed.
 func (r *run) story() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "seed %d: %d processors (static members: %v), %d records, rates: %s\nfaults, by seconds of virtual time since %s:\n", r.seed, r.members, r.static, len(r.traffic.sends), r.rates, r.epoch.Format(time.RFC3339))
+	fmt.Fprintf(&b, "seed %d: %d processors (static members: %v), %d records, rates: %s\n%s\nfaults, by seconds of virtual time since %s:\n", r.seed, r.members, r.static, len(r.traffic.sends), r.rates, r.clocks, r.epoch.Format(time.RFC3339))
 	for _, f := range r.faults {
 		fmt.Fprintf(&b, "%9.3f  %s\n", f.at.Seconds(), f.text)
 	}
@@ -263,6 +265,7 @@ func (r *run) live(ctx context.Context, p *processor) {
 	}
 	store := r.broken.store(&client{r.server, p})
 	rejoiner := consume.NewRejoiner(store, &ownRates{r.rates, p.name}, settle, log)
+	rejoiner.Now = func() time.Time { return time.Now().Add(r.clocks.processors.off(r.since())) }
 	money := &consume.Money{Store: store, Rejoiner: rejoiner, Workspace: func(string) string { return "default" }, Events: consume.NewEventsMetric()}
 	clicks := &consume.Clicks{Store: store, Rejoiner: rejoiner}
 	lane := func(name string, topics []string, handle consume.Handler) *consume.Lane {
@@ -369,7 +372,7 @@ func (r *run) calm() {
 	}
 }
 
-// settle waits until everything is handled, every hold is over, and everything was looked at again.
+// settle waits until everything is handled, every hold is over, by a door's wrong clock too, and everything was looked at again.
 func (r *run) settle() {
 	client := r.kafka()
 	defer client.Close()
@@ -386,7 +389,7 @@ func (r *run) settle() {
 		}
 	}
 	r.note("everything is handled")
-	time.Sleep(max(settle, time.Until(r.rates.last()), time.Until(r.epoch.Add(night))) + 3*sweep)
+	time.Sleep(max(settle+max(0, r.clocks.doors.by), time.Until(r.rates.last()), time.Until(r.epoch.Add(night))) + 3*sweep)
 }
 
 // busy says what still goes on, or "". Committed offsets are no measure of it: a commit that fails is repeated with the next record

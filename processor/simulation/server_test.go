@@ -91,8 +91,14 @@ var (
 // poison in a raw event makes a row that cannot be stored.
 const poison = "a value that no column takes"
 
+func (r *run) newModel() *loadtest.Model {
+	m := loadtest.New(r.tb)
+	m.Now = func() time.Time { return time.Now().Add(r.clocks.clickhouse.off(r.since())) }
+	return m
+}
+
 func newServer(r *run, rng *rand.Rand) *server {
-	return &server{run: r, rng: rng, model: loadtest.New(r.tb), stored: map[string]time.Time{}, versions: map[join.EntryID]map[join.Version]join.Entry{}}
+	return &server{run: r, rng: rng, model: r.newModel(), stored: map[string]time.Time{}, versions: map[join.EntryID]map[join.Version]join.Entry{}}
 }
 
 func (s *server) add(f *statementFault) {
@@ -142,7 +148,7 @@ func (s *server) crash(lost, off time.Duration) {
 	}
 	s.note("ClickHouse crashes; %d inserts are lost", len(s.journal)-keep)
 	s.journal = s.journal[:keep]
-	s.model, s.versions = loadtest.New(s.tb), map[join.EntryID]map[join.Version]join.Entry{} // what is lost is equal to nothing
+	s.model, s.versions = s.newModel(), map[join.EntryID]map[join.Version]join.Entry{} // what is lost is equal to nothing
 	for _, w := range s.journal {
 		if err := w.apply(s.model); err != nil {
 			s.violated("replay the journal: %v", err)

@@ -27,6 +27,8 @@ import (
 // Model keeps in maps what ClickHouse keeps under FINAL: sets that grow, and for each key the row of the greatest version.
 // It fails the test when two rows of one key have equal versions and differ.
 type Model struct {
+	Now func() time.Time // the server's clock
+
 	tb     testing.TB
 	mu     sync.Mutex
 	clicks map[string]load.ClickRow
@@ -41,7 +43,7 @@ type Model struct {
 // New makes an empty one.
 func New(tb testing.TB) *Model {
 	return &Model{
-		tb: tb, clicks: map[string]load.ClickRow{}, events: map[string]load.EventRow{}, facts: map[string]load.FactRow{},
+		Now: time.Now, tb: tb, clicks: map[string]load.ClickRow{}, events: map[string]load.EventRow{}, facts: map[string]load.FactRow{},
 		edges: map[string]load.EdgeRow{}, leads: map[string]join.Lead{}, ledger: map[join.EntryID]join.Entry{}, dead: map[string]load.DeadLetterRow{},
 	}
 }
@@ -240,7 +242,7 @@ func (m *Model) Leads(_ context.Context, workspace string, ids [][16]byte) ([]jo
 func (m *Model) Unfinished(_ context.Context, since time.Time, settle time.Duration, limit int) ([]load.Sale, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	now, since := time.Now(), since.Truncate(time.Second) // clickhouse-go binds times as whole seconds
+	now, since := m.Now(), since.Truncate(time.Second) // clickhouse-go binds times as whole seconds
 	found := make(map[load.Sale]bool)
 	for _, e := range m.ledger {
 		held := e.Status == join.Held && e.ReceivedAt.Before(now.Add(-settle))
