@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -328,7 +329,7 @@ func (b *bench) calls() int64 {
 }
 
 // chosen are the calls to be tried, n of them where not all are asked for. Then each run begins elsewhere: many runs see every point.
-func chosen(calls int64, n int64) []int64 {
+func chosen(calls, n int64) []int64 {
 	step := max(1, calls/n)
 	if os.Getenv("TRIBUTARY_CRASH_POINTS") == "all" {
 		step = 1
@@ -349,37 +350,52 @@ func (b *bench) quiet(n int) string {
 	return b.digest("quiet", n)
 }
 
+// perData is how many calls are tried over the same data: what was right must stay right beside what was killed and merged, but each batch
+// makes merges and starts of the engine longer.
+const perData = 60
+
+// try gives the chosen calls to f, over new data now and then.
+func try(t *testing.T, n int64, f func(b *bench, calls int64, at []int64)) {
+	t.Helper()
+	calls := newBench(t).calls()
+	for at := range slices.Chunk(chosen(calls, n), perData) {
+		t.Run(fmt.Sprintf("from call %d of %d", at[0], calls), func(t *testing.T) {
+			b := newBench(t)
+			_ = b.calls() // the first batch makes calls that later ones do not
+			f(b, calls, at)
+		})
+	}
+}
+
 // Wherever in a batch the engine dies, the batch handled once more gives the same tables.
 func TestEveryCallMayBeTheLast(t *testing.T) {
-	b := newBench(t)
-	calls := b.calls()
-	tried := chosen(calls, 30)
-	died, wrong := 0, 0
-	for _, at := range tried {
-		n := int(at)
-		if b.point(at, fault{}, n) {
-			died++
-			b.start()
+	try(t, 30, func(b *bench, calls int64, tried []int64) {
+		died, wrong := 0, 0
+		for _, at := range tried {
+			n := int(at)
+			if b.point(at, fault{}, n) {
+				died++
+				b.start()
+			}
+			if err := b.handle(b.Context(), "live", n); err != nil {
+				b.Fatal(err)
+			}
+			if got, want := b.digest("live", n), b.quiet(n); got != want {
+				wrong++
+				b.Errorf("killed before call %d of %d, on %s, and handled once more:\n%s\nwhere nothing happened:\n%s", at, calls, b.control.path(), got, want)
+			}
 		}
-		if err := b.handle(b.Context(), "live", n); err != nil {
-			b.Fatal(err)
+		if died < len(tried)*9/10 {
+			b.Errorf("of %d lives only %d ended before their call", len(tried), died)
 		}
-		if got, want := b.digest("live", n), b.quiet(n); got != want {
-			wrong++
-			t.Errorf("killed before call %d of %d, on %s, and handled once more:\n%s\nwhere nothing happened:\n%s", at, calls, b.control.path(), got, want)
+		for _, at := range append(tried, 0) {
+			if got, want := b.digest("live", int(at)), b.quiet(int(at)); got != want {
+				wrong++
+				b.Errorf("batch %d in the end:\n%s\nwhere nothing happened:\n%s", at, got, want)
+			}
 		}
-	}
-	if died < len(tried)*9/10 {
-		t.Errorf("of %d lives only %d ended before their call", len(tried), died)
-	}
-	// What was right must be so after everything that was killed beside it, and merged.
-	for _, at := range append(tried, 0) {
-		if got, want := b.digest("live", int(at)), b.quiet(int(at)); got != want {
-			wrong++
-			t.Errorf("batch %d in the end:\n%s\nwhere nothing happened:\n%s", at, got, want)
-		}
-	}
-	t.Logf("a batch makes %d calls; killed before %d of them; %d wrong", calls, died, wrong)
+		b.Logf("killed before %d of %d calls, %d of them wrong", died, len(tried), wrong)
+	})
 }
 
 // Whichever call of a batch fails, what is acknowledged is there, and stays there: an offset is committed on that word.
@@ -388,31 +404,30 @@ func TestEveryCallMayFail(t *testing.T) {
 		"no space": {errno: syscall.ENOSPC}, "a broken disk": {errno: syscall.EIO}, "a disk that turns read-only": {errno: syscall.EROFS, onwards: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
-			calls := b.calls()
-			died, wrong := 0, 0
-			tried := chosen(calls, 10)
-			for _, at := range tried {
-				n := int(at)
-				check := func(when string) {
-					if got, want := b.digest("live", n), b.quiet(n); got != want {
-						wrong++
-						t.Errorf("call %d of %d, on %s, failed; %s:\n%s\nwhere nothing happened:\n%s", at, calls, b.control.path(), when, got, want)
+			try(t, 10, func(b *bench, calls int64, tried []int64) {
+				died, wrong := 0, 0
+				for _, at := range tried {
+					n := int(at)
+					check := func(when string) {
+						if got, want := b.digest("live", n), b.quiet(n); got != want {
+							wrong++
+							b.Errorf("call %d of %d, on %s, failed; %s:\n%s\nwhere nothing happened:\n%s", at, calls, b.control.path(), when, got, want)
+						}
 					}
-				}
-				if b.point(at, f, n) {
-					died++
-					b.start()
-					if err := b.handle(b.Context(), "live", n); err != nil {
-						b.Fatal(err)
+					if b.point(at, f, n) {
+						died++
+						b.start()
+						if err := b.handle(b.Context(), "live", n); err != nil {
+							b.Fatal(err)
+						}
 					}
+					check("acknowledged")
+					b.engine.Kill()
+					b.start() // what is not whole on the disk is found now
+					check("after a restart")
 				}
-				check("acknowledged")
-				b.engine.Kill()
-				b.start() // what is not whole on the disk is found now
-				check("after a restart")
-			}
-			t.Logf("a batch makes %d calls; %d of them failed, the engine died of %d; %d wrong", calls, len(tried), died, wrong)
+				b.Logf("%d calls failed, the engine died of %d, %d wrong", len(tried), died, wrong)
+			})
 		})
 	}
 }
