@@ -51,6 +51,7 @@ type Lane struct {
 	Options []kgo.Opt // for tests, and TLS and SASL
 
 	client   *kgo.Client
+	hangUp   context.CancelFunc // ends whatever the client still asks Kafka
 	assigned atomic.Int32
 }
 
@@ -86,7 +87,7 @@ func (l *Lane) Run(ctx context.Context) error {
 	if err := l.open(); err != nil {
 		return err
 	}
-	defer l.client.CloseAllowingRebalance() // Close would wait for a poll that never comes
+	defer l.close()
 	for {
 		fetches := l.client.PollRecords(ctx, l.MaxRecords)
 		if ctx.Err() != nil || fetches.IsClientClosed() {
@@ -107,6 +108,15 @@ func (l *Lane) Run(ctx context.Context) error {
 		}
 		l.client.AllowRebalance()
 	}
+}
+
+// farewell is how long Kafka may take to hear that the lane leaves. A coordinator that does not answer finds out by itself, when the
+// session ends.
+const farewell = 5 * time.Second
+
+func (l *Lane) close() {
+	defer time.AfterFunc(farewell, l.hangUp).Stop()
+	l.client.CloseAllowingRebalance() // Close would wait for a poll that never comes
 }
 
 // batch finishes what it began: under a context of its own, which ends only some time after the lane is told to stop. A
@@ -168,7 +178,7 @@ func (l *Lane) commit(ctx context.Context, records []*kgo.Record) {
 func (l *Lane) deadLetter(ctx context.Context, r *kgo.Record, step, reason string, cause error) error {
 	letter := schemas.DeadLetterRecord(r, step, reason, cause)
 	for {
-		err := l.client.ProduceSync(ctx, letter).FirstErr()
+		err := l.produce(ctx, letter)
 		if err == nil {
 			break
 		}
@@ -182,6 +192,19 @@ func (l *Lane) deadLetter(ctx context.Context, r *kgo.Record, step, reason strin
 	l.Metrics.deadLetters.WithLabelValues(r.Topic, step, reason).Inc()
 	l.Log.Warn("record set aside", "topic", r.Topic, "partition", r.Partition, "offset", r.Offset, "step", step, "reason", reason, "error", cause)
 	return nil
+}
+
+// produce is ProduceSync that ends with ctx. ProduceSync waits for Kafka's answer for ever while it is in doubt whether the record was
+// written; a letter that is written twice is one.
+func (l *Lane) produce(ctx context.Context, r *kgo.Record) error {
+	done := make(chan error, 1)
+	l.client.Produce(ctx, r, func(_ *kgo.Record, err error) { done <- err })
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 func (l *Lane) open() error {
@@ -216,11 +239,13 @@ func (l *Lane) open() error {
 	if l.Instance != "" {
 		opts = append(opts, kgo.InstanceID(l.Instance+"-"+l.Name))
 	}
-	client, err := kgo.NewClient(append(opts, l.Options...)...)
+	line, hangUp := context.WithCancel(context.Background())
+	client, err := kgo.NewClient(append(append(opts, kgo.WithContext(line)), l.Options...)...)
 	if err != nil {
+		hangUp()
 		return fmt.Errorf("open lane %s: %w", l.Name, err)
 	}
-	l.client = client
+	l.client, l.hangUp = client, hangUp
 	return nil
 }
 

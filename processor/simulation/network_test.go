@@ -19,18 +19,17 @@ type wire struct {
 	mu    sync.Mutex
 	conns map[*conn]bool
 	dark  time.Time // no connection until then
-	free  bool      // the schedule is over
 }
 
 var errUnplugged = errors.New("no route to host")
 
 func (w *wire) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	time.Sleep(time.Millisecond) // a handshake; a lane knows its client by then
-	if err := w.wait(); err != nil {
+	if err := w.life.wait(); err != nil {
 		return nil, err
 	}
 	w.mu.Lock()
-	dark := time.Now().Before(w.dark) && !w.free
+	dark := time.Now().Before(w.dark)
 	w.mu.Unlock()
 	if dark {
 		return nil, errUnplugged
@@ -62,24 +61,6 @@ func (w *wire) cut(dark time.Duration) {
 	}
 }
 
-// wait passes what a living processor sends or is sent.
-func (w *wire) wait() error {
-	err := w.life.wait()
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.free {
-		return nil
-	}
-	return err
-}
-
-// release lets the dead speak.
-func (w *wire) release() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.free = true
-}
-
 type conn struct {
 	net.Conn
 	wire *wire
@@ -87,7 +68,7 @@ type conn struct {
 
 func (c *conn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
-	if dead := c.wire.wait(); dead != nil {
+	if dead := c.wire.life.wait(); dead != nil {
 		return 0, dead
 	}
 	return n, err
@@ -97,7 +78,7 @@ func (c *conn) Read(b []byte) (int, error) {
 // metadata: over a way that takes no time that moment would never come.
 func (c *conn) Write(b []byte) (int, error) {
 	time.Sleep(time.Millisecond)
-	if err := c.wire.wait(); err != nil {
+	if err := c.wire.life.wait(); err != nil {
 		return 0, err
 	}
 	return c.Conn.Write(b)

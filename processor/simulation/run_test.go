@@ -467,11 +467,9 @@ func (r *run) stop() {
 	}
 }
 
-// bury lets those that were killed end. One whose dead letter is on its way waits for Kafka's answer, for ever (ProduceSync
-// does not look at its context while a record is in doubt); nobody reads any more what it writes.
+// bury waits for those that were killed.
 func (r *run) bury() {
 	for _, p := range slices.Concat(r.dead, r.all()) {
-		p.wire.release()
 		<-p.ended
 	}
 }
