@@ -1,8 +1,11 @@
 package histories
 
 import (
+	"context"
+	"errors"
 	"flag"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -16,7 +19,10 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"tributary/deploy/loadgen/traffic"
+	"tributary/deploy/local/chdb/chdbtest"
+	"tributary/processor/consume"
 	"tributary/processor/join"
+	"tributary/schemas"
 )
 
 var onlySeed = flag.Uint64("seed", 0, "tell only the history of this seed")
@@ -245,6 +251,40 @@ func TestFaultsAreFound(t *testing.T) {
 	if len(truth.reconcile(cent)) == 0 {
 		t.Error("Stripe's balance is a cent off: not found")
 	}
+}
+
+// BenchmarkLoad tells lives to the handlers over the real engine, in batches as after an outage.
+func BenchmarkLoad(b *testing.B) {
+	opts := options(2)
+	opts.Clicks = 3000
+	w := traffic.New(2, opts)
+	all := records(b, w)
+	n := 0
+	for b.Loop() {
+		store := open(b, chdbtest.Start(b))
+		r := consume.NewRejoiner(store, rates(), time.Hour, slog.New(slog.DiscardHandler))
+		r.Now = func() time.Time { return w.End().AddDate(1, 0, 0) }
+		clicks := &consume.Clicks{Store: store, Rejoiner: r}
+		money := &consume.Money{Store: store, Rejoiner: r, Workspace: func(string) string { return "default" }, Events: consume.NewEventsMetric()}
+		for chunk := range slices.Chunk(all, 2000) {
+			var clicked, paid []*kgo.Record
+			for _, t := range chunk {
+				if t.record.Topic == schemas.TopicClicks {
+					clicked = append(clicked, t.record)
+				} else {
+					paid = append(paid, t.record)
+				}
+			}
+			letter := func(_ context.Context, r *kgo.Record, step, reason string, cause error) error {
+				return fmt.Errorf("dead letter: %s %s %w", step, reason, cause)
+			}
+			if err := errors.Join(clicks.Handle(b.Context(), clicked, letter), money.Handle(b.Context(), paid, letter)); err != nil {
+				b.Fatal(err)
+			}
+		}
+		n += len(all)
+	}
+	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "records/s")
 }
 
 // BenchmarkTell tells lives to the processor's own handlers over the model: facts, names, join, versions; no network.

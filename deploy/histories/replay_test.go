@@ -37,7 +37,7 @@ type warehouse struct {
 	end   time.Time
 }
 
-func open(t *testing.T, dsn string) *load.Store {
+func open(t testing.TB, dsn string) *load.Store {
 	t.Helper()
 	options, err := clickhouse.ParseDSN(dsn)
 	if err != nil {
@@ -47,12 +47,12 @@ func open(t *testing.T, dsn string) *load.Store {
 	root.Auth.Database = "default"
 	db := clickhouse.OpenDB(&root)
 	defer db.Close()
-	if err := sql.EnsureDatabase(t.Context(), db, options.Auth.Database); err != nil {
+	if err := sql.EnsureDatabase(context.Background(), db, options.Auth.Database); err != nil {
 		t.Fatal(err)
 	}
 	tables := clickhouse.OpenDB(options)
 	defer tables.Close()
-	if err := sql.Migrate(t.Context(), tables, func(string) {}); err != nil {
+	if err := sql.Migrate(context.Background(), tables, func(string) {}); err != nil {
 		t.Fatal(err)
 	}
 	store, err := load.Open(dsn, slog.New(slog.DiscardHandler), prometheus.NewRegistry())

@@ -249,30 +249,72 @@ func (r *Rejoiner) creditLeads(ctx context.Context, k *join.Knowledge, ids [][16
 // at a rewind. Walk through it: A is ahead, and books a payment of which nothing more is known; B, behind, learns the buyer's
 // affiliate. If B took the payment for held still, A's poorer row would have the greater version for ever.
 func (r *Rejoiner) endHolds(ctx context.Context, k *join.Knowledge) (bool, error) {
-	var ended []load.FactRow
+	var due []stripe.Fact
 	horizon := r.horizon()
 	for _, facts := range k.Facts {
 		for _, f := range facts {
-			if f.Kind != stripe.Payment || f.Settled || horizon.Sub(f.ReceivedAt) < r.Settle || slices.ContainsFunc(facts, func(e stripe.Fact) bool { return e.Kind == stripe.HoldEnded }) {
-				continue
-			}
-			claimed, err := r.Store.InvoicePaidAround(ctx, k.Workspace, f)
-			if err != nil {
-				return false, err
-			}
-			if !claimed {
-				end := stripe.Fact{
-					ObjectID: f.ObjectID, Kind: stripe.HoldEnded, Source: f.Source, EventID: f.EventID, Account: f.Account, Livemode: f.Livemode,
-					CreatedAt: f.CreatedAt, ReceivedAt: f.ReceivedAt, OccurredAt: f.ReceivedAt.Add(r.Settle), Settled: true, Currency: f.Currency,
-				}
-				ended = append(ended, load.FactRow{Workspace: k.Workspace, Fact: end})
+			if f.Kind == stripe.Payment && !f.Settled && horizon.Sub(f.ReceivedAt) >= r.Settle && !slices.ContainsFunc(facts, func(e stripe.Fact) bool { return e.Kind == stripe.HoldEnded }) {
+				due = append(due, f)
 			}
 		}
+	}
+	invoices, err := r.invoicesOf(ctx, k.Workspace, due)
+	if err != nil {
+		return false, err
+	}
+	var ended []load.FactRow
+	for _, f := range due {
+		if slices.ContainsFunc(invoices[f.CustomerID], func(i stripe.Fact) bool {
+			return i.Currency == f.Currency && i.Amount == f.Amount && i.OccurredAt.Sub(f.OccurredAt).Abs() <= time.Hour
+		}) {
+			continue
+		}
+		ended = append(ended, load.FactRow{Workspace: k.Workspace, Fact: stripe.Fact{
+			ObjectID: f.ObjectID, Kind: stripe.HoldEnded, Source: f.Source, EventID: f.EventID, Account: f.Account, Livemode: f.Livemode,
+			CreatedAt: f.CreatedAt, ReceivedAt: f.ReceivedAt, OccurredAt: f.ReceivedAt.Add(r.Settle), Settled: true, Currency: f.Currency,
+		}})
 	}
 	if len(ended) == 0 {
 		return false, nil
 	}
 	return true, r.Store.InsertFacts(ctx, ended)
+}
+
+// invoicesOf gives the paid invoices of the customers of some payments, by customer.
+func (r *Rejoiner) invoicesOf(ctx context.Context, workspace string, payments []stripe.Fact) (map[string][]stripe.Fact, error) {
+	var customers []identity.Node
+	for _, f := range payments {
+		if f.CustomerID != "" {
+			customers = append(customers, identity.New(identity.Customer, f.CustomerID))
+		}
+	}
+	if len(customers) == 0 {
+		return nil, nil
+	}
+	edges, err := r.Store.Edges(ctx, workspace, unique(customers))
+	if err != nil {
+		return nil, err
+	}
+	var objects []string
+	for _, e := range edges {
+		if e.B.Type() == identity.Object {
+			objects = append(objects, e.B.Value())
+		}
+	}
+	slices.Sort(objects)
+	facts, err := r.Store.Facts(ctx, workspace, slices.Compact(objects))
+	if err != nil {
+		return nil, err
+	}
+	invoices := make(map[string][]stripe.Fact)
+	for _, list := range facts {
+		for _, f := range list {
+			if f.Kind == stripe.Payment && f.Source == stripe.FromInvoice {
+				invoices[f.CustomerID] = append(invoices[f.CustomerID], f)
+			}
+		}
+	}
+	return invoices, nil
 }
 
 // sweepLimit bounds one pass, and sweepPasses how many follow each other while there is more.

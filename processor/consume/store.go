@@ -29,5 +29,4 @@ type Store interface {
 	Leads(ctx context.Context, workspace string, ids [][16]byte) ([]join.Lead, error)
 	Unfinished(ctx context.Context, since time.Time, settle time.Duration, limit int) ([]load.Sale, error)
 	Outstanding(ctx context.Context) (load.Outstanding, error)
-	InvoicePaidAround(ctx context.Context, workspace string, f stripe.Fact) (bool, error)
 }

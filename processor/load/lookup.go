@@ -302,19 +302,3 @@ WHERE status = 'booked' AND amount != 0 AND fx_source = '' GROUP BY currency ORD
 	})
 	return list, err
 }
-
-// InvoicePaidAround tells whether an invoice of the same customer, currency and amount was paid within the hour around f:
-// then f is likely that invoice's payment.
-func (s *Store) InvoicePaidAround(ctx context.Context, workspace string, f stripe.Fact) (bool, error) {
-	found := false
-	err := lookup(ctx, s, "facts", []int{0}, func([]int) (string, []any) {
-		return `SELECT object_id FROM facts FINAL
-WHERE workspace = ? AND kind = 'payment' AND source = 'invoice' AND customer_id = ? AND currency = ? AND amount = ?
-  AND occurred_at BETWEEN ? AND ? LIMIT 1`,
-			[]any{workspace, f.CustomerID, f.Currency, f.Amount, f.OccurredAt.Add(-time.Hour), f.OccurredAt.Add(time.Hour)}
-	}, func(rows driver.Rows) error {
-		found = true
-		return nil
-	})
-	return found && f.CustomerID != "", err
-}

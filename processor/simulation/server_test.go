@@ -411,7 +411,3 @@ func (c *client) Unfinished(ctx context.Context, since time.Time, settle time.Du
 func (c *client) Outstanding(ctx context.Context) (load.Outstanding, error) {
 	return lookup(ctx, c, "ledger", func(m *loadtest.Model) (load.Outstanding, error) { return m.Outstanding(ctx) })
 }
-
-func (c *client) InvoicePaidAround(ctx context.Context, workspace string, f stripe.Fact) (bool, error) {
-	return lookup(ctx, c, "facts", func(m *loadtest.Model) (bool, error) { return m.InvoicePaidAround(ctx, workspace, f) })
-}

@@ -312,7 +312,7 @@ func sorted[T any](list []T, err error) ([]T, error) {
 
 func (c *contract) ask() {
 	ctx, workspace := c.Context(), c.workspace()
-	switch c.rng.IntN(9) {
+	switch c.rng.IntN(8) {
 	case 0:
 		nodes := some(c, c.node)
 		asked(c, fmt.Sprint("Edges of ", nodes), func(s consume.Store) ([]identity.Edge, error) { return sorted(s.Edges(ctx, workspace, nodes)) })
@@ -344,10 +344,6 @@ func (c *contract) ask() {
 		})
 	case 7:
 		asked(c, "Outstanding", func(s consume.Store) (load.Outstanding, error) { return s.Outstanding(ctx) })
-	case 8:
-		f := c.fact().Fact
-		f.CustomerID = c.customer()
-		asked(c, fmt.Sprintf("InvoicePaidAround %+v", f), func(s consume.Store) (bool, error) { return s.InvoicePaidAround(ctx, workspace, f) })
 	}
 }
 

@@ -161,13 +161,14 @@ func (m *Model) Edges(_ context.Context, workspace string, nodes []identity.Node
 func (m *Model) Carried(_ context.Context, workspace string, edges []identity.Edge) ([]identity.Edge, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var out []identity.Edge
+	found := make(map[string]identity.Edge) // whoever asks twice is answered once
 	for _, e := range edges {
-		if r, ok := m.edges[fmt.Sprint(workspace, e.A, " ", e.B)]; ok && r.Carried {
-			out = append(out, r.Edge)
+		key := fmt.Sprint(workspace, e.A, " ", e.B)
+		if r, ok := m.edges[key]; ok && r.Carried {
+			found[key] = r.Edge
 		}
 	}
-	return out, nil
+	return slices.Collect(maps.Values(found)), nil
 }
 
 // SalesByLink is load.Store's.
@@ -273,19 +274,6 @@ func (m *Model) Outstanding(context.Context) (load.Outstanding, error) {
 		}
 	}
 	return o, nil
-}
-
-// InvoicePaidAround is load.Store's.
-func (m *Model) InvoicePaidAround(_ context.Context, workspace string, f stripe.Fact) (bool, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, r := range m.facts {
-		if r.Workspace == workspace && r.Kind == stripe.Payment && r.Source == stripe.FromInvoice && f.CustomerID != "" && r.CustomerID == f.CustomerID && r.Currency == f.Currency &&
-			r.Amount == f.Amount && r.OccurredAt.Sub(f.OccurredAt).Abs() <= time.Hour {
-			return true, nil
-		}
-	}
-	return false, nil
 }
 
 // FixedRates convert every day alike.
