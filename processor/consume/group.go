@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -49,6 +50,9 @@ type Lane struct {
 	Log     *slog.Logger
 	Metrics *Metrics
 	Options []kgo.Opt // for tests, and TLS and SASL
+
+	mu    sync.Mutex
+	marks map[string]map[int32]mark // by topic and partition
 
 	client   *kgo.Client
 	hangUp   context.CancelFunc // ends whatever the client still asks Kafka
@@ -144,15 +148,55 @@ func (l *Lane) batch(ctx context.Context, records []*kgo.Record) error {
 	return nil
 }
 
+// mark is the time from which the next owner of a partition measures its rewind, and when it was set, by our own clock. It is the time
+// of the records, as the doors' clocks had it.
+type mark struct {
+	record time.Time
+	set    time.Time
+}
+
+// advance moves the mark of a partition to the earliest record of a batch, and gives it. A time that leaps by more than the rewind is a
+// door's clock that was set, or a quiet night; only after a rewind's time it is taken. Walk through it: the clock leaps by an hour, one
+// record of the new time is committed, ClickHouse crashes and has lost its last rows. Measured from that record, the rewind would not
+// reach them.
+func (l *Lane) advance(topic string, partition int32, record time.Time) time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	old, known := l.marks[topic][partition]
+	if known && record.Sub(old.record) > l.Rewind && time.Since(old.set) < l.Rewind {
+		return old.record
+	}
+	l.setMark(topic, partition, record)
+	return record
+}
+
+func (l *Lane) setMark(topic string, partition int32, record time.Time) {
+	if l.marks == nil {
+		l.marks = make(map[string]map[int32]mark)
+	}
+	if l.marks[topic] == nil {
+		l.marks[topic] = make(map[int32]mark)
+	}
+	l.marks[topic][partition] = mark{record: record, set: time.Now()}
+}
+
 // commit tells Kafka how far the lane is. A commit that fails costs nothing but work: the records are read again.
 func (l *Lane) commit(ctx context.Context, records []*kgo.Record) {
-	// Each partition's offset carries the time of its last record, from which the next owner measures its rewind.
-	times := make(map[string]map[int32]int64)
+	earliest := make(map[string]map[int32]time.Time)
 	for _, r := range records {
-		if times[r.Topic] == nil {
-			times[r.Topic] = make(map[int32]int64)
+		if earliest[r.Topic] == nil {
+			earliest[r.Topic] = make(map[int32]time.Time)
 		}
-		times[r.Topic][r.Partition] = r.Timestamp.UnixMilli()
+		if e, ok := earliest[r.Topic][r.Partition]; !ok || r.Timestamp.Before(e) {
+			earliest[r.Topic][r.Partition] = r.Timestamp
+		}
+	}
+	marks := make(map[string]map[int32]string)
+	for topic, partitions := range earliest {
+		marks[topic] = make(map[int32]string)
+		for partition, record := range partitions {
+			marks[topic][partition] = strconv.FormatInt(l.advance(topic, partition, record).UnixMilli(), 10)
+		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
@@ -160,8 +204,8 @@ func (l *Lane) commit(ctx context.Context, records []*kgo.Record) {
 		for i := range req.Topics {
 			for j := range req.Topics[i].Partitions {
 				p := &req.Topics[i].Partitions[j]
-				if at, ok := times[req.Topics[i].Topic][p.Partition]; ok {
-					p.Metadata = kmsg.StringPtr(strconv.FormatInt(at, 10))
+				if mark, ok := marks[req.Topics[i].Topic][p.Partition]; ok {
+					p.Metadata = kmsg.StringPtr(mark)
 				}
 			}
 		}
@@ -287,6 +331,9 @@ func (l *Lane) back(ctx context.Context, offsets map[string]map[int32]kgo.Offset
 			if err != nil {
 				continue // committed by another program; begin there
 			}
+			l.mu.Lock()
+			l.setMark(topic, partition, time.UnixMilli(at))
+			l.mu.Unlock()
 			listed, err := adm.ListOffsetsAfterMilli(ctx, at-l.Rewind.Milliseconds(), topic)
 			if err != nil {
 				return fmt.Errorf("find offset before %s/%d: %w", topic, partition, err)

@@ -265,6 +265,7 @@ func (r *run) live(ctx context.Context, p *processor) {
 	}
 	store := r.broken.store(&client{r.server, p})
 	rejoiner := consume.NewRejoiner(store, &ownRates{r.rates, p.name}, settle, log)
+	// Outside, the times that a processor compares have a monotonic reading too. Here a wrong clock delays by as much as it was wrong.
 	rejoiner.Now = func() time.Time { return time.Now().Add(r.clocks.processors.off(r.since())) }
 	money := &consume.Money{Store: store, Rejoiner: rejoiner, Workspace: func(string) string { return "default" }, Events: consume.NewEventsMetric()}
 	clicks := &consume.Clicks{Store: store, Rejoiner: rejoiner}
@@ -389,7 +390,7 @@ func (r *run) settle() {
 		}
 	}
 	r.note("everything is handled")
-	time.Sleep(max(settle+max(0, r.clocks.doors.by), time.Until(r.rates.last()), time.Until(r.epoch.Add(night))) + 3*sweep)
+	time.Sleep(max(settle+max(0, r.clocks.doors.by, r.clocks.processors.by), time.Until(r.rates.last()), time.Until(r.epoch.Add(night))) + 3*sweep)
 }
 
 // busy says what still goes on, or "". Committed offsets are no measure of it: a commit that fails is repeated with the next record
