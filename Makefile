@@ -23,7 +23,7 @@ define need
 endef
 need-go = $(call need,go,install Go 1.26 or later from https://go.dev/dl)
 need-npm = $(call need,npm,install Node.js (apt-get install npm or brew install node); it fetches the embedded ClickHouse engine)
-need-java = $(call need,java,apt-get install openjdk-17-jre-headless or brew install openjdk)
+need-java = $(call need,java,apt-get install default-jre-headless or brew install openjdk)
 need-mvn = $(call need,mvn,apt-get install maven or brew install maven; it fetches Apache Kafka)
 need-protoc = $(call need,protoc,apt-get install protobuf-compiler or brew install protobuf)
 

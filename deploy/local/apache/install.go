@@ -49,7 +49,7 @@ func Dir() (string, error) {
 // error that is ErrMissing names the program that is missing and how to get it.
 func Install(ctx context.Context, dir string) (classpath string, err error) {
 	if _, err := exec.LookPath("java"); err != nil {
-		return "", fmt.Errorf("install Kafka: java is not on the PATH (apt-get install openjdk-17-jre-headless, or brew install openjdk): %w", ErrMissing)
+		return "", fmt.Errorf("install Kafka: java is not on the PATH (apt-get install default-jre-headless, or brew install openjdk): %w", ErrMissing)
 	}
 	dir, err = filepath.Abs(dir)
 	if err != nil {
