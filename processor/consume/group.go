@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -52,7 +51,7 @@ type Lane struct {
 	Options []kgo.Opt // for tests, and TLS and SASL
 
 	mu    sync.Mutex
-	marks map[string]map[int32]mark // by topic and partition
+	marks map[partition]mark
 
 	client   *kgo.Client
 	hangUp   context.CancelFunc // ends whatever the client still asks Kafka
@@ -148,55 +147,18 @@ func (l *Lane) batch(ctx context.Context, records []*kgo.Record) error {
 	return nil
 }
 
-// mark is the time from which the next owner of a partition measures its rewind, and when it was set, by our own clock. It is the time
-// of the records, as the doors' clocks had it.
-type mark struct {
-	record time.Time
-	set    time.Time
-}
-
-// advance moves the mark of a partition to the earliest record of a batch, and gives it. A time that leaps by more than the rewind is a
-// door's clock that was set, or a quiet night; only after a rewind's time it is taken. Walk through it: the clock leaps by an hour, one
-// record of the new time is committed, ClickHouse crashes and has lost its last rows. Measured from that record, the rewind would not
-// reach them.
-func (l *Lane) advance(topic string, partition int32, record time.Time) time.Time {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	old, known := l.marks[topic][partition]
-	if known && record.Sub(old.record) > l.Rewind && time.Since(old.set) < l.Rewind {
-		return old.record
-	}
-	l.setMark(topic, partition, record)
-	return record
-}
-
-func (l *Lane) setMark(topic string, partition int32, record time.Time) {
-	if l.marks == nil {
-		l.marks = make(map[string]map[int32]mark)
-	}
-	if l.marks[topic] == nil {
-		l.marks[topic] = make(map[int32]mark)
-	}
-	l.marks[topic][partition] = mark{record: record, set: time.Now()}
-}
-
 // commit tells Kafka how far the lane is. A commit that fails costs nothing but work: the records are read again.
 func (l *Lane) commit(ctx context.Context, records []*kgo.Record) {
-	earliest := make(map[string]map[int32]time.Time)
+	earliest := make(map[partition]time.Time)
 	for _, r := range records {
-		if earliest[r.Topic] == nil {
-			earliest[r.Topic] = make(map[int32]time.Time)
-		}
-		if e, ok := earliest[r.Topic][r.Partition]; !ok || r.Timestamp.Before(e) {
-			earliest[r.Topic][r.Partition] = r.Timestamp
+		p := partition{r.Topic, r.Partition}
+		if e, ok := earliest[p]; !ok || r.Timestamp.Before(e) {
+			earliest[p] = r.Timestamp
 		}
 	}
-	marks := make(map[string]map[int32]string)
-	for topic, partitions := range earliest {
-		marks[topic] = make(map[int32]string)
-		for partition, record := range partitions {
-			marks[topic][partition] = strconv.FormatInt(l.advance(topic, partition, record).UnixMilli(), 10)
-		}
+	marks := make(map[partition]string, len(earliest))
+	for p, record := range earliest {
+		marks[p] = strconv.FormatInt(l.advance(p, record).UnixMilli(), 10)
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
@@ -204,7 +166,7 @@ func (l *Lane) commit(ctx context.Context, records []*kgo.Record) {
 		for i := range req.Topics {
 			for j := range req.Topics[i].Partitions {
 				p := &req.Topics[i].Partitions[j]
-				if mark, ok := marks[req.Topics[i].Topic][p.Partition]; ok {
+				if mark, ok := marks[partition{req.Topics[i].Topic, p.Partition}]; ok {
 					p.Metadata = kmsg.StringPtr(mark)
 				}
 			}
@@ -290,64 +252,5 @@ func (l *Lane) open() error {
 		return fmt.Errorf("open lane %s: %w", l.Name, err)
 	}
 	l.client, l.hangUp = client, hangUp
-	return nil
-}
-
-// rewind moves each newly assigned partition back by the configured stretch before the time of its last committed record. It asks
-// until Kafka has answered for every partition: one that began at its committed offset would keep what a crashed server had lost of it
-// lost. kgo waits as long, beats on, and ends ctx when the assignment is over.
-func (l *Lane) rewind(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
-	for l.Rewind > 0 {
-		err := l.back(ctx, offsets)
-		if err == nil {
-			break
-		}
-		l.Log.Warn("find where to begin; trying again", "lane", l.Name, "error", err)
-		select {
-		case <-ctx.Done():
-			return nil, err
-		case <-time.After(500 * time.Millisecond):
-		}
-	}
-	return offsets, nil
-}
-
-func (l *Lane) back(ctx context.Context, offsets map[string]map[int32]kgo.Offset) error {
-	adm := kadm.NewClient(l.client)
-	committed, err := adm.FetchOffsets(ctx, schemas.ConsumerGroup)
-	if err != nil {
-		return fmt.Errorf("read committed offsets: %w", err)
-	}
-	for topic, partitions := range offsets {
-		for partition := range partitions {
-			c, ok := committed.Lookup(topic, partition)
-			if ok && c.Err != nil {
-				return fmt.Errorf("read committed offset of %s/%d: %w", topic, partition, c.Err)
-			}
-			if !ok || c.At < 0 {
-				continue
-			}
-			at, err := strconv.ParseInt(c.Metadata, 10, 64)
-			if err != nil {
-				continue // committed by another program; begin there
-			}
-			l.mu.Lock()
-			l.setMark(topic, partition, time.UnixMilli(at))
-			l.mu.Unlock()
-			listed, err := adm.ListOffsetsAfterMilli(ctx, at-l.Rewind.Milliseconds(), topic)
-			if err != nil {
-				return fmt.Errorf("find offset before %s/%d: %w", topic, partition, err)
-			}
-			back, ok := listed.Lookup(topic, partition)
-			switch {
-			case !ok:
-				return fmt.Errorf("find offset before %s/%d: Kafka said nothing of it", topic, partition)
-			case back.Err != nil:
-				return fmt.Errorf("find offset before %s/%d: %w", topic, partition, back.Err)
-			case back.Offset >= 0 && back.Offset < c.At:
-				partitions[partition] = kgo.NewOffset().At(back.Offset)
-			}
-		}
-	}
 	return nil
 }
