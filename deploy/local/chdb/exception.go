@@ -34,7 +34,6 @@ const (
 	codeReadOnly          = 164
 	codeTooManyQueries    = 202
 	codeQueryTooLarge     = 229
-	codeNoSuchPart        = 232
 	codeAborted           = 236
 	codeNotEnoughSpace    = 243
 	codeCannotDecompress  = 271

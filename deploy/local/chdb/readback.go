@@ -2,7 +2,6 @@ package chdb
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -91,6 +90,9 @@ func (e *Engine) check(c *connection, p part) error {
 	if why == "" {
 		return nil
 	}
+	if there, err := e.active(c, p); err == nil && !there {
+		return nil // merged into another meanwhile, for which it was read, or dropped with its table
+	}
 	e.readBacks.flaws.Add(1) // before it is gone: see beginInsert
 	outcome := "It is detached"
 	if err := c.exec("ALTER TABLE " + p.table() + " DETACH PART " + quoteString(p.Name)); err != nil {
@@ -101,14 +103,10 @@ func (e *Engine) check(c *connection, p part) error {
 		p.Name, p.Database, p.Table, why, outcome)}
 }
 
-// flaw says what is wrong with a part; nothing, when it is whole or has been merged into another, for which it was read.
+// flaw says what is wrong with a part; nothing, when it is whole.
 func (e *Engine) flaw(c *connection, p part) string {
 	answer, err := c.query("CHECK TABLE "+p.table()+" PART "+quoteString(p.Name)+" SETTINGS check_query_single_value_result = 0", "JSONEachRow", nil)
 	if err != nil {
-		var exception *Exception
-		if errors.As(err, &exception) && exception.Code == codeNoSuchPart {
-			return ""
-		}
 		return err.Error()
 	}
 	defer answer.free()
@@ -126,7 +124,7 @@ func (e *Engine) flaw(c *connection, p part) string {
 	// one of them. They are written at once or not at all.
 	files, err := os.ReadDir(p.Path)
 	if err != nil {
-		return "" // merged into another meanwhile
+		return err.Error()
 	}
 	for _, f := range files {
 		if info, err := f.Info(); err == nil && info.Size() == 0 && strings.HasSuffix(f.Name(), ".txt") {
@@ -134,4 +132,15 @@ func (e *Engine) flaw(c *connection, p part) string {
 		}
 	}
 	return ""
+}
+
+// active tells whether queries still read the part.
+func (e *Engine) active(c *connection, p part) (bool, error) {
+	answer, err := c.query("SELECT count() FROM system.parts WHERE active AND database = "+quoteString(p.Database)+" AND table = "+quoteString(p.Table)+
+		" AND name = "+quoteString(p.Name), "TabSeparated", nil)
+	if err != nil {
+		return false, err
+	}
+	defer answer.free()
+	return strings.TrimSpace(string(answer.data)) != "0", nil
 }
