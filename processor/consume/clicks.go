@@ -2,6 +2,7 @@ package consume
 
 import (
 	"context"
+	"runtime"
 	"sync"
 	"time"
 
@@ -39,20 +40,19 @@ func (c *Clicks) Handle(ctx context.Context, records []*kgo.Record, deadLetter D
 	rows := make([]load.ClickRow, 0, len(records))
 	told := make(map[string]*news)
 	var learned []affiliate
-	for _, r := range records {
-		click, err := schemas.DecodeClick(r)
-		if err != nil {
-			if err := deadLetter(ctx, r, "decode", "unreadable", err); err != nil {
+	for i, read := range readAll(records) {
+		if read.err != nil {
+			if err := deadLetter(ctx, records[i], "decode", "unreadable", read.err); err != nil {
 				return err
 			}
 			continue
 		}
+		row, click := read.row, read.row.Click
 		n := told[click.Workspace]
 		if n == nil {
 			n = new(news)
 			told[click.Workspace] = n
 		}
-		row := Enrich(click)
 		c.Erased.Click(&row)
 		rows = append(rows, row)
 		node := identity.New(identity.Click, schemas.ClickID(click.ClickId).String())
@@ -72,6 +72,33 @@ func (c *Clicks) Handle(ctx context.Context, records []*kgo.Record, deadLetter D
 		return err
 	}
 	return nil
+}
+
+// reading is what a record says.
+type reading struct {
+	row load.ClickRow
+	err error
+}
+
+// readAll decodes and enriches a batch on all cores: the larger part of what a backlog costs the processor, while ClickHouse waits for it.
+func readAll(records []*kgo.Record) []reading {
+	readings := make([]reading, len(records))
+	share := (len(records) + runtime.GOMAXPROCS(0) - 1) / runtime.GOMAXPROCS(0)
+	var work sync.WaitGroup
+	for begin := 0; begin < len(records); begin += share {
+		work.Go(func() {
+			for i := begin; i < min(begin+share, len(records)); i++ {
+				click, err := schemas.DecodeClick(records[i])
+				if err != nil {
+					readings[i].err = err
+					continue
+				}
+				readings[i].row = Enrich(click)
+			}
+		})
+	}
+	work.Wait()
+	return readings
 }
 
 // learn tells whether the affiliate is new to this processor.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/cenkalti/backoff/v5"
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
 )
 
 // Store is one ClickHouse. Its methods wait out what can be waited out: they return an error only when ctx ends, or, of rows that
@@ -215,31 +217,37 @@ func (s *Store) columnTypes(ctx context.Context, table string) ([]clickhouse.Col
 // lookupChunk bounds the keys of one query; its text stays below max_query_size.
 const lookupChunk = 2000
 
-// lookup runs a query for keys, chunk by chunk, and scans every row. A query that fails halfway is run again, so scan may
-// see a row twice; what it builds must be a set.
+// lookupsAtOnce of one question: a batch of clicks asks for ten chunks, and waited for them longer than for its insert.
+const lookupsAtOnce = 4
+
+// lookup runs a query for keys, some chunks at a time, and scans every row, one at a time. A query that fails halfway is run again, so scan
+// may see a row twice; what it builds must be a set.
 func lookup[K any](ctx context.Context, s *Store, table string, keys []K, query func([]K) (string, []any), scan func(driver.Rows) error) error {
-	for len(keys) > 0 {
-		n := min(len(keys), lookupChunk)
-		text, args := query(keys[:n])
-		err := s.persist(ctx, table, "lookup", func(ctx context.Context) error {
-			ctx, cancel := context.WithTimeout(ctx, time.Minute)
-			defer cancel()
-			rows, err := s.conn.Query(clickhouse.Context(ctx, clickhouse.WithSettings(lookupSettings)), text, args...)
-			if err != nil {
-				return err
-			}
-			defer rows.Close()
-			for rows.Next() {
-				if err := scan(rows); err != nil {
-					return err
-				}
-			}
-			return rows.Err()
-		})
+	var scanning sync.Mutex
+	ask := func(ctx context.Context, text string, args []any) error {
+		ctx, cancel := context.WithTimeout(ctx, time.Minute)
+		defer cancel()
+		rows, err := s.conn.Query(clickhouse.Context(ctx, clickhouse.WithSettings(lookupSettings)), text, args...)
 		if err != nil {
 			return err
 		}
-		keys = keys[n:]
+		defer rows.Close()
+		scanning.Lock()
+		defer scanning.Unlock()
+		for rows.Next() {
+			if err := scan(rows); err != nil {
+				return err
+			}
+		}
+		return rows.Err()
 	}
-	return nil
+	questions, ctx := errgroup.WithContext(ctx)
+	questions.SetLimit(lookupsAtOnce)
+	for chunk := range slices.Chunk(keys, lookupChunk) {
+		questions.Go(func() error {
+			text, args := query(chunk)
+			return s.persist(ctx, table, "lookup", func(ctx context.Context) error { return ask(ctx, text, args) })
+		})
+	}
+	return questions.Wait()
 }
