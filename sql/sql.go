@@ -48,8 +48,9 @@ func provider(db *sql.DB) (*goose.Provider, error) {
 // Migrate brings the database up to this program's tables, forward only. progress hears of every migration that was applied,
 // and once when there was none.
 //
-// ClickHouse has no lock that would keep two of them apart: run it from one place at a time. A migration that is interrupted
-// is not rolled back, for ClickHouse has no transaction over DDL either; the error names it.
+// ClickHouse has no lock that would keep two of them apart: run it from one place at a time. It has no transaction over DDL either: of a
+// migration that was interrupted some statements have been executed, and the next Migrate executes all of them again. So each of them
+// must do no harm where it was executed before (IF NOT EXISTS).
 func Migrate(ctx context.Context, db *sql.DB, progress func(string)) error {
 	p, err := provider(db)
 	if err != nil {

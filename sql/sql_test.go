@@ -112,6 +112,33 @@ func TestMigrateTwice(t *testing.T) {
 	}
 }
 
+// A migration that was interrupted is executed again from its beginning, whatever was executed of it.
+func TestMigrateAfterCrash(t *testing.T) {
+	dsn, db := migrated(t)
+	schema := func() string {
+		return strings.Join(column(t, dsn, "SELECT create_table_query FROM system.tables WHERE database = currentDatabase() AND name != '"+sql.VersionTable+"' ORDER BY name"), "\n")
+	}
+	want := schema()
+	for version := len(column(t, dsn, "SELECT DISTINCT version_id FROM "+sql.VersionTable)) - 1; version > 0; version-- {
+		if _, err := db.ExecContext(t.Context(), fmt.Sprintf("DELETE FROM %s WHERE version_id >= %d", sql.VersionTable, version)); err != nil {
+			t.Fatal(err)
+		}
+		if err := sql.Migrate(t.Context(), db, func(string) {}); err != nil {
+			t.Errorf("migration %d is executed again: %v", version, err)
+		}
+		if got := schema(); got != want {
+			t.Errorf("after migration %d was executed again the tables are\n%s\nand were\n%s", version, got, want)
+		}
+	}
+	// Interrupted between the making of its own table and the first row of it.
+	if _, err := db.ExecContext(t.Context(), "TRUNCATE TABLE "+sql.VersionTable); err != nil {
+		t.Fatal(err)
+	}
+	if err := sql.Migrate(t.Context(), db, func(string) {}); err != nil {
+		t.Errorf("with an empty %s: %v", sql.VersionTable, err)
+	}
+}
+
 func TestPending(t *testing.T) {
 	dsn := chdbtest.Start(t)
 	options, err := clickhouse.ParseDSN(dsn)

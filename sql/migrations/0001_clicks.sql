@@ -1,5 +1,5 @@
 -- +goose Up
-CREATE TABLE clicks
+CREATE TABLE IF NOT EXISTS clicks
 (
     workspace       LowCardinality(String) COMMENT 'Owner of the publishable key that the beacon carried',
     click_id        FixedString(16) COMMENT 'UUIDv7, big-endian; UUIDNumToString(click_id) renders it. FixedString, not UUID: a UUID column sorts by its second half and loses the order of time',
@@ -49,7 +49,7 @@ SETTINGS index_granularity = 256
 COMMENT 'Every click, one row an id; the truth and the join''s store';
 
 -- Unique states, not counts: a click that is loaded again after a crash or a rewind adds nothing to a set of ids.
-CREATE TABLE clicks_hourly
+CREATE TABLE IF NOT EXISTS clicks_hourly
 (
     workspace    LowCardinality(String) COMMENT 'As in clicks',
     hour         DateTime('UTC') COMMENT 'Hour of clicked_at',
@@ -66,7 +66,7 @@ PARTITION BY toYYYYMM(hour)
 ORDER BY (workspace, hour, program_id, affiliate_id, link_id, utm_campaign, country)
 COMMENT 'Clicks by hour and dimension, for dashboards';
 
-CREATE MATERIALIZED VIEW clicks_hourly_mv TO clicks_hourly AS
+CREATE MATERIALIZED VIEW IF NOT EXISTS clicks_hourly_mv TO clicks_hourly AS
 SELECT
     workspace,
     toStartOfHour(toDateTime(clicked_at, 'UTC')) AS hour,

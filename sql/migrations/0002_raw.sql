@@ -1,5 +1,5 @@
 -- +goose Up
-CREATE TABLE stripe_events
+CREATE TABLE IF NOT EXISTS stripe_events
 (
     workspace   LowCardinality(String) COMMENT 'The account''s workspace',
     event_id    String COMMENT 'evt_…',
@@ -17,7 +17,7 @@ ORDER BY (workspace, event_id)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1
 COMMENT 'Raw webhooks; everything about money can be computed again from here';
 
-CREATE TABLE dead_letters
+CREATE TABLE IF NOT EXISTS dead_letters
 (
     at        DateTime64(3, 'UTC') COMMENT 'When it was set aside',
     reason    LowCardinality(String) COMMENT 'Short constant, the same that the metric carries',
@@ -34,7 +34,7 @@ ENGINE = ReplacingMergeTree
 ORDER BY (topic, partition, offset, step)
 COMMENT 'Records that could not be processed, with reason and origin; nothing vanishes';
 
-CREATE TABLE fx_rates
+CREATE TABLE IF NOT EXISTS fx_rates
 (
     currency   LowCardinality(String) COMMENT 'ISO 4217, lower case, as Stripe writes it',
     date       Date COMMENT 'UTC day that the rate is for',

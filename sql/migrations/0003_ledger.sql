@@ -1,5 +1,5 @@
 -- +goose Up
-CREATE TABLE facts
+CREATE TABLE IF NOT EXISTS facts
 (
     workspace            LowCardinality(String) COMMENT 'The account''s workspace',
     object_id            String COMMENT 'Stripe object under which this source books the movement: in_…, pi_…, cs_…, ch_…, re_…',
@@ -29,7 +29,7 @@ ORDER BY (workspace, object_id, kind, source, event_id)
 SETTINGS index_granularity = 256, fsync_after_insert = 1, fsync_part_directory = 1
 COMMENT 'What each Stripe event says about money, a grow-only set. A ledger entry is computed from all facts of its movement';
 
-CREATE TABLE identities
+CREATE TABLE IF NOT EXISTS identities
 (
     workspace   LowCardinality(String) COMMENT 'Names match within one workspace only',
     key         String COMMENT 'Name: type:value, of object, customer, subscription, external, reference, click, affiliate, promotion, email or lead',
@@ -43,7 +43,7 @@ ORDER BY (workspace, key, target)
 SETTINGS index_granularity = 256, fsync_after_insert = 1, fsync_part_directory = 1
 COMMENT 'Every known name of a buyer or a sale, a grow-only set of edges, each stored in both directions';
 
-CREATE TABLE ledger
+CREATE TABLE IF NOT EXISTS ledger
 (
     workspace            LowCardinality(String) COMMENT 'The account''s workspace',
     entry_id             FixedString(16) COMMENT 'Hash of account, object_id and kind: one movement of money is one entry',
@@ -98,17 +98,17 @@ ORDER BY (workspace, entry_id)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1
 COMMENT 'The money with its attribution. Read it through ledger_current';
 
-CREATE VIEW ledger_current AS
+CREATE VIEW IF NOT EXISTS ledger_current AS
 SELECT * FROM ledger FINAL WHERE status = 'booked';
 
-CREATE TABLE ledger_log AS ledger
+CREATE TABLE IF NOT EXISTS ledger_log AS ledger
 ENGINE = ReplacingMergeTree
 ORDER BY (workspace, entry_id, version)
 COMMENT 'Every version of every entry ever written: the story that explain tells';
 
-CREATE MATERIALIZED VIEW ledger_log_mv TO ledger_log AS SELECT * FROM ledger;
+CREATE MATERIALIZED VIEW IF NOT EXISTS ledger_log_mv TO ledger_log AS SELECT * FROM ledger;
 
-CREATE TABLE revenue
+CREATE TABLE IF NOT EXISTS revenue
 (
     workspace    LowCardinality(String) COMMENT 'As in ledger',
     entry_id     FixedString(16) COMMENT 'As in ledger',
@@ -140,7 +140,7 @@ ENGINE = ReplacingMergeTree(version)
 ORDER BY (workspace, entry_id)
 COMMENT 'The ledger''s narrow copy for dashboards; read with FINAL and status = booked';
 
-CREATE MATERIALIZED VIEW revenue_mv TO revenue AS
+CREATE MATERIALIZED VIEW IF NOT EXISTS revenue_mv TO revenue AS
 SELECT workspace, entry_id, livemode, day, occurred_at, kind, status, object_id, sale_id, billing_reason, currency, amount,
        amount_usd, net_usd, fx_source, click_id, clicked_at, program_id, affiliate_id, link_id, utm_campaign, country,
        match_rule, match_key, version

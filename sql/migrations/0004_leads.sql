@@ -1,5 +1,5 @@
 -- +goose Up
-CREATE TABLE leads
+CREATE TABLE IF NOT EXISTS leads
 (
     workspace    LowCardinality(String) COMMENT 'Owner of the secret key that told it',
     lead_id      FixedString(16) COMMENT 'Hash of workspace, external_id and event_name: the same lead told twice is one row',
@@ -26,7 +26,7 @@ ORDER BY (workspace, lead_id)
 SETTINGS index_granularity = 256, fsync_after_insert = 1, fsync_part_directory = 1
 COMMENT 'Sign-ups, trials and whatever else a backend reports, with the click they came from';
 
-CREATE TABLE leads_attributed
+CREATE TABLE IF NOT EXISTS leads_attributed
 (
     workspace    LowCardinality(String) COMMENT 'As in leads',
     lead_id      FixedString(16) COMMENT 'As in leads',
@@ -44,12 +44,12 @@ ENGINE = ReplacingMergeTree(version)
 ORDER BY (workspace, lead_id)
 COMMENT 'The leads'' narrow copy for dashboards, deferred ones left out; read with FINAL';
 
-CREATE MATERIALIZED VIEW leads_attributed_mv TO leads_attributed AS
+CREATE MATERIALIZED VIEW IF NOT EXISTS leads_attributed_mv TO leads_attributed AS
 SELECT workspace, lead_id, received_at, quantity, program_id, affiliate_id, link_id, utm_campaign, country, match_rule, version
 FROM leads
 WHERE mode != 'deferred';
 
-CREATE VIEW funnel AS
+CREATE VIEW IF NOT EXISTS funnel AS
 SELECT
     workspace, day, affiliate_id, link_id, utm_campaign,
     sum(clicks) AS clicks, sum(leads) AS leads, sum(sales) AS sales, sum(net_usd) AS net_usd

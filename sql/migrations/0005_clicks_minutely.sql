@@ -1,7 +1,7 @@
 -- +goose Up
 -- Without dimensions, so that it stays at one row a workspace and minute whatever is sent: the last days by the minute, and
 -- how fresh the clicks are. Both would otherwise have to be read from clicks itself.
-CREATE TABLE clicks_minutely
+CREATE TABLE IF NOT EXISTS clicks_minutely
 (
     workspace     LowCardinality(String) COMMENT 'As in clicks',
     minute        DateTime('UTC') COMMENT 'Minute of clicked_at',
@@ -14,7 +14,7 @@ ORDER BY (workspace, minute)
 TTL minute + INTERVAL 3 DAY
 COMMENT 'Clicks by minute of the last three days, for what moves now';
 
-CREATE MATERIALIZED VIEW clicks_minutely_mv TO clicks_minutely AS
+CREATE MATERIALIZED VIEW IF NOT EXISTS clicks_minutely_mv TO clicks_minutely AS
 SELECT
     workspace,
     toStartOfMinute(toDateTime(clicked_at, 'UTC')) AS minute,

@@ -1,5 +1,5 @@
 -- +goose Up
-ALTER TABLE identities ADD COLUMN carried Bool DEFAULT false COMMENT 'true: every sale that it concerns has been booked with it' AFTER at;
+ALTER TABLE identities ADD COLUMN IF NOT EXISTS carried Bool DEFAULT false COMMENT 'true: every sale that it concerns has been booked with it' AFTER at;
 ALTER TABLE identities MODIFY COLUMN version UInt64 COMMENT 'Inverse of at, then carried: the first telling stays';
 ALTER TABLE identities MODIFY COLUMN key String COMMENT 'Name: type:value, of object, movement, customer, subscription, external, reference, click, affiliate, program, promotion, coupon, code, email, link, first_sale or lead';
 ALTER TABLE facts MODIFY COLUMN kind LowCardinality(String) COMMENT 'payment, refund, refund_reversal, refunded_total, dispute, dispute_reversal; settlement_… of one of them: what Stripe''s balance was moved by';

@@ -1,5 +1,5 @@
 -- +goose Up
-CREATE TABLE erasures
+CREATE TABLE IF NOT EXISTS erasures
 (
     workspace LowCardinality(String) COMMENT 'Where the person is to be forgotten',
     name      FixedString(16) COMMENT 'Hash of the name, type:value; the name itself is nowhere. Whoever knows it can ask whether it was erased, and nothing else',
