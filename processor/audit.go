@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"tributary/processor/audit"
+	"tributary/processor/clickhouse"
 	"tributary/processor/fx"
-	"tributary/processor/load"
 	"tributary/processor/stripe"
 	"tributary/processor/workspace"
 )
@@ -168,7 +168,7 @@ func readExport(path string, exponents fx.Exponents, each func(audit.Transaction
 }
 
 // keep lets what Stripe settled convert the entries.
-func (c *auditStripeCommand) keep(ctx context.Context, log *slog.Logger, store *load.Store, scope audit.Scope, transactions []audit.Transaction) error {
+func (c *auditStripeCommand) keep(ctx context.Context, log *slog.Logger, store *clickhouse.Store, scope audit.Scope, transactions []audit.Transaction) error {
 	var settlements []stripe.Fact
 	for _, t := range transactions {
 		if t.Settled() && !t.Created.Before(scope.Period.From) && t.Created.Before(scope.Period.End()) {

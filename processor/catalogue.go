@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"tributary/processor/catalogue"
+	"tributary/processor/clickhouse"
 	"tributary/processor/consume"
-	"tributary/processor/load"
 )
 
 // catalogueCommand loads affiliates, links, promotion codes and coupons, and credits at once what was booked without them.
@@ -81,7 +81,7 @@ type bookingSettings struct {
 }
 
 // rejoiner books with the rates that are stored.
-func (s *bookingSettings) rejoiner(ctx context.Context, store *load.Store, log *slog.Logger) (*consume.Rejoiner, error) {
+func (s *bookingSettings) rejoiner(ctx context.Context, store *clickhouse.Store, log *slog.Logger) (*consume.Rejoiner, error) {
 	workspaces, err := s.read()
 	if err != nil {
 		return nil, err

@@ -14,9 +14,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"tributary/processor/clickhouse"
 	"tributary/processor/consume"
 	"tributary/processor/custody"
-	"tributary/processor/load"
 	"tributary/processor/replay"
 )
 
@@ -95,7 +95,7 @@ func (c *auditChainCommand) Run(ctx context.Context, log *slog.Logger) error {
 var errFlaws = errors.New("the tables are not what the records say")
 
 // audit prepares one that writes into a database of its own, which closing removes.
-func (s *bookingSettings) audit(ctx context.Context, dsn string, live *load.Store, topics *replay.Topics, log *slog.Logger) (_ *custody.Audit, closing func(), err error) {
+func (s *bookingSettings) audit(ctx context.Context, dsn string, live *clickhouse.Store, topics *replay.Topics, log *slog.Logger) (_ *custody.Audit, closing func(), err error) {
 	database, err := live.Database(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -163,13 +163,13 @@ type continuousAudit struct {
 	settings *bookingSettings
 	dsn      string
 	topics   *replay.Topics
-	live     *load.Store
+	live     *clickhouse.Store
 	log      *slog.Logger
 	findings *prometheus.GaugeVec
 	last     prometheus.Gauge
 }
 
-func newContinuousAudit(every time.Duration, settings *bookingSettings, dsn string, topics *replay.Topics, live *load.Store, log *slog.Logger) *continuousAudit {
+func newContinuousAudit(every time.Duration, settings *bookingSettings, dsn string, topics *replay.Topics, live *clickhouse.Store, log *slog.Logger) *continuousAudit {
 	return &continuousAudit{
 		every: every, settings: settings, dsn: dsn, topics: topics, live: live, log: log,
 		findings: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "processor_audit_findings", Help: "What the last audit found, by table and kind. Alert on any; processor audit tells which rows, and mends them with --repair."}, []string{"table", "what"}),

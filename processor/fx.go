@@ -14,8 +14,8 @@ import (
 
 	"github.com/shopspring/decimal"
 
+	"tributary/processor/clickhouse"
 	"tributary/processor/fx"
-	"tributary/processor/load"
 )
 
 // fxCommand tells which exchange rates there are, which are held back, and what waits for one.
@@ -42,10 +42,10 @@ the same.
 
 // fxReport is what the command tells; rates are USD per major unit.
 type fxReport struct {
-	Rates       []fxRate           `json:"rates"`
-	HeldBack    []fxHeldBack       `json:"held_back"`
-	Unconverted []load.Unconverted `json:"unconverted"`
-	Answer      *fxAnswer          `json:"answer,omitempty"`
+	Rates       []fxRate                 `json:"rates"`
+	HeldBack    []fxHeldBack             `json:"held_back"`
+	Unconverted []clickhouse.Unconverted `json:"unconverted"`
+	Answer      *fxAnswer                `json:"answer,omitempty"`
 }
 
 type fxRate struct {
@@ -113,9 +113,9 @@ func (c *fxCommand) Run(ctx context.Context, log *slog.Logger) error {
 	return report.print(os.Stdout)
 }
 
-func (c *fxCommand) report(ctx context.Context, store *load.Store, rates *rates, today, day fx.Date) (*fxReport, error) {
+func (c *fxCommand) report(ctx context.Context, store *clickhouse.Store, rates *rates, today, day fx.Date) (*fxReport, error) {
 	table := rates.table.Load()
-	r := &fxReport{Rates: []fxRate{}, HeldBack: []fxHeldBack{}, Unconverted: []load.Unconverted{}}
+	r := &fxReport{Rates: []fxRate{}, HeldBack: []fxHeldBack{}, Unconverted: []clickhouse.Unconverted{}}
 	wanted := func(currency string) bool { return c.Currency == "" || c.Currency == currency }
 	for _, currency := range table.Currencies() {
 		if rate, ok := table.Newest(currency); ok && wanted(currency) {

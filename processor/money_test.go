@@ -19,9 +19,9 @@ var floats = []string{
 
 // measures may be floats: seconds and counts for metrics, never money.
 var measures = map[string][]string{
-	"consume/group.go":  {"0.002"},            // seconds of a histogram
-	"consume/rejoin.go": {"float64"},          // gauges of counts
-	"load/store.go":     {"float64", "0.001"}, // a counter of rows, seconds of a histogram
+	"consume/group.go":    {"0.002"},            // seconds of a histogram
+	"consume/rejoin.go":   {"float64"},          // gauges of counts
+	"clickhouse/store.go": {"float64", "0.001"}, // a counter of rows, seconds of a histogram
 }
 
 // Money is an integer of minor units or an exact decimal, from Stripe's body to ClickHouse's column. This looks for a float

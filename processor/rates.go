@@ -10,14 +10,14 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"tributary/processor/clickhouse"
 	"tributary/processor/fx"
-	"tributary/processor/load"
 )
 
 // rates keeps the table of exchange rates that the join converts by. What was fetched is stored first and then read back, so
 // that a conversion only ever uses a rate that is kept: replaying with the same stored rates gives the same bytes.
 type rates struct {
-	store      *load.Store
+	store      *clickhouse.Store
 	sources    []fx.Source
 	exponents  fx.Exponents
 	log        *slog.Logger
@@ -27,7 +27,7 @@ type rates struct {
 	arrived    func() // called when rates came that were not there before; may be nil
 }
 
-func newRates(store *load.Store, sources []fx.Source, ugxExponent int, log *slog.Logger) *rates {
+func newRates(store *clickhouse.Store, sources []fx.Source, ugxExponent int, log *slog.Logger) *rates {
 	return &rates{
 		store: store, sources: sources, exponents: fx.StripeExponents().WithUGX(ugxExponent), log: log,
 		missing: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "processor_fx_missing_total", Help: "Conversions for which there was no rate, by currency."}, []string{"currency"}),

@@ -9,14 +9,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ClickHouse/clickhouse-go/v2"
+	clickhousego "github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"tributary/deploy/local/chdb/chdbtest"
+	"tributary/processor/clickhouse"
 	"tributary/processor/consume"
 	"tributary/processor/fx"
-	"tributary/processor/load"
 	"tributary/schemas"
 	"tributary/sql"
 )
@@ -25,17 +25,17 @@ import (
 // does not wait for its hour.
 func TestRateThatArrivesCompletesTheRow(t *testing.T) {
 	dsn := chdbtest.Start(t)
-	options, err := clickhouse.ParseDSN(dsn)
+	options, err := clickhousego.ParseDSN(dsn)
 	if err != nil {
 		t.Fatal(err)
 	}
-	db := clickhouse.OpenDB(options)
+	db := clickhousego.OpenDB(options)
 	defer db.Close()
 	if err := sql.Migrate(t.Context(), db, func(string) {}); err != nil {
 		t.Fatal(err)
 	}
 	log := slog.New(slog.DiscardHandler)
-	store, err := load.Open(dsn, log, prometheus.NewRegistry())
+	store, err := clickhouse.Open(dsn, log, prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}

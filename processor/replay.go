@@ -16,9 +16,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"tributary/processor/clickhouse"
 	"tributary/processor/consume"
 	"tributary/processor/erase"
-	"tributary/processor/load"
 	"tributary/processor/replay"
 )
 
@@ -33,12 +33,12 @@ type replayCommand struct {
 const batchRecords = 2000
 
 // handlers are the lanes' handlers over a store, with the rates that are stored.
-func (s *bookingSettings) handlers(ctx context.Context, store *load.Store, log *slog.Logger) (*replay.Handlers, error) {
+func (s *bookingSettings) handlers(ctx context.Context, store *clickhouse.Store, log *slog.Logger) (*replay.Handlers, error) {
 	return s.handlersOver(ctx, store, store, log)
 }
 
 // handlersOver read and write over, with the rates of store.
-func (s *bookingSettings) handlersOver(ctx context.Context, store *load.Store, over consume.Store, log *slog.Logger) (*replay.Handlers, error) {
+func (s *bookingSettings) handlersOver(ctx context.Context, store *clickhouse.Store, over consume.Store, log *slog.Logger) (*replay.Handlers, error) {
 	workspaces, err := s.read()
 	if err != nil {
 		return nil, err
@@ -60,12 +60,12 @@ func (s *bookingSettings) handlersOver(ctx context.Context, store *load.Store, o
 }
 
 // open connects, so that a wrong address is said at once and not waited out.
-func (s *clickhouseSettings) open(ctx context.Context, log *slog.Logger) (*load.Store, error) {
+func (s *clickhouseSettings) open(ctx context.Context, log *slog.Logger) (*clickhouse.Store, error) {
 	return openStore(ctx, s.ClickhouseDSN, log)
 }
 
-func openStore(ctx context.Context, dsn string, log *slog.Logger) (*load.Store, error) {
-	store, err := load.Open(dsn, log, prometheus.NewRegistry())
+func openStore(ctx context.Context, dsn string, log *slog.Logger) (*clickhouse.Store, error) {
+	store, err := clickhouse.Open(dsn, log, prometheus.NewRegistry())
 	if err != nil {
 		return nil, err
 	}
@@ -214,7 +214,7 @@ func (c *replayRebuildCommand) Run(ctx context.Context, log *slog.Logger) error 
 	defer shadow.Close()
 	rebuild := &replay.Rebuild{
 		Live: live, Shadow: shadow, LiveDB: database, ShadowDB: shadowDB, Batch: batchRecords, Log: log,
-		Handlers: func(ctx context.Context, store *load.Store) (*replay.Handlers, error) {
+		Handlers: func(ctx context.Context, store *clickhouse.Store) (*replay.Handlers, error) {
 			return c.handlers(ctx, store, log)
 		},
 	}
@@ -264,7 +264,7 @@ func printRebuild(w io.Writer, r *replay.Result, shadow string) error {
 	b.WriteString("\n\n")
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "currency\tentries now\trebuilt\tminor units now\trebuilt\tUSD now\trebuilt\t")
-	after := make(map[string]load.Total)
+	after := make(map[string]clickhouse.Total)
 	for _, total := range r.After {
 		after[total.Currency] = total
 	}

@@ -11,10 +11,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"golang.org/x/sync/errgroup"
 
+	"tributary/processor/clickhouse"
 	"tributary/processor/consume"
 	"tributary/processor/erase"
 	"tributary/processor/fx"
-	"tributary/processor/load"
 	"tributary/processor/replay"
 	"tributary/processor/workspace"
 )
@@ -22,7 +22,7 @@ import (
 // runCommand wires `processor run`:
 //
 //	clicks.v1 ──▶ lane clicks ──▶ enrich ─────────┐ rows, names        ┌──▶ clicks, identities
-//	                                              ├──▶ load.Store ─────┤
+//	                                              ├─▶ clickhouse.Store ┤
 //	stripe.v1 ─┐                                  │                    ├──▶ stripe_events, facts, leads, dead_letters
 //	leads.v1  ─┼▶ lane money ──▶ stripe (facts) ──┘                    │
 //	dead…v1   ─┘         │                                             │
@@ -74,7 +74,7 @@ func (c *runCommand) Run(ctx context.Context, log *slog.Logger) error {
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	store, err := load.Open(c.ClickhouseDSN, log, registry)
+	store, err := clickhouse.Open(c.ClickhouseDSN, log, registry)
 	if err != nil {
 		return err
 	}

@@ -15,12 +15,12 @@ import (
 	"sync"
 	"time"
 
-	"github.com/ClickHouse/clickhouse-go/v2"
+	clickhousego "github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"tributary/processor/clickhouse"
 	"tributary/processor/join"
-	"tributary/processor/load"
 )
 
 // "all:" takes dot files too: without the chart library, vendor holds nothing else, and a pattern without files is an error.
@@ -65,7 +65,7 @@ type Dashboard struct {
 	config  Config
 	log     *slog.Logger
 	conn    driver.Conn
-	stories *load.Store // only its lookups are used
+	stories *clickhouse.Store // only its lookups are used
 	mux     *http.ServeMux
 	files   fs.FS
 	asking  chan struct{}
@@ -85,12 +85,12 @@ type answer struct {
 
 // New prepares a dashboard. It connects at the first question, so it may start before the database does.
 func New(cfg Config) (*Dashboard, error) {
-	options, err := clickhouse.ParseDSN(cfg.DSN)
+	options, err := clickhousego.ParseDSN(cfg.DSN)
 	if err != nil {
 		return nil, fmt.Errorf("parse ClickHouse DSN: %w", err)
 	}
 	if options.Settings == nil {
-		options.Settings = clickhouse.Settings{}
+		options.Settings = clickhousego.Settings{}
 	}
 	// readonly=2 forbids every change of data and allows the two settings below it.
 	options.Settings["readonly"] = 2
@@ -101,7 +101,7 @@ func New(cfg Config) (*Dashboard, error) {
 	options.ReadTimeout = timeout
 	options.MaxOpenConns = 16
 	options.MaxIdleConns = 8
-	conn, err := clickhouse.Open(options)
+	conn, err := clickhousego.Open(options)
 	if err != nil {
 		return nil, fmt.Errorf("open ClickHouse: %w", err)
 	}
@@ -114,7 +114,7 @@ func New(cfg Config) (*Dashboard, error) {
 	if cfg.Policies == nil {
 		cfg.Policies = func(string) join.Policies { return nil }
 	}
-	stories, err := load.Open(cfg.DSN, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	stories, err := clickhouse.Open(cfg.DSN, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {
 		return nil, err
 	}
@@ -190,7 +190,7 @@ func (d *Dashboard) serveSummary(w http.ResponseWriter, r *http.Request) {
 			"Use up to 128 letters, digits, dots, colons, hyphens and underscores, or leave workspace out.")
 		return
 	}
-	var exception *clickhouse.Exception
+	var exception *clickhousego.Exception
 	summary, err := d.summary(r.Context(), name, s, workspace, now)
 	switch {
 	case err == nil:

@@ -10,9 +10,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"tributary/deploy/loadgen/traffic"
+	"tributary/processor/clickhouse"
 	"tributary/processor/consume"
 	"tributary/processor/custody"
-	"tributary/processor/load"
 	"tributary/processor/replay"
 	"tributary/schemas"
 )
@@ -143,6 +143,6 @@ func (w *warehouse) handlersOver(store consume.Store) *replay.Handlers {
 	}
 }
 
-func (w *warehouse) handlers(_ context.Context, store *load.Store) (*replay.Handlers, error) {
+func (w *warehouse) handlers(_ context.Context, store *clickhouse.Store) (*replay.Handlers, error) {
 	return w.handlersOver(store), nil
 }

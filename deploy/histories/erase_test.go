@@ -11,11 +11,11 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"tributary/deploy/loadgen/traffic"
+	"tributary/processor/clickhouse"
 	"tributary/processor/consume"
 	"tributary/processor/custody"
 	"tributary/processor/erase"
 	"tributary/processor/identity"
-	"tributary/processor/load"
 	"tributary/processor/replay"
 )
 
@@ -118,7 +118,7 @@ func TestErase(t *testing.T) {
 }
 
 // forgetful handlers know who was erased.
-func (w *warehouse) forgetful(ctx context.Context, store *load.Store) (*replay.Handlers, error) {
+func (w *warehouse) forgetful(ctx context.Context, store *clickhouse.Store) (*replay.Handlers, error) {
 	return w.forgetfulOver(ctx, store)
 }
 

@@ -10,17 +10,17 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"tributary/processor/clickhouse"
+	"tributary/processor/clickhouse/clickhousetest"
 	"tributary/processor/consume"
 	"tributary/processor/join"
-	"tributary/processor/load"
-	"tributary/processor/load/loadtest"
 	"tributary/schemas"
 )
 
 // house is a processor without Kafka, as in the tests of processor/consume: both lanes' handlers over the model. It can be made to
 // die at an insert, and starts again with nothing but what the model holds.
 type house struct {
-	*loadtest.Model
+	*clickhousetest.Model
 	tb    testing.TB
 	rates join.Rates
 	now   time.Time // by the clock; records are older
@@ -44,7 +44,7 @@ type death struct {
 var tables = []string{"stripe_events", "facts", "identities", "leads", "ledger", "clicks"}
 
 func newHouse(tb testing.TB, rates join.Rates, now time.Time) *house {
-	h := &house{Model: loadtest.New(tb), tb: tb, rates: rates, now: now}
+	h := &house{Model: clickhousetest.New(tb), tb: tb, rates: rates, now: now}
 	h.start()
 	return h
 }
@@ -113,19 +113,19 @@ func insert[T any](ctx context.Context, h *house, table string, rows []T, into f
 	return nil
 }
 
-func (h *house) InsertClicks(ctx context.Context, rows []load.ClickRow) error {
+func (h *house) InsertClicks(ctx context.Context, rows []clickhouse.ClickRow) error {
 	return insert(ctx, h, "clicks", rows, h.Model.InsertClicks)
 }
 
-func (h *house) InsertEvents(ctx context.Context, rows []load.EventRow) error {
+func (h *house) InsertEvents(ctx context.Context, rows []clickhouse.EventRow) error {
 	return insert(ctx, h, "stripe_events", rows, h.Model.InsertEvents)
 }
 
-func (h *house) InsertFacts(ctx context.Context, rows []load.FactRow) error {
+func (h *house) InsertFacts(ctx context.Context, rows []clickhouse.FactRow) error {
 	return insert(ctx, h, "facts", rows, h.Model.InsertFacts)
 }
 
-func (h *house) InsertEdges(ctx context.Context, rows []load.EdgeRow) error {
+func (h *house) InsertEdges(ctx context.Context, rows []clickhouse.EdgeRow) error {
 	return insert(ctx, h, "identities", rows, h.Model.InsertEdges)
 }
 

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ClickHouse/clickhouse-go/v2"
+	clickhousego "github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/shopspring/decimal"
@@ -19,8 +19,8 @@ import (
 
 	"tributary/deploy/loadgen/traffic"
 	"tributary/deploy/local/chdb/chdbtest"
+	"tributary/processor/clickhouse"
 	"tributary/processor/fx"
-	"tributary/processor/load"
 	"tributary/processor/replay"
 	"tributary/schemas"
 	"tributary/sql"
@@ -32,30 +32,30 @@ type warehouse struct {
 	dsn   string
 	name  string
 	conn  driver.Conn
-	store *load.Store
+	store *clickhouse.Store
 	log   *slog.Logger
 	end   time.Time
 }
 
-func open(t testing.TB, dsn string) *load.Store {
+func open(t testing.TB, dsn string) *clickhouse.Store {
 	t.Helper()
-	options, err := clickhouse.ParseDSN(dsn)
+	options, err := clickhousego.ParseDSN(dsn)
 	if err != nil {
 		t.Fatal(err)
 	}
 	root := *options
 	root.Auth.Database = "default"
-	db := clickhouse.OpenDB(&root)
+	db := clickhousego.OpenDB(&root)
 	defer db.Close()
 	if err := sql.EnsureDatabase(context.Background(), db, options.Auth.Database); err != nil {
 		t.Fatal(err)
 	}
-	tables := clickhouse.OpenDB(options)
+	tables := clickhousego.OpenDB(options)
 	defer tables.Close()
 	if err := sql.Migrate(context.Background(), tables, func(string) {}); err != nil {
 		t.Fatal(err)
 	}
-	store, err := load.Open(dsn, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	store, err := clickhouse.Open(dsn, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,12 +67,12 @@ func newWarehouse(t *testing.T, end time.Time) *warehouse {
 	t.Helper()
 	w := &warehouse{t: t, dsn: chdbtest.Start(t), log: slog.New(slog.DiscardHandler), end: end}
 	w.store = open(t, w.dsn)
-	options, err := clickhouse.ParseDSN(w.dsn)
+	options, err := clickhousego.ParseDSN(w.dsn)
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.name = options.Auth.Database
-	if w.conn, err = clickhouse.Open(options); err != nil {
+	if w.conn, err = clickhousego.Open(options); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { w.conn.Close() })
@@ -80,7 +80,7 @@ func newWarehouse(t *testing.T, end time.Time) *warehouse {
 }
 
 // shadow is a new database beside it.
-func (w *warehouse) shadow(suffix string) (string, *load.Store) {
+func (w *warehouse) shadow(suffix string) (string, *clickhouse.Store) {
 	u, err := url.Parse(w.dsn)
 	if err != nil {
 		w.t.Fatal(err)
@@ -92,7 +92,7 @@ func (w *warehouse) shadow(suffix string) (string, *load.Store) {
 
 func (w *warehouse) exec(statement string) {
 	w.t.Helper()
-	ctx := clickhouse.Context(context.WithoutCancel(w.t.Context()), clickhouse.WithSettings(clickhouse.Settings{"mutations_sync": 2, "wait_end_of_query": 1}))
+	ctx := clickhousego.Context(context.WithoutCancel(w.t.Context()), clickhousego.WithSettings(clickhousego.Settings{"mutations_sync": 2, "wait_end_of_query": 1}))
 	if err := w.conn.Exec(ctx, statement); err != nil {
 		w.t.Fatalf("%s: %v", statement, err)
 	}

@@ -10,13 +10,13 @@ import (
 	"github.com/shopspring/decimal"
 
 	"tributary/deploy/loadgen/traffic"
+	"tributary/processor/clickhouse/clickhousetest"
 	"tributary/processor/join"
-	"tributary/processor/load/loadtest"
 )
 
 // rates are those that traffic settles at, but none for mga: what has no rate is booked without USD.
-func rates() loadtest.FixedRates {
-	r := make(loadtest.FixedRates)
+func rates() clickhousetest.FixedRates {
+	r := make(clickhousetest.FixedRates)
 	for _, c := range traffic.Currencies {
 		if c != "mga" {
 			r[c] = traffic.USDRate(c).String()

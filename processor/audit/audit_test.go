@@ -12,16 +12,16 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ClickHouse/clickhouse-go/v2"
+	clickhousego "github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"tributary/deploy/local/chdb/chdbtest"
 	"tributary/processor/audit"
+	"tributary/processor/clickhouse"
+	"tributary/processor/clickhouse/clickhousetest"
 	"tributary/processor/consume"
 	"tributary/processor/fx"
-	"tributary/processor/load"
-	"tributary/processor/load/loadtest"
 	"tributary/processor/stripe"
 	"tributary/schemas"
 	"tributary/sql"
@@ -30,24 +30,24 @@ import (
 var update = flag.Bool("update", false, "write what the report says into testdata; read the difference before committing it")
 
 // shop is a ledger on the real engine that a few events have been booked into.
-func shop(t *testing.T) *load.Store {
+func shop(t *testing.T) *clickhouse.Store {
 	dsn := chdbtest.Start(t)
-	options, err := clickhouse.ParseDSN(dsn)
+	options, err := clickhousego.ParseDSN(dsn)
 	if err != nil {
 		t.Fatal(err)
 	}
-	db := clickhouse.OpenDB(options)
+	db := clickhousego.OpenDB(options)
 	defer db.Close()
 	if err := sql.Migrate(t.Context(), db, func(string) {}); err != nil {
 		t.Fatal(err)
 	}
 	log := slog.New(slog.DiscardHandler)
-	store, err := load.Open(dsn, log, prometheus.NewRegistry())
+	store, err := clickhouse.Open(dsn, log, prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { store.Close() })
-	rejoiner := consume.NewRejoiner(store, loadtest.FixedRates{"usd": "1", "eur": "1.1"}, time.Hour, log)
+	rejoiner := consume.NewRejoiner(store, clickhousetest.FixedRates{"usd": "1", "eur": "1.1"}, time.Hour, log)
 	money := &consume.Money{Store: store, Rejoiner: rejoiner, Workspace: func(string) string { return "default" }, Events: consume.NewEventsMetric()}
 	data, err := os.ReadFile("testdata/events.txt")
 	if err != nil {
@@ -133,7 +133,7 @@ func TestAudit(t *testing.T) {
 // What Stripe settled converts the entry, and the settlement is not taken for another payment.
 func TestSettlementsAreKept(t *testing.T) {
 	store := shop(t)
-	rejoiner := consume.NewRejoiner(store, loadtest.FixedRates{"usd": "1", "eur": "1.1"}, time.Hour, slog.New(slog.DiscardHandler))
+	rejoiner := consume.NewRejoiner(store, clickhousetest.FixedRates{"usd": "1", "eur": "1.1"}, time.Hour, slog.New(slog.DiscardHandler))
 	at := time.Date(2026, 3, 2, 10, 5, 0, 0, time.UTC)
 	x := audit.Transaction{ID: "txn_9", Category: "charge", Source: "ch_2", Created: at, Currency: "usd", Amount: 13120, Presented: "eur", PresentedAmount: 11900}
 	if !x.Settled() {

@@ -9,20 +9,20 @@ import (
 	"strings"
 	"time"
 
+	"tributary/processor/clickhouse"
 	"tributary/processor/identity"
-	"tributary/processor/load"
 	"tributary/processor/stripe"
 )
 
 // ErrDifferences says that the books are not equal; the report says where.
 var ErrDifferences = errors.New("the ledger and Stripe differ")
 
-// Ledger is what is compared with Stripe; load.Store is the real one.
+// Ledger is what is compared with Stripe; clickhouse.Store is the real one.
 type Ledger interface {
-	Booked(ctx context.Context, workspace, account string, livemode bool, from, to time.Time) ([]load.BookedRow, error)
-	BookedUnder(ctx context.Context, workspace string, objects []string) ([]load.BookedRow, error)
+	Booked(ctx context.Context, workspace, account string, livemode bool, from, to time.Time) ([]clickhouse.BookedRow, error)
+	BookedUnder(ctx context.Context, workspace string, objects []string) ([]clickhouse.BookedRow, error)
 	Edges(ctx context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error)
-	Mentions(ctx context.Context, workspace string, ids []string, limit int) ([]load.Mention, error)
+	Mentions(ctx context.Context, workspace string, ids []string, limit int) ([]clickhouse.Mention, error)
 }
 
 // Scope is whose books are compared.
@@ -121,7 +121,7 @@ type entryKey struct{ kind, object string }
 
 // row is an entry with everything at Stripe that answers to it.
 type row struct {
-	load.BookedRow
+	clickhouse.BookedRow
 	inPeriod bool
 	sum      int64
 	answers  []Transaction
@@ -175,7 +175,7 @@ func Compare(ctx context.Context, ledger Ledger, scope Scope, transactions []Tra
 	return b.report, nil
 }
 
-func (b *books) take(rows []load.BookedRow) {
+func (b *books) take(rows []clickhouse.BookedRow) {
 	for _, r := range rows {
 		k := entryKey{r.Kind, r.ObjectID}
 		if b.rows[k] == nil {

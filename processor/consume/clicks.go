@@ -8,10 +8,10 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"tributary/processor/clickhouse"
 	"tributary/processor/enrich"
 	"tributary/processor/erase"
 	"tributary/processor/identity"
-	"tributary/processor/load"
 	"tributary/schemas"
 )
 
@@ -37,7 +37,7 @@ var ClickTopics = []string{schemas.TopicClicks}
 
 // Handle is the lane's Handler.
 func (c *Clicks) Handle(ctx context.Context, records []*kgo.Record, deadLetter DeadLetter) error {
-	rows := make([]load.ClickRow, 0, len(records))
+	rows := make([]clickhouse.ClickRow, 0, len(records))
 	told := make(map[string]*news)
 	var learned []affiliate
 	for i, read := range readAll(records) {
@@ -76,7 +76,7 @@ func (c *Clicks) Handle(ctx context.Context, records []*kgo.Record, deadLetter D
 
 // reading is what a record says.
 type reading struct {
-	row load.ClickRow
+	row clickhouse.ClickRow
 	err error
 }
 
@@ -124,8 +124,8 @@ func (c *Clicks) forget(learned []affiliate) {
 }
 
 // Enrich reads what a click's URL, referrer and agent say.
-func Enrich(c *schemas.Click) load.ClickRow {
-	row := load.ClickRow{Click: c, URL: enrich.URL(c.Url), Agent: enrich.UserAgent(c.UserAgent)}
+func Enrich(c *schemas.Click) clickhouse.ClickRow {
+	row := clickhouse.ClickRow{Click: c, URL: enrich.URL(c.Url), Agent: enrich.UserAgent(c.UserAgent)}
 	row.Referrer = enrich.ReferrerDomain(c.Referrer, row.URL.Host)
 	row.Channel = enrich.Channel(row.URL, row.Referrer)
 	return row

@@ -8,16 +8,16 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ClickHouse/clickhouse-go/v2"
+	clickhousego "github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"tributary/deploy/local/chdb/chdbtest"
+	"tributary/processor/clickhouse"
 	"tributary/processor/explain"
 	"tributary/processor/identity"
-	"tributary/processor/load"
 	"tributary/schemas"
 	"tributary/sql"
 )
@@ -30,18 +30,18 @@ type river struct {
 	cluster  *kfake.Cluster
 	producer *kgo.Client
 	conn     driver.Conn
-	store    *load.Store
+	store    *clickhouse.Store
 	dsn      string
 }
 
 func newRiver(tb testing.TB) *river {
 	tb.Helper()
 	dsn := chdbtest.Start(tb)
-	options, err := clickhouse.ParseDSN(dsn)
+	options, err := clickhousego.ParseDSN(dsn)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	db := clickhouse.OpenDB(options)
+	db := clickhousego.OpenDB(options)
 	defer db.Close()
 	if err := sql.Migrate(context.Background(), db, func(string) {}); err != nil {
 		tb.Fatal(err)
@@ -56,11 +56,11 @@ func newRiver(tb testing.TB) *river {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(r.producer.Close)
-	if r.conn, err = clickhouse.Open(options); err != nil {
+	if r.conn, err = clickhousego.Open(options); err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { r.conn.Close() })
-	if r.store, err = load.Open(dsn, slog.New(slog.DiscardHandler), prometheus.NewRegistry()); err != nil {
+	if r.store, err = clickhouse.Open(dsn, slog.New(slog.DiscardHandler), prometheus.NewRegistry()); err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { r.store.Close() })

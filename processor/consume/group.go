@@ -19,7 +19,7 @@ import (
 )
 
 // Handler does everything that a batch of records asks for and returns when ClickHouse has acknowledged it. Whatever it is
-// given twice, in whatever order, it may do twice. It returns an error only when ctx ends, or load.ErrRejected when some record makes
+// given twice, in whatever order, it may do twice. It returns an error only when ctx ends, or clickhouse.ErrRejected when some record makes
 // rows that can never be stored.
 type Handler func(ctx context.Context, records []*kgo.Record, deadLetter DeadLetter) error
 

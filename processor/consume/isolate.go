@@ -11,7 +11,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"tributary/processor/load"
+	"tributary/processor/clickhouse"
 )
 
 // chunks cuts records where they would be more than maxBytes together; 0: nowhere. A single record may be larger.
@@ -74,7 +74,7 @@ type rejection struct {
 func halve(ctx context.Context, records []*kgo.Record, handle Handler, deadLetter DeadLetter) ([]rejection, error) {
 	err := handle(ctx, records, deadLetter)
 	switch {
-	case err == nil || !errors.Is(err, load.ErrRejected):
+	case err == nil || !errors.Is(err, clickhouse.ErrRejected):
 		return nil, err
 	case len(records) == 1:
 		return []rejection{{records[0], err}}, nil

@@ -12,7 +12,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"tributary/processor/load"
+	"tributary/processor/clickhouse"
 )
 
 func TestChunks(t *testing.T) {
@@ -56,7 +56,7 @@ func TestIsolate(t *testing.T) {
 		handle := func(_ context.Context, batch []*kgo.Record, _ DeadLetter) error {
 			for _, r := range batch {
 				if slices.Contains(c.poison, r.Offset) {
-					return fmt.Errorf("insert: %w", load.ErrRejected)
+					return fmt.Errorf("insert: %w", clickhouse.ErrRejected)
 				}
 			}
 			for _, r := range batch {
@@ -65,7 +65,7 @@ func TestIsolate(t *testing.T) {
 			return nil
 		}
 		letter := func(_ context.Context, r *kgo.Record, step, reason string, cause error) error {
-			if step != "load" || reason != "rejected" || !errors.Is(cause, load.ErrRejected) {
+			if step != "load" || reason != "rejected" || !errors.Is(cause, clickhouse.ErrRejected) {
 				t.Errorf("set aside at %s for %s: %v", step, reason, cause)
 			}
 			aside = append(aside, r.Offset)
@@ -90,7 +90,7 @@ func TestIsolateWaitsForSchema(t *testing.T) {
 		began, handled := time.Now(), 0
 		handle := func(_ context.Context, batch []*kgo.Record, _ DeadLetter) error {
 			if time.Since(began) < 5*time.Minute {
-				return load.ErrRejected
+				return clickhouse.ErrRejected
 			}
 			handled += len(batch)
 			return nil

@@ -13,10 +13,10 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"golang.org/x/sync/errgroup"
 
+	"tributary/processor/clickhouse"
 	"tributary/processor/erase"
 	"tributary/processor/identity"
 	"tributary/processor/join"
-	"tributary/processor/load"
 	"tributary/processor/stripe"
 	"tributary/schemas"
 )
@@ -43,10 +43,10 @@ func NewEventsMetric() *prometheus.CounterVec {
 }
 
 type moneyBatch struct {
-	events  []load.EventRow
-	facts   []load.FactRow
+	events  []clickhouse.EventRow
+	facts   []clickhouse.FactRow
 	leads   []join.Lead
-	letters []load.DeadLetterRow
+	letters []clickhouse.DeadLetterRow
 	told    map[string]*news // by workspace
 	latest  time.Time        // of all records
 }
@@ -114,7 +114,7 @@ func (m *Money) event(b *moneyBatch, r *kgo.Record) (step, reason string, err er
 		keys = m.Keys(workspace)
 	}
 	facts, err := keys.Read(e)
-	row := load.EventRow{Workspace: workspace, StripeEvent: e, Created: facts.Created}
+	row := clickhouse.EventRow{Workspace: workspace, StripeEvent: e, Created: facts.Created}
 	var shape *stripe.ShapeError
 	switch {
 	case errors.As(err, &shape):
@@ -127,7 +127,7 @@ func (m *Money) event(b *moneyBatch, r *kgo.Record) (step, reason string, err er
 	m.Events.WithLabelValues(e.Type, strconv.FormatBool(facts.Known)).Inc()
 	n := b.news(workspace)
 	for _, f := range facts.Money {
-		b.facts = append(b.facts, load.FactRow{Workspace: workspace, Fact: f})
+		b.facts = append(b.facts, clickhouse.FactRow{Workspace: workspace, Fact: f})
 		n.changed = append(n.changed, subject(f))
 		n.edges = append(n.edges, firstSales(f)...)
 	}
@@ -205,7 +205,7 @@ func (m *Money) lead(b *moneyBatch, r *kgo.Record) error {
 }
 
 // LetterRow reads a record of the dead letters' topic.
-func LetterRow(r *kgo.Record) load.DeadLetterRow {
+func LetterRow(r *kgo.Record) clickhouse.DeadLetterRow {
 	partition, _ := strconv.ParseInt(schemas.Header(r, schemas.HeaderPartition), 10, 32)
 	offset, _ := strconv.ParseInt(schemas.Header(r, schemas.HeaderOffset), 10, 64)
 	headers := make(map[string]string)
@@ -214,7 +214,7 @@ func LetterRow(r *kgo.Record) load.DeadLetterRow {
 			headers[name] = string(h.Value)
 		}
 	}
-	return load.DeadLetterRow{
+	return clickhouse.DeadLetterRow{
 		At: r.Timestamp, Reason: schemas.Header(r, schemas.HeaderReason), Step: schemas.Header(r, schemas.HeaderStep),
 		Topic: schemas.Header(r, schemas.HeaderTopic), Partition: int32(partition), Offset: offset,
 		Error: schemas.Header(r, schemas.HeaderError), Key: schemas.Header(r, schemas.HeaderKey), Headers: headers, Body: string(r.Value),

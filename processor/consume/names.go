@@ -3,8 +3,8 @@ package consume
 import (
 	"context"
 
+	"tributary/processor/clickhouse"
 	"tributary/processor/identity"
-	"tributary/processor/load"
 )
 
 // news is what a batch says of one workspace.
@@ -72,8 +72,8 @@ func sharesName(e identity.Edge) bool {
 }
 
 // carried gives the shared names among edges, marked: everything that they concern is booked.
-func carried(edges []load.EdgeRow) []load.EdgeRow {
-	var marked []load.EdgeRow
+func carried(edges []clickhouse.EdgeRow) []clickhouse.EdgeRow {
+	var marked []clickhouse.EdgeRow
 	for _, e := range edges {
 		if sharesName(e.Edge) {
 			e.Carried = true
@@ -83,10 +83,10 @@ func carried(edges []load.EdgeRow) []load.EdgeRow {
 	return marked
 }
 
-func rows(workspace string, edges []identity.Edge) []load.EdgeRow {
-	list := make([]load.EdgeRow, len(edges))
+func rows(workspace string, edges []identity.Edge) []clickhouse.EdgeRow {
+	list := make([]clickhouse.EdgeRow, len(edges))
 	for i, e := range edges {
-		list[i] = load.EdgeRow{Workspace: workspace, Edge: e}
+		list[i] = clickhouse.EdgeRow{Workspace: workspace, Edge: e}
 	}
 	return list
 }

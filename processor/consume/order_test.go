@@ -13,8 +13,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"tributary/processor/clickhouse/clickhousetest"
 	"tributary/processor/join"
-	"tributary/processor/load/loadtest"
 	"tributary/schemas"
 )
 
@@ -23,7 +23,7 @@ var epoch = time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC)
 
 // house is a processor without Kafka: both lanes' handlers over the model.
 type house struct {
-	*loadtest.Model
+	*clickhousetest.Model
 	tb     testing.TB
 	now    time.Time
 	money  *Money
@@ -31,7 +31,7 @@ type house struct {
 }
 
 func newHouse(tb testing.TB) *house {
-	h := &house{Model: loadtest.New(tb), tb: tb, now: epoch.AddDate(1, 0, 0)}
+	h := &house{Model: clickhousetest.New(tb), tb: tb, now: epoch.AddDate(1, 0, 0)}
 	r := NewRejoiner(h, testRates, 24*time.Hour, slog.New(slog.DiscardHandler))
 	r.Now = func() time.Time { return h.now }
 	h.clicks = &Clicks{Store: h, Rejoiner: r}
@@ -56,7 +56,7 @@ func (h *house) feed(records ...*kgo.Record) {
 	}
 }
 
-var testRates = loadtest.FixedRates{"usd": "1", "eur": "1.1", "jpy": "0.0067"}
+var testRates = clickhousetest.FixedRates{"usd": "1", "eur": "1.1", "jpy": "0.0067"}
 
 type j = map[string]any
 

@@ -13,10 +13,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
+	"tributary/processor/clickhouse"
 	"tributary/processor/identity"
 	"tributary/processor/join"
 	"tributary/processor/knowledge"
-	"tributary/processor/load"
 	"tributary/processor/stripe"
 )
 
@@ -72,7 +72,7 @@ func (r *Rejoiner) horizon() time.Time {
 
 // Learn stores what a batch tells, whatever else store stores of it, and then books everything that it touches.
 func (r *Rejoiner) Learn(ctx context.Context, told map[string]*news, store func(context.Context) error) error {
-	var edges []load.EdgeRow
+	var edges []clickhouse.EdgeRow
 	for workspace, n := range told {
 		fresh, err := r.fresh(ctx, workspace, n.edges)
 		if err != nil {
@@ -139,10 +139,10 @@ func (r *Rejoiner) Catalogue(ctx context.Context, workspace string, edges []iden
 // Settlements learns what Stripe's balance was moved by, as an audit read it, and books whatever it converts. Facts already known change
 // nothing.
 func (r *Rejoiner) Settlements(ctx context.Context, workspace string, settlements []stripe.Fact) error {
-	rows := make([]load.FactRow, len(settlements))
+	rows := make([]clickhouse.FactRow, len(settlements))
 	told := &news{}
 	for i, f := range settlements {
-		rows[i] = load.FactRow{Workspace: workspace, Fact: f}
+		rows[i] = clickhouse.FactRow{Workspace: workspace, Fact: f}
 		told.changed = append(told.changed, subject(f))
 	}
 	return r.Learn(ctx, map[string]*news{workspace: told}, func(ctx context.Context) error { return r.Store.InsertFacts(ctx, rows) })
@@ -262,14 +262,14 @@ func (r *Rejoiner) endHolds(ctx context.Context, k *join.Knowledge) (bool, error
 	if err != nil {
 		return false, err
 	}
-	var ended []load.FactRow
+	var ended []clickhouse.FactRow
 	for _, f := range due {
 		if slices.ContainsFunc(invoices[f.CustomerID], func(i stripe.Fact) bool {
 			return i.Currency == f.Currency && i.Amount == f.Amount && i.OccurredAt.Sub(f.OccurredAt).Abs() <= time.Hour
 		}) {
 			continue
 		}
-		ended = append(ended, load.FactRow{Workspace: k.Workspace, Fact: stripe.Fact{
+		ended = append(ended, clickhouse.FactRow{Workspace: k.Workspace, Fact: stripe.Fact{
 			ObjectID: f.ObjectID, Kind: stripe.HoldEnded, Source: f.Source, EventID: f.EventID, Account: f.Account, Livemode: f.Livemode,
 			CreatedAt: f.CreatedAt, ReceivedAt: f.ReceivedAt, OccurredAt: f.ReceivedAt.Add(r.Settle), Settled: true, Currency: f.Currency,
 		}})
@@ -393,7 +393,7 @@ func (r *Rejoiner) sweep(ctx context.Context, since time.Time) (int, error) {
 	}
 	for workspace, nodes := range byWorkspace {
 		switch err := r.Rejoin(ctx, workspace, nodes, nil); {
-		case errors.Is(err, load.ErrRejected): // its record was set aside when it came; nothing here is new
+		case errors.Is(err, clickhouse.ErrRejected): // its record was set aside when it came; nothing here is new
 			r.Log.Warn("some unfinished sales make rows that ClickHouse cannot take", "workspace", workspace, "error", err)
 		case err != nil:
 			return 0, err

@@ -4,22 +4,22 @@ import (
 	"context"
 	"time"
 
+	"tributary/processor/clickhouse"
 	"tributary/processor/identity"
 	"tributary/processor/join"
-	"tributary/processor/load"
 	"tributary/processor/stripe"
 )
 
-// Store is what the lanes need of ClickHouse; load.Store is the real one. Every method returns an error only when ctx ends:
+// Store is what the lanes need of ClickHouse; clickhouse.Store is the real one. Every method returns an error only when ctx ends:
 // a failed lookup is never an empty answer. Inserts may be repeated, reordered and run beside each other.
 type Store interface {
-	InsertClicks(context.Context, []load.ClickRow) error
-	InsertEvents(context.Context, []load.EventRow) error
-	InsertFacts(context.Context, []load.FactRow) error
-	InsertEdges(context.Context, []load.EdgeRow) error
+	InsertClicks(context.Context, []clickhouse.ClickRow) error
+	InsertEvents(context.Context, []clickhouse.EventRow) error
+	InsertFacts(context.Context, []clickhouse.FactRow) error
+	InsertEdges(context.Context, []clickhouse.EdgeRow) error
 	InsertLeads(context.Context, []join.Lead) error
 	InsertLedger(context.Context, []join.Entry) error
-	InsertDeadLetters(context.Context, []load.DeadLetterRow) error
+	InsertDeadLetters(context.Context, []clickhouse.DeadLetterRow) error
 
 	Edges(ctx context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error)
 	Carried(ctx context.Context, workspace string, edges []identity.Edge) ([]identity.Edge, error)
@@ -27,6 +27,6 @@ type Store interface {
 	Facts(ctx context.Context, workspace string, objects []string) (map[string][]stripe.Fact, error)
 	Clicks(ctx context.Context, workspace string, nodes []identity.Node) (map[identity.Node]*join.Click, error)
 	Leads(ctx context.Context, workspace string, ids [][16]byte) ([]join.Lead, error)
-	Unfinished(ctx context.Context, since time.Time, settle time.Duration, limit int) ([]load.Sale, error)
-	Outstanding(ctx context.Context) (load.Outstanding, error)
+	Unfinished(ctx context.Context, since time.Time, settle time.Duration, limit int) ([]clickhouse.Sale, error)
+	Outstanding(ctx context.Context) (clickhouse.Outstanding, error)
 }

@@ -16,17 +16,17 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"tributary/processor/clickhouse"
 	"tributary/processor/consume"
 	"tributary/processor/identity"
 	"tributary/processor/join"
-	"tributary/processor/load"
 	"tributary/processor/replay"
 	"tributary/schemas"
 )
 
 // Audit is one look at the chain.
 type Audit struct {
-	Live, Beside *load.Store // Beside is empty, migrated, and nobody else's
+	Live, Beside *clickhouse.Store // Beside is empty, migrated, and nobody else's
 	BesideDB     string
 	// Handlers over a store, as the processors run them.
 	Handlers func(ctx context.Context, store consume.Store) (*replay.Handlers, error)
@@ -38,9 +38,9 @@ type Audit struct {
 
 // Report is what was found.
 type Report struct {
-	Since, Until time.Time   `json:"-"`
-	Records      int         `json:"records"` // handled again
-	Flaws        []load.Flaw `json:"findings"`
+	Since, Until time.Time         `json:"-"`
+	Records      int               `json:"records"` // handled again
+	Flaws        []clickhouse.Flaw `json:"findings"`
 }
 
 // underWay is how long a record may take from Kafka into the tables.
@@ -48,20 +48,20 @@ const underWay = 2 * time.Minute
 
 // aside reads what is live and writes beside it.
 type aside struct {
-	*load.Store
-	beside *load.Store
+	*clickhouse.Store
+	beside *clickhouse.Store
 }
 
-func (a *aside) InsertClicks(ctx context.Context, rows []load.ClickRow) error {
+func (a *aside) InsertClicks(ctx context.Context, rows []clickhouse.ClickRow) error {
 	return a.beside.InsertClicks(ctx, rows)
 }
-func (a *aside) InsertEvents(ctx context.Context, rows []load.EventRow) error {
+func (a *aside) InsertEvents(ctx context.Context, rows []clickhouse.EventRow) error {
 	return a.beside.InsertEvents(ctx, rows)
 }
-func (a *aside) InsertFacts(ctx context.Context, rows []load.FactRow) error {
+func (a *aside) InsertFacts(ctx context.Context, rows []clickhouse.FactRow) error {
 	return a.beside.InsertFacts(ctx, rows)
 }
-func (a *aside) InsertEdges(ctx context.Context, rows []load.EdgeRow) error {
+func (a *aside) InsertEdges(ctx context.Context, rows []clickhouse.EdgeRow) error {
 	return a.beside.InsertEdges(ctx, rows)
 }
 func (a *aside) InsertLeads(ctx context.Context, rows []join.Lead) error {
@@ -70,7 +70,7 @@ func (a *aside) InsertLeads(ctx context.Context, rows []join.Lead) error {
 func (a *aside) InsertLedger(ctx context.Context, rows []join.Entry) error {
 	return a.beside.InsertLedger(ctx, rows)
 }
-func (a *aside) InsertDeadLetters(ctx context.Context, rows []load.DeadLetterRow) error {
+func (a *aside) InsertDeadLetters(ctx context.Context, rows []clickhouse.DeadLetterRow) error {
 	return a.beside.InsertDeadLetters(ctx, rows)
 }
 
@@ -109,7 +109,7 @@ func (a *Audit) Run(ctx context.Context, since time.Time) (*Report, error) {
 
 // copies looks at the dashboards' tables, and more than once where it finds something: a row that is written at the moment in which two
 // tables are read stands in one of them only. What is found every time is a flaw.
-func (a *Audit) copies(ctx context.Context, until time.Time) ([]load.Flaw, error) {
+func (a *Audit) copies(ctx context.Context, until time.Time) ([]clickhouse.Flaw, error) {
 	const looks, pause = 3, time.Second
 	flaws, err := a.Live.Copies(ctx, until)
 	for range looks - 1 {
@@ -121,9 +121,9 @@ func (a *Audit) copies(ctx context.Context, until time.Time) ([]load.Flaw, error
 			return nil, ctx.Err()
 		case <-time.After(pause):
 		}
-		var again []load.Flaw
+		var again []clickhouse.Flaw
 		again, err = a.Live.Copies(ctx, until)
-		flaws = slices.DeleteFunc(flaws, func(f load.Flaw) bool { return !slices.Contains(again, f) })
+		flaws = slices.DeleteFunc(flaws, func(f clickhouse.Flaw) bool { return !slices.Contains(again, f) })
 	}
 	return flaws, err
 }
@@ -164,7 +164,7 @@ func (a *Audit) fromTables(ctx context.Context, h *replay.Handlers, r *Report) e
 }
 
 // flaws compares, and looks once more at whatever may only have been told more of while it was handled.
-func (a *Audit) flaws(ctx context.Context, h *replay.Handlers, r *Report) ([]load.Flaw, error) {
+func (a *Audit) flaws(ctx context.Context, h *replay.Handlers, r *Report) ([]clickhouse.Flaw, error) {
 	_, sales, err := a.Live.Unexplained(ctx, a.BesideDB, r.Since, r.Until)
 	if err != nil {
 		return nil, err
@@ -180,7 +180,7 @@ func (a *Audit) flaws(ctx context.Context, h *replay.Handlers, r *Report) ([]loa
 	return append(flaws, unexplained...), err
 }
 
-func rejoin(ctx context.Context, h *replay.Handlers, sales []load.Sale) error {
+func rejoin(ctx context.Context, h *replay.Handlers, sales []clickhouse.Sale) error {
 	byWorkspace := make(map[string][]identity.Node)
 	for _, s := range sales {
 		byWorkspace[s.Workspace] = append(byWorkspace[s.Workspace], identity.New(identity.Object, s.ObjectID), identity.New(identity.Movement, s.ObjectID))
@@ -219,7 +219,7 @@ func (a *Audit) Repair(ctx context.Context, since time.Time) (found, left *Repor
 // copies are the tables that are made anew as a whole.
 var copies = []string{"revenue", "leads_attributed", "clicks_hourly", "clicks_minutely"}
 
-func (a *Audit) mend(ctx context.Context, flaws []load.Flaw) error {
+func (a *Audit) mend(ctx context.Context, flaws []clickhouse.Flaw) error {
 	rows := false
 	tables := make(map[string]bool)
 	for _, f := range flaws {

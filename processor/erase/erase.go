@@ -11,8 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"tributary/processor/clickhouse"
 	"tributary/processor/identity"
-	"tributary/processor/load"
 )
 
 // Person is everybody's names that one erasure takes away.
@@ -26,7 +26,7 @@ type Person struct {
 
 // Find gathers a person's names from some of them: customer, external and e-mail names that belong together, the clicks that they are
 // known by, and all clicks of those browsers. Visitors may be given too, by New(Visitor…).
-func Find(ctx context.Context, store *load.Store, workspace string, from []identity.Node, visitors []string) (*Person, error) {
+func Find(ctx context.Context, store *clickhouse.Store, workspace string, from []identity.Node, visitors []string) (*Person, error) {
 	p := &Person{Workspace: workspace, Visitors: slices.Clone(visitors)}
 	seen := make(map[identity.Node]bool)
 	for frontier := from; len(frontier) > 0; {
@@ -73,7 +73,7 @@ func Find(ctx context.Context, store *load.Store, workspace string, from []ident
 }
 
 // browsers adds the visitors of the clicks, and all clicks of the visitors.
-func (p *Person) browsers(ctx context.Context, store *load.Store) error {
+func (p *Person) browsers(ctx context.Context, store *clickhouse.Store) error {
 	for range 2 { // clicks to visitors, visitors to clicks
 		if len(p.Clicks)+len(p.Visitors) == 0 {
 			return nil
@@ -100,17 +100,17 @@ var ErrNobody = errors.New("nothing is known by these names")
 
 // Run erases a person. The list comes first: whatever is read from then on is loaded without the names. Then every table is written
 // without them. It may be interrupted and run again: the aliases stay.
-func Run(ctx context.Context, store *load.Store, list *List, p *Person, now time.Time) error {
+func Run(ctx context.Context, store *clickhouse.Store, list *List, p *Person, now time.Time) error {
 	if len(p.Names)+len(p.Clicks)+len(p.Visitors) == 0 {
 		return ErrNobody
 	}
 	if err := list.Load(ctx, store); err != nil {
 		return err
 	}
-	var rows []load.ErasureRow
+	var rows []clickhouse.ErasureRow
 	add := func(n identity.Node, alias string) {
 		if _, known := list.Alias(p.Workspace, n); !known {
-			rows = append(rows, load.ErasureRow{Workspace: p.Workspace, Name: hash(p.Workspace, n), Alias: alias, At: now})
+			rows = append(rows, clickhouse.ErasureRow{Workspace: p.Workspace, Name: hash(p.Workspace, n), Alias: alias, At: now})
 		}
 	}
 	for _, n := range p.Names {
@@ -136,7 +136,7 @@ func Run(ctx context.Context, store *load.Store, list *List, p *Person, now time
 }
 
 // Again writes every table without a person who is on the list already: what a processor that had an older list has loaded since.
-func Again(ctx context.Context, store *load.Store, list *List, p *Person) error {
+func Again(ctx context.Context, store *clickhouse.Store, list *List, p *Person) error {
 	f := p.forgotten(list)
 	if len(f.Words) > 0 {
 		if err := redactEvents(ctx, store, list, p.Workspace, f.Words); err != nil {
@@ -163,8 +163,8 @@ func Again(ctx context.Context, store *load.Store, list *List, p *Person) error 
 	return nil
 }
 
-func (p *Person) forgotten(list *List) load.Forgotten {
-	var f load.Forgotten
+func (p *Person) forgotten(list *List) clickhouse.Forgotten {
+	var f clickhouse.Forgotten
 	for _, n := range p.Names {
 		alias, _ := list.Alias(p.Workspace, n)
 		f.Nodes = append(f.Nodes, string(n))
@@ -187,12 +187,12 @@ func (p *Person) forgotten(list *List) load.Forgotten {
 	return f
 }
 
-func redactEvents(ctx context.Context, store *load.Store, list *List, workspace string, words []string) error {
+func redactEvents(ctx context.Context, store *clickhouse.Store, list *List, workspace string, words []string) error {
 	events, err := store.EventsMentioning(ctx, workspace, words)
 	if err != nil {
 		return fmt.Errorf("find events: %w", err)
 	}
-	var rows []load.EventRow
+	var rows []clickhouse.EventRow
 	var ids []string
 	for _, r := range events {
 		if redacted, changed := list.Event(workspace, r.StripeEvent); changed {
@@ -211,7 +211,7 @@ func redactEvents(ctx context.Context, store *load.Store, list *List, workspace 
 
 // renameEdges writes the person's edges with the aliases. Those of an e-mail address are not written again: without the address nothing
 // could ever tell them anew.
-func renameEdges(ctx context.Context, store *load.Store, workspace string, f load.Forgotten) error {
+func renameEdges(ctx context.Context, store *clickhouse.Store, workspace string, f clickhouse.Forgotten) error {
 	aliases := make(map[identity.Node]identity.Node, len(f.Nodes))
 	for i, n := range f.Nodes {
 		aliases[identity.Node(n)] = identity.Node(f.Aliases[i])
@@ -220,7 +220,7 @@ func renameEdges(ctx context.Context, store *load.Store, workspace string, f loa
 	if err != nil {
 		return err
 	}
-	var rows []load.EdgeRow
+	var rows []clickhouse.EdgeRow
 	for _, e := range edges {
 		for _, end := range []*identity.Node{&e.A, &e.B} {
 			if alias, erased := aliases[*end]; erased {
@@ -228,7 +228,7 @@ func renameEdges(ctx context.Context, store *load.Store, workspace string, f loa
 			}
 		}
 		if e.A != "" && e.B != "" {
-			rows = append(rows, load.EdgeRow{Workspace: workspace, Edge: e})
+			rows = append(rows, clickhouse.EdgeRow{Workspace: workspace, Edge: e})
 		}
 	}
 	return store.InsertEdges(ctx, rows)

@@ -8,8 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"tributary/processor/clickhouse"
 	"tributary/processor/identity"
-	"tributary/processor/load"
 )
 
 // Refresh is how often processors read the list again: for so long after an erasure one of them may still load what it does not know to be
@@ -33,7 +33,7 @@ func hash(workspace string, n identity.Node) [16]byte {
 }
 
 // Load reads the list.
-func (l *List) Load(ctx context.Context, store *load.Store) error {
+func (l *List) Load(ctx context.Context, store *clickhouse.Store) error {
 	rows, err := store.Erasures(ctx)
 	if err != nil {
 		return err
@@ -47,7 +47,7 @@ func (l *List) Load(ctx context.Context, store *load.Store) error {
 }
 
 // Keep reads the list from time to time, until ctx ends.
-func (l *List) Keep(ctx context.Context, store *load.Store) error {
+func (l *List) Keep(ctx context.Context, store *clickhouse.Store) error {
 	for {
 		select {
 		case <-ctx.Done():

@@ -6,8 +6,8 @@ import (
 	"net/url"
 	"strings"
 
+	"tributary/processor/clickhouse"
 	"tributary/processor/identity"
-	"tributary/processor/load"
 	"tributary/schemas"
 )
 
@@ -37,7 +37,7 @@ func (l *List) Event(workspace string, e *schemas.StripeEvent) (*schemas.StripeE
 		return e, false
 	}
 	strip(body)
-	body[load.RedactedMark] = true
+	body[clickhouse.RedactedMark] = true
 	out, err := json.Marshal(body)
 	if err != nil {
 		return e, false
@@ -119,7 +119,7 @@ func (l *List) Lead(lead *schemas.Lead) *schemas.Lead {
 }
 
 // Click takes the person out of a click's row. What it tells of links, campaigns and devices stays: those are many people's.
-func (l *List) Click(row *load.ClickRow) {
+func (l *List) Click(row *clickhouse.ClickRow) {
 	if l.Empty() {
 		return
 	}

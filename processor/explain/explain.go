@@ -12,10 +12,10 @@ import (
 	"strings"
 	"time"
 
+	"tributary/processor/clickhouse"
 	"tributary/processor/identity"
 	"tributary/processor/join"
 	"tributary/processor/knowledge"
-	"tributary/processor/load"
 	"tributary/processor/stripe"
 	"tributary/schemas"
 )
@@ -23,14 +23,14 @@ import (
 // ErrUnknown says that nothing was ever heard of the object.
 var ErrUnknown = errors.New("nothing is known about this object")
 
-// Store is what a story is told from; load.Store is the real one.
+// Store is what a story is told from; clickhouse.Store is the real one.
 type Store interface {
 	knowledge.Store
 	Edges(ctx context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error)
 	Leads(ctx context.Context, workspace string, ids [][16]byte) ([]join.Lead, error)
-	Versions(ctx context.Context, workspace string, sales []string) ([]load.VersionRow, error)
+	Versions(ctx context.Context, workspace string, sales []string) ([]clickhouse.VersionRow, error)
 	ObjectOf(ctx context.Context, workspace string, entry join.EntryID) (string, error)
-	Mentions(ctx context.Context, workspace string, ids []string, limit int) ([]load.Mention, error)
+	Mentions(ctx context.Context, workspace string, ids []string, limit int) ([]clickhouse.Mention, error)
 }
 
 // Bounds of one story. Whoever asks for a click of a big campaign wants the newest sales, not a book.
@@ -132,7 +132,7 @@ type Entry struct {
 
 // Version is one row, and what it knew more than the one before.
 type Version struct {
-	load.VersionRow
+	clickhouse.VersionRow
 	Learned join.Learned `json:"learned"` // empty for the first
 	Because string       `json:"because"`
 	Changes []string     `json:"changes"`
@@ -267,7 +267,7 @@ func salesOf(k *join.Knowledge, touched []identity.Node) [][]identity.Node {
 }
 
 // search finds the raw events that speak of the groups or of their buyers.
-func search(ctx context.Context, store Store, k *join.Knowledge, groups [][]identity.Node) (mentions []load.Mention, searched bool, err error) {
+func search(ctx context.Context, store Store, k *join.Knowledge, groups [][]identity.Node) (mentions []clickhouse.Mention, searched bool, err error) {
 	var ids []string
 	for _, group := range groups {
 		for _, id := range append(values(group), buyers(k.Graph, group)...) {
@@ -338,7 +338,7 @@ func leads(ctx context.Context, store Store, k *join.Knowledge, touched []identi
 	return list[:min(len(list), mostSales)], nil
 }
 
-func tell(ctx context.Context, store Store, k *join.Knowledge, group []identity.Node, mentions []load.Mention) (Sale, error) {
+func tell(ctx context.Context, store Store, k *join.Knowledge, group []identity.Node, mentions []clickhouse.Mention) (Sale, error) {
 	sale := Sale{Canonical: k.Canonical(group[0]), Letters: []Letter{}, Candidates: []Candidate{}, Entries: []Entry{}}
 	for _, n := range group {
 		sale.Objects = append(sale.Objects, n.Value())
@@ -358,7 +358,7 @@ func tell(ctx context.Context, store Store, k *join.Knowledge, group []identity.
 
 // events joins what is known of an event from its facts with the raw one. What mentions the objects and says nothing about money is
 // told too: a customer who was named, a session that completed unpaid.
-func events(k *join.Knowledge, objects, buyers []string, mentions []load.Mention) ([]Event, []Letter) {
+func events(k *join.Knowledge, objects, buyers []string, mentions []clickhouse.Mention) ([]Event, []Letter) {
 	byID := make(map[string]*Event)
 	letters := []Letter{}
 	for _, id := range objects {
@@ -440,7 +440,7 @@ func candidates(w join.Weighing) (Policy, []Candidate) {
 
 func days(d time.Duration) int { return int(d / (24 * time.Hour)) }
 
-func entries(rows []load.VersionRow, sale Sale) []Entry {
+func entries(rows []clickhouse.VersionRow, sale Sale) []Entry {
 	byID := make(map[string]*Entry)
 	var order []string
 	for _, row := range rows {
@@ -470,7 +470,7 @@ func (v Version) residual() bool {
 	return v.Kind == stripe.Refund && (strings.HasPrefix(v.ObjectID, "ch_") || strings.HasPrefix(v.ObjectID, "py_"))
 }
 
-func versionOf(row load.VersionRow) join.Version {
+func versionOf(row clickhouse.VersionRow) join.Version {
 	n, ok := new(big.Int).SetString(row.Version, 10)
 	if !ok {
 		return join.Version{}

@@ -15,18 +15,18 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ClickHouse/clickhouse-go/v2"
+	clickhousego "github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/shopspring/decimal"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"tributary/deploy/local/chdb/chdbtest"
+	"tributary/processor/clickhouse"
 	"tributary/processor/consume"
 	"tributary/processor/explain"
 	"tributary/processor/fx"
 	"tributary/processor/identity"
 	"tributary/processor/join"
-	"tributary/processor/load"
 	"tributary/schemas"
 	"tributary/sql"
 )
@@ -112,19 +112,19 @@ ask pi_1`)
 	}
 }
 
-func engine(t *testing.T) *load.Store {
+func engine(t *testing.T) *clickhouse.Store {
 	t.Helper()
 	dsn := chdbtest.Start(t)
-	options, err := clickhouse.ParseDSN(dsn)
+	options, err := clickhousego.ParseDSN(dsn)
 	if err != nil {
 		t.Fatal(err)
 	}
-	db := clickhouse.OpenDB(options)
+	db := clickhousego.OpenDB(options)
 	defer db.Close()
 	if err := sql.Migrate(t.Context(), db, func(string) {}); err != nil {
 		t.Fatal(err)
 	}
-	store, err := load.Open(dsn, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	store, err := clickhouse.Open(dsn, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +135,7 @@ func engine(t *testing.T) *load.Store {
 // world is a processor without Kafka.
 type world struct {
 	t         *testing.T
-	store     *load.Store
+	store     *clickhouse.Store
 	workspace string
 	policies  join.Policies
 	rates     []fx.Rate

@@ -8,9 +8,9 @@ import (
 
 	"github.com/shopspring/decimal"
 
+	"tributary/processor/clickhouse"
 	"tributary/processor/fx"
 	"tributary/processor/join"
-	"tributary/processor/load"
 )
 
 // reasons say each rule as a person would.
@@ -77,7 +77,7 @@ func phrase(r join.Rule) string {
 }
 
 // first says what an entry's first version was.
-func first(row load.VersionRow) string {
+func first(row clickhouse.VersionRow) string {
 	text := money(row.Amount, row.Currency)
 	if row.Status == "held" {
 		text += ", held"
@@ -89,7 +89,7 @@ func first(row load.VersionRow) string {
 }
 
 // because says what a version knew more than the one before.
-func because(learned join.Learned, before, row load.VersionRow, sale Sale) string {
+func because(learned join.Learned, before, row clickhouse.VersionRow, sale Sale) string {
 	switch learned {
 	case join.LearnedSuperseded:
 		return row.SupersededBy + " is the same money"
@@ -123,7 +123,7 @@ func because(learned join.Learned, before, row load.VersionRow, sale Sale) strin
 }
 
 // changes lists what a version changed, column by column.
-func changes(a, b load.VersionRow) []string {
+func changes(a, b clickhouse.VersionRow) []string {
 	list := []string{}
 	note := func(what, from, to string) {
 		if from != to {
@@ -150,7 +150,7 @@ func changes(a, b load.VersionRow) []string {
 	return list
 }
 
-func rate(v load.VersionRow) string {
+func rate(v clickhouse.VersionRow) string {
 	if v.FXSource == "" || v.FXSource == "usd" {
 		return ""
 	}

@@ -19,11 +19,11 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"tributary/processor/catalogue"
+	"tributary/processor/clickhouse/clickhousetest"
 	"tributary/processor/consume"
 	"tributary/processor/fx"
 	"tributary/processor/identity"
 	"tributary/processor/join"
-	"tributary/processor/load/loadtest"
 	"tributary/processor/stripe"
 	"tributary/schemas"
 )
@@ -87,7 +87,7 @@ type script struct {
 
 // teller is a processor without Kafka, over the model of ClickHouse.
 type teller struct {
-	*loadtest.Model
+	*clickhousetest.Model
 	money    *consume.Money
 	clicks   *consume.Clicks
 	rejoiner *consume.Rejoiner
@@ -278,7 +278,7 @@ func (s *script) handle(r *kgo.Record) func(*teller) error {
 }
 
 func (s *script) play(table *fx.Table, order []int) *teller {
-	m := &teller{Model: loadtest.New(s.t)}
+	m := &teller{Model: clickhousetest.New(s.t)}
 	log := slog.New(slog.DiscardHandler)
 	m.rejoiner = consume.NewRejoiner(m, rates{table}, time.Hour, log)
 	m.rejoiner.Policies = func(string) join.Policies { return s.policies }

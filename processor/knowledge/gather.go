@@ -13,7 +13,7 @@ import (
 	"tributary/processor/stripe"
 )
 
-// Store is what knowledge is gathered from; load.Store is the real one. An error is never an empty answer.
+// Store is what knowledge is gathered from; clickhouse.Store is the real one. An error is never an empty answer.
 type Store interface {
 	Facts(ctx context.Context, workspace string, objects []string) (map[string][]stripe.Fact, error)
 	Clicks(ctx context.Context, workspace string, nodes []identity.Node) (map[identity.Node]*join.Click, error)

@@ -8,8 +8,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"tributary/processor/clickhouse"
 	"tributary/processor/consume"
-	"tributary/processor/load"
 	"tributary/schemas"
 )
 
@@ -22,7 +22,7 @@ type Letters struct {
 
 // HandleLetters handles dead letters again: after a fix of the program that could not read them. One that is refused again stays where it is; one that is
 // handled stays too, as a record of what happened.
-func HandleLetters(ctx context.Context, store *load.Store, h *Handlers, since time.Time, reason string, batch int, log *slog.Logger) (*Letters, error) {
+func HandleLetters(ctx context.Context, store *clickhouse.Store, h *Handlers, since time.Time, reason string, batch int, log *slog.Logger) (*Letters, error) {
 	result := &Letters{Refused: make(map[string]int)}
 	refused := func(_ context.Context, _ *kgo.Record, _, reason string, _ error) error {
 		result.Refused[reason]++
@@ -34,7 +34,7 @@ func HandleLetters(ctx context.Context, store *load.Store, h *Handlers, since ti
 		records = nil
 		return err
 	}
-	err := store.EachLetter(ctx, since, reason, func(l load.DeadLetterRow) error {
+	err := store.EachLetter(ctx, since, reason, func(l clickhouse.DeadLetterRow) error {
 		r := &kgo.Record{Topic: l.Topic, Partition: l.Partition, Offset: l.Offset, Key: []byte(l.Key), Value: []byte(l.Body), Timestamp: l.At}
 		for name, value := range l.Headers {
 			r.Headers = append(r.Headers, kgo.RecordHeader{Key: name, Value: []byte(value)})
@@ -52,10 +52,10 @@ func HandleLetters(ctx context.Context, store *load.Store, h *Handlers, since ti
 }
 
 // Aside sets records aside in the table alone, for whoever handles records without a lane of their own.
-func Aside(store *load.Store) consume.DeadLetter {
+func Aside(store *clickhouse.Store) consume.DeadLetter {
 	return func(ctx context.Context, r *kgo.Record, step, reason string, cause error) error {
 		letter := schemas.DeadLetterRecord(r, step, reason, cause)
 		letter.Timestamp = time.Now()
-		return store.InsertDeadLetters(ctx, []load.DeadLetterRow{consume.LetterRow(letter)})
+		return store.InsertDeadLetters(ctx, []clickhouse.DeadLetterRow{consume.LetterRow(letter)})
 	}
 }

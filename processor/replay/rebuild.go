@@ -12,10 +12,10 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"tributary/processor/catalogue"
+	"tributary/processor/clickhouse"
 	"tributary/processor/consume"
 	"tributary/processor/identity"
 	"tributary/processor/join"
-	"tributary/processor/load"
 	"tributary/schemas"
 )
 
@@ -50,10 +50,10 @@ func (h *Handlers) Handle(ctx context.Context, records []*kgo.Record, deadLetter
 // Rebuild makes all computed tables anew in Shadow, a database beside the live one on the same server, already migrated and otherwise
 // empty or interrupted.
 type Rebuild struct {
-	Live, Shadow     *load.Store
+	Live, Shadow     *clickhouse.Store
 	LiveDB, ShadowDB string
 	// Handlers over a store. The rates must be those that are stored.
-	Handlers func(ctx context.Context, store *load.Store) (*Handlers, error)
+	Handlers func(ctx context.Context, store *clickhouse.Store) (*Handlers, error)
 	// Topics reads the records from Kafka; nil: from the raw tables, which keep what Kafka has forgotten.
 	Topics *Topics
 	// Batch is how many records are handled at once.
@@ -71,9 +71,9 @@ var (
 type Result struct {
 	Records     int // handled in this run
 	Unreadable  int
-	Differences []load.Difference
-	Before      []load.Total // of the live ledger
-	After       []load.Total // of the rebuilt one
+	Differences []clickhouse.Difference
+	Before      []clickhouse.Total // of the live ledger
+	After       []clickhouse.Total // of the rebuilt one
 }
 
 // Equal tells whether nothing differs.
@@ -102,7 +102,7 @@ func (b *Rebuild) Run(ctx context.Context) (*Result, error) {
 			return nil, fmt.Errorf("read when the rebuild began: %w", err)
 		}
 		b.Log.Info("going on with the rebuild that was interrupted", "began", began)
-	} else if err := b.Shadow.Reached(ctx, load.Position{Step: "began", At: began.Format(time.RFC3339Nano)}); err != nil {
+	} else if err := b.Shadow.Reached(ctx, clickhouse.Position{Step: "began", At: began.Format(time.RFC3339Nano)}); err != nil {
 		return nil, err
 	}
 	handlers, err := b.prepare(ctx, positions)
@@ -177,7 +177,7 @@ func (b *Rebuild) prepare(ctx context.Context, positions map[string]string) (*Ha
 		if err := copyEdges(ctx, b.Live, b.LiveDB, b.Shadow, time.Time{}, catalogue.Source); err != nil {
 			return nil, err
 		}
-		if err := b.Shadow.Reached(ctx, load.Position{Step: "prepared", At: "yes"}); err != nil {
+		if err := b.Shadow.Reached(ctx, clickhouse.Position{Step: "prepared", At: "yes"}); err != nil {
 			return nil, err
 		}
 	}
@@ -208,7 +208,7 @@ func (b *Rebuild) fromTables(ctx context.Context, h *Handlers, positions map[str
 			if err := b.Shadow.Copy(ctx, b.LiveDB, table, part); err != nil {
 				return err
 			}
-			if err := b.Shadow.Reached(ctx, load.Position{Step: step, At: "done"}); err != nil {
+			if err := b.Shadow.Reached(ctx, clickhouse.Position{Step: step, At: "done"}); err != nil {
 				return err
 			}
 			b.Log.Info("copied", "table", table, "partition", part, "of", fmt.Sprintf("%d/%d", i+1, len(parts)))
@@ -218,13 +218,13 @@ func (b *Rebuild) fromTables(ctx context.Context, h *Handlers, positions map[str
 		if err := names(ctx, b.Live, b.LiveDB, b.Shadow, h, time.Time{}); err != nil {
 			return err
 		}
-		if err := b.Shadow.Reached(ctx, load.Position{Step: "names", At: "done"}); err != nil {
+		if err := b.Shadow.Reached(ctx, clickhouse.Position{Step: "names", At: "done"}); err != nil {
 			return err
 		}
 		b.Log.Info("clicks and leads are known")
 	}
 	return events(ctx, b.Live, h, time.Time{}, positions["events"], b.Batch, result, b.Log, func(day string) error {
-		return b.Shadow.Reached(ctx, load.Position{Step: "events", At: day})
+		return b.Shadow.Reached(ctx, clickhouse.Position{Step: "events", At: day})
 	})
 }
 
@@ -251,7 +251,7 @@ func (b *Rebuild) Exchange(ctx context.Context) error {
 		if err := b.Live.Exchange(ctx, b.ShadowDB, table); err != nil {
 			return err
 		}
-		if err := b.Shadow.Reached(ctx, load.Position{Step: "exchanged " + table, At: "done"}); err != nil {
+		if err := b.Shadow.Reached(ctx, clickhouse.Position{Step: "exchanged " + table, At: "done"}); err != nil {
 			return err
 		}
 		b.Log.Info("exchanged", "table", table)
@@ -281,7 +281,7 @@ func (b *Rebuild) Exchange(ctx context.Context) error {
 }
 
 // finish books what is held and may be by now.
-func finish(ctx context.Context, store *load.Store, h *Handlers) error {
+func finish(ctx context.Context, store *clickhouse.Store, h *Handlers) error {
 	h.Rejoiner.Handled(h.Rejoiner.Now())
 	held, err := store.HeldSales(ctx)
 	if err != nil {
@@ -301,7 +301,7 @@ func finish(ctx context.Context, store *load.Store, h *Handlers) error {
 
 // names tells a store what clicks and leads say of names, and credits the leads. Clicks are read from live; leads and their names from
 // a database, whose own tables may have been exchanged.
-func names(ctx context.Context, live *load.Store, database string, into *load.Store, h *Handlers, since time.Time) error {
+func names(ctx context.Context, live *clickhouse.Store, database string, into *clickhouse.Store, h *Handlers, since time.Time) error {
 	edges := newEdges(ctx, into)
 	if err := live.EachClickName(ctx, since, edges.add); err != nil {
 		return fmt.Errorf("read clicks' names: %w", err)
@@ -343,7 +343,7 @@ func names(ctx context.Context, live *load.Store, database string, into *load.St
 }
 
 // events handles the raw events of each day from since on, and after the day that was reached before.
-func events(ctx context.Context, from *load.Store, h *Handlers, since time.Time, after string, batch int, result *Result, log *slog.Logger, reached func(day string) error) error {
+func events(ctx context.Context, from *clickhouse.Store, h *Handlers, since time.Time, after string, batch int, result *Result, log *slog.Logger, reached func(day string) error) error {
 	days, err := from.EventDays(ctx, since)
 	if err != nil {
 		return fmt.Errorf("read days of events: %w", err)
@@ -391,7 +391,7 @@ func (r *Result) refused(context.Context, *kgo.Record, string, string, error) er
 }
 
 // copyEdges copies the edges of a source from a database into a store.
-func copyEdges(ctx context.Context, from *load.Store, database string, into *load.Store, since time.Time, source string) error {
+func copyEdges(ctx context.Context, from *clickhouse.Store, database string, into *clickhouse.Store, since time.Time, source string) error {
 	edges := newEdges(ctx, into)
 	if err := from.EachEdge(ctx, database, since, source, edges.add); err != nil {
 		return fmt.Errorf("copy names of source %s: %w", source, err)
@@ -402,14 +402,16 @@ func copyEdges(ctx context.Context, from *load.Store, database string, into *loa
 // edges collects edges into inserts.
 type edges struct {
 	ctx  context.Context
-	into *load.Store
-	rows []load.EdgeRow
+	into *clickhouse.Store
+	rows []clickhouse.EdgeRow
 }
 
-func newEdges(ctx context.Context, into *load.Store) *edges { return &edges{ctx: ctx, into: into} }
+func newEdges(ctx context.Context, into *clickhouse.Store) *edges {
+	return &edges{ctx: ctx, into: into}
+}
 
 func (e *edges) add(workspace string, edge identity.Edge) error {
-	e.rows = append(e.rows, load.EdgeRow{Workspace: workspace, Edge: edge})
+	e.rows = append(e.rows, clickhouse.EdgeRow{Workspace: workspace, Edge: edge})
 	if len(e.rows) >= 20_000 {
 		return e.flush()
 	}

@@ -12,8 +12,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"tributary/processor/clickhouse"
 	"tributary/processor/consume"
-	"tributary/processor/load"
 	"tributary/schemas"
 )
 
@@ -193,12 +193,12 @@ func resume(begin Offsets, positions map[string]string) {
 // remember writes down positions that moved. What was handled after the last of them is handled again.
 func (b *Rebuild) remember(ctx context.Context, positions map[string]string) func(Offsets) error {
 	return func(at Offsets) error {
-		var moved []load.Position
+		var moved []clickhouse.Position
 		for topic, partitions := range at {
 			for partition, offset := range partitions {
 				if text := strconv.FormatInt(offset, 10); positions[step(topic, partition)] != text {
 					positions[step(topic, partition)] = text
-					moved = append(moved, load.Position{Step: step(topic, partition), At: text})
+					moved = append(moved, clickhouse.Position{Step: step(topic, partition), At: text})
 				}
 			}
 		}

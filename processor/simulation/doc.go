@@ -7,7 +7,7 @@
 //
 // One schedule is one seed: the lives of some buyers (lives_test.go), when and in which order their clicks and webhooks reach
 // Kafka, a list of faults, each with its virtual time and target (faults_test.go), and clocks that jump (clocks_test.go). Kafka is kfake, spoken to over connections in
-// memory (network_test.go); ClickHouse is loadtest.Model behind a server that loses answers, hangs, and crashes
+// memory (network_test.go); ClickHouse is clickhousetest.Model behind a server that loses answers, hangs, and crashes
 // (server_test.go). What must hold in the end stands as sentences in invariants_test.go, and that breaking a rule is noticed in
 // teeth_test.go.
 //

@@ -13,10 +13,10 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"tributary/processor/clickhouse"
+	"tributary/processor/clickhouse/clickhousetest"
 	"tributary/processor/consume"
 	"tributary/processor/join"
-	"tributary/processor/load"
-	"tributary/processor/load/loadtest"
 	"tributary/processor/stripe"
 	"tributary/schemas"
 )
@@ -53,7 +53,7 @@ func (r *run) check() {
 
 // clicksAreStored: every accepted click is stored once, as it was received first.
 func (r *run) clicksAreStored(log []*kgo.Record, fault func(string, ...any)) {
-	rows := make(map[string]load.ClickRow)
+	rows := make(map[string]clickhouse.ClickRow)
 	for _, c := range r.server.model.AllClicks() {
 		if _, twice := rows[string(c.ClickId)]; twice {
 			fault("click %x is there twice", c.ClickId)
@@ -76,7 +76,7 @@ func (r *run) clicksAreStored(log []*kgo.Record, fault func(string, ...any)) {
 
 // rawIsKept: every accepted webhook and lead is stored, and every lead is credited with the click that it came by.
 func (r *run) rawIsKept(log []*kgo.Record, fault func(string, ...any)) {
-	events := make(map[string]load.EventRow)
+	events := make(map[string]clickhouse.EventRow)
 	for _, e := range r.server.model.AllEvents() {
 		events[e.ID] = e
 	}
@@ -221,7 +221,7 @@ func (r *run) commitsFollowInserts(log []*kgo.Record, fault func(string, ...any)
 
 // nothingVanishes: a record that cannot be processed is in the dead letters with its origin, and nothing else is.
 func (r *run) nothingVanishes(log []*kgo.Record, fault func(string, ...any)) {
-	letters := make(map[string]load.DeadLetterRow)
+	letters := make(map[string]clickhouse.DeadLetterRow)
 	for _, l := range r.server.model.DeadLetters() {
 		letters[fmt.Sprintf("%s/%d/%d", l.Topic, l.Partition, l.Offset)] = l
 	}
@@ -247,7 +247,7 @@ func (r *run) nothingVanishes(log []*kgo.Record, fault func(string, ...any)) {
 
 // rowsConverge: the rows are those that a processor writes to whom nothing happens.
 func (r *run) rowsConverge(log []*kgo.Record, fault func(string, ...any)) {
-	quiet := loadtest.New(r.tb)
+	quiet := clickhousetest.New(r.tb)
 	discard := slog.New(slog.DiscardHandler)
 	rejoiner := consume.NewRejoiner(quiet, &ownRates{r.rates, ""}, settle, discard)
 	money := &consume.Money{Store: quiet, Rejoiner: rejoiner, Workspace: func(string) string { return "default" }, Events: consume.NewEventsMetric()}

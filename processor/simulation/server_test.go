@@ -12,11 +12,11 @@ import (
 	"sync"
 	"time"
 
+	"tributary/processor/clickhouse"
+	"tributary/processor/clickhouse/clickhousetest"
 	"tributary/processor/consume"
 	"tributary/processor/identity"
 	"tributary/processor/join"
-	"tributary/processor/load"
-	"tributary/processor/load/loadtest"
 	"tributary/processor/stripe"
 )
 
@@ -26,7 +26,7 @@ type server struct {
 
 	mu      sync.Mutex
 	rng     *rand.Rand
-	model   *loadtest.Model
+	model   *clickhousetest.Model
 	journal []write
 	faults  []*statementFault
 	began   int       // times that the server was started; what was sent to it before a crash is not written after it
@@ -39,7 +39,7 @@ type server struct {
 // write is an insert that was applied.
 type write struct {
 	at    time.Time
-	apply func(*loadtest.Model) error
+	apply func(*clickhousetest.Model) error
 }
 
 // trouble is what happens to a statement.
@@ -91,8 +91,8 @@ var (
 // poison in a raw event makes a row that cannot be stored.
 const poison = "a value that no column takes"
 
-func (r *run) newModel() *loadtest.Model {
-	m := loadtest.New(r.tb)
+func (r *run) newModel() *clickhousetest.Model {
+	m := clickhousetest.New(r.tb)
 	m.Now = func() time.Time { return time.Now().Add(r.clocks.clickhouse.off(r.since())) }
 	return m
 }
@@ -157,7 +157,7 @@ func (s *server) crash(lost, off time.Duration) {
 }
 
 // execute runs one statement once for a processor.
-func (s *server) execute(ctx context.Context, p *processor, verb, table string, apply func(*loadtest.Model) error) error {
+func (s *server) execute(ctx context.Context, p *processor, verb, table string, apply func(*clickhousetest.Model) error) error {
 	f, latency := s.next(p.name, verb, table)
 	if err := p.life.sleep(latency); err != nil {
 		return err
@@ -209,7 +209,7 @@ func (s *server) execute(ctx context.Context, p *processor, verb, table string, 
 	return p.life.wait()
 }
 
-func (s *server) current() *loadtest.Model {
+func (s *server) current() *clickhousetest.Model {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.model
@@ -222,7 +222,7 @@ func (s *server) beginning() int {
 }
 
 // apply changes the model or looks into it.
-func (s *server) apply(verb string, apply func(*loadtest.Model) error) error {
+func (s *server) apply(verb string, apply func(*clickhousetest.Model) error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if time.Now().Before(s.down) {
@@ -262,11 +262,11 @@ func (s *server) witness(rows any) {
 // rawKeys names the raw rows among rows.
 func rawKeys(rows any) (keys []string) {
 	switch rows := rows.(type) {
-	case []load.ClickRow:
+	case []clickhouse.ClickRow:
 		for _, r := range rows {
 			keys = append(keys, "click "+string(r.ClickId))
 		}
-	case []load.EventRow:
+	case []clickhouse.EventRow:
 		for _, r := range rows {
 			keys = append(keys, "event "+r.ID)
 		}
@@ -274,7 +274,7 @@ func rawKeys(rows any) (keys []string) {
 		for _, r := range rows {
 			keys = append(keys, "lead "+string(r.ID[:]))
 		}
-	case []load.DeadLetterRow:
+	case []clickhouse.DeadLetterRow:
 		for _, r := range rows {
 			keys = append(keys, fmt.Sprintf("letter %s/%d/%d", r.Topic, r.Partition, r.Offset))
 		}
@@ -283,7 +283,7 @@ func rawKeys(rows any) (keys []string) {
 }
 
 // rawRows names all that a model holds.
-func rawRows(m *loadtest.Model) map[string]bool {
+func rawRows(m *clickhousetest.Model) map[string]bool {
 	all := make(map[string]bool)
 	for _, rows := range []any{m.AllClicks(), m.AllEvents(), m.AllLeads(), m.DeadLetters()} {
 		for _, key := range rawKeys(rows) {
@@ -293,22 +293,22 @@ func rawRows(m *loadtest.Model) map[string]bool {
 	return all
 }
 
-// client is the Store of one processor. Like load.Store it waits out what can be waited out.
+// client is the Store of one processor. Like clickhouse.Store it waits out what can be waited out.
 type client struct {
 	*server
 	p *processor
 }
 
-// attempt is the deadline of one statement, load.Store's.
+// attempt is the deadline of one statement, clickhouse.Store's.
 const attempt = time.Minute
 
 // persist runs a statement until it succeeds.
-func (c *client) persist(ctx context.Context, verb, table string, apply func(*loadtest.Model) error) error {
+func (c *client) persist(ctx context.Context, verb, table string, apply func(*clickhousetest.Model) error) error {
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
 		tried, cancel := context.WithTimeout(ctx, attempt)
 		err := c.execute(tried, c.p, verb, table, apply)
 		cancel()
-		if err == nil || errors.Is(err, load.ErrRejected) || errors.Is(err, errKilled) {
+		if err == nil || errors.Is(err, clickhouse.ErrRejected) || errors.Is(err, errKilled) {
 			return err
 		}
 		if c.broken.missOnError && verb == "lookup" && ctx.Err() == nil {
@@ -324,12 +324,12 @@ func (c *client) persist(ctx context.Context, verb, table string, apply func(*lo
 	}
 }
 
-func insert[R any](ctx context.Context, c *client, table string, rows []R, into func(*loadtest.Model, context.Context, []R) error) error {
+func insert[R any](ctx context.Context, c *client, table string, rows []R, into func(*clickhousetest.Model, context.Context, []R) error) error {
 	if len(rows) == 0 {
 		return nil
 	}
 	rows = slices.Clone(rows)
-	return c.persist(ctx, "insert", table, func(m *loadtest.Model) error {
+	return c.persist(ctx, "insert", table, func(m *clickhousetest.Model) error {
 		if m == c.model {
 			c.witness(rows)
 		}
@@ -337,8 +337,8 @@ func insert[R any](ctx context.Context, c *client, table string, rows []R, into 
 	})
 }
 
-func lookup[A any](ctx context.Context, c *client, table string, ask func(*loadtest.Model) (A, error)) (answer A, err error) {
-	err = c.persist(ctx, "lookup", table, func(m *loadtest.Model) (err error) {
+func lookup[A any](ctx context.Context, c *client, table string, ask func(*clickhousetest.Model) (A, error)) (answer A, err error) {
+	err = c.persist(ctx, "lookup", table, func(m *clickhousetest.Model) (err error) {
 		answer, err = ask(m)
 		return err
 	})
@@ -347,67 +347,73 @@ func lookup[A any](ctx context.Context, c *client, table string, ask func(*loadt
 
 var _ consume.Store = (*client)(nil)
 
-func (c *client) InsertClicks(ctx context.Context, rows []load.ClickRow) error {
-	return insert(ctx, c, "clicks", rows, (*loadtest.Model).InsertClicks)
+func (c *client) InsertClicks(ctx context.Context, rows []clickhouse.ClickRow) error {
+	return insert(ctx, c, "clicks", rows, (*clickhousetest.Model).InsertClicks)
 }
 
-func (c *client) InsertEvents(ctx context.Context, rows []load.EventRow) error {
+func (c *client) InsertEvents(ctx context.Context, rows []clickhouse.EventRow) error {
 	for _, r := range rows {
 		if strings.Contains(string(r.Body), poison) {
-			return fmt.Errorf("insert stripe_events: %w", load.ErrRejected)
+			return fmt.Errorf("insert stripe_events: %w", clickhouse.ErrRejected)
 		}
 	}
-	return insert(ctx, c, "stripe_events", rows, (*loadtest.Model).InsertEvents)
+	return insert(ctx, c, "stripe_events", rows, (*clickhousetest.Model).InsertEvents)
 }
 
-func (c *client) InsertFacts(ctx context.Context, rows []load.FactRow) error {
-	return insert(ctx, c, "facts", rows, (*loadtest.Model).InsertFacts)
+func (c *client) InsertFacts(ctx context.Context, rows []clickhouse.FactRow) error {
+	return insert(ctx, c, "facts", rows, (*clickhousetest.Model).InsertFacts)
 }
 
-func (c *client) InsertEdges(ctx context.Context, rows []load.EdgeRow) error {
-	return insert(ctx, c, "identities", rows, (*loadtest.Model).InsertEdges)
+func (c *client) InsertEdges(ctx context.Context, rows []clickhouse.EdgeRow) error {
+	return insert(ctx, c, "identities", rows, (*clickhousetest.Model).InsertEdges)
 }
 
 func (c *client) InsertLeads(ctx context.Context, rows []join.Lead) error {
-	return insert(ctx, c, "leads", rows, (*loadtest.Model).InsertLeads)
+	return insert(ctx, c, "leads", rows, (*clickhousetest.Model).InsertLeads)
 }
 
 func (c *client) InsertLedger(ctx context.Context, rows []join.Entry) error {
-	return insert(ctx, c, "ledger", rows, (*loadtest.Model).InsertLedger)
+	return insert(ctx, c, "ledger", rows, (*clickhousetest.Model).InsertLedger)
 }
 
-func (c *client) InsertDeadLetters(ctx context.Context, rows []load.DeadLetterRow) error {
-	return insert(ctx, c, "dead_letters", rows, (*loadtest.Model).InsertDeadLetters)
+func (c *client) InsertDeadLetters(ctx context.Context, rows []clickhouse.DeadLetterRow) error {
+	return insert(ctx, c, "dead_letters", rows, (*clickhousetest.Model).InsertDeadLetters)
 }
 
 func (c *client) Edges(ctx context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error) {
-	return lookup(ctx, c, "identities", func(m *loadtest.Model) ([]identity.Edge, error) { return m.Edges(ctx, workspace, nodes) })
+	return lookup(ctx, c, "identities", func(m *clickhousetest.Model) ([]identity.Edge, error) { return m.Edges(ctx, workspace, nodes) })
 }
 
 func (c *client) Carried(ctx context.Context, workspace string, edges []identity.Edge) ([]identity.Edge, error) {
-	return lookup(ctx, c, "identities", func(m *loadtest.Model) ([]identity.Edge, error) { return m.Carried(ctx, workspace, edges) })
+	return lookup(ctx, c, "identities", func(m *clickhousetest.Model) ([]identity.Edge, error) { return m.Carried(ctx, workspace, edges) })
 }
 
 func (c *client) SalesByLink(ctx context.Context, workspace string, links []string) ([]string, error) {
-	return lookup(ctx, c, "ledger", func(m *loadtest.Model) ([]string, error) { return m.SalesByLink(ctx, workspace, links) })
+	return lookup(ctx, c, "ledger", func(m *clickhousetest.Model) ([]string, error) { return m.SalesByLink(ctx, workspace, links) })
 }
 
 func (c *client) Facts(ctx context.Context, workspace string, objects []string) (map[string][]stripe.Fact, error) {
-	return lookup(ctx, c, "facts", func(m *loadtest.Model) (map[string][]stripe.Fact, error) { return m.Facts(ctx, workspace, objects) })
+	return lookup(ctx, c, "facts", func(m *clickhousetest.Model) (map[string][]stripe.Fact, error) {
+		return m.Facts(ctx, workspace, objects)
+	})
 }
 
 func (c *client) Clicks(ctx context.Context, workspace string, nodes []identity.Node) (map[identity.Node]*join.Click, error) {
-	return lookup(ctx, c, "clicks", func(m *loadtest.Model) (map[identity.Node]*join.Click, error) { return m.Clicks(ctx, workspace, nodes) })
+	return lookup(ctx, c, "clicks", func(m *clickhousetest.Model) (map[identity.Node]*join.Click, error) {
+		return m.Clicks(ctx, workspace, nodes)
+	})
 }
 
 func (c *client) Leads(ctx context.Context, workspace string, ids [][16]byte) ([]join.Lead, error) {
-	return lookup(ctx, c, "leads", func(m *loadtest.Model) ([]join.Lead, error) { return m.Leads(ctx, workspace, ids) })
+	return lookup(ctx, c, "leads", func(m *clickhousetest.Model) ([]join.Lead, error) { return m.Leads(ctx, workspace, ids) })
 }
 
-func (c *client) Unfinished(ctx context.Context, since time.Time, settle time.Duration, limit int) ([]load.Sale, error) {
-	return lookup(ctx, c, "ledger", func(m *loadtest.Model) ([]load.Sale, error) { return m.Unfinished(ctx, since, settle, limit) })
+func (c *client) Unfinished(ctx context.Context, since time.Time, settle time.Duration, limit int) ([]clickhouse.Sale, error) {
+	return lookup(ctx, c, "ledger", func(m *clickhousetest.Model) ([]clickhouse.Sale, error) {
+		return m.Unfinished(ctx, since, settle, limit)
+	})
 }
 
-func (c *client) Outstanding(ctx context.Context) (load.Outstanding, error) {
-	return lookup(ctx, c, "ledger", func(m *loadtest.Model) (load.Outstanding, error) { return m.Outstanding(ctx) })
+func (c *client) Outstanding(ctx context.Context) (clickhouse.Outstanding, error) {
+	return lookup(ctx, c, "ledger", func(m *clickhousetest.Model) (clickhouse.Outstanding, error) { return m.Outstanding(ctx) })
 }

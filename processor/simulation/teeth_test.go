@@ -13,9 +13,9 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"tributary/processor/clickhouse"
 	"tributary/processor/consume"
 	"tributary/processor/join"
-	"tributary/processor/load"
 	"tributary/processor/stripe"
 )
 
@@ -60,8 +60,8 @@ func entries(write func([]join.Entry) []join.Entry) func(*client) consume.Store 
 // holds is a Store that keeps no end of a hold.
 type holds struct{ *client }
 
-func (h *holds) InsertFacts(ctx context.Context, rows []load.FactRow) error {
-	return h.client.InsertFacts(ctx, slices.DeleteFunc(slices.Clone(rows), func(r load.FactRow) bool { return r.Kind == stripe.HoldEnded }))
+func (h *holds) InsertFacts(ctx context.Context, rows []clickhouse.FactRow) error {
+	return h.client.InsertFacts(ctx, slices.DeleteFunc(slices.Clone(rows), func(r clickhouse.FactRow) bool { return r.Kind == stripe.HoldEnded }))
 }
 
 // buffer is a Store that acknowledges facts, names and clicks before they are written, as async_insert does without waiting.
@@ -78,15 +78,15 @@ func (b *buffer) later(insert func(ctx context.Context)) error {
 	return nil
 }
 
-func (b *buffer) InsertFacts(_ context.Context, rows []load.FactRow) error {
+func (b *buffer) InsertFacts(_ context.Context, rows []clickhouse.FactRow) error {
 	return b.later(func(ctx context.Context) { b.client.InsertFacts(ctx, rows) })
 }
 
-func (b *buffer) InsertEdges(_ context.Context, rows []load.EdgeRow) error {
+func (b *buffer) InsertEdges(_ context.Context, rows []clickhouse.EdgeRow) error {
 	return b.later(func(ctx context.Context) { b.client.InsertEdges(ctx, rows) })
 }
 
-func (b *buffer) InsertClicks(_ context.Context, rows []load.ClickRow) error {
+func (b *buffer) InsertClicks(_ context.Context, rows []clickhouse.ClickRow) error {
 	return b.later(func(ctx context.Context) { b.client.InsertClicks(ctx, rows) })
 }
 
@@ -131,7 +131,7 @@ var breakable = []broken{
 	}},
 	{name: "a batch that ClickHouse rejects is skipped", wrapHandler: func(_ *processor, handle consume.Handler) consume.Handler {
 		return func(ctx context.Context, records []*kgo.Record, aside consume.DeadLetter) error {
-			if err := handle(ctx, records, aside); err != nil && !errors.Is(err, load.ErrRejected) {
+			if err := handle(ctx, records, aside); err != nil && !errors.Is(err, clickhouse.ErrRejected) {
 				return err
 			}
 			return nil

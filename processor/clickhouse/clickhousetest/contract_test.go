@@ -1,4 +1,4 @@
-package loadtest
+package clickhousetest
 
 import (
 	"cmp"
@@ -18,22 +18,22 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ClickHouse/clickhouse-go/v2"
+	clickhousego "github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/shopspring/decimal"
 
 	"tributary/deploy/local/chdb/chdbtest"
+	"tributary/processor/clickhouse"
 	"tributary/processor/consume"
 	"tributary/processor/identity"
 	"tributary/processor/join"
-	"tributary/processor/load"
 	"tributary/processor/stripe"
 	"tributary/schemas"
 	"tributary/sql"
 )
 
-var _, _ consume.Store = (*Model)(nil), (*load.Store)(nil)
+var _, _ consume.Store = (*Model)(nil), (*clickhouse.Store)(nil)
 
 const (
 	runs       = 4
@@ -73,21 +73,21 @@ func TestContract(t *testing.T) {
 
 func open(t *testing.T, dsn string) *engine {
 	t.Helper()
-	options, err := clickhouse.ParseDSN(dsn)
+	options, err := clickhousego.ParseDSN(dsn)
 	if err != nil {
 		t.Fatal(err)
 	}
-	db := clickhouse.OpenDB(options)
+	db := clickhousego.OpenDB(options)
 	defer db.Close()
 	if err := sql.Migrate(t.Context(), db, func(string) {}); err != nil {
 		t.Fatal(err)
 	}
-	store, err := load.Open(dsn, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	store, err := clickhouse.Open(dsn, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { store.Close() })
-	conn, err := clickhouse.Open(options)
+	conn, err := clickhousego.Open(options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +97,7 @@ func open(t *testing.T, dsn string) *engine {
 
 // engine is a database of the real one.
 type engine struct {
-	*load.Store
+	*clickhouse.Store
 	conn     driver.Conn
 	database string
 }
@@ -162,11 +162,11 @@ func (c *contract) node() identity.Node {
 	return identity.New(identity.Affiliate, pick(c.rng, "ann", "ömer 🧶", "o'hara"))
 }
 
-func (c *contract) click() load.ClickRow {
+func (c *contract) click() clickhouse.ClickRow {
 	id, own := c.clickID()
 	received := c.moment(c.rng)
 	rng := of(id, received)
-	row := load.ClickRow{Click: &schemas.Click{
+	row := clickhouse.ClickRow{Click: &schemas.Click{
 		Workspace: pick(own, "default", "shop"), ClickId: id[:], ClickedAt: id.Time().UnixMilli(), ReceivedAt: received.UnixMilli(), LinkId: pick(rng, "", "link_1", "link_2"),
 		AffiliateId: pick(rng, "ann", "ömer 🧶"), ProgramId: pick(rng, "", "p"), VisitorId: fmt.Sprint(rng.IntN(9)), ForeignId: pick(rng, "", "dub_1"), Country: pick(rng, "", "DE"),
 		Properties: map[string]string{},
@@ -175,20 +175,20 @@ func (c *contract) click() load.ClickRow {
 	return row
 }
 
-func (c *contract) event() load.EventRow {
+func (c *contract) event() clickhouse.EventRow {
 	id, received := fmt.Sprintf("evt_%d", c.rng.IntN(20)), c.moment(c.rng)
 	rng := of(id, received)
-	return load.EventRow{Workspace: c.workspace(), Created: c.base, StripeEvent: &schemas.StripeEvent{
+	return clickhouse.EventRow{Workspace: c.workspace(), Created: c.base, StripeEvent: &schemas.StripeEvent{
 		ID: id, Type: "invoice.paid", APIVersion: "2023-10-16", Livemode: true, ReceivedAt: received, Body: fmt.Appendf(nil, `{"n":%d,"s":"\u0000é"}`, rng.IntN(99)),
 	}}
 }
 
-func (c *contract) fact() load.FactRow {
+func (c *contract) fact() clickhouse.FactRow {
 	workspace, object, received := c.workspace(), c.object(), c.moment(c.rng)
 	source, event := pick(c.rng, stripe.FromInvoice, "charge"), pick(c.rng, "evt_1", "evt_2")
 	kind := pick(c.rng, stripe.Payment, stripe.Refund, stripe.HoldEnded)
 	rng := of(workspace, object, kind, source, event, received)
-	return load.FactRow{Workspace: workspace, Fact: stripe.Fact{
+	return clickhouse.FactRow{Workspace: workspace, Fact: stripe.Fact{
 		ObjectID: object, Kind: kind, Source: source, EventID: event, Account: pick(rng, "", "acct_1"), Livemode: rng.IntN(2) == 0, CreatedAt: c.moment(rng).Truncate(time.Second),
 		ReceivedAt: received, OccurredAt: c.moment(rng).Truncate(time.Second), ParentID: pick(rng, "", "ch_1"), Settled: rng.IntN(2) == 0, Currency: pick(rng, "usd", "jpy"),
 		Amount: pick(rng, int64(1000), -1000, 1<<62), Tax: rng.Int64N(100), Shipping: rng.Int64N(2), Discount: rng.Int64N(2), CustomerID: pick(rng, "", "cus_1", "cus_2"),
@@ -196,12 +196,12 @@ func (c *contract) fact() load.FactRow {
 	}}
 }
 
-func (c *contract) edge() load.EdgeRow {
+func (c *contract) edge() clickhouse.EdgeRow {
 	e := identity.Edge{A: c.node(), B: c.node(), At: c.moment(of(c.rng.IntN(3))), Carried: c.rng.IntN(2) == 0}
 	ends := []identity.Node{e.A, e.B}
 	slices.Sort(ends)
 	e.Source = pick(of(ends, e.At), "metadata", "client_reference_id")
-	return load.EdgeRow{Workspace: c.workspace(), Edge: e}
+	return clickhouse.EdgeRow{Workspace: c.workspace(), Edge: e}
 }
 
 // version is one of few; what a row holds follows from its key and its version.
@@ -247,10 +247,10 @@ func (c *contract) entry() join.Entry {
 	return e
 }
 
-func (c *contract) letter() load.DeadLetterRow {
+func (c *contract) letter() clickhouse.DeadLetterRow {
 	partition, offset, step := int32(c.rng.IntN(2)), c.rng.Int64N(6), pick(c.rng, "decode", "load")
 	rng := of(partition, offset, step)
-	return load.DeadLetterRow{
+	return clickhouse.DeadLetterRow{
 		At: c.moment(rng), Reason: "unreadable", Step: step, Topic: schemas.TopicStripe, Partition: partition, Offset: offset, Error: "unexpected 'x'", Key: "\xff\x00", Body: pick(rng, "", "{"),
 		Headers: map[string]string{"event_id": "evt_1"},
 	}
@@ -339,11 +339,11 @@ func (c *contract) ask() {
 		})
 	case 6:
 		since, settle := c.moment(c.rng), time.Since(c.moment(c.rng)).Truncate(time.Hour)
-		asked(c, fmt.Sprintf("Unfinished since %s, settled after %s", since, settle), func(s consume.Store) ([]load.Sale, error) {
+		asked(c, fmt.Sprintf("Unfinished since %s, settled after %s", since, settle), func(s consume.Store) ([]clickhouse.Sale, error) {
 			return sorted(s.Unfinished(ctx, since, settle, 1000))
 		})
 	case 7:
-		asked(c, "Outstanding", func(s consume.Store) (load.Outstanding, error) { return s.Outstanding(ctx) })
+		asked(c, "Outstanding", func(s consume.Store) (clickhouse.Outstanding, error) { return s.Outstanding(ctx) })
 	}
 }
 

@@ -1,4 +1,4 @@
-package load_test
+package clickhouse_test
 
 import (
 	"context"
@@ -8,12 +8,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ClickHouse/clickhouse-go/v2"
+	clickhousego "github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"tributary/deploy/local/chdb/chdbtest"
+	"tributary/processor/clickhouse"
 	"tributary/processor/join"
-	"tributary/processor/load"
 	"tributary/processor/stripe"
 	"tributary/sql"
 )
@@ -21,25 +21,25 @@ import (
 // A row that no column can take is refused at once, by the driver or by the engine; whatever else goes wrong is waited out.
 func TestRejected(t *testing.T) {
 	dsn := chdbtest.Start(t)
-	options, err := clickhouse.ParseDSN(dsn)
+	options, err := clickhousego.ParseDSN(dsn)
 	if err != nil {
 		t.Fatal(err)
 	}
-	db := clickhouse.OpenDB(options)
+	db := clickhousego.OpenDB(options)
 	defer db.Close()
 	if err := sql.Migrate(t.Context(), db, func(string) {}); err != nil {
 		t.Fatal(err)
 	}
-	store, err := load.Open(dsn, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	store, err := clickhouse.Open(dsn, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer store.Close()
-	good := load.FactRow{Workspace: "w", Fact: stripe.Fact{ObjectID: "pi_1", Kind: stripe.Payment, CreatedAt: time.Unix(1, 0), OccurredAt: time.Unix(1, 0), ReceivedAt: time.Unix(1, 0)}}
-	if err := store.InsertLeads(t.Context(), []join.Lead{{Workspace: "w", EmailHash: strings.Repeat("x", 17)}}); !errors.Is(err, load.ErrRejected) {
+	good := clickhouse.FactRow{Workspace: "w", Fact: stripe.Fact{ObjectID: "pi_1", Kind: stripe.Payment, CreatedAt: time.Unix(1, 0), OccurredAt: time.Unix(1, 0), ReceivedAt: time.Unix(1, 0)}}
+	if err := store.InsertLeads(t.Context(), []join.Lead{{Workspace: "w", EmailHash: strings.Repeat("x", 17)}}); !errors.Is(err, clickhouse.ErrRejected) {
 		t.Errorf("17 bytes for a FixedString(16): %v", err)
 	}
-	if err := store.InsertFacts(t.Context(), []load.FactRow{good}); err != nil {
+	if err := store.InsertFacts(t.Context(), []clickhouse.FactRow{good}); err != nil {
 		t.Error(err)
 	}
 	if _, err := db.ExecContext(t.Context(), "ALTER TABLE facts ADD CONSTRAINT sane CHECK amount < 100"); err != nil {
@@ -47,7 +47,7 @@ func TestRejected(t *testing.T) {
 	}
 	much := good
 	much.Amount = 100
-	if err := store.InsertFacts(t.Context(), []load.FactRow{much}); !errors.Is(err, load.ErrRejected) {
+	if err := store.InsertFacts(t.Context(), []clickhouse.FactRow{much}); !errors.Is(err, clickhouse.ErrRejected) {
 		t.Errorf("a row that the server refuses: %v", err)
 	}
 	if _, err := db.ExecContext(t.Context(), "RENAME TABLE facts TO elsewhere"); err != nil {
@@ -55,7 +55,7 @@ func TestRejected(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
-	if err := store.InsertFacts(ctx, []load.FactRow{good}); errors.Is(err, load.ErrRejected) || !errors.Is(err, context.DeadlineExceeded) {
+	if err := store.InsertFacts(ctx, []clickhouse.FactRow{good}); errors.Is(err, clickhouse.ErrRejected) || !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("a table that is away for a moment: %v, want to wait", err)
 	}
 }

@@ -1,5 +1,5 @@
-// Package load puts rows into ClickHouse in columns and looks names, facts and clicks up again.
-package load
+// Package clickhouse puts rows into ClickHouse in columns and looks names, facts and clicks up again.
+package clickhouse
 
 import (
 	"context"

@@ -21,16 +21,16 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ClickHouse/clickhouse-go/v2"
+	clickhousego "github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"tributary/deploy/local/chdb"
 	"tributary/deploy/local/chdb/chdbtest"
 	"tributary/deploy/process"
+	"tributary/processor/clickhouse"
+	"tributary/processor/clickhouse/clickhousetest"
 	"tributary/processor/consume"
-	"tributary/processor/load"
-	"tributary/processor/load/loadtest"
 	"tributary/schemas"
 	"tributary/sql"
 )
@@ -185,11 +185,11 @@ func (b *bench) ask(query string) string {
 func (b *bench) migrate(database string) {
 	b.Helper()
 	b.ask("CREATE DATABASE " + database)
-	options, err := clickhouse.ParseDSN("http://" + b.address + "/" + database)
+	options, err := clickhousego.ParseDSN("http://" + b.address + "/" + database)
 	if err != nil {
 		b.Fatal(err)
 	}
-	db := clickhouse.OpenDB(options)
+	db := clickhousego.OpenDB(options)
 	defer db.Close()
 	if err := sql.Migrate(b.Context(), db, func(string) {}); err != nil {
 		b.Fatal(err)
@@ -260,12 +260,12 @@ func records(tb testing.TB, n int) (clicks, money []*kgo.Record) {
 func (b *bench) handle(ctx context.Context, database string, n int) error {
 	b.Helper()
 	log := slog.New(slog.DiscardHandler)
-	store, err := load.Open("http://"+b.address+"/"+database, log, prometheus.NewRegistry())
+	store, err := clickhouse.Open("http://"+b.address+"/"+database, log, prometheus.NewRegistry())
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer store.Close()
-	rejoiner := consume.NewRejoiner(store, loadtest.FixedRates{"eur": "1.1"}, time.Hour, log)
+	rejoiner := consume.NewRejoiner(store, clickhousetest.FixedRates{"eur": "1.1"}, time.Hour, log)
 	money := &consume.Money{
 		Store: store, Rejoiner: rejoiner, Workspace: func(account string) string { return "w" + strings.TrimPrefix(account, "acct_") }, Events: consume.NewEventsMetric(),
 	}

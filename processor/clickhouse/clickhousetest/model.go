@@ -1,5 +1,5 @@
-// Package loadtest has a ClickHouse of maps for tests, as net/http/httptest has a server.
-package loadtest
+// Package clickhousetest has a ClickHouse of maps for tests, as net/http/httptest has a server.
+package clickhousetest
 
 import (
 	"cmp"
@@ -16,10 +16,10 @@ import (
 
 	"github.com/shopspring/decimal"
 
+	"tributary/processor/clickhouse"
 	"tributary/processor/fx"
 	"tributary/processor/identity"
 	"tributary/processor/join"
-	"tributary/processor/load"
 	"tributary/processor/stripe"
 	"tributary/schemas"
 )
@@ -31,25 +31,25 @@ type Model struct {
 
 	tb     testing.TB
 	mu     sync.Mutex
-	clicks map[string]load.ClickRow
-	events map[string]load.EventRow
-	facts  map[string]load.FactRow
-	edges  map[string]load.EdgeRow
+	clicks map[string]clickhouse.ClickRow
+	events map[string]clickhouse.EventRow
+	facts  map[string]clickhouse.FactRow
+	edges  map[string]clickhouse.EdgeRow
 	leads  map[string]join.Lead
 	ledger map[join.EntryID]join.Entry
-	dead   map[string]load.DeadLetterRow
+	dead   map[string]clickhouse.DeadLetterRow
 }
 
 // New makes an empty one.
 func New(tb testing.TB) *Model {
 	return &Model{
-		Now: time.Now, tb: tb, clicks: map[string]load.ClickRow{}, events: map[string]load.EventRow{}, facts: map[string]load.FactRow{},
-		edges: map[string]load.EdgeRow{}, leads: map[string]join.Lead{}, ledger: map[join.EntryID]join.Entry{}, dead: map[string]load.DeadLetterRow{},
+		Now: time.Now, tb: tb, clicks: map[string]clickhouse.ClickRow{}, events: map[string]clickhouse.EventRow{}, facts: map[string]clickhouse.FactRow{},
+		edges: map[string]clickhouse.EdgeRow{}, leads: map[string]join.Lead{}, ledger: map[join.EntryID]join.Entry{}, dead: map[string]clickhouse.DeadLetterRow{},
 	}
 }
 
-// InsertClicks is load.Store's.
-func (m *Model) InsertClicks(_ context.Context, rows []load.ClickRow) error {
+// InsertClicks is clickhouse.Store's.
+func (m *Model) InsertClicks(_ context.Context, rows []clickhouse.ClickRow) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, r := range rows {
@@ -60,8 +60,8 @@ func (m *Model) InsertClicks(_ context.Context, rows []load.ClickRow) error {
 	return nil
 }
 
-// InsertEvents is load.Store's.
-func (m *Model) InsertEvents(_ context.Context, rows []load.EventRow) error {
+// InsertEvents is clickhouse.Store's.
+func (m *Model) InsertEvents(_ context.Context, rows []clickhouse.EventRow) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, r := range rows {
@@ -72,8 +72,8 @@ func (m *Model) InsertEvents(_ context.Context, rows []load.EventRow) error {
 	return nil
 }
 
-// InsertFacts is load.Store's.
-func (m *Model) InsertFacts(_ context.Context, rows []load.FactRow) error {
+// InsertFacts is clickhouse.Store's.
+func (m *Model) InsertFacts(_ context.Context, rows []clickhouse.FactRow) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, r := range rows {
@@ -85,8 +85,8 @@ func (m *Model) InsertFacts(_ context.Context, rows []load.FactRow) error {
 	return nil
 }
 
-// InsertEdges is load.Store's.
-func (m *Model) InsertEdges(_ context.Context, rows []load.EdgeRow) error {
+// InsertEdges is clickhouse.Store's.
+func (m *Model) InsertEdges(_ context.Context, rows []clickhouse.EdgeRow) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, r := range rows {
@@ -101,7 +101,7 @@ func (m *Model) InsertEdges(_ context.Context, rows []load.EdgeRow) error {
 	return nil
 }
 
-// InsertLeads is load.Store's.
+// InsertLeads is clickhouse.Store's.
 func (m *Model) InsertLeads(_ context.Context, rows []join.Lead) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -114,7 +114,7 @@ func (m *Model) InsertLeads(_ context.Context, rows []join.Lead) error {
 	return nil
 }
 
-// InsertLedger is load.Store's.
+// InsertLedger is clickhouse.Store's.
 func (m *Model) InsertLedger(_ context.Context, rows []join.Entry) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -130,8 +130,8 @@ func (m *Model) InsertLedger(_ context.Context, rows []join.Entry) error {
 	return nil
 }
 
-// InsertDeadLetters is load.Store's.
-func (m *Model) InsertDeadLetters(_ context.Context, rows []load.DeadLetterRow) error {
+// InsertDeadLetters is clickhouse.Store's.
+func (m *Model) InsertDeadLetters(_ context.Context, rows []clickhouse.DeadLetterRow) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, r := range rows {
@@ -140,7 +140,7 @@ func (m *Model) InsertDeadLetters(_ context.Context, rows []load.DeadLetterRow) 
 	return nil
 }
 
-// Edges is load.Store's.
+// Edges is clickhouse.Store's.
 func (m *Model) Edges(_ context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -157,7 +157,7 @@ func (m *Model) Edges(_ context.Context, workspace string, nodes []identity.Node
 	return out, nil
 }
 
-// Carried is load.Store's.
+// Carried is clickhouse.Store's.
 func (m *Model) Carried(_ context.Context, workspace string, edges []identity.Edge) ([]identity.Edge, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -171,7 +171,7 @@ func (m *Model) Carried(_ context.Context, workspace string, edges []identity.Ed
 	return slices.Collect(maps.Values(found)), nil
 }
 
-// SalesByLink is load.Store's.
+// SalesByLink is clickhouse.Store's.
 func (m *Model) SalesByLink(_ context.Context, workspace string, links []string) ([]string, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -184,7 +184,7 @@ func (m *Model) SalesByLink(_ context.Context, workspace string, links []string)
 	return out, nil
 }
 
-// Facts is load.Store's.
+// Facts is clickhouse.Store's.
 func (m *Model) Facts(_ context.Context, workspace string, objects []string) (map[string][]stripe.Fact, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -206,7 +206,7 @@ func (m *Model) Facts(_ context.Context, workspace string, objects []string) (ma
 	return out, nil
 }
 
-// Clicks is load.Store's.
+// Clicks is clickhouse.Store's.
 func (m *Model) Clicks(_ context.Context, workspace string, nodes []identity.Node) (map[identity.Node]*join.Click, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -225,7 +225,7 @@ func (m *Model) Clicks(_ context.Context, workspace string, nodes []identity.Nod
 	return out, nil
 }
 
-// Leads is load.Store's.
+// Leads is clickhouse.Store's.
 func (m *Model) Leads(_ context.Context, workspace string, ids [][16]byte) ([]join.Lead, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -239,29 +239,29 @@ func (m *Model) Leads(_ context.Context, workspace string, ids [][16]byte) ([]jo
 	return out, nil
 }
 
-// Unfinished is load.Store's.
-func (m *Model) Unfinished(_ context.Context, since time.Time, settle time.Duration, limit int) ([]load.Sale, error) {
+// Unfinished is clickhouse.Store's.
+func (m *Model) Unfinished(_ context.Context, since time.Time, settle time.Duration, limit int) ([]clickhouse.Sale, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now, since := m.Now(), since.Truncate(time.Second) // clickhouse-go binds times as whole seconds
-	found := make(map[load.Sale]bool)
+	found := make(map[clickhouse.Sale]bool)
 	for _, e := range m.ledger {
 		held := e.Status == join.Held && e.ReceivedAt.Before(now.Add(-settle))
 		waiting := e.Status == join.Booked && e.MatchRule == join.RuleNone && e.MatchKey != "" && !e.ReceivedAt.Before(since)
 		unconverted := e.Status == join.Booked && e.Amount != 0 && (e.FXSource == "" || !e.FXFinal && fx.DateOf(e.OccurredAt) < fx.DateOf(now))
 		if held || waiting || unconverted {
-			found[load.Sale{Workspace: e.Workspace, ObjectID: e.SaleID}] = true
+			found[clickhouse.Sale{Workspace: e.Workspace, ObjectID: e.SaleID}] = true
 		}
 	}
 	sales := slices.Collect(maps.Keys(found))
 	return sales[:min(len(sales), limit)], nil
 }
 
-// Outstanding is load.Store's.
-func (m *Model) Outstanding(context.Context) (load.Outstanding, error) {
+// Outstanding is clickhouse.Store's.
+func (m *Model) Outstanding(context.Context) (clickhouse.Outstanding, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var o load.Outstanding
+	var o clickhouse.Outstanding
 	for _, e := range m.ledger {
 		switch {
 		case e.Status == join.Held:
@@ -304,7 +304,7 @@ func (m *Model) AllLeads() []join.Lead {
 }
 
 // DeadLetters gives every dead letter, in no particular order.
-func (m *Model) DeadLetters() []load.DeadLetterRow {
+func (m *Model) DeadLetters() []clickhouse.DeadLetterRow {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return slices.Collect(maps.Values(m.dead))

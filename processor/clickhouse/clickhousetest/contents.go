@@ -1,21 +1,21 @@
-package loadtest
+package clickhousetest
 
 import (
 	"maps"
 	"slices"
 
-	"tributary/processor/load"
+	"tributary/processor/clickhouse"
 )
 
 // AllClicks gives every click, in no particular order.
-func (m *Model) AllClicks() []load.ClickRow {
+func (m *Model) AllClicks() []clickhouse.ClickRow {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return slices.Collect(maps.Values(m.clicks))
 }
 
 // AllEvents gives every raw webhook, in no particular order.
-func (m *Model) AllEvents() []load.EventRow {
+func (m *Model) AllEvents() []clickhouse.EventRow {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return slices.Collect(maps.Values(m.events))
