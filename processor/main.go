@@ -12,7 +12,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"tributary/processor/audit"
+	"tributary/processor/reconcile"
 )
 
 // commands is the table from word to work; each word has its file.
@@ -32,7 +32,7 @@ type commands struct {
 func main() {
 	if err := run(os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "processor:", err)
-		if errors.Is(err, audit.ErrDifferences) || errors.Is(err, errDifferences) || errors.Is(err, errFlaws) {
+		if errors.Is(err, reconcile.ErrDifferences) || errors.Is(err, errDifferences) || errors.Is(err, errFlaws) {
 			os.Exit(2)
 		}
 		os.Exit(1)

@@ -1,5 +1,5 @@
-// Package audit compares the ledger with what others say of the same money: Stripe's balance transactions.
-package audit
+// Package reconcile compares the ledger with what others say of the same money: Stripe's balance transactions.
+package reconcile
 
 import (
 	"fmt"

@@ -1,4 +1,4 @@
-package audit_test
+package reconcile_test
 
 import (
 	"context"
@@ -17,11 +17,11 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"tributary/deploy/local/chdb/chdbtest"
-	"tributary/processor/audit"
 	"tributary/processor/clickhouse"
 	"tributary/processor/clickhouse/clickhousetest"
 	"tributary/processor/consume"
 	"tributary/processor/fx"
+	"tributary/processor/reconcile"
 	"tributary/processor/stripe"
 	"tributary/schemas"
 	"tributary/sql"
@@ -78,15 +78,15 @@ func shop(t *testing.T) *clickhouse.Store {
 	return store
 }
 
-func export(t *testing.T, path string) []audit.Transaction {
+func export(t *testing.T, path string) []reconcile.Transaction {
 	t.Helper()
 	file, err := os.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	var list []audit.Transaction
-	if err := audit.ReadExport(file, fx.StripeExponents(), func(x audit.Transaction) error { list = append(list, x); return nil }); err != nil {
+	var list []reconcile.Transaction
+	if err := reconcile.ReadExport(file, fx.StripeExponents(), func(x reconcile.Transaction) error { list = append(list, x); return nil }); err != nil {
 		t.Fatalf("%s: %v", path, err)
 	}
 	return list
@@ -95,17 +95,17 @@ func export(t *testing.T, path string) []audit.Transaction {
 // The same books in three spellings are equal to the cent; with faults planted into them each is found, with its cause.
 func TestAudit(t *testing.T) {
 	store := shop(t)
-	period, err := audit.NewPeriod("2026-03-01", "2026-03-10")
+	period, err := reconcile.NewPeriod("2026-03-01", "2026-03-10")
 	if err != nil {
 		t.Fatal(err)
 	}
-	scope := audit.Scope{Workspace: "default", Livemode: true, Period: period}
+	scope := reconcile.Scope{Workspace: "default", Livemode: true, Period: period}
 	for _, test := range []struct {
 		file  string
 		equal bool
 	}{{"report.csv", true}, {"balance_history.csv", true}, {"api.json", true}, {"faults.csv", false}} {
 		t.Run(test.file, func(t *testing.T) {
-			report, err := audit.Compare(t.Context(), store, scope, export(t, filepath.Join("testdata", test.file)))
+			report, err := reconcile.Compare(t.Context(), store, scope, export(t, filepath.Join("testdata", test.file)))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -113,7 +113,7 @@ func TestAudit(t *testing.T) {
 			if err := report.Print(&said, fx.StripeExponents()); err != nil {
 				t.Fatal(err)
 			}
-			if equal := report.Err() == nil; equal != test.equal || errors.Is(report.Err(), audit.ErrDifferences) == test.equal {
+			if equal := report.Err() == nil; equal != test.equal || errors.Is(report.Err(), reconcile.ErrDifferences) == test.equal {
 				t.Errorf("equal: %v (%v)\n%s", equal, report.Err(), said.String())
 			}
 			golden := filepath.Join("testdata", test.file+".txt")
@@ -135,7 +135,7 @@ func TestSettlementsAreKept(t *testing.T) {
 	store := shop(t)
 	rejoiner := consume.NewRejoiner(store, clickhousetest.FixedRates{"usd": "1", "eur": "1.1"}, time.Hour, slog.New(slog.DiscardHandler))
 	at := time.Date(2026, 3, 2, 10, 5, 0, 0, time.UTC)
-	x := audit.Transaction{ID: "txn_9", Category: "charge", Source: "ch_2", Created: at, Currency: "usd", Amount: 13120, Presented: "eur", PresentedAmount: 11900}
+	x := reconcile.Transaction{ID: "txn_9", Category: "charge", Source: "ch_2", Created: at, Currency: "usd", Amount: 13120, Presented: "eur", PresentedAmount: 11900}
 	if !x.Settled() {
 		t.Fatal("not settled")
 	}

@@ -11,9 +11,9 @@ import (
 	"strings"
 	"time"
 
-	"tributary/processor/audit"
 	"tributary/processor/clickhouse"
 	"tributary/processor/fx"
+	"tributary/processor/reconcile"
 	"tributary/processor/stripe"
 	"tributary/processor/workspace"
 )
@@ -67,13 +67,13 @@ func (c *auditStripeCommand) Run(ctx context.Context, log *slog.Logger) error {
 		return err
 	}
 	defer store.Close()
-	scope := audit.Scope{Workspace: workspaces.Of(c.Account), Account: c.Account, Livemode: !c.Test, Period: period}
+	scope := reconcile.Scope{Workspace: workspaces.Of(c.Account), Account: c.Account, Livemode: !c.Test, Period: period}
 	if c.KeepRates {
 		if err := c.keep(ctx, log, store, scope, transactions); err != nil {
 			return err
 		}
 	}
-	report, err := audit.Compare(ctx, store, scope, transactions)
+	report, err := reconcile.Compare(ctx, store, scope, transactions)
 	if err != nil {
 		return err
 	}
@@ -110,10 +110,10 @@ func (c *auditStripeCommand) validate() (*workspace.File, error) {
 }
 
 // read gives all transactions and the period that is compared.
-func (c *auditStripeCommand) read(ctx context.Context, log *slog.Logger, exponents fx.Exponents) ([]audit.Transaction, audit.Period, error) {
-	var list []audit.Transaction
+func (c *auditStripeCommand) read(ctx context.Context, log *slog.Logger, exponents fx.Exponents) ([]reconcile.Transaction, reconcile.Period, error) {
+	var list []reconcile.Transaction
 	var first, last time.Time
-	each := func(t audit.Transaction) error {
+	each := func(t reconcile.Transaction) error {
 		list = append(list, t)
 		if first.IsZero() || t.Created.Before(first) {
 			first = t.Created
@@ -132,11 +132,11 @@ func (c *auditStripeCommand) read(ctx context.Context, log *slog.Logger, exponen
 	}
 	for _, path := range c.Export {
 		if err := readExport(path, exponents, each); err != nil {
-			return nil, audit.Period{}, fmt.Errorf("read %s: %w", path, err)
+			return nil, reconcile.Period{}, fmt.Errorf("read %s: %w", path, err)
 		}
 	}
 	if !c.API && len(list) == 0 {
-		return nil, audit.Period{}, errors.New("the export holds no balance transaction")
+		return nil, reconcile.Period{}, errors.New("the export holds no balance transaction")
 	}
 	from, to := first.UTC().Format(time.DateOnly), last.UTC().Format(time.DateOnly)
 	if c.From != "" {
@@ -145,12 +145,12 @@ func (c *auditStripeCommand) read(ctx context.Context, log *slog.Logger, exponen
 	if c.To != "" {
 		to = c.To
 	}
-	period, err := audit.NewPeriod(from, to)
+	period, err := reconcile.NewPeriod(from, to)
 	if err != nil {
 		return nil, period, err
 	}
 	if c.API {
-		api := &audit.API{Base: strings.TrimSuffix(c.APIBase, "/"), Key: c.StripeKey, Account: c.Account, Client: &http.Client{}}
+		api := &reconcile.API{Base: strings.TrimSuffix(c.APIBase, "/"), Key: c.StripeKey, Account: c.Account, Client: &http.Client{}}
 		if err := api.Transactions(ctx, period, each); err != nil {
 			return nil, period, err
 		}
@@ -158,17 +158,17 @@ func (c *auditStripeCommand) read(ctx context.Context, log *slog.Logger, exponen
 	return list, period, nil
 }
 
-func readExport(path string, exponents fx.Exponents, each func(audit.Transaction) error) error {
+func readExport(path string, exponents fx.Exponents, each func(reconcile.Transaction) error) error {
 	file, err := os.Open(path)
 	if err != nil {
 		return err
 	}
 	defer file.Close()
-	return audit.ReadExport(file, exponents, each)
+	return reconcile.ReadExport(file, exponents, each)
 }
 
 // keep lets what Stripe settled convert the entries.
-func (c *auditStripeCommand) keep(ctx context.Context, log *slog.Logger, store *clickhouse.Store, scope audit.Scope, transactions []audit.Transaction) error {
+func (c *auditStripeCommand) keep(ctx context.Context, log *slog.Logger, store *clickhouse.Store, scope reconcile.Scope, transactions []reconcile.Transaction) error {
 	var settlements []stripe.Fact
 	for _, t := range transactions {
 		if t.Settled() && !t.Created.Before(scope.Period.From) && t.Created.Before(scope.Period.End()) {
