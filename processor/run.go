@@ -107,8 +107,8 @@ func (c *runCommand) Run(ctx context.Context, log *slog.Logger) error {
 	moneyLane := lane("money", consume.MoneyTopics, 2_000, money.Handle)
 	clickLane := lane("clicks", consume.ClickTopics, 20_000, clicks.Handle)
 
-	audit := newContinuousAudit(c.Audit, &c.bookingSettings, c.ClickhouseDSN, &replay.Topics{Seeds: c.KafkaSeeds, Log: log}, store, log)
-	registry.MustRegister(audit.findings, audit.last)
+	auditor := newContinuousAudit(c.Audit, &c.bookingSettings, c.ClickhouseDSN, &replay.Topics{Seeds: c.KafkaSeeds, Log: log}, store, log)
+	registry.MustRegister(auditor.findings, auditor.last)
 
 	ops, err := listenOps(c.OpsAddr, registry, func() error {
 		switch {
@@ -155,7 +155,7 @@ func (c *runCommand) Run(ctx context.Context, log *slog.Logger) error {
 	group.Go(func() error { return clickLane.Run(ctx) })
 	group.Go(func() error { return rejoiner.Sweep(ctx, c.Sweep) })
 	group.Go(func() error { return table.refresh(ctx, c.FXRefresh) })
-	group.Go(func() error { return audit.run(ctx) })
+	group.Go(func() error { return auditor.run(ctx) })
 	group.Go(func() error { return erased.Keep(ctx, store) })
 	err = group.Wait()
 	log.Info("processor stopped", "ran", time.Since(start).Round(time.Second))

@@ -11,9 +11,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"tributary/deploy/loadgen/traffic"
+	"tributary/processor/audit"
 	"tributary/processor/clickhouse"
 	"tributary/processor/consume"
-	"tributary/processor/custody"
 	"tributary/processor/erase"
 	"tributary/processor/identity"
 	"tributary/processor/replay"
@@ -103,13 +103,13 @@ func TestErase(t *testing.T) {
 		}
 	}
 	database, beside := w.shadow("_audit")
-	audit := &custody.Audit{
+	checked := &audit.Audit{
 		Live: w.store, Beside: beside, BesideDB: database, Topics: topics, Batch: 300, Log: w.log,
 		Handlers: func(ctx context.Context, store consume.Store) (*replay.Handlers, error) {
 			return w.forgetfulOver(ctx, store)
 		},
 	}
-	if report, err := audit.Run(t.Context(), time.Time{}); err != nil || len(report.Flaws) > 0 {
+	if report, err := checked.Run(t.Context(), time.Time{}); err != nil || len(report.Flaws) > 0 {
 		t.Errorf("the audit finds %v %v", report, err)
 	}
 	if _, err := erase.Find(t.Context(), w.store, "default", []identity.Node{"object:pi_1"}, nil); err == nil {

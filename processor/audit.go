@@ -14,9 +14,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"tributary/processor/audit"
 	"tributary/processor/clickhouse"
 	"tributary/processor/consume"
-	"tributary/processor/custody"
 	"tributary/processor/replay"
 )
 
@@ -64,16 +64,16 @@ func (c *auditChainCommand) Run(ctx context.Context, log *slog.Logger) error {
 	if c.From == "kafka" {
 		topics = &replay.Topics{Seeds: c.KafkaSeeds, Log: log}
 	}
-	audit, closing, err := c.audit(ctx, c.ClickhouseDSN, live, topics, log)
+	chain, closing, err := c.audit(ctx, c.ClickhouseDSN, live, topics, log)
 	if err != nil {
 		return err
 	}
 	defer closing()
-	var found, left *custody.Report
+	var found, left *audit.Report
 	if c.Repair {
-		found, left, err = audit.Repair(ctx, since)
+		found, left, err = chain.Repair(ctx, since)
 	} else {
-		found, err = audit.Run(ctx, since)
+		found, err = chain.Run(ctx, since)
 		left = found
 	}
 	if err != nil {
@@ -95,7 +95,7 @@ func (c *auditChainCommand) Run(ctx context.Context, log *slog.Logger) error {
 var errFlaws = errors.New("the tables are not what the records say")
 
 // audit prepares one that writes into a database of its own, which closing removes.
-func (s *bookingSettings) audit(ctx context.Context, dsn string, live *clickhouse.Store, topics *replay.Topics, log *slog.Logger) (_ *custody.Audit, closing func(), err error) {
+func (s *bookingSettings) audit(ctx context.Context, dsn string, live *clickhouse.Store, topics *replay.Topics, log *slog.Logger) (_ *audit.Audit, closing func(), err error) {
 	database, err := live.Database(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -119,7 +119,7 @@ func (s *bookingSettings) audit(ctx context.Context, dsn string, live *clickhous
 			log.Warn("the audit's own database is left over; drop it", "database", beside, "error", err)
 		}
 	}
-	return &custody.Audit{
+	return &audit.Audit{
 		Live: live, Beside: store, BesideDB: beside, Topics: topics, Batch: batchRecords, Log: log,
 		Handlers: func(ctx context.Context, over consume.Store) (*replay.Handlers, error) {
 			return s.handlersOver(ctx, live, over, log)
@@ -129,7 +129,7 @@ func (s *bookingSettings) audit(ctx context.Context, dsn string, live *clickhous
 
 const mostPrinted = 20 // findings of one kind in one table
 
-func printCustody(w io.Writer, found, left *custody.Report, repaired bool) error {
+func printCustody(w io.Writer, found, left *audit.Report, repaired bool) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d records handled again\n", found.Records)
 	type kind struct{ table, what string }
@@ -193,12 +193,12 @@ func (c *continuousAudit) run(ctx context.Context) error {
 }
 
 func (c *continuousAudit) once(ctx context.Context) error {
-	audit, closing, err := c.settings.audit(ctx, c.dsn, c.live, c.topics, c.log)
+	chain, closing, err := c.settings.audit(ctx, c.dsn, c.live, c.topics, c.log)
 	if err != nil {
 		return err
 	}
 	defer closing()
-	report, err := audit.Run(ctx, time.Now().UTC().Add(-2*c.every))
+	report, err := chain.Run(ctx, time.Now().UTC().Add(-2*c.every))
 	if err != nil {
 		return err
 	}

@@ -10,9 +10,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"tributary/deploy/loadgen/traffic"
+	"tributary/processor/audit"
 	"tributary/processor/clickhouse"
 	"tributary/processor/consume"
-	"tributary/processor/custody"
 	"tributary/processor/replay"
 	"tributary/schemas"
 )
@@ -42,7 +42,7 @@ func TestAudit(t *testing.T) {
 	commitAll(t, topics)
 
 	database, beside := w.shadow("_audit")
-	audit := &custody.Audit{
+	checked := &audit.Audit{
 		Live: w.store, Beside: beside, BesideDB: database, Topics: topics, Batch: 300, Log: w.log,
 		Handlers: func(_ context.Context, store consume.Store) (*replay.Handlers, error) {
 			return w.handlersOver(store), nil
@@ -50,7 +50,7 @@ func TestAudit(t *testing.T) {
 	}
 	sound := func() {
 		t.Helper()
-		report, err := audit.Run(t.Context(), time.Time{})
+		report, err := checked.Run(t.Context(), time.Time{})
 		if err != nil || len(report.Flaws) > 0 || report.Records != len(all) {
 			t.Fatalf("%d of %d records, %v %v", report.Records, len(all), report.Flaws, err)
 		}
@@ -83,7 +83,7 @@ func TestAudit(t *testing.T) {
 	} {
 		t.Run(strings.ReplaceAll(fault.name, " ", "_"), func(t *testing.T) {
 			w.exec(fault.plant)
-			found, left, err := audit.Repair(t.Context(), time.Time{})
+			found, left, err := checked.Repair(t.Context(), time.Time{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -108,9 +108,9 @@ func TestAudit(t *testing.T) {
 	sound()
 
 	// From the raw tables, when Kafka has forgotten.
-	audit.Topics = nil
+	checked.Topics = nil
 	w.exec("ALTER TABLE facts UPDATE amount = amount + 1 WHERE object_id = (SELECT max(object_id) FROM facts WHERE kind = 'payment')")
-	if found, left, err := audit.Repair(t.Context(), time.Time{}); err != nil || len(found.Flaws) == 0 || len(left.Flaws) > 0 {
+	if found, left, err := checked.Repair(t.Context(), time.Time{}); err != nil || len(found.Flaws) == 0 || len(left.Flaws) > 0 {
 		t.Errorf("from the raw tables: found %v, left %v, %v", found, left, err)
 	}
 }

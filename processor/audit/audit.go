@@ -1,11 +1,11 @@
-// Package custody checks the chain from Kafka to the dashboards, link by link:
+// Package audit checks the chain from Kafka to the dashboards, link by link:
 //
 //	records ──▶ clicks, stripe_events, leads, dead_letters ──▶ facts, identities ──▶ ledger ──▶ revenue, leads_attributed
 //	                  └──▶ clicks_hourly, clicks_minutely
 //
 // Everything left of the ledger's arrow is checked in one way: the records are handled again, by the processor's own handlers, which read
 // what is live and write into a database beside it; then the two are compared. What handling would write must stand.
-package custody
+package audit
 
 import (
 	"context"
