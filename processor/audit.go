@@ -20,6 +20,12 @@ import (
 	"tributary/processor/replay"
 )
 
+// auditCommand checks our own tables; comparing them with Stripe was once a part of it.
+type auditCommand struct {
+	Chain  auditChainCommand `cmd:"" default:"withargs" help:"Check that every record is where it belongs, from Kafka to the dashboards (the default)."`
+	Stripe reconcileCommand  `cmd:"" hidden:"" help:"The old name of processor reconcile."`
+}
+
 // auditChainCommand checks everything between Kafka and the dashboards.
 type auditChainCommand struct {
 	kafkaSettings
@@ -84,7 +90,7 @@ func (c *auditChainCommand) Run(ctx context.Context, log *slog.Logger) error {
 		encoder.SetIndent("", "  ")
 		err = encoder.Encode(map[string]any{"records": found.Records, "found": found.Flaws, "left": left.Flaws})
 	} else {
-		err = printCustody(os.Stdout, found, left, c.Repair)
+		err = printAudit(os.Stdout, found, left, c.Repair)
 	}
 	if len(left.Flaws) > 0 {
 		err = errors.Join(err, errFlaws)
@@ -129,7 +135,7 @@ func (s *bookingSettings) audit(ctx context.Context, dsn string, live *clickhous
 
 const mostPrinted = 20 // findings of one kind in one table
 
-func printCustody(w io.Writer, found, left *audit.Report, repaired bool) error {
+func printAudit(w io.Writer, found, left *audit.Report, repaired bool) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d records handled again\n", found.Records)
 	type kind struct{ table, what string }

@@ -22,7 +22,8 @@ type commands struct {
 	Topics    topicsCommand    `cmd:"" help:"Create the Kafka topics that are missing."`
 	Catalogue catalogueCommand `cmd:"" help:"Load affiliates, links and promotion codes from CSV, and credit what was booked without them."`
 	Explain   explainCommand   `cmd:"" help:"Tell the story of a sale, refund, customer or subscription: what was heard, who is credited, and why."`
-	Audit     auditCommand     `cmd:"" help:"Check every link from Kafka to the dashboards, or the ledger against Stripe."`
+	Audit     auditCommand     `cmd:"" help:"Check every link from Kafka to the dashboards."`
+	Reconcile reconcileCommand `cmd:"" help:"Compare the ledger with Stripe's balance transactions."`
 	Replay    replayCommand    `cmd:"" help:"Book again: a stretch of time, dead letters, or everything beside the live tables."`
 	Erase     eraseCommand     `cmd:"" help:"Make a person's records unlinkable in every table; the money stays."`
 	FX        fxCommand        `cmd:"" name:"fx" help:"Tell which exchange rates there are, which are held back, and what has none."`

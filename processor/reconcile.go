@@ -18,14 +18,8 @@ import (
 	"tributary/processor/workspace"
 )
 
-// auditCommand holds what the ledger is compared with.
-type auditCommand struct {
-	Chain  auditChainCommand  `cmd:"" default:"withargs" help:"Check that every record is where it belongs, from Kafka to the dashboards (the default)."`
-	Stripe auditStripeCommand `cmd:"" help:"Compare the ledger with Stripe's balance transactions."`
-}
-
-// auditStripeCommand compares the ledger with Stripe's balance transactions, offline from an export or live.
-type auditStripeCommand struct {
+// reconcileCommand compares the ledger with Stripe's balance transactions, offline from an export or live.
+type reconcileCommand struct {
 	clickhouseSettings
 	bookingSettings
 	Export    []string `type:"existingfile" help:"Stripe's own export: the itemised balance report or balance history as CSV, or the API's balance transactions as JSON; repeatable." placeholder:"FILE"`
@@ -41,18 +35,18 @@ type auditStripeCommand struct {
 }
 
 // Help is shown under --help.
-func (c *auditStripeCommand) Help() string {
+func (c *reconcileCommand) Help() string {
 	return `Every balance transaction of a charge, refund or dispute must answer to one entry of the ledger, on the same UTC day, in the currency that
 the customer saw, to the cent; and every entry to a balance transaction. Each difference is listed with its likely cause.
 
-    processor audit stripe --export balance.csv
-    TRIBUTARY_STRIPE_KEY=rk_live_… processor audit stripe --api --from 2026-03-01 --to 2026-03-31
+    processor reconcile --export balance.csv
+    TRIBUTARY_STRIPE_KEY=rk_live_… processor reconcile --api --from 2026-03-01 --to 2026-03-31
 
 In the dashboard: Reports, Balance, "Balance change from activity", itemised, all columns, time zone UTC.
 Exit status: 0 equal, 2 differences, 1 anything else.`
 }
 
-func (c *auditStripeCommand) Run(ctx context.Context, log *slog.Logger) error {
+func (c *reconcileCommand) Run(ctx context.Context, log *slog.Logger) error {
 	workspaces, err := c.validate()
 	if err != nil {
 		return err
@@ -87,7 +81,7 @@ func (c *auditStripeCommand) Run(ctx context.Context, log *slog.Logger) error {
 	return errors.Join(err, report.Err())
 }
 
-func (c *auditStripeCommand) validate() (*workspace.File, error) {
+func (c *reconcileCommand) validate() (*workspace.File, error) {
 	var faults []error
 	workspaces, err := c.bookingSettings.read()
 	if err != nil {
@@ -110,7 +104,7 @@ func (c *auditStripeCommand) validate() (*workspace.File, error) {
 }
 
 // read gives all transactions and the period that is compared.
-func (c *auditStripeCommand) read(ctx context.Context, log *slog.Logger, exponents fx.Exponents) ([]reconcile.Transaction, reconcile.Period, error) {
+func (c *reconcileCommand) read(ctx context.Context, log *slog.Logger, exponents fx.Exponents) ([]reconcile.Transaction, reconcile.Period, error) {
 	var list []reconcile.Transaction
 	var first, last time.Time
 	each := func(t reconcile.Transaction) error {
@@ -168,7 +162,7 @@ func readExport(path string, exponents fx.Exponents, each func(reconcile.Transac
 }
 
 // keep lets what Stripe settled convert the entries.
-func (c *auditStripeCommand) keep(ctx context.Context, log *slog.Logger, store *clickhouse.Store, scope reconcile.Scope, transactions []reconcile.Transaction) error {
+func (c *reconcileCommand) keep(ctx context.Context, log *slog.Logger, store *clickhouse.Store, scope reconcile.Scope, transactions []reconcile.Transaction) error {
 	var settlements []stripe.Fact
 	for _, t := range transactions {
 		if t.Settled() && !t.Created.Before(scope.Period.From) && t.Created.Before(scope.Period.End()) {
