@@ -134,18 +134,6 @@ var rollups = []struct{ table, moment, cell, since string }{
 	{"clicks_minutely", "toStartOfMinute(toDateTime(clicked_at, 'UTC')) AS minute", "workspace, minute", "now() - INTERVAL 70 HOUR"},
 }
 
-func (s *Store) columns(ctx context.Context, table string) (string, error) {
-	types, err := s.columnTypes(ctx, table)
-	if err != nil {
-		return "", err
-	}
-	names := make([]string, len(types))
-	for i, t := range types {
-		names[i] = quoted(t.Name)
-	}
-	return strings.Join(names, ", "), nil
-}
-
 // Sums gives by currency and day where the dashboards' revenue and the ledger do not sum the same, to the last decimal.
 func (s *Store) Sums(ctx context.Context) ([]Flaw, error) {
 	var flaws []Flaw

@@ -3,52 +3,12 @@ package clickhouse
 import (
 	"context"
 	"strings"
-	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	"tributary/schemas"
 )
-
-// ErasureRow is one name that was erased.
-type ErasureRow struct {
-	Workspace string
-	Name      [16]byte // hash
-	Alias     string
-	At        time.Time
-}
-
-var erasureColumns = []column[ErasureRow]{
-	col("workspace", func(r *ErasureRow) string { return r.Workspace }),
-	col("name", func(r *ErasureRow) string { return string(r.Name[:]) }),
-	col("alias", func(r *ErasureRow) string { return r.Alias }),
-	col("at", func(r *ErasureRow) time.Time { return r.At }),
-}
-
-// InsertErasures writes them.
-func (s *Store) InsertErasures(ctx context.Context, rows []ErasureRow) error {
-	return insert(ctx, s, "erasures", erasureColumns, rows)
-}
-
-// Erasures gives all of them.
-func (s *Store) Erasures(ctx context.Context) ([]ErasureRow, error) {
-	var list []ErasureRow
-	err := lookup(ctx, s, "erasures", []int{0}, func([]int) (string, []any) {
-		list = nil
-		return "SELECT workspace, name, alias, at FROM erasures FINAL", nil
-	}, func(rows driver.Rows) error {
-		var r ErasureRow
-		var name string
-		if err := rows.Scan(&r.Workspace, &name, &r.Alias, &r.At); err != nil {
-			return err
-		}
-		r.Name = [16]byte([]byte(name))
-		list = append(list, r)
-		return nil
-	})
-	return list, err
-}
 
 // Visitor is a browser with some of its clicks.
 type Visitor struct{ ClickID, VisitorID string }
@@ -145,9 +105,4 @@ func (s *Store) ForgetClicks(ctx context.Context, workspace string, clicks []str
 	return s.exec(ctx, `ALTER TABLE clicks UPDATE visitor_id = '', identity_hash = toFixedString('', 8), url = `+strings.ReplaceAll(origin, "%", "url")+`,
 path = '', referrer = `+strings.ReplaceAll(origin, "%", "referrer")+`, ad_click_id = '', region = '', city = '', user_agent = '', properties = map()
 WHERE workspace = ? AND has(?, UUIDNumToString(click_id))`, workspace, clickhouse.ArraySet(anys(clicks)))
-}
-
-// CopyErasures copies the list to this database from another, so that what is rebuilt here forgets the same people.
-func (s *Store) CopyErasures(ctx context.Context, database string) error {
-	return s.exec(ctx, "INSERT INTO erasures SELECT * FROM "+name(database, "erasures"))
 }

@@ -302,3 +302,22 @@ WHERE status = 'booked' AND amount != 0 AND fx_source = '' GROUP BY currency ORD
 	})
 	return list, err
 }
+
+// Erasures gives all of them.
+func (s *Store) Erasures(ctx context.Context) ([]ErasureRow, error) {
+	var list []ErasureRow
+	err := lookup(ctx, s, "erasures", []int{0}, func([]int) (string, []any) {
+		list = nil
+		return "SELECT workspace, name, alias, at FROM erasures FINAL", nil
+	}, func(rows driver.Rows) error {
+		var r ErasureRow
+		var name string
+		if err := rows.Scan(&r.Workspace, &name, &r.Alias, &r.At); err != nil {
+			return err
+		}
+		r.Name = [16]byte([]byte(name))
+		list = append(list, r)
+		return nil
+	})
+	return list, err
+}

@@ -57,11 +57,3 @@ ORDER BY letter DESC, created, id LIMIT ?`, clickhouse.ArraySet(anys(quoted)), w
 	}
 	return found, nil
 }
-
-func anys(list []string) []any {
-	out := make([]any, len(list))
-	for i, s := range list {
-		out[i] = s
-	}
-	return out
-}

@@ -318,3 +318,23 @@ var rateColumns = []column[fx.Rate]{
 func (s *Store) InsertRates(ctx context.Context, rows []fx.Rate) error {
 	return insert(ctx, s, "fx_rates", rateColumns, rows)
 }
+
+// ErasureRow is one name that was erased.
+type ErasureRow struct {
+	Workspace string
+	Name      [16]byte // hash
+	Alias     string
+	At        time.Time
+}
+
+var erasureColumns = []column[ErasureRow]{
+	col("workspace", func(r *ErasureRow) string { return r.Workspace }),
+	col("name", func(r *ErasureRow) string { return string(r.Name[:]) }),
+	col("alias", func(r *ErasureRow) string { return r.Alias }),
+	col("at", func(r *ErasureRow) time.Time { return r.At }),
+}
+
+// InsertErasures writes them.
+func (s *Store) InsertErasures(ctx context.Context, rows []ErasureRow) error {
+	return insert(ctx, s, "erasures", erasureColumns, rows)
+}
