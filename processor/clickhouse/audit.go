@@ -35,7 +35,7 @@ func (s *Store) booked(ctx context.Context, keys []string, query func([]string) 
 	type key struct{ kind, object string }
 	seen := make(map[key]bool)
 	var list []BookedRow
-	err := lookup(ctx, s, "ledger", keys, query, func(rows driver.Rows) error {
+	err := Lookup(ctx, s, "ledger", keys, query, func(rows driver.Rows) error {
 		var r BookedRow
 		if err := rows.Scan(&r.Kind, &r.ObjectID, &r.SaleID, &r.Currency, &r.Amount, &r.OccurredAt, &r.Status, &r.SupersededBy); err != nil {
 			return err

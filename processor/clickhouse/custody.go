@@ -46,12 +46,12 @@ func (s *Store) Flaws(ctx context.Context, database string) ([]Flaw, error) {
 			version, content = "toUInt128(version)", "cityHash64(toString(tuple(*)))"
 		}
 		query := `SELECT multiIf(l.v = 0, 'missing', l.v < s.v, 'behind', 'altered'), formatDateTime(s.told, '%F %H:00'), s.name
-FROM (SELECT tuple(` + k.identity + `) AS id, ` + version + ` AS v, ` + content + ` AS h, ` + k.told + ` AS told, ` + k.name + ` AS name FROM ` + name(database, k.table) + ` FINAL` + k.where + `) AS s
-LEFT JOIN (SELECT tuple(` + k.identity + `) AS id, ` + version + ` AS v, ` + content + ` AS h FROM ` + name("", k.table) + ` FINAL
-    WHERE (` + k.identity + `) IN (SELECT ` + k.identity + ` FROM ` + name(database, k.table) + `)) AS l ON s.id = l.id
+FROM (SELECT tuple(` + k.identity + `) AS id, ` + version + ` AS v, ` + content + ` AS h, ` + k.told + ` AS told, ` + k.name + ` AS name FROM ` + Table(database, k.table) + ` FINAL` + k.where + `) AS s
+LEFT JOIN (SELECT tuple(` + k.identity + `) AS id, ` + version + ` AS v, ` + content + ` AS h FROM ` + Table("", k.table) + ` FINAL
+    WHERE (` + k.identity + `) IN (SELECT ` + k.identity + ` FROM ` + Table(database, k.table) + `)) AS l ON s.id = l.id
 WHERE l.v < s.v OR l.v = s.v AND l.h != s.h
 ORDER BY s.told, s.name LIMIT ` + fmt.Sprint(mostFlaws)
-		err := s.each(ctx, func(rows driver.Rows) error {
+		err := s.Each(ctx, func(rows driver.Rows) error {
 			f := Flaw{Table: k.table}
 			if err := rows.Scan(&f.What, &f.Where, &f.Key); err != nil {
 				return err
@@ -69,7 +69,7 @@ ORDER BY s.told, s.name LIMIT ` + fmt.Sprint(mostFlaws)
 // Unexplained gives the sales of ledger entries here that were received in [since, until) and that handling the records again did not write, or wrote
 // with a smaller version. A sale that has been told more of meanwhile is among them; looked at once more, it is not.
 func (s *Store) Unexplained(ctx context.Context, database string, since, until time.Time) (flaws []Flaw, sales []Sale, err error) {
-	err = s.each(ctx, func(rows driver.Rows) error {
+	err = s.Each(ctx, func(rows driver.Rows) error {
 		f := Flaw{Table: "ledger", What: "unexplained"}
 		var sale Sale
 		if err := rows.Scan(&f.Where, &f.Key, &sale.Workspace, &sale.ObjectID); err != nil {
@@ -79,7 +79,7 @@ func (s *Store) Unexplained(ctx context.Context, database string, since, until t
 		return nil
 	}, `SELECT formatDateTime(l.received_at, '%F %H:00'), concat(toString(l.kind), ' ', l.object_id, ', entry ', lower(hex(l.entry_id))), l.workspace, l.sale_id
 FROM (SELECT workspace, entry_id, version, received_at, kind, object_id, sale_id FROM ledger FINAL WHERE status != 'superseded' AND received_at >= ? AND received_at < ?) AS l
-LEFT JOIN (SELECT workspace, entry_id, version FROM `+name(database, "ledger")+` FINAL) AS s ON l.workspace = s.workspace AND l.entry_id = s.entry_id
+LEFT JOIN (SELECT workspace, entry_id, version FROM `+Table(database, "ledger")+` FINAL) AS s ON l.workspace = s.workspace AND l.entry_id = s.entry_id
 WHERE l.version > s.version ORDER BY l.received_at, l.object_id LIMIT `+fmt.Sprint(mostFlaws), since, until)
 	return flaws, sales, err
 }
@@ -89,17 +89,17 @@ WHERE l.version > s.version ORDER BY l.received_at, l.object_id LIMIT `+fmt.Spri
 func (s *Store) Mend(ctx context.Context, database string) error {
 	for _, k := range kept {
 		if k.versioned {
-			altered := `SELECT ` + k.identity + ` FROM (SELECT ` + k.identity + `, version, cityHash64(toString(tuple(*))) AS h FROM ` + name(database, k.table) + ` FINAL) AS s
-INNER JOIN (SELECT ` + k.identity + `, version, cityHash64(toString(tuple(*))) AS h FROM ` + name("", k.table) + ` FINAL) AS l USING (` + k.identity + `, version) WHERE s.h != l.h`
-			if err := s.exec(ctx, "ALTER TABLE "+name("", k.table)+" DELETE WHERE ("+k.identity+") IN ("+altered+")"); err != nil {
+			altered := `SELECT ` + k.identity + ` FROM (SELECT ` + k.identity + `, version, cityHash64(toString(tuple(*))) AS h FROM ` + Table(database, k.table) + ` FINAL) AS s
+INNER JOIN (SELECT ` + k.identity + `, version, cityHash64(toString(tuple(*))) AS h FROM ` + Table("", k.table) + ` FINAL) AS l USING (` + k.identity + `, version) WHERE s.h != l.h`
+			if err := s.Exec(ctx, "ALTER TABLE "+Table("", k.table)+" DELETE WHERE ("+k.identity+") IN ("+altered+")"); err != nil {
 				return err
 			}
 		}
-		missing := `(` + k.identity + `) NOT IN (SELECT ` + k.identity + ` FROM ` + name("", k.table) + `)`
+		missing := `(` + k.identity + `) NOT IN (SELECT ` + k.identity + ` FROM ` + Table("", k.table) + `)`
 		if k.versioned {
-			missing = `(` + k.identity + `, version) NOT IN (SELECT ` + k.identity + `, version FROM ` + name("", k.table) + `)`
+			missing = `(` + k.identity + `, version) NOT IN (SELECT ` + k.identity + `, version FROM ` + Table("", k.table) + `)`
 		}
-		if err := s.exec(ctx, "INSERT INTO "+name("", k.table)+" SELECT * FROM "+name(database, k.table)+" FINAL WHERE "+missing); err != nil {
+		if err := s.Exec(ctx, "INSERT INTO "+Table("", k.table)+" SELECT * FROM "+Table(database, k.table)+" FINAL WHERE "+missing); err != nil {
 			return err
 		}
 	}
@@ -114,7 +114,7 @@ func (s *Store) Remove(ctx context.Context, flaws []Flaw) error {
 			continue
 		}
 		for _, table := range []string{"ledger", "revenue"} {
-			if err := s.exec(ctx, "ALTER TABLE "+table+" DELETE WHERE entry_id = unhex(?)", id); err != nil {
+			if err := s.Exec(ctx, "ALTER TABLE "+table+" DELETE WHERE entry_id = unhex(?)", id); err != nil {
 				return err
 			}
 		}
@@ -137,7 +137,7 @@ var rollups = []struct{ table, moment, cell, since string }{
 // Sums gives by currency and day where the dashboards' revenue and the ledger do not sum the same, to the last decimal.
 func (s *Store) Sums(ctx context.Context) ([]Flaw, error) {
 	var flaws []Flaw
-	err := s.each(ctx, func(rows driver.Rows) error {
+	err := s.Each(ctx, func(rows driver.Rows) error {
 		f := Flaw{Table: "revenue", What: "sum"}
 		if err := rows.Scan(&f.Where, &f.Key); err != nil {
 			return err
@@ -159,13 +159,13 @@ func (s *Store) Copies(ctx context.Context, until time.Time) ([]Flaw, error) {
 		return nil, err
 	}
 	for _, n := range narrow {
-		columns, err := s.columns(ctx, n.table)
+		columns, err := s.Columns(ctx, n.table)
 		if err != nil {
 			return nil, err
 		}
 		copied := "SELECT " + columns + " FROM " + n.table + " FINAL"
 		source := "SELECT " + columns + " FROM " + n.source + " FINAL WHERE " + n.where
-		err = s.each(ctx, func(rows driver.Rows) error {
+		err = s.Each(ctx, func(rows driver.Rows) error {
 			f := Flaw{Table: n.table}
 			if err := rows.Scan(&f.What, &f.Where, &f.Key); err != nil {
 				return err
@@ -184,7 +184,7 @@ GROUP BY id ORDER BY min(told), any(name) LIMIT `+fmt.Sprint(mostFlaws))
 		moment := r.moment[strings.LastIndex(r.moment, " ")+1:]
 		rolled := "SELECT " + r.cell + ", uniqCombined64Merge(clicks) AS clicks, uniqCombined64Merge(visitors) AS visitors FROM " + r.table + " WHERE " + moment + " >= " + r.since + " GROUP BY " + r.cell
 		computed := "SELECT " + r.cell + ", uniqCombined64(click_id) AS clicks, uniqCombined64(if(visitor_id != '', visitor_id, hex(identity_hash))) AS visitors FROM (SELECT *, " + r.moment + " FROM clicks FINAL WHERE NOT is_bot) WHERE " + moment + " >= " + r.since + " GROUP BY " + r.cell
-		err := s.each(ctx, func(rows driver.Rows) error {
+		err := s.Each(ctx, func(rows driver.Rows) error {
 			f := Flaw{Table: r.table, What: "altered"}
 			if err := rows.Scan(&f.Where, &f.Key); err != nil {
 				return err
@@ -204,7 +204,7 @@ GROUP BY id ORDER BY min(told), any(name) LIMIT `+fmt.Sprint(mostFlaws))
 // the old one meanwhile is copied again from its source, where it is too: the ledger and the clicks are the truth.
 func (s *Store) Recopy(ctx context.Context, table string) error {
 	beside := table + "_anew"
-	if err := s.exec(ctx, "DROP TABLE IF EXISTS "+beside+" SYNC"); err != nil {
+	if err := s.Exec(ctx, "DROP TABLE IF EXISTS "+beside+" SYNC"); err != nil {
 		return err
 	}
 	fill, err := s.filling(ctx, table)
@@ -218,7 +218,7 @@ func (s *Store) Recopy(ctx context.Context, table string) error {
 		"INSERT INTO " + table + " " + fill + " SETTINGS max_partitions_per_insert_block = 0",
 		"DROP TABLE " + beside + " SYNC",
 	} {
-		if err := s.exec(ctx, statement); err != nil {
+		if err := s.Exec(ctx, statement); err != nil {
 			return fmt.Errorf("make %s anew: %w", table, err)
 		}
 	}
@@ -229,7 +229,7 @@ func (s *Store) Recopy(ctx context.Context, table string) error {
 func (s *Store) filling(ctx context.Context, table string) (string, error) {
 	for _, n := range narrow {
 		if n.table == table {
-			columns, err := s.columns(ctx, n.table)
+			columns, err := s.Columns(ctx, n.table)
 			return "SELECT " + columns + " FROM " + n.source + " FINAL WHERE " + n.where, err
 		}
 	}
@@ -249,7 +249,7 @@ func (s *Store) filling(ctx context.Context, table string) (string, error) {
 // Scratch makes this database, which an audit is to write into and drop, empty.
 func (s *Store) Scratch(ctx context.Context) error {
 	for _, k := range kept {
-		if err := s.exec(ctx, "TRUNCATE TABLE "+k.table); err != nil {
+		if err := s.Exec(ctx, "TRUNCATE TABLE "+k.table); err != nil {
 			return err
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"strings"
 
-	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	"tributary/schemas"
@@ -16,7 +15,7 @@ type Visitor struct{ ClickID, VisitorID string }
 // Visitors gives who made the clicks, in UUID form, or who are the visitors, with all clicks of theirs.
 func (s *Store) Visitors(ctx context.Context, workspace string, clicks, visitors []string) ([]Visitor, error) {
 	var list []Visitor
-	err := s.each(ctx, func(rows driver.Rows) error {
+	err := s.Each(ctx, func(rows driver.Rows) error {
 		var v Visitor
 		if err := rows.Scan(&v.ClickID, &v.VisitorID); err != nil {
 			return err
@@ -24,14 +23,14 @@ func (s *Store) Visitors(ctx context.Context, workspace string, clicks, visitors
 		list = append(list, v)
 		return nil
 	}, "SELECT UUIDNumToString(click_id), visitor_id FROM clicks FINAL WHERE workspace = ? AND (has(?, UUIDNumToString(click_id)) OR visitor_id != '' AND has(?, visitor_id))",
-		workspace, clickhouse.ArraySet(anys(clicks)), clickhouse.ArraySet(anys(visitors)))
+		workspace, Strings(clicks), Strings(visitors))
 	return list, err
 }
 
 // EventsMentioning gives the raw events whose bodies contain any of the words.
 func (s *Store) EventsMentioning(ctx context.Context, workspace string, words []string) ([]EventRow, error) {
 	var list []EventRow
-	err := s.each(ctx, func(rows driver.Rows) error {
+	err := s.Each(ctx, func(rows driver.Rows) error {
 		r := EventRow{Workspace: workspace, StripeEvent: new(schemas.StripeEvent)}
 		var body string
 		if err := rows.Scan(&r.ID, &r.Type, &r.Account, &r.Livemode, &r.APIVersion, &r.Created, &r.ReceivedAt, &body); err != nil {
@@ -41,7 +40,7 @@ func (s *Store) EventsMentioning(ctx context.Context, workspace string, words []
 		list = append(list, r)
 		return nil
 	}, "SELECT event_id, type, account, livemode, api_version, created, received_at, body FROM stripe_events FINAL WHERE workspace = ? AND multiSearchAny(body, ?) ORDER BY event_id",
-		workspace, clickhouse.ArraySet(anys(words)))
+		workspace, Strings(words))
 	return list, err
 }
 
@@ -50,7 +49,7 @@ const RedactedMark = "tributary_erased"
 
 // DropOriginals removes the rows of events that have been stored again without the person.
 func (s *Store) DropOriginals(ctx context.Context, workspace string, events []string) error {
-	return s.exec(ctx, "ALTER TABLE stripe_events DELETE WHERE workspace = ? AND has(?, event_id) AND position(body, ?) = 0", workspace, clickhouse.ArraySet(anys(events)), `"`+RedactedMark+`":true`)
+	return s.Exec(ctx, "ALTER TABLE stripe_events DELETE WHERE workspace = ? AND has(?, event_id) AND position(body, ?) = 0", workspace, Strings(events), `"`+RedactedMark+`":true`)
 }
 
 // Forgotten is what one erasure replaces. From and To are parallel, and so are Nodes and Aliases: values, and names of the join.
@@ -65,20 +64,19 @@ type Forgotten struct {
 // it is removed.
 func (s *Store) Forget(ctx context.Context, workspace string, f Forgotten) error {
 	from, to, nodes, aliases, words, leads := f.From, f.To, f.Nodes, f.Aliases, f.Words, f.Leads
-	array := func(list []string) clickhouse.ArraySet { return clickhouse.ArraySet(anys(list)) }
 	replaced := func(column string) string { return column + " = transform(" + column + ", ?, ?, " + column + ")" }
 	for _, table := range []string{"facts", "ledger", "ledger_log"} {
 		set := []string{replaced("customer_id"), replaced("external_customer_id")}
-		args := []any{array(from), array(to), array(from), array(to)}
+		args := []any{Strings(from), Strings(to), Strings(from), Strings(to)}
 		where := "workspace = ? AND (has(?, customer_id) OR has(?, external_customer_id)"
-		tail := []any{workspace, array(from), array(from)}
+		tail := []any{workspace, Strings(from), Strings(from)}
 		if table != "facts" {
 			set = append(set, "visitor_id = if(has(?, concat('visitor:', visitor_id)), '', visitor_id)", replaced("match_key"))
-			args = append(args, array(nodes), array(nodes), array(aliases))
+			args = append(args, Strings(nodes), Strings(nodes), Strings(aliases))
 			where += " OR has(?, concat('visitor:', visitor_id)) OR has(?, match_key)"
-			tail = append(tail, array(nodes), array(nodes))
+			tail = append(tail, Strings(nodes), Strings(nodes))
 		}
-		if err := s.exec(ctx, "ALTER TABLE "+table+" UPDATE "+strings.Join(set, ", ")+" WHERE "+where+")", append(args, tail...)...); err != nil {
+		if err := s.Exec(ctx, "ALTER TABLE "+table+" UPDATE "+strings.Join(set, ", ")+" WHERE "+where+")", append(args, tail...)...); err != nil {
 			return err
 		}
 	}
@@ -86,13 +84,13 @@ func (s *Store) Forget(ctx context.Context, workspace string, f Forgotten) error
 		statement string
 		args      []any
 	}{
-		{"ALTER TABLE revenue UPDATE " + replaced("match_key") + " WHERE workspace = ? AND has(?, match_key)", []any{array(nodes), array(aliases), workspace, array(nodes)}},
+		{"ALTER TABLE revenue UPDATE " + replaced("match_key") + " WHERE workspace = ? AND has(?, match_key)", []any{Strings(nodes), Strings(aliases), workspace, Strings(nodes)}},
 		{"ALTER TABLE leads UPDATE " + replaced("external_id") + ", " + replaced("match_key") + ", email_hash = toFixedString('', 16), metadata = map() WHERE workspace = ? AND (has(?, external_id) OR has(?, lower(hex(lead_id))) OR has(?, match_key))",
-			[]any{array(from), array(to), array(nodes), array(aliases), workspace, array(from), array(leads), array(nodes)}},
-		{"ALTER TABLE identities DELETE WHERE workspace = ? AND (has(?, key) OR has(?, target))", []any{workspace, array(nodes), array(nodes)}},
-		{"ALTER TABLE dead_letters UPDATE body = '{}', key = '', headers = map() WHERE multiSearchAny(body, ?)", []any{array(words)}},
+			[]any{Strings(from), Strings(to), Strings(nodes), Strings(aliases), workspace, Strings(from), Strings(leads), Strings(nodes)}},
+		{"ALTER TABLE identities DELETE WHERE workspace = ? AND (has(?, key) OR has(?, target))", []any{workspace, Strings(nodes), Strings(nodes)}},
+		{"ALTER TABLE dead_letters UPDATE body = '{}', key = '', headers = map() WHERE multiSearchAny(body, ?)", []any{Strings(words)}},
 	} {
-		if err := s.exec(ctx, step.statement, step.args...); err != nil {
+		if err := s.Exec(ctx, step.statement, step.args...); err != nil {
 			return err
 		}
 	}
@@ -102,7 +100,7 @@ func (s *Store) Forget(ctx context.Context, workspace string, f Forgotten) error
 // ForgetClicks takes the person out of clicks, as erase.List.Click does of records.
 func (s *Store) ForgetClicks(ctx context.Context, workspace string, clicks []string) error {
 	const origin = "if(empty(domain(%)), '', concat(protocol(%), '://', substring(%, position(%, '://') + 3, length(netloc(%))), '/'))"
-	return s.exec(ctx, `ALTER TABLE clicks UPDATE visitor_id = '', identity_hash = toFixedString('', 8), url = `+strings.ReplaceAll(origin, "%", "url")+`,
+	return s.Exec(ctx, `ALTER TABLE clicks UPDATE visitor_id = '', identity_hash = toFixedString('', 8), url = `+strings.ReplaceAll(origin, "%", "url")+`,
 path = '', referrer = `+strings.ReplaceAll(origin, "%", "referrer")+`, ad_click_id = '', region = '', city = '', user_agent = '', properties = map()
-WHERE workspace = ? AND has(?, UUIDNumToString(click_id))`, workspace, clickhouse.ArraySet(anys(clicks)))
+WHERE workspace = ? AND has(?, UUIDNumToString(click_id))`, workspace, Strings(clicks))
 }

@@ -21,7 +21,7 @@ func (s *Store) Edges(ctx context.Context, workspace string, nodes []identity.No
 	type ends struct{ a, b identity.Node }
 	seen := make(map[ends]bool)
 	var edges []identity.Edge
-	err := lookup(ctx, s, "identities", nodes, func(chunk []identity.Node) (string, []any) {
+	err := Lookup(ctx, s, "identities", nodes, func(chunk []identity.Node) (string, []any) {
 		keys := make([]string, len(chunk))
 		for i, n := range chunk {
 			keys[i] = string(n)
@@ -48,7 +48,7 @@ func (s *Store) Carried(ctx context.Context, workspace string, edges []identity.
 	type ends struct{ a, b identity.Node }
 	seen := make(map[ends]bool)
 	var carried []identity.Edge
-	err := lookup(ctx, s, "identities", edges, func(chunk []identity.Edge) (string, []any) {
+	err := Lookup(ctx, s, "identities", edges, func(chunk []identity.Edge) (string, []any) {
 		keys := make([]string, len(chunk))
 		pairs := make([]clickhouse.GroupSet, len(chunk))
 		for i, e := range chunk {
@@ -76,7 +76,7 @@ func (s *Store) Carried(ctx context.Context, workspace string, edges []identity.
 func (s *Store) SalesByLink(ctx context.Context, workspace string, links []string) ([]string, error) {
 	seen := make(map[string]bool)
 	var sales []string
-	err := lookup(ctx, s, "ledger", links, func(chunk []string) (string, []any) {
+	err := Lookup(ctx, s, "ledger", links, func(chunk []string) (string, []any) {
 		return `SELECT DISTINCT sale_id FROM ledger FINAL WHERE workspace = ? AND link_id IN (?) AND status != 'superseded'`, []any{workspace, chunk}
 	}, func(rows driver.Rows) error {
 		var id string
@@ -95,7 +95,7 @@ func (s *Store) SalesByLink(ctx context.Context, workspace string, links []strin
 // Accounts gives the workspace of every Stripe account that the ledger has money of.
 func (s *Store) Accounts(ctx context.Context) (map[string]string, error) {
 	accounts := make(map[string]string)
-	err := lookup(ctx, s, "ledger", []int{0}, func([]int) (string, []any) {
+	err := Lookup(ctx, s, "ledger", []int{0}, func([]int) (string, []any) {
 		return `SELECT DISTINCT account, workspace FROM ledger`, nil
 	}, func(rows driver.Rows) error {
 		var account, workspace string
@@ -113,7 +113,7 @@ func (s *Store) Facts(ctx context.Context, workspace string, objects []string) (
 	type identity struct{ object, kind, source, event string }
 	seen := make(map[identity]bool)
 	facts := make(map[string][]stripe.Fact)
-	err := lookup(ctx, s, "facts", objects, func(chunk []string) (string, []any) {
+	err := Lookup(ctx, s, "facts", objects, func(chunk []string) (string, []any) {
 		return `SELECT object_id, kind, source, event_id, account, livemode, event_created, received_at, occurred_at, parent_id, settled,
 currency, amount, tax, shipping, discount, customer_id, external_customer_id, subscription_id, billing_reason
 FROM facts FINAL WHERE workspace = ? AND object_id IN (?) ORDER BY object_id, kind, source, event_id`, []any{workspace, chunk}
@@ -136,7 +136,7 @@ FROM facts FINAL WHERE workspace = ? AND object_id IN (?) ORDER BY object_id, ki
 // they stand in URLs.
 func (s *Store) Clicks(ctx context.Context, workspace string, nodes []identity.Node) (map[identity.Node]*join.Click, error) {
 	clicks := make(map[identity.Node]*join.Click, len(nodes))
-	err := lookup(ctx, s, "clicks", nodes, func(chunk []identity.Node) (string, []any) {
+	err := Lookup(ctx, s, "clicks", nodes, func(chunk []identity.Node) (string, []any) {
 		var ids strings.Builder
 		for _, n := range chunk {
 			id, ok := schemas.ParseClickID(n.Value())
@@ -168,13 +168,13 @@ FROM clicks FINAL WHERE click_id IN (` + ids.String() + `) AND workspace = ?`, [
 	return clicks, err
 }
 
-// noHash is what a FixedString(16) gives back where nothing was stored.
-var noHash = string(make([]byte, 16))
+// NoHash is what a FixedString(16) gives back where nothing was stored.
+var NoHash = string(make([]byte, 16))
 
 // Leads gives the leads with these ids, as they were told: who brought them is found anew.
 func (s *Store) Leads(ctx context.Context, workspace string, ids [][16]byte) ([]join.Lead, error) {
 	found := make(map[[16]byte]join.Lead, len(ids))
-	err := lookup(ctx, s, "leads", ids, func(chunk [][16]byte) (string, []any) {
+	err := Lookup(ctx, s, "leads", ids, func(chunk [][16]byte) (string, []any) {
 		list := make([]string, len(chunk))
 		for i, id := range chunk {
 			list[i] = "unhex('" + hex.EncodeToString(id[:]) + "')"
@@ -188,7 +188,7 @@ FROM leads FINAL WHERE workspace = ? AND lead_id IN (` + strings.Join(list, ",")
 			return err
 		}
 		copy(l.ID[:], id)
-		if hash != noHash {
+		if hash != NoHash {
 			l.EmailHash = hash
 		}
 		found[l.ID] = l
@@ -209,7 +209,7 @@ func (s *Store) Rates(ctx context.Context) ([]fx.Rate, error) {
 	}
 	seen := make(map[key]bool)
 	var rates []fx.Rate
-	err := lookup(ctx, s, "fx_rates", []int{0}, func([]int) (string, []any) {
+	err := Lookup(ctx, s, "fx_rates", []int{0}, func([]int) (string, []any) {
 		return `SELECT currency, date, source, usd, fetched_at FROM fx_rates FINAL ORDER BY source, currency, date`, nil
 	}, func(rows driver.Rows) error {
 		var r fx.Rate
@@ -236,7 +236,7 @@ type Sale struct{ Workspace, ObjectID string }
 func (s *Store) Unfinished(ctx context.Context, since time.Time, settle time.Duration, limit int) ([]Sale, error) {
 	seen := make(map[Sale]bool)
 	var sales []Sale
-	err := lookup(ctx, s, "ledger", []int{0}, func([]int) (string, []any) {
+	err := Lookup(ctx, s, "ledger", []int{0}, func([]int) (string, []any) {
 		return `SELECT workspace, sale_id FROM (SELECT DISTINCT workspace, sale_id FROM ledger FINAL
 WHERE status = 'held' AND received_at < now64(3) - toIntervalSecond(?)
    OR status = 'booked' AND match_rule = 'none' AND match_key != '' AND received_at >= ?
@@ -266,7 +266,7 @@ type Outstanding struct {
 // Outstanding counts over the whole ledger.
 func (s *Store) Outstanding(ctx context.Context) (Outstanding, error) {
 	var o Outstanding
-	err := lookup(ctx, s, "revenue", []int{0}, func([]int) (string, []any) {
+	err := Lookup(ctx, s, "revenue", []int{0}, func([]int) (string, []any) {
 		return `SELECT countIf(status = 'booked' AND amount != 0 AND fx_source = ''), countIf(status = 'held'), countIf(status = 'booked' AND match_rule = 'none' AND match_key != '')
 FROM revenue FINAL`, nil
 	}, func(rows driver.Rows) error { return rows.Scan(&o.Unconverted, &o.Held, &o.Waiting) })
@@ -286,7 +286,7 @@ type Unconverted struct {
 func (s *Store) Unconverted(ctx context.Context) ([]Unconverted, error) {
 	seen := make(map[string]bool)
 	var list []Unconverted
-	err := lookup(ctx, s, "revenue", []int{0}, func([]int) (string, []any) {
+	err := Lookup(ctx, s, "revenue", []int{0}, func([]int) (string, []any) {
 		return `SELECT currency, count(), sum(amount), min(day), max(day) FROM revenue FINAL
 WHERE status = 'booked' AND amount != 0 AND fx_source = '' GROUP BY currency ORDER BY currency`, nil
 	}, func(rows driver.Rows) error {
@@ -306,7 +306,7 @@ WHERE status = 'booked' AND amount != 0 AND fx_source = '' GROUP BY currency ORD
 // Erasures gives all of them.
 func (s *Store) Erasures(ctx context.Context) ([]ErasureRow, error) {
 	var list []ErasureRow
-	err := lookup(ctx, s, "erasures", []int{0}, func([]int) (string, []any) {
+	err := Lookup(ctx, s, "erasures", []int{0}, func([]int) (string, []any) {
 		list = nil
 		return "SELECT workspace, name, alias, at FROM erasures FINAL", nil
 	}, func(rows driver.Rows) error {

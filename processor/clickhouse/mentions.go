@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 )
 
 // Mention is one record that speaks of some object: an event, or a dead letter.
@@ -28,7 +28,18 @@ func (s *Store) Mentions(ctx context.Context, workspace string, ids []string, li
 	for i, id := range ids {
 		quoted[i] = `"` + id + `"` // as JSON has it: pi_1 is not pi_10
 	}
-	rows, err := s.conn.Query(clickhouse.Context(ctx, clickhouse.WithSettings(lookupSettings)), `SELECT id, what, letter, created, received_at, api_version, arrayFilter(id -> position(body, id) > 0, ?) FROM
+	var found []Mention
+	err := s.Each(ctx, func(rows driver.Rows) error {
+		var m Mention
+		if err := rows.Scan(&m.ID, &m.What, &m.Letter, &m.Created, &m.ReceivedAt, &m.APIVersion, &m.IDs); err != nil {
+			return err
+		}
+		for i, id := range m.IDs {
+			m.IDs[i] = strings.Trim(id, `"`)
+		}
+		found = append(found, m)
+		return nil
+	}, `SELECT id, what, letter, created, received_at, api_version, arrayFilter(id -> position(body, id) > 0, ?) FROM
 (
     SELECT event_id AS id, toString(type) AS what, false AS letter, toDateTime64(created, 3, 'UTC') AS created, received_at, toString(api_version) AS api_version, body
     FROM stripe_events FINAL WHERE workspace = ? AND multiSearchAny(body, ?)
@@ -36,23 +47,8 @@ func (s *Store) Mentions(ctx context.Context, workspace string, ids []string, li
     SELECT concat(topic, '/', toString(partition), '/', toString(offset)), concat(reason, ': ', error), true, at, at, '', body
     FROM dead_letters FINAL WHERE multiSearchAny(body, ?)
 )
-ORDER BY letter DESC, created, id LIMIT ?`, clickhouse.ArraySet(anys(quoted)), workspace, clickhouse.ArraySet(anys(quoted)), clickhouse.ArraySet(anys(quoted)), limit)
+ORDER BY letter DESC, created, id LIMIT ?`, Strings(quoted), workspace, Strings(quoted), Strings(quoted), limit)
 	if err != nil {
-		return nil, fmt.Errorf("search events: %w", err)
-	}
-	defer rows.Close()
-	var found []Mention
-	for rows.Next() {
-		var m Mention
-		if err := rows.Scan(&m.ID, &m.What, &m.Letter, &m.Created, &m.ReceivedAt, &m.APIVersion, &m.IDs); err != nil {
-			return nil, fmt.Errorf("search events: %w", err)
-		}
-		for i, id := range m.IDs {
-			m.IDs[i] = strings.Trim(id, `"`)
-		}
-		found = append(found, m)
-	}
-	if err := rows.Err(); err != nil {
 		return nil, fmt.Errorf("search events: %w", err)
 	}
 	return found, nil

@@ -16,7 +16,7 @@ import (
 // EventDays gives the UTC days on which stored events were received, from since on, the first day first.
 func (s *Store) EventDays(ctx context.Context, since time.Time) ([]time.Time, error) {
 	var days []time.Time
-	err := s.each(ctx, func(rows driver.Rows) error {
+	err := s.Each(ctx, func(rows driver.Rows) error {
 		var day time.Time
 		if err := rows.Scan(&day); err != nil {
 			return err
@@ -29,7 +29,7 @@ func (s *Store) EventDays(ctx context.Context, since time.Time) ([]time.Time, er
 
 // EachEvent gives the raw events received from since until before, in that order.
 func (s *Store) EachEvent(ctx context.Context, since, until time.Time, one func(*schemas.StripeEvent) error) error {
-	return s.each(ctx, func(rows driver.Rows) error {
+	return s.Each(ctx, func(rows driver.Rows) error {
 		var e schemas.StripeEvent
 		var body string
 		if err := rows.Scan(&e.ID, &e.Type, &e.Account, &e.Livemode, &e.APIVersion, &e.ReceivedAt, &body); err != nil {
@@ -43,7 +43,7 @@ func (s *Store) EachEvent(ctx context.Context, since, until time.Time, one func(
 // EachClickName gives the names that stored clicks tell: of the clicks received since then those with a foreign id, and each affiliate
 // with the time of their first click. The edges are those that consume makes of a click.
 func (s *Store) EachClickName(ctx context.Context, since time.Time, one func(workspace string, e identity.Edge) error) error {
-	err := s.each(ctx, func(rows driver.Rows) error {
+	err := s.Each(ctx, func(rows driver.Rows) error {
 		var workspace, foreign, id string
 		var at time.Time
 		if err := rows.Scan(&workspace, &foreign, &id, &at); err != nil {
@@ -54,7 +54,7 @@ func (s *Store) EachClickName(ctx context.Context, since time.Time, one func(wor
 	if err != nil {
 		return err
 	}
-	return s.each(ctx, func(rows driver.Rows) error {
+	return s.Each(ctx, func(rows driver.Rows) error {
 		var workspace, affiliate, program string
 		var at time.Time
 		if err := rows.Scan(&workspace, &affiliate, &program, &at); err != nil {
@@ -66,23 +66,23 @@ func (s *Store) EachClickName(ctx context.Context, since time.Time, one func(wor
 
 // EachLead gives the leads received since then that a backend told, without what they are credited to.
 func (s *Store) EachLead(ctx context.Context, database string, since time.Time, one func(join.Lead) error) error {
-	return s.each(ctx, func(rows driver.Rows) error {
+	return s.Each(ctx, func(rows driver.Rows) error {
 		var l join.Lead
 		var id, hash string
 		if err := rows.Scan(&l.Workspace, &id, &l.ReceivedAt, &l.ExternalID, &l.EventName, &l.Mode, &l.Quantity, &hash, &l.Metadata); err != nil {
 			return err
 		}
 		l.ID, l.ReceivedAt = [16]byte([]byte(id)), l.ReceivedAt.UTC()
-		if l.EmailHash = hash; hash == noHash {
+		if l.EmailHash = hash; hash == NoHash {
 			l.EmailHash = ""
 		}
 		return one(l.Uncredited())
-	}, "SELECT workspace, lead_id, received_at, external_id, event_name, mode, quantity, email_hash, metadata FROM "+name(database, "leads")+" FINAL WHERE mode != 'stripe' AND received_at >= ?", since)
+	}, "SELECT workspace, lead_id, received_at, external_id, event_name, mode, quantity, email_hash, metadata FROM "+Table(database, "leads")+" FINAL WHERE mode != 'stripe' AND received_at >= ?", since)
 }
 
 // EachEdge gives the edges, each in one direction, whose source is the one given or begins with it and a dot.
 func (s *Store) EachEdge(ctx context.Context, database string, since time.Time, source string, one func(workspace string, e identity.Edge) error) error {
-	return s.each(ctx, func(rows driver.Rows) error {
+	return s.Each(ctx, func(rows driver.Rows) error {
 		var workspace, a, b string
 		var e identity.Edge
 		if err := rows.Scan(&workspace, &a, &b, &e.Source, &e.At); err != nil {
@@ -90,12 +90,12 @@ func (s *Store) EachEdge(ctx context.Context, database string, since time.Time, 
 		}
 		e.A, e.B, e.At = identity.Node(a), identity.Node(b), e.At.UTC()
 		return one(workspace, e)
-	}, "SELECT workspace, key, target, source, at FROM "+name(database, "identities")+" FINAL WHERE (source = ? OR startsWith(source, ?)) AND at >= ? AND key < target", source, source+".", since)
+	}, "SELECT workspace, key, target, source, at FROM "+Table(database, "identities")+" FINAL WHERE (source = ? OR startsWith(source, ?)) AND at >= ? AND key < target", source, source+".", since)
 }
 
 // EachLetter gives the dead letters set aside since then, by reason where one is given, in the order in which they were set aside.
 func (s *Store) EachLetter(ctx context.Context, since time.Time, reason string, one func(DeadLetterRow) error) error {
-	return s.each(ctx, func(rows driver.Rows) error {
+	return s.Each(ctx, func(rows driver.Rows) error {
 		var r DeadLetterRow
 		if err := rows.Scan(&r.At, &r.Reason, &r.Step, &r.Topic, &r.Partition, &r.Offset, &r.Error, &r.Key, &r.Headers, &r.Body); err != nil {
 			return err
@@ -108,7 +108,7 @@ func (s *Store) EachLetter(ctx context.Context, since time.Time, reason string, 
 // HeldSales gives every sale that is held.
 func (s *Store) HeldSales(ctx context.Context) ([]Sale, error) {
 	var sales []Sale
-	err := s.each(ctx, func(rows driver.Rows) error {
+	err := s.Each(ctx, func(rows driver.Rows) error {
 		var sale Sale
 		if err := rows.Scan(&sale.Workspace, &sale.ObjectID); err != nil {
 			return err
@@ -122,36 +122,36 @@ func (s *Store) HeldSales(ctx context.Context) ([]Sale, error) {
 // Parts gives the ids of a table's partitions that have rows.
 func (s *Store) Parts(ctx context.Context, database, table string) ([]string, error) {
 	var parts []string
-	err := s.each(ctx, func(rows driver.Rows) error {
+	err := s.Each(ctx, func(rows driver.Rows) error {
 		var id string
 		if err := rows.Scan(&id); err != nil {
 			return err
 		}
 		parts = append(parts, id)
 		return nil
-	}, "SELECT DISTINCT _partition_id AS id FROM "+name(database, table)+" ORDER BY id")
+	}, "SELECT DISTINCT _partition_id AS id FROM "+Table(database, table)+" ORDER BY id")
 	return parts, err
 }
 
 // CopySince inserts what another database's table received since then.
 func (s *Store) CopySince(ctx context.Context, database, table, received string, since time.Time) error {
-	return s.exec(ctx, "INSERT INTO "+name("", table)+" SELECT * FROM "+name(database, table)+" WHERE "+received+" >= ? SETTINGS max_partitions_per_insert_block = 0", since)
+	return s.Exec(ctx, "INSERT INTO "+Table("", table)+" SELECT * FROM "+Table(database, table)+" WHERE "+received+" >= ? SETTINGS max_partitions_per_insert_block = 0", since)
 }
 
 // Copy inserts one partition of another database's table into the one of the same name here; its views see the rows.
 func (s *Store) Copy(ctx context.Context, database, table, partition string) error {
-	return s.exec(ctx, "INSERT INTO "+name("", table)+" SELECT * FROM "+name(database, table)+" WHERE _partition_id = ?", partition)
+	return s.Exec(ctx, "INSERT INTO "+Table("", table)+" SELECT * FROM "+Table(database, table)+" WHERE _partition_id = ?", partition)
 }
 
 // CopyFacts copies the facts that no event tells: what an audit read of Stripe's balance.
 func (s *Store) CopyFacts(ctx context.Context, database string) error {
-	return s.exec(ctx, "INSERT INTO facts SELECT * FROM "+name(database, "facts")+" WHERE source = 'balance_transaction' AND startsWith(event_id, 'txn_')")
+	return s.Exec(ctx, "INSERT INTO facts SELECT * FROM "+Table(database, "facts")+" WHERE source = 'balance_transaction' AND startsWith(event_id, 'txn_')")
 }
 
 // Exchange swaps a table with the one of the same name in another database, in one step. Views go on by name: what is inserted
 // afterwards is seen by this database's.
 func (s *Store) Exchange(ctx context.Context, database, table string) error {
-	return s.exec(ctx, "EXCHANGE TABLES "+name("", table)+" AND "+name(database, table))
+	return s.Exec(ctx, "EXCHANGE TABLES "+Table("", table)+" AND "+Table(database, table))
 }
 
 // Difference is how one table differs between two databases.
@@ -188,16 +188,16 @@ func (s *Store) Differences(ctx context.Context, database string, clicks bool, u
 		}
 		from := func(database string) string {
 			if strings.Contains(c.columns, "Merge(") {
-				return "SELECT " + c.columns + " FROM " + name(database, c.table) + " WHERE " + c.told + " GROUP BY workspace, hour, program_id, affiliate_id, link_id, utm_campaign, country"
+				return "SELECT " + c.columns + " FROM " + Table(database, c.table) + " WHERE " + c.told + " GROUP BY workspace, hour, program_id, affiliate_id, link_id, utm_campaign, country"
 			}
-			return "SELECT " + c.columns + " FROM " + name(database, c.table) + " FINAL WHERE " + c.told
+			return "SELECT " + c.columns + " FROM " + Table(database, c.table) + " FINAL WHERE " + c.told
 		}
 		d := Difference{Table: c.table}
 		here, there := from(""), from(database)
-		err := s.each(ctx, func(rows driver.Rows) error { return rows.Scan(&d.Rows, &d.Here, &d.There) },
+		err := s.Each(ctx, func(rows driver.Rows) error { return rows.Scan(&d.Rows, &d.Here, &d.There) },
 			"SELECT (SELECT count() FROM ("+here+")), (SELECT count() FROM ("+here+" EXCEPT "+there+")), (SELECT count() FROM ("+there+" EXCEPT "+here+"))", until, until, until, until, until)
 		if err == nil && d.Here+d.There > 0 {
-			err = s.each(ctx, func(rows driver.Rows) error {
+			err = s.Each(ctx, func(rows driver.Rows) error {
 				var side, text string
 				if err := rows.Scan(&side, &text); err != nil {
 					return err
@@ -225,7 +225,7 @@ type Total struct {
 // Totals of the booked ledger by currency, live mode and test mode together.
 func (s *Store) Totals(ctx context.Context) ([]Total, error) {
 	var list []Total
-	err := s.each(ctx, func(rows driver.Rows) error {
+	err := s.Each(ctx, func(rows driver.Rows) error {
 		var t Total
 		if err := rows.Scan(&t.Currency, &t.Entries, &t.Amount, &t.USD); err != nil {
 			return err
@@ -241,11 +241,11 @@ type Position struct{ Step, At string }
 
 // Positions reads where a rebuild in this database was interrupted; none: it is new.
 func (s *Store) Positions(ctx context.Context) (map[string]string, error) {
-	if err := s.exec(ctx, "CREATE TABLE IF NOT EXISTS replay_progress (step String, position String, at DateTime64(6) DEFAULT now64(6)) ENGINE = ReplacingMergeTree(at) ORDER BY step"); err != nil {
+	if err := s.Exec(ctx, "CREATE TABLE IF NOT EXISTS replay_progress (step String, position String, at DateTime64(6) DEFAULT now64(6)) ENGINE = ReplacingMergeTree(at) ORDER BY step"); err != nil {
 		return nil, err
 	}
 	positions := make(map[string]string)
-	err := s.each(ctx, func(rows driver.Rows) error {
+	err := s.Each(ctx, func(rows driver.Rows) error {
 		var p Position
 		if err := rows.Scan(&p.Step, &p.At); err != nil {
 			return err
@@ -259,7 +259,7 @@ func (s *Store) Positions(ctx context.Context) (map[string]string, error) {
 // Reached remembers a position.
 func (s *Store) Reached(ctx context.Context, positions ...Position) error {
 	for _, p := range positions {
-		if err := s.exec(ctx, "INSERT INTO replay_progress (step, position) VALUES (?, ?)", p.Step, p.At); err != nil {
+		if err := s.Exec(ctx, "INSERT INTO replay_progress (step, position) VALUES (?, ?)", p.Step, p.At); err != nil {
 			return err
 		}
 	}
@@ -268,5 +268,5 @@ func (s *Store) Reached(ctx context.Context, positions ...Position) error {
 
 // CopyErasures copies the list to this database from another, so that what is rebuilt here forgets the same people.
 func (s *Store) CopyErasures(ctx context.Context, database string) error {
-	return s.exec(ctx, "INSERT INTO erasures SELECT * FROM "+name(database, "erasures"))
+	return s.Exec(ctx, "INSERT INTO erasures SELECT * FROM "+Table(database, "erasures"))
 }

@@ -14,23 +14,24 @@ func quoted(name string) string {
 	return "`" + strings.NewReplacer("\\", "\\\\", "`", "\\`").Replace(name) + "`"
 }
 
-// name gives a table of a database for a statement; an empty database is the connection's own.
-func name(database, table string) string {
+// Table gives a table of a database for a statement; an empty database is the connection's own.
+func Table(database, table string) string {
 	if database == "" {
 		return quoted(table)
 	}
 	return quoted(database) + "." + quoted(table)
 }
 
-// Database gives the connection's own.
+// Database returns the connection's own. It tries once.
 func (s *Store) Database(ctx context.Context) (string, error) {
 	var database string
 	err := s.conn.QueryRow(ctx, "SELECT currentDatabase()").Scan(&database)
 	return database, err
 }
 
-// exec runs one statement, once: whoever asks is there to be told.
-func (s *Store) exec(ctx context.Context, statement string, args ...any) error {
+// Exec runs one statement and waits until its mutations are done. It tries once and returns the error: unlike the inserts and
+// lookups of the records' path, it serves an operator who is there to see it.
+func (s *Store) Exec(ctx context.Context, statement string, args ...any) error {
 	if err := s.conn.Exec(clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{"wait_end_of_query": 1, "mutations_sync": 2})), statement, args...); err != nil {
 		words, _, _ := strings.Cut(statement, "\n")
 		return fmt.Errorf("%s: %w", words, err)
@@ -38,8 +39,9 @@ func (s *Store) exec(ctx context.Context, statement string, args ...any) error {
 	return nil
 }
 
-// each streams a query's rows through one, in the query's order.
-func (s *Store) each(ctx context.Context, one func(driver.Rows) error, query string, args ...any) error {
+// Each calls one for every row of a query, in the query's order. It tries once, like Exec: rows may have been passed on
+// before an error.
+func (s *Store) Each(ctx context.Context, one func(driver.Rows) error, query string, args ...any) error {
 	rows, err := s.conn.Query(clickhouse.Context(ctx, clickhouse.WithSettings(lookupSettings)), query, args...)
 	if err != nil {
 		return err
@@ -53,13 +55,13 @@ func (s *Store) each(ctx context.Context, one func(driver.Rows) error, query str
 	return rows.Err()
 }
 
-// Drop removes a database with all tables.
+// Drop removes a database with all tables. It tries once.
 func (s *Store) Drop(ctx context.Context, database string) error {
-	return s.exec(ctx, "DROP DATABASE IF EXISTS "+quoted(database))
+	return s.Exec(ctx, "DROP DATABASE IF EXISTS "+quoted(database))
 }
 
-// columns lists a table's columns for a statement.
-func (s *Store) columns(ctx context.Context, table string) (string, error) {
+// Columns lists a table's columns for a statement. It tries once.
+func (s *Store) Columns(ctx context.Context, table string) (string, error) {
 	types, err := s.columnTypes(ctx, table)
 	if err != nil {
 		return "", err
@@ -71,10 +73,11 @@ func (s *Store) columns(ctx context.Context, table string) (string, error) {
 	return strings.Join(names, ", "), nil
 }
 
-func anys(list []string) []any {
-	out := make([]any, len(list))
+// Strings is a list as an argument for an Array(String) in a statement.
+func Strings(list []string) clickhouse.ArraySet {
+	array := make(clickhouse.ArraySet, len(list))
 	for i, s := range list {
-		out[i] = s
+		array[i] = s
 	}
-	return out
+	return array
 }

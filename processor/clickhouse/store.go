@@ -17,8 +17,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Store is one ClickHouse. Its methods wait out what can be waited out: they return an error only when ctx ends, or, of rows that
-// can never be stored, ErrRejected.
+// Store is one ClickHouse. Its inserts and lookups wait out what can be waited out: they return an error only when ctx ends, or, of
+// rows that can never be stored, ErrRejected. What statement.go has tries once.
 type Store struct {
 	conn    driver.Conn
 	log     *slog.Logger
@@ -220,9 +220,9 @@ const lookupChunk = 2000
 // lookupsAtOnce of one question: a batch of clicks asks for ten chunks, and waited for them longer than for its insert.
 const lookupsAtOnce = 4
 
-// lookup runs a query for keys, some chunks at a time, and scans every row, one at a time. A query that fails halfway is run again, so scan
+// Lookup runs a query for keys, some chunks at a time, and scans every row, one at a time. A query that fails halfway is run again, so scan
 // may see a row twice; what it builds must be a set.
-func lookup[K any](ctx context.Context, s *Store, table string, keys []K, query func([]K) (string, []any), scan func(driver.Rows) error) error {
+func Lookup[K any](ctx context.Context, s *Store, table string, keys []K, query func([]K) (string, []any), scan func(driver.Rows) error) error {
 	var scanning sync.Mutex
 	ask := func(ctx context.Context, text string, args []any) error {
 		ctx, cancel := context.WithTimeout(ctx, time.Minute)

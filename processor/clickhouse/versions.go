@@ -61,7 +61,7 @@ func (s *Store) Versions(ctx context.Context, workspace string, objects []string
 	type key struct{ entry, version string }
 	seen := make(map[key]bool)
 	var versions []VersionRow
-	err := lookup(ctx, s, "ledger_log", objects, func(chunk []string) (string, []any) {
+	err := Lookup(ctx, s, "ledger_log", objects, func(chunk []string) (string, []any) {
 		return `SELECT lower(hex(entry_id)), toString(kind), object_id, sale_id, occurred_at, received_at, currency, amount, tax, tax_derived, shipping, discount,
 amount_usd, net_usd, fx_rate, fx_date, fx_source, fx_final, customer_id, external_customer_id, subscription_id, billing_reason,
 if(click_id = toFixedString('', 16), '', UUIDNumToString(click_id)), clicked_at, affiliate_id, program_id, link_id, utm_source, utm_campaign, country,
@@ -103,7 +103,7 @@ FROM ledger_log FINAL WHERE workspace = ? AND (object_id IN (?) OR sale_id IN (?
 // ObjectOf gives the Stripe object of an entry; empty when there is no such entry.
 func (s *Store) ObjectOf(ctx context.Context, workspace string, entry join.EntryID) (string, error) {
 	object := ""
-	err := lookup(ctx, s, "ledger", []int{0}, func([]int) (string, []any) {
+	err := Lookup(ctx, s, "ledger", []int{0}, func([]int) (string, []any) {
 		return "SELECT object_id FROM ledger FINAL WHERE workspace = ? AND entry_id = unhex('" + hex.EncodeToString(entry[:]) + "')", []any{workspace}
 	}, func(rows driver.Rows) error { return rows.Scan(&object) })
 	return object, err

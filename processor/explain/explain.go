@@ -23,16 +23,6 @@ import (
 // ErrUnknown says that nothing was ever heard of the object.
 var ErrUnknown = errors.New("nothing is known about this object")
 
-// Store is what a story is told from; clickhouse.Store is the real one.
-type Store interface {
-	knowledge.Store
-	Edges(ctx context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error)
-	Leads(ctx context.Context, workspace string, ids [][16]byte) ([]join.Lead, error)
-	Versions(ctx context.Context, workspace string, sales []string) ([]clickhouse.VersionRow, error)
-	ObjectOf(ctx context.Context, workspace string, entry join.EntryID) (string, error)
-	Mentions(ctx context.Context, workspace string, ids []string, limit int) ([]clickhouse.Mention, error)
-}
-
 // Bounds of one story. Whoever asks for a click of a big campaign wants the newest sales, not a book.
 const (
 	mostSales    = 50
@@ -153,7 +143,7 @@ type Lead struct {
 
 // Tell gathers the story of object: a Stripe id; an entry's id, in 32 hexadecimal digits; a click's id; or any name as stories
 // write them, type:value, like external:user_1. Policies are those that the processors book by.
-func Tell(ctx context.Context, store Store, workspace, object string, policies join.Policies) (*Story, error) {
+func Tell(ctx context.Context, store *clickhouse.Store, workspace, object string, policies join.Policies) (*Story, error) {
 	story := &Story{Asked: object, Workspace: workspace, Searched: true, Sales: []Sale{}, Leads: []Lead{}}
 	from, err := names(ctx, store, workspace, strings.TrimSpace(object))
 	if err != nil {
@@ -206,7 +196,7 @@ func Tell(ctx context.Context, store Store, workspace, object string, policies j
 }
 
 // names gives what was asked for as every type of name that it may be.
-func names(ctx context.Context, store Store, workspace, object string) ([]identity.Node, error) {
+func names(ctx context.Context, store *clickhouse.Store, workspace, object string) ([]identity.Node, error) {
 	if raw, err := hex.DecodeString(object); err == nil && len(raw) == 16 {
 		found, err := store.ObjectOf(ctx, workspace, join.EntryID(raw))
 		if err != nil {
@@ -267,7 +257,7 @@ func salesOf(k *join.Knowledge, touched []identity.Node) [][]identity.Node {
 }
 
 // search finds the raw events that speak of the groups or of their buyers.
-func search(ctx context.Context, store Store, k *join.Knowledge, groups [][]identity.Node) (mentions []clickhouse.Mention, searched bool, err error) {
+func search(ctx context.Context, store *clickhouse.Store, k *join.Knowledge, groups [][]identity.Node) (mentions []clickhouse.Mention, searched bool, err error) {
 	var ids []string
 	for _, group := range groups {
 		for _, id := range append(values(group), buyers(k.Graph, group)...) {
@@ -311,7 +301,7 @@ func buyers(graph *identity.Graph, group []identity.Node) []string {
 	return slices.Compact(list)
 }
 
-func leads(ctx context.Context, store Store, k *join.Knowledge, touched []identity.Node) ([]Lead, error) {
+func leads(ctx context.Context, store *clickhouse.Store, k *join.Knowledge, touched []identity.Node) ([]Lead, error) {
 	var ids [][16]byte
 	for _, n := range touched {
 		if raw, err := hex.DecodeString(n.Value()); n.Type() == identity.Lead && err == nil && len(raw) == 16 {
@@ -338,7 +328,7 @@ func leads(ctx context.Context, store Store, k *join.Knowledge, touched []identi
 	return list[:min(len(list), mostSales)], nil
 }
 
-func tell(ctx context.Context, store Store, k *join.Knowledge, group []identity.Node, mentions []clickhouse.Mention) (Sale, error) {
+func tell(ctx context.Context, store *clickhouse.Store, k *join.Knowledge, group []identity.Node, mentions []clickhouse.Mention) (Sale, error) {
 	sale := Sale{Canonical: k.Canonical(group[0]), Letters: []Letter{}, Candidates: []Candidate{}, Entries: []Entry{}}
 	for _, n := range group {
 		sale.Objects = append(sale.Objects, n.Value())

@@ -17,14 +17,6 @@ import (
 // ErrDifferences says that the books are not equal; the report says where.
 var ErrDifferences = errors.New("the ledger and Stripe differ")
 
-// Ledger is what is compared with Stripe; clickhouse.Store is the real one.
-type Ledger interface {
-	Booked(ctx context.Context, workspace, account string, livemode bool, from, to time.Time) ([]clickhouse.BookedRow, error)
-	BookedUnder(ctx context.Context, workspace string, objects []string) ([]clickhouse.BookedRow, error)
-	Edges(ctx context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error)
-	Mentions(ctx context.Context, workspace string, ids []string, limit int) ([]clickhouse.Mention, error)
-}
-
 // Scope is whose books are compared.
 type Scope struct {
 	Workspace, Account string
@@ -109,7 +101,7 @@ const chunk = 1000
 
 // books is one comparison under way.
 type books struct {
-	ledger Ledger
+	ledger *clickhouse.Store
 	scope  Scope
 	report *Report
 	rows   map[entryKey]*row
@@ -136,7 +128,7 @@ type missed struct {
 }
 
 // Compare finds an entry for every transaction, and a transaction for every entry.
-func Compare(ctx context.Context, ledger Ledger, scope Scope, transactions []Transaction) (*Report, error) {
+func Compare(ctx context.Context, ledger *clickhouse.Store, scope Scope, transactions []Transaction) (*Report, error) {
 	b := &books{
 		ledger: ledger, scope: scope, rows: make(map[entryKey]*row), lines: make(map[[2]string]*Line),
 		report: &Report{Scope: scope, LeftOut: make(map[string]int), Lines: []Line{}, Differences: []Difference{}},
