@@ -264,7 +264,7 @@ func printRebuild(w io.Writer, r *replay.Result, shadow string) error {
 	b.WriteString("\n\n")
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "currency\tentries now\trebuilt\tminor units now\trebuilt\tUSD now\trebuilt\t")
-	after := make(map[string]clickhouse.Total)
+	after := make(map[string]replay.Total)
 	for _, total := range r.After {
 		after[total.Currency] = total
 	}

@@ -38,9 +38,9 @@ type Audit struct {
 
 // Report is what was found.
 type Report struct {
-	Since, Until time.Time         `json:"-"`
-	Records      int               `json:"records"` // handled again
-	Flaws        []clickhouse.Flaw `json:"findings"`
+	Since, Until time.Time `json:"-"`
+	Records      int       `json:"records"` // handled again
+	Flaws        []Flaw    `json:"findings"`
 }
 
 // underWay is how long a record may take from Kafka into the tables.
@@ -81,7 +81,7 @@ func (a *aside) Carried(context.Context, string, []identity.Edge) ([]identity.Ed
 
 // Run looks at what was received since then, and at all of the dashboards' tables.
 func (a *Audit) Run(ctx context.Context, since time.Time) (*Report, error) {
-	if err := a.Beside.Scratch(ctx); err != nil {
+	if err := Scratch(ctx, a.Beside); err != nil {
 		return nil, err
 	}
 	store := &aside{a.Live, a.Beside}
@@ -109,9 +109,9 @@ func (a *Audit) Run(ctx context.Context, since time.Time) (*Report, error) {
 
 // copies looks at the dashboards' tables, and more than once where it finds something: a row that is written at the moment in which two
 // tables are read stands in one of them only. What is found every time is a flaw.
-func (a *Audit) copies(ctx context.Context, until time.Time) ([]clickhouse.Flaw, error) {
+func (a *Audit) copies(ctx context.Context, until time.Time) ([]Flaw, error) {
 	const looks, pause = 3, time.Second
-	flaws, err := a.Live.Copies(ctx, until)
+	flaws, err := Copies(ctx, a.Live, until)
 	for range looks - 1 {
 		if err != nil || len(flaws) == 0 {
 			break
@@ -121,9 +121,9 @@ func (a *Audit) copies(ctx context.Context, until time.Time) ([]clickhouse.Flaw,
 			return nil, ctx.Err()
 		case <-time.After(pause):
 		}
-		var again []clickhouse.Flaw
-		again, err = a.Live.Copies(ctx, until)
-		flaws = slices.DeleteFunc(flaws, func(f clickhouse.Flaw) bool { return !slices.Contains(again, f) })
+		var again []Flaw
+		again, err = Copies(ctx, a.Live, until)
+		flaws = slices.DeleteFunc(flaws, func(f Flaw) bool { return !slices.Contains(again, f) })
 	}
 	return flaws, err
 }
@@ -151,7 +151,7 @@ func (a *Audit) fromTables(ctx context.Context, h *replay.Handlers, r *Report) e
 		records = nil
 		return err
 	}
-	err := a.Live.EachEvent(ctx, r.Since, r.Until, func(e *schemas.StripeEvent) error {
+	err := replay.EachEvent(ctx, a.Live, r.Since, r.Until, func(e *schemas.StripeEvent) error {
 		if records = append(records, schemas.StripeRecord(e, "")); len(records) >= a.Batch {
 			return handle()
 		}
@@ -164,19 +164,19 @@ func (a *Audit) fromTables(ctx context.Context, h *replay.Handlers, r *Report) e
 }
 
 // flaws compares, and looks once more at whatever may only have been told more of while it was handled.
-func (a *Audit) flaws(ctx context.Context, h *replay.Handlers, r *Report) ([]clickhouse.Flaw, error) {
-	_, sales, err := a.Live.Unexplained(ctx, a.BesideDB, r.Since, r.Until)
+func (a *Audit) flaws(ctx context.Context, h *replay.Handlers, r *Report) ([]Flaw, error) {
+	_, sales, err := Unexplained(ctx, a.Live, a.BesideDB, r.Since, r.Until)
 	if err != nil {
 		return nil, err
 	}
 	if err := rejoin(ctx, h, sales); err != nil {
 		return nil, err
 	}
-	flaws, err := a.Live.Flaws(ctx, a.BesideDB)
+	flaws, err := Flaws(ctx, a.Live, a.BesideDB)
 	if err != nil {
 		return nil, err
 	}
-	unexplained, _, err := a.Live.Unexplained(ctx, a.BesideDB, r.Since, r.Until)
+	unexplained, _, err := Unexplained(ctx, a.Live, a.BesideDB, r.Since, r.Until)
 	return append(flaws, unexplained...), err
 }
 
@@ -219,7 +219,7 @@ func (a *Audit) Repair(ctx context.Context, since time.Time) (found, left *Repor
 // copies are the tables that are made anew as a whole.
 var copies = []string{"revenue", "leads_attributed", "clicks_hourly", "clicks_minutely"}
 
-func (a *Audit) mend(ctx context.Context, flaws []clickhouse.Flaw) error {
+func (a *Audit) mend(ctx context.Context, flaws []Flaw) error {
 	rows := false
 	tables := make(map[string]bool)
 	for _, f := range flaws {
@@ -230,17 +230,17 @@ func (a *Audit) mend(ctx context.Context, flaws []clickhouse.Flaw) error {
 		}
 	}
 	if rows {
-		if err := a.Live.Mend(ctx, a.BesideDB); err != nil {
+		if err := Mend(ctx, a.Live, a.BesideDB); err != nil {
 			return err
 		}
-		if err := a.Live.Remove(ctx, flaws); err != nil {
+		if err := Remove(ctx, a.Live, flaws); err != nil {
 			return err
 		}
 		return nil // the copies are looked at again after it
 	}
 	for _, table := range copies {
 		if tables[table] {
-			if err := a.Live.Recopy(ctx, table); err != nil {
+			if err := clickhouse.Recopy(ctx, a.Live, table); err != nil {
 				return err
 			}
 		}

@@ -78,7 +78,7 @@ func (p *Person) browsers(ctx context.Context, store *clickhouse.Store) error {
 		if len(p.Clicks)+len(p.Visitors) == 0 {
 			return nil
 		}
-		found, err := store.Visitors(ctx, p.Workspace, p.Clicks, p.Visitors)
+		found, err := Visitors(ctx, store, p.Workspace, p.Clicks, p.Visitors)
 		if err != nil {
 			return fmt.Errorf("find clicks: %w", err)
 		}
@@ -146,25 +146,25 @@ func Again(ctx context.Context, store *clickhouse.Store, list *List, p *Person) 
 	if err := renameEdges(ctx, store, p.Workspace, f); err != nil {
 		return err
 	}
-	if err := store.Forget(ctx, p.Workspace, f); err != nil {
+	if err := Forget(ctx, store, p.Workspace, f); err != nil {
 		return err
 	}
 	if len(p.Clicks) == 0 {
 		return nil
 	}
-	if err := store.ForgetClicks(ctx, p.Workspace, p.Clicks); err != nil {
+	if err := ForgetClicks(ctx, store, p.Workspace, p.Clicks); err != nil {
 		return err
 	}
 	for _, rollup := range []string{"clicks_hourly", "clicks_minutely"} { // they hold hashes of visitors
-		if err := store.Recopy(ctx, rollup); err != nil {
+		if err := clickhouse.Recopy(ctx, store, rollup); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (p *Person) forgotten(list *List) clickhouse.Forgotten {
-	var f clickhouse.Forgotten
+func (p *Person) forgotten(list *List) Forgotten {
+	var f Forgotten
 	for _, n := range p.Names {
 		alias, _ := list.Alias(p.Workspace, n)
 		f.Nodes = append(f.Nodes, string(n))
@@ -188,7 +188,7 @@ func (p *Person) forgotten(list *List) clickhouse.Forgotten {
 }
 
 func redactEvents(ctx context.Context, store *clickhouse.Store, list *List, workspace string, words []string) error {
-	events, err := store.EventsMentioning(ctx, workspace, words)
+	events, err := EventsMentioning(ctx, store, workspace, words)
 	if err != nil {
 		return fmt.Errorf("find events: %w", err)
 	}
@@ -206,12 +206,12 @@ func redactEvents(ctx context.Context, store *clickhouse.Store, list *List, work
 	if err := store.InsertEvents(ctx, rows); err != nil {
 		return err
 	}
-	return store.DropOriginals(ctx, workspace, ids)
+	return DropOriginals(ctx, store, workspace, ids)
 }
 
 // renameEdges writes the person's edges with the aliases. Those of an e-mail address are not written again: without the address nothing
 // could ever tell them anew.
-func renameEdges(ctx context.Context, store *clickhouse.Store, workspace string, f clickhouse.Forgotten) error {
+func renameEdges(ctx context.Context, store *clickhouse.Store, workspace string, f Forgotten) error {
 	aliases := make(map[identity.Node]identity.Node, len(f.Nodes))
 	for i, n := range f.Nodes {
 		aliases[identity.Node(n)] = identity.Node(f.Aliases[i])

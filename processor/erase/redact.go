@@ -37,7 +37,7 @@ func (l *List) Event(workspace string, e *schemas.StripeEvent) (*schemas.StripeE
 		return e, false
 	}
 	strip(body)
-	body[clickhouse.RedactedMark] = true
+	body[RedactedMark] = true
 	out, err := json.Marshal(body)
 	if err != nil {
 		return e, false

@@ -122,7 +122,7 @@ type Entry struct {
 
 // Version is one row, and what it knew more than the one before.
 type Version struct {
-	clickhouse.VersionRow
+	VersionRow
 	Learned join.Learned `json:"learned"` // empty for the first
 	Because string       `json:"because"`
 	Changes []string     `json:"changes"`
@@ -198,7 +198,7 @@ func Tell(ctx context.Context, store *clickhouse.Store, workspace, object string
 // names gives what was asked for as every type of name that it may be.
 func names(ctx context.Context, store *clickhouse.Store, workspace, object string) ([]identity.Node, error) {
 	if raw, err := hex.DecodeString(object); err == nil && len(raw) == 16 {
-		found, err := store.ObjectOf(ctx, workspace, join.EntryID(raw))
+		found, err := ObjectOf(ctx, store, workspace, join.EntryID(raw))
 		if err != nil {
 			return nil, err
 		}
@@ -257,7 +257,7 @@ func salesOf(k *join.Knowledge, touched []identity.Node) [][]identity.Node {
 }
 
 // search finds the raw events that speak of the groups or of their buyers.
-func search(ctx context.Context, store *clickhouse.Store, k *join.Knowledge, groups [][]identity.Node) (mentions []clickhouse.Mention, searched bool, err error) {
+func search(ctx context.Context, store *clickhouse.Store, k *join.Knowledge, groups [][]identity.Node) (mentions []Mention, searched bool, err error) {
 	var ids []string
 	for _, group := range groups {
 		for _, id := range append(values(group), buyers(k.Graph, group)...) {
@@ -271,7 +271,7 @@ func search(ctx context.Context, store *clickhouse.Store, k *join.Knowledge, gro
 	}
 	sctx, cancel := context.WithTimeout(ctx, searchTime)
 	defer cancel()
-	mentions, err = store.Mentions(sctx, k.Workspace, ids, mostMentions)
+	mentions, err = Mentions(sctx, store, k.Workspace, ids, mostMentions)
 	if err != nil && sctx.Err() != nil && ctx.Err() == nil {
 		return nil, false, nil
 	}
@@ -328,14 +328,14 @@ func leads(ctx context.Context, store *clickhouse.Store, k *join.Knowledge, touc
 	return list[:min(len(list), mostSales)], nil
 }
 
-func tell(ctx context.Context, store *clickhouse.Store, k *join.Knowledge, group []identity.Node, mentions []clickhouse.Mention) (Sale, error) {
+func tell(ctx context.Context, store *clickhouse.Store, k *join.Knowledge, group []identity.Node, mentions []Mention) (Sale, error) {
 	sale := Sale{Canonical: k.Canonical(group[0]), Letters: []Letter{}, Candidates: []Candidate{}, Entries: []Entry{}}
 	for _, n := range group {
 		sale.Objects = append(sale.Objects, n.Value())
 	}
 	slices.Sort(sale.Objects)
 	sale.Objects = slices.Compact(sale.Objects)
-	rows, err := store.Versions(ctx, k.Workspace, sale.Objects)
+	rows, err := Versions(ctx, store, k.Workspace, sale.Objects)
 	if err != nil {
 		return sale, err
 	}
@@ -348,7 +348,7 @@ func tell(ctx context.Context, store *clickhouse.Store, k *join.Knowledge, group
 
 // events joins what is known of an event from its facts with the raw one. What mentions the objects and says nothing about money is
 // told too: a customer who was named, a session that completed unpaid.
-func events(k *join.Knowledge, objects, buyers []string, mentions []clickhouse.Mention) ([]Event, []Letter) {
+func events(k *join.Knowledge, objects, buyers []string, mentions []Mention) ([]Event, []Letter) {
 	byID := make(map[string]*Event)
 	letters := []Letter{}
 	for _, id := range objects {
@@ -430,7 +430,7 @@ func candidates(w join.Weighing) (Policy, []Candidate) {
 
 func days(d time.Duration) int { return int(d / (24 * time.Hour)) }
 
-func entries(rows []clickhouse.VersionRow, sale Sale) []Entry {
+func entries(rows []VersionRow, sale Sale) []Entry {
 	byID := make(map[string]*Entry)
 	var order []string
 	for _, row := range rows {
@@ -460,7 +460,7 @@ func (v Version) residual() bool {
 	return v.Kind == stripe.Refund && (strings.HasPrefix(v.ObjectID, "ch_") || strings.HasPrefix(v.ObjectID, "py_"))
 }
 
-func versionOf(row clickhouse.VersionRow) join.Version {
+func versionOf(row VersionRow) join.Version {
 	n, ok := new(big.Int).SetString(row.Version, 10)
 	if !ok {
 		return join.Version{}

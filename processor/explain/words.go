@@ -8,7 +8,6 @@ import (
 
 	"github.com/shopspring/decimal"
 
-	"tributary/processor/clickhouse"
 	"tributary/processor/fx"
 	"tributary/processor/join"
 )
@@ -77,7 +76,7 @@ func phrase(r join.Rule) string {
 }
 
 // first says what an entry's first version was.
-func first(row clickhouse.VersionRow) string {
+func first(row VersionRow) string {
 	text := money(row.Amount, row.Currency)
 	if row.Status == "held" {
 		text += ", held"
@@ -89,7 +88,7 @@ func first(row clickhouse.VersionRow) string {
 }
 
 // because says what a version knew more than the one before.
-func because(learned join.Learned, before, row clickhouse.VersionRow, sale Sale) string {
+func because(learned join.Learned, before, row VersionRow, sale Sale) string {
 	switch learned {
 	case join.LearnedSuperseded:
 		return row.SupersededBy + " is the same money"
@@ -123,7 +122,7 @@ func because(learned join.Learned, before, row clickhouse.VersionRow, sale Sale)
 }
 
 // changes lists what a version changed, column by column.
-func changes(a, b clickhouse.VersionRow) []string {
+func changes(a, b VersionRow) []string {
 	list := []string{}
 	note := func(what, from, to string) {
 		if from != to {
@@ -150,7 +149,7 @@ func changes(a, b clickhouse.VersionRow) []string {
 	return list
 }
 
-func rate(v clickhouse.VersionRow) string {
+func rate(v VersionRow) string {
 	if v.FXSource == "" || v.FXSource == "usd" {
 		return ""
 	}

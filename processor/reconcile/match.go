@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tributary/processor/clickhouse"
+	"tributary/processor/explain"
 	"tributary/processor/identity"
 	"tributary/processor/stripe"
 )
@@ -113,7 +114,7 @@ type entryKey struct{ kind, object string }
 
 // row is an entry with everything at Stripe that answers to it.
 type row struct {
-	clickhouse.BookedRow
+	BookedRow
 	inPeriod bool
 	sum      int64
 	answers  []Transaction
@@ -134,7 +135,7 @@ func Compare(ctx context.Context, ledger *clickhouse.Store, scope Scope, transac
 		report: &Report{Scope: scope, LeftOut: make(map[string]int), Lines: []Line{}, Differences: []Difference{}},
 	}
 	// A day more on either side: paid_at of an invoice and the charge behind it may lie on two sides of midnight.
-	rows, err := ledger.Booked(ctx, scope.Workspace, scope.Account, scope.Livemode, scope.Period.From.AddDate(0, 0, -1), scope.Period.End().AddDate(0, 0, 1))
+	rows, err := Booked(ctx, ledger, scope.Workspace, scope.Account, scope.Livemode, scope.Period.From.AddDate(0, 0, -1), scope.Period.End().AddDate(0, 0, 1))
 	if err != nil {
 		return nil, err
 	}
@@ -167,7 +168,7 @@ func Compare(ctx context.Context, ledger *clickhouse.Store, scope Scope, transac
 	return b.report, nil
 }
 
-func (b *books) take(rows []clickhouse.BookedRow) {
+func (b *books) take(rows []BookedRow) {
 	for _, r := range rows {
 		k := entryKey{r.Kind, r.ObjectID}
 		if b.rows[k] == nil {
@@ -280,7 +281,7 @@ func (b *books) elsewhere(ctx context.Context) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	rows, err := b.ledger.BookedUnder(ctx, b.scope.Workspace, ids)
+	rows, err := BookedUnder(ctx, b.ledger, b.scope.Workspace, ids)
 	if err != nil {
 		return err
 	}
@@ -446,7 +447,7 @@ func (b *books) whyMissing(ctx context.Context, m missed) (string, error) {
 			return fmt.Sprintf("held as %s: it may be the payment of an invoice that nobody has named; subscribe the endpoint to invoice_payment.paid", id), nil
 		}
 	}
-	mentions, err := b.ledger.Mentions(ctx, b.scope.Workspace, []string{m.Source}, mentionLimit)
+	mentions, err := explain.Mentions(ctx, b.ledger, b.scope.Workspace, []string{m.Source}, mentionLimit)
 	if err != nil {
 		return "", err
 	}

@@ -20,6 +20,7 @@ import (
 	"tributary/processor/clickhouse"
 	"tributary/processor/clickhouse/clickhousetest"
 	"tributary/processor/consume"
+	"tributary/processor/explain"
 	"tributary/processor/fx"
 	"tributary/processor/reconcile"
 	"tributary/processor/stripe"
@@ -144,7 +145,7 @@ func TestSettlementsAreKept(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	rows, err := store.Versions(t.Context(), "default", []string{"in_2"})
+	rows, err := explain.Versions(t.Context(), store, "default", []string{"in_2"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,7 +34,7 @@ func HandleLetters(ctx context.Context, store *clickhouse.Store, h *Handlers, si
 		records = nil
 		return err
 	}
-	err := store.EachLetter(ctx, since, reason, func(l clickhouse.DeadLetterRow) error {
+	err := EachLetter(ctx, store, since, reason, func(l clickhouse.DeadLetterRow) error {
 		r := &kgo.Record{Topic: l.Topic, Partition: l.Partition, Offset: l.Offset, Key: []byte(l.Key), Value: []byte(l.Body), Timestamp: l.At}
 		for name, value := range l.Headers {
 			r.Headers = append(r.Headers, kgo.RecordHeader{Key: name, Value: []byte(value)})

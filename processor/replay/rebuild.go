@@ -71,9 +71,9 @@ var (
 type Result struct {
 	Records     int // handled in this run
 	Unreadable  int
-	Differences []clickhouse.Difference
-	Before      []clickhouse.Total // of the live ledger
-	After       []clickhouse.Total // of the rebuilt one
+	Differences []Difference
+	Before      []Total // of the live ledger
+	After       []Total // of the rebuilt one
 }
 
 // Equal tells whether nothing differs.
@@ -92,7 +92,7 @@ const overlap = 15 * time.Minute
 
 // Run builds and compares. It may be interrupted, and goes on where it was.
 func (b *Rebuild) Run(ctx context.Context) (*Result, error) {
-	positions, err := b.Shadow.Positions(ctx)
+	positions, err := Positions(ctx, b.Shadow)
 	if err != nil {
 		return nil, err
 	}
@@ -102,7 +102,7 @@ func (b *Rebuild) Run(ctx context.Context) (*Result, error) {
 			return nil, fmt.Errorf("read when the rebuild began: %w", err)
 		}
 		b.Log.Info("going on with the rebuild that was interrupted", "began", began)
-	} else if err := b.Shadow.Reached(ctx, clickhouse.Position{Step: "began", At: began.Format(time.RFC3339Nano)}); err != nil {
+	} else if err := Reached(ctx, b.Shadow, Position{Step: "began", At: began.Format(time.RFC3339Nano)}); err != nil {
 		return nil, err
 	}
 	handlers, err := b.prepare(ctx, positions)
@@ -126,13 +126,13 @@ func (b *Rebuild) Run(ctx context.Context) (*Result, error) {
 		return nil, err
 	}
 	b.Log.Info("comparing")
-	if result.Differences, err = b.Live.Differences(ctx, b.ShadowDB, b.Topics != nil, until); err != nil {
+	if result.Differences, err = Differences(ctx, b.Live, b.ShadowDB, b.Topics != nil, until); err != nil {
 		return nil, err
 	}
-	if result.Before, err = b.Live.Totals(ctx); err != nil {
+	if result.Before, err = Totals(ctx, b.Live); err != nil {
 		return nil, err
 	}
-	result.After, err = b.Shadow.Totals(ctx)
+	result.After, err = Totals(ctx, b.Shadow)
 	return result, err
 }
 
@@ -146,7 +146,7 @@ func (b *Rebuild) follow(ctx context.Context, h *Handlers, positions map[string]
 			err = b.fromTopics(ctx, h, positions, result)
 		} else {
 			for table, received := range map[string]string{"clicks": "received_at", "stripe_events": "received_at", "dead_letters": "at"} {
-				if err = b.Shadow.CopySince(ctx, b.LiveDB, table, received, since); err != nil {
+				if err = CopySince(ctx, b.Shadow, b.LiveDB, table, received, since); err != nil {
 					return until, err
 				}
 			}
@@ -168,16 +168,16 @@ func (b *Rebuild) prepare(ctx context.Context, positions map[string]string) (*Ha
 		if err := b.copyTable(ctx, "fx_rates"); err != nil {
 			return nil, err
 		}
-		if err := b.Shadow.CopyErasures(ctx, b.LiveDB); err != nil {
+		if err := CopyErasures(ctx, b.Shadow, b.LiveDB); err != nil {
 			return nil, err
 		}
-		if err := b.Shadow.CopyFacts(ctx, b.LiveDB); err != nil {
+		if err := CopyFacts(ctx, b.Shadow, b.LiveDB); err != nil {
 			return nil, err
 		}
 		if err := copyEdges(ctx, b.Live, b.LiveDB, b.Shadow, time.Time{}, catalogue.Source); err != nil {
 			return nil, err
 		}
-		if err := b.Shadow.Reached(ctx, clickhouse.Position{Step: "prepared", At: "yes"}); err != nil {
+		if err := Reached(ctx, b.Shadow, Position{Step: "prepared", At: "yes"}); err != nil {
 			return nil, err
 		}
 	}
@@ -185,9 +185,9 @@ func (b *Rebuild) prepare(ctx context.Context, positions map[string]string) (*Ha
 }
 
 func (b *Rebuild) copyTable(ctx context.Context, table string) error {
-	parts, err := b.Shadow.Parts(ctx, b.LiveDB, table)
+	parts, err := Parts(ctx, b.Shadow, b.LiveDB, table)
 	for _, part := range parts {
-		if err = b.Shadow.Copy(ctx, b.LiveDB, table, part); err != nil {
+		if err = Copy(ctx, b.Shadow, b.LiveDB, table, part); err != nil {
 			break
 		}
 	}
@@ -196,7 +196,7 @@ func (b *Rebuild) copyTable(ctx context.Context, table string) error {
 
 func (b *Rebuild) fromTables(ctx context.Context, h *Handlers, positions map[string]string, result *Result) error {
 	for _, table := range []string{"clicks", "dead_letters", "stripe_events"} {
-		parts, err := b.Shadow.Parts(ctx, b.LiveDB, table)
+		parts, err := Parts(ctx, b.Shadow, b.LiveDB, table)
 		if err != nil {
 			return err
 		}
@@ -205,10 +205,10 @@ func (b *Rebuild) fromTables(ctx context.Context, h *Handlers, positions map[str
 			if positions[step] != "" {
 				continue
 			}
-			if err := b.Shadow.Copy(ctx, b.LiveDB, table, part); err != nil {
+			if err := Copy(ctx, b.Shadow, b.LiveDB, table, part); err != nil {
 				return err
 			}
-			if err := b.Shadow.Reached(ctx, clickhouse.Position{Step: step, At: "done"}); err != nil {
+			if err := Reached(ctx, b.Shadow, Position{Step: step, At: "done"}); err != nil {
 				return err
 			}
 			b.Log.Info("copied", "table", table, "partition", part, "of", fmt.Sprintf("%d/%d", i+1, len(parts)))
@@ -218,13 +218,13 @@ func (b *Rebuild) fromTables(ctx context.Context, h *Handlers, positions map[str
 		if err := names(ctx, b.Live, b.LiveDB, b.Shadow, h, time.Time{}); err != nil {
 			return err
 		}
-		if err := b.Shadow.Reached(ctx, clickhouse.Position{Step: "names", At: "done"}); err != nil {
+		if err := Reached(ctx, b.Shadow, Position{Step: "names", At: "done"}); err != nil {
 			return err
 		}
 		b.Log.Info("clicks and leads are known")
 	}
 	return events(ctx, b.Live, h, time.Time{}, positions["events"], b.Batch, result, b.Log, func(day string) error {
-		return b.Shadow.Reached(ctx, clickhouse.Position{Step: "events", At: day})
+		return Reached(ctx, b.Shadow, Position{Step: "events", At: day})
 	})
 }
 
@@ -232,7 +232,7 @@ func (b *Rebuild) fromTables(ctx context.Context, h *Handlers, positions map[str
 // processors go on meanwhile: what they write to either table is booked again by the catching up. The tables as they were stay in the
 // other database.
 func (b *Rebuild) Exchange(ctx context.Context) error {
-	positions, err := b.Shadow.Positions(ctx)
+	positions, err := Positions(ctx, b.Shadow)
 	if err != nil {
 		return err
 	}
@@ -248,10 +248,10 @@ func (b *Rebuild) Exchange(ctx context.Context) error {
 		if positions["exchanged "+table] != "" {
 			continue
 		}
-		if err := b.Live.Exchange(ctx, b.ShadowDB, table); err != nil {
+		if err := Exchange(ctx, b.Live, b.ShadowDB, table); err != nil {
 			return err
 		}
-		if err := b.Shadow.Reached(ctx, clickhouse.Position{Step: "exchanged " + table, At: "done"}); err != nil {
+		if err := Reached(ctx, b.Shadow, Position{Step: "exchanged " + table, At: "done"}); err != nil {
 			return err
 		}
 		b.Log.Info("exchanged", "table", table)
@@ -283,7 +283,7 @@ func (b *Rebuild) Exchange(ctx context.Context) error {
 // finish books what is held and may be by now.
 func finish(ctx context.Context, store *clickhouse.Store, h *Handlers) error {
 	h.Rejoiner.Handled(h.Rejoiner.Now())
-	held, err := store.HeldSales(ctx)
+	held, err := HeldSales(ctx, store)
 	if err != nil {
 		return err
 	}
@@ -303,7 +303,7 @@ func finish(ctx context.Context, store *clickhouse.Store, h *Handlers) error {
 // a database, whose own tables may have been exchanged.
 func names(ctx context.Context, live *clickhouse.Store, database string, into *clickhouse.Store, h *Handlers, since time.Time) error {
 	edges := newEdges(ctx, into)
-	if err := live.EachClickName(ctx, since, edges.add); err != nil {
+	if err := EachClickName(ctx, live, since, edges.add); err != nil {
 		return fmt.Errorf("read clicks' names: %w", err)
 	}
 	if err := edges.flush(); err != nil {
@@ -326,7 +326,7 @@ func names(ctx context.Context, live *clickhouse.Store, database string, into *c
 		}
 		return h.Rejoiner.Rejoin(ctx, workspace, nodes, nil)
 	}
-	err := live.EachLead(ctx, database, since, func(l join.Lead) error {
+	err := EachLead(ctx, live, database, since, func(l join.Lead) error {
 		byWorkspace[l.Workspace] = append(byWorkspace[l.Workspace], l)
 		if len(byWorkspace[l.Workspace]) >= atOnce {
 			return store(l.Workspace)
@@ -344,7 +344,7 @@ func names(ctx context.Context, live *clickhouse.Store, database string, into *c
 
 // events handles the raw events of each day from since on, and after the day that was reached before.
 func events(ctx context.Context, from *clickhouse.Store, h *Handlers, since time.Time, after string, batch int, result *Result, log *slog.Logger, reached func(day string) error) error {
-	days, err := from.EventDays(ctx, since)
+	days, err := EventDays(ctx, from, since)
 	if err != nil {
 		return fmt.Errorf("read days of events: %w", err)
 	}
@@ -367,7 +367,7 @@ func events(ctx context.Context, from *clickhouse.Store, h *Handlers, since time
 		if begin.Before(since) {
 			begin = since
 		}
-		err := from.EachEvent(ctx, begin, day.AddDate(0, 0, 1), func(e *schemas.StripeEvent) error {
+		err := EachEvent(ctx, from, begin, day.AddDate(0, 0, 1), func(e *schemas.StripeEvent) error {
 			if records = append(records, schemas.StripeRecord(e, "")); len(records) >= batch {
 				return handle()
 			}
@@ -393,7 +393,7 @@ func (r *Result) refused(context.Context, *kgo.Record, string, string, error) er
 // copyEdges copies the edges of a source from a database into a store.
 func copyEdges(ctx context.Context, from *clickhouse.Store, database string, into *clickhouse.Store, since time.Time, source string) error {
 	edges := newEdges(ctx, into)
-	if err := from.EachEdge(ctx, database, since, source, edges.add); err != nil {
+	if err := EachEdge(ctx, from, database, since, source, edges.add); err != nil {
 		return fmt.Errorf("copy names of source %s: %w", source, err)
 	}
 	return edges.flush()

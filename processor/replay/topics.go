@@ -12,7 +12,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"tributary/processor/clickhouse"
 	"tributary/processor/consume"
 	"tributary/schemas"
 )
@@ -193,16 +192,16 @@ func resume(begin Offsets, positions map[string]string) {
 // remember writes down positions that moved. What was handled after the last of them is handled again.
 func (b *Rebuild) remember(ctx context.Context, positions map[string]string) func(Offsets) error {
 	return func(at Offsets) error {
-		var moved []clickhouse.Position
+		var moved []Position
 		for topic, partitions := range at {
 			for partition, offset := range partitions {
 				if text := strconv.FormatInt(offset, 10); positions[step(topic, partition)] != text {
 					positions[step(topic, partition)] = text
-					moved = append(moved, clickhouse.Position{Step: step(topic, partition), At: text})
+					moved = append(moved, Position{Step: step(topic, partition), At: text})
 				}
 			}
 		}
-		return b.Shadow.Reached(ctx, moved...)
+		return Reached(ctx, b.Shadow, moved...)
 	}
 }
 

@@ -1,4 +1,4 @@
-package clickhouse
+package explain
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/shopspring/decimal"
 
+	"tributary/processor/clickhouse"
 	"tributary/processor/join"
 )
 
@@ -57,11 +58,11 @@ type VersionRow struct {
 
 // Versions gives every version ever written of the entries that belong to one of the sales or stand under one of these
 // objects: by object and kind, the oldest knowledge first.
-func (s *Store) Versions(ctx context.Context, workspace string, objects []string) ([]VersionRow, error) {
+func Versions(ctx context.Context, s *clickhouse.Store, workspace string, objects []string) ([]VersionRow, error) {
 	type key struct{ entry, version string }
 	seen := make(map[key]bool)
 	var versions []VersionRow
-	err := Lookup(ctx, s, "ledger_log", objects, func(chunk []string) (string, []any) {
+	err := clickhouse.Lookup(ctx, s, "ledger_log", objects, func(chunk []string) (string, []any) {
 		return `SELECT lower(hex(entry_id)), toString(kind), object_id, sale_id, occurred_at, received_at, currency, amount, tax, tax_derived, shipping, discount,
 amount_usd, net_usd, fx_rate, fx_date, fx_source, fx_final, customer_id, external_customer_id, subscription_id, billing_reason,
 if(click_id = toFixedString('', 16), '', UUIDNumToString(click_id)), clicked_at, affiliate_id, program_id, link_id, utm_source, utm_campaign, country,
@@ -101,9 +102,9 @@ FROM ledger_log FINAL WHERE workspace = ? AND (object_id IN (?) OR sale_id IN (?
 }
 
 // ObjectOf gives the Stripe object of an entry; empty when there is no such entry.
-func (s *Store) ObjectOf(ctx context.Context, workspace string, entry join.EntryID) (string, error) {
+func ObjectOf(ctx context.Context, s *clickhouse.Store, workspace string, entry join.EntryID) (string, error) {
 	object := ""
-	err := Lookup(ctx, s, "ledger", []int{0}, func([]int) (string, []any) {
+	err := clickhouse.Lookup(ctx, s, "ledger", []int{0}, func([]int) (string, []any) {
 		return "SELECT object_id FROM ledger FINAL WHERE workspace = ? AND entry_id = unhex('" + hex.EncodeToString(entry[:]) + "')", []any{workspace}
 	}, func(rows driver.Rows) error { return rows.Scan(&object) })
 	return object, err

@@ -1,4 +1,4 @@
-package clickhouse
+package explain
 
 import (
 	"context"
@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	"tributary/processor/clickhouse"
 )
 
 // Mention is one record that speaks of some object: an event, or a dead letter.
@@ -23,7 +25,7 @@ type Mention struct {
 // Mentions looks through the raw events and dead letters for objects' ids, and gives at most limit of those that have one of them: the
 // dead letters, then the events in their order. Bodies have no index: it reads every one, and tries only once, so that whoever
 // has no patience can end ctx.
-func (s *Store) Mentions(ctx context.Context, workspace string, ids []string, limit int) ([]Mention, error) {
+func Mentions(ctx context.Context, s *clickhouse.Store, workspace string, ids []string, limit int) ([]Mention, error) {
 	quoted := make([]string, len(ids))
 	for i, id := range ids {
 		quoted[i] = `"` + id + `"` // as JSON has it: pi_1 is not pi_10
@@ -47,7 +49,7 @@ func (s *Store) Mentions(ctx context.Context, workspace string, ids []string, li
     SELECT concat(topic, '/', toString(partition), '/', toString(offset)), concat(reason, ': ', error), true, at, at, '', body
     FROM dead_letters FINAL WHERE multiSearchAny(body, ?)
 )
-ORDER BY letter DESC, created, id LIMIT ?`, Strings(quoted), workspace, Strings(quoted), Strings(quoted), limit)
+ORDER BY letter DESC, created, id LIMIT ?`, clickhouse.Strings(quoted), workspace, clickhouse.Strings(quoted), clickhouse.Strings(quoted), limit)
 	if err != nil {
 		return nil, fmt.Errorf("search events: %w", err)
 	}

@@ -1,4 +1,4 @@
-package clickhouse
+package replay
 
 import (
 	"context"
@@ -8,13 +8,14 @@ import (
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
+	"tributary/processor/clickhouse"
 	"tributary/processor/identity"
 	"tributary/processor/join"
 	"tributary/schemas"
 )
 
 // EventDays gives the UTC days on which stored events were received, from since on, the first day first.
-func (s *Store) EventDays(ctx context.Context, since time.Time) ([]time.Time, error) {
+func EventDays(ctx context.Context, s *clickhouse.Store, since time.Time) ([]time.Time, error) {
 	var days []time.Time
 	err := s.Each(ctx, func(rows driver.Rows) error {
 		var day time.Time
@@ -28,7 +29,7 @@ func (s *Store) EventDays(ctx context.Context, since time.Time) ([]time.Time, er
 }
 
 // EachEvent gives the raw events received from since until before, in that order.
-func (s *Store) EachEvent(ctx context.Context, since, until time.Time, one func(*schemas.StripeEvent) error) error {
+func EachEvent(ctx context.Context, s *clickhouse.Store, since, until time.Time, one func(*schemas.StripeEvent) error) error {
 	return s.Each(ctx, func(rows driver.Rows) error {
 		var e schemas.StripeEvent
 		var body string
@@ -42,7 +43,7 @@ func (s *Store) EachEvent(ctx context.Context, since, until time.Time, one func(
 
 // EachClickName gives the names that stored clicks tell: of the clicks received since then those with a foreign id, and each affiliate
 // with the time of their first click. The edges are those that consume makes of a click.
-func (s *Store) EachClickName(ctx context.Context, since time.Time, one func(workspace string, e identity.Edge) error) error {
+func EachClickName(ctx context.Context, s *clickhouse.Store, since time.Time, one func(workspace string, e identity.Edge) error) error {
 	err := s.Each(ctx, func(rows driver.Rows) error {
 		var workspace, foreign, id string
 		var at time.Time
@@ -65,7 +66,7 @@ func (s *Store) EachClickName(ctx context.Context, since time.Time, one func(wor
 }
 
 // EachLead gives the leads received since then that a backend told, without what they are credited to.
-func (s *Store) EachLead(ctx context.Context, database string, since time.Time, one func(join.Lead) error) error {
+func EachLead(ctx context.Context, s *clickhouse.Store, database string, since time.Time, one func(join.Lead) error) error {
 	return s.Each(ctx, func(rows driver.Rows) error {
 		var l join.Lead
 		var id, hash string
@@ -73,15 +74,15 @@ func (s *Store) EachLead(ctx context.Context, database string, since time.Time, 
 			return err
 		}
 		l.ID, l.ReceivedAt = [16]byte([]byte(id)), l.ReceivedAt.UTC()
-		if l.EmailHash = hash; hash == NoHash {
+		if l.EmailHash = hash; hash == clickhouse.NoHash {
 			l.EmailHash = ""
 		}
 		return one(l.Uncredited())
-	}, "SELECT workspace, lead_id, received_at, external_id, event_name, mode, quantity, email_hash, metadata FROM "+Table(database, "leads")+" FINAL WHERE mode != 'stripe' AND received_at >= ?", since)
+	}, "SELECT workspace, lead_id, received_at, external_id, event_name, mode, quantity, email_hash, metadata FROM "+clickhouse.Table(database, "leads")+" FINAL WHERE mode != 'stripe' AND received_at >= ?", since)
 }
 
 // EachEdge gives the edges, each in one direction, whose source is the one given or begins with it and a dot.
-func (s *Store) EachEdge(ctx context.Context, database string, since time.Time, source string, one func(workspace string, e identity.Edge) error) error {
+func EachEdge(ctx context.Context, s *clickhouse.Store, database string, since time.Time, source string, one func(workspace string, e identity.Edge) error) error {
 	return s.Each(ctx, func(rows driver.Rows) error {
 		var workspace, a, b string
 		var e identity.Edge
@@ -90,13 +91,13 @@ func (s *Store) EachEdge(ctx context.Context, database string, since time.Time, 
 		}
 		e.A, e.B, e.At = identity.Node(a), identity.Node(b), e.At.UTC()
 		return one(workspace, e)
-	}, "SELECT workspace, key, target, source, at FROM "+Table(database, "identities")+" FINAL WHERE (source = ? OR startsWith(source, ?)) AND at >= ? AND key < target", source, source+".", since)
+	}, "SELECT workspace, key, target, source, at FROM "+clickhouse.Table(database, "identities")+" FINAL WHERE (source = ? OR startsWith(source, ?)) AND at >= ? AND key < target", source, source+".", since)
 }
 
 // EachLetter gives the dead letters set aside since then, by reason where one is given, in the order in which they were set aside.
-func (s *Store) EachLetter(ctx context.Context, since time.Time, reason string, one func(DeadLetterRow) error) error {
+func EachLetter(ctx context.Context, s *clickhouse.Store, since time.Time, reason string, one func(clickhouse.DeadLetterRow) error) error {
 	return s.Each(ctx, func(rows driver.Rows) error {
-		var r DeadLetterRow
+		var r clickhouse.DeadLetterRow
 		if err := rows.Scan(&r.At, &r.Reason, &r.Step, &r.Topic, &r.Partition, &r.Offset, &r.Error, &r.Key, &r.Headers, &r.Body); err != nil {
 			return err
 		}
@@ -106,10 +107,10 @@ func (s *Store) EachLetter(ctx context.Context, since time.Time, reason string, 
 }
 
 // HeldSales gives every sale that is held.
-func (s *Store) HeldSales(ctx context.Context) ([]Sale, error) {
-	var sales []Sale
+func HeldSales(ctx context.Context, s *clickhouse.Store) ([]clickhouse.Sale, error) {
+	var sales []clickhouse.Sale
 	err := s.Each(ctx, func(rows driver.Rows) error {
-		var sale Sale
+		var sale clickhouse.Sale
 		if err := rows.Scan(&sale.Workspace, &sale.ObjectID); err != nil {
 			return err
 		}
@@ -120,7 +121,7 @@ func (s *Store) HeldSales(ctx context.Context) ([]Sale, error) {
 }
 
 // Parts gives the ids of a table's partitions that have rows.
-func (s *Store) Parts(ctx context.Context, database, table string) ([]string, error) {
+func Parts(ctx context.Context, s *clickhouse.Store, database, table string) ([]string, error) {
 	var parts []string
 	err := s.Each(ctx, func(rows driver.Rows) error {
 		var id string
@@ -129,29 +130,29 @@ func (s *Store) Parts(ctx context.Context, database, table string) ([]string, er
 		}
 		parts = append(parts, id)
 		return nil
-	}, "SELECT DISTINCT _partition_id AS id FROM "+Table(database, table)+" ORDER BY id")
+	}, "SELECT DISTINCT _partition_id AS id FROM "+clickhouse.Table(database, table)+" ORDER BY id")
 	return parts, err
 }
 
 // CopySince inserts what another database's table received since then.
-func (s *Store) CopySince(ctx context.Context, database, table, received string, since time.Time) error {
-	return s.Exec(ctx, "INSERT INTO "+Table("", table)+" SELECT * FROM "+Table(database, table)+" WHERE "+received+" >= ? SETTINGS max_partitions_per_insert_block = 0", since)
+func CopySince(ctx context.Context, s *clickhouse.Store, database, table, received string, since time.Time) error {
+	return s.Exec(ctx, "INSERT INTO "+clickhouse.Table("", table)+" SELECT * FROM "+clickhouse.Table(database, table)+" WHERE "+received+" >= ? SETTINGS max_partitions_per_insert_block = 0", since)
 }
 
 // Copy inserts one partition of another database's table into the one of the same name here; its views see the rows.
-func (s *Store) Copy(ctx context.Context, database, table, partition string) error {
-	return s.Exec(ctx, "INSERT INTO "+Table("", table)+" SELECT * FROM "+Table(database, table)+" WHERE _partition_id = ?", partition)
+func Copy(ctx context.Context, s *clickhouse.Store, database, table, partition string) error {
+	return s.Exec(ctx, "INSERT INTO "+clickhouse.Table("", table)+" SELECT * FROM "+clickhouse.Table(database, table)+" WHERE _partition_id = ?", partition)
 }
 
 // CopyFacts copies the facts that no event tells: what an audit read of Stripe's balance.
-func (s *Store) CopyFacts(ctx context.Context, database string) error {
-	return s.Exec(ctx, "INSERT INTO facts SELECT * FROM "+Table(database, "facts")+" WHERE source = 'balance_transaction' AND startsWith(event_id, 'txn_')")
+func CopyFacts(ctx context.Context, s *clickhouse.Store, database string) error {
+	return s.Exec(ctx, "INSERT INTO facts SELECT * FROM "+clickhouse.Table(database, "facts")+" WHERE source = 'balance_transaction' AND startsWith(event_id, 'txn_')")
 }
 
 // Exchange swaps a table with the one of the same name in another database, in one step. Views go on by name: what is inserted
 // afterwards is seen by this database's.
-func (s *Store) Exchange(ctx context.Context, database, table string) error {
-	return s.Exec(ctx, "EXCHANGE TABLES "+Table("", table)+" AND "+Table(database, table))
+func Exchange(ctx context.Context, s *clickhouse.Store, database, table string) error {
+	return s.Exec(ctx, "EXCHANGE TABLES "+clickhouse.Table("", table)+" AND "+clickhouse.Table(database, table))
 }
 
 // Difference is how one table differs between two databases.
@@ -180,7 +181,7 @@ var compared = []struct{ table, columns, key, told string }{
 
 // Differences compares the computed tables of this database with another's, row by row, those rows that were told before until; clicks and
 // their rollups only where both were loaded, and not copied.
-func (s *Store) Differences(ctx context.Context, database string, clicks bool, until time.Time) ([]Difference, error) {
+func Differences(ctx context.Context, s *clickhouse.Store, database string, clicks bool, until time.Time) ([]Difference, error) {
 	var list []Difference
 	for _, c := range compared {
 		if strings.HasPrefix(c.table, "clicks") && !clicks {
@@ -188,9 +189,9 @@ func (s *Store) Differences(ctx context.Context, database string, clicks bool, u
 		}
 		from := func(database string) string {
 			if strings.Contains(c.columns, "Merge(") {
-				return "SELECT " + c.columns + " FROM " + Table(database, c.table) + " WHERE " + c.told + " GROUP BY workspace, hour, program_id, affiliate_id, link_id, utm_campaign, country"
+				return "SELECT " + c.columns + " FROM " + clickhouse.Table(database, c.table) + " WHERE " + c.told + " GROUP BY workspace, hour, program_id, affiliate_id, link_id, utm_campaign, country"
 			}
-			return "SELECT " + c.columns + " FROM " + Table(database, c.table) + " FINAL WHERE " + c.told
+			return "SELECT " + c.columns + " FROM " + clickhouse.Table(database, c.table) + " FINAL WHERE " + c.told
 		}
 		d := Difference{Table: c.table}
 		here, there := from(""), from(database)
@@ -223,7 +224,7 @@ type Total struct {
 }
 
 // Totals of the booked ledger by currency, live mode and test mode together.
-func (s *Store) Totals(ctx context.Context) ([]Total, error) {
+func Totals(ctx context.Context, s *clickhouse.Store) ([]Total, error) {
 	var list []Total
 	err := s.Each(ctx, func(rows driver.Rows) error {
 		var t Total
@@ -240,7 +241,7 @@ func (s *Store) Totals(ctx context.Context) ([]Total, error) {
 type Position struct{ Step, At string }
 
 // Positions reads where a rebuild in this database was interrupted; none: it is new.
-func (s *Store) Positions(ctx context.Context) (map[string]string, error) {
+func Positions(ctx context.Context, s *clickhouse.Store) (map[string]string, error) {
 	if err := s.Exec(ctx, "CREATE TABLE IF NOT EXISTS replay_progress (step String, position String, at DateTime64(6) DEFAULT now64(6)) ENGINE = ReplacingMergeTree(at) ORDER BY step"); err != nil {
 		return nil, err
 	}
@@ -257,7 +258,7 @@ func (s *Store) Positions(ctx context.Context) (map[string]string, error) {
 }
 
 // Reached remembers a position.
-func (s *Store) Reached(ctx context.Context, positions ...Position) error {
+func Reached(ctx context.Context, s *clickhouse.Store, positions ...Position) error {
 	for _, p := range positions {
 		if err := s.Exec(ctx, "INSERT INTO replay_progress (step, position) VALUES (?, ?)", p.Step, p.At); err != nil {
 			return err
@@ -267,6 +268,6 @@ func (s *Store) Reached(ctx context.Context, positions ...Position) error {
 }
 
 // CopyErasures copies the list to this database from another, so that what is rebuilt here forgets the same people.
-func (s *Store) CopyErasures(ctx context.Context, database string) error {
-	return s.Exec(ctx, "INSERT INTO erasures SELECT * FROM "+Table(database, "erasures"))
+func CopyErasures(ctx context.Context, s *clickhouse.Store, database string) error {
+	return s.Exec(ctx, "INSERT INTO erasures SELECT * FROM "+clickhouse.Table(database, "erasures"))
 }

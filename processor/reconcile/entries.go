@@ -1,10 +1,12 @@
-package clickhouse
+package reconcile
 
 import (
 	"context"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	"tributary/processor/clickhouse"
 )
 
 // BookedRow is what an audit needs of a ledger entry. Amount is minor units, signed.
@@ -16,26 +18,26 @@ type BookedRow struct {
 }
 
 // Booked gives the entries of one account that moved money in [from, to), booked and held ones.
-func (s *Store) Booked(ctx context.Context, workspace, account string, livemode bool, from, to time.Time) ([]BookedRow, error) {
-	return s.booked(ctx, []string{workspace}, func(chunk []string) (string, []any) {
+func Booked(ctx context.Context, s *clickhouse.Store, workspace, account string, livemode bool, from, to time.Time) ([]BookedRow, error) {
+	return booked(ctx, s, []string{workspace}, func(chunk []string) (string, []any) {
 		return `SELECT toString(kind), object_id, sale_id, currency, amount, occurred_at, toString(status), superseded_by FROM ledger FINAL
 WHERE workspace IN (?) AND account = ? AND livemode = ? AND status != 'superseded' AND occurred_at >= ? AND occurred_at < ?`, []any{chunk, account, livemode, from, to}
 	})
 }
 
 // BookedUnder gives every entry under the objects, whatever its day and status.
-func (s *Store) BookedUnder(ctx context.Context, workspace string, objects []string) ([]BookedRow, error) {
-	return s.booked(ctx, objects, func(chunk []string) (string, []any) {
+func BookedUnder(ctx context.Context, s *clickhouse.Store, workspace string, objects []string) ([]BookedRow, error) {
+	return booked(ctx, s, objects, func(chunk []string) (string, []any) {
 		return `SELECT toString(kind), object_id, sale_id, currency, amount, occurred_at, toString(status), superseded_by FROM ledger FINAL
 WHERE workspace = ? AND object_id IN (?)`, []any{workspace, chunk}
 	})
 }
 
-func (s *Store) booked(ctx context.Context, keys []string, query func([]string) (string, []any)) ([]BookedRow, error) {
+func booked(ctx context.Context, s *clickhouse.Store, keys []string, query func([]string) (string, []any)) ([]BookedRow, error) {
 	type key struct{ kind, object string }
 	seen := make(map[key]bool)
 	var list []BookedRow
-	err := Lookup(ctx, s, "ledger", keys, query, func(rows driver.Rows) error {
+	err := clickhouse.Lookup(ctx, s, "ledger", keys, query, func(rows driver.Rows) error {
 		var r BookedRow
 		if err := rows.Scan(&r.Kind, &r.ObjectID, &r.SaleID, &r.Currency, &r.Amount, &r.OccurredAt, &r.Status, &r.SupersededBy); err != nil {
 			return err
