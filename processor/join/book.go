@@ -101,7 +101,7 @@ type sale struct {
 	freed     map[string]bool          // canonical objects whose payment is no longer held
 	ended     int                      // facts that say so
 	top       *stripe.Fact             // the payment that refunds inherit from; nil if no event told of one
-	found     *search
+	found     *Search
 	knowledge int
 	entries   []Entry
 }
@@ -184,21 +184,21 @@ func (s *sale) canonicalOf(id string) string {
 
 // attribute finds who is to be credited with the sale.
 func (s *sale) attribute(group []identity.Node) {
-	var at moments
+	var at Times
 	for _, facts := range s.payments {
 		for _, f := range facts {
-			if f.OccurredAt.After(at.last) {
-				at.last = f.OccurredAt
+			if f.OccurredAt.After(at.Last) {
+				at.Last = f.OccurredAt
 			}
-			if at.first.IsZero() || f.OccurredAt.Before(at.first) {
-				at.first = f.OccurredAt
+			if at.First.IsZero() || f.OccurredAt.Before(at.First) {
+				at.First = f.OccurredAt
 			}
 		}
 	}
 	from := slices.Clone(group)
 	slices.Sort(from)
-	s.found = newSearch(s.Graph, s.Clicks, from, at, s.Policies.At(at.first))
-	s.knowledge = s.found.knowledge
+	s.found = NewSearch(s.Graph, s.Clicks, from, at, s.Policies.At(at.First))
+	s.knowledge = s.found.Knowledge
 	for _, n := range group {
 		s.knowledge += len(s.Facts[n.Value()])
 	}
@@ -221,7 +221,7 @@ func (k *Knowledge) Weigh(object identity.Node) Weighing {
 		return Weighing{}
 	}
 	s.attribute(group)
-	return Weighing{First: s.found.at.first, Last: s.found.at.last, Policy: s.found.policy, List: s.found.weighed()}
+	return Weighing{First: s.found.At.First, Last: s.found.At.Last, Policy: s.found.Policy, List: s.found.Weighed()}
 }
 
 // Canonical gives the object under which the sale that object belongs to is booked; empty if nothing is known of it.
@@ -236,11 +236,11 @@ func (k *Knowledge) Canonical(object identity.Node) string {
 // candidates lists whoever else could have been credited; the same click by another road is nobody else.
 func (s *sale) candidates() []string {
 	var others []string
-	for i, c := range s.found.found {
-		if i == 0 || c.same(s.found.found[0]) {
+	for i, c := range s.found.Found {
+		if i == 0 || c.Same(s.found.Found[0]) {
 			continue
 		}
-		if others = append(others, c.target()); len(others) == 16 {
+		if others = append(others, c.Target()); len(others) == 16 {
 			break
 		}
 	}
@@ -268,8 +268,8 @@ func (s *sale) bookPayments() {
 
 // pushCredit ends the version of an entry that has the sale's credit.
 func (s *sale) pushCredit(e *Entry, finality uint64) {
-	c := s.found.best()
-	e.Version.pushCredit(c.Rule, s.found.versionOrder(c), s.knowledge, finality)
+	c := s.found.Best()
+	e.Version.pushCredit(c.Rule, s.found.VersionOrder(c), s.knowledge, finality)
 }
 
 // supersede takes the payment away from every object under which somebody who knew less may have booked it: any payment
@@ -389,7 +389,7 @@ func (s *sale) entry(f *stripe.Fact, object, kind string) Entry {
 		Currency: f.Currency, Amount: f.Amount, Tax: f.Tax, Shipping: f.Shipping, Discount: f.Discount,
 		Status: Booked, MatchCandidates: s.candidates(),
 	}
-	c := s.found.best()
+	c := s.found.Best()
 	e.MatchRule, e.MatchKey = c.Rule, string(c.Key)
 	if c.Click != nil {
 		e.Click = *c.Click

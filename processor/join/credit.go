@@ -27,7 +27,7 @@ const (
 	RuleNone           Rule = "none"
 )
 
-func (r Rule) rank() int {
+func (r Rule) Rank() int {
 	switch r {
 	case RuleManual:
 		return 9
@@ -70,7 +70,7 @@ type Credit struct {
 	named naming // where no click decides: who named the affiliate, and when
 }
 
-const orderBits = 42
+const OrderBits = 42
 
 // naming says how closely an affiliate was tied to the sale when they were named, and when that was first told.
 type naming struct {
@@ -88,13 +88,13 @@ const (
 // orderOfNaming makes the greatest the affiliate whom the sale itself named; then the one whom its subscription, then its buyer was
 // known by at the sale, the last or first by the policy; then whoever was named later, the first of them: a name told
 // after the sale counts for as long as there is none from before.
-func (s *search) orderOfNaming(n naming) uint64 {
+func (s *Search) orderOfNaming(n naming) uint64 {
 	const secondBits = 39
-	before, preferred := uint64(1), inverse(secondBits, n.at.Unix())
+	before, preferred := uint64(1), Inverse(secondBits, n.at.Unix())
 	switch {
-	case !s.at.last.IsZero() && n.at.After(s.at.last.Add(skew)):
+	case !s.At.Last.IsZero() && n.at.After(s.At.Last.Add(skew)):
 		before = 0
-	case s.policy.Follow != FirstTouch:
+	case s.Policy.Follow != FirstTouch:
 		preferred = uint64(max(n.at.Unix(), 0))
 	}
 	return n.closeness<<40 | before<<secondBits | preferred
@@ -117,7 +117,7 @@ type road struct {
 // as many, how early they all are.
 func (n namings) orderOf(closeness uint64) uint64 {
 	const countBits, sumBits = 6, 34
-	return closeness<<(countBits+sumBits) | min(n.count, 1<<countBits-1)<<sumBits | inverse(sumBits, n.sum)
+	return closeness<<(countBits+sumBits) | min(n.count, 1<<countBits-1)<<sumBits | Inverse(sumBits, n.sum)
 }
 
 // namingEpoch is 2020-01-01: before any event that we read.
@@ -126,14 +126,14 @@ const namingEpoch = 1577836800
 // orderOf makes the click that the policy prefers the greatest.
 func orderOf(c *Click, touch Touch) uint64 {
 	if touch == FirstTouch {
-		return inverse(orderBits, c.ClickedAt.UnixMilli())
+		return Inverse(OrderBits, c.ClickedAt.UnixMilli())
 	}
 	return uint64(max(c.ClickedAt.UnixMilli(), 0))
 }
 
 // better is the total order among candidates: rule, then the click that the policy prefers, then the smaller id.
 func better(a, b Credit) int {
-	if d := cmp.Compare(b.Rule.rank(), a.Rule.rank()); d != 0 {
+	if d := cmp.Compare(b.Rule.Rank(), a.Rule.Rank()); d != 0 {
 		return d
 	}
 	if d := cmp.Compare(b.order, a.order); d != 0 {
@@ -151,14 +151,14 @@ func better(a, b Credit) int {
 }
 
 // versionOrder is the credit's place among all that its rule could ever find.
-func (s *search) versionOrder(c Credit) uint64 {
+func (s *Search) VersionOrder(c Credit) uint64 {
 	if c.Click != nil || c.AffiliateID == "" {
 		return c.order
 	}
 	return s.named[road{c.Rule, c.named.closeness}].orderOf(c.named.closeness)
 }
 
-func (c Credit) target() string {
+func (c Credit) Target() string {
 	if c.Click != nil {
 		return string(c.Rule) + ":" + c.Click.ID.String()
 	}
@@ -166,7 +166,7 @@ func (c Credit) target() string {
 }
 
 // same tells whether two credits go to the same click, or affiliate.
-func (c Credit) same(d Credit) bool {
+func (c Credit) Same(d Credit) bool {
 	if c.Click != nil && d.Click != nil {
 		return c.Click.ID == d.Click.ID
 	}
@@ -195,22 +195,22 @@ type Weighed struct {
 }
 
 // moments are when a sale happened, by all sources: sources disagree, and each bound must only ever widen.
-type moments struct {
-	first, last time.Time // zero: unknown, nothing is out of bounds
+type Times struct {
+	First, Last time.Time // zero: unknown, nothing is out of bounds
 }
 
 // search collects every credit that the graph offers to a group of names.
-type search struct {
+type Search struct {
 	graph     *identity.Graph
 	clicks    map[identity.Node]*Click
-	at        moments
-	policy    Policy
+	At        Times
+	Policy    Policy
 	counted   map[identity.Node]bool
-	found     []Credit
+	Found     []Credit
 	named     map[road]namings
 	refused   []Weighed
 	unmet     []identity.Node
-	knowledge int
+	Knowledge int
 }
 
 // via is the way to a candidate.
@@ -224,8 +224,8 @@ type via struct {
 }
 
 // newSearch finds all candidates for the names of one sale or lead. Whatever is not yet known only adds to them.
-func newSearch(g *identity.Graph, clicks map[identity.Node]*Click, from []identity.Node, at moments, policy Policy) *search {
-	s := &search{graph: g, clicks: clicks, at: at, policy: policy, counted: make(map[identity.Node]bool), named: make(map[road]namings)}
+func NewSearch(g *identity.Graph, clicks map[identity.Node]*Click, from []identity.Node, at Times, policy Policy) *Search {
+	s := &Search{graph: g, clicks: clicks, At: at, Policy: policy, counted: make(map[identity.Node]bool), named: make(map[road]namings)}
 	buyers := make(map[identity.Node]bool) // followed already, from another of the sale's names
 	for _, n := range from {
 		for _, e := range s.edges(n) {
@@ -248,24 +248,24 @@ func newSearch(g *identity.Graph, clicks map[identity.Node]*Click, from []identi
 			}
 		}
 	}
-	slices.SortFunc(s.found, better)
-	seen := make(map[string]bool, len(s.found))
-	s.found = slices.DeleteFunc(s.found, func(c Credit) bool {
-		twice := seen[c.target()]
-		seen[c.target()] = true
+	slices.SortFunc(s.Found, better)
+	seen := make(map[string]bool, len(s.Found))
+	s.Found = slices.DeleteFunc(s.Found, func(c Credit) bool {
+		twice := seen[c.Target()]
+		seen[c.Target()] = true
 		return twice
 	})
-	s.knowledge += len(s.found) // a buyer's earlier first sale may let in one more click
+	s.Knowledge += len(s.Found) // a buyer's earlier first sale may let in one more click
 	slices.Sort(s.unmet)
 	s.unmet = slices.Compact(s.unmet)
 	return s
 }
 
 // best gives the credit, and whatever it is that nothing known answers to if there is none.
-func (s *search) best() Credit {
+func (s *Search) Best() Credit {
 	switch {
-	case len(s.found) > 0:
-		return s.found[0]
+	case len(s.Found) > 0:
+		return s.Found[0]
 	case len(s.unmet) > 0:
 		return Credit{Rule: RuleNone, Key: s.unmet[0]}
 	}
@@ -273,9 +273,9 @@ func (s *search) best() Credit {
 }
 
 // weighed lists everything that was found, the credited one first.
-func (s *search) weighed() []Weighed {
+func (s *Search) Weighed() []Weighed {
 	var list []Weighed
-	for i, c := range s.found {
+	for i, c := range s.Found {
 		verdict := Candidate
 		if i == 0 {
 			verdict = Credited
@@ -290,17 +290,17 @@ func (s *search) weighed() []Weighed {
 }
 
 // edges counts each node's edges once, so that the knowledge does not depend on the order of the walk.
-func (s *search) edges(n identity.Node) []identity.Edge {
+func (s *Search) edges(n identity.Node) []identity.Edge {
 	out := s.graph.From(n)
 	if !s.counted[n] {
 		s.counted[n] = true
-		s.knowledge += len(out)
+		s.Knowledge += len(out)
 	}
 	return out
 }
 
 // through follows the names of a buyer or subscription.
-func (s *search) through(name identity.Node, rule Rule) {
+func (s *Search) through(name identity.Node, rule Rule) {
 	out := s.edges(name)
 	way := via{rule: rule, key: name, closeness: byBuyer, first: firstSale(out)}
 	if rule == RuleSubscription {
@@ -331,7 +331,7 @@ func firstSale(edges []identity.Edge) time.Time {
 }
 
 // direct adds the credit at the end of e, if it leads to one.
-func (s *search) direct(e identity.Edge, way via) {
+func (s *Search) direct(e identity.Edge, way via) {
 	switch typ, value := e.B.Split(); typ {
 	case identity.Click:
 		s.click(e.B, way)
@@ -353,7 +353,7 @@ func (s *search) direct(e identity.Edge, way via) {
 }
 
 // promotion credits whoever a promotion code was given to: the code itself, what the buyer typed, or the coupon behind it.
-func (s *search) promotion(n, key identity.Node, named naming) {
+func (s *Search) promotion(n, key identity.Node, named naming) {
 	for _, e := range s.edges(n) {
 		switch typ, value := e.B.Split(); typ {
 		case identity.Affiliate:
@@ -365,7 +365,7 @@ func (s *search) promotion(n, key identity.Node, named naming) {
 }
 
 // email follows a hashed address: the last resort, because one address may be many people's.
-func (s *search) email(n identity.Node) {
+func (s *Search) email(n identity.Node) {
 	way := via{rule: RuleEmail, key: n, closeness: byBuyer}
 	for _, e := range s.edges(n) {
 		if e.B.Type() == identity.External {
@@ -379,7 +379,7 @@ func (s *search) email(n identity.Node) {
 }
 
 // alias gives the click that a foreign id stands for: the first received under it, for ever.
-func (s *search) alias(ref identity.Node) identity.Node {
+func (s *Search) alias(ref identity.Node) identity.Node {
 	var first identity.Node
 	for _, e := range s.edges(ref) {
 		c := s.clicks[e.B]
@@ -393,7 +393,7 @@ func (s *search) alias(ref identity.Node) identity.Node {
 	return first
 }
 
-func (s *search) click(n identity.Node, way via) {
+func (s *Search) click(n identity.Node, way via) {
 	c := s.clicks[n]
 	if c == nil {
 		s.unmet = append(s.unmet, n)
@@ -401,38 +401,38 @@ func (s *search) click(n identity.Node, way via) {
 	}
 	if !s.counted[n] {
 		s.counted[n] = true
-		s.knowledge++
+		s.Knowledge++
 	}
 	c = s.ofLink(c)
-	touch := s.policy.Follow
+	touch := s.Policy.Follow
 	if way.rule == RuleClickID {
-		touch = s.policy.Touch
+		touch = s.Policy.Touch
 	}
 	credit := Credit{Rule: way.rule, Key: way.key, Click: c, AffiliateID: c.AffiliateID, ProgramID: c.ProgramID, order: orderOf(c, touch)}
 	switch {
-	case way.rule != RuleClickID && !s.at.last.IsZero() && c.ClickedAt.After(s.at.last.Add(skew)):
+	case way.rule != RuleClickID && !s.At.Last.IsZero() && c.ClickedAt.After(s.At.Last.Add(skew)):
 		s.refused = append(s.refused, Weighed{credit, TooLate}) // it may be credited with the buyer's next sale
 	case !s.within(c.ClickedAt, way.first):
 		s.refused = append(s.refused, Weighed{credit, TooOld})
 	default:
-		s.found = append(s.found, credit)
+		s.Found = append(s.Found, credit)
 	}
 }
 
 // within tells whether a click lies in the attribution window: before this sale, or before the first sale of the buyer, whose
 // later ones keep its credit for as long as the policy says.
-func (s *search) within(clicked, firstSale time.Time) bool {
-	if s.at.first.IsZero() || s.at.first.Sub(clicked) <= s.policy.window() {
+func (s *Search) within(clicked, firstSale time.Time) bool {
+	if s.At.First.IsZero() || s.At.First.Sub(clicked) <= s.Policy.window() {
 		return true
 	}
-	if firstSale.IsZero() || firstSale.Sub(clicked) > s.policy.window() {
+	if firstSale.IsZero() || firstSale.Sub(clicked) > s.Policy.window() {
 		return false
 	}
-	return s.policy.Renewals == 0 || s.at.first.Sub(clicked) <= s.policy.Renewals
+	return s.Policy.Renewals == 0 || s.At.First.Sub(clicked) <= s.Policy.Renewals
 }
 
 // ofLink gives a click that came by a link without naming an affiliate the one whom the operator's catalogue gives for it.
-func (s *search) ofLink(c *Click) *Click {
+func (s *Search) ofLink(c *Click) *Click {
 	if c.AffiliateID != "" || c.LinkID == "" {
 		return c
 	}
@@ -453,16 +453,16 @@ func (s *search) ofLink(c *Click) *Click {
 	return &owned
 }
 
-func (s *search) affiliate(id string, rule Rule, key identity.Node, named naming) {
+func (s *Search) affiliate(id string, rule Rule, key identity.Node, named naming) {
 	all := s.named[road{rule, named.closeness}]
 	all.count++
 	all.sum += max(named.at.Unix()-namingEpoch, 0)
 	s.named[road{rule, named.closeness}] = all
-	s.found = append(s.found, Credit{Rule: rule, Key: key, AffiliateID: id, ProgramID: s.program(id), order: s.orderOfNaming(named), named: named})
+	s.Found = append(s.Found, Credit{Rule: rule, Key: key, AffiliateID: id, ProgramID: s.program(id), order: s.orderOfNaming(named), named: named})
 }
 
 // program of an affiliate; of several the smallest id, so that the order of learning them does not matter.
-func (s *search) program(affiliate string) string {
+func (s *Search) program(affiliate string) string {
 	program := ""
 	for _, e := range s.edges(identity.New(identity.Affiliate, affiliate)) {
 		if p := e.B.Value(); program == "" || p < program {

@@ -49,20 +49,20 @@ func LeadNode(id [16]byte) identity.Node {
 
 // CreditLead finds the lead's click. The first telling of a lead stays: its version begins with the inverse of received_at.
 func (k *Knowledge) CreditLead(l Lead) Lead {
-	found := newSearch(k.Graph, k.Clicks, []identity.Node{LeadNode(l.ID)}, moments{}, k.Policies.At(l.ReceivedAt))
-	c := found.best()
+	found := NewSearch(k.Graph, k.Clicks, []identity.Node{LeadNode(l.ID)}, Times{}, k.Policies.At(l.ReceivedAt))
+	c := found.Best()
 	l.MatchRule, l.MatchKey = c.Rule, string(c.Key)
 	l.Click = Click{AffiliateID: c.AffiliateID, ProgramID: c.ProgramID}
 	if c.Click != nil {
 		l.Click = *c.Click
 	}
-	l.Version = leadVersion(l.ReceivedAt, c.Rule, found.versionOrder(c), found.knowledge)
+	l.Version = leadVersion(l.ReceivedAt, c.Rule, found.VersionOrder(c), found.Knowledge)
 	return l
 }
 
 func leadVersion(received time.Time, rule Rule, order uint64, knowledge int) Version {
 	var v Version
-	v.push(44, inverse(44, received.UnixMilli()))
+	v.push(44, Inverse(44, received.UnixMilli()))
 	v.push(25, 0)
 	v.pushCredit(rule, order, knowledge, 0)
 	return v
