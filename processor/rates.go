@@ -34,7 +34,7 @@ func newRates(store *clickhouse.Store, sources []fx.Source, ugxExponent int, log
 	}
 }
 
-// Convert implements join.Rates.
+// Convert implements ledger.Rates.
 func (r *rates) Convert(currency string, at time.Time) (fx.Quote, int, bool) {
 	exponent, known := r.exponents.Of(currency)
 	if !known {

@@ -22,6 +22,7 @@ import (
 	"tributary/deploy/local/chdb/chdbtest"
 	"tributary/processor/consume"
 	"tributary/processor/join"
+	"tributary/processor/ledger"
 	"tributary/schemas"
 )
 
@@ -193,13 +194,13 @@ func TestShapesAgree(t *testing.T) {
 
 // booked renders every column of the entries that count, but the version: it counts names and facts, of which the shapes have
 // different numbers.
-func booked(entries []join.Entry) string {
+func booked(entries []ledger.Entry) string {
 	var lines []string
 	for _, e := range entries {
-		if e.Status != join.Booked {
+		if e.Status != ledger.Booked {
 			continue
 		}
-		e.Version = join.Version{}
+		e.Version = ledger.Version{}
 		lines = append(lines, fmt.Sprintf("%s %s %+v usd %s net %s rate %s", e.Kind, e.ObjectID, columns(e), text(e.AmountUSD), text(e.NetUSD), text(e.FXRate)))
 	}
 	slices.Sort(lines)
@@ -207,7 +208,7 @@ func booked(entries []join.Entry) string {
 }
 
 // columns are an entry without its pointers.
-func columns(e join.Entry) join.Entry {
+func columns(e ledger.Entry) ledger.Entry {
 	e.AmountUSD, e.NetUSD, e.FXRate = nil, nil, nil
 	return e
 }
@@ -218,35 +219,38 @@ func TestFaultsAreFound(t *testing.T) {
 	opts := options(seed)
 	w := traffic.New(seed, opts)
 	truth := truthOf(w, opts)
-	ledger := history(t, seed, w, orders[0]).house.Ledger()
-	if wrong := slices.Concat(truth.differences(ledger), truth.reconcile(ledger)); len(wrong) > 0 {
+	rows := history(t, seed, w, orders[0]).house.Ledger()
+	if wrong := slices.Concat(truth.differences(rows), truth.reconcile(rows)); len(wrong) > 0 {
 		t.Fatalf("the ledger was wrong before: %s", wrong[0].text)
 	}
-	sale := slices.IndexFunc(ledger, func(e join.Entry) bool {
-		return e.Status == join.Booked && e.Kind == traffic.Payment && e.MatchRule == join.RuleClickID && e.AmountUSD != nil
+	sale := slices.IndexFunc(rows, func(e ledger.Entry) bool {
+		return e.Status == ledger.Booked && e.Kind == traffic.Payment && e.MatchRule == join.RuleClickID && e.AmountUSD != nil
 	})
-	for name, fault := range map[string]func(l []join.Entry) []join.Entry{
-		"one cent more":     func(l []join.Entry) []join.Entry { l[sale].Amount++; return l },
-		"a day later":       func(l []join.Entry) []join.Entry { l[sale].OccurredAt = l[sale].OccurredAt.AddDate(0, 0, 1); return l },
-		"another affiliate": func(l []join.Entry) []join.Entry { l[sale].Click.AffiliateID = "mallory"; return l },
-		"another click":     func(l []join.Entry) []join.Entry { l[sale].Click.ID[15]++; return l },
-		"another rule":      func(l []join.Entry) []join.Entry { l[sale].MatchRule = join.RuleEmail; return l },
-		"a millionth USD": func(l []join.Entry) []join.Entry {
+	for name, fault := range map[string]func(l []ledger.Entry) []ledger.Entry{
+		"one cent more": func(l []ledger.Entry) []ledger.Entry { l[sale].Amount++; return l },
+		"a day later": func(l []ledger.Entry) []ledger.Entry {
+			l[sale].OccurredAt = l[sale].OccurredAt.AddDate(0, 0, 1)
+			return l
+		},
+		"another affiliate": func(l []ledger.Entry) []ledger.Entry { l[sale].Click.AffiliateID = "mallory"; return l },
+		"another click":     func(l []ledger.Entry) []ledger.Entry { l[sale].Click.ID[15]++; return l },
+		"another rule":      func(l []ledger.Entry) []ledger.Entry { l[sale].MatchRule = join.RuleEmail; return l },
+		"a millionth USD": func(l []ledger.Entry) []ledger.Entry {
 			usd := l[sale].AmountUSD.Add(decimal.New(1, -6))
 			l[sale].AmountUSD = &usd
 			return l
 		},
-		"not booked":   func(l []join.Entry) []join.Entry { return slices.Delete(l, sale, sale+1) },
-		"held":         func(l []join.Entry) []join.Entry { l[sale].Status = join.Held; return l },
-		"superseded":   func(l []join.Entry) []join.Entry { l[sale].Status = join.Superseded; return l },
-		"booked twice": func(l []join.Entry) []join.Entry { return append(l, l[sale]) },
-		"test mode":    func(l []join.Entry) []join.Entry { l[sale].Livemode = !l[sale].Livemode; return l },
+		"not booked":   func(l []ledger.Entry) []ledger.Entry { return slices.Delete(l, sale, sale+1) },
+		"held":         func(l []ledger.Entry) []ledger.Entry { l[sale].Status = ledger.Held; return l },
+		"superseded":   func(l []ledger.Entry) []ledger.Entry { l[sale].Status = ledger.Superseded; return l },
+		"booked twice": func(l []ledger.Entry) []ledger.Entry { return append(l, l[sale]) },
+		"test mode":    func(l []ledger.Entry) []ledger.Entry { l[sale].Livemode = !l[sale].Livemode; return l },
 	} {
-		if len(truth.differences(fault(slices.Clone(ledger)))) == 0 {
+		if len(truth.differences(fault(slices.Clone(rows)))) == 0 {
 			t.Errorf("%s: not found", name)
 		}
 	}
-	cent := slices.Clone(ledger)
+	cent := slices.Clone(rows)
 	cent[sale].Amount++
 	if len(truth.reconcile(cent)) == 0 {
 		t.Error("Stripe's balance is a cent off: not found")

@@ -13,7 +13,7 @@ import (
 	"tributary/processor/clickhouse"
 	"tributary/processor/clickhouse/clickhousetest"
 	"tributary/processor/consume"
-	"tributary/processor/join"
+	"tributary/processor/ledger"
 	"tributary/schemas"
 )
 
@@ -22,7 +22,7 @@ import (
 type house struct {
 	*clickhousetest.Model
 	tb    testing.TB
-	rates join.Rates
+	rates ledger.Rates
 	now   time.Time // by the clock; records are older
 
 	money  *consume.Money
@@ -43,7 +43,7 @@ type death struct {
 // tables are those at whose inserts a processor may die.
 var tables = []string{"stripe_events", "facts", "identities", "leads", "ledger", "clicks"}
 
-func newHouse(tb testing.TB, rates join.Rates, now time.Time) *house {
+func newHouse(tb testing.TB, rates ledger.Rates, now time.Time) *house {
 	h := &house{Model: clickhousetest.New(tb), tb: tb, rates: rates, now: now}
 	h.start()
 	return h
@@ -129,10 +129,10 @@ func (h *house) InsertEdges(ctx context.Context, rows []clickhouse.EdgeRow) erro
 	return insert(ctx, h, "identities", rows, h.Model.InsertEdges)
 }
 
-func (h *house) InsertLeads(ctx context.Context, rows []join.Lead) error {
+func (h *house) InsertLeads(ctx context.Context, rows []ledger.Lead) error {
 	return insert(ctx, h, "leads", rows, h.Model.InsertLeads)
 }
 
-func (h *house) InsertLedger(ctx context.Context, rows []join.Entry) error {
+func (h *house) InsertLedger(ctx context.Context, rows []ledger.Entry) error {
 	return insert(ctx, h, "ledger", rows, h.Model.InsertLedger)
 }

@@ -11,7 +11,7 @@ import (
 
 	"tributary/deploy/loadgen/traffic"
 	"tributary/processor/clickhouse/clickhousetest"
-	"tributary/processor/join"
+	"tributary/processor/ledger"
 )
 
 // rates are those that traffic settles at, but none for mga: what has no rate is booked without USD.
@@ -64,19 +64,19 @@ func (t *truth) ids(sale string) []string {
 
 // differences compares a ledger with the truth, movement by movement. Zero entries of charges are left out: they say that the
 // charge's cumulative refund has been told refund by refund.
-func (t *truth) differences(entries []join.Entry) []difference {
+func (t *truth) differences(entries []ledger.Entry) []difference {
 	var out []difference
 	seen := make(map[string]bool)
-	report := func(e join.Entry, format string, args ...any) {
+	report := func(e ledger.Entry, format string, args ...any) {
 		out = append(out, difference{t.ids(e.SaleID), fmt.Sprintf("%s %s: ", e.Kind, e.ObjectID) + fmt.Sprintf(format, args...)})
 	}
 	for _, e := range entries {
 		key := e.ObjectID + " " + e.Kind
 		switch e.Status {
-		case join.Held:
+		case ledger.Held:
 			report(e, "is held, and everything about it has been told")
 			continue
-		case join.Superseded:
+		case ledger.Superseded:
 			if e.Amount != 0 || e.Tax != 0 || e.Shipping != 0 || e.Discount != 0 || e.AmountUSD != nil || e.NetUSD != nil {
 				report(e, "is superseded and sums %d", e.Amount)
 			}
@@ -108,7 +108,7 @@ func (t *truth) differences(entries []join.Entry) []difference {
 }
 
 // compare one movement with its entry.
-func (t *truth) compare(m traffic.Movement, e join.Entry) (faults []string) {
+func (t *truth) compare(m traffic.Movement, e ledger.Entry) (faults []string) {
 	differ := func(what string, got, want any) {
 		if got != want {
 			faults = append(faults, fmt.Sprintf("%s is %v; in truth %v", what, got, want))
@@ -173,8 +173,8 @@ type day struct{ account, currency, date string }
 // reconcile compares the sums of the ledger with those of Stripe's balance, by account, currency and UTC day of occurred_at. Every
 // day must match, but for a payment within two seconds of midnight: its charge is made on one day and its session completes
 // on the next. Such a balance transaction is counted on the movement's day.
-func (t *truth) reconcile(entries []join.Entry) []difference {
-	ledger, balance := make(map[day]decimal.Decimal), make(map[day]decimal.Decimal)
+func (t *truth) reconcile(entries []ledger.Entry) []difference {
+	booked, balance := make(map[day]decimal.Decimal), make(map[day]decimal.Decimal)
 	var out []difference
 	moved := make(map[string]traffic.Movement)
 	for _, m := range t.world.Movements {
@@ -184,7 +184,7 @@ func (t *truth) reconcile(entries []join.Entry) []difference {
 	}
 	for _, e := range entries {
 		m, ok := t.movements[e.ObjectID+" "+e.Kind]
-		if e.Status != join.Booked || ok && m.Balance == "" {
+		if e.Status != ledger.Booked || ok && m.Balance == "" {
 			continue // paid outside Stripe
 		}
 		d := day{e.Account, e.Currency, e.OccurredAt.UTC().Format(time.DateOnly)}
@@ -195,7 +195,7 @@ func (t *truth) reconcile(entries []join.Entry) []difference {
 				amount = e.AmountUSD.Round(2).Shift(2)
 			}
 		}
-		ledger[d] = ledger[d].Add(amount)
+		booked[d] = booked[d].Add(amount)
 	}
 	for _, b := range t.world.Balance {
 		m := moved[b.ID]
@@ -205,9 +205,9 @@ func (t *truth) reconcile(entries []join.Entry) []difference {
 		d := day{b.Account, b.Currency, m.OccurredAt.UTC().Format(time.DateOnly)}
 		balance[d] = balance[d].Add(decimal.New(b.Amount, 0))
 	}
-	for _, d := range slices.SortedFunc(maps.Keys(union(ledger, balance)), func(a, b day) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) }) {
-		if !ledger[d].Equal(balance[d]) {
-			out = append(out, difference{nil, fmt.Sprintf("%v: the ledger sums %s, Stripe's balance %s", d, ledger[d], balance[d])})
+	for _, d := range slices.SortedFunc(maps.Keys(union(booked, balance)), func(a, b day) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) }) {
+		if !booked[d].Equal(balance[d]) {
+			out = append(out, difference{nil, fmt.Sprintf("%v: the ledger sums %s, Stripe's balance %s", d, booked[d], balance[d])})
 		}
 	}
 	return out

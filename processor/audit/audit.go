@@ -19,7 +19,7 @@ import (
 	"tributary/processor/clickhouse"
 	"tributary/processor/consume"
 	"tributary/processor/identity"
-	"tributary/processor/join"
+	"tributary/processor/ledger"
 	"tributary/processor/replay"
 	"tributary/schemas"
 )
@@ -64,10 +64,10 @@ func (a *aside) InsertFacts(ctx context.Context, rows []clickhouse.FactRow) erro
 func (a *aside) InsertEdges(ctx context.Context, rows []clickhouse.EdgeRow) error {
 	return a.beside.InsertEdges(ctx, rows)
 }
-func (a *aside) InsertLeads(ctx context.Context, rows []join.Lead) error {
+func (a *aside) InsertLeads(ctx context.Context, rows []ledger.Lead) error {
 	return a.beside.InsertLeads(ctx, rows)
 }
-func (a *aside) InsertLedger(ctx context.Context, rows []join.Entry) error {
+func (a *aside) InsertLedger(ctx context.Context, rows []ledger.Entry) error {
 	return a.beside.InsertLedger(ctx, rows)
 }
 func (a *aside) InsertDeadLetters(ctx context.Context, rows []clickhouse.DeadLetterRow) error {

@@ -12,6 +12,7 @@ import (
 	"tributary/processor/fx"
 	"tributary/processor/identity"
 	"tributary/processor/join"
+	"tributary/processor/ledger"
 	"tributary/processor/stripe"
 	"tributary/schemas"
 )
@@ -172,8 +173,8 @@ FROM clicks FINAL WHERE click_id IN (` + ids.String() + `) AND workspace = ?`, [
 var NoHash = string(make([]byte, 16))
 
 // Leads gives the leads with these ids, as they were told: who brought them is found anew.
-func (s *Store) Leads(ctx context.Context, workspace string, ids [][16]byte) ([]join.Lead, error) {
-	found := make(map[[16]byte]join.Lead, len(ids))
+func (s *Store) Leads(ctx context.Context, workspace string, ids [][16]byte) ([]ledger.Lead, error) {
+	found := make(map[[16]byte]ledger.Lead, len(ids))
 	err := Lookup(ctx, s, "leads", ids, func(chunk [][16]byte) (string, []any) {
 		list := make([]string, len(chunk))
 		for i, id := range chunk {
@@ -182,7 +183,7 @@ func (s *Store) Leads(ctx context.Context, workspace string, ids [][16]byte) ([]
 		return `SELECT lead_id, received_at, external_id, event_name, mode, quantity, email_hash, metadata
 FROM leads FINAL WHERE workspace = ? AND lead_id IN (` + strings.Join(list, ",") + `)`, []any{workspace}
 	}, func(rows driver.Rows) error {
-		l := join.Lead{Workspace: workspace}
+		l := ledger.Lead{Workspace: workspace}
 		var id, hash string
 		if err := rows.Scan(&id, &l.ReceivedAt, &l.ExternalID, &l.EventName, &l.Mode, &l.Quantity, &hash, &l.Metadata); err != nil {
 			return err
@@ -194,7 +195,7 @@ FROM leads FINAL WHERE workspace = ? AND lead_id IN (` + strings.Join(list, ",")
 		found[l.ID] = l
 		return nil
 	})
-	leads := make([]join.Lead, 0, len(found))
+	leads := make([]ledger.Lead, 0, len(found))
 	for _, l := range found {
 		leads = append(leads, l)
 	}

@@ -13,7 +13,7 @@ import (
 
 	"tributary/deploy/local/chdb/chdbtest"
 	"tributary/processor/clickhouse"
-	"tributary/processor/join"
+	"tributary/processor/ledger"
 	"tributary/processor/stripe"
 	"tributary/sql"
 )
@@ -36,7 +36,7 @@ func TestRejected(t *testing.T) {
 	}
 	defer store.Close()
 	good := clickhouse.FactRow{Workspace: "w", Fact: stripe.Fact{ObjectID: "pi_1", Kind: stripe.Payment, CreatedAt: time.Unix(1, 0), OccurredAt: time.Unix(1, 0), ReceivedAt: time.Unix(1, 0)}}
-	if err := store.InsertLeads(t.Context(), []join.Lead{{Workspace: "w", EmailHash: strings.Repeat("x", 17)}}); !errors.Is(err, clickhouse.ErrRejected) {
+	if err := store.InsertLeads(t.Context(), []ledger.Lead{{Workspace: "w", EmailHash: strings.Repeat("x", 17)}}); !errors.Is(err, clickhouse.ErrRejected) {
 		t.Errorf("17 bytes for a FixedString(16): %v", err)
 	}
 	if err := store.InsertFacts(t.Context(), []clickhouse.FactRow{good}); err != nil {

@@ -10,7 +10,7 @@ import (
 	"tributary/processor/enrich"
 	"tributary/processor/fx"
 	"tributary/processor/identity"
-	"tributary/processor/join"
+	"tributary/processor/ledger"
 	"tributary/processor/stripe"
 	"tributary/schemas"
 )
@@ -193,7 +193,7 @@ func optional(t time.Time) *time.Time {
 	return &t
 }
 
-type entry = join.Entry
+type entry = ledger.Entry
 
 var ledgerColumns = []column[entry]{
 	col("workspace", func(e *entry) string { return e.Workspace }),
@@ -245,11 +245,11 @@ var ledgerColumns = []column[entry]{
 }
 
 // InsertLedger writes entries.
-func (s *Store) InsertLedger(ctx context.Context, rows []join.Entry) error {
+func (s *Store) InsertLedger(ctx context.Context, rows []ledger.Entry) error {
 	return insert(ctx, s, "ledger", ledgerColumns, rows)
 }
 
-type lead = join.Lead
+type lead = ledger.Lead
 
 var leadColumns = []column[lead]{
 	col("workspace", func(l *lead) string { return l.Workspace }),
@@ -274,7 +274,7 @@ var leadColumns = []column[lead]{
 }
 
 // InsertLeads writes leads.
-func (s *Store) InsertLeads(ctx context.Context, rows []join.Lead) error {
+func (s *Store) InsertLeads(ctx context.Context, rows []ledger.Lead) error {
 	return insert(ctx, s, "leads", leadColumns, rows)
 }
 

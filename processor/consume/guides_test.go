@@ -4,10 +4,11 @@ import (
 	"testing"
 
 	"tributary/processor/join"
+	"tributary/processor/ledger"
 	"tributary/schemas"
 )
 
-func (h *house) entry(object, kind string) join.Entry {
+func (h *house) entry(object, kind string) ledger.Entry {
 	h.tb.Helper()
 	for _, e := range h.Ledger() {
 		if e.ObjectID == object && e.Kind == kind {
@@ -15,7 +16,7 @@ func (h *house) entry(object, kind string) join.Entry {
 		}
 	}
 	h.tb.Fatalf("%s of %s is not in the ledger:\n%s", kind, object, h.Table())
-	return join.Entry{}
+	return ledger.Entry{}
 }
 
 // Push Lap Growth's customers write the affiliate's id into client_reference_id or into metadata, and change nothing when they

@@ -16,7 +16,7 @@ import (
 	"tributary/processor/clickhouse"
 	"tributary/processor/erase"
 	"tributary/processor/identity"
-	"tributary/processor/join"
+	"tributary/processor/ledger"
 	"tributary/processor/stripe"
 	"tributary/schemas"
 )
@@ -45,7 +45,7 @@ func NewEventsMetric() *prometheus.CounterVec {
 type moneyBatch struct {
 	events  []clickhouse.EventRow
 	facts   []clickhouse.FactRow
-	leads   []join.Lead
+	leads   []ledger.Lead
 	letters []clickhouse.DeadLetterRow
 	told    map[string]*news // by workspace
 	latest  time.Time        // of all records
@@ -156,12 +156,12 @@ func firstSales(f stripe.Fact) []identity.Edge {
 // lead told twice, or by customer.created and customer.updated, is one lead.
 func (m *Money) stripeLead(b *moneyBatch, workspace string, e *schemas.StripeEvent, l stripe.Lead) {
 	sum := sha256.Sum256([]byte(workspace + "\x00" + e.Account + "\x00" + l.ObjectID + "\x00" + l.Name))
-	row := join.Lead{
+	row := ledger.Lead{
 		Workspace: workspace, ID: [16]byte(sum[:16]), ReceivedAt: l.At, ExternalID: l.ExternalID, EventName: l.Name, Mode: "stripe",
 		Quantity: uint8(min(max(l.Quantity, 1), 100)), EmailHash: "", Metadata: nil,
 	}
 	b.leads = append(b.leads, row.Uncredited())
-	node := join.LeadNode(row.ID)
+	node := ledger.LeadNode(row.ID)
 	n := b.news(workspace)
 	n.changed = append(n.changed, node)
 	for _, name := range []identity.Node{identity.New(identity.Customer, l.CustomerID), identity.New(identity.Subscription, l.SubscriptionID), identity.New(identity.External, l.ExternalID)} {
@@ -178,9 +178,9 @@ func (m *Money) lead(b *moneyBatch, r *kgo.Record) error {
 	}
 	l = m.Erased.Lead(l)
 	n := b.news(l.Workspace)
-	node := join.LeadNode([16]byte(l.LeadId))
+	node := ledger.LeadNode([16]byte(l.LeadId))
 	at := time.UnixMilli(l.ReceivedAt).UTC()
-	b.leads = append(b.leads, join.NewLead(l))
+	b.leads = append(b.leads, ledger.NewLead(l))
 	n.changed = append(n.changed, node)
 	tie := func(a, b identity.Node, source string) {
 		n.edges = append(n.edges, identity.Edge{A: a, B: b, Source: source, At: at})

@@ -14,7 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"tributary/processor/clickhouse/clickhousetest"
-	"tributary/processor/join"
+	"tributary/processor/ledger"
 	"tributary/schemas"
 )
 
@@ -423,7 +423,7 @@ func TestLivesConverge(t *testing.T) {
 						}
 						var sum int64
 						for _, e := range h.Ledger() {
-							if e.Status == join.Booked {
+							if e.Status == ledger.Booked {
 								sum += e.Amount
 							}
 						}

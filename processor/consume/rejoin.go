@@ -17,6 +17,7 @@ import (
 	"tributary/processor/identity"
 	"tributary/processor/join"
 	"tributary/processor/knowledge"
+	"tributary/processor/ledger"
 	"tributary/processor/stripe"
 )
 
@@ -26,7 +27,7 @@ import (
 // last comes after both inserts, so the row with the greatest version is written by somebody who knew all.
 type Rejoiner struct {
 	Store Store
-	Rates join.Rates
+	Rates ledger.Rates
 	// Policies of a workspace; nil: the default everywhere.
 	Policies func(workspace string) join.Policies
 	// Settle is how long a payment that may be an invoice's is held.
@@ -41,7 +42,7 @@ type Rejoiner struct {
 }
 
 // NewRejoiner makes one that settles held payments after settle.
-func NewRejoiner(store Store, rates join.Rates, settle time.Duration, log *slog.Logger) *Rejoiner {
+func NewRejoiner(store Store, rates ledger.Rates, settle time.Duration, log *slog.Logger) *Rejoiner {
 	return &Rejoiner{Store: store, Rates: rates, Settle: settle, Now: time.Now, Log: log, woken: make(chan struct{}, 1)}
 }
 
@@ -215,9 +216,9 @@ func (r *Rejoiner) book(ctx context.Context, workspace string, edges identity.Ed
 	return r.creditLeads(ctx, k, leads)
 }
 
-func (r *Rejoiner) bookSales(ctx context.Context, k *join.Knowledge, touched []identity.Node) error {
+func (r *Rejoiner) bookSales(ctx context.Context, k *ledger.Knowledge, touched []identity.Node) error {
 	booked := make(map[identity.Node]bool)
-	var entries []join.Entry
+	var entries []ledger.Entry
 	for _, n := range touched {
 		if booked[n] || n.Type() == identity.Lead {
 			continue
@@ -231,7 +232,7 @@ func (r *Rejoiner) bookSales(ctx context.Context, k *join.Knowledge, touched []i
 	return r.Store.InsertLedger(ctx, entries)
 }
 
-func (r *Rejoiner) creditLeads(ctx context.Context, k *join.Knowledge, ids [][16]byte) error {
+func (r *Rejoiner) creditLeads(ctx context.Context, k *ledger.Knowledge, ids [][16]byte) error {
 	leads, err := r.Store.Leads(ctx, k.Workspace, ids)
 	if err != nil {
 		return err
@@ -248,7 +249,7 @@ func (r *Rejoiner) creditLeads(ctx context.Context, k *join.Knowledge, ids [][16
 // The end of a hold is stored, and not decided anew by whoever books the sale: horizons differ between processors, and go back
 // at a rewind. Walk through it: A is ahead, and books a payment of which nothing more is known; B, behind, learns the buyer's
 // affiliate. If B took the payment for held still, A's poorer row would have the greater version for ever.
-func (r *Rejoiner) endHolds(ctx context.Context, k *join.Knowledge) (bool, error) {
+func (r *Rejoiner) endHolds(ctx context.Context, k *ledger.Knowledge) (bool, error) {
 	var due []stripe.Fact
 	horizon := r.horizon()
 	for _, facts := range k.Facts {

@@ -7,6 +7,7 @@ import (
 	"tributary/processor/clickhouse"
 	"tributary/processor/identity"
 	"tributary/processor/join"
+	"tributary/processor/ledger"
 	"tributary/processor/stripe"
 )
 
@@ -17,8 +18,8 @@ type Store interface {
 	InsertEvents(context.Context, []clickhouse.EventRow) error
 	InsertFacts(context.Context, []clickhouse.FactRow) error
 	InsertEdges(context.Context, []clickhouse.EdgeRow) error
-	InsertLeads(context.Context, []join.Lead) error
-	InsertLedger(context.Context, []join.Entry) error
+	InsertLeads(context.Context, []ledger.Lead) error
+	InsertLedger(context.Context, []ledger.Entry) error
 	InsertDeadLetters(context.Context, []clickhouse.DeadLetterRow) error
 
 	Edges(ctx context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error)
@@ -26,7 +27,7 @@ type Store interface {
 	SalesByLink(ctx context.Context, workspace string, links []string) ([]string, error)
 	Facts(ctx context.Context, workspace string, objects []string) (map[string][]stripe.Fact, error)
 	Clicks(ctx context.Context, workspace string, nodes []identity.Node) (map[identity.Node]*join.Click, error)
-	Leads(ctx context.Context, workspace string, ids [][16]byte) ([]join.Lead, error)
+	Leads(ctx context.Context, workspace string, ids [][16]byte) ([]ledger.Lead, error)
 	Unfinished(ctx context.Context, since time.Time, settle time.Duration, limit int) ([]clickhouse.Sale, error)
 	Outstanding(ctx context.Context) (clickhouse.Outstanding, error)
 }

@@ -16,6 +16,7 @@ import (
 	"tributary/processor/identity"
 	"tributary/processor/join"
 	"tributary/processor/knowledge"
+	"tributary/processor/ledger"
 	"tributary/processor/stripe"
 	"tributary/schemas"
 )
@@ -123,9 +124,9 @@ type Entry struct {
 // Version is one row, and what it knew more than the one before.
 type Version struct {
 	VersionRow
-	Learned join.Learned `json:"learned"` // empty for the first
-	Because string       `json:"because"`
-	Changes []string     `json:"changes"`
+	Learned ledger.Learned `json:"learned"` // empty for the first
+	Because string         `json:"because"`
+	Changes []string       `json:"changes"`
 }
 
 // Lead is a lead that the name leads to.
@@ -198,7 +199,7 @@ func Tell(ctx context.Context, store *clickhouse.Store, workspace, object string
 // names gives what was asked for as every type of name that it may be.
 func names(ctx context.Context, store *clickhouse.Store, workspace, object string) ([]identity.Node, error) {
 	if raw, err := hex.DecodeString(object); err == nil && len(raw) == 16 {
-		found, err := ObjectOf(ctx, store, workspace, join.EntryID(raw))
+		found, err := ObjectOf(ctx, store, workspace, ledger.EntryID(raw))
 		if err != nil {
 			return nil, err
 		}
@@ -220,7 +221,7 @@ func names(ctx context.Context, store *clickhouse.Store, workspace, object strin
 }
 
 // salesOf sorts the groups of what was touched: those of which something is known, the newest first.
-func salesOf(k *join.Knowledge, touched []identity.Node) [][]identity.Node {
+func salesOf(k *ledger.Knowledge, touched []identity.Node) [][]identity.Node {
 	var groups [][]identity.Node
 	newest := make(map[identity.Node]time.Time)
 	seen := make(map[identity.Node]bool)
@@ -257,7 +258,7 @@ func salesOf(k *join.Knowledge, touched []identity.Node) [][]identity.Node {
 }
 
 // search finds the raw events that speak of the groups or of their buyers.
-func search(ctx context.Context, store *clickhouse.Store, k *join.Knowledge, groups [][]identity.Node) (mentions []Mention, searched bool, err error) {
+func search(ctx context.Context, store *clickhouse.Store, k *ledger.Knowledge, groups [][]identity.Node) (mentions []Mention, searched bool, err error) {
 	var ids []string
 	for _, group := range groups {
 		for _, id := range append(values(group), buyers(k.Graph, group)...) {
@@ -301,7 +302,7 @@ func buyers(graph *identity.Graph, group []identity.Node) []string {
 	return slices.Compact(list)
 }
 
-func leads(ctx context.Context, store *clickhouse.Store, k *join.Knowledge, touched []identity.Node) ([]Lead, error) {
+func leads(ctx context.Context, store *clickhouse.Store, k *ledger.Knowledge, touched []identity.Node) ([]Lead, error) {
 	var ids [][16]byte
 	for _, n := range touched {
 		if raw, err := hex.DecodeString(n.Value()); n.Type() == identity.Lead && err == nil && len(raw) == 16 {
@@ -328,7 +329,7 @@ func leads(ctx context.Context, store *clickhouse.Store, k *join.Knowledge, touc
 	return list[:min(len(list), mostSales)], nil
 }
 
-func tell(ctx context.Context, store *clickhouse.Store, k *join.Knowledge, group []identity.Node, mentions []Mention) (Sale, error) {
+func tell(ctx context.Context, store *clickhouse.Store, k *ledger.Knowledge, group []identity.Node, mentions []Mention) (Sale, error) {
 	sale := Sale{Canonical: k.Canonical(group[0]), Letters: []Letter{}, Candidates: []Candidate{}, Entries: []Entry{}}
 	for _, n := range group {
 		sale.Objects = append(sale.Objects, n.Value())
@@ -348,7 +349,7 @@ func tell(ctx context.Context, store *clickhouse.Store, k *join.Knowledge, group
 
 // events joins what is known of an event from its facts with the raw one. What mentions the objects and says nothing about money is
 // told too: a customer who was named, a session that completed unpaid.
-func events(k *join.Knowledge, objects, buyers []string, mentions []Mention) ([]Event, []Letter) {
+func events(k *ledger.Knowledge, objects, buyers []string, mentions []Mention) ([]Event, []Letter) {
 	byID := make(map[string]*Event)
 	letters := []Letter{}
 	for _, id := range objects {
@@ -408,7 +409,7 @@ func boolCompare(a, b bool) int {
 }
 
 // candidates says what became of everything that could have been credited.
-func candidates(w join.Weighing) (Policy, []Candidate) {
+func candidates(w ledger.Weighing) (Policy, []Candidate) {
 	policy := Policy{
 		WindowDays: days(w.Policy.Window), Touch: string(cmp.Or(w.Policy.Touch, join.LastTouch)), Follow: string(cmp.Or(w.Policy.Follow, join.LastTouch)),
 		RenewalsDays: days(w.Policy.Renewals),
@@ -460,12 +461,12 @@ func (v Version) residual() bool {
 	return v.Kind == stripe.Refund && (strings.HasPrefix(v.ObjectID, "ch_") || strings.HasPrefix(v.ObjectID, "py_"))
 }
 
-func versionOf(row VersionRow) join.Version {
+func versionOf(row VersionRow) ledger.Version {
 	n, ok := new(big.Int).SetString(row.Version, 10)
 	if !ok {
-		return join.Version{}
+		return ledger.Version{}
 	}
-	return join.VersionOf(n)
+	return ledger.VersionOf(n)
 }
 
 // edgesOf lists every edge that can be walked from the group, each once and in one direction.

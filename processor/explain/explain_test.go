@@ -144,7 +144,7 @@ type world struct {
 	now       time.Time
 }
 
-// Convert implements join.Rates by whatever is published so far.
+// Convert implements ledger.Rates by whatever is published so far.
 func (w *world) Convert(currency string, at time.Time) (fx.Quote, int, bool) {
 	table, err := fx.NewTable([][]fx.Rate{w.rates}, fx.Options{MaxAge: 7})
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"github.com/shopspring/decimal"
 
 	"tributary/processor/clickhouse"
-	"tributary/processor/join"
+	"tributary/processor/ledger"
 )
 
 // VersionRow is one version of a ledger entry, for people who ask why. Amounts are minor units, times UTC.
@@ -102,7 +102,7 @@ FROM ledger_log FINAL WHERE workspace = ? AND (object_id IN (?) OR sale_id IN (?
 }
 
 // ObjectOf gives the Stripe object of an entry; empty when there is no such entry.
-func ObjectOf(ctx context.Context, s *clickhouse.Store, workspace string, entry join.EntryID) (string, error) {
+func ObjectOf(ctx context.Context, s *clickhouse.Store, workspace string, entry ledger.EntryID) (string, error) {
 	object := ""
 	err := clickhouse.Lookup(ctx, s, "ledger", []int{0}, func([]int) (string, []any) {
 		return "SELECT object_id FROM ledger FINAL WHERE workspace = ? AND entry_id = unhex('" + hex.EncodeToString(entry[:]) + "')", []any{workspace}

@@ -10,6 +10,7 @@ import (
 
 	"tributary/processor/fx"
 	"tributary/processor/join"
+	"tributary/processor/ledger"
 )
 
 // reasons say each rule as a person would.
@@ -26,7 +27,7 @@ var reasons = map[join.Rule]string{
 }
 
 // verdict says what became of one candidate. w.List begins with the credited one, if there is any.
-func verdict(w join.Weighing, c join.Weighed, policy Policy) string {
+func verdict(w ledger.Weighing, c join.Weighed, policy Policy) string {
 	switch c.Verdict {
 	case join.Credited:
 		return reasons[c.Rule]
@@ -88,31 +89,31 @@ func first(row VersionRow) string {
 }
 
 // because says what a version knew more than the one before.
-func because(learned join.Learned, before, row VersionRow, sale Sale) string {
+func because(learned ledger.Learned, before, row VersionRow, sale Sale) string {
 	switch learned {
-	case join.LearnedSuperseded:
+	case ledger.LearnedSuperseded:
 		return row.SupersededBy + " is the same money"
-	case join.LearnedCertainty:
+	case ledger.LearnedCertainty:
 		return "it is certain now to be a movement of its own"
-	case join.LearnedSource:
+	case ledger.LearnedSource:
 		return "an object that tells more of it was heard of"
-	case join.LearnedEvent:
+	case ledger.LearnedEvent:
 		return "an earlier event of the same object was heard of"
-	case join.LearnedDelivery:
+	case ledger.LearnedDelivery:
 		return "an earlier delivery of the same event was found"
-	case join.LearnedRefunds:
+	case ledger.LearnedRefunds:
 		return "more is known of what the charge gave back"
-	case join.LearnedRule, join.LearnedClick:
+	case ledger.LearnedRule, ledger.LearnedClick:
 		if i := slices.IndexFunc(sale.Candidates, func(c Candidate) bool { return c.ClickID != "" && c.ClickID == row.ClickID }); i >= 0 {
 			return fmt.Sprintf("the click and its name are both known; the click reached us on %s", Clock(*sale.Candidates[i].ReceivedAt))
 		}
 		return "a name that outranks the ones before is known"
-	case join.LearnedMore:
+	case ledger.LearnedMore:
 		if row.FXSource == "stripe" && before.FXSource != "stripe" {
 			return "what Stripe settled is known"
 		}
 		return "one more name, click or event of it is known"
-	case join.LearnedRate:
+	case ledger.LearnedRate:
 		if row.FXSource == "stripe" {
 			return "what Stripe settled is known"
 		}

@@ -10,6 +10,7 @@ import (
 
 	"tributary/processor/identity"
 	"tributary/processor/join"
+	"tributary/processor/ledger"
 	"tributary/processor/stripe"
 )
 
@@ -21,12 +22,12 @@ type Store interface {
 
 // Gather looks up what bears on about, which are sales, movements and leads of one workspace. Rates and policies are left to the
 // caller. The names are asked of edges, which may remember what it was asked before (identity.Remember).
-func Gather(ctx context.Context, store Store, workspace string, edges identity.Edges, about []identity.Node) (*join.Knowledge, error) {
+func Gather(ctx context.Context, store Store, workspace string, edges identity.Edges, about []identity.Node) (*ledger.Knowledge, error) {
 	graph, err := identity.Explore(ctx, edges, workspace, about)
 	if err != nil {
 		return nil, err
 	}
-	k := &join.Knowledge{Workspace: workspace, Graph: graph}
+	k := &ledger.Knowledge{Workspace: workspace, Graph: graph}
 	var objects []string
 	seen := make(map[identity.Node]bool)
 	for _, n := range about {
@@ -50,7 +51,7 @@ func Gather(ctx context.Context, store Store, workspace string, edges identity.E
 }
 
 // links adds whose links the clicks came by that name no affiliate themselves.
-func links(ctx context.Context, edges identity.Edges, k *join.Knowledge) error {
+func links(ctx context.Context, edges identity.Edges, k *ledger.Knowledge) error {
 	var nodes []identity.Node
 	for _, c := range k.Clicks {
 		if c.AffiliateID == "" && c.LinkID != "" {

@@ -15,7 +15,7 @@ import (
 	"tributary/processor/clickhouse"
 	"tributary/processor/consume"
 	"tributary/processor/identity"
-	"tributary/processor/join"
+	"tributary/processor/ledger"
 	"tributary/schemas"
 )
 
@@ -313,7 +313,7 @@ func names(ctx context.Context, live *clickhouse.Store, database string, into *c
 		return err
 	}
 	const atOnce = 1000
-	byWorkspace := make(map[string][]join.Lead)
+	byWorkspace := make(map[string][]ledger.Lead)
 	store := func(workspace string) error {
 		leads := byWorkspace[workspace]
 		delete(byWorkspace, workspace)
@@ -322,11 +322,11 @@ func names(ctx context.Context, live *clickhouse.Store, database string, into *c
 		}
 		nodes := make([]identity.Node, len(leads))
 		for i, l := range leads {
-			nodes[i] = join.LeadNode(l.ID)
+			nodes[i] = ledger.LeadNode(l.ID)
 		}
 		return h.Rejoiner.Rejoin(ctx, workspace, nodes, nil)
 	}
-	err := EachLead(ctx, live, database, since, func(l join.Lead) error {
+	err := EachLead(ctx, live, database, since, func(l ledger.Lead) error {
 		byWorkspace[l.Workspace] = append(byWorkspace[l.Workspace], l)
 		if len(byWorkspace[l.Workspace]) >= atOnce {
 			return store(l.Workspace)

@@ -10,7 +10,7 @@ import (
 
 	"tributary/processor/clickhouse"
 	"tributary/processor/identity"
-	"tributary/processor/join"
+	"tributary/processor/ledger"
 	"tributary/schemas"
 )
 
@@ -66,9 +66,9 @@ func EachClickName(ctx context.Context, s *clickhouse.Store, since time.Time, on
 }
 
 // EachLead gives the leads received since then that a backend told, without what they are credited to.
-func EachLead(ctx context.Context, s *clickhouse.Store, database string, since time.Time, one func(join.Lead) error) error {
+func EachLead(ctx context.Context, s *clickhouse.Store, database string, since time.Time, one func(ledger.Lead) error) error {
 	return s.Each(ctx, func(rows driver.Rows) error {
-		var l join.Lead
+		var l ledger.Lead
 		var id, hash string
 		if err := rows.Scan(&l.Workspace, &id, &l.ReceivedAt, &l.ExternalID, &l.EventName, &l.Mode, &l.Quantity, &hash, &l.Metadata); err != nil {
 			return err

@@ -16,7 +16,7 @@ import (
 	"tributary/processor/clickhouse"
 	"tributary/processor/clickhouse/clickhousetest"
 	"tributary/processor/consume"
-	"tributary/processor/join"
+	"tributary/processor/ledger"
 	"tributary/processor/stripe"
 	"tributary/schemas"
 )
@@ -89,7 +89,7 @@ func (r *run) rawIsKept(log []*kgo.Record, fault func(string, ...any)) {
 			fault("event %s of offset %d is not kept byte for byte", id, rec.Offset)
 		}
 	}
-	leads := make(map[[16]byte]join.Lead)
+	leads := make(map[[16]byte]ledger.Lead)
 	for _, l := range r.server.model.AllLeads() {
 		leads[l.ID] = l
 	}
@@ -106,11 +106,11 @@ func (r *run) rawIsKept(log []*kgo.Record, fault func(string, ...any)) {
 
 // booked gives the ledger's booked entries by object and kind, but for a charge's residual refund of nothing: it says that all of the
 // charge's refunds were told one by one.
-func (r *run) booked(fault func(string, ...any)) map[string]join.Entry {
-	rows := make(map[string]join.Entry)
+func (r *run) booked(fault func(string, ...any)) map[string]ledger.Entry {
+	rows := make(map[string]ledger.Entry)
 	for _, e := range r.server.model.Ledger() {
 		key := e.ObjectID + " " + e.Kind
-		if e.Status != join.Booked || e.Kind == stripe.Refund && strings.HasPrefix(e.ObjectID, "ch_") && e.Amount == 0 {
+		if e.Status != ledger.Booked || e.Kind == stripe.Refund && strings.HasPrefix(e.ObjectID, "ch_") && e.Amount == 0 {
 			continue
 		}
 		if _, twice := rows[key]; twice {
@@ -149,11 +149,11 @@ func (r *run) nothingElseIsBooked(_ []*kgo.Record, fault func(string, ...any)) {
 func (r *run) othersAreZero(_ []*kgo.Record, fault func(string, ...any)) {
 	for _, e := range r.server.model.Ledger() {
 		switch {
-		case e.Status == join.Held:
+		case e.Status == ledger.Held:
 			fault("%s %s is held, and everything was told", e.Kind, e.ObjectID)
-		case e.Status == join.Superseded && (e.Amount != 0 || e.Tax != 0 || e.AmountUSD != nil || e.NetUSD != nil):
+		case e.Status == ledger.Superseded && (e.Amount != 0 || e.Tax != 0 || e.AmountUSD != nil || e.NetUSD != nil):
 			fault("%s %s is superseded and sums %d", e.Kind, e.ObjectID, e.Amount)
-		case e.Status == join.Superseded && e.SupersededBy == "":
+		case e.Status == ledger.Superseded && e.SupersededBy == "":
 			fault("%s %s is superseded by nothing", e.Kind, e.ObjectID)
 		}
 	}
@@ -269,7 +269,7 @@ func (r *run) rowsConverge(log []*kgo.Record, fault func(string, ...any)) {
 	if err := rejoiner.Sweep(ctx, sweep); err != nil {
 		fault("the quiet processor: %v", err)
 	}
-	want := make(map[join.EntryID]join.Entry)
+	want := make(map[ledger.EntryID]ledger.Entry)
 	for _, e := range quiet.Ledger() {
 		want[e.ID] = e
 	}

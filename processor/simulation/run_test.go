@@ -25,7 +25,7 @@ import (
 
 	"tributary/processor/consume"
 	"tributary/processor/fx"
-	"tributary/processor/join"
+	"tributary/processor/ledger"
 	"tributary/schemas"
 )
 
@@ -545,7 +545,7 @@ type ownRates struct {
 	processor string
 }
 
-var _ join.Rates = (*ownRates)(nil)
+var _ ledger.Rates = (*ownRates)(nil)
 
 func (r *ownRates) Convert(currency string, at time.Time) (fx.Quote, int, bool) {
 	return r.known(currency, at, time.Now().Add(-r.lagging[r.processor]))

@@ -17,6 +17,7 @@ import (
 	"tributary/processor/consume"
 	"tributary/processor/identity"
 	"tributary/processor/join"
+	"tributary/processor/ledger"
 	"tributary/processor/stripe"
 )
 
@@ -33,7 +34,7 @@ type server struct {
 	down    time.Time // no answer until then
 
 	stored   map[string]time.Time // when each raw row was first written
-	versions map[join.EntryID]map[join.Version]join.Entry
+	versions map[ledger.EntryID]map[ledger.Version]ledger.Entry
 }
 
 // write is an insert that was applied.
@@ -98,7 +99,7 @@ func (r *run) newModel() *clickhousetest.Model {
 }
 
 func newServer(r *run, rng *rand.Rand) *server {
-	return &server{run: r, rng: rng, model: r.newModel(), stored: map[string]time.Time{}, versions: map[join.EntryID]map[join.Version]join.Entry{}}
+	return &server{run: r, rng: rng, model: r.newModel(), stored: map[string]time.Time{}, versions: map[ledger.EntryID]map[ledger.Version]ledger.Entry{}}
 }
 
 func (s *server) add(f *statementFault) {
@@ -148,7 +149,7 @@ func (s *server) crash(lost, off time.Duration) {
 	}
 	s.note("ClickHouse crashes; %d inserts are lost", len(s.journal)-keep)
 	s.journal = s.journal[:keep]
-	s.model, s.versions = s.newModel(), map[join.EntryID]map[join.Version]join.Entry{} // what is lost is equal to nothing
+	s.model, s.versions = s.newModel(), map[ledger.EntryID]map[ledger.Version]ledger.Entry{} // what is lost is equal to nothing
 	for _, w := range s.journal {
 		if err := w.apply(s.model); err != nil {
 			s.violated("replay the journal: %v", err)
@@ -245,11 +246,11 @@ func (s *server) witness(rows any) {
 			s.stored[key] = at
 		}
 	}
-	entries, _ := rows.([]join.Entry)
+	entries, _ := rows.([]ledger.Entry)
 	for _, e := range entries {
 		known := s.versions[e.ID]
 		if known == nil {
-			known = map[join.Version]join.Entry{}
+			known = map[ledger.Version]ledger.Entry{}
 			s.versions[e.ID] = known
 		}
 		if old, ok := known[e.Version]; ok && !reflect.DeepEqual(old, e) {
@@ -270,7 +271,7 @@ func rawKeys(rows any) (keys []string) {
 		for _, r := range rows {
 			keys = append(keys, "event "+r.ID)
 		}
-	case []join.Lead:
+	case []ledger.Lead:
 		for _, r := range rows {
 			keys = append(keys, "lead "+string(r.ID[:]))
 		}
@@ -368,11 +369,11 @@ func (c *client) InsertEdges(ctx context.Context, rows []clickhouse.EdgeRow) err
 	return insert(ctx, c, "identities", rows, (*clickhousetest.Model).InsertEdges)
 }
 
-func (c *client) InsertLeads(ctx context.Context, rows []join.Lead) error {
+func (c *client) InsertLeads(ctx context.Context, rows []ledger.Lead) error {
 	return insert(ctx, c, "leads", rows, (*clickhousetest.Model).InsertLeads)
 }
 
-func (c *client) InsertLedger(ctx context.Context, rows []join.Entry) error {
+func (c *client) InsertLedger(ctx context.Context, rows []ledger.Entry) error {
 	return insert(ctx, c, "ledger", rows, (*clickhousetest.Model).InsertLedger)
 }
 
@@ -404,8 +405,8 @@ func (c *client) Clicks(ctx context.Context, workspace string, nodes []identity.
 	})
 }
 
-func (c *client) Leads(ctx context.Context, workspace string, ids [][16]byte) ([]join.Lead, error) {
-	return lookup(ctx, c, "leads", func(m *clickhousetest.Model) ([]join.Lead, error) { return m.Leads(ctx, workspace, ids) })
+func (c *client) Leads(ctx context.Context, workspace string, ids [][16]byte) ([]ledger.Lead, error) {
+	return lookup(ctx, c, "leads", func(m *clickhousetest.Model) ([]ledger.Lead, error) { return m.Leads(ctx, workspace, ids) })
 }
 
 func (c *client) Unfinished(ctx context.Context, since time.Time, settle time.Duration, limit int) ([]clickhouse.Sale, error) {

@@ -15,7 +15,7 @@ import (
 
 	"tributary/processor/clickhouse"
 	"tributary/processor/consume"
-	"tributary/processor/join"
+	"tributary/processor/ledger"
 	"tributary/processor/stripe"
 )
 
@@ -43,18 +43,18 @@ func (b broken) handler(p *processor, handle consume.Handler) consume.Handler {
 	return handle
 }
 
-// ledger is a Store that writes other entries than it is given.
-type ledger struct {
+// altered is a Store that writes other entries than it is given.
+type altered struct {
 	*client
-	write func([]join.Entry) []join.Entry
+	write func([]ledger.Entry) []ledger.Entry
 }
 
-func (l *ledger) InsertLedger(ctx context.Context, rows []join.Entry) error {
+func (l *altered) InsertLedger(ctx context.Context, rows []ledger.Entry) error {
 	return l.client.InsertLedger(ctx, l.write(slices.Clone(rows)))
 }
 
-func entries(write func([]join.Entry) []join.Entry) func(*client) consume.Store {
-	return func(c *client) consume.Store { return &ledger{c, write} }
+func entries(write func([]ledger.Entry) []ledger.Entry) func(*client) consume.Store {
+	return func(c *client) consume.Store { return &altered{c, write} }
 }
 
 // holds is a Store that keeps no end of a hold.
@@ -104,21 +104,21 @@ var breakable = []broken{
 	}},
 	{name: "a version is the time of writing, and clocks differ", wrapStore: func(c *client) consume.Store {
 		skew := time.Duration(c.p.name[1]-'0') * 20 * time.Second
-		return &ledger{c, func(rows []join.Entry) []join.Entry {
+		return &altered{c, func(rows []ledger.Entry) []ledger.Entry {
 			for i := range rows {
-				rows[i].Version = join.VersionOf(big.NewInt(time.Now().Add(skew).UnixNano()))
+				rows[i].Version = ledger.VersionOf(big.NewInt(time.Now().Add(skew).UnixNano()))
 			}
 			return rows
 		}}
 	}},
 	{name: "a failed lookup is taken for a miss", missOnError: true, harder: &statementFault{verb: "lookup", trouble: refused, hits: 20}},
 	{name: "no rewind, and a server that lost rows it had acknowledged", noRewind: true},
-	{name: "no object is superseded", wrapStore: entries(func(rows []join.Entry) []join.Entry {
-		return slices.DeleteFunc(rows, func(e join.Entry) bool { return e.Status == join.Superseded })
+	{name: "no object is superseded", wrapStore: entries(func(rows []ledger.Entry) []ledger.Entry {
+		return slices.DeleteFunc(rows, func(e ledger.Entry) bool { return e.Status == ledger.Superseded })
 	})},
-	{name: "an entry is known by the event that told it", wrapStore: entries(func(rows []join.Entry) []join.Entry {
+	{name: "an entry is known by the event that told it", wrapStore: entries(func(rows []ledger.Entry) []ledger.Entry {
 		for i := range rows {
-			rows[i].ID = join.NewEntryID(rows[i].Account, rows[i].ObjectID+rows[i].ReceivedAt.String(), rows[i].Kind)
+			rows[i].ID = ledger.NewEntryID(rows[i].Account, rows[i].ObjectID+rows[i].ReceivedAt.String(), rows[i].Kind)
 		}
 		return rows
 	})},

@@ -29,7 +29,7 @@ const Settlement = "settlement"
 // SettlementOf gives the kind of the settlement of a movement.
 func SettlementOf(kind string) string { return Settlement + "_" + kind }
 
-// Sources of a payment's amounts, poorest first; join.Rank orders them.
+// Sources of a payment's amounts, poorest first; ledger orders them.
 const (
 	FromCharge         = "charge"
 	FromPaymentIntent  = "payment_intent"

@@ -28,6 +28,7 @@ import (
 	"tributary/processor/consume"
 	"tributary/processor/identity"
 	"tributary/processor/join"
+	"tributary/processor/ledger"
 	"tributary/processor/stripe"
 	"tributary/schemas"
 	"tributary/sql"
@@ -205,8 +206,8 @@ func (c *contract) edge() clickhouse.EdgeRow {
 }
 
 // version is one of few; what a row holds follows from its key and its version.
-func (c *contract) version() join.Version {
-	return join.VersionOf(new(big.Int).Lsh(big.NewInt(int64(c.rng.IntN(6))), uint(pick(c.rng, 0, 63, 64, 100))))
+func (c *contract) version() ledger.Version {
+	return ledger.VersionOf(new(big.Int).Lsh(big.NewInt(int64(c.rng.IntN(6))), uint(pick(c.rng, 0, 63, 64, 100))))
 }
 
 func (c *contract) credit(rng *rand.Rand) join.Click {
@@ -218,26 +219,26 @@ func (c *contract) credit(rng *rand.Rand) join.Click {
 	return click
 }
 
-func (c *contract) lead() join.Lead {
+func (c *contract) lead() ledger.Lead {
 	workspace, n, version := c.workspace(), c.rng.IntN(10), c.version()
 	told, rng := of(workspace, n), of(workspace, n, version)
-	return join.Lead{
+	return ledger.Lead{
 		Workspace: workspace, ID: [16]byte{9, byte(n)}, ReceivedAt: c.moment(told), ExternalID: fmt.Sprint("user ", n), EventName: pick(told, "Sign up", ""), Mode: pick(told, "async", "wait"),
 		Quantity: uint8(1 + told.IntN(100)), EmailHash: pick(told, "", "0123456789abcdef"), Metadata: pick(told, map[string]string{}, map[string]string{"plan": "pro 🧶"}),
 		Click: c.credit(rng), MatchRule: pick(rng, join.RuleNone, join.RuleClickID), MatchKey: pick(rng, "", "click:1"), Version: version,
 	}
 }
 
-func (c *contract) entry() join.Entry {
+func (c *contract) entry() ledger.Entry {
 	workspace, object, kind, version := c.workspace(), c.object(), pick(c.rng, stripe.Payment, stripe.Refund), c.version()
 	sale, rng := of(workspace, object), of(workspace, object, kind, version)
-	e := join.Entry{
-		Workspace: workspace, ID: join.NewEntryID(workspace, object, kind), Kind: kind, ObjectID: object, SaleID: fmt.Sprint("pi_", sale.IntN(8)), Livemode: true,
+	e := ledger.Entry{
+		Workspace: workspace, ID: ledger.NewEntryID(workspace, object, kind), Kind: kind, ObjectID: object, SaleID: fmt.Sprint("pi_", sale.IntN(8)), Livemode: true,
 		OccurredAt: c.moment(rng), ReceivedAt: c.moment(rng), CustomerID: pick(rng, "", "cus_1"), Currency: pick(rng, "usd", "jpy", "eur"),
 		Amount: pick(rng, int64(0), 1000, -1000), Tax: rng.Int64N(100), Click: c.credit(rng), MatchRule: pick(rng, join.RuleNone, join.RuleClickID), MatchKey: pick(rng, "", "click:1"),
-		MatchCandidates: []string{}, Status: pick(rng, join.Booked, join.Booked, join.Held, join.Superseded), Version: version,
+		MatchCandidates: []string{}, Status: pick(rng, ledger.Booked, ledger.Booked, ledger.Held, ledger.Superseded), Version: version,
 	}
-	if e.Status == join.Superseded {
+	if e.Status == ledger.Superseded {
 		e.SupersededBy = "in_1"
 	}
 	if rng.IntN(2) == 0 {
@@ -334,7 +335,7 @@ func (c *contract) ask() {
 		asked(c, fmt.Sprint("Clicks of ", nodes), func(s consume.Store) (map[identity.Node]*join.Click, error) { return s.Clicks(ctx, workspace, nodes) })
 	case 5:
 		ids := some(c, func() [16]byte { return [16]byte{9, byte(c.rng.IntN(10))} })
-		asked(c, fmt.Sprint("Leads of ", ids), func(s consume.Store) ([]join.Lead, error) {
+		asked(c, fmt.Sprint("Leads of ", ids), func(s consume.Store) ([]ledger.Lead, error) {
 			return sorted(s.Leads(ctx, workspace, slices.Compact(ids)))
 		})
 	case 6:

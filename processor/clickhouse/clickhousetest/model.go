@@ -20,6 +20,7 @@ import (
 	"tributary/processor/fx"
 	"tributary/processor/identity"
 	"tributary/processor/join"
+	"tributary/processor/ledger"
 	"tributary/processor/stripe"
 	"tributary/schemas"
 )
@@ -35,8 +36,8 @@ type Model struct {
 	events map[string]clickhouse.EventRow
 	facts  map[string]clickhouse.FactRow
 	edges  map[string]clickhouse.EdgeRow
-	leads  map[string]join.Lead
-	ledger map[join.EntryID]join.Entry
+	leads  map[string]ledger.Lead
+	ledger map[ledger.EntryID]ledger.Entry
 	dead   map[string]clickhouse.DeadLetterRow
 }
 
@@ -44,7 +45,7 @@ type Model struct {
 func New(tb testing.TB) *Model {
 	return &Model{
 		Now: time.Now, tb: tb, clicks: map[string]clickhouse.ClickRow{}, events: map[string]clickhouse.EventRow{}, facts: map[string]clickhouse.FactRow{},
-		edges: map[string]clickhouse.EdgeRow{}, leads: map[string]join.Lead{}, ledger: map[join.EntryID]join.Entry{}, dead: map[string]clickhouse.DeadLetterRow{},
+		edges: map[string]clickhouse.EdgeRow{}, leads: map[string]ledger.Lead{}, ledger: map[ledger.EntryID]ledger.Entry{}, dead: map[string]clickhouse.DeadLetterRow{},
 	}
 }
 
@@ -102,7 +103,7 @@ func (m *Model) InsertEdges(_ context.Context, rows []clickhouse.EdgeRow) error 
 }
 
 // InsertLeads is clickhouse.Store's.
-func (m *Model) InsertLeads(_ context.Context, rows []join.Lead) error {
+func (m *Model) InsertLeads(_ context.Context, rows []ledger.Lead) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, r := range rows {
@@ -115,7 +116,7 @@ func (m *Model) InsertLeads(_ context.Context, rows []join.Lead) error {
 }
 
 // InsertLedger is clickhouse.Store's.
-func (m *Model) InsertLedger(_ context.Context, rows []join.Entry) error {
+func (m *Model) InsertLedger(_ context.Context, rows []ledger.Entry) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, r := range rows {
@@ -177,7 +178,7 @@ func (m *Model) SalesByLink(_ context.Context, workspace string, links []string)
 	defer m.mu.Unlock()
 	var out []string
 	for _, e := range m.ledger {
-		if e.Workspace == workspace && e.Status != join.Superseded && slices.Contains(links, e.Click.LinkID) && !slices.Contains(out, e.SaleID) {
+		if e.Workspace == workspace && e.Status != ledger.Superseded && slices.Contains(links, e.Click.LinkID) && !slices.Contains(out, e.SaleID) {
 			out = append(out, e.SaleID)
 		}
 	}
@@ -226,13 +227,13 @@ func (m *Model) Clicks(_ context.Context, workspace string, nodes []identity.Nod
 }
 
 // Leads is clickhouse.Store's.
-func (m *Model) Leads(_ context.Context, workspace string, ids [][16]byte) ([]join.Lead, error) {
+func (m *Model) Leads(_ context.Context, workspace string, ids [][16]byte) ([]ledger.Lead, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	out := []join.Lead{}
+	out := []ledger.Lead{}
 	for i, id := range ids {
 		if l, ok := m.leads[workspace+string(id[:])]; ok && !slices.Contains(ids[:i], id) {
-			l.Click, l.MatchRule, l.MatchKey, l.Version = join.Click{}, "", "", join.Version{}
+			l.Click, l.MatchRule, l.MatchKey, l.Version = join.Click{}, "", "", ledger.Version{}
 			out = append(out, l)
 		}
 	}
@@ -246,9 +247,9 @@ func (m *Model) Unfinished(_ context.Context, since time.Time, settle time.Durat
 	now, since := m.Now(), since.Truncate(time.Second) // clickhouse-go binds times as whole seconds
 	found := make(map[clickhouse.Sale]bool)
 	for _, e := range m.ledger {
-		held := e.Status == join.Held && e.ReceivedAt.Before(now.Add(-settle))
-		waiting := e.Status == join.Booked && e.MatchRule == join.RuleNone && e.MatchKey != "" && !e.ReceivedAt.Before(since)
-		unconverted := e.Status == join.Booked && e.Amount != 0 && (e.FXSource == "" || !e.FXFinal && fx.DateOf(e.OccurredAt) < fx.DateOf(now))
+		held := e.Status == ledger.Held && e.ReceivedAt.Before(now.Add(-settle))
+		waiting := e.Status == ledger.Booked && e.MatchRule == join.RuleNone && e.MatchKey != "" && !e.ReceivedAt.Before(since)
+		unconverted := e.Status == ledger.Booked && e.Amount != 0 && (e.FXSource == "" || !e.FXFinal && fx.DateOf(e.OccurredAt) < fx.DateOf(now))
 		if held || waiting || unconverted {
 			found[clickhouse.Sale{Workspace: e.Workspace, ObjectID: e.SaleID}] = true
 		}
@@ -264,12 +265,12 @@ func (m *Model) Outstanding(context.Context) (clickhouse.Outstanding, error) {
 	var o clickhouse.Outstanding
 	for _, e := range m.ledger {
 		switch {
-		case e.Status == join.Held:
+		case e.Status == ledger.Held:
 			o.Held++
-		case e.Status == join.Booked && e.Amount != 0 && e.FXSource == "":
+		case e.Status == ledger.Booked && e.Amount != 0 && e.FXSource == "":
 			o.Unconverted++
 		}
-		if e.Status == join.Booked && e.MatchRule == join.RuleNone && e.MatchKey != "" {
+		if e.Status == ledger.Booked && e.MatchRule == join.RuleNone && e.MatchKey != "" {
 			o.Waiting++
 		}
 	}
@@ -279,7 +280,7 @@ func (m *Model) Outstanding(context.Context) (clickhouse.Outstanding, error) {
 // FixedRates convert every day alike.
 type FixedRates map[string]string
 
-// Convert implements join.Rates.
+// Convert implements ledger.Rates.
 func (r FixedRates) Convert(currency string, at time.Time) (fx.Quote, int, bool) {
 	exponent, _ := fx.Exponent(currency)
 	usd, ok := r[currency]
@@ -290,14 +291,14 @@ func (r FixedRates) Convert(currency string, at time.Time) (fx.Quote, int, bool)
 }
 
 // Ledger gives all entries, superseded and held ones too, in no particular order.
-func (m *Model) Ledger() []join.Entry {
+func (m *Model) Ledger() []ledger.Entry {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return slices.Collect(maps.Values(m.ledger))
 }
 
 // AllLeads gives every lead, in no particular order.
-func (m *Model) AllLeads() []join.Lead {
+func (m *Model) AllLeads() []ledger.Lead {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return slices.Collect(maps.Values(m.leads))

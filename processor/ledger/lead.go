@@ -1,10 +1,11 @@
-package join
+package ledger
 
 import (
 	"encoding/hex"
 	"time"
 
 	"tributary/processor/identity"
+	"tributary/processor/join"
 	"tributary/schemas"
 )
 
@@ -20,8 +21,8 @@ type Lead struct {
 	EmailHash  string // 16 bytes or empty
 	Metadata   map[string]string
 
-	Click     Click
-	MatchRule Rule
+	Click     join.Click
+	MatchRule join.Rule
 	MatchKey  string
 	Version   Version
 }
@@ -31,14 +32,14 @@ func NewLead(l *schemas.Lead) Lead {
 	row := Lead{
 		Workspace: l.Workspace, ID: [16]byte(l.LeadId), ReceivedAt: time.UnixMilli(l.ReceivedAt).UTC(), ExternalID: l.ExternalId,
 		EventName: l.EventName, Mode: l.Mode, Quantity: uint8(min(max(l.Quantity, 1), 100)), EmailHash: string(l.EmailHash),
-		Metadata: l.Metadata, MatchRule: RuleNone,
+		Metadata: l.Metadata, MatchRule: join.RuleNone,
 	}
 	return row.Uncredited()
 }
 
 // Uncredited gives the lead as it is before anything was looked up.
 func (l Lead) Uncredited() Lead {
-	l.MatchRule, l.Version = RuleNone, leadVersion(l.ReceivedAt, RuleNone, 0, 0)
+	l.MatchRule, l.Version = join.RuleNone, leadVersion(l.ReceivedAt, join.RuleNone, 0, 0)
 	return l
 }
 
@@ -49,10 +50,10 @@ func LeadNode(id [16]byte) identity.Node {
 
 // CreditLead finds the lead's click. The first telling of a lead stays: its version begins with the inverse of received_at.
 func (k *Knowledge) CreditLead(l Lead) Lead {
-	found := NewSearch(k.Graph, k.Clicks, []identity.Node{LeadNode(l.ID)}, Times{}, k.Policies.At(l.ReceivedAt))
+	found := join.NewSearch(k.Graph, k.Clicks, []identity.Node{LeadNode(l.ID)}, join.Times{}, k.Policies.At(l.ReceivedAt))
 	c := found.Best()
 	l.MatchRule, l.MatchKey = c.Rule, string(c.Key)
-	l.Click = Click{AffiliateID: c.AffiliateID, ProgramID: c.ProgramID}
+	l.Click = join.Click{AffiliateID: c.AffiliateID, ProgramID: c.ProgramID}
 	if c.Click != nil {
 		l.Click = *c.Click
 	}
@@ -60,9 +61,9 @@ func (k *Knowledge) CreditLead(l Lead) Lead {
 	return l
 }
 
-func leadVersion(received time.Time, rule Rule, order uint64, knowledge int) Version {
+func leadVersion(received time.Time, rule join.Rule, order uint64, knowledge int) Version {
 	var v Version
-	v.push(44, Inverse(44, received.UnixMilli()))
+	v.push(44, join.Inverse(44, received.UnixMilli()))
 	v.push(25, 0)
 	v.pushCredit(rule, order, knowledge, 0)
 	return v

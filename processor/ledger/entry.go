@@ -1,8 +1,9 @@
-package join
+package ledger
 
 import (
 	"crypto/sha256"
 	"time"
+	"tributary/processor/join"
 
 	"github.com/shopspring/decimal"
 )
@@ -51,9 +52,9 @@ type Entry struct {
 	FXSource          string
 	FXFinal           bool
 
-	Click Click // what is copied from the credited click; without one, the affiliate and programme alone
+	Click join.Click // what is copied from the credited click; without one, the affiliate and programme alone
 
-	MatchRule       Rule
+	MatchRule       join.Rule
 	MatchKey        string
 	MatchCandidates []string
 

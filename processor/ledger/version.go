@@ -1,8 +1,9 @@
-package join
+package ledger
 
 import (
 	"math/big"
 	"time"
+	"tributary/processor/join"
 )
 
 // Version orders the rows of one entry; ReplacingMergeTree keeps the greatest. It is derived from the row's content alone,
@@ -31,18 +32,6 @@ func (v *Version) push(width uint, value uint64) {
 	}
 	v.hi = v.hi<<width | v.lo>>(64-width)
 	v.lo = v.lo<<width | value
-}
-
-// inverse makes less more: the greatest value of the width for 0, 0 for whatever does not fit. Negative counts as 0.
-func Inverse(width uint, value int64) uint64 {
-	limit := uint64(1)<<width - 1
-	if value < 0 {
-		value = 0
-	}
-	if uint64(value) > limit {
-		return 0
-	}
-	return limit - uint64(value)
 }
 
 // Less orders versions.
@@ -96,7 +85,7 @@ func (v Version) Since(before Version, residual bool) Learned {
 		learned       Learned
 	}{
 		{126, 2, LearnedCertainty}, {123, 3, LearnedSource}, {91, 32, LearnedEvent}, {59, 32, LearnedDelivery},
-		{55, 4, LearnedRule}, {13, OrderBits, LearnedClick}, {2, 11, LearnedMore}, {0, 2, LearnedRate},
+		{55, 4, LearnedRule}, {13, join.OrderBits, LearnedClick}, {2, 11, LearnedMore}, {0, 2, LearnedRate},
 	}
 	for _, f := range fields {
 		if v.bits(f.offset, f.width) == before.bits(f.offset, f.width) {
@@ -122,13 +111,13 @@ const (
 func (v *Version) pushFact(class, rank uint64, created, received time.Time) {
 	v.push(2, class)
 	v.push(3, rank)
-	v.push(32, Inverse(32, created.Unix()))
-	v.push(32, Inverse(32, received.UnixMilli()-created.UnixMilli()))
+	v.push(32, join.Inverse(32, created.Unix()))
+	v.push(32, join.Inverse(32, received.UnixMilli()-created.UnixMilli()))
 }
 
-func (v *Version) pushCredit(rule Rule, order uint64, knowledge int, finality uint64) {
+func (v *Version) pushCredit(rule join.Rule, order uint64, knowledge int, finality uint64) {
 	v.push(4, uint64(rule.Rank()))
-	v.push(OrderBits, order)
+	v.push(join.OrderBits, order)
 	v.push(11, uint64(knowledge))
 	v.push(2, finality)
 }
@@ -139,5 +128,5 @@ func (v *Version) pushCredit(rule Rule, order uint64, knowledge int, finality ui
 func (v *Version) pushResidual(known int64, created, received time.Time) {
 	v.push(2, classBooked)
 	v.push(41, uint64(known))                                             // twice the largest amount that Stripe takes, 12 digits in IDR
-	v.push(26, Inverse(26, (received.UnixMilli()-created.UnixMilli())/8)) // six days, twice Stripe's patience
+	v.push(26, join.Inverse(26, (received.UnixMilli()-created.UnixMilli())/8)) // six days, twice Stripe's patience
 }

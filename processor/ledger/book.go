@@ -1,6 +1,6 @@
-// Package join books money: from all facts of a sale, everything that names it, and the rates, it computes the sale's
+// Package ledger books money: from all facts of a sale, everything that names it, and the rates, it computes the sale's
 // rows. No I/O, no clock, no goroutine: same knowledge, same rows; more knowledge, greater versions.
-package join
+package ledger
 
 import (
 	"cmp"
@@ -10,6 +10,7 @@ import (
 
 	"tributary/processor/fx"
 	"tributary/processor/identity"
+	"tributary/processor/join"
 	"tributary/processor/stripe"
 )
 
@@ -23,9 +24,9 @@ type Knowledge struct {
 	Workspace string
 	Graph     *identity.Graph
 	Facts     map[string][]stripe.Fact // by object id
-	Clicks    map[identity.Node]*Click
+	Clicks    map[identity.Node]*join.Click
 	Rates     Rates
-	Policies  Policies
+	Policies  join.Policies
 }
 
 // rank orders the sources of one payment by how much they know.
@@ -101,7 +102,7 @@ type sale struct {
 	freed     map[string]bool          // canonical objects whose payment is no longer held
 	ended     int                      // facts that say so
 	top       *stripe.Fact             // the payment that refunds inherit from; nil if no event told of one
-	found     *Search
+	found     *join.Search
 	knowledge int
 	entries   []Entry
 }
@@ -184,7 +185,7 @@ func (s *sale) canonicalOf(id string) string {
 
 // attribute finds who is to be credited with the sale.
 func (s *sale) attribute(group []identity.Node) {
-	var at Times
+	var at join.Times
 	for _, facts := range s.payments {
 		for _, f := range facts {
 			if f.OccurredAt.After(at.Last) {
@@ -197,7 +198,7 @@ func (s *sale) attribute(group []identity.Node) {
 	}
 	from := slices.Clone(group)
 	slices.Sort(from)
-	s.found = NewSearch(s.Graph, s.Clicks, from, at, s.Policies.At(at.First))
+	s.found = join.NewSearch(s.Graph, s.Clicks, from, at, s.Policies.At(at.First))
 	s.knowledge = s.found.Knowledge
 	for _, n := range group {
 		s.knowledge += len(s.Facts[n.Value()])
@@ -209,8 +210,8 @@ func (s *sale) attribute(group []identity.Node) {
 type Weighing struct {
 	// First and Last are when the sale happened, by all its sources; zero: no source told.
 	First, Last time.Time
-	Policy      Policy
-	List        []Weighed // the credited one first
+	Policy      join.Policy
+	List        []join.Weighed // the credited one first
 }
 
 // Weigh tells what could have been credited with the sale that object belongs to, and why it was or was not.
@@ -284,7 +285,7 @@ func (s *sale) supersede() {
 		e := Entry{
 			Workspace: s.Workspace, ID: NewEntryID(s.account, id, stripe.Payment), Account: s.account, Livemode: s.livemode,
 			Kind: stripe.Payment, ObjectID: id, SaleID: canonical, OccurredAt: time.Unix(0, 0).UTC(), ReceivedAt: time.Unix(0, 0).UTC(),
-			MatchRule: RuleNone, Status: Superseded, SupersededBy: canonical,
+			MatchRule: join.RuleNone, Status: Superseded, SupersededBy: canonical,
 		}
 		e.Version.push(2, classSuperseded)
 		e.Version.push(3, uint64(3-class(canonical))) // an intent's invoice outranks a session's intent
@@ -402,8 +403,8 @@ func (s *sale) entry(f *stripe.Fact, object, kind string) Entry {
 // inherit gives a refund or dispute what it has from its sale: the customer, the reason for its credit, and its share of
 // the tax, which Stripe does not tell. It returns the rank of the source that the tax came from.
 func (s *sale) inherit(e *Entry) uint64 {
-	if e.MatchRule != RuleNone {
-		e.MatchRule, e.MatchKey = RuleSale, e.SaleID
+	if e.MatchRule != join.RuleNone {
+		e.MatchRule, e.MatchKey = join.RuleSale, e.SaleID
 	}
 	if s.top == nil {
 		return 0

@@ -1,4 +1,4 @@
-package join_test
+package ledger_test
 
 import (
 	"context"
@@ -24,6 +24,7 @@ import (
 	"tributary/processor/fx"
 	"tributary/processor/identity"
 	"tributary/processor/join"
+	"tributary/processor/ledger"
 	"tributary/processor/stripe"
 	"tributary/schemas"
 )
@@ -327,7 +328,7 @@ func (s *script) rows(table *fx.Table, order []int, dead string) string {
 	var lines []string
 	m := s.play(table, order)
 	for _, e := range m.Ledger() {
-		if e.Status == join.Superseded || e.Amount == 0 {
+		if e.Status == ledger.Superseded || e.Amount == 0 {
 			continue
 		}
 		line := fmt.Sprintf("%s %s: %d %s", e.Kind, e.ObjectID, e.Amount, e.Currency)
@@ -347,7 +348,7 @@ func (s *script) rows(table *fx.Table, order []int, dead string) string {
 				line += " by Stripe's rate"
 			}
 		}
-		if e.Status == join.Held {
+		if e.Status == ledger.Held {
 			line += ", held"
 		}
 		if !e.Livemode {

@@ -1,3 +1,5 @@
+// Package join finds who is to be credited with a sale: every click and affiliate that its names lead to, and of them the one
+// that the policy of the workspace prefers. No I/O, no clock, no goroutine.
 package join
 
 import (
@@ -71,6 +73,18 @@ type Credit struct {
 }
 
 const OrderBits = 42
+
+// Inverse makes less more: the greatest value of the width for 0, 0 for whatever does not fit. Negative counts as 0.
+func Inverse(width uint, value int64) uint64 {
+	limit := uint64(1)<<width - 1
+	if value < 0 {
+		value = 0
+	}
+	if uint64(value) > limit {
+		return 0
+	}
+	return limit - uint64(value)
+}
 
 // naming says how closely an affiliate was tied to the sale when they were named, and when that was first told.
 type naming struct {
