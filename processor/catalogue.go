@@ -81,7 +81,7 @@ type bookingSettings struct {
 }
 
 // rejoiner books with the rates that are stored.
-func (s *bookingSettings) rejoiner(ctx context.Context, store *clickhouse.Store, log *slog.Logger) (*consume.Rejoiner, error) {
+func (s *bookingSettings) rejoiner(ctx context.Context, store *clickhouse.Store, log *slog.Logger) (*consume.Recomputer, error) {
 	workspaces, err := s.read()
 	if err != nil {
 		return nil, err
@@ -90,7 +90,7 @@ func (s *bookingSettings) rejoiner(ctx context.Context, store *clickhouse.Store,
 	if err := table.load(ctx); err != nil {
 		return nil, fmt.Errorf("read exchange rates: %w", err)
 	}
-	rejoiner := consume.NewRejoiner(store, table, s.Settle, log)
+	rejoiner := consume.NewRecomputer(store, table, s.Settle, log)
 	rejoiner.Policies = workspaces.Policies
 	return rejoiner, nil
 }

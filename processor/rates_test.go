@@ -56,9 +56,9 @@ func TestRateThatArrivesCompletesTheRow(t *testing.T) {
 	if err := table.load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	rejoiner := consume.NewRejoiner(store, table, time.Hour, log)
+	rejoiner := consume.NewRecomputer(store, table, time.Hour, log)
 	table.arrived = rejoiner.Wake
-	money := &consume.Money{Store: store, Rejoiner: rejoiner, Workspace: func(string) string { return "default" }, Events: consume.NewEventsMetric()}
+	money := &consume.Money{Store: store, Recomputer: rejoiner, Workspace: func(string) string { return "default" }, Events: consume.NewEventsMetric()}
 	at := time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC)
 	body := []byte(`{"id":"evt_1","object":"event","type":"invoice.paid","created":1772445600,"livemode":true,"data":{"object":{"id":"in_1","object":"invoice","currency":"eur","amount_paid":1050,"total":1050,"customer":"cus_1"}}}`)
 	record := schemas.StripeRecord(&schemas.StripeEvent{ID: "evt_1", Type: "invoice.paid", Livemode: true, ReceivedAt: at, Body: body}, "cus_1")

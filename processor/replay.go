@@ -53,9 +53,9 @@ func (s *bookingSettings) handlersOver(ctx context.Context, store *clickhouse.St
 		return nil, fmt.Errorf("read who was erased: %w", err)
 	}
 	return &replay.Handlers{
-		Rejoiner: rejoiner,
-		Clicks:   &consume.Clicks{Store: over, Rejoiner: rejoiner, Erased: erased},
-		Money:    &consume.Money{Store: over, Rejoiner: rejoiner, Workspace: workspaces.Of, Keys: workspaces.Keys, Erased: erased, Events: consume.NewEventsMetric()},
+		Recomputer: rejoiner,
+		Clicks:     &consume.Clicks{Store: over, Recomputer: rejoiner, Erased: erased},
+		Money:      &consume.Money{Store: over, Recomputer: rejoiner, Workspace: workspaces.Of, Keys: workspaces.Keys, Erased: erased, Events: consume.NewEventsMetric()},
 	}, nil
 }
 

@@ -91,13 +91,13 @@ func (c *runCommand) Run(ctx context.Context, log *slog.Logger) error {
 	table := newRates(store, sources, c.UGXExponent, log)
 	registry.MustRegister(events, table.missing)
 
-	rejoiner := consume.NewRejoiner(store, table, c.Settle, log)
+	rejoiner := consume.NewRecomputer(store, table, c.Settle, log)
 	rejoiner.Policies, rejoiner.Open = workspaces.Policies, consume.NewOpenMetric()
 	registry.MustRegister(rejoiner.Open)
 	table.arrived = rejoiner.Wake
 	erased := new(erase.List)
-	money := &consume.Money{Store: store, Rejoiner: rejoiner, Workspace: workspaces.Of, Keys: workspaces.Keys, Erased: erased, Events: events}
-	clicks := &consume.Clicks{Store: store, Rejoiner: rejoiner, Erased: erased}
+	money := &consume.Money{Store: store, Recomputer: rejoiner, Workspace: workspaces.Of, Keys: workspaces.Keys, Erased: erased, Events: events}
+	clicks := &consume.Clicks{Store: store, Recomputer: rejoiner, Erased: erased}
 	lane := func(name string, topics []string, maxRecords int, handle consume.Handler) *consume.Lane {
 		return &consume.Lane{
 			Name: name, Topics: topics, MaxRecords: maxRecords, MaxBytes: maxBatchBytes, Handle: handle,

@@ -135,11 +135,11 @@ func commitAll(t *testing.T, topics *replay.Topics) {
 
 // handlersOver are the handlers over any store.
 func (w *warehouse) handlersOver(store consume.Store) *replay.Handlers {
-	r := consume.NewRejoiner(store, rates(), 24*time.Hour, w.log)
+	r := consume.NewRecomputer(store, rates(), 24*time.Hour, w.log)
 	r.Now = func() time.Time { return w.end }
 	return &replay.Handlers{
-		Rejoiner: r, Clicks: &consume.Clicks{Store: store, Rejoiner: r},
-		Money: &consume.Money{Store: store, Rejoiner: r, Workspace: func(string) string { return "default" }, Events: consume.NewEventsMetric()},
+		Recomputer: r, Clicks: &consume.Clicks{Store: store, Recomputer: r},
+		Money: &consume.Money{Store: store, Recomputer: r, Workspace: func(string) string { return "default" }, Events: consume.NewEventsMetric()},
 	}
 }
 

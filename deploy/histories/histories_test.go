@@ -266,10 +266,10 @@ func BenchmarkLoad(b *testing.B) {
 	n := 0
 	for b.Loop() {
 		store := open(b, chdbtest.Start(b))
-		r := consume.NewRejoiner(store, rates(), time.Hour, slog.New(slog.DiscardHandler))
+		r := consume.NewRecomputer(store, rates(), time.Hour, slog.New(slog.DiscardHandler))
 		r.Now = func() time.Time { return w.End().AddDate(1, 0, 0) }
-		clicks := &consume.Clicks{Store: store, Rejoiner: r}
-		money := &consume.Money{Store: store, Rejoiner: r, Workspace: func(string) string { return "default" }, Events: consume.NewEventsMetric()}
+		clicks := &consume.Clicks{Store: store, Recomputer: r}
+		money := &consume.Money{Store: store, Recomputer: r, Workspace: func(string) string { return "default" }, Events: consume.NewEventsMetric()}
 		for chunk := range slices.Chunk(all, 2000) {
 			var clicked, paid []*kgo.Record
 			for _, t := range chunk {

@@ -52,10 +52,10 @@ func newHouse(tb testing.TB, rates ledger.Rates, now time.Time) *house {
 // start makes new handlers: whatever a processor knew beside the store is gone.
 func (h *house) start() {
 	h.dies = nil
-	r := consume.NewRejoiner(h, h.rates, 24*time.Hour, slog.New(slog.DiscardHandler))
+	r := consume.NewRecomputer(h, h.rates, 24*time.Hour, slog.New(slog.DiscardHandler))
 	r.Now = func() time.Time { return h.now }
-	h.clicks = &consume.Clicks{Store: h, Rejoiner: r}
-	h.money = &consume.Money{Store: h, Rejoiner: r, Workspace: func(string) string { return "default" }, Events: consume.NewEventsMetric()}
+	h.clicks = &consume.Clicks{Store: h, Recomputer: r}
+	h.money = &consume.Money{Store: h, Recomputer: r, Workspace: func(string) string { return "default" }, Events: consume.NewEventsMetric()}
 }
 
 // feed hands one batch to the lanes, as Kafka would. Its error is errDied or nil.

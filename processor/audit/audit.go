@@ -90,7 +90,7 @@ func (a *Audit) Run(ctx context.Context, since time.Time) (*Report, error) {
 		return nil, err
 	}
 	r := &Report{Since: since, Until: time.Now().UTC().Add(-underWay)}
-	h.Rejoiner.Now = func() time.Time { return r.Until } // a hold that ended a moment ago may be the next sweep's
+	h.Recomputer.Now = func() time.Time { return r.Until } // a hold that ended a moment ago may be the next sweep's
 	if a.Topics != nil {
 		err = a.fromTopics(ctx, h, r)
 	} else {
@@ -186,7 +186,7 @@ func rejoin(ctx context.Context, h *replay.Handlers, sales []clickhouse.Sale) er
 		byWorkspace[s.Workspace] = append(byWorkspace[s.Workspace], identity.New(identity.Object, s.ObjectID), identity.New(identity.Movement, s.ObjectID))
 	}
 	for workspace, nodes := range byWorkspace {
-		if err := h.Rejoiner.Rejoin(ctx, workspace, nodes, nil); err != nil {
+		if err := h.Recomputer.Recompute(ctx, workspace, nodes, nil); err != nil {
 			return err
 		}
 	}

@@ -17,8 +17,8 @@ import (
 
 // Clicks handles clicks: enriched rows and the names they give first, then the sales that were waiting for them.
 type Clicks struct {
-	Store    Store
-	Rejoiner *Rejoiner
+	Store      Store
+	Recomputer *Recomputer
 	// Erased people are taken out of whatever is read; nil: there are none.
 	Erased *erase.List
 
@@ -38,7 +38,7 @@ var ClickTopics = []string{schemas.TopicClicks}
 // Handle is the lane's Handler.
 func (c *Clicks) Handle(ctx context.Context, records []*kgo.Record, deadLetter DeadLetter) error {
 	rows := make([]clickhouse.ClickRow, 0, len(records))
-	told := make(map[string]*news)
+	told := make(map[string]*Changes)
 	var learned []affiliate
 	for i, read := range readAll(records) {
 		if read.err != nil {
@@ -50,24 +50,24 @@ func (c *Clicks) Handle(ctx context.Context, records []*kgo.Record, deadLetter D
 		row, click := read.row, read.row.Click
 		n := told[click.Workspace]
 		if n == nil {
-			n = new(news)
+			n = new(Changes)
 			told[click.Workspace] = n
 		}
 		c.Erased.Click(&row)
 		rows = append(rows, row)
 		node := identity.New(identity.Click, schemas.ClickID(click.ClickId).String())
-		n.changed = append(n.changed, node)
+		n.Changed = append(n.Changed, node)
 		at := time.UnixMilli(click.ReceivedAt).UTC()
 		if click.ForeignId != "" {
 			ref := identity.New(identity.Reference, click.ForeignId)
-			n.edges = append(n.edges, identity.Edge{A: ref, B: node, Source: "click.foreign_id", At: at})
+			n.Edges = append(n.Edges, identity.Edge{A: ref, B: node, Source: "click.foreign_id", At: at})
 		}
 		if a := (affiliate{click.Workspace, click.AffiliateId, click.ProgramId}); a.id != "" && c.learn(a) {
 			learned = append(learned, a)
-			n.edges = append(n.edges, identity.Edge{A: identity.New(identity.Affiliate, a.id), B: identity.New(identity.Program, a.program), Source: "click.affiliate_id", At: at})
+			n.Edges = append(n.Edges, identity.Edge{A: identity.New(identity.Affiliate, a.id), B: identity.New(identity.Program, a.program), Source: "click.affiliate_id", At: at})
 		}
 	}
-	if err := c.Rejoiner.Learn(ctx, told, func(ctx context.Context) error { return c.Store.InsertClicks(ctx, rows) }); err != nil {
+	if err := c.Recomputer.Apply(ctx, told, func(ctx context.Context) error { return c.Store.InsertClicks(ctx, rows) }); err != nil {
 		c.forget(learned) // nobody knows how much of it was stored
 		return err
 	}

@@ -23,8 +23,8 @@ import (
 
 // Money handles Stripe's events, leads and dead letters: raw rows, facts and names first, then the sales that they touch.
 type Money struct {
-	Store    Store
-	Rejoiner *Rejoiner
+	Store      Store
+	Recomputer *Recomputer
 	// Workspace gives the workspace of a Stripe account (acct_…; empty for the platform's own).
 	Workspace func(account string) string
 	// Keys of a workspace; nil: the built-in ones everywhere.
@@ -47,14 +47,14 @@ type moneyBatch struct {
 	facts   []clickhouse.FactRow
 	leads   []ledger.Lead
 	letters []clickhouse.DeadLetterRow
-	told    map[string]*news // by workspace
-	latest  time.Time        // of all records
+	told    map[string]*Changes // by workspace
+	latest  time.Time           // of all records
 }
 
-func (b *moneyBatch) news(workspace string) *news {
+func (b *moneyBatch) news(workspace string) *Changes {
 	n := b.told[workspace]
 	if n == nil {
-		n = new(news)
+		n = new(Changes)
 		b.told[workspace] = n
 	}
 	return n
@@ -62,7 +62,7 @@ func (b *moneyBatch) news(workspace string) *news {
 
 // Handle is the lane's Handler.
 func (m *Money) Handle(ctx context.Context, records []*kgo.Record, deadLetter DeadLetter) error {
-	b := &moneyBatch{told: make(map[string]*news)}
+	b := &moneyBatch{told: make(map[string]*Changes)}
 	for _, r := range records {
 		if r.Timestamp.After(b.latest) {
 			b.latest = r.Timestamp
@@ -88,7 +88,7 @@ func (m *Money) Handle(ctx context.Context, records []*kgo.Record, deadLetter De
 
 // flush stores what the batch says, and only then looks at whom it concerns (see Rejoiner).
 func (m *Money) flush(ctx context.Context, b *moneyBatch) error {
-	return m.Rejoiner.Learn(ctx, b.told, func(ctx context.Context) error {
+	return m.Recomputer.Apply(ctx, b.told, func(ctx context.Context) error {
 		inserts, ictx := errgroup.WithContext(ctx)
 		inserts.Go(func() error { return m.Store.InsertEvents(ictx, b.events) })
 		inserts.Go(func() error { return m.Store.InsertDeadLetters(ictx, b.letters) })
@@ -97,7 +97,7 @@ func (m *Money) flush(ctx context.Context, b *moneyBatch) error {
 		if err := inserts.Wait(); err != nil {
 			return err
 		}
-		m.Rejoiner.Handled(b.latest)
+		m.Recomputer.Handled(b.latest)
 		return nil
 	})
 }
@@ -128,10 +128,10 @@ func (m *Money) event(b *moneyBatch, r *kgo.Record) (step, reason string, err er
 	n := b.news(workspace)
 	for _, f := range facts.Money {
 		b.facts = append(b.facts, clickhouse.FactRow{Workspace: workspace, Fact: f})
-		n.changed = append(n.changed, subject(f))
-		n.edges = append(n.edges, firstSales(f)...)
+		n.Changed = append(n.Changed, Subject(f))
+		n.Edges = append(n.Edges, firstSales(f)...)
 	}
-	n.edges = append(n.edges, facts.Names...)
+	n.Edges = append(n.Edges, facts.Names...)
 	for _, l := range facts.Leads {
 		m.stripeLead(b, workspace, e, l)
 	}
@@ -163,10 +163,10 @@ func (m *Money) stripeLead(b *moneyBatch, workspace string, e *schemas.StripeEve
 	b.leads = append(b.leads, row.Uncredited())
 	node := ledger.LeadNode(row.ID)
 	n := b.news(workspace)
-	n.changed = append(n.changed, node)
+	n.Changed = append(n.Changed, node)
 	for _, name := range []identity.Node{identity.New(identity.Customer, l.CustomerID), identity.New(identity.Subscription, l.SubscriptionID), identity.New(identity.External, l.ExternalID)} {
 		if name.Value() != "" {
-			n.edges = append(n.edges, identity.Edge{A: node, B: name, Source: e.Type, At: l.At})
+			n.Edges = append(n.Edges, identity.Edge{A: node, B: name, Source: e.Type, At: l.At})
 		}
 	}
 }
@@ -181,9 +181,9 @@ func (m *Money) lead(b *moneyBatch, r *kgo.Record) error {
 	node := ledger.LeadNode([16]byte(l.LeadId))
 	at := time.UnixMilli(l.ReceivedAt).UTC()
 	b.leads = append(b.leads, ledger.NewLead(l))
-	n.changed = append(n.changed, node)
+	n.Changed = append(n.Changed, node)
 	tie := func(a, b identity.Node, source string) {
-		n.edges = append(n.edges, identity.Edge{A: a, B: b, Source: source, At: at})
+		n.Edges = append(n.Edges, identity.Edge{A: a, B: b, Source: source, At: at})
 	}
 	external, email := identity.New(identity.External, l.ExternalId), identity.New(identity.Email, hex.EncodeToString(l.EmailHash))
 	if l.ExternalId != "" {
@@ -219,13 +219,4 @@ func LetterRow(r *kgo.Record) clickhouse.DeadLetterRow {
 		Topic: schemas.Header(r, schemas.HeaderTopic), Partition: int32(partition), Offset: offset,
 		Error: schemas.Header(r, schemas.HeaderError), Key: schemas.Header(r, schemas.HeaderKey), Headers: headers, Body: string(r.Value),
 	}
-}
-
-// subject names what a fact is about. A charge stands for its payment, also where it settles or sums up refunds; whatever else is
-// not a payment is a movement that belongs to one.
-func subject(f stripe.Fact) identity.Node {
-	if f.Kind == stripe.Payment || strings.HasPrefix(f.ObjectID, "ch_") || strings.HasPrefix(f.ObjectID, "py_") {
-		return identity.New(identity.Object, f.ObjectID)
-	}
-	return identity.New(identity.Movement, f.ObjectID)
 }

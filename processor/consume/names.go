@@ -2,15 +2,17 @@ package consume
 
 import (
 	"context"
+	"strings"
 
 	"tributary/processor/clickhouse"
 	"tributary/processor/identity"
+	"tributary/processor/stripe"
 )
 
 // news is what a batch says of one workspace.
-type news struct {
-	edges   []identity.Edge
-	changed []identity.Node // what else something new is known about: clicks, and sales that have a new fact
+type Changes struct {
+	Edges   []identity.Edge
+	Changed []identity.Node // what else something new is known about: clicks, and sales that have a new fact
 }
 
 // fresh drops the edges that ask for no work: names that are known already, and whose sales have all been booked with them.
@@ -19,7 +21,7 @@ type news struct {
 //
 // It is safe against a crash, because an edge is marked as carried only after its sales were booked: killed between storing
 // and booking, the record is read again and the edge is still fresh. A sale that is stored later looks the edge up itself.
-func (r *Rejoiner) fresh(ctx context.Context, workspace string, edges []identity.Edge) ([]identity.Edge, error) {
+func (r *Recomputer) fresh(ctx context.Context, workspace string, edges []identity.Edge) ([]identity.Edge, error) {
 	type ends struct{ a, b identity.Node }
 	earliest := make(map[ends]identity.Edge, len(edges))
 	order := make([]ends, 0, len(edges))
@@ -89,4 +91,13 @@ func rows(workspace string, edges []identity.Edge) []clickhouse.EdgeRow {
 		list[i] = clickhouse.EdgeRow{Workspace: workspace, Edge: e}
 	}
 	return list
+}
+
+// Subject names what a fact is about. A charge stands for its payment, also where it settles or sums up refunds; whatever else is
+// not a payment is a movement that belongs to one.
+func Subject(f stripe.Fact) identity.Node {
+	if f.Kind == stripe.Payment || strings.HasPrefix(f.ObjectID, "ch_") || strings.HasPrefix(f.ObjectID, "py_") {
+		return identity.New(identity.Object, f.ObjectID)
+	}
+	return identity.New(identity.Movement, f.ObjectID)
 }

@@ -25,7 +25,7 @@ import (
 // everything up again: of two callers that learn the two halves of one sale at the same time, the one that stored last
 // sees both. Walk through it: A stores the click, B stores the session; A looks up, B looks up. Whichever lookup comes
 // last comes after both inserts, so the row with the greatest version is written by somebody who knew all.
-type Rejoiner struct {
+type Recomputer struct {
 	Store Store
 	Rates ledger.Rates
 	// Policies of a workspace; nil: the default everywhere.
@@ -42,8 +42,8 @@ type Rejoiner struct {
 }
 
 // NewRejoiner makes one that settles held payments after settle.
-func NewRejoiner(store Store, rates ledger.Rates, settle time.Duration, log *slog.Logger) *Rejoiner {
-	return &Rejoiner{Store: store, Rates: rates, Settle: settle, Now: time.Now, Log: log, woken: make(chan struct{}, 1)}
+func NewRecomputer(store Store, rates ledger.Rates, settle time.Duration, log *slog.Logger) *Recomputer {
+	return &Recomputer{Store: store, Rates: rates, Settle: settle, Now: time.Now, Log: log, woken: make(chan struct{}, 1)}
 }
 
 // progress is how far the money lane has come.
@@ -56,14 +56,14 @@ type progress struct {
 const idle = 5 * time.Second
 
 // Handled tells that the money lane has stored everything up to a record of this time.
-func (r *Rejoiner) Handled(record time.Time) {
+func (r *Recomputer) Handled(record time.Time) {
 	r.progress.Store(&progress{at: r.Now(), record: record})
 }
 
 // horizon is the time up to which the lane's events are known. While a backlog is read or everything is replayed, that is not
 // now: an invoice that was received minutes after its payment lies behind it in the partition, and a payment that were
 // settled by the clock would be booked before its invoice is read.
-func (r *Rejoiner) horizon() time.Time {
+func (r *Recomputer) horizon() time.Time {
 	p := r.progress.Load()
 	if p == nil || r.Now().Sub(p.at) > idle {
 		return r.Now()
@@ -72,14 +72,14 @@ func (r *Rejoiner) horizon() time.Time {
 }
 
 // Learn stores what a batch tells, whatever else store stores of it, and then books everything that it touches.
-func (r *Rejoiner) Learn(ctx context.Context, told map[string]*news, store func(context.Context) error) error {
+func (r *Recomputer) Apply(ctx context.Context, told map[string]*Changes, store func(context.Context) error) error {
 	var edges []clickhouse.EdgeRow
 	for workspace, n := range told {
-		fresh, err := r.fresh(ctx, workspace, n.edges)
+		fresh, err := r.fresh(ctx, workspace, n.Edges)
 		if err != nil {
 			return err
 		}
-		n.edges = fresh
+		n.Edges = fresh
 		edges = append(edges, rows(workspace, fresh)...)
 	}
 	inserts, ictx := errgroup.WithContext(ctx)
@@ -89,13 +89,13 @@ func (r *Rejoiner) Learn(ctx context.Context, told map[string]*news, store func(
 		return err
 	}
 	for workspace, n := range told {
-		changed := slices.Clone(n.changed)
+		changed := slices.Clone(n.Changed)
 		near := slices.Clone(changed)
-		for _, e := range n.edges {
+		for _, e := range n.Edges {
 			changed = append(changed, e.Changes()...)
 			near = append(near, e.A, e.B)
 		}
-		if err := r.Rejoin(ctx, workspace, unique(changed), unique(near)); err != nil {
+		if err := r.Recompute(ctx, workspace, unique(changed), unique(near)); err != nil {
 			return err
 		}
 	}
@@ -104,9 +104,9 @@ func (r *Rejoiner) Learn(ctx context.Context, told map[string]*news, store func(
 
 // Catalogue learns what an operator says about affiliates, and books whatever it concerns. links are those whose owners it
 // names: the ledger knows which sales came by them.
-func (r *Rejoiner) Catalogue(ctx context.Context, workspace string, edges []identity.Edge, links []string) error {
-	told := map[string]*news{workspace: {edges: edges}}
-	if err := r.Learn(ctx, told, func(context.Context) error { return nil }); err != nil {
+func (r *Recomputer) Catalogue(ctx context.Context, workspace string, edges []identity.Edge, links []string) error {
+	told := map[string]*Changes{workspace: {Edges: edges}}
+	if err := r.Apply(ctx, told, func(context.Context) error { return nil }); err != nil {
 		return err
 	}
 	// A sale that looked its link up before the edges were stored may be inserted only after the first of these passes asked for
@@ -130,7 +130,7 @@ func (r *Rejoiner) Catalogue(ctx context.Context, workspace string, edges []iden
 		for i, id := range sales {
 			nodes[i] = identity.New(identity.Object, id)
 		}
-		if err := r.Rejoin(ctx, workspace, nodes, nil); err != nil {
+		if err := r.Recompute(ctx, workspace, nodes, nil); err != nil {
 			return err
 		}
 	}
@@ -139,14 +139,14 @@ func (r *Rejoiner) Catalogue(ctx context.Context, workspace string, edges []iden
 
 // Settlements learns what Stripe's balance was moved by, as an audit read it, and books whatever it converts. Facts already known change
 // nothing.
-func (r *Rejoiner) Settlements(ctx context.Context, workspace string, settlements []stripe.Fact) error {
+func (r *Recomputer) Settlements(ctx context.Context, workspace string, settlements []stripe.Fact) error {
 	rows := make([]clickhouse.FactRow, len(settlements))
-	told := &news{}
+	told := &Changes{}
 	for i, f := range settlements {
 		rows[i] = clickhouse.FactRow{Workspace: workspace, Fact: f}
-		told.changed = append(told.changed, subject(f))
+		told.Changed = append(told.Changed, Subject(f))
 	}
-	return r.Learn(ctx, map[string]*news{workspace: told}, func(ctx context.Context) error { return r.Store.InsertFacts(ctx, rows) })
+	return r.Apply(ctx, map[string]*Changes{workspace: told}, func(ctx context.Context) error { return r.Store.InsertFacts(ctx, rows) })
 }
 
 // catalogueVisit is the pause before sales by link are looked at a second time.
@@ -162,7 +162,7 @@ const rejoinChunk = 1000
 
 // Rejoin books everything that the changed names of one workspace touch. near are names that the walk will likely come to,
 // those beside which the changed ones were told: asking for all of them at once saves it most of its steps.
-func (r *Rejoiner) Rejoin(ctx context.Context, workspace string, changed, near []identity.Node) error {
+func (r *Recomputer) Recompute(ctx context.Context, workspace string, changed, near []identity.Node) error {
 	edges := identity.Remember(r.Store.Edges)
 	if len(near) > 0 {
 		if _, err := edges(ctx, workspace, near); err != nil {
@@ -183,12 +183,12 @@ func (r *Rejoiner) Rejoin(ctx context.Context, workspace string, changed, near [
 }
 
 // book looks up everything that bears on the touched sales and leads, and writes their rows.
-func (r *Rejoiner) book(ctx context.Context, workspace string, edges identity.Edges, touched []identity.Node) error {
+func (r *Recomputer) book(ctx context.Context, workspace string, edges identity.Edges, touched []identity.Node) error {
 	var policies join.Policies
 	if r.Policies != nil {
 		policies = r.Policies(workspace)
 	}
-	k, err := knowledge.Gather(ctx, r.Store, workspace, edges, touched)
+	k, err := knowledge.Load(ctx, r.Store, workspace, edges, touched)
 	if err != nil {
 		return err
 	}
@@ -196,7 +196,7 @@ func (r *Rejoiner) book(ctx context.Context, workspace string, edges identity.Ed
 	case err != nil:
 		return err
 	case ended: // whoever learns a name from now on sees that, and books the payment; we must see what they learned before
-		if k, err = knowledge.Gather(ctx, r.Store, workspace, identity.Remember(r.Store.Edges), touched); err != nil {
+		if k, err = knowledge.Load(ctx, r.Store, workspace, identity.Remember(r.Store.Edges), touched); err != nil {
 			return err
 		}
 	}
@@ -216,7 +216,7 @@ func (r *Rejoiner) book(ctx context.Context, workspace string, edges identity.Ed
 	return r.creditLeads(ctx, k, leads)
 }
 
-func (r *Rejoiner) bookSales(ctx context.Context, k *ledger.Knowledge, touched []identity.Node) error {
+func (r *Recomputer) bookSales(ctx context.Context, k *ledger.Evidence, touched []identity.Node) error {
 	booked := make(map[identity.Node]bool)
 	var entries []ledger.Entry
 	for _, n := range touched {
@@ -232,7 +232,7 @@ func (r *Rejoiner) bookSales(ctx context.Context, k *ledger.Knowledge, touched [
 	return r.Store.InsertLedger(ctx, entries)
 }
 
-func (r *Rejoiner) creditLeads(ctx context.Context, k *ledger.Knowledge, ids [][16]byte) error {
+func (r *Recomputer) creditLeads(ctx context.Context, k *ledger.Evidence, ids [][16]byte) error {
 	leads, err := r.Store.Leads(ctx, k.Workspace, ids)
 	if err != nil {
 		return err
@@ -249,7 +249,7 @@ func (r *Rejoiner) creditLeads(ctx context.Context, k *ledger.Knowledge, ids [][
 // The end of a hold is stored, and not decided anew by whoever books the sale: horizons differ between processors, and go back
 // at a rewind. Walk through it: A is ahead, and books a payment of which nothing more is known; B, behind, learns the buyer's
 // affiliate. If B took the payment for held still, A's poorer row would have the greater version for ever.
-func (r *Rejoiner) endHolds(ctx context.Context, k *ledger.Knowledge) (bool, error) {
+func (r *Recomputer) endHolds(ctx context.Context, k *ledger.Evidence) (bool, error) {
 	var due []stripe.Fact
 	horizon := r.horizon()
 	for _, facts := range k.Facts {
@@ -282,7 +282,7 @@ func (r *Rejoiner) endHolds(ctx context.Context, k *ledger.Knowledge) (bool, err
 }
 
 // invoicesOf gives the paid invoices of the customers of some payments, by customer.
-func (r *Rejoiner) invoicesOf(ctx context.Context, workspace string, payments []stripe.Fact) (map[string][]stripe.Fact, error) {
+func (r *Recomputer) invoicesOf(ctx context.Context, workspace string, payments []stripe.Fact) (map[string][]stripe.Fact, error) {
 	var customers []identity.Node
 	for _, f := range payments {
 		if f.CustomerID != "" {
@@ -325,7 +325,7 @@ const (
 )
 
 // Wake makes the sweep look now: rates have arrived.
-func (r *Rejoiner) Wake() {
+func (r *Recomputer) Wake() {
 	select {
 	case r.woken <- struct{}{}:
 	default: // it is awake already
@@ -335,7 +335,7 @@ func (r *Rejoiner) Wake() {
 // Sweep looks again, from time to time, at what may have become better without anybody noticing: a rate that arrived, a
 // payment that settled, a replica that lagged when the two halves of a sale looked for each other. Every processor may
 // do it at once. It returns when ctx ends.
-func (r *Rejoiner) Sweep(ctx context.Context, every time.Duration) error {
+func (r *Recomputer) Sweep(ctx context.Context, every time.Duration) error {
 	const recent = time.Hour
 	var wide, counted time.Time
 	for {
@@ -372,7 +372,7 @@ func NewOpenMetric() *prometheus.GaugeVec {
 	return prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "processor_ledger_open_entries", Help: "Entries that lack something: rate (no exchange rate for their day, in no sum in USD), certainty (held), click (they name one that is not known). Alert on rate."}, []string{"lacks"})
 }
 
-func (r *Rejoiner) count(ctx context.Context) error {
+func (r *Recomputer) count(ctx context.Context) error {
 	o, err := r.Store.Outstanding(ctx)
 	if err != nil {
 		return err
@@ -383,7 +383,7 @@ func (r *Rejoiner) count(ctx context.Context) error {
 	return nil
 }
 
-func (r *Rejoiner) sweep(ctx context.Context, since time.Time) (int, error) {
+func (r *Recomputer) sweep(ctx context.Context, since time.Time) (int, error) {
 	sales, err := r.Store.Unfinished(ctx, since, r.Settle, sweepLimit)
 	if err != nil {
 		return 0, err
@@ -393,7 +393,7 @@ func (r *Rejoiner) sweep(ctx context.Context, since time.Time) (int, error) {
 		byWorkspace[s.Workspace] = append(byWorkspace[s.Workspace], identity.New(identity.Object, s.ObjectID))
 	}
 	for workspace, nodes := range byWorkspace {
-		switch err := r.Rejoin(ctx, workspace, nodes, nil); {
+		switch err := r.Recompute(ctx, workspace, nodes, nil); {
 		case errors.Is(err, clickhouse.ErrRejected): // its record was set aside when it came; nothing here is new
 			r.Log.Warn("some unfinished sales make rows that ClickHouse cannot take", "workspace", workspace, "error", err)
 		case err != nil:

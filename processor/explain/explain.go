@@ -158,7 +158,7 @@ func Tell(ctx context.Context, store *clickhouse.Store, workspace, object string
 	if len(touched) > mostObjects {
 		story.More, touched = len(touched)-mostObjects, touched[:mostObjects]
 	}
-	k, err := knowledge.Gather(ctx, store, workspace, edges, touched)
+	k, err := knowledge.Load(ctx, store, workspace, edges, touched)
 	if err != nil {
 		return nil, err
 	}
@@ -221,7 +221,7 @@ func names(ctx context.Context, store *clickhouse.Store, workspace, object strin
 }
 
 // salesOf sorts the groups of what was touched: those of which something is known, the newest first.
-func salesOf(k *ledger.Knowledge, touched []identity.Node) [][]identity.Node {
+func salesOf(k *ledger.Evidence, touched []identity.Node) [][]identity.Node {
 	var groups [][]identity.Node
 	newest := make(map[identity.Node]time.Time)
 	seen := make(map[identity.Node]bool)
@@ -258,7 +258,7 @@ func salesOf(k *ledger.Knowledge, touched []identity.Node) [][]identity.Node {
 }
 
 // search finds the raw events that speak of the groups or of their buyers.
-func search(ctx context.Context, store *clickhouse.Store, k *ledger.Knowledge, groups [][]identity.Node) (mentions []Mention, searched bool, err error) {
+func search(ctx context.Context, store *clickhouse.Store, k *ledger.Evidence, groups [][]identity.Node) (mentions []Mention, searched bool, err error) {
 	var ids []string
 	for _, group := range groups {
 		for _, id := range append(values(group), buyers(k.Graph, group)...) {
@@ -302,7 +302,7 @@ func buyers(graph *identity.Graph, group []identity.Node) []string {
 	return slices.Compact(list)
 }
 
-func leads(ctx context.Context, store *clickhouse.Store, k *ledger.Knowledge, touched []identity.Node) ([]Lead, error) {
+func leads(ctx context.Context, store *clickhouse.Store, k *ledger.Evidence, touched []identity.Node) ([]Lead, error) {
 	var ids [][16]byte
 	for _, n := range touched {
 		if raw, err := hex.DecodeString(n.Value()); n.Type() == identity.Lead && err == nil && len(raw) == 16 {
@@ -329,7 +329,7 @@ func leads(ctx context.Context, store *clickhouse.Store, k *ledger.Knowledge, to
 	return list[:min(len(list), mostSales)], nil
 }
 
-func tell(ctx context.Context, store *clickhouse.Store, k *ledger.Knowledge, group []identity.Node, mentions []Mention) (Sale, error) {
+func tell(ctx context.Context, store *clickhouse.Store, k *ledger.Evidence, group []identity.Node, mentions []Mention) (Sale, error) {
 	sale := Sale{Canonical: k.Canonical(group[0]), Letters: []Letter{}, Candidates: []Candidate{}, Entries: []Entry{}}
 	for _, n := range group {
 		sale.Objects = append(sale.Objects, n.Value())
@@ -349,7 +349,7 @@ func tell(ctx context.Context, store *clickhouse.Store, k *ledger.Knowledge, gro
 
 // events joins what is known of an event from its facts with the raw one. What mentions the objects and says nothing about money is
 // told too: a customer who was named, a session that completed unpaid.
-func events(k *ledger.Knowledge, objects, buyers []string, mentions []Mention) ([]Event, []Letter) {
+func events(k *ledger.Evidence, objects, buyers []string, mentions []Mention) ([]Event, []Letter) {
 	byID := make(map[string]*Event)
 	letters := []Letter{}
 	for _, id := range objects {

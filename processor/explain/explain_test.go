@@ -157,11 +157,11 @@ func (w *world) Convert(currency string, at time.Time) (fx.Quote, int, bool) {
 
 func (w *world) live(told string) string {
 	w.now = time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
-	rejoiner := consume.NewRejoiner(w.store, w, time.Hour, slog.New(slog.DiscardHandler))
+	rejoiner := consume.NewRecomputer(w.store, w, time.Hour, slog.New(slog.DiscardHandler))
 	rejoiner.Now = func() time.Time { return w.now }
 	rejoiner.Policies = func(string) join.Policies { return w.policies }
-	money := &consume.Money{Store: w.store, Rejoiner: rejoiner, Workspace: func(string) string { return w.workspace }, Events: consume.NewEventsMetric()}
-	clicks := &consume.Clicks{Store: w.store, Rejoiner: rejoiner}
+	money := &consume.Money{Store: w.store, Recomputer: rejoiner, Workspace: func(string) string { return w.workspace }, Events: consume.NewEventsMetric()}
+	clicks := &consume.Clicks{Store: w.store, Recomputer: rejoiner}
 	handle := func(handler consume.Handler, r *kgo.Record) {
 		w.offset++
 		r.Offset = w.offset
@@ -222,7 +222,7 @@ func (w *world) live(told string) string {
 				if s.Workspace != w.workspace {
 					continue
 				}
-				if err := rejoiner.Rejoin(w.t.Context(), s.Workspace, []identity.Node{identity.New(identity.Object, s.ObjectID)}, nil); err != nil {
+				if err := rejoiner.Recompute(w.t.Context(), s.Workspace, []identity.Node{identity.New(identity.Object, s.ObjectID)}, nil); err != nil {
 					w.t.Fatal(err)
 				}
 			}

@@ -15,19 +15,19 @@ import (
 )
 
 // Store is what knowledge is gathered from; clickhouse.Store is the real one. An error is never an empty answer.
-type Store interface {
+type Reader interface {
 	Facts(ctx context.Context, workspace string, objects []string) (map[string][]stripe.Fact, error)
 	Clicks(ctx context.Context, workspace string, nodes []identity.Node) (map[identity.Node]*join.Click, error)
 }
 
 // Gather looks up what bears on about, which are sales, movements and leads of one workspace. Rates and policies are left to the
 // caller. The names are asked of edges, which may remember what it was asked before (identity.Remember).
-func Gather(ctx context.Context, store Store, workspace string, edges identity.Edges, about []identity.Node) (*ledger.Knowledge, error) {
+func Load(ctx context.Context, store Reader, workspace string, edges identity.Edges, about []identity.Node) (*ledger.Evidence, error) {
 	graph, err := identity.Explore(ctx, edges, workspace, about)
 	if err != nil {
 		return nil, err
 	}
-	k := &ledger.Knowledge{Workspace: workspace, Graph: graph}
+	k := &ledger.Evidence{Workspace: workspace, Graph: graph}
 	var objects []string
 	seen := make(map[identity.Node]bool)
 	for _, n := range about {
@@ -51,7 +51,7 @@ func Gather(ctx context.Context, store Store, workspace string, edges identity.E
 }
 
 // links adds whose links the clicks came by that name no affiliate themselves.
-func links(ctx context.Context, edges identity.Edges, k *ledger.Knowledge) error {
+func links(ctx context.Context, edges identity.Edges, k *ledger.Evidence) error {
 	var nodes []identity.Node
 	for _, c := range k.Clicks {
 		if c.AffiliateID == "" && c.LinkID != "" {

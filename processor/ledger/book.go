@@ -20,7 +20,7 @@ type Rates interface {
 }
 
 // Knowledge is all that is known about some sales of one workspace.
-type Knowledge struct {
+type Evidence struct {
 	Workspace string
 	Graph     *identity.Graph
 	Facts     map[string][]stripe.Fact // by object id
@@ -90,7 +90,7 @@ func class(id string) int {
 
 // sale is one payment's group of names while its rows are computed.
 type sale struct {
-	*Knowledge
+	*Evidence
 	account   string
 	livemode  bool
 	canonical []string // more than one only where several invoices share a payment
@@ -107,13 +107,13 @@ type sale struct {
 	entries   []Entry
 }
 
-func newSale(k *Knowledge) *sale {
-	return &sale{Knowledge: k, payments: make(map[string][]stripe.Fact), settled: make(map[string][]stripe.Fact), freed: make(map[string]bool)}
+func newSale(k *Evidence) *sale {
+	return &sale{Evidence: k, payments: make(map[string][]stripe.Fact), settled: make(map[string][]stripe.Fact), freed: make(map[string]bool)}
 }
 
 // Book computes all rows of the sale that object belongs to, and names the group's objects, so that a caller with many
 // changed objects books each sale once.
-func (k *Knowledge) Book(object identity.Node) (entries []Entry, group []identity.Node) {
+func (k *Evidence) Book(object identity.Node) (entries []Entry, group []identity.Node) {
 	group = k.Graph.Group(object)
 	s := newSale(k)
 	if !s.gather(group) {
@@ -215,7 +215,7 @@ type Weighing struct {
 }
 
 // Weigh tells what could have been credited with the sale that object belongs to, and why it was or was not.
-func (k *Knowledge) Weigh(object identity.Node) Weighing {
+func (k *Evidence) Weigh(object identity.Node) Weighing {
 	group := k.Graph.Group(object)
 	s := newSale(k)
 	if !s.gather(group) {
@@ -226,7 +226,7 @@ func (k *Knowledge) Weigh(object identity.Node) Weighing {
 }
 
 // Canonical gives the object under which the sale that object belongs to is booked; empty if nothing is known of it.
-func (k *Knowledge) Canonical(object identity.Node) string {
+func (k *Evidence) Canonical(object identity.Node) string {
 	s := newSale(k)
 	if !s.gather(k.Graph.Group(object)) || len(s.canonical) == 0 {
 		return ""

@@ -49,7 +49,7 @@ func LeadNode(id [16]byte) identity.Node {
 }
 
 // CreditLead finds the lead's click. The first telling of a lead stays: its version begins with the inverse of received_at.
-func (k *Knowledge) CreditLead(l Lead) Lead {
+func (k *Evidence) CreditLead(l Lead) Lead {
 	found := join.NewSearch(k.Graph, k.Clicks, []identity.Node{LeadNode(l.ID)}, join.Times{}, k.Policies.At(l.ReceivedAt))
 	c := found.Best()
 	l.MatchRule, l.MatchKey = c.Rule, string(c.Key)

@@ -91,7 +91,7 @@ type teller struct {
 	*clickhousetest.Model
 	money    *consume.Money
 	clicks   *consume.Clicks
-	rejoiner *consume.Rejoiner
+	rejoiner *consume.Recomputer
 }
 
 func tell(t *testing.T, text string) string {
@@ -281,7 +281,7 @@ func (s *script) handle(r *kgo.Record) func(*teller) error {
 func (s *script) play(table *fx.Table, order []int) *teller {
 	m := &teller{Model: clickhousetest.New(s.t)}
 	log := slog.New(slog.DiscardHandler)
-	m.rejoiner = consume.NewRejoiner(m, rates{table}, time.Hour, log)
+	m.rejoiner = consume.NewRecomputer(m, rates{table}, time.Hour, log)
 	m.rejoiner.Policies = func(string) join.Policies { return s.policies }
 	now := time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)
 	m.rejoiner.Now = func() time.Time { return now }
@@ -290,8 +290,8 @@ func (s *script) play(table *fx.Table, order []int) *teller {
 		s.t.Fatal(err)
 	}
 	keys.HashEmail = hash
-	m.money = &consume.Money{Store: m, Rejoiner: m.rejoiner, Workspace: func(string) string { return "default" }, Keys: func(string) *stripe.Keys { return keys }, Events: consume.NewEventsMetric()}
-	m.clicks = &consume.Clicks{Store: m, Rejoiner: m.rejoiner}
+	m.money = &consume.Money{Store: m, Recomputer: m.rejoiner, Workspace: func(string) string { return "default" }, Keys: func(string) *stripe.Keys { return keys }, Events: consume.NewEventsMetric()}
+	m.clicks = &consume.Clicks{Store: m, Recomputer: m.rejoiner}
 	for _, i := range order {
 		if err := s.steps[i](m); err != nil {
 			s.t.Fatal(err)
@@ -300,7 +300,7 @@ func (s *script) play(table *fx.Table, order []int) *teller {
 	now = now.Add(2 * time.Hour)
 	sales, _ := m.Unfinished(context.Background(), time.Time{}, time.Hour, 1000)
 	for _, sale := range sales {
-		if err := m.rejoiner.Rejoin(context.Background(), sale.Workspace, []identity.Node{identity.New(identity.Object, sale.ObjectID)}, nil); err != nil {
+		if err := m.rejoiner.Recompute(context.Background(), sale.Workspace, []identity.Node{identity.New(identity.Object, sale.ObjectID)}, nil); err != nil {
 			s.t.Fatal(err)
 		}
 	}

@@ -48,8 +48,8 @@ func shop(t *testing.T) *clickhouse.Store {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { store.Close() })
-	rejoiner := consume.NewRejoiner(store, clickhousetest.FixedRates{"usd": "1", "eur": "1.1"}, time.Hour, log)
-	money := &consume.Money{Store: store, Rejoiner: rejoiner, Workspace: func(string) string { return "default" }, Events: consume.NewEventsMetric()}
+	rejoiner := consume.NewRecomputer(store, clickhousetest.FixedRates{"usd": "1", "eur": "1.1"}, time.Hour, log)
+	money := &consume.Money{Store: store, Recomputer: rejoiner, Workspace: func(string) string { return "default" }, Events: consume.NewEventsMetric()}
 	data, err := os.ReadFile("testdata/events.txt")
 	if err != nil {
 		t.Fatal(err)
@@ -134,7 +134,7 @@ func TestAudit(t *testing.T) {
 // What Stripe settled converts the entry, and the settlement is not taken for another payment.
 func TestSettlementsAreKept(t *testing.T) {
 	store := shop(t)
-	rejoiner := consume.NewRejoiner(store, clickhousetest.FixedRates{"usd": "1", "eur": "1.1"}, time.Hour, slog.New(slog.DiscardHandler))
+	rejoiner := consume.NewRecomputer(store, clickhousetest.FixedRates{"usd": "1", "eur": "1.1"}, time.Hour, slog.New(slog.DiscardHandler))
 	at := time.Date(2026, 3, 2, 10, 5, 0, 0, time.UTC)
 	x := reconcile.Transaction{ID: "txn_9", Category: "charge", Source: "ch_2", Created: at, Currency: "usd", Amount: 13120, Presented: "eur", PresentedAmount: 11900}
 	if !x.Settled() {

@@ -21,9 +21,9 @@ import (
 
 // Handlers are the lanes' handlers over one store, exactly as the processors run them.
 type Handlers struct {
-	Money    *consume.Money
-	Clicks   *consume.Clicks
-	Rejoiner *consume.Rejoiner
+	Money      *consume.Money
+	Clicks     *consume.Clicks
+	Recomputer *consume.Recomputer
 }
 
 // Handle gives records of any topics to their lanes' handlers.
@@ -282,7 +282,7 @@ func (b *Rebuild) Exchange(ctx context.Context) error {
 
 // finish books what is held and may be by now.
 func finish(ctx context.Context, store *clickhouse.Store, h *Handlers) error {
-	h.Rejoiner.Handled(h.Rejoiner.Now())
+	h.Recomputer.Handled(h.Recomputer.Now())
 	held, err := HeldSales(ctx, store)
 	if err != nil {
 		return err
@@ -292,7 +292,7 @@ func finish(ctx context.Context, store *clickhouse.Store, h *Handlers) error {
 		byWorkspace[s.Workspace] = append(byWorkspace[s.Workspace], identity.New(identity.Object, s.ObjectID))
 	}
 	for workspace, nodes := range byWorkspace {
-		if err := h.Rejoiner.Rejoin(ctx, workspace, nodes, nil); err != nil {
+		if err := h.Recomputer.Recompute(ctx, workspace, nodes, nil); err != nil {
 			return err
 		}
 	}
@@ -324,7 +324,7 @@ func names(ctx context.Context, live *clickhouse.Store, database string, into *c
 		for i, l := range leads {
 			nodes[i] = ledger.LeadNode(l.ID)
 		}
-		return h.Rejoiner.Rejoin(ctx, workspace, nodes, nil)
+		return h.Recomputer.Recompute(ctx, workspace, nodes, nil)
 	}
 	err := EachLead(ctx, live, database, since, func(l ledger.Lead) error {
 		byWorkspace[l.Workspace] = append(byWorkspace[l.Workspace], l)

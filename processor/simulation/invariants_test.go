@@ -249,9 +249,9 @@ func (r *run) nothingVanishes(log []*kgo.Record, fault func(string, ...any)) {
 func (r *run) rowsConverge(log []*kgo.Record, fault func(string, ...any)) {
 	quiet := clickhousetest.New(r.tb)
 	discard := slog.New(slog.DiscardHandler)
-	rejoiner := consume.NewRejoiner(quiet, &ownRates{r.rates, ""}, settle, discard)
-	money := &consume.Money{Store: quiet, Rejoiner: rejoiner, Workspace: func(string) string { return "default" }, Events: consume.NewEventsMetric()}
-	clicks := &consume.Clicks{Store: quiet, Rejoiner: rejoiner}
+	rejoiner := consume.NewRecomputer(quiet, &ownRates{r.rates, ""}, settle, discard)
+	money := &consume.Money{Store: quiet, Recomputer: rejoiner, Workspace: func(string) string { return "default" }, Events: consume.NewEventsMetric()}
+	clicks := &consume.Clicks{Store: quiet, Recomputer: rejoiner}
 	aside := func(context.Context, *kgo.Record, string, string, error) error { return nil }
 	for batch := range slices.Chunk(log, 50) {
 		for _, lane := range []struct {

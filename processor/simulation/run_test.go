@@ -264,11 +264,11 @@ func (r *run) live(ctx context.Context, p *processor) {
 		r.tb.Fatal(err)
 	}
 	store := r.broken.store(&client{r.server, p})
-	rejoiner := consume.NewRejoiner(store, &ownRates{r.rates, p.name}, settle, log)
+	rejoiner := consume.NewRecomputer(store, &ownRates{r.rates, p.name}, settle, log)
 	// Outside, the times that a processor compares have a monotonic reading too. Here a wrong clock delays by as much as it was wrong.
 	rejoiner.Now = func() time.Time { return time.Now().Add(r.clocks.processors.off(r.since())) }
-	money := &consume.Money{Store: store, Rejoiner: rejoiner, Workspace: func(string) string { return "default" }, Events: consume.NewEventsMetric()}
-	clicks := &consume.Clicks{Store: store, Rejoiner: rejoiner}
+	money := &consume.Money{Store: store, Recomputer: rejoiner, Workspace: func(string) string { return "default" }, Events: consume.NewEventsMetric()}
+	clicks := &consume.Clicks{Store: store, Recomputer: rejoiner}
 	lane := func(name string, topics []string, handle consume.Handler) *consume.Lane {
 		l := &consume.Lane{
 			Name: name, Topics: topics, MaxRecords: 20, MaxBytes: 1 << 20, Handle: r.counted(p, r.broken.handler(p, handle)), Seeds: []string{"localhost:9092", "localhost:9093"},
