@@ -16,7 +16,7 @@ import (
 
 	"tributary/processor/audit"
 	"tributary/processor/clickhouse"
-	"tributary/processor/consume"
+	"tributary/processor/recompute"
 	"tributary/processor/replay"
 )
 
@@ -127,7 +127,7 @@ func (s *bookingSettings) audit(ctx context.Context, dsn string, live *clickhous
 	}
 	return &audit.Audit{
 		Live: live, Beside: store, BesideDB: beside, Topics: topics, Batch: batchRecords, Log: log,
-		Handlers: func(ctx context.Context, over consume.Store) (*replay.Handlers, error) {
+		Handlers: func(ctx context.Context, over recompute.Store) (*replay.Handlers, error) {
 			return s.handlersOver(ctx, live, over, log)
 		},
 	}, closing, nil

@@ -10,7 +10,7 @@ import (
 
 	"tributary/processor/catalogue"
 	"tributary/processor/clickhouse"
-	"tributary/processor/consume"
+	"tributary/processor/recompute"
 )
 
 // catalogueCommand loads affiliates, links, promotion codes and coupons, and credits at once what was booked without them.
@@ -81,7 +81,7 @@ type bookingSettings struct {
 }
 
 // rejoiner books with the rates that are stored.
-func (s *bookingSettings) rejoiner(ctx context.Context, store *clickhouse.Store, log *slog.Logger) (*consume.Recomputer, error) {
+func (s *bookingSettings) rejoiner(ctx context.Context, store *clickhouse.Store, log *slog.Logger) (*recompute.Recomputer, error) {
 	workspaces, err := s.read()
 	if err != nil {
 		return nil, err
@@ -90,7 +90,7 @@ func (s *bookingSettings) rejoiner(ctx context.Context, store *clickhouse.Store,
 	if err := table.load(ctx); err != nil {
 		return nil, fmt.Errorf("read exchange rates: %w", err)
 	}
-	rejoiner := consume.NewRecomputer(store, table, s.Settle, log)
+	rejoiner := recompute.NewRecomputer(store, table, s.Settle, log)
 	rejoiner.Policies = workspaces.Policies
 	return rejoiner, nil
 }

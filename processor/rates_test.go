@@ -17,6 +17,7 @@ import (
 	"tributary/processor/clickhouse"
 	"tributary/processor/consume"
 	"tributary/processor/fx"
+	"tributary/processor/recompute"
 	"tributary/schemas"
 	"tributary/sql"
 )
@@ -56,7 +57,7 @@ func TestRateThatArrivesCompletesTheRow(t *testing.T) {
 	if err := table.load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	rejoiner := consume.NewRecomputer(store, table, time.Hour, log)
+	rejoiner := recompute.NewRecomputer(store, table, time.Hour, log)
 	table.arrived = rejoiner.Wake
 	money := &consume.Money{Store: store, Recomputer: rejoiner, Workspace: func(string) string { return "default" }, Events: consume.NewEventsMetric()}
 	at := time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC)

@@ -19,6 +19,7 @@ import (
 	"tributary/processor/clickhouse"
 	"tributary/processor/consume"
 	"tributary/processor/erase"
+	"tributary/processor/recompute"
 	"tributary/processor/replay"
 )
 
@@ -38,7 +39,7 @@ func (s *bookingSettings) handlers(ctx context.Context, store *clickhouse.Store,
 }
 
 // handlersOver read and write over, with the rates of store.
-func (s *bookingSettings) handlersOver(ctx context.Context, store *clickhouse.Store, over consume.Store, log *slog.Logger) (*replay.Handlers, error) {
+func (s *bookingSettings) handlersOver(ctx context.Context, store *clickhouse.Store, over recompute.Store, log *slog.Logger) (*replay.Handlers, error) {
 	workspaces, err := s.read()
 	if err != nil {
 		return nil, err

@@ -15,6 +15,7 @@ import (
 	"tributary/processor/consume"
 	"tributary/processor/erase"
 	"tributary/processor/fx"
+	"tributary/processor/recompute"
 	"tributary/processor/replay"
 	"tributary/processor/workspace"
 )
@@ -91,8 +92,8 @@ func (c *runCommand) Run(ctx context.Context, log *slog.Logger) error {
 	table := newRates(store, sources, c.UGXExponent, log)
 	registry.MustRegister(events, table.missing)
 
-	rejoiner := consume.NewRecomputer(store, table, c.Settle, log)
-	rejoiner.Policies, rejoiner.Open = workspaces.Policies, consume.NewOpenMetric()
+	rejoiner := recompute.NewRecomputer(store, table, c.Settle, log)
+	rejoiner.Policies, rejoiner.Open = workspaces.Policies, recompute.NewOpenMetric()
 	registry.MustRegister(rejoiner.Open)
 	table.arrived = rejoiner.Wake
 	erased := new(erase.List)

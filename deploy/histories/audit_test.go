@@ -13,6 +13,7 @@ import (
 	"tributary/processor/audit"
 	"tributary/processor/clickhouse"
 	"tributary/processor/consume"
+	"tributary/processor/recompute"
 	"tributary/processor/replay"
 	"tributary/schemas"
 )
@@ -44,7 +45,7 @@ func TestAudit(t *testing.T) {
 	database, beside := w.shadow("_audit")
 	checked := &audit.Audit{
 		Live: w.store, Beside: beside, BesideDB: database, Topics: topics, Batch: 300, Log: w.log,
-		Handlers: func(_ context.Context, store consume.Store) (*replay.Handlers, error) {
+		Handlers: func(_ context.Context, store recompute.Store) (*replay.Handlers, error) {
 			return w.handlersOver(store), nil
 		},
 	}
@@ -134,8 +135,8 @@ func commitAll(t *testing.T, topics *replay.Topics) {
 }
 
 // handlersOver are the handlers over any store.
-func (w *warehouse) handlersOver(store consume.Store) *replay.Handlers {
-	r := consume.NewRecomputer(store, rates(), 24*time.Hour, w.log)
+func (w *warehouse) handlersOver(store recompute.Store) *replay.Handlers {
+	r := recompute.NewRecomputer(store, rates(), 24*time.Hour, w.log)
 	r.Now = func() time.Time { return w.end }
 	return &replay.Handlers{
 		Recomputer: r, Clicks: &consume.Clicks{Store: store, Recomputer: r},

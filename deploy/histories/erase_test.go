@@ -13,9 +13,9 @@ import (
 	"tributary/deploy/loadgen/traffic"
 	"tributary/processor/audit"
 	"tributary/processor/clickhouse"
-	"tributary/processor/consume"
 	"tributary/processor/erase"
 	"tributary/processor/identity"
+	"tributary/processor/recompute"
 	"tributary/processor/replay"
 )
 
@@ -105,7 +105,7 @@ func TestErase(t *testing.T) {
 	database, beside := w.shadow("_audit")
 	checked := &audit.Audit{
 		Live: w.store, Beside: beside, BesideDB: database, Topics: topics, Batch: 300, Log: w.log,
-		Handlers: func(ctx context.Context, store consume.Store) (*replay.Handlers, error) {
+		Handlers: func(ctx context.Context, store recompute.Store) (*replay.Handlers, error) {
 			return w.forgetfulOver(ctx, store)
 		},
 	}
@@ -122,7 +122,7 @@ func (w *warehouse) forgetful(ctx context.Context, store *clickhouse.Store) (*re
 	return w.forgetfulOver(ctx, store)
 }
 
-func (w *warehouse) forgetfulOver(ctx context.Context, store consume.Store) (*replay.Handlers, error) {
+func (w *warehouse) forgetfulOver(ctx context.Context, store recompute.Store) (*replay.Handlers, error) {
 	h, erased := w.handlersOver(store), new(erase.List)
 	h.Money.Erased, h.Clicks.Erased = erased, erased
 	return h, erased.Load(ctx, w.store)

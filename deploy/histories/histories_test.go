@@ -23,6 +23,7 @@ import (
 	"tributary/processor/consume"
 	"tributary/processor/join"
 	"tributary/processor/ledger"
+	"tributary/processor/recompute"
 	"tributary/schemas"
 )
 
@@ -266,7 +267,7 @@ func BenchmarkLoad(b *testing.B) {
 	n := 0
 	for b.Loop() {
 		store := open(b, chdbtest.Start(b))
-		r := consume.NewRecomputer(store, rates(), time.Hour, slog.New(slog.DiscardHandler))
+		r := recompute.NewRecomputer(store, rates(), time.Hour, slog.New(slog.DiscardHandler))
 		r.Now = func() time.Time { return w.End().AddDate(1, 0, 0) }
 		clicks := &consume.Clicks{Store: store, Recomputer: r}
 		money := &consume.Money{Store: store, Recomputer: r, Workspace: func(string) string { return "default" }, Events: consume.NewEventsMetric()}

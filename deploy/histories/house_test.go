@@ -14,6 +14,7 @@ import (
 	"tributary/processor/clickhouse/clickhousetest"
 	"tributary/processor/consume"
 	"tributary/processor/ledger"
+	"tributary/processor/recompute"
 	"tributary/schemas"
 )
 
@@ -52,7 +53,7 @@ func newHouse(tb testing.TB, rates ledger.Rates, now time.Time) *house {
 // start makes new handlers: whatever a processor knew beside the store is gone.
 func (h *house) start() {
 	h.dies = nil
-	r := consume.NewRecomputer(h, h.rates, 24*time.Hour, slog.New(slog.DiscardHandler))
+	r := recompute.NewRecomputer(h, h.rates, 24*time.Hour, slog.New(slog.DiscardHandler))
 	r.Now = func() time.Time { return h.now }
 	h.clicks = &consume.Clicks{Store: h, Recomputer: r}
 	h.money = &consume.Money{Store: h, Recomputer: r, Workspace: func(string) string { return "default" }, Events: consume.NewEventsMetric()}

@@ -17,9 +17,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"tributary/processor/clickhouse"
-	"tributary/processor/consume"
 	"tributary/processor/identity"
 	"tributary/processor/ledger"
+	"tributary/processor/recompute"
 	"tributary/processor/replay"
 	"tributary/schemas"
 )
@@ -29,7 +29,7 @@ type Audit struct {
 	Live, Beside *clickhouse.Store // Beside is empty, migrated, and nobody else's
 	BesideDB     string
 	// Handlers over a store, as the processors run them.
-	Handlers func(ctx context.Context, store consume.Store) (*replay.Handlers, error)
+	Handlers func(ctx context.Context, store recompute.Store) (*replay.Handlers, error)
 	// Topics reads Kafka; nil: the raw tables are the beginning of the chain.
 	Topics *replay.Topics
 	Batch  int

@@ -12,13 +12,14 @@ import (
 	"tributary/processor/enrich"
 	"tributary/processor/erase"
 	"tributary/processor/identity"
+	"tributary/processor/recompute"
 	"tributary/schemas"
 )
 
 // Clicks handles clicks: enriched rows and the names they give first, then the sales that were waiting for them.
 type Clicks struct {
-	Store      Store
-	Recomputer *Recomputer
+	Store      recompute.Store
+	Recomputer *recompute.Recomputer
 	// Erased people are taken out of whatever is read; nil: there are none.
 	Erased *erase.List
 
@@ -38,7 +39,7 @@ var ClickTopics = []string{schemas.TopicClicks}
 // Handle is the lane's Handler.
 func (c *Clicks) Handle(ctx context.Context, records []*kgo.Record, deadLetter DeadLetter) error {
 	rows := make([]clickhouse.ClickRow, 0, len(records))
-	told := make(map[string]*Changes)
+	told := make(map[string]*recompute.Changes)
 	var learned []affiliate
 	for i, read := range readAll(records) {
 		if read.err != nil {
@@ -50,7 +51,7 @@ func (c *Clicks) Handle(ctx context.Context, records []*kgo.Record, deadLetter D
 		row, click := read.row, read.row.Click
 		n := told[click.Workspace]
 		if n == nil {
-			n = new(Changes)
+			n = new(recompute.Changes)
 			told[click.Workspace] = n
 		}
 		c.Erased.Click(&row)

@@ -17,14 +17,15 @@ import (
 	"tributary/processor/erase"
 	"tributary/processor/identity"
 	"tributary/processor/ledger"
+	"tributary/processor/recompute"
 	"tributary/processor/stripe"
 	"tributary/schemas"
 )
 
 // Money handles Stripe's events, leads and dead letters: raw rows, facts and names first, then the sales that they touch.
 type Money struct {
-	Store      Store
-	Recomputer *Recomputer
+	Store      recompute.Store
+	Recomputer *recompute.Recomputer
 	// Workspace gives the workspace of a Stripe account (acct_…; empty for the platform's own).
 	Workspace func(account string) string
 	// Keys of a workspace; nil: the built-in ones everywhere.
@@ -47,14 +48,14 @@ type moneyBatch struct {
 	facts   []clickhouse.FactRow
 	leads   []ledger.Lead
 	letters []clickhouse.DeadLetterRow
-	told    map[string]*Changes // by workspace
-	latest  time.Time           // of all records
+	told    map[string]*recompute.Changes // by workspace
+	latest  time.Time                     // of all records
 }
 
-func (b *moneyBatch) news(workspace string) *Changes {
+func (b *moneyBatch) news(workspace string) *recompute.Changes {
 	n := b.told[workspace]
 	if n == nil {
-		n = new(Changes)
+		n = new(recompute.Changes)
 		b.told[workspace] = n
 	}
 	return n
@@ -62,7 +63,7 @@ func (b *moneyBatch) news(workspace string) *Changes {
 
 // Handle is the lane's Handler.
 func (m *Money) Handle(ctx context.Context, records []*kgo.Record, deadLetter DeadLetter) error {
-	b := &moneyBatch{told: make(map[string]*Changes)}
+	b := &moneyBatch{told: make(map[string]*recompute.Changes)}
 	for _, r := range records {
 		if r.Timestamp.After(b.latest) {
 			b.latest = r.Timestamp
@@ -128,7 +129,7 @@ func (m *Money) event(b *moneyBatch, r *kgo.Record) (step, reason string, err er
 	n := b.news(workspace)
 	for _, f := range facts.Money {
 		b.facts = append(b.facts, clickhouse.FactRow{Workspace: workspace, Fact: f})
-		n.Changed = append(n.Changed, Subject(f))
+		n.Changed = append(n.Changed, recompute.Subject(f))
 		n.Edges = append(n.Edges, firstSales(f)...)
 	}
 	n.Edges = append(n.Edges, facts.Names...)

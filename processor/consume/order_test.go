@@ -15,6 +15,7 @@ import (
 
 	"tributary/processor/clickhouse/clickhousetest"
 	"tributary/processor/ledger"
+	"tributary/processor/recompute"
 	"tributary/schemas"
 )
 
@@ -32,7 +33,7 @@ type house struct {
 
 func newHouse(tb testing.TB) *house {
 	h := &house{Model: clickhousetest.New(tb), tb: tb, now: epoch.AddDate(1, 0, 0)}
-	r := NewRecomputer(h, testRates, 24*time.Hour, slog.New(slog.DiscardHandler))
+	r := recompute.NewRecomputer(h, testRates, 24*time.Hour, slog.New(slog.DiscardHandler))
 	r.Now = func() time.Time { return h.now }
 	h.clicks = &Clicks{Store: h, Recomputer: r}
 	h.money = &Money{Store: h, Recomputer: r, Workspace: func(string) string { return "default" }, Events: NewEventsMetric()}
@@ -418,7 +419,7 @@ func TestLivesConverge(t *testing.T) {
 							h.feed(click(t, -30, &schemas.Click{LinkId: "l", AffiliateId: "ann"}))
 						}
 						h.now = h.now.Add(time.Minute) // the lane is idle: the clock says how late it is
-						if _, err := h.money.Recomputer.sweep(context.Background(), time.Time{}); err != nil {
+						if _, err := h.money.Recomputer.SweepOnce(context.Background(), time.Time{}); err != nil {
 							t.Fatal(err)
 						}
 						var sum int64

@@ -15,8 +15,8 @@ import (
 	"tributary/processor/clickhouse"
 	"tributary/processor/identity"
 	"tributary/processor/join"
-	"tributary/processor/knowledge"
 	"tributary/processor/ledger"
+	"tributary/processor/recompute"
 	"tributary/processor/stripe"
 	"tributary/schemas"
 )
@@ -158,7 +158,7 @@ func Tell(ctx context.Context, store *clickhouse.Store, workspace, object string
 	if len(touched) > mostObjects {
 		story.More, touched = len(touched)-mostObjects, touched[:mostObjects]
 	}
-	k, err := knowledge.Load(ctx, store, workspace, edges, touched)
+	k, err := recompute.Load(ctx, store, workspace, edges, touched)
 	if err != nil {
 		return nil, err
 	}

@@ -27,6 +27,7 @@ import (
 	"tributary/processor/fx"
 	"tributary/processor/identity"
 	"tributary/processor/join"
+	"tributary/processor/recompute"
 	"tributary/schemas"
 	"tributary/sql"
 )
@@ -157,7 +158,7 @@ func (w *world) Convert(currency string, at time.Time) (fx.Quote, int, bool) {
 
 func (w *world) live(told string) string {
 	w.now = time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
-	rejoiner := consume.NewRecomputer(w.store, w, time.Hour, slog.New(slog.DiscardHandler))
+	rejoiner := recompute.NewRecomputer(w.store, w, time.Hour, slog.New(slog.DiscardHandler))
 	rejoiner.Now = func() time.Time { return w.now }
 	rejoiner.Policies = func(string) join.Policies { return w.policies }
 	money := &consume.Money{Store: w.store, Recomputer: rejoiner, Workspace: func(string) string { return w.workspace }, Events: consume.NewEventsMetric()}

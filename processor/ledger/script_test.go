@@ -25,6 +25,7 @@ import (
 	"tributary/processor/identity"
 	"tributary/processor/join"
 	"tributary/processor/ledger"
+	"tributary/processor/recompute"
 	"tributary/processor/stripe"
 	"tributary/schemas"
 )
@@ -91,7 +92,7 @@ type teller struct {
 	*clickhousetest.Model
 	money    *consume.Money
 	clicks   *consume.Clicks
-	rejoiner *consume.Recomputer
+	rejoiner *recompute.Recomputer
 }
 
 func tell(t *testing.T, text string) string {
@@ -281,7 +282,7 @@ func (s *script) handle(r *kgo.Record) func(*teller) error {
 func (s *script) play(table *fx.Table, order []int) *teller {
 	m := &teller{Model: clickhousetest.New(s.t)}
 	log := slog.New(slog.DiscardHandler)
-	m.rejoiner = consume.NewRecomputer(m, rates{table}, time.Hour, log)
+	m.rejoiner = recompute.NewRecomputer(m, rates{table}, time.Hour, log)
 	m.rejoiner.Policies = func(string) join.Policies { return s.policies }
 	now := time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)
 	m.rejoiner.Now = func() time.Time { return now }

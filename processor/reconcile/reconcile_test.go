@@ -22,6 +22,7 @@ import (
 	"tributary/processor/consume"
 	"tributary/processor/explain"
 	"tributary/processor/fx"
+	"tributary/processor/recompute"
 	"tributary/processor/reconcile"
 	"tributary/processor/stripe"
 	"tributary/schemas"
@@ -48,7 +49,7 @@ func shop(t *testing.T) *clickhouse.Store {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { store.Close() })
-	rejoiner := consume.NewRecomputer(store, clickhousetest.FixedRates{"usd": "1", "eur": "1.1"}, time.Hour, log)
+	rejoiner := recompute.NewRecomputer(store, clickhousetest.FixedRates{"usd": "1", "eur": "1.1"}, time.Hour, log)
 	money := &consume.Money{Store: store, Recomputer: rejoiner, Workspace: func(string) string { return "default" }, Events: consume.NewEventsMetric()}
 	data, err := os.ReadFile("testdata/events.txt")
 	if err != nil {
@@ -134,7 +135,7 @@ func TestAudit(t *testing.T) {
 // What Stripe settled converts the entry, and the settlement is not taken for another payment.
 func TestSettlementsAreKept(t *testing.T) {
 	store := shop(t)
-	rejoiner := consume.NewRecomputer(store, clickhousetest.FixedRates{"usd": "1", "eur": "1.1"}, time.Hour, slog.New(slog.DiscardHandler))
+	rejoiner := recompute.NewRecomputer(store, clickhousetest.FixedRates{"usd": "1", "eur": "1.1"}, time.Hour, slog.New(slog.DiscardHandler))
 	at := time.Date(2026, 3, 2, 10, 5, 0, 0, time.UTC)
 	x := reconcile.Transaction{ID: "txn_9", Category: "charge", Source: "ch_2", Created: at, Currency: "usd", Amount: 13120, Presented: "eur", PresentedAmount: 11900}
 	if !x.Settled() {

@@ -16,6 +16,7 @@ import (
 	"tributary/processor/consume"
 	"tributary/processor/identity"
 	"tributary/processor/ledger"
+	"tributary/processor/recompute"
 	"tributary/schemas"
 )
 
@@ -23,7 +24,7 @@ import (
 type Handlers struct {
 	Money      *consume.Money
 	Clicks     *consume.Clicks
-	Recomputer *consume.Recomputer
+	Recomputer *recompute.Recomputer
 }
 
 // Handle gives records of any topics to their lanes' handlers.

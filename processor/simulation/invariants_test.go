@@ -17,6 +17,7 @@ import (
 	"tributary/processor/clickhouse/clickhousetest"
 	"tributary/processor/consume"
 	"tributary/processor/ledger"
+	"tributary/processor/recompute"
 	"tributary/processor/stripe"
 	"tributary/schemas"
 )
@@ -249,7 +250,7 @@ func (r *run) nothingVanishes(log []*kgo.Record, fault func(string, ...any)) {
 func (r *run) rowsConverge(log []*kgo.Record, fault func(string, ...any)) {
 	quiet := clickhousetest.New(r.tb)
 	discard := slog.New(slog.DiscardHandler)
-	rejoiner := consume.NewRecomputer(quiet, &ownRates{r.rates, ""}, settle, discard)
+	rejoiner := recompute.NewRecomputer(quiet, &ownRates{r.rates, ""}, settle, discard)
 	money := &consume.Money{Store: quiet, Recomputer: rejoiner, Workspace: func(string) string { return "default" }, Events: consume.NewEventsMetric()}
 	clicks := &consume.Clicks{Store: quiet, Recomputer: rejoiner}
 	aside := func(context.Context, *kgo.Record, string, string, error) error { return nil }

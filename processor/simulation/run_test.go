@@ -26,6 +26,7 @@ import (
 	"tributary/processor/consume"
 	"tributary/processor/fx"
 	"tributary/processor/ledger"
+	"tributary/processor/recompute"
 	"tributary/schemas"
 )
 
@@ -264,7 +265,7 @@ func (r *run) live(ctx context.Context, p *processor) {
 		r.tb.Fatal(err)
 	}
 	store := r.broken.store(&client{r.server, p})
-	rejoiner := consume.NewRecomputer(store, &ownRates{r.rates, p.name}, settle, log)
+	rejoiner := recompute.NewRecomputer(store, &ownRates{r.rates, p.name}, settle, log)
 	// Outside, the times that a processor compares have a monotonic reading too. Here a wrong clock delays by as much as it was wrong.
 	rejoiner.Now = func() time.Time { return time.Now().Add(r.clocks.processors.off(r.since())) }
 	money := &consume.Money{Store: store, Recomputer: rejoiner, Workspace: func(string) string { return "default" }, Events: consume.NewEventsMetric()}

@@ -14,10 +14,10 @@ import (
 
 	"tributary/processor/clickhouse"
 	"tributary/processor/clickhouse/clickhousetest"
-	"tributary/processor/consume"
 	"tributary/processor/identity"
 	"tributary/processor/join"
 	"tributary/processor/ledger"
+	"tributary/processor/recompute"
 	"tributary/processor/stripe"
 )
 
@@ -346,7 +346,7 @@ func lookup[A any](ctx context.Context, c *client, table string, ask func(*click
 	return answer, err
 }
 
-var _ consume.Store = (*client)(nil)
+var _ recompute.Store = (*client)(nil)
 
 func (c *client) InsertClicks(ctx context.Context, rows []clickhouse.ClickRow) error {
 	return insert(ctx, c, "clicks", rows, (*clickhousetest.Model).InsertClicks)

@@ -16,6 +16,7 @@ import (
 	"tributary/processor/clickhouse"
 	"tributary/processor/consume"
 	"tributary/processor/ledger"
+	"tributary/processor/recompute"
 	"tributary/processor/stripe"
 )
 
@@ -25,11 +26,11 @@ type broken struct {
 	missOnError bool                                              // a failed lookup is taken for a miss
 	harder      *statementFault                                   // happens often in schedules that are to show it
 	noRewind    bool                                              // an assignment begins at its committed offset
-	wrapStore   func(*client) consume.Store                       // what a processor takes for ClickHouse
+	wrapStore   func(*client) recompute.Store                     // what a processor takes for ClickHouse
 	wrapHandler func(*processor, consume.Handler) consume.Handler // what a lane takes for its handler
 }
 
-func (b broken) store(c *client) consume.Store {
+func (b broken) store(c *client) recompute.Store {
 	if b.wrapStore != nil {
 		return b.wrapStore(c)
 	}
@@ -53,8 +54,8 @@ func (l *altered) InsertLedger(ctx context.Context, rows []ledger.Entry) error {
 	return l.client.InsertLedger(ctx, l.write(slices.Clone(rows)))
 }
 
-func entries(write func([]ledger.Entry) []ledger.Entry) func(*client) consume.Store {
-	return func(c *client) consume.Store { return &altered{c, write} }
+func entries(write func([]ledger.Entry) []ledger.Entry) func(*client) recompute.Store {
+	return func(c *client) recompute.Store { return &altered{c, write} }
 }
 
 // holds is a Store that keeps no end of a hold.
@@ -102,7 +103,7 @@ var breakable = []broken{
 			return nil
 		}
 	}},
-	{name: "a version is the time of writing, and clocks differ", wrapStore: func(c *client) consume.Store {
+	{name: "a version is the time of writing, and clocks differ", wrapStore: func(c *client) recompute.Store {
 		skew := time.Duration(c.p.name[1]-'0') * 20 * time.Second
 		return &altered{c, func(rows []ledger.Entry) []ledger.Entry {
 			for i := range rows {
@@ -122,8 +123,8 @@ var breakable = []broken{
 		}
 		return rows
 	})},
-	{name: "the end of a hold is not stored", wrapStore: func(c *client) consume.Store { return &holds{c} }},
-	{name: "inserts are acknowledged before they are written", wrapStore: func(c *client) consume.Store { return &buffer{c} }},
+	{name: "the end of a hold is not stored", wrapStore: func(c *client) recompute.Store { return &holds{c} }},
+	{name: "inserts are acknowledged before they are written", wrapStore: func(c *client) recompute.Store { return &buffer{c} }},
 	{name: "what cannot be read is skipped", wrapHandler: func(_ *processor, handle consume.Handler) consume.Handler {
 		return func(ctx context.Context, records []*kgo.Record, _ consume.DeadLetter) error {
 			return handle(ctx, records, func(context.Context, *kgo.Record, string, string, error) error { return nil })

@@ -25,16 +25,16 @@ import (
 
 	"tributary/deploy/local/chdb/chdbtest"
 	"tributary/processor/clickhouse"
-	"tributary/processor/consume"
 	"tributary/processor/identity"
 	"tributary/processor/join"
 	"tributary/processor/ledger"
+	"tributary/processor/recompute"
 	"tributary/processor/stripe"
 	"tributary/schemas"
 	"tributary/sql"
 )
 
-var _, _ consume.Store = (*Model)(nil), (*clickhouse.Store)(nil)
+var _, _ recompute.Store = (*Model)(nil), (*clickhouse.Store)(nil)
 
 const (
 	runs       = 4
@@ -291,7 +291,7 @@ func (c *contract) insert() {
 }
 
 // asked compares the two answers to one question, as text: times of one moment are not equal to Go.
-func asked[T any](c *contract, what string, ask func(consume.Store) (T, error)) {
+func asked[T any](c *contract, what string, ask func(recompute.Store) (T, error)) {
 	c.Helper()
 	want, err := ask(c.model)
 	c.must("model: "+what, err)
@@ -316,35 +316,35 @@ func (c *contract) ask() {
 	switch c.rng.IntN(8) {
 	case 0:
 		nodes := some(c, c.node)
-		asked(c, fmt.Sprint("Edges of ", nodes), func(s consume.Store) ([]identity.Edge, error) { return sorted(s.Edges(ctx, workspace, nodes)) })
+		asked(c, fmt.Sprint("Edges of ", nodes), func(s recompute.Store) ([]identity.Edge, error) { return sorted(s.Edges(ctx, workspace, nodes)) })
 	case 1:
 		edges := some(c, func() identity.Edge { return identity.Edge{A: c.node(), B: c.node()} })
-		asked(c, fmt.Sprint("Carried of ", edges), func(s consume.Store) ([]identity.Edge, error) { return sorted(s.Carried(ctx, workspace, edges)) })
+		asked(c, fmt.Sprint("Carried of ", edges), func(s recompute.Store) ([]identity.Edge, error) { return sorted(s.Carried(ctx, workspace, edges)) })
 	case 2:
 		links := pick(c.rng, []string{"link_1"}, []string{"link_1", "link_2"}, []string{"'"})
-		asked(c, fmt.Sprint("SalesByLink of ", links), func(s consume.Store) ([]string, error) { return sorted(s.SalesByLink(ctx, workspace, links)) })
+		asked(c, fmt.Sprint("SalesByLink of ", links), func(s recompute.Store) ([]string, error) { return sorted(s.SalesByLink(ctx, workspace, links)) })
 	case 3:
 		objects := some(c, c.object)
-		asked(c, fmt.Sprint("Facts of ", objects), func(s consume.Store) (map[string][]stripe.Fact, error) { return s.Facts(ctx, workspace, objects) })
+		asked(c, fmt.Sprint("Facts of ", objects), func(s recompute.Store) (map[string][]stripe.Fact, error) { return s.Facts(ctx, workspace, objects) })
 	case 4:
 		var nodes []identity.Node
 		for range c.rng.IntN(9) {
 			nodes = append(nodes, c.node())
 		}
 		nodes = slices.DeleteFunc(nodes, func(n identity.Node) bool { return n.Type() != identity.Click })
-		asked(c, fmt.Sprint("Clicks of ", nodes), func(s consume.Store) (map[identity.Node]*join.Click, error) { return s.Clicks(ctx, workspace, nodes) })
+		asked(c, fmt.Sprint("Clicks of ", nodes), func(s recompute.Store) (map[identity.Node]*join.Click, error) { return s.Clicks(ctx, workspace, nodes) })
 	case 5:
 		ids := some(c, func() [16]byte { return [16]byte{9, byte(c.rng.IntN(10))} })
-		asked(c, fmt.Sprint("Leads of ", ids), func(s consume.Store) ([]ledger.Lead, error) {
+		asked(c, fmt.Sprint("Leads of ", ids), func(s recompute.Store) ([]ledger.Lead, error) {
 			return sorted(s.Leads(ctx, workspace, slices.Compact(ids)))
 		})
 	case 6:
 		since, settle := c.moment(c.rng), time.Since(c.moment(c.rng)).Truncate(time.Hour)
-		asked(c, fmt.Sprintf("Unfinished since %s, settled after %s", since, settle), func(s consume.Store) ([]clickhouse.Sale, error) {
+		asked(c, fmt.Sprintf("Unfinished since %s, settled after %s", since, settle), func(s recompute.Store) ([]clickhouse.Sale, error) {
 			return sorted(s.Unfinished(ctx, since, settle, 1000))
 		})
 	case 7:
-		asked(c, "Outstanding", func(s consume.Store) (clickhouse.Outstanding, error) { return s.Outstanding(ctx) })
+		asked(c, "Outstanding", func(s recompute.Store) (clickhouse.Outstanding, error) { return s.Outstanding(ctx) })
 	}
 }
 

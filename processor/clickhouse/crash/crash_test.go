@@ -31,6 +31,7 @@ import (
 	"tributary/processor/clickhouse"
 	"tributary/processor/clickhouse/clickhousetest"
 	"tributary/processor/consume"
+	"tributary/processor/recompute"
 	"tributary/schemas"
 	"tributary/sql"
 )
@@ -265,7 +266,7 @@ func (b *bench) handle(ctx context.Context, database string, n int) error {
 		b.Fatal(err)
 	}
 	defer store.Close()
-	rejoiner := consume.NewRecomputer(store, clickhousetest.FixedRates{"eur": "1.1"}, time.Hour, log)
+	rejoiner := recompute.NewRecomputer(store, clickhousetest.FixedRates{"eur": "1.1"}, time.Hour, log)
 	money := &consume.Money{
 		Store: store, Recomputer: rejoiner, Workspace: func(account string) string { return "w" + strings.TrimPrefix(account, "acct_") }, Events: consume.NewEventsMetric(),
 	}

@@ -1,4 +1,6 @@
-package consume
+// Package recompute books sales and leads anew from everything that bears on them: the names, the facts and the clicks. Who books
+// and who explains look at the same.
+package recompute
 
 import (
 	"context"
@@ -16,7 +18,6 @@ import (
 	"tributary/processor/clickhouse"
 	"tributary/processor/identity"
 	"tributary/processor/join"
-	"tributary/processor/knowledge"
 	"tributary/processor/ledger"
 	"tributary/processor/stripe"
 )
@@ -188,7 +189,7 @@ func (r *Recomputer) book(ctx context.Context, workspace string, edges identity.
 	if r.Policies != nil {
 		policies = r.Policies(workspace)
 	}
-	k, err := knowledge.Load(ctx, r.Store, workspace, edges, touched)
+	k, err := Load(ctx, r.Store, workspace, edges, touched)
 	if err != nil {
 		return err
 	}
@@ -196,7 +197,7 @@ func (r *Recomputer) book(ctx context.Context, workspace string, edges identity.
 	case err != nil:
 		return err
 	case ended: // whoever learns a name from now on sees that, and books the payment; we must see what they learned before
-		if k, err = knowledge.Load(ctx, r.Store, workspace, identity.Remember(r.Store.Edges), touched); err != nil {
+		if k, err = Load(ctx, r.Store, workspace, identity.Remember(r.Store.Edges), touched); err != nil {
 			return err
 		}
 	}
@@ -350,7 +351,7 @@ func (r *Recomputer) Sweep(ctx context.Context, every time.Duration) error {
 			wide, since = r.Now(), r.Now().AddDate(0, -3, 0)
 		}
 		for range sweepPasses {
-			seen, err := r.sweep(ctx, since)
+			seen, err := r.SweepOnce(ctx, since)
 			if err != nil && ctx.Err() == nil {
 				return fmt.Errorf("sweep ledger: %w", err)
 			}
@@ -383,7 +384,7 @@ func (r *Recomputer) count(ctx context.Context) error {
 	return nil
 }
 
-func (r *Recomputer) sweep(ctx context.Context, since time.Time) (int, error) {
+func (r *Recomputer) SweepOnce(ctx context.Context, since time.Time) (int, error) {
 	sales, err := r.Store.Unfinished(ctx, since, r.Settle, sweepLimit)
 	if err != nil {
 		return 0, err

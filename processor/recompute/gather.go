@@ -1,6 +1,4 @@
-// Package knowledge gathers everything that bears on some sales: the names, the facts and the clicks. Who books and who
-// explains look at the same.
-package knowledge
+package recompute
 
 import (
 	"context"
@@ -14,13 +12,13 @@ import (
 	"tributary/processor/stripe"
 )
 
-// Store is what knowledge is gathered from; clickhouse.Store is the real one. An error is never an empty answer.
+// Reader is what the evidence of a sale is loaded from; clickhouse.Store is the real one. An error is never an empty answer.
 type Reader interface {
 	Facts(ctx context.Context, workspace string, objects []string) (map[string][]stripe.Fact, error)
 	Clicks(ctx context.Context, workspace string, nodes []identity.Node) (map[identity.Node]*join.Click, error)
 }
 
-// Gather looks up what bears on about, which are sales, movements and leads of one workspace. Rates and policies are left to the
+// Load looks up what bears on about, which are sales, movements and leads of one workspace. Rates and policies are left to the
 // caller. The names are asked of edges, which may remember what it was asked before (identity.Remember).
 func Load(ctx context.Context, store Reader, workspace string, edges identity.Edges, about []identity.Node) (*ledger.Evidence, error) {
 	graph, err := identity.Explore(ctx, edges, workspace, about)
