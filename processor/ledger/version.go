@@ -127,6 +127,6 @@ func (v *Version) pushCredit(rule join.Rule, order uint64, knowledge int, finali
 // seen all of them.
 func (v *Version) pushResidual(known int64, created, received time.Time) {
 	v.push(2, classBooked)
-	v.push(41, uint64(known))                                             // twice the largest amount that Stripe takes, 12 digits in IDR
+	v.push(41, uint64(known))                                                  // twice the largest amount that Stripe takes, 12 digits in IDR
 	v.push(26, join.Inverse(26, (received.UnixMilli()-created.UnixMilli())/8)) // six days, twice Stripe's patience
 }

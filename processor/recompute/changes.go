@@ -9,7 +9,7 @@ import (
 	"tributary/processor/stripe"
 )
 
-// news is what a batch says of one workspace.
+// Changes is what a batch says of one workspace.
 type Changes struct {
 	Edges   []identity.Edge
 	Changed []identity.Node // what else something new is known about: clicks, and sales that have a new fact

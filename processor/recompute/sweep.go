@@ -1,0 +1,100 @@
+package recompute
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"tributary/processor/clickhouse"
+	"tributary/processor/identity"
+)
+
+// sweepLimit bounds one pass, and sweepPasses how many follow each other while there is more.
+const (
+	sweepLimit  = 5000
+	sweepPasses = 40
+)
+
+// Wake makes the sweep look now: rates have arrived.
+func (r *Recomputer) Wake() {
+	select {
+	case r.woken <- struct{}{}:
+	default: // it is awake already
+	}
+}
+
+// Sweep looks again, from time to time, at what may have become better without anybody noticing: a rate that arrived, a
+// payment that settled, a replica that lagged when the two halves of a sale looked for each other. Every processor may
+// do it at once. It returns when ctx ends.
+func (r *Recomputer) Sweep(ctx context.Context, every time.Duration) error {
+	const recent = time.Hour
+	var wide, counted time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-r.woken:
+		case <-time.After(every):
+		}
+		since := r.Now().Add(-recent)
+		if r.Now().Sub(wide) > 10*time.Minute {
+			wide, since = r.Now(), r.Now().AddDate(0, -3, 0)
+		}
+		for range sweepPasses {
+			seen, err := r.SweepOnce(ctx, since)
+			if err != nil && ctx.Err() == nil {
+				return fmt.Errorf("sweep ledger: %w", err)
+			}
+			if err != nil || seen < sweepLimit {
+				break
+			}
+		}
+		if r.Open != nil && r.Now().Sub(counted) > time.Minute {
+			counted = r.Now()
+			if err := r.count(ctx); err != nil && ctx.Err() == nil {
+				return fmt.Errorf("count what the ledger lacks: %w", err)
+			}
+		}
+	}
+}
+
+// NewOpenMetric makes the gauge for Rejoiner.Open.
+func NewOpenMetric() *prometheus.GaugeVec {
+	return prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "processor_ledger_open_entries", Help: "Entries that lack something: rate (no exchange rate for their day, in no sum in USD), certainty (held), click (they name one that is not known). Alert on rate."}, []string{"lacks"})
+}
+
+func (r *Recomputer) count(ctx context.Context) error {
+	o, err := r.Store.Outstanding(ctx)
+	if err != nil {
+		return err
+	}
+	r.Open.WithLabelValues("rate").Set(float64(o.Unconverted))
+	r.Open.WithLabelValues("certainty").Set(float64(o.Held))
+	r.Open.WithLabelValues("click").Set(float64(o.Waiting))
+	return nil
+}
+
+// SweepOnce makes one pass over what was received since then and is not as good as it may become. It returns how many sales it
+// looked at.
+func (r *Recomputer) SweepOnce(ctx context.Context, since time.Time) (int, error) {
+	sales, err := r.Store.Unfinished(ctx, since, r.Settle, sweepLimit)
+	if err != nil {
+		return 0, err
+	}
+	byWorkspace := make(map[string][]identity.Node)
+	for _, s := range sales {
+		byWorkspace[s.Workspace] = append(byWorkspace[s.Workspace], identity.New(identity.Object, s.ObjectID))
+	}
+	for workspace, nodes := range byWorkspace {
+		switch err := r.Recompute(ctx, workspace, nodes, nil); {
+		case errors.Is(err, clickhouse.ErrRejected): // its record was set aside when it came; nothing here is new
+			r.Log.Warn("some unfinished sales make rows that ClickHouse cannot take", "workspace", workspace, "error", err)
+		case err != nil:
+			return 0, err
+		}
+	}
+	return len(sales), nil
+}
