@@ -127,8 +127,8 @@ func (s *bookingSettings) audit(ctx context.Context, dsn string, live *clickhous
 	}
 	return &audit.Audit{
 		Live: live, Beside: store, BesideDB: beside, Topics: topics, Batch: batchRecords, Log: log,
-		Handlers: func(ctx context.Context, over recompute.Store) (*replay.Handlers, error) {
-			return s.handlersOver(ctx, live, over, log)
+		Handlers: func(ctx context.Context, over recompute.Store, now func() time.Time) (*replay.Handlers, error) {
+			return s.handlersOver(ctx, live, over, now, log)
 		},
 	}, closing, nil
 }

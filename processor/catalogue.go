@@ -51,12 +51,12 @@ func (c *catalogueCommand) Run(ctx context.Context, log *slog.Logger) error {
 		return err
 	}
 	defer store.Close()
-	rejoiner, err := c.rejoiner(ctx, store, log)
+	recomputer, err := c.recomputer(ctx, store, store, time.Now, log)
 	if err != nil {
 		return err
 	}
 	for i, file := range files {
-		if err := rejoiner.Catalogue(ctx, c.Workspace, file.Edges, file.Links); err != nil {
+		if err := recomputer.Catalogue(ctx, c.Workspace, file.Edges, file.Links); err != nil {
 			return fmt.Errorf("load %s: %w", c.Files[i], err)
 		}
 		fmt.Printf("%s: %d rows, %d links; everything that they concern is credited\n", c.Files[i], file.Rows, len(file.Links))
@@ -80,8 +80,8 @@ type bookingSettings struct {
 	Settle      time.Duration `help:"How long a payment is held that may be an invoice's." default:"1h"`
 }
 
-// rejoiner books with the rates that are stored.
-func (s *bookingSettings) rejoiner(ctx context.Context, store *clickhouse.Store, log *slog.Logger) (*recompute.Recomputer, error) {
+// recomputer reads and writes over, with the rates of store; it is the time that now says.
+func (s *bookingSettings) recomputer(ctx context.Context, store *clickhouse.Store, over recompute.Store, now func() time.Time, log *slog.Logger) (*recompute.Recomputer, error) {
 	workspaces, err := s.read()
 	if err != nil {
 		return nil, err
@@ -90,7 +90,7 @@ func (s *bookingSettings) rejoiner(ctx context.Context, store *clickhouse.Store,
 	if err := table.load(ctx); err != nil {
 		return nil, fmt.Errorf("read exchange rates: %w", err)
 	}
-	rejoiner := recompute.NewRecomputer(store, table, s.Settle, log)
-	rejoiner.Policies = workspaces.Policies
-	return rejoiner, nil
+	return recompute.New(recompute.Config{
+		Store: over, Rates: table, Policies: workspaces.Policies, Settle: s.Settle, Now: now, Log: log,
+	}), nil
 }

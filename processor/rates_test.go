@@ -57,9 +57,9 @@ func TestRateThatArrivesCompletesTheRow(t *testing.T) {
 	if err := table.load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	rejoiner := recompute.NewRecomputer(store, table, time.Hour, log)
-	table.arrived = rejoiner.Wake
-	money := &consume.Money{Store: store, Recomputer: rejoiner, Workspace: func(string) string { return "default" }, Events: consume.NewEventsMetric()}
+	recomputer := recompute.New(recompute.Config{Store: store, Rates: table, Settle: time.Hour, Log: log})
+	table.arrived = recomputer.Wake
+	money := &consume.Money{Store: store, Recomputer: recomputer, Workspace: func(string) string { return "default" }, Events: consume.NewEventsMetric()}
 	at := time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC)
 	body := []byte(`{"id":"evt_1","object":"event","type":"invoice.paid","created":1772445600,"livemode":true,"data":{"object":{"id":"in_1","object":"invoice","currency":"eur","amount_paid":1050,"total":1050,"customer":"cus_1"}}}`)
 	record := schemas.StripeRecord(&schemas.StripeEvent{ID: "evt_1", Type: "invoice.paid", Livemode: true, ReceivedAt: at, Body: body}, "cus_1")
@@ -84,7 +84,7 @@ func TestRateThatArrivesCompletesTheRow(t *testing.T) {
 
 	ctx, stop := context.WithCancel(t.Context())
 	swept := make(chan error, 1)
-	go func() { swept <- rejoiner.Sweep(ctx, time.Hour) }()
+	go func() { swept <- recomputer.Sweep(ctx, time.Hour) }()
 	defer func() {
 		stop()
 		if err := <-swept; err != nil {

@@ -169,11 +169,11 @@ func (c *reconcileCommand) keep(ctx context.Context, log *slog.Logger, store *cl
 			settlements = append(settlements, t.Settlement(scope.Account, scope.Livemode))
 		}
 	}
-	rejoiner, err := c.rejoiner(ctx, store, log)
+	recomputer, err := c.recomputer(ctx, store, store, time.Now, log)
 	if err != nil {
 		return err
 	}
-	if err := rejoiner.Settlements(ctx, scope.Workspace, settlements); err != nil {
+	if err := recomputer.Settlements(ctx, scope.Workspace, settlements); err != nil {
 		return err
 	}
 	log.Info("Stripe's own rates are kept", "settlements", len(settlements))

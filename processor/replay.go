@@ -35,28 +35,27 @@ const batchRecords = 2000
 
 // handlers are the lanes' handlers over a store, with the rates that are stored.
 func (s *bookingSettings) handlers(ctx context.Context, store *clickhouse.Store, log *slog.Logger) (*replay.Handlers, error) {
-	return s.handlersOver(ctx, store, store, log)
+	return s.handlersOver(ctx, store, store, time.Now, log)
 }
 
-// handlersOver read and write over, with the rates of store.
-func (s *bookingSettings) handlersOver(ctx context.Context, store *clickhouse.Store, over recompute.Store, log *slog.Logger) (*replay.Handlers, error) {
+// handlersOver read and write over, with the rates of store; it is the time that now says.
+func (s *bookingSettings) handlersOver(ctx context.Context, store *clickhouse.Store, over recompute.Store, now func() time.Time, log *slog.Logger) (*replay.Handlers, error) {
 	workspaces, err := s.read()
 	if err != nil {
 		return nil, err
 	}
-	rejoiner, err := s.rejoiner(ctx, store, log)
+	recomputer, err := s.recomputer(ctx, store, over, now, log)
 	if err != nil {
 		return nil, err
 	}
-	rejoiner.Store = over
 	erased := new(erase.List)
 	if err := erased.Load(ctx, store); err != nil {
 		return nil, fmt.Errorf("read who was erased: %w", err)
 	}
 	return &replay.Handlers{
-		Recomputer: rejoiner,
-		Clicks:     &consume.Clicks{Store: over, Recomputer: rejoiner, Erased: erased},
-		Money:      &consume.Money{Store: over, Recomputer: rejoiner, Workspace: workspaces.Of, Keys: workspaces.Keys, Erased: erased, Events: consume.NewEventsMetric()},
+		Recomputer: recomputer,
+		Clicks:     &consume.Clicks{Store: over, Recomputer: recomputer, Erased: erased},
+		Money:      &consume.Money{Store: over, Recomputer: recomputer, Workspace: workspaces.Of, Keys: workspaces.Keys, Erased: erased, Events: consume.NewEventsMetric()},
 	}, nil
 }
 

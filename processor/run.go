@@ -27,7 +27,7 @@ import (
 //	stripe.v1 ─┐                                  │                    ├──▶ stripe_events, facts, leads, dead_letters
 //	leads.v1  ─┼▶ lane money ──▶ stripe (facts) ──┘                    │
 //	dead…v1   ─┘         │                                             │
-//	                     └──▶ Rejoiner ──▶ identity ──▶ join ──▶ fx ───┴──▶ ledger
+//	                     └──▶ recompute ▶ identity ─▶ join, ledger, fx ┴──▶ ledger
 //	          sweep ────────────┘
 //
 // Each lane commits after ClickHouse has acknowledged everything to the right of it.
@@ -92,13 +92,15 @@ func (c *runCommand) Run(ctx context.Context, log *slog.Logger) error {
 	table := newRates(store, sources, c.UGXExponent, log)
 	registry.MustRegister(events, table.missing)
 
-	rejoiner := recompute.NewRecomputer(store, table, c.Settle, log)
-	rejoiner.Policies, rejoiner.Open = workspaces.Policies, recompute.NewOpenMetric()
-	registry.MustRegister(rejoiner.Open)
-	table.arrived = rejoiner.Wake
+	open := recompute.NewOpenMetric()
+	registry.MustRegister(open)
+	recomputer := recompute.New(recompute.Config{
+		Store: store, Rates: table, Policies: workspaces.Policies, Settle: c.Settle, Log: log, Open: open,
+	})
+	table.arrived = recomputer.Wake
 	erased := new(erase.List)
-	money := &consume.Money{Store: store, Recomputer: rejoiner, Workspace: workspaces.Of, Keys: workspaces.Keys, Erased: erased, Events: events}
-	clicks := &consume.Clicks{Store: store, Recomputer: rejoiner, Erased: erased}
+	money := &consume.Money{Store: store, Recomputer: recomputer, Workspace: workspaces.Of, Keys: workspaces.Keys, Erased: erased, Events: events}
+	clicks := &consume.Clicks{Store: store, Recomputer: recomputer, Erased: erased}
 	lane := func(name string, topics []string, maxRecords int, handle consume.Handler) *consume.Lane {
 		return &consume.Lane{
 			Name: name, Topics: topics, MaxRecords: maxRecords, MaxBytes: maxBatchBytes, Handle: handle,
@@ -154,7 +156,7 @@ func (c *runCommand) Run(ctx context.Context, log *slog.Logger) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return moneyLane.Run(ctx) })
 	group.Go(func() error { return clickLane.Run(ctx) })
-	group.Go(func() error { return rejoiner.Sweep(ctx, c.Sweep) })
+	group.Go(func() error { return recomputer.Sweep(ctx, c.Sweep) })
 	group.Go(func() error { return table.refresh(ctx, c.FXRefresh) })
 	group.Go(func() error { return auditor.run(ctx) })
 	group.Go(func() error { return erased.Keep(ctx, store) })

@@ -180,7 +180,7 @@ func TestKillEverything(t *testing.T) {
 	}
 
 	truth := traffic.Totals(world.Movements)
-	// Late lookups settle by the rejoiner's sweeps; a sum that does not move any more and is wrong stays wrong.
+	// Late lookups settle by the recomputer's sweeps; a sum that does not move any more and is wrong stays wrong.
 	s.t.Logf("%d clicks were accepted; waiting for %v", len(kept), truth)
 	s.hasClicks(kept, 60*time.Second)
 	var last map[string]int64

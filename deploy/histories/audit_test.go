@@ -45,8 +45,8 @@ func TestAudit(t *testing.T) {
 	database, beside := w.shadow("_audit")
 	checked := &audit.Audit{
 		Live: w.store, Beside: beside, BesideDB: database, Topics: topics, Batch: 300, Log: w.log,
-		Handlers: func(_ context.Context, store recompute.Store) (*replay.Handlers, error) {
-			return w.handlersOver(store), nil
+		Handlers: func(_ context.Context, store recompute.Store, now func() time.Time) (*replay.Handlers, error) {
+			return w.handlersOver(store, now), nil
 		},
 	}
 	sound := func() {
@@ -135,9 +135,8 @@ func commitAll(t *testing.T, topics *replay.Topics) {
 }
 
 // handlersOver are the handlers over any store.
-func (w *warehouse) handlersOver(store recompute.Store) *replay.Handlers {
-	r := recompute.NewRecomputer(store, rates(), 24*time.Hour, w.log)
-	r.Now = func() time.Time { return w.end }
+func (w *warehouse) handlersOver(store recompute.Store, now func() time.Time) *replay.Handlers {
+	r := recompute.New(recompute.Config{Store: store, Rates: rates(), Settle: 24 * time.Hour, Log: w.log, Now: now})
 	return &replay.Handlers{
 		Recomputer: r, Clicks: &consume.Clicks{Store: store, Recomputer: r},
 		Money: &consume.Money{Store: store, Recomputer: r, Workspace: func(string) string { return "default" }, Events: consume.NewEventsMetric()},
@@ -145,5 +144,8 @@ func (w *warehouse) handlersOver(store recompute.Store) *replay.Handlers {
 }
 
 func (w *warehouse) handlers(_ context.Context, store *clickhouse.Store) (*replay.Handlers, error) {
-	return w.handlersOver(store), nil
+	return w.handlersOver(store, w.clock), nil
 }
+
+// clock stands at the end of the lives.
+func (w *warehouse) clock() time.Time { return w.end }

@@ -105,8 +105,8 @@ func TestErase(t *testing.T) {
 	database, beside := w.shadow("_audit")
 	checked := &audit.Audit{
 		Live: w.store, Beside: beside, BesideDB: database, Topics: topics, Batch: 300, Log: w.log,
-		Handlers: func(ctx context.Context, store recompute.Store) (*replay.Handlers, error) {
-			return w.forgetfulOver(ctx, store)
+		Handlers: func(ctx context.Context, store recompute.Store, now func() time.Time) (*replay.Handlers, error) {
+			return w.forgetfulOver(ctx, store, now)
 		},
 	}
 	if report, err := checked.Run(t.Context(), time.Time{}); err != nil || len(report.Flaws) > 0 {
@@ -119,11 +119,11 @@ func TestErase(t *testing.T) {
 
 // forgetful handlers know who was erased.
 func (w *warehouse) forgetful(ctx context.Context, store *clickhouse.Store) (*replay.Handlers, error) {
-	return w.forgetfulOver(ctx, store)
+	return w.forgetfulOver(ctx, store, w.clock)
 }
 
-func (w *warehouse) forgetfulOver(ctx context.Context, store recompute.Store) (*replay.Handlers, error) {
-	h, erased := w.handlersOver(store), new(erase.List)
+func (w *warehouse) forgetfulOver(ctx context.Context, store recompute.Store, now func() time.Time) (*replay.Handlers, error) {
+	h, erased := w.handlersOver(store, now), new(erase.List)
 	h.Money.Erased, h.Clicks.Erased = erased, erased
 	return h, erased.Load(ctx, w.store)
 }

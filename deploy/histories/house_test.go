@@ -53,8 +53,7 @@ func newHouse(tb testing.TB, rates ledger.Rates, now time.Time) *house {
 // start makes new handlers: whatever a processor knew beside the store is gone.
 func (h *house) start() {
 	h.dies = nil
-	r := recompute.NewRecomputer(h, h.rates, 24*time.Hour, slog.New(slog.DiscardHandler))
-	r.Now = func() time.Time { return h.now }
+	r := recompute.New(recompute.Config{Store: h, Rates: h.rates, Settle: 24 * time.Hour, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return h.now }})
 	h.clicks = &consume.Clicks{Store: h, Recomputer: r}
 	h.money = &consume.Money{Store: h, Recomputer: r, Workspace: func(string) string { return "default" }, Events: consume.NewEventsMetric()}
 }

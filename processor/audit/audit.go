@@ -28,8 +28,8 @@ import (
 type Audit struct {
 	Live, Beside *clickhouse.Store // Beside is empty, migrated, and nobody else's
 	BesideDB     string
-	// Handlers over a store, as the processors run them.
-	Handlers func(ctx context.Context, store recompute.Store) (*replay.Handlers, error)
+	// Handlers over a store, as the processors run them, for which it is the time that now says.
+	Handlers func(ctx context.Context, store recompute.Store, now func() time.Time) (*replay.Handlers, error)
 	// Topics reads Kafka; nil: the raw tables are the beginning of the chain.
 	Topics *replay.Topics
 	Batch  int
@@ -85,12 +85,12 @@ func (a *Audit) Run(ctx context.Context, since time.Time) (*Report, error) {
 		return nil, err
 	}
 	store := &aside{a.Live, a.Beside}
-	h, err := a.Handlers(ctx, store)
+	r := &Report{Since: since, Until: time.Now().UTC().Add(-underWay)}
+	// A hold that ended a moment ago may be the next sweep's.
+	h, err := a.Handlers(ctx, store, func() time.Time { return r.Until })
 	if err != nil {
 		return nil, err
 	}
-	r := &Report{Since: since, Until: time.Now().UTC().Add(-underWay)}
-	h.Recomputer.Now = func() time.Time { return r.Until } // a hold that ended a moment ago may be the next sweep's
 	if a.Topics != nil {
 		err = a.fromTopics(ctx, h, r)
 	} else {
@@ -169,7 +169,7 @@ func (a *Audit) flaws(ctx context.Context, h *replay.Handlers, r *Report) ([]Fla
 	if err != nil {
 		return nil, err
 	}
-	if err := rejoin(ctx, h, sales); err != nil {
+	if err := recomputeSales(ctx, h, sales); err != nil {
 		return nil, err
 	}
 	flaws, err := Flaws(ctx, a.Live, a.BesideDB)
@@ -180,7 +180,7 @@ func (a *Audit) flaws(ctx context.Context, h *replay.Handlers, r *Report) ([]Fla
 	return append(flaws, unexplained...), err
 }
 
-func rejoin(ctx context.Context, h *replay.Handlers, sales []clickhouse.Sale) error {
+func recomputeSales(ctx context.Context, h *replay.Handlers, sales []clickhouse.Sale) error {
 	byWorkspace := make(map[string][]identity.Node)
 	for _, s := range sales {
 		byWorkspace[s.Workspace] = append(byWorkspace[s.Workspace], identity.New(identity.Object, s.ObjectID), identity.New(identity.Movement, s.ObjectID))

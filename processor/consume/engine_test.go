@@ -76,9 +76,9 @@ func (r *river) start(rewind time.Duration) (stop func()) {
 		r.tb.Fatal(err)
 	}
 	log := slog.New(slog.DiscardHandler)
-	rejoiner := recompute.NewRecomputer(r.store, testRates, time.Hour, log)
-	money := &Money{Store: r.store, Recomputer: rejoiner, Workspace: func(string) string { return "default" }, Events: NewEventsMetric()}
-	clicks := &Clicks{Store: r.store, Recomputer: rejoiner}
+	recomputer := recompute.New(recompute.Config{Store: r.store, Rates: testRates, Settle: time.Hour, Log: log})
+	money := &Money{Store: r.store, Recomputer: recomputer, Workspace: func(string) string { return "default" }, Events: NewEventsMetric()}
+	clicks := &Clicks{Store: r.store, Recomputer: recomputer}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 2)
 	for _, l := range []*Lane{
@@ -241,7 +241,7 @@ func TestLateArrivals(t *testing.T) {
 		"currency": "usd", "amount_total": 700, "payment_intent": "pi_2", "client_reference_id": clickID(-90).String()}))
 	r.until(1, "SELECT count() FROM revenue FINAL WHERE object_id = 'pi_2' AND match_rule = 'click_id' AND affiliate_id = ''")
 	arrives("whose link it was", 1, "SELECT count() FROM revenue FINAL WHERE object_id = 'pi_2' AND affiliate_id = 'bob' AND program_id = 'p1'", func() {
-		book := recompute.NewRecomputer(r.store, testRates, time.Hour, slog.New(slog.DiscardHandler))
+		book := recompute.New(recompute.Config{Store: r.store, Rates: testRates, Settle: time.Hour, Log: slog.New(slog.DiscardHandler)})
 		bob, link := identity.New(identity.Affiliate, "bob"), identity.New(identity.Link, "spring")
 		names := []identity.Edge{{A: link, B: bob, Source: "catalogue", At: epoch}, {A: bob, B: identity.New(identity.Program, "p1"), Source: "catalogue", At: epoch}}
 		if err := book.Catalogue(context.Background(), "default", names, []string{"spring"}); err != nil {

@@ -87,7 +87,7 @@ func (m *Money) Handle(ctx context.Context, records []*kgo.Record, deadLetter De
 	return m.flush(ctx, b)
 }
 
-// flush stores what the batch says, and only then looks at whom it concerns (see Rejoiner).
+// flush stores what the batch says, and only then looks at whom it concerns (see Recomputer).
 func (m *Money) flush(ctx context.Context, b *moneyBatch) error {
 	return m.Recomputer.Apply(ctx, b.told, func(ctx context.Context) error {
 		inserts, ictx := errgroup.WithContext(ctx)

@@ -33,8 +33,7 @@ type house struct {
 
 func newHouse(tb testing.TB) *house {
 	h := &house{Model: clickhousetest.New(tb), tb: tb, now: epoch.AddDate(1, 0, 0)}
-	r := recompute.NewRecomputer(h, testRates, 24*time.Hour, slog.New(slog.DiscardHandler))
-	r.Now = func() time.Time { return h.now }
+	r := recompute.New(recompute.Config{Store: h, Rates: testRates, Settle: 24 * time.Hour, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return h.now }})
 	h.clicks = &Clicks{Store: h, Recomputer: r}
 	h.money = &Money{Store: h, Recomputer: r, Workspace: func(string) string { return "default" }, Events: NewEventsMetric()}
 	return h

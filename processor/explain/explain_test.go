@@ -158,11 +158,12 @@ func (w *world) Convert(currency string, at time.Time) (fx.Quote, int, bool) {
 
 func (w *world) live(told string) string {
 	w.now = time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
-	rejoiner := recompute.NewRecomputer(w.store, w, time.Hour, slog.New(slog.DiscardHandler))
-	rejoiner.Now = func() time.Time { return w.now }
-	rejoiner.Policies = func(string) join.Policies { return w.policies }
-	money := &consume.Money{Store: w.store, Recomputer: rejoiner, Workspace: func(string) string { return w.workspace }, Events: consume.NewEventsMetric()}
-	clicks := &consume.Clicks{Store: w.store, Recomputer: rejoiner}
+	recomputer := recompute.New(recompute.Config{
+		Store: w.store, Rates: w, Settle: time.Hour, Log: slog.New(slog.DiscardHandler),
+		Now: func() time.Time { return w.now }, Policies: func(string) join.Policies { return w.policies },
+	})
+	money := &consume.Money{Store: w.store, Recomputer: recomputer, Workspace: func(string) string { return w.workspace }, Events: consume.NewEventsMetric()}
+	clicks := &consume.Clicks{Store: w.store, Recomputer: recomputer}
 	handle := func(handler consume.Handler, r *kgo.Record) {
 		w.offset++
 		r.Offset = w.offset
@@ -223,7 +224,7 @@ func (w *world) live(told string) string {
 				if s.Workspace != w.workspace {
 					continue
 				}
-				if err := rejoiner.Recompute(w.t.Context(), s.Workspace, []identity.Node{identity.New(identity.Object, s.ObjectID)}, nil); err != nil {
+				if err := recomputer.Recompute(w.t.Context(), s.Workspace, []identity.Node{identity.New(identity.Object, s.ObjectID)}, nil); err != nil {
 					w.t.Fatal(err)
 				}
 			}

@@ -90,9 +90,9 @@ type script struct {
 // teller is a processor without Kafka, over the model of ClickHouse.
 type teller struct {
 	*clickhousetest.Model
-	money    *consume.Money
-	clicks   *consume.Clicks
-	rejoiner *recompute.Recomputer
+	money      *consume.Money
+	clicks     *consume.Clicks
+	recomputer *recompute.Recomputer
 }
 
 func tell(t *testing.T, text string) string {
@@ -182,7 +182,7 @@ func (s *script) read(line string) {
 			s.fault("%s: %v", line, err)
 			return
 		}
-		s.steps = append(s.steps, func(m *teller) error { return m.rejoiner.Catalogue(context.Background(), "default", c.Edges, nil) })
+		s.steps = append(s.steps, func(m *teller) error { return m.recomputer.Catalogue(context.Background(), "default", c.Edges, nil) })
 	case "event", "test-event":
 		typ, rest, _ := strings.Cut(rest, " ")
 		at, rest := s.moment(rest)
@@ -282,17 +282,18 @@ func (s *script) handle(r *kgo.Record) func(*teller) error {
 func (s *script) play(table *fx.Table, order []int) *teller {
 	m := &teller{Model: clickhousetest.New(s.t)}
 	log := slog.New(slog.DiscardHandler)
-	m.rejoiner = recompute.NewRecomputer(m, rates{table}, time.Hour, log)
-	m.rejoiner.Policies = func(string) join.Policies { return s.policies }
 	now := time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)
-	m.rejoiner.Now = func() time.Time { return now }
+	m.recomputer = recompute.New(recompute.Config{
+		Store: m, Rates: rates{table}, Settle: time.Hour, Log: log,
+		Policies: func(string) join.Policies { return s.policies }, Now: func() time.Time { return now },
+	})
 	keys, err := stripe.NewKeys(nil, nil)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	keys.HashEmail = hash
-	m.money = &consume.Money{Store: m, Recomputer: m.rejoiner, Workspace: func(string) string { return "default" }, Keys: func(string) *stripe.Keys { return keys }, Events: consume.NewEventsMetric()}
-	m.clicks = &consume.Clicks{Store: m, Recomputer: m.rejoiner}
+	m.money = &consume.Money{Store: m, Recomputer: m.recomputer, Workspace: func(string) string { return "default" }, Keys: func(string) *stripe.Keys { return keys }, Events: consume.NewEventsMetric()}
+	m.clicks = &consume.Clicks{Store: m, Recomputer: m.recomputer}
 	for _, i := range order {
 		if err := s.steps[i](m); err != nil {
 			s.t.Fatal(err)
@@ -301,7 +302,7 @@ func (s *script) play(table *fx.Table, order []int) *teller {
 	now = now.Add(2 * time.Hour)
 	sales, _ := m.Unfinished(context.Background(), time.Time{}, time.Hour, 1000)
 	for _, sale := range sales {
-		if err := m.rejoiner.Recompute(context.Background(), sale.Workspace, []identity.Node{identity.New(identity.Object, sale.ObjectID)}, nil); err != nil {
+		if err := m.recomputer.Recompute(context.Background(), sale.Workspace, []identity.Node{identity.New(identity.Object, sale.ObjectID)}, nil); err != nil {
 			s.t.Fatal(err)
 		}
 	}

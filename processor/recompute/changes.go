@@ -42,7 +42,7 @@ func (r *Recomputer) fresh(ctx context.Context, workspace string, edges []identi
 		}
 	}
 	if len(shared) > 0 {
-		carried, err := r.Store.Carried(ctx, workspace, shared)
+		carried, err := r.cfg.Store.Carried(ctx, workspace, shared)
 		if err != nil {
 			return nil, err
 		}

@@ -20,9 +20,12 @@ type progress struct {
 // idle is how long nothing must have come before the clock, rather than the records, says how late it is.
 const idle = 5 * time.Second
 
+// HandledAll says that everything received until now has been handled.
+func (r *Recomputer) HandledAll() { r.Handled(r.cfg.Now()) }
+
 // Handled tells that the money lane has stored everything up to a record of this time.
 func (r *Recomputer) Handled(record time.Time) {
-	r.progress.Store(&progress{at: r.Now(), record: record})
+	r.progress.Store(&progress{at: r.cfg.Now(), record: record})
 }
 
 // horizon is the time up to which the lane's events are known. While a backlog is read or everything is replayed, that is not
@@ -30,8 +33,8 @@ func (r *Recomputer) Handled(record time.Time) {
 // settled by the clock would be booked before its invoice is read.
 func (r *Recomputer) horizon() time.Time {
 	p := r.progress.Load()
-	if p == nil || r.Now().Sub(p.at) > idle {
-		return r.Now()
+	if p == nil || r.cfg.Now().Sub(p.at) > idle {
+		return r.cfg.Now()
 	}
 	return p.record
 }
@@ -47,7 +50,7 @@ func (r *Recomputer) endHolds(ctx context.Context, k *ledger.Evidence) (bool, er
 	horizon := r.horizon()
 	for _, facts := range k.Facts {
 		for _, f := range facts {
-			if f.Kind == stripe.Payment && !f.Settled && horizon.Sub(f.ReceivedAt) >= r.Settle && !slices.ContainsFunc(facts, func(e stripe.Fact) bool { return e.Kind == stripe.HoldEnded }) {
+			if f.Kind == stripe.Payment && !f.Settled && horizon.Sub(f.ReceivedAt) >= r.cfg.Settle && !slices.ContainsFunc(facts, func(e stripe.Fact) bool { return e.Kind == stripe.HoldEnded }) {
 				due = append(due, f)
 			}
 		}
@@ -65,13 +68,13 @@ func (r *Recomputer) endHolds(ctx context.Context, k *ledger.Evidence) (bool, er
 		}
 		ended = append(ended, clickhouse.FactRow{Workspace: k.Workspace, Fact: stripe.Fact{
 			ObjectID: f.ObjectID, Kind: stripe.HoldEnded, Source: f.Source, EventID: f.EventID, Account: f.Account, Livemode: f.Livemode,
-			CreatedAt: f.CreatedAt, ReceivedAt: f.ReceivedAt, OccurredAt: f.ReceivedAt.Add(r.Settle), Settled: true, Currency: f.Currency,
+			CreatedAt: f.CreatedAt, ReceivedAt: f.ReceivedAt, OccurredAt: f.ReceivedAt.Add(r.cfg.Settle), Settled: true, Currency: f.Currency,
 		}})
 	}
 	if len(ended) == 0 {
 		return false, nil
 	}
-	return true, r.Store.InsertFacts(ctx, ended)
+	return true, r.cfg.Store.InsertFacts(ctx, ended)
 }
 
 // invoicesOf gives the paid invoices of the customers of some payments, by customer.
@@ -85,7 +88,7 @@ func (r *Recomputer) invoicesOf(ctx context.Context, workspace string, payments 
 	if len(customers) == 0 {
 		return nil, nil
 	}
-	edges, err := r.Store.Edges(ctx, workspace, unique(customers))
+	edges, err := r.cfg.Store.Edges(ctx, workspace, unique(customers))
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +99,7 @@ func (r *Recomputer) invoicesOf(ctx context.Context, workspace string, payments 
 		}
 	}
 	slices.Sort(objects)
-	facts, err := r.Store.Facts(ctx, workspace, slices.Compact(objects))
+	facts, err := r.cfg.Store.Facts(ctx, workspace, slices.Compact(objects))
 	if err != nil {
 		return nil, err
 	}

@@ -20,29 +20,37 @@ import (
 	"tributary/processor/stripe"
 )
 
-// Rejoiner books the sales and leads that something new bears on. It is called after what is new has been stored, and looks
-// everything up again: of two callers that learn the two halves of one sale at the same time, the one that stored last
-// sees both. Walk through it: A stores the click, B stores the session; A looks up, B looks up. Whichever lookup comes
-// last comes after both inserts, so the row with the greatest version is written by somebody who knew all.
-type Recomputer struct {
+// Config is what a Recomputer works with.
+type Config struct {
 	Store Store
 	Rates ledger.Rates
 	// Policies of a workspace; nil: the default everywhere.
 	Policies func(workspace string) join.Policies
 	// Settle is how long a payment that may be an invoice's is held.
 	Settle time.Duration
-	Now    func() time.Time
-	Log    *slog.Logger
+	// Now is the clock; nil: time.Now.
+	Now func() time.Time
+	Log *slog.Logger
 	// Open is set to how many entries are not as good as they may become, by what they lack; nil: nobody asks.
 	Open *prometheus.GaugeVec
+}
 
+// Recomputer books the sales and leads that something new bears on. It is called after what is new has been stored, and looks
+// everything up again: of two callers that learn the two halves of one sale at the same time, the one that stored last
+// sees both. Walk through it: A stores the click, B stores the session; A looks up, B looks up. Whichever lookup comes
+// last comes after both inserts, so the row with the greatest version is written by somebody who knew all.
+type Recomputer struct {
+	cfg      Config
 	progress atomic.Pointer[progress]
 	woken    chan struct{}
 }
 
-// NewRejoiner makes one that settles held payments after settle.
-func NewRecomputer(store Store, rates ledger.Rates, settle time.Duration, log *slog.Logger) *Recomputer {
-	return &Recomputer{Store: store, Rates: rates, Settle: settle, Now: time.Now, Log: log, woken: make(chan struct{}, 1)}
+// New makes a Recomputer.
+func New(cfg Config) *Recomputer {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	return &Recomputer{cfg: cfg, woken: make(chan struct{}, 1)}
 }
 
 // Apply stores what a batch tells, whatever else store stores of it, and then books everything that it touches.
@@ -58,7 +66,7 @@ func (r *Recomputer) Apply(ctx context.Context, told map[string]*Changes, store 
 	}
 	inserts, ictx := errgroup.WithContext(ctx)
 	inserts.Go(func() error { return store(ictx) })
-	inserts.Go(func() error { return r.Store.InsertEdges(ictx, edges) })
+	inserts.Go(func() error { return r.cfg.Store.InsertEdges(ictx, edges) })
 	if err := inserts.Wait(); err != nil {
 		return err
 	}
@@ -73,7 +81,7 @@ func (r *Recomputer) Apply(ctx context.Context, told map[string]*Changes, store 
 			return err
 		}
 	}
-	return r.Store.InsertEdges(ctx, carried(edges))
+	return r.cfg.Store.InsertEdges(ctx, carried(edges))
 }
 
 // Catalogue learns what an operator says about affiliates, and books whatever it concerns. links are those whose owners it
@@ -96,7 +104,7 @@ func (r *Recomputer) Catalogue(ctx context.Context, workspace string, edges []id
 			case <-time.After(catalogueVisit):
 			}
 		}
-		sales, err := r.Store.SalesByLink(ctx, workspace, links)
+		sales, err := r.cfg.Store.SalesByLink(ctx, workspace, links)
 		if err != nil {
 			return err
 		}
@@ -120,7 +128,7 @@ func (r *Recomputer) Settlements(ctx context.Context, workspace string, settleme
 		rows[i] = clickhouse.FactRow{Workspace: workspace, Fact: f}
 		told.Changed = append(told.Changed, Subject(f))
 	}
-	return r.Apply(ctx, map[string]*Changes{workspace: told}, func(ctx context.Context) error { return r.Store.InsertFacts(ctx, rows) })
+	return r.Apply(ctx, map[string]*Changes{workspace: told}, func(ctx context.Context) error { return r.cfg.Store.InsertFacts(ctx, rows) })
 }
 
 // catalogueVisit is the pause before sales by link are looked at a second time.
@@ -131,13 +139,13 @@ func unique(nodes []identity.Node) []identity.Node {
 	return slices.Compact(nodes)
 }
 
-// rejoinChunk bounds how many sales are held in memory at once: a new name may concern every sale of an affiliate.
-const rejoinChunk = 1000
+// chunkSize bounds how many sales are held in memory at once: a new name may concern every sale of an affiliate.
+const chunkSize = 1000
 
-// Rejoin books everything that the changed names of one workspace touch. near are names that the walk will likely come to,
+// Recompute books everything that the changed names of one workspace touch. near are names that the walk will likely come to,
 // those beside which the changed ones were told: asking for all of them at once saves it most of its steps.
 func (r *Recomputer) Recompute(ctx context.Context, workspace string, changed, near []identity.Node) error {
-	edges := identity.Remember(r.Store.Edges)
+	edges := identity.Remember(r.cfg.Store.Edges)
 	if len(near) > 0 {
 		if _, err := edges(ctx, workspace, near); err != nil {
 			return err
@@ -147,11 +155,11 @@ func (r *Recomputer) Recompute(ctx context.Context, workspace string, changed, n
 	if err != nil {
 		return err
 	}
-	for chunk := range slices.Chunk(touched, rejoinChunk) {
+	for chunk := range slices.Chunk(touched, chunkSize) {
 		if err := r.book(ctx, workspace, edges, chunk); err != nil {
 			return err
 		}
-		edges = identity.Remember(r.Store.Edges)
+		edges = identity.Remember(r.cfg.Store.Edges)
 	}
 	return nil
 }
@@ -159,10 +167,10 @@ func (r *Recomputer) Recompute(ctx context.Context, workspace string, changed, n
 // book looks up everything that bears on the touched sales and leads, and writes their rows.
 func (r *Recomputer) book(ctx context.Context, workspace string, edges identity.Edges, touched []identity.Node) error {
 	var policies join.Policies
-	if r.Policies != nil {
-		policies = r.Policies(workspace)
+	if r.cfg.Policies != nil {
+		policies = r.cfg.Policies(workspace)
 	}
-	k, err := Load(ctx, r.Store, workspace, edges, touched)
+	k, err := Load(ctx, r.cfg.Store, workspace, edges, touched)
 	if err != nil {
 		return err
 	}
@@ -170,11 +178,11 @@ func (r *Recomputer) book(ctx context.Context, workspace string, edges identity.
 	case err != nil:
 		return err
 	case ended: // whoever learns a name from now on sees that, and books the payment; we must see what they learned before
-		if k, err = Load(ctx, r.Store, workspace, identity.Remember(r.Store.Edges), touched); err != nil {
+		if k, err = Load(ctx, r.cfg.Store, workspace, identity.Remember(r.cfg.Store.Edges), touched); err != nil {
 			return err
 		}
 	}
-	k.Rates, k.Policies = r.Rates, policies
+	k.Rates, k.Policies = r.cfg.Rates, policies
 	if err := r.bookSales(ctx, k, touched); err != nil {
 		return err
 	}
@@ -203,16 +211,16 @@ func (r *Recomputer) bookSales(ctx context.Context, k *ledger.Evidence, touched 
 		}
 		entries = append(entries, rows...)
 	}
-	return r.Store.InsertLedger(ctx, entries)
+	return r.cfg.Store.InsertLedger(ctx, entries)
 }
 
 func (r *Recomputer) creditLeads(ctx context.Context, k *ledger.Evidence, ids [][16]byte) error {
-	leads, err := r.Store.Leads(ctx, k.Workspace, ids)
+	leads, err := r.cfg.Store.Leads(ctx, k.Workspace, ids)
 	if err != nil {
 		return err
 	}
 	for i, l := range leads {
 		leads[i] = k.CreditLead(l)
 	}
-	return r.Store.InsertLeads(ctx, leads)
+	return r.cfg.Store.InsertLeads(ctx, leads)
 }

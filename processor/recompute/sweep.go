@@ -39,9 +39,9 @@ func (r *Recomputer) Sweep(ctx context.Context, every time.Duration) error {
 		case <-r.woken:
 		case <-time.After(every):
 		}
-		since := r.Now().Add(-recent)
-		if r.Now().Sub(wide) > 10*time.Minute {
-			wide, since = r.Now(), r.Now().AddDate(0, -3, 0)
+		since := r.cfg.Now().Add(-recent)
+		if r.cfg.Now().Sub(wide) > 10*time.Minute {
+			wide, since = r.cfg.Now(), r.cfg.Now().AddDate(0, -3, 0)
 		}
 		for range sweepPasses {
 			seen, err := r.SweepOnce(ctx, since)
@@ -52,8 +52,8 @@ func (r *Recomputer) Sweep(ctx context.Context, every time.Duration) error {
 				break
 			}
 		}
-		if r.Open != nil && r.Now().Sub(counted) > time.Minute {
-			counted = r.Now()
+		if r.cfg.Open != nil && r.cfg.Now().Sub(counted) > time.Minute {
+			counted = r.cfg.Now()
 			if err := r.count(ctx); err != nil && ctx.Err() == nil {
 				return fmt.Errorf("count what the ledger lacks: %w", err)
 			}
@@ -61,26 +61,26 @@ func (r *Recomputer) Sweep(ctx context.Context, every time.Duration) error {
 	}
 }
 
-// NewOpenMetric makes the gauge for Rejoiner.Open.
+// NewOpenMetric makes the gauge for Config.Open.
 func NewOpenMetric() *prometheus.GaugeVec {
 	return prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "processor_ledger_open_entries", Help: "Entries that lack something: rate (no exchange rate for their day, in no sum in USD), certainty (held), click (they name one that is not known). Alert on rate."}, []string{"lacks"})
 }
 
 func (r *Recomputer) count(ctx context.Context) error {
-	o, err := r.Store.Outstanding(ctx)
+	o, err := r.cfg.Store.Outstanding(ctx)
 	if err != nil {
 		return err
 	}
-	r.Open.WithLabelValues("rate").Set(float64(o.Unconverted))
-	r.Open.WithLabelValues("certainty").Set(float64(o.Held))
-	r.Open.WithLabelValues("click").Set(float64(o.Waiting))
+	r.cfg.Open.WithLabelValues("rate").Set(float64(o.Unconverted))
+	r.cfg.Open.WithLabelValues("certainty").Set(float64(o.Held))
+	r.cfg.Open.WithLabelValues("click").Set(float64(o.Waiting))
 	return nil
 }
 
 // SweepOnce makes one pass over what was received since then and is not as good as it may become. It returns how many sales it
 // looked at.
 func (r *Recomputer) SweepOnce(ctx context.Context, since time.Time) (int, error) {
-	sales, err := r.Store.Unfinished(ctx, since, r.Settle, sweepLimit)
+	sales, err := r.cfg.Store.Unfinished(ctx, since, r.cfg.Settle, sweepLimit)
 	if err != nil {
 		return 0, err
 	}
@@ -91,7 +91,7 @@ func (r *Recomputer) SweepOnce(ctx context.Context, since time.Time) (int, error
 	for workspace, nodes := range byWorkspace {
 		switch err := r.Recompute(ctx, workspace, nodes, nil); {
 		case errors.Is(err, clickhouse.ErrRejected): // its record was set aside when it came; nothing here is new
-			r.Log.Warn("some unfinished sales make rows that ClickHouse cannot take", "workspace", workspace, "error", err)
+			r.cfg.Log.Warn("some unfinished sales make rows that ClickHouse cannot take", "workspace", workspace, "error", err)
 		case err != nil:
 			return 0, err
 		}

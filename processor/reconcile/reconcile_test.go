@@ -49,8 +49,8 @@ func shop(t *testing.T) *clickhouse.Store {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { store.Close() })
-	rejoiner := recompute.NewRecomputer(store, clickhousetest.FixedRates{"usd": "1", "eur": "1.1"}, time.Hour, log)
-	money := &consume.Money{Store: store, Recomputer: rejoiner, Workspace: func(string) string { return "default" }, Events: consume.NewEventsMetric()}
+	recomputer := recompute.New(recompute.Config{Store: store, Rates: clickhousetest.FixedRates{"usd": "1", "eur": "1.1"}, Settle: time.Hour, Log: log})
+	money := &consume.Money{Store: store, Recomputer: recomputer, Workspace: func(string) string { return "default" }, Events: consume.NewEventsMetric()}
 	data, err := os.ReadFile("testdata/events.txt")
 	if err != nil {
 		t.Fatal(err)
@@ -135,14 +135,14 @@ func TestAudit(t *testing.T) {
 // What Stripe settled converts the entry, and the settlement is not taken for another payment.
 func TestSettlementsAreKept(t *testing.T) {
 	store := shop(t)
-	rejoiner := recompute.NewRecomputer(store, clickhousetest.FixedRates{"usd": "1", "eur": "1.1"}, time.Hour, slog.New(slog.DiscardHandler))
+	recomputer := recompute.New(recompute.Config{Store: store, Rates: clickhousetest.FixedRates{"usd": "1", "eur": "1.1"}, Settle: time.Hour, Log: slog.New(slog.DiscardHandler)})
 	at := time.Date(2026, 3, 2, 10, 5, 0, 0, time.UTC)
 	x := reconcile.Transaction{ID: "txn_9", Category: "charge", Source: "ch_2", Created: at, Currency: "usd", Amount: 13120, Presented: "eur", PresentedAmount: 11900}
 	if !x.Settled() {
 		t.Fatal("not settled")
 	}
 	for range 2 {
-		if err := rejoiner.Settlements(t.Context(), "default", []stripe.Fact{x.Settlement("", true)}); err != nil {
+		if err := recomputer.Settlements(t.Context(), "default", []stripe.Fact{x.Settlement("", true)}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -283,7 +283,7 @@ func (b *Rebuild) Exchange(ctx context.Context) error {
 
 // finish books what is held and may be by now.
 func finish(ctx context.Context, store *clickhouse.Store, h *Handlers) error {
-	h.Recomputer.Handled(h.Recomputer.Now())
+	h.Recomputer.HandledAll()
 	held, err := HeldSales(ctx, store)
 	if err != nil {
 		return err

@@ -250,9 +250,9 @@ func (r *run) nothingVanishes(log []*kgo.Record, fault func(string, ...any)) {
 func (r *run) rowsConverge(log []*kgo.Record, fault func(string, ...any)) {
 	quiet := clickhousetest.New(r.tb)
 	discard := slog.New(slog.DiscardHandler)
-	rejoiner := recompute.NewRecomputer(quiet, &ownRates{r.rates, ""}, settle, discard)
-	money := &consume.Money{Store: quiet, Recomputer: rejoiner, Workspace: func(string) string { return "default" }, Events: consume.NewEventsMetric()}
-	clicks := &consume.Clicks{Store: quiet, Recomputer: rejoiner}
+	recomputer := recompute.New(recompute.Config{Store: quiet, Rates: &ownRates{r.rates, ""}, Settle: settle, Log: discard})
+	money := &consume.Money{Store: quiet, Recomputer: recomputer, Workspace: func(string) string { return "default" }, Events: consume.NewEventsMetric()}
+	clicks := &consume.Clicks{Store: quiet, Recomputer: recomputer}
 	aside := func(context.Context, *kgo.Record, string, string, error) error { return nil }
 	for batch := range slices.Chunk(log, 50) {
 		for _, lane := range []struct {
@@ -267,7 +267,7 @@ func (r *run) rowsConverge(log []*kgo.Record, fault func(string, ...any)) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 4*sweep)
 	defer cancel()
-	if err := rejoiner.Sweep(ctx, sweep); err != nil {
+	if err := recomputer.Sweep(ctx, sweep); err != nil {
 		fault("the quiet processor: %v", err)
 	}
 	want := make(map[ledger.EntryID]ledger.Entry)

@@ -265,11 +265,13 @@ func (r *run) live(ctx context.Context, p *processor) {
 		r.tb.Fatal(err)
 	}
 	store := r.broken.store(&client{r.server, p})
-	rejoiner := recompute.NewRecomputer(store, &ownRates{r.rates, p.name}, settle, log)
-	// Outside, the times that a processor compares have a monotonic reading too. Here a wrong clock delays by as much as it was wrong.
-	rejoiner.Now = func() time.Time { return time.Now().Add(r.clocks.processors.off(r.since())) }
-	money := &consume.Money{Store: store, Recomputer: rejoiner, Workspace: func(string) string { return "default" }, Events: consume.NewEventsMetric()}
-	clicks := &consume.Clicks{Store: store, Recomputer: rejoiner}
+	recomputer := recompute.New(recompute.Config{
+		Store: store, Rates: &ownRates{r.rates, p.name}, Settle: settle, Log: log,
+		// Outside, the times that a processor compares have a monotonic reading too. Here a wrong clock delays by as much as it was wrong.
+		Now: func() time.Time { return time.Now().Add(r.clocks.processors.off(r.since())) },
+	})
+	money := &consume.Money{Store: store, Recomputer: recomputer, Workspace: func(string) string { return "default" }, Events: consume.NewEventsMetric()}
+	clicks := &consume.Clicks{Store: store, Recomputer: recomputer}
 	lane := func(name string, topics []string, handle consume.Handler) *consume.Lane {
 		l := &consume.Lane{
 			Name: name, Topics: topics, MaxRecords: 20, MaxBytes: 1 << 20, Handle: r.counted(p, r.broken.handler(p, handle)), Seeds: []string{"localhost:9092", "localhost:9093"},
@@ -292,7 +294,7 @@ func (r *run) live(ctx context.Context, p *processor) {
 	for _, l := range []*consume.Lane{lane("money", consume.MoneyTopics, money.Handle), lane("clicks", consume.ClickTopics, clicks.Handle)} {
 		group.Go(func() error { return l.Run(ctx) })
 	}
-	group.Go(func() error { return rejoiner.Sweep(ctx, sweep) })
+	group.Go(func() error { return recomputer.Sweep(ctx, sweep) })
 	err = group.Wait()
 	switch {
 	case err != nil && !errors.Is(err, errKilled):

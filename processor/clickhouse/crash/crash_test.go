@@ -266,11 +266,11 @@ func (b *bench) handle(ctx context.Context, database string, n int) error {
 		b.Fatal(err)
 	}
 	defer store.Close()
-	rejoiner := recompute.NewRecomputer(store, clickhousetest.FixedRates{"eur": "1.1"}, time.Hour, log)
+	recomputer := recompute.New(recompute.Config{Store: store, Rates: clickhousetest.FixedRates{"eur": "1.1"}, Settle: time.Hour, Log: log})
 	money := &consume.Money{
-		Store: store, Recomputer: rejoiner, Workspace: func(account string) string { return "w" + strings.TrimPrefix(account, "acct_") }, Events: consume.NewEventsMetric(),
+		Store: store, Recomputer: recomputer, Workspace: func(account string) string { return "w" + strings.TrimPrefix(account, "acct_") }, Events: consume.NewEventsMetric(),
 	}
-	clicks := &consume.Clicks{Store: store, Recomputer: rejoiner}
+	clicks := &consume.Clicks{Store: store, Recomputer: recomputer}
 	// What is set aside comes back from Kafka as a record of the dead letters' topic.
 	aside := func(ctx context.Context, r *kgo.Record, step, reason string, cause error) error {
 		letter := schemas.DeadLetterRecord(r, step, reason, cause)
