@@ -59,7 +59,7 @@ func TestRateThatArrivesCompletesTheRow(t *testing.T) {
 	}
 	recomputer := recompute.New(recompute.Config{Store: store, Rates: table, Settle: time.Hour, Log: log})
 	table.arrived = recomputer.Wake
-	money := &consume.Money{Store: store, Recomputer: recomputer, Workspace: func(string) string { return "default" }, Events: consume.NewEventsMetric()}
+	money := &consume.Payments{Store: store, Recomputer: recomputer, Workspace: func(string) string { return "default" }, Events: consume.NewEventsMetric()}
 	at := time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC)
 	body := []byte(`{"id":"evt_1","object":"event","type":"invoice.paid","created":1772445600,"livemode":true,"data":{"object":{"id":"in_1","object":"invoice","currency":"eur","amount_paid":1050,"total":1050,"customer":"cus_1"}}}`)
 	record := schemas.StripeRecord(&schemas.StripeEvent{ID: "evt_1", Type: "invoice.paid", Livemode: true, ReceivedAt: at, Body: body}, "cus_1")

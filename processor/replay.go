@@ -55,7 +55,7 @@ func (s *bookingSettings) handlersOver(ctx context.Context, store *clickhouse.St
 	return &replay.Handlers{
 		Recomputer: recomputer,
 		Clicks:     &consume.Clicks{Store: over, Recomputer: recomputer, Erased: erased},
-		Money:      &consume.Money{Store: over, Recomputer: recomputer, Workspace: workspaces.Of, Keys: workspaces.Keys, Erased: erased, Events: consume.NewEventsMetric()},
+		Payments:   &consume.Payments{Store: over, Recomputer: recomputer, Workspace: workspaces.Of, Keys: workspaces.Keys, Erased: erased, Events: consume.NewEventsMetric()},
 	}, nil
 }
 

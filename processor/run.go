@@ -99,15 +99,15 @@ func (c *runCommand) Run(ctx context.Context, log *slog.Logger) error {
 	})
 	table.arrived = recomputer.Wake
 	erased := new(erase.List)
-	money := &consume.Money{Store: store, Recomputer: recomputer, Workspace: workspaces.Of, Keys: workspaces.Keys, Erased: erased, Events: events}
+	money := &consume.Payments{Store: store, Recomputer: recomputer, Workspace: workspaces.Of, Keys: workspaces.Keys, Erased: erased, Events: events}
 	clicks := &consume.Clicks{Store: store, Recomputer: recomputer, Erased: erased}
-	lane := func(name string, topics []string, maxRecords int, handle consume.Handler) *consume.Lane {
-		return &consume.Lane{
+	lane := func(name string, topics []string, maxRecords int, handle consume.Handler) *consume.Consumer {
+		return &consume.Consumer{
 			Name: name, Topics: topics, MaxRecords: maxRecords, MaxBytes: maxBatchBytes, Handle: handle,
 			Seeds: c.KafkaSeeds, Instance: c.InstanceID, Rewind: c.Rewind, Deadline: c.Grace, Log: log, Metrics: metrics,
 		}
 	}
-	moneyLane := lane("money", consume.MoneyTopics, 2_000, money.Handle)
+	moneyLane := lane("money", consume.PaymentTopics, 2_000, money.Handle)
 	clickLane := lane("clicks", consume.ClickTopics, 20_000, clicks.Handle)
 
 	auditor := newContinuousAudit(c.Audit, &c.bookingSettings, c.ClickhouseDSN, &replay.Topics{Seeds: c.KafkaSeeds, Log: log}, store, log)

@@ -124,7 +124,7 @@ func (w *warehouse) forgetful(ctx context.Context, store *clickhouse.Store) (*re
 
 func (w *warehouse) forgetfulOver(ctx context.Context, store recompute.Store, now func() time.Time) (*replay.Handlers, error) {
 	h, erased := w.handlersOver(store, now), new(erase.List)
-	h.Money.Erased, h.Clicks.Erased = erased, erased
+	h.Payments.Erased, h.Clicks.Erased = erased, erased
 	return h, erased.Load(ctx, w.store)
 }
 

@@ -157,7 +157,7 @@ func TestRebuild(t *testing.T) {
 		if err := live.Clicks.Handle(t.Context(), clicks, aside); err != nil {
 			t.Fatal(err)
 		}
-		if err := live.Money.Handle(t.Context(), money, aside); err != nil {
+		if err := live.Payments.Handle(t.Context(), money, aside); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -26,9 +26,9 @@ type Handler func(ctx context.Context, records []*kgo.Record, deadLetter DeadLet
 // DeadLetter sets one record aside. It returns when Kafka has acknowledged that.
 type DeadLetter func(ctx context.Context, r *kgo.Record, step, reason string, cause error) error
 
-// Lane consumes some topics as one member of the consumer group. Clicks and money have a lane each, so that a sale never
+// Consumer consumes some topics as one member of the consumer group. Clicks and money have a lane each, so that a sale never
 // waits behind a backlog of clicks.
-type Lane struct {
+type Consumer struct {
 	Name   string
 	Topics []string
 	Seeds  []string
@@ -83,10 +83,10 @@ func NewMetrics(reg prometheus.Registerer) (*Metrics, error) {
 }
 
 // Assigned tells whether the lane owns partitions.
-func (l *Lane) Assigned() bool { return l.assigned.Load() > 0 }
+func (l *Consumer) Assigned() bool { return l.assigned.Load() > 0 }
 
 // Run consumes until ctx ends. The reading order of its loop is the guarantee: poll, handle (insert), then commit.
-func (l *Lane) Run(ctx context.Context) error {
+func (l *Consumer) Run(ctx context.Context) error {
 	if err := l.open(); err != nil {
 		return err
 	}
@@ -117,14 +117,14 @@ func (l *Lane) Run(ctx context.Context) error {
 // session ends.
 const farewell = 5 * time.Second
 
-func (l *Lane) close() {
+func (l *Consumer) close() {
 	defer time.AfterFunc(farewell, l.hangUp).Stop()
 	l.client.CloseAllowingRebalance() // Close would wait for a poll that never comes
 }
 
 // batch finishes what it began: under a context of its own, which ends only some time after the lane is told to stop. A
 // batch that does not make it is not committed, and is done again by whoever comes next.
-func (l *Lane) batch(ctx context.Context, records []*kgo.Record) error {
+func (l *Consumer) batch(ctx context.Context, records []*kgo.Record) error {
 	work, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
 	stop := context.AfterFunc(ctx, func() {
@@ -148,7 +148,7 @@ func (l *Lane) batch(ctx context.Context, records []*kgo.Record) error {
 }
 
 // commit tells Kafka how far the lane is. A commit that fails costs nothing but work: the records are read again.
-func (l *Lane) commit(ctx context.Context, records []*kgo.Record) {
+func (l *Consumer) commit(ctx context.Context, records []*kgo.Record) {
 	earliest := make(map[partition]time.Time)
 	for _, r := range records {
 		p := partition{r.Topic, r.Partition}
@@ -181,7 +181,7 @@ func (l *Lane) commit(ctx context.Context, records []*kgo.Record) {
 	l.Metrics.commits.WithLabelValues(l.Name, "ok").Inc()
 }
 
-func (l *Lane) deadLetter(ctx context.Context, r *kgo.Record, step, reason string, cause error) error {
+func (l *Consumer) deadLetter(ctx context.Context, r *kgo.Record, step, reason string, cause error) error {
 	letter := schemas.DeadLetterRecord(r, step, reason, cause)
 	for {
 		err := l.produce(ctx, letter)
@@ -202,7 +202,7 @@ func (l *Lane) deadLetter(ctx context.Context, r *kgo.Record, step, reason strin
 
 // produce is ProduceSync that ends with ctx. ProduceSync waits for Kafka's answer for ever while it is in doubt whether the record was
 // written; a letter that is written twice is one.
-func (l *Lane) produce(ctx context.Context, r *kgo.Record) error {
+func (l *Consumer) produce(ctx context.Context, r *kgo.Record) error {
 	done := make(chan error, 1)
 	l.client.Produce(ctx, r, func(_ *kgo.Record, err error) { done <- err })
 	select {
@@ -213,7 +213,7 @@ func (l *Lane) produce(ctx context.Context, r *kgo.Record) error {
 	}
 }
 
-func (l *Lane) open() error {
+func (l *Consumer) open() error {
 	count := func(delta int32) func(context.Context, *kgo.Client, map[string][]int32) {
 		return func(_ context.Context, _ *kgo.Client, m map[string][]int32) {
 			for _, partitions := range m {

@@ -77,12 +77,12 @@ func (r *river) start(rewind time.Duration) (stop func()) {
 	}
 	log := slog.New(slog.DiscardHandler)
 	recomputer := recompute.New(recompute.Config{Store: r.store, Rates: testRates, Settle: time.Hour, Log: log})
-	money := &Money{Store: r.store, Recomputer: recomputer, Workspace: func(string) string { return "default" }, Events: NewEventsMetric()}
+	money := &Payments{Store: r.store, Recomputer: recomputer, Workspace: func(string) string { return "default" }, Events: NewEventsMetric()}
 	clicks := &Clicks{Store: r.store, Recomputer: recomputer}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 2)
-	for _, l := range []*Lane{
-		{Name: "money", Topics: MoneyTopics, MaxRecords: 500, Handle: money.Handle},
+	for _, l := range []*Consumer{
+		{Name: "money", Topics: PaymentTopics, MaxRecords: 500, Handle: money.Handle},
 		{Name: "clicks", Topics: ClickTopics, MaxRecords: 500, Handle: clicks.Handle},
 	} {
 		l.Seeds, l.Rewind, l.Deadline, l.Log, l.Metrics = r.cluster.ListenAddrs(), rewind, 10*time.Second, log, metrics

@@ -22,8 +22,8 @@ import (
 	"tributary/schemas"
 )
 
-// Money handles Stripe's events, leads and dead letters: raw rows, facts and names first, then the sales that they touch.
-type Money struct {
+// Payments handles Stripe's events, leads and dead letters: raw rows, facts and names first, then the sales that they touch.
+type Payments struct {
 	Store      recompute.Store
 	Recomputer *recompute.Recomputer
 	// Workspace gives the workspace of a Stripe account (acct_…; empty for the platform's own).
@@ -35,15 +35,15 @@ type Money struct {
 	Events *prometheus.CounterVec // by type and whether it says anything about money or names
 }
 
-// MoneyTopics are what the lane consumes.
-var MoneyTopics = []string{schemas.TopicStripe, schemas.TopicLeads, schemas.TopicDeadLetters}
+// PaymentTopics are what the lane consumes.
+var PaymentTopics = []string{schemas.TopicStripe, schemas.TopicLeads, schemas.TopicDeadLetters}
 
-// NewEventsMetric makes the counter for Money.Events.
+// NewEventsMetric makes the counter for Payments.Events.
 func NewEventsMetric() *prometheus.CounterVec {
 	return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "processor_consume_stripe_events_total", Help: "Stripe events by type; known: false for those that are only kept raw."}, []string{"type", "known"})
 }
 
-type moneyBatch struct {
+type paymentBatch struct {
 	events  []clickhouse.EventRow
 	facts   []clickhouse.FactRow
 	leads   []ledger.Lead
@@ -52,7 +52,7 @@ type moneyBatch struct {
 	latest  time.Time                     // of all records
 }
 
-func (b *moneyBatch) news(workspace string) *recompute.Changes {
+func (b *paymentBatch) news(workspace string) *recompute.Changes {
 	n := b.told[workspace]
 	if n == nil {
 		n = new(recompute.Changes)
@@ -62,8 +62,8 @@ func (b *moneyBatch) news(workspace string) *recompute.Changes {
 }
 
 // Handle is the lane's Handler.
-func (m *Money) Handle(ctx context.Context, records []*kgo.Record, deadLetter DeadLetter) error {
-	b := &moneyBatch{told: make(map[string]*recompute.Changes)}
+func (m *Payments) Handle(ctx context.Context, records []*kgo.Record, deadLetter DeadLetter) error {
+	b := &paymentBatch{told: make(map[string]*recompute.Changes)}
 	for _, r := range records {
 		if r.Timestamp.After(b.latest) {
 			b.latest = r.Timestamp
@@ -76,7 +76,7 @@ func (m *Money) Handle(ctx context.Context, records []*kgo.Record, deadLetter De
 		case schemas.TopicLeads:
 			err = m.lead(b, r)
 		case schemas.TopicDeadLetters:
-			b.letters = append(b.letters, LetterRow(r))
+			b.letters = append(b.letters, DeadLetterRow(r))
 		}
 		if err != nil {
 			if err := deadLetter(ctx, r, step, reason, err); err != nil {
@@ -88,7 +88,7 @@ func (m *Money) Handle(ctx context.Context, records []*kgo.Record, deadLetter De
 }
 
 // flush stores what the batch says, and only then looks at whom it concerns (see Recomputer).
-func (m *Money) flush(ctx context.Context, b *moneyBatch) error {
+func (m *Payments) flush(ctx context.Context, b *paymentBatch) error {
 	return m.Recomputer.Apply(ctx, b.told, func(ctx context.Context) error {
 		inserts, ictx := errgroup.WithContext(ctx)
 		inserts.Go(func() error { return m.Store.InsertEvents(ictx, b.events) })
@@ -103,7 +103,7 @@ func (m *Money) flush(ctx context.Context, b *moneyBatch) error {
 	})
 }
 
-func (m *Money) event(b *moneyBatch, r *kgo.Record) (step, reason string, err error) {
+func (m *Payments) event(b *paymentBatch, r *kgo.Record) (step, reason string, err error) {
 	e, err := schemas.DecodeStripe(r)
 	if err != nil {
 		return "decode", "unreadable", err
@@ -155,7 +155,7 @@ func firstSales(f stripe.Fact) []identity.Edge {
 
 // stripeLead books what a Stripe event says about a buyer who has not paid yet. Its id is a hash of what it is, so that the
 // lead told twice, or by customer.created and customer.updated, is one lead.
-func (m *Money) stripeLead(b *moneyBatch, workspace string, e *schemas.StripeEvent, l stripe.Lead) {
+func (m *Payments) stripeLead(b *paymentBatch, workspace string, e *schemas.StripeEvent, l stripe.Lead) {
 	sum := sha256.Sum256([]byte(workspace + "\x00" + e.Account + "\x00" + l.ObjectID + "\x00" + l.Name))
 	row := ledger.Lead{
 		Workspace: workspace, ID: [16]byte(sum[:16]), ReceivedAt: l.At, ExternalID: l.ExternalID, EventName: l.Name, Mode: "stripe",
@@ -172,7 +172,7 @@ func (m *Money) stripeLead(b *moneyBatch, workspace string, e *schemas.StripeEve
 	}
 }
 
-func (m *Money) lead(b *moneyBatch, r *kgo.Record) error {
+func (m *Payments) lead(b *paymentBatch, r *kgo.Record) error {
 	l, err := schemas.DecodeLead(r)
 	if err != nil {
 		return err
@@ -205,8 +205,8 @@ func (m *Money) lead(b *moneyBatch, r *kgo.Record) error {
 	return nil
 }
 
-// LetterRow reads a record of the dead letters' topic.
-func LetterRow(r *kgo.Record) clickhouse.DeadLetterRow {
+// DeadLetterRow reads a record of the dead letters' topic.
+func DeadLetterRow(r *kgo.Record) clickhouse.DeadLetterRow {
 	partition, _ := strconv.ParseInt(schemas.Header(r, schemas.HeaderPartition), 10, 32)
 	offset, _ := strconv.ParseInt(schemas.Header(r, schemas.HeaderOffset), 10, 64)
 	headers := make(map[string]string)

@@ -29,7 +29,7 @@ type mark struct {
 // door's clock that was set, or the end of a quiet night; it is taken after a rewind's time only. Walk through it: the clock leaps by an
 // hour, one record of the new time is committed, ClickHouse crashes and has lost its last rows. Measured from that record, the rewind
 // would not reach them.
-func (l *Lane) advance(p partition, record time.Time) time.Time {
+func (l *Consumer) advance(p partition, record time.Time) time.Time {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if old, ok := l.marks[p]; ok && record.Sub(old.record) > l.Rewind && time.Since(old.set) < l.Rewind {
@@ -40,13 +40,13 @@ func (l *Lane) advance(p partition, record time.Time) time.Time {
 }
 
 // inherit takes over the mark of the partition's last owner.
-func (l *Lane) inherit(p partition, record time.Time) {
+func (l *Consumer) inherit(p partition, record time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.setMark(p, record)
 }
 
-func (l *Lane) setMark(p partition, record time.Time) {
+func (l *Consumer) setMark(p partition, record time.Time) {
 	if l.marks == nil {
 		l.marks = make(map[partition]mark)
 	}
@@ -56,7 +56,7 @@ func (l *Lane) setMark(p partition, record time.Time) {
 // rewind moves each newly assigned partition back by the configured stretch before the time of its last committed record. It asks
 // until Kafka has answered for every partition: one that began at its committed offset would keep what a crashed server had lost of it
 // lost. kgo waits as long, beats on, and ends ctx when the assignment is over.
-func (l *Lane) rewind(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
+func (l *Consumer) rewind(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
 	for l.Rewind > 0 {
 		err := l.back(ctx, offsets)
 		if err == nil {
@@ -72,7 +72,7 @@ func (l *Lane) rewind(ctx context.Context, offsets map[string]map[int32]kgo.Offs
 	return offsets, nil
 }
 
-func (l *Lane) back(ctx context.Context, offsets map[string]map[int32]kgo.Offset) error {
+func (l *Consumer) back(ctx context.Context, offsets map[string]map[int32]kgo.Offset) error {
 	adm := kadm.NewClient(l.client)
 	committed, err := adm.FetchOffsets(ctx, schemas.ConsumerGroup)
 	if err != nil {

@@ -56,6 +56,6 @@ func Aside(store *clickhouse.Store) consume.DeadLetter {
 	return func(ctx context.Context, r *kgo.Record, step, reason string, cause error) error {
 		letter := schemas.DeadLetterRecord(r, step, reason, cause)
 		letter.Timestamp = time.Now()
-		return store.InsertDeadLetters(ctx, []clickhouse.DeadLetterRow{consume.LetterRow(letter)})
+		return store.InsertDeadLetters(ctx, []clickhouse.DeadLetterRow{consume.DeadLetterRow(letter)})
 	}
 }

@@ -22,7 +22,7 @@ import (
 
 // Handlers are the lanes' handlers over one store, exactly as the processors run them.
 type Handlers struct {
-	Money      *consume.Money
+	Payments   *consume.Payments
 	Clicks     *consume.Clicks
 	Recomputer *recompute.Recomputer
 }
@@ -43,7 +43,7 @@ func (h *Handlers) Handle(ctx context.Context, records []*kgo.Record, deadLetter
 		}
 	}
 	if len(money) > 0 {
-		return consume.Isolate(ctx, money, h.Money.Handle, deadLetter, log)
+		return consume.Isolate(ctx, money, h.Payments.Handle, deadLetter, log)
 	}
 	return nil
 }
@@ -359,7 +359,7 @@ func events(ctx context.Context, from *clickhouse.Store, h *Handlers, since time
 			if len(records) == 0 {
 				return nil
 			}
-			err := consume.Isolate(ctx, records, h.Money.Handle, result.refused, log)
+			err := consume.Isolate(ctx, records, h.Payments.Handle, result.refused, log)
 			result.Records += len(records)
 			records = records[:0]
 			return err

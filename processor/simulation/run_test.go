@@ -270,10 +270,10 @@ func (r *run) live(ctx context.Context, p *processor) {
 		// Outside, the times that a processor compares have a monotonic reading too. Here a wrong clock delays by as much as it was wrong.
 		Now: func() time.Time { return time.Now().Add(r.clocks.processors.off(r.since())) },
 	})
-	money := &consume.Money{Store: store, Recomputer: recomputer, Workspace: func(string) string { return "default" }, Events: consume.NewEventsMetric()}
+	money := &consume.Payments{Store: store, Recomputer: recomputer, Workspace: func(string) string { return "default" }, Events: consume.NewEventsMetric()}
 	clicks := &consume.Clicks{Store: store, Recomputer: recomputer}
-	lane := func(name string, topics []string, handle consume.Handler) *consume.Lane {
-		l := &consume.Lane{
+	lane := func(name string, topics []string, handle consume.Handler) *consume.Consumer {
+		l := &consume.Consumer{
 			Name: name, Topics: topics, MaxRecords: 20, MaxBytes: 1 << 20, Handle: r.counted(p, r.broken.handler(p, handle)), Seeds: []string{"localhost:9092", "localhost:9093"},
 			Rewind: rewind, Deadline: 5 * time.Second, Log: log, Metrics: metrics,
 			// Fewer requests than in production, to save the simulation's time.
@@ -291,7 +291,7 @@ func (r *run) live(ctx context.Context, p *processor) {
 		return l
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	for _, l := range []*consume.Lane{lane("money", consume.MoneyTopics, money.Handle), lane("clicks", consume.ClickTopics, clicks.Handle)} {
+	for _, l := range []*consume.Consumer{lane("money", consume.PaymentTopics, money.Handle), lane("clicks", consume.ClickTopics, clicks.Handle)} {
 		group.Go(func() error { return l.Run(ctx) })
 	}
 	group.Go(func() error { return recomputer.Sweep(ctx, sweep) })

@@ -267,7 +267,7 @@ func (b *bench) handle(ctx context.Context, database string, n int) error {
 	}
 	defer store.Close()
 	recomputer := recompute.New(recompute.Config{Store: store, Rates: clickhousetest.FixedRates{"eur": "1.1"}, Settle: time.Hour, Log: log})
-	money := &consume.Money{
+	money := &consume.Payments{
 		Store: store, Recomputer: recomputer, Workspace: func(account string) string { return "w" + strings.TrimPrefix(account, "acct_") }, Events: consume.NewEventsMetric(),
 	}
 	clicks := &consume.Clicks{Store: store, Recomputer: recomputer}
