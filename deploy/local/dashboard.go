@@ -6,7 +6,7 @@ import (
 	"net"
 	"time"
 
-	"tributary/deploy/dashboard"
+	"tributary/processor/dashboard"
 	"tributary/processor/workspace"
 )
 

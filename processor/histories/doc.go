@@ -7,6 +7,6 @@
 //
 // A failure names its seed and tells the story of the sales it concerns, in the order in which it was told:
 //
-//	go test ./deploy/histories -run TestLedgerEqualsTruth -seed 17
-//	TRIBUTARY_LIVES=10000 go test ./deploy/histories -run TestLedgerEqualsTruth -timeout 60m -v
+//	go test ./processor/histories -run TestLedgerEqualsTruth -seed 17
+//	TRIBUTARY_LIVES=10000 go test ./processor/histories -run TestLedgerEqualsTruth -timeout 60m -v
 package histories
