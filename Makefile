@@ -5,6 +5,7 @@ SHELL := /bin/bash -o pipefail
 .DEFAULT_GOAL := help
 
 TOOLS := $(CURDIR)/.tools
+VENDOR := processor/dashboard/assets/vendor
 ARGS ?=
 FUZZTIME ?= 20s
 SCHEDULES ?= 10000
@@ -38,17 +39,18 @@ build: ## build the programs into bin/, without cgo
 	CGO_ENABLED=0 go build -o bin/ ./ingest ./processor ./deploy/loadgen ./deploy/local
 
 .PHONY: tools
-tools: $(TOOLS)/.npm $(TOOLS)/bin/stripe-mock ## fetch what the local run and the tests need and Go does not bring
+tools: $(TOOLS)/.npm $(VENDOR)/uPlot.LICENSE $(TOOLS)/bin/stripe-mock ## fetch what the local run and the tests need and Go does not bring
 
 # npm takes the one package of the engine that fits this machine, and the chart library that the page embeds.
-VENDOR := deploy/dashboard/assets/vendor
 $(TOOLS)/.npm: deploy/package.json
 	$(need-npm)
 	@mkdir -p $(TOOLS)
 	cp deploy/package.json $(TOOLS)/package.json
 	npm install --prefix $(TOOLS) --no-audit --no-fund --no-package-lock --loglevel=error
+	@touch $@
+$(VENDOR)/uPlot.LICENSE: $(TOOLS)/.npm
 	cp $(TOOLS)/node_modules/uplot/dist/uPlot.iife.min.js $(TOOLS)/node_modules/uplot/dist/uPlot.min.css $(VENDOR)/
-	cp $(TOOLS)/node_modules/uplot/LICENSE $(VENDOR)/uPlot.LICENSE
+	cp $(TOOLS)/node_modules/uplot/LICENSE $@
 	@touch $@
 
 .PHONY: test
