@@ -25,6 +25,7 @@ type commands struct {
 	Audit     auditCommand     `cmd:"" help:"Check every link from Kafka to the dashboards."`
 	Reconcile reconcileCommand `cmd:"" help:"Compare the ledger with Stripe's balance transactions."`
 	Replay    replayCommand    `cmd:"" help:"Book again: a stretch of time, dead letters, or everything beside the live tables."`
+	Dashboard dashboardCommand `cmd:"" help:"Serve the dashboard's page, on loopback only: it has no login."`
 	Erase     eraseCommand     `cmd:"" help:"Make a person's records unlinkable in every table; the money stays."`
 	FX        fxCommand        `cmd:"" name:"fx" help:"Tell which exchange rates there are, which are held back, and what has none."`
 	Version   versionCommand   `cmd:"" help:"Say which version this is."`
