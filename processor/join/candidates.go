@@ -29,6 +29,7 @@ const (
 	RuleNone           Rule = "none"
 )
 
+// Rank orders the rules by precedence: the greatest is credited.
 func (r Rule) Rank() int {
 	switch r {
 	case RuleManual:
@@ -164,7 +165,7 @@ func better(a, b Credit) int {
 	return cmp.Compare(a.Key, b.Key)
 }
 
-// versionOrder is the credit's place among all that its rule could ever find.
+// VersionOrder is the credit's place among all that its rule could ever find.
 func (s *Search) VersionOrder(c Credit) uint64 {
 	if c.Click != nil || c.AffiliateID == "" {
 		return c.order
@@ -172,6 +173,7 @@ func (s *Search) VersionOrder(c Credit) uint64 {
 	return s.named[road{c.Rule, c.named.closeness}].orderOf(c.named.closeness)
 }
 
+// Target names what is credited, with its rule: the click, else the affiliate.
 func (c Credit) Target() string {
 	if c.Click != nil {
 		return string(c.Rule) + ":" + c.Click.ID.String()
@@ -179,7 +181,7 @@ func (c Credit) Target() string {
 	return string(c.Rule) + ":" + c.AffiliateID
 }
 
-// same tells whether two credits go to the same click, or affiliate.
+// Same reports whether two credits go to the same click, or affiliate.
 func (c Credit) Same(d Credit) bool {
 	if c.Click != nil && d.Click != nil {
 		return c.Click.ID == d.Click.ID
@@ -208,12 +210,12 @@ type Weighed struct {
 	Verdict Verdict
 }
 
-// moments are when a sale happened, by all sources: sources disagree, and each bound must only ever widen.
+// Times are when a sale happened, by all sources: sources disagree, and each bound must only ever widen.
 type Times struct {
 	First, Last time.Time // zero: unknown, nothing is out of bounds
 }
 
-// search collects every credit that the graph offers to a group of names.
+// Search collects every credit that the graph offers to a group of names.
 type Search struct {
 	graph     *identity.Graph
 	clicks    map[identity.Node]*Click
@@ -237,7 +239,7 @@ type via struct {
 	first time.Time
 }
 
-// newSearch finds all candidates for the names of one sale or lead. Whatever is not yet known only adds to them.
+// NewSearch finds all candidates for the names of one sale or lead. Whatever is not yet known only adds to them.
 func NewSearch(g *identity.Graph, clicks map[identity.Node]*Click, from []identity.Node, at Times, policy Policy) *Search {
 	s := &Search{graph: g, clicks: clicks, At: at, Policy: policy, counted: make(map[identity.Node]bool), named: make(map[road]namings)}
 	buyers := make(map[identity.Node]bool) // followed already, from another of the sale's names
@@ -275,7 +277,7 @@ func NewSearch(g *identity.Graph, clicks map[identity.Node]*Click, from []identi
 	return s
 }
 
-// best gives the credit, and whatever it is that nothing known answers to if there is none.
+// Best returns the credit, and whatever it is that nothing known answers to if there is none.
 func (s *Search) Best() Credit {
 	switch {
 	case len(s.Found) > 0:
@@ -286,7 +288,7 @@ func (s *Search) Best() Credit {
 	return Credit{Rule: RuleNone}
 }
 
-// weighed lists everything that was found, the credited one first.
+// Weighed lists everything that was found, the credited one first.
 func (s *Search) Weighed() []Weighed {
 	var list []Weighed
 	for i, c := range s.Found {

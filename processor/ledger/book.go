@@ -19,7 +19,7 @@ type Rates interface {
 	Convert(currency string, at time.Time) (fx.Quote, int, bool) // the quote and Stripe's exponent of the currency
 }
 
-// Knowledge is all that is known about some sales of one workspace.
+// Evidence is all that is known about some sales of one workspace.
 type Evidence struct {
 	Workspace string
 	Graph     *identity.Graph
