@@ -26,11 +26,12 @@ var kept = []struct {
 	versioned                   bool
 	where                       string
 }{
-	{"clicks", "click_id", "received_at", "UUIDNumToString(click_id)", true, ""},
+	{"clicks", "workspace, click_id", "received_at", "UUIDNumToString(click_id)", true, ""},
 	{"stripe_events", "workspace, event_id", "received_at", "concat(event_id, ' ', type)", true, ""},
 	// When a hold ended, or whether it was needed at all, depends on who was ahead; the ledger says what came of it.
 	{"facts", "workspace, object_id, kind, source, event_id", "received_at", "concat(kind, ' ', object_id, ' by ', source, ' ', event_id)", true, " WHERE kind != 'hold_ended'"},
 	{"identities", "workspace, key, target", "at", "concat(key, ' = ', target)", false, ""},
+	{"first_names", "workspace, name", "at", "concat(name, ' = ', target)", true, ""},
 	{"dead_letters", "topic, partition, offset, step", "at", "concat(topic, '/', toString(partition), '/', toString(offset))", false, ""},
 	{"leads", "workspace, lead_id", "received_at", "concat(event_name, ' of ', external_id)", true, ""},
 	{"ledger", "workspace, entry_id", "received_at", "concat(toString(kind), ' ', object_id)", true, ""},

@@ -84,6 +84,11 @@ func Read(r io.Reader, at time.Time) (*Catalogue, error) {
 		}
 		c.row(value, at)
 	}
+	if c.Rows > 0 {
+		// From the next minute on only those whom a catalogue lists are affiliates by name. Not from this moment: a processor may be booking a
+		// sale of now without having seen that there is a catalogue.
+		c.Edges = append(c.Edges, identity.Edge{A: identity.Catalogue, B: identity.CatalogueIsInForce, Source: Source, At: at.Add(time.Minute)})
+	}
 	return c, errors.Join(faults...)
 }
 

@@ -3,11 +3,14 @@ package clickhouse
 import (
 	"context"
 	"encoding/hex"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"golang.org/x/sync/errgroup"
 
 	"tributary/processor/fx"
 	"tributary/processor/identity"
@@ -17,8 +20,48 @@ import (
 	"tributary/schemas"
 )
 
-// Edges gives every edge of workspace that begins at one of the nodes.
+// Edges gives every edge of workspace that begins at one of the nodes: of what clicks and browsers told under a name, the first.
 func (s *Store) Edges(ctx context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error) {
+	var edges, firsts []identity.Edge
+	lookups, lctx := errgroup.WithContext(ctx)
+	lookups.Go(func() (err error) { edges, err = s.identities(lctx, workspace, nodes); return err })
+	lookups.Go(func() (err error) { firsts, err = s.FirstNames(lctx, workspace, nodes); return err })
+	if err := lookups.Wait(); err != nil {
+		return nil, err
+	}
+	return append(edges, firsts...), nil
+}
+
+// FirstNames gives what was told first under those of the names that a click or a browser may tell something of.
+func (s *Store) FirstNames(ctx context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error) {
+	var names []identity.Node
+	for _, n := range nodes {
+		switch n.Type() {
+		case identity.Reference, identity.Affiliate, identity.Public:
+			names = append(names, n)
+		}
+	}
+	firsts := make(map[identity.Node]identity.Edge)
+	err := Lookup(ctx, s, "first_names", names, func(chunk []identity.Node) (string, []any) {
+		keys := make([]string, len(chunk))
+		for i, n := range chunk {
+			keys[i] = string(n)
+		}
+		return `SELECT name, target, source, at FROM first_names FINAL WHERE workspace = ? AND name IN (?)`, []any{workspace, keys}
+	}, func(rows driver.Rows) error {
+		var a, b string
+		var e identity.Edge
+		if err := rows.Scan(&a, &b, &e.Source, &e.At); err != nil {
+			return err
+		}
+		e.A, e.B = identity.Node(a), identity.Node(b)
+		firsts[e.A] = e
+		return nil
+	})
+	return slices.Collect(maps.Values(firsts)), err
+}
+
+func (s *Store) identities(ctx context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error) {
 	type ends struct{ a, b identity.Node }
 	seen := make(map[ends]bool)
 	var edges []identity.Edge
@@ -152,13 +195,13 @@ func (s *Store) Clicks(ctx context.Context, workspace string, nodes []identity.N
 		if ids.Len() == 0 {
 			ids.WriteString("''")
 		}
-		return `SELECT click_id, clicked_at, received_at, link_id, affiliate_id, program_id, visitor_id,
+		return `SELECT click_id, clicked_at, received_at, vouched, link_id, affiliate_id, program_id, visitor_id,
 utm_source, utm_medium, utm_campaign, utm_term, utm_content, channel, country, device
-FROM clicks FINAL WHERE click_id IN (` + ids.String() + `) AND workspace = ?`, []any{workspace}
+FROM clicks FINAL WHERE workspace = ? AND click_id IN (` + ids.String() + `)`, []any{workspace}
 	}, func(rows driver.Rows) error {
 		var id string
 		c := new(join.Click)
-		if err := rows.Scan(&id, &c.ClickedAt, &c.ReceivedAt, &c.LinkID, &c.AffiliateID, &c.ProgramID, &c.VisitorID,
+		if err := rows.Scan(&id, &c.ClickedAt, &c.ReceivedAt, &c.Vouched, &c.LinkID, &c.AffiliateID, &c.ProgramID, &c.VisitorID,
 			&c.UTMSource, &c.UTMMedium, &c.UTMCampaign, &c.UTMTerm, &c.UTMContent, &c.Channel, &c.Country, &c.Device); err != nil {
 			return err
 		}
@@ -180,12 +223,12 @@ func (s *Store) Leads(ctx context.Context, workspace string, ids [][16]byte) ([]
 		for i, id := range chunk {
 			list[i] = "unhex('" + hex.EncodeToString(id[:]) + "')"
 		}
-		return `SELECT lead_id, received_at, external_id, event_name, mode, quantity, email_hash, metadata
+		return `SELECT lead_id, received_at, external_id, event_name, mode, quantity, livemode, email_hash, metadata
 FROM leads FINAL WHERE workspace = ? AND lead_id IN (` + strings.Join(list, ",") + `)`, []any{workspace}
 	}, func(rows driver.Rows) error {
 		l := ledger.Lead{Workspace: workspace}
 		var id, hash string
-		if err := rows.Scan(&id, &l.ReceivedAt, &l.ExternalID, &l.EventName, &l.Mode, &l.Quantity, &hash, &l.Metadata); err != nil {
+		if err := rows.Scan(&id, &l.ReceivedAt, &l.ExternalID, &l.EventName, &l.Mode, &l.Quantity, &l.Livemode, &hash, &l.Metadata); err != nil {
 			return err
 		}
 		copy(l.ID[:], id)

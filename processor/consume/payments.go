@@ -16,6 +16,7 @@ import (
 	"tributary/processor/clickhouse"
 	"tributary/processor/erase"
 	"tributary/processor/identity"
+	"tributary/processor/join"
 	"tributary/processor/ledger"
 	"tributary/processor/recompute"
 	"tributary/processor/stripe"
@@ -47,6 +48,8 @@ type paymentBatch struct {
 	events  []clickhouse.EventRow
 	facts   []clickhouse.FactRow
 	leads   []ledger.Lead
+	firsts  []clickhouse.EdgeRow
+	oneWay  []clickhouse.EdgeRow
 	letters []clickhouse.DeadLetterRow
 	told    map[string]*recompute.Changes // by workspace
 	latest  time.Time                     // of all records
@@ -95,6 +98,8 @@ func (m *Payments) flush(ctx context.Context, b *paymentBatch) error {
 		inserts.Go(func() error { return m.Store.InsertDeadLetters(ictx, b.letters) })
 		inserts.Go(func() error { return m.Store.InsertFacts(ictx, b.facts) })
 		inserts.Go(func() error { return m.Store.InsertLeads(ictx, b.leads) })
+		inserts.Go(func() error { return m.Store.InsertFirstNames(ictx, b.firsts) })
+		inserts.Go(func() error { return m.Store.InsertEdges(ictx, b.oneWay) })
 		if err := inserts.Wait(); err != nil {
 			return err
 		}
@@ -130,7 +135,10 @@ func (m *Payments) event(b *paymentBatch, r *kgo.Record) (step, reason string, e
 	for _, f := range facts.Money {
 		b.facts = append(b.facts, clickhouse.FactRow{Workspace: workspace, Fact: f})
 		n.Changed = append(n.Changed, recompute.Subject(f))
-		n.Edges = append(n.Edges, firstSales(f)...)
+		facts.Names = append(facts.Names, firstSales(f)...)
+	}
+	if !e.Livemode {
+		facts.Names = identity.TestMode(facts.Names)
 	}
 	n.Edges = append(n.Edges, facts.Names...)
 	for _, l := range facts.Leads {
@@ -159,17 +167,22 @@ func (m *Payments) stripeLead(b *paymentBatch, workspace string, e *schemas.Stri
 	sum := sha256.Sum256([]byte(workspace + "\x00" + e.Account + "\x00" + l.ObjectID + "\x00" + l.Name))
 	row := ledger.Lead{
 		Workspace: workspace, ID: [16]byte(sum[:16]), ReceivedAt: l.At, ExternalID: l.ExternalID, EventName: l.Name, Mode: "stripe",
-		Quantity: uint8(min(max(l.Quantity, 1), 100)), EmailHash: "", Metadata: nil,
+		Quantity: uint8(min(max(l.Quantity, 1), 100)), Livemode: e.Livemode,
 	}
 	b.leads = append(b.leads, row.Uncredited())
 	node := ledger.LeadNode(row.ID)
 	n := b.news(workspace)
 	n.Changed = append(n.Changed, node)
+	var names []identity.Edge
 	for _, name := range []identity.Node{identity.New(identity.Customer, l.CustomerID), identity.New(identity.Subscription, l.SubscriptionID), identity.New(identity.External, l.ExternalID)} {
 		if name.Value() != "" {
-			n.Edges = append(n.Edges, identity.Edge{A: node, B: name, Source: e.Type, At: l.At})
+			names = append(names, identity.Edge{A: node, B: name, Source: e.Type, At: l.At})
 		}
 	}
+	if !e.Livemode {
+		names = identity.TestMode(names)
+	}
+	n.Edges = append(n.Edges, names...)
 }
 
 func (m *Payments) lead(b *paymentBatch, r *kgo.Record) error {
@@ -187,6 +200,10 @@ func (m *Payments) lead(b *paymentBatch, r *kgo.Record) error {
 		n.Edges = append(n.Edges, identity.Edge{A: a, B: b, Source: source, At: at})
 	}
 	external, email := identity.New(identity.External, l.ExternalId), identity.New(identity.Email, hex.EncodeToString(l.EmailHash))
+	if !l.GetVouched() {
+		m.publicLead(b, l, node, external, at)
+		return nil
+	}
 	if l.ExternalId != "" {
 		tie(node, external, "lead.external_id")
 		if len(l.EmailHash) > 0 {
@@ -203,6 +220,24 @@ func (m *Payments) lead(b *paymentBatch, r *kgo.Record) error {
 		}
 	}
 	return nil
+}
+
+// publicLead ties a lead that a browser sent to its click. It also ties the buyer's id to it, as what the public says of that id, but only
+// an id that cannot be guessed: any other, and an address, proves nothing.
+func (m *Payments) publicLead(b *paymentBatch, l *schemas.Lead, node, external identity.Node, at time.Time) {
+	click, ok := identity.ClickRef(l.ClickRef)
+	if !ok {
+		return
+	}
+	n := b.news(l.Workspace)
+	n.Edges = append(n.Edges, identity.Edge{A: node, B: click, Source: "lead.click_id", At: at})
+	if !join.Unguessable(l.ExternalId) {
+		return
+	}
+	public := identity.PublicName(external)
+	n.Edges = append(n.Edges, identity.Edge{A: external, B: public, Source: "lead.public", At: at})
+	b.firsts = append(b.firsts, clickhouse.EdgeRow{Workspace: l.Workspace, Edge: identity.Edge{A: public, B: click, Source: "lead.public", At: at}})
+	b.oneWay = append(b.oneWay, clickhouse.EdgeRow{Workspace: l.Workspace, Edge: identity.Edge{A: click, B: public, Source: "lead.public", At: at}, OneWay: true})
 }
 
 // DeadLetterRow reads a record of the dead letters' topic.

@@ -22,6 +22,7 @@ var reasons = map[join.Rule]string{
 	join.RuleStripeCustomer: "the Stripe customer is tied to this click",
 	join.RuleAffiliate:      "an affiliate is named, and no single click is known",
 	join.RulePromotionCode:  "the promotion code belongs to an affiliate",
+	join.RuleReference:      "the sale repeats a name that only the public gave, which is weak evidence",
 	join.RuleEmail:          "the buyer's e-mail address was seen with this click, which is weak evidence",
 	join.RuleSale:           "it belongs to a sale, and is credited like it",
 }
@@ -51,6 +52,8 @@ func verdict(w ledger.Weighing, c join.Weighed, policy Policy) string {
 		return fmt.Sprintf("too old: clicked %s before the sale; the attribution window is %d days", span(w.First.Sub(c.Click.ClickedAt)), policy.WindowDays)
 	case join.TooLate:
 		return fmt.Sprintf("too late: clicked %s after the sale; it may be credited with the buyer's next one", span(c.Click.ClickedAt.Sub(w.Last)))
+	case join.Unproven:
+		return "not proven: only the public gave this click its name, which could be guessed, or gave it after the sale"
 	}
 	return "nothing that is known answers to this name, yet"
 }
@@ -70,6 +73,8 @@ func phrase(r join.Rule) string {
 		return "a named affiliate"
 	case join.RulePromotionCode:
 		return "a promotion code"
+	case join.RuleReference:
+		return "a name that only the public gave"
 	case join.RuleEmail:
 		return "an e-mail address"
 	}
@@ -103,16 +108,21 @@ func because(learned ledger.Learned, before, row VersionRow, sale Sale) string {
 		return "an earlier delivery of the same event was found"
 	case ledger.LearnedRefunds:
 		return "more is known of what the charge gave back"
-	case ledger.LearnedRule, ledger.LearnedClick:
-		if i := slices.IndexFunc(sale.Candidates, func(c Candidate) bool { return c.ClickID != "" && c.ClickID == row.ClickID }); i >= 0 {
-			return fmt.Sprintf("the click and its name are both known; the click reached us on %s", Clock(*sale.Candidates[i].ReceivedAt))
-		}
-		return "a name that outranks the ones before is known"
 	case ledger.LearnedMore:
 		if row.FXSource == "stripe" && before.FXSource != "stripe" {
 			return "what Stripe settled is known"
 		}
+		if row.ClickID != before.ClickID {
+			if i := slices.IndexFunc(sale.Candidates, func(c Candidate) bool { return c.ClickID != "" && c.ClickID == row.ClickID }); i >= 0 {
+				return fmt.Sprintf("the click and its name are both known; the click reached us on %s", Clock(*sale.Candidates[i].ReceivedAt))
+			}
+		}
+		if row.MatchRule != before.MatchRule || row.AffiliateID != before.AffiliateID {
+			return "a name that outranks the ones before is known"
+		}
 		return "one more name, click or event of it is known"
+	case ledger.LearnedEarlier:
+		return "an earlier report of a name or click was found"
 	case ledger.LearnedRate:
 		if row.FXSource == "stripe" {
 			return "what Stripe settled is known"

@@ -129,6 +129,10 @@ func (h *house) InsertEdges(ctx context.Context, rows []clickhouse.EdgeRow) erro
 	return insert(ctx, h, "identities", rows, h.Model.InsertEdges)
 }
 
+func (h *house) InsertFirstNames(ctx context.Context, rows []clickhouse.EdgeRow) error {
+	return insert(ctx, h, "first_names", rows, h.Model.InsertFirstNames)
+}
+
 func (h *house) InsertLeads(ctx context.Context, rows []ledger.Lead) error {
 	return insert(ctx, h, "leads", rows, h.Model.InsertLeads)
 }

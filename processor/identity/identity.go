@@ -3,6 +3,7 @@
 package identity
 
 import (
+	"strconv"
 	"strings"
 	"time"
 
@@ -29,7 +30,16 @@ const (
 	Code         = "code"         // what the buyer typed, upper case: Stripe compares codes without regard to case
 	Email        = "email"        // keyed hash of an e-mail address, hex
 	Link         = "link"         // a link of the operator's catalogue
+	Public       = "public"       // what anybody may have written about another name, which is its value; see PublicName
+	Again        = "again"        // a metadata field that was set back to an older value; see NewAgain
 	FirstSale    = "first_sale"   // of a customer, subscription or external id; its edge's At is when they first paid
+)
+
+// Catalogue stands for the operator's catalogues of affiliates; its edge's At is since when there is one.
+const (
+	catalogueType           = "catalogue"
+	Catalogue          Node = catalogueType + ":affiliates"
+	CatalogueIsInForce Node = catalogueType + ":in_force"
 )
 
 // New makes a node.
@@ -61,6 +71,67 @@ func ClickRef(value string) (Node, bool) {
 	return New(Reference, value), true
 }
 
+// PublicName is what anybody may have written about a name: a browser's click under a foreign id or for an affiliate, or a lead
+// that no secret key vouched for. It is a name beside n, so that what a backend says of n and what the public says of it are
+// both kept, and neither hides the other.
+func PublicName(n Node) Node { return New(Public, string(n)) }
+
+// OfPublic returns the name of which the public said something; any other name itself.
+func OfPublic(n Node) Node {
+	if n.Type() == Public {
+		return Node(n.Value())
+	}
+	return n
+}
+
+// NewAgain says that a field got the value target at a moment, which it may have had before: the edge to target itself keeps
+// only the first time.
+func NewAgain(at time.Time, target Node) Node {
+	return New(Again, strconv.FormatInt(at.Unix(), 10)+" "+string(target))
+}
+
+// AgainOf returns the value that a field was set back to.
+func AgainOf(n Node) Node {
+	_, target, _ := strings.Cut(n.Value(), " ")
+	return Node(target)
+}
+
+// testMode begins the values of names that both of Stripe's modes may use, where an event of test mode told something of them.
+const testMode = "test mode/"
+
+// OfTestMode reports whether a name is known from test mode only.
+func (n Node) OfTestMode() bool { return strings.HasPrefix(n.Value(), testMode) }
+
+// shared reports whether both modes may use a name: the seller's own id of a buyer, an address, a coupon or a code. Stripe's other
+// ids are of one mode.
+func (n Node) shared() bool {
+	switch n.Type() {
+	case External, Email, Coupon, Code, FirstSale:
+		return true
+	}
+	return false
+}
+
+// TestMode returns what an event of test mode tells, so that no live sale finds it: what it says of a name that both modes may use, it
+// says of that name in test mode. Its own sales find both, so that an integration can be tried with live clicks and leads.
+func TestMode(edges []Edge) []Edge {
+	apart := make([]Edge, 0, len(edges))
+	of := func(n Node) Node {
+		if n.shared() {
+			return New(n.Type(), testMode+n.Value())
+		}
+		return n
+	}
+	for _, e := range edges {
+		if e.B.shared() && !e.A.shared() && e.B.Type() != FirstSale {
+			apart = append(apart, e)
+		}
+		e.A, e.B = of(e.A), of(e.B)
+		apart = append(apart, e)
+	}
+	return apart
+}
+
 // Edge says that two names belong together. It is true in both directions and is never taken back.
 type Edge struct {
 	A, B   Node
@@ -73,26 +144,28 @@ type Edge struct {
 // leadsTo tells, for a sale that is being resolved, which types of names may be followed from one type to the next.
 // A customer's or a subscription's other sales are not followed: they are other movements.
 var leadsTo = map[string]map[string]bool{
-	Object:       set(Object, Movement, Customer, Subscription, External, Reference, Click, Affiliate, Promotion, Coupon, Email),
-	Movement:     set(Object),
-	Customer:     set(External, Reference, Click, Affiliate, Promotion, Coupon, Email, FirstSale),
-	Subscription: set(External, Reference, Click, Affiliate, Promotion, Coupon, FirstSale),
-	External:     set(Reference, Click, FirstSale),
-	Reference:    set(Click),
-	Promotion:    set(Code, Coupon, Affiliate),
-	Coupon:       set(Affiliate),
-	Code:         set(Affiliate),
-	Email:        set(External, Reference, Click),
-	Link:         set(Affiliate),
-	Affiliate:    set(Program),
-	Lead:         set(Customer, Subscription, External, Reference, Click),
+	Object:        set(Object, Movement, Customer, Subscription, External, Reference, Click, Affiliate, Promotion, Coupon, Email),
+	Movement:      set(Object),
+	Customer:      set(External, Reference, Click, Affiliate, Promotion, Coupon, Email, FirstSale, Again),
+	Subscription:  set(External, Reference, Click, Affiliate, Promotion, Coupon, FirstSale, Again),
+	External:      set(Reference, Click, FirstSale, Public, Again),
+	Reference:     set(Click, Public),
+	Public:        set(Click, Reference, Program),
+	Promotion:     set(Code, Coupon, Affiliate),
+	Coupon:        set(Affiliate),
+	Code:          set(Affiliate),
+	Email:         set(External, Reference, Click),
+	Link:          set(Affiliate),
+	Affiliate:     set(Program, Public),
+	catalogueType: set(catalogueType),
+	Lead:          set(Customer, Subscription, External, Reference, Click),
 }
 
 // touches tells, for a name about which something new is known, where the sales and leads lie that may change by it.
 // Links are not walked backwards: the ledger knows which of its clicks came by which.
 var touches = map[string]map[string]bool{
-	Click:        set(Object, Lead, Customer, External, Subscription, Reference, Email),
-	Reference:    set(Object, Lead, Customer, External, Subscription, Email),
+	Click:        set(Object, Lead, Customer, External, Subscription, Reference, Email, Public),
+	Reference:    set(Object, Lead, Customer, External, Subscription, Email, Public),
 	Affiliate:    set(Object, Customer, Subscription, Promotion, Coupon, Code),
 	External:     set(Object, Lead, Customer, Subscription, Email),
 	Customer:     set(Object, Lead),
@@ -101,6 +174,7 @@ var touches = map[string]map[string]bool{
 	Coupon:       set(Object, Customer, Subscription, Promotion),
 	Code:         set(Promotion),
 	Email:        set(Object, Customer),
+	Public:       set(Reference, Affiliate, External),
 }
 
 // Changes tells which ends of a new edge know more by it: those from which it may be followed. A popular coupon knows

@@ -3,6 +3,7 @@ package identity
 import (
 	"context"
 	"slices"
+	"strings"
 )
 
 // Edges looks names up: every edge of workspace that begins at one of the nodes. An error is not an answer (the batch
@@ -40,8 +41,8 @@ func Remember(edges Edges) Edges {
 	}
 }
 
-// depth bounds both walks. The longest road is movement → object → object → customer → external → reference → click.
-const depth = 8
+// depth bounds both walks. The longest way is movement → object → object → customer → external → public → reference → public → click.
+const depth = 10
 
 // spread walks level by level, all names of a level in one question. enter is called once for each name that is reached and
 // tells whether to ask for its edges, and whether another name may mean the same; follow tells which edges to take.
@@ -107,11 +108,13 @@ type Graph struct{ out map[Node][]Edge }
 func Explore(ctx context.Context, edges Edges, workspace string, from []Node) (*Graph, error) {
 	g := &Graph{out: make(map[Node][]Edge)}
 	err := spread(ctx, edges, workspace, from, func(n Node) (ask bool, alias Node) {
-		typ, value := n.Split()
-		if typ == Reference {
+		switch typ, value := n.Split(); {
+		case typ == Reference:
 			alias = New(Affiliate, value) // the catalogue of affiliates may know a bare reference
+		case typ == Public && strings.HasPrefix(value, Affiliate+":"):
+			alias = Catalogue // where there is one, the public names no affiliates
 		}
-		_, ask = leadsTo[typ]
+		_, ask = leadsTo[n.Type()]
 		return ask, alias
 	}, func(e Edge) bool {
 		if !leadsTo[e.A.Type()][e.B.Type()] {

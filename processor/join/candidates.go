@@ -24,6 +24,7 @@ const (
 	RuleStripeCustomer Rule = "stripe_customer"
 	RuleAffiliate      Rule = "affiliate"
 	RulePromotionCode  Rule = "promotion_code"
+	RuleReference      Rule = "reference" // a name that only the public gave, and that the sale repeats
 	RuleEmail          Rule = "email"
 	RuleSale           Rule = "sale" // a refund or dispute inherits its sale's credit
 	RuleNone           Rule = "none"
@@ -46,8 +47,10 @@ func (r Rule) Rank() int {
 		return 4
 	case RulePromotionCode:
 		return 3
-	case RuleEmail:
+	case RuleReference:
 		return 2
+	case RuleEmail:
+		return 1
 	}
 	return 0
 }
@@ -56,6 +59,7 @@ func (r Rule) Rank() int {
 type Click struct {
 	ID                                                     schemas.ClickID
 	ClickedAt, ReceivedAt                                  time.Time
+	Vouched                                                bool // a secret key came with it; false: anybody may have written it
 	LinkID, AffiliateID, ProgramID, VisitorID              string
 	UTMSource, UTMMedium, UTMCampaign, UTMTerm, UTMContent string
 	Channel, Country, Device                               string
@@ -70,10 +74,7 @@ type Credit struct {
 	ProgramID   string
 
 	order uint64 // among the candidates of one rule; the greatest is credited
-	named naming // where no click decides: who named the affiliate, and when
 }
-
-const OrderBits = 42
 
 // Inverse makes less more: the greatest value of the width for 0, 0 for whatever does not fit. Negative counts as 0.
 func Inverse(width uint, value int64) uint64 {
@@ -115,33 +116,10 @@ func (s *Search) orderOfNaming(n naming) uint64 {
 	return n.closeness<<40 | before<<secondBits | preferred
 }
 
-// namings are all that named an affiliate equally closely, by one rule.
-type namings struct {
-	count uint64
-	sum   int64 // of the seconds since namingEpoch
-}
-
-// road is where namings are counted together.
-type road struct {
-	rule      Rule
-	closeness uint64
-}
-
-// orderOf is the version's order of a credit that no click decides. The choice itself would not do: it falls when a naming
-// turns out to be older than it was told first. What only grows is the closeness, then the number of namings so close, then, for
-// as many, how early they all are.
-func (n namings) orderOf(closeness uint64) uint64 {
-	const countBits, sumBits = 6, 34
-	return closeness<<(countBits+sumBits) | min(n.count, 1<<countBits-1)<<sumBits | Inverse(sumBits, n.sum)
-}
-
-// namingEpoch is 2020-01-01: before any event that we read.
-const namingEpoch = 1577836800
-
 // orderOf makes the click that the policy prefers the greatest.
 func orderOf(c *Click, touch Touch) uint64 {
 	if touch == FirstTouch {
-		return Inverse(OrderBits, c.ClickedAt.UnixMilli())
+		return Inverse(42, c.ClickedAt.UnixMilli())
 	}
 	return uint64(max(c.ClickedAt.UnixMilli(), 0))
 }
@@ -163,14 +141,6 @@ func better(a, b Credit) int {
 		return d
 	}
 	return cmp.Compare(a.Key, b.Key)
-}
-
-// VersionOrder is the credit's place among all that its rule could ever find.
-func (s *Search) VersionOrder(c Credit) uint64 {
-	if c.Click != nil || c.AffiliateID == "" {
-		return c.order
-	}
-	return s.named[road{c.Rule, c.named.closeness}].orderOf(c.named.closeness)
 }
 
 // Target names what is credited, with its rule: the click, else the affiliate.
@@ -201,6 +171,7 @@ const (
 	Candidate Verdict = "candidate" // counts, but another one counts more
 	TooOld    Verdict = "too_old"   // before the attribution window
 	TooLate   Verdict = "too_late"  // after the sale
+	Unproven  Verdict = "unproven"  // only the public gave it the name, which could be guessed, or gave it after the sale
 	Unknown   Verdict = "unknown"   // a name that nothing known answers to, yet
 )
 
@@ -217,16 +188,17 @@ type Times struct {
 
 // Search collects every credit that the graph offers to a group of names.
 type Search struct {
-	graph     *identity.Graph
-	clicks    map[identity.Node]*Click
-	At        Times
-	Policy    Policy
-	counted   map[identity.Node]bool
-	Found     []Credit
-	named     map[road]namings
-	refused   []Weighed
-	unmet     []identity.Node
+	graph   *identity.Graph
+	clicks  map[identity.Node]*Click
+	At      Times
+	Policy  Policy
+	Found   []Credit
+	refused []Weighed
+	unmet   []identity.Node
+	// Knowledge counts the names and clicks that bear on the sale, each once, and Earliness how early all of them were told: both
+	// only grow, and one of them grows with whatever is learnt.
 	Knowledge int
+	Earliness uint64
 }
 
 // via is the way to a candidate.
@@ -241,10 +213,10 @@ type via struct {
 
 // NewSearch finds all candidates for the names of one sale or lead. Whatever is not yet known only adds to them.
 func NewSearch(g *identity.Graph, clicks map[identity.Node]*Click, from []identity.Node, at Times, policy Policy) *Search {
-	s := &Search{graph: g, clicks: clicks, At: at, Policy: policy, counted: make(map[identity.Node]bool), named: make(map[road]namings)}
+	s := &Search{graph: g, clicks: clicks, At: at, Policy: policy}
 	buyers := make(map[identity.Node]bool) // followed already, from another of the sale's names
 	for _, n := range from {
-		for _, e := range s.edges(n) {
+		for _, e := range s.graph.From(n) {
 			if buyers[e.B] {
 				continue
 			}
@@ -271,7 +243,7 @@ func NewSearch(g *identity.Graph, clicks map[identity.Node]*Click, from []identi
 		seen[c.Target()] = true
 		return twice
 	})
-	s.Knowledge += len(s.Found) // a buyer's earlier first sale may let in one more click
+	s.measure(from)
 	slices.Sort(s.unmet)
 	s.unmet = slices.Compact(s.unmet)
 	return s
@@ -305,14 +277,42 @@ func (s *Search) Weighed() []Weighed {
 	return list
 }
 
-// edges counts each node's edges once, so that the knowledge does not depend on the order of the walk.
-func (s *Search) edges(n identity.Node) []identity.Edge {
-	out := s.graph.From(n)
-	if !s.counted[n] {
-		s.counted[n] = true
-		s.Knowledge += len(out)
+// edges returns what leads on from a name: of each metadata field the one value that counts for this sale.
+func (s *Search) edges(n identity.Node) []identity.Edge { return s.inForce(s.graph.From(n)) }
+
+// measure counts all names that lead on from the given ones, and the clicks that they lead to, whether or not they count for the
+// sale. What a walk reaches in a graph that only grows is a set that only grows.
+func (s *Search) measure(from []identity.Node) {
+	seen := make(map[identity.Node]bool, 4*len(from))
+	queue := make([]identity.Node, 0, 4*len(from))
+	visit := func(n identity.Node) {
+		if !seen[n] {
+			seen[n] = true
+			queue = append(queue, n)
+		}
 	}
-	return out
+	add := func(at time.Time) {
+		s.Knowledge++
+		s.Earliness += Inverse(42, at.UnixMilli()) // until the year 2109
+	}
+	for _, n := range from {
+		visit(n)
+	}
+	for i := 0; i < len(queue); i++ {
+		for _, e := range s.graph.From(queue[i]) {
+			add(e.At)
+			visit(e.B)
+		}
+		switch typ, value := queue[i].Split(); typ {
+		case identity.Reference:
+			visit(identity.New(identity.Affiliate, value))
+		case identity.Click:
+			if c := s.clicks[queue[i]]; c != nil {
+				add(c.ReceivedAt)
+				visit(identity.New(identity.Link, c.LinkID))
+			}
+		}
+	}
 }
 
 // through follows the names of a buyer or subscription.
@@ -352,13 +352,9 @@ func (s *Search) direct(e identity.Edge, way via) {
 	case identity.Click:
 		s.click(e.B, way)
 	case identity.Reference:
-		if first := s.alias(e.B); first != "" {
-			s.click(first, way)
-		} else if programs := s.edges(identity.New(identity.Affiliate, value)); len(programs) > 0 {
-			s.affiliate(value, RuleAffiliate, e.B, naming{way.closeness, e.At})
-		} else if e.Source != "client_reference_id" { // a bare one may be anything of the seller's
-			s.unmet = append(s.unmet, e.B)
-		}
+		s.reference(e, way)
+	case identity.Public:
+		s.claimed(e, way)
 	case identity.Affiliate:
 		s.affiliate(value, RuleAffiliate, e.B, naming{way.closeness, e.At})
 	case identity.Promotion, identity.Coupon, identity.Code:
@@ -394,34 +390,15 @@ func (s *Search) email(n identity.Node) {
 	}
 }
 
-// alias gives the click that a foreign id stands for: the first received under it, for ever.
-func (s *Search) alias(ref identity.Node) identity.Node {
-	var first identity.Node
-	for _, e := range s.edges(ref) {
-		c := s.clicks[e.B]
-		if c == nil {
-			continue
-		}
-		if f := s.clicks[first]; f == nil || c.ReceivedAt.Before(f.ReceivedAt) || c.ReceivedAt.Equal(f.ReceivedAt) && e.B < first {
-			first = e.B
-		}
-	}
-	return first
-}
-
 func (s *Search) click(n identity.Node, way via) {
 	c := s.clicks[n]
 	if c == nil {
 		s.unmet = append(s.unmet, n)
 		return
 	}
-	if !s.counted[n] {
-		s.counted[n] = true
-		s.Knowledge++
-	}
 	c = s.ofLink(c)
 	touch := s.Policy.Follow
-	if way.rule == RuleClickID {
+	if way.closeness == bySale {
 		touch = s.Policy.Touch
 	}
 	credit := Credit{Rule: way.rule, Key: way.key, Click: c, AffiliateID: c.AffiliateID, ProgramID: c.ProgramID, order: orderOf(c, touch)}
@@ -470,20 +447,5 @@ func (s *Search) ofLink(c *Click) *Click {
 }
 
 func (s *Search) affiliate(id string, rule Rule, key identity.Node, named naming) {
-	all := s.named[road{rule, named.closeness}]
-	all.count++
-	all.sum += max(named.at.Unix()-namingEpoch, 0)
-	s.named[road{rule, named.closeness}] = all
-	s.Found = append(s.Found, Credit{Rule: rule, Key: key, AffiliateID: id, ProgramID: s.program(id), order: s.orderOfNaming(named), named: named})
-}
-
-// program of an affiliate; of several the smallest id, so that the order of learning them does not matter.
-func (s *Search) program(affiliate string) string {
-	program := ""
-	for _, e := range s.edges(identity.New(identity.Affiliate, affiliate)) {
-		if p := e.B.Value(); program == "" || p < program {
-			program = p
-		}
-	}
-	return program
+	s.Found = append(s.Found, Credit{Rule: rule, Key: key, AffiliateID: id, ProgramID: s.program(id), order: s.orderOfNaming(named)})
 }

@@ -269,8 +269,7 @@ func (s *sale) bookPayments() {
 
 // pushCredit ends the version of an entry that has the sale's credit.
 func (s *sale) pushCredit(e *Entry, finality uint64) {
-	c := s.found.Best()
-	e.Version.pushCredit(c.Rule, s.found.VersionOrder(c), s.knowledge, finality)
+	e.Version.pushCredit(s.knowledge, s.found.Earliness, finality)
 }
 
 // supersede takes the payment away from every object under which somebody who knew less may have booked it: any payment

@@ -37,8 +37,9 @@ var update = flag.Bool("update", false, "write what the scripts give into testda
 //
 //	policy KEY=VALUE …                    window_days, touch, follow, renewals_days of the workspace
 //	rate CURRENCY DAY USD                 one published rate; without any, the usual ones of 2026-03-02
-//	click NAME TIME KEY=VALUE …           $NAME is its id in what follows; affiliate, program, link, foreign
-//	lead TIME KEY=VALUE …                 external, click, event, email
+//	click NAME TIME KEY=VALUE …           $NAME is its id in what follows; affiliate, program, link, foreign; received: when the edge took
+//	                                      it, if later; vouched: a secret key came with it
+//	lead TIME KEY=VALUE …                 external, click, event, email; public: a browser sent it
 //	catalogue HEADER|ROW …                as processor catalogue reads it
 //	event TYPE TIME OBJECT                the object as JSON; it reaches us a second later
 //	test-event TYPE TIME OBJECT           the same with livemode=false
@@ -235,7 +236,11 @@ func (s *script) click(name string, at time.Time, m map[string]string) {
 	copy(id[9:], fmt.Sprintf("%-7.7s", name))
 	id[6], id[7], id[8] = 0x70, 0, 0x80
 	s.clicks[name], s.names[id.String()] = id, name
-	r, err := schemas.ClickRecord(&schemas.Click{Workspace: "default", ClickId: id[:], ClickedAt: at.UnixMilli(), ReceivedAt: at.UnixMilli() + 20,
+	received := at.Add(20 * time.Millisecond)
+	if m["received"] != "" {
+		received, _ = s.moment(m["received"])
+	}
+	r, err := schemas.ClickRecord(&schemas.Click{Workspace: "default", ClickId: id[:], ClickedAt: at.UnixMilli(), ReceivedAt: received.UnixMilli(), Vouched: m["vouched"] != "",
 		AffiliateId: m["affiliate"], ProgramId: m["program"], LinkId: m["link"], ForeignId: m["foreign"]}, nil)
 	if err != nil {
 		s.fault("%v", err)
@@ -246,7 +251,7 @@ func (s *script) click(name string, at time.Time, m map[string]string) {
 
 func (s *script) lead(at time.Time, m map[string]string) {
 	l := &schemas.Lead{Workspace: "default", LeadId: []byte(fmt.Sprintf("%-16.16s", m["external"]+m["event"])), ReceivedAt: at.UnixMilli(), ClickRef: m["click"],
-		ExternalId: m["external"], EventName: m["event"], Mode: "async", Quantity: 1}
+		ExternalId: m["external"], EventName: m["event"], Mode: "async", Quantity: 1, Vouched: new(m["public"] == "")}
 	if m["email"] != "" {
 		l.EmailHash = hash(m["email"])
 	}
@@ -363,7 +368,11 @@ func (s *script) rows(table *fx.Table, order []int, dead string) string {
 		lines = append(lines, line)
 	}
 	for _, l := range m.AllLeads() {
-		lines = append(lines, fmt.Sprintf("lead %q: %s", l.EventName, s.credit(l.MatchRule, l.Click)))
+		line := fmt.Sprintf("lead %q of %s: %s", l.EventName, l.Person, s.credit(l.MatchRule, l.Click))
+		if !l.Livemode {
+			line += ", test mode"
+		}
+		lines = append(lines, line)
 	}
 	slices.Sort(lines)
 	if dead != "" {

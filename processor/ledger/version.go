@@ -14,9 +14,8 @@ import (
 //	3     rank of the source         a richer description of the movement
 //	32    inverse of event time      an earlier event of the same source
 //	32    inverse of its delay       an earlier delivery of the same event
-//	4     rule of the attribution    a stronger reason
-//	42    order within the rule      a click that the policy prefers (last touch: a later one); an affiliate's naming
-//	11    knowledge                  any further name, click, fact or candidate that bears on the sale
+//	12    extent, count              any further name, click or fact that bears on the sale
+//	45    extent, earliness          an earlier report of one of the names or clicks
 //	2     finality of the rate       a rate at all, then the final one, then Stripe's own
 //
 // Every field is a maximum over a set that only grows, so knowing more can only raise a version, and whoever has seen
@@ -70,9 +69,8 @@ const (
 	LearnedEvent      Learned = "earlier_event"    // an earlier event of the same object
 	LearnedDelivery   Learned = "earlier_delivery" // an earlier delivery of the same event
 	LearnedRefunds    Learned = "refunds"          // of a residual: more of what a charge gave back
-	LearnedRule       Learned = "stronger_rule"
-	LearnedClick      Learned = "preferred_click" // or a closer naming of an affiliate
-	LearnedMore       Learned = "more_names"      // a name, click or fact that did not change the fields before it
+	LearnedMore       Learned = "more_names"       // a name, click or fact that did not change the fields before it
+	LearnedEarlier    Learned = "earlier_report"   // of one of them
 	LearnedRate       Learned = "better_rate"
 	LearnedNothing    Learned = "" // the versions are equal
 )
@@ -85,7 +83,7 @@ func (v Version) Since(before Version, residual bool) Learned {
 		learned       Learned
 	}{
 		{126, 2, LearnedCertainty}, {123, 3, LearnedSource}, {91, 32, LearnedEvent}, {59, 32, LearnedDelivery},
-		{55, 4, LearnedRule}, {13, join.OrderBits, LearnedClick}, {2, 11, LearnedMore}, {0, 2, LearnedRate},
+		{47, 12, LearnedMore}, {2, 45, LearnedEarlier}, {0, 2, LearnedRate},
 	}
 	for _, f := range fields {
 		if v.bits(f.offset, f.width) == before.bits(f.offset, f.width) {
@@ -115,10 +113,9 @@ func (v *Version) pushFact(class, rank uint64, created, received time.Time) {
 	v.push(32, join.Inverse(32, received.UnixMilli()-created.UnixMilli()))
 }
 
-func (v *Version) pushCredit(rule join.Rule, order uint64, knowledge int, finality uint64) {
-	v.push(4, uint64(rule.Rank()))
-	v.push(join.OrderBits, order)
-	v.push(11, uint64(knowledge))
+func (v *Version) pushCredit(knowledge int, earliness, finality uint64) {
+	v.push(12, uint64(knowledge))
+	v.push(45, earliness>>9)
 	v.push(2, finality)
 }
 

@@ -41,13 +41,13 @@ func TestVersionIsLexicographic(t *testing.T) {
 func TestVersionFieldsFill128Bits(t *testing.T) {
 	var v Version
 	v.pushFact(7, 7, time.Unix(0, 0), time.Unix(0, 0))
-	v.pushCredit(join.RuleManual, 1, 255, 3)
+	v.pushCredit(255, 1<<20, 3)
 	if v.Big().BitLen() != 128 {
 		t.Errorf("a payment's version has %d bits, want 128", v.Big().BitLen())
 	}
 	var r Version
 	r.pushResidual(2, time.Unix(0, 0), time.Unix(0, 0))
-	r.pushCredit(join.RuleNone, 0, 0, 0)
+	r.pushCredit(0, 0, 0)
 	// Its class stands where a payment's does: the same entry never has both, but a manual correction outranks either.
 	if got := new(big.Int).Rsh(r.Big(), 126).Uint64(); got != classBooked {
 		t.Errorf("a residual's class reads %d, want %d", got, classBooked)
@@ -72,24 +72,23 @@ func TestVersionSaturates(t *testing.T) {
 // What a version says of the one before it is the first of its fields that grew.
 func TestSince(t *testing.T) {
 	at := time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC)
-	version := func(class, rank uint64, created time.Time, delay time.Duration, rule join.Rule, order uint64, knowledge int, finality uint64) Version {
+	version := func(class, rank uint64, created time.Time, delay time.Duration, knowledge int, earliness, finality uint64) Version {
 		var v Version
 		v.pushFact(class, rank, created, created.Add(delay))
-		v.pushCredit(rule, order, knowledge, finality)
+		v.pushCredit(knowledge, earliness<<9, finality)
 		return v
 	}
-	first := version(classHeld, 2, at, time.Second, join.RuleAffiliate, 7, 3, 1)
+	first := version(classHeld, 2, at, time.Second, 3, 7, 1)
 	for want, later := range map[Learned]Version{
 		LearnedNothing:    first,
-		LearnedRate:       version(classHeld, 2, at, time.Second, join.RuleAffiliate, 7, 3, 2),
-		LearnedMore:       version(classHeld, 2, at, time.Second, join.RuleAffiliate, 7, 4, 0),
-		LearnedClick:      version(classHeld, 2, at, time.Second, join.RuleAffiliate, 1<<41, 0, 0),
-		LearnedRule:       version(classHeld, 2, at, time.Second, join.RuleClickID, 0, 0, 0),
-		LearnedDelivery:   version(classHeld, 2, at, time.Millisecond, join.RuleNone, 0, 0, 0),
-		LearnedEvent:      version(classHeld, 2, at.Add(-time.Second), time.Hour, join.RuleNone, 0, 0, 0),
-		LearnedSource:     version(classHeld, 5, at.Add(time.Hour), time.Hour, join.RuleNone, 0, 0, 0),
-		LearnedCertainty:  version(classBooked, 0, at.Add(time.Hour), time.Hour, join.RuleNone, 0, 0, 0),
-		LearnedSuperseded: version(classSuperseded, 0, at.Add(time.Hour), time.Hour, join.RuleNone, 0, 0, 0),
+		LearnedRate:       version(classHeld, 2, at, time.Second, 3, 7, 2),
+		LearnedEarlier:    version(classHeld, 2, at, time.Second, 3, 8, 0),
+		LearnedMore:       version(classHeld, 2, at, time.Second, 4, 0, 0),
+		LearnedDelivery:   version(classHeld, 2, at, time.Millisecond, 0, 0, 0),
+		LearnedEvent:      version(classHeld, 2, at.Add(-time.Second), time.Hour, 0, 0, 0),
+		LearnedSource:     version(classHeld, 5, at.Add(time.Hour), time.Hour, 0, 0, 0),
+		LearnedCertainty:  version(classBooked, 0, at.Add(time.Hour), time.Hour, 0, 0, 0),
+		LearnedSuperseded: version(classSuperseded, 0, at.Add(time.Hour), time.Hour, 0, 0, 0),
 	} {
 		if got := later.Since(first, false); got != want {
 			t.Errorf("learned %q, want %q", got, want)
@@ -101,8 +100,8 @@ func TestSince(t *testing.T) {
 	var a, b Version
 	a.pushResidual(5, at, at)
 	b.pushResidual(6, at, at)
-	a.pushCredit(join.RuleSale, 0, 0, 0)
-	b.pushCredit(join.RuleNone, 0, 0, 0)
+	a.pushCredit(0, 0, 0)
+	b.pushCredit(0, 0, 0)
 	if got := b.Since(a, true); got != LearnedRefunds {
 		t.Errorf("a residual learned %q", got)
 	}

@@ -64,7 +64,7 @@ type Rebuild struct {
 
 // computed are the tables that a rebuild exchanges; raw ones too where it read Kafka.
 var (
-	computed = []string{"facts", "identities", "leads", "leads_attributed", "ledger", "ledger_log", "revenue"}
+	computed = []string{"facts", "identities", "first_names", "leads", "leads_attributed", "ledger", "ledger_log", "revenue"}
 	raw      = []string{"clicks", "clicks_hourly", "clicks_minutely", "stripe_events", "dead_letters"}
 )
 
@@ -303,11 +303,20 @@ func finish(ctx context.Context, store *clickhouse.Store, h *Handlers) error {
 // names tells a store what clicks and leads say of names, and credits the leads. Clicks are read from live; leads and their names from
 // a database, whose own tables may have been exchanged.
 func names(ctx context.Context, live *clickhouse.Store, database string, into *clickhouse.Store, h *Handlers, since time.Time) error {
-	edges := newEdges(ctx, into)
-	if err := EachClickName(ctx, live, since, edges.add); err != nil {
+	named, firsts := newEdges(ctx, into), &edges{ctx: ctx, insert: into.InsertFirstNames}
+	err := EachFirstName(ctx, live, since, func(workspace string, vouched bool, e identity.Edge) error {
+		if vouched {
+			return firsts.add(workspace, e)
+		}
+		public := identity.PublicName(e.A)
+		err := named.add(workspace, identity.Edge{A: e.A, B: public, Source: e.Source, At: e.At})
+		e.A = public
+		return errors.Join(err, firsts.add(workspace, e))
+	})
+	if err := errors.Join(err, named.flush(), firsts.flush()); err != nil {
 		return fmt.Errorf("read clicks' names: %w", err)
 	}
-	if err := edges.flush(); err != nil {
+	if err := CopyPublicLeads(ctx, into, database, since); err != nil {
 		return err
 	}
 	if err := copyEdges(ctx, live, database, into, since, "lead"); err != nil {
@@ -327,7 +336,7 @@ func names(ctx context.Context, live *clickhouse.Store, database string, into *c
 		}
 		return h.Recomputer.Recompute(ctx, workspace, nodes, nil)
 	}
-	err := EachLead(ctx, live, database, since, func(l ledger.Lead) error {
+	err = EachLead(ctx, live, database, since, func(l ledger.Lead) error {
 		byWorkspace[l.Workspace] = append(byWorkspace[l.Workspace], l)
 		if len(byWorkspace[l.Workspace]) >= atOnce {
 			return store(l.Workspace)
@@ -402,13 +411,13 @@ func copyEdges(ctx context.Context, from *clickhouse.Store, database string, int
 
 // edges collects edges into inserts.
 type edges struct {
-	ctx  context.Context
-	into *clickhouse.Store
-	rows []clickhouse.EdgeRow
+	ctx    context.Context
+	insert func(context.Context, []clickhouse.EdgeRow) error
+	rows   []clickhouse.EdgeRow
 }
 
 func newEdges(ctx context.Context, into *clickhouse.Store) *edges {
-	return &edges{ctx: ctx, into: into}
+	return &edges{ctx: ctx, insert: into.InsertEdges}
 }
 
 func (e *edges) add(workspace string, edge identity.Edge) error {
@@ -420,7 +429,7 @@ func (e *edges) add(workspace string, edge identity.Edge) error {
 }
 
 func (e *edges) flush() error {
-	err := e.into.InsertEdges(e.ctx, e.rows)
+	err := e.insert(e.ctx, e.rows)
 	e.rows = e.rows[:0]
 	return err
 }

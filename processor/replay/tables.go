@@ -41,28 +41,32 @@ func EachEvent(ctx context.Context, s *clickhouse.Store, since, until time.Time,
 	}, "SELECT event_id, type, account, livemode, api_version, received_at, body FROM stripe_events FINAL WHERE received_at >= ? AND received_at < ? ORDER BY received_at, event_id", since, until)
 }
 
-// EachClickName gives the names that stored clicks tell: of the clicks received since then those with a foreign id, and each affiliate
-// with the time of their first click. The edges are those that consume makes of a click.
-func EachClickName(ctx context.Context, s *clickhouse.Store, since time.Time, one func(workspace string, e identity.Edge) error) error {
-	err := s.Each(ctx, func(rows driver.Rows) error {
-		var workspace, foreign, id string
-		var at time.Time
-		if err := rows.Scan(&workspace, &foreign, &id, &at); err != nil {
+// EachFirstName gives what the clicks received since then told first under a name, as consume makes it of each click: a foreign id, and an
+// affiliate.
+func EachFirstName(ctx context.Context, s *clickhouse.Store, since time.Time, one func(workspace string, vouched bool, e identity.Edge) error) error {
+	for _, told := range []struct{ query, name, target, source string }{
+		{"SELECT workspace, vouched, foreign_id, UUIDNumToString(argMin(click_id, (received_at, click_id))), min(received_at) FROM clicks FINAL WHERE foreign_id != '' AND received_at >= ? GROUP BY workspace, vouched, foreign_id", identity.Reference, identity.Click, "click.foreign_id"},
+		{"SELECT workspace, vouched, affiliate_id, argMin(program_id, (received_at, click_id)), min(received_at) FROM clicks FINAL WHERE affiliate_id != '' AND received_at >= ? GROUP BY workspace, vouched, affiliate_id", identity.Affiliate, identity.Program, "click.affiliate_id"},
+	} {
+		err := s.Each(ctx, func(rows driver.Rows) error {
+			var workspace, name, target string
+			var vouched bool
+			var at time.Time
+			if err := rows.Scan(&workspace, &vouched, &name, &target, &at); err != nil {
+				return err
+			}
+			return one(workspace, vouched, identity.Edge{A: identity.New(told.name, name), B: identity.New(told.target, target), Source: told.source, At: at.UTC()})
+		}, told.query, since)
+		if err != nil {
 			return err
 		}
-		return one(workspace, identity.Edge{A: identity.New(identity.Reference, foreign), B: identity.New(identity.Click, id), Source: "click.foreign_id", At: at.UTC()})
-	}, "SELECT workspace, foreign_id, UUIDNumToString(click_id), received_at FROM clicks FINAL WHERE foreign_id != '' AND received_at >= ?", since)
-	if err != nil {
-		return err
 	}
-	return s.Each(ctx, func(rows driver.Rows) error {
-		var workspace, affiliate, program string
-		var at time.Time
-		if err := rows.Scan(&workspace, &affiliate, &program, &at); err != nil {
-			return err
-		}
-		return one(workspace, identity.Edge{A: identity.New(identity.Affiliate, affiliate), B: identity.New(identity.Program, program), Source: "click.affiliate_id", At: at.UTC()})
-	}, "SELECT workspace, affiliate_id, program_id, min(received_at) FROM clicks FINAL WHERE affiliate_id != '' AND received_at >= ? GROUP BY workspace, affiliate_id, program_id", since)
+	return nil
+}
+
+// CopyPublicLeads copies what leads that browsers sent told first under a name: no table of leads keeps which of them was public.
+func CopyPublicLeads(ctx context.Context, s *clickhouse.Store, database string, since time.Time) error {
+	return s.Exec(ctx, "INSERT INTO first_names SELECT * FROM "+clickhouse.Table(database, "first_names")+" WHERE source = 'lead.public' AND at >= ?", since)
 }
 
 // EachLead gives the leads received since then that a backend told, without what they are credited to.
@@ -70,7 +74,7 @@ func EachLead(ctx context.Context, s *clickhouse.Store, database string, since t
 	return s.Each(ctx, func(rows driver.Rows) error {
 		var l ledger.Lead
 		var id, hash string
-		if err := rows.Scan(&l.Workspace, &id, &l.ReceivedAt, &l.ExternalID, &l.EventName, &l.Mode, &l.Quantity, &hash, &l.Metadata); err != nil {
+		if err := rows.Scan(&l.Workspace, &id, &l.ReceivedAt, &l.ExternalID, &l.EventName, &l.Mode, &l.Quantity, &l.Livemode, &hash, &l.Metadata); err != nil {
 			return err
 		}
 		l.ID, l.ReceivedAt = [16]byte([]byte(id)), l.ReceivedAt.UTC()
@@ -78,7 +82,7 @@ func EachLead(ctx context.Context, s *clickhouse.Store, database string, since t
 			l.EmailHash = ""
 		}
 		return one(l.Uncredited())
-	}, "SELECT workspace, lead_id, received_at, external_id, event_name, mode, quantity, email_hash, metadata FROM "+clickhouse.Table(database, "leads")+" FINAL WHERE mode != 'stripe' AND received_at >= ?", since)
+	}, "SELECT workspace, lead_id, received_at, external_id, event_name, mode, quantity, livemode, email_hash, metadata FROM "+clickhouse.Table(database, "leads")+" FINAL WHERE mode != 'stripe' AND received_at >= ?", since)
 }
 
 // EachEdge gives the edges, each in one direction, whose source is the one given or begins with it and a dot.
@@ -169,8 +173,10 @@ type Difference struct {
 var compared = []struct{ table, columns, key, told string }{
 	// When a hold ended, or whether it was needed at all, depends on who was ahead; the ledger says what came of it.
 	{"facts", "*", "object_id, kind, source, event_id", "kind != 'hold_ended' AND received_at < ?"},
-	// An affiliate's programme is told once by each processor, with the first click that it saw: when is nobody's concern.
-	{"identities", "workspace, key, target, if(source = 'click.affiliate_id', toDateTime64(0, 3, 'UTC'), at) AS at", "key, target", "at < ?"},
+	// That a public click told something of a name is told once by each processor, with the first click that it saw: when is nobody's
+	// concern. What was told first stands in first_names.
+	{"identities", "workspace, key, target, if(startsWith(source, 'click.'), toDateTime64(0, 3, 'UTC'), at) AS at", "key, target", "at < ?"},
+	{"first_names", "*", "name, target", "at < ?"},
 	{"ledger", "*", "kind, object_id, status, amount, version", "received_at < ?"},
 	{"revenue", "*", "kind, object_id, status, amount, version", "occurred_at < ?"},
 	{"leads", "*", "external_id, event_name, version", "received_at < ?"},
