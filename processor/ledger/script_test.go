@@ -41,7 +41,7 @@ var update = flag.Bool("update", false, "write what the scripts give into testda
 //	                                      it, if later; vouched: a secret key came with it
 //	lead TIME KEY=VALUE …                 external, click, event, email; public: a browser sent it
 //	catalogue HEADER|ROW …                as processor catalogue reads it
-//	event TYPE TIME OBJECT                the object as JSON; it reaches us a second later
+//	event TYPE TIME OBJECT [was VALUES]   the object as JSON, and what the event changed, as it was; it reaches us a second later
 //	test-event TYPE TIME OBJECT           the same with livemode=false
 //
 // After the last of them two hours pass, and the sweep looks at what is held.
@@ -267,10 +267,14 @@ func hash(address string) []byte { return schemas.EmailHash([]byte("key"), "defa
 
 func (s *script) event(typ string, at time.Time, object string, live bool) {
 	id := fmt.Sprintf("evt_%d", len(s.steps)+1)
-	if !json.Valid([]byte(object)) {
+	object, was, changed := strings.Cut(object, " was ")
+	if !changed {
+		was = "null"
+	}
+	if !json.Valid([]byte(object)) || !json.Valid([]byte(was)) {
 		s.fault("not JSON: %s", object)
 	}
-	body := fmt.Sprintf(`{"id":%q,"object":"event","type":%q,"created":%d,"livemode":%t,"data":{"object":%s}}`, id, typ, at.Unix(), live, object)
+	body := fmt.Sprintf(`{"id":%q,"object":"event","type":%q,"created":%d,"livemode":%t,"data":{"object":%s,"previous_attributes":%s}}`, id, typ, at.Unix(), live, object, was)
 	s.steps = append(s.steps, s.handle(schemas.StripeRecord(&schemas.StripeEvent{ID: id, Type: typ, Livemode: live, ReceivedAt: at.Add(time.Second), Body: []byte(body)}, id)))
 }
 

@@ -82,8 +82,10 @@ type event struct {
 	typ     string
 	created time.Time
 	keys    *Keys
-	head    Fact // what all facts of this event share
-	facts   Facts
+	// previous are the values that the event changed, as they were; absent in events that changed none.
+	previous object
+	head     Fact // what all facts of this event share
+	facts    Facts
 }
 
 var parsers fastjson.ParserPool
@@ -120,6 +122,7 @@ func (k *Keys) Read(e *schemas.StripeEvent) (Facts, error) {
 		EventID: body.mustText("id"), Account: body.text("account"), Livemode: body.flag("livemode"),
 		CreatedAt: ev.created, ReceivedAt: e.ReceivedAt,
 	}
+	ev.previous = body.child("data").child("previous_attributes")
 	subject := body.child("data").child("object")
 	if kind := subject.text("object"); kind != "" && kind != f.object {
 		subject.missing("object (it is a " + kind + ")")

@@ -8,7 +8,7 @@ import "tributary/processor/identity"
 // A subscription in its trial is a lead, "Started Trial" as Dub calls it, of as many as it has seats.
 func readSubscription(ev *event, s object) {
 	id, customer := s.mustText("id"), s.id("customer")
-	keys := ev.metadata(s, "metadata")
+	keys := ev.fields(s, "subscription")
 	node := identity.New(identity.Subscription, id)
 	ev.credit(keys, node, identity.New(identity.Customer, customer))
 	ev.credit(discounts(s), node) // the customer's other purchases were not discounted
