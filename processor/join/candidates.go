@@ -207,6 +207,8 @@ type via struct {
 	key  identity.Node // says by whom it was found
 	// closeness of whoever is named on this way
 	closeness uint64
+	// told is when a lead named the click, zero for sales: of a lead's own clicks the one that was told first stays.
+	told time.Time
 	// first is when the buyer who is known by key first paid; zero: the sale itself names the click, or nothing is known.
 	first time.Time
 }
@@ -232,7 +234,11 @@ func NewSearch(g *identity.Graph, clicks map[identity.Node]*Click, from []identi
 			case identity.Subscription:
 				s.through(e.B, RuleSubscription)
 			default:
-				s.direct(e, via{rule: RuleClickID, key: e.B, closeness: bySale})
+				way := via{rule: RuleClickID, key: e.B, closeness: bySale}
+				if n.Type() == identity.Lead {
+					way.told = e.At
+				}
+				s.direct(e, way)
 			}
 		}
 	}
@@ -402,6 +408,9 @@ func (s *Search) click(n identity.Node, way via) {
 		touch = s.Policy.Touch
 	}
 	credit := Credit{Rule: way.rule, Key: way.key, Click: c, AffiliateID: c.AffiliateID, ProgramID: c.ProgramID, order: orderOf(c, touch)}
+	if !way.told.IsZero() {
+		credit.order = Inverse(42, way.told.UnixMilli())
+	}
 	switch {
 	case way.rule != RuleClickID && !s.At.Last.IsZero() && c.ClickedAt.After(s.At.Last.Add(skew)):
 		s.refused = append(s.refused, Weighed{credit, TooLate}) // it may be credited with the buyer's next sale
