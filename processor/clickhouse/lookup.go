@@ -283,7 +283,7 @@ func (s *Store) Unfinished(ctx context.Context, since time.Time, settle time.Dur
 	err := Lookup(ctx, s, "ledger", []int{0}, func([]int) (string, []any) {
 		return `SELECT workspace, sale_id FROM (SELECT DISTINCT workspace, sale_id FROM ledger FINAL
 WHERE status = 'held' AND received_at < now64(3) - toIntervalSecond(?)
-   OR status = 'booked' AND match_rule = 'none' AND match_key != '' AND received_at >= ?
+   OR status = 'booked' AND match_rule = 'none' AND match_key != '' AND NOT startsWith(match_key, 'correction:') AND received_at >= ?
    OR status = 'booked' AND amount != 0 AND (fx_source = '' OR NOT fx_final AND day < today()))
 ORDER BY rand() LIMIT ?`, []any{int64(settle.Seconds()), since, limit}
 	}, func(rows driver.Rows) error {
@@ -311,7 +311,7 @@ type Outstanding struct {
 func (s *Store) Outstanding(ctx context.Context) (Outstanding, error) {
 	var o Outstanding
 	err := Lookup(ctx, s, "revenue", []int{0}, func([]int) (string, []any) {
-		return `SELECT countIf(status = 'booked' AND amount != 0 AND fx_source = ''), countIf(status = 'held'), countIf(status = 'booked' AND match_rule = 'none' AND match_key != '')
+		return `SELECT countIf(status = 'booked' AND amount != 0 AND fx_source = ''), countIf(status = 'held'), countIf(status = 'booked' AND match_rule = 'none' AND match_key != '' AND NOT startsWith(match_key, 'correction:'))
 FROM revenue FINAL`, nil
 	}, func(rows driver.Rows) error { return rows.Scan(&o.Unconverted, &o.Held, &o.Waiting) })
 	return o, err

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"tributary/processor/clickhouse"
+	"tributary/processor/credit"
 	"tributary/processor/identity"
 	"tributary/processor/join"
 	"tributary/processor/ledger"
@@ -423,7 +424,9 @@ func candidates(w ledger.Weighing) (Policy, []Candidate) {
 		if c.Click != nil {
 			told.ClickID, told.ClickedAt, told.ReceivedAt, told.LinkID = c.Click.ID.String(), &c.Click.ClickedAt, &c.Click.ReceivedAt, c.Click.LinkID
 		}
-		told.Why = verdict(w, c, policy)
+		if told.Why = verdict(w, c, policy); c.Source != "" {
+			told.Why += " (" + credit.Explain(c.Source) + ")"
+		}
 		list = append(list, told)
 	}
 	return policy, list

@@ -3,6 +3,7 @@
 package identity
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -32,6 +33,7 @@ const (
 	Link         = "link"         // a link of the operator's catalogue
 	Public       = "public"       // what anybody may have written about another name, which is its value; see PublicName
 	Again        = "again"        // a metadata field that was set back to an older value; see NewAgain
+	Correction   = "correction"   // a person's decision who is credited with a sale; see NewCorrection
 	FirstSale    = "first_sale"   // of a customer, subscription or external id; its edge's At is when they first paid
 )
 
@@ -132,6 +134,23 @@ func TestMode(edges []Edge) []Edge {
 	return apart
 }
 
+// Nobody and Undone are decisions of a correction that credit nobody, and that take all corrections before them back.
+const (
+	Nobody Node = "nobody:"
+	Undone Node = "undone:"
+)
+
+// NewCorrection names a decision: an affiliate, a click, Nobody or Undone. The names of later decisions are greater.
+func NewCorrection(at time.Time, decision Node) Node {
+	return New(Correction, fmt.Sprintf("%014d/%s", at.UnixMilli(), decision))
+}
+
+// Decision returns what a correction decides.
+func Decision(correction Node) Node {
+	_, decision, _ := strings.Cut(correction.Value(), "/")
+	return Node(decision)
+}
+
 // Edge says that two names belong together. It is true in both directions and is never taken back.
 type Edge struct {
 	A, B   Node
@@ -144,13 +163,14 @@ type Edge struct {
 // leadsTo tells, for a sale that is being resolved, which types of names may be followed from one type to the next.
 // A customer's or a subscription's other sales are not followed: they are other movements.
 var leadsTo = map[string]map[string]bool{
-	Object:        set(Object, Movement, Customer, Subscription, External, Reference, Click, Affiliate, Promotion, Coupon, Email),
+	Object:        set(Object, Movement, Customer, Subscription, External, Reference, Click, Affiliate, Promotion, Coupon, Email, Correction),
 	Movement:      set(Object),
 	Customer:      set(External, Reference, Click, Affiliate, Promotion, Coupon, Email, FirstSale, Again),
 	Subscription:  set(External, Reference, Click, Affiliate, Promotion, Coupon, FirstSale, Again),
 	External:      set(Reference, Click, FirstSale, Public, Again),
 	Reference:     set(Click, Public),
 	Public:        set(Click, Reference, Program),
+	Correction:    set(Click),
 	Promotion:     set(Code, Coupon, Affiliate),
 	Coupon:        set(Affiliate),
 	Code:          set(Affiliate),
@@ -164,7 +184,7 @@ var leadsTo = map[string]map[string]bool{
 // touches tells, for a name about which something new is known, where the sales and leads lie that may change by it.
 // Links are not walked backwards: the ledger knows which of its clicks came by which.
 var touches = map[string]map[string]bool{
-	Click:        set(Object, Lead, Customer, External, Subscription, Reference, Email, Public),
+	Click:        set(Object, Lead, Customer, External, Subscription, Reference, Email, Public, Correction),
 	Reference:    set(Object, Lead, Customer, External, Subscription, Email, Public),
 	Affiliate:    set(Object, Customer, Subscription, Promotion, Coupon, Code),
 	External:     set(Object, Lead, Customer, Subscription, Email),
@@ -175,6 +195,7 @@ var touches = map[string]map[string]bool{
 	Code:         set(Promotion),
 	Email:        set(Object, Customer),
 	Public:       set(Reference, Affiliate, External),
+	Correction:   set(Object),
 }
 
 // Changes tells which ends of a new edge know more by it: those from which it may be followed. A popular coupon knows

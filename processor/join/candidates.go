@@ -73,6 +73,9 @@ type Credit struct {
 	AffiliateID string
 	ProgramID   string
 
+	// Source of a correction says who decided it, and why; empty for every other rule.
+	Source string
+
 	order uint64 // among the candidates of one rule; the greatest is credited
 }
 
@@ -242,6 +245,7 @@ func NewSearch(g *identity.Graph, clicks map[identity.Node]*Click, from []identi
 			}
 		}
 	}
+	s.correct(from)
 	slices.SortFunc(s.Found, better)
 	seen := make(map[string]bool, len(s.Found))
 	s.Found = slices.DeleteFunc(s.Found, func(c Credit) bool {
@@ -258,6 +262,8 @@ func NewSearch(g *identity.Graph, clicks map[identity.Node]*Click, from []identi
 // Best returns the credit, and whatever it is that nothing known answers to if there is none.
 func (s *Search) Best() Credit {
 	switch {
+	case len(s.Found) > 0 && s.Found[0].Rule == RuleManual && s.Found[0].Click == nil && s.Found[0].AffiliateID == "":
+		return Credit{Rule: RuleNone, Key: s.Found[0].Key} // somebody decided that it is nobody's
 	case len(s.Found) > 0:
 		return s.Found[0]
 	case len(s.unmet) > 0:
@@ -350,6 +356,35 @@ func firstSale(edges []identity.Edge) time.Time {
 		}
 	}
 	return time.Time{}
+}
+
+// correct adds the credit that a person decided, whatever its click's age: the last decision, unless it takes the ones before it back.
+func (s *Search) correct(from []identity.Node) {
+	var last identity.Edge
+	for _, n := range from {
+		for _, e := range s.graph.From(n) {
+			if e.B.Type() == identity.Correction && e.B > last.B {
+				last = e
+			}
+		}
+	}
+	c := Credit{Rule: RuleManual, Key: last.B, Source: last.Source, order: uint64(max(last.At.UnixMilli(), 0))}
+	switch decision := identity.Decision(last.B); decision.Type() {
+	case identity.Click:
+		click := s.clicks[decision]
+		if click == nil {
+			return
+		}
+		click = s.ofLink(click)
+		c.Click, c.AffiliateID, c.ProgramID = click, click.AffiliateID, click.ProgramID
+	case identity.Affiliate:
+		c.AffiliateID, c.ProgramID = decision.Value(), s.program(decision.Value())
+	default:
+		if decision != identity.Nobody {
+			return
+		}
+	}
+	s.Found = append(s.Found, c)
 }
 
 // direct adds the credit at the end of e, if it leads to one.

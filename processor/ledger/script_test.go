@@ -3,6 +3,7 @@ package ledger_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"log/slog"
@@ -21,6 +22,7 @@ import (
 	"tributary/processor/catalogue"
 	"tributary/processor/clickhouse/clickhousetest"
 	"tributary/processor/consume"
+	"tributary/processor/credit"
 	"tributary/processor/fx"
 	"tributary/processor/identity"
 	"tributary/processor/join"
@@ -40,6 +42,7 @@ var update = flag.Bool("update", false, "write what the scripts give into testda
 //	click NAME TIME KEY=VALUE …           $NAME is its id in what follows; affiliate, program, link, foreign; received: when the edge took
 //	                                      it, if later; vouched: a secret key came with it
 //	lead TIME KEY=VALUE …                 external, click, event, email; public: a browser sent it
+//	credit TIME SALE DECISION             affiliate:ID, click:$NAME, nobody: or undone:, as processor credit decides
 //	catalogue HEADER|ROW …                as processor catalogue reads it
 //	event TYPE TIME OBJECT [was VALUES]   the object as JSON, and what the event changed, as it was; it reaches us a second later
 //	test-event TYPE TIME OBJECT           the same with livemode=false
@@ -86,6 +89,7 @@ type script struct {
 	clicks   map[string]schemas.ClickID
 	names    map[string]string // click id → its name
 	steps    []func(*teller) error
+	later    []func(*teller) error // what could not be done yet
 }
 
 // teller is a processor without Kafka, over the model of ClickHouse.
@@ -177,6 +181,19 @@ func (s *script) read(line string) {
 	case "lead":
 		at, rest := s.moment(rest)
 		s.lead(at, pairs(rest))
+	case "credit":
+		at, rest := s.moment(rest)
+		f := strings.Fields(rest)
+		c := credit.Correction{Sale: f[0], Decision: identity.Node(f[1]), Reason: "asked for", Author: "zoe"}
+		apply := func(m *teller) error { return credit.Apply(context.Background(), m, m.recomputer, "default", c, at) }
+		s.steps = append(s.steps, func(m *teller) error {
+			err := apply(m)
+			if errors.Is(err, credit.ErrUnknown) { // told before its sale: a person would try again
+				s.later = append(s.later, apply)
+				return nil
+			}
+			return err
+		})
 	case "catalogue":
 		c, err := catalogue.Read(strings.NewReader(strings.ReplaceAll(rest, "|", "\n")), time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC))
 		if err != nil {
@@ -303,8 +320,14 @@ func (s *script) play(table *fx.Table, order []int) *teller {
 	keys.HashEmail = hash
 	m.money = &consume.Payments{Store: m, Recomputer: m.recomputer, Workspace: func(string) string { return "default" }, Keys: func(string) *stripe.Keys { return keys }, Events: consume.NewEventsMetric()}
 	m.clicks = &consume.Clicks{Store: m, Recomputer: m.recomputer}
+	s.later = nil
 	for _, i := range order {
 		if err := s.steps[i](m); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	for _, step := range s.later {
+		if err := step(m); err != nil {
 			s.t.Fatal(err)
 		}
 	}

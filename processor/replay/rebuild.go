@@ -14,6 +14,7 @@ import (
 	"tributary/processor/catalogue"
 	"tributary/processor/clickhouse"
 	"tributary/processor/consume"
+	"tributary/processor/credit"
 	"tributary/processor/identity"
 	"tributary/processor/ledger"
 	"tributary/processor/recompute"
@@ -175,8 +176,10 @@ func (b *Rebuild) prepare(ctx context.Context, positions map[string]string) (*Ha
 		if err := CopyFacts(ctx, b.Shadow, b.LiveDB); err != nil {
 			return nil, err
 		}
-		if err := copyEdges(ctx, b.Live, b.LiveDB, b.Shadow, time.Time{}, catalogue.Source); err != nil {
-			return nil, err
+		for _, source := range []string{catalogue.Source, credit.Source} {
+			if err := copyEdges(ctx, b.Live, b.LiveDB, b.Shadow, time.Time{}, source); err != nil {
+				return nil, err
+			}
 		}
 		if err := Reached(ctx, b.Shadow, Position{Step: "prepared", At: "yes"}); err != nil {
 			return nil, err
@@ -275,8 +278,10 @@ func (b *Rebuild) Exchange(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := copyEdges(ctx, b.Live, b.ShadowDB, b.Live, since, catalogue.Source); err != nil {
-		return err
+	for _, source := range []string{catalogue.Source, credit.Source} {
+		if err := copyEdges(ctx, b.Live, b.ShadowDB, b.Live, since, source); err != nil {
+			return err
+		}
 	}
 	return finish(ctx, b.Live, h)
 }
