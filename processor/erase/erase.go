@@ -13,6 +13,7 @@ import (
 
 	"tributary/processor/clickhouse"
 	"tributary/processor/identity"
+	"tributary/processor/join"
 )
 
 // Person is everybody's names that one erasure takes away.
@@ -21,11 +22,12 @@ type Person struct {
 	Names     []identity.Node // customers, the seller's own ids, hashes of e-mail addresses
 	Visitors  []string        // browsers' own ids
 	Clicks    []string        // theirs, in UUID form
+	Foreign   []string        // ids that the site itself uses for clicks of theirs
 	Leads     []identity.Node
 }
 
 // Find gathers a person's names from some of them: customer, external and e-mail names that belong together, the clicks that they are
-// known by, and all clicks of those browsers. Visitors may be given too, by New(Visitor…).
+// known by, and all clicks of those browsers. A click may be given by the site's own id too, as a reference, and browsers by visitors.
 func Find(ctx context.Context, store *clickhouse.Store, workspace string, from []identity.Node, visitors []string) (*Person, error) {
 	p := &Person{Workspace: workspace, Visitors: slices.Clone(visitors)}
 	seen := make(map[identity.Node]bool)
@@ -42,6 +44,13 @@ func Find(ctx context.Context, store *clickhouse.Store, workspace string, from [
 				next = append(next, n)
 			case identity.Reference:
 				next = append(next, n)
+				if slices.Contains(from, n) {
+					p.Foreign = append(p.Foreign, n.Value())
+				}
+			case identity.Public: // of an id that anybody could have guessed the public's click may be anybody's
+				if name := identity.OfPublic(n); slices.Contains(from, name) || join.Unguessable(name.Value()) {
+					next = append(next, n)
+				}
 			case identity.Click:
 				p.Clicks = append(p.Clicks, n.Value())
 			case identity.Lead:
@@ -60,11 +69,12 @@ func Find(ctx context.Context, store *clickhouse.Store, workspace string, from [
 		frontier = nil
 		for _, e := range edges {
 			switch e.B.Type() {
-			case identity.Customer, identity.External, identity.Email, identity.Click, identity.Lead:
-				if e.A.Type() != identity.Reference || e.B.Type() == identity.Click { // a reference may be many people's
+			case identity.Customer, identity.External, identity.Email, identity.Lead:
+				// A reference may be many people's, and so may what the public says of it.
+				if e.A.Type() != identity.Reference && e.A.Type() != identity.Public && !e.B.OfTestMode() {
 					frontier = append(frontier, e.B)
 				}
-			case identity.Reference:
+			case identity.Click, identity.Reference, identity.Public:
 				frontier = append(frontier, e.B)
 			}
 		}
@@ -75,10 +85,10 @@ func Find(ctx context.Context, store *clickhouse.Store, workspace string, from [
 // browsers adds the visitors of the clicks, and all clicks of the visitors.
 func (p *Person) browsers(ctx context.Context, store *clickhouse.Store) error {
 	for range 2 { // clicks to visitors, visitors to clicks
-		if len(p.Clicks)+len(p.Visitors) == 0 {
+		if len(p.Clicks)+len(p.Foreign)+len(p.Visitors) == 0 {
 			return nil
 		}
-		found, err := Visitors(ctx, store, p.Workspace, p.Clicks, p.Visitors)
+		found, err := Visitors(ctx, store, p.Workspace, p.Clicks, p.Foreign, p.Visitors)
 		if err != nil {
 			return fmt.Errorf("find clicks: %w", err)
 		}
@@ -174,8 +184,14 @@ func (p *Person) forgotten(list *List) Forgotten {
 		}
 		f.From, f.To = append(f.From, n.Value()), append(f.To, alias)
 		f.Aliases = append(f.Aliases, string(identity.New(n.Type(), alias)))
-		f.Nodes = append(f.Nodes, string(identity.New(identity.FirstSale, n.Value())))
-		f.Aliases = append(f.Aliases, string(identity.New(identity.FirstSale, alias)))
+		first, firstAlias := identity.New(identity.FirstSale, n.Value()), identity.New(identity.FirstSale, alias)
+		own, ownAlias := n, identity.New(n.Type(), alias)
+		for _, also := range [][2]identity.Node{
+			{first, firstAlias}, {identity.PublicName(own), identity.PublicName(ownAlias)},
+			{own.InTestMode(), ownAlias.InTestMode()}, {first.InTestMode(), firstAlias.InTestMode()},
+		} {
+			f.Nodes, f.Aliases = append(f.Nodes, string(also[0])), append(f.Aliases, string(also[1]))
+		}
 		f.Words = append(f.Words, `"`+n.Value()+`"`)
 	}
 	for _, v := range p.Visitors {
@@ -220,16 +236,29 @@ func renameEdges(ctx context.Context, store *clickhouse.Store, workspace string,
 	if err != nil {
 		return err
 	}
-	var rows []clickhouse.EdgeRow
+	var rows, firsts []clickhouse.EdgeRow
 	for _, e := range edges {
+		told := e.A.Type() == identity.Public && e.B != identity.OfPublic(e.A) // by a browser, and in first_names
 		for _, end := range []*identity.Node{&e.A, &e.B} {
 			if alias, erased := aliases[*end]; erased {
 				*end = alias
 			}
+			if end.Type() == identity.Again {
+				if alias, erased := aliases[identity.AgainOf(*end)]; erased {
+					*end = identity.NewAgain(e.At, alias)
+				}
+			}
 		}
-		if e.A != "" && e.B != "" {
-			rows = append(rows, clickhouse.EdgeRow{Workspace: workspace, Edge: e})
+		switch row := (clickhouse.EdgeRow{Workspace: workspace, Edge: e}); {
+		case e.A == "" || e.B == "":
+		case told:
+			firsts = append(firsts, row)
+		default:
+			rows = append(rows, row)
 		}
+	}
+	if err := store.InsertFirstNames(ctx, firsts); err != nil {
+		return err
 	}
 	return store.InsertEdges(ctx, rows)
 }

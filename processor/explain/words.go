@@ -52,6 +52,8 @@ func verdict(w ledger.Weighing, c join.Weighed, policy Policy) string {
 		return fmt.Sprintf("too old: clicked %s before the sale; the attribution window is %d days", span(w.First.Sub(c.Click.ClickedAt)), policy.WindowDays)
 	case join.TooLate:
 		return fmt.Sprintf("too late: clicked %s after the sale; it may be credited with the buyer's next one", span(c.Click.ClickedAt.Sub(w.Last)))
+	case join.Replaced:
+		return "replaced: the metadata field that named it had another value at the sale"
 	case join.Unproven:
 		return "not proven: only the public gave this click its name, which could be guessed, or gave it after the sale"
 	}

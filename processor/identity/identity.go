@@ -114,21 +114,23 @@ func (n Node) shared() bool {
 	return false
 }
 
+// InTestMode returns the name that stands for n in test mode: n itself, unless both modes may use it.
+func (n Node) InTestMode() Node {
+	if n.shared() {
+		return New(n.Type(), testMode+n.Value())
+	}
+	return n
+}
+
 // TestMode returns what an event of test mode tells, so that no live sale finds it: what it says of a name that both modes may use, it
 // says of that name in test mode. Its own sales find both, so that an integration can be tried with live clicks and leads.
 func TestMode(edges []Edge) []Edge {
 	apart := make([]Edge, 0, len(edges))
-	of := func(n Node) Node {
-		if n.shared() {
-			return New(n.Type(), testMode+n.Value())
-		}
-		return n
-	}
 	for _, e := range edges {
 		if e.B.shared() && !e.A.shared() && e.B.Type() != FirstSale {
 			apart = append(apart, e)
 		}
-		e.A, e.B = of(e.A), of(e.B)
+		e.A, e.B = e.A.InTestMode(), e.B.InTestMode()
 		apart = append(apart, e)
 	}
 	return apart

@@ -174,6 +174,7 @@ const (
 	Candidate Verdict = "candidate" // counts, but another one counts more
 	TooOld    Verdict = "too_old"   // before the attribution window
 	TooLate   Verdict = "too_late"  // after the sale
+	Replaced  Verdict = "replaced"  // the seller set the field that named it to another value
 	Unproven  Verdict = "unproven"  // only the public gave it the name, which could be guessed, or gave it after the sale
 	Unknown   Verdict = "unknown"   // a name that nothing known answers to, yet
 )
@@ -447,7 +448,7 @@ func (s *Search) click(n identity.Node, way via) {
 		credit.order = Inverse(42, way.told.UnixMilli())
 	}
 	switch {
-	case way.rule != RuleClickID && !s.At.Last.IsZero() && c.ClickedAt.After(s.At.Last.Add(skew)):
+	case way.rule != RuleClickID && s.late(c.ClickedAt):
 		s.refused = append(s.refused, Weighed{credit, TooLate}) // it may be credited with the buyer's next sale
 	case !s.within(c.ClickedAt, way.first):
 		s.refused = append(s.refused, Weighed{credit, TooOld})

@@ -279,8 +279,29 @@ func (s *Search) inForce(edges []identity.Edge) []identity.Edge {
 	for _, e := range values {
 		kept = append(kept, e)
 	}
+	for _, e := range edges {
+		if isField(e.Source) && e.B != values[e.Source].B {
+			s.replaced(e)
+		}
+	}
 	return kept
 }
+
+// replaced notes the click that a field named before or after the sale, but not at it.
+func (s *Search) replaced(e identity.Edge) {
+	c := s.clicks[e.B]
+	if c == nil || slices.ContainsFunc(s.refused, func(w Weighed) bool { return w.Key == e.A && w.Click == c }) {
+		return
+	}
+	verdict := Replaced
+	if s.late(c.ClickedAt) {
+		verdict = TooLate
+	}
+	s.refused = append(s.refused, Weighed{Credit{Rule: RuleNone, Key: e.A, Click: c, AffiliateID: c.AffiliateID, ProgramID: c.ProgramID}, verdict})
+}
+
+// late reports whether something was after the sale.
+func (s *Search) late(at time.Time) bool { return !s.At.Last.IsZero() && at.After(s.At.Last.Add(skew)) }
 
 // isField reports whether a source is a metadata field that its owner has once, and may change.
 func isField(source string) bool {
@@ -289,8 +310,7 @@ func isField(source string) bool {
 
 // replaces reports whether a value of a field counts rather than b.
 func (s *Search) replaces(a, b identity.Edge) bool {
-	late := func(e identity.Edge) bool { return !s.At.Last.IsZero() && e.At.After(s.At.Last.Add(skew)) }
-	switch la, lb := late(a), late(b); {
+	switch la, lb := s.late(a.At), s.late(b.At); {
 	case la != lb:
 		return lb
 	case !a.At.Equal(b.At):
