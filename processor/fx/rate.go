@@ -2,7 +2,6 @@ package fx
 
 import (
 	"fmt"
-	"math/big"
 	"time"
 
 	"github.com/shopspring/decimal"
@@ -24,31 +23,34 @@ type Rate struct {
 	FetchedAt time.Time
 }
 
-// quantise returns numerator/denominator as a decimal of 18 places, rounded half to even. It refuses what is not positive
-// afterwards or does not fit Decimal(38,18).
-func quantise(numerator, denominator *big.Int) (decimal.Decimal, error) {
-	scaled := new(big.Int).Mul(numerator, pow10(ratePlaces))
-	value := roundHalfEven(scaled, denominator)
-	if value.Sign() <= 0 || value.Cmp(maxRate) >= 0 {
+// bounded reports whether a decimal's exponent is that of a rate. Whoever computes with "1e999999999" first writes a
+// billion digits into memory.
+func bounded(d decimal.Decimal) bool { return d.Exponent() >= -64 && d.Exponent() <= 38 }
+
+// divide returns a/b as a rate: 18 places, rounded once, half to even. Both are positive. What is not a positive
+// Decimal(38,18) afterwards is ErrBadRate.
+func divide(a, b decimal.Decimal) (decimal.Decimal, error) {
+	if a.Sign() <= 0 || b.Sign() <= 0 || !bounded(a) || !bounded(b) {
 		return decimal.Decimal{}, ErrBadRate
 	}
-	return decimal.NewFromBigInt(value, -ratePlaces), nil
+	quotient, remainder := a.QuoRem(b, ratePlaces)
+	// The last place goes up when the remainder is more than half of it, or just half and the place is odd.
+	last := decimal.New(1, -ratePlaces)
+	half := remainder.Add(remainder).Cmp(b.Mul(last))
+	if half > 0 || half == 0 && quotient.Coefficient().Bit(0) == 1 {
+		quotient = quotient.Add(last)
+	}
+	if quotient.Sign() <= 0 || quotient.GreaterThanOrEqual(maxRate) {
+		return decimal.Decimal{}, ErrBadRate
+	}
+	return quotient, nil
 }
 
-// divide returns a/b as a rate of 18 places. Both are positive and come from parsePositive or quantise.
-func divide(a, b decimal.Decimal) (decimal.Decimal, error) {
-	numerator, denominator := a.Coefficient(), b.Coefficient()
-	// a/b = (ca × 10^ea) / (cb × 10^eb)
-	if shift := int64(a.Exponent()) - int64(b.Exponent()); shift >= 0 {
-		numerator.Mul(numerator, pow10(shift))
-	} else {
-		denominator.Mul(denominator, pow10(-shift))
-	}
-	return quantise(numerator, denominator)
-}
+// maxRate is the first value that Decimal(38,18) cannot hold.
+var maxRate = decimal.New(1, 38-ratePlaces)
 
 // one is the rate of the dollar itself, and the divisor that brings any decimal to 18 places.
-var one = decimal.NewFromBigInt(pow10(ratePlaces), -ratePlaces)
+var one = decimal.RequireFromString("1.000000000000000000")
 
 // parsePositive reads a plain positive decimal such as 1.1684. Exponents ("1e9") are refused: no source writes them, and
 // a large one would cost memory without bound.

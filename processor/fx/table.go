@@ -3,7 +3,6 @@ package fx
 import (
 	"cmp"
 	"fmt"
-	"math/big"
 	"slices"
 	"sort"
 	"strings"
@@ -59,9 +58,7 @@ func (h HeldBack) String() string {
 
 // Change returns by how much the rate moved, as a fraction of the previous one with four places: 0.25 is a rise by 25 %.
 func (h HeldBack) Change() decimal.Decimal {
-	difference := h.Rate.USD.Sub(h.Previous.USD)
-	numerator := new(big.Int).Mul(difference.Coefficient(), pow10(4))
-	return decimal.NewFromBigInt(roundHalfEven(numerator, h.Previous.USD.Coefficient()), -4)
+	return h.Rate.USD.Sub(h.Previous.USD).DivRound(h.Previous.USD, 4)
 }
 
 // Table answers which rate converts a movement. It is immutable, and safe for concurrent use.
