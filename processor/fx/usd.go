@@ -17,21 +17,24 @@ const (
 )
 
 var (
-	// ErrOutOfRange says that an amount in dollars does not fit the column's Decimal(18,6): it is 10^12 or more.
+	// ErrOutOfRange says that an amount in dollars does not fit the column's Decimal(18,6): it is
+	// 10^12 or more.
 	ErrOutOfRange = errors.New("amount in USD is 10^12 or more")
 	// ErrBadRate says that a rate is zero, negative, or outside of Decimal(38,18).
 	ErrBadRate = errors.New("rate is not a positive Decimal(38,18)")
-	// ErrBadExponent says that an exponent of minor units is negative or larger than any currency's.
+	// ErrBadExponent says that an exponent of minor units is negative or larger than any
+	// currency's.
 	ErrBadExponent = errors.New("exponent of minor units is out of range")
 )
 
 var maxUSD = decimal.New(1, 12)
 
-// USD returns the worth in US dollars of an amount of minor units: amountMinor / 10^exponent × rate, where rate is USD per
-// major unit. The product is exact; it is rounded once, half to even, to six places. The result always has exactly six
-// places (its Exponent is −6).
+// USD returns the worth in US dollars of an amount of minor units: amountMinor / 10^exponent ×
+// rate, where rate is USD per major unit. The product is exact; it is rounded once, half to even,
+// to six places. The result always has exactly six places (its Exponent is −6).
 //
-// Errors are ErrOutOfRange, ErrBadRate and ErrBadExponent, wrapped with the values that caused them.
+// Errors are ErrOutOfRange, ErrBadRate and ErrBadExponent, wrapped with the values that caused
+// them.
 func USD(amountMinor int64, exponent int, rate decimal.Decimal) (decimal.Decimal, error) {
 	if exponent < 0 || exponent > maxExponent {
 		return decimal.Decimal{}, fmt.Errorf("convert to USD: exponent %d: %w", exponent, ErrBadExponent)
@@ -50,5 +53,6 @@ func USD(amountMinor int64, exponent int, rate decimal.Decimal) (decimal.Decimal
 }
 
 func outOfRange(amountMinor int64, exponent int, rate decimal.Decimal) error {
-	return fmt.Errorf("convert to USD: %d minor units (exponent %d) at %s: %w", amountMinor, exponent, rate, ErrOutOfRange)
+	return fmt.Errorf("convert to USD: %d minor units (exponent %d) at %s: %w", amountMinor, exponent, rate,
+		ErrOutOfRange)
 }
