@@ -265,18 +265,18 @@ func (l *Live) Run(ctx context.Context, refresh, poll time.Duration, arrived fun
 			return nil
 		case <-time.After(min(poll, refresh)):
 		}
-		var news bool
+		var changed bool
 		var err error
 		if time.Since(fetched) >= refresh {
 			fetched = time.Now()
-			news, err = l.Load(ctx)
+			changed, err = l.Load(ctx)
 		} else {
-			news, err = l.reread(ctx)
+			changed, err = l.reread(ctx)
 		}
 		if err != nil {
 			return endedOr(ctx, err)
 		}
-		if news {
+		if changed {
 			arrived()
 		}
 	}

@@ -81,11 +81,11 @@ func liveOf(t testing.TB, store Store, log *slog.Logger, metrics *Metrics, specs
 
 func loaded(t testing.TB, live *Live) bool {
 	t.Helper()
-	news, err := live.Load(t.Context())
+	changed, err := live.Load(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return news
+	return changed
 }
 
 // converts asks Convert at noon of a day for "rate source", or "none".
@@ -162,11 +162,11 @@ func TestLiveLeavesOutOneRate(t *testing.T) {
 	// Corrected, it converts; a rate that was good once is not given up for what is none.
 	write("date,currency,usd\n2026-03-03,eur,1.12\n2026-03-02,gbp,null\n")
 	if !loaded(t, live) {
-		t.Error("the correction is no news")
+		t.Error("the correction is not reported")
 	}
 	convertsAll(t, live, "1.12 file:desk, 1.3 file:desk", "eur 2026-03-03", "gbp 2026-03-02")
 	if loaded(t, live) {
-		t.Error("the same again is news")
+		t.Error("the same again is reported")
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 	"github.com/shopspring/decimal"
 )
 
-// referenceUSD computes the same as USD by another road: rational numbers, and the rounding taken
+// referenceUSD computes the same as USD in another way: by rational numbers, and the rounding taken
 // from the distance to the neighbours instead of from a remainder.
 func referenceUSD(amount int64, exponent int, rate *big.Rat) *big.Rat {
 	exact := new(big.Rat).SetFrac(big.NewInt(amount), new(big.Int).Exp(big.NewInt(10),
