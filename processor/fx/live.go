@@ -127,7 +127,13 @@ func (l *Live) load(ctx context.Context, fetch bool) (bool, error) {
 		if !fetch || source.BuiltIn() {
 			continue
 		}
-		n, err := l.fetch(ctx, source, known)
+		fetched, err := source.Fetch(ctx)
+		if err != nil {
+			l.metrics.fetchFailed(source.Name())
+			l.log.Warn("exchange rates not read; what is stored still counts", "source", source.Name(), "error", err)
+			continue
+		}
+		n, err := l.keep(ctx, source, fetched, known)
 		if err != nil {
 			return false, err
 		}
@@ -138,14 +144,9 @@ func (l *Live) load(ctx context.Context, fetch bool) (bool, error) {
 	return fresh > 0, nil
 }
 
-// fetch reads one source, stores what is new, and adds it to known. It returns how much that is.
-func (l *Live) fetch(ctx context.Context, source Source, known map[rateKey]Rate) (int, error) {
-	fetched, err := source.Fetch(ctx)
-	if err != nil {
-		l.metrics.fetchFailed(source.Name())
-		l.log.Warn("exchange rates not read; what is stored still counts", "source", source.Name(), "error", err)
-		return 0, nil
-	}
+// keep stores what is new of the rates that a source gave, and adds it to known. It returns how
+// much that is.
+func (l *Live) keep(ctx context.Context, source Source, fetched []Rate, known map[rateKey]Rate) (int, error) {
 	fetched = append(fetched, withdrawn(source, known, fetched)...)
 	fresh := slices.DeleteFunc(fetched, func(rate Rate) bool {
 		old, ok := known[keyOf(rate)]

@@ -57,72 +57,83 @@ func (h HeldBack) Change() decimal.Decimal {
 
 // plausible separates the usable rates of one source and currency, ascending by day, from the
 // others.
-//
-// A rate that moved too far is held back until days in a row confirm it, Options.Persist of them
-// with itself; then all of the move is used, its first days too. Nothing that was final changes by
-// that: whatever fell back over a rate held back was provisional, and the sweep completes it.
 func plausible(list []Rate, options Options) (series, []HeldBack) {
-	var (
-		out     series
-		held    []HeldBack
-		pending []HeldBack // moved too far, not confirmed yet
-		run     int        // how many of the last pending are each near the one before
-	)
-	use := func(rate Rate) {
-		if rate.ValidTo != 0 {
-			out.periods = append(out.periods, rate)
-			return
-		}
-		out.days = append(out.days, rate.Date)
-		out.rates = append(out.rates, rate)
-	}
-	var previous Rate // the last that is used
+	f := filter{options: options}
 	// What Stripe does not list, an ounce of gold for example, may be worth anything.
 	_, money := Exponent(list[0].Currency)
 	for _, rate := range list {
 		if rate.Fault != "" || money && rate.USD.GreaterThan(strongest) {
-			held = append(held, HeldBack{Rate: rate})
+			f.held = append(f.held, HeldBack{Rate: rate})
 			continue
 		}
-		newest := previous
-		if len(pending) > 0 {
-			newest = pending[len(pending)-1].Rate
-		}
-		switch {
-		// After a gap longer than a rate may be old there is nothing to measure against: currencies
-		// that the bank dropped and took up again years later come back elsewhere.
-		case previous.USD.IsZero(), rate.Date-newest.last() > Date(options.MaxAge),
-			!moved(previous.USD, rate.USD, options.MaxMove):
-			held, pending, run = append(held, pending...), nil, 0
-			use(rate)
-			previous = rate
-			continue
-		case len(pending) == 0 || moved(newest.USD, rate.USD, options.MaxMove):
-			run = 0 // not the same move as the day before
-		}
-		pending = append(pending, HeldBack{Rate: rate, Previous: previous})
-		// A rate that is stated for several days confirms itself.
-		if run += 1 + min(int(rate.last()-rate.Date), options.Persist); run < options.Persist {
-			continue
-		}
-		if factor(previous.USD, rate.USD).GreaterThan(maxConfirmed) {
-			continue
-		}
-		for _, p := range pending {
-			if between(previous.USD, p.Rate.USD, rate.USD, options.MaxMove) {
-				use(p.Rate)
-			} else {
-				held = append(held, p)
-			}
-		}
-		previous, pending, run = rate, nil, 0
+		f.add(rate)
 	}
-	held = append(held, pending...)
-	for _, h := range held {
-		out.heldDays = append(out.heldDays, h.Rate.Date)
+	f.held = append(f.held, f.pending...)
+	for _, h := range f.held {
+		f.out.heldDays = append(f.out.heldDays, h.Rate.Date)
 	}
-	slices.Sort(out.heldDays)
-	return out, held
+	slices.Sort(f.out.heldDays)
+	return f.out, f.held
+}
+
+// filter finds the moves of a currency that are too large to be used at once.
+//
+// Such a rate is held back until days in a row confirm it, Options.Persist of them with itself; then
+// all of the move is used, its first days too. Nothing that was final changes by that: whatever fell
+// back over a rate held back was provisional, and the sweep completes it.
+type filter struct {
+	options  Options
+	out      series
+	held     []HeldBack
+	pending  []HeldBack // moved too far, not confirmed yet
+	run      int        // how many days the last pending are in a row, each near the one before
+	previous Rate       // the last that is used
+}
+
+func (f *filter) add(rate Rate) {
+	newest := f.previous
+	if len(f.pending) > 0 {
+		newest = f.pending[len(f.pending)-1].Rate
+	}
+	// After a gap longer than a rate may be old there is nothing to measure against: currencies that
+	// the bank dropped and took up again years later come back elsewhere.
+	first := f.previous.USD.IsZero() || rate.Date-newest.last() > Date(f.options.MaxAge)
+	if first || !moved(f.previous.USD, rate.USD, f.options.MaxMove) {
+		f.held, f.pending = append(f.held, f.pending...), nil
+		f.use(rate)
+		f.previous = rate
+		return
+	}
+	if len(f.pending) == 0 || moved(newest.USD, rate.USD, f.options.MaxMove) {
+		f.run = 0 // not the same move as the day before
+	}
+	f.pending = append(f.pending, HeldBack{Rate: rate, Previous: f.previous})
+	// A rate that is stated for several days confirms itself.
+	f.run += 1 + min(int(rate.last()-rate.Date), f.options.Persist)
+	if f.run >= f.options.Persist && !factor(f.previous.USD, rate.USD).GreaterThan(maxConfirmed) {
+		f.confirm(rate)
+	}
+}
+
+// confirm uses all of a move that has come to a rate, but for slips on the way.
+func (f *filter) confirm(rate Rate) {
+	for _, p := range f.pending {
+		if between(f.previous.USD, p.Rate.USD, rate.USD, f.options.MaxMove) {
+			f.use(p.Rate)
+		} else {
+			f.held = append(f.held, p)
+		}
+	}
+	f.previous, f.pending = rate, nil
+}
+
+func (f *filter) use(rate Rate) {
+	if rate.ValidTo != 0 {
+		f.out.periods = append(f.out.periods, rate)
+		return
+	}
+	f.out.days = append(f.out.days, rate.Date)
+	f.out.rates = append(f.out.rates, rate)
 }
 
 // moved reports whether to differs from from by more than the fraction of it.
