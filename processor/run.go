@@ -69,6 +69,9 @@ func (c *runCommand) validate() ([]fx.Source, *workspace.File, error) {
 
 func (c *runCommand) Run(ctx context.Context, log *slog.Logger) error {
 	sources, workspaces, err := c.validate()
+	if c.Check {
+		err = errors.Join(err, fx.CheckFiles(ctx, sources))
+	}
 	if err != nil {
 		return err
 	}

@@ -47,7 +47,7 @@ func (s Source) fetchOXR(ctx context.Context, fetchedAt time.Time) ([]Rate, erro
 	case isURL(s.location) || err == nil && !info.IsDir():
 		locations = []string{s.location}
 	case err != nil:
-		return nil, fmt.Errorf("%w; give a file, a directory of .json files, or an address", err)
+		return nil, fmt.Errorf("%w (hint: give a file, a directory of .json files, or an address)", err)
 	default:
 		if locations, err = filepath.Glob(filepath.Join(s.location, "*.json")); err != nil || len(locations) == 0 {
 			return nil, fmt.Errorf("%s holds no .json file", s.location)
@@ -168,5 +168,5 @@ func statusError(location, status string, code int) error {
 	if code == http.StatusNotFound || code == http.StatusBadRequest {
 		return fmt.Errorf("get %s: answered %s: %w", location, status, errNoDay)
 	}
-	return fmt.Errorf("get %s: answered %s; check the address and the key in it", location, status)
+	return fmt.Errorf("get %s: answered %s (hint: check the address and the key in it)", location, status)
 }

@@ -202,6 +202,20 @@ func (s Source) Fetch(ctx context.Context) ([]Rate, error) {
 	return rates, nil
 }
 
+// CheckFiles reports every source on this host that cannot be read. Addresses are not asked.
+func CheckFiles(ctx context.Context, sources []Source) error {
+	var faults []error
+	for _, source := range sources {
+		if source.BuiltIn() || isURL(source.location) {
+			continue
+		}
+		if _, err := source.Fetch(ctx); err != nil {
+			faults = append(faults, err)
+		}
+	}
+	return errors.Join(faults...)
+}
+
 func (s Source) fetchECB(ctx context.Context, _ time.Time) ([]Rate, error) {
 	return s.fetchOne(ctx, parseECB)
 }
@@ -229,7 +243,7 @@ func (s Source) read(ctx context.Context) ([]byte, error) {
 	if !isURL(s.location) {
 		file, err := os.Open(s.location)
 		if err != nil {
-			return nil, fmt.Errorf("%w; give the path of a readable file", err)
+			return nil, fmt.Errorf("%w (hint: give the path of a readable file)", err)
 		}
 		defer file.Close()
 		return readBounded(file, s.location)
