@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -260,12 +261,14 @@ func TestLiveRun(t *testing.T) {
 		live := liveOf(t, store, slog.New(slog.DiscardHandler), nil, source)
 		loaded(t, live)
 		ctx, stop := context.WithCancel(t.Context())
-		woken, ended := 0, make(chan error, 1)
-		go func() { ended <- live.Run(ctx, time.Hour, 15*time.Second, func() { woken++ }) }()
+		var woken atomic.Int32
+		ended := make(chan error, 1)
+		go func() { ended <- live.Run(ctx, time.Hour, 15*time.Second, func() { woken.Add(1) }) }()
 
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if woken = 0; converts(t, live, "eur", "2026-03-02") != "none" {
+		woken.Store(0)
+		if converts(t, live, "eur", "2026-03-02") != "none" {
 			t.Error("there is a rate already")
 		}
 		if text := live.Warning(); !strings.Contains(text, "twd (3 since 2026-03-01)") {
@@ -276,19 +279,19 @@ func TestLiveRun(t *testing.T) {
 		}
 		time.Sleep(15 * time.Second)
 		synctest.Wait()
-		if got := converts(t, live, "eur", "2026-03-02"); got != "1.1 ecb" || woken != 1 {
-			t.Errorf("after a poll: %s, woken %d times", got, woken)
+		if got := converts(t, live, "eur", "2026-03-02"); got != "1.1 ecb" || woken.Load() != 1 {
+			t.Errorf("after a poll: %s, woken %d times", got, woken.Load())
 		}
 		write("date,currency,usd\n2026-03-02,gbp,1.3\n2026-03-02,sek,0.1\n")
 		time.Sleep(10 * time.Minute)
 		synctest.Wait()
-		if got := converts(t, live, "sek", "2026-03-02"); got != "none" || woken != 1 {
-			t.Errorf("before the refresh: %s, woken %d times", got, woken)
+		if got := converts(t, live, "sek", "2026-03-02"); got != "none" || woken.Load() != 1 {
+			t.Errorf("before the refresh: %s, woken %d times", got, woken.Load())
 		}
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		if got := converts(t, live, "sek", "2026-03-02"); got != "0.1 file:bank" || woken < 2 {
-			t.Errorf("after the refresh: %s, woken %d times", got, woken)
+		if got := converts(t, live, "sek", "2026-03-02"); got != "0.1 file:bank" || woken.Load() < 2 {
+			t.Errorf("after the refresh: %s, woken %d times", got, woken.Load())
 		}
 		stop()
 		if err := <-ended; err != nil {
