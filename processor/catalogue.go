@@ -76,8 +76,8 @@ func readCatalogue(path string) (*catalogue.Catalogue, error) {
 // bookingSettings are what rows depend on beside the records: every command that books must be given the same.
 type bookingSettings struct {
 	workspaceSettings
-	UGXExponent int           `name:"ugx-exponent" help:"Minor units of the Ugandan shilling: Stripe's documents say both 2 and 0." enum:"0,2" default:"2"`
-	Settle      time.Duration `help:"How long a payment is held that may be an invoice's." default:"1h"`
+	rateSettings
+	Settle time.Duration `help:"How long a payment is held that may be an invoice's." default:"1h"`
 }
 
 // recomputer reads and writes over, with the rates of store; it is the time that now says.
@@ -86,11 +86,11 @@ func (s *bookingSettings) recomputer(ctx context.Context, store *clickhouse.Stor
 	if err != nil {
 		return nil, err
 	}
-	table := newRates(store, nil, s.UGXExponent, log)
-	if err := table.load(ctx); err != nil {
-		return nil, fmt.Errorf("read exchange rates: %w", err)
+	rates, err := s.storedRates(ctx, store, log)
+	if err != nil {
+		return nil, err
 	}
 	return recompute.New(recompute.Config{
-		Store: over, Rates: table, Policies: workspaces.Policies, Settle: s.Settle, Now: now, Log: log,
+		Store: over, Rates: rates, Policies: workspaces.Policies, Settle: s.Settle, Now: now, Log: log,
 	}), nil
 }

@@ -24,6 +24,25 @@ func TestFaultsAreReportedAtOnce(t *testing.T) {
 	}
 }
 
+// A file of rates that cannot be read stops no processor that runs, because what is stored counts; a
+// check says so.
+func TestCheckReadsFilesOfRates(t *testing.T) {
+	bad := filepath.Join(t.TempDir(), "rates.csv")
+	if err := os.WriteFile(bad, []byte("<html>"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	missing := filepath.Join(t.TempDir(), "none.zip")
+	err := execute(t.Context(), []string{"run", "--check", "--fx-source", "file:" + bad + ",ecb:" + missing}, slog.New(slog.DiscardHandler))
+	if err == nil {
+		t.Fatal("two files that cannot be read are sound")
+	}
+	for _, want := range []string{bad, missing, "(hint: "} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q is missing:\n%v", want, err)
+		}
+	}
+}
+
 func TestCheck(t *testing.T) {
 	if err := execute(t.Context(), []string{"run", "--check"}, slog.New(slog.DiscardHandler)); err != nil {
 		t.Error(err)

@@ -12,13 +12,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// opsServer answers operators: /metrics, /healthz (the process lives), /readyz (it does its work), /debug/pprof.
+// opsServer answers operators: /metrics, /healthz (the process lives), /readyz (it does its work; a
+// second line warns of what somebody should look at), /debug/pprof.
 type opsServer struct {
 	server   *http.Server
 	listener net.Listener
 }
 
-func listenOps(addr string, registry *prometheus.Registry, ready func() error) (*opsServer, error) {
+func listenOps(addr string, registry *prometheus.Registry, ready func() error, warning func() string) (*opsServer, error) {
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("listen for operators: %w (--ops-addr chooses another address)", err)
@@ -32,6 +33,9 @@ func listenOps(addr string, registry *prometheus.Registry, ready func() error) (
 			return
 		}
 		fmt.Fprintln(w, "ready")
+		if text := warning(); text != "" {
+			fmt.Fprintln(w, "warning: "+text)
+		}
 	})
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)

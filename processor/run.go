@@ -36,8 +36,7 @@ type runCommand struct {
 	clickhouseSettings
 	OpsAddr string `help:"Metrics, health and profiles." default:"127.0.0.1:8094" placeholder:"HOST:PORT"`
 	bookingSettings
-	FXSource   []string      `name:"fx-source" env:"TRIBUTARY_FX_SOURCE" help:"Exchange rates: ecb:FILE|URL, oxr:FILE|DIR|URL or file:PATH (CSV date,currency,usd); repeatable, most preferred first." sep:"," placeholder:"SOURCE"`
-	FXRefresh  time.Duration `name:"fx-refresh" help:"How often the sources are read again." default:"1h"`
+	FXRefresh  time.Duration `name:"fx-refresh" help:"How often the sources are read again. What others store, like processor fx --fetch, is noticed within --sweep." default:"1h"`
 	InstanceID string        `name:"instance-id" help:"Static membership: a processor that comes back under its name finds its partitions waiting. Unique among all running ones."`
 	Rewind     time.Duration `help:"How far before the committed offset a partition is read again on every assignment." default:"15m"`
 	Sweep      time.Duration `help:"How often unattributed and unconverted sales are looked at again." default:"15s"`
@@ -51,7 +50,7 @@ const maxBatchBytes = 16 << 20
 
 func (c *runCommand) validate() ([]fx.Source, *workspace.File, error) {
 	var faults []error
-	sources, err := fx.ParseSources(c.FXSource)
+	sources, err := c.fxSources()
 	if err != nil {
 		faults = append(faults, err)
 	}
@@ -70,6 +69,9 @@ func (c *runCommand) validate() ([]fx.Source, *workspace.File, error) {
 
 func (c *runCommand) Run(ctx context.Context, log *slog.Logger) error {
 	sources, workspaces, err := c.validate()
+	if c.Check {
+		err = errors.Join(err, fx.CheckFiles(ctx, sources))
+	}
 	if err != nil {
 		return err
 	}
@@ -89,15 +91,15 @@ func (c *runCommand) Run(ctx context.Context, log *slog.Logger) error {
 		return err
 	}
 	events := consume.NewEventsMetric()
-	table := newRates(store, sources, c.UGXExponent, log)
-	registry.MustRegister(events, table.missing)
+	exponents := fx.StripeExponents().WithUGX(c.UGXExponent)
+	rates := fx.NewLive(store, sources, exponents, log, fx.NewMetrics(registry))
+	registry.MustRegister(events)
 
 	open := recompute.NewOpenMetric()
 	registry.MustRegister(open)
 	recomputer := recompute.New(recompute.Config{
-		Store: store, Rates: table, Policies: workspaces.Policies, Settle: c.Settle, Log: log, Open: open,
+		Store: store, Rates: rates, Policies: workspaces.Policies, Settle: c.Settle, Log: log, Open: open,
 	})
-	table.arrived = recomputer.Wake
 	erased := new(erase.List)
 	money := &consume.Payments{Store: store, Recomputer: recomputer, Workspace: workspaces.Of, Keys: workspaces.Keys, Erased: erased, Events: events}
 	clicks := &consume.Clicks{Store: store, Recomputer: recomputer, Erased: erased}
@@ -115,7 +117,7 @@ func (c *runCommand) Run(ctx context.Context, log *slog.Logger) error {
 
 	ops, err := listenOps(c.OpsAddr, registry, func() error {
 		switch {
-		case table.table.Load() == nil:
+		case rates.Table() == nil:
 			return errors.New("exchange rates are not loaded yet")
 		case store.Failing():
 			return errors.New("ClickHouse refuses; waiting")
@@ -123,7 +125,7 @@ func (c *runCommand) Run(ctx context.Context, log *slog.Logger) error {
 			return errors.New("no partitions are assigned yet")
 		}
 		return nil
-	})
+	}, rates.Warning)
 	if err != nil {
 		return err
 	}
@@ -145,7 +147,7 @@ func (c *runCommand) Run(ctx context.Context, log *slog.Logger) error {
 		}
 		return fmt.Errorf("read who was erased: %w", err)
 	}
-	if err := table.load(ctx); err != nil {
+	if _, err := rates.Load(ctx); err != nil {
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -157,7 +159,7 @@ func (c *runCommand) Run(ctx context.Context, log *slog.Logger) error {
 	group.Go(func() error { return moneyLane.Run(ctx) })
 	group.Go(func() error { return clickLane.Run(ctx) })
 	group.Go(func() error { return recomputer.Sweep(ctx, c.Sweep) })
-	group.Go(func() error { return table.refresh(ctx, c.FXRefresh) })
+	group.Go(func() error { return rates.Run(ctx, c.FXRefresh, c.Sweep, recomputer.Wake) })
 	group.Go(func() error { return auditor.run(ctx) })
 	group.Go(func() error { return erased.Keep(ctx, store) })
 	err = group.Wait()

@@ -29,7 +29,7 @@ type Run struct {
 	StripeWebhookSecrets []string `help:"Signing secrets of Stripe's webhook endpoints, comma separated. Without one, one is made and kept in the data directory." placeholder:"WHSEC,…"`
 	SecretKey            string   `help:"Secret key of the workspace, for leads and imports. Without it, one is made and kept in the data directory." placeholder:"KEY"`
 	Workspaces           string   `help:"File of workspaces. Without it there is one, named default." placeholder:"FILE"`
-	FXSource             []string `name:"fx-source" help:"Exchange rates: ecb:FILE|URL, oxr:…, or file:PATH (CSV: date,currency,usd). Repeatable, in order of preference. Without it, invented rates." placeholder:"SOURCE"`
+	FXSource             []string `name:"fx-source" help:"Exchange rates: ecb:FILE|URL, oxr:FILE|DIR|URL, file:PATH (CSV: date,currency,usd) or pegs (built-in fixed rates, last where not named). Repeatable, in order of preference. Without it, invented rates." placeholder:"SOURCE"`
 }
 
 // Offsets of the programs' own operations ports from --ops-addr's.
@@ -88,8 +88,9 @@ func (r *Run) Validate() error {
 	for _, source := range r.FXSource {
 		kind, rest, _ := strings.Cut(source, ":")
 		switch {
+		case source == "pegs":
 		case kind != "ecb" && kind != "oxr" && kind != "file":
-			fault("fx-source", "%q begins with none of ecb:, oxr:, file:", source)
+			fault("fx-source", "%q begins with none of ecb:, oxr:, file:, and is not pegs", source)
 		case rest == "":
 			fault("fx-source", "%q names no file or URL after %s:", source, kind)
 		}

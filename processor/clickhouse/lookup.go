@@ -202,7 +202,7 @@ FROM leads FINAL WHERE workspace = ? AND lead_id IN (` + strings.Join(list, ",")
 	return leads, err
 }
 
-// Rates gives every rate ever kept.
+// Rates returns every rate ever kept.
 func (s *Store) Rates(ctx context.Context) ([]fx.Rate, error) {
 	type key struct {
 		currency, source string
@@ -211,14 +211,14 @@ func (s *Store) Rates(ctx context.Context) ([]fx.Rate, error) {
 	seen := make(map[key]bool)
 	var rates []fx.Rate
 	err := Lookup(ctx, s, "fx_rates", []int{0}, func([]int) (string, []any) {
-		return `SELECT currency, date, source, usd, fetched_at FROM fx_rates FINAL ORDER BY source, currency, date`, nil
+		return `SELECT currency, date, valid_to, source, usd, fetched_at, fault FROM fx_rates FINAL ORDER BY source, currency, date`, nil
 	}, func(rows driver.Rows) error {
 		var r fx.Rate
-		var date time.Time
-		if err := rows.Scan(&r.Currency, &date, &r.Source, &r.USD, &r.FetchedAt); err != nil {
+		var date, validTo time.Time
+		if err := rows.Scan(&r.Currency, &date, &validTo, &r.Source, &r.USD, &r.FetchedAt, &r.Fault); err != nil {
 			return err
 		}
-		r.Date = fx.DateOf(date)
+		r.Date, r.ValidTo = fx.DateOf(date), fx.DateOf(validTo)
 		if k := (key{r.Currency, r.Source, r.Date}); !seen[k] {
 			seen[k] = true
 			rates = append(rates, r)
@@ -226,6 +226,16 @@ func (s *Store) Rates(ctx context.Context) ([]fx.Rate, error) {
 		return nil
 	})
 	return rates, err
+}
+
+// RatesVersion returns what changes whenever rates are inserted. It may also change without that, when
+// ClickHouse merges parts.
+func (s *Store) RatesVersion(ctx context.Context) (string, error) {
+	var version string
+	err := Lookup(ctx, s, "fx_rates", []int{0}, func([]int) (string, []any) {
+		return `SELECT concat(toString(count()), ' ', toString(max(fetched_at))) FROM fx_rates`, nil
+	}, func(rows driver.Rows) error { return rows.Scan(&version) })
+	return version, err
 }
 
 // Sale names one sale for a second look.
@@ -274,24 +284,15 @@ FROM revenue FINAL`, nil
 	return o, err
 }
 
-// Unconverted is what of one currency has no rate.
-type Unconverted struct {
-	Currency string    `json:"currency"`
-	Entries  uint64    `json:"entries"`
-	Amount   int64     `json:"amount_minor"` // sum, minor units, signed
-	Oldest   time.Time `json:"oldest"`
-	Newest   time.Time `json:"newest"`
-}
-
 // Unconverted lists what is booked and has no USD, by currency.
-func (s *Store) Unconverted(ctx context.Context) ([]Unconverted, error) {
+func (s *Store) Unconverted(ctx context.Context) ([]fx.Unconverted, error) {
 	seen := make(map[string]bool)
-	var list []Unconverted
+	var list []fx.Unconverted
 	err := Lookup(ctx, s, "revenue", []int{0}, func([]int) (string, []any) {
 		return `SELECT currency, count(), sum(amount), min(day), max(day) FROM revenue FINAL
 WHERE status = 'booked' AND amount != 0 AND fx_source = '' GROUP BY currency ORDER BY currency`, nil
 	}, func(rows driver.Rows) error {
-		var u Unconverted
+		var u fx.Unconverted
 		if err := rows.Scan(&u.Currency, &u.Entries, &u.Amount, &u.Oldest, &u.Newest); err != nil {
 			return err
 		}

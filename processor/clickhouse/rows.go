@@ -309,9 +309,11 @@ func (s *Store) InsertDeadLetters(ctx context.Context, rows []DeadLetterRow) err
 var rateColumns = []column[fx.Rate]{
 	col("currency", func(r *fx.Rate) string { return r.Currency }),
 	col("date", func(r *fx.Rate) time.Time { return r.Date.Time() }),
+	col("valid_to", func(r *fx.Rate) time.Time { return r.ValidTo.Time() }),
 	col("source", func(r *fx.Rate) string { return r.Source }),
 	col("usd", func(r *fx.Rate) decimal.Decimal { return r.USD }),
 	col("fetched_at", func(r *fx.Rate) time.Time { return r.FetchedAt }),
+	col("fault", func(r *fx.Rate) string { return r.Fault }),
 }
 
 // InsertRates keeps the rates that conversions use.
