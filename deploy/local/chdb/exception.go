@@ -22,6 +22,11 @@ func (e *Exception) Error() string {
 	return fmt.Sprintf("Code: %d. DB::Exception: %s", e.Code, e.Message)
 }
 
+// exceptionf returns an exception that this package raises itself.
+func exceptionf(code int, format string, args ...any) *Exception {
+	return &Exception{Code: code, Message: fmt.Sprintf(format, args...)}
+}
+
 // Error codes of ClickHouse (src/Common/ErrorCodes.cpp) that this package
 // raises itself.
 const (

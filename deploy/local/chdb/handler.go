@@ -16,7 +16,7 @@ import (
 // (https://clickhouse.com/docs/interfaces/http): GET / and GET /ping answer
 // "Ok."; a query comes in the query parameter, in the body, or begins in the
 // first and goes on in the second; database, default_format, param_*, query_id,
-// compress, decompress and every setting are read from the URL. Settings and
+// and every setting are read from the URL. Settings and
 // parameters hold for one request only. A GET is read-only, as on a server.
 //
 // An error has the server's status, an X-ClickHouse-Exception-Code header and
@@ -291,12 +291,12 @@ func (e *Engine) writeError(w http.ResponseWriter, r *http.Request, err error) {
 	header := w.Header()
 	header.Set("Content-Type", "text/plain; charset=UTF-8")
 	header.Set("X-ClickHouse-Exception-Code", strconv.Itoa(exception.Code))
-	encode := responseEncoder(r, r.URL.Query())
-	if encode.encoding != "" {
-		header.Set("Content-Encoding", encode.encoding)
+	encoding := responseEncoding(r, r.URL.Query())
+	if encoding != "" {
+		header.Set("Content-Encoding", string(encoding))
 	}
 	w.WriteHeader(exception.status())
-	_ = encode.write(w, []byte(text+"\n"))
+	_ = encoding.write(w, []byte(text+"\n"))
 }
 
 // writeResult answers with a statement's output. A failure to send it is the
@@ -312,22 +312,22 @@ func (e *Engine) writeResult(w http.ResponseWriter, r *http.Request, q *request,
 	header.Set("X-ClickHouse-Summary", fmt.Sprintf(
 		`{"read_rows":"%d","read_bytes":"%d","written_rows":"%d","written_bytes":"%d","total_rows_to_read":"0","result_rows":"0","result_bytes":"%d","elapsed_ns":"%d"}`,
 		done.rowsRead, done.bytesRead, done.rowsWritten, done.bytesWritten, len(data), time.Since(started).Nanoseconds()))
-	encode := responseEncoder(r, q.urlQuery)
+	encoding := responseEncoding(r, q.urlQuery)
 	switch {
 	case len(data) == 0:
 		// No bytes at all, in every encoding: clients tell a statement
 		// without result by its length.
 		header.Set("Content-Length", "0")
 		return
-	case encode.encoding != "":
-		header.Set("Content-Encoding", encode.encoding)
-	case !encode.blocks:
+	case encoding != "":
+		header.Set("Content-Encoding", string(encoding))
+	default:
 		header.Set("Content-Length", strconv.Itoa(len(data)))
 	}
 	if r.Method == http.MethodHead {
 		return
 	}
-	_ = encode.write(w, data)
+	_ = encoding.write(w, data)
 }
 
 // contentType is the media type a server gives an output format.
