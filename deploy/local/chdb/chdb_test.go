@@ -356,7 +356,7 @@ func TestCutBody(t *testing.T) {
 	c := connect(t, dsn)
 	must(t, c.Exec(t.Context(), "CREATE TABLE t (a UInt64) ENGINE=MergeTree ORDER BY a"))
 	handler := chdbtest.Engine(t).Handler()
-	target := "/?database=" + database(dsn) + "&query=" + url.QueryEscape("INSERT INTO t FORMAT TSV")
+	target := "http://127.0.0.1/?database=" + database(dsn) + "&query=" + url.QueryEscape("INSERT INTO t FORMAT TSV")
 	for _, size := range []int{100, 3 << 20} {
 		body := strings.NewReader(strings.Repeat("1\n", size/2))
 		request := httptest.NewRequest(http.MethodPost, target, io.MultiReader(body, brokenReader{}))
@@ -375,13 +375,29 @@ type brokenReader struct{}
 
 func (brokenReader) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
-func TestBrowserMayNotWrite(t *testing.T) {
-	handler := chdbtest.Engine(t).Handler()
-	request := httptest.NewRequest(http.MethodPost, "/", strings.NewReader("CREATE DATABASE evil"))
-	request.Header.Set("Origin", "https://evil.example")
-	answer := httptest.NewRecorder()
-	handler.ServeHTTP(answer, request)
-	if answer.Code != http.StatusForbidden {
-		t.Fatalf("%d %s", answer.Code, answer.Body)
+// TestNoWebPage: neither a cross-site request nor a name that was made to resolve to this machine
+// (DNS rebinding) gets an answer from the engine.
+func TestNoWebPage(t *testing.T) {
+	base := chdbtest.Address(t)
+	for name, change := range map[string]func(*http.Request){
+		"rebinding":    func(r *http.Request) { r.Host = "rebind.test" + base[strings.LastIndex(base, ":"):] },
+		"script":       func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "cross-site") },
+		"another port": func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "same-site") },
+		"form":         func(r *http.Request) { r.Header.Set("Origin", "https://evil.example") },
+	} {
+		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodHead, http.MethodOptions} {
+			for _, path := range []string{"/?query=SELECT+1", "/ping", "/query?query=SELECT+1"} {
+				request, err := http.NewRequest(method, base+path, nil)
+				must(t, err)
+				change(request)
+				response, err := http.DefaultClient.Do(request)
+				must(t, err)
+				body, _ := io.ReadAll(response.Body)
+				_ = response.Body.Close()
+				if response.StatusCode != http.StatusForbidden {
+					t.Errorf("%s: %s %s: %s %s", name, method, path, response.Status, body)
+				}
+			}
+		}
 	}
 }

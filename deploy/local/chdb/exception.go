@@ -30,21 +30,23 @@ func exceptionf(code int, format string, args ...any) *Exception {
 // Error codes of ClickHouse (src/Common/ErrorCodes.cpp) that this package
 // raises itself.
 const (
-	codeCannotReadAllData = 33
-	codeChecksumMismatch  = 40
-	codeNotImplemented    = 48
-	codeSyntaxError       = 62
-	codeUnknownQueryType  = 78
-	codeUnknownSetting    = 115
-	codeReadOnly          = 164
-	codeTooManyQueries    = 202
-	codeQueryTooLarge     = 229
-	codeAborted           = 236
-	codeNotEnoughSpace    = 243
-	codeCannotDecompress  = 271
-	codeOutfileNotAllowed = 358
-	codeQueryCancelled    = 394
-	codeUnknownException  = 1002
+	codeCannotReadAllData    = 33
+	codeChecksumMismatch     = 40
+	codeNotImplemented       = 48
+	codeSyntaxError          = 62
+	codeUnknownQueryType     = 78
+	codeUnknownSetting       = 115
+	codeReadOnly             = 164
+	codeTooManyQueries       = 202
+	codeQueryTooLarge        = 229
+	codeAborted              = 236
+	codeNotEnoughSpace       = 243
+	codeCannotDecompress     = 271
+	codeOutfileNotAllowed    = 358
+	codeQueryCancelled       = 394
+	codeAccessDenied         = 497
+	codeAuthenticationFailed = 516
+	codeUnknownException     = 1002
 )
 
 var exceptionPrefix = regexp.MustCompile(`^(?:Error: )?Code: (\d+)\. (?:\w+::)*\w*Exception: `)

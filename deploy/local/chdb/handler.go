@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"tributary/schemas/loopback"
 )
 
 // Handler is ClickHouse's HTTP interface to the engine
@@ -32,9 +34,7 @@ func (e *Engine) Handler() http.Handler {
 	mux.HandleFunc("/ping", func(w http.ResponseWriter, _ *http.Request) { writeOk(w) })
 	mux.HandleFunc("/replicas_status", func(w http.ResponseWriter, _ *http.Request) { writeOk(w) })
 	mux.HandleFunc("/", e.serve)
-	// A web page must not be able to write through a visitor's browser: no
-	// password stands in its way.
-	return http.NewCrossOriginProtection().Handler(mux)
+	return loopback.Protect(mux)
 }
 
 func writeOk(w http.ResponseWriter) {
@@ -60,6 +60,10 @@ func (e *Engine) serve(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
 	header.Set("X-ClickHouse-Server-Display-Name", e.identity.displayName)
 	header.Set("X-ClickHouse-Timezone", e.identity.timezone)
+	if err := e.authenticate(readCredentials(r, r.URL.Query())); err != nil {
+		e.writeError(w, r, err)
+		return
+	}
 	q, err := readRequest(r)
 	if q != nil && q.queryID == "" {
 		q.queryID = newQueryID()
@@ -86,6 +90,10 @@ func (e *Engine) serve(w http.ResponseWriter, r *http.Request) {
 
 // run executes the request's statement on a connection of its own.
 func (e *Engine) run(w http.ResponseWriter, r *http.Request, q *request) {
+	if err := refuseOutside(q.text, q.readOnly); err != nil {
+		e.writeError(w, r, err)
+		return
+	}
 	if q.insert != nil {
 		if q.readOnly {
 			e.writeError(w, r, readOnlyException(r))
@@ -130,10 +138,6 @@ func (e *Engine) run(w http.ResponseWriter, r *http.Request, q *request) {
 }
 
 func (e *Engine) runQuery(w http.ResponseWriter, r *http.Request, q *request, c *connection, started time.Time) {
-	if err := refuseClientFiles(q.text); err != nil {
-		e.writeError(w, r, err)
-		return
-	}
 	found := c.classify(q.text)
 	if found.statements > 1 {
 		e.writeError(w, r, &Exception{Code: codeSyntaxError, Message: "Syntax error (Multi-statements are not allowed). (SYNTAX_ERROR)"})
@@ -216,20 +220,6 @@ func (e *Engine) runInsert(w http.ResponseWriter, r *http.Request, q *request, c
 		return
 	}
 	e.writeResult(w, r, q, nil, written, started)
-}
-
-// refuseClientFiles refuses the clauses by which clickhouse-client reads and
-// writes files of its own. libchdb is such a client, and would touch this
-// process's files, even for the read-only user; a server refuses them.
-func refuseClientFiles(text string) error {
-	switch {
-	case hasClause(text, "INTO", "OUTFILE"):
-		return &Exception{Code: codeOutfileNotAllowed, Message: "INTO OUTFILE is not allowed. (INTO_OUTFILE_NOT_ALLOWED)"}
-	case hasClause(text, "FROM", "INFILE"):
-		return &Exception{Code: codeUnknownQueryType, Message: "Query has infile and was send directly to server. (UNKNOWN_TYPE_OF_QUERY)"}
-	default:
-		return nil
-	}
 }
 
 // doubtWrite turns a success into an error when the disk ran so low during the
