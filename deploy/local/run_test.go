@@ -47,7 +47,7 @@ func stub() {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/readyz", func(http.ResponseWriter, *http.Request) {})
 	mux.HandleFunc("/metrics", func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprintf(w, "# HELP stub_lives_total Lives.\n# TYPE stub_lives_total counter\nstub_lives_total{word=%q} 1\n", word)
+		fmt.Fprintf(w, "# HELP stub_starts_total Starts.\n# TYPE stub_starts_total counter\nstub_starts_total{word=%q} 1\n", word)
 	})
 	if word == "demo" { // it sends and does not serve
 		<-ctx.Done()
@@ -97,7 +97,7 @@ search:
 		first := l.Addr().(*net.TCPAddr).Port
 		_ = l.Close()
 		for i := range n {
-			l, err := net.Listen("tcp", loopback(first+i))
+			l, err := net.Listen("tcp", localAddr(first+i))
 			if err != nil {
 				continue search
 			}
@@ -109,7 +109,7 @@ search:
 	return 0
 }
 
-func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
+func localAddr(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
 
 // lines collects what a process writes.
 type lines struct {
@@ -136,7 +136,7 @@ type running struct {
 	ended chan error
 }
 
-func (r *running) ops(path string) string { return "http://" + loopback(r.first+1) + path }
+func (r *running) ops(path string) string { return "http://" + localAddr(r.first+1) + path }
 
 func launch(t *testing.T, data string) *running {
 	t.Helper()
@@ -145,8 +145,8 @@ func launch(t *testing.T, data string) *running {
 	r := &running{said: new(lines), first: freePorts(t, 9), ended: make(chan error, 1)}
 	r.cmd = exec.Command(filepath.Join(binaries(t), "local"),
 		"--data", data,
-		"--dashboard-addr", loopback(r.first), "--ops-addr", loopback(r.first+1),
-		"--edge-addr", loopback(r.first+6), "--stripe-addr", loopback(r.first+7), "--kafka-addr", loopback(r.first+8),
+		"--dashboard-addr", localAddr(r.first), "--ops-addr", localAddr(r.first+1),
+		"--edge-addr", localAddr(r.first+6), "--stripe-addr", localAddr(r.first+7), "--kafka-addr", localAddr(r.first+8),
 		"--clickhouse-dsn", clickhouse.URL+"/tributary")
 	r.cmd.Stdout, r.cmd.Stderr = r.said, r.said
 	if err := r.cmd.Start(); err != nil {
@@ -209,9 +209,9 @@ func TestLifeOfARun(t *testing.T) {
 	}
 	_, metrics := get(t, r.ops("/metrics"))
 	for _, want := range []string{
-		`stub_lives_total{word="clicks",process="edge"} 1`,
-		`stub_lives_total{word="stripe",process="webhook"} 1`,
-		`stub_lives_total{word="run",process="processor"} 1`,
+		`stub_starts_total{word="clicks",process="edge"} 1`,
+		`stub_starts_total{word="stripe",process="webhook"} 1`,
+		`stub_starts_total{word="run",process="processor"} 1`,
 		`local_process_up{process="demo"} 1`,
 		`local_process_up{process="kafka"} 1`,
 		`go_goroutines{process="local"}`,
@@ -220,8 +220,8 @@ func TestLifeOfARun(t *testing.T) {
 			t.Errorf("metrics lack %s", want)
 		}
 	}
-	if n := strings.Count(metrics, "# TYPE stub_lives_total"); n != 1 {
-		t.Errorf("stub_lives_total is declared %d times, want once for all programs", n)
+	if n := strings.Count(metrics, "# TYPE stub_starts_total"); n != 1 {
+		t.Errorf("stub_starts_total is declared %d times, want once for all programs", n)
 	}
 
 	before := r.processes(t)["edge"]
@@ -301,24 +301,24 @@ func TestKillTakesAll(t *testing.T) {
 func TestTakenPorts(t *testing.T) {
 	first := freePorts(t, 9)
 	for _, port := range []int{first, first + 3, first + 8} {
-		l, err := net.Listen("tcp", loopback(port))
+		l, err := net.Listen("tcp", localAddr(port))
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer l.Close()
 	}
 	cmd := exec.Command(filepath.Join(binaries(t), "local"), "--data", t.TempDir(),
-		"--dashboard-addr", loopback(first), "--ops-addr", loopback(first+1),
-		"--edge-addr", loopback(first+6), "--stripe-addr", loopback(first+7), "--kafka-addr", loopback(first+8),
+		"--dashboard-addr", localAddr(first), "--ops-addr", localAddr(first+1),
+		"--edge-addr", localAddr(first+6), "--stripe-addr", localAddr(first+7), "--kafka-addr", localAddr(first+8),
 		"--clickhouse-dsn", "http://127.0.0.1:1/tributary")
 	said, err := cmd.CombinedOutput()
 	if err == nil {
 		t.Fatal("started on taken ports")
 	}
 	for _, want := range []string{
-		loopback(first) + " is taken by another program; choose another address for the dashboard with --dashboard-addr",
-		loopback(first+3) + " is taken by another program; choose another address for metrics of the webhook with --ops-addr",
-		loopback(first+8) + " is taken by another program; choose another address for Kafka with --kafka-addr",
+		localAddr(first) + " is taken by another program (hint: choose another address for the dashboard with --dashboard-addr)",
+		localAddr(first+3) + " is taken by another program (hint: choose another address for metrics of the webhook with --ops-addr)",
+		localAddr(first+8) + " is taken by another program (hint: choose another address for Kafka with --kafka-addr)",
 	} {
 		if !strings.Contains(string(said), want) {
 			t.Errorf("not said: %s\n%s", want, said)
@@ -335,7 +335,7 @@ func TestFaultsOfSettings(t *testing.T) {
 		t.Fatal("started with faulty settings")
 	}
 	for _, want := range []string{`--edge-addr: "nowhere" is not host:port`, "--stripe-addr: port of", "--kafka-addr: 127.0.0.1:8123 is also what --clickhouse-addr says",
-		`--fx-source: "bank:x" begins with none of`, "--workspaces: stat /does/not/exist"} {
+		`--fx-source: a source begins with none of`, "--workspaces: stat /does/not/exist"} {
 		if !strings.Contains(string(said), want) {
 			t.Errorf("not said: %s\n%s", want, said)
 		}
@@ -346,9 +346,9 @@ func TestFaultsOfSettings(t *testing.T) {
 func TestSettingsFromEnvironment(t *testing.T) {
 	t.Setenv("TRIBUTARY_KAFKA_SEEDS", "old:1")
 	r := &Run{Data: "d", OpsAddr: "127.0.0.1:8091", EdgeAddr: "127.0.0.1:8080", KafkaAddr: "127.0.0.1:9092", ClickHouseAddr: "127.0.0.1:8123",
-		StripeWebhookSecrets: []string{"whsec_a", "whsec_b"}}
+		StripeWebhookSecrets: []string{"whsec_a", "whsec_b"}, kept: secrets{ClickHousePassword: "hush"}}
 	env := r.environment(processorOps)
-	for _, want := range []string{"TRIBUTARY_OPS_ADDR=127.0.0.1:8094", "TRIBUTARY_KAFKA_SEEDS=127.0.0.1:9092", "TRIBUTARY_CLICKHOUSE_DSN=http://127.0.0.1:8123/tributary",
+	for _, want := range []string{"TRIBUTARY_OPS_ADDR=127.0.0.1:8094", "TRIBUTARY_KAFKA_SEEDS=127.0.0.1:9092", "TRIBUTARY_CLICKHOUSE_DSN=http://default:hush@127.0.0.1:8123/tributary",
 		"TRIBUTARY_STRIPE_WEBHOOK_SECRETS=whsec_a,whsec_b"} {
 		var times int
 		for _, pair := range env {
