@@ -5,6 +5,7 @@ package chaos
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -149,6 +150,7 @@ type site struct {
 	processors []*program
 
 	edgeURL, webhookURL, engineURL string
+	password                       string // of the engine
 }
 
 // build makes the programs into dir, or skips the test where something is missing that cannot be built.
@@ -208,8 +210,13 @@ func newSite(t *testing.T, dir string, rewind time.Duration, story *story) *site
 			common = append(common, pair)
 		}
 	}
+	// The engine takes this password instead of generating one.
+	password := rand.Text()
+	if err := os.WriteFile(filepath.Join(dir, "secrets.json"), []byte(`{"clickhouse_password":"`+password+`"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	common = append(common,
-		"TRIBUTARY_DATA="+dir, "TRIBUTARY_KAFKA_SEEDS="+strings.Join(cluster.Seeds(), ","), "TRIBUTARY_CLICKHOUSE_DSN=http://"+addresses[2]+"/tributary",
+		"TRIBUTARY_DATA="+dir, "TRIBUTARY_KAFKA_SEEDS="+strings.Join(cluster.Seeds(), ","), "TRIBUTARY_CLICKHOUSE_DSN=http://default:"+password+"@"+addresses[2]+"/tributary",
 		"TRIBUTARY_EDGE_ADDR="+addresses[0], "TRIBUTARY_STRIPE_ADDR="+addresses[1], "TRIBUTARY_CLICKHOUSE_ADDR="+addresses[2],
 		"TRIBUTARY_SECRET_KEY="+secretKey, "TRIBUTARY_STRIPE_WEBHOOK_SECRETS="+webhookSecret, "TRIBUTARY_FX_SOURCE="+rates,
 		// A payment that may be an invoice's is held for a while, and partitions are read again from a while ago.
@@ -218,6 +225,7 @@ func newSite(t *testing.T, dir string, rewind time.Duration, story *story) *site
 	s := &site{
 		dir: dir, env: common, cluster: cluster,
 		edgeURL: "http://" + addresses[0], webhookURL: "http://" + addresses[1] + "/stripe/webhook", engineURL: "http://" + addresses[2],
+		password: password,
 	}
 	plan := func(name, file, ops, path string, args ...string) *program {
 		p := &program{
@@ -333,7 +341,7 @@ func post(url string, body []byte, header ...string) (status int, retryAfter, sa
 
 // ask runs a query and gives its rows of tab separated text.
 func (s *site) ask(query string) ([][]string, error) {
-	status, _, said := post(s.engineURL+"/?"+url.Values{"database": {"tributary"}, "default_format": {"TabSeparated"}}.Encode(), []byte(query))
+	status, _, said := post(s.engineURL+"/?"+url.Values{"database": {"tributary"}, "default_format": {"TabSeparated"}, "password": {s.password}}.Encode(), []byte(query))
 	if status != http.StatusOK {
 		return nil, fmt.Errorf("query %s: %d %s", query, status, said)
 	}

@@ -262,9 +262,21 @@ func (s *site) insist(what func() (answer, error)) answer {
 	}
 }
 
-// ask runs a query and gives its rows of tab separated text.
+// ask runs a query as the programs do and returns its rows of tab separated text.
 func (s *site) ask(query string) ([][]string, error) {
-	got, err := post(s.clickhouse()+"/?"+url.Values{"database": {"tributary"}, "default_format": {"TabSeparated"}}.Encode(), []byte(query))
+	kept, err := os.ReadFile(filepath.Join(s.data, "secrets.json"))
+	if err != nil {
+		return nil, err
+	}
+	var secrets struct {
+		Password string `json:"clickhouse_password"`
+	}
+	if err := json.Unmarshal(kept, &secrets); err != nil {
+		return nil, err
+	}
+	parameters := url.Values{"database": {"tributary"}, "default_format": {"TabSeparated"}}
+	got, err := post(s.clickhouse()+"/?"+parameters.Encode(), []byte(query),
+		"X-ClickHouse-User", chdb.ProgramUser, "X-ClickHouse-Key", secrets.Password)
 	if err != nil {
 		return nil, err
 	}

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -138,16 +140,17 @@ type running struct {
 
 func (r *running) ops(path string) string { return "http://" + localAddr(r.first+1) + path }
 
-func launch(t *testing.T, data string) *running {
+func launch(t *testing.T, data string, more ...string) *running {
 	t.Helper()
 	clickhouse := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	t.Cleanup(clickhouse.Close)
 	r := &running{said: new(lines), first: freePorts(t, 9), ended: make(chan error, 1)}
-	r.cmd = exec.Command(filepath.Join(binaries(t), "local"),
+	r.cmd = exec.Command(filepath.Join(binaries(t), "local"), append([]string{
 		"--data", data,
-		"--dashboard-addr", localAddr(r.first), "--ops-addr", localAddr(r.first+1),
-		"--edge-addr", localAddr(r.first+6), "--stripe-addr", localAddr(r.first+7), "--kafka-addr", localAddr(r.first+8),
-		"--clickhouse-dsn", clickhouse.URL+"/tributary")
+		"--dashboard-addr", localAddr(r.first), "--ops-addr", localAddr(r.first + 1),
+		"--edge-addr", localAddr(r.first + 6), "--stripe-addr", localAddr(r.first + 7), "--kafka-addr", localAddr(r.first + 8),
+		"--clickhouse-dsn", strings.Replace(clickhouse.URL, "http://", "http://ann:hush_dsn@", 1) + "/tributary",
+	}, more...)...)
 	r.cmd.Stdout, r.cmd.Stderr = r.said, r.said
 	if err := r.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -294,6 +297,84 @@ func TestKillTakesAll(t *testing.T) {
 	}
 	if !bytes.Equal(kept, again) {
 		t.Error("the second start made other secrets")
+	}
+}
+
+// TestOwnSecretsAreNotPrinted: a terminal is looked over and its text is pasted into issues.
+func TestOwnSecretsAreNotPrinted(t *testing.T) {
+	r := launch(t, t.TempDir(), "--stripe-webhook-secrets", "whsec_hush", "--secret-key", "sk_hush", "--email-key", "em_hush")
+	if said := r.said.String(); strings.Contains(said, "hush") || !strings.Contains(said, `"$WEBHOOK_SECRET"`) {
+		t.Errorf("printed: %s", said)
+	}
+	for _, path := range []string{"/metrics", "/processes", "/readyz", "/debug/pprof/cmdline", "/debug/pprof/?debug=1"} {
+		if _, body := get(t, r.ops(path)); strings.Contains(body, "hush") {
+			t.Errorf("%s shows a secret", path)
+		}
+	}
+}
+
+// TestDataIsTheOwnersAlone: the data directory holds Stripe's events and the clicks of visitors.
+func TestDataIsTheOwnersAlone(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "data")
+	launch(t, data)
+	err := filepath.WalkDir(data, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := entry.Info()
+		if err == nil && info.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s has mode %v", path, info.Mode())
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestNoWebPage: the supervisor's pages answer neither a cross-site request nor a name that was made
+// to resolve to this machine.
+func TestNoWebPage(t *testing.T) {
+	r := launch(t, t.TempDir())
+	for _, base := range []string{"http://" + localAddr(r.first), "http://" + localAddr(r.first+1)} {
+		for _, path := range []string{"/", "/metrics", "/processes", "/debug/pprof/", "/api/summary", "/explain"} {
+			for _, change := range []func(*http.Request){
+				func(r *http.Request) { r.Host = "rebind.test" },
+				func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "cross-site") },
+			} {
+				request, err := http.NewRequest(http.MethodGet, base+path, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				change(request)
+				response, err := http.DefaultClient.Do(request)
+				if err != nil {
+					t.Fatal(err)
+				}
+				_ = response.Body.Close()
+				if response.StatusCode != http.StatusForbidden {
+					t.Errorf("%s%s: %s", base, path, response.Status)
+				}
+			}
+		}
+	}
+}
+
+// TestWaitNamesTheFault: a program that does not become ready is reported with its own last warning.
+func TestWaitNamesTheFault(t *testing.T) {
+	out := newOutput(os.Stderr)
+	c := &child{program: program{name: "processor", ready: func(ctx context.Context) error {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return errors.New("fx_rates is not loaded")
+	}}, lines: out.prefixed("processor")}
+	fmt.Fprint(c.lines, "level=INFO msg=start\nlevel=WARN msg=\"Checksum doesn't match\"\nlevel=INFO msg=waiting\n")
+	err := c.waitReady(t.Context(), 100*time.Millisecond)
+	for _, want := range []string{"not ready after 100ms", "fx_rates is not loaded", "Checksum doesn't match"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("not said: %s: %v", want, err)
+		}
 	}
 }
 
