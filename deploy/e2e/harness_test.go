@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"tributary/deploy/local/chdb"
+	"tributary/deploy/process"
 )
 
 const (
@@ -336,25 +337,11 @@ func checkout(n int, click string, amount int64) []byte {
 
 func freePorts(t *testing.T, n int) int {
 	t.Helper()
-search:
-	for range 100 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		first := l.Addr().(*net.TCPAddr).Port
-		_ = l.Close()
-		for i := range n {
-			l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(first+i)))
-			if err != nil {
-				continue search
-			}
-			_ = l.Close()
-		}
-		return first
+	first, err := process.Ports(n)
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatal("no free ports in a row")
-	return 0
+	return first
 }
 
 // tail keeps the end of what a process wrote.

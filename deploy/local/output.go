@@ -66,8 +66,8 @@ type prefixed struct {
 	name string
 	mu   sync.Mutex // stdout and stderr may come from two copies
 	rest []byte     // the beginning of a line that has no end yet
-	// complaint is the last line that looks like a warning or an error.
-	complaint []byte
+	// last is the last line, and complaint the last that looks like a warning or an error.
+	last, complaint []byte
 }
 
 // looksBad matches the levels of slog, zap, Log4j and ClickHouse, and Go's panics.
@@ -77,20 +77,26 @@ var looksBad = regexp.MustCompile(`(?i)\b(warn|warning|error|fatal|panic|excepti
 const longestComplaint = 600
 
 func (p *prefixed) emit(line []byte) {
+	p.last = append(p.last[:0], line[:min(len(line), longestComplaint)]...)
 	if looksBad.Match(line) {
-		p.complaint = append(p.complaint[:0], line[:min(len(line), longestComplaint)]...)
+		p.complaint = append(p.complaint[:0], p.last...)
 	}
 	p.out.line(p.name, line)
 }
 
-// lastComplaint returns the child's last warning as the end of an error message; "" if there is none.
+// lastComplaint returns the child's last warning, or else its last line, as the end of an error message;
+// "" if it has written nothing.
 func (p *prefixed) lastComplaint() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.complaint) == 0 {
+	switch {
+	case len(p.complaint) > 0:
+		return fmt.Sprintf("; the last warning of %s: %s", p.name, p.complaint)
+	case len(p.last) > 0:
+		return fmt.Sprintf("; the last line of %s: %s", p.name, p.last)
+	default:
 		return ""
 	}
-	return fmt.Sprintf("; the last warning of %s: %s", p.name, p.complaint)
 }
 
 const longestLine = 64 << 10

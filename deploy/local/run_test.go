@@ -21,6 +21,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"tributary/deploy/process"
 )
 
 // The supervisor is tested with this test's own binary standing in for all programs: under the name local it is the
@@ -87,28 +89,13 @@ func binaries(t *testing.T) string {
 	return dir
 }
 
-// freePorts finds n ports in a row that nobody listens on.
 func freePorts(t *testing.T, n int) int {
 	t.Helper()
-search:
-	for range 100 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		first := l.Addr().(*net.TCPAddr).Port
-		_ = l.Close()
-		for i := range n {
-			l, err := net.Listen("tcp", localAddr(first+i))
-			if err != nil {
-				continue search
-			}
-			_ = l.Close()
-		}
-		return first
+	first, err := process.Ports(n)
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatal("no free ports in a row")
-	return 0
+	return first
 }
 
 func localAddr(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }

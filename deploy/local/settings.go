@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"tributary/deploy/local/chdb"
+	"tributary/schemas/loopback"
 )
 
 // Run is the supervisor: its flags are the settings of the local run, and go on to the programs by environment.
@@ -69,6 +70,10 @@ func (r *Run) Validate() error {
 		if l.flag == "ops-addr" && port+lastOps > 65535 {
 			fault(l.flag, "the %d ports after %d are needed too: choose a lower one", lastOps, port)
 		}
+	}
+	if host, _, err := splitAddr(r.DashboardAddr); err == nil && !loopback.Host(host) {
+		fault("dashboard-addr", "the dashboard has no login and listens on this machine only "+
+			"(hint: 127.0.0.1:8090; from another machine: ssh -L 8090:127.0.0.1:8090 HOST)")
 	}
 	for _, seed := range r.KafkaSeeds {
 		if _, _, err := splitAddr(seed); err != nil {

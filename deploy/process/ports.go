@@ -40,3 +40,21 @@ func Addresses(n int) ([]string, error) {
 	return nil, fmt.Errorf("find %d free ports from %d to %d on 127.0.0.1: too many are taken",
 		n, lowestPort, highestPort)
 }
+
+// Ports returns the first of n consecutive ports on which nobody listens on 127.0.0.1.
+func Ports(n int) (first int, err error) {
+search:
+	for range 200 {
+		first = lowestPort + rand.IntN(highestPort-lowestPort-n)
+		for port := first; port < first+n; port++ {
+			l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+			if err != nil {
+				continue search
+			}
+			_ = l.Close()
+		}
+		return first, nil
+	}
+	return 0, fmt.Errorf("find %d consecutive free ports from %d to %d on 127.0.0.1: too many are taken",
+		n, lowestPort, highestPort)
+}

@@ -29,7 +29,7 @@ func Protect(next http.Handler) http.Handler {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		w.Header().Set("Cross-Origin-Resource-Policy", "same-origin")
 		switch {
-		case overLoopback(r) && !isLoopback(r.Host):
+		case overLoopback(r) && !Host(r.Host):
 			http.Error(w, "The Host header must be localhost or a loopback address "+
 				"(hint: open http://127.0.0.1 with this port; a proxy must set the Host header)", http.StatusForbidden)
 		case crossSite(r):
@@ -48,8 +48,8 @@ func overLoopback(r *http.Request) bool {
 	return !ok || local.IP.IsLoopback()
 }
 
-// isLoopback reports whether a Host header, with or without a port, names this machine.
-func isLoopback(host string) bool {
+// Host reports whether a host, with or without a port, is localhost or a loopback address.
+func Host(host string) bool {
 	name := host
 	if h, _, err := net.SplitHostPort(host); err == nil {
 		name = h
