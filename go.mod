@@ -2,6 +2,8 @@ module tributary
 
 go 1.26.0
 
+toolchain go1.26.11
+
 require (
 	github.com/ClickHouse/clickhouse-go/v2 v2.50.0
 	github.com/alecthomas/kong v1.17.0

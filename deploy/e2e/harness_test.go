@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -365,4 +366,35 @@ func (l *tail) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return string(l.b[max(0, len(l.b)-l.limit):])
+}
+
+func itoa(n int64) string { return strconv.FormatInt(n, 10) }
+
+// hasClicks waits until all of these clicks are in ClickHouse, and fails with those that are not.
+func (s *site) hasClicks(want map[string]bool, within time.Duration) {
+	s.t.Helper()
+	var missing []string
+	for deadline := time.Now().Add(within); ; time.Sleep(300 * time.Millisecond) {
+		rows, err := s.ask("SELECT DISTINCT UUIDNumToString(click_id) FROM clicks")
+		if err == nil {
+			stored := make(map[string]bool, len(rows))
+			for _, row := range rows {
+				stored[row[0]] = true
+			}
+			missing = missing[:0]
+			for id := range want {
+				if !stored[id] {
+					missing = append(missing, id)
+				}
+			}
+			if len(missing) == 0 {
+				return
+			}
+		}
+		if time.Now().After(deadline) {
+			slices.Sort(missing)
+			s.t.Errorf("%d of %d accepted clicks are missing, the first %v; %v", len(missing), len(want), missing[:min(5, len(missing))], err)
+			return
+		}
+	}
 }

