@@ -115,14 +115,14 @@ func (s *site) dashboard() string    { return "http://" + s.addr(6) }
 func (s *site) kafka() string        { return s.addr(7) }
 func (s *site) clickhouse() string   { return "http://" + s.addr(8) }
 
-// start begins a life without waiting for it to be ready.
-func (s *site) start() {
+// start starts the run without waiting for it to be ready.
+func (s *site) start(more ...string) {
 	s.t.Helper()
 	l := &life{began: time.Now(), ended: make(chan struct{}), said: &tail{limit: 64 << 10}}
-	l.command = exec.Command(filepath.Join(build(s.t), "local"), "run", "--no-demo", "--data", s.data,
+	l.command = exec.Command(filepath.Join(build(s.t), "local"), append([]string{"run", "--no-demo", "--data", s.data,
 		"--ops-addr", s.addr(0), "--edge-addr", s.addr(4), "--stripe-addr", s.addr(5), "--dashboard-addr", s.addr(6),
 		"--kafka-addr", s.addr(7), "--clickhouse-addr", s.addr(8),
-		"--secret-key", secretKey, "--stripe-webhook-secrets", webhookSecret)
+		"--secret-key", secretKey, "--stripe-webhook-secrets", webhookSecret}, more...)...)
 	// A payment that may be an invoice's is held for a while; tests do not want to wait for that.
 	l.command.Env = append(os.Environ(), "TRIBUTARY_SETTLE=1s", "TRIBUTARY_SWEEP=1s")
 	l.command.Stdout, l.command.Stderr = l.said, l.said
