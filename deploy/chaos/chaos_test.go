@@ -61,7 +61,7 @@ func business(seed uint64, clicks int) *traffic.World {
 		Currencies: traffic.Currencies, Tempo: traffic.Tempo{Decide: 10 * time.Minute, Renew: 8 * time.Hour, Refund: 4 * time.Hour},
 	}
 	if seed%2 == 0 {
-		o.Lives = []traffic.Life{
+		o.Scenarios = []traffic.Scenario{
 			traffic.OneTime, traffic.Guest, traffic.WithInvoice, traffic.Subscription, traffic.Trial, traffic.Elements, traffic.Async, traffic.OffStripe,
 			traffic.Abandoned, traffic.Voided,
 		}

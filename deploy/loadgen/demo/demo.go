@@ -126,8 +126,8 @@ func encode(v json.Marshaler) []byte {
 	return b
 }
 
-// crew sends at most so many things at once, and waits for all of them.
-func crew() *errgroup.Group {
+// newGroup returns a group that sends a bounded number of things at once.
+func newGroup() *errgroup.Group {
 	g := new(errgroup.Group)
 	g.SetLimit(atOnce)
 	return g

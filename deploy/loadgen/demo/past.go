@@ -50,7 +50,7 @@ func (p *player) past(ctx context.Context, now time.Time) {
 		deliveries = append(deliveries, before(w.Deliveries, now, func(d traffic.Delivery) time.Time { return d.SendAt })...)
 	}
 	p.batches(ctx, clicks)
-	g := crew()
+	g := newGroup()
 	for _, l := range leads {
 		g.Go(func() error { p.lead(ctx, l); return ctx.Err() })
 		if ctx.Err() != nil {
@@ -68,7 +68,7 @@ func (p *player) past(ctx context.Context, now time.Time) {
 }
 
 func (p *player) batches(ctx context.Context, clicks []traffic.Click) {
-	g := crew()
+	g := newGroup()
 	for len(clicks) > 0 && ctx.Err() == nil {
 		some := clicks[:min(batch, len(clicks))]
 		clicks = clicks[len(some):]

@@ -31,8 +31,8 @@ func (s *buyer) event(kind string, created time.Time, o object, previous object)
 // event writes an event. Its id is a hash of what it is about: nothing is drawn, and the same story has the same ids in every
 // API version, though not the same number of events.
 func (w *World) event(api version, kind, about string, created time.Time, o object, previous object) Delivery {
-	w.told[kind+about]++
-	id := "evt_1" + w.hashed(23, kind, about, strconv.Itoa(w.told[kind+about]))
+	w.eventCount[kind+about]++
+	id := "evt_1" + w.hashed(23, kind, about, strconv.Itoa(w.eventCount[kind+about]))
 	e := object{
 		"id": id, "object": "event", "api_version": string(api), "created": unix(created), "livemode": !w.opts.TestMode,
 		"pending_webhooks": 1, "request": object{"id": nil, "idempotency_key": nil}, "type": kind,

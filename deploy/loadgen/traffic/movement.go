@@ -35,8 +35,8 @@ type Movement struct {
 	OccurredAt time.Time
 	Livemode   bool
 	Customer   string // cus_…; empty for a guest
-	// Keying says how the purchase names its click. Renewals inherit it.
-	Keying Keying
+	// Channel says how the purchase names its click. Renewals inherit it.
+	Channel Channel
 	// Rule is the reason for the credit, as the ledger names it: see credit.go. Refunds and disputes inherit their sale's.
 	Rule string
 	// ClickID is the click to be credited; zero when only an affiliate is known, or nothing.

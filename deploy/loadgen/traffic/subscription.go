@@ -10,12 +10,12 @@ func (s *buyer) subscribe(t *trace, at time.Time) {
 	x := s.priced(plans[level], discounted)
 	s.subscription = w.id("sub")
 	p := s.full(payment{by: t, price: x, at: at, name: plans[level].name, session: w.id("cs"), invoice: w.id("in"), plan: true, reason: "subscription_create"})
-	s.event("customer.subscription.created", at, s.subscriptionObject(p, s.life == Trial), nil)
+	s.event("customer.subscription.created", at, s.subscriptionObject(p, s.scenario == Trial), nil)
 	s.planned(t)
 	if t.promotion != "" {
 		s.event("customer.discount.created", at, s.discountObject(p), nil)
 	}
-	if s.life == Trial {
+	if s.scenario == Trial {
 		p.price, p.paid = price{currency: x.currency, inclusive: x.inclusive}, 0
 		s.pay(p)
 		s.deliver()
@@ -29,7 +29,7 @@ func (s *buyer) subscribe(t *trace, at time.Time) {
 		half := at.Add(w.opts.Tempo.Renew / 2).Truncate(time.Second)
 		at = at.Add(w.opts.Tempo.Renew)
 		next, changes := (level+1+w.r.IntN(len(plans)-1))%len(plans), w.chance(w.opts.PlanChanges)
-		if changes && !half.After(w.opts.Until) && !(s.life == Trial && n == 1) {
+		if changes && !half.After(w.opts.Until) && !(s.scenario == Trial && n == 1) {
 			y := s.priced(plans[next], discounted)
 			s.change(t, half, x, y, plans[next].name, n)
 			level, x = next, y

@@ -8,7 +8,7 @@ const (
 	APINew = "2025-09-30.clover"
 )
 
-// APIVersions are all that a World can tell a life in, the oldest first.
+// APIVersions are all that a World can tell a scenario in, the oldest first.
 var APIVersions = []string{"2022-11-15", APIOld, "2024-11-20.acacia", "2025-08-27.basil", APINew, "2026-03-25.dahlia"}
 
 // First days of the releases that changed a shape.

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// World is one stretch of a business's life, complete and in memory. Its slices are sorted by the moment at which
+// World is one stretch of a business's scenario, complete and in memory. Its slices are sorted by the moment at which
 // each item is sent, or was true.
 type World struct {
 	Clicks     []Click
@@ -14,12 +14,12 @@ type World struct {
 	Deliveries []Delivery
 	Movements  []Movement
 	Balance    []BalanceTransaction // what Stripe's balance says of the same money
-	Lives      int                  // how many people bought, or tried to
+	Scenarios  int                  // how many people bought, or tried to
 
 	opts       Options
 	seed       uint64
 	r          *rand.Rand
-	told       map[string]int    // how often each type of event was told of each object
+	eventCount map[string]int    // how often each type of event was told of each object
 	promotions map[string]string // promotion codes by affiliate
 }
 
@@ -27,7 +27,7 @@ type World struct {
 // of one seed share no identifier.
 func New(seed uint64, opts Options) *World {
 	opts = opts.withDefaults()
-	w := &World{opts: opts, seed: seed, r: rand.New(rand.NewPCG(seed, uint64(opts.Start.UnixNano()))), told: make(map[string]int), promotions: make(map[string]string)}
+	w := &World{opts: opts, seed: seed, r: rand.New(rand.NewPCG(seed, uint64(opts.Start.UnixNano()))), eventCount: make(map[string]int), promotions: make(map[string]string)}
 	w.clicks()
 	sort.SliceStable(w.Clicks, func(i, j int) bool { return w.Clicks[i].SendAt.Before(w.Clicks[j].SendAt) })
 	sort.SliceStable(w.Leads, func(i, j int) bool { return w.Leads[i].SendAt.Before(w.Leads[j].SendAt) })
