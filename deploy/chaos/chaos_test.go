@@ -15,8 +15,8 @@ import (
 	"tributary/schemas"
 )
 
-// Requests a second, of the World's clicks, leads and events together, and of clicks beside it. Two cores carry three
-// brokers, five programs, the engine and the faults.
+// Requests a second, of the World's clicks, leads and events together, and of clicks beside it. Two
+// cores carry three brokers, five programs, the engine and the faults.
 const (
 	worldRate = 30
 	visitRate = 20
@@ -54,7 +54,8 @@ func seed(t *testing.T) uint64 {
 	return n
 }
 
-// business is the World that is sent. Its time is past: two days and a half are told in some minutes.
+// business is the World that is sent. Its time is past: two days and a half are told in some
+// minutes.
 func business(seed uint64, clicks int) *traffic.World {
 	o := traffic.Options{
 		Start: time.Now().Add(-72 * time.Hour).Truncate(time.Hour), Span: 60 * time.Hour, Clicks: clicks, Buyers: .15, LateClicks: .2, Disorder: .3, Duplicates: .1,
@@ -69,8 +70,8 @@ func business(seed uint64, clicks int) *traffic.World {
 	return traffic.New(seed, o)
 }
 
-// Everything dies, again and again, and in the end nothing is missing, nothing is there twice, and every cent is where it
-// belongs.
+// Everything dies, again and again, and in the end nothing is missing, nothing is there twice, and
+// every cent is where it belongs.
 func TestChaos(t *testing.T) {
 	lasts, seed := minutes(t), seed(t)
 	dir, err := os.MkdirTemp("", "tributary-chaos-")

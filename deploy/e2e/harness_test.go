@@ -47,7 +47,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// build gives the directory of the programs, or skips the test when the engine is missing.
+// build returns the directory of the programs, or skips the test when the engine is missing.
 func build(t *testing.T) string {
 	t.Helper()
 	if _, err := exec.LookPath("clickhouse"); err != nil {
@@ -75,7 +75,8 @@ func build(t *testing.T) string {
 	return programs.dir
 }
 
-// site is one data directory with its ports: what stays the same when the run is killed and started again.
+// site is one data directory with its ports: what stays the same when the run is killed and started
+// again.
 type site struct {
 	t     *testing.T
 	data  string
@@ -181,7 +182,8 @@ func (s *site) pid(name string) int {
 	return 0
 }
 
-// keepDown kills a child by kill -9, and again whenever the supervisor has started it anew, until ctx ends.
+// keepDown kills a child by kill -9, and again whenever the supervisor has started it anew, until
+// ctx ends.
 func (s *site) keepDown(ctx context.Context, name string) {
 	for ctx.Err() == nil {
 		if pid := s.pid(name); pid != 0 {
@@ -198,8 +200,8 @@ type answer struct {
 	header http.Header
 }
 
-// client has a connection to each server for as long as it lives; a request that a dying server left unanswered is an
-// error and nothing else.
+// client has a connection to each server for as long as it lives; a request that a dying server
+// left unanswered is an error and nothing else.
 var client = &http.Client{Timeout: 15 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 16, IdleConnTimeout: 5 * time.Second}}
 
 func post(url string, body []byte, header ...string) (answer, error) {

@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// TestWorkspacesOfReadme: the workspaces file that README.md shows starts under make run as it stands.
+// TestWorkspacesOfReadme: the workspaces file that README.md shows starts under make run as it
+// stands.
 func TestWorkspacesOfReadme(t *testing.T) {
 	readme, err := os.ReadFile("../../README.md")
 	if err != nil {

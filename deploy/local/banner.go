@@ -25,7 +25,8 @@ curl -sS http://WEBHOOK/stripe/webhook -H 'Content-Type: application/json' -H "S
 	return strings.NewReplacer("CLICK", clickCommand(edge), "WEBHOOK", webhook, "SECRET", secret).Replace(command)
 }
 
-// banner is printed when everything is ready. It holds generated secrets and none that the user gave.
+// banner is printed when everything is ready. It holds generated secrets and none that the user
+// gave.
 func (s *supervisor) banner(made generated, took time.Duration) string {
 	var b strings.Builder
 	say := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }

@@ -13,7 +13,8 @@ import (
 	"testing"
 )
 
-// The command that is printed works when pasted: the click's id comes back in a body that is signed.
+// The command that is printed works when pasted: the click's id comes back in a body that is
+// signed.
 func TestSaleCommandWorks(t *testing.T) {
 	for _, tool := range []string{"sh", "curl", "openssl", "sed"} {
 		if _, err := exec.LookPath(tool); err != nil {

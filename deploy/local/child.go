@@ -116,7 +116,8 @@ func (c *child) keep(running *process.Process) {
 	}
 }
 
-// afterEnd reports whether a process that has ended is to be started again, and if not, why it ended.
+// afterEnd reports whether a process that has ended is to be started again, and if not, why it
+// ended.
 func (c *child) afterEnd(err error) (again bool, cause error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -134,8 +135,8 @@ func (c *child) afterEnd(err error) (again bool, cause error) {
 	return true, nil
 }
 
-// restart starts the program after a pause, and again after longer ones while that fails. It returns
-// the pause before the next restart; no process when the child is being stopped.
+// restart starts the program after a pause, and again after longer ones while that fails. It
+// returns the pause before the next restart; no process when the child is being stopped.
 func (c *child) restart(pause time.Duration) (*process.Process, time.Duration) {
 	for {
 		select {

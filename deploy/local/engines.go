@@ -70,7 +70,8 @@ func (c *ClickHouse) Run() error {
 	if err != nil {
 		return err
 	}
-	// Listen first: a taken port is then reported before the engine is loaded, which takes a second.
+	// Listen first: a taken port is then reported before the engine is loaded, which takes a
+	// second.
 	l, err := net.Listen("tcp", c.ClickHouseAddr)
 	if err != nil {
 		return fmt.Errorf("listen for ClickHouse: %w (hint: choose another address with --clickhouse-addr)", err)
@@ -92,8 +93,8 @@ func (c *ClickHouse) Run() error {
 	return errors.Join(err, engine.Close())
 }
 
-// serverConfig writes the settings of a locally installed ClickHouse server and returns the file. Its
-// data is kept apart from the embedded engine's: the two may be of different versions.
+// serverConfig writes the settings of a locally installed ClickHouse server and returns the file.
+// Its data is kept apart from the embedded engine's: the two may be of different versions.
 func serverConfig(dataDir, addr string, kept secrets) (string, error) {
 	host, port, err := splitAddr(addr)
 	if err != nil {

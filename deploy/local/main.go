@@ -1,12 +1,13 @@
-// Program local runs the whole of Tributary on one machine: the programs that run in production, each as a process of
-// its own, and beside them one embedded Kafka broker and one embedded ClickHouse engine for those who have neither.
+// Program local runs the whole of Tributary on one machine: the programs that run in production,
+// each as a process of its own, and beside them one embedded Kafka broker and one embedded
+// ClickHouse engine for those who have neither.
 //
 //	local [run]       everything, supervised
 //	local kafka       the embedded Kafka broker alone
 //	local clickhouse  the embedded ClickHouse engine alone
 //
-// The embedded engines are for laptops and tests. The programs get their addresses as they would get
-// those of production.
+// The embedded engines are for laptops and tests. The programs get their addresses as they would
+// get those of production.
 package main
 
 import (

@@ -156,8 +156,8 @@ func (s *supervisor) serveMetrics(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// merge adds a program's metric family to those of the others, each metric with the label process. If
-// two programs use one name for different types, the first one's is kept.
+// merge adds a program's metric family to those of the others, each metric with the label process.
+// If two programs use one name for different types, the first one's is kept.
 func merge(all map[string]*dto.MetricFamily, family *dto.MetricFamily, process string) {
 	label := "process"
 	for _, m := range family.Metric {

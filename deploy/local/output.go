@@ -9,7 +9,8 @@ import (
 	"sync"
 )
 
-// output is the terminal that the supervisor and its children share: whole lines, each with the name of who wrote it.
+// output is the terminal that the supervisor and its children share: whole lines, each with the
+// name of who wrote it.
 type output struct {
 	mu     sync.Mutex
 	w      io.Writer
@@ -26,7 +27,8 @@ func newOutput(f *os.File) *output {
 // nameWidth is that of the longest name, "clickhouse".
 const nameWidth = 10
 
-// colours of names: cyan, green, yellow, magenta, blue and their bright variants. Red is for errors.
+// colours of names: cyan, green, yellow, magenta, blue and their bright variants. Red is for
+// errors.
 var colours = []int{36, 32, 33, 35, 34, 96, 92, 93, 95, 94}
 
 func (o *output) line(name string, text []byte) {
@@ -84,8 +86,8 @@ func (p *prefixed) emit(line []byte) {
 	p.out.line(p.name, line)
 }
 
-// lastComplaint returns the child's last warning, or else its last line, as the end of an error message;
-// "" if it has written nothing.
+// lastComplaint returns the child's last warning, or else its last line, as the end of an error
+// message; "" if it has written nothing.
 func (p *prefixed) lastComplaint() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()

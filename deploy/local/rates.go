@@ -30,9 +30,9 @@ var demoCurrencies = []struct {
 	{"nok", .094}, {"nzd", .61}, {"pln", .25}, {"sek", .096}, {"sgd", .74}, {"usd", 1},
 }
 
-// demoRate is the generated rate of a currency on a day, in USD per major unit: two slow waves about
-// the mean. It depends on the currency and the date alone, so that every run books the same money at
-// the same rate, and moves by less than 1 % a day.
+// demoRate is the generated rate of a currency on a day, in USD per major unit: two slow waves
+// about the mean. It depends on the currency and the date alone, so that every run books the same
+// money at the same rate, and moves by less than 1 % a day.
 func demoRate(currency int, day time.Time) float64 {
 	c := demoCurrencies[currency]
 	if c.code == "usd" {
@@ -43,7 +43,8 @@ func demoRate(currency int, day time.Time) float64 {
 	return c.usd * (1 + .04*math.Sin(d/61+phase) + .006*math.Sin(d/3.7+2*phase))
 }
 
-// writeDemoRates writes the generated rates around a day and returns their source, as --fx-source takes it.
+// writeDemoRates writes the generated rates around a day and returns their source, as --fx-source
+// takes it.
 func writeDemoRates(dir string, today time.Time) (source string, err error) {
 	today = today.UTC().Truncate(24 * time.Hour)
 	var b bytes.Buffer

@@ -106,8 +106,8 @@ func (r *Run) Run() (err error) {
 	return nil
 }
 
-// signals returns a context that the first SIGINT, SIGTERM or SIGHUP ends, and a channel that the second
-// closes.
+// signals returns a context that the first SIGINT, SIGTERM or SIGHUP ends, and a channel that the
+// second closes.
 func signals(out *output) (context.Context, <-chan struct{}) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	now := make(chan struct{})
@@ -137,12 +137,12 @@ func (s *supervisor) findPrograms() error {
 	return errors.Join(faults...)
 }
 
-// portPatience is how long a taken port is tried again: the children of a run that was just killed may
-// not have ended yet.
+// portPatience is how long a taken port is tried again: the children of a run that was just killed
+// may not have ended yet.
 const portPatience = 3 * time.Second
 
-// reservePorts returns the listeners of the two addresses that the supervisor itself serves, by flag,
-// or one error that names every port that is taken.
+// reservePorts returns the listeners of the two addresses that the supervisor itself serves, by
+// flag, or one error that names every port that is taken.
 func (s *supervisor) reservePorts() (map[string]net.Listener, error) {
 	held := make(map[string]net.Listener)
 	deadline := time.Now().Add(portPatience)
@@ -242,7 +242,8 @@ func (s *supervisor) startAll(ctx context.Context, dashboard net.Listener) error
 	}
 	_, err := s.start(program{
 		name: "demo", path: filepath.Join(s.bin, "loadgen"), args: []string{"demo"}, env: s.environment(0),
-		// It sends and does not serve: there is nothing to wait for. Told to play a past alone, it ends well.
+		// It sends and does not serve: there is nothing to wait for. Told to play a past alone, it
+		// ends well.
 		ready: func(context.Context) error { return nil }, mayEnd: true, stopWithin: 10 * time.Second,
 	})
 	return err
@@ -279,7 +280,8 @@ func (s *supervisor) startEngines(ctx context.Context) error {
 			}
 			s.out.say("using the ClickHouse that is installed, %s, with data of its own", server)
 			p.path, p.args = server, []string{"server", "--config-file", config}
-			// With the watchdog the supervisor would know the watchdog's process and not the server's.
+			// With the watchdog the supervisor would know the watchdog's process and not the
+			// server's.
 			p.env = append(p.env, "CLICKHOUSE_WATCHDOG_ENABLE=0")
 		}
 		c, err := s.start(p)
@@ -361,8 +363,8 @@ func (s *supervisor) stop(now <-chan struct{}) {
 	children := s.children
 	s.mu.Unlock()
 	began := time.Now()
-	// The demo, the edge and the webhook before the processor: what they accepted last is still processed.
-	// The dashboard before the engine that it reads.
+	// The demo, the edge and the webhook before the processor: what they accepted last is still
+	// processed. The dashboard before the engine that it reads.
 	order := []string{"demo", "edge", "webhook", "processor", "dashboard", "clickhouse", "kafka"}
 	for _, name := range order {
 		if name == "dashboard" {

@@ -25,8 +25,9 @@ import (
 	"tributary/deploy/process"
 )
 
-// The supervisor is tested with this test's own binary standing in for all programs: under the name local it is the
-// supervisor, under the names of the others a stub that serves what the supervisor asks for.
+// The supervisor is tested with this test's own binary standing in for all programs: under the name
+// local it is the supervisor, under the names of the others a stub that serves what the supervisor
+// asks for.
 func TestMain(m *testing.M) {
 	switch filepath.Base(os.Args[0]) {
 	case "local":
@@ -249,7 +250,8 @@ func TestLifeOfARun(t *testing.T) {
 	}
 }
 
-// A supervisor that is killed takes everybody with it, and the next start uses the same ports and secrets.
+// A supervisor that is killed takes everybody with it, and the next start uses the same ports and
+// secrets.
 func TestKillTakesAll(t *testing.T) {
 	if _, err := os.Stat("/proc/self/exe"); err != nil {
 		t.Skip("only Linux ends the children of a killed parent")
@@ -319,8 +321,8 @@ func TestDataIsTheOwnersAlone(t *testing.T) {
 	}
 }
 
-// TestNoWebPage: the supervisor's pages answer neither a cross-site request nor a name that was made
-// to resolve to this machine.
+// TestNoWebPage: the supervisor's pages answer neither a cross-site request nor a name that was
+// made to resolve to this machine.
 func TestNoWebPage(t *testing.T) {
 	r := launch(t, t.TempDir())
 	for _, base := range []string{"http://" + localAddr(r.first), "http://" + localAddr(r.first+1)} {
@@ -347,7 +349,8 @@ func TestNoWebPage(t *testing.T) {
 	}
 }
 
-// TestWaitNamesTheFault: a program that does not become ready is reported with its own last warning.
+// TestWaitNamesTheFault: a program that does not become ready is reported with its own last
+// warning.
 func TestWaitNamesTheFault(t *testing.T) {
 	out := newOutput(os.Stderr)
 	c := &child{program: program{name: "processor", ready: func(ctx context.Context) error {
@@ -410,7 +413,7 @@ func TestFaultsOfSettings(t *testing.T) {
 	}
 }
 
-// The environment gives every flag.
+// The environment holds every flag.
 func TestSettingsFromEnvironment(t *testing.T) {
 	t.Setenv("TRIBUTARY_KAFKA_SEEDS", "old:1")
 	r := &Run{Data: "d", OpsAddr: "127.0.0.1:8091", EdgeAddr: "127.0.0.1:8080", KafkaAddr: "127.0.0.1:9092", ClickHouseAddr: "127.0.0.1:8123",

@@ -21,7 +21,8 @@ type secrets struct {
 	ClickHouseReadOnlyPassword string `json:"clickhouse_readonly_password"` // of people
 }
 
-// keepSecrets reads the secrets of the data directory, and generates and stores those that are missing.
+// keepSecrets reads the secrets of the data directory, and generates and stores those that are
+// missing.
 func keepSecrets(dir string) (secrets, error) {
 	path := filepath.Join(dir, "secrets.json")
 	var kept secrets
@@ -55,9 +56,9 @@ func keepSecrets(dir string) (secrets, error) {
 	return kept, replaceFile(path, append(text, '\n'))
 }
 
-// openDataDir makes the data directory. What lies in it (Stripe's bodies, secrets, clicks) is for its
-// owner alone: 0700, files 0600, those of the child processes too, who inherit the umask. The mode of
-// an existing directory is changed only if an earlier run has made it.
+// openDataDir makes the data directory. What lies in it (Stripe's bodies, secrets, clicks) is for
+// its owner alone: 0700, files 0600, those of the child processes too, who inherit the umask. The
+// mode of an existing directory is changed only if an earlier run has made it.
 func openDataDir(dir string) error {
 	syscall.Umask(0o077)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -72,8 +73,8 @@ func openDataDir(dir string) error {
 	return nil
 }
 
-// replaceFile writes a file (0600) under another name and renames it, so that a reader sees the old or
-// the new one whole.
+// replaceFile writes a file (0600) under another name and renames it, so that a reader sees the old
+// or the new one whole.
 func replaceFile(path string, content []byte) error {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
 	if err != nil {

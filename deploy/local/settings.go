@@ -14,7 +14,8 @@ import (
 	"tributary/schemas/loopback"
 )
 
-// Run is the supervisor: its flags are the settings of the local run, and go on to the programs by environment.
+// Run is the supervisor: its flags are the settings of the local run, and go on to the programs by
+// environment.
 type Run struct {
 	Data   string `default:"./data" help:"Directory that holds everything the run keeps." placeholder:"DIR"`
 	NoDemo bool   `help:"Do not send demo traffic."`
@@ -163,8 +164,8 @@ func (r *Run) seeds() []string {
 	return []string{r.KafkaAddr}
 }
 
-// instance names the processor to its consumer group, so that one that was killed gets its partitions
-// back at once. In a Kafka that the user names there may be other processors.
+// instance names the processor to its consumer group, so that one that was killed gets its
+// partitions back at once. In a Kafka that the user names there may be other processors.
 func (r *Run) instance() string {
 	if len(r.KafkaSeeds) > 0 {
 		return ""
@@ -193,8 +194,8 @@ func (r *Run) engineDSN(user, password string) string {
 	return u.String()
 }
 
-// environment is what every program is started with: the supervisor's own, and over it every setting under the name
-// that the program's flag has.
+// environment is what every program is started with: the supervisor's own, and over it every
+// setting under the name that the program's flag has.
 func (r *Run) environment(opsOffset int) []string {
 	absolute := func(path string) string {
 		if path == "" {

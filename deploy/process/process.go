@@ -1,7 +1,7 @@
 //go:build unix
 
-// Package process starts, suspends and ends the processes of the local run and of the tests. On Linux
-// none of them outlives the process that started it, not even when that one is killed.
+// Package process starts, suspends and ends the processes of the local run and of the tests. On
+// Linux none of them outlives the process that started it, not even when that one is killed.
 package process
 
 import (
@@ -34,8 +34,9 @@ var starts = func() chan func() {
 	return work
 }()
 
-// Start starts a command in a process group of its own: [Process.Kill] then ends what the command has
-// started too, and Ctrl-C in the terminal reaches the caller alone, who can stop its children in order.
+// Start starts a command in a process group of its own: [Process.Kill] then ends what the command
+// has started too, and Ctrl-C in the terminal reaches the caller alone, who can stop its children
+// in order.
 func Start(cmd *exec.Cmd) (*Process, error) {
 	cmd.SysProcAttr = attributes()
 	cmd.WaitDelay = 2 * time.Second // for pipes that a process of its own making holds on to
@@ -86,8 +87,8 @@ func (p *Process) Kill() {
 	<-p.ended
 }
 
-// Stop asks the process to end (SIGTERM) and waits. If ctx ends first, the process is killed and the
-// error says so.
+// Stop asks the process to end (SIGTERM) and waits. If ctx ends first, the process is killed and
+// the error says so.
 func (p *Process) Stop(ctx context.Context) error {
 	if p.Alive() {
 		_ = p.cmd.Process.Signal(syscall.SIGTERM)

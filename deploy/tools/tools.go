@@ -16,9 +16,9 @@ var ErrOutside = errors.New("the working directory is not inside the Tributary p
 // module is the name that this project's go.mod gives it.
 const module = "tributary"
 
-// Dir returns the .tools directory of this project: the one beside the first go.mod that is found in
-// the working directory and its parents. It may not exist. Another module's directory is not used,
-// nor is one that belongs to somebody else: what lies there is loaded and executed.
+// Dir returns the .tools directory of this project: the one beside the first go.mod that is found
+// in the working directory and its parents. It may not exist. Another module's directory is not
+// used, nor is one that belongs to somebody else: what lies there is loaded and executed.
 func Dir() (string, error) {
 	dir, err := os.Getwd()
 	if err != nil {

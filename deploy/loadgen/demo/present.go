@@ -18,8 +18,8 @@ const (
 	report    = 10 * time.Second       // between lines of progress
 )
 
-// present plays Worlds one after the other, each item at its moment. When the doors are slow it falls behind and sends
-// late rather than more at once.
+// present plays Worlds one after the other, each item at its time. When the edge or the webhook is
+// slow it falls behind and sends late rather than more at once.
 func (p *player) present(ctx context.Context, start time.Time) {
 	var end time.Time
 	if p.For > 0 {

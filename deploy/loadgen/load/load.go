@@ -1,8 +1,9 @@
 // Package load puts a steady number of clicks per second upon the edge and measures its answers.
 //
-// The model is open: arrivals follow the clock, not the answers. Each latency counts from the moment at which its
-// request was due, so that a stalled edge cannot hide the requests that it kept waiting. What cannot be sent because
-// all connections are busy and the queue is full is counted as not sent; nothing piles up without bound.
+// The model is open: arrivals follow the clock, not the answers. Each latency counts from the
+// moment at which its request was due, so that a stalled edge cannot hide the requests that it kept
+// waiting. What cannot be sent because all connections are busy and the queue is full is counted as
+// not sent; nothing piles up without bound.
 package load
 
 import (
@@ -101,12 +102,13 @@ func Run(ctx context.Context, c Config) (*Report, error) {
 	return r, nil
 }
 
-// schedule names each request's moment until the context ends. The clock is asked every millisecond: at high rates
-// several requests are due by then.
+// schedule names each request's moment until the context ends. The clock is asked every
+// millisecond: at high rates several requests are due by then.
 func schedule(ctx context.Context, c Config, began time.Time, due chan<- time.Time, r *Report) {
 	ticker := time.NewTicker(time.Millisecond)
 	defer ticker.Stop()
-	// Computed from the beginning each time: adding up a rounded interval would drift at high rates.
+	// Computed from the beginning each time: adding up a rounded interval would drift at high
+	// rates.
 	moment := func(n int) time.Time {
 		return began.Add(time.Duration(float64(n) * float64(c.Batch) / float64(c.Rate) * float64(time.Second)))
 	}
@@ -133,7 +135,8 @@ func schedule(ctx context.Context, c Config, began time.Time, due chan<- time.Ti
 	}
 }
 
-// work sends what is due. Requests already due are still sent when the load ends, each within the client's own limit.
+// work sends what is due. Requests already due are still sent when the load ends, each within the
+// client's own limit.
 func work(c Config, due <-chan time.Time, templates []template, offset int, t *send.Tally, latency *Histogram) {
 	ctx := context.Background()
 	var body []byte
@@ -174,8 +177,8 @@ func work(c Config, due <-chan time.Time, templates []template, offset int, t *s
 	}
 }
 
-// template is a click whose id and time are still to be filled in: writing JSON anew for each click would measure this
-// program instead of the edge.
+// template is a click whose id and time are still to be filled in: writing JSON anew for each click
+// would measure this program instead of the edge.
 type template struct {
 	text     []byte
 	id, time int // offsets

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// buyer is one person's scenario as Stripe tells it. What is drawn never depends on the API version: the same scenario can be told
-// in every shape.
+// buyer is one person's scenario as Stripe reports it. What is drawn at random never depends on the
+// API version: the same scenario can be reported in every shape.
 type buyer struct {
 	w        *World
 	visitor  visitor
@@ -69,7 +69,8 @@ func (p payment) canonical() string {
 	return p.session
 }
 
-// buyer lets the visitor behind c buy. It may hold the click back, so that the sale is heard of first.
+// buyer lets the visitor behind c buy. It may hold the click back, so that the sale is heard of
+// first.
 func (w *World) buyer(c *Click, v visitor) {
 	s := &buyer{w: w, visitor: v, person: w.person(v), api: w.apiOf(c.ID.String()), currency: v.country.currency, taxed: w.chance(.6)}
 	channel := Channel("")
@@ -103,7 +104,7 @@ func (w *World) buyer(c *Click, v visitor) {
 	s.attribute()
 }
 
-// apiOf gives the API version of the endpoint that hears of a name. Nothing is drawn for it.
+// apiOf returns the API version of the endpoint that hears of a name. Nothing is drawn for it.
 func (w *World) apiOf(name string) version {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(name))
@@ -152,7 +153,8 @@ func (s *buyer) trace(k Channel, c Click, opened time.Time) *trace {
 		s.customerMetadata, s.customerClick = map[string]string{"pimmsCustomerId": s.person.external, "pimmsClickId": id}, c
 	case PaymentMetadata:
 		if s.scenario == Subscription || s.scenario == Trial {
-			// What Checkout is told about payments goes to the subscription instead: its invoices make the payment intents.
+			// What Checkout is told about payments goes to the subscription instead: its invoices
+			// make the payment intents.
 			t.planMetadata = map[string]string{"pimmsClickId": id}
 		} else {
 			t.paymentMetadata = map[string]string{"pimmsClickId": id}
@@ -169,7 +171,7 @@ func (s *buyer) trace(k Channel, c Click, opened time.Time) *trace {
 	return t
 }
 
-// live tells the scenario's first purchase and what follows from it.
+// live generates the first purchase of the scenario and what follows from it.
 func (s *buyer) live(t *trace, at time.Time) {
 	w := s.w
 	s.last = at
@@ -252,7 +254,7 @@ func (s *buyer) checkout(t *trace, at time.Time, scenario Scenario) {
 	s.afterwards(p)
 }
 
-// pay tells of a payment through every object that describes it, and books it.
+// pay reports a payment through every object that describes it, and books it.
 func (s *buyer) pay(p payment) {
 	if p.intent != "" {
 		s.event("payment_intent.succeeded", p.at, s.intentObject(p, "succeeded"), nil)
@@ -276,7 +278,7 @@ func (s *buyer) pay(p payment) {
 	s.book(p, occurred)
 }
 
-// payLater tells of a Checkout whose payment arrives later, as bank debits and konbini do, or never.
+// payLater reports a Checkout whose payment arrives later, as bank debits and konbini do, or never.
 func (s *buyer) payLater(t *trace, at time.Time) {
 	w := s.w
 	g := pick(w, goods)
@@ -363,8 +365,8 @@ func (s *buyer) comeBack(first *trace) {
 		return
 	}
 	if channel.affiliateOnly() || first.channel.affiliateOnly() {
-		// People come back to the partner who sent them. Of two affiliates that one customer's sales name without a click
-		// nobody can say which was first.
+		// People come back to the partner who sent them. Of two affiliates that one customer's
+		// sales name without a click nobody can say which was first.
 		c = w.clickBy(first.click.Link, clicked, s.visitor)
 	}
 	s.scenario = OneTime

@@ -1,10 +1,11 @@
 package traffic
 
-// Channel is where a sale carries the trace of its click. Several systems' conventions are in use side by side.
+// Channel is where a sale carries the trace of its click. Several systems' conventions are in use
+// side by side.
 type Channel string
 
-// The conventions. PushLapMetadata, BareAffiliate and PromotionCode credit an affiliate and no click; the last two credit
-// nobody.
+// The conventions. PushLapMetadata, BareAffiliate and PromotionCode credit an affiliate and no
+// click; the last two credit nobody.
 const (
 	BareClick        Channel = "bare_click"          // client_reference_id is the click id
 	PimmsReference   Channel = "pimms_reference"     // client_reference_id is pimms_id_<click>
@@ -20,7 +21,7 @@ const (
 	NoKey            Channel = "none"                // nothing at all
 )
 
-// Attributes tells whether this convention leads to a click or an affiliate.
+// Attributes reports whether this convention leads to a click or an affiliate.
 func (k Channel) Attributes() bool { return k != Unrelated && k != NoKey }
 
 // affiliateOnly conventions name an affiliate and no click.
@@ -31,7 +32,8 @@ func (k Channel) affiliateOnly() bool {
 // needsCustomer conventions do not work for guests.
 func (k Channel) needsCustomer() bool { return k == CustomerMetadata }
 
-// needsLead conventions name the buyer as the seller's database does; a lead has tied that name to the click.
+// needsLead conventions name the buyer as the seller's database does; a lead has tied that name to
+// the click.
 func (k Channel) needsLead() bool { return k == PimmsCustomer || k == DubCustomer }
 
 var (

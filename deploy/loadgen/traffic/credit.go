@@ -5,8 +5,9 @@ import (
 	"time"
 )
 
-// Rules by which a sale is credited, as the ledger names them, the strongest first. What names the sale itself outranks what
-// names its buyer, and a click outranks a bare affiliate. Of several clicks of one rule the last one before the sale counts.
+// Rules by which a sale is credited, as the ledger names them, the strongest first. What names the
+// sale itself outranks what names its buyer, and a click outranks a bare affiliate. Of several
+// clicks of one rule the last one before the sale counts.
 const (
 	RuleClickID        = "click_id"          // the sale names the click
 	RuleSubscription   = "subscription"      // its subscription does
@@ -20,13 +21,15 @@ const (
 
 var ruleRanks = map[string]int{RuleClickID: 6, RuleSubscription: 5, RuleExternal: 4, RuleStripeCustomer: 3, RuleAffiliate: 2, RulePromotionCode: 1}
 
-// window is how old a click may be at the sale, or at the first sale of the buyer whom it is known of.
+// window is how old a click may be at the sale, or at the first sale of the buyer whom it is known
+// of.
 const window = 90 * 24 * time.Hour
 
 // skew is how far a click's clock may run ahead of the sale's.
 const skew = 5 * time.Minute
 
-// candidate is one name's answer to "who sent you": a click, an affiliate, or an affiliate by a promotion code.
+// candidate is one name's answer to "who sent you": a click, an affiliate, or an affiliate by a
+// promotion code.
 type candidate struct {
 	click     *Click
 	affiliate string
@@ -41,7 +44,8 @@ const (
 	nameCount
 )
 
-// names is what a buyer's names have been told to lead to. It grows only: what is told late counts as if it had been known.
+// names is what a buyer's names have been told to lead to. It grows only: what is told late counts
+// as if it had been known.
 type names struct {
 	candidates                                 [nameCount][]candidate
 	firstSale                                  [nameCount]time.Time
@@ -73,7 +77,7 @@ type pending struct {
 	payment payment
 }
 
-// session gives what a session says of its click.
+// session returns what a session says of its click.
 func (t *trace) session(external *bool) []candidate {
 	switch t.channel {
 	case BareClick, PimmsReference, DubReference:
@@ -137,7 +141,8 @@ func (s *buyer) sold(p payment) {
 	}
 }
 
-// attribute decides who is to be credited with every movement of the buyer's scenario, and adds them to the World.
+// attribute decides who is to be credited with every movement of the buyer's scenario, and adds
+// them to the World.
 func (s *buyer) attribute() {
 	for _, o := range s.pending {
 		m := o.Movement
@@ -155,7 +160,7 @@ func (s *buyer) attribute() {
 	}
 }
 
-// best finds the strongest candidate to a sale.
+// best finds the strongest candidate for a sale.
 func (n *names) best(id string) (string, candidate) {
 	sale := n.sale(id)
 	rule, top := RuleNone, candidate{}
@@ -196,8 +201,8 @@ func (n *names) best(id string) (string, candidate) {
 	return rule, top
 }
 
-// counts tells whether a click may be credited with a sale: the sale names it or it came before, and it was not too old then,
-// or at the buyer's first sale.
+// counts reports whether a click may be credited with a sale: the sale names it or it came before,
+// and it was not too old then, or at the buyer's first sale.
 func counts(clicked time.Time, sale *saleNames, rule string, firstSale time.Time) bool {
 	if rule != RuleClickID && clicked.After(sale.last.Add(skew)) {
 		return false

@@ -2,8 +2,8 @@ package traffic
 
 import "time"
 
-// subscribe tells of a subscription: Checkout, then a payment each period until the buyer or the time ends it. In the middle
-// of some periods the plan changes.
+// subscribe reports a subscription: Checkout, then a payment each period until the buyer or the
+// time ends it. In the middle of some periods the plan changes.
 func (s *buyer) subscribe(t *trace, at time.Time) {
 	w := s.w
 	level, discounted := weigh(5, 4, 1).draw(w.r), w.chance(.12) || t.promotion != ""
@@ -49,8 +49,8 @@ func (s *buyer) subscribe(t *trace, at time.Time) {
 	}
 }
 
-// renew bills one period. Some payments fail at first: most of them succeed some days later, a few are made by bank
-// transfer, and some never, which ends the subscription.
+// renew bills one period. Some payments fail at first: most of them succeed some days later, a few
+// are made by bank transfer, and some never, which ends the subscription.
 func (s *buyer) renew(p payment) bool {
 	w := s.w
 	fails, then := w.chance(.04), w.r.Float64()
@@ -79,8 +79,9 @@ func (s *buyer) renew(p payment) bool {
 	return true
 }
 
-// change bills a change of plan in the middle of a period: the unused half of the old plan back, the new one's half on top. An
-// upgrade is paid at once; what a downgrade leaves is the customer's credit.
+// change bills a change of plan in the middle of a period: the unused half of the old plan back,
+// the new one's half on top. An upgrade is paid at once; what a downgrade leaves is the customer's
+// credit.
 func (s *buyer) change(t *trace, at time.Time, from, to price, name string, number int) {
 	x, unused, remaining := s.prorated(from, to)
 	p := s.withCredit(payment{by: t, price: x, at: at, name: name, invoice: s.w.id("in"), plan: true, reason: "subscription_update", number: number, unused: unused, remaining: remaining})
@@ -88,7 +89,8 @@ func (s *buyer) change(t *trace, at time.Time, from, to price, name string, numb
 	s.collect(p)
 }
 
-// withCredit lets the customer's credit pay for what it can, and grow by what a negative invoice leaves.
+// withCredit lets the customer's credit pay for what it can, and grow by what a negative invoice
+// leaves.
 func (s *buyer) withCredit(p payment) payment {
 	p.before = s.credit
 	if p.total < 0 {

@@ -13,7 +13,7 @@ import (
 
 var monday = time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
 
-// busy is a month in which every sort of scenario is lived several times.
+// busy is a month in which every sort of scenario occurs several times.
 func busy(seed uint64) *World {
 	return New(seed, Options{Start: monday, Span: 14 * 24 * time.Hour, Until: monday.AddDate(0, 2, 0), Clicks: 2000, Buyers: .15})
 }
@@ -132,7 +132,8 @@ func TestDeliveriesAreStripeEvents(t *testing.T) {
 	}
 }
 
-// The truth agrees with what the events say: each payment once, refunds and disputes out of it and never more than it.
+// The truth agrees with what the events say: each payment once, refunds and disputes out of it and
+// never more than it.
 func TestMovementsAddUp(t *testing.T) {
 	w := busy(5)
 	told := map[string]int64{} // canonical object and kind → amount by the events themselves

@@ -18,19 +18,20 @@ import (
 	"tributary/deploy/tools"
 )
 
-// Versions of what is installed from Maven Central. Pinned, so that a test means the same today and in
-// a year.
+// Versions of what is installed from Maven Central. Pinned, so that a test means the same today and
+// in a year.
 const (
 	Version        = "4.3.0" // of org.apache.kafka:kafka_2.13
 	loggingVersion = "2.24.3"
 )
 
-// ErrMissing is the error if a program is not on the PATH without which no broker can be installed or
-// run. A test skips on it.
+// ErrMissing is the error if a program is not on the PATH without which no broker can be installed
+// or run. A test skips on it.
 var ErrMissing = errors.New("no real Kafka without it")
 
-// sums are the checksums of every jar that is installed, in the form of sha256sum. When a version above
-// changes: install it elsewhere and write the file with sha256sum *.jar, after reading what changed.
+// sums are the checksums of every jar that is installed, in the form of sha256sum. When a version
+// above changes: install it elsewhere and write the file with sha256sum *.jar, after reading what
+// changed.
 //
 //go:embed jars.sha256
 var sums string
@@ -48,9 +49,9 @@ func Dir() (string, error) {
 	return filepath.Join(cache, "tributary", "kafka"), nil
 }
 
-// Install fetches Apache Kafka into dir, some 45 MB by Maven, unless it is there, and returns the class
-// path of its jars. Their checksums must be those of jars.sha256. An error that is ErrMissing names the
-// program that is missing and how to get it.
+// Install fetches Apache Kafka into dir, some 45 MB by Maven, unless it is there, and returns the
+// class path of its jars. Their checksums must be those of jars.sha256. An error that is ErrMissing
+// names the program that is missing and how to get it.
 func Install(ctx context.Context, dir string) (classpath string, err error) {
 	if _, err := exec.LookPath("java"); err != nil {
 		return "", fmt.Errorf("install Kafka: java is not on the PATH (apt-get install default-jre-headless, or brew install openjdk): %w", ErrMissing)

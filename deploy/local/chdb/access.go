@@ -31,8 +31,8 @@ func WithPasswords(program, readOnly string) Option {
 // credentials are the user and password of a request.
 type credentials struct{ user, password string }
 
-// readCredentials takes both from the same place, in the order of a server: the URL, ClickHouse's own
-// headers, HTTP basic authentication.
+// readCredentials takes both from the same place, in the order of a server: the URL, ClickHouse's
+// own headers, HTTP basic authentication.
 func readCredentials(r *http.Request, values url.Values) credentials {
 	name, password, basic := r.BasicAuth()
 	switch {
@@ -67,10 +67,11 @@ func (e *Engine) authenticate(c credentials) error {
 		"(AUTHENTICATION_FAILED)", user)
 }
 
-// grants is everything that the engine's user may do. READ and WRITE ON FILE, URL, REMOTE, S3 and the
-// other sources (https://clickhouse.com/docs/sql-reference/statements/grant#source) are not among it,
-// so table functions, table engines and databases that reach outside are refused by the engine itself,
-// however they are written, and so are BACKUP, named collections and user management.
+// grants is everything that the engine's user may do. READ and WRITE ON FILE, URL, REMOTE, S3 and
+// the other sources (https://clickhouse.com/docs/sql-reference/statements/grant#source) are not
+// among it, so table functions, table engines and databases that reach outside are refused by the
+// engine itself, however they are written, and so are BACKUP, named collections and user
+// management.
 const grants = "GRANT SHOW, SELECT, INSERT, CHECK, ALTER, CREATE, DROP, UNDROP TABLE, TRUNCATE, OPTIMIZE, KILL QUERY, " +
 	"SYSTEM, dictGet ON *.*"
 

@@ -131,7 +131,7 @@ func Open(libPath, dataDir string, options ...Option) (*Engine, error) {
 	return e, nil
 }
 
-// Version is the engine's ClickHouse version, as SELECT version() gives it.
+// Version is the engine's ClickHouse version, as SELECT version() returns it.
 func (e *Engine) Version() string { return e.identity.version }
 
 func (e *Engine) identify() error {

@@ -10,8 +10,8 @@ import (
 	"tributary/deploy/tools"
 )
 
-// PathVariable names the environment variable that gives the path of libchdb
-// and so overrides every other place [Find] looks at.
+// PathVariable names the environment variable that holds the path of libchdb and so overrides
+// every other place [Find] looks at.
 const PathVariable = "TRIBUTARY_LIBCHDB"
 
 // ErrNotInstalled is returned by [Find] when libchdb is nowhere to be found.
@@ -20,9 +20,9 @@ var ErrNotInstalled = errors.New("libchdb, the embedded ClickHouse engine, is no
 	"(hint: run make tools, or set " + PathVariable + " to the path of libchdb.so)")
 
 // Find returns the path of libchdb. It looks at $TRIBUTARY_LIBCHDB, then at
-// node_modules/@chdb/lib-<platform>/libchdb.so in this project's .tools directory (see [tools.Dir]),
-// then in the user's cache directory under tributary/. The error is [ErrNotInstalled], or says that
-// the environment variable points at nothing.
+// node_modules/@chdb/lib-<platform>/libchdb.so in this project's .tools directory (see
+// [tools.Dir]), then in the user's cache directory under tributary/. The error is
+// [ErrNotInstalled], or says that the environment variable points at nothing.
 func Find() (path string, err error) {
 	if p := os.Getenv(PathVariable); p != "" {
 		if !isFile(p) {

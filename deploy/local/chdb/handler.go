@@ -320,7 +320,7 @@ func (e *Engine) writeResult(w http.ResponseWriter, r *http.Request, q *request,
 	_ = encoding.write(w, data)
 }
 
-// contentType is the media type a server gives an output format.
+// contentType is the media type that a server gives an output format.
 func contentType(format string) string {
 	switch {
 	case format == "JSONEachRow", strings.HasPrefix(format, "JSONCompactEachRow"), strings.HasPrefix(format, "JSONStringsEachRow"):

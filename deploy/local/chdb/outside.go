@@ -50,8 +50,8 @@ func refuseOutside(text string, readOnly bool) error {
 	}
 }
 
-// takesSQL are the functions whose argument may be a list of columns with default expressions. format
-// is also the name of a harmless function for strings.
+// takesSQL are the functions whose argument may be a list of columns with default expressions.
+// format is also the name of a harmless function for strings.
 var takesSQL = map[string]bool{
 	"FORMAT": true, "GENERATERANDOM": true, "INPUT": true, "NULL": true, "VALUES": true, "EXECUTABLE": true,
 	"FUZZJSON": true, "FUZZQUERY": true,

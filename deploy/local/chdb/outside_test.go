@@ -15,8 +15,8 @@ import (
 )
 
 // TestNothingOutside: whoever may speak to the engine, in whatever spelling, gets at no file, no
-// program and no other server through it. %F is a file that holds the word treasure, %U a server that
-// answers it, %H its host and port, %D a directory.
+// program and no other server through it. %F is a file that holds the word treasure, %U a server
+// that answers it, %H its host and port, %D a directory.
 func TestNothingOutside(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "secret.tsv")

@@ -154,7 +154,7 @@ func first(candidates ...string) string {
 	return ""
 }
 
-// isTruncated tells whether err says that a body ended too early.
+// isTruncated reports whether err says that a body ended too early.
 func isTruncated(err error) bool {
 	var read readError
 	return errors.As(err, &read)

@@ -3,8 +3,9 @@ package chdb
 import "strings"
 
 // token is a piece of SQL text. kind is 'w' for a bare word or number, 'q' for anything quoted, 'x'
-// for bare text that the engine may read in another way than the lexer (heredocs such as $tag$…$tag$,
-// and characters beyond ASCII, among them blanks and quotes), or the punctuation character itself.
+// for bare text that the engine may read in another way than the lexer (heredocs such as
+// $tag$…$tag$, and characters beyond ASCII, among them blanks and quotes), or the punctuation
+// character itself.
 type token struct {
 	kind       byte
 	start, end int
