@@ -165,7 +165,7 @@ func TestClicks(t *testing.T) {
 			t.Errorf("/metrics lacks %s", want)
 		}
 	}
-	if code, _ := r.get(r.ops + "/debug/pprof/cmdline"); code != 200 {
+	if code, _ := r.get(r.ops + "/debug/pprof/goroutine"); code != 200 {
 		t.Errorf("/debug/pprof %d", code)
 	}
 	if code, _ := r.get(r.public + "/metrics"); code != 404 {

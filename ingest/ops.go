@@ -15,6 +15,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"tributary/schemas/loopback"
 )
 
 // ops is the second listener, for operators and probes: /metrics, /healthz, /readyz and /debug/pprof. It shows what must
@@ -34,11 +36,10 @@ func newOps() *ops {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "alive\n") })
 	mux.HandleFunc("GET /readyz", o.serveReady)
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
-	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
-	o.server = &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	o.server = &http.Server{Handler: loopback.Protect(mux), ReadHeaderTimeout: 5 * time.Second}
 	return o
 }
 

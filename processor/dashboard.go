@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tributary/processor/dashboard"
+	"tributary/schemas/loopback"
 )
 
 // dashboardCommand serves the dashboard's page from ClickHouse.
@@ -43,7 +44,7 @@ func (c *dashboardCommand) Run(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("listen for the dashboard: %w (hint: --dashboard-addr chooses another address)", err), page.Close())
 	}
-	server := &http.Server{Handler: page, ReadHeaderTimeout: 10 * time.Second}
+	server := &http.Server{Handler: loopback.Protect(page), ReadHeaderTimeout: 10 * time.Second}
 	stopped := make(chan struct{})
 	context.AfterFunc(ctx, func() {
 		defer close(stopped)

@@ -10,6 +10,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"tributary/schemas/loopback"
 )
 
 // opsServer answers operators: /metrics, /healthz (the process lives), /readyz (it does its work; a
@@ -41,7 +43,7 @@ func listenOps(addr string, registry *prometheus.Registry, ready func() error, w
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
-	o := &opsServer{server: &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}, listener: listener}
+	o := &opsServer{server: &http.Server{Handler: loopback.Protect(mux), ReadHeaderTimeout: 5 * time.Second}, listener: listener}
 	go func() { _ = o.server.Serve(listener) }() // ends with stop
 	return o, nil
 }

@@ -23,7 +23,7 @@ import (
 func TestErase(t *testing.T) {
 	t.Parallel()
 	opts := options(2)
-	opts.Clicks, opts.Keyings, opts.Lives = 8, []traffic.Keying{traffic.PimmsCustomer, traffic.DubCustomer}, []traffic.Life{traffic.Subscription, traffic.OneTime}
+	opts.Clicks, opts.Channels, opts.Scenarios = 8, []traffic.Channel{traffic.PimmsCustomer, traffic.DubCustomer}, []traffic.Scenario{traffic.Subscription, traffic.OneTime}
 	world := traffic.New(2, opts)
 	w := newWarehouse(t, time.Now())
 	w.storeRates(opts.Start, opts.Start.AddDate(0, 0, 2))

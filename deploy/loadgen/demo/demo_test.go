@@ -81,7 +81,8 @@ func play(t *testing.T, d *doors, c Config) *Report {
 	return r
 }
 
-// The past is some thousand clicks and some hundred payments over days, and the same on the second start.
+// The past is some thousand clicks and some hundred payments over days, and the same on the second
+// start.
 func TestPast(t *testing.T) {
 	d := &doors{clicks: map[string][]byte{}, events: map[string][]byte{}}
 	began := time.Now()

@@ -33,8 +33,8 @@ type Config struct {
 	Properties map[string]string // over those of the package: see server.properties in each broker's directory
 }
 
-// Cluster is some brokers on loopback, numbered from 1. Its methods are safe for concurrent use, those of one broker one
-// at a time.
+// Cluster is some brokers on loopback, numbered from 1. Its methods are safe for concurrent use,
+// those of one broker one at a time.
 type Cluster struct {
 	cfg     Config
 	id      string // of the cluster: 16 random bytes in base64
@@ -51,11 +51,12 @@ type broker struct {
 	life            *process.Process // nil before the first
 }
 
-// patience is how long one broker may take to start. Alone it takes 3 s; three at once on two busy cores take many times
-// that.
+// patience is how long one broker may take to start. Alone it takes 3 s; three at once on two busy
+// cores take many times that.
 const patience = 90 * time.Second
 
-// Start formats and starts the brokers and returns when all of them have joined. The caller closes the cluster.
+// Start formats and starts the brokers and returns when all of them have joined. The caller closes
+// the cluster.
 func Start(ctx context.Context, cfg Config) (*Cluster, error) {
 	if cfg.Brokers == 0 {
 		cfg.Brokers = 3
@@ -152,7 +153,8 @@ func (c *Cluster) format(ctx context.Context, b *broker) error {
 	return nil
 }
 
-// java gives the options that every JVM gets: compilers and collectors that leave the cores to what is tested.
+// java returns the options of every JVM: compilers and collectors that leave the cores to
+// what is tested.
 func (c *Cluster) java(b *broker) []string {
 	return []string{"-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", c.cfg.Classpath, "-Dlog4j2.configurationFile=" + filepath.Join(b.dir, "log4j2.properties")}
 }
@@ -175,7 +177,8 @@ func (c *Cluster) properties(b *broker) string {
 		"inter.broker.listener.name": "PLAINTEXT",
 		"log.dirs":                   filepath.Join(b.dir, "data"),
 
-		// What is promised: an acknowledged record is with two brokers, and nobody leads who may lack it.
+		// What is promised: an acknowledged record is with two brokers, and nobody leads who may
+		// lack it.
 		"default.replication.factor":               copies,
 		"min.insync.replicas":                      insync,
 		"unclean.leader.election.enable":           "false",
@@ -185,7 +188,8 @@ func (c *Cluster) properties(b *broker) string {
 		"transaction.state.log.min.isr":            insync,
 		"auto.create.topics.enable":                "false",
 
-		// A dead broker is noticed after these 4 s (9 s by default), so that a test of minutes sees many elections.
+		// A dead broker is noticed after these 4 s (9 s by default), so that a test of minutes sees
+		// many elections.
 		"broker.heartbeat.interval.ms":            "500",
 		"broker.session.timeout.ms":               "4000",
 		"replica.lag.time.max.ms":                 "5000",
@@ -281,7 +285,8 @@ func (c *Cluster) broker(id int) *broker { return c.brokers[id-1] }
 // Kill ends a broker by kill -9.
 func (c *Cluster) Kill(id int) { c.broker(id).current().Kill() }
 
-// Stop ends a broker in order: it hands its leaderships over first. It is killed when ctx ends before.
+// Stop ends a broker in order: it hands its leaderships over first. It is killed when ctx ends
+// before.
 func (c *Cluster) Stop(ctx context.Context, id int) error {
 	if err := c.broker(id).current().Stop(ctx); err != nil {
 		return fmt.Errorf("stop broker %d: %w", id, err)
@@ -289,7 +294,8 @@ func (c *Cluster) Stop(ctx context.Context, id int) error {
 	return nil
 }
 
-// Suspend freezes a broker: its connections stay open and nothing is answered, as by a machine that swaps.
+// Suspend freezes a broker: its connections stay open and nothing is answered, as by a machine that
+// swaps.
 func (c *Cluster) Suspend(id int) error { return c.broker(id).current().Suspend() }
 
 // Resume lets a suspended broker go on; it learns what it missed from the others.
@@ -298,7 +304,8 @@ func (c *Cluster) Resume(id int) error { return c.broker(id).current().Resume() 
 // Begin starts a broker that was killed or stopped, with its old data, and does not wait for it.
 func (c *Cluster) Begin(id int) error { return c.begin(c.broker(id)) }
 
-// Restart starts a broker that was killed or stopped, with its old data, and waits until it has joined.
+// Restart starts a broker that was killed or stopped, with its old data, and waits until it has
+// joined.
 func (c *Cluster) Restart(ctx context.Context, id int) error {
 	if err := c.Begin(id); err != nil {
 		return err
@@ -311,7 +318,7 @@ func (c *Cluster) WaitJoined(ctx context.Context, id int) error {
 	return c.waitJoined(ctx, c.broker(id))
 }
 
-// Alive tells whether a broker's process is there, suspended or not.
+// Alive reports whether a broker's process is there, suspended or not.
 func (c *Cluster) Alive(id int) bool {
 	life := c.broker(id).current()
 	return life != nil && life.Alive()
@@ -320,7 +327,7 @@ func (c *Cluster) Alive(id int) bool {
 // ErrNoLeader says that a partition has no leader now: an election is due, or too few brokers live.
 var ErrNoLeader = errors.New("the partition has no leader")
 
-// Leader gives the broker that leads a partition, as the cluster says now.
+// Leader returns the broker that leads a partition, as the cluster says now.
 func (c *Cluster) Leader(ctx context.Context, topic string, partition int32) (int, error) {
 	listed, err := c.admin.ListTopics(ctx, topic)
 	if err != nil {

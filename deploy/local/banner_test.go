@@ -13,7 +13,8 @@ import (
 	"testing"
 )
 
-// The command that is printed works when pasted: the click's id comes back in a body that is signed.
+// The command that is printed works when pasted: the click's id comes back in a body that is
+// signed.
 func TestSaleCommandWorks(t *testing.T) {
 	for _, tool := range []string{"sh", "curl", "openssl", "sed"} {
 		if _, err := exec.LookPath(tool); err != nil {
@@ -65,7 +66,7 @@ func TestSaleCommandWorks(t *testing.T) {
 	}))
 	defer webhook.Close()
 
-	command := saleCommand(strings.TrimPrefix(edge.URL, "http://"), strings.TrimPrefix(webhook.URL, "http://"), secret)
+	command := saleCommand(strings.TrimPrefix(edge.URL, "http://"), strings.TrimPrefix(webhook.URL, "http://"), "'"+secret+"'")
 	said, err := exec.Command("sh", "-c", command).CombinedOutput()
 	if err != nil || !called || strings.TrimSpace(string(said)) != "200" {
 		t.Errorf("the command said %q, %v", said, err)
