@@ -1,6 +1,7 @@
 package schemas
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -36,25 +37,33 @@ type Kafka struct {
 	TokenFile    string `name:"kafka-token-file" placeholder:"FILE" help:"File that holds the OAUTHBEARER token, kept fresh by somebody else."`
 }
 
-// Options checks the flags as a whole and returns a client's options for them. An error holds every fault, each with a
-// hint and without a secret. program is the client id where none is given.
-func (k *Kafka) Options(program string) ([]kgo.Opt, error) {
-	id := k.ClientID
-	if id == "" {
-		id = program
+// KafkaConnection is what the flags come to.
+type KafkaConnection struct {
+	Seeds    []string
+	ClientID string
+	TLS      *tls.Config    // nil: plain TCP
+	SASL     sasl.Mechanism // nil: nobody authenticates
+}
+
+// Options are those of a client.
+func (c KafkaConnection) Options() []kgo.Opt {
+	opts := []kgo.Opt{kgo.SeedBrokers(c.Seeds...), kgo.ClientID(c.ClientID)}
+	if c.TLS != nil {
+		opts = append(opts, kgo.DialTLSConfig(c.TLS))
 	}
-	opts := []kgo.Opt{kgo.SeedBrokers(k.Seeds...), kgo.ClientID(id)}
-	secure, err := k.tls()
-	faults := []error{k.checkSeeds(), err}
-	if secure != nil {
-		opts = append(opts, kgo.DialTLSConfig(secure))
+	if c.SASL != nil {
+		opts = append(opts, kgo.SASL(c.SASL))
 	}
-	mechanism, err := k.mechanism()
-	faults = append(faults, err)
-	if mechanism != nil {
-		opts = append(opts, kgo.SASL(mechanism))
-	}
-	return opts, errors.Join(faults...)
+	return opts
+}
+
+// Connection checks the flags as a whole. An error holds every fault, each with a hint and without a secret. program is
+// the client id where none is given.
+func (k *Kafka) Connection(program string) (KafkaConnection, error) {
+	secure, tlsErr := k.tls()
+	mechanism, saslErr := k.mechanism()
+	return KafkaConnection{Seeds: k.Seeds, ClientID: cmp.Or(k.ClientID, program), TLS: secure, SASL: mechanism},
+		errors.Join(k.checkSeeds(), tlsErr, saslErr)
 }
 
 func (k *Kafka) checkSeeds() error {

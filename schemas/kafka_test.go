@@ -50,7 +50,7 @@ func TestKafkaFaults(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := tt.flags.Options("test")
+			_, err := tt.flags.Connection("test")
 			if err == nil {
 				t.Fatal("taken")
 			}
@@ -106,11 +106,11 @@ func certificate(t *testing.T) (pair tls.Certificate, certFile, keyFile string) 
 
 func ping(t *testing.T, k Kafka) error {
 	t.Helper()
-	opts, err := k.Options("test")
+	connection, err := k.Connection("test")
 	if err != nil {
 		t.Fatal(err)
 	}
-	client, err := kgo.NewClient(append(opts, kgo.RequestRetries(0), kgo.RetryTimeout(time.Second))...)
+	client, err := kgo.NewClient(append(connection.Options(), kgo.RequestRetries(0), kgo.RetryTimeout(time.Second))...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,14 +162,14 @@ func TestKafkaConnects(t *testing.T) {
 
 	k = good
 	k.SASL = "plain"
-	opts, err := k.Options("test")
+	connection, err := k.Connection("test")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(file, []byte("changed"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	client, err := kgo.NewClient(append(opts, kgo.RequestRetries(0))...)
+	client, err := kgo.NewClient(append(connection.Options(), kgo.RequestRetries(0))...)
 	if err != nil {
 		t.Fatal(err)
 	}

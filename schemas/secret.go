@@ -1,6 +1,8 @@
 package schemas
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
@@ -21,6 +23,21 @@ func CheckSecret(secret string) error {
 	return nil
 }
 
+// CheckEmailKey returns why key cannot be the key of the hashes of e-mail addresses. fallback are the workspaces with
+// email_fallback, which need one.
+func CheckEmailKey(key string, fallback []string) error {
+	if key == "" && len(fallback) > 0 {
+		return fmt.Errorf("email key: email_fallback of workspace %q needs the key of the hashes (hint: --email-key-file, the same for ingest and processor)", fallback[0])
+	}
+	if key == "" {
+		return nil
+	}
+	if err := CheckSecret(key); err != nil {
+		return fmt.Errorf("email key: %w", err)
+	}
+	return nil
+}
+
 // minSigningSecret is shorter than any that Stripe makes. It is there to refuse what was left empty or cut off, since
 // with an empty secret everybody could sign.
 const minSigningSecret = 8
@@ -37,6 +54,12 @@ func CheckSigningSecret(secret string) error {
 		return errors.New("it is empty, very short or has spaces in it (hint: whsec_…, as Stripe shows it)")
 	}
 	return nil
+}
+
+// SecretDigest tells signing secrets apart without repeating them: 16 hexadecimal digits.
+func SecretDigest(secret string) string {
+	digest := sha256.Sum256([]byte("tributary signing secret\x00" + secret))
+	return hex.EncodeToString(digest[:8])
 }
 
 // notInKey reports characters that no key has: a copied space or line end would make a key that nobody can send.

@@ -87,6 +87,17 @@ func (w *Workspace) Endpoints() []StripeEndpoint {
 	return append(slices.Clip(w.Stripe), StripeEndpoint{Accounts: w.StripeAccounts})
 }
 
+// EmailFallback are the ids of the workspaces with email_fallback.
+func EmailFallback(list []Workspace) []string {
+	var ids []string
+	for i := range list {
+		if list[i].EmailFallback {
+			ids = append(ids, list[i].ID)
+		}
+	}
+	return ids
+}
+
 // maxWorkspacesBytes is some ten thousand workspaces.
 const maxWorkspacesBytes = 16 << 20
 

@@ -116,6 +116,15 @@ func (d *Directory) Replace(other *Directory) {
 	d.current.Store(now)
 }
 
+// EmailFallback are the ids of the workspaces that need the key of e-mail hashes.
+func (d *Directory) EmailFallback() []string {
+	var list []schemas.Workspace
+	for _, w := range d.current.Load().all {
+		list = append(list, w.Workspace)
+	}
+	return schemas.EmailFallback(list)
+}
+
 // openToAll reports whether no site has to be asked for.
 func (d *Directory) openToAll() bool { return d.current.Load().openToAll }
 

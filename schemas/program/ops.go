@@ -32,14 +32,14 @@ func NewRegistry() *prometheus.Registry {
 //	/debug/pprof  profiles; not the command line, in which secrets may stand
 type Ops struct {
 	ready    func(context.Context) error
-	warnings []func() []string
+	warnings []func(context.Context) []string
 	stopping atomic.Bool
 	server   *http.Server
 }
 
 // NewOps makes the handler. ready returns why the program cannot do its work, or nil. Each of warnings returns what
 // an operator has to look at while the program does its work all the same.
-func NewOps(registry *prometheus.Registry, ready func(context.Context) error, warnings ...func() []string) *Ops {
+func NewOps(registry *prometheus.Registry, ready func(context.Context) error, warnings ...func(context.Context) []string) *Ops {
 	o := &Ops{ready: ready, warnings: warnings}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
@@ -75,7 +75,7 @@ func (o *Ops) serveReady(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintln(w, "ready")
 	}
 	for _, source := range o.warnings {
-		for _, warning := range source() {
+		for _, warning := range source(r.Context()) {
 			fmt.Fprintln(w, "warning:", strings.ReplaceAll(warning, "\n", " "))
 		}
 	}

@@ -15,7 +15,7 @@ import (
 type Flags struct {
 	LogLevel  string      `default:"info" enum:"debug,info,warn,error" placeholder:"LEVEL" help:"Log this and what is worse: ${enum}."`
 	LogFormat string      `default:"text" enum:"text,json" placeholder:"FORMAT" help:"Log lines as ${enum}."`
-	Version   versionFlag `name:"version" help:"Print the version and stop."`
+	Version   versionFlag `name:"version" env:"-" help:"Print the version and stop."`
 }
 
 // Logger returns a logger that writes to w as the flags say.

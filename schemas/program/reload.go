@@ -116,7 +116,7 @@ func (r *Reloader) changed() bool {
 }
 
 // Warnings returns why the last reload failed, for /readyz; nothing after a good one.
-func (r *Reloader) Warnings() []string {
+func (r *Reloader) Warnings(context.Context) []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.err == nil {
