@@ -127,7 +127,7 @@ type replayLettersCommand struct {
 	clickhouseSettings
 	bookingSettings
 	Since  string `help:"Those set aside from this moment on, UTC." placeholder:"2006-01-02T15:04"`
-	Reason string `help:"Those of one reason: unreadable, unknown_shape, not_an_event, rejected."`
+	Reason string `help:"Those of one reason: unreadable, unlisted_account, unknown_shape, not_an_event, rejected."`
 }
 
 func (c *replayLettersCommand) Run(ctx context.Context, log *slog.Logger) error {

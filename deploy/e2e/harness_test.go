@@ -28,7 +28,7 @@ import (
 )
 
 const (
-	secretKey     = "sk_e2e"
+	secretKey     = "sk_e2e_0123456789"
 	webhookSecret = "whsec_e2e"
 )
 
