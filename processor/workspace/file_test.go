@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"tributary/processor/fx"
 	"tributary/processor/join"
 	"tributary/processor/stripe"
 	"tributary/schemas"
@@ -72,6 +73,28 @@ func TestWorkspacesFile(t *testing.T) {
 		if _, err := readText(t, `[{"id":"a","email_fallback":true}]`, key); err == nil || !strings.Contains(err.Error(), "email key") {
 			t.Errorf("key %q: %v", key, err)
 		}
+	}
+}
+
+// Every currency that a workspace may be shown in is one that amounts can be converted of.
+func TestCurrencies(t *testing.T) {
+	taken := 0
+	for a := 'a'; a <= 'z'; a++ {
+		for b := 'a'; b <= 'z'; b++ {
+			for c := 'a'; c <= 'z'; c++ {
+				code := string([]rune{a, b, c})
+				if _, err := schemas.ParseWorkspaces("w.json", []byte(`[{"id":"a","currency":"`+code+`"}]`)); err != nil {
+					continue
+				}
+				taken++
+				if _, known := fx.Exponent(code); !known {
+					t.Errorf("%s is taken, and its amounts cannot be read", code)
+				}
+			}
+		}
+	}
+	if taken < 100 {
+		t.Errorf("only %d currencies are taken", taken)
 	}
 }
 
