@@ -25,9 +25,12 @@ type strictFile struct {
 
 // fileFault is one fault and the byte that it is about, so that faults are reported in the file's order.
 type fileFault struct {
-	offset int
-	err    error
+	offset     int
+	path, text string
 }
+
+// maxFaults are written out: more of one file are of one kind.
+const maxFaults = 100
 
 // jsonValue is one value of the file.
 type jsonValue struct {
@@ -57,14 +60,7 @@ func (f *strictFile) fault(path, format string, args ...any) {
 }
 
 func (f *strictFile) faultAt(offset int, path, format string, args ...any) {
-	before := f.data[:min(offset, len(f.data))]
-	line := 1 + bytes.Count(before, []byte("\n"))
-	column := 1 + utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:])
-	where := fmt.Sprintf("%s:%d:%d: ", f.name, line, column)
-	if path != "" {
-		where += path + ": "
-	}
-	f.faults = append(f.faults, fileFault{offset, errors.New(where + fmt.Sprintf(format, args...))})
+	f.faults = append(f.faults, fileFault{min(offset, len(f.data)), path, fmt.Sprintf(format, args...)})
 }
 
 // has reports whether the file gives the value at path.
@@ -76,9 +72,18 @@ func (f *strictFile) has(path string) bool {
 // err joins the faults in the order of the file; nil without any.
 func (f *strictFile) err() error {
 	slices.SortStableFunc(f.faults, func(a, b fileFault) int { return cmp.Compare(a.offset, b.offset) })
-	errs := make([]error, len(f.faults))
-	for i, fault := range f.faults {
-		errs[i] = fault.err
+	var errs []error
+	for _, fault := range f.faults[:min(len(f.faults), maxFaults)] {
+		before := f.data[:fault.offset]
+		line := 1 + bytes.Count(before, []byte("\n"))
+		column := 1 + utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:])
+		if fault.path != "" {
+			fault.path += ": "
+		}
+		errs = append(errs, fmt.Errorf("%s:%d:%d: %s%s", f.name, line, column, fault.path, fault.text))
+	}
+	if more := len(f.faults) - maxFaults; more > 0 {
+		errs = append(errs, fmt.Errorf("%s: there are %d more faults (hint: mend these first)", f.name, more))
 	}
 	return errors.Join(errs...)
 }

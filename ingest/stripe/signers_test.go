@@ -228,6 +228,43 @@ func TestUnverifiedBytes(t *testing.T) {
 	}
 }
 
+// Connections beyond the limit wait until another ends; those that say nothing end by themselves.
+func TestConnectionLimit(t *testing.T) {
+	cfg := Default()
+	cfg.Signers, cfg.Logger, cfg.MaxConns = signersOf(t, nil, liveSecret), slog.New(slog.DiscardHandler), 2
+	h, err := New(cfg, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.server.ReadHeaderTimeout = 300 * time.Millisecond
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = h.Serve(ln) }()
+	t.Cleanup(func() { _ = h.server.Close() })
+	for range 2 {
+		c, err := net.Dial("tcp", ln.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = c.Close() })
+		if _, err := io.WriteString(c, "POST /stripe/webhook HTTP/1.1\r\nHost:"); err != nil { // and no more
+			t.Fatal(err)
+		}
+	}
+	time.Sleep(50 * time.Millisecond) // both are accepted
+	began := time.Now()
+	res, err := http.Get("http://" + ln.Addr().String()) //nolint:noctx // the test has its own deadline
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close()
+	if waited := time.Since(began); res.StatusCode != 404 || waited < 100*time.Millisecond {
+		t.Errorf("the third connection is answered %d after %s", res.StatusCode, waited)
+	}
+}
+
 // Unsigned posts are one line a minute, whatever their number, and nothing of a body is in any line.
 func TestRefusalsAreLoggedOnceAMinute(t *testing.T) {
 	var text bytes.Buffer
