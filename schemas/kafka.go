@@ -19,7 +19,8 @@ import (
 	"github.com/twmb/franz-go/pkg/sasl/scram"
 )
 
-// Kafka is how both programs reach Kafka. Its fields are their flags, by the tags of github.com/alecthomas/kong.
+// Kafka is how both programs reach Kafka. Its fields are their flags, by the tags of
+// github.com/alecthomas/kong.
 type Kafka struct {
 	Seeds      []string `name:"kafka-seeds" default:"127.0.0.1:9092" placeholder:"HOST:PORT,…" help:"Any brokers of the cluster."`
 	ClientID   string   `name:"kafka-client-id" help:"Name in the brokers' logs, metrics and quotas; without it the program's own."`
@@ -31,7 +32,8 @@ type Kafka struct {
 	SASL       string   `name:"kafka-sasl" default:"none" placeholder:"MECHANISM" help:"Authenticate by none, plain, scram-sha-256, scram-sha-512 or oauthbearer."`
 	User       string   `name:"kafka-user" help:"SASL user."`
 	Password   string   `name:"kafka-password" help:"SASL password. Every local user sees flags in ps: better in a file or the environment."`
-	// PasswordFile and TokenFile are read anew for every connection, so that a new password or token needs no restart.
+	// PasswordFile and TokenFile are read anew for every connection, so that a new password or
+	// token needs no restart.
 	PasswordFile string `name:"kafka-password-file" placeholder:"FILE" help:"File that holds the SASL password."`
 	Token        string `name:"kafka-token" help:"OAUTHBEARER token; better in a file, since tokens expire."`
 	TokenFile    string `name:"kafka-token-file" placeholder:"FILE" help:"File that holds the OAUTHBEARER token, kept fresh by somebody else."`
@@ -57,8 +59,8 @@ func (c KafkaConnection) Options() []kgo.Opt {
 	return opts
 }
 
-// Connection checks the flags as a whole. An error holds every fault, each with a hint and without a secret. program is
-// the client id where none is given.
+// Connection checks the flags as a whole. An error holds every fault, each with a hint and without
+// a secret. program is the client id where none is given.
 func (k *Kafka) Connection(program string) (KafkaConnection, error) {
 	secure, tlsErr := k.tls()
 	mechanism, saslErr := k.mechanism()
@@ -74,7 +76,8 @@ func (k *Kafka) checkSeeds() error {
 	for _, seed := range k.Seeds {
 		host, port, err := net.SplitHostPort(seed)
 		if n, numberErr := strconv.Atoi(port); err != nil || host == "" || numberErr != nil || n < 1 || n > 65535 {
-			faults = append(faults, fmt.Errorf("kafka seeds: %q is not host:port (hint: Kafka listens on port 9092 by default)", seed))
+			faults = append(faults, fmt.Errorf("kafka seeds: %q is not host:port "+
+				"(hint: Kafka listens on port 9092 by default)", seed))
 		}
 	}
 	return errors.Join(faults...)
@@ -97,12 +100,14 @@ func (k *Kafka) tls() (*tls.Config, error) {
 		case err != nil:
 			faults = append(faults, fmt.Errorf("kafka ca: %w (hint: a PEM file)", err))
 		case !config.RootCAs.AppendCertsFromPEM(pem):
-			faults = append(faults, fmt.Errorf("kafka ca: %s holds no certificate (hint: it begins with -----BEGIN CERTIFICATE-----)", k.CA))
+			faults = append(faults, fmt.Errorf("kafka ca: %s holds no certificate "+
+				"(hint: it begins with -----BEGIN CERTIFICATE-----)", k.CA))
 		}
 	}
 	switch {
 	case (k.ClientCert == "") != (k.ClientKey == ""):
-		faults = append(faults, errors.New("kafka client certificate: certificate and key belong together (hint: --kafka-client-cert and --kafka-client-key)"))
+		faults = append(faults, errors.New("kafka client certificate: certificate and key belong together "+
+			"(hint: --kafka-client-cert and --kafka-client-key)"))
 	case k.ClientCert != "":
 		if _, err := tls.LoadX509KeyPair(k.ClientCert, k.ClientKey); err != nil {
 			faults = append(faults, fmt.Errorf("kafka client certificate: %w (hint: two PEM files of one pair)", err))
@@ -124,21 +129,24 @@ func (k *Kafka) mechanism() (sasl.Mechanism, error) {
 	switch k.SASL {
 	case "", "none":
 		if k.User != "" || k.Password != "" || k.PasswordFile != "" || k.Token != "" || k.TokenFile != "" {
-			return nil, errors.New("kafka sasl: a user, password or token is given without a mechanism (hint: --kafka-sasl scram-sha-512)")
+			return nil, errors.New("kafka sasl: a user, password or token is given without a mechanism " +
+				"(hint: --kafka-sasl scram-sha-512)")
 		}
 		return nil, nil
 	case "oauthbearer":
 		secret, withUser = token, false
 	case "plain", "scram-sha-256", "scram-sha-512":
 	default:
-		return nil, fmt.Errorf("kafka sasl: %q is not known (hint: none, plain, scram-sha-256, scram-sha-512 or oauthbearer)", k.SASL)
+		return nil, fmt.Errorf("kafka sasl: %q is not known "+
+			"(hint: none, plain, scram-sha-256, scram-sha-512 or oauthbearer)", k.SASL)
 	}
 	value, err := secret()
 	switch {
 	case err != nil:
 		return nil, err
 	case withUser && (k.User == "" || value == ""):
-		return nil, fmt.Errorf("kafka sasl: %s needs a user and a password (hint: --kafka-user and --kafka-password-file)", k.SASL)
+		return nil, fmt.Errorf("kafka sasl: %s needs a user and a password "+
+			"(hint: --kafka-user and --kafka-password-file)", k.SASL)
 	case !withUser && value == "":
 		return nil, errors.New("kafka sasl: oauthbearer needs a token (hint: --kafka-token-file)")
 	}
@@ -168,8 +176,9 @@ func (k *Kafka) scram(context.Context) (scram.Auth, error) {
 // maxSecretBytes of a file: a token may be long, a wrong file much longer.
 const maxSecretBytes = 64 << 10
 
-// Secret returns the value of a secret that may be given itself or by a file that holds it; "" where neither is given.
-// name stands in errors. The line end that editors put behind it is left out.
+// Secret returns the value of a secret that may be given itself or by a file that holds it; ""
+// where neither is given. name stands in errors. The line end that editors put behind it is left
+// out.
 func Secret(name, value, file string) (string, error) {
 	flag := strings.ReplaceAll(name, " ", "-")
 	switch {
@@ -179,7 +188,8 @@ func Secret(name, value, file string) (string, error) {
 		return "", fmt.Errorf("%s: given twice (hint: --%s or --%s-file)", name, flag, flag)
 	}
 	if info, err := os.Stat(file); err == nil && (info.IsDir() || info.Size() > maxSecretBytes) {
-		return "", fmt.Errorf("%s: %s is a directory or larger than %d bytes (hint: a file with the secret alone)", name, file, maxSecretBytes)
+		return "", fmt.Errorf("%s: %s is a directory or larger than %d bytes "+
+			"(hint: a file with the secret alone)", name, file, maxSecretBytes)
 	}
 	text, err := os.ReadFile(file)
 	if err != nil {

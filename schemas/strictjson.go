@@ -13,8 +13,9 @@ import (
 	"unicode/utf8"
 )
 
-// strictFile is a JSON file that people write. encoding/json alone would take a misspelt field for no field, the second
-// of two equal keys for the only one, null for an empty list, and would stop at the first fault.
+// strictFile is a JSON file that people write. encoding/json alone would take a misspelt field for
+// no field, the second of two equal keys for the only one, null for an empty list, and would stop
+// at the first fault.
 type strictFile struct {
 	name   string
 	data   []byte
@@ -23,7 +24,8 @@ type strictFile struct {
 	faults []fileFault
 }
 
-// fileFault is one fault and the byte that it is about, so that faults are reported in the file's order.
+// fileFault is one fault and the byte that it is about, so that faults are reported in the file's
+// order.
 type fileFault struct {
 	offset     int
 	path, text string
@@ -46,7 +48,8 @@ type jsonMember struct {
 	value  *jsonValue
 }
 
-// fault reports what is wrong with the value at path, or, when it is not there, with what it is missing from.
+// fault reports what is wrong with the value at path, or, when it is not there, with what it is
+// missing from.
 func (f *strictFile) fault(path, format string, args ...any) {
 	if f.wrong[path] {
 		return
@@ -88,8 +91,8 @@ func (f *strictFile) err() error {
 	return errors.Join(errs...)
 }
 
-// decode reads the file into what target points to. It reports whether the text is JSON at all; faults of single values
-// are kept in f, and those values are left empty.
+// decode reads the file into what target points to. It reports whether the text is JSON at all;
+// faults of single values are kept in f, and those values are left empty.
 func (f *strictFile) decode(target any) bool {
 	f.places, f.wrong = make(map[string]int), make(map[string]bool)
 	if bytes.HasPrefix(f.data, []byte("\ufeff")) {
@@ -210,7 +213,8 @@ func (f *strictFile) next(d *json.Decoder) int {
 	return offset
 }
 
-// assign stores v in target, and reports every value of another type and every unknown field below it.
+// assign stores v in target, and reports every value of another type and every unknown field below
+// it.
 func (f *strictFile) assign(v *jsonValue, target reflect.Value, path string) {
 	switch target.Kind() {
 	case reflect.Pointer:

@@ -16,21 +16,23 @@ import (
 	"golang.org/x/net/publicsuffix"
 )
 
-// Workspace is one tenant as the workspaces file describes it. Both programs read the whole of it, so that a misspelt
-// field is found by either.
+// Workspace is one tenant as the workspaces file describes it. Both programs read the whole of it,
+// so that a misspelt field is found by either.
 type Workspace struct {
 	ID string `json:"id"`
 
 	PublishableKeys []string `json:"publishable_keys"` // stand in web pages; empty: any key is accepted
 	SecretKeys      []string `json:"secret_keys"`      // for imports, leads and movements
-	// Hostnames are the sites that may send beacons: exact, or *.example.com for all subdomains; empty: all. They are
-	// kept as browsers send them: in lower case, IDNs in their xn-- form, without "www.".
+	// Hostnames are the sites that may send beacons: exact, or *.example.com for all subdomains;
+	// empty: all. They are kept as browsers send them: in lower case, IDNs in their xn-- form,
+	// without "www.".
 	Hostnames       []string `json:"hostnames"`
 	Schemes         []string `json:"schemes"`           // URL schemes beside http and https, such as an app's
 	EventsPerSecond float64  `json:"events_per_second"` // of all visitors together; 0: no limit
 
 	Stripe []StripeEndpoint `json:"stripe"`
-	// StripeAccounts is the older form: accounts whose events are signed by --stripe-webhook-secrets.
+	// StripeAccounts is the older form: accounts whose events are signed by
+	// --stripe-webhook-secrets.
 	StripeAccounts []string `json:"stripe_accounts"`
 
 	Attribution   []Attribution `json:"attribution"`    // each policy from its day on
@@ -42,14 +44,16 @@ type Workspace struct {
 
 // StripeEndpoint is a webhook endpoint of Stripe, or several of the same accounts.
 type StripeEndpoint struct {
-	// Accounts are acct_… ids; "" is the platform's own account where older entries are booked under no id. An event that
-	// names no account belongs to "" if that is listed, else to the only account of the list.
+	// Accounts are acct_… ids; "" is the platform's own account where older entries are booked
+	// under no id. An event that names no account belongs to "" if that is listed, else to the only
+	// account of the list.
 	Accounts []string `json:"accounts"`
 	Secrets  []string `json:"secrets"`  // signing secrets, whsec_…; they sign for these accounts only
 	Livemode *bool    `json:"livemode"` // they sign only for this mode; left out: for both
-	// Connect says that the endpoint listens to connected accounts. Such events always name their account, and come in
-	// both modes to an endpoint in live mode (https://docs.stripe.com/connect/webhooks). Its secret may therefore stand
-	// in several workspaces.
+	// Connect says that the endpoint listens to connected accounts. Such events always name their
+	// account, and come in both modes to an endpoint in live mode
+	// (https://docs.stripe.com/connect/webhooks). Its secret may therefore stand in several
+	// workspaces.
 	Connect bool `json:"connect"`
 }
 
@@ -67,18 +71,19 @@ type Attribution struct {
 	RenewalsDays int    `json:"renewals_days"` // how long after the click later sales keep their credit; 0: always
 }
 
-// DefaultWindowDays is the attribution window of a policy that gives none: the life of the vendors' cookies.
+// DefaultWindowDays is the attribution window of a policy that gives none: the life of the vendors'
+// cookies.
 const DefaultWindowDays = 90
 
-// ReferenceKeys say what else names a click, buyer, affiliate or promotion in Stripe's objects. An empty target takes a
-// built-in key away.
+// ReferenceKeys say what else names a click, buyer, affiliate or promotion in Stripe's objects. An
+// empty target takes a built-in key away.
 type ReferenceKeys struct {
 	Metadata   map[string]string `json:"metadata"`   // metadata key → click, external, affiliate, promotion
 	References map[string]string `json:"references"` // prefix of client_reference_id → the same
 }
 
-// Endpoints are the workspace's Stripe accounts in one form: those of Stripe, and behind them those of StripeAccounts,
-// whose endpoint has no secrets of its own.
+// Endpoints are the workspace's Stripe accounts in one form: those of Stripe, and behind them those
+// of StripeAccounts, whose endpoint has no secrets of its own.
 func (w *Workspace) Endpoints() []StripeEndpoint {
 	if len(w.StripeAccounts) == 0 {
 		return w.Stripe
@@ -100,15 +105,17 @@ func EmailFallback(list []Workspace) []string {
 // maxWorkspacesBytes is some ten thousand workspaces.
 const maxWorkspacesBytes = 16 << 20
 
-// ReadWorkspaces reads the workspaces file and checks it as a whole. An error holds every fault with its line, its
-// column and a hint. No fault repeats a secret.
+// ReadWorkspaces reads the workspaces file and checks it as a whole. An error holds every fault
+// with its line, its column and a hint. No fault repeats a secret.
 func ReadWorkspaces(path string) ([]Workspace, error) {
 	info, err := os.Stat(path)
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("read workspaces: %w (hint: --workspaces names the file; without it there is one workspace)", err)
+		return nil, fmt.Errorf("read workspaces: %w "+
+			"(hint: --workspaces names the file; without it there is one workspace)", err)
 	case info.IsDir() || info.Size() > maxWorkspacesBytes:
-		return nil, fmt.Errorf("read workspaces: %s is a directory or larger than %d bytes (hint: a JSON array)", path, maxWorkspacesBytes)
+		return nil, fmt.Errorf("read workspaces: %s is a directory or larger than %d bytes "+
+			"(hint: a JSON array)", path, maxWorkspacesBytes)
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -245,7 +252,8 @@ var (
 	schemePattern = regexp.MustCompile(`^[a-z][a-z0-9+.-]*$`) // RFC 3986 §3.1
 	// A link with one of these is a script or a file, and never an arrival.
 	refusedSchemes = []string{"javascript", "data", "vbscript", "blob", "file", "about"}
-	// What browsers do to a hostname before they send it (https://url.spec.whatwg.org/#concept-domain-to-ascii).
+	// What browsers do to a hostname before they send it
+	// (https://url.spec.whatwg.org/#concept-domain-to-ascii).
 	browserHostname = idna.New(idna.MapForLookup(), idna.Transitional(false), idna.StrictDomainName(false),
 		idna.BidiRule(), idna.VerifyDNSLength(true))
 )
@@ -296,13 +304,14 @@ func (c *workspacesCheck) checkStripe(w *Workspace, path string) {
 	}
 	for i, account := range w.StripeAccounts {
 		if own[account] {
-			c.fault(path+".stripe_accounts["+strconv.Itoa(i)+"]", "account %q has secrets of its own in stripe (hint: take it out here)", account)
+			c.fault(path+".stripe_accounts["+strconv.Itoa(i)+"]", "account %q has secrets of its own in stripe "+
+				"(hint: take it out here)", account)
 		}
 	}
 }
 
-// checkAccounts reports accounts that are none, are repeated, or belong to another workspace in the same mode. Live and
-// test mode of one account may belong to two workspaces.
+// checkAccounts reports accounts that are none, are repeated, or belong to another workspace in the
+// same mode. Live and test mode of one account may belong to two workspaces.
 func (c *workspacesCheck) checkAccounts(w *Workspace, accounts []string, livemode *bool, path string) {
 	for i, account := range accounts {
 		at := path + "[" + strconv.Itoa(i) + "]"
@@ -327,8 +336,8 @@ func (c *workspacesCheck) checkAccounts(w *Workspace, accounts []string, livemod
 	}
 }
 
-// checkSigningSecret reports weak secrets and those that stand in two places. The secret of a Connect endpoint may:
-// its events name their account, so that nobody's money is in doubt.
+// checkSigningSecret reports weak secrets and those that stand in two places. The secret of a
+// Connect endpoint may: its events name their account, so that nobody's money is in doubt.
 func (c *workspacesCheck) checkSigningSecret(secret string, connect bool, path string) {
 	if err := CheckSigningSecret(secret); err != nil {
 		c.fault(path, "weak signing secret: %v", err)
@@ -377,7 +386,8 @@ func (c *workspacesCheck) checkAttribution(w *Workspace, path string) {
 			window = DefaultWindowDays
 		}
 		if a.RenewalsDays > 0 && a.RenewalsDays < window {
-			c.fault(at+".renewals_days", "%d days are fewer than the window's %d (hint: both are counted from the click)", a.RenewalsDays, window)
+			c.fault(at+".renewals_days", "%d days are fewer than the window's %d "+
+				"(hint: both are counted from the click)", a.RenewalsDays, window)
 		}
 	}
 }
@@ -391,13 +401,14 @@ func (c *workspacesCheck) checkReferences(keys map[string]string, path string) {
 			c.fault(path, "a key is empty (hint: take it out)")
 		}
 		if target != "" && !slices.Contains(referenceTargets, target) {
-			c.fault(path+"."+key, "%q names a %q (hint: %s, or \"\" to ignore it)", key, target, strings.Join(referenceTargets, ", "))
+			c.fault(path+"."+key, "%q names a %q "+
+				"(hint: %s, or \"\" to ignore it)", key, target, strings.Join(referenceTargets, ", "))
 		}
 	}
 }
 
-// currencies are those that Stripe pays in today; the processor's table of exponents has more, of the past. Source: Stripe,
-// "Supported currencies" (docs.stripe.com/currencies), 2026-09-27.
+// currencies are those that Stripe pays in today; the processor's table of exponents has more, of
+// the past. Source: Stripe, "Supported currencies" (docs.stripe.com/currencies), 2026-09-27.
 var currencies = strings.Fields(`
 	aed afn all amd aoa ars aud awg azn bam bbd bdt bgn bhd bif bmd bnd bob brl bsd bwp byn bzd cad cdf chf clp cny cop
 	crc cve czk djf dkk dop dzd egp etb eur fjd fkp gbp gel ghs gip gmd gnf gtq gyd hkd hnl htg huf idr ils inr isk jmd

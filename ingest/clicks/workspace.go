@@ -19,8 +19,8 @@ type Workspace struct {
 	limit *rate.Limiter // of visitors, however the workspace is found; nil: none
 }
 
-// allowsHost reports whether a site may send. "www." is ignored on both sides; *.example.com means its subdomains and not
-// example.com itself.
+// allowsHost reports whether a site may send. "www." is ignored on both sides; *.example.com means
+// its subdomains and not example.com itself.
 func (w *Workspace) allowsHost(host string) bool {
 	if len(w.Hostnames) == 0 {
 		return true
@@ -38,8 +38,8 @@ func (w *Workspace) allowsHost(host string) bool {
 	return false
 }
 
-// Directory finds the workspace that a request belongs to. Replace changes it while requests are served; a request that
-// has found its workspace ends with it.
+// Directory finds the workspace that a request belongs to. Replace changes it while requests are
+// served; a request that has found its workspace ends with it.
 type Directory struct {
 	current atomic.Pointer[directory]
 }
@@ -58,8 +58,8 @@ type secret struct {
 	workspace *Workspace
 }
 
-// LoadWorkspaces reads the workspaces file; without a path there is one workspace, "default". secretKey, if not empty, is
-// one more secret key of the only workspace.
+// LoadWorkspaces reads the workspaces file; without a path there is one workspace, "default".
+// secretKey, if not empty, is one more secret key of the only workspace.
 func LoadWorkspaces(path, secretKey string) (*Directory, error) {
 	list := []schemas.Workspace{{ID: "default"}}
 	if path != "" {
@@ -70,7 +70,8 @@ func LoadWorkspaces(path, secretKey string) (*Directory, error) {
 	}
 	if secretKey != "" {
 		if len(list) > 1 {
-			return nil, fmt.Errorf("secret key: %s describes %d workspaces, so it is not known whose it is (hint: put it into one's secret_keys)", path, len(list))
+			return nil, fmt.Errorf("secret key: %s describes %d workspaces, so it is not known whose it is "+
+				"(hint: put it into one's secret_keys)", path, len(list))
 		}
 		list[0].SecretKeys = append(list[0].SecretKeys, secretKey)
 	}
@@ -83,7 +84,8 @@ func NewDirectory(list []schemas.Workspace) *Directory {
 	for i := range list {
 		w := &Workspace{Workspace: list[i]}
 		if w.EventsPerSecond > 0 {
-			// The burst lets one full batch through, and ten seconds of traffic that a proxy held back.
+			// The burst lets one full batch through, and ten seconds of traffic that a proxy held
+			// back.
 			w.limit = rate.NewLimiter(rate.Limit(w.EventsPerSecond), max(1000, int(10*w.EventsPerSecond)))
 		}
 		for _, key := range w.PublishableKeys {
@@ -103,7 +105,8 @@ func NewDirectory(list []schemas.Workspace) *Directory {
 	return directory
 }
 
-// Replace makes the workspaces of other those of d. What was spent of a budget stays spent, unless the rate is another.
+// Replace makes the workspaces of other those of d. What was spent of a budget stays spent, unless
+// the rate is another.
 func (d *Directory) Replace(other *Directory) {
 	before, now := d.current.Load(), other.current.Load()
 	for _, w := range now.all {
@@ -131,8 +134,9 @@ func (d *Directory) openToAll() bool { return d.current.Load().openToAll }
 // isPublishable reports whether a workspace lists the key as a publishable one.
 func (d *Directory) isPublishable(key []byte) bool { return d.current.Load().byKey[string(key)] != nil }
 
-// bySecret finds a secret key's owner. It compares with all of them, each in constant time, so that the answer's delay
-// tells nothing about any of them; digests have equal lengths, so it does not tell a key's length either.
+// bySecret finds a secret key's owner. It compares with all of them, each in constant time, so that
+// the answer's delay tells nothing about any of them; digests have equal lengths, so it does not
+// tell a key's length either.
 func (d *Directory) bySecret(key []byte) *Workspace {
 	secrets := d.current.Load().secret
 	digest := sha256.Sum256(key)
@@ -145,8 +149,9 @@ func (d *Directory) bySecret(key []byte) *Workspace {
 	return found
 }
 
-// byPublishable finds the owner of a publishable key. Without a key it is the only workspace if that lists none, or if
-// keyless is set: the scripts of Dub and PiMMs send none. Else it is the one workspace that names the site.
+// byPublishable finds the owner of a publishable key. Without a key it is the only workspace if
+// that lists none, or if keyless is set: the scripts of Dub and PiMMs send none. Else it is the one
+// workspace that names the site.
 func (d *Directory) byPublishable(key []byte, host string, keyless bool) (*Workspace, *fault) {
 	now := d.current.Load()
 	if len(key) > 0 {

@@ -11,19 +11,21 @@ import (
 
 // Config is what the webhook needs to know. Start from Default.
 type Config struct {
-	// Signers hold the signing secrets of all endpoints that send here: live, test, Connect, and while one is being
-	// rolled, the old and the new.
+	// Signers hold the signing secrets of all endpoints that send here: live, test, Connect, and
+	// while one is being rolled, the old and the new.
 	Signers *Signers
-	// Tolerance is how old a signature's timestamp may be; Stripe's own libraries use 300 s. Every delivery is signed anew,
-	// so that a retry three days later is fresh.
+	// Tolerance is how old a signature's timestamp may be; Stripe's own libraries use 300 s. Every
+	// delivery is signed anew, so that a retry three days later is fresh.
 	Tolerance time.Duration
 	// MaxBodyBytes of one event.
 	MaxBodyBytes int64
-	// MaxUnverifiedBytes that all bodies together may hold beyond their first 16 KiB, before their signatures are known.
+	// MaxUnverifiedBytes that all bodies together may hold beyond their first 16 KiB, before their
+	// signatures are known.
 	MaxUnverifiedBytes int64
 	// MaxConns are the connections that are open at a time; others wait in the kernel.
 	MaxConns int
-	// RetryAfter is what a 503 tells, in whole seconds. Stripe follows its own schedule for three days.
+	// RetryAfter is what a 503 tells, in whole seconds. Stripe follows its own schedule for three
+	// days.
 	RetryAfter time.Duration
 
 	Registry *prometheus.Registry // nil: metrics are kept but not exposed
@@ -33,7 +35,8 @@ type Config struct {
 // Default is the Config of the documented limits. Signers are left to the caller.
 func Default() Config {
 	return Config{
-		Tolerance: 300 * time.Second, MaxBodyBytes: 1 << 20, MaxUnverifiedBytes: 32 << 20, MaxConns: 1024, RetryAfter: 5 * time.Second,
+		Tolerance: 300 * time.Second, MaxBodyBytes: 1 << 20, MaxUnverifiedBytes: 32 << 20,
+		MaxConns: 1024, RetryAfter: 5 * time.Second,
 	}
 }
 
@@ -47,10 +50,12 @@ func (c Config) Validate() error {
 		faults = append(faults, fmt.Errorf("stripe tolerance: %s is not positive (hint: 300s)", c.Tolerance))
 	}
 	if c.MaxBodyBytes < 64<<10 {
-		faults = append(faults, fmt.Errorf("stripe body limit: %d bytes would refuse ordinary invoices (hint: 1048576)", c.MaxBodyBytes))
+		faults = append(faults, fmt.Errorf("stripe body limit: %d bytes would refuse ordinary invoices "+
+			"(hint: 1048576)", c.MaxBodyBytes))
 	}
 	if c.MaxUnverifiedBytes < c.MaxBodyBytes {
-		faults = append(faults, fmt.Errorf("stripe bytes before the signature: %d are less than one body of %d (hint: 33554432)", c.MaxUnverifiedBytes, c.MaxBodyBytes))
+		faults = append(faults, fmt.Errorf("stripe bytes before the signature: %d are less than one body of %d "+
+			"(hint: 33554432)", c.MaxUnverifiedBytes, c.MaxBodyBytes))
 	}
 	if c.MaxConns < 1 {
 		faults = append(faults, fmt.Errorf("stripe connections: %d (hint: 1024)", c.MaxConns))

@@ -10,8 +10,8 @@ import (
 	"tributary/schemas"
 )
 
-// envelope is what the webhook reads of an event. The rest stays unread: what an event means is decided where it can be
-// decided again, from the kept bytes.
+// envelope is what the webhook reads of an event. The rest stays unread: what an event means is
+// decided where it can be decided again, from the kept bytes.
 type envelope struct {
 	ID         string `json:"id"`
 	Object     string `json:"object"`
@@ -37,18 +37,18 @@ type envelope struct {
 // (https://docs.stripe.com/event-destinations#thin-events).
 const thinObject = "v2.core.event"
 
-// A signed body that is no event. The errors say what is wrong and repeat nothing of the body, which may hold a
-// customer's data.
+// A signed body that is no event. The errors say what is wrong and repeat nothing of the body,
+// which may hold a customer's data.
 var (
 	errNotJSON  = errors.New("the body is not JSON of an event's shape")
-	errBOM      = errors.New("the body begins with a byte order mark, as Stripe never sends it: something between has changed it")
+	errBOM      = errors.New("the body begins with a byte order mark, which Stripe never sends: something has changed it")
 	errObject   = errors.New("its object is neither event nor " + thinObject)
 	errNameless = errors.New("id or type is missing")
 )
 
-// parseEvent reads the envelope of a snapshot event (object "event") or of a thin one. The event keeps body itself. key
-// is the record's key: the customer, so that one customer's events keep their order, else the customer's account, else
-// the object.
+// parseEvent reads the envelope of a snapshot event (object "event") or of a thin one. The event
+// keeps body itself. key is the record's key: the customer, so that one customer's events keep
+// their order, else the customer's account, else the object.
 func parseEvent(body []byte, received time.Time) (event *schemas.StripeEvent, key string, err error) {
 	var e envelope
 	if err := json.Unmarshal(body, &e); err != nil {
@@ -80,8 +80,8 @@ func parseEvent(body []byte, received time.Time) (event *schemas.StripeEvent, ke
 		}
 	}
 	return &schemas.StripeEvent{
-		ID: e.ID, Type: e.Type, Account: account, APIVersion: e.APIVersion, Livemode: e.Livemode, Thin: e.Object == thinObject,
-		ReceivedAt: received, Body: body,
+		ID: e.ID, Type: e.Type, Account: account, APIVersion: e.APIVersion, Livemode: e.Livemode,
+		Thin: e.Object == thinObject, ReceivedAt: received, Body: body,
 	}, key, nil
 }
 

@@ -7,9 +7,9 @@ import (
 	"net/http"
 )
 
-// net/http lets Transfer-Encoding win over Content-Length and removes the latter before a handler sees it. A proxy in
-// front that decides the other way would be made to pass on a second, hidden request (RFC 9112 §11.2). The connection
-// still shows both, so it is watched.
+// net/http lets Transfer-Encoding win over Content-Length and removes the latter before a handler
+// sees it. A proxy in front that decides the other way would be made to pass on a second, hidden
+// request (RFC 9112 §11.2). The connection still shows both, so it is watched.
 
 // framingListener gives out connections that remember where a Content-Length was last read.
 type framingListener struct{ net.Listener }
@@ -60,13 +60,13 @@ func withFraming(ctx context.Context, c net.Conn) context.Context {
 	return context.WithValue(ctx, framingKey{}, c)
 }
 
-// nearby is as far as a request's headers can lie behind what has been read when its handler begins: the headers
-// themselves, and what the server reads ahead.
+// nearby is as far as a request's headers can lie behind what has been read when its handler
+// begins: the headers themselves, and what the server reads ahead.
 const nearby = 32 << 10
 
-// ambiguous reports whether a request with Transfer-Encoding came with a Content-Length as well. On a connection that is
-// used for both kinds of requests it may take the one before for this one; Stripe sends such an event again, and uses
-// no Transfer-Encoding.
+// ambiguous reports whether a request with Transfer-Encoding came with a Content-Length as well. On
+// a connection that is used for both kinds of requests it may take the one before for this one;
+// Stripe sends such an event again, and uses no Transfer-Encoding.
 func ambiguous(r *http.Request) bool {
 	if len(r.TransferEncoding) == 0 {
 		return false

@@ -16,12 +16,15 @@ func newMetrics(reg *prometheus.Registry) *metrics {
 			Name: "ingest_stripe_accepted_total", Help: "Events answered with 200: stored."}, []string{"livemode"}),
 		rejected: make(map[string]prometheus.Counter),
 		unlisted: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "ingest_stripe_unlisted_total", Help: "Events stored of accounts that no workspace lists: their money is held apart. Alert on an increase."}),
+			Name: "ingest_stripe_unlisted_total",
+			Help: "Events stored of accounts that no workspace lists: their money is held apart. Alert on an increase."}),
 		thin: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "ingest_stripe_thin_total", Help: "Thin events stored: they carry no object, which has to be fetched by --stripe-api-key."}),
+			Name: "ingest_stripe_thin_total",
+			Help: "Thin events stored: they carry no object, which has to be fetched by --stripe-api-key."}),
 	}
 	rejected := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "ingest_stripe_rejected_total", Help: "Requests refused, by the code that the sender was given."}, []string{"reason"})
+		Name: "ingest_stripe_rejected_total",
+		Help: "Requests refused, by the code that the sender was given."}, []string{"reason"})
 	for _, f := range faults {
 		m.rejected[f.code] = rejected.WithLabelValues(f.code)
 	}

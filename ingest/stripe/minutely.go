@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// minutely writes the first of many equal lines at once, and then one a minute that says how many there were.
+// minutely writes the first of many equal lines at once, and then one a minute that says how many
+// there were.
 type minutely struct {
 	log     *slog.Logger
 	level   slog.Level
@@ -61,7 +62,8 @@ type unlisted struct {
 	counts map[accountMode]int64
 }
 
-// maxUnlisted accounts are remembered by name. Their events are signed, but a platform may have very many.
+// maxUnlisted accounts are remembered by name. Their events are signed, but a platform may have
+// very many.
 const maxUnlisted = 100
 
 func newUnlisted(log *slog.Logger) *unlisted {

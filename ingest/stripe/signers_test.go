@@ -143,7 +143,7 @@ func TestOlderForm(t *testing.T) {
 		want  string
 	}{
 		"several secrets for several workspaces": {two, []string{liveSecret, oldSecret}, "each would sign for all"},
-		"no secret for stripe_accounts":          {one, nil, "none signs for the stripe_accounts"},
+		"no secret for stripe_accounts":          {one, nil, "none signs for stripe_accounts"},
 		"no secret at all":                       {parse(t, `[{"id":"a"}]`), nil, "none given"},
 		"one in both places":                     {own, []string{acmeLive}, "in the workspaces file too"},
 	} {

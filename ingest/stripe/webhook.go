@@ -1,4 +1,5 @@
-// Package stripe is the webhook that Stripe calls: it proves who sent an event and keeps it byte for byte.
+// Package stripe is the webhook that Stripe calls: it proves who sent an event and keeps it byte
+// for byte.
 package stripe
 
 import (
@@ -25,8 +26,8 @@ type Publisher interface {
 	Publish(ctx context.Context, records ...*kgo.Record) error
 }
 
-// Webhook answers POST /stripe/webhook. It is an http.Handler; Serve adds the limits of a listener that faces the
-// internet.
+// Webhook answers POST /stripe/webhook. It is an http.Handler; Serve adds the limits of a listener
+// that faces the internet.
 type Webhook struct {
 	cfg        Config
 	publisher  Publisher
@@ -87,9 +88,11 @@ func (h *Webhook) Warnings(context.Context) []string {
 // Path is where the webhook listens.
 const Path = "/stripe/webhook"
 
-// ServeHTTP verifies, keeps and answers, in this order: nothing is parsed before the signature is known to be good, and
-// 200 is said only when every in-sync replica has the event. On any other status Stripe sends it again, for three days
-// (https://docs.stripe.com/webhooks#automatic-retries), so there is no spool: its queue is safer than a disk here.
+// ServeHTTP verifies, keeps and answers, in this order: nothing is parsed before the signature is
+// known to be good, and 200 is said only when every in-sync replica has the event. On any other
+// status Stripe sends it again, for three days
+// (https://docs.stripe.com/webhooks#automatic-retries), so there is no spool: its queue is safer
+// than a disk here.
 func (h *Webhook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	received := time.Now()
 	signature := r.Header.Get("Stripe-Signature")
@@ -141,8 +144,8 @@ func (h *Webhook) count(e *schemas.StripeEvent) {
 	}
 }
 
-// route refuses what is wrong before the body is read. The path must be written as it is: a proxy that protects other
-// paths by their spelling may know no other.
+// route refuses what is wrong before the body is read. The path must be written as it is: a proxy
+// that protects other paths by their spelling may know no other.
 func (h *Webhook) route(w http.ResponseWriter, r *http.Request, signature string) *fault {
 	if len(r.TransferEncoding) > 0 {
 		w.Header().Set("Connection", "close") // so that no second request can hide behind the first
@@ -165,8 +168,8 @@ func (h *Webhook) route(w http.ResponseWriter, r *http.Request, signature string
 // freeBytes of each body are bounded by the number of connections alone. Most events fit.
 const freeBytes = 16 << 10
 
-// read reads the body as it arrives: nobody is given memory for bytes that are announced and not sent. Until release
-// the bytes beyond freeBytes count against MaxUnverifiedBytes.
+// read reads the body as it arrives: nobody is given memory for bytes that are announced and not
+// sent. Until release the bytes beyond freeBytes count against MaxUnverifiedBytes.
 func (h *Webhook) read(w http.ResponseWriter, r *http.Request) (body []byte, release func(), f *fault) {
 	held := int64(0)
 	release = func() { h.unverified.Release(held) }
@@ -203,8 +206,8 @@ func (h *Webhook) read(w http.ResponseWriter, r *http.Request) (body []byte, rel
 }
 
 // verify returns the secrets that fit the signature: more than one while a secret is being rolled.
-// webhook.ConstructEvent is not used: in this version of the library it refuses every event whose api_version is not its
-// own 2023-10-16, however well signed.
+// webhook.ConstructEvent is not used: in this version of the library it refuses every event whose
+// api_version is not its own 2023-10-16, however well signed.
 func (h *Webhook) verify(s *signers, body []byte, header string) ([]*signer, *fault) {
 	var fits []*signer
 	var last error
@@ -222,7 +225,8 @@ func (h *Webhook) verify(s *signers, body []byte, header string) ([]*signer, *fa
 	return nil, verdict(last, false)
 }
 
-// verdict is the answer to what the library found. headerOnly: nothing was signed that a signature could fit.
+// verdict is the answer to what the library found. headerOnly: nothing was signed that a signature
+// could fit.
 func verdict(err error, headerOnly bool) *fault {
 	switch {
 	case errors.Is(err, webhook.ErrNotSigned):
@@ -248,25 +252,35 @@ func (f fault) because(err error) *fault {
 }
 
 var (
-	errNotSigned    = &fault{400, "not_signed", "there is no Stripe-Signature header", "only Stripe calls this address; for tests: stripe trigger checkout.session.completed"}
-	errSignature    = &fault{400, "bad_signature", "the signature fits no secret", "compare the configured secrets with the endpoint's signing secret; a proxy must not change the body"}
-	errTooOld       = &fault{400, "signature_too_old", "the signature's timestamp is too old", "is this machine's clock right?"}
-	errWrongAccount = &fault{400, "wrong_account", "the secret does not sign for the event's account", "list the account beside this secret in the workspaces file, or use the endpoint's own secret"}
-	errWrongMode    = &fault{400, "wrong_mode", "the secret does not sign for the event's mode", "livemode of the workspaces file says otherwise; a Connect endpoint gets both modes: leave livemode out"}
-	errMalformed    = &fault{400, "bad_event", "the body is not a Stripe event", "see https://docs.stripe.com/api/events/object"}
-	errFraming      = &fault{400, "bad_request", "Content-Length and Transfer-Encoding contradict each other", "send one of them"}
-	errUnreadable   = &fault{400, "unreadable", "the body did not arrive in full", "send it again"}
-	errNotFound     = &fault{404, "not_found", "there is nothing at this address", "POST " + Path}
-	errMethod       = &fault{405, "method_not_allowed", "this address takes POST only", "POST " + Path}
-	errTooLarge     = &fault{413, "too_large", "the body is larger than 1 MiB", "Stripe's events are smaller"}
-	errBusy         = &fault{503, "busy", "too many large bodies are arriving at once", "send it again later"}
-	errUnavailable  = &fault{503, "unavailable", "the event cannot be stored now", "send it again later"}
+	errNotSigned = &fault{400, "not_signed", "there is no Stripe-Signature header",
+		"only Stripe calls this address; for tests: stripe trigger checkout.session.completed"}
+	errSignature = &fault{400, "bad_signature", "the signature fits no secret",
+		"compare the configured secrets with the endpoint's signing secret; a proxy must not change the body"}
+	errTooOld = &fault{400, "signature_too_old", "the signature's timestamp is too old",
+		"is this machine's clock right?"}
+	errWrongAccount = &fault{400, "wrong_account", "the secret does not sign for the event's account",
+		"list the account beside this secret in the workspaces file, or use the endpoint's own secret"}
+	errWrongMode = &fault{400, "wrong_mode", "the secret does not sign for the event's mode",
+		"livemode of the workspaces file says otherwise; a Connect endpoint gets both modes: leave livemode out"}
+	errMalformed = &fault{400, "bad_event", "the body is not a Stripe event",
+		"see https://docs.stripe.com/api/events/object"}
+	errFraming = &fault{400, "bad_request", "Content-Length and Transfer-Encoding contradict each other",
+		"send one of them"}
+	errUnreadable  = &fault{400, "unreadable", "the body did not arrive in full", "send it again"}
+	errNotFound    = &fault{404, "not_found", "there is nothing at this address", "POST " + Path}
+	errMethod      = &fault{405, "method_not_allowed", "this address takes POST only", "POST " + Path}
+	errTooLarge    = &fault{413, "too_large", "the body is larger than 1 MiB", "Stripe's events are smaller"}
+	errBusy        = &fault{503, "busy", "too many large bodies are arriving at once", "send it again later"}
+	errUnavailable = &fault{503, "unavailable", "the event cannot be stored now", "send it again later"}
 )
 
-var faults = []*fault{errNotSigned, errSignature, errTooOld, errWrongAccount, errWrongMode, errMalformed, errFraming, errUnreadable,
-	errNotFound, errMethod, errTooLarge, errBusy, errUnavailable}
+var faults = []*fault{
+	errNotSigned, errSignature, errTooOld, errWrongAccount, errWrongMode, errMalformed, errFraming, errUnreadable,
+	errNotFound, errMethod, errTooLarge, errBusy, errUnavailable,
+}
 
-// refuse answers, counts and logs. A log line is written once a minute for each code, since anybody may cause one.
+// refuse answers, counts and logs. A log line is written once a minute for each code, since anybody
+// may cause one.
 func (h *Webhook) refuse(w http.ResponseWriter, r *http.Request, f *fault) {
 	h.metrics.rejected[f.code].Inc()
 	h.refusals[f.code].add(slog.String("hint", f.hint), slog.String("remote", r.RemoteAddr))

@@ -1,4 +1,5 @@
-// Package workspace says whose Stripe accounts there are, and how their owners want their sales credited.
+// Package workspace says whose Stripe accounts there are, and how their owners want their sales
+// credited.
 package workspace
 
 import (
@@ -16,7 +17,8 @@ import (
 // Default is the only workspace while there is no workspaces file.
 const Default = "default"
 
-// File is what the processor needs of the workspaces file. Replace changes it while records are handled.
+// File is what the processor needs of the workspaces file. Replace changes it while records are
+// handled.
 type File struct {
 	current atomic.Pointer[file]
 }
@@ -34,21 +36,25 @@ type accountMode struct {
 	livemode bool
 }
 
-// owner is a workspace that lists an account, and the digests of the secrets that it lists beside it.
+// owner is a workspace that lists an account, and the digests of the secrets that it lists beside
+// it.
 type owner struct {
 	workspace string
 	secrets   []string
 }
 
-// Read reads the file; without a path there is one workspace, Default. emailKey is the key of the hashes of e-mail
-// addresses, the same as the edge's. An error holds every fault.
+// Read reads the file; without a path there is one workspace, Default. emailKey is the key of the
+// hashes of e-mail addresses, the same as the edge's. An error holds every fault.
 func Read(path, emailKey string) (*File, error) { return read(path, emailKey, true) }
 
 // ReadPolicies is Read for those who book nothing, and need no key of hashes.
 func ReadPolicies(path string) (*File, error) { return read(path, "", false) }
 
 func read(path, emailKey string, books bool) (*File, error) {
-	f := &file{absent: path == "", owners: make(map[accountMode]owner), policies: make(map[string]join.Policies), keys: make(map[string]*stripe.Keys)}
+	f := &file{
+		absent: path == "", owners: make(map[accountMode]owner),
+		policies: make(map[string]join.Policies), keys: make(map[string]*stripe.Keys),
+	}
 	var list []schemas.Workspace
 	var faults []error
 	if path != "" {
@@ -109,7 +115,8 @@ func policies(list []schemas.Attribution) (join.Policies, error) {
 	var all []join.Policy
 	for _, a := range list {
 		p := join.Policy{
-			Window: time.Duration(a.WindowDays) * day, Touch: join.Touch(a.Touch), Follow: join.Touch(a.Follow), Renewals: time.Duration(a.RenewalsDays) * day,
+			Window: time.Duration(a.WindowDays) * day, Renewals: time.Duration(a.RenewalsDays) * day,
+			Touch: join.Touch(a.Touch), Follow: join.Touch(a.Follow),
 		}
 		if a.From != "" {
 			from, err := time.Parse(time.DateOnly, a.From)
@@ -126,12 +133,13 @@ func policies(list []schemas.Attribution) (join.Policies, error) {
 // Replace makes the content of other that of f.
 func (f *File) Replace(other *File) { f.current.Store(other.current.Load()) }
 
-// Of returns the workspace that books the events of a Stripe account in one mode; account is empty for the platform's
-// own. listed is false where there is none, and such money is booked nowhere.
+// Of returns the workspace that books the events of a Stripe account in one mode; account is empty
+// for the platform's own. listed is false where there is none, and such money is booked nowhere.
 //
-// unlisted is the record's schemas.HeaderUnlisted: not empty if nobody listed the account when the event came. Then
-// only a workspace that lists the secret which signed the event may have it, since whoever knows another secret could
-// have signed in advance for an account that was to be listed one day.
+// unlisted is the record's schemas.HeaderUnlisted: not empty if nobody listed the account when the
+// event came. Then only a workspace that lists the secret which signed the event may have it, since
+// whoever knows another secret could have signed in advance for an account that was to be listed
+// one day.
 func (f *File) Of(account string, livemode bool, unlisted string) (workspace string, listed bool) {
 	now := f.current.Load()
 	if now.absent {
@@ -160,14 +168,16 @@ func (f *File) Keys(workspace string) *stripe.Keys {
 // Policies returns how a workspace wants its sales credited.
 func (f *File) Policies(workspace string) join.Policies { return f.current.Load().policies[workspace] }
 
-// Moved returns an error if an account's money is booked in another workspace than the file says. The workspace is part
-// of the ledger's key: the same money would be booked a second time. An account that is listed no more has not moved:
-// what was booked stays, and what comes is held apart.
+// Moved returns an error if an account's money is booked in another workspace than the file says.
+// The workspace is part of the ledger's key: the same money would be booked a second time. An
+// account that is listed no more has not moved: what was booked stays, and what comes is held
+// apart.
 func (f *File) Moved(account string, livemode bool, booked string) error {
 	now, listed := f.Of(account, livemode, "")
 	if !listed || now == booked {
 		return nil
 	}
-	return fmt.Errorf("the money of account %q (livemode %t) is booked in workspace %q, and the workspaces file now says %q: it would be counted twice "+
+	return fmt.Errorf("the money of account %q (livemode %t) is booked in workspace %q, "+
+		"and the workspaces file now says %q: it would be counted twice "+
 		"(hint: put the account back, or load everything again into an empty database)", account, livemode, booked, now)
 }

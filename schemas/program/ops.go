@@ -37,9 +37,10 @@ type Ops struct {
 	server   *http.Server
 }
 
-// NewOps makes the handler. ready returns why the program cannot do its work, or nil. Each of warnings returns what
-// an operator has to look at while the program does its work all the same.
-func NewOps(registry *prometheus.Registry, ready func(context.Context) error, warnings ...func(context.Context) []string) *Ops {
+// NewOps makes the handler. ready returns why the program cannot do its work, or nil. Each of
+// warnings returns what an operator has to look at while the program does its work all the same.
+func NewOps(registry *prometheus.Registry, ready func(context.Context) error,
+	warnings ...func(context.Context) []string) *Ops {
 	o := &Ops{ready: ready, warnings: warnings}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
@@ -53,7 +54,8 @@ func NewOps(registry *prometheus.Registry, ready func(context.Context) error, wa
 	return o
 }
 
-// servePprof is the index and the named profiles. net/http/pprof would show the command line below it as well.
+// servePprof is the index and the named profiles. net/http/pprof would show the command line below
+// it as well.
 func servePprof(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path == "/debug/pprof/cmdline" {
 		http.NotFound(w, r)
@@ -95,15 +97,17 @@ func (o *Ops) Stopping() { o.stopping.Store(true) }
 // Shutdown closes the listener and waits for the answers under way, at most until ctx ends.
 func (o *Ops) Shutdown(ctx context.Context) error { return o.server.Shutdown(ctx) }
 
-// localOnly refuses to answer web pages where the listener is on loopback. Without it, any page that the machine's user
-// looks at could read the profiles: directly, or under a name of its own that it lets point to 127.0.0.1.
+// localOnly refuses to answer web pages where the listener is on loopback. Without it, any page
+// that the machine's user looks at could read the profiles: directly, or under a name of its own
+// that it lets point to 127.0.0.1.
 func localOnly(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		local, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
 		site := r.Header.Get("Sec-Fetch-Site")
 		crossSite := site != "" && site != "none" && site != "same-origin"
 		if local != nil && loopback(local.String()) && (crossSite || !loopback(r.Host)) {
-			http.Error(w, "this listener answers to a loopback address only (hint: http://127.0.0.1, or --ops-addr)", http.StatusForbidden)
+			http.Error(w, "this listener answers to a loopback address only "+
+				"(hint: http://127.0.0.1, or --ops-addr)", http.StatusForbidden)
 			return
 		}
 		w.Header().Set("X-Content-Type-Options", "nosniff")

@@ -1,5 +1,6 @@
-// Package program is what the programs have in common at the command line and towards operators: help, version, logs,
-// /metrics, /healthz, /readyz, profiles, and files that are read again while a program runs.
+// Package program is what the programs have in common at the command line and towards operators:
+// help, version, logs, /metrics, /healthz, /readyz, profiles, and files that are read again while a
+// program runs.
 package program
 
 import (
@@ -29,8 +30,8 @@ func (f *Flags) Logger(w io.Writer) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, options))
 }
 
-// Parse reads args into the table of commands. It returns nil without an error when it has answered --help or --version
-// itself.
+// Parse reads args into the table of commands. It returns nil without an error when it has answered
+// --help or --version itself.
 func Parse(commands any, name, description string, stdout, stderr io.Writer, args []string) (*kong.Context, error) {
 	answered := false
 	parser, err := kong.New(commands,

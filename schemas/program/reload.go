@@ -13,8 +13,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Reloader reads configuration files again when one of them changes, and on SIGHUP. What cannot be read changes nothing:
-// the program goes on with what it has, and says so in its log, its metrics and /readyz.
+// Reloader reads configuration files again when one of them changes, and on SIGHUP. What cannot be
+// read changes nothing: the program goes on with what it has, and says so in its log, its metrics
+// and /readyz.
 type Reloader struct {
 	files  []string
 	reload func() error
@@ -29,17 +30,20 @@ type Reloader struct {
 	err  error         // of the last reload
 }
 
-// watchEvery is how often the files are looked at. A key that is withdrawn is refused after this time at the latest.
+// watchEvery is how often the files are looked at. A key that is withdrawn is refused after this
+// time at the latest.
 const watchEvery = 2 * time.Second
 
-// NewReloader remembers how the files are now, and keeps SIGHUP from ending the process. Empty names are left out.
-// reload reads the files, checks them, and replaces what was read before, or returns why not.
+// NewReloader remembers how the files are now, and keeps SIGHUP from ending the process. Empty
+// names are left out. reload reads the files, checks them, and replaces what was read before, or
+// returns why not.
 func NewReloader(files []string, reload func() error, log *slog.Logger, registry *prometheus.Registry) *Reloader {
 	r := &Reloader{reload: reload, log: log, every: watchEvery, hangup: make(chan os.Signal, 1),
 		result: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "tributary_reloads_total", Help: "Times that the configuration files were read again."}, []string{"result"}),
 		failed: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "tributary_reload_failed", Help: "1 while the configuration files cannot be read and older ones are in force. Alert on 1."}),
+			Name: "tributary_reload_failed",
+			Help: "1 while the configuration files cannot be read and older ones are in force. Alert on 1."}),
 	}
 	for _, file := range files {
 		if file != "" {
@@ -55,7 +59,8 @@ func NewReloader(files []string, reload func() error, log *slog.Logger, registry
 	return r
 }
 
-// Run watches until ctx ends. SIGHUP goes on being ignored, since a program that stops in order must not be killed by it.
+// Run watches until ctx ends. SIGHUP goes on being ignored, since a program that stops in order
+// must not be killed by it.
 func (r *Reloader) Run(ctx context.Context) error {
 	tick := time.NewTicker(r.every)
 	defer tick.Stop()
@@ -73,7 +78,8 @@ func (r *Reloader) Run(ctx context.Context) error {
 	}
 }
 
-// read reloads once. The files are looked at before: one that changes while it is read is read again.
+// read reloads once. The files are looked at before: one that changes while it is read is read
+// again.
 func (r *Reloader) read(why string) {
 	seen := r.look()
 	err := r.reload()
