@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
-	"net/netip"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -15,6 +14,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"tributary/schemas/loopback"
 )
 
 // NewRegistry is a registry that knows the process and the Go runtime.
@@ -50,7 +51,7 @@ func NewOps(registry *prometheus.Registry, ready func(context.Context) error,
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
-	o.server = &http.Server{Handler: localOnly(mux), ReadHeaderTimeout: 5 * time.Second, MaxHeaderBytes: 16 << 10}
+	o.server = &http.Server{Handler: loopback.Protect(mux), ReadHeaderTimeout: 5 * time.Second, MaxHeaderBytes: 16 << 10}
 	return o
 }
 
@@ -96,34 +97,6 @@ func (o *Ops) Stopping() { o.stopping.Store(true) }
 
 // Shutdown closes the listener and waits for the answers under way, at most until ctx ends.
 func (o *Ops) Shutdown(ctx context.Context) error { return o.server.Shutdown(ctx) }
-
-// localOnly refuses to answer web pages where the listener is on loopback. Without it, any page
-// that the machine's user looks at could read the profiles: directly, or under a name of its own
-// that it lets point to 127.0.0.1.
-func localOnly(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		local, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
-		site := r.Header.Get("Sec-Fetch-Site")
-		crossSite := site != "" && site != "none" && site != "same-origin"
-		if local != nil && loopback(local.String()) && (crossSite || !loopback(r.Host)) {
-			http.Error(w, "this listener answers to a loopback address only "+
-				"(hint: http://127.0.0.1, or --ops-addr)", http.StatusForbidden)
-			return
-		}
-		w.Header().Set("X-Content-Type-Options", "nosniff")
-		w.Header().Set("Cross-Origin-Resource-Policy", "same-origin")
-		next.ServeHTTP(w, r)
-	})
-}
-
-// loopback reports whether a host, with or without a port, is this machine's own.
-func loopback(host string) bool {
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		host = name
-	}
-	addr, err := netip.ParseAddr(strings.Trim(host, "[]"))
-	return host == "localhost" || err == nil && addr.Unmap().IsLoopback()
-}
 
 // Listen opens a listener for operators.
 func Listen(addr string) (net.Listener, error) {
