@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"tributary/deploy/local/apache"
+	"tributary/deploy/local/chdb"
 )
 
 // pemFiles writes a key with its certificate for 127.0.0.1, as a broker reads them, and the certificate alone.
@@ -85,11 +86,10 @@ func TestSecuredKafka(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	first := freePorts(t, 4)
-	addr := (&site{first: first}).addr
-	dsn := "http://" + addr(0) + "/tributary"
+	s := &site{t: t, data: t.TempDir(), first: freePorts(t, 9)}
+	addr := s.addr
 	environment := append(os.Environ(), "TRIBUTARY_KAFKA_SEEDS="+strings.Join(cluster.SecuredSeeds(), ","), "TRIBUTARY_KAFKA_CA="+ca,
-		"TRIBUTARY_KAFKA_SASL=scram-sha-512", "TRIBUTARY_KAFKA_USER=tributary", "TRIBUTARY_KAFKA_PASSWORD_FILE="+password, "TRIBUTARY_CLICKHOUSE_DSN="+dsn)
+		"TRIBUTARY_KAFKA_SASL=scram-sha-512", "TRIBUTARY_KAFKA_USER=tributary", "TRIBUTARY_KAFKA_PASSWORD_FILE="+password)
 	command := func(name string, args ...string) (*exec.Cmd, *tail) {
 		said := &tail{limit: 16 << 10}
 		c := exec.Command(filepath.Join(programs, name), args...)
@@ -127,8 +127,14 @@ func TestSecuredKafka(t *testing.T) {
 		}
 	}
 
-	begin("local", "clickhouse", "--data", t.TempDir(), "--clickhouse-addr", addr(0))
-	answers("the engine starts", "http://"+addr(0)+"/ping", "Ok.")
+	begin("local", "clickhouse", "--data", s.data, "--clickhouse-addr", addr(8))
+	answers("the engine starts", s.clickhouse()+"/ping", "Ok.")
+	key, err := s.password()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dsn := url.URL{Scheme: "http", User: url.UserPassword(chdb.ProgramUser, key), Host: addr(8), Path: "/tributary"}
+	environment = append(environment, "TRIBUTARY_CLICKHOUSE_DSN="+dsn.String())
 	for _, word := range []string{"migrate", "topics"} {
 		if c, said := command("processor", word); c.Run() != nil {
 			t.Fatalf("processor %s: %s", word, said)
@@ -145,8 +151,7 @@ func TestSecuredKafka(t *testing.T) {
 	if response.StatusCode != http.StatusOK {
 		t.Fatalf("a click is answered %s", response.Status)
 	}
-	question := url.Values{"query": {"SELECT count() FROM tributary.clicks"}}
-	answers("the click is a row", "http://"+addr(0)+"/?"+question.Encode(), "1")
+	s.eventually(time.Minute, "SELECT count() FROM clicks", func(rows [][]string) bool { return rows[0][0] == "1" })
 
 	// Who knows no password gets nothing.
 	environment = append(environment, "TRIBUTARY_KAFKA_PASSWORD_FILE=", "TRIBUTARY_KAFKA_PASSWORD=wrong")
