@@ -41,7 +41,7 @@ const severalWorkspaces = `[
 
 // A secret signs for its own accounts and its own mode, whatever the event says.
 func TestSecretsSignForTheirOwn(t *testing.T) {
-	h := startFor(t, newKafka(t), signersOf(t, parse(t, severalWorkspaces)))
+	h := startFor(t, newKafka(t), signersOf(t, parse(t, severalWorkspaces)), 5*time.Second)
 	tests := []struct {
 		secret, account string
 		livemode        bool

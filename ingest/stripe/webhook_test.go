@@ -37,7 +37,7 @@ type hook struct {
 // start runs a webhook on a loopback port in front of kafka, without a workspaces file.
 func start(t *testing.T, kafka *kfake.Cluster) *hook {
 	t.Helper()
-	return startFor(t, kafka, signersOf(t, nil, liveSecret, oldSecret))
+	return startFor(t, kafka, signersOf(t, nil, liveSecret, oldSecret), 5*time.Second)
 }
 
 func signersOf(t testing.TB, workspaces []schemas.Workspace, flags ...string) *Signers {
@@ -49,11 +49,12 @@ func signersOf(t testing.TB, workspaces []schemas.Workspace, flags ...string) *S
 	return s
 }
 
-func startFor(t *testing.T, kafka *kfake.Cluster, signers *Signers) *hook {
+// patience is how long Kafka is waited for.
+func startFor(t *testing.T, kafka *kfake.Cluster, signers *Signers, patience time.Duration) *hook {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	pc := publish.Default()
-	pc.Seeds, pc.Logger, pc.Timeout, pc.StallAfter = kafka.ListenAddrs(), log, 400*time.Millisecond, 150*time.Millisecond
+	pc.Seeds, pc.Logger, pc.Timeout, pc.StallAfter = kafka.ListenAddrs(), log, patience, patience*3/8
 	pc.MaxBatchBytes = 1<<20 + 128<<10
 	p, err := publish.New(pc)
 	if err != nil {
@@ -288,7 +289,7 @@ func TestLimits(t *testing.T) {
 
 func TestKafkaAway(t *testing.T) {
 	kafka := newKafka(t)
-	h := start(t, kafka)
+	h := startFor(t, kafka, signersOf(t, nil, liveSecret), 400*time.Millisecond)
 	kafka.Close()
 	body := `{"id":"evt_1","object":"event","type":"x","data":{"object":{"id":"o"}}}`
 	for range 3 {
