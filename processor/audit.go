@@ -68,7 +68,9 @@ func (c *auditChainCommand) Run(ctx context.Context, log *slog.Logger) error {
 	defer live.Close()
 	var topics *replay.Topics
 	if c.From == "kafka" {
-		topics = &replay.Topics{Seeds: c.KafkaSeeds, Log: log}
+		if topics, err = c.topics(nil, log); err != nil {
+			return err
+		}
 	}
 	chain, closing, err := c.audit(ctx, c.ClickhouseDSN, live, topics, log)
 	if err != nil {

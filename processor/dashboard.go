@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tributary/processor/dashboard"
+	"tributary/processor/workspace"
 	"tributary/schemas/loopback"
 )
 
@@ -32,7 +33,7 @@ func (c *dashboardCommand) Run(ctx context.Context, log *slog.Logger) error {
 	if err := checkLoopback(c.DashboardAddr); err != nil {
 		return err
 	}
-	workspaces, err := c.read()
+	workspaces, err := workspace.ReadPolicies(c.Workspaces)
 	if err != nil {
 		return err
 	}

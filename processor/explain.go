@@ -9,6 +9,7 @@ import (
 	"os"
 
 	"tributary/processor/explain"
+	"tributary/processor/workspace"
 )
 
 type explainCommand struct {
@@ -25,7 +26,7 @@ func (c *explainCommand) Run(ctx context.Context, log *slog.Logger) error {
 		return err
 	}
 	defer store.Close()
-	workspaces, err := c.read()
+	workspaces, err := workspace.ReadPolicies(c.Workspaces)
 	if err != nil {
 		return err
 	}

@@ -105,7 +105,7 @@ func (c *converted) run() {
 func (c *converted) paid(id, currency string, at time.Time) func() string {
 	c.t.Helper()
 	money := &consume.Payments{
-		Store: c.store, Recomputer: c.recomputer, Workspace: func(string) string { return "default" },
+		Store: c.store, Recomputer: c.recomputer, Workspace: func(*schemas.StripeEvent) (string, bool) { return "default", true },
 		Events: consume.NewEventsMetric(),
 	}
 	body := fmt.Appendf(nil,

@@ -55,7 +55,7 @@ func (s *bookingSettings) handlersOver(ctx context.Context, store *clickhouse.St
 	return &replay.Handlers{
 		Recomputer: recomputer,
 		Clicks:     &consume.Clicks{Store: over, Recomputer: recomputer, Erased: erased},
-		Payments:   &consume.Payments{Store: over, Recomputer: recomputer, Workspace: workspaces.Of, Keys: workspaces.Keys, Erased: erased, Events: consume.NewEventsMetric()},
+		Payments:   &consume.Payments{Store: over, Recomputer: recomputer, Workspace: workspaces.OfEvent, Keys: workspaces.Keys, Erased: erased, Events: consume.NewEventsMetric()},
 	}, nil
 }
 
@@ -98,7 +98,10 @@ func (c *replayRangeCommand) Run(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	topics := &replay.Topics{Seeds: c.KafkaSeeds, DeadLetter: replay.Aside(store), Log: log}
+	topics, err := c.topics(replay.Aside(store), log)
+	if err != nil {
+		return err
+	}
 	result, err := topics.Range(ctx, handlers, since, until, batchRecords)
 	if err != nil {
 		return err
@@ -124,7 +127,7 @@ type replayLettersCommand struct {
 	clickhouseSettings
 	bookingSettings
 	Since  string `help:"Those set aside from this moment on, UTC." placeholder:"2006-01-02T15:04"`
-	Reason string `help:"Those of one reason: unreadable, unknown_shape, not_an_event, rejected."`
+	Reason string `help:"Those of one reason: unreadable, unlisted_account, unknown_shape, not_an_event, rejected."`
 }
 
 func (c *replayLettersCommand) Run(ctx context.Context, log *slog.Logger) error {
@@ -219,7 +222,9 @@ func (c *replayRebuildCommand) Run(ctx context.Context, log *slog.Logger) error 
 		},
 	}
 	if c.From == "kafka" {
-		rebuild.Topics = &replay.Topics{Seeds: c.KafkaSeeds, DeadLetter: replay.Aside(shadow), Log: log}
+		if rebuild.Topics, err = c.topics(replay.Aside(shadow), log); err != nil {
+			return err
+		}
 	}
 	result, err := rebuild.Run(ctx)
 	if err != nil {

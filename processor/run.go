@@ -7,8 +7,7 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/alecthomas/kong"
 	"golang.org/x/sync/errgroup"
 
 	"tributary/processor/clickhouse"
@@ -18,6 +17,8 @@ import (
 	"tributary/processor/recompute"
 	"tributary/processor/replay"
 	"tributary/processor/workspace"
+	"tributary/schemas"
+	"tributary/schemas/program"
 )
 
 // runCommand wires `processor run`:
@@ -48,44 +49,71 @@ type runCommand struct {
 // maxBatchBytes of records in one batch: some 20,000 clicks, and at least 60 of the largest webhooks.
 const maxBatchBytes = 16 << 20
 
-func (c *runCommand) validate() ([]fx.Source, *workspace.File, error) {
-	var faults []error
-	sources, err := c.fxSources()
-	if err != nil {
-		faults = append(faults, err)
-	}
-	workspaces, err := c.read()
-	if err != nil {
-		faults = append(faults, err)
-	}
-	if len(c.KafkaSeeds) == 0 {
-		faults = append(faults, errors.New("no Kafka broker: give at least one with --kafka-seeds"))
-	}
-	if c.Rewind < 0 || c.Settle < 0 || c.Sweep <= 0 || c.Grace <= 0 || c.FXRefresh <= 0 || c.Audit < 0 {
-		faults = append(faults, errors.New("--rewind, --settle and --audit must not be negative; --sweep, --grace and --fx-refresh must be more than 0"))
-	}
-	return sources, workspaces, errors.Join(faults...)
+// runConfig is what the flags come to.
+type runConfig struct {
+	sources    []fx.Source
+	workspaces *workspace.File
+	kafka      schemas.KafkaConnection
 }
 
-func (c *runCommand) Run(ctx context.Context, log *slog.Logger) error {
-	sources, workspaces, err := c.validate()
+// validate turns the flags into a configuration, or reports every fault of all of them.
+func (c *runCommand) validate(ctx context.Context) (runConfig, error) {
+	sources, err := c.fxSources()
+	faults := []error{err, program.CheckAddr("ops addr", c.OpsAddr)}
 	if c.Check {
-		err = errors.Join(err, fx.CheckFiles(ctx, sources))
+		faults = append(faults, fx.CheckFiles(ctx, sources))
 	}
+	workspaces, err := c.read()
+	faults = append(faults, err)
+	kafka, err := c.connection()
+	faults = append(faults, err)
+	if c.Rewind < 0 || c.Settle < 0 || c.Sweep <= 0 || c.Grace <= 0 || c.FXRefresh <= 0 || c.Audit < 0 {
+		faults = append(faults, errors.New("durations: one is out of range "+
+			"(hint: --rewind, --settle and --audit are not negative; --sweep, --grace and --fx-refresh are more than 0)"))
+	}
+	return runConfig{sources, workspaces, kafka}, errors.Join(faults...)
+}
+
+// moved returns an error if the ledger has money of accounts in another workspace than the file says.
+func moved(ctx context.Context, store *clickhouse.Store, workspaces *workspace.File) error {
+	booked, err := store.Accounts(ctx)
 	if err != nil {
-		return err
+		return fmt.Errorf("read which workspaces the ledger's accounts are in: %w", err)
 	}
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	var faults []error
+	for _, a := range booked {
+		faults = append(faults, workspaces.Moved(a.ID, a.Livemode, a.Workspace))
+	}
+	return errors.Join(faults...)
+}
+
+func (c *runCommand) Run(ctx context.Context, app *kong.Kong, log *slog.Logger) error {
+	config, err := c.validate(ctx)
+	if err != nil {
+		return fmt.Errorf("check configuration:\n%w", err)
+	}
+	sources, workspaces := config.sources, config.workspaces
+	registry := program.NewRegistry()
 	store, err := clickhouse.Open(c.ClickhouseDSN, log, registry)
 	if err != nil {
 		return err
 	}
 	defer store.Close()
 	if c.Check {
-		log.Info("configuration is sound")
-		return nil
+		_, err := fmt.Fprintln(app.Stdout, "processor run: the configuration is good")
+		return err
 	}
+	reloader := program.NewReloader([]string{c.Workspaces}, func() error {
+		fresh, err := c.read()
+		if err != nil {
+			return err
+		}
+		if err := moved(ctx, store, fresh); err != nil {
+			return err
+		}
+		workspaces.Replace(fresh)
+		return nil
+	}, log, registry)
 	metrics, err := consume.NewMetrics(registry)
 	if err != nil {
 		return err
@@ -101,21 +129,26 @@ func (c *runCommand) Run(ctx context.Context, log *slog.Logger) error {
 		Store: store, Rates: rates, Policies: workspaces.Policies, Settle: c.Settle, Log: log, Open: open,
 	})
 	erased := new(erase.List)
-	money := &consume.Payments{Store: store, Recomputer: recomputer, Workspace: workspaces.Of, Keys: workspaces.Keys, Erased: erased, Events: events}
+	money := &consume.Payments{Store: store, Recomputer: recomputer, Workspace: workspaces.OfEvent, Keys: workspaces.Keys, Erased: erased, Events: events}
 	clicks := &consume.Clicks{Store: store, Recomputer: recomputer, Erased: erased}
 	lane := func(name string, topics []string, maxRecords int, handle consume.Handler) *consume.Consumer {
 		return &consume.Consumer{
 			Name: name, Topics: topics, MaxRecords: maxRecords, MaxBytes: maxBatchBytes, Handle: handle,
-			Seeds: c.KafkaSeeds, Instance: c.InstanceID, Rewind: c.Rewind, Deadline: c.Grace, Log: log, Metrics: metrics,
+			Seeds: config.kafka.Seeds, Options: config.kafka.Options(), Instance: c.InstanceID, Rewind: c.Rewind, Deadline: c.Grace, Log: log, Metrics: metrics,
 		}
 	}
 	moneyLane := lane("money", consume.PaymentTopics, 2_000, money.Handle)
 	clickLane := lane("clicks", consume.ClickTopics, 20_000, clicks.Handle)
 
-	auditor := newContinuousAudit(c.Audit, &c.bookingSettings, c.ClickhouseDSN, &replay.Topics{Seeds: c.KafkaSeeds, Log: log}, store, log)
+	topics := &replay.Topics{Seeds: config.kafka.Seeds, Opts: config.kafka.Options(), Log: log}
+	auditor := newContinuousAudit(c.Audit, &c.bookingSettings, c.ClickhouseDSN, topics, store, log)
 	registry.MustRegister(auditor.findings, auditor.last)
 
-	ops, err := listenOps(c.OpsAddr, registry, func() error {
+	listener, err := program.Listen(c.OpsAddr)
+	if err != nil {
+		return err
+	}
+	ops := program.NewOps(registry, func(context.Context) error {
 		switch {
 		case rates.Table() == nil:
 			return errors.New("exchange rates are not loaded yet")
@@ -125,20 +158,24 @@ func (c *runCommand) Run(ctx context.Context, log *slog.Logger) error {
 			return errors.New("no partitions are assigned yet")
 		}
 		return nil
-	}, rates.Warning)
-	if err != nil {
-		return err
-	}
-	defer ops.stop()
-	log.Info("processor starts", "kafka", c.KafkaSeeds, "ops", ops.addr())
-	booked, err := store.Accounts(ctx)
-	if err != nil {
+	}, reloader.Warnings, func(context.Context) []string {
+		if warning := rates.Warning(); warning != "" {
+			return []string{warning}
+		}
+		return nil
+	})
+	go func() { _ = ops.Serve(listener) }() // it ends with the shutdown below
+	defer func() {
+		soon, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		_ = ops.Shutdown(soon) // operators' requests may be cut
+	}()
+	context.AfterFunc(ctx, ops.Stopping)
+	log.Info("processor starts", "kafka", config.kafka.Seeds, "ops", listener.Addr().String())
+	if err := moved(ctx, store, workspaces); err != nil {
 		if ctx.Err() != nil {
 			return nil
 		}
-		return fmt.Errorf("read which workspaces the ledger's accounts are in: %w", err)
-	}
-	if err := workspaces.Moved(booked); err != nil {
 		return err
 	}
 	if err := erased.Load(ctx, store); err != nil {
@@ -156,6 +193,7 @@ func (c *runCommand) Run(ctx context.Context, log *slog.Logger) error {
 
 	start := time.Now()
 	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return reloader.Run(ctx) })
 	group.Go(func() error { return moneyLane.Run(ctx) })
 	group.Go(func() error { return clickLane.Run(ctx) })
 	group.Go(func() error { return recomputer.Sweep(ctx, c.Sweep) })

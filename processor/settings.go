@@ -2,16 +2,34 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 
+	"tributary/processor/consume"
 	"tributary/processor/fx"
+	"tributary/processor/replay"
 	"tributary/processor/workspace"
+	"tributary/schemas"
 )
 
 // kafkaSettings and clickhouseSettings are the flags that several commands share.
 type kafkaSettings struct {
-	KafkaSeeds []string `help:"Kafka brokers to begin with, comma separated." default:"127.0.0.1:9092" placeholder:"HOST:PORT"`
+	Kafka schemas.Kafka `embed:""`
+}
+
+// connection checks the flags.
+func (s *kafkaSettings) connection() (schemas.KafkaConnection, error) {
+	return s.Kafka.Connection("tributary-processor")
+}
+
+// topics reads Kafka without a consumer group. deadLetter sets aside what cannot be read.
+func (s *kafkaSettings) topics(deadLetter consume.DeadLetter, log *slog.Logger) (*replay.Topics, error) {
+	c, err := s.connection()
+	if err != nil {
+		return nil, err
+	}
+	return &replay.Topics{Seeds: c.Seeds, Opts: c.Options(), DeadLetter: deadLetter, Log: log}, nil
 }
 
 type clickhouseSettings struct {
@@ -19,12 +37,19 @@ type clickhouseSettings struct {
 }
 
 type workspaceSettings struct {
-	Workspaces string `help:"File of workspaces: their Stripe accounts, attribution policies and metadata keys; without it there is one, default." type:"path" placeholder:"FILE"`
-	EmailKey   string `help:"Key of the hashes of e-mail addresses, the same as the edge's; used by workspaces with email_fallback."`
+	Workspaces   string `help:"JSON array of workspaces, the edge's too; processor run reads it again on change and on SIGHUP. Without it there is one, \"default\", of all Stripe accounts." type:"path" placeholder:"FILE"`
+	EmailKey     string `help:"Key of the hashes of e-mail addresses, at least 16 bytes, the same as the edge's; workspaces with email_fallback need it. Better in a file."`
+	EmailKeyFile string `help:"File that holds --email-key." type:"path" placeholder:"FILE"`
 }
 
+// read reads what booking needs of the workspaces.
 func (s *workspaceSettings) read() (*workspace.File, error) {
-	return workspace.Read(s.Workspaces, s.EmailKey)
+	key, err := schemas.Secret("email key", s.EmailKey, s.EmailKeyFile)
+	if err != nil {
+		_, faults := workspace.ReadPolicies(s.Workspaces)
+		return nil, errors.Join(err, faults)
+	}
+	return workspace.Read(s.Workspaces, key)
 }
 
 // rateSettings are what conversions depend on beside the stored rates: every command that books must be

@@ -27,7 +27,7 @@ import (
 )
 
 const (
-	secretKey     = "sk_chaos"
+	secretKey     = "sk_chaos_0123456789"
 	webhookSecret = "whsec_chaos"
 )
 

@@ -28,7 +28,7 @@ import (
 )
 
 const (
-	secretKey     = "sk_e2e"
+	secretKey     = "sk_e2e_0123456789"
 	webhookSecret = "whsec_e2e"
 )
 
@@ -266,21 +266,28 @@ func (s *site) insist(what func() (answer, error)) answer {
 	}
 }
 
-// ask runs a query as the programs do and returns its rows of tab separated text.
-func (s *site) ask(query string) ([][]string, error) {
+// password is the engine's for the programs.
+func (s *site) password() (string, error) {
 	kept, err := os.ReadFile(filepath.Join(s.data, "secrets.json"))
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	var secrets struct {
 		Password string `json:"clickhouse_password"`
 	}
-	if err := json.Unmarshal(kept, &secrets); err != nil {
+	err = json.Unmarshal(kept, &secrets)
+	return secrets.Password, err
+}
+
+// ask runs a query as the programs do and returns its rows of tab separated text.
+func (s *site) ask(query string) ([][]string, error) {
+	password, err := s.password()
+	if err != nil {
 		return nil, err
 	}
 	parameters := url.Values{"database": {"tributary"}, "default_format": {"TabSeparated"}}
 	got, err := post(s.clickhouse()+"/?"+parameters.Encode(), []byte(query),
-		"X-ClickHouse-User", chdb.ProgramUser, "X-ClickHouse-Key", secrets.Password)
+		"X-ClickHouse-User", chdb.ProgramUser, "X-ClickHouse-Key", password)
 	if err != nil {
 		return nil, err
 	}

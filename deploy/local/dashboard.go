@@ -12,7 +12,7 @@ import (
 
 // startDashboard serves the dashboard from this process: it only reads ClickHouse.
 func (s *supervisor) startDashboard(_ context.Context, l net.Listener) error {
-	workspaces, err := workspace.Read(s.Workspaces, s.EmailKey)
+	workspaces, err := workspace.ReadPolicies(s.Workspaces)
 	if err != nil {
 		return fmt.Errorf("start dashboard: %w", err)
 	}

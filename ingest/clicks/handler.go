@@ -189,7 +189,7 @@ func (s *Server) identify(ctx *fasthttp.RequestCtx, from *sender) *fault {
 			return nil
 		}
 		// A key that is neither is refused rather than ignored: an import would otherwise be clamped without a word.
-		if s.workspaces.byKey[string(token)] == nil && !isTrack(ctx.Path()) {
+		if !s.workspaces.isPublishable(token) && !isTrack(ctx.Path()) {
 			return errWrongSecret
 		}
 	}
@@ -220,17 +220,17 @@ func (s *Server) admitN(ctx *fasthttp.RequestCtx, from *sender, key string, keyl
 		k = bearer(h) // Dub's scripts send their publishable key so
 	}
 	host := ""
-	if !s.openToAll { // no workspace lists hostnames: nobody asks for them
+	if !s.workspaces.openToAll() { // no workspace lists hostnames: nobody asks for them
 		host = site(h)
 	}
-	w, limit, f := s.workspaces.byPublishable(k, host, keyless)
+	w, f := s.workspaces.byPublishable(k, host, keyless)
 	if f != nil {
 		return f
 	}
 	if !w.allowsHost(host) {
 		return errHost
 	}
-	if d, ok := allow(limit, from.received, n); !ok {
+	if d, ok := allow(w.limit, from.received, n); !ok {
 		setRetryAfter(ctx, d)
 		return errRate
 	}

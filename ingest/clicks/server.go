@@ -30,7 +30,6 @@ type Server struct {
 	cfg        Config
 	publisher  Publisher
 	workspaces *Directory
-	openToAll  bool // no workspace lists hostnames and there is only one
 	identities *identities
 	metrics    *metrics
 	log        *slog.Logger
@@ -58,7 +57,6 @@ func New(cfg Config, p Publisher) (*Server, error) {
 	if s.now == nil {
 		s.now = time.Now
 	}
-	s.openToAll = len(cfg.Workspaces.all) == 1 && len(cfg.Workspaces.all[0].Hostnames) == 0
 	s.works.New = func() any { return &work{event: newEvent(), values: make([]byte, 0, 4096)} }
 	s.http = &fasthttp.Server{
 		Handler:                      s.handle,

@@ -3,6 +3,8 @@ package clickhouse
 import (
 	"context"
 	"encoding/hex"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -93,20 +95,26 @@ func (s *Store) SalesByLink(ctx context.Context, workspace string, links []strin
 	return sales, err
 }
 
-// Accounts gives the workspace of every Stripe account that the ledger has money of.
-func (s *Store) Accounts(ctx context.Context) (map[string]string, error) {
-	accounts := make(map[string]string)
+// Account is a Stripe account whose money in one mode is in the ledger, and the workspace that it is booked in.
+type Account struct {
+	ID, Workspace string
+	Livemode      bool
+}
+
+// Accounts returns every Stripe account that the ledger has money of.
+func (s *Store) Accounts(ctx context.Context) ([]Account, error) {
+	seen := make(map[Account]bool) // a lookup that is tried again begins anew
 	err := Lookup(ctx, s, "ledger", []int{0}, func([]int) (string, []any) {
-		return `SELECT DISTINCT account, workspace FROM ledger`, nil
+		return `SELECT DISTINCT account, workspace, livemode FROM ledger`, nil
 	}, func(rows driver.Rows) error {
-		var account, workspace string
-		if err := rows.Scan(&account, &workspace); err != nil {
+		var a Account
+		if err := rows.Scan(&a.ID, &a.Workspace, &a.Livemode); err != nil {
 			return err
 		}
-		accounts[account] = workspace
+		seen[a] = true
 		return nil
 	})
-	return accounts, err
+	return slices.Collect(maps.Keys(seen)), err
 }
 
 // Facts gives every fact that is booked under one of the Stripe objects, by object.

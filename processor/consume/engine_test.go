@@ -77,7 +77,7 @@ func (r *river) start(rewind time.Duration) (stop func()) {
 	}
 	log := slog.New(slog.DiscardHandler)
 	recomputer := recompute.New(recompute.Config{Store: r.store, Rates: testRates, Settle: time.Hour, Log: log})
-	money := &Payments{Store: r.store, Recomputer: recomputer, Workspace: func(string) string { return "default" }, Events: NewEventsMetric()}
+	money := &Payments{Store: r.store, Recomputer: recomputer, Workspace: func(*schemas.StripeEvent) (string, bool) { return "default", true }, Events: NewEventsMetric()}
 	clicks := &Clicks{Store: r.store, Recomputer: recomputer}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 2)

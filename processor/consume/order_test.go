@@ -35,7 +35,7 @@ func newHouse(tb testing.TB) *house {
 	h := &house{Model: clickhousetest.New(tb), tb: tb, now: epoch.AddDate(1, 0, 0)}
 	r := recompute.New(recompute.Config{Store: h, Rates: testRates, Settle: 24 * time.Hour, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return h.now }})
 	h.clicks = &Clicks{Store: h, Recomputer: r}
-	h.money = &Payments{Store: h, Recomputer: r, Workspace: func(string) string { return "default" }, Events: NewEventsMetric()}
+	h.money = &Payments{Store: h, Recomputer: r, Workspace: func(*schemas.StripeEvent) (string, bool) { return "default", true }, Events: NewEventsMetric()}
 	return h
 }
 

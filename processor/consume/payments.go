@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -26,8 +27,8 @@ import (
 type Payments struct {
 	Store      recompute.Store
 	Recomputer *recompute.Recomputer
-	// Workspace gives the workspace of a Stripe account (acct_…; empty for the platform's own).
-	Workspace func(account string) string
+	// Workspace returns the workspace that books an event, and whether there is one: see workspace.File.Of.
+	Workspace func(e *schemas.StripeEvent) (workspace string, listed bool)
 	// Keys of a workspace; nil: the built-in ones everywhere.
 	Keys func(workspace string) *stripe.Keys
 	// Erased people are taken out of whatever is read; nil: there are none.
@@ -108,7 +109,11 @@ func (m *Payments) event(b *paymentBatch, r *kgo.Record) (step, reason string, e
 	if err != nil {
 		return "decode", "unreadable", err
 	}
-	workspace := m.Workspace(e.Account)
+	workspace, listed := m.Workspace(e)
+	if !listed {
+		return "workspace", "unlisted_account", fmt.Errorf("no workspace lists account %q (livemode %t) with a secret that signed this event "+
+			"(hint: list it in the workspaces file, then processor replay letters)", e.Account, e.Livemode)
+	}
 	e, _ = m.Erased.Event(workspace, e)
 	keys := stripe.Default()
 	if m.Keys != nil {

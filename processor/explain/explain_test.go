@@ -159,7 +159,7 @@ func (w *world) live(told string) string {
 		Store: w.store, Rates: w, Settle: time.Hour, Log: slog.New(slog.DiscardHandler),
 		Now: func() time.Time { return w.now }, Policies: func(string) join.Policies { return w.policies },
 	})
-	money := &consume.Payments{Store: w.store, Recomputer: recomputer, Workspace: func(string) string { return w.workspace }, Events: consume.NewEventsMetric()}
+	money := &consume.Payments{Store: w.store, Recomputer: recomputer, Workspace: func(*schemas.StripeEvent) (string, bool) { return w.workspace, true }, Events: consume.NewEventsMetric()}
 	clicks := &consume.Clicks{Store: w.store, Recomputer: recomputer}
 	handle := func(handler consume.Handler, r *kgo.Record) {
 		w.offset++

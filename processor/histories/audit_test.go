@@ -139,7 +139,7 @@ func (w *warehouse) handlersOver(store recompute.Store, now func() time.Time) *r
 	r := recompute.New(recompute.Config{Store: store, Rates: rates(), Settle: 24 * time.Hour, Log: w.log, Now: now})
 	return &replay.Handlers{
 		Recomputer: r, Clicks: &consume.Clicks{Store: store, Recomputer: r},
-		Payments: &consume.Payments{Store: store, Recomputer: r, Workspace: func(string) string { return "default" }, Events: consume.NewEventsMetric()},
+		Payments: &consume.Payments{Store: store, Recomputer: r, Workspace: func(*schemas.StripeEvent) (string, bool) { return "default", true }, Events: consume.NewEventsMetric()},
 	}
 }
 

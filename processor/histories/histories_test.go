@@ -269,7 +269,7 @@ func BenchmarkLoad(b *testing.B) {
 		store := open(b, chdbtest.Start(b))
 		r := recompute.New(recompute.Config{Store: store, Rates: rates(), Settle: time.Hour, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return w.End().AddDate(1, 0, 0) }})
 		clicks := &consume.Clicks{Store: store, Recomputer: r}
-		money := &consume.Payments{Store: store, Recomputer: r, Workspace: func(string) string { return "default" }, Events: consume.NewEventsMetric()}
+		money := &consume.Payments{Store: store, Recomputer: r, Workspace: func(*schemas.StripeEvent) (string, bool) { return "default", true }, Events: consume.NewEventsMetric()}
 		for chunk := range slices.Chunk(all, 2000) {
 			var clicked, paid []*kgo.Record
 			for _, t := range chunk {

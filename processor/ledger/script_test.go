@@ -292,7 +292,7 @@ func (s *script) play(table *fx.Table, order []int) *teller {
 		s.t.Fatal(err)
 	}
 	keys.HashEmail = hash
-	m.money = &consume.Payments{Store: m, Recomputer: m.recomputer, Workspace: func(string) string { return "default" }, Keys: func(string) *stripe.Keys { return keys }, Events: consume.NewEventsMetric()}
+	m.money = &consume.Payments{Store: m, Recomputer: m.recomputer, Workspace: func(*schemas.StripeEvent) (string, bool) { return "default", true }, Keys: func(string) *stripe.Keys { return keys }, Events: consume.NewEventsMetric()}
 	m.clicks = &consume.Clicks{Store: m, Recomputer: m.recomputer}
 	for _, i := range order {
 		if err := s.steps[i](m); err != nil {

@@ -270,7 +270,7 @@ func (r *run) live(ctx context.Context, p *processor) {
 		// Outside, the times that a processor compares have a monotonic reading too. Here a wrong clock delays by as much as it was wrong.
 		Now: func() time.Time { return time.Now().Add(r.clocks.processors.off(r.since())) },
 	})
-	money := &consume.Payments{Store: store, Recomputer: recomputer, Workspace: func(string) string { return "default" }, Events: consume.NewEventsMetric()}
+	money := &consume.Payments{Store: store, Recomputer: recomputer, Workspace: func(*schemas.StripeEvent) (string, bool) { return "default", true }, Events: consume.NewEventsMetric()}
 	clicks := &consume.Clicks{Store: store, Recomputer: recomputer}
 	lane := func(name string, topics []string, handle consume.Handler) *consume.Consumer {
 		l := &consume.Consumer{

@@ -31,6 +31,14 @@ type Config struct {
 	Brokers    int               // how many [3]
 	HeapMB     int               // of each broker's JVM [384]
 	Properties map[string]string // over those of the package: see server.properties in each broker's directory
+	Secured    *Secured          // nil: one listener for clients, open to this machine
+}
+
+// Secured adds a listener for clients that is reached with TLS and SCRAM-SHA-512 only. The brokers and the Cluster
+// itself go on using the open one.
+type Secured struct {
+	KeyPair        string // PEM file: private key (PKCS #8), and behind it the certificate of 127.0.0.1
+	User, Password string
 }
 
 // Cluster is some brokers on loopback, numbered from 1. Its methods are safe for concurrent use,
@@ -47,6 +55,7 @@ type broker struct {
 	id              int
 	dir             string
 	address, quorum string // host:port of the two listeners
+	secured         string // host:port of the third, "" without one
 	mu              sync.Mutex
 	life            *process.Process // nil before the first
 }
@@ -69,7 +78,7 @@ func Start(ctx context.Context, cfg Config) (*Cluster, error) {
 		return nil, fmt.Errorf("start Kafka: %w", err)
 	}
 	cfg.Dir = dir
-	addresses, err := process.Addresses(2 * cfg.Brokers)
+	addresses, err := process.Addresses(3 * cfg.Brokers)
 	if err != nil {
 		return nil, fmt.Errorf("start Kafka: %w", err)
 	}
@@ -77,9 +86,11 @@ func Start(ctx context.Context, cfg Config) (*Cluster, error) {
 	_, _ = rand.Read(id[:]) // never fails
 	c := &Cluster{cfg: cfg, id: base64.RawURLEncoding.EncodeToString(id[:])}
 	for n := range cfg.Brokers {
-		c.brokers = append(c.brokers, &broker{
-			id: n + 1, dir: filepath.Join(dir, "broker-"+strconv.Itoa(n+1)), address: addresses[2*n], quorum: addresses[2*n+1],
-		})
+		b := &broker{id: n + 1, dir: filepath.Join(dir, "broker-"+strconv.Itoa(n+1)), address: addresses[3*n], quorum: addresses[3*n+1]}
+		if cfg.Secured != nil {
+			b.secured = addresses[3*n+2]
+		}
+		c.brokers = append(c.brokers, b)
 	}
 	c.client, err = kgo.NewClient(kgo.SeedBrokers(c.Seeds()...), kgo.MetadataMinAge(100*time.Millisecond), kgo.DialTimeout(2*time.Second))
 	if err != nil {
@@ -124,6 +135,15 @@ func (c *Cluster) Seeds() []string {
 	return seeds
 }
 
+// SecuredSeeds are the addresses of all brokers' secured listeners, host:port.
+func (c *Cluster) SecuredSeeds() []string {
+	seeds := make([]string, len(c.brokers))
+	for i, b := range c.brokers {
+		seeds[i] = b.secured
+	}
+	return seeds
+}
+
 // Brokers are the numbers of all brokers, dead ones included.
 func (c *Cluster) Brokers() []int {
 	ids := make([]int, len(c.brokers))
@@ -146,7 +166,11 @@ func (c *Cluster) format(ctx context.Context, b *broker) error {
 			return fmt.Errorf("format broker %d: %w", b.id, err)
 		}
 	}
-	tool := exec.CommandContext(ctx, "java", append(c.java(b), "-Xmx128m", "kafka.tools.StorageTool", "format", "--cluster-id", c.id, "--config", filepath.Join(b.dir, "server.properties"))...)
+	args := append(c.java(b), "-Xmx128m", "kafka.tools.StorageTool", "format", "--cluster-id", c.id, "--config", filepath.Join(b.dir, "server.properties"))
+	if s := c.cfg.Secured; s != nil {
+		args = append(args, "--add-scram", "SCRAM-SHA-512=[name="+s.User+",password="+s.Password+"]")
+	}
+	tool := exec.CommandContext(ctx, "java", args...)
 	if said, err := tool.CombinedOutput(); err != nil {
 		return fmt.Errorf("format broker %d: %w\n%s", b.id, err, said)
 	}
@@ -201,6 +225,15 @@ func (c *Cluster) properties(b *broker) string {
 		"num.network.threads":            "2",
 		"num.io.threads":                 "4",
 		"background.threads":             "2",
+	}
+	if s := c.cfg.Secured; s != nil {
+		p["listeners"] += ",SECURED://" + b.secured
+		p["advertised.listeners"] += ",SECURED://" + b.secured
+		p["listener.security.protocol.map"] = "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SECURED:SASL_SSL"
+		p["listener.name.secured.ssl.keystore.type"] = "PEM"
+		p["listener.name.secured.ssl.keystore.location"] = s.KeyPair
+		p["listener.name.secured.sasl.enabled.mechanisms"] = "SCRAM-SHA-512"
+		p["listener.name.secured.scram-sha-512.sasl.jaas.config"] = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
 	}
 	maps.Copy(p, c.cfg.Properties)
 	var text strings.Builder

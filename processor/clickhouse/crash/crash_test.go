@@ -268,7 +268,7 @@ func (b *bench) handle(ctx context.Context, database string, n int) error {
 	defer store.Close()
 	recomputer := recompute.New(recompute.Config{Store: store, Rates: clickhousetest.FixedRates{"eur": "1.1"}, Settle: time.Hour, Log: log})
 	money := &consume.Payments{
-		Store: store, Recomputer: recomputer, Workspace: func(account string) string { return "w" + strings.TrimPrefix(account, "acct_") }, Events: consume.NewEventsMetric(),
+		Store: store, Recomputer: recomputer, Workspace: func(e *schemas.StripeEvent) (string, bool) { return "w" + strings.TrimPrefix(e.Account, "acct_"), true }, Events: consume.NewEventsMetric(),
 	}
 	clicks := &consume.Clicks{Store: store, Recomputer: recomputer}
 	// What is set aside comes back from Kafka as a record of the dead letters' topic.
