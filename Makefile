@@ -69,7 +69,7 @@ $(VENDOR)/uPlot.LICENSE: $(TOOLS)/.npm
 need-cc = $(call need,$(firstword $(shell go env CC 2>/dev/null) cc),the race detector needs a C compiler (apt-get install build-essential or xcode-select --install))
 
 .PHONY: test
-test: tools ## run all tests against the real engines, with the race detector (some 6 minutes on 2 cores)
+test: tools ## run all tests against the real engines, with the race detector
 	$(need-go)
 	$(need-cc)
 	$(need-java)

@@ -124,7 +124,7 @@ func TestChaos(t *testing.T) {
 	<-visited
 	story.tell("the faults are over")
 
-	// Everything lives now. What was refused is still being sent again.
+	// Everything runs now. What was refused is still being sent again.
 	ready, cancel := context.WithTimeout(t.Context(), within)
 	defer cancel()
 	for _, p := range []*program{s.engine, s.edge, s.webhook, s.processors[0], s.processors[1]} {
@@ -173,7 +173,7 @@ func TestChaos(t *testing.T) {
 	if v == nil {
 		t.Fatalf("nothing could be compared\n%s", story.schedule())
 	}
-	if n, err := letters(t.Context(), s); err != nil || n != 0 {
+	if n, err := countDeadLetters(t.Context(), s); err != nil || n != 0 {
 		t.Errorf("%d records in %s, %v", n, schemas.TopicDeadLetters, err)
 	}
 
@@ -205,8 +205,8 @@ func TestChaos(t *testing.T) {
 	}
 }
 
-// letters counts what lies in the topic of dead letters.
-func letters(ctx context.Context, s *site) (n int64, err error) {
+// countDeadLetters counts what lies in the topic of dead letters.
+func countDeadLetters(ctx context.Context, s *site) (n int64, err error) {
 	ends, err := s.cluster.Admin().ListEndOffsets(ctx, schemas.TopicDeadLetters)
 	if err != nil {
 		return 0, err

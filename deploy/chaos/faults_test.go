@@ -98,7 +98,7 @@ func (c *chaos) alone(ctx context.Context, r *rand.Rand, until time.Time) {
 // 10 s, a rebalance, and a machine that has other things to do.
 const goesOn = 90 * time.Second
 
-// atOnce bounds the faults that are under way together, so that something lives.
+// atOnce bounds the faults that are under way together, so that something is still running.
 const atOnce = 5
 
 // run does harm until the time is over, and mends what it broke. Every fault comes up before one
@@ -195,7 +195,7 @@ func (c *chaos) processor(name string) *program {
 	panic("no processor " + name)
 }
 
-// settle waits for a program that was started; most are killed at work, some at their start.
+// settle waits for a program that was started; most are killed while they work, some while they start.
 func settle(ctx context.Context, r *rand.Rand, p *program) {
 	if r.IntN(4) == 0 {
 		return

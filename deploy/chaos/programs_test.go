@@ -37,7 +37,7 @@ type program struct {
 	name, path string
 	args       []string
 	env        []string
-	log        string // file of what it said in all its lives
+	log        string // file of its output, of all its starts
 	ready      string // URL that answers 200 once it does its work
 	story      *story
 
@@ -46,7 +46,7 @@ type program struct {
 	asks int // how often somebody ended it on purpose: a life's end is asked for when this has grown since its start
 }
 
-// start begins a life and does not wait for it. One that lives is left alone.
+// start starts the program and does not wait for it. One that runs is left alone.
 func (p *program) start() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -299,7 +299,7 @@ func writeRates(dir string) (source string, err error) {
 	return "file:" + path, os.WriteFile(path, b.Bytes(), 0o644)
 }
 
-// client has connections to each server for as long as it lives; a request that a dying server left
+// client has connections to each server for as long as it runs; a request that a killed server left
 // unanswered is an error and nothing else.
 var client = &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64, IdleConnTimeout: 5 * time.Second}}
 

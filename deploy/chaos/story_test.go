@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// story is what happened, for whoever has to explain a failure.
+// story is the log of the faults, for whoever has to explain a failure.
 type story struct {
 	began time.Time
 

@@ -70,7 +70,7 @@ func TestFullDisk(t *testing.T) {
 			t.Fatal("nobody says that the disk is full")
 		}
 	}
-	// Kafka has room, so the doors stay open.
+	// Kafka has room, so edge and webhook go on accepting.
 	s.insist(func() (answer, error) { return s.click([]byte(plainClick)) })
 	time.Sleep(time.Second)
 	if err := os.Remove(filler); err != nil {

@@ -200,7 +200,7 @@ type answer struct {
 	header http.Header
 }
 
-// client has a connection to each server for as long as it lives; a request that a dying server
+// client has a connection to each server for as long as it runs; a request that a killed server
 // left unanswered is an error and nothing else.
 var client = &http.Client{Timeout: 15 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 16, IdleConnTimeout: 5 * time.Second}}
 

@@ -117,7 +117,7 @@ func (l *load) finish() {
 		func(rows [][]string) bool { return len(rows) == 1 && rows[0][0] == "1" && rows[0][1] == "1" })
 }
 
-// Kafka dies under load: the doors say 503 and when to come again, and everything recovers by
+// Kafka is killed under load: edge and webhook answer 503 and when to come again, and everything recovers by
 // itself.
 func TestKafkaDies(t *testing.T) {
 	s := newSite(t)
@@ -157,7 +157,7 @@ func TestKafkaDies(t *testing.T) {
 	}
 }
 
-// ClickHouse dies under load: the doors do not care, the processor says that it is not ready, waits
+// ClickHouse is killed under load: edge and webhook go on, the processor says that it is not ready, waits
 // and goes on.
 func TestClickHouseDies(t *testing.T) {
 	s := newSite(t)

@@ -64,8 +64,11 @@ func openDataDir(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("make data directory: %w", err)
 	}
-	if _, err := os.Stat(filepath.Join(dir, "secrets.json")); err != nil {
+	switch _, err := os.Stat(filepath.Join(dir, "secrets.json")); {
+	case errors.Is(err, fs.ErrNotExist):
 		return nil
+	case err != nil:
+		return fmt.Errorf("look for secrets: %w", err)
 	}
 	if err := os.Chmod(dir, 0o700); err != nil {
 		return fmt.Errorf("close data directory to other users: %w", err)

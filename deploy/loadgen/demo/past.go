@@ -13,7 +13,7 @@ const day = 24 * time.Hour
 // clicksPerDay of the past, on its best days.
 const clicksPerDay = 460
 
-// Day is one UTC day of the past. Its lives go on for two weeks after it: send what lies before
+// Day is one UTC day of the past. Its scenarios go on for two weeks after it: send what lies before
 // now.
 func Day(seed uint64, midnight time.Time) *traffic.World {
 	return traffic.New(seed, traffic.Options{

@@ -40,7 +40,7 @@ type Config struct {
 // Report of a measurement.
 type Report struct {
 	Seen    load.Histogram // webhook's 200 → seen
-	Refused send.Tally     // clicks and events, both doors
+	Refused send.Tally     // clicks and events, at edge and webhook
 	Missing []string       // accepted, never seen
 }
 

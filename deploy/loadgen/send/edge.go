@@ -14,7 +14,7 @@ const (
 	maxBatchBytes = 1 << 20
 )
 
-// Edge is the door for clicks and leads.
+// Edge sends clicks and leads.
 type Edge struct {
 	Client *Client
 	Base   string // URL without trailing slash

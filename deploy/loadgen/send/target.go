@@ -1,4 +1,4 @@
-// Package send carries traffic to Tributary's two doors: clicks and leads to the edge, Stripe
+// Package send sends traffic to Tributary: clicks and leads to the edge, Stripe
 // events to the webhook.
 package send
 

@@ -84,7 +84,7 @@ func (w *World) fate(eventID string) *rand.Rand {
 	return rand.New(rand.NewPCG(w.seed, h.Sum64()))
 }
 
-// hashed makes the n letters of an id out of what it names.
+// hashed returns the n characters of an id, a hash of what it names.
 func (w *World) hashed(n int, parts ...string) string {
 	sum := sha256.Sum256([]byte(strconv.FormatUint(w.seed, 36) + w.opts.Start.String() + strings.Join(parts, "\x00")))
 	b := make([]byte, n)

@@ -82,7 +82,7 @@ func TestClicks(t *testing.T) {
 	}
 }
 
-// Every body passes stripe-go's own door, and says the same about itself as its Delivery does.
+// Every body passes stripe-go's own verification, and has the type and id of its Delivery.
 func TestDeliveriesAreStripeEvents(t *testing.T) {
 	w := busy(4)
 	reference := regexp.MustCompile(`^[A-Za-z0-9_-]{1,200}$`)

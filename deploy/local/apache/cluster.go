@@ -357,7 +357,7 @@ func (c *Cluster) Alive(id int) bool {
 	return life != nil && life.Alive()
 }
 
-// ErrNoLeader says that a partition has no leader now: an election is due, or too few brokers live.
+// ErrNoLeader says that a partition has no leader now: an election is due, or too few brokers run.
 var ErrNoLeader = errors.New("the partition has no leader")
 
 // Leader returns the broker that leads a partition, as the cluster says now.
@@ -378,7 +378,7 @@ func (c *Cluster) Leader(ctx context.Context, topic string, partition int32) (in
 	return int(detail.Leader), nil
 }
 
-// Log is the file of everything that a broker said in all its lives.
+// Log is the file of the output of a broker, of all its starts.
 func (c *Cluster) Log(id int) string { return filepath.Join(c.broker(id).dir, "log") }
 
 // LastLines of a broker's log.
@@ -391,7 +391,7 @@ func (c *Cluster) LastLines(id, n int) string {
 	return strings.Join(lines[max(0, len(lines)-n):], "\n")
 }
 
-// Close kills what lives of the cluster. Its files stay.
+// Close kills the brokers that run. Its files stay.
 func (c *Cluster) Close() {
 	var ending sync.WaitGroup
 	for _, b := range c.brokers {

@@ -8,6 +8,6 @@
 //	err = cluster.Restart(ctx, 1)
 //
 // Each broker is controller and broker at once (KRaft,
-// https://kafka.apache.org/documentation/#kraft), so two of three must live for leaders to be
+// https://kafka.apache.org/documentation/#kraft), so two of three must run for leaders to be
 // elected and for acks=all to be acknowledged.
 package apache
