@@ -674,24 +674,6 @@ func TestPreflight(t *testing.T) {
 	}
 }
 
-func TestScript(t *testing.T) {
-	e := newEdge(t, nil)
-	a := e.do("GET", "/t.js", "")
-	e.want(a, 200, "")
-	if !strings.HasPrefix(a.Header.Get("Content-Type"), "text/javascript") || !strings.Contains(a.body, "sendBeacon") || a.Header.Get("Access-Control-Allow-Origin") != "*" {
-		t.Errorf("%v", a.Header)
-	}
-	if len(a.body) >= 3<<10 {
-		t.Errorf("the script has %d bytes, want less than 3 KiB", len(a.body))
-	}
-	if a := e.do("GET", "/t.js", "", "If-None-Match: "+a.Header.Get("ETag")); a.StatusCode != 304 || a.body != "" {
-		t.Errorf("status %d for the same script", a.StatusCode)
-	}
-	if a := e.do("HEAD", "/t.js", ""); a.StatusCode != 200 || a.body != "" {
-		t.Errorf("HEAD: %d", a.StatusCode)
-	}
-}
-
 func TestTrack(t *testing.T) {
 	e := newEdge(t, twoWorkspaces)
 	a := e.do("POST", "/track/click", `{"domain":"go.acme.example","key":"spring","url":"https://acme.example/?via=anna","referrer":"https://x.example/"}`, "Origin: https://acme.example")
