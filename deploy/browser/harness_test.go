@@ -10,6 +10,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"slices"
@@ -18,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 	"github.com/prometheus/client_golang/prometheus"
@@ -81,7 +84,12 @@ func run(m *testing.M) (int, error) {
 	secure.StartTLS()
 	defer secure.Close()
 
-	rules := "MAP edge.example:80 " + edge + ", MAP *:80 " + plain.Listener.Addr().String() + ", MAP *:443 " + secure.Listener.Addr().String()
+	secureEdge := httptest.NewUnstartedServer(httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: edge}))
+	secureEdge.Config.ErrorLog = secure.Config.ErrorLog
+	secureEdge.StartTLS()
+	defer secureEdge.Close()
+
+	rules := "MAP edge.example:80 " + edge + ", MAP edge.example:443 " + secureEdge.Listener.Addr().String() + ", MAP *:80 " + plain.Listener.Addr().String() + ", MAP *:443 " + secure.Listener.Addr().String()
 	allocator, cancel := chromedp.NewExecAllocator(context.Background(),
 		chromedp.ExecPath(chromium), chromedp.Headless, chromedp.NoSandbox, chromedp.NoFirstRun,
 		chromedp.Flag("disable-blink-features", "AutomationControlled"), // navigator.webdriver would silence the script
@@ -330,6 +338,15 @@ func (v *visitor) eval(expression string) string {
 	return text
 }
 
+// exec runs statements.
+func (v *visitor) exec(statements string) {
+	v.t.Helper()
+	v.do(chromedp.Func(func(ctx context.Context, tab *chromedp.Target) error {
+		_, err := chromedp.Evaluate[any]("{"+statements+"}; 0")(ctx, tab)
+		return err
+	}))
+}
+
 // want compares the value of a JavaScript expression.
 func (v *visitor) want(expression, want string) {
 	v.t.Helper()
@@ -416,5 +433,16 @@ func (v *visitor) noErrors() {
 	defer v.mu.Unlock()
 	for _, text := range v.errors {
 		v.t.Errorf("the console says: %s", text)
+	}
+}
+
+// indexOf returns the place of a beacon by its line, -1 if it is not there.
+func indexOf(clicks []*schemas.Click, line string) int { return slices.Index(lines(clicks), line) }
+
+// offline lets the tab know that there is no network, or that there is one again.
+func (v *visitor) offline(off bool) {
+	v.t.Helper()
+	if _, err := chromedp.Call(v.tab, network.OverrideNetworkState, network.OverrideNetworkStateParams{Offline: off}); err != nil {
+		v.t.Fatal(err)
 	}
 }

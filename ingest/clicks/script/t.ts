@@ -106,19 +106,21 @@ interface State {
     ("0" + Date.now().toString(16)).replace(/.{8}/, "$&-") +
     "-7xxx-8xxx-xxxxxxxxxxxx".replace(/x/g, () => (crypto.getRandomValues(new Uint8Array(1))[0] & 15).toString(16));
 
-  /* Sends a beacon, or keeps it for the next page when the browser is offline or the edge has no room. fetch is first
-     because it reports failure, and because public block lists name sendBeacon. Twice does no harm: the id is the same. */
+  /* Sends a beacon, or keeps it for later when the browser is offline or the edge has no room. fetch is first because it
+     reports failure, and because public block lists name sendBeacon. What a content security policy forbids to fetch, it
+     may allow to an image; sendBeacon would not say that it was forbidden. */
   let post = (body: string) => {
     let to = new URL((data.apiHost || "") + "/v1/click", script.src);
     let hold = () =>
       denied() || attempt(() => (storage.tributary_queue = (storage.tributary_queue || "") + body + "\n"));
-    let failed = () =>
-      navigator.sendBeacon(to, body) || (new Image().src = to + ".gif?" + new URLSearchParams(JSON.parse(body)));
+    let pixel = () => (new Image().src = to + ".gif?" + new URLSearchParams(JSON.parse(body)));
     navigator.onLine === false
       ? hold()
       : attempt(() =>
-          fetch(to, { method: "POST", body, keepalive: true }).then((r) => r.status > 428 && hold(), failed),
-        ) || attempt(failed);
+          fetch(to, { method: "POST", body, keepalive: true }).then((r) => r.status > 428 && hold(), pixel),
+        ) ||
+        attempt(() => navigator.sendBeacon(to, body)) ||
+        pixel();
   };
   let flush = () => {
     let bodies: string = storage.tributary_queue || "";
