@@ -96,6 +96,9 @@ func run(m *testing.M) (int, error) {
 		chromedp.Flag("host-resolver-rules", rules),
 		chromedp.Flag("ignore-certificate-errors", true),
 		chromedp.Flag("disable-popup-blocking", true),
+		chromedp.Flag("disable-background-timer-throttling", true), // several tabs at once, one in the foreground
+		chromedp.Flag("disable-backgrounding-occluded-windows", true),
+		chromedp.Flag("disable-renderer-backgrounding", true),
 		chromedp.Flag("disable-features", "HttpsUpgrades,HttpsFirstBalancedModeAutoEnable,LocalNetworkAccessChecks"),
 		chromedp.Flag("disable-background-networking", true),
 		chromedp.Flag("disable-gpu", true),
@@ -224,9 +227,10 @@ type visitor struct {
 	errors []string   // uncaught exceptions and console errors
 }
 
-// newVisitor opens a tab in a new profile. host is the site whose clicks the test asks for; all its pages show html.
+// newVisitor opens a tab in a new profile, and lets the test run beside others. host, which no other test uses, is the site whose clicks the test asks for; all its pages show html.
 func newVisitor(t *testing.T, host, html string) *visitor {
 	t.Helper()
+	t.Parallel()
 	v := &visitor{t: t, host: host}
 	v.serve(host, html)
 	profile, cancel := chromedp.NewContext(world.browser, chromedp.WithNewBrowserContext())
@@ -251,7 +255,7 @@ func (v *visitor) start(tab context.Context) {
 	if err := chromedp.Do(tab, chromedp.Navigate("about:blank")); err != nil {
 		v.t.Fatal(err)
 	}
-	tab, cancel := context.WithTimeout(tab, 40*time.Second)
+	tab, cancel := context.WithTimeout(tab, 90*time.Second)
 	v.t.Cleanup(cancel)
 	v.tab = tab
 	messages := chromedp.Console(tab)
