@@ -277,3 +277,55 @@ func TestPrerendering(t *testing.T) {
 	v.want("tributary.clickId", idOf(got[0]))
 	v.noErrors()
 }
+
+// Two weeks of one customer on two devices, as a merchant would count them by hand.
+func TestFortnight(t *testing.T) {
+	const day = 24 * 3_600_000
+	clock := `{const now = Date.now; Date.now = () => now() - 14 * 24 * 3.6e6 + Number(localStorage.later || 0)}`
+	laptop := newVisitor(t, "fortnight.example", snippet)
+	laptop.before(clock)
+	at := func(v *visitor, days float64) { v.exec(fmt.Sprintf("localStorage.later = %d", int(days*day))) }
+
+	laptop.open("/?via=ann") // Monday: a blog's link, four pages, and back to the first
+	laptop.follow("/features")
+	laptop.follow("/pricing")
+	laptop.do(chromedp.Reload())
+	laptop.follow("/?via=ann")
+	at(laptop, 0.01) // the same link from the blog a quarter of an hour later
+	laptop.open("/?via=ann")
+	at(laptop, 2) // Wednesday: the address typed, then an ad
+	laptop.open("/")
+	laptop.open("/sale?utm_source=google&utm_medium=cpc&gclid=Cj0-1")
+	laptop.follow("/cart")
+	at(laptop, 9) // the week after: the blog's link again, and a newsletter's
+	laptop.open("/?via=ann")
+	laptop.open("/?utm_source=newsletter&utm_campaign=may")
+	laptop.follow("/cart?utm_source=banner")
+
+	phone, cancel := chromedp.NewContext(world.browser, chromedp.WithNewBrowserContext())
+	t.Cleanup(cancel)
+	mobile := &visitor{t: t, host: laptop.host}
+	mobile.start(phone)
+	mobile.before(clock)
+	mobile.open("/") // a page before, so that the clock can be set
+	at(mobile, 10)
+	mobile.open("/?via=ann") // the other device: another visitor, another click
+	mobile.follow("/cart")
+
+	got := laptop.sent(15)
+	triggers, affiliates, ids, visitors := map[string]int{}, map[string]int{}, map[string]bool{}, map[string]bool{}
+	for _, c := range got {
+		triggers[c.Trigger]++
+		ids[idOf(c)], visitors[c.VisitorId] = true, true
+		if c.Trigger == "link" {
+			affiliates[c.AffiliateId]++
+		} else if c.AffiliateId != "" {
+			t.Errorf("a page view names %s", c.AffiliateId)
+		}
+	}
+	if triggers["link"] != 5 || triggers["pageview"] != 10 || affiliates["ann"] != 3 || affiliates[""] != 2 || len(ids) != 15 || len(visitors) != 2 {
+		t.Errorf("triggers %v, affiliates %v, %d ids, %d visitors:\n%s", triggers, affiliates, len(ids), len(visitors), strings.Join(lines(got), "\n"))
+	}
+	laptop.noErrors()
+	mobile.noErrors()
+}
