@@ -11,7 +11,8 @@ import (
 // later lets a page believe that localStorage.later milliseconds have passed.
 const later = `{const now = Date.now; Date.now = () => now() + Number(localStorage.later || 0)}`
 
-// The smallest history that a merchant would count by hand: one click, and the pages that were looked at.
+// The smallest history that a merchant would count by hand: one click, and the pages that were
+// looked at.
 func TestOneArrival(t *testing.T) {
 	v := newVisitor(t, "one.example", snippet)
 	v.open("/?via=ann")
@@ -19,7 +20,8 @@ func TestOneArrival(t *testing.T) {
 		v.follow(path)
 	}
 	v.open("/?via=ann")
-	got := v.beacons("link of ann at /?via=ann", "pageview at /a", "pageview at /b", "pageview at /c", "pageview at /?via=ann")
+	got := v.beacons("link of ann at /?via=ann", "pageview at /a", "pageview at /b", "pageview at /c",
+		"pageview at /?via=ann")
 	v.want("tributary.clickId", idOf(got[0]))
 	v.want("window.pimms_id", idOf(got[0]))
 	v.want("window.affiliateId", "ann")
@@ -64,9 +66,11 @@ func TestFollowedAgain(t *testing.T) {
 		{"within the hour", hour - 60_000, func(v *visitor) { v.open("/?via=ann&utm_source=blog") }, false},
 		{"after the hour", hour + 60_000, func(v *visitor) { v.open("/?via=ann&utm_source=blog") }, true},
 		{"reload", 5 * hour, func(v *visitor) { v.do(chromedp.Reload()) }, false},
-		{"internal link that keeps the parameters", 5 * hour, func(v *visitor) { v.follow("/pricing?via=ann&utm_source=blog") }, false},
+		{"internal link that keeps the parameters", 5 * hour,
+			func(v *visitor) { v.follow("/pricing?via=ann&utm_source=blog") }, false},
 		{"internal link that keeps one parameter", 5 * hour, func(v *visitor) { v.follow("/pricing?via=ann") }, false},
-		{"internal link with a campaign of its own", 5 * hour, func(v *visitor) { v.follow("/pricing?utm_source=banner") }, false},
+		{"internal link with a campaign of its own", 5 * hour, func(v *visitor) { v.follow("/pricing?utm_source=banner") },
+			false},
 		{"internal link that names another affiliate", 60_000, func(v *visitor) { v.follow("/?via=bob") }, true},
 		{"another affiliate's link", 60_000, func(v *visitor) { v.open("/?via=bob") }, true},
 		{"another campaign of the same affiliate", 60_000, func(v *visitor) { v.open("/?via=ann&utm_source=mail") }, true},
@@ -81,7 +85,8 @@ func TestFollowedAgain(t *testing.T) {
 			again.how(v)
 			got := v.sent(2)
 			if click := got[1].Trigger == "link"; click != again.click || (v.eval("tributary.clickId") != first) != again.click {
-				t.Errorf("%s, click %s, want a new click: %v", strings.Join(lines(got), ", "), v.eval("tributary.clickId"), again.click)
+				t.Errorf("%s, click %s, want a new click: %v", strings.Join(lines(got), ", "), v.eval("tributary.clickId"),
+					again.click)
 			}
 			if want := idOf(got[1]); again.click && v.eval("tributary.clickId") != want {
 				t.Errorf("the page names click %s, want %s", v.eval("tributary.clickId"), want)
@@ -101,13 +106,14 @@ func TestAdAfterAffiliate(t *testing.T) {
 	v.want("window.affiliateId", "ann") // who referred this browser; the click of the ad does not name them
 	v.follow("/pricing")
 	v.open("/?via=ann")
-	v.beacons("link of ann at /?via=ann", "link at /?utm_source=google&utm_medium=cpc&gclid=Cj0-1", "pageview at /pricing", "pageview at /?via=ann")
+	v.beacons("link of ann at /?via=ann", "link at /?utm_source=google&utm_medium=cpc&gclid=Cj0-1",
+		"pageview at /pricing", "pageview at /?via=ann")
 	v.want("tributary.clickId", idOf(got[0]))
 	v.noErrors()
 }
 
 func TestFirstClickStays(t *testing.T) {
-	v := newVisitor(t, "first.example", strings.Replace(snippet, "<script", `<script data-attribution="first"`, 1))
+	v := newVisitor(t, "first.example", snippetWith(`data-attribution="first"`))
 	v.open("/?via=ann")
 	v.open("/?via=bob")
 	v.open("/?gclid=1")
@@ -119,8 +125,10 @@ func TestFirstClickStays(t *testing.T) {
 
 func TestParameters(t *testing.T) {
 	for query, want := range map[string]string{
-		"via=ann": "ann", "fpr=ann": "ann", "fp_ref=ann": "ann", "aff=ann": "ann", "referral=ann": "ann", "via=&aff=ann": "ann",
-		"via=J%C3%B6rg%20%26%20Co": "Jörg & Co", "ref=ann": "", "via=" + strings.Repeat("a", 201): "", "VIA=ann": "", "via": "",
+		"via=ann": "ann", "fpr=ann": "ann", "fp_ref=ann": "ann", "aff=ann": "ann", "referral=ann": "ann",
+		"via=&aff=ann": "ann",
+		"via=J%C3%B6rg%20%26%20Co": "Jörg & Co", "ref=ann": "", "VIA=ann": "", "via": "",
+		"via=" + strings.Repeat("a", 201): "",
 	} {
 		t.Run(query[:min(len(query), 20)], func(t *testing.T) {
 			v := newVisitor(t, fmt.Sprintf("x%x.example", query[:min(len(query), 9)]), snippet)
@@ -137,7 +145,7 @@ func TestParameters(t *testing.T) {
 		})
 	}
 	t.Run("named by the site", func(t *testing.T) {
-		v := newVisitor(t, "named.example", strings.Replace(snippet, "<script", `<script data-params="ref partner"`, 1))
+		v := newVisitor(t, "named.example", snippetWith(`data-params="ref partner"`))
 		v.open("/?via=nobody")
 		v.open("/?ref=ann")
 		v.open("/?partner=bob")
@@ -165,7 +173,7 @@ func TestParameters(t *testing.T) {
 
 // A page that belongs to an affiliate names them where no link does.
 func TestAffiliateOfThePage(t *testing.T) {
-	v := newVisitor(t, "landing.example", strings.Replace(snippet, "<script", `<script data-affiliate="ann" data-program-id="p1"`, 1))
+	v := newVisitor(t, "landing.example", snippetWith(`data-affiliate="ann" data-program-id="p1"`))
 	v.open("/")
 	v.follow("/more")
 	v.open("/")
@@ -200,7 +208,7 @@ func TestSinglePageSite(t *testing.T) {
 }
 
 func TestOtherDomainOfTheSite(t *testing.T) {
-	v := newVisitor(t, "cross.example", strings.Replace(snippet, "<script", `<script data-domains="cross.test"`, 1)+
+	v := newVisitor(t, "cross.example", snippetWith(`data-domains="cross.test"`)+
 		`<a id=shop href="http://www.cross.test/shop?x=1#y">shop</a><a id=other href="http://cross.test.evil.example/">other</a>`)
 	v.serve("www.cross.test", snippet)
 	v.open("/?via=ann")
@@ -323,8 +331,10 @@ func TestFortnight(t *testing.T) {
 			t.Errorf("a page view names %s", c.AffiliateId)
 		}
 	}
-	if triggers["link"] != 5 || triggers["pageview"] != 10 || affiliates["ann"] != 3 || affiliates[""] != 2 || len(ids) != 15 || len(visitors) != 2 {
-		t.Errorf("triggers %v, affiliates %v, %d ids, %d visitors:\n%s", triggers, affiliates, len(ids), len(visitors), strings.Join(lines(got), "\n"))
+	if triggers["link"] != 5 || triggers["pageview"] != 10 || affiliates["ann"] != 3 || affiliates[""] != 2 ||
+		len(ids) != 15 || len(visitors) != 2 {
+		t.Errorf("triggers %v, affiliates %v, %d ids, %d visitors:\n%s", triggers, affiliates, len(ids), len(visitors),
+			strings.Join(lines(got), "\n"))
 	}
 	laptop.noErrors()
 	mobile.noErrors()

@@ -7,8 +7,9 @@ import (
 	"time"
 )
 
-// A visitor who leaves at once has arrived all the same. In the statement after the script, a window closes itself, a page
-// goes on to another, a frame is torn out of its page. None of 500 beacons may be lost.
+// A visitor who leaves at once has arrived all the same. In the statement after the script, a
+// window closes itself, a page goes on to another, a frame is torn out of its page. None of 500
+// beacons may be lost.
 func TestPageClosedAtOnce(t *testing.T) {
 	const windows, frames = 60, 440
 	v := newVisitor(t, "closing.example", "<title>opener</title>")

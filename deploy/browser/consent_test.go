@@ -1,14 +1,13 @@
 package browser
 
 import (
-	"strings"
 	"testing"
 )
 
 const nothingStored = `document.cookie + Object.keys(localStorage)`
 
 func TestConsent(t *testing.T) {
-	v := newVisitor(t, "consent.example", strings.Replace(snippet, "<script", `<script data-consent="denied"`, 1))
+	v := newVisitor(t, "consent.example", snippetWith(`data-consent="denied"`))
 	v.open("/?via=ann")
 	got := v.beacons("link of ann at /?via=ann")
 	if got[0].VisitorId != "" || got[0].Consent != "denied" || len(got[0].IdentityHash) > 0 {
@@ -23,7 +22,7 @@ func TestConsent(t *testing.T) {
 	if v.cookie("tributary_id") != id || v.cookie("pimms_id") != id || v.cookie("tributary") == "" {
 		t.Errorf("cookies after consent: %s", v.eval("document.cookie"))
 	}
-	v.serve(v.host, strings.Replace(snippet, "<script", `<script data-consent="granted"`, 1))
+	v.serve(v.host, snippetWith(`data-consent="granted"`))
 	v.follow("/next")
 	got = v.beacons("link of ann at /?via=ann", "pageview at /next")
 	if got[1].VisitorId == "" || got[1].Consent != "granted" {
@@ -40,14 +39,15 @@ func TestConsent(t *testing.T) {
 	v.noErrors()
 }
 
-// A browser that asks not to be followed is not, whatever the page says, and loses what was stored before it asked.
+// A browser that asks not to be followed is not, whatever the page says, and loses what was stored
+// before it asked.
 func TestPrivacySignals(t *testing.T) {
 	for name, signal := range map[string]string{
 		"gpc": `Object.defineProperty(Navigator.prototype, "globalPrivacyControl", {get: () => true})`,
 		"dnt": `Object.defineProperty(Navigator.prototype, "doNotTrack", {get: () => "1"})`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			v := newVisitor(t, name+".privacy.example", strings.Replace(snippet, "<script", `<script data-consent="granted"`, 1))
+			v := newVisitor(t, name+".privacy.example", snippetWith(`data-consent="granted"`))
 			v.open("/?via=ann")
 			v.sent(1)
 			v.before(signal)

@@ -38,13 +38,20 @@ const edgeURL = "http://edge.example"
 // snippet is what a site owner pastes.
 const snippet = `<script defer src="` + edgeURL + `/t.js" data-key="pk_test"></script>`
 
+// snippetWith is the snippet with more attributes.
+func snippetWith(attributes string) string {
+	return strings.Replace(snippet, "<script", "<script "+attributes, 1)
+}
+
+// world is what all tests share.
 var world struct {
 	browser  context.Context // of chromedp
 	pages    *web
 	received *inbox
 }
 
-// TestMain starts what all tests share: Kafka, the edge, the web server of all sites, and the browser.
+// TestMain starts what all tests share: Kafka, the edge, the web server of all sites, and the
+// browser.
 func TestMain(m *testing.M) {
 	status, err := run(m)
 	if err != nil {
@@ -85,7 +92,8 @@ func run(m *testing.M) (int, error) {
 	secureEdge.StartTLS()
 	defer secureEdge.Close()
 
-	rules := "MAP edge.example:80 " + edge + ", MAP edge.example:443 " + secureEdge.Listener.Addr().String() + ", MAP *:80 " + plain.Listener.Addr().String() + ", MAP *:443 " + secure.Listener.Addr().String()
+	rules := "MAP edge.example:80 " + edge + ", MAP edge.example:443 " + secureEdge.Listener.Addr().String() +
+		", MAP *:80 " + plain.Listener.Addr().String() + ", MAP *:443 " + secure.Listener.Addr().String()
 	allocator, cancel := chromedp.NewExecAllocator(context.Background(),
 		chromedp.ExecPath(chromium), chromedp.Headless, chromedp.NoSandbox, chromedp.NoFirstRun,
 		chromedp.Flag("disable-blink-features", "AutomationControlled"), // navigator.webdriver would silence the script
@@ -225,7 +233,8 @@ type visitor struct {
 	errors []string   // uncaught exceptions and console errors
 }
 
-// newVisitor opens a tab in a new profile, and lets the test run beside others. host, which no other test uses, is the site whose clicks the test asks for; all its pages show html.
+// newVisitor opens a tab in a new profile, and lets the test run beside others. host, which no
+// other test uses, is the site whose clicks the test asks for; all its pages show html.
 func newVisitor(t *testing.T, host, html string) *visitor {
 	t.Helper()
 	t.Parallel()
@@ -278,7 +287,8 @@ func (v *visitor) do(steps ...chromedp.Action[chromedp.Void]) {
 	}
 }
 
-// serve shows html on a path of a host ("shop.example/pricing"), or on all its paths ("shop.example").
+// serve shows html on a path of a host ("shop.example/pricing"), or on all its paths
+// ("shop.example").
 func (v *visitor) serve(where, html string) {
 	v.handle(where, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
@@ -292,7 +302,8 @@ func (v *visitor) handle(where string, h http.HandlerFunc) {
 	world.pages.handlers[where] = h
 }
 
-// open goes to an address as a visitor does who typed it or followed a link from a mail; "/" is the test's site.
+// open goes to an address as a visitor does who typed it or followed a link from a mail; "/" is the
+// test's site.
 func (v *visitor) open(address string) {
 	v.t.Helper()
 	v.do(chromedp.Navigate(v.address(address)))
@@ -301,13 +312,15 @@ func (v *visitor) open(address string) {
 // follow goes to an address by a link on the page.
 func (v *visitor) follow(address string) {
 	v.t.Helper()
-	v.navigates(fmt.Sprintf(`{const a = document.createElement("a"); a.href = %q; document.body.append(a); a.click()}`, v.address(address)))
+	v.navigates(fmt.Sprintf(`{const a = document.createElement("a"); a.href = %q; document.body.append(a); a.click()}`,
+		v.address(address)))
 }
 
 // navigates runs a statement and waits until the page that it leads to is loaded.
 func (v *visitor) navigates(statement string) {
 	v.t.Helper()
-	_, err := chromedp.Run(v.tab, chromedp.WaitEvent(page.LoadEventFired, func(page.EventLoadEventFired) bool { return true },
+	_, err := chromedp.Run(v.tab, chromedp.WaitEvent(page.LoadEventFired,
+		func(page.EventLoadEventFired) bool { return true },
 		chromedp.Evaluate[any](statement)))
 	if err != nil {
 		v.t.Fatal(err)
@@ -444,7 +457,8 @@ func indexOf(clicks []*schemas.Click, line string) int { return slices.Index(lin
 // offline lets the tab know that there is no network, or that there is one again.
 func (v *visitor) offline(off bool) {
 	v.t.Helper()
-	if _, err := chromedp.Call(v.tab, network.OverrideNetworkState, network.OverrideNetworkStateParams{Offline: off}); err != nil {
+	if _, err := chromedp.Call(v.tab, network.OverrideNetworkState,
+		network.OverrideNetworkStateParams{Offline: off}); err != nil {
 		v.t.Fatal(err)
 	}
 }

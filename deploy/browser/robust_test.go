@@ -13,8 +13,10 @@ import (
 // Other scripts' cookies, and none at all, cost neither the beacon nor the id.
 func TestCookiesOfOthers(t *testing.T) {
 	for name, cookie := range map[string]string{
-		"malformed": "tributary=%E0%A4%A", "malformed-id": "tributary_id=%", "not-json": "tributary=x", "wrong-shape": "tributary=%7B%7D",
-		"null": "tributary=null", "foreign-visitor": "visitor_id=50%", "long-visitor": "visitor_id=" + strings.Repeat("x", 300),
+		"malformed": "tributary=%E0%A4%A", "malformed-id": "tributary_id=%", "not-json": "tributary=x",
+		"wrong-shape": "tributary=%7B%7D",
+		"null": "tributary=null", "foreign-visitor": "visitor_id=50%", "long-visitor": "visitor_id=" + strings.Repeat("x",
+			300),
 	} {
 		t.Run(name, func(t *testing.T) {
 			v := newVisitor(t, name+".cookies.example", snippet)
@@ -33,7 +35,8 @@ func TestCookiesOfOthers(t *testing.T) {
 }
 
 const (
-	noCookies = `Object.defineProperty(Document.prototype, "cookie", {get() { throw new DOMException("", "SecurityError") }, set() { throw new DOMException("", "SecurityError") }})`
+	noCookies = `{const refuse = () => { throw new DOMException("", "SecurityError") };
+		Object.defineProperty(Document.prototype, "cookie", {get: refuse, set: refuse})}`
 	noStorage = `Object.defineProperty(window, "localStorage", {get() { throw new DOMException("", "SecurityError") }})`
 )
 
@@ -46,7 +49,8 @@ func TestBlockedStorage(t *testing.T) {
 		{"silent-cookies", `Object.defineProperty(Document.prototype, "cookie", {get: () => "", set() {}})`, true},
 		{"storage", noStorage, true},
 		{"null-storage", `Object.defineProperty(window, "localStorage", {value: null})`, true},
-		{"full-storage", noCookies + `; Storage.prototype.setItem = () => { throw new DOMException("", "QuotaExceededError") }`, true},
+		{"full-storage", noCookies +
+			`; Storage.prototype.setItem = () => { throw new DOMException("", "QuotaExceededError") }`, true},
 		{"both", noCookies + ";" + noStorage, false},
 	} {
 		t.Run(blocked.name, func(t *testing.T) {
@@ -156,7 +160,8 @@ func TestKeptForLater(t *testing.T) {
 // A strict policy names the edge's host and nothing else.
 func TestContentSecurityPolicy(t *testing.T) {
 	for _, policy := range []struct{ name, header string }{
-		{"strict", "default-src 'none'; script-src " + edgeURL + "; connect-src " + edgeURL + "; require-trusted-types-for 'script'; trusted-types 'none'"},
+		{"strict", "default-src 'none'; script-src " + edgeURL + "; connect-src " + edgeURL +
+			"; require-trusted-types-for 'script'; trusted-types 'none'"},
 		{"images-only", "default-src 'none'; script-src " + edgeURL + "; img-src " + edgeURL},
 	} {
 		t.Run(policy.name, func(t *testing.T) {
@@ -196,7 +201,7 @@ func TestNobodyIsCounted(t *testing.T) {
 		v := newVisitor(t, "localhost", snippet)
 		v.open("/?via=ann")
 		v.sent(0)
-		v.serve("localhost", strings.Replace(snippet, "<script", "<script data-localhost", 1))
+		v.serve("localhost", snippetWith("data-localhost"))
 		v.open("/?via=ann")
 		v.beacons("link of ann at /?via=ann")
 		v.noErrors()

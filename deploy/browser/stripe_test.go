@@ -11,14 +11,16 @@ import (
 	"tributary/ingest/clicks"
 )
 
-// till stands for Stripe: it takes references of sessions and payment links, and refuses what Stripe refuses.
+// till stands for Stripe: it takes references of sessions and payment links, and refuses what
+// Stripe refuses.
 type till struct {
 	mu         sync.Mutex // guards what follows
 	references []string   // of each payment; "none" without one
 	refused    int
 }
 
-// take checks a reference as Stripe does: it may be absent, but not empty, and not longer than 200 characters.
+// take checks a reference as Stripe does: it may be absent, but not empty, and not longer than 200
+// characters.
 func (s *till) take(reference string, given bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -51,7 +53,8 @@ func (s *till) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// Push Lap Growth's guide: the page hands window.affiliateId to the backend, which makes a session with it.
+// Push Lap Growth's guide: the page hands window.affiliateId to the backend, which makes a session
+// with it.
 func TestPushLapGuide(t *testing.T) {
 	for _, place := range []string{"client_reference_id", "metadata"} {
 		t.Run(place, func(t *testing.T) {
@@ -61,7 +64,8 @@ func TestPushLapGuide(t *testing.T) {
 				body = `{metadata: {pushLapAffiliateId: window.affiliateId}}`
 			}
 			v := newVisitor(t, host, `<script src="`+edgeURL+`/t.js" data-affiliate data-program-id="p1"></script>
-				<script>window.buy = () => fetch("/buy", {method: "POST", body: JSON.stringify(`+body+`)}).then((r) => window.bought = r.status)</script>`)
+				<script>window.buy = () => fetch("/buy", {method: "POST", body: JSON.stringify(`+body+`)})
+					.then((r) => window.bought = r.status)</script>`)
 			stripe := new(till)
 			v.handle(host+"/buy", func(w http.ResponseWriter, r *http.Request) {
 				var session struct {
@@ -98,7 +102,8 @@ func TestPushLapGuide(t *testing.T) {
 	}
 }
 
-// PiMMs' guide: the backend reads the cookie pimms_id, or the page sends window.pimms_id, and a customer is made with it.
+// PiMMs' guide: the backend reads the cookie pimms_id, or the page sends window.pimms_id, and a
+// customer is made with it.
 func TestPiMMsGuide(t *testing.T) {
 	host := "pimms.example"
 	v := newVisitor(t, host, `<script defer src="`+edgeURL+`/t.js"></script>`)
@@ -112,7 +117,8 @@ func TestPiMMsGuide(t *testing.T) {
 		stripe.take(r.Header.Get("pimms_id"), r.Header.Get("pimms_id") != "")
 	})
 	buy := func() {
-		v.exec(`window.bought = 0; fetch("/buy", {headers: window.pimms_id ? {pimms_id: window.pimms_id} : {}}).then((r) => window.bought = r.status)`)
+		v.exec(`window.bought = 0; fetch("/buy", {headers: window.pimms_id ? {pimms_id: window.pimms_id} : {}})
+			.then((r) => window.bought = r.status)`)
 		v.becomes("window.bought", "200")
 	}
 	v.open("/")
@@ -126,7 +132,8 @@ func TestPiMMsGuide(t *testing.T) {
 	v.noErrors()
 }
 
-// Payment links, pricing tables and buy buttons name the click, also those that are added later; what names another does not.
+// Payment links, pricing tables and buy buttons name the click, also those that are added later;
+// what names another does not.
 func TestPaymentLinks(t *testing.T) {
 	stripe := new(till)
 	const links = `
@@ -139,7 +146,8 @@ func TestPaymentLinks(t *testing.T) {
 		<svg><a id=svg href="http://buy.stripe.com/a"></a></svg>
 		<stripe-pricing-table id=table></stripe-pricing-table>
 		<stripe-buy-button id=button client-reference-id="project_123"></stripe-buy-button>
-		<form><input type=hidden name=pimms_id id=field><input type=hidden name=tributary_id id=full value=mine><input name=email id=email></form>`
+		<form><input type=hidden name=pimms_id id=field><input type=hidden name=tributary_id id=full value=mine>
+			<input name=email id=email></form>`
 	v := newVisitor(t, "links.example", snippet+links)
 	v.handle("buy.stripe.com", stripe.ServeHTTP)
 	// Nobody referred: everything stays as it is.
@@ -160,7 +168,8 @@ func TestPaymentLinks(t *testing.T) {
 	v.want(`button.getAttribute("client-reference-id")`, "project_123")
 	v.want("field.value + full.value + email.value", id+"mine")
 
-	v.exec(`document.body.insertAdjacentHTML("beforeend", '<div><a id=late href="http://buy.stripe.com/b"></a><stripe-buy-button id=late2></stripe-buy-button></div>')`)
+	v.exec(`document.body.insertAdjacentHTML("beforeend",
+		'<div><a id=late href="http://buy.stripe.com/b"></a><stripe-buy-button id=late2></stripe-buy-button></div>')`)
 	v.becomes("late.search", "?client_reference_id="+id)
 	v.becomes(`late2.getAttribute("client-reference-id")`, id)
 	v.exec(`plain.href = "http://buy.stripe.com/c"`) // a framework that draws the link again
@@ -200,7 +209,8 @@ func TestHostileIds(t *testing.T) {
 		w.Header().Set("Content-Type", "text/html")
 		_, _ = io.WriteString(w, snippet+`<a id=plain href="http://buy.stripe.com/a">`)
 	})
-	for _, query := range []string{"pimms_id=", "pimms_id=" + strings.Repeat("x", 201), "dub_id=%3Cscript%3E", "tributary_id=a%20b", "via=", "utm_source="} {
+	for _, query := range []string{"pimms_id=", "pimms_id=" + strings.Repeat("x", 201), "dub_id=%3Cscript%3E",
+		"tributary_id=a%20b", "via=", "utm_source="} {
 		v.open("/?" + query)
 		v.want("plain.href", "http://buy.stripe.com/a")
 		v.want("window.pimms_id", "undefined")

@@ -18,8 +18,9 @@ import (
 
 //go:generate go test . -run ^TestScriptIsBuilt$ -update
 
-// scriptFiles is t.js, the tracking script as it is built from t.ts, and each t.HASH.js of an earlier release: a page that
-// names one with its hash gets the same bytes for as long as the file stays here.
+// scriptFiles is t.js, the tracking script as it is built from t.ts, and each t.HASH.js of an
+// earlier release: a page that names one with its hash gets the same bytes for as long as the file
+// stays here.
 //
 //go:embed script/*.js
 var scriptFiles embed.FS
@@ -33,7 +34,8 @@ type trackingScript struct {
 	cacheControl         string
 }
 
-// scripts is every address of a script: /t.js is the current version and may change, /t.HASH.js never does.
+// scripts is every address of a script: /t.js is the current version and may change, /t.HASH.js
+// never does.
 var scripts = loadScripts()
 
 func loadScripts() map[string]*trackingScript {
@@ -76,9 +78,9 @@ func newTrackingScript(data []byte, cacheControl string) *trackingScript {
 	}
 }
 
-// ScriptElement returns the HTML that loads the current version of the tracking script from the edge at base, such as
-// https://clicks.example.com, and no other: its address never changes, and the browser checks its hash (W3C Subresource
-// Integrity). key is the workspace's publishable key.
+// ScriptElement returns the HTML that loads the current version of the tracking script from the
+// edge at base, such as https://clicks.example.com, and no other: its address never changes, and
+// the browser checks its hash (W3C Subresource Integrity). key is the workspace's publishable key.
 func ScriptElement(base, key string) string {
 	s := scripts["/t.js"]
 	return fmt.Sprintf(`<script defer src="%s/t.%s.js" integrity="%s" crossorigin="anonymous" data-key="%s"></script>`,
@@ -109,12 +111,14 @@ func (s *trackingScript) serve(ctx *fasthttp.RequestCtx) {
 	ctx.Response.SetBodyRaw(body)
 }
 
-// acceptsGzip reports whether an Accept-Encoding header names gzip or *, and not with the weight 0 (RFC 9110 §12.5.3).
+// acceptsGzip reports whether an Accept-Encoding header names gzip or *, and not with the weight 0
+// (RFC 9110 §12.5.3).
 func acceptsGzip(header []byte) bool {
 	accepted := false
 	for part := range strings.SplitSeq(strings.ToLower(b2s(header)), ",") {
 		coding, weight, _ := strings.Cut(part, ";")
-		refused := strings.Trim(strings.TrimPrefix(strings.TrimSpace(weight), "q="), "0.") == "" && strings.Contains(weight, "0")
+		refused := strings.Trim(strings.TrimPrefix(strings.TrimSpace(weight), "q="), "0.") == "" && strings.Contains(weight,
+			"0")
 		switch strings.TrimSpace(coding) {
 		case "gzip":
 			return !refused
@@ -125,7 +129,8 @@ func acceptsGzip(header []byte) bool {
 	return accepted
 }
 
-// matchesTag reports whether an If-None-Match header lists the tag; the comparison is weak (RFC 9110 §13.1.2).
+// matchesTag reports whether an If-None-Match header lists the tag; the comparison is weak (RFC
+// 9110 §13.1.2).
 func matchesTag(header []byte, tag string) bool {
 	for listed := range strings.SplitSeq(b2s(header), ",") {
 		listed = strings.TrimSpace(listed)

@@ -18,7 +18,8 @@ import (
 
 var update = flag.Bool("update", false, "rewrite script/t.js from script/t.ts")
 
-// The script that is served is what its TypeScript source compiles to, for browsers that know ES2017.
+// The script that is served is what its TypeScript source compiles to, for browsers that know
+// ES2017.
 func TestScriptIsBuilt(t *testing.T) {
 	built := api.Build(api.BuildOptions{
 		EntryPoints:       []string{"script/t.ts"},
@@ -55,14 +56,16 @@ func TestScriptIsSmall(t *testing.T) {
 
 // Evaluating text as code, or setting markup, is what strict content security policies refuse.
 func TestScriptNeedsNoLooserPolicy(t *testing.T) {
-	for _, word := range []string{"eval(", "Function(", "innerHTML", "document.write", "createElement", ".style", "setTimeout(\""} {
+	for _, word := range []string{"eval(", "Function(", "innerHTML", "document.write", "createElement", ".style",
+		"setTimeout(\""} {
 		if bytes.Contains(scripts["/t.js"].plain, []byte(word)) {
 			t.Errorf("the script contains %s", word)
 		}
 	}
 }
 
-// An address with a hash is a promise: an earlier release stays in the folder under the hash that its pages name.
+// An address with a hash is a promise: an earlier release stays in the folder under the hash that
+// its pages name.
 func TestScriptVersions(t *testing.T) {
 	names, err := scriptFiles.ReadDir("script")
 	if err != nil {
@@ -108,7 +111,8 @@ func TestScriptIsServed(t *testing.T) {
 			t.Errorf("the tag %s is weak", tag)
 		}
 		for _, condition := range []string{tag, "W/" + tag, `"other", ` + tag, "*"} {
-			if again := e.do("GET", "/t.js", "", encoding, "If-None-Match: "+condition); again.StatusCode != 304 || again.body != "" {
+			if again := e.do("GET", "/t.js", "", encoding, "If-None-Match: "+condition); again.StatusCode != 304 ||
+				again.body != "" {
 				t.Errorf("%s: status %d", condition, again.StatusCode)
 			}
 		}

@@ -1,18 +1,20 @@
 /*
  * The tracking script that the edge serves as /t.js.
  *
- * A click is an arrival by a link: its parameters name an affiliate, a click's id or a campaign. Every other page is a
- * page view, which has an id of its own and never names the affiliate whom the browser remembers.
+ * A click is an arrival by a link: its parameters name an affiliate, a click's id or a campaign.
+ * Every other page is a page view, which has an id of its own and never names the affiliate whom
+ * the browser remembers.
  *
  * No cookie, storage or network can be counted on: what may throw goes through attempt.
  *
- * t.js beside this file is its build (go generate ./ingest/clicks). A test keeps it at 2048 bytes or less when it is
- * compressed. That is why there is let and no const: esbuild then joins the declarations.
+ * t.js beside this file is its build (go generate ./ingest/clicks). A test keeps it at 2048 bytes
+ * or less when it is compressed. That is why there is let and no const: esbuild then joins the
+ * declarations.
  */
 
 type Optional = string | undefined;
 
-/** What window.tributary is: a function that takes a command, with the ids of the page as properties. */
+/** The type of window.tributary: a function that takes a command, and the ids of the page. */
 interface Tributary {
   (command: "ready", callback: (t: Tributary) => void): void;
   (command: "consent", value: "granted" | "denied"): void;
@@ -26,7 +28,7 @@ interface Tributary {
   affiliateId?: string;
 }
 
-/** What is remembered between pages: in the cookie "tributary", or in localStorage where there are no cookies. */
+/** What is remembered between pages: in the cookie "tributary", else in localStorage. */
 interface State {
   v?: string; // visitor's id
   c?: string; // click's id
@@ -43,8 +45,8 @@ interface State {
   let script = document.currentScript as HTMLScriptElement;
   let data = script.dataset; // read at each use: a tag manager may set attributes after it has inserted the script
   let storage = attempt(() => localStorage) || {};
-  // Parameters, cookies and form fields that hold a click's id. The first name is ours, the others are those of the
-  // programmes that this script stands in for.
+  // Parameters, cookies and form fields that hold a click's id. The first name is ours, the others
+  // are those of the programmes that this script stands in for.
   let names = (data.names || "tributary_id pimms_id dub_id").split(" ");
 
   let state: State = { l: [] };
@@ -68,8 +70,8 @@ interface State {
 
   let cookies = (): string[] => (attempt(() => document.cookie) || "").split("; ");
   let has = (cookie: string) => cookies().includes(cookie);
-  /* Sets a cookie on the widest domain that takes it, so that www and app share it; without a value, deletes it on each.
-     No list of public suffixes is needed: browsers refuse those. */
+  /* Sets a cookie on the widest domain that takes it, so that www and app share it; without a
+     value, deletes it on each. No list of public suffixes is needed: browsers refuse those. */
   let write = (name: string, value: string) => {
     let cookie = name + "=" + value;
     let labels = location.hostname.split(".");
@@ -101,14 +103,16 @@ interface State {
     state = { l: [] };
   };
 
-  // UUIDv7 (RFC 9562, section 5.7) with 72 random bits. The time has eleven hexadecimal digits until the year 2527.
+  // UUIDv7 (RFC 9562, section 5.7) with 72 random bits. The time has eleven hexadecimal digits
+  // until the year 2527.
   let uuid = () =>
     ("0" + Date.now().toString(16)).replace(/.{8}/, "$&-") +
     "-7xxx-8xxx-xxxxxxxxxxxx".replace(/x/g, () => (crypto.getRandomValues(new Uint8Array(1))[0] & 15).toString(16));
 
-  /* Sends a beacon, or keeps it for later when the browser is offline or the edge has no room. fetch is first because it
-     reports failure, and because public block lists name sendBeacon. What a content security policy forbids to fetch, it
-     may allow to an image; sendBeacon would not say that it was forbidden. */
+  /* Sends a beacon, or keeps it for later when the browser is offline or the edge has no room.
+     fetch is first because it reports failure, and because public block lists name sendBeacon. What
+     a content security policy forbids to fetch, it may allow to an image; sendBeacon would not say
+     that it was forbidden. */
   let post = (body: string) => {
     let to = new URL((data.apiHost || "") + "/v1/click", script.src);
     let hold = () =>
@@ -128,7 +132,8 @@ interface State {
     bodies.split("\n").forEach((body) => body && post(body));
   };
 
-  // Carries the click's id into Stripe, listed domains and form fields; never blank, never over an id that is not ours.
+  // Carries the click's id into Stripe, listed domains and form fields; never blank, never over an
+  // id that is not ours.
   let decorate = () => {
     let id = state.c;
     let domains = ("buy.stripe.com " + data.domains).split(" ");
@@ -164,7 +169,8 @@ interface State {
     document.dispatchEvent(new Event("tributary"));
   };
 
-  // Takes the page's address. going: the visitor reloaded the page, went back to it, or came from a page of this site.
+  // Takes the page's address. going: the visitor reloaded the page, went back to it, or came from a
+  // page of this site.
   let visit = (referrer: string, going?: unknown) => {
     if (silent()) return;
     denied() || load();
@@ -179,13 +185,15 @@ interface State {
       if (names.includes(name) && !/[^\w-]/.test(value)) {
         given = value;
         continued = name == names[0]; // from another domain of the site: the same click goes on
-      } else if ((data.params || "via fpr fp_ref aff referral").split(" ").includes(name)) affiliate = affiliate || value;
+      } else if ((data.params || "via fpr fp_ref aff referral").split(" ").includes(name))
+        affiliate = affiliate || value;
       else if (/^utm_|clid$|braid$|li_fat/.test(name)) link += value;
     });
     affiliate = affiliate || (!link && !going && !state.a && data.affiliate) || "";
     link = (link + [affiliate, given]).slice(0, 300);
     let same: any = state.l.find((s) => s[0] == link);
-    // A link within the site is an arrival only if it names somebody else than the affiliate who is known.
+    // A link within the site is an arrival only if it names somebody else than the affiliate who is
+    // known.
     if (link[1] && (!going || same || given || (affiliate || state.a) != state.a)) {
       // Following a link again within an hour is the same click, as is going on from it.
       if (!same || (!going && !given && now - same[1] > 36e5)) {
@@ -235,8 +243,8 @@ interface State {
     visit(document.referrer, attempt(() => performance.navigation.type));
     addEventListener("pageshow", (e) => e.persisted && visit(url, 1));
     addEventListener("online", flush);
-    /* A single-page site changes the address and then the document: without the Navigation API, the second shows the
-       first. Replacing history.pushState would change the site's own objects. */
+    /* A single-page site changes the address and then the document: without the Navigation API, the
+       second shows the first. Replacing history.pushState would change the site's own objects. */
     attempt(() => (window as any).navigation.addEventListener("currententrychange", moved));
     new MutationObserver(
       () =>
