@@ -689,8 +689,8 @@ func TestTrack(t *testing.T) {
 	if c := e.nextClick(); c.LinkId != "go.acme.example/_root" || c.Trigger != "pageview" {
 		t.Errorf("visit %v", c)
 	}
-	e.want(e.do("POST", "/track/click", `{"domain":"go.acme.example"}`, "Origin: https://acme.example"), 400, "bad_link")
-	e.want(e.do("POST", "/track/click", `{"domain":"go.acme.example","key":"x"}`), 401, "no_key")
+	e.want(e.do("POST", "/track/click", `{"domain":"go.acme.example"}`, "Origin: https://acme.example"), 400, "bad_request")
+	e.want(e.do("POST", "/track/click", `{"domain":"go.acme.example","key":"x"}`), 401, "unauthorized")
 	a = e.do("POST", "/track/click", `{"domain":"go.acme.example","key":"x"}`, "Origin: https://acme.example", "dub-no-track: 1")
 	e.want(a, 200, "")
 	if !strings.Contains(a.body, `"clickId":null`) {
@@ -757,6 +757,6 @@ func TestLeads(t *testing.T) {
 		e.want(e.do("POST", "/v1/leads", body, auth), 400, code)
 	}
 	e.want(e.do("POST", "/v1/leads", `{"external_id":"u"}`, "Authorization: Bearer pk_acme"), 401, "unknown_secret_key")
-	e.want(e.do("POST", "/track/lead", `{"customerExternalId":"u"}`), 401, "no_secret_key")
+	e.want(e.do("POST", "/track/lead", `{"customerExternalId":"u"}`), 401, "unauthorized")
 	e.nothing()
 }

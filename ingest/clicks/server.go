@@ -117,6 +117,8 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 		s.post(ctx, s.trackVisit, true)
 	case "/track/lead":
 		s.post(ctx, s.trackLead, true)
+	case "/track/sale", "/track/sale/client":
+		s.post(ctx, s.trackSale, true)
 	case "/v1/click.gif":
 		s.get(ctx, s.pixel)
 	default:
