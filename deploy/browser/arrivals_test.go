@@ -2,9 +2,11 @@ package browser
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 )
 
@@ -126,7 +128,7 @@ func TestFirstClickStays(t *testing.T) {
 func TestParameters(t *testing.T) {
 	for query, want := range map[string]string{
 		"via=ann": "ann", "fpr=ann": "ann", "fp_ref=ann": "ann", "aff=ann": "ann", "referral=ann": "ann",
-		"via=&aff=ann": "ann",
+		"via=&aff=ann":             "ann",
 		"via=J%C3%B6rg%20%26%20Co": "Jörg & Co", "ref=ann": "", "VIA=ann": "", "via": "",
 		"via=" + strings.Repeat("a", 201): "",
 	} {
@@ -269,7 +271,8 @@ func TestBackForwardCache(t *testing.T) {
 	v.noErrors()
 }
 
-// A page that the browser prepares and nobody sees sends nothing and stores nothing.
+// A page that the browser prepares and nobody sees sends nothing and stores nothing. Headless
+// Chromium prepares no pages, so the test says for it that the page is being prepared.
 func TestPrerendering(t *testing.T) {
 	v := newVisitor(t, "prerender.example", `<script>document.title = document.prerendering</script>`+snippet)
 	v.before(`
@@ -338,4 +341,31 @@ func TestFortnight(t *testing.T) {
 	}
 	laptop.noErrors()
 	mobile.noErrors()
+}
+
+// Block lists name the kind of request that sendBeacon makes (EasyPrivacy: $ping,third-party), also
+// where they do not know the host.
+func TestKindsOfRequests(t *testing.T) {
+	v := newVisitor(t, "kinds.example", snippet)
+	requests := chromedp.Events(v.tab, network.RequestWillBeSent)
+	if _, err := chromedp.Call(v.tab, network.Enable, network.EnableParams{}); err != nil {
+		t.Fatal(err)
+	}
+	v.open("/?via=ann")
+	v.beacons("link of ann at /?via=ann")
+	var kinds []string
+	for e, err := range requests {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasPrefix(e.Request.URL, edgeURL) {
+			kinds = append(kinds, string(e.Type))
+		}
+		if len(kinds) == 2 {
+			break
+		}
+	}
+	if !slices.Equal(kinds, []string{"Script", "Fetch"}) {
+		t.Errorf("requests %v, want the script and a fetch", kinds)
+	}
 }
