@@ -91,7 +91,7 @@ interface State {
       attempt(() => {
         let text = cookie.split("tributary=")[1];
         let known = JSON.parse(decodeURIComponent(text));
-        return known.l.map && ((saved = text), (state = known));
+        return (saved = text), known.l.map && (state = known);
       }),
     );
   let forget = () => {
@@ -116,7 +116,7 @@ interface State {
   let post = (body: string) => {
     let to = new URL((data.apiHost || "") + "/v1/click", script.src);
     let hold = () =>
-      denied() || attempt(() => (storage.tributary_queue = (storage.tributary_queue || "") + body + "\n"));
+      denied() || attempt(() => (storage.tributary_queue = ((storage.tributary_queue || "") + body + "\n").slice(-8e3)));
     let pixel = () => (new Image().src = to + ".gif?" + new URLSearchParams(JSON.parse(body)));
     navigator.onLine === false
       ? hold()
@@ -127,9 +127,9 @@ interface State {
         pixel();
   };
   let flush = () => {
-    let bodies: string = storage.tributary_queue || "";
+    let bodies = (storage.tributary_queue || "").split("\n");
     delete storage.tributary_queue;
-    bodies.split("\n").forEach((body) => body && post(body));
+    bodies.forEach((body: string) => body && post(body));
   };
 
   // Carries the click's id into Stripe, listed domains and form fields; never blank, never over an
@@ -157,7 +157,7 @@ interface State {
   };
   let show = () => {
     let allowed = !denied();
-    state.v = allowed ? state.v || uuid() : undefined;
+    state.v = allowed ? state.v || uuid() : "";
     t.clickId = (window as any).pimms_id = state.c;
     t.affiliateId = (window as any).affiliateId = state.a;
     let text = encodeURIComponent(JSON.stringify(state));
@@ -184,7 +184,7 @@ interface State {
       if (encodeURIComponent(value)[200]) return;
       if (names.includes(name) && !/[^\w-]/.test(value)) {
         given = value;
-        continued = name == names[0]; // from another domain of the site: the same click goes on
+        continued = names[0] == name; // from another domain of the site: the same click goes on
       } else if ((data.params || "via fpr fp_ref aff referral").split(" ").includes(name))
         affiliate = affiliate || value;
       else if (/^utm_|clid$|braid$|li_fat/.test(name)) link += value;
@@ -196,7 +196,7 @@ interface State {
     // known.
     if (link[1] && (!going || same || given || (affiliate || state.a) != state.a)) {
       // Following a link again within an hour is the same click, as is going on from it.
-      if (!same || (!going && !given && now - same[1] > 36e5)) {
+      if (!same || (!given && !going && now - same[1] > 36e5)) {
         same = [link, now, given || uuid()];
         if (!continued) arrival = same[2];
       }
@@ -214,7 +214,7 @@ interface State {
         affiliate_id: arrival && affiliate,
         click_id: arrival || uuid(),
         visitor_id: state.v,
-        url: url.slice(0, 8192),
+        url: url.slice(0, 8e3),
         referrer,
         trigger: arrival ? "link" : "pageview",
         consent: denied() ? "denied" : consent || data.consent,
@@ -254,7 +254,7 @@ interface State {
             waiting = moved();
             decorate();
           }, 50)),
-    ).observe(document, { childList: true, subtree: true, attributeFilter: ["href"] });
+    ).observe(document, { attributeFilter: ["href"], childList: true, subtree: true });
     (early.q || []).forEach((args: any) => t(...(args as [any, any])));
   };
   (document as any).prerendering ? document.addEventListener("prerenderingchange", start) : start();
