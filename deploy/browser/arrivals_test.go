@@ -211,7 +211,8 @@ func TestSinglePageSite(t *testing.T) {
 
 func TestOtherDomainOfTheSite(t *testing.T) {
 	v := newVisitor(t, "cross.example", snippetWith(`data-domains="cross.test"`)+
-		`<a id=shop href="http://www.cross.test/shop?x=1#y">shop</a><a id=other href="http://cross.test.evil.example/">other</a>`)
+		`<a id=shop href="http://www.cross.test/shop?x=1#y">shop</a>
+		<a id=other href="http://cross.test.evil.example/">other</a>`)
 	v.serve("www.cross.test", snippet)
 	v.open("/?via=ann")
 	id := v.eval("tributary.clickId")

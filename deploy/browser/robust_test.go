@@ -15,8 +15,8 @@ func TestCookiesOfOthers(t *testing.T) {
 	for name, cookie := range map[string]string{
 		"malformed": "tributary=%E0%A4%A", "malformed-id": "tributary_id=%", "not-json": "tributary=x",
 		"wrong-shape": "tributary=%7B%7D",
-		"null":        "tributary=null", "foreign-visitor": "visitor_id=50%", "long-visitor": "visitor_id=" + strings.Repeat("x",
-			300),
+		"null":        "tributary=null", "foreign-visitor": "visitor_id=50%",
+		"long-visitor": "visitor_id=" + strings.Repeat("x", 300),
 	} {
 		t.Run(name, func(t *testing.T) {
 			v := newVisitor(t, name+".cookies.example", snippet)

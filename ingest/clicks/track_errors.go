@@ -20,7 +20,8 @@ func (s *Server) trackSale(ctx *fasthttp.RequestCtx) {
 // trackCodes are the error codes that Dub's API has for a status (its API reference, "Errors"). Its
 // SDKs know no other code, and report an answer with one as malformed.
 var trackCodes = map[int]string{
-	400: "bad_request", 401: "unauthorized", 403: "forbidden", 404: "not_found", 429: "rate_limit_exceeded", 500: "internal_server_error",
+	400: "bad_request", 401: "unauthorized", 403: "forbidden", 404: "not_found",
+	429: "rate_limit_exceeded", 500: "internal_server_error",
 }
 
 // trackBodies is what the addresses under /track answer: Dub's code, and the edge's own as the

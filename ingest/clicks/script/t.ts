@@ -116,7 +116,8 @@ interface State {
   let post = (body: string) => {
     let to = new URL((data.apiHost || "") + "/v1/click", script.src);
     let hold = () =>
-      denied() || attempt(() => (storage.tributary_queue = ((storage.tributary_queue || "") + body + "\n").slice(-8e3)));
+      denied() ||
+      attempt(() => (storage.tributary_queue = ((storage.tributary_queue || "") + body + "\n").slice(-8e3)));
     let pixel = () => (new Image().src = to + ".gif?" + new URLSearchParams(JSON.parse(body)));
     navigator.onLine === false
       ? hold()
