@@ -286,7 +286,7 @@ func TestScript(t *testing.T) {
 		"ftp://clicks.example.com":   "(hint: such as https://clicks.example.com)",
 	} {
 		out := new(log)
-		err := (&program{stdout: out, stderr: out}).run(t.Context(), []string{"script", "--edge", edge, "--key", "pk_1"})
+		err := (&process{stdout: out, stderr: out}).run(t.Context(), []string{"script", "--edge", edge, "--key", "pk_1"})
 		said := out.String()
 		if err != nil {
 			said = err.Error()
