@@ -88,7 +88,7 @@ proof: tools ## the long proofs: crashes at POINTS (all) calls, kills, SCHEDULES
 	go test -count=1 -timeout=0 ./processor/simulation -schedules $(SCHEDULES)
 
 .PHONY: check
-check: format vet lint vulnerabilities generated tidy ## formatting, vet, lint, known vulnerabilities, generated code, go.mod
+check: format vet lint vulnerabilities generated types tidy ## formatting, vet, lint, known vulnerabilities, generated code, types, go.mod
 
 .PHONY: format
 format: ## name the files that are not formatted
@@ -133,15 +133,19 @@ generated: $(TOOLS)/bin/protoc-gen-go $(TOOLS)/bin/protoc-gen-go-vtproto ## chec
 	(cd "$$copy" && PATH="$(TOOLS)/bin:$$PATH" go generate ./schemas) && \
 	diff -ru -I '^// *[[:space:]]protoc  *v' schemas "$$copy/schemas" || { echo "generated code is not up to date: run make generate"; exit 1; }
 
+.PHONY: types
+types: $(TOOLS)/.npm ## check the types of the tracking script
+	$(TOOLS)/node_modules/.bin/tsc --noEmit --strict --target es2017 --lib es2017,dom,dom.iterable ingest/clicks/script/t.ts
+
 .PHONY: tidy
 tidy: ## check that go.mod and go.sum are tidy
 	$(need-go)
 	go mod tidy -diff
 
 .PHONY: generate
-generate: $(TOOLS)/bin/protoc-gen-go $(TOOLS)/bin/protoc-gen-go-vtproto ## generate code from the Protobuf definitions
+generate: $(TOOLS)/bin/protoc-gen-go $(TOOLS)/bin/protoc-gen-go-vtproto ## generate code from the Protobuf definitions, and build the tracking script
 	$(need-protoc)
-	PATH="$(TOOLS)/bin:$$PATH" go generate ./schemas
+	PATH="$(TOOLS)/bin:$$PATH" go generate ./schemas ./ingest/clicks
 
 .PHONY: golden
 golden: tools ## rewrite the golden answers of the queries and the generated schema

@@ -278,3 +278,21 @@ func TestImports(t *testing.T) {
 		}
 	}
 }
+
+func TestScript(t *testing.T) {
+	for edge, want := range map[string]string{
+		"https://clicks.example.com": `<script defer src="https://clicks.example.com/t.`,
+		"clicks.example.com":         "(hint: such as https://clicks.example.com)",
+		"ftp://clicks.example.com":   "(hint: such as https://clicks.example.com)",
+	} {
+		out := new(log)
+		err := (&process{stdout: out, stderr: out}).run(t.Context(), []string{"script", "--edge", edge, "--key", "pk_1"})
+		said := out.String()
+		if err != nil {
+			said = err.Error()
+		}
+		if !strings.Contains(said, want) {
+			t.Errorf("--edge %s says %s", edge, said)
+		}
+	}
+}

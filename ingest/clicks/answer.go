@@ -63,7 +63,7 @@ var (
 var faults = []*fault{errBadJSON, errBadField, errTooLong, errNothing, errBadURL, errBadTime, errBadTrigger, errBadConsent,
 	errBadProperties, errBadAddress, errBadCountry, errBadLink, errBadLead, errBadMode, errBadQuantity, errBadMetadata, errBadRequest,
 	errSmuggling, errNoSecret, errWrongSecret, errNoKey, errUnknownKey, errHost, errNotFound, errMethod, errTimeout, errBodySize,
-	errBatchSize, errContentType, errRate, errHeaderSize, errInternal, errUnavailable, errOptedOut}
+	errBatchSize, errContentType, errRate, errHeaderSize, errInternal, errUnavailable, errSales, errOptedOut}
 
 // bodies is the answer's JSON, made once per fault.
 var bodies = func() map[*fault][]byte {
@@ -87,7 +87,11 @@ func (s *Server) refuse(ctx *fasthttp.RequestCtx, f *fault) {
 	s.metrics.rejected[f.code].Inc()
 	ctx.Response.SetStatusCode(f.status)
 	ctx.Response.Header.SetContentType("application/json")
-	ctx.Response.SetBodyRaw(bodies[f])
+	body := bodies[f]
+	if isTrack(ctx.Path()) {
+		body = trackBodies[f]
+	}
+	ctx.Response.SetBodyRaw(body)
 	switch f {
 	case errUnavailable:
 		setRetryAfter(ctx, s.cfg.RetryAfter)

@@ -117,11 +117,15 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 		s.post(ctx, s.trackVisit, true)
 	case "/track/lead":
 		s.post(ctx, s.trackLead, true)
+	case "/track/sale", "/track/sale/client":
+		s.post(ctx, s.trackSale, true)
 	case "/v1/click.gif":
 		s.get(ctx, s.pixel)
-	case "/t.js":
-		s.get(ctx, s.serveScript)
 	default:
+		if script := scripts[b2s(ctx.Path())]; script != nil {
+			s.get(ctx, script.serve)
+			return
+		}
 		switch string(ctx.Method()) {
 		case "GET", "HEAD", "POST", "OPTIONS":
 			s.refuse(ctx, errNotFound)
