@@ -95,7 +95,7 @@ func DecodeClick(r *kgo.Record) (*Click, error) {
 	return c, errors.Join(checkTime("clicked_at", c.ClickedAt), checkTime("received_at", c.ReceivedAt), checkTime("click_id", ClickID(c.ClickId).Time().UnixMilli()))
 }
 
-// DecodeLead reads a record of leads.v1.
+// DecodeLead reads a record of leads.v1. Vouched is never nil in what it returns.
 func DecodeLead(r *kgo.Record) (*Lead, error) {
 	if err := checkVersion(r); err != nil {
 		return nil, err
@@ -109,6 +109,9 @@ func DecodeLead(r *kgo.Record) (*Lead, error) {
 	}
 	if n := len(l.EmailHash); n != 0 && n != 16 {
 		return nil, fmt.Errorf("decode lead: email_hash has %d bytes, want 16 or none", n)
+	}
+	if l.Vouched == nil {
+		l.Vouched = new(true) // written before the field existed, when a lead needed a secret key
 	}
 	return l, checkTime("received_at", l.ReceivedAt)
 }

@@ -73,7 +73,7 @@ func (s *Server) complete(e *event, from *sender, id *schemas.ClickID) *fault {
 	if f := s.setID(e, from, id); f != nil {
 		return f
 	}
-	c.Workspace = from.workspace.ID
+	c.Workspace, c.Vouched = from.workspace.ID, from.secret
 	c.ReceivedAt = from.received.UnixMilli()
 	if c.Trigger == "" {
 		c.Trigger = "link"

@@ -412,12 +412,18 @@ func TestImport(t *testing.T) {
 	body := `{"url":"https://acme.example/","ip":"198.51.100.77","user_agent":"Old/1","country":"fr","region":"IDF","city":"Paris","key":"ignored"}`
 	e.want(e.do("POST", "/v1/click", body, "Authorization: Bearer sk_acme", "User-Agent: importer/9"), 200, "")
 	c := e.nextClick()
-	if c.Workspace != "acme" || c.UserAgent != "Old/1" || c.Country != "FR" || c.Region != "IDF" || c.City != "Paris" || len(c.IdentityHash) != 8 {
+	if !c.Vouched || c.Workspace != "acme" || c.UserAgent != "Old/1" || c.Country != "FR" || c.Region != "IDF" || c.City != "Paris" || len(c.IdentityHash) != 8 {
 		t.Errorf("click %v", c)
 	}
 	e.want(e.do("POST", "/v1/click", `{"url":"https://acme.example/"}`, "Authorization: bearer sk_acme", "User-Agent: importer/9"), 200, "")
-	if c := e.nextClick(); c.UserAgent != "" || len(c.IdentityHash) != 0 {
+	if c := e.nextClick(); !c.Vouched || c.UserAgent != "" || len(c.IdentityHash) != 0 {
 		t.Errorf("the importer itself was taken for a visitor: %v", c)
+	}
+	for _, headers := range [][]string{{"Origin: https://acme.example"}, {"Origin: https://acme.example", "Authorization: Bearer pk_acme"}} {
+		e.want(e.do("POST", "/v1/click", `{"key":"pk_acme","link_id":"l","vouched":true}`, headers...), 200, "")
+		if c := e.nextClick(); c.Vouched {
+			t.Errorf("a browser's click is vouched for: %v", c)
+		}
 	}
 	e.want(e.do("POST", "/v1/click", body, "Authorization: Bearer sk_wrong"), 401, "unknown_secret_key")
 	e.want(e.do("POST", "/v1/click", `{"url":"https://a.example/","ip":"1.2.3"}`, "Authorization: Bearer sk_acme"), 400, "bad_ip")
@@ -738,7 +744,7 @@ func TestLeads(t *testing.T) {
 		t.Error("leads are not for browsers")
 	}
 	l := next()
-	if l.Workspace != "acme" || l.ClickRef != "abc" || l.EventName != "Sign Up" || l.Mode != "wait" || l.Quantity != 3 || l.Metadata["plan"] != "pro" || l.Metadata["seats"] != "5" || l.ReceivedAt == 0 {
+	if !l.GetVouched() || l.Workspace != "acme" || l.ClickRef != "abc" || l.EventName != "Sign Up" || l.Mode != "wait" || l.Quantity != 3 || l.Metadata["plan"] != "pro" || l.Metadata["seats"] != "5" || l.ReceivedAt == 0 {
 		t.Errorf("lead %v", l)
 	}
 	if !bytes.Equal(l.EmailHash, schemas.EmailHash([]byte("k"), "acme", "anna@example.com")) || len(l.EmailHash) != 16 || strings.Contains(strings.ToLower(l.String()), "example.com") {

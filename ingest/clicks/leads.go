@@ -113,7 +113,7 @@ func (s *Server) storeLead(ctx *fasthttp.RequestCtx) (call *leadCall, id schemas
 	}
 	l := &call.lead
 	id = leadID(workspace.ID, l.ExternalId, l.EventName)
-	l.Workspace, l.LeadId, l.ReceivedAt = workspace.ID, id[:], s.now().UnixMilli()
+	l.Workspace, l.LeadId, l.ReceivedAt, l.Vouched = workspace.ID, id[:], s.now().UnixMilli(), new(true)
 	if call.email != "" {
 		l.EmailHash = schemas.EmailHash(s.cfg.EmailKey, workspace.ID, call.email)
 	}
