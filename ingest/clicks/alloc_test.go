@@ -13,7 +13,7 @@ import (
 // which schemas makes.
 func TestAllocations(t *testing.T) {
 	s := newBareServer(t, &sink{})
-	s.cfg.TrustedProxies = nil
+	s.addresses = newAddressRates(1e9, s.cfg.MaxBatch)
 	measure := func(path, body string) float64 {
 		var ctx fasthttp.RequestCtx
 		var req fasthttp.Request

@@ -21,7 +21,8 @@ type Config struct {
 	// IdentitySecret is what the daily keys of identity hashes are made of. Empty: random, known to this process only, so
 	// that several edges behind one balancer would count one visitor several times.
 	IdentitySecret []byte
-	// EmailKey keys the hash of a lead's e-mail address. The processor needs the same one to match it.
+	// EmailKey keys the hash of a lead's e-mail address, at least 16 bytes. The processor needs the same one to match it. Empty:
+	// no hash is made, since one that anybody can compute is as good as the address.
 	EmailKey []byte
 
 	ReadTimeout  time.Duration // for one whole request, headers and body
@@ -34,6 +35,13 @@ type Config struct {
 	MaxBatch       int // events
 	Concurrency    int // connections
 	MaxConnsPerIP  int // per IPv4 address or IPv6 /64; 0: no limit
+
+	// EventsPerAddress is how many events a second an IPv4 address or IPv6 /64 may send without a secret key, beside the
+	// limit of its workspace. Loopback addresses are not limited; 0: nobody is.
+	EventsPerAddress float64
+	// BodyMemory is how many bytes the larger bodies of senders without a secret key may take together, and again the records
+	// made of them, and both again for senders with one. Bodies of at most 4 KiB do not count.
+	BodyMemory int
 
 	RetryAfter time.Duration // what a 503 tells the sender, in whole seconds
 
@@ -56,6 +64,9 @@ func Default() Config {
 		Concurrency:    100_000,
 		MaxConnsPerIP:  1000,
 		RetryAfter:     5 * time.Second,
+
+		EventsPerAddress: 1000,
+		BodyMemory:       8 << 20,
 	}
 }
 
@@ -73,6 +84,10 @@ func (c Config) Validate() error {
 	atLeast("batch limit", c.MaxBatch, 1)
 	atLeast("concurrency", c.Concurrency, 1)
 	atLeast("connections per address", c.MaxConnsPerIP, 0)
+	atLeast("body memory", c.BodyMemory, 1<<20)
+	if !(c.EventsPerAddress >= 0) { // NaN too
+		faults = append(faults, fmt.Errorf("events per address: %v is negative (hint: 1000; 0 means no limit)", c.EventsPerAddress))
+	}
 	if c.MaxEventBytes > c.MaxBodyBytes {
 		faults = append(faults, fmt.Errorf("event limit: %d bytes is more than the body limit %d (hint: lower it)", c.MaxEventBytes, c.MaxBodyBytes))
 	}
@@ -87,6 +102,9 @@ func (c Config) Validate() error {
 	}
 	if n := len(c.IdentitySecret); n > 0 && n < 16 {
 		faults = append(faults, fmt.Errorf("identity secret: %d bytes can be guessed (hint: `openssl rand -hex 32`)", n))
+	}
+	if n := len(c.EmailKey); n > 0 && n < 16 {
+		faults = append(faults, fmt.Errorf("email key: %d bytes can be guessed, and every address with them (hint: `openssl rand -hex 32`)", n))
 	}
 	return errors.Join(faults...)
 }

@@ -19,15 +19,7 @@ func (s *Server) trackClick(ctx *fasthttp.RequestCtx) { s.track(ctx, "link") }
 func (s *Server) trackVisit(ctx *fasthttp.RequestCtx) { s.track(ctx, "pageview") }
 
 func (s *Server) track(ctx *fasthttp.RequestCtx, trigger string) {
-	cors(ctx)
-	if !takesJSON(ctx) {
-		s.refuse(ctx, errContentType)
-		return
-	}
-	if len(ctx.PostBody()) > s.cfg.MaxEventBytes {
-		s.refuse(ctx, errBodySize)
-		return
-	}
+	beaconCORS(ctx)
 	if optedOut(ctx) {
 		s.metrics.rejected[errOptedOut.code].Inc()
 		ctx.Response.Header.SetContentType("application/json")
@@ -36,15 +28,11 @@ func (s *Server) track(ctx *fasthttp.RequestCtx, trigger string) {
 	}
 	w := s.acquire(1)
 	e := w.event
-	e.reset()
 	e.track = true
-	v, err := w.parser.ParseBytes(ctx.PostBody())
-	if err != nil {
-		s.release(w, nil)
-		s.refuse(ctx, errBadJSON)
-		return
+	f := s.receive(ctx, w, s.cfg.MaxEventBytes)
+	if f == nil {
+		f = e.parseJSON(&w.json, w.body)
 	}
-	f := e.parseJSON(v)
 	if trigger == "pageview" && e.linkKey == "" {
 		e.linkKey = "_root"
 	}
