@@ -13,7 +13,16 @@ import (
 // by that client itself and may be anything. trusted tells whether the peer's other headers may be believed too.
 func (s *Server) clientAddress(ctx *fasthttp.RequestCtx) (addr netip.Addr, trusted bool) {
 	addr = addressOf(ctx.RemoteAddr())
-	if len(s.cfg.TrustedProxies) == 0 || !s.isProxy(addr) {
+	if len(s.cfg.TrustedProxies) == 0 {
+		if len(ctx.Request.Header.Peek(fasthttp.HeaderXForwardedFor)) > 0 {
+			s.forwarded.Do(func() {
+				s.log.Warn("X-Forwarded-For arrives and no proxy is trusted: if there is one in front, all its visitors count as one address",
+					"peer_is_loopback", addr.IsLoopback(), "hint", "--trusted-proxies names the networks of your proxies")
+			})
+		}
+		return addr, false
+	}
+	if !s.isProxy(addr) {
 		return addr, false
 	}
 	hops := ctx.Request.Header.PeekAll(fasthttp.HeaderXForwardedFor)

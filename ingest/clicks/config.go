@@ -18,6 +18,13 @@ type Config struct {
 	// not counted against MaxConnsPerIP, since a proxy's address stands for many visitors.
 	TrustedProxies []netip.Prefix
 
+	// ProxyProtocol says that connections from TrustedProxies begin with a PROXY protocol header, version 1 or 2, which tells
+	// the visitor's address. Without one they are refused. Connections from elsewhere never carry it.
+	ProxyProtocol bool
+
+	// CertFile and KeyFile are PEM files: the edge speaks TLS itself, and reads them again when they change. Both or neither.
+	CertFile, KeyFile string
+
 	// IdentitySecret is what the daily keys of identity hashes are made of. Empty: random, known to this process only, so
 	// that several edges behind one balancer would count one visitor several times.
 	IdentitySecret []byte
@@ -105,6 +112,17 @@ func (c Config) Validate() error {
 	}
 	if n := len(c.EmailKey); n > 0 && n < 16 {
 		faults = append(faults, fmt.Errorf("email key: %d bytes can be guessed, and every address with them (hint: `openssl rand -hex 32`)", n))
+	}
+	switch {
+	case (c.CertFile == "") != (c.KeyFile == ""):
+		faults = append(faults, errors.New("tls: certificate and key belong together (hint: give both files or neither)"))
+	case c.CertFile != "":
+		if _, err := newCertificate(c.CertFile, c.KeyFile, c.Logger); err != nil {
+			faults = append(faults, err)
+		}
+	}
+	if c.ProxyProtocol && len(c.TrustedProxies) == 0 {
+		faults = append(faults, errors.New("proxy protocol: no proxy is trusted (hint: --trusted-proxies 10.0.0.0/8 names the balancers that send it)"))
 	}
 	return errors.Join(faults...)
 }

@@ -4,6 +4,7 @@ package clicks
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/pires/go-proxyproto"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/valyala/fasthttp"
 )
@@ -35,8 +37,9 @@ type Server struct {
 	now        func() time.Time
 	works      sync.Pool
 	addresses  *addressRates
-	public     *budget // for the bodies of senders whom nobody vouches for
-	vouched    *budget // for those with a secret key
+	public     *budget   // for the bodies of senders whom nobody vouches for
+	vouched    *budget   // for those with a secret key
+	forwarded  sync.Once // the warning of an X-Forwarded-For that nobody is trusted for
 	http       *fasthttp.Server
 }
 
@@ -84,15 +87,34 @@ func New(cfg Config, p Publisher) (*Server, error) {
 	return s, nil
 }
 
-// Serve answers on ln until Shutdown.
+// Serve answers on ln until Shutdown. From the inside out: the connections of an address are counted, a balancer's PROXY
+// header is taken off, and what is left is TLS, if the edge has a certificate.
 func (s *Server) Serve(ln net.Listener) error {
 	if s.cfg.MaxConnsPerIP > 0 {
 		ln = &guard{Listener: ln, s: s, conns: make(map[netip.Prefix]int)}
+	}
+	if s.cfg.ProxyProtocol {
+		ln = &proxyproto.Listener{Listener: ln, ReadHeaderTimeout: s.cfg.ReadTimeout, ConnPolicy: s.proxyPolicy}
+	}
+	if s.cfg.CertFile != "" {
+		c, err := newCertificate(s.cfg.CertFile, s.cfg.KeyFile, s.log)
+		if err != nil {
+			return fmt.Errorf("serve clicks: %w", err)
+		}
+		ln = tls.NewListener(ln, &tls.Config{GetCertificate: c.get, MinVersion: tls.VersionTLS12})
 	}
 	if err := s.http.Serve(ln); err != nil {
 		return fmt.Errorf("serve clicks: %w", err)
 	}
 	return nil
+}
+
+// proxyPolicy demands the PROXY header of configured proxies and never looks for it elsewhere: anybody could write one.
+func (s *Server) proxyPolicy(o proxyproto.ConnPolicyOptions) (proxyproto.Policy, error) {
+	if s.isProxy(addressOf(o.Upstream)) {
+		return proxyproto.REQUIRE, nil
+	}
+	return proxyproto.SKIP, nil
 }
 
 // Shutdown closes the listener and waits for the requests under way, at most until ctx ends.
