@@ -24,6 +24,8 @@ const (
 	freeRecords = 8 << 10
 	// kept is the largest buffer that stays with a work between requests, in bytes.
 	kept = 128 << 10
+	// keptRecords is how many records' memory stays with a work.
+	keptRecords = 128
 	// recordCost is what one event takes beside the bytes that it came as: the record, its key and header, ids and names.
 	recordCost = 512
 	// shares is into how many parts the bytes for the public's bodies are divided: one address can take a quarter of them.

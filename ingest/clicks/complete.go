@@ -90,7 +90,7 @@ func (s *Server) complete(w *work, from *sender, i int) *fault {
 	case c.Consent == "denied":
 		c.VisitorId = "" // a visitor who said no is not followed by the site's own name for them either
 	case !from.optOut:
-		c.IdentityHash = s.identities.append(c.IdentityHash[:0], from.received, addr, c.UserAgent, strings.TrimPrefix(hostOf(c.Url), "www."))
+		c.IdentityHash = s.identities.append(e.hash[:0], from.received, addr, c.UserAgent, strings.TrimPrefix(hostOf(c.Url), "www."))
 	}
 	return nil
 }

@@ -23,24 +23,26 @@ import (
 
 // sink is a Kafka that takes everything at once: for what is measured or fuzzed without the network.
 type sink struct {
-	mu     sync.Mutex
-	last   []*kgo.Record
-	copies []*kgo.Record // of all records, if keep is set: the handler uses their memory again
-	keep   bool
-	n      int
+	keep bool // copies of the records, for those who look at them: the handler uses their memory again
+
+	mu    sync.Mutex // guards what follows
+	last  []*kgo.Record
+	kept  []*kgo.Record
+	total int
 }
 
 func (s *sink) Publish(_ context.Context, records ...*kgo.Record) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.last = append(s.last[:0], records...)
-	s.n += len(records)
-	if s.keep {
-		for _, r := range records {
-			r := *r
-			r.Key, r.Value = bytes.Clone(r.Key), bytes.Clone(r.Value)
-			s.copies = append(s.copies, &r)
-		}
+	s.total += len(records)
+	if !s.keep {
+		return nil
+	}
+	s.last = s.last[:0]
+	for _, r := range records {
+		r := *r
+		r.Key, r.Value = bytes.Clone(r.Key), bytes.Clone(r.Value)
+		s.last, s.kept = append(s.last, &r), append(s.kept, &r)
 	}
 	return nil
 }
@@ -48,13 +50,13 @@ func (s *sink) Publish(_ context.Context, records ...*kgo.Record) error {
 func (s *sink) count() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.n
+	return s.total
 }
 
 func (s *sink) all() []*kgo.Record {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.copies
+	return s.kept
 }
 
 func newBareServer(t testing.TB, p Publisher) *Server {
@@ -104,7 +106,7 @@ func FuzzClick(f *testing.F) {
 	} {
 		f.Add([]byte(s))
 	}
-	p := &sink{}
+	p := &sink{keep: true}
 	s := newBareServer(f, p)
 	f.Fuzz(func(t *testing.T, body []byte) {
 		var ctx fasthttp.RequestCtx
@@ -113,7 +115,7 @@ func FuzzClick(f *testing.F) {
 		req.SetRequestURI("/v1/click")
 		req.SetBody(body)
 		ctx.Init(&req, &net.TCPAddr{IP: net.IPv4(203, 0, 113, 1)}, nil)
-		p.last = p.last[:0]
+		p.last, p.kept = nil, nil
 		s.handle(&ctx)
 		switch status := ctx.Response.StatusCode(); {
 		case status == 200 && len(p.last) == 1:
@@ -131,7 +133,7 @@ func FuzzBatch(f *testing.F) {
 	for _, s := range []string{`[{"link_id":"a"},{"url":"x"},3]`, "{\"link_id\":\"a\"}\n{\"link_id\":", `[`, "\n\n", `[[]]`, `{"key":"k","link_id":"a"}`} {
 		f.Add([]byte(s))
 	}
-	p := &sink{}
+	p := &sink{keep: true}
 	s := newBareServer(f, p)
 	f.Fuzz(func(t *testing.T, body []byte) {
 		var ctx fasthttp.RequestCtx
@@ -140,7 +142,7 @@ func FuzzBatch(f *testing.F) {
 		req.SetRequestURI("/v1/clicks")
 		req.SetBody(body)
 		ctx.Init(&req, &net.TCPAddr{IP: net.IPv4(203, 0, 113, 1)}, nil)
-		p.last = p.last[:0]
+		p.last, p.kept = nil, nil
 		s.handle(&ctx)
 		if ctx.Response.StatusCode() >= 500 {
 			t.Fatalf("status %d", ctx.Response.StatusCode())
@@ -166,7 +168,7 @@ func FuzzBatch(f *testing.F) {
 func FuzzPixel(f *testing.F) {
 	f.Add("url=https%3A%2F%2Fa.example%2F&properties=%7B%22a%22%3A1%7D")
 	f.Add("link_id=%ff&event_time=1&properties={")
-	p := &sink{}
+	p := &sink{keep: true}
 	s := newBareServer(f, p)
 	f.Fuzz(func(t *testing.T, query string) {
 		var ctx fasthttp.RequestCtx
@@ -174,7 +176,7 @@ func FuzzPixel(f *testing.F) {
 		req.SetRequestURI("/v1/click.gif")
 		req.URI().SetQueryString(query)
 		ctx.Init(&req, &net.TCPAddr{IP: net.IPv4(203, 0, 113, 1)}, nil)
-		p.last = p.last[:0]
+		p.last, p.kept = nil, nil
 		s.handle(&ctx)
 		if ctx.Response.StatusCode() >= 500 {
 			t.Fatalf("status %d", ctx.Response.StatusCode())

@@ -57,7 +57,11 @@ func (s *Server) release(w *work, err error) {
 	if err != nil {
 		return
 	}
-	clear(w.records[:cap(w.records)])
+	for i, r := range w.records {
+		if *r = (kgo.Record{}); i >= keptRecords { // what it points to must not stay with it
+			w.records[i] = nil
+		}
+	}
 	if cap(w.values) > kept {
 		w.values = make([]byte, 0, freeBody)
 	}
@@ -68,15 +72,25 @@ func (s *Server) release(w *work, err error) {
 	s.works.Put(w)
 }
 
+// nextRecord is memory for one more record: that of an earlier request if there is some. The Kafka client is done with it,
+// or release would not have kept w.
+func (w *work) nextRecord() *kgo.Record {
+	if n := len(w.records); n < cap(w.records) {
+		if r := w.records[:n+1][n]; r != nil {
+			return r
+		}
+	}
+	return new(kgo.Record)
+}
+
 // add completes and encodes the event that w.event holds, under the i-th id.
 func (s *Server) add(w *work, from *sender, i int) *fault {
 	if f := s.complete(w, from, i); f != nil {
 		return f
 	}
 	// The value goes behind the last one if there is room, else into memory of its own.
-	n := len(w.values)
-	r, err := schemas.ClickRecord(&w.event.click, w.values[n:n:cap(w.values)])
-	if err != nil {
+	n, r := len(w.values), w.nextRecord()
+	if err := schemas.EncodeClick(r, &w.event.click, w.values[n:n:cap(w.values)]); err != nil {
 		s.log.Error("encode click", "error", err)
 		return errInternal
 	}

@@ -31,6 +31,7 @@ const (
 type event struct {
 	click   schemas.Click
 	props   map[string]string // the click's Properties, kept between events
+	hash    [8]byte           // the memory of the click's IdentityHash
 	key     string            // publishable key
 	clickID string            // as given
 	ip      string            // as given; only a secret key's holder may
