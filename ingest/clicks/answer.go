@@ -93,6 +93,7 @@ func (s *Server) refuse(ctx *fasthttp.RequestCtx, f *fault) {
 	ctx.Response.SetStatusCode(f.status)
 	ctx.Response.Header.SetContentType("application/json")
 	ctx.Response.Header.Set(errorHeader, f.code)
+	ctx.Response.Header.Set(fasthttp.HeaderAccessControlExposeHeaders, "Retry-After, "+errorHeader) // a script may read them
 	ctx.Response.SetBodyRaw(bodies[f])
 	switch f {
 	case errUnavailable, errBusy:
@@ -116,16 +117,23 @@ func cors(ctx *fasthttp.RequestCtx) {
 // nothing away: the edge reads no cookies, and whether a site may send for a workspace is judged with its event.
 func beaconCORS(ctx *fasthttp.RequestCtx) {
 	h := &ctx.Response.Header
-	h.Set(fasthttp.HeaderVary, "Origin")
-	origin := ctx.Request.Header.Peek(fasthttp.HeaderOrigin)
+	h.SetCanonical(varyName, originName)
+	origin := ctx.Request.Header.PeekBytes(originName)
 	if len(origin) == 0 {
-		cors(ctx)
+		h.SetCanonical(allowOriginName, []byte("*"))
 		return
 	}
-	h.SetBytesV(fasthttp.HeaderAccessControlAllowOrigin, origin)
-	h.Set(fasthttp.HeaderAccessControlAllowCredentials, "true")
-	h.Set(fasthttp.HeaderAccessControlExposeHeaders, "Retry-After, "+errorHeader)
+	h.SetCanonical(allowOriginName, origin)
+	h.SetCanonical(allowCredentialsName, []byte("true"))
 }
+
+// Names of headers that every answer carries, as fasthttp keeps them.
+var (
+	originName           = []byte(fasthttp.HeaderOrigin)
+	varyName             = []byte(fasthttp.HeaderVary)
+	allowOriginName      = []byte(fasthttp.HeaderAccessControlAllowOrigin)
+	allowCredentialsName = []byte(fasthttp.HeaderAccessControlAllowCredentials)
+)
 
 // preflight answers OPTIONS (Fetch standard, CORS-preflight). Whatever headers the site's tools add to its requests are
 // allowed, since none but Content-Type and Authorization mean anything here. Browsers keep the answer as long as they will:
