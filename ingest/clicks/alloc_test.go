@@ -9,8 +9,8 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// From the request's bytes to the record nothing is allocated: what a request needs, an earlier one has left. What the
-// Kafka client allocates is not in it.
+// From the request's bytes to the record nothing is allocated: what a request needs, an earlier one
+// has left. What the Kafka client allocates is not in it.
 func TestAllocations(t *testing.T) {
 	s := newBareServer(t, &sink{})
 	s.addresses = newAddressRates(1e9, s.cfg.MaxBatch)

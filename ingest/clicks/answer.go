@@ -8,7 +8,8 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// fault is one reason to refuse an event or a request: what the sender is told, and what is counted.
+// fault is one reason to refuse an event or a request: what the sender is told, and what is
+// counted.
 type fault struct {
 	status  int
 	code    string // stable; also the reason label of ingest_clicks_rejected_total
@@ -83,8 +84,8 @@ var bodies = func() map[*fault][]byte {
 	return m
 }()
 
-// errorHeader names the fault's code. A script cannot read the answer to a beacon, and a picture shows no JSON; the browser's
-// network panel shows this header for both.
+// errorHeader names the fault's code. A script cannot read the answer to a beacon, and a picture
+// shows no JSON; the browser's network panel shows this header for both.
 const errorHeader = "Tributary-Error"
 
 // refuse answers with f and counts it.
@@ -112,9 +113,10 @@ func cors(ctx *fasthttp.RequestCtx) {
 	ctx.Response.Header.Set(fasthttp.HeaderAccessControlAllowOrigin, "*")
 }
 
-// beaconCORS lets any site's script send and read, whatever its credentials mode: navigator.sendBeacon always sends with
-// credentials, and then the browser refuses "*" (Fetch standard, CORS check), so the site's own Origin is repeated. That gives
-// nothing away: the edge reads no cookies, and whether a site may send for a workspace is judged with its event.
+// beaconCORS lets any site's script send and read, whatever its credentials mode:
+// navigator.sendBeacon always sends with credentials, and then the browser refuses "*" (Fetch
+// standard, CORS check), so the site's own Origin is repeated. That gives nothing away: the edge
+// reads no cookies, and whether a site may send for a workspace is judged with its event.
 func beaconCORS(ctx *fasthttp.RequestCtx) {
 	h := &ctx.Response.Header
 	h.SetCanonical(varyName, originName)
@@ -135,9 +137,9 @@ var (
 	allowCredentialsName = []byte(fasthttp.HeaderAccessControlAllowCredentials)
 )
 
-// preflight answers OPTIONS (Fetch standard, CORS-preflight). Whatever headers the site's tools add to its requests are
-// allowed, since none but Content-Type and Authorization mean anything here. Browsers keep the answer as long as they will:
-// Chromium two hours, Firefox a day.
+// preflight answers OPTIONS (Fetch standard, CORS-preflight). Whatever headers the site's tools add
+// to its requests are allowed, since none but Content-Type and Authorization mean anything here.
+// Browsers keep the answer as long as they will: Chromium two hours, Firefox a day.
 func preflight(ctx *fasthttp.RequestCtx, methods string) {
 	beaconCORS(ctx)
 	h := &ctx.Response.Header

@@ -24,8 +24,8 @@ import (
 
 var addresses = flag.Int("addresses", 100_000, "how many addresses TestAttacks sends from")
 
-// maxRSS is what an edge may take, whatever is sent to it. The test binary, Kafka's test double in it, is larger than the
-// program.
+// maxRSS is what an edge may take, whatever is sent to it. The test binary, Kafka's test double in
+// it, is larger than the program.
 const maxRSS = 96 << 20
 
 // slowKafka takes as long as a healthy cluster for batches.
@@ -38,8 +38,8 @@ func (slowKafka) Publish(_ context.Context, records ...*kgo.Record) error {
 	return nil
 }
 
-// serveAttacked is the other process: an edge with the documented limits. Its one peer is a trusted proxy, so that visitors
-// of many addresses can be played.
+// serveAttacked is the other process: an edge with the documented limits. Its one peer is a trusted
+// proxy, so that visitors of many addresses can be played.
 func serveAttacked() {
 	c := Default()
 	c.Logger = slog.New(slog.DiscardHandler)
@@ -94,8 +94,8 @@ func (a *attacked) peak() int {
 	return kib << 10
 }
 
-// honestP99 sends clicks of ordinary visitors, 50 a second on each of four connections, until stop is closed, and returns
-// the 99th percentile of the time to an answer. All of them must be stored.
+// honestP99 sends clicks of ordinary visitors, 50 a second on each of four connections, until stop
+// is closed, and returns the 99th percentile of the time to an answer. All of them must be stored.
 func (a *attacked) honestP99(stop <-chan struct{}) time.Duration {
 	var mu sync.Mutex
 	var took []time.Duration
@@ -137,8 +137,8 @@ func (a *attacked) honestP99(stop <-chan struct{}) time.Duration {
 	return took[len(took)*99/100]
 }
 
-// under runs one attack beside honest traffic, and sends the same traffic to another edge that nobody attacks: its
-// latency is what the machine is good for at the moment.
+// under runs one attack beside honest traffic, and sends the same traffic to another edge that
+// nobody attacks: its latency is what the machine is good for at the moment.
 func (a *attacked) under(name string, control *attacked, attack func()) (rss int, p99, quiet time.Duration) {
 	a.t.Helper()
 	a.peak()
@@ -148,7 +148,7 @@ func (a *attacked) under(name string, control *attacked, attack func()) (rss int
 	wg.Go(func() { quiet = control.honestP99(stop) })
 	begin := time.Now()
 	attack()
-	time.Sleep(max(0, 500*time.Millisecond-time.Since(begin)))
+	time.Sleep(max(0, time.Second-time.Since(begin)))
 	close(stop)
 	wg.Wait()
 	rss = a.peak()
@@ -157,7 +157,8 @@ func (a *attacked) under(name string, control *attacked, attack func()) (rss int
 	return rss, p99, quiet
 }
 
-// send writes one raw request and returns the answer's status, 0 if the edge closed the connection without one.
+// send writes one raw request and returns the answer's status, 0 if the edge closed the connection
+// without one.
 func (a *attacked) send(head, body string) int {
 	c, err := net.Dial("tcp", a.addr)
 	if err != nil {
@@ -193,8 +194,8 @@ func (a *attacked) atOnce(n, rounds int, path, headers, body string, want ...int
 
 const secretHeader = "Authorization: Bearer sk_0123456789abcdef\r\n"
 
-// A few megabytes of hostile requests must cost a few megabytes, whatever is in them, and the visitors beside them must
-// not notice.
+// A few megabytes of hostile requests must cost a few megabytes, whatever is in them, and the
+// visitors beside them must not notice.
 func TestAttacks(t *testing.T) {
 	a, control := startAttacked(t), startAttacked(t)
 
@@ -250,12 +251,19 @@ func TestAttacks(t *testing.T) {
 		{"100 connections that announce 1 MiB and send 5 KiB", func() { a.announce(100, "Content-Length: 1048576\r\n\r\n["+strings.Repeat(" ", 5000)) }},
 		{fmt.Sprintf("%d addresses", *addresses), func() { a.crowd(*addresses) }},
 	} {
-		rss, p99, quiet := a.under(tt.name, control, tt.attack)
-		if rss > maxRSS {
-			t.Errorf("%s: %d MB, want at most %d", tt.name, rss>>20, maxRSS>>20)
+		slow := func() string {
+			rss, p99, quiet := a.under(tt.name, control, tt.attack)
+			if rss > maxRSS {
+				t.Errorf("%s: %d MB, want at most %d", tt.name, rss>>20, maxRSS>>20)
+			}
+			if p99 <= max(50*time.Millisecond, 3*quiet) {
+				return ""
+			}
+			return fmt.Sprintf("honest clicks wait %s at the 99th percentile, and %s at the edge that is not attacked", p99, quiet)
 		}
-		if p99 > max(50*time.Millisecond, 3*quiet) {
-			t.Errorf("%s: honest clicks wait %s at the 99th percentile, and %s at the edge that is not attacked", tt.name, p99, quiet)
+		// Other work on the machine may stop one process and not the other, once.
+		if why := slow(); why != "" && slow() != "" {
+			t.Errorf("%s: twice, %s", tt.name, why)
 		}
 	}
 }

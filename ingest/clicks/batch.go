@@ -9,7 +9,8 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// batch takes many events: POST /v1/clicks, a JSON array or one object per line. Good events are kept when others are bad.
+// batch takes many events: POST /v1/clicks, a JSON array or one object per line. Good events are
+// kept when others are bad.
 func (s *Server) batch(ctx *fasthttp.RequestCtx) {
 	beaconCORS(ctx)
 	w := s.acquire(s.cfg.MaxBatch)
@@ -50,11 +51,12 @@ func (s *Server) batch(ctx *fasthttp.RequestCtx) {
 	s.release(w, nil)
 }
 
-// readBatch makes records of the events in w.body. It returns a fault only if the whole batch is to be refused; then
-// nothing of it is stored.
+// readBatch makes records of the events in w.body. It returns a fault only if the whole batch is to
+// be refused; then nothing of it is stored.
 func (s *Server) readBatch(ctx *fasthttp.RequestCtx, w *work) *fault {
 	body := withoutBOM(w.body)
-	// An event is an object. Counting the brackets that could open one is the cheapest bound of what is to come.
+	// An event is an object. Counting the brackets that could open one is the cheapest bound of
+	// what is to come.
 	events := min(bytes.Count(body, []byte{'{'}), s.cfg.MaxBatch)
 	if f := s.reserve(w, events); f != nil {
 		return f
@@ -97,7 +99,8 @@ func (s *Server) readArray(ctx *fasthttp.RequestCtx, w *work) (int, *fault) {
 	}
 }
 
-// readLines reads NDJSON and returns how many lines are not empty. A line that is no JSON spoils itself only.
+// readLines reads NDJSON and returns how many lines are not empty. A line that is no JSON spoils
+// itself only.
 func (s *Server) readLines(ctx *fasthttp.RequestCtx, w *work) (int, *fault) {
 	m := membership{}
 	rest := w.json.data
@@ -142,7 +145,8 @@ type charge struct {
 	n     int
 }
 
-// addTo takes the i-th event of a batch, which w.event holds. It returns a fault only if the whole batch is to be refused.
+// addTo takes the i-th event of a batch, which w.event holds. It returns a fault only if the whole
+// batch is to be refused.
 func (s *Server) addTo(ctx *fasthttp.RequestCtx, w *work, i int, m *membership) *fault {
 	from, f := &w.from, w.event.fault
 	if f == nil && !from.secret {
@@ -184,8 +188,8 @@ func (w *work) addCharge(limit *rate.Limiter) {
 	w.charges = append(w.charges, charge{limit, 1})
 }
 
-// settle takes a batch of n events from the budgets of its address and its workspaces: all of it, or nothing, so that a
-// sender who repeats it later does not pay twice.
+// settle takes a batch of n events from the budgets of its address and its workspaces: all of it,
+// or nothing, so that a sender who repeats it later does not pay twice.
 func (s *Server) settle(ctx *fasthttp.RequestCtx, w *work, n int) *fault {
 	if n == 1 && len(w.faults) == 1 && (w.faults[0].fault == errNoKey || w.faults[0].fault == errUnknownKey) {
 		return w.faults[0].fault // nobody's batch

@@ -14,11 +14,12 @@ import (
 )
 
 const (
-	// prefetch is how much of a body fasthttp reads before the handler runs, in bytes. The rest is read here, into memory
-	// that grows with what arrives and not with what Content-Length announces.
+	// prefetch is how much of a body fasthttp reads before the handler runs, in bytes. The rest is
+	// read here, into memory that grows with what arrives and not with what Content-Length
+	// announces.
 	prefetch = 1 << 10
-	// freeBody is how much of each body is read without asking for memory, in bytes. Single events are hardly ever larger. A
-	// connection costs 16 KiB for its headers anyway.
+	// freeBody is how much of each body is read without asking for memory, in bytes. Single events
+	// are hardly ever larger. A connection costs 16 KiB for its headers anyway.
 	freeBody = 4 << 10
 	// freeRecords is the same for the records that are made of a body.
 	freeRecords = 8 << 10
@@ -26,17 +27,20 @@ const (
 	kept = 128 << 10
 	// keptRecords is how many records' memory stays with a work.
 	keptRecords = 128
-	// recordCost is what one event takes beside the bytes that it came as: the record, its key and header, ids and names.
+	// recordCost is what one event takes beside the bytes that it came as: the record, its key and
+	// header, ids and names.
 	recordCost = 512
-	// shares is into how many parts the bytes for the public's bodies are divided: one address can take a quarter of them.
+	// shares is into how many parts the bytes for the public's bodies are divided: one address can
+	// take a quarter of them.
 	shares = 4
 	// patience is how long a request waits for memory before it is refused.
 	patience = time.Second
 )
 
-// budget is the memory that the large bodies of one kind of sender share. A request first takes bytes for its body,
-// then, with the body complete, bytes for the records made of it. The two are counted apart: whoever holds bytes for
-// records waits for nobody, so requests that wait for each other cannot all come to a stop.
+// budget is the memory that the large bodies of one kind of sender share. A request first takes
+// bytes for its body, then, with the body complete, bytes for the records made of it. The two are
+// counted apart: whoever holds bytes for records waits for nobody, so requests that wait for each
+// other cannot all come to a stop.
 type budget struct {
 	seed    maphash.Seed
 	bodies  []*semaphore.Weighted // equal shares, by address
@@ -44,8 +48,8 @@ type budget struct {
 	size    int64 // of records
 }
 
-// newBudget allows size bytes of bodies in the given number of shares, none of them smaller than the largest body, and
-// size bytes of records.
+// newBudget allows size bytes of bodies in the given number of shares, none of them smaller than
+// the largest body, and size bytes of records.
 func newBudget(size, shares, largestBody int) *budget {
 	b := &budget{seed: maphash.MakeSeed(), records: semaphore.NewWeighted(int64(size)), size: int64(size)}
 	for range shares {
@@ -89,7 +93,8 @@ func (h *hold) release() {
 	}
 }
 
-// budget is the senders' whom a secret key vouches for, or everybody else's: a crowd that fills its own leaves imports alone.
+// budget is the senders' whom a secret key vouches for, or everybody else's: a crowd that fills its
+// own leaves imports alone.
 func (s *Server) budget(from *sender) *budget {
 	if from.secret {
 		return s.vouched
@@ -97,8 +102,8 @@ func (s *Server) budget(from *sender) *budget {
 	return s.public
 }
 
-// receive judges what the headers say (content type, announced length, secret key, the address's rate) and only then
-// reads the body into w.body. limit is the largest body, in bytes.
+// receive judges what the headers say (content type, announced length, secret key, the address's
+// rate) and only then reads the body into w.body. limit is the largest body, in bytes.
 func (s *Server) receive(ctx *fasthttp.RequestCtx, w *work, limit int) *fault {
 	f := checkHead(ctx, limit)
 	if f == nil {
@@ -205,7 +210,8 @@ func (s *Server) reserve(w *work, n int) *fault {
 	return nil
 }
 
-// parsed gives back the memory of a body of which nothing is needed any more: the records have been encoded.
+// parsed gives back the memory of a body of which nothing is needed any more: the records have been
+// encoded.
 func (w *work) parsed() {
 	w.body = nil
 	if cap(w.buffer) > kept {
@@ -214,8 +220,8 @@ func (w *work) parsed() {
 	w.bodyHeld.release()
 }
 
-// unread reports whether bytes of the request's body are still to come on the connection. Whatever answers without having
-// read them must close it, or they would be taken for the next request.
+// unread reports whether bytes of the request's body are still to come on the connection. Whatever
+// answers without having read them must close it, or they would be taken for the next request.
 func unread(ctx *fasthttp.RequestCtx) bool {
 	n := ctx.Request.Header.ContentLength()
 	return ctx.Request.IsBodyStream() && (n > prefetch || n < 0)

@@ -8,8 +8,8 @@ import (
 	"tributary/schemas"
 )
 
-// Tolerance around receipt for times that a browser gives: its clock may be wrong, and a beacon may have waited in a
-// phone that was switched off.
+// Tolerance around receipt for times that a browser gives: its clock may be wrong, and a beacon may
+// have waited in a phone that was switched off.
 const (
 	maxAge   = 30 * 24 * time.Hour
 	maxAhead = 5 * time.Minute
@@ -34,8 +34,8 @@ type sender struct {
 	optOut    bool // Sec-GPC: 1 (Global Privacy Control)
 }
 
-// complete checks what was read and fills in what was not given. The click's id is written to w.ids[i], which the record
-// then shares; w.event.click is ready to be encoded.
+// complete checks what was read and fills in what was not given. The click's id is written to
+// w.ids[i], which the record then shares; w.event.click is ready to be encoded.
 func (s *Server) complete(w *work, from *sender, i int) *fault {
 	e := w.event
 	c := &e.click
@@ -107,8 +107,8 @@ func (s *Server) setID(e *event, from *sender, id *schemas.ClickID) *fault {
 		}
 	}
 
-	// Outside the tolerance an id is still the site's name for this click, but not one to sort a table by: such ids would
-	// open partitions of years to come.
+	// Outside the tolerance an id is still the site's name for this click, but not one to sort a
+	// table by: such ids would open partitions of years to come.
 	at := given.Time()
 	keep := isV7 && (from.secret || !at.Before(oldest) && !at.After(newest))
 	switch {

@@ -365,7 +365,8 @@ func TestIDsAndTimes(t *testing.T) {
 			}
 		})
 	}
-	// What cannot be milliseconds is refused, whoever sends it: clamped, it would be a click of another day.
+	// What cannot be milliseconds is refused, whoever sends it: clamped, it would be a click of
+	// another day.
 	for _, at := range []string{"1000", "0", "-1", "1795176000", "99999999999", "1795176000000000", "1e300", `"1795176000"`} {
 		for _, auth := range []string{"X: y", "Authorization: Bearer sk_test"} {
 			e.want(e.do("POST", "/v1/click", `{"url":"https://shop.example/","event_time":`+at+`}`, auth), 400, "bad_time")
@@ -382,7 +383,8 @@ func TestIDsAndTimes(t *testing.T) {
 	}
 }
 
-// What programs write around the values does not matter: a byte order mark, space around ids, an encoding that is none.
+// What programs write around the values does not matter: a byte order mark, space around ids, an
+// encoding that is none.
 func TestLenient(t *testing.T) {
 	e := newEdge(t, nil)
 	body := "\ufeff" + ` {"affiliate_id":"  anna\t","program_id":" p ","link_id":"\u00a0l\n","visitor_id":" v ","click_id":" c1 ","url":" https://a.example/?token=x&via=anna ","referrer":"https://b.example/?email=a%40b.example"} `
@@ -704,7 +706,8 @@ func TestPixel(t *testing.T) {
 	e.nothing() // mail scanners and link checkers
 }
 
-// wantReadable checks that a script of origin can read the answer in every credentials mode (Fetch standard, CORS check).
+// wantReadable checks that a script of origin can read the answer in every credentials mode (Fetch
+// standard, CORS check).
 func wantReadable(t *testing.T, a answer, origin string) {
 	t.Helper()
 	h := a.Header
@@ -713,7 +716,8 @@ func wantReadable(t *testing.T, a answer, origin string) {
 	}
 }
 
-// Every answer that a browser can get is readable there, refusals too: they are for the site's developer.
+// Every answer that a browser can get is readable there, refusals too: they are for the site's
+// developer.
 func TestCORS(t *testing.T) {
 	e := newEdge(t, twoWorkspaces)
 	for _, tt := range []struct {

@@ -6,14 +6,17 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// checkFraming refuses requests that another reader in front of the edge, a proxy, may have cut differently, so that a part
-// of one would be taken for a second request (RFC 9112 §11.2). fasthttp is more lenient in each of these points; the raw
-// headers still show them:
+// checkFraming refuses requests that another reader in front of the edge, a proxy, may have cut
+// differently, so that a part of one would be taken for a second request (RFC 9112 §11.2). fasthttp
+// is more lenient in each of these points; the raw headers still show them:
 //
-//   - Content-Length together with Transfer-Encoding. fasthttp lets the latter win and hides the former.
-//   - A line that ends in LF without CR. fasthttp waits for an empty line with CR, but then ends the headers at the first
-//     empty line of any kind: "X: y\n\nPOST …" in a header's value was executed as a request.
-//   - A name that is no token (RFC 9110 §5.6.2), such as one with a space, and a line that continues another (obs-fold).
+//   - Content-Length together with Transfer-Encoding. fasthttp lets the latter win and hides the
+//     former.
+//   - A line that ends in LF without CR. fasthttp waits for an empty line with CR, but then ends
+//     the headers at the first empty line of any kind: "X: y\n\nPOST …" in a header's value was
+//     executed as a request.
+//   - A name that is no token (RFC 9110 §5.6.2), such as one with a space, and a line that
+//     continues another (obs-fold).
 //   - A CR within a line.
 //   - Transfer-Encoding in HTTP/1.0, which proxies of that version pass on without reading it.
 func checkFraming(h *fasthttp.RequestHeader) *fault {

@@ -21,7 +21,8 @@ import (
 	"tributary/schemas"
 )
 
-// sink is a Kafka that takes everything at once: for what is measured or fuzzed without the network.
+// sink is a Kafka that takes everything at once: for what is measured or fuzzed without the
+// network.
 type sink struct {
 	keep bool // copies of the records, for those who look at them: the handler uses their memory again
 

@@ -49,8 +49,8 @@ func (s *Server) acquire(events int) *work {
 	return w
 }
 
-// release keeps w for the next request, unless its records are in doubt: the Kafka client still reads their memory. What
-// one large request made grow does not stay.
+// release keeps w for the next request, unless its records are in doubt: the Kafka client still
+// reads their memory. What one large request made grow does not stay.
 func (s *Server) release(w *work, err error) {
 	w.parsed()
 	w.recordsHeld.release()
@@ -72,8 +72,8 @@ func (s *Server) release(w *work, err error) {
 	s.works.Put(w)
 }
 
-// nextRecord is memory for one more record: that of an earlier request if there is some. The Kafka client is done with it,
-// or release would not have kept w.
+// nextRecord is memory for one more record: that of an earlier request if there is some. The Kafka
+// client is done with it, or release would not have kept w.
 func (w *work) nextRecord() *kgo.Record {
 	if n := len(w.records); n < cap(w.records) {
 		if r := w.records[:n+1][n]; r != nil {
@@ -113,7 +113,8 @@ func (s *Server) click(ctx *fasthttp.RequestCtx) {
 	s.store(ctx, w, f, answerClick)
 }
 
-// pixel takes one event from the query string: GET /v1/click.gif. Without a target, the page that shows it is the target.
+// pixel takes one event from the query string: GET /v1/click.gif. Without a target, the page that
+// shows it is the target.
 func (s *Server) pixel(ctx *fasthttp.RequestCtx) {
 	beaconCORS(ctx)
 	ctx.Response.Header.Set(fasthttp.HeaderCacheControl, "no-store")
@@ -132,7 +133,8 @@ func (s *Server) pixel(ctx *fasthttp.RequestCtx) {
 	s.store(ctx, w, f, answerPixel)
 }
 
-// store completes the event in w, puts it into Kafka and answers. f is what is already known to be wrong with it.
+// store completes the event in w, puts it into Kafka and answers. f is what is already known to be
+// wrong with it.
 func (s *Server) store(ctx *fasthttp.RequestCtx, w *work, f *fault, answer func(*fasthttp.RequestCtx, *work)) {
 	if f == nil && !w.from.secret {
 		f = s.admit(ctx, &w.from, w.event.key, w.event.track)
@@ -180,8 +182,9 @@ func doubtful(err error) error {
 	return nil
 }
 
-// takesJSON reports whether the body may be read as JSON. text/plain is what navigator.sendBeacon sends for a string, and
-// needs no preflight (Fetch standard, CORS-safelisted request-header). Compressed bodies are never unpacked.
+// takesJSON reports whether the body may be read as JSON. text/plain is what navigator.sendBeacon
+// sends for a string, and needs no preflight (Fetch standard, CORS-safelisted request-header).
+// Compressed bodies are never unpacked.
 func takesJSON(ctx *fasthttp.RequestCtx) bool {
 	h := &ctx.Request.Header
 	if e := h.ContentEncoding(); len(e) > 0 && !strings.EqualFold(b2s(e), "identity") {
@@ -197,8 +200,8 @@ func takesJSON(ctx *fasthttp.RequestCtx) bool {
 	return false
 }
 
-// identify reads from the headers who sends, and charges one event to a visitor's address. A secret key makes the sender a
-// backend, whose own address and agent mean nothing.
+// identify reads from the headers who sends, and charges one event to a visitor's address. A secret
+// key makes the sender a backend, whose own address and agent mean nothing.
 func (s *Server) identify(ctx *fasthttp.RequestCtx, from *sender) *fault {
 	h := &ctx.Request.Header
 	from.received = s.now()
@@ -209,7 +212,8 @@ func (s *Server) identify(ctx *fasthttp.RequestCtx, from *sender) *fault {
 			from.secret = true
 			return nil
 		}
-		// A key that is neither is refused rather than ignored: an import would otherwise be clamped without a word.
+		// A key that is neither is refused rather than ignored: an import would otherwise be
+		// clamped without a word.
 		if !s.workspaces.isPublishable(token) && !isTrack(ctx.Path()) {
 			wrong = errWrongSecret
 		}
@@ -249,7 +253,8 @@ func (s *Server) admit(ctx *fasthttp.RequestCtx, from *sender, key string, keyle
 	return nil
 }
 
-// authorize finds the workspace that a visitor's event belongs to, and checks that the site may send for it.
+// authorize finds the workspace that a visitor's event belongs to, and checks that the site may
+// send for it.
 func (s *Server) authorize(ctx *fasthttp.RequestCtx, from *sender, key string, keyless bool) *fault {
 	h := &ctx.Request.Header
 	k := []byte(nil)

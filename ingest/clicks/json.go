@@ -6,16 +6,17 @@ import (
 	"unicode/utf8"
 )
 
-// maxDepth is how deep arrays and objects may stand in one another. An event needs two levels; the rest is for fields that
-// only other programs understand.
+// maxDepth is how deep arrays and objects may stand in one another. An event needs two levels; the
+// rest is for fields that only other programs understand.
 const maxDepth = 256
 
-// maxText is how many bytes of a string are decoded at least; it is more than any field may have. Of a longer string that
-// cannot be used where it lies, only the beginning is kept: what does not fit is refused by its length, or cut, all the same.
+// maxText is how many bytes of a string are decoded at least; it is more than any field may have.
+// Of a longer string that cannot be used where it lies, only the beginning is kept: what does not
+// fit is refused by its length, or cut, all the same.
 const maxText = 16 << 10
 
-// errJSON says that the text is no JSON, or nested deeper than maxDepth. Where it stops being JSON is not told: the text
-// is a visitor's and has no place in a log.
+// errJSON says that the text is no JSON, or nested deeper than maxDepth. Where it stops being JSON
+// is not told: the text is a visitor's and has no place in a log.
 var errJSON = errors.New("not JSON")
 
 // kind is the type of a JSON value.
@@ -30,17 +31,18 @@ const (
 	kindObject
 )
 
-// value is one JSON value. text is the decoded string of a string, and the JSON as it stands of everything else. It shares
-// memory with the scanner and the body.
+// value is one JSON value. text is the decoded string of a string, and the JSON as it stands of
+// everything else. It shares memory with the scanner and the body.
 type value struct {
 	kind kind
 	text string
 	from int // where it begins in the body
 }
 
-// scanner reads JSON (RFC 8259) where it lies, without building a tree: what a body costs is its bytes, whatever is in
-// them. It accepts and refuses what encoding/json does, nesting beyond maxDepth apart, and decodes strings to the same
-// text: each byte that is not UTF-8, and each half of a surrogate pair, becomes U+FFFD.
+// scanner reads JSON (RFC 8259) where it lies, without building a tree: what a body costs is its
+// bytes, whatever is in them. It accepts and refuses what encoding/json does, nesting beyond
+// maxDepth apart, and decodes strings to the same text: each byte that is not UTF-8, and each half
+// of a surrogate pair, becomes U+FFFD.
 type scanner struct {
 	data []byte
 	pos  int
@@ -50,7 +52,8 @@ type scanner struct {
 // reset begins a new text. Strings of the old one must not be used any more.
 func (s *scanner) reset(data []byte) { s.data, s.pos, s.text = data, 0, s.text[:0] }
 
-// space skips white space and returns the byte after it, 0 at the end. (A zero byte is never part of valid JSON.)
+// space skips white space and returns the byte after it, 0 at the end. (A zero byte is never part
+// of valid JSON.)
 func (s *scanner) space() byte {
 	for ; s.pos < len(s.data); s.pos++ {
 		switch c := s.data[s.pos]; c {
@@ -77,7 +80,8 @@ func (s *scanner) open(bracket byte) bool {
 	return true
 }
 
-// more reports whether another element follows in an array or object that closing ends; first says that none has been read.
+// more reports whether another element follows in an array or object that closing ends; first says
+// that none has been read.
 func (s *scanner) more(closing byte, first bool) (bool, error) {
 	switch c := s.space(); {
 	case c == closing:
@@ -133,7 +137,8 @@ func (s *scanner) value() (value, error) {
 	return v, nil
 }
 
-// skip reads one value of any depth without keeping anything of it. nested holds one bit per open bracket: 1 for an object.
+// skip reads one value of any depth without keeping anything of it. nested holds one bit per open
+// bracket: 1 for an object.
 func (s *scanner) skip() error {
 	var nested [maxDepth / 64]uint64
 	depth := 0
@@ -159,7 +164,8 @@ func (s *scanner) skip() error {
 		} else if err := s.scalar(c); err != nil {
 			return err
 		}
-		// A value has ended, or a closing bracket is next. Close what is complete, and go on behind the next comma.
+		// A value has ended, or a closing bracket is next. Close what is complete, and go on behind
+		// the next comma.
 		for {
 			if depth == 0 {
 				return nil
@@ -333,7 +339,8 @@ func (s *scanner) str() (string, error) {
 	return "", errJSON
 }
 
-// escape reads one escape sequence, or the two that make a surrogate pair (RFC 8259 §7). s.pos stands at its backslash.
+// escape reads one escape sequence, or the two that make a surrogate pair (RFC 8259 §7). s.pos
+// stands at its backslash.
 func (s *scanner) escape() (rune, error) {
 	if s.pos+1 >= len(s.data) {
 		return 0, errJSON

@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// decode makes of a text what encoding/json makes of it with UseNumber: the scanner's values, one inside another.
+// decode makes of a text what encoding/json makes of it with UseNumber: the scanner's values, one
+// inside another.
 func decode(s *scanner) (any, error) {
 	v, err := s.value()
 	if err != nil {
@@ -151,7 +152,8 @@ func TestScannerDepth(t *testing.T) {
 	}
 }
 
-// Of a string that is longer than any field the beginning is enough; what stands behind it is still read.
+// Of a string that is longer than any field the beginning is enough; what stands behind it is still
+// read.
 func TestScannerLongStrings(t *testing.T) {
 	for _, unit := range []string{"x", `\n`, "\xff", `\ud83d\ude00`, "é"} {
 		text := `"a` + strings.Repeat(unit, 100_000) + `\t"`

@@ -21,22 +21,24 @@ const (
 	maxQuantity   = 100
 )
 
-// leadID makes the same lead told twice one lead: a hash of workspace, external id and event name, the latter as Dub
-// compares it, in lower case with dashes for spaces.
+// leadID makes the same lead told twice one lead: a hash of workspace, external id and event name,
+// the latter as Dub compares it, in lower case with dashes for spaces.
 func leadID(workspace, externalID, eventName string) schemas.ClickID {
 	name := strings.Join(strings.Fields(strings.ToLower(eventName)), "-")
 	sum := sha256.Sum256([]byte(workspace + "\x00" + externalID + "\x00" + name))
 	return schemas.ClickID(sum[:16])
 }
 
-// leadCall is a lead as /v1/leads (snake_case) and /track/lead (camelCase, as Dub's SDKs write it) tell it.
+// leadCall is a lead as /v1/leads (snake_case) and /track/lead (camelCase, as Dub's SDKs write it)
+// tell it.
 type leadCall struct {
 	lead  schemas.Lead
 	email string
 	name  string // echoed to Dub's SDKs, not kept
 }
 
-// lead takes a lead from a backend: POST /v1/leads. No CORS: secret keys have no place in a browser.
+// lead takes a lead from a backend: POST /v1/leads. No CORS: secret keys have no place in a
+// browser.
 func (s *Server) lead(ctx *fasthttp.RequestCtx) {
 	if _, id, ok := s.storeLead(ctx); ok {
 		answer := append([]byte(`{"lead_id":"`), id.AppendText(nil)...)
@@ -220,8 +222,8 @@ func (c *leadCall) set(j *scanner, name string, v value) *fault {
 	return nil
 }
 
-// leadText copies a string of at most limit bytes, without the space around it. Numbers are taken too: ids of databases
-// often are.
+// leadText copies a string of at most limit bytes, without the space around it. Numbers are taken
+// too: ids of databases often are.
 func leadText(to *string, v value, limit int) *fault {
 	switch v.kind {
 	case kindString, kindNumber:
@@ -238,8 +240,8 @@ func leadText(to *string, v value, limit int) *fault {
 	return nil
 }
 
-// metadata reads an object: strings as they are, everything else as its JSON. It reports whether v is an object of at
-// most maxMetadata bytes.
+// metadata reads an object: strings as they are, everything else as its JSON. It reports whether v
+// is an object of at most maxMetadata bytes.
 func metadata(j *scanner, v value) (map[string]string, bool) {
 	switch v.kind {
 	case kindNull:

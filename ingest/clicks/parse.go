@@ -13,8 +13,8 @@ import (
 	"tributary/schemas"
 )
 
-// Limits of fields, in bytes. What the site chose itself is refused beyond them, since a shortened id or address would be
-// another one; what the browser chose (referrer, agent) is cut.
+// Limits of fields, in bytes. What the site chose itself is refused beyond them, since a shortened
+// id or address would be another one; what the browser chose (referrer, agent) is cut.
 const (
 	maxURL        = 8192
 	maxID         = 200 // also the limit of Stripe's client_reference_id
@@ -26,8 +26,8 @@ const (
 	maxName       = 100
 )
 
-// event is one beacon while it is read. Its strings share memory with the scanner or the request and are good until the
-// record is encoded.
+// event is one beacon while it is read. Its strings share memory with the scanner or the request
+// and are good until the record is encoded.
 type event struct {
 	click   schemas.Click
 	props   map[string]string // the click's Properties, kept between events
@@ -53,7 +53,8 @@ func (e *event) reset() {
 	e.at, e.timed, e.track, e.unknown, e.fault = 0, false, false, 0, nil
 }
 
-// parseJSON reads one event, the whole of body. Unknown fields are counted, not refused: a newer script may send them.
+// parseJSON reads one event, the whole of body. Unknown fields are counted, not refused: a newer
+// script may send them.
 func (e *event) parseJSON(j *scanner, body []byte) *fault {
 	j.reset(withoutBOM(body))
 	if j.space() != '{' {
@@ -65,11 +66,12 @@ func (e *event) parseJSON(j *scanner, body []byte) *fault {
 	return e.fault
 }
 
-// withoutBOM drops the byte order mark that some programs write before UTF-8. RFC 8259 §8.1 lets a reader ignore it.
+// withoutBOM drops the byte order mark that some programs write before UTF-8. RFC 8259 §8.1 lets a
+// reader ignore it.
 func withoutBOM(body []byte) []byte { return bytes.TrimPrefix(body, []byte("\ufeff")) }
 
-// parse reads the next value of j into e, and what is wrong with its fields into e.fault. It returns a fault only if j holds no
-// JSON there, so that nothing behind it can be read either.
+// parse reads the next value of j into e, and what is wrong with its fields into e.fault. It
+// returns a fault only if j holds no JSON there, so that nothing behind it can be read either.
 func (e *event) parse(j *scanner) *fault {
 	if j.space() != '{' {
 		e.fail(errBadJSON) // a number, say
@@ -159,8 +161,9 @@ func (e *event) parseQuery(j *scanner, args *fasthttp.Args) *fault {
 	return e.fault
 }
 
-// set takes one field and reports whether it has a meaning. number says that the text may be a number of milliseconds.
-// Space around ids and keys is dropped: Stripe's side drops it too, and " anna" must meet "anna".
+// set takes one field and reports whether it has a meaning. number says that the text may be a
+// number of milliseconds. Space around ids and keys is dropped: Stripe's side drops it too, and "
+// anna" must meet "anna".
 func (e *event) set(name, value string, number bool) bool {
 	c := &e.click
 	switch name {
@@ -246,14 +249,16 @@ func (e *event) property(name string, v value) {
 	}
 }
 
-// Bounds of event_time as a number. A number of seconds stays below the lower one until the year 5138, one of microseconds
-// is above the upper one since 1973. Read as milliseconds, such numbers would silently move a click to another day.
+// Bounds of event_time as a number. A number of seconds stays below the lower one until the year
+// 5138, one of microseconds is above the upper one since 1973. Read as milliseconds, such numbers
+// would silently move a click to another day.
 const (
 	millisecondsFrom = 100_000_000_000     // 1973-03-03
 	millisecondsTo   = 100_000_000_000_000 // 5138-11-16
 )
 
-// setTime reads RFC 3339 or Unix milliseconds. A fraction of a millisecond is dropped: performance.timeOrigin has one.
+// setTime reads RFC 3339 or Unix milliseconds. A fraction of a millisecond is dropped:
+// performance.timeOrigin has one.
 func (e *event) setTime(value string, number bool) {
 	value = strings.TrimSpace(value)
 	if value == "" {
@@ -291,8 +296,9 @@ func isDigits(s string) bool {
 	return s != ""
 }
 
-// parseRFC3339 reads a date-time of RFC 3339 §5.6: T and Z in either case, or a space for the T. time.Parse alone takes
-// more than that (a comma in the seconds, an hour of one digit, an offset of 24 hours).
+// parseRFC3339 reads a date-time of RFC 3339 §5.6: T and Z in either case, or a space for the T.
+// time.Parse alone takes more than that (a comma in the seconds, an hour of one digit, an offset of
+// 24 hours).
 func parseRFC3339(s string) (time.Time, bool) {
 	const shape = "0000-00-00T00:00:00"
 	if len(s) <= len(shape) || len(s) > len(shape)+len(".000000000+00:00") {
@@ -336,7 +342,8 @@ func (e *event) limit(s string, n int) string {
 	return clean(s)
 }
 
-// clean makes s valid UTF-8, which Protobuf and ClickHouse's functions expect. It copies only what is not.
+// clean makes s valid UTF-8, which Protobuf and ClickHouse's functions expect. It copies only what
+// is not.
 func clean(s string) string {
 	if utf8.ValidString(s) {
 		return s
@@ -355,8 +362,9 @@ func cut(s string, n int) string {
 	return clean(s)
 }
 
-// validURL accepts absolute http and https addresses with a host, and addresses of the given schemes. It is no parser:
-// what matters here is that the address cannot be script (javascript:, data:) and holds no control characters.
+// validURL accepts absolute http and https addresses with a host, and addresses of the given
+// schemes. It is no parser: what matters here is that the address cannot be script (javascript:,
+// data:) and holds no control characters.
 func validURL(url string, schemes []string) bool {
 	for i := 0; i < len(url); i++ {
 		if url[i] < ' ' || url[i] == 0x7f {
@@ -394,6 +402,7 @@ func hostLength(rest string) int {
 	return len(rest)
 }
 
-// b2s is b as a string without a copy. b must not change while the string is in use: here it belongs to the request or to
-// the scanner, and the string ends before them, when the record is encoded.
+// b2s is b as a string without a copy. b must not change while the string is in use: here it
+// belongs to the request or to the scanner, and the string ends before them, when the record is
+// encoded.
 func b2s(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }

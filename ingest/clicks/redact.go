@@ -2,33 +2,42 @@ package clicks
 
 import "strings"
 
-// Addresses are stored without what opens somebody's account: people land on pages whose addresses carry password reset
-// links, session tokens and their own e-mail address, and clicks are read by many. redactURL drops
+// Addresses are stored without what opens somebody's account: people land on pages whose addresses
+// carry password reset links, session tokens and their own e-mail address, and clicks are read by
+// many. redactURL drops
 //
 //   - user:password@ before the host,
-//   - every parameter of query and fragment whose name says that its value is a secret or personal (secretName), and
+//   - every parameter of query and fragment whose name says that its value is a secret or
+//     personal (secretName), and
 //   - every parameter whose value is an e-mail address or a signed token, whatever its name.
 //
-// Everything else stays as it is, since analysts need it: campaign parameters, click ids of advertising networks, via and
-// ref, a shop's own product and page numbers.
+// Everything else stays as it is, since analysts need it: campaign parameters, click ids of
+// advertising networks, via and ref, a shop's own product and page numbers.
 
-// exactSecrets are names of parameters that hold secrets or personal data, in lower case, without '-' and '_'.
+// exactSecrets are names of parameters that hold secrets or personal data, in lower case, without
+// '-' and '_'.
 var exactSecrets = map[string]bool{
-	"auth": true, "authorization": true, "code": true, "oauthverifier": true, "otp": true, "pin": true, "jwt": true, "sid": true, "session": true,
-	"sessionid": true, "sessid": true, "phpsessid": true, "jsessionid": true, "sig": true, "pass": true, "pwd": true, "mail": true, "phone": true,
-	"tel": true, "mobile": true, "ssn": true, "iban": true, "magic": true, "nonce": true, "samlresponse": true, "samlrequest": true, "relaystate": true,
-	"firstname": true, "lastname": true, "fullname": true, "dob": true, "birthday": true, "birthdate": true, "credential": true, "credentials": true,
+	"auth": true, "authorization": true, "code": true, "oauthverifier": true, "otp": true, "pin": true,
+	"jwt": true, "sid": true, "session": true, "sessionid": true, "sessid": true, "phpsessid": true,
+	"jsessionid": true, "sig": true, "pass": true, "pwd": true, "magic": true, "nonce": true,
+	"samlresponse": true, "samlrequest": true, "relaystate": true, "credentials": true,
+	"mail": true, "phone": true, "tel": true, "mobile": true, "ssn": true, "iban": true,
+	"firstname": true, "lastname": true, "fullname": true,
+	"dob": true, "birthday": true, "birthdate": true,
 }
 
 // secretParts make a name that contains one of them secret, such as csrf_token or X-Amz-Signature.
-var secretParts = []string{"token", "secret", "passw", "email", "apikey", "accesskey", "privatekey", "signature", "credential"}
+var secretParts = []string{
+	"token", "secret", "passw", "email", "apikey", "accesskey", "privatekey", "signature", "credential",
+}
 
-// harmless reports whether a parameter's name is one of those that most addresses of clicks have: looked for first, since
-// the rest of secretName costs more than all other work on an address.
+// harmless reports whether a parameter's name is one of those that most addresses of clicks have:
+// looked for first, since the rest of secretName costs more than all other work on an address.
 func harmless(name string) bool {
 	switch name {
-	case "utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content", "utm_id", "gclid", "gbraid", "wbraid", "gad_source", "fbclid", "msclkid",
-		"ttclid", "twclid", "li_fat_id", "dub_id", "pimms_id", "via", "ref", "aff", "fpr", "fp_ref", "source", "q", "page", "id", "lang":
+	case "utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content", "utm_id",
+		"gclid", "gbraid", "wbraid", "gad_source", "fbclid", "msclkid", "ttclid", "twclid", "li_fat_id",
+		"dub_id", "pimms_id", "via", "ref", "aff", "fpr", "fp_ref", "source", "q", "page", "id", "lang":
 		return true
 	}
 	return false
@@ -58,8 +67,8 @@ func secretName(name string) bool {
 	return false
 }
 
-// secretValue reports whether a parameter's value is an e-mail address or a JSON Web Token (RFC 7519), or begins like
-// one of Stripe's secrets. Values are percent-encoded: %40 is @.
+// secretValue reports whether a parameter's value is an e-mail address or a JSON Web Token (RFC
+// 7519), or begins like one of Stripe's secrets. Values are percent-encoded: %40 is @.
 func secretValue(v string) bool {
 	for _, prefix := range [...]string{"sk_live_", "sk_test_", "rk_live_", "whsec_"} {
 		if strings.HasPrefix(v, prefix) {
@@ -76,8 +85,8 @@ func secretValue(v string) bool {
 	return ok && local != "" && strings.IndexByte(domain, '.') > 0
 }
 
-// redactURL returns url without its secrets. It appends to *scratch what it had to write anew, and returns url itself,
-// without a copy, if there is nothing to drop.
+// redactURL returns url without its secrets. It appends to *scratch what it had to write anew, and
+// returns url itself, without a copy, if there is nothing to drop.
 func redactURL(url string, scratch *[]byte) string {
 	if strings.IndexByte(url, '@') >= 0 {
 		if start, end := userInfo(url); end > start {
@@ -96,13 +105,14 @@ func redactURL(url string, scratch *[]byte) string {
 	for rest := url[mark:]; rest != ""; {
 		first := rest[0] // '?' or '#', or a separator within
 		end := parameterEnd(rest)
-		if part := rest[1:end]; isSecret(part) {
+		switch part, n := rest[1:end], len(*scratch); {
+		case isSecret(part):
 			if first == '?' || first == '#' { // what follows takes its place
 				*scratch = append(*scratch, first)
 			}
-		} else if n := len(*scratch); (first == '&' || first == ';') && n > begin && ((*scratch)[n-1] == '?' || (*scratch)[n-1] == '#') {
+		case (first == '&' || first == ';') && ((*scratch)[n-1] == '?' || (*scratch)[n-1] == '#'):
 			*scratch = append(*scratch, part...)
-		} else {
+		default:
 			*scratch = append(append(*scratch, first), part...)
 		}
 		rest = rest[end:]
@@ -127,7 +137,8 @@ func hasSecret(rest string) bool {
 	return false
 }
 
-// parameterEnd is where the parameter that begins behind rest[0] ends: at the next separator, or at the end.
+// parameterEnd is where the parameter that begins behind rest[0] ends: at the next separator, or at
+// the end.
 func parameterEnd(rest string) int {
 	for i := 1; i < len(rest); i++ {
 		switch rest[i] {

@@ -1,5 +1,5 @@
-// Package clicks is the edge that browsers and backends talk to: clicks and leads come in, an answer goes out when Kafka
-// has them.
+// Package clicks is the edge that browsers and backends talk to: clicks and leads come in, an
+// answer goes out when Kafka has them.
 package clicks
 
 import (
@@ -20,8 +20,8 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// Publisher stores records: nil means stored. publish.Publisher is one; an error that is publish.ErrInDoubt means that
-// the records' memory is still in use.
+// Publisher stores records: nil means stored. publish.Publisher is one; an error that is
+// publish.ErrInDoubt means that the records' memory is still in use.
 type Publisher interface {
 	Publish(ctx context.Context, records ...*kgo.Record) error
 }
@@ -87,8 +87,9 @@ func New(cfg Config, p Publisher) (*Server, error) {
 	return s, nil
 }
 
-// Serve answers on ln until Shutdown. From the inside out: the connections of an address are counted, a balancer's PROXY
-// header is taken off, and what is left is TLS, if the edge has a certificate.
+// Serve answers on ln until Shutdown. From the inside out: the connections of an address are
+// counted, a balancer's PROXY header is taken off, and what is left is TLS, if the edge has a
+// certificate.
 func (s *Server) Serve(ln net.Listener) error {
 	if s.cfg.MaxConnsPerIP > 0 {
 		ln = &guard{Listener: ln, s: s, conns: make(map[netip.Prefix]int)}
@@ -109,7 +110,8 @@ func (s *Server) Serve(ln net.Listener) error {
 	return nil
 }
 
-// proxyPolicy demands the PROXY header of configured proxies and never looks for it elsewhere: anybody could write one.
+// proxyPolicy demands the PROXY header of configured proxies and never looks for it elsewhere:
+// anybody could write one.
 func (s *Server) proxyPolicy(o proxyproto.ConnPolicyOptions) (proxyproto.Policy, error) {
 	if s.isProxy(addressOf(o.Upstream)) {
 		return proxyproto.REQUIRE, nil
@@ -135,8 +137,8 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	}
 }
 
-// expect answers a request whose sender waits with the body until it is asked for it (RFC 9110 §10.1.1): 100, or at once the
-// refusal that its headers deserve.
+// expect answers a request whose sender waits with the body until it is asked for it (RFC 9110
+// §10.1.1): 100, or at once the refusal that its headers deserve.
 func (s *Server) expect(ctx *fasthttp.RequestCtx) int {
 	limit := s.cfg.MaxEventBytes
 	if string(ctx.URI().PathOriginal()) == "/v1/clicks" {
@@ -154,8 +156,8 @@ func (s *Server) expect(ctx *fasthttp.RequestCtx) int {
 	return f.status
 }
 
-// route finds the handler. The path counts as it was sent: /v1%2fclick, //v1/click and /x/../v1/click are other paths for a
-// proxy that allows only some of them, so they are here too.
+// route finds the handler. The path counts as it was sent: /v1%2fclick, //v1/click and
+// /x/../v1/click are other paths for a proxy that allows only some of them, so they are here too.
 func (s *Server) route(ctx *fasthttp.RequestCtx) {
 	h := &ctx.Request.Header
 	if f := checkFraming(h); f != nil {
@@ -259,8 +261,8 @@ func (s *Server) unreadable(ctx *fasthttp.RequestCtx, err error) {
 	}
 }
 
-// drain reads on for a moment before a refusal. A connection that is closed with unread bytes is reset, and then the
-// sender sees a broken pipe instead of the reason.
+// drain reads on for a moment before a refusal. A connection that is closed with unread bytes is
+// reset, and then the sender sees a broken pipe instead of the reason.
 func (s *Server) drain(ctx *fasthttp.RequestCtx) {
 	c := ctx.Conn()
 	_ = c.SetReadDeadline(time.Now().Add(300 * time.Millisecond))

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// certificate is a certificate with its key in two PEM files, read again when one of them has changed: renewal needs no
-// restart. A pair that cannot be read is logged, and the old one goes on.
+// certificate is a certificate with its key in two PEM files, read again when one of them has
+// changed: renewal needs no restart. A pair that cannot be read is logged, and the old one goes on.
 type certificate struct {
 	certFile, keyFile string
 	log               *slog.Logger

@@ -16,8 +16,8 @@ import (
 	"tributary/schemas"
 )
 
-// raw writes bytes to the edge as they are and returns the status of every answer, and " +" behind them if the connection is
-// still open when nothing more comes.
+// raw writes bytes to the edge as they are and returns the status of every answer, and " +" behind
+// them if the connection is still open when nothing more comes.
 func (e *edge) raw(text string, patience time.Duration) string {
 	e.t.Helper()
 	c, err := net.Dial("tcp", e.addr)
@@ -46,9 +46,10 @@ func (e *edge) raw(text string, patience time.Duration) string {
 	}
 }
 
-// probes is what senders tried against the edge to make it see another request than a proxy in front of it, and what each
-// must be answered. All answers to one probe are listed; "+" says that the connection stays open behind them. hidden is a
-// click that must never be stored; honest is one that must.
+// probes is what senders tried against the edge to make it see another request than a proxy in
+// front of it, and what each must be answered. All answers to one probe are listed; "+" says that
+// the connection stays open behind them. hidden is a click that must never be stored; honest is one
+// that must.
 const (
 	hidden = "POST /v1/click HTTP/1.1\r\nHost: e\r\nContent-Length: 20\r\n\r\n{\"link_id\":\"hidden\"}"
 	honest = "POST /v1/click HTTP/1.1\r\nHost: e\r\nContent-Length: 20\r\n\r\n{\"link_id\":\"honest\"}"
@@ -240,7 +241,8 @@ func TestConnectionsPerAddress(t *testing.T) {
 	t.Error("a closed connection still counts")
 }
 
-// Kafka goes away: 503 with Retry-After, soon at once; it comes back: 200, and what was answered 200 is all there.
+// Kafka goes away: 503 with Retry-After, soon at once; it comes back: 200, and what was answered
+// 200 is all there.
 func TestKafkaAway(t *testing.T) {
 	dir := t.TempDir()
 	kafka := newKafka(t, kfake.DataDir(dir))
