@@ -46,6 +46,11 @@ type clicksCommand struct {
 	EmailKeyFile       string `placeholder:"FILE" help:"File that holds --email-key."`
 	MaxConnsPerIP      int    `name:"max-conns-per-ip" default:"1000" help:"Connections per IPv4 address or IPv6 /64 that is no trusted proxy; 0: no limit."`
 
+	EventsPerAddress float64 `default:"1000" help:"Events a second that an IPv4 address or IPv6 /64 may send without a secret key; 0: no limit. This machine's own addresses are not limited."`
+	ProxyProtocol    bool    `help:"Connections from --trusted-proxies begin with a PROXY protocol header (version 1 or 2), which tells the visitor's address."`
+	TLSCertFile      string  `placeholder:"FILE" help:"Speak TLS with this certificate (PEM); read again when it changes."`
+	TLSKeyFile       string  `placeholder:"FILE" help:"The certificate's key (PEM)."`
+
 	kafkaFlags
 	opsFlags
 }
@@ -53,7 +58,8 @@ type clicksCommand struct {
 // configs turns the flags into configurations, or reports every fault of all of them.
 func (c *clicksCommand) configs() (clicks.Config, publish.Config, error) {
 	edge := clicks.Default()
-	edge.MaxConnsPerIP = c.MaxConnsPerIP
+	edge.MaxConnsPerIP, edge.EventsPerAddress = c.MaxConnsPerIP, c.EventsPerAddress
+	edge.ProxyProtocol, edge.CertFile, edge.KeyFile = c.ProxyProtocol, c.TLSCertFile, c.TLSKeyFile
 	faults := []error{program.CheckAddr("edge addr", c.EdgeAddr), program.CheckAddr("ops addr", c.OpsAddr)}
 	for _, s := range []struct {
 		name, value, file string

@@ -42,7 +42,9 @@ type Click struct {
 	IdentityHash []byte `protobuf:"bytes,10,opt,name=identity_hash,json=identityHash,proto3" json:"identity_hash,omitempty"`
 	Url          string `protobuf:"bytes,11,opt,name=url,proto3" json:"url,omitempty"`
 	Referrer     string `protobuf:"bytes,12,opt,name=referrer,proto3" json:"referrer,omitempty"`
-	UserAgent    string `protobuf:"bytes,13,opt,name=user_agent,json=userAgent,proto3" json:"user_agent,omitempty"`
+	// Of the visitor. Empty in a vouched click: the backend gave none (user_agent is optional there), which says nothing
+	// about the visitor. Empty in any other click: the client sent no User-Agent.
+	UserAgent string `protobuf:"bytes,13,opt,name=user_agent,json=userAgent,proto3" json:"user_agent,omitempty"`
 	// ISO 3166-1 alpha-2, upper case, from a trusted proxy's header or the secret key's caller; empty when unknown.
 	Country string `protobuf:"bytes,14,opt,name=country,proto3" json:"country,omitempty"`
 	Region  string `protobuf:"bytes,15,opt,name=region,proto3" json:"region,omitempty"`
@@ -52,7 +54,10 @@ type Click struct {
 	// granted, denied or empty (not said).
 	Consent string `protobuf:"bytes,18,opt,name=consent,proto3" json:"consent,omitempty"`
 	// At most 16 of the site's own values.
-	Properties    map[string]string `protobuf:"bytes,19,rep,name=properties,proto3" json:"properties,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Properties map[string]string `protobuf:"bytes,19,rep,name=properties,proto3" json:"properties,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// A secret key of the workspace came with the request: a backend wrote this click, and what it says may be trusted.
+	// False: anybody may have written it. Records from before 2026-11-25 lack the field and count as written by anybody.
+	Vouched       bool `protobuf:"varint,20,opt,name=vouched,proto3" json:"vouched,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -220,11 +225,18 @@ func (x *Click) GetProperties() map[string]string {
 	return nil
 }
 
+func (x *Click) GetVouched() bool {
+	if x != nil {
+		return x.Vouched
+	}
+	return false
+}
+
 var File_click_proto protoreflect.FileDescriptor
 
 const file_click_proto_rawDesc = "" +
 	"\n" +
-	"\vclick.proto\x12\ftributary.v1\"\x89\x05\n" +
+	"\vclick.proto\x12\ftributary.v1\"\xa3\x05\n" +
 	"\x05Click\x12\x1c\n" +
 	"\tworkspace\x18\x01 \x01(\tR\tworkspace\x12\x19\n" +
 	"\bclick_id\x18\x02 \x01(\fR\aclickId\x12\x1d\n" +
@@ -253,7 +265,8 @@ const file_click_proto_rawDesc = "" +
 	"\aconsent\x18\x12 \x01(\tR\aconsent\x12C\n" +
 	"\n" +
 	"properties\x18\x13 \x03(\v2#.tributary.v1.Click.PropertiesEntryR\n" +
-	"properties\x1a=\n" +
+	"properties\x12\x18\n" +
+	"\avouched\x18\x14 \x01(\bR\avouched\x1a=\n" +
 	"\x0fPropertiesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\x13Z\x11tributary/schemasb\x06proto3"

@@ -44,13 +44,23 @@ var ErrVersion = errors.New("record version is not known to this program")
 
 var versionHeader = kgo.RecordHeader{Key: HeaderVersion, Value: []byte(Version)}
 
+// versionHeaders is what every record of ours carries. Its capacity is its length: whoever appends to it gets a copy.
+var versionHeaders = []kgo.RecordHeader{versionHeader}
+
 // ClickRecord encodes c for Kafka. The value is appended to buf[:0], which the record then owns until it is acknowledged.
 func ClickRecord(c *Click, buf []byte) (*kgo.Record, error) {
+	r := new(kgo.Record)
+	return r, EncodeClick(r, c, buf)
+}
+
+// EncodeClick makes of r what ClickRecord returns, in r's own memory: an edge takes tens of thousands a second.
+func EncodeClick(r *kgo.Record, c *Click, buf []byte) error {
 	value, err := appendVT(buf, c)
 	if err != nil {
-		return nil, fmt.Errorf("encode click: %w", err)
+		return fmt.Errorf("encode click: %w", err)
 	}
-	return &kgo.Record{Topic: TopicClicks, Key: c.ClickId, Value: value, Timestamp: time.UnixMilli(c.ReceivedAt), Headers: []kgo.RecordHeader{versionHeader}}, nil
+	*r = kgo.Record{Topic: TopicClicks, Key: c.ClickId, Value: value, Timestamp: time.UnixMilli(c.ReceivedAt), Headers: versionHeaders}
+	return nil
 }
 
 // LeadRecord encodes l for Kafka.
@@ -59,7 +69,7 @@ func LeadRecord(l *Lead) (*kgo.Record, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode lead: %w", err)
 	}
-	return &kgo.Record{Topic: TopicLeads, Key: []byte(l.ExternalId), Value: value, Timestamp: time.UnixMilli(l.ReceivedAt), Headers: []kgo.RecordHeader{versionHeader}}, nil
+	return &kgo.Record{Topic: TopicLeads, Key: []byte(l.ExternalId), Value: value, Timestamp: time.UnixMilli(l.ReceivedAt), Headers: versionHeaders}, nil
 }
 
 type vtMessage interface {
@@ -95,7 +105,7 @@ func DecodeClick(r *kgo.Record) (*Click, error) {
 	return c, errors.Join(checkTime("clicked_at", c.ClickedAt), checkTime("received_at", c.ReceivedAt), checkTime("click_id", ClickID(c.ClickId).Time().UnixMilli()))
 }
 
-// DecodeLead reads a record of leads.v1.
+// DecodeLead reads a record of leads.v1. Vouched is never nil in what it returns.
 func DecodeLead(r *kgo.Record) (*Lead, error) {
 	if err := checkVersion(r); err != nil {
 		return nil, err
@@ -109,6 +119,9 @@ func DecodeLead(r *kgo.Record) (*Lead, error) {
 	}
 	if n := len(l.EmailHash); n != 0 && n != 16 {
 		return nil, fmt.Errorf("decode lead: email_hash has %d bytes, want 16 or none", n)
+	}
+	if l.Vouched == nil {
+		l.Vouched = new(true) // written before the field existed, when a lead needed a secret key
 	}
 	return l, checkTime("received_at", l.ReceivedAt)
 }

@@ -39,8 +39,11 @@ type Lead struct {
 	// async, wait or deferred. A deferred lead only binds external_id to the click and is not counted.
 	Mode string `protobuf:"bytes,8,opt,name=mode,proto3" json:"mode,omitempty"`
 	// 1 to 100.
-	Quantity      uint32            `protobuf:"varint,9,opt,name=quantity,proto3" json:"quantity,omitempty"`
-	Metadata      map[string]string `protobuf:"bytes,10,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Quantity uint32            `protobuf:"varint,9,opt,name=quantity,proto3" json:"quantity,omitempty"`
+	Metadata map[string]string `protobuf:"bytes,10,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// A secret key of the workspace came with the request: a backend wrote this lead. False: a browser did, and anybody may
+	// have written it. Until 2026-11-25 leads were taken with a secret key only, so DecodeLead reads a missing value as true.
+	Vouched       *bool `protobuf:"varint,11,opt,name=vouched,proto3,oneof" json:"vouched,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -145,12 +148,19 @@ func (x *Lead) GetMetadata() map[string]string {
 	return nil
 }
 
+func (x *Lead) GetVouched() bool {
+	if x != nil && x.Vouched != nil {
+		return *x.Vouched
+	}
+	return false
+}
+
 var File_lead_proto protoreflect.FileDescriptor
 
 const file_lead_proto_rawDesc = "" +
 	"\n" +
 	"\n" +
-	"lead.proto\x12\ftributary.v1\"\x85\x03\n" +
+	"lead.proto\x12\ftributary.v1\"\xb0\x03\n" +
 	"\x04Lead\x12\x1c\n" +
 	"\tworkspace\x18\x01 \x01(\tR\tworkspace\x12\x17\n" +
 	"\alead_id\x18\x02 \x01(\fR\x06leadId\x12\x1f\n" +
@@ -166,10 +176,13 @@ const file_lead_proto_rawDesc = "" +
 	"\x04mode\x18\b \x01(\tR\x04mode\x12\x1a\n" +
 	"\bquantity\x18\t \x01(\rR\bquantity\x12<\n" +
 	"\bmetadata\x18\n" +
-	" \x03(\v2 .tributary.v1.Lead.MetadataEntryR\bmetadata\x1a;\n" +
+	" \x03(\v2 .tributary.v1.Lead.MetadataEntryR\bmetadata\x12\x1d\n" +
+	"\avouched\x18\v \x01(\bH\x00R\avouched\x88\x01\x01\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\x13Z\x11tributary/schemasb\x06proto3"
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\n" +
+	"\n" +
+	"\b_vouchedB\x13Z\x11tributary/schemasb\x06proto3"
 
 var (
 	file_lead_proto_rawDescOnce sync.Once
@@ -202,6 +215,7 @@ func file_lead_proto_init() {
 	if File_lead_proto != nil {
 		return
 	}
+	file_lead_proto_msgTypes[0].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

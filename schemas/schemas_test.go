@@ -33,15 +33,34 @@ func fullLead() *Lead {
 	}
 }
 
+func vouchedClick() *Click {
+	c := fullClick()
+	c.Vouched = true
+	return c
+}
+
+// leadVouched is fullLead with the field that says who sent it.
+func leadVouched(by bool) *Lead {
+	l := fullLead()
+	l.Vouched = new(by)
+	return l
+}
+
 // Every record ever shipped still decodes to the same value: a processor reads weeks of them after an upgrade.
 func TestGolden(t *testing.T) {
-	click, err := ClickRecord(fullClick(), nil)
-	if err != nil {
-		t.Fatal(err)
+	click := func(c *Click) *kgo.Record {
+		r, err := ClickRecord(c, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
 	}
-	lead, err := LeadRecord(fullLead())
-	if err != nil {
-		t.Fatal(err)
+	lead := func(l *Lead) *kgo.Record {
+		r, err := LeadRecord(l)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
 	}
 	f := func(name string, now *kgo.Record, want proto.Message, decode func(*kgo.Record) (proto.Message, error)) {
 		t.Helper()
@@ -72,8 +91,13 @@ func TestGolden(t *testing.T) {
 			t.Errorf("%s of version %s decodes to %v, want %v", name, Version, got, want)
 		}
 	}
-	f("click", click, fullClick(), func(r *kgo.Record) (proto.Message, error) { return DecodeClick(r) })
-	f("lead", lead, fullLead(), func(r *kgo.Record) (proto.Message, error) { return DecodeLead(r) })
+	decodeClick := func(r *kgo.Record) (proto.Message, error) { return DecodeClick(r) }
+	decodeLead := func(r *kgo.Record) (proto.Message, error) { return DecodeLead(r) }
+	f("click", click(fullClick()), fullClick(), decodeClick)
+	f("click_vouched", click(vouchedClick()), vouchedClick(), decodeClick)
+	f("lead", lead(fullLead()), leadVouched(true), decodeLead) // from before the field: a secret key was needed
+	f("lead_vouched", lead(leadVouched(true)), leadVouched(true), decodeLead)
+	f("lead_public", lead(leadVouched(false)), leadVouched(false), decodeLead)
 }
 
 func TestStripeRecord(t *testing.T) {

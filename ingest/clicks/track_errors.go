@@ -13,7 +13,7 @@ var errSales = &fault{501, "sales_from_stripe", "sales are not taken here: they 
 
 // trackSale refuses a sale so that a browser's script can read why.
 func (s *Server) trackSale(ctx *fasthttp.RequestCtx) {
-	cors(ctx)
+	beaconCORS(ctx)
 	s.refuse(ctx, errSales)
 }
 

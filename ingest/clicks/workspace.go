@@ -182,6 +182,9 @@ func (d *Directory) byPublishable(key []byte, host string, keyless bool) (*Works
 	return found, nil
 }
 
+// hasBudget reports whether l would let a single event through now.
+func hasBudget(l *rate.Limiter, now time.Time) bool { return l == nil || l.TokensAt(now) >= 1 }
+
 // allow takes n events from a workspace's budget, or returns how long to wait for them.
 func allow(l *rate.Limiter, now time.Time, n int) (time.Duration, bool) {
 	if l == nil {
