@@ -220,11 +220,45 @@ const lookupChunk = 2000
 // lookupsAtOnce of one question: a batch of clicks asks for ten chunks, and waited for them longer than for its insert.
 const lookupsAtOnce = 4
 
-// Lookup runs a query for keys, some chunks at a time, and scans every row, one at a time. A query that fails halfway is run again, so scan
-// may see a row twice; what it builds must be a set.
-func Lookup[K any](ctx context.Context, s *Store, table string, keys []K, query func([]K) (string, []any), scan func(driver.Rows) error) error {
-	var scanning sync.Mutex
-	ask := func(ctx context.Context, text string, args []any) error {
+// Lookup runs a query for keys, some chunks of them at a time, and returns the rows that scan reads. A key that is given twice is
+// asked for once. A query that fails halfway is run again, and the rows of the failed attempt are dropped.
+func Lookup[K comparable, R any](ctx context.Context, s *Store, table string, keys []K, query func([]K) (string, []any),
+	scan func(driver.Rows, *R) error,
+) ([]R, error) {
+	var (
+		mu  sync.Mutex // guards all
+		all []R
+	)
+	queries, ctx := errgroup.WithContext(ctx)
+	queries.SetLimit(lookupsAtOnce)
+	for chunk := range slices.Chunk(unique(keys), lookupChunk) {
+		queries.Go(func() error {
+			text, args := query(chunk)
+			rows, err := Collect(ctx, s, table, text, args, scan)
+			mu.Lock()
+			defer mu.Unlock()
+			all = append(all, rows...)
+			return err
+		})
+	}
+	return all, queries.Wait()
+}
+
+// unique returns the keys without repetitions, in their order.
+func unique[K comparable](keys []K) []K {
+	known := make(map[K]bool, len(keys))
+	return slices.DeleteFunc(slices.Clone(keys), func(k K) bool {
+		repeated := known[k]
+		known[k] = true
+		return repeated
+	})
+}
+
+// Collect runs one query until it succeeds or ctx ends, and returns its rows.
+func Collect[R any](ctx context.Context, s *Store, table, text string, args []any, scan func(driver.Rows, *R) error) ([]R, error) {
+	var all []R
+	err := s.persist(ctx, table, "lookup", func(ctx context.Context) error {
+		all = nil // the rows of a failed attempt
 		ctx, cancel := context.WithTimeout(ctx, time.Minute)
 		defer cancel()
 		rows, err := s.conn.Query(clickhouse.Context(ctx, clickhouse.WithSettings(lookupSettings)), text, args...)
@@ -232,22 +266,17 @@ func Lookup[K any](ctx context.Context, s *Store, table string, keys []K, query 
 			return err
 		}
 		defer rows.Close()
-		scanning.Lock()
-		defer scanning.Unlock()
 		for rows.Next() {
-			if err := scan(rows); err != nil {
+			var r R
+			if err := scan(rows, &r); err != nil {
 				return err
 			}
+			all = append(all, r)
 		}
 		return rows.Err()
+	})
+	if err != nil {
+		return nil, err
 	}
-	questions, ctx := errgroup.WithContext(ctx)
-	questions.SetLimit(lookupsAtOnce)
-	for chunk := range slices.Chunk(keys, lookupChunk) {
-		questions.Go(func() error {
-			text, args := query(chunk)
-			return s.persist(ctx, table, "lookup", func(ctx context.Context) error { return ask(ctx, text, args) })
-		})
-	}
-	return questions.Wait()
+	return all, nil
 }
