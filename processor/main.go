@@ -36,7 +36,7 @@ func main() {
 	context.AfterFunc(ctx, stop) // the first signal stops in order; the second one finds the default behaviour: now
 	if err := execute(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, "processor:", err)
-		if errors.Is(err, reconcile.ErrDifferences) || errors.Is(err, errDifferences) || errors.Is(err, errFlaws) {
+		if errors.Is(err, reconcile.ErrDifferences) || errors.Is(err, errDifferences) || errors.Is(err, errFindings) {
 			os.Exit(2)
 		}
 		os.Exit(1)

@@ -98,7 +98,7 @@ func (c *replayRangeCommand) Run(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	topics, err := c.topics(replay.Aside(store), log)
+	topics, err := c.topics(replay.DeadLetterTable(store), log)
 	if err != nil {
 		return err
 	}
@@ -222,7 +222,7 @@ func (c *replayRebuildCommand) Run(ctx context.Context, log *slog.Logger) error 
 		},
 	}
 	if c.From == "kafka" {
-		if rebuild.Topics, err = c.topics(replay.Aside(shadow), log); err != nil {
+		if rebuild.Topics, err = c.topics(replay.DeadLetterTable(shadow), log); err != nil {
 			return err
 		}
 	}

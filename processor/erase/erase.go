@@ -156,7 +156,7 @@ func Again(ctx context.Context, store *clickhouse.Store, list *List, p *Person) 
 		return err
 	}
 	for _, rollup := range []string{"clicks_hourly", "clicks_minutely"} { // they hold hashes of visitors
-		if err := clickhouse.Recopy(ctx, store, rollup); err != nil {
+		if err := clickhouse.RebuildDerived(ctx, store, rollup); err != nil {
 			return err
 		}
 	}

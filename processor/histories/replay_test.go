@@ -144,7 +144,7 @@ func TestRebuild(t *testing.T) {
 		all = append(all, item.record)
 	}
 	broken := &kgo.Record{Topic: schemas.TopicClicks, Key: []byte("k"), Value: []byte("not a click")}
-	aside := replay.Aside(w.store)
+	aside := replay.DeadLetterTable(w.store)
 	for batch := range slices.Chunk(append(all, broken), 400) {
 		var clicks, money []*kgo.Record
 		for _, record := range batch {
@@ -266,7 +266,7 @@ func TestReplayInPlace(t *testing.T) {
 		all = append(all, item.record)
 	}
 	topics := w.kafka(3, all)
-	topics.DeadLetter = replay.Aside(w.store)
+	topics.DeadLetter = replay.DeadLetterTable(w.store)
 	if result, err := topics.Range(t.Context(), h, time.Time{}, time.Time{}, 100); err != nil || result.Records != len(all) {
 		t.Fatalf("%+v %v", result, err)
 	}

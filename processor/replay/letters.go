@@ -51,8 +51,8 @@ func HandleLetters(ctx context.Context, store *clickhouse.Store, h *Handlers, si
 	return result, errors.Join(err, handle())
 }
 
-// Aside sets records aside in the table alone, for whoever handles records without a lane of their own.
-func Aside(store *clickhouse.Store) consume.DeadLetter {
+// DeadLetterTable sets records aside in the table alone, for whoever handles records without a lane of their own.
+func DeadLetterTable(store *clickhouse.Store) consume.DeadLetter {
 	return func(ctx context.Context, r *kgo.Record, step, reason string, cause error) error {
 		letter := schemas.DeadLetterRecord(r, step, reason, cause)
 		letter.Timestamp = time.Now()

@@ -288,16 +288,7 @@ func finish(ctx context.Context, store *clickhouse.Store, h *Handlers) error {
 	if err != nil {
 		return err
 	}
-	byWorkspace := make(map[string][]identity.Node)
-	for _, s := range held {
-		byWorkspace[s.Workspace] = append(byWorkspace[s.Workspace], identity.New(identity.Object, s.ObjectID))
-	}
-	for workspace, nodes := range byWorkspace {
-		if err := h.Recomputer.Recompute(ctx, workspace, nodes, nil); err != nil {
-			return err
-		}
-	}
-	return nil
+	return h.Recomputer.RecomputeSales(ctx, held)
 }
 
 // names tells a store what clicks and leads say of names, and credits the leads. Clicks are read from live; leads and their names from
