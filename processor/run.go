@@ -115,10 +115,7 @@ func (c *runCommand) Run(ctx context.Context, app *kong.Kong, log *slog.Logger) 
 		workspaces.Replace(fresh)
 		return nil
 	}, log, registry)
-	metrics, err := consume.NewMetrics(registry)
-	if err != nil {
-		return err
-	}
+	metrics := consume.NewMetrics(registry)
 	events := consume.NewEventsMetric()
 	exponents := fx.StripeExponents().WithUGX(c.UGXExponent)
 	rates := fx.NewLive(store, sources, exponents, log, fx.NewMetrics(registry))

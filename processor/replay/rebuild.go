@@ -38,12 +38,12 @@ func (h *Handlers) Handle(ctx context.Context, records []*kgo.Record, deadLetter
 		}
 	}
 	if len(clicks) > 0 {
-		if err := consume.Isolate(ctx, clicks, h.Clicks.Handle, deadLetter, log); err != nil {
+		if err := consume.Quarantine(ctx, clicks, h.Clicks.Handle, deadLetter, log); err != nil {
 			return err
 		}
 	}
 	if len(money) > 0 {
-		return consume.Isolate(ctx, money, h.Payments.Handle, deadLetter, log)
+		return consume.Quarantine(ctx, money, h.Payments.Handle, deadLetter, log)
 	}
 	return nil
 }
@@ -350,7 +350,7 @@ func events(ctx context.Context, from *clickhouse.Store, h *Handlers, since time
 			if len(records) == 0 {
 				return nil
 			}
-			err := consume.Isolate(ctx, records, h.Payments.Handle, result.refused, log)
+			err := consume.Quarantine(ctx, records, h.Payments.Handle, result.refused, log)
 			result.Records += len(records)
 			records = records[:0]
 			return err
