@@ -12,7 +12,7 @@ import (
 	"tributary/schemas"
 )
 
-// eraseCommand forgets a person.
+// eraseCommand erases a person.
 type eraseCommand struct {
 	clickhouseSettings
 	Workspace string   `help:"Workspace whose buyer or visitor it is." default:"default"`
@@ -89,7 +89,7 @@ func (c *eraseCommand) Run(ctx context.Context, log *slog.Logger) error {
 		return fmt.Errorf("interrupted: run it again: %w", ctx.Err())
 	case <-time.After(2 * erase.Refresh):
 	}
-	if err := erase.Again(ctx, store, list, person); err != nil {
+	if err := erase.RedactLateArrivals(ctx, store, list, person); err != nil {
 		return err
 	}
 	fmt.Println("erased")

@@ -198,7 +198,7 @@ func (c *runCommand) Run(ctx context.Context, app *kong.Kong, log *slog.Logger) 
 	group.Go(func() error { return recomputer.Sweep(ctx, c.Sweep) })
 	group.Go(func() error { return rates.Run(ctx, c.FXRefresh, c.Sweep, recomputer.Wake) })
 	group.Go(func() error { return auditor.Run(ctx) })
-	group.Go(func() error { return erased.Keep(ctx, store) })
+	group.Go(func() error { return erased.Run(ctx, store) })
 	err = group.Wait()
 	log.Info("processor stopped", "ran", time.Since(start).Round(time.Second))
 	return err
