@@ -144,7 +144,7 @@ func (c *replayLettersCommand) Run(ctx context.Context, log *slog.Logger) error 
 	if err != nil {
 		return err
 	}
-	result, err := replay.HandleLetters(ctx, store, handlers, since, c.Reason, batchRecords, log)
+	result, err := replay.HandleDeadLetters(ctx, store, handlers, since, c.Reason, batchRecords, log)
 	if err != nil {
 		return err
 	}
@@ -152,12 +152,12 @@ func (c *replayLettersCommand) Run(ctx context.Context, log *slog.Logger) error 
 	for _, n := range result.Refused {
 		refused += n
 	}
-	fmt.Printf("%d dead letters: %d handled, %d refused again\n", result.Tried, result.Tried-refused-result.Headless, refused)
+	fmt.Printf("%d dead letters: %d handled, %d refused again\n", result.Tried, result.Tried-refused-result.NoHeaders, refused)
 	for _, reason := range slices.Sorted(maps.Keys(result.Refused)) {
 		fmt.Printf("  %d %s\n", result.Refused[reason], reason)
 	}
-	if result.Headless > 0 {
-		fmt.Printf("%d were set aside by an earlier program, without their headers: handle them with replay range\n", result.Headless)
+	if result.NoHeaders > 0 {
+		fmt.Printf("%d were set aside by an earlier program, without their headers: handle them with replay range\n", result.NoHeaders)
 	}
 	return nil
 }

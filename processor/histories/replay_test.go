@@ -302,8 +302,8 @@ func TestReplayInPlace(t *testing.T) {
 	if err := topics.DeadLetter(t.Context(), &kgo.Record{Topic: schemas.TopicLeads, Value: []byte("x"), Headers: letter.Headers}, "decode", "unreadable", nil); err != nil {
 		t.Fatal(err)
 	}
-	result, err := replay.HandleLetters(t.Context(), w.store, h, time.Time{}, "", 10, w.log)
-	if err != nil || result.Tried != 2 || result.Refused["unreadable"] != 1 || result.Headless != 0 {
+	result, err := replay.HandleDeadLetters(t.Context(), w.store, h, time.Time{}, "", 10, w.log)
+	if err != nil || result.Tried != 2 || result.Refused["unreadable"] != 1 || result.NoHeaders != 0 {
 		t.Fatalf("%+v %v", result, err)
 	}
 	if w.count("SELECT count() FROM stripe_events WHERE event_id = '"+schemas.Header(&letter, schemas.HeaderEventID)+"'") != 1 {

@@ -13,17 +13,20 @@ import (
 	"tributary/schemas"
 )
 
-// Letters is what became of dead letters that were handled again.
-type Letters struct {
-	Tried    int
-	Refused  map[string]int // by reason
-	Headless int            // set aside by a program that did not keep a record's headers
+// DeadLetters is what became of dead letters that were handled again.
+type DeadLetters struct {
+	Tried     int
+	Refused   map[string]int // by reason
+	NoHeaders int            // stored by a version that did not keep a record's headers: these cannot be handled
 }
 
-// HandleLetters handles dead letters again: after a fix of the program that could not read them. One that is refused again stays where it is; one that is
-// handled stays too, as a record of what happened.
-func HandleLetters(ctx context.Context, store *clickhouse.Store, h *Handlers, since time.Time, reason string, batch int, log *slog.Logger) (*Letters, error) {
-	result := &Letters{Refused: make(map[string]int)}
+// HandleDeadLetters handles the dead letters again that were set aside since then, for one reason
+// or (if empty) for any. A dead letter stays in its table, whether it is refused again or handled.
+func HandleDeadLetters(ctx context.Context, store *clickhouse.Store, h *Handlers, since time.Time, reason string,
+	batch int, log *slog.Logger) (
+	*DeadLetters, error,
+) {
+	result := &DeadLetters{Refused: make(map[string]int)}
 	refused := func(_ context.Context, _ *kgo.Record, _, reason string, _ error) error {
 		result.Refused[reason]++
 		return nil
@@ -34,13 +37,16 @@ func HandleLetters(ctx context.Context, store *clickhouse.Store, h *Handlers, si
 		records = nil
 		return err
 	}
-	err := EachLetter(ctx, store, since, reason, func(l clickhouse.DeadLetterRow) error {
-		r := &kgo.Record{Topic: l.Topic, Partition: l.Partition, Offset: l.Offset, Key: []byte(l.Key), Value: []byte(l.Body), Timestamp: l.At}
-		for name, value := range l.Headers {
+	err := eachDeadLetter(ctx, store, since, reason, func(row clickhouse.DeadLetterRow) error {
+		r := &kgo.Record{
+			Topic: row.Topic, Partition: row.Partition, Offset: row.Offset,
+			Key: []byte(row.Key), Value: []byte(row.Body), Timestamp: row.At,
+		}
+		for name, value := range row.Headers {
 			r.Headers = append(r.Headers, kgo.RecordHeader{Key: name, Value: []byte(value)})
 		}
 		if result.Tried++; len(r.Headers) == 0 {
-			result.Headless++
+			result.NoHeaders++
 			return nil
 		}
 		if records = append(records, r); len(records) >= batch {
@@ -51,11 +57,12 @@ func HandleLetters(ctx context.Context, store *clickhouse.Store, h *Handlers, si
 	return result, errors.Join(err, handle())
 }
 
-// DeadLetterTable sets records aside in the table alone, for whoever handles records without a lane of their own.
+// DeadLetterTable sets records aside in the table of dead letters only, for programs that do not
+// produce to Kafka.
 func DeadLetterTable(store *clickhouse.Store) consume.DeadLetter {
 	return func(ctx context.Context, r *kgo.Record, step, reason string, cause error) error {
-		letter := schemas.DeadLetterRecord(r, step, reason, cause)
-		letter.Timestamp = time.Now()
-		return store.InsertDeadLetters(ctx, []clickhouse.DeadLetterRow{consume.DeadLetterRow(letter)})
+		record := schemas.DeadLetterRecord(r, step, reason, cause)
+		record.Timestamp = time.Now()
+		return store.InsertDeadLetters(ctx, []clickhouse.DeadLetterRow{consume.DeadLetterRow(record)})
 	}
 }
