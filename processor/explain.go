@@ -30,7 +30,7 @@ func (c *explainCommand) Run(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	story, err := explain.Tell(ctx, store, c.Workspace, c.Object, workspaces.Policies(c.Workspace))
+	story, err := explain.Explain(ctx, store, c.Workspace, c.Object, workspaces.Policies(c.Workspace))
 	if errors.Is(err, explain.ErrUnknown) {
 		return fmt.Errorf("%w: %s in workspace %s; ids are case sensitive, and --workspace names another one", err, c.Object, c.Workspace)
 	}

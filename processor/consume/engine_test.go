@@ -161,7 +161,7 @@ func TestRiver(t *testing.T) {
 	r.until(1, "SELECT count() FROM dead_letters FINAL WHERE topic = 'clicks.v1' AND step = 'decode' AND reason = 'unreadable' AND body = 'not a click'")
 	stop()
 
-	story, err := explain.Tell(context.Background(), r.store, "default", "re_1", nil)
+	story, err := explain.Explain(context.Background(), r.store, "default", "re_1", nil)
 	if err != nil || len(story.Sales) != 1 || len(story.Sales[0].Entries) != 2 {
 		t.Fatalf("the refund's story: %+v %v", story, err)
 	}
@@ -170,11 +170,11 @@ func TestRiver(t *testing.T) {
 		first.MatchRule != "none" || last.MatchRule != "click_id" || last.AffiliateID != "ann" {
 		t.Errorf("the payment's versions: %+v", payment.Versions)
 	}
-	if byEntry, err := explain.Tell(context.Background(), r.store, "default", payment.ID, nil); err != nil ||
+	if byEntry, err := explain.Explain(context.Background(), r.store, "default", payment.ID, nil); err != nil ||
 		len(byEntry.Sales) != 1 {
 		t.Errorf("asked by its entry: %+v %v", byEntry, err)
 	}
-	if _, err := explain.Tell(context.Background(), r.store, "default", "pi_nobody", nil); !errors.Is(err,
+	if _, err := explain.Explain(context.Background(), r.store, "default", "pi_nobody", nil); !errors.Is(err,
 		explain.ErrUnknown) {
 		t.Errorf("%v, want ErrUnknown", err)
 	}

@@ -28,7 +28,7 @@ var storyTemplate = template.Must(template.New("story").Funcs(template.FuncMap{
 // storyView is what the page shows: a story, or a sentence why there is none.
 type storyView struct {
 	Workspace, Asked string
-	Story            *explain.Story
+	Story            *explain.Explanation
 	Fault            string
 }
 
@@ -72,7 +72,7 @@ func (d *Dashboard) tell(ctx context.Context, view *storyView) int {
 		view.Fault = "Too many questions are being answered. Ask again in a moment."
 		return http.StatusServiceUnavailable
 	}
-	story, err := explain.Tell(ctx, d.stories, view.Workspace, view.Asked, d.config.Policies(view.Workspace))
+	story, err := explain.Explain(ctx, d.stories, view.Workspace, view.Asked, d.config.Policies(view.Workspace))
 	switch {
 	case errors.Is(err, explain.ErrUnknown):
 		view.Fault = "Nothing is known about " + view.Asked + " in this workspace. Ids are case sensitive; an event that was sent a moment ago may still be under way."

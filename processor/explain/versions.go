@@ -13,7 +13,7 @@ import (
 	"tributary/processor/ledger"
 )
 
-// VersionRow is one version of a ledger entry, for people who ask why. Amounts are minor units, times UTC.
+// VersionRow is one version of a ledger entry. Amounts are minor units, times UTC.
 type VersionRow struct {
 	EntryID    string    `json:"entry_id"`
 	Kind       string    `json:"kind"`
@@ -56,8 +56,8 @@ type VersionRow struct {
 	Version         string   `json:"version"` // decimal; greater replaces smaller
 }
 
-// Versions returns every version ever written of the entries that belong to one of the sales or stand under one of these
-// objects: by object and kind, the smallest version first.
+// Versions returns every version ever written of the entries that belong to one of the sales or
+// stand under one of these objects: by object and kind, the smallest version first.
 func Versions(ctx context.Context, s *clickhouse.Store, workspace string, objects []string) ([]VersionRow, error) {
 	versions, err := clickhouse.Lookup(ctx, s, "ledger_log", objects, func(chunk []string) (string, []any) {
 		return `SELECT lower(hex(entry_id)), toString(kind), object_id, sale_id, occurred_at, received_at, currency,
@@ -85,7 +85,8 @@ func scanVersion(rows driver.Rows, v *VersionRow) error {
 		&v.Amount, &v.Tax, &v.TaxDerived, &v.Shipping, &v.Discount, &usd, &net, &rate, &date, &v.FXSource, &v.FXFinal,
 		&v.CustomerID, &v.ExternalCustomerID, &v.SubscriptionID, &v.BillingReason,
 		&v.ClickID, &v.ClickedAt, &v.AffiliateID, &v.ProgramID, &v.LinkID,
-		&v.UTMSource, &v.UTMCampaign, &v.Country, &v.MatchRule, &v.MatchKey, &v.MatchCandidates, &v.Status, &v.SupersededBy, &version); err != nil {
+		&v.UTMSource, &v.UTMCampaign, &v.Country, &v.MatchRule, &v.MatchKey, &v.MatchCandidates, &v.Status,
+		&v.SupersededBy, &version); err != nil {
 		return err
 	}
 	v.Version = version.String()
@@ -102,7 +103,8 @@ func scanVersion(rows driver.Rows, v *VersionRow) error {
 
 // ObjectOf returns the Stripe object of an entry, or an empty text if there is no such entry.
 func ObjectOf(ctx context.Context, s *clickhouse.Store, workspace string, entry ledger.EntryID) (string, error) {
-	objects, err := clickhouse.Collect(ctx, s, "ledger", "SELECT object_id FROM ledger FINAL WHERE workspace = ? AND entry_id = "+clickhouse.Unhex(entry),
+	objects, err := clickhouse.Collect(ctx, s, "ledger",
+		"SELECT object_id FROM ledger FINAL WHERE workspace = ? AND entry_id = "+clickhouse.Unhex(entry),
 		[]any{workspace}, func(rows driver.Rows, object *string) error { return rows.Scan(object) })
 	if err != nil || len(objects) == 0 {
 		return "", err
