@@ -13,7 +13,7 @@ import (
 	"tributary/processor/explain"
 )
 
-//go:embed story.html
+//go:embed explanation.html
 var storyPage string
 
 // storyTemplate escapes whatever a story tells: ids and campaigns come from whoever sends a click.
