@@ -9,12 +9,14 @@ import (
 
 // keptSince says which rows of a derived table are kept, where a TTL deletes the others.
 var keptSince = map[string]string{
-	"clicks_minutely": " WHERE minute >= now() - INTERVAL 70 HOUR", // less than the TTL of three days, so that no merge decides
+	// less than the TTL of three days, so that no merge decides
+	"clicks_minutely": " WHERE minute >= now() - INTERVAL 70 HOUR",
 }
 
-// Derivation returns the query that computes a derived table, one that the materialized view TABLE_mv fills, from its source. It
-// is the view's own, as ClickHouse stores it: a copy of it in this program could come to differ from the view. Run it with the
-// setting final = 1. It tries once.
+// Derivation returns the query that computes a derived table, one that the materialized view
+// TABLE_mv fills, from its source. It is the view's own, as ClickHouse stores it: a copy of it in
+// this program could come to differ from the view. Run it with the setting final = 1. It tries
+// once.
 func Derivation(ctx context.Context, s *Store, table string) (string, error) {
 	columns, err := s.Columns(ctx, table)
 	if err != nil {
@@ -32,15 +34,17 @@ func Derivation(ctx context.Context, s *Store, table string) (string, error) {
 	return "SELECT " + columns + " FROM (" + query + ")" + keptSince[table], nil
 }
 
-// Derived returns the query that reads those rows of a derived table that Derivation computes. It tries once.
+// Derived returns the query that reads those rows of a derived table that Derivation computes. It
+// tries once.
 func Derived(ctx context.Context, s *Store, table string) (string, error) {
 	columns, err := s.Columns(ctx, table)
 	return "SELECT " + columns + " FROM " + table + keptSince[table], err
 }
 
-// RebuildDerived computes a derived table again beside the live one and exchanges the two in one step, while the live one is read
-// and written. It then computes the table once more, for what reached the old one in the meantime: that adds nothing else,
-// because rows have versions and aggregates are sets. It tries once.
+// RebuildDerived computes a derived table again beside the live one and exchanges the two in one
+// step, while the live one is read and written. It then computes the table once more, for what
+// reached the old one in the meantime: that adds nothing else, because rows have versions and
+// aggregates are sets. It tries once.
 func RebuildDerived(ctx context.Context, s *Store, table string) error {
 	query, err := Derivation(ctx, s, table)
 	if err != nil {

@@ -30,7 +30,8 @@ WHERE workspace = ? AND key IN (?) ORDER BY key, target`, []any{workspace, keys}
 	}, scanEdge)
 }
 
-// Carried returns those of the edges that are known to have reached every sale that they concern, as they are stored.
+// Carried returns those of the edges that are known to have reached every sale that they concern,
+// as they are stored.
 func (s *Store) Carried(ctx context.Context, workspace string, edges []identity.Edge) ([]identity.Edge, error) {
 	return Lookup(ctx, s, "identities", edges, func(chunk []identity.Edge) (string, []any) {
 		keys := make([]string, len(chunk))
@@ -48,7 +49,8 @@ func scanEdge(rows driver.Rows, e *identity.Edge) error {
 	return rows.Scan((*string)(&e.A), (*string)(&e.B), &e.Source, &e.At, &e.Carried)
 }
 
-// SalesByLink returns the sales of workspace that are credited to a click of one of the links, sorted.
+// SalesByLink returns the sales of workspace that are credited to a click of one of the links,
+// sorted.
 func (s *Store) SalesByLink(ctx context.Context, workspace string, links []string) ([]string, error) {
 	sales, err := Lookup(ctx, s, "ledger", links, func(chunk []string) (string, []any) {
 		return `SELECT DISTINCT sale_id FROM ledger FINAL
@@ -77,7 +79,8 @@ func (s *Store) Facts(ctx context.Context, workspace string, objects []string) (
 currency, amount, tax, shipping, discount, customer_id, external_customer_id, subscription_id, billing_reason
 FROM facts FINAL WHERE workspace = ? AND object_id IN (?) ORDER BY object_id, kind, source, event_id`, []any{workspace, chunk}
 	}, func(rows driver.Rows, f *stripe.Fact) error {
-		return rows.Scan(&f.ObjectID, &f.Kind, &f.Source, &f.EventID, &f.Account, &f.Livemode, &f.CreatedAt, &f.ReceivedAt,
+		return rows.Scan(&f.ObjectID, &f.Kind, &f.Source, &f.EventID, &f.Account, &f.Livemode, &f.CreatedAt,
+			&f.ReceivedAt,
 			&f.OccurredAt, &f.ParentID, &f.Settled, &f.Currency, &f.Amount, &f.Tax, &f.Shipping, &f.Discount,
 			&f.CustomerID, &f.ExternalID, &f.SubscriptionID, &f.BillingReason)
 	})
@@ -88,9 +91,11 @@ FROM facts FINAL WHERE workspace = ? AND object_id IN (?) ORDER BY object_id, ki
 	return facts, err
 }
 
-// Clicks returns the clicks that are known among the nodes, by node. A click is found in its own workspace only: ids are
-// public, because they stand in URLs.
-func (s *Store) Clicks(ctx context.Context, workspace string, nodes []identity.Node) (map[identity.Node]*join.Click, error) {
+// Clicks returns the clicks that are known among the nodes, by node. A click is found in its own
+// workspace only: ids are public, because they stand in URLs.
+func (s *Store) Clicks(ctx context.Context, workspace string,
+	nodes []identity.Node,
+) (map[identity.Node]*join.Click, error) {
 	rows, err := Lookup(ctx, s, "clicks", nodes, func(chunk []identity.Node) (string, []any) {
 		ids := []string{"''"} // never empty, even if no node is a click
 		for _, n := range chunk {
@@ -121,7 +126,8 @@ func Unhex[T ~[16]byte](id T) string { return "unhex('" + hex.EncodeToString(id[
 // NoHash is what a FixedString(16) returns where nothing was stored.
 var NoHash = string(make([]byte, 16))
 
-// Leads returns the leads with these ids, as they were received: to whom they are credited is computed again.
+// Leads returns the leads with these ids, as they were received: to whom they are credited is
+// computed again.
 func (s *Store) Leads(ctx context.Context, workspace string, ids [][16]byte) ([]ledger.Lead, error) {
 	return Lookup(ctx, s, "leads", ids, func(chunk [][16]byte) (string, []any) {
 		list := make([]string, len(chunk))
@@ -153,8 +159,8 @@ FROM fx_rates FINAL ORDER BY source, currency, date`, nil, func(rows driver.Rows
 	})
 }
 
-// RatesVersion returns what changes whenever rates are inserted. It may also change without that, when
-// ClickHouse merges parts.
+// RatesVersion returns what changes whenever rates are inserted. It may also change without that,
+// when ClickHouse merges parts.
 func (s *Store) RatesVersion(ctx context.Context) (string, error) {
 	rows, err := Collect(ctx, s, "fx_rates", `SELECT concat(toString(count()), ' ', toString(max(fetched_at))) FROM fx_rates`, nil,
 		func(rows driver.Rows, version *string) error { return rows.Scan(version) })
@@ -167,9 +173,10 @@ func (s *Store) RatesVersion(ctx context.Context) (string, error) {
 // Sale names one sale that is to be recomputed.
 type Sale struct{ Workspace, ObjectID string }
 
-// Unfinished returns sales that may have become better since they were booked: unattributed although something names a
-// click, without a final rate, or held for longer than settle. since bounds the first kind by the event's receipt: what
-// nobody ever resolves is not looked at for ever. Beyond limit the choice is random, so that no sale waits for ever behind others.
+// Unfinished returns sales that may have become better since they were booked: unattributed
+// although something names a click, without a final rate, or held for longer than settle. since
+// bounds the first kind by the event's receipt: what nobody ever resolves is not looked at for
+// ever. Beyond limit the choice is random, so that no sale waits for ever behind others.
 func (s *Store) Unfinished(ctx context.Context, since time.Time, settle time.Duration, limit int) ([]Sale, error) {
 	return Collect(ctx, s, "ledger", `SELECT workspace, sale_id FROM (SELECT DISTINCT workspace, sale_id FROM ledger FINAL
 WHERE status = 'held' AND received_at < now64(3) - toIntervalSecond(?)
@@ -208,7 +215,7 @@ WHERE status = 'booked' AND amount != 0 AND fx_source = '' GROUP BY currency ORD
 		})
 }
 
-// Erasures returns all of them.
+// Erasures returns all erased names.
 func (s *Store) Erasures(ctx context.Context) ([]ErasureRow, error) {
 	return Collect(ctx, s, "erasures", "SELECT workspace, name, alias, at FROM erasures FINAL", nil,
 		func(rows driver.Rows, r *ErasureRow) error {
