@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"tributary/processor/catalogue"
-	"tributary/processor/clickhouse"
-	"tributary/processor/recompute"
 )
 
 // catalogueCommand loads affiliates, links, promotion codes and coupons, and credits at once what was booked without them.
@@ -71,26 +69,4 @@ func readCatalogue(path string) (*catalogue.Catalogue, error) {
 	}
 	defer file.Close()
 	return catalogue.Read(file, time.Now())
-}
-
-// bookingSettings are what rows depend on beside the records: every command that books must be given the same.
-type bookingSettings struct {
-	workspaceSettings
-	rateSettings
-	Settle time.Duration `help:"How long a payment is held that may be an invoice's." default:"1h"`
-}
-
-// recomputer reads and writes over, with the rates of store; it is the time that now says.
-func (s *bookingSettings) recomputer(ctx context.Context, store *clickhouse.Store, over recompute.Store, now func() time.Time, log *slog.Logger) (*recompute.Recomputer, error) {
-	workspaces, err := s.read()
-	if err != nil {
-		return nil, err
-	}
-	rates, err := s.storedRates(ctx, store, log)
-	if err != nil {
-		return nil, err
-	}
-	return recompute.New(recompute.Config{
-		Store: over, Rates: rates, Policies: workspaces.Policies, Settle: s.Settle, Now: now, Log: log,
-	}), nil
 }

@@ -4,22 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"maps"
-	"net/url"
 	"os"
 	"slices"
-	"strings"
-	"text/tabwriter"
-	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
 
 	"tributary/processor/clickhouse"
-	"tributary/processor/consume"
-	"tributary/processor/erase"
-	"tributary/processor/recompute"
 	"tributary/processor/replay"
 )
 
@@ -28,51 +18,6 @@ type replayCommand struct {
 	Range   replayRangeCommand   `cmd:"" help:"Handle the records of a stretch of time again, from Kafka into the live tables: what was lost is there again."`
 	Letters replayLettersCommand `cmd:"" help:"Handle dead letters again, after a fix of what could not be read."`
 	Rebuild replayRebuildCommand `cmd:"" help:"Make every computed table anew beside the live ones, compare, and on request exchange them."`
-}
-
-// batchRecords is how many records a replay handles at once.
-const batchRecords = 2000
-
-// handlers are the lanes' handlers over a store, with the rates that are stored.
-func (s *bookingSettings) handlers(ctx context.Context, store *clickhouse.Store, log *slog.Logger) (*replay.Handlers, error) {
-	return s.handlersOver(ctx, store, store, time.Now, log)
-}
-
-// handlersOver read and write over, with the rates of store; it is the time that now says.
-func (s *bookingSettings) handlersOver(ctx context.Context, store *clickhouse.Store, over recompute.Store, now func() time.Time, log *slog.Logger) (*replay.Handlers, error) {
-	workspaces, err := s.read()
-	if err != nil {
-		return nil, err
-	}
-	recomputer, err := s.recomputer(ctx, store, over, now, log)
-	if err != nil {
-		return nil, err
-	}
-	erased := new(erase.List)
-	if err := erased.Load(ctx, store); err != nil {
-		return nil, fmt.Errorf("read who was erased: %w", err)
-	}
-	return &replay.Handlers{
-		Recomputer: recomputer,
-		Clicks:     &consume.Clicks{Store: over, Recomputer: recomputer, Erased: erased},
-		Payments:   &consume.Payments{Store: over, Recomputer: recomputer, Workspace: workspaces.OfEvent, Keys: workspaces.Keys, Erased: erased, Events: consume.NewEventsMetric()},
-	}, nil
-}
-
-// open connects, so that a wrong address is said at once and not waited out.
-func (s *clickhouseSettings) open(ctx context.Context, log *slog.Logger) (*clickhouse.Store, error) {
-	return openStore(ctx, s.ClickhouseDSN, log)
-}
-
-func openStore(ctx context.Context, dsn string, log *slog.Logger) (*clickhouse.Store, error) {
-	store, err := clickhouse.Open(dsn, log, prometheus.NewRegistry())
-	if err != nil {
-		return nil, err
-	}
-	if err := store.Ping(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("reach ClickHouse: %w (--clickhouse-dsn names it)", err), store.Close())
-	}
-	return store, nil
 }
 
 type replayRangeCommand struct {
@@ -108,19 +53,6 @@ func (c *replayRangeCommand) Run(ctx context.Context, log *slog.Logger) error {
 	}
 	fmt.Printf("%d records handled again\n", result.Records)
 	return nil
-}
-
-// moment reads a time of day or a day, UTC; empty is the zero time.
-func moment(flag, text string) (time.Time, error) {
-	if text == "" {
-		return time.Time{}, nil
-	}
-	for _, layout := range []string{time.DateOnly, "2006-01-02T15:04", time.RFC3339} {
-		if t, err := time.Parse(layout, text); err == nil {
-			return t, nil
-		}
-	}
-	return time.Time{}, fmt.Errorf("--%s: %q is no moment like 2026-03-31 or 2026-03-31T15:04", flag, text)
 }
 
 type replayLettersCommand struct {
@@ -230,7 +162,7 @@ func (c *replayRebuildCommand) Run(ctx context.Context, log *slog.Logger) error 
 	if err != nil {
 		return err
 	}
-	if err := printRebuild(os.Stdout, result, shadowDB); err != nil {
+	if err := result.Print(os.Stdout, shadowDB); err != nil {
 		return err
 	}
 	switch {
@@ -247,55 +179,3 @@ func (c *replayRebuildCommand) Run(ctx context.Context, log *slog.Logger) error 
 }
 
 var errDifferences = errors.New("the rebuilt tables differ from the live ones")
-
-// inDatabase names another database of the same server.
-func inDatabase(dsn, database string) (string, error) {
-	u, err := url.Parse(dsn)
-	if err != nil {
-		return "", fmt.Errorf("read --clickhouse-dsn: %w", err)
-	}
-	query := u.Query()
-	query.Del("database")
-	u.Path, u.RawQuery = "/"+database, query.Encode()
-	return u.String(), nil
-}
-
-func printRebuild(w io.Writer, r *replay.Result, shadow string) error {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%d records booked again", r.Records)
-	if r.Unreadable > 0 {
-		fmt.Fprintf(&b, ", %d still cannot be read", r.Unreadable)
-	}
-	b.WriteString("\n\n")
-	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "currency\tentries now\trebuilt\tminor units now\trebuilt\tUSD now\trebuilt\t")
-	after := make(map[string]replay.Total)
-	for _, total := range r.After {
-		after[total.Currency] = total
-	}
-	for _, now := range r.Before {
-		then := after[now.Currency]
-		delete(after, now.Currency)
-		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%s\t%s\t\n", now.Currency, now.Entries, then.Entries, now.Amount, then.Amount, now.USD, then.USD)
-	}
-	for _, currency := range slices.Sorted(maps.Keys(after)) {
-		then := after[currency]
-		fmt.Fprintf(t, "%s\t0\t%d\t0\t%d\t0\t%s\t\n", currency, then.Entries, then.Amount, then.USD)
-	}
-	if err := t.Flush(); err != nil {
-		return err
-	}
-	for _, d := range r.Differences {
-		if d.Here+d.There == 0 {
-			fmt.Fprintf(&b, "\n%s: %d rows, equal", d.Table, d.Rows)
-			continue
-		}
-		fmt.Fprintf(&b, "\n%s: %d rows, %d of them otherwise in or missing from %s, which has %d others", d.Table, d.Rows, d.Here, shadow, d.There)
-		for _, row := range d.Some {
-			fmt.Fprintf(&b, "\n    %s", row)
-		}
-	}
-	b.WriteString("\n")
-	_, err := io.WriteString(w, b.String())
-	return err
-}
