@@ -19,7 +19,7 @@ import (
 
 // auditCommand checks our own tables; comparing them with Stripe was once a part of it.
 type auditCommand struct {
-	Chain  auditChainCommand `cmd:"" default:"withargs" help:"Check that every record is where it belongs, from Kafka to the dashboards (the default)."`
+	Chain  auditChainCommand `cmd:"" default:"withargs" help:"Check that every record is stored and booked, from Kafka to the dashboards (the default)."`
 	Stripe reconcileCommand  `cmd:"" hidden:"" help:"The old name of processor reconcile."`
 }
 
@@ -28,22 +28,24 @@ type auditChainCommand struct {
 	kafkaSettings
 	clickhouseSettings
 	bookingSettings
-	Since  string `help:"What was received from this moment on, UTC; without it the last two days. all: everything that is left." placeholder:"2006-01-02T15:04"`
-	From   string `help:"Where the chain begins: kafka, or tables, the raw ones in ClickHouse, when Kafka's retention is over." enum:"kafka,tables" default:"kafka"`
-	Repair bool   `help:"Mend what is found, while everything runs, and look again."`
+	Since  string `help:"Check what was received from this time on, UTC; without it the last two days; all: everything that Kafka or the raw tables still have." placeholder:"2006-01-02T15:04"`
+	From   string `help:"Where records are read: kafka, or tables, the raw ones in ClickHouse, after Kafka's retention." enum:"kafka,tables" default:"kafka"`
+	Repair bool   `help:"Repair what is found, while everything runs, and check again."`
 	JSON   bool   `name:"json" help:"Print the report as JSON."`
 }
 
 // Help is shown under --help.
 func (c *auditChainCommand) Help() string {
-	return `The records that the processors have committed are handled once more, beside the live tables, and the two are compared: clicks, raw events, leads,
-dead letters, facts, names and ledger entries that are missing, of poorer knowledge, altered, or explained by no record. Then the
-dashboards' tables are compared with the ledger and the clicks, row by row and cell by cell. A difference of one cent is a finding.
+	return `The records that the processors have committed are handled again into a database of their own, which is
+compared with the live one: clicks, raw events, leads, dead letters, facts, identities and ledger entries
+that are missing, altered, of a smaller version, or explained by no record. Then the dashboards' tables
+are compared with the ledger and the clicks, row by row and cell by cell. A difference of one cent is a
+finding.
 
     processor audit
     processor audit --since all --repair
 
-Exit status: 0 nothing found or all of it mended, 2 findings, 1 anything else.`
+Exit status: 0 nothing found or everything repaired, 2 findings, 1 anything else.`
 }
 
 func (c *auditChainCommand) Run(ctx context.Context, log *slog.Logger) error {
@@ -53,7 +55,7 @@ func (c *auditChainCommand) Run(ctx context.Context, log *slog.Logger) error {
 	case "":
 		since = time.Now().UTC().AddDate(0, 0, -2)
 	default:
-		since, err = moment("since", c.Since)
+		since, err = parseTime("since", c.Since)
 	}
 	if err != nil {
 		return err
@@ -69,16 +71,16 @@ func (c *auditChainCommand) Run(ctx context.Context, log *slog.Logger) error {
 			return err
 		}
 	}
-	chain, closing, err := c.audit(ctx, c.ClickhouseDSN, live, topics, log)
+	checks, closing, err := c.newAudit(ctx, c.ClickhouseDSN, live, topics, log)
 	if err != nil {
 		return err
 	}
 	defer closing()
 	var found, left *audit.Report
 	if c.Repair {
-		found, left, err = chain.Repair(ctx, since)
+		found, left, err = checks.Repair(ctx, since)
 	} else {
-		found, err = chain.Run(ctx, since)
+		found, err = checks.Run(ctx, since)
 		left = found
 	}
 	if err != nil {
@@ -99,8 +101,8 @@ func (c *auditChainCommand) Run(ctx context.Context, log *slog.Logger) error {
 
 var errFindings = errors.New("the tables are not what the records say")
 
-// audit makes an audit that writes into a database of its own, which closing removes.
-func (s *bookingSettings) audit(ctx context.Context, dsn string, live *clickhouse.Store, topics *replay.Topics, log *slog.Logger) (
+// newAudit makes an audit that writes into a database of its own, which closing removes.
+func (s *bookingSettings) newAudit(ctx context.Context, dsn string, live *clickhouse.Store, topics *replay.Topics, log *slog.Logger) (
 	_ *audit.Audit, closing func(), err error,
 ) {
 	database, err := live.Database(ctx)
@@ -129,7 +131,7 @@ func (s *bookingSettings) audit(ctx context.Context, dsn string, live *clickhous
 	return &audit.Audit{
 		Live: live, Shadow: shadow, ShadowDB: shadowDB, Topics: topics, Batch: batchRecords, Log: log,
 		Handlers: func(ctx context.Context, store recompute.Store, now func() time.Time) (*replay.Handlers, error) {
-			return s.handlersOver(ctx, live, store, now, log)
+			return s.handlers(ctx, live, store, now, log)
 		},
 	}, closing, nil
 }
@@ -138,7 +140,7 @@ func (s *bookingSettings) audit(ctx context.Context, dsn string, live *clickhous
 func (s *bookingSettings) auditSince(ctx context.Context, since time.Time, dsn string, live *clickhouse.Store, topics *replay.Topics, log *slog.Logger) (
 	*audit.Report, error,
 ) {
-	a, closing, err := s.audit(ctx, dsn, live, topics, log)
+	a, closing, err := s.newAudit(ctx, dsn, live, topics, log)
 	if err != nil {
 		return nil, err
 	}

@@ -21,9 +21,10 @@ type catalogueCommand struct {
 
 // Help is shown under --help.
 func (c *catalogueCommand) Help() string {
-	return `A sale that names only a promotion code, a click by a link that names no affiliate, and a bare client_reference_id are
-credited once the catalogue says whose they are, however late: every sale that is booked already is looked at again.
-Loading a file twice changes nothing. What was said first stays: to give a link to somebody else, make a new link.
+	return `A sale that names only a promotion code, a click by a link without an affiliate, and a bare
+client_reference_id are credited once the catalogue names the affiliate, however late: every sale that
+is booked already is recomputed. Loading a file twice changes nothing. The first affiliate of a link
+stays: to give a link to somebody else, make a new link.
 
     affiliate_id,program_id,link_id,promotion_code,coupon
     ann,partners,spring-launch,,
@@ -57,7 +58,7 @@ func (c *catalogueCommand) Run(ctx context.Context, log *slog.Logger) error {
 		if err := recomputer.Catalogue(ctx, c.Workspace, file.Edges, file.Links); err != nil {
 			return fmt.Errorf("load %s: %w", c.Files[i], err)
 		}
-		fmt.Printf("%s: %d rows, %d links; everything that they concern is credited\n", c.Files[i], file.Rows, len(file.Links))
+		fmt.Printf("%s: %d rows, %d links; every sale that they affect is credited\n", c.Files[i], file.Rows, len(file.Links))
 	}
 	return nil
 }

@@ -8,29 +8,32 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"time"
 
 	"tributary/processor/clickhouse"
 	"tributary/processor/replay"
 )
 
-// replayCommand books again. Doing it again is free: rows carry their identity, and versions say which one stands.
+// replayCommand books again. Booking twice changes nothing: each row has its key, and of two rows of
+// one key the greater version stands.
 type replayCommand struct {
-	Range   replayRangeCommand   `cmd:"" help:"Handle the records of a stretch of time again, from Kafka into the live tables: what was lost is there again."`
-	Letters replayLettersCommand `cmd:"" help:"Handle dead letters again, after a fix of what could not be read."`
-	Rebuild replayRebuildCommand `cmd:"" help:"Make every computed table anew beside the live ones, compare, and on request exchange them."`
+	Range       replayRangeCommand       `cmd:"" help:"Handle the records of a range of time again, from Kafka into the live tables: rows that were lost are stored again."`
+	DeadLetters replayDeadLettersCommand `cmd:"" help:"Handle dead letters again, after a fix of why they could not be read."`
+	Letters     replayDeadLettersCommand `cmd:"" hidden:"" help:"The old name of replay dead-letters."`
+	Rebuild     replayRebuildCommand     `cmd:"" help:"Compute every computed table again in a shadow database, compare the two, and on request exchange them."`
 }
 
 type replayRangeCommand struct {
 	kafkaSettings
 	clickhouseSettings
 	bookingSettings
-	Since string `help:"From this moment on, UTC; without it from the oldest record that Kafka keeps." placeholder:"2006-01-02T15:04"`
-	Until string `help:"Up to this moment; without it to the newest." placeholder:"2006-01-02T15:04"`
+	Since string `help:"From this time on, UTC; without it from the oldest record that Kafka keeps." placeholder:"2006-01-02T15:04"`
+	Until string `help:"Up to this time; without it to the newest." placeholder:"2006-01-02T15:04"`
 }
 
 func (c *replayRangeCommand) Run(ctx context.Context, log *slog.Logger) error {
-	since, err := moment("since", c.Since)
-	until, err2 := moment("until", c.Until)
+	since, err := parseTime("since", c.Since)
+	until, err2 := parseTime("until", c.Until)
 	if err := errors.Join(err, err2); err != nil {
 		return err
 	}
@@ -39,7 +42,7 @@ func (c *replayRangeCommand) Run(ctx context.Context, log *slog.Logger) error {
 		return err
 	}
 	defer store.Close()
-	handlers, err := c.handlers(ctx, store, log)
+	handlers, err := c.handlers(ctx, store, store, time.Now, log)
 	if err != nil {
 		return err
 	}
@@ -55,15 +58,15 @@ func (c *replayRangeCommand) Run(ctx context.Context, log *slog.Logger) error {
 	return nil
 }
 
-type replayLettersCommand struct {
+type replayDeadLettersCommand struct {
 	clickhouseSettings
 	bookingSettings
-	Since  string `help:"Those set aside from this moment on, UTC." placeholder:"2006-01-02T15:04"`
-	Reason string `help:"Those of one reason: unreadable, unlisted_account, unknown_shape, not_an_event, rejected."`
+	Since  string `help:"Those set aside from this time on, UTC." placeholder:"2006-01-02T15:04"`
+	Reason string `help:"Those of this reason only: unreadable, unlisted_account, unknown_shape, not_an_event, rejected."`
 }
 
-func (c *replayLettersCommand) Run(ctx context.Context, log *slog.Logger) error {
-	since, err := moment("since", c.Since)
+func (c *replayDeadLettersCommand) Run(ctx context.Context, log *slog.Logger) error {
+	since, err := parseTime("since", c.Since)
 	if err != nil {
 		return err
 	}
@@ -72,7 +75,7 @@ func (c *replayLettersCommand) Run(ctx context.Context, log *slog.Logger) error 
 		return err
 	}
 	defer store.Close()
-	handlers, err := c.handlers(ctx, store, log)
+	handlers, err := c.handlers(ctx, store, store, time.Now, log)
 	if err != nil {
 		return err
 	}
@@ -89,7 +92,7 @@ func (c *replayLettersCommand) Run(ctx context.Context, log *slog.Logger) error 
 		fmt.Printf("  %d %s\n", result.Refused[reason], reason)
 	}
 	if result.NoHeaders > 0 {
-		fmt.Printf("%d were set aside by an earlier program, without their headers: handle them with replay range\n", result.NoHeaders)
+		fmt.Printf("%d were set aside by an earlier version without their headers (hint: processor replay range handles them)\n", result.NoHeaders)
 	}
 	return nil
 }
@@ -98,22 +101,24 @@ type replayRebuildCommand struct {
 	kafkaSettings
 	clickhouseSettings
 	bookingSettings
-	From     string `help:"Where the records come from: tables, the raw ones in ClickHouse, which keep everything; or kafka, which also makes clicks and raw events anew." enum:"tables,kafka" default:"tables"`
-	Exchange bool   `help:"Put the rebuilt tables into the place of the live ones, and book what came meanwhile. The processors may go on."`
-	Drop     bool   `help:"Remove what an earlier rebuild left: its tables, or after an exchange the ones from before it."`
+	From     string `help:"Where the records come from: tables, the raw ones in ClickHouse, which keep everything; or kafka, which also computes clicks and raw events again." enum:"tables,kafka" default:"tables"`
+	Exchange bool   `help:"Exchange the rebuilt tables with the live ones, and book what was received meanwhile. The processors may keep running."`
+	Drop     bool   `help:"Remove the shadow database of an earlier rebuild: its tables, or after an exchange the old ones."`
 }
 
 // Help is shown under --help.
 func (c *replayRebuildCommand) Help() string {
-	return `Everything is booked again in the database NAME_replay, on the same server, and then compared with the live tables row by row. Nothing
-live changes without --exchange. It shows progress, may be interrupted, and goes on where it was. The processors may go on: what came in the last
-minute is not compared, but a row that was told more of in that minute may be among the differences.
+	return `Everything is booked again in the database NAME_replay, on the same server, and then compared with the
+live tables row by row. Nothing live changes without --exchange. The command logs its progress, may be
+interrupted, and continues where it stopped. The processors may keep running: rows of the last minute
+are not compared, but an older row that changed in that minute may be among the differences.
 
     processor replay rebuild             build and compare
-    processor replay rebuild --exchange  and take its place
-    processor replay rebuild --drop      remove what is left over
+    processor replay rebuild --exchange  and exchange the tables
+    processor replay rebuild --drop      remove the shadow database
 
-Use it after a change of the rules or of an account's workspace, after damage that an audit found, or to see that nothing would change.
+Use it after a change of the rules or of an account's workspace, after damage that an audit found, or to
+see that nothing would change.
 Exit status: 0 equal or exchanged, 2 differences, 1 anything else.`
 }
 
@@ -132,7 +137,7 @@ func (c *replayRebuildCommand) Run(ctx context.Context, log *slog.Logger) error 
 		if err := live.Drop(ctx, shadowDB); err != nil {
 			return err
 		}
-		fmt.Printf("%s is gone\n", shadowDB)
+		fmt.Printf("%s is removed\n", shadowDB)
 		return nil
 	}
 	dsn, err := inDatabase(c.ClickhouseDSN, shadowDB)
@@ -150,7 +155,7 @@ func (c *replayRebuildCommand) Run(ctx context.Context, log *slog.Logger) error 
 	rebuild := &replay.Rebuild{
 		Live: live, Shadow: shadow, LiveDB: database, ShadowDB: shadowDB, Batch: batchRecords, Log: log,
 		Handlers: func(ctx context.Context, store *clickhouse.Store) (*replay.Handlers, error) {
-			return c.handlers(ctx, store, log)
+			return c.handlers(ctx, store, store, time.Now, log)
 		},
 	}
 	if c.From == "kafka" {
@@ -170,7 +175,7 @@ func (c *replayRebuildCommand) Run(ctx context.Context, log *slog.Logger) error 
 		if err := rebuild.Exchange(ctx); err != nil {
 			return err
 		}
-		fmt.Printf("\nexchanged; the tables as they were are in %s until processor replay rebuild --drop\n", shadowDB)
+		fmt.Printf("\nexchanged; the old tables are in %s until processor replay rebuild --drop\n", shadowDB)
 		return nil
 	case !result.Equal():
 		return errDifferences
