@@ -14,19 +14,19 @@ import (
 	"tributary/schemas/program"
 )
 
-// commands is the table from word to work; each word has its file.
+// commands is the table of commands; each has its file.
 type commands struct {
 	Run       runCommand             `cmd:"" help:"Consume clicks, leads and Stripe events; load attributed rows into ClickHouse."`
 	Migrate   migrateCommand         `cmd:"" help:"Create or upgrade the tables, forward only."`
 	Topics    topicsCommand          `cmd:"" help:"Create the Kafka topics that are missing."`
 	Catalogue catalogueCommand       `cmd:"" help:"Load affiliates, links and promotion codes from CSV, and credit what was booked without them."`
-	Explain   explainCommand         `cmd:"" help:"Tell the story of a sale, refund, customer or subscription: what was heard, who is credited, and why."`
-	Audit     auditCommand           `cmd:"" help:"Check every link from Kafka to the dashboards."`
+	Explain   explainCommand         `cmd:"" help:"Explain a sale, refund, customer or subscription: what Stripe reported, who is credited, and why."`
+	Audit     auditCommand           `cmd:"" help:"Check that every record is stored and booked, from Kafka to the dashboards."`
 	Reconcile reconcileCommand       `cmd:"" help:"Compare the ledger with Stripe's balance transactions."`
-	Replay    replayCommand          `cmd:"" help:"Book again: a stretch of time, dead letters, or everything beside the live tables."`
+	Replay    replayCommand          `cmd:"" help:"Book again: a range of time, dead letters, or everything in a shadow database."`
 	Dashboard dashboardCommand       `cmd:"" help:"Serve the dashboard's page, on loopback only: it has no login."`
-	Erase     eraseCommand           `cmd:"" help:"Make a person's records unlinkable in every table; the money stays."`
-	FX        fxCommand              `cmd:"" name:"fx" help:"Tell which exchange rates there are, which are held back, and what has none."`
+	Erase     eraseCommand           `cmd:"" help:"Erase a person from every table; amounts and credits stay."`
+	FX        fxCommand              `cmd:"" name:"fx" help:"List the exchange rates, which of them are held back, and what has none."`
 	Print     program.VersionCommand `cmd:"" name:"version" help:"Print the version."`
 	program.Flags
 }
@@ -36,7 +36,7 @@ func main() {
 	context.AfterFunc(ctx, stop) // the first signal stops in order; the second one finds the default behaviour: now
 	if err := execute(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, "processor:", err)
-		if errors.Is(err, reconcile.ErrDifferences) || errors.Is(err, errDifferences) || errors.Is(err, errFlaws) {
+		if errors.Is(err, reconcile.ErrDifferences) || errors.Is(err, errDifferences) || errors.Is(err, errFindings) {
 			os.Exit(2)
 		}
 		os.Exit(1)
@@ -47,11 +47,11 @@ const description = "Joins clicks and sales by click, customer and subscription,
 
 // execute is the whole program but for signals, so that a test can run it.
 func execute(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	var words commands
-	command, err := program.Parse(&words, "processor", description, stdout, stderr, args)
+	var c commands
+	command, err := program.Parse(&c, "processor", description, stdout, stderr, args)
 	if command == nil {
 		return err
 	}
 	command.BindTo(ctx, (*context.Context)(nil))
-	return command.Run(words.Logger(stderr))
+	return command.Run(c.Logger(stderr))
 }

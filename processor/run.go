@@ -10,6 +10,7 @@ import (
 	"github.com/alecthomas/kong"
 	"golang.org/x/sync/errgroup"
 
+	"tributary/processor/audit"
 	"tributary/processor/clickhouse"
 	"tributary/processor/consume"
 	"tributary/processor/erase"
@@ -114,10 +115,7 @@ func (c *runCommand) Run(ctx context.Context, app *kong.Kong, log *slog.Logger) 
 		workspaces.Replace(fresh)
 		return nil
 	}, log, registry)
-	metrics, err := consume.NewMetrics(registry)
-	if err != nil {
-		return err
-	}
+	metrics := consume.NewMetrics(registry)
 	events := consume.NewEventsMetric()
 	exponents := fx.StripeExponents().WithUGX(c.UGXExponent)
 	rates := fx.NewLive(store, sources, exponents, log, fx.NewMetrics(registry))
@@ -141,8 +139,9 @@ func (c *runCommand) Run(ctx context.Context, app *kong.Kong, log *slog.Logger) 
 	clickLane := lane("clicks", consume.ClickTopics, 20_000, clicks.Handle)
 
 	topics := &replay.Topics{Seeds: config.kafka.Seeds, Opts: config.kafka.Options(), Log: log}
-	auditor := newContinuousAudit(c.Audit, &c.bookingSettings, c.ClickhouseDSN, topics, store, log)
-	registry.MustRegister(auditor.findings, auditor.last)
+	auditor := audit.NewContinuous(c.Audit, func(ctx context.Context, since time.Time) (*audit.Report, error) {
+		return c.auditSince(ctx, since, c.ClickhouseDSN, store, topics, log)
+	}, registry, log)
 
 	listener, err := program.Listen(c.OpsAddr)
 	if err != nil {
@@ -198,8 +197,8 @@ func (c *runCommand) Run(ctx context.Context, app *kong.Kong, log *slog.Logger) 
 	group.Go(func() error { return clickLane.Run(ctx) })
 	group.Go(func() error { return recomputer.Sweep(ctx, c.Sweep) })
 	group.Go(func() error { return rates.Run(ctx, c.FXRefresh, c.Sweep, recomputer.Wake) })
-	group.Go(func() error { return auditor.run(ctx) })
-	group.Go(func() error { return erased.Keep(ctx, store) })
+	group.Go(func() error { return auditor.Run(ctx) })
+	group.Go(func() error { return erased.Run(ctx, store) })
 	err = group.Wait()
 	log.Info("processor stopped", "ran", time.Since(start).Round(time.Second))
 	return err

@@ -16,32 +16,33 @@ import (
 	"tributary/schemas"
 )
 
-// Clicks handles clicks: enriched rows and the names they give first, then the sales that were waiting for them.
+// Clicks handles clicks: it stores enriched rows and identity edges first, and then recomputes the
+// sales that name the clicks.
 type Clicks struct {
 	Store      recompute.Store
 	Recomputer *recompute.Recomputer
-	// Erased people are taken out of whatever is read; nil: there are none.
+	// Erased lists the people whose data is taken out of every record; nil: nobody.
 	Erased *erase.List
 
-	mu         sync.Mutex
-	affiliates map[affiliate]bool // seen by this processor, so that ClickHouse is not asked of each with every batch
+	mu         sync.Mutex         // guards affiliates
+	affiliates map[affiliate]bool // whose edges are stored, so that ClickHouse is not asked for each with every batch
 }
 
 type affiliate struct{ workspace, id, program string }
 
-// maxAffiliates bounds the memory of the catalogue's cache, some 100 bytes each. Beyond it edges are told again, which is
-// only work.
+// maxAffiliates bounds the cache, some 100 bytes each. When it is full it is emptied, and edges are
+// looked up again.
 const maxAffiliates = 200_000
 
-// ClickTopics are what the lane consumes.
+// ClickTopics are the topics of Clicks.
 var ClickTopics = []string{schemas.TopicClicks}
 
-// Handle is the lane's Handler.
+// Handle is a Handler.
 func (c *Clicks) Handle(ctx context.Context, records []*kgo.Record, deadLetter DeadLetter) error {
 	rows := make([]clickhouse.ClickRow, 0, len(records))
-	told := make(map[string]*recompute.Changes)
-	var learned []affiliate
-	for i, read := range readAll(records) {
+	changes := make(map[string]*recompute.Changes) // by workspace
+	var added []affiliate
+	for i, read := range decodeAll(records) {
 		if read.err != nil {
 			if err := deadLetter(ctx, records[i], "decode", "unreadable", read.err); err != nil {
 				return err
@@ -49,10 +50,10 @@ func (c *Clicks) Handle(ctx context.Context, records []*kgo.Record, deadLetter D
 			continue
 		}
 		row, click := read.row, read.row.Click
-		n := told[click.Workspace]
+		n := changes[click.Workspace]
 		if n == nil {
 			n = new(recompute.Changes)
-			told[click.Workspace] = n
+			changes[click.Workspace] = n
 		}
 		c.Erased.Click(&row)
 		rows = append(rows, row)
@@ -63,47 +64,50 @@ func (c *Clicks) Handle(ctx context.Context, records []*kgo.Record, deadLetter D
 			ref := identity.New(identity.Reference, click.ForeignId)
 			n.Edges = append(n.Edges, identity.Edge{A: ref, B: node, Source: "click.foreign_id", At: at})
 		}
-		if a := (affiliate{click.Workspace, click.AffiliateId, click.ProgramId}); a.id != "" && c.learn(a) {
-			learned = append(learned, a)
-			n.Edges = append(n.Edges, identity.Edge{A: identity.New(identity.Affiliate, a.id), B: identity.New(identity.Program, a.program), Source: "click.affiliate_id", At: at})
+		if a := (affiliate{click.Workspace, click.AffiliateId, click.ProgramId}); a.id != "" && c.addAffiliate(a) {
+			added = append(added, a)
+			n.Edges = append(n.Edges, identity.Edge{A: identity.New(identity.Affiliate, a.id),
+				B: identity.New(identity.Program, a.program), Source: "click.affiliate_id", At: at})
 		}
 	}
-	if err := c.Recomputer.Apply(ctx, told, func(ctx context.Context) error { return c.Store.InsertClicks(ctx, rows) }); err != nil {
-		c.forget(learned) // nobody knows how much of it was stored
+	if err := c.Recomputer.Apply(ctx, changes,
+		func(ctx context.Context) error { return c.Store.InsertClicks(ctx, rows) }); err != nil {
+		c.removeAffiliates(added) // their edges may not be stored
 		return err
 	}
 	return nil
 }
 
-// reading is what a record says.
-type reading struct {
+// decoded is a record that was decoded and enriched.
+type decoded struct {
 	row clickhouse.ClickRow
 	err error
 }
 
-// readAll decodes and enriches a batch on all cores: the larger part of what a backlog costs the processor, while ClickHouse waits for it.
-func readAll(records []*kgo.Record) []reading {
-	readings := make([]reading, len(records))
+// decodeAll decodes and enriches a batch on all cores: with a backlog of clicks it is most of the
+// processor's work.
+func decodeAll(records []*kgo.Record) []decoded {
+	list := make([]decoded, len(records))
 	share := (len(records) + runtime.GOMAXPROCS(0) - 1) / runtime.GOMAXPROCS(0)
-	var work sync.WaitGroup
+	var workers sync.WaitGroup
 	for begin := 0; begin < len(records); begin += share {
-		work.Go(func() {
+		workers.Go(func() {
 			for i := begin; i < min(begin+share, len(records)); i++ {
 				click, err := schemas.DecodeClick(records[i])
 				if err != nil {
-					readings[i].err = err
+					list[i].err = err
 					continue
 				}
-				readings[i].row = Enrich(click)
+				list[i].row = Enrich(click)
 			}
 		})
 	}
-	work.Wait()
-	return readings
+	workers.Wait()
+	return list
 }
 
-// learn tells whether the affiliate is new to this processor.
-func (c *Clicks) learn(a affiliate) bool {
+// addAffiliate adds an affiliate to the cache and reports whether it was not there.
+func (c *Clicks) addAffiliate(a affiliate) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.affiliates[a] {
@@ -116,15 +120,15 @@ func (c *Clicks) learn(a affiliate) bool {
 	return true
 }
 
-func (c *Clicks) forget(learned []affiliate) {
+func (c *Clicks) removeAffiliates(list []affiliate) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, a := range learned {
+	for _, a := range list {
 		delete(c.affiliates, a)
 	}
 }
 
-// Enrich reads what a click's URL, referrer and agent say.
+// Enrich parses a click's URL, referrer and user agent.
 func Enrich(c *schemas.Click) clickhouse.ClickRow {
 	row := clickhouse.ClickRow{Click: c, URL: enrich.URL(c.Url), Agent: enrich.UserAgent(c.UserAgent)}
 	row.Referrer = enrich.ReferrerDomain(c.Referrer, row.URL.Host)
