@@ -22,23 +22,34 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/netip"
 
 	"tributary/ingest/clicks"
 	"tributary/ingest/publish"
 	"tributary/schemas"
+	"tributary/schemas/program"
 )
 
 type clicksCommand struct {
 	EdgeAddr string `default:"127.0.0.1:8080" help:"Listen here."`
 	OpsAddr  string `default:"127.0.0.1:8091" help:"Listen here for operators."`
 
-	Workspaces     string   `placeholder:"FILE" help:"JSON array of workspaces: id, publishable_keys, secret_keys, hostnames, schemes, events_per_second, stripe_accounts. Without it there is one, \"default\", which takes any publishable key."`
-	SecretKey      string   `help:"A secret key of the only workspace, for leads and imports."`
+	Workspaces     string   `placeholder:"FILE" help:"JSON array of workspaces, the processor's too; read again on change and on SIGHUP. Without it there is one, \"default\", which takes any publishable key."`
+	SecretKey      string   `help:"A secret key of the only workspace, for leads and imports; at least 16 bytes. Better in a file."`
+	SecretKeyFile  string   `placeholder:"FILE" help:"File that holds --secret-key; read again on change and on SIGHUP."`
 	TrustedProxies []string `placeholder:"CIDR,…" help:"Believe X-Forwarded-For and country headers of connections from these networks."`
-	IdentitySecret string   `help:"Secret of the daily identity hashes; equal on all edges. Without it, random at every start."`
-	EmailKey       string   `help:"Key of the hashes of leads' e-mail addresses; the processor needs the same."`
-	MaxConnsPerIP  int      `name:"max-conns-per-ip" default:"1000" help:"Connections per IPv4 address or IPv6 /64 that is no trusted proxy; 0: no limit."`
+
+	IdentitySecret     string `help:"Secret of the daily identity hashes, at least 16 bytes; equal on all edges. Without it, random at every start. Better in a file."`
+	IdentitySecretFile string `placeholder:"FILE" help:"File that holds --identity-secret."`
+	EmailKey           string `help:"Key of the hashes of leads' e-mail addresses, at least 16 bytes; the processor needs the same. Without it, none is hashed. Better in a file."`
+	EmailKeyFile       string `placeholder:"FILE" help:"File that holds --email-key."`
+	MaxConnsPerIP      int    `name:"max-conns-per-ip" default:"1000" help:"Connections per IPv4 address or IPv6 /64 that is no trusted proxy; 0: no limit."`
+
+	EventsPerAddress float64 `default:"1000" help:"Events a second that an IPv4 address or IPv6 /64 may send without a secret key; 0: no limit. This machine's own addresses are not limited."`
+	ProxyProtocol    bool    `help:"Connections from --trusted-proxies begin with a PROXY protocol header (version 1 or 2), which tells the visitor's address."`
+	TLSCertFile      string  `placeholder:"FILE" help:"Speak TLS with this certificate (PEM); read again when it changes."`
+	TLSKeyFile       string  `placeholder:"FILE" help:"The certificate's key (PEM)."`
 
 	kafkaFlags
 	opsFlags
@@ -47,9 +58,19 @@ type clicksCommand struct {
 // configs turns the flags into configurations, or reports every fault of all of them.
 func (c *clicksCommand) configs() (clicks.Config, publish.Config, error) {
 	edge := clicks.Default()
-	edge.MaxConnsPerIP = c.MaxConnsPerIP
-	edge.IdentitySecret, edge.EmailKey = []byte(c.IdentitySecret), []byte(c.EmailKey)
-	faults := []error{checkAddr("edge addr", c.EdgeAddr), checkAddr("ops addr", c.OpsAddr)}
+	edge.MaxConnsPerIP, edge.EventsPerAddress = c.MaxConnsPerIP, c.EventsPerAddress
+	edge.ProxyProtocol, edge.CertFile, edge.KeyFile = c.ProxyProtocol, c.TLSCertFile, c.TLSKeyFile
+	faults := []error{program.CheckAddr("edge addr", c.EdgeAddr), program.CheckAddr("ops addr", c.OpsAddr)}
+	for _, s := range []struct {
+		name, value, file string
+		into              *[]byte
+	}{
+		{"identity secret", c.IdentitySecret, c.IdentitySecretFile, &edge.IdentitySecret},
+		{"email key", c.EmailKey, c.EmailKeyFile, &edge.EmailKey},
+	} {
+		secret, err := schemas.Secret(s.name, s.value, s.file)
+		*s.into, faults = []byte(secret), append(faults, err)
+	}
 	for _, text := range c.TrustedProxies {
 		network, err := netip.ParsePrefix(text)
 		if err != nil {
@@ -58,15 +79,32 @@ func (c *clicksCommand) configs() (clicks.Config, publish.Config, error) {
 		}
 		edge.TrustedProxies = append(edge.TrustedProxies, network.Masked())
 	}
-	directory, err := clicks.LoadWorkspaces(c.Workspaces, c.SecretKey)
+	directory, err := c.directory(string(edge.EmailKey))
 	edge.Workspaces = directory
 	faults = append(faults, err, edge.Validate())
 	kafka, err := c.config(schemas.TopicClicks, schemas.TopicLeads)
 	return edge, kafka, errors.Join(append(faults, err)...)
 }
 
+// directory reads what a reload reads again.
+func (c *clicksCommand) directory(emailKey string) (*clicks.Directory, error) {
+	key, err := schemas.Secret("secret key", c.SecretKey, c.SecretKeyFile)
+	faults := []error{err}
+	if key != "" {
+		if err := schemas.CheckSecret(key); err != nil {
+			faults = append(faults, fmt.Errorf("secret key: %w", err))
+		}
+	}
+	directory, err := clicks.LoadWorkspaces(c.Workspaces, key)
+	faults = append(faults, err)
+	if directory != nil {
+		faults = append(faults, schemas.CheckEmailKey(emailKey, directory.EmailFallback()))
+	}
+	return directory, errors.Join(faults...)
+}
+
 // Run serves until ctx ends.
-func (c *clicksCommand) Run(ctx context.Context, p *program) error {
+func (c *clicksCommand) Run(ctx context.Context, p *process, log *slog.Logger) error {
 	edge, kafka, err := c.configs()
 	if err != nil {
 		return fmt.Errorf("check configuration:\n%w", err)
@@ -75,9 +113,15 @@ func (c *clicksCommand) Run(ctx context.Context, p *program) error {
 		_, err := fmt.Fprintln(p.stdout, "ingest clicks: the configuration is good")
 		return err
 	}
-	log := p.logger()
-	o := newOps()
-	edge.Registry, kafka.Registry = o.registry, o.registry
+	registry := program.NewRegistry()
+	reloader := program.NewReloader([]string{c.Workspaces, c.SecretKeyFile}, func() error {
+		directory, err := c.directory(string(edge.EmailKey))
+		if err == nil {
+			edge.Workspaces.Replace(directory)
+		}
+		return err
+	}, log, registry)
+	edge.Registry, kafka.Registry = registry, registry
 	edge.Logger, kafka.Logger = log, log
 
 	publisher, err := publish.New(kafka)
@@ -88,14 +132,14 @@ func (c *clicksCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("start edge: %w", err), publisher.Close(ctx))
 	}
-	o.ready = publisher.Ready
 	public, operators, err := listen(c.EdgeAddr, c.OpsAddr)
 	if err != nil {
 		return errors.Join(err, publisher.Close(ctx))
 	}
 	s := &service{
-		name: "clicks", serve: server.Serve, shutdown: server.Shutdown, flush: publisher.Close,
-		public: public, ops: operators, operators: o, stopDelay: c.StopDelay, stopTimeout: c.StopTimeout, log: log, started: p.started,
+		name: "clicks", serve: server.Serve, shutdown: server.Shutdown, flush: publisher.Close, reload: reloader.Run,
+		public: public, operators: operators, ops: program.NewOps(registry, publisher.Ready, reloader.Warnings),
+		stopDelay: c.StopDelay, stopTimeout: c.StopTimeout, log: log, started: p.started,
 	}
 	return s.run(ctx)
 }

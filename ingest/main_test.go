@@ -54,7 +54,7 @@ func start(t *testing.T, args ...string) *running {
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &running{t: t, log: new(log), stop: cancel, done: make(chan error, 1)}
 	started := make(chan struct{})
-	p := &program{stdout: r.log, stderr: r.log, started: func(public, ops net.Addr) {
+	p := &process{stdout: r.log, stderr: r.log, started: func(public, ops net.Addr) {
 		r.public, r.ops = "http://"+public.String(), "http://"+ops.String()
 		close(started)
 	}}
@@ -136,7 +136,7 @@ func oneRecord(t *testing.T, seed, topic string) *kgo.Record {
 
 func TestClicks(t *testing.T) {
 	cluster, seed := kafka(t, schemas.TopicClicks, schemas.TopicLeads)
-	r := start(t, "clicks", "--edge-addr", "127.0.0.1:0", "--ops-addr", "127.0.0.1:0", "--kafka-seeds", seed, "--secret-key", "sk_test")
+	r := start(t, "clicks", "--edge-addr", "127.0.0.1:0", "--ops-addr", "127.0.0.1:0", "--kafka-seeds", seed, "--secret-key", "sk_test_0123456789")
 
 	res, err := http.Post(r.public+"/v1/click", "text/plain", strings.NewReader(`{"url":"https://shop.example/?via=anna"}`)) //nolint:noctx
 	if err != nil {
@@ -165,8 +165,11 @@ func TestClicks(t *testing.T) {
 			t.Errorf("/metrics lacks %s", want)
 		}
 	}
-	if code, _ := r.get(r.ops + "/debug/pprof/cmdline"); code != 200 {
-		t.Errorf("/debug/pprof %d", code)
+	if code, text := r.get(r.ops + "/debug/pprof/"); code != 200 {
+		t.Errorf("/debug/pprof %d %s", code, text)
+	}
+	if code, text := r.get(r.ops + "/debug/pprof/cmdline"); code != 404 { // secrets may stand in it
+		t.Errorf("/debug/pprof/cmdline %d %s", code, text)
 	}
 	if code, _ := r.get(r.public + "/metrics"); code != 404 {
 		t.Errorf("the world sees /metrics: %d", code)
@@ -217,7 +220,7 @@ func TestNotReady(t *testing.T) {
 func TestFaultsAtOnce(t *testing.T) {
 	run := func(args ...string) (string, error) {
 		out := new(log)
-		err := (&program{stdout: out, stderr: out}).run(t.Context(), args)
+		err := (&process{stdout: out, stderr: out}).run(t.Context(), args)
 		return out.String(), err
 	}
 	_, err := run("clicks", "--edge-addr", "nonsense", "--kafka-seeds", "kafka", "--trusted-proxies", "10.0.0.1", "--workspaces", "/does/not/exist",
@@ -272,6 +275,24 @@ func TestImports(t *testing.T) {
 	for _, p := range strings.Fields(string(out)) {
 		if strings.Contains(p, "clickhouse") || strings.Contains(p, "ClickHouse") || strings.HasPrefix(p, "tributary/processor") || strings.HasSuffix(p, "/kfake") {
 			t.Errorf("ingest links %s", p)
+		}
+	}
+}
+
+func TestScript(t *testing.T) {
+	for edge, want := range map[string]string{
+		"https://clicks.example.com": `<script defer src="https://clicks.example.com/t.`,
+		"clicks.example.com":         "(hint: such as https://clicks.example.com)",
+		"ftp://clicks.example.com":   "(hint: such as https://clicks.example.com)",
+	} {
+		out := new(log)
+		err := (&process{stdout: out, stderr: out}).run(t.Context(), []string{"script", "--edge", edge, "--key", "pk_1"})
+		said := out.String()
+		if err != nil {
+			said = err.Error()
+		}
+		if !strings.Contains(said, want) {
+			t.Errorf("--edge %s says %s", edge, said)
 		}
 	}
 }

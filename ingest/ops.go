@@ -4,55 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
-	"net/http"
-	"net/http/pprof"
-	"sync/atomic"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"tributary/schemas/program"
 )
-
-// ops is the second listener, for operators and probes: /metrics, /healthz, /readyz and /debug/pprof. It shows what must
-// not be shown to the world, and it answers until the very end of a stop.
-type ops struct {
-	registry *prometheus.Registry
-	ready    func(context.Context) error // why not, or nil
-	stopping atomic.Bool
-	server   *http.Server
-}
-
-func newOps() *ops {
-	o := &ops{registry: prometheus.NewRegistry()}
-	o.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(o.registry, promhttp.HandlerOpts{}))
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "alive\n") })
-	mux.HandleFunc("GET /readyz", o.serveReady)
-	mux.HandleFunc("/debug/pprof/", pprof.Index)
-	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
-	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
-	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
-	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
-	o.server = &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
-	return o
-}
-
-func (o *ops) serveReady(w http.ResponseWriter, r *http.Request) {
-	err := errors.New("stopping")
-	if !o.stopping.Load() {
-		err = o.ready(r.Context())
-	}
-	if err != nil {
-		http.Error(w, "not ready: "+err.Error(), http.StatusServiceUnavailable)
-		return
-	}
-	_, _ = io.WriteString(w, "ready\n")
-}
 
 // service is one public listener in front of a publisher: what both commands start and stop in the same order.
 type service struct {
@@ -60,8 +17,10 @@ type service struct {
 	serve       func(net.Listener) error
 	shutdown    func(context.Context) error
 	flush       func(context.Context) error
-	public, ops net.Listener
-	operators   *ops
+	reload      func(context.Context) error
+	public      net.Listener
+	operators   net.Listener
+	ops         *program.Ops
 	stopDelay   time.Duration // between not ready and not listening
 	stopTimeout time.Duration // for the requests under way, and again for Kafka
 	log         *slog.Logger
@@ -71,11 +30,12 @@ type service struct {
 // run serves until ctx ends or a listener fails, then stops: not ready, wait for balancers, drain, flush, close.
 func (s *service) run(ctx context.Context) error {
 	failed := make(chan error, 2)
-	go func() { failed <- s.operators.server.Serve(s.ops) }()
+	go func() { _ = s.reload(ctx) }() // it ends with ctx and without an error
+	go func() { failed <- s.ops.Serve(s.operators) }()
 	go func() { failed <- s.serve(s.public) }()
-	s.log.Info("listening", "command", s.name, "addr", s.public.Addr().String(), "ops", s.ops.Addr().String())
+	s.log.Info("listening", "command", s.name, "addr", s.public.Addr().String(), "ops", s.operators.Addr().String())
 	if s.started != nil {
-		s.started(s.public.Addr(), s.ops.Addr())
+		s.started(s.public.Addr(), s.operators.Addr())
 	}
 
 	var cause error
@@ -87,7 +47,7 @@ func (s *service) run(ctx context.Context) error {
 
 	// The stop has its own deadline: ctx has ended already.
 	begin := time.Now()
-	s.operators.stopping.Store(true)
+	s.ops.Stopping()
 	s.log.Info("stopping", "command", s.name, "delay", s.stopDelay)
 	if cause == nil {
 		time.Sleep(s.stopDelay)
@@ -96,7 +56,7 @@ func (s *service) run(ctx context.Context) error {
 	for _, step := range []struct {
 		name string
 		do   func(context.Context) error
-	}{{"drain requests", s.shutdown}, {"flush kafka", s.flush}, {"close ops", s.operators.server.Shutdown}} {
+	}{{"drain requests", s.shutdown}, {"flush kafka", s.flush}, {"close ops", s.ops.Shutdown}} {
 		start := time.Now()
 		deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.stopTimeout)
 		err := step.do(deadline)
@@ -121,18 +81,10 @@ func listen(public, operators string) (net.Listener, net.Listener, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("listen: %w (hint: is another program using it?)", err)
 	}
-	b, err := net.Listen("tcp", operators)
+	b, err := program.Listen(operators)
 	if err != nil {
 		_ = a.Close()
-		return nil, nil, fmt.Errorf("listen for operators: %w (hint: --ops-addr chooses another)", err)
+		return nil, nil, err
 	}
 	return a, b, nil
-}
-
-// checkAddr tells whether addr can be listened on, without doing it.
-func checkAddr(flag, addr string) error {
-	if _, err := net.ResolveTCPAddr("tcp", addr); err != nil {
-		return fmt.Errorf("%s: %w (hint: 127.0.0.1:8080, or :8080 for all interfaces)", flag, err)
-	}
-	return nil
 }

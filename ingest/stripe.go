@@ -5,8 +5,8 @@ package main
 //	  --stripe-addr (net/http)           --ops-addr (net/http)
 //	            │                         /metrics /readyz …
 //	     ┌──────▼──────┐
-//	     │   stripe    │ raw body ▶ signature (--stripe-webhook-secrets) ▶ envelope
-//	     │   webhook   │
+//	     │   stripe    │ raw body ▶ signature ▶ envelope ▶ may this secret sign for this account?
+//	     │   webhook   │ (--workspaces, --stripe-webhook-secrets)
 //	     └──────┬──────┘
 //	            │ record: stripe.v1, the body byte for byte
 //	     ┌──────▼──────┐
@@ -21,19 +21,23 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"net/http"
+	"log/slog"
+	"strings"
+	"unicode"
 
 	"tributary/ingest/publish"
 	"tributary/ingest/stripe"
 	"tributary/schemas"
+	"tributary/schemas/program"
 )
 
 type stripeCommand struct {
 	StripeAddr string `default:"127.0.0.1:8081" help:"Listen here."`
 	OpsAddr    string `default:"127.0.0.1:8092" help:"Listen here for operators."`
 
-	StripeWebhookSecrets []string `placeholder:"whsec_…,…" help:"Signing secrets of all endpoints that send here."`
+	Workspaces               string   `placeholder:"FILE" help:"JSON array of workspaces, the processor's too; its \"stripe\" holds each one's accounts and signing secrets. Read again on change and on SIGHUP. Without it there is one, \"default\", of all accounts."`
+	StripeWebhookSecrets     []string `placeholder:"whsec_…,…" help:"Signing secrets of all endpoints that send here; with --workspaces, of the accounts in \"stripe_accounts\". Better in a file."`
+	StripeWebhookSecretsFile string   `placeholder:"FILE" help:"File that holds --stripe-webhook-secrets, one a line; read again on change and on SIGHUP."`
 
 	kafkaFlags
 	opsFlags
@@ -42,15 +46,36 @@ type stripeCommand struct {
 // configs turns the flags into configurations, or reports every fault of all of them.
 func (c *stripeCommand) configs() (stripe.Config, publish.Config, error) {
 	hook := stripe.Default()
-	hook.Secrets = c.StripeWebhookSecrets
+	signers, err := c.signers()
+	faults := []error{program.CheckAddr("stripe addr", c.StripeAddr), program.CheckAddr("ops addr", c.OpsAddr), err}
+	if hook.Signers = signers; err == nil {
+		faults = append(faults, hook.Validate())
+	}
 	kafka, err := c.config(schemas.TopicStripe)
 	// One event of the largest size must fit into a batch. Its JSON compresses well below the brokers' own limit.
 	kafka.MaxBatchBytes = int(hook.MaxBodyBytes) + 128<<10
-	return hook, kafka, errors.Join(checkAddr("stripe addr", c.StripeAddr), checkAddr("ops addr", c.OpsAddr), hook.Validate(), err)
+	return hook, kafka, errors.Join(append(faults, err)...)
+}
+
+// signers reads what a reload reads again.
+func (c *stripeCommand) signers() (*stripe.Signers, error) {
+	text, err := schemas.Secret("stripe webhook secrets", strings.Join(c.StripeWebhookSecrets, ","), c.StripeWebhookSecretsFile)
+	if err != nil {
+		return nil, err
+	}
+	secrets := strings.FieldsFunc(text, func(r rune) bool { return r == ',' || unicode.IsSpace(r) })
+	if c.Workspaces == "" {
+		return stripe.NewSigners(nil, secrets)
+	}
+	workspaces, err := schemas.ReadWorkspaces(c.Workspaces)
+	if err != nil {
+		return nil, err
+	}
+	return stripe.NewSigners(workspaces, secrets)
 }
 
 // Run serves until ctx ends.
-func (c *stripeCommand) Run(ctx context.Context, p *program) error {
+func (c *stripeCommand) Run(ctx context.Context, p *process, log *slog.Logger) error {
 	hook, kafka, err := c.configs()
 	if err != nil {
 		return fmt.Errorf("check configuration:\n%w", err)
@@ -59,9 +84,15 @@ func (c *stripeCommand) Run(ctx context.Context, p *program) error {
 		_, err := fmt.Fprintln(p.stdout, "ingest stripe: the configuration is good")
 		return err
 	}
-	log := p.logger()
-	o := newOps()
-	hook.Registry, kafka.Registry = o.registry, o.registry
+	registry := program.NewRegistry()
+	reloader := program.NewReloader([]string{c.Workspaces, c.StripeWebhookSecretsFile}, func() error {
+		signers, err := c.signers()
+		if err == nil {
+			hook.Signers.Replace(signers)
+		}
+		return err
+	}, log, registry)
+	hook.Registry, kafka.Registry = registry, registry
 	hook.Logger, kafka.Logger = log, log
 
 	publisher, err := publish.New(kafka)
@@ -72,25 +103,14 @@ func (c *stripeCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("start webhook: %w", err), publisher.Close(ctx))
 	}
-	o.ready = publisher.Ready
 	public, operators, err := listen(c.StripeAddr, c.OpsAddr)
 	if err != nil {
 		return errors.Join(err, publisher.Close(ctx))
 	}
-	server := webhook.Server()
 	s := &service{
-		name: "stripe", serve: serveHTTP(server), shutdown: server.Shutdown, flush: publisher.Close,
-		public: public, ops: operators, operators: o, stopDelay: c.StopDelay, stopTimeout: c.StopTimeout, log: log, started: p.started,
+		name: "stripe", serve: webhook.Serve, shutdown: webhook.Shutdown, flush: publisher.Close, reload: reloader.Run,
+		public: public, operators: operators, ops: program.NewOps(registry, publisher.Ready, reloader.Warnings, webhook.Warnings),
+		stopDelay: c.StopDelay, stopTimeout: c.StopTimeout, log: log, started: p.started,
 	}
 	return s.run(ctx)
-}
-
-// serveHTTP is server.Serve, for which an orderly stop is no error.
-func serveHTTP(server *http.Server) func(net.Listener) error {
-	return func(ln net.Listener) error {
-		if err := server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
-			return err
-		}
-		return nil
-	}
 }

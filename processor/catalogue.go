@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"tributary/processor/catalogue"
-	"tributary/processor/clickhouse"
-	"tributary/processor/recompute"
 )
 
 // catalogueCommand loads affiliates, links, promotion codes and coupons, and credits at once what was booked without them.
@@ -23,9 +21,10 @@ type catalogueCommand struct {
 
 // Help is shown under --help.
 func (c *catalogueCommand) Help() string {
-	return `A sale that names only a promotion code, a click by a link that names no affiliate, and a bare client_reference_id are
-credited once the catalogue says whose they are, however late: every sale that is booked already is looked at again.
-Loading a file twice changes nothing. What was said first stays: to give a link to somebody else, make a new link.
+	return `A sale that names only a promotion code, a click by a link without an affiliate, and a bare
+client_reference_id are credited once the catalogue names the affiliate, however late: every sale that
+is booked already is recomputed. Loading a file twice changes nothing. The first affiliate of a link
+stays: to give a link to somebody else, make a new link.
 
     affiliate_id,program_id,link_id,promotion_code,coupon
     ann,partners,spring-launch,,
@@ -59,7 +58,7 @@ func (c *catalogueCommand) Run(ctx context.Context, log *slog.Logger) error {
 		if err := recomputer.Catalogue(ctx, c.Workspace, file.Edges, file.Links); err != nil {
 			return fmt.Errorf("load %s: %w", c.Files[i], err)
 		}
-		fmt.Printf("%s: %d rows, %d links; everything that they concern is credited\n", c.Files[i], file.Rows, len(file.Links))
+		fmt.Printf("%s: %d rows, %d links; every sale that they affect is credited\n", c.Files[i], file.Rows, len(file.Links))
 	}
 	return nil
 }
@@ -71,26 +70,4 @@ func readCatalogue(path string) (*catalogue.Catalogue, error) {
 	}
 	defer file.Close()
 	return catalogue.Read(file, time.Now())
-}
-
-// bookingSettings are what rows depend on beside the records: every command that books must be given the same.
-type bookingSettings struct {
-	workspaceSettings
-	UGXExponent int           `name:"ugx-exponent" help:"Minor units of the Ugandan shilling: Stripe's documents say both 2 and 0." enum:"0,2" default:"2"`
-	Settle      time.Duration `help:"How long a payment is held that may be an invoice's." default:"1h"`
-}
-
-// recomputer reads and writes over, with the rates of store; it is the time that now says.
-func (s *bookingSettings) recomputer(ctx context.Context, store *clickhouse.Store, over recompute.Store, now func() time.Time, log *slog.Logger) (*recompute.Recomputer, error) {
-	workspaces, err := s.read()
-	if err != nil {
-		return nil, err
-	}
-	table := newRates(store, nil, s.UGXExponent, log)
-	if err := table.load(ctx); err != nil {
-		return nil, fmt.Errorf("read exchange rates: %w", err)
-	}
-	return recompute.New(recompute.Config{
-		Store: over, Rates: table, Policies: workspaces.Policies, Settle: s.Settle, Now: now, Log: log,
-	}), nil
 }

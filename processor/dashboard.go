@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"tributary/processor/dashboard"
+	"tributary/processor/workspace"
+	"tributary/schemas/loopback"
 )
 
 // dashboardCommand serves the dashboard's page from ClickHouse.
@@ -31,7 +33,7 @@ func (c *dashboardCommand) Run(ctx context.Context, log *slog.Logger) error {
 	if err := checkLoopback(c.DashboardAddr); err != nil {
 		return err
 	}
-	workspaces, err := c.read()
+	workspaces, err := workspace.ReadPolicies(c.Workspaces)
 	if err != nil {
 		return err
 	}
@@ -43,7 +45,7 @@ func (c *dashboardCommand) Run(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("listen for the dashboard: %w (hint: --dashboard-addr chooses another address)", err), page.Close())
 	}
-	server := &http.Server{Handler: page, ReadHeaderTimeout: 10 * time.Second}
+	server := &http.Server{Handler: loopback.Protect(page), ReadHeaderTimeout: 10 * time.Second}
 	stopped := make(chan struct{})
 	context.AfterFunc(ctx, func() {
 		defer close(stopped)

@@ -2,7 +2,7 @@ package main
 
 import (
 	"context"
-	"log/slog"
+	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -12,7 +12,7 @@ import (
 
 func TestDashboardListensOnLoopbackOnly(t *testing.T) {
 	for _, address := range []string{"0.0.0.0:0", ":0", "192.0.2.1:0", "[::]:0", "example.com:0", "127.0.0.1"} {
-		err := execute(t.Context(), []string{"dashboard", "--dashboard-addr", address}, slog.New(slog.DiscardHandler))
+		err := execute(t.Context(), []string{"dashboard", "--dashboard-addr", address}, io.Discard, io.Discard)
 		if err == nil || !strings.Contains(err.Error(), "hint: give") {
 			t.Errorf("%s: %v", address, err)
 		}
@@ -32,7 +32,7 @@ func TestDashboardServesItsPage(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {
-		ended <- execute(ctx, []string{"dashboard", "--dashboard-addr", address}, slog.New(slog.DiscardHandler))
+		ended <- execute(ctx, []string{"dashboard", "--dashboard-addr", address}, io.Discard, io.Discard)
 	}()
 	var answer *http.Response
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {

@@ -12,7 +12,7 @@ import (
 	"tributary/schemas"
 )
 
-// eraseCommand forgets a person.
+// eraseCommand erases a person.
 type eraseCommand struct {
 	clickhouseSettings
 	Workspace string   `help:"Workspace whose buyer or visitor it is." default:"default"`
@@ -22,17 +22,19 @@ type eraseCommand struct {
 	Visitor   []string `help:"The browser's own id; repeatable." placeholder:"ID"`
 	Click     []string `help:"One click, by its UUID or by the id that the site itself uses, and with it the browser that made it; repeatable." placeholder:"ID"`
 	EmailKey  string   `help:"Key of the hashes of e-mail addresses, the same as the edge's."`
-	Confirm   bool     `help:"Do it. Without it is only said what would be erased."`
+	Confirm   bool     `help:"Erase. Without it the command only lists what would be erased."`
 }
 
 // Help is shown under --help.
 func (c *eraseCommand) Help() string {
-	return `From the names given it finds what else belongs to the person: customers, the seller's own ids and hashed addresses that are tied to each
-other, the clicks they are known by, and all clicks of those browsers. Each name is replaced by a random one in every table; names, addresses
-and other personal fields are taken out of raw events, and what is personal out of clicks and leads. Amounts, days, affiliates and links
-stay, and so do all totals. The names are remembered as hashes, so that no replay brings them back.
+	return `From the given names the command finds the person's other names: customers, external ids and hashed
+addresses that edges connect, the clicks that lead to them, and all clicks of those browsers. Each name
+is replaced by a random one in every table. Names, addresses and other personal fields are removed from
+raw events, clicks and leads. Amounts, days, affiliates and links stay, and so do all totals. The names
+are stored as hashes, so that no replay stores them again.
 
-What Kafka still holds ends with the retention of its topics; backups and tables that an earlier replay left are yours to remove.`
+Records in Kafka stay until the retention of their topics. Backups, and the shadow database of an earlier
+replay, are yours to remove.`
 }
 
 func (c *eraseCommand) Run(ctx context.Context, log *slog.Logger) error {
@@ -50,13 +52,13 @@ func (c *eraseCommand) Run(ctx context.Context, log *slog.Logger) error {
 		from = append(from, n)
 	}
 	if len(c.Email) > 0 && c.EmailKey == "" {
-		return errors.New("--email needs the key of the hashes: give the edge's with --email-key")
+		return errors.New("--email needs the key of the hashes (hint: give the edge's with --email-key)")
 	}
 	for _, address := range c.Email {
 		from = append(from, erase.EmailNode(schemas.EmailHash([]byte(c.EmailKey), c.Workspace, address)))
 	}
 	if len(from)+len(c.Visitor) == 0 {
-		return errors.New("nobody is named: give --customer, --external, --email, --visitor or --click")
+		return errors.New("no person is named (hint: give --customer, --external, --email, --visitor or --click)")
 	}
 	store, err := c.open(ctx, log)
 	if err != nil {
@@ -75,21 +77,21 @@ func (c *eraseCommand) Run(ctx context.Context, log *slog.Logger) error {
 		fmt.Printf("  visitor:%s\n", v)
 	}
 	if !c.Confirm {
-		fmt.Println("nothing is erased yet; --confirm does it")
+		fmt.Println("nothing is erased yet (hint: --confirm erases)")
 		return nil
 	}
 	list := new(erase.List)
 	if err := erase.Run(ctx, store, list, person, time.Now().UTC()); err != nil {
 		return err
 	}
-	// A processor may have loaded something by the list as it was a moment ago.
-	log.Info("erased; waiting until every processor has read the list, to look once more", "for", 2*erase.Refresh)
+	// A processor whose list is older may have inserted some of the names since.
+	log.Info("erased; waiting until every processor has read the list, to redact what arrived late", "for", 2*erase.Refresh)
 	select {
 	case <-ctx.Done():
-		return fmt.Errorf("interrupted: run it again: %w", ctx.Err())
+		return fmt.Errorf("interrupted: %w (hint: run it again)", ctx.Err())
 	case <-time.After(2 * erase.Refresh):
 	}
-	if err := erase.Again(ctx, store, list, person); err != nil {
+	if err := erase.RedactLateArrivals(ctx, store, list, person); err != nil {
 		return err
 	}
 	fmt.Println("erased")

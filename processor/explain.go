@@ -9,14 +9,15 @@ import (
 	"os"
 
 	"tributary/processor/explain"
+	"tributary/processor/workspace"
 )
 
 type explainCommand struct {
 	clickhouseSettings
 	workspaceSettings
-	Object    string `arg:"" help:"A Stripe id (pi_…, in_…, cs_…, ch_…, re_…, dp_…, cn_…, cus_…, sub_…, promo_…), a click's id, an entry's id (32 hexadecimal digits), the buyer's id in the seller's database, or any name as stories write it (external:user_1)."`
+	Object    string `arg:"" help:"A Stripe id (pi_…, in_…, cs_…, ch_…, re_…, dp_…, cn_…, cus_…, sub_…, promo_…), a click's id, an entry's id (32 hexadecimal digits), the buyer's id in the seller's database, or any name as explanations write it (external:user_1)."`
 	Workspace string `help:"Workspace to look in." default:"default"`
-	JSON      bool   `name:"json" help:"Print the story as JSON."`
+	JSON      bool   `name:"json" help:"Print the explanation as JSON."`
 }
 
 func (c *explainCommand) Run(ctx context.Context, log *slog.Logger) error {
@@ -25,13 +26,13 @@ func (c *explainCommand) Run(ctx context.Context, log *slog.Logger) error {
 		return err
 	}
 	defer store.Close()
-	workspaces, err := c.read()
+	workspaces, err := workspace.ReadPolicies(c.Workspaces)
 	if err != nil {
 		return err
 	}
-	story, err := explain.Tell(ctx, store, c.Workspace, c.Object, workspaces.Policies(c.Workspace))
+	explanation, err := explain.Explain(ctx, store, c.Workspace, c.Object, workspaces.Policies(c.Workspace))
 	if errors.Is(err, explain.ErrUnknown) {
-		return fmt.Errorf("%w: %s in workspace %s; ids are case sensitive, and --workspace names another one", err, c.Object, c.Workspace)
+		return fmt.Errorf("%w: %s in workspace %s (hint: ids are case sensitive, and --workspace names another one)", err, c.Object, c.Workspace)
 	}
 	if err != nil {
 		return err
@@ -39,7 +40,7 @@ func (c *explainCommand) Run(ctx context.Context, log *slog.Logger) error {
 	if c.JSON {
 		encoder := json.NewEncoder(os.Stdout)
 		encoder.SetIndent("", "  ")
-		return encoder.Encode(story)
+		return encoder.Encode(explanation)
 	}
-	return story.Print(os.Stdout)
+	return explanation.Print(os.Stdout)
 }

@@ -14,38 +14,41 @@ import (
 
 	"github.com/shopspring/decimal"
 
-	"tributary/processor/clickhouse"
 	"tributary/processor/fx"
 )
 
-// fxCommand tells which exchange rates there are, which are held back, and what waits for one.
+// fxCommand shows which exchange rates there are, which are not used, and what is booked without
+// one.
 type fxCommand struct {
 	clickhouseSettings
-	FXSource    []string `name:"fx-source" env:"TRIBUTARY_FX_SOURCE" help:"Order of preference of the sources, as the processor has it; with --fetch they are read, too." sep:"," placeholder:"SOURCE"`
-	Fetch       bool     `help:"Read the sources now and store what is new; the running processors complete what waits for it within their --sweep."`
-	UGXExponent int      `name:"ugx-exponent" enum:"0,2" default:"2" help:"Minor units of the Ugandan shilling."`
-	On          string   `help:"With --currency: which rate converts a movement of this UTC day." placeholder:"2006-01-02"`
-	Currency    string   `help:"Tell of this currency only." placeholder:"EUR"`
-	JSON        bool     `name:"json" help:"Print as JSON."`
+	rateSettings
+	Fetch    bool   `help:"Read the sources now and store what is new; the running processors complete what waits for it within their --sweep."`
+	On       string `help:"With --currency: which rate converts a movement of this UTC day." placeholder:"2006-01-02"`
+	Currency string `help:"Show this currency only." placeholder:"EUR"`
+	JSON     bool   `name:"json" help:"Print as JSON."`
 }
 
 // Help is shown under --help.
 func (c *fxCommand) Help() string {
-	return `Rates are USD per major unit. A movement is converted by the rate of its own UTC day, or by the last one before it, at most
-seven days old. A rate that moved by more than a fifth against the one before is held back until the third day in a row says
-the same.
+	return `Rates are USD per major unit. A movement is converted by the rate of its own UTC day, or by the
+last one before it, at most seven days old; a rate that is fixed for a period holds for all of it. A
+rate that moved by more than a fifth against the one before is held back until the third day in a row
+confirms it; then its days are converted by it, the first ones too. What cannot be a rate leaves out
+its currency on its day, and nothing else.
 
-    processor fx                                  every currency, what is held back, what has no rate
+    processor fx                                  every currency, what is not used, what has no rate
     processor fx --currency JPY --on 2026-03-01   which rate converts that day
     processor fx --fetch --fx-source ecb:https://www.ecb.europa.eu/stats/eurofxref/eurofxref-hist.zip`
 }
 
-// fxReport is what the command tells; rates are USD per major unit.
+// fxReport is what the command shows; rates are USD per major unit.
 type fxReport struct {
-	Rates       []fxRate                 `json:"rates"`
-	HeldBack    []fxHeldBack             `json:"held_back"`
-	Unconverted []clickhouse.Unconverted `json:"unconverted"`
-	Answer      *fxAnswer                `json:"answer,omitempty"`
+	Rates       []fxRate         `json:"rates"`
+	HeldBack    []fxHeldBack     `json:"held_back"`
+	Unconverted []fx.Unconverted `json:"unconverted"`
+	Answer      *fxAnswer        `json:"answer,omitempty"`
+
+	stored int // usable rates that are stored
 }
 
 type fxRate struct {
@@ -55,12 +58,16 @@ type fxRate struct {
 	AgeDays   int             `json:"age_days"`
 	Source    string          `json:"source"`
 	FetchedAt time.Time       `json:"fetched_at"`
+	ValidTo   string          `json:"valid_to,omitempty"`
+
+	ended bool // ValidTo is over
 }
 
 type fxHeldBack struct {
 	fxRate
-	PreviousUSD decimal.Decimal `json:"previous_usd"`
-	PreviousDay string          `json:"previous_day"`
+	Reason      string          `json:"reason"`       // in a sentence
+	PreviousUSD decimal.Decimal `json:"previous_usd"` // 0: it was measured against none
+	PreviousDay string          `json:"previous_day,omitempty"`
 	Change      decimal.Decimal `json:"change"`
 }
 
@@ -74,7 +81,7 @@ type fxAnswer struct {
 }
 
 func (c *fxCommand) Run(ctx context.Context, log *slog.Logger) error {
-	sources, err := fx.ParseSources(c.FXSource)
+	sources, err := c.fxSources()
 	if err != nil {
 		return err
 	}
@@ -88,7 +95,7 @@ func (c *fxCommand) Run(ctx context.Context, log *slog.Logger) error {
 			return errors.New("--on asks for one currency: name it with --currency")
 		}
 	}
-	if c.Fetch && len(sources) == 0 {
+	if c.Fetch && len(c.FXSource) == 0 {
 		return errors.New("--fetch reads what --fx-source names: name at least one")
 	}
 	store, err := c.open(ctx, log)
@@ -96,12 +103,16 @@ func (c *fxCommand) Run(ctx context.Context, log *slog.Logger) error {
 		return err
 	}
 	defer store.Close()
-	table := newRates(store, sources, c.UGXExponent, log)
-	table.storedOnly = !c.Fetch
-	if err := table.load(ctx); err != nil {
+	rates := fx.NewLive(store, sources, fx.StripeExponents().WithUGX(c.UGXExponent), log, nil)
+	if c.Fetch {
+		_, err = rates.Load(ctx)
+	} else {
+		err = rates.LoadStored(ctx)
+	}
+	if err != nil {
 		return err
 	}
-	report, err := c.report(ctx, store, table, fx.DateOf(time.Now()), day)
+	report, err := c.report(ctx, store, rates, fx.DateOf(time.Now()), day)
 	if err != nil {
 		return err
 	}
@@ -113,18 +124,25 @@ func (c *fxCommand) Run(ctx context.Context, log *slog.Logger) error {
 	return report.print(os.Stdout)
 }
 
-func (c *fxCommand) report(ctx context.Context, store *clickhouse.Store, rates *rates, today, day fx.Date) (*fxReport, error) {
-	table := rates.table.Load()
-	r := &fxReport{Rates: []fxRate{}, HeldBack: []fxHeldBack{}, Unconverted: []clickhouse.Unconverted{}}
+func (c *fxCommand) report(
+	ctx context.Context, store fx.Store, rates *fx.Live, today, day fx.Date,
+) (*fxReport, error) {
+	table := rates.Table()
+	r := &fxReport{Rates: []fxRate{}, HeldBack: []fxHeldBack{}, Unconverted: []fx.Unconverted{}, stored: table.Len()}
 	wanted := func(currency string) bool { return c.Currency == "" || c.Currency == currency }
 	for _, currency := range table.Currencies() {
-		if rate, ok := table.Newest(currency); ok && wanted(currency) {
-			r.Rates = append(r.Rates, told(rate, today))
+		if rate, ok := table.Newest(currency, today); ok && wanted(currency) {
+			r.Rates = append(r.Rates, rateRow(rate, today))
 		}
 	}
 	for _, h := range table.HeldBack() {
 		if wanted(h.Rate.Currency) {
-			r.HeldBack = append(r.HeldBack, fxHeldBack{told(h.Rate, today), h.Previous.USD, h.Previous.Date.String(), h.Change()})
+			row := fxHeldBack{fxRate: rateRow(h.Rate, today), Reason: h.String(), PreviousUSD: h.Previous.USD,
+				Change: h.Change()}
+			if h.Previous.Source != "" {
+				row.PreviousDay = h.Previous.Date.String()
+			}
+			r.HeldBack = append(r.HeldBack, row)
 		}
 	}
 	unconverted, err := store.Unconverted(ctx)
@@ -138,9 +156,9 @@ func (c *fxCommand) report(ctx context.Context, store *clickhouse.Store, rates *
 	}
 	if c.On != "" {
 		a := &fxAnswer{Day: day.String(), Currency: c.Currency}
-		a.Exponent, a.Known = rates.exponents.Of(c.Currency)
+		a.Exponent, a.Known = rates.Exponents().Of(c.Currency)
 		if quote, ok := table.Lookup(c.Currency, day); ok {
-			rate := told(quote.Rate, day)
+			rate := rateRow(quote.Rate, day)
 			a.Rate, a.Final = &rate, quote.Final
 		}
 		r.Answer = a
@@ -148,8 +166,15 @@ func (c *fxCommand) report(ctx context.Context, store *clickhouse.Store, rates *
 	return r, nil
 }
 
-func told(r fx.Rate, today fx.Date) fxRate {
-	return fxRate{r.Currency, r.USD, r.Date.String(), int(today - r.Date), r.Source, r.FetchedAt}
+func rateRow(r fx.Rate, today fx.Date) fxRate {
+	row := fxRate{
+		Currency: r.Currency, USD: r.USD, Day: r.Date.String(), AgeDays: int(today - r.Date),
+		Source: r.Source, FetchedAt: r.FetchedAt,
+	}
+	if r.ValidTo != 0 {
+		row.ValidTo, row.ended = r.ValidTo.String(), r.ValidTo < today
+	}
+	return row
 }
 
 func (r *fxReport) print(w io.Writer) error {
@@ -158,23 +183,30 @@ func (r *fxReport) print(w io.Writer) error {
 		fmt.Fprintln(t, a.sentence())
 		return t.Flush()
 	}
-	if len(r.Rates) == 0 {
-		fmt.Fprintln(t, "No exchange rate is stored. Give the processor a source with --fx-source, or read one now with --fetch.")
-	} else {
+	if r.stored == 0 {
+		fmt.Fprintln(t,
+			"No exchange rate is stored. Give the processor a source with --fx-source, or read one now with --fetch.")
+	}
+	if len(r.Rates) > 0 {
 		fmt.Fprintln(t, "CURRENCY\tUSD PER UNIT\tDAY\tAGE\tSOURCE")
 	}
 	for _, rate := range r.Rates {
 		note := ""
-		if rate.AgeDays > 7 {
+		switch {
+		case rate.ended:
+			note = "\tended on " + rate.ValidTo
+		case rate.ValidTo == "" && rate.AgeDays > 7:
 			note = "\ttoo old for today"
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%d d\t%s%s\n", rate.Currency, trimmed(rate.USD), rate.Day, rate.AgeDays, rate.Source, note)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%d d\t%s%s\n", rate.Currency, trimmed(rate.USD), rate.Day, rate.AgeDays,
+			rate.Source, note)
 	}
 	if len(r.HeldBack) > 0 {
-		fmt.Fprintln(t, "\nHeld back, because they moved too far; the third day in a row is believed")
+		fmt.Fprintln(t,
+			"\nNot used; a move of more than a fifth is used from its first day when the third in a row confirms it")
 	}
 	for _, h := range r.HeldBack {
-		fmt.Fprintf(t, "%s\t%s\t%s\tby %s %%\t%s, after %s on %s\n", h.Currency, trimmed(h.USD), h.Day, trimmed(h.Change.Shift(2)), h.Source, trimmed(h.PreviousUSD), h.PreviousDay)
+		fmt.Fprintln(t, h.Reason)
 	}
 	if len(r.Unconverted) > 0 {
 		fmt.Fprintln(t, "\nBooked without a rate, and so in no sum in USD")
@@ -184,7 +216,8 @@ func (r *fxReport) print(w io.Writer) error {
 		if u.Entries == 1 {
 			noun = "entry"
 		}
-		fmt.Fprintf(t, "%s\t%d %s\t%s to %s\n", u.Currency, u.Entries, noun, u.Oldest.Format(time.DateOnly), u.Newest.Format(time.DateOnly))
+		fmt.Fprintf(t, "%s\t%d %s\t%s to %s\n", u.Currency, u.Entries, noun, u.Oldest.Format(time.DateOnly),
+			u.Newest.Format(time.DateOnly))
 	}
 	return t.Flush()
 }
@@ -200,10 +233,12 @@ func trimmed(d decimal.Decimal) string {
 func (a *fxAnswer) sentence() string {
 	currency := strings.ToUpper(a.Currency)
 	if a.Rate == nil {
-		return fmt.Sprintf("There is no rate for %s on %s or in the seven days before it: such a movement is booked, has no USD, and is completed when a rate arrives.", currency, a.Day)
+		return fmt.Sprintf("There is no rate for %s on %s or in the seven days before it: such a movement is booked, "+
+			"has no USD, and is completed when a rate arrives.", currency, a.Day)
 	}
-	s := fmt.Sprintf("A movement in %s on %s is converted by %s USD per unit (%s, of %s", currency, a.Day, trimmed(a.Rate.USD), a.Rate.Source, a.Rate.Day)
-	if a.Rate.AgeDays > 0 {
+	s := fmt.Sprintf("A movement in %s on %s is converted by %s USD per unit (%s, of %s",
+		currency, a.Day, trimmed(a.Rate.USD), a.Rate.Source, a.Rate.Day)
+	if a.Rate.AgeDays > 0 && a.Rate.ValidTo == "" {
 		s += fmt.Sprintf(", the last one published before it, %d days earlier", a.Rate.AgeDays)
 	}
 	s += ")"

@@ -5,63 +5,54 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
 
-	"github.com/alecthomas/kong"
-
 	"tributary/processor/reconcile"
+	"tributary/schemas/program"
 )
 
-// commands is the table from word to work; each word has its file.
+// commands is the table of commands; each has its file.
 type commands struct {
-	Run       runCommand       `cmd:"" help:"Consume clicks, leads and Stripe events; load attributed rows into ClickHouse."`
-	Migrate   migrateCommand   `cmd:"" help:"Create or upgrade the tables, forward only."`
-	Topics    topicsCommand    `cmd:"" help:"Create the Kafka topics that are missing."`
-	Catalogue catalogueCommand `cmd:"" help:"Load affiliates, links and promotion codes from CSV, and credit what was booked without them."`
-	Credit    creditCommand    `cmd:"" help:"Decide by hand who is credited with a sale, with a reason; undoable."`
-	Explain   explainCommand   `cmd:"" help:"Tell the story of a sale, refund, customer or subscription: what was heard, who is credited, and why."`
-	Audit     auditCommand     `cmd:"" help:"Check every link from Kafka to the dashboards."`
-	Reconcile reconcileCommand `cmd:"" help:"Compare the ledger with Stripe's balance transactions."`
-	Replay    replayCommand    `cmd:"" help:"Book again: a stretch of time, dead letters, or everything beside the live tables."`
-	Dashboard dashboardCommand `cmd:"" help:"Serve the dashboard's page, on loopback only: it has no login."`
-	Erase     eraseCommand     `cmd:"" help:"Make a person's records unlinkable in every table; the money stays."`
-	FX        fxCommand        `cmd:"" name:"fx" help:"Tell which exchange rates there are, which are held back, and what has none."`
-	Version   versionCommand   `cmd:"" help:"Say which version this is."`
+	Run       runCommand             `cmd:"" help:"Consume clicks, leads and Stripe events; load attributed rows into ClickHouse."`
+	Migrate   migrateCommand         `cmd:"" help:"Create or upgrade the tables, forward only."`
+	Topics    topicsCommand          `cmd:"" help:"Create the Kafka topics that are missing."`
+	Catalogue catalogueCommand       `cmd:"" help:"Load affiliates, links and promotion codes from CSV, and credit what was booked without them."`
+	Credit    creditCommand          `cmd:"" help:"Decide by hand who is credited with a sale, with a reason; undoable."`
+	Explain   explainCommand         `cmd:"" help:"Explain a sale, refund, customer or subscription: what Stripe reported, who is credited, and why."`
+	Audit     auditCommand           `cmd:"" help:"Check that every record is stored and booked, from Kafka to the dashboards."`
+	Reconcile reconcileCommand       `cmd:"" help:"Compare the ledger with Stripe's balance transactions."`
+	Replay    replayCommand          `cmd:"" help:"Book again: a range of time, dead letters, or everything in a shadow database."`
+	Dashboard dashboardCommand       `cmd:"" help:"Serve the dashboard's page, on loopback only: it has no login."`
+	Erase     eraseCommand           `cmd:"" help:"Erase a person from every table; amounts and credits stay."`
+	FX        fxCommand              `cmd:"" name:"fx" help:"List the exchange rates, which of them are held back, and what has none."`
+	Print     program.VersionCommand `cmd:"" name:"version" help:"Print the version."`
+	program.Flags
 }
 
 func main() {
-	if err := run(os.Args[1:]); err != nil {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // the first signal stops in order; the second one finds the default behaviour: now
+	if err := execute(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, "processor:", err)
-		if errors.Is(err, reconcile.ErrDifferences) || errors.Is(err, errDifferences) || errors.Is(err, errFlaws) {
+		if errors.Is(err, reconcile.ErrDifferences) || errors.Is(err, errDifferences) || errors.Is(err, errFindings) {
 			os.Exit(2)
 		}
 		os.Exit(1)
 	}
 }
 
-func run(args []string) error {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	// The first signal asks to stop in order; releasing the handler then lets a second one end the program at once.
-	context.AfterFunc(ctx, stop)
-	return execute(ctx, args, slog.New(slog.NewTextHandler(os.Stderr, nil)))
-}
+const description = "Joins clicks and sales by click, customer and subscription, converts every amount to USD, and loads both into ClickHouse."
 
 // execute is the whole program but for signals, so that a test can run it.
-func execute(ctx context.Context, args []string, log *slog.Logger) error {
-	var words commands
-	parser, err := kong.New(&words, kong.Name("processor"), kong.DefaultEnvars("TRIBUTARY"), kong.UsageOnError(),
-		kong.Description("Joins clicks and sales by click, customer and subscription, converts every amount to USD, and loads both into ClickHouse.\n\nEvery flag is also read from the environment: --kafka-seeds is TRIBUTARY_KAFKA_SEEDS."))
-	if err != nil {
+func execute(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	var c commands
+	command, err := program.Parse(&c, "processor", description, stdout, stderr, args)
+	if command == nil {
 		return err
 	}
-	word, err := parser.Parse(args)
-	if err != nil {
-		return err
-	}
-	word.BindTo(ctx, (*context.Context)(nil))
-	return word.Run(log)
+	command.BindTo(ctx, (*context.Context)(nil))
+	return command.Run(c.Logger(stderr))
 }

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"log/slog"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,19 +13,38 @@ func TestFaultsAreReportedAtOnce(t *testing.T) {
 	if err := os.WriteFile(twice, []byte(`[{"id":"a","stripe_accounts":["acct_1"]},{"id":"b","stripe_accounts":["acct_1"]},{"id":" "}]`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	err := execute(t.Context(), []string{"run", "--check", "--fx-source", "bank:somewhere", "--workspaces", twice, "--rewind=-1s", "--kafka-seeds", ""}, slog.New(slog.DiscardHandler))
+	err := execute(t.Context(), []string{"run", "--check", "--fx-source", "bank:somewhere", "--workspaces", twice, "--rewind=-1s", "--kafka-seeds", "nowhere", "--kafka-sasl", "plain"}, io.Discard, io.Discard)
 	if err == nil {
 		t.Fatal("four faults are taken for none")
 	}
-	for _, want := range []string{"bank", "acct_1", "entry 2 has no id", "--rewind"} {
+	for _, want := range []string{"bank", `"acct_1" belongs to "a" and "b"`, "[2].id", "--rewind", `"nowhere" is not host:port`, "needs a user and a password"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not said:\n%v", want, err)
 		}
 	}
 }
 
+// A file of rates that cannot be read stops no processor that runs, because what is stored counts; a
+// check says so.
+func TestCheckReadsFilesOfRates(t *testing.T) {
+	bad := filepath.Join(t.TempDir(), "rates.csv")
+	if err := os.WriteFile(bad, []byte("<html>"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	missing := filepath.Join(t.TempDir(), "none.zip")
+	err := execute(t.Context(), []string{"run", "--check", "--fx-source", "file:" + bad + ",ecb:" + missing}, io.Discard, io.Discard)
+	if err == nil {
+		t.Fatal("two files that cannot be read are sound")
+	}
+	for _, want := range []string{bad, missing, "(hint: "} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q is missing:\n%v", want, err)
+		}
+	}
+}
+
 func TestCheck(t *testing.T) {
-	if err := execute(t.Context(), []string{"run", "--check"}, slog.New(slog.DiscardHandler)); err != nil {
+	if err := execute(t.Context(), []string{"run", "--check"}, io.Discard, io.Discard); err != nil {
 		t.Error(err)
 	}
 }

@@ -17,11 +17,14 @@ var floats = []string{
 	"SetFloat64", "FormatFloat",
 }
 
-// measures may be floats: seconds and counts for metrics, never money.
+// measures may be floats: seconds, rates and counts, never money.
 var measures = map[string][]string{
-	"consume/consumer.go": {"0.002"},            // seconds of a histogram
-	"recompute/sweep.go":  {"float64"},          // gauges of counts
-	"clickhouse/store.go": {"float64", "0.001"}, // a counter of rows, seconds of a histogram
+	"consume/consumer.go":      {"0.002"},            // seconds of a histogram
+	"fx/metrics.go":            {"float64"},          // a gauge of entries
+	"recompute/sweep.go":       {"float64"},          // gauges of counts
+	"clickhouse/store.go":      {"float64", "0.001"}, // a counter of rows, seconds of a histogram
+	"../schemas/workspaces.go": {"float64"},          // events per second
+	"../schemas/strictjson.go": {"Float64"},          // the same, as it stands in a file
 }
 
 // Money is an integer of minor units or an exact decimal, from Stripe's body to ClickHouse's column. This looks for a float

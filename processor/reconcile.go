@@ -61,7 +61,11 @@ func (c *reconcileCommand) Run(ctx context.Context, log *slog.Logger) error {
 		return err
 	}
 	defer store.Close()
-	scope := reconcile.Scope{Workspace: workspaces.Of(c.Account), Account: c.Account, Livemode: !c.Test, Period: period}
+	workspace, listed := workspaces.Of(c.Account, !c.Test, "")
+	if !listed {
+		return fmt.Errorf("no workspace lists account %q (hint: --account, and --test for test mode; the workspaces file names the accounts)", c.Account)
+	}
+	scope := reconcile.Scope{Workspace: workspace, Account: c.Account, Livemode: !c.Test, Period: period}
 	if c.KeepRates {
 		if err := c.keep(ctx, log, store, scope, transactions); err != nil {
 			return err

@@ -4,88 +4,36 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"maps"
-	"net/url"
 	"os"
 	"slices"
-	"strings"
-	"text/tabwriter"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"tributary/processor/clickhouse"
-	"tributary/processor/consume"
-	"tributary/processor/erase"
-	"tributary/processor/recompute"
 	"tributary/processor/replay"
 )
 
-// replayCommand books again. Doing it again is free: rows carry their identity, and versions say which one stands.
+// replayCommand books again. Booking twice changes nothing: each row has its key, and of two rows of
+// one key the greater version stands.
 type replayCommand struct {
-	Range   replayRangeCommand   `cmd:"" help:"Handle the records of a stretch of time again, from Kafka into the live tables: what was lost is there again."`
-	Letters replayLettersCommand `cmd:"" help:"Handle dead letters again, after a fix of what could not be read."`
-	Rebuild replayRebuildCommand `cmd:"" help:"Make every computed table anew beside the live ones, compare, and on request exchange them."`
-}
-
-// batchRecords is how many records a replay handles at once.
-const batchRecords = 2000
-
-// handlers are the lanes' handlers over a store, with the rates that are stored.
-func (s *bookingSettings) handlers(ctx context.Context, store *clickhouse.Store, log *slog.Logger) (*replay.Handlers, error) {
-	return s.handlersOver(ctx, store, store, time.Now, log)
-}
-
-// handlersOver read and write over, with the rates of store; it is the time that now says.
-func (s *bookingSettings) handlersOver(ctx context.Context, store *clickhouse.Store, over recompute.Store, now func() time.Time, log *slog.Logger) (*replay.Handlers, error) {
-	workspaces, err := s.read()
-	if err != nil {
-		return nil, err
-	}
-	recomputer, err := s.recomputer(ctx, store, over, now, log)
-	if err != nil {
-		return nil, err
-	}
-	erased := new(erase.List)
-	if err := erased.Load(ctx, store); err != nil {
-		return nil, fmt.Errorf("read who was erased: %w", err)
-	}
-	return &replay.Handlers{
-		Recomputer: recomputer,
-		Clicks:     &consume.Clicks{Store: over, Recomputer: recomputer, Erased: erased},
-		Payments:   &consume.Payments{Store: over, Recomputer: recomputer, Workspace: workspaces.Of, Keys: workspaces.Keys, Erased: erased, Events: consume.NewEventsMetric()},
-	}, nil
-}
-
-// open connects, so that a wrong address is said at once and not waited out.
-func (s *clickhouseSettings) open(ctx context.Context, log *slog.Logger) (*clickhouse.Store, error) {
-	return openStore(ctx, s.ClickhouseDSN, log)
-}
-
-func openStore(ctx context.Context, dsn string, log *slog.Logger) (*clickhouse.Store, error) {
-	store, err := clickhouse.Open(dsn, log, prometheus.NewRegistry())
-	if err != nil {
-		return nil, err
-	}
-	if err := store.Ping(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("reach ClickHouse: %w (--clickhouse-dsn names it)", err), store.Close())
-	}
-	return store, nil
+	Range       replayRangeCommand       `cmd:"" help:"Handle the records of a range of time again, from Kafka into the live tables: rows that were lost are stored again."`
+	DeadLetters replayDeadLettersCommand `cmd:"" help:"Handle dead letters again, after a fix of why they could not be read."`
+	Letters     replayDeadLettersCommand `cmd:"" hidden:"" help:"The old name of replay dead-letters."`
+	Rebuild     replayRebuildCommand     `cmd:"" help:"Compute every computed table again in a shadow database, compare the two, and on request exchange them."`
 }
 
 type replayRangeCommand struct {
 	kafkaSettings
 	clickhouseSettings
 	bookingSettings
-	Since string `help:"From this moment on, UTC; without it from the oldest record that Kafka keeps." placeholder:"2006-01-02T15:04"`
-	Until string `help:"Up to this moment; without it to the newest." placeholder:"2006-01-02T15:04"`
+	Since string `help:"From this time on, UTC; without it from the oldest record that Kafka keeps." placeholder:"2006-01-02T15:04"`
+	Until string `help:"Up to this time; without it to the newest." placeholder:"2006-01-02T15:04"`
 }
 
 func (c *replayRangeCommand) Run(ctx context.Context, log *slog.Logger) error {
-	since, err := moment("since", c.Since)
-	until, err2 := moment("until", c.Until)
+	since, err := parseTime("since", c.Since)
+	until, err2 := parseTime("until", c.Until)
 	if err := errors.Join(err, err2); err != nil {
 		return err
 	}
@@ -94,11 +42,14 @@ func (c *replayRangeCommand) Run(ctx context.Context, log *slog.Logger) error {
 		return err
 	}
 	defer store.Close()
-	handlers, err := c.handlers(ctx, store, log)
+	handlers, err := c.handlers(ctx, store, store, time.Now, log)
 	if err != nil {
 		return err
 	}
-	topics := &replay.Topics{Seeds: c.KafkaSeeds, DeadLetter: replay.Aside(store), Log: log}
+	topics, err := c.topics(replay.DeadLetterTable(store), log)
+	if err != nil {
+		return err
+	}
 	result, err := topics.Range(ctx, handlers, since, until, batchRecords)
 	if err != nil {
 		return err
@@ -107,28 +58,15 @@ func (c *replayRangeCommand) Run(ctx context.Context, log *slog.Logger) error {
 	return nil
 }
 
-// moment reads a time of day or a day, UTC; empty is the zero time.
-func moment(flag, text string) (time.Time, error) {
-	if text == "" {
-		return time.Time{}, nil
-	}
-	for _, layout := range []string{time.DateOnly, "2006-01-02T15:04", time.RFC3339} {
-		if t, err := time.Parse(layout, text); err == nil {
-			return t, nil
-		}
-	}
-	return time.Time{}, fmt.Errorf("--%s: %q is no moment like 2026-03-31 or 2026-03-31T15:04", flag, text)
-}
-
-type replayLettersCommand struct {
+type replayDeadLettersCommand struct {
 	clickhouseSettings
 	bookingSettings
-	Since  string `help:"Those set aside from this moment on, UTC." placeholder:"2006-01-02T15:04"`
-	Reason string `help:"Those of one reason: unreadable, unknown_shape, not_an_event, rejected."`
+	Since  string `help:"Those set aside from this time on, UTC." placeholder:"2006-01-02T15:04"`
+	Reason string `help:"Those of this reason only: unreadable, unlisted_account, unknown_shape, not_an_event, rejected."`
 }
 
-func (c *replayLettersCommand) Run(ctx context.Context, log *slog.Logger) error {
-	since, err := moment("since", c.Since)
+func (c *replayDeadLettersCommand) Run(ctx context.Context, log *slog.Logger) error {
+	since, err := parseTime("since", c.Since)
 	if err != nil {
 		return err
 	}
@@ -137,11 +75,11 @@ func (c *replayLettersCommand) Run(ctx context.Context, log *slog.Logger) error 
 		return err
 	}
 	defer store.Close()
-	handlers, err := c.handlers(ctx, store, log)
+	handlers, err := c.handlers(ctx, store, store, time.Now, log)
 	if err != nil {
 		return err
 	}
-	result, err := replay.HandleLetters(ctx, store, handlers, since, c.Reason, batchRecords, log)
+	result, err := replay.HandleDeadLetters(ctx, store, handlers, since, c.Reason, batchRecords, log)
 	if err != nil {
 		return err
 	}
@@ -149,12 +87,12 @@ func (c *replayLettersCommand) Run(ctx context.Context, log *slog.Logger) error 
 	for _, n := range result.Refused {
 		refused += n
 	}
-	fmt.Printf("%d dead letters: %d handled, %d refused again\n", result.Tried, result.Tried-refused-result.Headless, refused)
+	fmt.Printf("%d dead letters: %d handled, %d refused again\n", result.Tried, result.Tried-refused-result.NoHeaders, refused)
 	for _, reason := range slices.Sorted(maps.Keys(result.Refused)) {
 		fmt.Printf("  %d %s\n", result.Refused[reason], reason)
 	}
-	if result.Headless > 0 {
-		fmt.Printf("%d were set aside by an earlier program, without their headers: handle them with replay range\n", result.Headless)
+	if result.NoHeaders > 0 {
+		fmt.Printf("%d were set aside by an earlier version without their headers (hint: processor replay range handles them)\n", result.NoHeaders)
 	}
 	return nil
 }
@@ -163,22 +101,24 @@ type replayRebuildCommand struct {
 	kafkaSettings
 	clickhouseSettings
 	bookingSettings
-	From     string `help:"Where the records come from: tables, the raw ones in ClickHouse, which keep everything; or kafka, which also makes clicks and raw events anew." enum:"tables,kafka" default:"tables"`
-	Exchange bool   `help:"Put the rebuilt tables into the place of the live ones, and book what came meanwhile. The processors may go on."`
-	Drop     bool   `help:"Remove what an earlier rebuild left: its tables, or after an exchange the ones from before it."`
+	From     string `help:"Where the records come from: tables, the raw ones in ClickHouse, which keep everything; or kafka, which also computes clicks and raw events again." enum:"tables,kafka" default:"tables"`
+	Exchange bool   `help:"Exchange the rebuilt tables with the live ones, and book what was received meanwhile. The processors may keep running."`
+	Drop     bool   `help:"Remove the shadow database of an earlier rebuild: its tables, or after an exchange the old ones."`
 }
 
 // Help is shown under --help.
 func (c *replayRebuildCommand) Help() string {
-	return `Everything is booked again in the database NAME_replay, on the same server, and then compared with the live tables row by row. Nothing
-live changes without --exchange. It shows progress, may be interrupted, and goes on where it was. The processors may go on: what came in the last
-minute is not compared, but a row that was told more of in that minute may be among the differences.
+	return `Everything is booked again in the database NAME_replay, on the same server, and then compared with the
+live tables row by row. Nothing live changes without --exchange. The command logs its progress, may be
+interrupted, and continues where it stopped. The processors may keep running: rows of the last minute
+are not compared, but an older row that changed in that minute may be among the differences.
 
     processor replay rebuild             build and compare
-    processor replay rebuild --exchange  and take its place
-    processor replay rebuild --drop      remove what is left over
+    processor replay rebuild --exchange  and exchange the tables
+    processor replay rebuild --drop      remove the shadow database
 
-Use it after a change of the rules or of an account's workspace, after damage that an audit found, or to see that nothing would change.
+Use it after a change of the rules or of an account's workspace, after damage that an audit found, or to
+see that nothing would change.
 Exit status: 0 equal or exchanged, 2 differences, 1 anything else.`
 }
 
@@ -197,7 +137,7 @@ func (c *replayRebuildCommand) Run(ctx context.Context, log *slog.Logger) error 
 		if err := live.Drop(ctx, shadowDB); err != nil {
 			return err
 		}
-		fmt.Printf("%s is gone\n", shadowDB)
+		fmt.Printf("%s is removed\n", shadowDB)
 		return nil
 	}
 	dsn, err := inDatabase(c.ClickhouseDSN, shadowDB)
@@ -215,17 +155,19 @@ func (c *replayRebuildCommand) Run(ctx context.Context, log *slog.Logger) error 
 	rebuild := &replay.Rebuild{
 		Live: live, Shadow: shadow, LiveDB: database, ShadowDB: shadowDB, Batch: batchRecords, Log: log,
 		Handlers: func(ctx context.Context, store *clickhouse.Store) (*replay.Handlers, error) {
-			return c.handlers(ctx, store, log)
+			return c.handlers(ctx, store, store, time.Now, log)
 		},
 	}
 	if c.From == "kafka" {
-		rebuild.Topics = &replay.Topics{Seeds: c.KafkaSeeds, DeadLetter: replay.Aside(shadow), Log: log}
+		if rebuild.Topics, err = c.topics(replay.DeadLetterTable(shadow), log); err != nil {
+			return err
+		}
 	}
 	result, err := rebuild.Run(ctx)
 	if err != nil {
 		return err
 	}
-	if err := printRebuild(os.Stdout, result, shadowDB); err != nil {
+	if err := result.Print(os.Stdout, shadowDB); err != nil {
 		return err
 	}
 	switch {
@@ -233,7 +175,7 @@ func (c *replayRebuildCommand) Run(ctx context.Context, log *slog.Logger) error 
 		if err := rebuild.Exchange(ctx); err != nil {
 			return err
 		}
-		fmt.Printf("\nexchanged; the tables as they were are in %s until processor replay rebuild --drop\n", shadowDB)
+		fmt.Printf("\nexchanged; the old tables are in %s until processor replay rebuild --drop\n", shadowDB)
 		return nil
 	case !result.Equal():
 		return errDifferences
@@ -242,55 +184,3 @@ func (c *replayRebuildCommand) Run(ctx context.Context, log *slog.Logger) error 
 }
 
 var errDifferences = errors.New("the rebuilt tables differ from the live ones")
-
-// inDatabase names another database of the same server.
-func inDatabase(dsn, database string) (string, error) {
-	u, err := url.Parse(dsn)
-	if err != nil {
-		return "", fmt.Errorf("read --clickhouse-dsn: %w", err)
-	}
-	query := u.Query()
-	query.Del("database")
-	u.Path, u.RawQuery = "/"+database, query.Encode()
-	return u.String(), nil
-}
-
-func printRebuild(w io.Writer, r *replay.Result, shadow string) error {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%d records booked again", r.Records)
-	if r.Unreadable > 0 {
-		fmt.Fprintf(&b, ", %d still cannot be read", r.Unreadable)
-	}
-	b.WriteString("\n\n")
-	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "currency\tentries now\trebuilt\tminor units now\trebuilt\tUSD now\trebuilt\t")
-	after := make(map[string]replay.Total)
-	for _, total := range r.After {
-		after[total.Currency] = total
-	}
-	for _, now := range r.Before {
-		then := after[now.Currency]
-		delete(after, now.Currency)
-		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%s\t%s\t\n", now.Currency, now.Entries, then.Entries, now.Amount, then.Amount, now.USD, then.USD)
-	}
-	for _, currency := range slices.Sorted(maps.Keys(after)) {
-		then := after[currency]
-		fmt.Fprintf(t, "%s\t0\t%d\t0\t%d\t0\t%s\t\n", currency, then.Entries, then.Amount, then.USD)
-	}
-	if err := t.Flush(); err != nil {
-		return err
-	}
-	for _, d := range r.Differences {
-		if d.Here+d.There == 0 {
-			fmt.Fprintf(&b, "\n%s: %d rows, equal", d.Table, d.Rows)
-			continue
-		}
-		fmt.Fprintf(&b, "\n%s: %d rows, %d of them otherwise in or missing from %s, which has %d others", d.Table, d.Rows, d.Here, shadow, d.There)
-		for _, row := range d.Some {
-			fmt.Fprintf(&b, "\n    %s", row)
-		}
-	}
-	b.WriteString("\n")
-	_, err := io.WriteString(w, b.String())
-	return err
-}

@@ -7,10 +7,10 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/alecthomas/kong"
 	"golang.org/x/sync/errgroup"
 
+	"tributary/processor/audit"
 	"tributary/processor/clickhouse"
 	"tributary/processor/consume"
 	"tributary/processor/erase"
@@ -18,6 +18,8 @@ import (
 	"tributary/processor/recompute"
 	"tributary/processor/replay"
 	"tributary/processor/workspace"
+	"tributary/schemas"
+	"tributary/schemas/program"
 )
 
 // runCommand wires `processor run`:
@@ -36,8 +38,7 @@ type runCommand struct {
 	clickhouseSettings
 	OpsAddr string `help:"Metrics, health and profiles." default:"127.0.0.1:8094" placeholder:"HOST:PORT"`
 	bookingSettings
-	FXSource   []string      `name:"fx-source" env:"TRIBUTARY_FX_SOURCE" help:"Exchange rates: ecb:FILE|URL, oxr:FILE|DIR|URL or file:PATH (CSV date,currency,usd); repeatable, most preferred first." sep:"," placeholder:"SOURCE"`
-	FXRefresh  time.Duration `name:"fx-refresh" help:"How often the sources are read again." default:"1h"`
+	FXRefresh  time.Duration `name:"fx-refresh" help:"How often the sources are read again. What others store, like processor fx --fetch, is noticed within --sweep." default:"1h"`
 	InstanceID string        `name:"instance-id" help:"Static membership: a processor that comes back under its name finds its partitions waiting. Unique among all running ones."`
 	Rewind     time.Duration `help:"How far before the committed offset a partition is read again on every assignment." default:"15m"`
 	Sweep      time.Duration `help:"How often unattributed and unconverted sales are looked at again." default:"15s"`
@@ -49,73 +50,106 @@ type runCommand struct {
 // maxBatchBytes of records in one batch: some 20,000 clicks, and at least 60 of the largest webhooks.
 const maxBatchBytes = 16 << 20
 
-func (c *runCommand) validate() ([]fx.Source, *workspace.File, error) {
-	var faults []error
-	sources, err := fx.ParseSources(c.FXSource)
-	if err != nil {
-		faults = append(faults, err)
-	}
-	workspaces, err := c.read()
-	if err != nil {
-		faults = append(faults, err)
-	}
-	if len(c.KafkaSeeds) == 0 {
-		faults = append(faults, errors.New("no Kafka broker: give at least one with --kafka-seeds"))
-	}
-	if c.Rewind < 0 || c.Settle < 0 || c.Sweep <= 0 || c.Grace <= 0 || c.FXRefresh <= 0 || c.Audit < 0 {
-		faults = append(faults, errors.New("--rewind, --settle and --audit must not be negative; --sweep, --grace and --fx-refresh must be more than 0"))
-	}
-	return sources, workspaces, errors.Join(faults...)
+// runConfig is what the flags come to.
+type runConfig struct {
+	sources    []fx.Source
+	workspaces *workspace.File
+	kafka      schemas.KafkaConnection
 }
 
-func (c *runCommand) Run(ctx context.Context, log *slog.Logger) error {
-	sources, workspaces, err := c.validate()
-	if err != nil {
-		return err
+// validate turns the flags into a configuration, or reports every fault of all of them.
+func (c *runCommand) validate(ctx context.Context) (runConfig, error) {
+	sources, err := c.fxSources()
+	faults := []error{err, program.CheckAddr("ops addr", c.OpsAddr)}
+	if c.Check {
+		faults = append(faults, fx.CheckFiles(ctx, sources))
 	}
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	workspaces, err := c.read()
+	faults = append(faults, err)
+	kafka, err := c.connection()
+	faults = append(faults, err)
+	if c.Rewind < 0 || c.Settle < 0 || c.Sweep <= 0 || c.Grace <= 0 || c.FXRefresh <= 0 || c.Audit < 0 {
+		faults = append(faults, errors.New("durations: one is out of range "+
+			"(hint: --rewind, --settle and --audit are not negative; --sweep, --grace and --fx-refresh are more than 0)"))
+	}
+	return runConfig{sources, workspaces, kafka}, errors.Join(faults...)
+}
+
+// moved returns an error if the ledger has money of accounts in another workspace than the file says.
+func moved(ctx context.Context, store *clickhouse.Store, workspaces *workspace.File) error {
+	booked, err := store.Accounts(ctx)
+	if err != nil {
+		return fmt.Errorf("read which workspaces the ledger's accounts are in: %w", err)
+	}
+	var faults []error
+	for _, a := range booked {
+		faults = append(faults, workspaces.Moved(a.ID, a.Livemode, a.Workspace))
+	}
+	return errors.Join(faults...)
+}
+
+func (c *runCommand) Run(ctx context.Context, app *kong.Kong, log *slog.Logger) error {
+	config, err := c.validate(ctx)
+	if err != nil {
+		return fmt.Errorf("check configuration:\n%w", err)
+	}
+	sources, workspaces := config.sources, config.workspaces
+	registry := program.NewRegistry()
 	store, err := clickhouse.Open(c.ClickhouseDSN, log, registry)
 	if err != nil {
 		return err
 	}
 	defer store.Close()
 	if c.Check {
-		log.Info("configuration is sound")
-		return nil
-	}
-	metrics, err := consume.NewMetrics(registry)
-	if err != nil {
+		_, err := fmt.Fprintln(app.Stdout, "processor run: the configuration is good")
 		return err
 	}
+	reloader := program.NewReloader([]string{c.Workspaces}, func() error {
+		fresh, err := c.read()
+		if err != nil {
+			return err
+		}
+		if err := moved(ctx, store, fresh); err != nil {
+			return err
+		}
+		workspaces.Replace(fresh)
+		return nil
+	}, log, registry)
+	metrics := consume.NewMetrics(registry)
 	events := consume.NewEventsMetric()
-	table := newRates(store, sources, c.UGXExponent, log)
-	registry.MustRegister(events, table.missing)
+	exponents := fx.StripeExponents().WithUGX(c.UGXExponent)
+	rates := fx.NewLive(store, sources, exponents, log, fx.NewMetrics(registry))
+	registry.MustRegister(events)
 
 	open := recompute.NewOpenMetric()
 	registry.MustRegister(open)
 	recomputer := recompute.New(recompute.Config{
-		Store: store, Rates: table, Policies: workspaces.Policies, Settle: c.Settle, Log: log, Open: open,
+		Store: store, Rates: rates, Policies: workspaces.Policies, Settle: c.Settle, Log: log, Open: open,
 	})
-	table.arrived = recomputer.Wake
 	erased := new(erase.List)
-	money := &consume.Payments{Store: store, Recomputer: recomputer, Workspace: workspaces.Of, Keys: workspaces.Keys, Erased: erased, Events: events}
+	money := &consume.Payments{Store: store, Recomputer: recomputer, Workspace: workspaces.OfEvent, Keys: workspaces.Keys, Erased: erased, Events: events}
 	clicks := &consume.Clicks{Store: store, Recomputer: recomputer, Erased: erased}
 	lane := func(name string, topics []string, maxRecords int, handle consume.Handler) *consume.Consumer {
 		return &consume.Consumer{
 			Name: name, Topics: topics, MaxRecords: maxRecords, MaxBytes: maxBatchBytes, Handle: handle,
-			Seeds: c.KafkaSeeds, Instance: c.InstanceID, Rewind: c.Rewind, Deadline: c.Grace, Log: log, Metrics: metrics,
+			Seeds: config.kafka.Seeds, Options: config.kafka.Options(), Instance: c.InstanceID, Rewind: c.Rewind, Deadline: c.Grace, Log: log, Metrics: metrics,
 		}
 	}
 	moneyLane := lane("money", consume.PaymentTopics, 2_000, money.Handle)
 	clickLane := lane("clicks", consume.ClickTopics, 20_000, clicks.Handle)
 
-	auditor := newContinuousAudit(c.Audit, &c.bookingSettings, c.ClickhouseDSN, &replay.Topics{Seeds: c.KafkaSeeds, Log: log}, store, log)
-	registry.MustRegister(auditor.findings, auditor.last)
+	topics := &replay.Topics{Seeds: config.kafka.Seeds, Opts: config.kafka.Options(), Log: log}
+	auditor := audit.NewContinuous(c.Audit, func(ctx context.Context, since time.Time) (*audit.Report, error) {
+		return c.auditSince(ctx, since, c.ClickhouseDSN, store, topics, log)
+	}, registry, log)
 
-	ops, err := listenOps(c.OpsAddr, registry, func() error {
+	listener, err := program.Listen(c.OpsAddr)
+	if err != nil {
+		return err
+	}
+	ops := program.NewOps(registry, func(context.Context) error {
 		switch {
-		case table.table.Load() == nil:
+		case rates.Table() == nil:
 			return errors.New("exchange rates are not loaded yet")
 		case store.Failing():
 			return errors.New("ClickHouse refuses; waiting")
@@ -123,20 +157,24 @@ func (c *runCommand) Run(ctx context.Context, log *slog.Logger) error {
 			return errors.New("no partitions are assigned yet")
 		}
 		return nil
+	}, reloader.Warnings, func(context.Context) []string {
+		if warning := rates.Warning(); warning != "" {
+			return []string{warning}
+		}
+		return nil
 	})
-	if err != nil {
-		return err
-	}
-	defer ops.stop()
-	log.Info("processor starts", "kafka", c.KafkaSeeds, "ops", ops.addr())
-	booked, err := store.Accounts(ctx)
-	if err != nil {
+	go func() { _ = ops.Serve(listener) }() // it ends with the shutdown below
+	defer func() {
+		soon, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		_ = ops.Shutdown(soon) // operators' requests may be cut
+	}()
+	context.AfterFunc(ctx, ops.Stopping)
+	log.Info("processor starts", "kafka", config.kafka.Seeds, "ops", listener.Addr().String())
+	if err := moved(ctx, store, workspaces); err != nil {
 		if ctx.Err() != nil {
 			return nil
 		}
-		return fmt.Errorf("read which workspaces the ledger's accounts are in: %w", err)
-	}
-	if err := workspaces.Moved(booked); err != nil {
 		return err
 	}
 	if err := erased.Load(ctx, store); err != nil {
@@ -145,7 +183,7 @@ func (c *runCommand) Run(ctx context.Context, log *slog.Logger) error {
 		}
 		return fmt.Errorf("read who was erased: %w", err)
 	}
-	if err := table.load(ctx); err != nil {
+	if _, err := rates.Load(ctx); err != nil {
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -154,12 +192,13 @@ func (c *runCommand) Run(ctx context.Context, log *slog.Logger) error {
 
 	start := time.Now()
 	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return reloader.Run(ctx) })
 	group.Go(func() error { return moneyLane.Run(ctx) })
 	group.Go(func() error { return clickLane.Run(ctx) })
 	group.Go(func() error { return recomputer.Sweep(ctx, c.Sweep) })
-	group.Go(func() error { return table.refresh(ctx, c.FXRefresh) })
-	group.Go(func() error { return auditor.run(ctx) })
-	group.Go(func() error { return erased.Keep(ctx, store) })
+	group.Go(func() error { return rates.Run(ctx, c.FXRefresh, c.Sweep, recomputer.Wake) })
+	group.Go(func() error { return auditor.Run(ctx) })
+	group.Go(func() error { return erased.Run(ctx, store) })
 	err = group.Wait()
 	log.Info("processor stopped", "ran", time.Since(start).Round(time.Second))
 	return err

@@ -20,7 +20,11 @@ type topicsCommand struct {
 }
 
 func (c *topicsCommand) Run(ctx context.Context, log *slog.Logger) error {
-	client, err := kgo.NewClient(kgo.SeedBrokers(c.KafkaSeeds...))
+	connection, err := c.connection()
+	if err != nil {
+		return err
+	}
+	client, err := kgo.NewClient(connection.Options()...)
 	if err != nil {
 		return fmt.Errorf("open Kafka client: %w", err)
 	}
@@ -35,7 +39,7 @@ func (c *topicsCommand) Run(ctx context.Context, log *slog.Logger) error {
 		case errors.Is(err, kerr.TopicAlreadyExists):
 			log.Info("topic is there", "topic", t.Name)
 		default:
-			return fmt.Errorf("create topic %s at %v: %w (is Kafka reachable there? --kafka-seeds names it)", t.Name, c.KafkaSeeds, err)
+			return fmt.Errorf("create topic %s at %v: %w (hint: is Kafka reachable there? --kafka-seeds names it)", t.Name, connection.Seeds, err)
 		}
 	}
 	return nil

@@ -1,4 +1,4 @@
-//go:build unix
+//go:build unix && proof
 
 package chaos
 
@@ -14,7 +14,8 @@ import (
 	"tributary/schemas"
 )
 
-// chaos does harm, a fault at a time or several at once. A target that a fault has in hand is left alone by the others.
+// chaos does harm, a fault at a time or several at once. A target that a fault has in hand is left
+// alone by the others.
 type chaos struct {
 	*site
 	story *story
@@ -56,8 +57,8 @@ func (c *chaos) faults() []fault {
 	}
 }
 
-// alone does the faults of processors one after the other, and waits each time until everything goes on: with nothing else broken
-// it must, and how long it takes is what an operator sees.
+// alone does the faults of processors one after the other, and waits each time until everything
+// goes on: with nothing else broken it must, and how long it takes is what an operator sees.
 func (c *chaos) alone(ctx context.Context, r *rand.Rand, until time.Time) {
 	c.watch.mu.Lock()
 	c.watch.alone = true
@@ -93,15 +94,15 @@ func (c *chaos) alone(ctx context.Context, r *rand.Rand, until time.Time) {
 	c.watch.mu.Unlock()
 }
 
-// goesOn is how long everything may stand still after one fault that is over: a session timeout of 10 s, a rebalance, and a
-// machine that has other things to do.
+// goesOn is how long everything may stand still after one fault that is over: a session timeout of
+// 10 s, a rebalance, and a machine that has other things to do.
 const goesOn = 90 * time.Second
 
-// atOnce bounds the faults that are under way together, so that something lives.
+// atOnce bounds the faults that are under way together, so that something is still running.
 const atOnce = 5
 
-// run does harm until the time is over, and mends what it broke. Every fault comes up before one comes up too often: they are
-// cards of a deck, which is shuffled, dealt and shuffled again.
+// run does harm until the time is over, and mends what it broke. Every fault comes up before one
+// comes up too often: they are cards of a deck, which is shuffled, dealt and shuffled again.
 func (c *chaos) run(ctx context.Context, r *rand.Rand, until time.Time) {
 	faults := c.faults()
 	var deck []int
@@ -117,7 +118,8 @@ func (c *chaos) run(ctx context.Context, r *rand.Rand, until time.Time) {
 			r.Shuffle(len(deck), func(i, j int) { deck[i], deck[j] = deck[j], deck[i] })
 		}
 		slots <- struct{}{}
-		// The first card whose target is free. The seed draws for it, so that waiting changes no other fault.
+		// The first card whose target is free. The seed draws for it, so that waiting changes no
+		// other fault.
 		dealt := -1
 		var took []string
 		for i, card := range deck {
@@ -179,7 +181,7 @@ func sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
-// between gives a duration from low to high milliseconds.
+// between returns a duration from low to high milliseconds.
 func between(r *rand.Rand, low, high int) time.Duration {
 	return time.Duration(low+r.IntN(high-low+1)) * time.Millisecond
 }
@@ -193,7 +195,7 @@ func (c *chaos) processor(name string) *program {
 	panic("no processor " + name)
 }
 
-// settle waits for a program that was started; most are killed at work, some at their start.
+// settle waits for a program that was started; most are killed while they work, some while they start.
 func settle(ctx context.Context, r *rand.Rand, p *program) {
 	if r.IntN(4) == 0 {
 		return
@@ -253,8 +255,9 @@ func (c *chaos) killProcessors(ctx context.Context, r *rand.Rand, _ string) erro
 	return nil
 }
 
-// zombie freezes a processor until the group has given its partitions away, and lets it go on in the middle of whatever it
-// was doing: its inserts and its commit come after those of the new owner. The session timeout is 10 s.
+// zombie freezes a processor until the group has given its partitions away, and lets it go on in
+// the middle of whatever it was doing: its inserts and its commit come after those of the new
+// owner. The session timeout is 10 s.
 func (c *chaos) zombie(ctx context.Context, r *rand.Rand, target string) error {
 	p := c.processor(target)
 	if err := p.suspend(); err != nil {
@@ -359,7 +362,8 @@ func (c *chaos) back(ids ...int) error {
 	return nil
 }
 
-// loseBroker takes a broker away without a kill: stopped in order, or frozen until the others have given it up.
+// loseBroker takes a broker away without a kill: stopped in order, or frozen until the others have
+// given it up.
 func (c *chaos) loseBroker(ctx context.Context, r *rand.Rand, _ string) error {
 	id, what := c.leader(ctx, r)
 	away := between(r, 5000, 12_000)
@@ -415,7 +419,8 @@ func (c *chaos) rollingRestart(_ context.Context, _ *rand.Rand, _ string) error 
 // mostPartitions of one topic: each costs three brokers files.
 const mostPartitions = 30
 
-// addPartitions moves keys: what is said of a customer from now on may lie in another partition than what was said before.
+// addPartitions moves keys: what is said of a customer from now on may lie in another partition
+// than what was said before.
 func (c *chaos) addPartitions(ctx context.Context, r *rand.Rand, _ string) error {
 	topic := []string{schemas.TopicClicks, schemas.TopicStripe}[r.IntN(2)]
 	add := 1 + r.IntN(3)

@@ -1,4 +1,4 @@
-//go:build unix
+//go:build unix && proof
 
 package chaos
 
@@ -20,7 +20,8 @@ import (
 	"tributary/schemas"
 )
 
-// load sends a World at an even rate, and beside it clicks of visitors who never buy, and remembers what was accepted.
+// load sends a World at an even rate, and beside it clicks of visitors who never buy, and remembers
+// what was accepted.
 type load struct {
 	site  *site
 	story *story
@@ -88,7 +89,7 @@ func (l *load) items(tb testing.TB, w *traffic.World) []item {
 	return all
 }
 
-// ok counts an answer and tells whether it was 200.
+// ok counts an answer and reports whether it was 200.
 func (l *load) ok(status int, retryAfter, said string) bool {
 	switch {
 	case status == http.StatusOK:
@@ -118,13 +119,13 @@ func (l *load) click(id string, body []byte) bool {
 	return true
 }
 
-// underWay bounds the requests that wait for an answer or for their next try: in an outage the load pauses rather than
-// grow.
+// underWay bounds the requests that wait for an answer or for their next try: in an outage the load
+// pauses rather than grow.
 const underWay = 256
 
-// play sends the items evenly over a time, each again and again until it is accepted, as a sender with a queue does and
-// Stripe for three days. Some are sent once more, as by a sender who did not hear the answer. It returns when all are
-// accepted or stop is closed.
+// play sends the items evenly over a time, each again and again until it is accepted, as a sender
+// with a queue does and Stripe for three days. Some are sent once more, as by a sender who did not
+// hear the answer. It returns when all are accepted or stop is closed.
 func (l *load) play(items []item, over time.Duration, r *rand.Rand, stop <-chan struct{}) (left int64) {
 	every := over / time.Duration(max(1, len(items)))
 	slots := make(chan struct{}, underWay)

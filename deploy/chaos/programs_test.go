@@ -1,10 +1,11 @@
-//go:build unix
+//go:build unix && proof
 
 package chaos
 
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -26,16 +27,17 @@ import (
 )
 
 const (
-	secretKey     = "sk_chaos"
+	secretKey     = "sk_chaos_0123456789"
 	webhookSecret = "whsec_chaos"
 )
 
-// program is one of ours, kept running: one that ends unasked is a fault of the test, and started again.
+// program is one of ours, kept running: one that ends unasked is a fault of the test, and started
+// again.
 type program struct {
 	name, path string
 	args       []string
 	env        []string
-	log        string // file of what it said in all its lives
+	log        string // file of its output, of all its starts
 	ready      string // URL that answers 200 once it does its work
 	story      *story
 
@@ -44,7 +46,7 @@ type program struct {
 	asks int // how often somebody ended it on purpose: a life's end is asked for when this has grown since its start
 }
 
-// start begins a life and does not wait for it. One that lives is left alone.
+// start starts the program and does not wait for it. One that runs is left alone.
 func (p *program) start() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -144,14 +146,16 @@ type site struct {
 	edge    *program
 	webhook *program
 	engine  *program
-	// processors: the first comes back under its name (static membership), the others as strangers. The last one joins and
-	// leaves.
+	// processors: the first comes back under its name (static membership), the others as strangers.
+	// The last one joins and leaves.
 	processors []*program
 
 	edgeURL, webhookURL, engineURL string
+	password                       string // of the engine
 }
 
-// build makes the programs into dir, or skips the test where something is missing that cannot be built.
+// build makes the programs into dir, or skips the test where something is missing that cannot be
+// built.
 func build(t *testing.T, dir string) (classpath string) {
 	t.Helper()
 	lacks := func(err error) {
@@ -208,16 +212,23 @@ func newSite(t *testing.T, dir string, rewind time.Duration, story *story) *site
 			common = append(common, pair)
 		}
 	}
+	// The engine takes this password instead of generating one.
+	password := rand.Text()
+	if err := os.WriteFile(filepath.Join(dir, "secrets.json"), []byte(`{"clickhouse_password":"`+password+`"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	common = append(common,
-		"TRIBUTARY_DATA="+dir, "TRIBUTARY_KAFKA_SEEDS="+strings.Join(cluster.Seeds(), ","), "TRIBUTARY_CLICKHOUSE_DSN=http://"+addresses[2]+"/tributary",
+		"TRIBUTARY_DATA="+dir, "TRIBUTARY_KAFKA_SEEDS="+strings.Join(cluster.Seeds(), ","), "TRIBUTARY_CLICKHOUSE_DSN=http://default:"+password+"@"+addresses[2]+"/tributary",
 		"TRIBUTARY_EDGE_ADDR="+addresses[0], "TRIBUTARY_STRIPE_ADDR="+addresses[1], "TRIBUTARY_CLICKHOUSE_ADDR="+addresses[2],
 		"TRIBUTARY_SECRET_KEY="+secretKey, "TRIBUTARY_STRIPE_WEBHOOK_SECRETS="+webhookSecret, "TRIBUTARY_FX_SOURCE="+rates,
-		// A payment that may be an invoice's is held for a while, and partitions are read again from a while ago.
+		// A payment that may be an invoice's is held for a while, and partitions are read again
+		// from a while ago.
 		"TRIBUTARY_SETTLE=5s", "TRIBUTARY_SWEEP=2s", "TRIBUTARY_REWIND="+rewind.String(), "TRIBUTARY_AUDIT=0s",
 	)
 	s := &site{
 		dir: dir, env: common, cluster: cluster,
 		edgeURL: "http://" + addresses[0], webhookURL: "http://" + addresses[1] + "/stripe/webhook", engineURL: "http://" + addresses[2],
+		password: password,
 	}
 	plan := func(name, file, ops, path string, args ...string) *program {
 		p := &program{
@@ -264,7 +275,7 @@ func newSite(t *testing.T, dir string, rewind time.Duration, story *story) *site
 	return s
 }
 
-// audit runs the auditor over everything, as an operator does, and gives what it said.
+// audit runs the auditor over everything, as an operator does, and returns what it said.
 func (s *site) audit(ctx context.Context) (string, error) {
 	command := exec.CommandContext(ctx, filepath.Join(s.dir, "processor"), "audit", "--since", "all")
 	command.Env = s.env
@@ -288,8 +299,8 @@ func writeRates(dir string) (source string, err error) {
 	return "file:" + path, os.WriteFile(path, b.Bytes(), 0o644)
 }
 
-// client has connections to each server for as long as it lives; a request that a dying server left unanswered is an
-// error and nothing else.
+// client has connections to each server for as long as it runs; a request that a killed server left
+// unanswered is an error and nothing else.
 var client = &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64, IdleConnTimeout: 5 * time.Second}}
 
 func get(ctx context.Context, url string) (int, string) {
@@ -309,7 +320,7 @@ func get(ctx context.Context, url string) (int, string) {
 	return response.StatusCode, string(body)
 }
 
-// post gives status 0 when nobody answered.
+// post returns status 0 when nobody answered.
 func post(url string, body []byte, header ...string) (status int, retryAfter, said string) {
 	request, err := http.NewRequest(http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
@@ -331,9 +342,9 @@ func post(url string, body []byte, header ...string) (status int, retryAfter, sa
 	return response.StatusCode, response.Header.Get("Retry-After"), string(text)
 }
 
-// ask runs a query and gives its rows of tab separated text.
+// ask runs a query and returns its rows of tab separated text.
 func (s *site) ask(query string) ([][]string, error) {
-	status, _, said := post(s.engineURL+"/?"+url.Values{"database": {"tributary"}, "default_format": {"TabSeparated"}}.Encode(), []byte(query))
+	status, _, said := post(s.engineURL+"/?"+url.Values{"database": {"tributary"}, "default_format": {"TabSeparated"}, "password": {s.password}}.Encode(), []byte(query))
 	if status != http.StatusOK {
 		return nil, fmt.Errorf("query %s: %d %s", query, status, said)
 	}

@@ -1,4 +1,4 @@
-//go:build unix
+//go:build unix && proof
 
 package chaos
 
@@ -14,8 +14,8 @@ import (
 	"tributary/schemas"
 )
 
-// watch looks at how far the processors have committed, and remembers when a partition that had records waiting went
-// without a commit.
+// watch looks at how far the processors have committed, and remembers when a partition that had
+// records waiting went without a commit.
 type watch struct {
 	site  *site
 	story *story
@@ -121,8 +121,8 @@ func (w *watch) run(ctx context.Context) {
 	}
 }
 
-// summary tells for each kind of fault of a processor how long the partition that waited longest was without a commit, and the
-// same of everything that was done at once.
+// summary tells for each kind of fault of a processor how long the partition that waited longest
+// was without a commit, and the same of everything that was done at once.
 func (w *watch) summary() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -130,7 +130,8 @@ func (w *watch) summary() string {
 	for _, m := range w.marks {
 		longest := time.Duration(0)
 		for _, h := range w.halts {
-			// A halt that began shortly before was caused by it all the same: it begins with the last commit.
+			// A halt that began shortly before was caused by it all the same: it begins with the
+			// last commit.
 			if h.end.After(m.at) && h.began.Before(m.at.Add(2*time.Second)) {
 				longest = max(longest, h.end.Sub(m.at))
 			}

@@ -1,4 +1,4 @@
-//go:build unix
+//go:build unix && proof
 
 package chaos
 
@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// story is what happened, for whoever has to explain a failure.
+// story is the log of the faults, for whoever has to explain a failure.
 type story struct {
 	began time.Time
 

@@ -1,4 +1,4 @@
-//go:build unix
+//go:build unix && proof
 
 package chaos
 
@@ -27,7 +27,8 @@ func (v *verdict) report(format string, args ...any) {
 	v.wrong = append(v.wrong, fmt.Sprintf(format, args...))
 }
 
-// judge compares everything that is stored with everything that was accepted and with the World's truth.
+// judge compares everything that is stored with everything that was accepted and with the World's
+// truth.
 func (l *load) judge(w *traffic.World) (*verdict, error) {
 	v := new(verdict)
 	for _, part := range []func(*verdict) error{
@@ -122,8 +123,8 @@ func (l *load) judgeLeads(v *verdict) error {
 	return nil
 }
 
-// judgeLedger compares the ledger with the truth, movement by movement. Zero entries of charges are left out: they say that
-// the charge's cumulative refund has been told refund by refund.
+// judgeLedger compares the ledger with the truth, movement by movement. Zero entries of charges are
+// left out: they say that the charge's cumulative refund has been told refund by refund.
 func (l *load) judgeLedger(v *verdict, movements []traffic.Movement) error {
 	rows, err := l.site.ask(`SELECT status, object_id, kind, sale_id, amount, currency, match_rule, UUIDNumToString(click_id), affiliate_id, toString(occurred_at, 'UTC'), toString(amount_usd)
 FROM ledger FINAL WHERE status != 'superseded'`)

@@ -29,7 +29,7 @@ func smallDisk(t *testing.T, size string) string {
 	return dir
 }
 
-// fill leaves that many bytes of the disk free. Removing the file that it gives mends it.
+// fill leaves that many bytes of the disk free. Removing the file that it returns mends it.
 func fill(t *testing.T, dir string, left int64) string {
 	t.Helper()
 	var disk syscall.Statfs_t
@@ -54,8 +54,8 @@ func fill(t *testing.T, dir string, left int64) string {
 	return name
 }
 
-// The disk fills up, first as far as the engine still takes it, then to the last byte, and is emptied again: what was accepted is there,
-// and nobody had to do anything else.
+// The disk fills up, first as far as the engine still takes it, then to the last byte, and is
+// emptied again: what was accepted is there, and nobody had to do anything else.
 func TestFullDisk(t *testing.T) {
 	s := newSite(t)
 	s.data = smallDisk(t, "900m")
@@ -70,7 +70,7 @@ func TestFullDisk(t *testing.T) {
 			t.Fatal("nobody says that the disk is full")
 		}
 	}
-	// Kafka has room, so the doors stay open.
+	// Kafka has room, so edge and webhook go on accepting.
 	s.insist(func() (answer, error) { return s.click([]byte(plainClick)) })
 	time.Sleep(time.Second)
 	if err := os.Remove(filler); err != nil {

@@ -18,8 +18,9 @@ import (
 	"tributary/schemas"
 )
 
-// guide is one vendor's integration guide, told as the vendor's customers live it. The stories stand in testdata/guides: what
-// happened, a line ----, and the rows of money that must stand in the end; after the last story, the totals.
+// guide is one vendor's integration guide, told as the vendor's customers live it. The stories
+// stand in testdata/guides: what happened, a line ----, and the rows of money that must stand in
+// the end; after the last story, the totals.
 //
 //	visit NAME WHEN KEY=VALUE …           a beacon of t.js; $NAME is the click id that the page then knows
 //	track NAME KEY=VALUE …                the vendor's own script at /track/click, now; $NAME is the answer's clickId
@@ -28,8 +29,9 @@ import (
 //	event TYPE API_VERSION WHEN OBJECT    what Stripe sends, signed and delivered twice
 //	until ROW                             the row stands before anything else is told
 //
-// WHEN is days and minutes from now: -28d+5m. In an object "@-28d" is that moment in Unix seconds. ~ is the story's own mark, so
-// that no two stories share a buyer or an affiliate. NAME is rendered for the click that a row is credited to.
+// WHEN is days and minutes from now: -28d+5m. In an object "@-28d" is that moment in Unix seconds.
+// ~ is the story's own mark, so that no two stories share a buyer or an affiliate. NAME is rendered
+// for the click that a row is credited to.
 type guide struct {
 	name    string
 	account string // the seller's, connected to the vendor's platform
@@ -47,14 +49,16 @@ type story struct {
 	events int
 }
 
-// guideRates are what a euro and a yen were worth, from that day before now on: an amount in USD tells whose day's rate was taken.
+// guideRates are what a euro and a yen were worth, from that day before now on: an amount in USD
+// tells whose day's rate was taken.
 var guideRates = []struct {
 	days     int
 	eur, jpy string
 }{{130, "1.10", "0.0065"}, {20, "1.12", "0.0066"}, {10, "1.15", "0.0067"}}
 
-// Every option of Push Lap Growth's guide to Stripe's Sessions API and of PiMMs' guide to Stripe Checkout, and every mistake that
-// their samples invite. One run takes all stories; then every row is looked at, twice.
+// Every option of Push Lap Growth's guide to Stripe's Sessions API and of PiMMs' guide to Stripe
+// Checkout, and every mistake that their samples invite. One run takes all stories; then every row
+// is looked at, twice.
 func TestGuides(t *testing.T) {
 	guides := []*guide{
 		readGuide(t, "PushLapGuide", "push_lap.txt", "acct_pushlap", "pl"),
@@ -308,10 +312,12 @@ func encode(v any) []byte {
 
 var mark = regexp.MustCompile(`p[lm]\d\d`)
 
-// rowsOf renders what the ledger and the leads say, by the mark of the story; "" has the rows of none of them.
+// rowsOf renders what the ledger and the leads say, by the mark of the story; "" has the rows of
+// none of them.
 func (s *site) rowsOf(stories map[string]*story) map[string][]string {
 	s.t.Helper()
-	// Of a charge's cumulative figure, what its refunds explain in full is a row of nothing, and left out here.
+	// Of a charge's cumulative figure, what its refunds explain in full is a row of nothing, and
+	// left out here.
 	money, err := s.ask(`SELECT object_id, kind, sale_id, currency, amount, tax, amount_usd, net_usd, match_rule, UUIDNumToString(click_id), affiliate_id, program_id, link_id
 		FROM ledger_current WHERE kind != 'refund' OR amount != 0`)
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -23,10 +24,11 @@ import (
 	"time"
 
 	"tributary/deploy/local/chdb"
+	"tributary/deploy/process"
 )
 
 const (
-	secretKey     = "sk_e2e"
+	secretKey     = "sk_e2e_0123456789"
 	webhookSecret = "whsec_e2e"
 )
 
@@ -45,7 +47,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// build gives the directory of the programs, or skips the test when the engine is missing.
+// build returns the directory of the programs, or skips the test when the engine is missing.
 func build(t *testing.T) string {
 	t.Helper()
 	if _, err := exec.LookPath("clickhouse"); err != nil {
@@ -73,7 +75,8 @@ func build(t *testing.T) string {
 	return programs.dir
 }
 
-// site is one data directory with its ports: what stays the same when the run is killed and started again.
+// site is one data directory with its ports: what stays the same when the run is killed and started
+// again.
 type site struct {
 	t     *testing.T
 	data  string
@@ -113,14 +116,14 @@ func (s *site) dashboard() string    { return "http://" + s.addr(6) }
 func (s *site) kafka() string        { return s.addr(7) }
 func (s *site) clickhouse() string   { return "http://" + s.addr(8) }
 
-// start begins a life without waiting for it to be ready.
-func (s *site) start() {
+// start starts the run without waiting for it to be ready.
+func (s *site) start(more ...string) {
 	s.t.Helper()
 	l := &life{began: time.Now(), ended: make(chan struct{}), said: &tail{limit: 64 << 10}}
-	l.command = exec.Command(filepath.Join(build(s.t), "local"), "run", "--no-demo", "--data", s.data,
+	l.command = exec.Command(filepath.Join(build(s.t), "local"), append([]string{"run", "--no-demo", "--data", s.data,
 		"--ops-addr", s.addr(0), "--edge-addr", s.addr(4), "--stripe-addr", s.addr(5), "--dashboard-addr", s.addr(6),
 		"--kafka-addr", s.addr(7), "--clickhouse-addr", s.addr(8),
-		"--secret-key", secretKey, "--stripe-webhook-secrets", webhookSecret)
+		"--secret-key", secretKey, "--stripe-webhook-secrets", webhookSecret}, more...)...)
 	// A payment that may be an invoice's is held for a while; tests do not want to wait for that.
 	l.command.Env = append(os.Environ(), "TRIBUTARY_SETTLE=1s", "TRIBUTARY_SWEEP=1s")
 	l.command.Stdout, l.command.Stderr = l.said, l.said
@@ -179,7 +182,8 @@ func (s *site) pid(name string) int {
 	return 0
 }
 
-// keepDown kills a child by kill -9, and again whenever the supervisor has started it anew, until ctx ends.
+// keepDown kills a child by kill -9, and again whenever the supervisor has started it anew, until
+// ctx ends.
 func (s *site) keepDown(ctx context.Context, name string) {
 	for ctx.Err() == nil {
 		if pid := s.pid(name); pid != 0 {
@@ -196,8 +200,8 @@ type answer struct {
 	header http.Header
 }
 
-// client has a connection to each server for as long as it lives; a request that a dying server left unanswered is an
-// error and nothing else.
+// client has a connection to each server for as long as it runs; a request that a killed server
+// left unanswered is an error and nothing else.
 var client = &http.Client{Timeout: 15 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 16, IdleConnTimeout: 5 * time.Second}}
 
 func post(url string, body []byte, header ...string) (answer, error) {
@@ -262,9 +266,28 @@ func (s *site) insist(what func() (answer, error)) answer {
 	}
 }
 
-// ask runs a query and gives its rows of tab separated text.
+// password is the engine's for the programs.
+func (s *site) password() (string, error) {
+	kept, err := os.ReadFile(filepath.Join(s.data, "secrets.json"))
+	if err != nil {
+		return "", err
+	}
+	var secrets struct {
+		Password string `json:"clickhouse_password"`
+	}
+	err = json.Unmarshal(kept, &secrets)
+	return secrets.Password, err
+}
+
+// ask runs a query as the programs do and returns its rows of tab separated text.
 func (s *site) ask(query string) ([][]string, error) {
-	got, err := post(s.clickhouse()+"/?"+url.Values{"database": {"tributary"}, "default_format": {"TabSeparated"}}.Encode(), []byte(query))
+	password, err := s.password()
+	if err != nil {
+		return nil, err
+	}
+	parameters := url.Values{"database": {"tributary"}, "default_format": {"TabSeparated"}}
+	got, err := post(s.clickhouse()+"/?"+parameters.Encode(), []byte(query),
+		"X-ClickHouse-User", chdb.ProgramUser, "X-ClickHouse-Key", password)
 	if err != nil {
 		return nil, err
 	}
@@ -324,25 +347,11 @@ func checkout(n int, click string, amount int64) []byte {
 
 func freePorts(t *testing.T, n int) int {
 	t.Helper()
-search:
-	for range 100 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		first := l.Addr().(*net.TCPAddr).Port
-		_ = l.Close()
-		for i := range n {
-			l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(first+i)))
-			if err != nil {
-				continue search
-			}
-			_ = l.Close()
-		}
-		return first
+	first, err := process.Ports(n)
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatal("no free ports in a row")
-	return 0
+	return first
 }
 
 // tail keeps the end of what a process wrote.
@@ -366,4 +375,35 @@ func (l *tail) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return string(l.b[max(0, len(l.b)-l.limit):])
+}
+
+func itoa(n int64) string { return strconv.FormatInt(n, 10) }
+
+// hasClicks waits until all of these clicks are in ClickHouse, and fails with those that are not.
+func (s *site) hasClicks(want map[string]bool, within time.Duration) {
+	s.t.Helper()
+	var missing []string
+	for deadline := time.Now().Add(within); ; time.Sleep(300 * time.Millisecond) {
+		rows, err := s.ask("SELECT DISTINCT UUIDNumToString(click_id) FROM clicks")
+		if err == nil {
+			stored := make(map[string]bool, len(rows))
+			for _, row := range rows {
+				stored[row[0]] = true
+			}
+			missing = missing[:0]
+			for id := range want {
+				if !stored[id] {
+					missing = append(missing, id)
+				}
+			}
+			if len(missing) == 0 {
+				return
+			}
+		}
+		if time.Now().After(deadline) {
+			slices.Sort(missing)
+			s.t.Errorf("%d of %d accepted clicks are missing, the first %v; %v", len(missing), len(want), missing[:min(5, len(missing))], err)
+			return
+		}
+	}
 }

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// The edge faces the internet and must not carry the database's driver; the processor holds the database and must not
-// carry the edge's server. A flaw in either is then a flaw in one program.
+// The edge faces the internet and must not carry the database's driver; the processor holds the
+// database and must not carry the edge's server. A flaw in either is then a flaw in one program.
 func TestImports(t *testing.T) {
 	for _, rule := range []struct{ program, never string }{
 		{"tributary/ingest", "github.com/ClickHouse/"},

@@ -1,3 +1,5 @@
+//go:build proof
+
 package e2e
 
 import (
@@ -7,7 +9,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -18,39 +19,9 @@ import (
 	"tributary/schemas"
 )
 
-func itoa(n int64) string { return strconv.FormatInt(n, 10) }
-
-// hasClicks waits until all of these clicks are in ClickHouse, and fails with those that are not.
-func (s *site) hasClicks(want map[string]bool, within time.Duration) {
-	s.t.Helper()
-	var missing []string
-	for deadline := time.Now().Add(within); ; time.Sleep(300 * time.Millisecond) {
-		rows, err := s.ask("SELECT DISTINCT UUIDNumToString(click_id) FROM clicks")
-		if err == nil {
-			stored := make(map[string]bool, len(rows))
-			for _, row := range rows {
-				stored[row[0]] = true
-			}
-			missing = missing[:0]
-			for id := range want {
-				if !stored[id] {
-					missing = append(missing, id)
-				}
-			}
-			if len(missing) == 0 {
-				return
-			}
-		}
-		if time.Now().After(deadline) {
-			slices.Sort(missing)
-			s.t.Errorf("%d of %d accepted clicks are missing, the first %v; %v", len(missing), len(want), missing[:min(5, len(missing))], err)
-			return
-		}
-	}
-}
-
-// The whole run is killed by kill -9 again and again while a business goes on. In the end every click that was
-// answered 200 is there, every sum is right to the cent, and nothing was booked twice.
+// The whole run is killed by kill -9 again and again while a business goes on. In the end every
+// click that was answered 200 is there, every sum is right to the cent, and nothing was booked
+// twice.
 func TestKillEverything(t *testing.T) {
 	kills := 20
 	if testing.Short() {
@@ -99,7 +70,8 @@ func TestKillEverything(t *testing.T) {
 		mu.Unlock()
 		return true
 	}
-	// The world is spread over the time that the killing takes, by guess; what is left is sent after it.
+	// The world is spread over the time that the killing takes, by guess; what is left is sent
+	// after it.
 	pause := func(things int) time.Duration {
 		return time.Duration(kills) * 4 * time.Second / time.Duration(max(1, things))
 	}
@@ -180,7 +152,8 @@ func TestKillEverything(t *testing.T) {
 	}
 
 	truth := traffic.Totals(world.Movements)
-	// Late lookups settle by the recomputer's sweeps; a sum that does not move any more and is wrong stays wrong.
+	// Late lookups settle by the recomputer's sweeps; a sum that does not move any more and is
+	// wrong stays wrong.
 	s.t.Logf("%d clicks were accepted; waiting for %v", len(kept), truth)
 	s.hasClicks(kept, 60*time.Second)
 	var last map[string]int64
@@ -212,7 +185,8 @@ func TestKillEverything(t *testing.T) {
 	}
 }
 
-// difference tells, object by object, what is booked and should not be, and what should be and is not.
+// difference tells, object by object, what is booked and should not be, and what should be and is
+// not.
 func (s *site) difference(movements []traffic.Movement) string {
 	rows, err := s.ask("SELECT sale_id, currency, sum(amount) FROM ledger_current GROUP BY sale_id, currency")
 	if err != nil {

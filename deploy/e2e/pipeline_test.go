@@ -111,12 +111,14 @@ func (l *load) finish() {
 	l.running.Wait()
 	l.s.t.Logf("%d clicks and %d cents accepted, %d requests refused", len(l.clicks), l.sales, len(l.refused))
 	l.s.hasClicks(l.clicks, 60*time.Second)
-	// An event whose acceptance was not heard of when the load ended may be there as well; the sum tells by how much.
+	// An event whose acceptance was not heard of when the load ended may be there as well; the sum
+	// tells by how much.
 	l.s.eventually(60*time.Second, "SELECT sum(amount) >= "+itoa(l.sales)+", count() = uniqExact(entry_id) FROM ledger_current",
 		func(rows [][]string) bool { return len(rows) == 1 && rows[0][0] == "1" && rows[0][1] == "1" })
 }
 
-// Kafka dies under load: the doors say 503 and when to come again, and everything recovers by itself.
+// Kafka is killed under load: edge and webhook answer 503 and when to come again, and everything recovers by
+// itself.
 func TestKafkaDies(t *testing.T) {
 	s := newSite(t)
 	s.start()
@@ -155,7 +157,8 @@ func TestKafkaDies(t *testing.T) {
 	}
 }
 
-// ClickHouse dies under load: the doors do not care, the processor says that it is not ready, waits and goes on.
+// ClickHouse is killed under load: edge and webhook go on, the processor says that it is not ready, waits
+// and goes on.
 func TestClickHouseDies(t *testing.T) {
 	s := newSite(t)
 	s.start()
@@ -192,7 +195,8 @@ func TestClickHouseDies(t *testing.T) {
 	}
 }
 
-// What cannot be read is answered clearly or set aside with its origin, and the next record goes on.
+// What cannot be read is answered clearly or set aside with its origin, and the next record goes
+// on.
 func TestBadInput(t *testing.T) {
 	s := newSite(t)
 	s.start()
@@ -259,7 +263,8 @@ func TestBadInput(t *testing.T) {
 
 const unknownEvent = `{"id":"evt_unknown","object":"event","api_version":"2025-09-30.clover","created":1767225600,"livemode":true,"type":"terminal.reader.sang","data":{"object":{"id":"tmr_1","object":"terminal.reader"}}}`
 
-// Ctrl-C stops everything in order and well; the next start is quick and finds what the last one left.
+// Ctrl-C stops everything in order and well; the next start is quick and finds what the last one
+// left.
 func TestStopAndStartAgain(t *testing.T) {
 	s := newSite(t)
 	s.start()

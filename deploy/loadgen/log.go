@@ -44,7 +44,7 @@ func (c logCommand) Run(ctx context.Context, s streams) error {
 		defer f.Close()
 		in = f
 	}
-	i := &logImport{edge: edge, site: c.Site, progress: s.err, size: send.MaxBatch, told: time.Now()}
+	i := &logImport{edge: edge, site: c.Site, progress: s.err, size: send.MaxBatch, reported: time.Now()}
 	if c.Rate > 0 {
 		i.size = min(send.MaxBatch, max(1, c.Rate/10)) // ten batches a second are smooth enough
 		i.limit = rate.NewLimiter(rate.Limit(c.Rate), i.size)
@@ -74,7 +74,7 @@ type logImport struct {
 	limit    *rate.Limiter // nil for none
 	size     int           // of a batch
 	progress io.Writer
-	told     time.Time
+	reported time.Time
 
 	batch   [][]byte
 	tally   send.Tally
@@ -97,10 +97,10 @@ func (i *logImport) flush(ctx context.Context) error {
 	}
 	err := i.edge.Clicks(ctx, i.batch, &i.tally)
 	i.batch = i.batch[:0]
-	if now := time.Now(); now.Sub(i.told) > time.Second {
+	if now := time.Now(); now.Sub(i.reported) > time.Second {
 		sent, accepted, _ := i.tally.Numbers()
 		fmt.Fprintf(i.progress, "log: %d sent, %d accepted\n", sent, accepted)
-		i.told = now
+		i.reported = now
 	}
 	if err != nil {
 		return fmt.Errorf("send log: %w (sending the file again goes on safely)", err)

@@ -1,5 +1,5 @@
-// Command loadgen makes traffic for Tributary: a believable business, an old access log, Stripe events from files, and
-// measurements of the running pipeline.
+// Command loadgen makes traffic for Tributary: a believable business, an old access log, Stripe
+// events from files, and measurements of the running pipeline.
 package main
 
 import (

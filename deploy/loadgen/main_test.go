@@ -17,7 +17,7 @@ import (
 	"github.com/stripe/stripe-go/v76/webhook"
 )
 
-// tributary stands for both doors, and remembers.
+// tributary stands for the edge and the webhook, and records what it gets.
 type tributary struct {
 	mu     sync.Mutex
 	clicks map[string]map[string]string

@@ -54,7 +54,7 @@ func (c stripeCommand) Run(ctx context.Context, s streams) error {
 	if c.Rate > 0 {
 		limit.SetLimit(rate.Limit(c.Rate))
 	}
-	told := time.Now()
+	reported := time.Now()
 	for _, e := range order {
 		if err := limit.Wait(ctx); err != nil {
 			break
@@ -64,10 +64,10 @@ func (c stripeCommand) Run(ctx context.Context, s streams) error {
 		if err != nil {
 			fmt.Fprintf(s.err, "%s %s %s: %v\n", e.From, e.ID, e.Type, err)
 		}
-		if time.Since(told) > time.Second {
+		if time.Since(reported) > time.Second {
 			sent, accepted, _ := tally.Numbers()
 			fmt.Fprintf(s.err, "stripe: %d of %d sent, %d accepted\n", sent, len(order), accepted)
-			told = time.Now()
+			reported = time.Now()
 		}
 	}
 	tally.Table(s.out, "Stripe events")

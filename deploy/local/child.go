@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
-	"runtime"
 	"sync"
-	"syscall"
 	"time"
+
+	"tributary/deploy/process"
 )
 
 // program is what to start and how to know that it is up.
@@ -19,161 +19,144 @@ type program struct {
 	env        []string
 	opsAddr    string                      // where its /metrics and /readyz are; empty if it has none
 	ready      func(context.Context) error // nil once it does its work
-	mayEnd     bool                        // status 0 means that its work is done, and not that it died
+	mayEnd     bool                        // status 0 means that its work is done, and not that it crashed
 	stopWithin time.Duration               // from SIGTERM to SIGKILL
 }
 
-// child is a program that is kept running: one that dies unasked is started again.
+// child is a program that is kept running: one that ends without being asked to is started again.
 type child struct {
 	program
-	out *output
+	lines *prefixed
+	out   *output
 
 	mu       sync.Mutex
-	cmd      *exec.Cmd // nil between two lives
-	began    time.Time // of this life
-	restarts int       // deaths that nobody asked for
+	process  *process.Process // nil between an end and the next start
+	restarts int              // ends that nobody asked for
 	stopping bool
-	settled  bool // was ready once: a death before that ends the start
+	wasReady bool // at least once: an end before that fails the start of the whole run
 
 	quit  chan struct{} // closed with stopping
-	ended chan struct{} // closed when it is down for good
-	cause error         // why it is down for good; read after ended
+	ended chan struct{} // closed when it is not started again
+	cause error         // why it is not; read after ended
 }
 
-// A child that keeps dying is started again after 1 s, 2 s, 4 s … 10 s. One that lived for a while begins anew.
+// A child that keeps ending is started again after 1 s, 2 s, 4 s … 10 s. After a run of longRun the
+// pauses begin anew.
 const (
 	firstPause = time.Second
 	longPause  = 10 * time.Second
-	longLife   = 30 * time.Second
+	longRun    = 30 * time.Second
 )
 
-// starts are done on one thread that lives as long as the process: Linux delivers Pdeathsig when the *thread* that
-// started a child ends, and the Go runtime ends threads as it likes.
-var starts = func() chan func() {
-	work := make(chan func())
-	go func() {
-		runtime.LockOSThread()
-		for f := range work {
-			f()
-		}
-	}()
-	return work
-}()
-
-func startProcess(cmd *exec.Cmd) error {
-	result := make(chan error)
-	starts <- func() { result <- cmd.Start() }
-	return <-result
-}
-
-func (p *program) command(out *output) (*exec.Cmd, func()) {
+// launch starts the program once. Its lines go to w.
+func (p *program) launch(w *prefixed) (*process.Process, error) {
 	cmd := exec.Command(p.path, p.args...)
 	cmd.Env = p.env
-	cmd.SysProcAttr = attributes()
-	lines := out.prefixed(p.name)
-	cmd.Stdout, cmd.Stderr = lines, lines
-	cmd.WaitDelay = 2 * time.Second // for pipes that a process of its own making holds on to
-	return cmd, lines.flush
+	cmd.Stdout, cmd.Stderr = w, w
+	return process.Start(cmd)
 }
 
-// complete runs a program that ends by itself, and returns an error unless it ended well.
+// complete runs a program that ends by itself, and returns an error unless it ended with status 0.
 func (p *program) complete(ctx context.Context, out *output) error {
-	cmd, flush := p.command(out)
-	if err := startProcess(cmd); err != nil {
-		return fmt.Errorf("start %s: %w", p.name, err)
+	lines := out.prefixed(p.name)
+	running, err := p.launch(lines)
+	if err != nil {
+		return err
 	}
-	var err error
-	done := make(chan struct{}) // closed after err is set
-	go func() {
-		err = cmd.Wait()
-		close(done)
-	}()
+	defer lines.flush()
 	select {
-	case <-done:
+	case <-running.Ended():
+		err = running.Err()
 	case <-ctx.Done():
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		select {
-		case <-done:
-		case <-time.After(p.stopWithin):
-			killGroup(cmd)
-			<-done
-		}
+		deadline, cancel := context.WithTimeout(context.Background(), p.stopWithin)
+		defer cancel()
+		_ = running.Stop(deadline) // that it had to be killed adds nothing to why it was stopped
 		err = context.Cause(ctx)
 	}
-	flush()
 	if err != nil {
-		return fmt.Errorf("run %s: %w", p.name, err)
+		return fmt.Errorf("run %s: %w%s", p.name, err, lines.lastComplaint())
 	}
 	return nil
 }
 
-// start begins the child's first life and keeps it running from then on.
+// start starts the program and keeps it running from then on.
 func start(p program, out *output) (*child, error) {
-	c := &child{program: p, out: out, quit: make(chan struct{}), ended: make(chan struct{})}
-	cmd, flush := c.command(out)
-	if err := startProcess(cmd); err != nil {
-		return nil, fmt.Errorf("start %s: %w", p.name, err)
+	c := &child{
+		program: p, out: out, lines: out.prefixed(p.name), quit: make(chan struct{}), ended: make(chan struct{}),
 	}
-	c.cmd, c.began = cmd, time.Now()
-	go c.keep(cmd, flush)
+	running, err := c.launch(c.lines)
+	if err != nil {
+		return nil, err
+	}
+	c.process = running
+	go c.keep(running)
 	return c, nil
 }
 
-// keep waits for the end of each life and begins the next.
-func (c *child) keep(cmd *exec.Cmd, flush func()) {
+// keep waits for the end of the process and starts the next one.
+func (c *child) keep(running *process.Process) {
 	defer close(c.ended)
 	pause := firstPause
 	for {
-		err := cmd.Wait()
-		flush()
-		c.mu.Lock()
-		c.cmd = nil
-		lived := time.Since(c.began)
-		if c.stopping {
-			c.mu.Unlock()
-			c.cause = err
+		began := time.Now()
+		<-running.Ended()
+		c.lines.flush()
+		again, cause := c.afterEnd(running.Err())
+		if !again {
+			c.cause = cause
 			return
 		}
-		if c.mayEnd && err == nil {
-			c.mu.Unlock()
-			c.out.say("%s is done", c.name)
-			return
-		}
-		if !c.settled && !c.mayEnd {
-			c.mu.Unlock()
-			c.cause = fmt.Errorf("%s ended at its start (%s): its own lines above say why", c.name, ending(err))
-			return
-		}
-		c.restarts++
-		c.mu.Unlock()
-
-		if lived > longLife {
+		if time.Since(began) > longRun {
 			pause = firstPause
 		}
-		c.out.say("%s ended unasked (%s); starting it again in %s", c.name, ending(err), pause)
-		for {
-			select {
-			case <-time.After(pause):
-			case <-c.quit:
-				return
-			}
-			pause = min(2*pause, longPause)
-			c.mu.Lock()
-			if c.stopping {
-				c.mu.Unlock()
-				return
-			}
-			cmd, flush = c.command(c.out)
-			err := startProcess(cmd)
-			if err == nil {
-				c.cmd, c.began = cmd, time.Now()
-			}
-			c.mu.Unlock()
-			if err == nil {
-				break
-			}
-			c.out.say("start %s: %v; trying again in %s", c.name, err, pause)
+		c.out.say("%s ended unasked (%s); starting it again in %s", c.name, ending(running.Err()), pause)
+		if running, pause = c.restart(pause); running == nil {
+			return
 		}
+	}
+}
+
+// afterEnd reports whether a process that has ended is to be started again, and if not, why it
+// ended.
+func (c *child) afterEnd(err error) (again bool, cause error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.process = nil
+	switch {
+	case c.stopping:
+		return false, err
+	case c.mayEnd && err == nil:
+		c.out.say("%s is done", c.name)
+		return false, nil
+	case !c.wasReady && !c.mayEnd:
+		return false, fmt.Errorf("%s ended at its start (%s)%s", c.name, ending(err), c.lines.lastComplaint())
+	}
+	c.restarts++
+	return true, nil
+}
+
+// restart starts the program after a pause, and again after longer ones while that fails. It
+// returns the pause before the next restart; no process when the child is being stopped.
+func (c *child) restart(pause time.Duration) (*process.Process, time.Duration) {
+	for {
+		select {
+		case <-time.After(pause):
+		case <-c.quit:
+			return nil, pause
+		}
+		pause = min(2*pause, longPause)
+		c.mu.Lock()
+		if c.stopping {
+			c.mu.Unlock()
+			return nil, pause
+		}
+		running, err := c.launch(c.lines)
+		c.process = running
+		c.mu.Unlock()
+		if err == nil {
+			return running, pause
+		}
+		c.out.say("%v; trying again in %s", err, pause)
 	}
 }
 
@@ -184,34 +167,39 @@ func ending(err error) string {
 	return err.Error()
 }
 
-// pid of the present life, 0 between two.
+// pid of the present process, 0 between two.
 func (c *child) pid() (pid, restarts int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.cmd == nil {
+	if c.process == nil {
 		return 0, c.restarts
 	}
-	return c.cmd.Process.Pid, c.restarts
+	return c.process.PID(), c.restarts
 }
 
-// waitReady returns when the child is up for the first time, and an error when it ends before or takes too long.
+// waitReady returns when the child is up for the first time, and an error when it ends before or
+// takes too long. The error names the last reason that the child itself gave.
 func (c *child) waitReady(ctx context.Context, within time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	var last error
 	for {
-		if last = c.ready(ctx); last == nil {
+		err := c.ready(ctx)
+		if err == nil {
 			c.mu.Lock()
-			c.settled = true
+			c.wasReady = true
 			c.mu.Unlock()
 			return nil
+		}
+		if last == nil || ctx.Err() == nil {
+			last = err // a probe that was cut off by the end of the wait says nothing about the child
 		}
 		select {
 		case <-c.ended:
 			return c.cause
 		case <-ctx.Done():
 			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-				return fmt.Errorf("wait for %s: not ready after %s: %w", c.name, within, last)
+				return fmt.Errorf("wait for %s: not ready after %s: %w%s", c.name, within, last, c.lines.lastComplaint())
 			}
 			return context.Cause(ctx)
 		case <-time.After(30 * time.Millisecond):
@@ -219,35 +207,31 @@ func (c *child) waitReady(ctx context.Context, within time.Duration) error {
 	}
 }
 
-// stop asks the child to end, waits, and kills it when its time is over or now is done. It says how long that took.
+// stop asks the child to end and waits. It is killed when its time is over or now is closed.
 func (c *child) stop(now <-chan struct{}) {
 	began := time.Now()
 	c.mu.Lock()
 	c.stopping = true
 	close(c.quit)
-	if c.cmd != nil {
-		_ = c.cmd.Process.Signal(syscall.SIGTERM)
-	}
+	running := c.process
 	c.mu.Unlock()
-	deadline := time.NewTimer(c.stopWithin)
-	defer deadline.Stop()
-	select {
-	case <-c.ended:
-		c.out.say("stopped %s in %s", c.name, time.Since(began).Round(time.Millisecond))
-		return
-	case <-now:
-		c.out.say("killing %s", c.name)
-	case <-deadline.C:
-		c.out.say("%s did not stop within %s: killing it", c.name, c.stopWithin)
-	}
-	c.mu.Lock()
-	if c.cmd != nil {
-		killGroup(c.cmd)
-	}
-	c.mu.Unlock()
-	<-c.ended
-}
 
-func killGroup(cmd *exec.Cmd) {
-	_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+	outcome := "stopped"
+	if running != nil {
+		ctx, cancel := context.WithTimeoutCause(context.Background(), c.stopWithin,
+			fmt.Errorf("not ended within %s", c.stopWithin))
+		defer cancel()
+		go func() {
+			select {
+			case <-now:
+				cancel()
+			case <-ctx.Done():
+			}
+		}()
+		if running.Stop(ctx) != nil {
+			outcome = "killed"
+		}
+	}
+	<-c.ended
+	c.out.say("%s %s in %s", outcome, c.name, time.Since(began).Round(time.Millisecond))
 }

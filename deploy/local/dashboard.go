@@ -12,12 +12,11 @@ import (
 
 // startDashboard serves the dashboard from this process: it only reads ClickHouse.
 func (s *supervisor) startDashboard(_ context.Context, l net.Listener) error {
-	// The key of e-mail hashes is the processor's affair; any will do to read the policies.
-	workspaces, err := workspace.Read(s.Workspaces, "unused")
+	workspaces, err := workspace.ReadPolicies(s.Workspaces)
 	if err != nil {
 		return fmt.Errorf("start dashboard: %w", err)
 	}
-	page, err := dashboard.New(dashboard.Config{DSN: s.dsn(), ClickURL: "http://" + s.EdgeAddr + "/v1/click", Policies: workspaces.Policies})
+	page, err := dashboard.New(dashboard.Config{DSN: s.readerDSN(), ClickURL: "http://" + s.EdgeAddr + "/v1/click", Policies: workspaces.Policies})
 	if err != nil {
 		return fmt.Errorf("start dashboard: %w", err)
 	}
@@ -26,7 +25,7 @@ func (s *supervisor) startDashboard(_ context.Context, l net.Listener) error {
 	return nil
 }
 
-// stopDashboard lets the answers under way be finished, for a moment.
+// stopDashboard waits up to two seconds for the answers under way.
 func (s *supervisor) stopDashboard() {
 	if s.pages == nil {
 		return

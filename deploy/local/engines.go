@@ -32,6 +32,9 @@ type Kafka struct {
 func (k *Kafka) Run() error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	if err := openDataDir(k.Data); err != nil {
+		return err
+	}
 	broker, err := kafka.Start(kafka.Config{
 		Addr:    k.KafkaAddr,
 		DataDir: filepath.Join(k.Data, "kafka"),
@@ -60,16 +63,21 @@ func (c *ClickHouse) Run() error {
 	if err != nil {
 		return err
 	}
-	dir := filepath.Join(c.Data, "clickhouse")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return fmt.Errorf("make data directory: %w", err)
+	if err := openDataDir(c.Data); err != nil {
+		return err
 	}
-	// Listen first: a taken port is said before the engine's second of loading.
+	kept, err := keepSecrets(c.Data)
+	if err != nil {
+		return err
+	}
+	// Listen first: a taken port is then reported before the engine is loaded, which takes a
+	// second.
 	l, err := net.Listen("tcp", c.ClickHouseAddr)
 	if err != nil {
-		return fmt.Errorf("listen for ClickHouse: %w (choose another address with --clickhouse-addr)", err)
+		return fmt.Errorf("listen for ClickHouse: %w (hint: choose another address with --clickhouse-addr)", err)
 	}
-	engine, err := chdb.Open(library, dir)
+	engine, err := chdb.Open(library, filepath.Join(c.Data, "clickhouse"),
+		chdb.WithPasswords(kept.ClickHousePassword, kept.ClickHouseReadOnlyPassword))
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}
@@ -85,9 +93,9 @@ func (c *ClickHouse) Run() error {
 	return errors.Join(err, engine.Close())
 }
 
-// serverConfig writes the settings of a locally installed ClickHouse server and returns the file. Its data is kept
-// apart from the embedded engine's: the two may be of different versions.
-func serverConfig(dataDir, addr string) (string, error) {
+// serverConfig writes the settings of a locally installed ClickHouse server and returns the file.
+// Its data is kept apart from the embedded engine's: the two may be of different versions.
+func serverConfig(dataDir, addr string, kept secrets) (string, error) {
 	host, port, err := splitAddr(addr)
 	if err != nil {
 		return "", fmt.Errorf("read address of ClickHouse: %w", err)
@@ -96,16 +104,17 @@ func serverConfig(dataDir, addr string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("find data directory: %w", err)
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", fmt.Errorf("make data directory: %w", err)
 	}
 	text := strings.NewReplacer("HOST", escapeXML(host), "PORT", strconv.Itoa(port), "DIR", escapeXML(dir)).Replace(serverXML)
 	path := filepath.Join(dir, "config.xml")
-	if err := replaceFile(path, []byte(text), 0o644); err != nil {
+	if err := replaceFile(path, []byte(text)); err != nil {
 		return "", err
 	}
-	users := strings.NewReplacer("READER", chdb.ReadOnlyUser).Replace(usersXML)
-	return path, replaceFile(filepath.Join(dir, "users.xml"), []byte(users), 0o644)
+	users := strings.NewReplacer("READERS_PASSWORD", escapeXML(kept.ClickHouseReadOnlyPassword),
+		"READER", chdb.ReadOnlyUser, "PASSWORD", escapeXML(kept.ClickHousePassword)).Replace(usersXML)
+	return path, replaceFile(filepath.Join(dir, "users.xml"), []byte(users))
 }
 
 func escapeXML(s string) string {
@@ -130,7 +139,7 @@ const serverXML = `<clickhouse>
 </clickhouse>
 `
 
-// The two users that the embedded engine has: one who may do everything and one who may only read.
+// The two users that the embedded engine has: the programs, and people, who may only read tables.
 const usersXML = `<clickhouse>
   <profiles>
     <default/>
@@ -138,16 +147,17 @@ const usersXML = `<clickhouse>
   </profiles>
   <users>
     <default>
-      <password/>
+      <password>PASSWORD</password>
       <networks><ip>127.0.0.1</ip><ip>::1</ip></networks>
       <profile>default</profile>
       <quota>default</quota>
     </default>
     <READER>
-      <password/>
+      <password>READERS_PASSWORD</password>
       <networks><ip>127.0.0.1</ip><ip>::1</ip></networks>
       <profile>reader</profile>
       <quota>default</quota>
+      <grants><query>GRANT SHOW, SELECT, dictGet ON *.*</query></grants>
     </READER>
   </users>
   <quotas><default/></quotas>

@@ -1,11 +1,13 @@
-// Program local runs the whole of Tributary on one machine: the programs that run in production, each as a process of
-// its own, and beside them one embedded Kafka broker and one embedded ClickHouse engine for those who have neither.
+// Program local runs the whole of Tributary on one machine: the programs that run in production,
+// each as a process of its own, and beside them one embedded Kafka broker and one embedded
+// ClickHouse engine for those who have neither.
 //
 //	local [run]       everything, supervised
 //	local kafka       the embedded Kafka broker alone
 //	local clickhouse  the embedded ClickHouse engine alone
 //
-// The embedded engines are for laptops and tests. The programs do not know the difference: they are given addresses.
+// The embedded engines are for laptops and tests. The programs get their addresses as they would
+// get those of production.
 package main
 
 import (
@@ -15,7 +17,7 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// commands is the command table: each word is a struct whose fields are its flags and whose Run does the work.
+// commands are the commands: the fields of each are its flags, its Run does the work.
 type commands struct {
 	Run        Run        `cmd:"" default:"withargs" help:"Run everything on this machine (the default)."`
 	Kafka      Kafka      `cmd:"" help:"Run the embedded Kafka broker alone."`
@@ -23,12 +25,12 @@ type commands struct {
 }
 
 func main() {
-	var words commands
-	parser := kong.Parse(&words,
+	var chosen commands
+	parser := kong.Parse(&chosen,
 		kong.Name("local"),
-		kong.Description("The whole of Tributary on one machine. Every flag is also an environment variable: TRIBUTARY_ and its name, dashes become underscores."),
-		kong.DefaultEnvars("TRIBUTARY"),
-		kong.UsageOnError())
+		kong.Description("The whole of Tributary on one machine. Every flag is also an environment variable: "+
+			"TRIBUTARY_ and its name, dashes become underscores."),
+		kong.DefaultEnvars("TRIBUTARY"))
 	if err := parser.Run(); err != nil {
 		fmt.Fprintln(os.Stderr, "local:", err)
 		os.Exit(1)

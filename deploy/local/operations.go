@@ -15,13 +15,13 @@ import (
 	"github.com/prometheus/common/model"
 )
 
-// operations answers for the whole run what each program answers for itself.
+// operations serves for the whole run what each program serves for itself.
 //
 //	/metrics      the metrics of all programs, told apart by the label process
-//	/healthz      200: the supervisor lives
+//	/healthz      200: the supervisor runs
 //	/readyz       200 once everything started and while every program is ready; else 503 with the reasons
 //	/processes    the programs: name, pid, restarts
-//	/debug/pprof  the supervisor's own
+//	/debug/pprof  the supervisor's own, without cmdline, which may hold secrets
 func (s *supervisor) operations() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /metrics", s.serveMetrics)
@@ -29,21 +29,20 @@ func (s *supervisor) operations() http.Handler {
 	mux.HandleFunc("GET /readyz", s.serveReady)
 	mux.HandleFunc("GET /processes", s.serveProcesses)
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
-	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	return mux
 }
 
-func (s *supervisor) family() (children []*child, started bool) {
+func (s *supervisor) snapshot() (children []*child, started bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.children, s.started
 }
 
 func (s *supervisor) serveReady(w http.ResponseWriter, r *http.Request) {
-	children, started := s.family()
+	children, started := s.snapshot()
 	errs := make([]error, len(children))
 	var asking sync.WaitGroup
 	for i, c := range children {
@@ -78,7 +77,7 @@ type processState struct {
 }
 
 func (s *supervisor) serveProcesses(w http.ResponseWriter, _ *http.Request) {
-	children, _ := s.family()
+	children, _ := s.snapshot()
 	states := make([]processState, 0, len(children))
 	for _, c := range children {
 		pid, restarts := c.pid()
@@ -109,7 +108,7 @@ func scrape(ctx context.Context, addr string) (map[string]*dto.MetricFamily, err
 }
 
 func (s *supervisor) serveMetrics(w http.ResponseWriter, r *http.Request) {
-	children, _ := s.family()
+	children, _ := s.snapshot()
 	type answer struct {
 		process  string
 		families map[string]*dto.MetricFamily
@@ -157,8 +156,8 @@ func (s *supervisor) serveMetrics(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// merge adds a program's family to those of the others, each metric with the label process. Two programs that mean
-// different types by one name cannot both be told in one text; the first is.
+// merge adds a program's metric family to those of the others, each metric with the label process.
+// If two programs use one name for different types, the first one's is kept.
 func merge(all map[string]*dto.MetricFamily, family *dto.MetricFamily, process string) {
 	label := "process"
 	for _, m := range family.Metric {
@@ -174,26 +173,26 @@ func merge(all map[string]*dto.MetricFamily, family *dto.MetricFamily, process s
 	}
 }
 
-// ownFamilies is what the supervisor knows of its children.
+// ownFamilies are the supervisor's metrics of its children.
 func (s *supervisor) ownFamilies(children []*child) []*dto.MetricFamily {
 	pointer := func(s string) *string { return &s }
 	up := &dto.MetricFamily{
-		Name: pointer("local_process_up"), Help: pointer("1 while the program runs, 0 between its death and its restart."),
+		Name: pointer("local_process_up"), Help: pointer("1 while the program runs, 0 between its end and its restart."),
 		Type: dto.MetricType_GAUGE.Enum(),
 	}
 	restarts := &dto.MetricFamily{
-		Name: pointer("local_process_restarts_total"), Help: pointer("Deaths of the program that nobody asked for."),
+		Name: pointer("local_process_restarts_total"), Help: pointer("Ends of the program that nobody asked for."),
 		Type: dto.MetricType_COUNTER.Enum(),
 	}
 	for _, c := range children {
-		pid, died := c.pid()
-		alive, deaths := 0.0, float64(died)
+		pid, count := c.pid()
+		running, restarted := 0.0, float64(count)
 		if pid != 0 {
-			alive = 1
+			running = 1
 		}
 		labels := []*dto.LabelPair{{Name: pointer("process"), Value: pointer(c.name)}}
-		up.Metric = append(up.Metric, &dto.Metric{Label: labels, Gauge: &dto.Gauge{Value: &alive}})
-		restarts.Metric = append(restarts.Metric, &dto.Metric{Label: labels, Counter: &dto.Counter{Value: &deaths}})
+		up.Metric = append(up.Metric, &dto.Metric{Label: labels, Gauge: &dto.Gauge{Value: &running}})
+		restarts.Metric = append(restarts.Metric, &dto.Metric{Label: labels, Counter: &dto.Counter{Value: &restarted}})
 	}
 	return []*dto.MetricFamily{up, restarts}
 }

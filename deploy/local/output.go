@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"sync"
 )
 
-// output is the terminal that the supervisor and its children share: whole lines, each with the name of who wrote it.
+// output is the terminal that the supervisor and its children share: whole lines, each with the
+// name of who wrote it.
 type output struct {
 	mu     sync.Mutex
 	w      io.Writer
@@ -25,7 +27,8 @@ func newOutput(f *os.File) *output {
 // nameWidth is that of the longest name, "clickhouse".
 const nameWidth = 10
 
-// colours of names: cyan, green, yellow, magenta, blue and their bright sisters. Red is left to trouble.
+// colours of names: cyan, green, yellow, magenta, blue and their bright variants. Red is for
+// errors.
 var colours = []int{36, 32, 33, 35, 34, 96, 92, 93, 95, 94}
 
 func (o *output) line(name string, text []byte) {
@@ -59,12 +62,43 @@ func (o *output) print(text string) {
 
 func (o *output) prefixed(name string) *prefixed { return &prefixed{out: o, name: name} }
 
-// prefixed cuts what a child writes into lines. A line longer than longestLine is cut.
+// prefixed splits what a child writes into lines, each of at most longestLine bytes.
 type prefixed struct {
 	out  *output
 	name string
 	mu   sync.Mutex // stdout and stderr may come from two copies
-	rest []byte     // a line's beginning whose end has not come
+	rest []byte     // the beginning of a line that has no end yet
+	// last is the last line, and complaint the last that looks like a warning or an error.
+	last, complaint []byte
+}
+
+// looksBad matches the levels of slog, zap, Log4j and ClickHouse, and Go's panics.
+var looksBad = regexp.MustCompile(`(?i)\b(warn|warning|error|fatal|panic|exception)\b`)
+
+// longestComplaint is how much of a child's line an error repeats, in bytes.
+const longestComplaint = 600
+
+func (p *prefixed) emit(line []byte) {
+	p.last = append(p.last[:0], line[:min(len(line), longestComplaint)]...)
+	if looksBad.Match(line) {
+		p.complaint = append(p.complaint[:0], p.last...)
+	}
+	p.out.line(p.name, line)
+}
+
+// lastComplaint returns the child's last warning, or else its last line, as the end of an error
+// message; "" if it has written nothing.
+func (p *prefixed) lastComplaint() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case len(p.complaint) > 0:
+		return fmt.Sprintf("; the last warning of %s: %s", p.name, p.complaint)
+	case len(p.last) > 0:
+		return fmt.Sprintf("; the last line of %s: %s", p.name, p.last)
+	default:
+		return ""
+	}
 }
 
 const longestLine = 64 << 10
@@ -78,12 +112,12 @@ func (p *prefixed) Write(b []byte) (int, error) {
 		if i < 0 {
 			break
 		}
-		p.out.line(p.name, bytes.TrimRight(append(p.rest, b[:i]...), "\r"))
+		p.emit(bytes.TrimRight(append(p.rest, b[:i]...), "\r"))
 		p.rest, b = p.rest[:0], b[i+1:]
 	}
 	p.rest = append(p.rest, b...)
 	if len(p.rest) > longestLine {
-		p.out.line(p.name, p.rest)
+		p.emit(p.rest)
 		p.rest = p.rest[:0]
 	}
 	return n, nil
@@ -94,7 +128,7 @@ func (p *prefixed) flush() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.rest) > 0 {
-		p.out.line(p.name, p.rest)
+		p.emit(p.rest)
 		p.rest = p.rest[:0]
 	}
 }

@@ -9,18 +9,18 @@ import (
 	"time"
 )
 
-// demoRatesFile is the name of the invented rates in the data directory; the ledger then says fx_source
-// "file:demo-rates", so that nobody takes them for real ones.
+// demoRatesFile is the name of the generated rates in the data directory. The ledger then says
+// fx_source "file:demo-rates", so that nobody takes them for real ones.
 const demoRatesFile = "demo-rates.csv"
 
-// Days before and after today that invented rates are written for: demo traffic goes back a while, and a run that is
-// left alone must not run out of them.
+// Days before and after today for which rates are generated: demo traffic begins in the past, and a
+// long run must not run out of rates.
 const (
 	ratesBefore = 800
 	ratesAfter  = 400
 )
 
-// demoCurrencies are the mean rates about which the invented ones move, in USD per major unit.
+// demoCurrencies are the mean rates about which the generated ones move, in USD per major unit.
 var demoCurrencies = []struct {
 	code string
 	usd  float64
@@ -30,9 +30,9 @@ var demoCurrencies = []struct {
 	{"nok", .094}, {"nzd", .61}, {"pln", .25}, {"sek", .096}, {"sgd", .74}, {"usd", 1},
 }
 
-// demoRate is the invented rate of a currency on a day, in USD per major unit: two slow waves about the mean. It is a
-// function of the currency and the date alone, so that every run books the same money at the same rate, and moves by
-// less than 1 % a day.
+// demoRate is the generated rate of a currency on a day, in USD per major unit: two slow waves
+// about the mean. It depends on the currency and the date alone, so that every run books the same
+// money at the same rate, and moves by less than 1 % a day.
 func demoRate(currency int, day time.Time) float64 {
 	c := demoCurrencies[currency]
 	if c.code == "usd" {
@@ -43,7 +43,8 @@ func demoRate(currency int, day time.Time) float64 {
 	return c.usd * (1 + .04*math.Sin(d/61+phase) + .006*math.Sin(d/3.7+2*phase))
 }
 
-// writeDemoRates writes the invented rates around a day and returns their source, as --fx-source takes it.
+// writeDemoRates writes the generated rates around a day and returns their source, as --fx-source
+// takes it.
 func writeDemoRates(dir string, today time.Time) (source string, err error) {
 	today = today.UTC().Truncate(24 * time.Hour)
 	var b bytes.Buffer
@@ -66,7 +67,7 @@ func writeDemoRates(dir string, today time.Time) (source string, err error) {
 	if err != nil {
 		return "", fmt.Errorf("find data directory: %w", err)
 	}
-	if err := replaceFile(path, b.Bytes(), 0o644); err != nil {
+	if err := replaceFile(path, b.Bytes()); err != nil {
 		return "", err
 	}
 	return "file:" + path, nil

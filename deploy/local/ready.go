@@ -14,7 +14,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// oneTry is how long one question about readiness may take; the question is asked again until the wait is over.
+// oneTry is how long one question about readiness may take; the question is asked again until the
+// wait is over.
 const oneTry = 2 * time.Second
 
 var probes = &http.Client{Timeout: oneTry}
@@ -37,7 +38,8 @@ func answers(ctx context.Context, url string) error {
 	return nil
 }
 
-// kafkaAnswers is nil when one of the seeds answers ApiVersions, the first thing that every client asks.
+// kafkaAnswers is nil when one of the seeds answers ApiVersions, the first thing that every client
+// asks.
 func kafkaAnswers(ctx context.Context, seeds []string) error {
 	ctx, cancel := context.WithTimeout(ctx, oneTry)
 	defer cancel()
@@ -52,8 +54,8 @@ func kafkaAnswers(ctx context.Context, seeds []string) error {
 	return nil
 }
 
-// clickhouseAnswers is nil when the server of the DSN answers /ping. A DSN of the native protocol has no /ping: the
-// migrations will say whether it answers.
+// clickhouseAnswers is nil when the server of the DSN answers /ping. A DSN of the native protocol
+// has no /ping: the migrations will say whether it answers.
 func clickhouseAnswers(ctx context.Context, dsn string) error {
 	u, err := url.Parse(dsn)
 	if err != nil {

@@ -13,6 +13,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"tributary/schemas/loopback"
 )
 
 // The local run, each box a process and the supervisor around them:
@@ -33,11 +35,10 @@ import (
 //	                            ▼
 //	              dashboard (in the supervisor)      metrics, health (in the supervisor)
 //
-// They start from the engines upwards and stop from the traffic downwards, so that nobody is stopped before those who
-// still have something to hand over.
+// They start from the engines upwards and stop from the traffic downwards, so that no program is
+// stopped before those that still send it something.
 
-// How long each is waited for. The first start of an engine on a slow disk takes seconds; the rest is a multiple of
-// what was seen.
+// How long each start may take. The first start of an engine on a slow disk takes seconds.
 const (
 	engineWithin  = 60 * time.Second
 	programWithin = 60 * time.Second
@@ -75,10 +76,10 @@ func (r *Run) Run() (err error) {
 		return err
 	}
 
-	if err := os.MkdirAll(r.Data, 0o755); err != nil {
-		return fmt.Errorf("make data directory: %w", err)
+	if err := openDataDir(r.Data); err != nil {
+		return err
 	}
-	held, err := s.occupy()
+	held, err := s.reservePorts()
 	if err != nil {
 		return err
 	}
@@ -100,12 +101,13 @@ func (r *Run) Run() (err error) {
 	s.mu.Lock()
 	s.started = true
 	s.mu.Unlock()
-	out.print(s.welcome(made, time.Since(began)))
+	out.print(s.banner(made, time.Since(began)))
 	<-ctx.Done()
 	return nil
 }
 
-// signals gives a context that the first SIGINT or SIGTERM ends, and a channel that the second closes.
+// signals returns a context that the first SIGINT, SIGTERM or SIGHUP ends, and a channel that the
+// second closes.
 func signals(out *output) (context.Context, <-chan struct{}) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	now := make(chan struct{})
@@ -129,18 +131,19 @@ func (s *supervisor) findPrograms() error {
 			continue
 		}
 		if _, err := os.Stat(filepath.Join(s.bin, name)); err != nil {
-			faults = append(faults, fmt.Errorf("find program %s: %w (make run builds all of them)", name, err))
+			faults = append(faults, fmt.Errorf("find program %s: %w (hint: make run builds all of them)", name, err))
 		}
 	}
 	return errors.Join(faults...)
 }
 
-// portPatience is how long a taken port is looked at again: the children of a run that was just killed may still be on
-// their way out.
+// portPatience is how long a taken port is tried again: the children of a run that was just killed
+// may not have ended yet.
 const portPatience = 3 * time.Second
 
-// occupy reports every port that is taken, at once. It keeps the two that the supervisor itself serves.
-func (s *supervisor) occupy() (map[string]net.Listener, error) {
+// reservePorts returns the listeners of the two addresses that the supervisor itself serves, by
+// flag, or one error that names every port that is taken.
+func (s *supervisor) reservePorts() (map[string]net.Listener, error) {
 	held := make(map[string]net.Listener)
 	deadline := time.Now().Add(portPatience)
 	var faults []error
@@ -156,9 +159,10 @@ func (s *supervisor) occupy() (map[string]net.Listener, error) {
 		}
 		switch {
 		case errors.Is(err, syscall.EADDRINUSE):
-			faults = append(faults, fmt.Errorf("%s is taken by another program; choose another address for %s with --%s", l.addr, l.purpose, l.flag))
+			faults = append(faults, fmt.Errorf("%s is taken by another program (hint: choose another address for %s with --%s)",
+				l.addr, l.purpose, l.flag))
 		case err != nil:
-			faults = append(faults, fmt.Errorf("listen for %s: %w; change it with --%s", l.purpose, err, l.flag))
+			faults = append(faults, fmt.Errorf("listen for %s: %w (hint: change it with --%s)", l.purpose, err, l.flag))
 		case l.addr == s.DashboardAddr || l.addr == s.OpsAddr:
 			held[l.flag] = listener
 		default:
@@ -174,23 +178,27 @@ func (s *supervisor) occupy() (map[string]net.Listener, error) {
 	return held, nil
 }
 
-// invented says what the supervisor made up because it was not given.
-type invented struct {
+// generated says what was not given and has been generated.
+type generated struct {
 	secret, key, rates bool
 }
 
 // prepare fills in what was not given: secrets and exchange rates.
-func (s *supervisor) prepare() (invented, error) {
-	var made invented
+func (s *supervisor) prepare() (generated, error) {
+	var made generated
 	kept, err := keepSecrets(s.Data)
 	if err != nil {
 		return made, err
 	}
+	s.kept = kept
 	if len(s.StripeWebhookSecrets) == 0 {
 		made.secret, s.StripeWebhookSecrets = true, []string{kept.StripeWebhookSecret}
 	}
 	if s.SecretKey == "" && s.Workspaces == "" {
 		made.key, s.SecretKey = true, kept.SecretKey
+	}
+	if s.EmailKey == "" {
+		s.EmailKey = kept.EmailKey
 	}
 	if len(s.FXSource) == 0 {
 		source, err := writeDemoRates(s.Data, time.Now())
@@ -234,7 +242,8 @@ func (s *supervisor) startAll(ctx context.Context, dashboard net.Listener) error
 	}
 	_, err := s.start(program{
 		name: "demo", path: filepath.Join(s.bin, "loadgen"), args: []string{"demo"}, env: s.environment(0),
-		// It sends and does not serve: there is nothing to wait for. Told to play a past alone, it ends well.
+		// It sends and does not serve: there is nothing to wait for. Told to play a past alone, it
+		// ends well.
 		ready: func(context.Context) error { return nil }, mayEnd: true, stopWithin: 10 * time.Second,
 	})
 	return err
@@ -265,13 +274,14 @@ func (s *supervisor) startEngines(ctx context.Context) error {
 			ready: clickhouseUp, stopWithin: 30 * time.Second,
 		}
 		if server, err := exec.LookPath("clickhouse"); err == nil {
-			config, err := serverConfig(s.Data, s.ClickHouseAddr)
+			config, err := serverConfig(s.Data, s.ClickHouseAddr, s.kept)
 			if err != nil {
 				return err
 			}
 			s.out.say("using the ClickHouse that is installed, %s, with data of its own", server)
 			p.path, p.args = server, []string{"server", "--config-file", config}
-			// Its watchdog would be the process that we know, and the server the one that we do not.
+			// With the watchdog the supervisor would know the watchdog's process and not the
+			// server's.
 			p.env = append(p.env, "CLICKHOUSE_WATCHDOG_ENABLE=0")
 		}
 		c, err := s.start(p)
@@ -285,7 +295,7 @@ func (s *supervisor) startEngines(ctx context.Context) error {
 	return s.waitAll(ctx, waiting, engineWithin)
 }
 
-// prepareEngines makes topics and tables. Neither needs the other.
+// prepareEngines makes topics and tables, at the same time.
 func (s *supervisor) prepareEngines(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, jobWithin, fmt.Errorf("not done after %s", jobWithin))
 	defer cancel()
@@ -338,7 +348,7 @@ func (s *supervisor) waitAll(ctx context.Context, children []*child, within time
 }
 
 func (s *supervisor) serve(l net.Listener, h http.Handler) *http.Server {
-	server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
+	server := &http.Server{Handler: loopback.Protect(h), ReadHeaderTimeout: 10 * time.Second}
 	go func() {
 		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 			s.out.say("serve %s: %v", l.Addr(), err)
@@ -353,8 +363,8 @@ func (s *supervisor) stop(now <-chan struct{}) {
 	children := s.children
 	s.mu.Unlock()
 	began := time.Now()
-	// The demo, the edge and the webhook before the processor: what they accepted last is still processed.
-	// The dashboard before the engine that it reads.
+	// The demo, the edge and the webhook before the processor: what they accepted last is still
+	// processed. The dashboard before the engine that it reads.
 	order := []string{"demo", "edge", "webhook", "processor", "dashboard", "clickhouse", "kafka"}
 	for _, name := range order {
 		if name == "dashboard" {

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -19,10 +21,13 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"tributary/deploy/process"
 )
 
-// The supervisor is tested with this test's own binary standing in for all programs: under the name local it is the
-// supervisor, under the names of the others a stub that serves what the supervisor asks for.
+// The supervisor is tested with this test's own binary standing in for all programs: under the name
+// local it is the supervisor, under the names of the others a stub that serves what the supervisor
+// asks for.
 func TestMain(m *testing.M) {
 	switch filepath.Base(os.Args[0]) {
 	case "local":
@@ -47,7 +52,7 @@ func stub() {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/readyz", func(http.ResponseWriter, *http.Request) {})
 	mux.HandleFunc("/metrics", func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprintf(w, "# HELP stub_lives_total Lives.\n# TYPE stub_lives_total counter\nstub_lives_total{word=%q} 1\n", word)
+		fmt.Fprintf(w, "# HELP stub_starts_total Starts.\n# TYPE stub_starts_total counter\nstub_starts_total{word=%q} 1\n", word)
 	})
 	if word == "demo" { // it sends and does not serve
 		<-ctx.Done()
@@ -85,31 +90,16 @@ func binaries(t *testing.T) string {
 	return dir
 }
 
-// freePorts finds n ports in a row that nobody listens on.
 func freePorts(t *testing.T, n int) int {
 	t.Helper()
-search:
-	for range 100 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		first := l.Addr().(*net.TCPAddr).Port
-		_ = l.Close()
-		for i := range n {
-			l, err := net.Listen("tcp", loopback(first+i))
-			if err != nil {
-				continue search
-			}
-			_ = l.Close()
-		}
-		return first
+	first, err := process.Ports(n)
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatal("no free ports in a row")
-	return 0
+	return first
 }
 
-func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
+func localAddr(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
 
 // lines collects what a process writes.
 type lines struct {
@@ -136,18 +126,19 @@ type running struct {
 	ended chan error
 }
 
-func (r *running) ops(path string) string { return "http://" + loopback(r.first+1) + path }
+func (r *running) ops(path string) string { return "http://" + localAddr(r.first+1) + path }
 
-func launch(t *testing.T, data string) *running {
+func launch(t *testing.T, data string, more ...string) *running {
 	t.Helper()
 	clickhouse := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	t.Cleanup(clickhouse.Close)
 	r := &running{said: new(lines), first: freePorts(t, 9), ended: make(chan error, 1)}
-	r.cmd = exec.Command(filepath.Join(binaries(t), "local"),
+	r.cmd = exec.Command(filepath.Join(binaries(t), "local"), append([]string{
 		"--data", data,
-		"--dashboard-addr", loopback(r.first), "--ops-addr", loopback(r.first+1),
-		"--edge-addr", loopback(r.first+6), "--stripe-addr", loopback(r.first+7), "--kafka-addr", loopback(r.first+8),
-		"--clickhouse-dsn", clickhouse.URL+"/tributary")
+		"--dashboard-addr", localAddr(r.first), "--ops-addr", localAddr(r.first + 1),
+		"--edge-addr", localAddr(r.first + 6), "--stripe-addr", localAddr(r.first + 7), "--kafka-addr", localAddr(r.first + 8),
+		"--clickhouse-dsn", strings.Replace(clickhouse.URL, "http://", "http://ann:hush_dsn@", 1) + "/tributary",
+	}, more...)...)
 	r.cmd.Stdout, r.cmd.Stderr = r.said, r.said
 	if err := r.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -209,9 +200,9 @@ func TestLifeOfARun(t *testing.T) {
 	}
 	_, metrics := get(t, r.ops("/metrics"))
 	for _, want := range []string{
-		`stub_lives_total{word="clicks",process="edge"} 1`,
-		`stub_lives_total{word="stripe",process="webhook"} 1`,
-		`stub_lives_total{word="run",process="processor"} 1`,
+		`stub_starts_total{word="clicks",process="edge"} 1`,
+		`stub_starts_total{word="stripe",process="webhook"} 1`,
+		`stub_starts_total{word="run",process="processor"} 1`,
 		`local_process_up{process="demo"} 1`,
 		`local_process_up{process="kafka"} 1`,
 		`go_goroutines{process="local"}`,
@@ -220,8 +211,8 @@ func TestLifeOfARun(t *testing.T) {
 			t.Errorf("metrics lack %s", want)
 		}
 	}
-	if n := strings.Count(metrics, "# TYPE stub_lives_total"); n != 1 {
-		t.Errorf("stub_lives_total is declared %d times, want once for all programs", n)
+	if n := strings.Count(metrics, "# TYPE stub_starts_total"); n != 1 {
+		t.Errorf("stub_starts_total is declared %d times, want once for all programs", n)
 	}
 
 	before := r.processes(t)["edge"]
@@ -259,7 +250,8 @@ func TestLifeOfARun(t *testing.T) {
 	}
 }
 
-// A supervisor that is killed takes everybody with it, and the next start uses the same ports and secrets.
+// A supervisor that is killed takes everybody with it, and the next start uses the same ports and
+// secrets.
 func TestKillTakesAll(t *testing.T) {
 	if _, err := os.Stat("/proc/self/exe"); err != nil {
 		t.Skip("only Linux ends the children of a killed parent")
@@ -297,28 +289,107 @@ func TestKillTakesAll(t *testing.T) {
 	}
 }
 
+// TestOwnSecretsAreNotPrinted: a terminal is looked over and its text is pasted into issues.
+func TestOwnSecretsAreNotPrinted(t *testing.T) {
+	r := launch(t, t.TempDir(), "--stripe-webhook-secrets", "whsec_hush", "--secret-key", "sk_hush", "--email-key", "em_hush")
+	if said := r.said.String(); strings.Contains(said, "hush") || !strings.Contains(said, `"$WEBHOOK_SECRET"`) {
+		t.Errorf("printed: %s", said)
+	}
+	for _, path := range []string{"/metrics", "/processes", "/readyz", "/debug/pprof/cmdline", "/debug/pprof/?debug=1"} {
+		if _, body := get(t, r.ops(path)); strings.Contains(body, "hush") {
+			t.Errorf("%s shows a secret", path)
+		}
+	}
+}
+
+// TestDataIsTheOwnersAlone: the data directory holds Stripe's events and the clicks of visitors.
+func TestDataIsTheOwnersAlone(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "data")
+	launch(t, data)
+	err := filepath.WalkDir(data, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := entry.Info()
+		if err == nil && info.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s has mode %v", path, info.Mode())
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestNoWebPage: the supervisor's pages answer neither a cross-site request nor a name that was
+// made to resolve to this machine.
+func TestNoWebPage(t *testing.T) {
+	r := launch(t, t.TempDir())
+	for _, base := range []string{"http://" + localAddr(r.first), "http://" + localAddr(r.first+1)} {
+		for _, path := range []string{"/", "/metrics", "/processes", "/debug/pprof/", "/api/summary", "/explain"} {
+			for _, change := range []func(*http.Request){
+				func(r *http.Request) { r.Host = "rebind.test" },
+				func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "cross-site") },
+			} {
+				request, err := http.NewRequest(http.MethodGet, base+path, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				change(request)
+				response, err := http.DefaultClient.Do(request)
+				if err != nil {
+					t.Fatal(err)
+				}
+				_ = response.Body.Close()
+				if response.StatusCode != http.StatusForbidden {
+					t.Errorf("%s%s: %s", base, path, response.Status)
+				}
+			}
+		}
+	}
+}
+
+// TestWaitNamesTheFault: a program that does not become ready is reported with its own last
+// warning.
+func TestWaitNamesTheFault(t *testing.T) {
+	out := newOutput(os.Stderr)
+	c := &child{program: program{name: "processor", ready: func(ctx context.Context) error {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return errors.New("fx_rates is not loaded")
+	}}, lines: out.prefixed("processor")}
+	fmt.Fprint(c.lines, "level=INFO msg=start\nlevel=WARN msg=\"Checksum doesn't match\"\nlevel=INFO msg=waiting\n")
+	err := c.waitReady(t.Context(), 100*time.Millisecond)
+	for _, want := range []string{"not ready after 100ms", "fx_rates is not loaded", "Checksum doesn't match"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("not said: %s: %v", want, err)
+		}
+	}
+}
+
 // All taken ports are said at once, each with its flag.
 func TestTakenPorts(t *testing.T) {
 	first := freePorts(t, 9)
 	for _, port := range []int{first, first + 3, first + 8} {
-		l, err := net.Listen("tcp", loopback(port))
+		l, err := net.Listen("tcp", localAddr(port))
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer l.Close()
 	}
 	cmd := exec.Command(filepath.Join(binaries(t), "local"), "--data", t.TempDir(),
-		"--dashboard-addr", loopback(first), "--ops-addr", loopback(first+1),
-		"--edge-addr", loopback(first+6), "--stripe-addr", loopback(first+7), "--kafka-addr", loopback(first+8),
+		"--dashboard-addr", localAddr(first), "--ops-addr", localAddr(first+1),
+		"--edge-addr", localAddr(first+6), "--stripe-addr", localAddr(first+7), "--kafka-addr", localAddr(first+8),
 		"--clickhouse-dsn", "http://127.0.0.1:1/tributary")
 	said, err := cmd.CombinedOutput()
 	if err == nil {
 		t.Fatal("started on taken ports")
 	}
 	for _, want := range []string{
-		loopback(first) + " is taken by another program; choose another address for the dashboard with --dashboard-addr",
-		loopback(first+3) + " is taken by another program; choose another address for metrics of the webhook with --ops-addr",
-		loopback(first+8) + " is taken by another program; choose another address for Kafka with --kafka-addr",
+		localAddr(first) + " is taken by another program (hint: choose another address for the dashboard with --dashboard-addr)",
+		localAddr(first+3) + " is taken by another program (hint: choose another address for metrics of the webhook with --ops-addr)",
+		localAddr(first+8) + " is taken by another program (hint: choose another address for Kafka with --kafka-addr)",
 	} {
 		if !strings.Contains(string(said), want) {
 			t.Errorf("not said: %s\n%s", want, said)
@@ -335,20 +406,20 @@ func TestFaultsOfSettings(t *testing.T) {
 		t.Fatal("started with faulty settings")
 	}
 	for _, want := range []string{`--edge-addr: "nowhere" is not host:port`, "--stripe-addr: port of", "--kafka-addr: 127.0.0.1:8123 is also what --clickhouse-addr says",
-		`--fx-source: "bank:x" begins with none of`, "--workspaces: stat /does/not/exist"} {
+		`--fx-source: a source begins with none of`, "--workspaces: stat /does/not/exist"} {
 		if !strings.Contains(string(said), want) {
 			t.Errorf("not said: %s\n%s", want, said)
 		}
 	}
 }
 
-// The environment gives every flag.
+// The environment holds every flag.
 func TestSettingsFromEnvironment(t *testing.T) {
 	t.Setenv("TRIBUTARY_KAFKA_SEEDS", "old:1")
 	r := &Run{Data: "d", OpsAddr: "127.0.0.1:8091", EdgeAddr: "127.0.0.1:8080", KafkaAddr: "127.0.0.1:9092", ClickHouseAddr: "127.0.0.1:8123",
-		StripeWebhookSecrets: []string{"whsec_a", "whsec_b"}}
+		StripeWebhookSecrets: []string{"whsec_a", "whsec_b"}, kept: secrets{ClickHousePassword: "hush"}}
 	env := r.environment(processorOps)
-	for _, want := range []string{"TRIBUTARY_OPS_ADDR=127.0.0.1:8094", "TRIBUTARY_KAFKA_SEEDS=127.0.0.1:9092", "TRIBUTARY_CLICKHOUSE_DSN=http://127.0.0.1:8123/tributary",
+	for _, want := range []string{"TRIBUTARY_OPS_ADDR=127.0.0.1:8094", "TRIBUTARY_KAFKA_SEEDS=127.0.0.1:9092", "TRIBUTARY_CLICKHOUSE_DSN=http://default:hush@127.0.0.1:8123/tributary",
 		"TRIBUTARY_STRIPE_WEBHOOK_SECRETS=whsec_a,whsec_b"} {
 		var times int
 		for _, pair := range env {

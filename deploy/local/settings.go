@@ -9,9 +9,13 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"tributary/deploy/local/chdb"
+	"tributary/schemas/loopback"
 )
 
-// Run is the supervisor: its flags are the settings of the local run, and go on to the programs by environment.
+// Run is the supervisor: its flags are the settings of the local run, and go on to the programs by
+// environment.
 type Run struct {
 	Data   string `default:"./data" help:"Directory that holds everything the run keeps." placeholder:"DIR"`
 	NoDemo bool   `help:"Do not send demo traffic."`
@@ -26,10 +30,13 @@ type Run struct {
 	KafkaSeeds    []string `help:"Use this Kafka instead of starting one: host:port, comma separated." placeholder:"HOST:PORT,…"`
 	ClickHouseDSN string   `name:"clickhouse-dsn" help:"Use this ClickHouse instead of starting one, e.g. http://user:password@host:8123/tributary." placeholder:"URL"`
 
-	StripeWebhookSecrets []string `help:"Signing secrets of Stripe's webhook endpoints, comma separated. Without one, one is made and kept in the data directory." placeholder:"WHSEC,…"`
-	SecretKey            string   `help:"Secret key of the workspace, for leads and imports. Without it, one is made and kept in the data directory." placeholder:"KEY"`
+	StripeWebhookSecrets []string `help:"Signing secrets of Stripe's webhook endpoints, comma separated. Without one, one is generated and kept in the data directory." placeholder:"WHSEC,…"`
+	SecretKey            string   `help:"Secret key of the workspace, for leads and imports. Without it, one is generated and kept in the data directory." placeholder:"KEY"`
+	EmailKey             string   `help:"Key under which e-mail addresses are hashed, at the edge and by the processor. Without it, one is generated and kept in the data directory." placeholder:"KEY"`
 	Workspaces           string   `help:"File of workspaces. Without it there is one, named default." placeholder:"FILE"`
-	FXSource             []string `name:"fx-source" help:"Exchange rates: ecb:FILE|URL, oxr:…, or file:PATH (CSV: date,currency,usd). Repeatable, in order of preference. Without it, invented rates." placeholder:"SOURCE"`
+	FXSource             []string `name:"fx-source" help:"Exchange rates: ecb:FILE|URL, oxr:FILE|DIR|URL, file:PATH (CSV: date,currency,usd) or pegs (built-in fixed rates, last where not named). Repeatable, in order of preference. Without it, generated rates." placeholder:"SOURCE"`
+
+	kept secrets // of the data directory
 }
 
 // Offsets of the programs' own operations ports from --ops-addr's.
@@ -49,7 +56,7 @@ func (r *Run) Validate() error {
 	fault := func(flag, format string, args ...any) {
 		faults = append(faults, fmt.Errorf("--%s: "+format, append([]any{flag}, args...)...))
 	}
-	taken := make(map[string]string) // port → the flag that claimed it
+	taken := make(map[string]string) // port → the flag that names it
 	for _, l := range r.listeners() {
 		host, port, err := splitAddr(l.addr)
 		if err != nil {
@@ -65,16 +72,19 @@ func (r *Run) Validate() error {
 			fault(l.flag, "the %d ports after %d are needed too: choose a lower one", lastOps, port)
 		}
 	}
+	if host, _, err := splitAddr(r.DashboardAddr); err == nil && !loopback.Host(host) {
+		fault("dashboard-addr", "the dashboard has no login and listens on this machine only "+
+			"(hint: 127.0.0.1:8090; from another machine: ssh -L 8090:127.0.0.1:8090 HOST)")
+	}
 	for _, seed := range r.KafkaSeeds {
 		if _, _, err := splitAddr(seed); err != nil {
 			fault("kafka-seeds", "%w", err)
 		}
 	}
 	if r.ClickHouseDSN != "" {
-		if u, err := url.Parse(r.ClickHouseDSN); err != nil {
-			fault("clickhouse-dsn", "%w", err)
-		} else if u.Scheme == "" || u.Host == "" {
-			fault("clickhouse-dsn", "%q is no URL (like http://127.0.0.1:8123/tributary)", r.ClickHouseDSN)
+		// The value is not repeated, for it may hold a password.
+		if u, err := url.Parse(r.ClickHouseDSN); err != nil || u.Scheme == "" || u.Host == "" {
+			fault("clickhouse-dsn", "this is no URL (hint: one is http://user:password@127.0.0.1:8123/tributary)")
 		}
 	}
 	if r.Workspaces != "" {
@@ -82,22 +92,25 @@ func (r *Run) Validate() error {
 			fault("workspaces", "%w", err)
 		}
 		if !r.NoDemo && r.SecretKey == "" {
-			fault("workspaces", "the demo needs a secret key of the file's workspace: give it with --secret-key, or leave the demo out with --no-demo")
+			fault("workspaces", "the demo needs a secret key of the file's workspace "+
+				"(hint: give it with --secret-key, or leave the demo out with --no-demo)")
 		}
 	}
 	for _, source := range r.FXSource {
 		kind, rest, _ := strings.Cut(source, ":")
 		switch {
+		case source == "pegs":
 		case kind != "ecb" && kind != "oxr" && kind != "file":
-			fault("fx-source", "%q begins with none of ecb:, oxr:, file:", source)
+			// The value is not repeated, for a URL may hold a key.
+			fault("fx-source", "a source begins with none of ecb:, oxr:, file:, and is not pegs")
 		case rest == "":
-			fault("fx-source", "%q names no file or URL after %s:", source, kind)
+			fault("fx-source", "%s: names no file or URL", kind)
 		}
 	}
 	return errors.Join(faults...)
 }
 
-// listener is an address that the local run will occupy.
+// listener is an address that the local run will listen on.
 type listener struct {
 	flag, addr, purpose string
 }
@@ -151,8 +164,8 @@ func (r *Run) seeds() []string {
 	return []string{r.KafkaAddr}
 }
 
-// instance names the processor to its consumer group, so that one that was killed comes back to its partitions at once. In a
-// Kafka that is not ours there may be others.
+// instance names the processor to its consumer group, so that one that was killed gets its
+// partitions back at once. In a Kafka that the user names there may be other processors.
 func (r *Run) instance() string {
 	if len(r.KafkaSeeds) > 0 {
 		return ""
@@ -165,11 +178,24 @@ func (r *Run) dsn() string {
 	if r.ClickHouseDSN != "" {
 		return r.ClickHouseDSN
 	}
-	return (&url.URL{Scheme: "http", Host: r.ClickHouseAddr, Path: "/" + database}).String()
+	return r.engineDSN(chdb.ProgramUser, r.kept.ClickHousePassword)
 }
 
-// environment is what every program is started with: the supervisor's own, and over it every setting under the name
-// that the program's flag has.
+// readerDSN is the same ClickHouse for the dashboard and for people, who only read.
+func (r *Run) readerDSN() string {
+	if r.ClickHouseDSN != "" {
+		return r.ClickHouseDSN
+	}
+	return r.engineDSN(chdb.ReadOnlyUser, r.kept.ClickHouseReadOnlyPassword)
+}
+
+func (r *Run) engineDSN(user, password string) string {
+	u := url.URL{Scheme: "http", Host: r.ClickHouseAddr, Path: "/" + database, User: url.UserPassword(user, password)}
+	return u.String()
+}
+
+// environment is what every program is started with: the supervisor's own, and over it every
+// setting under the name that the program's flag has.
 func (r *Run) environment(opsOffset int) []string {
 	absolute := func(path string) string {
 		if path == "" {
@@ -194,6 +220,7 @@ func (r *Run) environment(opsOffset int) []string {
 		{"CLICKHOUSE_DSN", r.dsn()},
 		{"STRIPE_WEBHOOK_SECRETS", strings.Join(r.StripeWebhookSecrets, ",")},
 		{"SECRET_KEY", r.SecretKey},
+		{"EMAIL_KEY", r.EmailKey},
 		{"WORKSPACES", absolute(r.Workspaces)},
 		{"FX_SOURCE", strings.Join(r.FXSource, ",")},
 		{"INSTANCE_ID", r.instance()},

@@ -2,8 +2,8 @@ package process
 
 import "syscall"
 
-// attributes put a process into a group of its own, and have the kernel kill it when the test ends, however that happens: a
-// panic runs no cleanup.
+// attributes put a process into a group of its own, and have the kernel kill it when the process
+// that started it ends, however that happens.
 func attributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }

@@ -4,8 +4,8 @@ package process
 
 import "syscall"
 
-// attributes put a process into a group of its own. Only Linux kills the children of a test that panicked; elsewhere they go
-// on until they are ended by hand.
+// attributes put a process into a group of its own. Only Linux can end the children of a process
+// that was killed; elsewhere they go on, and the next start says which ports they hold.
 func attributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true}
 }

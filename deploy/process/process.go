@@ -1,7 +1,7 @@
 //go:build unix
 
-// Package process runs the programs of a test that are to be killed, frozen and started again. None of them outlives
-// whoever started it, on Linux not even when that is killed itself.
+// Package process starts, suspends and ends the processes of the local run and of the tests. On
+// Linux none of them outlives the process that started it, not even when that one is killed.
 package process
 
 import (
@@ -14,15 +14,15 @@ import (
 	"time"
 )
 
-// Process is one life of a program.
+// Process is a program that was started once.
 type Process struct {
 	cmd   *exec.Cmd
 	ended chan struct{} // closed after err is set
 	err   error
 }
 
-// starts are done on one thread that lives as long as the test: Linux delivers Pdeathsig when the *thread* that started a
-// child ends, and the Go runtime ends threads as it likes.
+// starts is the queue of one thread that exists as long as this process: Linux delivers Pdeathsig
+// when the *thread* that started a child ends, and the Go runtime ends threads as it likes.
 var starts = func() chan func() {
 	work := make(chan func())
 	go func() {
@@ -34,7 +34,9 @@ var starts = func() chan func() {
 	return work
 }()
 
-// Start begins a life. The command's process group is its own, so that what it starts dies with it.
+// Start starts a command in a process group of its own: [Process.Kill] then ends what the command
+// has started too, and Ctrl-C in the terminal reaches the caller alone, who can stop its children
+// in order.
 func Start(cmd *exec.Cmd) (*Process, error) {
 	cmd.SysProcAttr = attributes()
 	cmd.WaitDelay = 2 * time.Second // for pipes that a process of its own making holds on to
@@ -57,7 +59,7 @@ func (p *Process) PID() int { return p.cmd.Process.Pid }
 // Ended is closed when the process is gone.
 func (p *Process) Ended() <-chan struct{} { return p.ended }
 
-// Err tells how the process ended; nil for status 0, and while it lives.
+// Err returns how the process ended; nil for status 0, and while it runs.
 func (p *Process) Err() error {
 	select {
 	case <-p.ended:
@@ -67,7 +69,7 @@ func (p *Process) Err() error {
 	}
 }
 
-// Alive tells whether the process has not ended. One that is suspended is alive.
+// Alive reports whether the process has not ended. One that is suspended is alive.
 func (p *Process) Alive() bool {
 	select {
 	case <-p.ended:
@@ -77,7 +79,7 @@ func (p *Process) Alive() bool {
 	}
 }
 
-// Kill ends the process by kill -9, suspended or not, and returns when it is gone.
+// Kill ends the process group by SIGKILL, suspended or not, and returns when the process is gone.
 func (p *Process) Kill() {
 	if p.Alive() {
 		_ = syscall.Kill(-p.PID(), syscall.SIGKILL)
@@ -85,7 +87,8 @@ func (p *Process) Kill() {
 	<-p.ended
 }
 
-// Stop asks the process to end (SIGTERM) and waits. When ctx ends first, it is killed and the error says so.
+// Stop asks the process to end (SIGTERM) and waits. If ctx ends first, the process is killed and
+// the error says so.
 func (p *Process) Stop(ctx context.Context) error {
 	if p.Alive() {
 		_ = p.cmd.Process.Signal(syscall.SIGTERM)
@@ -102,10 +105,10 @@ func (p *Process) Stop(ctx context.Context) error {
 // ErrEnded is the error of a signal to a process that is gone.
 var ErrEnded = errors.New("the process has ended")
 
-// Suspend freezes the process (SIGSTOP): it holds its connections and answers nobody.
+// Suspend suspends the process (SIGSTOP): it keeps its connections and answers nobody.
 func (p *Process) Suspend() error { return p.signal(syscall.SIGSTOP) }
 
-// Resume lets a suspended process go on (SIGCONT) as if no time had passed.
+// Resume continues a suspended process (SIGCONT).
 func (p *Process) Resume() error { return p.signal(syscall.SIGCONT) }
 
 func (p *Process) signal(s syscall.Signal) error {

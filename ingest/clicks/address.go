@@ -8,12 +8,22 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// clientAddress is the visitor's address: the connection's, unless that is a trusted proxy's. Then X-Forwarded-For is
-// read from right to left and the first address that is no trusted proxy's counts. What stands further left was written
-// by that client itself and may be anything. trusted tells whether the peer's other headers may be believed too.
+// clientAddress is the visitor's address: the connection's, unless that is a trusted proxy's. Then
+// X-Forwarded-For is read from right to left and the first address that is no trusted proxy's
+// counts. What stands further left was written by that client itself and may be anything. trusted
+// tells whether the peer's other headers may be believed too.
 func (s *Server) clientAddress(ctx *fasthttp.RequestCtx) (addr netip.Addr, trusted bool) {
 	addr = addressOf(ctx.RemoteAddr())
-	if len(s.cfg.TrustedProxies) == 0 || !s.isProxy(addr) {
+	if len(s.cfg.TrustedProxies) == 0 {
+		if len(ctx.Request.Header.Peek(fasthttp.HeaderXForwardedFor)) > 0 {
+			s.forwarded.Do(func() {
+				s.log.Warn("X-Forwarded-For arrives and no proxy is trusted: if there is one in front, all its visitors count as one address",
+					"peer_is_loopback", addr.IsLoopback(), "hint", "--trusted-proxies names the networks of your proxies")
+			})
+		}
+		return addr, false
+	}
+	if !s.isProxy(addr) {
 		return addr, false
 	}
 	hops := ctx.Request.Header.PeekAll(fasthttp.HeaderXForwardedFor)
@@ -82,7 +92,8 @@ func firstHeader(h *fasthttp.RequestHeader, names []string) []byte {
 	return nil
 }
 
-// countryCode gives ISO 3166-1 alpha-2 in upper case. XX and ZZ mean unknown, T1 the Tor network (Cloudflare).
+// countryCode gives ISO 3166-1 alpha-2 in upper case. XX and ZZ mean unknown, T1 the Tor network
+// (Cloudflare).
 func countryCode(v string) (string, bool) {
 	if len(v) != 2 || !isLetter(v[0]) || !isLetter(v[1]) {
 		return "", v == "T1" || v == ""
@@ -96,7 +107,8 @@ func countryCode(v string) (string, bool) {
 
 func isLetter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
 
-// site is the host that sent a beacon, lower case and without port: from Origin, else from Referer; "" if neither tells.
+// site is the host that sent a beacon, lower case and without port: from Origin, else from Referer;
+// "" if neither tells.
 func site(h *fasthttp.RequestHeader) string {
 	if host := hostOf(b2s(h.Peek(fasthttp.HeaderOrigin))); host != "" { // "null" (a sandboxed frame) has no host
 		return host
@@ -104,7 +116,8 @@ func site(h *fasthttp.RequestHeader) string {
 	return hostOf(b2s(h.Peek(fasthttp.HeaderReferer)))
 }
 
-// hostOf is the host of an address such as https://user@host:port/path, in lower case; "" if there is none.
+// hostOf is the host of an address such as https://user@host:port/path, in lower case; "" if there
+// is none.
 func hostOf(url string) string {
 	_, rest, ok := strings.Cut(url, "://")
 	if !ok {

@@ -8,7 +8,8 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// fault is one reason to refuse an event or a request: what the sender is told, and what is counted.
+// fault is one reason to refuse an event or a request: what the sender is told, and what is
+// counted.
 type fault struct {
 	status  int
 	code    string // stable; also the reason label of ingest_clicks_rejected_total
@@ -25,7 +26,7 @@ var (
 	errTooLong       = &fault{400, "too_long", "a field is too long", "url 8192 bytes, ids 200, property values 500"}
 	errNothing       = &fault{400, "no_target", "neither url nor link_id is given", "give the page's url or the link's id"}
 	errBadURL        = &fault{400, "bad_url", "url is not an http or https address", "other schemes can be listed in the workspace's schemes"}
-	errBadTime       = &fault{400, "bad_time", "event_time is not a time", "RFC 3339 such as 2026-11-20T15:04:05Z, or Unix milliseconds"}
+	errBadTime       = &fault{400, "bad_time", "event_time is not a time", "RFC 3339 such as 2026-11-20T15:04:05Z, or Unix milliseconds (13 digits; not seconds or microseconds)"}
 	errBadTrigger    = &fault{400, "bad_trigger", "trigger is not known", "link, pageview, qr, deeplink or form"}
 	errBadConsent    = &fault{400, "bad_consent", "consent is not known", "granted or denied"}
 	errBadProperties = &fault{400, "bad_properties", "properties has too many entries or one that is not a string", "at most 16 strings"}
@@ -37,7 +38,7 @@ var (
 	errBadQuantity   = &fault{400, "bad_quantity", "quantity is out of range", "1 to 100"}
 	errBadMetadata   = &fault{400, "bad_metadata", "metadata is not an object of at most 10000 bytes", "move large values into your own database"}
 	errBadRequest    = &fault{400, "bad_request", "the request is not valid HTTP", "see RFC 9112"}
-	errSmuggling     = &fault{400, "bad_framing", "Content-Length and Transfer-Encoding must not stand together", "send one of them (RFC 9112 §6.3)"}
+	errFraming       = &fault{400, "bad_framing", "the request can be cut in two ways", "Content-Length or Transfer-Encoding, not both; CR LF after every header; names without spaces (RFC 9112)"}
 
 	errNoSecret    = &fault{401, "no_secret_key", "this needs a secret key", "send Authorization: Bearer <secret key>; see --secret-key or the workspaces file"}
 	errWrongSecret = &fault{401, "unknown_secret_key", "the Authorization header holds no known key", "leave the header out to send as a browser does"}
@@ -51,9 +52,10 @@ var (
 	errBodySize    = &fault{413, "too_large", "the body is too large", "64 KiB for one event, 1 MiB for a batch"}
 	errBatchSize   = &fault{413, "too_many_events", "the batch has too many events", "at most 1000"}
 	errContentType = &fault{415, "bad_content_type", "the content type is not taken", "-H 'Content-Type: application/json', uncompressed; text/plain is taken too"}
-	errRate        = &fault{429, "rate_limited", "too many events for this key", "wait as long as Retry-After says"}
+	errRate        = &fault{429, "rate_limited", "too many events of this workspace or address", "wait as long as Retry-After says"}
 	errHeaderSize  = &fault{431, "headers_too_large", "the headers are too large", "16 KiB; are there old cookies?"}
 	errInternal    = &fault{500, "internal", "the edge made a mistake", "it has been logged"}
+	errBusy        = &fault{503, "busy", "too many large bodies are being read", "repeat it after Retry-After; smaller batches are read at once"}
 	errUnavailable = &fault{503, "unavailable", "the event cannot be stored now", "repeat it after Retry-After with the same click_id"}
 
 	// Not a mistake of the sender: the visitor asked not to be counted.
@@ -62,8 +64,9 @@ var (
 
 var faults = []*fault{errBadJSON, errBadField, errTooLong, errNothing, errBadURL, errBadTime, errBadTrigger, errBadConsent,
 	errBadProperties, errBadAddress, errBadCountry, errBadLink, errBadLead, errBadMode, errBadQuantity, errBadMetadata, errBadRequest,
-	errSmuggling, errNoSecret, errWrongSecret, errNoKey, errUnknownKey, errHost, errNotFound, errMethod, errTimeout, errBodySize,
-	errBatchSize, errContentType, errRate, errHeaderSize, errInternal, errUnavailable, errOptedOut}
+	errFraming, errNoSecret, errWrongSecret, errNoKey, errUnknownKey, errHost, errNotFound, errMethod, errTimeout, errBodySize,
+	errBatchSize, errContentType, errRate, errHeaderSize, errInternal, errBusy, errUnavailable, errSales,
+	errOptedOut}
 
 // bodies is the answer's JSON, made once per fault.
 var bodies = func() map[*fault][]byte {
@@ -82,16 +85,26 @@ var bodies = func() map[*fault][]byte {
 	return m
 }()
 
+// errorHeader names the fault's code. A script cannot read the answer to a beacon, and a picture
+// shows no JSON; the browser's network panel shows this header for both.
+const errorHeader = "Tributary-Error"
+
 // refuse answers with f and counts it.
 func (s *Server) refuse(ctx *fasthttp.RequestCtx, f *fault) {
 	s.metrics.rejected[f.code].Inc()
 	ctx.Response.SetStatusCode(f.status)
 	ctx.Response.Header.SetContentType("application/json")
-	ctx.Response.SetBodyRaw(bodies[f])
+	ctx.Response.Header.Set(errorHeader, f.code)
+	ctx.Response.Header.Set(fasthttp.HeaderAccessControlExposeHeaders, "Retry-After, "+errorHeader) // a script may read them
+	body := bodies[f]
+	if isTrack(ctx.URI().PathOriginal()) {
+		body = trackBodies[f]
+	}
+	ctx.Response.SetBodyRaw(body)
 	switch f {
-	case errUnavailable:
+	case errUnavailable, errBusy:
 		setRetryAfter(ctx, s.cfg.RetryAfter)
-	case errSmuggling:
+	case errFraming:
 		ctx.SetConnectionClose() // what follows on this connection may be the hidden request
 	}
 }
@@ -100,17 +113,48 @@ func setRetryAfter(ctx *fasthttp.RequestCtx, d time.Duration) {
 	ctx.Response.Header.Set(fasthttp.HeaderRetryAfter, strconv.Itoa(int((d+time.Second-1)/time.Second)))
 }
 
-// cors lets any site's script read the answer. Never with credentials: the edge reads no cookies.
+// cors lets any site's script read what is the same for all of them.
 func cors(ctx *fasthttp.RequestCtx) {
 	ctx.Response.Header.Set(fasthttp.HeaderAccessControlAllowOrigin, "*")
 }
 
-// preflight answers OPTIONS (Fetch standard, CORS-preflight).
-func preflight(ctx *fasthttp.RequestCtx, methods string) {
-	cors(ctx)
+// beaconCORS lets any site's script send and read, whatever its credentials mode:
+// navigator.sendBeacon always sends with credentials, and then the browser refuses "*" (Fetch
+// standard, CORS check), so the site's own Origin is repeated. That gives nothing away: the edge
+// reads no cookies, and whether a site may send for a workspace is judged with its event.
+func beaconCORS(ctx *fasthttp.RequestCtx) {
 	h := &ctx.Response.Header
+	h.SetCanonical(varyName, originName)
+	origin := ctx.Request.Header.PeekBytes(originName)
+	if len(origin) == 0 {
+		h.SetCanonical(allowOriginName, []byte("*"))
+		return
+	}
+	h.SetCanonical(allowOriginName, origin)
+	h.SetCanonical(allowCredentialsName, []byte("true"))
+}
+
+// Names of headers that every answer carries, as fasthttp keeps them.
+var (
+	originName           = []byte(fasthttp.HeaderOrigin)
+	varyName             = []byte(fasthttp.HeaderVary)
+	allowOriginName      = []byte(fasthttp.HeaderAccessControlAllowOrigin)
+	allowCredentialsName = []byte(fasthttp.HeaderAccessControlAllowCredentials)
+)
+
+// preflight answers OPTIONS (Fetch standard, CORS-preflight). Whatever headers the site's tools add
+// to its requests are allowed, since none but Content-Type and Authorization mean anything here.
+// Browsers keep the answer as long as they will: Chromium two hours, Firefox a day.
+func preflight(ctx *fasthttp.RequestCtx, methods string) {
+	beaconCORS(ctx)
+	h := &ctx.Response.Header
+	h.Set(fasthttp.HeaderVary, "Origin, Access-Control-Request-Headers")
 	h.Set(fasthttp.HeaderAccessControlAllowMethods, methods)
-	h.Set(fasthttp.HeaderAccessControlAllowHeaders, "Content-Type, Authorization")
+	if asked := ctx.Request.Header.Peek(fasthttp.HeaderAccessControlRequestHeaders); len(asked) > 0 && len(asked) <= 1024 {
+		h.SetBytesV(fasthttp.HeaderAccessControlAllowHeaders, asked)
+	} else {
+		h.Set(fasthttp.HeaderAccessControlAllowHeaders, "Content-Type, Authorization")
+	}
 	h.Set(fasthttp.HeaderAccessControlMaxAge, "86400")
 	ctx.SetStatusCode(fasthttp.StatusNoContent)
 }

@@ -6,34 +6,24 @@ import (
 	"strconv"
 
 	"github.com/valyala/fasthttp"
-	"github.com/valyala/fastjson"
+	"golang.org/x/time/rate"
 )
 
-// batch takes many events: POST /v1/clicks, a JSON array or one object per line. Good events are kept when others are bad.
+// batch takes many events: POST /v1/clicks, a JSON array or one object per line. Good events are
+// kept when others are bad.
 func (s *Server) batch(ctx *fasthttp.RequestCtx) {
-	cors(ctx)
-	if !takesJSON(ctx) {
-		s.refuse(ctx, errContentType)
-		return
-	}
-	body := bytes.TrimSpace(ctx.PostBody())
-	var from sender
-	if f := s.identify(ctx, &from); f != nil {
-		s.refuse(ctx, f)
-		return
-	}
+	beaconCORS(ctx)
 	w := s.acquire(s.cfg.MaxBatch)
-	var f *fault
-	if len(body) > 0 && body[0] == '[' {
-		f = s.readArray(ctx, w, &from, body)
-	} else {
-		f = s.readLines(ctx, w, &from, body)
+	f := s.receive(ctx, w, s.cfg.MaxBodyBytes)
+	if f == nil {
+		f = s.readBatch(ctx, w)
 	}
 	if f != nil {
 		s.release(w, nil)
 		s.refuse(ctx, f)
 		return
 	}
+	w.parsed()
 	err := s.publisher.Publish(context.Background(), w.records...)
 	if err != nil {
 		s.refuse(ctx, errUnavailable)
@@ -61,66 +51,87 @@ func (s *Server) batch(ctx *fasthttp.RequestCtx) {
 	s.release(w, nil)
 }
 
-func (s *Server) readArray(ctx *fasthttp.RequestCtx, w *work, from *sender, body []byte) *fault {
-	v, err := w.parser.ParseBytes(body)
-	if err != nil {
-		return errBadJSON
+// readBatch makes records of the events in w.body. It returns a fault only if the whole batch is to
+// be refused; then nothing of it is stored.
+func (s *Server) readBatch(ctx *fasthttp.RequestCtx, w *work) *fault {
+	body := withoutBOM(w.body)
+	// An event is an object. Counting the brackets that could open one is the cheapest bound of
+	// what is to come.
+	events := min(bytes.Count(body, []byte{'{'}), s.cfg.MaxBatch)
+	if f := s.reserve(w, events); f != nil {
+		return f
 	}
-	list := v.GetArray()
-	if len(list) > s.cfg.MaxBatch {
-		return errBatchSize
+	w.json.reset(body)
+	read := s.readLines
+	if w.json.open('[') {
+		read = s.readArray
 	}
-	s.reserve(w, len(body))
-	member := membership{}
-	for i, v := range list {
-		if f := s.readOne(ctx, w, from, v, i, len(list), &member); f != nil {
-			return f
-		}
+	n, f := read(ctx, w)
+	if f != nil {
+		return f
 	}
-	return nil
+	return s.settle(ctx, w, n)
 }
 
-// readLines reads NDJSON. A line that is no JSON spoils itself only.
-func (s *Server) readLines(ctx *fasthttp.RequestCtx, w *work, from *sender, body []byte) *fault {
-	n := 0
-	for line := range bytes.Lines(body) {
-		if len(bytes.TrimSpace(line)) > 0 {
-			n++
+// readArray returns how many elements the array has.
+func (s *Server) readArray(ctx *fasthttp.RequestCtx, w *work) (int, *fault) {
+	m := membership{}
+	for n := 0; ; n++ {
+		more, err := w.json.more(']', n == 0)
+		switch {
+		case err != nil:
+			return n, errBadJSON
+		case !more && !w.json.end():
+			return n, errBadJSON
+		case !more:
+			return n, nil
+		case n == s.cfg.MaxBatch:
+			return n, errBatchSize
 		}
-	}
-	if n > s.cfg.MaxBatch {
-		return errBatchSize
-	}
-	if n == 0 {
-		return errBadJSON
-	}
-	s.reserve(w, len(body))
-	member := membership{}
-	i := 0
-	for line := range bytes.Lines(body) {
-		line = bytes.TrimSpace(line)
-		if len(line) == 0 {
-			continue
+		w.event.reset()
+		w.json.text = w.json.text[:0] // the last event has been encoded
+		if f := w.event.parse(&w.json); f != nil {
+			return n, f
 		}
-		v, err := w.parser.ParseBytes(line)
-		if err != nil {
-			w.faults = append(w.faults, rejection{i, errBadJSON})
-		} else if f := s.readOne(ctx, w, from, v, i, n, &member); f != nil {
-			return f
+		if f := s.addTo(ctx, w, n, &m); f != nil {
+			return n, f
 		}
-		i++
-	}
-	return nil
-}
-
-// reserve makes room for all values at once. Protobuf drops the field names, the edge adds agent, workspace and ids.
-func (s *Server) reserve(w *work, body int) {
-	if cap(w.values) < 2*body {
-		w.values = make([]byte, 0, 2*body)
 	}
 }
 
-// membership remembers who the events of one batch belong to: most batches have one key.
+// readLines reads NDJSON and returns how many lines are not empty. A line that is no JSON spoils
+// itself only.
+func (s *Server) readLines(ctx *fasthttp.RequestCtx, w *work) (int, *fault) {
+	m := membership{}
+	rest := w.json.data
+	for n := 0; ; n++ {
+		w.json.reset(rest)
+		if w.json.space() == 0 && w.json.pos == len(rest) {
+			if n == 0 {
+				return 0, errBadJSON
+			}
+			return n, nil
+		}
+		if n == s.cfg.MaxBatch {
+			return n, errBatchSize
+		}
+		line := rest[w.json.pos:]
+		rest = nil
+		if end := bytes.IndexByte(line, '\n'); end >= 0 {
+			line, rest = line[:end], line[end+1:]
+		}
+		w.event.reset()
+		w.json.reset(line)
+		if f := w.event.parse(&w.json); f != nil || !w.json.end() {
+			w.event.fault = errBadJSON
+		}
+		if f := s.addTo(ctx, w, n, &m); f != nil {
+			return n, f
+		}
+	}
+}
+
+// membership remembers whom the events of one batch belong to: most batches have one key.
 type membership struct {
 	known bool
 	key   string
@@ -128,27 +139,32 @@ type membership struct {
 	fault *fault
 }
 
-// readOne takes the i-th of n events. It gives a fault only if the whole batch is to be refused.
-func (s *Server) readOne(ctx *fasthttp.RequestCtx, w *work, from *sender, v *fastjson.Value, i, n int, member *membership) *fault {
-	e := w.event
-	e.reset()
-	f := e.parseJSON(v)
+// charge is what one workspace's budget pays for a batch.
+type charge struct {
+	limit *rate.Limiter
+	n     int
+}
+
+// addTo takes the i-th event of a batch, which w.event holds. It returns a fault only if the whole
+// batch is to be refused.
+func (s *Server) addTo(ctx *fasthttp.RequestCtx, w *work, i int, m *membership) *fault {
+	from, f := &w.from, w.event.fault
 	if f == nil && !from.secret {
-		if !member.known || member.key != e.key {
-			// A copy of the key: the parser's memory is written again with the next line.
-			*member = membership{known: true, key: string([]byte(e.key)), from: *from}
-			member.fault = s.admitN(ctx, &member.from, member.key, false, n)
-			switch member.fault {
-			case errRate, errHost:
-				return member.fault
-			case errNoKey, errUnknownKey:
-				if i == 0 && n == 1 {
-					return member.fault
-				}
+		if !m.known || m.key != w.event.key {
+			// A copy of the key: the memory that it lies in is written again with the next event.
+			*m = membership{known: true, key: string([]byte(w.event.key)), from: *from}
+			m.fault = s.authorize(ctx, &m.from, m.key, false)
+			if m.fault == nil && !hasBudget(m.from.workspace.limit, from.received) {
+				setRetryAfter(ctx, s.cfg.RetryAfter)
+				m.fault = errRate // before more of the batch is read
+			}
+			if m.fault == errRate || m.fault == errHost {
+				return m.fault
 			}
 		}
-		f = member.fault
-		from = &member.from
+		if from, f = &m.from, m.fault; f == nil {
+			w.addCharge(from.workspace.limit)
+		}
 	}
 	if f == nil {
 		f = s.add(w, from, i)
@@ -157,4 +173,38 @@ func (s *Server) readOne(ctx *fasthttp.RequestCtx, w *work, from *sender, v *fas
 		w.faults = append(w.faults, rejection{i, f})
 	}
 	return nil
+}
+
+func (w *work) addCharge(limit *rate.Limiter) {
+	if limit == nil {
+		return
+	}
+	for i := range w.charges {
+		if w.charges[i].limit == limit {
+			w.charges[i].n++
+			return
+		}
+	}
+	w.charges = append(w.charges, charge{limit, 1})
+}
+
+// settle takes a batch of n events from the budgets of its address and its workspaces: all of it,
+// or nothing, so that a sender who repeats it later does not pay twice.
+func (s *Server) settle(ctx *fasthttp.RequestCtx, w *work, n int) *fault {
+	if n == 1 && len(w.faults) == 1 && (w.faults[0].fault == errNoKey || w.faults[0].fault == errUnknownKey) {
+		return w.faults[0].fault // nobody's batch
+	}
+	now := w.from.received
+	for i, c := range w.charges {
+		wait, ok := allow(c.limit, now, c.n)
+		if ok {
+			continue
+		}
+		for _, paid := range w.charges[:i] {
+			paid.limit.ReserveN(now, -paid.n) // gives them back
+		}
+		setRetryAfter(ctx, wait)
+		return errRate
+	}
+	return s.charge(ctx, &w.from, n-1) // receive has charged the first
 }

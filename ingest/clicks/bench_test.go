@@ -87,6 +87,7 @@ func BenchmarkHandler(b *testing.B) {
 	for name, body := range map[string]string{"click": sampleClick(1), "batch100": sampleBatch(1, 100)} {
 		b.Run(name, func(b *testing.B) {
 			s := newBareServer(b, &sink{})
+			s.addresses = newAddressRates(1e9, s.cfg.MaxBatch)
 			var ctx fasthttp.RequestCtx
 			var req fasthttp.Request
 			req.Header.SetMethod("POST")
@@ -100,6 +101,9 @@ func BenchmarkHandler(b *testing.B) {
 			for b.Loop() {
 				ctx.Response.Reset()
 				s.handle(&ctx)
+			}
+			if ctx.Response.StatusCode() != 200 {
+				b.Fatalf("status %d: %s", ctx.Response.StatusCode(), ctx.Response.Body())
 			}
 		})
 	}
@@ -143,6 +147,8 @@ func TestMain(m *testing.M) {
 	switch role := os.Getenv("TRIBUTARY_BENCH_ROLE"); role {
 	case "":
 		os.Exit(m.Run())
+	case "edge":
+		serveAttacked()
 	case "kafka":
 		c, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(12, schemas.TopicClicks))
 		if err != nil {
@@ -164,7 +170,7 @@ func TestMain(m *testing.M) {
 }
 
 // child starts this binary in another role and gives its first line. stop ends it; for "load" it waits for the end.
-func child(b *testing.B, role string, args ...string) (line string, stop func()) {
+func child(b testing.TB, role string, args ...string) (line string, stop func()) {
 	b.Helper()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), "TRIBUTARY_BENCH_ROLE="+role, "TRIBUTARY_BENCH_ARGS="+strings.Join(args, " "))

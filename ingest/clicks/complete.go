@@ -8,8 +8,8 @@ import (
 	"tributary/schemas"
 )
 
-// Tolerance around receipt for times that a browser gives: its clock may be wrong, and a beacon may have waited in a
-// phone that was switched off.
+// Tolerance around receipt for times that a browser gives: its clock may be wrong, and a beacon may
+// have waited in a phone that was switched off.
 const (
 	maxAge   = 30 * 24 * time.Hour
 	maxAhead = 5 * time.Minute
@@ -17,7 +17,7 @@ const (
 
 // Times that a secret key's holder may give. ClickHouse's DateTime64 ends in 2299.
 var (
-	earliest = time.UnixMilli(secondsBelow)
+	earliest = time.UnixMilli(millisecondsFrom)
 	latest   = time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC)
 )
 
@@ -34,9 +34,10 @@ type sender struct {
 	optOut    bool // Sec-GPC: 1 (Global Privacy Control)
 }
 
-// complete checks what was read and fills in what was not given. The click's id is written to *id, which the record then
-// shares; e.click is ready to be encoded.
-func (s *Server) complete(e *event, from *sender, id *schemas.ClickID) *fault {
+// complete checks what was read and fills in what was not given. The click's id is written to
+// w.ids[i], which the record then shares; w.event.click is ready to be encoded.
+func (s *Server) complete(w *work, from *sender, i int) *fault {
+	e := w.event
 	c := &e.click
 	if e.track {
 		c.LinkId = e.domain + "/" + e.linkKey
@@ -50,6 +51,10 @@ func (s *Server) complete(e *event, from *sender, id *schemas.ClickID) *fault {
 	case c.Url != "" && !validURL(c.Url, from.workspace.Schemes):
 		return errBadURL
 	}
+
+	// Beside the scanner's own strings: both live until the record is encoded.
+	c.Url = redactURL(c.Url, &w.json.text)
+	c.Referrer = redactURL(c.Referrer, &w.json.text)
 
 	addr := from.addr
 	if from.secret {
@@ -70,7 +75,7 @@ func (s *Server) complete(e *event, from *sender, id *schemas.ClickID) *fault {
 		c.UserAgent, c.Country, c.Region, c.City = from.agent, from.country, from.region, from.city
 	}
 
-	if f := s.setID(e, from, id); f != nil {
+	if f := s.setID(e, from, &w.ids[i]); f != nil {
 		return f
 	}
 	c.Workspace, c.Vouched = from.workspace.ID, from.secret
@@ -85,7 +90,7 @@ func (s *Server) complete(e *event, from *sender, id *schemas.ClickID) *fault {
 	case c.Consent == "denied":
 		c.VisitorId = "" // a visitor who said no is not followed by the site's own name for them either
 	case !from.optOut:
-		c.IdentityHash = s.identities.append(c.IdentityHash[:0], from.received, addr, c.UserAgent, strings.TrimPrefix(hostOf(c.Url), "www."))
+		c.IdentityHash = s.identities.append(e.hash[:0], from.received, addr, c.UserAgent, strings.TrimPrefix(hostOf(c.Url), "www."))
 	}
 	return nil
 }
@@ -97,13 +102,13 @@ func (s *Server) setID(e *event, from *sender, id *schemas.ClickID) *fault {
 	given, isV7 := schemas.ParseClickID(e.clickID)
 	if from.secret {
 		oldest, newest = earliest, latest
-		if e.timed && (e.seconds || e.at < oldest.UnixMilli() || e.at > newest.UnixMilli()) {
+		if e.timed && (e.at < oldest.UnixMilli() || e.at > newest.UnixMilli()) {
 			return errBadTime // an import can be corrected, so nothing of it is changed silently
 		}
 	}
 
-	// Outside the tolerance an id is still the site's name for this click, but not one to sort a table by: such ids would
-	// open partitions of years to come.
+	// Outside the tolerance an id is still the site's name for this click, but not one to sort a
+	// table by: such ids would open partitions of years to come.
 	at := given.Time()
 	keep := isV7 && (from.secret || !at.Before(oldest) && !at.After(newest))
 	switch {

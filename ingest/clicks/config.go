@@ -14,14 +14,27 @@ import (
 type Config struct {
 	Workspaces *Directory // who may send; nil: one workspace "default", any publishable key, no secret key
 
-	// TrustedProxies are the networks whose X-Forwarded-For and country headers are believed. Connections from them are
-	// not counted against MaxConnsPerIP, since a proxy's address stands for many visitors.
+	// TrustedProxies are the networks whose X-Forwarded-For and country headers are believed.
+	// Connections from them are not counted against MaxConnsPerIP, since a proxy's address stands
+	// for many visitors.
 	TrustedProxies []netip.Prefix
 
-	// IdentitySecret is what the daily keys of identity hashes are made of. Empty: random, known to this process only, so
-	// that several edges behind one balancer would count one visitor several times.
+	// ProxyProtocol says that connections from TrustedProxies begin with a PROXY protocol header,
+	// version 1 or 2, which tells the visitor's address. Without one they are refused. Connections
+	// from elsewhere never carry it.
+	ProxyProtocol bool
+
+	// CertFile and KeyFile are PEM files: the edge speaks TLS itself, and reads them again when
+	// they change. Both or neither.
+	CertFile, KeyFile string
+
+	// IdentitySecret is what the daily keys of identity hashes are made of. Empty: random, known to
+	// this process only, so that several edges behind one balancer would count one visitor several
+	// times.
 	IdentitySecret []byte
-	// EmailKey keys the hash of a lead's e-mail address. The processor needs the same one to match it.
+	// EmailKey keys the hash of a lead's e-mail address, at least 16 bytes. The processor needs the
+	// same one to match it. Empty: no hash is made, since one that anybody can compute is as good
+	// as the address.
 	EmailKey []byte
 
 	ReadTimeout  time.Duration // for one whole request, headers and body
@@ -34,6 +47,15 @@ type Config struct {
 	MaxBatch       int // events
 	Concurrency    int // connections
 	MaxConnsPerIP  int // per IPv4 address or IPv6 /64; 0: no limit
+
+	// EventsPerAddress is how many events a second an IPv4 address or IPv6 /64 may send without a
+	// secret key, beside the limit of its workspace. Loopback addresses are not limited; 0: nobody
+	// is.
+	EventsPerAddress float64
+	// BodyMemory is how many bytes the larger bodies of senders without a secret key may take
+	// together, and again the records made of them, and both again for senders with one. Bodies of
+	// at most 4 KiB do not count.
+	BodyMemory int
 
 	RetryAfter time.Duration // what a 503 tells the sender, in whole seconds
 
@@ -56,6 +78,9 @@ func Default() Config {
 		Concurrency:    100_000,
 		MaxConnsPerIP:  1000,
 		RetryAfter:     5 * time.Second,
+
+		EventsPerAddress: 1000,
+		BodyMemory:       8 << 20,
 	}
 }
 
@@ -73,6 +98,10 @@ func (c Config) Validate() error {
 	atLeast("batch limit", c.MaxBatch, 1)
 	atLeast("concurrency", c.Concurrency, 1)
 	atLeast("connections per address", c.MaxConnsPerIP, 0)
+	atLeast("body memory", c.BodyMemory, 1<<20)
+	if !(c.EventsPerAddress >= 0) { // NaN too
+		faults = append(faults, fmt.Errorf("events per address: %v is negative (hint: 1000; 0 means no limit)", c.EventsPerAddress))
+	}
 	if c.MaxEventBytes > c.MaxBodyBytes {
 		faults = append(faults, fmt.Errorf("event limit: %d bytes is more than the body limit %d (hint: lower it)", c.MaxEventBytes, c.MaxBodyBytes))
 	}
@@ -81,12 +110,27 @@ func (c Config) Validate() error {
 		d    time.Duration
 	}{{"read timeout", c.ReadTimeout}, {"write timeout", c.WriteTimeout}, {"idle timeout", c.IdleTimeout}, {"retry after", c.RetryAfter}} {
 		if t.d < time.Second {
-			// Without a read timeout a client that sends one byte a minute holds its connection for ever.
+			// Without a read timeout a client that sends one byte a minute holds its connection for
+			// ever.
 			faults = append(faults, fmt.Errorf("%s: %s is too short (hint: at least 1s)", t.name, t.d))
 		}
 	}
 	if n := len(c.IdentitySecret); n > 0 && n < 16 {
 		faults = append(faults, fmt.Errorf("identity secret: %d bytes can be guessed (hint: `openssl rand -hex 32`)", n))
+	}
+	if n := len(c.EmailKey); n > 0 && n < 16 {
+		faults = append(faults, fmt.Errorf("email key: %d bytes can be guessed, and every address with them (hint: `openssl rand -hex 32`)", n))
+	}
+	switch {
+	case (c.CertFile == "") != (c.KeyFile == ""):
+		faults = append(faults, errors.New("tls: certificate and key belong together (hint: give both files or neither)"))
+	case c.CertFile != "":
+		if _, err := newCertificate(c.CertFile, c.KeyFile, c.Logger); err != nil {
+			faults = append(faults, err)
+		}
+	}
+	if c.ProxyProtocol && len(c.TrustedProxies) == 0 {
+		faults = append(faults, errors.New("proxy protocol: no proxy is trusted (hint: --trusted-proxies 10.0.0.0/8 names the balancers that send it)"))
 	}
 	return errors.Join(faults...)
 }

@@ -67,12 +67,24 @@ func (e *edge) start(seeds []string, change func(*Config)) {
 	if err != nil {
 		e.t.Fatal(err)
 	}
+	e.serve(publisher, change)
+	e.t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+		defer cancel()
+		_ = publisher.Close(ctx)
+	})
+}
+
+// serve starts an edge in front of p.
+func (e *edge) serve(p Publisher, change func(*Config)) {
+	e.t.Helper()
 	cfg := Default()
-	cfg.Logger, cfg.Registry = log, prometheus.NewRegistry()
+	cfg.Logger, cfg.Registry = slog.New(slog.DiscardHandler), prometheus.NewRegistry()
 	if change != nil {
 		change(&cfg)
 	}
-	if e.server, err = New(cfg, publisher); err != nil {
+	var err error
+	if e.server, err = New(cfg, p); err != nil {
 		e.t.Fatal(err)
 	}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -93,9 +105,6 @@ func (e *edge) start(seeds []string, change func(*Config)) {
 		if err := <-served; err != nil {
 			e.t.Errorf("Serve: %v", err)
 		}
-		ctx, cancel = context.WithTimeout(context.Background(), 100*time.Millisecond)
-		defer cancel()
-		_ = publisher.Close(ctx)
 	})
 }
 
@@ -218,14 +227,10 @@ func counted(c prometheus.Counter) float64 {
 func idText(b []byte) string { return schemas.ClickID(b).String() }
 
 func twoWorkspaces(c *Config) {
-	d, err := NewDirectory([]Workspace{
+	c.Workspaces = NewDirectory([]schemas.Workspace{
 		{ID: "acme", PublishableKeys: []string{"pk_acme"}, SecretKeys: []string{"sk_acme"}, Hostnames: []string{"acme.example", "*.acme.example"}, Schemes: []string{"acmeapp"}},
 		{ID: "zen", PublishableKeys: []string{"pk_zen"}, SecretKeys: []string{"sk_zen"}, EventsPerSecond: 0.001},
 	})
-	if err != nil {
-		panic(err)
-	}
-	c.Workspaces = d
 }
 
 func TestClick(t *testing.T) {
@@ -243,10 +248,7 @@ func TestClick(t *testing.T) {
 	if got := a.field(t, "click_id"); got != id {
 		t.Errorf("click_id %s, want %s", got, id)
 	}
-	if got := a.Header.Get("Access-Control-Allow-Origin"); got != "*" {
-		t.Errorf("Access-Control-Allow-Origin %q", got)
-	}
-	if a.Header.Get("Access-Control-Allow-Credentials") != "" || a.Header.Get("Server") != "" || a.Header.Get("Set-Cookie") != "" {
+	if a.Header.Get("Access-Control-Allow-Origin") != "*" || a.Header.Get("Server") != "" || a.Header.Get("Set-Cookie") != "" {
 		t.Errorf("headers %v", a.Header)
 	}
 	c := e.nextClick()
@@ -319,7 +321,7 @@ func TestIDsAndTimes(t *testing.T) {
 		{"RFC 3339 with an offset", "", `"2026-11-20T12:30:00.5+01:00"`, false, false, ms(-30*time.Minute) + 500},
 		{"clamped to 30 days ago", "", num(-31 * day), false, false, ms(-30 * day)},
 		{"clamped to 5 minutes ahead", "", num(time.Hour), false, false, ms(5 * time.Minute)},
-		{"a clock in 1970", "", "1000", false, false, ms(-30 * day)},
+		{"a text in 1970 is a time", "", `"1970-01-01T00:00:01Z"`, false, false, ms(-30 * day)},
 		{"an id at the old edge", id(-30 * day), "", false, true, ms(-30 * day)},
 		{"an id too old", id(-31 * day), "", false, false, ms(0)},
 		{"an id too new", id(6 * time.Minute), "", false, false, ms(0)},
@@ -363,10 +365,42 @@ func TestIDsAndTimes(t *testing.T) {
 			}
 		})
 	}
+	// What cannot be milliseconds is refused, whoever sends it: clamped, it would be a click of
+	// another day.
+	for _, at := range []string{"1000", "0", "-1", "1795176000", "99999999999", "1795176000000000", "1e300", `"1795176000"`} {
+		for _, auth := range []string{"X: y", "Authorization: Bearer sk_test"} {
+			e.want(e.do("POST", "/v1/click", `{"url":"https://shop.example/","event_time":`+at+`}`, auth), 400, "bad_time")
+		}
+		e.want(e.do("GET", "/v1/click.gif?link_id=l&event_time="+strings.Trim(at, `"`), ""), 400, "bad_time")
+		a := e.do("POST", "/v1/clicks", `[{"link_id":"l","event_time":`+at+`}]`)
+		if a.StatusCode != 200 || !strings.Contains(a.body, `"accepted":0`) {
+			t.Errorf("a batch with event_time %s: %d %s", at, a.StatusCode, a.body)
+		}
+	}
 	// An import is corrected by its author, not by us.
 	for _, at := range []string{"1700000000", `"2300-01-01T00:00:00Z"`, "-5"} {
 		e.want(e.do("POST", "/v1/click", `{"url":"https://shop.example/","event_time":`+at+`}`, "Authorization: Bearer sk_test"), 400, "bad_time")
 	}
+}
+
+// What programs write around the values does not matter: a byte order mark, space around ids, an
+// encoding that is none.
+func TestLenient(t *testing.T) {
+	e := newEdge(t, nil)
+	body := "\ufeff" + ` {"affiliate_id":"  anna\t","program_id":" p ","link_id":"\u00a0l\n","visitor_id":" v ","click_id":" c1 ","url":" https://a.example/?token=x&via=anna ","referrer":"https://b.example/?email=a%40b.example"} `
+	for _, path := range []string{"/v1/click", "/v1/clicks"} {
+		e.want(e.do("POST", path, body, "Content-Encoding: Identity"), 200, "")
+		c := e.nextClick()
+		if c.AffiliateId != "anna" || c.ProgramId != "p" || c.LinkId != "l" || c.VisitorId != "v" || c.ForeignId != "c1" || c.Url != "https://a.example/?via=anna" || c.Referrer != "https://b.example/" {
+			t.Errorf("%s: %v", path, c)
+		}
+	}
+	e.want(e.do("GET", "/v1/click.gif?affiliate_id=+anna+&url=https%3A%2F%2Fa.example%2F%3Fpassword%3Dx", ""), 200, "")
+	if c := e.nextClick(); c.AffiliateId != "anna" || c.Url != "https://a.example/" {
+		t.Errorf("pixel: %v", c)
+	}
+	e.want(e.do("POST", "/v1/clicks", "\ufeff[{\"link_id\":\"a\"}]"), 200, "")
+	e.records(1)
 }
 
 // The same click sent twice is two records with one key: the first received wins further down.
@@ -551,8 +585,8 @@ func TestWorkspaces(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			a := e.do("POST", "/v1/click", tt.body, tt.headers...)
 			e.want(a, tt.status, tt.code)
-			if a.Header.Get("Access-Control-Allow-Origin") != "*" {
-				t.Error("the site's script cannot read the answer")
+			if code := a.Header.Get("Tributary-Error"); code != tt.code {
+				t.Errorf("Tributary-Error: %q, want %q", code, tt.code)
 			}
 			if tt.status == 200 {
 				if c := e.nextClick(); c.Workspace != tt.workspace {
@@ -672,33 +706,67 @@ func TestPixel(t *testing.T) {
 	e.nothing() // mail scanners and link checkers
 }
 
+// wantReadable checks that a script of origin can read the answer in every credentials mode (Fetch
+// standard, CORS check).
+func wantReadable(t *testing.T, a answer, origin string) {
+	t.Helper()
+	h := a.Header
+	if h.Get("Access-Control-Allow-Origin") != origin || h.Get("Access-Control-Allow-Credentials") != "true" || !strings.Contains(h.Get("Vary"), "Origin") {
+		t.Errorf("a script of %s cannot read status %d: %v", origin, a.StatusCode, h)
+	}
+}
+
+// Every answer that a browser can get is readable there, refusals too: they are for the site's
+// developer.
+func TestCORS(t *testing.T) {
+	e := newEdge(t, twoWorkspaces)
+	for _, tt := range []struct {
+		method, path, body, contentType string
+		status                          int
+	}{
+		{"POST", "/v1/click", `{"key":"pk_acme","link_id":"l"}`, "application/json", 200},
+		{"POST", "/v1/click", `{"key":"pk_acme","link_id":"l"}`, "text/plain;charset=UTF-8", 200},
+		{"POST", "/v1/click", `{"key":"pk_acme","link_id":"l"}`, "", 200},
+		{"POST", "/v1/clicks", `[{"key":"pk_acme","link_id":"l"}]`, "application/json", 200},
+		{"POST", "/v1/clicks", `{"key":"pk_acme","link_id":"l"}`, "application/x-ndjson", 200},
+		{"GET", "/v1/click.gif?key=pk_acme&link_id=l", "", "", 200},
+		{"POST", "/track/click", `{"domain":"d","key":"k"}`, "application/json", 200},
+		{"POST", "/v1/click", `key=pk_acme&link_id=l`, "application/x-www-form-urlencoded", 415}, // a beacon of URLSearchParams
+		{"POST", "/v1/click", `--x--`, "multipart/form-data; boundary=x", 415},                   // and of FormData
+		{"POST", "/v1/click", `{"key":"pk_acme"}`, "text/plain", 400},
+		{"POST", "/v1/click", `{"key":"pk_none","link_id":"l"}`, "text/plain", 401},
+		{"POST", "/v1/click", strings.Repeat(" ", 70_000), "text/plain", 413},
+		{"GET", "/v1/click.gif?key=pk_acme", "", "", 400},
+		{"DELETE", "/v1/click", "", "", 405},
+		{"GET", "/v1/clock", "", "", 404},
+	} {
+		a := e.do(tt.method, tt.path, tt.body, "Origin: https://acme.example", "Content-Type: "+tt.contentType)
+		if a.StatusCode != tt.status {
+			t.Errorf("%s %s as %q: %d, want %d: %s", tt.method, tt.path, tt.contentType, a.StatusCode, tt.status, a.body)
+		}
+		wantReadable(t, a, "https://acme.example")
+		if refused := a.Header.Get("Tributary-Error") != ""; refused != (tt.status != 200) {
+			t.Errorf("%s %s: status %d with Tributary-Error %q", tt.method, tt.path, a.StatusCode, a.Header.Get("Tributary-Error"))
+		}
+	}
+	e.records(7)
+}
+
 func TestPreflight(t *testing.T) {
 	e := newEdge(t, nil)
 	for path, methods := range map[string]string{"/v1/click": "POST, OPTIONS", "/v1/clicks": "POST, OPTIONS", "/track/click": "POST, OPTIONS",
 		"/track/visit": "POST, OPTIONS", "/track/lead": "POST, OPTIONS", "/v1/click.gif": "GET, HEAD, OPTIONS"} {
 		a := e.do("OPTIONS", path, "", "Origin: https://a.example", "Access-Control-Request-Method: POST")
-		if a.StatusCode != 204 || a.Header.Get("Access-Control-Allow-Origin") != "*" || a.Header.Get("Access-Control-Allow-Methods") != methods ||
-			a.Header.Get("Access-Control-Allow-Headers") != "Content-Type, Authorization" || a.Header.Get("Access-Control-Allow-Credentials") != "" {
+		if a.StatusCode != 204 || a.Header.Get("Access-Control-Allow-Methods") != methods || a.Header.Get("Access-Control-Max-Age") != "86400" ||
+			a.Header.Get("Access-Control-Allow-Headers") != "Content-Type, Authorization" {
 			t.Errorf("%s: %d %v", path, a.StatusCode, a.Header)
 		}
-	}
-}
-
-func TestScript(t *testing.T) {
-	e := newEdge(t, nil)
-	a := e.do("GET", "/t.js", "")
-	e.want(a, 200, "")
-	if !strings.HasPrefix(a.Header.Get("Content-Type"), "text/javascript") || !strings.Contains(a.body, "sendBeacon") || a.Header.Get("Access-Control-Allow-Origin") != "*" {
-		t.Errorf("%v", a.Header)
-	}
-	if len(a.body) >= 3<<10 {
-		t.Errorf("the script has %d bytes, want less than 3 KiB", len(a.body))
-	}
-	if a := e.do("GET", "/t.js", "", "If-None-Match: "+a.Header.Get("ETag")); a.StatusCode != 304 || a.body != "" {
-		t.Errorf("status %d for the same script", a.StatusCode)
-	}
-	if a := e.do("HEAD", "/t.js", ""); a.StatusCode != 200 || a.body != "" {
-		t.Errorf("HEAD: %d", a.StatusCode)
+		wantReadable(t, a, "https://a.example")
+		a = e.do("OPTIONS", path, "", "Origin: null", "Access-Control-Request-Headers: content-type,traceparent")
+		if a.Header.Get("Access-Control-Allow-Headers") != "content-type,traceparent" {
+			t.Errorf("%s: %v", path, a.Header)
+		}
+		wantReadable(t, a, "null")
 	}
 }
 
@@ -717,8 +785,8 @@ func TestTrack(t *testing.T) {
 	if c := e.nextClick(); c.LinkId != "go.acme.example/_root" || c.Trigger != "pageview" {
 		t.Errorf("visit %v", c)
 	}
-	e.want(e.do("POST", "/track/click", `{"domain":"go.acme.example"}`, "Origin: https://acme.example"), 400, "bad_link")
-	e.want(e.do("POST", "/track/click", `{"domain":"go.acme.example","key":"x"}`), 401, "no_key")
+	e.want(e.do("POST", "/track/click", `{"domain":"go.acme.example"}`, "Origin: https://acme.example"), 400, "bad_request")
+	e.want(e.do("POST", "/track/click", `{"domain":"go.acme.example","key":"x"}`), 401, "unauthorized")
 	a = e.do("POST", "/track/click", `{"domain":"go.acme.example","key":"x"}`, "Origin: https://acme.example", "dub-no-track: 1")
 	e.want(a, 200, "")
 	if !strings.Contains(a.body, `"clickId":null`) {
@@ -727,8 +795,24 @@ func TestTrack(t *testing.T) {
 	e.nothing()
 }
 
+var emailKey = []byte("0123456789abcdef")
+
+// A hash that everybody can compute is as good as the address: without a key there is none.
+func TestNoEmailHashWithoutKey(t *testing.T) {
+	e := newEdge(t, twoWorkspaces)
+	e.want(e.do("POST", "/v1/leads", `{"external_id":"u1","email":"anna@example.com"}`, "Authorization: Bearer sk_acme"), 200, "")
+	l, err := schemas.DecodeLead(e.records(1)[0])
+	if err != nil || len(l.EmailHash) != 0 || strings.Contains(l.String(), "anna") {
+		t.Errorf("lead %v, %v", l, err)
+	}
+	c := Default()
+	if c.EmailKey = []byte("short"); c.Validate() == nil {
+		t.Error("a key of five bytes is taken")
+	}
+}
+
 func TestLeads(t *testing.T) {
-	e := newEdge(t, func(c *Config) { twoWorkspaces(c); c.EmailKey = []byte("k") })
+	e := newEdge(t, func(c *Config) { twoWorkspaces(c); c.EmailKey = emailKey })
 	auth := "Authorization: Bearer sk_acme"
 	next := func() *schemas.Lead {
 		t.Helper()
@@ -751,7 +835,7 @@ func TestLeads(t *testing.T) {
 	if !l.GetVouched() || l.Workspace != "acme" || l.ClickRef != "abc" || l.EventName != "Sign Up" || l.Mode != "wait" || l.Quantity != 3 || l.Metadata["plan"] != "pro" || l.Metadata["seats"] != "5" || l.ReceivedAt == 0 {
 		t.Errorf("lead %v", l)
 	}
-	if !bytes.Equal(l.EmailHash, schemas.EmailHash([]byte("k"), "acme", "anna@example.com")) || len(l.EmailHash) != 16 || strings.Contains(strings.ToLower(l.String()), "example.com") {
+	if !bytes.Equal(l.EmailHash, schemas.EmailHash(emailKey, "acme", "anna@example.com")) || len(l.EmailHash) != 16 || strings.Contains(strings.ToLower(l.String()), "example.com") {
 		t.Errorf("email hash %x", l.EmailHash)
 	}
 	if a.field(t, "lead_id") != idText(l.LeadId) {
@@ -770,21 +854,30 @@ func TestLeads(t *testing.T) {
 	if l := next(); l.ExternalId != "7" || l.EventName != "Sign up" || l.ClickRef != "" || len(l.EmailHash) != 0 {
 		t.Errorf("lead %v", l)
 	}
+	e.want(e.do("POST", "/v1/leads", "\ufeff"+`{"external_id":" u8 ","click_id":"\tabc\n","event_name":" Demo ","quantity":"2","metadata":{"a":[1, 2],"b":null,"c":" x "}}`, auth, "Content-Encoding: identity"), 200, "")
+	if l := next(); l.ExternalId != "u8" || l.ClickRef != "abc" || l.EventName != "Demo" || l.Quantity != 2 || l.Metadata["a"] != "[1,2]" || l.Metadata["b"] != "null" || l.Metadata["c"] != " x " {
+		t.Errorf("lead %v", l)
+	}
 	for body, code := range map[string]string{
-		`{"click_id":"x"}`:                       "bad_lead",
-		`{"external_id":"u","mode":"sometimes"}`: "bad_mode",
-		`{"external_id":"u","quantity":0}`:       "bad_quantity",
-		`{"external_id":"u","quantity":101}`:     "bad_quantity",
-		`{"external_id":"u","metadata":"x"}`:     "bad_metadata",
+		`{"click_id":"x"}`:                                                                "bad_lead",
+		`{"external_id":"u","mode":"sometimes"}`:                                          "bad_mode",
+		`{"external_id":"u","quantity":0}`:                                                "bad_quantity",
+		`{"external_id":"u","quantity":101}`:                                              "bad_quantity",
+		`{"external_id":"u","quantity":"101"}`:                                            "bad_quantity",
+		`{"external_id":"u","quantity":"two"}`:                                            "bad_quantity",
+		`{"external_id":"u","quantity":1.5}`:                                              "bad_quantity",
+		`{"external_id":"u","quantity":true}`:                                             "bad_quantity",
+		`{"external_id":"  "}`:                                                            "bad_lead",
+		`{"external_id":"u","metadata":"x"}`:                                              "bad_metadata",
 		`{"external_id":"u","metadata":{"a":"` + strings.Repeat("x", maxMetadata) + `"}}`: "bad_metadata",
-		`{"external_id":["u"]}`:                              "bad_field",
-		`{"external_id":"` + strings.Repeat("u", 201) + `"}`: "too_long",
+		`{"external_id":["u"]}`:                                                           "bad_field",
+		`{"external_id":"` + strings.Repeat("u", 201) + `"}`:                              "too_long",
 		`"u"`: "bad_json",
 		`{`:   "bad_json",
 	} {
 		e.want(e.do("POST", "/v1/leads", body, auth), 400, code)
 	}
 	e.want(e.do("POST", "/v1/leads", `{"external_id":"u"}`, "Authorization: Bearer pk_acme"), 401, "unknown_secret_key")
-	e.want(e.do("POST", "/track/lead", `{"customerExternalId":"u"}`), 401, "no_secret_key")
+	e.want(e.do("POST", "/track/lead", `{"customerExternalId":"u"}`), 401, "unauthorized")
 	e.nothing()
 }

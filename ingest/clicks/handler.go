@@ -8,7 +8,6 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/valyala/fasthttp"
-	"github.com/valyala/fastjson"
 
 	"tributary/ingest/publish"
 	"tributary/schemas"
@@ -16,13 +15,20 @@ import (
 
 // work is all memory that one request needs, kept between requests.
 type work struct {
-	parser  fastjson.Parser
+	from    sender
+	json    scanner
 	event   *event
+	body    []byte            // of the request, in buffer or where fasthttp has it
+	buffer  []byte            // what bodies are read into
+	one     [1]byte           // the byte behind a body, which should not be there
 	ids     []schemas.ClickID // one per event: the records' keys share it
 	values  []byte            // the encoded events, one after another
 	records []*kgo.Record
 	faults  []rejection
+	charges []charge
 	answer  []byte
+
+	bodyHeld, recordsHeld hold
 }
 
 // rejection is one bad event of a batch.
@@ -37,30 +43,54 @@ func (s *Server) acquire(events int) *work {
 		w.ids = make([]schemas.ClickID, events)
 	}
 	w.ids = w.ids[:events]
-	w.values, w.records, w.faults, w.answer = w.values[:0], w.records[:0], w.faults[:0], w.answer[:0]
+	w.event.reset()
+	w.from = sender{}
+	w.values, w.records, w.faults, w.charges, w.answer = w.values[:0], w.records[:0], w.faults[:0], w.charges[:0], w.answer[:0]
 	return w
 }
 
-// release keeps w for the next request, unless its records are in doubt: the Kafka client still reads their memory.
+// release keeps w for the next request, unless its records are in doubt: the Kafka client still
+// reads their memory. What one large request made grow does not stay.
 func (s *Server) release(w *work, err error) {
+	w.parsed()
+	w.recordsHeld.release()
 	if err != nil {
 		return
 	}
-	clear(w.records[:cap(w.records)])
-	if cap(w.values) <= 1<<20 { // one huge batch must not be held for ever
-		s.works.Put(w)
+	for i, r := range w.records {
+		if *r = (kgo.Record{}); i >= keptRecords { // what it points to must not stay with it
+			w.records[i] = nil
+		}
 	}
+	if cap(w.values) > kept {
+		w.values = make([]byte, 0, freeBody)
+	}
+	if cap(w.json.text) > kept {
+		w.json.text = nil
+	}
+	w.json.data = nil
+	s.works.Put(w)
+}
+
+// nextRecord is memory for one more record: that of an earlier request if there is some. The Kafka
+// client is done with it, or release would not have kept w.
+func (w *work) nextRecord() *kgo.Record {
+	if n := len(w.records); n < cap(w.records) {
+		if r := w.records[:n+1][n]; r != nil {
+			return r
+		}
+	}
+	return new(kgo.Record)
 }
 
 // add completes and encodes the event that w.event holds, under the i-th id.
 func (s *Server) add(w *work, from *sender, i int) *fault {
-	if f := s.complete(w.event, from, &w.ids[i]); f != nil {
+	if f := s.complete(w, from, i); f != nil {
 		return f
 	}
 	// The value goes behind the last one if there is room, else into memory of its own.
-	n := len(w.values)
-	r, err := schemas.ClickRecord(&w.event.click, w.values[n:n:cap(w.values)])
-	if err != nil {
+	n, r := len(w.values), w.nextRecord()
+	if err := schemas.EncodeClick(r, &w.event.click, w.values[n:n:cap(w.values)]); err != nil {
 		s.log.Error("encode click", "error", err)
 		return errInternal
 	}
@@ -74,60 +104,50 @@ func (s *Server) add(w *work, from *sender, i int) *fault {
 
 // click takes one event: POST /v1/click.
 func (s *Server) click(ctx *fasthttp.RequestCtx) {
-	cors(ctx)
-	if !takesJSON(ctx) {
-		s.refuse(ctx, errContentType)
-		return
-	}
-	if len(ctx.PostBody()) > s.cfg.MaxEventBytes {
-		s.refuse(ctx, errBodySize)
-		return
-	}
+	beaconCORS(ctx)
 	w := s.acquire(1)
-	w.event.reset()
-	v, err := w.parser.ParseBytes(ctx.PostBody())
-	if err != nil {
-		s.release(w, nil)
-		s.refuse(ctx, errBadJSON)
-		return
+	f := s.receive(ctx, w, s.cfg.MaxEventBytes)
+	if f == nil {
+		f = w.event.parseJSON(&w.json, w.body)
 	}
-	s.store(ctx, w, w.event.parseJSON(v), answerClick)
+	s.store(ctx, w, f, answerClick)
 }
 
-// pixel takes one event from the query string: GET /v1/click.gif. Without a target, the page that shows it is the target.
+// pixel takes one event from the query string: GET /v1/click.gif. Without a target, the page that
+// shows it is the target.
 func (s *Server) pixel(ctx *fasthttp.RequestCtx) {
-	cors(ctx)
+	beaconCORS(ctx)
 	ctx.Response.Header.Set(fasthttp.HeaderCacheControl, "no-store")
 	if ctx.IsHead() { // link checkers and mail scanners look, but nobody clicked
 		ctx.SetContentType("image/gif")
 		return
 	}
 	w := s.acquire(1)
-	w.event.reset()
-	f := w.event.parseQuery(ctx.QueryArgs(), &w.parser)
-	if w.event.click.Url == "" && w.event.click.LinkId == "" {
-		w.event.click.Url = w.event.limit(b2s(ctx.Referer()), maxURL)
+	f := s.identify(ctx, &w.from)
+	if f == nil {
+		f = w.event.parseQuery(&w.json, ctx.QueryArgs())
+		if w.event.click.Url == "" && w.event.click.LinkId == "" {
+			w.event.click.Url = w.event.limit(b2s(ctx.Referer()), maxURL)
+		}
 	}
 	s.store(ctx, w, f, answerPixel)
 }
 
-// store completes the event in w, puts it into Kafka and answers.
+// store completes the event in w, puts it into Kafka and answers. f is what is already known to be
+// wrong with it.
 func (s *Server) store(ctx *fasthttp.RequestCtx, w *work, f *fault, answer func(*fasthttp.RequestCtx, *work)) {
-	var from sender
-	if f == nil {
-		f = s.identify(ctx, &from)
-	}
-	if f == nil && !from.secret {
-		f = s.admit(ctx, &from, w.event.key, w.event.track)
+	if f == nil && !w.from.secret {
+		f = s.admit(ctx, &w.from, w.event.key, w.event.track)
 	}
 	if f == nil {
-		f = s.add(w, &from, 0)
+		f = s.add(w, &w.from, 0)
 	}
 	if f != nil {
 		s.release(w, nil)
 		s.refuse(ctx, f)
 		return
 	}
+	w.parsed()
 	err := s.publisher.Publish(context.Background(), w.records...)
 	if err != nil {
 		s.refuse(ctx, errUnavailable)
@@ -162,11 +182,12 @@ func doubtful(err error) error {
 	return nil
 }
 
-// takesJSON tells whether the body may be read as JSON. text/plain is what navigator.sendBeacon sends for a string, and
-// needs no preflight (Fetch standard, CORS-safelisted request-header). Compressed bodies are never unpacked.
+// takesJSON reports whether the body may be read as JSON. text/plain is what navigator.sendBeacon
+// sends for a string, and needs no preflight (Fetch standard, CORS-safelisted request-header).
+// Compressed bodies are never unpacked.
 func takesJSON(ctx *fasthttp.RequestCtx) bool {
 	h := &ctx.Request.Header
-	if len(h.ContentEncoding()) > 0 {
+	if e := h.ContentEncoding(); len(e) > 0 && !strings.EqualFold(b2s(e), "identity") {
 		return false
 	}
 	t, _, _ := strings.Cut(b2s(h.ContentType()), ";")
@@ -179,38 +200,62 @@ func takesJSON(ctx *fasthttp.RequestCtx) bool {
 	return false
 }
 
-// identify reads from the request who sends. A secret key makes it a backend, whose own address and agent mean nothing.
+// identify reads from the headers who sends, and charges one event to a visitor's address. A secret
+// key makes the sender a backend, whose own address and agent mean nothing.
 func (s *Server) identify(ctx *fasthttp.RequestCtx, from *sender) *fault {
 	h := &ctx.Request.Header
 	from.received = s.now()
+	addr, trusted := s.clientAddress(ctx)
+	var wrong *fault
 	if token := bearer(h); len(token) > 0 {
 		if from.workspace = s.workspaces.bySecret(token); from.workspace != nil {
 			from.secret = true
 			return nil
 		}
-		// A key that is neither is refused rather than ignored: an import would otherwise be clamped without a word.
-		if s.workspaces.byKey[string(token)] == nil && !isTrack(ctx.Path()) {
-			return errWrongSecret
+		// A key that is neither is refused rather than ignored: an import would otherwise be
+		// clamped without a word.
+		if !s.workspaces.isPublishable(token) && !isTrack(ctx.URI().PathOriginal()) {
+			wrong = errWrongSecret
 		}
+	}
+	from.addr = addr
+	if f := s.charge(ctx, from, 1); f != nil {
+		return f // also for wrong keys: nobody tries a million of them
 	}
 	from.agent = cut(b2s(h.UserAgent()), maxAgent)
 	from.optOut = string(h.Peek("Sec-Gpc")) == "1"
-	var trusted bool
-	from.addr, trusted = s.clientAddress(ctx)
 	if trusted {
 		from.country, _ = countryCode(b2s(firstHeader(h, countryHeaders)))
 		from.region = cut(b2s(firstHeader(h, regionHeaders)), maxPlace)
 		from.city = cut(decodePercent(b2s(firstHeader(h, cityHeaders))), maxPlace)
 	}
+	return wrong
+}
+
+// charge takes n events from the budget of a visitor's address.
+func (s *Server) charge(ctx *fasthttp.RequestCtx, from *sender, n int) *fault {
+	if wait, ok := s.addresses.take(from.addr, from.received, n); !ok {
+		setRetryAfter(ctx, wait)
+		return errRate
+	}
 	return nil
 }
 
-// admit finds the workspace of a visitor's event and checks that the site may send for it.
+// admit authorizes a visitor's event and takes it from its workspace's budget.
 func (s *Server) admit(ctx *fasthttp.RequestCtx, from *sender, key string, keyless bool) *fault {
-	return s.admitN(ctx, from, key, keyless, 1)
+	if f := s.authorize(ctx, from, key, keyless); f != nil {
+		return f
+	}
+	if wait, ok := allow(from.workspace.limit, from.received, 1); !ok {
+		setRetryAfter(ctx, wait)
+		return errRate
+	}
+	return nil
 }
 
-func (s *Server) admitN(ctx *fasthttp.RequestCtx, from *sender, key string, keyless bool, n int) *fault {
+// authorize finds the workspace that a visitor's event belongs to, and checks that the site may
+// send for it.
+func (s *Server) authorize(ctx *fasthttp.RequestCtx, from *sender, key string, keyless bool) *fault {
 	h := &ctx.Request.Header
 	k := []byte(nil)
 	switch {
@@ -220,19 +265,15 @@ func (s *Server) admitN(ctx *fasthttp.RequestCtx, from *sender, key string, keyl
 		k = bearer(h) // Dub's scripts send their publishable key so
 	}
 	host := ""
-	if !s.openToAll { // no workspace lists hostnames: nobody asks for them
+	if !s.workspaces.openToAll() { // no workspace lists hostnames: nobody asks for them
 		host = site(h)
 	}
-	w, limit, f := s.workspaces.byPublishable(k, host, keyless)
+	w, f := s.workspaces.byPublishable(k, host, keyless)
 	if f != nil {
 		return f
 	}
 	if !w.allowsHost(host) {
 		return errHost
-	}
-	if d, ok := allow(limit, from.received, n); !ok {
-		setRetryAfter(ctx, d)
-		return errRate
 	}
 	from.workspace = w
 	return nil

@@ -1,14 +1,14 @@
 package clicks
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
-	"errors"
+	"strconv"
 	"strings"
 
 	"github.com/valyala/fasthttp"
-	"github.com/valyala/fastjson"
 
 	"tributary/schemas"
 )
@@ -21,22 +21,24 @@ const (
 	maxQuantity   = 100
 )
 
-// leadID makes the same lead told twice one lead: a hash of workspace, external id and event name, the latter as Dub
-// compares it, in lower case with dashes for spaces.
+// leadID makes the same lead told twice one lead: a hash of workspace, external id and event name,
+// the latter as Dub compares it, in lower case with dashes for spaces.
 func leadID(workspace, externalID, eventName string) schemas.ClickID {
 	name := strings.Join(strings.Fields(strings.ToLower(eventName)), "-")
 	sum := sha256.Sum256([]byte(workspace + "\x00" + externalID + "\x00" + name))
 	return schemas.ClickID(sum[:16])
 }
 
-// leadCall is a lead as /v1/leads (snake_case) and /track/lead (camelCase, as Dub's SDKs write it) tell it.
+// leadCall is a lead as /v1/leads (snake_case) and /track/lead (camelCase, as Dub's SDKs write it)
+// tell it.
 type leadCall struct {
 	lead  schemas.Lead
 	email string
 	name  string // echoed to Dub's SDKs, not kept
 }
 
-// lead takes a lead from a backend: POST /v1/leads. No CORS: secret keys have no place in a browser.
+// lead takes a lead from a backend: POST /v1/leads. No CORS: secret keys have no place in a
+// browser.
 func (s *Server) lead(ctx *fasthttp.RequestCtx) {
 	if _, id, ok := s.storeLead(ctx); ok {
 		answer := append([]byte(`{"lead_id":"`), id.AppendText(nil)...)
@@ -47,7 +49,7 @@ func (s *Server) lead(ctx *fasthttp.RequestCtx) {
 
 // trackLead takes a lead from Dub's or PiMMs' SDKs: POST /track/lead.
 func (s *Server) trackLead(ctx *fasthttp.RequestCtx) {
-	cors(ctx)
+	beaconCORS(ctx)
 	call, id, ok := s.storeLead(ctx)
 	if !ok {
 		return
@@ -89,32 +91,32 @@ func (s *Server) storeLead(ctx *fasthttp.RequestCtx) (call *leadCall, id schemas
 		s.refuse(ctx, f)
 		return nil, id, false
 	}
-	token := bearer(&ctx.Request.Header)
-	if len(token) == 0 {
+	if len(bearer(&ctx.Request.Header)) == 0 {
 		return fail(errNoSecret)
 	}
-	workspace := s.workspaces.bySecret(token)
-	if workspace == nil {
-		return fail(errWrongSecret)
+	w := s.acquire(0)
+	defer s.release(w, nil) // a lead's strings are copies: nothing of it lies in w
+	f := checkHead(ctx, s.cfg.MaxEventBytes)
+	if f == nil {
+		f = s.identify(ctx, &w.from)
 	}
-	if !takesJSON(ctx) {
-		return fail(errContentType)
+	if f == nil && !w.from.secret {
+		f = errWrongSecret // a publishable key, say
 	}
-	if len(ctx.PostBody()) > s.cfg.MaxEventBytes {
-		return fail(errBodySize)
+	if f == nil {
+		f = s.readBody(ctx, w, s.cfg.MaxEventBytes)
 	}
-	v, err := fastjson.ParseBytes(ctx.PostBody()) // leads are few: no pooled memory, so nothing is shared with the request
-	if err != nil {
-		return fail(errBadJSON)
-	}
-	call, f := parseLead(v)
 	if f != nil {
+		return fail(f)
+	}
+	workspace := w.from.workspace
+	if call, f = parseLead(&w.json, w.body); f != nil {
 		return fail(f)
 	}
 	l := &call.lead
 	id = leadID(workspace.ID, l.ExternalId, l.EventName)
 	l.Workspace, l.LeadId, l.ReceivedAt, l.Vouched = workspace.ID, id[:], s.now().UnixMilli(), new(true)
-	if call.email != "" {
+	if call.email != "" && len(s.cfg.EmailKey) > 0 {
 		l.EmailHash = schemas.EmailHash(s.cfg.EmailKey, workspace.ID, call.email)
 	}
 	r, err := schemas.LeadRecord(l)
@@ -130,106 +132,145 @@ func (s *Server) storeLead(ctx *fasthttp.RequestCtx) (call *leadCall, id schemas
 }
 
 // parseLead reads both spellings. Its strings are copies.
-func parseLead(v *fastjson.Value) (*leadCall, *fault) {
-	o, err := v.Object()
-	if err != nil {
+func parseLead(j *scanner, body []byte) (*leadCall, *fault) {
+	j.reset(withoutBOM(body))
+	if !j.open('{') {
 		return nil, errBadJSON
 	}
 	call := &leadCall{}
-	l := &call.lead
-	l.Mode, l.Quantity = "async", 1
+	call.lead.Mode, call.lead.Quantity = "async", 1
 	var f *fault
-	fail := func(g *fault) {
-		if f == nil {
+	for first := true; ; first = false {
+		more, err := j.more('}', first)
+		if err != nil {
+			return nil, errBadJSON
+		}
+		if !more {
+			break
+		}
+		name, err := j.name()
+		if err != nil {
+			return nil, errBadJSON
+		}
+		v, err := j.value()
+		if err != nil {
+			return nil, errBadJSON
+		}
+		if g := call.set(j, name, v); f == nil {
 			f = g
 		}
 	}
-	str := func(v *fastjson.Value, limit int) string {
-		text := ""
-		switch v.Type() {
-		case fastjson.TypeString:
-			text = string(v.GetStringBytes())
-		case fastjson.TypeNumber: // ids of databases are often numbers
-			text = v.String()
-		case fastjson.TypeNull:
-		default:
-			fail(errBadField)
-		}
-		if len(text) > limit {
-			fail(errTooLong)
-		}
-		return clean(text)
+	if !j.end() {
+		return nil, errBadJSON
 	}
-	o.Visit(func(key []byte, v *fastjson.Value) {
-		switch string(key) {
-		case "click_id", "clickId":
-			l.ClickRef = str(v, maxID)
-		case "external_id", "customerExternalId", "externalId", "customerId":
-			if id := str(v, maxExternalID); id != "" {
-				l.ExternalId = id
-			}
-		case "event_name", "eventName":
-			l.EventName = str(v, maxEventName)
-		case "email", "customerEmail":
-			call.email = str(v, 320) // RFC 5321 §4.5.3.1: 64 + @ + 255
-		case "customerName":
-			call.name = str(v, 1000)
-		case "mode":
-			switch m := str(v, maxID); m {
-			case "":
-			case "async", "wait", "deferred":
-				l.Mode = m
-			default:
-				fail(errBadMode)
-			}
-		case "quantity", "eventQuantity":
-			if v.Type() == fastjson.TypeNull {
-				return
-			}
-			n, err := v.Uint()
-			if err != nil || n < 1 || n > maxQuantity {
-				fail(errBadQuantity)
-				return
-			}
-			l.Quantity = uint32(n)
-		case "metadata":
-			if l.Metadata, err = metadata(v); err != nil {
-				fail(errBadMetadata)
-			}
-		}
-	})
-	if f == nil && l.ExternalId == "" {
+	if f == nil && call.lead.ExternalId == "" {
 		f = errBadLead
 	}
-	if l.EventName == "" {
-		l.EventName = "Sign up"
+	if call.lead.EventName == "" {
+		call.lead.EventName = "Sign up"
 	}
 	return call, f
 }
 
-// metadata reads an object: strings as they are, everything else as its JSON.
-func metadata(v *fastjson.Value) (map[string]string, error) {
-	if v.Type() == fastjson.TypeNull {
-		return nil, nil
-	}
-	o, err := v.Object()
-	if err != nil {
-		return nil, err
-	}
-	m := make(map[string]string, o.Len())
-	size := 0
-	o.Visit(func(key []byte, v *fastjson.Value) {
-		text := ""
-		if v.Type() == fastjson.TypeString {
-			text = string(v.GetStringBytes())
-		} else {
-			text = v.String()
+// set takes one field. Those that it does not know are ignored.
+func (c *leadCall) set(j *scanner, name string, v value) *fault {
+	l := &c.lead
+	switch name {
+	case "click_id", "clickId":
+		return leadText(&l.ClickRef, v, maxID)
+	case "external_id", "customerExternalId", "externalId", "customerId":
+		id := ""
+		f := leadText(&id, v, maxExternalID)
+		if id != "" {
+			l.ExternalId = id
 		}
-		size += len(key) + len(text)
-		m[clean(string(key))] = clean(text)
-	})
-	if size > maxMetadata {
-		return nil, errors.New("metadata is too large")
+		return f
+	case "event_name", "eventName":
+		return leadText(&l.EventName, v, maxEventName)
+	case "email", "customerEmail":
+		return leadText(&c.email, v, 320) // RFC 5321 §4.5.3.1: 64 + @ + 255
+	case "customerName":
+		return leadText(&c.name, v, 1000)
+	case "mode":
+		mode := ""
+		if f := leadText(&mode, v, maxID); f != nil {
+			return f
+		}
+		switch mode {
+		case "":
+		case "async", "wait", "deferred":
+			l.Mode = mode
+		default:
+			return errBadMode
+		}
+	case "quantity", "eventQuantity":
+		if v.kind == kindNull {
+			return nil
+		}
+		n, err := strconv.ParseUint(strings.TrimSpace(v.text), 10, 32)
+		if v.kind != kindNumber && v.kind != kindString || err != nil || n < 1 || n > maxQuantity {
+			return errBadQuantity
+		}
+		l.Quantity = uint32(n)
+	case "metadata":
+		m, ok := metadata(j, v)
+		if !ok {
+			return errBadMetadata
+		}
+		l.Metadata = m
 	}
-	return m, nil
+	return nil
+}
+
+// leadText copies a string of at most limit bytes, without the space around it. Numbers are taken
+// too: ids of databases often are.
+func leadText(to *string, v value, limit int) *fault {
+	switch v.kind {
+	case kindString, kindNumber:
+	case kindNull:
+		return nil
+	default:
+		return errBadField
+	}
+	text := strings.TrimSpace(v.text)
+	if len(text) > limit {
+		return errTooLong
+	}
+	*to = strings.Clone(text)
+	return nil
+}
+
+// metadata reads an object: strings as they are, everything else as its JSON. It reports whether v
+// is an object of at most maxMetadata bytes.
+func metadata(j *scanner, v value) (map[string]string, bool) {
+	switch v.kind {
+	case kindNull:
+		return nil, true
+	case kindObject:
+	default:
+		return nil, false
+	}
+	after := j.pos
+	defer func() { j.pos = after }()
+	j.pos = v.from + 1
+	m := make(map[string]string)
+	size := 0
+	for first := true; ; first = false {
+		more, err := j.more('}', first)
+		if err != nil || !more {
+			return m, err == nil
+		}
+		name, _ := j.name()
+		v, _ := j.value()
+		text := strings.Clone(v.text)
+		if v.kind == kindArray || v.kind == kindObject {
+			var compact bytes.Buffer
+			_ = json.Compact(&compact, []byte(v.text)) // the scanner has found it to be JSON
+			text = compact.String()
+		}
+		if size += len(name) + len(text); size > maxMetadata {
+			return nil, false
+		}
+		m[strings.Clone(name)] = text
+	}
 }

@@ -1,6 +1,7 @@
 package clicks
 
 import (
+	"bytes"
 	"strconv"
 	"strings"
 	"time"
@@ -8,13 +9,12 @@ import (
 	"unsafe"
 
 	"github.com/valyala/fasthttp"
-	"github.com/valyala/fastjson"
 
 	"tributary/schemas"
 )
 
-// Limits of fields, in bytes. What the site chose itself is refused beyond them, since a shortened id or address would be
-// another one; what the browser chose (referrer, agent) is cut.
+// Limits of fields, in bytes. What the site chose itself is refused beyond them, since a shortened
+// id or address would be another one; what the browser chose (referrer, agent) is cut.
 const (
 	maxURL        = 8192
 	maxID         = 200 // also the limit of Stripe's client_reference_id
@@ -26,11 +26,12 @@ const (
 	maxName       = 100
 )
 
-// event is one beacon while it is read. Its strings share memory with the parser or the request and are good until the
-// record is encoded.
+// event is one beacon while it is read. Its strings share memory with the scanner or the request
+// and are good until the record is encoded.
 type event struct {
 	click   schemas.Click
 	props   map[string]string // the click's Properties, kept between events
+	hash    [8]byte           // the memory of the click's IdentityHash
 	key     string            // publishable key
 	clickID string            // as given
 	ip      string            // as given; only a secret key's holder may
@@ -38,51 +39,78 @@ type event struct {
 	linkKey string
 	at      int64 // event_time, Unix milliseconds
 	timed   bool  // at was given
-	seconds bool  // at was given as a number too small for milliseconds since 1973
 	track   bool  // "key" is a link's key, not a publishable one
 	unknown int   // fields without a meaning here
 	fault   *fault
-
-	scratch       []byte // numbers as text
-	visit         func([]byte, *fastjson.Value)
-	visitProperty func([]byte, *fastjson.Value)
 }
 
-func newEvent() *event {
-	e := new(event)
-	e.visit, e.visitProperty = e.field, e.property // bound once: a method value per call would be garbage per call
-	return e
-}
+func newEvent() *event { return new(event) }
 
 func (e *event) reset() {
 	e.click.Reset()
 	clear(e.props)
 	e.key, e.clickID, e.ip, e.domain, e.linkKey = "", "", "", "", ""
-	e.at, e.timed, e.seconds, e.track, e.unknown, e.fault = 0, false, false, false, 0, nil
-	e.scratch = e.scratch[:0]
+	e.at, e.timed, e.track, e.unknown, e.fault = 0, false, false, 0, nil
 }
 
-// parseJSON reads one event. Unknown fields are counted, not refused: a newer script may send them.
-func (e *event) parseJSON(v *fastjson.Value) *fault {
-	o, err := v.Object()
-	if err != nil {
+// parseJSON reads one event, the whole of body. Unknown fields are counted, not refused: a newer
+// script may send them.
+func (e *event) parseJSON(j *scanner, body []byte) *fault {
+	j.reset(withoutBOM(body))
+	if j.space() != '{' {
 		return errBadJSON
 	}
-	o.Visit(e.visit)
+	if f := e.parse(j); f != nil || !j.end() {
+		return errBadJSON
+	}
 	return e.fault
 }
 
-func (e *event) field(key []byte, v *fastjson.Value) {
-	name := b2s(key)
-	switch v.Type() {
-	case fastjson.TypeString:
-		e.set(name, b2s(v.GetStringBytes()), false)
-	case fastjson.TypeNumber:
-		e.set(name, e.text(v), true)
-	case fastjson.TypeNull:
-	case fastjson.TypeObject:
+// withoutBOM drops the byte order mark that some programs write before UTF-8. RFC 8259 §8.1 lets a
+// reader ignore it.
+func withoutBOM(body []byte) []byte { return bytes.TrimPrefix(body, []byte("\ufeff")) }
+
+// parse reads the next value of j into e, and what is wrong with its fields into e.fault. It
+// returns a fault only if j holds no JSON there, so that nothing behind it can be read either.
+func (e *event) parse(j *scanner) *fault {
+	if j.space() != '{' {
+		e.fail(errBadJSON) // a number, say
+		if _, err := j.value(); err != nil {
+			return errBadJSON
+		}
+		return nil
+	}
+	j.open('{')
+	for first := true; ; first = false {
+		more, err := j.more('}', first)
+		if err != nil {
+			return errBadJSON
+		}
+		if !more {
+			return nil
+		}
+		name, err := j.name()
+		if err != nil {
+			return errBadJSON
+		}
+		v, err := j.value()
+		if err != nil {
+			return errBadJSON
+		}
+		e.field(j, name, v)
+	}
+}
+
+func (e *event) field(j *scanner, name string, v value) {
+	switch v.kind {
+	case kindString:
+		e.set(name, v.text, false)
+	case kindNumber:
+		e.set(name, v.text, true)
+	case kindNull:
+	case kindObject:
 		if name == "properties" {
-			v.GetObject().Visit(e.visitProperty)
+			e.properties(j, v)
 			return
 		}
 		fallthrough
@@ -93,15 +121,26 @@ func (e *event) field(key []byte, v *fastjson.Value) {
 	}
 }
 
-// text renders a number, true or false as it stands in JSON.
-func (e *event) text(v *fastjson.Value) string {
-	n := len(e.scratch)
-	e.scratch = v.MarshalTo(e.scratch)
-	return b2s(e.scratch[n:])
+// properties reads an object that the scanner has found to be JSON.
+func (e *event) properties(j *scanner, object value) {
+	after := j.pos
+	j.pos = object.from + 1
+	for first := true; ; first = false {
+		more, err := j.more('}', first)
+		if err != nil || !more {
+			break
+		}
+		name, _ := j.name()
+		v, _ := j.value()
+		if e.property(name, v); e.fault != nil {
+			break // a thousand more would cost without changing the answer
+		}
+	}
+	j.pos = after
 }
 
 // parseQuery reads the same fields from query parameters; properties is an object in JSON.
-func (e *event) parseQuery(args *fasthttp.Args, parser *fastjson.Parser) *fault {
+func (e *event) parseQuery(j *scanner, args *fasthttp.Args) *fault {
 	for k, v := range args.All() {
 		name, value := b2s(k), b2s(v)
 		if name != "properties" {
@@ -111,40 +150,43 @@ func (e *event) parseQuery(args *fasthttp.Args, parser *fastjson.Parser) *fault 
 		if value == "" {
 			continue
 		}
-		o, err := parser.Parse(value)
-		if err != nil || o.Type() != fastjson.TypeObject {
+		j.reset(v)
+		o, err := j.value()
+		if err != nil || o.kind != kindObject || !j.end() {
 			e.fail(errBadProperties)
 			continue
 		}
-		o.GetObject().Visit(e.visitProperty)
+		e.properties(j, o)
 	}
 	return e.fault
 }
 
-// set takes one field and tells whether it has a meaning. number says that the text may be a number of milliseconds.
+// set takes one field and reports whether it has a meaning. number says that the text may be a
+// number of milliseconds. Space around ids and keys is dropped: Stripe's side drops it too, and "
+// anna" must meet "anna".
 func (e *event) set(name, value string, number bool) bool {
 	c := &e.click
 	switch name {
 	case "key":
 		if e.track {
-			e.linkKey = e.limit(value, maxURL)
+			e.linkKey = e.limit(strings.TrimSpace(value), maxURL)
 		} else {
-			e.key = e.limit(value, maxID)
+			e.key = e.id(value)
 		}
 	case "domain":
-		e.domain = e.limit(value, maxID)
+		e.domain = e.id(value)
 	case "click_id":
-		e.clickID = e.limit(value, maxID)
+		e.clickID = e.id(value)
 	case "program_id":
-		c.ProgramId = e.limit(value, maxID)
+		c.ProgramId = e.id(value)
 	case "affiliate_id":
-		c.AffiliateId = e.limit(value, maxID)
+		c.AffiliateId = e.id(value)
 	case "link_id":
-		c.LinkId = e.limit(value, maxID)
+		c.LinkId = e.id(value)
 	case "visitor_id":
-		c.VisitorId = e.limit(value, maxID)
+		c.VisitorId = e.id(value)
 	case "url":
-		c.Url = e.limit(value, maxURL)
+		c.Url = e.limit(strings.TrimSpace(value), maxURL)
 	case "referrer":
 		c.Referrer = cut(value, maxReferrer)
 	case "event_time":
@@ -184,20 +226,16 @@ func (e *event) set(name, value string, number bool) bool {
 	return true
 }
 
-func (e *event) property(key []byte, v *fastjson.Value) {
-	value := ""
-	switch v.Type() {
-	case fastjson.TypeString:
-		value = b2s(v.GetStringBytes())
-	case fastjson.TypeNumber, fastjson.TypeTrue, fastjson.TypeFalse:
-		value = e.text(v)
-	case fastjson.TypeNull:
+func (e *event) property(name string, v value) {
+	switch v.kind {
+	case kindString, kindNumber, kindBool:
+	case kindNull:
 		return
 	default:
 		e.fail(errBadProperties)
 		return
 	}
-	name := b2s(key)
+	value := v.text
 	if len(name) > maxName || len(value) > maxProperty {
 		e.fail(errTooLong)
 		return
@@ -211,37 +249,90 @@ func (e *event) property(key []byte, v *fastjson.Value) {
 	}
 }
 
-// setTime reads RFC 3339 or Unix milliseconds.
+// Bounds of event_time as a number. A number of seconds stays below the lower one until the year
+// 5138, one of microseconds is above the upper one since 1973. Read as milliseconds, such numbers
+// would silently move a click to another day.
+const (
+	millisecondsFrom = 100_000_000_000     // 1973-03-03
+	millisecondsTo   = 100_000_000_000_000 // 5138-11-16
+)
+
+// setTime reads RFC 3339 or Unix milliseconds. A fraction of a millisecond is dropped:
+// performance.timeOrigin has one.
 func (e *event) setTime(value string, number bool) {
+	value = strings.TrimSpace(value)
 	if value == "" {
 		return
 	}
-	if ms, err := strconv.ParseInt(value, 10, 64); err == nil {
-		e.at, e.timed, e.seconds = ms, true, ms < secondsBelow && ms > -secondsBelow
+	whole, fraction, hasFraction := strings.Cut(value, ".")
+	if ms, err := strconv.ParseInt(whole, 10, 64); err == nil && (!hasFraction || number && isDigits(fraction)) {
+		if ms < millisecondsFrom || ms > millisecondsTo {
+			e.fail(errBadTime)
+			return
+		}
+		e.at, e.timed = ms, true
 		return
 	}
-	if number {
-		if ms, err := strconv.ParseFloat(value, 64); err == nil && ms > -1e15 && ms < 1e15 { // performance.timeOrigin has fractions
-			e.at, e.timed, e.seconds = int64(ms), true, ms < secondsBelow && ms > -secondsBelow
+	if number && strings.ContainsAny(value, "eE") && !strings.ContainsAny(value, "xX_") { // 1.7952e+12
+		if ms, err := strconv.ParseFloat(value, 64); err == nil && ms >= millisecondsFrom && ms <= millisecondsTo {
+			e.at, e.timed = int64(ms), true
 			return
 		}
 	}
-	t, err := time.Parse(time.RFC3339, value)
-	if err != nil {
+	t, ok := parseRFC3339(value)
+	if !ok {
 		e.fail(errBadTime)
 		return
 	}
 	e.at, e.timed = t.UnixMilli(), true
 }
 
-// secondsBelow: as milliseconds it is March 1973, as seconds the year 5138.
-const secondsBelow = 100_000_000_000
+func isDigits(s string) bool {
+	for i := range len(s) {
+		if s[i]-'0' > 9 {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// parseRFC3339 reads a date-time of RFC 3339 §5.6: T and Z in either case, or a space for the T.
+// time.Parse alone takes more than that (a comma in the seconds, an hour of one digit, an offset of
+// 24 hours).
+func parseRFC3339(s string) (time.Time, bool) {
+	const shape = "0000-00-00T00:00:00"
+	if len(s) <= len(shape) || len(s) > len(shape)+len(".000000000+00:00") {
+		return time.Time{}, false
+	}
+	b := make([]byte, 0, 48) // stays on the stack
+	b = append(b, s...)
+	for i := range len(shape) {
+		switch {
+		case shape[i] == 'T' && (b[i] == 't' || b[i] == ' '):
+			b[i] = 'T'
+		case shape[i] == '0' && b[i]-'0' > 9, shape[i] != '0' && b[i] != shape[i]:
+			return time.Time{}, false
+		}
+	}
+	if b[len(shape)] == ',' {
+		return time.Time{}, false
+	}
+	if last := len(b) - 1; b[last] == 'z' {
+		b[last] = 'Z'
+	} else if b[last] != 'Z' && string(b[last-4:last-2]) > "23" {
+		return time.Time{}, false
+	}
+	t, err := time.Parse(time.RFC3339, b2s(b))
+	return t, err == nil
+}
 
 func (e *event) fail(f *fault) {
 	if e.fault == nil {
 		e.fault = f
 	}
 }
+
+func (e *event) id(s string) string { return e.limit(strings.TrimSpace(s), maxID) }
 
 func (e *event) limit(s string, n int) string {
 	if len(s) > n {
@@ -251,7 +342,8 @@ func (e *event) limit(s string, n int) string {
 	return clean(s)
 }
 
-// clean makes s valid UTF-8, which Protobuf and ClickHouse's functions expect. It copies only what is not.
+// clean makes s valid UTF-8, which Protobuf and ClickHouse's functions expect. It copies only what
+// is not.
 func clean(s string) string {
 	if utf8.ValidString(s) {
 		return s
@@ -270,8 +362,9 @@ func cut(s string, n int) string {
 	return clean(s)
 }
 
-// validURL accepts absolute http and https addresses with a host, and addresses of the given schemes. It is no parser:
-// what matters here is that the address cannot be script (javascript:, data:) and holds no control characters.
+// validURL accepts absolute http and https addresses with a host, and addresses of the given
+// schemes. It is no parser: what matters here is that the address cannot be script (javascript:,
+// data:) and holds no control characters.
 func validURL(url string, schemes []string) bool {
 	for i := 0; i < len(url); i++ {
 		if url[i] < ' ' || url[i] == 0x7f {
@@ -309,6 +402,7 @@ func hostLength(rest string) int {
 	return len(rest)
 }
 
-// b2s is b as a string without a copy. b must not change while the string is in use: here it belongs to the request or to
-// a parser, and the string ends before them, when the record is encoded.
+// b2s is b as a string without a copy. b must not change while the string is in use: here it
+// belongs to the request or to the scanner, and the string ends before them, when the record is
+// encoded.
 func b2s(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }

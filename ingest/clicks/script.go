@@ -1,33 +1,142 @@
 package clicks
 
 import (
+	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
-	_ "embed"
+	"crypto/sha512"
+	"embed"
+	"encoding/base64"
 	"encoding/hex"
+	"fmt"
+	"html"
+	"path"
+	"strings"
 
 	"github.com/valyala/fasthttp"
 )
 
-//go:embed script.js
-var script []byte
+//go:generate go test . -run ^TestScriptIsBuilt$ -update
 
-var scriptTag = func() string {
-	sum := sha256.Sum256(script)
-	return `"` + hex.EncodeToString(sum[:8]) + `"`
-}()
+// scriptFiles is t.js, the tracking script as it is built from t.ts, and each t.HASH.js of an
+// earlier release: a page that names one with its hash gets the same bytes for as long as the file
+// stays here.
+//
+//go:embed script/*.js
+var scriptFiles embed.FS
 
-// serveScript answers GET /t.js, the tracking script. Browsers may keep it for an hour and then ask whether it changed.
-func (s *Server) serveScript(ctx *fasthttp.RequestCtx) {
+// trackingScript is one version of the script, ready to be served.
+type trackingScript struct {
+	plain, gzipped       []byte
+	plainTag, gzippedTag string // strong entity tags: each representation has its own (RFC 9110 §8.8.3)
+	hash                 string // names the version in its address
+	integrity            string // for a script element's attribute
+	cacheControl         string
+}
+
+// scripts is every address of a script: /t.js is the current version and may change, /t.HASH.js
+// never does.
+var scripts = loadScripts()
+
+func loadScripts() map[string]*trackingScript {
+	found := make(map[string]*trackingScript)
+	names, err := scriptFiles.ReadDir("script")
+	if err != nil {
+		panic(err) // embedded, as are the files below
+	}
+	for _, name := range names {
+		data, err := scriptFiles.ReadFile(path.Join("script", name.Name()))
+		if err != nil {
+			panic(err)
+		}
+		pinned := newTrackingScript(data, "public, max-age=31536000, immutable")
+		found["/t."+pinned.hash+".js"] = pinned
+		if name.Name() == "t.js" {
+			found["/t.js"] = newTrackingScript(data, "public, max-age=3600")
+		}
+	}
+	return found
+}
+
+func newTrackingScript(data []byte, cacheControl string) *trackingScript {
+	var zipped bytes.Buffer
+	w, err := gzip.NewWriterLevel(&zipped, gzip.BestCompression)
+	if err != nil {
+		panic(err) // the level is a constant
+	}
+	if _, err := w.Write(data); err != nil {
+		panic(err) // a bytes.Buffer takes everything
+	}
+	if err := w.Close(); err != nil {
+		panic(err)
+	}
+	sum, integrity := sha256.Sum256(data), sha512.Sum384(data)
+	hash := hex.EncodeToString(sum[:6])
+	return &trackingScript{
+		plain: data, gzipped: zipped.Bytes(), plainTag: `"` + hash + `"`, gzippedTag: `"` + hash + `-gzip"`, hash: hash,
+		integrity: "sha384-" + base64.StdEncoding.EncodeToString(integrity[:]), cacheControl: cacheControl,
+	}
+}
+
+// ScriptElement returns the HTML that loads the current version of the tracking script from the
+// edge at base, such as https://clicks.example.com, and no other: its address never changes, and
+// the browser checks its hash (W3C Subresource Integrity). key is the workspace's publishable key.
+func ScriptElement(base, key string) string {
+	s := scripts["/t.js"]
+	return fmt.Sprintf(`<script defer src="%s/t.%s.js" integrity="%s" crossorigin="anonymous" data-key="%s"></script>`,
+		html.EscapeString(strings.TrimSuffix(base, "/")), s.hash, s.integrity, html.EscapeString(key))
+}
+
+// serve answers GET of the script. A browser asks again whether /t.js changed after an hour.
+func (s *trackingScript) serve(ctx *fasthttp.RequestCtx) {
 	cors(ctx)
+	body, tag := s.plain, s.plainTag
 	h := &ctx.Response.Header
-	h.Set(fasthttp.HeaderCacheControl, "public, max-age=3600")
-	h.Set(fasthttp.HeaderETag, scriptTag)
+	if acceptsGzip(ctx.Request.Header.Peek(fasthttp.HeaderAcceptEncoding)) {
+		body, tag = s.gzipped, s.gzippedTag
+	}
+	h.Set(fasthttp.HeaderVary, fasthttp.HeaderAcceptEncoding)
+	h.Set(fasthttp.HeaderCacheControl, s.cacheControl)
+	h.Set(fasthttp.HeaderETag, tag)
 	h.Set(fasthttp.HeaderXContentTypeOptions, "nosniff")
 	h.Set("Cross-Origin-Resource-Policy", "cross-origin")
-	if string(ctx.Request.Header.Peek(fasthttp.HeaderIfNoneMatch)) == scriptTag {
+	if matchesTag(ctx.Request.Header.Peek(fasthttp.HeaderIfNoneMatch), tag) {
 		ctx.SetStatusCode(fasthttp.StatusNotModified)
 		return
 	}
+	if tag == s.gzippedTag {
+		h.Set(fasthttp.HeaderContentEncoding, "gzip")
+	}
 	ctx.SetContentType("text/javascript; charset=utf-8") // RFC 9239
-	ctx.Response.SetBodyRaw(script)
+	ctx.Response.SetBodyRaw(body)
+}
+
+// acceptsGzip reports whether an Accept-Encoding header names gzip or *, and not with the weight 0
+// (RFC 9110 §12.5.3).
+func acceptsGzip(header []byte) bool {
+	accepted := false
+	for part := range strings.SplitSeq(strings.ToLower(b2s(header)), ",") {
+		coding, weight, _ := strings.Cut(part, ";")
+		refused := strings.Trim(strings.TrimPrefix(strings.TrimSpace(weight), "q="), "0.") == "" && strings.Contains(weight,
+			"0")
+		switch strings.TrimSpace(coding) {
+		case "gzip":
+			return !refused
+		case "*":
+			accepted = !refused
+		}
+	}
+	return accepted
+}
+
+// matchesTag reports whether an If-None-Match header lists the tag; the comparison is weak (RFC
+// 9110 §13.1.2).
+func matchesTag(header []byte, tag string) bool {
+	for listed := range strings.SplitSeq(b2s(header), ",") {
+		listed = strings.TrimSpace(listed)
+		if listed == "*" || strings.TrimPrefix(listed, "W/") == tag {
+			return true
+		}
+	}
+	return false
 }

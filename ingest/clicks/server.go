@@ -1,10 +1,10 @@
-// Package clicks is the edge that browsers and backends talk to: clicks and leads come in, an answer goes out when Kafka
-// has them.
+// Package clicks is the edge that browsers and backends talk to: clicks and leads come in, an
+// answer goes out when Kafka has them.
 package clicks
 
 import (
-	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -15,12 +15,13 @@ import (
 	"sync"
 	"time"
 
+	"github.com/pires/go-proxyproto"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/valyala/fasthttp"
 )
 
-// Publisher stores records: nil means stored. publish.Publisher is one; an error that is publish.ErrInDoubt means that
-// the records' memory is still in use.
+// Publisher stores records: nil means stored. publish.Publisher is one; an error that is
+// publish.ErrInDoubt means that the records' memory is still in use.
 type Publisher interface {
 	Publish(ctx context.Context, records ...*kgo.Record) error
 }
@@ -30,12 +31,15 @@ type Server struct {
 	cfg        Config
 	publisher  Publisher
 	workspaces *Directory
-	openToAll  bool // no workspace lists hostnames and there is only one
 	identities *identities
 	metrics    *metrics
 	log        *slog.Logger
 	now        func() time.Time
 	works      sync.Pool
+	addresses  *addressRates
+	public     *budget   // for the bodies of senders whom nobody vouches for
+	vouched    *budget   // for those with a secret key
+	forwarded  sync.Once // the warning of an X-Forwarded-For that nobody is trusted for
 	http       *fasthttp.Server
 }
 
@@ -58,8 +62,9 @@ func New(cfg Config, p Publisher) (*Server, error) {
 	if s.now == nil {
 		s.now = time.Now
 	}
-	s.openToAll = len(cfg.Workspaces.all) == 1 && len(cfg.Workspaces.all[0].Hostnames) == 0
-	s.works.New = func() any { return &work{event: newEvent(), values: make([]byte, 0, 4096)} }
+	s.works.New = func() any { return &work{event: newEvent(), values: make([]byte, 0, freeBody)} }
+	s.addresses = newAddressRates(cfg.EventsPerAddress, cfg.MaxBatch)
+	s.public, s.vouched = newBudget(cfg.BodyMemory, shares, cfg.MaxBodyBytes), newBudget(cfg.BodyMemory, 1, cfg.MaxBodyBytes)
 	s.http = &fasthttp.Server{
 		Handler:                      s.handle,
 		ErrorHandler:                 s.unreadable,
@@ -67,7 +72,9 @@ func New(cfg Config, p Publisher) (*Server, error) {
 		WriteTimeout:                 cfg.WriteTimeout,
 		IdleTimeout:                  cfg.IdleTimeout,
 		ReadBufferSize:               cfg.MaxHeaderBytes,
-		MaxRequestBodySize:           cfg.MaxBodyBytes,
+		StreamRequestBody:            true,     // the handler decides whether the rest of a body is read, and into what
+		MaxRequestBodySize:           prefetch, // in this mode, how much is read before the handler; the limits are ours
+		ExpectHandler:                s.expect,
 		Concurrency:                  cfg.Concurrency,
 		NoDefaultServerHeader:        true,
 		NoDefaultContentType:         true,
@@ -80,15 +87,36 @@ func New(cfg Config, p Publisher) (*Server, error) {
 	return s, nil
 }
 
-// Serve answers on ln until Shutdown.
+// Serve answers on ln until Shutdown. From the inside out: the connections of an address are
+// counted, a balancer's PROXY header is taken off, and what is left is TLS, if the edge has a
+// certificate.
 func (s *Server) Serve(ln net.Listener) error {
 	if s.cfg.MaxConnsPerIP > 0 {
 		ln = &guard{Listener: ln, s: s, conns: make(map[netip.Prefix]int)}
+	}
+	if s.cfg.ProxyProtocol {
+		ln = &proxyproto.Listener{Listener: ln, ReadHeaderTimeout: s.cfg.ReadTimeout, ConnPolicy: s.proxyPolicy}
+	}
+	if s.cfg.CertFile != "" {
+		c, err := newCertificate(s.cfg.CertFile, s.cfg.KeyFile, s.log)
+		if err != nil {
+			return fmt.Errorf("serve clicks: %w", err)
+		}
+		ln = tls.NewListener(ln, &tls.Config{GetCertificate: c.get, MinVersion: tls.VersionTLS12})
 	}
 	if err := s.http.Serve(ln); err != nil {
 		return fmt.Errorf("serve clicks: %w", err)
 	}
 	return nil
+}
+
+// proxyPolicy demands the PROXY header of configured proxies and never looks for it elsewhere:
+// anybody could write one.
+func (s *Server) proxyPolicy(o proxyproto.ConnPolicyOptions) (proxyproto.Policy, error) {
+	if s.isProxy(addressOf(o.Upstream)) {
+		return proxyproto.REQUIRE, nil
+	}
+	return proxyproto.SKIP, nil
 }
 
 // Shutdown closes the listener and waits for the requests under way, at most until ctx ends.
@@ -102,11 +130,49 @@ func (s *Server) Shutdown(ctx context.Context) error {
 // handle is where every readable request arrives.
 func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	defer s.recover(ctx)
-	if ambiguous(ctx.Request.Header.RawHeaders()) {
-		s.refuse(ctx, errSmuggling)
+	s.route(ctx)
+	if unread(ctx) {
+		ctx.SetConnectionClose()
+		s.drain(ctx)
+	}
+}
+
+// expect answers a request whose sender waits with the body until it is asked for it (RFC 9110
+// §10.1.1): 100, or at once the refusal that its headers deserve.
+func (s *Server) expect(ctx *fasthttp.RequestCtx) int {
+	limit := s.cfg.MaxEventBytes
+	if string(ctx.URI().PathOriginal()) == "/v1/clicks" {
+		limit = s.cfg.MaxBodyBytes
+	}
+	f := checkFraming(&ctx.Request.Header)
+	if f == nil {
+		f = checkHead(ctx, limit)
+	}
+	if f == nil {
+		return fasthttp.StatusContinue
+	}
+	beaconCORS(ctx)
+	s.refuse(ctx, f)
+	return f.status
+}
+
+// route finds the handler. The path counts as it was sent: /v1%2fclick, //v1/click and
+// /x/../v1/click are other paths for a proxy that allows only some of them, so they are here too.
+func (s *Server) route(ctx *fasthttp.RequestCtx) {
+	h := &ctx.Request.Header
+	if f := checkFraming(h); f != nil {
+		s.refuse(ctx, f)
 		return
 	}
-	switch string(ctx.Path()) { // the compiler makes no copy
+	switch string(h.Method()) { // the compiler makes no copy
+	case "GET", "HEAD", "POST", "OPTIONS":
+		if f := checkVersion(h); f != nil {
+			s.refuse(ctx, f)
+			ctx.SetConnectionClose()
+			return
+		}
+	}
+	switch string(ctx.URI().PathOriginal()) {
 	case "/v1/click":
 		s.post(ctx, s.click, true)
 	case "/v1/clicks":
@@ -119,12 +185,17 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 		s.post(ctx, s.trackVisit, true)
 	case "/track/lead":
 		s.post(ctx, s.trackLead, true)
+	case "/track/sale", "/track/sale/client":
+		s.post(ctx, s.trackSale, true)
 	case "/v1/click.gif":
 		s.get(ctx, s.pixel)
-	case "/t.js":
-		s.get(ctx, s.serveScript)
 	default:
-		switch string(ctx.Method()) {
+		if script := scripts[b2s(ctx.URI().PathOriginal())]; script != nil {
+			s.get(ctx, script.serve)
+			return
+		}
+		beaconCORS(ctx)
+		switch string(h.Method()) {
 		case "GET", "HEAD", "POST", "OPTIONS":
 			s.refuse(ctx, errNotFound)
 		default: // among them PRI, the HTTP/2 preface
@@ -158,6 +229,7 @@ func (s *Server) get(ctx *fasthttp.RequestCtx, h fasthttp.RequestHandler) {
 }
 
 func (s *Server) notAllowed(ctx *fasthttp.RequestCtx, allow string) {
+	beaconCORS(ctx)
 	s.refuse(ctx, errMethod)
 	ctx.Response.Header.Set(fasthttp.HeaderAllow, allow)
 	switch string(ctx.Method()) {
@@ -177,40 +249,12 @@ func (s *Server) recover(ctx *fasthttp.RequestCtx) {
 	}
 }
 
-// ambiguous tells whether a request carries Content-Length together with Transfer-Encoding. fasthttp lets the latter win
-// and hides the former; a proxy in front that decides otherwise would be made to pass on a second, hidden request
-// (RFC 9112 §11.2). The raw headers still show both.
-func ambiguous(raw []byte) bool {
-	length, encoding := false, false
-	for len(raw) > 0 {
-		var line []byte
-		if end := bytes.IndexByte(raw, '\n'); end >= 0 {
-			line, raw = raw[:end], raw[end+1:]
-		} else {
-			line, raw = raw, nil
-		}
-		if len(line) < 15 {
-			continue
-		}
-		switch line[0] | 0x20 {
-		case 'c':
-			length = length || bytes.EqualFold(line[:15], []byte("Content-Length:"))
-		case 't':
-			encoding = encoding || len(line) > 18 && bytes.EqualFold(line[:18], []byte("Transfer-Encoding:"))
-		}
-	}
-	return length && encoding
-}
-
 // unreadable answers requests that fasthttp could not read. It closes their connections.
 func (s *Server) unreadable(ctx *fasthttp.RequestCtx, err error) {
 	var headers *fasthttp.ErrSmallBuffer
 	var network net.Error
-	cors(ctx)
+	beaconCORS(ctx)
 	switch {
-	case errors.Is(err, fasthttp.ErrBodyTooLarge):
-		s.refuse(ctx, errBodySize)
-		s.drain(ctx)
 	case errors.As(err, &headers):
 		s.refuse(ctx, errHeaderSize)
 		s.drain(ctx)
@@ -221,13 +265,16 @@ func (s *Server) unreadable(ctx *fasthttp.RequestCtx, err error) {
 	}
 }
 
-// drain reads on for a moment before a refusal. A connection that is closed with unread bytes is reset, and then the
-// sender sees a broken pipe instead of the reason.
+// drain reads on for a moment before a refusal. A connection that is closed with unread bytes is
+// reset, and then the sender sees a broken pipe instead of the reason.
 func (s *Server) drain(ctx *fasthttp.RequestCtx) {
 	c := ctx.Conn()
 	_ = c.SetReadDeadline(time.Now().Add(300 * time.Millisecond))
-	_, _ = io.CopyN(io.Discard, c, 16<<20)
+	_, _ = io.CopyBuffer(onlyWriter{io.Discard}, io.LimitReader(c, 16<<20), make([]byte, 4<<10))
 }
+
+// onlyWriter hides that io.Discard reads by itself, in 8 KiB pieces that it keeps.
+type onlyWriter struct{ io.Writer }
 
 // quiet drops fasthttp's own log lines: what clients do wrong is counted, not logged.
 type quiet struct{}

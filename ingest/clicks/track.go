@@ -6,28 +6,21 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// The addresses under /track speak as Dub's and PiMMs' API does to their own scripts and SDKs, so that setting the
-// script's data-api-host (or the SDK's server address) to the edge is the whole migration.
+// The addresses under /track speak as Dub's and PiMMs' API does to their own scripts and SDKs, so
+// that setting the script's data-api-host (or the SDK's server address) to the edge is the whole
+// migration.
 
 func isTrack(path []byte) bool { return bytes.HasPrefix(path, []byte("/track/")) }
 
 // trackClick takes {domain, key, url, referrer}: a visitor came through the short link domain/key.
 func (s *Server) trackClick(ctx *fasthttp.RequestCtx) { s.track(ctx, "link") }
 
-// trackVisit takes {domain, url, referrer}: a visitor came to the site without a link. Dub books it under the domain's
-// root link, whose key is "_root".
+// trackVisit takes {domain, url, referrer}: a visitor came to the site without a link. Dub books it
+// under the domain's root link, whose key is "_root".
 func (s *Server) trackVisit(ctx *fasthttp.RequestCtx) { s.track(ctx, "pageview") }
 
 func (s *Server) track(ctx *fasthttp.RequestCtx, trigger string) {
-	cors(ctx)
-	if !takesJSON(ctx) {
-		s.refuse(ctx, errContentType)
-		return
-	}
-	if len(ctx.PostBody()) > s.cfg.MaxEventBytes {
-		s.refuse(ctx, errBodySize)
-		return
-	}
+	beaconCORS(ctx)
 	if optedOut(ctx) {
 		s.metrics.rejected[errOptedOut.code].Inc()
 		ctx.Response.Header.SetContentType("application/json")
@@ -36,15 +29,11 @@ func (s *Server) track(ctx *fasthttp.RequestCtx, trigger string) {
 	}
 	w := s.acquire(1)
 	e := w.event
-	e.reset()
 	e.track = true
-	v, err := w.parser.ParseBytes(ctx.PostBody())
-	if err != nil {
-		s.release(w, nil)
-		s.refuse(ctx, errBadJSON)
-		return
+	f := s.receive(ctx, w, s.cfg.MaxEventBytes)
+	if f == nil {
+		f = e.parseJSON(&w.json, w.body)
 	}
-	f := e.parseJSON(v)
 	if trigger == "pageview" && e.linkKey == "" {
 		e.linkKey = "_root"
 	}
@@ -57,7 +46,8 @@ func (s *Server) track(ctx *fasthttp.RequestCtx, trigger string) {
 	s.store(ctx, w, f, answerTrack)
 }
 
-// optedOut: Dub's and PiMMs' sign that a visit is not to be counted, as a header or a query parameter.
+// optedOut: Dub's and PiMMs' sign that a visit is not to be counted, as a header or a query
+// parameter.
 func optedOut(ctx *fasthttp.RequestCtx) bool {
 	for _, name := range [...]string{"dub-no-track", "pimms-no-track"} {
 		if len(ctx.Request.Header.Peek(name)) > 0 || ctx.QueryArgs().Has(name) {
@@ -67,7 +57,8 @@ func optedOut(ctx *fasthttp.RequestCtx) bool {
 	return false
 }
 
-// answerTrack has Dub's shape. Partner and discount live in Dub's own database; their scripts take null for "none".
+// answerTrack has Dub's shape. Partner and discount live in Dub's own database; their scripts take
+// null for "none".
 func answerTrack(ctx *fasthttp.RequestCtx, w *work) {
 	w.answer = append(w.answer, `{"clickId":"`...)
 	w.answer = w.ids[0].AppendText(w.answer)

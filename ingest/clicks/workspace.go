@@ -1,32 +1,26 @@
 package clicks
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"tributary/schemas"
 )
 
-// Workspace is one tenant as the workspaces file describes it.
+// Workspace is one tenant as the edge sees it.
 type Workspace struct {
-	ID              string   `json:"id"`
-	PublishableKeys []string `json:"publishable_keys"`  // stand in web pages; empty: any key is accepted
-	SecretKeys      []string `json:"secret_keys"`       // for imports and leads
-	Hostnames       []string `json:"hostnames"`         // sites that may send beacons: exact or *.example.com; empty: all
-	Schemes         []string `json:"schemes"`           // URL schemes accepted beside http and https, such as an app's
-	EventsPerSecond float64  `json:"events_per_second"` // per publishable key; 0: no limit
-	StripeAccounts  []string `json:"stripe_accounts"`   // read by the processor, not here
+	schemas.Workspace
+	limit *rate.Limiter // of visitors, however the workspace is found; nil: none
 }
 
-// allowsHost tells whether a site may send. "www." is ignored on both sides; *.example.com means its subdomains and not
-// example.com itself.
+// allowsHost reports whether a site may send. "www." is ignored on both sides; *.example.com means
+// its subdomains and not example.com itself.
 func (w *Workspace) allowsHost(host string) bool {
 	if len(w.Hostnames) == 0 {
 		return true
@@ -44,17 +38,19 @@ func (w *Workspace) allowsHost(host string) bool {
 	return false
 }
 
-// Directory finds the workspace that a request belongs to. It does not change once made.
+// Directory finds the workspace that a request belongs to. Replace changes it while requests are
+// served; a request that has found its workspace ends with it.
 type Directory struct {
-	all    []*Workspace
-	byKey  map[string]*publishable
-	open   *Workspace // the only workspace, if it lists no publishable keys
-	secret []secret
+	current atomic.Pointer[directory]
 }
 
-type publishable struct {
-	workspace *Workspace
-	limit     *rate.Limiter // nil: none
+// directory does not change once made.
+type directory struct {
+	all       []*Workspace
+	byKey     map[string]*Workspace
+	open      *Workspace // the only workspace, if it lists no publishable keys
+	secret    []secret
+	openToAll bool // there is only one workspace, and it lists no hostnames
 }
 
 type secret struct {
@@ -62,145 +58,134 @@ type secret struct {
 	workspace *Workspace
 }
 
-// LoadWorkspaces reads the workspaces file. secretKey, if not empty, is one more secret key of the only workspace.
+// LoadWorkspaces reads the workspaces file; without a path there is one workspace, "default".
+// secretKey, if not empty, is one more secret key of the only workspace.
 func LoadWorkspaces(path, secretKey string) (*Directory, error) {
-	if path == "" {
-		w := Workspace{ID: "default"}
-		if secretKey != "" {
-			w.SecretKeys = []string{secretKey}
+	list := []schemas.Workspace{{ID: "default"}}
+	if path != "" {
+		var err error
+		if list, err = schemas.ReadWorkspaces(path); err != nil {
+			return nil, err
 		}
-		return NewDirectory([]Workspace{w})
-	}
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("read workspaces: %w", err)
-	}
-	var list []Workspace
-	if err := json.NewDecoder(bytes.NewReader(text)).Decode(&list); err != nil {
-		return nil, fmt.Errorf("read workspaces: %s: %w (hint: a JSON array of {\"id\":…,\"publishable_keys\":[…],\"secret_keys\":[…]})", path, err)
 	}
 	if secretKey != "" {
-		if len(list) != 1 {
-			return nil, fmt.Errorf("secret key: %s describes %d workspaces, so it is not known whose it is (hint: put it into one's secret_keys)", path, len(list))
+		if len(list) > 1 {
+			return nil, fmt.Errorf("secret key: %s describes %d workspaces, so it is not known whose it is "+
+				"(hint: put it into one's secret_keys)", path, len(list))
 		}
 		list[0].SecretKeys = append(list[0].SecretKeys, secretKey)
 	}
-	return NewDirectory(list)
+	return NewDirectory(list), nil
 }
 
-// NewDirectory checks the workspaces and reports every fault at once.
-func NewDirectory(list []Workspace) (*Directory, error) {
-	d := &Directory{byKey: make(map[string]*publishable)}
-	var faults []error
-	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf("workspaces: "+format, args...)) }
-	if len(list) == 0 {
-		fault("none is described (hint: leave the file out to have one workspace, \"default\")")
-	}
-	ids, secrets := make(map[string]bool), make(map[string]bool)
+// NewDirectory makes the directory of workspaces that schemas.ReadWorkspaces has checked.
+func NewDirectory(list []schemas.Workspace) *Directory {
+	d := &directory{byKey: make(map[string]*Workspace)}
 	for i := range list {
-		w := list[i] // a copy: the caller keeps its own
-		switch {
-		case w.ID == "" || len(w.ID) > maxID:
-			fault("entry %d: id has %d bytes (hint: 1 to %d)", i, len(w.ID), maxID)
-		case ids[w.ID]:
-			fault("id %q is used twice", w.ID)
+		w := &Workspace{Workspace: list[i]}
+		if w.EventsPerSecond > 0 {
+			// The burst lets one full batch through, and ten seconds of traffic that a proxy held
+			// back.
+			w.limit = rate.NewLimiter(rate.Limit(w.EventsPerSecond), max(1000, int(10*w.EventsPerSecond)))
 		}
-		ids[w.ID] = true
-		w.Hostnames = append([]string(nil), w.Hostnames...)
-		for j, h := range w.Hostnames {
-			h = strings.ToLower(h)
-			if bare := strings.TrimPrefix(h, "*."); bare == "" || strings.ContainsAny(bare, "*/: ") {
-				fault("%s: hostname %q (hint: shop.example.com or *.example.com, without scheme, port or path)", w.ID, h)
-			}
-			w.Hostnames[j] = strings.TrimPrefix(h, "www.")
+		for _, key := range w.PublishableKeys {
+			d.byKey[key] = w
 		}
-		for j, s := range w.Schemes {
-			if strings.ContainsAny(s, ":/ ") || s == "" || strings.EqualFold(s, "javascript") || strings.EqualFold(s, "data") {
-				fault("%s: scheme %q (hint: myapp, without ://)", w.ID, s)
-			}
-			w.Schemes[j] = strings.ToLower(s)
+		for _, key := range w.SecretKeys {
+			d.secret = append(d.secret, secret{sha256.Sum256([]byte(key)), w})
 		}
-		if w.EventsPerSecond < 0 {
-			fault("%s: events_per_second is negative (hint: 0 means no limit)", w.ID)
-		}
-		for _, k := range w.PublishableKeys {
-			if k == "" || d.byKey[k] != nil {
-				fault("%s: publishable key %q is empty or used twice", w.ID, k)
-				continue
-			}
-			p := &publishable{workspace: &w}
-			if w.EventsPerSecond > 0 {
-				// The burst lets one full batch through, and ten seconds of traffic that a proxy held back.
-				p.limit = rate.NewLimiter(rate.Limit(w.EventsPerSecond), max(1000, int(10*w.EventsPerSecond)))
-			}
-			d.byKey[k] = p
-		}
-		for _, k := range w.SecretKeys {
-			if k == "" || secrets[k] {
-				fault("%s: a secret key is empty or used twice", w.ID)
-				continue
-			}
-			secrets[k] = true
-			d.secret = append(d.secret, secret{sha256.Sum256([]byte(k)), &w})
-		}
-		d.all = append(d.all, &w)
-	}
-	for k := range secrets {
-		if d.byKey[k] != nil {
-			fault("%s: one key is both publishable and secret (hint: publishable keys stand in web pages)", d.byKey[k].workspace.ID)
-		}
+		d.all = append(d.all, w)
 	}
 	if len(d.all) == 1 && len(d.all[0].PublishableKeys) == 0 {
 		d.open = d.all[0]
 	}
-	return d, errors.Join(faults...)
+	d.openToAll = len(d.all) == 1 && len(d.all[0].Hostnames) == 0
+	directory := new(Directory)
+	directory.current.Store(d)
+	return directory
 }
 
-// bySecret finds a secret key's owner. It compares with all of them, each in constant time, so that the answer's delay
-// tells nothing about any of them; digests have equal lengths, so it does not tell a key's length either.
+// Replace makes the workspaces of other those of d. What was spent of a budget stays spent, unless
+// the rate is another.
+func (d *Directory) Replace(other *Directory) {
+	before, now := d.current.Load(), other.current.Load()
+	for _, w := range now.all {
+		for _, old := range before.all {
+			if old.ID == w.ID && old.EventsPerSecond == w.EventsPerSecond {
+				w.limit = old.limit
+			}
+		}
+	}
+	d.current.Store(now)
+}
+
+// EmailFallback are the ids of the workspaces that need the key of e-mail hashes.
+func (d *Directory) EmailFallback() []string {
+	var list []schemas.Workspace
+	for _, w := range d.current.Load().all {
+		list = append(list, w.Workspace)
+	}
+	return schemas.EmailFallback(list)
+}
+
+// openToAll reports whether no site has to be asked for.
+func (d *Directory) openToAll() bool { return d.current.Load().openToAll }
+
+// isPublishable reports whether a workspace lists the key as a publishable one.
+func (d *Directory) isPublishable(key []byte) bool { return d.current.Load().byKey[string(key)] != nil }
+
+// bySecret finds a secret key's owner. It compares with all of them, each in constant time, so that
+// the answer's delay tells nothing about any of them; digests have equal lengths, so it does not
+// tell a key's length either.
 func (d *Directory) bySecret(key []byte) *Workspace {
+	secrets := d.current.Load().secret
 	digest := sha256.Sum256(key)
 	var found *Workspace
-	for i := range d.secret {
-		if subtle.ConstantTimeCompare(digest[:], d.secret[i].digest[:]) == 1 {
-			found = d.secret[i].workspace
+	for i := range secrets {
+		if subtle.ConstantTimeCompare(digest[:], secrets[i].digest[:]) == 1 {
+			found = secrets[i].workspace
 		}
 	}
 	return found
 }
 
-// byPublishable finds the owner of a publishable key. Without a key it is the only workspace if that lists none, or if
-// keyless is set: the scripts of Dub and PiMMs send none. Else it is the one workspace that names the site.
-func (d *Directory) byPublishable(key []byte, host string, keyless bool) (*Workspace, *rate.Limiter, *fault) {
+// byPublishable finds the owner of a publishable key. Without a key it is the only workspace if
+// that lists none, or if keyless is set: the scripts of Dub and PiMMs send none. Else it is the one
+// workspace that names the site.
+func (d *Directory) byPublishable(key []byte, host string, keyless bool) (*Workspace, *fault) {
+	now := d.current.Load()
 	if len(key) > 0 {
-		if p := d.byKey[string(key)]; p != nil {
-			return p.workspace, p.limit, nil
+		if w := now.byKey[string(key)]; w != nil {
+			return w, nil
 		}
 	}
 	switch {
-	case d.open != nil:
-		return d.open, nil, nil
+	case now.open != nil:
+		return now.open, nil
 	case len(key) > 0 && !keyless:
-		return nil, nil, errUnknownKey
-	case keyless && len(d.all) == 1:
-		return d.all[0], nil, nil
+		return nil, errUnknownKey
+	case keyless && len(now.all) == 1:
+		return now.all[0], nil
 	}
 	var found *Workspace
-	for _, w := range d.all {
+	for _, w := range now.all {
 		if len(w.Hostnames) > 0 && w.allowsHost(host) {
 			if found != nil {
-				return nil, nil, errNoKey
+				return nil, errNoKey
 			}
 			found = w
 		}
 	}
 	if found == nil {
-		return nil, nil, errNoKey
+		return nil, errNoKey
 	}
-	return found, nil, nil
+	return found, nil
 }
 
-// allow takes n events from a key's budget, or tells how long to wait for them.
+// hasBudget reports whether l would let a single event through now.
+func hasBudget(l *rate.Limiter, now time.Time) bool { return l == nil || l.TokensAt(now) >= 1 }
+
+// allow takes n events from a workspace's budget, or returns how long to wait for them.
 func allow(l *rate.Limiter, now time.Time, n int) (time.Duration, bool) {
 	if l == nil {
 		return 0, true

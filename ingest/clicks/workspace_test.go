@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"tributary/schemas"
 )
 
 func TestLoadWorkspaces(t *testing.T) {
@@ -16,38 +18,26 @@ func TestLoadWorkspaces(t *testing.T) {
 		}
 		return path
 	}
-	d, err := LoadWorkspaces(file(`[{"id":"acme","publishable_keys":["pk"],"secret_keys":["sk"],"hostnames":["www.Acme.example"],"stripe_accounts":["acct_1"],"a_later_field":1}]`), "another")
+	path := file(`[{"id":"acme","publishable_keys":["pk"],"secret_keys":["sk_0123456789abc"],"hostnames":["www.Acme.example","münchen.example"]}]`)
+	d, err := LoadWorkspaces(path, "another")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, key := range []string{"sk", "another"} {
+	for _, key := range []string{"sk_0123456789abc", "another"} {
 		if w := d.bySecret([]byte(key)); w == nil || w.ID != "acme" {
 			t.Errorf("bySecret(%s) = %v", key, w)
 		}
 	}
 	if d.bySecret([]byte("pk")) != nil || d.bySecret(nil) != nil {
-		t.Error("a publishable key, or none, opens the secret door")
+		t.Error("a publishable key, or none, is taken for a secret one")
 	}
-	if !d.all[0].allowsHost("acme.example") {
-		t.Error("hostnames are compared with their case or www")
-	}
-
-	bad := map[string]string{
-		`{`:  "JSON array",
-		`[]`: "none is described",
-		`[{"id":""},{"id":"a","publishable_keys":["k","k",""]},{"id":"a","secret_keys":["k",""],"hostnames":["https://x","*.","a:80"],"schemes":["javascript"],"events_per_second":-1}]`: "id has 0 bytes|used twice|hostname|scheme|negative|both publishable and secret",
-	}
-	for text, want := range bad {
-		_, err := LoadWorkspaces(file(text), "")
-		if err == nil {
-			t.Errorf("%s: no error", text)
-			continue
+	for _, host := range []string{"acme.example", "www.acme.example", "xn--mnchen-3ya.example"} {
+		if w, f := d.byPublishable([]byte("pk"), host, false); f != nil || !w.allowsHost(host) {
+			t.Errorf("%s is not allowed: %v", host, f)
 		}
-		for _, w := range strings.Split(want, "|") {
-			if !strings.Contains(err.Error(), w) {
-				t.Errorf("%q is not reported in:\n%v", w, err)
-			}
-		}
+	}
+	if _, err := LoadWorkspaces(file(`[{"id":"a","hostname":["x.example"]}]`), ""); err == nil || !strings.Contains(err.Error(), "[0].hostname") {
+		t.Errorf("a misspelt field: %v", err)
 	}
 	if _, err := LoadWorkspaces(file(`[{"id":"a"},{"id":"b"}]`), "sk"); err == nil {
 		t.Error("a secret key of nobody in particular")
@@ -58,12 +48,39 @@ func TestLoadWorkspaces(t *testing.T) {
 }
 
 func TestAllowsHost(t *testing.T) {
-	w := &Workspace{Hostnames: []string{"shop.example", "*.apps.example"}}
+	w := &Workspace{Workspace: schemas.Workspace{Hostnames: []string{"shop.example", "*.apps.example"}}}
 	for host, want := range map[string]bool{"shop.example": true, "www.shop.example": true, "a.shop.example": false, "a.apps.example": true,
 		"a.b.apps.example": true, "apps.example": false, "evilapps.example": false, "": false} {
 		if got := w.allowsHost(host); got != want {
 			t.Errorf("allowsHost(%q) = %v, want %v", host, got, want)
 		}
+	}
+}
+
+// A reload takes keys away and gives new ones; a budget that is spent stays spent.
+func TestReplace(t *testing.T) {
+	d := NewDirectory([]schemas.Workspace{{ID: "a", PublishableKeys: []string{"old"}, EventsPerSecond: 1}, {ID: "b", PublishableKeys: []string{"b"}, EventsPerSecond: 1}})
+	now := time.Now()
+	for _, key := range []string{"old", "b"} {
+		w, _ := d.byPublishable([]byte(key), "", false)
+		if _, ok := allow(w.limit, now, 1000); !ok {
+			t.Fatal("a full budget is refused")
+		}
+	}
+	d.Replace(NewDirectory([]schemas.Workspace{{ID: "a", PublishableKeys: []string{"new"}, EventsPerSecond: 1}, {ID: "b", PublishableKeys: []string{"b"}, EventsPerSecond: 2}}))
+	if _, f := d.byPublishable([]byte("old"), "", false); f != errUnknownKey {
+		t.Errorf("a withdrawn key: %v", f)
+	}
+	w, f := d.byPublishable([]byte("new"), "", false)
+	if f != nil {
+		t.Fatalf("a new key: %v", f)
+	}
+	if _, ok := allow(w.limit, now, 1); ok {
+		t.Error("a reload has filled the budget")
+	}
+	w, _ = d.byPublishable([]byte("b"), "", false)
+	if _, ok := allow(w.limit, now, 1); !ok {
+		t.Error("the new rate is not in force")
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -14,7 +13,7 @@ import (
 
 // Config is what a Publisher needs to know. Start from Default.
 type Config struct {
-	Seeds    []string // host:port of any brokers of the cluster
+	Seeds    []string // host:port of any brokers of the cluster, as schemas.Kafka has checked them
 	ClientID string   // shown in the brokers' logs and quotas
 	Topics   []string // topics that Ready requires; a missing one is a reason not to be ready
 
@@ -52,14 +51,6 @@ func Default() Config {
 // Validate reports every fault of c at once, each with a hint.
 func (c Config) Validate() error {
 	var faults []error
-	if len(c.Seeds) == 0 {
-		faults = append(faults, errors.New("kafka seeds: none given (hint: --kafka-seeds host:port,host:port)"))
-	}
-	for _, s := range c.Seeds {
-		if host, port, err := net.SplitHostPort(s); err != nil || host == "" || port == "" {
-			faults = append(faults, fmt.Errorf("kafka seeds: %q is not host:port (hint: Kafka listens on port 9092 by default)", s))
-		}
-	}
 	if c.Timeout <= 0 {
 		faults = append(faults, fmt.Errorf("publish timeout: %s is not positive (hint: 5s)", c.Timeout))
 	}

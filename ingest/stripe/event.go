@@ -1,20 +1,17 @@
 package stripe
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
 	"tributary/schemas"
 )
 
-// errNotEvent says that a correctly signed body is no Stripe event.
-var errNotEvent = errors.New("not a Stripe event")
-
-// envelope is what the webhook reads of an event. The rest stays unread: what an event means is decided where it can be
-// decided again, from the kept bytes.
+// envelope is what the webhook reads of an event. The rest stays unread: what an event means is
+// decided where it can be decided again, from the kept bytes.
 type envelope struct {
 	ID         string `json:"id"`
 	Object     string `json:"object"`
@@ -25,9 +22,10 @@ type envelope struct {
 	Livemode   bool   `json:"livemode"`
 	Data       struct {
 		Object struct {
-			ID       string          `json:"id"`
-			Object   string          `json:"object"`
-			Customer json.RawMessage `json:"customer"` // an id, an expanded object, or null
+			ID              string          `json:"id"`
+			Object          string          `json:"object"`
+			Customer        json.RawMessage `json:"customer"`         // an id, an expanded object, or null
+			CustomerAccount json.RawMessage `json:"customer_account"` // the same, of a customer that is an account
 		} `json:"object"`
 	} `json:"data"`
 	Related struct { // thin events name their object only
@@ -35,18 +33,35 @@ type envelope struct {
 	} `json:"related_object"`
 }
 
-// parseEvent reads the envelope of a snapshot event (object "event") or of a thin one ("v2.core.event"). The event keeps
-// body itself. key is the record's key: the customer, so that one customer's events keep their order, else the object.
+// thinObject is the object of a thin event, for resources of both of Stripe's APIs
+// (https://docs.stripe.com/event-destinations#thin-events).
+const thinObject = "v2.core.event"
+
+// A signed body that is no event. The errors say what is wrong and repeat nothing of the body,
+// which may hold a customer's data.
+var (
+	errNotJSON  = errors.New("the body is not JSON of an event's shape")
+	errBOM      = errors.New("the body begins with a byte order mark, which Stripe never sends: something has changed it")
+	errObject   = errors.New("its object is neither event nor " + thinObject)
+	errNameless = errors.New("id or type is missing")
+)
+
+// parseEvent reads the envelope of a snapshot event (object "event") or of a thin one. The event
+// keeps body itself. key is the record's key: the customer, so that one customer's events keep
+// their order, else the customer's account, else the object.
 func parseEvent(body []byte, received time.Time) (event *schemas.StripeEvent, key string, err error) {
 	var e envelope
 	if err := json.Unmarshal(body, &e); err != nil {
-		return nil, "", fmt.Errorf("%w: %w", errNotEvent, err)
+		if bytes.HasPrefix(body, []byte("\ufeff")) {
+			return nil, "", errBOM
+		}
+		return nil, "", errNotJSON
 	}
 	switch {
-	case e.Object != "event" && e.Object != "v2.core.event":
-		return nil, "", fmt.Errorf("%w: object is %q", errNotEvent, e.Object)
+	case e.Object != "event" && e.Object != thinObject:
+		return nil, "", errObject
 	case e.ID == "" || e.Type == "":
-		return nil, "", fmt.Errorf("%w: id or type is missing", errNotEvent)
+		return nil, "", errNameless
 	}
 	account := e.Account
 	if account == "" && strings.HasPrefix(e.Context, "acct_") {
@@ -59,13 +74,14 @@ func parseEvent(body []byte, received time.Time) (event *schemas.StripeEvent, ke
 	} else {
 		customer = idOf(o.Customer)
 	}
-	for _, key = range []string{customer, o.ID, e.Related.ID, e.ID} {
+	for _, key = range []string{customer, idOf(o.CustomerAccount), o.ID, e.Related.ID, e.ID} {
 		if key != "" {
 			break
 		}
 	}
 	return &schemas.StripeEvent{
-		ID: e.ID, Type: e.Type, Account: account, APIVersion: e.APIVersion, Livemode: e.Livemode, ReceivedAt: received, Body: body,
+		ID: e.ID, Type: e.Type, Account: account, APIVersion: e.APIVersion, Livemode: e.Livemode,
+		Thin: e.Object == thinObject, ReceivedAt: received, Body: body,
 	}, key, nil
 }
 

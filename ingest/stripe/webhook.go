@@ -1,4 +1,5 @@
-// Package stripe is the webhook that Stripe calls: it proves who sent an event and keeps it byte for byte.
+// Package stripe is the webhook that Stripe calls: it proves who sent an event and keeps it byte
+// for byte.
 package stripe
 
 import (
@@ -7,12 +8,15 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"strconv"
 	"time"
 
 	"github.com/stripe/stripe-go/v76/webhook"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"golang.org/x/net/netutil"
+	"golang.org/x/sync/semaphore"
 
 	"tributary/schemas"
 )
@@ -22,12 +26,17 @@ type Publisher interface {
 	Publish(ctx context.Context, records ...*kgo.Record) error
 }
 
-// Webhook answers POST /stripe/webhook. It is an http.Handler.
+// Webhook answers POST /stripe/webhook. It is an http.Handler; Serve adds the limits of a listener
+// that faces the internet.
 type Webhook struct {
-	cfg       Config
-	publisher Publisher
-	metrics   *metrics
-	log       *slog.Logger
+	cfg        Config
+	publisher  Publisher
+	metrics    *metrics
+	log        *slog.Logger
+	unverified *semaphore.Weighted // bytes of bodies beyond freeBytes each
+	refusals   map[string]*minutely
+	unlisted   *unlisted
+	server     *http.Server
 }
 
 // New checks cfg and makes a webhook that stores through p.
@@ -38,75 +47,196 @@ func New(cfg Config, p Publisher) (*Webhook, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
-	return &Webhook{cfg: cfg, publisher: p, metrics: newMetrics(cfg.Registry), log: cfg.Logger}, nil
+	h := &Webhook{
+		cfg: cfg, publisher: p, metrics: newMetrics(cfg.Registry), log: cfg.Logger,
+		unverified: semaphore.NewWeighted(cfg.MaxUnverifiedBytes), refusals: make(map[string]*minutely),
+		unlisted: newUnlisted(cfg.Logger),
+	}
+	for _, f := range faults {
+		h.refusals[f.code] = newMinutely(cfg.Logger, slog.LevelWarn, "refused webhooks", slog.String("code", f.code))
+	}
+	h.server = &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       15 * time.Second,
+		WriteTimeout:      20 * time.Second,
+		IdleTimeout:       30 * time.Second,
+		MaxHeaderBytes:    16 << 10,
+		ConnContext:       withFraming,
+		ErrorLog:          slog.NewLogLogger(h.log.Handler(), slog.LevelDebug),
+	}
+	return h, nil
+}
+
+// Serve answers on ln until Shutdown.
+func (h *Webhook) Serve(ln net.Listener) error {
+	err := h.server.Serve(framingListener{netutil.LimitListener(ln, h.cfg.MaxConns)})
+	if !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// Shutdown closes the listener and waits for the requests under way, at most until ctx ends.
+func (h *Webhook) Shutdown(ctx context.Context) error { return h.server.Shutdown(ctx) }
+
+// Warnings returns what an operator has to mend while events are taken all the same.
+func (h *Webhook) Warnings(context.Context) []string {
+	return h.unlisted.warnings(h.cfg.Signers.current.Load())
 }
 
 // Path is where the webhook listens.
 const Path = "/stripe/webhook"
 
-// ServeHTTP verifies, keeps and answers, in this order: nothing is parsed before the signature is known to be good, and
-// 200 is said only when every in-sync replica has the event. On any other status Stripe sends it again, for three days
-// (https://docs.stripe.com/webhooks#automatic-retries), so there is no spool: its queue is safer than a disk here.
+// ServeHTTP verifies, keeps and answers, in this order: nothing is parsed before the signature is
+// known to be good, and 200 is said only when every in-sync replica has the event. On any other
+// status Stripe sends it again, for three days
+// (https://docs.stripe.com/webhooks#automatic-retries), so there is no spool: its queue is safer
+// than a disk here.
 func (h *Webhook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	received := time.Now()
-	switch {
-	case r.URL.Path != Path:
-		h.refuse(w, errNotFound)
-		return
-	case r.Method != http.MethodPost:
-		w.Header().Set("Allow", http.MethodPost)
-		h.refuse(w, errMethod)
+	signature := r.Header.Get("Stripe-Signature")
+	if f := h.route(w, r, signature); f != nil {
+		w.Header().Set("Connection", "close") // rather than read a body that is not looked at
+		h.refuse(w, r, f)
 		return
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, h.cfg.MaxBodyBytes))
-	if err != nil {
-		var tooLarge *http.MaxBytesError
-		if errors.As(err, &tooLarge) {
-			h.refuse(w, errTooLarge)
-			return
-		}
-		h.refuse(w, errUnreadable)
+	body, release, f := h.read(w, r)
+	if f != nil {
+		h.refuse(w, r, f)
 		return
 	}
-	if f := h.verify(body, r.Header.Get("Stripe-Signature")); f != nil {
-		h.log.Warn("refuse a webhook", "code", f.code, "remote", r.RemoteAddr)
-		h.refuse(w, f)
+	signers := h.cfg.Signers.current.Load()
+	fits, f := h.verify(signers, body, signature)
+	release()
+	if f != nil {
+		h.refuse(w, r, f)
 		return
 	}
 	event, key, err := parseEvent(body, received)
 	if err != nil {
-		h.log.Warn("refuse a signed webhook", "error", err)
-		h.refuse(w, errMalformed)
+		h.refuse(w, r, errMalformed.because(err))
+		return
+	}
+	if event.Account, event.Unlisted, f = signers.admit(fits, event.Account, event.Livemode); f != nil {
+		h.refuse(w, r, f)
 		return
 	}
 	if err := h.publisher.Publish(r.Context(), schemas.StripeRecord(event, key)); err != nil {
 		h.log.Error("store a webhook: Stripe will send it again", "event", event.ID, "type", event.Type, "error", err)
-		w.Header().Set("Retry-After", strconv.Itoa(max(1, int(h.cfg.RetryAfter/time.Second))))
-		h.refuse(w, errUnavailable)
+		h.refuse(w, r, errUnavailable)
 		return
 	}
-	h.metrics.accepted.WithLabelValues(strconv.FormatBool(event.Livemode)).Inc()
+	h.count(event)
 	w.Header().Set("Content-Type", "application/json")
 	_, _ = io.WriteString(w, `{"received":true}`) // Stripe reads the status only
 }
 
-// verify checks the signature against every secret. webhook.ConstructEvent is not used: in this version of the library it
-// refuses every event whose api_version is not its own 2023-10-16, however well signed.
-func (h *Webhook) verify(body []byte, header string) *fault {
-	result := errSignature
-	for _, secret := range h.cfg.Secrets { // all of them, so that the delay does not tell which one matched
-		err := webhook.ValidatePayloadWithTolerance(body, header, secret, h.cfg.Tolerance)
+// count counts a stored event, and remembers whom it is of if nobody knows.
+func (h *Webhook) count(e *schemas.StripeEvent) {
+	h.metrics.accepted.WithLabelValues(strconv.FormatBool(e.Livemode)).Inc()
+	if e.Thin {
+		h.metrics.thin.Inc()
+	}
+	if e.Unlisted != "" {
+		h.metrics.unlisted.Inc()
+		h.unlisted.add(accountMode{e.Account, e.Livemode})
+	}
+}
+
+// route refuses what is wrong before the body is read. The path must be written as it is: a proxy
+// that protects other paths by their spelling may know no other.
+func (h *Webhook) route(w http.ResponseWriter, r *http.Request, signature string) *fault {
+	if len(r.TransferEncoding) > 0 {
+		w.Header().Set("Connection", "close") // so that no second request can hide behind the first
+	}
+	switch {
+	case r.URL.Path != Path || r.URL.RawPath != "":
+		return errNotFound
+	case r.Method != http.MethodPost:
+		w.Header().Set("Allow", http.MethodPost)
+		return errMethod
+	case ambiguous(r):
+		return errFraming
+	case r.ContentLength > h.cfg.MaxBodyBytes:
+		return errTooLarge
+	}
+	// With no body and no secret only the header itself can be found wrong.
+	return verdict(webhook.ValidatePayloadWithTolerance(nil, signature, "", h.cfg.Tolerance), true)
+}
+
+// freeBytes of each body are bounded by the number of connections alone. Most events fit.
+const freeBytes = 16 << 10
+
+// read reads the body as it arrives: nobody is given memory for bytes that are announced and not
+// sent. Until release the bytes beyond freeBytes count against MaxUnverifiedBytes.
+func (h *Webhook) read(w http.ResponseWriter, r *http.Request) (body []byte, release func(), f *fault) {
+	held := int64(0)
+	release = func() { h.unverified.Release(held) }
+	defer func() {
+		if f != nil {
+			release()
+		}
+	}()
+	limited := http.MaxBytesReader(w, r.Body, h.cfg.MaxBodyBytes)
+	body = make([]byte, 0, freeBytes)
+	for {
+		if len(body) == cap(body) {
+			larger := min(2*int64(cap(body)), h.cfg.MaxBodyBytes+1)
+			more := larger - int64(cap(body))
+			if !h.unverified.TryAcquire(more) {
+				w.Header().Set("Connection", "close")
+				return nil, release, errBusy
+			}
+			held += more
+			body = append(make([]byte, 0, larger), body...)
+		}
+		n, err := limited.Read(body[len(body):cap(body)])
+		body = body[:len(body)+n]
+		var tooLarge *http.MaxBytesError
 		switch {
-		case err == nil:
-			result = nil
-		case result == nil:
-		case errors.Is(err, webhook.ErrNotSigned):
-			result = errNotSigned
-		case errors.Is(err, webhook.ErrTooOld):
-			result = errTooOld
+		case errors.Is(err, io.EOF):
+			return body, release, nil
+		case errors.As(err, &tooLarge):
+			return nil, release, errTooLarge
+		case err != nil:
+			return nil, release, errUnreadable
 		}
 	}
-	return result
+}
+
+// verify returns the secrets that fit the signature: more than one while a secret is being rolled.
+// webhook.ConstructEvent is not used: in this version of the library it refuses every event whose
+// api_version is not its own 2023-10-16, however well signed.
+func (h *Webhook) verify(s *signers, body []byte, header string) ([]*signer, *fault) {
+	var fits []*signer
+	var last error
+	for _, signer := range s.signers { // all of them, so that the delay does not tell which one matched
+		err := webhook.ValidatePayloadWithTolerance(body, header, signer.secret, h.cfg.Tolerance)
+		if err == nil {
+			fits = append(fits, signer)
+		} else {
+			last = err
+		}
+	}
+	if len(fits) > 0 {
+		return fits, nil
+	}
+	return nil, verdict(last, false)
+}
+
+// verdict is the answer to what the library found. headerOnly: nothing was signed that a signature
+// could fit.
+func verdict(err error, headerOnly bool) *fault {
+	switch {
+	case errors.Is(err, webhook.ErrNotSigned):
+		return errNotSigned
+	case errors.Is(err, webhook.ErrTooOld):
+		return errTooOld
+	case headerOnly && !errors.Is(err, webhook.ErrInvalidHeader):
+		return nil
+	}
+	return errSignature
 }
 
 // fault is one reason to refuse: what the sender is told, and what is counted.
@@ -115,37 +245,50 @@ type fault struct {
 	code, message, hint string
 }
 
+// because returns the fault with a reason of its own for a hint.
+func (f fault) because(err error) *fault {
+	f.hint = err.Error() + "; see https://docs.stripe.com/api/events/object"
+	return &f
+}
+
 var (
-	errNotSigned   = &fault{400, "not_signed", "there is no Stripe-Signature header", "only Stripe calls this address; for tests: stripe trigger checkout.session.completed"}
-	errSignature   = &fault{400, "bad_signature", "the signature fits no secret", "compare --stripe-webhook-secrets with the endpoint's signing secret; a proxy must not change the body"}
-	errTooOld      = &fault{400, "signature_too_old", "the signature's timestamp is too old", "is this machine's clock right?"}
-	errMalformed   = &fault{400, "bad_event", "the body is not a Stripe event", "see https://docs.stripe.com/api/events/object"}
+	errNotSigned = &fault{400, "not_signed", "there is no Stripe-Signature header",
+		"only Stripe calls this address; for tests: stripe trigger checkout.session.completed"}
+	errSignature = &fault{400, "bad_signature", "the signature fits no secret",
+		"compare the configured secrets with the endpoint's signing secret; a proxy must not change the body"}
+	errTooOld = &fault{400, "signature_too_old", "the signature's timestamp is too old",
+		"is this machine's clock right?"}
+	errWrongAccount = &fault{400, "wrong_account", "the secret does not sign for the event's account",
+		"list the account beside this secret in the workspaces file, or use the endpoint's own secret"}
+	errWrongMode = &fault{400, "wrong_mode", "the secret does not sign for the event's mode",
+		"livemode of the workspaces file says otherwise; a Connect endpoint gets both modes: leave livemode out"}
+	errMalformed = &fault{400, "bad_event", "the body is not a Stripe event",
+		"see https://docs.stripe.com/api/events/object"}
+	errFraming = &fault{400, "bad_request", "Content-Length and Transfer-Encoding contradict each other",
+		"send one of them"}
 	errUnreadable  = &fault{400, "unreadable", "the body did not arrive in full", "send it again"}
 	errNotFound    = &fault{404, "not_found", "there is nothing at this address", "POST " + Path}
 	errMethod      = &fault{405, "method_not_allowed", "this address takes POST only", "POST " + Path}
 	errTooLarge    = &fault{413, "too_large", "the body is larger than 1 MiB", "Stripe's events are smaller"}
+	errBusy        = &fault{503, "busy", "too many large bodies are arriving at once", "send it again later"}
 	errUnavailable = &fault{503, "unavailable", "the event cannot be stored now", "send it again later"}
 )
 
-var faults = []*fault{errNotSigned, errSignature, errTooOld, errMalformed, errUnreadable, errNotFound, errMethod, errTooLarge, errUnavailable}
+var faults = []*fault{
+	errNotSigned, errSignature, errTooOld, errWrongAccount, errWrongMode, errMalformed, errFraming, errUnreadable,
+	errNotFound, errMethod, errTooLarge, errBusy, errUnavailable,
+}
 
-func (h *Webhook) refuse(w http.ResponseWriter, f *fault) {
+// refuse answers, counts and logs. A log line is written once a minute for each code, since anybody
+// may cause one.
+func (h *Webhook) refuse(w http.ResponseWriter, r *http.Request, f *fault) {
 	h.metrics.rejected[f.code].Inc()
+	h.refusals[f.code].add(slog.String("hint", f.hint), slog.String("remote", r.RemoteAddr))
+	if f.status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", strconv.Itoa(max(1, int(h.cfg.RetryAfter/time.Second))))
+	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(f.status)
 	answer := map[string]map[string]string{"error": {"code": f.code, "message": f.message, "hint": f.hint}}
 	_ = json.NewEncoder(w).Encode(answer) // the sender may have gone
-}
-
-// Server is an http.Server for h with limits for a listener that faces the internet.
-func (h *Webhook) Server() *http.Server {
-	return &http.Server{
-		Handler:           h,
-		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       15 * time.Second,
-		WriteTimeout:      20 * time.Second,
-		IdleTimeout:       60 * time.Second,
-		MaxHeaderBytes:    16 << 10,
-		ErrorLog:          slog.NewLogLogger(h.log.Handler(), slog.LevelDebug),
-	}
 }

@@ -3,6 +3,7 @@ package stripe
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -30,21 +31,37 @@ type hook struct {
 	t      *testing.T
 	url    string
 	reader *kgo.Client
+	*Webhook
 }
 
-// start runs a webhook on a loopback port in front of kafka.
+// start runs a webhook on a loopback port in front of kafka, without a workspaces file.
 func start(t *testing.T, kafka *kfake.Cluster) *hook {
+	t.Helper()
+	return startFor(t, kafka, signersOf(t, nil, liveSecret, oldSecret), 5*time.Second)
+}
+
+func signersOf(t testing.TB, workspaces []schemas.Workspace, flags ...string) *Signers {
+	t.Helper()
+	s, err := NewSigners(workspaces, flags)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// patience is how long Kafka is waited for.
+func startFor(t *testing.T, kafka *kfake.Cluster, signers *Signers, patience time.Duration) *hook {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	pc := publish.Default()
-	pc.Seeds, pc.Logger, pc.Timeout, pc.StallAfter = kafka.ListenAddrs(), log, 400*time.Millisecond, 150*time.Millisecond
+	pc.Seeds, pc.Logger, pc.Timeout, pc.StallAfter = kafka.ListenAddrs(), log, patience, patience*3/8
 	pc.MaxBatchBytes = 1<<20 + 128<<10
 	p, err := publish.New(pc)
 	if err != nil {
 		t.Fatal(err)
 	}
 	cfg := Default()
-	cfg.Secrets, cfg.Logger = []string{liveSecret, oldSecret}, log
+	cfg.Signers, cfg.Logger = signers, log
 	h, err := New(cfg, p)
 	if err != nil {
 		t.Fatal(err)
@@ -53,20 +70,19 @@ func start(t *testing.T, kafka *kfake.Cluster) *hook {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := h.Server()
-	go func() { _ = server.Serve(ln) }()
+	go func() { _ = h.Serve(ln) }()
 	reader, err := kgo.NewClient(kgo.SeedBrokers(kafka.ListenAddrs()...), kgo.ConsumeTopics(schemas.TopicStripe), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		reader.Close()
-		_ = server.Close()
+		_ = h.server.Close()
 		ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 		defer cancel()
 		_ = p.Close(ctx)
 	})
-	return &hook{t: t, url: "http://" + ln.Addr().String() + Path, reader: reader}
+	return &hook{t: t, url: "http://" + ln.Addr().String() + Path, reader: reader, Webhook: h}
 }
 
 func newKafka(t *testing.T) *kfake.Cluster {
@@ -222,19 +238,22 @@ func TestEvents(t *testing.T) {
 		{"customer of no known shape", `{"id":"e","object":"event","type":"x","data":{"object":{"id":"x_1","customer":[1]}}}`, "x_1", ""},
 		{"a type nobody knows", `{"id":"e","object":"event","type":"new.thing.happened","account":"acct_1","data":{"object":{"id":"nt_1"}}}`, "nt_1", "acct_1"},
 		{"no object", `{"id":"evt_5","object":"event","type":"balance.available","data":{"object":{"object":"balance"}}}`, "evt_5", ""},
+		{"an account for a customer", `{"id":"e","object":"event","type":"invoice.paid","data":{"object":{"id":"in_1","object":"invoice","customer":null,"customer_account":"acct_9"}}}`, "acct_9", ""},
+		{"a customer with an account", `{"id":"e","object":"event","type":"invoice.paid","data":{"object":{"id":"in_1","object":"invoice","customer":"cus_9","customer_account":"acct_9"}}}`, "cus_9", ""},
+		{"thin, of the first API", `{"id":"evt_7","object":"v2.core.event","type":"v1.invoice.paid","livemode":false,"related_object":{"id":"in_7","type":"invoice"}}`, "in_7", ""},
 		{"thin", `{"id":"evt_6","object":"v2.core.event","type":"v1.billing.meter.error_report_triggered","context":"acct_7/x","related_object":{"id":"mtr_1"}}`, "mtr_1", "acct_7"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			h.t = t
 			h.want(tt.body, sign(tt.body, liveSecret, time.Now()), 200, "")
-			if e, r := h.next(); string(r.Key) != tt.key || e.Account != tt.account || e.Livemode {
+			if e, r := h.next(); string(r.Key) != tt.key || e.Account != tt.account || e.Livemode || e.Thin != strings.HasPrefix(tt.name, "thin") || e.Unlisted != "" {
 				t.Errorf("key %q, event %+v; want key %s", r.Key, e, tt.key)
 			}
 		})
 	}
 	h.t = t
-	for _, body := range []string{``, `{`, `[]`, `"event"`, `{"object":"event"}`, `{"id":"e","type":"x"}`, `{"id":"e","object":"charge","type":"x"}`, `{"id":7,"object":"event","type":"x"}`} {
+	for _, body := range []string{``, `{`, `[]`, `"event"`, `{"object":"event"}`, `{"id":"e","type":"x"}`, `{"id":"e","object":"charge","type":"x"}`, `{"id":7,"object":"event","type":"x"}`, "\ufeff" + `{"id":"e","object":"event","type":"x"}`} {
 		h.want(body, sign(body, liveSecret, time.Now()), 400, "bad_event")
 	}
 	h.nothing()
@@ -270,7 +289,7 @@ func TestLimits(t *testing.T) {
 
 func TestKafkaAway(t *testing.T) {
 	kafka := newKafka(t)
-	h := start(t, kafka)
+	h := startFor(t, kafka, signersOf(t, nil, liveSecret), 400*time.Millisecond)
 	kafka.Close()
 	body := `{"id":"evt_1","object":"event","type":"x","data":{"object":{"id":"o"}}}`
 	for range 3 {
@@ -287,12 +306,9 @@ func TestKafkaAway(t *testing.T) {
 }
 
 func TestValidate(t *testing.T) {
-	c := Config{Secrets: []string{"sk_live_123456", "", "whsec_good_123"}}
-	err := c.Validate()
-	if err == nil {
-		t.Fatal("no faults")
-	}
-	for _, want := range []string{"number 1 is an API key", "number 2 is empty", "tolerance", "body limit"} {
+	_, secrets := NewSigners(nil, []string{"sk_live_123456", "", "whsec_good_123"})
+	err := errors.Join(secrets, Config{}.Validate())
+	for _, want := range []string{"number 1: it is an API key", "number 2: it is empty", "tolerance", "body limit", "connections", "none given"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not reported in:\n%v", want, err)
 		}
@@ -300,7 +316,7 @@ func TestValidate(t *testing.T) {
 	if strings.Contains(err.Error(), "sk_live_123456") || strings.Contains(err.Error(), "number 3") {
 		t.Errorf("a secret is in the message, or a good one is refused:\n%v", err)
 	}
-	if err := Default().Validate(); err == nil || !strings.Contains(err.Error(), "none given") {
+	if _, err := NewSigners(nil, nil); err == nil || !strings.Contains(err.Error(), "none given") {
 		t.Errorf("no secrets: %v", err)
 	}
 }
@@ -325,7 +341,7 @@ func FuzzVerify(f *testing.F) {
 	f.Add([]byte(`{}`), "t=1,v1=00")
 	f.Add([]byte(``), "t=99999999999999999999,v1=,v1=zz,,=")
 	cfg := Default()
-	cfg.Secrets, cfg.Logger = []string{liveSecret}, slog.New(slog.DiscardHandler)
+	cfg.Signers, cfg.Logger = signersOf(f, nil, liveSecret), slog.New(slog.DiscardHandler)
 	h, err := New(cfg, nil)
 	if err != nil {
 		f.Fatal(err)

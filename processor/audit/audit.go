@@ -1,10 +1,10 @@
-// Package audit checks the chain from Kafka to the dashboards, link by link:
+// Package audit checks every step from Kafka to the dashboards:
 //
 //	records ──▶ clicks, stripe_events, leads, dead_letters ──▶ facts, identities ──▶ ledger ──▶ revenue, leads_attributed
 //	                  └──▶ clicks_hourly, clicks_minutely
 //
-// Everything left of the ledger's arrow is checked in one way: the records are handled again, by the processor's own handlers, which read
-// what is live and write into a database beside it; then the two are compared. What handling would write must stand.
+// Everything up to the ledger is checked in one way: the processor's own handlers handle the records again, read the live tables
+// and write into those of a shadow database; then the two are compared. A row that handling would write must be stored.
 package audit
 
 import (
@@ -18,75 +18,52 @@ import (
 
 	"tributary/processor/clickhouse"
 	"tributary/processor/identity"
-	"tributary/processor/ledger"
 	"tributary/processor/recompute"
 	"tributary/processor/replay"
 	"tributary/schemas"
 )
 
-// Audit is one look at the chain.
+// Audit compares the live tables with what the records say.
 type Audit struct {
-	Live, Beside *clickhouse.Store // Beside is empty, migrated, and nobody else's
-	BesideDB     string
-	// Handlers over a store, as the processors run them, for which it is the time that now says.
+	Live, Shadow *clickhouse.Store
+	ShadowDB     string // the shadow's database: migrated, otherwise empty, and written by nobody else
+	// Handlers returns handlers as the processors run them, over a store and with a clock.
 	Handlers func(ctx context.Context, store recompute.Store, now func() time.Time) (*replay.Handlers, error)
-	// Topics reads Kafka; nil: the raw tables are the beginning of the chain.
+	// Topics reads the records from Kafka; nil: they are read from the raw tables, which keep what Kafka no longer has.
 	Topics *replay.Topics
-	Batch  int
+	Batch  int // records that are handled at once
 	Log    *slog.Logger
 }
 
 // Report is what was found.
 type Report struct {
-	Since, Until time.Time `json:"-"`
+	Since, Until time.Time `json:"-"`       // when the records were received, UTC
 	Records      int       `json:"records"` // handled again
-	Flaws        []Flaw    `json:"findings"`
+	Findings     []Finding `json:"findings"`
 }
 
-// underWay is how long a record may take from Kafka into the tables.
-const underWay = 2 * time.Minute
+// inFlight is how long a record may take from Kafka into the tables.
+const inFlight = 2 * time.Minute
 
-// aside reads what is live and writes beside it.
-type aside struct {
-	*clickhouse.Store
-	beside *clickhouse.Store
-}
+// unpropagated is a StoreReader for which no edge has been propagated yet. An edge that the live tables know as propagated would not be
+// written again, and so its absence from them would not be found.
+type unpropagated struct{ recompute.StoreReader }
 
-func (a *aside) InsertClicks(ctx context.Context, rows []clickhouse.ClickRow) error {
-	return a.beside.InsertClicks(ctx, rows)
-}
-func (a *aside) InsertEvents(ctx context.Context, rows []clickhouse.EventRow) error {
-	return a.beside.InsertEvents(ctx, rows)
-}
-func (a *aside) InsertFacts(ctx context.Context, rows []clickhouse.FactRow) error {
-	return a.beside.InsertFacts(ctx, rows)
-}
-func (a *aside) InsertEdges(ctx context.Context, rows []clickhouse.EdgeRow) error {
-	return a.beside.InsertEdges(ctx, rows)
-}
-func (a *aside) InsertLeads(ctx context.Context, rows []ledger.Lead) error {
-	return a.beside.InsertLeads(ctx, rows)
-}
-func (a *aside) InsertLedger(ctx context.Context, rows []ledger.Entry) error {
-	return a.beside.InsertLedger(ctx, rows)
-}
-func (a *aside) InsertDeadLetters(ctx context.Context, rows []clickhouse.DeadLetterRow) error {
-	return a.beside.InsertDeadLetters(ctx, rows)
-}
-
-// Carried is never asked of what is live: an edge that is known there would not be told again, and a lost one beside it not missed.
-func (a *aside) Carried(context.Context, string, []identity.Edge) ([]identity.Edge, error) {
+func (unpropagated) Carried(context.Context, string, []identity.Edge) ([]identity.Edge, error) {
 	return nil, nil
 }
 
-// Run looks at what was received since then, and at all of the dashboards' tables.
+// Run checks what was received since then, and all of the derived tables.
 func (a *Audit) Run(ctx context.Context, since time.Time) (*Report, error) {
-	if err := Scratch(ctx, a.Beside); err != nil {
+	if err := truncate(ctx, a.Shadow); err != nil {
 		return nil, err
 	}
-	store := &aside{a.Live, a.Beside}
-	r := &Report{Since: since, Until: time.Now().UTC().Add(-underWay)}
-	// A hold that ended a moment ago may be the next sweep's.
+	store := struct {
+		recompute.StoreReader
+		recompute.StoreWriter
+	}{unpropagated{a.Live}, a.Shadow}
+	r := &Report{Since: since, Until: time.Now().UTC().Add(-inFlight)}
+	// The clock stands at Until: what became due after it may still be the next sweep's work.
 	h, err := a.Handlers(ctx, store, func() time.Time { return r.Until })
 	if err != nil {
 		return nil, err
@@ -99,21 +76,21 @@ func (a *Audit) Run(ctx context.Context, since time.Time) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	if r.Flaws, err = a.flaws(ctx, h, r); err != nil {
+	if r.Findings, err = a.compare(ctx, h, r); err != nil {
 		return nil, err
 	}
-	copies, err := a.copies(ctx, r.Until)
-	r.Flaws = append(r.Flaws, copies...)
+	derived, err := a.compareDerived(ctx, r.Until)
+	r.Findings = append(r.Findings, derived...)
 	return r, err
 }
 
-// copies looks at the dashboards' tables, and more than once where it finds something: a row that is written at the moment in which two
-// tables are read stands in one of them only. What is found every time is a flaw.
-func (a *Audit) copies(ctx context.Context, until time.Time) ([]Flaw, error) {
-	const looks, pause = 3, time.Second
-	flaws, err := Copies(ctx, a.Live, until)
-	for range looks - 1 {
-		if err != nil || len(flaws) == 0 {
+// compareDerived compares the derived tables, and repeats that if something is found: a row that is written while the two tables
+// are read may be seen in only one of them. What every attempt finds is a finding.
+func (a *Audit) compareDerived(ctx context.Context, until time.Time) ([]Finding, error) {
+	const attempts, pause = 3, time.Second
+	findings, err := compareDerived(ctx, a.Live, until)
+	for range attempts - 1 {
+		if err != nil || len(findings) == 0 {
 			break
 		}
 		select {
@@ -121,11 +98,11 @@ func (a *Audit) copies(ctx context.Context, until time.Time) ([]Flaw, error) {
 			return nil, ctx.Err()
 		case <-time.After(pause):
 		}
-		var again []Flaw
-		again, err = Copies(ctx, a.Live, until)
-		flaws = slices.DeleteFunc(flaws, func(f Flaw) bool { return !slices.Contains(again, f) })
+		var again []Finding
+		again, err = compareDerived(ctx, a.Live, until)
+		findings = slices.DeleteFunc(findings, func(f Finding) bool { return !slices.Contains(again, f) })
 	}
-	return flaws, err
+	return findings, err
 }
 
 // fromTopics handles again what the processors have committed.
@@ -134,20 +111,21 @@ func (a *Audit) fromTopics(ctx context.Context, h *replay.Handlers, r *Report) e
 	if err != nil {
 		return err
 	}
-	letter := replay.Aside(a.Beside)
+	deadLetter := replay.DeadLetterTable(a.Shadow)
 	return a.Topics.Read(ctx, begin, end, a.Batch, func(records []*kgo.Record) error {
 		r.Records += len(records)
-		return h.Handle(ctx, records, letter, a.Log)
+		return h.Handle(ctx, records, deadLetter, a.Log)
 	}, func(replay.Offsets) error { return nil })
 }
 
-// fromTables handles the raw events again: what Kafka has forgotten.
+// fromTables handles the raw events again.
 func (a *Audit) fromTables(ctx context.Context, h *replay.Handlers, r *Report) error {
 	var records []*kgo.Record
-	ignored := func(context.Context, *kgo.Record, string, string, error) error { return nil } // it is among the dead letters since it came
+	// A record that cannot be read is among the dead letters since it was consumed.
+	ignore := func(context.Context, *kgo.Record, string, string, error) error { return nil }
 	handle := func() error {
 		r.Records += len(records)
-		err := h.Handle(ctx, records, ignored, a.Log)
+		err := h.Handle(ctx, records, ignore, a.Log)
 		records = nil
 		return err
 	}
@@ -163,50 +141,39 @@ func (a *Audit) fromTables(ctx context.Context, h *replay.Handlers, r *Report) e
 	return handle()
 }
 
-// flaws compares, and looks once more at whatever may only have been told more of while it was handled.
-func (a *Audit) flaws(ctx context.Context, h *replay.Handlers, r *Report) ([]Flaw, error) {
-	_, sales, err := Unexplained(ctx, a.Live, a.BesideDB, r.Since, r.Until)
+// compare compares the tables that records fill. Sales that look unexplained are recomputed first: more may have become known
+// about them while their records were handled.
+func (a *Audit) compare(ctx context.Context, h *replay.Handlers, r *Report) ([]Finding, error) {
+	_, sales, err := unexplained(ctx, a.Live, a.ShadowDB, r.Since, r.Until)
 	if err != nil {
 		return nil, err
 	}
-	if err := recomputeSales(ctx, h, sales); err != nil {
+	if err := h.Recomputer.RecomputeSales(ctx, sales); err != nil {
 		return nil, err
 	}
-	flaws, err := Flaws(ctx, a.Live, a.BesideDB)
+	findings, err := compareSources(ctx, a.Live, a.ShadowDB)
 	if err != nil {
 		return nil, err
 	}
-	unexplained, _, err := Unexplained(ctx, a.Live, a.BesideDB, r.Since, r.Until)
-	return append(flaws, unexplained...), err
+	rest, _, err := unexplained(ctx, a.Live, a.ShadowDB, r.Since, r.Until)
+	return append(findings, rest...), err
 }
 
-func recomputeSales(ctx context.Context, h *replay.Handlers, sales []clickhouse.Sale) error {
-	byWorkspace := make(map[string][]identity.Node)
-	for _, s := range sales {
-		byWorkspace[s.Workspace] = append(byWorkspace[s.Workspace], identity.New(identity.Object, s.ObjectID), identity.New(identity.Movement, s.ObjectID))
-	}
-	for workspace, nodes := range byWorkspace {
-		if err := h.Recomputer.Recompute(ctx, workspace, nodes, nil); err != nil {
-			return err
-		}
-	}
-	return nil
-}
+// repairs bounds how often Repair repairs and looks again: a repaired source table changes what its derived tables must hold.
+const repairs = 4
 
-// rounds bound a repair: what is mended on the left changes what must stand on the right.
-const rounds = 4
-
-// Repair mends what Run finds, from the left to the right, and looks again. It returns what was found at first, and what is left.
+// Repair repairs what Run finds, source tables before derived ones, and runs again. It returns what was found at first, and what
+// is left.
 func (a *Audit) Repair(ctx context.Context, since time.Time) (found, left *Report, err error) {
 	if found, err = a.Run(ctx, since); err != nil {
 		return nil, nil, err
 	}
 	left = found
-	for range rounds {
-		if len(left.Flaws) == 0 {
+	for range repairs {
+		if len(left.Findings) == 0 {
 			break
 		}
-		if err := a.mend(ctx, left.Flaws); err != nil {
+		if err := a.repair(ctx, left.Findings); err != nil {
 			return found, left, err
 		}
 		if left, err = a.Run(ctx, since); err != nil {
@@ -216,34 +183,21 @@ func (a *Audit) Repair(ctx context.Context, since time.Time) (found, left *Repor
 	return found, left, nil
 }
 
-// copies are the tables that are made anew as a whole.
-var copies = []string{"revenue", "leads_attributed", "clicks_hourly", "clicks_minutely"}
-
-func (a *Audit) mend(ctx context.Context, flaws []Flaw) error {
-	rows := false
-	tables := make(map[string]bool)
-	for _, f := range flaws {
-		if slices.Contains(copies, f.Table) {
-			tables[f.Table] = true
-		} else {
-			rows = true
-		}
-	}
-	if rows {
-		if err := Mend(ctx, a.Live, a.BesideDB); err != nil {
-			return err
-		}
-		if err := Remove(ctx, a.Live, flaws); err != nil {
-			return err
-		}
-		return nil // the copies are looked at again after it
-	}
-	for _, table := range copies {
-		if tables[table] {
-			if err := clickhouse.Recopy(ctx, a.Live, table); err != nil {
-				return err
+func (a *Audit) repair(ctx context.Context, findings []Finding) error {
+	isDerived := func(f Finding) bool { return slices.Contains(derivedTables, f.Table) }
+	if !slices.ContainsFunc(findings, func(f Finding) bool { return !isDerived(f) }) {
+		for _, table := range derivedTables {
+			if slices.ContainsFunc(findings, func(f Finding) bool { return f.Table == table }) {
+				if err := clickhouse.RebuildDerived(ctx, a.Live, table); err != nil {
+					return err
+				}
 			}
 		}
+		return nil
 	}
-	return nil
+	// The derived tables are checked again after their sources are repaired.
+	if err := repairSources(ctx, a.Live, a.ShadowDB); err != nil {
+		return err
+	}
+	return deleteUnexplained(ctx, a.Live, findings)
 }

@@ -20,8 +20,9 @@ import (
 	"tributary/sql"
 )
 
-// BenchmarkInsertClicks compares loading clicks through the Store with posting the same rows to the engine as ready-made
-// Native bytes, in turn, in one run: the second is what no loader can beat. The ratio is the figure to quote.
+// BenchmarkInsertClicks compares loading clicks through the Store with posting the same rows to the
+// engine as ready-made Native bytes, in turn, in one run: the second is what no loader can beat.
+// The ratio is the figure to quote.
 func BenchmarkInsertClicks(b *testing.B) {
 	dsn := chdbtest.Start(b)
 	options, err := clickhouse.ParseDSN(dsn)
@@ -46,9 +47,12 @@ func BenchmarkInsertClicks(b *testing.B) {
 		moment := at.Add(time.Duration(i) * time.Millisecond)
 		id := schemas.NewClickID(moment)
 		c := &schemas.Click{
-			Workspace: "default", ClickId: id[:], ClickedAt: moment.UnixMilli(), ReceivedAt: moment.UnixMilli() + 20, LinkId: fmt.Sprintf("link_%d", i%50),
-			AffiliateId: fmt.Sprintf("aff_%d", i%200), VisitorId: fmt.Sprintf("v%d", i), Url: fmt.Sprintf("https://shop.example/p/%d?utm_source=news&utm_campaign=c%d", i%1000, i%20),
-			UserAgent: "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0", Country: "DE", Trigger: "link",
+			Workspace: "default", ClickId: id[:], ClickedAt: moment.UnixMilli(), ReceivedAt: moment.UnixMilli() + 20,
+			LinkId:      fmt.Sprintf("link_%d", i%50),
+			AffiliateId: fmt.Sprintf("aff_%d", i%200), VisitorId: fmt.Sprintf("v%d", i),
+			Url:       fmt.Sprintf("https://shop.example/p/%d?utm_source=news&utm_campaign=c%d", i%1000, i%20),
+			UserAgent: "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0", Country: "DE",
+			Trigger: "link",
 		}
 		rows[i] = ClickRow{Click: c, URL: enrich.URL(c.Url), Agent: enrich.UserAgent(c.UserAgent), Channel: "email"}
 	}

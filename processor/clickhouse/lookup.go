@@ -3,7 +3,6 @@ package clickhouse
 import (
 	"context"
 	"encoding/hex"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -20,7 +19,8 @@ import (
 	"tributary/schemas"
 )
 
-// Edges gives every edge of workspace that begins at one of the nodes: of what clicks and browsers told under a name, the first.
+// Edges returns every edge of workspace that begins at one of the nodes, and of what clicks and
+// browsers reported under a name the first.
 func (s *Store) Edges(ctx context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error) {
 	var edges, firsts []identity.Edge
 	lookups, lctx := errgroup.WithContext(ctx)
@@ -32,7 +32,8 @@ func (s *Store) Edges(ctx context.Context, workspace string, nodes []identity.No
 	return append(edges, firsts...), nil
 }
 
-// FirstNames gives what was told first under those of the names that a click or a browser may tell something of.
+// FirstNames returns what was reported first under those of the names that a click or a browser may
+// report something of.
 func (s *Store) FirstNames(ctx context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error) {
 	var names []identity.Node
 	for _, n := range nodes {
@@ -41,264 +42,189 @@ func (s *Store) FirstNames(ctx context.Context, workspace string, nodes []identi
 			names = append(names, n)
 		}
 	}
-	firsts := make(map[identity.Node]identity.Edge)
-	err := Lookup(ctx, s, "first_names", names, func(chunk []identity.Node) (string, []any) {
+	return Lookup(ctx, s, "first_names", names, func(chunk []identity.Node) (string, []any) {
 		keys := make([]string, len(chunk))
 		for i, n := range chunk {
 			keys[i] = string(n)
 		}
-		return `SELECT name, target, source, at FROM first_names FINAL WHERE workspace = ? AND name IN (?)`, []any{workspace, keys}
-	}, func(rows driver.Rows) error {
-		var a, b string
-		var e identity.Edge
-		if err := rows.Scan(&a, &b, &e.Source, &e.At); err != nil {
-			return err
-		}
-		e.A, e.B = identity.Node(a), identity.Node(b)
-		firsts[e.A] = e
-		return nil
+		return `SELECT name, target, source, at FROM first_names FINAL
+WHERE workspace = ? AND name IN (?)`, []any{workspace, keys}
+	}, func(rows driver.Rows, e *identity.Edge) error {
+		return rows.Scan((*string)(&e.A), (*string)(&e.B), &e.Source, &e.At)
 	})
-	return slices.Collect(maps.Values(firsts)), err
 }
 
 func (s *Store) identities(ctx context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error) {
-	type ends struct{ a, b identity.Node }
-	seen := make(map[ends]bool)
-	var edges []identity.Edge
-	err := Lookup(ctx, s, "identities", nodes, func(chunk []identity.Node) (string, []any) {
+	return Lookup(ctx, s, "identities", nodes, func(chunk []identity.Node) (string, []any) {
 		keys := make([]string, len(chunk))
 		for i, n := range chunk {
 			keys[i] = string(n)
 		}
-		return `SELECT key, target, source, at, carried FROM identities FINAL WHERE workspace = ? AND key IN (?) ORDER BY key, target`, []any{workspace, keys}
-	}, func(rows driver.Rows) error {
-		var a, b string
-		var e identity.Edge
-		if err := rows.Scan(&a, &b, &e.Source, &e.At, &e.Carried); err != nil {
-			return err
-		}
-		e.A, e.B = identity.Node(a), identity.Node(b)
-		if k := (ends{e.A, e.B}); !seen[k] {
-			seen[k] = true
-			edges = append(edges, e)
-		}
-		return nil
-	})
-	return edges, err
+		return `SELECT key, target, source, at, carried FROM identities FINAL
+WHERE workspace = ? AND key IN (?) ORDER BY key, target`, []any{workspace, keys}
+	}, scanEdge)
 }
 
-// Carried gives those of the edges that are known to have been carried to every sale that they concern, as they are stored.
+// Carried returns those of the edges that are known to have reached every sale that they concern,
+// as they are stored.
 func (s *Store) Carried(ctx context.Context, workspace string, edges []identity.Edge) ([]identity.Edge, error) {
-	type ends struct{ a, b identity.Node }
-	seen := make(map[ends]bool)
-	var carried []identity.Edge
-	err := Lookup(ctx, s, "identities", edges, func(chunk []identity.Edge) (string, []any) {
+	return Lookup(ctx, s, "identities", edges, func(chunk []identity.Edge) (string, []any) {
 		keys := make([]string, len(chunk))
 		pairs := make([]clickhouse.GroupSet, len(chunk))
 		for i, e := range chunk {
 			keys[i] = string(e.A)
 			pairs[i] = clickhouse.GroupSet{Value: []any{string(e.A), string(e.B)}}
 		}
-		return `SELECT key, target, source, at FROM identities FINAL WHERE workspace = ? AND key IN (?) AND (key, target) IN (?) AND carried`, []any{workspace, keys, pairs}
-	}, func(rows driver.Rows) error {
-		var a, b string
-		e := identity.Edge{Carried: true}
-		if err := rows.Scan(&a, &b, &e.Source, &e.At); err != nil {
-			return err
-		}
-		e.A, e.B = identity.Node(a), identity.Node(b)
-		if k := (ends{e.A, e.B}); !seen[k] {
-			seen[k] = true
-			carried = append(carried, e)
-		}
-		return nil
-	})
-	return carried, err
+		return `SELECT key, target, source, at, carried FROM identities FINAL
+WHERE workspace = ? AND key IN (?) AND (key, target) IN (?) AND carried`, []any{workspace, keys, pairs}
+	}, scanEdge)
 }
 
-// SalesByLink gives the sales of workspace that are credited to a click of one of the links.
+func scanEdge(rows driver.Rows, e *identity.Edge) error {
+	return rows.Scan((*string)(&e.A), (*string)(&e.B), &e.Source, &e.At, &e.Carried)
+}
+
+// SalesByLink returns the sales of workspace that are credited to a click of one of the links,
+// sorted.
 func (s *Store) SalesByLink(ctx context.Context, workspace string, links []string) ([]string, error) {
-	seen := make(map[string]bool)
-	var sales []string
-	err := Lookup(ctx, s, "ledger", links, func(chunk []string) (string, []any) {
-		return `SELECT DISTINCT sale_id FROM ledger FINAL WHERE workspace = ? AND link_id IN (?) AND status != 'superseded'`, []any{workspace, chunk}
-	}, func(rows driver.Rows) error {
-		var id string
-		if err := rows.Scan(&id); err != nil {
-			return err
-		}
-		if !seen[id] {
-			seen[id] = true
-			sales = append(sales, id)
-		}
-		return nil
-	})
-	return sales, err
+	sales, err := Lookup(ctx, s, "ledger", links, func(chunk []string) (string, []any) {
+		return `SELECT DISTINCT sale_id FROM ledger FINAL
+WHERE workspace = ? AND link_id IN (?) AND status != 'superseded'`, []any{workspace, chunk}
+	}, func(rows driver.Rows, id *string) error { return rows.Scan(id) })
+	slices.Sort(sales)
+	return slices.Compact(sales), err
 }
 
-// Accounts gives the workspace of every Stripe account that the ledger has money of.
-func (s *Store) Accounts(ctx context.Context) (map[string]string, error) {
-	accounts := make(map[string]string)
-	err := Lookup(ctx, s, "ledger", []int{0}, func([]int) (string, []any) {
-		return `SELECT DISTINCT account, workspace FROM ledger`, nil
-	}, func(rows driver.Rows) error {
-		var account, workspace string
-		if err := rows.Scan(&account, &workspace); err != nil {
-			return err
-		}
-		accounts[account] = workspace
-		return nil
-	})
-	return accounts, err
+// Account is a Stripe account whose money in one mode is in the ledger, and the workspace that it is booked in.
+type Account struct {
+	ID, Workspace string
+	Livemode      bool
 }
 
-// Facts gives every fact that is booked under one of the Stripe objects, by object.
+// Accounts returns every Stripe account that the ledger has entries of.
+func (s *Store) Accounts(ctx context.Context) ([]Account, error) {
+	return Collect(ctx, s, "ledger", `SELECT DISTINCT account, workspace, livemode FROM ledger`, nil,
+		func(rows driver.Rows, a *Account) error { return rows.Scan(&a.ID, &a.Workspace, &a.Livemode) })
+}
+
+// Facts returns every fact that is booked under one of the Stripe objects, by object.
 func (s *Store) Facts(ctx context.Context, workspace string, objects []string) (map[string][]stripe.Fact, error) {
-	type identity struct{ object, kind, source, event string }
-	seen := make(map[identity]bool)
-	facts := make(map[string][]stripe.Fact)
-	err := Lookup(ctx, s, "facts", objects, func(chunk []string) (string, []any) {
+	rows, err := Lookup(ctx, s, "facts", objects, func(chunk []string) (string, []any) {
 		return `SELECT object_id, kind, source, event_id, account, livemode, event_created, received_at, occurred_at, parent_id, settled,
 currency, amount, tax, shipping, discount, customer_id, external_customer_id, subscription_id, billing_reason
 FROM facts FINAL WHERE workspace = ? AND object_id IN (?) ORDER BY object_id, kind, source, event_id`, []any{workspace, chunk}
-	}, func(rows driver.Rows) error {
-		var f stripe.Fact
-		if err := rows.Scan(&f.ObjectID, &f.Kind, &f.Source, &f.EventID, &f.Account, &f.Livemode, &f.CreatedAt, &f.ReceivedAt, &f.OccurredAt, &f.ParentID, &f.Settled,
-			&f.Currency, &f.Amount, &f.Tax, &f.Shipping, &f.Discount, &f.CustomerID, &f.ExternalID, &f.SubscriptionID, &f.BillingReason); err != nil {
-			return err
-		}
-		if k := (identity{f.ObjectID, f.Kind, f.Source, f.EventID}); !seen[k] {
-			seen[k] = true
-			facts[f.ObjectID] = append(facts[f.ObjectID], f)
-		}
-		return nil
+	}, func(rows driver.Rows, f *stripe.Fact) error {
+		return rows.Scan(&f.ObjectID, &f.Kind, &f.Source, &f.EventID, &f.Account, &f.Livemode, &f.CreatedAt,
+			&f.ReceivedAt,
+			&f.OccurredAt, &f.ParentID, &f.Settled, &f.Currency, &f.Amount, &f.Tax, &f.Shipping, &f.Discount,
+			&f.CustomerID, &f.ExternalID, &f.SubscriptionID, &f.BillingReason)
 	})
+	facts := make(map[string][]stripe.Fact)
+	for _, f := range rows {
+		facts[f.ObjectID] = append(facts[f.ObjectID], f)
+	}
 	return facts, err
 }
 
-// Clicks gives the clicks that are known among the nodes, by node. A click matches within its workspace only: ids are public,
-// they stand in URLs.
-func (s *Store) Clicks(ctx context.Context, workspace string, nodes []identity.Node) (map[identity.Node]*join.Click, error) {
-	clicks := make(map[identity.Node]*join.Click, len(nodes))
-	err := Lookup(ctx, s, "clicks", nodes, func(chunk []identity.Node) (string, []any) {
-		var ids strings.Builder
+// Clicks returns the clicks that are known among the nodes, by node. A click is found in its own
+// workspace only: ids are public, because they stand in URLs.
+func (s *Store) Clicks(ctx context.Context, workspace string,
+	nodes []identity.Node,
+) (map[identity.Node]*join.Click, error) {
+	rows, err := Lookup(ctx, s, "clicks", nodes, func(chunk []identity.Node) (string, []any) {
+		ids := []string{"''"} // never empty, even if no node is a click
 		for _, n := range chunk {
-			id, ok := schemas.ParseClickID(n.Value())
-			if !ok {
-				continue
+			if id, ok := schemas.ParseClickID(n.Value()); ok {
+				ids = append(ids, Unhex(id))
 			}
-			if ids.Len() > 0 {
-				ids.WriteByte(',')
-			}
-			ids.WriteString("unhex('" + hex.EncodeToString(id[:]) + "')")
-		}
-		if ids.Len() == 0 {
-			ids.WriteString("''")
 		}
 		return `SELECT click_id, clicked_at, received_at, vouched, link_id, affiliate_id, program_id, visitor_id,
 utm_source, utm_medium, utm_campaign, utm_term, utm_content, channel, country, device
-FROM clicks FINAL WHERE workspace = ? AND click_id IN (` + ids.String() + `)`, []any{workspace}
-	}, func(rows driver.Rows) error {
+FROM clicks FINAL WHERE workspace = ? AND click_id IN (` + strings.Join(ids, ",") + `)`, []any{workspace}
+	}, func(rows driver.Rows, c *join.Click) error {
 		var id string
-		c := new(join.Click)
-		if err := rows.Scan(&id, &c.ClickedAt, &c.ReceivedAt, &c.Vouched, &c.LinkID, &c.AffiliateID, &c.ProgramID, &c.VisitorID,
-			&c.UTMSource, &c.UTMMedium, &c.UTMCampaign, &c.UTMTerm, &c.UTMContent, &c.Channel, &c.Country, &c.Device); err != nil {
-			return err
-		}
+		err := rows.Scan(&id, &c.ClickedAt, &c.ReceivedAt, &c.Vouched, &c.LinkID, &c.AffiliateID, &c.ProgramID,
+			&c.VisitorID, &c.UTMSource, &c.UTMMedium, &c.UTMCampaign, &c.UTMTerm, &c.UTMContent, &c.Channel, &c.Country,
+			&c.Device)
 		copy(c.ID[:], id)
-		clicks[identity.New(identity.Click, c.ID.String())] = c
-		return nil
+		return err
 	})
+	clicks := make(map[identity.Node]*join.Click, len(rows))
+	for i := range rows {
+		clicks[identity.New(identity.Click, rows[i].ID.String())] = &rows[i]
+	}
 	return clicks, err
 }
 
-// NoHash is what a FixedString(16) gives back where nothing was stored.
+// Unhex writes an id of 16 bytes for a statement.
+func Unhex[T ~[16]byte](id T) string { return "unhex('" + hex.EncodeToString(id[:]) + "')" }
+
+// NoHash is what a FixedString(16) returns where nothing was stored.
 var NoHash = string(make([]byte, 16))
 
-// Leads gives the leads with these ids, as they were told: who brought them is found anew.
+// Leads returns the leads with these ids, as they were received: to whom they are credited is
+// computed again.
 func (s *Store) Leads(ctx context.Context, workspace string, ids [][16]byte) ([]ledger.Lead, error) {
-	found := make(map[[16]byte]ledger.Lead, len(ids))
-	err := Lookup(ctx, s, "leads", ids, func(chunk [][16]byte) (string, []any) {
+	return Lookup(ctx, s, "leads", ids, func(chunk [][16]byte) (string, []any) {
 		list := make([]string, len(chunk))
 		for i, id := range chunk {
-			list[i] = "unhex('" + hex.EncodeToString(id[:]) + "')"
+			list[i] = Unhex(id)
 		}
 		return `SELECT lead_id, received_at, external_id, event_name, mode, quantity, livemode, email_hash, metadata
 FROM leads FINAL WHERE workspace = ? AND lead_id IN (` + strings.Join(list, ",") + `)`, []any{workspace}
-	}, func(rows driver.Rows) error {
-		l := ledger.Lead{Workspace: workspace}
+	}, func(rows driver.Rows, l *ledger.Lead) error {
 		var id, hash string
-		if err := rows.Scan(&id, &l.ReceivedAt, &l.ExternalID, &l.EventName, &l.Mode, &l.Quantity, &l.Livemode, &hash, &l.Metadata); err != nil {
-			return err
-		}
+		err := rows.Scan(&id, &l.ReceivedAt, &l.ExternalID, &l.EventName, &l.Mode, &l.Quantity, &l.Livemode, &hash,
+			&l.Metadata)
+		l.Workspace = workspace
 		copy(l.ID[:], id)
 		if hash != NoHash {
 			l.EmailHash = hash
 		}
-		found[l.ID] = l
-		return nil
+		return err
 	})
-	leads := make([]ledger.Lead, 0, len(found))
-	for _, l := range found {
-		leads = append(leads, l)
-	}
-	return leads, err
 }
 
-// Rates gives every rate ever kept.
+// Rates returns every rate that is stored.
 func (s *Store) Rates(ctx context.Context) ([]fx.Rate, error) {
-	type key struct {
-		currency, source string
-		date             fx.Date
-	}
-	seen := make(map[key]bool)
-	var rates []fx.Rate
-	err := Lookup(ctx, s, "fx_rates", []int{0}, func([]int) (string, []any) {
-		return `SELECT currency, date, source, usd, fetched_at FROM fx_rates FINAL ORDER BY source, currency, date`, nil
-	}, func(rows driver.Rows) error {
-		var r fx.Rate
-		var date time.Time
-		if err := rows.Scan(&r.Currency, &date, &r.Source, &r.USD, &r.FetchedAt); err != nil {
-			return err
-		}
-		r.Date = fx.DateOf(date)
-		if k := (key{r.Currency, r.Source, r.Date}); !seen[k] {
-			seen[k] = true
-			rates = append(rates, r)
-		}
-		return nil
+	return Collect(ctx, s, "fx_rates", `SELECT currency, date, valid_to, source, usd, fetched_at, fault
+FROM fx_rates FINAL ORDER BY source, currency, date`, nil, func(rows driver.Rows, r *fx.Rate) error {
+		var date, validTo time.Time
+		err := rows.Scan(&r.Currency, &date, &validTo, &r.Source, &r.USD, &r.FetchedAt, &r.Fault)
+		r.Date, r.ValidTo = fx.DateOf(date), fx.DateOf(validTo)
+		return err
 	})
-	return rates, err
 }
 
-// Sale names one sale for a second look.
+// RatesVersion returns what changes whenever rates are inserted. It may also change without that,
+// when ClickHouse merges parts.
+func (s *Store) RatesVersion(ctx context.Context) (string, error) {
+	rows, err := Collect(ctx, s, "fx_rates", `SELECT concat(toString(count()), ' ', toString(max(fetched_at))) FROM fx_rates`, nil,
+		func(rows driver.Rows, version *string) error { return rows.Scan(version) })
+	if err != nil {
+		return "", err
+	}
+	return rows[0], nil
+}
+
+// Sale names one sale that is to be recomputed.
 type Sale struct{ Workspace, ObjectID string }
 
-// Unfinished gives sales that may have become better since they were booked: unattributed although something names a
-// click, without a final rate, or held for longer than settle. since bounds the first kind by the event's receipt: what
-// nobody ever resolves is not looked at for ever. Beyond limit the choice is random, so that none waits for ever behind others.
+// Unfinished returns sales that may have become better since they were booked: unattributed
+// although something names a click, without a final rate, or held for longer than settle. since
+// bounds the first kind by the event's receipt: what nobody ever resolves is not looked at for
+// ever. Beyond limit the choice is random, so that no sale waits for ever behind others.
 func (s *Store) Unfinished(ctx context.Context, since time.Time, settle time.Duration, limit int) ([]Sale, error) {
-	seen := make(map[Sale]bool)
-	var sales []Sale
-	err := Lookup(ctx, s, "ledger", []int{0}, func([]int) (string, []any) {
-		return `SELECT workspace, sale_id FROM (SELECT DISTINCT workspace, sale_id FROM ledger FINAL
+	return Collect(ctx, s, "ledger", `SELECT workspace, sale_id FROM (SELECT DISTINCT workspace, sale_id FROM ledger FINAL
 WHERE status = 'held' AND received_at < now64(3) - toIntervalSecond(?)
-   OR status = 'booked' AND match_rule = 'none' AND match_key != '' AND NOT startsWith(match_key, 'correction:') AND received_at >= ?
+   OR status = 'booked' AND match_rule = 'none' AND match_key != '' AND NOT startsWith(match_key, 'correction:')
+       AND received_at >= ?
    OR status = 'booked' AND amount != 0 AND (fx_source = '' OR NOT fx_final AND day < today()))
-ORDER BY rand() LIMIT ?`, []any{int64(settle.Seconds()), since, limit}
-	}, func(rows driver.Rows) error {
-		var sale Sale
-		if err := rows.Scan(&sale.Workspace, &sale.ObjectID); err != nil {
-			return err
-		}
-		if !seen[sale] {
-			seen[sale] = true
-			sales = append(sales, sale)
-		}
-		return nil
-	})
-	return sales, err
+ORDER BY rand() LIMIT ?`, []any{int64(settle.Seconds()), since, limit}, ScanSale)
 }
+
+// ScanSale reads a row of workspace and sale_id.
+func ScanSale(rows driver.Rows, sale *Sale) error { return rows.Scan(&sale.Workspace, &sale.ObjectID) }
 
 // Outstanding counts the entries that are not as good as they may become.
 type Outstanding struct {
@@ -309,59 +235,32 @@ type Outstanding struct {
 
 // Outstanding counts over the whole ledger.
 func (s *Store) Outstanding(ctx context.Context) (Outstanding, error) {
-	var o Outstanding
-	err := Lookup(ctx, s, "revenue", []int{0}, func([]int) (string, []any) {
-		return `SELECT countIf(status = 'booked' AND amount != 0 AND fx_source = ''), countIf(status = 'held'), countIf(status = 'booked' AND match_rule = 'none' AND match_key != '' AND NOT startsWith(match_key, 'correction:'))
-FROM revenue FINAL`, nil
-	}, func(rows driver.Rows) error { return rows.Scan(&o.Unconverted, &o.Held, &o.Waiting) })
-	return o, err
+	rows, err := Collect(ctx, s, "revenue", `SELECT countIf(status = 'booked' AND amount != 0 AND fx_source = ''),
+countIf(status = 'held'), countIf(status = 'booked' AND match_rule = 'none' AND match_key != ''
+    AND NOT startsWith(match_key, 'correction:'))
+FROM revenue FINAL`, nil, func(rows driver.Rows, o *Outstanding) error { return rows.Scan(&o.Unconverted, &o.Held, &o.Waiting) })
+	if err != nil {
+		return Outstanding{}, err
+	}
+	return rows[0], nil
 }
 
-// Unconverted is what of one currency has no rate.
-type Unconverted struct {
-	Currency string    `json:"currency"`
-	Entries  uint64    `json:"entries"`
-	Amount   int64     `json:"amount_minor"` // sum, minor units, signed
-	Oldest   time.Time `json:"oldest"`
-	Newest   time.Time `json:"newest"`
+// Unconverted returns what is booked and has no amount in USD, by currency.
+func (s *Store) Unconverted(ctx context.Context) ([]fx.Unconverted, error) {
+	return Collect(ctx, s, "revenue", `SELECT currency, count(), sum(amount), min(day), max(day) FROM revenue FINAL
+WHERE status = 'booked' AND amount != 0 AND fx_source = '' GROUP BY currency ORDER BY currency`, nil,
+		func(rows driver.Rows, u *fx.Unconverted) error {
+			return rows.Scan(&u.Currency, &u.Entries, &u.Amount, &u.Oldest, &u.Newest)
+		})
 }
 
-// Unconverted lists what is booked and has no USD, by currency.
-func (s *Store) Unconverted(ctx context.Context) ([]Unconverted, error) {
-	seen := make(map[string]bool)
-	var list []Unconverted
-	err := Lookup(ctx, s, "revenue", []int{0}, func([]int) (string, []any) {
-		return `SELECT currency, count(), sum(amount), min(day), max(day) FROM revenue FINAL
-WHERE status = 'booked' AND amount != 0 AND fx_source = '' GROUP BY currency ORDER BY currency`, nil
-	}, func(rows driver.Rows) error {
-		var u Unconverted
-		if err := rows.Scan(&u.Currency, &u.Entries, &u.Amount, &u.Oldest, &u.Newest); err != nil {
-			return err
-		}
-		if !seen[u.Currency] {
-			seen[u.Currency] = true
-			list = append(list, u)
-		}
-		return nil
-	})
-	return list, err
-}
-
-// Erasures gives all of them.
+// Erasures returns all erased names.
 func (s *Store) Erasures(ctx context.Context) ([]ErasureRow, error) {
-	var list []ErasureRow
-	err := Lookup(ctx, s, "erasures", []int{0}, func([]int) (string, []any) {
-		list = nil
-		return "SELECT workspace, name, alias, at FROM erasures FINAL", nil
-	}, func(rows driver.Rows) error {
-		var r ErasureRow
-		var name string
-		if err := rows.Scan(&r.Workspace, &name, &r.Alias, &r.At); err != nil {
+	return Collect(ctx, s, "erasures", "SELECT workspace, name, alias, at FROM erasures FINAL", nil,
+		func(rows driver.Rows, r *ErasureRow) error {
+			var name string
+			err := rows.Scan(&r.Workspace, &name, &r.Alias, &r.At)
+			copy(r.Name[:], name)
 			return err
-		}
-		r.Name = [16]byte([]byte(name))
-		list = append(list, r)
-		return nil
-	})
-	return list, err
+		})
 }

@@ -7,13 +7,14 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2"
 )
 
-// ErrRejected says that rows themselves are why they cannot be stored: trying again would change nothing. Whoever made them finds
-// out which one it is, and sets its record aside.
+// ErrRejected is returned when rows can never be stored, because of their own values. The caller
+// finds the record that makes such a row, and sets it aside.
 var ErrRejected = errors.New("ClickHouse cannot take these rows")
 
-// rejections are the server's errors that speak of a value in the rows, by code (ErrorCodes.cpp). Everything else is waited out, whatever
-// it says: a full disk (243), too many parts (252), a table being altered, memory (241), a missing table. Waiting too long loses
-// nothing; giving up too early would set good records aside.
+// rejections are the server's errors about a value in the rows, by code (ErrorCodes.cpp). All
+// others are retried: a full disk (243), too many parts (252), a table being altered, memory (241),
+// a missing table. Retrying too long loses nothing; giving up too early would set good records
+// aside.
 var rejections = map[int32]string{
 	6:   "CANNOT_PARSE_TEXT",
 	53:  "TYPE_MISMATCH",
@@ -27,7 +28,8 @@ var rejections = map[int32]string{
 	691: "UNKNOWN_ELEMENT_OF_ENUM",
 }
 
-// unfit is a value that the driver could not put into a column: too long for a FixedString, too late for a DateTime.
+// unfit is a value that the driver could not put into a column: too long for a FixedString, too
+// late for a DateTime.
 type unfit struct {
 	column string
 	err    error
@@ -36,7 +38,7 @@ type unfit struct {
 func (u *unfit) Error() string { return fmt.Sprintf("column %s: %v", u.column, u.err) }
 func (u *unfit) Unwrap() error { return u.err }
 
-// rejected tells whether err is the rows' own fault.
+// rejected reports whether err is about a value in the rows.
 func rejected(err error) bool {
 	var value *unfit
 	if errors.As(err, &value) {
@@ -44,8 +46,8 @@ func rejected(err error) bool {
 	}
 	var exception *clickhouse.Exception
 	if errors.As(err, &exception) {
-		_, theirs := rejections[exception.Code]
-		return theirs
+		_, ok := rejections[exception.Code]
+		return ok
 	}
 	return false
 }

@@ -18,7 +18,8 @@ import (
 	"tributary/sql"
 )
 
-// A row that no column can take is refused at once, by the driver or by the engine; whatever else goes wrong is waited out.
+// A row that no column can take is refused at once, by the driver or by the engine; whatever else
+// goes wrong is waited out.
 func TestRejected(t *testing.T) {
 	dsn := chdbtest.Start(t)
 	options, err := clickhousego.ParseDSN(dsn)
@@ -35,8 +36,10 @@ func TestRejected(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer store.Close()
-	good := clickhouse.FactRow{Workspace: "w", Fact: stripe.Fact{ObjectID: "pi_1", Kind: stripe.Payment, CreatedAt: time.Unix(1, 0), OccurredAt: time.Unix(1, 0), ReceivedAt: time.Unix(1, 0)}}
-	if err := store.InsertLeads(t.Context(), []ledger.Lead{{Workspace: "w", EmailHash: strings.Repeat("x", 17)}}); !errors.Is(err, clickhouse.ErrRejected) {
+	good := clickhouse.FactRow{Workspace: "w", Fact: stripe.Fact{ObjectID: "pi_1", Kind: stripe.Payment,
+		CreatedAt: time.Unix(1, 0), OccurredAt: time.Unix(1, 0), ReceivedAt: time.Unix(1, 0)}}
+	if err := store.InsertLeads(t.Context(), []ledger.Lead{{Workspace: "w",
+		EmailHash: strings.Repeat("x", 17)}}); !errors.Is(err, clickhouse.ErrRejected) {
 		t.Errorf("17 bytes for a FixedString(16): %v", err)
 	}
 	if err := store.InsertFacts(t.Context(), []clickhouse.FactRow{good}); err != nil {
@@ -55,7 +58,8 @@ func TestRejected(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
-	if err := store.InsertFacts(ctx, []clickhouse.FactRow{good}); errors.Is(err, clickhouse.ErrRejected) || !errors.Is(err, context.DeadlineExceeded) {
+	if err := store.InsertFacts(ctx, []clickhouse.FactRow{good}); errors.Is(err, clickhouse.ErrRejected) ||
+		!errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("a table that is away for a moment: %v, want to wait", err)
 	}
 }

@@ -19,10 +19,11 @@ import (
 	"tributary/schemas"
 )
 
-// first makes the earliest moment the greatest version: what was told first stays.
+// first returns a version that is greatest for the earliest time: the row that was received first
+// stays.
 func first(t time.Time) uint64 { return ^uint64(0) - uint64(max(t.UnixMilli(), 0)) }
 
-// ClickRow is one click with what was read out of its URL, referrer and agent.
+// ClickRow is one click with what was parsed from its URL, referrer and user agent.
 type ClickRow struct {
 	*schemas.Click
 	URL      enrich.Parts
@@ -77,8 +78,8 @@ var clickColumns = []column[ClickRow]{
 	col("version", func(r *ClickRow) uint64 { return first(time.UnixMilli(r.ReceivedAt)) }),
 }
 
-// InsertClicks writes clicks, one insert for each month that they fall into: an insert that touches one partition is
-// either there or not.
+// InsertClicks inserts clicks, with one insert for each month: an insert into one partition is
+// atomic.
 func (s *Store) InsertClicks(ctx context.Context, rows []ClickRow) error {
 	months := make(map[int][]ClickRow, 1)
 	for _, r := range rows {
@@ -94,7 +95,7 @@ func (s *Store) InsertClicks(ctx context.Context, rows []ClickRow) error {
 	return nil
 }
 
-// EventRow is one raw webhook.
+// EventRow is one raw event.
 type EventRow struct {
 	Workspace string
 	*schemas.StripeEvent
@@ -114,7 +115,7 @@ var eventColumns = []column[EventRow]{
 	col("version", func(r *EventRow) uint64 { return first(r.ReceivedAt) }),
 }
 
-// InsertEvents writes raw webhooks.
+// InsertEvents inserts raw events.
 func (s *Store) InsertEvents(ctx context.Context, rows []EventRow) error {
 	return insert(ctx, s, "stripe_events", eventColumns, rows)
 }
@@ -150,7 +151,7 @@ var factColumns = []column[FactRow]{
 	col("version", func(r *FactRow) uint64 { return first(r.ReceivedAt) }),
 }
 
-// InsertFacts writes facts.
+// InsertFacts inserts facts.
 func (s *Store) InsertFacts(ctx context.Context, rows []FactRow) error {
 	return insert(ctx, s, "facts", factColumns, rows)
 }
@@ -173,7 +174,8 @@ var edgeColumns = []column[EdgeRow]{
 	col("version", func(r *EdgeRow) uint64 { return r.version() }),
 }
 
-// version makes the first telling stay, and of two of one moment the carried one.
+// version makes the edge that was reported first stay, and of two of the same time the propagated
+// one.
 func (r *EdgeRow) version() uint64 {
 	v := ^uint64(0) - 2*uint64(max(r.At.UnixMilli(), 0)) - 1
 	if r.Carried {
@@ -182,7 +184,7 @@ func (r *EdgeRow) version() uint64 {
 	return v
 }
 
-// InsertEdges writes edges, each in both directions unless it is one-way.
+// InsertEdges inserts edges, each in both directions unless it is one-way.
 func (s *Store) InsertEdges(ctx context.Context, rows []EdgeRow) error {
 	both := make([]EdgeRow, 0, 2*len(rows))
 	for _, r := range rows {
@@ -288,7 +290,7 @@ var ledgerColumns = []column[entry]{
 	col("version", func(e *entry) *big.Int { return e.Version.Big() }),
 }
 
-// InsertLedger writes entries.
+// InsertLedger inserts entries.
 func (s *Store) InsertLedger(ctx context.Context, rows []ledger.Entry) error {
 	return insert(ctx, s, "ledger", ledgerColumns, rows)
 }
@@ -319,7 +321,7 @@ var leadColumns = []column[lead]{
 	col("version", func(l *lead) *big.Int { return l.Version.Big() }),
 }
 
-// InsertLeads writes leads.
+// InsertLeads inserts leads.
 func (s *Store) InsertLeads(ctx context.Context, rows []ledger.Lead) error {
 	return insert(ctx, s, "leads", leadColumns, rows)
 }
@@ -331,7 +333,7 @@ type DeadLetterRow struct {
 	Partition                  int32
 	Offset                     int64
 	Key, Body                  string
-	Headers                    map[string]string // the record's own
+	Headers                    map[string]string // of the record itself
 }
 
 var deadLetterColumns = []column[DeadLetterRow]{
@@ -347,7 +349,7 @@ var deadLetterColumns = []column[DeadLetterRow]{
 	col("body", func(r *DeadLetterRow) string { return r.Body }),
 }
 
-// InsertDeadLetters writes dead letters.
+// InsertDeadLetters inserts dead letters.
 func (s *Store) InsertDeadLetters(ctx context.Context, rows []DeadLetterRow) error {
 	return insert(ctx, s, "dead_letters", deadLetterColumns, rows)
 }
@@ -355,12 +357,14 @@ func (s *Store) InsertDeadLetters(ctx context.Context, rows []DeadLetterRow) err
 var rateColumns = []column[fx.Rate]{
 	col("currency", func(r *fx.Rate) string { return r.Currency }),
 	col("date", func(r *fx.Rate) time.Time { return r.Date.Time() }),
+	col("valid_to", func(r *fx.Rate) time.Time { return r.ValidTo.Time() }),
 	col("source", func(r *fx.Rate) string { return r.Source }),
 	col("usd", func(r *fx.Rate) decimal.Decimal { return r.USD }),
 	col("fetched_at", func(r *fx.Rate) time.Time { return r.FetchedAt }),
+	col("fault", func(r *fx.Rate) string { return r.Fault }),
 }
 
-// InsertRates keeps the rates that conversions use.
+// InsertRates inserts exchange rates.
 func (s *Store) InsertRates(ctx context.Context, rows []fx.Rate) error {
 	return insert(ctx, s, "fx_rates", rateColumns, rows)
 }
@@ -380,7 +384,7 @@ var erasureColumns = []column[ErasureRow]{
 	col("at", func(r *ErasureRow) time.Time { return r.At }),
 }
 
-// InsertErasures writes them.
+// InsertErasures inserts erased names.
 func (s *Store) InsertErasures(ctx context.Context, rows []ErasureRow) error {
 	return insert(ctx, s, "erasures", erasureColumns, rows)
 }

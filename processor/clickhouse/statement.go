@@ -9,12 +9,12 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 )
 
-// quoted makes an identifier of a name.
+// quoted returns a name as an identifier of a statement.
 func quoted(name string) string {
 	return "`" + strings.NewReplacer("\\", "\\\\", "`", "\\`").Replace(name) + "`"
 }
 
-// Table gives a table of a database for a statement; an empty database is the connection's own.
+// Table returns a table's name for a statement; an empty database is the connection's own.
 func Table(database, table string) string {
 	if database == "" {
 		return quoted(table)
@@ -29,18 +29,19 @@ func (s *Store) Database(ctx context.Context) (string, error) {
 	return database, err
 }
 
-// Exec runs one statement and waits until its mutations are done. It tries once and returns the error: unlike the inserts and
-// lookups of the records' path, it serves an operator who is there to see it.
+// Exec runs one statement and waits until its mutations are done. It tries once: unlike the inserts
+// and lookups of consumers, it serves a command, whose user sees the error.
 func (s *Store) Exec(ctx context.Context, statement string, args ...any) error {
-	if err := s.conn.Exec(clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{"wait_end_of_query": 1, "mutations_sync": 2})), statement, args...); err != nil {
-		words, _, _ := strings.Cut(statement, "\n")
-		return fmt.Errorf("%s: %w", words, err)
+	settings := clickhouse.Settings{"wait_end_of_query": 1, "mutations_sync": 2}
+	if err := s.conn.Exec(clickhouse.Context(ctx, clickhouse.WithSettings(settings)), statement, args...); err != nil {
+		line, _, _ := strings.Cut(statement, "\n")
+		return fmt.Errorf("%s: %w", line, err)
 	}
 	return nil
 }
 
-// Each calls one for every row of a query, in the query's order. It tries once, like Exec: rows may have been passed on
-// before an error.
+// Each calls one for every row of a query, in the query's order. It tries once, like Exec: rows may
+// have been passed on before an error.
 func (s *Store) Each(ctx context.Context, one func(driver.Rows) error, query string, args ...any) error {
 	rows, err := s.conn.Query(clickhouse.Context(ctx, clickhouse.WithSettings(lookupSettings)), query, args...)
 	if err != nil {
@@ -60,7 +61,7 @@ func (s *Store) Drop(ctx context.Context, database string) error {
 	return s.Exec(ctx, "DROP DATABASE IF EXISTS "+quoted(database))
 }
 
-// Columns lists a table's columns for a statement. It tries once.
+// Columns returns the names of a table's columns for a statement. It tries once.
 func (s *Store) Columns(ctx context.Context, table string) (string, error) {
 	types, err := s.columnTypes(ctx, table)
 	if err != nil {
@@ -73,7 +74,7 @@ func (s *Store) Columns(ctx context.Context, table string) (string, error) {
 	return strings.Join(names, ", "), nil
 }
 
-// Strings is a list as an argument for an Array(String) in a statement.
+// Strings returns a list as the argument for an Array(String) of a statement.
 func Strings(list []string) clickhouse.ArraySet {
 	array := make(clickhouse.ArraySet, len(list))
 	for i, s := range list {

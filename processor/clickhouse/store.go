@@ -1,4 +1,5 @@
-// Package clickhouse puts rows into ClickHouse in columns and looks names, facts and clicks up again.
+// Package clickhouse inserts rows into ClickHouse, by column, and looks up identity edges, facts
+// and clicks.
 package clickhouse
 
 import (
@@ -14,17 +15,19 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/cenkalti/backoff/v5"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 	"golang.org/x/sync/errgroup"
 )
 
-// Store is one ClickHouse. Its inserts and lookups wait out what can be waited out: they return an error only when ctx ends, or, of
-// rows that can never be stored, ErrRejected. What statement.go has tries once.
+// Store is one ClickHouse. Its inserts and lookups retry what can succeed later: they return an
+// error only when ctx ends, and an insert also ErrRejected, for rows that can never be stored. What
+// statement.go and derived.go have tries once.
 type Store struct {
 	conn    driver.Conn
 	log     *slog.Logger
 	metrics metrics
-	failing atomic.Int32 // statements that are being tried again right now
-	types   sync.Map     // table → []clickhouse.ColumnNameAndType; forgotten when an insert fails
+	failing atomic.Int32 // statements that are being retried
+	types   sync.Map     // table → []clickhouse.ColumnNameAndType; deleted when an insert fails
 }
 
 type metrics struct {
@@ -33,9 +36,10 @@ type metrics struct {
 	seconds *prometheus.HistogramVec
 }
 
-// insertSettings are pinned, because defaults moved between ClickHouse versions (async_insert became 1 and
-// deduplicate_insert "enable" in 26.2). One INSERT is one block; the driver never splits one. Deduplication by block is off:
-// rows carry their identity, and a block that is falsely taken for known would be lost money.
+// insertSettings are pinned, because defaults moved between ClickHouse versions (async_insert
+// became 1 and deduplicate_insert "enable" in 26.2). One INSERT is one block; the driver never
+// splits one. Deduplication of blocks is off: rows are deduplicated by their key, and a block that
+// is falsely taken for a repetition would be lost money.
 var insertSettings = clickhouse.Settings{
 	"async_insert":          0,
 	"wait_end_of_query":     1, // over HTTP: the answer's status is the insert's, not its beginning's
@@ -44,16 +48,16 @@ var insertSettings = clickhouse.Settings{
 	"deduplicate_insert":    "disable",
 }
 
-// lookupSettings keep the lookups exact under FINAL: a filter on a mutable column that is evaluated before rows replace each
-// other would let stale ones win.
+// lookupSettings keep the lookups exact under FINAL: a filter on a mutable column that is evaluated
+// before FINAL would return rows that have been replaced.
 var lookupSettings = clickhouse.Settings{
 	"optimize_move_to_prewhere_if_final":   0,
 	"use_skip_indexes_if_final_exact_mode": 1,
 	"max_query_size":                       16 << 20, // a lookup carries its keys in its text
 }
 
-// Open checks the DSN (clickhouse://host:9000/database for the native protocol, http://host:8123/database for HTTP) and
-// makes a Store. It does not connect.
+// Open checks the DSN (clickhouse://host:9000/database for the native protocol,
+// http://host:8123/database for HTTP) and makes a Store. It does not connect.
 func Open(dsn string, log *slog.Logger, reg prometheus.Registerer) (*Store, error) {
 	options, err := clickhouse.ParseDSN(dsn)
 	if err != nil {
@@ -67,30 +71,36 @@ func Open(dsn string, log *slog.Logger, reg prometheus.Registerer) (*Store, erro
 	if err != nil {
 		return nil, fmt.Errorf("open ClickHouse: %w", err)
 	}
-	s := &Store{conn: conn, log: log, metrics: metrics{
-		rows:    prometheus.NewCounterVec(prometheus.CounterOpts{Name: "processor_load_rows_total", Help: "Rows that ClickHouse acknowledged, by table."}, []string{"table"}),
-		retries: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "processor_load_retries_total", Help: "Statements tried again after an error, by table."}, []string{"table"}),
-		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "processor_load_seconds", Help: "Time of one statement, by table and verb.", Buckets: prometheus.ExponentialBuckets(0.001, 2, 14)}, []string{"table", "verb"}),
-	}}
-	for _, c := range []prometheus.Collector{s.metrics.rows, s.metrics.retries, s.metrics.seconds} {
-		if err := reg.Register(c); err != nil {
-			return nil, fmt.Errorf("register metrics: %w", err)
-		}
-	}
-	return s, nil
+	auto := promauto.With(reg)
+	return &Store{conn: conn, log: log, metrics: metrics{
+		rows: auto.NewCounterVec(prometheus.CounterOpts{
+			Name: "processor_load_rows_total",
+			Help: "Rows that ClickHouse acknowledged, by table.",
+		}, []string{"table"}),
+		retries: auto.NewCounterVec(prometheus.CounterOpts{
+			Name: "processor_load_retries_total",
+			Help: "Statements retried after an error, by table.",
+		}, []string{"table"}),
+		seconds: auto.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "processor_load_seconds",
+			Help:    "Time of one statement, by table and verb.",
+			Buckets: prometheus.ExponentialBuckets(0.001, 2, 14),
+		}, []string{"table", "verb"}),
+	}}, nil
 }
 
 // Close ends the connections.
 func (s *Store) Close() error { return s.conn.Close() }
 
-// Ping asks ClickHouse for a sign of life.
+// Ping reports whether ClickHouse answers.
 func (s *Store) Ping(ctx context.Context) error { return s.conn.Ping(ctx) }
 
-// Failing tells whether a statement is waiting for ClickHouse to recover.
+// Failing reports whether a statement is being retried.
 func (s *Store) Failing() bool { return s.failing.Load() > 0 }
 
-// persist runs do until it succeeds or ctx ends. An error is said when it begins and when it is over, not at every try.
-func (s *Store) persist(ctx context.Context, table, verb string, do func(context.Context) error) error {
+// retry runs do until it succeeds, is rejected or ctx ends. It logs the first failure and the
+// recovery, not every attempt.
+func (s *Store) retry(ctx context.Context, table, verb string, do func(context.Context) error) error {
 	wait := backoff.NewExponentialBackOff()
 	wait.InitialInterval, wait.MaxInterval = 100*time.Millisecond, 5*time.Second
 	var since time.Time
@@ -101,7 +111,8 @@ func (s *Store) persist(ctx context.Context, table, verb string, do func(context
 			s.metrics.seconds.WithLabelValues(table, verb).Observe(time.Since(start).Seconds())
 			if !since.IsZero() {
 				s.failing.Add(-1)
-				s.log.Info("ClickHouse answers again", "table", table, "verb", verb, "after", time.Since(since).Round(time.Millisecond))
+				s.log.Info("ClickHouse answers again", "table", table, "verb", verb, "after",
+					time.Since(since).Round(time.Millisecond))
 			}
 			return nil
 		}
@@ -114,7 +125,7 @@ func (s *Store) persist(ctx context.Context, table, verb string, do func(context
 		if since.IsZero() {
 			since = start
 			s.failing.Add(1)
-			s.log.Warn("ClickHouse refuses; waiting and trying again", "table", table, "verb", verb, "error", err)
+			s.log.Warn("ClickHouse fails; retrying", "table", table, "verb", verb, "error", err)
 		}
 		s.metrics.retries.WithLabelValues(table).Inc()
 		select {
@@ -155,19 +166,20 @@ func insert[R any](ctx context.Context, s *Store, table string, columns []column
 		statement += "`" + c.name + "`"
 	}
 	statement += ")"
-	err := s.persist(ctx, table, "insert", func(ctx context.Context) error {
+	err := s.retry(ctx, table, "insert", func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, time.Minute)
 		defer cancel()
 		types, err := s.columnTypes(ctx, table)
 		if err != nil {
 			return err
 		}
-		batch, err := s.conn.PrepareBatch(clickhouse.Context(ctx, clickhouse.WithSettings(insertSettings), clickhouse.WithColumnNamesAndTypes(types)), statement)
+		batch, err := s.conn.PrepareBatch(clickhouse.Context(ctx, clickhouse.WithSettings(insertSettings),
+			clickhouse.WithColumnNamesAndTypes(types)), statement)
 		if err != nil {
 			s.types.Delete(table)
 			return err
 		}
-		defer batch.Close() // a batch that is not sent keeps its connection
+		defer batch.Close() // a batch that is not sent would keep its connection
 		for i, c := range columns {
 			if err := batch.Column(i).Append(c.values(rows)); err != nil {
 				s.types.Delete(table)
@@ -186,7 +198,8 @@ func insert[R any](ctx context.Context, s *Store, table string, columns []column
 	return err
 }
 
-// columnTypes asks for a table's columns once. Without it the driver asks before every insert over HTTP.
+// columnTypes returns a table's columns, and reads them once. Without them the driver asks before
+// every insert over HTTP.
 func (s *Store) columnTypes(ctx context.Context, table string) ([]clickhouse.ColumnNameAndType, error) {
 	if known, ok := s.types.Load(table); ok {
 		return known.([]clickhouse.ColumnNameAndType), nil
@@ -208,23 +221,61 @@ func (s *Store) columnTypes(ctx context.Context, table string) ([]clickhouse.Col
 		return nil, err
 	}
 	if len(types) == 0 {
-		return nil, fmt.Errorf("table %s is missing: run `processor migrate`", table)
+		return nil, fmt.Errorf("table %s is missing (hint: run processor migrate)", table)
 	}
 	s.types.Store(table, types)
 	return types, nil
 }
 
-// lookupChunk bounds the keys of one query; its text stays below max_query_size.
+// lookupChunk is the most keys of one query, so that its text stays below max_query_size.
 const lookupChunk = 2000
 
-// lookupsAtOnce of one question: a batch of clicks asks for ten chunks, and waited for them longer than for its insert.
+// lookupsAtOnce is how many chunks of one lookup are queried at a time: a batch of clicks has ten,
+// and one after the other they took longer than its insert.
 const lookupsAtOnce = 4
 
-// Lookup runs a query for keys, some chunks at a time, and scans every row, one at a time. A query that fails halfway is run again, so scan
-// may see a row twice; what it builds must be a set.
-func Lookup[K any](ctx context.Context, s *Store, table string, keys []K, query func([]K) (string, []any), scan func(driver.Rows) error) error {
-	var scanning sync.Mutex
-	ask := func(ctx context.Context, text string, args []any) error {
+// Lookup runs a query for keys, some chunks of them at a time, and returns the rows that scan
+// reads. A key that is given twice is asked for once. A query that fails halfway is run again, and
+// the rows of the failed attempt are dropped.
+func Lookup[K comparable, R any](ctx context.Context, s *Store, table string, keys []K, query func([]K) (string, []any),
+	scan func(driver.Rows, *R) error,
+) ([]R, error) {
+	var (
+		mu  sync.Mutex // guards all
+		all []R
+	)
+	queries, ctx := errgroup.WithContext(ctx)
+	queries.SetLimit(lookupsAtOnce)
+	for chunk := range slices.Chunk(unique(keys), lookupChunk) {
+		queries.Go(func() error {
+			text, args := query(chunk)
+			rows, err := Collect(ctx, s, table, text, args, scan)
+			mu.Lock()
+			defer mu.Unlock()
+			all = append(all, rows...)
+			return err
+		})
+	}
+	return all, queries.Wait()
+}
+
+// unique returns the keys without repetitions, in their order.
+func unique[K comparable](keys []K) []K {
+	known := make(map[K]bool, len(keys))
+	return slices.DeleteFunc(slices.Clone(keys), func(k K) bool {
+		repeated := known[k]
+		known[k] = true
+		return repeated
+	})
+}
+
+// Collect runs one query until it succeeds or ctx ends, and returns its rows.
+func Collect[R any](ctx context.Context, s *Store, table, text string, args []any,
+	scan func(driver.Rows, *R) error,
+) ([]R, error) {
+	var all []R
+	err := s.retry(ctx, table, "lookup", func(ctx context.Context) error {
+		all = nil // the rows of a failed attempt
 		ctx, cancel := context.WithTimeout(ctx, time.Minute)
 		defer cancel()
 		rows, err := s.conn.Query(clickhouse.Context(ctx, clickhouse.WithSettings(lookupSettings)), text, args...)
@@ -232,22 +283,17 @@ func Lookup[K any](ctx context.Context, s *Store, table string, keys []K, query 
 			return err
 		}
 		defer rows.Close()
-		scanning.Lock()
-		defer scanning.Unlock()
 		for rows.Next() {
-			if err := scan(rows); err != nil {
+			var r R
+			if err := scan(rows, &r); err != nil {
 				return err
 			}
+			all = append(all, r)
 		}
 		return rows.Err()
+	})
+	if err != nil {
+		return nil, err
 	}
-	questions, ctx := errgroup.WithContext(ctx)
-	questions.SetLimit(lookupsAtOnce)
-	for chunk := range slices.Chunk(keys, lookupChunk) {
-		questions.Go(func() error {
-			text, args := query(chunk)
-			return s.persist(ctx, table, "lookup", func(ctx context.Context) error { return ask(ctx, text, args) })
-		})
-	}
-	return questions.Wait()
+	return all, nil
 }

@@ -11,13 +11,17 @@ import (
 
 // wholeBalancer balances as the one that it wraps, but never without one of the group's topics.
 //
-// The lanes are members of one group with topics of their own, so the leader asks Kafka for those of the other lane. Walk through what
-// happens otherwise: a broker that has just begun answers LEADER_NOT_AVAILABLE for clicks.v1; kgo logs that, and balances the rest; the
-// members who came for clicks are given nothing and are content; and no click is read until somebody joins or leaves.
+// The consumers are members of one group, each with topics of its own, so the leader asks Kafka
+// also for topics that it does not consume itself. Without this balancer: a broker that has just
+// started answers LEADER_NOT_AVAILABLE for clicks.v1; kgo logs that and balances the other topics;
+// the members that consume clicks are assigned nothing, which is no error; and no click is read
+// until some member joins or leaves.
 type wholeBalancer struct{ kgo.GroupBalancer }
 
 // MemberBalancer implements kgo.GroupBalancer.
-func (b wholeBalancer) MemberBalancer(members []kmsg.JoinGroupResponseMember) (kgo.GroupMemberBalancer, map[string]struct{}, error) {
+func (b wholeBalancer) MemberBalancer(
+	members []kmsg.JoinGroupResponseMember,
+) (kgo.GroupMemberBalancer, map[string]struct{}, error) {
 	inner, topics, err := b.GroupBalancer.MemberBalancer(members)
 	if err != nil {
 		return nil, nil, err
@@ -30,7 +34,8 @@ type wholeMembers struct {
 	topics map[string]struct{} // of all members
 }
 
-// BalanceOrError implements kgo.GroupMemberBalancerOrError. After an error the leader joins again, a little later.
+// BalanceOrError implements kgo.GroupMemberBalancerOrError. After an error the leader joins again,
+// a little later.
 func (m *wholeMembers) BalanceOrError(partitions map[string]int32) (kgo.IntoSyncAssignment, error) {
 	for _, topic := range slices.Sorted(maps.Keys(m.topics)) {
 		if partitions[topic] == 0 {

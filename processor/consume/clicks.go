@@ -19,15 +19,16 @@ import (
 	"tributary/schemas"
 )
 
-// Clicks handles clicks: enriched rows and the names they give first, then the sales that were waiting for them.
+// Clicks handles clicks: it stores enriched rows and identity edges first, and then recomputes the
+// sales that name the clicks.
 type Clicks struct {
 	Store      recompute.Store
 	Recomputer *recompute.Recomputer
-	// Erased people are taken out of whatever is read; nil: there are none.
+	// Erased lists the people whose data is taken out of every record; nil: nobody.
 	Erased *erase.List
 
-	mu         sync.Mutex
-	affiliates map[affiliate]time.Time // when each was told first, so that ClickHouse is not asked of each with every batch
+	mu         sync.Mutex              // guards affiliates
+	affiliates map[affiliate]time.Time // when each was reported first, so that ClickHouse is not asked with every batch
 }
 
 type affiliate struct {
@@ -35,17 +36,20 @@ type affiliate struct {
 	name      identity.Node // of the affiliate, or of what the public says of them
 }
 
-// maxAffiliates bounds the memory of the cache, some 100 bytes each. Beyond it names are told again, which is only work.
+// maxAffiliates bounds the cache, some 100 bytes each. When it is full it is emptied, and names are
+// stored again.
 const maxAffiliates = 200_000
 
-// ClickTopics are what the lane consumes.
+// ClickTopics are the topics of Clicks.
 var ClickTopics = []string{schemas.TopicClicks}
 
-// Handle is the lane's Handler.
+// Handle is a Handler.
 func (c *Clicks) Handle(ctx context.Context, records []*kgo.Record, deadLetter DeadLetter) error {
-	b := clickBatch{rows: make([]clickhouse.ClickRow, 0, len(records)), told: make(map[string]*recompute.Changes)}
-	var learned []affiliate
-	for i, read := range readAll(records) {
+	b := clickBatch{
+		rows: make([]clickhouse.ClickRow, 0, len(records)), changes: make(map[string]*recompute.Changes),
+	}
+	var added []affiliate
+	for i, read := range decodeAll(records) {
 		if read.err != nil {
 			if err := deadLetter(ctx, records[i], "decode", "unreadable", read.err); err != nil {
 				return err
@@ -53,10 +57,10 @@ func (c *Clicks) Handle(ctx context.Context, records []*kgo.Record, deadLetter D
 			continue
 		}
 		row, click := read.row, read.row.Click
-		n := b.told[click.Workspace]
+		n := b.changes[click.Workspace]
 		if n == nil {
 			n = new(recompute.Changes)
-			b.told[click.Workspace] = n
+			b.changes[click.Workspace] = n
 		}
 		c.Erased.Click(&row)
 		b.rows = append(b.rows, row)
@@ -64,34 +68,36 @@ func (c *Clicks) Handle(ctx context.Context, records []*kgo.Record, deadLetter D
 		n.Changed = append(n.Changed, node)
 		at := time.UnixMilli(click.ReceivedAt).UTC()
 		if click.ForeignId != "" {
-			b.first(click, identity.Edge{A: identity.New(identity.Reference, click.ForeignId), B: node, Source: "click.foreign_id", At: at})
+			reference := identity.New(identity.Reference, click.ForeignId)
+			b.name(click, identity.Edge{A: reference, B: node, Source: "click.foreign_id", At: at})
 		}
 		if click.AffiliateId == "" {
 			continue
 		}
-		e := identity.Edge{A: identity.New(identity.Affiliate, click.AffiliateId), B: identity.New(identity.Program, click.ProgramId), Source: "click.affiliate_id", At: at}
-		if a := (affiliate{click.Workspace, nameOf(click, e.A)}); c.learn(a, at) {
-			learned = append(learned, a)
-			b.first(click, e)
+		e := identity.Edge{A: identity.New(identity.Affiliate, click.AffiliateId),
+			B: identity.New(identity.Program, click.ProgramId), Source: "click.affiliate_id", At: at}
+		if a := (affiliate{click.Workspace, nameOf(click, e.A)}); c.addAffiliate(a, at) {
+			added = append(added, a)
+			b.name(click, e)
 		}
 	}
-	if err := c.Recomputer.Apply(ctx, b.told, func(ctx context.Context) error { return c.store(ctx, &b) }); err != nil {
-		c.forget(learned) // nobody knows how much of it was stored
-		return err
+	err := c.Recomputer.Apply(ctx, b.changes, func(ctx context.Context) error { return c.store(ctx, &b) })
+	if err != nil {
+		c.removeAffiliates(added) // their names may not be stored
 	}
-	return nil
+	return err
 }
 
 // clickBatch is what a batch of clicks says.
 type clickBatch struct {
-	rows   []clickhouse.ClickRow
-	firsts []clickhouse.EdgeRow // what they tell under a name, of which only the first counts
-	public []clickhouse.EdgeRow // that the public told something of a name
-	told   map[string]*recompute.Changes
+	rows    []clickhouse.ClickRow
+	firsts  []clickhouse.EdgeRow          // what they report under a name, of which only the first counts
+	public  []clickhouse.EdgeRow          // edges from a name to what the public says of it
+	changes map[string]*recompute.Changes // by workspace
 }
 
-// nameOf returns the name under which a click tells something of n: n itself where a secret key vouched for the click, else what the
-// public says of it.
+// nameOf returns the name under which a click reports something of n: n itself where a secret key
+// vouched for the click, else what the public says of it.
 func nameOf(c *schemas.Click, n identity.Node) identity.Node {
 	if c.Vouched {
 		return n
@@ -99,96 +105,105 @@ func nameOf(c *schemas.Click, n identity.Node) identity.Node {
 	return identity.PublicName(n)
 }
 
-func (b *clickBatch) first(c *schemas.Click, e identity.Edge) {
+// name adds what a click reports under the name e.A.
+func (b *clickBatch) name(c *schemas.Click, e identity.Edge) {
 	name := nameOf(c, e.A)
 	if name != e.A {
-		b.public = append(b.public, clickhouse.EdgeRow{Workspace: c.Workspace, Edge: identity.Edge{A: e.A, B: name, Source: e.Source, At: e.At}})
+		public := identity.Edge{A: e.A, B: name, Source: e.Source, At: e.At}
+		b.public = append(b.public, clickhouse.EdgeRow{Workspace: c.Workspace, Edge: public})
 	}
 	e.A = name
 	b.firsts = append(b.firsts, clickhouse.EdgeRow{Workspace: c.Workspace, Edge: e})
 }
 
-// store stores the batch, and then finds the names of which it told first: only they ask for work, so that a name that a million
-// clicks carry costs each batch one lookup.
+// store stores the batch, and then finds the names that it was the first to use: only their sales
+// are recomputed, so that a name that a million clicks carry costs each batch one lookup.
 //
-// Of two processors that store two clicks of one name at once, the one whose click came first finds that out, whoever looks last: it
-// looks after its own click is stored, and an earlier one makes nobody else's the first. Read again after a crash between storing
-// and booking, the click is still the first, and its sales are booked.
+// Two processors may store two clicks of one name at once. Each looks after its own click is
+// stored. Whoever stored the earlier click finds it first, whenever they look, and recomputes; the
+// other finds it too, or looked before it was stored and recomputed by the later click, which the
+// first then replaces. Read again after a crash between storing and booking, the click is still the
+// first, and its sales are booked.
 func (c *Clicks) store(ctx context.Context, b *clickBatch) error {
 	inserts, ictx := errgroup.WithContext(ctx)
 	inserts.Go(func() error { return c.Store.InsertClicks(ictx, b.rows) })
 	inserts.Go(func() error { return c.Store.InsertFirstNames(ictx, b.firsts) })
-	inserts.Go(func() error { return c.Store.InsertEdges(ictx, distinct(b.public)) })
+	inserts.Go(func() error { return c.Store.InsertEdges(ictx, earliest(b.public)) })
 	if err := inserts.Wait(); err != nil {
 		return err
 	}
-	type told struct{ workspace, name, target string }
-	mine := make(map[told]bool, len(b.firsts))
+	type use struct {
+		workspace    string
+		name, target identity.Node
+	}
+	ours := make(map[use]bool, len(b.firsts))
 	names := make(map[string][]identity.Node)
 	for _, r := range b.firsts {
-		mine[told{r.Workspace, string(r.A), string(r.B)}] = true
+		ours[use{r.Workspace, r.A, r.B}] = true
 		names[r.Workspace] = append(names[r.Workspace], r.A)
 	}
 	for workspace, list := range names {
-		slices.Sort(list)
-		firsts, err := c.Store.FirstNames(ctx, workspace, slices.Compact(list))
+		firsts, err := c.Store.FirstNames(ctx, workspace, list)
 		if err != nil {
 			return err
 		}
+		changes := b.changes[workspace]
 		for _, e := range firsts {
-			if mine[told{workspace, string(e.A), string(e.B)}] {
-				b.told[workspace].Changed = append(b.told[workspace].Changed, identity.OfPublic(e.A))
+			if ours[use{workspace, e.A, e.B}] {
+				changes.Changed = append(changes.Changed, identity.OfPublic(e.A))
 			}
 		}
 	}
 	return nil
 }
 
-// distinct leaves one row of each edge, the earliest.
-func distinct(rows []clickhouse.EdgeRow) []clickhouse.EdgeRow {
+// earliest leaves one row of each edge, the earliest.
+func earliest(rows []clickhouse.EdgeRow) []clickhouse.EdgeRow {
 	type ends struct {
 		workspace string
 		a, b      identity.Node
 	}
-	earliest := make(map[ends]clickhouse.EdgeRow, len(rows))
+	firsts := make(map[ends]clickhouse.EdgeRow, len(rows))
 	for _, r := range rows {
 		k := ends{r.Workspace, r.A, r.B}
-		if old, ok := earliest[k]; !ok || r.At.Before(old.At) {
-			earliest[k] = r
+		if old, ok := firsts[k]; !ok || r.At.Before(old.At) {
+			firsts[k] = r
 		}
 	}
-	return slices.Collect(maps.Values(earliest))
+	return slices.Collect(maps.Values(firsts))
 }
 
-// reading is what a record says.
-type reading struct {
+// decoded is a record that was decoded and enriched.
+type decoded struct {
 	row clickhouse.ClickRow
 	err error
 }
 
-// readAll decodes and enriches a batch on all cores: the larger part of what a backlog costs the processor, while ClickHouse waits for it.
-func readAll(records []*kgo.Record) []reading {
-	readings := make([]reading, len(records))
+// decodeAll decodes and enriches a batch on all cores: with a backlog of clicks it is most of the
+// processor's work.
+func decodeAll(records []*kgo.Record) []decoded {
+	list := make([]decoded, len(records))
 	share := (len(records) + runtime.GOMAXPROCS(0) - 1) / runtime.GOMAXPROCS(0)
-	var work sync.WaitGroup
+	var workers sync.WaitGroup
 	for begin := 0; begin < len(records); begin += share {
-		work.Go(func() {
+		workers.Go(func() {
 			for i := begin; i < min(begin+share, len(records)); i++ {
 				click, err := schemas.DecodeClick(records[i])
 				if err != nil {
-					readings[i].err = err
+					list[i].err = err
 					continue
 				}
-				readings[i].row = Enrich(click)
+				list[i].row = Enrich(click)
 			}
 		})
 	}
-	work.Wait()
-	return readings
+	workers.Wait()
+	return list
 }
 
-// learn reports whether this processor has not heard of the affiliate yet, or not so early.
-func (c *Clicks) learn(a affiliate, at time.Time) bool {
+// addAffiliate adds an affiliate to the cache and reports whether it was not there, or reported
+// later.
+func (c *Clicks) addAffiliate(a affiliate, at time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if first, known := c.affiliates[a]; known && !at.Before(first) {
@@ -201,15 +216,15 @@ func (c *Clicks) learn(a affiliate, at time.Time) bool {
 	return true
 }
 
-func (c *Clicks) forget(learned []affiliate) {
+func (c *Clicks) removeAffiliates(list []affiliate) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, a := range learned {
+	for _, a := range list {
 		delete(c.affiliates, a)
 	}
 }
 
-// Enrich reads what a click's URL, referrer and agent say.
+// Enrich parses a click's URL, referrer and user agent.
 func Enrich(c *schemas.Click) clickhouse.ClickRow {
 	row := clickhouse.ClickRow{Click: c, URL: enrich.URL(c.Url), Agent: enrich.UserAgent(c.UserAgent)}
 	row.Referrer = enrich.ReferrerDomain(c.Referrer, row.URL.Host)

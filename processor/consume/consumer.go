@@ -1,4 +1,5 @@
-// Package consume runs the processor's lanes: poll, handle, and only then commit.
+// Package consume runs the processor's two consumers, of clicks and of payments: poll, handle, and
+// only then commit.
 package consume
 
 import (
@@ -12,34 +13,37 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"tributary/schemas"
 )
 
-// Handler does everything that a batch of records asks for and returns when ClickHouse has acknowledged it. Whatever it is
-// given twice, in whatever order, it may do twice. It returns an error only when ctx ends, or clickhouse.ErrRejected when some record makes
-// rows that can never be stored.
+// Handler does everything that a batch of records asks for and returns when ClickHouse has
+// acknowledged it. It must be idempotent, and its result must not depend on the order of records.
+// It returns an error only when ctx ends, or clickhouse.ErrRejected when some record makes rows
+// that can never be stored.
 type Handler func(ctx context.Context, records []*kgo.Record, deadLetter DeadLetter) error
 
 // DeadLetter sets one record aside. It returns when Kafka has acknowledged that.
 type DeadLetter func(ctx context.Context, r *kgo.Record, step, reason string, cause error) error
 
-// Consumer consumes some topics as one member of the consumer group. Clicks and money have a lane each, so that a sale never
-// waits behind a backlog of clicks.
+// Consumer consumes some topics as one member of the consumer group. Clicks and payments have a
+// consumer each, so that a sale never waits behind a backlog of clicks.
 type Consumer struct {
 	Name   string
 	Topics []string
 	Seeds  []string
-	// Instance makes the membership static (KIP-345): a processor that comes back under its name within the session timeout
-	// finds its partitions waiting. Empty: dynamic.
+	// Instance makes the membership static (KIP-345): a processor that comes back under its name
+	// within the session timeout finds its partitions waiting. Empty: dynamic.
 	Instance string
-	// Rewind is how far before its committed offset a partition is read again on every assignment. Doing it again is free,
-	// and it heals what a crashed server had acknowledged and lost.
+	// Rewind is how far before its committed offset a partition is read again on every assignment.
+	// That changes nothing that is stored, and stores again what ClickHouse had acknowledged and
+	// lost in a crash.
 	Rewind time.Duration
-	// MaxRecords of one batch, and MaxBytes of their keys and values (0: as many). Both bound the memory that a batch takes, whatever is
-	// waiting in Kafka.
+	// MaxRecords of one batch, and MaxBytes of their keys and values (0: as many). Both bound the
+	// memory that a batch takes, whatever is waiting in Kafka.
 	MaxRecords int
 	MaxBytes   int
 	// Deadline for a batch that is under way when the processor stops.
@@ -50,15 +54,15 @@ type Consumer struct {
 	Metrics *Metrics
 	Options []kgo.Opt // for tests, and TLS and SASL
 
-	mu    sync.Mutex
-	marks map[partition]mark
+	mu    sync.Mutex // guards bases
+	bases map[partition]rewindBase
 
 	client   *kgo.Client
-	hangUp   context.CancelFunc // ends whatever the client still asks Kafka
+	cancel   context.CancelFunc // ends the client's requests to Kafka
 	assigned atomic.Int32
 }
 
-// Metrics of all lanes.
+// Metrics of all consumers.
 type Metrics struct {
 	records     *prometheus.CounterVec
 	deadLetters *prometheus.CounterVec
@@ -66,89 +70,101 @@ type Metrics struct {
 	commits     *prometheus.CounterVec
 }
 
-// NewMetrics registers the lanes' metrics.
-func NewMetrics(reg prometheus.Registerer) (*Metrics, error) {
-	m := &Metrics{
-		records:     prometheus.NewCounterVec(prometheus.CounterOpts{Name: "processor_consume_records_total", Help: "Records handled and acknowledged by ClickHouse, by lane and topic."}, []string{"lane", "topic"}),
-		deadLetters: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "processor_consume_dead_letters_total", Help: "Records set aside, by topic, step and reason."}, []string{"topic", "step", "reason"}),
-		batch:       prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "processor_consume_batch_seconds", Help: "From poll to acknowledgement, by lane.", Buckets: prometheus.ExponentialBuckets(0.002, 2, 14)}, []string{"lane"}),
-		commits:     prometheus.NewCounterVec(prometheus.CounterOpts{Name: "processor_consume_commits_total", Help: "Offset commits, by lane and result."}, []string{"lane", "result"}),
+// NewMetrics registers the consumers' metrics.
+func NewMetrics(reg prometheus.Registerer) *Metrics {
+	auto := promauto.With(reg)
+	return &Metrics{
+		records: auto.NewCounterVec(prometheus.CounterOpts{
+			Name: "processor_consume_records_total",
+			Help: "Records handled and acknowledged by ClickHouse, by consumer and topic.",
+		}, []string{"consumer", "topic"}),
+		deadLetters: auto.NewCounterVec(prometheus.CounterOpts{
+			Name: "processor_consume_dead_letters_total",
+			Help: "Records set aside, by topic, step and reason.",
+		}, []string{"topic", "step", "reason"}),
+		batch: auto.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "processor_consume_batch_seconds",
+			Help:    "From poll to acknowledgement, by consumer.",
+			Buckets: prometheus.ExponentialBuckets(0.002, 2, 14),
+		}, []string{"consumer"}),
+		commits: auto.NewCounterVec(prometheus.CounterOpts{
+			Name: "processor_consume_commits_total",
+			Help: "Offset commits, by consumer and result.",
+		}, []string{"consumer", "result"}),
 	}
-	for _, c := range []prometheus.Collector{m.records, m.deadLetters, m.batch, m.commits} {
-		if err := reg.Register(c); err != nil {
-			return nil, fmt.Errorf("register metrics: %w", err)
-		}
-	}
-	return m, nil
 }
 
-// Assigned tells whether the lane owns partitions.
-func (l *Consumer) Assigned() bool { return l.assigned.Load() > 0 }
+// Assigned reports whether the consumer owns partitions.
+func (c *Consumer) Assigned() bool { return c.assigned.Load() > 0 }
 
-// Run consumes until ctx ends. The reading order of its loop is the guarantee: poll, handle (insert), then commit.
-func (l *Consumer) Run(ctx context.Context) error {
-	if err := l.open(); err != nil {
+// Run consumes until ctx ends. The reading order of its loop is the guarantee: poll, handle
+// (insert), then commit.
+func (c *Consumer) Run(ctx context.Context) error {
+	if err := c.open(); err != nil {
 		return err
 	}
-	defer l.close()
+	defer c.close()
 	for {
-		fetches := l.client.PollRecords(ctx, l.MaxRecords)
+		fetches := c.client.PollRecords(ctx, c.MaxRecords)
 		if ctx.Err() != nil || fetches.IsClientClosed() {
 			return nil
 		}
 		fetches.EachError(func(topic string, partition int32, err error) {
 			if !errors.Is(err, context.Canceled) {
-				l.Log.Warn("fetch", "lane", l.Name, "topic", topic, "partition", partition, "error", err)
+				c.Log.Warn("fetch", "consumer", c.Name, "topic", topic, "partition", partition, "error", err)
 			}
 		})
-		for records := range chunks(fetches.Records(), l.MaxBytes) {
-			if err := l.batch(ctx, records); err != nil {
+		for records := range chunks(fetches.Records(), c.MaxBytes) {
+			if err := c.batch(ctx, records); err != nil {
 				return err
 			}
 			if ctx.Err() != nil {
 				return nil // what is left is read again
 			}
 		}
-		l.client.AllowRebalance()
+		c.client.AllowRebalance()
 	}
 }
 
-// farewell is how long Kafka may take to hear that the lane leaves. A coordinator that does not answer finds out by itself, when the
-// session ends.
-const farewell = 5 * time.Second
+// closeTimeout is how long a consumer tries to leave its group. A coordinator that does not answer
+// removes the member by itself, when its session ends.
+const closeTimeout = 5 * time.Second
 
-func (l *Consumer) close() {
-	defer time.AfterFunc(farewell, l.hangUp).Stop()
-	l.client.CloseAllowingRebalance() // Close would wait for a poll that never comes
+func (c *Consumer) close() {
+	defer time.AfterFunc(closeTimeout, c.cancel).Stop()
+	c.client.CloseAllowingRebalance() // Close would wait for a poll that never comes
 }
 
-// batch finishes what it began: under a context of its own, which ends only some time after the lane is told to stop. A
-// batch that does not make it is not committed, and is done again by whoever comes next.
-func (l *Consumer) batch(ctx context.Context, records []*kgo.Record) error {
+// batch handles and commits records under a context of its own, which ends only Deadline after ctx:
+// a batch that was begun is finished. One that does not finish in time is not committed, and the
+// partition's next owner reads it again.
+func (c *Consumer) batch(ctx context.Context, records []*kgo.Record) error {
 	work, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
 	stop := context.AfterFunc(ctx, func() {
-		time.AfterFunc(l.Deadline, func() { cancel(errors.New("the processor stops")) })
+		time.AfterFunc(c.Deadline, func() { cancel(errors.New("the processor stops")) })
 	})
 	defer stop()
 	start := time.Now()
-	if err := Isolate(work, records, l.Handle, l.deadLetter, l.Log); err != nil {
+	if err := Quarantine(work, records, c.Handle, c.deadLetter, c.Log); err != nil {
 		if ctx.Err() != nil {
-			l.Log.Warn("batch left undone; it will be read again", "lane", l.Name, "records", len(records), "error", err)
+			c.Log.Warn("batch not finished; it will be read again", "consumer", c.Name, "records", len(records),
+				"error", err)
 			return nil
 		}
-		return fmt.Errorf("handle batch of lane %s: %w", l.Name, err)
+		return fmt.Errorf("handle batch of %s: %w", c.Name, err)
 	}
-	l.commit(work, records)
-	l.Metrics.batch.WithLabelValues(l.Name).Observe(time.Since(start).Seconds())
+	c.commit(work, records)
+	c.Metrics.batch.WithLabelValues(c.Name).Observe(time.Since(start).Seconds())
 	for _, r := range records {
-		l.Metrics.records.WithLabelValues(l.Name, r.Topic).Inc()
+		c.Metrics.records.WithLabelValues(c.Name, r.Topic).Inc()
 	}
 	return nil
 }
 
-// commit tells Kafka how far the lane is. A commit that fails costs nothing but work: the records are read again.
-func (l *Consumer) commit(ctx context.Context, records []*kgo.Record) {
+// commit commits the offsets behind records, each with the time that its partition's next rewind is
+// measured from. A commit that fails loses nothing: the records are read again.
+func (c *Consumer) commit(ctx context.Context, records []*kgo.Record) {
 	earliest := make(map[partition]time.Time)
 	for _, r := range records {
 		p := partition{r.Topic, r.Partition}
@@ -156,9 +172,9 @@ func (l *Consumer) commit(ctx context.Context, records []*kgo.Record) {
 			earliest[p] = r.Timestamp
 		}
 	}
-	marks := make(map[partition]string, len(earliest))
+	times := make(map[partition]string, len(earliest)) // Unix milliseconds
 	for p, record := range earliest {
-		marks[p] = strconv.FormatInt(l.advance(p, record).UnixMilli(), 10)
+		times[p] = strconv.FormatInt(c.advanceBase(p, record).UnixMilli(), 10)
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
@@ -166,45 +182,48 @@ func (l *Consumer) commit(ctx context.Context, records []*kgo.Record) {
 		for i := range req.Topics {
 			for j := range req.Topics[i].Partitions {
 				p := &req.Topics[i].Partitions[j]
-				if mark, ok := marks[partition{req.Topics[i].Topic, p.Partition}]; ok {
-					p.Metadata = kmsg.StringPtr(mark)
+				if at, ok := times[partition{req.Topics[i].Topic, p.Partition}]; ok {
+					p.Metadata = kmsg.StringPtr(at)
 				}
 			}
 		}
 		return nil
 	})
-	if err := l.client.CommitRecords(ctx, records...); err != nil {
-		l.Metrics.commits.WithLabelValues(l.Name, "error").Inc()
-		l.Log.Warn("commit; the records will be read again", "lane", l.Name, "error", err)
+	if err := c.client.CommitRecords(ctx, records...); err != nil {
+		c.Metrics.commits.WithLabelValues(c.Name, "error").Inc()
+		c.Log.Warn("commit failed; the records will be read again", "consumer", c.Name, "error", err)
 		return
 	}
-	l.Metrics.commits.WithLabelValues(l.Name, "ok").Inc()
+	c.Metrics.commits.WithLabelValues(c.Name, "ok").Inc()
 }
 
-func (l *Consumer) deadLetter(ctx context.Context, r *kgo.Record, step, reason string, cause error) error {
-	letter := schemas.DeadLetterRecord(r, step, reason, cause)
+func (c *Consumer) deadLetter(ctx context.Context, r *kgo.Record, step, reason string, cause error) error {
+	record := schemas.DeadLetterRecord(r, step, reason, cause)
 	for {
-		err := l.produce(ctx, letter)
+		err := c.produce(ctx, record)
 		if err == nil {
 			break
 		}
-		l.Log.Warn("write dead letter; trying again", "topic", r.Topic, "partition", r.Partition, "offset", r.Offset, "error", err)
+		c.Log.Warn("writing a dead letter failed; trying again", "topic", r.Topic, "partition", r.Partition, "offset",
+			r.Offset, "error", err)
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("write dead letter: %w", err)
 		case <-time.After(time.Second):
 		}
 	}
-	l.Metrics.deadLetters.WithLabelValues(r.Topic, step, reason).Inc()
-	l.Log.Warn("record set aside", "topic", r.Topic, "partition", r.Partition, "offset", r.Offset, "step", step, "reason", reason, "error", cause)
+	c.Metrics.deadLetters.WithLabelValues(r.Topic, step, reason).Inc()
+	c.Log.Warn("record set aside", "topic", r.Topic, "partition", r.Partition, "offset", r.Offset, "step", step,
+		"reason", reason, "error", cause)
 	return nil
 }
 
-// produce is ProduceSync that ends with ctx. ProduceSync waits for Kafka's answer for ever while it is in doubt whether the record was
-// written; a letter that is written twice is one.
-func (l *Consumer) produce(ctx context.Context, r *kgo.Record) error {
+// produce is ProduceSync that ends with ctx. ProduceSync waits for Kafka's answer without a limit
+// while it is not known whether the record was written. A dead letter that is written twice is
+// stored once.
+func (c *Consumer) produce(ctx context.Context, r *kgo.Record) error {
 	done := make(chan error, 1)
-	l.client.Produce(ctx, r, func(_ *kgo.Record, err error) { done <- err })
+	c.client.Produce(ctx, r, func(_ *kgo.Record, err error) { done <- err })
 	select {
 	case err := <-done:
 		return err
@@ -213,23 +232,23 @@ func (l *Consumer) produce(ctx context.Context, r *kgo.Record) error {
 	}
 }
 
-func (l *Consumer) open() error {
+func (c *Consumer) open() error {
 	count := func(delta int32) func(context.Context, *kgo.Client, map[string][]int32) {
 		return func(_ context.Context, _ *kgo.Client, m map[string][]int32) {
 			for _, partitions := range m {
-				l.assigned.Add(delta * int32(len(partitions)))
+				c.assigned.Add(delta * int32(len(partitions)))
 			}
 		}
 	}
 	opts := []kgo.Opt{
-		kgo.SeedBrokers(l.Seeds...),
+		kgo.SeedBrokers(c.Seeds...),
 		kgo.ConsumerGroup(schemas.ConsumerGroup),
-		kgo.ConsumeTopics(l.Topics...),
+		kgo.ConsumeTopics(c.Topics...),
 		kgo.Balancers(wholeBalancer{kgo.CooperativeStickyBalancer()}),
 		kgo.BlockRebalanceOnPoll(),
 		kgo.DisableAutoCommit(),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
-		kgo.AdjustFetchOffsetsFn(l.rewind),
+		kgo.AdjustFetchOffsetsFn(c.rewind),
 		kgo.OnPartitionsAssigned(count(+1)),
 		kgo.OnPartitionsRevoked(count(-1)),
 		kgo.OnPartitionsLost(count(-1)),
@@ -242,15 +261,15 @@ func (l *Consumer) open() error {
 		kgo.RequiredAcks(kgo.AllISRAcks()),
 		kgo.ProducerLinger(0),
 	}
-	if l.Instance != "" {
-		opts = append(opts, kgo.InstanceID(l.Instance+"-"+l.Name))
+	if c.Instance != "" {
+		opts = append(opts, kgo.InstanceID(c.Instance+"-"+c.Name))
 	}
-	line, hangUp := context.WithCancel(context.Background())
-	client, err := kgo.NewClient(append(append(opts, kgo.WithContext(line)), l.Options...)...)
+	clientCtx, cancel := context.WithCancel(context.Background())
+	client, err := kgo.NewClient(append(append(opts, kgo.WithContext(clientCtx)), c.Options...)...)
 	if err != nil {
-		hangUp()
-		return fmt.Errorf("open lane %s: %w", l.Name, err)
+		cancel()
+		return fmt.Errorf("open Kafka client of %s: %w", c.Name, err)
 	}
-	l.client, l.hangUp = client, hangUp
+	c.client, c.cancel = client, cancel
 	return nil
 }

@@ -8,7 +8,7 @@ import (
 	"tributary/schemas"
 )
 
-func (h *house) entry(object, kind string) ledger.Entry {
+func (h *processor) entry(object, kind string) ledger.Entry {
 	h.tb.Helper()
 	for _, e := range h.Ledger() {
 		if e.ObjectID == object && e.Kind == kind {
@@ -19,12 +19,14 @@ func (h *house) entry(object, kind string) ledger.Entry {
 	return ledger.Entry{}
 }
 
-// Push Lap Growth's customers write the affiliate's id into client_reference_id or into metadata, and change nothing when they
-// switch. The affiliate is known from the clicks that carry it; a bare id counts as soon as it is, however late.
+// Push Lap Growth's customers write the affiliate's id into client_reference_id or into metadata,
+// and change nothing when they switch. The affiliate is known from the clicks that carry it; a bare
+// id counts as soon as it is, however late.
 func TestPushLapGrowth(t *testing.T) {
-	h := newHouse(t)
+	h := newProcessor(t)
 	session := func(n string, fields j) {
-		object := j{"id": "cs_" + n, "mode": "subscription", "payment_status": "paid", "currency": "usd", "amount_total": 2900, "invoice": "in_" + n, "customer": "cus_" + n, "subscription": "sub_" + n}
+		object := j{"id": "cs_" + n, "mode": "subscription", "payment_status": "paid", "currency": "usd",
+			"amount_total": 2900, "invoice": "in_" + n, "customer": "cus_" + n, "subscription": "sub_" + n}
 		for k, v := range fields {
 			object[k] = v
 		}
@@ -39,10 +41,14 @@ func TestPushLapGrowth(t *testing.T) {
 		t.Errorf("an id that nobody knows yet is credited by %s", e.MatchRule)
 	}
 	h.feed(click(t, -60, &schemas.Click{AffiliateId: "aff_ann", ProgramId: "prog_1"}))
-	h.feed(event(t, "evt_renewal", "invoice.paid", 3000, 1, j{"id": "in_9", "currency": "usd", "amount_paid": 2900, "total": 2900, "customer": "cus_1",
+	h.feed(event(t, "evt_renewal", "invoice.paid", 3000, 1, j{"id": "in_9", "currency": "usd", "amount_paid": 2900,
+		"total": 2900, "customer": "cus_1",
 		"parent": j{"subscription_details": j{"subscription": "sub_1"}}}))
-	for invoice, rule := range map[string]join.Rule{"in_1": join.RuleReference, "in_2": join.RuleAffiliate, "in_9": join.RuleReference} {
-		if e := h.entry(invoice, "payment"); e.MatchRule != rule || e.Click.AffiliateID != "aff_ann" || e.Click.ProgramID != "prog_1" || !e.Click.ID.IsZero() {
+	for invoice, rule := range map[string]join.Rule{
+		"in_1": join.RuleReference, "in_2": join.RuleAffiliate, "in_9": join.RuleReference,
+	} {
+		if e := h.entry(invoice, "payment"); e.MatchRule != rule || e.Click.AffiliateID != "aff_ann" ||
+			e.Click.ProgramID != "prog_1" || !e.Click.ID.IsZero() {
 			t.Errorf("%s: %s %+v", invoice, e.MatchRule, e.Click)
 		}
 	}
@@ -53,39 +59,48 @@ func TestPushLapGrowth(t *testing.T) {
 	}
 }
 
-// PiMMs' customers name their own user on the session and tie it to a click on the Stripe customer, before or after the sale;
-// client_reference_id is theirs. A click has PiMMs' own id, which its script sends along.
+// PiMMs' customers name their own user on the session and tie it to a click on the Stripe customer,
+// before or after the sale; client_reference_id is theirs. A click has PiMMs' own id, which its
+// script sends along.
 func TestPiMMs(t *testing.T) {
-	events := []func(*house){
-		func(h *house) {
+	events := []func(*processor){
+		func(h *processor) {
 			h.feed(click(t, -60, &schemas.Click{LinkId: "pim.ms/launch", ForeignId: "Ab3dEf6hIj9kLm2n"}))
 		},
-		func(h *house) {
-			h.feed(event(t, "evt_cus", "customer.updated", 20, 1, j{"id": "cus_1", "metadata": j{"pimmsCustomerId": "user_123", "pimmsClickId": "Ab3dEf6hIj9kLm2n"}}))
+		func(h *processor) {
+			h.feed(event(t, "evt_cus", "customer.updated", 20, 1, j{"id": "cus_1",
+				"metadata": j{"pimmsCustomerId": "user_123", "pimmsClickId": "Ab3dEf6hIj9kLm2n"}}))
 		},
-		func(h *house) { // a guest, as far as Stripe knows
-			h.feed(event(t, "evt_cs", "checkout.session.completed", 10, 1, j{"id": "cs_1", "mode": "payment", "payment_status": "paid", "currency": "eur", "amount_total": 4900, "payment_intent": "pi_1",
-				"client_reference_id": "project_123", "metadata": j{"pimmsCustomerId": "user_123"}}))
+		func(h *processor) { // a guest, as far as Stripe knows
+			h.feed(event(t, "evt_cs", "checkout.session.completed", 10, 1,
+				j{"id": "cs_1", "mode": "payment", "payment_status": "paid", "currency": "eur", "amount_total": 4900,
+					"payment_intent":      "pi_1",
+					"client_reference_id": "project_123", "metadata": j{"pimmsCustomerId": "user_123"}}))
 		},
-		func(h *house) {
-			h.feed(event(t, "evt_in", "invoice.paid", 9000, 1, j{"id": "in_2", "currency": "eur", "amount_paid": 900, "total": 900, "customer": "cus_1"}))
+		func(h *processor) {
+			h.feed(event(t, "evt_in", "invoice.paid", 9000, 1, j{"id": "in_2", "currency": "eur", "amount_paid": 900,
+				"total": 900, "customer": "cus_1"}))
 		},
-		func(h *house) {
-			h.feed(event(t, "evt_re", "charge.refunded", 9500, 1, j{"id": "ch_1", "payment_intent": "pi_1", "amount": 4900, "amount_refunded": 1900, "currency": "eur"}))
+		func(h *processor) {
+			h.feed(event(t, "evt_re", "charge.refunded", 9500, 1, j{"id": "ch_1", "payment_intent": "pi_1",
+				"amount": 4900, "amount_refunded": 1900, "currency": "eur"}))
 		},
 	}
 	permutations(len(events), func(order []int) {
-		h := newHouse(t)
+		h := newProcessor(t)
 		for _, i := range order {
 			events[i](h)
 		}
-		if e := h.entry("pi_1", "payment"); e.MatchRule != join.RuleExternal || e.Click.LinkID != "pim.ms/launch" || e.MatchKey != "external:user_123" {
+		if e := h.entry("pi_1", "payment"); e.MatchRule != join.RuleExternal || e.Click.LinkID != "pim.ms/launch" ||
+			e.MatchKey != "external:user_123" {
 			t.Fatalf("order %v: the sale is credited by %s (%s)", order, e.MatchRule, e.MatchKey)
 		}
-		if e := h.entry("in_2", "payment"); e.MatchRule != join.RuleStripeCustomer || e.Click.LinkID != "pim.ms/launch" {
+		if e := h.entry("in_2", "payment"); e.MatchRule != join.RuleStripeCustomer ||
+			e.Click.LinkID != "pim.ms/launch" {
 			t.Fatalf("order %v: the invoice is credited by %s", order, e.MatchRule)
 		}
-		if e := h.entry("ch_1", "refund"); e.Amount != -1900 || e.SaleID != "pi_1" || e.MatchRule != join.RuleSale || e.Click.LinkID != "pim.ms/launch" {
+		if e := h.entry("ch_1", "refund"); e.Amount != -1900 || e.SaleID != "pi_1" || e.MatchRule != join.RuleSale ||
+			e.Click.LinkID != "pim.ms/launch" {
 			t.Fatalf("order %v: the refund of %s, %d, is credited by %s", order, e.SaleID, e.Amount, e.MatchRule)
 		}
 	})
@@ -93,20 +108,24 @@ func TestPiMMs(t *testing.T) {
 
 // A lead that comes before or after the sale ties the buyer to the click.
 func TestLeadTiesBuyerToClick(t *testing.T) {
-	lead, err := schemas.LeadRecord(&schemas.Lead{Workspace: "default", LeadId: []byte("0123456789abcdef"), ReceivedAt: epoch.UnixMilli(), ClickRef: clickID(-60).String(), ExternalId: "user_1", EventName: "Sign up", Mode: "deferred", Quantity: 1})
+	lead, err := schemas.LeadRecord(&schemas.Lead{Workspace: "default", LeadId: []byte("0123456789abcdef"),
+		ReceivedAt: epoch.UnixMilli(), ClickRef: clickID(-60).String(), ExternalId: "user_1", EventName: "Sign up",
+		Mode: "deferred", Quantity: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
-	steps := []func(*house){
-		func(h *house) { h.feed(click(t, -60, &schemas.Click{AffiliateId: "ann"})) },
-		func(h *house) { h.feed(lead) },
-		func(h *house) {
-			h.feed(event(t, "evt_1", "checkout.session.completed", 10, 1, j{"id": "cs_1", "mode": "payment", "payment_status": "paid", "currency": "usd", "amount_total": 100, "payment_intent": "pi_1",
-				"metadata": j{"tributaryCustomerId": "user_1"}}))
+	steps := []func(*processor){
+		func(h *processor) { h.feed(click(t, -60, &schemas.Click{AffiliateId: "ann"})) },
+		func(h *processor) { h.feed(lead) },
+		func(h *processor) {
+			h.feed(event(t, "evt_1", "checkout.session.completed", 10, 1,
+				j{"id": "cs_1", "mode": "payment", "payment_status": "paid", "currency": "usd", "amount_total": 100,
+					"payment_intent": "pi_1",
+					"metadata":       j{"tributaryCustomerId": "user_1"}}))
 		},
 	}
 	permutations(len(steps), func(order []int) {
-		h := newHouse(t)
+		h := newProcessor(t)
 		for _, i := range order {
 			steps[i](h)
 		}

@@ -22,8 +22,8 @@ import (
 // epoch is when the tests' world begins.
 var epoch = time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC)
 
-// house is a processor without Kafka: both lanes' handlers over the model.
-type house struct {
+// processor runs without Kafka: both consumers' handlers over the model.
+type processor struct {
 	*clickhousetest.Model
 	tb     testing.TB
 	now    time.Time
@@ -31,22 +31,25 @@ type house struct {
 	clicks *Clicks
 }
 
-func newHouse(tb testing.TB) *house {
-	h := &house{Model: clickhousetest.New(tb), tb: tb, now: epoch.AddDate(1, 0, 0)}
-	r := recompute.New(recompute.Config{Store: h, Rates: testRates, Settle: 24 * time.Hour, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return h.now }})
+func newProcessor(tb testing.TB) *processor {
+	h := &processor{Model: clickhousetest.New(tb), tb: tb, now: epoch.AddDate(1, 0, 0)}
+	r := recompute.New(recompute.Config{Store: h, Rates: testRates, Settle: 24 * time.Hour,
+		Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return h.now }})
 	h.clicks = &Clicks{Store: h, Recomputer: r}
-	h.money = &Payments{Store: h, Recomputer: r, Workspace: func(string) string { return "default" }, Events: NewEventsMetric()}
+	h.money = &Payments{Store: h, Recomputer: r, Events: NewEventsMetric(),
+		Workspace: func(*schemas.StripeEvent) (string, bool) { return "default", true }}
 	return h
 }
 
-func (h *house) feed(records ...*kgo.Record) {
+func (h *processor) feed(records ...*kgo.Record) {
 	h.tb.Helper()
 	for _, r := range records {
 		handle := h.money.Handle
 		if r.Topic == schemas.TopicClicks {
 			handle = h.clicks.Handle
 		}
-		err := handle(context.Background(), []*kgo.Record{r}, func(_ context.Context, r *kgo.Record, step, reason string, cause error) error {
+		err := handle(context.Background(), []*kgo.Record{r}, func(_ context.Context, r *kgo.Record, step,
+			reason string, cause error) error {
 			h.tb.Fatalf("dead letter: %s %s %v\n%s", step, reason, cause, r.Value)
 			return nil
 		})
@@ -64,11 +67,13 @@ type j = map[string]any
 func event(tb testing.TB, id, typ string, created, delay int, object j) *kgo.Record {
 	tb.Helper()
 	at := epoch.Add(time.Duration(created) * time.Second)
-	body, err := json.Marshal(j{"id": id, "object": "event", "type": typ, "created": at.Unix(), "livemode": true, "api_version": "2023-10-16", "data": j{"object": object}})
+	body, err := json.Marshal(j{"id": id, "object": "event", "type": typ, "created": at.Unix(), "livemode": true,
+		"api_version": "2023-10-16", "data": j{"object": object}})
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return schemas.StripeRecord(&schemas.StripeEvent{ID: id, Type: typ, Livemode: true, ReceivedAt: at.Add(time.Duration(delay) * time.Second), Body: body}, id)
+	return schemas.StripeRecord(&schemas.StripeEvent{ID: id, Type: typ, Livemode: true,
+		ReceivedAt: at.Add(time.Duration(delay) * time.Second), Body: body}, id)
 }
 
 func click(tb testing.TB, at int, c *schemas.Click) *kgo.Record {
@@ -117,22 +122,32 @@ func permutations(n int, f func([]int)) {
 	walk(0)
 }
 
-// A customer clicks, becomes a customer, subscribes, pays, and gets some of it back. Told in every order, each event three
-// times, the rows are the same to the last byte.
+// A customer clicks, becomes a customer, subscribes, pays, and gets some of it back. Told in every
+// order, each event three times, the rows are the same to the last byte.
 func TestEveryOrderGivesTheSameRows(t *testing.T) {
 	records := []*kgo.Record{
 		click(t, -60, &schemas.Click{LinkId: "launch", AffiliateId: "ann"}),
-		event(t, "evt_cus", "customer.created", 0, 1, j{"id": "cus_1", "object": "customer", "metadata": j{"pimmsCustomerId": "user_1", "pimmsClickId": clickID(-60).String()}}),
-		event(t, "evt_cs", "checkout.session.completed", 5, 1, j{"id": "cs_1", "object": "checkout.session", "mode": "subscription", "payment_status": "paid", "currency": "eur", "amount_total": 4900,
-			"total_details": j{"amount_tax": 782, "amount_discount": 0}, "customer": "cus_1", "invoice": "in_1", "subscription": "sub_1", "payment_intent": nil, "client_reference_id": "project_123", "metadata": j{"pimmsCustomerId": "user_1"}}),
-		event(t, "evt_in", "invoice.paid", 4, 1, j{"id": "in_1", "object": "invoice", "currency": "eur", "amount_paid": 4900, "total": 4900, "tax": 782, "customer": "cus_1", "subscription": "sub_1",
-			"payment_intent": "pi_1", "charge": "ch_1", "billing_reason": "subscription_create", "status_transitions": j{"paid_at": epoch.Unix() + 3}}),
-		event(t, "evt_re", "refund.created", 90, 1, j{"id": "re_1", "object": "refund", "amount": 1000, "currency": "eur", "charge": "ch_1", "payment_intent": "pi_1", "status": "succeeded", "created": epoch.Unix() + 89}),
-		event(t, "evt_chr", "charge.refunded", 91, 1, j{"id": "ch_1", "object": "charge", "amount": 4900, "amount_refunded": 1000, "currency": "eur", "payment_intent": "pi_1", "invoice": "in_1", "customer": "cus_1"}),
+		event(t, "evt_cus", "customer.created", 0, 1, j{"id": "cus_1", "object": "customer",
+			"metadata": j{"pimmsCustomerId": "user_1", "pimmsClickId": clickID(-60).String()}}),
+		event(t, "evt_cs", "checkout.session.completed", 5, 1, j{"id": "cs_1", "object": "checkout.session",
+			"mode": "subscription", "payment_status": "paid", "currency": "eur", "amount_total": 4900,
+			"total_details": j{"amount_tax": 782, "amount_discount": 0}, "customer": "cus_1", "invoice": "in_1",
+			"subscription": "sub_1", "payment_intent": nil, "client_reference_id": "project_123",
+			"metadata": j{"pimmsCustomerId": "user_1"}}),
+		event(t, "evt_in", "invoice.paid", 4, 1, j{"id": "in_1", "object": "invoice", "currency": "eur",
+			"amount_paid": 4900, "total": 4900, "tax": 782, "customer": "cus_1", "subscription": "sub_1",
+			"payment_intent": "pi_1", "charge": "ch_1", "billing_reason": "subscription_create",
+			"status_transitions": j{"paid_at": epoch.Unix() + 3}}),
+		event(t, "evt_re", "refund.created", 90, 1, j{"id": "re_1", "object": "refund", "amount": 1000,
+			"currency": "eur", "charge": "ch_1", "payment_intent": "pi_1", "status": "succeeded",
+			"created": epoch.Unix() + 89}),
+		event(t, "evt_chr", "charge.refunded", 91, 1, j{"id": "ch_1", "object": "charge", "amount": 4900,
+			"amount_refunded": 1000, "currency": "eur", "payment_intent": "pi_1", "invoice": "in_1",
+			"customer": "cus_1"}),
 	}
 	want, rng := "", rand.New(rand.NewSource(1))
 	permutations(len(records), func(order []int) {
-		h := newHouse(t)
+		h := newProcessor(t)
 		for _, i := range order {
 			h.feed(records[i])
 		}
@@ -203,21 +218,29 @@ func null(s string) any {
 
 func (l *life) pay(amount int64, currency, invoice, customer string, meta j) (intent, charge string) {
 	intent, charge = l.id("pi"), l.id("ch")
-	l.tell("payment_intent.succeeded", l.shaped(j{"id": intent, "amount_received": amount, "currency": currency, "customer": null(customer), "latest_charge": charge, "metadata": meta}, j{"invoice": null(invoice)}), "pay "+intent)
-	l.tell("charge.succeeded", l.shaped(j{"id": charge, "amount": amount, "captured": true, "currency": currency, "customer": null(customer), "payment_intent": intent}, j{"invoice": null(invoice)}), "pay "+intent)
+	l.tell("payment_intent.succeeded", l.shaped(j{"id": intent, "amount_received": amount, "currency": currency,
+		"customer": null(customer), "latest_charge": charge, "metadata": meta}, j{"invoice": null(invoice)}),
+		"pay "+intent)
+	l.tell("charge.succeeded", l.shaped(j{"id": charge, "amount": amount, "captured": true, "currency": currency,
+		"customer": null(customer), "payment_intent": intent}, j{"invoice": null(invoice)}), "pay "+intent)
 	if invoice != "" {
-		l.tell("invoice_payment.paid", j{"id": l.id("inpay"), "invoice": invoice, "amount_paid": amount, "currency": currency, "payment": j{"type": "payment_intent", "payment_intent": intent}}, "pay "+intent)
+		l.tell("invoice_payment.paid", j{"id": l.id("inpay"), "invoice": invoice, "amount_paid": amount,
+			"currency": currency, "payment": j{"type": "payment_intent", "payment_intent": intent}}, "pay "+intent)
 	}
 	return intent, charge
 }
 
-func (l *life) session(paid bool, intent, invoice string, amount int64, currency, customer, mode string, creates bool) j {
+func (l *life) session(paid bool, intent, invoice string, amount int64, currency, customer, mode string,
+	creates bool,
+) j {
 	status := "unpaid"
 	if paid {
 		status = "paid"
 	}
-	return j{"id": l.id("cs"), "payment_status": status, "payment_intent": null(intent), "invoice": null(invoice), "amount_total": amount, "currency": currency,
-		"customer": null(customer), "mode": mode, "invoice_creation": j{"enabled": creates}, "client_reference_id": clickID(-30).String()}
+	return j{"id": l.id("cs"), "payment_status": status, "payment_intent": null(intent), "invoice": null(invoice),
+		"amount_total": amount, "currency": currency,
+		"customer": null(customer), "mode": mode, "invoice_creation": j{"enabled": creates},
+		"client_reference_id": clickID(-30).String()}
 }
 
 func (l *life) live() {
@@ -233,7 +256,8 @@ func (l *life) live() {
 			customer = ""
 		}
 		intent, charge = l.pay(amount, currency, "", customer, nil)
-		l.tell("checkout.session.completed", l.session(true, intent, "", amount, currency, customer, "payment", false), "pay "+intent)
+		l.tell("checkout.session.completed", l.session(true, intent, "", amount, currency, customer, "payment", false),
+			"pay "+intent)
 	case 2: // one-time with an invoice
 		invoice := l.id("in")
 		intent, charge = l.pay(amount, currency, invoice, customer, nil)
@@ -246,7 +270,8 @@ func (l *life) live() {
 		if known != "" {
 			reveals = []string{"pay " + intent, "inv " + invoice}
 		}
-		l.tell("checkout.session.completed", l.session(true, intent, known, amount, currency, customer, "payment", true), reveals...)
+		l.tell("checkout.session.completed", l.session(true, intent, known, amount, currency, customer, "payment",
+			true), reveals...)
 		l.moved = append(l.moved, movement{[]string{"pay " + intent, "inv " + invoice}, amount})
 	case 3, 4: // subscription with renewals
 		subscription := l.id("sub")
@@ -276,8 +301,10 @@ func (l *life) live() {
 			l.tell("checkout.session.async_payment_failed", s)
 			return
 		}
-		l.tell("payment_intent.succeeded", l.shaped(j{"id": intent, "amount_received": amount, "currency": currency, "customer": customer, "latest_charge": charge}, j{"invoice": nil}), "pay "+intent)
-		l.tell("charge.succeeded", l.shaped(j{"id": charge, "amount": amount, "captured": true, "currency": currency, "customer": customer, "payment_intent": intent}, j{"invoice": nil}), "pay "+intent)
+		l.tell("payment_intent.succeeded", l.shaped(j{"id": intent, "amount_received": amount, "currency": currency,
+			"customer": customer, "latest_charge": charge}, j{"invoice": nil}), "pay "+intent)
+		l.tell("charge.succeeded", l.shaped(j{"id": charge, "amount": amount, "captured": true, "currency": currency,
+			"customer": customer, "payment_intent": intent}, j{"invoice": nil}), "pay "+intent)
 		paid := j{}
 		for k, v := range s {
 			paid[k] = v
@@ -297,8 +324,10 @@ func (l *life) live() {
 }
 
 func (l *life) invoice(id string, amount int64, currency, customer, subscription, intent, charge string) {
-	l.tell("invoice.paid", l.shaped(j{"id": id, "amount_paid": amount, "total": amount, "currency": currency, "customer": customer,
-		"parent": j{"type": "subscription_details", "subscription_details": j{"subscription": null(subscription)}}, "status_transitions": j{"paid_at": epoch.Unix() + int64(l.clock)}},
+	l.tell("invoice.paid", l.shaped(j{"id": id, "amount_paid": amount, "total": amount, "currency": currency,
+		"customer":           customer,
+		"parent":             j{"type": "subscription_details", "subscription_details": j{"subscription": null(subscription)}},
+		"status_transitions": j{"paid_at": epoch.Unix() + int64(l.clock)}},
 		j{"payment_intent": null(intent), "charge": null(charge), "subscription": null(subscription)}), "inv "+id)
 }
 
@@ -309,10 +338,12 @@ func (l *life) refunds(amount int64, currency, intent, charge string) {
 		if x <= 0 || cumulative+x > amount {
 			break
 		}
-		refund := j{"id": l.id("re"), "charge": charge, "payment_intent": intent, "amount": x, "currency": currency, "status": "succeeded", "created": epoch.Unix() + int64(l.clock)}
+		refund := j{"id": l.id("re"), "charge": charge, "payment_intent": intent, "amount": x, "currency": currency,
+			"status": "succeeded", "created": epoch.Unix() + int64(l.clock)}
 		name := "ref " + refund["id"].(string)
 		l.tell("refund.created", refund, name)
-		l.tell("charge.refunded", j{"id": charge, "payment_intent": intent, "amount_refunded": cumulative + x, "currency": currency}, fmt.Sprintf("cum %d", cumulative+x))
+		l.tell("charge.refunded", j{"id": charge, "payment_intent": intent, "amount_refunded": cumulative + x,
+			"currency": currency}, fmt.Sprintf("cum %d", cumulative+x))
 		if r.Float64() < .15 {
 			failed := j{}
 			for k, v := range refund {
@@ -326,7 +357,8 @@ func (l *life) refunds(amount int64, currency, intent, charge string) {
 		}
 	}
 	if r.Float64() < .15 {
-		dispute := j{"id": l.id("dp"), "charge": charge, "payment_intent": intent, "amount": amount - cumulative, "currency": currency}
+		dispute := j{"id": l.id("dp"), "charge": charge, "payment_intent": intent, "amount": amount - cumulative,
+			"currency": currency}
 		name := dispute["id"].(string)
 		l.tell("charge.dispute.created", dispute)
 		l.tell("charge.dispute.funds_withdrawn", dispute, "withdrawn "+name)
@@ -366,9 +398,10 @@ func (l *life) knowable(events []told) int64 {
 
 // endpoints are the sets of events that real webhook endpoints subscribe to.
 var endpoints = map[string]func(typ string) bool{
-	"all":                func(string) bool { return true },
-	"guide":              only("checkout.session.completed", "invoice.paid", "charge.refunded"),
-	"guide and async":    only("checkout.session.completed", "checkout.session.async_payment_succeeded", "invoice.paid", "charge.refunded"),
+	"all":   func(string) bool { return true },
+	"guide": only("checkout.session.completed", "invoice.paid", "charge.refunded"),
+	"guide and async": only("checkout.session.completed", "checkout.session.async_payment_succeeded", "invoice.paid",
+		"charge.refunded"),
 	"no invoice_payment": func(t string) bool { return t != "invoice_payment.paid" },
 	"no refund objects":  func(t string) bool { return !strings.HasPrefix(t, "refund.") },
 	"no charge.refunded": func(t string) bool { return t != "charge.refunded" },
@@ -381,8 +414,8 @@ func only(types ...string) func(string) bool {
 	return func(t string) bool { return slices.Contains(types, t) }
 }
 
-// Random lives, two API shapes, nine endpoints, several orders with duplicates each: no order differs, and none is a cent
-// off what the endpoint can know.
+// Random lives, two API shapes, nine endpoints, several orders with duplicates each: no order
+// differs, and none is a cent off what the endpoint can know.
 func TestLivesConverge(t *testing.T) {
 	lives, orders := 60, 6
 	if testing.Short() {
@@ -404,7 +437,7 @@ func TestLivesConverge(t *testing.T) {
 					}
 					truth, rows := l.knowable(events), ""
 					for range orders {
-						h := newHouse(t)
+						h := newProcessor(t)
 						told := append(slices.Clone(events), events[:len(events)/2]...)
 						rng.Shuffle(len(told), func(i, k int) { told[i], told[k] = told[k], told[i] })
 						at := rng.Intn(len(told) + 1)

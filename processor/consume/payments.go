@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -23,50 +24,52 @@ import (
 	"tributary/schemas"
 )
 
-// Payments handles Stripe's events, leads and dead letters: raw rows, facts and names first, then the sales that they touch.
+// Payments handles Stripe's events, leads and dead letters: it stores raw rows, facts and identity
+// edges first, and then recomputes the sales and leads that they affect.
 type Payments struct {
 	Store      recompute.Store
 	Recomputer *recompute.Recomputer
-	// Workspace gives the workspace of a Stripe account (acct_…; empty for the platform's own).
-	Workspace func(account string) string
-	// Keys of a workspace; nil: the built-in ones everywhere.
+	// Workspace returns the workspace that books an event, and whether there is one: see workspace.File.Of.
+	Workspace func(e *schemas.StripeEvent) (workspace string, listed bool)
+	// Keys returns the metadata keys of a workspace; nil: the built-in ones everywhere.
 	Keys func(workspace string) *stripe.Keys
-	// Erased people are taken out of whatever is read; nil: there are none.
+	// Erased lists the people whose data is taken out of every record; nil: nobody.
 	Erased *erase.List
-	Events *prometheus.CounterVec // by type and whether it says anything about money or names
+	Events *prometheus.CounterVec // by type and whether this program reads facts from it
 }
 
-// PaymentTopics are what the lane consumes.
+// PaymentTopics are the topics of Payments.
 var PaymentTopics = []string{schemas.TopicStripe, schemas.TopicLeads, schemas.TopicDeadLetters}
 
 // NewEventsMetric makes the counter for Payments.Events.
 func NewEventsMetric() *prometheus.CounterVec {
-	return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "processor_consume_stripe_events_total", Help: "Stripe events by type; known: false for those that are only kept raw."}, []string{"type", "known"})
+	return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "processor_consume_stripe_events_total",
+		Help: "Stripe events by type; known is false for those that are only stored raw."}, []string{"type", "known"})
 }
 
 type paymentBatch struct {
-	events  []clickhouse.EventRow
-	facts   []clickhouse.FactRow
-	leads   []ledger.Lead
-	firsts  []clickhouse.EdgeRow
-	oneWay  []clickhouse.EdgeRow
-	letters []clickhouse.DeadLetterRow
-	told    map[string]*recompute.Changes // by workspace
-	latest  time.Time                     // of all records
+	events      []clickhouse.EventRow
+	facts       []clickhouse.FactRow
+	leads       []ledger.Lead
+	firsts      []clickhouse.EdgeRow // what browsers report under a name, of which the first counts
+	oneWay      []clickhouse.EdgeRow
+	deadLetters []clickhouse.DeadLetterRow
+	changes     map[string]*recompute.Changes // by workspace
+	latest      time.Time                     // of all records
 }
 
-func (b *paymentBatch) news(workspace string) *recompute.Changes {
-	n := b.told[workspace]
+func (b *paymentBatch) changesOf(workspace string) *recompute.Changes {
+	n := b.changes[workspace]
 	if n == nil {
 		n = new(recompute.Changes)
-		b.told[workspace] = n
+		b.changes[workspace] = n
 	}
 	return n
 }
 
-// Handle is the lane's Handler.
+// Handle is a Handler.
 func (m *Payments) Handle(ctx context.Context, records []*kgo.Record, deadLetter DeadLetter) error {
-	b := &paymentBatch{told: make(map[string]*recompute.Changes)}
+	b := &paymentBatch{changes: make(map[string]*recompute.Changes)}
 	for _, r := range records {
 		if r.Timestamp.After(b.latest) {
 			b.latest = r.Timestamp
@@ -79,7 +82,7 @@ func (m *Payments) Handle(ctx context.Context, records []*kgo.Record, deadLetter
 		case schemas.TopicLeads:
 			err = m.lead(b, r)
 		case schemas.TopicDeadLetters:
-			b.letters = append(b.letters, DeadLetterRow(r))
+			b.deadLetters = append(b.deadLetters, DeadLetterRow(r))
 		}
 		if err != nil {
 			if err := deadLetter(ctx, r, step, reason, err); err != nil {
@@ -90,12 +93,13 @@ func (m *Payments) Handle(ctx context.Context, records []*kgo.Record, deadLetter
 	return m.flush(ctx, b)
 }
 
-// flush stores what the batch says, and only then looks at whom it concerns (see Recomputer).
+// flush stores the batch, and only then recomputes what it affects: recompute.Recomputer says why
+// in this order.
 func (m *Payments) flush(ctx context.Context, b *paymentBatch) error {
-	return m.Recomputer.Apply(ctx, b.told, func(ctx context.Context) error {
+	return m.Recomputer.Apply(ctx, b.changes, func(ctx context.Context) error {
 		inserts, ictx := errgroup.WithContext(ctx)
 		inserts.Go(func() error { return m.Store.InsertEvents(ictx, b.events) })
-		inserts.Go(func() error { return m.Store.InsertDeadLetters(ictx, b.letters) })
+		inserts.Go(func() error { return m.Store.InsertDeadLetters(ictx, b.deadLetters) })
 		inserts.Go(func() error { return m.Store.InsertFacts(ictx, b.facts) })
 		inserts.Go(func() error { return m.Store.InsertLeads(ictx, b.leads) })
 		inserts.Go(func() error { return m.Store.InsertFirstNames(ictx, b.firsts) })
@@ -113,7 +117,11 @@ func (m *Payments) event(b *paymentBatch, r *kgo.Record) (step, reason string, e
 	if err != nil {
 		return "decode", "unreadable", err
 	}
-	workspace := m.Workspace(e.Account)
+	workspace, listed := m.Workspace(e)
+	if !listed {
+		return "workspace", "unlisted_account", fmt.Errorf("no workspace lists account %q (livemode %t) with a secret that signed this event "+
+			"(hint: list it in the workspaces file, then processor replay letters)", e.Account, e.Livemode)
+	}
 	e, _ = m.Erased.Event(workspace, e)
 	keys := stripe.Default()
 	if m.Keys != nil {
@@ -124,14 +132,14 @@ func (m *Payments) event(b *paymentBatch, r *kgo.Record) (step, reason string, e
 	var shape *stripe.ShapeError
 	switch {
 	case errors.As(err, &shape):
-		b.events = append(b.events, row) // the raw event is kept, whatever its shape
+		b.events = append(b.events, row) // the raw event is stored, whatever its shape
 		return "facts", "unknown_shape", err
 	case err != nil:
 		return "facts", "not_an_event", err
 	}
 	b.events = append(b.events, row)
 	m.Events.WithLabelValues(e.Type, strconv.FormatBool(facts.Known)).Inc()
-	n := b.news(workspace)
+	n := b.changesOf(workspace)
 	for _, f := range facts.Money {
 		b.facts = append(b.facts, clickhouse.FactRow{Workspace: workspace, Fact: f})
 		n.Changed = append(n.Changed, recompute.Subject(f))
@@ -147,34 +155,39 @@ func (m *Payments) event(b *paymentBatch, r *kgo.Record) (step, reason string, e
 	return "", "", nil
 }
 
-// firstSales says when the buyer paid: the attribution window of all that they buy later is measured by the earliest.
+// firstSales returns edges that say when a buyer paid. The earliest of them is the first sale, from
+// which the attribution window of all later ones is measured.
 func firstSales(f stripe.Fact) []identity.Edge {
 	if f.Kind != stripe.Payment {
 		return nil
 	}
 	var edges []identity.Edge
-	for _, n := range []identity.Node{identity.New(identity.Customer, f.CustomerID), identity.New(identity.Subscription, f.SubscriptionID), identity.New(identity.External, f.ExternalID)} {
+	for _, n := range []identity.Node{identity.New(identity.Customer, f.CustomerID),
+		identity.New(identity.Subscription, f.SubscriptionID), identity.New(identity.External, f.ExternalID)} {
 		if n.Value() != "" {
-			edges = append(edges, identity.Edge{A: n, B: identity.New(identity.FirstSale, n.Value()), Source: f.Source, At: f.OccurredAt})
+			edges = append(edges, identity.Edge{A: n, B: identity.New(identity.FirstSale, n.Value()), Source: f.Source,
+				At: f.OccurredAt})
 		}
 	}
 	return edges
 }
 
-// stripeLead books what a Stripe event says about a buyer who has not paid yet. Its id is a hash of what it is, so that the
-// lead told twice, or by customer.created and customer.updated, is one lead.
+// stripeLead adds a lead that a Stripe event reports: a buyer who has not paid yet. Its id is a
+// hash of its content, so that a lead that is delivered twice, or reported by customer.created and
+// customer.updated, is one lead.
 func (m *Payments) stripeLead(b *paymentBatch, workspace string, e *schemas.StripeEvent, l stripe.Lead) {
 	sum := sha256.Sum256([]byte(workspace + "\x00" + e.Account + "\x00" + l.ObjectID + "\x00" + l.Name))
 	row := ledger.Lead{
-		Workspace: workspace, ID: [16]byte(sum[:16]), ReceivedAt: l.At, ExternalID: l.ExternalID, EventName: l.Name, Mode: "stripe",
-		Quantity: uint8(min(max(l.Quantity, 1), 100)), Livemode: e.Livemode,
+		Workspace: workspace, ID: [16]byte(sum[:16]), ReceivedAt: l.At, ExternalID: l.ExternalID, EventName: l.Name,
+		Mode: "stripe", Quantity: uint8(min(max(l.Quantity, 1), 100)), Livemode: e.Livemode,
 	}
 	b.leads = append(b.leads, row.Uncredited())
 	node := ledger.LeadNode(row.ID)
-	n := b.news(workspace)
+	n := b.changesOf(workspace)
 	n.Changed = append(n.Changed, node)
 	var names []identity.Edge
-	for _, name := range []identity.Node{identity.New(identity.Customer, l.CustomerID), identity.New(identity.Subscription, l.SubscriptionID), identity.New(identity.External, l.ExternalID)} {
+	for _, name := range []identity.Node{identity.New(identity.Customer, l.CustomerID),
+		identity.New(identity.Subscription, l.SubscriptionID), identity.New(identity.External, l.ExternalID)} {
 		if name.Value() != "" {
 			names = append(names, identity.Edge{A: node, B: name, Source: e.Type, At: l.At})
 		}
@@ -191,56 +204,63 @@ func (m *Payments) lead(b *paymentBatch, r *kgo.Record) error {
 		return err
 	}
 	l = m.Erased.Lead(l)
-	n := b.news(l.Workspace)
+	n := b.changesOf(l.Workspace)
 	node := ledger.LeadNode([16]byte(l.LeadId))
 	at := time.UnixMilli(l.ReceivedAt).UTC()
 	b.leads = append(b.leads, ledger.NewLead(l))
 	n.Changed = append(n.Changed, node)
-	tie := func(a, b identity.Node, source string) {
+	link := func(a, b identity.Node, source string) {
 		n.Edges = append(n.Edges, identity.Edge{A: a, B: b, Source: source, At: at})
 	}
-	external, email := identity.New(identity.External, l.ExternalId), identity.New(identity.Email, hex.EncodeToString(l.EmailHash))
+	external, email := identity.New(identity.External, l.ExternalId),
+		identity.New(identity.Email, hex.EncodeToString(l.EmailHash))
 	if !l.GetVouched() {
-		m.publicLead(b, l, node, external, at)
+		publicLead(b, l, node, external, at)
 		return nil
 	}
 	if l.ExternalId != "" {
-		tie(node, external, "lead.external_id")
+		link(node, external, "lead.external_id")
 		if len(l.EmailHash) > 0 {
-			tie(email, external, "lead.email")
+			link(email, external, "lead.email")
 		}
 	}
 	if click, ok := identity.ClickRef(l.ClickRef); ok {
-		tie(node, click, "lead.click_id")
+		link(node, click, "lead.click_id")
 		if l.ExternalId != "" {
-			tie(external, click, "lead.click_id")
+			link(external, click, "lead.click_id")
 		}
 		if len(l.EmailHash) > 0 {
-			tie(email, click, "lead.email")
+			link(email, click, "lead.email")
 		}
 	}
 	return nil
 }
 
-// publicLead ties a lead that a browser sent to its click. It also ties the buyer's id to it, as what the public says of that id, but only
-// an id that cannot be guessed: any other, and an address, proves nothing.
-func (m *Payments) publicLead(b *paymentBatch, l *schemas.Lead, node, external identity.Node, at time.Time) {
+// publicLead links a lead that a browser sent to its click. It also links the buyer's id to it, as
+// what the public says of that id, but only an id that cannot be guessed: any other, and an address,
+// proves nothing.
+func publicLead(b *paymentBatch, l *schemas.Lead, node, external identity.Node, at time.Time) {
 	click, ok := identity.ClickRef(l.ClickRef)
 	if !ok {
 		return
 	}
-	n := b.news(l.Workspace)
+	n := b.changesOf(l.Workspace)
 	n.Edges = append(n.Edges, identity.Edge{A: node, B: click, Source: "lead.click_id", At: at})
 	if !join.Unguessable(l.ExternalId) {
 		return
 	}
 	public := identity.PublicName(external)
-	n.Edges = append(n.Edges, identity.Edge{A: external, B: public, Source: "lead.public", At: at})
-	b.firsts = append(b.firsts, clickhouse.EdgeRow{Workspace: l.Workspace, Edge: identity.Edge{A: public, B: click, Source: "lead.public", At: at}})
-	b.oneWay = append(b.oneWay, clickhouse.EdgeRow{Workspace: l.Workspace, Edge: identity.Edge{A: click, B: public, Source: "lead.public", At: at}, OneWay: true})
+	edge := func(a, b identity.Node) clickhouse.EdgeRow {
+		return clickhouse.EdgeRow{Workspace: l.Workspace, Edge: identity.Edge{A: a, B: b, Source: "lead.public", At: at}}
+	}
+	n.Edges = append(n.Edges, edge(external, public).Edge)
+	b.firsts = append(b.firsts, edge(public, click))
+	back := edge(click, public)
+	back.OneWay = true
+	b.oneWay = append(b.oneWay, back)
 }
 
-// DeadLetterRow reads a record of the dead letters' topic.
+// DeadLetterRow makes a row of a record of the dead letters' topic.
 func DeadLetterRow(r *kgo.Record) clickhouse.DeadLetterRow {
 	partition, _ := strconv.ParseInt(schemas.Header(r, schemas.HeaderPartition), 10, 32)
 	offset, _ := strconv.ParseInt(schemas.Header(r, schemas.HeaderOffset), 10, 64)
@@ -253,6 +273,7 @@ func DeadLetterRow(r *kgo.Record) clickhouse.DeadLetterRow {
 	return clickhouse.DeadLetterRow{
 		At: r.Timestamp, Reason: schemas.Header(r, schemas.HeaderReason), Step: schemas.Header(r, schemas.HeaderStep),
 		Topic: schemas.Header(r, schemas.HeaderTopic), Partition: int32(partition), Offset: offset,
-		Error: schemas.Header(r, schemas.HeaderError), Key: schemas.Header(r, schemas.HeaderKey), Headers: headers, Body: string(r.Value),
+		Error: schemas.Header(r, schemas.HeaderError), Key: schemas.Header(r, schemas.HeaderKey), Headers: headers,
+		Body: string(r.Value),
 	}
 }

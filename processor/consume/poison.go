@@ -14,7 +14,8 @@ import (
 	"tributary/processor/clickhouse"
 )
 
-// chunks cuts records where they would be more than maxBytes together; 0: nowhere. A single record may be larger.
+// chunks splits records so that each chunk has at most maxBytes (0: no limit). A single record may
+// be larger.
 func chunks(records []*kgo.Record, maxBytes int) iter.Seq[[]*kgo.Record] {
 	return func(yield func([]*kgo.Record) bool) {
 		begin, size := 0, 0
@@ -34,21 +35,25 @@ func chunks(records []*kgo.Record, maxBytes int) iter.Seq[[]*kgo.Record] {
 	}
 }
 
-// fewRejected is how many records of one batch may be poison. More than that, and more than half of the batch, is no poison: a
-// column has another type than this program thinks, and every record would be set aside that is good tomorrow.
-const fewRejected = 10
+// maxPoison is how many records of one batch may be poison. If more are rejected, and more than
+// half of the batch, then a column has another type than this program expects, and records that are
+// good after a migration would be set aside.
+const maxPoison = 10
 
-// Isolate handles records; where some of them make rows that can never be stored, it finds them by halving the batch, handles all
-// others, and sets them aside. Handling is idempotent, so that halves may be done again.
-func Isolate(ctx context.Context, records []*kgo.Record, handle Handler, deadLetter DeadLetter, log *slog.Logger) error {
+// Quarantine handles records. If some of them make rows that can never be stored, it finds them by
+// bisection, handles all others, and sets them aside as dead letters. Handling is idempotent, so
+// halves may be handled again.
+func Quarantine(ctx context.Context, records []*kgo.Record, handle Handler, deadLetter DeadLetter,
+	log *slog.Logger,
+) error {
 	wait := backoff.NewExponentialBackOff()
 	wait.MaxInterval = 30 * time.Second
 	for {
-		poison, err := halve(ctx, records, handle, deadLetter)
+		poison, err := bisect(ctx, records, handle, deadLetter)
 		if err != nil {
 			return err
 		}
-		if len(poison) <= fewRejected || 2*len(poison) <= len(records) {
+		if len(poison) <= maxPoison || 2*len(poison) <= len(records) {
 			for _, p := range poison {
 				if err := deadLetter(ctx, p.record, "load", "rejected", p.cause); err != nil {
 					return err
@@ -56,7 +61,7 @@ func Isolate(ctx context.Context, records []*kgo.Record, handle Handler, deadLet
 			}
 			return nil
 		}
-		log.Error("ClickHouse rejects most of a batch, so nothing is set aside; is the schema this program's? (processor migrate)", "records", len(records), "rejected", len(poison), "error", poison[0].cause)
+		log.Error("ClickHouse rejects most of a batch, so nothing is set aside (hint: run processor migrate, the tables may be another version's)", "records", len(records), "rejected", len(poison), "error", poison[0].cause)
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("ClickHouse rejects most of a batch: %w", poison[0].cause)
@@ -71,7 +76,8 @@ type rejection struct {
 	cause  error
 }
 
-func halve(ctx context.Context, records []*kgo.Record, handle Handler, deadLetter DeadLetter) ([]rejection, error) {
+// bisect returns the records that are rejected when they are handled alone.
+func bisect(ctx context.Context, records []*kgo.Record, handle Handler, deadLetter DeadLetter) ([]rejection, error) {
 	err := handle(ctx, records, deadLetter)
 	switch {
 	case err == nil || !errors.Is(err, clickhouse.ErrRejected):
@@ -80,10 +86,10 @@ func halve(ctx context.Context, records []*kgo.Record, handle Handler, deadLette
 		return []rejection{{records[0], err}}, nil
 	}
 	half := len(records) / 2
-	first, err := halve(ctx, records[:half], handle, deadLetter)
+	first, err := bisect(ctx, records[:half], handle, deadLetter)
 	if err != nil {
 		return nil, err
 	}
-	second, err := halve(ctx, records[half:], handle, deadLetter)
+	second, err := bisect(ctx, records[half:], handle, deadLetter)
 	return append(first, second...), err
 }

@@ -43,11 +43,12 @@ func TestChunks(t *testing.T) {
 }
 
 // Whatever is poison is found and set aside, and everything else is handled, whatever the batch.
-func TestIsolate(t *testing.T) {
+func TestQuarantine(t *testing.T) {
 	for _, c := range []struct {
 		records int
 		poison  []int64
-	}{{1, nil}, {1, []int64{0}}, {8, []int64{0, 7}}, {100, []int64{50}}, {1000, []int64{1, 2, 3, 500, 999}}, {3, []int64{0, 1, 2}}} {
+	}{{1, nil}, {1, []int64{0}}, {8, []int64{0, 7}}, {100, []int64{50}}, {1000, []int64{1, 2, 3, 500, 999}},
+		{3, []int64{0, 1, 2}}} {
 		var records []*kgo.Record
 		for i := range c.records {
 			records = append(records, &kgo.Record{Offset: int64(i)})
@@ -71,7 +72,7 @@ func TestIsolate(t *testing.T) {
 			aside = append(aside, r.Offset)
 			return nil
 		}
-		if err := Isolate(t.Context(), records, handle, letter, slog.New(slog.DiscardHandler)); err != nil {
+		if err := Quarantine(t.Context(), records, handle, letter, slog.New(slog.DiscardHandler)); err != nil {
 			t.Fatal(err)
 		}
 		if len(handled) != c.records-len(c.poison) || !slices.Equal(aside, append([]int64{}, c.poison...)) {
@@ -80,8 +81,9 @@ func TestIsolate(t *testing.T) {
 	}
 }
 
-// A table of another shape rejects everything: that is waited out, and nothing is set aside that is good once it is migrated.
-func TestIsolateWaitsForSchema(t *testing.T) {
+// A table of another shape rejects everything: that is waited out, and nothing is set aside that is
+// good once it is migrated.
+func TestQuarantineWaitsForSchema(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var records []*kgo.Record
 		for i := range 40 {
@@ -99,7 +101,8 @@ func TestIsolateWaitsForSchema(t *testing.T) {
 			t.Errorf("record %d is set aside", r.Offset)
 			return nil
 		}
-		if err := Isolate(t.Context(), records, handle, letter, slog.New(slog.DiscardHandler)); err != nil || handled != 40 {
+		if err := Quarantine(t.Context(), records, handle, letter, slog.New(slog.DiscardHandler)); err != nil ||
+			handled != 40 {
 			t.Errorf("%v, %d handled", err, handled)
 		}
 	})

@@ -18,51 +18,57 @@ type partition struct {
 	number int32
 }
 
-// mark is the time from which the next owner of a partition measures its rewind, and when it was set, by our own clock. It is a time of
-// records, as the doors' clocks have it, and is committed with the offset.
-type mark struct {
-	record time.Time
-	set    time.Time
+// rewindBase is the time from which the next owner of a partition measures its rewind. It is
+// committed with the offset.
+type rewindBase struct {
+	record time.Time // of a record, by the clock of the edge that wrote it
+	set    time.Time // when record was taken, by our own clock
 }
 
-// advance moves the mark of a partition to the earliest record of a batch, and gives it. A time that leaps by more than the rewind is a
-// door's clock that was set, or the end of a quiet night; it is taken after a rewind's time only. Walk through it: the clock leaps by an
-// hour, one record of the new time is committed, ClickHouse crashes and has lost its last rows. Measured from that record, the rewind
-// would not reach them.
-func (l *Consumer) advance(p partition, record time.Time) time.Time {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if old, ok := l.marks[p]; ok && record.Sub(old.record) > l.Rewind && time.Since(old.set) < l.Rewind {
+// advanceBase moves the base of a partition to the earliest record of a batch, and returns it.
+// Where that record is later by more than Rewind, an edge's clock was set forward or there was no
+// traffic; the base then follows only after Rewind has passed by our own clock. Without this: an
+// edge's clock is set forward by an hour, one record of the new time is committed, ClickHouse
+// crashes and loses its last rows. Measured from that record, the rewind would not reach the
+// records of those rows.
+func (c *Consumer) advanceBase(p partition, record time.Time) time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if old, ok := c.bases[p]; ok && record.Sub(old.record) > c.Rewind && time.Since(old.set) < c.Rewind {
 		return old.record
 	}
-	l.setMark(p, record)
+	c.setBase(p, record)
 	return record
 }
 
-// inherit takes over the mark of the partition's last owner.
-func (l *Consumer) inherit(p partition, record time.Time) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.setMark(p, record)
+// inheritBase takes over the base of the partition's last owner.
+func (c *Consumer) inheritBase(p partition, record time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.setBase(p, record)
 }
 
-func (l *Consumer) setMark(p partition, record time.Time) {
-	if l.marks == nil {
-		l.marks = make(map[partition]mark)
+// setBase needs mu.
+func (c *Consumer) setBase(p partition, record time.Time) {
+	if c.bases == nil {
+		c.bases = make(map[partition]rewindBase)
 	}
-	l.marks[p] = mark{record: record, set: time.Now()}
+	c.bases[p] = rewindBase{record: record, set: time.Now()}
 }
 
-// rewind moves each newly assigned partition back by the configured stretch before the time of its last committed record. It asks
-// until Kafka has answered for every partition: one that began at its committed offset would keep what a crashed server had lost of it
-// lost. kgo waits as long, beats on, and ends ctx when the assignment is over.
-func (l *Consumer) rewind(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
-	for l.Rewind > 0 {
-		err := l.back(ctx, offsets)
+// rewind moves each newly assigned partition back by Rewind before the time of its last committed
+// record. It tries until Kafka has answered for every partition: if one began at its committed
+// offset, rows of it that ClickHouse lost in a crash would stay lost. Meanwhile kgo waits, keeps
+// sending heartbeats, and ends ctx when the partitions are no longer assigned.
+func (c *Consumer) rewind(ctx context.Context,
+	offsets map[string]map[int32]kgo.Offset,
+) (map[string]map[int32]kgo.Offset, error) {
+	for c.Rewind > 0 {
+		err := c.seekBack(ctx, offsets)
 		if err == nil {
 			break
 		}
-		l.Log.Warn("find where to begin; trying again", "lane", l.Name, "error", err)
+		c.Log.Warn("finding the offset to begin at failed; trying again", "consumer", c.Name, "error", err)
 		select {
 		case <-ctx.Done():
 			return nil, err
@@ -72,37 +78,39 @@ func (l *Consumer) rewind(ctx context.Context, offsets map[string]map[int32]kgo.
 	return offsets, nil
 }
 
-func (l *Consumer) back(ctx context.Context, offsets map[string]map[int32]kgo.Offset) error {
-	adm := kadm.NewClient(l.client)
+// seekBack replaces each offset by that of the first record within Rewind before the committed
+// time.
+func (c *Consumer) seekBack(ctx context.Context, offsets map[string]map[int32]kgo.Offset) error {
+	adm := kadm.NewClient(c.client)
 	committed, err := adm.FetchOffsets(ctx, schemas.ConsumerGroup)
 	if err != nil {
 		return fmt.Errorf("read committed offsets: %w", err)
 	}
 	for topic, partitions := range offsets {
 		for number := range partitions {
-			c, ok := committed.Lookup(topic, number)
-			if ok && c.Err != nil {
-				return fmt.Errorf("read committed offset of %s/%d: %w", topic, number, c.Err)
+			last, ok := committed.Lookup(topic, number)
+			if ok && last.Err != nil {
+				return fmt.Errorf("read committed offset of %s/%d: %w", topic, number, last.Err)
 			}
-			if !ok || c.At < 0 {
+			if !ok || last.At < 0 {
 				continue
 			}
-			at, err := strconv.ParseInt(c.Metadata, 10, 64)
+			at, err := strconv.ParseInt(last.Metadata, 10, 64)
 			if err != nil {
-				continue // committed by another program; begin there
+				continue // committed by another program: begin at its offset
 			}
-			l.inherit(partition{topic, number}, time.UnixMilli(at))
-			listed, err := adm.ListOffsetsAfterMilli(ctx, at-l.Rewind.Milliseconds(), topic)
+			c.inheritBase(partition{topic, number}, time.UnixMilli(at))
+			listed, err := adm.ListOffsetsAfterMilli(ctx, at-c.Rewind.Milliseconds(), topic)
 			if err != nil {
 				return fmt.Errorf("find offset before %s/%d: %w", topic, number, err)
 			}
 			back, ok := listed.Lookup(topic, number)
 			switch {
 			case !ok:
-				return fmt.Errorf("find offset before %s/%d: Kafka said nothing of it", topic, number)
+				return fmt.Errorf("find offset before %s/%d: Kafka did not answer for it", topic, number)
 			case back.Err != nil:
 				return fmt.Errorf("find offset before %s/%d: %w", topic, number, back.Err)
-			case back.Offset >= 0 && back.Offset < c.At:
+			case back.Offset >= 0 && back.Offset < last.At:
 				partitions[number] = kgo.NewOffset().At(back.Offset)
 			}
 		}

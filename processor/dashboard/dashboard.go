@@ -23,40 +23,45 @@ import (
 	"tributary/processor/join"
 )
 
-// "all:" takes dot files too: without the chart library, vendor holds nothing else, and a pattern without files is an error.
+// "all:" takes dot files too: without the chart library, vendor holds nothing else, and a pattern
+// without files is an error.
 //
 //go:embed all:assets
 var assets embed.FS
 
 const (
-	timeout  = 10 * time.Second // of one look at the database
-	fresh    = time.Second      // answers are reused for this long, so that many open pages cost as much as one
-	maxKept  = 256              // answers remembered
-	maxAsked = 4                // looks at the database at a time
+	timeout    = 10 * time.Second // of the queries of one summary
+	fresh      = time.Second      // summaries are reused for this long, so that many open pages cost as much as one
+	maxCached  = 256              // summaries
+	maxQueries = 4                // summaries and explanations that are being read at a time
 
-	storyTimeout = 20 * time.Second // of one story: it reads raw events, which have no index
+	explainTimeout = 20 * time.Second // of one explanation: it reads raw events, which have no index
 
 	unknownTable = 60 // ClickHouse's error code
 )
 
-// policy lets the page load its own files and nothing else; it has no inline script or style.
-const policy = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
+// contentPolicy lets the page load its own files and nothing else; it has no inline script or
+// style.
+const contentPolicy = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
 
 var workspaceName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$`)
 
-var errBusy = errors.New("too many different questions at once")
+var errBusy = errors.New("too many different summaries at once")
 
 // Config says what the dashboard shows.
 type Config struct {
-	// DSN of ClickHouse, over HTTP: http://user:password@host:8123/database. A user who may only read is enough.
+	// DSN of ClickHouse, over HTTP: http://user:password@host:8123/database. A user who may only
+	// read is enough.
 	DSN string
 	// Workspace is shown when the request names none; empty is "default".
 	Workspace string
-	// ClickURL is where clicks are sent to, for the command that the empty page shows; empty is the local run's address.
+	// ClickURL is where clicks are sent to, for the command that the empty page shows; empty is the
+	// local run's address.
 	ClickURL string
-	// Policies are the attribution policies that the processors book a workspace by, for the stories; nil: the default everywhere.
+	// Policies are the attribution policies that the processors book a workspace by, for the
+	// explanations; nil: the default everywhere.
 	Policies func(workspace string) join.Policies
-	// Log hears of questions that failed; nil is the default logger.
+	// Log is told of queries that failed; nil is the default logger.
 	Log *slog.Logger
 }
 
@@ -65,14 +70,14 @@ type Dashboard struct {
 	config  Config
 	log     *slog.Logger
 	conn    driver.Conn
-	stories *clickhouse.Store // only its lookups are used
+	store   *clickhouse.Store // for explanations, which only look up
 	mux     *http.ServeMux
 	files   fs.FS
-	asking  chan struct{}
+	queries chan struct{} // its capacity bounds the queries at a time
 	now     func() time.Time
 
-	mu   sync.Mutex
-	kept map[string]*answer
+	mu    sync.Mutex         // guards cache
+	cache map[string]*answer // by range and workspace
 }
 
 // answer is a summary that is being made or was made; done is closed when it is there.
@@ -83,7 +88,8 @@ type answer struct {
 	err     error
 }
 
-// New prepares a dashboard. It connects at the first question, so it may start before the database does.
+// New makes a dashboard. It connects with the first request, so it may start before the database
+// does.
 func New(cfg Config) (*Dashboard, error) {
 	options, err := clickhousego.ParseDSN(cfg.DSN)
 	if err != nil {
@@ -95,7 +101,8 @@ func New(cfg Config) (*Dashboard, error) {
 	// readonly=2 forbids every change of data and allows the two settings below it.
 	options.Settings["readonly"] = 2
 	options.Settings["max_execution_time"] = int(timeout / time.Second)
-	// FINAL must see every version of a row before WHERE drops one: status changes between versions.
+	// FINAL must see every version of a row before WHERE drops one: status changes between
+	// versions.
 	options.Settings["optimize_move_to_prewhere_if_final"] = 0
 	options.DialTimeout = 3 * time.Second
 	options.ReadTimeout = timeout
@@ -114,7 +121,7 @@ func New(cfg Config) (*Dashboard, error) {
 	if cfg.Policies == nil {
 		cfg.Policies = func(string) join.Policies { return nil }
 	}
-	stories, err := clickhouse.Open(cfg.DSN, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	store, err := clickhouse.Open(cfg.DSN, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {
 		return nil, err
 	}
@@ -123,22 +130,25 @@ func New(cfg Config) (*Dashboard, error) {
 		return nil, fmt.Errorf("find assets: %w", err)
 	}
 	d := &Dashboard{
-		config: cfg, log: cfg.Log, conn: conn, stories: stories, mux: http.NewServeMux(), files: files,
-		asking: make(chan struct{}, maxAsked), now: time.Now, kept: map[string]*answer{},
+		config: cfg, log: cfg.Log, conn: conn, store: store, mux: http.NewServeMux(), files: files,
+		queries: make(chan struct{}, maxQueries), now: time.Now, cache: map[string]*answer{},
 	}
 	if d.log == nil {
 		d.log = slog.Default()
 	}
 	d.mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { d.serveFile(w, r, "index.html") })
-	d.mux.HandleFunc("GET /assets/{name...}", func(w http.ResponseWriter, r *http.Request) { d.serveFile(w, r, r.PathValue("name")) })
+	d.mux.HandleFunc("GET /assets/{name...}", func(w http.ResponseWriter,
+		r *http.Request) {
+		d.serveFile(w, r, r.PathValue("name"))
+	})
 	d.mux.HandleFunc("GET /api/summary", d.serveSummary)
-	d.mux.HandleFunc("GET /explain", d.serveStory)
+	d.mux.HandleFunc("GET /explain", d.serveExplanation)
 	return d, nil
 }
 
 // Close ends the connections to the database.
 func (d *Dashboard) Close() error {
-	if err := errors.Join(d.conn.Close(), d.stories.Close()); err != nil {
+	if err := errors.Join(d.conn.Close(), d.store.Close()); err != nil {
 		return fmt.Errorf("close ClickHouse: %w", err)
 	}
 	return nil
@@ -147,7 +157,7 @@ func (d *Dashboard) Close() error {
 // ServeHTTP implements [http.Handler].
 func (d *Dashboard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
-	h.Set("Content-Security-Policy", policy)
+	h.Set("Content-Security-Policy", contentPolicy)
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
@@ -168,7 +178,8 @@ func (d *Dashboard) serveFile(w http.ResponseWriter, r *http.Request, name strin
 func (d *Dashboard) serveSummary(w http.ResponseWriter, r *http.Request) {
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
-		writeError(w, http.StatusBadRequest, "bad_query", "The query string cannot be read.", "Encode it as name=value&name=value.")
+		writeError(w, http.StatusBadRequest, "bad_query", "The query string cannot be read.",
+			"Encode it as name=value&name=value.")
 		return
 	}
 	name := query.Get("range")
@@ -178,7 +189,8 @@ func (d *Dashboard) serveSummary(w http.ResponseWriter, r *http.Request) {
 	now := d.now()
 	s, ok := spanOf(name, now)
 	if !ok {
-		writeError(w, http.StatusBadRequest, "bad_range", "There is no such range.", "Use range=1h, 24h, 7d, 30d, 90d or all.")
+		writeError(w, http.StatusBadRequest, "bad_range", "There is no such range.",
+			"Use range=1h, 24h, 7d, 30d, 90d or all.")
 		return
 	}
 	workspace := query.Get("workspace")
@@ -198,37 +210,40 @@ func (d *Dashboard) serveSummary(w http.ResponseWriter, r *http.Request) {
 			*Summary
 			ClickURL string `json:"click_url"`
 		}{summary, d.config.ClickURL})
-	case r.Context().Err() != nil: // nobody is there to be told
+	case r.Context().Err() != nil: // the client has gone
 	case errors.As(err, &exception) && exception.Code == unknownTable || strings.Contains(err.Error(), "UNKNOWN_TABLE"):
 		writeError(w, http.StatusServiceUnavailable, "no_tables", "ClickHouse answers, but the tables are missing.",
 			"Run the processor's migrate command against this database.")
 	default:
-		writeError(w, http.StatusServiceUnavailable, "clickhouse_unavailable", "ClickHouse does not answer the dashboard's questions.",
+		writeError(w, http.StatusServiceUnavailable, "clickhouse_unavailable",
+			"ClickHouse does not answer the dashboard's queries.",
 			"Check that it runs and that the DSN is right; the reason is in this program's log. Clicks and sales are still taken and wait in Kafka.")
 	}
 }
 
-// summary returns an answer that is at most fresh old, and joins one that is being made.
-func (d *Dashboard) summary(ctx context.Context, name string, s span, workspace string, now time.Time) (*Summary, error) {
+// summary returns a summary that is at most fresh old, and waits for one that is being made.
+func (d *Dashboard) summary(ctx context.Context, name string, s span, workspace string,
+	now time.Time,
+) (*Summary, error) {
 	key := name + " " + workspace
 	d.mu.Lock()
-	a := d.kept[key]
+	a := d.cache[key]
 	if a == nil || now.Sub(a.at) >= fresh && a.finished() {
-		if len(d.kept) >= maxKept {
-			for k, old := range d.kept {
+		if len(d.cache) >= maxCached {
+			for k, old := range d.cache {
 				if old.finished() && now.Sub(old.at) >= fresh {
-					delete(d.kept, k)
+					delete(d.cache, k)
 				}
 			}
-			if len(d.kept) >= maxKept {
+			if len(d.cache) >= maxCached {
 				d.mu.Unlock()
 				return nil, errBusy
 			}
 		}
 		a = &answer{done: make(chan struct{}), at: now}
-		d.kept[key] = a
-		// Not the request's own context: others may wait for the same answer when it is given up.
-		go d.find(context.WithoutCancel(ctx), a, name, s, workspace)
+		d.cache[key] = a
+		// Without the cancellation of this request: others may wait for the same summary.
+		go d.load(context.WithoutCancel(ctx), a, name, s, workspace)
 	}
 	d.mu.Unlock()
 	select {
@@ -239,19 +254,19 @@ func (d *Dashboard) summary(ctx context.Context, name string, s span, workspace 
 	}
 }
 
-func (d *Dashboard) find(ctx context.Context, a *answer, name string, s span, workspace string) {
+func (d *Dashboard) load(ctx context.Context, a *answer, name string, s span, workspace string) {
 	defer close(a.done)
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	select {
-	case d.asking <- struct{}{}:
-		defer func() { <-d.asking }()
+	case d.queries <- struct{}{}:
+		defer func() { <-d.queries }()
 	case <-ctx.Done():
-		a.err = fmt.Errorf("wait for earlier questions: %w", ctx.Err())
+		a.err = fmt.Errorf("wait for earlier queries: %w", ctx.Err())
 		return
 	}
 	if a.summary, a.err = d.summarize(ctx, name, s, workspace, a.at); a.err != nil {
-		d.log.Warn("the dashboard's question failed", "range", name, "workspace", workspace, "error", a.err)
+		d.log.Warn("a query of the dashboard failed", "range", name, "workspace", workspace, "error", a.err)
 	}
 }
 
@@ -278,11 +293,12 @@ func writeError(w http.ResponseWriter, status int, code, message, hint string) {
 func writeJSON(w http.ResponseWriter, status int, value any) {
 	body, err := json.Marshal(value)
 	if err != nil {
-		http.Error(w, `{"error":{"code":"internal","message":"The answer cannot be written.","hint":""}}`, http.StatusInternalServerError)
+		http.Error(w, `{"error":{"code":"internal","message":"The answer cannot be written.","hint":""}}`,
+			http.StatusInternalServerError)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	_, _ = w.Write(body) // the reader may have gone
+	_, _ = w.Write(body) // the client may have gone
 }

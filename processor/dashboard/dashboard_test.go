@@ -18,8 +18,8 @@ import (
 	"tributary/sql"
 )
 
-// at is the moment at which the tests look: twenty past the hour before this one, because clicks are kept by the minute for
-// three days only.
+// at is the moment at which the tests look: twenty past the hour before this one, because clicks
+// are kept by the minute for three days only.
 var at = time.Now().UTC().Truncate(time.Hour).Add(-40 * time.Minute)
 
 const hostile = `"><script>alert(1)</script>` + "\u202etxt\x00\n'; DROP TABLE revenue --"
@@ -63,7 +63,9 @@ func insert(tb testing.TB, conn driver.Conn, statement string, args ...any) {
 }
 
 // click is a row of clicks; the id is a UUIDv7 of its moment.
-func click(tb testing.TB, conn driver.Conn, n int, when time.Time, visitor, affiliate, link, campaign string, bot bool) {
+func click(tb testing.TB, conn driver.Conn, n int, when time.Time, visitor, affiliate, link, campaign string,
+	bot bool,
+) {
 	tb.Helper()
 	var id [16]byte
 	ms := when.UnixMilli()
@@ -74,8 +76,10 @@ func click(tb testing.TB, conn driver.Conn, n int, when time.Time, visitor, affi
 	insert(tb, conn, `INSERT INTO clicks (workspace, click_id, clicked_at, received_at, visitor_id, affiliate_id, link_id, utm_campaign, is_bot)
 		SELECT 'default', unhex({id:String}), fromUnixTimestamp64Milli({ms:Int64}, 'UTC'), fromUnixTimestamp64Milli({ms:Int64}, 'UTC'),
 			{visitor:String}, unhex({affiliate:String}), {link:String}, {campaign:String}, {bot:Bool}`,
-		clickhouse.Named("id", fmt.Sprintf("%x", id)), clickhouse.Named("ms", fmt.Sprint(ms)), clickhouse.Named("visitor", visitor),
-		clickhouse.Named("affiliate", fmt.Sprintf("%x", affiliate)), clickhouse.Named("link", link), clickhouse.Named("campaign", campaign),
+		clickhouse.Named("id", fmt.Sprintf("%x", id)), clickhouse.Named("ms", fmt.Sprint(ms)),
+		clickhouse.Named("visitor", visitor),
+		clickhouse.Named("affiliate", fmt.Sprintf("%x", affiliate)), clickhouse.Named("link", link),
+		clickhouse.Named("campaign", campaign),
 		clickhouse.Named("bot", fmt.Sprint(bot)))
 }
 
@@ -120,9 +124,12 @@ func book(tb testing.TB, conn driver.Conn, e entry) {
 			fromUnixTimestamp64Milli(%d, 'UTC') AS w, {currency:String}, %d, %s, %s, {fx:String}, %s, unhex({affiliate:String}),
 			{link:String}, {campaign:String}, {rule:String}, {key:String}, {status:String}, %d`,
 		!e.test, e.when.UnixMilli(), e.amount, net, net, clicked, max(e.version, 1)),
-		clickhouse.Named("id", e.id), clickhouse.Named("kind", or(e.kind, "payment")), clickhouse.Named("currency", or(e.currency, "usd")),
-		clickhouse.Named("fx", e.fx), clickhouse.Named("affiliate", fmt.Sprintf("%x", e.affiliate)), clickhouse.Named("link", e.link),
-		clickhouse.Named("campaign", e.campaign), clickhouse.Named("rule", or(e.rule, "none")), clickhouse.Named("key", e.key),
+		clickhouse.Named("id", e.id), clickhouse.Named("kind", or(e.kind, "payment")),
+		clickhouse.Named("currency", or(e.currency, "usd")),
+		clickhouse.Named("fx", e.fx), clickhouse.Named("affiliate", fmt.Sprintf("%x", e.affiliate)),
+		clickhouse.Named("link", e.link),
+		clickhouse.Named("campaign", e.campaign), clickhouse.Named("rule", or(e.rule, "none")),
+		clickhouse.Named("key", e.key),
 		clickhouse.Named("status", or(e.status, "booked")))
 }
 
@@ -184,24 +191,32 @@ func TestSummary(t *testing.T) {
 	lead(t, conn, "a", at.Add(-9*time.Minute), 3, "anna", "async") // told again
 	lead(t, conn, "b", at.Add(-9*time.Minute), 9, "anna", "deferred")
 
-	credited := entry{id: "pi_1", when: at.Add(-9 * time.Minute), amount: 10100, net: "100.000000", fx: "usd", affiliate: "anna", link: "l1",
+	credited := entry{id: "pi_1", when: at.Add(-9 * time.Minute), amount: 10100, net: "100.000000", fx: "usd",
+		affiliate: "anna", link: "l1",
 		campaign: "spring", rule: "click_id", key: "click:1", clicked: at.Add(-10 * time.Minute)}
 	book(t, conn, credited)
 	refund := credited
-	refund.id, refund.kind, refund.when, refund.amount, refund.net, refund.rule = "re_1", "refund", at.Add(-8*time.Minute), -2525, "-25.005000", "sale"
+	refund.id, refund.kind, refund.when, refund.amount, refund.net, refund.rule = "re_1", "refund",
+		at.Add(-8*time.Minute), -2525, "-25.005000", "sale"
 	book(t, conn, refund)
-	book(t, conn, entry{id: "pi_2", when: at.Add(-4 * time.Hour), amount: 5000, currency: "jpy", net: "33.335000", fx: "file:demo-rates", affiliate: hostile, link: "l2", rule: "affiliate", key: "affiliate:x"})
-	book(t, conn, entry{id: "pi_3", when: at.Add(-2 * time.Hour), amount: 1000, net: "10.000000", fx: "usd"}) // nobody's
-	book(t, conn, entry{id: "pi_4", when: at.Add(-2 * time.Hour), amount: 1234567, currency: "kwd"})          // no rate
+	book(t, conn, entry{id: "pi_2", when: at.Add(-4 * time.Hour), amount: 5000, currency: "jpy", net: "33.335000",
+		fx: "file:demo-rates", affiliate: hostile, link: "l2", rule: "affiliate", key: "affiliate:x"})
+	// nobody's
+	book(t, conn, entry{id: "pi_3", when: at.Add(-2 * time.Hour), amount: 1000, net: "10.000000", fx: "usd"})
+	book(t, conn, entry{id: "pi_4", when: at.Add(-2 * time.Hour), amount: 1234567, currency: "kwd"}) // no rate
 	book(t, conn, entry{id: "pi_5", when: at.Add(-2 * time.Hour), amount: 5, currency: "kwd"})
-	book(t, conn, entry{id: "pi_6", when: at.Add(-2 * time.Hour), amount: 70000, net: "700.000000", fx: "usd", affiliate: "anna", rule: "click_id"})
-	book(t, conn, entry{id: "pi_6", when: at.Add(-2 * time.Hour), status: "superseded", net: "0.000000", version: 2}) // booked under pi_1
+	book(t, conn, entry{id: "pi_6", when: at.Add(-2 * time.Hour), amount: 70000, net: "700.000000", fx: "usd",
+		affiliate: "anna", rule: "click_id"})
+	// booked under pi_1
+	book(t, conn, entry{id: "pi_6", when: at.Add(-2 * time.Hour), status: "superseded", net: "0.000000", version: 2})
 	book(t, conn, entry{id: "pi_7", when: at.Add(-2 * time.Hour), amount: 70000, net: "700.000000", status: "held"})
 	book(t, conn, entry{id: "pi_8", when: at.Add(-2 * time.Hour), amount: 70000, net: "700.000000", test: true})
-	book(t, conn, entry{id: "pi_9", when: at.Add(-40 * day), amount: 100, net: "1.000000", fx: "usd", affiliate: "bert", rule: "affiliate"})
+	book(t, conn, entry{id: "pi_9", when: at.Add(-40 * day), amount: 100, net: "1.000000", fx: "usd", affiliate: "bert",
+		rule: "affiliate"})
 
 	s := summary(t, d, "/api/summary?range=24h")
-	same(t, "totals", s.Totals, Totals{Clicks: 10, Visitors: 7, Leads: 3, Sales: 5, Refunds: 1, NetUSD: "118.33", EPC: "10.8330", Conversion: "0.2000"})
+	same(t, "totals", s.Totals, Totals{Clicks: 10, Visitors: 7, Leads: 3, Sales: 5, Refunds: 1, NetUSD: "118.33",
+		EPC: "10.8330", Conversion: "0.2000"})
 	same(t, "affiliates", s.Affiliates, []Earner{
 		{Name: "anna", Clicks: 8, Leads: 3, Sales: 1, NetUSD: "75.00", EPC: "9.3744", Conversion: "0.1250"},
 		{Name: hostile, Clicks: 2, Sales: 1, NetUSD: "33.34", EPC: "16.6675", Conversion: "0.5000"},
@@ -210,7 +225,8 @@ func TestSummary(t *testing.T) {
 		{Name: "l1", Clicks: 8, Sales: 1, NetUSD: "75.00", EPC: "9.3744", Conversion: "0.1250"},
 		{Name: "l2", Clicks: 2, Sales: 1, NetUSD: "33.34", EPC: "16.6675", Conversion: "0.5000"},
 	})
-	same(t, "campaigns", s.Campaigns, []Earner{{Name: "spring", Clicks: 8, Sales: 1, NetUSD: "75.00", EPC: "9.3744", Conversion: "0.1250"}})
+	same(t, "campaigns", s.Campaigns, []Earner{{Name: "spring", Clicks: 8, Sales: 1, NetUSD: "75.00", EPC: "9.3744",
+		Conversion: "0.1250"}})
 	same(t, "unattributed", s.Unattributed, Unattributed{Count: 3, NetUSD: "10.00"})
 	same(t, "without a rate", s.WithoutRate, []WithoutRate{{Currency: "kwd", Amount: "1234.572", Count: 2}})
 	same(t, "sources", s.FXSources, []string{"file:demo-rates", "usd"})
@@ -224,8 +240,10 @@ func TestSummary(t *testing.T) {
 	}
 	same(t, "latest", ids, []string{"re_1", "pi_1", "pi_3", "pi_4", "pi_5", "pi_2"})
 	net := "100.00"
-	same(t, "latest sale", s.Latest[1], Movement{At: sale, Kind: "payment", ObjectID: "pi_1", SaleID: "pi_1", Currency: "usd", Amount: "101.00",
-		NetUSD: &net, FXSource: "usd", AffiliateID: "anna", LinkID: "l1", Campaign: "spring", MatchRule: "click_id", MatchKey: "click:1", ClickedAt: &last})
+	same(t, "latest sale", s.Latest[1], Movement{At: sale, Kind: "payment", ObjectID: "pi_1", SaleID: "pi_1",
+		Currency: "usd", Amount: "101.00",
+		NetUSD: &net, FXSource: "usd", AffiliateID: "anna", LinkID: "l1", Campaign: "spring", MatchRule: "click_id",
+		MatchKey: "click:1", ClickedAt: &last})
 	same(t, "refund", s.Latest[0].Amount, "-25.25")
 	same(t, "yen", s.Latest[5].Amount, "5000")
 	if s.Latest[3].NetUSD != nil {
@@ -263,13 +281,15 @@ func TestSummary(t *testing.T) {
 	}
 }
 
-// The page must read nothing but what materialized views fill: it shows the same when everything else is gone.
+// The page must read nothing but what materialized views fill: it shows the same when everything
+// else is gone.
 func TestReadsOnlyWhatViewsFill(t *testing.T) {
 	dsn, conn := database(t)
 	d := serve(t, Config{DSN: dsn}, func() time.Time { return at })
 	click(t, conn, 1, at.Add(-time.Minute), "v", "anna", "l1", "spring", false)
 	lead(t, conn, "a", at.Add(-time.Minute), 1, "anna", "async")
-	book(t, conn, entry{id: "pi_1", when: at.Add(-time.Minute), amount: 1000, net: "10.000000", fx: "usd", affiliate: "anna", rule: "affiliate"})
+	book(t, conn, entry{id: "pi_1", when: at.Add(-time.Minute), amount: 1000, net: "10.000000", fx: "usd",
+		affiliate: "anna", rule: "affiliate"})
 
 	tables := func(query string) (names []string) {
 		rows, err := conn.Query(t.Context(), query)
@@ -304,7 +324,8 @@ func TestReadsOnlyWhatViewsFill(t *testing.T) {
 		t.Fatalf("%d tables are filled by views, %d are not", len(filled), dropped)
 	}
 	s := summary(t, d, "/api/summary?range=all")
-	same(t, "totals", s.Totals, Totals{Clicks: 1, Visitors: 1, Leads: 1, Sales: 1, NetUSD: "10.00", EPC: "10.0000", Conversion: "1.0000"})
+	same(t, "totals", s.Totals, Totals{Clicks: 1, Visitors: 1, Leads: 1, Sales: 1, NetUSD: "10.00", EPC: "10.0000",
+		Conversion: "1.0000"})
 	if s.Freshness.LastClick == nil || s.Freshness.LastSale == nil || len(s.Affiliates) != 1 || len(s.Latest) != 1 {
 		t.Errorf("something is missing: %+v", s)
 	}
@@ -323,7 +344,8 @@ func TestAnswersAreHeldForASecond(t *testing.T) {
 
 func TestBadRequests(t *testing.T) {
 	d := serve(t, Config{DSN: "http://127.0.0.1:1/none"}, time.Now)
-	for _, query := range []string{"range=2h", "range=1H", "workspace=a/b", "workspace=%00", "workspace=" + strings.Repeat("x", 129), "range=%zz"} {
+	for _, query := range []string{"range=2h", "range=1H", "workspace=a/b", "workspace=%00", "workspace=" +
+		strings.Repeat("x", 129), "range=%zz"} {
 		expectFailure(t, get(t, d, "/api/summary?"+query), http.StatusBadRequest)
 	}
 	w := httptest.NewRecorder()
@@ -360,7 +382,8 @@ func expectFailure(tb testing.TB, w *httptest.ResponseRecorder, status int) {
 
 func TestPage(t *testing.T) {
 	d := serve(t, Config{DSN: "http://127.0.0.1:1/none"}, time.Now)
-	for target, kind := range map[string]string{"/": "text/html", "/assets/app.js": "text/javascript", "/assets/style.css": "text/css", "/assets/icon.svg": "image/svg+xml"} {
+	for target, kind := range map[string]string{"/": "text/html", "/assets/app.js": "text/javascript",
+		"/assets/style.css": "text/css", "/assets/icon.svg": "image/svg+xml"} {
 		w := get(t, d, target)
 		if w.Code != http.StatusOK || !strings.HasPrefix(w.Header().Get("Content-Type"), kind) {
 			t.Errorf("%s: %d %s", target, w.Code, w.Header().Get("Content-Type"))
@@ -369,7 +392,8 @@ func TestPage(t *testing.T) {
 			t.Errorf("%s: no policy", target)
 		}
 	}
-	for _, target := range []string{"/assets/", "/assets/vendor", "/assets/vendor/", "/assets/vendor/.gitkeep", "/assets/none.js", "/none"} {
+	for _, target := range []string{"/assets/", "/assets/vendor", "/assets/vendor/", "/assets/vendor/.gitkeep",
+		"/assets/none.js", "/none"} {
 		if w := get(t, d, target); w.Code != http.StatusNotFound {
 			t.Errorf("%s: %d, want 404", target, w.Code)
 		}
@@ -384,8 +408,10 @@ func TestPage(t *testing.T) {
 
 func TestFormatMinor(t *testing.T) {
 	for _, c := range []struct{ digits, currency, want string }{
-		{"0", "usd", "0.00"}, {"5", "usd", "0.05"}, {"-5", "eur", "-0.05"}, {"123456", "EUR", "1234.56"}, {"-500", "jpy", "-500"},
-		{"5", "kwd", "0.005"}, {"-12345", "bhd", "-12.345"}, {"170141183460469231731687303715884105727", "usd", "1701411834604692317316873037158841057.27"},
+		{"0", "usd", "0.00"}, {"5", "usd", "0.05"}, {"-5", "eur", "-0.05"}, {"123456", "EUR", "1234.56"},
+		{"-500", "jpy", "-500"},
+		{"5", "kwd", "0.005"}, {"-12345", "bhd", "-12.345"}, {"170141183460469231731687303715884105727", "usd",
+			"1701411834604692317316873037158841057.27"},
 		{"100", "ugx", "1.00"}, {"7", "zzz", "0.07"},
 	} {
 		if got := formatMinor(c.digits, c.currency); got != c.want {
@@ -394,22 +420,27 @@ func TestFormatMinor(t *testing.T) {
 	}
 }
 
-// The page of a story escapes what it tells, works for who may only read, and has a sentence for whatever it cannot tell.
-func TestStory(t *testing.T) {
+// The page of a story escapes what it tells, works for who may only read, and has a sentence for
+// whatever it cannot tell.
+func TestExplanation(t *testing.T) {
 	dsn, conn := database(t)
-	book(t, conn, entry{id: "pi_1", when: at, amount: 4900, net: "49", fx: "usd", rule: "click_id", key: "click:x", affiliate: hostile, campaign: hostile, clicked: at.Add(-time.Hour)})
-	book(t, conn, entry{id: "pi_1", when: at, amount: 4900, net: "49", fx: "usd", rule: "click_id", key: "click:x", affiliate: "ann", campaign: hostile, clicked: at.Add(-time.Hour), version: 2})
+	book(t, conn, entry{id: "pi_1", when: at, amount: 4900, net: "49", fx: "usd", rule: "click_id", key: "click:x",
+		affiliate: hostile, campaign: hostile, clicked: at.Add(-time.Hour)})
+	book(t, conn, entry{id: "pi_1", when: at, amount: 4900, net: "49", fx: "usd", rule: "click_id", key: "click:x",
+		affiliate: "ann", campaign: hostile, clicked: at.Add(-time.Hour), version: 2})
 	d := serve(t, Config{DSN: strings.Replace(dsn, "http://", "http://readonly@", 1)}, func() time.Time { return at })
 	for _, c := range []struct {
 		target string
 		status int
 		has    []string
 	}{
-		{"/explain?object=pi_1", 200, []string{"Payment pi_1", "49.00 USD moved on", "credited by click_id", "the sale itself names the click", "&lt;script&gt;alert(1)&lt;/script&gt;", "2 versions", "affiliate"}},
+		{"/explain?object=pi_1", 200, []string{"Payment pi_1", "49.00 USD moved on", "credited by click_id",
+			"the sale itself names the click", "&lt;script&gt;alert(1)&lt;/script&gt;", "2 versions", "affiliate"}},
 		{"/explain?object=pi_1&workspace=default", 200, []string{"Payment pi_1"}},
 		{"/explain?object=pi_1&workspace=other", 404, []string{"Nothing is known about pi_1 in this workspace"}},
-		{"/explain?object=%22%3E%3Cscript%3Ealert(1)%3C/script%3E", 404, []string{"Nothing is known about", "&lt;script&gt;"}},
-		{"/explain", 200, []string{"Every entry has a story"}},
+		{"/explain?object=%22%3E%3Cscript%3Ealert(1)%3C/script%3E", 404,
+			[]string{"Nothing is known about", "&lt;script&gt;"}},
+		{"/explain", 200, []string{"Every entry can be explained"}},
 		{"/explain?object=pi_1&workspace=%3Cscript%3E", 400, []string{"cannot be the name of a workspace"}},
 		{"/explain?object=" + strings.Repeat("x", 501), 400, []string{"No id is that long"}},
 	} {
@@ -435,8 +466,9 @@ func TestStory(t *testing.T) {
 	defer gone.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
-	view := storyView{Workspace: "default", Asked: "pi_1"}
-	if status := gone.tell(ctx, &view); status != http.StatusServiceUnavailable || !strings.Contains(view.Fault, "ClickHouse does not answer") {
+	view := explanationView{Workspace: "default", Asked: "pi_1"}
+	if status := gone.explain(ctx, &view); status != http.StatusServiceUnavailable ||
+		!strings.Contains(view.Fault, "ClickHouse does not answer") {
 		t.Errorf("without ClickHouse: %d %s", status, view.Fault)
 	}
 }

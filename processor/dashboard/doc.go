@@ -1,8 +1,10 @@
-// Package dashboard is the built-in page that shows what the clicks earned: one screen, and one JSON answer behind it.
+// Package dashboard is the built-in page that shows what the clicks earned: one screen, and one
+// JSON answer behind it.
 //
-// It reads what is kept for dashboards and writes nothing: clicks_hourly, revenue and leads_attributed, and
-// clicks_minutely for how fresh the clicks are. Those are narrow copies, so a page left open costs little, and any other
-// tool that reads them shows the same figures. The questions are those of package sql, which analysts ask, too.
+// It reads the derived tables and writes nothing: clicks_hourly, revenue and leads_attributed, and
+// clicks_minutely for how fresh the clicks are. They are small, so a page left open costs little.
+// The queries are those of package sql, so other tools that use them show the same figures.
 //
-// Money is decimal all the way: ClickHouse adds and divides it as Decimal, and it crosses to the browser as a string.
+// Money is never a float: ClickHouse adds and divides it as Decimal, and the browser receives a
+// string.
 package dashboard

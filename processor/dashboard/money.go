@@ -6,8 +6,9 @@ import (
 	"tributary/processor/fx"
 )
 
-// formatMinor writes an amount of minor units, given as its decimal digits, in major units. Digits and not a number,
-// because a sum of amounts may be longer than 64 bits. A currency that Stripe's table lacks has two decimals, as most do.
+// formatMinor writes an amount of minor units, given as its decimal digits, in major units. Digits
+// and not a number, because a sum of amounts may be longer than 64 bits. A currency that Stripe's
+// table lacks has two decimals, as most do.
 func formatMinor(digits, currency string) string {
 	exponent, ok := fx.Exponent(currency)
 	if !ok {

@@ -2,17 +2,18 @@ package dashboard
 
 import "time"
 
-// span is a stretch of time made of whole buckets, so that clicks (which are kept by the hour) and money cover the same time.
+// span is a range of time made of whole buckets, so that clicks (which are stored by the hour) and
+// money cover the same time.
 type span struct {
 	from, to time.Time
 	step     time.Duration
 	note     string
-	all      bool // from is the first day with anything on it, to be found out
+	all      bool // from is to be looked up: the first day with data
 }
 
 const day = 24 * time.Hour
 
-// spanOf returns what a range means at a moment. The bucket that is under way belongs to it and is its last.
+// spanOf returns the span of a named range at a time. The current bucket is its last.
 func spanOf(name string, now time.Time) (span, bool) {
 	hours := func(n int) span {
 		to := now.UTC().Truncate(time.Hour).Add(time.Hour)
@@ -25,7 +26,7 @@ func spanOf(name string, now time.Time) (span, bool) {
 	switch name {
 	case "1h":
 		s := hours(2)
-		s.note = "Clicks are kept by the hour: this is the hour under way and the one before."
+		s.note = "Clicks are stored by the hour: this is the current hour and the one before."
 		return s, true
 	case "24h":
 		return hours(24), true

@@ -16,19 +16,23 @@ import (
 	"tributary/processor/join"
 )
 
-// Person is everybody's names that one erasure takes away.
+// Person is all names of one person that an erasure removes.
 type Person struct {
 	Workspace string
-	Names     []identity.Node // customers, the seller's own ids, hashes of e-mail addresses
-	Visitors  []string        // browsers' own ids
-	Clicks    []string        // theirs, in UUID form
-	Foreign   []string        // ids that the site itself uses for clicks of theirs
+	Names     []identity.Node // customers, external ids, hashes of e-mail addresses
+	Visitors  []string        // visitor ids of browsers
+	Clicks    []string        // UUIDs
+	Foreign   []string        // ids that the site itself uses for clicks
 	Leads     []identity.Node
 }
 
-// Find gathers a person's names from some of them: customer, external and e-mail names that belong together, the clicks that they are
-// known by, and all clicks of those browsers. A click may be given by the site's own id too, as a reference, and browsers by visitors.
-func Find(ctx context.Context, store *clickhouse.Store, workspace string, from []identity.Node, visitors []string) (*Person, error) {
+// Find finds all names of a person from some of them: the customers, external ids and e-mail
+// addresses that edges connect, the clicks that lead to them, and all clicks of the browsers that
+// made those. A click may be given by the site's own id too, as a reference; visitors are ids of
+// browsers, given beside from.
+func Find(ctx context.Context, store *clickhouse.Store, workspace string, from []identity.Node,
+	visitors []string,
+) (*Person, error) {
 	p := &Person{Workspace: workspace, Visitors: slices.Clone(visitors)}
 	seen := make(map[identity.Node]bool)
 	for frontier := from; len(frontier) > 0; {
@@ -56,7 +60,7 @@ func Find(ctx context.Context, store *clickhouse.Store, workspace string, from [
 			case identity.Lead:
 				p.Leads = append(p.Leads, n)
 			default:
-				return nil, fmt.Errorf("%s is no person's name: give a customer, the seller's own id, an e-mail address, a visitor or a click", n)
+				return nil, fmt.Errorf("%s does not name a person (hint: give a customer, an external id, an e-mail address, a visitor or a click)", n)
 			}
 		}
 		if len(next) == 0 {
@@ -79,16 +83,16 @@ func Find(ctx context.Context, store *clickhouse.Store, workspace string, from [
 			}
 		}
 	}
-	return p, p.browsers(ctx, store)
+	return p, p.addBrowsers(ctx, store)
 }
 
-// browsers adds the visitors of the clicks, and all clicks of the visitors.
-func (p *Person) browsers(ctx context.Context, store *clickhouse.Store) error {
+// addBrowsers adds the visitors of the clicks, and all clicks of the visitors.
+func (p *Person) addBrowsers(ctx context.Context, store *clickhouse.Store) error {
 	for range 2 { // clicks to visitors, visitors to clicks
 		if len(p.Clicks)+len(p.Foreign)+len(p.Visitors) == 0 {
 			return nil
 		}
-		found, err := Visitors(ctx, store, p.Workspace, p.Clicks, p.Foreign, p.Visitors)
+		found, err := visitorsOf(ctx, store, p.Workspace, p.Clicks, p.Foreign, p.Visitors)
 		if err != nil {
 			return fmt.Errorf("find clicks: %w", err)
 		}
@@ -105,11 +109,12 @@ func (p *Person) browsers(ctx context.Context, store *clickhouse.Store) error {
 	return nil
 }
 
-// ErrNobody says that the names are nobody's.
+// ErrNobody is returned when nothing is stored under the names.
 var ErrNobody = errors.New("nothing is known by these names")
 
-// Run erases a person. The list comes first: whatever is read from then on is loaded without the names. Then every table is written
-// without them. It may be interrupted and run again: the aliases stay.
+// Run erases a person. It stores the list of erased names first: records that are consumed from
+// then on are stored without them. Then it removes the names from every table. It may be
+// interrupted and run again: each name keeps its alias.
 func Run(ctx context.Context, store *clickhouse.Store, list *List, p *Person, now time.Time) error {
 	if len(p.Names)+len(p.Clicks)+len(p.Visitors) == 0 {
 		return ErrNobody
@@ -120,7 +125,8 @@ func Run(ctx context.Context, store *clickhouse.Store, list *List, p *Person, no
 	var rows []clickhouse.ErasureRow
 	add := func(n identity.Node, alias string) {
 		if _, known := list.Alias(p.Workspace, n); !known {
-			rows = append(rows, clickhouse.ErasureRow{Workspace: p.Workspace, Name: hash(p.Workspace, n), Alias: alias, At: now})
+			rows = append(rows, clickhouse.ErasureRow{Workspace: p.Workspace, Name: hash(p.Workspace, n), Alias: alias,
+				At: now})
 		}
 	}
 	for _, n := range p.Names {
@@ -142,69 +148,70 @@ func Run(ctx context.Context, store *clickhouse.Store, list *List, p *Person, no
 	if err := list.Load(ctx, store); err != nil {
 		return err
 	}
-	return Again(ctx, store, list, p)
+	return RedactLateArrivals(ctx, store, list, p)
 }
 
-// Again writes every table without a person who is on the list already: what a processor that had an older list has loaded since.
-func Again(ctx context.Context, store *clickhouse.Store, list *List, p *Person) error {
-	f := p.forgotten(list)
-	if len(f.Words) > 0 {
-		if err := redactEvents(ctx, store, list, p.Workspace, f.Words); err != nil {
+// RedactLateArrivals removes a person who is on the list already from every table: from rows that a
+// processor has inserted since, because its list was older.
+func RedactLateArrivals(ctx context.Context, store *clickhouse.Store, list *List, p *Person) error {
+	redaction := p.redaction(list)
+	if len(redaction.Quoted) > 0 {
+		if err := redactEvents(ctx, store, list, p.Workspace, redaction.Quoted); err != nil {
 			return err
 		}
 	}
-	if err := renameEdges(ctx, store, p.Workspace, f); err != nil {
+	if err := renameEdges(ctx, store, p.Workspace, redaction); err != nil {
 		return err
 	}
-	if err := Forget(ctx, store, p.Workspace, f); err != nil {
+	if err := redact(ctx, store, p.Workspace, redaction); err != nil {
 		return err
 	}
 	if len(p.Clicks) == 0 {
 		return nil
 	}
-	if err := ForgetClicks(ctx, store, p.Workspace, p.Clicks); err != nil {
+	if err := redactClicks(ctx, store, p.Workspace, p.Clicks); err != nil {
 		return err
 	}
-	for _, rollup := range []string{"clicks_hourly", "clicks_minutely"} { // they hold hashes of visitors
-		if err := clickhouse.Recopy(ctx, store, rollup); err != nil {
+	for _, rollup := range []string{"clicks_hourly", "clicks_minutely"} { // they hold hashes of visitor ids
+		if err := clickhouse.RebuildDerived(ctx, store, rollup); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (p *Person) forgotten(list *List) Forgotten {
-	var f Forgotten
+func (p *Person) redaction(list *List) redaction {
+	var r redaction
+	rename := func(from identity.Node, to string) {
+		r.Nodes, r.NodeAliases = append(r.Nodes, string(from)), append(r.NodeAliases, to)
+	}
 	for _, n := range p.Names {
-		alias, _ := list.Alias(p.Workspace, n)
-		f.Nodes = append(f.Nodes, string(n))
 		if n.Type() == identity.Email {
-			f.Aliases = append(f.Aliases, "")
+			rename(n, "")
 			continue
 		}
-		f.From, f.To = append(f.From, n.Value()), append(f.To, alias)
-		f.Aliases = append(f.Aliases, string(identity.New(n.Type(), alias)))
-		first, firstAlias := identity.New(identity.FirstSale, n.Value()), identity.New(identity.FirstSale, alias)
-		own, ownAlias := n, identity.New(n.Type(), alias)
-		for _, also := range [][2]identity.Node{
-			{first, firstAlias}, {identity.PublicName(own), identity.PublicName(ownAlias)},
-			{own.InTestMode(), ownAlias.InTestMode()}, {first.InTestMode(), firstAlias.InTestMode()},
-		} {
-			f.Nodes, f.Aliases = append(f.Nodes, string(also[0])), append(f.Aliases, string(also[1]))
-		}
-		f.Words = append(f.Words, `"`+n.Value()+`"`)
+		alias, _ := list.Alias(p.Workspace, n)
+		r.Values, r.Aliases = append(r.Values, n.Value()), append(r.Aliases, alias)
+		own, replaced := n, identity.New(n.Type(), alias)
+		first, firstReplaced := identity.New(identity.FirstSale, n.Value()), identity.New(identity.FirstSale, alias)
+		rename(own, string(replaced))
+		rename(first, string(firstReplaced))
+		rename(identity.PublicName(own), string(identity.PublicName(replaced)))
+		rename(own.InTestMode(), string(replaced.InTestMode()))
+		rename(first.InTestMode(), string(firstReplaced.InTestMode()))
+		r.Quoted = append(r.Quoted, `"`+n.Value()+`"`)
 	}
 	for _, v := range p.Visitors {
-		f.Nodes, f.Aliases = append(f.Nodes, visitorType+":"+v), append(f.Aliases, "")
+		rename(identity.New(visitorType, v), "")
 	}
 	for _, l := range p.Leads {
-		f.Leads = append(f.Leads, l.Value())
+		r.Leads = append(r.Leads, l.Value())
 	}
-	return f
+	return r
 }
 
-func redactEvents(ctx context.Context, store *clickhouse.Store, list *List, workspace string, words []string) error {
-	events, err := EventsMentioning(ctx, store, workspace, words)
+func redactEvents(ctx context.Context, store *clickhouse.Store, list *List, workspace string, quoted []string) error {
+	events, err := eventsMentioning(ctx, store, workspace, quoted)
 	if err != nil {
 		return fmt.Errorf("find events: %w", err)
 	}
@@ -222,15 +229,15 @@ func redactEvents(ctx context.Context, store *clickhouse.Store, list *List, work
 	if err := store.InsertEvents(ctx, rows); err != nil {
 		return err
 	}
-	return DropOriginals(ctx, store, workspace, ids)
+	return deleteOriginals(ctx, store, workspace, ids)
 }
 
-// renameEdges writes the person's edges with the aliases. Those of an e-mail address are not written again: without the address nothing
-// could ever tell them anew.
-func renameEdges(ctx context.Context, store *clickhouse.Store, workspace string, f Forgotten) error {
-	aliases := make(map[identity.Node]identity.Node, len(f.Nodes))
-	for i, n := range f.Nodes {
-		aliases[identity.Node(n)] = identity.Node(f.Aliases[i])
+// renameEdges stores the person's edges under the aliases. Those of an e-mail address are dropped:
+// a later lead or sale could only repeat them with the address.
+func renameEdges(ctx context.Context, store *clickhouse.Store, workspace string, r redaction) error {
+	aliases := make(map[identity.Node]identity.Node, len(r.Nodes))
+	for i, n := range r.Nodes {
+		aliases[identity.Node(n)] = identity.Node(r.NodeAliases[i])
 	}
 	edges, err := store.Edges(ctx, workspace, slices.Sorted(maps.Keys(aliases)))
 	if err != nil {
@@ -263,7 +270,7 @@ func renameEdges(ctx context.Context, store *clickhouse.Store, workspace string,
 	return store.InsertEdges(ctx, rows)
 }
 
-// EmailNode names a hashed address.
+// EmailNode returns the node of a hashed e-mail address.
 func EmailNode(hashed []byte) identity.Node {
 	return identity.New(identity.Email, hex.EncodeToString(hashed))
 }

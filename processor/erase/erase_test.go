@@ -74,7 +74,7 @@ func (w *world) tell(list *erase.List) {
 	keys.HashEmail = func(string) []byte { return hash }
 	clicks := &consume.Clicks{Store: w.store, Recomputer: r, Erased: list}
 	money := &consume.Payments{
-		Store: w.store, Recomputer: r, Erased: list, Workspace: func(string) string { return "default" },
+		Store: w.store, Recomputer: r, Erased: list, Workspace: func(*schemas.StripeEvent) (string, bool) { return "default", true },
 		Keys: func(string) *stripe.Keys { return keys }, Events: consume.NewEventsMetric(),
 	}
 	click := func(id schemas.ClickID, visitor, foreign string) *kgo.Record {

@@ -1,5 +1,6 @@
-// Package erase makes a person's records unlinkable, while the money stays: names are replaced by random ones in every table, what is
-// personal is taken out of raw records, and whatever is read again goes through the same.
+// Package erase removes a person from every table, while amounts and credits stay: names are
+// replaced by random aliases, and personal fields are removed from raw events. Records that are
+// consumed later go through the same redaction.
 package erase
 
 import (
@@ -12,11 +13,11 @@ import (
 	"tributary/processor/identity"
 )
 
-// Refresh is how often processors read the list again: for so long after an erasure one of them may still load what it does not know to be
-// erased.
+// Refresh is how often processors read the list again. For so long after an erasure a processor may
+// still insert the names.
 const Refresh = 15 * time.Second
 
-// List knows which names are erased. The zero value knows none.
+// List is the list of erased names. The zero value is empty.
 type List struct {
 	names atomic.Pointer[map[key]string]
 }
@@ -26,7 +27,8 @@ type key struct {
 	name      [16]byte
 }
 
-// hash of a name. A name cannot be read out of it; who knows the name can find out that it was erased, which is what the list is for.
+// hash of a name. The name cannot be computed from it, but who knows a name can find out that it
+// was erased: the list needs that.
 func hash(workspace string, n identity.Node) [16]byte {
 	sum := sha256.Sum256([]byte("tributary erasure\x00" + workspace + "\x00" + string(n)))
 	return [16]byte(sum[:16])
@@ -46,8 +48,8 @@ func (l *List) Load(ctx context.Context, store *clickhouse.Store) error {
 	return nil
 }
 
-// Keep reads the list from time to time, until ctx ends.
-func (l *List) Keep(ctx context.Context, store *clickhouse.Store) error {
+// Run loads the list again every Refresh, until ctx ends.
+func (l *List) Run(ctx context.Context, store *clickhouse.Store) error {
 	for {
 		select {
 		case <-ctx.Done():
@@ -60,7 +62,7 @@ func (l *List) Keep(ctx context.Context, store *clickhouse.Store) error {
 	}
 }
 
-// Empty tells that nobody was ever erased: then nothing need be looked up.
+// Empty reports whether nobody was ever erased: then no name need be hashed.
 func (l *List) Empty() bool {
 	if l == nil {
 		return true
@@ -69,7 +71,7 @@ func (l *List) Empty() bool {
 	return names == nil || len(*names) == 0
 }
 
-// Alias gives what stands in the place of an erased name.
+// Alias returns what replaces an erased name.
 func (l *List) Alias(workspace string, n identity.Node) (alias string, erased bool) {
 	if l.Empty() {
 		return "", false

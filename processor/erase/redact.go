@@ -11,18 +11,25 @@ import (
 	"tributary/schemas"
 )
 
-// personal are the fields of Stripe's objects that say who somebody is and nothing about money.
-// Source: https://docs.stripe.com/api, objects customer, checkout.session, charge, invoice, payment_intent, payment_method.
+// personal are the fields of Stripe's objects that identify a person and do not matter for money.
+// Source: https://docs.stripe.com/api, objects customer, checkout.session, charge, invoice,
+// payment_intent, payment_method.
 var personal = map[string]bool{
-	"email": true, "receipt_email": true, "customer_email": true, "name": true, "customer_name": true, "phone": true, "customer_phone": true,
-	"address": true, "customer_address": true, "shipping": true, "customer_shipping": true, "shipping_details": true, "customer_details": true,
-	"collected_information": true, "billing_details": true, "payment_method_details": true, "custom_fields": true, "customer_tax_ids": true,
-	"tax_ids": true, "description": true, "statement_descriptor": true, "invoice_prefix": true, "receipt_url": true, "hosted_invoice_url": true,
-	"invoice_pdf": true, "url": true, "client_secret": true, "fingerprint": true, "ip_address": true, "last4": true, "evidence": true,
+	"email": true, "receipt_email": true, "customer_email": true, "name": true, "customer_name": true, "phone": true,
+	"customer_phone": true,
+	"address":        true, "customer_address": true, "shipping": true, "customer_shipping": true, "shipping_details": true,
+	"customer_details":      true,
+	"collected_information": true, "billing_details": true, "payment_method_details": true, "custom_fields": true,
+	"customer_tax_ids": true,
+	"tax_ids":          true, "description": true, "statement_descriptor": true, "invoice_prefix": true, "receipt_url": true,
+	"hosted_invoice_url": true,
+	"invoice_pdf":        true, "url": true, "client_secret": true, "fingerprint": true, "ip_address": true, "last4": true,
+	"evidence": true,
 }
 
-// Event gives the event without the person, if it speaks of somebody who was erased. What it says about money stays the same. Object keys
-// come out sorted: the same body is always redacted to the same bytes.
+// Event returns the event without the person, and true, if it names somebody who was erased.
+// Amounts stay the same. Object keys come out sorted: the same body is always redacted to the same
+// bytes.
 func (l *List) Event(workspace string, e *schemas.StripeEvent) (*schemas.StripeEvent, bool) {
 	if l.Empty() {
 		return e, false
@@ -31,13 +38,13 @@ func (l *List) Event(workspace string, e *schemas.StripeEvent) (*schemas.StripeE
 	decoder.UseNumber() // an amount must not pass through a float
 	var body map[string]any
 	if err := decoder.Decode(&body); err != nil {
-		return e, false // whatever it is, it is no event, and will be set aside
+		return e, false // not JSON: it becomes a dead letter
 	}
 	if found := false; l.replace(workspace, body, "", "", &found) == nil || !found {
 		return e, false
 	}
 	strip(body)
-	body[RedactedMark] = true
+	body[redactedMark] = true
 	out, err := json.Marshal(body)
 	if err != nil {
 		return e, false
@@ -47,8 +54,9 @@ func (l *List) Event(workspace string, e *schemas.StripeEvent) (*schemas.StripeE
 	return &redacted, true
 }
 
-// replace puts aliases into the places where Stripe's objects name a buyer: a customer anywhere, the seller's own id in metadata and in
-// client_reference_id. parent and field say where value stands.
+// replace puts aliases where Stripe's objects name a buyer: a customer in any field, an external id
+// in metadata and in client_reference_id. parent and field are the names of the fields that value
+// is in.
 func (l *List) replace(workspace string, value any, parent, field string, found *bool) any {
 	switch v := value.(type) {
 	case map[string]any:
@@ -75,7 +83,7 @@ func (l *List) replace(workspace string, value any, parent, field string, found 
 	return value
 }
 
-// strip takes personal fields and addresses of e-mail out.
+// strip removes personal fields and texts that contain an e-mail address.
 func strip(value any) any {
 	switch v := value.(type) {
 	case map[string]any:
@@ -98,7 +106,7 @@ func strip(value any) any {
 	return value
 }
 
-// Lead gives the lead without the person.
+// Lead returns the lead without the person, if that person was erased.
 func (l *List) Lead(lead *schemas.Lead) *schemas.Lead {
 	if l.Empty() {
 		return lead
@@ -109,8 +117,9 @@ func (l *List) Lead(lead *schemas.Lead) *schemas.Lead {
 		return lead
 	}
 	erased := &schemas.Lead{
-		Workspace: lead.Workspace, LeadId: lead.LeadId, ReceivedAt: lead.ReceivedAt, ClickRef: lead.ClickRef, ExternalId: lead.ExternalId,
-		EventName: lead.EventName, Mode: lead.Mode, Quantity: lead.Quantity, Vouched: lead.Vouched,
+		Workspace: lead.Workspace, LeadId: lead.LeadId, ReceivedAt: lead.ReceivedAt, ClickRef: lead.ClickRef,
+		ExternalId: lead.ExternalId, EventName: lead.EventName, Mode: lead.Mode, Quantity: lead.Quantity,
+		Vouched: lead.Vouched,
 	}
 	if person {
 		erased.ExternalId = alias
@@ -118,7 +127,8 @@ func (l *List) Lead(lead *schemas.Lead) *schemas.Lead {
 	return erased
 }
 
-// Click takes the person out of a click's row. What it tells of links, campaigns and devices stays: those are many people's.
+// Click removes the person from a click's row. Links, campaigns and devices stay: many people share
+// them.
 func (l *List) Click(row *clickhouse.ClickRow) {
 	if l.Empty() {
 		return
@@ -130,17 +140,18 @@ func (l *List) Click(row *clickhouse.ClickRow) {
 	}
 	c := row.Click
 	row.Click = &schemas.Click{
-		Workspace: c.Workspace, ClickId: c.ClickId, ClickedAt: c.ClickedAt, ReceivedAt: c.ReceivedAt, ForeignId: c.ForeignId,
-		ProgramId: c.ProgramId, AffiliateId: c.AffiliateId, LinkId: c.LinkId, Url: origin(c.Url), Referrer: origin(c.Referrer),
-		Country: c.Country, Trigger: c.Trigger, Consent: c.Consent, Vouched: c.Vouched,
+		Workspace: c.Workspace, ClickId: c.ClickId, ClickedAt: c.ClickedAt, ReceivedAt: c.ReceivedAt,
+		ForeignId: c.ForeignId, ProgramId: c.ProgramId, AffiliateId: c.AffiliateId, LinkId: c.LinkId,
+		Url: origin(c.Url), Referrer: origin(c.Referrer), Country: c.Country, Trigger: c.Trigger,
+		Consent: c.Consent, Vouched: c.Vouched,
 	}
 	row.URL.Path, row.URL.AdClickID = "", ""
 }
 
-// visitorType names a browser in the list of erasures; no edge has it.
+// visitorType is the type of a browser's name in the list of erasures; no edge has it.
 const visitorType = "visitor"
 
-// origin keeps of an address where it is, and not what was asked for there.
+// origin returns the scheme and host of a URL, without path and query.
 func origin(address string) string {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" {

@@ -11,116 +11,158 @@ import (
 	"tributary/schemas"
 )
 
-// Visitor is a browser with some of its clicks.
-type Visitor struct{ ClickID, VisitorID string }
+// visitor is a browser with one of its clicks.
+type visitor struct{ ClickID, VisitorID string }
 
-// list is a list as an argument for an Array(String). ClickHouse knows no type of an empty array: one stands for it that no value matches.
-func list(values []string) clickhousego.ArraySet {
+// array makes a list an argument for an Array(String). ClickHouse knows no type of an empty array:
+// one that matches no value stands for it.
+func array(values []string) clickhousego.ArraySet {
 	if len(values) == 0 {
 		return clickhouse.Strings([]string{"\x00"})
 	}
 	return clickhouse.Strings(values)
 }
 
-// Visitors returns who made the clicks, in UUID form or by the site's own ids, or who are the visitors, with all clicks of theirs.
-func Visitors(ctx context.Context, s *clickhouse.Store, workspace string, clicks, foreign, visitors []string) ([]Visitor, error) {
-	var found []Visitor
+// visitorsOf returns the clicks with one of these ids (UUIDs, or the site's own) or by one of these
+// visitors, each with its visitor.
+func visitorsOf(ctx context.Context, s *clickhouse.Store, workspace string,
+	clicks, foreign, visitors []string,
+) ([]visitor, error) {
+	var list []visitor
 	err := s.Each(ctx, func(rows driver.Rows) error {
-		var v Visitor
-		if err := rows.Scan(&v.ClickID, &v.VisitorID); err != nil {
-			return err
-		}
-		found = append(found, v)
-		return nil
+		var v visitor
+		err := rows.Scan(&v.ClickID, &v.VisitorID)
+		list = append(list, v)
+		return err
 	}, `SELECT UUIDNumToString(click_id), visitor_id FROM clicks FINAL
-WHERE workspace = ? AND (has(?, UUIDNumToString(click_id)) OR foreign_id != '' AND has(?, foreign_id) OR visitor_id != '' AND has(?, visitor_id))`,
-		workspace, list(clicks), list(foreign), list(visitors))
-	return found, err
+WHERE workspace = ? AND (has(?, UUIDNumToString(click_id)) OR foreign_id != '' AND has(?, foreign_id)
+    OR visitor_id != '' AND has(?, visitor_id))`,
+		workspace, array(clicks), array(foreign), array(visitors))
+	return list, err
 }
 
-// EventsMentioning gives the raw events whose bodies contain any of the words.
-func EventsMentioning(ctx context.Context, s *clickhouse.Store, workspace string, words []string) ([]clickhouse.EventRow, error) {
-	var found []clickhouse.EventRow
+// eventsMentioning returns the raw events whose bodies contain any of the texts.
+func eventsMentioning(ctx context.Context, s *clickhouse.Store, workspace string,
+	texts []string,
+) ([]clickhouse.EventRow, error) {
+	var list []clickhouse.EventRow
 	err := s.Each(ctx, func(rows driver.Rows) error {
 		r := clickhouse.EventRow{Workspace: workspace, StripeEvent: new(schemas.StripeEvent)}
 		var body string
-		if err := rows.Scan(&r.ID, &r.Type, &r.Account, &r.Livemode, &r.APIVersion, &r.Created, &r.ReceivedAt, &body); err != nil {
-			return err
-		}
+		err := rows.Scan(&r.ID, &r.Type, &r.Account, &r.Livemode, &r.APIVersion, &r.Created, &r.ReceivedAt, &body)
 		r.Body = []byte(body)
-		found = append(found, r)
-		return nil
-	}, "SELECT event_id, type, account, livemode, api_version, created, received_at, body FROM stripe_events FINAL WHERE workspace = ? AND multiSearchAny(body, ?) ORDER BY event_id",
-		workspace, list(words))
-	return found, err
+		list = append(list, r)
+		return err
+	}, `SELECT event_id, type, account, livemode, api_version, created, received_at, body FROM stripe_events FINAL
+WHERE workspace = ? AND multiSearchAny(body, ?) ORDER BY event_id`, workspace, array(texts))
+	return list, err
 }
 
-// RedactedMark is a field that redacted bodies have.
-const RedactedMark = "tributary_erased"
+// redactedMark is a field that redacted bodies have.
+const redactedMark = "tributary_erased"
 
-// DropOriginals removes the rows of events that have been stored again without the person.
-func DropOriginals(ctx context.Context, s *clickhouse.Store, workspace string, events []string) error {
-	return s.Exec(ctx, "ALTER TABLE stripe_events DELETE WHERE workspace = ? AND has(?, event_id) AND position(body, ?) = 0", workspace, list(events), `"`+RedactedMark+`":true`)
+// deleteOriginals deletes the rows of events that have been stored again without the person.
+func deleteOriginals(ctx context.Context, s *clickhouse.Store, workspace string, events []string) error {
+	return s.Exec(ctx, "ALTER TABLE stripe_events DELETE WHERE workspace = ? AND has(?, event_id) AND position(body, ?) = 0",
+		workspace, array(events), `"`+redactedMark+`":true`)
 }
 
-// Forgotten is what one erasure replaces. From and To are parallel, and so are Nodes and Aliases: values, and names of the join.
-type Forgotten struct {
-	From, To       []string
-	Nodes, Aliases []string
-	Words          []string // what bodies are searched for
-	Leads          []string // hexadecimal ids
+// redaction is what one erasure replaces. Values and Aliases are parallel: external ids and
+// customers. So are Nodes and NodeAliases: names as identities and match_key have them, type:value.
+type redaction struct {
+	Values, Aliases    []string
+	Nodes, NodeAliases []string
+	Quoted             []string // the values as JSON has them, to search bodies for
+	Leads              []string // hexadecimal ids
 }
 
-// Forget replaces names in every table in which they are values. What is part of a table's key must have been written anew before: here
-// it is removed.
-func Forget(ctx context.Context, s *clickhouse.Store, workspace string, f Forgotten) error {
-	from, to, nodes, aliases := list(f.From), list(f.To), list(f.Nodes), list(f.Aliases)
-	replaced := func(column string) string { return column + " = transform(" + column + ", ?, ?, " + column + ")" }
-	for _, table := range []string{"facts", "ledger", "ledger_log"} {
-		set := []string{replaced("customer_id"), replaced("external_customer_id")}
-		args := []any{from, to, from, to}
-		where := "workspace = ? AND (has(?, customer_id) OR has(?, external_customer_id)"
-		tail := []any{workspace, from, from}
-		if table != "facts" {
-			set = append(set, "visitor_id = if(has(?, concat('visitor:', visitor_id)), '', visitor_id)", replaced("match_key"))
-			args = append(args, nodes, nodes, aliases)
-			where += " OR has(?, concat('visitor:', visitor_id)) OR has(?, match_key)"
-			tail = append(tail, nodes, nodes)
+// update is the UPDATE of one table, built column by column, so that each expression stands beside
+// its arguments.
+type update struct {
+	set, where         []string
+	setArgs, whereArgs []any
+}
+
+// replace replaces each of from in a column by the one of to in the same place.
+func (u *update) replace(column string, from, to []string) {
+	u.set = append(u.set, column+" = transform("+column+", ?, ?, "+column+")")
+	u.setArgs = append(u.setArgs, array(from), array(to))
+	u.any(column, from)
+}
+
+// clear sets a column to a constant expression.
+func (u *update) clear(column, empty string) { u.set = append(u.set, column+" = "+empty) }
+
+// any makes the update concern the rows for which an expression is one of the values.
+func (u *update) any(expression string, values []string) {
+	u.where = append(u.where, "has(?, "+expression+")")
+	u.whereArgs = append(u.whereArgs, array(values))
+}
+
+func (u *update) run(ctx context.Context, s *clickhouse.Store, table, workspace string) error {
+	statement := "ALTER TABLE " + table + " UPDATE " + strings.Join(u.set, ", ") +
+		" WHERE workspace = ? AND (" + strings.Join(u.where, " OR ") + ")"
+	args := append(append(u.setArgs, workspace), u.whereArgs...)
+	return s.Exec(ctx, statement, args...)
+}
+
+// redact replaces the names in every column that holds one. Rows of identities have names in their
+// key, which cannot be updated: they must have been stored under the aliases before, and are
+// deleted here.
+func redact(ctx context.Context, s *clickhouse.Store, workspace string, r redaction) error {
+	for _, table := range []string{"facts", "ledger", "ledger_log", "revenue", "leads", "leads_attributed"} {
+		var u update
+		switch table {
+		case "ledger", "ledger_log":
+			u.replace("match_key", r.Nodes, r.NodeAliases)
+			const visitor = "concat('" + visitorType + ":', visitor_id)"
+			u.set = append(u.set, "visitor_id = if(has(?, "+visitor+"), '', visitor_id)")
+			u.setArgs = append(u.setArgs, array(r.Nodes))
+			u.any(visitor, r.Nodes)
+			fallthrough
+		case "facts":
+			u.replace("customer_id", r.Values, r.Aliases)
+			u.replace("external_customer_id", r.Values, r.Aliases)
+		case "revenue":
+			u.replace("match_key", r.Nodes, r.NodeAliases)
+		case "leads":
+			u.replace("external_id", r.Values, r.Aliases)
+			u.replace("match_key", r.Nodes, r.NodeAliases)
+			u.clear("email_hash", "toFixedString('', 16)")
+			u.clear("metadata", "map()")
+			u.any("lower(hex(lead_id))", r.Leads)
+			fallthrough
+		case "leads_attributed":
+			u.replace("person", r.Nodes, r.NodeAliases)
 		}
-		if err := s.Exec(ctx, "ALTER TABLE "+table+" UPDATE "+strings.Join(set, ", ")+" WHERE "+where+")", append(args, tail...)...); err != nil {
+		if err := u.run(ctx, s, table, workspace); err != nil {
 			return err
 		}
 	}
-	for _, step := range []struct {
-		statement string
-		args      []any
-	}{
-		{"ALTER TABLE revenue UPDATE " + replaced("match_key") + " WHERE workspace = ? AND has(?, match_key)", []any{nodes, aliases, workspace, nodes}},
-		{"ALTER TABLE leads UPDATE " + replaced("external_id") + ", " + replaced("match_key") + ", " + replaced("person") +
-			`, email_hash = toFixedString('', 16), metadata = map()
-WHERE workspace = ? AND (has(?, external_id) OR has(?, lower(hex(lead_id))) OR has(?, match_key) OR has(?, person))`,
-			[]any{from, to, nodes, aliases, nodes, aliases, workspace, from, list(f.Leads), nodes, nodes}},
-		{"ALTER TABLE leads_attributed UPDATE " + replaced("person") + " WHERE workspace = ? AND has(?, person)", []any{nodes, aliases, workspace, nodes}},
-		// A field that was set back to a name ends in the name: again:TIME NAME.
-		{`ALTER TABLE identities DELETE WHERE workspace = ? AND (has(?, key) OR has(?, target)
-OR startsWith(key, 'again:') AND has(?, substring(key, position(key, ' ') + 1)) OR startsWith(target, 'again:') AND has(?, substring(target, position(target, ' ') + 1)))`,
-			[]any{workspace, nodes, nodes, nodes, nodes}},
-		{"ALTER TABLE first_names DELETE WHERE workspace = ? AND has(?, name)", []any{workspace, nodes}},
-	} {
-		if err := s.Exec(ctx, step.statement, step.args...); err != nil {
-			return err
-		}
+	nodes := array(r.Nodes)
+	// A field that was set back to a name ends in the name: again:TIME NAME.
+	err := s.Exec(ctx, `ALTER TABLE identities DELETE WHERE workspace = ? AND (has(?, key) OR has(?, target)
+    OR startsWith(key, 'again:') AND has(?, substring(key, position(key, ' ') + 1))
+    OR startsWith(target, 'again:') AND has(?, substring(target, position(target, ' ') + 1)))`,
+		workspace, nodes, nodes, nodes, nodes)
+	if err != nil {
+		return err
 	}
-	if len(f.Words) == 0 {
+	if err := s.Exec(ctx, "ALTER TABLE first_names DELETE WHERE workspace = ? AND has(?, name)", workspace, nodes); err != nil {
+		return err
+	}
+	if len(r.Quoted) == 0 {
 		return nil
 	}
-	return s.Exec(ctx, "ALTER TABLE dead_letters UPDATE body = '{}', key = '', headers = map() WHERE multiSearchAny(body, ?)", list(f.Words))
+	return s.Exec(ctx, "ALTER TABLE dead_letters UPDATE body = '{}', key = '', headers = map() WHERE multiSearchAny(body, ?)",
+		array(r.Quoted))
 }
 
-// ForgetClicks takes the person out of clicks, as erase.List.Click does of records.
-func ForgetClicks(ctx context.Context, s *clickhouse.Store, workspace string, clicks []string) error {
+// redactClicks removes the person from clicks, as List.Click does of rows that are consumed.
+func redactClicks(ctx context.Context, s *clickhouse.Store, workspace string, clicks []string) error {
 	const origin = "if(empty(domain(%)), '', concat(protocol(%), '://', substring(%, position(%, '://') + 3, length(netloc(%))), '/'))"
-	return s.Exec(ctx, `ALTER TABLE clicks UPDATE visitor_id = '', identity_hash = toFixedString('', 8), url = `+strings.ReplaceAll(origin, "%", "url")+`,
-path = '', referrer = `+strings.ReplaceAll(origin, "%", "referrer")+`, ad_click_id = '', region = '', city = '', user_agent = '', properties = map()
-WHERE workspace = ? AND has(?, UUIDNumToString(click_id))`, workspace, list(clicks))
+	return s.Exec(ctx, `ALTER TABLE clicks UPDATE visitor_id = '', identity_hash = toFixedString('', 8),
+url = `+strings.ReplaceAll(origin, "%", "url")+`, path = '', referrer = `+strings.ReplaceAll(origin, "%", "referrer")+`,
+ad_click_id = '', region = '', city = '', user_agent = '', properties = map()
+WHERE workspace = ? AND has(?, UUIDNumToString(click_id))`, workspace, array(clicks))
 }

@@ -1,5 +1,6 @@
-// Package explain tells a movement's story: what Stripe said about it, which names belong together, who could have been
-// credited and why they were or were not, and every version that its row has had.
+// Package explain answers why a ledger entry is as it is: the events that Stripe sent about it, the
+// identity edges, the candidates for its credit and why each was credited or not, and every version
+// that its row has had.
 package explain
 
 import (
@@ -22,52 +23,53 @@ import (
 	"tributary/schemas"
 )
 
-// ErrUnknown says that nothing was ever heard of the object.
+// ErrUnknown is returned when nothing is stored about the object.
 var ErrUnknown = errors.New("nothing is known about this object")
 
-// Bounds of one story. Whoever asks for a click of a big campaign wants the newest sales, not a book.
+// Bounds of one explanation: of a click with very many sales the newest are explained.
 const (
-	mostSales    = 50
-	mostObjects  = 2000            // looked up to find the newest sales
-	mostMentions = 300             // events and dead letters
-	mostNeedles  = 200             // ids that bodies are searched for; ClickHouse takes 255
-	searchTime   = 8 * time.Second // for the bodies, which have no index
+	maxSales    = 50
+	maxObjects  = 2000            // looked up to find the newest sales
+	maxMentions = 300             // events and dead letters
+	maxSearched = 200             // ids that bodies are searched for; ClickHouse takes 255
+	searchTime  = 8 * time.Second // for the bodies, which have no index
 )
 
-// Story is everything about one sale, or about each sale that a name leads to.
-type Story struct {
+// Explanation is all that is known about one sale, or about each sale that a name leads to.
+type Explanation struct {
 	Asked     string `json:"asked"`
 	Workspace string `json:"workspace"`
 	Sales     []Sale `json:"sales"` // the newest first
 	Leads     []Lead `json:"leads"`
 	More      int    `json:"more"` // how many sales are left out
-	// Searched is false when the raw events could not all be searched in time: then those that say nothing about money are missing.
+	// Searched is false if the raw events could not all be searched in time: then those without an
+	// amount are missing.
 	Searched bool `json:"searched"`
 }
 
 // Sale is one payment with all that belongs to it.
 type Sale struct {
-	Canonical  string      `json:"canonical"` // the object under which it is booked
-	Objects    []string    `json:"objects"`   // all that stand for it, and its refunds and disputes
-	Events     []Event     `json:"events"`    // in the order in which Stripe made them
-	Letters    []Letter    `json:"dead_letters"`
-	Names      []Name      `json:"names"` // what ties it to whom
-	Policy     Policy      `json:"policy"`
-	Candidates []Candidate `json:"candidates"` // the credited one first
-	Entries    []Entry     `json:"entries"`
+	Canonical   string       `json:"canonical"` // the object under which it is booked
+	Objects     []string     `json:"objects"`   // all objects of the same payment, and its refunds and disputes
+	Events      []Event      `json:"events"`    // in the order in which Stripe made them
+	DeadLetters []DeadLetter `json:"dead_letters"`
+	Names       []Name       `json:"names"` // the edges that lead from it
+	Policy      Policy       `json:"policy"`
+	Candidates  []Candidate  `json:"candidates"` // the credited one first
+	Entries     []Entry      `json:"entries"`
 }
 
-// Event is one event of Stripe's that speaks of the sale.
+// Event is one event of Stripe that mentions the sale.
 type Event struct {
 	ID         string    `json:"id"`
 	Type       string    `json:"type"` // empty: the raw event was not found in time
 	Created    time.Time `json:"created"`
 	ReceivedAt time.Time `json:"received_at"`
 	APIVersion string    `json:"api_version"`
-	Money      []Money   `json:"money"` // empty: it says nothing about money
+	Money      []Money   `json:"money"` // empty: no amount is read from it
 }
 
-// Money is what an event says about one movement. Amounts are minor units, signed.
+// Money is a fact of an event about one movement. Amounts are minor units, signed.
 type Money struct {
 	Kind     string `json:"kind"`
 	Object   string `json:"object"`
@@ -77,14 +79,14 @@ type Money struct {
 	Certain  bool   `json:"certain"`
 }
 
-// Letter is a record that could not be read and speaks of the sale.
-type Letter struct {
+// DeadLetter is a record that could not be read and mentions the sale.
+type DeadLetter struct {
 	Origin string    `json:"origin"` // topic/partition/offset
 	Reason string    `json:"reason"`
 	At     time.Time `json:"at"`
 }
 
-// Name is one edge of the names.
+// Name is one identity edge.
 type Name struct {
 	From   string    `json:"from"`
 	To     string    `json:"to"`
@@ -100,7 +102,7 @@ type Policy struct {
 	RenewalsDays int    `json:"renewals_days"` // 0: always
 }
 
-// Candidate is a click, an affiliate or a name that could have been credited, and what became of it.
+// Candidate is a click, an affiliate or a name that could have been credited, and the outcome.
 type Candidate struct {
 	Verdict     join.Verdict `json:"verdict"`
 	Why         string       `json:"why"`
@@ -114,7 +116,8 @@ type Candidate struct {
 	LinkID      string       `json:"link_id"`
 }
 
-// Entry is one movement with every version that its row has had, the oldest first; the last one stands.
+// Entry is one movement with every version that its row has had, the oldest first; the last one
+// stands.
 type Entry struct {
 	ID       string    `json:"entry_id"`
 	Kind     string    `json:"kind"`
@@ -122,7 +125,7 @@ type Entry struct {
 	Versions []Version `json:"versions"`
 }
 
-// Version is one row, and what it knew more than the one before.
+// Version is one row, and what was learned since the one before.
 type Version struct {
 	VersionRow
 	Learned ledger.Learned `json:"learned"` // empty for the first
@@ -143,61 +146,64 @@ type Lead struct {
 	AffiliateID string    `json:"affiliate_id"`
 }
 
-// Tell gathers the story of object: a Stripe id; an entry's id, in 32 hexadecimal digits; a click's id; or any name as stories
-// write them, type:value, like external:user_1. Policies are those that the processors book by.
-func Tell(ctx context.Context, store *clickhouse.Store, workspace, object string, policies join.Policies) (*Story, error) {
-	story := &Story{Asked: object, Workspace: workspace, Searched: true, Sales: []Sale{}, Leads: []Lead{}}
+// Explain explains an object: a Stripe id; an entry's id of 32 hexadecimal digits; a click's id; or
+// any name as explanations write it, type:value, like external:user_1. policies must be those of
+// the processors.
+func Explain(ctx context.Context, store *clickhouse.Store, workspace, object string,
+	policies join.Policies,
+) (*Explanation, error) {
+	explanation := &Explanation{Asked: object, Workspace: workspace, Searched: true, Sales: []Sale{}, Leads: []Lead{}}
 	from, err := names(ctx, store, workspace, strings.TrimSpace(object))
 	if err != nil {
 		return nil, err
 	}
 	edges := identity.Remember(store.Edges)
-	touched, err := identity.Touched(ctx, edges, workspace, from)
+	affected, err := identity.Touched(ctx, edges, workspace, from)
 	if err != nil {
 		return nil, err
 	}
-	if len(touched) > mostObjects {
-		story.More, touched = len(touched)-mostObjects, touched[:mostObjects]
+	if len(affected) > maxObjects {
+		explanation.More, affected = len(affected)-maxObjects, affected[:maxObjects]
 	}
-	k, err := recompute.Load(ctx, store, workspace, edges, touched)
+	k, err := recompute.Load(ctx, store, workspace, edges, affected)
 	if err != nil {
 		return nil, err
 	}
 	k.Policies = policies
-	if story.Leads, err = leads(ctx, store, k, touched); err != nil {
+	if explanation.Leads, err = leads(ctx, store, k, affected); err != nil {
 		return nil, err
 	}
-	groups := salesOf(k, touched)
-	if len(groups) > mostSales {
-		story.More, groups = story.More+len(groups)-mostSales, groups[:mostSales]
+	groups := salesOf(k, affected)
+	if len(groups) > maxSales {
+		explanation.More, groups = explanation.More+len(groups)-maxSales, groups[:maxSales]
 	}
 	mentions, searched, err := search(ctx, store, k, groups)
 	if err != nil {
 		return nil, err
 	}
-	story.Searched = searched
-	var bare []Sale // what was asked for, taken for a type of object that it is not; or an object that moved no money
+	explanation.Searched = searched
+	var bare []Sale // objects without edges and entries: another type of object has the same id, or no money moved
 	for _, group := range groups {
-		sale, err := tell(ctx, store, k, group, mentions)
+		sale, err := explainSale(ctx, store, k, group, mentions)
 		switch {
 		case err != nil:
 			return nil, err
 		case len(sale.Entries) > 0 || len(sale.Names) > 0:
-			story.Sales = append(story.Sales, sale)
-		case len(sale.Events) > 0 || len(sale.Letters) > 0:
+			explanation.Sales = append(explanation.Sales, sale)
+		case len(sale.Events) > 0 || len(sale.DeadLetters) > 0:
 			bare = append(bare, sale)
 		}
 	}
-	if len(story.Sales) == 0 && len(bare) > 0 {
-		story.Sales = bare[:1]
+	if len(explanation.Sales) == 0 && len(bare) > 0 {
+		explanation.Sales = bare[:1]
 	}
-	if len(story.Sales) == 0 && len(story.Leads) == 0 {
+	if len(explanation.Sales) == 0 && len(explanation.Leads) == 0 {
 		return nil, ErrUnknown
 	}
-	return story, nil
+	return explanation, nil
 }
 
-// names gives what was asked for as every type of name that it may be.
+// names returns a node for each type of name that object may be.
 func names(ctx context.Context, store *clickhouse.Store, workspace, object string) ([]identity.Node, error) {
 	if raw, err := hex.DecodeString(object); err == nil && len(raw) == 16 {
 		found, err := ObjectOf(ctx, store, workspace, ledger.EntryID(raw))
@@ -215,18 +221,19 @@ func names(ctx context.Context, store *clickhouse.Store, workspace, object strin
 		return []identity.Node{identity.New(typ, value)}, nil
 	}
 	var from []identity.Node
-	for _, typ := range []string{identity.Object, identity.Movement, identity.Customer, identity.Subscription, identity.External, identity.Reference, identity.Promotion} {
+	for _, typ := range []string{identity.Object, identity.Movement, identity.Customer, identity.Subscription,
+		identity.External, identity.Reference, identity.Promotion} {
 		from = append(from, identity.New(typ, object))
 	}
 	return from, nil
 }
 
-// salesOf sorts the groups of what was touched: those of which something is known, the newest first.
-func salesOf(k *ledger.Evidence, touched []identity.Node) [][]identity.Node {
+// salesOf returns the groups of the affected nodes, the newest sale first.
+func salesOf(k *ledger.Evidence, affected []identity.Node) [][]identity.Node {
 	var groups [][]identity.Node
 	newest := make(map[identity.Node]time.Time)
 	seen := make(map[identity.Node]bool)
-	for _, n := range touched {
+	for _, n := range affected {
 		if n.Type() == identity.Lead || seen[n] {
 			continue
 		}
@@ -245,25 +252,29 @@ func salesOf(k *ledger.Evidence, touched []identity.Node) [][]identity.Node {
 	slices.SortStableFunc(groups, func(a, b []identity.Node) int {
 		return cmp.Or(newest[b[0]].Compare(newest[a[0]]), len(b)-len(a))
 	})
-	// What was asked for was tried as every type of name; the type that it really has is the one with company.
-	told := make(map[string]bool)
+	// The object was looked up as every type of name. Of two groups with the same id the larger
+	// comes first, and is the right one.
+	known := make(map[string]bool)
 	return slices.DeleteFunc(groups, func(group []identity.Node) bool {
-		if told[group[0].Value()] {
+		if known[group[0].Value()] {
 			return true
 		}
 		for _, n := range group {
-			told[n.Value()] = true
+			known[n.Value()] = true
 		}
 		return false
 	})
 }
 
-// search finds the raw events that speak of the groups or of their buyers.
-func search(ctx context.Context, store *clickhouse.Store, k *ledger.Evidence, groups [][]identity.Node) (mentions []Mention, searched bool, err error) {
+// search finds the raw events that mention the groups or their buyers. searched is false if some
+// may be missing.
+func search(ctx context.Context, store *clickhouse.Store, k *ledger.Evidence,
+	groups [][]identity.Node,
+) (mentions []Mention, searched bool, err error) {
 	var ids []string
 	for _, group := range groups {
 		for _, id := range append(values(group), buyers(k.Graph, group)...) {
-			if !slices.Contains(ids, id) && len(ids) < mostNeedles {
+			if !slices.Contains(ids, id) && len(ids) < maxSearched {
 				ids = append(ids, id)
 			}
 		}
@@ -273,11 +284,11 @@ func search(ctx context.Context, store *clickhouse.Store, k *ledger.Evidence, gr
 	}
 	sctx, cancel := context.WithTimeout(ctx, searchTime)
 	defer cancel()
-	mentions, err = Mentions(sctx, store, k.Workspace, ids, mostMentions)
+	mentions, err = Mentions(sctx, store, k.Workspace, ids, maxMentions)
 	if err != nil && sctx.Err() != nil && ctx.Err() == nil {
 		return nil, false, nil
 	}
-	return mentions, len(mentions) < mostMentions && len(ids) < mostNeedles, err
+	return mentions, len(mentions) < maxMentions && len(ids) < maxSearched, err
 }
 
 func values(nodes []identity.Node) []string {
@@ -288,7 +299,8 @@ func values(nodes []identity.Node) []string {
 	return list
 }
 
-// buyers gives Stripe's objects that say whom a group's sale was made to and by which code, and are of no one sale.
+// buyers returns the customers, subscriptions and promotion codes of a group's sale, which many
+// sales may share.
 func buyers(graph *identity.Graph, group []identity.Node) []string {
 	var list []string
 	for _, n := range group {
@@ -303,9 +315,9 @@ func buyers(graph *identity.Graph, group []identity.Node) []string {
 	return slices.Compact(list)
 }
 
-func leads(ctx context.Context, store *clickhouse.Store, k *ledger.Evidence, touched []identity.Node) ([]Lead, error) {
+func leads(ctx context.Context, store *clickhouse.Store, k *ledger.Evidence, affected []identity.Node) ([]Lead, error) {
 	var ids [][16]byte
-	for _, n := range touched {
+	for _, n := range affected {
 		if raw, err := hex.DecodeString(n.Value()); n.Type() == identity.Lead && err == nil && len(raw) == 16 {
 			ids = append(ids, [16]byte(raw))
 		}
@@ -317,21 +329,28 @@ func leads(ctx context.Context, store *clickhouse.Store, k *ledger.Evidence, tou
 	}
 	for _, l := range rows {
 		l = k.CreditLead(l)
-		told := Lead{
-			ID: hex.EncodeToString(l.ID[:]), Event: l.EventName, ExternalID: l.ExternalID, ReceivedAt: l.ReceivedAt, Mode: l.Mode,
+		lead := Lead{
+			ID: hex.EncodeToString(l.ID[:]), Event: l.EventName, ExternalID: l.ExternalID, ReceivedAt: l.ReceivedAt,
+			Mode: l.Mode,
 			Rule: string(l.MatchRule), Key: l.MatchKey, AffiliateID: l.Click.AffiliateID,
 		}
 		if l.Click.ID != (schemas.ClickID{}) {
-			told.ClickID = l.Click.ID.String()
+			lead.ClickID = l.Click.ID.String()
 		}
-		list = append(list, told)
+		list = append(list, lead)
 	}
-	slices.SortFunc(list, func(a, b Lead) int { return cmp.Or(b.ReceivedAt.Compare(a.ReceivedAt), cmp.Compare(a.ID, b.ID)) })
-	return list[:min(len(list), mostSales)], nil
+	slices.SortFunc(list, func(a, b Lead) int {
+		return cmp.Or(b.ReceivedAt.Compare(a.ReceivedAt),
+			cmp.Compare(a.ID, b.ID))
+	})
+	return list[:min(len(list), maxSales)], nil
 }
 
-func tell(ctx context.Context, store *clickhouse.Store, k *ledger.Evidence, group []identity.Node, mentions []Mention) (Sale, error) {
-	sale := Sale{Canonical: k.Canonical(group[0]), Letters: []Letter{}, Candidates: []Candidate{}, Entries: []Entry{}}
+func explainSale(ctx context.Context, store *clickhouse.Store, k *ledger.Evidence, group []identity.Node,
+	mentions []Mention,
+) (Sale, error) {
+	sale := Sale{Canonical: k.Canonical(group[0]), DeadLetters: []DeadLetter{}, Candidates: []Candidate{},
+		Entries: []Entry{}}
 	for _, n := range group {
 		sale.Objects = append(sale.Objects, n.Value())
 	}
@@ -341,18 +360,18 @@ func tell(ctx context.Context, store *clickhouse.Store, k *ledger.Evidence, grou
 	if err != nil {
 		return sale, err
 	}
-	sale.Events, sale.Letters = events(k, sale.Objects, buyers(k.Graph, group), mentions)
+	sale.Events, sale.DeadLetters = events(k, sale.Objects, buyers(k.Graph, group), mentions)
 	sale.Names = edgesOf(k.Graph, group)
 	sale.Policy, sale.Candidates = candidates(k.Weigh(group[0]))
 	sale.Entries = entries(rows, sale)
 	return sale, nil
 }
 
-// events joins what is known of an event from its facts with the raw one. What mentions the objects and says nothing about money is
-// told too: a customer who was named, a session that completed unpaid.
-func events(k *ledger.Evidence, objects, buyers []string, mentions []Mention) ([]Event, []Letter) {
+// events joins each event's facts with its raw row. Events that mention the objects without an
+// amount are listed too: a customer who was named, a session that completed unpaid.
+func events(k *ledger.Evidence, objects, buyers []string, mentions []Mention) ([]Event, []DeadLetter) {
 	byID := make(map[string]*Event)
-	letters := []Letter{}
+	letters := []DeadLetter{}
 	for _, id := range objects {
 		for _, f := range k.Facts[id] {
 			e := byID[f.EventID]
@@ -366,11 +385,11 @@ func events(k *ledger.Evidence, objects, buyers []string, mentions []Mention) ([
 	for _, m := range mentions {
 		ofSale := slices.ContainsFunc(m.IDs, func(id string) bool { return slices.Contains(objects, id) })
 		ofBuyer := slices.ContainsFunc(m.IDs, func(id string) bool { return slices.Contains(buyers, id) })
-		if !ofSale && !(ofBuyer && ofNobodysSale(m.What)) {
+		if !ofSale && !(ofBuyer && isOfNoSale(m.What)) {
 			continue
 		}
-		if m.Letter {
-			letters = append(letters, Letter{m.ID, m.What, m.Created})
+		if m.DeadLetter {
+			letters = append(letters, DeadLetter{m.ID, m.What, m.Created})
 			continue
 		}
 		e := byID[m.ID]
@@ -383,7 +402,8 @@ func events(k *ledger.Evidence, objects, buyers []string, mentions []Mention) ([
 	list := make([]Event, 0, len(byID))
 	for _, e := range byID {
 		slices.SortFunc(e.Money, func(a, b Money) int {
-			return cmp.Or(boolCompare(a.Kind == stripe.HoldEnded, b.Kind == stripe.HoldEnded), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Object, b.Object))
+			return cmp.Or(boolCompare(a.Kind == stripe.HoldEnded, b.Kind == stripe.HoldEnded),
+				cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Object, b.Object))
 		})
 		list = append(list, *e)
 	}
@@ -393,8 +413,9 @@ func events(k *ledger.Evidence, objects, buyers []string, mentions []Mention) ([
 	return list, letters
 }
 
-// ofNobodysSale tells whether a type of event is about a buyer or a code, and not about one sale of theirs.
-func ofNobodysSale(eventType string) bool {
+// isOfNoSale reports whether a type of event is about a buyer or a code, and not about one of their
+// sales.
+func isOfNoSale(eventType string) bool {
 	return strings.HasPrefix(eventType, "customer.") || strings.HasPrefix(eventType, "promotion_code.")
 }
 
@@ -409,10 +430,11 @@ func boolCompare(a, b bool) int {
 	return -1
 }
 
-// candidates says what became of everything that could have been credited.
+// candidates returns the policy of a sale and the outcome of each candidate.
 func candidates(w ledger.Weighing) (Policy, []Candidate) {
 	policy := Policy{
-		WindowDays: days(w.Policy.Window), Touch: string(cmp.Or(w.Policy.Touch, join.LastTouch)), Follow: string(cmp.Or(w.Policy.Follow, join.LastTouch)),
+		WindowDays: days(w.Policy.Window), Touch: string(cmp.Or(w.Policy.Touch, join.LastTouch)),
+		Follow:       string(cmp.Or(w.Policy.Follow, join.LastTouch)),
 		RenewalsDays: days(w.Policy.Renewals),
 	}
 	if policy.WindowDays == 0 {
@@ -420,14 +442,16 @@ func candidates(w ledger.Weighing) (Policy, []Candidate) {
 	}
 	list := []Candidate{}
 	for _, c := range w.List {
-		told := Candidate{Verdict: c.Verdict, Rule: string(c.Rule), Key: string(c.Key), AffiliateID: c.AffiliateID, ProgramID: c.ProgramID}
+		candidate := Candidate{Verdict: c.Verdict, Rule: string(c.Rule), Key: string(c.Key), AffiliateID: c.AffiliateID,
+			ProgramID: c.ProgramID}
 		if c.Click != nil {
-			told.ClickID, told.ClickedAt, told.ReceivedAt, told.LinkID = c.Click.ID.String(), &c.Click.ClickedAt, &c.Click.ReceivedAt, c.Click.LinkID
+			candidate.ClickID, candidate.ClickedAt, candidate.ReceivedAt, candidate.LinkID = c.Click.ID.String(),
+				&c.Click.ClickedAt, &c.Click.ReceivedAt, c.Click.LinkID
 		}
-		if told.Why = verdict(w, c, policy); c.Source != "" {
-			told.Why += " (" + credit.Explain(c.Source) + ")"
+		if candidate.Why = verdict(w, c, policy); c.Source != "" {
+			candidate.Why += " (" + credit.Explain(c.Source) + ")"
 		}
-		list = append(list, told)
+		list = append(list, candidate)
 	}
 	return policy, list
 }
@@ -459,7 +483,8 @@ func entries(rows []VersionRow, sale Sale) []Entry {
 	return list
 }
 
-// residual tells whether the entry is what a charge's cumulative figure says beyond its refunds.
+// residual reports whether the entry is what a charge's cumulative figure refunded beyond its
+// refunds.
 func (v Version) residual() bool {
 	return v.Kind == stripe.Refund && (strings.HasPrefix(v.ObjectID, "ch_") || strings.HasPrefix(v.ObjectID, "py_"))
 }
@@ -472,7 +497,7 @@ func versionOf(row VersionRow) ledger.Version {
 	return ledger.VersionOf(n)
 }
 
-// edgesOf lists every edge that can be walked from the group, each once and in one direction.
+// edgesOf returns every edge that can be walked from the group, each once and in one direction.
 func edgesOf(graph *identity.Graph, group []identity.Node) []Name {
 	list := []Name{}
 	seen := make(map[identity.Node]bool)

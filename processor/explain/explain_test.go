@@ -36,7 +36,8 @@ var update = flag.Bool("update", false, "write what the stories say into testdat
 
 const stories = "testdata/stories.txt"
 
-// Each block of stories.txt is what happened, a line ----, and the story that a person is told, from the real engine.
+// Each block of stories.txt is what happened, a line ----, and the explanation that a person is
+// told, from the real engine.
 //
 //	policy KEY=VALUE …              window_days, touch, follow, renewals_days
 //	rate CURRENCY DAY USD           a published rate, from then on
@@ -60,11 +61,12 @@ func TestStories(t *testing.T) {
 		}
 		title, _, _ := strings.Cut(strings.TrimPrefix(told, "# "), "\n")
 		t.Run(title, func(t *testing.T) {
-			w := &world{t: t, store: store, workspace: fmt.Sprintf("w%d", i), clicks: map[string]string{}, offset: int64(1000 * i)}
+			w := &world{t: t, store: store, workspace: fmt.Sprintf("w%d", i), clicks: map[string]string{},
+				offset: int64(1000 * i)}
 			got := strings.TrimRight(w.live(told), "\n")
 			blocks[i] = told + "\n----\n" + got
 			if !*update && strings.TrimSpace(got) != want {
-				t.Errorf("the story is\n%s\n\nwant\n%s", got, want)
+				t.Errorf("the explanation is\n%s\n\nwant\n%s", got, want)
 			}
 		})
 	}
@@ -75,7 +77,7 @@ func TestStories(t *testing.T) {
 	}
 }
 
-// A story is JSON too, and every way to ask for a sale gives the same one.
+// A explanation is JSON too, and every way to ask for a sale gives the same one.
 func TestWaysToAsk(t *testing.T) {
 	w := &world{t: t, store: engine(t), workspace: "w", clicks: map[string]string{}}
 	var inJSON []string
@@ -84,31 +86,34 @@ lead 2026-03-02T09:00 external=user_1 click=$A event=Register
 event checkout.session.completed 2026-03-02T10:00 {"id":"cs_1","object":"checkout.session","mode":"payment","payment_status":"paid","currency":"usd","amount_total":5000,"customer":"cus_1","payment_intent":"pi_1","metadata":{"pimmsCustomerId":"user_1"}}
 event refund.created 2026-03-03T10:00 {"id":"re_1","object":"refund","amount":500,"currency":"usd","payment_intent":"pi_1","status":"succeeded","created":1772532000}
 ask pi_1`)
-	first, err := explain.Tell(t.Context(), w.store, "w", "pi_1", nil)
+	first, err := explain.Explain(t.Context(), w.store, "w", "pi_1", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, asked := range []string{"pi_1", "cs_1", "re_1", "cus_1", "user_1", "external:user_1", "customer:cus_1", w.clicks["A"], first.Sales[0].Entries[0].ID} {
-		story, err := explain.Tell(t.Context(), w.store, "w", asked, nil)
+	for _, asked := range []string{"pi_1", "cs_1", "re_1", "cus_1", "user_1", "external:user_1", "customer:cus_1",
+		w.clicks["A"], first.Sales[0].Entries[0].ID} {
+		explanation, err := explain.Explain(t.Context(), w.store, "w", asked, nil)
 		if err != nil {
 			t.Errorf("%s: %v", asked, err)
 			continue
 		}
-		sales, err := json.Marshal(story.Sales)
+		sales, err := json.Marshal(explanation.Sales)
 		if err != nil {
 			t.Fatal(err)
 		}
 		inJSON = append(inJSON, string(sales))
 	}
-	if len(inJSON) != 9 || len(slices.Compact(slices.Clone(inJSON))) != 1 || !strings.Contains(inJSON[0], `"verdict":"credited"`) || !strings.Contains(inJSON[0], `"amount_minor":-500`) {
+	if len(inJSON) != 9 || len(slices.Compact(slices.Clone(inJSON))) != 1 ||
+		!strings.Contains(inJSON[0], `"verdict":"credited"`) || !strings.Contains(inJSON[0], `"amount_minor":-500`) {
 		t.Errorf("stories differ, or lack something:\n%s", strings.Join(inJSON, "\n"))
 	}
-	for _, asked := range []string{"pi_nobody", "", "%", "external:", "00000000000000000000000000000000", `"; DROP TABLE ledger --`} {
-		if _, err := explain.Tell(t.Context(), w.store, "w", asked, nil); !errors.Is(err, explain.ErrUnknown) {
+	for _, asked := range []string{"pi_nobody", "", "%", "external:", "00000000000000000000000000000000",
+		`"; DROP TABLE ledger --`} {
+		if _, err := explain.Explain(t.Context(), w.store, "w", asked, nil); !errors.Is(err, explain.ErrUnknown) {
 			t.Errorf("%q: %v, want ErrUnknown", asked, err)
 		}
 	}
-	if _, err := explain.Tell(t.Context(), w.store, "another", "pi_1", nil); !errors.Is(err, explain.ErrUnknown) {
+	if _, err := explain.Explain(t.Context(), w.store, "another", "pi_1", nil); !errors.Is(err, explain.ErrUnknown) {
 		t.Errorf("another workspace: %v, want ErrUnknown", err)
 	}
 }
@@ -147,10 +152,7 @@ type world struct {
 
 // Convert implements ledger.Rates by whatever is published so far.
 func (w *world) Convert(currency string, at time.Time) (fx.Quote, int, bool) {
-	table, err := fx.NewTable([][]fx.Rate{w.rates}, fx.Options{MaxAge: 7})
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	table := fx.NewTable([][]fx.Rate{w.rates}, fx.Options{MaxAge: 7})
 	exponent, _ := fx.Exponent(currency)
 	quote, ok := table.Lookup(currency, fx.DateOf(at))
 	return quote, exponent, ok
@@ -162,7 +164,9 @@ func (w *world) live(told string) string {
 		Store: w.store, Rates: w, Settle: time.Hour, Log: slog.New(slog.DiscardHandler),
 		Now: func() time.Time { return w.now }, Policies: func(string) join.Policies { return w.policies },
 	})
-	money := &consume.Payments{Store: w.store, Recomputer: recomputer, Workspace: func(string) string { return w.workspace }, Events: consume.NewEventsMetric()}
+	money := &consume.Payments{Store: w.store, Recomputer: recomputer,
+		Workspace: func(*schemas.StripeEvent) (string, bool) { return w.workspace, true },
+		Events: consume.NewEventsMetric()}
 	clicks := &consume.Clicks{Store: w.store, Recomputer: recomputer}
 	handle := func(handler consume.Handler, r *kgo.Record) {
 		w.offset++
@@ -193,7 +197,8 @@ func (w *world) live(told string) string {
 			if err != nil {
 				w.t.Fatal(err)
 			}
-			w.rates = append(w.rates, fx.Rate{Currency: f[0], Date: day, USD: decimal.RequireFromString(f[2]), Source: "ecb"})
+			w.rates = append(w.rates, fx.Rate{Currency: f[0], Date: day, USD: decimal.RequireFromString(f[2]),
+				Source: "ecb"})
 		case "click":
 			name, rest, _ := strings.Cut(rest, " ")
 			at, rest := w.moment(rest)
@@ -201,7 +206,8 @@ func (w *world) live(told string) string {
 		case "lead":
 			at, rest := w.moment(rest)
 			m := pairs(rest)
-			r, err := schemas.LeadRecord(&schemas.Lead{Workspace: w.workspace, LeadId: fmt.Appendf(nil, "%-16.16s", m["external"]+w.workspace), ReceivedAt: at.UnixMilli(),
+			r, err := schemas.LeadRecord(&schemas.Lead{Workspace: w.workspace,
+				LeadId: fmt.Appendf(nil, "%-16.16s", m["external"]+w.workspace), ReceivedAt: at.UnixMilli(),
 				ClickRef: m["click"], ExternalId: m["external"], EventName: m["event"], Mode: "async", Quantity: 1})
 			if err != nil {
 				w.t.Fatal(err)
@@ -213,7 +219,8 @@ func (w *world) live(told string) string {
 			at, object := w.moment(rest)
 			id := fmt.Sprintf("evt_%d", w.offset%1000)
 			body := fmt.Sprintf(`{"id":%q,"object":"event","type":%q,"api_version":"2025-09-30.clover","created":%d,"livemode":true,"data":{"object":%s}}`, id, typ, at.Unix(), object)
-			handle(money.Handle, schemas.StripeRecord(&schemas.StripeEvent{ID: id, Type: typ, Livemode: true, APIVersion: "2025-09-30.clover", ReceivedAt: at.Add(time.Second), Body: []byte(body)}, id))
+			handle(money.Handle, schemas.StripeRecord(&schemas.StripeEvent{ID: id, Type: typ, Livemode: true,
+				APIVersion: "2025-09-30.clover", ReceivedAt: at.Add(time.Second), Body: []byte(body)}, id))
 		case "sweep":
 			w.now = w.now.AddDate(1, 0, 0)
 			sales, err := w.store.Unfinished(w.t.Context(), time.Time{}, time.Hour, 1000)
@@ -224,22 +231,23 @@ func (w *world) live(told string) string {
 				if s.Workspace != w.workspace {
 					continue
 				}
-				if err := recomputer.Recompute(w.t.Context(), s.Workspace, []identity.Node{identity.New(identity.Object, s.ObjectID)}, nil); err != nil {
+				if err := recomputer.Recompute(w.t.Context(), s.Workspace,
+					[]identity.Node{identity.New(identity.Object, s.ObjectID)}, nil); err != nil {
 					w.t.Fatal(err)
 				}
 			}
 		case "ask":
-			story, err := explain.Tell(w.t.Context(), w.store, w.workspace, rest, w.policies)
+			explanation, err := explain.Explain(w.t.Context(), w.store, w.workspace, rest, w.policies)
 			if err != nil {
 				w.t.Fatal(err)
 			}
 			var out bytes.Buffer
-			if err := story.Print(&out); err != nil {
+			if err := explanation.Print(&out); err != nil {
 				w.t.Fatal(err)
 			}
 			return out.String()
 		default:
-			w.t.Fatalf("%q is no word of a story", word)
+			w.t.Fatalf("%q is no word of a explanation", word)
 		}
 	}
 	w.t.Fatal("nothing is asked")
@@ -256,7 +264,8 @@ func (w *world) click(name string, at time.Time, m map[string]string) *kgo.Recor
 		received, _ = w.moment(m["received"])
 	}
 	url := "https://shop.example/?utm_campaign=" + m["campaign"]
-	r, err := schemas.ClickRecord(&schemas.Click{Workspace: w.workspace, ClickId: id[:], ClickedAt: at.UnixMilli(), ReceivedAt: received.UnixMilli(),
+	r, err := schemas.ClickRecord(&schemas.Click{Workspace: w.workspace, ClickId: id[:], ClickedAt: at.UnixMilli(),
+		ReceivedAt:  received.UnixMilli(),
 		AffiliateId: m["affiliate"], ProgramId: m["program"], LinkId: m["link"], Url: url}, nil)
 	if err != nil {
 		w.t.Fatal(err)

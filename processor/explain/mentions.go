@@ -11,20 +11,20 @@ import (
 	"tributary/processor/clickhouse"
 )
 
-// Mention is one record that speaks of some object: an event, or a dead letter.
+// Mention is one record that mentions some object: an event or a dead letter.
 type Mention struct {
 	ID         string // evt_…; of a dead letter its origin, topic/partition/offset
-	What       string // the event's type; of a dead letter its reason and the error's words
-	Letter     bool
+	What       string // the event's type; of a dead letter its reason and error
+	DeadLetter bool
 	Created    time.Time // by Stripe; of a dead letter when it was set aside. UTC
 	ReceivedAt time.Time // by the edge, UTC
 	APIVersion string
 	IDs        []string // of those asked for, the ones that it mentions
 }
 
-// Mentions looks through the raw events and dead letters for objects' ids, and gives at most limit of those that have one of them: the
-// dead letters, then the events in their order. Bodies have no index: it reads every one, and tries only once, so that whoever
-// has no patience can end ctx.
+// Mentions searches the bodies of raw events and dead letters for objects' ids, and returns at most
+// limit records that have one of them: the dead letters, then the events by time of creation.
+// Bodies have no index, so it reads all of them. It tries once.
 func Mentions(ctx context.Context, s *clickhouse.Store, workspace string, ids []string, limit int) ([]Mention, error) {
 	quoted := make([]string, len(ids))
 	for i, id := range ids {
@@ -33,7 +33,8 @@ func Mentions(ctx context.Context, s *clickhouse.Store, workspace string, ids []
 	var found []Mention
 	err := s.Each(ctx, func(rows driver.Rows) error {
 		var m Mention
-		if err := rows.Scan(&m.ID, &m.What, &m.Letter, &m.Created, &m.ReceivedAt, &m.APIVersion, &m.IDs); err != nil {
+		if err := rows.Scan(&m.ID, &m.What, &m.DeadLetter, &m.Created, &m.ReceivedAt, &m.APIVersion,
+			&m.IDs); err != nil {
 			return err
 		}
 		for i, id := range m.IDs {

@@ -10,8 +10,8 @@ import (
 	"tributary/processor/stripe"
 )
 
-// Print tells the story for people.
-func (s *Story) Print(w io.Writer) error {
+// Print writes the explanation for people.
+func (s *Explanation) Print(w io.Writer) error {
 	p := &printer{w: w}
 	for i, sale := range s.Sales {
 		if i > 0 {
@@ -26,7 +26,7 @@ func (s *Story) Print(w io.Writer) error {
 		p.leads(s.Leads)
 	}
 	if s.More > 0 {
-		p.say("\n%d older ones are not told; ask for one of them by its own id.", s.More)
+		p.say("\n%d older ones are left out; ask for one of them by its own id.", s.More)
 	}
 	if !s.Searched {
 		p.say("\nThere are more events than were searched: some that say nothing about money are missing above.")
@@ -34,7 +34,7 @@ func (s *Story) Print(w io.Writer) error {
 	return p.err
 }
 
-// printer remembers the first error, so that the story reads as one.
+// printer keeps the first error, so that only the end need check it.
 type printer struct {
 	w   io.Writer
 	err error
@@ -58,7 +58,7 @@ func (p *printer) table(rows [][]string) {
 	}
 }
 
-// Title says under which object the sale is booked.
+// Title names the object under which the sale is booked.
 func (s Sale) Title() string {
 	switch {
 	case s.Canonical == "":
@@ -72,9 +72,9 @@ func (s Sale) Title() string {
 func (p *printer) sale(s Sale) {
 	p.say("%s", s.Title())
 	p.events(s.Events)
-	if len(s.Letters) > 0 {
+	if len(s.DeadLetters) > 0 {
 		p.say("\nWhat could not be read (processor replay reads it again, once it can be)")
-		for _, l := range s.Letters {
+		for _, l := range s.DeadLetters {
 			p.say("  %s  %s  %s", Clock(l.At), l.Origin, l.Reason)
 		}
 	}
@@ -112,10 +112,10 @@ func (p *printer) events(events []Event) {
 	p.table(rows)
 }
 
-// Delay says how long after Stripe made the event it reached us.
+// Delay returns how long after its creation by Stripe the event reached us.
 func (e Event) Delay() string { return span(e.ReceivedAt.Sub(e.Created)) }
 
-// Text says what an event says about money, as a person would.
+// Text describes the fact for people.
 func (m Money) Text() string {
 	text := strings.ReplaceAll(m.Kind, "_", " ") + " " + m.Object + " " + money(m.Amount, m.Currency)
 	switch {
@@ -132,7 +132,8 @@ func (m Money) Text() string {
 }
 
 func (p *printer) candidates(s Sale) {
-	p.say("\nWho could be credited (window %d days, %s touch, buyers follow the %s)", s.Policy.WindowDays, s.Policy.Touch, s.Policy.Follow)
+	p.say("\nWho could be credited (window %d days, %s touch, buyers follow the %s)", s.Policy.WindowDays,
+		s.Policy.Touch, s.Policy.Follow)
 	if len(s.Candidates) == 0 {
 		p.say("  nobody: nothing in the sale leads to a click, an affiliate or a promotion code")
 		return
@@ -188,7 +189,7 @@ func (e Entry) Title() string {
 	return strings.ToUpper(e.Kind[:1]) + strings.ReplaceAll(e.Kind[1:], "_", " ") + " " + e.Object
 }
 
-// Standing tells a row as it would stand: what moved, what it is in USD, and who is credited why.
+// Standing describes a row: what moved, what it is in USD, and who is credited why.
 func (v Version) Standing() []string {
 	if v.Status == "superseded" {
 		return []string{"superseded: the money is booked under " + v.SupersededBy}
@@ -199,7 +200,7 @@ func (v Version) Standing() []string {
 		say("held: it may be the payment of an invoice that nobody has named yet; in no sum")
 	}
 	if v.residual() && v.Amount == 0 {
-		say("nothing beyond the refunds that were told one by one")
+		say("nothing beyond the refunds that were reported one by one")
 		return lines
 	}
 	text := money(v.Amount, v.Currency) + " moved on " + Clock(v.OccurredAt)
@@ -236,7 +237,8 @@ func (v Version) credit() []string {
 	if v.ClickedAt != nil {
 		clicked = Clock(*v.ClickedAt) + ", " + before(v)
 	}
-	for _, f := range [][2]string{{"clicked", clicked}, {"affiliate", v.AffiliateID}, {"program", v.ProgramID}, {"link", v.LinkID},
+	for _, f := range [][2]string{{"clicked", clicked}, {"affiliate", v.AffiliateID}, {"program", v.ProgramID},
+		{"link", v.LinkID},
 		{"source", v.UTMSource}, {"campaign", v.UTMCampaign}, {"country", v.Country}} {
 		if f[1] != "" {
 			lines = append(lines, fmt.Sprintf("  %-9s  %s", f[0], f[1]))
@@ -252,7 +254,7 @@ func before(v Version) string {
 	return span(v.ClickedAt.Sub(v.OccurredAt)) + " after, by another clock"
 }
 
-// Text tells a lead in one line.
+// Text describes a lead's credit in one line.
 func (l Lead) Text() string {
 	switch {
 	case l.Rule != string(join.RuleNone):

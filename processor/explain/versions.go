@@ -2,8 +2,8 @@ package explain
 
 import (
 	"context"
-	"encoding/hex"
 	"math/big"
+	"slices"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
@@ -13,7 +13,7 @@ import (
 	"tributary/processor/ledger"
 )
 
-// VersionRow is one version of a ledger entry, for people who ask why. Amounts are minor units, times UTC.
+// VersionRow is one version of a ledger entry. Amounts are minor units, times UTC.
 type VersionRow struct {
 	EntryID    string    `json:"entry_id"`
 	Kind       string    `json:"kind"`
@@ -56,56 +56,58 @@ type VersionRow struct {
 	Version         string   `json:"version"` // decimal; greater replaces smaller
 }
 
-// Versions gives every version ever written of the entries that belong to one of the sales or stand under one of these
-// objects: by object and kind, the oldest knowledge first.
+// Versions returns every version ever written of the entries that belong to one of the sales or
+// stand under one of these objects: by object and kind, the smallest version first.
 func Versions(ctx context.Context, s *clickhouse.Store, workspace string, objects []string) ([]VersionRow, error) {
-	type key struct{ entry, version string }
-	seen := make(map[key]bool)
-	var versions []VersionRow
-	err := clickhouse.Lookup(ctx, s, "ledger_log", objects, func(chunk []string) (string, []any) {
-		return `SELECT lower(hex(entry_id)), toString(kind), object_id, sale_id, occurred_at, received_at, currency, amount, tax, tax_derived, shipping, discount,
-amount_usd, net_usd, fx_rate, fx_date, fx_source, fx_final, customer_id, external_customer_id, subscription_id, billing_reason,
-if(click_id = toFixedString('', 16), '', UUIDNumToString(click_id)), clicked_at, affiliate_id, program_id, link_id, utm_source, utm_campaign, country,
-match_rule, match_key, match_candidates, toString(status), superseded_by, version
+	versions, err := clickhouse.Lookup(ctx, s, "ledger_log", objects, func(chunk []string) (string, []any) {
+		return `SELECT lower(hex(entry_id)), toString(kind), object_id, sale_id, occurred_at, received_at, currency,
+amount, tax, tax_derived, shipping, discount, amount_usd, net_usd, fx_rate, fx_date, fx_source, fx_final,
+customer_id, external_customer_id, subscription_id, billing_reason,
+if(click_id = toFixedString('', 16), '', UUIDNumToString(click_id)), clicked_at, affiliate_id, program_id, link_id,
+utm_source, utm_campaign, country, match_rule, match_key, match_candidates, toString(status), superseded_by, version
 FROM ledger_log FINAL WHERE workspace = ? AND (object_id IN (?) OR sale_id IN (?)) ORDER BY kind, object_id, version`, []any{workspace, chunk, chunk}
-	}, func(rows driver.Rows) error {
-		var v VersionRow
-		var usd, net, rate *decimal.Decimal
-		var date *time.Time
-		var version big.Int
-		if err := rows.Scan(&v.EntryID, &v.Kind, &v.ObjectID, &v.SaleID, &v.OccurredAt, &v.ReceivedAt, &v.Currency, &v.Amount, &v.Tax, &v.TaxDerived, &v.Shipping, &v.Discount,
-			&usd, &net, &rate, &date, &v.FXSource, &v.FXFinal, &v.CustomerID, &v.ExternalCustomerID, &v.SubscriptionID, &v.BillingReason,
-			&v.ClickID, &v.ClickedAt, &v.AffiliateID, &v.ProgramID, &v.LinkID, &v.UTMSource, &v.UTMCampaign, &v.Country,
-			&v.MatchRule, &v.MatchKey, &v.MatchCandidates, &v.Status, &v.SupersededBy, &version); err != nil {
-			return err
-		}
-		v.Version = version.String()
-		if usd != nil {
-			v.AmountUSD = usd.String()
-		}
-		if net != nil {
-			v.NetUSD = net.String()
-		}
-		if rate != nil {
-			v.FXRate = rate.String()
-		}
-		if date != nil {
-			v.FXDate = *date
-		}
-		if k := (key{v.EntryID, v.Version}); !seen[k] {
-			seen[k] = true
-			versions = append(versions, v)
-		}
-		return nil
-	})
-	return versions, err
+	}, scanVersion)
+	type key struct{ entry, version string }
+	known := make(map[key]bool) // one chunk may find a row by its object, and another by its sale
+	return slices.DeleteFunc(versions, func(v VersionRow) bool {
+		k := key{v.EntryID, v.Version}
+		repeated := known[k]
+		known[k] = true
+		return repeated
+	}), err
 }
 
-// ObjectOf gives the Stripe object of an entry; empty when there is no such entry.
+func scanVersion(rows driver.Rows, v *VersionRow) error {
+	var usd, net, rate *decimal.Decimal
+	var date *time.Time
+	var version big.Int
+	if err := rows.Scan(&v.EntryID, &v.Kind, &v.ObjectID, &v.SaleID, &v.OccurredAt, &v.ReceivedAt, &v.Currency,
+		&v.Amount, &v.Tax, &v.TaxDerived, &v.Shipping, &v.Discount, &usd, &net, &rate, &date, &v.FXSource, &v.FXFinal,
+		&v.CustomerID, &v.ExternalCustomerID, &v.SubscriptionID, &v.BillingReason,
+		&v.ClickID, &v.ClickedAt, &v.AffiliateID, &v.ProgramID, &v.LinkID,
+		&v.UTMSource, &v.UTMCampaign, &v.Country, &v.MatchRule, &v.MatchKey, &v.MatchCandidates, &v.Status,
+		&v.SupersededBy, &version); err != nil {
+		return err
+	}
+	v.Version = version.String()
+	for text, value := range map[*string]*decimal.Decimal{&v.AmountUSD: usd, &v.NetUSD: net, &v.FXRate: rate} {
+		if value != nil {
+			*text = value.String()
+		}
+	}
+	if date != nil {
+		v.FXDate = *date
+	}
+	return nil
+}
+
+// ObjectOf returns the Stripe object of an entry, or an empty text if there is no such entry.
 func ObjectOf(ctx context.Context, s *clickhouse.Store, workspace string, entry ledger.EntryID) (string, error) {
-	object := ""
-	err := clickhouse.Lookup(ctx, s, "ledger", []int{0}, func([]int) (string, []any) {
-		return "SELECT object_id FROM ledger FINAL WHERE workspace = ? AND entry_id = unhex('" + hex.EncodeToString(entry[:]) + "')", []any{workspace}
-	}, func(rows driver.Rows) error { return rows.Scan(&object) })
-	return object, err
+	objects, err := clickhouse.Collect(ctx, s, "ledger",
+		"SELECT object_id FROM ledger FINAL WHERE workspace = ? AND entry_id = "+clickhouse.Unhex(entry),
+		[]any{workspace}, func(rows driver.Rows, object *string) error { return rows.Scan(object) })
+	if err != nil || len(objects) == 0 {
+		return "", err
+	}
+	return objects[0], nil
 }

@@ -13,7 +13,7 @@ import (
 	"tributary/processor/ledger"
 )
 
-// reasons say each rule as a person would.
+// reasons describe each rule for people.
 var reasons = map[join.Rule]string{
 	join.RuleManual:         "somebody decided it by hand",
 	join.RuleClickID:        "the sale itself names the click",
@@ -27,7 +27,8 @@ var reasons = map[join.Rule]string{
 	join.RuleSale:           "it belongs to a sale, and is credited like it",
 }
 
-// verdict says what became of one candidate. w.List begins with the credited one, if there is any.
+// verdict describes the outcome of one candidate. w.List begins with the credited one, if there is
+// any.
 func verdict(w ledger.Weighing, c join.Weighed, policy Policy) string {
 	switch c.Verdict {
 	case join.Credited:
@@ -36,7 +37,7 @@ func verdict(w ledger.Weighing, c join.Weighed, policy Policy) string {
 		credited := w.List[0]
 		switch {
 		case credited.Click != nil && c.Click != nil && credited.Click.ID == c.Click.ID:
-			return "the same click, by another road"
+			return "the same click, by another name"
 		case credited.Rule != c.Rule:
 			return fmt.Sprintf("counts less: %s outranks %s", phrase(credited.Rule), phrase(c.Rule))
 		case credited.Click != nil && c.Click != nil && credited.Click.ClickedAt.Before(c.Click.ClickedAt):
@@ -47,11 +48,14 @@ func verdict(w ledger.Weighing, c join.Weighed, policy Policy) string {
 		return "counts less: the credited affiliate was named closer to the sale"
 	case join.TooOld:
 		if policy.RenewalsDays > 0 && days(w.First.Sub(c.Click.ClickedAt)) > policy.RenewalsDays {
-			return fmt.Sprintf("too old: clicked %s before the sale; later sales of a buyer are credited for %d days", span(w.First.Sub(c.Click.ClickedAt)), policy.RenewalsDays)
+			return fmt.Sprintf("too old: clicked %s before the sale; later sales of a buyer are credited for %d days",
+				span(w.First.Sub(c.Click.ClickedAt)), policy.RenewalsDays)
 		}
-		return fmt.Sprintf("too old: clicked %s before the sale; the attribution window is %d days", span(w.First.Sub(c.Click.ClickedAt)), policy.WindowDays)
+		return fmt.Sprintf("too old: clicked %s before the sale; the attribution window is %d days",
+			span(w.First.Sub(c.Click.ClickedAt)), policy.WindowDays)
 	case join.TooLate:
-		return fmt.Sprintf("too late: clicked %s after the sale; it may be credited with the buyer's next one", span(c.Click.ClickedAt.Sub(w.Last)))
+		return fmt.Sprintf("too late: clicked %s after the sale; it may be credited with the buyer's next one",
+			span(c.Click.ClickedAt.Sub(w.Last)))
 	case join.Replaced:
 		return "replaced: the metadata field that named it had another value at the sale"
 	case join.Unproven:
@@ -83,7 +87,7 @@ func phrase(r join.Rule) string {
 	return strings.ReplaceAll(string(r), "_", " ")
 }
 
-// first says what an entry's first version was.
+// first describes an entry's first version.
 func first(row VersionRow) string {
 	text := money(row.Amount, row.Currency)
 	if row.Status == "held" {
@@ -95,7 +99,7 @@ func first(row VersionRow) string {
 	return text + ", credited by " + row.MatchRule
 }
 
-// because says what a version knew more than the one before.
+// because describes what was learned since the version before.
 func because(learned ledger.Learned, before, row VersionRow, sale Sale) string {
 	switch learned {
 	case ledger.LearnedSuperseded:
@@ -103,11 +107,11 @@ func because(learned ledger.Learned, before, row VersionRow, sale Sale) string {
 	case ledger.LearnedCertainty:
 		return "it is certain now to be a movement of its own"
 	case ledger.LearnedSource:
-		return "an object that tells more of it was heard of"
+		return "a more precise object of the same payment is known"
 	case ledger.LearnedEvent:
-		return "an earlier event of the same object was heard of"
+		return "an earlier event of the same object is known"
 	case ledger.LearnedDelivery:
-		return "an earlier delivery of the same event was found"
+		return "an earlier delivery of the same event is known"
 	case ledger.LearnedRefunds:
 		return "more is known of what the charge gave back"
 	case ledger.LearnedMore:
@@ -144,7 +148,7 @@ func changes(a, b VersionRow) []string {
 	}
 	note("status", a.Status, b.Status)
 	if b.Status == "superseded" {
-		return list // its money and credit are told by the entry that stands instead
+		return list // the canonical entry has its money and credit
 	}
 	note("amount", money(a.Amount, a.Currency), money(b.Amount, b.Currency))
 	note("tax", money(a.Tax, a.Currency), money(b.Tax, b.Currency))
@@ -180,10 +184,10 @@ func orNothing(s string) string {
 	return s
 }
 
-// Clock renders a moment, UTC.
+// Clock formats a time, UTC.
 func Clock(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") }
 
-// span renders how long something took, as exactly as a person wants it.
+// span formats a duration, less exactly if it is long.
 func span(d time.Duration) string {
 	switch {
 	case d >= 48*time.Hour:
@@ -195,7 +199,7 @@ func span(d time.Duration) string {
 	return d.Round(time.Second).String()
 }
 
-// usd renders a stored decimal without its trailing zeros.
+// usd formats a stored decimal without its trailing zeros.
 func usd(text string) string {
 	d, err := decimal.NewFromString(text)
 	if err != nil {
@@ -204,7 +208,7 @@ func usd(text string) string {
 	return d.String() + " USD"
 }
 
-// money renders minor units by Stripe's exponent.
+// money formats minor units by Stripe's exponent.
 func money(minor int64, currency string) string {
 	exponent, known := fx.Exponent(currency)
 	if !known {

@@ -5,11 +5,17 @@ import (
 	"time"
 )
 
-// Date is a civil day in UTC, counted from 1970-01-01, as ClickHouse's Date counts it. A day and not a time.Time, so that
-// neither a clock nor a zone can take part in the choice of a rate.
+// Date is a civil day in UTC, counted from 1970-01-01, as ClickHouse's Date counts it. A day and
+// not a time.Time, so that neither a clock nor a zone can take part in the choice of a rate.
 type Date int32
 
 const secondsPerDay = 24 * 60 * 60
+
+// MaxDate is the last day that ClickHouse's Date can hold, 2149-06-06; the first is 1970-01-01.
+const MaxDate Date = 1<<16 - 1
+
+// storable reports whether ClickHouse's Date can hold the day.
+func (d Date) storable() bool { return d >= 0 && d <= MaxDate }
 
 // DateOf returns the UTC day in which t lies.
 func DateOf(t time.Time) Date {

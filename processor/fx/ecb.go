@@ -14,13 +14,16 @@ import (
 	"github.com/shopspring/decimal"
 )
 
-// The bank publishes units of currency per euro, for about thirty currencies, each working day but TARGET holidays around
-// 16:00 CET: page "Euro foreign exchange reference rates", files eurofxref-hist.zip, eurofxref-hist.xml,
-// eurofxref-hist-90d.xml, eurofxref-daily.xml, eurofxref.zip. A cross rate to the dollar is the dollars per euro over
-// the units per euro of the same day.
+// The bank publishes units of currency per euro, for about thirty currencies, each working day but
+// TARGET holidays around 16:00 CET: page "Euro foreign exchange reference rates", files
+// eurofxref-hist.zip, eurofxref-hist.xml, eurofxref-hist-90d.xml, eurofxref-daily.xml,
+// eurofxref.zip. A cross rate to the dollar is the dollars per euro over the units per euro of the
+// same day.
 
-// parseECB reads any of the bank's files; which one it is shows in its first bytes.
-func parseECB(data []byte, source string, fetchedAt time.Time) ([]Rate, error) {
+// parseECB reads any of the bank's files; which one it is shows in its first bytes. A number that
+// cannot be a rate leaves out its currency on its day; what shows that the file is another one, or
+// not the whole one, refuses it.
+func parseECB(data []byte) ([]Rate, error) {
 	if bytes.HasPrefix(data, []byte("PK\x03\x04")) {
 		unpacked, err := unzipCSV(data)
 		if err != nil {
@@ -29,20 +32,19 @@ func parseECB(data []byte, source string, fetchedAt time.Time) ([]Rate, error) {
 		data = unpacked
 	}
 	data = trimMark(data)
-	collector := ecbCollector{source: source, fetchedAt: fetchedAt, seen: make(map[Date]bool)}
-	var err error
+	var file ecbFile
+	read := file.readCSV
 	if bytes.HasPrefix(data, []byte("<")) {
-		err = collector.readXML(data)
-	} else {
-		err = collector.readCSV(data)
+		read = file.readXML
 	}
-	if err != nil {
+	if err := read(data); err != nil {
 		return nil, err
 	}
-	return collector.rates, nil
+	return file.rates, nil
 }
 
-// trimMark removes what may stand before the first character: white space and the byte order mark of spreadsheets.
+// trimMark removes what may stand before the first character: white space and the byte order mark
+// of spreadsheets.
 func trimMark(data []byte) []byte {
 	return bytes.TrimLeft(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")), " \t\r\n")
 }
@@ -64,60 +66,67 @@ func unzipCSV(data []byte) ([]byte, error) {
 		defer file.Close()
 		return readBounded(file, entry.Name)
 	}
-	return nil, errors.New("the zip holds no .csv; the bank's file is eurofxref-hist.zip")
+	return nil, errors.New("the zip holds no .csv (hint: the bank's file is eurofxref-hist.zip)")
 }
 
-type ecbCollector struct {
-	source    string
-	fetchedAt time.Time
-	seen      map[Date]bool
-	rates     []Rate
-}
+type ecbFile struct{ rates []Rate }
 
 // perEuro is one published number: units of a currency per euro.
-type perEuro struct {
-	currency string
-	units    decimal.Decimal
-}
+type perEuro struct{ currency, units string }
 
-// addDay turns one day's numbers into rates. A day without the dollar has no cross rates and is left out.
-func (c *ecbCollector) addDay(date Date, quotes []perEuro) error {
-	if c.seen[date] {
-		return fmt.Errorf("%s: the day is listed twice", date)
-	}
-	c.seen[date] = true
+// addDay turns one day's numbers into rates. A day without the dollar has no cross rates and is
+// left out. A dollar that is no number leaves out every currency of its day, which are crossed by
+// it.
+func (f *ecbFile) addDay(date Date, quotes []perEuro) {
 	var dollars decimal.Decimal
+	var fault error
 	for _, quote := range quotes {
 		if quote.currency == "usd" {
-			dollars = quote.units
+			if dollars, fault = parsePositive(quote.units); fault != nil {
+				fault = fmt.Errorf("the dollar of this day: %w", fault)
+			}
 		}
 	}
-	if dollars.IsZero() {
-		return nil
+	if dollars.IsZero() && fault == nil {
+		return
 	}
-	euro := perEuro{currency: "eur", units: one}
-	for _, quote := range append(quotes, euro) {
+	for _, quote := range append(quotes, perEuro{currency: "eur", units: "1"}) {
 		if quote.currency == "usd" {
 			continue // Table knows the dollar's rate without a source
 		}
-		rate, err := divide(dollars, quote.units)
-		if err != nil {
-			return fmt.Errorf("%s %s: %w", date, quote.currency, err)
-		}
-		c.rates = append(c.rates, Rate{Currency: quote.currency, Date: date, USD: rate, Source: c.source, FetchedAt: c.fetchedAt})
+		f.rates = append(f.rates, cross(dollars, fault, quote, date))
 	}
-	return nil
 }
 
-// readCSV reads the time series (days as 2006-01-02) and the file of the day (days as 2 January 2006, spaces after the
-// commas). Both end their lines with a comma.
-func (c *ecbCollector) readCSV(data []byte) error {
+// cross gives the rate of one currency by the dollars per euro, or why there is none.
+func cross(dollars decimal.Decimal, fault error, quote perEuro, date Date) Rate {
+	if fault != nil {
+		return faulty(quote.currency, date, fault)
+	}
+	if !isCurrency(quote.currency) {
+		return faulty(quote.currency, date, errNoCurrency)
+	}
+	units, err := parsePositive(quote.units)
+	if err != nil {
+		return faulty(quote.currency, date, err)
+	}
+	usd, err := divide(dollars, units)
+	if err != nil {
+		return faulty(quote.currency, date, fmt.Errorf("%s: %w", quoted(quote.units), err))
+	}
+	return Rate{Currency: quote.currency, Date: date, USD: usd}
+}
+
+// readCSV reads the time series (days as 2006-01-02) and the file of the day (days as 2 January
+// 2006, spaces after the commas). Both end their lines with a comma.
+func (f *ecbFile) readCSV(data []byte) error {
 	reader := csv.NewReader(bytes.NewReader(data))
 	reader.FieldsPerRecord = -1
 	reader.ReuseRecord = true
 	header, err := reader.Read()
 	if err != nil || len(header) < 2 || strings.TrimSpace(header[0]) != "Date" {
-		return errors.New("the first line is not the bank's (Date,USD,…); give eurofxref-hist.zip, its CSV, or an eurofxref XML")
+		return errors.New("the first line is not the bank's, Date,USD,… " +
+			"(hint: give eurofxref-hist.zip, its CSV, or an eurofxref XML)")
 	}
 	currencies := make([]string, len(header))
 	for i, column := range header[1:] {
@@ -143,24 +152,19 @@ func (c *ecbCollector) readCSV(data []byte) error {
 		}
 		// A short line means a download that broke off; a silent gap would look like a holiday.
 		if len(record) != len(header) {
-			return fmt.Errorf("line %d: %d columns where the header has %d; the file is cut off or damaged", line, len(record), len(header))
+			return fmt.Errorf("line %d: %d columns where the header has %d; the file is cut off or damaged",
+				line, len(record), len(header))
 		}
 		quotes = quotes[:0]
 		for i, field := range record {
 			field = strings.TrimSpace(field)
-			// "N/A": not quoted on that day, because the currency was not yet followed, or is no more.
-			if i == 0 || currencies[i] == "" || field == "" || field == "N/A" {
-				continue
+			// "N/A": not quoted on that day, because the currency was not yet followed, or is no
+			// more.
+			if i > 0 && currencies[i] != "" && field != "" && field != "N/A" {
+				quotes = append(quotes, perEuro{currencies[i], field})
 			}
-			units, err := parsePositive(field)
-			if err != nil {
-				return fmt.Errorf("line %d, %s: %w", line, currencies[i], err)
-			}
-			quotes = append(quotes, perEuro{currency: currencies[i], units: units})
 		}
-		if err := c.addDay(date, quotes); err != nil {
-			return fmt.Errorf("line %d: %w", line, err)
-		}
+		f.addDay(date, quotes)
 	}
 }
 
@@ -174,66 +178,35 @@ func parseECBDate(s string) (Date, error) {
 	return 0, fmt.Errorf("parse date %q: want 2006-01-02", s)
 }
 
-// readXML reads Cube elements: one with the attribute time per day, and within it one per currency with the attributes
-// currency and rate. The envelope around them is not looked at.
-func (c *ecbCollector) readXML(data []byte) error {
-	decoder := xml.NewDecoder(bytes.NewReader(data))
-	var (
-		date   Date
-		inDay  bool
-		depth  int
-		day    int // depth of the day's element
-		quotes []perEuro
-	)
-	for {
-		token, err := decoder.Token()
-		if errors.Is(err, io.EOF) {
-			if len(c.seen) == 0 {
-				return errors.New("the XML holds no day of reference rates; is this a web page instead of eurofxref-hist.xml?")
-			}
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("read XML: %w; is this a web page instead of eurofxref-hist.xml?", err)
-		}
-		switch element := token.(type) {
-		case xml.StartElement:
-			depth++
-			if element.Name.Local != "Cube" {
-				continue
-			}
-			attributes := make(map[string]string, len(element.Attr))
-			for _, attribute := range element.Attr {
-				attributes[attribute.Name.Local] = attribute.Value
-			}
-			if text, ok := attributes["time"]; ok {
-				if date, err = ParseDate(text); err != nil {
-					return err
-				}
-				inDay, day, quotes = true, depth, quotes[:0]
-				continue
-			}
-			text, ok := attributes["currency"]
-			if !ok || !inDay {
-				continue
-			}
-			currency := strings.ToLower(text)
-			if !isCurrency(currency) {
-				return fmt.Errorf("%s: %q is not a currency", date, text)
-			}
-			units, err := parsePositive(attributes["rate"])
-			if err != nil {
-				return fmt.Errorf("%s %s: %w", date, currency, err)
-			}
-			quotes = append(quotes, perEuro{currency: currency, units: units})
-		case xml.EndElement:
-			if inDay && depth == day {
-				inDay = false
-				if err := c.addDay(date, quotes); err != nil {
-					return err
-				}
-			}
-			depth--
-		}
+// readXML reads Cube elements: one with the attribute time per day, and within it one per currency
+// with the attributes currency and rate. The envelope around them is not looked at.
+func (f *ecbFile) readXML(data []byte) error {
+	var file struct {
+		Days []struct {
+			Time   string `xml:"time,attr"`
+			Quotes []struct {
+				Currency string `xml:"currency,attr"`
+				Rate     string `xml:"rate,attr"`
+			} `xml:"Cube"`
+		} `xml:"Cube>Cube"`
 	}
+	const hint = "(hint: is this a web page instead of eurofxref-hist.xml?)"
+	if err := xml.Unmarshal(data, &file); err != nil {
+		return fmt.Errorf("read XML: %w %s", err, hint)
+	}
+	if len(file.Days) == 0 {
+		return errors.New("the XML holds no day of reference rates " + hint)
+	}
+	for _, day := range file.Days {
+		date, err := ParseDate(day.Time)
+		if err != nil {
+			return err
+		}
+		quotes := make([]perEuro, 0, len(day.Quotes))
+		for _, q := range day.Quotes {
+			quotes = append(quotes, perEuro{strings.ToLower(q.Currency), strings.TrimSpace(q.Rate)})
+		}
+		f.addDay(date, quotes)
+	}
+	return nil
 }

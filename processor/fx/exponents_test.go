@@ -96,7 +96,9 @@ func TestExponentsFileSaysItsSource(t *testing.T) {
 }
 
 func TestParseExponentsRefuses(t *testing.T) {
-	for _, text := range []string{"c,e,n\njpy,0,\njpy,0,", "c,e,n\nJPY,0,", "c,e,n\njpy,x,", "c,e,n\njpy,-1,", "c,e,n\njpy,0"} {
+	for _, text := range []string{
+		"c,e,n\njpy,0,\njpy,0,", "c,e,n\nJPY,0,", "c,e,n\njpy,x,", "c,e,n\njpy,-1,", "c,e,n\njpy,0",
+	} {
 		if table, err := parseExponents(text); err == nil {
 			t.Errorf("%q gives %v, want an error", text, table)
 		}

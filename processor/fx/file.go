@@ -8,70 +8,129 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"time"
 )
 
-var fileHeader = []string{"date", "currency", "usd"}
+// fileColumns are the columns of the operator's file, in any order.
+//
+//	currency    three letters
+//	usd         USD per major unit
+//	date        the day of a published rate, which converts that day and, until the next one, seven more
+//	valid_from  instead of date: the first day of a rate that is fixed, such as a peg
+//	valid_to    its last day; empty: no end
+//	note        for people
+var fileColumns = []string{"currency", "usd", "date", "valid_from", "valid_to", "note"}
 
-// parseFile reads the operator's own rates: CSV with the header date,currency,usd; one row per day and currency; usd is
-// USD per major unit. Lines that begin with # are comments. A row is refused, with its line, when it cannot be read or
-// contradicts another.
-func parseFile(data []byte, source string, fetchedAt time.Time) ([]Rate, error) {
+const fileHint = "(hint: the first line names the columns: date,currency,usd or currency,usd,valid_from,valid_to)"
+
+// parseFile reads the operator's own rates, a CSV file with a header. Lines that begin with # are
+// comments. A rate that cannot be one, or a currency that is none, leaves out its row. Whatever
+// shows that the file is not meant so, or is cut off, refuses it with the line: unknown columns, a
+// row with more or fewer fields, a day that cannot be read, a dollar that is not worth one.
+func parseFile(data []byte) ([]Rate, error) {
 	reader := csv.NewReader(bytes.NewReader(trimMark(data)))
 	reader.Comment = '#'
-	reader.FieldsPerRecord = len(fileHeader)
 	reader.TrimLeadingSpace = true
 	header, err := reader.Read()
-	if err != nil || !slices.EqualFunc(header, fileHeader, func(have, want string) bool {
-		return strings.EqualFold(strings.TrimSpace(have), want)
-	}) {
-		return nil, errors.New("the first line is not the header date,currency,usd")
+	if err != nil {
+		return nil, fmt.Errorf("the file has no header %s", fileHint)
 	}
-	type key struct {
-		currency string
-		date     Date
+	columns, err := readFileHeader(header)
+	if err != nil {
+		return nil, err
 	}
 	var rates []Rate
-	seen := make(map[key]int)
 	for {
 		record, err := reader.Read()
 		if errors.Is(err, io.EOF) {
 			return rates, nil
 		}
 		if err != nil {
-			return nil, fmt.Errorf("read row: %w; each row is date,currency,usd", err)
+			return nil, fmt.Errorf("read row: %w %s", err, fileHint)
 		}
 		line, _ := reader.FieldPos(0)
-		date, err := ParseDate(strings.TrimSpace(record[0]))
+		field := func(column string) string {
+			if at := slices.Index(columns, column); at >= 0 {
+				return strings.TrimSpace(record[at])
+			}
+			return ""
+		}
+		rate, err := readFileRow(field)
 		if err != nil {
 			return nil, fmt.Errorf("line %d: %w", line, err)
 		}
-		currency := strings.ToLower(strings.TrimSpace(record[1]))
-		if !isCurrency(currency) {
-			return nil, fmt.Errorf("line %d: currency %q: want three letters", line, record[1])
+		if rate.Currency != "usd" {
+			rates = append(rates, rate)
 		}
-		given, err := parsePositive(strings.TrimSpace(record[2]))
-		if err != nil {
-			return nil, fmt.Errorf("line %d, %s: %w", line, currency, err)
-		}
-		usd, err := divide(given, one)
-		if err != nil {
-			return nil, fmt.Errorf("line %d, %s: %w", line, currency, err)
-		}
-		if currency == "usd" {
-			if !usd.Equal(one) {
-				return nil, fmt.Errorf("line %d: a dollar is worth %s dollars; is the file's base another currency?", line, record[2])
-			}
-			continue
-		}
-		at := key{currency, date}
-		if earlier, twice := seen[at]; twice {
-			if rates[earlier].USD.Equal(usd) {
-				continue
-			}
-			return nil, fmt.Errorf("line %d: %s on %s has another rate in an earlier line; keep one of them", line, currency, date)
-		}
-		seen[at] = len(rates)
-		rates = append(rates, Rate{Currency: currency, Date: date, USD: usd, Source: source, FetchedAt: fetchedAt})
 	}
+}
+
+func readFileHeader(header []string) ([]string, error) {
+	columns := make([]string, len(header))
+	for i, name := range header {
+		name = strings.ToLower(strings.TrimSpace(name))
+		switch {
+		case !slices.Contains(fileColumns, name):
+			return nil, fmt.Errorf("column %s is unknown %s", quoted(name), fileHint)
+		case slices.Contains(columns, name):
+			return nil, fmt.Errorf("column %q is there twice %s", name, fileHint)
+		}
+		columns[i] = name
+	}
+	has := func(name string) bool { return slices.Contains(columns, name) }
+	if !has("currency") || !has("usd") || !has("date") && !has("valid_from") || has("valid_to") &&
+		!has("valid_from") {
+		return nil, fmt.Errorf("a column is missing %s", fileHint)
+	}
+	return columns, nil
+}
+
+// readFileRow reads one row. An error refuses the file; a rate with a Fault only the row.
+func readFileRow(field func(column string) string) (Rate, error) {
+	rate := Rate{Currency: strings.ToLower(field("currency"))}
+	var err error
+	switch date, from := field("date"), field("valid_from"); {
+	case (date == "") == (from == ""):
+		return Rate{}, errors.New("give either date or valid_from")
+	case from != "":
+		rate.ValidTo = MaxDate
+		if to := field("valid_to"); to != "" {
+			if rate.ValidTo, err = parseFileDate(to); err != nil {
+				return Rate{}, err
+			}
+		}
+		rate.Date, err = parseFileDate(from)
+	case field("valid_to") != "":
+		return Rate{}, errors.New("valid_to belongs to valid_from, not to date")
+	default:
+		rate.Date, err = parseFileDate(date)
+	}
+	if err != nil {
+		return Rate{}, err
+	}
+	if !isCurrency(rate.Currency) {
+		return faulty(rate.Currency, rate.Date, errNoCurrency), nil
+	}
+	if rate.ValidTo != 0 && rate.ValidTo < rate.Date {
+		return faulty(rate.Currency, rate.Date, errors.New("valid_to is before valid_from")), nil
+	}
+	given, err := parsePositive(field("usd"))
+	if err == nil {
+		rate.USD, err = divide(given, one)
+	}
+	switch {
+	case rate.Currency == "usd" && (err != nil || !rate.USD.Equal(one)):
+		return Rate{}, fmt.Errorf("a dollar is worth %s dollars; is the file's base another currency?",
+			quoted(field("usd")))
+	case err != nil:
+		return faulty(rate.Currency, rate.Date, err), nil
+	}
+	return rate, nil
+}
+
+func parseFileDate(s string) (Date, error) {
+	date, err := ParseDate(s)
+	if err == nil && !date.storable() {
+		err = fmt.Errorf("day %s: want one from %s to %s", s, Date(0), MaxDate)
+	}
+	return date, err
 }

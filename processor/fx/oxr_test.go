@@ -41,7 +41,9 @@ func TestOpenExchangeRates(t *testing.T) {
 		got[r.Currency] = r.USD.String()
 	}
 	// 1/0.925926, 1/149.25 and 1/0.3077 to eighteen places, half to even.
-	for currency, want := range map[string]string{"eur": "1.079999913600006912", "jpy": "0.006700167504187605", "kwd": "3.249918752031199220"} {
+	for currency, want := range map[string]string{
+		"eur": "1.079999913600006912", "jpy": "0.006700167504187605", "kwd": "3.249918752031199220",
+	} {
 		if r := got[currency]; strings.TrimRight(r, "0") != strings.TrimRight(want, "0") {
 			t.Errorf("%s: %s USD, want %s", currency, r, want)
 		}
@@ -58,14 +60,14 @@ func TestRateOfARunningDayIsNotFinal(t *testing.T) {
 		t.Fatal(err)
 	}
 	quote := func(fetched time.Time) Quote {
-		rates, err := parseOXR([]byte(oxrAnswer), "oxr", 0, fetched)
+		rates, err := parseOXR([]byte(oxrAnswer), 0)
 		if err != nil {
 			t.Fatal(err)
 		}
-		table, err := NewTable([][]Rate{rates}, Options{})
-		if err != nil {
-			t.Fatal(err)
+		for i := range rates {
+			rates[i].Source, rates[i].FetchedAt = "oxr", fetched
 		}
+		table := NewTable([][]Rate{rates}, Options{})
 		q, ok := table.Lookup("eur", day)
 		if !ok {
 			t.Fatal("no rate")
@@ -80,7 +82,8 @@ func TestRateOfARunningDayIsNotFinal(t *testing.T) {
 	}
 }
 
-// Each of the last days is asked for; days that the source does not have are left out, and a key in the address is never said.
+// Each of the last days is asked for; days that the source does not have are left out, and a key in
+// the address is never said.
 func TestOpenExchangeRatesByDay(t *testing.T) {
 	status := 0
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -97,7 +100,8 @@ func TestOpenExchangeRatesByDay(t *testing.T) {
 	noon := time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
 	s := oxr(t, "oxr:"+server.URL+"/{date}.json?app_id=sesame", noon)
 	rates, err := s.Fetch(t.Context())
-	if err != nil || len(rates) != 8 || rates[0].Date.String() != "2026-02-27" || rates[7].Date.String() != "2026-03-02" || rates[0].Open() {
+	if err != nil || len(rates) != 8 || rates[0].Date.String() != "2026-02-27" ||
+		rates[7].Date.String() != "2026-03-02" || rates[0].Open() {
 		t.Errorf("%d rates, %v: %+v", len(rates), err, rates)
 	}
 	status = http.StatusInternalServerError
@@ -119,15 +123,45 @@ func TestOpenExchangeRatesRefused(t *testing.T) {
 		`{"error":true,"status":401,"message":"invalid_app_id","description":"…"}`: "invalid_app_id",
 		`{"base":"EUR","timestamp":1,"rates":{"JPY":160}}`:                         "dollar is not among",
 		`{"base":"USD","rates":{"JPY":160}}`:                                       "timestamp",
-		`{"base":"USD","timestamp":1,"rates":{"JPY":-1}}`:                          "JPY",
-		`{"base":"USD","timestamp":1,"rates":{"JPY":1e99999999}}`:                  "JPY",
+		`{"base":"EUR","timestamp":1,"rates":{"USD":0,"JPY":160}}`:                 "nothing can be crossed",
+		`{"base":"EUR","timestamp":1,"rates":{"USD":null,"JPY":160}}`:              "nothing can be crossed",
+		`{"base":"USD","timestamp":1,"rates":{"JPY":160`:                           "no answer of Open Exchange Rates",
+		`{"base":"USD","timestamp":1,"rates":[]}`:                                  "no answer of Open Exchange Rates",
 	} {
-		if _, err := parseOXR([]byte(text), "oxr", 0, time.Time{}); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := parseOXR([]byte(text), 0); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %q is not said: %v", text, want, err)
 		}
 	}
-	rates, err := parseOXR([]byte(`{"base":"EUR","timestamp":1772445600,"rates":{"USD":1.08,"JPY":161.19}}`), "oxr", 0, time.Time{})
-	if err != nil || len(rates) != 2 || !strings.HasPrefix(rates[0].USD.String(), "1.08") || !strings.HasPrefix(rates[1].USD.String(), "0.00670016750418760") {
+	rates, err := parseOXR([]byte(`{"base":"EUR","timestamp":1772445600,"rates":{"USD":1.08,"JPY":161.19}}`), 0)
+	if err != nil || len(rates) != 2 || !strings.HasPrefix(rates[0].USD.String(), "1.08") ||
+		!strings.HasPrefix(rates[1].USD.String(), "0.00670016750418760") {
 		t.Errorf("crossed by the euro: %v %v", rates, err)
+	}
+}
+
+// A value that cannot be a rate leaves out its currency, and no other.
+func TestOpenExchangeRatesOneBadRate(t *testing.T) {
+	for _, bad := range []string{
+		`0`, `0.0`, `null`, `-1`, `"N/A"`, `"1.2"`, `true`, `[1]`, `{"a":1}`, `1e99999999`, `1e-99999999`, `1e40`, `""`,
+		"1" + strings.Repeat("0", 1<<20),
+	} {
+		text := `{"base":"USD","timestamp":1772445600,"rates":{"EUR":0.92,"ZWL":` + bad + `,"JPY":150}}`
+		rates, err := parseOXR([]byte(text), 0)
+		if err != nil || len(rates) != 3 {
+			t.Errorf("%.20s: %v, %v", bad, rates, err)
+			continue
+		}
+		for _, rate := range rates {
+			if (rate.Fault != "") != (rate.Currency == "zwl") || len(rate.Fault) > 200 {
+				t.Errorf("%.20s: %+v", bad, rate)
+			}
+		}
+		table := NewTable([][]Rate{rates}, Options{})
+		if _, ok := table.Lookup("zwl", rates[0].Date); ok {
+			t.Errorf("%.20s converts", bad)
+		}
+		if _, ok := table.Lookup("jpy", rates[0].Date); !ok {
+			t.Errorf("beside %.20s jpy has no rate", bad)
+		}
 	}
 }

@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	// maxSourceBytes bounds what is read of a source, and what is unpacked of a zip. The bank's whole history since 1999
-	// is 2 MB unpacked.
+	// maxSourceBytes bounds what is read of a source, and what is unpacked of a zip. The bank's
+	// whole history since 1999 is 2 MB unpacked.
 	maxSourceBytes = 32 << 20
 	fetchTimeout   = 60 * time.Second
 )
@@ -29,31 +29,41 @@ type Source struct {
 	now      func() time.Time
 }
 
+// pegsName is the name of the built-in source: Pegs.
+const pegsName = "pegs"
+
+const wantSource = "want ecb:FILE|URL, oxr:FILE|DIR|URL, file:PATH or pegs"
+
 // ParseSource reads the value of the flag --fx-source:
 //
-//	ecb:FILE or ecb:URL   the European Central Bank's "Euro foreign exchange reference rates": the zip or the CSV of the
-//	                      time series or of the day, or any eurofxref XML; named "ecb"
-//	oxr:FILE, oxr:DIR or oxr:URL   Open Exchange Rates: an answer of its API, a directory of them, or the address; {date} in
-//	                      the address is replaced by each of the last ten days; named "oxr"
-//	file:PATH             a CSV file with the header date,currency,usd (USD per major unit); named "file:" and the file's
-//	                      name without .csv, so that file:/etc/rates/demo-rates.csv is "file:demo-rates"
+//	ecb:FILE or ecb:URL   the European Central Bank's "Euro foreign exchange reference rates": the zip
+//	                      or the CSV of the time series or of the day, or any eurofxref XML; named "ecb"
+//	oxr:FILE, oxr:DIR or oxr:URL   Open Exchange Rates: an answer of its API, a directory of them, or the
+//	                      address; {date} in the address is replaced by each of the last ten days; named "oxr"
+//	file:PATH             a CSV file of the operator, USD per major unit (see fileColumns); named "file:"
+//	                      and the file's name without .csv: file:/etc/rates/desk.csv is "file:desk"
+//	pegs                  the built-in fixed rates (BuiltInPegs); named "pegs"
 //
-// A suffix ",name=NAME" gives another name: "ecb:NAME", "oxr:NAME", "file:NAME". The name is what the ledger's fx_source says. Nothing
-// is opened here.
+// A suffix ",name=NAME" gives another name: "ecb:NAME", "oxr:NAME", "file:NAME". The name is what
+// the ledger's fx_source says. Nothing is opened here.
 func ParseSource(spec string) (Source, error) {
+	if spec == pegsName {
+		return Source{name: pegsName}, nil
+	}
 	kind, location, found := strings.Cut(spec, ":")
 	if !found {
-		return Source{}, fmt.Errorf("parse fx source %q: want ecb:FILE|URL, oxr:FILE|DIR|URL or file:PATH", redact(spec))
+		return Source{}, fmt.Errorf("parse fx source %q: %s", redact(spec), wantSource)
 	}
 	name := ""
 	if at := strings.LastIndex(location, ",name="); at >= 0 {
 		location, name = location[:at], location[at+len(",name="):]
 		if !isSourceName(name) {
-			return Source{}, fmt.Errorf("parse fx source %q: name %q: want 1 to 64 letters, digits, dots, dashes or underscores", redact(spec), name)
+			return Source{}, fmt.Errorf("parse fx source %q: name %q: "+
+				"want 1 to 64 letters, digits, dots, dashes or underscores", redact(spec), name)
 		}
 	}
 	if location == "" {
-		return Source{}, fmt.Errorf("parse fx source %q: nothing follows %s:; want ecb:FILE|URL, oxr:FILE|DIR|URL or file:PATH", redact(spec), kind)
+		return Source{}, fmt.Errorf("parse fx source %q: nothing follows %s:; %s", redact(spec), kind, wantSource)
 	}
 	source := Source{location: location, client: &http.Client{Timeout: fetchTimeout}, now: time.Now}
 	switch kind {
@@ -73,23 +83,29 @@ func ParseSource(spec string) (Source, error) {
 		}
 	case "file":
 		if isURL(location) {
-			return Source{}, fmt.Errorf("parse fx source %q: file: reads a local path; download the file first, or use ecb: for the bank's own files", redact(spec))
+			return Source{}, fmt.Errorf("parse fx source %q: file: reads a local path "+
+				"(hint: download the file first, or use ecb: for the bank's own files)", redact(spec))
 		}
 		source.fetch = Source.fetchFile
 		if name == "" {
 			name = strings.TrimSuffix(filepath.Base(location), ".csv")
 		}
-		source.name = "file:" + name
+		source.name = fileKind + name
 	default:
-		return Source{}, fmt.Errorf("parse fx source %q: unknown kind %q; want ecb:FILE|URL, oxr:FILE|DIR|URL or file:PATH", redact(spec), kind)
+		return Source{}, fmt.Errorf("parse fx source %q: unknown kind %q; %s", redact(spec), kind, wantSource)
 	}
 	return source, nil
 }
 
-// ParseSources reads several values of the flag, most preferred first, and reports all faults at once. Two sources of one
-// name are refused: their rates could not be told apart once stored.
+// fileKind begins the name of a source that is an operator's file.
+const fileKind = "file:"
+
+// ParseSources reads several values of the flag, most preferred first, and reports all faults at
+// once. Two sources of one name are refused: their rates could not be told apart once stored. The
+// built-in pegs come last where they are not named.
 func ParseSources(specs []string) ([]Source, error) {
 	var faults []error
+	specs = withNames(specs)
 	sources := make([]Source, 0, len(specs))
 	seen := make(map[string]string, len(specs))
 	for _, spec := range specs {
@@ -99,7 +115,8 @@ func ParseSources(specs []string) ([]Source, error) {
 			continue
 		}
 		if earlier, twice := seen[source.name]; twice {
-			faults = append(faults, fmt.Errorf("parse fx source %q: it has the same name (%s) as %q; append ,name=NAME to one of them", redact(spec), source.name, earlier))
+			faults = append(faults, fmt.Errorf("parse fx source %q: it has the same name (%s) as %q "+
+				"(hint: append ,name=NAME to one of them)", redact(spec), source.name, earlier))
 			continue
 		}
 		seen[source.name] = redact(spec)
@@ -108,13 +125,17 @@ func ParseSources(specs []string) ([]Source, error) {
 	if len(faults) > 0 {
 		return nil, errors.Join(faults...)
 	}
+	if seen[pegsName] == "" {
+		sources = append(sources, Source{name: pegsName})
+	}
 	return sources, nil
 }
 
 // Name is what the rates of this source say in Rate.Source.
 func (s Source) Name() string { return s.name }
 
-// Location is the path or the address that is read, without the values of its query: one of them may be a key.
+// Location is the path or the address that is read, without the values of its query: one of them
+// may be a key.
 func (s Source) Location() string { return redact(s.location) }
 
 func redact(location string) string {
@@ -129,36 +150,86 @@ func redact(location string) string {
 	return location
 }
 
-// Fetch reads the source and returns all its rates. One fault in it fails the whole: half a table of rates would convert
-// some money at yesterday's rate without a word. At most 32 MiB are read; an address has a minute to answer.
+// withNames puts the suffix ",name=NAME" back where a flag that takes several values cut it off.
+func withNames(specs []string) []string {
+	var whole []string
+	for _, spec := range specs {
+		if strings.HasPrefix(spec, "name=") && len(whole) > 0 {
+			whole[len(whole)-1] += "," + spec
+			continue
+		}
+		whole = append(whole, spec)
+	}
+	return whole
+}
+
+// BuiltIn reports whether the source is part of the program, and nothing has to be fetched.
+func (s Source) BuiltIn() bool { return s.name == pegsName }
+
+// Fetch reads the source and returns what it gives, at least one usable rate. What cannot be a rate
+// has a Fault and leaves out its currency on its day, never another. An error refuses the whole
+// source: it cannot be reached, is something else (a web page, an answer that says an error), is
+// cut off or damaged, has a day that cannot be read, or holds no usable rate. At most 32 MiB are
+// read; an address has a minute to answer.
 func (s Source) Fetch(ctx context.Context) ([]Rate, error) {
 	if s.fetch == nil {
-		return nil, errors.New("fetch rates: the source is empty; make it with ParseSource")
+		return nil, errors.New("fetch rates: there is nothing to read; make the source with ParseSource")
 	}
-	rates, err := s.fetch(s, ctx, s.now().UTC().Truncate(time.Millisecond))
+	fetchedAt := s.now().UTC().Truncate(time.Millisecond)
+	rates, err := s.fetch(s, ctx, fetchedAt)
 	if err != nil {
 		return nil, fmt.Errorf("fetch rates of %s: %w", s.name, err)
 	}
-	if len(rates) == 0 {
+	rates = withoutContradictions(rates)
+	usable := 0
+	for i := range rates {
+		if !rates[i].Date.storable() {
+			return nil, fmt.Errorf("fetch rates of %s: day %s is not from %s to %s", s.name, rates[i].Date,
+				Date(0), MaxDate)
+		}
+		rates[i].Source, rates[i].FetchedAt = s.name, fetchedAt
+		if rates[i].Fault == "" {
+			usable++
+		}
+	}
+	switch {
+	case len(rates) == 0:
 		return nil, fmt.Errorf("fetch rates of %s: %s holds no rate", s.name, s.Location())
+	case usable == 0:
+		return nil, fmt.Errorf("fetch rates of %s: %s holds no usable rate; the first of them: %s",
+			s.name, s.Location(), rates[0])
 	}
 	return rates, nil
 }
 
-func (s Source) fetchECB(ctx context.Context, fetchedAt time.Time) ([]Rate, error) {
-	return s.fetchOne(ctx, fetchedAt, parseECB)
+// CheckFiles reports every source on this host that cannot be read. Addresses are not asked.
+func CheckFiles(ctx context.Context, sources []Source) error {
+	var faults []error
+	for _, source := range sources {
+		if source.BuiltIn() || isURL(source.location) {
+			continue
+		}
+		if _, err := source.Fetch(ctx); err != nil {
+			faults = append(faults, err)
+		}
+	}
+	return errors.Join(faults...)
 }
 
-func (s Source) fetchFile(ctx context.Context, fetchedAt time.Time) ([]Rate, error) {
-	return s.fetchOne(ctx, fetchedAt, parseFile)
+func (s Source) fetchECB(ctx context.Context, _ time.Time) ([]Rate, error) {
+	return s.fetchOne(ctx, parseECB)
 }
 
-func (s Source) fetchOne(ctx context.Context, fetchedAt time.Time, parse func([]byte, string, time.Time) ([]Rate, error)) ([]Rate, error) {
+func (s Source) fetchFile(ctx context.Context, _ time.Time) ([]Rate, error) {
+	return s.fetchOne(ctx, parseFile)
+}
+
+func (s Source) fetchOne(ctx context.Context, parse func([]byte) ([]Rate, error)) ([]Rate, error) {
 	data, err := s.read(ctx)
 	if err != nil {
 		return nil, err
 	}
-	rates, err := parse(data, s.name, fetchedAt)
+	rates, err := parse(data)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", s.Location(), err)
 	}
@@ -172,7 +243,7 @@ func (s Source) read(ctx context.Context) ([]byte, error) {
 	if !isURL(s.location) {
 		file, err := os.Open(s.location)
 		if err != nil {
-			return nil, fmt.Errorf("%w; give the path of a readable file", err)
+			return nil, fmt.Errorf("%w (hint: give the path of a readable file)", err)
 		}
 		defer file.Close()
 		return readBounded(file, s.location)
@@ -187,7 +258,8 @@ func (s Source) read(ctx context.Context) ([]byte, error) {
 		if errors.As(err, &failed) {
 			err = failed.Err
 		}
-		return nil, fmt.Errorf("get %s: %w; if this host may not reach the address, download the file and give its path", s.Location(), err)
+		return nil, fmt.Errorf("get %s: %w (hint: if this host may not reach the address, "+
+			"download the file and give its path)", s.Location(), err)
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
@@ -217,7 +289,8 @@ func isSourceName(s string) bool {
 	}
 	for i := range len(s) {
 		c := s[i]
-		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '.' || c == '-' || c == '_') {
+		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '.' || c == '-' ||
+			c == '_') {
 			return false
 		}
 	}

@@ -4,10 +4,12 @@ import (
 	"archive/zip"
 	"bytes"
 	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -89,7 +91,8 @@ func TestFetchECB(t *testing.T) {
 			t.Helper()
 			rate, ok := find(rates, currency, date)
 			if !ok || rate.USD.StringFixed(18) != want || rate.USD.Exponent() != -18 {
-				t.Errorf("%s: %s on %s = %s (found: %v), want %s", form, currency, date, rate.USD.StringFixed(18), ok, want)
+				t.Errorf("%s: %s on %s = %s (found: %v), want %s", form, currency, date,
+					rate.USD.StringFixed(18), ok, want)
 			}
 			if rate.Source != "ecb" || !rate.FetchedAt.Equal(time.Date(2024, 3, 4, 16, 0, 0, 0, time.UTC)) {
 				t.Errorf("%s: source %q fetched at %s", form, rate.Source, rate.FetchedAt)
@@ -138,11 +141,10 @@ func TestFetchECBRefuses(t *testing.T) {
 	f("Date,USD,\n", "no rate")
 	f("Date,USD,\n2024-03-04,1.0846\n", "cut off")
 	f("Date,USD,\n04.03.2024,1.0846,\n", "2006-01-02")
-	f("Date,USD,\n2024-03-04,1e9,\n", "plain decimal")
+	f("Date,USD,\n2024-03-04,1e9,\n", "no usable rate")
+	f("Date,USD,\n0001-01-01,1.08,\n", "1970-01-01")
 	f("Date,USD,\n2024-03-04,-1,\n", "plain decimal")
 	f("Date,USD,\n2024-03-04,0,\n", "positive")
-	f("Date,USD,\n2024-03-04,1,\n2024-03-04,1,\n", "twice")
-	f("Date,USD,JPY\n2024-03-04,1,"+strings.Repeat("9", 50)+"\n", "jpy")
 	f("Date,DOLLAR,\n2024-03-04,1,\n", "not a currency")
 	f("<html><body>moved</body></html>", "web page")
 	f("<!DOCTYPE html><html><br><p></html>", "web page")
@@ -152,7 +154,8 @@ func TestFetchECBRefuses(t *testing.T) {
 }
 
 func TestFetchFile(t *testing.T) {
-	rates, err := fetch(t, "file", "demo-rates.csv", "# made up\ndate,currency,usd\n2024-03-01,KWD,3.25\n2024-03-01,ugx,0.00026\n2024-03-01,usd,1.0\n2024-03-01,kwd,3.250\n")
+	rates, err := fetch(t, "file", "demo-rates.csv",
+		"# made up\ndate,currency,usd\n2024-03-01,KWD,3.25\n2024-03-01,ugx,0.00026\n2024-03-01,usd,1.0\n2024-03-01,kwd,3.250\n")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,11 +163,13 @@ func TestFetchFile(t *testing.T) {
 		t.Errorf("%d rates, want 2: %v", len(rates), rates)
 	}
 	rate, _ := find(rates, "kwd", "2024-03-01")
-	if rate.Source != "file:demo-rates" || rate.USD.StringFixed(18) != "3.250000000000000000" || rate.USD.Exponent() != -18 {
+	if rate.Source != "file:demo-rates" || rate.USD.StringFixed(18) != "3.250000000000000000" ||
+		rate.USD.Exponent() != -18 {
 		t.Errorf("rate = %+v", rate)
 	}
 }
 
+// What shows that the file is not meant so, or is not whole, refuses it.
 func TestFetchFileRefuses(t *testing.T) {
 	f := func(content, want string) {
 		t.Helper()
@@ -174,17 +179,120 @@ func TestFetchFileRefuses(t *testing.T) {
 		}
 	}
 	const header = "date,currency,usd\n"
-	f("", "header date,currency,usd")
-	f("currency,date,usd\n", "header date,currency,usd")
+	f("", "no header")
+	f("<html>", "unknown")
+	f("date;currency;usd\n2024-03-01;eur;1\n", "unknown")
+	f("2024-03-01,eur,1.08\n", "unknown")
+	f("date,currency\n", "missing")
+	f("currency,usd\n", "missing")
+	f("date,currency,usd,valid_to\n", "missing")
+	f("date,currency,usd,usd\n", "twice")
+	f("date,currency,usd,valid_too\n", "unknown")
 	f(header, "no rate")
-	f(header+"2024-03-01,eur\n", "date,currency,usd")
+	f(header+"2024-03-01,eur\n", "line 2")
+	f(header+"2024-03-01,eur,1,1\n", "line 2")
 	f(header+"1.3.2024,eur,1\n", "line 2")
-	f(header+"2024-03-01,euro,1\n", "three letters")
-	f(header+"2024-03-01,eur,\n", "plain decimal")
-	f(header+"2024-03-01,eur,1,1\n", "date,currency,usd")
-	f(header+"2024-03-01,eur,0.0000000000000000001\n", "positive")
+	f(header+"0001-01-01,eur,1\n", "1970-01-01")
+	f(header+"2150-01-01,eur,1\n", "2149-06-06")
+	f(header+",eur,1\n", "either date or valid_from")
+	f("date,valid_from,currency,usd\n2024-03-01,2024-03-01,eur,1\n", "either date or valid_from")
 	f(header+"2024-03-01,usd,1.08\n", "base another currency")
-	f(header+"2024-03-01,eur,1.08\n2024-03-01,EUR,1.09\n", "line 3")
+	f(header+"2024-03-01,usd,\n", "base another currency")
+	f(header+"2024-03-01,eur,0\n", "no usable rate")
+}
+
+// The header names the columns; their order is the file's.
+func TestFetchFileColumns(t *testing.T) {
+	f := func(content, want string) {
+		t.Helper()
+		rates, err := fetch(t, "file", "x.csv", content)
+		if err != nil || len(rates) != 1 {
+			t.Errorf("%q: %v, %v", content, rates, err)
+			return
+		}
+		r := rates[0]
+		if got := fmt.Sprint(r.Currency, " ", r.Date, " ", r.ValidTo, " ", r.USD); got != want {
+			t.Errorf("%q: %s, want %s", content, got, want)
+		}
+	}
+	const once = "eur 2024-03-01 1970-01-01 1.08"
+	f("date,currency,usd\n2024-03-01,eur,1.08\n", once)
+	f("currency,date,usd\neur,2024-03-01,1.08\n", once)
+	f("\xef\xbb\xbfUSD, Currency , Date\r\n1.08,EUR,2024-03-01\r\n", once)
+	f("note,usd,currency,date\nthe desk's,1.08,eur,2024-03-01\n", once)
+	f("currency,usd,valid_from\naed,0.2723,2000-01-01\n", "aed 2000-01-01 2149-06-06 0.2723")
+	f("currency,usd,valid_from,valid_to\naed,0.2723,2000-01-01,\n", "aed 2000-01-01 2149-06-06 0.2723")
+	f("valid_to,usd,valid_from,currency\n2007-05-19,3.34,2003-01-05,kwd\n", "kwd 2003-01-05 2007-05-19 3.34")
+	f("date,valid_from,valid_to,currency,usd\n2024-03-01,,,eur,1.08\n", once)
+}
+
+// A row that cannot be a rate leaves out its currency on its day, and no other.
+func TestFetchFileOneBadRow(t *testing.T) {
+	for _, bad := range []string{
+		"2024-03-01,eur,", "2024-03-01,eur,0", "2024-03-01,eur,-1", "2024-03-01,eur,1e9", "2024-03-01,eur,null",
+		"2024-03-01,eur,NaN",
+		"2024-03-01,eur,1.2.3", "2024-03-01,eur,.", "2024-03-01,eur,0.0000000000000000001", "2024-03-01,eur," +
+			strings.Repeat("9", 100),
+		"2024-03-01,eur,1.08\n2024-03-01,EUR,1.09", "2024-03-01,euro,1.08", "2024-03-01,€,1.08",
+	} {
+		rates, err := fetch(t, "file", "x.csv",
+			"date,currency,usd\n2024-03-01,gbp,1.27\n"+bad+"\n2024-03-04,eur,1.09\n")
+		if err != nil || len(rates) != 3 || rates[0].Fault != "" || rates[1].Fault == "" || rates[2].Fault != "" {
+			t.Errorf("%.60q: %v, %v", bad, rates, err)
+		}
+	}
+	rates, err := fetch(t, "file", "x.csv",
+		"currency,usd,valid_from,valid_to\naed,0.27,2024-03-01,2024-02-01\nsar,0.26,2024-03-01,\n")
+	if err != nil || len(rates) != 2 || !strings.Contains(rates[0].Fault, "before valid_from") ||
+		rates[1].Fault != "" {
+		t.Errorf("%v, %v", rates, err)
+	}
+}
+
+// The same for the bank's files, in each form: the other currencies and days stand. Without the
+// dollar nothing of its day can be crossed.
+func TestFetchECBOneBadRate(t *testing.T) {
+	f := func(form, content, faulty string) {
+		t.Helper()
+		rates, err := fetch(t, "ecb", "x", content)
+		if err != nil {
+			t.Errorf("%s: %v", form, err)
+			return
+		}
+		var got []string
+		for _, rate := range rates {
+			if rate.Fault != "" {
+				got = append(got, rate.Currency+" "+rate.Date.String())
+			}
+		}
+		slices.Sort(got)
+		if text := strings.Join(got, ", "); text != faulty {
+			t.Errorf("%s leaves out %q, want %q", form, text, faulty)
+		}
+	}
+	for _, bad := range []string{"0", "0.0", "-1", "1e3", "null", "?", "1,5", strings.Repeat("9", 50), "1" +
+		strings.Repeat("0", 1000)} {
+		quotedBad := `"` + bad + `"`
+		f("csv "+bad, strings.Replace(ecbSeries, "163.18", quotedBad, 1), "jpy 2024-03-04")
+		f("xml "+bad, strings.Replace(ecbXML, "163.18", bad, 1), "jpy 2024-03-04")
+		f("dollar "+bad, strings.Replace(ecbSeries, "1.0813", quotedBad, 1),
+			"eur 2024-03-01, gbp 2024-03-01, jpy 2024-03-01")
+	}
+	f("no rate attribute", strings.Replace(ecbXML, ` rate="163.18"`, "", 1), "jpy 2024-03-04")
+	f("no currency attribute", strings.Replace(ecbXML, ` currency="JPY"`, "", 1), " 2024-03-04")
+	f("day twice, the same", ecbSeries+"2024-02-29,1.0826,162.35,7.5,0.85523,\n", "")
+	f("day twice, another", ecbSeries+"2024-02-29,1.0826,162.36,7.5,0.85523,\n", "jpy 2024-02-29")
+}
+
+// What is cut off or something else refuses the whole source, in each form.
+func TestFetchRefusesWhatIsCutOff(t *testing.T) {
+	whole := zipped(t, "eurofxref-hist.csv", strings.Repeat(ecbSeries, 1)+strings.Repeat("# ", 2000))
+	for _, cut := range []string{whole[:len(whole)/2], whole[:len(whole)-10], ecbXML[:len(ecbXML)/2],
+		ecbSeries[:len(ecbSeries)-15]} {
+		if rates, err := fetch(t, "ecb", "x", cut); err == nil {
+			t.Errorf("%.20q… of %d bytes: %d rates", cut, len(cut), len(rates))
+		}
+	}
 }
 
 func TestFetchURL(t *testing.T) {
@@ -241,7 +349,8 @@ func TestParseSource(t *testing.T) {
 			return
 		}
 		if source.Name() != name || source.Location() != location {
-			t.Errorf("ParseSource(%q) = %q at %q, want %q at %q", spec, source.Name(), source.Location(), name, location)
+			t.Errorf("ParseSource(%q) = %q at %q, want %q at %q", spec, source.Name(), source.Location(), name,
+				location)
 		}
 	}
 	f("ecb:eurofxref-hist.zip", "ecb", "eurofxref-hist.zip")
@@ -271,9 +380,22 @@ func TestParseSourceRefuses(t *testing.T) {
 }
 
 func TestParseSources(t *testing.T) {
-	sources, err := ParseSources([]string{"ecb:a.zip", "file:b.csv"})
-	if err != nil || len(sources) != 2 || sources[0].Name() != "ecb" {
-		t.Errorf("sources = %v, error %v", sources, err)
+	for specs, want := range map[string]string{
+		"": "pegs", "ecb:a.zip file:b.csv": "ecb file:b pegs", "ecb:a.zip pegs oxr:c": "ecb pegs oxr",
+		"ecb:a.zip name=old ecb:b.zip": "ecb:old ecb pegs", // as a flag cuts at commas
+	} {
+		sources, err := ParseSources(strings.Fields(specs))
+		var names []string
+		for _, source := range sources {
+			names = append(names, source.Name())
+		}
+		if got := strings.Join(names, " "); err != nil || got != want {
+			t.Errorf("%q: sources %q, error %v; want %q", specs, got, err, want)
+		}
+	}
+	_, err := ParseSources([]string{"pegs", "pegs"})
+	if err == nil || !strings.Contains(err.Error(), "same name") {
+		t.Errorf("pegs twice: %v", err)
 	}
 	_, err = ParseSources([]string{"x", "file:a/r.csv", "file:b/r.csv", "oxr:"})
 	if err == nil {
@@ -287,21 +409,30 @@ func TestParseSources(t *testing.T) {
 }
 
 func FuzzFetch(f *testing.F) {
-	f.Add(true, []byte(ecbSeries))
-	f.Add(true, []byte(ecbXML))
-	f.Add(true, []byte(zipped(f, "x.csv", ecbSeries)))
-	f.Add(false, []byte("date,currency,usd\n2024-03-01,kwd,3.25\n"))
-	f.Fuzz(func(t *testing.T, ecb bool, data []byte) {
-		parse := parseFile
-		if ecb {
-			parse = parseECB
+	f.Add(uint8(0), []byte(ecbSeries))
+	f.Add(uint8(0), []byte(ecbXML))
+	f.Add(uint8(0), []byte(zipped(f, "x.csv", ecbSeries)))
+	f.Add(uint8(1), []byte("date,currency,usd\n2024-03-01,kwd,3.25\n"))
+	f.Add(uint8(1), []byte("currency,usd,valid_from,valid_to\naed,0.2723,2000-01-01,\n"))
+	f.Add(uint8(2), []byte(oxrAnswer))
+	f.Fuzz(func(t *testing.T, form uint8, data []byte) {
+		parse := parseECB
+		switch form % 3 {
+		case 1:
+			parse = parseFile
+		case 2:
+			parse = func(data []byte) ([]Rate, error) { return parseOXR(data, 0) }
 		}
-		rates, err := parse(data, "x", time.Time{})
+		rates, err := parse(data)
 		if err != nil {
 			return
 		}
-		if _, err := NewTable([][]Rate{rates}, Options{}); err != nil {
-			t.Fatalf("rates that were read do not make a table: %v", err)
+		table := NewTable([][]Rate{rates}, Options{})
+		for _, rate := range rates {
+			quote, ok := table.Lookup(rate.Currency, rate.Date)
+			if ok && (quote.USD.Sign() <= 0 || quote.USD.Exponent() != -ratePlaces || quote.Fault != "") {
+				t.Fatalf("%+v converts by %+v", rate, quote)
+			}
 		}
 	})
 }

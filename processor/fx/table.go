@@ -2,8 +2,6 @@ package fx
 
 import (
 	"cmp"
-	"fmt"
-	"math/big"
 	"slices"
 	"sort"
 	"strings"
@@ -13,14 +11,19 @@ import (
 
 // Options are the rules of a Table. The zero value of a field takes the default.
 type Options struct {
-	// MaxMove is the largest change against the previous rate that is used without asking, as a fraction: 0.2 is 20 %.
+	// MaxMove is the largest change against the previous rate that is used at once, as a fraction:
+	// 0.2 is 20 %.
 	MaxMove decimal.Decimal
-	// MaxAge is how many days a rate may be older than the movement: 7, which spans every run of weekend and holidays that
-	// the bank has had.
+	// MaxAge is how many days a published rate may be older than the movement: 7, which spans every
+	// run of weekend and holidays that the bank has had.
 	MaxAge int
-	// Persist is on which published day in a row a larger move is believed: 3. A slip is corrected the next day; a
-	// devaluation stays.
+	// Persist is on which published day in a row a larger move is believed: 3. A slip is corrected
+	// the next day; a devaluation stays.
 	Persist int
+	// Pegs are fixed conversions, a source of their own; nil: none.
+	Pegs []Peg
+	// PegsAfter is how many of the other sources are preferred to Pegs.
+	PegsAfter int
 }
 
 func (o Options) withDefaults() Options {
@@ -43,27 +46,6 @@ type Quote struct {
 	Final bool
 }
 
-// HeldBack is a rate that is not used, because it moved further than Options.MaxMove.
-type HeldBack struct {
-	// Rate is the one that is not used.
-	Rate Rate
-	// Previous is the last used rate of the same source and currency, which it was measured against.
-	Previous Rate
-}
-
-// String says what happened in one line, for a log or a report.
-func (h HeldBack) String() string {
-	return fmt.Sprintf("%s %s %s: %s USD is held back against %s of %s",
-		h.Rate.Source, h.Rate.Currency, h.Rate.Date, h.Rate.USD, h.Previous.USD, h.Previous.Date)
-}
-
-// Change returns by how much the rate moved, as a fraction of the previous one with four places: 0.25 is a rise by 25 %.
-func (h HeldBack) Change() decimal.Decimal {
-	difference := h.Rate.USD.Sub(h.Previous.USD)
-	numerator := new(big.Int).Mul(difference.Coefficient(), pow10(4))
-	return decimal.NewFromBigInt(roundHalfEven(numerator, h.Previous.USD.Coefficient()), -4)
-}
-
 // Table answers which rate converts a movement. It is immutable, and safe for concurrent use.
 type Table struct {
 	maxAge     Date
@@ -72,53 +54,71 @@ type Table struct {
 	size       int
 }
 
-// series is one source's rates of one currency.
+// series is what one source has of one currency: published rates and periods, or pegs.
 type series struct {
-	days []Date // of the usable rates, ascending
-	// rates belong to days, one by one. They stand apart so that the search walks through 4-byte days only.
+	days []Date // of the usable published rates, ascending
+	// rates belong to days, one by one. They stand apart so that the search walks through 4-byte
+	// days only.
 	rates []Rate
+	// periods are the usable rates that are stated for a period, ascending by their first day.
+	periods []Rate
 	// heldDays are the days of the rates held back, ascending.
 	heldDays []Date
-	// last is the newest published day of the currency, held back or not.
+	// last is the newest day that the source gives this currency for, held back or not.
 	last Date
-	// sourceLast is the newest published day of any currency of the source.
+	// sourceLast is the newest day for which the source has published any currency.
 	sourceLast Date
+	// published says that the source publishes this currency by the day, and not for periods alone.
+	published bool
+	// breaks are the days from which the currency is a fixed part of another, ascending: what was
+	// published before such a day does not convert what moves from it on.
+	breaks []Date
+	pegs   []Peg
 }
 
-// NewTable builds a table from the rates of several sources, the most preferred first. The order of the rates within a
-// source does not matter. Of two rates for the same currency and day the one fetched later stands, so that stored rates
-// and newly fetched ones can be given together.
-func NewTable(sources [][]Rate, options Options) (*Table, error) {
+// NewTable builds a table from the rates of several sources, the most preferred first. The order of
+// the rates within a source does not matter. Of two rates for the same currency and day the one
+// fetched later stands, so that stored rates and newly fetched ones can be given together. A rate
+// that is not plausible is held back (HeldBack), and never keeps another from being used.
+func NewTable(sources [][]Rate, options Options) *Table {
 	options = options.withDefaults()
-	table := &Table{maxAge: Date(options.MaxAge), currencies: make(map[string][]series)}
-	for _, rates := range sources {
-		if err := table.addSource(rates, options); err != nil {
-			return nil, fmt.Errorf("build table of rates: %w", err)
-		}
+	pegs := make(map[string][]Peg)
+	for _, peg := range options.Pegs {
+		pegs[peg.Currency] = append(pegs[peg.Currency], peg)
 	}
+	table := &Table{maxAge: Date(options.MaxAge), currencies: make(map[string][]series)}
+	place := min(max(options.PegsAfter, 0), len(sources))
+	for i, rates := range sources {
+		if i == place {
+			table.addPegs(pegs)
+		}
+		table.addSource(rates, pegs, options)
+	}
+	if place == len(sources) {
+		table.addPegs(pegs)
+	}
+	table.compareFiles()
 	slices.SortStableFunc(table.held, func(a, b HeldBack) int {
-		return cmp.Or(cmp.Compare(a.Rate.Date, b.Rate.Date), cmp.Compare(a.Rate.Currency, b.Rate.Currency))
+		return cmp.Or(cmp.Compare(a.Rate.Date, b.Rate.Date), cmp.Compare(a.Rate.Currency, b.Rate.Currency),
+			cmp.Compare(a.Rate.Source, b.Rate.Source))
 	})
-	return table, nil
+	return table
 }
 
-func (t *Table) addSource(rates []Rate, options Options) error {
+func (t *Table) addPegs(pegs map[string][]Peg) {
+	for currency, list := range pegs {
+		t.currencies[currency] = append(t.currencies[currency], series{pegs: list})
+	}
+}
+
+func (t *Table) addSource(rates []Rate, pegs map[string][]Peg, options Options) {
 	byCurrency := make(map[string][]Rate)
 	var sourceLast Date
-	for i, rate := range rates {
+	for _, rate := range rates {
 		rate.Currency = strings.ToLower(rate.Currency)
-		if rate.USD.Sign() <= 0 || rate.USD.Exponent() < -64 || rate.USD.Exponent() > 38 {
-			return fmt.Errorf("%s %s %s: %w", rate.Source, rate.Currency, rate.Date, ErrBadRate)
-		}
-		if rate.USD.Exponent() != -ratePlaces {
-			quantised, err := divide(rate.USD, one)
-			if err != nil {
-				return fmt.Errorf("%s %s %s: %w", rate.Source, rate.Currency, rate.Date, err)
-			}
-			rate.USD = quantised
-		}
-		if i == 0 || rate.Date > sourceLast {
-			sourceLast = rate.Date
+		rate = quantised(rate)
+		if rate.ValidTo == 0 {
+			sourceLast = max(sourceLast, rate.Date)
 		}
 		if rate.Currency != "usd" {
 			byCurrency[rate.Currency] = append(byCurrency[rate.Currency], rate)
@@ -126,76 +126,53 @@ func (t *Table) addSource(rates []Rate, options Options) error {
 	}
 	for currency, list := range byCurrency {
 		slices.SortFunc(list, func(a, b Rate) int {
-			// The newest fetch of a day comes first; at the same moment the value decides, so that any order of the input
-			// builds the same table.
+			// The newest fetch of a day comes first; at the same moment the value decides, so that
+			// any order of the input builds the same table.
 			return cmp.Or(cmp.Compare(a.Date, b.Date), b.FetchedAt.Compare(a.FetchedAt), b.USD.Cmp(a.USD))
 		})
 		list = slices.CompactFunc(list, func(a, b Rate) bool { return a.Date == b.Date })
-		kept, held := sift(list, options)
-		kept.last, kept.sourceLast = list[len(list)-1].Date, sourceLast
-		t.currencies[currency] = append(t.currencies[currency], kept)
-		t.held = append(t.held, held...)
-		t.size += len(kept.days)
-	}
-	return nil
-}
-
-// sift separates the usable rates of one source and currency, ascending by day, from those that moved too far.
-//
-// Whether a day's rate is held back depends only on that day and those before it. Later days never change it, so that a
-// movement converted once is not converted differently when time passes.
-func sift(list []Rate, options Options) (series, []HeldBack) {
-	var (
-		out     series
-		held    []HeldBack
-		pending []Rate // held back in a row, each near the one before
-	)
-	for _, rate := range list {
-		if len(out.rates) > 0 {
-			previous := out.rates[len(out.rates)-1]
-			newest := previous.Date
-			if len(pending) > 0 {
-				newest = pending[len(pending)-1].Date
-			}
-			switch {
-			case rate.Date-newest > Date(options.MaxAge):
-				// After a gap longer than a rate may be old there is nothing to measure against: currencies that the bank
-				// dropped and took up again years later come back elsewhere.
-				pending = nil
-			case !moved(previous.USD, rate.USD, options.MaxMove):
-				pending = nil
-			default:
-				if len(pending) > 0 && moved(pending[len(pending)-1].USD, rate.USD, options.MaxMove) {
-					pending = nil // not the same move as the day before
-				}
-				pending = append(pending, rate)
-				if len(pending) < options.Persist {
-					held = append(held, HeldBack{Rate: rate, Previous: previous})
-					out.heldDays = append(out.heldDays, rate.Date)
-					continue
-				}
-				pending = nil
-			}
+		s, held := plausible(list, options)
+		s.sourceLast = sourceLast
+		for _, rate := range list {
+			s.last = max(s.last, rate.last())
+			s.published = s.published || rate.ValidTo == 0
 		}
-		out.days = append(out.days, rate.Date)
-		out.rates = append(out.rates, rate)
+		for _, peg := range pegs[currency] {
+			s.breaks = append(s.breaks, peg.From)
+		}
+		t.currencies[currency] = append(t.currencies[currency], s)
+		t.held = append(t.held, held...)
+		t.size += len(s.days) + len(s.periods)
 	}
-	return out, held
 }
 
-// moved reports whether to differs from from by more than the fraction of it.
-func moved(from, to, fraction decimal.Decimal) bool {
-	return to.Sub(from).Abs().GreaterThan(from.Mul(fraction))
+// quantised brings a rate to 18 places. One that has no such value becomes a rate with a Fault.
+func quantised(rate Rate) Rate {
+	if rate.Fault != "" || rate.USD.Exponent() == -ratePlaces && rate.USD.Sign() > 0 {
+		return rate
+	}
+	usd, err := divide(rate.USD, one)
+	if err != nil {
+		rate.USD, rate.Fault = decimal.Decimal{}, err.Error()
+		return rate
+	}
+	rate.USD = usd
+	return rate
 }
 
-// Lookup returns the rate that converts a movement in a currency on a UTC day: of the most preferred source that has one,
-// the newest that is not after the day and at most Options.MaxAge days before it. The dollar is 1, source "usd", final.
-// Without a rate it returns false: the amount stays NULL, it is never summed as if it were dollars.
+// Lookup returns the rate that converts a movement in a currency on a UTC day: of the most
+// preferred source that has one, the newest that is not after the day and still holds on it. A
+// published rate holds Options.MaxAge days, but not beyond the day from which the currency became a
+// fixed part of another; a rate stated for a period holds until its last day. The dollar is 1,
+// source "usd", final. Without a rate it returns false: the amount stays NULL, it is never summed
+// as if it were dollars.
 //
-// A quote is final when no more preferred source, nor the quote's own, can still publish a rate that would take its
-// place: each of them has already published this currency for the day or a later one (so that a gap is known to be a
-// gap), or has dropped the currency (it went on publishing others for more than MaxAge days). A quote that falls back over
-// a rate held back is not final, because the source may correct it; nor is one that its source may still change (Rate.Open).
+// A quote is final when no more preferred source, nor the quote's own, can still publish a rate
+// that would take its place: each of them has already published this currency for the day or a
+// later one (so that a gap is known to be a gap), or has dropped the currency (it went on
+// publishing others for more than MaxAge days, or beyond the day on which the currency ended). A
+// quote that falls back over a rate held back is not final, because the source may correct or
+// confirm it; nor is one that its source may still change (Rate.Open).
 func (t *Table) Lookup(currency string, day Date) (Quote, bool) {
 	list, known := t.currencies[currency]
 	if !known {
@@ -209,29 +186,60 @@ func (t *Table) Lookup(currency string, day Date) (Quote, bool) {
 	final := true
 	for i := range list {
 		s := &list[i]
-		final = final && s.settled(day, t.maxAge)
-		at := upTo(s.days, day)
-		if at < 0 || day-s.days[at] > t.maxAge {
-			// Fell through to a less preferred source. If this one holds a rate back, its correction would win.
-			if heldAt := upTo(s.heldDays, day); heldAt >= 0 && day-s.heldDays[heldAt] <= t.maxAge {
-				final = false
+		if s.pegs != nil {
+			quote, fixed, ok := t.pegged(s.pegs, day)
+			if ok {
+				quote.Final = quote.Final && final
+				return quote, true
 			}
+			final = final && !fixed // the rate of the base would make one
 			continue
 		}
-		if heldAt := upTo(s.heldDays, day); heldAt >= 0 && s.heldDays[heldAt] > s.days[at] {
-			final = false
+		final = final && s.settled(day, t.maxAge)
+		rate, ok := s.at(day, t.maxAge)
+		if heldAt := upTo(s.heldDays, day); heldAt >= 0 && day-s.heldDays[heldAt] <= t.maxAge &&
+			(!ok || s.heldDays[heldAt] > rate.Date) {
+			final = false // if the rate held back is confirmed or corrected, it wins
 		}
-		return Quote{Rate: s.rates[at], Final: final && !s.rates[at].Open()}, true
+		if ok {
+			return Quote{Rate: *rate, Final: final && !rate.Open()}, true
+		}
 	}
 	return Quote{}, false
 }
 
+// at returns the newest rate that is not after the day and holds on it.
+func (s *series) at(day, maxAge Date) (*Rate, bool) {
+	var found *Rate
+	if i := upTo(s.days, day); i >= 0 && day-s.days[i] <= maxAge && !s.broken(s.days[i], day) {
+		found = &s.rates[i]
+	}
+	// Periods may overlap: the one that began last counts, and when it is over, the one around it
+	// again.
+	i := sort.Search(len(s.periods), func(i int) bool { return s.periods[i].Date > day }) - 1
+	for ; i >= 0; i-- {
+		if s.periods[i].ValidTo >= day {
+			if found == nil || s.periods[i].Date > found.Date {
+				found = &s.periods[i]
+			}
+			break
+		}
+	}
+	return found, found != nil
+}
+
+// broken reports whether the currency became a fixed part of another after from, and not after to.
+func (s *series) broken(from, to Date) bool {
+	i := upTo(s.breaks, to)
+	return i >= 0 && s.breaks[i] > from
+}
+
 // settled reports whether the source has nothing more to say about this currency up to the day.
 func (s *series) settled(day, maxAge Date) bool {
-	if s.last >= day {
+	if s.last >= day || !s.published {
 		return true
 	}
-	return s.sourceLast >= day && s.sourceLast-s.last > maxAge
+	return s.sourceLast >= day && (s.sourceLast-s.last > maxAge || s.broken(s.last, day))
 }
 
 // upTo returns the index of the newest day that is not after the given one, or -1.
@@ -239,27 +247,36 @@ func upTo(days []Date, day Date) int {
 	return sort.Search(len(days), func(i int) bool { return days[i] > day }) - 1
 }
 
-// HeldBack lists the rates that are not used because they moved too far, by day and currency.
+// HeldBack lists the rates that are not used, by day, currency and source.
 func (t *Table) HeldBack() []HeldBack { return slices.Clone(t.held) }
 
-// Newest returns the newest usable rate of a currency, of the most preferred source that has any, however old.
-func (t *Table) Newest(currency string) (Rate, bool) {
+// Newest returns the newest usable rate of a currency, of the most preferred source that has any,
+// however old, but not of a day after today.
+func (t *Table) Newest(currency string, today Date) (Rate, bool) {
 	for _, s := range t.currencies[currency] {
-		if len(s.rates) > 0 {
-			return s.rates[len(s.rates)-1], true
+		if s.pegs != nil {
+			if quote, _, ok := t.pegged(s.pegs, today); ok {
+				return quote.Rate, true
+			}
+			continue
+		}
+		if rate, ok := s.at(today, MaxDate); ok {
+			return *rate, true
 		}
 	}
 	return Rate{}, false
 }
 
-// Len returns the number of usable rates.
+// Len returns the number of usable rates, without the pegs.
 func (t *Table) Len() int { return t.size }
 
 // Currencies lists the currencies that any source has, sorted, without the dollar.
 func (t *Table) Currencies() []string {
 	names := make([]string, 0, len(t.currencies))
 	for currency := range t.currencies {
-		names = append(names, currency)
+		if isCurrency(currency) {
+			names = append(names, currency)
+		}
 	}
 	slices.Sort(names)
 	return names

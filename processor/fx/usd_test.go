@@ -10,10 +10,11 @@ import (
 	"github.com/shopspring/decimal"
 )
 
-// referenceUSD computes the same as USD by another road: rational numbers, and the rounding taken from the distance to
-// the neighbours instead of from a remainder.
+// referenceUSD computes the same as USD in another way: by rational numbers, and the rounding taken
+// from the distance to the neighbours instead of from a remainder.
 func referenceUSD(amount int64, exponent int, rate *big.Rat) *big.Rat {
-	exact := new(big.Rat).SetFrac(big.NewInt(amount), new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(exponent)), nil))
+	exact := new(big.Rat).SetFrac(big.NewInt(amount), new(big.Int).Exp(big.NewInt(10),
+		big.NewInt(int64(exponent)), nil))
 	exact.Mul(exact, rate)
 	micros := new(big.Rat).Mul(exact, big.NewRat(1_000_000, 1))
 	// Euclidean division rounds towards minus infinity, because the denominator is positive.
@@ -59,12 +60,14 @@ func TestUSDEqualsReference(t *testing.T) {
 			if new(big.Rat).Abs(want).Cmp(limit) >= 0 {
 				refused++
 				if !errors.Is(err, ErrOutOfRange) {
-					t.Fatalf("%s: USD(%d, %d, %s) = %s, %v; want ErrOutOfRange", currency, amount, exponent, rate, got, err)
+					t.Fatalf("%s: USD(%d, %d, %s) = %s, %v; want ErrOutOfRange", currency, amount, exponent,
+						rate, got, err)
 				}
 				continue
 			}
 			if err != nil || ratOf(got).Cmp(want) != 0 {
-				t.Fatalf("%s: USD(%d, %d, %s) = %s, %v; want %s", currency, amount, exponent, rate, got, err, want.FloatString(6))
+				t.Fatalf("%s: USD(%d, %d, %s) = %s, %v; want %s", currency, amount, exponent, rate, got, err,
+					want.FloatString(6))
 			}
 			if got.Exponent() != -usdPlaces {
 				t.Fatalf("%s: USD(%d, %d, %s) has exponent %d", currency, amount, exponent, rate, got.Exponent())

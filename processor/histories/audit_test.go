@@ -32,7 +32,7 @@ func TestAudit(t *testing.T) {
 	}
 	all = append(all, &kgo.Record{Topic: schemas.TopicLeads, Key: []byte("k"), Value: []byte("not a lead"), Timestamp: all[0].Timestamp})
 	topics := w.kafka(3, all)
-	topics.DeadLetter = replay.Aside(w.store)
+	topics.DeadLetter = replay.DeadLetterTable(w.store)
 	live, err := w.handlers(t.Context(), w.store)
 	if err != nil {
 		t.Fatal(err)
@@ -42,9 +42,9 @@ func TestAudit(t *testing.T) {
 	}
 	commitAll(t, topics)
 
-	database, beside := w.shadow("_audit")
+	database, shadow := w.shadow("_audit")
 	checked := &audit.Audit{
-		Live: w.store, Beside: beside, BesideDB: database, Topics: topics, Batch: 300, Log: w.log,
+		Live: w.store, Shadow: shadow, ShadowDB: database, Topics: topics, Batch: 300, Log: w.log,
 		Handlers: func(_ context.Context, store recompute.Store, now func() time.Time) (*replay.Handlers, error) {
 			return w.handlersOver(store, now), nil
 		},
@@ -52,8 +52,8 @@ func TestAudit(t *testing.T) {
 	sound := func() {
 		t.Helper()
 		report, err := checked.Run(t.Context(), time.Time{})
-		if err != nil || len(report.Flaws) > 0 || report.Records != len(all) {
-			t.Fatalf("%d of %d records, %v %v", report.Records, len(all), report.Flaws, err)
+		if err != nil || len(report.Findings) > 0 || report.Records != len(all) {
+			t.Fatalf("%d of %d records, %v %v", report.Records, len(all), report.Findings, err)
 		}
 	}
 	sound()
@@ -89,14 +89,14 @@ func TestAudit(t *testing.T) {
 				t.Fatal(err)
 			}
 			seen := false
-			for _, f := range found.Flaws {
+			for _, f := range found.Findings {
 				seen = seen || f.Table == fault.table && f.What == fault.what && f.Where != "" && f.Key != ""
 			}
 			if !seen {
-				t.Errorf("found %v, want %s in %s", found.Flaws, fault.what, fault.table)
+				t.Errorf("found %v, want %s in %s", found.Findings, fault.what, fault.table)
 			}
-			if len(left.Flaws) > 0 {
-				t.Errorf("left after the repair: %v", left.Flaws)
+			if len(left.Findings) > 0 {
+				t.Errorf("left after the repair: %v", left.Findings)
 			}
 			if got := w.count("SELECT groupBitXor(cityHash64(*)) FROM ledger FINAL"); got != ledger {
 				t.Error("the ledger is another one than before the fault")
@@ -111,7 +111,7 @@ func TestAudit(t *testing.T) {
 	// From the raw tables, when Kafka has forgotten.
 	checked.Topics = nil
 	w.exec("ALTER TABLE facts UPDATE amount = amount + 1 WHERE object_id = (SELECT max(object_id) FROM facts WHERE kind = 'payment')")
-	if found, left, err := checked.Repair(t.Context(), time.Time{}); err != nil || len(found.Flaws) == 0 || len(left.Flaws) > 0 {
+	if found, left, err := checked.Repair(t.Context(), time.Time{}); err != nil || len(found.Findings) == 0 || len(left.Findings) > 0 {
 		t.Errorf("from the raw tables: found %v, left %v, %v", found, left, err)
 	}
 }
@@ -139,7 +139,7 @@ func (w *warehouse) handlersOver(store recompute.Store, now func() time.Time) *r
 	r := recompute.New(recompute.Config{Store: store, Rates: rates(), Settle: 24 * time.Hour, Log: w.log, Now: now})
 	return &replay.Handlers{
 		Recomputer: r, Clicks: &consume.Clicks{Store: store, Recomputer: r},
-		Payments: &consume.Payments{Store: store, Recomputer: r, Workspace: func(string) string { return "default" }, Events: consume.NewEventsMetric()},
+		Payments: &consume.Payments{Store: store, Recomputer: r, Workspace: func(*schemas.StripeEvent) (string, bool) { return "default", true }, Events: consume.NewEventsMetric()},
 	}
 }
 

@@ -23,7 +23,7 @@ import (
 func TestErase(t *testing.T) {
 	t.Parallel()
 	opts := options(2)
-	opts.Clicks, opts.Keyings, opts.Lives = 8, []traffic.Keying{traffic.PimmsCustomer, traffic.DubCustomer}, []traffic.Life{traffic.Subscription, traffic.OneTime}
+	opts.Clicks, opts.Channels, opts.Scenarios = 8, []traffic.Channel{traffic.PimmsCustomer, traffic.DubCustomer}, []traffic.Scenario{traffic.Subscription, traffic.OneTime}
 	world := traffic.New(2, opts)
 	w := newWarehouse(t, time.Now())
 	w.storeRates(opts.Start, opts.Start.AddDate(0, 0, 2))
@@ -32,7 +32,7 @@ func TestErase(t *testing.T) {
 		all = append(all, item.record)
 	}
 	topics := w.kafka(3, all)
-	topics.DeadLetter = replay.Aside(w.store)
+	topics.DeadLetter = replay.DeadLetterTable(w.store)
 	handle := func() {
 		t.Helper()
 		h, err := w.forgetful(t.Context(), w.store)
@@ -102,14 +102,14 @@ func TestErase(t *testing.T) {
 			t.Errorf("rebuilt%s: %d values have one of the names", suffix, n)
 		}
 	}
-	database, beside := w.shadow("_audit")
+	database, shadow := w.shadow("_audit")
 	checked := &audit.Audit{
-		Live: w.store, Beside: beside, BesideDB: database, Topics: topics, Batch: 300, Log: w.log,
+		Live: w.store, Shadow: shadow, ShadowDB: database, Topics: topics, Batch: 300, Log: w.log,
 		Handlers: func(ctx context.Context, store recompute.Store, now func() time.Time) (*replay.Handlers, error) {
 			return w.forgetfulOver(ctx, store, now)
 		},
 	}
-	if report, err := checked.Run(t.Context(), time.Time{}); err != nil || len(report.Flaws) > 0 {
+	if report, err := checked.Run(t.Context(), time.Time{}); err != nil || len(report.Findings) > 0 {
 		t.Errorf("the audit finds %v %v", report, err)
 	}
 	if _, err := erase.Find(t.Context(), w.store, "default", []identity.Node{"object:pi_1"}, nil); err == nil {

@@ -48,10 +48,10 @@ func options(seed uint64) traffic.Options {
 	}
 	o.Until = o.Start.Add(220 * 24 * time.Hour)
 	if seed%2 == 0 {
-		o.Lives = allLives
+		o.Scenarios = allScenarios
 	}
 	if seed%3 == 0 {
-		o.Keyings = allKeyings
+		o.Channels = allChannels
 	}
 	if seed%3 == 1 {
 		o.Account = "acct_1"
@@ -62,12 +62,12 @@ func options(seed uint64) traffic.Options {
 	return o
 }
 
-var allLives = []traffic.Life{
+var allScenarios = []traffic.Scenario{
 	traffic.OneTime, traffic.Guest, traffic.WithInvoice, traffic.Subscription, traffic.Trial, traffic.Elements, traffic.Async, traffic.OffStripe,
 	traffic.AdaptivePricing, traffic.Abandoned, traffic.Voided,
 }
 
-var allKeyings = []traffic.Keying{
+var allChannels = []traffic.Channel{
 	traffic.BareClick, traffic.PimmsReference, traffic.DubReference, traffic.PimmsCustomer, traffic.DubCustomer, traffic.CustomerMetadata,
 	traffic.PaymentMetadata, traffic.PushLapMetadata, traffic.BareAffiliate, traffic.PromotionCode, traffic.Unrelated, traffic.NoKey,
 }
@@ -144,7 +144,7 @@ func TestLedgerEqualsTruth(t *testing.T) {
 						}
 						events.Add(int64(len(told.sequence)))
 					}
-					lived.Add(int64(w.Lives))
+					lived.Add(int64(w.Scenarios))
 					movements.Add(int64(len(w.Movements)))
 				})
 			}
@@ -269,7 +269,7 @@ func BenchmarkLoad(b *testing.B) {
 		store := open(b, chdbtest.Start(b))
 		r := recompute.New(recompute.Config{Store: store, Rates: rates(), Settle: time.Hour, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return w.End().AddDate(1, 0, 0) }})
 		clicks := &consume.Clicks{Store: store, Recomputer: r}
-		money := &consume.Payments{Store: store, Recomputer: r, Workspace: func(string) string { return "default" }, Events: consume.NewEventsMetric()}
+		money := &consume.Payments{Store: store, Recomputer: r, Workspace: func(*schemas.StripeEvent) (string, bool) { return "default", true }, Events: consume.NewEventsMetric()}
 		for chunk := range slices.Chunk(all, 2000) {
 			var clicked, paid []*kgo.Record
 			for _, t := range chunk {

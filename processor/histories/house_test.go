@@ -55,7 +55,7 @@ func (h *house) start() {
 	h.dies = nil
 	r := recompute.New(recompute.Config{Store: h, Rates: h.rates, Settle: 24 * time.Hour, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return h.now }})
 	h.clicks = &consume.Clicks{Store: h, Recomputer: r}
-	h.money = &consume.Payments{Store: h, Recomputer: r, Workspace: func(string) string { return "default" }, Events: consume.NewEventsMetric()}
+	h.money = &consume.Payments{Store: h, Recomputer: r, Workspace: func(*schemas.StripeEvent) (string, bool) { return "default", true }, Events: consume.NewEventsMetric()}
 }
 
 // feed hands one batch to the lanes, as Kafka would. Its error is errDied or nil.

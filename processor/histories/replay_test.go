@@ -144,7 +144,7 @@ func TestRebuild(t *testing.T) {
 		all = append(all, item.record)
 	}
 	broken := &kgo.Record{Topic: schemas.TopicClicks, Key: []byte("k"), Value: []byte("not a click")}
-	aside := replay.Aside(w.store)
+	aside := replay.DeadLetterTable(w.store)
 	for batch := range slices.Chunk(append(all, broken), 400) {
 		var clicks, money []*kgo.Record
 		for _, record := range batch {
@@ -266,7 +266,7 @@ func TestReplayInPlace(t *testing.T) {
 		all = append(all, item.record)
 	}
 	topics := w.kafka(3, all)
-	topics.DeadLetter = replay.Aside(w.store)
+	topics.DeadLetter = replay.DeadLetterTable(w.store)
 	if result, err := topics.Range(t.Context(), h, time.Time{}, time.Time{}, 100); err != nil || result.Records != len(all) {
 		t.Fatalf("%+v %v", result, err)
 	}
@@ -302,8 +302,8 @@ func TestReplayInPlace(t *testing.T) {
 	if err := topics.DeadLetter(t.Context(), &kgo.Record{Topic: schemas.TopicLeads, Value: []byte("x"), Headers: letter.Headers}, "decode", "unreadable", nil); err != nil {
 		t.Fatal(err)
 	}
-	result, err := replay.HandleLetters(t.Context(), w.store, h, time.Time{}, "", 10, w.log)
-	if err != nil || result.Tried != 2 || result.Refused["unreadable"] != 1 || result.Headless != 0 {
+	result, err := replay.HandleDeadLetters(t.Context(), w.store, h, time.Time{}, "", 10, w.log)
+	if err != nil || result.Tried != 2 || result.Refused["unreadable"] != 1 || result.NoHeaders != 0 {
 		t.Fatalf("%+v %v", result, err)
 	}
 	if w.count("SELECT count() FROM stripe_events WHERE event_id = '"+schemas.Header(&letter, schemas.HeaderEventID)+"'") != 1 {

@@ -11,9 +11,15 @@ import (
 	"tributary/processor/stripe"
 )
 
-// Store is what the lanes need of ClickHouse; clickhouse.Store is the real one. Every method returns an error only when ctx ends:
-// a failed lookup is never an empty answer. Inserts may be repeated, reordered and run beside each other.
+// Store is what the consumers need of ClickHouse; clickhouse.Store is the real one. Every method returns an error only when ctx
+// ends, and an insert also clickhouse.ErrRejected, of rows that can never be stored: a failed lookup is never an empty answer.
 type Store interface {
+	StoreReader
+	StoreWriter
+}
+
+// StoreWriter inserts. Inserts may be repeated, reordered and run beside each other.
+type StoreWriter interface {
 	InsertClicks(context.Context, []clickhouse.ClickRow) error
 	InsertEvents(context.Context, []clickhouse.EventRow) error
 	InsertFacts(context.Context, []clickhouse.FactRow) error
@@ -22,7 +28,10 @@ type Store interface {
 	InsertLeads(context.Context, []ledger.Lead) error
 	InsertLedger(context.Context, []ledger.Entry) error
 	InsertDeadLetters(context.Context, []clickhouse.DeadLetterRow) error
+}
 
+// StoreReader looks up.
+type StoreReader interface {
 	Edges(ctx context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error)
 	FirstNames(ctx context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error)
 	Carried(ctx context.Context, workspace string, edges []identity.Edge) ([]identity.Edge, error)

@@ -9,7 +9,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"tributary/processor/clickhouse"
-	"tributary/processor/identity"
 )
 
 // sweepLimit bounds one pass, and sweepPasses how many follow each other while there is more.
@@ -84,17 +83,11 @@ func (r *Recomputer) SweepOnce(ctx context.Context, since time.Time) (int, error
 	if err != nil {
 		return 0, err
 	}
-	byWorkspace := make(map[string][]identity.Node)
-	for _, s := range sales {
-		byWorkspace[s.Workspace] = append(byWorkspace[s.Workspace], identity.New(identity.Object, s.ObjectID))
-	}
-	for workspace, nodes := range byWorkspace {
-		switch err := r.Recompute(ctx, workspace, nodes, nil); {
-		case errors.Is(err, clickhouse.ErrRejected): // its record was set aside when it came; nothing here is new
-			r.cfg.Log.Warn("some unfinished sales make rows that ClickHouse cannot take", "workspace", workspace, "error", err)
-		case err != nil:
-			return 0, err
-		}
+	switch err := r.RecomputeSales(ctx, sales); {
+	case errors.Is(err, clickhouse.ErrRejected): // the record was set aside when it was consumed; nothing here is new
+		r.cfg.Log.Warn("some unfinished sales make rows that ClickHouse cannot take", "error", err)
+	case err != nil:
+		return 0, err
 	}
 	return len(sales), nil
 }

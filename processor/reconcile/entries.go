@@ -34,19 +34,7 @@ WHERE workspace = ? AND object_id IN (?)`, []any{workspace, chunk}
 }
 
 func booked(ctx context.Context, s *clickhouse.Store, keys []string, query func([]string) (string, []any)) ([]BookedRow, error) {
-	type key struct{ kind, object string }
-	seen := make(map[key]bool)
-	var list []BookedRow
-	err := clickhouse.Lookup(ctx, s, "ledger", keys, query, func(rows driver.Rows) error {
-		var r BookedRow
-		if err := rows.Scan(&r.Kind, &r.ObjectID, &r.SaleID, &r.Currency, &r.Amount, &r.OccurredAt, &r.Status, &r.SupersededBy); err != nil {
-			return err
-		}
-		if k := (key{r.Kind, r.ObjectID}); !seen[k] {
-			seen[k] = true
-			list = append(list, r)
-		}
-		return nil
+	return clickhouse.Lookup(ctx, s, "ledger", keys, query, func(rows driver.Rows, r *BookedRow) error {
+		return rows.Scan(&r.Kind, &r.ObjectID, &r.SaleID, &r.Currency, &r.Amount, &r.OccurredAt, &r.Status, &r.SupersededBy)
 	})
-	return list, err
 }

@@ -456,7 +456,7 @@ func (b *books) whyMissing(ctx context.Context, m missed) (string, error) {
 	}
 	var types []string
 	for _, mention := range mentions {
-		if mention.Letter {
+		if mention.DeadLetter {
 			return fmt.Sprintf("set aside as a dead letter (%s): %s", mention.ID, mention.What), nil
 		}
 		if !slices.Contains(types, mention.What) {

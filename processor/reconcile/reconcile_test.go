@@ -50,7 +50,7 @@ func shop(t *testing.T) *clickhouse.Store {
 	}
 	t.Cleanup(func() { store.Close() })
 	recomputer := recompute.New(recompute.Config{Store: store, Rates: clickhousetest.FixedRates{"usd": "1", "eur": "1.1"}, Settle: time.Hour, Log: log})
-	money := &consume.Payments{Store: store, Recomputer: recomputer, Workspace: func(string) string { return "default" }, Events: consume.NewEventsMetric()}
+	money := &consume.Payments{Store: store, Recomputer: recomputer, Workspace: func(*schemas.StripeEvent) (string, bool) { return "default", true }, Events: consume.NewEventsMetric()}
 	data, err := os.ReadFile("testdata/events.txt")
 	if err != nil {
 		t.Fatal(err)

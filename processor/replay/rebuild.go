@@ -1,5 +1,6 @@
-// Package replay books again what was booked before: everything, into tables beside the live ones, which are compared and then
-// exchanged; a stretch of time, or dead letters, into the live ones, where doing it again is free.
+// Package replay books again what was booked before: everything, into a shadow database, which is
+// compared with the live one and then exchanged with it; or a range of time, or dead letters, into
+// the live tables, where booking again changes nothing.
 package replay
 
 import (
@@ -15,48 +16,49 @@ import (
 	"tributary/processor/clickhouse"
 	"tributary/processor/consume"
 	"tributary/processor/credit"
-	"tributary/processor/identity"
-	"tributary/processor/ledger"
 	"tributary/processor/recompute"
 	"tributary/schemas"
 )
 
-// Handlers are the lanes' handlers over one store, exactly as the processors run them.
+// Handlers are the consumers' handlers over one store, as the processors run them.
 type Handlers struct {
 	Payments   *consume.Payments
 	Clicks     *consume.Clicks
 	Recomputer *recompute.Recomputer
 }
 
-// Handle gives records of any topics to their lanes' handlers.
-func (h *Handlers) Handle(ctx context.Context, records []*kgo.Record, deadLetter consume.DeadLetter, log *slog.Logger) error {
-	var clicks, money []*kgo.Record
+// Handle passes records of any topics to their handlers.
+func (h *Handlers) Handle(ctx context.Context, records []*kgo.Record, deadLetter consume.DeadLetter,
+	log *slog.Logger,
+) error {
+	var clicks, payments []*kgo.Record
 	for _, r := range records {
 		if r.Topic == schemas.TopicClicks {
 			clicks = append(clicks, r)
 		} else {
-			money = append(money, r)
+			payments = append(payments, r)
 		}
 	}
 	if len(clicks) > 0 {
-		if err := consume.Isolate(ctx, clicks, h.Clicks.Handle, deadLetter, log); err != nil {
+		if err := consume.Quarantine(ctx, clicks, h.Clicks.Handle, deadLetter, log); err != nil {
 			return err
 		}
 	}
-	if len(money) > 0 {
-		return consume.Isolate(ctx, money, h.Payments.Handle, deadLetter, log)
+	if len(payments) > 0 {
+		return consume.Quarantine(ctx, payments, h.Payments.Handle, deadLetter, log)
 	}
 	return nil
 }
 
-// Rebuild makes all computed tables anew in Shadow, a database beside the live one on the same server, already migrated and otherwise
-// empty or interrupted.
+// Rebuild computes all computed tables again in Shadow, a migrated database on the server of the
+// live one. It is otherwise empty, or holds what an interrupted Rebuild has computed.
 type Rebuild struct {
 	Live, Shadow     *clickhouse.Store
 	LiveDB, ShadowDB string
-	// Handlers over a store. The rates must be those that are stored.
+	// Handlers returns handlers over a store, with the rates that are stored.
 	Handlers func(ctx context.Context, store *clickhouse.Store) (*Handlers, error)
-	// Topics reads the records from Kafka; nil: from the raw tables, which keep what Kafka has forgotten.
+	// Topics reads the records from Kafka; nil: they are read from the raw tables, which keep what
+	// Kafka no longer has.
 	Topics *Topics
 	// Batch is how many records are handled at once.
 	Batch int
@@ -78,7 +80,7 @@ type Result struct {
 	After       []Total // of the rebuilt one
 }
 
-// Equal tells whether nothing differs.
+// Equal reports whether nothing differs.
 func (r *Result) Equal() bool {
 	for _, d := range r.Differences {
 		if d.Here+d.There > 0 {
@@ -88,13 +90,13 @@ func (r *Result) Equal() bool {
 	return true
 }
 
-// overlap is how far before the rebuild's beginning the catching up begins: a record is stored within seconds of its receipt, or the
-// processors' rewind reads it again.
+// overlap is how long before the rebuild's beginning the catching up begins: a record is stored
+// within seconds of its receipt, or the processors' rewind reads it again.
 const overlap = 15 * time.Minute
 
-// Run builds and compares. It may be interrupted, and goes on where it was.
+// Run builds and compares. It may be interrupted, and continues where it stopped.
 func (b *Rebuild) Run(ctx context.Context) (*Result, error) {
-	positions, err := Positions(ctx, b.Shadow)
+	positions, err := positions(ctx, b.Shadow)
 	if err != nil {
 		return nil, err
 	}
@@ -103,8 +105,8 @@ func (b *Rebuild) Run(ctx context.Context) (*Result, error) {
 		if began, err = time.Parse(time.RFC3339Nano, text); err != nil {
 			return nil, fmt.Errorf("read when the rebuild began: %w", err)
 		}
-		b.Log.Info("going on with the rebuild that was interrupted", "began", began)
-	} else if err := Reached(ctx, b.Shadow, Position{Step: "began", At: began.Format(time.RFC3339Nano)}); err != nil {
+		b.Log.Info("continuing the rebuild that was interrupted", "began", began)
+	} else if err := reached(ctx, b.Shadow, position{Step: "began", At: began.Format(time.RFC3339Nano)}); err != nil {
 		return nil, err
 	}
 	handlers, err := b.prepare(ctx, positions)
@@ -128,32 +130,36 @@ func (b *Rebuild) Run(ctx context.Context) (*Result, error) {
 		return nil, err
 	}
 	b.Log.Info("comparing")
-	if result.Differences, err = Differences(ctx, b.Live, b.ShadowDB, b.Topics != nil, until); err != nil {
+	if result.Differences, err = differences(ctx, b.Live, b.ShadowDB, b.Topics != nil, until); err != nil {
 		return nil, err
 	}
-	if result.Before, err = Totals(ctx, b.Live); err != nil {
+	if result.Before, err = totals(ctx, b.Live); err != nil {
 		return nil, err
 	}
-	result.After, err = Totals(ctx, b.Shadow)
+	result.After, err = totals(ctx, b.Shadow)
 	return result, err
 }
 
-// follow books what came while the rebuild ran, so that the two can be compared beside processors that go on. It returns the moment up to
-// which they should be equal.
-func (b *Rebuild) follow(ctx context.Context, h *Handlers, positions map[string]string, began time.Time, result *Result) (until time.Time, err error) {
+// follow books what was received while the rebuild ran, so that the two can be compared while the
+// processors continue. It returns the time up to which they should be equal.
+func (b *Rebuild) follow(ctx context.Context, h *Handlers, positions map[string]string, began time.Time,
+	result *Result,
+) (until time.Time, err error) {
 	since := began.Add(-overlap)
 	for range 2 { // the second time there is little left
 		until = time.Now().UTC()
 		if b.Topics != nil {
 			err = b.fromTopics(ctx, h, positions, result)
 		} else {
-			for table, received := range map[string]string{"clicks": "received_at", "stripe_events": "received_at", "dead_letters": "at"} {
-				if err = CopySince(ctx, b.Shadow, b.LiveDB, table, received, since); err != nil {
+			for table, received := range map[string]string{"clicks": "received_at", "stripe_events": "received_at",
+				"dead_letters": "at"} {
+				if err = copySince(ctx, b.Shadow, b.LiveDB, table, received, since); err != nil {
 					return until, err
 				}
 			}
-			if err = names(ctx, b.Live, b.LiveDB, b.Shadow, h, since); err == nil {
-				err = events(ctx, b.Live, h, since, "", b.Batch, result, b.Log, func(string) error { return nil })
+			booking := b.booking(h, result)
+			if err = booking.edgesAndLeads(ctx, since); err == nil {
+				err = booking.events(ctx, since, "", func(string) error { return nil })
 			}
 		}
 		if err != nil {
@@ -164,34 +170,42 @@ func (b *Rebuild) follow(ctx context.Context, h *Handlers, positions map[string]
 	return until.Add(-time.Minute), nil
 }
 
-// prepare copies what no record tells: rates, who was erased, what the operator's catalogues say, what an audit read of Stripe's balance.
+// prepare copies what no record contains: rates, the list of erased names, the edges of catalogues,
+// and what a reconciliation read of Stripe's balance.
 func (b *Rebuild) prepare(ctx context.Context, positions map[string]string) (*Handlers, error) {
 	if positions["prepared"] == "" {
 		if err := b.copyTable(ctx, "fx_rates"); err != nil {
 			return nil, err
 		}
-		if err := CopyErasures(ctx, b.Shadow, b.LiveDB); err != nil {
+		if err := copyErasures(ctx, b.Shadow, b.LiveDB); err != nil {
 			return nil, err
 		}
-		if err := CopyFacts(ctx, b.Shadow, b.LiveDB); err != nil {
+		if err := copyFacts(ctx, b.Shadow, b.LiveDB); err != nil {
 			return nil, err
 		}
 		for _, source := range []string{catalogue.Source, credit.Source} {
-			if err := copyEdges(ctx, b.Live, b.LiveDB, b.Shadow, time.Time{}, source); err != nil {
+			if err := b.booking(nil, nil).copyEdges(ctx, time.Time{}, source); err != nil {
 				return nil, err
 			}
 		}
-		if err := Reached(ctx, b.Shadow, Position{Step: "prepared", At: "yes"}); err != nil {
+		if err := reached(ctx, b.Shadow, position{Step: "prepared", At: "yes"}); err != nil {
 			return nil, err
 		}
 	}
 	return b.Handlers(ctx, b.Shadow)
 }
 
+// booking books from the live raw tables into the shadow database.
+func (b *Rebuild) booking(h *Handlers, result *Result) *booking {
+	return &booking{
+		live: b.Live, database: b.LiveDB, into: b.Shadow, handlers: h, batch: b.Batch, log: b.Log, result: result,
+	}
+}
+
 func (b *Rebuild) copyTable(ctx context.Context, table string) error {
-	parts, err := Parts(ctx, b.Shadow, b.LiveDB, table)
+	parts, err := parts(ctx, b.Shadow, b.LiveDB, table)
 	for _, part := range parts {
-		if err = Copy(ctx, b.Shadow, b.LiveDB, table, part); err != nil {
+		if err = copyPartition(ctx, b.Shadow, b.LiveDB, table, part); err != nil {
 			break
 		}
 	}
@@ -200,7 +214,7 @@ func (b *Rebuild) copyTable(ctx context.Context, table string) error {
 
 func (b *Rebuild) fromTables(ctx context.Context, h *Handlers, positions map[string]string, result *Result) error {
 	for _, table := range []string{"clicks", "dead_letters", "stripe_events"} {
-		parts, err := Parts(ctx, b.Shadow, b.LiveDB, table)
+		parts, err := parts(ctx, b.Shadow, b.LiveDB, table)
 		if err != nil {
 			return err
 		}
@@ -209,40 +223,41 @@ func (b *Rebuild) fromTables(ctx context.Context, h *Handlers, positions map[str
 			if positions[step] != "" {
 				continue
 			}
-			if err := Copy(ctx, b.Shadow, b.LiveDB, table, part); err != nil {
+			if err := copyPartition(ctx, b.Shadow, b.LiveDB, table, part); err != nil {
 				return err
 			}
-			if err := Reached(ctx, b.Shadow, Position{Step: step, At: "done"}); err != nil {
+			if err := reached(ctx, b.Shadow, position{Step: step, At: "done"}); err != nil {
 				return err
 			}
 			b.Log.Info("copied", "table", table, "partition", part, "of", fmt.Sprintf("%d/%d", i+1, len(parts)))
 		}
 	}
+	booking := b.booking(h, result)
 	if positions["names"] == "" {
-		if err := names(ctx, b.Live, b.LiveDB, b.Shadow, h, time.Time{}); err != nil {
+		if err := booking.edgesAndLeads(ctx, time.Time{}); err != nil {
 			return err
 		}
-		if err := Reached(ctx, b.Shadow, Position{Step: "names", At: "done"}); err != nil {
+		if err := reached(ctx, b.Shadow, position{Step: "names", At: "done"}); err != nil {
 			return err
 		}
-		b.Log.Info("clicks and leads are known")
+		b.Log.Info("the edges of clicks and the leads are booked")
 	}
-	return events(ctx, b.Live, h, time.Time{}, positions["events"], b.Batch, result, b.Log, func(day string) error {
-		return Reached(ctx, b.Shadow, Position{Step: "events", At: day})
+	return booking.events(ctx, time.Time{}, positions["events"], func(day string) error {
+		return reached(ctx, b.Shadow, position{Step: "events", At: day})
 	})
 }
 
-// Exchange puts the rebuilt tables into the place of the live ones, each in one step, and then books what came since the rebuild began. The
-// processors go on meanwhile: what they write to either table is booked again by the catching up. The tables as they were stay in the
-// other database.
+// Exchange exchanges the rebuilt tables with the live ones, each in one step, and then books what
+// was received since the rebuild began. The processors may run meanwhile: what they write to either
+// table is booked again. The old tables stay in the shadow database.
 func (b *Rebuild) Exchange(ctx context.Context) error {
-	positions, err := Positions(ctx, b.Shadow)
+	positions, err := positions(ctx, b.Shadow)
 	if err != nil {
 		return err
 	}
 	began, err := time.Parse(time.RFC3339Nano, positions["began"])
 	if err != nil {
-		return errors.New("nothing is rebuilt yet: run the rebuild without exchange first")
+		return errors.New("nothing is rebuilt yet (hint: run the rebuild without --exchange first)")
 	}
 	tables := computed
 	if b.Topics != nil {
@@ -252,10 +267,10 @@ func (b *Rebuild) Exchange(ctx context.Context) error {
 		if positions["exchanged "+table] != "" {
 			continue
 		}
-		if err := Exchange(ctx, b.Live, b.ShadowDB, table); err != nil {
+		if err := exchange(ctx, b.Live, b.ShadowDB, table); err != nil {
 			return err
 		}
-		if err := Reached(ctx, b.Shadow, Position{Step: "exchanged " + table, At: "done"}); err != nil {
+		if err := reached(ctx, b.Shadow, position{Step: "exchanged " + table, At: "done"}); err != nil {
 			return err
 		}
 		b.Log.Info("exchanged", "table", table)
@@ -266,175 +281,40 @@ func (b *Rebuild) Exchange(ctx context.Context) error {
 	}
 	since := began.Add(-overlap)
 	result := new(Result)
+	booking := b.booking(h, result)
+	booking.database, booking.into = b.ShadowDB, b.Live
 	if b.Topics != nil {
 		if err := b.Topics.catchUp(ctx, h, positions, b.Batch, result); err != nil {
 			return err
 		}
 	} else {
-		if err := names(ctx, b.Live, b.ShadowDB, b.Live, h, since); err != nil {
+		if err := booking.edgesAndLeads(ctx, since); err != nil {
 			return err
 		}
-		if err := events(ctx, b.Live, h, since, "", b.Batch, result, b.Log, func(string) error { return nil }); err != nil {
+		if err := booking.events(ctx, since, "", func(string) error { return nil }); err != nil {
 			return err
 		}
 	}
 	for _, source := range []string{catalogue.Source, credit.Source} {
-		if err := copyEdges(ctx, b.Live, b.ShadowDB, b.Live, since, source); err != nil {
+		if err := booking.copyEdges(ctx, since, source); err != nil {
 			return err
 		}
 	}
 	return finish(ctx, b.Live, h)
 }
 
-// finish books what is held and may be by now.
+// finish recomputes the sales that are held: all events are known now.
 func finish(ctx context.Context, store *clickhouse.Store, h *Handlers) error {
 	h.Recomputer.HandledAll()
-	held, err := HeldSales(ctx, store)
+	held, err := heldSales(ctx, store)
 	if err != nil {
 		return err
 	}
-	byWorkspace := make(map[string][]identity.Node)
-	for _, s := range held {
-		byWorkspace[s.Workspace] = append(byWorkspace[s.Workspace], identity.New(identity.Object, s.ObjectID))
-	}
-	for workspace, nodes := range byWorkspace {
-		if err := h.Recomputer.Recompute(ctx, workspace, nodes, nil); err != nil {
-			return err
-		}
-	}
-	return nil
+	return h.Recomputer.RecomputeSales(ctx, held)
 }
 
-// names tells a store what clicks and leads say of names, and credits the leads. Clicks are read from live; leads and their names from
-// a database, whose own tables may have been exchanged.
-func names(ctx context.Context, live *clickhouse.Store, database string, into *clickhouse.Store, h *Handlers, since time.Time) error {
-	named, firsts := newEdges(ctx, into), &edges{ctx: ctx, insert: into.InsertFirstNames}
-	err := EachFirstName(ctx, live, since, func(workspace string, vouched bool, e identity.Edge) error {
-		if vouched {
-			return firsts.add(workspace, e)
-		}
-		public := identity.PublicName(e.A)
-		err := named.add(workspace, identity.Edge{A: e.A, B: public, Source: e.Source, At: e.At})
-		e.A = public
-		return errors.Join(err, firsts.add(workspace, e))
-	})
-	if err := errors.Join(err, named.flush(), firsts.flush()); err != nil {
-		return fmt.Errorf("read clicks' names: %w", err)
-	}
-	if err := CopyPublicLeads(ctx, into, database, since); err != nil {
-		return err
-	}
-	if err := copyEdges(ctx, live, database, into, since, "lead"); err != nil {
-		return err
-	}
-	const atOnce = 1000
-	byWorkspace := make(map[string][]ledger.Lead)
-	store := func(workspace string) error {
-		leads := byWorkspace[workspace]
-		delete(byWorkspace, workspace)
-		if err := into.InsertLeads(ctx, leads); err != nil {
-			return err
-		}
-		nodes := make([]identity.Node, len(leads))
-		for i, l := range leads {
-			nodes[i] = ledger.LeadNode(l.ID)
-		}
-		return h.Recomputer.Recompute(ctx, workspace, nodes, nil)
-	}
-	err = EachLead(ctx, live, database, since, func(l ledger.Lead) error {
-		byWorkspace[l.Workspace] = append(byWorkspace[l.Workspace], l)
-		if len(byWorkspace[l.Workspace]) >= atOnce {
-			return store(l.Workspace)
-		}
-		return nil
-	})
-	for workspace := range byWorkspace {
-		err = errors.Join(err, store(workspace))
-	}
-	if err != nil {
-		return fmt.Errorf("book leads: %w", err)
-	}
-	return nil
-}
-
-// events handles the raw events of each day from since on, and after the day that was reached before.
-func events(ctx context.Context, from *clickhouse.Store, h *Handlers, since time.Time, after string, batch int, result *Result, log *slog.Logger, reached func(day string) error) error {
-	days, err := EventDays(ctx, from, since)
-	if err != nil {
-		return fmt.Errorf("read days of events: %w", err)
-	}
-	for i, day := range days {
-		name := day.Format(time.DateOnly)
-		if name <= after {
-			continue
-		}
-		var records []*kgo.Record
-		handle := func() error {
-			if len(records) == 0 {
-				return nil
-			}
-			err := consume.Isolate(ctx, records, h.Payments.Handle, result.refused, log)
-			result.Records += len(records)
-			records = records[:0]
-			return err
-		}
-		begin := day
-		if begin.Before(since) {
-			begin = since
-		}
-		err := EachEvent(ctx, from, begin, day.AddDate(0, 0, 1), func(e *schemas.StripeEvent) error {
-			if records = append(records, schemas.StripeRecord(e, "")); len(records) >= batch {
-				return handle()
-			}
-			return nil
-		})
-		if err = errors.Join(err, handle()); err != nil {
-			return fmt.Errorf("book events of %s: %w", name, err)
-		}
-		if err := reached(name); err != nil {
-			return err
-		}
-		log.Info("booked", "day", name, "of", fmt.Sprintf("%d/%d", i+1, len(days)), "records", result.Records)
-	}
-	return nil
-}
-
-// refused counts what still cannot be read. It is among the dead letters already.
+// refused is a consume.DeadLetter that counts: the record is among the dead letters already.
 func (r *Result) refused(context.Context, *kgo.Record, string, string, error) error {
 	r.Unreadable++
 	return nil
-}
-
-// copyEdges copies the edges of a source from a database into a store.
-func copyEdges(ctx context.Context, from *clickhouse.Store, database string, into *clickhouse.Store, since time.Time, source string) error {
-	edges := newEdges(ctx, into)
-	if err := EachEdge(ctx, from, database, since, source, edges.add); err != nil {
-		return fmt.Errorf("copy names of source %s: %w", source, err)
-	}
-	return edges.flush()
-}
-
-// edges collects edges into inserts.
-type edges struct {
-	ctx    context.Context
-	insert func(context.Context, []clickhouse.EdgeRow) error
-	rows   []clickhouse.EdgeRow
-}
-
-func newEdges(ctx context.Context, into *clickhouse.Store) *edges {
-	return &edges{ctx: ctx, insert: into.InsertEdges}
-}
-
-func (e *edges) add(workspace string, edge identity.Edge) error {
-	e.rows = append(e.rows, clickhouse.EdgeRow{Workspace: workspace, Edge: edge})
-	if len(e.rows) >= 20_000 {
-		return e.flush()
-	}
-	return nil
-}
-
-func (e *edges) flush() error {
-	err := e.insert(e.ctx, e.rows)
-	e.rows = e.rows[:0]
-	return err
 }

@@ -14,8 +14,8 @@ import (
 	"tributary/schemas"
 )
 
-// EventDays gives the UTC days on which stored events were received, from since on, the first day first.
-func EventDays(ctx context.Context, s *clickhouse.Store, since time.Time) ([]time.Time, error) {
+// eventDays returns the UTC days on which stored events were received, from since on, sorted.
+func eventDays(ctx context.Context, s *clickhouse.Store, since time.Time) ([]time.Time, error) {
 	var days []time.Time
 	err := s.Each(ctx, func(rows driver.Rows) error {
 		var day time.Time
@@ -28,8 +28,11 @@ func EventDays(ctx context.Context, s *clickhouse.Store, since time.Time) ([]tim
 	return days, err
 }
 
-// EachEvent gives the raw events received from since until before, in that order.
-func EachEvent(ctx context.Context, s *clickhouse.Store, since, until time.Time, one func(*schemas.StripeEvent) error) error {
+// EachEvent calls one for each raw event that was received in [since, until), in the order of
+// receipt.
+func EachEvent(ctx context.Context, s *clickhouse.Store, since, until time.Time,
+	one func(*schemas.StripeEvent) error,
+) error {
 	return s.Each(ctx, func(rows driver.Rows) error {
 		var e schemas.StripeEvent
 		var body string
@@ -38,25 +41,31 @@ func EachEvent(ctx context.Context, s *clickhouse.Store, since, until time.Time,
 		}
 		e.ReceivedAt, e.Body = e.ReceivedAt.UTC(), []byte(body)
 		return one(&e)
-	}, "SELECT event_id, type, account, livemode, api_version, received_at, body FROM stripe_events FINAL WHERE received_at >= ? AND received_at < ? ORDER BY received_at, event_id", since, until)
+	}, `SELECT event_id, type, account, livemode, api_version, received_at, body FROM stripe_events FINAL
+WHERE received_at >= ? AND received_at < ? ORDER BY received_at, event_id`, since, until)
 }
 
-// EachFirstName gives what the clicks received since then told first under a name, as consume makes it of each click: a foreign id, and an
-// affiliate.
-func EachFirstName(ctx context.Context, s *clickhouse.Store, since time.Time, one func(workspace string, vouched bool, e identity.Edge) error) error {
-	for _, told := range []struct{ query, name, target, source string }{
-		{"SELECT workspace, vouched, foreign_id, UUIDNumToString(argMin(click_id, (received_at, click_id))), min(received_at) FROM clicks FINAL WHERE foreign_id != '' AND received_at >= ? GROUP BY workspace, vouched, foreign_id", identity.Reference, identity.Click, "click.foreign_id"},
-		{"SELECT workspace, vouched, affiliate_id, argMin(program_id, (received_at, click_id)), min(received_at) FROM clicks FINAL WHERE affiliate_id != '' AND received_at >= ? GROUP BY workspace, vouched, affiliate_id", identity.Affiliate, identity.Program, "click.affiliate_id"},
+// eachFirstName calls one for each name that the clicks received since then use, with what the first
+// of them reports under it: for each foreign id the click, for each affiliate the programme. They
+// are the edges that consume.Clicks makes.
+func eachFirstName(ctx context.Context, s *clickhouse.Store, since time.Time,
+	one func(vouched bool, e clickhouse.EdgeRow) error,
+) error {
+	for _, of := range []struct{ column, target, name, targetType, source string }{
+		{"foreign_id", "UUIDNumToString(argMin(click_id, (received_at, click_id)))", identity.Reference, identity.Click, "click.foreign_id"},
+		{"affiliate_id", "argMin(program_id, (received_at, click_id))", identity.Affiliate, identity.Program, "click.affiliate_id"},
 	} {
 		err := s.Each(ctx, func(rows driver.Rows) error {
-			var workspace, name, target string
+			var name, target string
 			var vouched bool
-			var at time.Time
-			if err := rows.Scan(&workspace, &vouched, &name, &target, &at); err != nil {
+			e := clickhouse.EdgeRow{Edge: identity.Edge{Source: of.source}}
+			if err := rows.Scan(&e.Workspace, &vouched, &name, &target, &e.At); err != nil {
 				return err
 			}
-			return one(workspace, vouched, identity.Edge{A: identity.New(told.name, name), B: identity.New(told.target, target), Source: told.source, At: at.UTC()})
-		}, told.query, since)
+			e.A, e.B, e.At = identity.New(of.name, name), identity.New(of.targetType, target), e.At.UTC()
+			return one(vouched, e)
+		}, `SELECT workspace, vouched, `+of.column+`, `+of.target+`, min(received_at) FROM clicks FINAL
+WHERE `+of.column+` != '' AND received_at >= ? GROUP BY workspace, vouched, `+of.column, since)
 		if err != nil {
 			return err
 		}
@@ -64,17 +73,23 @@ func EachFirstName(ctx context.Context, s *clickhouse.Store, since time.Time, on
 	return nil
 }
 
-// CopyPublicLeads copies what leads that browsers sent told first under a name: no table of leads keeps which of them was public.
-func CopyPublicLeads(ctx context.Context, s *clickhouse.Store, database string, since time.Time) error {
-	return s.Exec(ctx, "INSERT INTO first_names SELECT * FROM "+clickhouse.Table(database, "first_names")+" WHERE source = 'lead.public' AND at >= ?", since)
+// copyPublicLeads copies what leads that browsers sent reported first under a name: the table leads
+// does not say which of its rows were public.
+func copyPublicLeads(ctx context.Context, s *clickhouse.Store, database string, since time.Time) error {
+	return s.Exec(ctx, "INSERT INTO first_names SELECT * FROM "+clickhouse.Table(database, "first_names")+
+		" WHERE source = 'lead.public' AND at >= ?", since)
 }
 
-// EachLead gives the leads received since then that a backend told, without what they are credited to.
-func EachLead(ctx context.Context, s *clickhouse.Store, database string, since time.Time, one func(ledger.Lead) error) error {
+// eachLead calls one for each lead that a backend reported and that was received since then,
+// without its credit.
+func eachLead(ctx context.Context, s *clickhouse.Store, database string, since time.Time,
+	one func(ledger.Lead) error,
+) error {
 	return s.Each(ctx, func(rows driver.Rows) error {
 		var l ledger.Lead
 		var id, hash string
-		if err := rows.Scan(&l.Workspace, &id, &l.ReceivedAt, &l.ExternalID, &l.EventName, &l.Mode, &l.Quantity, &l.Livemode, &hash, &l.Metadata); err != nil {
+		if err := rows.Scan(&l.Workspace, &id, &l.ReceivedAt, &l.ExternalID, &l.EventName, &l.Mode, &l.Quantity,
+			&l.Livemode, &hash, &l.Metadata); err != nil {
 			return err
 		}
 		l.ID, l.ReceivedAt = [16]byte([]byte(id)), l.ReceivedAt.UTC()
@@ -82,50 +97,57 @@ func EachLead(ctx context.Context, s *clickhouse.Store, database string, since t
 			l.EmailHash = ""
 		}
 		return one(l.Uncredited())
-	}, "SELECT workspace, lead_id, received_at, external_id, event_name, mode, quantity, livemode, email_hash, metadata FROM "+clickhouse.Table(database, "leads")+" FINAL WHERE mode != 'stripe' AND received_at >= ?", since)
+	}, `SELECT workspace, lead_id, received_at, external_id, event_name, mode, quantity, livemode, email_hash, metadata
+FROM `+clickhouse.Table(database, "leads")+` FINAL WHERE mode != 'stripe' AND received_at >= ?`, since)
 }
 
-// EachEdge gives the edges, each in one direction, whose source is the one given or begins with it and a dot.
-func EachEdge(ctx context.Context, s *clickhouse.Store, database string, since time.Time, source string, one func(workspace string, e identity.Edge) error) error {
+// eachEdge calls one for each edge, in one direction, whose source is the given one or begins with
+// it and a dot.
+func eachEdge(ctx context.Context, s *clickhouse.Store, database string, since time.Time, source string,
+	one func(clickhouse.EdgeRow) error,
+) error {
 	return s.Each(ctx, func(rows driver.Rows) error {
-		var workspace, a, b string
-		var e identity.Edge
-		if err := rows.Scan(&workspace, &a, &b, &e.Source, &e.At); err != nil {
+		var e clickhouse.EdgeRow
+		if err := rows.Scan(&e.Workspace, (*string)(&e.A), (*string)(&e.B), &e.Source, &e.At); err != nil {
 			return err
 		}
-		e.A, e.B, e.At = identity.Node(a), identity.Node(b), e.At.UTC()
-		return one(workspace, e)
-	}, "SELECT workspace, key, target, source, at FROM "+clickhouse.Table(database, "identities")+" FINAL WHERE (source = ? OR startsWith(source, ?)) AND at >= ? AND key < target", source, source+".", since)
+		e.At = e.At.UTC()
+		return one(e)
+	}, `SELECT workspace, key, target, source, at FROM `+clickhouse.Table(database, "identities")+` FINAL
+WHERE (source = ? OR startsWith(source, ?)) AND at >= ? AND key < target`, source, source+".", since)
 }
 
-// EachLetter gives the dead letters set aside since then, by reason where one is given, in the order in which they were set aside.
-func EachLetter(ctx context.Context, s *clickhouse.Store, since time.Time, reason string, one func(clickhouse.DeadLetterRow) error) error {
+// eachDeadLetter calls one for each dead letter that was set aside since then, for one reason or
+// (if empty) for any, in the order in which they were set aside.
+func eachDeadLetter(ctx context.Context, s *clickhouse.Store, since time.Time, reason string,
+	one func(clickhouse.DeadLetterRow) error,
+) error {
 	return s.Each(ctx, func(rows driver.Rows) error {
 		var r clickhouse.DeadLetterRow
-		if err := rows.Scan(&r.At, &r.Reason, &r.Step, &r.Topic, &r.Partition, &r.Offset, &r.Error, &r.Key, &r.Headers, &r.Body); err != nil {
+		if err := rows.Scan(&r.At, &r.Reason, &r.Step, &r.Topic, &r.Partition, &r.Offset, &r.Error, &r.Key, &r.Headers,
+			&r.Body); err != nil {
 			return err
 		}
 		r.At = r.At.UTC()
 		return one(r)
-	}, "SELECT at, reason, step, topic, partition, offset, error, key, headers, body FROM dead_letters FINAL WHERE at >= ? AND (? = '' OR reason = ?) ORDER BY at, topic, partition, offset", since, reason, reason)
+	}, `SELECT at, reason, step, topic, partition, offset, error, key, headers, body FROM dead_letters FINAL
+WHERE at >= ? AND (? = '' OR reason = ?) ORDER BY at, topic, partition, offset`, since, reason, reason)
 }
 
-// HeldSales gives every sale that is held.
-func HeldSales(ctx context.Context, s *clickhouse.Store) ([]clickhouse.Sale, error) {
+// heldSales returns every sale that is held.
+func heldSales(ctx context.Context, s *clickhouse.Store) ([]clickhouse.Sale, error) {
 	var sales []clickhouse.Sale
 	err := s.Each(ctx, func(rows driver.Rows) error {
 		var sale clickhouse.Sale
-		if err := rows.Scan(&sale.Workspace, &sale.ObjectID); err != nil {
-			return err
-		}
+		err := clickhouse.ScanSale(rows, &sale)
 		sales = append(sales, sale)
-		return nil
+		return err
 	}, "SELECT DISTINCT workspace, sale_id FROM ledger FINAL WHERE status = 'held' ORDER BY workspace, sale_id")
 	return sales, err
 }
 
-// Parts gives the ids of a table's partitions that have rows.
-func Parts(ctx context.Context, s *clickhouse.Store, database, table string) ([]string, error) {
+// parts returns the ids of a table's partitions that have rows.
+func parts(ctx context.Context, s *clickhouse.Store, database, table string) ([]string, error) {
 	var parts []string
 	err := s.Each(ctx, func(rows driver.Rows) error {
 		var id string
@@ -138,24 +160,30 @@ func Parts(ctx context.Context, s *clickhouse.Store, database, table string) ([]
 	return parts, err
 }
 
-// CopySince inserts what another database's table received since then.
-func CopySince(ctx context.Context, s *clickhouse.Store, database, table, received string, since time.Time) error {
-	return s.Exec(ctx, "INSERT INTO "+clickhouse.Table("", table)+" SELECT * FROM "+clickhouse.Table(database, table)+" WHERE "+received+" >= ? SETTINGS max_partitions_per_insert_block = 0", since)
+// copySince inserts what another database's table received since then.
+func copySince(ctx context.Context, s *clickhouse.Store, database, table, received string, since time.Time) error {
+	return s.Exec(ctx, "INSERT INTO "+clickhouse.Table("", table)+" SELECT * FROM "+clickhouse.Table(database,
+		table)+" WHERE "+received+" >= ? SETTINGS max_partitions_per_insert_block = 0", since)
 }
 
-// Copy inserts one partition of another database's table into the one of the same name here; its views see the rows.
-func Copy(ctx context.Context, s *clickhouse.Store, database, table, partition string) error {
-	return s.Exec(ctx, "INSERT INTO "+clickhouse.Table("", table)+" SELECT * FROM "+clickhouse.Table(database, table)+" WHERE _partition_id = ?", partition)
+// copyPartition inserts one partition of another database's table into the one of the same name
+// here; its views see the rows.
+func copyPartition(ctx context.Context, s *clickhouse.Store, database, table, partition string) error {
+	return s.Exec(ctx, "INSERT INTO "+clickhouse.Table("", table)+" SELECT * FROM "+clickhouse.Table(database,
+		table)+" WHERE _partition_id = ?", partition)
 }
 
-// CopyFacts copies the facts that no event tells: what an audit read of Stripe's balance.
-func CopyFacts(ctx context.Context, s *clickhouse.Store, database string) error {
-	return s.Exec(ctx, "INSERT INTO facts SELECT * FROM "+clickhouse.Table(database, "facts")+" WHERE source = 'balance_transaction' AND startsWith(event_id, 'txn_')")
+// copyFacts copies the facts that no event contains: what a reconciliation read of Stripe's
+// balance.
+func copyFacts(ctx context.Context, s *clickhouse.Store, database string) error {
+	return s.Exec(ctx, "INSERT INTO facts SELECT * FROM "+clickhouse.Table(database,
+		"facts")+" WHERE source = 'balance_transaction' AND startsWith(event_id, 'txn_')")
 }
 
-// Exchange swaps a table with the one of the same name in another database, in one step. Views go on by name: what is inserted
-// afterwards is seen by this database's.
-func Exchange(ctx context.Context, s *clickhouse.Store, database, table string) error {
+// exchange swaps a table with the one of the same name in another database, in one step.
+// Materialized views know their source by name: rows inserted afterwards are seen by this
+// database's views.
+func exchange(ctx context.Context, s *clickhouse.Store, database, table string) error {
 	return s.Exec(ctx, "EXCHANGE TABLES "+clickhouse.Table("", table)+" AND "+clickhouse.Table(database, table))
 }
 
@@ -168,26 +196,36 @@ type Difference struct {
 	Some  []string // a few of the rows that differ, as tuples
 }
 
-// compared are the tables that a rebuild makes anew, with what of a row is compared: all but how far its booking has come, and for the
-// rollups their cells' final figures. told says which rows are older than some moment.
-var compared = []struct{ table, columns, key, told string }{
-	// When a hold ended, or whether it was needed at all, depends on who was ahead; the ledger says what came of it.
+// hourlyCell are the columns of the key of clicks_hourly.
+const hourlyCell = "workspace, hour, program_id, affiliate_id, link_id, utm_campaign, country"
+
+// compared are the tables that a rebuild computes, with the columns that are compared, of rollups
+// the final figures of their cells. key is what a row that differs is shown by; before is the
+// condition of rows older than a time.
+var compared = []struct{ table, columns, key, before string }{
+	// When a hold ended, or whether it was needed at all, depends on which processor was ahead; the
+	// ledger shows the result.
 	{"facts", "*", "object_id, kind, source, event_id", "kind != 'hold_ended' AND received_at < ?"},
-	// That a public click told something of a name is told once by each processor, with the first click that it saw: when is nobody's
-	// concern. What was told first stands in first_names.
-	{"identities", "workspace, key, target, if(startsWith(source, 'click.'), toDateTime64(0, 3, 'UTC'), at) AS at", "key, target", "at < ?"},
+	// Each processor writes the edge from a name to what the public says of it with the first click
+	// that it handles, so its time may differ. What was said first is in first_names.
+	{"identities", "workspace, key, target, if(startsWith(source, 'click.'), toDateTime64(0, 3, 'UTC'), at) AS at",
+		"key, target", "at < ?"},
 	{"first_names", "*", "name, target", "at < ?"},
 	{"ledger", "*", "kind, object_id, status, amount, version", "received_at < ?"},
 	{"revenue", "*", "kind, object_id, status, amount, version", "occurred_at < ?"},
 	{"leads", "*", "external_id, event_name, version", "received_at < ?"},
 	{"leads_attributed", "*", "hex(lead_id), version", "received_at < ?"},
 	{"clicks", "*", "UUIDNumToString(click_id)", "received_at < ?"},
-	{"clicks_hourly", "workspace, hour, program_id, affiliate_id, link_id, utm_campaign, country, uniqCombined64Merge(clicks) AS clicks, uniqCombined64Merge(visitors) AS visitors", "hour, affiliate_id, link_id, clicks, visitors", "hour < toStartOfHour(?)"},
+	{"clicks_hourly", hourlyCell + ", uniqCombined64Merge(clicks) AS clicks, uniqCombined64Merge(visitors) AS visitors",
+		"hour, affiliate_id, link_id, clicks, visitors", "hour < toStartOfHour(?)"},
 }
 
-// Differences compares the computed tables of this database with another's, row by row, those rows that were told before until; clicks and
-// their rollups only where both were loaded, and not copied.
-func Differences(ctx context.Context, s *clickhouse.Store, database string, clicks bool, until time.Time) ([]Difference, error) {
+// differences compares the computed tables of this database with another's, row by row, as far as
+// the rows are older than until. Clicks and their rollups are compared only if they were consumed
+// again, and not copied.
+func differences(ctx context.Context, s *clickhouse.Store, database string, clicks bool,
+	until time.Time,
+) ([]Difference, error) {
 	var list []Difference
 	for _, c := range compared {
 		if strings.HasPrefix(c.table, "clicks") && !clicks {
@@ -195,14 +233,16 @@ func Differences(ctx context.Context, s *clickhouse.Store, database string, clic
 		}
 		from := func(database string) string {
 			if strings.Contains(c.columns, "Merge(") {
-				return "SELECT " + c.columns + " FROM " + clickhouse.Table(database, c.table) + " WHERE " + c.told + " GROUP BY workspace, hour, program_id, affiliate_id, link_id, utm_campaign, country"
+				return "SELECT " + c.columns + " FROM " + clickhouse.Table(database, c.table) + " WHERE " + c.before +
+					" GROUP BY " + hourlyCell
 			}
-			return "SELECT " + c.columns + " FROM " + clickhouse.Table(database, c.table) + " FINAL WHERE " + c.told
+			return "SELECT " + c.columns + " FROM " + clickhouse.Table(database, c.table) + " FINAL WHERE " + c.before
 		}
 		d := Difference{Table: c.table}
 		here, there := from(""), from(database)
 		err := s.Each(ctx, func(rows driver.Rows) error { return rows.Scan(&d.Rows, &d.Here, &d.There) },
-			"SELECT (SELECT count() FROM ("+here+")), (SELECT count() FROM ("+here+" EXCEPT "+there+")), (SELECT count() FROM ("+there+" EXCEPT "+here+"))", until, until, until, until, until)
+			"SELECT (SELECT count() FROM ("+here+")), (SELECT count() FROM ("+here+" EXCEPT "+there+")), "+
+				"(SELECT count() FROM ("+there+" EXCEPT "+here+"))", until, until, until, until, until)
 		if err == nil && d.Here+d.There > 0 {
 			err = s.Each(ctx, func(rows driver.Rows) error {
 				var side, text string
@@ -211,7 +251,9 @@ func Differences(ctx context.Context, s *clickhouse.Store, database string, clic
 				}
 				d.Some = append(d.Some, side+" "+text)
 				return nil
-			}, "SELECT * FROM (SELECT 'now' AS side, toString(tuple("+c.key+")) AS text FROM ("+here+" EXCEPT "+there+") UNION ALL SELECT 'rebuilt', toString(tuple("+c.key+")) FROM ("+there+" EXCEPT "+here+")) ORDER BY text, side LIMIT 10", until, until, until, until)
+			}, "SELECT * FROM (SELECT 'now' AS side, toString(tuple("+c.key+")) AS text FROM ("+here+" EXCEPT "+there+") "+
+				"UNION ALL SELECT 'rebuilt', toString(tuple("+c.key+")) FROM ("+there+" EXCEPT "+here+")) "+
+				"ORDER BY text, side LIMIT 10", until, until, until, until)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("compare %s: %w", c.table, err)
@@ -221,7 +263,7 @@ func Differences(ctx context.Context, s *clickhouse.Store, database string, clic
 	return list, nil
 }
 
-// Total is what the ledger sums in one currency.
+// Total is the ledger's sum in one currency.
 type Total struct {
 	Currency string
 	Entries  uint64
@@ -229,8 +271,8 @@ type Total struct {
 	USD      string // decimal
 }
 
-// Totals of the booked ledger by currency, live mode and test mode together.
-func Totals(ctx context.Context, s *clickhouse.Store) ([]Total, error) {
+// totals returns the sums of the booked ledger by currency, live mode and test mode together.
+func totals(ctx context.Context, s *clickhouse.Store) ([]Total, error) {
 	var list []Total
 	err := s.Each(ctx, func(rows driver.Rows) error {
 		var t Total
@@ -243,29 +285,31 @@ func Totals(ctx context.Context, s *clickhouse.Store) ([]Total, error) {
 	return list, err
 }
 
-// Position is how far a step of a rebuild has come.
-type Position struct{ Step, At string }
+// position is how far a step of a rebuild has come.
+type position struct{ Step, At string }
 
-// Positions reads where a rebuild in this database was interrupted; none: it is new.
-func Positions(ctx context.Context, s *clickhouse.Store) (map[string]string, error) {
-	if err := s.Exec(ctx, "CREATE TABLE IF NOT EXISTS replay_progress (step String, position String, at DateTime64(6) DEFAULT now64(6)) ENGINE = ReplacingMergeTree(at) ORDER BY step"); err != nil {
+// positions reads where a rebuild in this database was interrupted; there are none if it is new.
+func positions(ctx context.Context, s *clickhouse.Store) (map[string]string, error) {
+	err := s.Exec(ctx, `CREATE TABLE IF NOT EXISTS replay_progress
+(step String, position String, at DateTime64(6) DEFAULT now64(6)) ENGINE = ReplacingMergeTree(at) ORDER BY step`)
+	if err != nil {
 		return nil, err
 	}
-	positions := make(map[string]string)
-	err := s.Each(ctx, func(rows driver.Rows) error {
-		var p Position
+	steps := make(map[string]string)
+	err = s.Each(ctx, func(rows driver.Rows) error {
+		var p position
 		if err := rows.Scan(&p.Step, &p.At); err != nil {
 			return err
 		}
-		positions[p.Step] = p.At
+		steps[p.Step] = p.At
 		return nil
 	}, "SELECT step, position FROM replay_progress FINAL")
-	return positions, err
+	return steps, err
 }
 
-// Reached remembers a position.
-func Reached(ctx context.Context, s *clickhouse.Store, positions ...Position) error {
-	for _, p := range positions {
+// reached stores positions.
+func reached(ctx context.Context, s *clickhouse.Store, list ...position) error {
+	for _, p := range list {
 		if err := s.Exec(ctx, "INSERT INTO replay_progress (step, position) VALUES (?, ?)", p.Step, p.At); err != nil {
 			return err
 		}
@@ -273,7 +317,8 @@ func Reached(ctx context.Context, s *clickhouse.Store, positions ...Position) er
 	return nil
 }
 
-// CopyErasures copies the list to this database from another, so that what is rebuilt here forgets the same people.
-func CopyErasures(ctx context.Context, s *clickhouse.Store, database string) error {
+// copyErasures copies the list of erased names from another database, so that the rebuilt tables do
+// not contain them either.
+func copyErasures(ctx context.Context, s *clickhouse.Store, database string) error {
 	return s.Exec(ctx, "INSERT INTO erasures SELECT * FROM "+clickhouse.Table(database, "erasures"))
 }

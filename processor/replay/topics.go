@@ -16,11 +16,12 @@ import (
 	"tributary/schemas"
 )
 
-// Topics reads records from Kafka without a consumer group: nobody's offsets move.
+// Topics reads records from Kafka without a consumer group, so that no offsets are committed.
 type Topics struct {
 	Seeds []string
 	Opts  []kgo.Opt // TLS, SASL, tests
-	// DeadLetter sets a record aside that cannot be read; nil: it is counted, for it is among the dead letters already.
+	// DeadLetter sets a record aside that cannot be read; nil: such records are counted, being
+	// among the dead letters already.
 	DeadLetter consume.DeadLetter
 	Log        *slog.Logger
 }
@@ -28,7 +29,8 @@ type Topics struct {
 // Offsets are positions by topic and partition.
 type Offsets map[string]map[int32]int64
 
-// Bounds gives the first offset at or after since (zero: the oldest that is left) and the end, of every partition of the topics.
+// Bounds returns the first offset at or after since (zero: the oldest that is left) and the offset
+// at until (zero: the end), of every partition of the topics.
 func (t *Topics) Bounds(ctx context.Context, since, until time.Time) (begin, end Offsets, err error) {
 	client, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(t.Seeds...)}, t.Opts...)...)
 	if err != nil {
@@ -43,7 +45,8 @@ func (t *Topics) Bounds(ctx context.Context, since, until time.Time) (begin, end
 			err = listed.Error()
 		}
 		if err != nil {
-			return nil, fmt.Errorf("ask Kafka for %s: %w (is it reachable at %v? --kafka-seeds names it)", what, err, t.Seeds)
+			return nil, fmt.Errorf("ask Kafka for %s: %w (hint: is it reachable at %v? --kafka-seeds names it)", what,
+				err, t.Seeds)
 		}
 		at := make(Offsets)
 		listed.Each(func(o kadm.ListedOffset) {
@@ -72,9 +75,11 @@ func (t *Topics) Bounds(ctx context.Context, since, until time.Time) (begin, end
 	return begin, end, err
 }
 
-// Read gives everything from begin up to, and without, end to handle, some batch of records at a time. reached hears after every batch
-// how far it is.
-func (t *Topics) Read(ctx context.Context, begin, end Offsets, batch int, handle func([]*kgo.Record) error, reached func(Offsets) error) error {
+// Read passes the records of [begin, end) to handle, at most batch records at a time, and calls
+// reached with the next offsets after each batch.
+func (t *Topics) Read(ctx context.Context, begin, end Offsets, batch int, handle func([]*kgo.Record) error,
+	reached func(Offsets) error,
+) error {
 	from, open, total, read := make(map[string]map[int32]kgo.Offset), 0, int64(0), int64(0)
 	at := make(Offsets)
 	for topic, partitions := range begin {
@@ -91,13 +96,14 @@ func (t *Topics) Read(ctx context.Context, begin, end Offsets, batch int, handle
 		return reached(at)
 	}
 	client, err := kgo.NewClient(append([]kgo.Opt{
-		kgo.SeedBrokers(t.Seeds...), kgo.ConsumePartitions(from), kgo.FetchMaxBytes(8 << 20), kgo.FetchMaxPartitionBytes(2 << 20), kgo.KeepControlRecords(),
+		kgo.SeedBrokers(t.Seeds...), kgo.ConsumePartitions(from), kgo.FetchMaxBytes(8 << 20),
+		kgo.FetchMaxPartitionBytes(2 << 20), kgo.KeepControlRecords(),
 	}, t.Opts...)...)
 	if err != nil {
 		return fmt.Errorf("open Kafka client: %w", err)
 	}
 	defer client.Close()
-	said := time.Now()
+	logged := time.Now()
 	for open > 0 {
 		fetches := client.PollRecords(ctx, batch)
 		if err := ctx.Err(); err != nil {
@@ -112,7 +118,7 @@ func (t *Topics) Read(ctx context.Context, begin, end Offsets, batch int, handle
 		}
 		var records []*kgo.Record
 		fetches.EachRecord(func(r *kgo.Record) {
-			// The mark of a transaction counts as an offset and is nobody's record.
+			// A control record, which ends a transaction, has an offset and no content.
 			if r.Offset < end[r.Topic][r.Partition] && !r.Attrs.IsControl() {
 				records = append(records, r)
 			}
@@ -133,27 +139,28 @@ func (t *Topics) Read(ctx context.Context, begin, end Offsets, batch int, handle
 		if err := reached(at); err != nil {
 			return err
 		}
-		if time.Since(said) > 5*time.Second {
-			said = time.Now()
+		if time.Since(logged) > 5*time.Second {
+			logged = time.Now()
 			t.Log.Info("reading Kafka", "records", read, "of", total)
 		}
 	}
 	return nil
 }
 
-// handler handles records as the lanes would.
+// handler handles records as the consumers would, and counts them.
 func (t *Topics) handler(ctx context.Context, h *Handlers, result *Result) func([]*kgo.Record) error {
-	aside := t.DeadLetter
-	if aside == nil {
-		aside = result.refused
+	deadLetter := t.DeadLetter
+	if deadLetter == nil {
+		deadLetter = result.refused
 	}
 	return func(records []*kgo.Record) error {
 		result.Records += len(records)
-		return h.Handle(ctx, records, aside, t.Log)
+		return h.Handle(ctx, records, deadLetter, t.Log)
 	}
 }
 
-// Range handles the records of a stretch of time again, into the live tables. Zero times: from the oldest, to the newest.
+// Range handles the records of [since, until) again. A zero time is the oldest or the newest
+// record.
 func (t *Topics) Range(ctx context.Context, h *Handlers, since, until time.Time, batch int) (*Result, error) {
 	begin, end, err := t.Bounds(ctx, since, until)
 	if err != nil {
@@ -178,7 +185,7 @@ func (b *Rebuild) fromTopics(ctx context.Context, h *Handlers, positions map[str
 	return b.Topics.Read(ctx, begin, end, b.Batch, b.Topics.handler(ctx, h, result), b.remember(ctx, positions))
 }
 
-// resume moves the beginning to where an interrupted run was.
+// resume moves begin to where an interrupted run stopped.
 func resume(begin Offsets, positions map[string]string) {
 	for topic, partitions := range begin {
 		for partition, offset := range partitions {
@@ -189,24 +196,27 @@ func resume(begin Offsets, positions map[string]string) {
 	}
 }
 
-// remember writes down positions that moved. What was handled after the last of them is handled again.
+// remember returns a function that stores the positions that changed. After an interruption, what
+// was handled since is handled again.
 func (b *Rebuild) remember(ctx context.Context, positions map[string]string) func(Offsets) error {
 	return func(at Offsets) error {
-		var moved []Position
+		var moved []position
 		for topic, partitions := range at {
 			for partition, offset := range partitions {
 				if text := strconv.FormatInt(offset, 10); positions[step(topic, partition)] != text {
 					positions[step(topic, partition)] = text
-					moved = append(moved, Position{Step: step(topic, partition), At: text})
+					moved = append(moved, position{Step: step(topic, partition), At: text})
 				}
 			}
 		}
-		return Reached(ctx, b.Shadow, moved...)
+		return reached(ctx, b.Shadow, moved...)
 	}
 }
 
-// catchUp handles what came since the rebuild read the topics.
-func (t *Topics) catchUp(ctx context.Context, h *Handlers, positions map[string]string, batch int, result *Result) error {
+// catchUp handles what was produced since the rebuild read the topics.
+func (t *Topics) catchUp(ctx context.Context, h *Handlers, positions map[string]string, batch int,
+	result *Result,
+) error {
 	begin, end, err := t.Bounds(ctx, time.Time{}, time.Time{})
 	if err != nil {
 		return err
@@ -215,8 +225,8 @@ func (t *Topics) catchUp(ctx context.Context, h *Handlers, positions map[string]
 	return t.Read(ctx, begin, end, batch, t.handler(ctx, h, result), func(Offsets) error { return nil })
 }
 
-// Committed gives the offsets at or after since, and those up to which the processors have committed: everything between must be
-// stored.
+// Committed returns the offsets at or after since, and those that the processors have committed:
+// what lies between must be stored.
 func (t *Topics) Committed(ctx context.Context, since time.Time) (begin, end Offsets, err error) {
 	if begin, _, err = t.Bounds(ctx, since, time.Time{}); err != nil {
 		return nil, nil, err

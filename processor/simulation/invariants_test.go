@@ -251,7 +251,7 @@ func (r *run) rowsConverge(log []*kgo.Record, fault func(string, ...any)) {
 	quiet := clickhousetest.New(r.tb)
 	discard := slog.New(slog.DiscardHandler)
 	recomputer := recompute.New(recompute.Config{Store: quiet, Rates: &ownRates{r.rates, ""}, Settle: settle, Log: discard})
-	money := &consume.Payments{Store: quiet, Recomputer: recomputer, Workspace: func(string) string { return "default" }, Events: consume.NewEventsMetric()}
+	money := &consume.Payments{Store: quiet, Recomputer: recomputer, Workspace: func(*schemas.StripeEvent) (string, bool) { return "default", true }, Events: consume.NewEventsMetric()}
 	clicks := &consume.Clicks{Store: quiet, Recomputer: recomputer}
 	aside := func(context.Context, *kgo.Record, string, string, error) error { return nil }
 	for batch := range slices.Chunk(log, 50) {

@@ -260,17 +260,14 @@ func (r *run) start(name string) {
 func (r *run) live(ctx context.Context, p *processor) {
 	r.note("%s starts", p.name)
 	log := slog.New(slog.NewTextHandler(&logbook{r, p.name}, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	metrics, err := consume.NewMetrics(prometheus.NewRegistry())
-	if err != nil {
-		r.tb.Fatal(err)
-	}
+	metrics := consume.NewMetrics(prometheus.NewRegistry())
 	store := r.broken.store(&client{r.server, p})
 	recomputer := recompute.New(recompute.Config{
 		Store: store, Rates: &ownRates{r.rates, p.name}, Settle: settle, Log: log,
 		// Outside, the times that a processor compares have a monotonic reading too. Here a wrong clock delays by as much as it was wrong.
 		Now: func() time.Time { return time.Now().Add(r.clocks.processors.off(r.since())) },
 	})
-	money := &consume.Payments{Store: store, Recomputer: recomputer, Workspace: func(string) string { return "default" }, Events: consume.NewEventsMetric()}
+	money := &consume.Payments{Store: store, Recomputer: recomputer, Workspace: func(*schemas.StripeEvent) (string, bool) { return "default", true }, Events: consume.NewEventsMetric()}
 	clicks := &consume.Clicks{Store: store, Recomputer: recomputer}
 	lane := func(name string, topics []string, handle consume.Handler) *consume.Consumer {
 		l := &consume.Consumer{
@@ -295,7 +292,7 @@ func (r *run) live(ctx context.Context, p *processor) {
 		group.Go(func() error { return l.Run(ctx) })
 	}
 	group.Go(func() error { return recomputer.Sweep(ctx, sweep) })
-	err = group.Wait()
+	err := group.Wait()
 	switch {
 	case err != nil && !errors.Is(err, errKilled):
 		r.violated("a processor never gives up by itself: %s: %v", p.name, err)

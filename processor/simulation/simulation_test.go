@@ -81,8 +81,8 @@ func seeds(t *testing.T) []uint64 {
 	n := *schedules
 	switch {
 	case n > 0:
-	case testing.Short() || raced():
-		n = 60
+	case testing.Short() || raced(): // make proof runs thousands without the race detector
+		n = 30
 	default:
 		n = 300
 	}

@@ -1,12 +1,12 @@
-// Package workspace reads the processor's part of the workspaces file.
+// Package workspace says whose Stripe accounts there are, and how their owners want their sales
+// credited.
 package workspace
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"strings"
+	"slices"
+	"sync/atomic"
 	"time"
 
 	"tributary/processor/join"
@@ -14,137 +14,170 @@ import (
 	"tributary/schemas"
 )
 
-// Default owns everything while there is no workspaces file.
+// Default is the only workspace while there is no workspaces file.
 const Default = "default"
 
-// File says whose Stripe accounts there are, and how their owners want their sales credited.
+// File is what the processor needs of the workspaces file. Replace changes it while records are
+// handled.
 type File struct {
-	accounts map[string]string // Stripe account → workspace
+	current atomic.Pointer[file]
+}
+
+// file does not change once made.
+type file struct {
+	absent   bool // there is no workspaces file: everything is in Default
+	owners   map[accountMode]owner
 	policies map[string]join.Policies
 	keys     map[string]*stripe.Keys
 }
 
-// entry is one element of the file's JSON array. The edge reads other fields of it.
-type entry struct {
-	ID string `json:"id"`
-	// StripeAccounts: acct_…; "" is the platform's own.
-	StripeAccounts []string `json:"stripe_accounts"`
-	// Attribution: the policies, each from its day on.
-	Attribution []struct {
-		From         string `json:"from"`          // 2006-01-02, UTC; empty: from the beginning
-		WindowDays   int    `json:"window_days"`   // 0: 90
-		Touch        string `json:"touch"`         // last (default) or first, of the clicks that the sale itself names
-		Follow       string `json:"follow"`        // last (default) or first, of the clicks that the buyer is known by
-		RenewalsDays int    `json:"renewals_days"` // how long after the click later sales keep their credit; 0: always
-	} `json:"attribution"`
-	// Keys: what else names a click, customer, affiliate or promotion in Stripe's objects.
-	Keys struct {
-		Metadata   map[string]string `json:"metadata"`   // metadata key → click, external, affiliate, promotion; "": ignored
-		References map[string]string `json:"references"` // prefix of client_reference_id → the same
-	} `json:"keys"`
-	// EmailFallback lets a hashed e-mail address tie a sale to a lead where nothing else does. Needs --email-key.
-	EmailFallback bool `json:"email_fallback"`
+type accountMode struct {
+	account  string
+	livemode bool
 }
 
-// Read reads the file; without one everything is in one workspace. All faults are told at once.
-func Read(path, emailKey string) (*File, error) {
-	f := &File{accounts: make(map[string]string), policies: make(map[string]join.Policies), keys: make(map[string]*stripe.Keys)}
-	if path == "" {
-		return f, nil
+// owner is a workspace that lists an account, and the digests of the secrets that it lists beside
+// it.
+type owner struct {
+	workspace string
+	secrets   []string
+}
+
+// Read reads the file; without a path there is one workspace, Default. emailKey is the key of the
+// hashes of e-mail addresses, the same as the edge's. An error holds every fault.
+func Read(path, emailKey string) (*File, error) { return read(path, emailKey, true) }
+
+// ReadPolicies is Read for those who book nothing, and need no key of hashes.
+func ReadPolicies(path string) (*File, error) { return read(path, "", false) }
+
+func read(path, emailKey string, books bool) (*File, error) {
+	f := &file{
+		absent: path == "", owners: make(map[accountMode]owner),
+		policies: make(map[string]join.Policies), keys: make(map[string]*stripe.Keys),
 	}
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("read workspaces: %w (give the file's path with --workspaces, or leave it out for one workspace)", err)
-	}
-	var list []entry
-	if err := json.Unmarshal(data, &list); err != nil {
-		return nil, fmt.Errorf("read workspaces %s: %w", path, err)
-	}
+	var list []schemas.Workspace
 	var faults []error
-	fault := func(format string, args ...any) {
-		faults = append(faults, fmt.Errorf("workspaces %s: "+format, append([]any{path}, args...)...))
+	if path != "" {
+		var err error
+		list, err = schemas.ReadWorkspaces(path)
+		faults = append(faults, err)
 	}
-	for i, e := range list {
-		if strings.TrimSpace(e.ID) == "" {
-			fault("entry %d has no id", i)
-			continue
-		}
-		if _, twice := f.keys[e.ID]; twice {
-			fault("%q is listed twice", e.ID)
-		}
-		for _, a := range e.StripeAccounts {
-			if other, twice := f.accounts[a]; twice {
-				fault("account %q belongs to %q and %q", a, other, e.ID)
-			}
-			f.accounts[a] = e.ID
-		}
-		if f.policies[e.ID], err = e.policies(); err != nil {
-			fault("%s: attribution: %w", e.ID, err)
-		}
-		keys, err := stripe.NewKeys(e.Keys.Metadata, e.Keys.References)
-		if err != nil {
-			fault("%s: keys: %w", e.ID, err)
-			continue
-		}
-		if e.EmailFallback {
-			if emailKey == "" {
-				fault("%s: email_fallback needs the key of the hashes; give the edge's with --email-key", e.ID)
-			}
-			keys.HashEmail = func(address string) []byte { return schemas.EmailHash([]byte(emailKey), e.ID, address) }
-		}
-		f.keys[e.ID] = keys
+	if books {
+		faults = append(faults, schemas.CheckEmailKey(emailKey, schemas.EmailFallback(list)))
 	}
-	return f, errors.Join(faults...)
+	for i := range list {
+		faults = append(faults, f.add(&list[i], emailKey))
+	}
+	set := new(File)
+	set.current.Store(f)
+	return set, errors.Join(faults...)
+}
+
+func (f *file) add(w *schemas.Workspace, emailKey string) error {
+	for _, endpoint := range w.Endpoints() {
+		f.own(w.ID, endpoint)
+	}
+	policies, err := policies(w.Attribution)
+	if err != nil { // not reached: the reader has checked them
+		return fmt.Errorf("workspace %s: attribution: %w", w.ID, err)
+	}
+	keys, err := stripe.NewKeys(w.Keys.Metadata, w.Keys.References)
+	if err != nil { // not reached either
+		return fmt.Errorf("workspace %s: keys: %w", w.ID, err)
+	}
+	if w.EmailFallback && emailKey != "" {
+		keys.HashEmail = func(address string) []byte { return schemas.EmailHash([]byte(emailKey), w.ID, address) }
+	}
+	f.policies[w.ID], f.keys[w.ID] = policies, keys
+	return nil
+}
+
+func (f *file) own(workspace string, endpoint schemas.StripeEndpoint) {
+	for _, account := range endpoint.Accounts {
+		for _, livemode := range []bool{true, false} {
+			if !endpoint.Signs(livemode) {
+				continue
+			}
+			key := accountMode{account, livemode}
+			o := f.owners[key]
+			o.workspace = workspace
+			for _, secret := range endpoint.Secrets {
+				o.secrets = append(o.secrets, schemas.SecretDigest(secret))
+			}
+			f.owners[key] = o
+		}
+	}
 }
 
 const day = 24 * time.Hour
 
-func (e *entry) policies() (join.Policies, error) {
-	var list []join.Policy
-	var faults []error
-	for _, a := range e.Attribution {
+func policies(list []schemas.Attribution) (join.Policies, error) {
+	var all []join.Policy
+	for _, a := range list {
 		p := join.Policy{
-			Window: time.Duration(a.WindowDays) * day, Touch: join.Touch(a.Touch), Follow: join.Touch(a.Follow), Renewals: time.Duration(a.RenewalsDays) * day,
+			Window: time.Duration(a.WindowDays) * day, Renewals: time.Duration(a.RenewalsDays) * day,
+			Touch: join.Touch(a.Touch), Follow: join.Touch(a.Follow),
 		}
 		if a.From != "" {
-			var err error
-			if p.From, err = time.Parse(time.DateOnly, a.From); err != nil {
-				faults = append(faults, fmt.Errorf("from %q is not a day like 2026-01-31", a.From))
+			from, err := time.Parse(time.DateOnly, a.From)
+			if err != nil {
+				return nil, err
 			}
+			p.From = from
 		}
-		list = append(list, p)
+		all = append(all, p)
 	}
-	policies, err := join.NewPolicies(list...)
-	return policies, errors.Join(append(faults, err)...)
+	return join.NewPolicies(all...)
 }
 
-// Of gives the workspace of a Stripe account; empty for the platform's own.
-func (f *File) Of(account string) string {
-	if id, ok := f.accounts[account]; ok {
-		return id
+// Replace makes the content of other that of f.
+func (f *File) Replace(other *File) { f.current.Store(other.current.Load()) }
+
+// Of returns the workspace that books the events of a Stripe account in one mode; account is empty
+// for the platform's own. listed is false where there is none, and such money is booked nowhere.
+//
+// unlisted is the record's schemas.HeaderUnlisted: not empty if nobody listed the account when the
+// event came. Then only a workspace that lists the secret which signed the event may have it, since
+// whoever knows another secret could have signed in advance for an account that was to be listed
+// one day.
+func (f *File) Of(account string, livemode bool, unlisted string) (workspace string, listed bool) {
+	now := f.current.Load()
+	if now.absent {
+		return Default, true
 	}
-	return Default
+	o, ok := now.owners[accountMode{account, livemode}]
+	if !ok || unlisted != "" && len(o.secrets) > 0 && !slices.Contains(o.secrets, unlisted) {
+		return "", false
+	}
+	return o.workspace, true
 }
 
-// Keys gives what names clicks and buyers in a workspace's Stripe objects.
+// OfEvent is Of for a record of stripe.v1.
+func (f *File) OfEvent(e *schemas.StripeEvent) (workspace string, listed bool) {
+	return f.Of(e.Account, e.Livemode, e.Unlisted)
+}
+
+// Keys returns what names clicks and buyers in a workspace's Stripe objects.
 func (f *File) Keys(workspace string) *stripe.Keys {
-	if k, ok := f.keys[workspace]; ok {
+	if k, ok := f.current.Load().keys[workspace]; ok {
 		return k
 	}
 	return stripe.Default()
 }
 
-// Policies gives how a workspace wants its sales credited.
-func (f *File) Policies(workspace string) join.Policies { return f.policies[workspace] }
+// Policies returns how a workspace wants its sales credited.
+func (f *File) Policies(workspace string) join.Policies { return f.current.Load().policies[workspace] }
 
-// Moved tells which accounts' money stands in another workspace than the file says. The workspace is part of the ledger's key:
-// the same money would be booked a second time.
-func (f *File) Moved(booked map[string]string) error {
-	var faults []error
-	for account, workspace := range booked {
-		if now := f.Of(account); now != workspace {
-			faults = append(faults, fmt.Errorf("the money of account %q is booked in workspace %q, and the workspaces file now says %q: it would be counted twice; put the account back, or load everything again into an empty database", account, workspace, now))
-		}
+// Moved returns an error if an account's money is booked in another workspace than the file says.
+// The workspace is part of the ledger's key: the same money would be booked a second time. An
+// account that is listed no more has not moved: what was booked stays, and what comes is held
+// apart.
+func (f *File) Moved(account string, livemode bool, booked string) error {
+	now, listed := f.Of(account, livemode, "")
+	if !listed || now == booked {
+		return nil
 	}
-	return errors.Join(faults...)
+	return fmt.Errorf("the money of account %q (livemode %t) is booked in workspace %q, "+
+		"and the workspaces file now says %q: it would be counted twice "+
+		"(hint: put the account back, or load everything again into an empty database)", account, livemode, booked, now)
 }

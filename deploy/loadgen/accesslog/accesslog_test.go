@@ -48,7 +48,8 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
-// Equal lines are two clicks; the same file again is the same clicks; plain and compressed are the same.
+// Equal lines are two clicks; the same file again is the same clicks; plain and compressed are the
+// same.
 func TestReadNamesLines(t *testing.T) {
 	plain, err := os.ReadFile("testdata/shop.log")
 	if err != nil {

@@ -9,8 +9,8 @@ import (
 	"tributary/schemas"
 )
 
-// ClickID names the line: a UUIDv7 of the line's time and a hash of its number and text. Reading a file twice gives
-// the same clicks; two equal lines of one file are two clicks.
+// ClickID names the line: a UUIDv7 of the line's time and a hash of its number and text. Reading a
+// file twice gives the same clicks; two equal lines of one file are two clicks.
 func (l Line) ClickID() schemas.ClickID {
 	id := schemas.NewClickID(l.Time)
 	sum := sha256.Sum256([]byte(strconv.Itoa(l.Number) + "\n" + l.Text))

@@ -1,4 +1,5 @@
-// Package accesslog reads web servers' access logs in the combined format and names each line as a click.
+// Package accesslog reads web servers' access logs in the combined format and names each line as a
+// click.
 //
 //	203.0.113.7 - - [17/May/2015:10:05:03 +0000] "GET /a HTTP/1.1" 200 512 "https://from.example/" "Mozilla/5.0 …"
 package accesslog
@@ -23,7 +24,8 @@ type Line struct {
 	Text     string // the whole line, without its end
 }
 
-// Parse reads one line. Quotes and backslashes within quoted fields are escaped by a backslash, as Apache and nginx do.
+// Parse reads one line. Quotes and backslashes within quoted fields are escaped by a backslash, as
+// Apache and nginx do.
 func Parse(number int, text string) (Line, error) {
 	l := Line{Number: number, Text: text}
 	open := strings.IndexByte(text, '[')
@@ -66,7 +68,8 @@ func Parse(number int, text string) (Line, error) {
 	return l, nil
 }
 
-// splitRequest takes `GET /a HTTP/1.1` apart. A target with spaces, as broken crawlers send, keeps them.
+// splitRequest takes `GET /a HTTP/1.1` apart. A target with spaces, as broken crawlers send, keeps
+// them.
 func splitRequest(request string) (method, target string, err error) {
 	method, rest, ok := strings.Cut(request, " ")
 	if !ok || method == "" {

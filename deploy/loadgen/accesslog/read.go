@@ -8,14 +8,16 @@ import (
 	"io"
 )
 
-// LongestLine is how many bytes a line may have. Longer ones are reported, not read: a log is not trusted input.
+// LongestLine is how many bytes a line may have. Longer ones are reported, not read: a log is not
+// trusted input.
 const LongestLine = 64 << 10
 
 // ErrTooLong says that a line has more than LongestLine bytes.
 var ErrTooLong = fmt.Errorf("read line: longer than %d bytes", LongestLine)
 
-// Read calls good for each line that parses and bad for each that does not, in order, until either answers an error.
-// Empty lines are passed over but counted. Compressed input is recognised by its first bytes, whatever its name.
+// Read calls good for each line that parses and bad for each that does not, in order, until either
+// answers an error. Empty lines are passed over but counted. Compressed input is recognised by its
+// first bytes, whatever its name.
 func Read(from io.Reader, good func(Line) error, bad func(number int, why error) error) error {
 	r := bufio.NewReaderSize(from, LongestLine)
 	if magic, _ := r.Peek(2); len(magic) == 2 && magic[0] == 0x1f && magic[1] == 0x8b {

@@ -1,10 +1,11 @@
-// Package demo plays a business to a running Tributary: first some days of its past, quickly, then its present, in time.
+// Package demo plays a business to a running Tributary: first some days of its past, quickly, then
+// its present, in time.
 //
 //	past     one World per UTC day, up to now     sent at once; the same bytes on every start
 //	present  one World per ten seconds            each item sent at its moment
 //
-// The past depends on the seed and the day only: a second start sends the same clicks and events again, and nothing
-// is counted twice.
+// The past depends on the seed and the day only: a second start sends the same clicks and events
+// again, and nothing is counted twice.
 package demo
 
 import (
@@ -126,8 +127,8 @@ func encode(v json.Marshaler) []byte {
 	return b
 }
 
-// crew sends at most so many things at once, and waits for all of them.
-func crew() *errgroup.Group {
+// newGroup returns a group that sends a bounded number of things at once.
+func newGroup() *errgroup.Group {
 	g := new(errgroup.Group)
 	g.SetLimit(atOnce)
 	return g

@@ -17,15 +17,15 @@ import (
 	"tributary/deploy/loadgen/send"
 )
 
-// doors is an edge and a webhook that remember what they were told.
-type doors struct {
+// recorder is an edge and a webhook that record what they get.
+type recorder struct {
 	mu             sync.Mutex
 	clicks, events map[string][]byte
 	leads          int
 	times          []time.Time
 }
 
-func (d *doors) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (d *recorder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -62,7 +62,7 @@ func (d *doors) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func play(t *testing.T, d *doors, c Config) *Report {
+func play(t *testing.T, d *recorder, c Config) *Report {
 	t.Helper()
 	s := httptest.NewServer(d)
 	defer s.Close()
@@ -81,9 +81,10 @@ func play(t *testing.T, d *doors, c Config) *Report {
 	return r
 }
 
-// The past is some thousand clicks and some hundred payments over days, and the same on the second start.
+// The past is some thousand clicks and some hundred payments over days, and the same on the second
+// start.
 func TestPast(t *testing.T) {
-	d := &doors{clicks: map[string][]byte{}, events: map[string][]byte{}}
+	d := &recorder{clicks: map[string][]byte{}, events: map[string][]byte{}}
 	began := time.Now()
 	play(t, d, Config{Seed: 1, History: 6 * day})
 	clicks, events := len(d.clicks), len(d.events)
@@ -103,7 +104,7 @@ func TestPast(t *testing.T) {
 
 // The present keeps its rate and ends by itself, with every item sent.
 func TestPresent(t *testing.T) {
-	d := &doors{clicks: map[string][]byte{}, events: map[string][]byte{}}
+	d := &recorder{clicks: map[string][]byte{}, events: map[string][]byte{}}
 	began := time.Now()
 	r := play(t, d, Config{Seed: 2, Rate: 400, For: 1500 * time.Millisecond})
 	if took := time.Since(began); took > 6*time.Second {

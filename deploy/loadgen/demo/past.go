@@ -13,7 +13,8 @@ const day = 24 * time.Hour
 // clicksPerDay of the past, on its best days.
 const clicksPerDay = 460
 
-// Day is one UTC day of the past. Its lives go on for two weeks after it: send what lies before now.
+// Day is one UTC day of the past. Its scenarios go on for two weeks after it: send what lies before
+// now.
 func Day(seed uint64, midnight time.Time) *traffic.World {
 	return traffic.New(seed, traffic.Options{
 		Start: midnight, Span: day, Until: midnight.Add(15 * day), Buyers: .05,
@@ -28,8 +29,9 @@ func mood(seed uint64, midnight time.Time) float64 {
 	return .8 + .4*float64((h.Sum64()^seed*0x9e3779b97f4a7c15)>>11)/(1<<53)
 }
 
-// past tells all that happened before now. Order between the doors is kept only roughly: clicks first, then leads and
-// money, then the clicks that were held up. That is disorder enough to be like life.
+// past tells all that happened before now. Order between clicks, leads and events is kept only
+// roughly: clicks first, then leads and money, then the clicks that were held up. That is disorder
+// enough to be like life.
 func (p *player) past(ctx context.Context, now time.Time) {
 	var clicks, late []traffic.Click
 	var leads []traffic.Lead
@@ -50,7 +52,7 @@ func (p *player) past(ctx context.Context, now time.Time) {
 		deliveries = append(deliveries, before(w.Deliveries, now, func(d traffic.Delivery) time.Time { return d.SendAt })...)
 	}
 	p.batches(ctx, clicks)
-	g := crew()
+	g := newGroup()
 	for _, l := range leads {
 		g.Go(func() error { p.lead(ctx, l); return ctx.Err() })
 		if ctx.Err() != nil {
@@ -68,7 +70,7 @@ func (p *player) past(ctx context.Context, now time.Time) {
 }
 
 func (p *player) batches(ctx context.Context, clicks []traffic.Click) {
-	g := crew()
+	g := newGroup()
 	for len(clicks) > 0 && ctx.Err() == nil {
 		some := clicks[:min(batch, len(clicks))]
 		clicks = clicks[len(some):]

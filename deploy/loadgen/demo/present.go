@@ -12,38 +12,38 @@ import (
 )
 
 const (
-	stretch  = 10 * time.Second       // one World of the present
-	lifetime = 3 * time.Minute        // how long its lives go on
-	tick     = 100 * time.Millisecond // between sendings
-	report   = 10 * time.Second       // between lines of progress
+	worldSpan = 10 * time.Second       // one World of the present
+	lifetime  = 3 * time.Minute        // how long its scenarios go on
+	tick      = 100 * time.Millisecond // between sendings
+	report    = 10 * time.Second       // between lines of progress
 )
 
-// present plays Worlds one after the other, each item at its moment. When the doors are slow it falls behind and sends
-// late rather than more at once.
+// present plays Worlds one after the other, each item at its time. When the edge or the webhook is
+// slow it falls behind and sends late rather than more at once.
 func (p *player) present(ctx context.Context, start time.Time) {
 	var end time.Time
 	if p.For > 0 {
 		end = start.Add(p.For)
 	}
-	q, g := &queue{}, crew()
+	q, g := &queue{}, newGroup()
 	defer func() { _ = g.Wait() }()
-	filled, told := start, start
+	filled, reported := start, start
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
 	for {
 		now := time.Now().UTC()
 		for (end.IsZero() || filled.Before(end)) && filled.Before(now.Add(time.Second)) {
-			q.add(p.stretch(filled, end))
-			filled = filled.Add(stretch)
+			q.add(p.nextWorld(filled, end))
+			filled = filled.Add(worldSpan)
 		}
 		over := !end.IsZero() && now.After(end)
 		if over { // what is still on its way arrives at once
 			now = end.Add(day)
 		}
 		p.play(ctx, g, q, now)
-		if now.Sub(told) >= report && !over {
+		if now.Sub(reported) >= report && !over {
 			fmt.Fprintf(p.Log, "demo: %s\n", p.report.line())
-			told = now
+			reported = now
 		}
 		if over {
 			return
@@ -56,9 +56,9 @@ func (p *player) present(ctx context.Context, start time.Time) {
 	}
 }
 
-// stretch invents the next seconds; lives end with the demonstration.
-func (p *player) stretch(from, end time.Time) *traffic.World {
-	o := traffic.Options{Start: from, Span: stretch, Until: from.Add(lifetime), Tempo: traffic.Compressed}
+// nextWorld generates the traffic of the next seconds; its scenarios end with the demonstration.
+func (p *player) nextWorld(from, end time.Time) *traffic.World {
+	o := traffic.Options{Start: from, Span: worldSpan, Until: from.Add(lifetime), Tempo: traffic.Compressed}
 	if !end.IsZero() && end.Before(o.Until) {
 		o.Until = end
 		o.Span = min(o.Span, end.Sub(from))

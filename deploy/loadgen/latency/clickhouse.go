@@ -14,8 +14,9 @@ import (
 // attributed finds sales as a dashboard would: the newest version of each entry, with a match.
 const attributed = `SELECT DISTINCT object_id FROM revenue FINAL WHERE object_id IN ? AND match_rule != 'none'`
 
-// ClickHouse asks the dashboards' table revenue. The DSN is clickhouse-go's: http://127.0.0.1:8123/tributary or
-// clickhouse://127.0.0.1:9000/tributary. The returned function closes the connection.
+// ClickHouse asks the dashboards' table revenue. The DSN is clickhouse-go's:
+// http://127.0.0.1:8123/tributary or clickhouse://127.0.0.1:9000/tributary. The returned function
+// closes the connection.
 func ClickHouse(dsn string, remote bool) (Ledger, func() error, error) {
 	opts, err := clickhouse.ParseDSN(dsn)
 	if err != nil {

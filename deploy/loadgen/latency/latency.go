@@ -1,5 +1,5 @@
-// Package latency measures how long a sale takes to be seen: from the webhook's 200 to an attributed row that an
-// analyst's query finds.
+// Package latency measures how long a sale takes to be seen: from the webhook's 200 to an
+// attributed row that an analyst's query finds.
 package latency
 
 import (
@@ -21,7 +21,8 @@ const (
 	MaxP99 = 3 * time.Second
 )
 
-// Ledger answers which of these sales an analyst sees with a match. Its answer counts as of when it returns.
+// Ledger answers which of these sales an analyst sees with a match. Its answer counts as of when it
+// returns.
 type Ledger func(ctx context.Context, objects []string) ([]string, error)
 
 // Config of a measurement.
@@ -39,11 +40,11 @@ type Config struct {
 // Report of a measurement.
 type Report struct {
 	Seen    load.Histogram // webhook's 200 → seen
-	Refused send.Tally     // clicks and events, both doors
+	Refused send.Tally     // clicks and events, at edge and webhook
 	Missing []string       // accepted, never seen
 }
 
-// Passed tells whether the limits were kept.
+// Passed reports whether the limits were kept.
 func (r *Report) Passed() bool {
 	_, _, refused := r.Refused.Numbers()
 	return r.Seen.Count() > 0 && refused == 0 && len(r.Missing) == 0 && r.Seen.Quantile(.5) <= MaxP50 && r.Seen.Quantile(.99) <= MaxP99
@@ -86,7 +87,8 @@ func Run(ctx context.Context, c Config) (*Report, error) {
 	return r, err
 }
 
-// sell sends each click and then its sale, evenly over the time. Slow answers do not delay the next sale.
+// sell sends each click and then its sale, evenly over the time. Slow answers do not delay the next
+// sale.
 func (c Config) sell(ctx context.Context, r *Report, w *waiting) {
 	world := traffic.New(c.Seed, traffic.Options{Start: time.Now(), Clicks: -1})
 	var under sync.WaitGroup

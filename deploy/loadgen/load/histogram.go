@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Histogram counts durations in buckets that are 1 % wide, from 1 µs up: percentiles in bounded memory. It is not safe
-// for concurrent use; give each goroutine its own and Add them up.
+// Histogram counts durations in buckets that are 1 % wide, from 1 µs up: percentiles in bounded
+// memory. It is not safe for concurrent use; give each goroutine its own and Add them up.
 type Histogram struct {
 	buckets [2400]uint64 // 1.01^2400 µs is more than six hours
 	count   uint64
@@ -41,7 +41,8 @@ func (h *Histogram) Count() uint64 { return h.count }
 // Max is the longest, exactly.
 func (h *Histogram) Max() time.Duration { return h.max }
 
-// Quantile is a duration that a share q of all does not exceed, at most 1 % too high; 0 of an empty histogram.
+// Quantile is a duration that a share q of all does not exceed, at most 1 % too high; 0 of an empty
+// histogram.
 func (h *Histogram) Quantile(q float64) time.Duration {
 	rank, seen := uint64(math.Ceil(q*float64(h.count))), uint64(0)
 	for i, n := range h.buckets {

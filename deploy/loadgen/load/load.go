@@ -1,8 +1,9 @@
 // Package load puts a steady number of clicks per second upon the edge and measures its answers.
 //
-// The model is open: arrivals follow the clock, not the answers. Each latency counts from the moment at which its
-// request was due, so that a stalled edge cannot hide the requests that it kept waiting. What cannot be sent because
-// all connections are busy and the queue is full is counted as not sent; nothing piles up without bound.
+// The model is open: arrivals follow the clock, not the answers. Each latency counts from the
+// moment at which its request was due, so that a stalled edge cannot hide the requests that it kept
+// waiting. What cannot be sent because all connections are busy and the queue is full is counted as
+// not sent; nothing piles up without bound.
 package load
 
 import (
@@ -83,12 +84,12 @@ func Run(ctx context.Context, c Config) (*Report, error) {
 		return nil, err
 	}
 	r := &Report{}
-	molds := cast(c)
+	templates := newTemplates(c)
 	due := make(chan time.Time, max(c.Connections, 1024/c.Batch)) // so many requests may wait
 	var workers sync.WaitGroup
 	latencies := make([]Histogram, c.Connections)
 	for i := range c.Connections {
-		workers.Go(func() { work(c, due, molds, i, &r.Tally, &latencies[i]) })
+		workers.Go(func() { work(c, due, templates, i, &r.Tally, &latencies[i]) })
 	}
 	began := time.Now()
 	schedule(ctx, c, began, due, r)
@@ -101,12 +102,13 @@ func Run(ctx context.Context, c Config) (*Report, error) {
 	return r, nil
 }
 
-// schedule names each request's moment until the context ends. The clock is asked every millisecond: at high rates
-// several requests are due by then.
+// schedule names each request's moment until the context ends. The clock is asked every
+// millisecond: at high rates several requests are due by then.
 func schedule(ctx context.Context, c Config, began time.Time, due chan<- time.Time, r *Report) {
 	ticker := time.NewTicker(time.Millisecond)
 	defer ticker.Stop()
-	// Computed from the beginning each time: adding up a rounded interval would drift at high rates.
+	// Computed from the beginning each time: adding up a rounded interval would drift at high
+	// rates.
 	moment := func(n int) time.Time {
 		return began.Add(time.Duration(float64(n) * float64(c.Batch) / float64(c.Rate) * float64(time.Second)))
 	}
@@ -133,14 +135,15 @@ func schedule(ctx context.Context, c Config, began time.Time, due chan<- time.Ti
 	}
 }
 
-// work sends what is due. Requests already due are still sent when the load ends, each within the client's own limit.
-func work(c Config, due <-chan time.Time, molds []mold, offset int, t *send.Tally, latency *Histogram) {
+// work sends what is due. Requests already due are still sent when the load ends, each within the
+// client's own limit.
+func work(c Config, due <-chan time.Time, templates []template, offset int, t *send.Tally, latency *Histogram) {
 	ctx := context.Background()
 	var body []byte
 	next := offset
 	mix := func(to []byte, at time.Time) []byte {
 		next++
-		return molds[next%len(molds)].pour(to, at)
+		return templates[next%len(templates)].appendClick(to, at)
 	}
 	for at := range due {
 		body = body[:0]
@@ -174,9 +177,9 @@ func work(c Config, due <-chan time.Time, molds []mold, offset int, t *send.Tall
 	}
 }
 
-// mold is a click whose id and time are still to be filled in: writing JSON anew for each click would measure this
-// program instead of the edge.
-type mold struct {
+// template is a click whose id and time are still to be filled in: writing JSON anew for each click
+// would measure this program instead of the edge.
+type template struct {
 	text     []byte
 	id, time int // offsets
 }
@@ -186,11 +189,11 @@ const (
 	timeLayout = "2006-01-02T15:04:05.000Z"
 )
 
-// cast prepares the molds.
-func cast(c Config) []mold {
+// newTemplates prepares the templates.
+func newTemplates(c Config) []template {
 	now := time.Now().UTC()
 	w := traffic.New(c.Seed, traffic.Options{Start: now, Clicks: -1})
-	made := make([]mold, variety)
+	made := make([]template, variety)
 	for i := range made {
 		click := w.NextClick(now)
 		click.Key = c.Key
@@ -198,13 +201,13 @@ func cast(c Config) []mold {
 		if err != nil {
 			panic("load: an invented click is not JSON: " + err.Error())
 		}
-		made[i] = mold{text, bytes.Index(text, []byte(click.ID.String())), bytes.Index(text, []byte(click.EventTime.Format(timeLayout)))}
+		made[i] = template{text, bytes.Index(text, []byte(click.ID.String())), bytes.Index(text, []byte(click.EventTime.Format(timeLayout)))}
 	}
 	return made
 }
 
-// pour appends a new click.
-func (m mold) pour(to []byte, at time.Time) []byte {
+// appendClick appends a new click.
+func (m template) appendClick(to []byte, at time.Time) []byte {
 	start := len(to)
 	to = append(to, m.text...)
 	at = at.UTC()

@@ -15,9 +15,9 @@ import (
 
 // Client posts bodies. It is safe for concurrent use.
 type Client struct {
-	// Attempts bounds how often one body is posted while the answer is 429, 502, 503 or none. All traffic is idempotent
-	// (click ids and event ids are in the bodies), so posting twice what was stored once changes nothing. Measurements
-	// set 1: a retry would hide what they measure.
+	// Attempts bounds how often one body is posted while the answer is 429, 502, 503 or none. All
+	// traffic is idempotent (click ids and event ids are in the bodies), so posting twice what was
+	// stored once changes nothing. Measurements set 1: a retry would hide what they measure.
 	Attempts int
 	http     *fasthttp.Client
 }
@@ -56,8 +56,8 @@ func (r *Refused) Error() string {
 // header is one request header.
 type header struct{ name, value string }
 
-// post sends one body and answers the body of a 2xx answer; any other answer is a *Refused. Headers are made afresh for
-// each attempt, because a signature ages.
+// post sends one body and answers the body of a 2xx answer; any other answer is a *Refused. Headers
+// are made afresh for each attempt, because a signature ages.
 func (c *Client) post(ctx context.Context, url string, body []byte, headers func() []header) ([]byte, error) {
 	wait := 100 * time.Millisecond
 	for attempt := 1; ; attempt++ {

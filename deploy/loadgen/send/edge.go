@@ -14,12 +14,12 @@ const (
 	maxBatchBytes = 1 << 20
 )
 
-// Edge is the door for clicks and leads.
+// Edge sends clicks and leads.
 type Edge struct {
 	Client *Client
 	Base   string // URL without trailing slash
-	// SecretKey of the workspace. Without it the edge takes time, agent and country from the request, as it must from a
-	// browser, and refuses leads.
+	// SecretKey of the workspace. Without it the edge takes time, agent and country from the
+	// request, as it must from a browser, and refuses leads.
 	SecretKey string
 }
 
@@ -42,8 +42,8 @@ func (e *Edge) Lead(ctx context.Context, lead []byte) error {
 	return err
 }
 
-// Clicks posts events to /v1/clicks in as many requests as they need, and counts each event's fate. Its error is the
-// caller's context having ended; everything else is in the tally.
+// Clicks posts events to /v1/clicks in as many requests as they need, and counts each event's fate.
+// Its error is the caller's context having ended; everything else is in the tally.
 func (e *Edge) Clicks(ctx context.Context, events [][]byte, t *Tally) error {
 	for len(events) > 0 {
 		n, size := 0, 2

@@ -1,4 +1,5 @@
-// Package send carries traffic to Tributary's two doors: clicks and leads to the edge, Stripe events to the webhook.
+// Package send sends traffic to Tributary: clicks and leads to the edge, Stripe
+// events to the webhook.
 package send
 
 import (
@@ -8,9 +9,11 @@ import (
 	"strings"
 )
 
-// Target completes an address to a URL without trailing slash: 127.0.0.1:8080 becomes http://127.0.0.1:8080.
+// Target completes an address to a URL without trailing slash: 127.0.0.1:8080 becomes
+// http://127.0.0.1:8080.
 //
-// Only this machine is accepted unless remote is true: invented sales in somebody's ledger are hard to get out again.
+// Only this machine is accepted unless remote is true: generated sales in somebody's ledger are
+// hard to get out again.
 func Target(address string, remote bool) (string, error) {
 	if !strings.Contains(address, "://") {
 		address = "http://" + address

@@ -9,7 +9,7 @@ import (
 	"github.com/stripe/stripe-go/v76/webhook"
 )
 
-// Webhook is the door for Stripe's events.
+// Webhook sends Stripe's events.
 type Webhook struct {
 	Client *Client
 	URL    string // with path

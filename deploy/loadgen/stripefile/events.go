@@ -1,7 +1,8 @@
-// Package stripefile reads Stripe events from files, as Stripe's command line and dashboard export them.
+// Package stripefile reads Stripe events from files, as Stripe's command line and dashboard export
+// them.
 //
-// One event per file, a JSON array of events, or one event per line (NDJSON); the bytes of each event are kept as they
-// stand in the file.
+// One event per file, a JSON array of events, or one event per line (NDJSON); the bytes of each
+// event are kept as they stand in the file.
 package stripefile
 
 import (
@@ -29,8 +30,9 @@ type Refusal struct {
 	Why  error
 }
 
-// Read reads a file, a directory's *.json, *.jsonl and *.ndjson files in the order of their names, or - for in. Values
-// that are not events are answered as refusals; an error means that something could not be read at all.
+// Read reads a file, a directory's *.json, *.jsonl and *.ndjson files in the order of their names,
+// or - for in. Values that are not events are answered as refusals; an error means that something
+// could not be read at all.
 func Read(path string, in io.Reader) ([]Event, []Refusal, error) {
 	if path == "-" {
 		b, err := io.ReadAll(in)
@@ -80,7 +82,8 @@ func inDirectory(dir string) ([]string, error) {
 	return files, nil
 }
 
-// Parse reads all values of one file. What follows a broken value cannot be read and counts as part of it.
+// Parse reads all values of one file. What follows a broken value cannot be read and counts as part
+// of it.
 func Parse(from string, b []byte) ([]Event, []Refusal) {
 	var events []Event
 	var refused []Refusal

@@ -14,8 +14,8 @@ const (
 	balanceAdjustment    = "adjustment" // disputes, both ways
 )
 
-// BalanceTransaction is one change of the account's balance at Stripe: the figure that a ledger is reconciled with. What was
-// paid outside Stripe has none.
+// BalanceTransaction is one change of the account's balance at Stripe: the figure that a ledger is
+// reconciled with. What was paid outside Stripe has none.
 type BalanceTransaction struct {
 	ID       string // txn_…
 	Account  string // acct_… of a connected account
@@ -26,7 +26,8 @@ type BalanceTransaction struct {
 	Fee      int64 // what Stripe keeps, positive
 	Currency string
 	Created  time.Time // UTC, whole seconds
-	// ExchangeRate by which the movement's currency was settled in USD; zero where it was settled in its own.
+	// ExchangeRate by which the movement's currency was settled in USD; zero where it was settled
+	// in its own.
 	ExchangeRate decimal.Decimal
 }
 

@@ -5,13 +5,13 @@ import (
 	"time"
 )
 
-// buyer is one person's life as Stripe tells it. What is drawn never depends on the API version: the same life can be told
-// in every shape.
+// buyer is one person's scenario as Stripe reports it. What is drawn at random never depends on the
+// API version: the same scenario can be reported in every shape.
 type buyer struct {
 	w        *World
 	visitor  visitor
 	person   person
-	life     Life
+	scenario Scenario
 	api      version
 	currency string
 	taxed    bool
@@ -22,7 +22,7 @@ type buyer struct {
 	subscription     string            // sub_…; empty without one
 	credit           int64             // the customer's balance with us after a downgrade, minor units; it pays for the next invoices
 	names            names             // who can be found by what: the truth about attribution
-	owed             []owed            // movements whose credit is decided when the life is over
+	pending          []pending         // movements whose credit is decided when the scenario is over
 	last             time.Time         // when something last happened
 	bundle           []Delivery        // told, not yet delivered
 }
@@ -30,7 +30,7 @@ type buyer struct {
 // trace is what the objects of one purchase say about the click that led to it.
 type trace struct {
 	click           Click
-	keying          Keying
+	channel         Channel
 	reference       string // client_reference_id
 	sessionMetadata map[string]string
 	paymentMetadata map[string]string // on payment intents and their charges
@@ -69,24 +69,25 @@ func (p payment) canonical() string {
 	return p.session
 }
 
-// buyer lets the visitor behind c buy. It may hold the click back, so that the sale is heard of first.
+// buyer lets the visitor behind c buy. It may hold the click back, so that the sale is heard of
+// first.
 func (w *World) buyer(c *Click, v visitor) {
 	s := &buyer{w: w, visitor: v, person: w.person(v), api: w.apiOf(c.ID.String()), currency: v.country.currency, taxed: w.chance(.6)}
-	keying := Keying("")
-	s.life, keying = lives[lifeShares.draw(w.r)], keyings[keyingShares.draw(w.r)]
-	if len(w.opts.Lives) > 0 {
-		s.life = pick(w, w.opts.Lives)
+	channel := Channel("")
+	s.scenario, channel = scenarios[scenarioShares.draw(w.r)], channels[channelShares.draw(w.r)]
+	if len(w.opts.Scenarios) > 0 {
+		s.scenario = pick(w, w.opts.Scenarios)
 	}
-	if len(w.opts.Keyings) > 0 {
-		keying = pick(w, w.opts.Keyings)
+	if len(w.opts.Channels) > 0 {
+		channel = pick(w, w.opts.Channels)
 	}
 	if len(w.opts.Currencies) > 0 {
 		s.currency = pick(w, w.opts.Currencies)
 	}
-	keying = s.reconcile(keying, *c)
+	channel = s.reconcile(channel, *c)
 	decide := around(w.r, w.opts.Tempo.Decide)
 	at := c.EventTime.Add(decide).Truncate(time.Second).Add(time.Second)
-	if keying.needsLead() || w.chance(.3) {
+	if channel.needsLead() || w.chance(.3) {
 		s.lead(*c, c.EventTime.Add(decide/3))
 	}
 	if at.After(w.opts.Until) {
@@ -95,15 +96,15 @@ func (w *World) buyer(c *Click, v visitor) {
 	if w.chance(w.opts.LateClicks) {
 		c.SendAt = at.Add(10*time.Second + around(w.r, w.opts.Tempo.Decide/2))
 	}
-	w.Lives++
-	t := s.trace(keying, *c, at)
+	w.Scenarios++
+	t := s.trace(channel, *c, at)
 	s.live(t, at)
 	s.comeBack(t)
 	s.leave()
 	s.attribute()
 }
 
-// apiOf gives the API version of the endpoint that hears of a name. Nothing is drawn for it.
+// apiOf returns the API version of the endpoint that hears of a name. Nothing is drawn for it.
 func (w *World) apiOf(name string) version {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(name))
@@ -113,19 +114,19 @@ func (w *World) apiOf(name string) version {
 // lead signs the buyer up: from then on the click is known by the person's own id.
 func (s *buyer) lead(c Click, at time.Time) {
 	if s.w.lead(c, s.person, at) {
-		s.names.tie(byExternal, claim{click: &c})
+		s.names.tie(byExternal, candidate{click: &c})
 	}
 }
 
-// reconcile makes life and keying possible together.
-func (s *buyer) reconcile(k Keying, c Click) Keying {
+// reconcile makes scenario and channel possible together.
+func (s *buyer) reconcile(k Channel, c Click) Channel {
 	switch {
-	case s.life == Elements: // without a session there is only the payment intent to write upon
+	case s.scenario == Elements: // without a session there is only the payment intent to write upon
 		return PaymentMetadata
-	case s.life == OffStripe || s.life == Voided: // and here only the customer
+	case s.scenario == OffStripe || s.scenario == Voided: // and here only the customer
 		return CustomerMetadata
-	case s.life == Guest && k.needsCustomer():
-		s.life = OneTime
+	case s.scenario == Guest && k.needsCustomer():
+		s.scenario = OneTime
 	}
 	if k.affiliateOnly() && c.Link.Affiliate == "" {
 		return PimmsReference // came by a link that nobody earns on
@@ -134,8 +135,8 @@ func (s *buyer) reconcile(k Keying, c Click) Keying {
 }
 
 // trace writes the click where the convention wants it.
-func (s *buyer) trace(k Keying, c Click, opened time.Time) *trace {
-	t, id := &trace{click: c, keying: k, opened: opened}, c.ID.String()
+func (s *buyer) trace(k Channel, c Click, opened time.Time) *trace {
+	t, id := &trace{click: c, channel: k, opened: opened}, c.ID.String()
 	switch k {
 	case BareClick:
 		t.reference = id
@@ -151,8 +152,9 @@ func (s *buyer) trace(k Keying, c Click, opened time.Time) *trace {
 	case CustomerMetadata:
 		s.customerMetadata, s.customerClick = map[string]string{"pimmsCustomerId": s.person.external, "pimmsClickId": id}, c
 	case PaymentMetadata:
-		if s.life == Subscription || s.life == Trial {
-			// What Checkout is told about payments goes to the subscription instead: its invoices make the payment intents.
+		if s.scenario == Subscription || s.scenario == Trial {
+			// What Checkout is told about payments goes to the subscription instead: its invoices
+			// make the payment intents.
 			t.planMetadata = map[string]string{"pimmsClickId": id}
 		} else {
 			t.paymentMetadata = map[string]string{"pimmsClickId": id}
@@ -169,11 +171,11 @@ func (s *buyer) trace(k Keying, c Click, opened time.Time) *trace {
 	return t
 }
 
-// live tells the life's first purchase and what follows from it.
+// live generates the first purchase of the scenario and what follows from it.
 func (s *buyer) live(t *trace, at time.Time) {
 	w := s.w
 	s.last = at
-	switch s.life {
+	switch s.scenario {
 	case Abandoned:
 		s.abandon(t, at)
 		return
@@ -181,7 +183,7 @@ func (s *buyer) live(t *trace, at time.Time) {
 	default:
 		s.register(at)
 	}
-	switch s.life {
+	switch s.scenario {
 	case Subscription, Trial:
 		s.subscribe(t, at)
 	case OffStripe:
@@ -194,7 +196,7 @@ func (s *buyer) live(t *trace, at time.Time) {
 	case Async:
 		s.payLater(t, at)
 	default:
-		s.checkout(t, at, s.life)
+		s.checkout(t, at, s.scenario)
 	}
 }
 
@@ -212,8 +214,8 @@ func (s *buyer) knownAs() {
 	}
 	s.names.customerIsExternal = true
 	c := s.customerClick
-	s.names.tie(byCustomer, claim{click: &c})
-	s.names.tie(byExternal, claim{click: &c})
+	s.names.tie(byCustomer, candidate{click: &c})
+	s.names.tie(byExternal, candidate{click: &c})
 }
 
 // full is a payment for which no credit of the customer's is used.
@@ -223,11 +225,11 @@ func (s *buyer) full(p payment) payment {
 }
 
 // checkout sells something once.
-func (s *buyer) checkout(t *trace, at time.Time, life Life) {
+func (s *buyer) checkout(t *trace, at time.Time, scenario Scenario) {
 	w := s.w
 	g, discounted := pick(w, goods), w.chance(.12)
 	p := payment{by: t, at: at, name: g.name, intent: w.id("pi"), charge: w.id("ch"), price: s.priced(g, discounted || t.promotion != "")}
-	switch life {
+	switch scenario {
 	case Elements:
 		p.price = p.net() // a bare payment intent does not say how much of it is tax
 	case AdaptivePricing:
@@ -252,7 +254,7 @@ func (s *buyer) checkout(t *trace, at time.Time, life Life) {
 	s.afterwards(p)
 }
 
-// pay tells of a payment through every object that describes it, and books it.
+// pay reports a payment through every object that describes it, and books it.
 func (s *buyer) pay(p payment) {
 	if p.intent != "" {
 		s.event("payment_intent.succeeded", p.at, s.intentObject(p, "succeeded"), nil)
@@ -276,7 +278,7 @@ func (s *buyer) pay(p payment) {
 	s.book(p, occurred)
 }
 
-// payLater tells of a Checkout whose payment arrives later, as bank debits and konbini do, or never.
+// payLater reports a Checkout whose payment arrives later, as bank debits and konbini do, or never.
 func (s *buyer) payLater(t *trace, at time.Time) {
 	w := s.w
 	g := pick(w, goods)
@@ -347,9 +349,9 @@ func (s *buyer) comeBack(first *trace) {
 		return
 	}
 	at := first.opened.Add(around(w.r, w.opts.Tempo.Return)).Truncate(time.Second)
-	keying := keyings[keyingShares.draw(w.r)]
-	if len(w.opts.Keyings) > 0 {
-		keying = pick(w, w.opts.Keyings)
+	channel := channels[channelShares.draw(w.r)]
+	if len(w.opts.Channels) > 0 {
+		channel = pick(w, w.opts.Channels)
 	}
 	clicked := at.Add(-around(w.r, w.opts.Tempo.Decide)).Truncate(time.Millisecond)
 	if clicked.Before(first.opened) {
@@ -362,19 +364,19 @@ func (s *buyer) comeBack(first *trace) {
 	if at.After(w.opts.Until) {
 		return
 	}
-	if keying.affiliateOnly() || first.keying.affiliateOnly() {
-		// People come back to the partner who sent them. Of two affiliates that one customer's sales name without a click
-		// nobody can say which was first.
+	if channel.affiliateOnly() || first.channel.affiliateOnly() {
+		// People come back to the partner who sent them. Of two affiliates that one customer's
+		// sales name without a click nobody can say which was first.
 		c = w.clickBy(first.click.Link, clicked, s.visitor)
 	}
-	s.life = OneTime
-	keying = s.reconcile(keying, c)
+	s.scenario = OneTime
+	channel = s.reconcile(channel, c)
 	w.Clicks = append(w.Clicks, c)
-	t := s.trace(keying, c, at)
-	if keying.needsLead() {
+	t := s.trace(channel, c, at)
+	if channel.needsLead() {
 		s.lead(c, clicked.Add(at.Sub(clicked)/3))
 	}
-	if keying == CustomerMetadata {
+	if channel == CustomerMetadata {
 		s.event("customer.updated", at.Add(-2*time.Second), s.customerObject(at.Add(-2*time.Second)), object{"metadata": object{"pimmsClickId": first.click.ID.String()}})
 		s.knownAs()
 	}
@@ -422,6 +424,6 @@ func (s *buyer) book(p payment, occurred time.Time) {
 func (s *buyer) move(p payment, m Movement) {
 	m.Sale, m.Currency, m.Customer, m.Livemode = p.canonical(), p.currency, s.customer, !s.w.opts.TestMode
 	m.OccurredAt = m.OccurredAt.Truncate(time.Second)
-	m.Keying = p.by.keying
-	s.owed = append(s.owed, owed{m, p})
+	m.Channel = p.by.channel
+	s.pending = append(s.pending, pending{m, p})
 }

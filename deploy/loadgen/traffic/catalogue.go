@@ -1,7 +1,7 @@
 package traffic
 
-// The catalogue does not depend on the seed: every stretch of a demonstration tells of the same programmes,
-// affiliates, links and prices.
+// The catalogue does not depend on the seed: every part of a demonstration reports the same
+// programmes, affiliates, links and prices.
 
 // Link is one tracked link: who shared it, and what its URL says about it.
 type Link struct {

@@ -10,7 +10,8 @@ import (
 	"tributary/schemas"
 )
 
-// Click is one event of POST /v1/clicks, with the fields that only a caller with the secret key may set.
+// Click is one event of POST /v1/clicks, with the fields that only a caller with the secret key may
+// set.
 type Click struct {
 	Key       string          // publishable key, where the edge wants one
 	SendAt    time.Time       // when it is sent: normally EventTime, later for a beacon that was held up

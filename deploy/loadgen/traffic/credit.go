@@ -5,8 +5,9 @@ import (
 	"time"
 )
 
-// Rules by which a sale is credited, as the ledger names them, the strongest first. What names the sale itself outranks what
-// names its buyer, and a click outranks a bare affiliate. Of several clicks of one rule the last one before the sale counts.
+// Rules by which a sale is credited, as the ledger names them, the strongest first. What names the
+// sale itself outranks what names its buyer, and a click outranks a bare affiliate. Of several
+// clicks of one rule the last one before the sale counts.
 const (
 	RuleClickID        = "click_id"          // the sale names the click
 	RuleSubscription   = "subscription"      // its subscription does
@@ -20,14 +21,16 @@ const (
 
 var ruleRanks = map[string]int{RuleClickID: 6, RuleSubscription: 5, RuleExternal: 4, RuleStripeCustomer: 3, RuleAffiliate: 2, RulePromotionCode: 1}
 
-// window is how old a click may be at the sale, or at the first sale of the buyer whom it is known of.
+// window is how old a click may be at the sale, or at the first sale of the buyer whom it is known
+// of.
 const window = 90 * 24 * time.Hour
 
 // skew is how far a click's clock may run ahead of the sale's.
 const skew = 5 * time.Minute
 
-// claim is one name's answer to "who sent you": a click, an affiliate, or an affiliate by a promotion code.
-type claim struct {
+// candidate is one name's answer to "who sent you": a click, an affiliate, or an affiliate by a
+// promotion code.
+type candidate struct {
 	click     *Click
 	affiliate string
 	promotion bool
@@ -41,21 +44,22 @@ const (
 	nameCount
 )
 
-// names is what a buyer's names have been told to lead to. It grows only: what is told late counts as if it had been known.
+// names is what a buyer's names have been told to lead to. It grows only: what is told late counts
+// as if it had been known.
 type names struct {
-	claims                                     [nameCount][]claim
+	candidates                                 [nameCount][]candidate
 	firstSale                                  [nameCount]time.Time
 	customerIsExternal, subscriptionIsExternal bool
 	sales                                      map[string]*saleNames // by canonical object
 }
 
 type saleNames struct {
-	claims                           []claim
+	candidates                       []candidate
 	customer, subscription, external bool
 	first, last                      time.Time // by the sources that disagree
 }
 
-func (n *names) tie(name int, c claim) { n.claims[name] = append(n.claims[name], c) }
+func (n *names) tie(name int, c candidate) { n.candidates[name] = append(n.candidates[name], c) }
 
 func (n *names) sale(id string) *saleNames {
 	if n.sales == nil {
@@ -67,23 +71,23 @@ func (n *names) sale(id string) *saleNames {
 	return n.sales[id]
 }
 
-// owed is a movement whose credit is not decided yet.
-type owed struct {
+// pending is a movement whose credit is not decided yet.
+type pending struct {
 	Movement
 	payment payment
 }
 
-// session gives what a session says of its click.
-func (t *trace) session(external *bool) []claim {
-	switch t.keying {
+// session returns what a session says of its click.
+func (t *trace) session(external *bool) []candidate {
+	switch t.channel {
 	case BareClick, PimmsReference, DubReference:
-		return []claim{{click: &t.click}}
+		return []candidate{{click: &t.click}}
 	case PimmsCustomer, DubCustomer:
 		*external = true
 	case PushLapMetadata, BareAffiliate:
-		return []claim{{affiliate: t.click.Link.Affiliate}}
+		return []candidate{{affiliate: t.click.Link.Affiliate}}
 	case PromotionCode:
-		return []claim{{affiliate: t.click.Link.Affiliate, promotion: true}}
+		return []candidate{{affiliate: t.click.Link.Affiliate, promotion: true}}
 	}
 	return nil
 }
@@ -91,8 +95,8 @@ func (t *trace) session(external *bool) []claim {
 // planned notes what the subscription's own metadata tells.
 func (s *buyer) planned(t *trace) {
 	if t.planMetadata != nil {
-		s.names.tie(bySubscription, claim{click: &t.click})
-		s.names.tie(byCustomer, claim{click: &t.click})
+		s.names.tie(bySubscription, candidate{click: &t.click})
+		s.names.tie(byCustomer, candidate{click: &t.click})
 	}
 }
 
@@ -100,8 +104,8 @@ func (s *buyer) planned(t *trace) {
 func (s *buyer) sold(p payment) {
 	n, t := s.names.sale(p.canonical()), p.by
 	n.customer, n.subscription = n.customer || s.customer != "", n.subscription || p.plan
-	tie := func(c claim) {
-		n.claims = append(n.claims, c)
+	tie := func(c candidate) {
+		n.candidates = append(n.candidates, c)
 		if n.customer {
 			s.names.tie(byCustomer, c)
 		}
@@ -121,7 +125,7 @@ func (s *buyer) sold(p payment) {
 		}
 	}
 	if t.paymentMetadata != nil || p.plan && t.planMetadata != nil {
-		tie(claim{click: &t.click})
+		tie(candidate{click: &t.click})
 	}
 	if p.paid == 0 {
 		return
@@ -137,9 +141,10 @@ func (s *buyer) sold(p payment) {
 	}
 }
 
-// attribute decides who is to be credited with every movement of the buyer's life, and adds them to the World.
+// attribute decides who is to be credited with every movement of the buyer's scenario, and adds
+// them to the World.
 func (s *buyer) attribute() {
-	for _, o := range s.owed {
+	for _, o := range s.pending {
 		m := o.Movement
 		rule, c := s.names.best(m.Sale)
 		m.Rule, m.Attributed = rule, rule != RuleNone
@@ -155,12 +160,12 @@ func (s *buyer) attribute() {
 	}
 }
 
-// best finds the strongest claim to a sale.
-func (n *names) best(id string) (string, claim) {
+// best finds the strongest candidate for a sale.
+func (n *names) best(id string) (string, candidate) {
 	sale := n.sale(id)
-	rule, top := RuleNone, claim{}
-	consider := func(claims []claim, via string, firstSale time.Time) {
-		for _, c := range claims {
+	rule, top := RuleNone, candidate{}
+	consider := func(candidates []candidate, via string, firstSale time.Time) {
+		for _, c := range candidates {
 			r := via
 			switch {
 			case c.click != nil:
@@ -177,27 +182,27 @@ func (n *names) best(id string) (string, claim) {
 			}
 		}
 	}
-	consider(sale.claims, RuleClickID, time.Time{})
+	consider(sale.candidates, RuleClickID, time.Time{})
 	if sale.external {
-		consider(n.claims[byExternal], RuleExternal, n.firstSale[byExternal])
+		consider(n.candidates[byExternal], RuleExternal, n.firstSale[byExternal])
 	}
 	if sale.subscription {
-		consider(n.claims[bySubscription], RuleSubscription, n.firstSale[bySubscription])
+		consider(n.candidates[bySubscription], RuleSubscription, n.firstSale[bySubscription])
 		if n.subscriptionIsExternal {
-			consider(n.claims[byExternal], RuleExternal, n.firstSale[bySubscription])
+			consider(n.candidates[byExternal], RuleExternal, n.firstSale[bySubscription])
 		}
 	}
 	if sale.customer {
-		consider(n.claims[byCustomer], RuleStripeCustomer, n.firstSale[byCustomer])
+		consider(n.candidates[byCustomer], RuleStripeCustomer, n.firstSale[byCustomer])
 		if n.customerIsExternal {
-			consider(n.claims[byExternal], RuleStripeCustomer, n.firstSale[byCustomer])
+			consider(n.candidates[byExternal], RuleStripeCustomer, n.firstSale[byCustomer])
 		}
 	}
 	return rule, top
 }
 
-// counts tells whether a click may be credited with a sale: the sale names it or it came before, and it was not too old then,
-// or at the buyer's first sale.
+// counts reports whether a click may be credited with a sale: the sale names it or it came before,
+// and it was not too old then, or at the buyer's first sale.
 func counts(clicked time.Time, sale *saleNames, rule string, firstSale time.Time) bool {
 	if rule != RuleClickID && clicked.After(sale.last.Add(skew)) {
 		return false

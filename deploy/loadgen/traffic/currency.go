@@ -11,7 +11,8 @@ type money struct {
 	usd      string
 }
 
-// currencies by https://docs.stripe.com/currencies: zero-decimal, three-decimal and special cases among them.
+// currencies by https://docs.stripe.com/currencies: zero-decimal, three-decimal and special cases
+// among them.
 var currencies = map[string]money{
 	"usd": {2, 1, 0, 0, "1"},
 	"eur": {2, 1, 0, 20, "1.09"},
@@ -27,7 +28,8 @@ var currencies = map[string]money{
 // Currencies are those that Options.Currencies may name.
 var Currencies = []string{"usd", "eur", "jpy", "gbp", "kwd", "isk", "huf", "clp", "mga"}
 
-// Exponent gives the decimal places of Stripe's minor units of one of Currencies: 500 are 5 ISK and 5.00 USD, but 500 JPY.
+// Exponent returns the decimal places of Stripe's minor units of one of Currencies: 500 are 5 ISK
+// and 5.00 USD, but 500 JPY.
 func Exponent(currency string) int32 { return currencies[currency].exponent }
 
 // USDRate is what SettleUSD settles one of Currencies at, USD per major unit.

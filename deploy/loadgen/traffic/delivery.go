@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// Delivery is one POST by Stripe to the webhook. Sign it when it is sent: Stripe signs each delivery afresh.
+// Delivery is one POST by Stripe to the webhook. Sign it when it is sent: Stripe signs each
+// delivery afresh.
 type Delivery struct {
 	SendAt     time.Time
 	EventID    string
@@ -28,11 +29,11 @@ func (s *buyer) event(kind string, created time.Time, o object, previous object)
 	s.bundle = append(s.bundle, s.w.event(s.api, kind, id, created, o, previous))
 }
 
-// event writes an event. Its id is a hash of what it is about: nothing is drawn, and the same story has the same ids in every
-// API version, though not the same number of events.
+// event writes an event. Its id is a hash of what it is about: nothing is drawn, and the same story
+// has the same ids in every API version, though not the same number of events.
 func (w *World) event(api version, kind, about string, created time.Time, o object, previous object) Delivery {
-	w.told[kind+about]++
-	id := "evt_1" + w.hashed(23, kind, about, strconv.Itoa(w.told[kind+about]))
+	w.eventCount[kind+about]++
+	id := "evt_1" + w.hashed(23, kind, about, strconv.Itoa(w.eventCount[kind+about]))
 	e := object{
 		"id": id, "object": "event", "api_version": string(api), "created": unix(created), "livemode": !w.opts.TestMode,
 		"pending_webhooks": 1, "request": object{"id": nil, "idempotency_key": nil}, "type": kind,
@@ -48,11 +49,13 @@ func (w *World) event(api version, kind, about string, created time.Time, o obje
 	return Delivery{EventID: id, Type: kind, Object: about, Created: created.Truncate(time.Second), APIVersion: string(api), Body: pretty(e)}
 }
 
-// patience is how long Stripe tries to deliver an event. https://docs.stripe.com/webhooks#automatic-retries
+// patience is how long Stripe tries to deliver an event.
+// https://docs.stripe.com/webhooks#automatic-retries
 const patience = 3 * 24 * time.Hour
 
-// deliver sends the bundle off: mostly in order and at once, sometimes permuted, late or twice. What becomes of an event is
-// drawn from its id, so that an event that only some API versions have moves no other.
+// deliver sends the bundle off: mostly in order and at once, sometimes permuted, late or twice.
+// What becomes of an event is drawn from its id, so that an event that only some API versions have
+// moves no other.
 func (s *buyer) deliver() {
 	w := s.w
 	disorder := w.chance(w.opts.Disorder)
@@ -81,7 +84,7 @@ func (w *World) fate(eventID string) *rand.Rand {
 	return rand.New(rand.NewPCG(w.seed, h.Sum64()))
 }
 
-// hashed makes the n letters of an id out of what it names.
+// hashed returns the n characters of an id, a hash of what it names.
 func (w *World) hashed(n int, parts ...string) string {
 	sum := sha256.Sum256([]byte(strconv.FormatUint(w.seed, 36) + w.opts.Start.String() + strings.Join(parts, "\x00")))
 	b := make([]byte, n)

@@ -1,9 +1,10 @@
-// Package traffic invents a business: visitors who click affiliate links, some who sign up, a few who buy, and
-// everything Stripe says about their money, in the order and disorder in which Stripe says it.
+// Package traffic generates a business: visitors who click affiliate links, some who sign up, a few
+// who buy, and everything Stripe says about their money, in the order and disorder in which Stripe
+// says it.
 //
-// A World is pure. The same seed and the same Options give the same bytes: no clock is read and nothing is sent.
-// Beside the traffic it keeps the truth (Movements), so that a test can send the traffic anywhere and then ask
-// whether the ledger agrees.
+// A World is pure. The same seed and the same Options give the same bytes: no clock is read and
+// nothing is sent. Beside the traffic it keeps the truth (Movements), so that a test can send the
+// traffic anywhere and then ask whether the ledger agrees.
 //
 //	w := traffic.New(1, traffic.Options{Start: start, Span: 24 * time.Hour, Clicks: 2000})
 //	w.Clicks      what sites post to /v1/click and /v1/clicks

@@ -6,7 +6,8 @@ import "time"
 func (s *buyer) afterwards(p payment) {
 	w := s.w
 	x := w.r.Float64()
-	// A session of the older Adaptive Pricing is refunded in the buyer's currency and was booked in the seller's.
+	// A session of the older Adaptive Pricing is refunded in the buyer's currency and was booked in
+	// the seller's.
 	if p.charge == "" || x >= w.opts.Refunds || s.localIntents(p) {
 		return
 	}
@@ -34,11 +35,12 @@ func (s *buyer) afterwards(p payment) {
 	}
 }
 
-// refund tells of one refund. It answers how much of it stayed refunded (nothing, where the bank sent it back) and when
-// that was known.
+// refund reports one refund. It returns how much of it stayed refunded (nothing, where the bank
+// sent it back) and when that was known.
 //
-// Stripe tells refund.* of every refund since 2024-10-28 (https://docs.stripe.com/changelog/acacia/2024-10-28/refund-webhook-update),
-// and charge.refunded with the cumulative amount as ever.
+// Stripe tells refund.* of every refund since 2024-10-28
+// (https://docs.stripe.com/changelog/acacia/2024-10-28/refund-webhook-update), and charge.refunded
+// with the cumulative amount as ever.
 func (s *buyer) refund(p payment, at time.Time, amount, before int64) (kept int64, settled time.Time) {
 	w := s.w
 	id, fails, later := w.id("re"), w.chance(.08), at.Add(around(w.r, w.opts.Tempo.Refund)).Truncate(time.Second)
@@ -62,7 +64,8 @@ func (s *buyer) refund(p payment, at time.Time, amount, before int64) (kept int6
 	return 0, later
 }
 
-// dispute tells of a dispute that is lost, or won and paid back, or of an inquiry, which moves nothing.
+// dispute reports a dispute that is lost, or won and paid back, or of an inquiry, which moves
+// nothing.
 func (s *buyer) dispute(p payment, at time.Time) {
 	w, id := s.w, s.w.id("dp")
 	inquiry, won := w.chance(.15), w.chance(.4)

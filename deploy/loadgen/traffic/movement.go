@@ -15,36 +15,42 @@ const (
 	DisputeReversal = "dispute_reversal"
 )
 
-// Movement is one true movement of money: what the ledger must hold once everything has arrived, whatever the order.
+// Movement is one true movement of money: what the ledger must hold once everything has arrived,
+// whatever the order.
 type Movement struct {
-	// Object is the canonical Stripe object: the invoice of a payment if there is one, else its payment intent; the
-	// refund; the dispute.
+	// Object is the canonical Stripe object: the invoice of a payment if there is one, else its
+	// payment intent; the refund; the dispute.
 	Object string
-	// Sale is the canonical object of the payment that this movement belongs to; of a payment, itself.
+	// Sale is the canonical object of the payment that this movement belongs to; of a payment,
+	// itself.
 	Sale string
 	Kind string
 	// Amount in minor units of Currency; money out is negative.
 	Amount int64
-	// Tax within Amount. Only payments state it: Stripe does not say how much of a refund is tax. Where a customer's balance
-	// paid for a part of an invoice, the money that moved carries its share of the tax, half to even.
+	// Tax within Amount. Only payments state it: Stripe does not say how much of a refund is tax.
+	// Where a customer's balance paid for a part of an invoice, the money that moved carries its
+	// share of the tax, half to even.
 	Tax int64
 	// Shipping and Discount of the sale, as its invoice or session states them; of payments only.
 	Shipping, Discount int64
 	Currency           string // lower case
-	// OccurredAt by the best source there is: the invoice's paid_at, else the created of the event that says so.
+	// OccurredAt by the best source there is: the invoice's paid_at, else the created of the event
+	// that says so.
 	OccurredAt time.Time
 	Livemode   bool
 	Customer   string // cus_…; empty for a guest
-	// Keying says how the purchase names its click. Renewals inherit it.
-	Keying Keying
-	// Rule is the reason for the credit, as the ledger names it: see credit.go. Refunds and disputes inherit their sale's.
+	// Channel says how the purchase names its click. Renewals inherit it.
+	Channel Channel
+	// Rule is the reason for the credit, as the ledger names it: see credit.go. Refunds and
+	// disputes inherit their sale's.
 	Rule string
 	// ClickID is the click to be credited; zero when only an affiliate is known, or nothing.
 	ClickID     schemas.ClickID
 	AffiliateID string // empty when unattributed or when the click's link has no affiliate
 	Attributed  bool
 	Aliases     []string // every other object id that this movement goes by (session, payment intent, charge)
-	// Balance is the balance transaction by which Stripe moved the money; empty where it was paid outside Stripe.
+	// Balance is the balance transaction by which Stripe moved the money; empty where it was paid
+	// outside Stripe.
 	Balance string
 }
 

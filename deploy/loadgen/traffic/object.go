@@ -9,8 +9,9 @@ import (
 	"time"
 )
 
-// object is a Stripe object. It is written as Stripe writes them: id and object first, the rest by name, two spaces
-// deep. A writer of its own, because encoding/json validates nested marshalers once per level: most of a World's time.
+// object is a Stripe object. It is written as Stripe writes them: id and object first, the rest by
+// name, two spaces deep. A writer of its own, because encoding/json validates nested marshalers
+// once per level: most of a World's time.
 type object map[string]any
 
 // number is a JSON number as it is to be written.

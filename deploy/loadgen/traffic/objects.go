@@ -7,12 +7,14 @@ import (
 	"github.com/shopspring/decimal"
 )
 
-// The functions below write Stripe's objects in the shape of the buyer's API version. All shapes have the fields that a
-// webhook reader is likely to look at; the differences between them are those of Stripe's changelog. Fields that were only
-// added are there in every version, as Stripe sends them.
+// The functions below write Stripe's objects in the shape of the buyer's API version. All shapes
+// have the fields that a webhook reader is likely to look at; the differences between them are
+// those of Stripe's changelog. Fields that were only added are there in every version, as Stripe
+// sends them.
 
-// localPricing ends the days when a session with Adaptive Pricing, its payment intent and its charge were in the buyer's currency,
-// whatever the API version. https://docs.stripe.com/changelog/basil/2025-03-31/add_presentment_details
+// localPricing ends the days when a session with Adaptive Pricing, its payment intent and its
+// charge were in the buyer's currency, whatever the API version.
+// https://docs.stripe.com/changelog/basil/2025-03-31/add_presentment_details
 var localPricing = time.Date(2025, 3, 31, 0, 0, 0, 0, time.UTC)
 
 func (s *buyer) localIntents(p payment) bool { return p.presented != "" && p.at.Before(localPricing) }
@@ -61,7 +63,7 @@ func (s *buyer) sessionObject(p payment, status, paymentStatus string) object {
 		intent = "" // the invoice makes it, and the session does not name it
 	}
 	methods := []string{"card"}
-	if s.life == Async {
+	if s.scenario == Async {
 		methods = []string{map[string]string{"jpy": "konbini", "eur": "sepa_debit"}[p.currency]}
 		if methods[0] == "" {
 			methods[0] = "us_bank_account"
@@ -185,7 +187,8 @@ func (s *buyer) invoiceObject(p payment, status string) object {
 	return o
 }
 
-// lines are one line for what was bought, or the two prorations of a change of plan, of which the first is negative.
+// lines are one line for what was bought, or the two prorations of a change of plan, of which the
+// first is negative.
 func (s *buyer) lines(p payment) []object {
 	if p.unused == 0 && p.remaining == 0 {
 		return []object{s.line(p, "", p.subtotal, "1 × "+p.name, false)}

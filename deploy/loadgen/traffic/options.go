@@ -35,13 +35,13 @@ type Options struct {
 	Late        float64 // share of events that arrive much later, as after a failed attempt [0.02]
 	LateClicks  float64 // share of buyers whose click reaches the edge after their purchase [0.05]
 
-	APIVersions []string // each buyer's endpoint has one of them; with a single one the same story is told in its shape [APIVersions]
-	Keyings     []Keying // how buyers' sales name their click, drawn evenly [a believable mixture]
-	Lives       []Life   // what buyers do, drawn evenly [a believable mixture]
-	Currencies  []string // what buyers pay in, drawn evenly [usd, eur and jpy, by the buyer's country]
-	SettleUSD   bool     // Stripe settles every currency in USD, rather than in itself
-	TestMode    bool     // livemode false in every Stripe object
-	Account     string   // acct_…: events of this connected account [none]
+	APIVersions []string   // each buyer's endpoint has one of them; with a single one the same objects are reported in its shape [APIVersions]
+	Channels    []Channel  // how buyers' sales name their click, drawn evenly [a believable mixture]
+	Scenarios   []Scenario // what buyers do, drawn evenly [a believable mixture]
+	Currencies  []string   // what buyers pay in, drawn evenly [usd, eur and jpy, by the buyer's country]
+	SettleUSD   bool       // Stripe settles every currency in USD, rather than in itself
+	TestMode    bool       // livemode false in every Stripe object
+	Account     string     // acct_…: events of this connected account [none]
 }
 
 func (o Options) withDefaults() Options {

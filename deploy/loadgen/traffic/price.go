@@ -20,8 +20,8 @@ func (s *buyer) priced(p product, discounted bool) price {
 	return s.taxedOn(x)
 }
 
-// prorated is what a change of plan costs in the middle of a period: half of the new price less half of the old one. Of a
-// downgrade it is negative.
+// prorated is what a change of plan costs in the middle of a period: half of the new price less
+// half of the old one. Of a downgrade it is negative.
 func (s *buyer) prorated(from, to price) (x price, credit, charge int64) {
 	credit = -whole((from.subtotal-from.discount)/2, s.currency)
 	charge = whole((to.subtotal-to.discount)/2, s.currency)
@@ -64,7 +64,8 @@ func whole(n int64, currency string) int64 { return n - n%currencies[currency].s
 // rounded divides, half up; both are positive.
 func rounded(n, by int64) int64 { return (2*n + by) / (2 * by) }
 
-// share gives part × numerator / denominator, half to even. Denominator and the result's sign are positive.
+// share returns part × numerator / denominator, half to even. Denominator and the result's sign are
+// positive.
 func share(part, numerator, denominator int64) int64 {
 	if part == 0 || denominator == 0 {
 		return 0

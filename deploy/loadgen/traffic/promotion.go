@@ -8,7 +8,8 @@ import (
 // codesMade is when the shop made its affiliates' promotion codes.
 var codesMade = time.Date(2024, 1, 2, 9, 0, 0, 0, time.UTC)
 
-// promotion gives the promotion code that was made for an affiliate, and lets Stripe tell of it the first time it is asked for.
+// promotion returns the promotion code that was made for an affiliate, and lets Stripe tell of it
+// the first time it is asked for.
 func (w *World) promotion(affiliate string) string {
 	if id := w.promotions[affiliate]; id != "" {
 		return id

@@ -2,10 +2,11 @@ package traffic
 
 import "time"
 
-// The two functions below make single items for load and latency measurements. A World is not safe for concurrent
-// use: let one goroutine make items and others send them.
+// The two functions below make single items for load and latency measurements. A World is not safe
+// for concurrent use: let one goroutine make items and others send them.
 
-// NextClick invents one more click at the given moment, by a person rather than a crawler. It is not added to Clicks.
+// NextClick generates one more click at the given moment, by a person rather than a crawler. It is
+// not added to Clicks.
 func (w *World) NextClick(at time.Time) Click {
 	at = at.UTC().Truncate(time.Millisecond)
 	for {
@@ -15,11 +16,11 @@ func (w *World) NextClick(at time.Time) Click {
 	}
 }
 
-// Checkout invents the checkout.session.completed of a paid one-time purchase that names the click by its bare id,
-// and the movement it stands for. Neither is added to the World.
+// Checkout generates the checkout.session.completed of a paid one-time purchase that names the
+// click by its bare id, and the movement it stands for. Neither is added to the World.
 func (w *World) Checkout(c Click, at time.Time) (Delivery, Movement) {
 	at = at.UTC().Truncate(time.Second)
-	s := &buyer{w: w, person: w.person(visitor{country: countries[0]}), life: Guest, api: version(w.opts.APIVersions[0]), currency: "usd"}
+	s := &buyer{w: w, person: w.person(visitor{country: countries[0]}), scenario: Guest, api: version(w.opts.APIVersions[0]), currency: "usd"}
 	t := s.trace(BareClick, c, at)
 	g := goods[2]
 	p := s.full(payment{by: t, price: s.priced(g, w.chance(.12)), at: at, name: g.name, session: w.id("cs"), intent: w.id("pi"), charge: w.id("ch")})

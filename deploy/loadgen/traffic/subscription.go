@@ -2,20 +2,20 @@ package traffic
 
 import "time"
 
-// subscribe tells of a subscription: Checkout, then a payment each period until the buyer or the time ends it. In the middle
-// of some periods the plan changes.
+// subscribe reports a subscription: Checkout, then a payment each period until the buyer or the
+// time ends it. In the middle of some periods the plan changes.
 func (s *buyer) subscribe(t *trace, at time.Time) {
 	w := s.w
 	level, discounted := weigh(5, 4, 1).draw(w.r), w.chance(.12) || t.promotion != ""
 	x := s.priced(plans[level], discounted)
 	s.subscription = w.id("sub")
 	p := s.full(payment{by: t, price: x, at: at, name: plans[level].name, session: w.id("cs"), invoice: w.id("in"), plan: true, reason: "subscription_create"})
-	s.event("customer.subscription.created", at, s.subscriptionObject(p, s.life == Trial), nil)
+	s.event("customer.subscription.created", at, s.subscriptionObject(p, s.scenario == Trial), nil)
 	s.planned(t)
 	if t.promotion != "" {
 		s.event("customer.discount.created", at, s.discountObject(p), nil)
 	}
-	if s.life == Trial {
+	if s.scenario == Trial {
 		p.price, p.paid = price{currency: x.currency, inclusive: x.inclusive}, 0
 		s.pay(p)
 		s.deliver()
@@ -29,7 +29,7 @@ func (s *buyer) subscribe(t *trace, at time.Time) {
 		half := at.Add(w.opts.Tempo.Renew / 2).Truncate(time.Second)
 		at = at.Add(w.opts.Tempo.Renew)
 		next, changes := (level+1+w.r.IntN(len(plans)-1))%len(plans), w.chance(w.opts.PlanChanges)
-		if changes && !half.After(w.opts.Until) && !(s.life == Trial && n == 1) {
+		if changes && !half.After(w.opts.Until) && !(s.scenario == Trial && n == 1) {
 			y := s.priced(plans[next], discounted)
 			s.change(t, half, x, y, plans[next].name, n)
 			level, x = next, y
@@ -49,8 +49,8 @@ func (s *buyer) subscribe(t *trace, at time.Time) {
 	}
 }
 
-// renew bills one period. Some payments fail at first: most of them succeed some days later, a few are made by bank
-// transfer, and some never, which ends the subscription.
+// renew bills one period. Some payments fail at first: most of them succeed some days later, a few
+// are made by bank transfer, and some never, which ends the subscription.
 func (s *buyer) renew(p payment) bool {
 	w := s.w
 	fails, then := w.chance(.04), w.r.Float64()
@@ -79,8 +79,9 @@ func (s *buyer) renew(p payment) bool {
 	return true
 }
 
-// change bills a change of plan in the middle of a period: the unused half of the old plan back, the new one's half on top. An
-// upgrade is paid at once; what a downgrade leaves is the customer's credit.
+// change bills a change of plan in the middle of a period: the unused half of the old plan back,
+// the new one's half on top. An upgrade is paid at once; what a downgrade leaves is the customer's
+// credit.
 func (s *buyer) change(t *trace, at time.Time, from, to price, name string, number int) {
 	x, unused, remaining := s.prorated(from, to)
 	p := s.withCredit(payment{by: t, price: x, at: at, name: name, invoice: s.w.id("in"), plan: true, reason: "subscription_update", number: number, unused: unused, remaining: remaining})
@@ -88,7 +89,8 @@ func (s *buyer) change(t *trace, at time.Time, from, to price, name string, numb
 	s.collect(p)
 }
 
-// withCredit lets the customer's credit pay for what it can, and grow by what a negative invoice leaves.
+// withCredit lets the customer's credit pay for what it can, and grow by what a negative invoice
+// leaves.
 func (s *buyer) withCredit(p payment) payment {
 	p.before = s.credit
 	if p.total < 0 {

@@ -13,7 +13,7 @@ import (
 
 var monday = time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
 
-// busy is a month in which every sort of life is lived several times.
+// busy is a month in which every sort of scenario occurs several times.
 func busy(seed uint64) *World {
 	return New(seed, Options{Start: monday, Span: 14 * 24 * time.Hour, Until: monday.AddDate(0, 2, 0), Clicks: 2000, Buyers: .15})
 }
@@ -82,7 +82,7 @@ func TestClicks(t *testing.T) {
 	}
 }
 
-// Every body passes stripe-go's own door, and says the same about itself as its Delivery does.
+// Every body passes stripe-go's own verification, and has the type and id of its Delivery.
 func TestDeliveriesAreStripeEvents(t *testing.T) {
 	w := busy(4)
 	reference := regexp.MustCompile(`^[A-Za-z0-9_-]{1,200}$`)
@@ -132,7 +132,8 @@ func TestDeliveriesAreStripeEvents(t *testing.T) {
 	}
 }
 
-// The truth agrees with what the events say: each payment once, refunds and disputes out of it and never more than it.
+// The truth agrees with what the events say: each payment once, refunds and disputes out of it and
+// never more than it.
 func TestMovementsAddUp(t *testing.T) {
 	w := busy(5)
 	told := map[string]int64{} // canonical object and kind → amount by the events themselves
@@ -195,7 +196,7 @@ func TestMovementsAddUp(t *testing.T) {
 		}
 		delete(told, key)
 		if m.Attributed != (!m.ClickID.IsZero() || m.AffiliateID != "") {
-			t.Fatalf("%s (%s): attributed %v, click %s, affiliate %q", m.Object, m.Keying, m.Attributed, m.ClickID, m.AffiliateID)
+			t.Fatalf("%s (%s): attributed %v, click %s, affiliate %q", m.Object, m.Channel, m.Attributed, m.ClickID, m.AffiliateID)
 		}
 	}
 	if len(told) > 0 || len(intents) > 0 {
@@ -232,7 +233,7 @@ func TestCheckout(t *testing.T) {
 // Options narrow what happens.
 func TestOptions(t *testing.T) {
 	w := New(7, Options{Start: monday, Clicks: 500, Buyers: 1, Bots: -1, Duplicates: -1, LateClicks: -1, TestMode: true,
-		Account: "acct_1", Lives: []Life{Guest}, Keyings: []Keying{Unrelated}, APIVersions: []string{APINew}})
+		Account: "acct_1", Scenarios: []Scenario{Guest}, Channels: []Channel{Unrelated}, APIVersions: []string{APINew}})
 	if len(w.Movements) == 0 {
 		t.Fatal("nobody bought")
 	}

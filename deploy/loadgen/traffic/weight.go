@@ -37,14 +37,15 @@ func (w weighted) draw(r *rand.Rand) int {
 	return len(w) - 1
 }
 
-// hours is the share of a day's busiest hour that each hour UTC has: two bumps, Europe's morning and America's
-// afternoon, and a quiet night.
+// hours is the share of a day's busiest hour that each hour UTC has: two bumps, Europe's morning
+// and America's afternoon, and a quiet night.
 var hours = [24]float64{.38, .30, .26, .24, .26, .33, .46, .62, .78, .88, .90, .88, .84, .90, .97, 1, .98, .94, .88, .80, .72, .64, .55, .46}
 
 // days is the share of the busiest weekday, Sunday first.
 var days = [7]float64{.62, .94, 1, .99, .97, .86, .60}
 
-// Busyness is how much of the busiest hour's traffic this hour of this day sees: above 0, at most 1.
+// Busyness is how much of the busiest hour's traffic this hour of this day sees: above 0, at most
+// 1.
 func Busyness(at time.Time) float64 {
 	at = at.UTC()
 	next := hours[(at.Hour()+1)%24]

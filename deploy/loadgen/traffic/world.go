@@ -6,28 +6,28 @@ import (
 	"time"
 )
 
-// World is one stretch of a business's life, complete and in memory. Its slices are sorted by the moment at which
-// each item is sent, or was true.
+// World is one part of a business, complete and in memory. Its slices are sorted by the moment at
+// which each item is sent, or was true.
 type World struct {
 	Clicks     []Click
 	Leads      []Lead
 	Deliveries []Delivery
 	Movements  []Movement
 	Balance    []BalanceTransaction // what Stripe's balance says of the same money
-	Lives      int                  // how many people bought, or tried to
+	Scenarios  int                  // how many people bought, or tried to
 
 	opts       Options
 	seed       uint64
 	r          *rand.Rand
-	told       map[string]int    // how often each type of event was told of each object
+	eventCount map[string]int    // how often each type of event was told of each object
 	promotions map[string]string // promotion codes by affiliate
 }
 
-// New invents a World. Seed and Options decide every byte of it. Options.Start is mixed into the seed: two stretches
-// of one seed share no identifier.
+// New generates a World. Seed and Options decide every byte of it. Options.Start is mixed into the
+// seed: two stretches of one seed share no identifier.
 func New(seed uint64, opts Options) *World {
 	opts = opts.withDefaults()
-	w := &World{opts: opts, seed: seed, r: rand.New(rand.NewPCG(seed, uint64(opts.Start.UnixNano()))), told: make(map[string]int), promotions: make(map[string]string)}
+	w := &World{opts: opts, seed: seed, r: rand.New(rand.NewPCG(seed, uint64(opts.Start.UnixNano()))), eventCount: make(map[string]int), promotions: make(map[string]string)}
 	w.clicks()
 	sort.SliceStable(w.Clicks, func(i, j int) bool { return w.Clicks[i].SendAt.Before(w.Clicks[j].SendAt) })
 	sort.SliceStable(w.Leads, func(i, j int) bool { return w.Leads[i].SendAt.Before(w.Leads[j].SendAt) })
@@ -59,7 +59,8 @@ func last[T any](items []T, at func(T) time.Time) (time.Time, bool) {
 	return at(items[len(items)-1]), true
 }
 
-// chance is true with probability p; it always draws, so that a changed share moves as little else as possible.
+// chance is true with probability p; it always draws, so that a changed share moves as little else
+// as possible.
 func (w *World) chance(p float64) bool { return w.r.Float64() < p }
 
 func pick[T any](w *World, from []T) T { return from[w.r.IntN(len(from))] }

@@ -31,10 +31,18 @@ type Config struct {
 	Brokers    int               // how many [3]
 	HeapMB     int               // of each broker's JVM [384]
 	Properties map[string]string // over those of the package: see server.properties in each broker's directory
+	Secured    *Secured          // nil: one listener for clients, open to this machine
 }
 
-// Cluster is some brokers on loopback, numbered from 1. Its methods are safe for concurrent use, those of one broker one
-// at a time.
+// Secured adds a listener for clients that is reached with TLS and SCRAM-SHA-512 only. The brokers and the Cluster
+// itself go on using the open one.
+type Secured struct {
+	KeyPair        string // PEM file: private key (PKCS #8), and behind it the certificate of 127.0.0.1
+	User, Password string
+}
+
+// Cluster is some brokers on loopback, numbered from 1. Its methods are safe for concurrent use,
+// those of one broker one at a time.
 type Cluster struct {
 	cfg     Config
 	id      string // of the cluster: 16 random bytes in base64
@@ -47,15 +55,17 @@ type broker struct {
 	id              int
 	dir             string
 	address, quorum string // host:port of the two listeners
+	secured         string // host:port of the third, "" without one
 	mu              sync.Mutex
 	life            *process.Process // nil before the first
 }
 
-// patience is how long one broker may take to start. Alone it takes 3 s; three at once on two busy cores take many times
-// that.
+// patience is how long one broker may take to start. Alone it takes 3 s; three at once on two busy
+// cores take many times that.
 const patience = 90 * time.Second
 
-// Start formats and starts the brokers and returns when all of them have joined. The caller closes the cluster.
+// Start formats and starts the brokers and returns when all of them have joined. The caller closes
+// the cluster.
 func Start(ctx context.Context, cfg Config) (*Cluster, error) {
 	if cfg.Brokers == 0 {
 		cfg.Brokers = 3
@@ -68,7 +78,7 @@ func Start(ctx context.Context, cfg Config) (*Cluster, error) {
 		return nil, fmt.Errorf("start Kafka: %w", err)
 	}
 	cfg.Dir = dir
-	addresses, err := process.Addresses(2 * cfg.Brokers)
+	addresses, err := process.Addresses(3 * cfg.Brokers)
 	if err != nil {
 		return nil, fmt.Errorf("start Kafka: %w", err)
 	}
@@ -76,9 +86,11 @@ func Start(ctx context.Context, cfg Config) (*Cluster, error) {
 	_, _ = rand.Read(id[:]) // never fails
 	c := &Cluster{cfg: cfg, id: base64.RawURLEncoding.EncodeToString(id[:])}
 	for n := range cfg.Brokers {
-		c.brokers = append(c.brokers, &broker{
-			id: n + 1, dir: filepath.Join(dir, "broker-"+strconv.Itoa(n+1)), address: addresses[2*n], quorum: addresses[2*n+1],
-		})
+		b := &broker{id: n + 1, dir: filepath.Join(dir, "broker-"+strconv.Itoa(n+1)), address: addresses[3*n], quorum: addresses[3*n+1]}
+		if cfg.Secured != nil {
+			b.secured = addresses[3*n+2]
+		}
+		c.brokers = append(c.brokers, b)
 	}
 	c.client, err = kgo.NewClient(kgo.SeedBrokers(c.Seeds()...), kgo.MetadataMinAge(100*time.Millisecond), kgo.DialTimeout(2*time.Second))
 	if err != nil {
@@ -123,6 +135,15 @@ func (c *Cluster) Seeds() []string {
 	return seeds
 }
 
+// SecuredSeeds are the addresses of all brokers' secured listeners, host:port.
+func (c *Cluster) SecuredSeeds() []string {
+	seeds := make([]string, len(c.brokers))
+	for i, b := range c.brokers {
+		seeds[i] = b.secured
+	}
+	return seeds
+}
+
 // Brokers are the numbers of all brokers, dead ones included.
 func (c *Cluster) Brokers() []int {
 	ids := make([]int, len(c.brokers))
@@ -145,14 +166,19 @@ func (c *Cluster) format(ctx context.Context, b *broker) error {
 			return fmt.Errorf("format broker %d: %w", b.id, err)
 		}
 	}
-	tool := exec.CommandContext(ctx, "java", append(c.java(b), "-Xmx128m", "kafka.tools.StorageTool", "format", "--cluster-id", c.id, "--config", filepath.Join(b.dir, "server.properties"))...)
+	args := append(c.java(b), "-Xmx128m", "kafka.tools.StorageTool", "format", "--cluster-id", c.id, "--config", filepath.Join(b.dir, "server.properties"))
+	if s := c.cfg.Secured; s != nil {
+		args = append(args, "--add-scram", "SCRAM-SHA-512=[name="+s.User+",password="+s.Password+"]")
+	}
+	tool := exec.CommandContext(ctx, "java", args...)
 	if said, err := tool.CombinedOutput(); err != nil {
 		return fmt.Errorf("format broker %d: %w\n%s", b.id, err, said)
 	}
 	return nil
 }
 
-// java gives the options that every JVM gets: compilers and collectors that leave the cores to what is tested.
+// java returns the options of every JVM: compilers and collectors that leave the cores to
+// what is tested.
 func (c *Cluster) java(b *broker) []string {
 	return []string{"-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", c.cfg.Classpath, "-Dlog4j2.configurationFile=" + filepath.Join(b.dir, "log4j2.properties")}
 }
@@ -175,7 +201,8 @@ func (c *Cluster) properties(b *broker) string {
 		"inter.broker.listener.name": "PLAINTEXT",
 		"log.dirs":                   filepath.Join(b.dir, "data"),
 
-		// What is promised: an acknowledged record is with two brokers, and nobody leads who may lack it.
+		// What is promised: an acknowledged record is with two brokers, and nobody leads who may
+		// lack it.
 		"default.replication.factor":               copies,
 		"min.insync.replicas":                      insync,
 		"unclean.leader.election.enable":           "false",
@@ -185,7 +212,8 @@ func (c *Cluster) properties(b *broker) string {
 		"transaction.state.log.min.isr":            insync,
 		"auto.create.topics.enable":                "false",
 
-		// A dead broker is noticed after these 4 s (9 s by default), so that a test of minutes sees many elections.
+		// A dead broker is noticed after these 4 s (9 s by default), so that a test of minutes sees
+		// many elections.
 		"broker.heartbeat.interval.ms":            "500",
 		"broker.session.timeout.ms":               "4000",
 		"replica.lag.time.max.ms":                 "5000",
@@ -197,6 +225,15 @@ func (c *Cluster) properties(b *broker) string {
 		"num.network.threads":            "2",
 		"num.io.threads":                 "4",
 		"background.threads":             "2",
+	}
+	if s := c.cfg.Secured; s != nil {
+		p["listeners"] += ",SECURED://" + b.secured
+		p["advertised.listeners"] += ",SECURED://" + b.secured
+		p["listener.security.protocol.map"] = "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SECURED:SASL_SSL"
+		p["listener.name.secured.ssl.keystore.type"] = "PEM"
+		p["listener.name.secured.ssl.keystore.location"] = s.KeyPair
+		p["listener.name.secured.sasl.enabled.mechanisms"] = "SCRAM-SHA-512"
+		p["listener.name.secured.scram-sha-512.sasl.jaas.config"] = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
 	}
 	maps.Copy(p, c.cfg.Properties)
 	var text strings.Builder
@@ -281,7 +318,8 @@ func (c *Cluster) broker(id int) *broker { return c.brokers[id-1] }
 // Kill ends a broker by kill -9.
 func (c *Cluster) Kill(id int) { c.broker(id).current().Kill() }
 
-// Stop ends a broker in order: it hands its leaderships over first. It is killed when ctx ends before.
+// Stop ends a broker in order: it hands its leaderships over first. It is killed when ctx ends
+// before.
 func (c *Cluster) Stop(ctx context.Context, id int) error {
 	if err := c.broker(id).current().Stop(ctx); err != nil {
 		return fmt.Errorf("stop broker %d: %w", id, err)
@@ -289,7 +327,8 @@ func (c *Cluster) Stop(ctx context.Context, id int) error {
 	return nil
 }
 
-// Suspend freezes a broker: its connections stay open and nothing is answered, as by a machine that swaps.
+// Suspend freezes a broker: its connections stay open and nothing is answered, as by a machine that
+// swaps.
 func (c *Cluster) Suspend(id int) error { return c.broker(id).current().Suspend() }
 
 // Resume lets a suspended broker go on; it learns what it missed from the others.
@@ -298,7 +337,8 @@ func (c *Cluster) Resume(id int) error { return c.broker(id).current().Resume() 
 // Begin starts a broker that was killed or stopped, with its old data, and does not wait for it.
 func (c *Cluster) Begin(id int) error { return c.begin(c.broker(id)) }
 
-// Restart starts a broker that was killed or stopped, with its old data, and waits until it has joined.
+// Restart starts a broker that was killed or stopped, with its old data, and waits until it has
+// joined.
 func (c *Cluster) Restart(ctx context.Context, id int) error {
 	if err := c.Begin(id); err != nil {
 		return err
@@ -311,16 +351,16 @@ func (c *Cluster) WaitJoined(ctx context.Context, id int) error {
 	return c.waitJoined(ctx, c.broker(id))
 }
 
-// Alive tells whether a broker's process is there, suspended or not.
+// Alive reports whether a broker's process is there, suspended or not.
 func (c *Cluster) Alive(id int) bool {
 	life := c.broker(id).current()
 	return life != nil && life.Alive()
 }
 
-// ErrNoLeader says that a partition has no leader now: an election is due, or too few brokers live.
+// ErrNoLeader says that a partition has no leader now: an election is due, or too few brokers run.
 var ErrNoLeader = errors.New("the partition has no leader")
 
-// Leader gives the broker that leads a partition, as the cluster says now.
+// Leader returns the broker that leads a partition, as the cluster says now.
 func (c *Cluster) Leader(ctx context.Context, topic string, partition int32) (int, error) {
 	listed, err := c.admin.ListTopics(ctx, topic)
 	if err != nil {
@@ -338,7 +378,7 @@ func (c *Cluster) Leader(ctx context.Context, topic string, partition int32) (in
 	return int(detail.Leader), nil
 }
 
-// Log is the file of everything that a broker said in all its lives.
+// Log is the file of the output of a broker, of all its starts.
 func (c *Cluster) Log(id int) string { return filepath.Join(c.broker(id).dir, "log") }
 
 // LastLines of a broker's log.
@@ -351,7 +391,7 @@ func (c *Cluster) LastLines(id, n int) string {
 	return strings.Join(lines[max(0, len(lines)-n):], "\n")
 }
 
-// Close kills what lives of the cluster. Its files stay.
+// Close kills the brokers that run. Its files stay.
 func (c *Cluster) Close() {
 	var ending sync.WaitGroup
 	for _, b := range c.brokers {

@@ -19,7 +19,7 @@ import (
 	"tributary/deploy/process"
 )
 
-// started gives three brokers, or skips the test where there is no Java.
+// started returns three brokers, or skips the test where there is no Java.
 func started(t *testing.T) *Cluster {
 	t.Helper()
 	dir, err := Dir()
@@ -43,8 +43,9 @@ func started(t *testing.T) *Cluster {
 	return c
 }
 
-// What the chaos test relies on: an acknowledged record survives the kill of its leader, one broker of three acknowledges
-// nothing, a suspended leader is replaced, and the dead come back with their data.
+// What the chaos test relies on: an acknowledged record survives the kill of its leader, one broker
+// of three acknowledges nothing, a suspended leader is replaced, and the dead come back with their
+// data.
 func TestLeaderDies(t *testing.T) {
 	if testing.Short() {
 		t.Skip("three brokers take half a minute to start and to die")

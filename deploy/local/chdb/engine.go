@@ -46,6 +46,8 @@ type Engine struct {
 	queueTimeout time.Duration
 	slots        chan struct{}
 	identity     identity
+	passwords    map[string]string // nil: none are asked
+	configFile   string            // the argument that confines the engine
 
 	// keeper is never lent: libchdb shuts the engine down when the last
 	// connection closes, and booting it repeatedly in one process is
@@ -102,7 +104,7 @@ func Open(libPath, dataDir string, options ...Option) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open chdb: %w", err)
 	}
-	if err := os.MkdirAll(dir, 0o750); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("open chdb: %w", err)
 	}
 	e := &Engine{
@@ -115,6 +117,9 @@ func Open(libPath, dataDir string, options ...Option) (*Engine, error) {
 	for _, o := range options {
 		o(e)
 	}
+	if e.configFile, err = e.confine(); err != nil {
+		return nil, fmt.Errorf("open chdb: %w", err)
+	}
 	if e.keeper, err = e.connect(false); err != nil {
 		return nil, fmt.Errorf("open chdb: %w", err)
 	}
@@ -126,7 +131,7 @@ func Open(libPath, dataDir string, options ...Option) (*Engine, error) {
 	return e, nil
 }
 
-// Version is the engine's ClickHouse version, as SELECT version() gives it.
+// Version is the engine's ClickHouse version, as SELECT version() returns it.
 func (e *Engine) Version() string { return e.identity.version }
 
 func (e *Engine) identify() error {
@@ -176,7 +181,7 @@ func (e *Engine) Close() error {
 // connect opens a session. A read-only one has readonly=2, which cannot be
 // taken back within it: settings may change, data and readonly itself may not.
 func (e *Engine) connect(readOnly bool) (*connection, error) {
-	handle, err := e.lib.open("--path=" + e.dataDir)
+	handle, err := e.lib.open("--path="+e.dataDir, e.configFile)
 	if err != nil {
 		return nil, err
 	}

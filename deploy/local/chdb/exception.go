@@ -22,24 +22,31 @@ func (e *Exception) Error() string {
 	return fmt.Sprintf("Code: %d. DB::Exception: %s", e.Code, e.Message)
 }
 
+// exceptionf returns an exception that this package raises itself.
+func exceptionf(code int, format string, args ...any) *Exception {
+	return &Exception{Code: code, Message: fmt.Sprintf(format, args...)}
+}
+
 // Error codes of ClickHouse (src/Common/ErrorCodes.cpp) that this package
 // raises itself.
 const (
-	codeCannotReadAllData = 33
-	codeChecksumMismatch  = 40
-	codeNotImplemented    = 48
-	codeSyntaxError       = 62
-	codeUnknownQueryType  = 78
-	codeUnknownSetting    = 115
-	codeReadOnly          = 164
-	codeTooManyQueries    = 202
-	codeQueryTooLarge     = 229
-	codeAborted           = 236
-	codeNotEnoughSpace    = 243
-	codeCannotDecompress  = 271
-	codeOutfileNotAllowed = 358
-	codeQueryCancelled    = 394
-	codeUnknownException  = 1002
+	codeCannotReadAllData    = 33
+	codeChecksumMismatch     = 40
+	codeNotImplemented       = 48
+	codeSyntaxError          = 62
+	codeUnknownQueryType     = 78
+	codeUnknownSetting       = 115
+	codeReadOnly             = 164
+	codeTooManyQueries       = 202
+	codeQueryTooLarge        = 229
+	codeAborted              = 236
+	codeNotEnoughSpace       = 243
+	codeCannotDecompress     = 271
+	codeOutfileNotAllowed    = 358
+	codeQueryCancelled       = 394
+	codeAccessDenied         = 497
+	codeAuthenticationFailed = 516
+	codeUnknownException     = 1002
 )
 
 var exceptionPrefix = regexp.MustCompile(`^(?:Error: )?Code: (\d+)\. (?:\w+::)*\w*Exception: `)

@@ -2,50 +2,47 @@ package chdb
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
+
+	"tributary/deploy/tools"
 )
 
-// PathVariable names the environment variable that gives the path of libchdb
-// and so overrides every other place [Find] looks at.
+// PathVariable names the environment variable that holds the path of libchdb and so overrides
+// every other place [Find] looks at.
 const PathVariable = "TRIBUTARY_LIBCHDB"
 
 // ErrNotInstalled is returned by [Find] when libchdb is nowhere to be found.
 // Its text tells the user what to do.
-var ErrNotInstalled = errors.New("libchdb, the embedded ClickHouse engine, is not installed: run `make tools`, or set " + PathVariable + " to the path of libchdb.so")
+var ErrNotInstalled = errors.New("libchdb, the embedded ClickHouse engine, is not installed " +
+	"(hint: run make tools, or set " + PathVariable + " to the path of libchdb.so)")
 
 // Find returns the path of libchdb. It looks at $TRIBUTARY_LIBCHDB, then at
-// .tools/node_modules/@chdb/lib-<platform>/libchdb.so in the working directory
-// and in each parent up to the one that holds go.mod, then in the user's cache
-// directory under tributary/. The error is [ErrNotInstalled], or says that the
-// environment variable points at nothing.
+// node_modules/@chdb/lib-<platform>/libchdb.so in this project's .tools directory (see
+// [tools.Dir]), then in the user's cache directory under tributary/. The error is
+// [ErrNotInstalled], or says that the environment variable points at nothing.
 func Find() (path string, err error) {
 	if p := os.Getenv(PathVariable); p != "" {
 		if !isFile(p) {
-			return "", errors.New(PathVariable + " is set to " + p + ", which is not a file: correct it, or unset it and run `make tools`")
+			return "", fmt.Errorf("%s is set to %s, which is not a file "+
+				"(hint: correct it, or unset it and run make tools)", PathVariable, p)
 		}
 		return p, nil
 	}
 	inside := filepath.Join("node_modules", "@chdb", "lib-"+platform(), "libchdb.so")
-	if dir, err := os.Getwd(); err == nil {
-		for {
-			if p := filepath.Join(dir, ".tools", inside); isFile(p) {
-				return p, nil
-			}
-			parent := filepath.Dir(dir)
-			if isFile(filepath.Join(dir, "go.mod")) || parent == dir {
-				break
-			}
-			dir = parent
-		}
+	var candidates []string
+	if dir, err := tools.Dir(); err == nil {
+		candidates = append(candidates, filepath.Join(dir, inside))
 	}
 	if cache, err := os.UserCacheDir(); err == nil {
 		base := filepath.Join(cache, "tributary")
-		for _, p := range []string{filepath.Join(base, inside), filepath.Join(base, "libchdb.so")} {
-			if isFile(p) {
-				return p, nil
-			}
+		candidates = append(candidates, filepath.Join(base, inside), filepath.Join(base, "libchdb.so"))
+	}
+	for _, p := range candidates {
+		if isFile(p) && tools.Trusted(p) {
+			return p, nil
 		}
 	}
 	return "", ErrNotInstalled

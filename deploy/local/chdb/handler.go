@@ -10,13 +10,15 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"tributary/schemas/loopback"
 )
 
 // Handler is ClickHouse's HTTP interface to the engine
 // (https://clickhouse.com/docs/interfaces/http): GET / and GET /ping answer
 // "Ok."; a query comes in the query parameter, in the body, or begins in the
 // first and goes on in the second; database, default_format, param_*, query_id,
-// compress, decompress and every setting are read from the URL. Settings and
+// and every setting are read from the URL. Settings and
 // parameters hold for one request only. A GET is read-only, as on a server.
 //
 // An error has the server's status, an X-ClickHouse-Exception-Code header and
@@ -32,9 +34,7 @@ func (e *Engine) Handler() http.Handler {
 	mux.HandleFunc("/ping", func(w http.ResponseWriter, _ *http.Request) { writeOk(w) })
 	mux.HandleFunc("/replicas_status", func(w http.ResponseWriter, _ *http.Request) { writeOk(w) })
 	mux.HandleFunc("/", e.serve)
-	// A web page must not be able to write through a visitor's browser: no
-	// password stands in its way.
-	return http.NewCrossOriginProtection().Handler(mux)
+	return loopback.Protect(mux)
 }
 
 func writeOk(w http.ResponseWriter) {
@@ -60,6 +60,10 @@ func (e *Engine) serve(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
 	header.Set("X-ClickHouse-Server-Display-Name", e.identity.displayName)
 	header.Set("X-ClickHouse-Timezone", e.identity.timezone)
+	if err := e.authenticate(readCredentials(r, r.URL.Query())); err != nil {
+		e.writeError(w, r, err)
+		return
+	}
 	q, err := readRequest(r)
 	if q != nil && q.queryID == "" {
 		q.queryID = newQueryID()
@@ -86,6 +90,10 @@ func (e *Engine) serve(w http.ResponseWriter, r *http.Request) {
 
 // run executes the request's statement on a connection of its own.
 func (e *Engine) run(w http.ResponseWriter, r *http.Request, q *request) {
+	if err := refuseOutside(q.text, q.readOnly); err != nil {
+		e.writeError(w, r, err)
+		return
+	}
 	if q.insert != nil {
 		if q.readOnly {
 			e.writeError(w, r, readOnlyException(r))
@@ -130,10 +138,6 @@ func (e *Engine) run(w http.ResponseWriter, r *http.Request, q *request) {
 }
 
 func (e *Engine) runQuery(w http.ResponseWriter, r *http.Request, q *request, c *connection, started time.Time) {
-	if err := refuseClientFiles(q.text); err != nil {
-		e.writeError(w, r, err)
-		return
-	}
 	found := c.classify(q.text)
 	if found.statements > 1 {
 		e.writeError(w, r, &Exception{Code: codeSyntaxError, Message: "Syntax error (Multi-statements are not allowed). (SYNTAX_ERROR)"})
@@ -218,20 +222,6 @@ func (e *Engine) runInsert(w http.ResponseWriter, r *http.Request, q *request, c
 	e.writeResult(w, r, q, nil, written, started)
 }
 
-// refuseClientFiles refuses the clauses by which clickhouse-client reads and
-// writes files of its own. libchdb is such a client, and would touch this
-// process's files, even for the read-only user; a server refuses them.
-func refuseClientFiles(text string) error {
-	switch {
-	case hasClause(text, "INTO", "OUTFILE"):
-		return &Exception{Code: codeOutfileNotAllowed, Message: "INTO OUTFILE is not allowed. (INTO_OUTFILE_NOT_ALLOWED)"}
-	case hasClause(text, "FROM", "INFILE"):
-		return &Exception{Code: codeUnknownQueryType, Message: "Query has infile and was send directly to server. (UNKNOWN_TYPE_OF_QUERY)"}
-	default:
-		return nil
-	}
-}
-
 // doubtWrite turns a success into an error when the disk ran so low during the
 // statement that the engine may have lost rows unnoticed.
 func (e *Engine) doubtWrite() error {
@@ -291,12 +281,12 @@ func (e *Engine) writeError(w http.ResponseWriter, r *http.Request, err error) {
 	header := w.Header()
 	header.Set("Content-Type", "text/plain; charset=UTF-8")
 	header.Set("X-ClickHouse-Exception-Code", strconv.Itoa(exception.Code))
-	encode := responseEncoder(r, r.URL.Query())
-	if encode.encoding != "" {
-		header.Set("Content-Encoding", encode.encoding)
+	encoding := responseEncoding(r, r.URL.Query())
+	if encoding != "" {
+		header.Set("Content-Encoding", string(encoding))
 	}
 	w.WriteHeader(exception.status())
-	_ = encode.write(w, []byte(text+"\n"))
+	_ = encoding.write(w, []byte(text+"\n"))
 }
 
 // writeResult answers with a statement's output. A failure to send it is the
@@ -312,25 +302,25 @@ func (e *Engine) writeResult(w http.ResponseWriter, r *http.Request, q *request,
 	header.Set("X-ClickHouse-Summary", fmt.Sprintf(
 		`{"read_rows":"%d","read_bytes":"%d","written_rows":"%d","written_bytes":"%d","total_rows_to_read":"0","result_rows":"0","result_bytes":"%d","elapsed_ns":"%d"}`,
 		done.rowsRead, done.bytesRead, done.rowsWritten, done.bytesWritten, len(data), time.Since(started).Nanoseconds()))
-	encode := responseEncoder(r, q.urlQuery)
+	encoding := responseEncoding(r, q.urlQuery)
 	switch {
 	case len(data) == 0:
 		// No bytes at all, in every encoding: clients tell a statement
 		// without result by its length.
 		header.Set("Content-Length", "0")
 		return
-	case encode.encoding != "":
-		header.Set("Content-Encoding", encode.encoding)
-	case !encode.blocks:
+	case encoding != "":
+		header.Set("Content-Encoding", string(encoding))
+	default:
 		header.Set("Content-Length", strconv.Itoa(len(data)))
 	}
 	if r.Method == http.MethodHead {
 		return
 	}
-	_ = encode.write(w, data)
+	_ = encoding.write(w, data)
 }
 
-// contentType is the media type a server gives an output format.
+// contentType is the media type that a server gives an output format.
 func contentType(format string) string {
 	switch {
 	case format == "JSONEachRow", strings.HasPrefix(format, "JSONCompactEachRow"), strings.HasPrefix(format, "JSONStringsEachRow"):

@@ -89,9 +89,9 @@ func loadLibrary(path string) (*library, error) {
 	return l, nil
 }
 
-// open makes a connection. The arguments are those of clickhouse-local
-// ("--path=…"); server-level ones count only for the first connection, which
-// boots the engine. libchdb gives no reason when it refuses.
+// open makes a connection. The arguments are those of clickhouse-local ("--path=…"); server-level
+// ones count only for the first connection, which boots the engine. libchdb returns no reason when
+// it refuses.
 func (l *library) open(arguments ...string) (unsafe.Pointer, error) {
 	arguments = append([]string{"clickhouse"}, arguments...)
 	argv := make([]*byte, len(arguments)+1) // the last stays nil, as in main()
@@ -110,7 +110,7 @@ func (l *library) open(arguments ...string) (unsafe.Pointer, error) {
 	return connection, nil
 }
 
-// goString copies a NUL-terminated C string; nil gives "".
+// goString copies a NUL-terminated C string; nil is "".
 func goString(p unsafe.Pointer) string {
 	if p == nil {
 		return ""
@@ -144,8 +144,8 @@ func newCArrays(pairs map[string]string) *cArrays {
 	return a
 }
 
-// stringPointer points at the bytes of s. An empty string gives a valid
-// pointer too, since libchdb may refuse a nil one whatever the length.
+// stringPointer points at the bytes of s. An empty string has a valid pointer too, since
+// libchdb may refuse a nil one whatever the length.
 func stringPointer(s string) *byte {
 	if s == "" {
 		return new(byte)

@@ -14,7 +14,8 @@ import (
 type readBacks struct {
 	mu    sync.Mutex
 	whole map[part]bool // so that concurrent inserts do not read each other's parts again and again
-	// flaws counts the parts that were not whole. An insert during which it grew may have written that part.
+	// flaws counts the parts that were not whole. An insert during which it grew may have written
+	// that part.
 	flaws atomic.Uint64
 }
 
@@ -28,12 +29,15 @@ type part struct {
 
 func (p part) table() string { return quoteIdentifier(p.Database) + "." + quoteIdentifier(p.Table) }
 
-// beginInsert gives what reads back, when the rows are inserted, all that inserts have written since, to tables behind materialized views
-// too: the engine reports success when a write failed. Every file is compared with its checksum (CHECK TABLE,
-// https://clickhouse.com/docs/sql-reference/statements/check-table). A part that is not whole is detached, so that no query meets it and it
-// stays on the disk for whoever wants to look at it, and the error says that the rows are to be sent again.
+// beginInsert returns what reads back, when the rows are inserted, all that inserts have written
+// since, to tables behind materialized views too: the engine reports success when a write failed.
+// Every file is compared with its checksum (CHECK TABLE,
+// https://clickhouse.com/docs/sql-reference/statements/check-table). A part that is not whole is
+// detached, so that no query meets it and it stays on the disk for whoever wants to look at it, and
+// the error says that the rows are to be sent again.
 //
-// What merges write is not read back: the engine reserves their space, and keeps what they were made of for eight minutes.
+// What merges write is not read back: the engine reserves their space, and keeps what they were
+// made of for eight minutes.
 func (e *Engine) beginInsert(c *connection) (readBack func() error) {
 	since, flaws := time.Now().Unix(), e.readBacks.flaws.Load()
 	return func() error {
@@ -56,7 +60,8 @@ func (e *Engine) beginInsert(c *connection) (readBack func() error) {
 		e.readBacks.mu.Lock()
 		e.readBacks.whole = whole
 		e.readBacks.mu.Unlock()
-		// Two inserts run, A's part has a flaw, B finds it and detaches it, and A lists parts of which none is its own.
+		// Two inserts run, A's part has a flaw, B finds it and detaches it, and A lists parts of
+		// which none is its own.
 		if e.readBacks.flaws.Load() != flaws {
 			return &Exception{Code: codeChecksumMismatch, Message: "Of what was inserted in this moment not everything is whole; insert the rows again. (CHECKSUM_DOESNT_MATCH)"}
 		}
@@ -120,8 +125,8 @@ func (e *Engine) flaw(c *connection, p part) string {
 	if passed := string(said.Passed); passed != "1" && passed != "true" {
 		return said.Message
 	}
-	// Some small files have no checksum (metadata_version.txt, default_compression_codec.txt); a part is lost at the next start without
-	// one of them. They are written at once or not at all.
+	// Some small files have no checksum (metadata_version.txt, default_compression_codec.txt); a
+	// part is lost at the next start without one of them. They are written at once or not at all.
 	files, err := os.ReadDir(p.Path)
 	if err != nil {
 		return err.Error()
@@ -134,7 +139,7 @@ func (e *Engine) flaw(c *connection, p part) string {
 	return ""
 }
 
-// active tells whether queries still read the part.
+// active reports whether queries still read the part.
 func (e *Engine) active(c *connection, p part) (bool, error) {
 	answer, err := c.query("SELECT count() FROM system.parts WHERE active AND database = "+quoteString(p.Database)+" AND table = "+quoteString(p.Table)+
 		" AND name = "+quoteString(p.Name), "TabSeparated", nil)

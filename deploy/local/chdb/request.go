@@ -11,10 +11,6 @@ import (
 	"strings"
 )
 
-// ReadOnlyUser is the user name whose statements may not change anything
-// (readonly=2). Every other name has all rights; passwords are not checked.
-const ReadOnlyUser = "readonly"
-
 // maxQueryBytes bounds the text of a statement that is not an INSERT with
 // rows. It is far above ClickHouse's own max_query_size (256 KiB by default),
 // which the engine applies itself.
@@ -69,12 +65,8 @@ func readRequest(r *http.Request) (*request, error) {
 		settings: map[string]string{},
 		params:   map[string]string{},
 	}
-	user := first(values.Get("user"), r.Header.Get("X-ClickHouse-User"))
-	if name, _, ok := r.BasicAuth(); ok && user == "" {
-		user = name
-	}
 	level := values.Get("readonly")
-	q.readOnly = user == ReadOnlyUser || r.Method != http.MethodPost || level != "" && level != "0"
+	q.readOnly = readCredentials(r, values).user == ReadOnlyUser || r.Method != http.MethodPost || level != "" && level != "0"
 	if values.Get("session_id") != "" {
 		return nil, &Exception{Code: codeNotImplemented, Message: "Sessions (session_id) are not implemented by the embedded engine. (NOT_IMPLEMENTED)"}
 	}
@@ -162,7 +154,7 @@ func first(candidates ...string) string {
 	return ""
 }
 
-// isTruncated tells whether err says that a body ended too early.
+// isTruncated reports whether err says that a body ended too early.
 func isTruncated(err error) bool {
 	var read readError
 	return errors.As(err, &read)

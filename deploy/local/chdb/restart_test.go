@@ -47,7 +47,7 @@ func play(role string) error {
 	fmt.Println("open took", time.Since(started).Round(time.Millisecond))
 	ask := func(parameters, statement string) string {
 		answer := httptest.NewRecorder()
-		engine.Handler().ServeHTTP(answer, httptest.NewRequest(http.MethodPost, "/?"+parameters, strings.NewReader(statement)))
+		engine.Handler().ServeHTTP(answer, httptest.NewRequest(http.MethodPost, "http://127.0.0.1/?"+parameters, strings.NewReader(statement)))
 		return answer.Body.String()
 	}
 	switch role {

@@ -2,8 +2,10 @@ package chdb
 
 import "strings"
 
-// token is a piece of SQL text. kind is 'w' for a bare word or number, 'q' for
-// anything quoted, or the punctuation character itself.
+// token is a piece of SQL text. kind is 'w' for a bare word or number, 'q' for anything quoted, 'x'
+// for bare text that the engine may read in another way than the lexer (heredocs such as
+// $tag$…$tag$, and characters beyond ASCII, among them blanks and quotes), or the punctuation
+// character itself.
 type token struct {
 	kind       byte
 	start, end int
@@ -27,6 +29,9 @@ func (l *lexer) next() (token, bool) {
 	case isWordByte(c):
 		for l.pos < len(l.text) && isWordByte(l.text[l.pos]) {
 			l.pos++
+		}
+		if strings.ContainsFunc(l.text[start:l.pos], func(r rune) bool { return r == '$' || r >= 0x80 }) {
+			return token{'x', start, l.pos}, true
 		}
 		return token{'w', start, l.pos}, true
 	case c == '\'' || c == '"' || c == '`':
@@ -67,14 +72,28 @@ func (l *lexer) skipBlank() {
 			}
 			l.pos += end + 1
 		case strings.HasPrefix(rest, "/*"):
-			end := strings.Index(rest[2:], "*/")
-			if end < 0 {
-				l.pos = len(l.text)
-				return
-			}
-			l.pos += 2 + end + 2
+			l.skipComment()
 		default:
 			return
+		}
+	}
+}
+
+// skipComment passes a comment in brackets. The engine lets them nest.
+func (l *lexer) skipComment() {
+	for depth := 0; l.pos < len(l.text); {
+		switch rest := l.text[l.pos:]; {
+		case strings.HasPrefix(rest, "/*"):
+			depth++
+			l.pos += 2
+		case strings.HasPrefix(rest, "*/"):
+			depth--
+			l.pos += 2
+			if depth == 0 {
+				return
+			}
+		default:
+			l.pos++
 		}
 	}
 }
@@ -217,23 +236,6 @@ func outputFormat(text string) string {
 		case depth == 0 && l.is(t, "FORMAT"):
 			if name, ok := l.next(); ok && name.kind == 'w' {
 				format = text[name.start:name.end]
-			}
-		}
-	}
-}
-
-// hasClause tells whether two keywords follow each other anywhere outside
-// quotes and comments.
-func hasClause(text, first, second string) bool {
-	l := &lexer{text: text}
-	for {
-		t, ok := l.next()
-		if !ok {
-			return false
-		}
-		if l.is(t, first) {
-			if following, more := l.peek(); more && l.is(following, second) {
-				return true
 			}
 		}
 	}

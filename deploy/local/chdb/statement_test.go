@@ -1,9 +1,13 @@
 package chdb
 
 import (
+	"encoding/base64"
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -56,7 +60,7 @@ func FuzzParseInsert(f *testing.F) {
 		}
 		outputFormat(text)
 		firstWord(text)
-		hasClause(text, "INTO", "OUTFILE")
+		_ = refuseOutside(text, true)
 	})
 }
 
@@ -91,43 +95,112 @@ func TestParseException(t *testing.T) {
 
 func TestFind(t *testing.T) {
 	root := t.TempDir()
-	library := filepath.Join(root, ".tools", "node_modules", "@chdb", "lib-"+platform(), "libchdb.so")
+	inside := filepath.Join(".tools", "node_modules", "@chdb", "lib-"+platform(), "libchdb.so")
 	inner := filepath.Join(root, "a", "b")
-	for _, dir := range []string{filepath.Dir(library), inner} {
-		if err := os.MkdirAll(dir, 0o750); err != nil {
+	write := func(path, text string) {
+		t.Helper()
+		if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
 			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	refuse := func(why string) {
+		t.Helper()
+		if got, err := Find(); !errors.Is(err, ErrNotInstalled) {
+			t.Errorf("%s: %q, %v", why, got, err)
 		}
 	}
 	t.Setenv(PathVariable, "")
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	t.Setenv("HOME", t.TempDir())
-	if err := os.WriteFile(filepath.Join(root, "go.mod"), nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	write(filepath.Join(inner, "file"), "")
 	t.Chdir(inner)
-	if _, err := Find(); !errors.Is(err, ErrNotInstalled) {
-		t.Fatalf("without a library: %v", err)
+
+	refuse("without a library")
+	write(filepath.Join(root, inside), "")
+	refuse("in a parent that is no module")
+	write(filepath.Join(root, "go.mod"), "module elsewhere\n")
+	refuse("in another module")
+	write(filepath.Join(root, "go.mod"), "// comment\nmodule tributary\n")
+	if got, err := Find(); err != nil || !isFile(got) {
+		t.Fatalf("in this module: %q, %v", got, err)
 	}
-	if err := os.WriteFile(library, nil, 0o600); err != nil {
+	if err := os.Chmod(filepath.Join(root, inside), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	got, err := Find()
-	if err != nil {
+	refuse("a library that everybody may write")
+	if err := os.Chmod(filepath.Join(root, inside), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if a, _ := os.Stat(got); a == nil {
-		t.Fatalf("found %s, which is not there", got)
-	}
+	write(filepath.Join(root, "a", "go.mod"), "module tributary\n")
+	refuse("above the module's root")
+	write(filepath.Join(inner, inside), "")
+	refuse("below the module's root")
+
 	t.Setenv(PathVariable, filepath.Join(root, "nowhere"))
 	if _, err := Find(); err == nil {
-		t.Fatal("a variable that points at nothing is no error")
+		t.Error("a variable that points at nothing is no error")
 	}
-	// A library above the module's root is not this project's.
-	t.Setenv(PathVariable, "")
-	if err := os.WriteFile(filepath.Join(root, "a", "go.mod"), nil, 0o600); err != nil {
-		t.Fatal(err)
+}
+
+// TestLexer: a lexer that ends a comment or a string elsewhere than the engine does can be made to
+// overlook what the engine executes.
+func TestLexer(t *testing.T) {
+	for text, want := range map[string]string{
+		"a /* /* */ ' */ b":    "a b",
+		"a -- '\n b # '\n c":   "a b c",
+		"a 'x\\'y' b":          "a 'x\\'y' b",
+		"a `x``y` \"z\\\"\" b": "a `x` `y` \"z\\\"\" b",
+		"a /* b":               "a",
+	} {
+		l := &lexer{text: text}
+		var got []string
+		for tok, ok := l.next(); ok; tok, ok = l.next() {
+			got = append(got, text[tok.start:tok.end])
+		}
+		if joined := strings.Join(got, " "); joined != want {
+			t.Errorf("%q: %q, want %q", text, joined, want)
+		}
 	}
-	if _, err := Find(); !errors.Is(err, ErrNotInstalled) {
-		t.Fatalf("above go.mod: %v", err)
+}
+
+func TestAuthenticate(t *testing.T) {
+	e := &Engine{}
+	WithPasswords("p", "r")(e)
+	for _, c := range []struct {
+		query  string
+		header http.Header
+		right  bool
+	}{
+		{"user=default&password=p", nil, true},
+		{"password=p", nil, true},
+		{"user=readonly&password=r", nil, true},
+		{"", http.Header{"X-Clickhouse-User": {"readonly"}, "X-Clickhouse-Key": {"r"}}, true},
+		{"", http.Header{"Authorization": {"Basic " + base64.StdEncoding.EncodeToString([]byte("default:p"))}}, true},
+		{"", nil, false},
+		{"user=default", nil, false},
+		{"user=readonly&password=p", nil, false},
+		{"user=default&password=r", nil, false},
+		{"user=somebody&password=p", nil, false},
+		{"user=somebody", nil, false},
+		{"user=readonly", http.Header{"X-Clickhouse-Key": {"r"}}, false},
+	} {
+		request := httptest.NewRequest(http.MethodGet, "http://127.0.0.1/?query=SELECT+1&"+c.query, nil)
+		if c.header != nil {
+			request.Header = c.header
+		}
+		if err := e.authenticate(readCredentials(request, request.URL.Query())); (err == nil) != c.right {
+			t.Errorf("%s %v: %v", c.query, c.header, err)
+		}
+		if c.right {
+			continue
+		}
+		answer := httptest.NewRecorder()
+		e.Handler().ServeHTTP(answer, request)
+		if answer.Code != http.StatusForbidden || answer.Header().Get("X-ClickHouse-Exception-Code") != "516" {
+			t.Errorf("%s %v: %d %s", c.query, c.header, answer.Code, answer.Body)
+		}
 	}
 }

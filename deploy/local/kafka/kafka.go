@@ -1,10 +1,11 @@
-// Package kafka runs one Kafka broker on a loopback port, for laptops and tests: franz-go's kfake, an implementation
-// of the Kafka protocol in Go, with its state in a data directory.
+// Package kafka runs one Kafka broker on a loopback port, for laptops and tests: franz-go's kfake,
+// an implementation of the Kafka protocol in Go, with its state in a data directory.
 //
-// What it promises: a record that was acknowledged, and an offset that was committed, survive kill -9 of this process,
-// because both are written to their files before the answer is sent. They survive a power cut only with [Config.Sync],
-// as with Kafka itself, which leaves flushing to the kernel and relies on replicas. There is one broker and so there
-// are no replicas: this is no place for data that matters.
+// What it promises: a record that was acknowledged, and an offset that was committed, survive kill
+// -9 of this process, because both are written to their files before the answer is sent. They
+// survive a power cut only with [Config.Sync], as with Kafka itself, which leaves flushing to the
+// kernel and relies on replicas. There is one broker and so there are no replicas: this is no place
+// for data that matters.
 package kafka
 
 import (
@@ -19,20 +20,21 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// LongestSession is how long a group waits for a member that no longer answers, whatever the member asked for.
-// Clients ask for 45 s by default, so that a long pause does not cost them their partitions; on a laptop nobody wants
-// to wait for that after a kill. It is three of the default heartbeats (3 s) and a little more.
+// LongestSession is how long a group waits for a member that no longer answers, whatever the member
+// asked for. Clients ask for 45 s by default, so that a long pause does not cost them their
+// partitions; on a laptop nobody wants to wait for that after a kill. It is three of the default
+// heartbeats (3 s) and a little more.
 const LongestSession = 10 * time.Second
 
 // Config of a broker.
 type Config struct {
-	// Addr is host:port to listen on and to advertise. The host should be a loopback address: nobody is asked for a
-	// password here.
+	// Addr is host:port to listen on and to advertise. The host should be a loopback address:
+	// nobody is asked for a password here.
 	Addr string
 	// DataDir holds topics, records and groups. It is made if need be.
 	DataDir string
-	// Sync flushes every batch to the disk before it is acknowledged (fsync of two files). Without it, acknowledged
-	// records survive the end of this process but not of the machine.
+	// Sync flushes every batch to the disk before it is acknowledged (fsync of two files). Without
+	// it, acknowledged records survive the end of this process but not of the machine.
 	Sync bool
 	// Logger is told what is going wrong. Optional.
 	Logger kfake.Logger
@@ -44,8 +46,8 @@ type Broker struct {
 	lock    *os.File
 }
 
-// Start loads what is in the data directory, listens and answers. Topics are made by nobody but those who ask for
-// them by CreateTopics: a misspelt name is an error and not a new topic.
+// Start loads what is in the data directory, listens and answers. Topics are made by nobody but
+// those who ask for them by CreateTopics: a misspelt name is an error and not a new topic.
 func Start(cfg Config) (*Broker, error) {
 	_, portText, err := net.SplitHostPort(cfg.Addr)
 	if err != nil {
@@ -55,7 +57,7 @@ func Start(cfg Config) (*Broker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read port of %q: %w", cfg.Addr, err)
 	}
-	if err := os.MkdirAll(cfg.DataDir, 0o755); err != nil {
+	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("make data directory: %w", err)
 	}
 	lock, err := lockDir(cfg.DataDir)
@@ -66,7 +68,8 @@ func Start(cfg Config) (*Broker, error) {
 	options := []kfake.Opt{
 		kfake.NumBrokers(1),
 		kfake.Ports(port),
-		// kfake would listen on 127.0.0.1 whatever the host; what it listens on is also what it advertises.
+		// kfake would listen on 127.0.0.1 whatever the host; what it listens on is also what it
+		// advertises.
 		kfake.ListenFn(func(network, _ string) (net.Listener, error) { return net.Listen(network, cfg.Addr) }),
 		kfake.ClusterID("tributary-local"),
 		kfake.DataDir(cfg.DataDir),
@@ -94,8 +97,9 @@ func Start(cfg Config) (*Broker, error) {
 	return &Broker{cluster: cluster, lock: lock}, nil
 }
 
-// shortenSessions caps the session timeout that members of classic groups ask for. A longer one is granted as
-// [LongestSession]; refusing it, as a maximum in the broker's settings would, ends the consumer with an error.
+// shortenSessions caps the session timeout that members of classic groups ask for. A longer one is
+// granted as [LongestSession]; refusing it, as a maximum in the broker's settings would, ends the
+// consumer with an error.
 func shortenSessions(cluster *kfake.Cluster) {
 	cluster.ControlKey(kmsg.JoinGroup.Int16(), func(request kmsg.Request) (kmsg.Response, error, bool) {
 		cluster.KeepControl()
@@ -116,14 +120,14 @@ func (b *Broker) Close() {
 	_ = b.lock.Close()
 }
 
-// patience is how long Start waits for another process to let go of the data directory: a process that was just
-// killed may still be on its way out when the next one starts.
+// patience is how long Start waits for another process to let go of the data directory: a process
+// that was just killed may still be on its way out when the next one starts.
 const patience = 5 * time.Second
 
-// lockDir keeps a second broker out of the directory: two would write over each other's segments. The lock ends with
-// the process, however it ends.
+// lockDir keeps a second broker out of the directory: two would write over each other's segments.
+// The lock ends with the process, however it ends.
 func lockDir(dir string) (*os.File, error) {
-	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o644)
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open lock of data directory: %w", err)
 	}

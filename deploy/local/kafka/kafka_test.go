@@ -21,7 +21,8 @@ import (
 	"tributary/deploy/local/kafka"
 )
 
-// A test that kills a broker needs one in a process of its own: this binary, started again with these set.
+// A test that kills a broker needs one in a process of its own: this binary, started again with
+// these set.
 const (
 	addrVariable = "TEST_BROKER_ADDR"
 	dataVariable = "TEST_BROKER_DATA"
@@ -77,7 +78,8 @@ func kill(t *testing.T, cmd *exec.Cmd) {
 	_ = cmd.Wait() // it was killed, and says so
 }
 
-// What was acknowledged is there after kill -9 in the middle of producing, and an offset that was committed too.
+// What was acknowledged is there after kill -9 in the middle of producing, and an offset that was
+// committed too.
 func TestAcknowledgedSurvivesKill(t *testing.T) {
 	const (
 		topic      = "records"
@@ -198,7 +200,8 @@ func readAll(ctx context.Context, t *testing.T, addr, topic string) map[uint64]b
 	return read
 }
 
-// A consumer that is killed gives its partitions to the next one within seconds, though it asked for a long session.
+// A consumer that is killed gives up its partitions to the next one within seconds, though it asked
+// for a long session.
 func TestPartitionsComeBackSoon(t *testing.T) {
 	broker := start(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

@@ -41,8 +41,9 @@ const (
 	statements = 250
 )
 
-// What the simulation takes for ClickHouse answers as ClickHouse does: both are told the same inserts, again and in any order, are asked
-// the same questions in between, and hold the same rows in the end. TRIBUTARY_CONTRACT_SEED lives one other sequence.
+// What the simulation takes for ClickHouse answers as ClickHouse does: both are told the same
+// inserts, again and in any order, are asked the same questions in between, and hold the same rows
+// in the end. TRIBUTARY_CONTRACT_SEED lives one other sequence.
 func TestContract(t *testing.T) {
 	seeds := make([]uint64, 0, runs)
 	for seed := range uint64(runs) {
@@ -103,7 +104,8 @@ type engine struct {
 	database string
 }
 
-// contract is one sequence of statements. There are few keys, so that most rows are told several times.
+// contract is one sequence of statements. There are few keys, so that most rows are told several
+// times.
 type contract struct {
 	*testing.T
 	rng   *rand.Rand
@@ -366,8 +368,8 @@ func (c *contract) ask() {
 	}
 }
 
-// compareTables writes what the model holds into an empty database, once: its tables must be those of the database that was told
-// everything.
+// compareTables writes what the model holds into an empty database, once: its tables must be those
+// of the database that was told everything.
 func (c *contract) compareTables() {
 	clean := open(c.T, chdbtest.Start(c))
 	ctx := c.Context()

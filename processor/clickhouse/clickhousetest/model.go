@@ -25,8 +25,9 @@ import (
 	"tributary/schemas"
 )
 
-// Model keeps in maps what ClickHouse keeps under FINAL: sets that grow, and for each key the row of the greatest version.
-// It fails the test when two rows of one key have equal versions and differ.
+// Model keeps in maps what ClickHouse keeps under FINAL: sets that grow, and for each key the row
+// of the greatest version. It fails the test when two rows of one key have equal versions and
+// differ.
 type Model struct {
 	Now func() time.Time // the server's clock
 
@@ -45,8 +46,10 @@ type Model struct {
 // New makes an empty one.
 func New(tb testing.TB) *Model {
 	return &Model{
-		Now: time.Now, tb: tb, clicks: map[string]clickhouse.ClickRow{}, events: map[string]clickhouse.EventRow{}, facts: map[string]clickhouse.FactRow{},
-		edges: map[string]clickhouse.EdgeRow{}, firsts: map[string]clickhouse.EdgeRow{}, leads: map[string]ledger.Lead{}, ledger: map[ledger.EntryID]ledger.Entry{}, dead: map[string]clickhouse.DeadLetterRow{},
+		Now: time.Now, tb: tb, clicks: map[string]clickhouse.ClickRow{}, events: map[string]clickhouse.EventRow{},
+		facts: map[string]clickhouse.FactRow{},
+		edges: map[string]clickhouse.EdgeRow{}, firsts: map[string]clickhouse.EdgeRow{}, leads: map[string]ledger.Lead{},
+		ledger: map[ledger.EntryID]ledger.Entry{}, dead: map[string]clickhouse.DeadLetterRow{},
 	}
 }
 
@@ -197,7 +200,7 @@ func (m *Model) firstNames(workspace string, nodes []identity.Node) []identity.E
 func (m *Model) Carried(_ context.Context, workspace string, edges []identity.Edge) ([]identity.Edge, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	found := make(map[string]identity.Edge) // whoever asks twice is answered once
+	found := make(map[string]identity.Edge) // an edge that is given twice is returned once
 	for _, e := range edges {
 		key := fmt.Sprint(workspace, e.A, " ", e.B)
 		if r, ok := m.edges[key]; ok && r.Carried {
@@ -213,7 +216,8 @@ func (m *Model) SalesByLink(_ context.Context, workspace string, links []string)
 	defer m.mu.Unlock()
 	var out []string
 	for _, e := range m.ledger {
-		if e.Workspace == workspace && e.Status != ledger.Superseded && slices.Contains(links, e.Click.LinkID) && !slices.Contains(out, e.SaleID) {
+		if e.Workspace == workspace && e.Status != ledger.Superseded && slices.Contains(links, e.Click.LinkID) &&
+			!slices.Contains(out, e.SaleID) {
 			out = append(out, e.SaleID)
 		}
 	}
@@ -236,14 +240,17 @@ func (m *Model) Facts(_ context.Context, workspace string, objects []string) (ma
 	}
 	for _, facts := range out {
 		slices.SortFunc(facts, func(a, b stripe.Fact) int {
-			return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Source, b.Source), cmp.Compare(a.EventID, b.EventID))
+			return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Source, b.Source),
+				cmp.Compare(a.EventID, b.EventID))
 		})
 	}
 	return out, nil
 }
 
 // Clicks is clickhouse.Store's.
-func (m *Model) Clicks(_ context.Context, workspace string, nodes []identity.Node) (map[identity.Node]*join.Click, error) {
+func (m *Model) Clicks(_ context.Context, workspace string,
+	nodes []identity.Node,
+) (map[identity.Node]*join.Click, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	out := make(map[identity.Node]*join.Click)
@@ -253,7 +260,8 @@ func (m *Model) Clicks(_ context.Context, workspace string, nodes []identity.Nod
 			out[n] = &join.Click{
 				ID: id, ClickedAt: time.UnixMilli(r.ClickedAt).UTC(), ReceivedAt: time.UnixMilli(r.ReceivedAt).UTC(), Vouched: r.Vouched,
 				LinkID: r.LinkId, AffiliateID: r.AffiliateId, ProgramID: r.ProgramId, VisitorID: r.VisitorId,
-				UTMSource: r.URL.UTM.Source, UTMMedium: r.URL.UTM.Medium, UTMCampaign: r.URL.UTM.Campaign, UTMTerm: r.URL.UTM.Term, UTMContent: r.URL.UTM.Content,
+				UTMSource: r.URL.UTM.Source, UTMMedium: r.URL.UTM.Medium, UTMCampaign: r.URL.UTM.Campaign,
+				UTMTerm: r.URL.UTM.Term, UTMContent: r.URL.UTM.Content,
 				Channel: r.Channel, Country: r.Country, Device: r.Agent.Device,
 			}
 		}
@@ -276,15 +284,19 @@ func (m *Model) Leads(_ context.Context, workspace string, ids [][16]byte) ([]le
 }
 
 // Unfinished is clickhouse.Store's.
-func (m *Model) Unfinished(_ context.Context, since time.Time, settle time.Duration, limit int) ([]clickhouse.Sale, error) {
+func (m *Model) Unfinished(_ context.Context, since time.Time, settle time.Duration,
+	limit int,
+) ([]clickhouse.Sale, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now, since := m.Now(), since.Truncate(time.Second) // clickhouse-go binds times as whole seconds
 	found := make(map[clickhouse.Sale]bool)
 	for _, e := range m.ledger {
 		held := e.Status == ledger.Held && e.ReceivedAt.Before(now.Add(-settle))
-		waiting := e.Status == ledger.Booked && e.MatchRule == join.RuleNone && e.MatchKey != "" && !e.ReceivedAt.Before(since)
-		unconverted := e.Status == ledger.Booked && e.Amount != 0 && (e.FXSource == "" || !e.FXFinal && fx.DateOf(e.OccurredAt) < fx.DateOf(now))
+		waiting := e.Status == ledger.Booked && e.MatchRule == join.RuleNone && waits(e.MatchKey) &&
+			!e.ReceivedAt.Before(since)
+		unconverted := e.Status == ledger.Booked && e.Amount != 0 && (e.FXSource == "" || !e.FXFinal &&
+			fx.DateOf(e.OccurredAt) < fx.DateOf(now))
 		if held || waiting || unconverted {
 			found[clickhouse.Sale{Workspace: e.Workspace, ObjectID: e.SaleID}] = true
 		}
@@ -292,6 +304,9 @@ func (m *Model) Unfinished(_ context.Context, since time.Time, settle time.Durat
 	sales := slices.Collect(maps.Keys(found))
 	return sales[:min(len(sales), limit)], nil
 }
+
+// waits reports whether an entry that is credited to nobody names something, and nobody decided so.
+func waits(key string) bool { return key != "" && identity.Node(key).Type() != identity.Correction }
 
 // Outstanding is clickhouse.Store's.
 func (m *Model) Outstanding(context.Context) (clickhouse.Outstanding, error) {
@@ -305,7 +320,7 @@ func (m *Model) Outstanding(context.Context) (clickhouse.Outstanding, error) {
 		case e.Status == ledger.Booked && e.Amount != 0 && e.FXSource == "":
 			o.Unconverted++
 		}
-		if e.Status == ledger.Booked && e.MatchRule == join.RuleNone && e.MatchKey != "" {
+		if e.Status == ledger.Booked && e.MatchRule == join.RuleNone && waits(e.MatchKey) {
 			o.Waiting++
 		}
 	}
@@ -322,7 +337,8 @@ func (r FixedRates) Convert(currency string, at time.Time) (fx.Quote, int, bool)
 	if !ok {
 		return fx.Quote{}, exponent, false
 	}
-	return fx.Quote{Rate: fx.Rate{Currency: currency, Date: fx.DateOf(at), USD: decimal.RequireFromString(usd), Source: "test"}, Final: true}, exponent, true
+	return fx.Quote{Rate: fx.Rate{Currency: currency, Date: fx.DateOf(at), USD: decimal.RequireFromString(usd),
+		Source: "test"}, Final: true}, exponent, true
 }
 
 // Ledger gives all entries, superseded and held ones too, in no particular order.
@@ -357,7 +373,8 @@ func (m *Model) Table() string {
 			usd = e.AmountUSD.String()
 		}
 		lines = append(lines, fmt.Sprintf("%-15s %-12s %-10s %8d %s tax %d usd %s  %s %s click %s by %s candidates %v sale %s at %s %s",
-			e.Kind, e.ObjectID, e.Status, e.Amount, e.Currency, e.Tax, usd, e.MatchRule, e.MatchKey, e.Click.ID, e.SupersededBy, e.MatchCandidates, e.SaleID,
+			e.Kind, e.ObjectID, e.Status, e.Amount, e.Currency, e.Tax, usd, e.MatchRule, e.MatchKey, e.Click.ID,
+			e.SupersededBy, e.MatchCandidates, e.SaleID,
 			e.OccurredAt.Format(time.RFC3339), hex.EncodeToString(e.Version.Big().Bytes())))
 	}
 	slices.Sort(lines)

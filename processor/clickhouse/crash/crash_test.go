@@ -1,4 +1,4 @@
-//go:build linux
+//go:build linux && proof
 
 package crash
 
@@ -201,8 +201,8 @@ type object = map[string]any
 
 var epoch = time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC)
 
-// records are a batch of a workspace of its own: clicks of two months, a lead, a sale whose click it names, its refund, and an event that
-// cannot be read.
+// records are a batch of a workspace of its own: clicks of two months, a lead, a sale whose click
+// it names, its refund, and an event that cannot be read.
 func records(tb testing.TB, n int) (clicks, money []*kgo.Record) {
 	tb.Helper()
 	workspace, account := fmt.Sprintf("w%d", n), fmt.Sprintf("acct_%d", n)
@@ -268,7 +268,7 @@ func (b *bench) handle(ctx context.Context, database string, n int) error {
 	defer store.Close()
 	recomputer := recompute.New(recompute.Config{Store: store, Rates: clickhousetest.FixedRates{"eur": "1.1"}, Settle: time.Hour, Log: log})
 	money := &consume.Payments{
-		Store: store, Recomputer: recomputer, Workspace: func(account string) string { return "w" + strings.TrimPrefix(account, "acct_") }, Events: consume.NewEventsMetric(),
+		Store: store, Recomputer: recomputer, Workspace: func(e *schemas.StripeEvent) (string, bool) { return "w" + strings.TrimPrefix(e.Account, "acct_"), true }, Events: consume.NewEventsMetric(),
 	}
 	clicks := &consume.Clicks{Store: store, Recomputer: recomputer}
 	// What is set aside comes back from Kafka as a record of the dead letters' topic.
@@ -286,7 +286,8 @@ func (b *bench) handle(ctx context.Context, database string, n int) error {
 	return clicks.Handle(ctx, clicked, aside)
 }
 
-// tables with what they hold of one batch, in one line, whatever the order and however often it was told.
+// tables with what they hold of one batch, in one line, whatever the order and however often it was
+// told.
 var tables = []struct{ name, digest, of string }{
 	{"clicks", "cityHash64(*)", "workspace = 'w%d'"},
 	{"stripe_events", "cityHash64(*)", "workspace = 'w%d'"},
@@ -313,8 +314,8 @@ func (b *bench) digest(database string, n int) string {
 	return b.ask("SELECT " + strings.Join(parts, ", "))
 }
 
-// calls handles the first batch where nothing happens and says how many calls that makes. The engine's own background work comes in between,
-// so that it is not always the same.
+// calls handles the first batch where nothing happens and says how many calls that makes. The
+// engine's own background work comes in between, so that it is not always the same.
 func (b *bench) calls() int64 {
 	b.Helper()
 	b.control.arm(0, fault{})
@@ -329,7 +330,8 @@ func (b *bench) calls() int64 {
 	return calls
 }
 
-// chosen are the calls to be tried, n of them where not all are asked for. Then each run begins elsewhere: many runs see every point.
+// chosen are the calls to be tried, n of them where not all are asked for. Then each run begins
+// elsewhere: many runs see every point.
 func chosen(calls, n int64) []int64 {
 	step := max(1, calls/n)
 	if os.Getenv("TRIBUTARY_CRASH_POINTS") == "all" {
@@ -351,8 +353,8 @@ func (b *bench) quiet(n int) string {
 	return b.digest("quiet", n)
 }
 
-// perData is how many calls are tried over the same data: what was right must stay right beside what was killed and merged, but each batch
-// makes merges and starts of the engine longer.
+// perData is how many calls are tried over the same data: what was right must stay right beside
+// what was killed and merged, but each batch makes merges and starts of the engine longer.
 const perData = 60
 
 // try gives the chosen calls to f, over new data now and then.
@@ -399,7 +401,8 @@ func TestEveryCallMayBeTheLast(t *testing.T) {
 	})
 }
 
-// Whichever call of a batch fails, what is acknowledged is there, and stays there: an offset is committed on that word.
+// Whichever call of a batch fails, what is acknowledged is there, and stays there: an offset is
+// committed on that word.
 func TestEveryCallMayFail(t *testing.T) {
 	for name, f := range map[string]fault{
 		"no space": {errno: syscall.ENOSPC}, "a broken disk": {errno: syscall.EIO}, "a disk that turns read-only": {errno: syscall.EROFS, onwards: true},
@@ -433,8 +436,8 @@ func TestEveryCallMayFail(t *testing.T) {
 	}
 }
 
-// point handles batch n while the call number at meets the fault, and tells whether the engine died of it. Otherwise the batch is
-// acknowledged.
+// point handles batch n while the call number at meets the fault, and tells whether the engine died
+// of it. Otherwise the batch is acknowledged.
 func (b *bench) point(at int64, f fault, n int) (died bool) {
 	b.Helper()
 	ctx, cancel := context.WithTimeout(b.Context(), time.Minute)

@@ -131,8 +131,8 @@ function why(m) {
   return td;
 }
 
-// story is where the page tells why an entry is as it is.
-function story(object) {
+// explanationOf returns the address of the page that explains an entry.
+function explanationOf(object) {
   const query = new URLSearchParams({ object });
   if (state.workspace) query.set("workspace", state.workspace);
   return "explain?" + query;
@@ -146,7 +146,7 @@ function drawLatest(rows) {
       body.append(element("tr", {},
         element("td", { className: "when quiet", title: moment(m.at) }, element("time", { dateTime: new Date(m.at).toISOString() })),
         element("td", { className: "kind left" + (out ? " minus" : ""), title: m.object_id + (m.sale_id && m.sale_id !== m.object_id ? " of " + m.sale_id : "") },
-          element("a", { href: story(m.object_id), textContent: kinds[m.kind] ?? m.kind })),
+          element("a", { href: explanationOf(m.object_id), textContent: kinds[m.kind] ?? m.kind })),
         element("td", { className: "amount", textContent: money(m.amount, "") + " " + m.currency.toUpperCase() }),
         element("td", { className: "usd" + (out ? " minus" : ""), textContent: m.net_usd === null ? "no rate" : money(m.net_usd), title: "Net, without tax" + (m.fx_source ? "; rate: " + m.fx_source : "") }),
         element("td", { className: "who left clip", title: m.affiliate_id }, m.affiliate_id ? isolated(m.affiliate_id) : element("span", { className: "quiet", textContent: "–" })),

@@ -1,5 +1,5 @@
-// Package chdbtest gives tests a real ClickHouse engine: one per test process,
-// with a fresh database per call.
+// Package chdbtest gives tests a real ClickHouse engine: one per test process, with a fresh
+// database per call.
 package chdbtest
 
 import (

@@ -1,0 +1,464 @@
+package browser
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/chromedp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"tributary/ingest/clicks"
+	"tributary/ingest/publish"
+	"tributary/schemas"
+)
+
+// edgeURL is the edge as the browser knows it.
+const edgeURL = "http://edge.example"
+
+// snippet is what a site owner pastes.
+const snippet = `<script defer src="` + edgeURL + `/t.js" data-key="pk_test"></script>`
+
+// snippetWith is the snippet with more attributes.
+func snippetWith(attributes string) string {
+	return strings.Replace(snippet, "<script", "<script "+attributes, 1)
+}
+
+// world is what all tests share.
+var world struct {
+	browser  context.Context // of chromedp
+	pages    *web
+	received *inbox
+}
+
+// TestMain starts what all tests share: Kafka, the edge, the web server of all sites, and the
+// browser.
+func TestMain(m *testing.M) {
+	status, err := run(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "browser:", err)
+		status = 1
+	}
+	os.Exit(status)
+}
+
+func run(m *testing.M) (int, error) {
+	chromium, err := findChromium()
+	if err != nil {
+		return 1, err
+	}
+	kafka, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(3, schemas.TopicClicks, schemas.TopicLeads))
+	if err != nil {
+		return 1, fmt.Errorf("start Kafka: %w", err)
+	}
+	defer kafka.Close()
+	edge, stop, err := startEdge(kafka.ListenAddrs())
+	if err != nil {
+		return 1, err
+	}
+	defer stop()
+	if world.received, err = receive(kafka.ListenAddrs()); err != nil {
+		return 1, err
+	}
+	defer world.received.reader.Close()
+	world.pages = &web{handlers: make(map[string]http.HandlerFunc)}
+	plain, secure := httptest.NewServer(world.pages), httptest.NewUnstartedServer(world.pages)
+	defer plain.Close()
+	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
+	secure.StartTLS()
+	defer secure.Close()
+
+	secureEdge := httptest.NewUnstartedServer(httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: edge}))
+	secureEdge.Config.ErrorLog = secure.Config.ErrorLog
+	secureEdge.StartTLS()
+	defer secureEdge.Close()
+
+	rules := "MAP edge.example:80 " + edge + ", MAP edge.example:443 " + secureEdge.Listener.Addr().String() +
+		", MAP *:80 " + plain.Listener.Addr().String() + ", MAP *:443 " + secure.Listener.Addr().String()
+	allocator, cancel := chromedp.NewExecAllocator(context.Background(),
+		chromedp.ExecPath(chromium), chromedp.Headless, chromedp.NoSandbox, chromedp.NoFirstRun,
+		chromedp.Flag("disable-blink-features", "AutomationControlled"), // navigator.webdriver would silence the script
+		chromedp.Flag("host-resolver-rules", rules),
+		chromedp.Flag("ignore-certificate-errors", true),
+		chromedp.Flag("disable-popup-blocking", true),
+		chromedp.Flag("disable-background-timer-throttling", true), // several tabs at once, one in the foreground
+		chromedp.Flag("disable-backgrounding-occluded-windows", true),
+		chromedp.Flag("disable-renderer-backgrounding", true),
+		chromedp.Flag("disable-features", "HttpsUpgrades,HttpsFirstBalancedModeAutoEnable,LocalNetworkAccessChecks"),
+		chromedp.Flag("disable-background-networking", true),
+		chromedp.Flag("disable-gpu", true),
+	)
+	defer cancel()
+	browser, cancel := chromedp.NewContext(allocator)
+	defer cancel()
+	if err := chromedp.Do(browser, chromedp.Navigate("about:blank")); err != nil {
+		return 1, fmt.Errorf("start %s: %w", chromium, err)
+	}
+	world.browser = browser
+	return m.Run(), nil
+}
+
+func findChromium() (string, error) {
+	for _, name := range []string{
+		"chromium", "chromium-browser", "google-chrome", "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+	} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path, nil
+		}
+	}
+	return "", errors.New("no Chromium found (hint: apt-get install chromium)")
+}
+
+func startEdge(seeds []string) (addr string, stop func(), err error) {
+	quiet := slog.New(slog.DiscardHandler)
+	pc := publish.Default()
+	pc.Seeds, pc.Logger = seeds, quiet
+	publisher, err := publish.New(pc)
+	if err != nil {
+		return "", nil, err
+	}
+	cfg := clicks.Default()
+	cfg.Logger, cfg.Registry = quiet, prometheus.NewRegistry()
+	server, err := clicks.New(cfg, publisher)
+	if err != nil {
+		return "", nil, err
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", nil, err
+	}
+	go func() { _ = server.Serve(ln) }()
+	return ln.Addr().String(), func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		defer cancel()
+		_ = server.Shutdown(ctx)
+		_ = publisher.Close(ctx)
+	}, nil
+}
+
+// inbox holds every click that is in Kafka, in the order of receipt.
+type inbox struct {
+	reader *kgo.Client
+	mu     sync.Mutex // guards what follows
+	clicks []*schemas.Click
+}
+
+func receive(seeds []string) (*inbox, error) {
+	reader, err := kgo.NewClient(kgo.SeedBrokers(seeds...), kgo.ConsumeTopics(schemas.TopicClicks),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchMaxWait(20*time.Millisecond))
+	if err != nil {
+		return nil, err
+	}
+	in := &inbox{reader: reader}
+	go func() {
+		for {
+			fetches := reader.PollFetches(context.Background())
+			if fetches.IsClientClosed() {
+				return
+			}
+			in.mu.Lock()
+			fetches.EachRecord(func(r *kgo.Record) {
+				if c, err := schemas.DecodeClick(r); err == nil {
+					in.clicks = append(in.clicks, c)
+				}
+			})
+			slices.SortStableFunc(in.clicks, func(a, b *schemas.Click) int { return int(a.ReceivedAt - b.ReceivedAt) })
+			in.mu.Unlock()
+		}
+	}()
+	return in, nil
+}
+
+// of returns what was sent from pages of the host and its subdomains.
+func (in *inbox) of(host string) []*schemas.Click {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	var of []*schemas.Click
+	for _, c := range in.clicks {
+		_, rest, _ := strings.Cut(c.Url, "://")
+		name, _, _ := strings.Cut(rest, "/")
+		if name == host || strings.HasSuffix(name, "."+host) {
+			of = append(of, c)
+		}
+	}
+	return of
+}
+
+// web serves the pages of all sites.
+type web struct {
+	mu       sync.Mutex // guards what follows
+	handlers map[string]http.HandlerFunc
+}
+
+func (w *web) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+	w.mu.Lock()
+	h := w.handlers[r.Host+r.URL.Path]
+	if h == nil {
+		h = w.handlers[r.Host]
+	}
+	w.mu.Unlock()
+	if h == nil {
+		http.NotFound(rw, r)
+		return
+	}
+	h(rw, r)
+}
+
+// visitor is a browser profile in which one tab is open.
+type visitor struct {
+	t    *testing.T
+	host string // of the test's site
+	tab  context.Context
+
+	mu     sync.Mutex // guards what follows
+	errors []string   // uncaught exceptions and console errors
+}
+
+// newVisitor opens a tab in a new profile, and lets the test run beside others. host, which no
+// other test uses, is the site whose clicks the test asks for; all its pages show html.
+func newVisitor(t *testing.T, host, html string) *visitor {
+	t.Helper()
+	t.Parallel()
+	v := &visitor{t: t, host: host}
+	v.serve(host, html)
+	profile, cancel := chromedp.NewContext(world.browser, chromedp.WithNewBrowserContext())
+	t.Cleanup(cancel)
+	v.start(profile)
+	return v
+}
+
+// newTab opens another tab in the same profile.
+func (v *visitor) newTab() *visitor {
+	v.t.Helper()
+	tab, cancel := chromedp.NewContext(v.tab)
+	v.t.Cleanup(cancel)
+	other := &visitor{t: v.t, host: v.host}
+	other.start(tab)
+	return other
+}
+
+// start opens the tab and begins to collect its errors.
+func (v *visitor) start(tab context.Context) {
+	v.t.Helper()
+	if err := chromedp.Do(tab, chromedp.Navigate("about:blank")); err != nil {
+		v.t.Fatal(err)
+	}
+	tab, cancel := context.WithTimeout(tab, 90*time.Second)
+	v.t.Cleanup(cancel)
+	v.tab = tab
+	messages := chromedp.Console(tab)
+	go func() {
+		for m, err := range messages {
+			if err != nil {
+				return
+			}
+			if m.IsException() || m.Type == "error" {
+				v.mu.Lock()
+				v.errors = append(v.errors, m.String())
+				v.mu.Unlock()
+			}
+		}
+	}()
+}
+
+func (v *visitor) do(steps ...chromedp.Action[chromedp.Void]) {
+	v.t.Helper()
+	if err := chromedp.Do(v.tab, steps...); err != nil {
+		v.t.Fatal(err)
+	}
+}
+
+// serve shows html on a path of a host ("shop.example/pricing"), or on all its paths
+// ("shop.example").
+func (v *visitor) serve(where, html string) {
+	v.handle(where, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		_, _ = io.WriteString(w, "<!doctype html><title>x</title>"+html)
+	})
+}
+
+func (v *visitor) handle(where string, h http.HandlerFunc) {
+	world.pages.mu.Lock()
+	defer world.pages.mu.Unlock()
+	world.pages.handlers[where] = h
+}
+
+// open goes to an address as a visitor does who typed it or followed a link from a mail; "/" is the
+// test's site.
+func (v *visitor) open(address string) {
+	v.t.Helper()
+	v.do(chromedp.Navigate(v.address(address)))
+}
+
+// follow goes to an address by a link on the page.
+func (v *visitor) follow(address string) {
+	v.t.Helper()
+	v.navigates(fmt.Sprintf(`{const a = document.createElement("a"); a.href = %q; document.body.append(a); a.click()}`,
+		v.address(address)))
+}
+
+// navigates runs a statement and waits until the page that it leads to is loaded.
+func (v *visitor) navigates(statement string) {
+	v.t.Helper()
+	_, err := chromedp.Run(v.tab, chromedp.WaitEvent(page.LoadEventFired,
+		func(page.EventLoadEventFired) bool { return true },
+		chromedp.Evaluate[any](statement)))
+	if err != nil {
+		v.t.Fatal(err)
+	}
+}
+
+func (v *visitor) address(address string) string {
+	if strings.HasPrefix(address, "/") {
+		return "http://" + v.host + address
+	}
+	return address
+}
+
+// before runs script in each page before any of the page's own.
+func (v *visitor) before(script string) {
+	v.t.Helper()
+	if _, err := chromedp.Call(v.tab, page.AddScriptToEvaluateOnNewDocument,
+		page.AddScriptToEvaluateOnNewDocumentParams{Source: script}); err != nil {
+		v.t.Fatal(err)
+	}
+}
+
+// eval returns the value of a JavaScript expression as text; "undefined" for undefined.
+func (v *visitor) eval(expression string) string {
+	v.t.Helper()
+	text, err := chromedp.Run(v.tab, chromedp.Evaluate[string]("String("+expression+")"))
+	if err != nil {
+		v.t.Fatalf("%s: %v", expression, err)
+	}
+	return text
+}
+
+// exec runs statements.
+func (v *visitor) exec(statements string) {
+	v.t.Helper()
+	v.do(chromedp.Func(func(ctx context.Context, tab *chromedp.Target) error {
+		_, err := chromedp.Evaluate[any]("{"+statements+"}; 0")(ctx, tab)
+		return err
+	}))
+}
+
+// want compares the value of a JavaScript expression.
+func (v *visitor) want(expression, want string) {
+	v.t.Helper()
+	if got := v.eval(expression); got != want {
+		v.t.Errorf("%s is %s, want %s", expression, got, want)
+	}
+}
+
+// becomes waits until the expression has the value.
+func (v *visitor) becomes(expression, want string) {
+	v.t.Helper()
+	got := ""
+	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		if got = v.eval(expression); got == want {
+			return
+		}
+	}
+	v.t.Errorf("%s is %s, want %s", expression, got, want)
+}
+
+// cookie returns the value of a cookie that the page can read.
+func (v *visitor) cookie(name string) string {
+	v.t.Helper()
+	for _, c := range strings.Split(v.eval("document.cookie"), "; ") {
+		if value, found := strings.CutPrefix(c, name+"="); found {
+			return value
+		}
+	}
+	return ""
+}
+
+// sent waits until n beacons of the site are in Kafka, and a little for one too many.
+func (v *visitor) sent(n int) []*schemas.Click {
+	v.t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); len(world.received.of(v.host)) < n && time.Now().Before(deadline); {
+		time.Sleep(10 * time.Millisecond)
+	}
+	time.Sleep(150 * time.Millisecond)
+	got := world.received.of(v.host)
+	if len(got) != n {
+		v.t.Fatalf("%d beacons, want %d:\n%s", len(got), n, strings.Join(lines(got), "\n"))
+	}
+	return got
+}
+
+// beacons compares the beacons of the site: trigger, affiliate and path of each.
+func (v *visitor) beacons(want ...string) []*schemas.Click {
+	v.t.Helper()
+	got := v.sent(len(want))
+	if !slices.Equal(lines(got), want) {
+		v.t.Fatalf("beacons:\n%s\nwant:\n%s", strings.Join(lines(got), "\n"), strings.Join(want, "\n"))
+	}
+	return got
+}
+
+func lines(clicks []*schemas.Click) []string {
+	var text []string
+	for _, c := range clicks {
+		_, rest, _ := strings.Cut(c.Url, "://")
+		_, path, _ := strings.Cut(rest, "/")
+		line := c.Trigger
+		if c.AffiliateId != "" {
+			line += " of " + c.AffiliateId
+		}
+		text = append(text, line+" at /"+path)
+	}
+	return text
+}
+
+// idOf returns the click's id as text.
+func idOf(c *schemas.Click) string {
+	if c.ForeignId != "" {
+		return c.ForeignId
+	}
+	var id schemas.ClickID
+	copy(id[:], c.ClickId)
+	return id.String()
+}
+
+// noErrors fails the test if a page reported an error.
+func (v *visitor) noErrors() {
+	v.t.Helper()
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, text := range v.errors {
+		v.t.Errorf("the console says: %s", text)
+	}
+}
+
+// indexOf returns the place of a beacon by its line, -1 if it is not there.
+func indexOf(clicks []*schemas.Click, line string) int { return slices.Index(lines(clicks), line) }
+
+// offline lets the tab know that there is no network, or that there is one again.
+func (v *visitor) offline(off bool) {
+	v.t.Helper()
+	if _, err := chromedp.Call(v.tab, network.OverrideNetworkState,
+		network.OverrideNetworkStateParams{Offline: off}); err != nil {
+		v.t.Fatal(err)
+	}
+}

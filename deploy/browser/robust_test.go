@@ -1,0 +1,226 @@
+package browser
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/chromedp"
+)
+
+// Other scripts' cookies, and none at all, cost neither the beacon nor the id.
+func TestCookiesOfOthers(t *testing.T) {
+	for name, cookie := range map[string]string{
+		"malformed": "tributary=%E0%A4%A", "malformed-id": "tributary_id=%", "not-json": "tributary=x",
+		"wrong-shape": "tributary=%7B%7D",
+		"null":        "tributary=null", "foreign-visitor": "visitor_id=50%",
+		"long-visitor": "visitor_id=" + strings.Repeat("x", 300),
+	} {
+		t.Run(name, func(t *testing.T) {
+			v := newVisitor(t, name+".cookies.example", snippet)
+			v.before("document.cookie = '" + cookie + "'")
+			v.open("/?via=ann")
+			v.open("/next")
+			got := v.beacons("link of ann at /?via=ann", "pageview at /next")
+			v.want("tributary.clickId", idOf(got[0]))
+			if got[0].VisitorId != got[1].VisitorId || len(got[0].VisitorId) != 36 {
+				t.Errorf("visitors %q and %q", got[0].VisitorId, got[1].VisitorId)
+			}
+			v.want("document.cookie.includes('"+cookie+"')", "true")
+			v.noErrors()
+		})
+	}
+}
+
+const (
+	noCookies = `{const refuse = () => { throw new DOMException("", "SecurityError") };
+		Object.defineProperty(Document.prototype, "cookie", {get: refuse, set: refuse})}`
+	noStorage = `Object.defineProperty(window, "localStorage", {get() { throw new DOMException("", "SecurityError") }})`
+)
+
+func TestBlockedStorage(t *testing.T) {
+	for _, blocked := range []struct {
+		name, script string
+		remembers    bool
+	}{
+		{"cookies", noCookies, true},
+		{"silent-cookies", `Object.defineProperty(Document.prototype, "cookie", {get: () => "", set() {}})`, true},
+		{"storage", noStorage, true},
+		{"null-storage", `Object.defineProperty(window, "localStorage", {value: null})`, true},
+		{"full-storage", noCookies +
+			`; Storage.prototype.setItem = () => { throw new DOMException("", "QuotaExceededError") }`, true},
+		{"both", noCookies + ";" + noStorage, false},
+	} {
+		t.Run(blocked.name, func(t *testing.T) {
+			v := newVisitor(t, blocked.name+".blocked.example", snippet)
+			v.before(blocked.script)
+			v.open("/?via=ann")
+			got := v.beacons("link of ann at /?via=ann")
+			v.want("tributary.clickId", idOf(got[0]))
+			v.open("/next")
+			want := "undefined"
+			if blocked.remembers {
+				want = idOf(got[0])
+			}
+			v.want("tributary.clickId", want)
+			v.beacons("link of ann at /?via=ann", "pageview at /next")
+			v.noErrors()
+		})
+	}
+}
+
+// A frame without an origin of its own may read neither cookies nor storage.
+func TestSandboxedFrame(t *testing.T) {
+	v := newVisitor(t, "sandbox.example", `<iframe sandbox="allow-scripts" src="/frame?via=ann"></iframe>`)
+	v.serve("sandbox.example/frame", snippet)
+	v.open("/")
+	v.beacons("link of ann at /frame?via=ann")
+	v.noErrors()
+}
+
+func TestSecureCookies(t *testing.T) {
+	v := newVisitor(t, "secure.example", strings.ReplaceAll(snippet, "http:", "https:"))
+	v.open("https://secure.example/?via=ann")
+	got, err := chromedp.Call(v.tab, network.GetCookies, network.GetCookiesParams{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Cookies) != 4 {
+		t.Errorf("%d cookies, want tributary, tributary_id, pimms_id and dub_id", len(got.Cookies))
+	}
+	for _, c := range got.Cookies {
+		if !c.Secure || c.SameSite != network.CookieSameSiteLax || c.Domain != ".secure.example" || c.Path != "/" {
+			t.Errorf("%+v", c)
+		}
+	}
+	v.beacons("link of ann at /?via=ann")
+	v.noErrors()
+}
+
+// Where fetch is missing or fails, the beacon goes another way.
+func TestTransports(t *testing.T) {
+	for name, script := range map[string]string{
+		"beacon":     `delete window.fetch`,
+		"pixel":      `delete window.fetch; Navigator.prototype.sendBeacon = undefined`,
+		"refused":    `window.fetch = () => Promise.reject(new TypeError("blocked"))`,
+		"full-queue": `delete window.fetch; Navigator.prototype.sendBeacon = () => false`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			v := newVisitor(t, name+".transport.example", snippet)
+			v.before(script)
+			v.open("/?via=ann&utm_source=x%20y")
+			got := v.beacons("link of ann at /?via=ann&utm_source=x%20y")
+			v.want("tributary.clickId", idOf(got[0]))
+			if got[0].VisitorId == "" {
+				t.Error("no visitor")
+			}
+			v.noErrors()
+		})
+	}
+}
+
+// What the edge has no room for, and what happens without a network, is sent later.
+func TestKeptForLater(t *testing.T) {
+	t.Run("busy edge", func(t *testing.T) {
+		v := newVisitor(t, "busy.example", snippet)
+		v.before(`if (location.pathname == "/busy") window.fetch = () => Promise.resolve({status: 503})`)
+		v.open("/busy?via=ann")
+		v.sent(0)
+		id := v.eval("tributary.clickId")
+		v.open("/next")
+		got := v.sent(2)
+		if i := indexOf(got, "link of ann at /busy?via=ann"); i < 0 || idOf(got[i]) != id {
+			t.Errorf("%v", lines(got))
+		}
+		v.open("/last")
+		v.sent(3)
+		v.noErrors()
+	})
+	t.Run("offline", func(t *testing.T) {
+		v := newVisitor(t, "offline.example", snippet)
+		v.open("/?via=ann")
+		v.sent(1)
+		v.offline(true)
+		v.exec(`history.pushState({}, "", "/a")`)
+		v.exec(`history.pushState({}, "", "/b?via=bob")`)
+		v.sent(1)
+		v.becomes("(localStorage.tributary_queue || '').split('\\n').length", "3")
+		v.offline(false)
+		got := v.sent(3)
+		if indexOf(got, "pageview at /a") < 0 || indexOf(got, "link of bob at /b?via=bob") < 0 {
+			t.Errorf("%v", lines(got))
+		}
+		v.want("localStorage.tributary_queue", "undefined")
+		v.noErrors()
+	})
+}
+
+// A long outage leaves no long queue: each visitor repeats the last pages only.
+func TestQueueIsBounded(t *testing.T) {
+	v := newVisitor(t, "outage.example", snippet)
+	v.before(`window.fetch = () => Promise.resolve({status: 503})`)
+	v.open("/")
+	v.exec(`for (let i = 0; i < 100; i++) history.pushState({}, "", "/page" + i)`)
+	v.becomes(`localStorage.tributary_queue.length <= 8000 && localStorage.tributary_queue.includes("/page99\"")`, "true")
+	v.noErrors()
+}
+
+// A strict policy names the edge's host and nothing else.
+func TestContentSecurityPolicy(t *testing.T) {
+	for _, policy := range []struct{ name, header string }{
+		{"strict", "default-src 'none'; script-src " + edgeURL + "; connect-src " + edgeURL +
+			"; require-trusted-types-for 'script'; trusted-types 'none'"},
+		{"images-only", "default-src 'none'; script-src " + edgeURL + "; img-src " + edgeURL},
+	} {
+		t.Run(policy.name, func(t *testing.T) {
+			v := newVisitor(t, policy.name+".csp.example", "")
+			v.handle(v.host, func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "text/html")
+				w.Header().Set("Content-Security-Policy", policy.header)
+				_, _ = io.WriteString(w, snippet+`<a href="http://buy.stripe.com/x">buy</a>`)
+			})
+			v.open("/?via=ann")
+			got := v.beacons("link of ann at /?via=ann")
+			v.want("document.links[0].search", "?client_reference_id="+idOf(got[0]))
+			if policy.name == "strict" {
+				v.noErrors()
+			}
+		})
+	}
+}
+
+func TestNobodyIsCounted(t *testing.T) {
+	for name, script := range map[string]string{
+		"automation": `Object.defineProperty(Navigator.prototype, "webdriver", {get: () => true})`,
+		"opted-out":  `localStorage.tributary_ignore = 1`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			v := newVisitor(t, name+".example", snippet)
+			v.before(script)
+			v.open("/?via=ann")
+			v.exec(`tributary("consent", "granted")`)
+			v.sent(0)
+			v.want("document.cookie", "")
+			v.want("window.pimms_id", "undefined")
+			v.noErrors()
+		})
+	}
+	t.Run("localhost", func(t *testing.T) {
+		v := newVisitor(t, "localhost", snippet)
+		v.open("/?via=ann")
+		v.sent(0)
+		v.serve("localhost", snippetWith("data-localhost"))
+		v.open("/?via=ann")
+		v.beacons("link of ann at /?via=ann")
+		v.noErrors()
+	})
+}
+
+func TestLoadedTwice(t *testing.T) {
+	v := newVisitor(t, "twice.example", snippet+snippet)
+	v.open("/?via=ann")
+	v.beacons("link of ann at /?via=ann")
+	v.noErrors()
+}

@@ -1,0 +1,162 @@
+//go:build unix
+
+package e2e
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"tributary/deploy/local/apache"
+	"tributary/deploy/local/chdb"
+)
+
+// pemFiles writes a key with its certificate for 127.0.0.1, as a broker reads them, and the certificate alone.
+func pemFiles(t *testing.T) (keyPair, ca string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "broker"}, NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign}
+	certificate, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	public := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate})
+	keyPair, ca = filepath.Join(t.TempDir(), "broker.pem"), filepath.Join(t.TempDir(), "ca.pem")
+	for name, text := range map[string][]byte{keyPair: append(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}), public...), ca: public} {
+		if err := os.WriteFile(name, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return keyPair, ca
+}
+
+// A click goes through both programs and a real Kafka that is reached with TLS and SCRAM only, with the password in a
+// file.
+func TestSecuredKafka(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a real broker takes many seconds to start")
+	}
+	programs := build(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	defer cancel()
+	dir, err := apache.Dir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	classpath, err := apache.Install(ctx, dir)
+	if errors.Is(err, apache.ErrMissing) && os.Getenv("CI_REAL_SERVICES") != "1" {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyPair, ca := pemFiles(t)
+	cluster, err := apache.Start(ctx, apache.Config{Classpath: classpath, Dir: t.TempDir(), Brokers: 1,
+		Secured: &apache.Secured{KeyPair: keyPair, User: "tributary", Password: "kafka-password"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	password := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(password, []byte("kafka-password\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+
+	s := &site{t: t, data: t.TempDir(), first: freePorts(t, 9)}
+	addr := s.addr
+	environment := append(os.Environ(), "TRIBUTARY_KAFKA_SEEDS="+strings.Join(cluster.SecuredSeeds(), ","), "TRIBUTARY_KAFKA_CA="+ca,
+		"TRIBUTARY_KAFKA_SASL=scram-sha-512", "TRIBUTARY_KAFKA_USER=tributary", "TRIBUTARY_KAFKA_PASSWORD_FILE="+password)
+	command := func(name string, args ...string) (*exec.Cmd, *tail) {
+		said := &tail{limit: 16 << 10}
+		c := exec.Command(filepath.Join(programs, name), args...)
+		c.Env, c.Stdout, c.Stderr = environment, said, said
+		t.Cleanup(func() {
+			if t.Failed() {
+				t.Logf("%s %s said:\n%s", name, args[0], said)
+			}
+		})
+		return c, said
+	}
+	begin := func(name string, args ...string) {
+		c, _ := command(name, args...)
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			_ = c.Process.Kill()
+			_ = c.Wait()
+		})
+	}
+	answers := func(what, address, want string) {
+		for deadline := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
+			said := ""
+			if response, err := http.Get(address); err == nil { //nolint:noctx // the test has its own deadline
+				text, _ := io.ReadAll(response.Body)
+				_ = response.Body.Close()
+				if said = strings.TrimSpace(string(text)); said == want {
+					return
+				}
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("%s: the last answer is %q, want %q", what, said, want)
+			}
+		}
+	}
+
+	begin("local", "clickhouse", "--data", s.data, "--clickhouse-addr", addr(8))
+	answers("the engine starts", s.clickhouse()+"/ping", "Ok.")
+	key, err := s.password()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dsn := url.URL{Scheme: "http", User: url.UserPassword(chdb.ProgramUser, key), Host: addr(8), Path: "/tributary"}
+	environment = append(environment, "TRIBUTARY_CLICKHOUSE_DSN="+dsn.String())
+	for _, word := range []string{"migrate", "topics"} {
+		if c, said := command("processor", word); c.Run() != nil {
+			t.Fatalf("processor %s: %s", word, said)
+		}
+	}
+	begin("ingest", "clicks", "--edge-addr", addr(1), "--ops-addr", addr(2))
+	begin("processor", "run", "--ops-addr", addr(3))
+	answers("the edge is ready", "http://"+addr(2)+"/readyz", "ready")
+	response, err := http.Post("http://"+addr(1)+"/v1/click", "application/json", strings.NewReader(`{"url":"https://shop.example/?via=secured"}`)) //nolint:noctx
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		t.Fatalf("a click is answered %s", response.Status)
+	}
+	s.eventually(time.Minute, "SELECT count() FROM clicks", func(rows [][]string) bool { return rows[0][0] == "1" })
+
+	// Who knows no password gets nothing.
+	environment = append(environment, "TRIBUTARY_KAFKA_PASSWORD_FILE=", "TRIBUTARY_KAFKA_PASSWORD=wrong")
+	c, said := command("processor", "topics")
+	if err := c.Run(); err == nil || strings.Contains(said.String(), "topic is there") {
+		t.Errorf("a wrong password: %v %s", err, said)
+	}
+}

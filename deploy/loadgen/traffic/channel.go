@@ -1,0 +1,65 @@
+package traffic
+
+// Channel is where a sale carries the trace of its click. Several systems' conventions are in use
+// side by side.
+type Channel string
+
+// The conventions. PushLapMetadata, BareAffiliate and PromotionCode credit an affiliate and no
+// click; the last two credit nobody.
+const (
+	BareClick        Channel = "bare_click"          // client_reference_id is the click id
+	PimmsReference   Channel = "pimms_reference"     // client_reference_id is pimms_id_<click>
+	DubReference     Channel = "dub_reference"       // client_reference_id is dub_id_<click>
+	PimmsCustomer    Channel = "pimms_customer"      // session metadata pimmsCustomerId, known from a lead
+	DubCustomer      Channel = "dub_customer"        // session metadata dubCustomerExternalId, known from a lead
+	CustomerMetadata Channel = "customer_metadata"   // customer.created carries pimmsCustomerId and pimmsClickId
+	PaymentMetadata  Channel = "payment_metadata"    // payment intent or subscription metadata pimmsClickId
+	PushLapMetadata  Channel = "push_lap_metadata"   // session metadata pushLapAffiliateId
+	BareAffiliate    Channel = "bare_affiliate"      // client_reference_id is an affiliate id
+	PromotionCode    Channel = "promotion_code"      // the session's discount is a promotion code that was made for an affiliate
+	Unrelated        Channel = "unrelated_reference" // client_reference_id is the merchant's own project_123
+	NoKey            Channel = "none"                // nothing at all
+)
+
+// Attributes reports whether this convention leads to a click or an affiliate.
+func (k Channel) Attributes() bool { return k != Unrelated && k != NoKey }
+
+// affiliateOnly conventions name an affiliate and no click.
+func (k Channel) affiliateOnly() bool {
+	return k == PushLapMetadata || k == BareAffiliate || k == PromotionCode
+}
+
+// needsCustomer conventions do not work for guests.
+func (k Channel) needsCustomer() bool { return k == CustomerMetadata }
+
+// needsLead conventions name the buyer as the seller's database does; a lead has tied that name to
+// the click.
+func (k Channel) needsLead() bool { return k == PimmsCustomer || k == DubCustomer }
+
+var (
+	channels      = []Channel{BareClick, PimmsReference, DubReference, PimmsCustomer, DubCustomer, CustomerMetadata, PaymentMetadata, PushLapMetadata, BareAffiliate, PromotionCode, Unrelated, NoKey}
+	channelShares = weigh(20, 16, 12, 14, 6, 10, 4, 6, 4, 2, 5, 5)
+)
+
+// Scenario is what a buyer does.
+type Scenario string
+
+// The scenarios.
+const (
+	OneTime         Scenario = "one_time"         // Checkout with a customer
+	Guest           Scenario = "guest"            // Checkout without a customer
+	WithInvoice     Scenario = "with_invoice"     // Checkout with invoice_creation
+	Subscription    Scenario = "subscription"     // Checkout, then renewals
+	Trial           Scenario = "trial"            // a free first period, then renewals
+	Elements        Scenario = "elements"         // a payment intent without Checkout
+	Async           Scenario = "async"            // Checkout with a method that pays later, or fails to
+	OffStripe       Scenario = "off_stripe"       // an invoice that was paid by bank transfer, outside Stripe
+	AdaptivePricing Scenario = "adaptive_pricing" // Checkout that shows the buyer's own currency
+	Abandoned       Scenario = "abandoned"        // a session that expires; some buy by another one
+	Voided          Scenario = "voided"           // an invoice that is never paid
+)
+
+var (
+	scenarios      = []Scenario{OneTime, Guest, WithInvoice, Subscription, Trial, Elements, Async, OffStripe, AdaptivePricing, Abandoned, Voided}
+	scenarioShares = weigh(28, 10, 8, 32, 5, 8, 4, 1.5, 1.5, 1.5, .5)
+)

@@ -1,0 +1,70 @@
+// Package tools finds what make tools has installed.
+package tools
+
+import (
+	"bufio"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+)
+
+// ErrOutside is returned by [Dir] when the working directory is not inside this project.
+var ErrOutside = errors.New("the working directory is not inside the Tributary project")
+
+// module is the name that this project's go.mod gives it.
+const module = "tributary"
+
+// Dir returns the .tools directory of this project: the one beside the first go.mod that is found
+// in the working directory and its parents. It may not exist. Another module's directory is not
+// used, nor is one that belongs to somebody else: what lies there is loaded and executed.
+func Dir() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for !isFile(filepath.Join(dir, "go.mod")) {
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return "", ErrOutside
+		}
+		dir = parent
+	}
+	found := filepath.Join(dir, ".tools")
+	if !isModule(filepath.Join(dir, "go.mod")) || !Trusted(dir) {
+		return "", ErrOutside
+	}
+	return found, nil
+}
+
+// Trusted reports whether a file or directory belongs to this user or to root and nobody else may
+// write to it.
+func Trusted(path string) bool {
+	info, err := os.Stat(path)
+	if err != nil {
+		return false
+	}
+	owner, ok := info.Sys().(*syscall.Stat_t)
+	return ok && (owner.Uid == 0 || int(owner.Uid) == os.Getuid()) && info.Mode().Perm()&0o002 == 0
+}
+
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
+}
+
+// isModule reports whether a go.mod is this project's.
+func isModule(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		if name, ok := strings.CutPrefix(strings.TrimSpace(lines.Text()), "module "); ok {
+			return strings.Trim(strings.TrimSpace(name), `"`) == module
+		}
+	}
+	return false
+}

@@ -1,0 +1,332 @@
+package clicks
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+var addresses = flag.Int("addresses", 100_000, "how many addresses TestAttacks sends from")
+
+// maxRSS is what an edge may take, whatever is sent to it. The test binary, Kafka's test double in
+// it, is larger than the program.
+const maxRSS = 96 << 20
+
+// slowKafka takes as long as a healthy cluster for batches.
+type slowKafka struct{}
+
+func (slowKafka) Publish(_ context.Context, records ...*kgo.Record) error {
+	if len(records) > 1 {
+		time.Sleep(5 * time.Millisecond)
+	}
+	return nil
+}
+
+// serveAttacked is the other process: an edge with the documented limits. Its one peer is a trusted
+// proxy, so that visitors of many addresses can be played.
+func serveAttacked() {
+	c := Default()
+	c.Logger = slog.New(slog.DiscardHandler)
+	c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	var err error
+	if c.Workspaces, err = LoadWorkspaces("", "sk_0123456789abcdef"); err != nil {
+		panic(err)
+	}
+	s, err := New(c, slowKafka{})
+	if err != nil {
+		panic(err)
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println(ln.Addr(), os.Getpid())
+	go func() { _ = s.Serve(ln) }()
+	_, _ = io.Copy(io.Discard, os.Stdin) // until the test ends
+}
+
+// attacked is the edge in its own process.
+type attacked struct {
+	t    *testing.T
+	addr string
+	pid  string
+}
+
+func startAttacked(t *testing.T) *attacked {
+	t.Helper()
+	line, stop := child(t, "edge")
+	t.Cleanup(stop)
+	addr, pid, _ := strings.Cut(line, " ")
+	return &attacked{t: t, addr: addr, pid: pid}
+}
+
+// peak is the largest resident set since the last call, in bytes.
+func (a *attacked) peak() int {
+	a.t.Helper()
+	status, err := os.ReadFile("/proc/" + a.pid + "/status")
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(status), "VmHWM:")
+	kib, err := strconv.Atoi(strings.Fields(rest)[0])
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	if err := os.WriteFile("/proc/"+a.pid+"/clear_refs", []byte("5"), 0); err != nil { // proc(5): resets VmHWM
+		a.t.Fatal(err)
+	}
+	return kib << 10
+}
+
+// honestP99 sends clicks of ordinary visitors, 50 a second on each of four connections, until stop
+// is closed, and returns the 99th percentile of the time to an answer. All of them must be stored.
+func (a *attacked) honestP99(stop <-chan struct{}) time.Duration {
+	var mu sync.Mutex
+	var took []time.Duration
+	var wg sync.WaitGroup
+	for i := range 4 {
+		wg.Go(func() {
+			client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{}}
+			defer client.CloseIdleConnections()
+			for {
+				select {
+				case <-stop:
+					return
+				case <-time.After(20 * time.Millisecond):
+				}
+				req, _ := http.NewRequest("POST", "http://"+a.addr+"/v1/click", strings.NewReader(sampleClick(i)))
+				req.Header.Set("X-Forwarded-For", fmt.Sprintf("203.0.113.%d", i))
+				begin := time.Now()
+				res, err := client.Do(req)
+				if err != nil {
+					a.t.Errorf("an honest click: %v", err)
+					return
+				}
+				_, _ = io.Copy(io.Discard, res.Body)
+				_ = res.Body.Close()
+				if res.StatusCode != 200 {
+					a.t.Errorf("an honest click: status %d", res.StatusCode)
+				}
+				mu.Lock()
+				took = append(took, time.Since(begin))
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	slices.Sort(took)
+	if len(took) == 0 {
+		a.t.Fatal("no honest click was sent")
+	}
+	return took[len(took)*99/100]
+}
+
+// under runs one attack beside honest traffic, and sends the same traffic to another edge that
+// nobody attacks: its latency is what the machine is good for at the moment.
+func (a *attacked) under(name string, control *attacked, attack func()) (rss int, p99, quiet time.Duration) {
+	a.t.Helper()
+	a.peak()
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() { p99 = a.honestP99(stop) })
+	wg.Go(func() { quiet = control.honestP99(stop) })
+	begin := time.Now()
+	attack()
+	time.Sleep(max(0, time.Second-time.Since(begin)))
+	close(stop)
+	wg.Wait()
+	rss = a.peak()
+	const round = 100 * time.Microsecond
+	a.t.Logf("%-60s RSS %3d MB, honest p99 %s, of the other edge %s", name, rss>>20, p99.Round(round), quiet.Round(round))
+	return rss, p99, quiet
+}
+
+// send writes one raw request and returns the answer's status, 0 if the edge closed the connection
+// without one.
+func (a *attacked) send(head, body string) int {
+	c, err := net.Dial("tcp", a.addr)
+	if err != nil {
+		return 0
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+	go func() { _, _ = io.WriteString(c, head+body) }()
+	res, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		return 0
+	}
+	_, _ = io.Copy(io.Discard, res.Body)
+	return res.StatusCode
+}
+
+// atOnce sends the same request n times at the same time, rounds times, and checks every answer.
+func (a *attacked) atOnce(n, rounds int, path, headers, body string, want ...int) {
+	a.t.Helper()
+	head := fmt.Sprintf("POST %s HTTP/1.1\r\nHost: e\r\nX-Forwarded-For: 198.51.100.1\r\n%sContent-Length: %d\r\n\r\n", path, headers, len(body))
+	for range rounds {
+		var wg sync.WaitGroup
+		for range n {
+			wg.Go(func() {
+				if got := a.send(head, body); !slices.Contains(want, got) {
+					a.t.Errorf("%s: status %d, want one of %v", path, got, want)
+				}
+			})
+		}
+		wg.Wait()
+	}
+}
+
+const secretHeader = "Authorization: Bearer sk_0123456789abcdef\r\n"
+
+// A few megabytes of hostile requests must cost a few megabytes, whatever is in them, and the
+// visitors beside them must not notice.
+func TestAttacks(t *testing.T) {
+	a, control := startAttacked(t), startAttacked(t)
+
+	// mib is a body of at most 1 MiB.
+	mib := func(before, unit, after string) string {
+		return before + strings.Repeat(unit, (1<<20-len(before)-len(after))/len(unit)) + after
+	}
+	numbers := mib("[", "1,", "1]")
+	event := func(rest string) string { return `{"link_id":"l","x":` + rest + `}` }
+	for _, tt := range []struct {
+		name   string
+		attack func()
+	}{
+		{"nothing", func() { time.Sleep(time.Second) }},
+		{"12 × 1 MiB of [1,1,…] to /v1/clicks", func() { a.atOnce(12, 3, "/v1/clicks", "", numbers, 413) }},
+		{"12 × 1 MiB of [1,1,…] to /v1/click", func() { a.atOnce(12, 3, "/v1/click", "", numbers, 413) }},
+		{"12 × 1 MiB of [1,1,…] to /v1/leads", func() { a.atOnce(12, 3, "/v1/leads", "", numbers, 401) }},
+		{"12 × 1 MiB of [1,1,…] to /v1/leads with the secret key", func() { a.atOnce(12, 3, "/v1/leads", secretHeader, numbers, 413) }},
+		{"12 × 1 MiB of [1,1,…] to /v1/clicks with the secret key", func() { a.atOnce(12, 3, "/v1/clicks", secretHeader, numbers, 413) }},
+		{"12 × 1 MiB of [1,1,…] to /track/click, visit and lead", func() {
+			a.atOnce(12, 1, "/track/click", "", numbers, 413)
+			a.atOnce(12, 1, "/track/visit", "", numbers, 413)
+			a.atOnce(12, 1, "/track/lead", "", numbers, 401)
+		}},
+		{"12 × 1 MiB of nested arrays", func() { a.atOnce(12, 3, "/v1/clicks", "", mib("", "[", ""), 400) }},
+		{"12 × 1 MiB of one array in an array", func() { a.atOnce(12, 3, "/v1/clicks", "", mib("[[", "1,", "1]]"), 200) }},
+		{"12 × 1 MiB of one string", func() { a.atOnce(12, 3, "/v1/clicks", "", mib(`[{"link_id":"`, "x", `"}]`), 200) }},
+		{"12 × 1 MiB of escapes", func() { a.atOnce(12, 3, "/v1/clicks", "", mib(`[{"link_id":"`, `\u2028`, `"}]`), 200) }},
+		{"12 × 1 MiB of bytes that are no UTF-8", func() { a.atOnce(12, 3, "/v1/clicks", "", mib(`[{"link_id":"`, "\xff", `"}]`), 200) }},
+		{"12 × 1 MiB of one number", func() { a.atOnce(12, 3, "/v1/clicks", "", mib(`[{"event_time":`, "1", `}]`), 200) }},
+		{"12 × 1 MiB of one event's fields", func() { a.atOnce(12, 3, "/v1/clicks", "", mib(`[{`, `"a":1,`, `"b":2}]`), 200) }},
+		{"12 × 1 MiB of properties", func() {
+			a.atOnce(12, 3, "/v1/clicks", "", mib(`[{"link_id":"l","properties":{`, `"a":{},`, `"b":2}}]`), 200)
+		}},
+		{"12 × 1 MiB of empty lines", func() { a.atOnce(12, 3, "/v1/clicks", "", mib("", "\n", ""), 400) }},
+		{"12 × 1 MiB of lines with one bracket", func() { a.atOnce(12, 3, "/v1/clicks", "", mib("", "{\n", ""), 413) }},
+		{"12 × 1000 events with an agent of 1 KiB", func() {
+			events := "[" + strings.TrimSuffix(strings.Repeat(`{"link_id":"l"},`, 1000), ",") + "]"
+			a.atOnce(12, 3, "/v1/clicks", "User-Agent: "+strings.Repeat("x", 1024)+"\r\n", events, 200, 429)
+		}},
+		{"100 × 64 KiB of [1,1,…] in a field", func() {
+			for _, path := range []string{"/v1/click", "/track/click"} {
+				a.atOnce(100, 2, path, "", event("["+strings.Repeat("1,", 32_000)+"1]"), 200, 400)
+			}
+			a.atOnce(100, 2, "/v1/leads", secretHeader, `{"external_id":"u","x":[`+strings.Repeat("1,", 32_000)+`1]}`, 200)
+			a.atOnce(100, 2, "/v1/leads", secretHeader, `{"external_id":"u","metadata":{`+strings.Repeat(`"a":1,`, 10_000)+`"a":1}}`, 400)
+		}},
+		{"100 × 64 KiB of fields", func() {
+			a.atOnce(100, 3, "/v1/click", "", `{"link_id":"l",`+strings.Repeat(`"a":1,`, 10_000)+`"a":1}`, 200)
+		}},
+		{"1,000 connections that announce 1 MiB and send nothing", func() { a.announce(1000, "Content-Length: 1048576\r\n\r\n") }},
+		{"1,000 connections that begin a chunk of 1 MiB", func() { a.announce(1000, "Transfer-Encoding: chunked\r\n\r\n100000\r\n[") }},
+		{"100 connections that announce 1 MiB and send 5 KiB", func() { a.announce(100, "Content-Length: 1048576\r\n\r\n["+strings.Repeat(" ", 5000)) }},
+		{fmt.Sprintf("%d addresses", *addresses), func() { a.crowd(*addresses) }},
+	} {
+		slow := func() string {
+			rss, p99, quiet := a.under(tt.name, control, tt.attack)
+			if rss > maxRSS {
+				t.Errorf("%s: %d MB, want at most %d", tt.name, rss>>20, maxRSS>>20)
+			}
+			if p99 <= max(50*time.Millisecond, 3*quiet) {
+				return ""
+			}
+			return fmt.Sprintf("honest clicks wait %s at the 99th percentile, and %s at the edge that is not attacked", p99, quiet)
+		}
+		// Other work on the machine may stop one process and not the other, once.
+		if why := slow(); why != "" && slow() != "" {
+			t.Errorf("%s: twice, %s", tt.name, why)
+		}
+	}
+}
+
+// announce opens n connections that say what they will send, and do not.
+func (a *attacked) announce(n int, rest string) {
+	conns := make([]net.Conn, 0, n)
+	for range n {
+		c, err := net.Dial("tcp", a.addr)
+		if err != nil {
+			a.t.Error(err)
+			break
+		}
+		conns = append(conns, c)
+		_, _ = io.WriteString(c, "POST /v1/clicks HTTP/1.1\r\nHost: e\r\nX-Forwarded-For: 198.51.100.1\r\n"+rest)
+	}
+	time.Sleep(2 * time.Second)
+	for _, c := range conns {
+		_ = c.Close()
+	}
+}
+
+// crowd sends one click from each of n addresses, half of them IPv6, a hundred requests at a time.
+func (a *attacked) crowd(n int) {
+	const conns, pipelined = 4, 100
+	var wg sync.WaitGroup
+	for i := range conns {
+		wg.Go(func() {
+			c, err := net.Dial("tcp", a.addr)
+			if err != nil {
+				a.t.Error(err)
+				return
+			}
+			defer c.Close()
+			r := bufio.NewReader(c)
+			var requests bytes.Buffer
+			for first := i * (n / conns); first < (i+1)*(n/conns); first += pipelined {
+				requests.Reset()
+				for k := first; k < first+pipelined; k++ {
+					addr := netip.AddrFrom4([4]byte{100, byte(k >> 16), byte(k >> 8), byte(k)})
+					if k%2 == 1 {
+						addr = netip.AddrFrom16([16]byte{0x20, 0x01, 0x0d, 0xb8, byte(k >> 24), byte(k >> 16), byte(k >> 8), byte(k), 15: 1})
+					}
+					fmt.Fprintf(&requests, "GET /v1/click.gif?link_id=l HTTP/1.1\r\nHost: e\r\nX-Forwarded-For: %s\r\n\r\n", addr)
+				}
+				if _, err := c.Write(requests.Bytes()); err != nil {
+					a.t.Error(err)
+					return
+				}
+				for range pipelined {
+					res, err := http.ReadResponse(r, nil)
+					if err != nil {
+						a.t.Error(err)
+						return
+					}
+					_, _ = io.Copy(io.Discard, res.Body)
+					if res.StatusCode != 200 {
+						a.t.Errorf("status %d", res.StatusCode)
+						return
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+}

@@ -1,0 +1,228 @@
+package clicks
+
+import (
+	"context"
+	"errors"
+	"hash/maphash"
+	"io"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/valyala/fasthttp"
+	"golang.org/x/sync/semaphore"
+)
+
+const (
+	// prefetch is how much of a body fasthttp reads before the handler runs, in bytes. The rest is
+	// read here, into memory that grows with what arrives and not with what Content-Length
+	// announces.
+	prefetch = 1 << 10
+	// freeBody is how much of each body is read without asking for memory, in bytes. Single events
+	// are hardly ever larger. A connection costs 16 KiB for its headers anyway.
+	freeBody = 4 << 10
+	// freeRecords is the same for the records that are made of a body.
+	freeRecords = 8 << 10
+	// kept is the largest buffer that stays with a work between requests, in bytes.
+	kept = 128 << 10
+	// keptRecords is how many records' memory stays with a work.
+	keptRecords = 128
+	// recordCost is what one event takes beside the bytes that it came as: the record, its key and
+	// header, ids and names.
+	recordCost = 512
+	// shares is into how many parts the bytes for the public's bodies are divided: one address can
+	// take a quarter of them.
+	shares = 4
+	// patience is how long a request waits for memory before it is refused.
+	patience = time.Second
+)
+
+// budget is the memory that the large bodies of one kind of sender share. A request first takes
+// bytes for its body, then, with the body complete, bytes for the records made of it. The two are
+// counted apart: whoever holds bytes for records waits for nobody, so requests that wait for each
+// other cannot all come to a stop.
+type budget struct {
+	seed    maphash.Seed
+	bodies  []*semaphore.Weighted // equal shares, by address
+	records *semaphore.Weighted
+	size    int64 // of records
+}
+
+// newBudget allows size bytes of bodies in the given number of shares, none of them smaller than
+// the largest body, and size bytes of records.
+func newBudget(size, shares, largestBody int) *budget {
+	b := &budget{seed: maphash.MakeSeed(), records: semaphore.NewWeighted(int64(size)), size: int64(size)}
+	for range shares {
+		b.bodies = append(b.bodies, semaphore.NewWeighted(int64(max(size/shares, largestBody))))
+	}
+	return b
+}
+
+// share is where an address takes its bodies' bytes from.
+func (b *budget) share(addr netip.Addr) *semaphore.Weighted {
+	if !addr.IsValid() {
+		return b.bodies[0]
+	}
+	bytes := network(addr).Addr().As16()
+	return b.bodies[maphash.Bytes(b.seed, bytes[:])%uint64(len(b.bodies))]
+}
+
+// hold is what a request has taken of a semaphore; the zero value has taken nothing.
+type hold struct {
+	from *semaphore.Weighted
+	n    int64
+}
+
+// take waits for n bytes of from. It reports whether it has got them.
+func (h *hold) take(from *semaphore.Weighted, n int64) bool {
+	if !from.TryAcquire(n) {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if from.Acquire(ctx, n) != nil {
+			return false
+		}
+	}
+	h.from, h.n = from, n
+	return true
+}
+
+func (h *hold) release() {
+	if h.from != nil {
+		h.from.Release(h.n)
+		*h = hold{}
+	}
+}
+
+// budget is the senders' whom a secret key vouches for, or everybody else's: a crowd that fills its
+// own leaves imports alone.
+func (s *Server) budget(from *sender) *budget {
+	if from.secret {
+		return s.vouched
+	}
+	return s.public
+}
+
+// receive judges what the headers say (content type, announced length, secret key, the address's
+// rate) and only then reads the body into w.body. limit is the largest body, in bytes.
+func (s *Server) receive(ctx *fasthttp.RequestCtx, w *work, limit int) *fault {
+	f := checkHead(ctx, limit)
+	if f == nil {
+		f = s.identify(ctx, &w.from)
+	}
+	if f == nil {
+		f = s.readBody(ctx, w, limit)
+	}
+	return f
+}
+
+// checkHead refuses bodies of another kind or of more than limit bytes by what their headers say.
+func checkHead(ctx *fasthttp.RequestCtx, limit int) *fault {
+	if !takesJSON(ctx) {
+		return errContentType
+	}
+	if ctx.Request.Header.ContentLength() > limit {
+		return errBodySize
+	}
+	return nil
+}
+
+// readBody reads the body of at most limit bytes into w.body.
+func (s *Server) readBody(ctx *fasthttp.RequestCtx, w *work, limit int) *fault {
+	req := &ctx.Request
+	if !req.IsBodyStream() {
+		if w.body = req.Body(); len(w.body) > limit {
+			return errBodySize
+		}
+		return nil
+	}
+	size := req.Header.ContentLength() // -1: chunked
+	known := size >= 0
+	if !known {
+		size = limit
+	}
+	if cap(w.buffer) < freeBody {
+		w.buffer = make([]byte, 0, freeBody)
+	}
+	w.buffer = w.buffer[:0]
+	ended, err := w.fill(req.BodyStream(), min(size, freeBody))
+	if err == nil && !ended && size > freeBody {
+		// These bytes have arrived, so this is no connection that announces and then says nothing.
+		if !w.bodyHeld.take(s.budget(&w.from).share(w.from.addr), int64(size)) {
+			return errBusy
+		}
+		if known && cap(w.buffer) < size {
+			w.buffer = append(make([]byte, 0, size), w.buffer...)
+		}
+		ended, err = w.fill(req.BodyStream(), size)
+	}
+	if err == nil && !ended && !known { // a chunked body of limit bytes: it ends here, or it is too large
+		var n int
+		if n, err = req.BodyStream().Read(w.one[:]); n > 0 {
+			return errBodySize
+		}
+		if errors.Is(err, io.EOF) {
+			err = nil
+		}
+	}
+	if err == nil && known && len(w.buffer) < size {
+		err = io.ErrUnexpectedEOF // the sender went away
+	}
+	if err != nil {
+		ctx.SetConnectionClose()
+		var network net.Error
+		if errors.As(err, &network) && network.Timeout() {
+			return errTimeout
+		}
+		return errBadRequest
+	}
+	w.body = w.buffer
+	_ = req.CloseBodyStream() // it has been read: the connection is good for the next request
+	return nil
+}
+
+// fill reads until w.buffer holds n bytes or the body ends. It reports whether the body has ended.
+func (w *work) fill(body io.Reader, n int) (ended bool, err error) {
+	for len(w.buffer) < n {
+		if len(w.buffer) == cap(w.buffer) { // a chunked body: its length is not known before its end
+			w.buffer = append(make([]byte, 0, min(4*cap(w.buffer), n)), w.buffer...)
+		}
+		got, err := body.Read(w.buffer[len(w.buffer):min(cap(w.buffer), n)])
+		w.buffer = w.buffer[:len(w.buffer)+got]
+		if errors.Is(err, io.EOF) {
+			return true, nil
+		}
+		if err != nil {
+			return false, err
+		}
+	}
+	return false, nil
+}
+
+// reserve takes memory for the records of at most n events, and makes room for their values.
+func (s *Server) reserve(w *work, n int) *fault {
+	need := len(w.body) + n*(len(w.from.agent)+recordCost)
+	if b := s.budget(&w.from); need > freeRecords && !w.recordsHeld.take(b.records, min(int64(need), b.size)) {
+		return errBusy
+	}
+	if room := len(w.body) + n*(len(w.from.agent)+recordCost/4); cap(w.values) < room {
+		w.values = make([]byte, 0, room)
+	}
+	return nil
+}
+
+// parsed gives back the memory of a body of which nothing is needed any more: the records have been
+// encoded.
+func (w *work) parsed() {
+	w.body = nil
+	if cap(w.buffer) > kept {
+		w.buffer = nil
+	}
+	w.bodyHeld.release()
+}
+
+// unread reports whether bytes of the request's body are still to come on the connection. Whatever
+// answers without having read them must close it, or they would be taken for the next request.
+func unread(ctx *fasthttp.RequestCtx) bool {
+	n := ctx.Request.Header.ContentLength()
+	return ctx.Request.IsBodyStream() && (n > prefetch || n < 0)
+}

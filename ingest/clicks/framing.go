@@ -1,0 +1,81 @@
+package clicks
+
+import (
+	"bytes"
+
+	"github.com/valyala/fasthttp"
+)
+
+// checkFraming refuses requests that another reader in front of the edge, a proxy, may have cut
+// differently, so that a part of one would be taken for a second request (RFC 9112 §11.2). fasthttp
+// is more lenient in each of these points; the raw headers still show them:
+//
+//   - Content-Length together with Transfer-Encoding. fasthttp lets the latter win and hides the
+//     former.
+//   - A line that ends in LF without CR. fasthttp waits for an empty line with CR, but then ends
+//     the headers at the first empty line of any kind: "X: y\n\nPOST …" in a header's value was
+//     executed as a request.
+//   - A name that is no token (RFC 9110 §5.6.2), such as one with a space, and a line that
+//     continues another (obs-fold).
+//   - A CR within a line.
+//   - Transfer-Encoding in HTTP/1.0, which proxies of that version pass on without reading it.
+func checkFraming(h *fasthttp.RequestHeader) *fault {
+	length, encoding := false, false
+	for raw := h.RawHeaders(); len(raw) > 0; {
+		end := bytes.IndexByte(raw, '\n')
+		if end < 1 || raw[end-1] != '\r' {
+			return errFraming
+		}
+		var line []byte
+		line, raw = raw[:end-1], raw[end+1:]
+		if len(line) == 0 {
+			break
+		}
+		colon := bytes.IndexByte(line, ':')
+		if colon < 1 || !isToken(line[:colon]) || bytes.IndexByte(line, '\r') >= 0 {
+			return errFraming
+		}
+		switch colon {
+		case len("Content-Length"):
+			length = length || bytes.EqualFold(line[:colon], []byte("Content-Length"))
+		case len("Transfer-Encoding"):
+			encoding = encoding || bytes.EqualFold(line[:colon], []byte("Transfer-Encoding"))
+		}
+	}
+	if encoding && (length || !h.IsHTTP11()) {
+		return errFraming
+	}
+	return nil
+}
+
+// tokenByte holds the characters of a token, RFC 9110 §5.6.2.
+var tokenByte = func() (t [256]bool) {
+	for c := '0'; c <= '9'; c++ {
+		t[c] = true
+	}
+	for c := 'a'; c <= 'z'; c++ {
+		t[c], t[c-'a'+'A'] = true, true
+	}
+	for _, c := range "!#$%&'*+-.^_`|~" {
+		t[c] = true
+	}
+	return t
+}()
+
+func isToken(b []byte) bool {
+	for _, c := range b {
+		if !tokenByte[c] {
+			return false
+		}
+	}
+	return true
+}
+
+// checkVersion refuses what is neither HTTP/1.1 nor HTTP/1.0.
+func checkVersion(h *fasthttp.RequestHeader) *fault {
+	switch string(h.Protocol()) {
+	case "HTTP/1.1", "HTTP/1.0":
+		return nil
+	}
+	return errBadRequest
+}

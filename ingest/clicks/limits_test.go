@@ -1,0 +1,185 @@
+package clicks
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"tributary/schemas"
+)
+
+func TestAddressRates(t *testing.T) {
+	r := newAddressRates(10, 20) // ten a second, a hundred at once
+	now := r.start.Add(time.Hour)
+	a, sameNet, other := netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("2001:db8::ffff:1"), netip.MustParseAddr("2001:db8:0:1::1")
+	if _, ok := r.take(a, now, 100); !ok {
+		t.Fatal("the burst is refused")
+	}
+	if wait, ok := r.take(sameNet, now, 1); ok || wait != 100*time.Millisecond {
+		t.Errorf("another address of the same /64 waits %s, %v", wait, ok)
+	}
+	if _, ok := r.take(other, now, 100); !ok {
+		t.Error("another /64 is limited")
+	}
+	if _, ok := r.take(a, now.Add(100*time.Millisecond), 1); !ok {
+		t.Error("still limited when the time has come")
+	}
+	if _, ok := r.take(a, now.Add(100*time.Millisecond), 1); ok {
+		t.Error("one event of time let two events through")
+	}
+	// What was refused was not charged.
+	v4 := netip.MustParseAddr("203.0.113.1")
+	for range 10 {
+		if _, ok := r.take(v4, now, 101); ok {
+			t.Error("more than the burst is let through")
+		}
+	}
+	if _, ok := r.take(v4, now, 100); !ok {
+		t.Error("refused events were charged")
+	}
+	if _, ok := r.take(netip.MustParseAddr("127.0.0.1"), now, 1<<20); !ok {
+		t.Error("this machine is limited")
+	}
+	if _, ok := newAddressRates(0, 1000).take(v4, now, 1<<20); !ok {
+		t.Error("0 is a limit")
+	}
+}
+
+// A million addresses at once cost no memory, and somebody who comes behind them is not limited for
+// them.
+func TestAMillionAddresses(t *testing.T) {
+	r := newAddressRates(1000, 1000)
+	now := r.start.Add(time.Second)
+	address := func(i int) netip.Addr { return netip.AddrFrom4([4]byte{100, byte(i >> 16), byte(i >> 8), byte(i)}) }
+	if n := testing.AllocsPerRun(1, func() {
+		for i := range 1_000_000 {
+			if _, ok := r.take(address(i), now, 1); !ok {
+				t.Fatalf("address %d is limited for the others", i)
+			}
+		}
+	}); n > 100 { // other goroutines' among them
+		t.Errorf("%v allocations", n)
+	}
+	if _, ok := r.take(netip.MustParseAddr("203.0.113.1"), now, 5000); !ok {
+		t.Error("an honest address is limited for the crowd")
+	}
+}
+
+func TestAddressRatesTogether(t *testing.T) {
+	r := newAddressRates(1, 1000)
+	now := r.start.Add(time.Second)
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	taken := 0
+	for range 8 {
+		wg.Go(func() {
+			for range 1000 {
+				if _, ok := r.take(netip.MustParseAddr("203.0.113.1"), now, 1); ok {
+					mu.Lock()
+					taken++
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if taken < 1000 || taken > 1100 { // now and then two are charged as one
+		t.Errorf("%d events of 8000, the limit is 1000", taken)
+	}
+}
+
+// The limit of a workspace holds however it is found, and the limit of an address wherever it
+// sends.
+func TestLimitsWithoutKey(t *testing.T) {
+	e := newEdge(t, func(c *Config) {
+		c.Workspaces = NewDirectory([]schemas.Workspace{
+			{ID: "acme", PublishableKeys: []string{"pk_acme", "pk_acme2"}, SecretKeys: []string{"sk_acme"}, Hostnames: []string{"acme.example"}, EventsPerSecond: 0.001},
+			{ID: "zen", PublishableKeys: []string{"pk_zen"}, Hostnames: []string{"zen.example"}},
+		})
+		c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+		c.EventsPerAddress = 1 // and a batch of 1,000 at once
+	})
+	batch := "[" + strings.TrimSuffix(strings.Repeat(`{"link_id":"l"},`, 999), ",") + "]"
+	site := "Origin: https://acme.example"
+	from := func(n int) string { return fmt.Sprintf("X-Forwarded-For: 203.0.113.%d", n) }
+
+	// The workspace, found by the site's name alone.
+	e.want(e.do("POST", "/v1/clicks", batch, site, from(1)), 200, "")
+	e.want(e.do("POST", "/v1/click", `{"link_id":"l"}`, site, from(2)), 200, "")
+	for i, body := range []string{`{"link_id":"l"}`, `{"link_id":"l","key":"pk_acme"}`, `{"link_id":"l","key":"pk_acme2"}`} {
+		a := e.do("POST", "/v1/click", body, site, from(10+i))
+		e.want(a, 429, "rate_limited")
+		if a.Header.Get("Retry-After") == "" {
+			t.Error("no Retry-After")
+		}
+	}
+	e.want(e.do("POST", "/v1/clicks", batch, site, from(20)), 429, "rate_limited")
+	e.want(e.do("GET", "/v1/click.gif?link_id=l", "", site, from(21)), 429, "rate_limited")
+	e.want(e.do("POST", "/track/click", `{"domain":"d","key":"k"}`, site, from(22)), 429, "rate_limit_exceeded")
+	e.want(e.do("POST", "/v1/click", `{"link_id":"l"}`, "Authorization: Bearer sk_acme"), 200, "")
+
+	// The address, in a workspace without a limit.
+	site = "Origin: https://zen.example"
+	batch = strings.Replace(batch, `{"link_id":"l"},`, "", 1)
+	e.want(e.do("POST", "/v1/clicks", batch, site, from(30)), 200, "")
+	e.want(e.do("POST", "/v1/clicks", batch, site, from(30)), 429, "rate_limited")
+	e.want(e.do("POST", "/v1/click", `{"link_id":"l"}`, site, from(30)), 200, "") // the refused batch counts as one request
+	for _, auth := range []string{"X: y", "Authorization: Bearer sk_wrong"} {
+		e.want(e.do("POST", "/v1/click", `{"link_id":"l"}`, site, from(30), auth), 429, "rate_limited")
+	}
+	e.want(e.do("POST", "/v1/click", `{"link_id":"l"}`, site, from(31)), 200, "")
+	e.records(999 + 1 + 1 + 998 + 1 + 1)
+}
+
+// A batch that a budget cannot pay takes nothing from it: repeated when Retry-After has passed, it
+// must succeed.
+func TestRefusedBatchCostsNothing(t *testing.T) {
+	now := time.Now()
+	var mu sync.Mutex
+	e := newEdge(t, func(c *Config) {
+		c.Workspaces = NewDirectory([]schemas.Workspace{
+			{ID: "a", PublishableKeys: []string{"pk_a"}, EventsPerSecond: 100},
+			{ID: "b", PublishableKeys: []string{"pk_b"}, EventsPerSecond: 100},
+		})
+		c.now = func() time.Time { mu.Lock(); defer mu.Unlock(); return now }
+	})
+	events := func(key string, n int) string { return strings.Repeat(`{"link_id":"l","key":"`+key+`"}`+"\n", n) }
+	e.want(e.do("POST", "/v1/clicks", events("pk_b", 700)), 200, "")
+	for range 5 {
+		e.want(e.do("POST", "/v1/clicks", events("pk_a", 600)+events("pk_b", 400)), 429, "rate_limited")
+	}
+	e.want(e.do("POST", "/v1/clicks", events("pk_a", 1000)), 200, "") // its burst is untouched
+	mu.Lock()
+	now = now.Add(time.Second)
+	mu.Unlock()
+	e.want(e.do("POST", "/v1/clicks", events("pk_b", 400)), 200, "")
+	e.records(700 + 1000 + 400)
+}
+
+// Large bodies share their memory: one address gets no more than its share, and gives it back.
+func TestBudget(t *testing.T) {
+	b := newBudget(8<<20, shares, 1<<20)
+	addr := netip.MustParseAddr("203.0.113.1")
+	var first, second, third hold
+	if !first.take(b.share(addr), 1<<20) || !second.take(b.share(addr), 1<<20) {
+		t.Fatal("two bodies of 1 MiB are refused")
+	}
+	begin := time.Now()
+	if third.take(b.share(addr), 1<<20) || time.Since(begin) < patience {
+		t.Error("a third one is not kept waiting")
+	}
+	go func() { time.Sleep(50 * time.Millisecond); first.release() }()
+	if !third.take(b.share(addr), 1<<20) {
+		t.Error("what was given back cannot be taken")
+	}
+	third.release()
+	third.release() // harmless
+	second.release()
+	var all hold
+	if !all.take(b.share(addr), 2<<20) {
+		t.Error("something was not given back")
+	}
+}

@@ -1,0 +1,197 @@
+package clicks
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/binary"
+	"encoding/pem"
+	"io"
+	"log/slog"
+	"math/big"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"tributary/schemas"
+)
+
+// writePair writes a certificate for 127.0.0.1 with the given serial number, and its key.
+func writePair(t *testing.T, certFile, keyFile string, serial int64) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(serial), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
+	cert, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, block := range map[string]*pem.Block{certFile: {Type: "CERTIFICATE", Bytes: cert}, keyFile: {Type: "PRIVATE KEY", Bytes: der}} {
+		if err := os.WriteFile(name, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		future := time.Now().Add(time.Duration(serial) * time.Second) // file systems' clocks are coarse
+		if err := os.Chtimes(name, future, future); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestTLSAndReload(t *testing.T) {
+	dir := t.TempDir()
+	certFile, keyFile := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	writePair(t, certFile, keyFile, 1)
+	s := &sink{keep: true}
+	e := &edge{t: t}
+	e.serve(s, func(c *Config) { c.CertFile, c.KeyFile = certFile, keyFile })
+	serial := func() int64 {
+		t.Helper()
+		client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}, Timeout: 5 * time.Second}
+		res, err := client.Post("https://"+e.addr+"/v1/click", "application/json", strings.NewReader(`{"link_id":"l"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		if res.StatusCode != 200 {
+			t.Errorf("status %d", res.StatusCode)
+		}
+		return res.TLS.PeerCertificates[0].SerialNumber.Int64()
+	}
+	if n := serial(); n != 1 {
+		t.Errorf("certificate %d", n)
+	}
+	writePair(t, certFile, keyFile, 2)
+	for deadline := time.Now().Add(5 * time.Second); serial() != 2; time.Sleep(100 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the new certificate is not used")
+		}
+	}
+	if err := os.WriteFile(certFile, []byte("broken"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(recheck + 100*time.Millisecond)
+	if n := serial(); n != 2 {
+		t.Errorf("certificate %d behind a broken file, want the old one", n)
+	}
+	c := Default()
+	if c.CertFile, c.KeyFile = certFile, keyFile; c.Validate() == nil {
+		t.Error("a broken certificate is taken at the start")
+	}
+}
+
+// A balancer tells the visitor's address in front of the request; nobody else may.
+func TestProxyProtocol(t *testing.T) {
+	v2 := func(source netip.Addr) string {
+		b := []byte("\r\n\r\n\x00\r\nQUIT\n\x21")
+		a := source.AsSlice()
+		b = append(b, byte(map[int]int{4: 0x11, 16: 0x21}[len(a)]))
+		b = binary.BigEndian.AppendUint16(b, uint16(2*len(a)+4))
+		return string(append(append(append(b, a...), a...), 0, 1, 0, 2))
+	}
+	for _, tt := range []struct {
+		name, header, want string
+		trusted            bool
+		visitor            string // whose /24 or /48 is hashed
+	}{
+		{"version 1", "PROXY TCP4 203.0.113.9 192.0.2.1 1 2\r\n", "200 +", true, "203.0.113.9"},
+		{"version 1, IPv6", "PROXY TCP6 2001:db8::9 2001:db8::1 1 2\r\n", "200 +", true, "2001:db8::9"},
+		{"version 2", v2(netip.MustParseAddr("203.0.113.9")), "200 +", true, "203.0.113.9"},
+		{"version 2, IPv6", v2(netip.MustParseAddr("2001:db8::9")), "200 +", true, "2001:db8::9"},
+		{"a health check of the balancer", "PROXY UNKNOWN\r\n", "200 +", true, "127.0.0.1"},
+		{"no header", "", "", true, ""},
+		{"a broken header", "PROXY TCP4 203.0.113.9\r\n", "", true, ""},
+		{"from somebody who is no proxy", "PROXY TCP4 203.0.113.9 192.0.2.1 1 2\r\n", "400", false, ""},
+		{"none from somebody who is no proxy", "", "200 +", false, "127.0.0.1"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := &sink{keep: true}
+			e := &edge{t: t}
+			e.serve(s, func(c *Config) {
+				c.ProxyProtocol, c.ReadTimeout = true, time.Second
+				c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
+				if tt.trusted {
+					c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+				}
+			})
+			// The header tells the visitor, so what they write themselves counts for nothing.
+			request := strings.Replace(honest, "Host: e", "Host: e\r\nX-Forwarded-For: 6.6.6.6", 1)
+			if got := e.raw(tt.header+request, 3*time.Second); got != tt.want {
+				t.Fatalf("answers %q, want %q", got, tt.want)
+			}
+			if tt.visitor == "" {
+				if s.count() != 0 {
+					t.Error("a click was stored")
+				}
+				return
+			}
+			c, err := schemas.DecodeClick(s.all()[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			visitor := netip.MustParseAddr(tt.visitor)
+			if tt.trusted && visitor.IsLoopback() { // the proxy itself: then X-Forwarded-For is its word
+				visitor = netip.MustParseAddr("6.6.6.6")
+			}
+			want := e.server.identities.append(nil, time.UnixMilli(c.ReceivedAt), visitor, "", "")
+			if !bytes.Equal(c.IdentityHash, want) {
+				t.Errorf("the click is not of %s", visitor)
+			}
+		})
+	}
+}
+
+// lockedBuffer is a log that a test reads while the edge writes it.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// A proxy that nobody configured makes all visitors one: that is said, once.
+func TestForwardedWithoutTrust(t *testing.T) {
+	for _, trusted := range []bool{false, true} {
+		var log lockedBuffer
+		e := &edge{t: t}
+		e.serve(&sink{}, func(c *Config) {
+			c.Logger = slog.New(slog.NewTextHandler(io.MultiWriter(&log, io.Discard), nil))
+			if trusted {
+				c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+			}
+		})
+		for range 3 {
+			e.want(e.do("POST", "/v1/click", `{"link_id":"l"}`, "X-Forwarded-For: 203.0.113.9"), 200, "")
+		}
+		if n := strings.Count(log.String(), "trusted-proxies"); n != 1 && !trusted || n != 0 && trusted {
+			t.Errorf("trusted %v: warned %d times: %s", trusted, n, log.String())
+		}
+		if strings.Contains(log.String(), "203.0.113") {
+			t.Error("a visitor's address is in the log")
+		}
+	}
+}

@@ -1,0 +1,179 @@
+package clicks
+
+import "strings"
+
+// Addresses are stored without what opens somebody's account: people land on pages whose addresses
+// carry password reset links, session tokens and their own e-mail address, and clicks are read by
+// many. redactURL drops
+//
+//   - user:password@ before the host,
+//   - every parameter of query and fragment whose name says that its value is a secret or
+//     personal (secretName), and
+//   - every parameter whose value is an e-mail address or a signed token, whatever its name.
+//
+// Everything else stays as it is, since analysts need it: campaign parameters, click ids of
+// advertising networks, via and ref, a shop's own product and page numbers.
+
+// exactSecrets are names of parameters that hold secrets or personal data, in lower case, without
+// '-' and '_'.
+var exactSecrets = map[string]bool{
+	"auth": true, "authorization": true, "code": true, "oauthverifier": true, "otp": true, "pin": true,
+	"jwt": true, "sid": true, "session": true, "sessionid": true, "sessid": true, "phpsessid": true,
+	"jsessionid": true, "sig": true, "pass": true, "pwd": true, "magic": true, "nonce": true,
+	"samlresponse": true, "samlrequest": true, "relaystate": true, "credentials": true,
+	"mail": true, "phone": true, "tel": true, "mobile": true, "ssn": true, "iban": true,
+	"firstname": true, "lastname": true, "fullname": true,
+	"dob": true, "birthday": true, "birthdate": true,
+}
+
+// secretParts make a name that contains one of them secret, such as csrf_token or X-Amz-Signature.
+var secretParts = []string{
+	"token", "secret", "passw", "email", "apikey", "accesskey", "privatekey", "signature", "credential",
+}
+
+// harmless reports whether a parameter's name is one of those that most addresses of clicks have:
+// looked for first, since the rest of secretName costs more than all other work on an address.
+func harmless(name string) bool {
+	switch name {
+	case "utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content", "utm_id",
+		"gclid", "gbraid", "wbraid", "gad_source", "fbclid", "msclkid", "ttclid", "twclid", "li_fat_id",
+		"dub_id", "pimms_id", "via", "ref", "aff", "fpr", "fp_ref", "source", "q", "page", "id", "lang":
+		return true
+	}
+	return false
+}
+
+// secretName reports whether a parameter of this name is dropped.
+func secretName(name string) bool {
+	var buf [64]byte
+	folded := buf[:0]
+	for i := range min(len(name), len(buf)) {
+		switch c := name[i]; {
+		case c == '-' || c == '_':
+		case 'A' <= c && c <= 'Z':
+			folded = append(folded, c|0x20)
+		default:
+			folded = append(folded, c)
+		}
+	}
+	if exactSecrets[string(folded)] {
+		return true
+	}
+	for _, part := range secretParts {
+		if strings.Contains(b2s(folded), part) {
+			return true
+		}
+	}
+	return false
+}
+
+// secretValue reports whether a parameter's value is an e-mail address or a JSON Web Token (RFC
+// 7519), or begins like one of Stripe's secrets. Values are percent-encoded: %40 is @.
+func secretValue(v string) bool {
+	for _, prefix := range [...]string{"sk_live_", "sk_test_", "rk_live_", "whsec_"} {
+		if strings.HasPrefix(v, prefix) {
+			return true
+		}
+	}
+	if strings.HasPrefix(v, "eyJ") && strings.Count(v, ".") == 2 {
+		return true
+	}
+	local, domain, ok := strings.Cut(v, "@")
+	if !ok {
+		local, domain, ok = strings.Cut(v, "%40")
+	}
+	return ok && local != "" && strings.IndexByte(domain, '.') > 0
+}
+
+// redactURL returns url without its secrets. It appends to *scratch what it had to write anew, and
+// returns url itself, without a copy, if there is nothing to drop.
+func redactURL(url string, scratch *[]byte) string {
+	if strings.IndexByte(url, '@') >= 0 {
+		if start, end := userInfo(url); end > start {
+			url = appendText(scratch, url[:start], url[end:])
+		}
+	}
+	mark := strings.IndexByte(url, '#')
+	if query := strings.IndexByte(url, '?'); mark < 0 || query >= 0 && query < mark {
+		mark = query
+	}
+	if mark < 0 || !hasSecret(url[mark:]) {
+		return url
+	}
+	begin := len(*scratch)
+	*scratch = append(*scratch, url[:mark]...)
+	for rest := url[mark:]; rest != ""; {
+		first := rest[0] // '?' or '#', or a separator within
+		end := parameterEnd(rest)
+		switch part, n := rest[1:end], len(*scratch); {
+		case isSecret(part):
+			if first == '?' || first == '#' { // what follows takes its place
+				*scratch = append(*scratch, first)
+			}
+		case (first == '&' || first == ';') && ((*scratch)[n-1] == '?' || (*scratch)[n-1] == '#'):
+			*scratch = append(*scratch, part...)
+		default:
+			*scratch = append(append(*scratch, first), part...)
+		}
+		rest = rest[end:]
+	}
+	// A query or fragment of which nothing is left.
+	text := (*scratch)[begin:]
+	for n := len(text); n > 0 && (text[n-1] == '?' || text[n-1] == '#'); n = len(text) {
+		text = text[:n-1]
+	}
+	return b2s(text)
+}
+
+// hasSecret reports whether one of the parameters in a query or fragment is to be dropped.
+func hasSecret(rest string) bool {
+	for rest != "" {
+		end := parameterEnd(rest)
+		if isSecret(rest[1:end]) {
+			return true
+		}
+		rest = rest[end:]
+	}
+	return false
+}
+
+// parameterEnd is where the parameter that begins behind rest[0] ends: at the next separator, or at
+// the end.
+func parameterEnd(rest string) int {
+	for i := 1; i < len(rest); i++ {
+		switch rest[i] {
+		case '?', '#', '&', ';':
+			return i
+		}
+	}
+	return len(rest)
+}
+
+func isSecret(parameter string) bool {
+	name, value, ok := strings.Cut(parameter, "=")
+	if !ok {
+		return secretValue(name)
+	}
+	return value != "" && (!harmless(name) && secretName(name) || secretValue(value))
+}
+
+// userInfo is where "user:password@" stands in an address; start equals end if there is none.
+func userInfo(url string) (start, end int) {
+	_, rest, ok := strings.Cut(url, "://")
+	if !ok {
+		return 0, 0
+	}
+	start = len(url) - len(rest)
+	if stop := strings.IndexAny(rest, "/?#"); stop >= 0 {
+		rest = rest[:stop]
+	}
+	return start, start + strings.LastIndexByte(rest, '@') + 1
+}
+
+func appendText(scratch *[]byte, parts ...string) string {
+	begin := len(*scratch)
+	for _, p := range parts {
+		*scratch = append(*scratch, p...)
+	}
+	return b2s((*scratch)[begin:])
+}

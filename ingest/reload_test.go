@@ -1,0 +1,193 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sasl/scram"
+
+	"tributary/schemas"
+)
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path+".new", []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(path+".new", path); err != nil { // whoever reads it sees the old or the new one whole
+		t.Fatal(err)
+	}
+}
+
+// eventually asks until the answer is yes, for longer than the files are looked at.
+func eventually(t *testing.T, what string, ask func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !ask(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("never: %s", what)
+		}
+	}
+}
+
+func (r *running) lead(key string) int {
+	r.t.Helper()
+	req, _ := http.NewRequestWithContext(r.t.Context(), "POST", r.public+"/v1/leads", strings.NewReader(`{"external_id":"u1"}`))
+	req.Header.Set("Authorization", "Bearer "+key)
+	req.Header.Set("Content-Type", "application/json")
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	_, _ = io.Copy(io.Discard, res.Body)
+	return res.StatusCode
+}
+
+// A key is withdrawn and another given, by SIGHUP and by the change of the file alone, while requests are served: none
+// fails. A broken file changes nothing and is complained of until it is mended.
+func TestReload(t *testing.T) {
+	_, seed := kafka(t, schemas.TopicClicks, schemas.TopicLeads)
+	const keyA, keyB = "sk_aaaaaaaaaaaaaaaa", "sk_bbbbbbbbbbbbbbbb"
+	path := filepath.Join(t.TempDir(), "workspaces.json")
+	file := func(key string) string { return `[{"id":"acme","secret_keys":["sk_0123456789abcdef","` + key + `"]}]` }
+	write(t, path, file(keyA))
+	r := start(t, "clicks", "--edge-addr", "127.0.0.1:0", "--ops-addr", "127.0.0.1:0", "--kafka-seeds", seed, "--workspaces", path)
+
+	stop := make(chan struct{})
+	var load sync.WaitGroup
+	var sent, failed atomic.Int64
+	load.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				if r.lead("sk_0123456789abcdef") != 200 {
+					failed.Add(1)
+				}
+				sent.Add(1)
+			}
+		}
+	})
+	if a, b := r.lead(keyA), r.lead(keyB); a != 200 || b != 401 {
+		t.Fatalf("before: %d and %d", a, b)
+	}
+	write(t, path, file(keyB))
+	if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the new key is in force after SIGHUP", func() bool { return r.lead(keyB) == 200 })
+	if a := r.lead(keyA); a != 401 {
+		t.Errorf("the withdrawn key is answered %d", a)
+	}
+
+	write(t, path, `[{"id":"acme","secret_key":["`+keyA+`"]}]`)
+	eventually(t, "a broken file is complained of", func() bool {
+		code, text := r.get(r.ops + "/readyz")
+		return code == 200 && strings.Contains(text, "warning: an older configuration is in force") && strings.Contains(text, "[0].secret_key")
+	})
+	if _, metrics := r.get(r.ops + "/metrics"); !strings.Contains(metrics, "tributary_reload_failed 1") || !strings.Contains(metrics, `tributary_reloads_total{result="failed"} 1`) {
+		t.Error("/metrics does not say that a reload failed")
+	}
+	if b := r.lead(keyB); b != 200 {
+		t.Errorf("after a broken file the key is answered %d", b)
+	}
+
+	write(t, path, file(keyA))
+	eventually(t, "a mended file is read by itself", func() bool { return r.lead(keyA) == 200 })
+	if _, text := r.get(r.ops + "/readyz"); text != "ready\n" {
+		t.Errorf("/readyz says %q", text)
+	}
+	close(stop)
+	load.Wait()
+	if failed.Load() > 0 || sent.Load() == 0 {
+		t.Errorf("%d of %d requests failed during reloads", failed.Load(), sent.Load())
+	}
+	if strings.Contains(r.log.String(), keyA) || strings.Contains(r.log.String(), keyB) {
+		t.Error("a key is in the log")
+	}
+	r.end()
+}
+
+// Both halves of the edge reach a Kafka that wants a password and TLS, with the secrets in files.
+func TestSecuredKafka(t *testing.T) {
+	pair, ca := certificate(t)
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, schemas.TopicClicks, schemas.TopicLeads), kfake.EnableSASL(),
+		kfake.Superuser("SCRAM-SHA-512", "edge", "a password"), kfake.TLS(&tls.Config{Certificates: []tls.Certificate{pair}}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	seed, password, key := cluster.ListenAddrs()[0], filepath.Join(t.TempDir(), "password"), filepath.Join(t.TempDir(), "key")
+	write(t, password, "a password\n")
+	write(t, key, "sk_0123456789abcdef\n")
+	r := start(t, "clicks", "--edge-addr", "127.0.0.1:0", "--ops-addr", "127.0.0.1:0", "--kafka-seeds", seed, "--kafka-ca", ca,
+		"--kafka-sasl", "scram-sha-512", "--kafka-user", "edge", "--kafka-password-file", password, "--secret-key-file", key)
+	if code := r.lead("sk_0123456789abcdef"); code != 200 {
+		t.Errorf("a lead is answered %d\n%s", code, r.log)
+	}
+	if code, text := r.get(r.ops + "/readyz"); code != 200 {
+		t.Errorf("/readyz %d %s", code, text)
+	}
+	client, err := kgo.NewClient(kgo.SeedBrokers(seed), kgo.DialTLSConfig(clientTLS(pair)), kgo.ConsumeTopics(schemas.TopicLeads),
+		kgo.SASL(scram.Auth{User: "edge", Pass: "a password"}.AsSha512Mechanism()), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	if n := client.PollRecords(ctx, 1).NumRecords(); n != 1 {
+		t.Errorf("%d leads in Kafka", n)
+	}
+	if strings.Contains(r.log.String(), "a password") || strings.Contains(r.log.String(), "sk_01") {
+		t.Error("a secret is in the log")
+	}
+	r.end()
+}
+
+// Every word of the command line is understood in the same way, and no secret is asked for where others can read it
+// without saying so.
+func TestHelp(t *testing.T) {
+	for _, command := range []string{"clicks", "stripe"} {
+		out := new(log)
+		if err := (&process{stdout: out, stderr: out}).run(t.Context(), []string{command, "--help"}); err != nil {
+			t.Fatal(err)
+		}
+		text := strings.Join(strings.Fields(out.String()), " ")
+		for _, want := range []string{"127.0.0.1:9092", "Default: text", "Default: 100000", "in ps", "--log-level", "--version", "--kafka-password-file"} {
+			if !strings.Contains(text, want) {
+				t.Errorf("%s --help does not say %q", command, want)
+			}
+		}
+	}
+	all := new(log)
+	if err := (&process{stdout: all, stderr: all}).run(t.Context(), []string{"--help"}); err != nil || !strings.Contains(all.String(), "Exit status") {
+		t.Errorf("--help: %v\n%s", err, all)
+	}
+	flag, word := new(log), new(log)
+	if err := (&process{stdout: flag, stderr: flag}).run(t.Context(), []string{"--version"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := (&process{stdout: word, stderr: word}).run(t.Context(), []string{"version"}); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(flag.String(), "ingest ") || flag.String() != word.String() {
+		t.Errorf("--version says %q, version %q", flag, word)
+	}
+	if err := (&process{stdout: flag, stderr: flag}).run(t.Context(), []string{"clicks", "--nonsense"}); err == nil || !strings.Contains(err.Error(), "(hint: ") {
+		t.Errorf("an unknown flag: %v", err)
+	}
+}

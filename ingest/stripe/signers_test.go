@@ -1,0 +1,307 @@
+package stripe
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"tributary/schemas"
+)
+
+const (
+	acmeLive, acmeTest = "whsec_acme_live", "whsec_acme_test"
+	bobBoth, connect   = "whsec_bob_both", "whsec_connect"
+)
+
+func parse(t *testing.T, text string) []schemas.Workspace {
+	t.Helper()
+	list, err := schemas.ParseWorkspaces("w.json", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+const severalWorkspaces = `[
+	{"id":"acme","stripe":[
+		{"accounts":["acct_acme"],"secrets":["whsec_acme_live"],"livemode":true},
+		{"accounts":["acct_acme"],"secrets":["whsec_acme_test"],"livemode":false},
+		{"accounts":["acct_one"],"secrets":["whsec_connect"],"connect":true}]},
+	{"id":"bob","stripe":[
+		{"accounts":["acct_bob"],"secrets":["whsec_bob_both"]},
+		{"accounts":["acct_two"],"secrets":["whsec_connect"],"connect":true}]},
+	{"id":"own","stripe":[{"accounts":["","acct_own"],"secrets":["whsec_own_platform"]}]}]`
+
+// A secret signs for its own accounts and its own mode, whatever the event says.
+func TestSecretsSignForTheirOwn(t *testing.T) {
+	h := startFor(t, newKafka(t), signersOf(t, parse(t, severalWorkspaces)), 5*time.Second)
+	tests := []struct {
+		secret, account string
+		livemode        bool
+		code            string // of the refusal
+		of              string // the account that the event is stored under
+		unlisted        bool
+	}{
+		{acmeLive, "acct_acme", true, "", "acct_acme", false},
+		{acmeLive, "", true, "", "acct_acme", false}, // no Connect: the event names no account, the secret does
+		{acmeLive, "", false, "wrong_mode", "", false},
+		{acmeTest, "", true, "wrong_mode", "", false},
+		{acmeTest, "acct_acme", true, "wrong_mode", "", false},
+		{acmeTest, "", false, "", "acct_acme", false},
+		{bobBoth, "", true, "", "acct_bob", false},
+		{bobBoth, "", false, "", "acct_bob", false},
+		{bobBoth, "acct_acme", true, "wrong_account", "", false},
+		{bobBoth, "acct_acme", false, "wrong_account", "", false},
+		{bobBoth, "acct_own", true, "wrong_account", "", false},
+		{bobBoth, "acct_one", true, "wrong_account", "", false},
+		{bobBoth, "acct_new", true, "", "acct_new", true},
+		{connect, "acct_one", true, "", "acct_one", false},
+		{connect, "acct_two", false, "", "acct_two", false},
+		{connect, "acct_bob", true, "wrong_account", "", false},
+		{connect, "acct_new", false, "", "acct_new", true},
+		{connect, "", true, "wrong_account", "", false}, // the platform's own account has a secret of its own
+		{"whsec_own_platform", "", true, "", "", false},
+		{"whsec_own_platform", "acct_own", false, "", "acct_own", false},
+		{"whsec_nobodys", "acct_acme", true, "bad_signature", "", false},
+	}
+	for i, tt := range tests {
+		t.Run(fmt.Sprintf("%d %s %s %t", i, tt.secret, tt.account, tt.livemode), func(t *testing.T) {
+			h.t = t
+			body := fmt.Sprintf(`{"id":"evt_%d","object":"event","type":"x","account":"%s","livemode":%t,"data":{"object":{"id":"o"}}}`, i, tt.account, tt.livemode)
+			if tt.account == "" {
+				body = strings.Replace(body, `"account":"",`, "", 1)
+			}
+			if tt.code != "" {
+				h.want(body, sign(body, tt.secret, time.Now()), 400, tt.code)
+				return
+			}
+			h.want(body, sign(body, tt.secret, time.Now()), 200, "")
+			e, r := h.next()
+			digest := ""
+			if tt.unlisted {
+				digest = schemas.SecretDigest(tt.secret)
+			}
+			if e.Account != tt.of || e.Unlisted != digest || string(r.Value) != body {
+				t.Errorf("%+v, want account %q, unlisted %q", e, tt.of, digest)
+			}
+		})
+	}
+	h.t = t
+	h.nothing()
+	warnings := strings.Join(h.Warnings(t.Context()), "\n")
+	if len(h.Warnings(t.Context())) != 2 || !strings.Contains(warnings, `1 events of account "acct_new" (livemode true)`) || !strings.Contains(warnings, "hint: ") {
+		t.Errorf("warnings %q", warnings)
+	}
+
+	// A reload lists the account: its events are booked, and the warning ends. A secret that is gone signs no more.
+	h.cfg.Signers.Replace(signersOf(t, parse(t, `[{"id":"new","stripe":[{"accounts":["acct_new"],"secrets":["whsec_connect"],"connect":true}]}]`)))
+	body := `{"id":"evt_9","object":"event","type":"x","account":"acct_new","data":{"object":{"id":"o"}}}`
+	h.want(body, sign(body, connect, time.Now()), 200, "")
+	if e, _ := h.next(); e.Unlisted != "" {
+		t.Errorf("%+v is still unlisted", e)
+	}
+	h.want(body, sign(body, acmeLive, time.Now()), 400, "bad_signature")
+	if w := h.Warnings(t.Context()); len(w) != 0 {
+		t.Errorf("warnings %q", w)
+	}
+}
+
+// The older form: accounts in the file, secrets by the flags.
+func TestOlderForm(t *testing.T) {
+	one := parse(t, `[{"id":"acme","stripe_accounts":["acct_acme"]},{"id":"other"}]`)
+	current := signersOf(t, one, liveSecret, oldSecret).current.Load()
+	if of, unlisted, f := current.admit(current.signers[1:], "", true); of != "acct_acme" || unlisted != "" || f != nil {
+		t.Errorf("%q %q %v", of, unlisted, f)
+	}
+	if of, unlisted, f := current.admit(current.signers[:1], "acct_x", true); of != "acct_x" || unlisted == "" || f != nil {
+		t.Errorf("%q %q %v", of, unlisted, f)
+	}
+	two := parse(t, `[{"id":"acme","stripe_accounts":["","acct_acme"]},{"id":"bob","stripe_accounts":["acct_bob"]}]`)
+	current = signersOf(t, two, liveSecret).current.Load() // one secret is the operator's own
+	if of, unlisted, f := current.admit(current.signers, "", true); of != "" || unlisted != "" || f != nil {
+		t.Errorf("%q %q %v", of, unlisted, f)
+	}
+	own := parse(t, `[{"id":"acme","stripe":[{"accounts":["acct_acme"],"secrets":["whsec_acme_live"]}]}]`)
+	current = signersOf(t, own, liveSecret).current.Load() // the flag's secret signs for nobody
+	if _, unlisted, f := current.admit(current.signers[1:], "acct_x", true); unlisted == "" || f != nil {
+		t.Errorf("%q %v", unlisted, f)
+	}
+	if _, _, f := current.admit(current.signers[1:], "acct_acme", true); f != errWrongAccount {
+		t.Errorf("%v", f)
+	}
+
+	for name, faulty := range map[string]struct {
+		list  []schemas.Workspace
+		flags []string
+		want  string
+	}{
+		"several secrets for several workspaces": {two, []string{liveSecret, oldSecret}, "each would sign for all"},
+		"no secret for stripe_accounts":          {one, nil, "none signs for stripe_accounts"},
+		"no secret at all":                       {parse(t, `[{"id":"a"}]`), nil, "none given"},
+		"one in both places":                     {own, []string{acmeLive}, "in the workspaces file too"},
+	} {
+		if _, err := NewSigners(faulty.list, faulty.flags); err == nil || !strings.Contains(err.Error(), faulty.want) || !strings.Contains(err.Error(), "(hint: ") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// raw sends bytes and returns the status lines of all answers until the webhook closes the connection.
+func (h *hook) raw(request string) []string {
+	h.t.Helper()
+	c, err := net.Dial("tcp", strings.TrimSuffix(strings.TrimPrefix(h.url, "http://"), Path))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(time.Second)) // a connection that is kept open has nothing more to say
+	if _, err := io.WriteString(c, request); err != nil {
+		h.t.Fatal(err)
+	}
+	var lines []string
+	for r := bufio.NewReader(c); ; {
+		res, err := http.ReadResponse(r, nil)
+		if err != nil {
+			return lines
+		}
+		_, _ = io.Copy(io.Discard, res.Body)
+		lines = append(lines, res.Status[:3])
+	}
+}
+
+func TestFraming(t *testing.T) {
+	h := start(t, newKafka(t))
+	body := `{"id":"evt_1","object":"event","type":"x","data":{"object":{"id":"o"}}}`
+	signature := "Stripe-Signature: " + sign(body, liveSecret, time.Now()) + "\r\n"
+	chunked := fmt.Sprintf("Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", len(body), body)
+	post := "POST " + Path + " HTTP/1.1\r\nHost: h\r\n" + signature
+	length := fmt.Sprintf("Content-Length: %d\r\n", len(body))
+	hidden := "GET / HTTP/1.1\r\nHost: h\r\n\r\n"
+	tests := []struct{ name, request, want string }{
+		{"plain, twice", post + length + "\r\n" + body + post + length + "\r\n" + body, "200 200"},
+		{"chunked", post + chunked, "200"},
+		{"nothing hides behind a chunked one", post + chunked + hidden, "200"},
+		{"length and encoding", post + length + chunked + hidden, "400"},
+		{"length and encoding, another case", post + strings.ToLower(length) + chunked + hidden, "400"},
+		{"length and encoding behind a good one", post + length + "\r\n" + body + post + length + chunked + hidden, "200 400"},
+		{"length behind encoding", post + "Transfer-Encoding: chunked\r\n" + length + "\r\n0\r\n\r\n" + hidden, "400"},
+		{"encoded slash", strings.Replace(post, Path, "/stripe%2fwebhook", 1) + length + "\r\n" + body, "404"},
+		{"encoded letter", strings.Replace(post, Path, "/stripe/%77ebhook", 1) + length + "\r\n" + body, "404"},
+		{"two slashes", strings.Replace(post, Path, "//stripe/webhook", 1) + length + "\r\n" + body, "404"},
+		{"dot segments", strings.Replace(post, Path, "/x/../stripe/webhook", 1) + length + "\r\n" + body, "404"},
+		{"a large body is refused before it comes", post + "Content-Length: 104857600\r\nExpect: 100-continue\r\n\r\n", "413"},
+		{"so is one without a signature", "POST " + Path + " HTTP/1.1\r\nHost: h\r\n" + length + "Expect: 100-continue\r\n\r\n", "400"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			h.t = t
+			if got := strings.Join(h.raw(tt.request), " "); got != tt.want {
+				t.Errorf("answers %s, want %s", got, tt.want)
+			}
+		})
+	}
+}
+
+// Large bodies share a bounded number of bytes while their signatures are not known; small ones always have room.
+func TestUnverifiedBytes(t *testing.T) {
+	h := start(t, newKafka(t))
+	held := h.cfg.MaxUnverifiedBytes
+	if !h.unverified.TryAcquire(held) {
+		t.Fatal("bytes are held by nobody")
+	}
+	small := `{"id":"evt_1","object":"event","type":"x","data":{"object":{"id":"o"}}}`
+	large := small + strings.Repeat(" ", 100_000)
+	h.want(large, sign(large, liveSecret, time.Now()), 503, "busy")
+	h.want(small, sign(small, liveSecret, time.Now()), 200, "")
+	h.unverified.Release(held)
+	h.want(large, sign(large, liveSecret, time.Now()), 200, "")
+	h.want(large, sign(large, "whsec_unknown", time.Now()), 400, "bad_signature")
+	if !h.unverified.TryAcquire(held) {
+		t.Error("bytes were not given back")
+	}
+}
+
+// Connections beyond the limit wait until another ends; those that say nothing end by themselves.
+func TestConnectionLimit(t *testing.T) {
+	cfg := Default()
+	cfg.Signers, cfg.Logger, cfg.MaxConns = signersOf(t, nil, liveSecret), slog.New(slog.DiscardHandler), 2
+	h, err := New(cfg, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.server.ReadHeaderTimeout = 300 * time.Millisecond
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = h.Serve(ln) }()
+	t.Cleanup(func() { _ = h.server.Close() })
+	for range 2 {
+		c, err := net.Dial("tcp", ln.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = c.Close() })
+		if _, err := io.WriteString(c, "POST /stripe/webhook HTTP/1.1\r\nHost:"); err != nil { // and no more
+			t.Fatal(err)
+		}
+	}
+	time.Sleep(50 * time.Millisecond) // both are accepted
+	began := time.Now()
+	res, err := http.Get("http://" + ln.Addr().String()) //nolint:noctx // the test has its own deadline
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close()
+	if waited := time.Since(began); res.StatusCode != 404 || waited < 100*time.Millisecond {
+		t.Errorf("the third connection is answered %d after %s", res.StatusCode, waited)
+	}
+}
+
+// Unsigned posts are one line a minute, whatever their number, and nothing of a body is in any line.
+func TestRefusalsAreLoggedOnceAMinute(t *testing.T) {
+	var text bytes.Buffer
+	m := newMinutely(slog.New(slog.NewTextHandler(&text, nil)), slog.LevelWarn, "refused")
+	m.period = 20 * time.Millisecond
+	for range 1000 {
+		m.add(slog.String("remote", "192.0.2.1"))
+	}
+	m.mu.Lock()
+	first := text.String()
+	m.mu.Unlock()
+	if strings.Count(first, "\n") > 2 || !strings.Contains(first, "count=1 ") {
+		t.Errorf("lines:\n%s", first)
+	}
+	deadline := time.Now().Add(5 * time.Second)
+	for {
+		m.mu.Lock()
+		lines := text.String()
+		m.mu.Unlock()
+		if strings.Count(lines, "\n") >= 2 {
+			if total := strings.Count(lines, "count="); total > 3 {
+				t.Errorf("%d lines", total)
+			}
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the rest is never logged:\n%s", lines)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+func TestNoBodyInErrors(t *testing.T) {
+	for _, body := range []string{`{"id":"jenny@shop.example`, `{"id":5550199,"object":"event"}`, `{"id":"e","object":"jenny@shop.example","type":"x"}`, "\ufeff{}"} {
+		_, _, err := parseEvent([]byte(body), time.Now())
+		if err == nil || strings.Contains(err.Error(), "jenny") || strings.Contains(err.Error(), "5550199") {
+			t.Errorf("%s: %v", body, err)
+		}
+	}
+}

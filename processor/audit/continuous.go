@@ -1,0 +1,76 @@
+package audit
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+)
+
+// Continuous audits again and again what was received lately, and reports what it finds in the log and in metrics.
+type Continuous struct {
+	every    time.Duration
+	run      func(ctx context.Context, since time.Time) (*Report, error)
+	log      *slog.Logger
+	findings *prometheus.GaugeVec
+	last     prometheus.Gauge
+}
+
+// NewContinuous makes one that calls run every so often (0: never) with twice that time, so that each record is audited twice. Its
+// metrics are registered with reg.
+func NewContinuous(every time.Duration, run func(ctx context.Context, since time.Time) (*Report, error), reg prometheus.Registerer,
+	log *slog.Logger,
+) *Continuous {
+	auto := promauto.With(reg)
+	return &Continuous{
+		every: every, run: run, log: log,
+		findings: auto.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "processor_audit_findings",
+			Help: "What the last audit found, by table and kind. Alert on any; processor audit lists the rows, and --repair repairs them.",
+		}, []string{"table", "what"}),
+		last: auto.NewGauge(prometheus.GaugeOpts{
+			Name: "processor_audit_last_success_timestamp_seconds",
+			Help: "When an audit was last completed, whatever it found. Alert when it is old.",
+		}),
+	}
+}
+
+// Run returns when ctx ends. An audit that fails is logged, and does not stop the processor.
+func (c *Continuous) Run(ctx context.Context) error {
+	for c.every > 0 {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(c.every):
+		}
+		if err := c.once(ctx); err != nil && ctx.Err() == nil {
+			c.log.Warn("audit failed", "error", err)
+		}
+	}
+	return nil
+}
+
+func (c *Continuous) once(ctx context.Context) error {
+	report, err := c.run(ctx, time.Now().UTC().Add(-2*c.every))
+	if err != nil {
+		return err
+	}
+	c.findings.Reset()
+	for _, f := range report.Findings {
+		c.findings.WithLabelValues(f.Table, f.What).Inc()
+	}
+	c.last.SetToCurrentTime()
+	for i, f := range report.Findings {
+		if i == maxPrinted {
+			c.log.Error("audit: there are more findings", "findings", len(report.Findings))
+			break
+		}
+		c.log.Error("audit: a row is not what the records say", "table", f.Table, "what", f.What, "where", f.Where, "row", f.Key)
+	}
+	if len(report.Findings) == 0 {
+		c.log.Info("audit: nothing found", "records", report.Records)
+	}
+	return nil
+}

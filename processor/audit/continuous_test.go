@@ -1,0 +1,113 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// An audit that fails leaves the last report in the metrics, and the next one replaces it.
+func TestContinuousReports(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, stop := context.WithCancel(t.Context())
+		missing := Finding{Table: "ledger", What: "missing", Where: "2026-03-01 10:00", Key: "payment pi_1"}
+		audits := []struct {
+			report *Report
+			err    error
+		}{
+			{report: &Report{Findings: []Finding{missing, missing, {Table: "revenue", What: "sum"}}}},
+			{err: errors.New("ClickHouse does not answer")},
+			{report: &Report{Records: 7}},
+		}
+		var started []time.Time
+		begin, reg, log := time.Now(), prometheus.NewRegistry(), new(strings.Builder)
+		c := NewContinuous(time.Hour, func(_ context.Context, since time.Time) (*Report, error) {
+			started = append(started, time.Now())
+			if want := time.Now().Add(-2 * time.Hour); !since.Equal(want) {
+				t.Errorf("audited since %s, want %s", since, want)
+			}
+			next := audits[len(started)-1]
+			return next.report, next.err
+		}, reg, slog.New(slog.NewTextHandler(log, nil)))
+		done := make(chan error)
+		go func() { done <- c.Run(ctx) }()
+		wait := func(findings []float64, wantLog string) {
+			t.Helper()
+			time.Sleep(time.Hour + time.Second)
+			synctest.Wait()
+			if got := values(t, reg, "processor_audit_findings"); !slices.Equal(got, findings) {
+				t.Errorf("%v findings by table and kind, want %v", got, findings)
+			}
+			if !strings.Contains(log.String(), wantLog) {
+				t.Errorf("the log lacks %q:\n%s", wantLog, log)
+			}
+			log.Reset()
+		}
+		wait([]float64{2, 1}, "pi_1")
+		wait([]float64{2, 1}, "ClickHouse does not answer")
+		if got, want := values(t, reg, "processor_audit_last_success_timestamp_seconds"), begin.Add(time.Hour).Unix(); int64(got[0]) != want {
+			t.Errorf("last success at %v, want %d", got, want)
+		}
+		wait(nil, "nothing found")
+		stop()
+		if err := <-done; err != nil || len(started) != len(audits) {
+			t.Errorf("%d audits, %v", len(started), err)
+		}
+	})
+}
+
+// values returns the values of a gauge, sorted by their labels.
+func values(t *testing.T, reg *prometheus.Registry, name string) []float64 {
+	t.Helper()
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []float64
+	for _, family := range families {
+		for _, m := range family.GetMetric() {
+			if family.GetName() == name {
+				list = append(list, m.GetGauge().GetValue())
+			}
+		}
+	}
+	return list
+}
+
+// Without an interval nothing is audited.
+func TestContinuousNever(t *testing.T) {
+	c := NewContinuous(0, nil, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
+	if err := c.Run(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestPrint(t *testing.T) {
+	clean := &Report{Records: 3}
+	many := &Report{Records: 3}
+	for range maxPrinted + 5 {
+		many.Findings = append(many.Findings, Finding{Table: "ledger", What: "altered", Where: "2026-03-01", Key: "payment pi_1"})
+	}
+	f := func(found, left *Report, repaired bool, lines int, last string) {
+		t.Helper()
+		var b strings.Builder
+		if err := Print(&b, found, left, repaired); err != nil {
+			t.Fatal(err)
+		}
+		got := strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n")
+		if len(got) != lines || got[len(got)-1] != last {
+			t.Errorf("%d lines, the last %q; want %d, %q", len(got), got[len(got)-1], lines, last)
+		}
+	}
+	f(clean, clean, false, 2, "nothing is missing, nothing is altered, nothing is unexplained")
+	f(many, many, false, maxPrinted+3, "25 findings (hint: --repair repairs them)")
+	f(many, clean, true, maxPrinted+3, "25 findings, all repaired")
+	f(many, many, true, maxPrinted+3, "25 findings, 25 left after the repair")
+}

@@ -1,0 +1,39 @@
+package audit
+
+import (
+	"fmt"
+	"io"
+	"strings"
+)
+
+// maxPrinted findings of one kind in one table are printed, and of all findings logged.
+const maxPrinted = 20
+
+// Print writes for people what was found, and, if it was repaired, what is left.
+func Print(w io.Writer, found, left *Report, repaired bool) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d records handled again\n", found.Records)
+	type kind struct{ table, what string }
+	count := make(map[kind]int)
+	for _, f := range found.Findings {
+		k := kind{f.Table, f.What}
+		switch count[k]++; {
+		case count[k] <= maxPrinted:
+			fmt.Fprintf(&b, "%-17s %-12s %s  %s\n", f.Table, f.What, f.Where, f.Key)
+		case count[k] == maxPrinted+1:
+			fmt.Fprintf(&b, "%-17s %-12s and more\n", f.Table, f.What)
+		}
+	}
+	switch {
+	case len(found.Findings) == 0:
+		b.WriteString("nothing is missing, nothing is altered, nothing is unexplained\n")
+	case !repaired:
+		fmt.Fprintf(&b, "%d findings (hint: --repair repairs them)\n", len(found.Findings))
+	case len(left.Findings) == 0:
+		fmt.Fprintf(&b, "%d findings, all repaired\n", len(found.Findings))
+	default:
+		fmt.Fprintf(&b, "%d findings, %d left after the repair\n", len(found.Findings), len(left.Findings))
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}

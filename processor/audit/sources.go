@@ -1,0 +1,149 @@
+package audit
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	"tributary/processor/clickhouse"
+)
+
+// Finding is one row that is not what the records say.
+type Finding struct {
+	Table string `json:"table"`
+	What  string `json:"what"`  // missing, behind (the shadow's version is greater), altered, unexplained, sum
+	Where string `json:"where"` // an hour or a day, UTC
+	Key   string `json:"key"`   // for people
+}
+
+// sources are the tables that records fill, and how two databases' copies of one are compared. key are the columns of its key, at
+// is when the row was received or reported, name is what a person would call the row. Of two versioned rows the greater version
+// stands; an unversioned row exists or does not.
+var sources = []struct {
+	table, key, at, name string
+	versioned            bool
+	where                string
+}{
+	{"clicks", "workspace, click_id", "received_at", "UUIDNumToString(click_id)", true, ""},
+	{"stripe_events", "workspace, event_id", "received_at", "concat(event_id, ' ', type)", true, ""},
+	// When a hold ended, or whether it was needed at all, depends on which processor was ahead; the ledger shows the result.
+	{"facts", "workspace, object_id, kind, source, event_id", "received_at",
+		"concat(kind, ' ', object_id, ' by ', source, ' ', event_id)", true, " WHERE kind != 'hold_ended'"},
+	{"identities", "workspace, key, target", "at", "concat(key, ' = ', target)", false, ""},
+	{"first_names", "workspace, name", "at", "concat(name, ' = ', target)", true, ""},
+	{"dead_letters", "topic, partition, offset, step", "at", "concat(topic, '/', toString(partition), '/', toString(offset))", false, ""},
+	{"leads", "workspace, lead_id", "received_at", "concat(event_name, ' of ', external_id)", true, ""},
+	{"ledger", "workspace, entry_id", "received_at", "concat(toString(kind), ' ', object_id)", true, ""},
+}
+
+// maxFindings of one table: nobody reads more of them one by one.
+const maxFindings = 10_000
+
+// content is a hash of all columns of a row.
+const content = "cityHash64(toString(tuple(*)))"
+
+// compareSources returns where the live tables differ from what handling records again wrote into the shadow database. Rows whose
+// live version is greater are not findings here; unexplained looks at those of the ledger.
+func compareSources(ctx context.Context, live *clickhouse.Store, shadow string) ([]Finding, error) {
+	var findings []Finding
+	for _, t := range sources {
+		version, hash := "toUInt128(1)", "0"
+		if t.versioned {
+			version, hash = "toUInt128(version)", content
+		}
+		shadowTable, liveTable := clickhouse.Table(shadow, t.table), clickhouse.Table("", t.table)
+		query := `SELECT multiIf(l.v = 0, 'missing', l.v < s.v, 'behind', 'altered'), formatDateTime(s.at, '%F %H:00'), s.name
+FROM (SELECT tuple(` + t.key + `) AS id, ` + version + ` AS v, ` + hash + ` AS h, ` + t.at + ` AS at, ` + t.name + ` AS name
+    FROM ` + shadowTable + ` FINAL` + t.where + `) AS s
+LEFT JOIN (SELECT tuple(` + t.key + `) AS id, ` + version + ` AS v, ` + hash + ` AS h FROM ` + liveTable + ` FINAL
+    WHERE (` + t.key + `) IN (SELECT ` + t.key + ` FROM ` + shadowTable + `)) AS l ON s.id = l.id
+WHERE l.v < s.v OR l.v = s.v AND l.h != s.h
+ORDER BY s.at, s.name LIMIT ` + fmt.Sprint(maxFindings)
+		err := live.Each(ctx, func(rows driver.Rows) error {
+			f := Finding{Table: t.table}
+			err := rows.Scan(&f.What, &f.Where, &f.Key)
+			findings = append(findings, f)
+			return err
+		}, query)
+		if err != nil {
+			return nil, fmt.Errorf("compare %s: %w", t.table, err)
+		}
+	}
+	return findings, nil
+}
+
+// unexplained returns the live ledger entries that were received in [since, until) and that handling the records again did not
+// write, or wrote with a smaller version, and their sales. A sale about which more became known in the meantime is among
+// them until it is recomputed.
+func unexplained(ctx context.Context, live *clickhouse.Store, shadow string, since, until time.Time) (
+	findings []Finding, sales []clickhouse.Sale, err error,
+) {
+	err = live.Each(ctx, func(rows driver.Rows) error {
+		f := Finding{Table: "ledger", What: "unexplained"}
+		var sale clickhouse.Sale
+		err := rows.Scan(&f.Where, &f.Key, &sale.Workspace, &sale.ObjectID)
+		findings, sales = append(findings, f), append(sales, sale)
+		return err
+	}, `SELECT formatDateTime(l.received_at, '%F %H:00'),
+    concat(toString(l.kind), ' ', l.object_id, '`+entryMark+`', lower(hex(l.entry_id))), l.workspace, l.sale_id
+FROM (SELECT workspace, entry_id, version, received_at, kind, object_id, sale_id FROM ledger FINAL
+    WHERE status != 'superseded' AND received_at >= ? AND received_at < ?) AS l
+LEFT JOIN (SELECT workspace, entry_id, version FROM `+clickhouse.Table(shadow, "ledger")+` FINAL) AS s
+    ON l.workspace = s.workspace AND l.entry_id = s.entry_id
+WHERE l.version > s.version ORDER BY l.received_at, l.object_id LIMIT `+fmt.Sprint(maxFindings), since, until)
+	return findings, sales, err
+}
+
+// entryMark precedes the entry's id in the key of an unexplained finding.
+const entryMark = ", entry "
+
+// repairSources copies the shadow's rows to the live tables wherever those lack them. A row of equal version and other content is
+// deleted first: the version says what was known when a row was made, and so cannot decide between the two.
+func repairSources(ctx context.Context, live *clickhouse.Store, shadow string) error {
+	for _, t := range sources {
+		shadowTable, liveTable := clickhouse.Table(shadow, t.table), clickhouse.Table("", t.table)
+		key := t.key
+		if t.versioned {
+			key += ", version"
+			altered := `SELECT ` + t.key + ` FROM (SELECT ` + key + `, ` + content + ` AS h FROM ` + shadowTable + ` FINAL) AS s
+INNER JOIN (SELECT ` + key + `, ` + content + ` AS h FROM ` + liveTable + ` FINAL) AS l USING (` + key + `) WHERE s.h != l.h`
+			if err := live.Exec(ctx, "ALTER TABLE "+liveTable+" DELETE WHERE ("+t.key+") IN ("+altered+")"); err != nil {
+				return err
+			}
+		}
+		err := live.Exec(ctx, "INSERT INTO "+liveTable+" SELECT * FROM "+shadowTable+" FINAL WHERE ("+key+") NOT IN (SELECT "+key+" FROM "+liveTable+")")
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// deleteUnexplained deletes ledger entries that no record explains, and their rows of revenue.
+func deleteUnexplained(ctx context.Context, live *clickhouse.Store, findings []Finding) error {
+	for _, f := range findings {
+		_, id, ok := strings.Cut(f.Key, entryMark)
+		if !ok || f.What != "unexplained" {
+			continue
+		}
+		for _, table := range []string{"ledger", "revenue"} {
+			if err := live.Exec(ctx, "ALTER TABLE "+table+" DELETE WHERE entry_id = unhex(?)", id); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// truncate empties the tables of the database that an audit writes into.
+func truncate(ctx context.Context, shadow *clickhouse.Store) error {
+	for _, t := range sources {
+		if err := shadow.Exec(ctx, "TRUNCATE TABLE "+t.table); err != nil {
+			return err
+		}
+	}
+	return nil
+}

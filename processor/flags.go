@@ -1,0 +1,180 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"tributary/processor/clickhouse"
+	"tributary/processor/consume"
+	"tributary/processor/erase"
+	"tributary/processor/fx"
+	"tributary/processor/recompute"
+	"tributary/processor/replay"
+	"tributary/processor/workspace"
+	"tributary/schemas"
+)
+
+// kafkaSettings are the flags of commands that use Kafka.
+type kafkaSettings struct {
+	Kafka schemas.Kafka `embed:""`
+}
+
+// connection checks the flags.
+func (s *kafkaSettings) connection() (schemas.KafkaConnection, error) {
+	return s.Kafka.Connection("tributary-processor")
+}
+
+// topics returns a reader of Kafka without a consumer group. deadLetter sets aside what cannot be read.
+func (s *kafkaSettings) topics(deadLetter consume.DeadLetter, log *slog.Logger) (*replay.Topics, error) {
+	c, err := s.connection()
+	if err != nil {
+		return nil, err
+	}
+	return &replay.Topics{Seeds: c.Seeds, Opts: c.Options(), DeadLetter: deadLetter, Log: log}, nil
+}
+
+// clickhouseSettings are the flags of commands that use ClickHouse.
+type clickhouseSettings struct {
+	ClickhouseDSN string `name:"clickhouse-dsn" env:"TRIBUTARY_CLICKHOUSE_DSN" help:"ClickHouse, with the database: http://host:8123/tributary or clickhouse://host:9000/tributary." default:"http://127.0.0.1:8123/tributary" placeholder:"DSN"`
+}
+
+// workspaceSettings are the flags of commands that need the workspaces file.
+type workspaceSettings struct {
+	Workspaces   string `help:"JSON array of workspaces, the edge's too; processor run reads it again on change and on SIGHUP. Without it there is one, \"default\", of all Stripe accounts." type:"path" placeholder:"FILE"`
+	EmailKey     string `help:"Key of the hashes of e-mail addresses, at least 16 bytes, the same as the edge's; workspaces with email_fallback need it. Better in a file."`
+	EmailKeyFile string `help:"File that holds --email-key." type:"path" placeholder:"FILE"`
+}
+
+// read reads the workspaces file.
+func (s *workspaceSettings) read() (*workspace.File, error) {
+	key, err := schemas.Secret("email key", s.EmailKey, s.EmailKeyFile)
+	if err != nil {
+		_, faults := workspace.ReadPolicies(s.Workspaces)
+		return nil, errors.Join(err, faults)
+	}
+	return workspace.Read(s.Workspaces, key)
+}
+
+// rateSettings are what conversions depend on besides the stored rates: every command that books must
+// be given the same.
+type rateSettings struct {
+	FXSource    []string `name:"fx-source" env:"TRIBUTARY_FX_SOURCE" help:"Exchange rates: ecb:FILE|URL, oxr:FILE|DIR|URL, file:PATH (CSV with columns date,currency,usd or valid_from,valid_to,currency,usd) or pegs (built-in fixed rates, last where not named); repeatable, most preferred first." sep:"," placeholder:"SOURCE"`
+	UGXExponent int      `name:"ugx-exponent" help:"Minor units of the Ugandan shilling: Stripe's documents say both 2 and 0." enum:"0,2" default:"2"`
+}
+
+func (s *rateSettings) fxSources() ([]fx.Source, error) { return fx.ParseSources(s.FXSource) }
+
+// storedRates returns a table of the rates that are stored; the sources only give their order.
+func (s *rateSettings) storedRates(ctx context.Context, store fx.Store, log *slog.Logger) (*fx.Live, error) {
+	sources, err := s.fxSources()
+	if err != nil {
+		return nil, err
+	}
+	rates := fx.NewLive(store, sources, fx.StripeExponents().WithUGX(s.UGXExponent), log, nil)
+	if err := rates.LoadStored(ctx); err != nil {
+		return nil, fmt.Errorf("read exchange rates: %w", err)
+	}
+	return rates, nil
+}
+
+// bookingSettings are what rows depend on besides the records: every command that books must be given
+// the same.
+type bookingSettings struct {
+	workspaceSettings
+	rateSettings
+	Settle time.Duration `help:"How long a payment is held that may be an invoice's." default:"1h"`
+}
+
+// recomputer makes a Recomputer that reads and writes target, with the rates that store has.
+func (s *bookingSettings) recomputer(ctx context.Context, store *clickhouse.Store, target recompute.Store,
+	now func() time.Time, log *slog.Logger,
+) (*recompute.Recomputer, error) {
+	workspaces, err := s.read()
+	if err != nil {
+		return nil, err
+	}
+	rates, err := s.storedRates(ctx, store, log)
+	if err != nil {
+		return nil, err
+	}
+	return recompute.New(recompute.Config{
+		Store: target, Rates: rates, Policies: workspaces.Policies, Settle: s.Settle, Now: now, Log: log,
+	}), nil
+}
+
+// batchRecords is how many records a replay handles at once.
+const batchRecords = 2000
+
+// handlers makes the consumers' handlers, which read and write target, with the rates and the erased
+// names that store has.
+func (s *bookingSettings) handlers(ctx context.Context, store *clickhouse.Store, target recompute.Store,
+	now func() time.Time, log *slog.Logger,
+) (*replay.Handlers, error) {
+	workspaces, err := s.read()
+	if err != nil {
+		return nil, err
+	}
+	recomputer, err := s.recomputer(ctx, store, target, now, log)
+	if err != nil {
+		return nil, err
+	}
+	erased := new(erase.List)
+	if err := erased.Load(ctx, store); err != nil {
+		return nil, fmt.Errorf("read erased names: %w", err)
+	}
+	return &replay.Handlers{
+		Recomputer: recomputer,
+		Clicks:     &consume.Clicks{Store: target, Recomputer: recomputer, Erased: erased},
+		Payments: &consume.Payments{
+			Store: target, Recomputer: recomputer, Workspace: workspaces.OfEvent, Keys: workspaces.Keys,
+			Erased: erased, Events: consume.NewEventsMetric(),
+		},
+	}, nil
+}
+
+// open connects, so that a wrong address is an error at once and is not retried.
+func (s *clickhouseSettings) open(ctx context.Context, log *slog.Logger) (*clickhouse.Store, error) {
+	return openStore(ctx, s.ClickhouseDSN, log)
+}
+
+func openStore(ctx context.Context, dsn string, log *slog.Logger) (*clickhouse.Store, error) {
+	store, err := clickhouse.Open(dsn, log, prometheus.NewRegistry())
+	if err != nil {
+		return nil, err
+	}
+	if err := store.Ping(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("reach ClickHouse: %w (hint: --clickhouse-dsn names it)", err), store.Close())
+	}
+	return store, nil
+}
+
+// inDatabase returns the DSN of another database on the same server.
+func inDatabase(dsn, database string) (string, error) {
+	u, err := url.Parse(dsn)
+	if err != nil {
+		return "", fmt.Errorf("read --clickhouse-dsn: %w", err)
+	}
+	query := u.Query()
+	query.Del("database")
+	u.Path, u.RawQuery = "/"+database, query.Encode()
+	return u.String(), nil
+}
+
+// parseTime parses a day or a time, UTC; an empty text is the zero time.
+func parseTime(flag, text string) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	for _, layout := range []string{time.DateOnly, "2006-01-02T15:04", time.RFC3339} {
+		if t, err := time.Parse(layout, text); err == nil {
+			return t, nil
+		}
+	}
+	return time.Time{}, fmt.Errorf("--%s: %q is not a time (hint: give one like 2026-03-31 or 2026-03-31T15:04)", flag, text)
+}

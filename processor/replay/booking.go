@@ -1,0 +1,167 @@
+package replay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"tributary/processor/clickhouse"
+	"tributary/processor/consume"
+	"tributary/processor/identity"
+	"tributary/processor/ledger"
+	"tributary/schemas"
+)
+
+// booking books what raw tables hold.
+type booking struct {
+	live     *clickhouse.Store // whose clicks and raw events are read
+	database string            // whose leads and edges are read; live's own may have been exchanged
+	into     *clickhouse.Store // where edges and leads are inserted; handlers book into the same
+	handlers *Handlers
+	batch    int // events that are handled at once
+	log      *slog.Logger
+	result   *Result // counts
+}
+
+// edgesAndLeads inserts the edges that clicks and leads received since then make, and credits the
+// leads.
+func (b *booking) edgesAndLeads(ctx context.Context, since time.Time) error {
+	edges, firsts := edgeBuffer{insert: b.into.InsertEdges}, edgeBuffer{insert: b.into.InsertFirstNames}
+	err := eachFirstName(ctx, b.live, since, func(vouched bool, e clickhouse.EdgeRow) error {
+		if vouched {
+			return firsts.add(ctx, e)
+		}
+		public := e
+		public.A, e.B = identity.PublicName(e.A), identity.PublicName(e.A)
+		return errors.Join(edges.add(ctx, e), firsts.add(ctx, public))
+	})
+	if err != nil {
+		return fmt.Errorf("read the names that clicks use: %w", err)
+	}
+	if err := errors.Join(edges.flush(ctx), firsts.flush(ctx)); err != nil {
+		return err
+	}
+	if err := copyPublicLeads(ctx, b.into, b.database, since); err != nil {
+		return err
+	}
+	if err := b.copyEdges(ctx, since, "lead"); err != nil {
+		return err
+	}
+	if err := b.leads(ctx, since); err != nil {
+		return fmt.Errorf("book leads: %w", err)
+	}
+	return nil
+}
+
+// leads inserts the leads that were received since then and recomputes them.
+func (b *booking) leads(ctx context.Context, since time.Time) error {
+	const atOnce = 1000
+	byWorkspace := make(map[string][]ledger.Lead)
+	flush := func(workspace string) error {
+		leads := byWorkspace[workspace]
+		delete(byWorkspace, workspace)
+		if err := b.into.InsertLeads(ctx, leads); err != nil {
+			return err
+		}
+		nodes := make([]identity.Node, len(leads))
+		for i, l := range leads {
+			nodes[i] = ledger.LeadNode(l.ID)
+		}
+		return b.handlers.Recomputer.Recompute(ctx, workspace, nodes, nil)
+	}
+	err := eachLead(ctx, b.live, b.database, since, func(l ledger.Lead) error {
+		byWorkspace[l.Workspace] = append(byWorkspace[l.Workspace], l)
+		if len(byWorkspace[l.Workspace]) >= atOnce {
+			return flush(l.Workspace)
+		}
+		return nil
+	})
+	for workspace := range byWorkspace {
+		err = errors.Join(err, flush(workspace))
+	}
+	return err
+}
+
+// events handles the raw events that were received since then, day by day. Days up to done, like
+// 2026-03-31, are skipped, and reached is called after each day.
+func (b *booking) events(ctx context.Context, since time.Time, done string, reached func(day string) error) error {
+	days, err := eventDays(ctx, b.live, since)
+	if err != nil {
+		return fmt.Errorf("read days of events: %w", err)
+	}
+	for i, day := range days {
+		name := day.Format(time.DateOnly)
+		if name <= done {
+			continue
+		}
+		begin := day
+		if begin.Before(since) {
+			begin = since
+		}
+		if err := b.eventsBetween(ctx, begin, day.AddDate(0, 0, 1)); err != nil {
+			return fmt.Errorf("book events of %s: %w", name, err)
+		}
+		if err := reached(name); err != nil {
+			return err
+		}
+		b.log.Info("booked", "day", name, "of", fmt.Sprintf("%d/%d", i+1, len(days)), "records", b.result.Records)
+	}
+	return nil
+}
+
+func (b *booking) eventsBetween(ctx context.Context, since, until time.Time) error {
+	var records []*kgo.Record
+	handle := func() error {
+		if len(records) == 0 {
+			return nil
+		}
+		err := consume.Quarantine(ctx, records, b.handlers.Payments.Handle, b.result.refused, b.log)
+		b.result.Records += len(records)
+		records = nil
+		return err
+	}
+	err := EachEvent(ctx, b.live, since, until, func(e *schemas.StripeEvent) error {
+		if records = append(records, schemas.StripeRecord(e, "")); len(records) >= b.batch {
+			return handle()
+		}
+		return nil
+	})
+	return errors.Join(err, handle())
+}
+
+// copyEdges copies the edges of one source that were reported since then.
+func (b *booking) copyEdges(ctx context.Context, since time.Time, source string) error {
+	edges := edgeBuffer{insert: b.into.InsertEdges}
+	err := eachEdge(ctx, b.live, b.database, since, source,
+		func(e clickhouse.EdgeRow) error { return edges.add(ctx, e) })
+	if err != nil {
+		return fmt.Errorf("copy edges of source %s: %w", source, err)
+	}
+	return edges.flush(ctx)
+}
+
+// edgeBuffer collects edges into inserts of up to maxEdges.
+type edgeBuffer struct {
+	insert func(context.Context, []clickhouse.EdgeRow) error
+	rows   []clickhouse.EdgeRow
+}
+
+const maxEdges = 20_000
+
+func (b *edgeBuffer) add(ctx context.Context, e clickhouse.EdgeRow) error {
+	b.rows = append(b.rows, e)
+	if len(b.rows) >= maxEdges {
+		return b.flush(ctx)
+	}
+	return nil
+}
+
+func (b *edgeBuffer) flush(ctx context.Context) error {
+	err := b.insert(ctx, b.rows)
+	b.rows = b.rows[:0]
+	return err
+}

@@ -1,0 +1,203 @@
+package schemas
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sasl"
+	"github.com/twmb/franz-go/pkg/sasl/oauth"
+	"github.com/twmb/franz-go/pkg/sasl/plain"
+	"github.com/twmb/franz-go/pkg/sasl/scram"
+)
+
+// Kafka is how both programs reach Kafka. Its fields are their flags, by the tags of
+// github.com/alecthomas/kong.
+type Kafka struct {
+	Seeds      []string `name:"kafka-seeds" default:"127.0.0.1:9092" placeholder:"HOST:PORT,…" help:"Any brokers of the cluster."`
+	ClientID   string   `name:"kafka-client-id" help:"Name in the brokers' logs, metrics and quotas; without it the program's own."`
+	TLS        bool     `name:"kafka-tls" help:"Connect with TLS."`
+	CA         string   `name:"kafka-ca" placeholder:"FILE" help:"Trust these certificates (PEM) instead of the system's; implies --kafka-tls."`
+	ClientCert string   `name:"kafka-client-cert" placeholder:"FILE" help:"Certificate (PEM) by which this program proves who it is; implies --kafka-tls."`
+	ClientKey  string   `name:"kafka-client-key" placeholder:"FILE" help:"Private key (PEM) of --kafka-client-cert."`
+	ServerName string   `name:"kafka-server-name" placeholder:"HOST" help:"Name that the brokers' certificates must carry, where it is not the host of their address."`
+	SASL       string   `name:"kafka-sasl" default:"none" placeholder:"MECHANISM" help:"Authenticate by none, plain, scram-sha-256, scram-sha-512 or oauthbearer."`
+	User       string   `name:"kafka-user" help:"SASL user."`
+	Password   string   `name:"kafka-password" help:"SASL password. Every local user sees flags in ps: better in a file or the environment."`
+	// PasswordFile and TokenFile are read anew for every connection, so that a new password or
+	// token needs no restart.
+	PasswordFile string `name:"kafka-password-file" placeholder:"FILE" help:"File that holds the SASL password."`
+	Token        string `name:"kafka-token" help:"OAUTHBEARER token; better in a file, since tokens expire."`
+	TokenFile    string `name:"kafka-token-file" placeholder:"FILE" help:"File that holds the OAUTHBEARER token, kept fresh by somebody else."`
+}
+
+// KafkaConnection is what the flags come to.
+type KafkaConnection struct {
+	Seeds    []string
+	ClientID string
+	TLS      *tls.Config    // nil: plain TCP
+	SASL     sasl.Mechanism // nil: nobody authenticates
+}
+
+// Options are those of a client.
+func (c KafkaConnection) Options() []kgo.Opt {
+	opts := []kgo.Opt{kgo.SeedBrokers(c.Seeds...), kgo.ClientID(c.ClientID)}
+	if c.TLS != nil {
+		opts = append(opts, kgo.DialTLSConfig(c.TLS))
+	}
+	if c.SASL != nil {
+		opts = append(opts, kgo.SASL(c.SASL))
+	}
+	return opts
+}
+
+// Connection checks the flags as a whole. An error holds every fault, each with a hint and without
+// a secret. program is the client id where none is given.
+func (k *Kafka) Connection(program string) (KafkaConnection, error) {
+	secure, tlsErr := k.tls()
+	mechanism, saslErr := k.mechanism()
+	return KafkaConnection{Seeds: k.Seeds, ClientID: cmp.Or(k.ClientID, program), TLS: secure, SASL: mechanism},
+		errors.Join(k.checkSeeds(), tlsErr, saslErr)
+}
+
+func (k *Kafka) checkSeeds() error {
+	if len(k.Seeds) == 0 {
+		return errors.New("kafka seeds: none given (hint: --kafka-seeds host:port,host:port)")
+	}
+	var faults []error
+	for _, seed := range k.Seeds {
+		host, port, err := net.SplitHostPort(seed)
+		if n, numberErr := strconv.Atoi(port); err != nil || host == "" || numberErr != nil || n < 1 || n > 65535 {
+			faults = append(faults, fmt.Errorf("kafka seeds: %q is not host:port "+
+				"(hint: Kafka listens on port 9092 by default)", seed))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// tls is nil where the connection is plain TCP.
+func (k *Kafka) tls() (*tls.Config, error) {
+	if !k.TLS && k.CA == "" && k.ClientCert == "" && k.ClientKey == "" {
+		if k.ServerName != "" {
+			return nil, errors.New("kafka server name: there is no TLS (hint: --kafka-tls)")
+		}
+		return nil, nil
+	}
+	config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: k.ServerName}
+	var faults []error
+	if k.CA != "" {
+		pem, err := os.ReadFile(k.CA)
+		config.RootCAs = x509.NewCertPool()
+		switch {
+		case err != nil:
+			faults = append(faults, fmt.Errorf("kafka ca: %w (hint: a PEM file)", err))
+		case !config.RootCAs.AppendCertsFromPEM(pem):
+			faults = append(faults, fmt.Errorf("kafka ca: %s holds no certificate "+
+				"(hint: it begins with -----BEGIN CERTIFICATE-----)", k.CA))
+		}
+	}
+	switch {
+	case (k.ClientCert == "") != (k.ClientKey == ""):
+		faults = append(faults, errors.New("kafka client certificate: certificate and key belong together "+
+			"(hint: --kafka-client-cert and --kafka-client-key)"))
+	case k.ClientCert != "":
+		if _, err := tls.LoadX509KeyPair(k.ClientCert, k.ClientKey); err != nil {
+			faults = append(faults, fmt.Errorf("kafka client certificate: %w (hint: two PEM files of one pair)", err))
+		}
+		// Read for every connection: a renewed certificate needs no restart.
+		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			pair, err := tls.LoadX509KeyPair(k.ClientCert, k.ClientKey)
+			return &pair, err
+		}
+	}
+	return config, errors.Join(faults...)
+}
+
+// mechanism is nil where nobody authenticates.
+func (k *Kafka) mechanism() (sasl.Mechanism, error) {
+	password := func() (string, error) { return Secret("kafka password", k.Password, k.PasswordFile) }
+	token := func() (string, error) { return Secret("kafka token", k.Token, k.TokenFile) }
+	secret, withUser := password, true
+	switch k.SASL {
+	case "", "none":
+		if k.User != "" || k.Password != "" || k.PasswordFile != "" || k.Token != "" || k.TokenFile != "" {
+			return nil, errors.New("kafka sasl: a user, password or token is given without a mechanism " +
+				"(hint: --kafka-sasl scram-sha-512)")
+		}
+		return nil, nil
+	case "oauthbearer":
+		secret, withUser = token, false
+	case "plain", "scram-sha-256", "scram-sha-512":
+	default:
+		return nil, fmt.Errorf("kafka sasl: %q is not known "+
+			"(hint: none, plain, scram-sha-256, scram-sha-512 or oauthbearer)", k.SASL)
+	}
+	value, err := secret()
+	switch {
+	case err != nil:
+		return nil, err
+	case withUser && (k.User == "" || value == ""):
+		return nil, fmt.Errorf("kafka sasl: %s needs a user and a password "+
+			"(hint: --kafka-user and --kafka-password-file)", k.SASL)
+	case !withUser && value == "":
+		return nil, errors.New("kafka sasl: oauthbearer needs a token (hint: --kafka-token-file)")
+	}
+	switch k.SASL {
+	case "plain":
+		return plain.Plain(func(context.Context) (plain.Auth, error) {
+			pass, err := password()
+			return plain.Auth{User: k.User, Pass: pass}, err
+		}), nil
+	case "oauthbearer":
+		return oauth.Oauth(func(context.Context) (oauth.Auth, error) {
+			text, err := token()
+			return oauth.Auth{Token: text}, err
+		}), nil
+	case "scram-sha-256":
+		return scram.Sha256(k.scram), nil
+	default:
+		return scram.Sha512(k.scram), nil
+	}
+}
+
+func (k *Kafka) scram(context.Context) (scram.Auth, error) {
+	password, err := Secret("kafka password", k.Password, k.PasswordFile)
+	return scram.Auth{User: k.User, Pass: password}, err
+}
+
+// maxSecretBytes of a file: a token may be long, a wrong file much longer.
+const maxSecretBytes = 64 << 10
+
+// Secret returns the value of a secret that may be given itself or by a file that holds it; ""
+// where neither is given. name stands in errors. The line end that editors put behind it is left
+// out.
+func Secret(name, value, file string) (string, error) {
+	flag := strings.ReplaceAll(name, " ", "-")
+	switch {
+	case file == "":
+		return value, nil
+	case value != "":
+		return "", fmt.Errorf("%s: given twice (hint: --%s or --%s-file)", name, flag, flag)
+	}
+	if info, err := os.Stat(file); err == nil && (info.IsDir() || info.Size() > maxSecretBytes) {
+		return "", fmt.Errorf("%s: %s is a directory or larger than %d bytes "+
+			"(hint: a file with the secret alone)", name, file, maxSecretBytes)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w (hint: a file with the secret alone, that this user may read)", name, err)
+	}
+	secret := strings.TrimRight(string(text), "\r\n")
+	if secret == "" {
+		return "", fmt.Errorf("%s: %s is empty (hint: a file with the secret alone)", name, file)
+	}
+	return secret, nil
+}

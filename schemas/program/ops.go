@@ -1,0 +1,116 @@
+package program
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"tributary/schemas/loopback"
+)
+
+// NewRegistry is a registry that knows the process and the Go runtime.
+func NewRegistry() *prometheus.Registry {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return registry
+}
+
+// Ops is the listener for operators and probes, which answers until the very end of a stop:
+//
+//	/metrics      Prometheus
+//	/healthz      200 "ok": the process lives
+//	/readyz       200 "ready", or 503 "not ready: " and the reason; warnings follow, one a line
+//	/debug/pprof  profiles; not the command line, in which secrets may stand
+type Ops struct {
+	ready    func(context.Context) error
+	warnings []func(context.Context) []string
+	stopping atomic.Bool
+	server   *http.Server
+}
+
+// NewOps makes the handler. ready returns why the program cannot do its work, or nil. Each of
+// warnings returns what an operator has to look at while the program does its work all the same.
+func NewOps(registry *prometheus.Registry, ready func(context.Context) error,
+	warnings ...func(context.Context) []string) *Ops {
+	o := &Ops{ready: ready, warnings: warnings}
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", o.serveReady)
+	mux.HandleFunc("GET /debug/pprof/", servePprof)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	o.server = &http.Server{Handler: loopback.Protect(mux), ReadHeaderTimeout: 5 * time.Second, MaxHeaderBytes: 16 << 10}
+	return o
+}
+
+// servePprof is the index and the named profiles. net/http/pprof would show the command line below
+// it as well.
+func servePprof(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == "/debug/pprof/cmdline" {
+		http.NotFound(w, r)
+		return
+	}
+	pprof.Index(w, r)
+}
+
+func (o *Ops) serveReady(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	err := errors.New("stopping")
+	if !o.stopping.Load() {
+		err = o.ready(r.Context())
+	}
+	if err != nil {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		fmt.Fprintln(w, "not ready:", err)
+	} else {
+		fmt.Fprintln(w, "ready")
+	}
+	for _, source := range o.warnings {
+		for _, warning := range source(r.Context()) {
+			fmt.Fprintln(w, "warning:", strings.ReplaceAll(warning, "\n", " "))
+		}
+	}
+}
+
+// Serve answers on l until Shutdown.
+func (o *Ops) Serve(l net.Listener) error {
+	if err := o.server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve operators: %w", err)
+	}
+	return nil
+}
+
+// Stopping makes /readyz answer 503 from now on, so that balancers send nothing new.
+func (o *Ops) Stopping() { o.stopping.Store(true) }
+
+// Shutdown closes the listener and waits for the answers under way, at most until ctx ends.
+func (o *Ops) Shutdown(ctx context.Context) error { return o.server.Shutdown(ctx) }
+
+// Listen opens a listener for operators.
+func Listen(addr string) (net.Listener, error) {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("listen for operators: %w (hint: --ops-addr chooses another)", err)
+	}
+	return l, nil
+}
+
+// CheckAddr returns why addr cannot be listened on, without doing it. flag stands in the error.
+func CheckAddr(flag, addr string) error {
+	if _, err := net.ResolveTCPAddr("tcp", addr); err != nil {
+		return fmt.Errorf("%s: %w (hint: 127.0.0.1:8080, or :8080 for all interfaces)", flag, err)
+	}
+	return nil
+}

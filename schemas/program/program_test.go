@@ -1,0 +1,207 @@
+package program
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+)
+
+type grammar struct {
+	Serve struct {
+		Buffer int `default:"7" placeholder:"N" help:"How many."`
+	} `cmd:""`
+	Print VersionCommand `cmd:"" name:"version"`
+	Flags
+}
+
+func TestParse(t *testing.T) {
+	var out bytes.Buffer
+	g := new(grammar)
+	command, err := Parse(g, "test", "A test.", &out, &out, []string{"serve", "--log-level", "warn", "--log-format", "json"})
+	if err != nil || command == nil || g.Serve.Buffer != 7 {
+		t.Fatalf("%+v %v", g, err)
+	}
+	log := g.Logger(&out)
+	log.Info("hidden")
+	log.Warn("seen")
+	if got := out.String(); strings.Contains(got, "hidden") || !strings.Contains(got, `"msg":"seen"`) {
+		t.Errorf("the log says %s", got)
+	}
+	t.Setenv("TRIBUTARY_VERSION", "1.2.3") // common in images, and not ours
+	t.Setenv("TRIBUTARY_BUFFER", "9")
+	if _, err := Parse(g, "test", "A test.", &out, &out, []string{"serve"}); err != nil || g.Serve.Buffer != 9 {
+		t.Errorf("%+v %v", g, err)
+	}
+	out.Reset()
+	if command, err := Parse(new(grammar), "test", "A test.", &out, &out, []string{"serve", "--help"}); command != nil || err != nil || !strings.Contains(out.String(), "Default: 7") {
+		t.Errorf("%v %v %s", command, err, &out)
+	}
+	for _, args := range [][]string{{}, {"walk"}, {"serve", "--log-level", "loud"}, {"serve", "--nonsense"}} {
+		if _, err := Parse(new(grammar), "test", "A test.", io.Discard, io.Discard, args); err == nil || !strings.Contains(err.Error(), "(hint: test --help)") {
+			t.Errorf("%q: %v", args, err)
+		}
+	}
+}
+
+func serveOps(t *testing.T, o *Ops) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = o.Serve(l) }()
+	t.Cleanup(func() { _ = o.Shutdown(context.Background()) })
+	return "http://" + l.Addr().String()
+}
+
+func ask(t *testing.T, address string, change func(*http.Request)) (int, string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), "GET", address, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if change != nil {
+		change(r)
+	}
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	text, _ := io.ReadAll(res.Body)
+	return res.StatusCode, string(text)
+}
+
+func TestOps(t *testing.T) {
+	var reason atomic.Pointer[error]
+	o := NewOps(NewRegistry(), func(context.Context) error {
+		if r := reason.Load(); r != nil {
+			return *r
+		}
+		return nil
+	}, func(context.Context) []string { return []string{"two\nlines"} })
+	base := serveOps(t, o)
+	want := func(path string, change func(*http.Request), code int, text string) {
+		t.Helper()
+		if gotCode, got := ask(t, base+path, change); gotCode != code || !strings.HasPrefix(got, text) {
+			t.Errorf("%s: %d %q, want %d %q", path, gotCode, got, code, text)
+		}
+	}
+	want("/healthz", nil, 200, "ok\n")
+	want("/readyz", nil, 200, "ready\nwarning: two lines\n")
+	want("/metrics", nil, 200, "# HELP")
+	want("/debug/pprof/goroutine?debug=1", nil, 200, "goroutine profile")
+	want("/debug/pprof/cmdline", nil, 404, "")
+	away := errors.New("kafka is away")
+	reason.Store(&away)
+	want("/readyz", nil, 503, "not ready: kafka is away\nwarning: two lines\n")
+	reason.Store(nil)
+	o.Stopping()
+	want("/readyz", nil, 503, "not ready: stopping\n")
+
+	// A web page, under its own name or under one that points here, reads nothing.
+	want("/metrics", func(r *http.Request) { r.Host = "rebind.example:8091" }, 403, "")
+	want("/debug/pprof/", func(r *http.Request) { r.Host = "127.0.0.1.example" }, 403, "")
+	want("/metrics", func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "cross-site") }, 403, "")
+	want("/metrics", func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "same-site") }, 403, "")
+	want("/healthz", func(r *http.Request) { r.Host = "localhost:8091" }, 200, "ok\n")
+	want("/healthz", func(r *http.Request) { r.Host = "[::1]" }, 200, "ok\n")
+	want("/healthz", func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "none") }, 200, "ok\n")
+}
+
+func value(t *testing.T, m prometheus.Metric) float64 {
+	t.Helper()
+	var v dto.Metric
+	if err := m.Write(&v); err != nil {
+		t.Fatal(err)
+	}
+	return v.GetGauge().GetValue() + v.GetCounter().GetValue() // one of them
+}
+
+// A reload happens on a change, on SIGHUP and not otherwise; a failed one is complained of until one succeeds.
+func TestReloader(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(file+".new", []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(file+".new", file); err != nil { // one change, and not an empty file before it
+			t.Fatal(err)
+		}
+	}
+	write("one")
+	registry := prometheus.NewRegistry()
+	var loads atomic.Int64
+	var fail atomic.Bool
+	r := NewReloader([]string{"", file}, func() error {
+		loads.Add(1)
+		if fail.Load() {
+			return errors.New("no such field")
+		}
+		return nil
+	}, slog.New(slog.DiscardHandler), registry)
+	r.every = 5 * time.Millisecond
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- r.Run(ctx) }()
+	reaches := func(n int64) {
+		t.Helper()
+		for deadline := time.Now().Add(5 * time.Second); loads.Load() < n; time.Sleep(time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("%d reloads, want %d", loads.Load(), n)
+			}
+		}
+		time.Sleep(30 * time.Millisecond)
+		if got := loads.Load(); got != n {
+			t.Fatalf("%d reloads, want %d", got, n)
+		}
+	}
+	reaches(0)
+	write("another")
+	reaches(1)
+	fail.Store(true)
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	reaches(2)
+	if w := r.Warnings(ctx); len(w) != 1 || !strings.Contains(w[0], "no such field") || value(t, r.failed) != 1 {
+		t.Errorf("warnings %q", w)
+	}
+	fail.Store(false)
+	write("back")
+	reaches(3)
+	if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	reaches(4)
+	if w := r.Warnings(ctx); len(w) != 0 || value(t, r.failed) != 0 || value(t, r.result.WithLabelValues("done")) != 3 {
+		t.Errorf("warnings %q", w)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil { // a program that stops in order is not killed
+		t.Fatal(err)
+	}
+	select {
+	case <-r.hangup:
+	case <-time.After(5 * time.Second):
+		t.Error("nobody took SIGHUP")
+	}
+}

@@ -1,0 +1,70 @@
+package schemas
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode"
+)
+
+// MinSecretBytes is the least length of a secret that people choose: secret keys and the keys of
+// hashes.
+const MinSecretBytes = 16
+
+// CheckSecret returns why a secret must not be used; the message does not repeat it.
+func CheckSecret(secret string) error {
+	switch {
+	case strings.ContainsFunc(secret, notInKey):
+		return errors.New("it holds a space or a character that cannot be seen (hint: `openssl rand -hex 32`)")
+	case len(secret) < MinSecretBytes:
+		return fmt.Errorf("its %d bytes can be guessed "+
+			"(hint: at least %d; `openssl rand -hex 32`)", len(secret), MinSecretBytes)
+	}
+	return nil
+}
+
+// CheckEmailKey returns why key cannot be the key of the hashes of e-mail addresses. fallback are
+// the workspaces with email_fallback, which need one.
+func CheckEmailKey(key string, fallback []string) error {
+	if key == "" && len(fallback) > 0 {
+		return fmt.Errorf("email key: email_fallback of workspace %q needs the key of the hashes "+
+			"(hint: --email-key-file, the same for ingest and processor)", fallback[0])
+	}
+	if key == "" {
+		return nil
+	}
+	if err := CheckSecret(key); err != nil {
+		return fmt.Errorf("email key: %w", err)
+	}
+	return nil
+}
+
+// minSigningSecret is shorter than any that Stripe makes. It is there to refuse what was left empty
+// or cut off, since with an empty secret everybody could sign.
+const minSigningSecret = 8
+
+// CheckSigningSecret returns why a signing secret of a Stripe webhook endpoint must not be used;
+// the message does not repeat it.
+func CheckSigningSecret(secret string) error {
+	for _, prefix := range []string{"sk_", "rk_", "pk_"} {
+		if strings.HasPrefix(secret, prefix) {
+			return errors.New("it is an API key (hint: the signing secret begins with whsec_)")
+		}
+	}
+	if len(secret) < minSigningSecret || strings.ContainsFunc(secret, notInKey) {
+		return errors.New("it is empty, very short or has spaces in it (hint: whsec_…, as Stripe shows it)")
+	}
+	return nil
+}
+
+// SecretDigest tells signing secrets apart without repeating them: 16 hexadecimal digits.
+func SecretDigest(secret string) string {
+	digest := sha256.Sum256([]byte("tributary signing secret\x00" + secret))
+	return hex.EncodeToString(digest[:8])
+}
+
+// notInKey reports characters that no key has: a copied space or line end would make a key that
+// nobody can send.
+func notInKey(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }
