@@ -84,12 +84,15 @@ func Read(r io.Reader, at time.Time) (*Catalogue, error) {
 		}
 		c.row(value, at)
 	}
-	if c.Rows > 0 {
-		// From the next minute on only those whom a catalogue lists are affiliates by name. Not from this moment: a processor may be booking a
-		// sale of now without having seen that there is a catalogue.
-		c.Edges = append(c.Edges, identity.Edge{A: identity.Catalogue, B: identity.CatalogueIsInForce, Source: Source, At: at.Add(time.Minute)})
-	}
 	return c, errors.Join(faults...)
+}
+
+// InForce returns the edge that says that a workspace has a catalogue, loaded at the given time. From the next minute on only whom a
+// catalogue lists is an affiliate by name: not from the moment itself, because a processor may be booking a sale of that moment without
+// having seen the edge.
+func InForce(at time.Time) identity.Edge {
+	from := at.UTC().Truncate(time.Millisecond).Add(time.Minute)
+	return identity.Edge{A: identity.Catalogue, B: identity.CatalogueIsInForce, Source: Source, At: from}
 }
 
 func (c *Catalogue) row(value func(string) string, at time.Time) {

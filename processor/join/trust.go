@@ -2,7 +2,6 @@ package join
 
 import (
 	"encoding/base64"
-	"math"
 	"regexp"
 	"slices"
 	"strings"
@@ -24,8 +23,8 @@ import (
 // somebody made up of words and numbers in one case is taken. Capitals among small letters are seldom a person's choice, so there
 // fewer are enough.
 const (
-	enoughBits  = 64
-	enoughMixed = 45
+	enoughBits  = 6400 // hundredths of a bit
+	enoughMixed = 4500
 )
 
 var (
@@ -70,11 +69,10 @@ func decoded(name string) (string, bool) {
 	return "", false
 }
 
-// bits estimates how many random bits a name holds, and reports whether it has both capitals and small letters. Each letter or digit counts by the size of the name's alphabet; but in a run of one kind (a word, a number) those after the second count half
+// bits estimates how many random bits a name holds, in hundredths, and reports whether it has both capitals and small letters. Each letter or digit counts by the size of the name's alphabet; but in a run of one kind (a word, a number) those after the second count half
 // a bit. A name that is too short, of a single kind, or of digits for the most part (a number, a time), holds nothing that can be relied on.
-func bits(name string) (found float64, bothCases bool) {
+func bits(name string) (found int, bothCases bool) {
 	const lower, upper, digit = 0, 1, 2
-	sizes := [...]float64{lower: 26, upper: 26, digit: 10}
 	var count [3]int
 	kind := func(c rune) int {
 		switch {
@@ -87,17 +85,23 @@ func bits(name string) (found float64, bothCases bool) {
 		}
 		return -1
 	}
-	kinds, alphabet := 0, 0.0
 	for _, c := range name {
 		if k := kind(c); k >= 0 {
-			if count[k]++; count[k] == 1 {
-				kinds++
-				alphabet += sizes[k]
-			}
+			count[k]++
 		}
 	}
+	bothCases = count[lower] > 0 && count[upper] > 0
+	var each int // the logarithm of the alphabet's size
+	switch letters := count[lower] + count[upper]; {
+	case bothCases && count[digit] > 0:
+		each = 595 // 62
+	case bothCases:
+		each = 570 // 52
+	case letters > 0 && count[digit] > 0:
+		each = 517 // 36
+	}
 	all := count[lower] + count[upper] + count[digit]
-	if kinds < 2 || 5*count[digit] > 3*all || float64(all)*math.Log2(alphabet) < enoughBits {
+	if all*each < enoughBits || 5*count[digit] > 3*all {
 		return 0, false
 	}
 	run, last := 0, -1
@@ -109,12 +113,12 @@ func bits(name string) (found float64, bothCases bool) {
 		switch run++; {
 		case k < 0:
 		case run <= 2:
-			found += math.Log2(alphabet)
+			found += each
 		default:
-			found += 0.5
+			found += 50
 		}
 	}
-	return found, count[lower] > 0 && count[upper] > 0
+	return found, bothCases
 }
 
 // before reports whether something public was received before the sale. Where nothing says when the sale was, nothing was.

@@ -3,6 +3,9 @@ package join
 import (
 	"math/rand/v2"
 	"testing"
+	"time"
+
+	"tributary/processor/identity"
 )
 
 func TestUnguessable(t *testing.T) {
@@ -10,7 +13,7 @@ func TestUnguessable(t *testing.T) {
 		t.Helper()
 		if Unguessable(name) != want {
 			found, _ := bits(name)
-			t.Errorf("%q: %.0f bits, want unguessable %t", name, found, want)
+			t.Errorf("%q: %d hundredths of a bit, want unguessable %t", name, found, want)
 		}
 	}
 	f("Ab3dEf6hIj9kLm2n", true)                     // nanoid(16), as Dub and PiMMs make it
@@ -56,4 +59,25 @@ func TestUnguessableIDs(t *testing.T) {
 			t.Errorf("of 100,000 nanoids of %d characters %d are refused", length, refused)
 		}
 	}
+}
+
+// Where a catalogue is in force at the sale, a public click makes nobody an affiliate; a sale from before it keeps its own.
+func TestCatalogueInForce(t *testing.T) {
+	at := time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC)
+	sale, bare := identity.New(identity.Object, "pi_1"), identity.New(identity.Reference, "aff_ann")
+	ann := identity.New(identity.Affiliate, "aff_ann")
+	f := func(inForce time.Time, want Rule) {
+		t.Helper()
+		g := graph(t, identity.Edge{A: sale, B: bare, Source: bareReference, At: at})
+		g.Add([]identity.Edge{
+			{A: identity.PublicName(ann), B: identity.New(identity.Program, "p"), At: at.Add(-time.Hour)},
+			{A: identity.Catalogue, B: identity.CatalogueIsInForce, At: inForce},
+		})
+		if c := NewSearch(g, nil, []identity.Node{sale}, Times{at, at}, Policy{}).Best(); c.Rule != want {
+			t.Errorf("a catalogue in force %s after the sale: credited by %s, want %s", inForce.Sub(at), c.Rule, want)
+		}
+	}
+	f(at.Add(-time.Minute), RuleNone)
+	f(at, RuleNone)
+	f(at.Add(time.Minute), RuleReference)
 }

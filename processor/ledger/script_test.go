@@ -195,12 +195,15 @@ func (s *script) read(line string) {
 			return err
 		})
 	case "catalogue":
-		c, err := catalogue.Read(strings.NewReader(strings.ReplaceAll(rest, "|", "\n")), time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC))
+		loaded := time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
+		c, err := catalogue.Read(strings.NewReader(strings.ReplaceAll(rest, "|", "\n")), loaded)
 		if err != nil {
 			s.fault("%s: %v", line, err)
 			return
 		}
-		s.steps = append(s.steps, func(m *teller) error { return m.recomputer.Catalogue(context.Background(), "default", c.Edges, nil) })
+		s.steps = append(s.steps, func(m *teller) error {
+			return m.recomputer.Catalogue(context.Background(), "default", append(c.Edges, catalogue.InForce(loaded)), nil)
+		})
 	case "event", "test-event":
 		typ, rest, _ := strings.Cut(rest, " ")
 		at, rest := s.moment(rest)
