@@ -26,13 +26,15 @@ type hostile struct {
 	from  time.Time
 	until time.Time
 	count int
+	// mentioned is when a click first named somebody an affiliate.
+	mentioned map[string]time.Time
 }
 
 // worth are the values in an event that somebody could claim.
 var worth = regexp.MustCompile(`"(?:client_reference_id|[A-Za-z_]*(?:[cC]lick|[cC]ustomer|[aA]ffiliate|referral)[A-Za-z_]*)":"((?:dub_id_|pimms_id_)?([^"]{3,80}))"`)
 
 func newHostile(tb testing.TB, seed uint64, w *traffic.World) *hostile {
-	h := &hostile{tb: tb, rng: rand.New(rand.NewPCG(seed, 7)), from: w.End().AddDate(-1, 0, 0), until: w.End()}
+	h := &hostile{tb: tb, rng: rand.New(rand.NewPCG(seed, 7)), from: w.End().AddDate(-1, 0, 0), until: w.End(), mentioned: map[string]time.Time{}}
 	for _, d := range w.Deliveries {
 		for _, m := range worth.FindAllSubmatch(d.Body, -1) {
 			h.names = append(h.names, string(m[1]), string(m[2]))
@@ -73,6 +75,9 @@ func (h *hostile) record() *kgo.Record {
 		r, err = schemas.ClickRecord(click, nil)
 	case 2:
 		click.AffiliateId = name
+		if first, ok := h.mentioned[name]; !ok || received.Before(first) {
+			h.mentioned[name] = received
+		}
 		r, err = schemas.ClickRecord(click, nil)
 	case 3:
 		r, err = schemas.LeadRecord(&schemas.Lead{
@@ -121,7 +126,9 @@ func TestHostileClicksMoveNoMoney(t *testing.T) {
 					t.Fatalf("seed %d: %s %s is credited to the attacker: %s by %s", seed, e.Kind, e.ObjectID, e.MatchRule, e.MatchKey)
 				}
 				same := e.MatchRule == before.MatchRule && e.Click == before.Click
-				weak := before.MatchRule == join.RuleNone && (e.MatchRule == join.RuleReference || e.MatchRule == join.RuleSale)
+				first, mentioned := attack.mentioned[e.Click.AffiliateID]
+				weak := before.MatchRule == join.RuleNone && (e.MatchRule == join.RuleReference || e.MatchRule == join.RuleSale) &&
+					mentioned && !first.After(e.OccurredAt)
 				if !same && !weak {
 					t.Fatalf("seed %d: %s %s was credited by %s to %+v, and is by %s to %+v",
 						seed, e.Kind, e.ObjectID, before.MatchRule, before.Click, e.MatchRule, e.Click)
