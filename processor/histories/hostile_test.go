@@ -31,7 +31,7 @@ type hostile struct {
 }
 
 // worth are the values in an event that somebody could claim.
-var worth = regexp.MustCompile(`"(?:client_reference_id|[A-Za-z_]*(?:[cC]lick|[cC]ustomer|[aA]ffiliate|referral)[A-Za-z_]*)":"((?:dub_id_|pimms_id_)?([^"]{3,80}))"`)
+var worth = regexp.MustCompile(`"(?:client_reference_id|[A-Za-z_]*(?:[cC]lick|[cC]ustomer|[aA]ffiliate|referral)[A-Za-z_]*)":\s*"((?:dub_id_|pimms_id_)?([^"]{3,80}))"`)
 
 func newHostile(tb testing.TB, seed uint64, w *traffic.World) *hostile {
 	h := &hostile{tb: tb, rng: rand.New(rand.NewPCG(seed, 7)), from: w.End().AddDate(-1, 0, 0), until: w.End(), mentioned: map[string]time.Time{}}
@@ -42,6 +42,9 @@ func newHostile(tb testing.TB, seed uint64, w *traffic.World) *hostile {
 	}
 	for _, m := range w.Movements {
 		h.names = append(h.names, m.AffiliateID, m.Customer)
+	}
+	for _, l := range w.Leads {
+		h.names = append(h.names, l.ExternalID)
 	}
 	slices.Sort(h.names)
 	h.names = slices.DeleteFunc(slices.Compact(h.names), func(n string) bool { return n == "" })
@@ -111,7 +114,7 @@ func TestHostileClicksMoveNoMoney(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, uint64(len(o.name))))
 			told := &telling{house: newHouse(t, rates(), w.End().AddDate(1, 0, 0)), r: r, sequence: o.arrange(r, records(t, w))}
 			var beside []*kgo.Record
-			for range 3 * len(attack.names) {
+			for range 4 * len(attack.names) {
 				beside = append(beside, attack.record())
 			}
 			sent += len(beside)
@@ -122,7 +125,7 @@ func TestHostileClicksMoveNoMoney(t *testing.T) {
 			for id, e := range credits(told.house.Ledger()) {
 				sales++
 				before := calm[id]
-				if e.Click.AffiliateID == "evil" || e.Click.ProgramID == "!evil" || e.Click.LinkID == "evil" {
+				if e.Click.AffiliateID == "evil" || e.Click.LinkID == "evil" {
 					t.Fatalf("seed %d: %s %s is credited to the attacker: %s by %s", seed, e.Kind, e.ObjectID, e.MatchRule, e.MatchKey)
 				}
 				same := e.MatchRule == before.MatchRule && e.Click == before.Click
