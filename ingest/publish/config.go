@@ -9,6 +9,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/sasl"
+
+	"tributary/ingest/publish/spool"
 )
 
 // Config is what a Publisher needs to know. Start from Default.
@@ -17,11 +19,24 @@ type Config struct {
 	ClientID string   // shown in the brokers' logs and quotas
 	Topics   []string // topics that Ready requires; a missing one is a reason not to be ready
 
+	// AnyPartition lets a record go to whichever partition has least to do, whatever its key: what is sent together stays
+	// together, and a dead leader's partitions are left alone. Records of one key are then in no order.
+	AnyPartition bool
+
 	// Timeout is how long one Publish waits for Kafka's acknowledgement.
 	Timeout time.Duration
 	// StallAfter is how long records may be in flight without a single acknowledgement before the publisher refuses new
 	// ones at once. It should outlast a leader election (a second or two) and stay below Timeout.
 	StallAfter time.Duration
+
+	// Ack is the promise: AckDurable or AckEnqueue.
+	Ack string
+
+	// SpoolDir is where records go that Kafka cannot take; "": nowhere, they are refused. No two processes share one.
+	SpoolDir      string
+	SpoolMaxBytes int64 // of the files in SpoolDir
+	// SpoolAfter replaces Timeout and StallAfter where there is a spool: nobody needs to wait for Kafka any longer.
+	SpoolAfter time.Duration
 
 	MaxBufferedRecords int // records handed over and not yet acknowledged; beyond it Publish refuses
 	MaxBufferedBytes   int // bytes of keys, values and headers of the same
@@ -35,12 +50,21 @@ type Config struct {
 	Logger   *slog.Logger         // nil: slog.Default()
 }
 
+// The promises that Publish can give.
+const (
+	AckDurable = "durable" // all in-sync replicas have the records, or this machine's disk
+	AckEnqueue = "enqueue" // the records are in this process's memory; what ends it before they arrive loses them
+)
+
 // Default is a Config for one edge with some hundred MiB of memory to spare. Seeds and Topics are left to the caller.
 func Default() Config {
 	return Config{
 		ClientID:           "tributary-ingest",
 		Timeout:            5 * time.Second,
 		StallAfter:         2 * time.Second,
+		Ack:                AckDurable,
+		SpoolMaxBytes:      4 << 30,
+		SpoolAfter:         200 * time.Millisecond,
 		MaxBufferedRecords: 100_000,
 		MaxBufferedBytes:   256 << 20,
 		MaxBatchBytes:      1_000_012, // below the brokers' default message.max.bytes even if nothing compresses
@@ -69,5 +93,24 @@ func (c Config) Validate() error {
 	if c.MaxInDoubt < 1 || c.MaxInDoubt > c.MaxBufferedRecords {
 		faults = append(faults, fmt.Errorf("publish in doubt: %d is not between 1 and the buffer's %d records (hint: half of it)", c.MaxInDoubt, c.MaxBufferedRecords))
 	}
+	if c.Ack != AckDurable && c.Ack != AckEnqueue {
+		faults = append(faults, fmt.Errorf("ack: %q is no promise (hint: %s or %s)", c.Ack, AckDurable, AckEnqueue))
+	}
+	if c.SpoolDir != "" {
+		faults = append(faults, spool.Config{Dir: c.SpoolDir, MaxBytes: c.SpoolMaxBytes}.Validate())
+		if c.SpoolAfter <= 0 || c.SpoolAfter > c.Timeout {
+			faults = append(faults, fmt.Errorf("spool after: %s is not between 0 and the publish timeout %s (hint: 200ms)", c.SpoolAfter, c.Timeout))
+		}
+	}
 	return errors.Join(faults...)
 }
+
+// patience is how long a Publish waits for Kafka.
+func (c Config) patience() time.Duration {
+	if c.SpoolDir != "" {
+		return c.SpoolAfter
+	}
+	return c.Timeout
+}
+
+func (c Config) stallAfter() time.Duration { return min(c.StallAfter, c.patience()) }
