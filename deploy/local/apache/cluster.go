@@ -315,6 +315,9 @@ func (b *broker) current() *process.Process {
 
 func (c *Cluster) broker(id int) *broker { return c.brokers[id-1] }
 
+// PID returns the process id of the broker's JVM.
+func (c *Cluster) PID(id int) int { return c.broker(id).current().PID() }
+
 // Kill ends a broker by kill -9.
 func (c *Cluster) Kill(id int) { c.broker(id).current().Kill() }
 
