@@ -19,7 +19,9 @@ type spoolFlags struct {
 const maxInDoubt = 5000
 
 func (f *spoolFlags) apply(c *publish.Config) {
-	c.Ack = f.Ack
+	if c.Ack = f.Ack; c.Ack == publish.AckEnqueue {
+		c.Linger = 5 * time.Millisecond // nobody waits, and larger batches are cheaper
+	}
 	c.SpoolDir, c.SpoolMaxBytes, c.SpoolAfter = f.SpoolDir, f.SpoolMaxBytes, f.SpoolAfter
 	if f.SpoolDir != "" {
 		c.MaxInDoubt = min(c.MaxInDoubt, maxInDoubt)

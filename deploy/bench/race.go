@@ -35,7 +35,7 @@ type race struct {
 	For         time.Duration `default:"2s" help:"Length of one round of one contestant."`
 	Only        []string      `help:"Only these contestants."`
 	Ingest      string        `default:"bin/ingest" help:"The program that is measured."`
-	Flags       []string      `sep:"none" help:"More flags of ingest clicks, for experiments."`
+	Others      []string      `name:"other" placeholder:"FILE" help:"More such programs, one click a request: ingest from before a change, or a script that starts it with other settings."`
 }
 
 const publishableKey = "pk_bench_5f3a9c"
@@ -126,24 +126,30 @@ func (r *race) start(ctx context.Context, dir, seed string) (list []*contestant,
 	if err != nil {
 		return nil, stop, err
 	}
-	edge := func(flags ...string) func() (*server, error) {
+	edge := func(path string, flags ...string) func() (*server, error) {
 		return func() (*server, error) {
 			spool := filepath.Join(dir, "spool"+strconv.Itoa(len(servers)))
 			all := []string{"--kafka-seeds", seed, "--workspaces", workspaces, "--max-conns-per-ip", "0"}
-			return startEdge(ctx, r.Ingest, spool, append(append(all, flags...), r.Flags...))
+			return startEdge(ctx, path, spool, append(all, flags...))
 		}
 	}
-	for _, c := range []struct {
+	type entry struct {
 		start func() (*server, error) // nil: the server of the one before
 		contestant
-	}{
+	}
+	entries := []entry{
 		{func() (*server, error) { return startServer(self, "bare") }, contestant{name: "bare fasthttp 204", path: "/", clicks: 1}},
 		{func() (*server, error) { return startServer(self, "smallest", "--seed", seed) }, contestant{name: "smallest handler", path: "/", clicks: 1}},
-		{edge(), contestant{name: "durable", path: "/v1/click", clicks: 1}},
+		{edge(r.Ingest), contestant{name: "durable", path: "/v1/click", clicks: 1}},
 		{nil, contestant{name: "durable, half the rate", path: "/v1/click", clicks: 1, half: true}},
 		{nil, contestant{name: "durable, batch of 100", path: "/v1/clicks", clicks: 100}},
-		{edge("--ack", "enqueue"), contestant{name: "fast", path: "/v1/click", clicks: 1}},
-	} {
+		{edge(r.Ingest, "--ack", "enqueue"), contestant{name: "fast", path: "/v1/click", clicks: 1}},
+	}
+	for _, path := range r.Others {
+		r.Only = append(r.Only, filepath.Base(path))
+		entries = append(entries, entry{edge(path), contestant{name: filepath.Base(path), path: "/v1/click", clicks: 1}})
+	}
+	for _, c := range entries {
 		if len(r.Only) > 0 && !slices.Contains(r.Only, c.name) {
 			continue
 		}

@@ -91,6 +91,7 @@ func New(cfg Config, p Publisher) (*Server, error) {
 // counted, a balancer's PROXY header is taken off, and what is left is TLS, if the edge has a
 // certificate.
 func (s *Server) Serve(ln net.Listener) error {
+	ln = deadlineListener{ln}
 	if s.cfg.MaxConnsPerIP > 0 {
 		ln = &guard{Listener: ln, s: s, conns: make(map[netip.Prefix]int)}
 	}

@@ -35,8 +35,12 @@ type Config struct {
 	// SpoolDir is where records go that Kafka cannot take; "": nowhere, they are refused. No two processes share one.
 	SpoolDir      string
 	SpoolMaxBytes int64 // of the files in SpoolDir
-	// SpoolAfter replaces Timeout and StallAfter where there is a spool: nobody needs to wait for Kafka any longer.
+	// SpoolAfter replaces StallAfter where there is a spool, and five times SpoolAfter replaces Timeout: nobody needs to wait
+	// any longer for a Kafka that acknowledges nothing, or nothing of one partition.
 	SpoolAfter time.Duration
+
+	// Linger is how long the first record of a batch waits for others.
+	Linger time.Duration
 
 	MaxBufferedRecords int // records handed over and not yet acknowledged; beyond it Publish refuses
 	MaxBufferedBytes   int // bytes of keys, values and headers of the same
@@ -65,6 +69,7 @@ func Default() Config {
 		Ack:                AckDurable,
 		SpoolMaxBytes:      4 << 30,
 		SpoolAfter:         200 * time.Millisecond,
+		Linger:             500 * time.Microsecond,
 		MaxBufferedRecords: 100_000,
 		MaxBufferedBytes:   256 << 20,
 		MaxBatchBytes:      1_000_012, // below the brokers' default message.max.bytes even if nothing compresses
@@ -108,9 +113,14 @@ func (c Config) Validate() error {
 // patience is how long a Publish waits for Kafka.
 func (c Config) patience() time.Duration {
 	if c.SpoolDir != "" {
-		return c.SpoolAfter
+		return min(c.Timeout, 5*c.SpoolAfter)
 	}
 	return c.Timeout
 }
 
-func (c Config) stallAfter() time.Duration { return min(c.StallAfter, c.patience()) }
+func (c Config) stallAfter() time.Duration {
+	if c.SpoolDir != "" {
+		return c.SpoolAfter
+	}
+	return c.StallAfter
+}

@@ -26,8 +26,6 @@ import (
 var (
 	// ErrFull says that the entries would take the spool beyond its limit. Nothing of them is kept.
 	ErrFull = errors.New("spool is full")
-	// ErrBusy says that more entries wait for the disk than memory is set aside for. Nothing of them is kept.
-	ErrBusy = errors.New("spool disk is too slow")
 	// ErrLocked says that another process uses the directory.
 	ErrLocked = errors.New("spool directory is in use by another process")
 	// ErrClosed says that the spool was closed.
@@ -36,7 +34,7 @@ var (
 
 const (
 	segmentBytes = 4 << 20     // a segment is ended at this size; reading holds one segment in memory
-	groupBytes   = 4 << 20     // entries that may wait for one fsync
+	groupBytes   = 4 << 20     // entries that wait for one fsync; who comes later waits for the one after it
 	reserveBytes = 64 << 20    // disk space that is left to others
 	retryAfter   = time.Second // between a failure of the disk and the next attempt
 
@@ -189,41 +187,45 @@ func (s *Spool) path(name int64) string {
 }
 
 // Append keeps the entries, all or none, and returns nil once they are fsynced. The entries' memory is copied. After
-// ErrFull, ErrBusy and ErrClosed nothing is kept; after another error, or when ctx ends first, they may or may not be.
+// ErrFull and ErrClosed nothing is kept; after another error, or when ctx ends first, they may or may not be.
 func (s *Spool) Append(ctx context.Context, entries ...[]byte) error {
-	g, err := s.add(entries)
-	if err != nil {
-		return err
-	}
-	select {
-	case <-g.done:
-		return g.err
-	case <-ctx.Done():
-		return fmt.Errorf("wait for the spool's disk: %w", ctx.Err())
+	for {
+		g, added, err := s.add(entries)
+		if err != nil {
+			return err
+		}
+		select {
+		case <-g.done:
+			if added {
+				return g.err
+			}
+		case <-ctx.Done():
+			return fmt.Errorf("wait for the spool's disk: %w", ctx.Err())
+		}
 	}
 }
 
-// add puts the entries into the group that the next fsync makes durable.
-func (s *Spool) add(entries [][]byte) (*group, error) {
+// add puts the entries into the group that the next fsync makes durable, if it has room for them.
+func (s *Spool) add(entries [][]byte) (g *group, added bool, err error) {
 	size := 0
 	for _, e := range entries {
 		if len(e) == 0 || len(e) > maxEntry {
-			return nil, fmt.Errorf("spool an entry: %d bytes is not between 1 and %d", len(e), maxEntry)
+			return nil, false, fmt.Errorf("spool an entry: %d bytes is not between 1 and %d", len(e), maxEntry)
 		}
 		size += frameHeader + len(e)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	g := s.filling
+	g = s.filling
 	switch {
 	case s.closed:
-		return nil, ErrClosed
+		return nil, false, ErrClosed
 	case s.failure != nil && time.Since(s.failedAt) < retryAfter:
-		return nil, s.failure // a dead disk answers slowly, or is full: it is tried once a second
+		return nil, false, s.failure // a dead disk answers slowly, or is full: it is tried once a second
 	case s.used+int64(len(g.frames)+size) > s.cfg.MaxBytes:
-		return nil, ErrFull
+		return nil, false, ErrFull
 	case len(g.frames) > 0 && len(g.frames)+size > groupBytes:
-		return nil, ErrBusy
+		return g, false, nil
 	}
 	for _, e := range entries {
 		g.frames = appendFrame(g.frames, e)
@@ -232,7 +234,7 @@ func (s *Spool) add(entries [][]byte) (*group, error) {
 	case s.wake <- struct{}{}:
 	default: // the committer has not yet come for this group
 	}
-	return g, nil
+	return g, true, nil
 }
 
 // commitGroups writes group after group. While one fsync is under way, the next group fills, so that the busier the edge
