@@ -239,7 +239,7 @@ func (p *Publisher) enqueue(records []*kgo.Record) error {
 
 // enqueued is called by kgo when the fate of a record is known whose Publish has returned long ago.
 func (p *Publisher) enqueued(r *kgo.Record, err error) {
-	p.finished(err)
+	defer p.finished(err)
 	if err == nil {
 		return
 	}
@@ -394,7 +394,10 @@ func (p *Publisher) Close(ctx context.Context) error {
 	err := p.client.Flush(ctx)
 	left := p.inFlight.Load()
 	p.stop()
-	p.client.Close()
+	p.client.Close() // fails what it still holds, in the background
+	for end := time.Now().Add(time.Second); p.inFlight.Load() > 0 && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
 	p.done.Wait()
 	p.rescues.Wait()
 	if err != nil {
