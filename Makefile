@@ -153,9 +153,17 @@ golden: tools ## rewrite the golden answers of the queries and the generated sch
 	@git status --short sql
 
 .PHONY: bench
-bench: tools ## run the benchmarks, into bin/bench.txt, for benchstat
+bench: build ## race the edge against its peers, over kfake and Apache Kafka, and take Kafka away under load (4 minutes)
+	$(need-java)
+	$(need-mvn)
+	CGO_ENABLED=0 go build -o bin/ ./deploy/bench
+	bin/bench race $(ARGS)
+	bin/bench outage --kill
+
+.PHONY: microbench
+microbench: tools ## run the packages' benchmarks, into bin/microbench.txt, for benchstat
 	@mkdir -p bin
-	go test -run '^$$' -bench . -benchmem ./... | tee bin/bench.txt
+	go test -run '^$$' -bench . -benchmem ./... | tee bin/microbench.txt
 
 .PHONY: sim
 sim: ## run SCHEDULES (10000) schedules of faults in virtual time; SEED=17 runs and describes one

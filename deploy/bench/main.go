@@ -3,6 +3,7 @@
 //
 //	make bench                                  # everything: some three minutes
 //	bin/bench race --kafka kfake --connections 64 --rounds 3
+//	bin/bench outage --for 10m --rate 5000 --kill
 package main
 
 import (
@@ -18,6 +19,7 @@ import (
 
 type commands struct {
 	Race     race     `cmd:"" default:"withargs" help:"Race them all."`
+	Outage   outage   `cmd:"" help:"Take Kafka away under load, and count what is lost."`
 	Kafka    kafka    `cmd:"" hidden:"" help:"Be a Kafka."`
 	Bare     bare     `cmd:"" hidden:"" help:"Be a server that answers 204."`
 	Smallest smallest `cmd:"" hidden:"" help:"Be the smallest server that answers after Kafka."`

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -117,9 +118,8 @@ func (r *race) start(ctx context.Context, dir, seed string) (list []*contestant,
 			s.stop()
 		}
 	}
-	workspaces := filepath.Join(dir, "workspaces.json")
-	const text = `[{"id":"bench","publishable_keys":["` + publishableKey + `"],"hostnames":["shop.example.com"],"events_per_second":10000000}]`
-	if err := os.WriteFile(workspaces, []byte(text), 0o600); err != nil {
+	workspaces, err := writeWorkspaces(dir)
+	if err != nil {
 		return nil, stop, err
 	}
 	self, err := os.Executable()
@@ -130,7 +130,7 @@ func (r *race) start(ctx context.Context, dir, seed string) (list []*contestant,
 		return func() (*server, error) {
 			spool := filepath.Join(dir, "spool"+strconv.Itoa(len(servers)))
 			all := []string{"--kafka-seeds", seed, "--workspaces", workspaces, "--max-conns-per-ip", "0"}
-			return startEdge(ctx, path, spool, append(all, flags...))
+			return startEdge(ctx, path, "127.0.0.1:0", spool, append(all, flags...))
 		}
 	}
 	type entry struct {
@@ -261,11 +261,22 @@ func startServer(path string, args ...string) (*server, error) {
 	return &server{addr: strings.TrimSpace(line), pid: p.PID(), stop: p.Kill}, nil
 }
 
-// startEdge starts the program that is measured, and waits until it is ready.
-func startEdge(ctx context.Context, path, spool string, flags []string) (*server, error) {
+// writeWorkspaces writes a file that has the edge check keys, hosts and rates.
+func writeWorkspaces(dir string) (string, error) {
+	path := filepath.Join(dir, "workspaces.json")
+	const text = `[{"id":"bench","publishable_keys":["` + publishableKey + `"],` +
+		`"hostnames":["shop.example.com"],"events_per_second":10000000}]`
+	return path, os.WriteFile(path, []byte(text), 0o600)
+}
+
+// startEdge starts the program that is measured at addr, or anywhere if its port is 0, and waits until it is ready.
+func startEdge(ctx context.Context, path, addr, spool string, flags []string) (*server, error) {
 	addrs, err := process.Addresses(2)
 	if err != nil {
 		return nil, err
+	}
+	if _, port, _ := net.SplitHostPort(addr); port != "0" {
+		addrs[0] = addr
 	}
 	cmd := exec.Command(path, append([]string{"clicks", "--edge-addr", addrs[0], "--ops-addr", addrs[1]}, flags...)...)
 	cmd.Env = append(os.Environ(), "TRIBUTARY_SPOOL_DIR="+spool) // not a flag: an older edge may take part

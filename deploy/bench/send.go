@@ -21,6 +21,7 @@ type send struct {
 	Clicks      int           `default:"1" help:"Clicks of one request."`
 	Connections int           `default:"64"`
 	For         time.Duration `default:"3s"`
+	Reconnect   bool          `help:"Open a connection again that ended early."`
 	Rate        float64       `help:"Requests a second of all connections together; 0: as fast as they are answered. Waits are counted from when a request was due."`
 }
 
@@ -30,6 +31,7 @@ type sent struct {
 	Failed   int
 	Took     time.Duration
 	P50, P99 time.Duration
+	Broken   int // connections that ended early; each was opened again
 }
 
 // Run prints a sent as JSON.
@@ -43,22 +45,31 @@ func (s *send) Run(ctx context.Context) error {
 		mu     sync.Mutex
 		waits  []time.Duration
 		failed atomic.Int64
+		broken atomic.Int64
 	)
 	begin := time.Now()
 	for c := range s.Connections {
 		wg.Go(func() {
-			mine, err := s.connection(ctx, c, begin, requests, &failed)
-			if err != nil {
-				fmt.Fprintln(os.Stderr, "bench send:", err)
-				failed.Add(1)
+			for {
+				mine, err := s.connection(ctx, c, begin, requests, &failed)
+				mu.Lock()
+				waits = append(waits, mine...)
+				mu.Unlock()
+				if err == nil {
+					return
+				}
+				if !s.Reconnect {
+					fmt.Fprintln(os.Stderr, "bench send:", err)
+					failed.Add(1)
+					return
+				}
+				broken.Add(1)
+				time.Sleep(10 * time.Millisecond)
 			}
-			mu.Lock()
-			defer mu.Unlock()
-			waits = append(waits, mine...)
 		})
 	}
 	wg.Wait()
-	out := sent{Requests: len(waits), Failed: int(failed.Load()), Took: time.Since(begin)}
+	out := sent{Requests: len(waits), Failed: int(failed.Load()), Took: time.Since(begin), Broken: int(broken.Load())}
 	if len(waits) > 0 {
 		slices.Sort(waits)
 		out.P50, out.P99 = waits[len(waits)/2], waits[len(waits)*99/100]
@@ -79,6 +90,9 @@ func (s *send) connection(ctx context.Context, c int, begin time.Time, requests 
 		every = time.Duration(float64(s.Connections) / s.Rate * float64(time.Second))
 	}
 	due := begin.Add(every * time.Duration(c) / time.Duration(s.Connections))
+	if every > 0 { // a connection that is opened again goes on where the time has come to
+		due = due.Add(every * (time.Since(begin) / every))
+	}
 	for i := c * 31; time.Since(begin) < s.For && ctx.Err() == nil; i++ {
 		start := time.Now()
 		if every > 0 {
@@ -94,6 +108,7 @@ func (s *send) connection(ctx context.Context, c int, begin time.Time, requests 
 		}
 		if !ok {
 			failed.Add(1)
+			continue
 		}
 		waits = append(waits, time.Since(start))
 	}

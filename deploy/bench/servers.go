@@ -17,12 +17,21 @@ import (
 const partitions = 12
 
 // kafka is franz-go's in-memory broker, in a process of its own.
-type kafka struct{}
+type kafka struct {
+	Port int    `help:"Listen there; 0: anywhere."`
+	Dir  string `help:"Keep records there, for another start; without it, in memory."`
+}
 
 // Run prints the broker's address and serves until ctx ends.
-func (kafka) Run(ctx context.Context) error {
-	c, err := kfake.NewCluster(kfake.NumBrokers(1),
-		kfake.SeedTopics(partitions, schemas.TopicClicks, schemas.TopicLeads))
+func (k kafka) Run(ctx context.Context) error {
+	opts := []kfake.Opt{kfake.NumBrokers(1), kfake.SeedTopics(partitions, schemas.TopicClicks, schemas.TopicLeads)}
+	if k.Port > 0 {
+		opts = append(opts, kfake.Ports(k.Port))
+	}
+	if k.Dir != "" {
+		opts = append(opts, kfake.DataDir(k.Dir))
+	}
+	c, err := kfake.NewCluster(opts...)
 	if err != nil {
 		return err
 	}
