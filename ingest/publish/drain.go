@@ -15,7 +15,7 @@ import (
 const (
 	drainEvery   = 100 * time.Millisecond // how often an empty spool is looked at
 	drainRecords = 2000                   // in Kafka's hands at a time
-	drainBytes   = 1 << 20              // of their entries
+	drainBytes   = 1 << 20                // of their entries
 	drainRetry   = time.Second            // after Kafka refused
 )
 
