@@ -12,7 +12,7 @@ type spoolFlags struct {
 
 	SpoolDir      string        `placeholder:"DIR" help:"Keep here, fsynced, what Kafka cannot take, and deliver it when Kafka is back; a directory of this process's own, on a disk that outlives it. Without it, clicks are answered 503 while Kafka is away, and a beacon does not retry."`
 	SpoolMaxBytes int64         `default:"4294967296" placeholder:"BYTES" help:"Limit of the spool; beyond it, 503. An hour at 1,000 clicks a second takes about 1.5 GB. (default: ${default})"`
-	SpoolAfter    time.Duration `default:"200ms" help:"With a spool, wait for Kafka no longer than this."`
+	SpoolAfter    time.Duration `default:"300ms" help:"With a spool, wait for Kafka no longer than this."`
 }
 
 // maxInDoubt bounds the memory of an outage where there is a spool: each record in doubt holds some 5 KB.

@@ -68,7 +68,7 @@ func Default() Config {
 		StallAfter:         2 * time.Second,
 		Ack:                AckDurable,
 		SpoolMaxBytes:      4 << 30,
-		SpoolAfter:         200 * time.Millisecond,
+		SpoolAfter:         300 * time.Millisecond,
 		Linger:             500 * time.Microsecond,
 		MaxBufferedRecords: 100_000,
 		MaxBufferedBytes:   256 << 20,
@@ -104,7 +104,7 @@ func (c Config) Validate() error {
 	if c.SpoolDir != "" {
 		faults = append(faults, spool.Config{Dir: c.SpoolDir, MaxBytes: c.SpoolMaxBytes}.Validate())
 		if c.SpoolAfter <= 0 || c.SpoolAfter > c.Timeout {
-			faults = append(faults, fmt.Errorf("spool after: %s is not between 0 and the publish timeout %s (hint: 200ms)", c.SpoolAfter, c.Timeout))
+			faults = append(faults, fmt.Errorf("spool after: %s is not between 0 and the publish timeout %s (hint: 300ms)", c.SpoolAfter, c.Timeout))
 		}
 	}
 	return errors.Join(faults...)
