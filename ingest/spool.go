@@ -15,7 +15,8 @@ type spoolFlags struct {
 	SpoolAfter    time.Duration `default:"300ms" help:"With a spool, wait for Kafka no longer than this."`
 }
 
-// maxInDoubt bounds the memory of an outage where there is a spool: each record in doubt holds some 5 KB.
+// maxInDoubt bounds the memory of an outage where there is a spool: each record in doubt holds some
+// 5 KB.
 const maxInDoubt = 5000
 
 func (f *spoolFlags) apply(c *publish.Config) {
@@ -26,6 +27,7 @@ func (f *spoolFlags) apply(c *publish.Config) {
 	if f.SpoolDir != "" {
 		c.MaxInDoubt = min(c.MaxInDoubt, maxInDoubt)
 	}
-	// Rows are keyed by click and lead ids and converge in any order, so that no partition needs to be a certain one.
+	// Rows are keyed by click and lead ids and converge in any order, so that no partition needs to
+	// be a certain one.
 	c.AnyPartition = true
 }

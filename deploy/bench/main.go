@@ -1,5 +1,6 @@
-// Command bench races the edge against its peers on this machine: what one click costs in CPU, how long its sender waits,
-// and how much memory it takes. See race.go for who takes part and how they are measured.
+// Command bench races the edge against its peers on this machine: what one click costs in CPU, how
+// long its sender waits, and how much memory it takes. See race.go for who takes part and how they
+// are measured.
 //
 //	make bench                                  # everything: some three minutes
 //	bin/bench race --kafka kfake --connections 64 --rounds 3

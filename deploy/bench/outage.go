@@ -17,8 +17,9 @@ import (
 	"tributary/schemas"
 )
 
-// outage takes Kafka away under a constant load and brings it back. Every click that was answered with success must then be
-// in Kafka: clicks are counted by their ids, since one that was in doubt may be there twice.
+// outage takes Kafka away under a constant load and brings it back. Every click that was answered
+// with success must then be in Kafka: clicks are counted by their ids, since one that was in doubt
+// may be there twice.
 type outage struct {
 	For         time.Duration `default:"30s" help:"How long Kafka is away."`
 	Rate        float64       `default:"5000" help:"Clicks a second."`
@@ -104,8 +105,8 @@ func (o *outage) Run(ctx context.Context) error {
 		return err
 	}
 	inflow := o.For.Seconds() * o.Rate
-	fmt.Printf("Kafka away for %s at %.0f clicks/s, %d connections: %d answered with success, %d refused, %d connections broken\n",
-		o.For, o.Rate, o.Connections, seen.Requests, seen.Failed, seen.Broken)
+	fmt.Printf("Kafka away for %s at %.0f clicks/s over %d connections\n", o.For, o.Rate, o.Connections)
+	fmt.Printf("%d answered with success, %d refused, %d connections broken\n", seen.Requests, seen.Failed, seen.Broken)
 	fmt.Printf("answers: p50 %s, p99 %s; edge: RSS at most %d MB\n", seen.P50, seen.P99, max(rss, last))
 	fmt.Printf("drained %s after Kafka was back: %.1f times the inflow, beside the live clicks\n",
 		drained.Round(10*time.Millisecond), inflow/drained.Seconds()/o.Rate)

@@ -11,7 +11,8 @@ import (
 // tick is the unit of CPU times in /proc: USER_HZ, which is 100 on every Linux that Go runs on.
 const tick = 10 * time.Millisecond
 
-// cpu returns the user and system time of two processes so far (proc(5), /proc/PID/stat, fields 14 and 15).
+// cpu returns the user and system time of two processes so far (proc(5), /proc/PID/stat, fields 14
+// and 15).
 func cpu(pid, other int) (time.Duration, time.Duration, error) {
 	first, err := cpuOf(pid)
 	if err != nil {

@@ -25,10 +25,11 @@ import (
 	"tributary/schemas"
 )
 
-// race is one run of all who take part, against each Kafka and with each number of connections. All servers run from the
-// beginning to the end; the rounds take turns, since a machine's speed wanders, and the medians are shown. CPU is user and
-// system time of each process by /proc (Linux), divided by the clicks it took: the senders' and the broker's is not the
-// server's. Compare the ratios within one run; the microseconds of two runs say little.
+// race is one run of all who take part, against each Kafka and with each number of connections. All
+// servers run from the beginning to the end; the rounds take turns, since a machine's speed
+// wanders, and the medians are shown. CPU is user and system time of each process by /proc (Linux),
+// divided by the clicks it took: the senders' and the broker's is not the server's. Compare the
+// ratios within one run; the microseconds of two runs say little.
 type race struct {
 	Kafka       []string      `enum:"kfake,apache" default:"kfake,apache" help:"Against these. apache needs Java and Maven."`
 	Connections []int         `default:"64,256"`
@@ -67,7 +68,7 @@ type round struct {
 
 // Run prints a table for each Kafka and each number of connections.
 func (r *race) Run(ctx context.Context) error {
-	fmt.Printf("bench: %d rounds of %s each in turn, medians; CPU in µs a click\n", r.Rounds, r.For)
+	fmt.Printf("bench: %d rounds of %s each in turn, medians; CPU in µs a click, waits in ms\n", r.Rounds, r.For)
 	for _, kind := range r.Kafka {
 		for _, connections := range r.Connections {
 			if err := r.against(ctx, kind, connections); err != nil {
@@ -133,21 +134,25 @@ func (r *race) start(ctx context.Context, dir, seed string) (list []*contestant,
 			return startEdge(ctx, path, "127.0.0.1:0", spool, append(all, flags...))
 		}
 	}
+	peer := func(args ...string) func() (*server, error) {
+		return func() (*server, error) { return startServer(self, args...) }
+	}
 	type entry struct {
 		start func() (*server, error) // nil: the server of the one before
 		contestant
 	}
 	entries := []entry{
-		{func() (*server, error) { return startServer(self, "bare") }, contestant{name: "bare fasthttp 204", path: "/", clicks: 1}},
-		{func() (*server, error) { return startServer(self, "smallest", "--seed", seed) }, contestant{name: "smallest handler", path: "/", clicks: 1}},
+		{peer("bare"), contestant{name: "bare fasthttp 204", path: "/", clicks: 1}},
+		{peer("smallest", "--seed", seed), contestant{name: "smallest handler", path: "/", clicks: 1}},
 		{edge(r.Ingest), contestant{name: "durable", path: "/v1/click", clicks: 1}},
 		{nil, contestant{name: "durable, half the rate", path: "/v1/click", clicks: 1, half: true}},
-		{nil, contestant{name: "durable, batch of 100", path: "/v1/clicks", clicks: 100}},
+		{edge(r.Ingest), contestant{name: "durable, batch of 100", path: "/v1/clicks", clicks: 100}},
 		{edge(r.Ingest, "--ack", "enqueue"), contestant{name: "fast", path: "/v1/click", clicks: 1}},
 	}
 	for _, path := range r.Others {
 		r.Only = append(r.Only, filepath.Base(path))
-		entries = append(entries, entry{edge(path), contestant{name: filepath.Base(path), path: "/v1/click", clicks: 1}})
+		c := contestant{name: filepath.Base(path), path: "/v1/click", clicks: 1}
+		entries = append(entries, entry{edge(path), c})
 	}
 	for _, c := range entries {
 		if len(r.Only) > 0 && !slices.Contains(r.Only, c.name) {
@@ -169,7 +174,9 @@ func (r *race) start(ctx context.Context, dir, seed string) (list []*contestant,
 }
 
 // measure lets a crowd send to c for one round.
-func (r *race) measure(ctx context.Context, c *contestant, broker *server, connections int, rate float64) (round, error) {
+func (r *race) measure(
+	ctx context.Context, c *contestant, broker *server, connections int, rate float64,
+) (round, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return round{}, err
@@ -207,10 +214,11 @@ func report(kind string, connections int, contestants []*contestant) error {
 		"", "CPU", "of bare", "smallest", "broker", "clicks/s", "p50", "p99", "RSS MB")
 	var first, second float64
 	for i, c := range contestants {
-		per := func(d func(round) time.Duration) float64 {
-			return median(c.rounds, func(r round) float64 { return float64(d(r).Nanoseconds()) / 1000 / float64(r.Requests*c.clicks) })
+		perClick := func(d time.Duration, r round) float64 {
+			return float64(d.Nanoseconds()) / 1000 / float64(r.Requests*c.clicks)
 		}
-		own := per(func(r round) time.Duration { return r.cpu })
+		own := median(c.rounds, func(r round) float64 { return perClick(r.cpu, r) })
+		broker := median(c.rounds, func(r round) float64 { return perClick(r.broker, r) })
 		switch i {
 		case 0:
 			first = own
@@ -218,16 +226,14 @@ func report(kind string, connections int, contestants []*contestant) error {
 			second = own
 		}
 		rate := median(c.rounds, func(r round) float64 { return float64(r.Requests*c.clicks) / r.Took.Seconds() })
-		wait := func(d func(round) time.Duration) time.Duration {
-			return time.Duration(median(c.rounds, func(r round) float64 { return float64(d(r)) })).Round(10 * time.Microsecond)
-		}
+		p50 := median(c.rounds, func(r round) float64 { return r.P50.Seconds() * 1000 })
+		p99 := median(c.rounds, func(r round) float64 { return r.P99.Seconds() * 1000 })
 		rss, err := peakRSS(c.server.pid)
 		if err != nil {
 			return err
 		}
-		fmt.Printf("%-24s %8.2f %9.2f %9.2f %9.2f %10.0f %9s %9s %7d\n", c.name, own, own/first, own/second,
-			per(func(r round) time.Duration { return r.broker }), rate,
-			wait(func(r round) time.Duration { return r.P50 }), wait(func(r round) time.Duration { return r.P99 }), rss)
+		fmt.Printf("%-24s %8.2f %9.2f %9.2f %9.2f %10.0f %9.2f %9.2f %7d\n",
+			c.name, own, own/first, own/second, broker, rate, p50, p99, rss)
 	}
 	return nil
 }
@@ -269,7 +275,8 @@ func writeWorkspaces(dir string) (string, error) {
 	return path, os.WriteFile(path, []byte(text), 0o600)
 }
 
-// startEdge starts the program that is measured at addr, or anywhere if its port is 0, and waits until it is ready.
+// startEdge starts the program that is measured at addr, or anywhere if its port is 0, and waits
+// until it is ready.
 func startEdge(ctx context.Context, path, addr, spool string, flags []string) (*server, error) {
 	addrs, err := process.Addresses(2)
 	if err != nil {
@@ -319,9 +326,13 @@ func startKafka(ctx context.Context, kind, dir string) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := apache.Start(ctx, apache.Config{Classpath: classpath, Dir: filepath.Join(dir, "apache"), Brokers: 1, HeapMB: 512,
-		Properties: map[string]string{"min.insync.replicas": "1", "default.replication.factor": "1",
-			"offsets.topic.replication.factor": "1", "transaction.state.log.replication.factor": "1", "transaction.state.log.min.isr": "1"}})
+	c, err := apache.Start(ctx, apache.Config{
+		Classpath: classpath, Dir: filepath.Join(dir, "apache"), Brokers: 1, HeapMB: 512,
+		Properties: map[string]string{
+			"min.insync.replicas": "1", "default.replication.factor": "1", "offsets.topic.replication.factor": "1",
+			"transaction.state.log.replication.factor": "1", "transaction.state.log.min.isr": "1",
+		},
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -331,7 +342,8 @@ func startKafka(ctx context.Context, kind, dir string) (*server, error) {
 		return nil, err
 	}
 	defer client.Close()
-	if _, err := kadm.NewClient(client).CreateTopics(ctx, partitions, 1, nil, schemas.TopicClicks, schemas.TopicLeads); err != nil {
+	admin := kadm.NewClient(client)
+	if _, err := admin.CreateTopics(ctx, partitions, 1, nil, schemas.TopicClicks, schemas.TopicLeads); err != nil {
 		c.Close()
 		return nil, err
 	}

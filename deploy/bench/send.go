@@ -14,7 +14,8 @@ import (
 	"time"
 )
 
-// send is the crowd: connections that each send a request and wait for its answer, in a process of its own.
+// send is the crowd: connections that each send a request and wait for its answer, in a process of
+// its own.
 type send struct {
 	Addr        string        `required:""`
 	Path        string        `default:"/v1/click"`
@@ -77,7 +78,10 @@ func (s *send) Run(ctx context.Context) error {
 	return json.NewEncoder(os.Stdout).Encode(out)
 }
 
-func (s *send) connection(ctx context.Context, c int, begin time.Time, requests [][]byte, failed *atomic.Int64) ([]time.Duration, error) {
+// connection is the c-th. It returns how long each of its answered requests took.
+func (s *send) connection(
+	ctx context.Context, c int, begin time.Time, requests [][]byte, failed *atomic.Int64,
+) ([]time.Duration, error) {
 	conn, err := net.Dial("tcp", s.Addr)
 	if err != nil {
 		return nil, err

@@ -49,8 +49,9 @@ func (bare) Run(ctx context.Context) error {
 	return serve(ctx, func(ctx *fasthttp.RequestCtx) { ctx.SetStatusCode(fasthttp.StatusNoContent) })
 }
 
-// smallest is the least that keeps the edge's promise: the body goes to Kafka as it came, and the answer is given when all
-// in-sync replicas have it. No parsing, no check of keys, hosts or rates, no key of the record, no deadline.
+// smallest is the least that keeps the edge's promise: the body goes to Kafka as it came, and the
+// answer is given when all in-sync replicas have it. No parsing, no check of keys, hosts or rates,
+// no key of the record, no deadline.
 type smallest struct {
 	Seed string `required:""`
 }
@@ -89,7 +90,8 @@ func serve(ctx context.Context, h fasthttp.RequestHandler) error {
 	return nil
 }
 
-// click is one distinct beacon of about 400 bytes; equal ones would make compression absurdly cheap.
+// click is one distinct beacon of about 400 bytes; equal ones would make compression absurdly
+// cheap.
 func click(n int) string {
 	return fmt.Sprintf(`{"key":%q,"program_id":"prog_%d","affiliate_id":"aff_%d","link_id":"go.example.com/spring-%d",`+
 		`"url":"https://shop.example.com/products/%d?utm_source=newsletter&utm_medium=email&utm_campaign=spring-%d&gclid=Cj0KCQ%dabcdefgh",`+

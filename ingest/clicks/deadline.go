@@ -19,11 +19,13 @@ func (l deadlineListener) Accept() (net.Conn, error) {
 // deadlineSlack is how much earlier than asked for a deadline may pass.
 const deadlineSlack = time.Second
 
-// deadlineConn sets a deadline when it is needed, not when it is asked for. fasthttp asks for three for each request (idle,
-// read, write), and each goes through the runtime's heap of timers; but most requests arrive whole with the first Read, and
-// a deadline that was set less than deadlineSlack ago is as good as a new one.
+// deadlineConn sets a deadline when it is needed, not when it is asked for. fasthttp asks for three
+// for each request (idle, read, write), and each goes through the runtime's heap of timers; but
+// most requests arrive whole with the first Read, and a deadline that was set less than
+// deadlineSlack ago is as good as a new one.
 //
-// Like fasthttp's own use of a connection, it is for one goroutine; only Close may come from another.
+// Like fasthttp's own use of a connection, it is for one goroutine; only Close may come from
+// another.
 type deadlineConn struct {
 	net.Conn
 	read, write deadline

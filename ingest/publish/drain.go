@@ -19,8 +19,8 @@ const (
 	drainRetry   = time.Second            // after Kafka refused
 )
 
-// drainSpool delivers the spool's records in their order, oldest first, until ctx ends. While Kafka is away it waits with a few of
-// them in Kafka's client, which tries them until Kafka is back.
+// drainSpool delivers the spool's records in their order, oldest first, until ctx ends. While Kafka
+// is away it waits with a few of them in Kafka's client, which tries them until Kafka is back.
 func (p *Publisher) drainSpool(ctx context.Context) {
 	var buf []byte
 	for pause(ctx, drainEvery) {
@@ -40,8 +40,8 @@ func (p *Publisher) drainSpool(ctx context.Context) {
 	}
 }
 
-// drainSegment delivers one segment and deletes its file. A process that ends in between begins the segment again at its
-// next start: what is delivered twice is the same row.
+// drainSegment delivers one segment and deletes its file. A process that ends in between begins the
+// segment again at its next start: what is delivered twice is the same row.
 func (p *Publisher) drainSegment(ctx context.Context, seg *spool.Segment) {
 	if seg.Torn > 0 {
 		p.log.Warn("a spool segment ends in an unfinished write, which nobody was promised", "bytes", seg.Torn)
@@ -72,7 +72,8 @@ func (p *Publisher) drainSegment(ctx context.Context, seg *spool.Segment) {
 		p.metrics.spoolUndeliverable.Add(float64(kept))
 		keep = keep || kept > 0
 		entries = entries[n:]
-		// A pause half as long as Kafka took: a third of its time is left to those who wait for an answer.
+		// A pause half as long as Kafka took: a third of its time is left to those who wait for an
+		// answer.
 		if !pause(ctx, min(time.Since(begin)/2, drainEvery)) {
 			return
 		}
@@ -108,8 +109,8 @@ func chunk(entries [][]byte) int {
 	return len(entries)
 }
 
-// deliver hands records to Kafka and waits for as long as it takes. It returns those that Kafka will never take; err is any
-// other failure, after which all of them are to be delivered again.
+// deliver hands records to Kafka and waits for as long as it takes. It returns those that Kafka
+// will never take; err is any other failure, after which all of them are to be delivered again.
 func (p *Publisher) deliver(ctx context.Context, records []*kgo.Record) ([]*kgo.Record, error) {
 	if len(records) == 0 {
 		return nil, nil
@@ -147,8 +148,8 @@ func (p *Publisher) deliver(ctx context.Context, records []*kgo.Record) ([]*kgo.
 	}
 }
 
-// deliverAlone delivers each record by itself: a broker refuses a whole batch for one record, or for the sum of all. It
-// returns how many Kafka will never take.
+// deliverAlone delivers each record by itself: a broker refuses a whole batch for one record, or
+// for the sum of all. It returns how many Kafka will never take.
 func (p *Publisher) deliverAlone(ctx context.Context, records []*kgo.Record) (refused int, err error) {
 	for _, r := range records {
 		again, err := p.deliver(ctx, []*kgo.Record{r})
@@ -163,7 +164,8 @@ func (p *Publisher) deliverAlone(ctx context.Context, records []*kgo.Record) (re
 	return refused, nil
 }
 
-// unacceptable reports whether Kafka refuses this record whenever it is sent, so that it would stop all behind it.
+// unacceptable reports whether Kafka refuses this record whenever it is sent, so that it would stop
+// all behind it.
 func unacceptable(err error) bool {
 	return errors.Is(err, kerr.MessageTooLarge) || errors.Is(err, kerr.RecordListTooLarge) ||
 		errors.Is(err, kerr.InvalidRecord) || errors.Is(err, kerr.InvalidTimestamp)

@@ -9,9 +9,10 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// An entry of the spool is a record as it would stand in Kafka: a byte with the length of the topic's name, the name, and
-// Kafka's own encoding of a record (https://kafka.apache.org/documentation/#record), whose timestamp delta is the whole
-// timestamp in Unix milliseconds. Its length field is not used.
+// An entry of the spool is a record as it would stand in Kafka: a byte with the length of the
+// topic's name, the name, and Kafka's own encoding of a record
+// (https://kafka.apache.org/documentation/#record), whose timestamp delta is the whole timestamp in
+// Unix milliseconds. Its length field is not used.
 
 func appendEntry(b []byte, r *kgo.Record) []byte {
 	b = append(b, byte(len(r.Topic))) // Kafka's names have at most 249 bytes

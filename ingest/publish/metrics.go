@@ -47,7 +47,8 @@ func newMetrics(reg *prometheus.Registry, p *Publisher) *metrics {
 			"Records answered with success under --ack=enqueue that neither Kafka nor the spool took. Alert on any."),
 		refused: make(map[string]prometheus.Counter),
 		latency: with.NewHistogram(prometheus.HistogramOpts{
-			Name: "ingest_publish_ack_seconds", Help: "From handing records over to the acknowledgement of the last of them.",
+			Name:    "ingest_publish_ack_seconds",
+			Help:    "From handing records over to the acknowledgement of the last of them.",
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5}}),
 	}
 	with.NewCounterFunc(prometheus.CounterOpts{
@@ -66,7 +67,8 @@ func newMetrics(reg *prometheus.Registry, p *Publisher) *metrics {
 		})
 	refused := with.NewCounterVec(prometheus.CounterOpts{
 		Name: "ingest_publish_refused_total",
-		Help: "Requests that ended without Kafka's acknowledgement, by reason. With a spool they go there."}, []string{"reason"})
+		Help: "Requests that ended without Kafka's acknowledgement, by reason. With a spool they go there.",
+	}, []string{"reason"})
 	for _, r := range []string{reasonStalled, reasonFull, reasonInDoubt, reasonTimeout, reasonGone, reasonFailed} {
 		m.refused[r] = refused.WithLabelValues(r)
 	}
@@ -81,7 +83,7 @@ func (m *metrics) newSpoolMetrics(with promauto.Factory) {
 	m.spooled = counter("ingest_spool_records_total", "Records fsynced to the spool.")
 	m.spoolDrained = counter("ingest_spool_drained_records_total", "Records of the spool that Kafka has acknowledged.")
 	m.spoolRefused = counter("ingest_spool_refused_total",
-		"Requests that neither Kafka nor the spool took: full, too slow or failed. Their senders were answered 503. Alert on any.")
+		"Requests that neither Kafka nor the spool took. Their senders were answered 503. Alert on any.")
 	m.spoolUndeliverable = counter("ingest_spool_undeliverable_records_total",
 		"Records of the spool that Kafka will never take; their segment is kept as a .kept file. Alert on any.")
 	m.spoolDamaged = counter("ingest_spool_damaged_bytes_total",

@@ -1,6 +1,6 @@
-// Package publish puts records into Kafka under one of two promises. Durable: when Publish returns nil, every in-sync
-// replica has the records, or they are fsynced to the spool on this machine's disk. Fast: when Publish returns nil, they
-// are in this process's memory, on their way to Kafka.
+// Package publish puts records into Kafka under one of two promises. Durable: when Publish returns
+// nil, every in-sync replica has the records, or they are fsynced to the spool on this machine's
+// disk. Fast: when Publish returns nil, they are in this process's memory, on their way to Kafka.
 package publish
 
 import (
@@ -19,14 +19,17 @@ import (
 	"tributary/ingest/publish/spool"
 )
 
-// ErrUnavailable says that the records are not known to be stored. The caller answers 503 with Retry-After; whoever
-// repeats the request is safe, because what a record is about carries its own identity.
+// ErrUnavailable says that the records are not known to be stored. The caller answers 503 with
+// Retry-After; whoever repeats the request is safe, because what a record is about carries its own
+// identity.
 var ErrUnavailable = errors.New("kafka is unavailable")
 
-// ErrInDoubt is an ErrUnavailable after which the records may still be stored: the client goes on trying.
+// ErrInDoubt is an ErrUnavailable after which the records may still be stored: the client goes on
+// trying.
 var ErrInDoubt = fmt.Errorf("%w: not acknowledged in time", ErrUnavailable)
 
-// Publisher is a Kafka producer that never blocks for longer than its timeout. It is safe for concurrent use.
+// Publisher is a Kafka producer that never blocks for longer than its timeout. It is safe for
+// concurrent use.
 type Publisher struct {
 	cfg     Config
 	client  *kgo.Client
@@ -48,8 +51,8 @@ type Publisher struct {
 	done sync.WaitGroup // watch and the drain
 }
 
-// New checks cfg and makes a publisher. It dials nothing before the first record or the first Ready, so that an edge
-// starts while Kafka is away; it says so through Ready.
+// New checks cfg and makes a publisher. It dials nothing before the first record or the first
+// Ready, so that an edge starts while Kafka is away; it says so through Ready.
 func New(cfg Config) (*Publisher, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -91,21 +94,24 @@ func (c Config) clientOptions() []kgo.Opt {
 		kgo.WithLogger(kafkaLogger{c.Logger}),
 		kgo.RequiredAcks(kgo.AllISRAcks()), // idempotent by default: kgo's own retries store nothing twice
 		kgo.ProducerBatchCompression(kgo.Lz4Compression()),
-		// A broker's work is by the request rather than by the record: a little wait and one request at a time halve it, and
-		// the next batch fills while one is under way. DESIGN.md has the figures.
+		// A broker's work is by the request rather than by the record: a little wait and one
+		// request at a time halve it, and the next batch fills while one is under way. DESIGN.md
+		// has the figures.
 		kgo.ProducerLinger(c.Linger),
 		kgo.MaxProduceRequestsInflightPerBroker(1),
 		kgo.MaxBufferedRecords(c.MaxBufferedRecords),
 		kgo.MaxBufferedBytes(c.MaxBufferedBytes),
 		kgo.ProducerBatchMaxBytes(int32(c.MaxBatchBytes)),
-		// A silent broker must be found out sooner than by the 10 s defaults, and a returned one found again sooner.
+		// A silent broker must be found out sooner than by the 10 s defaults, and a returned one
+		// found again sooner.
 		kgo.DialTimeout(3 * time.Second),
 		kgo.ProduceRequestTimeout(5 * time.Second),
 		kgo.RequestTimeoutOverhead(5 * time.Second),
 		kgo.MetadataMinAge(time.Second),
 		kgo.RetryBackoffFn(backoff),
-		// No record delivery timeout: what was handed over is tried until it is stored or the program stops. Giving up
-		// earlier would turn "in doubt" into "lost" for every sender that cannot retry.
+		// No record delivery timeout: what was handed over is tried until it is stored or the
+		// program stops. Giving up earlier would turn "in doubt" into "lost" for every sender that
+		// cannot retry.
 	}
 	if c.AnyPartition {
 		opts = append(opts, kgo.RecordPartitioner(kgo.LeastBackupPartitioner()))
@@ -125,12 +131,12 @@ func (c Config) clientOptions() []kgo.Opt {
 // backoff between tries of one request. kgo's own goes to 5 s, which is as long as a caller waits.
 func backoff(tries int) time.Duration { return min(time.Second, 50*time.Millisecond<<min(tries, 5)) }
 
-// Publish stores records under the configured promise, and returns an ErrUnavailable when it cannot. With a spool, what
-// Kafka does not acknowledge within SpoolAfter is fsynced there. Without one, ErrInDoubt comes after Timeout or when ctx
-// ends, and any other error at once.
+// Publish stores records under the configured promise, and returns an ErrUnavailable when it
+// cannot. With a spool, what Kafka does not acknowledge within SpoolAfter is fsynced there. Without
+// one, ErrInDoubt comes after Timeout or when ctx ends, and any other error at once.
 //
-// retained reports whether the Kafka client still reads the records' memory, error or not: the caller must then not use
-// their keys, values and headers again.
+// retained reports whether the Kafka client still reads the records' memory, error or not: the
+// caller must then not use their keys, values and headers again.
 func (p *Publisher) Publish(ctx context.Context, records ...*kgo.Record) (retained bool, err error) {
 	if len(records) == 0 {
 		return false, nil
@@ -158,25 +164,27 @@ func (p *Publisher) admit(n int64) (reason string) {
 	case p.inDoubt.Load() >= int64(p.cfg.MaxInDoubt):
 		return reasonInDoubt
 	case p.inFlight.Add(n) > int64(p.cfg.MaxBufferedRecords):
-		// Checked for all records together, so that a batch is not torn in the usual case of a full buffer.
+		// Checked for all records together, so that a batch is not torn in the usual case of a full
+		// buffer.
 		p.inFlight.Add(-n)
 		return reasonFull
 	}
 	return ""
 }
 
-// mayProbe lets one Publish a second through the open breaker. What is in flight already may never be acknowledged while
-// the rest of Kafka is well: it may all be with one dead leader.
+// mayProbe lets one Publish a second through the open breaker. What is in flight already may never
+// be acknowledged while the rest of Kafka is well: it may all be with one dead leader.
 func (p *Publisher) mayProbe() bool {
 	now := time.Now().UnixNano()
 	last := p.probed.Load()
 	return now-last >= int64(max(time.Second, p.cfg.stallAfter())) && p.probed.CompareAndSwap(last, now)
 }
 
-// produce hands records to Kafka and waits until all in-sync replicas have acknowledged all of them.
+// produce hands records to Kafka and waits until all in-sync replicas have acknowledged all of
+// them.
 //
-// kgo.ProduceSync is not used: it keeps waiting beyond its context's deadline as long as an idempotent record is in
-// doubt, which is for as long as Kafka is away.
+// kgo.ProduceSync is not used: it keeps waiting beyond its context's deadline as long as an
+// idempotent record is in doubt, which is for as long as Kafka is away.
 func (p *Publisher) produce(ctx context.Context, records []*kgo.Record) error {
 	if reason := p.admit(int64(len(records))); reason != "" {
 		return p.refuse(reason, ErrUnavailable)
@@ -187,7 +195,8 @@ func (p *Publisher) produce(ctx context.Context, records []*kgo.Record) error {
 	t.deadline = start.Add(p.cfg.patience())
 	t.list.add(t)
 	for _, r := range records {
-		// The background context: a record that was handed over is not taken back when its sender goes away.
+		// The background context: a record that was handed over is not taken back when its sender
+		// goes away.
 		p.client.TryProduce(context.Background(), r, t.promise)
 	}
 
@@ -205,7 +214,8 @@ func (p *Publisher) produce(ctx context.Context, records []*kgo.Record) error {
 	left, err := t.settle()
 	if left == 0 && err == nil {
 		p.metrics.latency.Observe(time.Since(start).Seconds())
-		// Else a second signal may still lie in t.done: the last acknowledgement came together with the deadline.
+		// Else a second signal may still lie in t.done: the last acknowledgement came together with
+		// the deadline.
 		if !t.expired && reason == reasonTimeout {
 			p.tickets.Put(t)
 		}
@@ -223,7 +233,8 @@ func (p *Publisher) produce(ctx context.Context, records []*kgo.Record) error {
 	return p.refuse(reason, fmt.Errorf("%w: %w", ErrUnavailable, err))
 }
 
-// enqueue hands copies of records to Kafka and does not wait: the caller may use their memory again.
+// enqueue hands copies of records to Kafka and does not wait: the caller may use their memory
+// again.
 func (p *Publisher) enqueue(records []*kgo.Record) error {
 	if reason := p.admit(int64(len(records))); reason != "" {
 		return p.refuse(reason, ErrUnavailable)
@@ -290,9 +301,10 @@ func (p *Publisher) finished(err error) {
 	}
 }
 
-// watch wakes those who have waited long enough, and is the breaker. It opens when somebody waits and nothing is
-// acknowledged for StallAfter, and closes with the next acknowledgement: of what kgo holds and keeps trying, of a Publish
-// that mayProbe let through, or of the drain. Only when nothing is held (Kafka refused it all) does watch ask Kafka itself.
+// watch wakes those who have waited long enough, and is the breaker. It opens when somebody waits
+// and nothing is acknowledged for StallAfter, and closes with the next acknowledgement: of what kgo
+// holds and keeps trying, of a Publish that mayProbe let through, or of the drain. Only when
+// nothing is held (Kafka refused it all) does watch ask Kafka itself.
 func (p *Publisher) watch(ctx context.Context) {
 	stallAfter := p.cfg.stallAfter()
 	tick := time.NewTicker(min(max(stallAfter/8, 5*time.Millisecond), 50*time.Millisecond))
@@ -326,8 +338,8 @@ func (p *Publisher) watch(ctx context.Context) {
 	}
 }
 
-// Ready reports why records would not be taken now: no broker answers, a topic is missing or nothing is acknowledged, and
-// there is no spool or it has no room.
+// Ready reports why records would not be taken now: no broker answers, a topic is missing or
+// nothing is acknowledged, and there is no spool or it has no room.
 func (p *Publisher) Ready(ctx context.Context) error {
 	err := p.kafkaReady(ctx)
 	if err == nil || p.spool == nil {
@@ -339,8 +351,9 @@ func (p *Publisher) Ready(ctx context.Context) error {
 	return nil
 }
 
-// Warnings says what an operator should know while Ready reports nothing, one sentence each: that Kafka is away and how
-// much the spool still takes, or that the spool would not help if Kafka went away.
+// Warnings says what an operator should know while Ready reports nothing, one sentence each: that
+// Kafka is away and how much the spool still takes, or that the spool would not help if Kafka went
+// away.
 func (p *Publisher) Warnings(ctx context.Context) []string {
 	if p.spool == nil {
 		return nil
@@ -387,9 +400,10 @@ func (p *Publisher) checkBroker(ctx context.Context) error {
 	return nil
 }
 
-// Close waits until what was handed over is stored or ctx ends, then closes the connections and the spool, whose records
-// stay for the next start. It returns an error with the number of records that were still in flight: under the durable
-// promise their senders have been answered 503, or the spool has them; under the fast one the spool takes them now.
+// Close waits until what was handed over is stored or ctx ends, then closes the connections and the
+// spool, whose records stay for the next start. It returns an error with the number of records that
+// were still in flight: under the durable promise their senders have been answered 503, or the
+// spool has them; under the fast one the spool takes them now.
 func (p *Publisher) Close(ctx context.Context) error {
 	err := p.client.Flush(ctx)
 	left := p.inFlight.Load()

@@ -112,7 +112,8 @@ func TestPublishStores(t *testing.T) {
 	}
 }
 
-// The life of an outage: in doubt, then refused at once, then taken again without anybody's help, and nothing lost.
+// The life of an outage: in doubt, then refused at once, then taken again without anybody's help,
+// and nothing lost.
 func TestOutage(t *testing.T) {
 	dir := t.TempDir()
 	c, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(3, topic), kfake.DataDir(dir))
@@ -259,7 +260,8 @@ func TestRefusals(t *testing.T) {
 	})
 }
 
-// What was handed over before Close is stored by Close; what cannot be is reported, within the deadline.
+// What was handed over before Close is stored by Close; what cannot be is reported, within the
+// deadline.
 func TestClose(t *testing.T) {
 	c := cluster(t)
 	p, err := New(quickly(c.ListenAddrs()...))

@@ -99,7 +99,8 @@ func waitDrained(t *testing.T, p *Publisher) {
 	}
 }
 
-// An outage under load: nobody is refused, almost nobody waits, memory is bounded, and nothing is lost.
+// An outage under load: nobody is refused, almost nobody waits, memory is bounded, and nothing is
+// lost.
 func TestOutageWithSpool(t *testing.T) {
 	o := newOutage(t)
 	p := start(t, spooling(t.TempDir(), o.addr))
@@ -196,7 +197,8 @@ func storedAtLeast(t *testing.T, seed string, n int) map[string]int {
 	return got
 }
 
-// TestKillDuringOutage kills the process that acknowledged, and starts another one over the same directory.
+// TestKillDuringOutage kills the process that acknowledged, and starts another one over the same
+// directory.
 func TestKillDuringOutage(t *testing.T) {
 	if dir := os.Getenv("TRIBUTARY_PUBLISH_CHILD"); dir != "" {
 		p := start(t, spooling(dir, "127.0.0.1:1"))
@@ -234,7 +236,8 @@ func TestKillDuringOutage(t *testing.T) {
 	}
 }
 
-// A dead leader's records go to the spool; the others' are acknowledged by Kafka, and none is refused.
+// A dead leader's records go to the spool; the others' are acknowledged by Kafka, and none is
+// refused.
 func TestDeadLeader(t *testing.T) {
 	c, err := kfake.NewCluster(kfake.NumBrokers(3), kfake.SeedTopics(6, topic))
 	if err != nil {
@@ -273,7 +276,8 @@ func TestDeadLeader(t *testing.T) {
 	storedAtLeast(t, c.ListenAddrs()[0], records)
 }
 
-// A spool that is full, or whose disk is dead, refuses as if there were none, and readiness says so.
+// A spool that is full, or whose disk is dead, refuses as if there were none, and readiness says
+// so.
 func TestSpoolIsFull(t *testing.T) {
 	c := spooling(t.TempDir(), "127.0.0.1:1")
 	c.SpoolMaxBytes = 8 << 20
@@ -325,7 +329,8 @@ func TestUndeliverable(t *testing.T) {
 	}
 }
 
-// What Kafka refuses for a reason that an operator can mend goes to the spool, and from there to Kafka when it is mended.
+// What Kafka refuses for a reason that an operator can mend goes to the spool, and from there to
+// Kafka when it is mended.
 func TestRefusedIsSpooled(t *testing.T) {
 	c := cluster(t)
 	c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: kerr.TopicAuthorizationFailed, Count: 2})
@@ -339,8 +344,8 @@ func TestRefusedIsSpooled(t *testing.T) {
 	}
 }
 
-// Under the fast promise Publish does not wait, the caller's memory is free at once, and a stop without Kafka loses nothing
-// where there is a spool.
+// Under the fast promise Publish does not wait, the caller's memory is free at once, and a stop
+// without Kafka loses nothing where there is a spool.
 func TestEnqueue(t *testing.T) {
 	c := cluster(t)
 	cfg := quickly(c.ListenAddrs()...)

@@ -9,7 +9,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// ticket counts down the acknowledgements of one Publish. A ticket whose Publish gave up stays with its records.
+// ticket counts down the acknowledgements of one Publish. A ticket whose Publish gave up stays with
+// its records.
 type ticket struct {
 	p       *Publisher
 	promise func(*kgo.Record, error) // bound once: a method value per record would be garbage per record
@@ -62,7 +63,8 @@ func (t *ticket) signal() {
 	}
 }
 
-// settle ends the wait: how many acknowledgements are missing, and the first failure. Missing ones are in doubt from here.
+// settle ends the wait: how many acknowledgements are missing, and the first failure. Missing ones
+// are in doubt from here.
 func (t *ticket) settle() (left int, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -73,9 +75,10 @@ func (t *ticket) settle() (left int, err error) {
 	return t.left, t.err
 }
 
-// waiting is all tickets whose Publish waits, by deadline. A timer for each Publish would do too; it costs more than all
-// else that Publish does, because the runtime keeps timers in heaps. All tickets wait equally long, so a list that is
-// appended to is sorted, and one goroutine looks at the first of each.
+// waiting is all tickets whose Publish waits, by deadline. A timer for each Publish would do too;
+// it costs more than all else that Publish does, because the runtime keeps timers in heaps. All
+// tickets wait equally long, so a list that is appended to is sorted, and one goroutine looks at
+// the first of each.
 type waiting struct {
 	lists [8]deadlines // several, so that cores rarely meet at one mutex
 	turn  atomic.Uint32
@@ -125,9 +128,9 @@ func (l *deadlines) unlink(t *ticket) {
 	t.prev, t.next = nil, nil
 }
 
-// expire wakes every Publish whose deadline has passed. It holds the list's mutex meanwhile: without it, the last
-// acknowledgement could wake a Publish, which returns, gives the ticket to another Publish, and expire would then wake
-// that one long before its time.
+// expire wakes every Publish whose deadline has passed. It holds the list's mutex meanwhile:
+// without it, the last acknowledgement could wake a Publish, which returns, gives the ticket to
+// another Publish, and expire would then wake that one long before its time.
 func (w *waiting) expire(now time.Time) {
 	for i := range w.lists {
 		l := &w.lists[i]

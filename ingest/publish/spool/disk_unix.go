@@ -7,7 +7,8 @@ import (
 	"syscall"
 )
 
-// tryLock takes the file for this process. The kernel releases it when the process ends, however it ends.
+// tryLock takes the file for this process. The kernel releases it when the process ends, however it
+// ends.
 func tryLock(f *os.File) error {
 	return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 }

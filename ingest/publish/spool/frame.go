@@ -6,11 +6,13 @@ import (
 	"hash/crc32"
 )
 
-// A segment is frames, one after another: a mark, the entry's length, the CRC-32C of length and entry, the entry. Numbers
-// are little-endian. The mark lets a reader find the next frame behind a damaged one.
+// A segment is frames, one after another: a mark, the entry's length, the CRC-32C of length and
+// entry, the entry. Numbers are little-endian. The mark lets a reader find the next frame behind a
+// damaged one.
 const frameHeader = 12
 
-// maxEntry is above every record that an edge hands over, and bounds what a damaged length can ask a reader to check.
+// maxEntry is above every record that an edge hands over, and bounds what a damaged length can ask
+// a reader to check.
 const maxEntry = 2 << 20
 
 var (
@@ -29,8 +31,8 @@ func checksum(length, entry []byte) uint32 {
 	return crc32.Update(crc32.Checksum(length, castagnoli), castagnoli, entry)
 }
 
-// frameAt returns the entry of the frame that begins b, and nil if no whole and sound frame does. torn reports whether b
-// ends before the frame does, as an interrupted write leaves it.
+// frameAt returns the entry of the frame that begins b, and nil if no whole and sound frame does.
+// torn reports whether b ends before the frame does, as an interrupted write leaves it.
 func frameAt(b []byte) (entry []byte, torn bool) {
 	if len(b) < frameHeader {
 		return nil, bytes.HasPrefix(mark, b[:min(len(b), len(mark))]) || bytes.HasPrefix(b, mark)
@@ -49,9 +51,9 @@ func frameAt(b []byte) (entry []byte, torn bool) {
 	return rest[:n:n], false
 }
 
-// parse returns every sound entry of a segment. What stands between two of them is damage. What stands behind the last is
-// an unfinished write if it begins like a frame and the file ends too early, or is zeros that a file system put where data
-// never arrived; else it is damage too.
+// parse returns every sound entry of a segment. What stands between two of them is damage. What
+// stands behind the last is an unfinished write if it begins like a frame and the file ends too
+// early, or is zeros that a file system put where data never arrived; else it is damage too.
 func parse(b []byte) (entries [][]byte, damaged, torn int) {
 	for len(b) > 0 {
 		entry, unfinished := frameAt(b)
@@ -70,7 +72,8 @@ func parse(b []byte) (entries [][]byte, damaged, torn int) {
 	return entries, damaged, 0
 }
 
-// nextFrame returns how many bytes of b, which does not begin with a sound frame, stand before the next one that does.
+// nextFrame returns how many bytes of b, which does not begin with a sound frame, stand before the
+// next one that does.
 func nextFrame(b []byte) int {
 	for at := 1; ; at++ {
 		i := bytes.Index(b[min(at, len(b)):], mark)

@@ -1,12 +1,13 @@
-// Package spool keeps entries on disk, in the order in which they came, until they have been delivered elsewhere. An edge
-// acknowledges a click out of the spool while Kafka cannot take it.
+// Package spool keeps entries on disk, in the order in which they came, until they have been
+// delivered elsewhere. An edge acknowledges a click out of the spool while Kafka cannot take it.
 //
-// The promise: when Append returns nil, the entries are written and fsynced. They are read back in order after any end of
-// the process, kill -9 and power loss included, at least once.
+// The promise: when Append returns nil, the entries are written and fsynced. They are read back in
+// order after any end of the process, kill -9 and power loss included, at least once.
 //
-// The directory holds segment files, named by the time at which they were begun, so that their names sort by age. Only one
-// segment is written to; one that a process finds when it starts is never written to again. A segment is deleted when all
-// that it holds is delivered. See frame.go for what is inside.
+// The directory holds segment files, named by the time at which they were begun, so that their
+// names sort by age. Only one segment is written to; one that a process finds when it starts is
+// never written to again. A segment is deleted when all that it holds is delivered. See frame.go
+// for what is inside.
 package spool
 
 import (
@@ -67,7 +68,8 @@ func (c Config) Validate() error {
 		faults = append(faults, errors.New("spool dir: none given (hint: --spool-dir /var/lib/tributary/spool)"))
 	}
 	if c.MaxBytes < 2*segmentBytes {
-		faults = append(faults, fmt.Errorf("spool limit: %d bytes is too small (hint: at least %d)", c.MaxBytes, 2*segmentBytes))
+		faults = append(faults, fmt.Errorf("spool limit: %d bytes is too small (hint: at least %d)",
+			c.MaxBytes, 2*segmentBytes))
 	}
 	return errors.Join(faults...)
 }
@@ -103,12 +105,16 @@ type group struct {
 
 func newGroup(buf []byte) *group { return &group{frames: buf[:0], done: make(chan struct{})} }
 
-// Open locks the directory and finds what an earlier process left there. It returns ErrLocked when another process has it.
+// Open locks the directory and finds what an earlier process left there. It returns ErrLocked when
+// another process has it.
 func Open(cfg Config) (*Spool, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Spool{cfg: cfg, log: cfg.Logger, filling: newGroup(nil), wake: make(chan struct{}, 1), done: make(chan struct{})}
+	s := &Spool{
+		cfg: cfg, log: cfg.Logger, filling: newGroup(nil),
+		wake: make(chan struct{}, 1), done: make(chan struct{}),
+	}
 	if s.log == nil {
 		s.log = slog.Default()
 	}
@@ -124,7 +130,8 @@ func Open(cfg Config) (*Spool, error) {
 	}
 	if err := tryLock(lock); err != nil {
 		_ = lock.Close()
-		return nil, fmt.Errorf("open spool %s: %w: %w (hint: each process needs a --spool-dir of its own)", cfg.Dir, ErrLocked, err)
+		return nil, fmt.Errorf("open spool %s: %w: %w (hint: each process needs a --spool-dir of its own)",
+			cfg.Dir, ErrLocked, err)
 	}
 	s.lock = lock
 	if err := s.find(); err != nil {
@@ -135,7 +142,8 @@ func Open(cfg Config) (*Spool, error) {
 	return s, nil
 }
 
-// makePrivate makes the directory, or takes the rights of others from one that exists: it holds what visitors sent.
+// makePrivate makes the directory, or takes the rights of others from one that exists: it holds
+// what visitors sent.
 func makePrivate(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("make spool directory: %w", err)
@@ -181,13 +189,15 @@ func (s *Spool) find() error {
 	return nil
 }
 
-// path is where the segment of that name is; 19 digits hold every int64, so that names sort as numbers do.
+// path is where the segment of that name is; 19 digits hold every int64, so that names sort as
+// numbers do.
 func (s *Spool) path(name int64) string {
 	return filepath.Join(s.cfg.Dir, fmt.Sprintf("%019d%s", name, suffix))
 }
 
-// Append keeps the entries, all or none, and returns nil once they are fsynced. The entries' memory is copied. After
-// ErrFull and ErrClosed nothing is kept; after another error, or when ctx ends first, they may or may not be.
+// Append keeps the entries, all or none, and returns nil once they are fsynced. The entries' memory
+// is copied. After ErrFull and ErrClosed nothing is kept; after another error, or when ctx ends
+// first, they may or may not be.
 func (s *Spool) Append(ctx context.Context, entries ...[]byte) error {
 	for {
 		g, added, err := s.add(entries)
@@ -237,8 +247,8 @@ func (s *Spool) add(entries [][]byte) (g *group, added bool, err error) {
 	return g, true, nil
 }
 
-// commitGroups writes group after group. While one fsync is under way, the next group fills, so that the busier the edge
-// is, the more entries share an fsync.
+// commitGroups writes group after group. While one fsync is under way, the next group fills, so
+// that the busier the edge is, the more entries share an fsync.
 func (s *Spool) commitGroups() {
 	defer close(s.done)
 	var spare []byte
@@ -257,8 +267,9 @@ func (s *Spool) commitGroups() {
 	}
 }
 
-// commit writes frames behind the active segment and fsyncs them. After any failure the segment is ended: what fsync
-// failed to write, the kernel may have dropped from its cache, and a second fsync would report success without it.
+// commit writes frames behind the active segment and fsyncs them. After any failure the segment is
+// ended: what fsync failed to write, the kernel may have dropped from its cache, and a second fsync
+// would report success without it.
 func (s *Spool) commit(frames []byte) error {
 	if len(frames) == 0 {
 		return nil
@@ -286,9 +297,9 @@ func (s *Spool) commit(frames []byte) error {
 	return nil
 }
 
-// abandon ends the active segment after n bytes more were written to it than are fsynced, and takes them back: a full disk
-// must not fill further with every attempt. If that fails too, a reader delivers the whole entries among them, which does
-// no harm, and stops at the torn one.
+// abandon ends the active segment after n bytes more were written to it than are fsynced, and takes
+// them back: a full disk must not fill further with every attempt. If that fails too, a reader
+// delivers the whole entries among them, which does no harm, and stops at the torn one.
 func (s *Spool) abandon(n int64) {
 	if s.size == 0 {
 		s.mu.Lock()
@@ -313,7 +324,8 @@ func (s *Spool) grow(n int64) {
 	s.mu.Unlock()
 }
 
-// beginSegment makes the next segment. Its directory is fsynced, or a power loss could take the file with all its entries.
+// beginSegment makes the next segment. Its directory is fsynced, or a power loss could take the
+// file with all its entries.
 func (s *Spool) beginSegment() error {
 	free, err := freeBytes(s.cfg.Dir)
 	if err != nil {
@@ -362,7 +374,8 @@ func syncDir(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// Close waits for the fsync under way and releases the directory. What is not drained stays for the next Open.
+// Close waits for the fsync under way and releases the directory. What is not drained stays for the
+// next Open.
 func (s *Spool) Close() error {
 	s.mu.Lock()
 	if s.closed {
@@ -421,8 +434,8 @@ type Segment struct {
 	size int64
 }
 
-// Oldest reads the oldest segment into buf, which it may replace, and returns nil when the spool is empty. The segment that
-// is being written to is ended first if there is no other.
+// Oldest reads the oldest segment into buf, which it may replace, and returns nil when the spool is
+// empty. The segment that is being written to is ended first if there is no other.
 func (s *Spool) Oldest(buf []byte) (*Segment, []byte, error) {
 	s.writing.Lock()
 	s.mu.Lock()
@@ -471,8 +484,8 @@ func readFile(path string, buf []byte) ([]byte, error) {
 	return buf, err
 }
 
-// Remove deletes a segment that was delivered. With keep, or if it is damaged, its file is renamed instead, and waits for
-// people: it still counts against the limit.
+// Remove deletes a segment that was delivered. With keep, or if it is damaged, its file is renamed
+// instead, and waits for people: it still counts against the limit.
 func (s *Spool) Remove(seg *Segment, keep bool) error {
 	path := s.path(seg.name)
 	if keep || seg.Damaged > 0 {

@@ -60,7 +60,8 @@ func segments(t *testing.T, dir string) []string {
 	return list
 }
 
-// What many append at once comes back whole, each sender's entries in its order, also from the next process.
+// What many append at once comes back whole, each sender's entries in its order, also from the next
+// process.
 func TestKeepsInOrder(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, config(dir))
@@ -101,7 +102,8 @@ func TestKeepsInOrder(t *testing.T) {
 	}
 }
 
-// What was fsynced survives whatever stands behind it: the last record cut at every byte, zeros, and rubbish.
+// What was fsynced survives whatever stands behind it: the last record cut at every byte, zeros,
+// and rubbish.
 func TestTornTail(t *testing.T) {
 	whole := appendFrame(appendFrame(nil, []byte("first")), []byte("second"))
 	last := appendFrame(nil, []byte("the last one"))
@@ -282,8 +284,9 @@ func faulty(dir string) (Config, *faults) {
 	return cfg, f
 }
 
-// After a failed write or fsync nothing is promised, what was promised before is there, and the next entries go to another
-// file: a second fsync of the first would report success for what the kernel has dropped.
+// After a failed write or fsync nothing is promised, what was promised before is there, and the
+// next entries go to another file: a second fsync of the first would report success for what the
+// kernel has dropped.
 func TestDiskFails(t *testing.T) {
 	for name, f := range map[string]struct{ write, sync error }{
 		"no space": {write: syscall.ENOSPC}, "fsync": {sync: syscall.EIO},
@@ -438,7 +441,8 @@ func TestValidate(t *testing.T) {
 	}
 }
 
-// FuzzParse reads arbitrary files: never a panic, every byte accounted for, and what is sound in front is always found.
+// FuzzParse reads arbitrary files: never a panic, every byte accounted for, and what is sound in
+// front is always found.
 func FuzzParse(f *testing.F) {
 	two := appendFrame(appendFrame(nil, []byte("first")), []byte("second"))
 	f.Add([]byte("one"), []byte{})
