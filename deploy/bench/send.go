@@ -95,7 +95,7 @@ func (s *send) connection(
 	}
 	due := begin.Add(every * time.Duration(c) / time.Duration(s.Connections))
 	if every > 0 { // a connection that is opened again goes on where the time has come to
-		due = due.Add(every * (time.Since(begin) / every))
+		due = due.Add(time.Since(begin).Truncate(every))
 	}
 	for i := c * 31; time.Since(begin) < s.For && ctx.Err() == nil; i++ {
 		start := time.Now()
