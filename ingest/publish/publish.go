@@ -172,12 +172,16 @@ func (p *Publisher) admit(n int64) (reason string) {
 	return ""
 }
 
-// mayProbe lets one Publish a second through the open breaker. What is in flight already may never
-// be acknowledged while the rest of Kafka is well: it may all be with one dead leader.
+// mayProbe lets a Publish through the open breaker now and then. What is in flight already may never
+// be acknowledged while the rest of Kafka is well: it may all be with one dead leader. With a spool
+// a probe that fails costs its sender a tick of watch, without one the whole timeout.
 func (p *Publisher) mayProbe() bool {
-	now := time.Now().UnixNano()
-	last := p.probed.Load()
-	return now-last >= int64(max(time.Second, p.cfg.stallAfter())) && p.probed.CompareAndSwap(last, now)
+	every := p.cfg.stallAfter()
+	if p.spool == nil {
+		every = max(every, time.Second)
+	}
+	now, last := time.Now().UnixNano(), p.probed.Load()
+	return now-last >= int64(every) && p.probed.CompareAndSwap(last, now)
 }
 
 // produce hands records to Kafka and waits until all in-sync replicas have acknowledged all of

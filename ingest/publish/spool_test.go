@@ -146,7 +146,7 @@ func TestOutageWithSpool(t *testing.T) {
 		t.Errorf("half of the answers took %s", p50)
 	}
 	t.Logf("answers: p50 %s, p90 %s, p99 %s", waits[len(waits)/2], waits[len(waits)*9/10], waits[len(waits)*99/100])
-	if n := p.inDoubt.Load(); n > rate/2 {
+	if n := p.inDoubt.Load(); n > rate/2+drainTries*drainFirst {
 		t.Errorf("%d records in doubt: the breaker should have opened after %s", n, p.cfg.SpoolAfter)
 	}
 
@@ -268,7 +268,7 @@ func TestDeadLeader(t *testing.T) {
 		time.Sleep(time.Millisecond)
 	}
 	wg.Wait()
-	if n := valueOf(t, p.metrics.spooled); n == 0 || n > records/4 {
+	if n := valueOf(t, p.metrics.spooled); n == 0 || n > records/2 {
 		t.Errorf("%v of %d records went to the spool; only the dead leader's should", n, records)
 	}
 	waitDrained(t, p)
