@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -45,6 +46,7 @@ type Publisher struct {
 	inDoubt  atomic.Int64
 	acked    atomic.Int64 // acknowledgements so far, for watch: that it moves is the sign of life
 	stalled  atomic.Bool
+	refused  atomic.Bool  // no broker has let the client connect since one refused it
 	probed   atomic.Int64 // when a Publish last went through the open breaker, in Unix nanoseconds
 
 	stop context.CancelFunc
@@ -63,7 +65,7 @@ func New(cfg Config) (*Publisher, error) {
 	p := &Publisher{cfg: cfg, log: cfg.Logger}
 	p.tickets.New = func() any { return newTicket(p) }
 	p.metrics = newMetrics(cfg.Registry, p)
-	client, err := kgo.NewClient(cfg.clientOptions()...)
+	client, err := kgo.NewClient(append(cfg.clientOptions(), kgo.WithHooks(connectHook{p}))...)
 	if err != nil {
 		return nil, fmt.Errorf("make kafka client: %w", err)
 	}
@@ -310,8 +312,7 @@ func (p *Publisher) finished(err error) {
 // holds and keeps trying, of a Publish that mayProbe let through, or of the drain. Only when
 // nothing is held (Kafka refused it all) does watch ask Kafka itself.
 func (p *Publisher) watch(ctx context.Context) {
-	stallAfter := p.cfg.stallAfter()
-	tick := time.NewTicker(min(max(stallAfter/8, 5*time.Millisecond), 50*time.Millisecond))
+	tick := time.NewTicker(min(max(p.cfg.stallAfter()/16, 5*time.Millisecond), 50*time.Millisecond))
 	defer tick.Stop()
 	seen, since := int64(-1), time.Now()
 	for {
@@ -329,7 +330,7 @@ func (p *Publisher) watch(ctx context.Context) {
 				since = time.Now()
 			case waitedFor <= 0 || acked != seen:
 				seen, since = acked, now
-			case now.Sub(since) >= stallAfter && p.stalled.CompareAndSwap(false, true):
+			case now.Sub(since) >= p.stallAfter() && p.stalled.CompareAndSwap(false, true):
 				p.probed.Store(now.UnixNano())
 				p.log.Warn("kafka acknowledges nothing: it is given no new records until it does",
 					"for", now.Sub(since).Round(time.Millisecond), "in_flight", inFlight, "spool", p.spool != nil)
@@ -340,6 +341,22 @@ func (p *Publisher) watch(ctx context.Context) {
 			p.waiting.expire(now) // after the breaker has looked who waits
 		}
 	}
+}
+
+// stallAfter is how long the breaker waits now. Where a spool makes a false alarm cheap, a refused
+// connection is nearly proof: then a sixth of the time is enough for another broker to acknowledge.
+func (p *Publisher) stallAfter() time.Duration {
+	if p.spool != nil && p.refused.Load() {
+		return p.cfg.stallAfter() / 6
+	}
+	return p.cfg.stallAfter()
+}
+
+// connectHook hears of the client's connections.
+type connectHook struct{ p *Publisher }
+
+func (h connectHook) OnBrokerConnect(_ kgo.BrokerMetadata, _ time.Duration, _ net.Conn, err error) {
+	h.p.refused.Store(err != nil)
 }
 
 // Ready reports why records would not be taken now: no broker answers, a topic is missing or
