@@ -212,19 +212,16 @@ func (r *race) measure(
 func report(kind string, connections int, contestants []*contestant) error {
 	fmt.Printf("\n%s, %d connections\n%-24s %8s %9s %9s %9s %10s %9s %9s %7s\n", kind, connections,
 		"", "CPU", "of bare", "smallest", "broker", "clicks/s", "p50", "p99", "RSS MB")
-	var first, second float64
-	for i, c := range contestants {
-		perClick := func(d time.Duration, r round) float64 {
-			return float64(d.Nanoseconds()) / 1000 / float64(r.Requests*c.clicks)
-		}
-		own := median(c.rounds, func(r round) float64 { return perClick(r.cpu, r) })
-		broker := median(c.rounds, func(r round) float64 { return perClick(r.broker, r) })
-		switch i {
-		case 0:
-			first = own
-		case 1:
-			second = own
-		}
+	perClick := func(c *contestant, d func(round) time.Duration) float64 {
+		return median(c.rounds, func(r round) float64 {
+			return float64(d(r).Nanoseconds()) / 1000 / float64(r.Requests*c.clicks)
+		})
+	}
+	server := func(r round) time.Duration { return r.cpu }
+	first := perClick(contestants[0], server)
+	second := perClick(contestants[min(1, len(contestants)-1)], server)
+	for _, c := range contestants {
+		own, broker := perClick(c, server), perClick(c, func(r round) time.Duration { return r.broker })
 		rate := median(c.rounds, func(r round) float64 { return float64(r.Requests*c.clicks) / r.Took.Seconds() })
 		p50 := median(c.rounds, func(r round) float64 { return r.P50.Seconds() * 1000 })
 		p99 := median(c.rounds, func(r round) float64 { return r.P99.Seconds() * 1000 })
