@@ -4,11 +4,13 @@
 package publish
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -244,12 +246,21 @@ func (p *Publisher) enqueue(records []*kgo.Record) error {
 		return p.refuse(reason, ErrUnavailable)
 	}
 	for _, r := range records {
-		c := *r
-		memory := append(append(make([]byte, 0, len(r.Key)+len(r.Value)), r.Key...), r.Value...)
-		c.Key, c.Value = memory[:len(r.Key):len(r.Key)], memory[len(r.Key):]
-		p.client.TryProduce(context.Background(), &c, p.enqueued)
+		p.client.TryProduce(context.Background(), clone(r), p.enqueued)
 	}
 	return nil
+}
+
+// clone copies a record with all memory that its sender may use again.
+func clone(r *kgo.Record) *kgo.Record {
+	c := *r
+	memory := append(append(make([]byte, 0, len(r.Key)+len(r.Value)), r.Key...), r.Value...)
+	c.Key, c.Value = memory[:len(r.Key):len(r.Key)], memory[len(r.Key):]
+	c.Headers = slices.Clone(r.Headers)
+	for i := range c.Headers {
+		c.Headers[i].Value = bytes.Clone(c.Headers[i].Value)
+	}
+	return &c
 }
 
 // enqueued is called by kgo when the fate of a record is known whose Publish has returned long ago.
