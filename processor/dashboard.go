@@ -43,7 +43,8 @@ func (c *dashboardCommand) Run(ctx context.Context, log *slog.Logger) error {
 	}
 	listener, err := net.Listen("tcp", c.DashboardAddr)
 	if err != nil {
-		return errors.Join(fmt.Errorf("listen for the dashboard: %w (hint: --dashboard-addr chooses another address)", err), page.Close())
+		return errors.Join(fmt.Errorf("listen for the dashboard: %w (hint: --dashboard-addr chooses another address)",
+			err), page.Close())
 	}
 	server := &http.Server{Handler: loopback.Protect(page), ReadHeaderTimeout: 10 * time.Second}
 	stopped := make(chan struct{})
@@ -53,7 +54,8 @@ func (c *dashboardCommand) Run(ctx context.Context, log *slog.Logger) error {
 		defer cancel()
 		_ = server.Shutdown(grace) // whoever still reads a page may be cut off
 	})
-	log.Info("the dashboard is served on loopback only, because it has no login", "address", "http://"+listener.Addr().String()+"/")
+	log.Info("the dashboard is served on loopback only, because it has no login", "address",
+		"http://"+listener.Addr().String()+"/")
 	err = server.Serve(listener)
 	if errors.Is(err, http.ErrServerClosed) {
 		<-stopped
