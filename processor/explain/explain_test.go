@@ -32,9 +32,9 @@ import (
 	"tributary/sql"
 )
 
-var update = flag.Bool("update", false, "write what the stories say into testdata/stories.txt; read the difference before committing it")
+var update = flag.Bool("update", false, "write what the stories say into testdata/explanations.txt; read the difference before committing it")
 
-const stories = "testdata/stories.txt"
+const stories = "testdata/explanations.txt"
 
 // Each block of stories.txt is what happened, a line ----, and the explanation that a person is
 // told, from the real engine.
