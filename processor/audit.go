@@ -116,7 +116,8 @@ func (s *bookingSettings) newAudit(ctx context.Context, dsn string, live *clickh
 		return nil, nil, err
 	}
 	if err := migrate(ctx, shadowDSN, func(string) {}); err != nil {
-		return nil, nil, fmt.Errorf("create the audit's database: %w (hint: the user needs the right to create databases)", err)
+		return nil, nil, fmt.Errorf("create the audit's database: %w (hint: the user needs the right to create "+
+			"databases)", err)
 	}
 	shadow, err := openStore(ctx, shadowDSN, log)
 	if err != nil {

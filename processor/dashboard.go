@@ -23,10 +23,11 @@ type dashboardCommand struct {
 
 // Help is shown under --help.
 func (c *dashboardCommand) Help() string {
-	return `The page shows clicks, revenue and affiliates, and why a sale is credited to whom. It reads ClickHouse only: a user who may only read is enough,
-and --clickhouse-dsn must be an http:// one.
+	return `The page shows clicks, revenue and affiliates, and why a sale is credited to whom. It reads
+ClickHouse only: a user who may only read is enough, and --clickhouse-dsn must be an http:// one.
 
-It has no login, and therefore listens on this machine's loopback interface only. From another machine: ssh -L 8090:127.0.0.1:8090 HOST.`
+It has no login, and therefore listens on this machine's loopback interface only. From another machine:
+ssh -L 8090:127.0.0.1:8090 HOST.`
 }
 
 func (c *dashboardCommand) Run(ctx context.Context, log *slog.Logger) error {
@@ -71,7 +72,8 @@ func checkLoopback(address string) error {
 		return fmt.Errorf("read --dashboard-addr: %w (hint: give HOST:PORT, like 127.0.0.1:8090)", err)
 	}
 	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return fmt.Errorf("--dashboard-addr %s can be reached from other machines, and the dashboard has no login (hint: give a loopback address like 127.0.0.1:8090)", address)
+		return fmt.Errorf("--dashboard-addr %s can be reached from other machines, and the dashboard has no login "+
+			"(hint: give a loopback address like 127.0.0.1:8090)", address)
 	}
 	return nil
 }

@@ -93,7 +93,8 @@ func (c *replayDeadLettersCommand) Run(ctx context.Context, log *slog.Logger) er
 		fmt.Printf("  %d %s\n", result.Refused[reason], reason)
 	}
 	if result.NoHeaders > 0 {
-		fmt.Printf("%d were set aside by an earlier version without their headers (hint: processor replay range handles them)\n", result.NoHeaders)
+		fmt.Printf("%d were set aside by an earlier version without their headers (hint: processor replay range "+
+			"handles them)\n", result.NoHeaders)
 	}
 	return nil
 }

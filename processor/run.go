@@ -72,7 +72,8 @@ func (c *runCommand) validate(ctx context.Context) (runConfig, error) {
 	faults = append(faults, err)
 	if c.Rewind < 0 || c.Settle < 0 || c.Sweep <= 0 || c.Grace <= 0 || c.FXRefresh <= 0 || c.Audit < 0 {
 		faults = append(faults, errors.New("durations: one is out of range "+
-			"(hint: --rewind, --settle and --audit are not negative; --sweep, --grace and --fx-refresh are more than 0)"))
+			"(hint: --rewind, --settle and --audit are not negative; --sweep, --grace and --fx-refresh are more "+
+			"than 0)"))
 	}
 	return runConfig{sources, workspaces, kafka}, errors.Join(faults...)
 }

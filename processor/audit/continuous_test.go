@@ -52,7 +52,8 @@ func TestContinuousReports(t *testing.T) {
 		}
 		wait([]float64{2, 1}, "pi_1")
 		wait([]float64{2, 1}, "ClickHouse does not answer")
-		if got, want := values(t, reg, "processor_audit_last_success_timestamp_seconds"), begin.Add(time.Hour).Unix(); int64(got[0]) != want {
+		if got, want := values(t, reg, "processor_audit_last_success_timestamp_seconds"),
+			begin.Add(time.Hour).Unix(); int64(got[0]) != want {
 			t.Errorf("last success at %v, want %d", got, want)
 		}
 		wait(nil, "nothing found")
@@ -93,7 +94,8 @@ func TestPrint(t *testing.T) {
 	clean := &Report{Records: 3}
 	many := &Report{Records: 3}
 	for range maxPrinted + 5 {
-		many.Findings = append(many.Findings, Finding{Table: "ledger", What: "altered", Where: "2026-03-01", Key: "payment pi_1"})
+		many.Findings = append(many.Findings, Finding{Table: "ledger", What: "altered", Where: "2026-03-01",
+			Key: "payment pi_1"})
 	}
 	f := func(found, left *Report, repaired bool, lines int, last string) {
 		t.Helper()

@@ -32,7 +32,8 @@ import (
 	"tributary/sql"
 )
 
-var update = flag.Bool("update", false, "write what the stories say into testdata/explanations.txt; read the difference before committing it")
+var update = flag.Bool("update", false, "write what the stories say into testdata/explanations.txt; read the "+
+	"difference before committing it")
 
 const stories = "testdata/explanations.txt"
 
@@ -166,7 +167,7 @@ func (w *world) live(told string) string {
 	})
 	money := &consume.Payments{Store: w.store, Recomputer: recomputer,
 		Workspace: func(*schemas.StripeEvent) (string, bool) { return w.workspace, true },
-		Events: consume.NewEventsMetric()}
+		Events:    consume.NewEventsMetric()}
 	clicks := &consume.Clicks{Store: w.store, Recomputer: recomputer}
 	handle := func(handler consume.Handler, r *kgo.Record) {
 		w.offset++

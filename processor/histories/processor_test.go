@@ -18,9 +18,10 @@ import (
 	"tributary/schemas"
 )
 
-// house is a processor without Kafka, as in the tests of processor/consume: both lanes' handlers over the model. It can be made to
-// die at an insert, and starts again with nothing but what the model holds.
-type house struct {
+// processor runs without Kafka, as in the tests of processor/consume: both consumers' handlers over
+// the model. It can be made to crash at an insert, and restarts with nothing but what the model
+// holds.
+type processor struct {
 	*clickhousetest.Model
 	tb    testing.TB
 	rates ledger.Rates
@@ -29,37 +30,41 @@ type house struct {
 	money  *consume.Payments
 	clicks *consume.Clicks
 
-	mu   sync.Mutex // inserts of one batch run beside each other
-	dies *death     // nil: it lives
+	mu    sync.Mutex // inserts of one batch run beside each other
+	crash *crash     // nil: none
 }
 
-// death says at which insert the processor ends. It is counted by table, so that the order of inserts that run beside each
-// other does not matter.
-type death struct {
+// crash says at which insert the processor crashes. It is counted by table, so that the order of
+// inserts that run beside each other does not matter.
+type crash struct {
 	table  string
 	after  int  // inserts into it
 	stored bool // whether the last one still reaches the store
 }
 
-// tables are those at whose inserts a processor may die.
+// tables are those at whose inserts a processor may crash.
 var tables = []string{"stripe_events", "facts", "identities", "leads", "ledger", "clicks"}
 
-func newHouse(tb testing.TB, rates ledger.Rates, now time.Time) *house {
-	h := &house{Model: clickhousetest.New(tb), tb: tb, rates: rates, now: now}
+func newProcessor(tb testing.TB, rates ledger.Rates, now time.Time) *processor {
+	h := &processor{Model: clickhousetest.New(tb), tb: tb, rates: rates, now: now}
 	h.start()
 	return h
 }
 
-// start makes new handlers: whatever a processor knew beside the store is gone.
-func (h *house) start() {
-	h.dies = nil
-	r := recompute.New(recompute.Config{Store: h, Rates: h.rates, Settle: 24 * time.Hour, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return h.now }})
+// start makes new handlers: they know only what is stored.
+func (h *processor) start() {
+	h.crash = nil
+	r := recompute.New(recompute.Config{Store: h, Rates: h.rates, Settle: 24 * time.Hour,
+		Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return h.now }})
 	h.clicks = &consume.Clicks{Store: h, Recomputer: r}
-	h.money = &consume.Payments{Store: h, Recomputer: r, Workspace: func(*schemas.StripeEvent) (string, bool) { return "default", true }, Events: consume.NewEventsMetric()}
+	h.money = &consume.Payments{Store: h, Recomputer: r, Workspace: func(*schemas.StripeEvent) (string,
+		bool) {
+		return "default", true
+	}, Events: consume.NewEventsMetric()}
 }
 
-// feed hands one batch to the lanes, as Kafka would. Its error is errDied or nil.
-func (h *house) feed(records []*kgo.Record) error {
+// feed passes one batch to the handlers, as Kafka would. Its error is errCrashed or nil.
+func (h *processor) feed(records []*kgo.Record) error {
 	h.tb.Helper()
 	var clicks, money []*kgo.Record
 	for _, r := range records {
@@ -73,16 +78,16 @@ func (h *house) feed(records []*kgo.Record) error {
 		h.tb.Fatalf("dead letter: %s %s %v\n%s", step, reason, cause, r.Value)
 		return nil
 	}
-	for _, lane := range []struct {
+	for _, consumer := range []struct {
 		records []*kgo.Record
 		handle  func(context.Context, []*kgo.Record, consume.DeadLetter) error
 	}{{clicks, h.clicks.Handle}, {money, h.money.Handle}} {
-		if len(lane.records) == 0 {
+		if len(consumer.records) == 0 {
 			continue
 		}
-		switch err := lane.handle(context.Background(), lane.records, letter); {
-		case errors.Is(err, errDied):
-			return errDied
+		switch err := consumer.handle(context.Background(), consumer.records, letter); {
+		case errors.Is(err, errCrashed):
+			return errCrashed
 		case err != nil:
 			h.tb.Fatal(err)
 		}
@@ -90,15 +95,17 @@ func (h *house) feed(records []*kgo.Record) error {
 	return nil
 }
 
-var errDied = errors.New("the processor died")
+var errCrashed = errors.New("the processor crashed")
 
-// insert stores rows, unless the processor dies of it.
-func insert[T any](ctx context.Context, h *house, table string, rows []T, into func(context.Context, []T) error) error {
+// insert stores rows, unless the processor crashes.
+func insert[T any](ctx context.Context, h *processor, table string, rows []T,
+	into func(context.Context, []T) error,
+) error {
 	h.mu.Lock()
-	died, stored := false, true
-	if d := h.dies; d != nil && d.table == table {
+	crashed, stored := false, true
+	if d := h.crash; d != nil && d.table == table {
 		if d.after--; d.after < 0 {
-			died, stored = true, d.stored
+			crashed, stored = true, d.stored
 		}
 	}
 	h.mu.Unlock()
@@ -107,32 +114,32 @@ func insert[T any](ctx context.Context, h *house, table string, rows []T, into f
 			return err
 		}
 	}
-	if died {
-		return errDied
+	if crashed {
+		return errCrashed
 	}
 	return nil
 }
 
-func (h *house) InsertClicks(ctx context.Context, rows []clickhouse.ClickRow) error {
+func (h *processor) InsertClicks(ctx context.Context, rows []clickhouse.ClickRow) error {
 	return insert(ctx, h, "clicks", rows, h.Model.InsertClicks)
 }
 
-func (h *house) InsertEvents(ctx context.Context, rows []clickhouse.EventRow) error {
+func (h *processor) InsertEvents(ctx context.Context, rows []clickhouse.EventRow) error {
 	return insert(ctx, h, "stripe_events", rows, h.Model.InsertEvents)
 }
 
-func (h *house) InsertFacts(ctx context.Context, rows []clickhouse.FactRow) error {
+func (h *processor) InsertFacts(ctx context.Context, rows []clickhouse.FactRow) error {
 	return insert(ctx, h, "facts", rows, h.Model.InsertFacts)
 }
 
-func (h *house) InsertEdges(ctx context.Context, rows []clickhouse.EdgeRow) error {
+func (h *processor) InsertEdges(ctx context.Context, rows []clickhouse.EdgeRow) error {
 	return insert(ctx, h, "identities", rows, h.Model.InsertEdges)
 }
 
-func (h *house) InsertLeads(ctx context.Context, rows []ledger.Lead) error {
+func (h *processor) InsertLeads(ctx context.Context, rows []ledger.Lead) error {
 	return insert(ctx, h, "leads", rows, h.Model.InsertLeads)
 }
 
-func (h *house) InsertLedger(ctx context.Context, rows []ledger.Entry) error {
+func (h *processor) InsertLedger(ctx context.Context, rows []ledger.Entry) error {
 	return insert(ctx, h, "ledger", rows, h.Model.InsertLedger)
 }

@@ -280,7 +280,8 @@ func totals(ctx context.Context, s *clickhouse.Store) ([]Total, error) {
 		}
 		list = append(list, t)
 		return nil
-	}, "SELECT toString(currency), count(), sum(amount), toString(sum(coalesce(amount_usd, 0))) FROM ledger_current GROUP BY currency ORDER BY currency")
+	}, "SELECT toString(currency), count(), sum(amount), toString(sum(coalesce(amount_usd, 0))) FROM ledger_current "+
+		"GROUP BY currency ORDER BY currency")
 	return list, err
 }
 

@@ -365,7 +365,8 @@ func (c *contract) compareTables() {
 	for _, table := range []string{"clicks", "stripe_events", "facts", "identities", "leads", "leads_attributed", "ledger", "revenue", "dead_letters"} {
 		told, once := fmt.Sprintf("SELECT * FROM %s.%s FINAL", c.real.database, table), fmt.Sprintf("SELECT * FROM %s.%s FINAL", clean.database, table)
 		var missing, surplus, rows uint64
-		query := fmt.Sprintf("SELECT (SELECT count() FROM (%[1]s EXCEPT %[2]s)), (SELECT count() FROM (%[2]s EXCEPT %[1]s)), (SELECT count() FROM (%[1]s))", told, once)
+		query := fmt.Sprintf("SELECT (SELECT count() FROM (%[1]s EXCEPT %[2]s)), (SELECT count() FROM (%[2]s EXCEPT "+
+			"%[1]s)), (SELECT count() FROM (%[1]s))", told, once)
 		c.must(table, c.real.conn.QueryRow(ctx, query).Scan(&surplus, &missing, &rows))
 		if missing > 0 || surplus > 0 || rows == 0 {
 			c.Errorf("%s: of %d rows, %d are not in the model, and %d of the model's are not in ClickHouse", table, rows, surplus, missing)

@@ -334,7 +334,8 @@ func (m *Model) Table() string {
 		if e.AmountUSD != nil {
 			usd = e.AmountUSD.String()
 		}
-		lines = append(lines, fmt.Sprintf("%-15s %-12s %-10s %8d %s tax %d usd %s  %s %s click %s by %s candidates %v sale %s at %s %s",
+		lines = append(lines, fmt.Sprintf("%-15s %-12s %-10s %8d %s tax %d usd %s  %s %s click %s by %s candidates "+
+			"%v sale %s at %s %s",
 			e.Kind, e.ObjectID, e.Status, e.Amount, e.Currency, e.Tax, usd, e.MatchRule, e.MatchKey, e.Click.ID,
 			e.SupersededBy, e.MatchCandidates, e.SaleID,
 			e.OccurredAt.Format(time.RFC3339), hex.EncodeToString(e.Version.Big().Bytes())))

@@ -111,7 +111,8 @@ func newBench(t *testing.T) *bench {
 	}
 	compiler, err := exec.LookPath("cc")
 	if err != nil {
-		t.Skip("the library that kills the engine is compiled here, and there is no C compiler: apt-get install build-essential")
+		t.Skip("the library that kills the engine is compiled here, and there is no C compiler: apt-get install " +
+			"build-essential")
 	}
 	dir := t.TempDir()
 	b := &bench{T: t, dir: dir, library: filepath.Join(dir, "calls.so")}
@@ -223,7 +224,8 @@ func records(tb testing.TB, n int) (clicks, money []*kgo.Record) {
 		at := id.Time().UnixMilli()
 		clicks = append(clicks, check(schemas.ClickRecord(&schemas.Click{
 			Workspace: workspace, ClickId: id[:], ClickedAt: at, ReceivedAt: at + 20, LinkId: "spring", AffiliateId: "ann", ProgramId: "partners", VisitorId: fmt.Sprint("v", i),
-			Url: "https://shop.example/?utm_campaign=spring", UserAgent: "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
+			Url: "https://shop.example/?utm_campaign=spring", UserAgent: "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) " +
+				"Gecko/20100101 Firefox/128.0",
 		}, nil)))
 	}
 	money = append(money, check(schemas.LeadRecord(&schemas.Lead{
@@ -298,7 +300,8 @@ var tables = []struct{ name, digest, of string }{
 	{"ledger", "cityHash64(*)", "workspace = 'w%d'"},
 	{"revenue", "cityHash64(*)", "workspace = 'w%d'"},
 	{"dead_letters", "cityHash64(* EXCEPT headers, mapSort(headers))", "partition = %d"},
-	{"(SELECT workspace, hour, affiliate_id, uniqCombined64Merge(clicks) AS c, uniqCombined64Merge(visitors) AS v FROM %s.clicks_hourly GROUP BY ALL)", "cityHash64(*)", "workspace = 'w%d'"},
+	{"(SELECT workspace, hour, affiliate_id, uniqCombined64Merge(clicks) AS c, uniqCombined64Merge(visitors) AS v " +
+		"FROM %s.clicks_hourly GROUP BY ALL)", "cityHash64(*)", "workspace = 'w%d'"},
 }
 
 func (b *bench) digest(database string, n int) string {
