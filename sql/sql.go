@@ -98,13 +98,3 @@ func Query(name string) (string, error) {
 	}
 	return string(text), nil
 }
-
-// Queries returns the names of all questions, sorted.
-func Queries() []string {
-	files, _ := queries.ReadDir("queries") // embedded: it is there, or the program does not compile
-	names := make([]string, 0, len(files))
-	for _, f := range files {
-		names = append(names, strings.TrimSuffix(f.Name(), ".sql"))
-	}
-	return names
-}

@@ -30,16 +30,24 @@ type Agent struct {
 	OS             string
 	OSVersion      string
 	Device         string // one of the Device constants
-	// Bot says that a machine made the click. Such clicks are stored like others and marked, so
-	// that a wrong rule can be seen and undone.
+	// Bot reports whether a machine made the click, by its own User-Agent. Such clicks are stored like
+	// others and marked, so that a wrong rule can be seen and undone.
 	Bot bool
-	// BotReason says which rule said so; see the function Bot.
+	// BotReason is the rule that applied:
+	//
+	//	empty              no agent at all
+	//	headless:NAME      a browser without a screen, or a driver of browsers
+	//	http_library:NAME  a program that fetches
+	//	crawler:NAME       a known crawler, or a preview of a link
+	//	library            the parser's own list (github.com/mileusna/useragent), or an agent with a URL
+	//
+	// Apps report the links that opened them through the same libraries that scrapers use (okhttp,
+	// Dart), so for clicks with the trigger "deeplink" http_library means nothing.
 	BotReason string
 }
 
-// UserAgent reads a User-Agent header. It remembers some thousand agents, because few browsers make
-// most of the clicks; what it answers does not depend on what it remembers. Safe for concurrent
-// use.
+// UserAgent parses a User-Agent header. It caches some thousand agents, because few browsers make most
+// of the clicks. Safe for concurrent use.
 func UserAgent(raw string) Agent {
 	if len(raw) > maxAgent {
 		raw = raw[:maxAgent]
@@ -47,22 +55,7 @@ func UserAgent(raw string) Agent {
 	return agents.get(raw)
 }
 
-// Bot reports whether an agent is a machine by its own words, and which rule says so:
-//
-//	empty              no agent at all
-//	headless:NAME      a browser without a screen, or a driver of browsers
-//	http_library:NAME  a program that fetches
-//	crawler:NAME       a known crawler, or a preview of a link
-//	library            the parser's own list (github.com/mileusna/useragent), among it agents that carry an address
-//
-// Apps report the links that opened them through the same libraries that scrapers use (okhttp,
-// Dart), so for clicks with the trigger "deeplink" an answer of http_library says nothing.
-func Bot(raw string) (bool, string) {
-	agent := UserAgent(raw)
-	return agent.Bot, agent.BotReason
-}
-
-// readAgent is UserAgent without its memory.
+// readAgent is UserAgent without its cache.
 func readAgent(raw string) Agent {
 	parsed := parseAgent(raw)
 	agent := Agent{

@@ -53,12 +53,12 @@ func TestUserAgent(t *testing.T) {
 func TestBot(t *testing.T) {
 	f := func(raw, want string) {
 		t.Helper()
-		bot, reason := Bot(raw)
-		if reason != want || bot != (want != "") {
-			t.Errorf("Bot(%q) = %v, %q; want %q", raw, bot, reason, want)
+		agent := UserAgent(raw)
+		if agent.BotReason != want || agent.Bot != (want != "") {
+			t.Errorf("UserAgent(%q) = %+v; want %q", raw, agent, want)
 		}
-		if agent := UserAgent(raw); bot != agent.Bot || bot != (agent.Device == DeviceBot) {
-			t.Errorf("UserAgent(%q) = %+v; Bot says %v", raw, agent, bot)
+		if agent.Bot != (agent.Device == DeviceBot) {
+			t.Errorf("UserAgent(%q) = %+v", raw, agent)
 		}
 	}
 	f("", "empty")

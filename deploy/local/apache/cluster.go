@@ -354,12 +354,6 @@ func (c *Cluster) WaitJoined(ctx context.Context, id int) error {
 	return c.waitJoined(ctx, c.broker(id))
 }
 
-// Alive reports whether a broker's process is there, suspended or not.
-func (c *Cluster) Alive(id int) bool {
-	life := c.broker(id).current()
-	return life != nil && life.Alive()
-}
-
 // ErrNoLeader says that a partition has no leader now: an election is due, or too few brokers run.
 var ErrNoLeader = errors.New("the partition has no leader")
 
