@@ -117,7 +117,7 @@ func (m *Payments) event(b *paymentBatch, r *kgo.Record) (step, reason string, e
 	if !listed {
 		return "workspace", "unlisted_account", fmt.Errorf("no workspace lists account %q (livemode %t) with a "+
 			"secret that signed this event "+
-			"(hint: list it in the workspaces file, then processor replay letters)", e.Account, e.Livemode)
+			"(hint: list it in the workspaces file, then processor replay dead-letters)", e.Account, e.Livemode)
 	}
 	e, _ = m.Erased.Event(workspace, e)
 	keys := stripe.Default()
