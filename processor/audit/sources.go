@@ -41,7 +41,7 @@ var sources = []struct {
 	{"ledger", "workspace, entry_id", "received_at", "concat(toString(kind), ' ', object_id)", true, ""},
 }
 
-// maxFindings of one table: nobody reads more of them one by one.
+// maxFindings bounds the findings of one table.
 const maxFindings = 10_000
 
 // content is a hash of all columns of a row.

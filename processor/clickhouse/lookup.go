@@ -178,7 +178,7 @@ type Sale struct{ Workspace, ObjectID string }
 
 // Unfinished returns sales that may have become better since they were booked: unattributed
 // although something names a click, without a final rate, or held for longer than settle. since
-// bounds the first kind by the event's receipt: what nobody ever resolves is not looked at for
+// bounds the first kind by the event's receipt: a sale that nothing resolves is not recomputed for
 // ever. Beyond limit the choice is random, so that no sale waits for ever behind others.
 func (s *Store) Unfinished(ctx context.Context, since time.Time, settle time.Duration, limit int) ([]Sale, error) {
 	return Collect(ctx, s, "ledger", `SELECT workspace, sale_id FROM (

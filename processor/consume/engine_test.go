@@ -164,11 +164,11 @@ func TestRiver(t *testing.T) {
 		"'unreadable' AND body = 'not a click'")
 	stop()
 
-	story, err := explain.Explain(context.Background(), r.store, "default", "re_1", nil)
-	if err != nil || len(story.Sales) != 1 || len(story.Sales[0].Entries) != 2 {
-		t.Fatalf("the refund's story: %+v %v", story, err)
+	explained, err := explain.Explain(context.Background(), r.store, "default", "re_1", nil)
+	if err != nil || len(explained.Sales) != 1 || len(explained.Sales[0].Entries) != 2 {
+		t.Fatalf("the refund explained: %+v %v", explained, err)
 	}
-	payment := story.Sales[0].Entries[0]
+	payment := explained.Sales[0].Entries[0]
 	if first, last := payment.Versions[0], payment.Versions[len(payment.Versions)-1]; payment.Object != "pi_1" ||
 		first.MatchRule != "none" || last.MatchRule != "click_id" || last.AffiliateID != "ann" {
 		t.Errorf("the payment's versions: %+v", payment.Versions)

@@ -62,7 +62,7 @@ type Config struct {
 	// Policies are the attribution policies that the processors book a workspace by, for the
 	// explanations; nil: the default everywhere.
 	Policies func(workspace string) join.Policies
-	// Log is told of queries that failed; nil is the default logger.
+	// Log receives queries that failed; nil is the default logger.
 	Log *slog.Logger
 }
 

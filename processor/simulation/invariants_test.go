@@ -110,7 +110,7 @@ func (r *run) rawIsKept(log []*kgo.Record, fault func(string, ...any)) {
 	}
 }
 
-// booked gives the ledger's booked entries by object and kind, but for a charge's residual refund
+// booked returns the ledger's booked entries by object and kind, but for a charge's residual refund
 // of nothing: it says that all of the charge's refunds were reported one by one.
 func (r *run) booked(fault func(string, ...any)) map[string]ledger.Entry {
 	rows := make(map[string]ledger.Entry)
@@ -326,7 +326,7 @@ func (r *run) log() []*kgo.Record {
 	return log
 }
 
-// ids gives the topics by id.
+// ids returns the topics by id.
 func (r *run) ids() map[[16]byte]string {
 	client := r.kafka()
 	defer client.Close()

@@ -146,7 +146,7 @@ func (l *lifetime) pause(d time.Duration) {
 	}
 }
 
-// kill tells whether the processor was alive.
+// kill reports whether the processor was alive.
 func (l *lifetime) kill() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

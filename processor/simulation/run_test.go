@@ -89,7 +89,7 @@ type observer struct {
 func (o *observer) Fatalf(format string, args ...any) { o.run.violated(format, args...) }
 
 // simulate runs the schedule of one seed and returns what was violated, and a log.
-func simulate(t *testing.T, seed uint64, b broken) (violations []string, story string) {
+func simulate(t *testing.T, seed uint64, b broken) (violations []string, log string) {
 	synctest.Test(t, func(t *testing.T) {
 		// Versions hold seconds since 2020, and the bubble's clock begins in 2000.
 		epoch := time.Date(2026, 3, 2, 24, 0, 0, 0, time.UTC).Add(-dayEnd)
@@ -105,9 +105,9 @@ func simulate(t *testing.T, seed uint64, b broken) (violations []string, story s
 		r.rates = newRates(stream(3), epoch)
 		r.server = newServer(r, stream(4))
 		r.run()
-		violations, story = r.violations, r.story()
+		violations, log = r.violations, r.transcript()
 	})
-	return violations, story
+	return violations, log
 }
 
 func (r *run) since() time.Duration { return time.Since(r.epoch) }
@@ -131,8 +131,8 @@ func (r *run) violated(format string, args ...any) {
 	r.violations = append(r.violations, text)
 }
 
-// story tells the whole schedule, for whoever has to find out why it failed.
-func (r *run) story() string {
+// transcript returns the whole schedule, to find out why it failed.
+func (r *run) transcript() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "seed %d: %d processors (static members: %v), %d records, rates: %s\n%s\nfaults, by seconds of "+
 		"virtual time since %s:\n", r.seed, r.members, r.static, len(r.traffic.sends), r.rates, r.clocks, r.epoch.Format(time.RFC3339))
@@ -354,7 +354,7 @@ func (r *run) kill(p *processor, restart time.Duration) {
 	}()
 }
 
-// get gives a running processor, or nil.
+// get returns a running processor, or nil.
 func (r *run) get(name string) *processor {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -388,7 +388,7 @@ func (r *run) calm() {
 	}
 }
 
-// settle waits until everything is handled, every hold is over, by a door's wrong clock too, and
+// settle waits until everything is handled, every hold is over, by an edge's wrong clock too, and
 // everything was looked at again.
 func (r *run) settle() {
 	client := r.kafka()
@@ -493,7 +493,7 @@ func (r *run) bury() {
 	}
 }
 
-// over tells whether the processor was killed.
+// over reports whether the processor was killed.
 func (l *lifetime) over() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -546,7 +546,7 @@ func (r *rates) String() string {
 	return strings.Join(list, "; ")
 }
 
-// known gives a rate as it is known at a moment. A provisional one is another day's, and differs.
+// known returns a rate as it is known at a moment. A provisional one is another day's, and differs.
 func (r *rates) known(currency string, at, now time.Time) (fx.Quote, int, bool) {
 	exponent, _ := fx.Exponent(currency)
 	usd, ok := r.usd[currency]

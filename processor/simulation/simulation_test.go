@@ -54,7 +54,7 @@ func retagged() int {
 	return 0
 }
 
-// raced tells whether this program looks for data races.
+// raced reports whether this program looks for data races.
 func raced() bool {
 	info, _ := debug.ReadBuildInfo()
 	return info != nil && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
@@ -105,12 +105,12 @@ func TestSimulation(t *testing.T) {
 		for _, seed := range list {
 			t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
 				t.Parallel()
-				violations, story := simulate(t, seed, broken{})
+				violations, log := simulate(t, seed, broken{})
 				if len(violations) > 0 {
 					t.Errorf("%d violations:\n%s\n\n%s\nto run it again: go test ./processor/simulation -run "+
-						"Simulation -seed %d -v -count 10", len(violations), strings.Join(violations, "\n"), story, seed)
+						"Simulation -seed %d -v -count 10", len(violations), strings.Join(violations, "\n"), log, seed)
 				} else if *onlySeed != 0 {
-					t.Log(story)
+					t.Log(log)
 				}
 			})
 		}

@@ -93,7 +93,7 @@ func (t *traffic) id(prefix string) string { t.ids++; return fmt.Sprintf("%s_%d"
 
 func (t *traffic) send(at time.Duration, r *kgo.Record) { t.sends = append(t.sends, send{at, r}) }
 
-// received is the time that a door's clock shows.
+// received is the time that an edge's clock shows.
 func (t *traffic) received(at time.Duration) time.Time { return t.epoch.Add(at + t.edge.off(at)) }
 
 // delay is how late a record is: seldom much.
@@ -374,7 +374,7 @@ func (l *life) invoice(id, subscription, intent, charge string) {
 	l.tell("invoice.paid", o)
 }
 
-// back gives some of the money back.
+// back returns some of the money back.
 func (l *life) back(sale, charge string, tax int64, whose credit) {
 	inherited := whose
 	if whose.rule != join.RuleNone {

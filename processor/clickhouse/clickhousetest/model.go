@@ -303,21 +303,21 @@ func (r FixedRates) Convert(currency string, at time.Time) (fx.Quote, int, bool)
 		Source: "test"}, Final: true}, exponent, true
 }
 
-// Ledger gives all entries, superseded and held ones too, in no particular order.
+// Ledger returns all entries, superseded and held ones too, in no particular order.
 func (m *Model) Ledger() []ledger.Entry {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return slices.Collect(maps.Values(m.ledger))
 }
 
-// AllLeads gives every lead, in no particular order.
+// AllLeads returns every lead, in no particular order.
 func (m *Model) AllLeads() []ledger.Lead {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return slices.Collect(maps.Values(m.leads))
 }
 
-// DeadLetters gives every dead letter, in no particular order.
+// DeadLetters returns every dead letter, in no particular order.
 func (m *Model) DeadLetters() []clickhouse.DeadLetterRow {
 	m.mu.Lock()
 	defer m.mu.Unlock()

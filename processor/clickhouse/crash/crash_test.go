@@ -169,7 +169,7 @@ func (b *bench) start() {
 	}
 }
 
-// ask gives the answer to a query, as tab separated text.
+// ask returns the answer to a query, as tab separated text.
 func (b *bench) ask(query string) string {
 	b.Helper()
 	res, err := http.Post("http://"+b.address+"/", "", strings.NewReader(query))
@@ -259,7 +259,7 @@ func records(tb testing.TB, n int) (clicks, money []*kgo.Record) {
 	return clicks, money
 }
 
-// handle does with a batch what the two lanes do, and returns when ClickHouse has acknowledged it.
+// handle does with a batch what the two consumers do, and returns when ClickHouse has acknowledged it.
 func (b *bench) handle(ctx context.Context, database string, n int) error {
 	b.Helper()
 	log := slog.New(slog.DiscardHandler)
@@ -360,7 +360,7 @@ func (b *bench) quiet(n int) string {
 // what was killed and merged, but each batch makes merges and starts of the engine longer.
 const perData = 60
 
-// try gives the chosen calls to f, over new data now and then.
+// try returns the chosen calls to f, over new data now and then.
 func try(t *testing.T, n int64, f func(b *bench, calls int64, at []int64)) {
 	t.Helper()
 	calls := newBench(t).calls()
@@ -439,7 +439,7 @@ func TestEveryCallMayFail(t *testing.T) {
 	}
 }
 
-// point handles batch n while the call number at meets the fault, and tells whether the engine died
+// point handles batch n while the call number at meets the fault, and reports whether the engine died
 // of it. Otherwise the batch is acknowledged.
 func (b *bench) point(at int64, f fault, n int) (died bool) {
 	b.Helper()
