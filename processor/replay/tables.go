@@ -250,7 +250,8 @@ func differences(ctx context.Context, s *clickhouse.Store, database string, clic
 				}
 				d.Some = append(d.Some, side+" "+text)
 				return nil
-			}, "SELECT * FROM (SELECT 'now' AS side, toString(tuple("+c.key+")) AS text FROM ("+here+" EXCEPT "+there+") "+
+			}, "SELECT * FROM "+
+				"(SELECT 'now' AS side, toString(tuple("+c.key+")) AS text FROM ("+here+" EXCEPT "+there+") "+
 				"UNION ALL SELECT 'rebuilt', toString(tuple("+c.key+")) FROM ("+there+" EXCEPT "+here+")) "+
 				"ORDER BY text, side LIMIT 10", until, until, until, until)
 		}
