@@ -21,6 +21,7 @@ export GOTOOLCHAIN := $(shell awk '$$1 == "toolchain" { print $$2 "+auto" }' go.
 PROTOC_GEN_GO := google.golang.org/protobuf/cmd/protoc-gen-go@v1.36.12
 PROTOC_GEN_VT := github.com/planetscale/vtprotobuf/cmd/protoc-gen-go-vtproto@v0.6.0
 GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+DEADCODE      := golang.org/x/tools/cmd/deadcode@v0.52.0
 GOVULNCHECK   := golang.org/x/vuln/cmd/govulncheck@v1.8.0
 CYCLONEDX     := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
 STRIPE_MOCK   := github.com/stripe/stripe-mock@v0.203.0
@@ -88,7 +89,7 @@ proof: tools ## the long proofs: crashes at POINTS (all) calls, kills, SCHEDULES
 	go test -count=1 -timeout=0 ./processor/simulation -schedules $(SCHEDULES)
 
 .PHONY: check
-check: format vet lint vulnerabilities generated types tidy ## formatting, vet, lint, known vulnerabilities, generated code, types, go.mod
+check: format vet lint deadcode vulnerabilities generated types tidy ## formatting, vet, lint, unreachable code, known vulnerabilities, generated code, types, go.mod
 
 .PHONY: format
 format: ## name the files that are not formatted
@@ -105,6 +106,11 @@ vet: ## go vet, for Linux and for macOS
 .PHONY: lint
 lint: $(TOOLS)/bin/golangci-lint ## golangci-lint with .golangci.yml
 	$(TOOLS)/bin/golangci-lint run ./...
+
+.PHONY: deadcode
+deadcode: $(TOOLS)/bin/deadcode ## name the functions that neither a program nor a test can reach
+	@unreachable=$$($(TOOLS)/bin/deadcode -test -tags proof ./...) || exit 1; \
+	if [ -n "$$unreachable" ]; then echo "$$unreachable"; exit 1; fi
 
 # The Go vulnerability database is a Go module too: whoever can fetch modules can look it up.
 .PHONY: vulnerabilities
@@ -153,9 +159,17 @@ golden: tools ## rewrite the golden answers of the queries and the generated sch
 	@git status --short sql
 
 .PHONY: bench
-bench: tools ## run the benchmarks, into bin/bench.txt, for benchstat
+bench: build ## race the edge against its peers, over kfake and Apache Kafka, and take Kafka away under load (4 minutes)
+	$(need-java)
+	$(need-mvn)
+	CGO_ENABLED=0 go build -o bin/ ./deploy/bench
+	bin/bench race $(ARGS)
+	bin/bench outage --kill
+
+.PHONY: microbench
+microbench: tools ## run the packages' benchmarks, into bin/microbench.txt, for benchstat
 	@mkdir -p bin
-	go test -run '^$$' -bench . -benchmem ./... | tee bin/bench.txt
+	go test -run '^$$' -bench . -benchmem ./... | tee bin/microbench.txt
 
 .PHONY: sim
 sim: ## run SCHEDULES (10000) schedules of faults in virtual time; SEED=17 runs and describes one
@@ -197,6 +211,7 @@ endef
 $(eval $(call tool,protoc-gen-go,$(PROTOC_GEN_GO)))
 $(eval $(call tool,protoc-gen-go-vtproto,$(PROTOC_GEN_VT)))
 $(eval $(call tool,golangci-lint,$(GOLANGCI_LINT)))
+$(eval $(call tool,deadcode,$(DEADCODE)))
 $(eval $(call tool,govulncheck,$(GOVULNCHECK)))
 $(eval $(call tool,cyclonedx-gomod,$(CYCLONEDX)))
 $(eval $(call tool,stripe-mock,$(STRIPE_MOCK)))

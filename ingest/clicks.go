@@ -11,10 +11,10 @@ package main
 //	     └──────┬──────┘             └────────────────────┘
 //	            │ records: clicks.v1, leads.v1
 //	     ┌──────▼──────┐
-//	     │   publish   │ waits for acks=all, or refuses ──▶ 503
-//	     └──────┬──────┘
-//	            ▼
-//	   --kafka-seeds
+//	     │   publish   │ waits for acks=all, else fsyncs ──▶ --spool-dir, else refuses ──▶ 503
+//	     └──────┬──────┘                                        │
+//	            ▼                                               │ drained when Kafka is back
+//	   --kafka-seeds ◀──────────────────────────────────────────┘
 //
 // It starts from the bottom up and stops from the top down: not ready, drain, flush, close.
 
@@ -52,6 +52,7 @@ type clicksCommand struct {
 	TLSKeyFile       string  `placeholder:"FILE" help:"The certificate's key (PEM)."`
 
 	kafkaFlags
+	spoolFlags
 	opsFlags
 }
 
@@ -83,6 +84,9 @@ func (c *clicksCommand) configs() (clicks.Config, publish.Config, error) {
 	edge.Workspaces = directory
 	faults = append(faults, err, edge.Validate())
 	kafka, err := c.config(schemas.TopicClicks, schemas.TopicLeads)
+	if c.spoolFlags.apply(&kafka); err == nil {
+		err = kafka.Validate()
+	}
 	return edge, kafka, errors.Join(append(faults, err)...)
 }
 
@@ -132,13 +136,16 @@ func (c *clicksCommand) Run(ctx context.Context, p *process, log *slog.Logger) e
 	if err != nil {
 		return errors.Join(fmt.Errorf("start edge: %w", err), publisher.Close(ctx))
 	}
+	if c.SpoolDir == "" {
+		log.Warn("there is no spool: clicks are answered 503 while Kafka is away (hint: --spool-dir)")
+	}
 	public, operators, err := listen(c.EdgeAddr, c.OpsAddr)
 	if err != nil {
 		return errors.Join(err, publisher.Close(ctx))
 	}
 	s := &service{
 		name: "clicks", serve: server.Serve, shutdown: server.Shutdown, flush: publisher.Close, reload: reloader.Run,
-		public: public, operators: operators, ops: program.NewOps(registry, publisher.Ready, reloader.Warnings),
+		public: public, operators: operators, ops: program.NewOps(registry, publisher.Ready, reloader.Warnings, publisher.Warnings),
 		stopDelay: c.StopDelay, stopTimeout: c.StopTimeout, log: log, started: p.started,
 	}
 	return s.run(ctx)

@@ -102,7 +102,8 @@ func (c *auditChainCommand) Run(ctx context.Context, log *slog.Logger) error {
 var errFindings = errors.New("the tables are not what the records say")
 
 // newAudit makes an audit that writes into a database of its own, which closing removes.
-func (s *bookingSettings) newAudit(ctx context.Context, dsn string, live *clickhouse.Store, topics *replay.Topics, log *slog.Logger) (
+func (s *bookingSettings) newAudit(ctx context.Context, dsn string, live *clickhouse.Store, topics *replay.Topics,
+	log *slog.Logger) (
 	_ *audit.Audit, closing func(), err error,
 ) {
 	database, err := live.Database(ctx)
@@ -115,7 +116,8 @@ func (s *bookingSettings) newAudit(ctx context.Context, dsn string, live *clickh
 		return nil, nil, err
 	}
 	if err := migrate(ctx, shadowDSN, func(string) {}); err != nil {
-		return nil, nil, fmt.Errorf("create the audit's database: %w (hint: the user needs the right to create databases)", err)
+		return nil, nil, fmt.Errorf("create the audit's database: %w (hint: the user needs the right to create "+
+			"databases)", err)
 	}
 	shadow, err := openStore(ctx, shadowDSN, log)
 	if err != nil {
@@ -137,7 +139,8 @@ func (s *bookingSettings) newAudit(ctx context.Context, dsn string, live *clickh
 }
 
 // auditSince runs one audit of what was received since then, in a database of its own.
-func (s *bookingSettings) auditSince(ctx context.Context, since time.Time, dsn string, live *clickhouse.Store, topics *replay.Topics, log *slog.Logger) (
+func (s *bookingSettings) auditSince(ctx context.Context, since time.Time, dsn string, live *clickhouse.Store,
+	topics *replay.Topics, log *slog.Logger) (
 	*audit.Report, error,
 ) {
 	a, closing, err := s.newAudit(ctx, dsn, live, topics, log)

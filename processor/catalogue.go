@@ -11,7 +11,8 @@ import (
 	"tributary/processor/catalogue"
 )
 
-// catalogueCommand loads affiliates, links, promotion codes and coupons, and credits at once what was booked without them.
+// catalogueCommand loads affiliates, links, promotion codes and coupons, and credits at once what
+// was booked without them.
 type catalogueCommand struct {
 	clickhouseSettings
 	bookingSettings
@@ -58,7 +59,8 @@ func (c *catalogueCommand) Run(ctx context.Context, log *slog.Logger) error {
 		if err := recomputer.Catalogue(ctx, c.Workspace, append(file.Edges, catalogue.InForce(time.Now())), file.Links); err != nil {
 			return fmt.Errorf("load %s: %w", c.Files[i], err)
 		}
-		fmt.Printf("%s: %d rows, %d links; every sale that they affect is credited\n", c.Files[i], file.Rows, len(file.Links))
+		fmt.Printf("%s: %d rows, %d links; every sale that they affect is credited\n", c.Files[i], file.Rows,
+			len(file.Links))
 	}
 	return nil
 }

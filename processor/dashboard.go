@@ -23,10 +23,11 @@ type dashboardCommand struct {
 
 // Help is shown under --help.
 func (c *dashboardCommand) Help() string {
-	return `The page shows clicks, revenue and affiliates, and why a sale is credited to whom. It reads ClickHouse only: a user who may only read is enough,
-and --clickhouse-dsn must be an http:// one.
+	return `The page shows clicks, revenue and affiliates, and why a sale is credited to whom. It reads
+ClickHouse only: a user who may only read is enough, and --clickhouse-dsn must be an http:// one.
 
-It has no login, and therefore listens on this machine's loopback interface only. From another machine: ssh -L 8090:127.0.0.1:8090 HOST.`
+It has no login, and therefore listens on this machine's loopback interface only. From another machine:
+ssh -L 8090:127.0.0.1:8090 HOST.`
 }
 
 func (c *dashboardCommand) Run(ctx context.Context, log *slog.Logger) error {
@@ -43,7 +44,8 @@ func (c *dashboardCommand) Run(ctx context.Context, log *slog.Logger) error {
 	}
 	listener, err := net.Listen("tcp", c.DashboardAddr)
 	if err != nil {
-		return errors.Join(fmt.Errorf("listen for the dashboard: %w (hint: --dashboard-addr chooses another address)", err), page.Close())
+		return errors.Join(fmt.Errorf("listen for the dashboard: %w (hint: --dashboard-addr chooses another address)",
+			err), page.Close())
 	}
 	server := &http.Server{Handler: loopback.Protect(page), ReadHeaderTimeout: 10 * time.Second}
 	stopped := make(chan struct{})
@@ -53,7 +55,8 @@ func (c *dashboardCommand) Run(ctx context.Context, log *slog.Logger) error {
 		defer cancel()
 		_ = server.Shutdown(grace) // whoever still reads a page may be cut off
 	})
-	log.Info("the dashboard is served on loopback only, because it has no login", "address", "http://"+listener.Addr().String()+"/")
+	log.Info("the dashboard is served on loopback only, because it has no login", "address",
+		"http://"+listener.Addr().String()+"/")
 	err = server.Serve(listener)
 	if errors.Is(err, http.ErrServerClosed) {
 		<-stopped
@@ -69,7 +72,8 @@ func checkLoopback(address string) error {
 		return fmt.Errorf("read --dashboard-addr: %w (hint: give HOST:PORT, like 127.0.0.1:8090)", err)
 	}
 	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return fmt.Errorf("--dashboard-addr %s can be reached from other machines, and the dashboard has no login (hint: give a loopback address like 127.0.0.1:8090)", address)
+		return fmt.Errorf("--dashboard-addr %s can be reached from other machines, and the dashboard has no login "+
+			"(hint: give a loopback address like 127.0.0.1:8090)", address)
 	}
 	return nil
 }

@@ -69,7 +69,8 @@ func (c *eraseCommand) Run(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%d names, %d leads, %d browsers and %d clicks belong together:\n", len(person.Names), len(person.Leads), len(person.Visitors), len(person.Clicks))
+	fmt.Printf("%d names, %d leads, %d browsers and %d clicks belong together:\n", len(person.Names), len(person.Leads),
+		len(person.Visitors), len(person.Clicks))
 	for _, n := range person.Names {
 		fmt.Printf("  %s\n", n)
 	}
@@ -85,7 +86,8 @@ func (c *eraseCommand) Run(ctx context.Context, log *slog.Logger) error {
 		return err
 	}
 	// A processor whose list is older may have inserted some of the names since.
-	log.Info("erased; waiting until every processor has read the list, to redact what arrived late", "for", 2*erase.Refresh)
+	log.Info("erased; waiting until every processor has read the list, to redact what arrived late", "for",
+		2*erase.Refresh)
 	select {
 	case <-ctx.Done():
 		return fmt.Errorf("interrupted: %w (hint: run it again)", ctx.Err())

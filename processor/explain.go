@@ -32,7 +32,8 @@ func (c *explainCommand) Run(ctx context.Context, log *slog.Logger) error {
 	}
 	explanation, err := explain.Explain(ctx, store, c.Workspace, c.Object, workspaces.Policies(c.Workspace))
 	if errors.Is(err, explain.ErrUnknown) {
-		return fmt.Errorf("%w: %s in workspace %s (hint: ids are case sensitive, and --workspace names another one)", err, c.Object, c.Workspace)
+		return fmt.Errorf("%w: %s in workspace %s (hint: ids are case sensitive, and --workspace names another one)",
+			err, c.Object, c.Workspace)
 	}
 	if err != nil {
 		return err

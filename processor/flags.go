@@ -30,7 +30,8 @@ func (s *kafkaSettings) connection() (schemas.KafkaConnection, error) {
 	return s.Kafka.Connection("tributary-processor")
 }
 
-// topics returns a reader of Kafka without a consumer group. deadLetter sets aside what cannot be read.
+// topics returns a reader of Kafka without a consumer group. deadLetter sets aside what cannot be
+// read.
 func (s *kafkaSettings) topics(deadLetter consume.DeadLetter, log *slog.Logger) (*replay.Topics, error) {
 	c, err := s.connection()
 	if err != nil {
@@ -61,8 +62,8 @@ func (s *workspaceSettings) read() (*workspace.File, error) {
 	return workspace.Read(s.Workspaces, key)
 }
 
-// rateSettings are what conversions depend on besides the stored rates: every command that books must
-// be given the same.
+// rateSettings are what conversions depend on besides the stored rates: every command that books
+// must be given the same.
 type rateSettings struct {
 	FXSource    []string `name:"fx-source" env:"TRIBUTARY_FX_SOURCE" help:"Exchange rates: ecb:FILE|URL, oxr:FILE|DIR|URL, file:PATH (CSV with columns date,currency,usd or valid_from,valid_to,currency,usd) or pegs (built-in fixed rates, last where not named); repeatable, most preferred first." sep:"," placeholder:"SOURCE"`
 	UGXExponent int      `name:"ugx-exponent" help:"Minor units of the Ugandan shilling: Stripe's documents say both 2 and 0." enum:"0,2" default:"2"`
@@ -83,8 +84,8 @@ func (s *rateSettings) storedRates(ctx context.Context, store fx.Store, log *slo
 	return rates, nil
 }
 
-// bookingSettings are what rows depend on besides the records: every command that books must be given
-// the same.
+// bookingSettings are what rows depend on besides the records: every command that books must be
+// given the same.
 type bookingSettings struct {
 	workspaceSettings
 	rateSettings
@@ -111,8 +112,8 @@ func (s *bookingSettings) recomputer(ctx context.Context, store *clickhouse.Stor
 // batchRecords is how many records a replay handles at once.
 const batchRecords = 2000
 
-// handlers makes the consumers' handlers, which read and write target, with the rates and the erased
-// names that store has.
+// handlers makes the consumers' handlers, which read and write target, with the rates and the
+// erased names that store has.
 func (s *bookingSettings) handlers(ctx context.Context, store *clickhouse.Store, target recompute.Store,
 	now func() time.Time, log *slog.Logger,
 ) (*replay.Handlers, error) {
@@ -149,7 +150,8 @@ func openStore(ctx context.Context, dsn string, log *slog.Logger) (*clickhouse.S
 		return nil, err
 	}
 	if err := store.Ping(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("reach ClickHouse: %w (hint: --clickhouse-dsn names it)", err), store.Close())
+		return nil, errors.Join(fmt.Errorf("reach ClickHouse: %w (hint: --clickhouse-dsn names it)", err),
+			store.Close())
 	}
 	return store, nil
 }
@@ -176,5 +178,6 @@ func parseTime(flag, text string) (time.Time, error) {
 			return t, nil
 		}
 	}
-	return time.Time{}, fmt.Errorf("--%s: %q is not a time (hint: give one like 2026-03-31 or 2026-03-31T15:04)", flag, text)
+	return time.Time{}, fmt.Errorf("--%s: %q is not a time (hint: give one like 2026-03-31 or 2026-03-31T15:04)", flag,
+		text)
 }

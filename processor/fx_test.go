@@ -105,7 +105,10 @@ func (c *converted) run() {
 func (c *converted) paid(id, currency string, at time.Time) func() string {
 	c.t.Helper()
 	money := &consume.Payments{
-		Store: c.store, Recomputer: c.recomputer, Workspace: func(*schemas.StripeEvent) (string, bool) { return "default", true },
+		Store: c.store, Recomputer: c.recomputer, Workspace: func(*schemas.StripeEvent) (string,
+			bool) {
+			return "default", true
+		},
 		Events: consume.NewEventsMetric(),
 	}
 	body := fmt.Appendf(nil,

@@ -44,7 +44,8 @@ func main() {
 	}
 }
 
-const description = "Joins clicks and sales by click, customer and subscription, converts every amount to USD, and loads both into ClickHouse."
+const description = "Joins clicks and sales by click, customer and subscription, converts every amount to USD, and " +
+	"loads both into ClickHouse."
 
 // execute is the whole program but for signals, so that a test can run it.
 func execute(ctx context.Context, args []string, stdout, stderr io.Writer) error {

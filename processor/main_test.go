@@ -13,26 +13,29 @@ func TestFaultsAreReportedAtOnce(t *testing.T) {
 	if err := os.WriteFile(twice, []byte(`[{"id":"a","stripe_accounts":["acct_1"]},{"id":"b","stripe_accounts":["acct_1"]},{"id":" "}]`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	err := execute(t.Context(), []string{"run", "--check", "--fx-source", "bank:somewhere", "--workspaces", twice, "--rewind=-1s", "--kafka-seeds", "nowhere", "--kafka-sasl", "plain"}, io.Discard, io.Discard)
+	err := execute(t.Context(), []string{"run", "--check", "--fx-source", "bank:somewhere", "--workspaces", twice,
+		"--rewind=-1s", "--kafka-seeds", "nowhere", "--kafka-sasl", "plain"}, io.Discard, io.Discard)
 	if err == nil {
 		t.Fatal("four faults are taken for none")
 	}
-	for _, want := range []string{"bank", `"acct_1" belongs to "a" and "b"`, "[2].id", "--rewind", `"nowhere" is not host:port`, "needs a user and a password"} {
+	for _, want := range []string{"bank", `"acct_1" belongs to "a" and "b"`, "[2].id", "--rewind",
+		`"nowhere" is not host:port`, "needs a user and a password"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not said:\n%v", want, err)
 		}
 	}
 }
 
-// A file of rates that cannot be read stops no processor that runs, because what is stored counts; a
-// check says so.
+// A file of rates that cannot be read stops no processor that runs, because what is stored counts;
+// a check says so.
 func TestCheckReadsFilesOfRates(t *testing.T) {
 	bad := filepath.Join(t.TempDir(), "rates.csv")
 	if err := os.WriteFile(bad, []byte("<html>"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	missing := filepath.Join(t.TempDir(), "none.zip")
-	err := execute(t.Context(), []string{"run", "--check", "--fx-source", "file:" + bad + ",ecb:" + missing}, io.Discard, io.Discard)
+	err := execute(t.Context(), []string{"run", "--check", "--fx-source", "file:" + bad + ",ecb:" + missing},
+		io.Discard, io.Discard)
 	if err == nil {
 		t.Fatal("two files that cannot be read are sound")
 	}

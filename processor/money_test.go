@@ -13,7 +13,8 @@ import (
 
 // floats are names by which a binary fraction comes in.
 var floats = []string{
-	"float32", "float64", "ParseFloat", "Float64", "GetFloat64", "MustFloat64", "InexactFloat64", "NewFromFloat", "NewFromFloat32", "NewFromFloatWithExponent",
+	"float32", "float64", "ParseFloat", "Float64", "GetFloat64", "MustFloat64", "InexactFloat64", "NewFromFloat",
+	"NewFromFloat32", "NewFromFloatWithExponent",
 	"SetFloat64", "FormatFloat",
 }
 
@@ -27,11 +28,12 @@ var measures = map[string][]string{
 	"../schemas/strictjson.go": {"Float64"},          // the same, as it stands in a file
 }
 
-// Money is an integer of minor units or an exact decimal, from Stripe's body to ClickHouse's column. This looks for a float
-// anywhere on that way, in types, calls and literals.
+// Money is an integer of minor units or an exact decimal, from Stripe's body to ClickHouse's
+// column. This looks for a float anywhere on that way, in types, calls and literals.
 func TestNoFloatOnTheWayOfMoney(t *testing.T) {
 	seen := 0
-	for _, dir := range []string{"stripe", "join", "ledger", "fx", "clickhouse", "consume", "recompute", "identity", "catalogue", "reconcile", "audit", "replay", "explain", "../schemas"} {
+	for _, dir := range []string{"stripe", "join", "ledger", "fx", "clickhouse", "consume", "recompute", "identity",
+		"catalogue", "reconcile", "audit", "replay", "explain", "../schemas"} {
 		files, err := filepath.Glob(filepath.Join(dir, "*.go"))
 		if err != nil {
 			t.Fatal(err)
@@ -40,7 +42,8 @@ func TestNoFloatOnTheWayOfMoney(t *testing.T) {
 			t.Errorf("%s: no such package", dir)
 		}
 		for _, path := range files {
-			if strings.HasSuffix(path, "_test.go") || strings.Contains(path, ".pb.go") || strings.Contains(path, "_vtproto") {
+			if strings.HasSuffix(path, "_test.go") || strings.Contains(path, ".pb.go") ||
+				strings.Contains(path, "_vtproto") {
 				continue
 			}
 			source, err := os.ReadFile(path)

@@ -18,7 +18,8 @@ import (
 	"tributary/processor/workspace"
 )
 
-// reconcileCommand compares the ledger with Stripe's balance transactions, offline from an export or live.
+// reconcileCommand compares the ledger with Stripe's balance transactions, offline from an export
+// or live.
 type reconcileCommand struct {
 	clickhouseSettings
 	bookingSettings
@@ -108,7 +109,9 @@ func (c *reconcileCommand) validate() (*workspace.File, error) {
 }
 
 // read gives all transactions and the period that is compared.
-func (c *reconcileCommand) read(ctx context.Context, log *slog.Logger, exponents fx.Exponents) ([]reconcile.Transaction, reconcile.Period, error) {
+func (c *reconcileCommand) read(ctx context.Context, log *slog.Logger,
+	exponents fx.Exponents,
+) ([]reconcile.Transaction, reconcile.Period, error) {
 	var list []reconcile.Transaction
 	var first, last time.Time
 	each := func(t reconcile.Transaction) error {
@@ -148,7 +151,8 @@ func (c *reconcileCommand) read(ctx context.Context, log *slog.Logger, exponents
 		return nil, period, err
 	}
 	if c.API {
-		api := &reconcile.API{Base: strings.TrimSuffix(c.APIBase, "/"), Key: c.StripeKey, Account: c.Account, Client: &http.Client{}}
+		api := &reconcile.API{Base: strings.TrimSuffix(c.APIBase, "/"), Key: c.StripeKey, Account: c.Account,
+			Client: &http.Client{}}
 		if err := api.Transactions(ctx, period, each); err != nil {
 			return nil, period, err
 		}
@@ -166,7 +170,9 @@ func readExport(path string, exponents fx.Exponents, each func(reconcile.Transac
 }
 
 // keep lets what Stripe settled convert the entries.
-func (c *reconcileCommand) keep(ctx context.Context, log *slog.Logger, store *clickhouse.Store, scope reconcile.Scope, transactions []reconcile.Transaction) error {
+func (c *reconcileCommand) keep(ctx context.Context, log *slog.Logger, store *clickhouse.Store, scope reconcile.Scope,
+	transactions []reconcile.Transaction,
+) error {
 	var settlements []stripe.Fact
 	for _, t := range transactions {
 		if t.Settled() && !t.Created.Before(scope.Period.From) && t.Created.Before(scope.Period.End()) {

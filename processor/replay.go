@@ -14,8 +14,8 @@ import (
 	"tributary/processor/replay"
 )
 
-// replayCommand books again. Booking twice changes nothing: each row has its key, and of two rows of
-// one key the greater version stands.
+// replayCommand books again. Booking twice changes nothing: each row has its key, and of two rows
+// of one key the greater version stands.
 type replayCommand struct {
 	Range       replayRangeCommand       `cmd:"" help:"Handle the records of a range of time again, from Kafka into the live tables: rows that were lost are stored again."`
 	DeadLetters replayDeadLettersCommand `cmd:"" help:"Handle dead letters again, after a fix of why they could not be read."`
@@ -87,12 +87,14 @@ func (c *replayDeadLettersCommand) Run(ctx context.Context, log *slog.Logger) er
 	for _, n := range result.Refused {
 		refused += n
 	}
-	fmt.Printf("%d dead letters: %d handled, %d refused again\n", result.Tried, result.Tried-refused-result.NoHeaders, refused)
+	fmt.Printf("%d dead letters: %d handled, %d refused again\n", result.Tried, result.Tried-refused-result.NoHeaders,
+		refused)
 	for _, reason := range slices.Sorted(maps.Keys(result.Refused)) {
 		fmt.Printf("  %d %s\n", result.Refused[reason], reason)
 	}
 	if result.NoHeaders > 0 {
-		fmt.Printf("%d were set aside by an earlier version without their headers (hint: processor replay range handles them)\n", result.NoHeaders)
+		fmt.Printf("%d were set aside by an earlier version without their headers (hint: processor replay range "+
+			"handles them)\n", result.NoHeaders)
 	}
 	return nil
 }

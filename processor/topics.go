@@ -32,14 +32,16 @@ func (c *topicsCommand) Run(ctx context.Context, log *slog.Logger) error {
 	adm := kadm.NewClient(client)
 	for _, t := range schemas.Topics {
 		retention := strconv.FormatInt(t.Retention.Milliseconds(), 10)
-		_, err := adm.CreateTopic(ctx, t.Partitions, c.Replication, map[string]*string{"retention.ms": &retention}, t.Name)
+		_, err := adm.CreateTopic(ctx, t.Partitions, c.Replication, map[string]*string{"retention.ms": &retention},
+			t.Name)
 		switch {
 		case err == nil:
 			log.Info("topic created", "topic", t.Name, "partitions", t.Partitions, "retention", t.Retention)
 		case errors.Is(err, kerr.TopicAlreadyExists):
 			log.Info("topic is there", "topic", t.Name)
 		default:
-			return fmt.Errorf("create topic %s at %v: %w (hint: is Kafka reachable there? --kafka-seeds names it)", t.Name, connection.Seeds, err)
+			return fmt.Errorf("create topic %s at %v: %w (hint: is Kafka reachable there? --kafka-seeds names it)",
+				t.Name, connection.Seeds, err)
 		}
 	}
 	return nil

@@ -1,9 +1,9 @@
-// Package sql holds the tables: migrations that are executed, the schema that they lead to, and the named questions that
-// dashboards and analysts ask.
+// Package sql holds the tables: the migrations, the schema that they make, and the
+// named queries of dashboards and analysts.
 //
 //	migrations/  executed by Migrate, in order, forward only
 //	schema/      generated: every table and view as it stands after the migrations
-//	queries/     named questions with typed parameters, each with a golden answer
+//	queries/     named queries with typed parameters, each with a golden answer
 //
 // It speaks database/sql and links no driver: the caller brings the connection.
 package sql
@@ -25,7 +25,8 @@ var migrations embed.FS
 //go:embed queries/*.sql
 var queries embed.FS
 
-// VersionTable is the table in which a database remembers the migrations that it has seen. Migrate creates it.
+// VersionTable is the table in which a database remembers the migrations that it has seen. Migrate
+// creates it.
 const VersionTable = goose.DefaultTablename
 
 // EnsureDatabase creates a database where it is missing. db must be connected to another one.
@@ -45,12 +46,13 @@ func provider(db *sql.DB) (*goose.Provider, error) {
 	return goose.NewProvider(goose.DialectClickHouse, db, files)
 }
 
-// Migrate brings the database up to this program's tables, forward only. progress hears of every migration that was applied,
-// and once when there was none.
+// Migrate brings the database up to this program's tables, forward only. progress is called with every
+// migration that was applied, and once when there was none.
 //
-// ClickHouse has no lock that would keep two of them apart: run it from one place at a time. It has no transaction over DDL either: of a
-// migration that was interrupted some statements have been executed, and the next Migrate executes all of them again. So each of them
-// must do no harm where it was executed before (IF NOT EXISTS).
+// ClickHouse has no lock that would keep two of them apart: run it from one place at a time. It has
+// no transaction over DDL either: of a migration that was interrupted some statements have been
+// executed, and the next Migrate executes all of them again. So each of them must do no harm where
+// it was executed before (IF NOT EXISTS).
 func Migrate(ctx context.Context, db *sql.DB, progress func(string)) error {
 	p, err := provider(db)
 	if err != nil {
@@ -69,8 +71,8 @@ func Migrate(ctx context.Context, db *sql.DB, progress func(string)) error {
 	return nil
 }
 
-// Pending counts the migrations that the database lacks; a program is not ready while there is one. On a database that was
-// never migrated it creates VersionTable, as Migrate would.
+// Pending counts the migrations that the database lacks; a program is not ready while there is one.
+// On a database that was never migrated it creates VersionTable, as Migrate would.
 func Pending(ctx context.Context, db *sql.DB) (int, error) {
 	p, err := provider(db)
 	if err != nil {
@@ -89,22 +91,12 @@ func Pending(ctx context.Context, db *sql.DB) (int, error) {
 	return pending, nil
 }
 
-// Query returns the text of the named question, queries/<name>.sql, with its parameters as {name:Type}. It carries no FORMAT:
-// the caller appends one, or lets its driver choose.
+// Query returns the text of the named query, queries/<name>.sql, with its parameters as
+// {name:Type}. It carries no FORMAT: the caller appends one, or lets its driver choose.
 func Query(name string) (string, error) {
 	text, err := queries.ReadFile("queries/" + name + ".sql")
 	if err != nil {
-		return "", fmt.Errorf("read question %s: %w", name, err)
+		return "", fmt.Errorf("read query %s: %w", name, err)
 	}
 	return string(text), nil
-}
-
-// Queries returns the names of all questions, sorted.
-func Queries() []string {
-	files, _ := queries.ReadDir("queries") // embedded: it is there, or the program does not compile
-	names := make([]string, 0, len(files))
-	for _, f := range files {
-		names = append(names, strings.TrimSuffix(f.Name(), ".sql"))
-	}
-	return names
 }

@@ -92,14 +92,16 @@ func golden(t *testing.T, path, got string) {
 		return
 	}
 	if got != string(want) {
-		t.Errorf("%s differs; if the change is meant, run go test ./sql -update\n--- is\n%s\n--- was\n%s", path, got, want)
+		t.Errorf("%s differs; if the change is meant, run go test ./sql -update\n--- is\n%s\n--- was\n%s", path, got,
+			want)
 	}
 }
 
 // An interrupted start migrates again, and so does every later one: nothing may happen.
 func TestMigrateTwice(t *testing.T) {
 	dsn, db := migrated(t)
-	before := ask(t, dsn, "SELECT name, create_table_query FROM system.tables WHERE database = currentDatabase() ORDER BY name FORMAT TSV", nil)
+	before := ask(t, dsn, "SELECT name, create_table_query FROM system.tables WHERE database = currentDatabase() "+
+		"ORDER BY name FORMAT TSV", nil)
 	var said []string
 	if err := sql.Migrate(t.Context(), db, func(s string) { said = append(said, s) }); err != nil {
 		t.Fatal(err)
@@ -107,20 +109,24 @@ func TestMigrateTwice(t *testing.T) {
 	if len(said) != 1 || !strings.Contains(said[0], "nothing to do") {
 		t.Errorf("the second migration said %q", said)
 	}
-	if after := ask(t, dsn, "SELECT name, create_table_query FROM system.tables WHERE database = currentDatabase() ORDER BY name FORMAT TSV", nil); after != before {
+	if after := ask(t, dsn, "SELECT name, create_table_query FROM system.tables WHERE database = currentDatabase() "+
+		"ORDER BY name FORMAT TSV", nil); after != before {
 		t.Errorf("the second migration changed the tables:\n%s\n%s", before, after)
 	}
 }
 
-// A migration that was interrupted is executed again from its beginning, whatever was executed of it.
+// A migration that was interrupted is executed again from its beginning, whatever was executed of
+// it.
 func TestMigrateAfterCrash(t *testing.T) {
 	dsn, db := migrated(t)
 	schema := func() string {
-		return strings.Join(column(t, dsn, "SELECT create_table_query FROM system.tables WHERE database = currentDatabase() AND name != '"+sql.VersionTable+"' ORDER BY name"), "\n")
+		return strings.Join(column(t, dsn, "SELECT create_table_query FROM system.tables WHERE database = "+
+			"currentDatabase() AND name != '"+sql.VersionTable+"' ORDER BY name"), "\n")
 	}
 	want := schema()
 	for version := len(column(t, dsn, "SELECT DISTINCT version_id FROM "+sql.VersionTable)) - 1; version > 0; version-- {
-		if _, err := db.ExecContext(t.Context(), fmt.Sprintf("DELETE FROM %s WHERE version_id >= %d", sql.VersionTable, version)); err != nil {
+		if _, err := db.ExecContext(t.Context(), fmt.Sprintf("DELETE FROM %s WHERE version_id >= %d", sql.VersionTable,
+			version)); err != nil {
 			t.Fatal(err)
 		}
 		if err := sql.Migrate(t.Context(), db, func(string) {}); err != nil {
@@ -184,12 +190,14 @@ func TestEnsureDatabase(t *testing.T) {
 		}
 	}
 	var n uint64
-	if err := db.QueryRowContext(t.Context(), "SELECT count() FROM system.databases WHERE name = ?", name).Scan(&n); err != nil || n != 1 {
+	if err := db.QueryRowContext(t.Context(), "SELECT count() FROM system.databases WHERE name = ?",
+		name).Scan(&n); err != nil || n != 1 {
 		t.Fatalf("%d databases of that name, %v", n, err)
 	}
 }
 
-// TestSchema keeps schema/ equal to what the migrations lead to, so that a change of a table shows in review as one.
+// TestSchema keeps schema/ equal to what the migrations lead to, so that a change of a table shows
+// in review as one.
 func TestSchema(t *testing.T) {
 	dsn, _ := migrated(t)
 	u, err := url.Parse(dsn)
@@ -197,7 +205,8 @@ func TestSchema(t *testing.T) {
 		t.Fatal(err)
 	}
 	database := strings.TrimPrefix(u.Path, "/") + "."
-	tables := column(t, dsn, "SELECT name FROM system.tables WHERE database = currentDatabase() AND name NOT LIKE '.%' AND name != '"+sql.VersionTable+"' ORDER BY name")
+	tables := column(t, dsn, "SELECT name FROM system.tables WHERE database = currentDatabase() AND name NOT LIKE "+
+		"'.%' AND name != '"+sql.VersionTable+"' ORDER BY name")
 	want := make([]string, 0, len(tables))
 	for _, table := range tables {
 		ddl := ask(t, dsn, "SHOW CREATE TABLE `"+table+"` FORMAT TSVRaw", nil)
@@ -221,10 +230,12 @@ func TestSchema(t *testing.T) {
 	}
 }
 
-// The server keeps comments and shows them to analysts; a column without one is a question to somebody.
+// The server keeps comments and shows them to analysts; a column without one is a question to
+// somebody.
 func TestComments(t *testing.T) {
 	dsn, _ := migrated(t)
-	for _, table := range column(t, dsn, "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine NOT LIKE '%View' AND name != '"+sql.VersionTable+"' AND comment = ''") {
+	for _, table := range column(t, dsn, "SELECT name FROM system.tables WHERE database = currentDatabase() AND "+
+		"engine NOT LIKE '%View' AND name != '"+sql.VersionTable+"' AND comment = ''") {
 		t.Errorf("table %s has no comment", table)
 	}
 	for _, name := range column(t, dsn, `SELECT table || '.' || name FROM system.columns WHERE database = currentDatabase() AND comment = '' AND table != '`+sql.VersionTable+`'
@@ -268,42 +279,61 @@ func seed(t *testing.T, dsn string) {
 	}
 }
 
-// TestQueries asks every question of one small business and compares with the golden answers, before and after all parts
-// are merged: an answer that depends on merges is wrong.
+// queries returns the names of all queries.
+func queries(t *testing.T) []string {
+	t.Helper()
+	files, err := filepath.Glob("queries/*.sql")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%d queries, %v", len(files), err)
+	}
+	for i, f := range files {
+		files[i] = strings.TrimSuffix(filepath.Base(f), ".sql")
+	}
+	return files
+}
+
+// TestQueries asks every question of one small business and compares with the golden answers,
+// before and after all parts are merged: an answer that depends on merges is wrong.
 func TestQueries(t *testing.T) {
 	dsn, _ := migrated(t)
 	seed(t, dsn)
 	for _, merged := range []bool{false, true} {
 		if merged {
-			for _, table := range []string{"clicks_hourly", "clicks_minutely", "leads_attributed", "revenue", "ledger", "ledger_log", "clicks"} {
+			for _, table := range []string{"clicks_hourly", "clicks_minutely", "leads_attributed", "revenue", "ledger",
+				"ledger_log", "clicks"} {
 				ask(t, dsn, "OPTIMIZE TABLE "+table+" FINAL", nil)
 			}
 		}
-		for _, name := range sql.Queries() {
+		for _, name := range queries(t) {
 			t.Run(fmt.Sprintf("%s/merged=%t", name, merged), func(t *testing.T) {
-				golden(t, "testdata/queries/"+name+".golden.tsv", ask(t, dsn, question(t, name)+"FORMAT TSVWithNames", parameters))
+				golden(t, "testdata/queries/"+name+".golden.tsv", ask(t, dsn, question(t, name)+"FORMAT TSVWithNames",
+					parameters))
 			})
 		}
 	}
 }
 
-// An empty database has an answer to every question, too: the page is opened before the first click.
+// An empty database has an answer to every question, too: the page is opened before the first
+// click.
 func TestQueriesOfNothing(t *testing.T) {
 	dsn, _ := migrated(t)
-	for _, name := range sql.Queries() {
+	for _, name := range queries(t) {
 		ask(t, dsn, question(t, name)+"FORMAT TSVWithNames", parameters)
 	}
 }
 
 var (
 	read  = regexp.MustCompile(`(?m)(?:FROM|(?:LEFT|CROSS) JOIN)\s+([a-z_]+)(\s+AS\s+\w+)?(\s+FINAL)?`)
-	final = map[string]bool{"clicks_hourly": false, "clicks_minutely": false, "revenue": true, "leads_attributed": true, "ledger_log": true}
-	// What a question for analysts may read besides; a dashboard that asked for it every few seconds would be a load.
+	final = map[string]bool{"clicks_hourly": false, "clicks_minutely": false, "revenue": true, "leads_attributed": true,
+		"ledger_log": true}
+	// What a question for analysts may read besides; a dashboard that asked for it every few
+	// seconds would be a load.
 	heavy = map[string][]string{"multi_touch_first_last_linear": {"clicks", "ledger"}}
 )
 
-// The rules of queries/: each says its question, reads only what materialized views fill, reads replaced rows with FINAL,
-// and never lets a filter on a column that a later version may change run before FINAL has chosen the version.
+// The rules of queries/: each says its question, reads only what materialized views fill, reads
+// replaced rows with FINAL, and never lets a filter on a column that a later version may change run
+// before FINAL has chosen the version.
 func TestQueryRules(t *testing.T) {
 	for table := range final {
 		view, err := os.ReadFile("schema/" + table + "_mv.sql")
@@ -311,7 +341,7 @@ func TestQueryRules(t *testing.T) {
 			t.Errorf("no materialized view fills %s: %v", table, err)
 		}
 	}
-	for _, name := range sql.Queries() {
+	for _, name := range queries(t) {
 		text := question(t, name)
 		if first, _, _ := strings.Cut(text, "\n"); !strings.HasPrefix(first, "-- ") || !strings.HasSuffix(first, "?") {
 			t.Errorf("%s: the first line asks no question", name)

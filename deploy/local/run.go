@@ -219,9 +219,11 @@ func (s *supervisor) startAll(ctx context.Context, dashboard net.Listener) error
 		return err
 	}
 
+	edge := s.served("edge", "ingest", edgeOps, 20*time.Second, "clicks")
+	edge.env = append(edge.env, "TRIBUTARY_SPOOL_DIR="+filepath.Join(s.Data, "spool"))
 	var waiting []*child
 	for _, p := range []program{
-		s.served("edge", "ingest", edgeOps, 20*time.Second, "clicks"),
+		edge,
 		s.served("webhook", "ingest", webhookOps, 20*time.Second, "stripe"),
 		s.served("processor", "processor", processorOps, 30*time.Second, "run"),
 	} {

@@ -31,11 +31,11 @@ const maxRSS = 96 << 20
 // slowKafka takes as long as a healthy cluster for batches.
 type slowKafka struct{}
 
-func (slowKafka) Publish(_ context.Context, records ...*kgo.Record) error {
+func (slowKafka) Publish(_ context.Context, records ...*kgo.Record) (bool, error) {
 	if len(records) > 1 {
 		time.Sleep(5 * time.Millisecond)
 	}
-	return nil
+	return false, nil
 }
 
 // serveAttacked is the other process: an edge with the documented limits. Its one peer is a trusted

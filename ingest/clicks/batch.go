@@ -19,15 +19,15 @@ func (s *Server) batch(ctx *fasthttp.RequestCtx) {
 		f = s.readBatch(ctx, w)
 	}
 	if f != nil {
-		s.release(w, nil)
+		s.release(w, false)
 		s.refuse(ctx, f)
 		return
 	}
 	w.parsed()
-	err := s.publisher.Publish(context.Background(), w.records...)
+	retained, err := s.publisher.Publish(context.Background(), w.records...)
 	if err != nil {
 		s.refuse(ctx, errUnavailable)
-		s.release(w, doubtful(err))
+		s.release(w, retained)
 		return
 	}
 	s.metrics.accepted.Add(float64(len(w.records)))
@@ -48,7 +48,7 @@ func (s *Server) batch(ctx *fasthttp.RequestCtx) {
 	w.answer = append(w.answer, `]}`...)
 	ctx.Response.Header.SetContentType("application/json")
 	ctx.Response.SetBody(w.answer)
-	s.release(w, nil)
+	s.release(w, retained)
 }
 
 // readBatch makes records of the events in w.body. It returns a fault only if the whole batch is to

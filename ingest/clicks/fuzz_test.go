@@ -32,12 +32,12 @@ type sink struct {
 	total int
 }
 
-func (s *sink) Publish(_ context.Context, records ...*kgo.Record) error {
+func (s *sink) Publish(_ context.Context, records ...*kgo.Record) (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.total += len(records)
 	if !s.keep {
-		return nil
+		return false, nil
 	}
 	s.last = s.last[:0]
 	for _, r := range records {
@@ -45,7 +45,7 @@ func (s *sink) Publish(_ context.Context, records ...*kgo.Record) error {
 		r.Key, r.Value = bytes.Clone(r.Key), bytes.Clone(r.Value)
 		s.last, s.kept = append(s.last, &r), append(s.kept, &r)
 	}
-	return nil
+	return false, nil
 }
 
 func (s *sink) count() int {
@@ -249,7 +249,7 @@ func TestPanic(t *testing.T) {
 
 type panicking struct{}
 
-func (panicking) Publish(context.Context, ...*kgo.Record) error { panic("a test's panic") }
+func (panicking) Publish(context.Context, ...*kgo.Record) (bool, error) { panic("a test's panic") }
 
 func TestSetTime(t *testing.T) {
 	at := time.Date(2026, 11, 20, 12, 30, 0, 0, time.UTC)

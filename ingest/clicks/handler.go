@@ -3,13 +3,11 @@ package clicks
 import (
 	"bytes"
 	"context"
-	"errors"
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/valyala/fasthttp"
 
-	"tributary/ingest/publish"
 	"tributary/schemas"
 )
 
@@ -49,12 +47,12 @@ func (s *Server) acquire(events int) *work {
 	return w
 }
 
-// release keeps w for the next request, unless its records are in doubt: the Kafka client still
-// reads their memory. What one large request made grow does not stay.
-func (s *Server) release(w *work, err error) {
+// release keeps w for the next request, unless the Kafka client still reads its records' memory.
+// What one large request made grow does not stay.
+func (s *Server) release(w *work, retained bool) {
 	w.parsed()
 	w.recordsHeld.release()
-	if err != nil {
+	if retained {
 		return
 	}
 	for i, r := range w.records {
@@ -143,19 +141,19 @@ func (s *Server) store(ctx *fasthttp.RequestCtx, w *work, f *fault, answer func(
 		f = s.add(w, &w.from, 0)
 	}
 	if f != nil {
-		s.release(w, nil)
+		s.release(w, false)
 		s.refuse(ctx, f)
 		return
 	}
 	w.parsed()
-	err := s.publisher.Publish(context.Background(), w.records...)
+	retained, err := s.publisher.Publish(context.Background(), w.records...)
 	if err != nil {
 		s.refuse(ctx, errUnavailable)
 	} else {
 		s.metrics.accepted.Inc()
 		answer(ctx, w)
 	}
-	s.release(w, doubtful(err))
+	s.release(w, retained)
 }
 
 func answerClick(ctx *fasthttp.RequestCtx, w *work) {
@@ -172,14 +170,6 @@ var transparentGIF = []byte("GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\
 func answerPixel(ctx *fasthttp.RequestCtx, _ *work) {
 	ctx.Response.Header.SetContentType("image/gif")
 	ctx.Response.SetBodyRaw(transparentGIF)
-}
-
-// doubtful is err if the records' memory is still in use.
-func doubtful(err error) error {
-	if errors.Is(err, publish.ErrInDoubt) {
-		return err
-	}
-	return nil
 }
 
 // takesJSON reports whether the body may be read as JSON. text/plain is what navigator.sendBeacon

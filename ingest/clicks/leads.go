@@ -95,7 +95,7 @@ func (s *Server) storeLead(ctx *fasthttp.RequestCtx) (call *leadCall, id schemas
 		return fail(errNoSecret)
 	}
 	w := s.acquire(0)
-	defer s.release(w, nil) // a lead's strings are copies: nothing of it lies in w
+	defer s.release(w, false) // a lead's strings are copies: nothing of it lies in w
 	f := checkHead(ctx, s.cfg.MaxEventBytes)
 	if f == nil {
 		f = s.identify(ctx, &w.from)
@@ -124,7 +124,7 @@ func (s *Server) storeLead(ctx *fasthttp.RequestCtx) (call *leadCall, id schemas
 		s.log.Error("encode lead", "error", err)
 		return fail(errInternal)
 	}
-	if err := s.publisher.Publish(context.Background(), r); err != nil {
+	if _, err := s.publisher.Publish(context.Background(), r); err != nil {
 		return fail(errUnavailable)
 	}
 	s.metrics.leads.Inc()

@@ -20,10 +20,10 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// Publisher stores records: nil means stored. publish.Publisher is one; an error that is
-// publish.ErrInDoubt means that the records' memory is still in use.
+// Publisher stores records: a nil error means stored. publish.Publisher is one. retained reports
+// whether the records' memory is still in use.
 type Publisher interface {
-	Publish(ctx context.Context, records ...*kgo.Record) error
+	Publish(ctx context.Context, records ...*kgo.Record) (retained bool, err error)
 }
 
 // Server is the edge. New makes it, Serve runs it, Shutdown ends it.
@@ -91,6 +91,7 @@ func New(cfg Config, p Publisher) (*Server, error) {
 // counted, a balancer's PROXY header is taken off, and what is left is TLS, if the edge has a
 // certificate.
 func (s *Server) Serve(ln net.Listener) error {
+	ln = deadlineListener{ln}
 	if s.cfg.MaxConnsPerIP > 0 {
 		ln = &guard{Listener: ln, s: s, conns: make(map[netip.Prefix]int)}
 	}

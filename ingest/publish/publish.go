@@ -1,11 +1,16 @@
-// Package publish puts records into Kafka under one promise: when Publish returns nil, every in-sync replica has them.
+// Package publish puts records into Kafka under one of two promises. Durable: when Publish returns
+// nil, every in-sync replica has the records, or they are fsynced to the spool on this machine's
+// disk. Fast: when Publish returns nil, they are in this process's memory, on their way to Kafka.
 package publish
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,36 +18,45 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/plugin/kprom"
+
+	"tributary/ingest/publish/spool"
 )
 
-// ErrUnavailable says that the records are not known to be stored. The caller answers 503 with Retry-After; whoever
-// repeats the request is safe, because what a record is about carries its own identity.
+// ErrUnavailable says that the records are not known to be stored. The caller answers 503 with
+// Retry-After; whoever repeats the request is safe, because what a record is about carries its own
+// identity.
 var ErrUnavailable = errors.New("kafka is unavailable")
 
-// ErrInDoubt is an ErrUnavailable after which the records may still be stored: the client goes on trying. Until then it
-// reads the records' memory, so the caller must not reuse their keys, values or headers.
+// ErrInDoubt is an ErrUnavailable after which the records may still be stored: the client goes on
+// trying.
 var ErrInDoubt = fmt.Errorf("%w: not acknowledged in time", ErrUnavailable)
 
-// Publisher is a Kafka producer that never blocks for longer than its timeout. It is safe for concurrent use.
+// Publisher is a Kafka producer that never blocks for longer than its timeout. It is safe for
+// concurrent use.
 type Publisher struct {
 	cfg     Config
 	client  *kgo.Client
 	admin   *kadm.Client
 	metrics *metrics
 	log     *slog.Logger
+	spool   *spool.Spool // nil: there is none
 	tickets sync.Pool
+	waiting waiting
+	rescues sync.WaitGroup // records that Kafka refused after Publish had returned, on their way into the spool
 
 	inFlight atomic.Int64
 	inDoubt  atomic.Int64
 	acked    atomic.Int64 // acknowledgements so far, for watch: that it moves is the sign of life
 	stalled  atomic.Bool
+	refused  atomic.Bool  // no broker has let the client connect since one refused it
+	probed   atomic.Int64 // when a Publish last went through the open breaker, in Unix nanoseconds
 
 	stop context.CancelFunc
-	done chan struct{}
+	done sync.WaitGroup // watch and the drain
 }
 
-// New checks cfg and makes a publisher. It dials nothing before the first record or the first Ready, so that an edge
-// starts while Kafka is away; it says so through Ready.
+// New checks cfg and makes a publisher. It dials nothing before the first record or the first
+// Ready, so that an edge starts while Kafka is away; it says so through Ready.
 func New(cfg Config) (*Publisher, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -50,99 +64,165 @@ func New(cfg Config) (*Publisher, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
-	p := &Publisher{cfg: cfg, log: cfg.Logger, done: make(chan struct{})}
+	p := &Publisher{cfg: cfg, log: cfg.Logger}
 	p.tickets.New = func() any { return newTicket(p) }
 	p.metrics = newMetrics(cfg.Registry, p)
+	client, err := kgo.NewClient(append(cfg.clientOptions(), kgo.WithHooks(connectHook{p}))...)
+	if err != nil {
+		return nil, fmt.Errorf("make kafka client: %w", err)
+	}
+	p.client, p.admin = client, kadm.NewClient(client)
+	if cfg.SpoolDir != "" {
+		p.spool, err = spool.Open(spool.Config{Dir: cfg.SpoolDir, MaxBytes: cfg.SpoolMaxBytes, Logger: cfg.Logger})
+		if err != nil {
+			client.Close()
+			return nil, err
+		}
+		p.metrics.registerSpool(cfg.Registry, p.spool)
+	}
 
+	var ctx context.Context
+	ctx, p.stop = context.WithCancel(context.Background())
+	p.done.Go(func() { p.watch(ctx) })
+	if p.spool != nil {
+		p.done.Go(func() { p.drainSpool(ctx) })
+	}
+	return p, nil
+}
+
+// clientOptions are the Kafka client's.
+func (c Config) clientOptions() []kgo.Opt {
 	opts := []kgo.Opt{
-		kgo.SeedBrokers(cfg.Seeds...),
-		kgo.ClientID(cfg.ClientID),
-		kgo.WithLogger(kafkaLogger{cfg.Logger}),
+		kgo.SeedBrokers(c.Seeds...),
+		kgo.ClientID(c.ClientID),
+		kgo.WithLogger(kafkaLogger{c.Logger}),
 		kgo.RequiredAcks(kgo.AllISRAcks()), // idempotent by default: kgo's own retries store nothing twice
 		kgo.ProducerBatchCompression(kgo.Lz4Compression()),
-		// Callers wait for the acknowledgement, so lingering would only add to their wait. Batches form by back pressure:
-		// while one request is under way, the next one fills.
-		kgo.ProducerLinger(0),
-		kgo.MaxBufferedRecords(cfg.MaxBufferedRecords),
-		kgo.MaxBufferedBytes(cfg.MaxBufferedBytes),
-		kgo.ProducerBatchMaxBytes(int32(cfg.MaxBatchBytes)),
-		// A silent broker must be found out sooner than by the 10 s defaults, and a returned one found again sooner.
+		// A broker's work is by the request rather than by the record: a little wait halves it.
+		// DESIGN.md has the figures.
+		kgo.ProducerLinger(c.Linger),
+		kgo.MaxBufferedRecords(c.MaxBufferedRecords),
+		kgo.MaxBufferedBytes(c.MaxBufferedBytes),
+		kgo.ProducerBatchMaxBytes(int32(c.MaxBatchBytes)),
+		// A silent broker must be found out sooner than by the 10 s defaults, and a returned one
+		// found again sooner.
 		kgo.DialTimeout(3 * time.Second),
 		kgo.ProduceRequestTimeout(5 * time.Second),
 		kgo.RequestTimeoutOverhead(5 * time.Second),
 		kgo.MetadataMinAge(time.Second),
 		kgo.RetryBackoffFn(backoff),
-		// No record delivery timeout: what was handed over is tried until it is stored or the program stops. Giving up
-		// earlier would turn "in doubt" into "lost" for every sender that cannot retry.
+		// No record delivery timeout: what was handed over is tried until it is stored or the
+		// program stops. Giving up earlier would turn "in doubt" into "lost" for every sender that
+		// cannot retry.
 	}
-	if cfg.TLS != nil {
-		opts = append(opts, kgo.DialTLSConfig(cfg.TLS))
+	if c.AnyPartition {
+		opts = append(opts, kgo.RecordPartitioner(kgo.LeastBackupPartitioner()))
 	}
-	if cfg.SASL != nil {
-		opts = append(opts, kgo.SASL(cfg.SASL))
+	if c.TLS != nil {
+		opts = append(opts, kgo.DialTLSConfig(c.TLS))
 	}
-	if cfg.Registry != nil {
-		opts = append(opts, kgo.WithHooks(kprom.NewMetrics("ingest_publish_kafka", kprom.Registry(cfg.Registry))))
+	if c.SASL != nil {
+		opts = append(opts, kgo.SASL(c.SASL))
 	}
-	client, err := kgo.NewClient(opts...)
-	if err != nil {
-		return nil, fmt.Errorf("make kafka client: %w", err)
+	if c.Registry != nil {
+		opts = append(opts, kgo.WithHooks(kprom.NewMetrics("ingest_publish_kafka", kprom.Registry(c.Registry))))
 	}
-	p.client, p.admin = client, kadm.NewClient(client)
-
-	var ctx context.Context
-	ctx, p.stop = context.WithCancel(context.Background())
-	go p.watch(ctx)
-	return p, nil
+	return opts
 }
 
 // backoff between tries of one request. kgo's own goes to 5 s, which is as long as a caller waits.
 func backoff(tries int) time.Duration { return min(time.Second, 50*time.Millisecond<<min(tries, 5)) }
 
-// Publish hands records to Kafka and waits until all of them are acknowledged by all in-sync replicas. It gives
-// ErrUnavailable at once when it can tell that this will not happen, and ErrInDoubt after Timeout or when ctx ends.
+// Publish stores records under the configured promise, and returns an ErrUnavailable when it
+// cannot. With a spool, what Kafka does not acknowledge within SpoolAfter is fsynced there. Without
+// one, ErrInDoubt comes after Timeout or when ctx ends, and any other error at once.
 //
-// kgo.ProduceSync is not used: it keeps waiting beyond its context's deadline as long as an idempotent record is in
-// doubt, which is for as long as Kafka is away.
-func (p *Publisher) Publish(ctx context.Context, records ...*kgo.Record) error {
-	n := int64(len(records))
-	if n == 0 {
-		return nil
+// retained reports whether the Kafka client still reads the records' memory, error or not: the
+// caller must then not use their keys, values and headers again.
+func (p *Publisher) Publish(ctx context.Context, records ...*kgo.Record) (retained bool, err error) {
+	if len(records) == 0 {
+		return false, nil
 	}
-	switch {
-	case p.stalled.Load():
-		return p.refuse(reasonStalled, ErrUnavailable)
-	case p.inDoubt.Load() >= int64(p.cfg.MaxInDoubt):
-		return p.refuse(reasonInDoubt, ErrUnavailable)
-	case p.inFlight.Add(n) > int64(p.cfg.MaxBufferedRecords):
-		// Checked for all records together, so that a batch is not torn in the usual case of a full buffer.
-		p.inFlight.Add(-n)
-		return p.refuse(reasonFull, ErrUnavailable)
+	if p.cfg.Ack == AckEnqueue {
+		err = p.enqueue(records)
+	} else {
+		err = p.produce(ctx, records)
+		retained = errors.Is(err, ErrInDoubt)
 	}
+	if err == nil || p.spool == nil || unacceptable(err) {
+		return retained, err
+	}
+	if failure := p.keep(ctx, records); failure != nil {
+		return retained, fmt.Errorf("%w: %w", err, failure)
+	}
+	return retained, nil
+}
 
+// admit counts n records in, or says why they are not to be handed to Kafka now.
+func (p *Publisher) admit(n int64) (reason string) {
+	switch {
+	case p.stalled.Load() && !p.mayProbe():
+		return reasonStalled
+	case p.inDoubt.Load() >= int64(p.cfg.MaxInDoubt):
+		return reasonInDoubt
+	case p.inFlight.Add(n) > int64(p.cfg.MaxBufferedRecords):
+		// Checked for all records together, so that a batch is not torn in the usual case of a full
+		// buffer.
+		p.inFlight.Add(-n)
+		return reasonFull
+	}
+	return ""
+}
+
+// mayProbe lets a Publish through the open breaker now and then. What is in flight already may never
+// be acknowledged while the rest of Kafka is well: it may all be with one dead leader. With a spool
+// a probe that fails costs its sender a tick of watch, without one the whole timeout.
+func (p *Publisher) mayProbe() bool {
+	every := p.cfg.stallAfter()
+	if p.spool == nil {
+		every = max(every, time.Second)
+	}
+	now, last := time.Now().UnixNano(), p.probed.Load()
+	return now-last >= int64(every) && p.probed.CompareAndSwap(last, now)
+}
+
+// produce hands records to Kafka and waits until all in-sync replicas have acknowledged all of
+// them.
+//
+// kgo.ProduceSync is not used: it keeps waiting beyond its context's deadline as long as an
+// idempotent record is in doubt, which is for as long as Kafka is away.
+func (p *Publisher) produce(ctx context.Context, records []*kgo.Record) error {
+	if reason := p.admit(int64(len(records))); reason != "" {
+		return p.refuse(reason, ErrUnavailable)
+	}
 	t := p.tickets.Get().(*ticket)
-	t.left = len(records)
+	t.left, t.expired = len(records), false
 	start := time.Now()
-	t.timer.Reset(p.cfg.Timeout)
+	t.deadline = start.Add(p.cfg.patience())
+	t.list.add(t)
 	for _, r := range records {
-		// The background context: a record that was handed over is not taken back when its sender goes away.
+		// The background context: a record that was handed over is not taken back when its sender
+		// goes away.
 		p.client.TryProduce(context.Background(), r, t.promise)
 	}
 
-	reason := ""
-	select {
-	case <-t.done:
-		t.timer.Stop()
-	case <-t.timer.C:
-		reason = reasonTimeout
-	case <-ctx.Done():
-		t.timer.Stop()
-		reason = reasonGone
+	reason := reasonTimeout
+	if gone := ctx.Done(); gone == nil {
+		<-t.done
+	} else {
+		select {
+		case <-t.done:
+		case <-gone:
+			reason = reasonGone
+		}
 	}
+	t.list.remove(t)
 	left, err := t.settle()
-	if left == 0 && err == nil { // also when the last acknowledgement came together with the timer
+	if left == 0 && err == nil {
 		p.metrics.latency.Observe(time.Since(start).Seconds())
-		if reason == "" { // else a late signal may still lie in t.done
+		// Else a second signal may still lie in t.done: the last acknowledgement came together with
+		// the deadline.
+		if !t.expired && reason == reasonTimeout {
 			p.tickets.Put(t)
 		}
 		return nil
@@ -159,86 +239,89 @@ func (p *Publisher) Publish(ctx context.Context, records ...*kgo.Record) error {
 	return p.refuse(reason, fmt.Errorf("%w: %w", ErrUnavailable, err))
 }
 
+// enqueue hands copies of records to Kafka and does not wait: the caller may use their memory
+// again.
+func (p *Publisher) enqueue(records []*kgo.Record) error {
+	if reason := p.admit(int64(len(records))); reason != "" {
+		return p.refuse(reason, ErrUnavailable)
+	}
+	for _, r := range records {
+		p.client.TryProduce(context.Background(), clone(r), p.enqueued)
+	}
+	return nil
+}
+
+// clone copies a record with all memory that its sender may use again.
+func clone(r *kgo.Record) *kgo.Record {
+	c := *r
+	memory := append(append(make([]byte, 0, len(r.Key)+len(r.Value)), r.Key...), r.Value...)
+	c.Key, c.Value = memory[:len(r.Key):len(r.Key)], memory[len(r.Key):]
+	c.Headers = slices.Clone(r.Headers)
+	for i := range c.Headers {
+		c.Headers[i].Value = bytes.Clone(c.Headers[i].Value)
+	}
+	return &c
+}
+
+// enqueued is called by kgo when the fate of a record is known whose Publish has returned long ago.
+func (p *Publisher) enqueued(r *kgo.Record, err error) {
+	defer p.finished(err)
+	if err == nil {
+		return
+	}
+	p.rescues.Go(func() { // this callback must not wait for a disk
+		if p.spool != nil && !unacceptable(err) {
+			if p.keep(context.Background(), []*kgo.Record{r}) == nil {
+				return
+			}
+		}
+		p.metrics.lost.Inc()
+		p.log.Error("a record that was answered with success is lost", "topic", r.Topic, "error", err)
+	})
+}
+
+// keep fsyncs records to the spool.
+func (p *Publisher) keep(ctx context.Context, records []*kgo.Record) error {
+	ctx, cancel := context.WithTimeout(ctx, p.cfg.Timeout)
+	defer cancel()
+	entries := make([][]byte, len(records))
+	for i, r := range records {
+		entries[i] = appendEntry(nil, r)
+	}
+	start := time.Now()
+	if err := p.spool.Append(ctx, entries...); err != nil {
+		p.metrics.spoolRefused.Inc()
+		return err
+	}
+	p.metrics.spooled.Add(float64(len(records)))
+	p.metrics.spoolLatency.Observe(time.Since(start).Seconds())
+	return nil
+}
+
 func (p *Publisher) refuse(reason string, err error) error {
 	p.metrics.refused[reason].Inc()
 	return err
 }
 
-// ticket counts down the acknowledgements of one Publish. A ticket whose Publish gave up stays with its records.
-type ticket struct {
-	p       *Publisher
-	promise func(*kgo.Record, error) // bound once: a method value per record would be garbage per record
-	timer   *time.Timer
-	done    chan struct{} // one signal: all acknowledged, or the first failure
-
-	mu        sync.Mutex // guards what follows
-	left      int
-	err       error // the first failure
-	abandoned bool  // Publish has returned; the rest is counted in p.inDoubt
-}
-
-func newTicket(p *Publisher) *ticket {
-	t := &ticket{p: p, done: make(chan struct{}, 1), timer: time.NewTimer(time.Hour)}
-	t.timer.Stop()
-	t.promise = t.acknowledge
-	return t
-}
-
-// acknowledge is called by kgo once per record, serially; it must not block.
-func (t *ticket) acknowledge(_ *kgo.Record, err error) {
-	p := t.p
+// finished counts a record out.
+func (p *Publisher) finished(err error) {
 	p.inFlight.Add(-1)
-	if err == nil {
-		p.acked.Add(1)
-		p.metrics.acked.Inc()
-		if p.stalled.Load() && p.stalled.CompareAndSwap(true, false) {
-			p.log.Info("kafka acknowledges again")
-		}
-	} else {
+	if err != nil {
 		p.metrics.failed.Inc()
+		return
 	}
-
-	t.mu.Lock()
-	t.left--
-	first := err != nil && t.err == nil
-	if first {
-		t.err = err
-	}
-	signal := first || t.left == 0
-	if t.abandoned {
-		p.inDoubt.Add(-1)
-		signal = false
-	}
-	t.mu.Unlock()
-
-	if signal {
-		select {
-		case t.done <- struct{}{}:
-		default: // the first failure has been told already
-		}
-	}
-	if first && !errors.Is(err, kgo.ErrMaxBuffered) && !errors.Is(err, kgo.ErrClientClosed) {
-		p.log.Warn("kafka refused a record", "error", err)
+	p.acked.Add(1)
+	if p.stalled.Load() && p.stalled.CompareAndSwap(true, false) {
+		p.log.Info("kafka acknowledges again")
 	}
 }
 
-// settle ends the wait: how many acknowledgements are missing, and the first failure. Missing ones are in doubt from here.
-func (t *ticket) settle() (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.left > 0 {
-		t.abandoned = true
-		t.p.inDoubt.Add(int64(t.left))
-	}
-	return t.left, t.err
-}
-
-// watch is the breaker. It opens when records are in flight and none is acknowledged for StallAfter, and closes with the
-// next acknowledgement: kgo keeps trying what it holds, so recovery needs no probe. Only when nothing is held any more
-// (Kafka refused it all) does watch ask Kafka itself.
+// watch wakes those who have waited long enough, and is the breaker. It opens when somebody waits
+// and nothing is acknowledged for StallAfter, and closes with the next acknowledgement: of what kgo
+// holds and keeps trying, of a Publish that mayProbe let through, or of the drain. Only when
+// nothing is held (Kafka refused it all) does watch ask Kafka itself.
 func (p *Publisher) watch(ctx context.Context) {
-	defer close(p.done)
-	tick := time.NewTicker(max(p.cfg.StallAfter/8, 5*time.Millisecond))
+	tick := time.NewTicker(min(max(p.cfg.stallAfter()/16, 5*time.Millisecond), 50*time.Millisecond))
 	defer tick.Stop()
 	seen, since := int64(-1), time.Now()
 	for {
@@ -246,31 +329,87 @@ func (p *Publisher) watch(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case now := <-tick.C:
-			flying, acked := p.inFlight.Load(), p.acked.Load()
+			inFlight, acked := p.inFlight.Load(), p.acked.Load()
+			waitedFor := inFlight - p.inDoubt.Load()
 			switch {
-			case flying == 0 && p.stalled.Load():
-				if p.ask(ctx) == nil && p.stalled.CompareAndSwap(true, false) {
+			case inFlight == 0 && p.stalled.Load():
+				if p.checkBroker(ctx) == nil && p.stalled.CompareAndSwap(true, false) {
 					p.log.Info("kafka answers again")
 				}
 				since = time.Now()
-			case flying == 0 || acked != seen:
+			case waitedFor <= 0 || acked != seen:
 				seen, since = acked, now
-			case now.Sub(since) >= p.cfg.StallAfter && p.stalled.CompareAndSwap(false, true):
-				p.log.Warn("kafka acknowledges nothing: new records are refused until it does", "for", now.Sub(since).Round(time.Millisecond), "in_flight", flying)
+			case now.Sub(since) >= p.stallAfter() && p.stalled.CompareAndSwap(false, true):
+				p.probed.Store(now.UnixNano())
+				p.log.Warn("kafka acknowledges nothing: it is given no new records until it does",
+					"for", now.Sub(since).Round(time.Millisecond), "in_flight", inFlight, "spool", p.spool != nil)
 			}
+			if p.spool != nil && p.stalled.Load() {
+				now = now.Add(p.cfg.patience()) // nobody needs to wait for his own deadline
+			}
+			p.waiting.expire(now) // after the breaker has looked who waits
 		}
 	}
 }
 
-// Ready tells why records would not be taken now: no broker answers, a topic is missing, or nothing is acknowledged.
+// stallAfter is how long the breaker waits now. Where a spool makes a false alarm cheap, a refused
+// connection is nearly proof: then a sixth of the time is enough for another broker to acknowledge.
+func (p *Publisher) stallAfter() time.Duration {
+	if p.spool != nil && p.refused.Load() {
+		return p.cfg.stallAfter() / 6
+	}
+	return p.cfg.stallAfter()
+}
+
+// connectHook hears of the client's connections.
+type connectHook struct{ p *Publisher }
+
+func (h connectHook) OnBrokerConnect(_ kgo.BrokerMetadata, _ time.Duration, _ net.Conn, err error) {
+	h.p.refused.Store(err != nil)
+}
+
+// Ready reports why records would not be taken now: no broker answers, a topic is missing or
+// nothing is acknowledged, and there is no spool or it has no room.
 func (p *Publisher) Ready(ctx context.Context) error {
+	err := p.kafkaReady(ctx)
+	if err == nil || p.spool == nil {
+		return err
+	}
+	if _, full := p.spool.Usage(); full != nil {
+		return fmt.Errorf("%w; %w", err, full)
+	}
+	return nil
+}
+
+// Warnings says what an operator should know while Ready reports nothing, one sentence each: that
+// Kafka is away and how much the spool still takes, or that the spool would not help if Kafka went
+// away.
+func (p *Publisher) Warnings(ctx context.Context) []string {
+	if p.spool == nil {
+		return nil
+	}
+	var warnings []string
+	u, full := p.spool.Usage()
+	if err := p.kafkaReady(ctx); err != nil {
+		warnings = append(warnings, fmt.Sprintf("records go to the spool, which takes %d bytes more: %v", u.Room, err))
+	} else if u.Segments > 0 {
+		warnings = append(warnings, fmt.Sprintf("the spool holds %d bytes; the oldest since %s; it takes %d more",
+			u.Bytes, u.Oldest.UTC().Format(time.RFC3339), u.Room))
+	}
+	if full != nil {
+		warnings = append(warnings, "the spool takes nothing now: "+full.Error())
+	}
+	return warnings
+}
+
+func (p *Publisher) kafkaReady(ctx context.Context) error {
 	if p.stalled.Load() {
 		return fmt.Errorf("%w: nothing is acknowledged", ErrUnavailable)
 	}
-	return p.ask(ctx)
+	return p.checkBroker(ctx)
 }
 
-func (p *Publisher) ask(ctx context.Context) error {
+func (p *Publisher) checkBroker(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	if err := p.client.Ping(ctx); err != nil {
@@ -291,18 +430,27 @@ func (p *Publisher) ask(ctx context.Context) error {
 	return nil
 }
 
-// Close waits until what was handed over is stored or ctx ends, then closes the connections. It gives an error with the
-// number of records that were still in flight; their senders have been answered 503.
+// Close waits until what was handed over is stored or ctx ends, then closes the connections and the
+// spool, whose records stay for the next start. It returns an error with the number of records that
+// were still in flight: under the durable promise their senders have been answered 503, or the
+// spool has them; under the fast one the spool takes them now.
 func (p *Publisher) Close(ctx context.Context) error {
 	err := p.client.Flush(ctx)
 	left := p.inFlight.Load()
 	p.stop()
-	<-p.done
-	p.client.Close()
-	if err != nil {
-		return fmt.Errorf("flush kafka producer: %d records not acknowledged: %w", left, err)
+	p.client.Close() // fails what it still holds, in the background
+	for end := time.Now().Add(time.Second); p.inFlight.Load() > 0 && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
 	}
-	return nil
+	p.done.Wait()
+	p.rescues.Wait()
+	if err != nil {
+		err = fmt.Errorf("flush kafka producer: %d records not acknowledged: %w", left, err)
+	}
+	if p.spool != nil {
+		err = errors.Join(err, p.spool.Close())
+	}
+	return err
 }
 
 // kafkaLogger passes what kgo says at warning level and above to slog.

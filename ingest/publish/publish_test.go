@@ -44,6 +44,12 @@ func start(t *testing.T, c Config) *Publisher {
 	return p
 }
 
+// put publishes and drops whether the memory is retained.
+func put(ctx context.Context, p *Publisher, records ...*kgo.Record) error {
+	_, err := p.Publish(ctx, records...)
+	return err
+}
+
 func cluster(t *testing.T, opts ...kfake.Opt) *kfake.Cluster {
 	t.Helper()
 	c, err := kfake.NewCluster(append([]kfake.Opt{kfake.NumBrokers(1), kfake.SeedTopics(3, topic)}, opts...)...)
@@ -88,7 +94,7 @@ func TestPublishStores(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 50 {
 		wg.Go(func() {
-			if err := p.Publish(t.Context(), record(fmt.Sprint("a", i)), record(fmt.Sprint("b", i))); err != nil {
+			if err := put(t.Context(), p, record(fmt.Sprint("a", i)), record(fmt.Sprint("b", i))); err != nil {
 				t.Errorf("Publish: %v", err)
 			}
 		})
@@ -101,12 +107,13 @@ func TestPublishStores(t *testing.T) {
 	if n := p.inFlight.Load(); n != 0 {
 		t.Errorf("%d in flight, want 0", n)
 	}
-	if err := p.Publish(t.Context()); err != nil {
+	if err := put(t.Context(), p); err != nil {
 		t.Errorf("Publish of nothing: %v", err)
 	}
 }
 
-// The life of an outage: in doubt, then refused at once, then taken again without anybody's help, and nothing lost.
+// The life of an outage: in doubt, then refused at once, then taken again without anybody's help,
+// and nothing lost.
 func TestOutage(t *testing.T) {
 	dir := t.TempDir()
 	c, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(3, topic), kfake.DataDir(dir))
@@ -115,13 +122,13 @@ func TestOutage(t *testing.T) {
 	}
 	addr := c.ListenAddrs()[0]
 	p := start(t, quickly(addr))
-	if err := p.Publish(t.Context(), record("before")); err != nil {
+	if err := put(t.Context(), p, record("before")); err != nil {
 		t.Fatal(err)
 	}
 	c.Close()
 
 	begin := time.Now()
-	if err := p.Publish(t.Context(), record("in doubt")); !errors.Is(err, ErrInDoubt) || !errors.Is(err, ErrUnavailable) {
+	if err := put(t.Context(), p, record("in doubt")); !errors.Is(err, ErrInDoubt) || !errors.Is(err, ErrUnavailable) {
 		t.Fatalf("Publish while Kafka is down: %v, want ErrInDoubt", err)
 	}
 	if d := time.Since(begin); d < 350*time.Millisecond || d > 2*time.Second {
@@ -132,7 +139,7 @@ func TestOutage(t *testing.T) {
 	}
 	begin = time.Now()
 	for range 100 {
-		err := p.Publish(t.Context(), record("refused"))
+		err := put(t.Context(), p, record("refused"))
 		if !errors.Is(err, ErrUnavailable) || errors.Is(err, ErrInDoubt) {
 			t.Fatalf("Publish with the breaker open: %v", err)
 		}
@@ -148,7 +155,7 @@ func TestOutage(t *testing.T) {
 	n, _ := strconv.Atoi(port)
 	again := cluster(t, kfake.Ports(n), kfake.DataDir(dir))
 	deadline := time.Now().Add(8 * time.Second)
-	for err = p.Publish(t.Context(), record("after")); err != nil; err = p.Publish(t.Context(), record("after")) {
+	for err = put(t.Context(), p, record("after")); err != nil; err = put(t.Context(), p, record("after")) {
 		if time.Now().After(deadline) {
 			t.Fatalf("not recovered: %v", err)
 		}
@@ -174,12 +181,12 @@ func TestRefusals(t *testing.T) {
 			batch[i] = record("x")
 		}
 		done := make(chan error)
-		go func() { done <- p.Publish(t.Context(), batch...) }()
+		go func() { done <- put(t.Context(), p, batch...) }()
 		for p.inFlight.Load() < 1000 {
 			time.Sleep(time.Millisecond)
 		}
 		begin := time.Now()
-		if err := p.Publish(t.Context(), record("one more")); !errors.Is(err, ErrUnavailable) || errors.Is(err, ErrInDoubt) {
+		if err := put(t.Context(), p, record("one more")); !errors.Is(err, ErrUnavailable) || errors.Is(err, ErrInDoubt) {
 			t.Errorf("Publish into a full buffer: %v", err)
 		}
 		if d := time.Since(begin); d > 50*time.Millisecond {
@@ -199,7 +206,7 @@ func TestRefusals(t *testing.T) {
 			batch[i] = record(strings.Repeat("x", 300_000)) // twice, as key and value
 		}
 		begin := time.Now()
-		if err := p.Publish(t.Context(), batch...); !errors.Is(err, ErrInDoubt) {
+		if err := put(t.Context(), p, batch...); !errors.Is(err, ErrInDoubt) {
 			t.Errorf("a batch that half fits: %v, want ErrInDoubt", err)
 		}
 		if d := time.Since(begin); d > 200*time.Millisecond {
@@ -210,10 +217,10 @@ func TestRefusals(t *testing.T) {
 		c := quickly(dead)
 		c.MaxInDoubt, c.StallAfter = 1, 400*time.Millisecond
 		p := start(t, c)
-		_ = p.Publish(t.Context(), record("x"))
+		_ = put(t.Context(), p, record("x"))
 		p.stalled.Store(false) // the other breaker is not the one asked here
 		begin := time.Now()
-		if err := p.Publish(t.Context(), record("y")); !errors.Is(err, ErrUnavailable) || errors.Is(err, ErrInDoubt) {
+		if err := put(t.Context(), p, record("y")); !errors.Is(err, ErrUnavailable) || errors.Is(err, ErrInDoubt) {
 			t.Errorf("Publish: %v", err)
 		}
 		if d := time.Since(begin); d > 100*time.Millisecond {
@@ -224,7 +231,7 @@ func TestRefusals(t *testing.T) {
 		p := start(t, quickly(dead))
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(20*time.Millisecond, cancel)
-		if err := p.Publish(ctx, record("x")); !errors.Is(err, ErrInDoubt) {
+		if err := put(ctx, p, record("x")); !errors.Is(err, ErrInDoubt) {
 			t.Errorf("Publish: %v, want ErrInDoubt", err)
 		}
 	})
@@ -232,11 +239,11 @@ func TestRefusals(t *testing.T) {
 		c := cluster(t)
 		c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: kerr.TopicAuthorizationFailed, Count: 1})
 		p := start(t, quickly(c.ListenAddrs()...))
-		err := p.Publish(t.Context(), record("x"))
+		err := put(t.Context(), p, record("x"))
 		if !errors.Is(err, ErrUnavailable) || errors.Is(err, ErrInDoubt) || !errors.Is(err, kerr.TopicAuthorizationFailed) {
 			t.Errorf("Publish: %v, want TOPIC_AUTHORIZATION_FAILED", err)
 		}
-		if err := p.Publish(t.Context(), record("x")); err != nil {
+		if err := put(t.Context(), p, record("x")); err != nil {
 			t.Errorf("Publish afterwards: %v", err)
 		}
 	})
@@ -253,7 +260,8 @@ func TestRefusals(t *testing.T) {
 	})
 }
 
-// What was handed over before Close is stored by Close; what cannot be is reported, within the deadline.
+// What was handed over before Close is stored by Close; what cannot be is reported, within the
+// deadline.
 func TestClose(t *testing.T) {
 	c := cluster(t)
 	p, err := New(quickly(c.ListenAddrs()...))
@@ -261,7 +269,7 @@ func TestClose(t *testing.T) {
 		t.Fatal(err)
 	}
 	done := make(chan error)
-	go func() { done <- p.Publish(context.Background(), record("last")) }()
+	go func() { done <- put(context.Background(), p, record("last")) }()
 	for p.inFlight.Load() == 0 && p.acked.Load() == 0 {
 		time.Sleep(time.Millisecond)
 	}
@@ -279,7 +287,7 @@ func TestClose(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = p.Publish(t.Context(), record("x"))
+	_ = put(t.Context(), p, record("x"))
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	if err := p.Close(ctx); err == nil || !strings.Contains(err.Error(), "1 records") {

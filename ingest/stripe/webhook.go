@@ -23,7 +23,7 @@ import (
 
 // Publisher stores records: nil means stored. publish.Publisher is one.
 type Publisher interface {
-	Publish(ctx context.Context, records ...*kgo.Record) error
+	Publish(ctx context.Context, records ...*kgo.Record) (retained bool, err error)
 }
 
 // Webhook answers POST /stripe/webhook. It is an http.Handler; Serve adds the limits of a listener
@@ -122,7 +122,7 @@ func (h *Webhook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.refuse(w, r, f)
 		return
 	}
-	if err := h.publisher.Publish(r.Context(), schemas.StripeRecord(event, key)); err != nil {
+	if _, err := h.publisher.Publish(r.Context(), schemas.StripeRecord(event, key)); err != nil {
 		h.log.Error("store a webhook: Stripe will send it again", "event", event.ID, "type", event.Type, "error", err)
 		h.refuse(w, r, errUnavailable)
 		return

@@ -1,10 +1,11 @@
 // Package audit checks every step from Kafka to the dashboards:
 //
-//	records ──▶ clicks, stripe_events, leads, dead_letters ──▶ facts, identities ──▶ ledger ──▶ revenue, leads_attributed
-//	                  └──▶ clicks_hourly, clicks_minutely
+//	records ─▶ clicks, stripe_events, leads, dead_letters ─▶ facts, identities ─▶ ledger ─▶ revenue
+//	             └─▶ clicks_hourly, clicks_minutely  └─▶ leads_attributed
 //
-// Everything up to the ledger is checked in one way: the processor's own handlers handle the records again, read the live tables
-// and write into those of a shadow database; then the two are compared. A row that handling would write must be stored.
+// Everything up to the ledger is checked in one way: the processor's own handlers handle the
+// records again, read the live tables and write into those of a shadow database; then the two are
+// compared. A row that handling would write must be stored.
 package audit
 
 import (
@@ -29,7 +30,8 @@ type Audit struct {
 	ShadowDB     string // the shadow's database: migrated, otherwise empty, and written by nobody else
 	// Handlers returns handlers as the processors run them, over a store and with a clock.
 	Handlers func(ctx context.Context, store recompute.Store, now func() time.Time) (*replay.Handlers, error)
-	// Topics reads the records from Kafka; nil: they are read from the raw tables, which keep what Kafka no longer has.
+	// Topics reads the records from Kafka; nil: they are read from the raw tables, which keep what
+	// Kafka no longer has.
 	Topics *replay.Topics
 	Batch  int // records that are handled at once
 	Log    *slog.Logger
@@ -45,8 +47,9 @@ type Report struct {
 // inFlight is how long a record may take from Kafka into the tables.
 const inFlight = 2 * time.Minute
 
-// unpropagated is a StoreReader for which no edge has been propagated yet. An edge that the live tables know as propagated would not be
-// written again, and so its absence from them would not be found.
+// unpropagated is a StoreReader for which no edge has been propagated yet. An edge that the live
+// tables know as propagated would not be written again, and so its absence from them would not be
+// found.
 type unpropagated struct{ recompute.StoreReader }
 
 func (unpropagated) Carried(context.Context, string, []identity.Edge) ([]identity.Edge, error) {
@@ -84,8 +87,9 @@ func (a *Audit) Run(ctx context.Context, since time.Time) (*Report, error) {
 	return r, err
 }
 
-// compareDerived compares the derived tables, and repeats that if something is found: a row that is written while the two tables
-// are read may be seen in only one of them. What every attempt finds is a finding.
+// compareDerived compares the derived tables, and repeats that if something is found: a row that is
+// written while the two tables are read may be seen in only one of them. What every attempt finds
+// is a finding.
 func (a *Audit) compareDerived(ctx context.Context, until time.Time) ([]Finding, error) {
 	const attempts, pause = 3, time.Second
 	findings, err := compareDerived(ctx, a.Live, until)
@@ -141,8 +145,8 @@ func (a *Audit) fromTables(ctx context.Context, h *replay.Handlers, r *Report) e
 	return handle()
 }
 
-// compare compares the tables that records fill. Sales that look unexplained are recomputed first: more may have become known
-// about them while their records were handled.
+// compare compares the tables that records fill. Sales that look unexplained are recomputed first:
+// more may have become known about them while their records were handled.
 func (a *Audit) compare(ctx context.Context, h *replay.Handlers, r *Report) ([]Finding, error) {
 	_, sales, err := unexplained(ctx, a.Live, a.ShadowDB, r.Since, r.Until)
 	if err != nil {
@@ -159,11 +163,12 @@ func (a *Audit) compare(ctx context.Context, h *replay.Handlers, r *Report) ([]F
 	return append(findings, rest...), err
 }
 
-// repairs bounds how often Repair repairs and looks again: a repaired source table changes what its derived tables must hold.
+// repairs bounds how often Repair repairs and looks again: a repaired source table changes what its
+// derived tables must hold.
 const repairs = 4
 
-// Repair repairs what Run finds, source tables before derived ones, and runs again. It returns what was found at first, and what
-// is left.
+// Repair repairs what Run finds, source tables before derived ones, and runs again. It returns what
+// was found at first, and what is left.
 func (a *Audit) Repair(ctx context.Context, since time.Time) (found, left *Report, err error) {
 	if found, err = a.Run(ctx, since); err != nil {
 		return nil, nil, err

@@ -9,7 +9,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
-// Continuous audits again and again what was received lately, and reports what it finds in the log and in metrics.
+// Continuous audits again and again what was received lately, and reports what it finds in the log
+// and in metrics.
 type Continuous struct {
 	every    time.Duration
 	run      func(ctx context.Context, since time.Time) (*Report, error)
@@ -18,9 +19,10 @@ type Continuous struct {
 	last     prometheus.Gauge
 }
 
-// NewContinuous makes one that calls run every so often (0: never) with twice that time, so that each record is audited twice. Its
-// metrics are registered with reg.
-func NewContinuous(every time.Duration, run func(ctx context.Context, since time.Time) (*Report, error), reg prometheus.Registerer,
+// NewContinuous makes one that calls run every so often (0: never) with twice that time, so that
+// each record is audited twice. Its metrics are registered with reg.
+func NewContinuous(every time.Duration, run func(ctx context.Context, since time.Time) (*Report, error),
+	reg prometheus.Registerer,
 	log *slog.Logger,
 ) *Continuous {
 	auto := promauto.With(reg)
@@ -28,7 +30,8 @@ func NewContinuous(every time.Duration, run func(ctx context.Context, since time
 		every: every, run: run, log: log,
 		findings: auto.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "processor_audit_findings",
-			Help: "What the last audit found, by table and kind. Alert on any; processor audit lists the rows, and --repair repairs them.",
+			Help: "What the last audit found, by table and kind. Alert on any; processor audit lists the rows, and " +
+				"--repair repairs them.",
 		}, []string{"table", "what"}),
 		last: auto.NewGauge(prometheus.GaugeOpts{
 			Name: "processor_audit_last_success_timestamp_seconds",
@@ -67,7 +70,8 @@ func (c *Continuous) once(ctx context.Context) error {
 			c.log.Error("audit: there are more findings", "findings", len(report.Findings))
 			break
 		}
-		c.log.Error("audit: a row is not what the records say", "table", f.Table, "what", f.What, "where", f.Where, "row", f.Key)
+		c.log.Error("audit: a row is not what the records say", "table", f.Table, "what", f.What, "where", f.Where,
+			"row", f.Key)
 	}
 	if len(report.Findings) == 0 {
 		c.log.Info("audit: nothing found", "records", report.Records)

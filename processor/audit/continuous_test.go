@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -27,7 +28,7 @@ func TestContinuousReports(t *testing.T) {
 			{report: &Report{Records: 7}},
 		}
 		var started []time.Time
-		begin, reg, log := time.Now(), prometheus.NewRegistry(), new(strings.Builder)
+		begin, reg, log := time.Now(), prometheus.NewRegistry(), new(logBuffer)
 		c := NewContinuous(time.Hour, func(_ context.Context, since time.Time) (*Report, error) {
 			started = append(started, time.Now())
 			if want := time.Now().Add(-2 * time.Hour); !since.Equal(want) {
@@ -45,14 +46,14 @@ func TestContinuousReports(t *testing.T) {
 			if got := values(t, reg, "processor_audit_findings"); !slices.Equal(got, findings) {
 				t.Errorf("%v findings by table and kind, want %v", got, findings)
 			}
-			if !strings.Contains(log.String(), wantLog) {
-				t.Errorf("the log lacks %q:\n%s", wantLog, log)
+			if text := log.take(); !strings.Contains(text, wantLog) {
+				t.Errorf("the log lacks %q:\n%s", wantLog, text)
 			}
-			log.Reset()
 		}
 		wait([]float64{2, 1}, "pi_1")
 		wait([]float64{2, 1}, "ClickHouse does not answer")
-		if got, want := values(t, reg, "processor_audit_last_success_timestamp_seconds"), begin.Add(time.Hour).Unix(); int64(got[0]) != want {
+		if got, want := values(t, reg, "processor_audit_last_success_timestamp_seconds"),
+			begin.Add(time.Hour).Unix(); int64(got[0]) != want {
 			t.Errorf("last success at %v, want %d", got, want)
 		}
 		wait(nil, "nothing found")
@@ -61,6 +62,27 @@ func TestContinuousReports(t *testing.T) {
 			t.Errorf("%d audits, %v", len(started), err)
 		}
 	})
+}
+
+// logBuffer is a log that is written by one goroutine and read by another.
+type logBuffer struct {
+	mu   sync.Mutex // guards text
+	text strings.Builder
+}
+
+func (b *logBuffer) Write(line []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(line)
+}
+
+// take returns what was written since the last call.
+func (b *logBuffer) take() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	text := b.text.String()
+	b.text.Reset()
+	return text
 }
 
 // values returns the values of a gauge, sorted by their labels.
@@ -93,7 +115,8 @@ func TestPrint(t *testing.T) {
 	clean := &Report{Records: 3}
 	many := &Report{Records: 3}
 	for range maxPrinted + 5 {
-		many.Findings = append(many.Findings, Finding{Table: "ledger", What: "altered", Where: "2026-03-01", Key: "payment pi_1"})
+		many.Findings = append(many.Findings, Finding{Table: "ledger", What: "altered", Where: "2026-03-01",
+			Key: "payment pi_1"})
 	}
 	f := func(found, left *Report, repaired bool, lines int, last string) {
 		t.Helper()

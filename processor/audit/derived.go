@@ -10,24 +10,27 @@ import (
 	"tributary/processor/clickhouse"
 )
 
-// derivedTables are the dashboards' tables, which materialized views fill from the ledger, the leads and the clicks.
+// derivedTables are the dashboards' tables, which materialized views fill from the ledger, the
+// leads and the clicks.
 var derivedTables = []string{"revenue", "leads_attributed", "clicks_hourly", "clicks_minutely"}
 
-// projections are the derived tables with one row for a row of the source: the columns of their key, what a person would call a
-// row, and its day.
+// projections are the derived tables with one row for a row of the source: the columns of their
+// key, what a person would call a row, and its day.
 var projections = []struct{ table, key, name, day string }{
 	{"revenue", "workspace, entry_id", "concat(kind, ' ', object_id)", "day"},
 	{"leads_attributed", "workspace, lead_id", "hex(lead_id)", "toDate(received_at)"},
 }
 
-// rollups are the derived tables that aggregate clicks: the columns of a cell, and the one with its time.
+// rollups are the derived tables that aggregate clicks: the columns of a cell, and the one with its
+// time.
 var rollups = []struct{ table, cell, at string }{
 	{"clicks_hourly", "workspace, hour, program_id, affiliate_id, link_id, utm_campaign, country", "hour"},
 	{"clicks_minutely", "workspace, minute", "minute"},
 }
 
-// compareDerived compares the derived tables with what their views would compute from the sources, row by row and cell by cell.
-// Cells of the hour of until and later are left out: their clicks may have reached one of the two tables only.
+// compareDerived compares the derived tables with what their views would compute from the sources,
+// row by row and cell by cell. Cells of the hour of until and later are left out: their clicks may
+// have reached one of the two tables only.
 func compareDerived(ctx context.Context, live *clickhouse.Store, until time.Time) ([]Finding, error) {
 	findings, err := compareSums(ctx, live)
 	if err != nil {
@@ -50,7 +53,8 @@ func compareDerived(ctx context.Context, live *clickhouse.Store, until time.Time
 	return findings, nil
 }
 
-// compareSums returns the days and currencies for which revenue and the ledger have different sums, to the last decimal.
+// compareSums returns the days and currencies for which revenue and the ledger have different sums,
+// to the last decimal.
 func compareSums(ctx context.Context, live *clickhouse.Store) ([]Finding, error) {
 	var findings []Finding
 	err := live.Each(ctx, func(rows driver.Rows) error {
@@ -59,11 +63,13 @@ func compareSums(ctx context.Context, live *clickhouse.Store) ([]Finding, error)
 		findings = append(findings, f)
 		return err
 	}, `SELECT toString(day), concat(currency, ': ledger ', toString(sumIf(amount, side = 1)), ' minor units, ',
-    toString(sumIf(usd, side = 1)), ' USD; dashboards ', toString(sumIf(amount, side = 2)), ', ', toString(sumIf(usd, side = 2)), ' USD')
+    toString(sumIf(usd, side = 1)), ' USD; dashboards ',
+    toString(sumIf(amount, side = 2)), ', ', toString(sumIf(usd, side = 2)), ' USD')
 FROM (SELECT day, currency, amount, coalesce(net_usd, 0) AS usd, 1 AS side FROM ledger FINAL WHERE status = 'booked'
     UNION ALL SELECT day, currency, amount, coalesce(net_usd, 0), 2 FROM revenue FINAL WHERE status = 'booked')
 GROUP BY day, currency
-HAVING sumIf(amount, side = 1) != sumIf(amount, side = 2) OR sumIf(usd, side = 1) != sumIf(usd, side = 2) ORDER BY day, currency`)
+HAVING sumIf(amount, side = 1) != sumIf(amount, side = 2) OR sumIf(usd, side = 1) != sumIf(usd, side = 2)
+ORDER BY day, currency`)
 	return findings, err
 }
 
@@ -76,7 +82,9 @@ func queries(ctx context.Context, live *clickhouse.Store, table string) (stored,
 	return stored, computed, err
 }
 
-func compareProjection(ctx context.Context, live *clickhouse.Store, table, key, name, day string) (findings []Finding, err error) {
+func compareProjection(ctx context.Context, live *clickhouse.Store, table, key, name,
+	day string,
+) (findings []Finding, err error) {
 	stored, computed, err := queries(ctx, live, table)
 	if err != nil {
 		return nil, err
@@ -86,20 +94,24 @@ func compareProjection(ctx context.Context, live *clickhouse.Store, table, key, 
 		err := rows.Scan(&f.What, &f.Where, &f.Key)
 		findings = append(findings, f)
 		return err
-	}, `SELECT if(countIf(side = 2) = 0, 'missing', if(countIf(side = 1) = 0, 'unexplained', 'altered')), toString(min(at)), any(name) FROM
+	}, `SELECT if(countIf(side = 2) = 0, 'missing', if(countIf(side = 1) = 0, 'unexplained', 'altered')),
+    toString(min(at)), any(name) FROM
 (SELECT tuple(`+key+`) AS id, `+day+` AS at, `+name+` AS name, 1 AS side FROM (`+computed+` EXCEPT `+stored+`)
  UNION ALL SELECT tuple(`+key+`), `+day+`, `+name+`, 2 FROM (`+stored+` EXCEPT `+computed+`))
 GROUP BY id ORDER BY min(at), any(name) LIMIT `+fmt.Sprint(maxFindings)+` SETTINGS final = 1`)
 	return findings, err
 }
 
-func compareRollup(ctx context.Context, live *clickhouse.Store, table, cell, at string, until time.Time) (findings []Finding, err error) {
+func compareRollup(ctx context.Context, live *clickhouse.Store, table, cell, at string,
+	until time.Time,
+) (findings []Finding, err error) {
 	stored, computed, err := queries(ctx, live, table)
 	if err != nil {
 		return nil, err
 	}
 	figures := func(query string) string {
-		return "SELECT " + cell + ", uniqCombined64Merge(clicks) AS clicks, uniqCombined64Merge(visitors) AS visitors FROM (" + query + ") GROUP BY " + cell
+		return "SELECT " + cell + ", uniqCombined64Merge(clicks) AS clicks, uniqCombined64Merge(visitors) AS " +
+			"visitors FROM (" + query + ") GROUP BY " + cell
 	}
 	stored, computed = figures(stored), figures(computed)
 	err = live.Each(ctx, func(rows driver.Rows) error {

@@ -19,9 +19,10 @@ type Finding struct {
 	Key   string `json:"key"`   // for people
 }
 
-// sources are the tables that records fill, and how two databases' copies of one are compared. key are the columns of its key, at
-// is when the row was received or reported, name is what a person would call the row. Of two versioned rows the greater version
-// stands; an unversioned row exists or does not.
+// sources are the tables that records fill, and how two databases' copies of one are compared. key
+// are the columns of its key, at is when the row was received or reported, name is what a person
+// would call the row. Of two versioned rows the greater version stands; an unversioned row exists
+// or does not.
 var sources = []struct {
 	table, key, at, name string
 	versioned            bool
@@ -29,24 +30,27 @@ var sources = []struct {
 }{
 	{"clicks", "workspace, click_id", "received_at", "UUIDNumToString(click_id)", true, ""},
 	{"stripe_events", "workspace, event_id", "received_at", "concat(event_id, ' ', type)", true, ""},
-	// When a hold ended, or whether it was needed at all, depends on which processor was ahead; the ledger shows the result.
+	// When a hold ended, or whether it was needed at all, depends on which processor was ahead; the
+	// ledger shows the result.
 	{"facts", "workspace, object_id, kind, source, event_id", "received_at",
 		"concat(kind, ' ', object_id, ' by ', source, ' ', event_id)", true, " WHERE kind != 'hold_ended'"},
 	{"identities", "workspace, key, target", "at", "concat(key, ' = ', target)", false, ""},
 	{"first_names", "workspace, name", "at", "concat(name, ' = ', target)", true, ""},
-	{"dead_letters", "topic, partition, offset, step", "at", "concat(topic, '/', toString(partition), '/', toString(offset))", false, ""},
+	{"dead_letters", "topic, partition, offset, step", "at",
+		"concat(topic, '/', toString(partition), '/', toString(offset))", false, ""},
 	{"leads", "workspace, lead_id", "received_at", "concat(event_name, ' of ', external_id)", true, ""},
 	{"ledger", "workspace, entry_id", "received_at", "concat(toString(kind), ' ', object_id)", true, ""},
 }
 
-// maxFindings of one table: nobody reads more of them one by one.
+// maxFindings bounds the findings of one table.
 const maxFindings = 10_000
 
 // content is a hash of all columns of a row.
 const content = "cityHash64(toString(tuple(*)))"
 
-// compareSources returns where the live tables differ from what handling records again wrote into the shadow database. Rows whose
-// live version is greater are not findings here; unexplained looks at those of the ledger.
+// compareSources returns where the live tables differ from what handling records again wrote into
+// the shadow database. Rows whose live version is greater are not findings here; unexplained looks
+// at those of the ledger.
 func compareSources(ctx context.Context, live *clickhouse.Store, shadow string) ([]Finding, error) {
 	var findings []Finding
 	for _, t := range sources {
@@ -55,8 +59,10 @@ func compareSources(ctx context.Context, live *clickhouse.Store, shadow string) 
 			version, hash = "toUInt128(version)", content
 		}
 		shadowTable, liveTable := clickhouse.Table(shadow, t.table), clickhouse.Table("", t.table)
-		query := `SELECT multiIf(l.v = 0, 'missing', l.v < s.v, 'behind', 'altered'), formatDateTime(s.at, '%F %H:00'), s.name
-FROM (SELECT tuple(` + t.key + `) AS id, ` + version + ` AS v, ` + hash + ` AS h, ` + t.at + ` AS at, ` + t.name + ` AS name
+		query := `SELECT multiIf(l.v = 0, 'missing', l.v < s.v, 'behind', 'altered'),
+    formatDateTime(s.at, '%F %H:00'), s.name
+FROM (SELECT tuple(` + t.key + `) AS id, ` + version + ` AS v, ` + hash + ` AS h,
+        ` + t.at + ` AS at, ` + t.name + ` AS name
     FROM ` + shadowTable + ` FINAL` + t.where + `) AS s
 LEFT JOIN (SELECT tuple(` + t.key + `) AS id, ` + version + ` AS v, ` + hash + ` AS h FROM ` + liveTable + ` FINAL
     WHERE (` + t.key + `) IN (SELECT ` + t.key + ` FROM ` + shadowTable + `)) AS l ON s.id = l.id
@@ -75,9 +81,9 @@ ORDER BY s.at, s.name LIMIT ` + fmt.Sprint(maxFindings)
 	return findings, nil
 }
 
-// unexplained returns the live ledger entries that were received in [since, until) and that handling the records again did not
-// write, or wrote with a smaller version, and their sales. A sale about which more became known in the meantime is among
-// them until it is recomputed.
+// unexplained returns the live ledger entries that were received in [since, until) and that
+// handling the records again did not write, or wrote with a smaller version, and their sales. A
+// sale about which more became known in the meantime is among them until it is recomputed.
 func unexplained(ctx context.Context, live *clickhouse.Store, shadow string, since, until time.Time) (
 	findings []Finding, sales []clickhouse.Sale, err error,
 ) {
@@ -100,21 +106,26 @@ WHERE l.version > s.version ORDER BY l.received_at, l.object_id LIMIT `+fmt.Spri
 // entryMark precedes the entry's id in the key of an unexplained finding.
 const entryMark = ", entry "
 
-// repairSources copies the shadow's rows to the live tables wherever those lack them. A row of equal version and other content is
-// deleted first: the version says what was known when a row was made, and so cannot decide between the two.
+// repairSources copies the shadow's rows to the live tables wherever those lack them. A row of
+// equal version and other content is deleted first: the version says what was known when a row was
+// made, and so cannot decide between the two.
 func repairSources(ctx context.Context, live *clickhouse.Store, shadow string) error {
 	for _, t := range sources {
 		shadowTable, liveTable := clickhouse.Table(shadow, t.table), clickhouse.Table("", t.table)
 		key := t.key
 		if t.versioned {
 			key += ", version"
-			altered := `SELECT ` + t.key + ` FROM (SELECT ` + key + `, ` + content + ` AS h FROM ` + shadowTable + ` FINAL) AS s
-INNER JOIN (SELECT ` + key + `, ` + content + ` AS h FROM ` + liveTable + ` FINAL) AS l USING (` + key + `) WHERE s.h != l.h`
-			if err := live.Exec(ctx, "ALTER TABLE "+liveTable+" DELETE WHERE ("+t.key+") IN ("+altered+")"); err != nil {
+			altered := `SELECT ` + t.key + `
+FROM (SELECT ` + key + `, ` + content + ` AS h FROM ` + shadowTable + ` FINAL) AS s
+INNER JOIN (SELECT ` + key + `, ` + content + ` AS h FROM ` + liveTable + ` FINAL) AS l
+    USING (` + key + `) WHERE s.h != l.h`
+			err := live.Exec(ctx, "ALTER TABLE "+liveTable+" DELETE WHERE ("+t.key+") IN ("+altered+")")
+			if err != nil {
 				return err
 			}
 		}
-		err := live.Exec(ctx, "INSERT INTO "+liveTable+" SELECT * FROM "+shadowTable+" FINAL WHERE ("+key+") NOT IN (SELECT "+key+" FROM "+liveTable+")")
+		err := live.Exec(ctx, "INSERT INTO "+liveTable+" SELECT * FROM "+shadowTable+" FINAL "+
+			"WHERE ("+key+") NOT IN (SELECT "+key+" FROM "+liveTable+")")
 		if err != nil {
 			return err
 		}

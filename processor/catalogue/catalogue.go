@@ -1,5 +1,5 @@
-// Package catalogue reads what an operator knows about affiliates and clicks do not tell: whose a link, a promotion code or a
-// coupon is.
+// Package catalogue reads a CSV file that names the affiliate of links, promotion codes and
+// coupons, for what clicks do not contain.
 package catalogue
 
 import (
@@ -14,7 +14,8 @@ import (
 	"tributary/processor/identity"
 )
 
-// Columns of the CSV's header. affiliate_id is required; a row may leave all others empty, and may fill several.
+// Columns of the CSV's header. affiliate_id is required; a row may leave all others empty, and may
+// fill several.
 const (
 	columnAffiliate = "affiliate_id"
 	columnProgram   = "program_id"
@@ -25,25 +26,27 @@ const (
 
 var columns = []string{columnAffiliate, columnProgram, columnLink, columnPromotion, columnCoupon}
 
-// Source of the names that come from a catalogue.
+// Source is the source of a catalogue's edges.
 const Source = "catalogue"
 
-// Catalogue is what one file says.
+// Catalogue is the content of one file.
 type Catalogue struct {
 	Edges []identity.Edge
-	Links []string // whose owners it names
+	Links []string // for which it names an affiliate
 	Rows  int
 }
 
-// Read reads a CSV in UTF-8 with a header of the columns above, in any order. at is when it becomes known. All faults of the
-// file are told at once, by line; a file with a fault is not read in part.
+// Read reads a CSV in UTF-8 with a header of the columns above, in any order. at is the time of its
+// edges. The error lists all faults of the file by line; a file with a fault must not be used in
+// part.
 func Read(r io.Reader, at time.Time) (*Catalogue, error) {
 	reader := csv.NewReader(r)
 	reader.FieldsPerRecord = -1
 	reader.TrimLeadingSpace = true
 	header, err := reader.Read()
 	if err != nil {
-		return nil, fmt.Errorf("read header: %w; the first line names the columns: %s", err, strings.Join(columns, ","))
+		return nil, fmt.Errorf("read header: %w (hint: the first line must name the columns: %s)", err,
+			strings.Join(columns, ","))
 	}
 	at = at.UTC().Truncate(time.Millisecond)
 	place := make(map[string]int, len(header))
@@ -97,21 +100,21 @@ func InForce(at time.Time) identity.Edge {
 
 func (c *Catalogue) row(value func(string) string, at time.Time) {
 	affiliate := identity.New(identity.Affiliate, value(columnAffiliate))
-	tie := func(a, b identity.Node) {
+	link := func(a, b identity.Node) {
 		c.Edges = append(c.Edges, identity.Edge{A: a, B: b, Source: Source, At: at})
 	}
 	c.Rows++
-	tie(affiliate, identity.New(identity.Program, value(columnProgram)))
-	if link := value(columnLink); link != "" {
-		tie(identity.New(identity.Link, link), affiliate)
-		c.Links = append(c.Links, link)
+	link(affiliate, identity.New(identity.Program, value(columnProgram)))
+	if id := value(columnLink); id != "" {
+		link(identity.New(identity.Link, id), affiliate)
+		c.Links = append(c.Links, id)
 	}
 	if code := value(columnPromotion); strings.HasPrefix(code, "promo_") {
-		tie(identity.New(identity.Promotion, code), affiliate)
+		link(identity.New(identity.Promotion, code), affiliate)
 	} else if code != "" {
-		tie(identity.New(identity.Code, strings.ToUpper(code)), affiliate)
+		link(identity.New(identity.Code, strings.ToUpper(code)), affiliate)
 	}
 	if coupon := value(columnCoupon); coupon != "" {
-		tie(identity.New(identity.Coupon, coupon), affiliate)
+		link(identity.New(identity.Coupon, coupon), affiliate)
 	}
 }

@@ -9,7 +9,8 @@ import (
 
 func TestRead(t *testing.T) {
 	at := time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC)
-	c, err := Read(strings.NewReader("\ufeffAffiliate_ID, link_id,promotion_code,coupon,program_id\nann,spring,,,p1\n bob ,,Bob20,,\nbob,,promo_1,SUMMER\n"), at)
+	c, err := Read(strings.NewReader("\ufeffAffiliate_ID, "+
+		"link_id,promotion_code,coupon,program_id\nann,spring,,,p1\n bob ,,Bob20,,\nbob,,promo_1,SUMMER\n"), at)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -110,9 +110,11 @@ func (s *Store) Accounts(ctx context.Context) ([]Account, error) {
 // Facts returns every fact that is booked under one of the Stripe objects, by object.
 func (s *Store) Facts(ctx context.Context, workspace string, objects []string) (map[string][]stripe.Fact, error) {
 	rows, err := Lookup(ctx, s, "facts", objects, func(chunk []string) (string, []any) {
-		return `SELECT object_id, kind, source, event_id, account, livemode, event_created, received_at, occurred_at, parent_id, settled,
-currency, amount, tax, shipping, discount, customer_id, external_customer_id, subscription_id, billing_reason
-FROM facts FINAL WHERE workspace = ? AND object_id IN (?) ORDER BY object_id, kind, source, event_id`, []any{workspace, chunk}
+		return `SELECT object_id, kind, source, event_id, account, livemode, event_created, received_at, occurred_at,
+parent_id, settled, currency, amount, tax, shipping, discount,
+customer_id, external_customer_id, subscription_id, billing_reason
+FROM facts FINAL WHERE workspace = ? AND object_id IN (?)
+ORDER BY object_id, kind, source, event_id`, []any{workspace, chunk}
 	}, func(rows driver.Rows, f *stripe.Fact) error {
 		return rows.Scan(&f.ObjectID, &f.Kind, &f.Source, &f.EventID, &f.Account, &f.Livemode, &f.CreatedAt,
 			&f.ReceivedAt,
@@ -199,7 +201,8 @@ FROM fx_rates FINAL ORDER BY source, currency, date`, nil, func(rows driver.Rows
 // RatesVersion returns what changes whenever rates are inserted. It may also change without that,
 // when ClickHouse merges parts.
 func (s *Store) RatesVersion(ctx context.Context) (string, error) {
-	rows, err := Collect(ctx, s, "fx_rates", `SELECT concat(toString(count()), ' ', toString(max(fetched_at))) FROM fx_rates`, nil,
+	rows, err := Collect(ctx, s, "fx_rates", `SELECT concat(toString(count()), ' ', toString(max(fetched_at)))
+FROM fx_rates`, nil,
 		func(rows driver.Rows, version *string) error { return rows.Scan(version) })
 	if err != nil {
 		return "", err
@@ -212,10 +215,11 @@ type Sale struct{ Workspace, ObjectID string }
 
 // Unfinished returns sales that may have become better since they were booked: unattributed
 // although something names a click, without a final rate, or held for longer than settle. since
-// bounds the first kind by the event's receipt: what nobody ever resolves is not looked at for
+// bounds the first kind by the event's receipt: a sale that nothing resolves is not recomputed for
 // ever. Beyond limit the choice is random, so that no sale waits for ever behind others.
 func (s *Store) Unfinished(ctx context.Context, since time.Time, settle time.Duration, limit int) ([]Sale, error) {
-	return Collect(ctx, s, "ledger", `SELECT workspace, sale_id FROM (SELECT DISTINCT workspace, sale_id FROM ledger FINAL
+	return Collect(ctx, s, "ledger", `SELECT workspace, sale_id FROM (
+SELECT DISTINCT workspace, sale_id FROM ledger FINAL
 WHERE status = 'held' AND received_at < now64(3) - toIntervalSecond(?)
    OR status = 'booked' AND match_rule = 'none' AND match_key != '' AND NOT startsWith(match_key, 'correction:')
        AND received_at >= ?
@@ -238,7 +242,8 @@ func (s *Store) Outstanding(ctx context.Context) (Outstanding, error) {
 	rows, err := Collect(ctx, s, "revenue", `SELECT countIf(status = 'booked' AND amount != 0 AND fx_source = ''),
 countIf(status = 'held'), countIf(status = 'booked' AND match_rule = 'none' AND match_key != ''
     AND NOT startsWith(match_key, 'correction:'))
-FROM revenue FINAL`, nil, func(rows driver.Rows, o *Outstanding) error { return rows.Scan(&o.Unconverted, &o.Held, &o.Waiting) })
+FROM revenue FINAL`, nil,
+		func(rows driver.Rows, o *Outstanding) error { return rows.Scan(&o.Unconverted, &o.Held, &o.Waiting) })
 	if err != nil {
 		return Outstanding{}, err
 	}

@@ -204,7 +204,8 @@ func (s *Store) columnTypes(ctx context.Context, table string) ([]clickhouse.Col
 	if known, ok := s.types.Load(table); ok {
 		return known.([]clickhouse.ColumnNameAndType), nil
 	}
-	rows, err := s.conn.Query(ctx, "SELECT name, type FROM system.columns WHERE database = currentDatabase() AND table = ? ORDER BY position", table)
+	rows, err := s.conn.Query(ctx, "SELECT name, type FROM system.columns WHERE database = currentDatabase() AND "+
+		"table = ? ORDER BY position", table)
 	if err != nil {
 		return nil, err
 	}

@@ -155,17 +155,20 @@ func TestRiver(t *testing.T) {
 	r.send(sale, refund)
 	r.until(2, "SELECT count() FROM revenue FINAL WHERE status = 'booked' AND match_rule = 'none'")
 	r.send(broken, lead, cause)
-	r.until(1, "SELECT count() FROM revenue FINAL WHERE object_id = 'pi_1' AND match_rule = 'click_id' AND affiliate_id = 'ann' AND utm_campaign = 'spring' AND amount_usd = 33.5")
-	r.until(1, "SELECT count() FROM revenue FINAL WHERE object_id = 're_1' AND match_rule = 'sale' AND sale_id = 'pi_1' AND affiliate_id = 'ann' AND amount = -500")
+	r.until(1, "SELECT count() FROM revenue FINAL WHERE object_id = 'pi_1' AND match_rule = 'click_id' AND "+
+		"affiliate_id = 'ann' AND utm_campaign = 'spring' AND amount_usd = 33.5")
+	r.until(1, "SELECT count() FROM revenue FINAL WHERE object_id = 're_1' AND match_rule = 'sale' AND sale_id = "+
+		"'pi_1' AND affiliate_id = 'ann' AND amount = -500")
 	r.until(1, "SELECT count() FROM leads_attributed FINAL WHERE affiliate_id = 'ann'")
-	r.until(1, "SELECT count() FROM dead_letters FINAL WHERE topic = 'clicks.v1' AND step = 'decode' AND reason = 'unreadable' AND body = 'not a click'")
+	r.until(1, "SELECT count() FROM dead_letters FINAL WHERE topic = 'clicks.v1' AND step = 'decode' AND reason = "+
+		"'unreadable' AND body = 'not a click'")
 	stop()
 
-	story, err := explain.Explain(context.Background(), r.store, "default", "re_1", nil)
-	if err != nil || len(story.Sales) != 1 || len(story.Sales[0].Entries) != 2 {
-		t.Fatalf("the refund's story: %+v %v", story, err)
+	explained, err := explain.Explain(context.Background(), r.store, "default", "re_1", nil)
+	if err != nil || len(explained.Sales) != 1 || len(explained.Sales[0].Entries) != 2 {
+		t.Fatalf("the refund explained: %+v %v", explained, err)
 	}
-	payment := story.Sales[0].Entries[0]
+	payment := explained.Sales[0].Entries[0]
 	if first, last := payment.Versions[0], payment.Versions[len(payment.Versions)-1]; payment.Object != "pi_1" ||
 		first.MatchRule != "none" || last.MatchRule != "click_id" || last.AffiliateID != "ann" {
 		t.Errorf("the payment's versions: %+v", payment.Versions)
@@ -219,7 +222,8 @@ func TestLateArrivals(t *testing.T) {
 		"client_reference_id": clickID(-60).String()}))
 	r.until(1, "SELECT count() FROM revenue FINAL WHERE object_id = 'pi_1' AND match_rule = 'none'")
 	arrives("a click a month after its sale", 1,
-		"SELECT count() FROM revenue FINAL WHERE object_id = 'pi_1' AND match_rule = 'click_id' AND affiliate_id = 'ann'", func() {
+		"SELECT count() FROM revenue FINAL WHERE object_id = 'pi_1' AND match_rule = 'click_id' AND affiliate_id = "+
+			"'ann'", func() {
 			late := &schemas.Click{Workspace: "default", AffiliateId: "ann", ClickedAt: epoch.UnixMilli() - 60_000,
 				ReceivedAt: epoch.UnixMilli() + month*1000}
 			id := clickID(-60)
@@ -238,7 +242,8 @@ func TestLateArrivals(t *testing.T) {
 	}
 	r.until(10, "SELECT count() FROM revenue FINAL WHERE object_id LIKE 'in_%' AND match_rule = 'none'")
 	arrives("a mapping after ten renewals", 10,
-		"SELECT count() FROM revenue FINAL WHERE object_id LIKE 'in_%' AND match_rule = 'stripe_customer' AND affiliate_id = 'ann'", func() {
+		"SELECT count() FROM revenue FINAL WHERE object_id LIKE 'in_%' AND match_rule = 'stripe_customer' AND "+
+			"affiliate_id = 'ann'", func() {
 			r.send(event(t, "evt_c", "customer.updated", 11*month, 1, j{"id": "cus_1", "object": "customer",
 				"metadata": j{"pimmsClickId": clickID(-60).String()}}))
 		})
@@ -253,7 +258,8 @@ func TestLateArrivals(t *testing.T) {
 		"subscription_details": j{"metadata": j{"pimmsClickId": clickID(-60).String()}}}))
 	r.until(1, "SELECT count() FROM revenue FINAL WHERE object_id = 'in_11' AND match_rule != 'none'")
 	if written := r.count("SELECT count() FROM ledger_log") - before; written > 2+12+2 {
-		t.Errorf("two more renewals wrote %d rows of the ledger: a name that is known already is carried to its sales again", written)
+		t.Errorf("two more renewals wrote %d rows of the ledger: a name that is known already is carried to its "+
+			"sales again", written)
 	}
 
 	r.send(click(t, -90, &schemas.Click{LinkId: "spring", UserAgent: firefox}),
@@ -261,8 +267,10 @@ func TestLateArrivals(t *testing.T) {
 			"mode": "payment", "payment_status": "paid",
 			"currency": "usd", "amount_total": 700, "payment_intent": "pi_2",
 			"client_reference_id": clickID(-90).String()}))
-	r.until(1, "SELECT count() FROM revenue FINAL WHERE object_id = 'pi_2' AND match_rule = 'click_id' AND affiliate_id = ''")
-	arrives("whose link it was", 1, "SELECT count() FROM revenue FINAL WHERE object_id = 'pi_2' AND affiliate_id = 'bob' AND program_id = 'p1'", func() {
+	r.until(1, "SELECT count() FROM revenue FINAL WHERE object_id = 'pi_2' AND match_rule = 'click_id' AND "+
+		"affiliate_id = ''")
+	arrives("whose link it was", 1, "SELECT count() FROM revenue FINAL WHERE object_id = 'pi_2' AND affiliate_id = "+
+		"'bob' AND program_id = 'p1'", func() {
 		book := recompute.New(recompute.Config{Store: r.store, Rates: testRates, Settle: time.Hour,
 			Log: slog.New(slog.DiscardHandler)})
 		bob, link := identity.New(identity.Affiliate, "bob"), identity.New(identity.Link, "spring")

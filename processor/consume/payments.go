@@ -29,7 +29,8 @@ import (
 type Payments struct {
 	Store      recompute.Store
 	Recomputer *recompute.Recomputer
-	// Workspace returns the workspace that books an event, and whether there is one: see workspace.File.Of.
+	// Workspace returns the workspace that books an event, and whether there is one: see
+	// workspace.File.Of.
 	Workspace func(e *schemas.StripeEvent) (workspace string, listed bool)
 	// Keys returns the metadata keys of a workspace; nil: the built-in ones everywhere.
 	Keys func(workspace string) *stripe.Keys
@@ -119,8 +120,9 @@ func (m *Payments) event(b *paymentBatch, r *kgo.Record) (step, reason string, e
 	}
 	workspace, listed := m.Workspace(e)
 	if !listed {
-		return "workspace", "unlisted_account", fmt.Errorf("no workspace lists account %q (livemode %t) with a secret that signed this event "+
-			"(hint: list it in the workspaces file, then processor replay letters)", e.Account, e.Livemode)
+		return "workspace", "unlisted_account", fmt.Errorf("no workspace lists account %q (livemode %t) with a "+
+			"secret that signed this event "+
+			"(hint: list it in the workspaces file, then processor replay dead-letters)", e.Account, e.Livemode)
 	}
 	e, _ = m.Erased.Event(workspace, e)
 	keys := stripe.Default()

@@ -61,7 +61,9 @@ func Quarantine(ctx context.Context, records []*kgo.Record, handle Handler, dead
 			}
 			return nil
 		}
-		log.Error("ClickHouse rejects most of a batch, so nothing is set aside (hint: run processor migrate, the tables may be another version's)", "records", len(records), "rejected", len(poison), "error", poison[0].cause)
+		log.Error("ClickHouse rejects most of a batch, so nothing is set aside (hint: run processor migrate, the "+
+			"tables may be another version's)",
+			"records", len(records), "rejected", len(poison), "error", poison[0].cause)
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("ClickHouse rejects most of a batch: %w", poison[0].cause)

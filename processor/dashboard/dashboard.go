@@ -42,7 +42,8 @@ const (
 
 // contentPolicy lets the page load its own files and nothing else; it has no inline script or
 // style.
-const contentPolicy = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
+const contentPolicy = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src " +
+	"'none'"
 
 var workspaceName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$`)
 
@@ -61,7 +62,7 @@ type Config struct {
 	// Policies are the attribution policies that the processors book a workspace by, for the
 	// explanations; nil: the default everywhere.
 	Policies func(workspace string) join.Policies
-	// Log is told of queries that failed; nil is the default logger.
+	// Log receives queries that failed; nil is the default logger.
 	Log *slog.Logger
 }
 
@@ -217,7 +218,8 @@ func (d *Dashboard) serveSummary(w http.ResponseWriter, r *http.Request) {
 	default:
 		writeError(w, http.StatusServiceUnavailable, "clickhouse_unavailable",
 			"ClickHouse does not answer the dashboard's queries.",
-			"Check that it runs and that the DSN is right; the reason is in this program's log. Clicks and sales are still taken and wait in Kafka.")
+			"Check that it runs and that the DSN is right; the reason is in this program's log. Clicks and sales "+
+				"are still taken and wait in Kafka.")
 	}
 }
 

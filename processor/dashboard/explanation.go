@@ -43,10 +43,12 @@ func (d *Dashboard) serveExplanation(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case !workspaceName.MatchString(view.Workspace):
 		status, view.Fault = http.StatusBadRequest,
-			"This cannot be the name of a workspace: it has up to 128 letters, digits, dots, colons, hyphens and underscores."
+			"This cannot be the name of a workspace: it has up to 128 letters, digits, dots, colons, hyphens and "+
+				"underscores."
 	case len(view.Asked) > 500:
 		status, view.Fault = http.StatusBadRequest,
-			"No id is that long. Ask for a Stripe id, a click's id, an entry's id, or the buyer's id in your own database."
+			"No id is that long. Ask for a Stripe id, a click's id, an entry's id, or the buyer's id in your own "+
+				"database."
 	case view.Asked != "":
 		status = d.explain(r.Context(), &view)
 	}
@@ -83,7 +85,8 @@ func (d *Dashboard) explain(ctx context.Context, view *explanationView) int {
 		return http.StatusNotFound
 	case err != nil:
 		d.log.Warn("explain failed", "object", view.Asked, "workspace", view.Workspace, "error", err)
-		view.Fault = "ClickHouse does not answer the dashboard's queries. Check that it runs; the reason is in this program's log."
+		view.Fault = "ClickHouse does not answer the dashboard's queries. Check that it runs; the reason is in this " +
+			"program's log."
 		return http.StatusServiceUnavailable
 	}
 	view.Explanation = explanation

@@ -30,15 +30,24 @@ type Agent struct {
 	OS             string
 	OSVersion      string
 	Device         string // one of the Device constants
-	// Bot says that a machine made the click. Such clicks are stored like others and marked, so that a wrong rule can be
-	// seen and undone.
+	// Bot reports whether a machine made the click, by its own User-Agent. Such clicks are stored like
+	// others and marked, so that a wrong rule can be seen and undone.
 	Bot bool
-	// BotReason says which rule said so; see the function Bot.
+	// BotReason is the rule that applied:
+	//
+	//	empty              no agent at all
+	//	headless:NAME      a browser without a screen, or a driver of browsers
+	//	http_library:NAME  a program that fetches
+	//	crawler:NAME       a known crawler, or a preview of a link
+	//	library            the parser's own list (github.com/mileusna/useragent), or an agent with a URL
+	//
+	// Apps report the links that opened them through the same libraries that scrapers use (okhttp,
+	// Dart), so for clicks with the trigger "deeplink" http_library means nothing.
 	BotReason string
 }
 
-// UserAgent reads a User-Agent header. It remembers some thousand agents, because few browsers make most of the clicks;
-// what it answers does not depend on what it remembers. Safe for concurrent use.
+// UserAgent parses a User-Agent header. It caches some thousand agents, because few browsers make most
+// of the clicks. Safe for concurrent use.
 func UserAgent(raw string) Agent {
 	if len(raw) > maxAgent {
 		raw = raw[:maxAgent]
@@ -46,22 +55,7 @@ func UserAgent(raw string) Agent {
 	return agents.get(raw)
 }
 
-// Bot reports whether an agent is a machine by its own words, and which rule says so:
-//
-//	empty              no agent at all
-//	headless:NAME      a browser without a screen, or a driver of browsers
-//	http_library:NAME  a program that fetches
-//	crawler:NAME       a known crawler, or a preview of a link
-//	library            the parser's own list (github.com/mileusna/useragent), among it agents that carry an address
-//
-// Apps report the links that opened them through the same libraries that scrapers use (okhttp, Dart), so for clicks with the
-// trigger "deeplink" an answer of http_library says nothing.
-func Bot(raw string) (bool, string) {
-	agent := UserAgent(raw)
-	return agent.Bot, agent.BotReason
-}
-
-// readAgent is UserAgent without its memory.
+// readAgent is UserAgent without its cache.
 func readAgent(raw string) Agent {
 	parsed := parseAgent(raw)
 	agent := Agent{
@@ -81,8 +75,10 @@ func readAgent(raw string) Agent {
 		agent.Device = DeviceBot
 	case isTelevision(raw):
 		agent.Device = DeviceOther
-	case parsed.Tablet, parsed.OS == useragent.Android && !strings.Contains(raw, "Mobile") && strings.Contains(raw, "Chrome/"):
-		// Chrome says "Mobile" on phones and leaves it out on tablets (developer.chrome.com, "User-Agent strings").
+	case parsed.Tablet, parsed.OS == useragent.Android && !strings.Contains(raw, "Mobile") &&
+		strings.Contains(raw, "Chrome/"):
+		// Chrome says "Mobile" on phones and leaves it out on tablets (developer.chrome.com,
+		// "User-Agent strings").
 		agent.Device = DeviceTablet
 	case parsed.Mobile:
 		agent.Device = DeviceMobile
@@ -94,8 +90,8 @@ func readAgent(raw string) Agent {
 	return agent
 }
 
-// parseAgent shields against the parser: the text comes from strangers, and a panic would stop a partition at the same
-// record for ever.
+// parseAgent shields against the parser: the text comes from strangers, and a panic would stop a
+// partition at the same record for ever.
 func parseAgent(raw string) (parsed useragent.UserAgent) {
 	defer func() {
 		if recover() != nil {
@@ -105,8 +101,9 @@ func parseAgent(raw string) (parsed useragent.UserAgent) {
 	return useragent.Parse(raw)
 }
 
-// name bounds a name. For an agent that it does not understand the parser gives the whole text, or a sentence of it, as the
-// name, which would make one value per visitor out of a column of few; that becomes "".
+// name bounds a name. For an agent that it does not understand the parser gives the whole text, or
+// a sentence of it, as the name, which would make one value per visitor out of a column of few;
+// that becomes "".
 func name(s, raw string) string {
 	if len(s) > maxAgentName || strings.Count(s, " ") > 3 || s == raw && strings.ContainsAny(s, " /;(") {
 		return ""
@@ -135,7 +132,8 @@ func version(s string) string {
 }
 
 func isTelevision(raw string) bool {
-	for _, mark := range []string{"SmartTV", "SMART-TV", "Smart-TV", "Android TV", "GoogleTV", "AppleTV", "Apple TV", "BRAVIA", "Web0S", "HbbTV", "CrKey", "Roku", "PlayStation", "Xbox", "Nintendo"} {
+	for _, mark := range []string{"SmartTV", "SMART-TV", "Smart-TV", "Android TV", "GoogleTV", "AppleTV", "Apple TV",
+		"BRAVIA", "Web0S", "HbbTV", "CrKey", "Roku", "PlayStation", "Xbox", "Nintendo"} {
 		if strings.Contains(raw, mark) {
 			return true
 		}
@@ -148,9 +146,10 @@ var agents = newAgentCache(512)
 
 const agentShards = 16
 
-// agentCache remembers answers in shards of two generations: when the younger one is full it becomes the older one, and
-// what was in that is forgotten. What is asked for often moves on into the younger, so the common agents stay while a flood
-// of invented ones passes through. At most 2 × 16 × limit agents are held.
+// agentCache remembers answers in shards of two generations: when the younger one is full it
+// becomes the older one, and what was in that is forgotten. What is asked for often moves on into
+// the younger, so the common agents stay while a flood of invented ones passes through. At most 2 ×
+// 16 × limit agents are held.
 type agentCache struct {
 	seed   maphash.Seed
 	limit  int // agents in one generation of a shard
@@ -178,7 +177,8 @@ func (c *agentCache) get(raw string) Agent {
 	if young {
 		return agent
 	}
-	// The caller's text may be a piece of a larger buffer, which a kept key or column must not hold on to.
+	// The caller's text may be a piece of a larger buffer, which a kept key or column must not hold
+	// on to.
 	raw = strings.Clone(raw)
 	if !known {
 		agent = readAgent(raw)

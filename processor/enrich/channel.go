@@ -17,10 +17,11 @@ const (
 	ChannelOther         = "other"
 )
 
-// ReferrerDomain returns the domain of a referrer in lower case without "www.", or "" when there is none or when it is the
-// site itself. siteHost is the host of the click's own address (Parts.Host), "" when unknown. Subdomains are other places
-// than their parent: which of them belong together only the site's owner knows. Referrers of Android apps
-// (android-app://com.example) give the package name.
+// ReferrerDomain returns the domain of a referrer in lower case without "www.", or "" when there is
+// none or when it is the site itself. siteHost is the host of the click's own address (Parts.Host),
+// "" when unknown. Subdomains are other places than their parent: which of them belong together
+// only the site's owner knows. Referrers of Android apps (android-app://com.example) give the
+// package name.
 func ReferrerDomain(raw, siteHost string) string {
 	domain := withoutWWW(Host(raw))
 	if domain == withoutWWW(strings.ToLower(siteHost)) {
@@ -35,7 +36,8 @@ func withoutWWW(host string) string { return strings.TrimPrefix(host, "www.") }
 func classify(name string) class {
 	for suffix := name; suffix != ""; {
 		if c, ok := domainClasses[suffix]; ok {
-			// "x" and "fb" are sources; as the last label of a domain (example.x) they mean nothing.
+			// "x" and "fb" are sources; as the last label of a domain (example.x) they mean
+			// nothing.
 			if len(suffix) == len(name) || strings.Contains(suffix, ".") {
 				return c
 			}
@@ -45,8 +47,8 @@ func classify(name string) class {
 			return classNone
 		}
 		if isPublicEnding(rest) {
-			// "mail.yandex.*" has two labels before the ending, "google.*" one; the longer one is tried first because the
-			// loop walks from the longest suffix to the shortest.
+			// "mail.yandex.*" has two labels before the ending, "google.*" one; the longer one is
+			// tried first because the loop walks from the longest suffix to the shortest.
 			if c, ok := domainClasses[label+".*"]; ok {
 				return c
 			}
@@ -60,9 +62,9 @@ func classify(name string) class {
 	return classNone
 }
 
-// isPublicEnding reports whether s looks like what a country or a registry adds to a name: "de", "com", "co.uk", "com.br".
-// A list of all endings would be more exact, but a search engine's name in front of anything else (google.evil.com) is what
-// has to be told apart, and that it does.
+// isPublicEnding reports whether s looks like what a country or a registry adds to a name: "de",
+// "com", "co.uk", "com.br". A list of all endings would be more exact, but a search engine's name
+// in front of anything else (google.evil.com) is what has to be told apart, and that it does.
 func isPublicEnding(s string) bool {
 	first, second, two := strings.Cut(s, ".")
 	if !two {
@@ -71,11 +73,12 @@ func isPublicEnding(s string) bool {
 	return len(second) == 2 && (first == "co" || first == "com")
 }
 
-// Channel says by what kind of way a click came. parts are those of its address, referrerDomain is the answer of
-// ReferrerDomain. Who knows the affiliate from elsewhere sets parts.Affiliate before.
+// Channel says by what kind of way a click came. parts are those of its address, referrerDomain is
+// the answer of ReferrerDomain. Who knows the affiliate from elsewhere sets parts.Affiliate before.
 //
-// Proof goes before claims, and claims before guesses: an affiliate's mark; the id of an advertising network, refined by
-// utm_medium; utm_medium, with utm_source to tell search from social; utm_source; the referrer.
+// Proof goes before claims, and claims before guesses: an affiliate's mark; the id of an
+// advertising network, refined by utm_medium; utm_medium, with utm_source to tell search from
+// social; utm_source; the referrer.
 func Channel(parts Parts, referrerDomain string) string {
 	medium := strings.ToLower(parts.Medium)
 	source := strings.ToLower(parts.Source)
@@ -110,7 +113,8 @@ func Channel(parts Parts, referrerDomain string) string {
 	case kindSocialAd:
 		return ChannelPaidSocial
 	case kindDisplay:
-		// Networks of people sell by the view as well; their advertisements are theirs before they are banners.
+		// Networks of people sell by the view as well; their advertisements are theirs before they
+		// are banners.
 		if place == classSocial && medium == "cpm" {
 			return ChannelPaidSocial
 		}
@@ -191,15 +195,16 @@ const (
 	kindMessage
 )
 
-// mediumKind reads utm_medium, in lower case. The words are those of Google Analytics' "Default channel group", which most
-// campaign builders follow, and their spellings in the wild.
+// mediumKind reads utm_medium, in lower case. The words are those of Google Analytics' "Default
+// channel group", which most campaign builders follow, and their spellings in the wild.
 func mediumKind(medium string) mediumKindOf {
 	switch medium {
 	case "":
 		return kindNone
 	case "sem", "paidsearch", "paid_search", "paid-search", "paid search", "search_ad":
 		return kindSearchAd
-	case "paidsocial", "paid_social", "paid-social", "paid social", "social_ad", "cpc_social", "social_paid", "social-paid":
+	case "paidsocial", "paid_social", "paid-social", "paid social", "social_ad", "cpc_social", "social_paid",
+		"social-paid":
 		return kindSocialAd
 	case "display", "banner", "expandable", "interstitial", "cpm", "programmatic", "native", "gdn":
 		return kindDisplay
@@ -207,7 +212,8 @@ func mediumKind(medium string) mediumKindOf {
 		return kindPaid
 	case "email", "e-mail", "e_mail", "e mail", "newsletter", "mail":
 		return kindEmail
-	case "social", "social-network", "social-media", "social_media", "sm", "social network", "social media", "organic_social", "organic-social", "organicsocial":
+	case "social", "social-network", "social-media", "social_media", "sm", "social network", "social media",
+		"organic_social", "organic-social", "organicsocial":
 		return kindSocial
 	case "organic", "organic_search", "organic-search", "organicsearch":
 		return kindOrganic
@@ -215,7 +221,8 @@ func mediumKind(medium string) mediumKindOf {
 		return kindReferral
 	case "affiliate", "affiliates", "affiliation", "partner", "partners", "partnership":
 		return kindAffiliate
-	case "sms", "push", "webpush", "notification", "mobile", "whatsapp", "audio", "podcast", "qr", "qrcode", "print", "offline":
+	case "sms", "push", "webpush", "notification", "mobile", "whatsapp", "audio", "podcast", "qr", "qrcode", "print",
+		"offline":
 		return kindMessage
 	}
 	if strings.HasPrefix(medium, "paid") {

@@ -1,8 +1,10 @@
-// Package enrich turns what a browser sent with a click into the columns that analysts group by: parts of the address, the
-// referrer's domain, the channel, the browser and the device, and whether a machine made the click.
+// Package enrich turns what a browser sent with a click into the columns that analysts group by:
+// parts of the address, the referrer's domain, the channel, the browser and the device, and whether
+// a machine made the click.
 //
-// Every function is pure: the same text gives the same columns on every replay. None refuses its input. Whatever a site, a
-// browser or an attacker sends, a click that was acknowledged becomes a row; what cannot be read becomes an empty column.
+// Every function is pure: the same text gives the same columns on every replay. None refuses its
+// input. Whatever a site, a browser or an attacker sends, a click that was acknowledged becomes a
+// row; what cannot be read becomes an empty column.
 package enrich
 
 import (
@@ -53,8 +55,8 @@ var (
 	}()
 )
 
-// loadDomains reads a table that is compiled in. A fault in it is a fault of the build, so it panics at start, where every
-// test sees it.
+// loadDomains reads a table that is compiled in. A fault in it is a fault of the build, so it
+// panics at start, where every test sees it.
 func loadDomains(text string) map[string]class {
 	table := make(map[string]class)
 	for _, row := range rows(text, 2) {
@@ -95,8 +97,8 @@ func rows(text string, fields int) [][]string {
 	return all[1:]
 }
 
-// tidy makes text fit for a column: valid UTF-8, without control characters, trimmed, and at most limit bytes, cut between
-// characters.
+// tidy makes text fit for a column: valid UTF-8, without control characters, trimmed, and at most
+// limit bytes, cut between characters.
 func tidy(s string, limit int) string {
 	clean := true
 	for i := range len(s) {

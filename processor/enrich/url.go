@@ -12,7 +12,8 @@ const (
 	maxClickID = 1024     // bytes kept of an ad click id; the longest in use are a few hundred
 )
 
-// UTM are the five campaign parameters, as they stand in the address, percent-decoded; "" when absent.
+// UTM are the five campaign parameters, as they stand in the address, percent-decoded; "" when
+// absent.
 type UTM struct {
 	Source, Medium, Campaign, Term, Content string
 }
@@ -21,23 +22,25 @@ type UTM struct {
 type Parts struct {
 	// Host is in lower case, without port, user and trailing dot; "www." is kept.
 	Host string
-	// Path as it stands in the address, still percent-encoded, so that two different paths stay different; "/" when the
-	// address has a host and no path.
+	// Path as it stands in the address, still percent-encoded, so that two different paths stay
+	// different; "/" when the address has a host and no path.
 	Path string
 	UTM
-	// AdNetwork says which advertising or affiliate network marked the click (google, meta, …), AdClickID with which id.
+	// AdNetwork says which advertising or affiliate network marked the click (google, meta, …),
+	// AdClickID with which id.
 	AdNetwork, AdClickID string
-	// Affiliate is the value of the first parameter that names an affiliate and nothing else: via, fp_ref, fpr, aff, aff_id,
-	// affiliate, affiliate_id.
+	// Affiliate is the value of the first parameter that names an affiliate and nothing else: via,
+	// fp_ref, fpr, aff, aff_id, affiliate, affiliate_id.
 	Affiliate string
-	// Ref is the value of ref or source: some sites name an affiliate by it, others the place of a link. It serves as a hint
-	// where utm_source is absent.
+	// Ref is the value of ref or source: some sites name an affiliate by it, others the place of a
+	// link. It serves as a hint where utm_source is absent.
 	Ref string
 }
 
-// URL takes an address apart. It accepts what browsers send and what they should not: broken escapes, invalid UTF-8, no
-// scheme. Parameter names are matched in any case. Of a parameter that is repeated the first value that is not empty
-// counts. Parameters are read from the query first, then from the fragment, where single-page sites keep theirs.
+// URL takes an address apart. It accepts what browsers send and what they should not: broken
+// escapes, invalid UTF-8, no scheme. Parameter names are matched in any case. Of a parameter that
+// is repeated the first value that is not empty counts. Parameters are read from the query first,
+// then from the fragment, where single-page sites keep theirs.
 func URL(raw string) Parts {
 	raw = strings.TrimSpace(raw)
 	if len(raw) > maxURL {
@@ -86,7 +89,8 @@ func splitAuthority(s string) (host, path string) {
 	case strings.HasPrefix(s, "//"):
 		after = s[2:]
 	default:
-		// Without a scheme only what looks like a domain is taken for one: "example.com/page", not "page.html:x" or "/page".
+		// Without a scheme only what looks like a domain is taken for one: "example.com/page", not
+		// "page.html:x" or "/page".
 		first, _, _ := strings.Cut(s, "/")
 		name, port, hasPort := strings.Cut(first, ":")
 		if !strings.Contains(name, ".") || hasPort && !isDigits(port) || cleanHost(first) == "" {
@@ -105,7 +109,8 @@ func splitAuthority(s string) (host, path string) {
 func isScheme(s string) bool {
 	for i := range len(s) {
 		c := s[i] | 0x20
-		if !(c >= 'a' && c <= 'z') && (i == 0 || !(s[i] >= '0' && s[i] <= '9' || s[i] == '+' || s[i] == '-' || s[i] == '.')) {
+		if !(c >= 'a' && c <= 'z') && (i == 0 || !(s[i] >= '0' && s[i] <= '9' || s[i] == '+' || s[i] == '-' ||
+			s[i] == '.')) {
 			return false
 		}
 	}

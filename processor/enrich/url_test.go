@@ -30,16 +30,21 @@ func TestURL(t *testing.T) {
 	f("https://e.com/?utm_source=News&utm_medium=email&utm_campaign=spring+sale&utm_term=a%2Bb&utm_content=%C3%A9",
 		Parts{Host: "e.com", Path: "/", UTM: UTM{"News", "email", "spring sale", "a+b", "é"}})
 	// Repeated: the first that is not empty.
-	f("https://e.com/?utm_source=&utm_source=%20&utm_source=b&utm_source=c", Parts{Host: "e.com", Path: "/", UTM: UTM{Source: "b"}})
-	f("https://e.com/?UTM_Source=a&utm%5Fmedium=b&amp;utm_term=c", Parts{Host: "e.com", Path: "/", UTM: UTM{Source: "a", Medium: "b", Term: "c"}})
+	f("https://e.com/?utm_source=&utm_source=%20&utm_source=b&utm_source=c",
+		Parts{Host: "e.com", Path: "/", UTM: UTM{Source: "b"}})
+	f("https://e.com/?UTM_Source=a&utm%5Fmedium=b&amp;utm_term=c", Parts{Host: "e.com", Path: "/",
+		UTM: UTM{Source: "a", Medium: "b", Term: "c"}})
 	f("https://e.com/?utm_sourcex=a&xutm_source=b&utm_source", Parts{Host: "e.com", Path: "/"})
-	f("https://e.com/?utm_source=100%&utm_medium=%zz&utm_term=%e", Parts{Host: "e.com", Path: "/", UTM: UTM{Source: "100%", Medium: "%zz", Term: "%e"}})
+	f("https://e.com/?utm_source=100%&utm_medium=%zz&utm_term=%e", Parts{Host: "e.com", Path: "/",
+		UTM: UTM{Source: "100%", Medium: "%zz", Term: "%e"}})
 	f("https://e.com/?utm_source=a%00b%0d%0ac", Parts{Host: "e.com", Path: "/", UTM: UTM{Source: "abc"}})
 	f("https://e.com/#/p?utm_source=a", Parts{Host: "e.com", Path: "/", UTM: UTM{Source: "a"}})
-	f("https://e.com/?utm_source=q#utm_source=f&utm_medium=m", Parts{Host: "e.com", Path: "/", UTM: UTM{Source: "q", Medium: "m"}})
+	f("https://e.com/?utm_source=q#utm_source=f&utm_medium=m", Parts{Host: "e.com", Path: "/",
+		UTM: UTM{Source: "q", Medium: "m"}})
 
 	f("https://e.com/?gclid=G1", Parts{Host: "e.com", Path: "/", AdNetwork: "google", AdClickID: "G1"})
-	f("https://e.com/?fbclid=F1&wbraid=W1&gbraid=B1", Parts{Host: "e.com", Path: "/", AdNetwork: "google", AdClickID: "B1"})
+	f("https://e.com/?fbclid=F1&wbraid=W1&gbraid=B1", Parts{Host: "e.com", Path: "/", AdNetwork: "google",
+		AdClickID: "B1"})
 	f("https://e.com/?gclid=&fbclid=F1&fbclid=F2", Parts{Host: "e.com", Path: "/", AdNetwork: "meta", AdClickID: "F1"})
 	f("https://e.com/?ScCid=S1", Parts{Host: "e.com", Path: "/", AdNetwork: "snapchat", AdClickID: "S1"})
 	f("https://e.com/?irclickid=I", Parts{Host: "e.com", Path: "/", AdNetwork: "impact", AdClickID: "I"})
@@ -62,7 +67,8 @@ func TestURLEveryClickID(t *testing.T) {
 
 func TestURLBounds(t *testing.T) {
 	got := URL("https://e.com/" + strings.Repeat("ä", 3000) + "?utm_source=" + strings.Repeat("%C3%A4", 300))
-	if len(got.Path) > maxPath || len(got.Source) > maxValue || !utf8.ValidString(got.Path) || !utf8.ValidString(got.Source) {
+	if len(got.Path) > maxPath || len(got.Source) > maxValue || !utf8.ValidString(got.Path) ||
+		!utf8.ValidString(got.Source) {
 		t.Errorf("path of %d bytes, source of %d bytes", len(got.Path), len(got.Source))
 	}
 	if URL("https://e.com/?utm_source="+strings.Repeat("a", 1<<20)).Host != "e.com" {
@@ -74,12 +80,14 @@ func TestURLBounds(t *testing.T) {
 }
 
 func FuzzURL(f *testing.F) {
-	for _, seed := range []string{"https://user@e.com:80/p?utm_source=a&gclid=%zz#x", "//[::1", "?&&==&utm_term=%", "\xff\xfe://\x00", "a://b?c#d?utm_source=e"} {
+	for _, seed := range []string{"https://user@e.com:80/p?utm_source=a&gclid=%zz#x", "//[::1", "?&&==&utm_term=%",
+		"\xff\xfe://\x00", "a://b?c#d?utm_source=e"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, raw string) {
 		parts := URL(raw)
-		for _, text := range []string{parts.Host, parts.Path, parts.Source, parts.Medium, parts.Campaign, parts.Term, parts.Content, parts.AdClickID, parts.Affiliate, parts.Ref} {
+		for _, text := range []string{parts.Host, parts.Path, parts.Source, parts.Medium, parts.Campaign, parts.Term,
+			parts.Content, parts.AdClickID, parts.Affiliate, parts.Ref} {
 			if !utf8.ValidString(text) || len(text) > maxPath || strings.ContainsAny(text, "\x00\n\r\t") {
 				t.Fatalf("URL(%q) keeps %q", raw, text)
 			}

@@ -60,7 +60,8 @@ func Find(ctx context.Context, store *clickhouse.Store, workspace string, from [
 			case identity.Lead:
 				p.Leads = append(p.Leads, n)
 			default:
-				return nil, fmt.Errorf("%s does not name a person (hint: give a customer, an external id, an e-mail address, a visitor or a click)", n)
+				return nil, fmt.Errorf("%s does not name a person (hint: give a customer, an external id, an e-mail "+
+					"address, a visitor or a click)", n)
 			}
 		}
 		if len(next) == 0 {

@@ -14,17 +14,21 @@ import (
 // personal are the fields of Stripe's objects that identify a person and do not matter for money.
 // Source: https://docs.stripe.com/api, objects customer, checkout.session, charge, invoice,
 // payment_intent, payment_method.
-var personal = map[string]bool{
-	"email": true, "receipt_email": true, "customer_email": true, "name": true, "customer_name": true, "phone": true,
-	"customer_phone": true,
-	"address":        true, "customer_address": true, "shipping": true, "customer_shipping": true, "shipping_details": true,
-	"customer_details":      true,
-	"collected_information": true, "billing_details": true, "payment_method_details": true, "custom_fields": true,
-	"customer_tax_ids": true,
-	"tax_ids":          true, "description": true, "statement_descriptor": true, "invoice_prefix": true, "receipt_url": true,
-	"hosted_invoice_url": true,
-	"invoice_pdf":        true, "url": true, "client_secret": true, "fingerprint": true, "ip_address": true, "last4": true,
-	"evidence": true,
+var personal = set(
+	"email", "receipt_email", "customer_email", "name", "customer_name", "phone", "customer_phone",
+	"address", "customer_address", "shipping", "customer_shipping", "shipping_details",
+	"customer_details", "collected_information", "billing_details", "payment_method_details",
+	"custom_fields", "customer_tax_ids", "tax_ids", "description", "statement_descriptor",
+	"invoice_prefix", "receipt_url", "hosted_invoice_url", "invoice_pdf", "url", "client_secret",
+	"fingerprint", "ip_address", "last4", "evidence",
+)
+
+func set(names ...string) map[string]bool {
+	s := make(map[string]bool, len(names))
+	for _, name := range names {
+		s[name] = true
+	}
+	return s
 }
 
 // Event returns the event without the person, and true, if it names somebody who was erased.

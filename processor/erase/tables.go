@@ -63,7 +63,8 @@ const redactedMark = "tributary_erased"
 
 // deleteOriginals deletes the rows of events that have been stored again without the person.
 func deleteOriginals(ctx context.Context, s *clickhouse.Store, workspace string, events []string) error {
-	return s.Exec(ctx, "ALTER TABLE stripe_events DELETE WHERE workspace = ? AND has(?, event_id) AND position(body, ?) = 0",
+	return s.Exec(ctx, "ALTER TABLE stripe_events DELETE WHERE workspace = ? AND has(?, event_id) AND "+
+		"position(body, ?) = 0",
 		workspace, array(events), `"`+redactedMark+`":true`)
 }
 
@@ -154,13 +155,15 @@ func redact(ctx context.Context, s *clickhouse.Store, workspace string, r redact
 	if len(r.Quoted) == 0 {
 		return nil
 	}
-	return s.Exec(ctx, "ALTER TABLE dead_letters UPDATE body = '{}', key = '', headers = map() WHERE multiSearchAny(body, ?)",
+	return s.Exec(ctx, "ALTER TABLE dead_letters UPDATE body = '{}', key = '', headers = map() WHERE "+
+		"multiSearchAny(body, ?)",
 		array(r.Quoted))
 }
 
 // redactClicks removes the person from clicks, as List.Click does of rows that are consumed.
 func redactClicks(ctx context.Context, s *clickhouse.Store, workspace string, clicks []string) error {
-	const origin = "if(empty(domain(%)), '', concat(protocol(%), '://', substring(%, position(%, '://') + 3, length(netloc(%))), '/'))"
+	const origin = "if(empty(domain(%)), '', concat(protocol(%), '://', substring(%, position(%, '://') + 3, " +
+		"length(netloc(%))), '/'))"
 	return s.Exec(ctx, `ALTER TABLE clicks UPDATE visitor_id = '', identity_hash = toFixedString('', 8),
 url = `+strings.ReplaceAll(origin, "%", "url")+`, path = '', referrer = `+strings.ReplaceAll(origin, "%", "referrer")+`,
 ad_click_id = '', region = '', city = '', user_agent = '', properties = map()

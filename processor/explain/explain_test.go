@@ -32,12 +32,13 @@ import (
 	"tributary/sql"
 )
 
-var update = flag.Bool("update", false, "write what the stories say into testdata/stories.txt; read the difference before committing it")
+var update = flag.Bool("update", false, "write the explanations into testdata/explanations.txt; read the "+
+	"difference before committing it")
 
-const stories = "testdata/stories.txt"
+const explanations = "testdata/explanations.txt"
 
-// Each block of stories.txt is what happened, a line ----, and the explanation that a person is
-// told, from the real engine.
+// Each block of explanations.txt is what happened, a line ----, and the printed explanation, from the
+// real engine.
 //
 //	policy KEY=VALUE …              window_days, touch, follow, renewals_days
 //	rate CURRENCY DAY USD           a published rate, from then on
@@ -48,36 +49,36 @@ const stories = "testdata/stories.txt"
 //	ask OBJECT                      the last line
 func TestStories(t *testing.T) {
 	store := engine(t)
-	data, err := os.ReadFile(stories)
+	data, err := os.ReadFile(explanations)
 	if err != nil {
 		t.Fatal(err)
 	}
 	blocks := strings.Split(strings.TrimRight(string(data), "\n"), "\n====\n")
 	for i, block := range blocks {
-		told, want, found := strings.Cut(block+"\n", "\n----\n")
+		script, want, found := strings.Cut(block+"\n", "\n----\n")
 		want = strings.TrimSpace(want)
 		if !found {
 			t.Fatalf("block %d has no ----", i+1)
 		}
-		title, _, _ := strings.Cut(strings.TrimPrefix(told, "# "), "\n")
+		title, _, _ := strings.Cut(strings.TrimPrefix(script, "# "), "\n")
 		t.Run(title, func(t *testing.T) {
 			w := &world{t: t, store: store, workspace: fmt.Sprintf("w%d", i), clicks: map[string]string{},
 				offset: int64(1000 * i)}
-			got := strings.TrimRight(w.live(told), "\n")
-			blocks[i] = told + "\n----\n" + got
+			got := strings.TrimRight(w.live(script), "\n")
+			blocks[i] = script + "\n----\n" + got
 			if !*update && strings.TrimSpace(got) != want {
 				t.Errorf("the explanation is\n%s\n\nwant\n%s", got, want)
 			}
 		})
 	}
 	if *update {
-		if err := os.WriteFile(stories, []byte(strings.Join(blocks, "\n====\n")+"\n"), 0o644); err != nil {
+		if err := os.WriteFile(explanations, []byte(strings.Join(blocks, "\n====\n")+"\n"), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
 }
 
-// A explanation is JSON too, and every way to ask for a sale gives the same one.
+// An explanation is JSON too, and every way to ask for a sale gives the same one.
 func TestWaysToAsk(t *testing.T) {
 	w := &world{t: t, store: engine(t), workspace: "w", clicks: map[string]string{}}
 	var inJSON []string
@@ -105,7 +106,7 @@ ask pi_1`)
 	}
 	if len(inJSON) != 9 || len(slices.Compact(slices.Clone(inJSON))) != 1 ||
 		!strings.Contains(inJSON[0], `"verdict":"credited"`) || !strings.Contains(inJSON[0], `"amount_minor":-500`) {
-		t.Errorf("stories differ, or lack something:\n%s", strings.Join(inJSON, "\n"))
+		t.Errorf("explanations differ, or lack something:\n%s", strings.Join(inJSON, "\n"))
 	}
 	for _, asked := range []string{"pi_nobody", "", "%", "external:", "00000000000000000000000000000000",
 		`"; DROP TABLE ledger --`} {
@@ -158,7 +159,7 @@ func (w *world) Convert(currency string, at time.Time) (fx.Quote, int, bool) {
 	return quote, exponent, ok
 }
 
-func (w *world) live(told string) string {
+func (w *world) live(script string) string {
 	w.now = time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
 	recomputer := recompute.New(recompute.Config{
 		Store: w.store, Rates: w, Settle: time.Hour, Log: slog.New(slog.DiscardHandler),
@@ -166,7 +167,7 @@ func (w *world) live(told string) string {
 	})
 	money := &consume.Payments{Store: w.store, Recomputer: recomputer,
 		Workspace: func(*schemas.StripeEvent) (string, bool) { return w.workspace, true },
-		Events: consume.NewEventsMetric()}
+		Events:    consume.NewEventsMetric()}
 	clicks := &consume.Clicks{Store: w.store, Recomputer: recomputer}
 	handle := func(handler consume.Handler, r *kgo.Record) {
 		w.offset++
@@ -180,7 +181,7 @@ func (w *world) live(told string) string {
 			w.t.Fatal(err)
 		}
 	}
-	for _, line := range strings.Split(told, "\n") {
+	for _, line := range strings.Split(script, "\n") {
 		for name, id := range w.clicks {
 			line = strings.ReplaceAll(line, "$"+name, id)
 		}

@@ -30,6 +30,7 @@ func Mentions(ctx context.Context, s *clickhouse.Store, workspace string, ids []
 	for i, id := range ids {
 		quoted[i] = `"` + id + `"` // as JSON has it: pi_1 is not pi_10
 	}
+	search := clickhouse.Strings(quoted)
 	var found []Mention
 	err := s.Each(ctx, func(rows driver.Rows) error {
 		var m Mention
@@ -44,13 +45,15 @@ func Mentions(ctx context.Context, s *clickhouse.Store, workspace string, ids []
 		return nil
 	}, `SELECT id, what, letter, created, received_at, api_version, arrayFilter(id -> position(body, id) > 0, ?) FROM
 (
-    SELECT event_id AS id, toString(type) AS what, false AS letter, toDateTime64(created, 3, 'UTC') AS created, received_at, toString(api_version) AS api_version, body
+    SELECT event_id AS id, toString(type) AS what, false AS letter, toDateTime64(created, 3, 'UTC') AS created,
+        received_at, toString(api_version) AS api_version, body
     FROM stripe_events FINAL WHERE workspace = ? AND multiSearchAny(body, ?)
     UNION ALL
-    SELECT concat(topic, '/', toString(partition), '/', toString(offset)), concat(reason, ': ', error), true, at, at, '', body
+    SELECT concat(topic, '/', toString(partition), '/', toString(offset)), concat(reason, ': ', error), true,
+        at, at, '', body
     FROM dead_letters FINAL WHERE multiSearchAny(body, ?)
 )
-ORDER BY letter DESC, created, id LIMIT ?`, clickhouse.Strings(quoted), workspace, clickhouse.Strings(quoted), clickhouse.Strings(quoted), limit)
+ORDER BY letter DESC, created, id LIMIT ?`, search, workspace, search, search, limit)
 	if err != nil {
 		return nil, fmt.Errorf("search events: %w", err)
 	}

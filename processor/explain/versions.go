@@ -65,7 +65,8 @@ amount, tax, tax_derived, shipping, discount, amount_usd, net_usd, fx_rate, fx_d
 customer_id, external_customer_id, subscription_id, billing_reason,
 if(click_id = toFixedString('', 16), '', UUIDNumToString(click_id)), clicked_at, affiliate_id, program_id, link_id,
 utm_source, utm_campaign, country, match_rule, match_key, match_candidates, toString(status), superseded_by, version
-FROM ledger_log FINAL WHERE workspace = ? AND (object_id IN (?) OR sale_id IN (?)) ORDER BY kind, object_id, version`, []any{workspace, chunk, chunk}
+FROM ledger_log FINAL WHERE workspace = ? AND (object_id IN (?) OR sale_id IN (?))
+ORDER BY kind, object_id, version`, []any{workspace, chunk, chunk}
 	}, scanVersion)
 	type key struct{ entry, version string }
 	known := make(map[key]bool) // one chunk may find a row by its object, and another by its sale

@@ -285,10 +285,10 @@ func (l *Live) Run(ctx context.Context, refresh, poll time.Duration, arrived fun
 
 // endedOr returns nil when ctx has ended, which is no fault.
 func endedOr(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return nil
+	if ctx.Err() == nil {
+		return fmt.Errorf("keep exchange rates: %w", err)
 	}
-	return fmt.Errorf("keep exchange rates: %w", err)
+	return nil
 }
 
 // reread makes the table anew if rates were stored since it was made, and reports whether.

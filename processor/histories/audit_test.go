@@ -18,7 +18,8 @@ import (
 	"tributary/schemas"
 )
 
-// Whatever is planted between Kafka and the dashboards is found where it is, mended, and then nothing is left to find.
+// Every fault planted between Kafka and the dashboards is found where it is and repaired, and then
+// nothing is left to find.
 func TestAudit(t *testing.T) {
 	t.Parallel()
 	opts := options(4)
@@ -30,7 +31,8 @@ func TestAudit(t *testing.T) {
 	for _, item := range records(t, world) {
 		all = append(all, item.record)
 	}
-	all = append(all, &kgo.Record{Topic: schemas.TopicLeads, Key: []byte("k"), Value: []byte("not a lead"), Timestamp: all[0].Timestamp})
+	all = append(all, &kgo.Record{Topic: schemas.TopicLeads, Key: []byte("k"), Value: []byte("not a lead"),
+		Timestamp: all[0].Timestamp})
 	topics := w.kafka(3, all)
 	topics.DeadLetter = replay.DeadLetterTable(w.store)
 	live, err := w.handlers(t.Context(), w.store)
@@ -60,27 +62,52 @@ func TestAudit(t *testing.T) {
 	ledger := w.count("SELECT groupBitXor(cityHash64(*)) FROM ledger FINAL")
 	revenue := w.count("SELECT groupBitXor(cityHash64(*)) FROM revenue FINAL")
 
-	const booked = "(SELECT min(entry_id) FROM ledger WHERE status = 'booked' AND amount != 0 AND amount_usd IS NOT NULL)"
+	const booked = "(SELECT min(entry_id) FROM ledger WHERE status = 'booked' AND amount != 0 AND amount_usd IS NOT " +
+		"NULL)"
 	for _, fault := range []struct{ name, table, what, plant string }{
-		{"a click deleted", "clicks", "missing", "ALTER TABLE clicks DELETE WHERE click_id = (SELECT min(click_id) FROM clicks)"},
-		{"a click altered", "clicks", "altered", "ALTER TABLE clicks UPDATE affiliate_id = 'mallory' WHERE click_id = (SELECT max(click_id) FROM clicks)"},
-		{"an event deleted", "stripe_events", "missing", "ALTER TABLE stripe_events DELETE WHERE event_id = (SELECT min(event_id) FROM stripe_events)"},
-		{"a lead deleted", "leads", "missing", "ALTER TABLE leads DELETE WHERE lead_id = (SELECT min(lead_id) FROM leads WHERE mode != 'stripe')"},
+		{"a click deleted", "clicks", "missing",
+			"ALTER TABLE clicks DELETE WHERE click_id = (SELECT min(click_id) FROM clicks)"},
+		{"a click altered", "clicks", "altered",
+			"ALTER TABLE clicks UPDATE affiliate_id = 'mallory' WHERE click_id = (SELECT max(click_id) FROM clicks)"},
+		{"an event deleted", "stripe_events", "missing",
+			"ALTER TABLE stripe_events DELETE WHERE event_id = (SELECT min(event_id) FROM stripe_events)"},
+		{"a lead deleted", "leads", "missing", "ALTER TABLE leads DELETE WHERE lead_id = (SELECT min(lead_id) FROM " +
+			"leads WHERE mode != 'stripe')"},
 		{"a dead letter deleted", "dead_letters", "missing", "TRUNCATE TABLE dead_letters"},
-		{"a fact deleted", "facts", "missing", "ALTER TABLE facts DELETE WHERE object_id = (SELECT min(object_id) FROM facts WHERE source = 'invoice')"},
-		{"a fact a cent off", "facts", "altered", "ALTER TABLE facts UPDATE amount = amount + 1 WHERE object_id = (SELECT max(object_id) FROM facts WHERE kind = 'payment')"},
-		{"a name deleted", "identities", "missing", "ALTER TABLE identities DELETE WHERE key = (SELECT min(key) FROM identities WHERE startsWith(key, 'customer:'))"},
+		{"a fact deleted", "facts", "missing", "ALTER TABLE facts DELETE WHERE object_id = (SELECT min(object_id) " +
+			"FROM facts WHERE source = 'invoice')"},
+		{"a fact a cent off", "facts", "altered",
+			"ALTER TABLE facts UPDATE amount = amount + 1 WHERE object_id = (SELECT max(object_id) FROM facts WHERE " +
+				"kind = 'payment')"},
+		{"a name deleted", "identities", "missing",
+			"ALTER TABLE identities DELETE WHERE key = (SELECT min(key) FROM identities WHERE startsWith(key, " +
+				"'customer:'))"},
 		{"an entry deleted", "ledger", "missing", "ALTER TABLE ledger DELETE WHERE entry_id = " + booked},
-		{"an entry a cent off", "ledger", "altered", "ALTER TABLE ledger UPDATE amount = amount - 1 WHERE entry_id = " + booked},
-		{"an entry's credit altered", "ledger", "altered", "ALTER TABLE ledger UPDATE affiliate_id = 'mallory' WHERE entry_id = " + booked},
-		{"an entry doubled under another id", "ledger", "unexplained", "INSERT INTO ledger SELECT * REPLACE (toFixedString(reverse(toString(entry_id)), 16) AS entry_id) FROM (SELECT * FROM ledger FINAL WHERE entry_id = " + booked + ")"},
-		{"an entry of a greater version", "ledger", "unexplained", "INSERT INTO ledger SELECT * REPLACE (version + 1 AS version, amount + 100 AS amount) FROM ledger FINAL WHERE entry_id = " + booked},
-		{"a copy a cent off", "revenue", "altered", "ALTER TABLE revenue UPDATE amount = amount + 1, net_usd = net_usd + 0.01 WHERE entry_id = " + booked},
+		{"an entry a cent off", "ledger", "altered", "ALTER TABLE ledger UPDATE amount = amount - 1 WHERE entry_id = " +
+			booked},
+		{"an entry's credit altered", "ledger", "altered",
+			"ALTER TABLE ledger UPDATE affiliate_id = 'mallory' WHERE entry_id = " + booked},
+		{"an entry doubled under another id", "ledger", "unexplained",
+			"INSERT INTO ledger SELECT * REPLACE (toFixedString(reverse(toString(entry_id)), 16) AS entry_id) FROM " +
+				"(SELECT * FROM ledger FINAL WHERE entry_id = " + booked + ")"},
+		{"an entry of a greater version", "ledger", "unexplained",
+			"INSERT INTO ledger SELECT * REPLACE (version + 1 AS version, amount + 100 AS amount) FROM ledger FINAL " +
+				"WHERE entry_id = " + booked},
+		{"a copy a cent off", "revenue", "altered",
+			"ALTER TABLE revenue UPDATE amount = amount + 1, net_usd = net_usd + 0.01 WHERE entry_id = " + booked},
 		{"a copy deleted", "revenue", "missing", "ALTER TABLE revenue DELETE WHERE entry_id = " + booked},
-		{"a copy of nothing", "revenue", "unexplained", "INSERT INTO revenue SELECT * REPLACE (toFixedString(reverse(toString(entry_id)), 16) AS entry_id) FROM (SELECT * FROM revenue FINAL WHERE entry_id = " + booked + ")"},
-		{"a lead's copy deleted", "leads_attributed", "missing", "ALTER TABLE leads_attributed DELETE WHERE lead_id = (SELECT min(lead_id) FROM leads_attributed)"},
-		{"a rollup off by one", "clicks_hourly", "altered", "INSERT INTO clicks_hourly SELECT workspace, hour, program_id, affiliate_id, link_id, utm_campaign, country, uniqCombined64State(toFixedString('0123456789abcdef', 16)), uniqCombined64State('nobody') FROM (SELECT * FROM clicks_hourly LIMIT 1) GROUP BY workspace, hour, program_id, affiliate_id, link_id, utm_campaign, country"},
-		{"a rollup's cell deleted", "clicks_hourly", "altered", "ALTER TABLE clicks_hourly DELETE WHERE hour = (SELECT min(hour) FROM clicks_hourly)"},
+		{"a copy of nothing", "revenue", "unexplained",
+			"INSERT INTO revenue SELECT * REPLACE (toFixedString(reverse(toString(entry_id)), 16) AS entry_id) FROM " +
+				"(SELECT * FROM revenue FINAL WHERE entry_id = " + booked + ")"},
+		{"a lead's copy deleted", "leads_attributed", "missing",
+			"ALTER TABLE leads_attributed DELETE WHERE lead_id = (SELECT min(lead_id) FROM leads_attributed)"},
+		{"a rollup off by one", "clicks_hourly", "altered",
+			"INSERT INTO clicks_hourly SELECT workspace, hour, program_id, affiliate_id, link_id, utm_campaign, " +
+				"country, uniqCombined64State(toFixedString('0123456789abcdef', 16)), uniqCombined64State('nobody') " +
+				"FROM (SELECT * FROM clicks_hourly LIMIT 1) GROUP BY workspace, hour, program_id, affiliate_id, " +
+				"link_id, utm_campaign, country"},
+		{"a rollup's cell deleted", "clicks_hourly", "altered",
+			"ALTER TABLE clicks_hourly DELETE WHERE hour = (SELECT min(hour) FROM clicks_hourly)"},
 	} {
 		t.Run(strings.ReplaceAll(fault.name, " ", "_"), func(t *testing.T) {
 			w.exec(fault.plant)
@@ -108,10 +135,12 @@ func TestAudit(t *testing.T) {
 	}
 	sound()
 
-	// From the raw tables, when Kafka has forgotten.
+	// From the raw tables, after Kafka's retention.
 	checked.Topics = nil
-	w.exec("ALTER TABLE facts UPDATE amount = amount + 1 WHERE object_id = (SELECT max(object_id) FROM facts WHERE kind = 'payment')")
-	if found, left, err := checked.Repair(t.Context(), time.Time{}); err != nil || len(found.Findings) == 0 || len(left.Findings) > 0 {
+	w.exec("ALTER TABLE facts UPDATE amount = amount + 1 WHERE object_id = (SELECT max(object_id) FROM facts WHERE " +
+		"kind = 'payment')")
+	if found, left, err := checked.Repair(t.Context(), time.Time{}); err != nil || len(found.Findings) == 0 ||
+		len(left.Findings) > 0 {
 		t.Errorf("from the raw tables: found %v, left %v, %v", found, left, err)
 	}
 }
@@ -125,7 +154,8 @@ func commitAll(t *testing.T, topics *replay.Topics) {
 	}
 	defer client.Close()
 	adm := kadm.NewClient(client)
-	ends, err := adm.ListEndOffsets(t.Context(), schemas.TopicClicks, schemas.TopicLeads, schemas.TopicStripe, schemas.TopicDeadLetters)
+	ends, err := adm.ListEndOffsets(t.Context(), schemas.TopicClicks, schemas.TopicLeads, schemas.TopicStripe,
+		schemas.TopicDeadLetters)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +169,10 @@ func (w *warehouse) handlersOver(store recompute.Store, now func() time.Time) *r
 	r := recompute.New(recompute.Config{Store: store, Rates: rates(), Settle: 24 * time.Hour, Log: w.log, Now: now})
 	return &replay.Handlers{
 		Recomputer: r, Clicks: &consume.Clicks{Store: store, Recomputer: r},
-		Payments: &consume.Payments{Store: store, Recomputer: r, Workspace: func(*schemas.StripeEvent) (string, bool) { return "default", true }, Events: consume.NewEventsMetric()},
+		Payments: &consume.Payments{Store: store, Recomputer: r, Workspace: func(*schemas.StripeEvent) (string,
+			bool) {
+			return "default", true
+		}, Events: consume.NewEventsMetric()},
 	}
 }
 
@@ -147,5 +180,5 @@ func (w *warehouse) handlers(_ context.Context, store *clickhouse.Store) (*repla
 	return w.handlersOver(store, w.clock), nil
 }
 
-// clock stands at the end of the lives.
+// clock stands at the end of the World.
 func (w *warehouse) clock() time.Time { return w.end }

@@ -19,11 +19,13 @@ import (
 	"tributary/processor/replay"
 )
 
-// Whoever is erased is in no table any more, and in none that is built again; every amount, affiliate and total stays.
+// Whoever is erased is in no table any more, and in none that is built again; every amount,
+// affiliate and total stays.
 func TestErase(t *testing.T) {
 	t.Parallel()
 	opts := options(2)
-	opts.Clicks, opts.Channels, opts.Scenarios = 8, []traffic.Channel{traffic.PimmsCustomer, traffic.DubCustomer}, []traffic.Scenario{traffic.Subscription, traffic.OneTime}
+	opts.Clicks, opts.Channels, opts.Scenarios = 8, []traffic.Channel{traffic.PimmsCustomer, traffic.DubCustomer},
+		[]traffic.Scenario{traffic.Subscription, traffic.OneTime}
 	world := traffic.New(2, opts)
 	w := newWarehouse(t, time.Now())
 	w.storeRates(opts.Start, opts.Start.AddDate(0, 0, 2))
@@ -35,7 +37,7 @@ func TestErase(t *testing.T) {
 	topics.DeadLetter = replay.DeadLetterTable(w.store)
 	handle := func() {
 		t.Helper()
-		h, err := w.forgetful(t.Context(), w.store)
+		h, err := w.erasing(t.Context(), w.store)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -46,12 +48,12 @@ func TestErase(t *testing.T) {
 	handle()
 	commitAll(t, topics)
 
-	// Somebody who clicked, told their name, and paid.
+	// Somebody who clicked, signed up, and paid.
 	i := slices.IndexFunc(world.Movements, func(m traffic.Movement) bool {
 		return m.Kind == traffic.Payment && m.Customer != "" && m.Rule == "external_customer"
 	})
 	if i < 0 {
-		t.Fatal("nobody in this World clicked, told their name, and paid")
+		t.Fatal("nobody in this World clicked, signed up, and paid")
 	}
 	customer := identity.New(identity.Customer, world.Movements[i].Customer)
 	person, err := erase.Find(t.Context(), w.store, "default", []identity.Node{customer}, nil)
@@ -70,8 +72,10 @@ func TestErase(t *testing.T) {
 		t.Fatal("the names were nowhere before")
 	}
 
-	const money = "SELECT groupBitXor(cityHash64(object_id, kind, currency, amount, tax, toString(amount_usd), affiliate_id, link_id, toString(match_rule), status, hex(click_id), version)) FROM ledger FINAL"
-	before, dashboards := w.count(money), w.count("SELECT groupBitXor(cityHash64(object_id, amount, toString(net_usd), affiliate_id, version)) FROM revenue FINAL")
+	const money = "SELECT groupBitXor(cityHash64(object_id, kind, currency, amount, tax, toString(amount_usd), " +
+		"affiliate_id, link_id, toString(match_rule), status, hex(click_id), version)) FROM ledger FINAL"
+	before, dashboards := w.count(money), w.count("SELECT groupBitXor(cityHash64(object_id, amount, "+
+		"toString(net_usd), affiliate_id, version)) FROM revenue FINAL")
 	list := new(erase.List)
 	for range 2 { // the second time there is nothing left to do
 		if err := erase.Run(t.Context(), w.store, list, person, time.Now()); err != nil {
@@ -83,7 +87,8 @@ func TestErase(t *testing.T) {
 		if n := mentions(w, names); n > 0 {
 			t.Errorf("%s %d values still have one of %v", when, n, names)
 		}
-		if w.count(money) != before || w.count("SELECT groupBitXor(cityHash64(object_id, amount, toString(net_usd), affiliate_id, version)) FROM revenue FINAL") != dashboards {
+		if w.count(money) != before || w.count("SELECT groupBitXor(cityHash64(object_id, amount, toString(net_usd), "+
+			"affiliate_id, version)) FROM revenue FINAL") != dashboards {
 			t.Errorf("%s the money is not what it was", when)
 		}
 	}
@@ -93,7 +98,8 @@ func TestErase(t *testing.T) {
 
 	for suffix, source := range map[string]*replay.Topics{"_tables": nil, "_kafka": {Seeds: topics.Seeds, Log: w.log}} {
 		database, shadow := w.shadow(suffix)
-		b := &replay.Rebuild{Live: w.store, Shadow: shadow, LiveDB: w.name, ShadowDB: database, Handlers: w.forgetful, Topics: source, Batch: 100, Log: w.log}
+		b := &replay.Rebuild{Live: w.store, Shadow: shadow, LiveDB: w.name, ShadowDB: database, Handlers: w.erasing,
+			Topics: source, Batch: 100, Log: w.log}
 		result, err := b.Run(t.Context())
 		if err != nil || !result.Equal() {
 			t.Errorf("rebuilt%s: %+v %v", suffix, result, err)
@@ -106,7 +112,7 @@ func TestErase(t *testing.T) {
 	checked := &audit.Audit{
 		Live: w.store, Shadow: shadow, ShadowDB: database, Topics: topics, Batch: 300, Log: w.log,
 		Handlers: func(ctx context.Context, store recompute.Store, now func() time.Time) (*replay.Handlers, error) {
-			return w.forgetfulOver(ctx, store, now)
+			return w.erasingOver(ctx, store, now)
 		},
 	}
 	if report, err := checked.Run(t.Context(), time.Time{}); err != nil || len(report.Findings) > 0 {
@@ -117,12 +123,14 @@ func TestErase(t *testing.T) {
 	}
 }
 
-// forgetful handlers know who was erased.
-func (w *warehouse) forgetful(ctx context.Context, store *clickhouse.Store) (*replay.Handlers, error) {
-	return w.forgetfulOver(ctx, store, w.clock)
+// erasing handlers know who was erased.
+func (w *warehouse) erasing(ctx context.Context, store *clickhouse.Store) (*replay.Handlers, error) {
+	return w.erasingOver(ctx, store, w.clock)
 }
 
-func (w *warehouse) forgetfulOver(ctx context.Context, store recompute.Store, now func() time.Time) (*replay.Handlers, error) {
+func (w *warehouse) erasingOver(ctx context.Context, store recompute.Store,
+	now func() time.Time,
+) (*replay.Handlers, error) {
 	h, erased := w.handlersOver(store, now), new(erase.List)
 	h.Payments.Erased, h.Clicks.Erased = erased, erased
 	return h, erased.Load(ctx, w.store)
@@ -133,11 +141,14 @@ func mentions(w *warehouse, names []string) uint64 { return mentionsIn(w, w.name
 // mentionsIn counts the values of any column of any table that contain a name.
 func mentionsIn(w *warehouse, database string, names []string) uint64 {
 	w.t.Helper()
-	columns := rowsOf(w, "SELECT table, name FROM system.columns WHERE database = '"+database+"' AND table IN (SELECT name FROM system.tables WHERE database = '"+database+"' AND engine LIKE '%MergeTree') AND NOT startsWith(type, 'AggregateFunction')")
+	columns := rowsOf(w, "SELECT table, name FROM system.columns WHERE database = '"+database+"' AND table IN "+
+		"(SELECT name FROM system.tables WHERE database = '"+database+"' AND engine LIKE '%MergeTree') AND NOT "+
+		"startsWith(type, 'AggregateFunction')")
 	total := uint64(0)
 	for _, c := range columns {
 		for _, name := range names {
-			total += w.count(fmt.Sprintf("SELECT countIf(position(toString(`%s`), '%s') > 0) FROM `%s`.`%s`", c[1], name, database, c[0]))
+			total += w.count(fmt.Sprintf("SELECT countIf(position(toString(`%s`), '%s') > 0) FROM `%s`.`%s`", c[1],
+				name, database, c[0]))
 		}
 	}
 	return total

@@ -27,20 +27,24 @@ import (
 	"tributary/schemas"
 )
 
-var onlySeed = flag.Uint64("seed", 0, "tell only the history of this seed")
+var onlySeed = flag.Uint64("seed", 0, "run only the history of this seed")
 
-// options of the World of one seed: between them the seeds have every life, keying, currency, API version and tempo.
+// options of the World of one seed: between them the seeds have every life, keying, currency, API
+// version and tempo.
 func options(seed uint64) traffic.Options {
 	o := traffic.Options{
-		Start: time.Date(2025, 10, 6, 0, 0, 0, 0, time.UTC), Span: 6 * 24 * time.Hour, Clicks: 12, Buyers: .85, Leads: .5, Bots: .02,
-		Tempo: traffic.Calendar, Refunds: .3, PlanChanges: .2, Returning: .35, Duplicates: .15, Disorder: .4, Late: .1, LateClicks: .2,
+		Start: time.Date(2025, 10, 6, 0, 0, 0, 0, time.UTC), Span: 6 * 24 * time.Hour, Clicks: 12, Buyers: .85,
+		Leads: .5, Bots: .02,
+		Tempo: traffic.Calendar, Refunds: .3, PlanChanges: .2, Returning: .35, Duplicates: .15, Disorder: .4, Late: .1,
+		LateClicks: .2,
 		Currencies: traffic.Currencies, SettleUSD: seed%4 == 1, TestMode: seed%7 == 3,
 	}
 	switch seed % 5 {
 	case 0: // monthly plans
 		o.Tempo.Renew = 30 * 24 * time.Hour
 	case 1: // people who think long: some clicks are too old when they buy
-		o.Tempo = traffic.Tempo{Decide: 50 * 24 * time.Hour, Renew: 28 * 24 * time.Hour, Refund: 20 * 24 * time.Hour, Return: 60 * 24 * time.Hour}
+		o.Tempo = traffic.Tempo{Decide: 50 * 24 * time.Hour, Renew: 28 * 24 * time.Hour, Refund: 20 * 24 * time.Hour,
+			Return: 60 * 24 * time.Hour}
 	case 2: // a life within minutes
 		o.Tempo, o.Span = traffic.Compressed, 20*time.Minute
 	case 3: // before Adaptive Pricing kept the seller's currency
@@ -63,25 +67,29 @@ func options(seed uint64) traffic.Options {
 }
 
 var allScenarios = []traffic.Scenario{
-	traffic.OneTime, traffic.Guest, traffic.WithInvoice, traffic.Subscription, traffic.Trial, traffic.Elements, traffic.Async, traffic.OffStripe,
+	traffic.OneTime, traffic.Guest, traffic.WithInvoice, traffic.Subscription, traffic.Trial, traffic.Elements,
+	traffic.Async, traffic.OffStripe,
 	traffic.AdaptivePricing, traffic.Abandoned, traffic.Voided,
 }
 
 var allChannels = []traffic.Channel{
-	traffic.BareClick, traffic.PimmsReference, traffic.DubReference, traffic.PimmsCustomer, traffic.DubCustomer, traffic.CustomerMetadata,
-	traffic.PaymentMetadata, traffic.PushLapMetadata, traffic.BareAffiliate, traffic.PromotionCode, traffic.Unrelated, traffic.NoKey,
+	traffic.BareClick, traffic.PimmsReference, traffic.DubReference, traffic.PimmsCustomer, traffic.DubCustomer,
+	traffic.CustomerMetadata,
+	traffic.PaymentMetadata, traffic.PushLapMetadata, traffic.BareAffiliate, traffic.PromotionCode, traffic.Unrelated,
+	traffic.NoKey,
 }
 
-// history lives a seed's World once, in one order, and returns the processor with its ledger.
-func history(tb testing.TB, seed uint64, w *traffic.World, o order) *telling {
+// history plays a seed's World once, in one order, and returns the playback with its processor.
+func history(tb testing.TB, seed uint64, w *traffic.World, o order) *playback {
 	r := rand.New(rand.NewPCG(seed, uint64(len(o.name))))
-	t := &telling{house: newHouse(tb, rates(), w.End().AddDate(1, 0, 0)), r: r, sequence: o.arrange(r, records(tb, w))}
+	t := &playback{processor: newProcessor(tb, rates(), w.End().AddDate(1, 0, 0)), r: r,
+		sequence: o.arrange(r, records(tb, w))}
 	t.run()
 	return t
 }
 
-// judge fails with the story of whatever is wrong.
-func judge(tb testing.TB, seed uint64, o order, t *telling, wrong []difference) {
+// judge fails with the log of whatever is wrong.
+func judge(tb testing.TB, seed uint64, o order, t *playback, wrong []difference) {
 	tb.Helper()
 	if len(wrong) == 0 {
 		return
@@ -96,11 +104,12 @@ func judge(tb testing.TB, seed uint64, o order, t *telling, wrong []difference) 
 			ids = d.ids
 		}
 	}
-	tb.Fatalf("seed %d told %s: %d differences\n%sThe first one's story:\n%s\nthe ledger:\n%s", seed, o.name, len(wrong), &b, t.about(ids), t.house.Table())
+	tb.Fatalf("seed %d %s: %d differences\n%sThe log of the first one:\n%s\nthe ledger:\n%s", seed, o.name, len(wrong),
+		&b, t.about(ids), t.processor.Table())
 }
 
-// lives is how many lives the long test is to live.
-func lives(t *testing.T) int {
+// worlds is how many Worlds the long test plays.
+func worlds(t *testing.T) int {
 	if text := os.Getenv("TRIBUTARY_LIVES"); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil {
@@ -114,10 +123,11 @@ func lives(t *testing.T) int {
 	return 300
 }
 
-// Whatever the order, the batches, the repetitions and the deaths: in the end the ledger is the truth, to the cent and to the
-// reason, sums what Stripe's balance sums, and is the same table to the last byte.
+// Whatever the order, the batches, the repetitions and the deaths: in the end the ledger is the
+// truth, to the cent and to the reason, sums what Stripe's balance sums, and is the same table to
+// the last byte.
 func TestLedgerEqualsTruth(t *testing.T) {
-	want, began := lives(t), time.Now()
+	want, began := worlds(t), time.Now()
 	var lived, events, movements atomic.Int64
 	const atOnce = 10
 	for first := uint64(1); int(lived.Load()) < want; first += atOnce {
@@ -133,16 +143,17 @@ func TestLedgerEqualsTruth(t *testing.T) {
 					w := traffic.New(seed, opts)
 					truth, table := truthOf(w, opts), ""
 					for _, o := range orders {
-						told := history(t, seed, w, o)
-						entries := told.house.Ledger()
-						judge(t, seed, o, told, truth.differences(entries))
-						judge(t, seed, o, told, truth.reconcile(entries))
+						run := history(t, seed, w, o)
+						entries := run.processor.Ledger()
+						judge(t, seed, o, run, truth.differences(entries))
+						judge(t, seed, o, run, truth.reconcile(entries))
 						if table == "" {
-							table = told.house.Table()
-						} else if got := told.house.Table(); got != table {
-							t.Fatalf("seed %d: told %s the ledger is another table:\n%s\ntold %s:\n%s", seed, o.name, got, orders[0].name, table)
+							table = run.processor.Table()
+						} else if got := run.processor.Table(); got != table {
+							t.Fatalf("seed %d: %s gives another ledger:\n%s\nthan %s:\n%s", seed, o.name, got,
+								orders[0].name, table)
 						}
-						events.Add(int64(len(told.sequence)))
+						events.Add(int64(len(run.sequence)))
 					}
 					lived.Add(int64(w.Scenarios))
 					movements.Add(int64(len(w.Movements)))
@@ -153,10 +164,11 @@ func TestLedgerEqualsTruth(t *testing.T) {
 			break
 		}
 		if testing.Verbose() {
-			fmt.Fprintf(os.Stderr, "%d of %d lives, %d movements, %d records, %s\n", lived.Load(), want, movements.Load(), events.Load(), time.Since(began).Round(time.Second))
+			fmt.Fprintf(os.Stderr, "%d of %d Worlds, %d movements, %d records, %s\n", lived.Load(), want,
+				movements.Load(), events.Load(), time.Since(began).Round(time.Second))
 		}
 	}
-	t.Logf("%d lives, %d movements, %d records told", lived.Load(), movements.Load(), events.Load())
+	t.Logf("%d Worlds, %d movements, %d records", lived.Load(), movements.Load(), events.Load())
 }
 
 // One life in the shapes of all API versions is one ledger.
@@ -180,9 +192,9 @@ func TestShapesAgree(t *testing.T) {
 				opts := options(seed)
 				opts.APIVersions = []string{version}
 				w := traffic.New(seed, opts)
-				told := history(t, seed, w, orders[seed%3])
-				entries := told.house.Ledger()
-				judge(t, seed, orders[seed%3], told, truthOf(w, opts).differences(entries))
+				run := history(t, seed, w, orders[seed%3])
+				entries := run.processor.Ledger()
+				judge(t, seed, orders[seed%3], run, truthOf(w, opts).differences(entries))
 				if got := booked(entries); first == "" {
 					first = got
 				} else if got != first {
@@ -193,8 +205,8 @@ func TestShapesAgree(t *testing.T) {
 	}
 }
 
-// booked renders every column of the entries that count, but the version: it counts names and facts, of which the shapes have
-// different numbers.
+// booked renders every column of the entries that count, but the version: it counts names and
+// facts, of which the shapes have different numbers.
 func booked(entries []ledger.Entry) string {
 	var lines []string
 	for _, e := range entries {
@@ -202,7 +214,8 @@ func booked(entries []ledger.Entry) string {
 			continue
 		}
 		e.Version = ledger.Version{}
-		lines = append(lines, fmt.Sprintf("%s %s %+v usd %s net %s rate %s", e.Kind, e.ObjectID, columns(e), text(e.AmountUSD), text(e.NetUSD), text(e.FXRate)))
+		lines = append(lines, fmt.Sprintf("%s %s %+v usd %s net %s rate %s", e.Kind, e.ObjectID, columns(e),
+			text(e.AmountUSD), text(e.NetUSD), text(e.FXRate)))
 	}
 	slices.Sort(lines)
 	return strings.Join(lines, "\n")
@@ -220,12 +233,13 @@ func TestFaultsAreFound(t *testing.T) {
 	opts := options(seed)
 	w := traffic.New(seed, opts)
 	truth := truthOf(w, opts)
-	rows := history(t, seed, w, orders[0]).house.Ledger()
+	rows := history(t, seed, w, orders[0]).processor.Ledger()
 	if wrong := slices.Concat(truth.differences(rows), truth.reconcile(rows)); len(wrong) > 0 {
 		t.Fatalf("the ledger was wrong before: %s", wrong[0].text)
 	}
 	sale := slices.IndexFunc(rows, func(e ledger.Entry) bool {
-		return e.Status == ledger.Booked && e.Kind == traffic.Payment && e.MatchRule == join.RuleClickID && e.AmountUSD != nil
+		return e.Status == ledger.Booked && e.Kind == traffic.Payment && e.MatchRule == join.RuleClickID &&
+			e.AmountUSD != nil
 	})
 	for name, fault := range map[string]func(l []ledger.Entry) []ledger.Entry{
 		"one cent more": func(l []ledger.Entry) []ledger.Entry { l[sale].Amount++; return l },
@@ -258,7 +272,8 @@ func TestFaultsAreFound(t *testing.T) {
 	}
 }
 
-// BenchmarkLoad tells lives to the handlers over the real engine, in batches as after an outage.
+// BenchmarkLoad delivers Worlds to the handlers over the real engine, in batches as after an
+// outage.
 func BenchmarkLoad(b *testing.B) {
 	opts := options(2)
 	opts.Clicks = 3000
@@ -267,9 +282,13 @@ func BenchmarkLoad(b *testing.B) {
 	n := 0
 	for b.Loop() {
 		store := open(b, chdbtest.Start(b))
-		r := recompute.New(recompute.Config{Store: store, Rates: rates(), Settle: time.Hour, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return w.End().AddDate(1, 0, 0) }})
+		r := recompute.New(recompute.Config{Store: store, Rates: rates(), Settle: time.Hour,
+			Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return w.End().AddDate(1, 0, 0) }})
 		clicks := &consume.Clicks{Store: store, Recomputer: r}
-		money := &consume.Payments{Store: store, Recomputer: r, Workspace: func(*schemas.StripeEvent) (string, bool) { return "default", true }, Events: consume.NewEventsMetric()}
+		money := &consume.Payments{Store: store, Recomputer: r, Workspace: func(*schemas.StripeEvent) (string,
+			bool) {
+			return "default", true
+		}, Events: consume.NewEventsMetric()}
 		for chunk := range slices.Chunk(all, 2000) {
 			var clicked, paid []*kgo.Record
 			for _, t := range chunk {
@@ -282,7 +301,8 @@ func BenchmarkLoad(b *testing.B) {
 			letter := func(_ context.Context, r *kgo.Record, step, reason string, cause error) error {
 				return fmt.Errorf("dead letter: %s %s %w", step, reason, cause)
 			}
-			if err := errors.Join(clicks.Handle(b.Context(), clicked, letter), money.Handle(b.Context(), paid, letter)); err != nil {
+			if err := errors.Join(clicks.Handle(b.Context(), clicked, letter),
+				money.Handle(b.Context(), paid, letter)); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -291,15 +311,16 @@ func BenchmarkLoad(b *testing.B) {
 	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "records/s")
 }
 
-// BenchmarkTell tells lives to the processor's own handlers over the model: facts, names, join, versions; no network.
-func BenchmarkTell(b *testing.B) {
+// BenchmarkHandle delivers Worlds to the processor's own handlers over the model: facts, names,
+// join, versions; no network.
+func BenchmarkHandle(b *testing.B) {
 	opts := options(2)
 	w := traffic.New(2, opts)
 	all := records(b, w)
 	b.ReportAllocs()
 	n := 0
 	for b.Loop() {
-		h := newHouse(b, rates(), w.End().AddDate(1, 0, 0))
+		h := newProcessor(b, rates(), w.End().AddDate(1, 0, 0))
 		for chunk := range slices.Chunk(all, 500) {
 			batch := make([]*kgo.Record, len(chunk))
 			for i, t := range chunk {

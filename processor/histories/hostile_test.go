@@ -105,24 +105,25 @@ func TestHostileClicksMoveNoMoney(t *testing.T) {
 	var sent, sales int
 	for seed := uint64(1); seed <= seeds; seed++ {
 		w := traffic.New(seed, options(seed))
-		calm := credits(history(t, seed, w, orders[0]).house.Ledger())
+		calm := credits(history(t, seed, w, orders[0]).processor.Ledger())
 		attack := newHostile(t, seed, w)
 		if len(attack.names) == 0 {
 			continue
 		}
 		for _, o := range orders[:2] {
 			r := rand.New(rand.NewPCG(seed, uint64(len(o.name))))
-			told := &telling{house: newHouse(t, rates(), w.End().AddDate(1, 0, 0)), r: r, sequence: o.arrange(r, records(t, w))}
+			played := &playback{processor: newProcessor(t, rates(), w.End().AddDate(1, 0, 0)), r: r,
+				sequence: o.arrange(r, records(t, w))}
 			var beside []*kgo.Record
 			for range 4 * len(attack.names) {
 				beside = append(beside, attack.record())
 			}
 			sent += len(beside)
 			half := len(beside) / 2
-			attacked(t, told.house, beside[:half])
-			told.run()
-			attacked(t, told.house, beside[half:])
-			for id, e := range credits(told.house.Ledger()) {
+			attacked(t, played.processor, beside[:half])
+			played.run()
+			attacked(t, played.processor, beside[half:])
+			for id, e := range credits(played.processor.Ledger()) {
 				sales++
 				before := calm[id]
 				if e.Click.AffiliateID == "evil" || e.Click.LinkID == "evil" {
@@ -143,7 +144,7 @@ func TestHostileClicksMoveNoMoney(t *testing.T) {
 }
 
 // attacked feeds hostile records in batches.
-func attacked(t *testing.T, h *house, list []*kgo.Record) {
+func attacked(t *testing.T, h *processor, list []*kgo.Record) {
 	t.Helper()
 	for batch := range slices.Chunk(list, 50) {
 		if err := h.feed(batch); err != nil {

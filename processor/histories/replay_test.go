@@ -26,7 +26,7 @@ import (
 	"tributary/sql"
 )
 
-// warehouse is a real ClickHouse with what a World told.
+// warehouse is a real ClickHouse with the records of a World.
 type warehouse struct {
 	t     *testing.T
 	dsn   string
@@ -92,7 +92,8 @@ func (w *warehouse) shadow(suffix string) (string, *clickhouse.Store) {
 
 func (w *warehouse) exec(statement string) {
 	w.t.Helper()
-	ctx := clickhousego.Context(context.WithoutCancel(w.t.Context()), clickhousego.WithSettings(clickhousego.Settings{"mutations_sync": 2, "wait_end_of_query": 1}))
+	ctx := clickhousego.Context(context.WithoutCancel(w.t.Context()),
+		clickhousego.WithSettings(clickhousego.Settings{"mutations_sync": 2, "wait_end_of_query": 1}))
 	if err := w.conn.Exec(ctx, statement); err != nil {
 		w.t.Fatalf("%s: %v", statement, err)
 	}
@@ -113,7 +114,8 @@ func (w *warehouse) storeRates(from, to time.Time) {
 	var list []fx.Rate
 	for currency, usd := range rates() {
 		for day := from; day.Before(to); day = day.AddDate(0, 0, 1) {
-			list = append(list, fx.Rate{Currency: currency, Date: fx.DateOf(day), USD: decimal.RequireFromString(usd), Source: "test", FetchedAt: from})
+			list = append(list, fx.Rate{Currency: currency, Date: fx.DateOf(day), USD: decimal.RequireFromString(usd),
+				Source: "test", FetchedAt: from})
 		}
 	}
 	if err := w.store.InsertRates(w.t.Context(), list); err != nil {
@@ -121,8 +123,9 @@ func (w *warehouse) storeRates(from, to time.Time) {
 	}
 }
 
-// A rebuild from the raw tables and one from Kafka, with other batches, partitions and interruptions, are the same tables as the live
-// ones; what was damaged is found, and whole again after the exchange.
+// A rebuild from the raw tables and one from Kafka, with other batches, partitions and
+// interruptions, are the same tables as the live ones; what was damaged is found, and whole again
+// after the exchange.
 func TestRebuild(t *testing.T) {
 	t.Parallel()
 	const seed = 2
@@ -134,13 +137,13 @@ func TestRebuild(t *testing.T) {
 	w.storeRates(opts.Start, opts.Start.AddDate(0, 0, 3))
 
 	r := rand.New(rand.NewPCG(seed, 1))
-	told := order{"held up", 6 * time.Hour, .1}.arrange(r, records(t, world))
+	sequence := order{"delayed", 6 * time.Hour, .1}.arrange(r, records(t, world))
 	live, err := w.handlers(t.Context(), w.store)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var all []*kgo.Record
-	for _, item := range told {
+	for _, item := range sequence {
 		all = append(all, item.record)
 	}
 	broken := &kgo.Record{Topic: schemas.TopicClicks, Key: []byte("k"), Value: []byte("not a click")}
@@ -165,8 +168,9 @@ func TestRebuild(t *testing.T) {
 	rebuild := func(suffix string, batch int, topics *replay.Topics) (*replay.Rebuild, *replay.Result) {
 		t.Helper()
 		database, shadow := w.shadow(suffix)
-		b := &replay.Rebuild{Live: w.store, Shadow: shadow, LiveDB: w.name, ShadowDB: database, Handlers: w.handlers, Topics: topics, Batch: batch, Log: w.log}
-		// Interrupted at any moment, it goes on where it was.
+		b := &replay.Rebuild{Live: w.store, Shadow: shadow, LiveDB: w.name, ShadowDB: database, Handlers: w.handlers,
+			Topics: topics, Batch: batch, Log: w.log}
+		// Interrupted at any moment, it continues where it stopped.
 		for range 3 {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Duration(50+r.IntN(300))*time.Millisecond)
 			_, _ = b.Run(ctx)
@@ -192,7 +196,8 @@ func TestRebuild(t *testing.T) {
 
 	before := w.count("SELECT count() FROM ledger FINAL")
 	w.exec("ALTER TABLE ledger DELETE WHERE entry_id = (SELECT min(entry_id) FROM ledger WHERE status = 'booked')")
-	w.exec("ALTER TABLE ledger UPDATE amount = amount + 1 WHERE entry_id = (SELECT max(entry_id) FROM ledger WHERE status = 'booked')")
+	w.exec("ALTER TABLE ledger UPDATE amount = amount + 1 WHERE entry_id = (SELECT max(entry_id) FROM ledger WHERE " +
+		"status = 'booked')")
 	w.exec("ALTER TABLE facts DELETE WHERE object_id = (SELECT min(object_id) FROM facts WHERE kind = 'payment')")
 	damaged, found := rebuild("_damaged", 500, nil)
 	if found.Equal() {
@@ -221,8 +226,10 @@ func TestRebuild(t *testing.T) {
 	if entries != uint64(len(truth.movements)) {
 		t.Errorf("%d entries, in truth %d movements", entries, len(truth.movements))
 	}
-	// What is told after the exchange goes to the tables that stand, and to what looks at them.
-	w.exec("INSERT INTO ledger (workspace, entry_id, kind, object_id, occurred_at, day, received_at, status, version) SELECT 'default', unhex('00000000000000000000000000000001'), 'payment', 'pi_last', now64(3), today(), now64(3), 'booked', 1")
+	// What is delivered after the exchange goes to the exchanged tables, and to their views.
+	w.exec("INSERT INTO ledger (workspace, entry_id, kind, object_id, occurred_at, day, received_at, status, " +
+		"version) SELECT 'default', unhex('00000000000000000000000000000001'), 'payment', 'pi_last', now64(3), " +
+		"today(), now64(3), 'booked', 1")
 	if w.count("SELECT count() FROM revenue FINAL WHERE object_id = 'pi_last'") != 1 {
 		t.Error("the dashboards' table does not follow the ledger after the exchange")
 	}
@@ -231,12 +238,14 @@ func TestRebuild(t *testing.T) {
 // kafka is a cluster with the records.
 func (w *warehouse) kafka(partitions int32, all []*kgo.Record) *replay.Topics {
 	w.t.Helper()
-	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(partitions, schemas.TopicClicks, schemas.TopicLeads, schemas.TopicStripe, schemas.TopicDeadLetters))
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(partitions, schemas.TopicClicks,
+		schemas.TopicLeads, schemas.TopicStripe, schemas.TopicDeadLetters))
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(cluster.Close)
-	client, err := kgo.NewClient(kgo.SeedBrokers(cluster.ListenAddrs()...), kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)))
+	client, err := kgo.NewClient(kgo.SeedBrokers(cluster.ListenAddrs()...),
+		kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)))
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -250,7 +259,8 @@ func (w *warehouse) kafka(partitions int32, all []*kgo.Record) *replay.Topics {
 	return &replay.Topics{Seeds: cluster.ListenAddrs(), Log: w.log}
 }
 
-// A letter is handled once it can be read, and what was lost from the live tables comes back from Kafka.
+// A letter is handled once it can be read, and what was lost from the live tables comes back from
+// Kafka.
 func TestReplayInPlace(t *testing.T) {
 	t.Parallel()
 	opts := options(4)
@@ -267,7 +277,8 @@ func TestReplayInPlace(t *testing.T) {
 	}
 	topics := w.kafka(3, all)
 	topics.DeadLetter = replay.DeadLetterTable(w.store)
-	if result, err := topics.Range(t.Context(), h, time.Time{}, time.Time{}, 100); err != nil || result.Records != len(all) {
+	if result, err := topics.Range(t.Context(), h, time.Time{}, time.Time{}, 100); err != nil ||
+		result.Records != len(all) {
 		t.Fatalf("%+v %v", result, err)
 	}
 	before := w.count("SELECT groupBitXor(cityHash64(*)) FROM ledger FINAL")
@@ -299,14 +310,16 @@ func TestReplayInPlace(t *testing.T) {
 	if err := topics.DeadLetter(t.Context(), &letter, "facts", "unknown_shape", nil); err != nil {
 		t.Fatal(err)
 	}
-	if err := topics.DeadLetter(t.Context(), &kgo.Record{Topic: schemas.TopicLeads, Value: []byte("x"), Headers: letter.Headers}, "decode", "unreadable", nil); err != nil {
+	if err := topics.DeadLetter(t.Context(), &kgo.Record{Topic: schemas.TopicLeads, Value: []byte("x"),
+		Headers: letter.Headers}, "decode", "unreadable", nil); err != nil {
 		t.Fatal(err)
 	}
 	result, err := replay.HandleDeadLetters(t.Context(), w.store, h, time.Time{}, "", 10, w.log)
 	if err != nil || result.Tried != 2 || result.Refused["unreadable"] != 1 || result.NoHeaders != 0 {
 		t.Fatalf("%+v %v", result, err)
 	}
-	if w.count("SELECT count() FROM stripe_events WHERE event_id = '"+schemas.Header(&letter, schemas.HeaderEventID)+"'") != 1 {
+	if w.count("SELECT count() FROM stripe_events WHERE event_id = '"+schemas.Header(&letter,
+		schemas.HeaderEventID)+"'") != 1 {
 		t.Error("the letter's event is not stored")
 	}
 	if after := w.count("SELECT groupBitXor(cityHash64(*)) FROM ledger FINAL"); after != before {

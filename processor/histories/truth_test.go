@@ -14,7 +14,8 @@ import (
 	"tributary/processor/ledger"
 )
 
-// rates are those that traffic settles at, but none for mga: what has no rate is booked without USD.
+// rates are those that traffic settles at, but none for mga: what has no rate is booked without
+// USD.
 func rates() clickhousetest.FixedRates {
 	r := make(clickhousetest.FixedRates)
 	for _, c := range traffic.Currencies {
@@ -27,7 +28,7 @@ func rates() clickhousetest.FixedRates {
 
 // difference is one way in which a ledger is not the truth.
 type difference struct {
-	ids  []string // the sale's, for its story
+	ids  []string // the sale's, for its log
 	text string
 }
 
@@ -42,7 +43,8 @@ type truth struct {
 }
 
 func truthOf(w *traffic.World, o traffic.Options) *truth {
-	t := &truth{world: w, movements: map[string]traffic.Movement{}, sales: map[string]traffic.Movement{}, balance: map[string]traffic.BalanceTransaction{}, account: o.Account, usd: o.SettleUSD}
+	t := &truth{world: w, movements: map[string]traffic.Movement{}, sales: map[string]traffic.Movement{},
+		balance: map[string]traffic.BalanceTransaction{}, account: o.Account, usd: o.SettleUSD}
 	for _, m := range w.Movements {
 		t.movements[m.Object+" "+m.Kind] = m
 		if m.Kind == traffic.Payment {
@@ -55,29 +57,31 @@ func truthOf(w *traffic.World, o traffic.Options) *truth {
 	return t
 }
 
-// ids are the names by which a sale's story is found.
+// ids are the names by which a sale's log is found.
 func (t *truth) ids(sale string) []string {
 	m := t.sales[sale]
 	ids := append([]string{sale, m.Customer, m.ClickID.String()}, m.Aliases...)
 	return slices.DeleteFunc(ids, func(id string) bool { return id == "" || strings.HasPrefix(id, "00000000-") })
 }
 
-// differences compares a ledger with the truth, movement by movement. Zero entries of charges are left out: they say that the
-// charge's cumulative refund has been told refund by refund.
+// differences compares a ledger with the truth, movement by movement. Zero entries of charges are
+// left out: they say that the charge's cumulative refund has been reported refund by refund.
 func (t *truth) differences(entries []ledger.Entry) []difference {
 	var out []difference
 	seen := make(map[string]bool)
 	report := func(e ledger.Entry, format string, args ...any) {
-		out = append(out, difference{t.ids(e.SaleID), fmt.Sprintf("%s %s: ", e.Kind, e.ObjectID) + fmt.Sprintf(format, args...)})
+		out = append(out, difference{t.ids(e.SaleID), fmt.Sprintf("%s %s: ", e.Kind, e.ObjectID) +
+			fmt.Sprintf(format, args...)})
 	}
 	for _, e := range entries {
 		key := e.ObjectID + " " + e.Kind
 		switch e.Status {
 		case ledger.Held:
-			report(e, "is held, and everything about it has been told")
+			report(e, "is held, and everything about it has been delivered")
 			continue
 		case ledger.Superseded:
-			if e.Amount != 0 || e.Tax != 0 || e.Shipping != 0 || e.Discount != 0 || e.AmountUSD != nil || e.NetUSD != nil {
+			if e.Amount != 0 || e.Tax != 0 || e.Shipping != 0 || e.Discount != 0 || e.AmountUSD != nil ||
+				e.NetUSD != nil {
 				report(e, "is superseded and sums %d", e.Amount)
 			}
 			if _, ok := t.movements[key]; ok {
@@ -100,7 +104,8 @@ func (t *truth) differences(entries []ledger.Entry) []difference {
 	}
 	for key, m := range t.movements {
 		if !seen[key] {
-			out = append(out, difference{t.ids(m.Sale), fmt.Sprintf("%s %s: %d %s moved, and are not booked", m.Kind, m.Object, m.Amount, m.Currency)})
+			out = append(out, difference{t.ids(m.Sale), fmt.Sprintf("%s %s: %d %s moved, and are not booked", m.Kind,
+				m.Object, m.Amount, m.Currency)})
 		}
 	}
 	slices.SortFunc(out, func(a, b difference) int { return strings.Compare(a.text, b.text) })
@@ -144,12 +149,15 @@ func (t *truth) tax(m traffic.Movement) int64 {
 	if sale.Tax == 0 {
 		return 0
 	}
-	return decimal.NewFromInt(sale.Tax).Mul(decimal.NewFromInt(m.Amount)).DivRound(decimal.NewFromInt(sale.Amount), 12).RoundBank(0).IntPart()
+	return decimal.NewFromInt(sale.Tax).Mul(decimal.NewFromInt(m.Amount)).DivRound(decimal.NewFromInt(sale.Amount),
+		12).RoundBank(0).IntPart()
 }
 
-// dollars converts at the published rate; a dispute says itself what Stripe settled it at. nil: there is no rate.
+// dollars converts at the published rate; a dispute says itself what Stripe settled it at. nil:
+// there is no rate.
 func (t *truth) dollars(m traffic.Movement, amount int64) *decimal.Decimal {
-	if b := t.balance[m.Balance]; b.Currency != m.Currency && amount == m.Amount && (m.Kind == traffic.Dispute || m.Kind == traffic.DisputeReversal) {
+	if b := t.balance[m.Balance]; b.Currency != m.Currency && amount == m.Amount &&
+		(m.Kind == traffic.Dispute || m.Kind == traffic.DisputeReversal) {
 		settled := decimal.New(b.Amount, -2)
 		return &settled
 	}
@@ -170,9 +178,10 @@ func text(d *decimal.Decimal) string {
 // day is one UTC day of one account's balance in one currency.
 type day struct{ account, currency, date string }
 
-// reconcile compares the sums of the ledger with those of Stripe's balance, by account, currency and UTC day of occurred_at. Every
-// day must match, but for a payment within two seconds of midnight: its charge is made on one day and its session completes
-// on the next. Such a balance transaction is counted on the movement's day.
+// reconcile compares the sums of the ledger with those of Stripe's balance, by account, currency
+// and UTC day of occurred_at. Every day must match, but for a payment within two seconds of
+// midnight: its charge is made on one day and its session completes on the next. Such a balance
+// transaction is counted on the movement's day.
 func (t *truth) reconcile(entries []ledger.Entry) []difference {
 	booked, balance := make(map[day]decimal.Decimal), make(map[day]decimal.Decimal)
 	var out []difference
@@ -200,14 +209,17 @@ func (t *truth) reconcile(entries []ledger.Entry) []difference {
 	for _, b := range t.world.Balance {
 		m := moved[b.ID]
 		if gap := m.OccurredAt.Sub(b.Created).Abs(); gap > 2*time.Second {
-			out = append(out, difference{t.ids(m.Sale), fmt.Sprintf("%s moved at %s and occurred at %s", b.ID, b.Created, m.OccurredAt)})
+			out = append(out, difference{t.ids(m.Sale), fmt.Sprintf("%s moved at %s and occurred at %s", b.ID,
+				b.Created, m.OccurredAt)})
 		}
 		d := day{b.Account, b.Currency, m.OccurredAt.UTC().Format(time.DateOnly)}
 		balance[d] = balance[d].Add(decimal.New(b.Amount, 0))
 	}
-	for _, d := range slices.SortedFunc(maps.Keys(union(booked, balance)), func(a, b day) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) }) {
+	for _, d := range slices.SortedFunc(maps.Keys(union(booked, balance)),
+		func(a, b day) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) }) {
 		if !booked[d].Equal(balance[d]) {
-			out = append(out, difference{nil, fmt.Sprintf("%v: the ledger sums %s, Stripe's balance %s", d, booked[d], balance[d])})
+			out = append(out, difference{nil, fmt.Sprintf("%v: the ledger sums %s, Stripe's balance %s", d, booked[d],
+				balance[d])})
 		}
 	}
 	return out

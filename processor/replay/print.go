@@ -26,7 +26,8 @@ func (r *Result) Print(w io.Writer, shadow string) error {
 	for _, now := range r.Before {
 		then := after[now.Currency]
 		delete(after, now.Currency)
-		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%s\t%s\t\n", now.Currency, now.Entries, then.Entries, now.Amount, then.Amount, now.USD, then.USD)
+		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%s\t%s\t\n", now.Currency, now.Entries, then.Entries,
+			now.Amount, then.Amount, now.USD, then.USD)
 	}
 	for _, currency := range slices.Sorted(maps.Keys(after)) {
 		then := after[currency]
@@ -40,7 +41,8 @@ func (r *Result) Print(w io.Writer, shadow string) error {
 			fmt.Fprintf(&b, "\n%s: %d rows, equal", d.Table, d.Rows)
 			continue
 		}
-		fmt.Fprintf(&b, "\n%s: %d rows, %d of them otherwise in or missing from %s, which has %d others", d.Table, d.Rows, d.Here, shadow, d.There)
+		fmt.Fprintf(&b, "\n%s: %d rows, %d of them different in or missing from %s, which has %d others",
+			d.Table, d.Rows, d.Here, shadow, d.There)
 		for _, row := range d.Some {
 			fmt.Fprintf(&b, "\n    %s", row)
 		}

@@ -251,7 +251,8 @@ func differences(ctx context.Context, s *clickhouse.Store, database string, clic
 				}
 				d.Some = append(d.Some, side+" "+text)
 				return nil
-			}, "SELECT * FROM (SELECT 'now' AS side, toString(tuple("+c.key+")) AS text FROM ("+here+" EXCEPT "+there+") "+
+			}, "SELECT * FROM "+
+				"(SELECT 'now' AS side, toString(tuple("+c.key+")) AS text FROM ("+here+" EXCEPT "+there+") "+
 				"UNION ALL SELECT 'rebuilt', toString(tuple("+c.key+")) FROM ("+there+" EXCEPT "+here+")) "+
 				"ORDER BY text, side LIMIT 10", until, until, until, until)
 		}
@@ -281,7 +282,8 @@ func totals(ctx context.Context, s *clickhouse.Store) ([]Total, error) {
 		}
 		list = append(list, t)
 		return nil
-	}, "SELECT toString(currency), count(), sum(amount), toString(sum(coalesce(amount_usd, 0))) FROM ledger_current GROUP BY currency ORDER BY currency")
+	}, "SELECT toString(currency), count(), sum(amount), toString(sum(coalesce(amount_usd, 0))) FROM ledger_current "+
+		"GROUP BY currency ORDER BY currency")
 	return list, err
 }
 

@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// jump is by how much a clock that is wrong is wrong: longer than anything here waits for, as an hour is outside.
+// jump is by how much a clock that is wrong is wrong: longer than anything here waits for, as an
+// hour is outside.
 const jump = 10 * time.Minute
 
 // clock is one that may jump, and back: a machine's whose time is set while it runs.
@@ -17,8 +18,8 @@ type clock struct {
 	by          time.Duration
 }
 
-// clocks of a schedule: of the doors, of ClickHouse, and of the processors.
-type clocks struct{ doors, clickhouse, processors clock }
+// clocks of a schedule: of the edges, of ClickHouse, and of the processors.
+type clocks struct{ edge, clickhouse, processors clock }
 
 func newClocks(rng *rand.Rand) clocks {
 	draw := func(name string) clock {
@@ -34,7 +35,7 @@ func newClocks(rng *rand.Rand) clocks {
 		}
 		return c
 	}
-	return clocks{draw("the doors' clock"), draw("ClickHouse's clock"), draw("the processors' clock")}
+	return clocks{draw("the edges' clock"), draw("ClickHouse's clock"), draw("the processors' clock")}
 }
 
 // off is by how much the clock is wrong.
@@ -47,7 +48,7 @@ func (c clock) off(at time.Duration) time.Duration {
 
 func (c clocks) String() string {
 	var list []string
-	for _, c := range []clock{c.doors, c.clickhouse, c.processors} {
+	for _, c := range []clock{c.edge, c.clickhouse, c.processors} {
 		if c.by != 0 {
 			list = append(list, fmt.Sprintf("%s is wrong by %s from %s to %s", c.name, c.by, c.from, c.until))
 		}

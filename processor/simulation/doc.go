@@ -1,16 +1,17 @@
-// Package simulation makes "exactly once" something that anybody can try: its tests run whole processors, their production code from
-// the poll to the commit, against a Kafka and a ClickHouse that fail in every way we know of, in virtual time, and compare
-// the tables with what truly happened.
+// Package simulation tries "exactly once": its tests run whole processors, their production code
+// from the poll to the commit, against a Kafka and a ClickHouse that fail in every way we know of,
+// in virtual time, and compare the tables with what truly happened.
 //
 //	make sim SCHEDULES=10000
 //	make sim SEED=17
 //
-// One schedule is one seed: the lives of some buyers (lives_test.go), when and in which order their clicks and webhooks reach
-// Kafka, a list of faults, each with its virtual time and target (faults_test.go), and clocks that jump (clocks_test.go). Kafka is kfake, spoken to over connections in
-// memory (network_test.go); ClickHouse is clickhousetest.Model behind a server that loses answers, hangs, and crashes
-// (server_test.go). What must hold in the end stands as sentences in invariants_test.go, and that breaking a rule is noticed in
-// teeth_test.go.
+// One schedule is one seed: some buyers (traffic_test.go), when and in which order their clicks and
+// webhooks reach Kafka, a list of faults, each with its virtual time and target (faults_test.go),
+// and clocks that jump (clocks_test.go). Kafka is kfake, over connections in memory
+// (network_test.go); ClickHouse is clickhousetest.Model behind a server that loses answers, hangs,
+// and crashes (server_test.go). invariants_test.go states what must hold in the end, and
+// broken_test.go shows that a broken rule is noticed.
 //
-// A seed fixes the schedule, not the order in which goroutines run: a failing seed fails again most of the time, not always. Add
-// -count to try it more often.
+// A seed fixes the schedule, not the order in which goroutines run: a failing seed fails again most
+// of the time, not always. Add -count to try it more often.
 package simulation

@@ -47,7 +47,8 @@ var kafkaErrors = []struct {
 	{kmsg.Metadata, kerr.LeaderNotAvailable},
 }
 
-// drawFaults makes the faults of a schedule with some processors, by time. often, if not nil, happens some times more.
+// drawFaults makes the faults of a schedule with some processors, by time. often, if not nil,
+// happens some times more.
 func drawFaults(rng *rand.Rand, members int, often *statementFault) []fault {
 	var list []fault
 	for range 3 + rng.IntN(10) {
@@ -81,31 +82,37 @@ func drawFault(rng *rand.Rand, members int) fault {
 		return statement(drawStatementFault(rng, name))
 	case n < 10:
 		restart := seconds(40)
-		return fault{text: fmt.Sprintf("%s is killed, back after %s", name, restart), do: with(func(r *run, p *processor) { r.kill(p, restart) })}
+		return fault{text: fmt.Sprintf("%s is killed, back after %s", name, restart),
+			do: with(func(r *run, p *processor) { r.kill(p, restart) })}
 	case n < 11:
 		restart := seconds(10)
-		return fault{text: fmt.Sprintf("%s is told to stop, back after %s", name, restart), do: with(func(r *run, p *processor) {
-			p.cancel()
-			<-p.ended
-			time.Sleep(restart)
-			r.start(name)
-		})}
+		return fault{text: fmt.Sprintf("%s is asked to stop, and restarts after %s", name, restart),
+			do: with(func(r *run, p *processor) {
+				p.cancel()
+				<-p.ended
+				time.Sleep(restart)
+				r.start(name)
+			})}
 	case n < 13:
 		pause := seconds(45)
-		return fault{text: fmt.Sprintf("%s is paused for %s", name, pause), do: with(func(_ *run, p *processor) { p.life.pause(pause) })}
+		return fault{text: fmt.Sprintf("%s is paused for %s", name, pause),
+			do: with(func(_ *run, p *processor) { p.life.pause(pause) })}
 	case n < 14:
-		dark := seconds(30)
-		return fault{text: fmt.Sprintf("%s loses Kafka for %s, and whatever is on its way", name, dark), do: with(func(_ *run, p *processor) { p.wire.cut(dark) })}
+		offline := seconds(30)
+		return fault{text: fmt.Sprintf("%s loses Kafka for %s, and whatever is on its way", name, offline),
+			do: with(func(_ *run, p *processor) { p.wire.cut(offline) })}
 	case n < 15:
 		lost, off := seconds(8), seconds(10)
-		return fault{text: fmt.Sprintf("ClickHouse crashes, loses what it acknowledged in the last %s, is back after %s; all processors are started again", lost, off), do: func(r *run) {
+		return fault{text: fmt.Sprintf("ClickHouse crashes, loses what it acknowledged in the last %s, is back "+
+			"after %s; all processors are started again", lost, off), do: func(r *run) {
 			r.server.crash(lost, off)
 			for _, p := range r.all() {
 				r.kill(p, off)
 			}
 		}}
 	case n < 16:
-		topic, partition, node := []string{schemas.TopicClicks, schemas.TopicStripe, schemas.TopicLeads, schemas.TopicDeadLetters}[rng.IntN(4)], int32(rng.IntN(2)), int32(rng.IntN(2))
+		topic, partition, node := []string{schemas.TopicClicks, schemas.TopicStripe, schemas.TopicLeads,
+			schemas.TopicDeadLetters}[rng.IntN(4)], int32(rng.IntN(2)), int32(rng.IntN(2))
 		return fault{text: fmt.Sprintf("%s/%d is led by broker %d", topic, partition, node), do: func(r *run) {
 			if err := r.cluster.MoveTopicPartition(topic, partition, node); err != nil {
 				r.violated("move partition: %v", err)
@@ -117,12 +124,13 @@ func drawFault(rng *rand.Rand, members int) fault {
 		return fault{text: "another processor starts", do: func(r *run) { r.start(fmt.Sprintf("p%d", members+1)) }}
 	default:
 		e, count := kafkaErrors[rng.IntN(len(kafkaErrors))], 1+rng.IntN(4)
-		return fault{text: fmt.Sprintf("%d × Kafka answers %s with %s", count, e.key.Name(), e.err.Message), do: func(r *run) {
-			h := r.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{e.key}, Err: e.err, Count: count})
-			r.mu.Lock()
-			defer r.mu.Unlock()
-			r.answers = append(r.answers, h)
-		}}
+		return fault{text: fmt.Sprintf("%d × Kafka answers %s with %s", count, e.key.Name(), e.err.Message),
+			do: func(r *run) {
+				h := r.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{e.key}, Err: e.err, Count: count})
+				r.mu.Lock()
+				defer r.mu.Unlock()
+				r.answers = append(r.answers, h)
+			}}
 	}
 }
 
@@ -132,8 +140,10 @@ func statement(f *statementFault) fault {
 
 func drawStatementFault(rng *rand.Rand, name string) *statementFault {
 	f := &statementFault{
-		verb: "insert", table: []string{"stripe_events", "facts", "identities", "leads", "ledger", "clicks", "dead_letters", ""}[rng.IntN(8)],
-		hits: 1 + rng.IntN(3), trouble: []trouble{refused, unanswered, slow, slowAnswer, hangs, dies, diesAfter, pauses}[rng.IntN(8)],
+		verb: "insert", table: []string{"stripe_events", "facts", "identities", "leads", "ledger", "clicks",
+			"dead_letters", ""}[rng.IntN(8)],
+		hits: 1 + rng.IntN(3), trouble: []trouble{refused, unanswered, slow, slowAnswer, hangs, dies, diesAfter,
+			pauses}[rng.IntN(8)],
 	}
 	if rng.IntN(4) > 0 {
 		f.who = name

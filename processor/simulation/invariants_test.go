@@ -22,7 +22,8 @@ import (
 	"tributary/schemas"
 )
 
-// check compares the tables with the truth. Every invariant is a function that says so in one sentence.
+// check compares the tables with the truth. Every invariant is a function that says so in one
+// sentence.
 func (r *run) check() {
 	log := r.log()
 	for _, invariant := range []struct {
@@ -31,13 +32,15 @@ func (r *run) check() {
 		last     bool // see TestBrokenRulesAreCaught
 	}{
 		{"every accepted click is stored once, as it was received first", r.clicksAreStored, false},
-		{"every accepted webhook and lead is stored, and every lead is credited with the click that it came by", r.rawIsKept, false},
+		{"every accepted webhook and lead is stored, and every lead is credited with the click that it came by",
+			r.rawIsKept, false},
 		{"every movement is booked once, to the cent, and credited with who brought it", r.movementsAreBooked, false},
 		{"nothing is booked that did not happen", r.nothingElseIsBooked, false},
 		{"superseded and held entries are not summed", r.othersAreZero, false},
 		{"USD is complete once the rates are there, and exact", r.dollarsAreComplete, false},
 		{"a committed offset never passes what is stored", r.commitsFollowInserts, false},
-		{"a record that cannot be processed is in the dead letters with its origin, and nothing else is", r.nothingVanishes, false},
+		{"a record that cannot be processed is in the dead letters with its origin, and nothing else is",
+			r.nothingVanishes, false},
 		{"the rows are those that a processor writes to whom nothing happens", r.rowsConverge, true},
 	} {
 		if r.broken.name != "" && invariant.last {
@@ -66,7 +69,8 @@ func (r *run) clicksAreStored(log []*kgo.Record, fault func(string, ...any)) {
 		switch {
 		case !ok:
 			fault("click %s is lost", id)
-		case got.AffiliateId != want.AffiliateId || got.ClickedAt != want.ClickedAt || got.ReceivedAt != want.ReceivedAt || got.ForeignId != want.ForeignId:
+		case got.AffiliateId != want.AffiliateId || got.ClickedAt != want.ClickedAt ||
+			got.ReceivedAt != want.ReceivedAt || got.ForeignId != want.ForeignId:
 			fault("click %s is %v, in truth %v", id, got.Click, want)
 		}
 	}
@@ -75,7 +79,8 @@ func (r *run) clicksAreStored(log []*kgo.Record, fault func(string, ...any)) {
 	}
 }
 
-// rawIsKept: every accepted webhook and lead is stored, and every lead is credited with the click that it came by.
+// rawIsKept: every accepted webhook and lead is stored, and every lead is credited with the click
+// that it came by.
 func (r *run) rawIsKept(log []*kgo.Record, fault func(string, ...any)) {
 	events := make(map[string]clickhouse.EventRow)
 	for _, e := range r.server.model.AllEvents() {
@@ -101,17 +106,18 @@ func (r *run) rawIsKept(log []*kgo.Record, fault func(string, ...any)) {
 		}
 	}
 	if len(leads) != len(r.traffic.leads) {
-		fault("%d leads are stored, %d were told", len(leads), len(r.traffic.leads))
+		fault("%d leads are stored, %d were delivered", len(leads), len(r.traffic.leads))
 	}
 }
 
-// booked gives the ledger's booked entries by object and kind, but for a charge's residual refund of nothing: it says that all of the
-// charge's refunds were told one by one.
+// booked returns the ledger's booked entries by object and kind, but for a charge's residual refund
+// of nothing: it says that all of the charge's refunds were reported one by one.
 func (r *run) booked(fault func(string, ...any)) map[string]ledger.Entry {
 	rows := make(map[string]ledger.Entry)
 	for _, e := range r.server.model.Ledger() {
 		key := e.ObjectID + " " + e.Kind
-		if e.Status != ledger.Booked || e.Kind == stripe.Refund && strings.HasPrefix(e.ObjectID, "ch_") && e.Amount == 0 {
+		if e.Status != ledger.Booked || e.Kind == stripe.Refund && strings.HasPrefix(e.ObjectID, "ch_") &&
+			e.Amount == 0 {
 			continue
 		}
 		if _, twice := rows[key]; twice {
@@ -127,7 +133,8 @@ func (r *run) movementsAreBooked(_ []*kgo.Record, fault func(string, ...any)) {
 	rows := r.booked(fault)
 	for key, m := range r.traffic.movements {
 		e, ok := rows[key]
-		got := movement{e.ObjectID, e.Kind, e.SaleID, e.Currency, e.Amount, e.Tax, credit{e.MatchRule, e.Click.ID, e.Click.AffiliateID}}
+		got := movement{e.ObjectID, e.Kind, e.SaleID, e.Currency, e.Amount, e.Tax,
+			credit{e.MatchRule, e.Click.ID, e.Click.AffiliateID}}
 		switch {
 		case !ok:
 			fault("%s of %d %s is not booked", key, m.amount, m.currency)
@@ -151,7 +158,7 @@ func (r *run) othersAreZero(_ []*kgo.Record, fault func(string, ...any)) {
 	for _, e := range r.server.model.Ledger() {
 		switch {
 		case e.Status == ledger.Held:
-			fault("%s %s is held, and everything was told", e.Kind, e.ObjectID)
+			fault("%s %s is held, and everything was delivered", e.Kind, e.ObjectID)
 		case e.Status == ledger.Superseded && (e.Amount != 0 || e.Tax != 0 || e.AmountUSD != nil || e.NetUSD != nil):
 			fault("%s %s is superseded and sums %d", e.Kind, e.ObjectID, e.Amount)
 		case e.Status == ledger.Superseded && e.SupersededBy == "":
@@ -171,7 +178,8 @@ func (r *run) dollarsAreComplete(_ []*kgo.Record, fault func(string, ...any)) {
 		}{{"amount_usd", e.Amount, e.AmountUSD}, {"net_usd", e.Amount - e.Tax, e.NetUSD}} {
 			want := decimal.New(sum.amount, -exponents[e.Currency]).Mul(r.rates.usd[e.Currency]).RoundBank(6)
 			if sum.usd == nil || !sum.usd.Equal(want) || !e.FXFinal {
-				fault("%s of %s (%d %s) is %v, final: %v; in truth %s", sum.name, key, sum.amount, e.Currency, sum.usd, e.FXFinal, want)
+				fault("%s of %s (%d %s) is %v, final: %v; in truth %s", sum.name, key, sum.amount, e.Currency, sum.usd,
+					e.FXFinal, want)
 			}
 		}
 	}
@@ -198,7 +206,8 @@ func (r *run) stored(rec *kgo.Record) string {
 		}
 		return "lead " + string(l.LeadId)
 	}
-	return "letter " + schemas.Header(rec, schemas.HeaderTopic) + "/" + schemas.Header(rec, schemas.HeaderPartition) + "/" + schemas.Header(rec, schemas.HeaderOffset)
+	return "letter " + schemas.Header(rec, schemas.HeaderTopic) + "/" + schemas.Header(rec, schemas.HeaderPartition) +
+		"/" + schemas.Header(rec, schemas.HeaderOffset)
 }
 
 // commitsFollowInserts: a committed offset never passes what is stored.
@@ -213,14 +222,16 @@ func (r *run) commitsFollowInserts(log []*kgo.Record, fault func(string, ...any)
 				continue
 			}
 			if at, ok := r.server.stored[key]; !ok || at.After(c.at) {
-				fault("%s/%d is committed up to %d at %s, and offset %d is stored at %s", c.topic, c.partition, c.offset, c.at.Sub(r.epoch), rec.Offset, at.Sub(r.epoch))
+				fault("%s/%d is committed up to %d at %s, and offset %d is stored at %s", c.topic, c.partition,
+					c.offset, c.at.Sub(r.epoch), rec.Offset, at.Sub(r.epoch))
 				return
 			}
 		}
 	}
 }
 
-// nothingVanishes: a record that cannot be processed is in the dead letters with its origin, and nothing else is.
+// nothingVanishes: a record that cannot be processed is in the dead letters with its origin, and
+// nothing else is.
 func (r *run) nothingVanishes(log []*kgo.Record, fault func(string, ...any)) {
 	letters := make(map[string]clickhouse.DeadLetterRow)
 	for _, l := range r.server.model.DeadLetters() {
@@ -238,7 +249,8 @@ func (r *run) nothingVanishes(log []*kgo.Record, fault func(string, ...any)) {
 		case !ok:
 			fault("%s (%s) is not among the dead letters", origin, b.reason)
 		case l.Step != b.step || l.Reason != b.reason || l.Body != string(rec.Value) || l.Key != string(rec.Key):
-			fault("the dead letter of %s says %s, %s of %d bytes; in truth %s, %s of %d", origin, l.Step, l.Reason, len(l.Body), b.step, b.reason, len(rec.Value))
+			fault("the dead letter of %s says %s, %s of %d bytes; in truth %s, %s of %d", origin, l.Step, l.Reason,
+				len(l.Body), b.step, b.reason, len(rec.Value))
 		}
 	}
 	if len(letters) != want {
@@ -250,17 +262,22 @@ func (r *run) nothingVanishes(log []*kgo.Record, fault func(string, ...any)) {
 func (r *run) rowsConverge(log []*kgo.Record, fault func(string, ...any)) {
 	quiet := clickhousetest.New(r.tb)
 	discard := slog.New(slog.DiscardHandler)
-	recomputer := recompute.New(recompute.Config{Store: quiet, Rates: &ownRates{r.rates, ""}, Settle: settle, Log: discard})
-	money := &consume.Payments{Store: quiet, Recomputer: recomputer, Workspace: func(*schemas.StripeEvent) (string, bool) { return "default", true }, Events: consume.NewEventsMetric()}
+	recomputer := recompute.New(recompute.Config{Store: quiet, Rates: &ownRates{r.rates, ""}, Settle: settle,
+		Log: discard})
+	money := &consume.Payments{Store: quiet, Recomputer: recomputer, Workspace: func(*schemas.StripeEvent) (string,
+		bool) {
+		return "default", true
+	}, Events: consume.NewEventsMetric()}
 	clicks := &consume.Clicks{Store: quiet, Recomputer: recomputer}
 	aside := func(context.Context, *kgo.Record, string, string, error) error { return nil }
 	for batch := range slices.Chunk(log, 50) {
-		for _, lane := range []struct {
+		for _, consumer := range []struct {
 			handle consume.Handler
 			clicks bool
 		}{{clicks.Handle, true}, {money.Handle, false}} {
-			mine := slices.DeleteFunc(slices.Clone(batch), func(rec *kgo.Record) bool { return lane.clicks != (rec.Topic == schemas.TopicClicks) })
-			if err := lane.handle(context.Background(), mine, aside); err != nil {
+			mine := slices.DeleteFunc(slices.Clone(batch),
+				func(rec *kgo.Record) bool { return consumer.clicks != (rec.Topic == schemas.TopicClicks) })
+			if err := consumer.handle(context.Background(), mine, aside); err != nil {
 				fault("the quiet processor: %v", err)
 			}
 		}
@@ -287,7 +304,8 @@ func (r *run) rowsConverge(log []*kgo.Record, fault func(string, ...any)) {
 
 // log reads every record that Kafka holds, as it was appended.
 func (r *run) log() []*kgo.Record {
-	client := r.kafka(kgo.ConsumeTopics(topics...), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchMaxWait(100*time.Millisecond))
+	client := r.kafka(kgo.ConsumeTopics(topics...), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+		kgo.FetchMaxWait(100*time.Millisecond))
 	defer client.Close()
 	ends, err := kadm.NewClient(client).ListEndOffsets(context.Background(), topics...)
 	if err != nil {
@@ -308,7 +326,7 @@ func (r *run) log() []*kgo.Record {
 	return log
 }
 
-// ids gives the topics by id.
+// ids returns the topics by id.
 func (r *run) ids() map[[16]byte]string {
 	client := r.kafka()
 	defer client.Close()

@@ -10,28 +10,28 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 )
 
-// wire is a processor's network card: it can be unplugged for a while, and everything that passes waits while the
-// processor is paused.
+// wire is a processor's network card: it can be unplugged for a while, and everything that passes
+// waits while the processor is paused.
 type wire struct {
 	network *kfake.VirtualNetwork
 	life    *lifetime
 
-	mu    sync.Mutex
-	conns map[*conn]bool
-	dark  time.Time // no connection until then
+	mu           sync.Mutex
+	conns        map[*conn]bool
+	offlineUntil time.Time // no connection until then
 }
 
 var errUnplugged = errors.New("no route to host")
 
 func (w *wire) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	time.Sleep(time.Millisecond) // a handshake; a lane knows its client by then
+	time.Sleep(time.Millisecond) // a handshake; a consumer knows its client by then
 	if err := w.life.wait(); err != nil {
 		return nil, err
 	}
 	w.mu.Lock()
-	dark := time.Now().Before(w.dark)
+	offline := time.Now().Before(w.offlineUntil)
 	w.mu.Unlock()
-	if dark {
+	if offline {
 		return nil, errUnplugged
 	}
 	c, err := w.network.DialContext(ctx, network, address)
@@ -45,11 +45,12 @@ func (w *wire) dial(ctx context.Context, network, address string) (net.Conn, err
 	return mine, nil
 }
 
-// cut closes every connection, with whatever is on its way, and lets no new one through for a while.
-func (w *wire) cut(dark time.Duration) {
+// cut closes every connection, with whatever is on its way, and lets no new one through for a
+// while.
+func (w *wire) cut(offline time.Duration) {
 	w.mu.Lock()
-	if until := time.Now().Add(dark); until.After(w.dark) {
-		w.dark = until
+	if until := time.Now().Add(offline); until.After(w.offlineUntil) {
+		w.offlineUntil = until
 	}
 	var open []*conn
 	for c := range w.conns {
@@ -74,8 +75,8 @@ func (c *conn) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// Write takes time. kgo asks again at once for a partition whose leader's epoch it does not know yet, until it may renew its
-// metadata: over a way that takes no time that moment would never come.
+// Write takes time. kgo asks again at once for a partition whose leader's epoch it does not know
+// yet, until it may renew its metadata: over a way that takes no time that moment would never come.
 func (c *conn) Write(b []byte) (int, error) {
 	time.Sleep(time.Millisecond)
 	if err := c.wire.life.wait(); err != nil {
@@ -145,7 +146,7 @@ func (l *lifetime) pause(d time.Duration) {
 	}
 }
 
-// kill tells whether the processor was alive.
+// kill reports whether the processor was alive.
 func (l *lifetime) kill() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -34,10 +34,12 @@ const (
 	settle = 40 * time.Second // how long a payment is held that may be an invoice's
 	sweep  = 15 * time.Second
 	rewind = 2 * time.Minute
-	// night is when the day ends on which everything happens: a day's final rates are asked for when it is over.
-	night = 6 * time.Minute
-	// patience is how long everything may take, once the faults are over, until all is handled and committed.
-	patience = 15 * time.Minute
+	// dayEnd is when the day ends on which everything happens: the final rates of a day are read
+	// when it is over.
+	dayEnd = 6 * time.Minute
+	// drainTimeout is how long it may take, after the faults, until everything is handled and
+	// committed.
+	drainTimeout = 15 * time.Minute
 )
 
 // run is one schedule: a seed's traffic, its faults, and what came of it.
@@ -57,7 +59,7 @@ type run struct {
 	topicIDs map[[16]byte]string
 	static   bool // processors are static members
 	members  int
-	conduct  sync.WaitGroup // faults that are not over
+	ongoing  sync.WaitGroup // faults that are not over
 
 	mu         sync.Mutex
 	notes      []string
@@ -69,7 +71,7 @@ type run struct {
 	answers    []*kfake.FaultHandle // Kafka's faulty ones
 }
 
-// commit is an offset as Kafka was told it.
+// commit is an offset that was committed to Kafka.
 type commit struct {
 	at        time.Time
 	topic     string
@@ -77,7 +79,8 @@ type commit struct {
 	offset    int64
 }
 
-// observer is what the model complains to: a goroutine of a processor is not the test's, and must not end it.
+// observer is what the model complains to: a goroutine of a processor is not the test's, and must
+// not end it.
 type observer struct {
 	testing.TB
 	run *run
@@ -85,26 +88,26 @@ type observer struct {
 
 func (o *observer) Fatalf(format string, args ...any) { o.run.violated(format, args...) }
 
-// simulate lives one seed through and gives what was violated, and what happened.
-func simulate(t *testing.T, seed uint64, b broken) (violations []string, story string) {
+// simulate runs the schedule of one seed and returns what was violated, and a log.
+func simulate(t *testing.T, seed uint64, b broken) (violations []string, log string) {
 	synctest.Test(t, func(t *testing.T) {
 		// Versions hold seconds since 2020, and the bubble's clock begins in 2000.
-		epoch := time.Date(2026, 3, 2, 24, 0, 0, 0, time.UTC).Add(-night)
+		epoch := time.Date(2026, 3, 2, 24, 0, 0, 0, time.UTC).Add(-dayEnd)
 		time.Sleep(time.Until(epoch))
 		r := &run{seed: seed, broken: b, epoch: epoch, processors: map[string]*processor{}}
 		r.tb = &observer{t, r}
 		stream := func(n uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, n)) }
 		r.clocks = newClocks(stream(5))
-		r.traffic = newTraffic(stream(1), epoch, r.clocks.doors)
+		r.traffic = newTraffic(stream(1), epoch, r.clocks.edge)
 		draw := stream(2)
 		r.members, r.static = 1+draw.IntN(3), draw.IntN(3) == 0
 		r.faults = drawFaults(draw, r.members, b.harder)
 		r.rates = newRates(stream(3), epoch)
 		r.server = newServer(r, stream(4))
 		r.run()
-		violations, story = r.violations, r.story()
+		violations, log = r.violations, r.transcript()
 	})
-	return violations, story
+	return violations, log
 }
 
 func (r *run) since() time.Duration { return time.Since(r.epoch) }
@@ -128,10 +131,11 @@ func (r *run) violated(format string, args ...any) {
 	r.violations = append(r.violations, text)
 }
 
-// story tells the whole schedule, for whoever has to find out why it failed.
-func (r *run) story() string {
+// transcript returns the whole schedule, to find out why it failed.
+func (r *run) transcript() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "seed %d: %d processors (static members: %v), %d records, rates: %s\n%s\nfaults, by seconds of virtual time since %s:\n", r.seed, r.members, r.static, len(r.traffic.sends), r.rates, r.clocks, r.epoch.Format(time.RFC3339))
+	fmt.Fprintf(&b, "seed %d: %d processors (static members: %v), %d records, rates: %s\n%s\nfaults, by seconds of "+
+		"virtual time since %s:\n", r.seed, r.members, r.static, len(r.traffic.sends), r.rates, r.clocks, r.epoch.Format(time.RFC3339))
 	for _, f := range r.faults {
 		fmt.Fprintf(&b, "%9.3f  %s\n", f.at.Seconds(), f.text)
 	}
@@ -142,7 +146,8 @@ func (r *run) story() string {
 var topics = []string{schemas.TopicClicks, schemas.TopicStripe, schemas.TopicLeads, schemas.TopicDeadLetters}
 
 func (r *run) run() {
-	cluster, err := kfake.NewCluster(kfake.Ports(9092, 9093), kfake.ListenFn(r.network.Listen), kfake.SeedTopics(2, topics...), kfake.GroupMinSessionTimeout(time.Second))
+	cluster, err := kfake.NewCluster(kfake.Ports(9092, 9093), kfake.ListenFn(r.network.Listen),
+		kfake.SeedTopics(2, topics...), kfake.GroupMinSessionTimeout(time.Second))
 	if err != nil {
 		r.tb.Fatal(err)
 	}
@@ -154,15 +159,15 @@ func (r *run) run() {
 	for i := range r.members {
 		r.start(fmt.Sprintf("p%d", i+1))
 	}
-	r.conduct.Go(r.send)
+	r.ongoing.Go(r.send)
 	for _, f := range r.faults {
-		r.conduct.Go(func() {
+		r.ongoing.Go(func() {
 			time.Sleep(f.at - r.since())
 			r.note("fault: %s", f.text)
 			f.do(r)
 		})
 	}
-	r.conduct.Wait()
+	r.ongoing.Wait()
 	r.calm()
 	r.settle()
 	r.stop()
@@ -195,7 +200,8 @@ func (r *run) topicOf(t kmsg.OffsetCommitRequestTopic) string {
 
 // kafka opens a client that meets Kafka's faults, but no network's.
 func (r *run) kafka(opts ...kgo.Opt) *kgo.Client {
-	client, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers("localhost:9092", "localhost:9093"), kgo.Dialer(r.network.DialContext)}, opts...)...)
+	client, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers("localhost:9092", "localhost:9093"),
+		kgo.Dialer(r.network.DialContext)}, opts...)...)
 	if err != nil {
 		r.tb.Fatal(err)
 	}
@@ -246,37 +252,44 @@ func (r *run) start(name string) {
 		r.dead = append(r.dead, p)
 	}
 	life := &lifetime{dead: make(chan struct{})}
-	p := &processor{name: name, client: fmt.Sprintf("%s.%d", name, len(r.dead)), life: life, wire: &wire{network: &r.network, life: life, conns: map[*conn]bool{}}, ended: make(chan struct{})}
+	p := &processor{name: name, client: fmt.Sprintf("%s.%d", name, len(r.dead)), life: life,
+		wire: &wire{network: &r.network, life: life, conns: map[*conn]bool{}}, ended: make(chan struct{})}
 	ctx, cancel := context.WithCancel(context.Background())
 	p.cancel = cancel
 	r.processors[name] = p
 	go func() {
 		defer close(p.ended)
-		r.live(ctx, p)
+		r.process(ctx, p)
 	}()
 }
 
-// live is what `processor run` does.
-func (r *run) live(ctx context.Context, p *processor) {
+// process does what `processor run` does.
+func (r *run) process(ctx context.Context, p *processor) {
 	r.note("%s starts", p.name)
 	log := slog.New(slog.NewTextHandler(&logbook{r, p.name}, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	metrics := consume.NewMetrics(prometheus.NewRegistry())
 	store := r.broken.store(&client{r.server, p})
 	recomputer := recompute.New(recompute.Config{
 		Store: store, Rates: &ownRates{r.rates, p.name}, Settle: settle, Log: log,
-		// Outside, the times that a processor compares have a monotonic reading too. Here a wrong clock delays by as much as it was wrong.
+		// Outside, the times that a processor compares have a monotonic reading too. Here a wrong
+		// clock delays by as much as it was wrong.
 		Now: func() time.Time { return time.Now().Add(r.clocks.processors.off(r.since())) },
 	})
-	money := &consume.Payments{Store: store, Recomputer: recomputer, Workspace: func(*schemas.StripeEvent) (string, bool) { return "default", true }, Events: consume.NewEventsMetric()}
+	money := &consume.Payments{Store: store, Recomputer: recomputer, Workspace: func(*schemas.StripeEvent) (string,
+		bool) {
+		return "default", true
+	}, Events: consume.NewEventsMetric()}
 	clicks := &consume.Clicks{Store: store, Recomputer: recomputer}
-	lane := func(name string, topics []string, handle consume.Handler) *consume.Consumer {
+	consumer := func(name string, topics []string, handle consume.Handler) *consume.Consumer {
 		l := &consume.Consumer{
-			Name: name, Topics: topics, MaxRecords: 20, MaxBytes: 1 << 20, Handle: r.counted(p, r.broken.handler(p, handle)), Seeds: []string{"localhost:9092", "localhost:9093"},
+			Name: name, Topics: topics, MaxRecords: 20, MaxBytes: 1 << 20,
+			Handle: r.counted(p, r.broken.handler(p, handle)), Seeds: []string{"localhost:9092", "localhost:9093"},
 			Rewind: rewind, Deadline: 5 * time.Second, Log: log, Metrics: metrics,
 			// Fewer requests than in production, to save the simulation's time.
-			Options: []kgo.Opt{kgo.ClientID(p.client), kgo.Dialer(p.wire.dial), kgo.FetchMaxWait(3 * time.Second), kgo.HeartbeatInterval(2 * time.Second), kgo.MetadataMinAge(time.Second),
-				// kfake begins to wait for all members anew with every one that joins: members that give up before it has waited would keep
-				// each other from ever joining.
+			Options: []kgo.Opt{kgo.ClientID(p.client), kgo.Dialer(p.wire.dial), kgo.FetchMaxWait(3 * time.Second),
+				kgo.HeartbeatInterval(2 * time.Second), kgo.MetadataMinAge(time.Second),
+				// kfake begins to wait for all members anew with every one that joins: members that
+				// give up before it has waited would keep each other from ever joining.
 				kgo.RequestTimeoutOverhead(2 * time.Minute)},
 		}
 		if r.broken.noRewind {
@@ -288,7 +301,8 @@ func (r *run) live(ctx context.Context, p *processor) {
 		return l
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	for _, l := range []*consume.Consumer{lane("money", consume.PaymentTopics, money.Handle), lane("clicks", consume.ClickTopics, clicks.Handle)} {
+	for _, l := range []*consume.Consumer{consumer("payments", consume.PaymentTopics, money.Handle),
+		consumer("clicks", consume.ClickTopics, clicks.Handle)} {
 		group.Go(func() error { return l.Run(ctx) })
 	}
 	group.Go(func() error { return recomputer.Sweep(ctx, sweep) })
@@ -325,7 +339,8 @@ func (l *logbook) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// kill ends a processor where it is: nothing that it does from now on reaches anybody. It is back after restart.
+// kill ends a processor where it is: nothing that it does from now on reaches anybody. It is back
+// after restart.
 func (r *run) kill(p *processor, restart time.Duration) {
 	if !p.life.kill() {
 		return
@@ -339,7 +354,7 @@ func (r *run) kill(p *processor, restart time.Duration) {
 	}()
 }
 
-// get gives a running processor, or nil.
+// get returns a running processor, or nil.
 func (r *run) get(name string) *processor {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -373,7 +388,8 @@ func (r *run) calm() {
 	}
 }
 
-// settle waits until everything is handled, every hold is over, by a door's wrong clock too, and everything was looked at again.
+// settle waits until everything is handled, every hold is over, by an edge's wrong clock too, and
+// everything was looked at again.
 func (r *run) settle() {
 	client := r.kafka()
 	defer client.Close()
@@ -384,17 +400,18 @@ func (r *run) settle() {
 			calm += 5 * time.Second
 			continue
 		}
-		if calm = 0; waited > patience {
+		if calm = 0; waited > drainTimeout {
 			r.violated("everything is handled in the end: %s after the faults %s", waited, busy)
 			break
 		}
 	}
 	r.note("everything is handled")
-	time.Sleep(max(settle+max(0, r.clocks.doors.by, r.clocks.processors.by), time.Until(r.rates.last()), time.Until(r.epoch.Add(night))) + 3*sweep)
+	time.Sleep(max(settle+max(0, r.clocks.edge.by, r.clocks.processors.by), time.Until(r.rates.last()),
+		time.Until(r.epoch.Add(dayEnd))) + 3*sweep)
 }
 
-// busy says what still goes on, or "". Committed offsets are no measure of it: a commit that fails is repeated with the next record
-// of its partition, however long that takes.
+// busy says what still goes on, or "". Committed offsets are no measure of it: a commit that fails
+// is repeated with the next record of its partition, however long that takes.
 func (r *run) busy(client *kgo.Client, thorough bool) string {
 	admin := kadm.NewClient(client)
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
@@ -427,8 +444,9 @@ func (r *run) busy(client *kgo.Client, thorough bool) string {
 	return ""
 }
 
-// evict ends the membership of processors that are no more, and says how many there were. A broker does so when their session has
-// timed out; kfake keeps one that was killed while it joined for ever.
+// evict ends the membership of processors that are no more, and says how many there were. A broker
+// does so when their session has timed out; kfake keeps one that was killed while it joined for
+// ever.
 func (r *run) evict(ctx context.Context, client *kgo.Client, members []kadm.DescribedGroupMember) int {
 	alive := make(map[string]bool)
 	for _, p := range r.all() {
@@ -475,14 +493,15 @@ func (r *run) bury() {
 	}
 }
 
-// over tells whether the processor was killed.
+// over reports whether the processor was killed.
 func (l *lifetime) over() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.killed
 }
 
-// rates arrive while the schedule is under way: none at first, then a provisional one, then the day's own.
+// rates arrive while the schedule is under way: none at first, then a provisional one, then the
+// day's own.
 type rates struct {
 	usd     map[string]decimal.Decimal
 	any     map[string]time.Time // from when on there is one at all
@@ -491,7 +510,8 @@ type rates struct {
 }
 
 func newRates(rng *rand.Rand, epoch time.Time) *rates {
-	r := &rates{usd: map[string]decimal.Decimal{}, any: map[string]time.Time{}, final: map[string]time.Time{}, lagging: map[string]time.Duration{}}
+	r := &rates{usd: map[string]decimal.Decimal{}, any: map[string]time.Time{}, final: map[string]time.Time{},
+		lagging: map[string]time.Duration{}}
 	for _, c := range []struct{ currency, usd string }{{"usd", "1"}, {"eur", "1.1"}, {"jpy", "0.0067"}} {
 		r.usd[c.currency] = decimal.RequireFromString(c.usd)
 		r.any[c.currency], r.final[c.currency] = epoch, epoch
@@ -520,12 +540,13 @@ func (r *rates) last() time.Time {
 func (r *rates) String() string {
 	var list []string
 	for _, c := range []string{"eur", "jpy"} {
-		list = append(list, fmt.Sprintf("%s from %s on, final from %s on", c, r.any[c].Format(time.TimeOnly), r.final[c].Format(time.TimeOnly)))
+		list = append(list, fmt.Sprintf("%s from %s on, final from %s on", c, r.any[c].Format(time.TimeOnly),
+			r.final[c].Format(time.TimeOnly)))
 	}
 	return strings.Join(list, "; ")
 }
 
-// known gives a rate as it is known at a moment. A provisional one is another day's, and differs.
+// known returns a rate as it is known at a moment. A provisional one is another day's, and differs.
 func (r *rates) known(currency string, at, now time.Time) (fx.Quote, int, bool) {
 	exponent, _ := fx.Exponent(currency)
 	usd, ok := r.usd[currency]

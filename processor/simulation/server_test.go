@@ -21,7 +21,8 @@ import (
 	"tributary/processor/stripe"
 )
 
-// server is ClickHouse as a processor sees it over a network: the model, and everything that can go wrong between the two.
+// server is ClickHouse as a processor sees it over a network: the model, and everything that can go
+// wrong between the two.
 type server struct {
 	*run
 
@@ -68,7 +69,8 @@ type statementFault struct {
 }
 
 func (f *statementFault) String() string {
-	text := fmt.Sprintf("%d × %s %s of %s: %s", f.hits, cmp.Or(f.verb, "statement"), cmp.Or(f.table, "anything"), cmp.Or(f.who, "anybody"), f.trouble)
+	text := fmt.Sprintf("%d × %s %s of %s: %s", f.hits, cmp.Or(f.verb, "statement"), cmp.Or(f.table, "anything"),
+		cmp.Or(f.who, "anybody"), f.trouble)
 	if f.skip > 0 {
 		text += fmt.Sprintf(", after %d others", f.skip)
 	}
@@ -99,7 +101,8 @@ func (r *run) newModel() *clickhousetest.Model {
 }
 
 func newServer(r *run, rng *rand.Rand) *server {
-	return &server{run: r, rng: rng, model: r.newModel(), stored: map[string]time.Time{}, versions: map[ledger.EntryID]map[ledger.Version]ledger.Entry{}}
+	return &server{run: r, rng: rng, model: r.newModel(), stored: map[string]time.Time{},
+		versions: map[ledger.EntryID]map[ledger.Version]ledger.Entry{}}
 }
 
 func (s *server) add(f *statementFault) {
@@ -108,7 +111,7 @@ func (s *server) add(f *statementFault) {
 	s.faults = append(s.faults, f)
 }
 
-// next gives the trouble that a statement meets, and the network's own delay.
+// next returns the trouble that a statement meets, and the network's own delay.
 func (s *server) next(who, verb, table string) (*statementFault, time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -136,7 +139,8 @@ func (s *server) calm() {
 	s.faults, s.down = nil, time.Time{}
 }
 
-// crash ends the server; what it acknowledged within the last lost is gone, and it is back after off.
+// crash ends the server; what it acknowledged within the last lost is gone, and it is back after
+// off.
 func (s *server) crash(lost, off time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -149,7 +153,8 @@ func (s *server) crash(lost, off time.Duration) {
 	}
 	s.note("ClickHouse crashes; %d inserts are lost", len(s.journal)-keep)
 	s.journal = s.journal[:keep]
-	s.model, s.versions = s.newModel(), map[ledger.EntryID]map[ledger.Version]ledger.Entry{} // what is lost is equal to nothing
+	// what is lost is equal to nothing
+	s.model, s.versions = s.newModel(), map[ledger.EntryID]map[ledger.Version]ledger.Entry{}
 	for _, w := range s.journal {
 		if err := w.apply(s.model); err != nil {
 			s.violated("replay the journal: %v", err)
@@ -158,7 +163,9 @@ func (s *server) crash(lost, off time.Duration) {
 }
 
 // execute runs one statement once for a processor.
-func (s *server) execute(ctx context.Context, p *processor, verb, table string, apply func(*clickhousetest.Model) error) error {
+func (s *server) execute(ctx context.Context, p *processor, verb, table string,
+	apply func(*clickhousetest.Model) error,
+) error {
 	f, latency := s.next(p.name, verb, table)
 	if err := p.life.sleep(latency); err != nil {
 		return err
@@ -254,7 +261,8 @@ func (s *server) witness(rows any) {
 			s.versions[e.ID] = known
 		}
 		if old, ok := known[e.Version]; ok && !reflect.DeepEqual(old, e) {
-			s.violated("equal versions mean equal rows: of %s %s two rows have version %x:\n  %+v\n  %+v", e.Kind, e.ObjectID, e.Version.Big(), old, e)
+			s.violated("equal versions mean equal rows: of %s %s two rows have version %x:\n  %+v\n  %+v", e.Kind,
+				e.ObjectID, e.Version.Big(), old, e)
 		}
 		known[e.Version] = e
 	}
@@ -325,7 +333,9 @@ func (c *client) persist(ctx context.Context, verb, table string, apply func(*cl
 	}
 }
 
-func insert[R any](ctx context.Context, c *client, table string, rows []R, into func(*clickhousetest.Model, context.Context, []R) error) error {
+func insert[R any](ctx context.Context, c *client, table string, rows []R,
+	into func(*clickhousetest.Model, context.Context, []R) error,
+) error {
 	if len(rows) == 0 {
 		return nil
 	}
@@ -338,7 +348,9 @@ func insert[R any](ctx context.Context, c *client, table string, rows []R, into 
 	})
 }
 
-func lookup[A any](ctx context.Context, c *client, table string, ask func(*clickhousetest.Model) (A, error)) (answer A, err error) {
+func lookup[A any](ctx context.Context, c *client, table string,
+	ask func(*clickhousetest.Model) (A, error),
+) (answer A, err error) {
 	err = c.persist(ctx, "lookup", table, func(m *clickhousetest.Model) (err error) {
 		answer, err = ask(m)
 		return err
@@ -386,7 +398,10 @@ func (c *client) InsertDeadLetters(ctx context.Context, rows []clickhouse.DeadLe
 }
 
 func (c *client) Edges(ctx context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error) {
-	return lookup(ctx, c, "identities", func(m *clickhousetest.Model) ([]identity.Edge, error) { return m.Edges(ctx, workspace, nodes) })
+	return lookup(ctx, c, "identities", func(m *clickhousetest.Model) ([]identity.Edge,
+		error) {
+		return m.Edges(ctx, workspace, nodes)
+	})
 }
 
 func (c *client) FirstNames(ctx context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error) {
@@ -394,11 +409,17 @@ func (c *client) FirstNames(ctx context.Context, workspace string, nodes []ident
 }
 
 func (c *client) Carried(ctx context.Context, workspace string, edges []identity.Edge) ([]identity.Edge, error) {
-	return lookup(ctx, c, "identities", func(m *clickhousetest.Model) ([]identity.Edge, error) { return m.Carried(ctx, workspace, edges) })
+	return lookup(ctx, c, "identities", func(m *clickhousetest.Model) ([]identity.Edge,
+		error) {
+		return m.Carried(ctx, workspace, edges)
+	})
 }
 
 func (c *client) SalesByLink(ctx context.Context, workspace string, links []string) ([]string, error) {
-	return lookup(ctx, c, "ledger", func(m *clickhousetest.Model) ([]string, error) { return m.SalesByLink(ctx, workspace, links) })
+	return lookup(ctx, c, "ledger", func(m *clickhousetest.Model) ([]string,
+		error) {
+		return m.SalesByLink(ctx, workspace, links)
+	})
 }
 
 func (c *client) Facts(ctx context.Context, workspace string, objects []string) (map[string][]stripe.Fact, error) {
@@ -407,22 +428,32 @@ func (c *client) Facts(ctx context.Context, workspace string, objects []string) 
 	})
 }
 
-func (c *client) Clicks(ctx context.Context, workspace string, nodes []identity.Node) (map[identity.Node]*join.Click, error) {
+func (c *client) Clicks(ctx context.Context, workspace string,
+	nodes []identity.Node,
+) (map[identity.Node]*join.Click, error) {
 	return lookup(ctx, c, "clicks", func(m *clickhousetest.Model) (map[identity.Node]*join.Click, error) {
 		return m.Clicks(ctx, workspace, nodes)
 	})
 }
 
 func (c *client) Leads(ctx context.Context, workspace string, ids [][16]byte) ([]ledger.Lead, error) {
-	return lookup(ctx, c, "leads", func(m *clickhousetest.Model) ([]ledger.Lead, error) { return m.Leads(ctx, workspace, ids) })
+	return lookup(ctx, c, "leads", func(m *clickhousetest.Model) ([]ledger.Lead,
+		error) {
+		return m.Leads(ctx, workspace, ids)
+	})
 }
 
-func (c *client) Unfinished(ctx context.Context, since time.Time, settle time.Duration, limit int) ([]clickhouse.Sale, error) {
+func (c *client) Unfinished(ctx context.Context, since time.Time, settle time.Duration,
+	limit int,
+) ([]clickhouse.Sale, error) {
 	return lookup(ctx, c, "ledger", func(m *clickhousetest.Model) ([]clickhouse.Sale, error) {
 		return m.Unfinished(ctx, since, settle, limit)
 	})
 }
 
 func (c *client) Outstanding(ctx context.Context) (clickhouse.Outstanding, error) {
-	return lookup(ctx, c, "ledger", func(m *clickhousetest.Model) (clickhouse.Outstanding, error) { return m.Outstanding(ctx) })
+	return lookup(ctx, c, "ledger", func(m *clickhousetest.Model) (clickhouse.Outstanding,
+		error) {
+		return m.Outstanding(ctx)
+	})
 }

@@ -15,13 +15,15 @@ import (
 )
 
 var (
-	onlySeed  = flag.Uint64("seed", 0, "live only the schedule of this seed, and tell it")
-	schedules = flag.Int("schedules", 0, "how many schedules to live; 0: 300, fewer with -short and under the race detector")
-	aloud     = flag.Bool("aloud", false, "tell what happens while it happens, in case it never ends")
+	onlySeed  = flag.Uint64("seed", 0, "run only the schedule of this seed, and print it")
+	schedules = flag.Int("schedules", 0, "how many schedules to run; 0: 300, fewer with -short and under the race "+
+		"detector")
+	aloud = flag.Bool("aloud", false, "tell what happens while it happens, in case it never ends")
 )
 
-// TestMain runs the tests in a program built with the tag synctests. kgo holds mutexes while it waits, which stops a bubble's
-// clock; under the tag its mutexes are channels (franz-go, pkg/kgo/internal/xsync).
+// TestMain runs the tests in a program built with the tag synctests. kgo holds mutexes while it
+// waits, which stops a bubble's clock; under the tag its mutexes are channels (franz-go,
+// pkg/kgo/internal/xsync).
 func TestMain(m *testing.M) {
 	if tagged {
 		os.Exit(m.Run())
@@ -41,7 +43,8 @@ func retagged() int {
 	if raced() {
 		build = append(build, "-race")
 	}
-	for _, command := range []*exec.Cmd{exec.Command("go", append(build, ".")...), exec.Command(program, os.Args[1:]...)} {
+	for _, command := range []*exec.Cmd{exec.Command("go", append(build, ".")...),
+		exec.Command(program, os.Args[1:]...)} {
 		command.Stdout, command.Stderr = os.Stdout, os.Stderr
 		if err := command.Run(); err != nil {
 			fmt.Fprintf(os.Stderr, "%s: %v\n", strings.Join(command.Args, " "), err)
@@ -51,13 +54,13 @@ func retagged() int {
 	return 0
 }
 
-// raced tells whether this program looks for data races.
+// raced reports whether this program looks for data races.
 func raced() bool {
 	info, _ := debug.ReadBuildInfo()
 	return info != nil && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }
 
-// seeds are those to live: the kept ones first.
+// seeds returns the seeds to run: the kept ones first.
 func seeds(t *testing.T) []uint64 {
 	if *onlySeed != 0 {
 		return []uint64{*onlySeed}
@@ -94,19 +97,20 @@ func seeds(t *testing.T) []uint64 {
 	return list
 }
 
-// Whatever fails, in whatever order: every movement of money is counted exactly once, and everything else that invariants_test.go says
-// is true in the end.
+// Whatever fails, in whatever order: every movement of money is counted exactly once, and
+// everything else that invariants_test.go says is true in the end.
 func TestSimulation(t *testing.T) {
 	list, began := seeds(t), time.Now()
 	t.Run("schedules", func(t *testing.T) {
 		for _, seed := range list {
 			t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
 				t.Parallel()
-				violations, story := simulate(t, seed, broken{})
+				violations, log := simulate(t, seed, broken{})
 				if len(violations) > 0 {
-					t.Errorf("%d violations:\n%s\n\n%s\nto live it again: go test ./processor/simulation -run Simulation -seed %d -v -count 10", len(violations), strings.Join(violations, "\n"), story, seed)
+					t.Errorf("%d violations:\n%s\n\n%s\nto run it again: go test ./processor/simulation -run "+
+						"Simulation -seed %d -v -count 10", len(violations), strings.Join(violations, "\n"), log, seed)
 				} else if *onlySeed != 0 {
-					t.Log(story)
+					t.Log(log)
 				}
 			})
 		}

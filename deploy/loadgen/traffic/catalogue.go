@@ -43,17 +43,6 @@ var Links = []Link{
 	{"lnk_coupon", "prog_press", "aff_dealio", "https://press.example/deals", "dealio", "affiliate", "coupons", "", "https://dealio.example/press", "link"},
 }
 
-// Affiliates are the affiliate ids that Links mention.
-func Affiliates() []string {
-	var ids []string
-	for _, l := range Links {
-		if l.Affiliate != "" {
-			ids = append(ids, l.Affiliate)
-		}
-	}
-	return ids
-}
-
 type country struct {
 	code, currency string
 	weight         float64

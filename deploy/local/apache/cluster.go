@@ -315,6 +315,9 @@ func (b *broker) current() *process.Process {
 
 func (c *Cluster) broker(id int) *broker { return c.brokers[id-1] }
 
+// PID returns the process id of the broker's JVM.
+func (c *Cluster) PID(id int) int { return c.broker(id).current().PID() }
+
 // Kill ends a broker by kill -9.
 func (c *Cluster) Kill(id int) { c.broker(id).current().Kill() }
 
@@ -349,12 +352,6 @@ func (c *Cluster) Restart(ctx context.Context, id int) error {
 // WaitJoined returns when a broker that was begun answers and is in the cluster.
 func (c *Cluster) WaitJoined(ctx context.Context, id int) error {
 	return c.waitJoined(ctx, c.broker(id))
-}
-
-// Alive reports whether a broker's process is there, suspended or not.
-func (c *Cluster) Alive(id int) bool {
-	life := c.broker(id).current()
-	return life != nil && life.Alive()
 }
 
 // ErrNoLeader says that a partition has no leader now: an election is due, or too few brokers run.

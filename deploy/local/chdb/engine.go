@@ -27,16 +27,6 @@ type Option func(*Engine)
 // refused with NOT_ENOUGH_SPACE (243).
 func WithMinFreeBytes(n uint64) Option { return func(e *Engine) { e.minFree = n } }
 
-// WithConcurrency sets how many statements may run at once, in all. Others
-// wait for their turn. The default is twice the CPUs, at least 8.
-func WithConcurrency(n int) Option {
-	return func(e *Engine) { e.slots = make(chan struct{}, max(1, n)) }
-}
-
-// WithQueueTimeout sets how long a statement waits for its turn before it is
-// refused with TOO_MANY_SIMULTANEOUS_QUERIES (202). The default is 30 s.
-func WithQueueTimeout(d time.Duration) Option { return func(e *Engine) { e.queueTimeout = d } }
-
 // Engine is an open ClickHouse engine with its data directory. Its methods are
 // safe for concurrent use.
 type Engine struct {

@@ -7,14 +7,14 @@ import (
 	"tributary/processor/clickhouse"
 )
 
-// AllClicks gives every click, in no particular order.
+// AllClicks returns every click, in no particular order.
 func (m *Model) AllClicks() []clickhouse.ClickRow {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return slices.Collect(maps.Values(m.clicks))
 }
 
-// AllEvents gives every raw webhook, in no particular order.
+// AllEvents returns every raw webhook, in no particular order.
 func (m *Model) AllEvents() []clickhouse.EventRow {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -124,7 +124,7 @@ func of(parts ...any) *rand.Rand {
 
 func pick[T any](rng *rand.Rand, list ...T) T { return list[rng.IntN(len(list))] }
 
-// some gives up to twelve things.
+// some returns up to twelve things.
 func some[T any](c *contract, make func() T) []T {
 	var list []T
 	for range 1 + c.rng.IntN(12) {
@@ -384,7 +384,8 @@ func (c *contract) compareTables() {
 	for _, table := range []string{"clicks", "stripe_events", "facts", "identities", "first_names", "leads", "leads_attributed", "ledger", "revenue", "dead_letters"} {
 		told, once := fmt.Sprintf("SELECT * FROM %s.%s FINAL", c.real.database, table), fmt.Sprintf("SELECT * FROM %s.%s FINAL", clean.database, table)
 		var missing, surplus, rows uint64
-		query := fmt.Sprintf("SELECT (SELECT count() FROM (%[1]s EXCEPT %[2]s)), (SELECT count() FROM (%[2]s EXCEPT %[1]s)), (SELECT count() FROM (%[1]s))", told, once)
+		query := fmt.Sprintf("SELECT (SELECT count() FROM (%[1]s EXCEPT %[2]s)), (SELECT count() FROM (%[2]s EXCEPT "+
+			"%[1]s)), (SELECT count() FROM (%[1]s))", told, once)
 		c.must(table, c.real.conn.QueryRow(ctx, query).Scan(&surplus, &missing, &rows))
 		if missing > 0 || surplus > 0 || rows == 0 {
 			c.Errorf("%s: of %d rows, %d are not in the model, and %d of the model's are not in ClickHouse", table, rows, surplus, missing)

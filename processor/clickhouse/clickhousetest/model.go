@@ -341,21 +341,21 @@ func (r FixedRates) Convert(currency string, at time.Time) (fx.Quote, int, bool)
 		Source: "test"}, Final: true}, exponent, true
 }
 
-// Ledger gives all entries, superseded and held ones too, in no particular order.
+// Ledger returns all entries, superseded and held ones too, in no particular order.
 func (m *Model) Ledger() []ledger.Entry {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return slices.Collect(maps.Values(m.ledger))
 }
 
-// AllLeads gives every lead, in no particular order.
+// AllLeads returns every lead, in no particular order.
 func (m *Model) AllLeads() []ledger.Lead {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return slices.Collect(maps.Values(m.leads))
 }
 
-// DeadLetters gives every dead letter, in no particular order.
+// DeadLetters returns every dead letter, in no particular order.
 func (m *Model) DeadLetters() []clickhouse.DeadLetterRow {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -372,7 +372,8 @@ func (m *Model) Table() string {
 		if e.AmountUSD != nil {
 			usd = e.AmountUSD.String()
 		}
-		lines = append(lines, fmt.Sprintf("%-15s %-12s %-10s %8d %s tax %d usd %s  %s %s click %s by %s candidates %v sale %s at %s %s",
+		lines = append(lines, fmt.Sprintf("%-15s %-12s %-10s %8d %s tax %d usd %s  %s %s click %s by %s candidates "+
+			"%v sale %s at %s %s",
 			e.Kind, e.ObjectID, e.Status, e.Amount, e.Currency, e.Tax, usd, e.MatchRule, e.MatchKey, e.Click.ID,
 			e.SupersededBy, e.MatchCandidates, e.SaleID,
 			e.OccurredAt.Format(time.RFC3339), hex.EncodeToString(e.Version.Big().Bytes())))

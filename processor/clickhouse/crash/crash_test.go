@@ -111,7 +111,8 @@ func newBench(t *testing.T) *bench {
 	}
 	compiler, err := exec.LookPath("cc")
 	if err != nil {
-		t.Skip("the library that kills the engine is compiled here, and there is no C compiler: apt-get install build-essential")
+		t.Skip("the library that kills the engine is compiled here, and there is no C compiler: apt-get install " +
+			"build-essential")
 	}
 	dir := t.TempDir()
 	b := &bench{T: t, dir: dir, library: filepath.Join(dir, "calls.so")}
@@ -168,7 +169,7 @@ func (b *bench) start() {
 	}
 }
 
-// ask gives the answer to a query, as tab separated text.
+// ask returns the answer to a query, as tab separated text.
 func (b *bench) ask(query string) string {
 	b.Helper()
 	res, err := http.Post("http://"+b.address+"/", "", strings.NewReader(query))
@@ -223,7 +224,8 @@ func records(tb testing.TB, n int) (clicks, money []*kgo.Record) {
 		at := id.Time().UnixMilli()
 		clicks = append(clicks, check(schemas.ClickRecord(&schemas.Click{
 			Workspace: workspace, ClickId: id[:], ClickedAt: at, ReceivedAt: at + 20, LinkId: "spring", AffiliateId: "ann", ProgramId: "partners", VisitorId: fmt.Sprint("v", i),
-			Url: "https://shop.example/?utm_campaign=spring", UserAgent: "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
+			Url: "https://shop.example/?utm_campaign=spring", UserAgent: "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) " +
+				"Gecko/20100101 Firefox/128.0",
 		}, nil)))
 	}
 	money = append(money, check(schemas.LeadRecord(&schemas.Lead{
@@ -257,7 +259,7 @@ func records(tb testing.TB, n int) (clicks, money []*kgo.Record) {
 	return clicks, money
 }
 
-// handle does with a batch what the two lanes do, and returns when ClickHouse has acknowledged it.
+// handle does with a batch what the two consumers do, and returns when ClickHouse has acknowledged it.
 func (b *bench) handle(ctx context.Context, database string, n int) error {
 	b.Helper()
 	log := slog.New(slog.DiscardHandler)
@@ -298,7 +300,8 @@ var tables = []struct{ name, digest, of string }{
 	{"ledger", "cityHash64(*)", "workspace = 'w%d'"},
 	{"revenue", "cityHash64(*)", "workspace = 'w%d'"},
 	{"dead_letters", "cityHash64(* EXCEPT headers, mapSort(headers))", "partition = %d"},
-	{"(SELECT workspace, hour, affiliate_id, uniqCombined64Merge(clicks) AS c, uniqCombined64Merge(visitors) AS v FROM %s.clicks_hourly GROUP BY ALL)", "cityHash64(*)", "workspace = 'w%d'"},
+	{"(SELECT workspace, hour, affiliate_id, uniqCombined64Merge(clicks) AS c, uniqCombined64Merge(visitors) AS v " +
+		"FROM %s.clicks_hourly GROUP BY ALL)", "cityHash64(*)", "workspace = 'w%d'"},
 }
 
 func (b *bench) digest(database string, n int) string {
@@ -357,7 +360,7 @@ func (b *bench) quiet(n int) string {
 // what was killed and merged, but each batch makes merges and starts of the engine longer.
 const perData = 60
 
-// try gives the chosen calls to f, over new data now and then.
+// try returns the chosen calls to f, over new data now and then.
 func try(t *testing.T, n int64, f func(b *bench, calls int64, at []int64)) {
 	t.Helper()
 	calls := newBench(t).calls()
@@ -436,7 +439,7 @@ func TestEveryCallMayFail(t *testing.T) {
 	}
 }
 
-// point handles batch n while the call number at meets the fault, and tells whether the engine died
+// point handles batch n while the call number at meets the fault, and reports whether the engine died
 // of it. Otherwise the batch is acknowledged.
 func (b *bench) point(at int64, f fault, n int) (died bool) {
 	b.Helper()

@@ -20,7 +20,7 @@ import (
 type traffic struct {
 	rng   *rand.Rand
 	epoch time.Time
-	doors clock // the edge's, and the webhook's
+	edge  clock // of the edge and the webhook
 
 	sends     []send
 	movements map[string]movement // by object and kind
@@ -56,24 +56,26 @@ type bad struct {
 	kept                string // id of the event that is stored in spite of it
 }
 
-// span is how long new lives begin; what is late comes up to as much later.
+// span is how long new buyers appear; what is late comes up to as much later.
 const span = 100 * time.Second
 
-func newTraffic(rng *rand.Rand, epoch time.Time, doors clock) *traffic {
+func newTraffic(rng *rand.Rand, epoch time.Time, edge clock) *traffic {
 	t := &traffic{
-		rng: rng, epoch: epoch, doors: doors, movements: map[string]movement{}, clicks: map[schemas.ClickID]*schemas.Click{},
-		leads: map[[16]byte]credit{}, bad: map[string]bad{},
+		rng: rng, epoch: epoch, edge: edge, movements: map[string]movement{},
+		clicks: map[schemas.ClickID]*schemas.Click{},
+		leads:  map[[16]byte]credit{}, bad: map[string]bad{},
 	}
 	for _, a := range []string{"ann", "bob"} {
 		t.click(time.Second, a, "")
 	}
 	for range 8 + rng.IntN(7) {
-		t.live()
+		t.buyer()
 	}
 	for range rng.IntN(4) {
 		t.unreadable()
 	}
-	for _, s := range slices.Clone(t.sends) { // Stripe delivers at least once, and so does an edge that was not answered
+	// Stripe delivers at least once, and so does an edge that was not answered
+	for _, s := range slices.Clone(t.sends) {
 		if rng.IntN(10) == 0 {
 			again := *s.record
 			t.send(s.at+t.upTo(60*time.Second), &again)
@@ -91,8 +93,8 @@ func (t *traffic) id(prefix string) string { t.ids++; return fmt.Sprintf("%s_%d"
 
 func (t *traffic) send(at time.Duration, r *kgo.Record) { t.sends = append(t.sends, send{at, r}) }
 
-// received is the time that a door's clock shows.
-func (t *traffic) received(at time.Duration) time.Time { return t.epoch.Add(at + t.doors.off(at)) }
+// received is the time that an edge's clock shows.
+func (t *traffic) received(at time.Duration) time.Time { return t.epoch.Add(at + t.edge.off(at)) }
 
 // delay is how late a record is: seldom much.
 func (t *traffic) delay() time.Duration {
@@ -102,7 +104,8 @@ func (t *traffic) delay() time.Duration {
 	return t.upTo(2 * time.Second)
 }
 
-// click that happened at a moment; it is received then, and reaches Kafka when the edge's spool can be emptied.
+// click that happened at a moment; it is received then, and reaches Kafka when the edge's spool can
+// be emptied.
 func (t *traffic) click(at time.Duration, affiliate, foreign string) schemas.ClickID {
 	moment := t.epoch.Add(at)
 	id := schemas.NewClickID(moment)
@@ -111,14 +114,18 @@ func (t *traffic) click(at time.Duration, affiliate, foreign string) schemas.Cli
 	}
 	id[6], id[8] = 0x70|id[6]&0x0f, 0x80|id[8]&0x3f
 	c := &schemas.Click{
-		Workspace: "default", Vouched: true, ClickId: id[:], ClickedAt: moment.UnixMilli(), ReceivedAt: t.received(at).UnixMilli() + 20,
-		AffiliateId: affiliate, ProgramId: "partners", LinkId: "link_" + affiliate, ForeignId: foreign, Url: "https://shop.example/?utm_source=" + affiliate,
+		Workspace: "default", Vouched: true, ClickId: id[:], ClickedAt: moment.UnixMilli(),
+		ReceivedAt:  t.received(at).UnixMilli() + 20,
+		AffiliateId: affiliate, ProgramId: "partners", LinkId: "link_" + affiliate, ForeignId: foreign,
+		Url: "https://shop.example/?utm_source=" + affiliate,
 	}
 	t.clicks[id] = c
 	sent := at + t.delay()
 	t.send(sent, clickRecord(c))
 	if t.rng.IntN(10) == 0 { // somebody else uses an id that stands in a URL: the first received stays
-		thief := &schemas.Click{Workspace: "default", ClickId: id[:], ClickedAt: c.ClickedAt + 5000, ReceivedAt: c.ReceivedAt + 5000, AffiliateId: "mallory", ProgramId: "partners", Url: "https://shop.example/"}
+		thief := &schemas.Click{Workspace: "default", ClickId: id[:], ClickedAt: c.ClickedAt + 5000,
+			ReceivedAt: c.ReceivedAt + 5000, AffiliateId: "mallory", ProgramId: "partners",
+			Url: "https://shop.example/"}
 		t.send(max(sent, at+5*time.Second)+t.upTo(20*time.Second), clickRecord(thief))
 	}
 	return id
@@ -164,7 +171,8 @@ type naming struct {
 	intentMeta   object
 }
 
-// ruling is the truth of a life's credit: of what its session names, and of what only its buyer is known by.
+// ruling is the truth of a life's credit: of what its session names, and of what only its buyer is
+// known by.
 type ruling struct{ session, renewal, bare, lead credit }
 
 // tell sends an event.
@@ -172,7 +180,8 @@ func (l *life) tell(typ string, o object) {
 	l.clock += time.Duration(l.rng.IntN(3)) * time.Second
 	created := l.epoch.Add(l.clock).Truncate(time.Second)
 	id := l.id("evt")
-	body, err := json.Marshal(object{"id": id, "object": "event", "type": typ, "created": created.Unix(), "livemode": true, "api_version": "2023-10-16", "data": object{"object": o}})
+	body, err := json.Marshal(object{"id": id, "object": "event", "type": typ, "created": created.Unix(),
+		"livemode": true, "api_version": "2023-10-16", "data": object{"object": o}})
 	if err != nil {
 		panic(err)
 	}
@@ -182,7 +191,8 @@ func (l *life) tell(typ string, o object) {
 	}
 	at := l.clock + cmp.Or(l.late, l.delay())
 	l.late = 0
-	l.send(at, schemas.StripeRecord(&schemas.StripeEvent{ID: id, Type: typ, Livemode: true, ReceivedAt: l.received(at), Body: body}, key))
+	l.send(at, schemas.StripeRecord(&schemas.StripeEvent{ID: id, Type: typ, Livemode: true, ReceivedAt: l.received(at),
+		Body: body}, key))
 }
 
 func (l *life) move(m movement) {
@@ -190,7 +200,7 @@ func (l *life) move(m movement) {
 	l.movements[m.object+" "+m.kind] = m
 }
 
-func (t *traffic) live() {
+func (t *traffic) buyer() {
 	l := &life{traffic: t, old: t.rng.IntN(2) == 0, clock: t.upTo(span)}
 	l.amount = []int64{500, 1001, 4900, 123457}[t.rng.IntN(4)]
 	l.currency = []string{"usd", "eur", "eur", "jpy"}[t.rng.IntN(4)]
@@ -203,7 +213,7 @@ func (t *traffic) live() {
 	l.clock += 5 * time.Second
 	if l.customer != "" && len(l.named.customerMeta) > 0 {
 		hash := sha256.Sum256([]byte("default\x00\x00" + l.customer + "\x00New customer"))
-		if t.rng.IntN(2) == 0 { // told after the sale
+		if t.rng.IntN(2) == 0 { // reported after the sale
 			l.late = 10*time.Second + t.upTo(40*time.Second)
 		}
 		l.tell("customer.created", object{"id": l.customer, "object": "customer", "metadata": l.named.customerMeta})
@@ -213,7 +223,8 @@ func (t *traffic) live() {
 	case 0, 1, 2: // one-time checkout, of a guest or not
 		intent, charge := l.pay("")
 		l.session(intent, "", "payment", "")
-		l.move(movement{object: intent, sale: intent, kind: stripe.Payment, amount: l.amount, tax: l.tax, credit: l.rules.session})
+		l.move(movement{object: intent, sale: intent, kind: stripe.Payment, amount: l.amount, tax: l.tax,
+			credit: l.rules.session})
 		l.back(intent, charge, l.tax, l.rules.session)
 	case 3, 4, 5: // a subscription with renewals
 		subscription := l.id("sub")
@@ -226,7 +237,8 @@ func (t *traffic) live() {
 			} else {
 				whose = l.rules.renewal
 			}
-			l.move(movement{object: invoice, sale: invoice, kind: stripe.Payment, amount: l.amount, tax: l.tax, credit: whose})
+			l.move(movement{object: invoice, sale: invoice, kind: stripe.Payment, amount: l.amount, tax: l.tax,
+				credit: whose})
 			if t.rng.IntN(3) == 0 {
 				l.back(invoice, charge, l.tax, whose)
 			}
@@ -243,7 +255,8 @@ func (t *traffic) live() {
 		if l.named.intentMeta != nil { // there is no payment intent that says so
 			whose = credit{rule: join.RuleNone}
 		}
-		l.move(movement{object: invoice, sale: invoice, kind: stripe.Payment, amount: l.amount, tax: l.tax, credit: whose})
+		l.move(movement{object: invoice, sale: invoice, kind: stripe.Payment, amount: l.amount, tax: l.tax,
+			credit: whose})
 	}
 }
 
@@ -279,7 +292,8 @@ func (l *life) name() {
 		}
 		meta := object{"pimmsCustomerId": l.external}
 		l.named.customerMeta, l.named.sessionMeta = meta, meta
-		l.rules = ruling{by(join.RuleExternal, c), by(join.RuleExternal, c), by(join.RuleStripeCustomer, c), by(join.RuleExternal, c)}
+		l.rules = ruling{by(join.RuleExternal, c), by(join.RuleExternal, c), by(join.RuleStripeCustomer, c),
+			by(join.RuleExternal, c)}
 	case kind == 3 && l.customer != "": // the customer's metadata names the click
 		c := by(join.RuleStripeCustomer, click(""))
 		l.named.customerMeta = object{"pimmsClickId": c.click.String()}
@@ -301,7 +315,9 @@ func (l *life) name() {
 func (l *life) lead(event string, c credit) {
 	at := l.clock + l.delay()
 	id := l.id("lead")
-	row := &schemas.Lead{Workspace: "default", LeadId: fmt.Appendf(nil, "%16s", id), ReceivedAt: l.received(at).UnixMilli(), ClickRef: c.click.String(), ExternalId: l.external, EventName: event, Mode: "async", Quantity: 1}
+	row := &schemas.Lead{Workspace: "default", LeadId: fmt.Appendf(nil, "%16s", id),
+		ReceivedAt: l.received(at).UnixMilli(), ClickRef: c.click.String(), ExternalId: l.external, EventName: event,
+		Mode: "async", Quantity: 1}
 	r, err := schemas.LeadRecord(row)
 	if err != nil {
 		panic(err)
@@ -321,41 +337,52 @@ func (l *life) shaped(o, oldOnly object) object {
 
 func (l *life) pay(invoice string) (intent, charge string) {
 	intent, charge = l.id("pi"), l.id("ch")
-	l.tell("payment_intent.succeeded", l.shaped(object{"id": intent, "amount_received": l.amount, "currency": l.currency, "customer": null(l.customer), "latest_charge": charge, "metadata": l.named.intentMeta}, object{"invoice": null(invoice)}))
-	l.tell("charge.succeeded", l.shaped(object{"id": charge, "amount": l.amount, "captured": true, "currency": l.currency, "customer": null(l.customer), "payment_intent": intent}, object{"invoice": null(invoice)}))
+	l.tell("payment_intent.succeeded", l.shaped(object{"id": intent, "amount_received": l.amount,
+		"currency": l.currency, "customer": null(l.customer), "latest_charge": charge, "metadata": l.named.intentMeta},
+		object{"invoice": null(invoice)}))
+	l.tell("charge.succeeded", l.shaped(object{"id": charge, "amount": l.amount, "captured": true,
+		"currency": l.currency, "customer": null(l.customer), "payment_intent": intent},
+		object{"invoice": null(invoice)}))
 	if invoice != "" {
-		l.tell("invoice_payment.paid", object{"id": l.id("inpay"), "invoice": invoice, "amount_paid": l.amount, "currency": l.currency, "payment": object{"type": "payment_intent", "payment_intent": intent}})
+		l.tell("invoice_payment.paid", object{"id": l.id("inpay"), "invoice": invoice, "amount_paid": l.amount,
+			"currency": l.currency, "payment": object{"type": "payment_intent", "payment_intent": intent}})
 	}
 	return intent, charge
 }
 
 func (l *life) session(intent, invoice, mode, subscription string) {
 	l.tell("checkout.session.completed", object{
-		"id": l.id("cs"), "payment_status": "paid", "payment_intent": null(intent), "invoice": null(invoice), "amount_total": l.amount, "currency": l.currency,
-		"total_details": object{"amount_tax": l.tax, "amount_discount": 0, "amount_shipping": 0}, "customer": null(l.customer), "mode": mode, "subscription": null(subscription),
+		"id": l.id("cs"), "payment_status": "paid", "payment_intent": null(intent), "invoice": null(invoice),
+		"amount_total": l.amount, "currency": l.currency,
+		"total_details": object{"amount_tax": l.tax, "amount_discount": 0, "amount_shipping": 0},
+		"customer":      null(l.customer), "mode": mode, "subscription": null(subscription),
 		"client_reference_id": null(l.named.reference), "metadata": l.named.sessionMeta,
 	})
 }
 
 func (l *life) invoice(id, subscription, intent, charge string) {
-	o := object{"id": id, "amount_paid": l.amount, "total": l.amount, "currency": l.currency, "customer": null(l.customer), "status_transitions": object{"paid_at": l.epoch.Add(l.clock).Unix()}}
+	o := object{"id": id, "amount_paid": l.amount, "total": l.amount, "currency": l.currency,
+		"customer": null(l.customer), "status_transitions": object{"paid_at": l.epoch.Add(l.clock).Unix()}}
 	if l.old {
-		o["tax"], o["payment_intent"], o["charge"], o["subscription"] = l.tax, null(intent), null(charge), null(subscription)
+		o["tax"], o["payment_intent"], o["charge"], o["subscription"] = l.tax, null(intent), null(charge),
+			null(subscription)
 	} else {
 		o["total_taxes"] = []object{{"amount": l.tax}}
-		o["parent"] = object{"type": "subscription_details", "subscription_details": object{"subscription": null(subscription)}}
+		o["parent"] = object{"type": "subscription_details",
+			"subscription_details": object{"subscription": null(subscription)}}
 	}
 	l.tell("invoice.paid", o)
 }
 
-// back gives some of the money back.
+// back returns some of the money back.
 func (l *life) back(sale, charge string, tax int64, whose credit) {
 	inherited := whose
 	if whose.rule != join.RuleNone {
 		inherited.rule = join.RuleSale
 	}
 	move := func(object, kind string, amount int64) {
-		l.move(movement{object: object, kind: kind, sale: sale, amount: amount, tax: share(tax, amount, l.amount), credit: inherited})
+		l.move(movement{object: object, kind: kind, sale: sale, amount: amount, tax: share(tax, amount, l.amount),
+			credit: inherited})
 	}
 	cumulative := int64(0)
 	for range []int{0, 0, 1, 2}[l.rng.IntN(4)] {
@@ -363,7 +390,8 @@ func (l *life) back(sale, charge string, tax int64, whose credit) {
 		if x <= 0 || cumulative+x > l.amount {
 			break
 		}
-		re := object{"id": l.id("re"), "charge": charge, "amount": x, "currency": l.currency, "status": "succeeded", "created": l.epoch.Add(l.clock).Unix()}
+		re := object{"id": l.id("re"), "charge": charge, "amount": x, "currency": l.currency, "status": "succeeded",
+			"created": l.epoch.Add(l.clock).Unix()}
 		l.tell("refund.created", re)
 		l.tell("charge.refunded", object{"id": charge, "amount_refunded": cumulative + x, "currency": l.currency})
 		move(re["id"].(string), stripe.Refund, -x)
@@ -410,13 +438,15 @@ func (t *traffic) unreadable() {
 	at := t.upTo(span)
 	n := t.id("bad")
 	event := func(typ, body string) *kgo.Record {
-		return schemas.StripeRecord(&schemas.StripeEvent{ID: "evt_" + n, Type: typ, Livemode: true, ReceivedAt: t.received(at), Body: []byte(body)}, n)
+		return schemas.StripeRecord(&schemas.StripeEvent{ID: "evt_" + n, Type: typ, Livemode: true,
+			ReceivedAt: t.received(at), Body: []byte(body)}, n)
 	}
 	var r *kgo.Record
 	var b bad
 	switch t.rng.IntN(4) {
 	case 0:
-		r = clickRecord(&schemas.Click{Workspace: "default", ClickId: []byte(n), ReceivedAt: t.received(at).UnixMilli()})
+		r = clickRecord(&schemas.Click{Workspace: "default", ClickId: []byte(n),
+			ReceivedAt: t.received(at).UnixMilli()})
 		b = bad{topic: schemas.TopicClicks, step: "decode", reason: "unreadable"}
 	case 1:
 		r = event("charge.succeeded", fmt.Sprintf(`{"n":%q}`, n))

@@ -20,14 +20,15 @@ import (
 	"tributary/processor/stripe"
 )
 
-// broken is one rule of the design that is broken on purpose, around the production code. The zero value breaks none.
+// broken is one rule of the design that is broken on purpose, around the production code. The zero
+// value breaks none.
 type broken struct {
 	name        string
 	missOnError bool                                              // a failed lookup is taken for a miss
 	harder      *statementFault                                   // happens often in schedules that are to show it
 	noRewind    bool                                              // an assignment begins at its committed offset
-	wrapStore   func(*client) recompute.Store                     // what a processor takes for ClickHouse
-	wrapHandler func(*processor, consume.Handler) consume.Handler // what a lane takes for its handler
+	wrapStore   func(*client) recompute.Store                     // what a processor uses as ClickHouse
+	wrapHandler func(*processor, consume.Handler) consume.Handler // what a consumer calls as its handler
 }
 
 func (b broken) store(c *client) recompute.Store {
@@ -62,10 +63,12 @@ func entries(write func([]ledger.Entry) []ledger.Entry) func(*client) recompute.
 type holds struct{ *client }
 
 func (h *holds) InsertFacts(ctx context.Context, rows []clickhouse.FactRow) error {
-	return h.client.InsertFacts(ctx, slices.DeleteFunc(slices.Clone(rows), func(r clickhouse.FactRow) bool { return r.Kind == stripe.HoldEnded }))
+	return h.client.InsertFacts(ctx, slices.DeleteFunc(slices.Clone(rows),
+		func(r clickhouse.FactRow) bool { return r.Kind == stripe.HoldEnded }))
 }
 
-// buffer is a Store that acknowledges facts, names and clicks before they are written, as async_insert does without waiting.
+// buffer is a Store that acknowledges facts, names and clicks before they are written, as
+// async_insert does without waiting.
 type buffer struct{ *client }
 
 const bufferedFor = 200 * time.Millisecond
@@ -93,7 +96,8 @@ func (b *buffer) InsertClicks(_ context.Context, rows []clickhouse.ClickRow) err
 
 // breakable are the rules, each as it is when it is broken.
 var breakable = []broken{
-	{name: "offsets are committed before the rows are acknowledged", wrapHandler: func(_ *processor, handle consume.Handler) consume.Handler {
+	{name: "offsets are committed before the rows are acknowledged", wrapHandler: func(_ *processor,
+		handle consume.Handler) consume.Handler {
 		return func(ctx context.Context, records []*kgo.Record, aside consume.DeadLetter) error {
 			go func() {
 				ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*attempt)
@@ -112,25 +116,29 @@ var breakable = []broken{
 			return rows
 		}}
 	}},
-	{name: "a failed lookup is taken for a miss", missOnError: true, harder: &statementFault{verb: "lookup", trouble: refused, hits: 20}},
+	{name: "a failed lookup is taken for a miss", missOnError: true, harder: &statementFault{verb: "lookup",
+		trouble: refused, hits: 20}},
 	{name: "no rewind, and a server that lost rows it had acknowledged", noRewind: true},
 	{name: "no object is superseded", wrapStore: entries(func(rows []ledger.Entry) []ledger.Entry {
 		return slices.DeleteFunc(rows, func(e ledger.Entry) bool { return e.Status == ledger.Superseded })
 	})},
-	{name: "an entry is known by the event that told it", wrapStore: entries(func(rows []ledger.Entry) []ledger.Entry {
-		for i := range rows {
-			rows[i].ID = ledger.NewEntryID(rows[i].Account, rows[i].ObjectID+rows[i].ReceivedAt.String(), rows[i].Kind)
-		}
-		return rows
-	})},
+	{name: "an entry is keyed by the event that reported it",
+		wrapStore: entries(func(rows []ledger.Entry) []ledger.Entry {
+			for i := range rows {
+				rows[i].ID = ledger.NewEntryID(rows[i].Account, rows[i].ObjectID+rows[i].ReceivedAt.String(), rows[i].Kind)
+			}
+			return rows
+		})},
 	{name: "the end of a hold is not stored", wrapStore: func(c *client) recompute.Store { return &holds{c} }},
-	{name: "inserts are acknowledged before they are written", wrapStore: func(c *client) recompute.Store { return &buffer{c} }},
+	{name: "inserts are acknowledged before they are written",
+		wrapStore: func(c *client) recompute.Store { return &buffer{c} }},
 	{name: "what cannot be read is skipped", wrapHandler: func(_ *processor, handle consume.Handler) consume.Handler {
 		return func(ctx context.Context, records []*kgo.Record, _ consume.DeadLetter) error {
 			return handle(ctx, records, func(context.Context, *kgo.Record, string, string, error) error { return nil })
 		}
 	}},
-	{name: "a batch that ClickHouse rejects is skipped", wrapHandler: func(_ *processor, handle consume.Handler) consume.Handler {
+	{name: "a batch that ClickHouse rejects is skipped", wrapHandler: func(_ *processor,
+		handle consume.Handler) consume.Handler {
 		return func(ctx context.Context, records []*kgo.Record, aside consume.DeadLetter) error {
 			if err := handle(ctx, records, aside); err != nil && !errors.Is(err, clickhouse.ErrRejected) {
 				return err
@@ -143,8 +151,9 @@ var breakable = []broken{
 // bites is how many schedules a broken rule may survive.
 const bites = 500
 
-// What finds nothing must be able to: each broken rule is caught, by what it does to the tables. (That every row is the quiet processor's
-// is not asked here: a version that is another one would be noticed by it alone.)
+// What finds nothing must be able to: each broken rule is caught, by what it does to the tables.
+// (That every row is the quiet processor's is not asked here: a version that is another one would
+// be noticed by it alone.)
 func TestBrokenRulesAreCaught(t *testing.T) {
 	var mu sync.Mutex
 	table := make([]string, len(breakable))
@@ -158,7 +167,7 @@ func TestBrokenRulesAreCaught(t *testing.T) {
 						continue
 					}
 					if whole, _ := simulate(t, seed, broken{harder: b.harder}); len(whole) > 0 {
-						continue // it is not the rule's doing
+						continue // the broken rule did not cause it
 					}
 					sentence, _, _ := strings.Cut(violations[0], ":")
 					mu.Lock()

@@ -1,0 +1,40 @@
+// Command bench races the edge against its peers on this machine: what one click costs in CPU, how
+// long its sender waits, and how much memory it takes. See race.go for who takes part and how they
+// are measured.
+//
+//	make bench                                  # everything: some three minutes
+//	bin/bench race --kafka kfake --connections 64 --rounds 3
+//	bin/bench outage --for 10m --rate 5000 --kill
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+type commands struct {
+	Race     race     `cmd:"" default:"withargs" help:"Race them all."`
+	Outage   outage   `cmd:"" help:"Take Kafka away under load, and count what is lost."`
+	Kafka    kafka    `cmd:"" hidden:"" help:"Be a Kafka."`
+	Bare     bare     `cmd:"" hidden:"" help:"Be a server that answers 204."`
+	Smallest smallest `cmd:"" hidden:"" help:"Be the smallest server that answers after Kafka."`
+	Send     send     `cmd:"" hidden:"" help:"Be the crowd of senders."`
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	var c commands
+	command := kong.Parse(&c, kong.Name("bench"), kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Description("Race the edge against its peers on this machine."))
+	if err := command.Run(); err != nil && !errors.Is(err, context.Canceled) {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}

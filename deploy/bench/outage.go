@@ -1,0 +1,166 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"tributary/schemas"
+)
+
+// outage takes Kafka away under a constant load and brings it back. Every click that was answered
+// with success must then be in Kafka: clicks are counted by their ids, since one that was in doubt
+// may be there twice.
+type outage struct {
+	For         time.Duration `default:"30s" help:"How long Kafka is away."`
+	Rate        float64       `default:"5000" help:"Clicks a second."`
+	Connections int           `default:"64"`
+	Kill        bool          `help:"Also kill -9 the edge in the middle of the outage, and start it again."`
+	Ingest      string        `default:"bin/ingest" help:"The program that is measured."`
+}
+
+// calm is how long Kafka is there before the outage, and again before the end of the load.
+const calm = 2 * time.Second
+
+// Run prints what happened, and returns an error when a click is lost.
+func (o *outage) Run(ctx context.Context) error {
+	dir, err := os.MkdirTemp("", "bench")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	data := filepath.Join(dir, "kafka")
+	broker, err := startServer(self, "kafka", "--dir", data)
+	if err != nil {
+		return err
+	}
+	defer func() { broker.stop() }()
+	edge, err := o.startEdge(ctx, dir, broker.addr, "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	defer func() { edge.stop() }()
+
+	crowd := exec.CommandContext(ctx, self, "send", "--addr", edge.addr, "--rate", fmt.Sprint(o.Rate), "--reconnect",
+		"--connections", strconv.Itoa(o.Connections), "--for", (o.For + 2*calm).String())
+	crowd.Stderr = os.Stderr
+	out, err := crowd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := crowd.Start(); err != nil {
+		return err
+	}
+	time.Sleep(calm)
+	broker.stop()
+	rss := 0
+	if o.Kill {
+		time.Sleep(o.For / 2)
+		if rss, err = peakRSS(edge.pid); err != nil {
+			return err
+		}
+		edge.stop()
+		if edge, err = o.startEdge(ctx, dir, broker.addr, edge.addr); err != nil {
+			return err
+		}
+		time.Sleep(o.For / 2)
+	} else {
+		time.Sleep(o.For)
+	}
+	_, port, _ := net.SplitHostPort(broker.addr)
+	if broker, err = startServer(self, "kafka", "--dir", data, "--port", port); err != nil {
+		return err
+	}
+	back := time.Now()
+	var seen sent
+	if err := json.NewDecoder(out).Decode(&seen); err != nil {
+		return err
+	}
+	if err := crowd.Wait(); err != nil {
+		return err
+	}
+	drained, err := waitEmpty(ctx, filepath.Join(dir, "spool"), back)
+	if err != nil {
+		return err
+	}
+	last, err := peakRSS(edge.pid)
+	if err != nil {
+		return err
+	}
+	stored, err := distinct(ctx, broker.addr, seen.Requests)
+	if err != nil {
+		return err
+	}
+	inflow := o.For.Seconds() * o.Rate
+	fmt.Printf("Kafka away for %s at %.0f clicks/s over %d connections\n", o.For, o.Rate, o.Connections)
+	fmt.Printf("%d answered with success, %d refused, %d connections broken\n", seen.Requests, seen.Failed, seen.Broken)
+	fmt.Printf("answers: p50 %s, p99 %s; edge: RSS at most %d MB\n", seen.P50, seen.P99, max(rss, last))
+	fmt.Printf("drained %s after Kafka was back: %.1f times the inflow, beside the live clicks\n",
+		drained.Round(10*time.Millisecond), inflow/drained.Seconds()/o.Rate)
+	fmt.Printf("in Kafka: %d different clicks; lost: %d\n", stored, max(0, seen.Requests-stored))
+	if stored < seen.Requests {
+		return errors.New("clicks that were answered with success are lost")
+	}
+	return nil
+}
+
+func (o *outage) startEdge(ctx context.Context, dir, seed, addr string) (*server, error) {
+	workspaces, err := writeWorkspaces(dir)
+	if err != nil {
+		return nil, err
+	}
+	return startEdge(ctx, o.Ingest, addr, filepath.Join(dir, "spool"),
+		[]string{"--kafka-seeds", seed, "--workspaces", workspaces, "--max-conns-per-ip", "0"})
+}
+
+// waitEmpty waits until the spool holds no segment, and returns how long after begin that was.
+func waitEmpty(ctx context.Context, dir string, begin time.Time) (time.Duration, error) {
+	for ctx.Err() == nil {
+		left, err := filepath.Glob(filepath.Join(dir, "*.spool"))
+		if err != nil {
+			return 0, err
+		}
+		if len(left) == 0 {
+			return time.Since(begin), nil
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	return 0, ctx.Err()
+}
+
+// distinct counts the different click ids in Kafka. It waits a while for as many as want.
+func distinct(ctx context.Context, seed string, want int) (int, error) {
+	client, err := kgo.NewClient(kgo.SeedBrokers(seed), kgo.ConsumeTopics(schemas.TopicClicks),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+	if err != nil {
+		return 0, err
+	}
+	defer client.Close()
+	ids := make(map[string]bool, want)
+	for len(ids) < want {
+		poll, cancel := context.WithTimeout(ctx, 5*time.Second)
+		fetches := client.PollFetches(poll)
+		cancel()
+		if errors.Is(fetches.Err0(), context.DeadlineExceeded) {
+			break // nothing more comes
+		}
+		if err := fetches.Err0(); err != nil {
+			return 0, err
+		}
+		fetches.EachRecord(func(r *kgo.Record) { ids[string(r.Key)] = true })
+	}
+	return len(ids), nil
+}

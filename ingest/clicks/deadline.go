@@ -1,0 +1,81 @@
+package clicks
+
+import (
+	"net"
+	"time"
+)
+
+// deadlineListener accepts connections whose deadlines cost little.
+type deadlineListener struct{ net.Listener }
+
+func (l deadlineListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &deadlineConn{Conn: c}, nil
+}
+
+// deadlineSlack is how much earlier than asked for a deadline may pass.
+const deadlineSlack = time.Second
+
+// deadlineConn sets a deadline when it is needed, not when it is asked for. fasthttp asks for three
+// for each request (idle, read, write), and each goes through the runtime's heap of timers; but
+// most requests arrive whole with the first Read, and a deadline that was set less than
+// deadlineSlack ago is as good as a new one.
+//
+// Like fasthttp's own use of a connection, it is for one goroutine; only Close may come from
+// another.
+type deadlineConn struct {
+	net.Conn
+	read, write deadline
+}
+
+// deadline is one that was asked for, and the one that the connection has.
+type deadline struct{ wanted, set time.Time }
+
+// due reports whether the connection needs to be given what was asked for.
+func (d *deadline) due() bool {
+	if d.wanted.Equal(d.set) {
+		return false
+	}
+	late := d.wanted.Sub(d.set)
+	if d.wanted.IsZero() || d.set.IsZero() || late < 0 || late >= deadlineSlack {
+		d.set = d.wanted
+		return true
+	}
+	return false
+}
+
+func (c *deadlineConn) SetReadDeadline(t time.Time) error {
+	c.read.wanted = t
+	return nil
+}
+
+func (c *deadlineConn) SetWriteDeadline(t time.Time) error {
+	c.write.wanted = t
+	return nil
+}
+
+func (c *deadlineConn) SetDeadline(t time.Time) error {
+	c.read.wanted, c.write.wanted = t, t
+	return nil
+}
+
+func (c *deadlineConn) Read(b []byte) (int, error) {
+	if c.read.due() {
+		if err := c.Conn.SetReadDeadline(c.read.set); err != nil {
+			return 0, err
+		}
+	}
+	return c.Conn.Read(b)
+}
+
+func (c *deadlineConn) Write(b []byte) (int, error) {
+	if c.write.due() {
+		if err := c.Conn.SetWriteDeadline(c.write.set); err != nil {
+			return 0, err
+		}
+	}
+	return c.Conn.Write(b)
+}

@@ -1,0 +1,233 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"tributary/ingest/publish/spool"
+)
+
+const (
+	drainEvery   = 100 * time.Millisecond // how often an empty spool is looked at
+	drainFirst   = 100                    // records in Kafka's hands at a time, doubled with each success
+	drainRecords = 2000                   // up to this
+	drainBytes   = 1 << 20                // of their entries
+	drainRetry   = time.Second            // after Kafka refused
+	drainTries   = 8                      // of one chunk while nothing at all is acknowledged
+)
+
+var errNoAnswer = errors.New("not acknowledged in time")
+
+// drainer is the state of the drain.
+type drainer struct {
+	*Publisher
+	buf   []byte // holds the segment; nil when Kafka's client may still read the last one
+	limit int    // records of the next chunk
+	tries int    // of the chunk, without an answer
+}
+
+// drainSpool delivers the spool's records in their order, oldest first, until ctx ends. While Kafka
+// is away it waits with a few of them in Kafka's client, which tries them until Kafka is back.
+func (p *Publisher) drainSpool(ctx context.Context) {
+	d := &drainer{Publisher: p, limit: drainFirst}
+	for pause(ctx, drainEvery) {
+		for ctx.Err() == nil { // an open breaker is no obstacle: the drain may be what closes it
+			seg, buf, err := p.spool.Oldest(d.buf)
+			d.buf = buf
+			if err != nil {
+				p.log.Error("drain the spool", "error", err)
+				pause(ctx, drainRetry)
+				break
+			}
+			if seg == nil {
+				break
+			}
+			d.drainSegment(ctx, seg)
+		}
+	}
+}
+
+// drainSegment delivers one segment and deletes its file. A process that ends in between begins the
+// segment again at its next start: what is delivered twice is the same row.
+func (d *drainer) drainSegment(ctx context.Context, seg *spool.Segment) {
+	if seg.Torn > 0 {
+		d.log.Warn("a spool segment ends in an unfinished write, which nobody was promised", "bytes", seg.Torn)
+	}
+	d.metrics.spoolDamaged.Add(float64(seg.Damaged))
+	keep := false
+	for entries := seg.Entries; len(entries) > 0; {
+		n := chunk(entries, d.limit)
+		begin := time.Now()
+		kept, err := d.deliverChunk(ctx, entries[:n])
+		switch {
+		case ctx.Err() != nil:
+			return
+		case errors.Is(err, errNoAnswer):
+			// All of it may be with one dead leader. What is sent again goes to a partition that
+			// has less to do; a small chunk, since that one's leader may be dead too.
+			d.limit, d.tries, d.buf = drainFirst, d.tries+1, nil
+			continue
+		case err != nil:
+			d.log.Warn("drain the spool: Kafka refused; trying again", "error", err)
+			if !pause(ctx, drainRetry) {
+				return
+			}
+			continue
+		}
+		d.limit, d.tries = min(2*d.limit, drainRecords), 0
+		d.metrics.spoolDrained.Add(float64(n - kept))
+		d.metrics.spoolUndeliverable.Add(float64(kept))
+		keep = keep || kept > 0
+		entries = entries[n:]
+		// A pause half as long as Kafka took: a third of its time is left to those who wait for an
+		// answer.
+		if !pause(ctx, min(time.Since(begin)/2, drainEvery)) {
+			return
+		}
+	}
+	if err := d.spool.Remove(seg, keep); err != nil {
+		d.log.Error("drain the spool", "error", err)
+		pause(ctx, drainRetry)
+	}
+}
+
+// deliverChunk delivers entries and returns how many of them Kafka will never take.
+func (d *drainer) deliverChunk(ctx context.Context, entries [][]byte) (kept int, err error) {
+	records, unreadable := d.parseEntries(entries)
+	refused, err := d.deliver(ctx, records)
+	if err != nil {
+		return 0, err
+	}
+	// Each by itself: a broker refuses a whole batch for one record, or for the sum of all.
+	for _, r := range refused {
+		again, err := d.deliver(ctx, []*kgo.Record{r})
+		if err != nil {
+			return 0, err
+		}
+		if len(again) > 0 {
+			d.log.Error("kafka will not take a record of the spool", "topic", r.Topic, "bytes", len(r.Value))
+			kept++
+		}
+	}
+	return unreadable + kept, nil
+}
+
+func (d *drainer) parseEntries(entries [][]byte) (records []*kgo.Record, unreadable int) {
+	records = make([]*kgo.Record, 0, len(entries))
+	for _, e := range entries {
+		r, err := parseEntry(e)
+		if err != nil {
+			d.log.Error("read a spool entry", "error", err)
+			unreadable++
+			continue
+		}
+		records = append(records, r)
+	}
+	return records, unreadable
+}
+
+// chunk returns how many of the entries, at most limit, go to Kafka together.
+func chunk(entries [][]byte, limit int) int {
+	bytes := 0
+	for i, e := range entries {
+		if bytes += len(e); i == limit || i > 0 && bytes > drainBytes {
+			return i
+		}
+	}
+	return len(entries)
+}
+
+// delivery counts down the acknowledgements of what the drain has handed to Kafka.
+type delivery struct {
+	done chan struct{} // closed with the last of them
+
+	mu      sync.Mutex // guards what follows
+	left    int
+	refused []*kgo.Record // that Kafka will never take
+	failed  error         // any other failure
+	inDoubt bool          // nobody waits any longer
+}
+
+// deliver hands records to Kafka and waits. It returns those that Kafka will never take; err is any
+// other failure, errNoAnswer among them, after which all of them are to be delivered again.
+func (d *drainer) deliver(ctx context.Context, records []*kgo.Record) ([]*kgo.Record, error) {
+	if len(records) == 0 {
+		return nil, nil
+	}
+	v := &delivery{done: make(chan struct{}), left: len(records)}
+	acked := d.acked.Load()
+	d.inFlight.Add(int64(len(records)))
+	for _, r := range records {
+		d.client.TryProduce(context.Background(), r, func(r *kgo.Record, err error) { d.acknowledge(v, r, err) })
+	}
+	tick := time.NewTicker(d.cfg.patience())
+	defer tick.Stop()
+	for {
+		select {
+		case <-v.done:
+			return v.refused, v.failed
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-tick.C:
+			// Not for ever while Kafka is away: each time leaves a copy in the client's memory.
+			if (d.tries < drainTries || d.acked.Load() != acked) && d.abandon(v) {
+				return nil, errNoAnswer
+			}
+		}
+	}
+}
+
+func (d *drainer) acknowledge(v *delivery, r *kgo.Record, err error) {
+	d.finished(err)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	switch {
+	case err == nil:
+	case unacceptable(err):
+		v.refused = append(v.refused, r)
+	default:
+		v.failed = err
+	}
+	if v.inDoubt {
+		d.inDoubt.Add(-1)
+	}
+	if v.left--; v.left == 0 {
+		close(v.done)
+	}
+}
+
+// abandon counts what v still waits for as in doubt, if there is room for it.
+func (d *drainer) abandon(v *delivery) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.left == 0 || d.inDoubt.Load()+int64(v.left) > int64(d.cfg.MaxInDoubt) {
+		return false
+	}
+	v.inDoubt = true
+	d.inDoubt.Add(int64(v.left))
+	return true
+}
+
+// unacceptable reports whether Kafka refuses this record whenever it is sent, so that it would stop
+// all behind it.
+func unacceptable(err error) bool {
+	return errors.Is(err, kerr.MessageTooLarge) || errors.Is(err, kerr.RecordListTooLarge) ||
+		errors.Is(err, kerr.InvalidRecord) || errors.Is(err, kerr.InvalidTimestamp)
+}
+
+// pause waits for d and reports whether ctx goes on.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}

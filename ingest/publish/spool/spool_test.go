@@ -1,0 +1,473 @@
+package spool
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func config(dir string) Config {
+	return Config{Dir: dir, MaxBytes: 64 << 20, Logger: slog.New(slog.DiscardHandler)}
+}
+
+func open(t *testing.T, cfg Config) *Spool {
+	t.Helper()
+	s, err := Open(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+// drain empties s and returns what it held.
+func drain(t *testing.T, s *Spool) (entries []string, damaged, torn int) {
+	t.Helper()
+	for {
+		seg, _, err := s.Oldest(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if seg == nil {
+			return entries, damaged, torn
+		}
+		for _, e := range seg.Entries {
+			entries = append(entries, string(e))
+		}
+		damaged, torn = damaged+seg.Damaged, torn+seg.Torn
+		if err := s.Remove(seg, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func segments(t *testing.T, dir string) []string {
+	t.Helper()
+	list, err := filepath.Glob(filepath.Join(dir, "*"+suffix))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+// What many append at once comes back whole, each sender's entries in its order, also from the next
+// process.
+func TestKeepsInOrder(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, config(dir))
+	const senders, each = 16, 50
+	var wg sync.WaitGroup
+	for i := range senders {
+		wg.Go(func() {
+			for k := range each {
+				if err := s.Append(t.Context(), fmt.Appendf(nil, "%02d %04d", i, k), bytes.Repeat([]byte("x"), 3000)); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if u, err := s.Usage(); err != nil || u.Bytes < senders*each*3000 || u.Oldest.IsZero() || u.Room <= 0 {
+		t.Errorf("usage %+v, %v", u, err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	s = open(t, config(dir))
+	got, damaged, torn := drain(t, s)
+	if len(got) != 2*senders*each || damaged != 0 || torn != 0 {
+		t.Fatalf("%d entries, %d bytes damaged, %d torn", len(got), damaged, torn)
+	}
+	last := map[string]string{}
+	for i := 0; i < len(got); i += 2 {
+		sender, number, _ := strings.Cut(got[i], " ")
+		if number <= last[sender] && last[sender] != "" {
+			t.Fatalf("sender %s: %s after %s", sender, number, last[sender])
+		}
+		last[sender] = number
+	}
+	if u, err := s.Usage(); err != nil || u.Bytes != 0 || u.Segments != 0 || !u.Oldest.IsZero() {
+		t.Errorf("usage of the empty spool %+v, %v", u, err)
+	}
+}
+
+// What was fsynced survives whatever stands behind it: the last record cut at every byte, zeros,
+// and rubbish.
+func TestTornTail(t *testing.T) {
+	whole := appendFrame(appendFrame(nil, []byte("first")), []byte("second"))
+	last := appendFrame(nil, []byte("the last one"))
+	for cut := range len(last) {
+		entries, damaged, torn := parse(append(bytes.Clone(whole), last[:cut]...))
+		if len(entries) != 2 || string(entries[1]) != "second" || damaged != 0 || torn != cut {
+			t.Fatalf("cut at %d: %q, %d damaged, %d torn", cut, entries, damaged, torn)
+		}
+	}
+	if entries, damaged, torn := parse(append(bytes.Clone(whole), make([]byte, 100)...)); len(entries) != 2 || damaged != 0 || torn != 100 {
+		t.Errorf("zeros: %q, %d damaged, %d torn", entries, damaged, torn)
+	}
+	if entries, damaged, _ := parse(append(bytes.Clone(whole), "what is this?"...)); len(entries) != 2 || damaged != 13 {
+		t.Errorf("rubbish: %q, %d damaged", entries, damaged)
+	}
+}
+
+// A flipped bit takes the entry that it is in, is noticed, and takes no other.
+func TestFlippedBits(t *testing.T) {
+	entries := []string{"first", "second", "third"}
+	var whole []byte
+	for _, e := range entries {
+		whole = appendFrame(whole, []byte(e))
+	}
+	for i := range whole {
+		for bit := range 8 {
+			b := bytes.Clone(whole)
+			b[i] ^= 1 << bit
+			got, damaged, torn := parse(b)
+			if len(got) != 2 || damaged+torn == 0 {
+				t.Fatalf("byte %d, bit %d: %q, %d damaged, %d torn", i, bit, got, damaged, torn)
+			}
+			for _, e := range got {
+				if s := string(e); s != "first" && s != "second" && s != "third" {
+					t.Fatalf("byte %d, bit %d: %q was never appended", i, bit, s)
+				}
+			}
+			if i < len(whole)-frameHeader-len("third") && damaged == 0 {
+				t.Fatalf("byte %d, bit %d: not reported as damage", i, bit)
+			}
+		}
+	}
+}
+
+// A damaged segment is kept for people, and still counts.
+func TestDamagedSegmentIsKept(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, config(dir))
+	if err := s.Append(t.Context(), []byte("good"), []byte("bad"), []byte("good too")); err != nil {
+		t.Fatal(err)
+	}
+	path := segments(t, dir)[0]
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[bytes.Index(b, []byte("bad"))] ^= 1
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got, damaged, _ := drain(t, s)
+	if fmt.Sprint(got) != "[good good too]" || damaged != frameHeader+3 {
+		t.Errorf("%q, %d bytes damaged", got, damaged)
+	}
+	if kept, err := os.ReadFile(path + keptSuffix); err != nil || !bytes.Equal(kept, b) {
+		t.Errorf("the damaged segment: %v", err)
+	}
+	if u, _ := s.Usage(); u.Bytes != int64(len(b)) {
+		t.Errorf("%d bytes in use, want the kept file's %d", u.Bytes, len(b))
+	}
+}
+
+func TestOneProcess(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, config(dir))
+	if _, err := Open(config(dir)); !errors.Is(err, ErrLocked) || !strings.Contains(err.Error(), "(hint: ") {
+		t.Errorf("second Open: %v, want ErrLocked and a hint", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	open(t, config(dir))
+}
+
+func TestDirectoryIsPrivate(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "a", "spool")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, config(dir))
+	if err := s.Append(t.Context(), []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]os.FileMode{dir: 0o700, segments(t, dir)[0]: 0o600} {
+		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != want {
+			t.Errorf("%s: %v, %v, want %v", path, info.Mode(), err, want)
+		}
+	}
+}
+
+func TestFull(t *testing.T) {
+	cfg := config(t.TempDir())
+	cfg.MaxBytes = 2 * segmentBytes
+	s := open(t, cfg)
+	entry := make([]byte, 1<<20)
+	kept := 0
+	for ; kept < 100; kept++ {
+		if err := s.Append(t.Context(), entry); err != nil {
+			if !errors.Is(err, ErrFull) {
+				t.Fatalf("Append: %v, want ErrFull", err)
+			}
+			break
+		}
+	}
+	if kept != 7 { // eight would fit without their frames
+		t.Errorf("%d MiB kept of a limit of 8", kept)
+	}
+	if _, err := s.Usage(); !errors.Is(err, ErrFull) {
+		t.Errorf("Usage: %v, want ErrFull", err)
+	}
+	if got, _, _ := drain(t, s); len(got) != kept {
+		t.Errorf("%d entries, want %d", len(got), kept)
+	}
+	if err := s.Append(t.Context(), entry); err != nil {
+		t.Errorf("Append after the drain: %v", err)
+	}
+}
+
+// faultyFile fails as a test wants, after it has done what a real file would have done until then.
+type faultyFile struct {
+	*os.File
+	f *faults
+}
+
+type faults struct {
+	mu    sync.Mutex
+	write error // after half of the bytes
+	sync  error
+	block chan struct{} // Sync waits for it; nil: it does not
+}
+
+func (f *faults) set(write, sync error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.write, f.sync = write, sync
+}
+
+func (f *faultyFile) Write(b []byte) (int, error) {
+	f.f.mu.Lock()
+	defer f.f.mu.Unlock()
+	if f.f.write != nil {
+		n, _ := f.File.Write(b[:len(b)/2])
+		return n, f.f.write
+	}
+	return f.File.Write(b)
+}
+
+func (f *faultyFile) Sync() error {
+	f.f.mu.Lock()
+	block, err := f.f.block, f.f.sync
+	f.f.mu.Unlock()
+	if block != nil {
+		<-block
+	}
+	if err != nil {
+		return err
+	}
+	return f.File.Sync()
+}
+
+func faulty(dir string) (Config, *faults) {
+	f := &faults{}
+	cfg := config(dir)
+	cfg.create = func(path string) (file, error) {
+		real, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+		return &faultyFile{real, f}, err
+	}
+	return cfg, f
+}
+
+// After a failed write or fsync nothing is promised, what was promised before is there, and the
+// next entries go to another file: a second fsync of the first would report success for what the
+// kernel has dropped.
+func TestDiskFails(t *testing.T) {
+	for name, f := range map[string]struct{ write, sync error }{
+		"no space": {write: syscall.ENOSPC}, "fsync": {sync: syscall.EIO},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			cfg, faults := faulty(dir)
+			s := open(t, cfg)
+			if err := s.Append(t.Context(), []byte("before")); err != nil {
+				t.Fatal(err)
+			}
+			faults.set(f.write, f.sync)
+			if err := s.Append(t.Context(), []byte("not promised")); !errors.Is(err, f.write) && !errors.Is(err, f.sync) {
+				t.Fatalf("Append: %v", err)
+			}
+			if _, err := s.Usage(); err == nil {
+				t.Error("Usage reports no fault")
+			}
+			begin := time.Now()
+			for range 1000 { // a dead disk is not asked each time
+				if s.Append(t.Context(), []byte("refused")) == nil {
+					t.Fatal("Append succeeded on a dead disk")
+				}
+			}
+			if d := time.Since(begin); d > 500*time.Millisecond {
+				t.Errorf("1000 refusals took %s", d)
+			}
+			faults.set(nil, nil)
+			for deadline := time.Now().Add(5 * time.Second); s.Append(t.Context(), []byte("after")) != nil; {
+				if time.Now().After(deadline) {
+					t.Fatal("the spool does not recover")
+				}
+				time.Sleep(50 * time.Millisecond)
+			}
+			if n := len(segments(t, dir)); n != 2 {
+				t.Errorf("%d segments, want one before and one after", n)
+			}
+			if _, err := s.Usage(); err != nil {
+				t.Errorf("Usage: %v", err)
+			}
+			if got, damaged, torn := drain(t, s); fmt.Sprint(got) != "[before after]" || damaged != 0 || torn != 0 {
+				t.Errorf("%q, %d damaged, %d torn", got, damaged, torn)
+			}
+		})
+	}
+	t.Run("from the start", func(t *testing.T) {
+		dir := t.TempDir()
+		cfg, faults := faulty(dir)
+		faults.set(syscall.ENOSPC, nil)
+		s := open(t, cfg)
+		if err := s.Append(t.Context(), []byte("x")); !errors.Is(err, syscall.ENOSPC) {
+			t.Errorf("Append: %v, want ENOSPC", err)
+		}
+		if n := len(segments(t, dir)); n != 0 {
+			t.Errorf("%d files are left of a segment that could not be written", n)
+		}
+	})
+}
+
+// A disk that hangs holds a bounded number of bytes, and its callers no longer than they want.
+func TestDiskHangs(t *testing.T) {
+	cfg, faults := faulty(t.TempDir())
+	faults.block = make(chan struct{})
+	s := open(t, cfg)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := s.Append(ctx, []byte("waits")); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Append: %v, want the deadline", err)
+	}
+	for range 10 * groupBytes / maxEntry {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		_ = s.Append(ctx, make([]byte, maxEntry))
+		cancel()
+	}
+	s.mu.Lock()
+	if n := len(s.filling.frames); n > groupBytes {
+		t.Errorf("%d bytes wait for the disk, more than %d", n, groupBytes)
+	}
+	s.mu.Unlock()
+	close(faults.block)
+	if err := s.Append(t.Context(), []byte("after")); err != nil {
+		t.Errorf("Append when the disk is back: %v", err)
+	}
+}
+
+// A segment may vanish, and names that are not ours are not guessed at.
+func TestForeignHands(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, config(dir))
+	if err := s.Append(t.Context(), []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(segments(t, dir)[0]); err != nil {
+		t.Fatal(err)
+	}
+	if got, _, _ := drain(t, s); len(got) != 0 {
+		t.Errorf("%q out of nothing", got)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "backup"+suffix), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(config(dir)); err == nil || !strings.Contains(err.Error(), "(hint: ") {
+		t.Errorf("Open: %v, want a hint", err)
+	}
+}
+
+// TestKill kills a process that appends, and reads what it had been promised.
+func TestKill(t *testing.T) {
+	if dir := os.Getenv("TRIBUTARY_SPOOL_CHILD"); dir != "" {
+		s := open(t, config(dir))
+		for i := 0; ; i++ {
+			if err := s.Append(t.Context(), fmt.Appendf(nil, "entry %d", i)); err != nil {
+				t.Fatal(err)
+			}
+			fmt.Println("kept", i)
+		}
+	}
+	dir := t.TempDir()
+	cmd := exec.Command(os.Args[0], "-test.run=^TestKill$")
+	cmd.Env = append(os.Environ(), "TRIBUTARY_SPOOL_CHILD="+dir)
+	var out bytes.Buffer
+	cmd.Stdout = &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(500 * time.Millisecond)
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait()
+
+	promised := strings.Count(out.String(), "\n")
+	if promised == 0 {
+		t.Fatal("the child kept nothing")
+	}
+	got, damaged, _ := drain(t, open(t, config(dir)))
+	if len(got) < promised || damaged != 0 {
+		t.Fatalf("%d entries of %d promised, %d bytes damaged", len(got), promised, damaged)
+	}
+	for i, e := range got {
+		if e != fmt.Sprintf("entry %d", i) {
+			t.Fatalf("entry %d is %q", i, e)
+		}
+	}
+}
+
+func TestValidate(t *testing.T) {
+	err := Config{}.Validate()
+	if err == nil || strings.Count(err.Error(), "(hint: ") != 2 {
+		t.Errorf("Validate: %v, want two faults with hints", err)
+	}
+}
+
+// FuzzParse reads arbitrary files: never a panic, every byte accounted for, and what is sound in
+// front is always found.
+func FuzzParse(f *testing.F) {
+	two := appendFrame(appendFrame(nil, []byte("first")), []byte("second"))
+	f.Add([]byte("one"), []byte{})
+	f.Add([]byte("one"), two)
+	f.Add([]byte("one"), two[:len(two)-3])
+	f.Add([]byte("one"), append([]byte("rubbish"), two...))
+	f.Add([]byte("one"), append(append([]byte{}, mark...), 0xff, 0xff, 0xff, 0xff))
+	f.Fuzz(func(t *testing.T, entry, rest []byte) {
+		if len(entry) == 0 {
+			entry = []byte("e")
+		}
+		b := append(appendFrame(nil, entry), rest...)
+		entries, damaged, torn := parse(b)
+		if len(entries) == 0 || !bytes.Equal(entries[0], entry) {
+			t.Fatalf("the first entry is lost before %x", rest)
+		}
+		sum := damaged + torn
+		for _, e := range entries {
+			sum += frameHeader + len(e)
+			if !bytes.Contains(b, appendFrame(nil, e)) {
+				t.Fatalf("%x is not in the file", e)
+			}
+		}
+		if sum != len(b) {
+			t.Fatalf("%d of %d bytes accounted for", sum, len(b))
+		}
+	})
+}

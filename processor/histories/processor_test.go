@@ -1,0 +1,149 @@
+package histories
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"tributary/processor/clickhouse"
+	"tributary/processor/clickhouse/clickhousetest"
+	"tributary/processor/consume"
+	"tributary/processor/ledger"
+	"tributary/processor/recompute"
+	"tributary/schemas"
+)
+
+// processor runs without Kafka, as in the tests of processor/consume: both consumers' handlers over
+// the model. It can be made to crash at an insert, and restarts with nothing but what the model
+// holds.
+type processor struct {
+	*clickhousetest.Model
+	tb    testing.TB
+	rates ledger.Rates
+	now   time.Time // by the clock; records are older
+
+	money  *consume.Payments
+	clicks *consume.Clicks
+
+	mu    sync.Mutex // inserts of one batch run beside each other
+	crash *crash     // nil: none
+}
+
+// crash says at which insert the processor crashes. It is counted by table, so that the order of
+// inserts that run beside each other does not matter.
+type crash struct {
+	table  string
+	after  int  // inserts into it
+	stored bool // whether the last one still reaches the store
+}
+
+// tables are those at whose inserts a processor may crash.
+var tables = []string{"stripe_events", "facts", "identities", "leads", "ledger", "clicks"}
+
+func newProcessor(tb testing.TB, rates ledger.Rates, now time.Time) *processor {
+	h := &processor{Model: clickhousetest.New(tb), tb: tb, rates: rates, now: now}
+	h.start()
+	return h
+}
+
+// start makes new handlers: they know only what is stored.
+func (h *processor) start() {
+	h.crash = nil
+	r := recompute.New(recompute.Config{Store: h, Rates: h.rates, Settle: 24 * time.Hour,
+		Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return h.now }})
+	h.clicks = &consume.Clicks{Store: h, Recomputer: r}
+	h.money = &consume.Payments{Store: h, Recomputer: r, Workspace: func(*schemas.StripeEvent) (string,
+		bool) {
+		return "default", true
+	}, Events: consume.NewEventsMetric()}
+}
+
+// feed passes one batch to the handlers, as Kafka would. Its error is errCrashed or nil.
+func (h *processor) feed(records []*kgo.Record) error {
+	h.tb.Helper()
+	var clicks, money []*kgo.Record
+	for _, r := range records {
+		if r.Topic == schemas.TopicClicks {
+			clicks = append(clicks, r)
+		} else {
+			money = append(money, r)
+		}
+	}
+	letter := func(_ context.Context, r *kgo.Record, step, reason string, cause error) error {
+		h.tb.Fatalf("dead letter: %s %s %v\n%s", step, reason, cause, r.Value)
+		return nil
+	}
+	for _, consumer := range []struct {
+		records []*kgo.Record
+		handle  func(context.Context, []*kgo.Record, consume.DeadLetter) error
+	}{{clicks, h.clicks.Handle}, {money, h.money.Handle}} {
+		if len(consumer.records) == 0 {
+			continue
+		}
+		switch err := consumer.handle(context.Background(), consumer.records, letter); {
+		case errors.Is(err, errCrashed):
+			return errCrashed
+		case err != nil:
+			h.tb.Fatal(err)
+		}
+	}
+	return nil
+}
+
+var errCrashed = errors.New("the processor crashed")
+
+// insert stores rows, unless the processor crashes.
+func insert[T any](ctx context.Context, h *processor, table string, rows []T,
+	into func(context.Context, []T) error,
+) error {
+	h.mu.Lock()
+	crashed, stored := false, true
+	if d := h.crash; d != nil && d.table == table {
+		if d.after--; d.after < 0 {
+			crashed, stored = true, d.stored
+		}
+	}
+	h.mu.Unlock()
+	if stored {
+		if err := into(ctx, rows); err != nil {
+			return err
+		}
+	}
+	if crashed {
+		return errCrashed
+	}
+	return nil
+}
+
+func (h *processor) InsertClicks(ctx context.Context, rows []clickhouse.ClickRow) error {
+	return insert(ctx, h, "clicks", rows, h.Model.InsertClicks)
+}
+
+func (h *processor) InsertEvents(ctx context.Context, rows []clickhouse.EventRow) error {
+	return insert(ctx, h, "stripe_events", rows, h.Model.InsertEvents)
+}
+
+func (h *processor) InsertFacts(ctx context.Context, rows []clickhouse.FactRow) error {
+	return insert(ctx, h, "facts", rows, h.Model.InsertFacts)
+}
+
+func (h *processor) InsertEdges(ctx context.Context, rows []clickhouse.EdgeRow) error {
+	return insert(ctx, h, "identities", rows, h.Model.InsertEdges)
+}
+
+func (h *processor) InsertFirstNames(ctx context.Context, rows []clickhouse.EdgeRow) error {
+	return insert(ctx, h, "first_names", rows, h.Model.InsertFirstNames)
+}
+
+func (h *processor) InsertLeads(ctx context.Context, rows []ledger.Lead) error {
+	return insert(ctx, h, "leads", rows, h.Model.InsertLeads)
+}
+
+func (h *processor) InsertLedger(ctx context.Context, rows []ledger.Entry) error {
+	return insert(ctx, h, "ledger", rows, h.Model.InsertLedger)
+}
