@@ -194,7 +194,7 @@ type Sale struct{ Workspace, ObjectID string }
 func (s *Store) Unfinished(ctx context.Context, since time.Time, limit int) ([]Sale, error) {
 	return Collect(ctx, s, "ledger", `SELECT workspace, sale_id FROM (
 SELECT DISTINCT workspace, sale_id FROM ledger FINAL
-WHERE status = 'booked' AND match_rule = 'none' AND match_key != '' AND received_at >= ?
+WHERE status = 'booked' AND amount != 0 AND match_rule = 'none' AND match_key != '' AND received_at >= ?
    OR status = 'booked' AND amount != 0 AND (fx_source = '' OR NOT fx_final AND day < today()))
 ORDER BY rand() LIMIT ?`, []any{since, limit}, ScanSale)
 }
@@ -213,7 +213,7 @@ type Outstanding struct {
 func (s *Store) Outstanding(ctx context.Context) (Outstanding, error) {
 	rows, err := Collect(ctx, s, "revenue", `SELECT countIf(status = 'booked' AND amount != 0 AND fx_source = ''),
 countIf(status = 'booked' AND amount != 0 AND bitAnd(bitShiftRight(version, 125), 1) = 1),
-countIf(status = 'booked' AND match_rule = 'none' AND match_key != '')
+countIf(status = 'booked' AND amount != 0 AND match_rule = 'none' AND match_key != '')
 FROM revenue FINAL`, nil,
 		func(rows driver.Rows, o *Outstanding) error { return rows.Scan(&o.Unconverted, &o.Crowded, &o.Waiting) })
 	if err != nil {

@@ -255,8 +255,8 @@ func (m *Model) Unfinished(_ context.Context, since time.Time, limit int) ([]cli
 	now, since := m.Now(), since.Truncate(time.Second) // clickhouse-go binds times as whole seconds
 	found := make(map[clickhouse.Sale]bool)
 	for _, e := range m.ledger {
-		waiting := e.Status == ledger.Booked && e.MatchRule == join.RuleNone && e.MatchKey != "" &&
-			!e.ReceivedAt.Before(since)
+		waiting := e.Status == ledger.Booked && e.Amount != 0 && e.MatchRule == join.RuleNone &&
+			e.MatchKey != "" && !e.ReceivedAt.Before(since)
 		unconverted := e.Status == ledger.Booked && e.Amount != 0 && (e.FXSource == "" || !e.FXFinal &&
 			fx.DateOf(e.OccurredAt) < fx.DateOf(now))
 		if waiting || unconverted {
@@ -277,7 +277,7 @@ func (m *Model) Outstanding(context.Context) (clickhouse.Outstanding, error) {
 		case e.Status == ledger.Booked && e.Amount != 0 && e.FXSource == "":
 			o.Unconverted++
 		}
-		if e.Status == ledger.Booked && e.MatchRule == join.RuleNone && e.MatchKey != "" {
+		if e.Status == ledger.Booked && e.Amount != 0 && e.MatchRule == join.RuleNone && e.MatchKey != "" {
 			o.Waiting++
 		}
 		if e.Status == ledger.Booked && e.Amount != 0 && e.Version.Crowded() {
