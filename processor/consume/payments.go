@@ -56,7 +56,6 @@ type paymentBatch struct {
 	oneWay      []clickhouse.EdgeRow
 	deadLetters []clickhouse.DeadLetterRow
 	changes     map[string]*recompute.Changes // by workspace
-	latest      time.Time                     // of all records
 }
 
 func (b *paymentBatch) changesOf(workspace string) *recompute.Changes {
@@ -72,9 +71,6 @@ func (b *paymentBatch) changesOf(workspace string) *recompute.Changes {
 func (m *Payments) Handle(ctx context.Context, records []*kgo.Record, deadLetter DeadLetter) error {
 	b := &paymentBatch{changes: make(map[string]*recompute.Changes)}
 	for _, r := range records {
-		if r.Timestamp.After(b.latest) {
-			b.latest = r.Timestamp
-		}
 		var err error
 		step, reason := "decode", "unreadable"
 		switch r.Topic {
@@ -105,11 +101,7 @@ func (m *Payments) flush(ctx context.Context, b *paymentBatch) error {
 		inserts.Go(func() error { return m.Store.InsertLeads(ictx, b.leads) })
 		inserts.Go(func() error { return m.Store.InsertFirstNames(ictx, b.firsts) })
 		inserts.Go(func() error { return m.Store.InsertEdges(ictx, b.oneWay) })
-		if err := inserts.Wait(); err != nil {
-			return err
-		}
-		m.Recomputer.Handled(b.latest)
-		return nil
+		return inserts.Wait()
 	})
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	"tributary/processor/clickhouse"
+	"tributary/processor/identity"
 	"tributary/schemas"
 )
 
@@ -141,11 +142,13 @@ func redact(ctx context.Context, s *clickhouse.Store, workspace string, r redact
 		}
 	}
 	nodes := array(r.Nodes)
-	// A field that was set back to a name ends in the name: again:TIME NAME.
+	// The name of an hour contains the customer; a field that was set back to a name ends in it:
+	// again:TIME NAME.
 	err := s.Exec(ctx, `ALTER TABLE identities DELETE WHERE workspace = ? AND (has(?, key) OR has(?, target)
+    OR multiSearchAny(concat(key, ' ', target), ?)
     OR startsWith(key, 'again:') AND has(?, substring(key, position(key, ' ') + 1))
     OR startsWith(target, 'again:') AND has(?, substring(target, position(target, ' ') + 1)))`,
-		workspace, nodes, nodes, nodes, nodes)
+		workspace, nodes, nodes, clickhouse.Strings(hours(r.Nodes)), nodes, nodes)
 	if err != nil {
 		return err
 	}
@@ -168,4 +171,16 @@ func redactClicks(ctx context.Context, s *clickhouse.Store, workspace string, cl
 url = `+strings.ReplaceAll(origin, "%", "url")+`, path = '', referrer = `+strings.ReplaceAll(origin, "%", "referrer")+`,
 ad_click_id = '', region = '', city = '', user_agent = '', properties = map()
 WHERE workspace = ? AND has(?, UUIDNumToString(click_id))`, workspace, array(clicks))
+}
+
+// hours are what the names of the hours in which a customer paid contain (identity.Hour). Without a
+// customer it is a text that no name contains.
+func hours(nodes []string) []string {
+	parts := []string{"\x00"}
+	for _, n := range nodes {
+		if typ, customer := identity.Node(n).Split(); typ == identity.Customer {
+			parts = append(parts, "/"+customer+"/")
+		}
+	}
+	return parts
 }

@@ -199,10 +199,6 @@ type Search struct {
 	Found   []Credit
 	refused []Weighed
 	unmet   []identity.Node
-	// Knowledge counts the names and clicks that bear on the sale, each once, and Earliness how early all of them were told: both
-	// only grow, and one of them grows with whatever is learnt.
-	Knowledge int
-	Earliness uint64
 }
 
 // via is the way to a candidate.
@@ -254,19 +250,24 @@ func NewSearch(g *identity.Graph, clicks map[identity.Node]*Click, from []identi
 		seen[c.Target()] = true
 		return twice
 	})
-	s.measure(from)
 	slices.Sort(s.unmet)
 	s.unmet = slices.Compact(s.unmet)
 	return s
 }
 
+// decided returns the credit itself, or none where a person decided that the sale is nobody's.
+func (c Credit) decided() Credit {
+	if c.Rule == RuleManual && c.Click == nil && c.AffiliateID == "" {
+		return Credit{Rule: RuleNone, Key: c.Key}
+	}
+	return c
+}
+
 // Best returns the credit, and whatever it is that nothing known answers to if there is none.
 func (s *Search) Best() Credit {
 	switch {
-	case len(s.Found) > 0 && s.Found[0].Rule == RuleManual && s.Found[0].Click == nil && s.Found[0].AffiliateID == "":
-		return Credit{Rule: RuleNone, Key: s.Found[0].Key} // somebody decided that it is nobody's
 	case len(s.Found) > 0:
-		return s.Found[0]
+		return s.Found[0].decided()
 	case len(s.unmet) > 0:
 		return Credit{Rule: RuleNone, Key: s.unmet[0]}
 	}
@@ -292,41 +293,6 @@ func (s *Search) Weighed() []Weighed {
 
 // edges returns what leads on from a name: of each metadata field the one value that counts for this sale.
 func (s *Search) edges(n identity.Node) []identity.Edge { return s.inForce(s.graph.From(n)) }
-
-// measure counts all names that lead on from the given ones, and the clicks that they lead to, whether or not they count for the
-// sale. What a walk reaches in a graph that only grows is a set that only grows.
-func (s *Search) measure(from []identity.Node) {
-	seen := make(map[identity.Node]bool, 4*len(from))
-	queue := make([]identity.Node, 0, 4*len(from))
-	visit := func(n identity.Node) {
-		if !seen[n] {
-			seen[n] = true
-			queue = append(queue, n)
-		}
-	}
-	add := func(at time.Time) {
-		s.Knowledge++
-		s.Earliness += Inverse(42, at.UnixMilli()) // until the year 2109
-	}
-	for _, n := range from {
-		visit(n)
-	}
-	for i := 0; i < len(queue); i++ {
-		for _, e := range s.graph.From(queue[i]) {
-			add(e.At)
-			visit(e.B)
-		}
-		switch typ, value := queue[i].Split(); typ {
-		case identity.Reference:
-			visit(identity.New(identity.Affiliate, value))
-		case identity.Click:
-			if c := s.clicks[queue[i]]; c != nil {
-				add(c.ReceivedAt)
-				visit(identity.New(identity.Link, c.LinkID))
-			}
-		}
-	}
-}
 
 // through follows the names of a buyer or subscription.
 func (s *Search) through(name identity.Node, rule Rule) {
@@ -493,4 +459,33 @@ func (s *Search) ofLink(c *Click) *Click {
 
 func (s *Search) affiliate(id string, rule Rule, key identity.Node, named naming) {
 	s.Found = append(s.Found, Credit{Rule: rule, Key: key, AffiliateID: id, ProgramID: s.program(id), order: s.orderOfNaming(named)})
+}
+
+// Merge returns the best credit that any of the searches found, and all others that could have been credited, best first. The
+// searches are those of payments that belong together.
+func Merge(searches ...*Search) (best Credit, others []Credit) {
+	if len(searches) == 1 {
+		best, others = searches[0].Best(), searches[0].Found
+	} else {
+		best = Credit{Rule: RuleNone}
+		for _, s := range searches {
+			if b := s.Best(); best.Rule == RuleNone && (best.Key == "" || b.Key != "" && b.Key < best.Key) {
+				best = b
+			}
+			others = append(others, s.Found...)
+		}
+		slices.SortFunc(others, better)
+		if len(others) > 0 {
+			best = others[0].decided()
+		}
+	}
+	if len(others) == 0 {
+		return best, nil
+	}
+	seen := map[string]bool{}
+	return best, slices.DeleteFunc(slices.Clone(others[1:]), func(c Credit) bool {
+		twice := c.Same(best) || seen[c.Target()]
+		seen[c.Target()] = true
+		return twice
+	})
 }

@@ -41,7 +41,7 @@ func NewLead(l *schemas.Lead) Lead {
 
 // Uncredited gives the lead as it is before anything was looked up.
 func (l Lead) Uncredited() Lead {
-	l.MatchRule, l.Version = join.RuleNone, leadVersion(l.ReceivedAt, 0, 0)
+	l.MatchRule, l.Version = join.RuleNone, leadVersion(l.ReceivedAt, extent{})
 	return l
 }
 
@@ -50,8 +50,9 @@ func LeadNode(id [16]byte) identity.Node {
 	return identity.New(identity.Lead, hex.EncodeToString(id[:]))
 }
 
-// CreditLead finds the lead's click, and who the person is. The first telling of a lead stays, and so does what it came from: its
-// version begins with the inverse of received_at, and a click that the buyer came to be known by later counts for nothing.
+// CreditLead finds the lead's click, and who the person is. The first telling of a lead stays, and
+// so does what it came from: its version begins with the inverse of received_at, and a click that
+// the buyer came to be known by later counts for nothing.
 func (k *Evidence) CreditLead(l Lead) Lead {
 	at := join.Times{First: l.ReceivedAt, Last: l.ReceivedAt}
 	found := join.NewSearch(k.Graph, k.Clicks, []identity.Node{LeadNode(l.ID)}, at, k.Policies.At(l.ReceivedAt))
@@ -62,52 +63,49 @@ func (k *Evidence) CreditLead(l Lead) Lead {
 		l.Click = *c.Click
 	}
 	l.Person = k.person(l)
-	l.Version = leadVersion(l.ReceivedAt, found.Knowledge, found.Earliness)
+	var known extent
+	known.names(k, []identity.Node{LeadNode(l.ID)})
+	l.Version = leadVersion(l.ReceivedAt, known)
 	return l
 }
 
-// person names who a lead is: by the seller's own id, else by the Stripe customer, else by the hash of the e-mail address. A customer
-// whose id in the seller's database is learnt from another event is known by that; of several the smallest stands, so that the
-// order of learning them does not matter.
+// person names who a lead is: by the seller's own id, else by the Stripe customer, else by the hash
+// of the e-mail address. A customer whose id in the seller's database is learnt from another event
+// is known by that; of several the smallest stands, so that the order of learning them does not
+// matter.
 func (k *Evidence) person(l Lead) string {
 	if l.ExternalID != "" {
 		return string(identity.New(identity.External, l.ExternalID))
 	}
-	var external, customer identity.Node
+	var external, customer string
 	for _, e := range k.Graph.From(LeadNode(l.ID)) {
 		if e.B.Type() != identity.Customer {
 			continue
 		}
-		customer = smallest(customer, e.B)
+		customer = smaller(customer, string(e.B))
 		for _, of := range k.Graph.From(e.B) {
 			if of.B.Type() == identity.External && !of.B.OfTestMode() {
-				external = smallest(external, of.B)
+				external = smaller(external, string(of.B))
 			}
 		}
 	}
 	switch {
 	case external != "":
-		return string(external)
+		return external
 	case customer != "":
-		return string(customer)
+		return customer
 	case l.EmailHash != "":
 		return string(identity.New(identity.Email, hex.EncodeToString([]byte(l.EmailHash))))
 	}
 	return string(LeadNode(l.ID))
 }
 
-func smallest(a, b identity.Node) identity.Node {
-	if a == "" || b < a {
-		return b
-	}
-	return a
-}
-
-// leadVersion makes the first telling of a lead the greatest, and of two rows of it the one that is computed from more.
-func leadVersion(received time.Time, names int, earliness uint64) Version {
+// leadVersion makes the first telling of a lead the greatest, and of two rows of it the one that is
+// computed from more.
+func leadVersion(received time.Time, known extent) Version {
 	var v Version
 	v.push(44, join.Inverse(44, received.UnixMilli()))
-	v.push(20, uint64(names))
-	v.push(64, earliness)
+	v.push(20, known.count)
+	v.push(64, known.earliness)
 	return v
 }

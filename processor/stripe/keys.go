@@ -13,7 +13,8 @@ import (
 	"tributary/processor/identity"
 )
 
-// builtinMetadata is the union of what the link-tracking programmes write into Stripe's metadata, by what each names.
+// builtinMetadata is the union of what the link-tracking programmes write into Stripe's metadata,
+// by what each names.
 var builtinMetadata = map[string]string{
 	"tributaryClickId": identity.Click,
 	"pimmsClickId":     identity.Click,
@@ -45,21 +46,23 @@ var builtinReferences = map[string]string{"pimms_id_": identity.Click, "dub_id_"
 // targets are what a key may name.
 var targets = []string{identity.Click, identity.External, identity.Affiliate, identity.Promotion}
 
-// Keys is how one workspace writes into Stripe's objects who is to be credited. It does not change once made.
+// Keys is how one workspace writes into Stripe's objects who is to be credited. It does not change
+// once made.
 type Keys struct {
 	metadata   map[string]string
 	spellings  map[string]string // of the keys, without regard to case and underscores → the key
 	references []reference       // the longest prefix first
-	// HashEmail makes of an e-mail address the keyed hash under which leads are known by it (schemas.EmailHash). nil: addresses
-	// are not looked at, the default. An address never leaves this package.
+	// HashEmail makes of an e-mail address the keyed hash under which leads are known by it
+	// (schemas.EmailHash). nil: addresses are not looked at, the default. An address never leaves
+	// this package.
 	HashEmail func(address string) []byte
 }
 
 type reference struct{ prefix, target string }
 
-// NewKeys adds a workspace's own keys to the built-in ones: metadata keys, and prefixes of client_reference_id, by what they
-// name: click, external (the buyer's id in the seller's database), affiliate or promotion (a promotion code). An empty target
-// takes a built-in one away.
+// NewKeys adds a workspace's own keys to the built-in ones: metadata keys, and prefixes of
+// client_reference_id, by what they name: click, external (the buyer's id in the seller's
+// database), affiliate or promotion (a promotion code). An empty target takes a built-in one away.
 func NewKeys(metadata, references map[string]string) (*Keys, error) {
 	var faults []error
 	merge := func(builtin, own map[string]string) map[string]string {
@@ -118,7 +121,8 @@ func spelling(key string) string {
 	return strings.ToLower(strings.NewReplacer("_", "", "-", "").Replace(key))
 }
 
-// node names what a value of the given type means. Not every value is a name: ids that JavaScript failed to fill in are none.
+// node names what a value of the given type means. Not every value is a name: ids that JavaScript
+// failed to fill in are none.
 func node(target, value string) (identity.Node, bool) {
 	n, ok := identity.ClickRef(value)
 	switch {
@@ -149,9 +153,10 @@ func (ev *event) metadata(o object, field string) []key {
 	return keys
 }
 
-// fields reads the metadata of an object that has each key once and whose owner may change it: a customer or a subscription. There the
-// newest value replaces the older ones (join), so each says whose it is. Stripe gives the values that an event changed in
-// data.previous_attributes: https://docs.stripe.com/api/events/object
+// fields reads the metadata of an object that has each key once and whose owner may change it: a
+// customer or a subscription. There the newest value replaces the older ones (join), so each says
+// whose it is. Stripe gives the values that an event changed in data.previous_attributes:
+// https://docs.stripe.com/api/events/object
 func (ev *event) fields(o object, whose string) []key {
 	keys := ev.metadata(o, "metadata")
 	changed := make(map[string]bool)
@@ -167,9 +172,10 @@ func (ev *event) fields(o object, whose string) []key {
 	return keys
 }
 
-// clientReference reads a session's client_reference_id. Its meaning is the seller's: with a known prefix it is certain;
-// bare it counts only if it is a click of ours or turns out to be a known foreign click or affiliate (Push Lap Growth);
-// "project_123" stays a reference that nothing resolves.
+// clientReference reads a session's client_reference_id. Its meaning is the seller's: with a known
+// prefix it is certain; bare it counts only if it is a click of ours or turns out to be a known
+// foreign click or affiliate (Push Lap Growth); "project_123" stays a reference that nothing
+// resolves.
 func (ev *event) clientReference(o object) []key {
 	value := strings.TrimSpace(o.text("client_reference_id"))
 	for _, r := range ev.keys.references {
@@ -186,9 +192,9 @@ func (ev *event) clientReference(o object) []key {
 	return nil
 }
 
-// credit ties every key to each of the names: the sale itself, and the customer and subscription whose later sales are to
-// find it too. A key that names the external customer also gets the others, so that the buyer's next session, which may
-// carry only that id, finds them.
+// credit ties every key to each of the names: the sale itself, and the customer and subscription
+// whose later sales are to find it too. A key that names the external customer also gets the
+// others, so that the buyer's next session, which may carry only that id, finds them.
 func (ev *event) credit(keys []key, names ...identity.Node) {
 	for _, k := range keys {
 		for _, n := range names {
@@ -238,8 +244,8 @@ func external(keys []key) string {
 	return ""
 }
 
-// certain tells whether the keys say that the seller made the object for a sale of its own: a promotion code or an address
-// may stand on anything.
+// certain tells whether the keys say that the seller made the object for a sale of its own: a
+// promotion code or an address may stand on anything.
 func certain(keys []key) bool {
 	return slices.ContainsFunc(keys, func(k key) bool {
 		t := k.node.Type()

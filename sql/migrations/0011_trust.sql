@@ -47,7 +47,7 @@ FROM
     )
     GROUP BY workspace, name
 );
-ALTER TABLE identities MODIFY COLUMN key String COMMENT 'Name: type:value, of object, movement, customer, subscription, external, reference, click, affiliate, program, promotion, coupon, code, email, link, first_sale, lead, public (what anybody may have said of another name), again (a field set back to an older value) or catalogue';
+ALTER TABLE identities MODIFY COLUMN key String COMMENT 'Name: type:value, of object, movement, customer, subscription, external, reference, click, affiliate, program, promotion, coupon, code, email, link, first_sale, payment_hour, invoice_hour, lead, correction, public (what anybody may have said of another name), again (a field set back to an older value) or catalogue';
 INSERT INTO identities (workspace, key, target, source, at, version)
 SELECT workspace, key, target, source, at, 18446744073709551615 - 2 * toUInt64(toUnixTimestamp64Milli(at)) - 1
 FROM
@@ -99,9 +99,9 @@ FROM
     WHERE livemode
     GROUP BY workspace, day, affiliate_id, link_id, utm_campaign
     UNION ALL
-    SELECT workspace, day, affiliate_id, link_id, utm_campaign, 0, 0, countIf(kind = 'payment'), toDecimal128(sum(coalesce(net_usd, 0)), 6)
+    SELECT workspace, day, affiliate_id, link_id, utm_campaign, 0, 0, uniqExactIf(sale_id, kind = 'payment'), toDecimal128(sum(coalesce(net_usd, 0)), 6)
     FROM revenue FINAL
-    WHERE status = 'booked' AND livemode
+    WHERE status = 'booked' AND amount != 0 AND livemode
     GROUP BY workspace, day, affiliate_id, link_id, utm_campaign
 )
 GROUP BY workspace, day, affiliate_id, link_id, utm_campaign;
