@@ -89,13 +89,21 @@ func (s *rateSettings) storedRates(ctx context.Context, store fx.Store, log *slo
 type bookingSettings struct {
 	workspaceSettings
 	rateSettings
-	Settle time.Duration `help:"How long a payment is held that may be an invoice's." default:"1h"`
+	Settle time.Duration `hidden:"" help:"Without effect: no payment is held any more. The flag will be removed."`
+}
+
+// deprecated warns of flags that are accepted and have no effect.
+func (s *bookingSettings) deprecated(log *slog.Logger) {
+	if s.Settle != 0 {
+		log.Warn("--settle has no effect: no payment is held any more (hint: leave the flag out; it will be removed)")
+	}
 }
 
 // recomputer makes a Recomputer that reads and writes target, with the rates that store has.
 func (s *bookingSettings) recomputer(ctx context.Context, store *clickhouse.Store, target recompute.Store,
 	now func() time.Time, log *slog.Logger,
 ) (*recompute.Recomputer, error) {
+	s.deprecated(log)
 	workspaces, err := s.read()
 	if err != nil {
 		return nil, err
@@ -105,7 +113,7 @@ func (s *bookingSettings) recomputer(ctx context.Context, store *clickhouse.Stor
 		return nil, err
 	}
 	return recompute.New(recompute.Config{
-		Store: target, Rates: rates, Policies: workspaces.Policies, Settle: s.Settle, Now: now, Log: log,
+		Store: target, Rates: rates, Policies: workspaces.Policies, Now: now, Log: log,
 	}), nil
 }
 

@@ -60,7 +60,7 @@ func newConverted(t *testing.T, rates string) *converted {
 	if _, err := c.rates.Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	c.recomputer = recompute.New(recompute.Config{Store: c.store, Rates: c.rates, Settle: time.Hour, Log: log})
+	c.recomputer = recompute.New(recompute.Config{Store: c.store, Rates: c.rates, Log: log})
 	return c
 }
 

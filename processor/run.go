@@ -21,6 +21,7 @@ import (
 	"tributary/processor/workspace"
 	"tributary/schemas"
 	"tributary/schemas/program"
+	"tributary/sql"
 )
 
 // runCommand wires `processor run`:
@@ -70,10 +71,9 @@ func (c *runCommand) validate(ctx context.Context) (runConfig, error) {
 	faults = append(faults, err)
 	kafka, err := c.connection()
 	faults = append(faults, err)
-	if c.Rewind < 0 || c.Settle < 0 || c.Sweep <= 0 || c.Grace <= 0 || c.FXRefresh <= 0 || c.Audit < 0 {
+	if c.Rewind < 0 || c.Sweep <= 0 || c.Grace <= 0 || c.FXRefresh <= 0 || c.Audit < 0 {
 		faults = append(faults, errors.New("durations: one is out of range "+
-			"(hint: --rewind, --settle and --audit are not negative; --sweep, --grace and --fx-refresh are more "+
-			"than 0)"))
+			"(hint: --rewind and --audit are not negative; --sweep, --grace and --fx-refresh are more than 0)"))
 	}
 	return runConfig{sources, workspaces, kafka}, errors.Join(faults...)
 }
@@ -98,6 +98,7 @@ func (c *runCommand) Run(ctx context.Context, app *kong.Kong, log *slog.Logger) 
 	if err != nil {
 		return fmt.Errorf("check configuration:\n%w", err)
 	}
+	c.deprecated(log)
 	registry := program.NewRegistry()
 	store, err := clickhouse.Open(c.ClickhouseDSN, log, registry)
 	if err != nil {
@@ -173,7 +174,7 @@ func (c *runCommand) pipeline(ctx context.Context, config runConfig, store *clic
 	events, open := consume.NewEventsMetric(), recompute.NewOpenMetric()
 	registry.MustRegister(events, open)
 	p.recomputer = recompute.New(recompute.Config{
-		Store: store, Rates: p.rates, Policies: p.workspaces.Policies, Settle: c.Settle, Log: log, Open: open,
+		Store: store, Rates: p.rates, Policies: p.workspaces.Policies, Log: log, Open: open,
 	})
 	metrics := consume.NewMetrics(registry)
 	consumer := func(name string, topics []string, maxRecords int, handle consume.Handler) *consume.Consumer {
@@ -220,6 +221,9 @@ func (p *pipeline) rateWarnings(context.Context) []string {
 
 // load reads what must be known before the first record is handled.
 func (p *pipeline) load(ctx context.Context) error {
+	if err := checkRules(ctx, p.store); err != nil {
+		return err
+	}
 	if err := moved(ctx, p.store, p.workspaces); err != nil {
 		return err
 	}
@@ -243,4 +247,19 @@ func (p *pipeline) run(ctx context.Context, sweep, fxRefresh time.Duration) erro
 	group.Go(func() error { return p.auditor.Run(ctx) })
 	group.Go(func() error { return p.erased.Run(ctx, p.store) })
 	return group.Wait()
+}
+
+// checkRules returns an error if the ledger was booked by other rules than this program's: its rows
+// would outrank what is booked now.
+func checkRules(ctx context.Context, store *clickhouse.Store) error {
+	rules, err := store.LedgerRules(ctx)
+	if err != nil {
+		return fmt.Errorf("read by which rules the ledger is booked: %w", err)
+	}
+	if rules != sql.LedgerRules {
+		return fmt.Errorf("the ledger is booked by rules %d, and this program books by rules %d "+
+			"(hint: stop every processor, run `processor replay rebuild --exchange`, "+
+			"which books everything again, and start this one)", rules, sql.LedgerRules)
+	}
+	return nil
 }

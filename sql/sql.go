@@ -25,6 +25,11 @@ var migrations embed.FS
 //go:embed queries/*.sql
 var queries embed.FS
 
+// LedgerRules is the number of the rules by which this program books the ledger. Entries of other
+// rules cannot stand beside its own: their versions are not comparable. Migrate notes it for a
+// ledger that is empty; a rebuild notes it for one that it made anew.
+const LedgerRules = 2
+
 // VersionTable is the table in which a database remembers the migrations that it has seen. Migrate
 // creates it.
 const VersionTable = goose.DefaultTablename
@@ -64,6 +69,9 @@ func Migrate(ctx context.Context, db *sql.DB, progress func(string)) error {
 	}
 	if err != nil {
 		return fmt.Errorf("migrate: %w", err)
+	}
+	if _, err := db.ExecContext(ctx, fmt.Sprintf("INSERT INTO ledger_rules SELECT %d, now64(3) WHERE (SELECT count() FROM ledger) = 0", LedgerRules)); err != nil {
+		return fmt.Errorf("note by which rules the ledger is booked: %w", err)
 	}
 	if len(results) == 0 {
 		progress("nothing to do, the tables are up to date")

@@ -23,7 +23,7 @@ const (
 	perClick  = 2.8 // requests of a World for each of its clicks
 )
 
-// afterwards is more than two sweeps and the settling of held payments.
+// afterwards is more than two sweeps.
 const afterwards = 12 * time.Second
 
 // within is how long everything may take to come to rest when the faults have ended.

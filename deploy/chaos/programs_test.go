@@ -221,9 +221,8 @@ func newSite(t *testing.T, dir string, rewind time.Duration, story *story) *site
 		"TRIBUTARY_DATA="+dir, "TRIBUTARY_KAFKA_SEEDS="+strings.Join(cluster.Seeds(), ","), "TRIBUTARY_CLICKHOUSE_DSN=http://default:"+password+"@"+addresses[2]+"/tributary",
 		"TRIBUTARY_EDGE_ADDR="+addresses[0], "TRIBUTARY_STRIPE_ADDR="+addresses[1], "TRIBUTARY_CLICKHOUSE_ADDR="+addresses[2],
 		"TRIBUTARY_SECRET_KEY="+secretKey, "TRIBUTARY_STRIPE_WEBHOOK_SECRETS="+webhookSecret, "TRIBUTARY_FX_SOURCE="+rates,
-		// A payment that may be an invoice's is held for a while, and partitions are read again
-		// from a while ago.
-		"TRIBUTARY_SETTLE=5s", "TRIBUTARY_SWEEP=2s", "TRIBUTARY_REWIND="+rewind.String(), "TRIBUTARY_AUDIT=0s",
+		// Partitions are read again from a while ago.
+		"TRIBUTARY_SWEEP=2s", "TRIBUTARY_REWIND="+rewind.String(), "TRIBUTARY_AUDIT=0s",
 	)
 	s := &site{
 		dir: dir, env: common, cluster: cluster,

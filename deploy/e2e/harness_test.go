@@ -124,8 +124,7 @@ func (s *site) start(more ...string) {
 		"--ops-addr", s.addr(0), "--edge-addr", s.addr(4), "--stripe-addr", s.addr(5), "--dashboard-addr", s.addr(6),
 		"--kafka-addr", s.addr(7), "--clickhouse-addr", s.addr(8),
 		"--secret-key", secretKey, "--stripe-webhook-secrets", webhookSecret}, more...)...)
-	// A payment that may be an invoice's is held for a while; tests do not want to wait for that.
-	l.command.Env = append(os.Environ(), "TRIBUTARY_SETTLE=1s", "TRIBUTARY_SWEEP=1s")
+	l.command.Env = append(os.Environ(), "TRIBUTARY_SWEEP=1s")
 	l.command.Stdout, l.command.Stderr = l.said, l.said
 	if err := l.command.Start(); err != nil {
 		s.t.Fatal(err)

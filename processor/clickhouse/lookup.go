@@ -72,18 +72,29 @@ func (s *Store) Accounts(ctx context.Context) ([]Account, error) {
 		func(rows driver.Rows, a *Account) error { return rows.Scan(&a.ID, &a.Workspace, &a.Livemode) })
 }
 
-// Facts returns every fact that is booked under one of the Stripe objects, by object.
+// LedgerRules returns the number of the rules by which the ledger is booked; 0 for a ledger from
+// before there were numbers.
+func (s *Store) LedgerRules(ctx context.Context) (uint32, error) {
+	rules, err := Collect(ctx, s, "ledger_rules", `SELECT max(rules) FROM ledger_rules`, nil,
+		func(rows driver.Rows, n *uint32) error { return rows.Scan(n) })
+	if err != nil {
+		return 0, err
+	}
+	return rules[0], nil
+}
+
+// Facts returns every fact about the Stripe objects, by object.
 func (s *Store) Facts(ctx context.Context, workspace string, objects []string) (map[string][]stripe.Fact, error) {
 	rows, err := Lookup(ctx, s, "facts", objects, func(chunk []string) (string, []any) {
 		return `SELECT object_id, kind, source, event_id, account, livemode, event_created, received_at, occurred_at,
-parent_id, settled, currency, amount, tax, shipping, discount,
+parent_id, invoice_id, transaction_id, settled, currency, amount, tax, shipping, discount, total, captured,
 customer_id, external_customer_id, subscription_id, billing_reason
 FROM facts FINAL WHERE workspace = ? AND object_id IN (?)
-ORDER BY object_id, kind, source, event_id`, []any{workspace, chunk}
+ORDER BY object_id, kind, source, event_id, transaction_id`, []any{workspace, chunk}
 	}, func(rows driver.Rows, f *stripe.Fact) error {
 		return rows.Scan(&f.ObjectID, &f.Kind, &f.Source, &f.EventID, &f.Account, &f.Livemode, &f.CreatedAt,
-			&f.ReceivedAt,
-			&f.OccurredAt, &f.ParentID, &f.Settled, &f.Currency, &f.Amount, &f.Tax, &f.Shipping, &f.Discount,
+			&f.ReceivedAt, &f.OccurredAt, &f.ParentID, &f.InvoiceID, &f.TransactionID, &f.Certain, &f.Currency,
+			&f.Amount, &f.Tax, &f.Shipping, &f.Discount, &f.Total, &f.Captured,
 			&f.CustomerID, &f.ExternalID, &f.SubscriptionID, &f.BillingReason)
 	})
 	facts := make(map[string][]stripe.Fact)
@@ -177,16 +188,15 @@ FROM fx_rates`, nil,
 type Sale struct{ Workspace, ObjectID string }
 
 // Unfinished returns sales that may have become better since they were booked: unattributed
-// although something names a click, without a final rate, or held for longer than settle. since
-// bounds the first kind by the event's receipt: a sale that nothing resolves is not recomputed for
-// ever. Beyond limit the choice is random, so that no sale waits for ever behind others.
-func (s *Store) Unfinished(ctx context.Context, since time.Time, settle time.Duration, limit int) ([]Sale, error) {
+// although something names a click, or without a final rate. since bounds the first kind by the
+// event's receipt: a sale that nothing resolves is not recomputed for ever. Beyond limit the choice
+// is random, so that no sale waits for ever behind others.
+func (s *Store) Unfinished(ctx context.Context, since time.Time, limit int) ([]Sale, error) {
 	return Collect(ctx, s, "ledger", `SELECT workspace, sale_id FROM (
 SELECT DISTINCT workspace, sale_id FROM ledger FINAL
-WHERE status = 'held' AND received_at < now64(3) - toIntervalSecond(?)
-   OR status = 'booked' AND match_rule = 'none' AND match_key != '' AND received_at >= ?
+WHERE status = 'booked' AND amount != 0 AND match_rule = 'none' AND match_key != '' AND received_at >= ?
    OR status = 'booked' AND amount != 0 AND (fx_source = '' OR NOT fx_final AND day < today()))
-ORDER BY rand() LIMIT ?`, []any{int64(settle.Seconds()), since, limit}, ScanSale)
+ORDER BY rand() LIMIT ?`, []any{since, limit}, ScanSale)
 }
 
 // ScanSale reads a row of workspace and sale_id.
@@ -195,16 +205,17 @@ func ScanSale(rows driver.Rows, sale *Sale) error { return rows.Scan(&sale.Works
 // Outstanding counts the entries that are not as good as they may become.
 type Outstanding struct {
 	Unconverted uint64 // no rate for their day: in no sum in USD
-	Held        uint64 // not certain to be movements of their own: in no sum
+	Crowded     uint64 // lie near more payments than are compared: no link to an invoice is assumed
 	Waiting     uint64 // name a click or affiliate that nothing known answers to
 }
 
 // Outstanding counts over the whole ledger.
 func (s *Store) Outstanding(ctx context.Context) (Outstanding, error) {
 	rows, err := Collect(ctx, s, "revenue", `SELECT countIf(status = 'booked' AND amount != 0 AND fx_source = ''),
-countIf(status = 'held'), countIf(status = 'booked' AND match_rule = 'none' AND match_key != '')
+countIf(status = 'booked' AND amount != 0 AND bitAnd(bitShiftRight(version, 125), 1) = 1),
+countIf(status = 'booked' AND amount != 0 AND match_rule = 'none' AND match_key != '')
 FROM revenue FINAL`, nil,
-		func(rows driver.Rows, o *Outstanding) error { return rows.Scan(&o.Unconverted, &o.Held, &o.Waiting) })
+		func(rows driver.Rows, o *Outstanding) error { return rows.Scan(&o.Unconverted, &o.Crowded, &o.Waiting) })
 	if err != nil {
 		return Outstanding{}, err
 	}

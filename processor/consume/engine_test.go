@@ -74,7 +74,7 @@ func (r *pipeline) start(rewind time.Duration) (stop func()) {
 	r.tb.Helper()
 	metrics := NewMetrics(prometheus.NewRegistry())
 	log := slog.New(slog.DiscardHandler)
-	recomputer := recompute.New(recompute.Config{Store: r.store, Rates: testRates, Settle: time.Hour, Log: log})
+	recomputer := recompute.New(recompute.Config{Store: r.store, Rates: testRates, Log: log})
 	money := &Payments{Store: r.store, Recomputer: recomputer, Events: NewEventsMetric(),
 		Workspace: func(*schemas.StripeEvent) (string, bool) { return "default", true }}
 	clicks := &Clicks{Store: r.store, Recomputer: recomputer}
@@ -271,7 +271,7 @@ func TestLateArrivals(t *testing.T) {
 		"affiliate_id = ''")
 	arrives("whose link it was", 1, "SELECT count() FROM revenue FINAL WHERE object_id = 'pi_2' AND affiliate_id = "+
 		"'bob' AND program_id = 'p1'", func() {
-		book := recompute.New(recompute.Config{Store: r.store, Rates: testRates, Settle: time.Hour,
+		book := recompute.New(recompute.Config{Store: r.store, Rates: testRates,
 			Log: slog.New(slog.DiscardHandler)})
 		bob, link := identity.New(identity.Affiliate, "bob"), identity.New(identity.Link, "spring")
 		names := []identity.Edge{{A: link, B: bob, Source: "catalogue", At: epoch},

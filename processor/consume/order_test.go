@@ -33,7 +33,7 @@ type processor struct {
 
 func newProcessor(tb testing.TB) *processor {
 	h := &processor{Model: clickhousetest.New(tb), tb: tb, now: epoch.AddDate(1, 0, 0)}
-	r := recompute.New(recompute.Config{Store: h, Rates: testRates, Settle: 24 * time.Hour,
+	r := recompute.New(recompute.Config{Store: h, Rates: testRates,
 		Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return h.now }})
 	h.clicks = &Clicks{Store: h, Recomputer: r}
 	h.money = &Payments{Store: h, Recomputer: r, Events: NewEventsMetric(),
@@ -183,6 +183,7 @@ type life struct {
 
 type told struct {
 	typ    string
+	at     int // seconds since epoch
 	record *kgo.Record
 	names  []string // the movements that this event reveals
 }
@@ -196,7 +197,7 @@ func (l *life) id(prefix string) string { l.n++; return fmt.Sprintf("%s_%d", pre
 
 func (l *life) tell(typ string, object j, reveals ...string) {
 	l.clock += []int{0, 1, 1, 5}[l.rng.Intn(4)]
-	l.events = append(l.events, told{typ, event(l.tb, l.id("evt"), typ, l.clock, l.rng.Intn(30), object), reveals})
+	l.events = append(l.events, told{typ, l.clock, event(l.tb, l.id("evt"), typ, l.clock, l.rng.Intn(30), object), reveals})
 }
 
 // shaped leaves out what newer API versions no longer say.
@@ -373,13 +374,13 @@ func (l *life) refunds(amount int64, currency, intent, charge string) {
 // knowable is what an endpoint that was told these events can know of the truth.
 func (l *life) knowable(events []told) int64 {
 	revealed := make(map[string]bool)
-	refunds, largest := false, int64(0)
+	refunds, last, at := false, int64(0), -1
 	for _, e := range events {
 		for _, n := range e.names {
 			revealed[n] = true
 			var c int64
-			if _, err := fmt.Sscanf(n, "cum %d", &c); err == nil {
-				largest = max(largest, c)
+			if _, err := fmt.Sscanf(n, "cum %d", &c); err == nil && (e.at > at || e.at == at && c > last) {
+				last, at = c, e.at // the charge's latest figure; of one second the larger, for nothing tells which came first
 			}
 		}
 		refunds = refunds || strings.HasPrefix(e.typ, "refund.")
@@ -391,7 +392,7 @@ func (l *life) knowable(events []told) int64 {
 		}
 	}
 	if !refunds {
-		sum -= largest // only the cumulative figure is known
+		sum -= last // only the cumulative figure is known
 	}
 	return sum
 }

@@ -53,7 +53,6 @@ type paymentBatch struct {
 	leads       []ledger.Lead
 	deadLetters []clickhouse.DeadLetterRow
 	changes     map[string]*recompute.Changes // by workspace
-	latest      time.Time                     // of all records
 }
 
 func (b *paymentBatch) changesOf(workspace string) *recompute.Changes {
@@ -69,9 +68,6 @@ func (b *paymentBatch) changesOf(workspace string) *recompute.Changes {
 func (m *Payments) Handle(ctx context.Context, records []*kgo.Record, deadLetter DeadLetter) error {
 	b := &paymentBatch{changes: make(map[string]*recompute.Changes)}
 	for _, r := range records {
-		if r.Timestamp.After(b.latest) {
-			b.latest = r.Timestamp
-		}
 		var err error
 		step, reason := "decode", "unreadable"
 		switch r.Topic {
@@ -100,11 +96,7 @@ func (m *Payments) flush(ctx context.Context, b *paymentBatch) error {
 		inserts.Go(func() error { return m.Store.InsertDeadLetters(ictx, b.deadLetters) })
 		inserts.Go(func() error { return m.Store.InsertFacts(ictx, b.facts) })
 		inserts.Go(func() error { return m.Store.InsertLeads(ictx, b.leads) })
-		if err := inserts.Wait(); err != nil {
-			return err
-		}
-		m.Recomputer.Handled(b.latest)
-		return nil
+		return inserts.Wait()
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	"tributary/processor/clickhouse"
+	"tributary/processor/identity"
 	"tributary/schemas"
 )
 
@@ -126,8 +127,9 @@ func redact(ctx context.Context, s *clickhouse.Store, workspace string, r redact
 			return err
 		}
 	}
-	err := s.Exec(ctx, "ALTER TABLE identities DELETE WHERE workspace = ? AND (has(?, key) OR has(?, target))",
-		workspace, clickhouse.Strings(r.Nodes), clickhouse.Strings(r.Nodes))
+	err := s.Exec(ctx, "ALTER TABLE identities DELETE WHERE workspace = ? AND "+
+		"(has(?, key) OR has(?, target) OR multiSearchAny(concat(key, ' ', target), ?))",
+		workspace, clickhouse.Strings(r.Nodes), clickhouse.Strings(r.Nodes), clickhouse.Strings(hours(r.Nodes)))
 	if err != nil {
 		return err
 	}
@@ -144,4 +146,16 @@ func redactClicks(ctx context.Context, s *clickhouse.Store, workspace string, cl
 url = `+strings.ReplaceAll(origin, "%", "url")+`, path = '', referrer = `+strings.ReplaceAll(origin, "%", "referrer")+`,
 ad_click_id = '', region = '', city = '', user_agent = '', properties = map()
 WHERE workspace = ? AND has(?, UUIDNumToString(click_id))`, workspace, clickhouse.Strings(clicks))
+}
+
+// hours are what the names of the hours in which a customer paid contain (identity.Hour). Without a
+// customer it is a text that no name contains.
+func hours(nodes []string) []string {
+	parts := []string{"\x00"}
+	for _, n := range nodes {
+		if typ, customer := identity.Node(n).Split(); typ == identity.Customer {
+			parts = append(parts, "/"+customer+"/")
+		}
+	}
+	return parts
 }

@@ -18,7 +18,6 @@ import (
 	"tributary/processor/join"
 	"tributary/processor/ledger"
 	"tributary/processor/recompute"
-	"tributary/processor/stripe"
 	"tributary/schemas"
 )
 
@@ -348,7 +347,7 @@ func leads(ctx context.Context, store *clickhouse.Store, k *ledger.Evidence, aff
 func explainSale(ctx context.Context, store *clickhouse.Store, k *ledger.Evidence, group []identity.Node,
 	mentions []Mention,
 ) (Sale, error) {
-	sale := Sale{Canonical: k.Canonical(group[0]), DeadLetters: []DeadLetter{}, Candidates: []Candidate{},
+	sale := Sale{Canonical: k.SaleOf(group[0]), DeadLetters: []DeadLetter{}, Candidates: []Candidate{},
 		Entries: []Entry{}}
 	for _, n := range group {
 		sale.Objects = append(sale.Objects, n.Value())
@@ -378,7 +377,7 @@ func events(k *ledger.Evidence, objects, buyers []string, mentions []Mention) ([
 				e = &Event{ID: f.EventID, Created: f.CreatedAt, ReceivedAt: f.ReceivedAt, Money: []Money{}}
 				byID[f.EventID] = e
 			}
-			e.Money = append(e.Money, Money{f.Kind, f.ObjectID, f.Source, f.Amount, f.Currency, f.Settled})
+			e.Money = append(e.Money, Money{f.Kind, f.ObjectID, f.Source, f.Amount, f.Currency, f.Certain})
 		}
 	}
 	for _, m := range mentions {
@@ -401,8 +400,7 @@ func events(k *ledger.Evidence, objects, buyers []string, mentions []Mention) ([
 	list := make([]Event, 0, len(byID))
 	for _, e := range byID {
 		slices.SortFunc(e.Money, func(a, b Money) int {
-			return cmp.Or(boolCompare(a.Kind == stripe.HoldEnded, b.Kind == stripe.HoldEnded),
-				cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Object, b.Object))
+			return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Object, b.Object))
 		})
 		list = append(list, *e)
 	}
@@ -416,17 +414,6 @@ func events(k *ledger.Evidence, objects, buyers []string, mentions []Mention) ([
 // sales.
 func isOfNoSale(eventType string) bool {
 	return strings.HasPrefix(eventType, "customer.") || strings.HasPrefix(eventType, "promotion_code.")
-}
-
-// boolCompare puts false before true.
-func boolCompare(a, b bool) int {
-	switch {
-	case a == b:
-		return 0
-	case a:
-		return 1
-	}
-	return -1
 }
 
 // candidates returns the policy of a sale and the outcome of each candidate.
@@ -468,7 +455,7 @@ func entries(rows []VersionRow, sale Sale) []Entry {
 		v := Version{VersionRow: row, Because: "first booked: " + first(row), Changes: []string{}}
 		if n := len(e.Versions); n > 0 {
 			before := e.Versions[n-1].VersionRow
-			v.Learned = versionOf(row).Since(versionOf(before), v.residual())
+			v.Learned = versionOf(row).Since(versionOf(before))
 			v.Because, v.Changes = because(v.Learned, before, row, sale), changes(before, row)
 		}
 		e.Versions = append(e.Versions, v)
@@ -478,12 +465,6 @@ func entries(rows []VersionRow, sale Sale) []Entry {
 		list = append(list, *byID[id])
 	}
 	return list
-}
-
-// residual reports whether the entry is what a charge's cumulative figure refunded beyond its
-// refunds.
-func (v Version) residual() bool {
-	return v.Kind == stripe.Refund && (strings.HasPrefix(v.ObjectID, "ch_") || strings.HasPrefix(v.ObjectID, "py_"))
 }
 
 func versionOf(row VersionRow) ledger.Version {

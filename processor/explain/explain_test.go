@@ -162,7 +162,7 @@ func (w *world) Convert(currency string, at time.Time) (fx.Quote, int, bool) {
 func (w *world) live(script string) string {
 	w.now = time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
 	recomputer := recompute.New(recompute.Config{
-		Store: w.store, Rates: w, Settle: time.Hour, Log: slog.New(slog.DiscardHandler),
+		Store: w.store, Rates: w, Log: slog.New(slog.DiscardHandler),
 		Now: func() time.Time { return w.now }, Policies: func(string) join.Policies { return w.policies },
 	})
 	money := &consume.Payments{Store: w.store, Recomputer: recomputer,
@@ -224,7 +224,7 @@ func (w *world) live(script string) string {
 				APIVersion: "2025-09-30.clover", ReceivedAt: at.Add(time.Second), Body: []byte(body)}, id))
 		case "sweep":
 			w.now = w.now.AddDate(1, 0, 0)
-			sales, err := w.store.Unfinished(w.t.Context(), time.Time{}, time.Hour, 1000)
+			sales, err := w.store.Unfinished(w.t.Context(), time.Time{}, 1000)
 			if err != nil {
 				w.t.Fatal(err)
 			}

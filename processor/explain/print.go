@@ -119,14 +119,14 @@ func (e Event) Delay() string { return span(e.ReceivedAt.Sub(e.Created)) }
 func (m Money) Text() string {
 	text := strings.ReplaceAll(m.Kind, "_", " ") + " " + m.Object + " " + money(m.Amount, m.Currency)
 	switch {
-	case m.Kind == stripe.HoldEnded:
-		return "no invoice claimed " + m.Object + " in time: it is booked (the processor's own word)"
 	case m.Kind == stripe.RefundedTotal:
 		return "refunded so far of " + m.Object + " " + money(m.Amount, m.Currency)
 	case strings.HasPrefix(m.Kind, stripe.Settlement):
 		return "Stripe's balance moved by " + money(m.Amount, m.Currency) + " for " + m.Object
-	case !m.Certain:
-		return text + ", held: an invoice may claim it"
+	case m.Kind == stripe.Authorization:
+		return "authorised for " + m.Object + " " + money(m.Amount, m.Currency) + ", and not captured in full: the rest is released"
+	case m.Kind == stripe.Presented:
+		return "shown to the buyer of " + m.Object + " as " + money(m.Amount, m.Currency)
 	}
 	return text
 }
@@ -197,10 +197,10 @@ func (v Version) Standing() []string {
 	var lines []string
 	say := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
 	if v.Status == "held" {
-		say("held: it may be the payment of an invoice that nobody has named yet; in no sum")
+		say("held: its account is in no workspace; in no sum")
 	}
-	if v.residual() && v.Amount == 0 {
-		say("nothing beyond the refunds that were reported one by one")
+	if v.Amount == 0 {
+		say("nothing beyond what other entries have")
 		return lines
 	}
 	text := money(v.Amount, v.Currency) + " moved on " + Clock(v.OccurredAt)

@@ -97,30 +97,14 @@ func because(learned ledger.Learned, before, row VersionRow, sale Sale) string {
 	switch learned {
 	case ledger.LearnedSuperseded:
 		return row.SupersededBy + " is the same money"
-	case ledger.LearnedCertainty:
-		return "it is certain now to be a movement of its own"
-	case ledger.LearnedSource:
-		return "a more precise object of the same payment is known"
-	case ledger.LearnedEvent:
-		return "an earlier event of the same object is known"
-	case ledger.LearnedDelivery:
-		return "an earlier delivery of the same event is known"
-	case ledger.LearnedRefunds:
-		return "more is known of what the charge gave back"
-	case ledger.LearnedRule, ledger.LearnedClick:
-		if i := slices.IndexFunc(sale.Candidates, func(c Candidate) bool {
-			return c.ClickID != "" &&
-				c.ClickID == row.ClickID
-		}); i >= 0 {
-			return fmt.Sprintf("the click and its name are both known; the click reached us on %s",
-				Clock(*sale.Candidates[i].ReceivedAt))
-		}
-		return "a name that outranks the ones before is known"
+	case ledger.LearnedByHand:
+		return "it was corrected by hand"
+	case ledger.LearnedCrowded:
+		return "too many payments of the buyer lie near each other to tell which of them are an invoice's"
+	case ledger.LearnedEarlier:
+		return "an earlier report of what was known was found"
 	case ledger.LearnedMore:
-		if row.FXSource == "stripe" && before.FXSource != "stripe" {
-			return "what Stripe settled is known"
-		}
-		return "one more name, click or event of it is known"
+		return more(before, row, sale)
 	case ledger.LearnedRate:
 		if row.FXSource == "stripe" {
 			return "what Stripe settled is known"
@@ -128,6 +112,26 @@ func because(learned ledger.Learned, before, row VersionRow, sale Sale) string {
 		return "a better exchange rate is known"
 	}
 	return ""
+}
+
+// more says what one more fact, name or click did.
+func more(before, row VersionRow, sale Sale) string {
+	switch {
+	case row.FXSource == "stripe" && before.FXSource != "stripe":
+		return "what Stripe settled is known"
+	case row.ClickID != before.ClickID:
+		if i := slices.IndexFunc(sale.Candidates, func(c Candidate) bool { return c.ClickID != "" && c.ClickID == row.ClickID }); i >= 0 {
+			return fmt.Sprintf("the click and its name are both known; the click reached us on %s", Clock(*sale.Candidates[i].ReceivedAt))
+		}
+		fallthrough
+	case row.MatchRule != before.MatchRule || row.AffiliateID != before.AffiliateID:
+		return "a name that outranks the ones before is known"
+	case row.Kind != "payment" && row.Amount != before.Amount:
+		return "more is known of what was given back"
+	case row.Amount != before.Amount:
+		return "more is known of what was paid"
+	}
+	return "one more name, click or event of it is known"
 }
 
 // changes lists what a version changed, column by column.

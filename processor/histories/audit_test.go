@@ -166,7 +166,7 @@ func commitAll(t *testing.T, topics *replay.Topics) {
 
 // handlersOver are the handlers over any store.
 func (w *warehouse) handlersOver(store recompute.Store, now func() time.Time) *replay.Handlers {
-	r := recompute.New(recompute.Config{Store: store, Rates: rates(), Settle: 24 * time.Hour, Log: w.log, Now: now})
+	r := recompute.New(recompute.Config{Store: store, Rates: rates(), Log: w.log, Now: now})
 	return &replay.Handlers{
 		Recomputer: r, Clicks: &consume.Clicks{Store: store, Recomputer: r},
 		Payments: &consume.Payments{Store: store, Recomputer: r, Workspace: func(*schemas.StripeEvent) (string,

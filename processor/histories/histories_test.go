@@ -282,7 +282,7 @@ func BenchmarkLoad(b *testing.B) {
 	n := 0
 	for b.Loop() {
 		store := open(b, chdbtest.Start(b))
-		r := recompute.New(recompute.Config{Store: store, Rates: rates(), Settle: time.Hour,
+		r := recompute.New(recompute.Config{Store: store, Rates: rates(),
 			Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return w.End().AddDate(1, 0, 0) }})
 		clicks := &consume.Clicks{Store: store, Recomputer: r}
 		money := &consume.Payments{Store: store, Recomputer: r, Workspace: func(*schemas.StripeEvent) (string,

@@ -54,7 +54,7 @@ func newProcessor(tb testing.TB, rates ledger.Rates, now time.Time) *processor {
 // start makes new handlers: they know only what is stored.
 func (h *processor) start() {
 	h.crash = nil
-	r := recompute.New(recompute.Config{Store: h, Rates: h.rates, Settle: 24 * time.Hour,
+	r := recompute.New(recompute.Config{Store: h, Rates: h.rates,
 		Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return h.now }})
 	h.clicks = &consume.Clicks{Store: h, Recomputer: r}
 	h.money = &consume.Payments{Store: h, Recomputer: r, Workspace: func(*schemas.StripeEvent) (string,

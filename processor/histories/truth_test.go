@@ -1,6 +1,7 @@
 package histories
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -38,6 +39,7 @@ type truth struct {
 	movements map[string]traffic.Movement // by object and kind
 	sales     map[string]traffic.Movement // payments by object
 	balance   map[string]traffic.BalanceTransaction
+	taxes     map[string]int64 // of what went back, by object and kind
 	account   string
 	usd       bool // Stripe settled in USD
 }
@@ -48,13 +50,40 @@ func truthOf(w *traffic.World, o traffic.Options) *truth {
 	for _, m := range w.Movements {
 		t.movements[m.Object+" "+m.Kind] = m
 		if m.Kind == traffic.Payment {
-			t.sales[m.Object] = m
+			t.sales[m.Sale] = m
 		}
 	}
 	for _, b := range w.Balance {
 		t.balance[b.ID] = b
 	}
+	t.taxes = taxes(w.Movements, t.sales)
 	return t
+}
+
+// taxes of what went back: all that went back of a sale by then takes its share of the sale's tax
+// along, half to even; each movement what is left of that.
+func taxes(movements []traffic.Movement, sales map[string]traffic.Movement) map[string]int64 {
+	shares, back := make(map[string]int64), make(map[string]int64)
+	sorted := slices.Clone(movements)
+	slices.SortFunc(sorted, func(a, b traffic.Movement) int {
+		return cmp.Or(a.OccurredAt.Compare(b.OccurredAt),
+			cmp.Compare(min(max(a.Amount, -1), 1), min(max(b.Amount, -1), 1)),
+			cmp.Compare(a.Kind+a.Object, b.Kind+b.Object))
+	})
+	for _, m := range sorted {
+		sale := sales[m.Sale]
+		if m.Kind == traffic.Payment || sale.Tax == 0 {
+			continue
+		}
+		of := func(amount int64) int64 {
+			return decimal.NewFromInt(sale.Tax).Mul(decimal.NewFromInt(amount)).
+				DivRound(decimal.NewFromInt(sale.Amount), 12).RoundBank(0).IntPart()
+		}
+		before := back[m.Sale]
+		back[m.Sale] = before - m.Amount
+		shares[m.Object+" "+m.Kind] = of(before) - of(before-m.Amount)
+	}
+	return shares
 }
 
 // ids are the names by which a sale's log is found.
@@ -64,8 +93,8 @@ func (t *truth) ids(sale string) []string {
 	return slices.DeleteFunc(ids, func(id string) bool { return id == "" || strings.HasPrefix(id, "00000000-") })
 }
 
-// differences compares a ledger with the truth, movement by movement. Zero entries of charges are
-// left out: they say that the charge's cumulative refund has been reported refund by refund.
+// differences compares a ledger with the truth, movement by movement. Zero entries are left out:
+// others have what was booked there.
 func (t *truth) differences(entries []ledger.Entry) []difference {
 	var out []difference
 	seen := make(map[string]bool)
@@ -89,7 +118,7 @@ func (t *truth) differences(entries []ledger.Entry) []difference {
 			}
 			continue
 		}
-		if e.Amount == 0 && e.Kind == traffic.Refund && strings.HasPrefix(e.ObjectID, "ch_") {
+		if e.Amount == 0 {
 			continue
 		}
 		m, ok := t.movements[key]
@@ -140,17 +169,12 @@ func (t *truth) compare(m traffic.Movement, e ledger.Entry) (faults []string) {
 	return faults
 }
 
-// tax of a movement. What goes back takes its share of the sale's tax along, half to even.
+// tax of a movement.
 func (t *truth) tax(m traffic.Movement) int64 {
 	if m.Kind == traffic.Payment {
 		return m.Tax
 	}
-	sale := t.sales[m.Sale]
-	if sale.Tax == 0 {
-		return 0
-	}
-	return decimal.NewFromInt(sale.Tax).Mul(decimal.NewFromInt(m.Amount)).DivRound(decimal.NewFromInt(sale.Amount),
-		12).RoundBank(0).IntPart()
+	return t.taxes[m.Object+" "+m.Kind]
 }
 
 // dollars converts at the published rate; a dispute says itself what Stripe settled it at. nil:

@@ -1,5 +1,5 @@
-// Package identity names buyers and sales, and walks from what has changed to the sales it touches, and from a sale to
-// every click and affiliate that could be credited with it.
+// Package identity names buyers and sales, and walks from what has changed to the sales it touches,
+// and from a sale to every click and affiliate that could be credited with it.
 package identity
 
 import (
@@ -30,6 +30,8 @@ const (
 	Email        = "email"        // keyed hash of an e-mail address, hex
 	Link         = "link"         // a link of the operator's catalogue
 	FirstSale    = "first_sale"   // of a customer, subscription or external id; its edge's At is when they first paid
+	PaymentHour  = "payment_hour" // an hour in which a customer paid in a currency, by a payment that may be an invoice's
+	InvoiceHour  = "invoice_hour" // an hour in which an invoice of a customer in a currency was paid
 )
 
 // New makes a node.
@@ -47,8 +49,9 @@ func (n Node) Type() string { typ, _ := n.Split(); return typ }
 // Value of the node.
 func (n Node) Value() string { _, value := n.Split(); return value }
 
-// ClickRef names a click by whatever id a customer passed along: ours is a click, any other a reference, which the
-// clicks that carry it as their foreign id resolve. An id that JavaScript failed to fill in is no name at all.
+// ClickRef names a click by whatever id a customer passed along: ours is a click, any other a
+// reference, which the clicks that carry it as their foreign id resolve. An id that JavaScript
+// failed to fill in is no name at all.
 func ClickRef(value string) (Node, bool) {
 	value = strings.TrimSpace(value)
 	switch value {
@@ -66,14 +69,16 @@ type Edge struct {
 	A, B   Node
 	Source string    // field or event that said so
 	At     time.Time // when it became true, UTC, by the source's own clock; the earliest telling stays
-	// Carried says that every sale which it concerns has been booked with it: told again, it asks for no work.
+	// Carried says that every sale which it concerns has been booked with it: told again, it asks
+	// for no work.
 	Carried bool
 }
 
-// leadsTo tells, for a sale that is being resolved, which types of names may be followed from one type to the next.
-// A customer's or a subscription's other sales are not followed: they are other movements.
+// leadsTo tells, for a sale that is being resolved, which types of names may be followed from one
+// type to the next. A customer's or a subscription's other sales are not followed: they are other
+// movements.
 var leadsTo = map[string]map[string]bool{
-	Object:       set(Object, Movement, Customer, Subscription, External, Reference, Click, Affiliate, Promotion, Coupon, Email),
+	Object:       set(Object, Movement, Customer, Subscription, External, Reference, Click, Affiliate, Promotion, Coupon, Email, PaymentHour, InvoiceHour),
 	Movement:     set(Object),
 	Customer:     set(External, Reference, Click, Affiliate, Promotion, Coupon, Email, FirstSale),
 	Subscription: set(External, Reference, Click, Affiliate, Promotion, Coupon, FirstSale),
@@ -88,8 +93,9 @@ var leadsTo = map[string]map[string]bool{
 	Lead:         set(Customer, Subscription, External, Reference, Click),
 }
 
-// touches tells, for a name about which something new is known, where the sales and leads lie that may change by it.
-// Links are not walked backwards: the ledger knows which of its clicks came by which.
+// touches tells, for a name about which something new is known, where the sales and leads lie that
+// may change by it. Links are not walked backwards: the ledger knows which of its clicks came by
+// which.
 var touches = map[string]map[string]bool{
 	Click:        set(Object, Lead, Customer, External, Subscription, Reference, Email),
 	Reference:    set(Object, Lead, Customer, External, Subscription, Email),
@@ -103,8 +109,8 @@ var touches = map[string]map[string]bool{
 	Email:        set(Object, Customer),
 }
 
-// Changes tells which ends of a new edge know more by it: those from which it may be followed. A popular coupon knows
-// nothing new when another promotion code is made of it.
+// Changes tells which ends of a new edge know more by it: those from which it may be followed. A
+// popular coupon knows nothing new when another promotion code is made of it.
 func (e Edge) Changes() []Node {
 	var changed []Node
 	if leadsTo[e.A.Type()][e.B.Type()] {
@@ -116,7 +122,8 @@ func (e Edge) Changes() []Node {
 	return changed
 }
 
-// Standalone tells whether n is a row of its own (a sale, a movement, a lead) and not a name that many of them may share.
+// Standalone tells whether n is a row of its own (a sale, a movement, a lead) and not a name that
+// many of them may share.
 func (n Node) Standalone() bool {
 	switch n.Type() {
 	case Object, Movement, Lead:

@@ -5,12 +5,13 @@ import (
 	"slices"
 )
 
-// Edges looks names up: every edge of workspace that begins at one of the nodes. An error is not an answer (the batch
-// waits); an absent edge is a definite miss.
+// Edges looks names up: every edge of workspace that begins at one of the nodes. An error is not an
+// answer (the batch waits); an absent edge is a definite miss.
 type Edges func(ctx context.Context, workspace string, nodes []Node) ([]Edge, error)
 
-// Remember asks for each node once. It serves one look at the names, begun after one's own are stored: whatever somebody
-// stores while it lasts, they will look at themselves. Not for concurrent use.
+// Remember asks for each node once. It serves one look at the names, begun after one's own are
+// stored: whatever somebody stores while it lasts, they will look at themselves. Not for concurrent
+// use.
 func Remember(edges Edges) Edges {
 	known := make(map[Node][]Edge)
 	return func(ctx context.Context, workspace string, nodes []Node) ([]Edge, error) {
@@ -40,13 +41,23 @@ func Remember(edges Edges) Edges {
 	}
 }
 
-// depth bounds both walks. The longest road is movement → object → object → customer → external → reference → click.
-const depth = 8
+// depth bounds both walks. The longest way is movement → object → object → customer → external →
+// reference → click, where objects may follow each other more than once: a payment intent may pay
+// several invoices, and an invoice be paid by several.
+const depth = 24
 
-// spread walks level by level, all names of a level in one question. enter is called once for each name that is reached and
-// tells whether to ask for its edges, and whether another name may mean the same; follow tells which edges to take.
-func spread(ctx context.Context, edges Edges, workspace string, start []Node, enter func(Node) (ask bool, alias Node), follow func(Edge) bool) error {
-	seen := make(map[Node]bool, len(start))
+// spread walks level by level, all names of a level in one question. enter is called once for each
+// name that is reached and tells whether to ask for its edges, and whether another name may mean
+// the same; follow tells which edges to take.
+func spread(
+	ctx context.Context,
+	edges Edges,
+	workspace string,
+	start []Node,
+	seen map[Node]bool,
+	enter func(Node) (ask bool, alias Node),
+	follow func(Edge) bool,
+) error {
 	var frontier []Node
 	var visit func(Node)
 	visit = func(n Node) {
@@ -82,17 +93,18 @@ func spread(ctx context.Context, edges Edges, workspace string, start []Node, en
 	return nil
 }
 
-// Touched walks from names about which something new is known to the objects and leads that it may concern. The names
-// that are objects or leads themselves are among the answer.
+// Touched walks from names about which something new is known to the objects and leads that it may
+// concern. The names that are objects or leads themselves are among the answer.
 func Touched(ctx context.Context, edges Edges, workspace string, changed []Node) ([]Node, error) {
 	var found []Node
-	err := spread(ctx, edges, workspace, changed, func(n Node) (ask bool, alias Node) {
+	err := spread(ctx, edges, workspace, changed, make(map[Node]bool), func(n Node) (ask bool, alias Node) {
 		switch typ, value := n.Split(); typ {
 		case Object, Lead, Movement:
 			found = append(found, n)
 			return false, ""
 		case Affiliate:
-			// A bare client_reference_id may be this affiliate; it was kept as a reference until one was known.
+			// A bare client_reference_id may be this affiliate; it was kept as a reference until
+			// one was known.
 			return true, New(Reference, value)
 		}
 		return true, ""
@@ -100,13 +112,23 @@ func Touched(ctx context.Context, edges Edges, workspace string, changed []Node)
 	return found, err
 }
 
-// Graph is the part of the names that was walked from some objects or leads: enough to resolve each of them.
-type Graph struct{ out map[Node][]Edge }
+// Graph is the part of the names that was walked from some objects or leads: enough to resolve each
+// of them.
+type Graph struct {
+	out  map[Node][]Edge
+	seen map[Node]bool
+}
 
-// Explore loads everything that bears on the given objects and leads, level by level, all of them together.
+// Explore loads everything that bears on the given objects and leads, level by level, all of them
+// together.
 func Explore(ctx context.Context, edges Edges, workspace string, from []Node) (*Graph, error) {
-	g := &Graph{out: make(map[Node][]Edge)}
-	err := spread(ctx, edges, workspace, from, func(n Node) (ask bool, alias Node) {
+	g := &Graph{out: make(map[Node][]Edge), seen: make(map[Node]bool)}
+	return g, g.Explore(ctx, edges, workspace, from)
+}
+
+// Explore loads what bears on some more of them.
+func (g *Graph) Explore(ctx context.Context, edges Edges, workspace string, from []Node) error {
+	return spread(ctx, edges, workspace, from, g.seen, func(n Node) (ask bool, alias Node) {
 		typ, value := n.Split()
 		if typ == Reference {
 			alias = New(Affiliate, value) // the catalogue of affiliates may know a bare reference
@@ -120,13 +142,13 @@ func Explore(ctx context.Context, edges Edges, workspace string, from []Node) (*
 		g.out[e.A] = append(g.out[e.A], e)
 		return true
 	})
-	return g, err
 }
 
 // Add lets the graph follow more edges, found after it was explored.
 func (g *Graph) Add(edges []Edge) {
 	for _, e := range edges {
-		if leadsTo[e.A.Type()][e.B.Type()] && !slices.ContainsFunc(g.out[e.A], func(o Edge) bool { return o.B == e.B }) {
+		if leadsTo[e.A.Type()][e.B.Type()] &&
+			!slices.ContainsFunc(g.out[e.A], func(o Edge) bool { return o.B == e.B }) {
 			g.out[e.A] = append(g.out[e.A], e)
 		}
 	}
@@ -135,8 +157,8 @@ func (g *Graph) Add(edges []Edge) {
 // From gives the edges that lead on from n.
 func (g *Graph) From(n Node) []Edge { return g.out[n] }
 
-// Group gives the payment that n belongs to: all objects that are aliases of each other, and the movements that belong
-// to them, n's own among them, in no particular order.
+// Group gives the payment that n belongs to: all objects that are aliases of each other, and the
+// movements that belong to them, n's own among them, in no particular order.
 func (g *Graph) Group(n Node) []Node {
 	seen := map[Node]bool{n: true}
 	group := []Node{n}

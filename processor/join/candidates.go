@@ -487,3 +487,32 @@ func (s *Search) program(affiliate string) string {
 	}
 	return program
 }
+
+// Merge returns the best credit that any of the searches found, and all others that could have been credited, best first. The
+// searches are those of payments that belong together.
+func Merge(searches ...*Search) (best Credit, others []Credit) {
+	if len(searches) == 1 {
+		best, others = searches[0].Best(), searches[0].Found
+	} else {
+		best = Credit{Rule: RuleNone}
+		for _, s := range searches {
+			if b := s.Best(); best.Rule == RuleNone && (best.Key == "" || b.Key != "" && b.Key < best.Key) {
+				best = b
+			}
+			others = append(others, s.Found...)
+		}
+		slices.SortFunc(others, better)
+		if len(others) > 0 {
+			best = others[0]
+		}
+	}
+	if len(others) == 0 {
+		return best, nil
+	}
+	seen := map[string]bool{}
+	return best, slices.DeleteFunc(slices.Clone(others[1:]), func(c Credit) bool {
+		twice := c.Same(best) || seen[c.Target()]
+		seen[c.Target()] = true
+		return twice
+	})
+}

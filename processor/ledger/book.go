@@ -1,11 +1,9 @@
-// Package ledger books money: from all facts of a sale, everything that names it, and the rates, it computes the sale's
-// rows. No I/O, no clock, no goroutine: same knowledge, same rows; more knowledge, greater versions.
 package ledger
 
 import (
 	"cmp"
+	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"tributary/processor/fx"
@@ -14,384 +12,332 @@ import (
 	"tributary/processor/stripe"
 )
 
-// Rates answers with the rate of a movement's own day.
-type Rates interface {
-	Convert(currency string, at time.Time) (fx.Quote, int, bool) // the quote and Stripe's exponent of the currency
-}
-
-// Evidence is all that is known about some sales of one workspace.
-type Evidence struct {
-	Workspace string
-	Graph     *identity.Graph
-	Facts     map[string][]stripe.Fact // by object id
-	Clicks    map[identity.Node]*join.Click
-	Rates     Rates
-	Policies  join.Policies
-}
-
-// rank orders the sources of one payment by how much they know.
-func rank(source string) uint64 {
-	switch source {
-	case stripe.FromInvoice:
-		return 5
-	case stripe.FromSession:
-		return 4
-	case stripe.FromInvoicePayment:
-		return 3
-	case stripe.FromPaymentIntent:
-		return 2
-	case stripe.FromCharge:
-		return 1
-	}
-	return 0
-}
-
-// outranks is the total order of facts about one movement: certain over held, the richer source, the earlier event, the
-// earlier delivery, and at last the event's id.
-func outranks(a, b *stripe.Fact) bool {
-	if a.Settled != b.Settled {
-		return a.Settled
-	}
-	if ra, rb := rank(a.Source), rank(b.Source); ra != rb {
-		return ra > rb
-	}
-	if !a.CreatedAt.Equal(b.CreatedAt) {
-		return a.CreatedAt.Before(b.CreatedAt)
-	}
-	if !a.ReceivedAt.Equal(b.ReceivedAt) {
-		return a.ReceivedAt.Before(b.ReceivedAt)
-	}
-	return a.EventID < b.EventID
-}
-
-func best(facts []stripe.Fact) *stripe.Fact {
-	var top *stripe.Fact
-	for i := range facts {
-		if top == nil || outranks(&facts[i], top) {
-			top = &facts[i]
-		}
-	}
-	return top
-}
-
-// class of a Stripe id decides which object of a payment is canonical: the invoice if there is one, else the payment
-// intent, else the charge or the session.
-func class(id string) int {
-	switch {
-	case strings.HasPrefix(id, "in_"):
-		return 0
-	case strings.HasPrefix(id, "pi_"):
-		return 1
-	case strings.HasPrefix(id, "cs_"):
-		return 3
-	}
-	return 2
-}
-
-// sale is one payment's group of names while its rows are computed.
-type sale struct {
+// books are the sales of one account and mode that may bear on each other, while their rows are
+// computed.
+type books struct {
 	*Evidence
-	account   string
-	livemode  bool
-	canonical []string // more than one only where several invoices share a payment
-	objects   []string
-	charges   int
-	payments  map[string][]stripe.Fact // by canonical object
-	movements []stripe.Fact            // refunds, reversals, disputes, cumulative figures
-	settled   map[string][]stripe.Fact // what Stripe's balance says, by object
-	freed     map[string]bool          // canonical objects whose payment is no longer held
-	ended     int                      // facts that say so
-	top       *stripe.Fact             // the payment that refunds inherit from; nil if no event told of one
-	found     *join.Search
-	knowledge int
-	entries   []Entry
+	accountMode
+	crowded bool
+	extent  extent
+	groups  []*group
+	sales   map[string]*sale
+	entries []Entry
 }
 
-func newSale(k *Evidence) *sale {
-	return &sale{Evidence: k, payments: make(map[string][]stripe.Fact), settled: make(map[string][]stripe.Fact), freed: make(map[string]bool)}
+// sale is what the refunds and disputes of a sale take from it.
+type sale struct {
+	customer, external, subscription string
+	paid                             map[string]*paid // by currency
+	out                              []moneyOut
 }
 
-// Book computes all rows of the sale that object belongs to, and names the group's objects, so that a caller with many
-// changed objects books each sale once.
-func (k *Evidence) Book(object identity.Node) (entries []Entry, group []identity.Node) {
-	group = k.Graph.Group(object)
-	s := newSale(k)
-	if !s.gather(group) {
-		return nil, group
-	}
-	s.attribute(group)
-	s.bookPayments()
-	s.bookRefunds()
-	return s.entries, group
+// paid is how much of a currency a sale consists of, and its tax.
+type paid struct {
+	amount, tax int64
+	presented   bool // it is what the buyer saw; the seller's own currency is another
 }
 
-// gather sorts the facts by the canonical object of their payment. It tells whether there are any.
-func (s *sale) gather(group []identity.Node) bool {
-	var facts []stripe.Fact
-	for _, n := range group {
-		id := n.Value()
-		facts = append(facts, s.Facts[id]...)
-		if n.Type() == identity.Object {
-			s.objects = append(s.objects, id)
+// Book computes all rows of the sale that object belongs to, and of all sales that may bear on it.
+// It also returns the objects of all these sales, so that a caller with many changed objects books
+// each sale once.
+func (k *Evidence) Book(object identity.Node) (entries []Entry, objects []identity.Node) {
+	for _, b := range k.open(object) {
+		b.book()
+		entries = append(entries, b.entries...)
+		for _, g := range b.groups {
+			objects = append(objects, g.nodes...)
 		}
 	}
-	if len(facts) == 0 {
-		return false
-	}
-	s.account, s.livemode = facts[0].Account, facts[0].Livemode
-	slices.SortFunc(s.objects, func(a, b string) int {
-		if d := class(a) - class(b); d != 0 {
-			return d
-		}
-		return strings.Compare(a, b)
-	})
-	for _, id := range s.objects {
-		if len(s.canonical) == 0 || class(id) == 0 {
-			s.canonical = append(s.canonical, id)
-		}
-		if class(id) == 2 {
-			s.charges++
-		}
-	}
-	for _, f := range facts {
-		switch {
-		case f.Kind == stripe.Payment:
-			c := s.canonicalOf(f.ObjectID)
-			s.payments[c] = append(s.payments[c], f)
-		case f.Kind == stripe.HoldEnded:
-			// Whoever told the payment: it is the same money, and certain for a richer telling that comes later too.
-			s.freed[s.canonicalOf(f.ObjectID)] = true
-			s.ended++
-		case isSettlement(f.Kind):
-			s.settled[f.ObjectID] = append(s.settled[f.ObjectID], f)
-		default:
-			s.movements = append(s.movements, f)
-		}
-	}
-	for _, c := range s.canonical {
-		if f := best(s.payments[c]); f != nil && (s.top == nil || outranks(f, s.top)) {
-			s.top = f
-		}
-	}
-	return true
+	return entries, append(objects, k.Graph.Group(object)...)
 }
 
-func (s *sale) canonicalOf(id string) string {
-	if len(s.canonical) == 0 || slices.Contains(s.canonical, id) {
-		return id // a refund may name no payment at all
-	}
-	return s.canonical[0]
-}
-
-// attribute finds who is to be credited with the sale.
-func (s *sale) attribute(group []identity.Node) {
-	var at join.Times
-	for _, facts := range s.payments {
-		for _, f := range facts {
-			if f.OccurredAt.After(at.Last) {
-				at.Last = f.OccurredAt
-			}
-			if at.First.IsZero() || f.OccurredAt.Before(at.First) {
-				at.First = f.OccurredAt
+// open sorts the evidence on the sales near object by account and mode. Where too many lie near
+// each other, each group is on its own.
+func (k *Evidence) open(object identity.Node) []*books {
+	groups, near, _ := k.Near(object, nil, 4*MostNear)
+	var list []*books
+	add := func(crowded bool, groups ...[]identity.Node) {
+		var x extent
+		for _, nodes := range groups {
+			for _, n := range nodes {
+				for _, f := range k.Facts[n.Value()] {
+					x.add(f.ReceivedAt)
+				}
 			}
 		}
+		x.names(k, slices.Concat(groups...))
+		for _, of := range k.accounts(groups) {
+			b := &books{Evidence: k, accountMode: of, crowded: crowded, extent: x, sales: map[string]*sale{}}
+			for _, nodes := range groups {
+				b.groups = append(b.groups, k.newGroup(nodes, of))
+			}
+			b.explain()
+			list = append(list, b)
+		}
 	}
-	from := slices.Clone(group)
-	slices.Sort(from)
-	s.found = join.NewSearch(s.Graph, s.Clicks, from, at, s.Policies.At(at.First))
-	s.knowledge = s.found.Knowledge
-	for _, n := range group {
-		s.knowledge += len(s.Facts[n.Value()])
+	if near <= MostNear {
+		add(false, groups...)
+		return list
 	}
-	s.knowledge -= s.ended // it depends on who was ahead whether a hold ended or was never needed; the version's class says it
+	for _, nodes := range groups {
+		add(true, nodes)
+	}
+	return list
 }
 
-// Weighing is everything that could have been credited with a sale, and by which bounds it was judged.
-type Weighing struct {
-	// First and Last are when the sale happened, by all its sources; zero: no source told.
-	First, Last time.Time
-	Policy      join.Policy
-	List        []join.Weighed // the credited one first
-}
-
-// Weigh tells what could have been credited with the sale that object belongs to, and why it was or was not.
-func (k *Evidence) Weigh(object identity.Node) Weighing {
-	group := k.Graph.Group(object)
-	s := newSale(k)
-	if !s.gather(group) {
-		return Weighing{}
-	}
-	s.attribute(group)
-	return Weighing{First: s.found.At.First, Last: s.found.At.Last, Policy: s.found.Policy, List: s.found.Weighed()}
-}
-
-// Canonical gives the object under which the sale that object belongs to is booked; empty if nothing is known of it.
-func (k *Evidence) Canonical(object identity.Node) string {
-	s := newSale(k)
-	if !s.gather(k.Graph.Group(object)) || len(s.canonical) == 0 {
-		return ""
-	}
-	return s.canonical[0]
-}
-
-// candidates lists whoever else could have been credited; the same click by another road is nobody else.
-func (s *sale) candidates() []string {
-	var others []string
-	for i, c := range s.found.Found {
-		if i == 0 || c.Same(s.found.Found[0]) {
+// explain finds what of each invoice no payment explains, assumes links where no event tells them,
+// and gives every payment its share of its invoice's tax.
+func (b *books) explain() {
+	for _, i := range b.invoices() {
+		if i.source == nil {
 			continue
 		}
-		if others = append(others, c.Target()); len(others) == 16 {
-			break
+		i.remainder = i.paid
+		for _, p := range i.payments {
+			i.remainder -= i.explained(p)
 		}
+		i.remainder = max(0, i.remainder)
 	}
-	return others
+	if !b.crowded {
+		b.assume()
+	}
+	for _, i := range b.invoices() {
+		i.divide()
+	}
 }
 
-func (s *sale) bookPayments() {
-	for _, c := range s.canonical {
-		f := best(s.payments[c])
-		if f == nil {
+// invoices in order of their ids.
+func (b *books) invoices() []*invoice {
+	var list []*invoice
+	for _, g := range b.groups {
+		list = slices.AppendSeq(list, maps.Values(g.invoices))
+	}
+	slices.SortFunc(list, func(a, b *invoice) int { return cmp.Compare(a.id, b.id) })
+	return list
+}
+
+// payments in order of their ids.
+func (b *books) payments() []*payment {
+	var list []*payment
+	for _, g := range b.groups {
+		list = slices.AppendSeq(list, maps.Values(g.payments))
+	}
+	slices.SortFunc(list, func(a, b *payment) int { return cmp.Compare(a.id, b.id) })
+	return list
+}
+
+// divide gives each payment of an invoice its share of the invoice's tax, shipping and discount:
+// the share of all that was paid by then, less what the payments before it were given. So the
+// shares add up, to the last cent, and never to more than the invoice has.
+func (i *invoice) divide() {
+	if i.source == nil {
+		return
+	}
+	total := i.source.Total
+	if i.source.Source != stripe.FromInvoice || total <= 0 {
+		total = i.paid
+	}
+	type part struct {
+		p      *payment
+		at     time.Time
+		id     string
+		amount int64
+	}
+	parts := []part{{nil, i.source.OccurredAt, i.id, i.remainder}}
+	for _, p := range i.payments {
+		parts = append(parts, part{p, p.at, p.id, i.explained(p)})
+	}
+	slices.SortFunc(parts, func(a, b part) int { return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.id, b.id)) })
+	var before, by int64
+	for _, x := range parts {
+		by = min(before+x.amount, total)
+		of := func(whole int64) int64 { return stripe.Share(whole, by, total) - stripe.Share(whole, before, total) }
+		s := share{of(i.source.Tax), of(i.source.Shipping), of(i.source.Discount)}
+		before = by
+		if x.p == nil {
+			i.rest = s
 			continue
 		}
-		e := s.entry(f, c, stripe.Payment)
+		if x.p.currency != i.source.Currency {
+			s = share{
+				stripe.Share(s.tax, x.p.amount, x.amount),
+				stripe.Share(s.shipping, x.p.amount, x.amount),
+				stripe.Share(s.discount, x.p.amount, x.amount),
+			}
+		}
+		i.parts[x.p] = s
+	}
+}
+
+func (b *books) book() {
+	for _, p := range b.payments() {
+		b.bookPayment(p)
+	}
+	for _, i := range b.invoices() {
+		b.bookRemainder(i)
+	}
+	for _, g := range b.groups {
+		b.bookMoneyOut(g)
+	}
+	for _, id := range sortedKeys(b.sales) {
+		b.shareTax(b.sales[id])
+	}
+	for n := range b.entries {
+		e := &b.entries[n]
 		class := uint64(classBooked)
-		if !f.Settled && !s.freed[c] {
-			e.Status, class = Held, classHeld
-		}
-		finality := s.convert(&e)
-		e.Version.pushFact(class, rank(f.Source), f.CreatedAt, f.ReceivedAt)
-		s.pushCredit(&e, finality)
-		s.entries = append(s.entries, e)
-	}
-	s.supersede()
-}
-
-// pushCredit ends the version of an entry that has the sale's credit.
-func (s *sale) pushCredit(e *Entry, finality uint64) {
-	c := s.found.Best()
-	e.Version.pushCredit(c.Rule, s.found.VersionOrder(c), s.knowledge, finality)
-}
-
-// supersede takes the payment away from every object under which somebody who knew less may have booked it: any payment
-// intent, and any object that a fact names. It needs the alias alone, so it does not matter who comes first, and the
-// money stands under the canonical object, which the same call books.
-func (s *sale) supersede() {
-	for _, id := range s.objects {
-		if slices.Contains(s.canonical, id) || class(id) != 1 && !slices.ContainsFunc(s.Facts[id], func(f stripe.Fact) bool { return f.Kind == stripe.Payment }) {
-			continue
-		}
-		canonical := s.canonical[0]
-		e := Entry{
-			Workspace: s.Workspace, ID: NewEntryID(s.account, id, stripe.Payment), Account: s.account, Livemode: s.livemode,
-			Kind: stripe.Payment, ObjectID: id, SaleID: canonical, OccurredAt: time.Unix(0, 0).UTC(), ReceivedAt: time.Unix(0, 0).UTC(),
-			MatchRule: join.RuleNone, Status: Superseded, SupersededBy: canonical,
-		}
-		e.Version.push(2, classSuperseded)
-		e.Version.push(3, uint64(3-class(canonical))) // an intent's invoice outranks a session's intent
-		e.Version.hi, e.Version.lo = e.Version.lo<<59, 0
-		s.entries = append(s.entries, e)
-	}
-}
-
-// bookRefunds books every refund, reversal and dispute of the sale, and for each charge what its cumulative figure says
-// beyond them.
-func (s *sale) bookRefunds() {
-	byID := make(map[string][]stripe.Fact)
-	cumulative := make(map[string][]stripe.Fact)
-	for _, f := range s.movements {
-		if f.Kind == stripe.RefundedTotal {
-			cumulative[f.ObjectID] = append(cumulative[f.ObjectID], f)
+		finality := uint64(0)
+		if e.Status == Superseded {
+			class = classSuperseded
 		} else {
-			byID[f.Kind+" "+f.ObjectID] = append(byID[f.Kind+" "+f.ObjectID], f)
+			finality = b.convert(e)
 		}
-	}
-	known, failed := make(map[string]int64), make(map[string][]*stripe.Fact)
-	for _, key := range sortedKeys(byID) {
-		f := best(byID[key])
-		switch charge := s.chargeOf(f); f.Kind {
-		case stripe.Refund:
-			known[charge] += -f.Amount
-		case stripe.RefundReversal:
-			failed[charge] = append(failed[charge], f)
-		}
-		e := s.entry(f, f.ObjectID, f.Kind)
-		taxRank := s.inherit(&e)
-		finality := s.convert(&e)
-		e.Version.pushFact(classBooked, taxRank, f.CreatedAt, f.ReceivedAt)
-		s.pushCredit(&e, finality)
-		s.entries = append(s.entries, e)
-	}
-	for _, charge := range sortedKeys(cumulative) {
-		s.bookResidual(charge, cumulative[charge], known[charge], failed[charge])
+		e.Version = newVersion(class, b.crowded, b.extent, finality)
 	}
 }
 
-// bookResidual books what a charge's cumulative figures say beyond the refunds that were told one by one. It is zero once all of
-// them are known. A refund that failed is no longer in the figures that Stripe told after it: there it must be missed, or
-// another refund of as much would be taken for it.
-func (s *sale) bookResidual(charge string, figures []stripe.Fact, known int64, failed []*stripe.Fact) {
-	var residual, reversed int64
-	for _, f := range failed {
-		reversed += f.Amount
+// bookPayment books a payment, and takes it away from every object under which somebody who knew
+// less may have booked it.
+func (b *books) bookPayment(p *payment) {
+	if p.source == nil {
+		return
 	}
-	for _, figure := range figures {
-		missed := int64(0)
-		for _, f := range failed {
-			if f.OccurredAt.Before(figure.OccurredAt) {
-				missed += f.Amount
-			}
-		}
-		residual = max(residual, figure.Amount-known+missed)
+	e := b.entry(p.group, p.source, p.id, stripe.Payment, "")
+	e.OccurredAt, e.Amount, e.SaleID = p.at, p.amount, p.sale()
+	e.Tax, e.Shipping, e.Discount = p.tax, p.shipping, p.discount
+	invoices := p.invoices
+	if p.assumed != nil {
+		invoices = []*invoice{p.assumed}
 	}
-	// The order is the version's: the larger figure, and of equal ones (a refund failed and another was made) the one that
-	// reached us sooner after it was true.
-	top := slices.MaxFunc(figures, func(a, b stripe.Fact) int {
-		if d := cmp.Compare(a.Amount, b.Amount); d != 0 {
-			return d
+	if p.source.Source != stripe.FromSession {
+		for _, i := range invoices {
+			s := i.parts[p]
+			e.Tax, e.Shipping, e.Discount = e.Tax+s.tax, e.Shipping+s.shipping, e.Discount+s.discount
 		}
-		if d := cmp.Compare(b.ReceivedAt.Sub(b.CreatedAt), a.ReceivedAt.Sub(a.CreatedAt)); d != 0 {
-			return d
+	}
+	facts := p.facts
+	for _, i := range invoices {
+		facts = append(slices.Clone(facts), i.facts...)
+	}
+	describe(&e, facts)
+	b.entries = append(b.entries, e)
+	s := b.sale(e.SaleID)
+	s.add(&e)
+	for _, f := range p.facts {
+		if f.Kind == stripe.Presented {
+			s.present(&e, f)
 		}
-		if outranks(&a, &b) {
-			return 1
+		// Without the name of its payment intent, or invoice, this fact alone would be booked under
+		// its own object.
+		if f.Kind == stripe.Payment && f.ObjectID != p.id && f.ParentID == "" &&
+			(f.InvoiceID == "" || f.Source != stripe.FromSession) {
+			b.supersede(f.ObjectID, p.id)
 		}
-		return -1
-	})
-	e := s.entry(&top, charge, stripe.Refund)
-	e.Amount = -residual
-	s.inherit(&e)
-	finality := s.convert(&e)
-	e.Version.pushResidual(top.Amount+known+reversed, top.CreatedAt, top.ReceivedAt)
-	s.pushCredit(&e, finality)
-	s.entries = append(s.entries, e)
+	}
 }
 
-// chargeOf names the charge that a refund belongs to. A refund that only names the payment intent belongs to its charge,
-// where there is just one.
-func (s *sale) chargeOf(f *stripe.Fact) string {
-	if class(f.ParentID) == 2 || s.charges != 1 {
-		return f.ParentID
-	}
-	for _, id := range s.objects {
-		if class(id) == 2 {
-			return id
+// describe fills in what a row says of the buyer, by the richest source that knows it.
+func describe(e *Entry, facts []stripe.Fact) {
+	sorted := make([]*stripe.Fact, 0, len(facts))
+	for n := range facts {
+		if facts[n].Kind == stripe.Payment {
+			sorted = append(sorted, &facts[n])
 		}
 	}
-	return f.ParentID
+	slices.SortFunc(sorted, compareFacts)
+	for _, f := range sorted {
+		e.CustomerID, e.ExternalCustomerID = cmp.Or(
+			e.CustomerID,
+			f.CustomerID,
+		), cmp.Or(
+			e.ExternalCustomerID,
+			f.ExternalID,
+		)
+		e.SubscriptionID, e.BillingReason = cmp.Or(
+			e.SubscriptionID,
+			f.SubscriptionID,
+		), cmp.Or(
+			e.BillingReason,
+			f.BillingReason,
+		)
+	}
 }
 
-// entry copies a fact and the sale's credit.
-func (s *sale) entry(f *stripe.Fact, object, kind string) Entry {
+// supersede writes that the payment of an object is booked under another one. It needs the names
+// alone, whether or not the object was ever booked, so it does not matter who comes first.
+func (b *books) supersede(object, by string) {
 	e := Entry{
-		Workspace: s.Workspace, ID: NewEntryID(f.Account, object, kind), Account: f.Account, Livemode: f.Livemode, Kind: kind,
-		ObjectID: object, SaleID: s.canonicalOf(object), OccurredAt: f.OccurredAt, ReceivedAt: f.ReceivedAt,
-		CustomerID: f.CustomerID, ExternalCustomerID: f.ExternalID, SubscriptionID: f.SubscriptionID, BillingReason: f.BillingReason,
-		Currency: f.Currency, Amount: f.Amount, Tax: f.Tax, Shipping: f.Shipping, Discount: f.Discount,
-		Status: Booked, MatchCandidates: s.candidates(),
+		Workspace: b.Workspace, ID: NewEntryID(b.account, b.livemode, object, stripe.Payment, ""), Account: b.account, Livemode: b.livemode,
+		Kind: stripe.Payment, ObjectID: object, SaleID: by, OccurredAt: time.Unix(0, 0).UTC(), ReceivedAt: time.Unix(0, 0).UTC(),
+		MatchRule: join.RuleNone, Status: Superseded, SupersededBy: by,
 	}
-	c := s.found.Best()
+	if !slices.ContainsFunc(b.entries, func(o Entry) bool { return o.ID == e.ID }) {
+		b.entries = append(b.entries, e)
+	}
+}
+
+// bookRemainder books what an invoice says was paid and no payment explains. It is zero once all
+// payments are known.
+func (b *books) bookRemainder(i *invoice) {
+	if i.source == nil {
+		return
+	}
+	e := b.entry(i.group, i.source, i.id, stripe.Payment, "")
+	e.Amount, e.SaleID = i.remainder, i.id
+	e.Tax, e.Shipping, e.Discount = i.rest.tax, i.rest.shipping, i.rest.discount
+	describe(&e, i.facts)
+	b.entries = append(b.entries, e)
+	b.sale(i.id).add(&e)
+	for _, f := range i.facts {
+		if f.Source == stripe.FromSession && f.ParentID == "" && f.InvoiceID == "" {
+			b.supersede(f.ObjectID, i.id)
+		}
+	}
+}
+
+func (b *books) sale(id string) *sale {
+	s := b.sales[id]
+	if s == nil {
+		s = &sale{paid: map[string]*paid{}}
+		b.sales[id] = s
+	}
+	return s
+}
+
+// add counts a payment of the sale.
+func (s *sale) add(e *Entry) {
+	s.customer, s.external = cmp.Or(s.customer, e.CustomerID), cmp.Or(s.external, e.ExternalCustomerID)
+	s.subscription = cmp.Or(s.subscription, e.SubscriptionID)
+	p := s.paid[e.Currency]
+	if p == nil || p.presented {
+		p = &paid{}
+		s.paid[e.Currency] = p
+	}
+	p.amount, p.tax = p.amount+e.Amount, p.tax+e.Tax
+}
+
+// present counts what the buyer saw of a payment: it may be given back in the buyer's currency.
+func (s *sale) present(e *Entry, f stripe.Fact) {
+	tax := f.Tax
+	if tax == 0 {
+		tax = stripe.Share(e.Tax, f.Amount, e.Amount)
+	}
+	if s.paid[f.Currency] == nil {
+		s.paid[f.Currency] = &paid{f.Amount, tax, true}
+	}
+}
+
+// entry copies a fact and the credit of its group, or of the groups that are assumed to belong
+// together.
+func (b *books) entry(g *group, f *stripe.Fact, object, kind, part string) Entry {
+	e := Entry{
+		Workspace: b.Workspace, ID: NewEntryID(b.account, b.livemode, object, kind, part), Account: b.account, Livemode: b.livemode, Kind: kind,
+		ObjectID: object, OccurredAt: f.OccurredAt, ReceivedAt: f.ReceivedAt, CustomerID: f.CustomerID, Currency: f.Currency, Status: Booked,
+	}
+	c, others := join.Merge(b.searches(g)...)
 	e.MatchRule, e.MatchKey = c.Rule, string(c.Key)
+	for _, o := range others[:min(len(others), 16)] {
+		e.MatchCandidates = append(e.MatchCandidates, o.Target())
+	}
 	if c.Click != nil {
 		e.Click = *c.Click
 	} else {
@@ -400,29 +346,36 @@ func (s *sale) entry(f *stripe.Fact, object, kind string) Entry {
 	return e
 }
 
-// inherit gives a refund or dispute what it has from its sale: the customer, the reason for its credit, and its share of
-// the tax, which Stripe does not tell. It returns the rank of the source that the tax came from.
-func (s *sale) inherit(e *Entry) uint64 {
-	if e.MatchRule != join.RuleNone {
-		e.MatchRule, e.MatchKey = join.RuleSale, e.SaleID
+// searches of all groups that are assumed to be one sale. A group that is only known by its refunds
+// says nothing of when the sale was, so the others decide.
+func (b *books) searches(of *group) []*join.Search {
+	var list []*join.Search
+	for _, g := range b.groups {
+		if g.head() == of.head() && (g == of && g.head() == g || !g.silent()) {
+			list = append(list, g.search)
+		}
 	}
-	if s.top == nil {
-		return 0
+	if len(list) == 0 {
+		return []*join.Search{of.search}
 	}
-	if e.CustomerID == "" {
-		e.CustomerID = s.top.CustomerID
-	}
-	e.ExternalCustomerID, e.SubscriptionID = s.top.ExternalID, s.top.SubscriptionID
-	if s.top.Tax != 0 && e.Currency == s.top.Currency {
-		e.Tax, e.TaxDerived = stripe.Share(s.top.Tax, e.Amount, s.top.Amount), true
-	}
-	return rank(s.top.Source)
+	return list
 }
 
-// convert fills in the USD columns: by what Stripe settled, else by the rate of the movement's own day. The finality that it
-// returns is the version's last field: 0 no rate, 1 provisional, 2 final, 3 Stripe's own.
-func (s *sale) convert(e *Entry) uint64 {
-	quote, exponent, published := s.Rates.Convert(e.Currency, e.OccurredAt)
+// silent reports whether nothing but refunds is known of a group's payments.
+func (g *group) silent() bool {
+	for _, p := range g.payments {
+		if p.source != nil {
+			return false
+		}
+	}
+	return len(g.invoices) == 0
+}
+
+// convert fills in the USD columns: by what Stripe settled, else by the rate of the movement's own
+// day. It returns the finality of the rate, a field of the version: 0 no rate, 1 provisional, 2
+// final, 3 Stripe's own.
+func (b *books) convert(e *Entry) uint64 {
+	quote, exponent, published := b.Rates.Convert(e.Currency, e.OccurredAt)
 	finality := uint64(1)
 	if quote.Final {
 		finality = 2
@@ -431,7 +384,7 @@ func (s *sale) convert(e *Entry) uint64 {
 	if published {
 		reference = &quote
 	}
-	if own, ok := s.stripesRate(e, exponent, reference); ok {
+	if own, ok := b.stripesRate(e, exponent, reference); ok {
 		quote, finality = own, 3
 	} else if !published {
 		return 0
@@ -450,10 +403,74 @@ func (s *sale) convert(e *Entry) uint64 {
 }
 
 func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
+	return slices.Sorted(maps.Keys(m))
+}
+
+// Weighing is everything that could have been credited with a sale, and by which bounds it was
+// judged.
+type Weighing struct {
+	// First and Last are when the sale happened, by all its sources; zero: no source told.
+	First, Last time.Time
+	Policy      join.Policy
+	List        []join.Weighed // the credited one first
+}
+
+// Weigh returns what could have been credited with the sale that object belongs to, and why it was
+// or was not.
+func (k *Evidence) Weigh(object identity.Node) Weighing {
+	b, g := k.find(object)
+	if g == nil {
+		return Weighing{}
 	}
-	slices.Sort(keys)
-	return keys
+	searches := b.searches(g)
+	w := Weighing{
+		First:  searches[0].At.First,
+		Last:   searches[0].At.Last,
+		Policy: searches[0].Policy,
+		List:   searches[0].Weighed(),
+	}
+	if len(searches) > 1 {
+		best, _ := join.Merge(searches...)
+		w.List = nil
+		for _, s := range searches {
+			for _, c := range s.Weighed() {
+				if c.Verdict == join.Credited && !c.Same(best) {
+					c.Verdict = join.Candidate
+				}
+				w.List = append(w.List, c)
+			}
+		}
+		slices.SortStableFunc(
+			w.List,
+			func(a, b join.Weighed) int { return boolOrder(a.Verdict == join.Credited, b.Verdict == join.Credited) },
+		)
+	}
+	return w
+}
+
+// find returns the group of an object, and the books that it is in.
+func (k *Evidence) find(object identity.Node) (*books, *group) {
+	for _, b := range k.open(object) {
+		for _, g := range b.groups {
+			if slices.Contains(g.nodes, object) {
+				return b, g
+			}
+		}
+	}
+	return nil, nil
+}
+
+// SaleOf returns the id of the sale that object belongs to; empty if nothing is known of it.
+func (k *Evidence) SaleOf(object identity.Node) string {
+	_, g := k.find(object)
+	if g == nil {
+		return ""
+	}
+	if i := sortedKeys(g.invoices); len(i) > 0 {
+		return i[0]
+	}
+	for _, id := range sortedKeys(g.payments) {
+		return g.payments[id].sale()
+	}
+	return ""
 }

@@ -3,16 +3,17 @@ package ledger
 import (
 	"crypto/sha256"
 	"time"
-	"tributary/processor/join"
 
 	"github.com/shopspring/decimal"
+
+	"tributary/processor/join"
 )
 
 // Status of an entry.
 type Status string
 
-// Booked entries are summed. A held one is seen but not certain to be a movement of its own. A superseded one is booked
-// under another object.
+// Booked entries are summed. A held one is of an account that no workspace lists. A superseded one
+// is booked under another object.
 const (
 	Booked     Status = "booked"
 	Held       Status = "held"
@@ -22,10 +23,19 @@ const (
 // EntryID is the identity of one movement of money.
 type EntryID [16]byte
 
-// NewEntryID hashes what a movement is: never an event's id, an offset or anything random, so that whoever books it, and
-// however often, books the same entry.
-func NewEntryID(account, objectID, kind string) EntryID {
-	sum := sha256.Sum256([]byte(account + "\x00" + objectID + "\x00" + kind))
+// NewEntryID hashes what a movement is: never an event's id, an offset or anything random, so that
+// whoever books it, and however often, books the same entry. part tells apart what one object moved
+// in several steps: the figure of a charge's refunded total, the balance transaction of a dispute;
+// it is empty for anything else.
+func NewEntryID(account string, livemode bool, objectID, kind, part string) EntryID {
+	key := account + "\x00" + objectID + "\x00" + kind
+	if !livemode {
+		key += "\x00test"
+	}
+	if part != "" {
+		key += "\x00" + part
+	}
+	sum := sha256.Sum256([]byte(key))
 	return EntryID(sum[:16])
 }
 
@@ -61,4 +71,6 @@ type Entry struct {
 	Status       Status
 	SupersededBy string
 	Version      Version
+
+	transaction string // the balance transaction by which a dispute's money moved; empty if unknown
 }

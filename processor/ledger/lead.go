@@ -48,7 +48,8 @@ func LeadNode(id [16]byte) identity.Node {
 	return identity.New(identity.Lead, hex.EncodeToString(id[:]))
 }
 
-// CreditLead finds the lead's click. The first telling of a lead stays: its version begins with the inverse of received_at.
+// CreditLead finds the lead's click. The first telling of a lead stays: its version begins with the
+// inverse of received_at.
 func (k *Evidence) CreditLead(l Lead) Lead {
 	found := join.NewSearch(k.Graph, k.Clicks, []identity.Node{LeadNode(l.ID)}, join.Times{}, k.Policies.At(l.ReceivedAt))
 	c := found.Best()
@@ -61,10 +62,15 @@ func (k *Evidence) CreditLead(l Lead) Lead {
 	return l
 }
 
+// leadVersion begins with the inverse of received_at, then has the rule of the credit, its order
+// within the rule, and how much is known of it.
 func leadVersion(received time.Time, rule join.Rule, order uint64, knowledge int) Version {
 	var v Version
 	v.push(44, join.Inverse(44, received.UnixMilli()))
 	v.push(25, 0)
-	v.pushCredit(rule, order, knowledge, 0)
+	v.push(4, uint64(rule.Rank()))
+	v.push(join.OrderBits, order)
+	v.push(11, uint64(knowledge))
+	v.push(2, 0)
 	return v
 }

@@ -30,20 +30,28 @@ import (
 	"tributary/schemas"
 )
 
-var update = flag.Bool("update", false, "write what the scripts give into testdata; read the difference before committing it")
+var update = flag.Bool(
+	"update",
+	false,
+	"write what the scripts give into testdata; read the difference before committing it",
+)
 
-// The scripts in testdata are the specification of the ledger, for bookkeepers: what happened, a line ----, and the rows that must
-// stand in the end. Each block is told in many orders, every event twice, and must end in the same rows to the last byte.
+// The scripts in testdata are the specification of the ledger, for bookkeepers: what happened, a
+// line ----, and the rows that must stand in the end. Each block is told in many orders, every
+// event twice, and must end in the same rows to the last byte.
 //
 //	policy KEY=VALUE …                    window_days, touch, follow, renewals_days of the workspace
 //	rate CURRENCY DAY USD                 one published rate; without any, the usual ones of 2026-03-02
 //	click NAME TIME KEY=VALUE …           $NAME is its id in what follows; affiliate, program, link, foreign
 //	lead TIME KEY=VALUE …                 external, click, event, email
 //	catalogue HEADER|ROW …                as processor catalogue reads it
+//	api VERSION                           of the events that follow
 //	event TYPE TIME OBJECT                the object as JSON; it reaches us a second later
 //	test-event TYPE TIME OBJECT           the same with livemode=false
+//	show day                              write on which day each movement is booked
 //
-// After the last of them two hours pass, and the sweep looks at what is held.
+// A block of six steps or less is told in all orders. After the last of them the sweep looks at
+// what is unfinished.
 func TestScripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(files) == 0 {
@@ -82,6 +90,8 @@ type script struct {
 	t        *testing.T
 	policies join.Policies
 	rates    []fx.Rate
+	api      string // version of the events
+	showDay  bool
 	clicks   map[string]schemas.ClickID
 	names    map[string]string // click id → its name
 	steps    []func(*teller) error
@@ -111,6 +121,15 @@ func tell(t *testing.T, text string) string {
 		t.FailNow()
 	}
 	want, dead := "", ""
+	compare := func(order []int) {
+		got, letters := s.run(table, order)
+		if want == "" {
+			want, dead = got, letters
+		}
+		if got != want || letters != dead {
+			t.Fatalf("order %v gives other rows:\n%s\nthan as written:\n%s", order, got+letters, want+dead)
+		}
+	}
 	for round := range 40 {
 		order := make([]int, 0, 2*len(s.steps))
 		for i := range s.steps {
@@ -126,19 +145,29 @@ func tell(t *testing.T, text string) string {
 		case round > 1:
 			rng.Shuffle(len(order), func(i, k int) { order[i], order[k] = order[k], order[i] })
 		}
-		got, letters := s.run(table, order)
-		if round == 0 {
-			want, dead = got, letters
-		}
-		if got != want || letters != dead {
-			t.Fatalf("order %v gives other rows:\n%s\nthan as written:\n%s", order, got+letters, want+dead)
-		}
+		compare(order)
 	}
 	order := make([]int, len(s.steps))
 	for i := range order {
 		order[i] = i
 	}
+	if len(order) <= 6 && !testing.Short() {
+		permute(slices.Clone(order), 0, compare)
+	}
 	return s.rows(table, order, dead)
+}
+
+// permute calls f with every order of what stands from k on.
+func permute(order []int, k int, f func([]int)) {
+	if k == len(order) {
+		f(order)
+		return
+	}
+	for i := k; i < len(order); i++ {
+		order[k], order[i] = order[i], order[k]
+		permute(order, k+1, f)
+		order[k], order[i] = order[i], order[k]
+	}
 }
 
 // joinLines takes an indented line as the rest of the one before.
@@ -164,6 +193,10 @@ func (s *script) read(line string) {
 		rest = strings.ReplaceAll(rest, "$"+name, id.String())
 	}
 	switch word {
+	case "api":
+		s.api = rest
+	case "show":
+		s.showDay = rest == "day"
 	case "policy":
 		s.policy(pairs(rest))
 	case "rate":
@@ -177,12 +210,18 @@ func (s *script) read(line string) {
 		at, rest := s.moment(rest)
 		s.lead(at, pairs(rest))
 	case "catalogue":
-		c, err := catalogue.Read(strings.NewReader(strings.ReplaceAll(rest, "|", "\n")), time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC))
+		c, err := catalogue.Read(
+			strings.NewReader(strings.ReplaceAll(rest, "|", "\n")),
+			time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC),
+		)
 		if err != nil {
 			s.fault("%s: %v", line, err)
 			return
 		}
-		s.steps = append(s.steps, func(m *teller) error { return m.recomputer.Catalogue(context.Background(), "default", c.Edges, nil) })
+		s.steps = append(
+			s.steps,
+			func(m *teller) error { return m.recomputer.Catalogue(context.Background(), "default", c.Edges, nil) },
+		)
 	case "event", "test-event":
 		typ, rest, _ := strings.Cut(rest, " ")
 		at, rest := s.moment(rest)
@@ -212,7 +251,12 @@ func pairs(text string) map[string]string {
 
 func (s *script) policy(m map[string]string) {
 	days := func(key string) time.Duration { n, _ := strconv.Atoi(m[key]); return time.Duration(n) * 24 * time.Hour }
-	p := join.Policy{Window: days("window_days"), Renewals: days("renewals_days"), Touch: join.Touch(m["touch"]), Follow: join.Touch(m["follow"])}
+	p := join.Policy{
+		Window:   days("window_days"),
+		Renewals: days("renewals_days"),
+		Touch:    join.Touch(m["touch"]),
+		Follow:   join.Touch(m["follow"]),
+	}
 	if m["from"] != "" {
 		p.From, _ = time.Parse(time.DateOnly, m["from"])
 	}
@@ -227,7 +271,10 @@ func (s *script) rate(currency, day, usd string) {
 	if err != nil {
 		s.fault("%v", err)
 	}
-	s.rates = append(s.rates, fx.Rate{Currency: currency, Date: date, USD: decimal.RequireFromString(usd), Source: "bank"})
+	s.rates = append(
+		s.rates,
+		fx.Rate{Currency: currency, Date: date, USD: decimal.RequireFromString(usd), Source: "bank"},
+	)
 }
 
 func (s *script) click(name string, at time.Time, m map[string]string) {
@@ -235,18 +282,32 @@ func (s *script) click(name string, at time.Time, m map[string]string) {
 	copy(id[9:], fmt.Sprintf("%-7.7s", name))
 	id[6], id[7], id[8] = 0x70, 0, 0x80
 	s.clicks[name], s.names[id.String()] = id, name
-	r, err := schemas.ClickRecord(&schemas.Click{Workspace: "default", ClickId: id[:], ClickedAt: at.UnixMilli(), ReceivedAt: at.UnixMilli() + 20,
-		AffiliateId: m["affiliate"], ProgramId: m["program"], LinkId: m["link"], ForeignId: m["foreign"]}, nil)
+	r, err := schemas.ClickRecord(
+		&schemas.Click{Workspace: "default", ClickId: id[:], ClickedAt: at.UnixMilli(), ReceivedAt: at.UnixMilli() + 20,
+			AffiliateId: m["affiliate"], ProgramId: m["program"], LinkId: m["link"], ForeignId: m["foreign"]},
+		nil,
+	)
 	if err != nil {
 		s.fault("%v", err)
 		return
 	}
-	s.steps = append(s.steps, func(m *teller) error { return m.clicks.Handle(context.Background(), []*kgo.Record{r}, nil) })
+	s.steps = append(
+		s.steps,
+		func(m *teller) error { return m.clicks.Handle(context.Background(), []*kgo.Record{r}, nil) },
+	)
 }
 
 func (s *script) lead(at time.Time, m map[string]string) {
-	l := &schemas.Lead{Workspace: "default", LeadId: []byte(fmt.Sprintf("%-16.16s", m["external"]+m["event"])), ReceivedAt: at.UnixMilli(), ClickRef: m["click"],
-		ExternalId: m["external"], EventName: m["event"], Mode: "async", Quantity: 1}
+	l := &schemas.Lead{
+		Workspace:  "default",
+		LeadId:     []byte(fmt.Sprintf("%-16.16s", m["external"]+m["event"])),
+		ReceivedAt: at.UnixMilli(),
+		ClickRef:   m["click"],
+		ExternalId: m["external"],
+		EventName:  m["event"],
+		Mode:       "async",
+		Quantity:   1,
+	}
 	if m["email"] != "" {
 		l.EmailHash = hash(m["email"])
 	}
@@ -265,17 +326,43 @@ func (s *script) event(typ string, at time.Time, object string, live bool) {
 	if !json.Valid([]byte(object)) {
 		s.fault("not JSON: %s", object)
 	}
-	body := fmt.Sprintf(`{"id":%q,"object":"event","type":%q,"created":%d,"livemode":%t,"data":{"object":%s}}`, id, typ, at.Unix(), live, object)
-	s.steps = append(s.steps, s.handle(schemas.StripeRecord(&schemas.StripeEvent{ID: id, Type: typ, Livemode: live, ReceivedAt: at.Add(time.Second), Body: []byte(body)}, id)))
+	body := fmt.Sprintf(
+		`{"id":%q,"object":"event","type":%q,"api_version":%q,"created":%d,"livemode":%t,"data":{"object":%s}}`,
+		id,
+		typ,
+		s.api,
+		at.Unix(),
+		live,
+		object,
+	)
+	s.steps = append(
+		s.steps,
+		s.handle(
+			schemas.StripeRecord(
+				&schemas.StripeEvent{
+					ID:         id,
+					Type:       typ,
+					Livemode:   live,
+					ReceivedAt: at.Add(time.Second),
+					Body:       []byte(body),
+				},
+				id,
+			),
+		),
+	)
 }
 
 func (s *script) handle(r *kgo.Record) func(*teller) error {
 	return func(m *teller) error {
-		return m.money.Handle(context.Background(), []*kgo.Record{r}, func(ctx context.Context, r *kgo.Record, step, reason string, cause error) error {
-			letter := schemas.DeadLetterRecord(r, step, reason, cause)
-			letter.Topic, letter.Offset = schemas.TopicDeadLetters, 0
-			return m.money.Handle(ctx, []*kgo.Record{letter}, nil)
-		})
+		return m.money.Handle(
+			context.Background(),
+			[]*kgo.Record{r},
+			func(ctx context.Context, r *kgo.Record, step, reason string, cause error) error {
+				letter := schemas.DeadLetterRecord(r, step, reason, cause)
+				letter.Topic, letter.Offset = schemas.TopicDeadLetters, 0
+				return m.money.Handle(ctx, []*kgo.Record{letter}, nil)
+			},
+		)
 	}
 }
 
@@ -284,7 +371,7 @@ func (s *script) play(table *fx.Table, order []int) *teller {
 	log := slog.New(slog.DiscardHandler)
 	now := time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)
 	m.recomputer = recompute.New(recompute.Config{
-		Store: m, Rates: rates{table}, Settle: time.Hour, Log: log,
+		Store: m, Rates: rates{table}, Log: log,
 		Policies: func(string) join.Policies { return s.policies }, Now: func() time.Time { return now },
 	})
 	keys, err := stripe.NewKeys(nil, nil)
@@ -292,7 +379,13 @@ func (s *script) play(table *fx.Table, order []int) *teller {
 		s.t.Fatal(err)
 	}
 	keys.HashEmail = hash
-	m.money = &consume.Payments{Store: m, Recomputer: m.recomputer, Workspace: func(*schemas.StripeEvent) (string, bool) { return "default", true }, Keys: func(string) *stripe.Keys { return keys }, Events: consume.NewEventsMetric()}
+	m.money = &consume.Payments{
+		Store:      m,
+		Recomputer: m.recomputer,
+		Workspace:  func(*schemas.StripeEvent) (string, bool) { return "default", true },
+		Keys:       func(string) *stripe.Keys { return keys },
+		Events:     consume.NewEventsMetric(),
+	}
 	m.clicks = &consume.Clicks{Store: m, Recomputer: m.recomputer}
 	for _, i := range order {
 		if err := s.steps[i](m); err != nil {
@@ -300,7 +393,7 @@ func (s *script) play(table *fx.Table, order []int) *teller {
 		}
 	}
 	now = now.Add(2 * time.Hour)
-	sales, _ := m.Unfinished(context.Background(), time.Time{}, time.Hour, 1000)
+	sales, _ := m.Unfinished(context.Background(), time.Time{}, 1000)
 	for _, sale := range sales {
 		if err := m.recomputer.Recompute(context.Background(), sale.Workspace, []identity.Node{identity.New(identity.Object, sale.ObjectID)}, nil); err != nil {
 			s.t.Fatal(err)
@@ -325,7 +418,8 @@ func (s *script) run(table *fx.Table, order []int) (ledger, letters string) {
 	return m.Table() + strings.Join(leads, "\n"), strings.Join(slices.Compact(dead), "\n")
 }
 
-// rows writes the end as a bookkeeper would; what is superseded is told by the row that stands instead.
+// rows writes the end as a bookkeeper would; what is superseded is told by the row that stands
+// instead.
 func (s *script) rows(table *fx.Table, order []int, dead string) string {
 	var lines []string
 	m := s.play(table, order)
@@ -334,6 +428,9 @@ func (s *script) rows(table *fx.Table, order []int, dead string) string {
 			continue
 		}
 		line := fmt.Sprintf("%s %s: %d %s", e.Kind, e.ObjectID, e.Amount, e.Currency)
+		if s.showDay {
+			line = e.OccurredAt.Format(time.DateOnly) + " " + line
+		}
 		for _, part := range []struct {
 			name string
 			n    int64
@@ -349,9 +446,6 @@ func (s *script) rows(table *fx.Table, order []int, dead string) string {
 			if e.FXSource == "stripe" {
 				line += " by Stripe's rate"
 			}
-		}
-		if e.Status == ledger.Held {
-			line += ", held"
 		}
 		if !e.Livemode {
 			line += ", test mode"

@@ -9,51 +9,77 @@ import (
 	"tributary/processor/stripe"
 )
 
-// maxDisagreement is how far Stripe's own rate may lie from the published one, as a fraction. Beyond it the settlement is not
-// this movement's alone (an invoice paid by two charges of which only one is known), and the published rate stands.
+// maxDisagreement is how far Stripe's own rate may lie from the published one, as a fraction.
+// Beyond it the settlement is not this movement's alone (an invoice paid by two charges of which
+// only one is known), and the published rate stands.
 var maxDisagreement = decimal.New(2, -1)
 
 // ratePlaces of a rate, as of the column fx_rate.
 const ratePlaces = 18
 
-// settlement finds what Stripe's balance was really moved by in USD for one movement: what it settled wins over any
-// published rate (https://docs.stripe.com/api/balance_transactions/object: amount and currency are the balance's). A payment
-// has one where it has a single charge.
-func (s *sale) settlement(e *Entry) *stripe.Fact {
-	objects := []string{e.ObjectID}
-	if e.Kind == stripe.Payment {
-		if s.charges != 1 || len(s.canonical) != 1 {
-			return nil
+// settlement finds what Stripe's balance was really moved by in USD for one movement: what it
+// settled wins over any published rate (https://docs.stripe.com/api/balance_transactions/object:
+// amount and currency are the balance's). A payment has one where it has a single charge.
+func (b *books) settlement(e *Entry) *stripe.Fact {
+	for _, g := range b.groups {
+		objects := []string{e.ObjectID}
+		if e.Kind == stripe.Payment {
+			p := g.payments[e.ObjectID]
+			if i := g.invoices[e.ObjectID]; i != nil && len(i.payments) == 1 && i.payments[0].source == nil {
+				p = i.payments[0] // named, and told by nobody: the whole remainder is its
+			}
+			if p == nil {
+				continue
+			}
+			if len(p.charges) != 1 {
+				return nil
+			}
+			objects = append(sortedKeys(p.charges), p.id)
 		}
-		objects = s.objects
-	}
-	var found *stripe.Fact
-	for _, id := range objects {
-		for i, f := range s.settled[id] {
-			if f.Kind == stripe.SettlementOf(e.Kind) && f.Currency == "usd" && (found == nil || outranks(&s.settled[id][i], found)) {
-				found = &s.settled[id][i]
+		var found *stripe.Fact
+		for _, id := range objects {
+			for i := range g.settled[id] {
+				f := &g.settled[id][i]
+				if f.Kind == stripe.SettlementOf(e.Kind) && f.Currency == "usd" &&
+					(f.TransactionID == "" || f.TransactionID == e.transaction) &&
+					(found == nil || compareFacts(f, found) < 0) {
+					found = f
+				}
 			}
 		}
+		if found != nil {
+			return found
+		}
 	}
-	return found
+	return nil
 }
 
-// stripesRate gives the rate that Stripe's settlement implies, USD per major unit. It is exact to the last place of the column:
-// the entry's amount times the rate is the settled amount again.
-func (s *sale) stripesRate(e *Entry, exponent int, published *fx.Quote) (fx.Quote, bool) {
+// stripesRate returns the rate that Stripe's settlement implies, USD per major unit. It is exact to
+// the last place of the column: the entry's amount times the rate is the settled amount again.
+func (b *books) stripesRate(e *Entry, exponent int, published *fx.Quote) (fx.Quote, bool) {
 	if e.Currency == "usd" || e.Amount == 0 {
 		return fx.Quote{}, false
 	}
-	f := s.settlement(e)
+	f := b.settlement(e)
 	if f == nil || (f.Amount < 0) != (e.Amount < 0) {
 		return fx.Quote{}, false
 	}
 	settled, moved := decimal.New(f.Amount, -2), decimal.New(e.Amount, -int32(exponent))
 	rate := settled.DivRound(moved, ratePlaces)
-	if rate.Sign() <= 0 || published != nil && rate.Sub(published.USD).Abs().GreaterThan(published.USD.Mul(maxDisagreement)) {
+	if rate.Sign() <= 0 ||
+		published != nil && rate.Sub(published.USD).Abs().GreaterThan(published.USD.Mul(maxDisagreement)) {
 		return fx.Quote{}, false
 	}
-	return fx.Quote{Rate: fx.Rate{Currency: e.Currency, Date: fx.DateOf(f.OccurredAt), USD: rate, Source: "stripe", FetchedAt: f.ReceivedAt}, Final: true}, true
+	return fx.Quote{
+		Rate: fx.Rate{
+			Currency:  e.Currency,
+			Date:      fx.DateOf(f.OccurredAt),
+			USD:       rate,
+			Source:    "stripe",
+			FetchedAt: f.ReceivedAt,
+		},
+		Final: true,
+	}, true
 }
 
 func isSettlement(kind string) bool { return strings.HasPrefix(kind, stripe.Settlement) }

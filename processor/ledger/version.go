@@ -3,29 +3,99 @@ package ledger
 import (
 	"math/big"
 	"time"
+
+	"tributary/processor/identity"
 	"tributary/processor/join"
 )
 
-// Version orders the rows of one entry; ReplacingMergeTree keeps the greatest. It is derived from the row's content alone,
-// most significant first:
+// Version orders the rows of one entry; ReplacingMergeTree keeps the greatest. Most significant
+// first:
 //
 //	bits  what                       raised by learning
-//	2     superseded, manual, booked that the movement is booked elsewhere; that it is certain
-//	3     rank of the source         a richer description of the movement
-//	32    inverse of event time      an earlier event of the same source
-//	32    inverse of its delay       an earlier delivery of the same event
-//	4     rule of the attribution    a stronger reason
-//	42    order within the rule      a click that the policy prefers (last touch: a later one); an affiliate's naming
-//	11    knowledge                  any further name, click, fact or candidate that bears on the sale
+//	2     class                      that the entry is booked elsewhere; a correction by hand
+//	1     crowded                    that more payments lie near each other than are compared (see nearBy)
+//	23    extent, count              any fact, name or click that bears on the entry
+//	62    extent, earliness          an earlier report of one of them
+//	38    unused
 //	2     finality of the rate       a rate at all, then the final one, then Stripe's own
 //
-// Every field is a maximum over a set that only grows, so knowing more can only raise a version, and whoever has seen
-// everything writes the greatest. The knowledge also decides between rows that the fields before it leave equal: of two
-// writers who know different things, neither is the last, and whoever knows both counts more. A residual refund has its own
-// middle part: see pushResidual.
+// The extent is a strict measure of everything that the row is computed from: a set of facts, names
+// and clicks that only grows, each with the time of its earliest report, which only falls. Whoever
+// has seen more writes the greater version, equal versions mean equal rows, and whoever has seen
+// everything writes the greatest, whatever a row's content does meanwhile. So content may be any
+// function of the set, also one that takes back what it assumed.
 type Version struct{ hi, lo uint64 }
 
-// push appends a field of the given width; a value too large for it counts as the largest that fits.
+// extent measures how much is known.
+type extent struct{ count, earliness uint64 }
+
+// add counts one fact, name or click, by the time of its earliest report.
+func (x *extent) add(at time.Time) {
+	x.count++
+	x.earliness += join.Inverse(42, at.UnixMilli()) // until the year 2109
+}
+
+// names counts all names that lead on from the given ones, and all clicks that they lead to, each
+// once. What a walk reaches in a graph that only grows is a set that only grows.
+func (x *extent) names(k *Evidence, from []identity.Node) {
+	seen := make(map[identity.Node]bool, 4*len(from))
+	queue := make([]identity.Node, 0, 4*len(from))
+	visit := func(n identity.Node) {
+		if !seen[n] {
+			seen[n] = true
+			queue = append(queue, n)
+		}
+	}
+	for _, n := range from {
+		visit(n)
+	}
+	for i := 0; i < len(queue); i++ {
+		n := queue[i]
+		for _, e := range k.Graph.From(n) {
+			if e.B.Type() == identity.Program {
+				x.count++ // when it was heard of first depends on the processor, which asks once; nothing is computed from it
+			} else {
+				x.add(e.At)
+			}
+			visit(e.B)
+		}
+		switch typ, value := n.Split(); typ {
+		case identity.Reference:
+			visit(identity.New(identity.Affiliate, value)) // the catalogue may know a bare reference
+		case identity.Click:
+			if c := k.Clicks[n]; c != nil {
+				x.add(c.ReceivedAt)
+				if c.AffiliateID == "" && c.LinkID != "" {
+					visit(identity.New(identity.Link, c.LinkID))
+				}
+			}
+		}
+	}
+}
+
+const (
+	classBooked     = 1
+	classSuperseded = 3 // 2 is kept for corrections by hand
+)
+
+// newVersion makes the version of a row. finality is that of its rate, as convert returns it.
+func newVersion(class uint64, crowded bool, x extent, finality uint64) Version {
+	var v Version
+	v.push(2, class)
+	if crowded {
+		v.push(1, 1)
+	} else {
+		v.push(1, 0)
+	}
+	v.push(23, x.count)
+	v.push(62, x.earliness)
+	v.push(38, 0)
+	v.push(2, finality)
+	return v
+}
+
+// push appends a field of the given width; a value too large for it counts as the largest that
+// fits.
 func (v *Version) push(width uint, value uint64) {
 	if limit := uint64(1)<<width - 1; value > limit {
 		value = limit
@@ -37,7 +107,7 @@ func (v *Version) push(width uint, value uint64) {
 // Less orders versions.
 func (v Version) Less(w Version) bool { return v.hi < w.hi || v.hi == w.hi && v.lo < w.lo }
 
-// Big gives the value for a UInt128 column.
+// Big returns the value for a UInt128 column.
 func (v Version) Big() *big.Int {
 	b := new(big.Int).SetUint64(v.hi)
 	return b.Lsh(b, 64).Or(b, new(big.Int).SetUint64(v.lo))
@@ -50,7 +120,7 @@ func VersionOf(b *big.Int) Version {
 	return Version{hi: hi.Uint64(), lo: new(big.Int).And(b, new(big.Int).SetUint64(^uint64(0))).Uint64()}
 }
 
-// bits gives the field of a width that ends offset bits above the last.
+// bits returns the field of a width that ends offset bits above the last.
 func (v Version) bits(offset, width uint) uint64 {
 	hi, lo := v.hi, v.lo
 	if offset >= 64 {
@@ -59,74 +129,41 @@ func (v Version) bits(offset, width uint) uint64 {
 	return (lo>>offset | hi<<(64-offset)) & (1<<width - 1)
 }
 
+// Crowded reports whether the row was computed without a look at what lies near it, because that is
+// too much.
+func (v Version) Crowded() bool { return v.bits(125, 1) == 1 }
+
 // Learned names what was known more when a greater version of a row was written.
 type Learned string
 
 // What raises a version, by the fields above.
 const (
 	LearnedSuperseded Learned = "superseded"       // the movement is booked elsewhere
-	LearnedCertainty  Learned = "certainty"        // it is a movement of its own
-	LearnedSource     Learned = "richer_source"    // an object that tells more of the movement
-	LearnedEvent      Learned = "earlier_event"    // an earlier event of the same object
-	LearnedDelivery   Learned = "earlier_delivery" // an earlier delivery of the same event
-	LearnedRefunds    Learned = "refunds"          // of a residual: more of what a charge gave back
-	LearnedRule       Learned = "stronger_rule"
-	LearnedClick      Learned = "preferred_click" // or a closer naming of an affiliate
-	LearnedMore       Learned = "more_names"      // a name, click or fact that did not change the fields before it
+	LearnedByHand     Learned = "by_hand"          // somebody corrected it
+	LearnedCrowded    Learned = "crowded"          // too many payments lie near each other to compare them
+	LearnedMore       Learned = "more_names"       // one more fact, name or click
+	LearnedEarlier    Learned = "earlier_delivery" // an earlier report of one of them
 	LearnedRate       Learned = "better_rate"
 	LearnedNothing    Learned = "" // the versions are equal
 )
 
-// Since tells what whoever wrote v knew more than whoever wrote before: the first field that differs. residual: the entry is a
-// charge's residual refund.
-func (v Version) Since(before Version, residual bool) Learned {
-	fields := []struct {
+// Since returns what whoever wrote v knew more than whoever wrote before: the first field that
+// differs.
+func (v Version) Since(before Version) Learned {
+	for _, f := range []struct {
 		offset, width uint
 		learned       Learned
-	}{
-		{126, 2, LearnedCertainty}, {123, 3, LearnedSource}, {91, 32, LearnedEvent}, {59, 32, LearnedDelivery},
-		{55, 4, LearnedRule}, {13, join.OrderBits, LearnedClick}, {2, 11, LearnedMore}, {0, 2, LearnedRate},
-	}
-	for _, f := range fields {
-		if v.bits(f.offset, f.width) == before.bits(f.offset, f.width) {
-			continue
-		}
-		switch {
-		case f.offset == 126 && v.bits(126, 2) == classSuperseded:
+	}{{125, 1, LearnedCrowded}, {102, 23, LearnedMore}, {40, 62, LearnedEarlier}, {0, 2, LearnedRate}} {
+		switch class := v.bits(126, 2); {
+		case class == before.bits(126, 2):
+		case class == classSuperseded:
 			return LearnedSuperseded
-		case residual && f.offset >= 59 && f.offset < 126:
-			return LearnedRefunds
+		default:
+			return LearnedByHand
 		}
-		return f.learned
+		if v.bits(f.offset, f.width) != before.bits(f.offset, f.width) {
+			return f.learned
+		}
 	}
 	return LearnedNothing
-}
-
-const (
-	classHeld       = 0
-	classBooked     = 1
-	classSuperseded = 3 // 2 is kept for manual corrections
-)
-
-func (v *Version) pushFact(class, rank uint64, created, received time.Time) {
-	v.push(2, class)
-	v.push(3, rank)
-	v.push(32, join.Inverse(32, created.Unix()))
-	v.push(32, join.Inverse(32, received.UnixMilli()-created.UnixMilli()))
-}
-
-func (v *Version) pushCredit(rule join.Rule, order uint64, knowledge int, finality uint64) {
-	v.push(4, uint64(rule.Rank()))
-	v.push(join.OrderBits, order)
-	v.push(11, uint64(knowledge))
-	v.push(2, finality)
-}
-
-// pushResidual replaces the fact's fields by what is known of the charge: its cumulative refunded amount plus the sum of the
-// refunds known one by one and of those that failed, minor units. Each only grows, so their sum is greatest for whoever has
-// seen all of them.
-func (v *Version) pushResidual(known int64, created, received time.Time) {
-	v.push(2, classBooked)
-	v.push(41, uint64(known))                                                  // twice the largest amount that Stripe takes, 12 digits in IDR
-	v.push(26, join.Inverse(26, (received.UnixMilli()-created.UnixMilli())/8)) // six days, twice Stripe's patience
 }

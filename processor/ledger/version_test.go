@@ -1,10 +1,8 @@
 package ledger
 
 import (
-	"math/big"
 	"math/rand"
 	"testing"
-	"time"
 	"tributary/processor/join"
 )
 
@@ -39,22 +37,17 @@ func TestVersionIsLexicographic(t *testing.T) {
 }
 
 func TestVersionFieldsFill128Bits(t *testing.T) {
-	var v Version
-	v.pushFact(7, 7, time.Unix(0, 0), time.Unix(0, 0))
-	v.pushCredit(join.RuleManual, 1, 255, 3)
-	if v.Big().BitLen() != 128 {
-		t.Errorf("a payment's version has %d bits, want 128", v.Big().BitLen())
+	v := newVersion(classSuperseded, true, extent{1<<23 - 1, 1<<62 - 1}, 3)
+	if got, want := v.Big().BitLen(), 128; got != want {
+		t.Errorf("a version has %d bits, want %d", got, want)
 	}
-	var r Version
-	r.pushResidual(2, time.Unix(0, 0), time.Unix(0, 0))
-	r.pushCredit(join.RuleNone, 0, 0, 0)
-	// Its class stands where a payment's does: the same entry never has both, but a manual correction outranks either.
-	if got := new(big.Int).Rsh(r.Big(), 126).Uint64(); got != classBooked {
-		t.Errorf("a residual's class reads %d, want %d", got, classBooked)
+	if class := v.bits(126, 2); class != classSuperseded {
+		t.Errorf("its class reads %d", class)
 	}
 }
 
-// A value that does not fit counts as the largest that fits: it must never spill into the field before it.
+// A value that does not fit counts as the largest that fits: it must never spill into the field
+// before it.
 func TestVersionSaturates(t *testing.T) {
 	var a, b Version
 	a.push(4, 1)
@@ -71,39 +64,21 @@ func TestVersionSaturates(t *testing.T) {
 
 // What a version says of the one before it is the first of its fields that grew.
 func TestSince(t *testing.T) {
-	at := time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC)
-	version := func(class, rank uint64, created time.Time, delay time.Duration, rule join.Rule, order uint64, knowledge int, finality uint64) Version {
-		var v Version
-		v.pushFact(class, rank, created, created.Add(delay))
-		v.pushCredit(rule, order, knowledge, finality)
-		return v
-	}
-	first := version(classHeld, 2, at, time.Second, join.RuleAffiliate, 7, 3, 1)
+	first := newVersion(classBooked, false, extent{7, 70}, 1)
 	for want, later := range map[Learned]Version{
 		LearnedNothing:    first,
-		LearnedRate:       version(classHeld, 2, at, time.Second, join.RuleAffiliate, 7, 3, 2),
-		LearnedMore:       version(classHeld, 2, at, time.Second, join.RuleAffiliate, 7, 4, 0),
-		LearnedClick:      version(classHeld, 2, at, time.Second, join.RuleAffiliate, 1<<41, 0, 0),
-		LearnedRule:       version(classHeld, 2, at, time.Second, join.RuleClickID, 0, 0, 0),
-		LearnedDelivery:   version(classHeld, 2, at, time.Millisecond, join.RuleNone, 0, 0, 0),
-		LearnedEvent:      version(classHeld, 2, at.Add(-time.Second), time.Hour, join.RuleNone, 0, 0, 0),
-		LearnedSource:     version(classHeld, 5, at.Add(time.Hour), time.Hour, join.RuleNone, 0, 0, 0),
-		LearnedCertainty:  version(classBooked, 0, at.Add(time.Hour), time.Hour, join.RuleNone, 0, 0, 0),
-		LearnedSuperseded: version(classSuperseded, 0, at.Add(time.Hour), time.Hour, join.RuleNone, 0, 0, 0),
+		LearnedRate:       newVersion(classBooked, false, extent{7, 70}, 2),
+		LearnedEarlier:    newVersion(classBooked, false, extent{7, 71}, 0),
+		LearnedMore:       newVersion(classBooked, false, extent{8, 1}, 0),
+		LearnedCrowded:    newVersion(classBooked, true, extent{1, 1}, 0),
+		LearnedByHand:     newVersion(2, false, extent{}, 0),
+		LearnedSuperseded: newVersion(classSuperseded, false, extent{}, 0),
 	} {
-		if got := later.Since(first, false); got != want {
+		if got := later.Since(first); got != want {
 			t.Errorf("learned %q, want %q", got, want)
 		}
 		if want != LearnedNothing && !first.Less(later) {
 			t.Errorf("%s does not raise the version", want)
 		}
-	}
-	var a, b Version
-	a.pushResidual(5, at, at)
-	b.pushResidual(6, at, at)
-	a.pushCredit(join.RuleSale, 0, 0, 0)
-	b.pushCredit(join.RuleNone, 0, 0, 0)
-	if got := b.Since(a, true); got != LearnedRefunds {
-		t.Errorf("a residual learned %q", got)
 	}
 }

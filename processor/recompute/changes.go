@@ -15,12 +15,13 @@ type Changes struct {
 	Changed []identity.Node // what else something new is known about: clicks, and sales that have a new fact
 }
 
-// fresh drops the edges that ask for no work: names that are known already, and whose sales have all been booked with them.
-// Without it every renewal would book all sales of its customer again, and every start of a processor all sales of every
-// affiliate.
+// fresh drops the edges that ask for no work: names that are known already, and whose sales have
+// all been booked with them. Without it every renewal would book all sales of its customer again,
+// and every start of a processor all sales of every affiliate.
 //
-// It is safe against a crash, because an edge is marked as carried only after its sales were booked: killed between storing
-// and booking, the record is read again and the edge is still fresh. A sale that is stored later looks the edge up itself.
+// It is safe against a crash, because an edge is marked as carried only after its sales were
+// booked: killed between storing and booking, the record is read again and the edge is still fresh.
+// A sale that is stored later looks the edge up itself.
 func (r *Recomputer) fresh(ctx context.Context, workspace string, edges []identity.Edge) ([]identity.Edge, error) {
 	type ends struct{ a, b identity.Node }
 	earliest := make(map[ends]identity.Edge, len(edges))
@@ -62,8 +63,8 @@ func (r *Recomputer) fresh(ctx context.Context, workspace string, edges []identi
 	return kept, nil
 }
 
-// sharesName tells whether an edge changes what is known of a name that many sales may share. A foreign click id does too, but
-// there is one for every click, and its click is looked at anyway.
+// sharesName tells whether an edge changes what is known of a name that many sales may share. A
+// foreign click id does too, but there is one for every click, and its click is looked at anyway.
 func sharesName(e identity.Edge) bool {
 	for _, n := range e.Changes() {
 		if !n.Standalone() && n.Type() != identity.Reference {
@@ -93,11 +94,12 @@ func rows(workspace string, edges []identity.Edge) []clickhouse.EdgeRow {
 	return list
 }
 
-// Subject names what a fact is about. A charge stands for its payment, also where it settles or sums up refunds; whatever else is
-// not a payment is a movement that belongs to one.
+// Subject names what a fact is about. Refunds and disputes, and what they were settled at, are
+// movements that belong to a payment; everything else stands for the payment itself.
 func Subject(f stripe.Fact) identity.Node {
-	if f.Kind == stripe.Payment || strings.HasPrefix(f.ObjectID, "ch_") || strings.HasPrefix(f.ObjectID, "py_") {
-		return identity.New(identity.Object, f.ObjectID)
+	switch strings.TrimPrefix(f.Kind, stripe.Settlement+"_") {
+	case stripe.Refund, stripe.RefundReversal, stripe.Dispute, stripe.DisputeReversal:
+		return identity.New(identity.Movement, f.ObjectID)
 	}
-	return identity.New(identity.Movement, f.ObjectID)
+	return identity.New(identity.Object, f.ObjectID)
 }

@@ -12,32 +12,35 @@ import (
 	"tributary/processor/stripe"
 )
 
-// Reader is what the evidence of a sale is loaded from; clickhouse.Store is the real one. An error is never an empty answer.
+// Reader is what the evidence of a sale is loaded from; clickhouse.Store is the real one. An error
+// is never an empty answer.
 type Reader interface {
 	Facts(ctx context.Context, workspace string, objects []string) (map[string][]stripe.Fact, error)
 	Clicks(ctx context.Context, workspace string, nodes []identity.Node) (map[identity.Node]*join.Click, error)
 }
 
-// Load looks up what bears on about, which are sales, movements and leads of one workspace. Rates and policies are left to the
-// caller. The names are asked of edges, which may remember what it was asked before (identity.Remember).
-func Load(ctx context.Context, store Reader, workspace string, edges identity.Edges, about []identity.Node) (*ledger.Evidence, error) {
+// Load looks up what bears on about, which are sales, movements and leads of one workspace. Rates
+// and policies are left to the caller. The names are asked of edges, which may remember what it was
+// asked before (identity.Remember).
+func Load(
+	ctx context.Context,
+	store Reader,
+	workspace string,
+	edges identity.Edges,
+	about []identity.Node,
+) (*ledger.Evidence, error) {
 	graph, err := identity.Explore(ctx, edges, workspace, about)
 	if err != nil {
 		return nil, err
 	}
-	k := &ledger.Evidence{Workspace: workspace, Graph: graph}
-	var objects []string
-	seen := make(map[identity.Node]bool)
-	for _, n := range about {
-		if n.Type() == identity.Lead {
-			continue
-		}
-		for _, member := range graph.Group(n) {
-			if !seen[member] {
-				seen[member] = true
-				objects = append(objects, member.Value())
-			}
-		}
+	k := &ledger.Evidence{Workspace: workspace, Graph: graph, Hours: make(map[identity.Node][]identity.Node)}
+	members, err := nearby(ctx, edges, k, about)
+	if err != nil {
+		return nil, err
+	}
+	objects := make([]string, len(members))
+	for i, n := range members {
+		objects[i] = n.Value()
 	}
 	lookups, lctx := errgroup.WithContext(ctx)
 	lookups.Go(func() (err error) { k.Clicks, err = store.Clicks(lctx, workspace, graph.Clicks()); return err })
@@ -46,6 +49,81 @@ func Load(ctx context.Context, store Reader, workspace string, edges identity.Ed
 		return nil, err
 	}
 	return k, links(ctx, edges, k)
+}
+
+// nearby lets the evidence know the names of all payments and invoices that may bear on the sales
+// in about. It returns the objects of all of them.
+func nearby(
+	ctx context.Context,
+	edges identity.Edges,
+	k *ledger.Evidence,
+	about []identity.Node,
+) ([]identity.Node, error) {
+	lookUp := func(hours []identity.Node) error {
+		var fresh []identity.Node
+		for _, h := range hours {
+			if _, known := k.Hours[h]; !known {
+				k.Hours[h] = nil
+				fresh = append(fresh, h)
+			}
+		}
+		if len(fresh) == 0 {
+			return nil
+		}
+		found, err := edges(ctx, k.Workspace, fresh)
+		if err != nil {
+			return err
+		}
+		var objects []identity.Node
+		for _, e := range found {
+			k.Hours[e.A] = append(k.Hours[e.A], e.B)
+			objects = append(objects, e.B)
+		}
+		return k.Graph.Explore(ctx, edges, k.Workspace, objects)
+	}
+	// One question for the hours of all sales, before each is looked at on its own.
+	sales := slices.DeleteFunc(slices.Clone(about), func(n identity.Node) bool { return n.Type() == identity.Lead })
+	grouped := make(map[identity.Node]bool)
+	var all []identity.Node
+	for _, n := range sales {
+		if grouped[n] {
+			continue
+		}
+		for _, member := range k.Graph.Group(n) {
+			grouped[member] = true
+			all = append(all, member)
+		}
+	}
+	if err := lookUp(k.HoursNear(all)); err != nil {
+		return nil, err
+	}
+	seen, walked := make(map[identity.Node]bool), make(map[identity.Node]bool)
+	var members []identity.Node
+	for _, n := range sales {
+		if walked[n] {
+			continue
+		}
+		groups, near, err := k.Near(n, lookUp, 4*ledger.MostNear)
+		if err != nil {
+			return nil, err
+		}
+		if near <= 4*ledger.MostNear { // it was walked to its end, which is the end from each of them
+			for _, group := range groups {
+				for _, member := range group {
+					walked[member] = true
+				}
+			}
+		}
+		for _, group := range groups {
+			for _, member := range group {
+				if !seen[member] {
+					seen[member] = true
+					members = append(members, member)
+				}
+			}
+		}
+	}
+	return members, nil
 }
 
 // links adds whose links the clicks came by that name no affiliate themselves.

@@ -1,5 +1,5 @@
-// Package recompute books sales and leads anew from everything that bears on them: the names, the facts and the clicks. Who books
-// and who explains look at the same.
+// Package recompute books sales and leads anew from everything that bears on them: the names, the
+// facts and the clicks. Who books and who explains look at the same.
 package recompute
 
 import (
@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"log/slog"
 	"slices"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -26,23 +25,22 @@ type Config struct {
 	Rates ledger.Rates
 	// Policies of a workspace; nil: the default everywhere.
 	Policies func(workspace string) join.Policies
-	// Settle is how long a payment that may be an invoice's is held.
-	Settle time.Duration
 	// Now is the clock; nil: time.Now.
 	Now func() time.Time
 	Log *slog.Logger
-	// Open is set to how many entries are not as good as they may become, by what they lack; nil: nobody asks.
+	// Open is set to how many entries are not as good as they may become, by what they lack; nil:
+	// nobody asks.
 	Open *prometheus.GaugeVec
 }
 
-// Recomputer books the sales and leads that something new bears on. It is called after what is new has been stored, and looks
-// everything up again: of two callers that learn the two halves of one sale at the same time, the one that stored last
-// sees both. Walk through it: A stores the click, B stores the session; A looks up, B looks up. Whichever lookup comes
-// last comes after both inserts, so the row with the greatest version is written by somebody who knew all.
+// Recomputer books the sales and leads that something new bears on. It is called after what is new
+// has been stored, and looks everything up again: of two callers that learn the two halves of one
+// sale at the same time, the one that stored last sees both. Walk through it: A stores the click, B
+// stores the session; A looks up, B looks up. Whichever lookup comes last comes after both inserts,
+// so the row with the greatest version is written by somebody who knew all.
 type Recomputer struct {
-	cfg      Config
-	progress atomic.Pointer[progress]
-	woken    chan struct{}
+	cfg   Config
+	woken chan struct{}
 }
 
 // New makes a Recomputer.
@@ -53,7 +51,8 @@ func New(cfg Config) *Recomputer {
 	return &Recomputer{cfg: cfg, woken: make(chan struct{}, 1)}
 }
 
-// Apply stores what a batch tells, whatever else store stores of it, and then books everything that it touches.
+// Apply stores what a batch tells, whatever else store stores of it, and then books everything that
+// it touches.
 func (r *Recomputer) Apply(ctx context.Context, told map[string]*Changes, store func(context.Context) error) error {
 	var edges []clickhouse.EdgeRow
 	for workspace, n := range told {
@@ -75,7 +74,11 @@ func (r *Recomputer) Apply(ctx context.Context, told map[string]*Changes, store 
 		near := slices.Clone(changed)
 		for _, e := range n.Edges {
 			changed = append(changed, e.Changes()...)
-			near = append(near, e.A, e.B)
+			if hours := e.B.Near(); hours != nil {
+				near = append(append(near, e.A), hours...)
+			} else {
+				near = append(near, e.A, e.B)
+			}
 		}
 		if err := r.Recompute(ctx, workspace, unique(changed), unique(near)); err != nil {
 			return err
@@ -84,15 +87,15 @@ func (r *Recomputer) Apply(ctx context.Context, told map[string]*Changes, store 
 	return r.cfg.Store.InsertEdges(ctx, carried(edges))
 }
 
-// Catalogue learns what an operator says about affiliates, and books whatever it concerns. links are those whose owners it
-// names: the ledger knows which sales came by them.
+// Catalogue learns what an operator says about affiliates, and books whatever it concerns. links
+// are those whose owners it names: the ledger knows which sales came by them.
 func (r *Recomputer) Catalogue(ctx context.Context, workspace string, edges []identity.Edge, links []string) error {
 	told := map[string]*Changes{workspace: {Edges: edges}}
 	if err := r.Apply(ctx, told, func(context.Context) error { return nil }); err != nil {
 		return err
 	}
-	// A sale that looked its link up before the edges were stored may be inserted only after the first of these passes asked for
-	// it; a batch is over within the pause.
+	// A sale that looked its link up before the edges were stored may be inserted only after the
+	// first of these passes asked for it; a batch is over within the pause.
 	for pass := range 2 {
 		if len(links) == 0 {
 			break
@@ -119,8 +122,8 @@ func (r *Recomputer) Catalogue(ctx context.Context, workspace string, edges []id
 	return nil
 }
 
-// Settlements learns what Stripe's balance was moved by, as an audit read it, and books whatever it converts. Facts already known change
-// nothing.
+// Settlements learns what Stripe's balance was moved by, as an audit read it, and books whatever it
+// converts. Facts already known change nothing.
 func (r *Recomputer) Settlements(ctx context.Context, workspace string, settlements []stripe.Fact) error {
 	rows := make([]clickhouse.FactRow, len(settlements))
 	told := &Changes{}
@@ -128,7 +131,11 @@ func (r *Recomputer) Settlements(ctx context.Context, workspace string, settleme
 		rows[i] = clickhouse.FactRow{Workspace: workspace, Fact: f}
 		told.Changed = append(told.Changed, Subject(f))
 	}
-	return r.Apply(ctx, map[string]*Changes{workspace: told}, func(ctx context.Context) error { return r.cfg.Store.InsertFacts(ctx, rows) })
+	return r.Apply(
+		ctx,
+		map[string]*Changes{workspace: told},
+		func(ctx context.Context) error { return r.cfg.Store.InsertFacts(ctx, rows) },
+	)
 }
 
 // catalogueVisit is the pause before sales by link are looked at a second time.
@@ -139,11 +146,13 @@ func unique(nodes []identity.Node) []identity.Node {
 	return slices.Compact(nodes)
 }
 
-// chunkSize bounds how many sales are held in memory at once: a new name may concern every sale of an affiliate.
+// chunkSize bounds how many sales are held in memory at once: a new name may concern every sale of
+// an affiliate.
 const chunkSize = 1000
 
-// Recompute books everything that the changed names of one workspace touch. near are names that the walk will likely come to,
-// those beside which the changed ones were told: asking for all of them at once saves it most of its steps.
+// Recompute books everything that the changed names of one workspace touch. near are names that the
+// walk will likely come to, those beside which the changed ones were told: asking for all of them
+// at once saves it most of its steps.
 func (r *Recomputer) Recompute(ctx context.Context, workspace string, changed, near []identity.Node) error {
 	edges := identity.Remember(r.cfg.Store.Edges)
 	if len(near) > 0 {
@@ -173,14 +182,6 @@ func (r *Recomputer) book(ctx context.Context, workspace string, edges identity.
 	k, err := Load(ctx, r.cfg.Store, workspace, edges, touched)
 	if err != nil {
 		return err
-	}
-	switch ended, err := r.endHolds(ctx, k); {
-	case err != nil:
-		return err
-	case ended: // whoever learns a name from now on sees that, and books the payment; we must see what they learned before
-		if k, err = Load(ctx, r.cfg.Store, workspace, identity.Remember(r.cfg.Store.Edges), touched); err != nil {
-			return err
-		}
 	}
 	k.Rates, k.Policies = r.cfg.Rates, policies
 	if err := r.bookSales(ctx, k, touched); err != nil {

@@ -8,8 +8,8 @@ import (
 	"tributary/processor/identity"
 )
 
-// RecomputeSales recomputes sales of any workspaces. A workspace whose rows ClickHouse cannot take does not stop the others: its
-// clickhouse.ErrRejected is returned at the end.
+// RecomputeSales recomputes sales of any workspaces. A workspace whose rows ClickHouse cannot take
+// does not stop the others: its clickhouse.ErrRejected is returned at the end.
 func (r *Recomputer) RecomputeSales(ctx context.Context, sales []clickhouse.Sale) error {
 	byWorkspace := make(map[string][]identity.Node)
 	for _, s := range sales {

@@ -11,8 +11,9 @@ import (
 	"tributary/processor/stripe"
 )
 
-// Store is what the consumers need of ClickHouse; clickhouse.Store is the real one. Every method returns an error only when ctx
-// ends, and an insert also clickhouse.ErrRejected, of rows that can never be stored: a failed lookup is never an empty answer.
+// Store is what the consumers need of ClickHouse; clickhouse.Store is the real one. Every method
+// returns an error only when ctx ends, and an insert also clickhouse.ErrRejected, of rows that can
+// never be stored: a failed lookup is never an empty answer.
 type Store interface {
 	StoreReader
 	StoreWriter
@@ -37,6 +38,6 @@ type StoreReader interface {
 	Facts(ctx context.Context, workspace string, objects []string) (map[string][]stripe.Fact, error)
 	Clicks(ctx context.Context, workspace string, nodes []identity.Node) (map[identity.Node]*join.Click, error)
 	Leads(ctx context.Context, workspace string, ids [][16]byte) ([]ledger.Lead, error)
-	Unfinished(ctx context.Context, since time.Time, settle time.Duration, limit int) ([]clickhouse.Sale, error)
+	Unfinished(ctx context.Context, since time.Time, limit int) ([]clickhouse.Sale, error)
 	Outstanding(ctx context.Context) (clickhouse.Outstanding, error)
 }

@@ -25,9 +25,9 @@ func (r *Recomputer) Wake() {
 	}
 }
 
-// Sweep looks again, from time to time, at what may have become better without anybody noticing: a rate that arrived, a
-// payment that settled, a replica that lagged when the two halves of a sale looked for each other. Every processor may
-// do it at once. It returns when ctx ends.
+// Sweep looks again, from time to time, at what may have become better without anybody noticing: a
+// rate that arrived, a replica that lagged when the two halves of a sale looked for each other.
+// Every processor may do it at once. It returns when ctx ends.
 func (r *Recomputer) Sweep(ctx context.Context, every time.Duration) error {
 	const recent = time.Hour
 	var wide, counted time.Time
@@ -62,7 +62,7 @@ func (r *Recomputer) Sweep(ctx context.Context, every time.Duration) error {
 
 // NewOpenMetric makes the gauge for Config.Open.
 func NewOpenMetric() *prometheus.GaugeVec {
-	return prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "processor_ledger_open_entries", Help: "Entries that lack something: rate (no exchange rate for their day, in no sum in USD), certainty (held), click (they name one that is not known). Alert on rate."}, []string{"lacks"})
+	return prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "processor_ledger_open_entries", Help: "Entries that lack something: rate (no exchange rate for their day, in no sum in USD), click (they name one that is not known), link (so many payments of their buyer lie near them that none is taken for an invoice's). Alert on rate."}, []string{"lacks"})
 }
 
 func (r *Recomputer) count(ctx context.Context) error {
@@ -71,15 +71,15 @@ func (r *Recomputer) count(ctx context.Context) error {
 		return err
 	}
 	r.cfg.Open.WithLabelValues("rate").Set(float64(o.Unconverted))
-	r.cfg.Open.WithLabelValues("certainty").Set(float64(o.Held))
+	r.cfg.Open.WithLabelValues("link").Set(float64(o.Crowded))
 	r.cfg.Open.WithLabelValues("click").Set(float64(o.Waiting))
 	return nil
 }
 
-// SweepOnce makes one pass over what was received since then and is not as good as it may become. It returns how many sales it
-// looked at.
+// SweepOnce makes one pass over what was received since then and is not as good as it may become.
+// It returns how many sales it looked at.
 func (r *Recomputer) SweepOnce(ctx context.Context, since time.Time) (int, error) {
-	sales, err := r.cfg.Store.Unfinished(ctx, since, r.cfg.Settle, sweepLimit)
+	sales, err := r.cfg.Store.Unfinished(ctx, since, sweepLimit)
 	if err != nil {
 		return 0, err
 	}

@@ -17,19 +17,26 @@ type BookedRow struct {
 	Status, SupersededBy             string
 }
 
+// What one object moved in several steps (the refunded totals of a charge, the balance transactions
+// of a dispute) is one row here.
+const (
+	selectByObject = `SELECT toString(kind), object_id, any(sale_id), currency, sum(amount), min(occurred_at), toString(status), superseded_by FROM ledger FINAL`
+	groupByObject  = ` GROUP BY kind, object_id, currency, status, superseded_by`
+)
+
 // Booked gives the entries of one account that moved money in [from, to), booked and held ones.
 func Booked(ctx context.Context, s *clickhouse.Store, workspace, account string, livemode bool, from, to time.Time) ([]BookedRow, error) {
 	return booked(ctx, s, []string{workspace}, func(chunk []string) (string, []any) {
-		return `SELECT toString(kind), object_id, sale_id, currency, amount, occurred_at, toString(status), superseded_by FROM ledger FINAL
-WHERE workspace IN (?) AND account = ? AND livemode = ? AND status != 'superseded' AND occurred_at >= ? AND occurred_at < ?`, []any{chunk, account, livemode, from, to}
+		return selectByObject + `
+WHERE workspace IN (?) AND account = ? AND livemode = ? AND status != 'superseded' AND occurred_at >= ? AND occurred_at < ?` + groupByObject, []any{chunk, account, livemode, from, to}
 	})
 }
 
 // BookedUnder gives every entry under the objects, whatever its day and status.
 func BookedUnder(ctx context.Context, s *clickhouse.Store, workspace string, objects []string) ([]BookedRow, error) {
 	return booked(ctx, s, objects, func(chunk []string) (string, []any) {
-		return `SELECT toString(kind), object_id, sale_id, currency, amount, occurred_at, toString(status), superseded_by FROM ledger FINAL
-WHERE workspace = ? AND object_id IN (?)`, []any{workspace, chunk}
+		return selectByObject + `
+WHERE workspace = ? AND object_id IN (?)` + groupByObject, []any{workspace, chunk}
 	})
 }
 

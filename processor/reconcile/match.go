@@ -444,7 +444,7 @@ func whyAmount(r *row) string {
 func (b *books) whyMissing(ctx context.Context, m missed) (string, error) {
 	for _, id := range m.objects {
 		if r := b.rows[entryKey{m.Kind(), id}]; r != nil && r.Status == "held" {
-			return fmt.Sprintf("held as %s: it may be the payment of an invoice that nobody has named; subscribe the endpoint to invoice_payment.paid", id), nil
+			return fmt.Sprintf("held as %s: no workspace lists its account", id), nil
 		}
 	}
 	mentions, err := explain.Mentions(ctx, b.ledger, b.scope.Workspace, []string{m.Source}, mentionLimit)

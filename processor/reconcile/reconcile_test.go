@@ -49,7 +49,7 @@ func shop(t *testing.T) *clickhouse.Store {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { store.Close() })
-	recomputer := recompute.New(recompute.Config{Store: store, Rates: clickhousetest.FixedRates{"usd": "1", "eur": "1.1"}, Settle: time.Hour, Log: log})
+	recomputer := recompute.New(recompute.Config{Store: store, Rates: clickhousetest.FixedRates{"usd": "1", "eur": "1.1"}, Log: log})
 	money := &consume.Payments{Store: store, Recomputer: recomputer, Workspace: func(*schemas.StripeEvent) (string, bool) { return "default", true }, Events: consume.NewEventsMetric()}
 	data, err := os.ReadFile("testdata/events.txt")
 	if err != nil {
@@ -135,7 +135,7 @@ func TestAudit(t *testing.T) {
 // What Stripe settled converts the entry, and the settlement is not taken for another payment.
 func TestSettlementsAreKept(t *testing.T) {
 	store := shop(t)
-	recomputer := recompute.New(recompute.Config{Store: store, Rates: clickhousetest.FixedRates{"usd": "1", "eur": "1.1"}, Settle: time.Hour, Log: slog.New(slog.DiscardHandler)})
+	recomputer := recompute.New(recompute.Config{Store: store, Rates: clickhousetest.FixedRates{"usd": "1", "eur": "1.1"}, Log: slog.New(slog.DiscardHandler)})
 	at := time.Date(2026, 3, 2, 10, 5, 0, 0, time.UTC)
 	x := reconcile.Transaction{ID: "txn_9", Category: "charge", Source: "ch_2", Created: at, Currency: "usd", Amount: 13120, Presented: "eur", PresentedAmount: 11900}
 	if !x.Settled() {

@@ -71,13 +71,16 @@ func (t *Transaction) Settled() bool {
 	return t.Currency == "usd" && t.Presented != "" && t.Presented != "usd" && t.Kind() != ""
 }
 
-// Settlement gives the fact that Stripe settled the movement in USD (processor/join: Stripe's own rate wins).
+// Settlement gives the fact that Stripe settled the movement in USD (processor/ledger: Stripe's own rate wins).
 func (t *Transaction) Settlement(account string, livemode bool) stripe.Fact {
-	object := t.Source
-	return stripe.Fact{
-		ObjectID: object, Kind: stripe.SettlementOf(t.Kind()), Source: stripe.FromBalance, EventID: t.ID, Account: account, Livemode: livemode,
-		CreatedAt: t.Created, ReceivedAt: t.Created, OccurredAt: t.Created, Settled: true, Currency: t.Currency, Amount: t.Amount,
+	f := stripe.Fact{
+		ObjectID: t.Source, Kind: stripe.SettlementOf(t.Kind()), Source: stripe.FromBalance, EventID: t.ID, Account: account, Livemode: livemode,
+		CreatedAt: t.Created, ReceivedAt: t.Created, OccurredAt: t.Created, Certain: true, Currency: t.Currency, Amount: t.Amount,
 	}
+	if kind := t.Kind(); kind == stripe.Dispute || kind == stripe.DisputeReversal {
+		f.TransactionID = t.ID // a dispute may withdraw and give back more than once
+	}
+	return f
 }
 
 // day of a moment, UTC.

@@ -125,9 +125,6 @@ func (b *Rebuild) Run(ctx context.Context) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := finish(ctx, b.Shadow, handlers); err != nil {
-		return nil, err
-	}
 	b.Log.Info("comparing")
 	if result.Differences, err = differences(ctx, b.Live, b.ShadowDB, b.Topics != nil, until); err != nil {
 		return nil, err
@@ -295,17 +292,7 @@ func (b *Rebuild) Exchange(ctx context.Context) error {
 	if err := booking.copyEdges(ctx, since, catalogue.Source); err != nil {
 		return err
 	}
-	return finish(ctx, b.Live, h)
-}
-
-// finish recomputes the sales that are held: all events are known now.
-func finish(ctx context.Context, store *clickhouse.Store, h *Handlers) error {
-	h.Recomputer.HandledAll()
-	held, err := heldSales(ctx, store)
-	if err != nil {
-		return err
-	}
-	return h.Recomputer.RecomputeSales(ctx, held)
+	return noteRules(ctx, b.Live)
 }
 
 // refused is a consume.DeadLetter that counts: the record is among the dead letters already.

@@ -12,6 +12,7 @@ import (
 	"tributary/processor/identity"
 	"tributary/processor/ledger"
 	"tributary/schemas"
+	"tributary/sql"
 )
 
 // eventDays returns the UTC days on which stored events were received, from since on, sorted.
@@ -134,18 +135,6 @@ func eachDeadLetter(ctx context.Context, s *clickhouse.Store, since time.Time, r
 WHERE at >= ? AND (? = '' OR reason = ?) ORDER BY at, topic, partition, offset`, since, reason, reason)
 }
 
-// heldSales returns every sale that is held.
-func heldSales(ctx context.Context, s *clickhouse.Store) ([]clickhouse.Sale, error) {
-	var sales []clickhouse.Sale
-	err := s.Each(ctx, func(rows driver.Rows) error {
-		var sale clickhouse.Sale
-		err := clickhouse.ScanSale(rows, &sale)
-		sales = append(sales, sale)
-		return err
-	}, "SELECT DISTINCT workspace, sale_id FROM ledger FINAL WHERE status = 'held' ORDER BY workspace, sale_id")
-	return sales, err
-}
-
 // parts returns the ids of a table's partitions that have rows.
 func parts(ctx context.Context, s *clickhouse.Store, database, table string) ([]string, error) {
 	var parts []string
@@ -185,6 +174,11 @@ func copyFacts(ctx context.Context, s *clickhouse.Store, database string) error 
 // database's views.
 func exchange(ctx context.Context, s *clickhouse.Store, database, table string) error {
 	return s.Exec(ctx, "EXCHANGE TABLES "+clickhouse.Table("", table)+" AND "+clickhouse.Table(database, table))
+}
+
+// noteRules says that the ledger is booked by this program's rules.
+func noteRules(ctx context.Context, s *clickhouse.Store) error {
+	return s.Exec(ctx, "INSERT INTO ledger_rules VALUES (?, now64(3))", uint32(sql.LedgerRules))
 }
 
 // Difference is how one table differs between two databases.

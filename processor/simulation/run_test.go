@@ -31,7 +31,6 @@ import (
 )
 
 const (
-	settle = 40 * time.Second // how long a payment is held that may be an invoice's
 	sweep  = 15 * time.Second
 	rewind = 2 * time.Minute
 	// dayEnd is when the day ends on which everything happens: the final rates of a day are read
@@ -270,7 +269,7 @@ func (r *run) process(ctx context.Context, p *processor) {
 	metrics := consume.NewMetrics(prometheus.NewRegistry())
 	store := r.broken.store(&client{r.server, p})
 	recomputer := recompute.New(recompute.Config{
-		Store: store, Rates: &ownRates{r.rates, p.name}, Settle: settle, Log: log,
+		Store: store, Rates: &ownRates{r.rates, p.name}, Log: log,
 		// Outside, the times that a processor compares have a monotonic reading too. Here a wrong
 		// clock delays by as much as it was wrong.
 		Now: func() time.Time { return time.Now().Add(r.clocks.processors.off(r.since())) },
@@ -388,8 +387,7 @@ func (r *run) calm() {
 	}
 }
 
-// settle waits until everything is handled, every hold is over, by an edge's wrong clock too, and
-// everything was looked at again.
+// settle waits until everything is handled, and everything was looked at again.
 func (r *run) settle() {
 	client := r.kafka()
 	defer client.Close()
@@ -406,8 +404,7 @@ func (r *run) settle() {
 		}
 	}
 	r.note("everything is handled")
-	time.Sleep(max(settle+max(0, r.clocks.edge.by, r.clocks.processors.by), time.Until(r.rates.last()),
-		time.Until(r.epoch.Add(dayEnd))) + 3*sweep)
+	time.Sleep(max(0, time.Until(r.rates.last()), time.Until(r.epoch.Add(dayEnd))) + 3*sweep)
 }
 
 // busy says what still goes on, or "". Committed offsets are no measure of it: a commit that fails

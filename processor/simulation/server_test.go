@@ -435,11 +435,9 @@ func (c *client) Leads(ctx context.Context, workspace string, ids [][16]byte) ([
 	})
 }
 
-func (c *client) Unfinished(ctx context.Context, since time.Time, settle time.Duration,
-	limit int,
-) ([]clickhouse.Sale, error) {
+func (c *client) Unfinished(ctx context.Context, since time.Time, limit int) ([]clickhouse.Sale, error) {
 	return lookup(ctx, c, "ledger", func(m *clickhousetest.Model) ([]clickhouse.Sale, error) {
-		return m.Unfinished(ctx, since, settle, limit)
+		return m.Unfinished(ctx, since, limit)
 	})
 }
 

@@ -154,6 +154,7 @@ type life struct {
 	old      bool // shapes up to 2025-02: charges, payment intents and invoices name each other
 	clock    time.Duration
 	late     time.Duration // the next event's delay, if not 0
+	unlinked bool          // no event ties the payment to its invoice
 	customer string
 	external string
 	currency string
@@ -228,7 +229,9 @@ func (t *traffic) buyer() {
 		l.back(intent, charge, l.tax, l.rules.session)
 	case 3, 4, 5: // a subscription with renewals
 		subscription := l.id("sub")
-		for i := range 1 + t.rng.IntN(3) {
+		renewals := 1 + t.rng.IntN(3)
+		l.unlinked = !l.old && renewals == 1 && l.named.intentMeta == nil && t.rng.IntN(2) == 0
+		for i := range renewals {
 			invoice, whose := l.id("in"), l.rules.session
 			intent, charge := l.pay(invoice)
 			l.invoice(invoice, subscription, intent, charge)
@@ -237,14 +240,14 @@ func (t *traffic) buyer() {
 			} else {
 				whose = l.rules.renewal
 			}
-			l.move(movement{object: invoice, sale: invoice, kind: stripe.Payment, amount: l.amount, tax: l.tax,
+			l.move(movement{object: intent, sale: invoice, kind: stripe.Payment, amount: l.amount, tax: l.tax,
 				credit: whose})
 			if t.rng.IntN(3) == 0 {
 				l.back(invoice, charge, l.tax, whose)
 			}
 			l.clock += t.upTo(20 * time.Second)
 		}
-	case 6: // a payment intent of the seller's own; in newer shapes it may be an invoice's, and is held
+	case 6: // a payment intent of the seller's own; in newer shapes it may be an invoice's
 		intent, charge := l.pay("")
 		l.move(movement{object: intent, sale: intent, kind: stripe.Payment, amount: l.amount, credit: l.rules.bare})
 		l.back(intent, charge, 0, l.rules.bare)
@@ -343,7 +346,7 @@ func (l *life) pay(invoice string) (intent, charge string) {
 	l.tell("charge.succeeded", l.shaped(object{"id": charge, "amount": l.amount, "captured": true,
 		"currency": l.currency, "customer": null(l.customer), "payment_intent": intent},
 		object{"invoice": null(invoice)}))
-	if invoice != "" {
+	if invoice != "" && !l.unlinked {
 		l.tell("invoice_payment.paid", object{"id": l.id("inpay"), "invoice": invoice, "amount_paid": l.amount,
 			"currency": l.currency, "payment": object{"type": "payment_intent", "payment_intent": intent}})
 	}
@@ -380,21 +383,24 @@ func (l *life) back(sale, charge string, tax int64, whose credit) {
 	if whose.rule != join.RuleNone {
 		inherited.rule = join.RuleSale
 	}
-	move := func(object, kind string, amount int64) {
-		l.move(movement{object: object, kind: kind, sale: sale, amount: amount, tax: share(tax, amount, l.amount),
-			credit: inherited})
+	var out []movement
+	var when []time.Time
+	move := func(object, kind string, amount int64, at time.Duration) {
+		out = append(out, movement{object: object, kind: kind, sale: sale, amount: amount, credit: inherited})
+		when = append(when, l.epoch.Add(at).Truncate(time.Second))
 	}
+	defer func() { l.shareTax(out, when, tax) }()
 	cumulative := int64(0)
 	for range []int{0, 0, 1, 2}[l.rng.IntN(4)] {
 		x := []int64{l.amount / 4, l.amount - cumulative}[l.rng.IntN(2)]
 		if x <= 0 || cumulative+x > l.amount {
 			break
 		}
-		re := object{"id": l.id("re"), "charge": charge, "amount": x, "currency": l.currency, "status": "succeeded",
-			"created": l.epoch.Add(l.clock).Unix()}
+		re := object{"id": l.id("re"), "charge": charge, "amount": x, "currency": l.currency, "status": "succeeded", "created": l.epoch.Add(l.clock).Unix()}
+		made := l.clock
 		l.tell("refund.created", re)
 		l.tell("charge.refunded", object{"id": charge, "amount_refunded": cumulative + x, "currency": l.currency})
-		move(re["id"].(string), stripe.Refund, -x)
+		move(re["id"].(string), stripe.Refund, -x, made)
 		if l.rng.IntN(5) > 0 {
 			cumulative += x
 			continue
@@ -406,17 +412,37 @@ func (l *life) back(sale, charge string, tax int64, whose credit) {
 		failed["status"] = "failed"
 		l.clock += time.Second
 		l.tell("refund.failed", failed)
+		move(re["id"].(string), stripe.RefundReversal, x, l.clock)
 		l.clock += time.Second
-		move(re["id"].(string), stripe.RefundReversal, x)
 	}
 	if left := l.amount - cumulative; left > 0 && l.rng.IntN(5) == 0 {
 		dp := object{"id": l.id("dp"), "charge": charge, "amount": left, "currency": l.currency}
 		l.tell("charge.dispute.funds_withdrawn", dp)
-		move(dp["id"].(string), stripe.Dispute, -left)
+		move(dp["id"].(string), stripe.Dispute, -left, l.clock)
 		if l.rng.IntN(2) == 0 {
 			l.tell("charge.dispute.funds_reinstated", dp)
-			move(dp["id"].(string), stripe.DisputeReversal, left)
+			move(dp["id"].(string), stripe.DisputeReversal, left, l.clock)
 		}
+	}
+}
+
+// shareTax gives what went back of a sale its share of the tax: in order of time, so that the
+// shares add up.
+func (l *life) shareTax(out []movement, when []time.Time, tax int64) {
+	order := make([]int, len(out))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int {
+		back := func(i int) int { return cmp.Compare(out[i].amount, 0) } // what goes out before what comes back
+		return cmp.Or(when[a].Compare(when[b]), back(a)-back(b), cmp.Compare(out[a].kind+out[a].object, out[b].kind+out[b].object))
+	})
+	var back int64
+	for _, i := range order {
+		before := back
+		back -= out[i].amount
+		out[i].tax = share(tax, before, l.amount) - share(tax, back, l.amount)
+		l.move(out[i])
 	}
 }
 

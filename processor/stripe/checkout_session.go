@@ -2,23 +2,29 @@ package stripe
 
 import "tributary/processor/identity"
 
-// readSession reads checkout.session.completed, .async_payment_succeeded, .async_payment_failed and .expired.
+// readSession reads checkout.session.completed, .async_payment_succeeded, .async_payment_failed and
+// .expired.
 //
-// A session is a sale only when payment_status is "paid": asynchronous methods (SEPA, Boleto, ACH) complete unpaid and tell
-// later, or fail; a trial completes with "no_payment_required"; an expired one was never paid. In any state it tells names: a
-// buyer who came by a click and gave up may pay by another session.
+// A session is a sale only when payment_status is "paid": asynchronous methods (SEPA, Boleto, ACH)
+// complete unpaid and tell later, or fail; a trial completes with "no_payment_required"; an expired
+// one was never paid. In any state it tells names: a buyer who came by a click and gave up may pay
+// by another session.
 //
 // Traps:
 //   - Only a session carries client_reference_id.
-//   - With a subscription, or with invoice_creation enabled, an invoice describes the same money better. A session that
-//     does not know its invoice yet books nothing; the invoice will.
-//   - One-time sessions without an invoice are known by their payment intent; a session without either by its own id.
-//   - Since API 2025-03-31 currency is the seller's and presentment_details the buyer's; before, currency_conversion
-//     holds the seller's currency and total, and currency the buyer's. The seller's is what Stripe settles.
+//   - With a subscription an invoice tells of the same money, and a session that does not know it
+//     books nothing.
+//   - With invoice_creation enabled an invoice will come, which may never be named: the payment is
+//     booked at once, and may be that invoice's.
+//   - One-time sessions without an invoice are known by their payment intent; a session without
+//     either by its own id.
+//   - Since API 2025-03-31 currency is the seller's and presentment_details the buyer's; before,
+//     currency_conversion holds the seller's currency and total, and currency the buyer's. The
+//     seller's is what Stripe settles.
 func readSession(ev *event, s object) {
 	id := s.mustText("id")
 	invoice, intent := s.id("invoice"), s.id("payment_intent")
-	customer, subscription := s.id("customer"), s.id("subscription")
+	customer, subscription := s.customer(), s.id("subscription")
 	keys := append(ev.metadata(s, "metadata"), ev.clientReference(s)...)
 	keys = append(keys, discounts(s)...)
 	if details := s.child("total_details"); details.present() {
@@ -33,8 +39,9 @@ func readSession(ev *event, s object) {
 		canonical = intent
 	}
 	sale := identity.New(identity.Object, canonical)
-	ev.name(identity.Object, id, identity.Object, canonical, "session")
-	ev.name(identity.Object, intent, identity.Object, canonical, "session")
+	ev.name(identity.Object, id, identity.Object, invoice, "session")
+	ev.name(identity.Object, id, identity.Object, intent, "session")
+	ev.name(identity.Object, intent, identity.Object, invoice, "session")
 	ev.name(identity.Object, canonical, identity.Customer, customer, "session.customer")
 	ev.name(identity.Object, canonical, identity.Subscription, subscription, "session.subscription")
 	buyer, plan := identity.New(identity.Customer, customer), identity.New(identity.Subscription, subscription)
@@ -47,22 +54,51 @@ func readSession(ev *event, s object) {
 	if s.mustText("payment_status") != "paid" {
 		return
 	}
-	if invoice == "" && (s.text("mode") == "subscription" || s.child("invoice_creation").present() && s.child("invoice_creation").flag("enabled")) {
+	awaitsInvoice := invoice == "" && s.child("invoice_creation").present() &&
+		s.child("invoice_creation").flag("enabled")
+	if invoice == "" && (s.text("mode") == "subscription" || awaitsInvoice && intent == "") {
 		return
 	}
 	f := Fact{
-		ObjectID: canonical, Kind: Payment, Source: FromSession, OccurredAt: ev.created, Settled: true,
+		ObjectID: id, Kind: Payment, Source: FromSession, OccurredAt: ev.created, ParentID: intent, InvoiceID: invoice, Certain: !awaitsInvoice,
 		Currency: s.mustCurrency("currency"), Amount: s.mustInteger("amount_total"),
 		CustomerID: customer, ExternalID: external(keys), SubscriptionID: subscription,
 	}
 	if details := s.child("total_details"); details.present() {
-		f.Tax, f.Shipping, f.Discount = details.integer("amount_tax"), details.integer("amount_shipping"), details.integer("amount_discount")
+		f.Tax, f.Shipping, f.Discount = details.integer(
+			"amount_tax",
+		), details.integer(
+			"amount_shipping",
+		), details.integer(
+			"amount_discount",
+		)
 	}
 	if conv := s.child("currency_conversion"); conv.present() && conv.text("source_currency") != "" {
-		total := f.Amount
+		seen := f
 		f.Currency, f.Amount = conv.mustCurrency("source_currency"), conv.mustInteger("amount_total")
 		// The parts are given in the buyer's currency only: each keeps its share of the total.
-		f.Tax, f.Shipping, f.Discount = Share(f.Tax, f.Amount, total), Share(f.Shipping, f.Amount, total), Share(f.Discount, f.Amount, total)
+		f.Tax, f.Shipping, f.Discount = Share(
+			seen.Tax,
+			f.Amount,
+			seen.Amount,
+		), Share(
+			seen.Shipping,
+			f.Amount,
+			seen.Amount,
+		), Share(
+			seen.Discount,
+			f.Amount,
+			seen.Amount,
+		)
+		seen.Kind = Presented
+		ev.money(seen)
+	}
+	if f.Amount == 0 {
+		return
 	}
 	ev.money(f)
+	ev.presented(s, f)
+	if awaitsInvoice {
+		ev.nearBy(identity.PaymentHour, intent, customer, f.Currency, ev.created)
+	}
 }

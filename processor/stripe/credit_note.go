@@ -2,16 +2,18 @@ package stripe
 
 import "tributary/processor/identity"
 
-// readCreditNote reads credit_note.created, .updated and .voided: an invoice that is lowered after it was issued.
-// https://docs.stripe.com/api/credit_notes/object
+// readCreditNote reads credit_note.created, .updated and .voided: an invoice that is lowered after
+// it was issued. https://docs.stripe.com/api/credit_notes/object
 //
 // Traps:
-//   - What is refunded by a credit note moves by its own refund objects; they are only named here, because they tie a refund to
-//     its invoice where nothing else does.
-//   - What is credited to the customer's balance moves nothing now: the next invoice's amount_paid is smaller.
-//   - out_of_band_amount was given back outside Stripe, and no other object tells it. It is booked under the credit note, as
-//     an invoice paid outside Stripe is booked under the invoice.
-//   - A credit note may be voided, which takes that back: it writes both, whichever event came first.
+//   - What is refunded by a credit note moves by its own refund objects; they are only named here,
+//     because they tie a refund to its invoice where nothing else does.
+//   - What is credited to the customer's balance moves nothing now: the next invoice's amount_paid
+//     is smaller.
+//   - out_of_band_amount was given back outside Stripe, and no other object tells it. It is booked
+//     under the credit note, as an invoice paid outside Stripe is booked under the invoice.
+//   - A credit note may be voided, which takes that back: it writes both, whichever event came
+//     first.
 func readCreditNote(ev *event, cn object) {
 	id, invoice := cn.mustText("id"), cn.id("invoice")
 	if invoice == "" {
@@ -26,8 +28,8 @@ func readCreditNote(ev *event, cn object) {
 		}
 	}
 	f := Fact{
-		ObjectID: id, Kind: Refund, Source: FromCreditNote, OccurredAt: cn.mustTime("created"), ParentID: invoice, Settled: true,
-		Currency: cn.mustCurrency("currency"), Amount: -cn.integer("out_of_band_amount"), CustomerID: cn.id("customer"),
+		ObjectID: id, Kind: Refund, Source: FromCreditNote, OccurredAt: cn.mustTime("created"), ParentID: invoice, Certain: true,
+		Currency: cn.mustCurrency("currency"), Amount: -cn.integer("out_of_band_amount"), CustomerID: cn.customer(),
 	}
 	ev.money(f)
 	if cn.text("status") == "void" {

@@ -2,11 +2,13 @@ package stripe
 
 import "tributary/processor/identity"
 
-// readCustomer reads customer.created, .updated and .deleted: whose customer this is in the seller's database, and which click
-// brought them (pimmsCustomerId and pimmsClickId, and the other programmes' keys). Nothing moves. A customer that is deleted
-// keeps its names: what it bought is still somebody's.
+// readCustomer reads customer.created, .updated and .deleted: whose customer this is in the
+// seller's database, and which click brought them (pimmsCustomerId and pimmsClickId, and the other
+// programmes' keys). Nothing moves. A customer that is deleted keeps its names: what it bought is
+// still somebody's.
 //
-// A customer with any of our keys is a lead, "New customer" as Dub calls it: one, whichever event told it first.
+// A customer with any of our keys is a lead, "New customer" as Dub calls it: one, whichever event
+// told it first.
 func readCustomer(ev *event, c object) {
 	id := c.mustText("id")
 	node := identity.New(identity.Customer, id)

@@ -20,7 +20,8 @@ type family struct {
 	read   func(*event, object)
 }
 
-// families names the events that move money or give names. One file a family; each begins with what its events mean.
+// families names the events that move money or give names. One file a family; each begins with what
+// its events mean.
 var families = map[string]family{
 	"checkout.session.completed":               {"checkout.session", readSession},
 	"checkout.session.async_payment_succeeded": {"checkout.session", readSession},
@@ -33,12 +34,15 @@ var families = map[string]family{
 	"invoice.payment_failed":       {"invoice", readUnpaidInvoice},
 	"invoice.marked_uncollectible": {"invoice", readUnpaidInvoice},
 	"invoice.voided":               {"invoice", readUnpaidInvoice},
+	"invoice.overpaid":             {"invoice", readInvoice},
 	"invoice_payment.paid":         {"invoice_payment", readInvoicePayment},
 
 	"payment_intent.succeeded": {"payment_intent", readPaymentIntent},
+	"payment_intent.canceled":  {"payment_intent", readPaymentIntentCanceled},
 	"charge.succeeded":         {"charge", readCharge},
 	"charge.captured":          {"charge", readCharge},
 	"charge.updated":           {"charge", readChargeUpdated},
+	"charge.expired":           {"charge", readChargeExpired},
 
 	"charge.refunded":       {"charge", readChargeRefunded},
 	"refund.created":        {"refund", readRefund},
@@ -49,8 +53,8 @@ var families = map[string]family{
 	"charge.dispute.created":          {"dispute", readDispute},
 	"charge.dispute.updated":          {"dispute", readDispute},
 	"charge.dispute.closed":           {"dispute", readDispute},
-	"charge.dispute.funds_withdrawn":  {"dispute", readFundsWithdrawn},
-	"charge.dispute.funds_reinstated": {"dispute", readFundsReinstated},
+	"charge.dispute.funds_withdrawn":  {"dispute", readDispute},
+	"charge.dispute.funds_reinstated": {"dispute", readDispute},
 
 	"credit_note.created": {"credit_note", readCreditNote},
 	"credit_note.updated": {"credit_note", readCreditNote},
@@ -82,17 +86,25 @@ type event struct {
 	typ     string
 	created time.Time
 	keys    *Keys
-	head    Fact // what all facts of this event share
-	facts   Facts
+	// releasesAreRefunds: the event is of an API version in which a release of an authorisation
+	// looks like a refund.
+	releasesAreRefunds bool
+	head               Fact // what all facts of this event share
+	facts              Facts
 }
+
+// basil is the first API version in which Stripe makes no refund of what is released of an
+// authorisation.
+// https://docs.stripe.com/changelog/basil/2025-03-31/remove-refund-from-partial-capture-and-payment-cancellation-flow
+const basil = "2025-03-31"
 
 var parsers fastjson.ParserPool
 
 // Read gives the facts of e with the built-in keys.
 func Read(e *schemas.StripeEvent) (Facts, error) { return builtin.Read(e) }
 
-// Read gives the facts of e. A *ShapeError says that the body lacks a value without which money would be guessed: the
-// record belongs to the dead letters.
+// Read gives the facts of e. A *ShapeError says that the body lacks a value without which money
+// would be guessed: the record belongs to the dead letters.
 func (k *Keys) Read(e *schemas.StripeEvent) (Facts, error) {
 	p := parsers.Get()
 	defer parsers.Put(p)
@@ -109,7 +121,12 @@ func (k *Keys) Read(e *schemas.StripeEvent) (Facts, error) {
 		return Facts{}, fmt.Errorf("%w: object is %q", ErrNotEvent, kind)
 	}
 	created := body.mustTime("created")
-	ev := &event{typ: body.mustText("type"), keys: k, facts: Facts{Created: created}}
+	ev := &event{
+		typ:                body.mustText("type"),
+		keys:               k,
+		releasesAreRefunds: body.text("api_version") < basil,
+		facts:              Facts{Created: created},
+	}
 	f, known := families[ev.typ]
 	if !known {
 		return ev.facts, shape.orNil()
@@ -134,17 +151,21 @@ func (k *Keys) Read(e *schemas.StripeEvent) (Facts, error) {
 
 // money adds a fact, unless it moves nothing.
 func (ev *event) money(f Fact) {
-	if f.Amount == 0 {
-		return
+	if f.Amount != 0 {
+		ev.fact(f)
 	}
+}
+
+// fact adds a fact, also one of nothing.
+func (ev *event) fact(f Fact) {
 	f.EventID, f.Account, f.Livemode = ev.head.EventID, ev.head.Account, ev.head.Livemode
 	f.CreatedAt, f.ReceivedAt = ev.head.CreatedAt, ev.head.ReceivedAt
 	ev.facts.Money = append(ev.facts.Money, f)
 }
 
-// settlement adds what Stripe's balance was moved by for the movement of that kind, where the body holds the balance transaction
-// itself and not only its id, and where it is in another currency than the movement.
-// https://docs.stripe.com/api/balance_transactions/object
+// settlement adds what Stripe's balance was moved by for the movement of that kind, where the body
+// holds the balance transaction itself and not only its id, and where it is in another currency
+// than the movement. https://docs.stripe.com/api/balance_transactions/object
 func (ev *event) settlement(id, kind, currency string, o object, field string) {
 	if t := o.child(field); t.present() {
 		ev.settle(id, kind, currency, t)
@@ -156,9 +177,37 @@ func (ev *event) settle(id, kind, currency string, t object) {
 		return
 	}
 	ev.money(Fact{
-		ObjectID: id, Kind: SettlementOf(kind), Source: FromBalance, OccurredAt: t.mustTime("created"), Settled: true,
+		ObjectID: id, Kind: SettlementOf(kind), Source: FromBalance, OccurredAt: t.mustTime("created"), Certain: true,
 		Currency: t.mustCurrency("currency"), Amount: t.integer("amount"),
 	})
+}
+
+// presented adds what the buyer saw of a payment, where the object says that it was shown in
+// another currency (Adaptive Pricing since API 2025-03-31). tax is the payment's own, in the
+// seller's currency. https://docs.stripe.com/payments/currencies/localize-prices/adaptive-pricing
+func (ev *event) presented(o object, f Fact) {
+	details := o.child("presentment_details")
+	if !details.present() || details.get("presentment_amount") == nil ||
+		details.text("presentment_currency") == f.Currency {
+		return
+	}
+	f.Kind, f.Currency = Presented, details.mustCurrency("presentment_currency")
+	shown := details.integer("presentment_amount")
+	f.Tax, f.Shipping, f.Discount, f.Amount = Share(f.Tax, shown, f.Amount), 0, 0, shown
+	ev.money(f)
+}
+
+// nearBy stores in which hour a customer paid, or was charged, so that payments and invoices that
+// no event ties to each other can find each other (processor/ledger).
+func (ev *event) nearBy(typ, object, customer, currency string, at time.Time) {
+	if object == "" || customer == "" || at.IsZero() {
+		return
+	}
+	ev.edge(
+		identity.New(identity.Object, object),
+		identity.Hour(typ, ev.head.Account, ev.head.Livemode, customer, currency, at),
+		typ,
+	)
 }
 
 // name says that a and b belong together; an empty value is no name.

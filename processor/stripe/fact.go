@@ -1,5 +1,6 @@
-// Package stripe turns a raw Stripe event into facts: what it says about money and what it says about names. The facts
-// are a pure function of the body: same bytes, same facts; no clock, no network.
+// Package stripe turns a raw Stripe event into facts: what it says about money and what it says
+// about names. The facts are a pure function of the body: same bytes, same facts; no clock, no
+// network.
 package stripe
 
 import (
@@ -8,28 +9,36 @@ import (
 	"tributary/processor/identity"
 )
 
-// Kinds of money movements. RefundedTotal is not a movement but a charge's cumulative figure, from which the refunds that
-// were never told one by one are derived (processor/join).
+// Kinds of money movements.
 const (
 	Payment         = "payment"
 	Refund          = "refund"
 	RefundReversal  = "refund_reversal"
-	RefundedTotal   = "refunded_total"
 	Dispute         = "dispute"
 	DisputeReversal = "dispute_reversal"
 )
 
-// HoldEnded is the one kind that no event tells: the processor writes it when a held payment's time is over and no invoice has
-// claimed it. It is a fact like the others, so that everybody who looks the sale up comes to the same end.
-const HoldEnded = "hold_ended"
+// Kinds of facts that are no movements themselves.
+const (
+	// RefundedTotal is how much of a charge was refunded by then, from which the refunds that no
+	// event reports one by one are derived (processor/ledger).
+	RefundedTotal = "refunded_total"
+	// Authorization says that of a charge or payment intent less was captured than was authorised:
+	// the rest is released, and that is no refund.
+	Authorization = "authorization"
+	// Presented is what the buyer saw of a payment, in the buyer's own currency, where that is not
+	// the seller's.
+	Presented = "presented"
+)
 
-// Settlement begins the kinds of facts that say what Stripe's balance was moved by, in its own currency, for a movement.
+// Settlement begins the kinds of facts that say what Stripe's balance was moved by, in its own
+// currency, for a movement.
 const Settlement = "settlement"
 
 // SettlementOf gives the kind of the settlement of a movement.
 func SettlementOf(kind string) string { return Settlement + "_" + kind }
 
-// Sources of a payment's amounts, poorest first; ledger orders them.
+// Sources of facts: the Stripe object that reports them.
 const (
 	FromCharge         = "charge"
 	FromPaymentIntent  = "payment_intent"
@@ -42,10 +51,11 @@ const (
 	FromBalance        = "balance_transaction"
 )
 
-// Fact is what one event says about one movement of money. Amounts are minor units as Stripe sent them, signed: money
-// out is negative (RefundedTotal is the cumulative figure and positive).
+// Fact is what one event says about one movement of money. Amounts are minor units as Stripe sent
+// them, signed: money out is negative (those of RefundedTotal, Authorization and Presented are
+// figures, and positive).
 type Fact struct {
-	ObjectID string // the Stripe object under which this source books the movement
+	ObjectID string // the Stripe object that the event describes
 	Kind     string
 	Source   string
 
@@ -56,14 +66,35 @@ type Fact struct {
 	ReceivedAt time.Time // by the edge, UTC, milliseconds
 	OccurredAt time.Time // when the money moved, as this source knows it, UTC
 
-	ParentID string // of a refund or dispute: the charge, else the payment intent
-	Settled  bool   // false: may be the payment of an invoice that nobody has named yet; held until that is known
+	// ParentID is what the object belongs to, where this source names it: of a refund or dispute
+	// the charge, else the payment intent; of a credit note the invoice; of a charge, session or
+	// invoice payment the payment intent, else the charge.
+	ParentID string
+	// InvoiceID of a payment is the invoice that this source says it pays.
+	InvoiceID string
+	// TransactionID is the balance transaction by which a dispute's money moved.
+	TransactionID string
+	// Certain says that the fact is a movement of its own whatever else becomes known. Otherwise a
+	// payment may be an invoice's, which no event has named yet; a refund, or a refunded total, may
+	// be the release of an authorisation. An invoice is certain if it was paid outside Stripe: no
+	// payment of Stripe's explains it.
+	Certain  bool
 	Currency string // lower case
 
+	// Tax, Shipping and Discount of an invoice are those of its whole Total; of any other payment
+	// those of Amount.
 	Amount, Tax, Shipping, Discount int64
+	// Total is what an invoice was issued for, or what was authorised of a charge.
+	Total int64
+	// Captured of an authorised charge, as this source knows it; UnknownAmount where it does not
+	// say.
+	Captured int64
 
 	CustomerID, ExternalID, SubscriptionID, BillingReason string
 }
+
+// UnknownAmount stands in Fact.Captured where an object does not say how much was captured.
+const UnknownAmount = -1
 
 // Lead is what an event says of somebody who has not paid yet.
 type Lead struct {

@@ -1,33 +1,78 @@
 package stripe
 
-import "tributary/processor/identity"
+import (
+	"cmp"
+	"strings"
 
-// readInvoice reads invoice.paid and invoice.payment_succeeded: the best description of a payment there is.
+	"tributary/processor/identity"
+)
+
+// readInvoice reads invoice.paid, invoice.payment_succeeded and invoice.overpaid: who bought what,
+// with its tax, and how much of it is paid. Whatever of that no payment explains is booked as the
+// invoice's remainder (processor/ledger).
 //
 // Traps:
-//   - Both events come for one payment; invoice.payment_succeeded does not come when the invoice was paid outside Stripe.
-//   - Up to API 2025-02 the invoice names subscription, payment_intent, charge and tax itself; from basil (2025-03-31) on
-//     they stand under parent, payments and total_taxes.
-//   - amount_paid is what moved: total less credit balance and partial payments. A trial's invoice moves 0 and is no sale.
-//     What was overpaid (amount_overpaid) is in it too, and goes to the customer's balance.
-//   - Lines may be negative (prorations, adjustments); what they add up to is the total, and only the total moves.
+//   - Both events come for one payment; invoice.payment_succeeded does not come when the invoice
+//     was paid outside Stripe.
+//   - Up to API 2025-02 the invoice names subscription, payment_intent, charge and tax itself; from
+//     basil (2025-03-31) on they stand under parent, payments and total_taxes.
+//   - amount_paid is what moved: what was due less what is still owed. Due is the total, less a
+//     credit balance, and more where the customer owed from before (starting_balance). A trial's
+//     invoice moves 0 and is no sale.
+//   - What was overpaid is beside amount_paid (amount_remaining is "the difference between
+//     amount_due and amount_paid"), and is credited to the customer's balance: the next invoice's
+//     amount_paid is smaller by it.
+//   - Up to API 2025-02 an invoice may be paid outside Stripe (paid_out_of_band) and show an
+//     amount_paid of 0.
+//   - Lines may be negative (prorations, adjustments); what they add up to is the total, and only
+//     the total moves.
 func readInvoice(ev *event, in object) {
+	in.mustCurrency("currency")
+	in.mustInteger("amount_paid")
+	ev.invoice(in)
+}
+
+// readUnpaidInvoice reads invoice.finalized, .payment_failed, .marked_uncollectible and .voided for
+// their names, and, where a part of the invoice is paid, for its tax. The parts themselves are known
+// by their payments, and stay whatever becomes of the invoice: they were made long before, so that
+// a remainder could not be told from payments that no event ties to the invoice.
+func readUnpaidInvoice(ev *event, in object) {
+	if in.integer("amount_paid") == 0 {
+		ev.invoiceNames(in)
+		return
+	}
+	in.mustCurrency("currency")
+	ev.invoice(in)
+}
+
+func (ev *event) invoice(in object) {
 	id, customer, subscription, keys := ev.invoiceNames(in)
 	f := Fact{
-		ObjectID: id, Kind: Payment, Source: FromInvoice, OccurredAt: ev.created, Settled: true,
-		Currency: in.mustCurrency("currency"), Amount: in.mustInteger("amount_paid"),
+		ObjectID: id, Kind: Payment, Source: FromInvoice, OccurredAt: ev.created,
+		Amount: in.integer(
+			"amount_paid",
+		), Tax: in.tax(), Total: in.integer("total"), Certain: in.flag("paid_out_of_band"),
 		CustomerID: customer, ExternalID: external(keys), SubscriptionID: subscription, BillingReason: in.text("billing_reason"),
 	}
-	if f.Amount == 0 && in.flag("paid_out_of_band") {
-		f.Amount = in.integer("amount_due") // paid, and not by Stripe
+	due := f.Total
+	if in.get("amount_due") != nil {
+		due = in.integer("amount_due")
 	}
+	if f.Amount == 0 && f.Certain {
+		f.Amount = due // paid, and not by Stripe
+	}
+	if f.Amount <= due {
+		f.Amount += in.integer("amount_overpaid")
+	}
+	if f.Amount == 0 {
+		return
+	}
+	if !strings.HasSuffix(ev.typ, "paid") && ev.typ != "invoice.payment_succeeded" {
+		f.Amount = 0
+	}
+	f.Currency = in.text("currency")
 	if at := in.child("status_transitions"); at.present() && !at.moment("paid_at").IsZero() {
 		f.OccurredAt = at.moment("paid_at")
-	}
-	f.Tax = in.tax()
-	if total := in.integer("total"); total != f.Amount {
-		// Paid in part from a balance or by several payments: the money that moved carries its share of the tax.
-		f.Tax = Share(f.Tax, f.Amount, total)
 	}
 	if ship := in.child("shipping_cost"); ship.present() {
 		f.Shipping = ship.integer("amount_total")
@@ -35,7 +80,10 @@ func readInvoice(ev *event, in object) {
 	for _, d := range in.array("total_discount_amounts") {
 		f.Discount += d.integer("amount")
 	}
-	ev.money(f)
+	ev.fact(f)
+	if f.Amount != 0 && !f.Certain {
+		ev.nearBy(identity.InvoiceHour, id, customer, f.Currency, f.OccurredAt)
+	}
 }
 
 // tax of an invoice: its own sum, else its parts, in whichever place its version has them.
@@ -55,13 +103,9 @@ func (o object) tax() int64 {
 	return sum
 }
 
-// readUnpaidInvoice reads invoice.finalized, .payment_failed, .marked_uncollectible and .voided for their names. None of them
-// moves money: what was paid of an invoice before is told by its payments, and what is voided was never owed.
-func readUnpaidInvoice(ev *event, in object) { ev.invoiceNames(in) }
-
 // invoiceNames ties an invoice to its customer, subscription, payments and promotion codes.
 func (ev *event) invoiceNames(in object) (id, customer, subscription string, keys []key) {
-	id, customer = in.mustText("id"), in.id("customer")
+	id, customer = in.mustText("id"), in.customer()
 	subscription, keys = in.id("subscription"), ev.metadata(in, "metadata")
 	var planKeys []key
 	for _, details := range []object{in.child("subscription_details"), in.grandchild("parent", "subscription_details")} {
@@ -73,24 +117,35 @@ func (ev *event) invoiceNames(in object) (id, customer, subscription string, key
 		}
 	}
 	for _, line := range in.array("lines") {
-		if subscription != "" || !line.present() {
-			break
+		s := line.lineSubscription()
+		if subscription == "" {
+			subscription = s
 		}
-		if subscription = line.id("subscription"); subscription == "" {
-			if item := line.grandchild("parent", "subscription_item_details"); item.present() {
-				subscription = item.id("subscription")
-			}
-		}
+		ev.name(
+			identity.Object,
+			id,
+			identity.Subscription,
+			s,
+			"invoice.lines.subscription",
+		) // a consolidated invoice has several
 	}
-	sale, buyer, plan := identity.New(identity.Object, id), identity.New(identity.Customer, customer), identity.New(identity.Subscription, subscription)
+	sale, buyer, plan := identity.New(
+		identity.Object,
+		id,
+	), identity.New(
+		identity.Customer,
+		customer,
+	), identity.New(
+		identity.Subscription,
+		subscription,
+	)
 	ev.name(identity.Object, id, identity.Customer, customer, "invoice.customer")
 	ev.name(identity.Object, id, identity.Subscription, subscription, "invoice.subscription")
 	ev.name(identity.Object, in.id("payment_intent"), identity.Object, id, "invoice.payment_intent")
 	ev.name(identity.Object, in.id("charge"), identity.Object, id, "invoice.charge")
 	for _, p := range in.array("payments") {
-		if pay := p.grandchild("payment"); pay.present() {
-			ev.name(identity.Object, pay.id("payment_intent"), identity.Object, id, "invoice.payments")
-			ev.name(identity.Object, pay.id("charge"), identity.Object, id, "invoice.payments")
+		if p.present() {
+			ev.invoicePayment(p, id, "invoice.payments")
 		}
 	}
 	keys = append(keys, planKeys...)
@@ -111,21 +166,68 @@ func (o object) grandchild(keys ...string) object {
 	return o
 }
 
-// readInvoicePayment reads invoice_payment.paid (API basil and later): which payment intent paid which invoice, and how
-// much of it. It is the only event that ties the two in those versions. A payment of type payment_record was made outside
-// Stripe, and is money all the same.
+// lineSubscription returns the subscription that a line of an invoice belongs to.
+func (o object) lineSubscription() string {
+	if !o.present() {
+		return ""
+	}
+	if s := o.id("subscription"); s != "" {
+		return s
+	}
+	if item := o.grandchild("parent", "subscription_item_details"); item.present() {
+		return item.id("subscription")
+	}
+	return ""
+}
+
+// readInvoicePayment reads invoice_payment.paid (API basil and later): which payment intent paid
+// which invoice, and how much of it. It is the only event that ties the two in those versions.
 func readInvoicePayment(ev *event, p object) {
 	invoice := p.id("invoice")
 	if invoice == "" {
 		p.missing("invoice")
 		return
 	}
-	if pay := p.child("payment"); pay.present() {
-		ev.name(identity.Object, pay.id("payment_intent"), identity.Object, invoice, "invoice_payment")
-		ev.name(identity.Object, pay.id("charge"), identity.Object, invoice, "invoice_payment")
+	p.mustText("id")
+	p.mustInteger("amount_paid")
+	p.mustCurrency("currency")
+	ev.invoicePayment(p, invoice, "invoice_payment")
+}
+
+// invoicePayment reads one payment of an invoice, as its own event or a list in the invoice has it.
+// https://docs.stripe.com/api/invoice-payment/object
+//
+// Traps:
+//   - A payment of type payment_record was made outside Stripe, and is money all the same: it is a
+//     payment of its own, known by the invoice payment's id.
+//   - One payment intent may pay several invoices, and then moved the sum of its invoice payments.
+//   - What was overpaid is beside amount_paid.
+func (ev *event) invoicePayment(p object, invoice, source string) {
+	pay := p.child("payment")
+	var intent, charge string
+	if pay.present() {
+		intent, charge = pay.id("payment_intent"), pay.id("charge")
+		ev.name(identity.Object, intent, identity.Object, invoice, source)
+		ev.name(identity.Object, charge, identity.Object, invoice, source)
 	}
-	ev.money(Fact{
-		ObjectID: invoice, Kind: Payment, Source: FromInvoicePayment, OccurredAt: ev.created, Settled: true,
-		Currency: p.mustCurrency("currency"), Amount: p.mustInteger("amount_paid"),
-	})
+	id, status := p.text("id"), p.text("status")
+	if id == "" || p.get("amount_paid") == nil || status != "" && status != "paid" {
+		return
+	}
+	f := Fact{
+		ObjectID: id, Kind: Payment, Source: FromInvoicePayment, OccurredAt: ev.created, ParentID: cmp.Or(intent, charge), InvoiceID: invoice,
+		Certain: true, Currency: p.text("currency"), Amount: p.integer("amount_paid"),
+	}
+	if asked := p.integer("amount_requested"); asked == 0 || f.Amount <= asked {
+		f.Amount += p.integer("amount_overpaid")
+	}
+	if at := p.child("status_transitions"); at.present() && !at.moment("paid_at").IsZero() {
+		f.OccurredAt = at.moment("paid_at")
+	}
+	if f.Amount == 0 {
+		return
+	}
+	f.Currency = p.mustCurrency("currency")
+	ev.name(identity.Object, id, identity.Object, invoice, source)
+	ev.money(f)
 }

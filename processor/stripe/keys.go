@@ -13,7 +13,8 @@ import (
 	"tributary/processor/identity"
 )
 
-// builtinMetadata is the union of what the link-tracking programmes write into Stripe's metadata, by what each names.
+// builtinMetadata is the union of what the link-tracking programmes write into Stripe's metadata,
+// by what each names.
 var builtinMetadata = map[string]string{
 	"tributaryClickId": identity.Click,
 	"pimmsClickId":     identity.Click,
@@ -40,20 +41,22 @@ var builtinReferences = map[string]string{"pimms_id_": identity.Click, "dub_id_"
 // targets are what a key may name.
 var targets = []string{identity.Click, identity.External, identity.Affiliate, identity.Promotion}
 
-// Keys is how one workspace writes into Stripe's objects who is to be credited. It does not change once made.
+// Keys is how one workspace writes into Stripe's objects who is to be credited. It does not change
+// once made.
 type Keys struct {
 	metadata   map[string]string
 	references []reference // the longest prefix first
-	// HashEmail makes of an e-mail address the keyed hash under which leads are known by it (schemas.EmailHash). nil: addresses
-	// are not looked at, the default. An address never leaves this package.
+	// HashEmail makes of an e-mail address the keyed hash under which leads are known by it
+	// (schemas.EmailHash). nil: addresses are not looked at, the default. An address never leaves
+	// this package.
 	HashEmail func(address string) []byte
 }
 
 type reference struct{ prefix, target string }
 
-// NewKeys adds a workspace's own keys to the built-in ones: metadata keys, and prefixes of client_reference_id, by what they
-// name: click, external (the buyer's id in the seller's database), affiliate or promotion (a promotion code). An empty target
-// takes a built-in one away.
+// NewKeys adds a workspace's own keys to the built-in ones: metadata keys, and prefixes of
+// client_reference_id, by what they name: click, external (the buyer's id in the seller's
+// database), affiliate or promotion (a promotion code). An empty target takes a built-in one away.
 func NewKeys(metadata, references map[string]string) (*Keys, error) {
 	var faults []error
 	merge := func(builtin, own map[string]string) map[string]string {
@@ -93,7 +96,8 @@ type key struct {
 	source string
 }
 
-// node names what a value of the given type means. Not every value is a name: ids that JavaScript failed to fill in are none.
+// node names what a value of the given type means. Not every value is a name: ids that JavaScript
+// failed to fill in are none.
 func node(target, value string) (identity.Node, bool) {
 	n, ok := identity.ClickRef(value)
 	switch {
@@ -124,9 +128,10 @@ func (ev *event) metadata(o object, field string) []key {
 	return keys
 }
 
-// clientReference reads a session's client_reference_id. Its meaning is the seller's: with a known prefix it is certain;
-// bare it counts only if it is a click of ours or turns out to be a known foreign click or affiliate (Push Lap Growth);
-// "project_123" stays a reference that nothing resolves.
+// clientReference reads a session's client_reference_id. Its meaning is the seller's: with a known
+// prefix it is certain; bare it counts only if it is a click of ours or turns out to be a known
+// foreign click or affiliate (Push Lap Growth); "project_123" stays a reference that nothing
+// resolves.
 func (ev *event) clientReference(o object) []key {
 	value := strings.TrimSpace(o.text("client_reference_id"))
 	for _, r := range ev.keys.references {
@@ -143,9 +148,9 @@ func (ev *event) clientReference(o object) []key {
 	return nil
 }
 
-// credit ties every key to each of the names: the sale itself, and the customer and subscription whose later sales are to
-// find it too. A key that names the external customer also gets the others, so that the buyer's next session, which may
-// carry only that id, finds them.
+// credit ties every key to each of the names: the sale itself, and the customer and subscription
+// whose later sales are to find it too. A key that names the external customer also gets the
+// others, so that the buyer's next session, which may carry only that id, finds them.
 func (ev *event) credit(keys []key, names ...identity.Node) {
 	for _, k := range keys {
 		for _, n := range names {
@@ -187,8 +192,8 @@ func external(keys []key) string {
 	return ""
 }
 
-// certain tells whether the keys say that the seller made the object for a sale of its own: a promotion code or an address
-// may stand on anything.
+// certain tells whether the keys say that the seller made the object for a sale of its own: a
+// promotion code or an address may stand on anything.
 func certain(keys []key) bool {
 	return slices.ContainsFunc(keys, func(k key) bool {
 		t := k.node.Type()

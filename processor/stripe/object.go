@@ -7,8 +7,8 @@ import (
 	"github.com/valyala/fastjson"
 )
 
-// ShapeError says which values of a body were missing or of another type than any known API version has. A shape that
-// was never seen is never read as zero.
+// ShapeError says which values of a body were missing or of another type than any known API version
+// has. A shape that was never seen is never read as zero.
 type ShapeError struct{ Paths []string }
 
 func (e *ShapeError) Error() string {
@@ -29,7 +29,8 @@ func (e *ShapeError) orNil() error {
 	return &ShapeError{Paths: e.Paths}
 }
 
-// object reads one JSON object. The must… methods note what is missing in shape; the others give zero for it.
+// object reads one JSON object. The must… methods note what is missing in shape; the others give
+// zero for it.
 type object struct {
 	v     *fastjson.Value
 	path  string
@@ -78,7 +79,8 @@ func (o object) mustText(key string) string {
 	return s
 }
 
-// mustCurrency reads a currency: three letters, lower case as Stripe writes them. Which of them there are is not its business.
+// mustCurrency reads a currency: three letters, lower case as Stripe writes them. Which of them
+// there are is not its business.
 func (o object) mustCurrency(key string) string {
 	s := o.text(key)
 	if len(s) != 3 || strings.Trim(s, "abcdefghijklmnopqrstuvwxyz") != "" {
@@ -87,7 +89,8 @@ func (o object) mustCurrency(key string) string {
 	return s
 }
 
-// id reads a reference to another object: its id, or the object itself where the API call expanded it.
+// id reads a reference to another object: its id, or the object itself where the API call expanded
+// it.
 func (o object) id(key string) string {
 	v := o.get(key)
 	if v == nil {
@@ -97,6 +100,15 @@ func (o object) id(key string) string {
 		return string(v.GetStringBytes("id"))
 	}
 	return o.text(key)
+}
+
+// customer reads who bought: a customer, or an account that is one (Accounts v2).
+// https://docs.stripe.com/connect/use-accounts-as-customers
+func (o object) customer() string {
+	if c := o.id("customer"); c != "" {
+		return c
+	}
+	return o.id("customer_account")
 }
 
 func (o object) flag(key string) bool { return o.v.GetBool(key) }

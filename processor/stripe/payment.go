@@ -1,70 +1,166 @@
 package stripe
 
-import "tributary/processor/identity"
+import (
+	"cmp"
+
+	"tributary/processor/identity"
+)
 
 // readPaymentIntent reads payment_intent.succeeded.
 //
 // Traps:
-//   - It comes for invoices and sessions too, and from API basil on it no longer names its invoice. A bare one is settled
-//     when it cannot be an invoice's: an older shape that says "invoice": null, or our keys in its metadata. Otherwise it
-//     is held until a session, an invoice or time tells.
-//   - amount_received is what moved; amount may be more (partial capture).
+//   - It comes for invoices and sessions too, and from API basil on it no longer names its invoice.
+//     A bare one is certain to be a sale of its own only in an older shape that says "invoice":
+//     null, or with our keys in its metadata.
+//   - amount_received is what moved; amount is what was asked for. What was not captured of it was
+//     released.
+//   - With several captures it comes again for each, and amount_received grows.
+//   - Up to API 2022-08-01 it holds its charges in charges; since then it names the last one in
+//     latest_charge.
 func readPaymentIntent(ev *event, pi object) {
 	id := pi.mustText("id")
-	charge := pi.id("latest_charge")
-	ev.name(identity.Object, id, identity.Object, charge, "payment_intent.latest_charge")
-	if ch := pi.child("latest_charge"); ch.present() {
-		ev.settlement(charge, Payment, pi.text("currency"), ch, "balance_transaction")
+	for _, ch := range ev.chargesOf(pi) {
+		ev.settlement(ch.text("id"), Payment, pi.text("currency"), ch, "balance_transaction")
+		ev.released(ch, id)
+		ev.refundsOf(ch)
 	}
-	readPayment(ev, pi, id, FromPaymentIntent, pi.mustInteger("amount_received"))
+	received := pi.mustInteger("amount_received")
+	if asked := pi.integer("amount"); asked > received {
+		ev.money(Fact{
+			ObjectID: id, Kind: Authorization, Source: FromPaymentIntent, OccurredAt: ev.created,
+			Currency: pi.mustCurrency("currency"), Amount: asked, Captured: received,
+		})
+	}
+	readPayment(ev, pi, Fact{ObjectID: id, Source: FromPaymentIntent, Amount: received})
 }
 
-// readCharge reads charge.succeeded and charge.captured: the poorest description of a payment, but the only one of charges made
-// without a payment intent. A charge that is not captured yet has moved nothing; what is captured may be less than was
-// authorised.
-func readCharge(ev *event, ch object) {
-	id := ch.mustText("id")
-	booked := id
-	if intent := ch.id("payment_intent"); intent != "" {
-		ev.name(identity.Object, id, identity.Object, intent, "charge.payment_intent")
-		booked = intent
+// readPaymentIntentCanceled reads payment_intent.canceled: whatever was authorised is released, and
+// was never paid.
+func readPaymentIntentCanceled(ev *event, pi object) {
+	id := pi.mustText("id")
+	for _, ch := range ev.chargesOf(pi) {
+		ev.released(ch, id)
 	}
-	if ch.has("captured") && !ch.flag("captured") {
+	if received := pi.integer("amount_received"); received == 0 {
+		ev.money(Fact{
+			ObjectID: id, Kind: Authorization, Source: FromPaymentIntent, OccurredAt: ev.created,
+			Currency: pi.mustCurrency("currency"), Amount: pi.integer("amount"),
+		})
+	}
+}
+
+// chargesOf names the charges of a payment intent, and returns those that it holds as whole
+// objects.
+func (ev *event) chargesOf(pi object) []object {
+	id := pi.text("id")
+	ev.name(identity.Object, id, identity.Object, pi.id("latest_charge"), "payment_intent.latest_charge")
+	charges := pi.array("charges")
+	if ch := pi.child("latest_charge"); ch.present() {
+		charges = append(charges, ch)
+	}
+	var whole []object
+	for _, ch := range charges {
+		if ch.present() && ch.text("id") != "" && ch.text("status") != "failed" {
+			ev.name(identity.Object, id, identity.Object, ch.text("id"), "payment_intent.charges")
+			whole = append(whole, ch)
+		}
+	}
+	return whole
+}
+
+// readCharge reads charge.succeeded and charge.captured: the poorest description of a payment, but
+// the only one of charges made without a payment intent. A charge that is not captured yet has
+// moved nothing; what is captured may be less or more than was authorised first.
+func readCharge(ev *event, ch object) {
+	id, intent := ch.mustText("id"), ch.id("payment_intent")
+	ev.name(identity.Object, id, identity.Object, intent, "charge.payment_intent")
+	ev.released(ch, intent)
+	if !isCaptured(ch) {
 		return
 	}
 	amount := ch.mustInteger("amount")
-	if ch.get("amount_captured") != nil {
-		amount = ch.integer("amount_captured")
+	switch captured := ev.captured(ch); {
+	case captured != UnknownAmount:
+		amount = captured
+	case ev.typ == "charge.captured":
+		// Before API 2020-08 there is no amount_captured. Nothing can be refunded before the
+		// capture, so whatever the capture itself shows as refunded was released by it.
+		amount -= ch.integer("amount_refunded")
 	}
 	ev.settlement(id, Payment, ch.text("currency"), ch, "balance_transaction")
-	readPayment(ev, ch, booked, FromCharge, amount)
+	readPayment(ev, ch, Fact{ObjectID: id, Source: FromCharge, ParentID: intent, Amount: amount})
+	ev.refundsOf(ch)
 }
 
-// readChargeUpdated reads charge.updated for the balance transaction, which Stripe makes some seconds after an asynchronously
-// captured charge. The rest of it was told before.
-func readChargeUpdated(ev *event, ch object) {
-	ev.settlement(ch.mustText("id"), Payment, ch.text("currency"), ch, "balance_transaction")
-}
+// isCaptured reports whether a charge was captured, in whole or in part. A charge that does not say
+// so was.
+func isCaptured(ch object) bool { return !ch.has("captured") || ch.flag("captured") }
 
-// readPayment books a payment intent or charge under id, or under the invoice that an older shape names.
-func readPayment(ev *event, o object, id, source string, amount int64) {
-	keys := ev.metadata(o, "metadata")
-	customer, invoice := o.id("customer"), o.id("invoice")
-	booked := id
-	if invoice != "" {
-		ev.name(identity.Object, id, identity.Object, invoice, source+".invoice")
-		booked = invoice
+// captured returns how much of a charge was captured, UnknownAmount where its version does not say.
+func (ev *event) captured(ch object) int64 {
+	switch {
+	case !isCaptured(ch):
+		return 0
+	case ch.get("amount_captured") != nil:
+		return ch.integer("amount_captured")
 	}
-	sale, buyer := identity.New(identity.Object, booked), identity.New(identity.Customer, customer)
-	ev.name(identity.Object, booked, identity.Customer, customer, source+".customer")
+	return UnknownAmount
+}
+
+// released notes that less was captured of a charge than was authorised.
+func (ev *event) released(ch object, intent string) {
+	captured := ev.captured(ch)
+	if ev.typ == "charge.captured" && captured == UnknownAmount && ev.releasesAreRefunds {
+		captured = ch.integer("amount") - ch.integer("amount_refunded")
+	}
+	if captured == UnknownAmount || captured >= ch.integer("amount") {
+		return
+	}
+	ev.money(Fact{
+		ObjectID: ch.text("id"), Kind: Authorization, Source: FromCharge, OccurredAt: ev.created, ParentID: intent,
+		Currency: ch.mustCurrency("currency"), Amount: ch.integer("amount"), Captured: captured,
+	})
+}
+
+// readChargeUpdated reads charge.updated: the balance transaction, which Stripe makes some seconds
+// after an asynchronously captured charge; how much was captured by now; and how much is refunded,
+// which becomes less when a refund fails.
+func readChargeUpdated(ev *event, ch object) {
+	id, intent := ch.mustText("id"), ch.id("payment_intent")
+	ev.name(identity.Object, id, identity.Object, intent, "charge.payment_intent")
+	ev.settlement(id, Payment, ch.text("currency"), ch, "balance_transaction")
+	ev.released(ch, intent)
+	ev.refundedTotal(ch)
+	ev.refundsOf(ch)
+}
+
+// readChargeExpired reads charge.expired: what was authorised and never captured is released.
+func readChargeExpired(ev *event, ch object) {
+	id, intent := ch.mustText("id"), ch.id("payment_intent")
+	ev.name(identity.Object, id, identity.Object, intent, "charge.payment_intent")
+	ev.released(ch, intent)
+}
+
+// readPayment books a payment intent or charge, of which f says what differs between them.
+func readPayment(ev *event, o object, f Fact) {
+	keys := ev.metadata(o, "metadata")
+	f.Kind, f.OccurredAt, f.Currency = Payment, ev.created, o.mustCurrency("currency")
+	f.CustomerID, f.ExternalID, f.InvoiceID = o.customer(), external(keys), o.id("invoice")
+	f.Certain = o.has("invoice") || certain(keys)
+	ev.name(identity.Object, f.ObjectID, identity.Object, f.InvoiceID, f.Source+".invoice")
+	sale, buyer := identity.New(identity.Object, f.ObjectID), identity.New(identity.Customer, f.CustomerID)
+	ev.name(identity.Object, f.ObjectID, identity.Customer, f.CustomerID, f.Source+".customer")
 	ev.credit(keys, sale, buyer)
 	ev.email(o.text("receipt_email"), sale, buyer)
 	if details := o.child("billing_details"); details.present() {
 		ev.email(details.text("email"), sale, buyer)
 	}
-	ev.money(Fact{
-		ObjectID: booked, Kind: Payment, Source: source, OccurredAt: ev.created,
-		Settled:  o.has("invoice") || certain(keys),
-		Currency: o.mustCurrency("currency"), Amount: amount, CustomerID: customer, ExternalID: external(keys),
-	})
+	if f.Amount == 0 {
+		return
+	}
+	ev.money(f)
+	ev.presented(o, f)
+	if !f.Certain {
+		ev.nearBy(identity.PaymentHour, cmp.Or(f.ParentID, f.ObjectID), f.CustomerID, f.Currency, f.OccurredAt)
+	}
 }

@@ -16,12 +16,14 @@ func promotion(value string) identity.Node {
 
 // discounts reads the promotion codes and coupons of whatever was discounted. They stand in
 //
-//   - discounts[] of a session: {coupon, promotion_code}; of an invoice, line or subscription: ids of discounts, or the
-//     discounts themselves where they were expanded;
+//   - discounts[] of a session: {coupon, promotion_code}; of an invoice, line or subscription: ids
+//     of discounts, or the discounts themselves where they were expanded;
 //   - discount of an invoice or subscription, up to API 2025-02;
-//   - total_discount_amounts[].discount of an invoice, and breakdown.discounts[].discount of a session's totals.
+//   - total_discount_amounts[].discount of an invoice, and breakdown.discounts[].discount of a
+//     session's totals.
 //
-// A discount holds its coupon itself up to API 2025-08, and in source.coupon from clover (2025-09-30) on.
+// A discount holds its coupon itself up to API 2025-08, and in source.coupon from clover
+// (2025-09-30) on.
 func discounts(o object) []key {
 	if !o.present() {
 		return nil
@@ -58,17 +60,18 @@ func discount(d object) []key {
 	return keys
 }
 
-// readDiscount reads customer.discount.created, .updated and .deleted: a promotion code or coupon that a customer or
-// subscription has. What is bought by it keeps its credit after it ends.
+// readDiscount reads customer.discount.created, .updated and .deleted: a promotion code or coupon
+// that a customer or subscription has. What is bought by it keeps its credit after it ends.
 func readDiscount(ev *event, d object) {
-	ev.credit(discount(d), identity.New(identity.Customer, d.id("customer")), identity.New(identity.Subscription, d.id("subscription")))
+	ev.credit(discount(d), identity.New(identity.Customer, d.customer()), identity.New(identity.Subscription, d.id("subscription")))
 }
 
-// readPromotionCode reads promotion_code.created and .updated: what the buyer types, the coupon behind it, and in its metadata
-// whose it is.
+// readPromotionCode reads promotion_code.created and .updated: what the buyer types, the coupon
+// behind it, and in its metadata whose it is.
 //
 // Traps:
-//   - The coupon stands in coupon up to API 2025-08, in promotion.coupon from clover (2025-09-30) on.
+//   - The coupon stands in coupon up to API 2025-08, in promotion.coupon from clover (2025-09-30)
+//     on.
 //   - Stripe compares codes without regard to case.
 func readPromotionCode(ev *event, p object) {
 	id := p.mustText("id")
@@ -81,8 +84,8 @@ func readPromotionCode(ev *event, p object) {
 	ev.affiliates(p, identity.New(identity.Promotion, id))
 }
 
-// readCoupon reads coupon.created, .updated and .deleted for the affiliate in its metadata. Whoever used a coupon that was
-// deleted since still came by it.
+// readCoupon reads coupon.created, .updated and .deleted for the affiliate in its metadata. Whoever
+// used a coupon that was deleted since still came by it.
 func readCoupon(ev *event, c object) {
 	ev.affiliates(c, identity.New(identity.Coupon, c.mustText("id")))
 }

@@ -6,18 +6,28 @@ import (
 	"tributary/processor/identity"
 )
 
-// readRefund reads refund.created, refund.updated, refund.failed and charge.refund.updated: one refund, one movement.
+// readRefund reads refund.created, refund.updated, refund.failed and charge.refund.updated: one
+// refund, one movement.
 //
 // Traps:
 //   - A pending refund has already left Stripe's balance and is booked.
-//   - A refund may be undone: status failed or canceled writes the refund and its reversal, whichever event came first, so
-//     that the two add up to nothing in any order.
-//   - refund.* comes for all refunds only since API 2024-10-28; before, charge.refunded is all there is.
+//   - A refund may be undone: status failed or canceled writes the refund and its reversal,
+//     whichever event came first, so that the two add up to nothing in any order.
+//   - refund.* comes for all refunds only since API 2024-10-28; before, charge.refunded is all
+//     there is.
+//   - Before API basil the release of an authorisation is a refund object too. It does not say so
+//     itself: the charge does.
+//   - A refund of a customer's cash balance has neither charge nor payment intent. What funded that
+//     balance was no sale, so giving it back moves no revenue.
+//     https://docs.stripe.com/payments/customer-balance/refunding
 func readRefund(ev *event, re object) {
 	charge, intent := re.id("charge"), re.id("payment_intent")
 	parent := charge
 	if parent == "" {
 		parent = intent
+	}
+	if parent == "" {
+		return
 	}
 	ev.name(identity.Object, charge, identity.Object, intent, "refund.payment_intent")
 	f := ev.refund(re, parent, "refund")
@@ -31,8 +41,10 @@ func readRefund(ev *event, re object) {
 // refund books one refund object.
 func (ev *event) refund(re object, parent, source string) Fact {
 	f := Fact{
-		ObjectID: re.mustText("id"), Kind: Refund, Source: FromRefund, OccurredAt: re.mustTime("created"), ParentID: parent, Settled: true,
-		Currency: re.mustCurrency("currency"), Amount: -re.mustInteger("amount"), CustomerID: re.id("customer"),
+		ObjectID: re.mustText(
+			"id",
+		), Kind: Refund, Source: FromRefund, OccurredAt: re.mustTime("created"), ParentID: parent,
+		Certain: !ev.releasesAreRefunds, Currency: re.mustCurrency("currency"), Amount: -re.mustInteger("amount"), CustomerID: re.customer(),
 	}
 	ev.name(identity.Movement, f.ObjectID, identity.Object, parent, source)
 	ev.settlement(f.ObjectID, Refund, f.Currency, re, "balance_transaction")
@@ -40,21 +52,60 @@ func (ev *event) refund(re object, parent, source string) Fact {
 	return f
 }
 
-// readChargeRefunded reads charge.refunded: the charge's cumulative refunded amount. What of it no refund object explains
-// is booked as the charge's residual refund (processor/join). Older shapes carry the refunds themselves.
+// readChargeRefunded reads charge.refunded: the charge's cumulative refunded amount. What of it no
+// refund object explains is booked step by step (processor/ledger). Older shapes carry the refunds
+// themselves.
+//
+// It may be all that is known of a charge. It books no payment then, but its customer tells who is
+// to be credited, and when it was charged which invoice it may have paid.
 func readChargeRefunded(ev *event, ch object) {
-	id := ch.mustText("id")
-	ev.name(identity.Object, id, identity.Object, ch.id("payment_intent"), "charge.payment_intent")
-	if invoice := ch.id("invoice"); invoice != "" {
-		ev.name(identity.Object, id, identity.Object, invoice, "charge.invoice")
+	id, intent, customer := ch.mustText("id"), ch.id("payment_intent"), ch.customer()
+	ev.name(identity.Object, id, identity.Object, intent, "charge.payment_intent")
+	ev.name(identity.Object, id, identity.Object, ch.id("invoice"), "charge.invoice")
+	ev.name(identity.Object, id, identity.Customer, customer, "charge.customer")
+	ev.released(ch, intent)
+	ch.mustInteger("amount_refunded")
+	ev.refundedTotal(ch)
+	ev.refundsOf(ch)
+	if isCaptured(ch) && !ch.has("invoice") {
+		at := ch.moment("created")
+		if at.IsZero() {
+			at = ev.created
+		}
+		ev.nearBy(identity.PaymentHour, id, customer, ch.text("currency"), at)
 	}
-	ev.money(Fact{
-		ObjectID: id, Kind: RefundedTotal, Source: FromCharge, OccurredAt: ev.created, ParentID: id, Settled: true,
-		Currency: ch.mustCurrency("currency"), Amount: ch.mustInteger("amount_refunded"), CustomerID: ch.id("customer"),
-	})
+}
+
+// refundedTotal notes how much of a captured charge is refunded by now.
+//
+// Before API basil the figure includes what was released of the authorisation, once that is
+// released. Where the charge does not say how much was captured, the ledger finds it out from the
+// charge's other facts.
+func (ev *event) refundedTotal(ch object) {
+	if !isCaptured(ch) || ch.get("amount_refunded") == nil {
+		return // of an authorisation that was not captured all that is called refunded was released
+	}
+	f := Fact{
+		ObjectID: ch.text(
+			"id",
+		), Kind: RefundedTotal, Source: FromCharge, OccurredAt: ev.created, ParentID: ch.id("payment_intent"),
+		Certain: !ev.releasesAreRefunds, Currency: ch.mustCurrency("currency"), Amount: ch.integer("amount_refunded"),
+		Total: ch.integer("amount"), Captured: ev.captured(ch), CustomerID: ch.customer(),
+	}
+	if release := f.Total - f.Captured; !f.Certain && f.Captured != UnknownAmount {
+		f.Certain = true
+		if release > 0 && f.Amount >= release {
+			f.Amount -= release
+		}
+	}
+	ev.fact(f)
+}
+
+// refundsOf books the refund objects that a charge holds, up to API 2022-11-15.
+func (ev *event) refundsOf(ch object) {
 	for _, re := range ch.array("refunds") {
 		if re.present() {
-			ev.refund(re, id, "charge.refunds")
+			ev.refund(re, ch.text("id"), "charge.refunds")
 		}
 	}
 }

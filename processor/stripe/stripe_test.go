@@ -16,8 +16,9 @@ import (
 
 var update = flag.Bool("update", false, "write what the scripts give into testdata; read the difference before committing it")
 
-// The scripts in testdata are the specification: an event as Stripe sends it, a line ----, and its facts as a bookkeeper
-// would note them. "{…}" in place of the whole event is its object alone: type, then object.
+// The scripts in testdata are the specification: an event as Stripe sends it, a line ----, and its
+// facts as a bookkeeper would note them. "{…}" in place of the whole event is its object alone:
+// type, then object.
 func TestScripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(files) == 0 {
@@ -57,7 +58,8 @@ func TestScripts(t *testing.T) {
 	}
 }
 
-// script reads a block's title and its event. A line "TYPE {" begins an object alone, for which the rest of the event is filled in.
+// script reads a block's title and its event. A line "TYPE {" begins an object alone, for which the
+// rest of the event is filled in.
 func script(head string) (title string, body []byte) {
 	at := max(strings.Index(head, "{"), 0)
 	line := head[strings.LastIndex(head[:at], "\n")+1 : at]
@@ -84,7 +86,8 @@ func note(facts Facts, err error) string {
 			{"tax", f.Tax, f.Tax == 0}, {"shipping", f.Shipping, f.Shipping == 0}, {"discount", f.Discount, f.Discount == 0},
 			{"customer", f.CustomerID, f.CustomerID == ""}, {"external", f.ExternalID, f.ExternalID == ""},
 			{"subscription", f.SubscriptionID, f.SubscriptionID == ""}, {"reason", f.BillingReason, f.BillingReason == ""},
-			{"of", f.ParentID, f.ParentID == ""},
+			{"of", f.ParentID, f.ParentID == ""}, {"invoice", f.InvoiceID, f.InvoiceID == ""}, {"by", f.TransactionID, f.TransactionID == ""},
+			{"total", f.Total, f.Total == 0}, {"captured", f.Captured, f.Captured == 0},
 		} {
 			if !part.none {
 				line += fmt.Sprintf(", %s %v", part.name, part.value)
@@ -96,8 +99,8 @@ func note(facts Facts, err error) string {
 		if f.Account != "" {
 			line += ", account " + f.Account
 		}
-		if !f.Settled {
-			line += ", held"
+		if !f.Certain {
+			line += ", uncertain"
 		}
 		lines = append(lines, line)
 	}

@@ -2,12 +2,14 @@ package stripe
 
 import "tributary/processor/identity"
 
-// readSubscription reads customer.subscription.* for the keys in its metadata and the promotion codes that it was begun with.
-// The money comes with its invoices; the end of a subscription takes no credit back.
+// readSubscription reads customer.subscription.* for the keys in its metadata and the promotion
+// codes that it was begun with. The money comes with its invoices; the end of a subscription takes
+// no credit back.
 //
-// A subscription in its trial is a lead, "Started Trial" as Dub calls it, of as many as it has seats.
+// A subscription in its trial is a lead, "Started Trial" as Dub calls it, of as many as it has
+// seats.
 func readSubscription(ev *event, s object) {
-	id, customer := s.mustText("id"), s.id("customer")
+	id, customer := s.mustText("id"), s.customer()
 	keys := ev.metadata(s, "metadata")
 	node := identity.New(identity.Subscription, id)
 	ev.credit(keys, node, identity.New(identity.Customer, customer))

@@ -9,6 +9,6 @@ FROM
     UNION ALL
     SELECT minOrNull(r.occurred_at)
     FROM revenue AS r FINAL
-    WHERE r.workspace = {workspace:String} AND r.status = 'booked' AND r.livemode = {livemode:Bool}
+    WHERE r.workspace = {workspace:String} AND r.status = 'booked' AND r.amount != 0 AND r.livemode = {livemode:Bool}
 )
 SETTINGS optimize_move_to_prewhere_if_final = 0

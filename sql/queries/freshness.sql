@@ -10,6 +10,6 @@ SELECT
     (
         SELECT maxOrNull(r.occurred_at)
         FROM revenue AS r FINAL
-        WHERE r.workspace = {workspace:String} AND r.status = 'booked' AND r.livemode = {livemode:Bool} AND r.kind = 'payment'
+        WHERE r.workspace = {workspace:String} AND r.status = 'booked' AND r.amount != 0 AND r.livemode = {livemode:Bool} AND r.kind = 'payment'
     ) AS last_sale_at
 SETTINGS optimize_move_to_prewhere_if_final = 0

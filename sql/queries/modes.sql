@@ -6,7 +6,7 @@ SELECT
     min(r.occurred_at) AS first,
     max(r.occurred_at) AS last
 FROM revenue AS r FINAL
-WHERE r.workspace = {workspace:String} AND r.status = 'booked'
+WHERE r.workspace = {workspace:String} AND r.status = 'booked' AND r.amount != 0
 GROUP BY r.livemode
 ORDER BY livemode DESC
 SETTINGS optimize_move_to_prewhere_if_final = 0

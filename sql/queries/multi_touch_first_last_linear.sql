@@ -29,7 +29,7 @@ FROM
             argMinIf(e.affiliate_id, e.occurred_at, e.kind = 'payment') AS credited,
             toDecimal128(assumeNotNull(sum(e.net_usd)), 12) AS net_usd
         FROM ledger AS e FINAL
-        WHERE e.workspace = {workspace:String} AND e.status = 'booked' AND e.livemode = {livemode:Bool}
+        WHERE e.workspace = {workspace:String} AND e.status = 'booked' AND e.amount != 0 AND e.livemode = {livemode:Bool}
         GROUP BY e.sale_id
         HAVING countIf(e.kind = 'payment') > 0 AND count() = count(e.net_usd)
             AND sold_at >= {from:DateTime('UTC')} AND sold_at < {to:DateTime('UTC')}

@@ -6,7 +6,7 @@ SELECT
     count() AS entries,
     toString(sum(r.net_usd)) AS net_usd
 FROM revenue AS r FINAL
-WHERE r.workspace = {workspace:String} AND r.status = 'booked'
+WHERE r.workspace = {workspace:String} AND r.status = 'booked' AND r.amount != 0
     AND r.occurred_at >= {from:DateTime('UTC')} AND r.occurred_at < {to:DateTime('UTC')}
 GROUP BY r.livemode, r.fx_source
 ORDER BY livemode DESC, entries DESC, fx_source

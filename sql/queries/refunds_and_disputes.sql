@@ -13,7 +13,7 @@ SELECT
     r.link_id AS link_id,
     r.match_rule AS match_rule
 FROM revenue AS r FINAL
-WHERE r.workspace = {workspace:String} AND r.status = 'booked' AND r.livemode = {livemode:Bool} AND r.kind != 'payment'
+WHERE r.workspace = {workspace:String} AND r.status = 'booked' AND r.amount != 0 AND r.livemode = {livemode:Bool} AND r.kind != 'payment'
     AND r.occurred_at >= {from:DateTime('UTC')} AND r.occurred_at < {to:DateTime('UTC')}
 ORDER BY r.occurred_at DESC, r.object_id, r.kind
 LIMIT {limit:UInt32}

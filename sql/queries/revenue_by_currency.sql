@@ -4,7 +4,7 @@
 -- added up. net_usd is without tax and leaves out the entries that without_rate counts; it is NULL where no entry has a rate.
 SELECT
     r.currency AS currency,
-    countIf(r.kind = 'payment') AS sales,
+    uniqExactIf(r.sale_id, r.kind = 'payment') AS sales,
     sumIf(r.amount, r.kind = 'payment') AS payments,
     sumIf(r.amount, r.kind IN ('refund', 'refund_reversal')) AS refunds,
     sumIf(r.amount, r.kind IN ('dispute', 'dispute_reversal')) AS disputes,
@@ -13,7 +13,7 @@ SELECT
     sum(r.net_usd) AS net_usd,
     countIf(r.net_usd IS NULL) AS without_rate
 FROM revenue AS r FINAL
-WHERE r.workspace = {workspace:String} AND r.status = 'booked' AND r.livemode = {livemode:Bool}
+WHERE r.workspace = {workspace:String} AND r.status = 'booked' AND r.amount != 0 AND r.livemode = {livemode:Bool}
     AND r.occurred_at >= {from:DateTime('UTC')} AND r.occurred_at < {to:DateTime('UTC')}
 GROUP BY r.currency
 ORDER BY currency

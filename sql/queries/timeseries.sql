@@ -15,10 +15,10 @@ FROM
     SELECT
         toStartOfInterval(toDateTime(r.occurred_at, 'UTC'), toIntervalSecond({step:UInt32})) AS at,
         0,
-        countIf(r.kind = 'payment'),
+        uniqExactIf(r.sale_id, r.kind = 'payment'),
         toDecimal128(sum(ifNull(r.net_usd, toDecimal64(0, 6))), 6)
     FROM revenue AS r FINAL
-    WHERE r.workspace = {workspace:String} AND r.status = 'booked' AND r.livemode = {livemode:Bool}
+    WHERE r.workspace = {workspace:String} AND r.status = 'booked' AND r.amount != 0 AND r.livemode = {livemode:Bool}
         AND r.occurred_at >= {from:DateTime('UTC')} AND r.occurred_at < {to:DateTime('UTC')}
     GROUP BY at
 )

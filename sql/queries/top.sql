@@ -34,12 +34,12 @@ FROM
     UNION ALL
     SELECT
         dimension, name,
-        toUInt64(0), toUInt64(0), countIf(kind = 'payment'), toDecimal128(sum(ifNull(net_usd, toDecimal64(0, 6))), 6)
+        toUInt64(0), toUInt64(0), uniqExactIf(sale_id, kind = 'payment'), toDecimal128(sum(ifNull(net_usd, toDecimal64(0, 6))), 6)
     FROM
     (
-        SELECT kind, net_usd, affiliate_id, link_id, utm_campaign
+        SELECT kind, sale_id, net_usd, affiliate_id, link_id, utm_campaign
         FROM revenue FINAL
-        WHERE workspace = {workspace:String} AND status = 'booked' AND livemode = {livemode:Bool} AND match_rule NOT IN ('', 'none')
+        WHERE workspace = {workspace:String} AND status = 'booked' AND amount != 0 AND livemode = {livemode:Bool} AND match_rule NOT IN ('', 'none')
             AND occurred_at >= {from:DateTime('UTC')} AND occurred_at < {to:DateTime('UTC')}
     )
     ARRAY JOIN ['affiliate', 'link', 'campaign'] AS dimension, [affiliate_id, link_id, toString(utm_campaign)] AS name

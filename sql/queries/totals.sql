@@ -27,14 +27,14 @@ CROSS JOIN
 CROSS JOIN
 (
     SELECT
-        countIf(v.kind = 'payment') AS sales,
+        uniqExactIf(v.sale_id, v.kind = 'payment') AS sales,
         countIf(v.kind = 'refund') AS refunds,
         countIf(v.kind = 'dispute') AS disputes,
-        countIf(v.kind = 'payment' AND v.match_rule NOT IN ('', 'none')) AS attributed_sales,
+        uniqExactIf(v.sale_id, v.kind = 'payment' AND v.match_rule NOT IN ('', 'none')) AS attributed_sales,
         toDecimal128(sum(ifNull(v.net_usd, toDecimal64(0, 6))), 6) AS net,
         toDecimal128(sumIf(ifNull(v.net_usd, toDecimal64(0, 6)), v.match_rule NOT IN ('', 'none')), 6) AS attributed_net
     FROM revenue AS v FINAL
-    WHERE v.workspace = {workspace:String} AND v.status = 'booked' AND v.livemode = {livemode:Bool}
+    WHERE v.workspace = {workspace:String} AND v.status = 'booked' AND v.amount != 0 AND v.livemode = {livemode:Bool}
         AND v.occurred_at >= {from:DateTime('UTC')} AND v.occurred_at < {to:DateTime('UTC')}
 ) AS r
 SETTINGS optimize_move_to_prewhere_if_final = 0

@@ -2,12 +2,12 @@
 -- By currency, in minor units as Stripe sent them. oldest: since when the first of it waits.
 SELECT
     r.currency AS currency,
-    countIf(r.kind = 'payment') AS sales,
+    uniqExactIf(r.sale_id, r.kind = 'payment') AS sales,
     count() AS entries,
     toString(sum(toInt128(r.amount))) AS amount,
     min(r.occurred_at) AS oldest
 FROM revenue AS r FINAL
-WHERE r.workspace = {workspace:String} AND r.status = 'booked' AND r.livemode = {livemode:Bool} AND r.net_usd IS NULL
+WHERE r.workspace = {workspace:String} AND r.status = 'booked' AND r.amount != 0 AND r.livemode = {livemode:Bool} AND r.net_usd IS NULL
     AND r.occurred_at >= {from:DateTime('UTC')} AND r.occurred_at < {to:DateTime('UTC')}
 GROUP BY r.currency
 ORDER BY currency

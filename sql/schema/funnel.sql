@@ -67,11 +67,11 @@ FROM
         utm_campaign,
         0,
         0,
-        countIf(kind = 'payment'),
+        uniqExactIf(sale_id, kind = 'payment'),
         toDecimal128(sum(coalesce(net_usd, 0)), 6)
     FROM revenue
     FINAL
-    WHERE (status = 'booked') AND livemode
+    WHERE (status = 'booked') AND (amount != 0) AND livemode
     GROUP BY
         workspace,
         day,

@@ -1,13 +1,13 @@
 CREATE TABLE ledger
 (
     `workspace` LowCardinality(String) COMMENT 'The account\'s workspace',
-    `entry_id` FixedString(16) COMMENT 'Hash of account, object_id and kind: one movement of money is one entry',
+    `entry_id` FixedString(16) COMMENT 'Hash of account, mode, object_id and kind, and of the balance transaction of a dispute or the figure of a charge\'s refunded total: one movement of money is one entry',
     `account` LowCardinality(String) COMMENT 'acct_… of a connected account; empty for the platform\'s own',
     `livemode` Bool COMMENT 'false: test mode, never in live totals',
     `day` Date COMMENT 'UTC day of occurred_at; a better source may refine it',
     `kind` Enum8('payment' = 1, 'refund' = 2, 'refund_reversal' = 3, 'dispute' = 4, 'dispute_reversal' = 5) COMMENT 'What moved',
-    `object_id` String COMMENT 'Canonical Stripe object of the movement',
-    `sale_id` String COMMENT 'Canonical object of the sale that it belongs to',
+    `object_id` String COMMENT 'The movement\'s own object: payment intent, charge, session, invoice payment outside Stripe, refund, dispute; an invoice for what no payment of it explains',
+    `sale_id` String COMMENT 'The sale: the invoice if there is one, else the payment\'s object. A sale may have several payments; count sales by it',
     `occurred_at` DateTime64(3, 'UTC') COMMENT 'When the money moved, by the best source known',
     `received_at` DateTime64(3, 'UTC') COMMENT 'When the edge took the event that describes it',
     `customer_id` String COMMENT 'cus_…; empty for a guest',
@@ -17,7 +17,7 @@ CREATE TABLE ledger
     `currency` LowCardinality(String) COMMENT 'Lower case, as Stripe sent it',
     `amount` Int64 COMMENT 'Minor units as Stripe sent them; signed: money out is negative',
     `tax` Int64 COMMENT 'Minor units, signed, contained in amount',
-    `tax_derived` Bool COMMENT 'true: a refund\'s share of the sale\'s tax, pro rata, because Stripe does not say it',
+    `tax_derived` Bool COMMENT 'true: the share of the sale\'s tax that a refund or dispute takes along, because Stripe does not say it',
     `shipping` Int64 COMMENT 'Minor units, signed, contained in amount',
     `discount` Int64 COMMENT 'Minor units, signed, not contained in amount',
     `amount_usd` Nullable(Decimal(18, 6)) COMMENT 'amount in USD, exact, rounded once, half to even; NULL without a rate',
@@ -43,7 +43,7 @@ CREATE TABLE ledger
     `match_rule` LowCardinality(String) COMMENT 'Why: click_id, external_customer, stripe_customer, subscription, affiliate, promotion_code, email, sale, manual; none: not attributed',
     `match_key` String COMMENT 'The name that led to the click or affiliate',
     `match_candidates` Array(String) COMMENT 'Everything else that could have been credited, rule:target, best first',
-    `status` Enum8('booked' = 1, 'held' = 2, 'superseded' = 3) COMMENT 'held: seen, not certain to be a movement of its own; superseded: booked under another object',
+    `status` Enum8('booked' = 1, 'held' = 2, 'superseded' = 3) COMMENT 'held: of an account that no workspace lists; superseded: booked under another object',
     `superseded_by` String COMMENT 'Canonical object under which the movement is booked instead; amounts are then zero',
     `version` UInt128 COMMENT 'From content alone (processor/join): equal versions mean equal rows'
 )

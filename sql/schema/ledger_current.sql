@@ -50,4 +50,4 @@ CREATE VIEW ledger_current
 AS SELECT *
 FROM ledger
 FINAL
-WHERE status = 'booked';
+WHERE (status = 'booked') AND (amount != 0);

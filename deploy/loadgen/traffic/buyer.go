@@ -69,6 +69,15 @@ func (p payment) canonical() string {
 	return p.session
 }
 
+// moved returns the object under which the payment moved money: its payment intent, else what it is
+// known by.
+func (p payment) moved() string {
+	if p.intent != "" {
+		return p.intent
+	}
+	return p.canonical()
+}
+
 // buyer lets the visitor behind c buy. It may hold the click back, so that the sale is heard of
 // first.
 func (w *World) buyer(c *Click, v visitor) {
@@ -260,13 +269,10 @@ func (s *buyer) pay(p payment) {
 		s.event("payment_intent.succeeded", p.at, s.intentObject(p, "succeeded"), nil)
 		s.event("charge.succeeded", p.at, s.chargeObject(p, 0, false), nil)
 	}
-	occurred := p.at // the payment intent's word
 	if p.session != "" {
-		occurred = p.at.Add(time.Second)
-		s.event("checkout.session.completed", occurred, s.sessionObject(p, "complete", "paid"), nil)
+		s.event("checkout.session.completed", p.at.Add(time.Second), s.sessionObject(p, "complete", "paid"), nil)
 	}
 	if p.invoice != "" {
-		occurred = p.at // paid_at
 		s.event("invoice.paid", p.at.Add(time.Second), s.invoiceObject(p, "paid"), nil)
 		if !p.outside {
 			s.event("invoice.payment_succeeded", p.at.Add(time.Second), s.invoiceObject(p, "paid"), nil)
@@ -275,7 +281,7 @@ func (s *buyer) pay(p payment) {
 			s.event("invoice_payment.paid", p.at.Add(time.Second), s.invoicePaymentObject(p), nil)
 		}
 	}
-	s.book(p, occurred)
+	s.book(p, p.at) // when its payment intent succeeded, or the invoice was paid
 }
 
 // payLater reports a Checkout whose payment arrives later, as bank debits and konbini do, or never.
@@ -303,7 +309,7 @@ func (s *buyer) payLater(t *trace, at time.Time) {
 	s.event("charge.succeeded", p.at, s.chargeObject(p, 0, false), nil)
 	s.event("checkout.session.async_payment_succeeded", p.at.Add(time.Second), s.sessionObject(p, "complete", "paid"), nil)
 	s.deliver()
-	s.book(p, p.at.Add(time.Second))
+	s.book(p, p.at)
 	s.afterwards(p)
 }
 
@@ -407,9 +413,10 @@ func (s *buyer) book(p payment, occurred time.Time) {
 		return
 	}
 	m := Movement{
-		Object: p.canonical(), Kind: Payment, Amount: p.paid, Tax: share(p.tax, p.paid, p.total), Shipping: p.shipping, Discount: p.discount, OccurredAt: occurred,
+		Object: p.moved(), Kind: Payment, Amount: p.paid, Tax: share(p.tax, p.paid, p.total),
+		Shipping: share(p.shipping, p.paid, p.total), Discount: share(p.discount, p.paid, p.total), OccurredAt: occurred,
 	}
-	for _, id := range []string{p.session, p.intent, p.charge} {
+	for _, id := range []string{p.invoice, p.session, p.intent, p.charge} {
 		if id != "" && id != m.Object {
 			m.Aliases = append(m.Aliases, id)
 		}

@@ -18,11 +18,11 @@ const (
 // Movement is one true movement of money: what the ledger must hold once everything has arrived,
 // whatever the order.
 type Movement struct {
-	// Object is the canonical Stripe object: the invoice of a payment if there is one, else its
-	// payment intent; the refund; the dispute.
+	// Object is what moved the money: the payment intent of a payment, or the invoice that was paid
+	// outside Stripe; the refund; the dispute.
 	Object string
-	// Sale is the canonical object of the payment that this movement belongs to; of a payment,
-	// itself.
+	// Sale is what the payment is known by that this movement belongs to: its invoice if there is
+	// one, else its payment intent.
 	Sale string
 	Kind string
 	// Amount in minor units of Currency; money out is negative.
@@ -31,11 +31,11 @@ type Movement struct {
 	// Where a customer's balance paid for a part of an invoice, the money that moved carries its
 	// share of the tax, half to even.
 	Tax int64
-	// Shipping and Discount of the sale, as its invoice or session states them; of payments only.
+	// Shipping and Discount of the sale, as its invoice or session states them, shared like the tax; of payments only.
 	Shipping, Discount int64
 	Currency           string // lower case
-	// OccurredAt by the best source there is: the invoice's paid_at, else the created of the event
-	// that says so.
+	// OccurredAt by the best source there is: the created of the payment intent's event, else the
+	// invoice's paid_at.
 	OccurredAt time.Time
 	Livemode   bool
 	Customer   string // cus_…; empty for a guest

@@ -189,11 +189,12 @@ func (c *contract) event() clickhouse.EventRow {
 func (c *contract) fact() clickhouse.FactRow {
 	workspace, object, received := c.workspace(), c.object(), c.moment(c.rng)
 	source, event := pick(c.rng, stripe.FromInvoice, "charge"), pick(c.rng, "evt_1", "evt_2")
-	kind := pick(c.rng, stripe.Payment, stripe.Refund, stripe.HoldEnded)
-	rng := of(workspace, object, kind, source, event, received)
+	kind := pick(c.rng, stripe.Payment, stripe.Refund, stripe.Authorization)
+	transaction := pick(c.rng, "", "txn_1")
+	rng := of(workspace, object, kind, source, event, transaction, received)
 	return clickhouse.FactRow{Workspace: workspace, Fact: stripe.Fact{
 		ObjectID: object, Kind: kind, Source: source, EventID: event, Account: pick(rng, "", "acct_1"), Livemode: rng.IntN(2) == 0, CreatedAt: c.moment(rng).Truncate(time.Second),
-		ReceivedAt: received, OccurredAt: c.moment(rng).Truncate(time.Second), ParentID: pick(rng, "", "ch_1"), Settled: rng.IntN(2) == 0, Currency: pick(rng, "usd", "jpy"),
+		ReceivedAt: received, OccurredAt: c.moment(rng).Truncate(time.Second), ParentID: pick(rng, "", "ch_1"), Certain: rng.IntN(2) == 0, InvoiceID: pick(rng, "", "in_1"), TransactionID: transaction, Total: rng.Int64N(3), Captured: pick(rng, int64(0), stripe.UnknownAmount), Currency: pick(rng, "usd", "jpy"),
 		Amount: pick(rng, int64(1000), -1000, 1<<62), Tax: rng.Int64N(100), Shipping: rng.Int64N(2), Discount: rng.Int64N(2), CustomerID: pick(rng, "", "cus_1", "cus_2"),
 		ExternalID: pick(rng, "", "user 1"), SubscriptionID: pick(rng, "", "sub_1"), BillingReason: pick(rng, "", "subscription_cycle"),
 	}}
@@ -235,7 +236,7 @@ func (c *contract) entry() ledger.Entry {
 	workspace, object, kind, version := c.workspace(), c.object(), pick(c.rng, stripe.Payment, stripe.Refund), c.version()
 	sale, rng := of(workspace, object), of(workspace, object, kind, version)
 	e := ledger.Entry{
-		Workspace: workspace, ID: ledger.NewEntryID(workspace, object, kind), Kind: kind, ObjectID: object, SaleID: fmt.Sprint("pi_", sale.IntN(8)), Livemode: true,
+		Workspace: workspace, ID: ledger.NewEntryID(workspace, true, object, kind, ""), Kind: kind, ObjectID: object, SaleID: fmt.Sprint("pi_", sale.IntN(8)), Livemode: true,
 		OccurredAt: c.moment(rng), ReceivedAt: c.moment(rng), CustomerID: pick(rng, "", "cus_1"), Currency: pick(rng, "usd", "jpy", "eur"),
 		Amount: pick(rng, int64(0), 1000, -1000), Tax: rng.Int64N(100), Click: c.credit(rng), MatchRule: pick(rng, join.RuleNone, join.RuleClickID), MatchKey: pick(rng, "", "click:1"),
 		MatchCandidates: []string{}, Status: pick(rng, ledger.Booked, ledger.Booked, ledger.Held, ledger.Superseded), Version: version,
@@ -341,9 +342,9 @@ func (c *contract) ask() {
 			return sorted(s.Leads(ctx, workspace, slices.Compact(ids)))
 		})
 	case 6:
-		since, settle := c.moment(c.rng), time.Since(c.moment(c.rng)).Truncate(time.Hour)
-		asked(c, fmt.Sprintf("Unfinished since %s, settled after %s", since, settle), func(s recompute.Store) ([]clickhouse.Sale, error) {
-			return sorted(s.Unfinished(ctx, since, settle, 1000))
+		since := c.moment(c.rng)
+		asked(c, fmt.Sprintf("Unfinished since %s", since), func(s recompute.Store) ([]clickhouse.Sale, error) {
+			return sorted(s.Unfinished(ctx, since, 1000))
 		})
 	case 7:
 		asked(c, "Outstanding", func(s recompute.Store) (clickhouse.Outstanding, error) { return s.Outstanding(ctx) })

@@ -81,7 +81,7 @@ func (m *Model) InsertFacts(_ context.Context, rows []clickhouse.FactRow) error 
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, r := range rows {
-		key := fmt.Sprint(r.Workspace, r.ObjectID, r.Kind, r.Source, r.EventID)
+		key := fmt.Sprint(r.Workspace, r.ObjectID, r.Kind, r.Source, r.EventID, r.TransactionID)
 		if old, ok := m.facts[key]; !ok || r.ReceivedAt.Before(old.ReceivedAt) {
 			m.facts[key] = r
 		}
@@ -206,7 +206,7 @@ func (m *Model) Facts(_ context.Context, workspace string, objects []string) (ma
 	for _, facts := range out {
 		slices.SortFunc(facts, func(a, b stripe.Fact) int {
 			return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Source, b.Source),
-				cmp.Compare(a.EventID, b.EventID))
+				cmp.Compare(a.EventID, b.EventID), cmp.Compare(a.TransactionID, b.TransactionID))
 		})
 	}
 	return out, nil
@@ -249,20 +249,17 @@ func (m *Model) Leads(_ context.Context, workspace string, ids [][16]byte) ([]le
 }
 
 // Unfinished is clickhouse.Store's.
-func (m *Model) Unfinished(_ context.Context, since time.Time, settle time.Duration,
-	limit int,
-) ([]clickhouse.Sale, error) {
+func (m *Model) Unfinished(_ context.Context, since time.Time, limit int) ([]clickhouse.Sale, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now, since := m.Now(), since.Truncate(time.Second) // clickhouse-go binds times as whole seconds
 	found := make(map[clickhouse.Sale]bool)
 	for _, e := range m.ledger {
-		held := e.Status == ledger.Held && e.ReceivedAt.Before(now.Add(-settle))
-		waiting := e.Status == ledger.Booked && e.MatchRule == join.RuleNone && e.MatchKey != "" &&
-			!e.ReceivedAt.Before(since)
+		waiting := e.Status == ledger.Booked && e.Amount != 0 && e.MatchRule == join.RuleNone &&
+			e.MatchKey != "" && !e.ReceivedAt.Before(since)
 		unconverted := e.Status == ledger.Booked && e.Amount != 0 && (e.FXSource == "" || !e.FXFinal &&
 			fx.DateOf(e.OccurredAt) < fx.DateOf(now))
-		if held || waiting || unconverted {
+		if waiting || unconverted {
 			found[clickhouse.Sale{Workspace: e.Workspace, ObjectID: e.SaleID}] = true
 		}
 	}
@@ -277,13 +274,14 @@ func (m *Model) Outstanding(context.Context) (clickhouse.Outstanding, error) {
 	var o clickhouse.Outstanding
 	for _, e := range m.ledger {
 		switch {
-		case e.Status == ledger.Held:
-			o.Held++
 		case e.Status == ledger.Booked && e.Amount != 0 && e.FXSource == "":
 			o.Unconverted++
 		}
-		if e.Status == ledger.Booked && e.MatchRule == join.RuleNone && e.MatchKey != "" {
+		if e.Status == ledger.Booked && e.Amount != 0 && e.MatchRule == join.RuleNone && e.MatchKey != "" {
 			o.Waiting++
+		}
+		if e.Status == ledger.Booked && e.Amount != 0 && e.Version.Crowded() {
+			o.Crowded++
 		}
 	}
 	return o, nil

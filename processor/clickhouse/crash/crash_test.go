@@ -268,7 +268,7 @@ func (b *bench) handle(ctx context.Context, database string, n int) error {
 		b.Fatal(err)
 	}
 	defer store.Close()
-	recomputer := recompute.New(recompute.Config{Store: store, Rates: clickhousetest.FixedRates{"eur": "1.1"}, Settle: time.Hour, Log: log})
+	recomputer := recompute.New(recompute.Config{Store: store, Rates: clickhousetest.FixedRates{"eur": "1.1"}, Log: log})
 	money := &consume.Payments{
 		Store: store, Recomputer: recomputer, Workspace: func(e *schemas.StripeEvent) (string, bool) { return "w" + strings.TrimPrefix(e.Account, "acct_"), true }, Events: consume.NewEventsMetric(),
 	}

@@ -1,0 +1,68 @@
+package identity
+
+import (
+	"strings"
+	"time"
+)
+
+// A payment may be an invoice's if it was made at most EarliestPayment before the invoice was paid,
+// and LatestPayment after it.
+const (
+	EarliestPayment = 4 * time.Hour
+	LatestPayment   = time.Hour
+)
+
+// hourLayout writes an hour so that those beside each other lie beside each other in a sorted
+// table.
+const hourLayout = "2006-01-02T15"
+
+// Hour names the hour, UTC, in which a customer paid (PaymentHour) or an invoice was paid
+// (InvoiceHour), in one currency, account and mode.
+func Hour(typ, account string, livemode bool, customer, currency string, at time.Time) Node {
+	mode := "test"
+	if livemode {
+		mode = "live"
+	}
+	return New(typ, account+"/"+mode+"/"+customer+"/"+currency+"/"+at.UTC().Format(hourLayout))
+}
+
+// hour takes an hour's name apart: whose it is, and when it begins, UTC.
+func (n Node) hour() (typ, whose string, at time.Time, ok bool) {
+	if !strings.HasPrefix(string(n), PaymentHour) && !strings.HasPrefix(string(n), InvoiceHour) {
+		return "", "", time.Time{}, false
+	}
+	typ, value := n.Split()
+	if len(value) <= len(hourLayout) {
+		return "", "", time.Time{}, false
+	}
+	whose = value[:len(value)-len(hourLayout)]
+	at, err := time.Parse(hourLayout, value[len(whose):])
+	return typ, whose, at, err == nil
+}
+
+// HourTime returns when the hour that n names begins, UTC, and whether n is an hour.
+func (n Node) HourTime() (time.Time, bool) {
+	_, _, at, ok := n.hour()
+	return at, ok
+}
+
+// Near lists the hours in which the other half of n may lie: for an hour of payments those of
+// invoices, and the other way round. It is coarser than the times themselves, and depends on
+// nothing but n: what is near once stays near. Empty for any other node.
+func (n Node) Near() []Node {
+	typ, whose, at, ok := n.hour()
+	if !ok {
+		return nil
+	}
+	other, first, last := InvoiceHour, at.Add(-LatestPayment), at.Add(EarliestPayment)
+	if typ == InvoiceHour {
+		other, first, last = PaymentHour, at.Add(-EarliestPayment), at.Add(LatestPayment)
+	}
+	hours := make([]Node, 0, (EarliestPayment+LatestPayment)/time.Hour+1)
+	name := []byte(New(other, whose))
+	for h, begins := first, len(name); !h.After(last); h = h.Add(time.Hour) {
+		name = h.AppendFormat(name[:begins], hourLayout)
+		hours = append(hours, Node(name))
+	}
+	return hours
+}

@@ -1,0 +1,161 @@
+package ledger
+
+import (
+	"cmp"
+	"slices"
+
+	"tributary/processor/identity"
+)
+
+// mostParts is of how many payments at most an invoice is assumed to consist, and mostCandidates
+// how many are tried.
+const (
+	mostParts      = 3
+	mostCandidates = 12
+)
+
+// assume ties payments to invoices where no event does: since API basil neither a payment intent
+// nor a charge names its invoice, and an endpoint that does not hear invoice_payment.paid is never
+// told. An invoice's remainder is then explained by payments
+//
+//   - of the same customer and currency,
+//   - made from four hours before the invoice was paid to one hour after it,
+//   - that nothing else explains, and no invoice that any event names,
+//   - that add up to the remainder exactly, the fewest that do: those of a session that awaits an
+//     invoice before others, those nearer in time before others.
+//
+// Invoices are served in order of time. An invoice that was paid outside Stripe is served by none.
+// More evidence may undo all of it.
+func (b *books) assume() {
+	var invoices []*invoice
+	var free, silent []*payment
+	for _, g := range b.groups {
+		for _, i := range g.invoices {
+			if i.remainder > 0 && !i.source.Certain && i.source.CustomerID != "" {
+				invoices = append(invoices, i)
+			}
+		}
+		for _, p := range g.payments {
+			switch {
+			case !p.free || p.customer == "":
+			case p.silent:
+				silent = append(silent, p)
+			case p.source != nil:
+				free = append(free, p)
+			}
+		}
+	}
+	if len(invoices) == 0 || len(free)+len(silent) == 0 {
+		return
+	}
+	slices.SortFunc(invoices, func(a, b *invoice) int {
+		return cmp.Or(a.source.OccurredAt.Compare(b.source.OccurredAt), cmp.Compare(a.id, b.id))
+	})
+	for _, i := range invoices {
+		if found := fewest(i.candidates(free), i.remainder); found != nil {
+			for _, p := range found {
+				i.take(p)
+			}
+			i.payments = append(i.payments, found...)
+			i.remainder = 0
+		}
+	}
+	b.assumeSilent(invoices, silent)
+}
+
+// candidates lists the payments that may be a part of an invoice's remainder, best first.
+func (i *invoice) candidates(free []*payment) []*payment {
+	var near []*payment
+	for _, p := range free {
+		d := p.at.Sub(i.source.OccurredAt)
+		if p.assumed == nil && p.customer == i.source.CustomerID && p.currency == i.source.Currency &&
+			p.amount <= i.remainder &&
+			d >= -identity.EarliestPayment &&
+			d <= identity.LatestPayment {
+			near = append(near, p)
+		}
+	}
+	slices.SortFunc(near, func(a, b *payment) int {
+		return cmp.Or(
+			boolOrder(a.awaits, b.awaits),
+			cmp.Compare(a.at.Sub(i.source.OccurredAt).Abs(), b.at.Sub(i.source.OccurredAt).Abs()),
+			cmp.Compare(a.id, b.id),
+		)
+	})
+	return near[:min(len(near), mostCandidates)]
+}
+
+// boolOrder puts true first.
+func boolOrder(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return -1
+	}
+	return 1
+}
+
+// fewest returns the first of the smallest sets of payments, in their order, that add up to sum.
+func fewest(from []*payment, sum int64) []*payment {
+	for n := 1; n <= mostParts; n++ {
+		if found := combination(from, n, sum); found != nil {
+			return found
+		}
+	}
+	return nil
+}
+
+func combination(from []*payment, n int, sum int64) []*payment {
+	for i, p := range from {
+		switch {
+		case n == 1 && p.amount == sum:
+			return []*payment{p}
+		case n > 1 && p.amount < sum:
+			if rest := combination(from[i+1:], n-1, sum-p.amount); rest != nil {
+				return append([]*payment{p}, rest...)
+			}
+		}
+	}
+	return nil
+}
+
+// take joins a payment, and its group, to an invoice.
+func (i *invoice) take(p *payment) {
+	p.assumed = i
+	if a, b := p.group.head(), i.group.head(); a != b {
+		a.joined = b
+	}
+}
+
+// assumeSilent ties charges that are only known by their refunds to an invoice of the same
+// customer, currency and amount that no payment explains. They book no payment, so the invoice's
+// remainder stays, and their refunds are refunds of it.
+func (b *books) assumeSilent(invoices []*invoice, silent []*payment) {
+	slices.SortFunc(silent, func(a, b *payment) int { return cmp.Compare(a.id, b.id) })
+	for _, p := range silent {
+		for _, i := range invoices {
+			if i.silent == nil && i.remainder == p.amount && i.source.CustomerID == p.customer &&
+				i.source.Currency == p.currency &&
+				b.nearby(p, i) {
+				i.silent = p
+				i.take(p)
+				break
+			}
+		}
+	}
+}
+
+// nearby reports whether a charge was made in an hour near that of an invoice.
+func (b *books) nearby(p *payment, i *invoice) bool {
+	for charge := range p.charges {
+		for _, e := range b.Graph.From(identity.New(identity.Object, charge)) {
+			for _, h := range e.B.Near() {
+				if slices.Contains(b.Hours[h], identity.New(identity.Object, i.id)) {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}

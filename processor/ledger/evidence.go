@@ -1,0 +1,234 @@
+// Package ledger books money: from all facts of a sale, everything that names it, and the rates, it
+// computes the sale's rows. No I/O, no clock, no goroutine: same evidence, same rows; more
+// evidence, greater versions.
+package ledger
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	"tributary/processor/fx"
+	"tributary/processor/identity"
+	"tributary/processor/join"
+	"tributary/processor/stripe"
+)
+
+// Rates answers with the rate of a movement's own day.
+type Rates interface {
+	Convert(currency string, at time.Time) (fx.Quote, int, bool) // the quote and Stripe's exponent of the currency
+}
+
+// Evidence is all that is known about some sales of one workspace.
+type Evidence struct {
+	Workspace string
+	Graph     *identity.Graph
+	// Hours holds the objects that are stored for an hour of payments or invoices near one of the
+	// sales.
+	Hours    map[identity.Node][]identity.Node
+	Facts    map[string][]stripe.Fact // by object id
+	Clicks   map[identity.Node]*join.Click
+	Rates    Rates
+	Policies join.Policies
+
+	near map[identity.Node][]identity.Node // by hour
+}
+
+// HoursNear lists the hours in which the other half of any of the objects may lie.
+func (k *Evidence) HoursNear(objects []identity.Node) []identity.Node {
+	var hours []identity.Node
+	for _, n := range objects {
+		for _, e := range k.Graph.From(n) {
+			near, known := k.near[e.B]
+			if !known {
+				if near = e.B.Near(); near == nil {
+					continue
+				}
+				if k.near == nil {
+					k.near = make(map[identity.Node][]identity.Node)
+				}
+				k.near[e.B] = near
+			}
+			hours = append(hours, near...)
+		}
+	}
+	return hours
+}
+
+// MostNear is how many payments and invoices that lie near each other are compared. Beyond it
+// nothing is assumed of any of them.
+const MostNear = 100
+
+// Near returns the groups of objects that may bear on n's, its own first: a payment and an invoice
+// of one customer and currency that lie near each other in time, and so on from there. lookUp, if
+// given, makes Hours and Graph know what was found so far, before the walk goes on; it returns
+// whether it may. It also returns how many payments and invoices lie there.
+//
+// The walk goes by stored hours alone, which are only ever added to: what is near once stays near.
+func (k *Evidence) Near(
+	n identity.Node,
+	lookUp func([]identity.Node) error,
+	most int,
+) (groups [][]identity.Node, near int, err error) {
+	seen := make(map[identity.Node]bool)
+	var found map[identity.Node]bool
+	add := func(n identity.Node) {
+		if seen[n] {
+			return
+		}
+		group := k.Graph.Group(n)
+		for _, member := range group {
+			seen[member] = true
+		}
+		groups = append(groups, group)
+	}
+	add(n)
+	for i := 0; i < len(groups) && len(found) <= most; i++ {
+		hours := k.HoursNear(groups[i])
+		if len(hours) == 0 {
+			continue
+		}
+		if lookUp != nil {
+			if err := lookUp(hours); err != nil {
+				return nil, 0, err
+			}
+		}
+		for _, h := range hours {
+			for _, object := range k.Hours[h] {
+				if found == nil {
+					found = make(map[identity.Node]bool)
+				}
+				found[object] = true
+				add(object)
+			}
+		}
+	}
+	return groups, len(found), nil
+}
+
+// The classes of Stripe's ids decide which object of a payment it is booked under.
+const (
+	classInvoice = iota
+	classIntent
+	classCharge
+	classSession
+	classInvoicePayment
+)
+
+func class(id string) int {
+	switch {
+	case strings.HasPrefix(id, "in_"):
+		return classInvoice
+	case strings.HasPrefix(id, "pi_"):
+		return classIntent
+	case strings.HasPrefix(id, "cs_"):
+		return classSession
+	case strings.HasPrefix(id, "inpay_"):
+		return classInvoicePayment
+	}
+	return classCharge
+}
+
+// rank orders the sources of one payment by how much they know.
+func rank(source string) int {
+	switch source {
+	case stripe.FromInvoice:
+		return 5
+	case stripe.FromSession:
+		return 4
+	case stripe.FromPaymentIntent:
+		return 3
+	case stripe.FromCharge:
+		return 2
+	case stripe.FromInvoicePayment:
+		return 1
+	}
+	return 0
+}
+
+// compareFacts is the total order of facts about one thing: the richer source, the earlier event,
+// the earlier delivery, and at last the event's id.
+func compareFacts(a, b *stripe.Fact) int {
+	return cmp.Or(rank(b.Source)-rank(a.Source), a.CreatedAt.Compare(b.CreatedAt), a.ReceivedAt.Compare(b.ReceivedAt),
+		cmp.Compare(a.EventID, b.EventID), cmp.Compare(a.ObjectID, b.ObjectID))
+}
+
+// best returns the first of the facts that are wanted, in that order; nil if none is.
+func best(facts []stripe.Fact, wanted func(*stripe.Fact) bool) *stripe.Fact {
+	var top *stripe.Fact
+	for i := range facts {
+		if f := &facts[i]; wanted(f) && (top == nil || compareFacts(f, top) < 0) {
+			top = f
+		}
+	}
+	return top
+}
+
+// paymentOf returns the object under which the payment that an object belongs to is booked: its
+// payment intent, else its charge, else its session. It is empty for an invoice, and for a session
+// that names nothing but its invoice.
+func (k *Evidence) paymentOf(id string) string {
+	own := class(id)
+	if own == classIntent || own == classInvoicePayment {
+		return id
+	}
+	if own == classInvoice {
+		return ""
+	}
+	var intent, charge string
+	ofInvoice := false
+	for _, e := range k.Graph.From(identity.New(identity.Object, id)) {
+		typ, other := e.B.Split()
+		if typ != identity.Object {
+			continue
+		}
+		switch class(other) {
+		case classIntent:
+			intent = smaller(intent, other)
+		case classCharge:
+			charge = smaller(charge, other)
+		case classInvoice:
+			ofInvoice = true
+		}
+	}
+	switch {
+	case intent != "":
+		return intent
+	case own == classSession && charge != "":
+		return charge
+	case own == classSession && ofInvoice:
+		return ""
+	}
+	return id
+}
+
+// smaller returns the smaller id that is not empty.
+func smaller(a, b string) string {
+	if a == "" || b != "" && b < a {
+		return b
+	}
+	return a
+}
+
+// accounts lists the accounts and modes that the groups have money of. There is one, unless
+// somebody made ids up.
+func (k *Evidence) accounts(groups [][]identity.Node) []accountMode {
+	var list []accountMode
+	for _, group := range groups {
+		for _, n := range group {
+			for _, f := range k.Facts[n.Value()] {
+				if a := (accountMode{f.Account, f.Livemode}); !slices.Contains(list, a) {
+					list = append(list, a)
+				}
+			}
+		}
+	}
+	return list
+}
+
+// accountMode is whose money it is. Facts of two never mix.
+type accountMode struct {
+	account  string
+	livemode bool
+}

@@ -1,0 +1,363 @@
+package ledger
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"time"
+
+	"tributary/processor/stripe"
+)
+
+// moneyOut is one movement of a refund or dispute, whose share of its sale's tax is to be found.
+// index is its place among the entries.
+type moneyOut struct {
+	index int
+	id    string // tells movements of one moment apart
+}
+
+// refund is one refund object.
+type refund struct {
+	id       string
+	booked   *stripe.Fact // as it was made
+	reversed *stripe.Fact // it failed, or was taken back
+	certain  bool         // no release of an authorisation
+	released bool         // a release of an authorisation: it moved nothing
+	payment  *payment     // nil: it belongs to an invoice
+	charge   string       // as far as it is known
+}
+
+// bookMoneyOut books every refund, reversal and dispute of a group, and for each charge what its
+// refunded totals say beyond them.
+func (b *books) bookMoneyOut(g *group) {
+	refunds := b.refunds(g)
+	for _, r := range refunds {
+		for _, f := range []*stripe.Fact{r.booked, r.reversed} {
+			if f == nil {
+				continue
+			}
+			e := b.entry(g, f, r.id, f.Kind, "")
+			if !r.released {
+				e.Amount = f.Amount
+			}
+			b.moveOut(e, b.saleOf(g, r.payment, f), f.Kind+r.id)
+		}
+	}
+	for _, id := range sortedKeys(g.payments) {
+		b.bookFigures(g, g.payments[id], refunds)
+	}
+	b.bookDisputes(g)
+}
+
+// moveOut books a movement of a sale. What it has from its sale is the credit, the buyer and its
+// share of the tax.
+func (b *books) moveOut(e Entry, saleID, id string) {
+	s := b.sale(saleID)
+	e.SaleID = saleID
+	if e.MatchRule != "none" {
+		e.MatchRule, e.MatchKey = "sale", saleID
+	}
+	e.CustomerID = cmp.Or(e.CustomerID, s.customer)
+	e.ExternalCustomerID, e.SubscriptionID = s.external, s.subscription
+	b.entries = append(b.entries, e)
+	s.out = append(s.out, moneyOut{len(b.entries) - 1, id})
+}
+
+// saleOf returns the sale of a movement: its payment's, else the invoice that it names.
+func (b *books) saleOf(g *group, p *payment, f *stripe.Fact) string {
+	if p != nil {
+		return p.sale()
+	}
+	if f.ParentID != "" {
+		return f.ParentID
+	}
+	return f.ObjectID
+}
+
+// refunds lists the refund objects of a group in order of their ids.
+func (b *books) refunds(g *group) []*refund {
+	byID := map[string]*refund{}
+	for n := range g.movements {
+		f := &g.movements[n]
+		if f.Kind != stripe.Refund && f.Kind != stripe.RefundReversal {
+			continue
+		}
+		r := byID[f.ObjectID]
+		if r == nil {
+			r = &refund{id: f.ObjectID}
+			byID[f.ObjectID] = r
+		}
+		r.certain = r.certain || f.Certain
+		which := &r.booked
+		if f.Kind == stripe.RefundReversal {
+			which = &r.reversed
+		}
+		if *which == nil || compareFacts(f, *which) < 0 {
+			*which = f
+		}
+		if f.ParentID != "" && class(f.ParentID) != classInvoice {
+			r.payment = g.payments[b.paymentOf(f.ParentID)]
+			if class(f.ParentID) == classCharge {
+				r.charge = smaller(r.charge, f.ParentID)
+			}
+		}
+	}
+	list := make([]*refund, 0, len(byID))
+	for _, id := range sortedKeys(byID) {
+		if r := byID[id]; r.booked != nil {
+			list = append(list, r)
+		}
+	}
+	slices.SortStableFunc(list, func(a, b *refund) int {
+		return cmp.Or(a.booked.OccurredAt.Compare(b.booked.OccurredAt), cmp.Compare(a.id, b.id))
+	})
+	for _, id := range sortedKeys(g.payments) {
+		g.payments[id].findReleases(list)
+	}
+	return list
+}
+
+// released returns how much of what was authorised of a payment was not captured, and whether
+// nothing was.
+func (p *payment) released() (release int64, all bool) {
+	var authorized, captured int64
+	currency := ""
+	for _, f := range p.facts {
+		if f.Kind == stripe.Authorization {
+			authorized, captured, currency = max(authorized, f.Amount), max(captured, f.Captured), f.Currency
+		}
+	}
+	if authorized == 0 {
+		return 0, false
+	}
+	if p.source != nil && p.currency == currency {
+		captured = max(captured, p.amount)
+	}
+	for _, f := range p.charged {
+		captured = max(captured, f.Captured)
+		if f.Captured == stripe.UnknownAmount && captured == 0 {
+			return 0, false // it was captured, and nobody says how much of it
+		}
+	}
+	return max(0, authorized-captured), captured == 0
+}
+
+// findReleases marks the refund objects of a payment that are the release of its authorisation, as
+// Stripe made them until API basil: all, where nothing was captured; else the earliest that is as
+// large as what was not captured.
+func (p *payment) findReleases(refunds []*refund) {
+	release, all := p.released()
+	if release == 0 {
+		return
+	}
+	for _, r := range refunds {
+		if r.payment != p || r.certain || !all && -r.booked.Amount != release {
+			continue
+		}
+		r.released = true
+		if !all {
+			return
+		}
+	}
+}
+
+// figure is how much of a charge was refunded at some moment, as one event says.
+type figure struct {
+	fact   *stripe.Fact
+	amount int64
+}
+
+// figures of a charge in order of time. What was released of the authorisation is no refund.
+func (p *payment) figures(charge string) []figure {
+	release, _ := p.released()
+	var list []figure
+	for n := range p.charged {
+		f := &p.charged[n]
+		if f.ObjectID != charge {
+			continue
+		}
+		amount := f.Amount
+		if !f.Certain && amount >= release {
+			amount -= release
+		}
+		list = append(list, figure{f, amount})
+	}
+	slices.SortFunc(list, func(a, b figure) int {
+		return cmp.Or(
+			a.fact.CreatedAt.Compare(b.fact.CreatedAt),
+			cmp.Compare(a.amount, b.amount),
+			compareFacts(a.fact, b.fact),
+		)
+	})
+	return list
+}
+
+// bookFigures books what the refunded totals of a payment's charges say beyond its refund objects:
+// for each total one refund, of what was refunded since the total before it, and one reversal, of
+// what is less than before because a refund failed. Both are written for every total, for whoever
+// knows less may have booked them.
+func (b *books) bookFigures(g *group, p *payment, refunds []*refund) {
+	charges := map[string]bool{}
+	for _, f := range p.charged {
+		charges[f.ObjectID] = true
+	}
+	for _, charge := range sortedKeys(charges) {
+		figures := p.figures(charge)
+		own := slices.DeleteFunc(slices.Clone(refunds), func(r *refund) bool {
+			return r.payment != p || r.charge != charge && (r.charge != "" || len(charges) > 1)
+		})
+		if len(own) == 0 && !slices.ContainsFunc(figures, func(f figure) bool { return f.fact.Amount > 0 }) {
+			continue // nothing was ever booked for it
+		}
+		own = slices.DeleteFunc(own, func(r *refund) bool { return r.released })
+		steps := map[string]*step{}
+		var order []string
+		var before int64
+		for _, f := range figures {
+			key := strconv.FormatInt(
+				f.fact.Amount,
+				10,
+			) // as Stripe wrote it: what of it was released may become known later
+			s := steps[key]
+			if s == nil {
+				s = &step{fact: f.fact}
+				steps[key], order = s, append(order, key)
+			}
+			unexplained := f.unexplained(own)
+			s.refunded += max(0, unexplained-before)
+			s.reversed += max(0, before-unexplained)
+			before = unexplained
+		}
+		for _, key := range order {
+			s := steps[key]
+			e := b.entry(g, s.fact, charge, stripe.Refund, key)
+			e.Amount = -s.refunded
+			b.moveOut(e, p.sale(), stripe.Refund+charge+key)
+			e = b.entry(g, s.fact, charge, stripe.RefundReversal, key)
+			e.Amount = s.reversed
+			b.moveOut(e, p.sale(), stripe.RefundReversal+charge+key)
+		}
+	}
+}
+
+// step is what happened when a charge's refunded total became a figure.
+type step struct {
+	fact               *stripe.Fact // that said so first
+	refunded, reversed int64
+}
+
+// sameMoment is how much later than an event that has its figure a refund may seem to have been
+// made.
+const sameMoment = 5 * time.Second
+
+// unexplained returns what of a refunded total the refund objects of that time do not explain. It
+// is negative where they are more than the total: one of them failed, and no event says which.
+//
+// Refunds of the event's own second, or a moment later by another clock, explain it only where they
+// fit: whether the total includes them cannot be told from the times. A refund that is known to
+// have failed by then is not included; where the total is too small, those that failed later are
+// taken out too, for the event of a failure may be a moment late.
+func (f figure) unexplained(refunds []*refund) int64 {
+	at, left := f.fact.CreatedAt, f.amount
+	var failedLater []*refund
+	for _, r := range refunds {
+		switch {
+		case !r.booked.OccurredAt.Before(at), r.reversed != nil && r.reversed.OccurredAt.Before(at):
+		case r.reversed != nil:
+			failedLater = append(failedLater, r)
+			left += r.booked.Amount
+		default:
+			left += r.booked.Amount
+		}
+	}
+	slices.SortStableFunc(
+		failedLater,
+		func(a, b *refund) int { return a.reversed.OccurredAt.Compare(b.reversed.OccurredAt) },
+	)
+	for _, r := range failedLater {
+		if left >= 0 {
+			break
+		}
+		left -= r.booked.Amount
+	}
+	for _, r := range refunds {
+		if made := r.booked.OccurredAt; !made.Before(at) && !made.After(at.Add(sameMoment)) &&
+			left+r.booked.Amount >= 0 {
+			left += r.booked.Amount
+		}
+	}
+	return left
+}
+
+// bookDisputes books each balance transaction of a dispute, and what the dispute claims where no
+// transaction is known.
+func (b *books) bookDisputes(g *group) {
+	type key struct{ kind, dispute, transaction string }
+	byKey := map[key]*stripe.Fact{}
+	known := map[key]bool{} // by kind and dispute
+	var order []key
+	for n := range g.movements {
+		f := &g.movements[n]
+		if f.Kind != stripe.Dispute && f.Kind != stripe.DisputeReversal {
+			continue
+		}
+		k := key{f.Kind, f.ObjectID, f.TransactionID}
+		switch top := byKey[k]; {
+		case top == nil:
+			order = append(order, k)
+			byKey[k] = f
+		case f.OccurredAt.Before(top.OccurredAt) || f.OccurredAt.Equal(top.OccurredAt) && compareFacts(f, top) < 0:
+			byKey[k] = f
+		}
+		if f.TransactionID != "" {
+			known[key{f.Kind, f.ObjectID, ""}] = true
+		}
+	}
+	slices.SortFunc(order, func(a, b key) int {
+		return cmp.Or(
+			cmp.Compare(a.kind, b.kind),
+			cmp.Compare(a.dispute, b.dispute),
+			cmp.Compare(a.transaction, b.transaction),
+		)
+	})
+	for _, k := range order {
+		f := byKey[k]
+		e := b.entry(g, f, k.dispute, k.kind, k.transaction)
+		e.transaction = k.transaction
+		if k.transaction != "" || !known[key{k.kind, k.dispute, ""}] {
+			e.Amount = f.Amount
+		}
+		var p *payment
+		if f.ParentID != "" {
+			p = g.payments[b.paymentOf(f.ParentID)]
+		}
+		b.moveOut(e, b.saleOf(g, p, f), k.kind+k.dispute+k.transaction)
+	}
+}
+
+// shareTax gives every movement of a sale its share of the sale's tax, which Stripe does not say:
+// in order of time, the share of all that went back by then, less the shares of the movements
+// before it. So they add up to the sale's tax, to the last cent, when all of it went back. In
+// another currency than the sale's there is none, unless it is the one that the buyer saw.
+func (b *books) shareTax(s *sale) {
+	slices.SortFunc(s.out, func(x, y moneyOut) int {
+		e, f := &b.entries[x.index], &b.entries[y.index]
+		return cmp.Or(
+			e.OccurredAt.Compare(f.OccurredAt),
+			boolOrder(e.Amount < 0, f.Amount < 0),
+			cmp.Compare(x.id, y.id),
+		)
+	})
+	back := map[string]int64{} // by currency
+	for _, m := range s.out {
+		e := &b.entries[m.index]
+		p := s.paid[e.Currency]
+		if p == nil || p.tax == 0 || e.Amount == 0 {
+			continue
+		}
+		before := back[e.Currency]
+		back[e.Currency] = before - e.Amount
+		of := func(went int64) int64 { return stripe.Share(p.tax, min(max(went, 0), p.amount), p.amount) }
+		e.Tax, e.TaxDerived = of(before)-of(before-e.Amount), true
+	}
+}

@@ -1,0 +1,422 @@
+package ledger
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"tributary/processor/identity"
+	"tributary/processor/join"
+	"tributary/processor/stripe"
+)
+
+// payment is one payment: a payment intent, a charge without one, a session with neither, or what
+// was paid of an invoice outside Stripe.
+type payment struct {
+	id    string
+	facts []stripe.Fact // what its objects say of it
+	// charged are the totals refunded of its charges, from which a charge is known that no event
+	// reported as paid.
+	charged  []stripe.Fact
+	charges  map[string]bool
+	invoices []*invoice       // that it pays, by certain links, the smallest id first
+	shares   map[string]int64 // of its invoices, where invoice payments tell them
+	assumed  *invoice         // that it is assumed to pay
+	group    *group
+
+	source                          *stripe.Fact // tells the amount; nil: no event does
+	currency, customer              string
+	amount, tax, shipping, discount int64
+	at                              time.Time
+	silent                          bool // nothing but its refunds is known
+	free                            bool // may be an invoice's that no event ties it to
+	awaits                          bool // its session says that an invoice will come
+}
+
+// invoice is what one invoice says was paid, and who explains it.
+type invoice struct {
+	id       string
+	facts    []stripe.Fact // its own, and those of the sessions that stand for it
+	payments []*payment    // certain ones, then assumed ones
+	silent   *payment      // a payment that is only known by its refunds and is assumed to be this invoice's
+	group    *group
+
+	source    *stripe.Fact // tells the amount; nil: no event does
+	paid      int64        // all that is said to be paid, what was overpaid included
+	remainder int64        // of it that no payment explains
+	parts     map[*payment]share
+	rest      share
+}
+
+// share of an invoice's tax, shipping and discount.
+type share struct{ tax, shipping, discount int64 }
+
+// group is one group of objects that name each other.
+type group struct {
+	nodes     []identity.Node
+	payments  map[string]*payment
+	invoices  map[string]*invoice
+	movements []stripe.Fact            // refunds, reversals, disputes, and figures
+	settled   map[string][]stripe.Fact // what Stripe's balance says, by object
+	search    *join.Search
+	joined    *group // by assumed links: the one that stands for all of them
+}
+
+func (g *group) head() *group {
+	for g.joined != nil {
+		g = g.joined
+	}
+	return g
+}
+
+// newGroup sorts the facts of one account and mode by payment and invoice.
+func (k *Evidence) newGroup(nodes []identity.Node, of accountMode) *group {
+	g := &group{
+		nodes:    slices.Sorted(slices.Values(nodes)),
+		payments: map[string]*payment{},
+		invoices: map[string]*invoice{},
+		settled:  map[string][]stripe.Fact{},
+	}
+	for _, n := range g.nodes {
+		id := n.Value()
+		for _, f := range k.Facts[id] {
+			if (accountMode{f.Account, f.Livemode}) == of {
+				k.place(g, f)
+			}
+		}
+		if n.Type() == identity.Object && class(id) == classInvoice {
+			g.invoice(id)
+		} else if p := k.paymentOf(id); n.Type() == identity.Object && p != "" && class(id) != classInvoicePayment {
+			if g.payment(p); class(id) == classCharge {
+				g.payment(p).charges[id] = true
+			}
+		}
+	}
+	k.link(g)
+	for _, p := range g.payments {
+		p.read()
+	}
+	for _, i := range g.invoices {
+		i.read()
+	}
+	g.search = join.NewSearch(k.Graph, k.Clicks, g.nodes, g.times(k), k.Policies.At(g.times(k).First))
+	return g
+}
+
+// place gives a fact to whom it is about.
+func (k *Evidence) place(g *group, f stripe.Fact) {
+	switch {
+	case f.Kind == stripe.Payment && f.Source == stripe.FromInvoice:
+		g.invoice(f.ObjectID).facts = append(g.invoice(f.ObjectID).facts, f)
+	case f.Kind == stripe.Payment || f.Kind == stripe.Presented || f.Kind == stripe.Authorization:
+		id := k.paymentOf(f.ObjectID)
+		if f.Source == stripe.FromInvoicePayment && f.ParentID != "" {
+			id = cmp.Or(k.paymentOf(f.ParentID), f.ParentID)
+		}
+		if id != "" {
+			g.payment(id).facts = append(g.payment(id).facts, f)
+		}
+		if f.Source == stripe.FromSession && f.Kind == stripe.Payment {
+			k.placeSession(g, f, id)
+		}
+	case isSettlement(f.Kind):
+		g.settled[f.ObjectID] = append(g.settled[f.ObjectID], f)
+	default:
+		if f.Kind == stripe.RefundedTotal {
+			if id := k.paymentOf(f.ObjectID); id != "" {
+				g.payment(id).charged = append(g.payment(id).charged, f)
+			}
+		}
+		g.movements = append(g.movements, f)
+	}
+}
+
+// placeSession gives a session's amount to the invoice that it names, or stands for.
+func (k *Evidence) placeSession(g *group, f stripe.Fact, payment string) {
+	invoice := f.InvoiceID
+	if payment == "" && invoice == "" {
+		for _, e := range k.Graph.From(identity.New(identity.Object, f.ObjectID)) {
+			if typ, id := e.B.Split(); typ == identity.Object && class(id) == classInvoice {
+				invoice = smaller(invoice, id)
+			}
+		}
+	}
+	if invoice != "" {
+		g.invoice(invoice).facts = append(g.invoice(invoice).facts, f)
+	}
+}
+
+func (g *group) payment(id string) *payment {
+	p := g.payments[id]
+	if p == nil {
+		p = &payment{id: id, shares: map[string]int64{}, charges: map[string]bool{}, group: g}
+		g.payments[id] = p
+	}
+	return p
+}
+
+func (g *group) invoice(id string) *invoice {
+	i := g.invoices[id]
+	if i == nil {
+		i = &invoice{id: id, parts: map[*payment]share{}, group: g}
+		g.invoices[id] = i
+	}
+	return i
+}
+
+// link ties payments to the invoices that any event says they pay. A refund that a credit note of
+// an invoice names ties its own payment to that invoice.
+func (k *Evidence) link(g *group) {
+	tie := func(i *invoice, payment string) {
+		if p := g.payments[payment]; p != nil && !slices.Contains(p.invoices, i) {
+			p.invoices = append(p.invoices, i)
+			i.payments = append(i.payments, p)
+		}
+	}
+	for _, id := range sortedKeys(g.invoices) {
+		i := g.invoices[id]
+		for _, e := range k.Graph.From(identity.New(identity.Object, id)) {
+			typ, other := e.B.Split()
+			if typ == identity.Object {
+				tie(i, k.paymentOf(other))
+				continue
+			}
+			if typ != identity.Movement {
+				continue
+			}
+			for _, e := range k.Graph.From(e.B) {
+				if typ, other := e.B.Split(); typ == identity.Object {
+					tie(i, k.paymentOf(other))
+				}
+			}
+		}
+	}
+	for _, p := range g.payments {
+		largest := map[[2]string]int64{} // by invoice payment: its event may come twice
+		for _, f := range p.facts {
+			if f.Source != stripe.FromInvoicePayment {
+				continue
+			}
+			if i := g.invoices[f.InvoiceID]; i != nil {
+				tie(i, p.id)
+			}
+			key := [2]string{f.InvoiceID, f.ObjectID}
+			largest[key] = max(largest[key], f.Amount)
+		}
+		for key, amount := range largest {
+			p.shares[key[0]] += amount
+		}
+		slices.SortFunc(p.invoices, func(a, b *invoice) int { return cmp.Compare(a.id, b.id) })
+	}
+}
+
+// read finds the amount and time of a payment in its facts.
+//
+// A session that names no invoice tells the amount in the seller's currency, with its tax. Else
+// what was captured counts: of all captures the sum, which only grows. Where neither is known, what
+// the payment's invoice payments say.
+func (p *payment) read() {
+	var explained bool
+	for i := range p.facts {
+		f := &p.facts[i]
+		if f.Kind != stripe.Payment {
+			continue
+		}
+		p.customer = cmp.Or(p.customer, f.CustomerID)
+		switch {
+		case f.Source == stripe.FromInvoicePayment:
+		case f.InvoiceID == "" && f.Certain:
+			explained = true
+		case f.InvoiceID == "" && f.Source == stripe.FromSession:
+			p.awaits = true
+		}
+	}
+	p.free = len(p.invoices) == 0 && (!explained || p.awaits)
+	p.source = best(p.facts, func(f *stripe.Fact) bool {
+		return f.Kind == stripe.Payment && f.Source == stripe.FromSession && f.InvoiceID == ""
+	})
+	if p.source != nil {
+		p.tax, p.shipping, p.discount = p.source.Tax, p.source.Shipping, p.source.Discount
+		p.amount = p.source.Amount
+	} else if p.source = p.captured(); p.source != nil {
+		p.amount = p.source.Amount
+	} else if p.source = best(p.facts, func(f *stripe.Fact) bool { return f.Source == stripe.FromInvoicePayment }); p.source != nil {
+		for _, amount := range p.shares {
+			p.amount += amount
+		}
+	}
+	if p.source == nil {
+		p.readSilent()
+		return
+	}
+	p.currency, p.at = p.source.Currency, p.when()
+}
+
+// captured returns the fact that says that most was captured.
+func (p *payment) captured() *stripe.Fact {
+	var top *stripe.Fact
+	for i := range p.facts {
+		f := &p.facts[i]
+		if f.Kind != stripe.Payment || f.Source != stripe.FromPaymentIntent && f.Source != stripe.FromCharge {
+			continue
+		}
+		if top == nil || f.Amount > top.Amount || f.Amount == top.Amount && compareFacts(f, top) < 0 {
+			top = f
+		}
+	}
+	return top
+}
+
+// when a payment was made: by its first capture, else as its invoice payments say, else when its
+// session was completed.
+func (p *payment) when() time.Time {
+	first := map[int]time.Time{}
+	for i := range p.facts {
+		f := &p.facts[i]
+		order := 0
+		switch {
+		case f.Kind != stripe.Payment:
+			continue
+		case f.Source == stripe.FromInvoicePayment:
+			order = 1
+		case f.Source == stripe.FromSession:
+			order = 2
+		}
+		if at := first[order]; at.IsZero() || f.OccurredAt.Before(at) {
+			first[order] = f.OccurredAt
+		}
+	}
+	for order := range 3 {
+		if at := first[order]; !at.IsZero() {
+			return at
+		}
+	}
+	return time.Time{}
+}
+
+// readSilent reads a payment of which only the refunds are known. It books nothing.
+func (p *payment) readSilent() {
+	f := best(p.charged, func(f *stripe.Fact) bool { return f.CustomerID != "" })
+	if f == nil {
+		return
+	}
+	p.silent, p.free = true, len(p.invoices) == 0
+	p.currency, p.customer, p.amount, p.at = f.Currency, f.CustomerID, f.Total, f.OccurredAt
+	if f.Captured > 0 {
+		p.amount = f.Captured
+	}
+}
+
+// read finds what an invoice says was paid of it.
+func (i *invoice) read() {
+	for n := range i.facts {
+		f := &i.facts[n]
+		if i.source == nil || moreTold(f, i.source) {
+			i.source = f
+		}
+	}
+	if i.source == nil {
+		return
+	}
+	for _, f := range i.facts {
+		if f.Currency == i.source.Currency {
+			i.paid = max(i.paid, f.Amount)
+		}
+	}
+}
+
+// moreTold reports whether an invoice's fact tells more than another: the invoice itself before a
+// session of it, then the one that says that more was paid.
+func moreTold(f, than *stripe.Fact) bool {
+	if own, theirs := f.Source == stripe.FromInvoice, than.Source == stripe.FromInvoice; own != theirs {
+		return own
+	}
+	if f.Amount != than.Amount {
+		return f.Amount > than.Amount
+	}
+	return compareFacts(f, than) < 0
+}
+
+// explained by a payment of an invoice, in the invoice's currency: all that a payment of this
+// invoice alone moved; of a payment of several invoices its share, or, where no event tells it,
+// whatever the shares that are told leave of it.
+func (i *invoice) explained(p *payment) int64 {
+	share, known := p.shares[i.id]
+	switch {
+	case p.source == nil:
+		return 0
+	case p.assumed == i:
+		return p.amount
+	case p.currency != i.source.Currency:
+		if known {
+			return share
+		}
+		return i.paid // what cannot be compared is not booked twice
+	case len(p.invoices) == 1:
+		return p.amount
+	case known:
+		return share
+	}
+	left := p.amount
+	for _, amount := range p.shares {
+		left -= amount
+	}
+	for _, other := range p.invoices {
+		if other == i {
+			return max(0, min(left, i.paid))
+		}
+		if _, known := p.shares[other.id]; !known {
+			left -= other.paid
+		}
+	}
+	return 0
+}
+
+// sale is the id under which a payment's sale is known: its invoice, else the payment itself.
+func (p *payment) sale() string {
+	switch {
+	case len(p.invoices) > 0:
+		return p.invoices[0].id
+	case p.assumed != nil:
+		return p.assumed.id
+	}
+	return p.id
+}
+
+// times of a group's payments, by all sources. A payment that is only known by its refunds was made
+// in the hour of its charge.
+func (g *group) times(k *Evidence) join.Times {
+	var at join.Times
+	widen := func(t time.Time) {
+		if t.After(at.Last) {
+			at.Last = t
+		}
+		if at.First.IsZero() || t.Before(at.First) {
+			at.First = t
+		}
+	}
+	for _, p := range g.payments {
+		for _, f := range p.facts {
+			if f.Kind == stripe.Payment {
+				widen(f.OccurredAt)
+			}
+		}
+	}
+	for _, i := range g.invoices {
+		for _, f := range i.facts {
+			widen(f.OccurredAt)
+		}
+	}
+	if !at.First.IsZero() {
+		return at
+	}
+	for _, n := range g.nodes {
+		for _, e := range k.Graph.From(n) {
+			if t, ok := e.B.HourTime(); ok {
+				widen(t)
+				widen(t.Add(time.Hour))
+			}
+		}
+	}
+	return at
+}
