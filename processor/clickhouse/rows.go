@@ -164,7 +164,8 @@ func (s *Store) InsertFacts(ctx context.Context, rows []FactRow) error {
 type EdgeRow struct {
 	Workspace string
 	identity.Edge
-	// OneWay edges are stored from A to B only: B is a name that the public can give to many, and nobody who looks B up needs them.
+	// OneWay edges are stored from A to B only: B is a name that the public can give to many, and
+	// nobody who looks B up needs them.
 	OneWay bool
 }
 
@@ -201,8 +202,8 @@ func (s *Store) InsertEdges(ctx context.Context, rows []EdgeRow) error {
 	return insert(ctx, s, "identities", edgeColumns, both)
 }
 
-// firstNameColumns are those of first_names: the row of a name that was told first stands, and of two of one millisecond the one with the
-// greater hash of its target.
+// firstNameColumns are those of first_names: the row of a name that was told first stands, and of
+// two of one millisecond the one with the greater hash of its target.
 var firstNameColumns = []column[EdgeRow]{
 	col("workspace", func(r *EdgeRow) string { return r.Workspace }),
 	col("name", func(r *EdgeRow) string { return string(r.A) }),
@@ -219,8 +220,8 @@ func (r *EdgeRow) FirstVersion() *big.Int {
 	return v.Lsh(v, 64).Or(v, new(big.Int).SetUint64(binary.BigEndian.Uint64(sum[:8])))
 }
 
-// InsertFirstNames writes what clicks and browsers told under a name, of which only the first stays: a name that a million clicks carry
-// is one row, and one lookup.
+// InsertFirstNames writes what clicks and browsers told under a name, of which only the first
+// stays: a name that a million clicks carry is one row, and one lookup.
 func (s *Store) InsertFirstNames(ctx context.Context, rows []EdgeRow) error {
 	type name struct {
 		workspace string

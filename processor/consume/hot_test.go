@@ -16,8 +16,8 @@ import (
 	"tributary/schemas"
 )
 
-// A name that very many public clicks carry costs its sale, and the sales of others, no more than a name that one click has.
-// TRIBUTARY_HOT_CLICKS=1000000 tries a million.
+// A name that very many public clicks carry costs its sale, and the sales of others, no more than a
+// name that one click has. TRIBUTARY_HOT_CLICKS=1000000 tries a million.
 func TestHotName(t *testing.T) {
 	clicks := 20_000
 	if text := os.Getenv("TRIBUTARY_HOT_CLICKS"); text != "" {

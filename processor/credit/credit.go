@@ -1,5 +1,5 @@
-// Package credit stores a person's decision who is credited with a sale. It is a name of the sale like any other: it is only ever added, it
-// is copied by a rebuild, and the last one stands.
+// Package credit stores a person's decision who is credited with a sale. It is a name of the sale
+// like any other: it is only ever added, it is copied by a rebuild, and the last one stands.
 package credit
 
 import (
@@ -27,7 +27,8 @@ type Correction struct {
 // ErrUnknown says that a correction names a sale or a click that nothing is known of.
 var ErrUnknown = errors.New("nothing is known by this id")
 
-// Apply stores a correction, and books the sale with its refunds and disputes. A later one replaces it.
+// Apply stores a correction, and books the sale with its refunds and disputes. A later one replaces
+// it.
 func Apply(ctx context.Context, store recompute.Store, r *recompute.Recomputer, workspace string, c Correction, now time.Time) error {
 	sale, err := saleOf(ctx, store, workspace, c.Sale)
 	if err != nil {

@@ -35,7 +35,8 @@ var (
 	hash  = schemas.EmailHash([]byte("key"), "default", address)
 )
 
-// world is a database in which one person clicked, signed up and paid, as a customer and as an account, and somebody else did too.
+// world is a database in which one person clicked, signed up and paid, as a customer and as an
+// account, and somebody else did too.
 type world struct {
 	*testing.T
 	store *clickhouse.Store
@@ -153,7 +154,8 @@ func (w *world) number(query string) (n uint64) {
 	return n
 }
 
-// Whoever is named by any kind of name, alone or together with others, is nowhere any more; everybody else is, and so is the money.
+// Whoever is named by any kind of name, alone or together with others, is nowhere any more;
+// everybody else is, and so is the money.
 func TestEveryKindOfName(t *testing.T) {
 	email := erase.EmailNode(hash)
 	customer, external := identity.New(identity.Customer, "cus_anna"), identity.New(identity.External, "user_anna")

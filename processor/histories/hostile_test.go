@@ -16,9 +16,10 @@ import (
 	"tributary/schemas"
 )
 
-// hostile sends what anybody may send, under every name that the lives use: clicks that claim it as their id, as an affiliate's, or a
-// programme for it, and leads that claim it as a buyer's id. It knows all names that can be guessed from the beginning, and the others
-// once all sales are over, as whoever reads a URL later does.
+// hostile sends what anybody may send, under every name that the lives use: clicks that claim it as
+// their id, as an affiliate's, or a programme for it, and leads that claim it as a buyer's id. It
+// knows all names that can be guessed from the beginning, and the others once all sales are over,
+// as whoever reads a URL later does.
 type hostile struct {
 	tb    testing.TB
 	rng   *rand.Rand
@@ -94,9 +95,10 @@ func (h *hostile) record() *kgo.Record {
 	return r
 }
 
-// Nobody without a secret key gains or moves a cent, whatever they send, before or after: what a vouched name credits stays, nothing is
-// credited to whoever attacks, and of a sale that was nobody's at most the affiliate changes whom it names itself, as the guides'
-// own flow does, by a click received before it.
+// Nobody without a secret key gains or moves a cent, whatever they send, before or after: what a
+// vouched name credits stays, nothing is credited to whoever attacks, and of a sale that was
+// nobody's at most the affiliate changes whom it names itself, as the guides' own flow does, by a
+// click received before it.
 func TestHostileClicksMoveNoMoney(t *testing.T) {
 	seeds := uint64(24)
 	if testing.Short() {

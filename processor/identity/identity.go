@@ -39,7 +39,8 @@ const (
 	InvoiceHour  = "invoice_hour" // an hour in which an invoice of a customer in a currency was paid
 )
 
-// Catalogue stands for the operator's catalogues of affiliates; its edge's At is since when there is one.
+// Catalogue stands for the operator's catalogues of affiliates; its edge's At is since when there
+// is one.
 const (
 	catalogueType           = "catalogue"
 	Catalogue          Node = catalogueType + ":affiliates"
@@ -76,9 +77,9 @@ func ClickRef(value string) (Node, bool) {
 	return New(Reference, value), true
 }
 
-// PublicName is what anybody may have written about a name: a browser's click under a foreign id or for an affiliate, or a lead
-// that no secret key vouched for. It is a name beside n, so that what a backend says of n and what the public says of it are
-// both kept, and neither hides the other.
+// PublicName is what anybody may have written about a name: a browser's click under a foreign id or
+// for an affiliate, or a lead that no secret key vouched for. It is a name beside n, so that what a
+// backend says of n and what the public says of it are both kept, and neither hides the other.
 func PublicName(n Node) Node { return New(Public, string(n)) }
 
 // OfPublic returns the name of which the public said something; any other name itself.
@@ -89,8 +90,8 @@ func OfPublic(n Node) Node {
 	return n
 }
 
-// NewAgain says that a field got the value target at a moment, which it may have had before: the edge to target itself keeps
-// only the first time.
+// NewAgain says that a field got the value target at a moment, which it may have had before: the
+// edge to target itself keeps only the first time.
 func NewAgain(at time.Time, target Node) Node {
 	return New(Again, strconv.FormatInt(at.Unix(), 10)+" "+string(target))
 }
@@ -101,14 +102,15 @@ func AgainOf(n Node) Node {
 	return Node(target)
 }
 
-// testMode begins the values of names that both of Stripe's modes may use, where an event of test mode told something of them.
+// testMode begins the values of names that both of Stripe's modes may use, where an event of test
+// mode told something of them.
 const testMode = "test mode/"
 
 // OfTestMode reports whether a name is known from test mode only.
 func (n Node) OfTestMode() bool { return strings.HasPrefix(n.Value(), testMode) }
 
-// shared reports whether both modes may use a name: the seller's own id of a buyer, an address, a coupon or a code. Stripe's other
-// ids are of one mode.
+// shared reports whether both modes may use a name: the seller's own id of a buyer, an address, a
+// coupon or a code. Stripe's other ids are of one mode.
 func (n Node) shared() bool {
 	switch n.Type() {
 	case External, Email, Coupon, Code, FirstSale:
@@ -117,7 +119,8 @@ func (n Node) shared() bool {
 	return false
 }
 
-// InTestMode returns the name that stands for n in test mode: n itself, unless both modes may use it.
+// InTestMode returns the name that stands for n in test mode: n itself, unless both modes may use
+// it.
 func (n Node) InTestMode() Node {
 	if n.shared() {
 		return New(n.Type(), testMode+n.Value())
@@ -125,8 +128,9 @@ func (n Node) InTestMode() Node {
 	return n
 }
 
-// TestMode returns what an event of test mode tells, so that no live sale finds it: what it says of a name that both modes may use, it
-// says of that name in test mode. Its own sales find both, so that an integration can be tried with live clicks and leads.
+// TestMode returns what an event of test mode tells, so that no live sale finds it: what it says of
+// a name that both modes may use, it says of that name in test mode. Its own sales find both, so
+// that an integration can be tried with live clicks and leads.
 func TestMode(edges []Edge) []Edge {
 	apart := make([]Edge, 0, len(edges))
 	for _, e := range edges {
@@ -139,13 +143,15 @@ func TestMode(edges []Edge) []Edge {
 	return apart
 }
 
-// Nobody and Undone are decisions of a correction that credit nobody, and that take all corrections before them back.
+// Nobody and Undone are decisions of a correction that credit nobody, and that take all corrections
+// before them back.
 const (
 	Nobody Node = "nobody:"
 	Undone Node = "undone:"
 )
 
-// NewCorrection names a decision: an affiliate, a click, Nobody or Undone. The names of later decisions are greater.
+// NewCorrection names a decision: an affiliate, a click, Nobody or Undone. The names of later
+// decisions are greater.
 func NewCorrection(at time.Time, decision Node) Node {
 	return New(Correction, fmt.Sprintf("%014d/%s", at.UnixMilli(), decision))
 }

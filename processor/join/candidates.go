@@ -1,5 +1,6 @@
-// Package join finds who is to be credited with a sale: every click and affiliate that its names lead to, and of them the one
-// that the policy of the workspace prefers. No I/O, no clock, no goroutine.
+// Package join finds who is to be credited with a sale: every click and affiliate that its names
+// lead to, and of them the one that the policy of the workspace prefers. No I/O, no clock, no
+// goroutine.
 package join
 
 import (
@@ -14,8 +15,9 @@ import (
 // Rule says why a click or an affiliate is credited.
 type Rule string
 
-// The rules, by precedence: what names the sale itself outranks what names its buyer; a subscription's own credit outranks
-// its customer's, so that a renewal keeps what began it; a click outranks a bare affiliate.
+// The rules, by precedence: what names the sale itself outranks what names its buyer; a
+// subscription's own credit outranks its customer's, so that a renewal keeps what began it; a click
+// outranks a bare affiliate.
 const (
 	RuleManual         Rule = "manual"
 	RuleClickID        Rule = "click_id"
@@ -65,7 +67,8 @@ type Click struct {
 	Channel, Country, Device                               string
 }
 
-// Credit is one answer to "who brought this sale": a click, or an affiliate of whom no single click is known.
+// Credit is one answer to "who brought this sale": a click, or an affiliate of whom no single click
+// is known.
 type Credit struct {
 	Rule        Rule
 	Key         identity.Node // the name that led here; for RuleNone the name that nothing known answers to, if any
@@ -79,7 +82,8 @@ type Credit struct {
 	order uint64 // among the candidates of one rule; the greatest is credited
 }
 
-// Inverse makes less more: the greatest value of the width for 0, 0 for whatever does not fit. Negative counts as 0.
+// Inverse makes less more: the greatest value of the width for 0, 0 for whatever does not fit.
+// Negative counts as 0.
 func Inverse(width uint, value int64) uint64 {
 	limit := uint64(1)<<width - 1
 	if value < 0 {
@@ -91,7 +95,8 @@ func Inverse(width uint, value int64) uint64 {
 	return limit - uint64(value)
 }
 
-// naming says how closely an affiliate was tied to the sale when they were named, and when that was first told.
+// naming says how closely an affiliate was tied to the sale when they were named, and when that was
+// first told.
 type naming struct {
 	closeness uint64 // 3 by the sale itself, 2 by its subscription, 1 by its buyer
 	at        time.Time
@@ -104,9 +109,10 @@ const (
 	bySale
 )
 
-// orderOfNaming makes the greatest the affiliate whom the sale itself named; then the one whom its subscription, then its buyer was
-// known by at the sale, the last or first by the policy; then whoever was named later, the first of them: a name told
-// after the sale counts for as long as there is none from before.
+// orderOfNaming makes the greatest the affiliate whom the sale itself named; then the one whom its
+// subscription, then its buyer was known by at the sale, the last or first by the policy; then
+// whoever was named later, the first of them: a name told after the sale counts for as long as
+// there is none from before.
 func (s *Search) orderOfNaming(n naming) uint64 {
 	const secondBits = 39
 	before, preferred := uint64(1), Inverse(secondBits, n.at.Unix())
@@ -127,7 +133,8 @@ func orderOf(c *Click, touch Touch) uint64 {
 	return uint64(max(c.ClickedAt.UnixMilli(), 0))
 }
 
-// better is the total order among candidates: rule, then the click that the policy prefers, then the smaller id.
+// better is the total order among candidates: rule, then the click that the policy prefers, then
+// the smaller id.
 func better(a, b Credit) int {
 	if d := cmp.Compare(b.Rule.Rank(), a.Rule.Rank()); d != 0 {
 		return d
@@ -185,7 +192,8 @@ type Weighed struct {
 	Verdict Verdict
 }
 
-// Times are when a sale happened, by all sources: sources disagree, and each bound must only ever widen.
+// Times are when a sale happened, by all sources: sources disagree, and each bound must only ever
+// widen.
 type Times struct {
 	First, Last time.Time // zero: unknown, nothing is out of bounds
 }
@@ -207,13 +215,16 @@ type via struct {
 	key  identity.Node // says by whom it was found
 	// closeness of whoever is named on this way
 	closeness uint64
-	// told is when a lead named the click, zero for sales: of a lead's own clicks the one that was told first stays.
+	// told is when a lead named the click, zero for sales: of a lead's own clicks the one that was
+	// told first stays.
 	told time.Time
-	// first is when the buyer who is known by key first paid; zero: the sale itself names the click, or nothing is known.
+	// first is when the buyer who is known by key first paid; zero: the sale itself names the
+	// click, or nothing is known.
 	first time.Time
 }
 
-// NewSearch finds all candidates for the names of one sale or lead. Whatever is not yet known only adds to them.
+// NewSearch finds all candidates for the names of one sale or lead. Whatever is not yet known only
+// adds to them.
 func NewSearch(g *identity.Graph, clicks map[identity.Node]*Click, from []identity.Node, at Times, policy Policy) *Search {
 	s := &Search{graph: g, clicks: clicks, At: at, Policy: policy}
 	buyers := make(map[identity.Node]bool) // followed already, from another of the sale's names
@@ -291,7 +302,8 @@ func (s *Search) Weighed() []Weighed {
 	return list
 }
 
-// edges returns what leads on from a name: of each metadata field the one value that counts for this sale.
+// edges returns what leads on from a name: of each metadata field the one value that counts for
+// this sale.
 func (s *Search) edges(n identity.Node) []identity.Edge { return s.inForce(s.graph.From(n)) }
 
 // through follows the names of a buyer or subscription.
@@ -325,7 +337,8 @@ func firstSale(edges []identity.Edge) time.Time {
 	return time.Time{}
 }
 
-// correct adds the credit that a person decided, whatever its click's age: the last decision, unless it takes the ones before it back.
+// correct adds the credit that a person decided, whatever its click's age: the last decision,
+// unless it takes the ones before it back.
 func (s *Search) correct(from []identity.Node) {
 	var last identity.Edge
 	for _, n := range from {
@@ -372,7 +385,8 @@ func (s *Search) direct(e identity.Edge, way via) {
 	}
 }
 
-// promotion credits whoever a promotion code was given to: the code itself, what the buyer typed, or the coupon behind it.
+// promotion credits whoever a promotion code was given to: the code itself, what the buyer typed,
+// or the coupon behind it.
 func (s *Search) promotion(n, key identity.Node, named naming) {
 	for _, e := range s.edges(n) {
 		switch typ, value := e.B.Split(); typ {
@@ -423,8 +437,8 @@ func (s *Search) click(n identity.Node, way via) {
 	}
 }
 
-// within tells whether a click lies in the attribution window: before this sale, or before the first sale of the buyer, whose
-// later ones keep its credit for as long as the policy says.
+// within tells whether a click lies in the attribution window: before this sale, or before the
+// first sale of the buyer, whose later ones keep its credit for as long as the policy says.
 func (s *Search) within(clicked, firstSale time.Time) bool {
 	if s.At.First.IsZero() || s.At.First.Sub(clicked) <= s.Policy.window() {
 		return true
@@ -435,7 +449,8 @@ func (s *Search) within(clicked, firstSale time.Time) bool {
 	return s.Policy.Renewals == 0 || s.At.First.Sub(clicked) <= s.Policy.Renewals
 }
 
-// ofLink gives a click that came by a link without naming an affiliate the one whom the operator's catalogue gives for it.
+// ofLink gives a click that came by a link without naming an affiliate the one whom the operator's
+// catalogue gives for it.
 func (s *Search) ofLink(c *Click) *Click {
 	if c.AffiliateID != "" || c.LinkID == "" {
 		return c
@@ -461,8 +476,8 @@ func (s *Search) affiliate(id string, rule Rule, key identity.Node, named naming
 	s.Found = append(s.Found, Credit{Rule: rule, Key: key, AffiliateID: id, ProgramID: s.program(id), order: s.orderOfNaming(named)})
 }
 
-// Merge returns the best credit that any of the searches found, and all others that could have been credited, best first. The
-// searches are those of payments that belong together.
+// Merge returns the best credit that any of the searches found, and all others that could have been
+// credited, best first. The searches are those of payments that belong together.
 func Merge(searches ...*Search) (best Credit, others []Credit) {
 	if len(searches) == 1 {
 		best, others = searches[0].Best(), searches[0].Found

@@ -10,8 +10,8 @@ import (
 	"tributary/processor/identity"
 )
 
-// What anybody may write never gains or moves a cent by being guessed, and never reaches back in time. So a name that only the
-// public gave to a click counts under three conditions:
+// What anybody may write never gains or moves a cent by being guessed, and never reaches back in
+// time. So a name that only the public gave to a click counts under three conditions:
 //
 //   - it cannot be guessed (see Unguessable): whoever claims another buyer's id would have to know it;
 //   - it was received before the sale;
@@ -19,9 +19,9 @@ import (
 //
 // A click id of ours has 74 random bits and always counts.
 
-// A name must hold so many bits, as counted below: few ids that a vendor makes of 64 random bits or more are refused, and no name that
-// somebody made up of words and numbers in one case is taken. Capitals among small letters are seldom a person's choice, so there
-// fewer are enough.
+// A name must hold so many bits, as counted below: few ids that a vendor makes of 64 random bits or
+// more are refused, and no name that somebody made up of words and numbers in one case is taken.
+// Capitals among small letters are seldom a person's choice, so there fewer are enough.
 const (
 	enoughBits  = 6400 // hundredths of a bit
 	enoughMixed = 4500
@@ -33,10 +33,11 @@ var (
 	plainHex   = regexp.MustCompile(`^(?:0x)?[0-9a-fA-F]+$`)
 )
 
-// Unguessable reports whether a name looks as if it held some 64 random bits, by its length and alphabet: a random UUID or a
-// nanoid of 16 characters does; user_1042, 90210, an e-mail address or a slug of words does not. Neither does a UUID made of a
-// time or a name (RFC 9562, versions 1, 3, 5 and 6), nor plain hexadecimal digits: they may be the hash of something known, or
-// a counter's id. Text in base64 is judged by what it says.
+// Unguessable reports whether a name looks as if it held some 64 random bits, by its length and
+// alphabet: a random UUID or a nanoid of 16 characters does; user_1042, 90210, an e-mail address or
+// a slug of words does not. Neither does a UUID made of a time or a name (RFC 9562, versions 1, 3,
+// 5 and 6), nor plain hexadecimal digits: they may be the hash of something known, or a counter's
+// id. Text in base64 is judged by what it says.
 func Unguessable(name string) bool {
 	name = strings.TrimSpace(name)
 	switch {
@@ -69,8 +70,11 @@ func decoded(name string) (string, bool) {
 	return "", false
 }
 
-// bits estimates how many random bits a name holds, in hundredths, and reports whether it has both capitals and small letters. Each letter or digit counts by the size of the name's alphabet; but in a run of one kind (a word, a number) those after the second count half
-// a bit. A name that is too short, of a single kind, or of digits for the most part (a number, a time), holds nothing that can be relied on.
+// bits estimates how many random bits a name holds, in hundredths, and reports whether it has both
+// capitals and small letters. Each letter or digit counts by the size of the name's alphabet; but
+// in a run of one kind (a word, a number) those after the second count half a bit. A name that is
+// too short, of a single kind, or of digits for the most part (a number, a time), holds nothing
+// that can be relied on.
 func bits(name string) (found int, bothCases bool) {
 	const lower, upper, digit = 0, 1, 2
 	var count [3]int
@@ -121,7 +125,8 @@ func bits(name string) (found int, bothCases bool) {
 	return found, bothCases
 }
 
-// before reports whether something public was received before the sale. Where nothing says when the sale was, nothing was.
+// before reports whether something public was received before the sale. Where nothing says when the
+// sale was, nothing was.
 func (s *Search) before(received time.Time) bool {
 	return !s.At.First.IsZero() && !received.After(s.At.First)
 }
@@ -144,8 +149,8 @@ func (s *Search) publicEdge(n identity.Node) (identity.Edge, bool) {
 	return identity.Edge{}, false
 }
 
-// reference resolves an id whose meaning the clicks and affiliates decide: a click that a secret key vouched for, else one that
-// the public gave this name, else an affiliate.
+// reference resolves an id whose meaning the clicks and affiliates decide: a click that a secret
+// key vouched for, else one that the public gave this name, else an affiliate.
 func (s *Search) reference(e identity.Edge, way via) {
 	bare := e.Source == bareReference
 	for _, first := range s.graph.From(e.B) {
@@ -205,15 +210,17 @@ func (s *Search) claimed(e identity.Edge, way via) {
 	}
 }
 
-// knows reports whether somebody who is trusted named an affiliate: a catalogue, or a click that a secret key vouched for.
+// knows reports whether somebody who is trusted named an affiliate: a catalogue, or a click that a
+// secret key vouched for.
 func (s *Search) knows(affiliate string) bool {
 	return slices.ContainsFunc(s.graph.From(identity.New(identity.Affiliate, affiliate)), func(e identity.Edge) bool {
 		return e.B.Type() == identity.Program
 	})
 }
 
-// mentioned reports whether a public click before the sale named an affiliate, in a workspace that had no catalogue then. The
-// guides of Push Lap Growth and others have the site put a bare affiliate id into client_reference_id.
+// mentioned reports whether a public click before the sale named an affiliate, in a workspace that
+// had no catalogue then. The guides of Push Lap Growth and others have the site put a bare
+// affiliate id into client_reference_id.
 func (s *Search) mentioned(affiliate string) bool {
 	first, ok := s.publicEdge(identity.New(identity.Affiliate, affiliate))
 	if !ok || !s.before(first.At) {
@@ -222,8 +229,8 @@ func (s *Search) mentioned(affiliate string) bool {
 	return !slices.ContainsFunc(s.graph.From(identity.Catalogue), func(e identity.Edge) bool { return !s.At.First.Before(e.At) })
 }
 
-// program returns the programme of an affiliate: the first that a catalogue gives, else the first that a vouched click told,
-// else the first that a public click told before the sale.
+// program returns the programme of an affiliate: the first that a catalogue gives, else the first
+// that a vouched click told, else the first that a public click told before the sale.
 func (s *Search) program(affiliate string) string {
 	n := identity.New(identity.Affiliate, affiliate)
 	var first *identity.Edge
@@ -241,8 +248,8 @@ func (s *Search) program(affiliate string) string {
 	return ""
 }
 
-// earlierProgram orders what is known of an affiliate's programme: a catalogue before a click, one that is named before none,
-// the earlier, the smaller.
+// earlierProgram orders what is known of an affiliate's programme: a catalogue before a click, one
+// that is named before none, the earlier, the smaller.
 func earlierProgram(a, b identity.Edge) bool {
 	if ca, cb := a.Source == "catalogue", b.Source == "catalogue"; ca != cb {
 		return ca
@@ -256,8 +263,9 @@ func earlierProgram(a, b identity.Edge) bool {
 	return a.B < b.B
 }
 
-// inForce leaves of each metadata field of a customer or subscription the one value that it had at the sale: the last that was
-// set before it, else the first after it. A seller who replaces a wrong click means the new one, whichever was clicked later.
+// inForce leaves of each metadata field of a customer or subscription the one value that it had at
+// the sale: the last that was set before it, else the first after it. A seller who replaces a wrong
+// click means the new one, whichever was clicked later.
 func (s *Search) inForce(edges []identity.Edge) []identity.Edge {
 	if !slices.ContainsFunc(edges, func(e identity.Edge) bool { return isField(e.Source) }) {
 		return edges

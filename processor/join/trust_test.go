@@ -61,7 +61,8 @@ func TestUnguessableIDs(t *testing.T) {
 	}
 }
 
-// Where a catalogue is in force at the sale, a public click makes nobody an affiliate; a sale from before it keeps its own.
+// Where a catalogue is in force at the sale, a public click makes nobody an affiliate; a sale from
+// before it keeps its own.
 func TestCatalogueInForce(t *testing.T) {
 	at := time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC)
 	sale, bare := identity.New(identity.Object, "pi_1"), identity.New(identity.Reference, "aff_ann")

@@ -22,7 +22,8 @@ var builtinMetadata = map[string]string{
 	"tolt_referral":    identity.Click,
 	"referral":         identity.Click, // Rewardful: a UUID on the customer
 	"fp_tid":           identity.Click, // FirstPromoter: its tracking id, from the cookie _fprom_tid
-	// https://affonso.io/en/help/integrations/stripe/stripe-checkout-api: the cookie of that name; PromoteKit alike.
+	// https://affonso.io/en/help/integrations/stripe/stripe-checkout-api: the cookie of that name;
+	// PromoteKit alike.
 	"promotekit_referral": identity.Click,
 	"affonso_referral":    identity.Click,
 
@@ -106,8 +107,8 @@ type key struct {
 	again  bool // the event changed a field to this value, which it may have had before
 }
 
-// target returns what a metadata key names. A key that is written another way (pimms_click_id for pimmsClickId) is the same key, unless
-// the workspace has one of exactly that name.
+// target returns what a metadata key names. A key that is written another way (pimms_click_id for
+// pimmsClickId) is the same key, unless the workspace has one of exactly that name.
 func (k *Keys) target(key string) (name, target string) {
 	if target, known := k.metadata[key]; known {
 		return key, target
