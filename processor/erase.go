@@ -16,11 +16,11 @@ import (
 type eraseCommand struct {
 	clickhouseSettings
 	Workspace string   `help:"Workspace whose buyer or visitor it is." default:"default"`
-	Customer  []string `help:"Stripe customer; repeatable." placeholder:"cus_…"`
+	Customer  []string `help:"Stripe customer, or the account that is one; repeatable." placeholder:"cus_…"`
 	External  []string `help:"The buyer's id in the seller's database; repeatable." placeholder:"ID"`
 	Email     []string `help:"E-mail address, found by its hash; needs --email-key. Repeatable." placeholder:"ADDRESS"`
 	Visitor   []string `help:"The browser's own id; repeatable." placeholder:"ID"`
-	Click     []string `help:"One click, and with it the browser that made it; repeatable." placeholder:"UUID"`
+	Click     []string `help:"One click, by its UUID or by the id that the site itself uses, and with it the browser that made it; repeatable." placeholder:"ID"`
 	EmailKey  string   `help:"Key of the hashes of e-mail addresses, the same as the edge's."`
 	Confirm   bool     `help:"Erase. Without it the command only lists what would be erased."`
 }
@@ -45,11 +45,11 @@ func (c *eraseCommand) Run(ctx context.Context, log *slog.Logger) error {
 		}
 	}
 	for _, value := range c.Click {
-		id, ok := schemas.ParseClickID(value)
+		n, ok := identity.ClickRef(value)
 		if !ok {
-			return fmt.Errorf("--click: %q is not a click's id", value)
+			return fmt.Errorf("--click: %q is no click's id (hint: give clicks.click_id, or the id that the site uses)", value)
 		}
-		from = append(from, identity.New(identity.Click, id.String()))
+		from = append(from, n)
 	}
 	if len(c.Email) > 0 && c.EmailKey == "" {
 		return errors.New("--email needs the key of the hashes (hint: give the edge's with --email-key)")

@@ -355,6 +355,9 @@ func TestQueryRules(t *testing.T) {
 			if slices.Contains(heavy[name], m[1]) {
 				needs, known = true, true
 			}
+			if m[1] == "people" { // a view of leads_attributed, which takes care of FINAL itself
+				needs, known = false, true
+			}
 			if !known {
 				t.Errorf("%s reads %s, which no materialized view fills", name, m[1])
 			}

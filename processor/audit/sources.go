@@ -28,13 +28,14 @@ var sources = []struct {
 	versioned            bool
 	where                string
 }{
-	{"clicks", "click_id", "received_at", "UUIDNumToString(click_id)", true, ""},
+	{"clicks", "workspace, click_id", "received_at", "UUIDNumToString(click_id)", true, ""},
 	{"stripe_events", "workspace, event_id", "received_at", "concat(event_id, ' ', type)", true, ""},
 	// When a hold ended, or whether it was needed at all, depends on which processor was ahead; the
 	// ledger shows the result.
 	{"facts", "workspace, object_id, kind, source, event_id", "received_at",
 		"concat(kind, ' ', object_id, ' by ', source, ' ', event_id)", true, " WHERE kind != 'hold_ended'"},
 	{"identities", "workspace, key, target", "at", "concat(key, ' = ', target)", false, ""},
+	{"first_names", "workspace, name", "at", "concat(name, ' = ', target)", true, ""},
 	{"dead_letters", "topic, partition, offset, step", "at",
 		"concat(topic, '/', toString(partition), '/', toString(offset))", false, ""},
 	{"leads", "workspace, lead_id", "received_at", "concat(event_name, ' of ', external_id)", true, ""},
@@ -59,14 +60,14 @@ func compareSources(ctx context.Context, live *clickhouse.Store, shadow string) 
 		}
 		shadowTable, liveTable := clickhouse.Table(shadow, t.table), clickhouse.Table("", t.table)
 		query := `SELECT multiIf(l.v = 0, 'missing', l.v < s.v, 'behind', 'altered'),
-    formatDateTime(s.at, '%F %H:00'), s.name
+    formatDateTime(s.at, '%F %H:00'), s.shown
 FROM (SELECT tuple(` + t.key + `) AS id, ` + version + ` AS v, ` + hash + ` AS h,
-        ` + t.at + ` AS at, ` + t.name + ` AS name
+        ` + t.at + ` AS at, ` + t.name + ` AS shown
     FROM ` + shadowTable + ` FINAL` + t.where + `) AS s
 LEFT JOIN (SELECT tuple(` + t.key + `) AS id, ` + version + ` AS v, ` + hash + ` AS h FROM ` + liveTable + ` FINAL
     WHERE (` + t.key + `) IN (SELECT ` + t.key + ` FROM ` + shadowTable + `)) AS l ON s.id = l.id
 WHERE l.v < s.v OR l.v = s.v AND l.h != s.h
-ORDER BY s.at, s.name LIMIT ` + fmt.Sprint(maxFindings)
+ORDER BY s.at, s.shown LIMIT ` + fmt.Sprint(maxFindings)
 		err := live.Each(ctx, func(rows driver.Rows) error {
 			f := Finding{Table: t.table}
 			err := rows.Scan(&f.What, &f.Where, &f.Key)

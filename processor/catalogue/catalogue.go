@@ -90,6 +90,14 @@ func Read(r io.Reader, at time.Time) (*Catalogue, error) {
 	return c, errors.Join(faults...)
 }
 
+// InForce returns the edge that says that a workspace has a catalogue, loaded at the given time.
+// From the next minute on only whom a catalogue lists is an affiliate by name: not from the moment
+// itself, because a processor may be booking a sale of that moment without having seen the edge.
+func InForce(at time.Time) identity.Edge {
+	from := at.UTC().Truncate(time.Millisecond).Add(time.Minute)
+	return identity.Edge{A: identity.Catalogue, B: identity.CatalogueIsInForce, Source: Source, At: from}
+}
+
 func (c *Catalogue) row(value func(string) string, at time.Time) {
 	affiliate := identity.New(identity.Affiliate, value(columnAffiliate))
 	link := func(a, b identity.Node) {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"golang.org/x/sync/errgroup"
 
 	"tributary/processor/fx"
 	"tributary/processor/identity"
@@ -18,8 +19,42 @@ import (
 	"tributary/schemas"
 )
 
-// Edges returns every edge of workspace that begins at one of the nodes.
+// Edges returns every edge of workspace that begins at one of the nodes, and of what clicks and
+// browsers reported under a name the first.
 func (s *Store) Edges(ctx context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error) {
+	var edges, firsts []identity.Edge
+	lookups, lctx := errgroup.WithContext(ctx)
+	lookups.Go(func() (err error) { edges, err = s.identities(lctx, workspace, nodes); return err })
+	lookups.Go(func() (err error) { firsts, err = s.FirstNames(lctx, workspace, nodes); return err })
+	if err := lookups.Wait(); err != nil {
+		return nil, err
+	}
+	return append(edges, firsts...), nil
+}
+
+// FirstNames returns what was reported first under those of the names that a click or a browser may
+// report something of.
+func (s *Store) FirstNames(ctx context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error) {
+	var names []identity.Node
+	for _, n := range nodes {
+		switch n.Type() {
+		case identity.Reference, identity.Affiliate, identity.Public:
+			names = append(names, n)
+		}
+	}
+	return Lookup(ctx, s, "first_names", names, func(chunk []identity.Node) (string, []any) {
+		keys := make([]string, len(chunk))
+		for i, n := range chunk {
+			keys[i] = string(n)
+		}
+		return `SELECT name, target, source, at FROM first_names FINAL
+WHERE workspace = ? AND name IN (?)`, []any{workspace, keys}
+	}, func(rows driver.Rows, e *identity.Edge) error {
+		return rows.Scan((*string)(&e.A), (*string)(&e.B), &e.Source, &e.At)
+	})
+}
+
+func (s *Store) identities(ctx context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error) {
 	return Lookup(ctx, s, "identities", nodes, func(chunk []identity.Node) (string, []any) {
 		keys := make([]string, len(chunk))
 		for i, n := range chunk {
@@ -116,13 +151,14 @@ func (s *Store) Clicks(ctx context.Context, workspace string,
 				ids = append(ids, Unhex(id))
 			}
 		}
-		return `SELECT click_id, clicked_at, received_at, link_id, affiliate_id, program_id, visitor_id,
+		return `SELECT click_id, clicked_at, received_at, vouched, link_id, affiliate_id, program_id, visitor_id,
 utm_source, utm_medium, utm_campaign, utm_term, utm_content, channel, country, device
-FROM clicks FINAL WHERE click_id IN (` + strings.Join(ids, ",") + `) AND workspace = ?`, []any{workspace}
+FROM clicks FINAL WHERE workspace = ? AND click_id IN (` + strings.Join(ids, ",") + `)`, []any{workspace}
 	}, func(rows driver.Rows, c *join.Click) error {
 		var id string
-		err := rows.Scan(&id, &c.ClickedAt, &c.ReceivedAt, &c.LinkID, &c.AffiliateID, &c.ProgramID, &c.VisitorID,
-			&c.UTMSource, &c.UTMMedium, &c.UTMCampaign, &c.UTMTerm, &c.UTMContent, &c.Channel, &c.Country, &c.Device)
+		err := rows.Scan(&id, &c.ClickedAt, &c.ReceivedAt, &c.Vouched, &c.LinkID, &c.AffiliateID, &c.ProgramID,
+			&c.VisitorID, &c.UTMSource, &c.UTMMedium, &c.UTMCampaign, &c.UTMTerm, &c.UTMContent, &c.Channel, &c.Country,
+			&c.Device)
 		copy(c.ID[:], id)
 		return err
 	})
@@ -147,11 +183,12 @@ func (s *Store) Leads(ctx context.Context, workspace string, ids [][16]byte) ([]
 		for i, id := range chunk {
 			list[i] = Unhex(id)
 		}
-		return `SELECT lead_id, received_at, external_id, event_name, mode, quantity, email_hash, metadata
+		return `SELECT lead_id, received_at, external_id, event_name, mode, quantity, livemode, email_hash, metadata
 FROM leads FINAL WHERE workspace = ? AND lead_id IN (` + strings.Join(list, ",") + `)`, []any{workspace}
 	}, func(rows driver.Rows, l *ledger.Lead) error {
 		var id, hash string
-		err := rows.Scan(&id, &l.ReceivedAt, &l.ExternalID, &l.EventName, &l.Mode, &l.Quantity, &hash, &l.Metadata)
+		err := rows.Scan(&id, &l.ReceivedAt, &l.ExternalID, &l.EventName, &l.Mode, &l.Quantity, &l.Livemode, &hash,
+			&l.Metadata)
 		l.Workspace = workspace
 		copy(l.ID[:], id)
 		if hash != NoHash {
@@ -194,7 +231,8 @@ type Sale struct{ Workspace, ObjectID string }
 func (s *Store) Unfinished(ctx context.Context, since time.Time, limit int) ([]Sale, error) {
 	return Collect(ctx, s, "ledger", `SELECT workspace, sale_id FROM (
 SELECT DISTINCT workspace, sale_id FROM ledger FINAL
-WHERE status = 'booked' AND amount != 0 AND match_rule = 'none' AND match_key != '' AND received_at >= ?
+WHERE status = 'booked' AND amount != 0 AND match_rule = 'none' AND match_key != ''
+       AND NOT startsWith(match_key, 'correction:') AND received_at >= ?
    OR status = 'booked' AND amount != 0 AND (fx_source = '' OR NOT fx_final AND day < today()))
 ORDER BY rand() LIMIT ?`, []any{since, limit}, ScanSale)
 }
@@ -213,7 +251,8 @@ type Outstanding struct {
 func (s *Store) Outstanding(ctx context.Context) (Outstanding, error) {
 	rows, err := Collect(ctx, s, "revenue", `SELECT countIf(status = 'booked' AND amount != 0 AND fx_source = ''),
 countIf(status = 'booked' AND amount != 0 AND bitAnd(bitShiftRight(version, 125), 1) = 1),
-countIf(status = 'booked' AND amount != 0 AND match_rule = 'none' AND match_key != '')
+countIf(status = 'booked' AND amount != 0 AND match_rule = 'none' AND match_key != ''
+    AND NOT startsWith(match_key, 'correction:'))
 FROM revenue FINAL`, nil,
 		func(rows driver.Rows, o *Outstanding) error { return rows.Scan(&o.Unconverted, &o.Crowded, &o.Waiting) })
 	if err != nil {

@@ -2,7 +2,11 @@ package clickhouse
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"maps"
 	"math/big"
+	"slices"
 	"time"
 
 	"github.com/shopspring/decimal"
@@ -69,6 +73,7 @@ var clickColumns = []column[ClickRow]{
 	col("is_bot", func(r *ClickRow) bool { return r.Agent.Bot }),
 	col("bot_reason", func(r *ClickRow) string { return r.Agent.BotReason }),
 	click("consent", func(c *schemas.Click) string { return c.Consent }),
+	col("vouched", func(r *ClickRow) bool { return r.Vouched }),
 	col("properties", func(r *ClickRow) map[string]string { return r.Properties }),
 	col("version", func(r *ClickRow) uint64 { return first(time.UnixMilli(r.ReceivedAt)) }),
 }
@@ -159,6 +164,9 @@ func (s *Store) InsertFacts(ctx context.Context, rows []FactRow) error {
 type EdgeRow struct {
 	Workspace string
 	identity.Edge
+	// OneWay edges are stored from A to B only: B is a name that the public can give to many, and
+	// nobody who looks B up needs them.
+	OneWay bool
 }
 
 var edgeColumns = []column[EdgeRow]{
@@ -181,15 +189,52 @@ func (r *EdgeRow) version() uint64 {
 	return v
 }
 
-// InsertEdges inserts edges, each in both directions.
+// InsertEdges inserts edges, each in both directions unless it is one-way.
 func (s *Store) InsertEdges(ctx context.Context, rows []EdgeRow) error {
 	both := make([]EdgeRow, 0, 2*len(rows))
 	for _, r := range rows {
 		back := r
 		back.A, back.B = r.B, r.A
-		both = append(both, r, back)
+		if both = append(both, r); !r.OneWay {
+			both = append(both, back)
+		}
 	}
 	return insert(ctx, s, "identities", edgeColumns, both)
+}
+
+// firstNameColumns are those of first_names: the row of a name that was told first stands, and of
+// two of one millisecond the one with the greater hash of its target.
+var firstNameColumns = []column[EdgeRow]{
+	col("workspace", func(r *EdgeRow) string { return r.Workspace }),
+	col("name", func(r *EdgeRow) string { return string(r.A) }),
+	col("target", func(r *EdgeRow) string { return string(r.B) }),
+	col("source", func(r *EdgeRow) string { return r.Source }),
+	col("at", func(r *EdgeRow) time.Time { return r.At }),
+	col("version", func(r *EdgeRow) *big.Int { return r.FirstVersion() }),
+}
+
+// FirstVersion orders what was told under one name: the earlier is the greater.
+func (r *EdgeRow) FirstVersion() *big.Int {
+	sum := sha256.Sum256([]byte(r.B))
+	v := new(big.Int).SetUint64(first(r.At))
+	return v.Lsh(v, 64).Or(v, new(big.Int).SetUint64(binary.BigEndian.Uint64(sum[:8])))
+}
+
+// InsertFirstNames writes what clicks and browsers told under a name, of which only the first
+// stays: a name that a million clicks carry is one row, and one lookup.
+func (s *Store) InsertFirstNames(ctx context.Context, rows []EdgeRow) error {
+	type name struct {
+		workspace string
+		name      identity.Node
+	}
+	firsts := make(map[name]EdgeRow, len(rows))
+	for _, r := range rows {
+		k := name{r.Workspace, r.A}
+		if old, ok := firsts[k]; !ok || old.FirstVersion().Cmp(r.FirstVersion()) < 0 {
+			firsts[k] = r
+		}
+	}
+	return insert(ctx, s, "first_names", firstNameColumns, slices.Collect(maps.Values(firsts)))
 }
 
 func optional(t time.Time) *time.Time {
@@ -265,6 +310,8 @@ var leadColumns = []column[lead]{
 	col("event_name", func(l *lead) string { return l.EventName }),
 	col("mode", func(l *lead) string { return l.Mode }),
 	col("quantity", func(l *lead) uint8 { return l.Quantity }),
+	col("livemode", func(l *lead) bool { return l.Livemode }),
+	col("person", func(l *lead) string { return l.Person }),
 	col("email_hash", func(l *lead) string { return l.EmailHash }),
 	col("metadata", func(l *lead) map[string]string { return l.Metadata }),
 	col("click_id", func(l *lead) string { return string(l.Click.ID[:]) }),

@@ -2,11 +2,14 @@ package consume
 
 import (
 	"context"
+	"maps"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+	"golang.org/x/sync/errgroup"
 
 	"tributary/processor/clickhouse"
 	"tributary/processor/enrich"
@@ -24,14 +27,17 @@ type Clicks struct {
 	// Erased lists the people whose data is taken out of every record; nil: nobody.
 	Erased *erase.List
 
-	mu         sync.Mutex         // guards affiliates
-	affiliates map[affiliate]bool // whose edges are stored, so that ClickHouse is not asked for each with every batch
+	mu         sync.Mutex              // guards affiliates
+	affiliates map[affiliate]time.Time // when each was reported first, so that ClickHouse is not asked with every batch
 }
 
-type affiliate struct{ workspace, id, program string }
+type affiliate struct {
+	workspace string
+	name      identity.Node // of the affiliate, or of what the public says of them
+}
 
-// maxAffiliates bounds the cache, some 100 bytes each. When it is full it is emptied, and edges are
-// looked up again.
+// maxAffiliates bounds the cache, some 100 bytes each. When it is full it is emptied, and names are
+// stored again.
 const maxAffiliates = 200_000
 
 // ClickTopics are the topics of Clicks.
@@ -39,8 +45,9 @@ var ClickTopics = []string{schemas.TopicClicks}
 
 // Handle is a Handler.
 func (c *Clicks) Handle(ctx context.Context, records []*kgo.Record, deadLetter DeadLetter) error {
-	rows := make([]clickhouse.ClickRow, 0, len(records))
-	changes := make(map[string]*recompute.Changes) // by workspace
+	b := clickBatch{
+		rows: make([]clickhouse.ClickRow, 0, len(records)), changes: make(map[string]*recompute.Changes),
+	}
 	var added []affiliate
 	for i, read := range decodeAll(records) {
 		if read.err != nil {
@@ -50,32 +57,120 @@ func (c *Clicks) Handle(ctx context.Context, records []*kgo.Record, deadLetter D
 			continue
 		}
 		row, click := read.row, read.row.Click
-		n := changes[click.Workspace]
+		n := b.changes[click.Workspace]
 		if n == nil {
 			n = new(recompute.Changes)
-			changes[click.Workspace] = n
+			b.changes[click.Workspace] = n
 		}
 		c.Erased.Click(&row)
-		rows = append(rows, row)
+		b.rows = append(b.rows, row)
 		node := identity.New(identity.Click, schemas.ClickID(click.ClickId).String())
 		n.Changed = append(n.Changed, node)
 		at := time.UnixMilli(click.ReceivedAt).UTC()
 		if click.ForeignId != "" {
-			ref := identity.New(identity.Reference, click.ForeignId)
-			n.Edges = append(n.Edges, identity.Edge{A: ref, B: node, Source: "click.foreign_id", At: at})
+			reference := identity.New(identity.Reference, click.ForeignId)
+			b.name(click, identity.Edge{A: reference, B: node, Source: "click.foreign_id", At: at})
 		}
-		if a := (affiliate{click.Workspace, click.AffiliateId, click.ProgramId}); a.id != "" && c.addAffiliate(a) {
+		if click.AffiliateId == "" {
+			continue
+		}
+		e := identity.Edge{A: identity.New(identity.Affiliate, click.AffiliateId),
+			B: identity.New(identity.Program, click.ProgramId), Source: "click.affiliate_id", At: at}
+		if a := (affiliate{click.Workspace, nameOf(click, e.A)}); c.addAffiliate(a, at) {
 			added = append(added, a)
-			n.Edges = append(n.Edges, identity.Edge{A: identity.New(identity.Affiliate, a.id),
-				B: identity.New(identity.Program, a.program), Source: "click.affiliate_id", At: at})
+			b.name(click, e)
 		}
 	}
-	if err := c.Recomputer.Apply(ctx, changes,
-		func(ctx context.Context) error { return c.Store.InsertClicks(ctx, rows) }); err != nil {
-		c.removeAffiliates(added) // their edges may not be stored
+	err := c.Recomputer.Apply(ctx, b.changes, func(ctx context.Context) error { return c.store(ctx, &b) })
+	if err != nil {
+		c.removeAffiliates(added) // their names may not be stored
+	}
+	return err
+}
+
+// clickBatch is what a batch of clicks says.
+type clickBatch struct {
+	rows    []clickhouse.ClickRow
+	firsts  []clickhouse.EdgeRow          // what they report under a name, of which only the first counts
+	public  []clickhouse.EdgeRow          // edges from a name to what the public says of it
+	changes map[string]*recompute.Changes // by workspace
+}
+
+// nameOf returns the name under which a click reports something of n: n itself where a secret key
+// vouched for the click, else what the public says of it.
+func nameOf(c *schemas.Click, n identity.Node) identity.Node {
+	if c.Vouched {
+		return n
+	}
+	return identity.PublicName(n)
+}
+
+// name adds what a click reports under the name e.A.
+func (b *clickBatch) name(c *schemas.Click, e identity.Edge) {
+	name := nameOf(c, e.A)
+	if name != e.A {
+		public := identity.Edge{A: e.A, B: name, Source: e.Source, At: e.At}
+		b.public = append(b.public, clickhouse.EdgeRow{Workspace: c.Workspace, Edge: public})
+	}
+	e.A = name
+	b.firsts = append(b.firsts, clickhouse.EdgeRow{Workspace: c.Workspace, Edge: e})
+}
+
+// store stores the batch, and then finds the names that it was the first to use: only their sales
+// are recomputed, so that a name that a million clicks carry costs each batch one lookup.
+//
+// Two processors may store two clicks of one name at once. Each looks after its own click is
+// stored. Whoever stored the earlier click finds it first, whenever they look, and recomputes; the
+// other finds it too, or looked before it was stored and recomputed by the later click, which the
+// first then replaces. Read again after a crash between storing and booking, the click is still the
+// first, and its sales are booked.
+func (c *Clicks) store(ctx context.Context, b *clickBatch) error {
+	inserts, ictx := errgroup.WithContext(ctx)
+	inserts.Go(func() error { return c.Store.InsertClicks(ictx, b.rows) })
+	inserts.Go(func() error { return c.Store.InsertFirstNames(ictx, b.firsts) })
+	inserts.Go(func() error { return c.Store.InsertEdges(ictx, earliest(b.public)) })
+	if err := inserts.Wait(); err != nil {
 		return err
 	}
+	type use struct {
+		workspace    string
+		name, target identity.Node
+	}
+	ours := make(map[use]bool, len(b.firsts))
+	names := make(map[string][]identity.Node)
+	for _, r := range b.firsts {
+		ours[use{r.Workspace, r.A, r.B}] = true
+		names[r.Workspace] = append(names[r.Workspace], r.A)
+	}
+	for workspace, list := range names {
+		firsts, err := c.Store.FirstNames(ctx, workspace, list)
+		if err != nil {
+			return err
+		}
+		changes := b.changes[workspace]
+		for _, e := range firsts {
+			if ours[use{workspace, e.A, e.B}] {
+				changes.Changed = append(changes.Changed, identity.OfPublic(e.A))
+			}
+		}
+	}
 	return nil
+}
+
+// earliest leaves one row of each edge, the earliest.
+func earliest(rows []clickhouse.EdgeRow) []clickhouse.EdgeRow {
+	type ends struct {
+		workspace string
+		a, b      identity.Node
+	}
+	firsts := make(map[ends]clickhouse.EdgeRow, len(rows))
+	for _, r := range rows {
+		k := ends{r.Workspace, r.A, r.B}
+		if old, ok := firsts[k]; !ok || r.At.Before(old.At) {
+			firsts[k] = r
+		}
+	}
+	return slices.Collect(maps.Values(firsts))
 }
 
 // decoded is a record that was decoded and enriched.
@@ -106,17 +201,18 @@ func decodeAll(records []*kgo.Record) []decoded {
 	return list
 }
 
-// addAffiliate adds an affiliate to the cache and reports whether it was not there.
-func (c *Clicks) addAffiliate(a affiliate) bool {
+// addAffiliate adds an affiliate to the cache and reports whether it was not there, or reported
+// later.
+func (c *Clicks) addAffiliate(a affiliate, at time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.affiliates[a] {
+	if first, known := c.affiliates[a]; known && !at.Before(first) {
 		return false
 	}
 	if c.affiliates == nil || len(c.affiliates) >= maxAffiliates {
-		c.affiliates = make(map[affiliate]bool)
+		c.affiliates = make(map[affiliate]time.Time)
 	}
-	c.affiliates[a] = true
+	c.affiliates[a] = at
 	return true
 }
 

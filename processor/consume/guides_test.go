@@ -44,8 +44,10 @@ func TestPushLapGrowth(t *testing.T) {
 	h.feed(event(t, "evt_renewal", "invoice.paid", 3000, 1, j{"id": "in_9", "currency": "usd", "amount_paid": 2900,
 		"total": 2900, "customer": "cus_1",
 		"parent": j{"subscription_details": j{"subscription": "sub_1"}}}))
-	for _, invoice := range []string{"in_1", "in_2", "in_9"} {
-		if e := h.entry(invoice, "payment"); e.MatchRule != join.RuleAffiliate || e.Click.AffiliateID != "aff_ann" ||
+	for invoice, rule := range map[string]join.Rule{
+		"in_1": join.RuleReference, "in_2": join.RuleAffiliate, "in_9": join.RuleReference,
+	} {
+		if e := h.entry(invoice, "payment"); e.MatchRule != rule || e.Click.AffiliateID != "aff_ann" ||
 			e.Click.ProgramID != "prog_1" || !e.Click.ID.IsZero() {
 			t.Errorf("%s: %s %+v", invoice, e.MatchRule, e.Click)
 		}

@@ -17,6 +17,7 @@ import (
 	"tributary/processor/clickhouse"
 	"tributary/processor/erase"
 	"tributary/processor/identity"
+	"tributary/processor/join"
 	"tributary/processor/ledger"
 	"tributary/processor/recompute"
 	"tributary/processor/stripe"
@@ -51,6 +52,8 @@ type paymentBatch struct {
 	events      []clickhouse.EventRow
 	facts       []clickhouse.FactRow
 	leads       []ledger.Lead
+	firsts      []clickhouse.EdgeRow // what browsers report under a name, of which the first counts
+	oneWay      []clickhouse.EdgeRow
 	deadLetters []clickhouse.DeadLetterRow
 	changes     map[string]*recompute.Changes // by workspace
 }
@@ -96,6 +99,8 @@ func (m *Payments) flush(ctx context.Context, b *paymentBatch) error {
 		inserts.Go(func() error { return m.Store.InsertDeadLetters(ictx, b.deadLetters) })
 		inserts.Go(func() error { return m.Store.InsertFacts(ictx, b.facts) })
 		inserts.Go(func() error { return m.Store.InsertLeads(ictx, b.leads) })
+		inserts.Go(func() error { return m.Store.InsertFirstNames(ictx, b.firsts) })
+		inserts.Go(func() error { return m.Store.InsertEdges(ictx, b.oneWay) })
 		return inserts.Wait()
 	})
 }
@@ -132,7 +137,10 @@ func (m *Payments) event(b *paymentBatch, r *kgo.Record) (step, reason string, e
 	for _, f := range facts.Money {
 		b.facts = append(b.facts, clickhouse.FactRow{Workspace: workspace, Fact: f})
 		n.Changed = append(n.Changed, recompute.Subject(f))
-		n.Edges = append(n.Edges, firstSales(f)...)
+		facts.Names = append(facts.Names, firstSales(f)...)
+	}
+	if !e.Livemode {
+		facts.Names = identity.TestMode(facts.Names)
 	}
 	n.Edges = append(n.Edges, facts.Names...)
 	for _, l := range facts.Leads {
@@ -165,19 +173,23 @@ func (m *Payments) stripeLead(b *paymentBatch, workspace string, e *schemas.Stri
 	sum := sha256.Sum256([]byte(workspace + "\x00" + e.Account + "\x00" + l.ObjectID + "\x00" + l.Name))
 	row := ledger.Lead{
 		Workspace: workspace, ID: [16]byte(sum[:16]), ReceivedAt: l.At, ExternalID: l.ExternalID, EventName: l.Name,
-		Mode:     "stripe",
-		Quantity: uint8(min(max(l.Quantity, 1), 100)), EmailHash: "", Metadata: nil,
+		Mode: "stripe", Quantity: uint8(min(max(l.Quantity, 1), 100)), Livemode: e.Livemode,
 	}
 	b.leads = append(b.leads, row.Uncredited())
 	node := ledger.LeadNode(row.ID)
 	n := b.changesOf(workspace)
 	n.Changed = append(n.Changed, node)
+	var names []identity.Edge
 	for _, name := range []identity.Node{identity.New(identity.Customer, l.CustomerID),
 		identity.New(identity.Subscription, l.SubscriptionID), identity.New(identity.External, l.ExternalID)} {
 		if name.Value() != "" {
-			n.Edges = append(n.Edges, identity.Edge{A: node, B: name, Source: e.Type, At: l.At})
+			names = append(names, identity.Edge{A: node, B: name, Source: e.Type, At: l.At})
 		}
 	}
+	if !e.Livemode {
+		names = identity.TestMode(names)
+	}
+	n.Edges = append(n.Edges, names...)
 }
 
 func (m *Payments) lead(b *paymentBatch, r *kgo.Record) error {
@@ -196,6 +208,10 @@ func (m *Payments) lead(b *paymentBatch, r *kgo.Record) error {
 	}
 	external, email := identity.New(identity.External, l.ExternalId),
 		identity.New(identity.Email, hex.EncodeToString(l.EmailHash))
+	if !l.GetVouched() {
+		publicLead(b, l, node, external, at)
+		return nil
+	}
 	if l.ExternalId != "" {
 		link(node, external, "lead.external_id")
 		if len(l.EmailHash) > 0 {
@@ -212,6 +228,30 @@ func (m *Payments) lead(b *paymentBatch, r *kgo.Record) error {
 		}
 	}
 	return nil
+}
+
+// publicLead links a lead that a browser sent to its click. It also links the buyer's id to it, as
+// what the public says of that id, but only an id that cannot be guessed: any other, and an address,
+// proves nothing.
+func publicLead(b *paymentBatch, l *schemas.Lead, node, external identity.Node, at time.Time) {
+	click, ok := identity.ClickRef(l.ClickRef)
+	if !ok {
+		return
+	}
+	n := b.changesOf(l.Workspace)
+	n.Edges = append(n.Edges, identity.Edge{A: node, B: click, Source: "lead.click_id", At: at})
+	if !join.Unguessable(l.ExternalId) {
+		return
+	}
+	public := identity.PublicName(external)
+	edge := func(a, b identity.Node) clickhouse.EdgeRow {
+		return clickhouse.EdgeRow{Workspace: l.Workspace, Edge: identity.Edge{A: a, B: b, Source: "lead.public", At: at}}
+	}
+	n.Edges = append(n.Edges, edge(external, public).Edge)
+	b.firsts = append(b.firsts, edge(public, click))
+	back := edge(click, public)
+	back.OneWay = true
+	b.oneWay = append(b.oneWay, back)
 }
 
 // DeadLetterRow makes a row of a record of the dead letters' topic.

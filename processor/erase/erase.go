@@ -13,6 +13,7 @@ import (
 
 	"tributary/processor/clickhouse"
 	"tributary/processor/identity"
+	"tributary/processor/join"
 )
 
 // Person is all names of one person that an erasure removes.
@@ -21,12 +22,14 @@ type Person struct {
 	Names     []identity.Node // customers, external ids, hashes of e-mail addresses
 	Visitors  []string        // visitor ids of browsers
 	Clicks    []string        // UUIDs
+	Foreign   []string        // ids that the site itself uses for clicks
 	Leads     []identity.Node
 }
 
 // Find finds all names of a person from some of them: the customers, external ids and e-mail
 // addresses that edges connect, the clicks that lead to them, and all clicks of the browsers that
-// made those. visitors are ids of browsers, given beside from.
+// made those. A click may be given by the site's own id too, as a reference; visitors are ids of
+// browsers, given beside from.
 func Find(ctx context.Context, store *clickhouse.Store, workspace string, from []identity.Node,
 	visitors []string,
 ) (*Person, error) {
@@ -45,6 +48,13 @@ func Find(ctx context.Context, store *clickhouse.Store, workspace string, from [
 				next = append(next, n)
 			case identity.Reference:
 				next = append(next, n)
+				if slices.Contains(from, n) {
+					p.Foreign = append(p.Foreign, n.Value())
+				}
+			case identity.Public: // of an id that anybody could have guessed the public's click may be anybody's
+				if name := identity.OfPublic(n); slices.Contains(from, name) || join.Unguessable(name.Value()) {
+					next = append(next, n)
+				}
 			case identity.Click:
 				p.Clicks = append(p.Clicks, n.Value())
 			case identity.Lead:
@@ -64,12 +74,12 @@ func Find(ctx context.Context, store *clickhouse.Store, workspace string, from [
 		frontier = nil
 		for _, e := range edges {
 			switch e.B.Type() {
-			case identity.Customer, identity.External, identity.Email, identity.Click, identity.Lead:
-				// a reference may belong to many people
-				if e.A.Type() != identity.Reference || e.B.Type() == identity.Click {
+			case identity.Customer, identity.External, identity.Email, identity.Lead:
+				// A reference may be many people's, and so may what the public says of it.
+				if e.A.Type() != identity.Reference && e.A.Type() != identity.Public && !e.B.OfTestMode() {
 					frontier = append(frontier, e.B)
 				}
-			case identity.Reference:
+			case identity.Click, identity.Reference, identity.Public:
 				frontier = append(frontier, e.B)
 			}
 		}
@@ -80,10 +90,10 @@ func Find(ctx context.Context, store *clickhouse.Store, workspace string, from [
 // addBrowsers adds the visitors of the clicks, and all clicks of the visitors.
 func (p *Person) addBrowsers(ctx context.Context, store *clickhouse.Store) error {
 	for range 2 { // clicks to visitors, visitors to clicks
-		if len(p.Clicks)+len(p.Visitors) == 0 {
+		if len(p.Clicks)+len(p.Foreign)+len(p.Visitors) == 0 {
 			return nil
 		}
-		found, err := visitorsOf(ctx, store, p.Workspace, p.Clicks, p.Visitors)
+		found, err := visitorsOf(ctx, store, p.Workspace, p.Clicks, p.Foreign, p.Visitors)
 		if err != nil {
 			return fmt.Errorf("find clicks: %w", err)
 		}
@@ -183,8 +193,13 @@ func (p *Person) redaction(list *List) redaction {
 		}
 		alias, _ := list.Alias(p.Workspace, n)
 		r.Values, r.Aliases = append(r.Values, n.Value()), append(r.Aliases, alias)
-		rename(n, string(identity.New(n.Type(), alias)))
-		rename(identity.New(identity.FirstSale, n.Value()), string(identity.New(identity.FirstSale, alias)))
+		own, replaced := n, identity.New(n.Type(), alias)
+		first, firstReplaced := identity.New(identity.FirstSale, n.Value()), identity.New(identity.FirstSale, alias)
+		rename(own, string(replaced))
+		rename(first, string(firstReplaced))
+		rename(identity.PublicName(own), string(identity.PublicName(replaced)))
+		rename(own.InTestMode(), string(replaced.InTestMode()))
+		rename(first.InTestMode(), string(firstReplaced.InTestMode()))
 		r.Quoted = append(r.Quoted, `"`+n.Value()+`"`)
 	}
 	for _, v := range p.Visitors {
@@ -229,16 +244,29 @@ func renameEdges(ctx context.Context, store *clickhouse.Store, workspace string,
 	if err != nil {
 		return err
 	}
-	var rows []clickhouse.EdgeRow
+	var rows, firsts []clickhouse.EdgeRow
 	for _, e := range edges {
+		told := e.A.Type() == identity.Public && e.B != identity.OfPublic(e.A) // by a browser, and in first_names
 		for _, end := range []*identity.Node{&e.A, &e.B} {
 			if alias, erased := aliases[*end]; erased {
 				*end = alias
 			}
+			if end.Type() == identity.Again {
+				if alias, erased := aliases[identity.AgainOf(*end)]; erased {
+					*end = identity.NewAgain(e.At, alias)
+				}
+			}
 		}
-		if e.A != "" && e.B != "" {
-			rows = append(rows, clickhouse.EdgeRow{Workspace: workspace, Edge: e})
+		switch row := (clickhouse.EdgeRow{Workspace: workspace, Edge: e}); {
+		case e.A == "" || e.B == "":
+		case told:
+			firsts = append(firsts, row)
+		default:
+			rows = append(rows, row)
 		}
+	}
+	if err := store.InsertFirstNames(ctx, firsts); err != nil {
+		return err
 	}
 	return store.InsertEdges(ctx, rows)
 }

@@ -74,7 +74,7 @@ func (l *List) replace(workspace string, value any, parent, field string, found 
 	case string:
 		typ := identity.External
 		switch {
-		case strings.HasPrefix(v, "cus_"):
+		case strings.HasPrefix(v, "cus_"), strings.HasPrefix(v, "acct_"): // a buyer may be an account
 			typ = identity.Customer
 		case parent != "metadata" && field != "client_reference_id":
 			return v
@@ -122,8 +122,8 @@ func (l *List) Lead(lead *schemas.Lead) *schemas.Lead {
 	}
 	erased := &schemas.Lead{
 		Workspace: lead.Workspace, LeadId: lead.LeadId, ReceivedAt: lead.ReceivedAt, ClickRef: lead.ClickRef,
-		ExternalId: lead.ExternalId,
-		EventName:  lead.EventName, Mode: lead.Mode, Quantity: lead.Quantity,
+		ExternalId: lead.ExternalId, EventName: lead.EventName, Mode: lead.Mode, Quantity: lead.Quantity,
+		Vouched: lead.Vouched,
 	}
 	if person {
 		erased.ExternalId = alias
@@ -145,10 +145,9 @@ func (l *List) Click(row *clickhouse.ClickRow) {
 	c := row.Click
 	row.Click = &schemas.Click{
 		Workspace: c.Workspace, ClickId: c.ClickId, ClickedAt: c.ClickedAt, ReceivedAt: c.ReceivedAt,
-		ForeignId: c.ForeignId,
-		ProgramId: c.ProgramId, AffiliateId: c.AffiliateId, LinkId: c.LinkId, Url: origin(c.Url),
-		Referrer: origin(c.Referrer),
-		Country:  c.Country, Trigger: c.Trigger, Consent: c.Consent,
+		ForeignId: c.ForeignId, ProgramId: c.ProgramId, AffiliateId: c.AffiliateId, LinkId: c.LinkId,
+		Url: origin(c.Url), Referrer: origin(c.Referrer), Country: c.Country, Trigger: c.Trigger,
+		Consent: c.Consent, Vouched: c.Vouched,
 	}
 	row.URL.Path, row.URL.AdClickID = "", ""
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 
+	clickhousego "github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	"tributary/processor/clickhouse"
@@ -14,10 +15,19 @@ import (
 // visitor is a browser with one of its clicks.
 type visitor struct{ ClickID, VisitorID string }
 
-// visitorsOf returns the clicks with one of these ids (UUIDs) or by one of these visitors, each
-// with its visitor.
-func visitorsOf(ctx context.Context, s *clickhouse.Store, workspace string, clicks,
-	visitors []string,
+// array makes a list an argument for an Array(String). ClickHouse knows no type of an empty array:
+// one that matches no value stands for it.
+func array(values []string) clickhousego.ArraySet {
+	if len(values) == 0 {
+		return clickhouse.Strings([]string{"\x00"})
+	}
+	return clickhouse.Strings(values)
+}
+
+// visitorsOf returns the clicks with one of these ids (UUIDs, or the site's own) or by one of these
+// visitors, each with its visitor.
+func visitorsOf(ctx context.Context, s *clickhouse.Store, workspace string,
+	clicks, foreign, visitors []string,
 ) ([]visitor, error) {
 	var list []visitor
 	err := s.Each(ctx, func(rows driver.Rows) error {
@@ -26,8 +36,9 @@ func visitorsOf(ctx context.Context, s *clickhouse.Store, workspace string, clic
 		list = append(list, v)
 		return err
 	}, `SELECT UUIDNumToString(click_id), visitor_id FROM clicks FINAL
-WHERE workspace = ? AND (has(?, UUIDNumToString(click_id)) OR visitor_id != '' AND has(?, visitor_id))`,
-		workspace, clickhouse.Strings(clicks), clickhouse.Strings(visitors))
+WHERE workspace = ? AND (has(?, UUIDNumToString(click_id)) OR foreign_id != '' AND has(?, foreign_id)
+    OR visitor_id != '' AND has(?, visitor_id))`,
+		workspace, array(clicks), array(foreign), array(visitors))
 	return list, err
 }
 
@@ -44,7 +55,7 @@ func eventsMentioning(ctx context.Context, s *clickhouse.Store, workspace string
 		list = append(list, r)
 		return err
 	}, `SELECT event_id, type, account, livemode, api_version, created, received_at, body FROM stripe_events FINAL
-WHERE workspace = ? AND multiSearchAny(body, ?) ORDER BY event_id`, workspace, clickhouse.Strings(texts))
+WHERE workspace = ? AND multiSearchAny(body, ?) ORDER BY event_id`, workspace, array(texts))
 	return list, err
 }
 
@@ -55,7 +66,7 @@ const redactedMark = "tributary_erased"
 func deleteOriginals(ctx context.Context, s *clickhouse.Store, workspace string, events []string) error {
 	return s.Exec(ctx, "ALTER TABLE stripe_events DELETE WHERE workspace = ? AND has(?, event_id) AND "+
 		"position(body, ?) = 0",
-		workspace, clickhouse.Strings(events), `"`+redactedMark+`":true`)
+		workspace, array(events), `"`+redactedMark+`":true`)
 }
 
 // redaction is what one erasure replaces. Values and Aliases are parallel: external ids and
@@ -77,7 +88,7 @@ type update struct {
 // replace replaces each of from in a column by the one of to in the same place.
 func (u *update) replace(column string, from, to []string) {
 	u.set = append(u.set, column+" = transform("+column+", ?, ?, "+column+")")
-	u.setArgs = append(u.setArgs, clickhouse.Strings(from), clickhouse.Strings(to))
+	u.setArgs = append(u.setArgs, array(from), array(to))
 	u.any(column, from)
 }
 
@@ -87,7 +98,7 @@ func (u *update) clear(column, empty string) { u.set = append(u.set, column+" = 
 // any makes the update concern the rows for which an expression is one of the values.
 func (u *update) any(expression string, values []string) {
 	u.where = append(u.where, "has(?, "+expression+")")
-	u.whereArgs = append(u.whereArgs, clickhouse.Strings(values))
+	u.whereArgs = append(u.whereArgs, array(values))
 }
 
 func (u *update) run(ctx context.Context, s *clickhouse.Store, table, workspace string) error {
@@ -101,14 +112,14 @@ func (u *update) run(ctx context.Context, s *clickhouse.Store, table, workspace 
 // key, which cannot be updated: they must have been stored under the aliases before, and are
 // deleted here.
 func redact(ctx context.Context, s *clickhouse.Store, workspace string, r redaction) error {
-	for _, table := range []string{"facts", "ledger", "ledger_log", "revenue", "leads"} {
+	for _, table := range []string{"facts", "ledger", "ledger_log", "revenue", "leads", "leads_attributed"} {
 		var u update
 		switch table {
 		case "ledger", "ledger_log":
 			u.replace("match_key", r.Nodes, r.NodeAliases)
 			const visitor = "concat('" + visitorType + ":', visitor_id)"
 			u.set = append(u.set, "visitor_id = if(has(?, "+visitor+"), '', visitor_id)")
-			u.setArgs = append(u.setArgs, clickhouse.Strings(r.Nodes))
+			u.setArgs = append(u.setArgs, array(r.Nodes))
 			u.any(visitor, r.Nodes)
 			fallthrough
 		case "facts":
@@ -122,20 +133,34 @@ func redact(ctx context.Context, s *clickhouse.Store, workspace string, r redact
 			u.clear("email_hash", "toFixedString('', 16)")
 			u.clear("metadata", "map()")
 			u.any("lower(hex(lead_id))", r.Leads)
+			fallthrough
+		case "leads_attributed":
+			u.replace("person", r.Nodes, r.NodeAliases)
 		}
 		if err := u.run(ctx, s, table, workspace); err != nil {
 			return err
 		}
 	}
-	err := s.Exec(ctx, "ALTER TABLE identities DELETE WHERE workspace = ? AND "+
-		"(has(?, key) OR has(?, target) OR multiSearchAny(concat(key, ' ', target), ?))",
-		workspace, clickhouse.Strings(r.Nodes), clickhouse.Strings(r.Nodes), clickhouse.Strings(hours(r.Nodes)))
+	nodes := array(r.Nodes)
+	// The name of an hour contains the customer; a field that was set back to a name ends in it:
+	// again:TIME NAME.
+	err := s.Exec(ctx, `ALTER TABLE identities DELETE WHERE workspace = ? AND (has(?, key) OR has(?, target)
+    OR multiSearchAny(concat(key, ' ', target), ?)
+    OR startsWith(key, 'again:') AND has(?, substring(key, position(key, ' ') + 1))
+    OR startsWith(target, 'again:') AND has(?, substring(target, position(target, ' ') + 1)))`,
+		workspace, nodes, nodes, clickhouse.Strings(hours(r.Nodes)), nodes, nodes)
 	if err != nil {
 		return err
 	}
+	if err := s.Exec(ctx, "ALTER TABLE first_names DELETE WHERE workspace = ? AND has(?, name)", workspace, nodes); err != nil {
+		return err
+	}
+	if len(r.Quoted) == 0 {
+		return nil
+	}
 	return s.Exec(ctx, "ALTER TABLE dead_letters UPDATE body = '{}', key = '', headers = map() WHERE "+
 		"multiSearchAny(body, ?)",
-		clickhouse.Strings(r.Quoted))
+		array(r.Quoted))
 }
 
 // redactClicks removes the person from clicks, as List.Click does of rows that are consumed.
@@ -145,7 +170,7 @@ func redactClicks(ctx context.Context, s *clickhouse.Store, workspace string, cl
 	return s.Exec(ctx, `ALTER TABLE clicks UPDATE visitor_id = '', identity_hash = toFixedString('', 8),
 url = `+strings.ReplaceAll(origin, "%", "url")+`, path = '', referrer = `+strings.ReplaceAll(origin, "%", "referrer")+`,
 ad_click_id = '', region = '', city = '', user_agent = '', properties = map()
-WHERE workspace = ? AND has(?, UUIDNumToString(click_id))`, workspace, clickhouse.Strings(clicks))
+WHERE workspace = ? AND has(?, UUIDNumToString(click_id))`, workspace, array(clicks))
 }
 
 // hours are what the names of the hours in which a customer paid contain (identity.Hour). Without a

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"tributary/processor/clickhouse"
+	"tributary/processor/credit"
 	"tributary/processor/identity"
 	"tributary/processor/join"
 	"tributary/processor/ledger"
@@ -434,7 +435,9 @@ func candidates(w ledger.Weighing) (Policy, []Candidate) {
 			candidate.ClickID, candidate.ClickedAt, candidate.ReceivedAt, candidate.LinkID = c.Click.ID.String(),
 				&c.Click.ClickedAt, &c.Click.ReceivedAt, c.Click.LinkID
 		}
-		candidate.Why = verdict(w, c, policy)
+		if candidate.Why = verdict(w, c, policy); c.Source != "" {
+			candidate.Why += " (" + credit.Explain(c.Source) + ")"
+		}
 		list = append(list, candidate)
 	}
 	return policy, list

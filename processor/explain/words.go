@@ -22,6 +22,7 @@ var reasons = map[join.Rule]string{
 	join.RuleStripeCustomer: "the Stripe customer is tied to this click",
 	join.RuleAffiliate:      "an affiliate is named, and no single click is known",
 	join.RulePromotionCode:  "the promotion code belongs to an affiliate",
+	join.RuleReference:      "the sale repeats a name that only the public gave, which is weak evidence",
 	join.RuleEmail:          "the buyer's e-mail address was seen with this click, which is weak evidence",
 	join.RuleSale:           "it belongs to a sale, and is credited like it",
 }
@@ -55,6 +56,10 @@ func verdict(w ledger.Weighing, c join.Weighed, policy Policy) string {
 	case join.TooLate:
 		return fmt.Sprintf("too late: clicked %s after the sale; it may be credited with the buyer's next one",
 			span(c.Click.ClickedAt.Sub(w.Last)))
+	case join.Replaced:
+		return "replaced: the metadata field that named it had another value at the sale"
+	case join.Unproven:
+		return "not proven: only the public gave this click its name, which could be guessed, or gave it after the sale"
 	}
 	return "nothing that is known answers to this name, yet"
 }
@@ -74,6 +79,8 @@ func phrase(r join.Rule) string {
 		return "a named affiliate"
 	case join.RulePromotionCode:
 		return "a promotion code"
+	case join.RuleReference:
+		return "a name that only the public gave"
 	case join.RuleEmail:
 		return "an e-mail address"
 	}

@@ -136,6 +136,10 @@ func (h *processor) InsertEdges(ctx context.Context, rows []clickhouse.EdgeRow) 
 	return insert(ctx, h, "identities", rows, h.Model.InsertEdges)
 }
 
+func (h *processor) InsertFirstNames(ctx context.Context, rows []clickhouse.EdgeRow) error {
+	return insert(ctx, h, "first_names", rows, h.Model.InsertFirstNames)
+}
+
 func (h *processor) InsertLeads(ctx context.Context, rows []ledger.Lead) error {
 	return insert(ctx, h, "leads", rows, h.Model.InsertLeads)
 }

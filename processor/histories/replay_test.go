@@ -182,14 +182,14 @@ func TestRebuild(t *testing.T) {
 		}
 		return b, result
 	}
-	if _, same := rebuild("_tables", 37, nil); !same.Equal() || len(same.Differences) != 6 {
+	if _, same := rebuild("_tables", 37, nil); !same.Equal() || len(same.Differences) != 7 {
 		t.Fatalf("rebuilt from the tables: %+v", same.Differences)
 	}
 	for _, partitions := range []int32{1, 5} {
 		topics := w.kafka(partitions, append(all, broken))
 		suffix := "_kafka" + string('0'+partitions)
 		topics.DeadLetter = nil
-		if _, same := rebuild(suffix, 10+7*int(partitions), topics); !same.Equal() || len(same.Differences) != 8 {
+		if _, same := rebuild(suffix, 10+7*int(partitions), topics); !same.Equal() || len(same.Differences) != 9 {
 			t.Fatalf("rebuilt from Kafka with %d partitions: %+v", partitions, same.Differences)
 		}
 	}

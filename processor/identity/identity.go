@@ -3,6 +3,8 @@
 package identity
 
 import (
+	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -29,9 +31,20 @@ const (
 	Code         = "code"         // what the buyer typed, upper case: Stripe compares codes without regard to case
 	Email        = "email"        // keyed hash of an e-mail address, hex
 	Link         = "link"         // a link of the operator's catalogue
+	Public       = "public"       // what anybody may have written about another name, which is its value; see PublicName
+	Again        = "again"        // a metadata field that was set back to an older value; see NewAgain
+	Correction   = "correction"   // a person's decision who is credited with a sale; see NewCorrection
 	FirstSale    = "first_sale"   // of a customer, subscription or external id; its edge's At is when they first paid
 	PaymentHour  = "payment_hour" // an hour in which a customer paid in a currency, by a payment that may be an invoice's
 	InvoiceHour  = "invoice_hour" // an hour in which an invoice of a customer in a currency was paid
+)
+
+// Catalogue stands for the operator's catalogues of affiliates; its edge's At is since when there
+// is one.
+const (
+	catalogueType           = "catalogue"
+	Catalogue          Node = catalogueType + ":affiliates"
+	CatalogueIsInForce Node = catalogueType + ":in_force"
 )
 
 // New makes a node.
@@ -64,6 +77,91 @@ func ClickRef(value string) (Node, bool) {
 	return New(Reference, value), true
 }
 
+// PublicName is what anybody may have written about a name: a browser's click under a foreign id or
+// for an affiliate, or a lead that no secret key vouched for. It is a name beside n, so that what a
+// backend says of n and what the public says of it are both kept, and neither hides the other.
+func PublicName(n Node) Node { return New(Public, string(n)) }
+
+// OfPublic returns the name of which the public said something; any other name itself.
+func OfPublic(n Node) Node {
+	if n.Type() == Public {
+		return Node(n.Value())
+	}
+	return n
+}
+
+// NewAgain says that a field got the value target at a moment, which it may have had before: the
+// edge to target itself keeps only the first time.
+func NewAgain(at time.Time, target Node) Node {
+	return New(Again, strconv.FormatInt(at.Unix(), 10)+" "+string(target))
+}
+
+// AgainOf returns the value that a field was set back to.
+func AgainOf(n Node) Node {
+	_, target, _ := strings.Cut(n.Value(), " ")
+	return Node(target)
+}
+
+// testMode begins the values of names that both of Stripe's modes may use, where an event of test
+// mode told something of them.
+const testMode = "test mode/"
+
+// OfTestMode reports whether a name is known from test mode only.
+func (n Node) OfTestMode() bool { return strings.HasPrefix(n.Value(), testMode) }
+
+// shared reports whether both modes may use a name: the seller's own id of a buyer, an address, a
+// coupon or a code. Stripe's other ids are of one mode.
+func (n Node) shared() bool {
+	switch n.Type() {
+	case External, Email, Coupon, Code, FirstSale:
+		return true
+	}
+	return false
+}
+
+// InTestMode returns the name that stands for n in test mode: n itself, unless both modes may use
+// it.
+func (n Node) InTestMode() Node {
+	if n.shared() {
+		return New(n.Type(), testMode+n.Value())
+	}
+	return n
+}
+
+// TestMode returns what an event of test mode tells, so that no live sale finds it: what it says of
+// a name that both modes may use, it says of that name in test mode. Its own sales find both, so
+// that an integration can be tried with live clicks and leads.
+func TestMode(edges []Edge) []Edge {
+	apart := make([]Edge, 0, len(edges))
+	for _, e := range edges {
+		if e.B.shared() && !e.A.shared() && e.B.Type() != FirstSale {
+			apart = append(apart, e)
+		}
+		e.A, e.B = e.A.InTestMode(), e.B.InTestMode()
+		apart = append(apart, e)
+	}
+	return apart
+}
+
+// Nobody and Undone are decisions of a correction that credit nobody, and that take all corrections
+// before them back.
+const (
+	Nobody Node = "nobody:"
+	Undone Node = "undone:"
+)
+
+// NewCorrection names a decision: an affiliate, a click, Nobody or Undone. The names of later
+// decisions are greater.
+func NewCorrection(at time.Time, decision Node) Node {
+	return New(Correction, fmt.Sprintf("%014d/%s", at.UnixMilli(), decision))
+}
+
+// Decision returns what a correction decides.
+func Decision(correction Node) Node {
+	_, decision, _ := strings.Cut(correction.Value(), "/")
+	return Node(decision)
+}
+
 // Edge says that two names belong together. It is true in both directions and is never taken back.
 type Edge struct {
 	A, B   Node
@@ -78,27 +176,31 @@ type Edge struct {
 // type to the next. A customer's or a subscription's other sales are not followed: they are other
 // movements.
 var leadsTo = map[string]map[string]bool{
-	Object:       set(Object, Movement, Customer, Subscription, External, Reference, Click, Affiliate, Promotion, Coupon, Email, PaymentHour, InvoiceHour),
-	Movement:     set(Object),
-	Customer:     set(External, Reference, Click, Affiliate, Promotion, Coupon, Email, FirstSale),
-	Subscription: set(External, Reference, Click, Affiliate, Promotion, Coupon, FirstSale),
-	External:     set(Reference, Click, FirstSale),
-	Reference:    set(Click),
-	Promotion:    set(Code, Coupon, Affiliate),
-	Coupon:       set(Affiliate),
-	Code:         set(Affiliate),
-	Email:        set(External, Reference, Click),
-	Link:         set(Affiliate),
-	Affiliate:    set(Program),
-	Lead:         set(Customer, Subscription, External, Reference, Click),
+	Object: set(Object, Movement, Customer, Subscription, External, Reference, Click, Affiliate, Promotion, Coupon, Email, PaymentHour, InvoiceHour,
+		Correction),
+	Movement:      set(Object),
+	Customer:      set(External, Reference, Click, Affiliate, Promotion, Coupon, Email, FirstSale, Again),
+	Subscription:  set(External, Reference, Click, Affiliate, Promotion, Coupon, FirstSale, Again),
+	External:      set(Reference, Click, FirstSale, Public, Again),
+	Reference:     set(Click, Public),
+	Public:        set(Click, Reference, Program),
+	Correction:    set(Click),
+	Promotion:     set(Code, Coupon, Affiliate),
+	Coupon:        set(Affiliate),
+	Code:          set(Affiliate),
+	Email:         set(External, Reference, Click),
+	Link:          set(Affiliate),
+	Affiliate:     set(Program, Public),
+	catalogueType: set(catalogueType),
+	Lead:          set(Customer, Subscription, External, Reference, Click),
 }
 
 // touches tells, for a name about which something new is known, where the sales and leads lie that
 // may change by it. Links are not walked backwards: the ledger knows which of its clicks came by
 // which.
 var touches = map[string]map[string]bool{
-	Click:        set(Object, Lead, Customer, External, Subscription, Reference, Email),
-	Reference:    set(Object, Lead, Customer, External, Subscription, Email),
+	Click:        set(Object, Lead, Customer, External, Subscription, Reference, Email, Public, Correction),
+	Reference:    set(Object, Lead, Customer, External, Subscription, Email, Public),
 	Affiliate:    set(Object, Customer, Subscription, Promotion, Coupon, Code),
 	External:     set(Object, Lead, Customer, Subscription, Email),
 	Customer:     set(Object, Lead),
@@ -107,6 +209,8 @@ var touches = map[string]map[string]bool{
 	Coupon:       set(Object, Customer, Subscription, Promotion),
 	Code:         set(Promotion),
 	Email:        set(Object, Customer),
+	Public:       set(Reference, Affiliate, External),
+	Correction:   set(Object),
 }
 
 // Changes tells which ends of a new edge know more by it: those from which it may be followed. A

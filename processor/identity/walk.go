@@ -3,6 +3,7 @@ package identity
 import (
 	"context"
 	"slices"
+	"strings"
 )
 
 // Edges looks names up: every edge of workspace that begins at one of the nodes. An error is not an
@@ -42,8 +43,8 @@ func Remember(edges Edges) Edges {
 }
 
 // depth bounds both walks. The longest way is movement → object → object → customer → external →
-// reference → click, where objects may follow each other more than once: a payment intent may pay
-// several invoices, and an invoice be paid by several.
+// public → reference → public → click, where objects may follow each other more than once: a payment
+// intent may pay several invoices, and an invoice be paid by several.
 const depth = 24
 
 // spread walks level by level, all names of a level in one question. enter is called once for each
@@ -129,11 +130,13 @@ func Explore(ctx context.Context, edges Edges, workspace string, from []Node) (*
 // Explore loads what bears on some more of them.
 func (g *Graph) Explore(ctx context.Context, edges Edges, workspace string, from []Node) error {
 	return spread(ctx, edges, workspace, from, g.seen, func(n Node) (ask bool, alias Node) {
-		typ, value := n.Split()
-		if typ == Reference {
+		switch typ, value := n.Split(); {
+		case typ == Reference:
 			alias = New(Affiliate, value) // the catalogue of affiliates may know a bare reference
+		case typ == Public && strings.HasPrefix(value, Affiliate+":"):
+			alias = Catalogue // where there is one, the public names no affiliates
 		}
-		_, ask = leadsTo[typ]
+		_, ask = leadsTo[n.Type()]
 		return ask, alias
 	}, func(e Edge) bool {
 		if !leadsTo[e.A.Type()][e.B.Type()] {

@@ -1,5 +1,6 @@
-// Package join finds who is to be credited with a sale: every click and affiliate that its names lead to, and of them the one
-// that the policy of the workspace prefers. No I/O, no clock, no goroutine.
+// Package join finds who is to be credited with a sale: every click and affiliate that its names
+// lead to, and of them the one that the policy of the workspace prefers. No I/O, no clock, no
+// goroutine.
 package join
 
 import (
@@ -14,8 +15,9 @@ import (
 // Rule says why a click or an affiliate is credited.
 type Rule string
 
-// The rules, by precedence: what names the sale itself outranks what names its buyer; a subscription's own credit outranks
-// its customer's, so that a renewal keeps what began it; a click outranks a bare affiliate.
+// The rules, by precedence: what names the sale itself outranks what names its buyer; a
+// subscription's own credit outranks its customer's, so that a renewal keeps what began it; a click
+// outranks a bare affiliate.
 const (
 	RuleManual         Rule = "manual"
 	RuleClickID        Rule = "click_id"
@@ -24,6 +26,7 @@ const (
 	RuleStripeCustomer Rule = "stripe_customer"
 	RuleAffiliate      Rule = "affiliate"
 	RulePromotionCode  Rule = "promotion_code"
+	RuleReference      Rule = "reference" // a name that only the public gave, and that the sale repeats
 	RuleEmail          Rule = "email"
 	RuleSale           Rule = "sale" // a refund or dispute inherits its sale's credit
 	RuleNone           Rule = "none"
@@ -46,8 +49,10 @@ func (r Rule) Rank() int {
 		return 4
 	case RulePromotionCode:
 		return 3
-	case RuleEmail:
+	case RuleReference:
 		return 2
+	case RuleEmail:
+		return 1
 	}
 	return 0
 }
@@ -56,12 +61,14 @@ func (r Rule) Rank() int {
 type Click struct {
 	ID                                                     schemas.ClickID
 	ClickedAt, ReceivedAt                                  time.Time
+	Vouched                                                bool // a secret key came with it; false: anybody may have written it
 	LinkID, AffiliateID, ProgramID, VisitorID              string
 	UTMSource, UTMMedium, UTMCampaign, UTMTerm, UTMContent string
 	Channel, Country, Device                               string
 }
 
-// Credit is one answer to "who brought this sale": a click, or an affiliate of whom no single click is known.
+// Credit is one answer to "who brought this sale": a click, or an affiliate of whom no single click
+// is known.
 type Credit struct {
 	Rule        Rule
 	Key         identity.Node // the name that led here; for RuleNone the name that nothing known answers to, if any
@@ -69,13 +76,14 @@ type Credit struct {
 	AffiliateID string
 	ProgramID   string
 
+	// Source of a correction says who decided it, and why; empty for every other rule.
+	Source string
+
 	order uint64 // among the candidates of one rule; the greatest is credited
-	named naming // where no click decides: who named the affiliate, and when
 }
 
-const OrderBits = 42
-
-// Inverse makes less more: the greatest value of the width for 0, 0 for whatever does not fit. Negative counts as 0.
+// Inverse makes less more: the greatest value of the width for 0, 0 for whatever does not fit.
+// Negative counts as 0.
 func Inverse(width uint, value int64) uint64 {
 	limit := uint64(1)<<width - 1
 	if value < 0 {
@@ -87,7 +95,8 @@ func Inverse(width uint, value int64) uint64 {
 	return limit - uint64(value)
 }
 
-// naming says how closely an affiliate was tied to the sale when they were named, and when that was first told.
+// naming says how closely an affiliate was tied to the sale when they were named, and when that was
+// first told.
 type naming struct {
 	closeness uint64 // 3 by the sale itself, 2 by its subscription, 1 by its buyer
 	at        time.Time
@@ -100,9 +109,10 @@ const (
 	bySale
 )
 
-// orderOfNaming makes the greatest the affiliate whom the sale itself named; then the one whom its subscription, then its buyer was
-// known by at the sale, the last or first by the policy; then whoever was named later, the first of them: a name told
-// after the sale counts for as long as there is none from before.
+// orderOfNaming makes the greatest the affiliate whom the sale itself named; then the one whom its
+// subscription, then its buyer was known by at the sale, the last or first by the policy; then
+// whoever was named later, the first of them: a name told after the sale counts for as long as
+// there is none from before.
 func (s *Search) orderOfNaming(n naming) uint64 {
 	const secondBits = 39
 	before, preferred := uint64(1), Inverse(secondBits, n.at.Unix())
@@ -115,38 +125,16 @@ func (s *Search) orderOfNaming(n naming) uint64 {
 	return n.closeness<<40 | before<<secondBits | preferred
 }
 
-// namings are all that named an affiliate equally closely, by one rule.
-type namings struct {
-	count uint64
-	sum   int64 // of the seconds since namingEpoch
-}
-
-// road is where namings are counted together.
-type road struct {
-	rule      Rule
-	closeness uint64
-}
-
-// orderOf is the version's order of a credit that no click decides. The choice itself would not do: it falls when a naming
-// turns out to be older than it was told first. What only grows is the closeness, then the number of namings so close, then, for
-// as many, how early they all are.
-func (n namings) orderOf(closeness uint64) uint64 {
-	const countBits, sumBits = 6, 34
-	return closeness<<(countBits+sumBits) | min(n.count, 1<<countBits-1)<<sumBits | Inverse(sumBits, n.sum)
-}
-
-// namingEpoch is 2020-01-01: before any event that we read.
-const namingEpoch = 1577836800
-
 // orderOf makes the click that the policy prefers the greatest.
 func orderOf(c *Click, touch Touch) uint64 {
 	if touch == FirstTouch {
-		return Inverse(OrderBits, c.ClickedAt.UnixMilli())
+		return Inverse(42, c.ClickedAt.UnixMilli())
 	}
 	return uint64(max(c.ClickedAt.UnixMilli(), 0))
 }
 
-// better is the total order among candidates: rule, then the click that the policy prefers, then the smaller id.
+// better is the total order among candidates: rule, then the click that the policy prefers, then
+// the smaller id.
 func better(a, b Credit) int {
 	if d := cmp.Compare(b.Rule.Rank(), a.Rule.Rank()); d != 0 {
 		return d
@@ -163,14 +151,6 @@ func better(a, b Credit) int {
 		return d
 	}
 	return cmp.Compare(a.Key, b.Key)
-}
-
-// VersionOrder is the credit's place among all that its rule could ever find.
-func (s *Search) VersionOrder(c Credit) uint64 {
-	if c.Click != nil || c.AffiliateID == "" {
-		return c.order
-	}
-	return s.named[road{c.Rule, c.named.closeness}].orderOf(c.named.closeness)
 }
 
 // Target names what is credited, with its rule: the click, else the affiliate.
@@ -201,6 +181,8 @@ const (
 	Candidate Verdict = "candidate" // counts, but another one counts more
 	TooOld    Verdict = "too_old"   // before the attribution window
 	TooLate   Verdict = "too_late"  // after the sale
+	Replaced  Verdict = "replaced"  // the seller set the field that named it to another value
+	Unproven  Verdict = "unproven"  // only the public gave it the name, which could be guessed, or gave it after the sale
 	Unknown   Verdict = "unknown"   // a name that nothing known answers to, yet
 )
 
@@ -210,23 +192,21 @@ type Weighed struct {
 	Verdict Verdict
 }
 
-// Times are when a sale happened, by all sources: sources disagree, and each bound must only ever widen.
+// Times are when a sale happened, by all sources: sources disagree, and each bound must only ever
+// widen.
 type Times struct {
 	First, Last time.Time // zero: unknown, nothing is out of bounds
 }
 
 // Search collects every credit that the graph offers to a group of names.
 type Search struct {
-	graph     *identity.Graph
-	clicks    map[identity.Node]*Click
-	At        Times
-	Policy    Policy
-	counted   map[identity.Node]bool
-	Found     []Credit
-	named     map[road]namings
-	refused   []Weighed
-	unmet     []identity.Node
-	Knowledge int
+	graph   *identity.Graph
+	clicks  map[identity.Node]*Click
+	At      Times
+	Policy  Policy
+	Found   []Credit
+	refused []Weighed
+	unmet   []identity.Node
 }
 
 // via is the way to a candidate.
@@ -235,16 +215,21 @@ type via struct {
 	key  identity.Node // says by whom it was found
 	// closeness of whoever is named on this way
 	closeness uint64
-	// first is when the buyer who is known by key first paid; zero: the sale itself names the click, or nothing is known.
+	// told is when a lead named the click, zero for sales: of a lead's own clicks the one that was
+	// told first stays.
+	told time.Time
+	// first is when the buyer who is known by key first paid; zero: the sale itself names the
+	// click, or nothing is known.
 	first time.Time
 }
 
-// NewSearch finds all candidates for the names of one sale or lead. Whatever is not yet known only adds to them.
+// NewSearch finds all candidates for the names of one sale or lead. Whatever is not yet known only
+// adds to them.
 func NewSearch(g *identity.Graph, clicks map[identity.Node]*Click, from []identity.Node, at Times, policy Policy) *Search {
-	s := &Search{graph: g, clicks: clicks, At: at, Policy: policy, counted: make(map[identity.Node]bool), named: make(map[road]namings)}
+	s := &Search{graph: g, clicks: clicks, At: at, Policy: policy}
 	buyers := make(map[identity.Node]bool) // followed already, from another of the sale's names
 	for _, n := range from {
-		for _, e := range s.edges(n) {
+		for _, e := range s.graph.From(n) {
 			if buyers[e.B] {
 				continue
 			}
@@ -260,10 +245,15 @@ func NewSearch(g *identity.Graph, clicks map[identity.Node]*Click, from []identi
 			case identity.Subscription:
 				s.through(e.B, RuleSubscription)
 			default:
-				s.direct(e, via{rule: RuleClickID, key: e.B, closeness: bySale})
+				way := via{rule: RuleClickID, key: e.B, closeness: bySale}
+				if n.Type() == identity.Lead {
+					way.told = e.At
+				}
+				s.direct(e, way)
 			}
 		}
 	}
+	s.correct(from)
 	slices.SortFunc(s.Found, better)
 	seen := make(map[string]bool, len(s.Found))
 	s.Found = slices.DeleteFunc(s.Found, func(c Credit) bool {
@@ -271,17 +261,24 @@ func NewSearch(g *identity.Graph, clicks map[identity.Node]*Click, from []identi
 		seen[c.Target()] = true
 		return twice
 	})
-	s.Knowledge += len(s.Found) // a buyer's earlier first sale may let in one more click
 	slices.Sort(s.unmet)
 	s.unmet = slices.Compact(s.unmet)
 	return s
+}
+
+// decided returns the credit itself, or none where a person decided that the sale is nobody's.
+func (c Credit) decided() Credit {
+	if c.Rule == RuleManual && c.Click == nil && c.AffiliateID == "" {
+		return Credit{Rule: RuleNone, Key: c.Key}
+	}
+	return c
 }
 
 // Best returns the credit, and whatever it is that nothing known answers to if there is none.
 func (s *Search) Best() Credit {
 	switch {
 	case len(s.Found) > 0:
-		return s.Found[0]
+		return s.Found[0].decided()
 	case len(s.unmet) > 0:
 		return Credit{Rule: RuleNone, Key: s.unmet[0]}
 	}
@@ -305,15 +302,9 @@ func (s *Search) Weighed() []Weighed {
 	return list
 }
 
-// edges counts each node's edges once, so that the knowledge does not depend on the order of the walk.
-func (s *Search) edges(n identity.Node) []identity.Edge {
-	out := s.graph.From(n)
-	if !s.counted[n] {
-		s.counted[n] = true
-		s.Knowledge += len(out)
-	}
-	return out
-}
+// edges returns what leads on from a name: of each metadata field the one value that counts for
+// this sale.
+func (s *Search) edges(n identity.Node) []identity.Edge { return s.inForce(s.graph.From(n)) }
 
 // through follows the names of a buyer or subscription.
 func (s *Search) through(name identity.Node, rule Rule) {
@@ -346,19 +337,45 @@ func firstSale(edges []identity.Edge) time.Time {
 	return time.Time{}
 }
 
+// correct adds the credit that a person decided, whatever its click's age: the last decision,
+// unless it takes the ones before it back.
+func (s *Search) correct(from []identity.Node) {
+	var last identity.Edge
+	for _, n := range from {
+		for _, e := range s.graph.From(n) {
+			if e.B.Type() == identity.Correction && e.B > last.B {
+				last = e
+			}
+		}
+	}
+	c := Credit{Rule: RuleManual, Key: last.B, Source: last.Source, order: uint64(max(last.At.UnixMilli(), 0))}
+	switch decision := identity.Decision(last.B); decision.Type() {
+	case identity.Click:
+		click := s.clicks[decision]
+		if click == nil {
+			return
+		}
+		click = s.ofLink(click)
+		c.Click, c.AffiliateID, c.ProgramID = click, click.AffiliateID, click.ProgramID
+	case identity.Affiliate:
+		c.AffiliateID, c.ProgramID = decision.Value(), s.program(decision.Value())
+	default:
+		if decision != identity.Nobody {
+			return
+		}
+	}
+	s.Found = append(s.Found, c)
+}
+
 // direct adds the credit at the end of e, if it leads to one.
 func (s *Search) direct(e identity.Edge, way via) {
 	switch typ, value := e.B.Split(); typ {
 	case identity.Click:
 		s.click(e.B, way)
 	case identity.Reference:
-		if first := s.alias(e.B); first != "" {
-			s.click(first, way)
-		} else if programs := s.edges(identity.New(identity.Affiliate, value)); len(programs) > 0 {
-			s.affiliate(value, RuleAffiliate, e.B, naming{way.closeness, e.At})
-		} else if e.Source != "client_reference_id" { // a bare one may be anything of the seller's
-			s.unmet = append(s.unmet, e.B)
-		}
+		s.reference(e, way)
+	case identity.Public:
+		s.claimed(e, way)
 	case identity.Affiliate:
 		s.affiliate(value, RuleAffiliate, e.B, naming{way.closeness, e.At})
 	case identity.Promotion, identity.Coupon, identity.Code:
@@ -368,7 +385,8 @@ func (s *Search) direct(e identity.Edge, way via) {
 	}
 }
 
-// promotion credits whoever a promotion code was given to: the code itself, what the buyer typed, or the coupon behind it.
+// promotion credits whoever a promotion code was given to: the code itself, what the buyer typed,
+// or the coupon behind it.
 func (s *Search) promotion(n, key identity.Node, named naming) {
 	for _, e := range s.edges(n) {
 		switch typ, value := e.B.Split(); typ {
@@ -394,39 +412,23 @@ func (s *Search) email(n identity.Node) {
 	}
 }
 
-// alias gives the click that a foreign id stands for: the first received under it, for ever.
-func (s *Search) alias(ref identity.Node) identity.Node {
-	var first identity.Node
-	for _, e := range s.edges(ref) {
-		c := s.clicks[e.B]
-		if c == nil {
-			continue
-		}
-		if f := s.clicks[first]; f == nil || c.ReceivedAt.Before(f.ReceivedAt) || c.ReceivedAt.Equal(f.ReceivedAt) && e.B < first {
-			first = e.B
-		}
-	}
-	return first
-}
-
 func (s *Search) click(n identity.Node, way via) {
 	c := s.clicks[n]
 	if c == nil {
 		s.unmet = append(s.unmet, n)
 		return
 	}
-	if !s.counted[n] {
-		s.counted[n] = true
-		s.Knowledge++
-	}
 	c = s.ofLink(c)
 	touch := s.Policy.Follow
-	if way.rule == RuleClickID {
+	if way.closeness == bySale {
 		touch = s.Policy.Touch
 	}
 	credit := Credit{Rule: way.rule, Key: way.key, Click: c, AffiliateID: c.AffiliateID, ProgramID: c.ProgramID, order: orderOf(c, touch)}
+	if !way.told.IsZero() {
+		credit.order = Inverse(42, way.told.UnixMilli())
+	}
 	switch {
-	case way.rule != RuleClickID && !s.At.Last.IsZero() && c.ClickedAt.After(s.At.Last.Add(skew)):
+	case way.rule != RuleClickID && s.late(c.ClickedAt):
 		s.refused = append(s.refused, Weighed{credit, TooLate}) // it may be credited with the buyer's next sale
 	case !s.within(c.ClickedAt, way.first):
 		s.refused = append(s.refused, Weighed{credit, TooOld})
@@ -435,8 +437,8 @@ func (s *Search) click(n identity.Node, way via) {
 	}
 }
 
-// within tells whether a click lies in the attribution window: before this sale, or before the first sale of the buyer, whose
-// later ones keep its credit for as long as the policy says.
+// within tells whether a click lies in the attribution window: before this sale, or before the
+// first sale of the buyer, whose later ones keep its credit for as long as the policy says.
 func (s *Search) within(clicked, firstSale time.Time) bool {
 	if s.At.First.IsZero() || s.At.First.Sub(clicked) <= s.Policy.window() {
 		return true
@@ -447,7 +449,8 @@ func (s *Search) within(clicked, firstSale time.Time) bool {
 	return s.Policy.Renewals == 0 || s.At.First.Sub(clicked) <= s.Policy.Renewals
 }
 
-// ofLink gives a click that came by a link without naming an affiliate the one whom the operator's catalogue gives for it.
+// ofLink gives a click that came by a link without naming an affiliate the one whom the operator's
+// catalogue gives for it.
 func (s *Search) ofLink(c *Click) *Click {
 	if c.AffiliateID != "" || c.LinkID == "" {
 		return c
@@ -470,26 +473,11 @@ func (s *Search) ofLink(c *Click) *Click {
 }
 
 func (s *Search) affiliate(id string, rule Rule, key identity.Node, named naming) {
-	all := s.named[road{rule, named.closeness}]
-	all.count++
-	all.sum += max(named.at.Unix()-namingEpoch, 0)
-	s.named[road{rule, named.closeness}] = all
-	s.Found = append(s.Found, Credit{Rule: rule, Key: key, AffiliateID: id, ProgramID: s.program(id), order: s.orderOfNaming(named), named: named})
+	s.Found = append(s.Found, Credit{Rule: rule, Key: key, AffiliateID: id, ProgramID: s.program(id), order: s.orderOfNaming(named)})
 }
 
-// program of an affiliate; of several the smallest id, so that the order of learning them does not matter.
-func (s *Search) program(affiliate string) string {
-	program := ""
-	for _, e := range s.edges(identity.New(identity.Affiliate, affiliate)) {
-		if p := e.B.Value(); program == "" || p < program {
-			program = p
-		}
-	}
-	return program
-}
-
-// Merge returns the best credit that any of the searches found, and all others that could have been credited, best first. The
-// searches are those of payments that belong together.
+// Merge returns the best credit that any of the searches found, and all others that could have been
+// credited, best first. The searches are those of payments that belong together.
 func Merge(searches ...*Search) (best Credit, others []Credit) {
 	if len(searches) == 1 {
 		best, others = searches[0].Best(), searches[0].Found
@@ -503,7 +491,7 @@ func Merge(searches ...*Search) (best Credit, others []Credit) {
 		}
 		slices.SortFunc(others, better)
 		if len(others) > 0 {
-			best = others[0]
+			best = others[0].decided()
 		}
 	}
 	if len(others) == 0 {

@@ -21,16 +21,17 @@ const DefaultWindow = 90 * 24 * time.Hour
 
 // Policy is how a workspace wants its sales credited. The zero value is the default.
 type Policy struct {
-	// From is the sale time, UTC, from which the policy is in force. A row depends on the policy of its own day, so that a new
-	// policy changes no sale that came before it, and replaying gives the same rows.
+	// From is the sale time, UTC, from which the policy is in force. A row depends on the policy of
+	// its own day, so that a new policy changes no sale that came before it, and replaying gives
+	// the same rows.
 	From time.Time
-	// Window is how long before the sale a click may lie; 0: DefaultWindow. A sale of a known buyer (a renewal, a second
-	// purchase) is measured by the buyer's first sale.
+	// Window is how long before the sale a click may lie; 0: DefaultWindow. A sale of a known buyer
+	// (a renewal, a second purchase) is measured by the buyer's first sale.
 	Window time.Duration
 	// Touch chooses among the clicks that the sale itself names; empty: last.
 	Touch Touch
-	// Follow chooses among the clicks that the buyer is known by (customer, subscription, the seller's own id): the last one
-	// before the sale, or the first ever; empty: last.
+	// Follow chooses among the clicks that the buyer is known by (customer, subscription, the
+	// seller's own id): the last one before the sale, or the first ever; empty: last.
 	Follow Touch
 	// Renewals is how long after the click the buyer's later sales are credited to it; 0: always.
 	Renewals time.Duration
@@ -84,7 +85,8 @@ func NewPolicies(list ...Policy) (Policies, error) {
 	return list, errors.Join(faults...)
 }
 
-// At gives the policy in force at a moment: the latest that began, else the earliest, else the default.
+// At gives the policy in force at a moment: the latest that began, else the earliest, else the
+// default.
 func (p Policies) At(t time.Time) Policy {
 	var current Policy
 	for i, candidate := range p {

@@ -18,9 +18,11 @@ type Lead struct {
 	EventName  string
 	Mode       string
 	Quantity   uint8
+	Livemode   bool   // what a backend reports is live; Stripe says it of its own
 	EmailHash  string // 16 bytes or empty
 	Metadata   map[string]string
 
+	Person    string // who it is, as "type:value": one person counts once, however many leads tell of them
 	Click     join.Click
 	MatchRule join.Rule
 	MatchKey  string
@@ -31,7 +33,7 @@ type Lead struct {
 func NewLead(l *schemas.Lead) Lead {
 	row := Lead{
 		Workspace: l.Workspace, ID: [16]byte(l.LeadId), ReceivedAt: time.UnixMilli(l.ReceivedAt).UTC(), ExternalID: l.ExternalId,
-		EventName: l.EventName, Mode: l.Mode, Quantity: uint8(min(max(l.Quantity, 1), 100)), EmailHash: string(l.EmailHash),
+		EventName: l.EventName, Mode: l.Mode, Quantity: uint8(min(max(l.Quantity, 1), 100)), Livemode: true, EmailHash: string(l.EmailHash),
 		Metadata: l.Metadata, MatchRule: join.RuleNone,
 	}
 	return row.Uncredited()
@@ -39,7 +41,7 @@ func NewLead(l *schemas.Lead) Lead {
 
 // Uncredited gives the lead as it is before anything was looked up.
 func (l Lead) Uncredited() Lead {
-	l.MatchRule, l.Version = join.RuleNone, leadVersion(l.ReceivedAt, join.RuleNone, 0, 0)
+	l.MatchRule, l.Version = join.RuleNone, leadVersion(l.ReceivedAt, extent{})
 	return l
 }
 
@@ -48,29 +50,62 @@ func LeadNode(id [16]byte) identity.Node {
 	return identity.New(identity.Lead, hex.EncodeToString(id[:]))
 }
 
-// CreditLead finds the lead's click. The first telling of a lead stays: its version begins with the
-// inverse of received_at.
+// CreditLead finds the lead's click, and who the person is. The first telling of a lead stays, and
+// so does what it came from: its version begins with the inverse of received_at, and a click that
+// the buyer came to be known by later counts for nothing.
 func (k *Evidence) CreditLead(l Lead) Lead {
-	found := join.NewSearch(k.Graph, k.Clicks, []identity.Node{LeadNode(l.ID)}, join.Times{}, k.Policies.At(l.ReceivedAt))
+	at := join.Times{First: l.ReceivedAt, Last: l.ReceivedAt}
+	found := join.NewSearch(k.Graph, k.Clicks, []identity.Node{LeadNode(l.ID)}, at, k.Policies.At(l.ReceivedAt))
 	c := found.Best()
 	l.MatchRule, l.MatchKey = c.Rule, string(c.Key)
 	l.Click = join.Click{AffiliateID: c.AffiliateID, ProgramID: c.ProgramID}
 	if c.Click != nil {
 		l.Click = *c.Click
 	}
-	l.Version = leadVersion(l.ReceivedAt, c.Rule, found.VersionOrder(c), found.Knowledge)
+	l.Person = k.person(l)
+	var known extent
+	known.names(k, []identity.Node{LeadNode(l.ID)})
+	l.Version = leadVersion(l.ReceivedAt, known)
 	return l
 }
 
-// leadVersion begins with the inverse of received_at, then has the rule of the credit, its order
-// within the rule, and how much is known of it.
-func leadVersion(received time.Time, rule join.Rule, order uint64, knowledge int) Version {
+// person names who a lead is: by the seller's own id, else by the Stripe customer, else by the hash
+// of the e-mail address. A customer whose id in the seller's database is learnt from another event
+// is known by that; of several the smallest stands, so that the order of learning them does not
+// matter.
+func (k *Evidence) person(l Lead) string {
+	if l.ExternalID != "" {
+		return string(identity.New(identity.External, l.ExternalID))
+	}
+	var external, customer string
+	for _, e := range k.Graph.From(LeadNode(l.ID)) {
+		if e.B.Type() != identity.Customer {
+			continue
+		}
+		customer = smaller(customer, string(e.B))
+		for _, of := range k.Graph.From(e.B) {
+			if of.B.Type() == identity.External && !of.B.OfTestMode() {
+				external = smaller(external, string(of.B))
+			}
+		}
+	}
+	switch {
+	case external != "":
+		return external
+	case customer != "":
+		return customer
+	case l.EmailHash != "":
+		return string(identity.New(identity.Email, hex.EncodeToString([]byte(l.EmailHash))))
+	}
+	return string(LeadNode(l.ID))
+}
+
+// leadVersion makes the first telling of a lead the greatest, and of two rows of it the one that is
+// computed from more.
+func leadVersion(received time.Time, known extent) Version {
 	var v Version
 	v.push(44, join.Inverse(44, received.UnixMilli()))
-	v.push(25, 0)
-	v.push(4, uint64(rule.Rank()))
-	v.push(join.OrderBits, order)
-	v.push(11, uint64(knowledge))
-	v.push(2, 0)
+	v.push(20, known.count)
+	v.push(64, known.earliness)
 	return v
 }

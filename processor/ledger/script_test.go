@@ -3,6 +3,7 @@ package ledger_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"log/slog"
@@ -21,6 +22,7 @@ import (
 	"tributary/processor/catalogue"
 	"tributary/processor/clickhouse/clickhousetest"
 	"tributary/processor/consume"
+	"tributary/processor/credit"
 	"tributary/processor/fx"
 	"tributary/processor/identity"
 	"tributary/processor/join"
@@ -42,11 +44,14 @@ var update = flag.Bool(
 //
 //	policy KEY=VALUE …                    window_days, touch, follow, renewals_days of the workspace
 //	rate CURRENCY DAY USD                 one published rate; without any, the usual ones of 2026-03-02
-//	click NAME TIME KEY=VALUE …           $NAME is its id in what follows; affiliate, program, link, foreign
-//	lead TIME KEY=VALUE …                 external, click, event, email
+//	click NAME TIME KEY=VALUE …           $NAME is its id in what follows; affiliate, program, link, foreign; received: when the edge took
+//	                                      it, if later; vouched: a secret key came with it
+//	lead TIME KEY=VALUE …                 external, click, event, email; public: a browser sent it
+//	credit TIME SALE DECISION             affiliate:ID, click:$NAME, nobody: or undone:, as processor credit decides
 //	catalogue HEADER|ROW …                as processor catalogue reads it
 //	api VERSION                           of the events that follow
-//	event TYPE TIME OBJECT                the object as JSON; it reaches us a second later
+//	event TYPE TIME OBJECT [was VALUES]   the object as JSON, and what the event changed, as it was; it reaches us a
+//	                                      second later
 //	test-event TYPE TIME OBJECT           the same with livemode=false
 //	show day                              write on which day each movement is booked
 //
@@ -95,6 +100,7 @@ type script struct {
 	clicks   map[string]schemas.ClickID
 	names    map[string]string // click id → its name
 	steps    []func(*teller) error
+	later    []func(*teller) error // what could not be done yet
 }
 
 // teller is a processor without Kafka, over the model of ClickHouse.
@@ -209,19 +215,29 @@ func (s *script) read(line string) {
 	case "lead":
 		at, rest := s.moment(rest)
 		s.lead(at, pairs(rest))
+	case "credit":
+		at, rest := s.moment(rest)
+		f := strings.Fields(rest)
+		c := credit.Correction{Sale: f[0], Decision: identity.Node(f[1]), Reason: "asked for", Author: "zoe"}
+		apply := func(m *teller) error { return credit.Apply(context.Background(), m, m.recomputer, "default", c, at) }
+		s.steps = append(s.steps, func(m *teller) error {
+			err := apply(m)
+			if errors.Is(err, credit.ErrUnknown) { // told before its sale: a person would try again
+				s.later = append(s.later, apply)
+				return nil
+			}
+			return err
+		})
 	case "catalogue":
-		c, err := catalogue.Read(
-			strings.NewReader(strings.ReplaceAll(rest, "|", "\n")),
-			time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC),
-		)
+		loaded := time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
+		c, err := catalogue.Read(strings.NewReader(strings.ReplaceAll(rest, "|", "\n")), loaded)
 		if err != nil {
 			s.fault("%s: %v", line, err)
 			return
 		}
-		s.steps = append(
-			s.steps,
-			func(m *teller) error { return m.recomputer.Catalogue(context.Background(), "default", c.Edges, nil) },
-		)
+		s.steps = append(s.steps, func(m *teller) error {
+			return m.recomputer.Catalogue(context.Background(), "default", append(c.Edges, catalogue.InForce(loaded)), nil)
+		})
 	case "event", "test-event":
 		typ, rest, _ := strings.Cut(rest, " ")
 		at, rest := s.moment(rest)
@@ -282,11 +298,15 @@ func (s *script) click(name string, at time.Time, m map[string]string) {
 	copy(id[9:], fmt.Sprintf("%-7.7s", name))
 	id[6], id[7], id[8] = 0x70, 0, 0x80
 	s.clicks[name], s.names[id.String()] = id, name
-	r, err := schemas.ClickRecord(
-		&schemas.Click{Workspace: "default", ClickId: id[:], ClickedAt: at.UnixMilli(), ReceivedAt: at.UnixMilli() + 20,
-			AffiliateId: m["affiliate"], ProgramId: m["program"], LinkId: m["link"], ForeignId: m["foreign"]},
-		nil,
-	)
+	received := at.Add(20 * time.Millisecond)
+	if m["received"] != "" {
+		received, _ = s.moment(m["received"])
+	}
+	r, err := schemas.ClickRecord(&schemas.Click{
+		Workspace: "default", ClickId: id[:], ClickedAt: at.UnixMilli(), ReceivedAt: received.UnixMilli(),
+		Vouched: m["vouched"] != "", AffiliateId: m["affiliate"], ProgramId: m["program"], LinkId: m["link"],
+		ForeignId: m["foreign"],
+	}, nil)
 	if err != nil {
 		s.fault("%v", err)
 		return
@@ -299,14 +319,9 @@ func (s *script) click(name string, at time.Time, m map[string]string) {
 
 func (s *script) lead(at time.Time, m map[string]string) {
 	l := &schemas.Lead{
-		Workspace:  "default",
-		LeadId:     []byte(fmt.Sprintf("%-16.16s", m["external"]+m["event"])),
-		ReceivedAt: at.UnixMilli(),
-		ClickRef:   m["click"],
-		ExternalId: m["external"],
-		EventName:  m["event"],
-		Mode:       "async",
-		Quantity:   1,
+		Workspace: "default", LeadId: []byte(fmt.Sprintf("%-16.16s", m["external"]+m["event"])),
+		ReceivedAt: at.UnixMilli(), ClickRef: m["click"], ExternalId: m["external"], EventName: m["event"],
+		Mode: "async", Quantity: 1, Vouched: new(m["public"] == ""),
 	}
 	if m["email"] != "" {
 		l.EmailHash = hash(m["email"])
@@ -323,33 +338,18 @@ func hash(address string) []byte { return schemas.EmailHash([]byte("key"), "defa
 
 func (s *script) event(typ string, at time.Time, object string, live bool) {
 	id := fmt.Sprintf("evt_%d", len(s.steps)+1)
-	if !json.Valid([]byte(object)) {
+	object, was, changed := strings.Cut(object, " was ")
+	if !changed {
+		was = "null"
+	}
+	if !json.Valid([]byte(object)) || !json.Valid([]byte(was)) {
 		s.fault("not JSON: %s", object)
 	}
-	body := fmt.Sprintf(
-		`{"id":%q,"object":"event","type":%q,"api_version":%q,"created":%d,"livemode":%t,"data":{"object":%s}}`,
-		id,
-		typ,
-		s.api,
-		at.Unix(),
-		live,
-		object,
-	)
-	s.steps = append(
-		s.steps,
-		s.handle(
-			schemas.StripeRecord(
-				&schemas.StripeEvent{
-					ID:         id,
-					Type:       typ,
-					Livemode:   live,
-					ReceivedAt: at.Add(time.Second),
-					Body:       []byte(body),
-				},
-				id,
-			),
-		),
-	)
+	body := fmt.Sprintf(`{"id":%q,"object":"event","type":%q,"api_version":%q,"created":%d,"livemode":%t,`+
+		`"data":{"object":%s,"previous_attributes":%s}}`, id, typ, s.api, at.Unix(), live, object, was)
+	s.steps = append(s.steps, s.handle(schemas.StripeRecord(&schemas.StripeEvent{
+		ID: id, Type: typ, Livemode: live, ReceivedAt: at.Add(time.Second), Body: []byte(body),
+	}, id)))
 }
 
 func (s *script) handle(r *kgo.Record) func(*teller) error {
@@ -387,8 +387,14 @@ func (s *script) play(table *fx.Table, order []int) *teller {
 		Events:     consume.NewEventsMetric(),
 	}
 	m.clicks = &consume.Clicks{Store: m, Recomputer: m.recomputer}
+	s.later = nil
 	for _, i := range order {
 		if err := s.steps[i](m); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	for _, step := range s.later {
+		if err := step(m); err != nil {
 			s.t.Fatal(err)
 		}
 	}
@@ -457,7 +463,11 @@ func (s *script) rows(table *fx.Table, order []int, dead string) string {
 		lines = append(lines, line)
 	}
 	for _, l := range m.AllLeads() {
-		lines = append(lines, fmt.Sprintf("lead %q: %s", l.EventName, s.credit(l.MatchRule, l.Click)))
+		line := fmt.Sprintf("lead %q of %s: %s", l.EventName, l.Person, s.credit(l.MatchRule, l.Click))
+		if !l.Livemode {
+			line += ", test mode"
+		}
+		lines = append(lines, line)
 	}
 	slices.Sort(lines)
 	if dead != "" {

@@ -52,11 +52,7 @@ func (x *extent) names(k *Evidence, from []identity.Node) {
 	for i := 0; i < len(queue); i++ {
 		n := queue[i]
 		for _, e := range k.Graph.From(n) {
-			if e.B.Type() == identity.Program {
-				x.count++ // when it was heard of first depends on the processor, which asks once; nothing is computed from it
-			} else {
-				x.add(e.At)
-			}
+			x.add(e.At)
 			visit(e.B)
 		}
 		switch typ, value := n.Split(); typ {

@@ -25,6 +25,7 @@ type StoreWriter interface {
 	InsertEvents(context.Context, []clickhouse.EventRow) error
 	InsertFacts(context.Context, []clickhouse.FactRow) error
 	InsertEdges(context.Context, []clickhouse.EdgeRow) error
+	InsertFirstNames(context.Context, []clickhouse.EdgeRow) error
 	InsertLeads(context.Context, []ledger.Lead) error
 	InsertLedger(context.Context, []ledger.Entry) error
 	InsertDeadLetters(context.Context, []clickhouse.DeadLetterRow) error
@@ -33,6 +34,7 @@ type StoreWriter interface {
 // StoreReader looks up.
 type StoreReader interface {
 	Edges(ctx context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error)
+	FirstNames(ctx context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error)
 	Carried(ctx context.Context, workspace string, edges []identity.Edge) ([]identity.Edge, error)
 	SalesByLink(ctx context.Context, workspace string, links []string) ([]string, error)
 	Facts(ctx context.Context, workspace string, objects []string) (map[string][]stripe.Fact, error)

@@ -30,12 +30,22 @@ type booking struct {
 // edgesAndLeads inserts the edges that clicks and leads received since then make, and credits the
 // leads.
 func (b *booking) edgesAndLeads(ctx context.Context, since time.Time) error {
-	var edges edgeBuffer
-	err := eachClickEdge(ctx, b.live, since, func(e clickhouse.EdgeRow) error { return edges.add(ctx, b.into, e) })
+	edges, firsts := edgeBuffer{insert: b.into.InsertEdges}, edgeBuffer{insert: b.into.InsertFirstNames}
+	err := eachFirstName(ctx, b.live, since, func(vouched bool, e clickhouse.EdgeRow) error {
+		if vouched {
+			return firsts.add(ctx, e)
+		}
+		public := e
+		public.A, e.B = identity.PublicName(e.A), identity.PublicName(e.A)
+		return errors.Join(edges.add(ctx, e), firsts.add(ctx, public))
+	})
 	if err != nil {
-		return fmt.Errorf("read the edges of clicks: %w", err)
+		return fmt.Errorf("read the names that clicks use: %w", err)
 	}
-	if err := edges.flush(ctx, b.into); err != nil {
+	if err := errors.Join(edges.flush(ctx), firsts.flush(ctx)); err != nil {
+		return err
+	}
+	if err := copyPublicLeads(ctx, b.into, b.database, since); err != nil {
 		return err
 	}
 	if err := b.copyEdges(ctx, since, "lead"); err != nil {
@@ -125,30 +135,33 @@ func (b *booking) eventsBetween(ctx context.Context, since, until time.Time) err
 
 // copyEdges copies the edges of one source that were reported since then.
 func (b *booking) copyEdges(ctx context.Context, since time.Time, source string) error {
-	var edges edgeBuffer
+	edges := edgeBuffer{insert: b.into.InsertEdges}
 	err := eachEdge(ctx, b.live, b.database, since, source,
-		func(e clickhouse.EdgeRow) error { return edges.add(ctx, b.into, e) })
+		func(e clickhouse.EdgeRow) error { return edges.add(ctx, e) })
 	if err != nil {
 		return fmt.Errorf("copy edges of source %s: %w", source, err)
 	}
-	return edges.flush(ctx, b.into)
+	return edges.flush(ctx)
 }
 
 // edgeBuffer collects edges into inserts of up to maxEdges.
-type edgeBuffer []clickhouse.EdgeRow
+type edgeBuffer struct {
+	insert func(context.Context, []clickhouse.EdgeRow) error
+	rows   []clickhouse.EdgeRow
+}
 
 const maxEdges = 20_000
 
-func (b *edgeBuffer) add(ctx context.Context, into *clickhouse.Store, e clickhouse.EdgeRow) error {
-	*b = append(*b, e)
-	if len(*b) >= maxEdges {
-		return b.flush(ctx, into)
+func (b *edgeBuffer) add(ctx context.Context, e clickhouse.EdgeRow) error {
+	b.rows = append(b.rows, e)
+	if len(b.rows) >= maxEdges {
+		return b.flush(ctx)
 	}
 	return nil
 }
 
-func (b *edgeBuffer) flush(ctx context.Context, into *clickhouse.Store) error {
-	err := into.InsertEdges(ctx, *b)
-	*b = (*b)[:0]
+func (b *edgeBuffer) flush(ctx context.Context) error {
+	err := b.insert(ctx, b.rows)
+	b.rows = b.rows[:0]
 	return err
 }

@@ -15,6 +15,7 @@ import (
 	"tributary/processor/catalogue"
 	"tributary/processor/clickhouse"
 	"tributary/processor/consume"
+	"tributary/processor/credit"
 	"tributary/processor/recompute"
 	"tributary/schemas"
 )
@@ -66,7 +67,7 @@ type Rebuild struct {
 
 // computed are the tables that a rebuild exchanges; raw ones too where it read Kafka.
 var (
-	computed = []string{"facts", "identities", "leads", "leads_attributed", "ledger", "ledger_log", "revenue"}
+	computed = []string{"facts", "identities", "first_names", "leads", "leads_attributed", "ledger", "ledger_log", "revenue"}
 	raw      = []string{"clicks", "clicks_hourly", "clicks_minutely", "stripe_events", "dead_letters"}
 )
 
@@ -179,8 +180,10 @@ func (b *Rebuild) prepare(ctx context.Context, positions map[string]string) (*Ha
 		if err := copyFacts(ctx, b.Shadow, b.LiveDB); err != nil {
 			return nil, err
 		}
-		if err := b.booking(nil, nil).copyEdges(ctx, time.Time{}, catalogue.Source); err != nil {
-			return nil, err
+		for _, source := range []string{catalogue.Source, credit.Source} {
+			if err := b.booking(nil, nil).copyEdges(ctx, time.Time{}, source); err != nil {
+				return nil, err
+			}
 		}
 		if err := reached(ctx, b.Shadow, position{Step: "prepared", At: "yes"}); err != nil {
 			return nil, err
@@ -289,8 +292,10 @@ func (b *Rebuild) Exchange(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := booking.copyEdges(ctx, since, catalogue.Source); err != nil {
-		return err
+	for _, source := range []string{catalogue.Source, credit.Source} {
+		if err := booking.copyEdges(ctx, since, source); err != nil {
+			return err
+		}
 	}
 	return noteRules(ctx, b.Live)
 }

@@ -46,39 +46,39 @@ func EachEvent(ctx context.Context, s *clickhouse.Store, since, until time.Time,
 WHERE received_at >= ? AND received_at < ? ORDER BY received_at, event_id`, since, until)
 }
 
-// eachClickEdge calls one for each edge that the clicks received since then make: for each click
-// with a foreign id, and for each affiliate with the time of their first click. They are the edges
-// that consume.Clicks makes.
-func eachClickEdge(ctx context.Context, s *clickhouse.Store, since time.Time,
-	one func(clickhouse.EdgeRow) error,
+// eachFirstName calls one for each name that the clicks received since then use, with what the first
+// of them reports under it: for each foreign id the click, for each affiliate the programme. They
+// are the edges that consume.Clicks makes.
+func eachFirstName(ctx context.Context, s *clickhouse.Store, since time.Time,
+	one func(vouched bool, e clickhouse.EdgeRow) error,
 ) error {
-	err := s.Each(ctx, func(rows driver.Rows) error {
-		var workspace, foreign, id string
-		var at time.Time
-		if err := rows.Scan(&workspace, &foreign, &id, &at); err != nil {
+	for _, of := range []struct{ column, target, name, targetType, source string }{
+		{"foreign_id", "UUIDNumToString(argMin(click_id, (received_at, click_id)))", identity.Reference, identity.Click, "click.foreign_id"},
+		{"affiliate_id", "argMin(program_id, (received_at, click_id))", identity.Affiliate, identity.Program, "click.affiliate_id"},
+	} {
+		err := s.Each(ctx, func(rows driver.Rows) error {
+			var name, target string
+			var vouched bool
+			e := clickhouse.EdgeRow{Edge: identity.Edge{Source: of.source}}
+			if err := rows.Scan(&e.Workspace, &vouched, &name, &target, &e.At); err != nil {
+				return err
+			}
+			e.A, e.B, e.At = identity.New(of.name, name), identity.New(of.targetType, target), e.At.UTC()
+			return one(vouched, e)
+		}, `SELECT workspace, vouched, `+of.column+`, `+of.target+`, min(received_at) FROM clicks FINAL
+WHERE `+of.column+` != '' AND received_at >= ? GROUP BY workspace, vouched, `+of.column, since)
+		if err != nil {
 			return err
 		}
-		return one(clickhouse.EdgeRow{Workspace: workspace, Edge: identity.Edge{
-			A: identity.New(identity.Reference, foreign), B: identity.New(identity.Click, id),
-			Source: "click.foreign_id", At: at.UTC(),
-		}})
-	}, `SELECT workspace, foreign_id, UUIDNumToString(click_id), received_at FROM clicks FINAL
-WHERE foreign_id != '' AND received_at >= ?`, since)
-	if err != nil {
-		return err
 	}
-	return s.Each(ctx, func(rows driver.Rows) error {
-		var workspace, affiliate, program string
-		var at time.Time
-		if err := rows.Scan(&workspace, &affiliate, &program, &at); err != nil {
-			return err
-		}
-		return one(clickhouse.EdgeRow{Workspace: workspace, Edge: identity.Edge{
-			A: identity.New(identity.Affiliate, affiliate), B: identity.New(identity.Program, program),
-			Source: "click.affiliate_id", At: at.UTC(),
-		}})
-	}, `SELECT workspace, affiliate_id, program_id, min(received_at) FROM clicks FINAL
-WHERE affiliate_id != '' AND received_at >= ? GROUP BY workspace, affiliate_id, program_id`, since)
+	return nil
+}
+
+// copyPublicLeads copies what leads that browsers sent reported first under a name: the table leads
+// does not say which of its rows were public.
+func copyPublicLeads(ctx context.Context, s *clickhouse.Store, database string, since time.Time) error {
+	return s.Exec(ctx, "INSERT INTO first_names SELECT * FROM "+clickhouse.Table(database, "first_names")+
+		" WHERE source = 'lead.public' AND at >= ?", since)
 }
 
 // eachLead calls one for each lead that a backend reported and that was received since then,
@@ -89,8 +89,8 @@ func eachLead(ctx context.Context, s *clickhouse.Store, database string, since t
 	return s.Each(ctx, func(rows driver.Rows) error {
 		var l ledger.Lead
 		var id, hash string
-		if err := rows.Scan(&l.Workspace, &id, &l.ReceivedAt, &l.ExternalID, &l.EventName, &l.Mode, &l.Quantity, &hash,
-			&l.Metadata); err != nil {
+		if err := rows.Scan(&l.Workspace, &id, &l.ReceivedAt, &l.ExternalID, &l.EventName, &l.Mode, &l.Quantity,
+			&l.Livemode, &hash, &l.Metadata); err != nil {
 			return err
 		}
 		l.ID, l.ReceivedAt = [16]byte([]byte(id)), l.ReceivedAt.UTC()
@@ -98,7 +98,7 @@ func eachLead(ctx context.Context, s *clickhouse.Store, database string, since t
 			l.EmailHash = ""
 		}
 		return one(l.Uncredited())
-	}, `SELECT workspace, lead_id, received_at, external_id, event_name, mode, quantity, email_hash, metadata
+	}, `SELECT workspace, lead_id, received_at, external_id, event_name, mode, quantity, livemode, email_hash, metadata
 FROM `+clickhouse.Table(database, "leads")+` FINAL WHERE mode != 'stripe' AND received_at >= ?`, since)
 }
 
@@ -200,10 +200,11 @@ var compared = []struct{ table, columns, key, before string }{
 	// When a hold ended, or whether it was needed at all, depends on which processor was ahead; the
 	// ledger shows the result.
 	{"facts", "*", "object_id, kind, source, event_id", "kind != 'hold_ended' AND received_at < ?"},
-	// Each processor writes an affiliate's edge with the first click that it handles, so its time
-	// may differ.
-	{"identities", "workspace, key, target, if(source = 'click.affiliate_id', toDateTime64(0, 3, 'UTC'), at) AS at",
+	// Each processor writes the edge from a name to what the public says of it with the first click
+	// that it handles, so its time may differ. What was said first is in first_names.
+	{"identities", "workspace, key, target, if(startsWith(source, 'click.'), toDateTime64(0, 3, 'UTC'), at) AS at",
 		"key, target", "at < ?"},
+	{"first_names", "*", "name, target", "at < ?"},
 	{"ledger", "*", "kind, object_id, status, amount, version", "received_at < ?"},
 	{"revenue", "*", "kind, object_id, status, amount, version", "occurred_at < ?"},
 	{"leads", "*", "external_id, event_name, version", "received_at < ?"},

@@ -381,6 +381,10 @@ func (c *client) InsertEdges(ctx context.Context, rows []clickhouse.EdgeRow) err
 	return insert(ctx, c, "identities", rows, (*clickhousetest.Model).InsertEdges)
 }
 
+func (c *client) InsertFirstNames(ctx context.Context, rows []clickhouse.EdgeRow) error {
+	return insert(ctx, c, "first_names", rows, (*clickhousetest.Model).InsertFirstNames)
+}
+
 func (c *client) InsertLeads(ctx context.Context, rows []ledger.Lead) error {
 	return insert(ctx, c, "leads", rows, (*clickhousetest.Model).InsertLeads)
 }
@@ -398,6 +402,10 @@ func (c *client) Edges(ctx context.Context, workspace string, nodes []identity.N
 		error) {
 		return m.Edges(ctx, workspace, nodes)
 	})
+}
+
+func (c *client) FirstNames(ctx context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error) {
+	return lookup(ctx, c, "first_names", func(m *clickhousetest.Model) ([]identity.Edge, error) { return m.FirstNames(ctx, workspace, nodes) })
 }
 
 func (c *client) Carried(ctx context.Context, workspace string, edges []identity.Edge) ([]identity.Edge, error) {

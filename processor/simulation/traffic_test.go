@@ -114,8 +114,8 @@ func (t *traffic) click(at time.Duration, affiliate, foreign string) schemas.Cli
 	}
 	id[6], id[8] = 0x70|id[6]&0x0f, 0x80|id[8]&0x3f
 	c := &schemas.Click{
-		Workspace: "default", ClickId: id[:], ClickedAt: moment.UnixMilli(), ReceivedAt: t.received(at).UnixMilli() +
-			20,
+		Workspace: "default", Vouched: true, ClickId: id[:], ClickedAt: moment.UnixMilli(),
+		ReceivedAt:  t.received(at).UnixMilli() + 20,
 		AffiliateId: affiliate, ProgramId: "partners", LinkId: "link_" + affiliate, ForeignId: foreign,
 		Url: "https://shop.example/?utm_source=" + affiliate,
 	}

@@ -12,7 +12,7 @@ import "tributary/processor/identity"
 func readCustomer(ev *event, c object) {
 	id := c.mustText("id")
 	node := identity.New(identity.Customer, id)
-	keys := ev.metadata(c, "metadata")
+	keys := ev.fields(c, "customer")
 	ev.credit(append(keys, discounts(c)...), node)
 	ev.email(c.text("email"), node)
 	if len(keys) == 0 || ev.typ == "customer.deleted" {

@@ -86,6 +86,9 @@ type event struct {
 	typ     string
 	created time.Time
 	keys    *Keys
+	// previous are the values that the event changed, as they were; absent in events that changed
+	// none.
+	previous object
 	// releasesAreRefunds: the event is of an API version in which a release of an authorisation
 	// looks like a refund.
 	releasesAreRefunds bool
@@ -137,6 +140,7 @@ func (k *Keys) Read(e *schemas.StripeEvent) (Facts, error) {
 		EventID: body.mustText("id"), Account: body.text("account"), Livemode: body.flag("livemode"),
 		CreatedAt: ev.created, ReceivedAt: e.ReceivedAt,
 	}
+	ev.previous = body.child("data").child("previous_attributes")
 	subject := body.child("data").child("object")
 	if kind := subject.text("object"); kind != "" && kind != f.object {
 		subject.missing("object (it is a " + kind + ")")

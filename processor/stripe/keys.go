@@ -21,11 +21,17 @@ var builtinMetadata = map[string]string{
 	"dubClickId":       identity.Click,
 	"tolt_referral":    identity.Click,
 	"referral":         identity.Click, // Rewardful: a UUID on the customer
+	"fp_tid":           identity.Click, // FirstPromoter: its tracking id, from the cookie _fprom_tid
+	// https://affonso.io/en/help/integrations/stripe/stripe-checkout-api: the cookie of that name;
+	// PromoteKit alike.
+	"promotekit_referral": identity.Click,
+	"affonso_referral":    identity.Click,
 
 	"tributaryCustomerId":   identity.External,
 	"pimmsCustomerId":       identity.External,
 	"dubCustomerExternalId": identity.External,
 	"dubCustomerId":         identity.External, // Dub's older name
+	"fp_uid":                identity.External, // FirstPromoter
 
 	"tributaryAffiliateId": identity.Affiliate,
 	"pushLapAffiliateId":   identity.Affiliate,
@@ -45,7 +51,8 @@ var targets = []string{identity.Click, identity.External, identity.Affiliate, id
 // once made.
 type Keys struct {
 	metadata   map[string]string
-	references []reference // the longest prefix first
+	spellings  map[string]string // of the keys, without regard to case and underscores → the key
+	references []reference       // the longest prefix first
 	// HashEmail makes of an e-mail address the keyed hash under which leads are known by it
 	// (schemas.EmailHash). nil: addresses are not looked at, the default. An address never leaves
 	// this package.
@@ -75,7 +82,10 @@ func NewKeys(metadata, references map[string]string) (*Keys, error) {
 		}
 		return all
 	}
-	k := &Keys{metadata: merge(builtinMetadata, metadata)}
+	k := &Keys{metadata: merge(builtinMetadata, metadata), spellings: make(map[string]string)}
+	for _, key := range slices.Sorted(maps.Keys(k.metadata)) {
+		k.spellings[spelling(key)] = key
+	}
 	for prefix, target := range merge(builtinReferences, references) {
 		k.references = append(k.references, reference{prefix, target})
 	}
@@ -94,6 +104,22 @@ func Default() *Keys { return builtin }
 type key struct {
 	node   identity.Node
 	source string
+	again  bool // the event changed a field to this value, which it may have had before
+}
+
+// target returns what a metadata key names. A key that is written another way (pimms_click_id for
+// pimmsClickId) is the same key, unless the workspace has one of exactly that name.
+func (k *Keys) target(key string) (name, target string) {
+	if target, known := k.metadata[key]; known {
+		return key, target
+	}
+	name = k.spellings[spelling(key)]
+	return name, k.metadata[name]
+}
+
+// spelling is what the ways to write a key have in common.
+func spelling(key string) string {
+	return strings.ToLower(strings.NewReplacer("_", "", "-", "").Replace(key))
 }
 
 // node names what a value of the given type means. Not every value is a name: ids that JavaScript
@@ -117,14 +143,33 @@ func (ev *event) metadata(o object, field string) []key {
 	}
 	var keys []key
 	meta.v.GetObject().Visit(func(k []byte, v *fastjson.Value) {
-		target, known := ev.keys.metadata[string(k)]
-		if !known || v.Type() != fastjson.TypeString {
+		name, target := ev.keys.target(string(k))
+		if target == "" || v.Type() != fastjson.TypeString {
 			return
 		}
 		if n, ok := node(target, string(v.GetStringBytes())); ok {
-			keys = append(keys, key{n, "metadata." + string(k)})
+			keys = append(keys, key{node: n, source: "metadata." + name})
 		}
 	})
+	return keys
+}
+
+// fields reads the metadata of an object that has each key once and whose owner may change it: a
+// customer or a subscription. There the newest value replaces the older ones (join), so each says
+// whose it is. Stripe gives the values that an event changed in data.previous_attributes:
+// https://docs.stripe.com/api/events/object
+func (ev *event) fields(o object, whose string) []key {
+	keys := ev.metadata(o, "metadata")
+	changed := make(map[string]bool)
+	if before := ev.previous.child("metadata"); ev.previous.present() && before.present() {
+		before.v.GetObject().Visit(func(k []byte, _ *fastjson.Value) {
+			name, _ := ev.keys.target(string(k))
+			changed["metadata."+name] = true
+		})
+	}
+	for i, k := range keys {
+		keys[i].source, keys[i].again = whose+"."+k.source, changed[k.source]
+	}
 	return keys
 }
 
@@ -137,13 +182,13 @@ func (ev *event) clientReference(o object) []key {
 	for _, r := range ev.keys.references {
 		if rest, ok := strings.CutPrefix(value, r.prefix); ok {
 			if n, ok := node(r.target, rest); ok {
-				return []key{{n, "client_reference_id " + r.prefix}}
+				return []key{{node: n, source: "client_reference_id " + r.prefix}}
 			}
 			return nil
 		}
 	}
 	if n, ok := identity.ClickRef(value); ok {
-		return []key{{n, "client_reference_id"}}
+		return []key{{node: n, source: "client_reference_id"}}
 	}
 	return nil
 }
@@ -155,7 +200,7 @@ func (ev *event) credit(keys []key, names ...identity.Node) {
 	for _, k := range keys {
 		for _, n := range names {
 			if n.Value() != "" {
-				ev.edge(n, k.node, k.source)
+				ev.tie(n, k)
 			}
 		}
 		if k.node.Type() != identity.External {
@@ -163,9 +208,17 @@ func (ev *event) credit(keys []key, names ...identity.Node) {
 		}
 		for _, other := range keys {
 			if t := other.node.Type(); t == identity.Click || (t == identity.Reference && other.source != "client_reference_id") {
-				ev.edge(k.node, other.node, other.source)
+				ev.tie(k.node, other)
 			}
 		}
+	}
+}
+
+// tie says that a name has a key, and of a field that was changed also when.
+func (ev *event) tie(n identity.Node, k key) {
+	ev.edge(n, k.node, k.source)
+	if k.again {
+		ev.edge(n, identity.NewAgain(ev.created, k.node), k.source)
 	}
 }
 

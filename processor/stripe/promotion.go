@@ -49,13 +49,13 @@ func discounts(o object) []key {
 func discount(d object) []key {
 	var keys []key
 	if id := d.id("promotion_code"); id != "" {
-		keys = append(keys, key{identity.New(identity.Promotion, id), "discount.promotion_code"})
+		keys = append(keys, key{node: identity.New(identity.Promotion, id), source: "discount.promotion_code"})
 	}
 	if id := d.id("coupon"); id != "" {
-		keys = append(keys, key{identity.New(identity.Coupon, id), "discount.coupon"})
+		keys = append(keys, key{node: identity.New(identity.Coupon, id), source: "discount.coupon"})
 	}
 	if source := d.child("source"); source.present() && source.id("coupon") != "" {
-		keys = append(keys, key{identity.New(identity.Coupon, source.id("coupon")), "discount.source.coupon"})
+		keys = append(keys, key{node: identity.New(identity.Coupon, source.id("coupon")), source: "discount.source.coupon"})
 	}
 	return keys
 }

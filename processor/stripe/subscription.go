@@ -10,7 +10,7 @@ import "tributary/processor/identity"
 // seats.
 func readSubscription(ev *event, s object) {
 	id, customer := s.mustText("id"), s.customer()
-	keys := ev.metadata(s, "metadata")
+	keys := ev.fields(s, "subscription")
 	node := identity.New(identity.Subscription, id)
 	ev.credit(keys, node, identity.New(identity.Customer, customer))
 	ev.credit(discounts(s), node) // the customer's other purchases were not discounted

@@ -25,8 +25,8 @@ FROM
     FROM
     (
         SELECT quantity, affiliate_id, link_id, utm_campaign
-        FROM leads_attributed FINAL
-        WHERE workspace = {workspace:String} AND received_at >= {from:DateTime('UTC')} AND received_at < {to:DateTime('UTC')}
+        FROM people
+        WHERE workspace = {workspace:String} AND livemode = {livemode:Bool} AND received_at >= {from:DateTime('UTC')} AND received_at < {to:DateTime('UTC')}
     )
     ARRAY JOIN ['affiliate', 'link', 'campaign'] AS dimension, [affiliate_id, link_id, toString(utm_campaign)] AS name
     WHERE name != ''

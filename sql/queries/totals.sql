@@ -21,8 +21,8 @@ FROM
 CROSS JOIN
 (
     SELECT sum(a.quantity) AS leads
-    FROM leads_attributed AS a FINAL
-    WHERE a.workspace = {workspace:String} AND a.received_at >= {from:DateTime('UTC')} AND a.received_at < {to:DateTime('UTC')}
+    FROM people AS a
+    WHERE a.workspace = {workspace:String} AND a.livemode = {livemode:Bool} AND a.received_at >= {from:DateTime('UTC')} AND a.received_at < {to:DateTime('UTC')}
 ) AS l
 CROSS JOIN
 (

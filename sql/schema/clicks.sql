@@ -36,11 +36,12 @@ CREATE TABLE clicks
     `is_bot` Bool COMMENT 'Flagged, never dropped; dashboards leave it out',
     `bot_reason` LowCardinality(String) COMMENT 'Which rule flagged it; empty if none did',
     `consent` LowCardinality(String) COMMENT 'granted, denied, or empty when not said',
+    `vouched` Bool DEFAULT false COMMENT 'true: a secret key came with it, a backend wrote it; false: anybody may have written it',
     `properties` Map(LowCardinality(String), String) COMMENT 'The site\'s own values, at most 16',
     `version` UInt64 COMMENT 'Inverse of received_at: the first click received under an id wins for ever'
 )
 ENGINE = ReplacingMergeTree(version)
 PARTITION BY toYYYYMM(fromUnixTimestamp64Milli(reinterpretAsInt64(reverse(substring(click_id, 1, 6))), 'UTC'))
-ORDER BY click_id
+ORDER BY (workspace, click_id)
 SETTINGS index_granularity = 256
-COMMENT 'Every click, one row an id; the truth and the join\'s store';
+COMMENT 'Every click, one row an id and workspace; the truth and the join\'s store';

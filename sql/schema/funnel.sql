@@ -4,7 +4,7 @@ CREATE VIEW funnel
     `day` Date,
     `affiliate_id` String,
     `link_id` String,
-    `utm_campaign` LowCardinality(String),
+    `utm_campaign` String,
     `clicks` UInt64,
     `leads` UInt64,
     `sales` UInt64,
@@ -50,8 +50,8 @@ FROM
         sum(quantity),
         0,
         toDecimal128(0, 6)
-    FROM leads_attributed
-    FINAL
+    FROM people
+    WHERE livemode
     GROUP BY
         workspace,
         day,

@@ -1,7 +1,7 @@
 CREATE TABLE identities
 (
     `workspace` LowCardinality(String) COMMENT 'Names match within one workspace only',
-    `key` String COMMENT 'Name: type:value, of object, movement, customer, subscription, external, reference, click, affiliate, program, promotion, coupon, code, email, link, first_sale, payment_hour, invoice_hour or lead',
+    `key` String COMMENT 'Name: type:value, of object, movement, customer, subscription, external, reference, click, affiliate, program, promotion, coupon, code, email, link, first_sale, payment_hour, invoice_hour, lead, correction, public (what anybody may have said of another name), again (a field set back to an older value) or catalogue',
     `target` String COMMENT 'What it is another name of, or leads to, in the same form',
     `source` LowCardinality(String) COMMENT 'Field or event that said so',
     `at` DateTime64(3, 'UTC') COMMENT 'When it became true, by the source\'s own clock',

@@ -7,6 +7,8 @@ CREATE TABLE leads
     `event_name` LowCardinality(String) COMMENT 'As the backend calls it',
     `mode` LowCardinality(String) COMMENT 'async, wait or deferred; a deferred lead only binds names and is not counted; stripe: told by a Stripe event',
     `quantity` UInt8 COMMENT '1 to 100',
+    `livemode` Bool DEFAULT true COMMENT 'false: told by a Stripe event of test mode; what a backend reports is live',
+    `person` String COMMENT 'Who it is, type:value: the seller\'s own id, else the Stripe customer, else the hash of the e-mail address. Count persons, not rows',
     `email_hash` FixedString(16) COMMENT 'Keyed hash of the normalised address; zero if none was given',
     `metadata` Map(String, String) COMMENT 'The backend\'s own values',
     `click_id` FixedString(16) COMMENT 'The click it came from; zero while unknown',
@@ -16,7 +18,7 @@ CREATE TABLE leads
     `program_id` LowCardinality(String) COMMENT 'Copied from the click',
     `utm_campaign` LowCardinality(String) COMMENT 'Copied from the click',
     `country` LowCardinality(String) COMMENT 'Copied from the click',
-    `match_rule` LowCardinality(String) COMMENT 'click_id, external_customer, stripe_customer, subscription or none',
+    `match_rule` LowCardinality(String) COMMENT 'click_id, external_customer, stripe_customer, subscription, reference or none',
     `match_key` String COMMENT 'The name that led to the click',
     `version` UInt128 COMMENT 'From content alone, as in ledger'
 )

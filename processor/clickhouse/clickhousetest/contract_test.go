@@ -162,16 +162,20 @@ func (c *contract) node() identity.Node {
 	case 2:
 		return identity.New(identity.Customer, cmp.Or(c.customer(), "cus_'); -- \\"))
 	}
-	return identity.New(identity.Affiliate, pick(c.rng, "ann", "ömer 🧶", "o'hara"))
+	affiliate := identity.New(identity.Affiliate, pick(c.rng, "ann", "ömer 🧶", "o'hara"))
+	if c.rng.IntN(3) == 0 {
+		return identity.PublicName(affiliate)
+	}
+	return affiliate
 }
 
 func (c *contract) click() clickhouse.ClickRow {
-	id, own := c.clickID()
+	id, _ := c.clickID()
 	received := c.moment(c.rng)
 	rng := of(id, received)
 	row := clickhouse.ClickRow{Click: &schemas.Click{
-		Workspace: pick(own, "default", "shop"), ClickId: id[:], ClickedAt: id.Time().UnixMilli(), ReceivedAt: received.UnixMilli(), LinkId: pick(rng, "", "link_1", "link_2"),
-		AffiliateId: pick(rng, "ann", "ömer 🧶"), ProgramId: pick(rng, "", "p"), VisitorId: fmt.Sprint(rng.IntN(9)), ForeignId: pick(rng, "", "dub_1"), Country: pick(rng, "", "DE"),
+		Workspace: c.workspace(), ClickId: id[:], ClickedAt: id.Time().UnixMilli(), ReceivedAt: received.UnixMilli(), LinkId: pick(rng, "", "link_1", "link_2"),
+		AffiliateId: pick(rng, "ann", "ömer 🧶"), ProgramId: pick(rng, "", "p"), VisitorId: fmt.Sprint(rng.IntN(9)), ForeignId: pick(rng, "", "dub_1"), Country: pick(rng, "", "DE"), Vouched: rng.IntN(2) == 0,
 		Properties: map[string]string{},
 	}, Channel: pick(rng, "", "email")}
 	row.URL.UTM.Source, row.URL.UTM.Campaign, row.Agent.Device = pick(rng, "", "news"), pick(rng, "", "c1"), pick(rng, "", "phone")
@@ -208,6 +212,17 @@ func (c *contract) edge() clickhouse.EdgeRow {
 	return clickhouse.EdgeRow{Workspace: c.workspace(), Edge: e}
 }
 
+// firstName is what a click tells under one of few names.
+func (c *contract) firstName() clickhouse.EdgeRow {
+	name := identity.New(identity.Affiliate, pick(c.rng, "ann", "ömer 🧶"))
+	if c.rng.IntN(2) == 0 {
+		name = identity.PublicName(name)
+	}
+	return clickhouse.EdgeRow{Workspace: c.workspace(), Edge: identity.Edge{
+		A: name, B: identity.New(identity.Program, pick(c.rng, "", "p", "q")), Source: "click.affiliate_id", At: c.moment(of(c.rng.IntN(4))),
+	}}
+}
+
 // version is one of few; what a row holds follows from its key and its version.
 func (c *contract) version() ledger.Version {
 	return ledger.VersionOf(new(big.Int).Lsh(big.NewInt(int64(c.rng.IntN(6))), uint(pick(c.rng, 0, 63, 64, 100))))
@@ -226,7 +241,8 @@ func (c *contract) lead() ledger.Lead {
 	workspace, n, version := c.workspace(), c.rng.IntN(10), c.version()
 	told, rng := of(workspace, n), of(workspace, n, version)
 	return ledger.Lead{
-		Workspace: workspace, ID: [16]byte{9, byte(n)}, ReceivedAt: c.moment(told), ExternalID: fmt.Sprint("user ", n), EventName: pick(told, "Sign up", ""), Mode: pick(told, "async", "wait"),
+		Workspace: workspace, ID: [16]byte{9, byte(n)}, ReceivedAt: c.moment(told), ExternalID: fmt.Sprint("user ", n), EventName: pick(told, "Sign up", ""), Mode: pick(told, "async", "wait"), Livemode: told.IntN(2) == 0,
+		Person:   pick(rng, "", "external:1"),
 		Quantity: uint8(1 + told.IntN(100)), EmailHash: pick(told, "", "0123456789abcdef"), Metadata: pick(told, map[string]string{}, map[string]string{"plan": "pro 🧶"}),
 		Click: c.credit(rng), MatchRule: pick(rng, join.RuleNone, join.RuleClickID), MatchKey: pick(rng, "", "click:1"), Version: version,
 	}
@@ -275,7 +291,9 @@ func told[T any](c *contract, what string, draw func() T, model, real func(conte
 }
 
 func (c *contract) insert() {
-	switch c.rng.IntN(7) {
+	switch c.rng.IntN(8) {
+	case 7:
+		told(c, "InsertFirstNames", c.firstName, c.model.InsertFirstNames, c.real.InsertFirstNames)
 	case 0:
 		told(c, "InsertClicks", c.click, c.model.InsertClicks, c.real.InsertClicks)
 	case 1:
@@ -360,10 +378,11 @@ func (c *contract) compareTables() {
 	c.must("write events", clean.InsertEvents(ctx, slices.Collect(maps.Values(c.model.events))))
 	c.must("write facts", clean.InsertFacts(ctx, slices.Collect(maps.Values(c.model.facts))))
 	c.must("write edges", clean.InsertEdges(ctx, slices.Collect(maps.Values(c.model.edges))))
+	c.must("write first names", clean.InsertFirstNames(ctx, slices.Collect(maps.Values(c.model.firsts))))
 	c.must("write leads", clean.InsertLeads(ctx, slices.Collect(maps.Values(c.model.leads))))
 	c.must("write ledger", clean.InsertLedger(ctx, slices.Collect(maps.Values(c.model.ledger))))
 	c.must("write dead letters", clean.InsertDeadLetters(ctx, slices.Collect(maps.Values(c.model.dead))))
-	for _, table := range []string{"clicks", "stripe_events", "facts", "identities", "leads", "leads_attributed", "ledger", "revenue", "dead_letters"} {
+	for _, table := range []string{"clicks", "stripe_events", "facts", "identities", "first_names", "leads", "leads_attributed", "ledger", "revenue", "dead_letters"} {
 		told, once := fmt.Sprintf("SELECT * FROM %s.%s FINAL", c.real.database, table), fmt.Sprintf("SELECT * FROM %s.%s FINAL", clean.database, table)
 		var missing, surplus, rows uint64
 		query := fmt.Sprintf("SELECT (SELECT count() FROM (%[1]s EXCEPT %[2]s)), (SELECT count() FROM (%[2]s EXCEPT "+

@@ -37,6 +37,7 @@ type Model struct {
 	events map[string]clickhouse.EventRow
 	facts  map[string]clickhouse.FactRow
 	edges  map[string]clickhouse.EdgeRow
+	firsts map[string]clickhouse.EdgeRow
 	leads  map[string]ledger.Lead
 	ledger map[ledger.EntryID]ledger.Entry
 	dead   map[string]clickhouse.DeadLetterRow
@@ -47,7 +48,7 @@ func New(tb testing.TB) *Model {
 	return &Model{
 		Now: time.Now, tb: tb, clicks: map[string]clickhouse.ClickRow{}, events: map[string]clickhouse.EventRow{},
 		facts: map[string]clickhouse.FactRow{},
-		edges: map[string]clickhouse.EdgeRow{}, leads: map[string]ledger.Lead{},
+		edges: map[string]clickhouse.EdgeRow{}, firsts: map[string]clickhouse.EdgeRow{}, leads: map[string]ledger.Lead{},
 		ledger: map[ledger.EntryID]ledger.Entry{}, dead: map[string]clickhouse.DeadLetterRow{},
 	}
 }
@@ -57,8 +58,9 @@ func (m *Model) InsertClicks(_ context.Context, rows []clickhouse.ClickRow) erro
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, r := range rows {
-		if old, ok := m.clicks[string(r.ClickId)]; !ok || r.ReceivedAt < old.ReceivedAt {
-			m.clicks[string(r.ClickId)] = r
+		key := r.Workspace + string(r.ClickId)
+		if old, ok := m.clicks[key]; !ok || r.ReceivedAt < old.ReceivedAt {
+			m.clicks[key] = r
 		}
 	}
 	return nil
@@ -99,7 +101,23 @@ func (m *Model) InsertEdges(_ context.Context, rows []clickhouse.EdgeRow) error 
 			if old, ok := m.edges[key]; !ok || r.At.Before(old.At) || r.At.Equal(old.At) && r.Carried {
 				m.edges[key] = r
 			}
+			if r.OneWay {
+				break
+			}
 			r.A, r.B = r.B, r.A
+		}
+	}
+	return nil
+}
+
+// InsertFirstNames is clickhouse.Store's.
+func (m *Model) InsertFirstNames(_ context.Context, rows []clickhouse.EdgeRow) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, r := range rows {
+		key := r.Workspace + "\x00" + string(r.A)
+		if old, ok := m.firsts[key]; !ok || old.FirstVersion().Cmp(r.FirstVersion()) < 0 {
+			m.firsts[key] = r
 		}
 	}
 	return nil
@@ -158,7 +176,24 @@ func (m *Model) Edges(_ context.Context, workspace string, nodes []identity.Node
 			out = append(out, r.Edge)
 		}
 	}
-	return out, nil
+	return append(out, m.firstNames(workspace, nodes)...), nil
+}
+
+// FirstNames is clickhouse.Store's.
+func (m *Model) FirstNames(_ context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.firstNames(workspace, nodes), nil
+}
+
+func (m *Model) firstNames(workspace string, nodes []identity.Node) []identity.Edge {
+	found := make(map[identity.Node]identity.Edge) // whoever asks twice is answered once
+	for _, n := range nodes {
+		if r, ok := m.firsts[workspace+"\x00"+string(n)]; ok {
+			found[n] = r.Edge
+		}
+	}
+	return slices.Collect(maps.Values(found))
 }
 
 // Carried is clickhouse.Store's.
@@ -221,9 +256,9 @@ func (m *Model) Clicks(_ context.Context, workspace string,
 	out := make(map[identity.Node]*join.Click)
 	for _, n := range nodes {
 		id, _ := schemas.ParseClickID(n.Value())
-		if r, ok := m.clicks[string(id[:])]; ok && r.Workspace == workspace {
+		if r, ok := m.clicks[workspace+string(id[:])]; ok {
 			out[n] = &join.Click{
-				ID: id, ClickedAt: time.UnixMilli(r.ClickedAt).UTC(), ReceivedAt: time.UnixMilli(r.ReceivedAt).UTC(),
+				ID: id, ClickedAt: time.UnixMilli(r.ClickedAt).UTC(), ReceivedAt: time.UnixMilli(r.ReceivedAt).UTC(), Vouched: r.Vouched,
 				LinkID: r.LinkId, AffiliateID: r.AffiliateId, ProgramID: r.ProgramId, VisitorID: r.VisitorId,
 				UTMSource: r.URL.UTM.Source, UTMMedium: r.URL.UTM.Medium, UTMCampaign: r.URL.UTM.Campaign,
 				UTMTerm: r.URL.UTM.Term, UTMContent: r.URL.UTM.Content,
@@ -241,7 +276,7 @@ func (m *Model) Leads(_ context.Context, workspace string, ids [][16]byte) ([]le
 	out := []ledger.Lead{}
 	for i, id := range ids {
 		if l, ok := m.leads[workspace+string(id[:])]; ok && !slices.Contains(ids[:i], id) {
-			l.Click, l.MatchRule, l.MatchKey, l.Version = join.Click{}, "", "", ledger.Version{}
+			l.Person, l.Click, l.MatchRule, l.MatchKey, l.Version = "", join.Click{}, "", "", ledger.Version{}
 			out = append(out, l)
 		}
 	}
@@ -256,7 +291,7 @@ func (m *Model) Unfinished(_ context.Context, since time.Time, limit int) ([]cli
 	found := make(map[clickhouse.Sale]bool)
 	for _, e := range m.ledger {
 		waiting := e.Status == ledger.Booked && e.Amount != 0 && e.MatchRule == join.RuleNone &&
-			e.MatchKey != "" && !e.ReceivedAt.Before(since)
+			waits(e.MatchKey) && !e.ReceivedAt.Before(since)
 		unconverted := e.Status == ledger.Booked && e.Amount != 0 && (e.FXSource == "" || !e.FXFinal &&
 			fx.DateOf(e.OccurredAt) < fx.DateOf(now))
 		if waiting || unconverted {
@@ -266,6 +301,9 @@ func (m *Model) Unfinished(_ context.Context, since time.Time, limit int) ([]cli
 	sales := slices.Collect(maps.Keys(found))
 	return sales[:min(len(sales), limit)], nil
 }
+
+// waits reports whether an entry that is credited to nobody names something, and nobody decided so.
+func waits(key string) bool { return key != "" && identity.Node(key).Type() != identity.Correction }
 
 // Outstanding is clickhouse.Store's.
 func (m *Model) Outstanding(context.Context) (clickhouse.Outstanding, error) {
@@ -277,7 +315,7 @@ func (m *Model) Outstanding(context.Context) (clickhouse.Outstanding, error) {
 		case e.Status == ledger.Booked && e.Amount != 0 && e.FXSource == "":
 			o.Unconverted++
 		}
-		if e.Status == ledger.Booked && e.Amount != 0 && e.MatchRule == join.RuleNone && e.MatchKey != "" {
+		if e.Status == ledger.Booked && e.Amount != 0 && e.MatchRule == join.RuleNone && waits(e.MatchKey) {
 			o.Waiting++
 		}
 		if e.Status == ledger.Booked && e.Amount != 0 && e.Version.Crowded() {

@@ -1,0 +1,84 @@
+package join
+
+import (
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"tributary/processor/identity"
+)
+
+func TestUnguessable(t *testing.T) {
+	f := func(name string, want bool) {
+		t.Helper()
+		if Unguessable(name) != want {
+			found, _ := bits(name)
+			t.Errorf("%q: %d hundredths of a bit, want unguessable %t", name, found, want)
+		}
+	}
+	f("Ab3dEf6hIj9kLm2n", true)                     // nanoid(16), as Dub and PiMMs make it
+	f("V1StGXR8_Z5jdHi6B-myT", true)                // nanoid(21)
+	f("f47ac10b-58cc-4372-a567-0e02b2c3d479", true) // UUID version 4, as Rewardful makes it
+	f("F47AC10B58CC4372A5670E02B2C3D479", true)
+	f("clk_01HZY4W8Q9T6V3N2M1K7J5R8PX", true) // a ULID behind a prefix
+	f("clk_v9WbcyFnxCDyRq7Xh2Tk", true)
+	f("cus_NffrFeUfNV2Hib9aQ", true)
+	for _, guessed := range []string{
+		"", "user_1042", "90210", "alice@corp.example", "undefined", "order-2026-11-25-0001", "1234567890123456789012", "aaaaaaaaaaaaaaaaaaaaaaaa",
+		"john_smith_company_name_2026", "user_1042_campaign_2026", "project_123", "my-long-affiliate-name-here-for-you",
+		"2d5f1a3e-1c9b-11ee-be56-0242ac120002",     // a UUID made of a time
+		"5df41881-3aed-3515-88a7-2f4a814cf09e",     // and of a name
+		"d41d8cd98f00b204e9800998ecf8427e",         // MD5, perhaps of an address
+		"2fd4e1c67a2d28fced849ee1bb76e7391b93eb12", // SHA-1
+		"507f1f77bcf86cd799439011",                 // an ObjectID: a time and a counter
+		"YWxpY2VAY29ycC5leGFtcGxl",                 // alice@corp.example in base64
+		"dXNlcl8xMDQy", "aB3dE6gH",                 // user_1042
+		"2026-11-25T10:00:00.000Z", "+49 30 1234567890 1234", "https://shop.example/",
+	} {
+		f(guessed, false)
+	}
+}
+
+// Of random ids hardly any is refused.
+func TestUnguessableIDs(t *testing.T) {
+	const letters = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	rng := rand.New(rand.NewPCG(1, 2))
+	for length, most := range map[int]int{16: 200, 21: 20} { // of 100,000
+		refused := 0
+		for range 100_000 {
+			id := make([]byte, length)
+			for i := range id {
+				id[i] = letters[rng.IntN(len(letters))]
+			}
+			if !Unguessable(string(id)) {
+				refused++
+			}
+		}
+		t.Logf("of 100,000 nanoids of %d characters %d are refused", length, refused)
+		if refused > most {
+			t.Errorf("of 100,000 nanoids of %d characters %d are refused", length, refused)
+		}
+	}
+}
+
+// Where a catalogue is in force at the sale, a public click makes nobody an affiliate; a sale from
+// before it keeps its own.
+func TestCatalogueInForce(t *testing.T) {
+	at := time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC)
+	sale, bare := identity.New(identity.Object, "pi_1"), identity.New(identity.Reference, "aff_ann")
+	ann := identity.New(identity.Affiliate, "aff_ann")
+	f := func(inForce time.Time, want Rule) {
+		t.Helper()
+		g := graph(t, identity.Edge{A: sale, B: bare, Source: bareReference, At: at})
+		g.Add([]identity.Edge{
+			{A: identity.PublicName(ann), B: identity.New(identity.Program, "p"), At: at.Add(-time.Hour)},
+			{A: identity.Catalogue, B: identity.CatalogueIsInForce, At: inForce},
+		})
+		if c := NewSearch(g, nil, []identity.Node{sale}, Times{at, at}, Policy{}).Best(); c.Rule != want {
+			t.Errorf("a catalogue in force %s after the sale: credited by %s, want %s", inForce.Sub(at), c.Rule, want)
+		}
+	}
+	f(at.Add(-time.Minute), RuleNone)
+	f(at, RuleNone)
+	f(at.Add(time.Minute), RuleReference)
+}
