@@ -46,6 +46,7 @@ func TestBot(t *testing.T) {
 	// maker's site.
 	f("Mozilla/5.0 (Linux; Android 14; Pixel 8 Build/AP1A; wv)"+chrome+
 		" Instagram 340.0 Android (34/14; 420dpi; Google/google; Pixel 8)", "")
+	f("Shop/2.1 Android/14 Device/Google-Pixel_8", "")
 	f("Fountain/0.2.6 iOS https://www.fountain.fm", "")
 	f("Mozilla/5.0 (iPhone; CPU iPhone OS 17_4 like Mac OS X)"+safari+" (Ecosia ios@9.2.3.1367)", "")
 	f("Mozilla/5.0 (Windows NT 10.0; Robotics)"+desktop, "")
