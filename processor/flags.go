@@ -89,6 +89,7 @@ func (s *rateSettings) storedRates(ctx context.Context, store fx.Store, log *slo
 type bookingSettings struct {
 	workspaceSettings
 	rateSettings
+	botSettings
 	Settle time.Duration `hidden:"" help:"Without effect: no payment is held any more. The flag will be removed."`
 }
 
@@ -133,13 +134,17 @@ func (s *bookingSettings) handlers(ctx context.Context, store *clickhouse.Store,
 	if err != nil {
 		return nil, err
 	}
+	agents, err := s.agents()
+	if err != nil {
+		return nil, err
+	}
 	erased := new(erase.List)
 	if err := erased.Load(ctx, store); err != nil {
 		return nil, fmt.Errorf("read erased names: %w", err)
 	}
 	return &replay.Handlers{
 		Recomputer: recomputer,
-		Clicks:     &consume.Clicks{Store: target, Recomputer: recomputer, Erased: erased},
+		Clicks:     &consume.Clicks{Store: target, Recomputer: recomputer, Erased: erased, Agents: agents},
 		Payments: &consume.Payments{
 			Store: target, Recomputer: recomputer, Workspace: workspaces.OfEvent, Keys: workspaces.Keys,
 			Erased: erased, Events: consume.NewEventsMetric(),

@@ -27,6 +27,7 @@ type commands struct {
 	Replay    replayCommand          `cmd:"" help:"Book again: a range of time, dead letters, or everything in a shadow database."`
 	Dashboard dashboardCommand       `cmd:"" help:"Serve the dashboard's page, on loopback only: it has no login."`
 	Erase     eraseCommand           `cmd:"" help:"Erase a person from every table; amounts and credits stay."`
+	Bots      botsCommand            `cmd:"" help:"Show which rules flag user agents as bots."`
 	FX        fxCommand              `cmd:"" name:"fx" help:"List the exchange rates, which of them are held back, and what has none."`
 	Print     program.VersionCommand `cmd:"" name:"version" help:"Print the version."`
 	program.Flags

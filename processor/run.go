@@ -14,6 +14,7 @@ import (
 	"tributary/processor/audit"
 	"tributary/processor/clickhouse"
 	"tributary/processor/consume"
+	"tributary/processor/enrich"
 	"tributary/processor/erase"
 	"tributary/processor/fx"
 	"tributary/processor/recompute"
@@ -57,6 +58,7 @@ const maxBatchBytes = 16 << 20
 type runConfig struct {
 	sources    []fx.Source
 	workspaces *workspace.File
+	agents     *enrich.Agents
 	kafka      schemas.KafkaConnection
 }
 
@@ -69,13 +71,15 @@ func (c *runCommand) validate(ctx context.Context) (runConfig, error) {
 	}
 	workspaces, err := c.read()
 	faults = append(faults, err)
+	agents, err := c.agents()
+	faults = append(faults, err)
 	kafka, err := c.connection()
 	faults = append(faults, err)
 	if c.Rewind < 0 || c.Sweep <= 0 || c.Grace <= 0 || c.FXRefresh <= 0 || c.Audit < 0 {
 		faults = append(faults, errors.New("durations: one is out of range "+
 			"(hint: --rewind and --audit are not negative; --sweep, --grace and --fx-refresh are more than 0)"))
 	}
-	return runConfig{sources, workspaces, kafka}, errors.Join(faults...)
+	return runConfig{sources, workspaces, agents, kafka}, errors.Join(faults...)
 }
 
 // moved returns an error if the ledger has entries of accounts in another workspace than the file
@@ -188,7 +192,7 @@ func (c *runCommand) pipeline(ctx context.Context, config runConfig, store *clic
 		Store: store, Recomputer: p.recomputer, Workspace: p.workspaces.OfEvent, Keys: p.workspaces.Keys,
 		Erased: p.erased, Events: events,
 	}
-	clicks := &consume.Clicks{Store: store, Recomputer: p.recomputer, Erased: p.erased}
+	clicks := &consume.Clicks{Store: store, Recomputer: p.recomputer, Erased: p.erased, Agents: config.agents}
 	p.payments = consumer("payments", consume.PaymentTopics, 2_000, payments.Handle)
 	p.clicks = consumer("clicks", consume.ClickTopics, 20_000, clicks.Handle)
 

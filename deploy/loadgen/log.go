@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -22,9 +24,12 @@ type logCommand struct {
 
 // Help is shown by loadgen log --help.
 func (logCommand) Help() string {
-	return `Each line becomes one click with the line's time, agent, referrer and address. Its id comes from the line's time,
-number and text: two equal lines are two clicks, and sending the file again sends the same clicks again. Lines that
-cannot be read are listed with their numbers and do not stop the others.`
+	return `Each line that is a page visit is sent with its time, agent, referrer and address: as a click if its address carries
+what a link carries (an affiliate, utm_ parameters, an advertisement's id), otherwise as a page view. What is no page
+visit (HEAD, failures, redirects, style sheets, images …) is left out and counted by reason. An id comes from the
+line's time, number and text: two equal lines are two clicks, and sending the file again sends the same clicks again.
+Lines that cannot be read are listed with their numbers and do not stop the others. A line that names its site
+(vhost_combined) is of that site, whatever --site says.`
 }
 
 // shownLines bounds the list of unreadable lines.
@@ -44,7 +49,10 @@ func (c logCommand) Run(ctx context.Context, s streams) error {
 		defer f.Close()
 		in = f
 	}
-	i := &logImport{edge: edge, site: c.Site, progress: s.err, size: send.MaxBatch, reported: time.Now()}
+	i := &logImport{
+		edge: edge, site: c.Site, progress: s.err, size: send.MaxBatch, reported: time.Now(),
+		leftOut: make(map[string]int),
+	}
 	if c.Rate > 0 {
 		i.size = min(send.MaxBatch, max(1, c.Rate/10)) // ten batches a second are smooth enough
 		i.limit = rate.NewLimiter(rate.Limit(c.Rate), i.size)
@@ -53,7 +61,10 @@ func (c logCommand) Run(ctx context.Context, s streams) error {
 	if err == nil {
 		err = i.flush(ctx)
 	}
-	i.tally.Table(s.out, "clicks")
+	i.tally.Table(s.out, "clicks and page views")
+	for _, reason := range slices.Sorted(maps.Keys(i.leftOut)) {
+		fmt.Fprintf(s.out, "%d lines left out: %s\n", i.leftOut[reason], reason)
+	}
 	fmt.Fprintf(s.out, "%d lines could not be read\n", i.skipped)
 	for _, text := range i.unread {
 		fmt.Fprintln(s.out, text)
@@ -78,11 +89,16 @@ type logImport struct {
 
 	batch   [][]byte
 	tally   send.Tally
+	leftOut map[string]int // lines that are no page visits, by reason
 	skipped int
 	unread  []string
 }
 
 func (i *logImport) add(ctx context.Context, l accesslog.Line) error {
+	if reason := l.NoVisit(); reason != "" {
+		i.leftOut[reason]++
+		return nil
+	}
 	if i.batch = append(i.batch, l.Event(i.site)); len(i.batch) < i.size {
 		return nil
 	}

@@ -19,7 +19,7 @@ import (
 // commands is the table of what this program does. Each field's file holds the command.
 type commands struct {
 	Demo    demoCommand    `cmd:"" help:"Play a business: clicks, leads and Stripe events, some days of past first."`
-	Log     logCommand     `cmd:"" help:"Send a web server's access log (combined format) as clicks."`
+	Log     logCommand     `cmd:"" help:"Send the page visits in a web server's access log (combined format)."`
 	Stripe  stripeCommand  `cmd:"" help:"Sign and send Stripe events from files."`
 	Latency latencyCommand `cmd:"" help:"Measure how long a sale takes from the webhook's 200 to an attributed row."`
 	Clicks  clicksCommand  `cmd:"" help:"Load the edge with a steady rate of distinct clicks."`

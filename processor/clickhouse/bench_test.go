@@ -54,7 +54,7 @@ func BenchmarkInsertClicks(b *testing.B) {
 			UserAgent: "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0", Country: "DE",
 			Trigger: "link",
 		}
-		rows[i] = ClickRow{Click: c, URL: enrich.URL(c.Url), Agent: enrich.UserAgent(c.UserAgent), Channel: "email"}
+		rows[i] = ClickRow{Click: c, URL: enrich.URL(c.Url), Agent: enrich.BuiltinAgents().Read(c.UserAgent, c.Vouched, c.Trigger), Channel: "email"}
 	}
 	ctx := context.Background()
 	if err := store.InsertClicks(ctx, rows); err != nil {

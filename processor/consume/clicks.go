@@ -26,6 +26,8 @@ type Clicks struct {
 	Recomputer *recompute.Recomputer
 	// Erased lists the people whose data is taken out of every record; nil: nobody.
 	Erased *erase.List
+	// Agents reads User-Agent headers; nil: enrich.BuiltinAgents.
+	Agents *enrich.Agents
 
 	mu         sync.Mutex              // guards affiliates
 	affiliates map[affiliate]time.Time // when each was reported first, so that ClickHouse is not asked with every batch
@@ -49,7 +51,7 @@ func (c *Clicks) Handle(ctx context.Context, records []*kgo.Record, deadLetter D
 		rows: make([]clickhouse.ClickRow, 0, len(records)), changes: make(map[string]*recompute.Changes),
 	}
 	var added []affiliate
-	for i, read := range decodeAll(records) {
+	for i, read := range c.decodeAll(records) {
 		if read.err != nil {
 			if err := deadLetter(ctx, records[i], "decode", "unreadable", read.err); err != nil {
 				return err
@@ -181,7 +183,11 @@ type decoded struct {
 
 // decodeAll decodes and enriches a batch on all cores: with a backlog of clicks it is most of the
 // processor's work.
-func decodeAll(records []*kgo.Record) []decoded {
+func (c *Clicks) decodeAll(records []*kgo.Record) []decoded {
+	agents := c.Agents
+	if agents == nil {
+		agents = enrich.BuiltinAgents()
+	}
 	list := make([]decoded, len(records))
 	share := (len(records) + runtime.GOMAXPROCS(0) - 1) / runtime.GOMAXPROCS(0)
 	var workers sync.WaitGroup
@@ -193,7 +199,7 @@ func decodeAll(records []*kgo.Record) []decoded {
 					list[i].err = err
 					continue
 				}
-				list[i].row = Enrich(click)
+				list[i].row = enriched(click, agents)
 			}
 		})
 	}
@@ -224,9 +230,9 @@ func (c *Clicks) removeAffiliates(list []affiliate) {
 	}
 }
 
-// Enrich parses a click's URL, referrer and user agent.
-func Enrich(c *schemas.Click) clickhouse.ClickRow {
-	row := clickhouse.ClickRow{Click: c, URL: enrich.URL(c.Url), Agent: enrich.UserAgent(c.UserAgent)}
+// enriched parses a click's URL, referrer and user agent.
+func enriched(c *schemas.Click, agents *enrich.Agents) clickhouse.ClickRow {
+	row := clickhouse.ClickRow{Click: c, URL: enrich.URL(c.Url), Agent: agents.Read(c.UserAgent, c.Vouched, c.Trigger)}
 	row.Referrer = enrich.ReferrerDomain(c.Referrer, row.URL.Host)
 	row.Channel = enrich.Channel(row.URL, row.Referrer)
 	return row

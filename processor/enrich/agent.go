@@ -30,33 +30,60 @@ type Agent struct {
 	OS             string
 	OSVersion      string
 	Device         string // one of the Device constants
-	// Bot reports whether a machine made the click, by its own User-Agent. Such clicks are stored like
-	// others and marked, so that a wrong rule can be seen and undone.
+	// Bot reports that a machine made the click. Such clicks are stored like others and marked, so
+	// that a wrong rule can be seen and undone.
 	Bot bool
-	// BotReason is the rule that applied:
-	//
-	//	empty              no agent at all
-	//	headless:NAME      a browser without a screen, or a driver of browsers
-	//	http_library:NAME  a program that fetches
-	//	crawler:NAME       a known crawler, or a preview of a link
-	//	library            the parser's own list (github.com/mileusna/useragent), or an agent with a URL
-	//
-	// Apps report the links that opened them through the same libraries that scrapers use (okhttp,
-	// Dart), so for clicks with the trigger "deeplink" http_library means nothing.
+	// BotReason is the rule that says so: "empty" for a click without an agent, otherwise the kind
+	// and the text of a row of bots.csv, as "crawler:googlebot"; "" for a person.
 	BotReason string
 }
 
-// UserAgent parses a User-Agent header. It caches some thousand agents, because few browsers make most
-// of the clicks. Safe for concurrent use.
-func UserAgent(raw string) Agent {
+// Agents reads User-Agent headers. It caches some thousand answers, because few browsers make most
+// of the clicks; an answer does not depend on what is cached. Safe for concurrent use.
+type Agents struct {
+	rules *BotRules
+	cache *agentCache
+}
+
+// NewAgents returns Agents that tell machines by the rules given.
+func NewAgents(rules *BotRules) *Agents {
+	a := &Agents{rules: rules}
+	a.cache = newAgentCache(512, a.read)
+	return a
+}
+
+// BuiltinAgents returns the Agents with the rules that are compiled in.
+var BuiltinAgents = sync.OnceValue(func() *Agents { return NewAgents(BuiltinBotRules()) })
+
+// TriggerDeepLink is the trigger of clicks that open an app.
+const TriggerDeepLink = "deeplink"
+
+// Read returns the columns of a click's User-Agent header. vouched says that a backend with a
+// secret key wrote the click, trigger how the visitor came (contract: link, pageview, qr, deeplink
+// or form).
+func (a *Agents) Read(raw string, vouched bool, trigger string) Agent {
 	if len(raw) > maxAgent {
 		raw = raw[:maxAgent]
 	}
-	return agents.get(raw)
+	agent := a.cache.get(raw)
+	switch {
+	case vouched && strings.TrimSpace(raw) == "":
+		// A backend need not give the agent: its absence says nothing about the visitor. One that gives
+		// "-", as access logs have it, says that the visitor sent none.
+		agent.BotReason = ""
+	case trigger == TriggerDeepLink && strings.HasPrefix(agent.BotReason, botLibrary+":"):
+		// An app reports the link that opened it through the same libraries that scrapers use.
+		agent.BotReason = ""
+	}
+	if agent.BotReason != "" {
+		agent.Bot, agent.Device = true, DeviceBot
+	}
+	return agent
 }
 
-// readAgent is UserAgent without its cache.
-func readAgent(raw string) Agent {
+// read returns what the cache holds: the agent as if a person had sent it, and the reason against
+// that.
+func (a *Agents) read(raw string) Agent {
 	parsed := parseAgent(raw)
 	agent := Agent{
 		Browser:        name(parsed.Name, raw),
@@ -68,11 +95,8 @@ func readAgent(raw string) Agent {
 	if agent.Browser == "Trident" {
 		agent.Browser, agent.BrowserVersion = useragent.InternetExplorer, "11"
 	}
-	agent.BotReason = botReason(raw, parsed.Bot)
-	agent.Bot = agent.BotReason != ""
+	agent.BotReason = a.rules.Reason(raw)
 	switch {
-	case agent.Bot:
-		agent.Device = DeviceBot
 	case isTelevision(raw):
 		agent.Device = DeviceOther
 	case parsed.Tablet, parsed.OS == useragent.Android && !strings.Contains(raw, "Mobile") &&
@@ -141,18 +165,16 @@ func isTelevision(raw string) bool {
 	return false
 }
 
-// agents is the memory of UserAgent.
-var agents = newAgentCache(512)
-
 const agentShards = 16
 
-// agentCache remembers answers in shards of two generations: when the younger one is full it
-// becomes the older one, and what was in that is forgotten. What is asked for often moves on into
-// the younger, so the common agents stay while a flood of invented ones passes through. At most 2 ×
-// 16 × limit agents are held.
+// agentCache keeps answers in shards of two generations: when the younger one is full it becomes
+// the older one, and what was in that is forgotten. What is asked for often moves on into the
+// younger, so the common agents stay while a flood of invented ones passes through. At most 2 × 16
+// × limit agents are held.
 type agentCache struct {
 	seed   maphash.Seed
 	limit  int // agents in one generation of a shard
+	read   func(raw string) Agent
 	shards [agentShards]agentShard
 }
 
@@ -161,8 +183,8 @@ type agentShard struct {
 	younger, older map[string]Agent
 }
 
-func newAgentCache(limit int) *agentCache {
-	return &agentCache{seed: maphash.MakeSeed(), limit: limit}
+func newAgentCache(limit int, read func(raw string) Agent) *agentCache {
+	return &agentCache{seed: maphash.MakeSeed(), limit: limit, read: read}
 }
 
 func (c *agentCache) get(raw string) Agent {
@@ -181,7 +203,7 @@ func (c *agentCache) get(raw string) Agent {
 	// on to.
 	raw = strings.Clone(raw)
 	if !known {
-		agent = readAgent(raw)
+		agent = c.read(raw)
 	}
 	shard.mu.Lock()
 	defer shard.mu.Unlock()

@@ -1,118 +1,286 @@
 package enrich
 
-import "strings"
+import (
+	_ "embed"
+	"fmt"
+	"io"
+	"strings"
+)
 
-// The lists hold lower-case parts of agents, taken from what the programs' makers document. Each
-// must be sure: a word that occurs in a person's browser makes a paying click disappear from the
-// reports. "google" alone is therefore absent (phones of that maker carry it), and "bot" counts
-// only where a word ends (botWord).
+//go:embed bots.csv
+var botsCSV string
 
-var headlessMarks = []string{
-	"headlesschrome", "headless", "phantomjs", "slimerjs", "puppeteer", "playwright", "selenium", "webdriver",
-	"cypress",
-	"chrome-lighthouse", "ptst/", "gtmetrix", "pingdom", "speedcurve",
+// The kinds of rules in bots.csv. A reason is a kind, a colon and the rule's text.
+const (
+	botHeadless = "headless"     // a browser without a screen, or a driver of browsers
+	botCrawler  = "crawler"      // reads pages for an index, a model, an archive or an analysis
+	botPreview  = "preview"      // fetches a page to show a link, or before a person asks for it
+	botMonitor  = "monitor"      // looks whether a site works, is fast or is safe
+	botFeed     = "feed"         // reads a feed for its subscribers
+	botLibrary  = "http_library" // a program's HTTP client; an app that reports a deep link uses one too
+	botContact  = "contact"      // the agent carries its maker's address, which a browser's does not
+	person      = "person"       // the text says nothing; it is taken out before the other rules look
+)
+
+// reasonEmpty is the reason of a click without an agent.
+const reasonEmpty = "empty"
+
+const (
+	minBotText  = 3       // bytes of a rule's text; the index needs them
+	maxBotText  = 64      // bytes of a rule's text, so that a reason is short
+	botBuckets  = 1 << 12 // several for each rule
+	maxBotRules = 20_000  // rules in a file
+	maxBotFile  = 2 << 20 // bytes of a file of rules
+)
+
+// BotRules decide by an agent's words whether a machine sent it.
+type BotRules struct {
+	// index holds the rules by a hash of the first three bytes of their text, so that an agent is read
+	// once, however many rules there are. Most places of an agent have an empty bucket.
+	index   [botBuckets][]botRule
+	persons []string // texts of person rules
 }
 
-var httpLibraryMarks = []string{
-	"curl/", "libcurl", "wget", "python-requests", "python-urllib", "python-httpx", "aiohttp", "python/",
-	"go-http-client",
-	"java/", "apache-httpclient", "okhttp", "axios", "node-fetch", "undici", "got (", "got/", "node.js", "ruby",
-	"faraday",
-	"guzzlehttp", "php/", "libwww-perl", "lwp::", "perl/", "postmanruntime", "insomnia/", "httpie", "scrapy", "winhttp",
-	"powershell", "dart/", "reqwest", "hyper/", "fasthttp", "jakarta commons", "rest-client", "restsharp",
-	"http_request", "deno/", "bun/",
-	"feedparser", "simplepie", "libfetch", "masscan", "zgrab", "nikto", "sqlmap", "nmap",
+// botRule looks for a text in an agent in lower case.
+type botRule struct {
+	text   string
+	where  byte // whereBegins, whereEnds, whereFirst
+	reason string
+	rank   int // of rules that match, the lowest gives the reason
 }
 
-var crawlerMarks = []string{
-	"googlebot", "adsbot-google", "mediapartners-google", "google-inspectiontool", "googleother", "google-extended",
-	"google-read-aloud", "google-site-verification", "feedfetcher-google", "apis-google", "google favicon",
-	"google web preview",
-	"bingbot", "bingpreview", "adidxbot", "msnbot", "yandexbot", "yandex.com/bots", "baiduspider", "sogou web spider",
-	"360spider",
-	"duckduckbot", "duckassistbot", "applebot", "yahoo! slurp", "seznambot", "yeti/", "petalbot", "bytespider",
-	"coccocbot", "exabot",
-	"gptbot", "chatgpt-user", "oai-searchbot", "claudebot", "claude-user", "claude-searchbot", "anthropic-ai",
-	"perplexitybot",
-	"perplexity-user", "ccbot", "cohere-ai", "mistralai-user", "meta-externalagent", "meta-externalfetcher",
-	"amazonbot", "diffbot",
-	"facebookexternalhit", "facebookcatalog", "facebot", "twitterbot", "linkedinbot", "pinterestbot", "redditbot",
-	"slackbot",
-	"slack-imgproxy", "discordbot", "telegrambot", "whatsapp/", "skypeuripreview", "microsoftpreview", "embedly",
-	"iframely",
-	"vkshare", "w3c_validator", "w3c-checklink", "thirdlandingpagefeinfra", "snap url preview", "bitlybot",
-	"flipboardproxy",
-	"ahrefsbot", "ahrefssiteaudit", "semrushbot", "mj12bot", "dotbot", "rogerbot", "screaming frog", "dataforseobot",
-	"serpstatbot",
-	"ezooms", "barkrowler", "blexbot", "sitebulb", "megaindex", "archive.org_bot", "ia_archiver", "heritrix", "nutch",
-	"uptimerobot", "statuscake",
-	"site24x7", "datadog", "newrelicpinger", "better uptime", "betteruptime", "hetrixtools", "censysinspect", "expanse",
-	"internetmeasurement", "magpie-crawler", "feedly", "feedburner", "feedbin", "newsblur", "tiny tiny rss",
-	"universalfeedparser",
-	"googleimageproxy", "yahoomailproxy", "outlook-link-preview", "proofpoint", "barracuda", "mimecast", "safelinks",
-	"prerender",
-	"stripe/1.0", "validator.nu", "wordpress/", "zapier", "mastodon/", "bluesky cardyb", "genieo",
+const (
+	whereBegins = ' ' // the text begins a word
+	whereEnds   = '*' // the text ends a word
+	whereFirst  = '^' // the agent begins with the text
+)
+
+// BuiltinBotRules returns the rules that are compiled in.
+func BuiltinBotRules() *BotRules {
+	rules, err := ReadBotRules(strings.NewReader(botsCSV))
+	if err != nil {
+		panic(fmt.Sprintf("compiled-in bots.csv: %v", err))
+	}
+	return rules
 }
 
-// botReason names the rule by which an agent is a machine, "" for a person's. parser is the opinion
-// of the agent parser. The narrower rules go first, because their reasons say more.
-func botReason(raw string, parser bool) string {
-	if strings.TrimSpace(raw) == "" || raw == "-" {
-		return "empty"
-	}
-	lower := strings.ToLower(raw)
-	if mark := firstIn(lower, headlessMarks); mark != "" {
-		return "headless:" + mark
-	}
-	if mark := firstIn(lower, crawlerMarks); mark != "" {
-		return "crawler:" + mark
-	}
-	if mark := firstIn(lower, httpLibraryMarks); mark != "" {
-		return "http_library:" + mark
-	}
-	if word := botWord(lower); word != "" {
-		return "crawler:" + word
-	}
-	if parser {
-		return "library"
-	}
-	return ""
-}
+// BuiltinBotsFile returns the file of rules that is compiled in, to begin an own one with.
+func BuiltinBotsFile() string { return botsCSV }
 
-func firstIn(text string, marks []string) string {
-	for _, mark := range marks {
-		if strings.Contains(text, mark) {
-			return strings.TrimRight(mark, "/ (:")
+// ReadBotRules reads a file of rules: lines "kind,text", "#" begins a comment. The head of the
+// built-in file describes the format.
+func ReadBotRules(from io.Reader) (*BotRules, error) {
+	file, err := io.ReadAll(io.LimitReader(from, maxBotFile+1))
+	if err != nil {
+		return nil, fmt.Errorf("read bot rules: %w", err)
+	}
+	if len(file) > maxBotFile {
+		return nil, fmt.Errorf("read bot rules: more than %d bytes", maxBotFile)
+	}
+	rules := new(BotRules)
+	seen := make(map[string]int) // the line of each text
+	for i, line := range strings.Split(string(file), "\n") {
+		if line = strings.TrimRight(line, "\r"); line == "" || line[0] == '#' || line == "kind,text" {
+			continue
+		}
+		kind, text, _ := strings.Cut(line, ",")
+		if first, twice := seen[text]; twice {
+			return nil, fmt.Errorf("read bot rules: line %d: %q is in line %d already", i+1, text, first)
+		}
+		seen[text] = i + 1
+		if err := rules.add(kind, text, i); err != nil {
+			return nil, fmt.Errorf("read bot rules: line %d: %w", i+1, err)
 		}
 	}
-	return ""
+	if len(seen) == 0 || len(seen) > maxBotRules {
+		return nil, fmt.Errorf("read bot rules: %d rules (hint: 1 to %d lines \"kind,text\")", len(seen), maxBotRules)
+	}
+	return rules, nil
 }
 
-// botWord looks for a word that ends in bot, robot, spider or crawler: that is how crawlers without
-// a name of renown call themselves. Cubot makes telephones.
-func botWord(lower string) string {
-	for _, ending := range []string{"bot", "spider", "crawler", "crawl"} {
-		for from := 0; ; {
-			at := strings.Index(lower[from:], ending)
-			if at < 0 {
-				break
-			}
-			end := from + at + len(ending)
-			from = end
-			if end < len(lower) && isLetter(lower[end]) {
-				continue
-			}
-			start := end - len(ending)
-			for start > 0 && isLetter(lower[start-1]) {
-				start--
-			}
-			if word := lower[start:end]; word != "cubot" {
-				// The rule is named, not the word, which could be anything.
-				return ending
+func (b *BotRules) add(kind, text string, rank int) error {
+	rule := botRule{text: text, where: whereBegins, rank: rank}
+	if text != "" && (text[0] == whereEnds || text[0] == whereFirst) {
+		rule.where, rule.text = text[0], text[1:]
+	}
+	if len(rule.text) < minBotText || len(rule.text) > maxBotText || rule.text != strings.ToLower(rule.text) {
+		return fmt.Errorf("text %q (hint: %d to %d bytes in lower case, after ^ or *)", text, minBotText, maxBotText)
+	}
+	switch kind {
+	case person:
+		b.persons = append(b.persons, rule.text)
+		return nil
+	case botHeadless, botCrawler, botPreview, botMonitor, botFeed, botLibrary, botContact:
+	default:
+		return fmt.Errorf("kind %q is unknown (hint: headless, crawler, preview, monitor, feed, http_library, "+
+			"contact or person)", kind)
+	}
+	rule.reason = kind + ":" + strings.Trim(rule.text, " /(:+-_.")
+	bucket := botBucket(rule.text)
+	b.index[bucket] = append(b.index[bucket], rule)
+	return nil
+}
+
+// Reason returns by which rule an agent is a machine's, "" for a person's.
+func (b *BotRules) Reason(agent string) string {
+	agent = strings.TrimSpace(agent)
+	if agent == "" || agent == "-" {
+		return reasonEmpty
+	}
+	agent = strings.ToLower(agent)
+	for _, text := range b.persons {
+		agent = cutWords(agent, text)
+	}
+	// The name of a telephone is its maker's to choose: "M bot 60", "Spider 8", "Ruby".
+	from, to := androidModel(agent)
+	best := b.match(agent[:from], 0, botRule{rank: maxBotFile})
+	best = b.match(agent, to, best)
+	if best.reason == "" && hasEmail(agent) {
+		best.reason = botContact + ":email"
+	}
+	if best.reason == "" && isEmptyShell(agent) {
+		best.reason = botCrawler + ":no engine"
+	}
+	// Apps of telephones name their maker's site. A browser does not, nor does a crawler that
+	// pretends to be one leave it out.
+	if strings.HasPrefix(best.reason, botContact) && isPhoneApp(agent) {
+		return ""
+	}
+	return best.reason
+}
+
+// cutWords replaces a text by a space wherever it begins a word.
+func cutWords(agent, text string) string {
+	for from := 0; ; {
+		at := strings.Index(agent[from:], text)
+		if at < 0 {
+			return agent
+		}
+		if at += from; at > 0 && isLetter(agent[at-1]) {
+			from = at + 1
+			continue
+		}
+		agent = agent[:at] + " " + agent[at+len(text):]
+		from = at + 1
+	}
+}
+
+// match returns the rule of the lowest rank that fits the text from a place on, or best if none is
+// lower.
+func (b *BotRules) match(text string, from int, best botRule) botRule {
+	for at := from; at+minBotText <= len(text); at++ {
+		bucket := b.index[botBucket(text[at:])]
+		for i := range bucket {
+			if rule := &bucket[i]; rule.rank < best.rank && rule.fits(text, at) {
+				best = *rule
 			}
 		}
 	}
-	return ""
+	return best
+}
+
+// botBucket hashes the first three bytes of a text.
+func botBucket(text string) int {
+	return (int(text[0])<<8 ^ int(text[1])<<4 ^ int(text[2])) % botBuckets
+}
+
+func (r *botRule) fits(text string, at int) bool {
+	if !strings.HasPrefix(text[at:], r.text) {
+		return false
+	}
+	switch r.where {
+	case whereFirst:
+		return at == 0
+	case whereEnds:
+		end := at + len(r.text)
+		return end == len(text) || !isLetter(text[end])
+	}
+	return at == 0 || !isLetter(text[at-1])
+}
+
+// androidModel returns where the name of the telephone stands in an agent in lower case:
+//
+//	mozilla/5.0 (linux; u; android 7.0; fr-ca; m bot 60 build/nrd90m) …
+//
+// A name with a slash is a program's and not a telephone's.
+func androidModel(agent string) (from, to int) {
+	const mark = "; android "
+	at := strings.Index(agent, mark)
+	if at < 0 {
+		return 0, 0
+	}
+	from = at + len(mark)
+	semicolon := strings.IndexAny(agent[from:], ";)")
+	if semicolon < 0 || agent[from+semicolon] == ')' {
+		return 0, 0
+	}
+	from += semicolon + 1
+	if len(agent) > from+6 && agent[from+3] == '-' && agent[from+6] == ';' { // a language
+		from += len(" fr-ca;")
+	}
+	length := strings.IndexAny(agent[from:], ";)")
+	if length < 0 {
+		return 0, 0
+	}
+	if build := strings.Index(agent[from:from+length], " build/"); build >= 0 {
+		length = build
+	}
+	if strings.IndexByte(agent[from:from+length], '/') >= 0 {
+		return 0, 0
+	}
+	return from, from + length
+}
+
+// isPhoneApp reports whether an agent in lower case is an app's on a telephone or a watch.
+func isPhoneApp(agent string) bool {
+	if strings.HasPrefix(agent, "mozilla/") {
+		return false
+	}
+	for _, mark := range []string{"android", "iphone", "ipad", " ios", "/ios", "apple watch"} {
+		if strings.Contains(agent, mark) {
+			return true
+		}
+	}
+	return false
+}
+
+// hasEmail reports whether a text in lower case has an e-mail address: a letter or a digit, "@",
+// and a domain that begins with a letter. Versions of apps have digits behind the "@" (ios@9.2.3).
+func hasEmail(text string) bool {
+	at := strings.IndexByte(text, '@')
+	if at <= 0 || at+1 == len(text) || !isLetter(text[at+1]) || !isLetter(text[at-1]) && !isDigits(text[at-1:at]) {
+		return false
+	}
+	for _, c := range []byte(text[at+1:]) {
+		if c == '.' {
+			return true
+		}
+		if !isLetter(c) && c != '-' && (c < '0' || c > '9') {
+			break
+		}
+	}
+	return false
+}
+
+// isEmptyShell reports whether an agent in lower case says that it is compatible with browsers and
+// then names no engine of a browser, as "mozilla/5.0 (compatible; acme/1.0)" and "mozilla/5.0
+// acme".
+func isEmptyShell(agent string) bool {
+	const shell = "mozilla/5.0"
+	if !strings.HasPrefix(agent, shell) {
+		return false
+	}
+	if strings.Contains(agent, "(") && !strings.HasPrefix(agent, shell+" (compatible") {
+		return false
+	}
+	for _, engine := range []string{
+		"gecko", "webkit", "msie", "trident", "opera", "khtml", "konqueror", "ibrowse", "profile/midp",
+	} {
+		if strings.Contains(agent, engine) {
+			return false
+		}
+	}
+	return true
 }
 
 func isLetter(c byte) bool { return c >= 'a' && c <= 'z' }

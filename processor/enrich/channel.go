@@ -1,6 +1,10 @@
 package enrich
 
-import "strings"
+import (
+	"strings"
+
+	"golang.org/x/net/publicsuffix"
+)
 
 // The channels, as they stand in the column channel.
 const (
@@ -32,7 +36,8 @@ func ReferrerDomain(raw, siteHost string) string {
 
 func withoutWWW(host string) string { return strings.TrimPrefix(host, "www.") }
 
-// classify finds the class of a domain or of a utm_source, already in lower case.
+// classify finds the class of a domain or of a utm_source, already in lower case. The longest match
+// wins: the loop walks from the whole name to its last label.
 func classify(name string) class {
 	for suffix := name; suffix != ""; {
 		if c, ok := domainClasses[suffix]; ok {
@@ -46,31 +51,27 @@ func classify(name string) class {
 		if !found {
 			return classNone
 		}
-		if isPublicEnding(rest) {
-			// "mail.yandex.*" has two labels before the ending, "google.*" one; the longer one is
-			// tried first because the loop walks from the longest suffix to the shortest.
-			if c, ok := domainClasses[label+".*"]; ok {
+		// "mail.yandex.*" has two labels before the ending, "google.*" one.
+		if second, ending, ok := strings.Cut(rest, "."); ok {
+			two := suffix[:len(label)+1+len(second)]
+			if c, ok := anyEndingClasses[two]; ok && isPublicEnding(ending) {
 				return c
 			}
-		} else if second, ending, ok := strings.Cut(rest, "."); ok && isPublicEnding(ending) {
-			if c, ok := domainClasses[label+"."+second+".*"]; ok {
-				return c
-			}
+		}
+		if c, ok := anyEndingClasses[label]; ok && isPublicEnding(rest) {
+			return c
 		}
 		suffix = rest
 	}
 	return classNone
 }
 
-// isPublicEnding reports whether s looks like what a country or a registry adds to a name: "de",
-// "com", "co.uk", "com.br". A list of all endings would be more exact, but a search engine's name
-// in front of anything else (google.evil.com) is what has to be told apart, and that it does.
+// isPublicEnding reports whether s is what a registry adds to a name: "de", "com", "co.uk". What a
+// company lets its customers add (github.io) is not, so that google.github.io is not the search
+// engine.
 func isPublicEnding(s string) bool {
-	first, second, two := strings.Cut(s, ".")
-	if !two {
-		return len(first) >= 2 && len(first) <= 3
-	}
-	return len(second) == 2 && (first == "co" || first == "com")
+	ending, registry := publicsuffix.PublicSuffix(s)
+	return registry && ending == s
 }
 
 // Channel says by what kind of way a click came. parts are those of its address, referrerDomain is
@@ -88,7 +89,7 @@ func Channel(parts Parts, referrerDomain string) string {
 	sourceClass := classify(withoutWWW(source))
 	referrerClass := classify(referrerDomain)
 	network := networkClasses[parts.AdNetwork]
-	kind := mediumKind(medium)
+	kind := kindOfMedium(medium)
 
 	if parts.Affiliate != "" || network == classAffiliate || kind == kindAffiliate {
 		return ChannelAffiliate
@@ -132,6 +133,8 @@ func Channel(parts Parts, referrerDomain string) string {
 		return unpaid(place)
 	case kindMessage:
 		return ChannelOther
+	case kindAI:
+		return ChannelAI
 	case kindReferral:
 		if place == classNone {
 			return ChannelReferral
@@ -179,51 +182,28 @@ func unpaid(c class) string {
 	return ChannelReferral
 }
 
-type mediumKindOf uint8
+// mediumKind is what utm_medium says about the way of a click.
+type mediumKind string
 
 const (
-	kindNone mediumKindOf = iota
-	kindSearchAd
-	kindSocialAd
-	kindDisplay
-	kindPaid
-	kindEmail
-	kindSocial
-	kindOrganic
-	kindReferral
-	kindAffiliate
-	kindMessage
+	kindNone      mediumKind = ""
+	kindSearchAd  mediumKind = "search_ad"
+	kindSocialAd  mediumKind = "social_ad"
+	kindDisplay   mediumKind = "display"
+	kindPaid      mediumKind = "paid"
+	kindEmail     mediumKind = "email"
+	kindSocial    mediumKind = "social"
+	kindOrganic   mediumKind = "organic"
+	kindReferral  mediumKind = "referral"
+	kindAffiliate mediumKind = "affiliate"
+	kindMessage   mediumKind = "message"
+	kindAI        mediumKind = "ai"
 )
 
-// mediumKind reads utm_medium, in lower case. The words are those of Google Analytics' "Default
-// channel group", which most campaign builders follow, and their spellings in the wild.
-func mediumKind(medium string) mediumKindOf {
-	switch medium {
-	case "":
-		return kindNone
-	case "sem", "paidsearch", "paid_search", "paid-search", "paid search", "search_ad":
-		return kindSearchAd
-	case "paidsocial", "paid_social", "paid-social", "paid social", "social_ad", "cpc_social", "social_paid",
-		"social-paid":
-		return kindSocialAd
-	case "display", "banner", "expandable", "interstitial", "cpm", "programmatic", "native", "gdn":
-		return kindDisplay
-	case "cpc", "ppc", "cpa", "cpv", "retargeting", "remarketing", "ads", "ad", "sponsored", "sponsorship":
-		return kindPaid
-	case "email", "e-mail", "e_mail", "e mail", "newsletter", "mail":
-		return kindEmail
-	case "social", "social-network", "social-media", "social_media", "sm", "social network", "social media",
-		"organic_social", "organic-social", "organicsocial":
-		return kindSocial
-	case "organic", "organic_search", "organic-search", "organicsearch":
-		return kindOrganic
-	case "referral", "app", "link":
-		return kindReferral
-	case "affiliate", "affiliates", "affiliation", "partner", "partners", "partnership":
-		return kindAffiliate
-	case "sms", "push", "webpush", "notification", "mobile", "whatsapp", "audio", "podcast", "qr", "qrcode", "print",
-		"offline":
-		return kindMessage
+// kindOfMedium reads utm_medium, in lower case.
+func kindOfMedium(medium string) mediumKind {
+	if kind, ok := mediumKinds[medium]; ok {
+		return kind
 	}
 	if strings.HasPrefix(medium, "paid") {
 		return kindPaid

@@ -19,6 +19,9 @@ import (
 //go:embed domains.csv
 var domainsCSV string
 
+//go:embed mediums.csv
+var mediumsCSV string
+
 //go:embed clickids.csv
 var clickIDsCSV string
 
@@ -44,7 +47,11 @@ type clickID struct {
 }
 
 var (
-	domainClasses  = loadDomains(domainsCSV)
+	// domainClasses holds the rows of domains.csv, anyEndingClasses those that end in ".*", without
+	// that.
+	domainClasses, anyEndingClasses = loadDomains(domainsCSV)
+
+	mediumKinds    = loadMediums(mediumsCSV)
 	clickIDs       = loadClickIDs(clickIDsCSV)
 	networkClasses = func() map[string]class {
 		classes := make(map[string]class, len(clickIDs))
@@ -57,17 +64,39 @@ var (
 
 // loadDomains reads a table that is compiled in. A fault in it is a fault of the build, so it
 // panics at start, where every test sees it.
-func loadDomains(text string) map[string]class {
-	table := make(map[string]class)
+func loadDomains(text string) (exact, anyEnding map[string]class) {
+	exact, anyEnding = make(map[string]class), make(map[string]class)
 	for _, row := range rows(text, 2) {
+		table := exact
+		name, cut := strings.CutSuffix(row[0], ".*")
+		if cut {
+			table = anyEnding
+		}
 		switch c := class(row[1]); c {
 		case classSearch, classSocial, classAI, classEmail, classDisplay:
-			if _, twice := table[row[0]]; twice {
+			if _, twice := table[name]; twice {
 				panic(fmt.Sprintf("read domains.csv: %s is listed twice", row[0]))
 			}
-			table[row[0]] = c
+			table[name] = c
 		default:
 			panic(fmt.Sprintf("read domains.csv: unknown class %q", row[1]))
+		}
+	}
+	return exact, anyEnding
+}
+
+func loadMediums(text string) map[string]mediumKind {
+	table := make(map[string]mediumKind)
+	for _, row := range rows(text, 2) {
+		switch kind := mediumKind(row[1]); kind {
+		case kindSearchAd, kindSocialAd, kindDisplay, kindPaid, kindEmail, kindSocial, kindOrganic, kindReferral,
+			kindAffiliate, kindMessage, kindAI:
+			if _, twice := table[row[0]]; twice {
+				panic(fmt.Sprintf("read mediums.csv: %s is listed twice", row[0]))
+			}
+			table[row[0]] = kind
+		default:
+			panic(fmt.Sprintf("read mediums.csv: unknown kind %q", row[1]))
 		}
 	}
 	return table

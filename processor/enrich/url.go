@@ -201,7 +201,8 @@ func keep(field *string, value string, limit int) {
 	}
 }
 
-// unescape decodes percent escapes and plus signs. A broken escape stands for itself, as browsers do it.
+// unescape decodes percent escapes and plus signs. A broken escape stands for itself, as browsers
+// do it.
 func unescape(s string) string {
 	if strings.IndexByte(s, '%') < 0 {
 		if strings.IndexByte(s, '+') < 0 {

@@ -28,16 +28,96 @@ func TestParse(t *testing.T) {
 	f(`2001:db8::1 - ada [17/May/2026:12:05:03 +0200] "HEAD / HTTP/2.0" 304 - "-" "-"`,
 		"2001:db8::1", "2026-05-17T10:05:03Z", "HEAD", "/", "", "")
 	f(`host.example - - [01/Jan/2026:00:00:00 -0500] "GET /with space HTTP/1.0" 404 1 "-" "a \"quoted\" agent \\ [x]"`,
-		"host.example", "2026-01-01T05:00:00Z", "GET", "/with space", "", `a "quoted" agent \ [x]`)
+		"", "2026-01-01T05:00:00Z", "GET", "/with space", "", `a "quoted" agent \ [x]`)
 	f(`203.0.113.7 - - [17/May/2026:10:05:03 +0000] "GET /old" 200 512 "-" "curl/8.5.0" "extra" 0.004`,
 		"203.0.113.7", "2026-05-17T10:05:03Z", "GET", "/old", "", "curl/8.5.0")
+}
+
+// The site and a list of addresses before the time, as proxies and virtual hosts log them.
+func TestParseHead(t *testing.T) {
+	f := func(head, site, address string) {
+		t.Helper()
+		l, err := Parse(1, head+` [17/May/2026:10:05:03 +0000] "GET / HTTP/1.1" 200 1 "-" "x"`)
+		if err != nil || l.Site != site || l.Address != address {
+			t.Errorf("%s: site %q, address %q, %v; want %q and %q", head, l.Site, l.Address, err, site, address)
+		}
+	}
+	f("203.0.113.7 - -", "", "203.0.113.7")
+	f("203.0.113.7 - ada lovelace", "", "203.0.113.7")
+	f("shop.example:443 203.0.113.7 - -", "shop.example:443", "203.0.113.7")
+	f("shop.example 2001:db8::5 - -", "shop.example", "2001:db8::5")
+	f("203.0.113.7, 10.0.0.1 - -", "", "203.0.113.7")
+	f("203.0.113.7,10.0.0.1 - -", "", "203.0.113.7")
+	f("unknown, 203.0.113.7, 10.0.0.1 - -", "", "203.0.113.7")
+	f("shop.example:443 203.0.113.7, 10.0.0.1 - -", "shop.example:443", "203.0.113.7")
+	f("203.0.113.7:4711 - -", "", "203.0.113.7")
+	f("[2001:db8::5]:4711 - -", "", "2001:db8::5")
+	f("- - -", "", "")
+	f("- 203.0.113.7 - -", "", "203.0.113.7")
+	f("http://evil/ 203.0.113.7 - -", "", "203.0.113.7")
+	f("client.example - -", "", "")
+}
+
+func TestParseEscapes(t *testing.T) {
+	f := func(logged, want string) {
+		t.Helper()
+		l, err := Parse(1, `203.0.113.7 - - [17/May/2026:10:05:03 +0000] "GET /`+logged+` HTTP/1.1" 200 1 "https://from.example/`+logged+`" "`+logged+`"`)
+		if err != nil || l.Agent != want || l.Target != "/"+want || l.Referrer != "https://from.example/"+want {
+			t.Errorf("%s: %q, %q, %q, %v; want %q", logged, l.Target, l.Referrer, l.Agent, err, want)
+		}
+	}
+	f(`caf\xc3\xa9`, "café")
+	f(`caf\xC3\xA9`, "café")
+	f(`a\x22b\x5Cc`, `a"b\c`)
+	f(`a\"b\\c`, `a"b\c`)
+	f(`a\tb`, "a\tb")
+	f(`a\xzzb\q`, `a\xzzb\q`)
+	f(`a\\xc3`, `a\xc3`)
+}
+
+func TestNoVisit(t *testing.T) {
+	f := func(request, status, agent, want string) {
+		t.Helper()
+		l, err := Parse(1, `203.0.113.7 - - [17/May/2026:10:05:03 +0000] "`+request+`" `+status+` 1 "-" "`+agent+`"`)
+		if got := l.NoVisit(); err != nil || got != want {
+			t.Errorf("%s %s: %q, %v; want %q", request, status, got, err, want)
+		}
+	}
+	f("GET / HTTP/1.1", "200", "x", "")
+	f("GET / HTTP/1.1", "304", "x", "")
+	f("GET /old", "200", "x", "")
+	f("GET /docs/v1.2 HTTP/2.0", "200", "x", "")
+	f("GET /index.php?file=style.css HTTP/1.1", "200", "x", "")
+	f("GET /a.html#x.png HTTP/1.1", "200", "x", "")
+	f("GET http://shop.example HTTP/1.1", "200", "x", "")
+	f("GET /a HTTP/1.1", "200", "Googlebot/2.1", "") // a machine's visit, which the processor flags
+
+	f("HEAD / HTTP/1.1", "200", "x", ReasonMethod)
+	f("POST /pay HTTP/1.1", "200", "x", ReasonMethod)
+	f("OPTIONS * HTTP/1.0", "200", "x", ReasonMethod)
+	f("OPTIONS * HTTP/1.0", "200", "Apache/2.4 (Ubuntu) (internal dummy connection)", ReasonOwn)
+	f("GET / HTTP/1.0", "200", "Apache/2.2.2 (Fedora) (internal dummy connection)", ReasonOwn)
+	f("GET * HTTP/1.1", "200", "x", ReasonNoPath)
+	f("GET /a HTTP/1.1", "404", "x", ReasonFailed)
+	f("GET /a HTTP/1.1", "500", "x", ReasonFailed)
+	f("GET /a HTTP/1.1", "499", "x", ReasonFailed)
+	f("GET /a HTTP/1.1", "301", "x", ReasonRedirect)
+	f("GET /a HTTP/1.1", "206", "x", ReasonNoContent)
+	f("GET /a HTTP/1.1", "-", "x", ReasonNoContent)
+	f("GET /style.CSS?v=2 HTTP/1.1", "200", "x", ReasonAsset)
+	f("GET /a/b.js HTTP/1.1", "304", "x", ReasonAsset)
+	f("GET http://shop.example/x.png HTTP/1.1", "200", "x", ReasonAsset)
+	f("GET /favicon.ico HTTP/1.1", "200", "x", ReasonAsset)
+	f("GET /robots.txt HTTP/1.1", "200", "x", ReasonBackground)
+	f("GET /.well-known/security HTTP/1.1", "200", "x", ReasonBackground)
+	f("-", "408", "-", ReasonNoRequest)
+	f(`\x16\x03\x01\x02 \xa5`, "400", "-", ReasonNoRequest)
 }
 
 func TestParseRefuses(t *testing.T) {
 	for _, text := range []string{
 		"hello",
 		`203.0.113.7 - - [yesterday] "GET / HTTP/1.1" 200 1 "-" "x"`,
-		`203.0.113.7 - - [17/May/2026:10:05:03 +0000] "-" 408 0 "-" "-"`,
 		`203.0.113.7 - - [17/May/2026:10:05:03 +0000] "GET / HTTP/1.1" 200 1`,
 		`203.0.113.7 - - [17/May/2026:10:05:03 +0000] "GET / HTTP/1.1" 200 1 "-" "never closed`,
 		`[17/May/2026:10:05:03 +0000] "GET / HTTP/1.1" 200 1 "-" "x"`,
@@ -103,18 +183,31 @@ func TestReadLongLine(t *testing.T) {
 }
 
 func TestEvent(t *testing.T) {
-	l, err := Parse(1, `203.0.113.7 - - [17/May/2026:10:05:03 +0000] "GET /a?utm_source=x HTTP/1.1" 200 512 "https://from.example/" "Mozilla/5.0"`)
-	if err != nil {
-		t.Fatal(err)
+	f := func(head, target, agent, url, trigger string) {
+		t.Helper()
+		l, err := Parse(1, head+` - - [17/May/2026:10:05:03 +0000] "GET `+target+` HTTP/1.1" 200 512 "https://from.example/" "`+agent+`"`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var e map[string]string
+		if err := json.Unmarshal(l.Event("http://shop.example/"), &e); err != nil {
+			t.Fatal(err)
+		}
+		if e["url"] != url || e["trigger"] != trigger || e["ip"] != "203.0.113.7" || e["user_agent"] != agent ||
+			e["referrer"] != "https://from.example/" || e["event_time"] != "2026-05-17T10:05:03.000Z" || e["click_id"] == "" {
+			t.Errorf("%s %s: %v", head, target, e)
+		}
 	}
-	var e map[string]string
-	if err := json.Unmarshal(l.Event("http://shop.example/"), &e); err != nil {
-		t.Fatal(err)
-	}
-	if e["url"] != "http://shop.example/a?utm_source=x" || e["ip"] != "203.0.113.7" || e["user_agent"] != "Mozilla/5.0" ||
-		e["referrer"] != "https://from.example/" || e["event_time"] != "2026-05-17T10:05:03.000Z" || e["click_id"] == "" {
-		t.Fatalf("%v", e)
-	}
+	const address, agent = "203.0.113.7", "Mozilla/5.0"
+	f(address, "/a?utm_source=x", agent, "http://shop.example/a?utm_source=x", "link")
+	f(address, "/a?via=ines", agent, "http://shop.example/a?via=ines", "link")
+	f(address, "/a?gclid=1", agent, "http://shop.example/a?gclid=1", "link")
+	f(address, "/a?page=2", agent, "http://shop.example/a?page=2", "pageview")
+	f(address, "/a", "-", "http://shop.example/a", "pageview")
+	f("pens.example:443 "+address, "/a", agent, "https://pens.example/a", "pageview")
+	f("pens.example:80 "+address, "/a", agent, "http://pens.example/a", "pageview")
+	f("pens.example "+address, "/a", agent, "http://pens.example/a", "pageview")
+	f(address, "https://other.example/a", agent, "https://other.example/a", "pageview")
 }
 
 func FuzzParse(f *testing.F) {

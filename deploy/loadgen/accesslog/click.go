@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"tributary/processor/enrich"
 	"tributary/schemas"
 )
 
@@ -20,16 +21,40 @@ func (l Line) ClickID() schemas.ClickID {
 	return id
 }
 
-// URL is the page that was asked for. Targets are paths, save for requests to a proxy.
+// URL returns the address of the page. site (http://shop.example) is where the log does not say the
+// site.
 func (l Line) URL(site string) string {
 	if strings.HasPrefix(l.Target, "http://") || strings.HasPrefix(l.Target, "https://") {
 		return l.Target
 	}
+	if host, port, _ := strings.Cut(l.Site, ":"); host != "" {
+		scheme, _, found := strings.Cut(site, "://")
+		switch {
+		case port == "443":
+			scheme = "https"
+		case port == "80", !found:
+			scheme = "http"
+		}
+		site = scheme + "://" + host
+	}
 	return strings.TrimRight(site, "/") + "/" + strings.TrimLeft(l.Target, "/")
+}
+
+// trigger returns how the visitor came: by a link, if the address carries what links carry (an
+// affiliate, a campaign, an advertisement's id); otherwise the line is a page view.
+func trigger(url string) string {
+	if parts := enrich.URL(url); parts.Affiliate != "" || parts.UTM != (enrich.UTM{}) || parts.AdClickID != "" {
+		return "link"
+	}
+	return "pageview"
 }
 
 // Event writes the line as an event of POST /v1/clicks, for a caller with the secret key.
 func (l Line) Event(site string) []byte {
+	url, agent := l.URL(site), l.Agent
+	if agent == "" {
+		agent = "-" // the visitor sent none; without the field it would be the log that has none
+	}
 	b, err := json.Marshal(struct {
 		ClickID   string `json:"click_id"`
 		URL       string `json:"url"`
@@ -38,7 +63,9 @@ func (l Line) Event(site string) []byte {
 		Trigger   string `json:"trigger"`
 		Agent     string `json:"user_agent"`
 		Address   string `json:"ip,omitempty"`
-	}{l.ClickID().String(), l.URL(site), l.Referrer, l.Time.Format("2006-01-02T15:04:05.000Z07:00"), "pageview", l.Agent, l.Address})
+	}{
+		l.ClickID().String(), url, l.Referrer, l.Time.Format("2006-01-02T15:04:05.000Z07:00"), trigger(url), agent, l.Address,
+	})
 	if err != nil {
 		panic("accesslog: strings are not JSON: " + err.Error())
 	}
