@@ -222,7 +222,7 @@ func (s *site) tell(g *guide, st *story, step string, now time.Time) {
 			for k, v := range map[string]any{"key": "", "visitor_id": "visitor-" + st.mark, "referrer": "https://blog.example/", "trigger": "link", "consent": ""} {
 				body[k] = v
 			}
-			if at == now {
+			if at.Equal(now) {
 				send = s.beacon
 			}
 		}

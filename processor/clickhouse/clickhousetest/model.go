@@ -311,14 +311,16 @@ func (m *Model) Outstanding(context.Context) (clickhouse.Outstanding, error) {
 	defer m.mu.Unlock()
 	var o clickhouse.Outstanding
 	for _, e := range m.ledger {
-		switch {
-		case e.Status == ledger.Booked && e.Amount != 0 && e.FXSource == "":
+		if e.Status != ledger.Booked || e.Amount == 0 {
+			continue
+		}
+		if e.FXSource == "" {
 			o.Unconverted++
 		}
-		if e.Status == ledger.Booked && e.Amount != 0 && e.MatchRule == join.RuleNone && waits(e.MatchKey) {
+		if e.MatchRule == join.RuleNone && waits(e.MatchKey) {
 			o.Waiting++
 		}
-		if e.Status == ledger.Booked && e.Amount != 0 && e.Version.Crowded() {
+		if e.Version.Crowded() {
 			o.Crowded++
 		}
 	}
