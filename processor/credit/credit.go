@@ -73,7 +73,11 @@ func saleOf(ctx context.Context, store recompute.Store, workspace, id string) (i
 	if err != nil {
 		return "", err
 	}
-	if len(facts[id]) > 0 {
+	for _, f := range facts[id] {
+		// A refund whose names are not stored yet says itself what it belongs to.
+		if f.ParentID != "" && recompute.Subject(f).Type() == identity.Movement {
+			return identity.New(identity.Object, f.ParentID), nil
+		}
 		return sale, nil
 	}
 	return "", fmt.Errorf("sale %s: %w in workspace %s (hint: ids are case sensitive; --workspace names another workspace)",

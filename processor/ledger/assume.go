@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"tributary/processor/identity"
+	"tributary/processor/stripe"
 )
 
 // mostParts is of how many payments at most an invoice is assumed to consist, and mostCandidates
@@ -24,14 +25,17 @@ const (
 //   - that add up to the remainder exactly, the fewest that do: those of a session that awaits an
 //     invoice before others, those nearer in time before others.
 //
-// Invoices are served in order of time. An invoice that was paid outside Stripe is served by none.
-// More evidence may undo all of it.
+// Invoices are served in order of time: first all of them by payments without our keys, for the
+// seller writes keys on sales of their own; then by what is left, for Checkout writes them also
+// where it creates an invoice. An invoice that says itself that it was paid outside Stripe is served
+// by none. More evidence may undo all of it.
 func (b *books) assume() {
 	var invoices []*invoice
 	var free, silent []*payment
 	for _, g := range b.groups {
 		for _, i := range g.invoices {
-			if i.remainder > 0 && !i.source.Certain && i.source.CustomerID != "" {
+			outside := i.source != nil && i.source.Source == stripe.FromInvoice && i.source.Certain
+			if i.remainder > 0 && !outside && i.source.CustomerID != "" {
 				invoices = append(invoices, i)
 			}
 		}
@@ -51,7 +55,17 @@ func (b *books) assume() {
 	slices.SortFunc(invoices, func(a, b *invoice) int {
 		return cmp.Or(a.source.OccurredAt.Compare(b.source.OccurredAt), cmp.Compare(a.id, b.id))
 	})
+	serve(invoices, slices.DeleteFunc(slices.Clone(free), func(p *payment) bool { return p.ours && !p.awaits }))
+	serve(invoices, free)
+	b.assumeSilent(invoices, silent)
+}
+
+// serve explains the remainders of invoices, in their order, by free payments.
+func serve(invoices []*invoice, free []*payment) {
 	for _, i := range invoices {
+		if i.remainder == 0 {
+			continue
+		}
 		if found := fewest(i.candidates(free), i.remainder); found != nil {
 			for _, p := range found {
 				i.take(p)
@@ -60,7 +74,6 @@ func (b *books) assume() {
 			i.remainder = 0
 		}
 	}
-	b.assumeSilent(invoices, silent)
 }
 
 // candidates lists the payments that may be a part of an invoice's remainder, best first.
@@ -69,15 +82,14 @@ func (i *invoice) candidates(free []*payment) []*payment {
 	for _, p := range free {
 		d := p.at.Sub(i.source.OccurredAt)
 		if p.assumed == nil && p.customer == i.source.CustomerID && p.currency == i.source.Currency &&
-			p.amount <= i.remainder &&
-			d >= -identity.EarliestPayment &&
-			d <= identity.LatestPayment {
+			p.amount <= i.remainder && d >= -identity.EarliestPayment && d <= identity.LatestPayment {
 			near = append(near, p)
 		}
 	}
 	slices.SortFunc(near, func(a, b *payment) int {
 		return cmp.Or(
 			boolOrder(a.awaits, b.awaits),
+			boolOrder(!a.ours, !b.ours),
 			cmp.Compare(a.at.Sub(i.source.OccurredAt).Abs(), b.at.Sub(i.source.OccurredAt).Abs()),
 			cmp.Compare(a.id, b.id),
 		)
@@ -136,8 +148,7 @@ func (b *books) assumeSilent(invoices []*invoice, silent []*payment) {
 	for _, p := range silent {
 		for _, i := range invoices {
 			if i.silent == nil && i.remainder == p.amount && i.source.CustomerID == p.customer &&
-				i.source.Currency == p.currency &&
-				b.nearby(p, i) {
+				i.source.Currency == p.currency && b.nearby(p, i) {
 				i.silent = p
 				i.take(p)
 				break

@@ -133,8 +133,8 @@ func (i *invoice) divide() {
 	if i.source == nil {
 		return
 	}
-	total := i.source.Total
-	if i.source.Source != stripe.FromInvoice || total <= 0 {
+	total := i.terms.Total
+	if i.terms.Source != stripe.FromInvoice || total <= 0 {
 		total = i.paid
 	}
 	type part struct {
@@ -152,7 +152,7 @@ func (i *invoice) divide() {
 	for _, x := range parts {
 		by = min(before+x.amount, total)
 		of := func(whole int64) int64 { return stripe.Share(whole, by, total) - stripe.Share(whole, before, total) }
-		s := share{of(i.source.Tax), of(i.source.Shipping), of(i.source.Discount)}
+		s := share{of(i.terms.Tax), of(i.terms.Shipping), of(i.terms.Discount)}
 		before = by
 		if x.p == nil {
 			i.rest = s
@@ -245,20 +245,10 @@ func describe(e *Entry, facts []stripe.Fact) {
 	}
 	slices.SortFunc(sorted, compareFacts)
 	for _, f := range sorted {
-		e.CustomerID, e.ExternalCustomerID = cmp.Or(
-			e.CustomerID,
-			f.CustomerID,
-		), cmp.Or(
-			e.ExternalCustomerID,
-			f.ExternalID,
-		)
-		e.SubscriptionID, e.BillingReason = cmp.Or(
-			e.SubscriptionID,
-			f.SubscriptionID,
-		), cmp.Or(
-			e.BillingReason,
-			f.BillingReason,
-		)
+		e.CustomerID = cmp.Or(e.CustomerID, f.CustomerID)
+		e.ExternalCustomerID = cmp.Or(e.ExternalCustomerID, f.ExternalID)
+		e.SubscriptionID = cmp.Or(e.SubscriptionID, f.SubscriptionID)
+		e.BillingReason = cmp.Or(e.BillingReason, f.BillingReason)
 	}
 }
 
@@ -276,9 +266,10 @@ func (b *books) supersede(object, by string) {
 }
 
 // bookRemainder books what an invoice says was paid and no payment explains. It is zero once all
-// payments are known.
+// payments are known. While no event says that anything was paid there is none, and nobody who knew
+// less has booked one.
 func (b *books) bookRemainder(i *invoice) {
-	if i.source == nil {
+	if i.source == nil || i.source.Amount == 0 {
 		return
 	}
 	e := b.entry(i.group, i.source, i.id, stripe.Payment, "")

@@ -168,6 +168,9 @@ func best(facts []stripe.Fact, wanted func(*stripe.Fact) bool) *stripe.Fact {
 // paymentOf returns the object under which the payment that an object belongs to is booked: its
 // payment intent, else its charge, else its session. It is empty for an invoice, and for a session
 // that names nothing but its invoice.
+//
+// What its own facts say counts as much as the names: facts and names are two inserts, and one may
+// be seen without the other.
 func (k *Evidence) paymentOf(id string) string {
 	own := class(id)
 	if own == classIntent || own == classInvoicePayment {
@@ -178,19 +181,26 @@ func (k *Evidence) paymentOf(id string) string {
 	}
 	var intent, charge string
 	ofInvoice := false
-	for _, e := range k.Graph.From(identity.New(identity.Object, id)) {
-		typ, other := e.B.Split()
-		if typ != identity.Object {
-			continue
-		}
-		switch class(other) {
-		case classIntent:
+	belongs := func(other string) {
+		switch {
+		case other == "":
+		case class(other) == classIntent:
 			intent = smaller(intent, other)
-		case classCharge:
+		case class(other) == classCharge:
 			charge = smaller(charge, other)
-		case classInvoice:
+		case class(other) == classInvoice:
 			ofInvoice = true
 		}
+	}
+	for _, e := range k.Graph.From(identity.New(identity.Object, id)) {
+		if typ, other := e.B.Split(); typ == identity.Object {
+			belongs(other)
+		}
+	}
+	for n := range k.Facts[id] {
+		f := &k.Facts[id][n]
+		belongs(f.ParentID)
+		belongs(f.InvoiceID)
 	}
 	switch {
 	case intent != "":

@@ -2,8 +2,8 @@ package ledger
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
-	"strconv"
 	"time"
 
 	"tributary/processor/stripe"
@@ -167,6 +167,13 @@ type figure struct {
 	amount int64
 }
 
+// key tells a charge's figures apart: the total as Stripe wrote it, because what of it was released
+// may become known later, and the second of its event, because a total returns to an earlier figure
+// when a refund fails, and both days count.
+func (f figure) key() string {
+	return fmt.Sprintf("%d@%d", f.fact.Amount, f.fact.CreatedAt.Unix())
+}
+
 // figures of a charge in order of time. What was released of the authorisation is no refund.
 func (p *payment) figures(charge string) []figure {
 	release, _ := p.released()
@@ -214,10 +221,7 @@ func (b *books) bookFigures(g *group, p *payment, refunds []*refund) {
 		var order []string
 		var before int64
 		for _, f := range figures {
-			key := strconv.FormatInt(
-				f.fact.Amount,
-				10,
-			) // as Stripe wrote it: what of it was released may become known later
+			key := f.key()
 			s := steps[key]
 			if s == nil {
 				s = &step{fact: f.fact}

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 
@@ -31,6 +32,7 @@ type payment struct {
 	silent                          bool // nothing but its refunds is known
 	free                            bool // may be an invoice's that no event ties it to
 	awaits                          bool // its session says that an invoice will come
+	ours                            bool // it carries our keys, as a sale of the seller's own does
 }
 
 // invoice is what one invoice says was paid, and who explains it.
@@ -42,6 +44,7 @@ type invoice struct {
 	group    *group
 
 	source    *stripe.Fact // tells the amount; nil: no event does
+	terms     *stripe.Fact // tells the total and tax, also before anything is paid
 	paid      int64        // all that is said to be paid, what was overpaid included
 	remainder int64        // of it that no payment explains
 	parts     map[*payment]share
@@ -95,12 +98,28 @@ func (k *Evidence) newGroup(nodes []identity.Node, of accountMode) *group {
 	k.link(g)
 	for _, p := range g.payments {
 		p.read()
+		p.ours = k.credited(p)
 	}
 	for _, i := range g.invoices {
 		i.read()
 	}
 	g.search = join.NewSearch(k.Graph, k.Clicks, g.nodes, g.times(k), k.Policies.At(g.times(k).First))
 	return g
+}
+
+// credited reports whether an event named who is to be credited with a payment itself, and not only
+// with its buyer: our keys are in its metadata. A promotion code may stand on anything.
+func (k *Evidence) credited(p *payment) bool {
+	objects := append(slices.Collect(maps.Keys(p.charges)), p.id)
+	for _, id := range objects {
+		for _, e := range k.Graph.From(identity.New(identity.Object, id)) {
+			switch e.B.Type() {
+			case identity.Click, identity.Reference, identity.External, identity.Affiliate:
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // place gives a fact to whom it is about.
@@ -191,14 +210,15 @@ func (k *Evidence) link(g *group) {
 			}
 		}
 	}
-	for _, p := range g.payments {
+	for _, id := range sortedKeys(g.payments) {
+		p := g.payments[id]
 		largest := map[[2]string]int64{} // by invoice payment: its event may come twice
 		for _, f := range p.facts {
+			if f.InvoiceID != "" {
+				tie(g.invoice(f.InvoiceID), p.id)
+			}
 			if f.Source != stripe.FromInvoicePayment {
 				continue
-			}
-			if i := g.invoices[f.InvoiceID]; i != nil {
-				tie(i, p.id)
 			}
 			key := [2]string{f.InvoiceID, f.ObjectID}
 			largest[key] = max(largest[key], f.Amount)
@@ -307,7 +327,8 @@ func (p *payment) readSilent() {
 	}
 }
 
-// read finds what an invoice says was paid of it.
+// read finds what an invoice says was paid of it, and for which total and tax it was issued. The
+// second may be known first, from an invoice that is not paid yet.
 func (i *invoice) read() {
 	for n := range i.facts {
 		f := &i.facts[n]
@@ -318,6 +339,15 @@ func (i *invoice) read() {
 	if i.source == nil {
 		return
 	}
+	i.terms = i.source
+	if i.source.Source != stripe.FromInvoice {
+		issued := best(i.facts, func(f *stripe.Fact) bool {
+			return f.Source == stripe.FromInvoice && f.Currency == i.source.Currency
+		})
+		if issued != nil {
+			i.terms = issued
+		}
+	}
 	for _, f := range i.facts {
 		if f.Currency == i.source.Currency {
 			i.paid = max(i.paid, f.Amount)
@@ -325,9 +355,13 @@ func (i *invoice) read() {
 	}
 }
 
-// moreTold reports whether an invoice's fact tells more than another: the invoice itself before a
-// session of it, then the one that says that more was paid.
+// moreTold reports whether an invoice's fact tells more than another: one that says that something
+// was paid, then the invoice itself before a session of it, then the one that says that more was
+// paid.
 func moreTold(f, than *stripe.Fact) bool {
+	if paid, theirs := f.Amount != 0, than.Amount != 0; paid != theirs {
+		return paid
+	}
 	if own, theirs := f.Source == stripe.FromInvoice, than.Source == stripe.FromInvoice; own != theirs {
 		return own
 	}
@@ -404,7 +438,9 @@ func (g *group) times(k *Evidence) join.Times {
 	}
 	for _, i := range g.invoices {
 		for _, f := range i.facts {
-			widen(f.OccurredAt)
+			if f.Amount != 0 { // an invoice may be issued a month before it is paid
+				widen(f.OccurredAt)
+			}
 		}
 	}
 	if !at.First.IsZero() {

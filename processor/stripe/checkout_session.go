@@ -65,31 +65,16 @@ func readSession(ev *event, s object) {
 		CustomerID: customer, ExternalID: external(keys), SubscriptionID: subscription,
 	}
 	if details := s.child("total_details"); details.present() {
-		f.Tax, f.Shipping, f.Discount = details.integer(
-			"amount_tax",
-		), details.integer(
-			"amount_shipping",
-		), details.integer(
-			"amount_discount",
-		)
+		f.Tax, f.Shipping = details.integer("amount_tax"), details.integer("amount_shipping")
+		f.Discount = details.integer("amount_discount")
 	}
 	if conv := s.child("currency_conversion"); conv.present() && conv.text("source_currency") != "" {
 		seen := f
 		f.Currency, f.Amount = conv.mustCurrency("source_currency"), conv.mustInteger("amount_total")
 		// The parts are given in the buyer's currency only: each keeps its share of the total.
-		f.Tax, f.Shipping, f.Discount = Share(
-			seen.Tax,
-			f.Amount,
-			seen.Amount,
-		), Share(
-			seen.Shipping,
-			f.Amount,
-			seen.Amount,
-		), Share(
-			seen.Discount,
-			f.Amount,
-			seen.Amount,
-		)
+		f.Tax = Share(seen.Tax, f.Amount, seen.Amount)
+		f.Shipping = Share(seen.Shipping, f.Amount, seen.Amount)
+		f.Discount = Share(seen.Discount, f.Amount, seen.Amount)
 		seen.Kind = Presented
 		ev.money(seen)
 	}
@@ -98,7 +83,11 @@ func readSession(ev *event, s object) {
 	}
 	ev.money(f)
 	ev.presented(s, f)
-	if awaitsInvoice {
+	switch {
+	case invoice != "" && intent == "":
+		// The session may be all that is heard of the invoice, and the payment comes beside it.
+		ev.nearBy(identity.InvoiceHour, invoice, customer, f.Currency, ev.created)
+	case awaitsInvoice:
 		ev.nearBy(identity.PaymentHour, intent, customer, f.Currency, ev.created)
 	}
 }

@@ -2,7 +2,6 @@ package stripe
 
 import (
 	"cmp"
-	"strings"
 
 	"tributary/processor/identity"
 )
@@ -27,33 +26,10 @@ import (
 //   - Lines may be negative (prorations, adjustments); what they add up to is the total, and only
 //     the total moves.
 func readInvoice(ev *event, in object) {
-	in.mustCurrency("currency")
-	in.mustInteger("amount_paid")
-	ev.invoice(in)
-}
-
-// readUnpaidInvoice reads invoice.finalized, .payment_failed, .marked_uncollectible and .voided for
-// their names, and, where a part of the invoice is paid, for its tax. The parts themselves are known
-// by their payments, and stay whatever becomes of the invoice: they were made long before, so that
-// a remainder could not be told from payments that no event ties to the invoice.
-func readUnpaidInvoice(ev *event, in object) {
-	if in.integer("amount_paid") == 0 {
-		ev.invoiceNames(in)
-		return
-	}
-	in.mustCurrency("currency")
-	ev.invoice(in)
-}
-
-func (ev *event) invoice(in object) {
 	id, customer, subscription, keys := ev.invoiceNames(in)
-	f := Fact{
-		ObjectID: id, Kind: Payment, Source: FromInvoice, OccurredAt: ev.created,
-		Amount: in.integer(
-			"amount_paid",
-		), Tax: in.tax(), Total: in.integer("total"), Certain: in.flag("paid_out_of_band"),
-		CustomerID: customer, ExternalID: external(keys), SubscriptionID: subscription, BillingReason: in.text("billing_reason"),
-	}
+	f := in.terms(ev, id, customer, subscription, keys)
+	f.Currency, f.Amount = in.mustCurrency("currency"), in.mustInteger("amount_paid")
+	f.Certain = in.flag("paid_out_of_band")
 	due := f.Total
 	if in.get("amount_due") != nil {
 		due = in.integer("amount_due")
@@ -64,15 +40,23 @@ func (ev *event) invoice(in object) {
 	if f.Amount <= due {
 		f.Amount += in.integer("amount_overpaid")
 	}
-	if f.Amount == 0 {
-		return
-	}
-	if !strings.HasSuffix(ev.typ, "paid") && ev.typ != "invoice.payment_succeeded" {
-		f.Amount = 0
-	}
-	f.Currency = in.text("currency")
 	if at := in.child("status_transitions"); at.present() && !at.moment("paid_at").IsZero() {
 		f.OccurredAt = at.moment("paid_at")
+	}
+	ev.money(f)
+	if f.Amount != 0 && !f.Certain {
+		ev.nearBy(identity.InvoiceHour, id, customer, f.Currency, f.OccurredAt)
+	}
+}
+
+// terms returns the fact of an invoice without what was paid of it: the total with its tax,
+// shipping and discount, and who bought.
+func (in object) terms(ev *event, id, customer, subscription string, keys []key) Fact {
+	f := Fact{
+		ObjectID: id, Kind: Payment, Source: FromInvoice, OccurredAt: ev.created,
+		Total: in.integer("total"), Tax: in.tax(),
+		CustomerID: customer, ExternalID: external(keys), SubscriptionID: subscription,
+		BillingReason: in.text("billing_reason"),
 	}
 	if ship := in.child("shipping_cost"); ship.present() {
 		f.Shipping = ship.integer("amount_total")
@@ -80,9 +64,20 @@ func (ev *event) invoice(in object) {
 	for _, d := range in.array("total_discount_amounts") {
 		f.Discount += d.integer("amount")
 	}
-	ev.fact(f)
-	if f.Amount != 0 && !f.Certain {
-		ev.nearBy(identity.InvoiceHour, id, customer, f.Currency, f.OccurredAt)
+	return f
+}
+
+// readUnpaidInvoice reads invoice.finalized, .payment_failed, .marked_uncollectible and .voided for
+// their names, and for the total and tax of which a payment of the invoice has its share: a part may
+// be paid while no other event of the invoice has come. The fact has the amount 0, so no remainder
+// is booked. What is paid by then is known by its payments, and stays whatever becomes of the
+// invoice: they were made long before, so that a remainder could not be told from payments that no
+// event ties to the invoice.
+func readUnpaidInvoice(ev *event, in object) {
+	id, customer, subscription, keys := ev.invoiceNames(in)
+	if f := in.terms(ev, id, customer, subscription, keys); f.Total > 0 {
+		f.Currency = in.mustCurrency("currency")
+		ev.fact(f)
 	}
 }
 
@@ -121,24 +116,12 @@ func (ev *event) invoiceNames(in object) (id, customer, subscription string, key
 		if subscription == "" {
 			subscription = s
 		}
-		ev.name(
-			identity.Object,
-			id,
-			identity.Subscription,
-			s,
-			"invoice.lines.subscription",
-		) // a consolidated invoice has several
+		// A consolidated invoice has several.
+		ev.name(identity.Object, id, identity.Subscription, s, "invoice.lines.subscription")
 	}
-	sale, buyer, plan := identity.New(
-		identity.Object,
-		id,
-	), identity.New(
-		identity.Customer,
-		customer,
-	), identity.New(
-		identity.Subscription,
-		subscription,
-	)
+	sale := identity.New(identity.Object, id)
+	buyer := identity.New(identity.Customer, customer)
+	plan := identity.New(identity.Subscription, subscription)
 	ev.name(identity.Object, id, identity.Customer, customer, "invoice.customer")
 	ev.name(identity.Object, id, identity.Subscription, subscription, "invoice.subscription")
 	ev.name(identity.Object, in.id("payment_intent"), identity.Object, id, "invoice.payment_intent")

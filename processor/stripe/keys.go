@@ -244,12 +244,3 @@ func external(keys []key) string {
 	}
 	return ""
 }
-
-// certain tells whether the keys say that the seller made the object for a sale of its own: a
-// promotion code or an address may stand on anything.
-func certain(keys []key) bool {
-	return slices.ContainsFunc(keys, func(k key) bool {
-		t := k.node.Type()
-		return t != identity.Promotion && t != identity.Coupon && t != identity.Code && t != identity.Email
-	})
-}

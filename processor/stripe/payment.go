@@ -11,7 +11,8 @@ import (
 // Traps:
 //   - It comes for invoices and sessions too, and from API basil on it no longer names its invoice.
 //     A bare one is certain to be a sale of its own only in an older shape that says "invoice":
-//     null, or with our keys in its metadata.
+//     null. Our keys in its metadata make that likely, and no more: Checkout writes
+//     payment_intent_data.metadata also where it creates an invoice.
 //   - amount_received is what moved; amount is what was asked for. What was not captured of it was
 //     released.
 //   - With several captures it comes again for each, and amount_received grows.
@@ -146,7 +147,7 @@ func readPayment(ev *event, o object, f Fact) {
 	keys := ev.metadata(o, "metadata")
 	f.Kind, f.OccurredAt, f.Currency = Payment, ev.created, o.mustCurrency("currency")
 	f.CustomerID, f.ExternalID, f.InvoiceID = o.customer(), external(keys), o.id("invoice")
-	f.Certain = o.has("invoice") || certain(keys)
+	f.Certain = o.has("invoice")
 	ev.name(identity.Object, f.ObjectID, identity.Object, f.InvoiceID, f.Source+".invoice")
 	sale, buyer := identity.New(identity.Object, f.ObjectID), identity.New(identity.Customer, f.CustomerID)
 	ev.name(identity.Object, f.ObjectID, identity.Customer, f.CustomerID, f.Source+".customer")

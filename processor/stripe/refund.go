@@ -41,10 +41,9 @@ func readRefund(ev *event, re object) {
 // refund books one refund object.
 func (ev *event) refund(re object, parent, source string) Fact {
 	f := Fact{
-		ObjectID: re.mustText(
-			"id",
-		), Kind: Refund, Source: FromRefund, OccurredAt: re.mustTime("created"), ParentID: parent,
-		Certain: !ev.releasesAreRefunds, Currency: re.mustCurrency("currency"), Amount: -re.mustInteger("amount"), CustomerID: re.customer(),
+		ObjectID: re.mustText("id"), Kind: Refund, Source: FromRefund, OccurredAt: re.mustTime("created"),
+		ParentID: parent, Certain: !ev.releasesAreRefunds, CustomerID: re.customer(),
+		Currency: re.mustCurrency("currency"), Amount: -re.mustInteger("amount"),
 	}
 	ev.name(identity.Movement, f.ObjectID, identity.Object, parent, source)
 	ev.settlement(f.ObjectID, Refund, f.Currency, re, "balance_transaction")
@@ -86,11 +85,10 @@ func (ev *event) refundedTotal(ch object) {
 		return // of an authorisation that was not captured all that is called refunded was released
 	}
 	f := Fact{
-		ObjectID: ch.text(
-			"id",
-		), Kind: RefundedTotal, Source: FromCharge, OccurredAt: ev.created, ParentID: ch.id("payment_intent"),
-		Certain: !ev.releasesAreRefunds, Currency: ch.mustCurrency("currency"), Amount: ch.integer("amount_refunded"),
-		Total: ch.integer("amount"), Captured: ev.captured(ch), CustomerID: ch.customer(),
+		ObjectID: ch.text("id"), Kind: RefundedTotal, Source: FromCharge, OccurredAt: ev.created,
+		ParentID: ch.id("payment_intent"), Certain: !ev.releasesAreRefunds, CustomerID: ch.customer(),
+		Currency: ch.mustCurrency("currency"), Amount: ch.integer("amount_refunded"),
+		Total: ch.integer("amount"), Captured: ev.captured(ch),
 	}
 	if release := f.Total - f.Captured; !f.Certain && f.Captured != UnknownAmount {
 		f.Certain = true
