@@ -299,8 +299,8 @@ func TestQueries(t *testing.T) {
 	seed(t, dsn)
 	for _, merged := range []bool{false, true} {
 		if merged {
-			for _, table := range []string{"clicks_hourly", "clicks_minutely", "leads_attributed", "revenue", "ledger",
-				"ledger_log", "clicks"} {
+			for _, table := range []string{"clicks_by_visitor", "clicks_hourly", "clicks_minutely", "page_views_hourly",
+				"leads_attributed", "revenue", "ledger", "ledger_log", "clicks"} {
 				ask(t, dsn, "OPTIMIZE TABLE "+table+" FINAL", nil)
 			}
 		}
@@ -324,8 +324,8 @@ func TestQueriesOfNothing(t *testing.T) {
 
 var (
 	read  = regexp.MustCompile(`(?m)(?:FROM|(?:LEFT|CROSS) JOIN)\s+([a-z_]+)(\s+AS\s+\w+)?(\s+FINAL)?`)
-	final = map[string]bool{"clicks_hourly": false, "clicks_minutely": false, "revenue": true, "leads_attributed": true,
-		"ledger_log": true}
+	final = map[string]bool{"page_views_hourly": false, "clicks_hourly": false, "clicks_minutely": false, "revenue": true,
+		"leads_attributed": true, "ledger_log": true}
 	// What a question for analysts may read besides; a dashboard that asked for it every few
 	// seconds would be a load.
 	heavy = map[string][]string{"multi_touch_first_last_linear": {"clicks", "ledger"}}
@@ -351,6 +351,9 @@ func TestQueryRules(t *testing.T) {
 		}
 		_, statement, _ := strings.Cut(text, "\nSELECT")
 		for _, m := range read.FindAllStringSubmatch(statement, -1) {
+			if m[1] == "clicks_counted" { // a view of clicks_by_visitor, in which repeated rows change nothing
+				continue
+			}
 			needs, known := final[m[1]]
 			if slices.Contains(heavy[name], m[1]) {
 				needs, known = true, true
