@@ -115,6 +115,45 @@ func TestMigrateTwice(t *testing.T) {
 	}
 }
 
+// Migration 15 moves the page views out of clicks and its rollups, also when it was interrupted and
+// is executed again.
+func TestPageViewsAreMoved(t *testing.T) {
+	dsn, db := migrated(t)
+	ask(t, dsn, `INSERT INTO clicks (workspace, click_id, clicked_at, received_at, affiliate_id, visitor_id, url, trigger, version)
+		SELECT 'shop', UUIDStringToNum(concat('024d5a1e-7800-7000-8000-00000000000', toString(number))), '2050-06-10 09:00:00',
+			'2050-06-10 09:00:01', 'ann', 'v1', 'https://shop.example/', if(number = 0, 'link', 'pageview'), 1 FROM numbers(10)`, nil)
+	ask(t, dsn, "TRUNCATE TABLE clicks_by_visitor", nil) // was not there before
+	for _, interrupted := range []bool{true, false} {
+		if interrupted { // after the page views were copied, and while a rollup was computed
+			ask(t, dsn, `INSERT INTO page_views (workspace, page_view_id, viewed_at, visitor_id, url, version)
+				SELECT workspace, click_id, clicked_at, visitor_id, url, version FROM clicks WHERE trigger = 'pageview' LIMIT 5`, nil)
+			ask(t, dsn, "CREATE TABLE clicks_hourly_rebuilt AS clicks_hourly", nil)
+			ask(t, dsn, "INSERT INTO clicks_hourly_rebuilt SELECT * FROM clicks_hourly", nil)
+		}
+		if _, err := db.ExecContext(t.Context(), "DELETE FROM "+sql.VersionTable+" WHERE version_id >= 15"); err != nil {
+			t.Fatal(err)
+		}
+		if err := sql.Migrate(t.Context(), db, func(string) {}); err != nil {
+			t.Fatal(err)
+		}
+		for query, want := range map[string]string{
+			"SELECT count() FROM clicks FINAL":                                                                       "1",
+			"SELECT count() FROM page_views FINAL":                                                                   "9",
+			"SELECT uniqCombined64Merge(clicks) FROM clicks_hourly":                                                  "1",
+			"SELECT uniqCombined64Merge(clicks) FROM clicks_minutely":                                                "1",
+			"SELECT uniqCombined64Merge(page_views) FROM page_views_hourly":                                          "9",
+			"SELECT sum(clicks) FROM funnel":                                                                         "1",
+			"SELECT countIf(url != 'https://shop.example/' OR visitor_id != 'v1') FROM page_views FINAL":             "0",
+			"SELECT count() FROM clicks_by_visitor FINAL":                                                            "1",
+			"SELECT count() FROM system.tables WHERE database = currentDatabase() AND name LIKE 'clicks%\\_rebuilt'": "0",
+		} {
+			if got := column(t, dsn, query); len(got) != 1 || got[0] != want {
+				t.Errorf("%s gives %v, want %s", query, got, want)
+			}
+		}
+	}
+}
+
 // A migration that was interrupted is executed again from its beginning, whatever was executed of
 // it.
 func TestMigrateAfterCrash(t *testing.T) {
