@@ -119,14 +119,16 @@ func TestMigrateTwice(t *testing.T) {
 // is executed again.
 func TestPageViewsAreMoved(t *testing.T) {
 	dsn, db := migrated(t)
-	ask(t, dsn, `INSERT INTO clicks (workspace, click_id, clicked_at, received_at, affiliate_id, visitor_id, url, trigger, version)
-		SELECT 'shop', UUIDStringToNum(concat('024d5a1e-7800-7000-8000-00000000000', toString(number))), '2050-06-10 09:00:00',
-			'2050-06-10 09:00:01', 'ann', 'v1', 'https://shop.example/', if(number = 0, 'link', 'pageview'), 1 FROM numbers(10)`, nil)
+	ask(t, dsn, `INSERT INTO clicks (workspace, click_id, clicked_at, received_at, affiliate_id, visitor_id, url,
+			trigger, version)
+		SELECT 'shop', UUIDStringToNum(concat('024d5a1e-7800-7000-8000-00000000000', toString(number))),
+			'2050-06-10 09:00:00', '2050-06-10 09:00:01', 'ann', 'v1', 'https://shop.example/', if(number = 0, 'link', 'pageview'), 1 FROM numbers(10)`, nil)
 	ask(t, dsn, "TRUNCATE TABLE clicks_by_visitor", nil) // was not there before
 	for _, interrupted := range []bool{true, false} {
 		if interrupted { // after the page views were copied, and while a rollup was computed
 			ask(t, dsn, `INSERT INTO page_views (workspace, page_view_id, viewed_at, visitor_id, url, version)
-				SELECT workspace, click_id, clicked_at, visitor_id, url, version FROM clicks WHERE trigger = 'pageview' LIMIT 5`, nil)
+				SELECT workspace, click_id, clicked_at, visitor_id, url, version FROM clicks
+				WHERE trigger = 'pageview' LIMIT 5`, nil)
 			ask(t, dsn, "CREATE TABLE clicks_hourly_rebuilt AS clicks_hourly", nil)
 			ask(t, dsn, "INSERT INTO clicks_hourly_rebuilt SELECT * FROM clicks_hourly", nil)
 		}

@@ -32,14 +32,14 @@ func (f *fortnight) at(day, hour, minute int) time.Time {
 }
 
 // browser sends a click or page view and returns its id.
-func (f *fortnight) browser(when time.Time, c schemas.Click) schemas.ClickID {
+func (f *fortnight) browser(when time.Time, c *schemas.Click) schemas.ClickID {
 	f.tb.Helper()
 	id := schemas.NewClickID(when)
 	c.Workspace, c.ClickId, c.ClickedAt, c.ReceivedAt = "default", id[:], when.UnixMilli(), when.UnixMilli()+20
 	if c.UserAgent == "" {
 		c.UserAgent = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
 	}
-	record, err := schemas.ClickRecord(&c, nil)
+	record, err := schemas.ClickRecord(c, nil)
 	if err != nil {
 		f.tb.Fatal(err)
 	}
@@ -48,12 +48,12 @@ func (f *fortnight) browser(when time.Time, c schemas.Click) schemas.ClickID {
 }
 
 func (f *fortnight) arrives(when time.Time, visitor, affiliate string) schemas.ClickID {
-	return f.browser(when, schemas.Click{VisitorId: visitor, AffiliateId: affiliate, Trigger: "link",
+	return f.browser(when, &schemas.Click{VisitorId: visitor, AffiliateId: affiliate, Trigger: "link",
 		Url: "https://shop.example/?via=" + affiliate})
 }
 
 func (f *fortnight) views(when time.Time, visitor, url string) schemas.ClickID {
-	return f.browser(when, schemas.Click{VisitorId: visitor, Trigger: "pageview", Url: url})
+	return f.browser(when, &schemas.Click{VisitorId: visitor, Trigger: "pageview", Url: url})
 }
 
 // pays sends a completed Checkout session that names a click; amount is in cents.
@@ -66,31 +66,41 @@ func (f *fortnight) pays(when time.Time, n, amount int, click schemas.ClickID) {
 		Livemode: true, ReceivedAt: when.Add(time.Second), Body: []byte(body)}, id))
 }
 
-// script returns the fortnight. Behind each line stands what a merchant counts by hand.
+// script returns the fortnight. The comments say what a merchant counts by hand.
 func script(tb testing.TB) *fortnight {
 	f := &fortnight{tb: tb, first: time.Now().UTC().Truncate(day).AddDate(0, 0, -13)}
 
-	f.arrives(f.at(0, 10, 0), "pia-laptop", "ann")                                      // ann: click 1
-	f.views(f.at(0, 10, 1), "pia-laptop", "https://shop.example/pricing")               // page view 1
-	f.views(f.at(0, 10, 2), "pia-laptop", "https://shop.example/?via=ann")              // page view 2: she reloads
-	f.arrives(f.at(0, 10, 59), "pia-laptop", "ann")                                     // the same click, by a redirect
-	credited := f.arrives(f.at(0, 11, 1), "pia-laptop", "ann")                          // ann: click 2, an hour has passed
-	f.arrives(f.at(1, 9, 50), "quinn", "bob")                                           // bob: click 1
-	f.arrives(f.at(1, 10, 10), "quinn", "bob")                                          // the same click, in another hour of the clock
-	ad := f.browser(f.at(1, 10, 20), schemas.Click{VisitorId: "quinn", Trigger: "link", // the ad's click, nobody's affiliate
+	// ann: clicks 1 and 2. Pia comes back by a redirect, first within an hour, then after it.
+	f.arrives(f.at(0, 10, 0), "pia-laptop", "ann")
+	f.arrives(f.at(0, 10, 59), "pia-laptop", "ann")
+	credited := f.arrives(f.at(0, 11, 1), "pia-laptop", "ann")
+	// page views 1 and 2: she goes on, and reloads the page that the link led to.
+	f.views(f.at(0, 10, 1), "pia-laptop", "https://shop.example/pricing")
+	f.views(f.at(0, 10, 2), "pia-laptop", "https://shop.example/?via=ann")
+	// ann: click 3, by Pia's other device.
+	f.arrives(f.at(2, 20, 0), "pia-phone", "ann")
+	// bob: click 1. The second time is within an hour, though not in the same hour of the clock.
+	f.arrives(f.at(1, 9, 50), "quinn", "bob")
+	f.arrives(f.at(1, 10, 10), "quinn", "bob")
+	// The ad's click is no affiliate's.
+	ad := f.browser(f.at(1, 10, 20), &schemas.Click{VisitorId: "quinn", Trigger: "link",
 		Url: "https://shop.example/?utm_source=google&utm_campaign=spring&gclid=g1"})
-	view := f.browser(f.at(1, 10, 25), schemas.Click{VisitorId: "quinn", Trigger: "pageview", // page view 3
+	// page view 3 names an affiliate and a click id of the site's, and is nobody's all the same.
+	view := f.browser(f.at(1, 10, 25), &schemas.Click{VisitorId: "quinn", Trigger: "pageview",
 		AffiliateId: "mallory", ForeignId: "site-7", Url: "https://shop.example/?via=mallory"})
-	f.arrives(f.at(2, 20, 0), "pia-phone", "ann")               // ann: click 3, by her other device
-	f.views(f.at(3, 8, 0), "ray", "https://shop.example/")      // page view 4: he followed no link
-	f.views(f.at(3, 8, 1), "ray", "https://shop.example/about") // page view 5
-	for _, trigger := range []string{"link", "pageview"} {      // a bot: neither
-		f.browser(f.at(4, 1, 0), schemas.Click{VisitorId: "bot", AffiliateId: "ann", Trigger: trigger,
-			Url: "https://shop.example/?via=ann", UserAgent: "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"})
-	}
-	for minute := range 2 { // bob: clicks 2 and 3: without consent nobody can say whether it is one person
-		f.browser(f.at(5, 12, minute), schemas.Click{AffiliateId: "bob", Trigger: "link", Consent: "denied",
+	// page views 4 and 5: Ray followed no link.
+	f.views(f.at(3, 8, 0), "ray", "https://shop.example/")
+	f.views(f.at(3, 8, 1), "ray", "https://shop.example/about")
+	// bob: clicks 2 and 3. Without consent nobody can say whether they are one person's.
+	for minute := range 2 {
+		f.browser(f.at(5, 12, minute), &schemas.Click{AffiliateId: "bob", Trigger: "link", Consent: "denied",
 			Url: "https://shop.example/?via=bob"})
+	}
+	// A bot's clicks and page views do not count.
+	for _, trigger := range []string{"link", "pageview"} {
+		f.browser(f.at(4, 1, 0), &schemas.Click{VisitorId: "bot", AffiliateId: "ann", Trigger: trigger,
+			Url:       "https://shop.example/?via=ann",
+			UserAgent: "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"})
 	}
 	f.pays(f.at(6, 9, 0), 1, 10000, credited)
 	f.pays(f.at(7, 9, 0), 2, 5000, ad)
@@ -158,7 +168,7 @@ func TestFortnight(t *testing.T) {
 	for query, want := range map[string]uint64{
 		"SELECT sum(clicks) FROM funnel":                                                   7,
 		"SELECT sum(clicks) FROM funnel WHERE affiliate_id = 'ann'":                        3,
-		"SELECT count() FROM clicks FINAL":                                                 10, // repeated ones and the bot's too
+		"SELECT count() FROM clicks FINAL":                                                 10, // with repeated ones and the bot's
 		"SELECT count() FROM page_views FINAL":                                             6,
 		"SELECT countIf(trigger = 'pageview') FROM clicks FINAL":                           0,
 		"SELECT count() FROM identities WHERE key LIKE '%mallory%' OR key LIKE '%site-7%'": 0,

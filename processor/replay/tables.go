@@ -214,7 +214,8 @@ var compared = []struct{ table, columns, key, before, cell string }{
 		"hour, affiliate_id, link_id, clicks, visitors", "hour < toStartOfHour(?)", hourlyCell},
 	{"clicks_by_visitor", "*", "visitor_link, clicked_at", "hour < toStartOfHour(?)", ""},
 	{"page_views", "*", "UUIDNumToString(page_view_id)", "received_at < ?", ""},
-	{"page_views_hourly", "workspace, hour, uniqCombined64Merge(page_views) AS page_views, uniqCombined64Merge(visitors) AS visitors",
+	{"page_views_hourly",
+		"workspace, hour, uniqCombined64Merge(page_views) AS page_views, uniqCombined64Merge(visitors) AS visitors",
 		"hour, page_views, visitors", "hour < toStartOfHour(?)", "workspace, hour"},
 }
 
