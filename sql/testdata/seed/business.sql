@@ -58,10 +58,11 @@ INSERT INTO ledger (workspace, entry_id, livemode, day, kind, object_id, sale_id
     ('shop', 'e09', true, '2050-06-11', 'payment', 'ch_1', 'pi_1', '2050-06-10 11:00:00.000', '2050-06-10 11:00:00.900', 'eur', 0, 0, 0, 0, 'ecb', '', NULL, '', '', '', '', '', 'none', '', 'superseded', 'pi_1', 20);
 
 -- v1 follows the review's link once more after half an hour, and again an hour and a half after the first time: the same click, and a
--- new one. Three page views: v1 twice, and v5, who followed no link. A fourth is a bot's.
+-- new one. v3 follows bob's once more after twenty minutes: the same click. Three page views: v1 twice, and v5, who followed no link. A fourth is a bot's.
 INSERT INTO clicks (workspace, click_id, clicked_at, received_at, affiliate_id, link_id, visitor_id, utm_campaign, country, is_bot, version) VALUES
     ('shop', UUIDStringToNum('024d5a1e-7800-7000-8000-00000000000c'), '2050-06-10 09:35:10.000', '2050-06-10 09:35:10.200', 'ann', 'lnk_review', 'v1', 'spring', 'DE', false, 89),
-    ('shop', UUIDStringToNum('024d5a1e-7800-7000-8000-00000000000d'), '2050-06-10 10:35:10.000', '2050-06-10 10:35:10.200', 'ann', 'lnk_review', 'v1', 'spring', 'DE', false, 88);
+    ('shop', UUIDStringToNum('024d5a1e-7800-7000-8000-00000000000d'), '2050-06-10 10:35:10.000', '2050-06-10 10:35:10.200', 'ann', 'lnk_review', 'v1', 'spring', 'DE', false, 88),
+    ('shop', UUIDStringToNum('024d5a1e-7800-7000-8000-000000000012'), '2050-06-11 15:20:00.000', '2050-06-11 15:20:00.100', 'bob', 'lnk_bob', 'v3', 'autumn', 'IT', false, 83);
 
 INSERT INTO page_views (workspace, page_view_id, viewed_at, received_at, visitor_id, url, is_bot, version) VALUES
     ('shop', UUIDStringToNum('024d5a1e-7800-7000-8000-00000000000e'), '2050-06-10 09:06:10.000', '2050-06-10 09:06:10.200', 'v1', 'https://shop.example/?via=ann', false, 87),
