@@ -26,7 +26,7 @@ import (
 var update = flag.Bool("update", false, "rewrite schema/ and the golden answers")
 
 // migrated returns the DSN of a fresh database with all tables, and a connection to it.
-func migrated(t *testing.T) (dsn string, db *stdsql.DB) {
+func migrated(t testing.TB) (dsn string, db *stdsql.DB) {
 	t.Helper()
 	dsn = chdbtest.Start(t)
 	options, err := clickhouse.ParseDSN(dsn)
@@ -42,7 +42,7 @@ func migrated(t *testing.T) (dsn string, db *stdsql.DB) {
 }
 
 // ask runs one statement over HTTP, as curl would, and returns the answer's text.
-func ask(t *testing.T, dsn, statement string, parameters map[string]string) string {
+func ask(t testing.TB, dsn, statement string, parameters map[string]string) string {
 	t.Helper()
 	u, err := url.Parse(dsn)
 	if err != nil {
@@ -285,7 +285,7 @@ func TestComments(t *testing.T) {
 	}
 }
 
-func question(t *testing.T, name string) string {
+func question(t testing.TB, name string) string {
 	t.Helper()
 	text, err := sql.Query(name)
 	if err != nil {
