@@ -168,7 +168,7 @@ func TestFortnight(t *testing.T) {
 	for query, want := range map[string]uint64{
 		"SELECT sum(clicks) FROM funnel":                                                   7,
 		"SELECT sum(clicks) FROM funnel WHERE affiliate_id = 'ann'":                        3,
-		"SELECT count() FROM clicks FINAL":                                                 10, // with repeated ones and the bot's
+		"SELECT count() FROM clicks FINAL":                                                 10, // with repeats and the bot's
 		"SELECT count() FROM page_views FINAL":                                             6,
 		"SELECT countIf(trigger = 'pageview') FROM clicks FINAL":                           0,
 		"SELECT count() FROM identities WHERE key LIKE '%mallory%' OR key LIKE '%site-7%'": 0,

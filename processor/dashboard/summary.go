@@ -47,7 +47,8 @@ type Range struct {
 }
 
 // Totals are the sums of the range. NetUSD is everything booked, refunds and disputes subtracted;
-// Visitors came with a click or a page view; EPC and Conversion count attributed sales only. Conversion is a ratio: 0.0250 is 2.5 %.
+// Visitors came with a click or a page view; EPC and Conversion count attributed sales only.
+// Conversion is a ratio: 0.0250 is 2.5 %.
 type Totals struct {
 	Clicks     uint64 `json:"clicks" ch:"clicks"`
 	Visitors   uint64 `json:"visitors" ch:"visitors"`
