@@ -1,7 +1,9 @@
 // Package audit checks every step from Kafka to the dashboards:
 //
 //	records ─▶ clicks, stripe_events, leads, dead_letters ─▶ facts, identities ─▶ ledger ─▶ revenue
-//	             └─▶ clicks_hourly, clicks_minutely  └─▶ leads_attributed
+//	        │    │                        └─▶ leads_attributed
+//	        │    └─▶ clicks_hourly, clicks_minutely, clicks_by_visitor
+//	        └─▶ page_views ─▶ page_views_hourly
 //
 // Everything up to the ledger is checked in one way: the processor's own handlers handle the
 // records again, read the live tables and write into those of a shadow database; then the two are

@@ -11,8 +11,10 @@ import (
 )
 
 // derivedTables are the dashboards' tables, which materialized views fill from the ledger, the
-// leads and the clicks.
-var derivedTables = []string{"revenue", "leads_attributed", "clicks_hourly", "clicks_minutely"}
+// leads, the clicks and the page views.
+var derivedTables = []string{
+	"revenue", "leads_attributed", "clicks_hourly", "clicks_minutely", "clicks_by_visitor", "page_views_hourly",
+}
 
 // projections are the derived tables with one row for a row of the source: the columns of their
 // key, what a person would call a row, and its day.
@@ -21,11 +23,27 @@ var projections = []struct{ table, key, name, day string }{
 	{"leads_attributed", "workspace, lead_id", "hex(lead_id)", "toDate(received_at)"},
 }
 
-// rollups are the derived tables that aggregate clicks: the columns of a cell, and the one with its
-// time.
-var rollups = []struct{ table, cell, at string }{
-	{"clicks_hourly", "workspace, hour, program_id, affiliate_id, link_id, utm_campaign, country", "hour"},
-	{"clicks_minutely", "workspace, minute", "minute"},
+// rollups are the derived tables of clicks and page views: the columns of a cell, the one with its
+// time, and the figures of a cell.
+var rollups = []struct{ table, cell, at, figures string }{
+	{
+		"clicks_hourly", "workspace, hour, program_id, affiliate_id, link_id, utm_campaign, country", "hour",
+		"uniqCombined64Merge(clicks) AS clicks, uniqCombined64Merge(visitors) AS visitors",
+	},
+	{
+		"clicks_minutely", "workspace, minute", "minute",
+		"uniqCombined64Merge(clicks) AS clicks, uniqCombined64Merge(visitors) AS visitors",
+	},
+	// A checksum of the rows, for they are as many as the clicks. Two clicks that differ in no column
+	// are one row, so each row is taken once.
+	{
+		"clicks_by_visitor", "workspace, hour", "hour",
+		"groupBitXorDistinct(cityHash64(visitor_link, clicked_at, affiliate_id, link_id, utm_campaign)) AS checksum",
+	},
+	{
+		"page_views_hourly", "workspace, hour", "hour",
+		"uniqCombined64Merge(page_views) AS page_views, uniqCombined64Merge(visitors) AS visitors",
+	},
 }
 
 // compareDerived compares the derived tables with what their views would compute from the sources,
@@ -44,9 +62,9 @@ func compareDerived(ctx context.Context, live *clickhouse.Store, until time.Time
 		findings = append(findings, list...)
 	}
 	for _, t := range rollups {
-		list, err := compareRollup(ctx, live, t.table, t.cell, t.at, until)
+		list, err := compareRollup(ctx, live, t.table, t.cell, t.at, t.figures, until)
 		if err != nil {
-			return nil, fmt.Errorf("compare %s with clicks: %w", t.table, err)
+			return nil, fmt.Errorf("compare %s with its source: %w", t.table, err)
 		}
 		findings = append(findings, list...)
 	}
@@ -102,7 +120,7 @@ GROUP BY id ORDER BY min(at), any(name) LIMIT `+fmt.Sprint(maxFindings)+` SETTIN
 	return findings, err
 }
 
-func compareRollup(ctx context.Context, live *clickhouse.Store, table, cell, at string,
+func compareRollup(ctx context.Context, live *clickhouse.Store, table, cell, at, columns string,
 	until time.Time,
 ) (findings []Finding, err error) {
 	stored, computed, err := queries(ctx, live, table)
@@ -110,8 +128,7 @@ func compareRollup(ctx context.Context, live *clickhouse.Store, table, cell, at 
 		return nil, err
 	}
 	figures := func(query string) string {
-		return "SELECT " + cell + ", uniqCombined64Merge(clicks) AS clicks, uniqCombined64Merge(visitors) AS " +
-			"visitors FROM (" + query + ") GROUP BY " + cell
+		return "SELECT " + cell + ", " + columns + " FROM (" + query + ") GROUP BY " + cell
 	}
 	stored, computed = figures(stored), figures(computed)
 	err = live.Each(ctx, func(rows driver.Rows) error {

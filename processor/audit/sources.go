@@ -29,6 +29,7 @@ var sources = []struct {
 	where                string
 }{
 	{"clicks", "workspace, click_id", "received_at", "UUIDNumToString(click_id)", true, ""},
+	{"page_views", "workspace, page_view_id", "received_at", "UUIDNumToString(page_view_id)", true, ""},
 	{"stripe_events", "workspace, event_id", "received_at", "concat(event_id, ' ', type)", true, ""},
 	// When a hold ended, or whether it was needed at all, depends on which processor was ahead; the
 	// ledger shows the result.

@@ -78,17 +78,50 @@ var clickColumns = []column[ClickRow]{
 	col("version", func(r *ClickRow) uint64 { return first(time.UnixMilli(r.ReceivedAt)) }),
 }
 
-// InsertClicks inserts clicks, with one insert for each month: an insert into one partition is
-// atomic.
+// triggerPageView is the trigger of a record that is no arrival by a link.
+const triggerPageView = "pageview"
+
+// IsPageView reports whether the record is a page view. It is stored and counted by itself, and is
+// neither credited nor another name for a click.
+func (r *ClickRow) IsPageView() bool { return r.Trigger == triggerPageView }
+
+// pageViewColumns are the columns of page_views: those of clicks that a page view has too, among
+// them none that names an affiliate.
+var pageViewColumns = func() []column[ClickRow] {
+	renamed := map[string]string{"click_id": "page_view_id", "clicked_at": "viewed_at"}
+	shared := []string{"workspace", "received_at", "program_id", "link_id", "visitor_id", "identity_hash", "url", "host",
+		"path", "referrer", "referrer_domain", "channel", "country", "region", "city", "browser", "browser_version", "os",
+		"os_version", "device", "user_agent", "is_bot", "bot_reason", "consent", "properties", "version"}
+	var columns []column[ClickRow]
+	for _, c := range clickColumns {
+		if name, ok := renamed[c.name]; ok {
+			columns = append(columns, column[ClickRow]{name, c.values})
+		} else if slices.Contains(shared, c.name) {
+			columns = append(columns, c)
+		}
+	}
+	return columns
+}()
+
+// InsertClicks inserts clicks into clicks and page views into page_views, with one insert for each
+// month: an insert into one partition is atomic.
 func (s *Store) InsertClicks(ctx context.Context, rows []ClickRow) error {
-	months := make(map[int][]ClickRow, 1)
+	type part struct {
+		pageViews bool
+		month     int
+	}
+	parts := make(map[part][]ClickRow, 2)
 	for _, r := range rows {
 		t := schemas.ClickID(r.ClickId).Time()
-		month := t.Year()*12 + int(t.Month())
-		months[month] = append(months[month], r)
+		p := part{r.IsPageView(), t.Year()*12 + int(t.Month())}
+		parts[p] = append(parts[p], r)
 	}
-	for _, rows := range months {
-		if err := insert(ctx, s, "clicks", clickColumns, rows); err != nil {
+	for p, rows := range parts {
+		table, columns := "clicks", clickColumns
+		if p.pageViews {
+			table, columns = "page_views", pageViewColumns
+		}
+		if err := insert(ctx, s, table, columns, rows); err != nil {
 			return err
 		}
 	}

@@ -20,7 +20,7 @@ import (
 )
 
 // Clicks handles clicks: it stores enriched rows and identity edges first, and then recomputes the
-// sales that name the clicks.
+// sales that name the clicks. A page view is stored and nothing else: it names nobody.
 type Clicks struct {
 	Store      recompute.Store
 	Recomputer *recompute.Recomputer
@@ -59,6 +59,11 @@ func (c *Clicks) Handle(ctx context.Context, records []*kgo.Record, deadLetter D
 			continue
 		}
 		row, click := read.row, read.row.Click
+		if row.IsPageView() {
+			c.Erased.Click(&row)
+			b.rows = append(b.rows, row)
+			continue
+		}
 		n := b.changes[click.Workspace]
 		if n == nil {
 			n = new(recompute.Changes)

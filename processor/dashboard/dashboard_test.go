@@ -181,7 +181,7 @@ func TestSummary(t *testing.T) {
 			click(t, conn, n, when, fmt.Sprintf("v%d", n%7), affiliate, link, campaign, false)
 		}
 	}
-	clicks(8, at.Add(-10*time.Minute), "anna", "l1", "spring")
+	clicks(8, at.Add(-10*time.Minute), "anna", "l1", "spring") // seven visitors, one of them twice: seven clicks
 	clicks(2, at.Add(-5*time.Hour), hostile, "l2", "")
 	clicks(3, at.Add(-3*day), "anna", "l1", "winter") // before the range
 	click(t, conn, 900, at.Add(-time.Minute), "bot", "anna", "l1", "spring", true)
@@ -215,18 +215,18 @@ func TestSummary(t *testing.T) {
 		rule: "affiliate"})
 
 	s := summary(t, d, "/api/summary?range=24h")
-	same(t, "totals", s.Totals, Totals{Clicks: 10, Visitors: 7, Leads: 3, Sales: 5, Refunds: 1, NetUSD: "118.33",
-		EPC: "10.8330", Conversion: "0.2000"})
+	same(t, "totals", s.Totals, Totals{Clicks: 9, Visitors: 7, Leads: 3, Sales: 5, Refunds: 1, NetUSD: "118.33",
+		EPC: "12.0367", Conversion: "0.2222"})
 	same(t, "affiliates", s.Affiliates, []Earner{
-		{Name: "anna", Clicks: 8, Leads: 3, Sales: 1, NetUSD: "75.00", EPC: "9.3744", Conversion: "0.1250"},
+		{Name: "anna", Clicks: 7, Leads: 3, Sales: 1, NetUSD: "75.00", EPC: "10.7136", Conversion: "0.1429"},
 		{Name: hostile, Clicks: 2, Sales: 1, NetUSD: "33.34", EPC: "16.6675", Conversion: "0.5000"},
 	})
 	same(t, "links", s.Links, []Earner{
-		{Name: "l1", Clicks: 8, Sales: 1, NetUSD: "75.00", EPC: "9.3744", Conversion: "0.1250"},
+		{Name: "l1", Clicks: 7, Sales: 1, NetUSD: "75.00", EPC: "10.7136", Conversion: "0.1429"},
 		{Name: "l2", Clicks: 2, Sales: 1, NetUSD: "33.34", EPC: "16.6675", Conversion: "0.5000"},
 	})
-	same(t, "campaigns", s.Campaigns, []Earner{{Name: "spring", Clicks: 8, Sales: 1, NetUSD: "75.00", EPC: "9.3744",
-		Conversion: "0.1250"}})
+	same(t, "campaigns", s.Campaigns, []Earner{{Name: "spring", Clicks: 7, Sales: 1, NetUSD: "75.00", EPC: "10.7136",
+		Conversion: "0.1429"}})
 	same(t, "unattributed", s.Unattributed, Unattributed{Count: 3, NetUSD: "10.00"})
 	same(t, "without a rate", s.WithoutRate, []WithoutRate{{Currency: "kwd", Amount: "1234.572", Count: 2}})
 	same(t, "sources", s.FXSources, []string{"file:demo-rates", "usd"})
@@ -254,7 +254,7 @@ func TestSummary(t *testing.T) {
 		t.Fatalf("%d hours, want 24", len(s.Timeseries))
 	}
 	hour := at.Truncate(time.Hour).Unix()
-	same(t, "this hour", s.Timeseries[23], Point{Start: hour, Clicks: 8, NetUSD: "75.00"})
+	same(t, "this hour", s.Timeseries[23], Point{Start: hour, Clicks: 7, NetUSD: "75.00"})
 	same(t, "an empty hour", s.Timeseries[22], Point{Start: hour - 3600, NetUSD: "0.00"})
 	same(t, "an hour with clicks", s.Timeseries[18], Point{Start: hour - 5*3600, Clicks: 2, NetUSD: "0.00"})
 
@@ -265,11 +265,11 @@ func TestSummary(t *testing.T) {
 	}
 
 	s = summary(t, d, "/api/summary?range=1h")
-	if len(s.Timeseries) != 2 || s.Totals.Clicks != 8 || s.Range.Note == "" {
+	if len(s.Timeseries) != 2 || s.Totals.Clicks != 7 || s.Range.Note == "" {
 		t.Errorf("1h: %d hours, %d clicks, note %q", len(s.Timeseries), s.Totals.Clicks, s.Range.Note)
 	}
 	s = summary(t, d, "/api/summary?range=7d")
-	same(t, "clicks of 7d", s.Totals.Clicks, 13)
+	same(t, "clicks of 7d", s.Totals.Clicks, 12)
 	s = summary(t, d, "/api/summary?range=all")
 	if len(s.Timeseries) != 41 || s.Timeseries[0].NetUSD != "1.00" {
 		t.Errorf("all: %d days, the first %+v", len(s.Timeseries), s.Timeseries[0])
@@ -315,7 +315,7 @@ func TestReadsOnlyWhatViewsFill(t *testing.T) {
 	}
 	dropped := 0
 	for _, name := range tables(`SELECT name FROM system.tables WHERE database = currentDatabase() ORDER BY engine LIKE '%View' DESC, name`) {
-		if !filled[name] {
+		if !filled[name] && name != "clicks_counted" { // a view of clicks_by_visitor
 			insert(t, conn, "DROP TABLE `"+name+"` SYNC")
 			dropped++
 		}

@@ -47,10 +47,12 @@ type Range struct {
 }
 
 // Totals are the sums of the range. NetUSD is everything booked, refunds and disputes subtracted;
-// EPC and Conversion count attributed sales only. Conversion is a ratio: 0.0250 is 2.5 %.
+// Visitors came with a click or a page view; EPC and Conversion count attributed sales only.
+// Conversion is a ratio: 0.0250 is 2.5 %.
 type Totals struct {
 	Clicks     uint64 `json:"clicks" ch:"clicks"`
 	Visitors   uint64 `json:"visitors" ch:"visitors"`
+	PageViews  uint64 `json:"page_views" ch:"page_views"`
 	Leads      uint64 `json:"leads" ch:"leads"`
 	Sales      uint64 `json:"sales" ch:"sales"`
 	Refunds    uint64 `json:"refunds" ch:"refunds"`
@@ -62,9 +64,10 @@ type Totals struct {
 
 // Point is one bucket of the chart; Start is in Unix seconds.
 type Point struct {
-	Start  int64  `json:"start"`
-	Clicks uint64 `json:"clicks" ch:"clicks"`
-	NetUSD string `json:"net_usd" ch:"net_usd"`
+	Start     int64  `json:"start"`
+	Clicks    uint64 `json:"clicks" ch:"clicks"`
+	PageViews uint64 `json:"page_views" ch:"page_views"`
+	NetUSD    string `json:"net_usd" ch:"net_usd"`
 }
 
 // Earner is an affiliate, a link or a campaign.
@@ -190,7 +193,7 @@ func with(args []any, name string, n int64) []any {
 	return slices.Concat(args, []any{clickhouse.Named(name, strconv.FormatInt(n, 10))})
 }
 
-// firstDay returns the first day with a click or an entry, or nil if there is none.
+// firstDay returns the first day with a click, a page view or an entry, or nil if there is none.
 func (d *Dashboard) firstDay(ctx context.Context, scope []any) (*time.Time, error) {
 	row, err := askOne[struct {
 		Day *time.Time `ch:"day"`

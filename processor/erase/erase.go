@@ -21,7 +21,7 @@ type Person struct {
 	Workspace string
 	Names     []identity.Node // customers, external ids, hashes of e-mail addresses
 	Visitors  []string        // visitor ids of browsers
-	Clicks    []string        // UUIDs
+	Clicks    []string        // UUIDs, of page views too
 	Foreign   []string        // ids that the site itself uses for clicks
 	Leads     []identity.Node
 }
@@ -87,7 +87,7 @@ func Find(ctx context.Context, store *clickhouse.Store, workspace string, from [
 	return p, p.addBrowsers(ctx, store)
 }
 
-// addBrowsers adds the visitors of the clicks, and all clicks of the visitors.
+// addBrowsers adds the visitors of the clicks, and all clicks and page views of the visitors.
 func (p *Person) addBrowsers(ctx context.Context, store *clickhouse.Store) error {
 	for range 2 { // clicks to visitors, visitors to clicks
 		if len(p.Clicks)+len(p.Foreign)+len(p.Visitors) == 0 {
@@ -173,7 +173,8 @@ func RedactLateArrivals(ctx context.Context, store *clickhouse.Store, list *List
 	if err := redactClicks(ctx, store, p.Workspace, p.Clicks); err != nil {
 		return err
 	}
-	for _, rollup := range []string{"clicks_hourly", "clicks_minutely"} { // they hold hashes of visitor ids
+	// they hold hashes of visitor ids
+	for _, rollup := range []string{"clicks_hourly", "clicks_minutely", "clicks_by_visitor", "page_views_hourly"} {
 		if err := clickhouse.RebuildDerived(ctx, store, rollup); err != nil {
 			return err
 		}

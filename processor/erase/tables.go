@@ -12,7 +12,7 @@ import (
 	"tributary/schemas"
 )
 
-// visitor is a browser with one of its clicks.
+// visitor is a browser with one of its clicks or page views.
 type visitor struct{ ClickID, VisitorID string }
 
 // array makes a list an argument for an Array(String). ClickHouse knows no type of an empty array:
@@ -24,8 +24,8 @@ func array(values []string) clickhousego.ArraySet {
 	return clickhouse.Strings(values)
 }
 
-// visitorsOf returns the clicks with one of these ids (UUIDs, or the site's own) or by one of these
-// visitors, each with its visitor.
+// visitorsOf returns the clicks and page views with one of these ids (UUIDs, or the site's own) or
+// by one of these visitors, each with its visitor.
 func visitorsOf(ctx context.Context, s *clickhouse.Store, workspace string,
 	clicks, foreign, visitors []string,
 ) ([]visitor, error) {
@@ -35,8 +35,10 @@ func visitorsOf(ctx context.Context, s *clickhouse.Store, workspace string,
 		err := rows.Scan(&v.ClickID, &v.VisitorID)
 		list = append(list, v)
 		return err
-	}, `SELECT UUIDNumToString(click_id), visitor_id FROM clicks FINAL
-WHERE workspace = ? AND (has(?, UUIDNumToString(click_id)) OR foreign_id != '' AND has(?, foreign_id)
+	}, `SELECT UUIDNumToString(id), visitor_id FROM
+(SELECT workspace, click_id AS id, foreign_id, visitor_id FROM clicks FINAL
+ UNION ALL SELECT workspace, page_view_id, '', visitor_id FROM page_views FINAL)
+WHERE workspace = ? AND (has(?, UUIDNumToString(id)) OR foreign_id != '' AND has(?, foreign_id)
     OR visitor_id != '' AND has(?, visitor_id))`,
 		workspace, array(clicks), array(foreign), array(visitors))
 	return list, err
@@ -163,14 +165,23 @@ func redact(ctx context.Context, s *clickhouse.Store, workspace string, r redact
 		array(r.Quoted))
 }
 
-// redactClicks removes the person from clicks, as List.Click does of rows that are consumed.
+// redactClicks removes the person from clicks and page views, as List.Click does of rows that are
+// consumed.
 func redactClicks(ctx context.Context, s *clickhouse.Store, workspace string, clicks []string) error {
 	const origin = "if(empty(domain(%)), '', concat(protocol(%), '://', substring(%, position(%, '://') + 3, " +
 		"length(netloc(%))), '/'))"
-	return s.Exec(ctx, `ALTER TABLE clicks UPDATE visitor_id = '', identity_hash = toFixedString('', 8),
+	for _, t := range []struct{ table, id, more string }{
+		{"clicks", "click_id", "ad_click_id = '', "}, {"page_views", "page_view_id", ""},
+	} {
+		err := s.Exec(ctx, `ALTER TABLE `+t.table+` UPDATE visitor_id = '', identity_hash = toFixedString('', 8),
 url = `+strings.ReplaceAll(origin, "%", "url")+`, path = '', referrer = `+strings.ReplaceAll(origin, "%", "referrer")+`,
-ad_click_id = '', region = '', city = '', user_agent = '', properties = map()
-WHERE workspace = ? AND has(?, UUIDNumToString(click_id))`, workspace, array(clicks))
+`+t.more+`region = '', city = '', user_agent = '', properties = map()
+WHERE workspace = ? AND has(?, UUIDNumToString(`+t.id+`))`, workspace, array(clicks))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // hours are what the names of the hours in which a customer paid contain (identity.Hour). Without a

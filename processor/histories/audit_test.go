@@ -69,6 +69,12 @@ func TestAudit(t *testing.T) {
 			"ALTER TABLE clicks DELETE WHERE click_id = (SELECT min(click_id) FROM clicks)"},
 		{"a click altered", "clicks", "altered",
 			"ALTER TABLE clicks UPDATE affiliate_id = 'mallory' WHERE click_id = (SELECT max(click_id) FROM clicks)"},
+		{"a page view deleted", "page_views", "missing",
+			"ALTER TABLE page_views DELETE WHERE page_view_id = (SELECT min(page_view_id) FROM page_views)"},
+		{"page views of an hour counted as none", "page_views_hourly", "altered",
+			"ALTER TABLE page_views_hourly DELETE WHERE hour = (SELECT min(hour) FROM page_views_hourly)"},
+		{"a click that does not count", "clicks_by_visitor", "altered",
+			"ALTER TABLE clicks_by_visitor DELETE WHERE visitor_link = (SELECT min(visitor_link) FROM clicks_by_visitor)"},
 		{"an event deleted", "stripe_events", "missing",
 			"ALTER TABLE stripe_events DELETE WHERE event_id = (SELECT min(event_id) FROM stripe_events)"},
 		{"a lead deleted", "leads", "missing", "ALTER TABLE leads DELETE WHERE lead_id = (SELECT min(lead_id) FROM " +

@@ -25,7 +25,8 @@ type delivery struct {
 	body   []byte
 }
 
-// records writes a World's traffic as the edge and the webhook would.
+// records writes a World's traffic as the edge and the webhook would, and after each click a page
+// view by the same visitor.
 func records(tb testing.TB, w *traffic.World) []delivery {
 	tb.Helper()
 	var all []delivery
@@ -45,6 +46,16 @@ func records(tb testing.TB, w *traffic.World) []delivery {
 			tb.Fatal(err)
 		}
 		all = append(all, delivery{r, c.SendAt, "click " + c.ID.String(), body})
+		view := c.ID
+		view[15] ^= 0xff
+		if r, err = schemas.ClickRecord(&schemas.Click{
+			Workspace: "default", ClickId: view[:], ClickedAt: c.EventTime.UnixMilli() + 1000,
+			ReceivedAt: c.SendAt.UnixMilli() + 1020, AffiliateId: c.Link.Affiliate, VisitorId: c.Visitor, Url: c.URL,
+			UserAgent: c.UserAgent, Trigger: "pageview", Consent: c.Consent,
+		}, nil); err != nil {
+			tb.Fatal(err)
+		}
+		all = append(all, delivery{r, c.SendAt.Add(time.Second), "page view after click " + c.ID.String(), body})
 	}
 	for _, l := range w.Leads {
 		id := sha256.Sum256([]byte("default\x00" + l.ExternalID + "\x00" + l.Event))

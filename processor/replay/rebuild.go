@@ -68,7 +68,10 @@ type Rebuild struct {
 // computed are the tables that a rebuild exchanges; raw ones too where it read Kafka.
 var (
 	computed = []string{"facts", "identities", "first_names", "leads", "leads_attributed", "ledger", "ledger_log", "revenue"}
-	raw      = []string{"clicks", "clicks_hourly", "clicks_minutely", "stripe_events", "dead_letters"}
+	raw      = []string{
+		"clicks", "clicks_hourly", "clicks_minutely", "clicks_by_visitor", "page_views", "page_views_hourly",
+		"stripe_events", "dead_letters",
+	}
 )
 
 // Result of a rebuild.
@@ -148,8 +151,8 @@ func (b *Rebuild) follow(ctx context.Context, h *Handlers, positions map[string]
 		if b.Topics != nil {
 			err = b.fromTopics(ctx, h, positions, result)
 		} else {
-			for table, received := range map[string]string{"clicks": "received_at", "stripe_events": "received_at",
-				"dead_letters": "at"} {
+			for table, received := range map[string]string{"clicks": "received_at", "page_views": "received_at",
+				"stripe_events": "received_at", "dead_letters": "at"} {
 				if err = copySince(ctx, b.Shadow, b.LiveDB, table, received, since); err != nil {
 					return until, err
 				}
@@ -210,7 +213,7 @@ func (b *Rebuild) copyTable(ctx context.Context, table string) error {
 }
 
 func (b *Rebuild) fromTables(ctx context.Context, h *Handlers, positions map[string]string, result *Result) error {
-	for _, table := range []string{"clicks", "dead_letters", "stripe_events"} {
+	for _, table := range []string{"clicks", "page_views", "dead_letters", "stripe_events"} {
 		parts, err := parts(ctx, b.Shadow, b.LiveDB, table)
 		if err != nil {
 			return err

@@ -36,10 +36,17 @@ FROM
     ) AS s
     LEFT JOIN
     (
-        SELECT k.visitor_id AS visitor_id, k.clicked_at AS clicked_at, k.click_id AS click_id, k.affiliate_id AS affiliate_id
+        -- A link that is followed again within an hour of a click that counts is the same click, as in clicks_counted.
+        SELECT
+            k.visitor_id AS visitor_id, k.affiliate_id AS affiliate_id,
+            arrayJoin(arrayFold((chosen, one) -> if(empty(chosen) OR one.1 > chosen[-1].1 + toIntervalHour(1), arrayPushBack(chosen, one), chosen),
+                arraySort(groupArray((k.clicked_at, k.click_id))), []::Array(Tuple(DateTime64(3, 'UTC'), FixedString(16))))) AS counted,
+            counted.1 AS clicked_at, counted.2 AS click_id
         FROM clicks AS k FINAL
         WHERE k.workspace = {workspace:String} AND NOT k.is_bot AND k.visitor_id != ''
             AND k.clicked_at >= {from:DateTime('UTC')} - toIntervalDay({window_days:UInt16}) AND k.clicked_at <= {to:DateTime('UTC')}
+        GROUP BY k.visitor_id, k.program_id, k.affiliate_id, k.link_id, k.utm_source, k.utm_medium, k.utm_campaign, k.utm_term, k.utm_content, k.ad_click_id,
+            if(concat(k.affiliate_id, k.link_id, k.utm_source, k.utm_medium, k.utm_campaign, k.utm_term, k.utm_content, k.ad_click_id) = '', concat(k.host, k.path), '')
     ) AS c ON c.visitor_id = s.visitor_id
     GROUP BY s.sale_id
 )

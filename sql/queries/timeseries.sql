@@ -1,19 +1,30 @@
--- How many clicks, sales and how much net revenue (USD) did each step of time bring?
+-- How many clicks, page views, sales and how much net revenue (USD) did each step of time bring?
 -- step: seconds, a multiple of 3600. from and to: on the hour. A step in which nothing happened has no row.
-SELECT at, sum(c) AS clicks, sum(s) AS sales, toDecimalString(round(sum(net), 2), 2) AS net_usd
+SELECT at, sum(c) AS clicks, sum(p) AS page_views, sum(s) AS sales, toDecimalString(round(sum(net), 2), 2) AS net_usd
 FROM
 (
     SELECT
-        toStartOfInterval(h.hour, toIntervalSecond({step:UInt32})) AS at,
-        uniqCombined64Merge(h.clicks) AS c,
+        toStartOfInterval(toDateTime(clicked_at, 'UTC'), toIntervalSecond({step:UInt32})) AS at,
+        count() AS c,
+        0 AS p,
         0 AS s,
         toDecimal128(0, 6) AS net
-    FROM clicks_hourly AS h
+    FROM clicks_counted(workspace = {workspace:String}, from = {from:DateTime('UTC')}, to = {to:DateTime('UTC')})
+    GROUP BY at
+    UNION ALL
+    SELECT
+        toStartOfInterval(h.hour, toIntervalSecond({step:UInt32})) AS at,
+        0,
+        uniqCombined64Merge(h.page_views),
+        0,
+        toDecimal128(0, 6)
+    FROM page_views_hourly AS h
     WHERE h.workspace = {workspace:String} AND h.hour >= {from:DateTime('UTC')} AND h.hour < {to:DateTime('UTC')}
     GROUP BY at
     UNION ALL
     SELECT
         toStartOfInterval(toDateTime(r.occurred_at, 'UTC'), toIntervalSecond({step:UInt32})) AS at,
+        0,
         0,
         uniqExactIf(r.sale_id, r.kind = 'payment'),
         toDecimal128(sum(ifNull(r.net_usd, toDecimal64(0, 6))), 6)

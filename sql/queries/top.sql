@@ -15,10 +15,10 @@ FROM
 (
     SELECT
         dimension, name,
-        uniqCombined64Merge(clicks) AS c, toUInt64(0) AS l, toUInt64(0) AS s, toDecimal128(0, 6) AS net
-    FROM clicks_hourly
+        count() AS c, toUInt64(0) AS l, toUInt64(0) AS s, toDecimal128(0, 6) AS net
+    FROM clicks_counted(workspace = {workspace:String}, from = {from:DateTime('UTC')}, to = {to:DateTime('UTC')})
     ARRAY JOIN ['affiliate', 'link', 'campaign'] AS dimension, [affiliate_id, link_id, toString(utm_campaign)] AS name
-    WHERE workspace = {workspace:String} AND hour >= {from:DateTime('UTC')} AND hour < {to:DateTime('UTC')} AND name != ''
+    WHERE name != ''
     GROUP BY dimension, name
     UNION ALL
     SELECT dimension, name, toUInt64(0), toUInt64(sum(quantity)), toUInt64(0), toDecimal128(0, 6)

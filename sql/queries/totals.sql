@@ -1,10 +1,12 @@
 -- What did a stretch of time bring altogether?
--- net_usd: all booked money without tax, refunds and disputes subtracted when they happened; money without a rate is not in
+-- clicks: arrivals; one that a visitor repeats within an hour is the same click. page_views: other pages that were shown. visitors:
+-- of both. net_usd: all booked money without tax, refunds and disputes subtracted when they happened; money without a rate is not in
 -- it (see without_rate). refunds and disputes: how many. epc (net USD a click) and conversion (sales a click) count attributed
 -- money only, because the rest did not come from these clicks as far as anybody knows; without a click they divide by one.
 SELECT
     c.clicks AS clicks,
-    c.visitors AS visitors,
+    w.visitors AS visitors,
+    p.page_views AS page_views,
     l.leads AS leads,
     r.sales AS sales,
     r.refunds AS refunds,
@@ -14,10 +16,29 @@ SELECT
     toDecimalString(round(toDecimal128(r.attributed_sales, 8) / greatest(c.clicks, 1), 4), 4) AS conversion
 FROM
 (
-    SELECT uniqCombined64Merge(h.clicks) AS clicks, uniqCombined64Merge(h.visitors) AS visitors
-    FROM clicks_hourly AS h
-    WHERE h.workspace = {workspace:String} AND h.hour >= {from:DateTime('UTC')} AND h.hour < {to:DateTime('UTC')}
+    SELECT count() AS clicks
+    FROM clicks_counted(workspace = {workspace:String}, from = {from:DateTime('UTC')}, to = {to:DateTime('UTC')})
 ) AS c
+CROSS JOIN
+(
+    SELECT uniqCombined64Merge(visitors) AS visitors
+    FROM
+    (
+        SELECT visitors
+        FROM clicks_hourly
+        WHERE workspace = {workspace:String} AND hour >= {from:DateTime('UTC')} AND hour < {to:DateTime('UTC')}
+        UNION ALL
+        SELECT visitors
+        FROM page_views_hourly
+        WHERE workspace = {workspace:String} AND hour >= {from:DateTime('UTC')} AND hour < {to:DateTime('UTC')}
+    )
+) AS w
+CROSS JOIN
+(
+    SELECT uniqCombined64Merge(h.page_views) AS page_views
+    FROM page_views_hourly AS h
+    WHERE h.workspace = {workspace:String} AND h.hour >= {from:DateTime('UTC')} AND h.hour < {to:DateTime('UTC')}
+) AS p
 CROSS JOIN
 (
     SELECT sum(a.quantity) AS leads

@@ -32,7 +32,7 @@ CREATE TABLE clicks
     `os_version` LowCardinality(String) COMMENT 'Its version; empty if unknown',
     `device` LowCardinality(String) COMMENT 'desktop, mobile, tablet, bot or other',
     `user_agent` String COMMENT 'As sent',
-    `trigger` LowCardinality(String) COMMENT 'link, pageview, qr, deeplink or form',
+    `trigger` LowCardinality(String) COMMENT 'link, qr, deeplink or form; empty when not said. A pageview is in page_views',
     `is_bot` Bool COMMENT 'Flagged, never dropped; dashboards leave it out',
     `bot_reason` LowCardinality(String) COMMENT 'Which rule flagged it; empty if none did',
     `consent` LowCardinality(String) COMMENT 'granted, denied, or empty when not said',

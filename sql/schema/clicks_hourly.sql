@@ -7,7 +7,7 @@ CREATE TABLE clicks_hourly
     `link_id` String COMMENT 'As in clicks',
     `utm_campaign` LowCardinality(String) COMMENT 'As in clicks',
     `country` LowCardinality(String) COMMENT 'As in clicks',
-    `clicks` AggregateFunction(uniqCombined64, FixedString(16)) COMMENT 'Click ids, bots left out. Read with uniqCombined64Merge',
+    `clicks` AggregateFunction(uniqCombined64, FixedString(16)) COMMENT 'Click ids, bots left out; a click that repeats another within an hour is among them. Read with uniqCombined64Merge',
     `visitors` AggregateFunction(uniqCombined64, String) COMMENT 'visitor_id, else identity_hash, bots left out. Read with uniqCombined64Merge'
 )
 ENGINE = AggregatingMergeTree

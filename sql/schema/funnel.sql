@@ -24,21 +24,15 @@ FROM
 (
     SELECT
         workspace,
-        toDate(hour) AS day,
-        affiliate_id,
-        link_id,
-        utm_campaign,
-        uniqCombined64Merge(clicks) AS clicks,
-        0 AS leads,
-        0 AS sales,
-        toDecimal128(0, 6) AS net_usd
-    FROM clicks_hourly
-    GROUP BY
-        workspace,
         day,
         affiliate_id,
         link_id,
-        utm_campaign
+        utm_campaign,
+        clicks,
+        0 AS leads,
+        0 AS sales,
+        toDecimal128(0, 6) AS net_usd
+    FROM clicks_daily
     UNION ALL
     SELECT
         workspace,

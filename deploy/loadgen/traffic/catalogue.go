@@ -14,19 +14,19 @@ type Link struct {
 	Campaign  string // utm_campaign
 	AdParam   string // gclid, fbclid…: the ad network appends it
 	Referrer  string // where the visitor comes from; empty for direct
-	Trigger   string // link, qr, pageview
+	Trigger   string // link, qr
 }
 
 // Links are the shop's links, the busiest first.
 var Links = []Link{
 	{"lnk_spring_search", "prog_atlas", "", "https://atlas.example/pricing", "google", "cpc", "spring-launch", "gclid", "https://www.google.com/", "link"},
 	{"lnk_lena_review", "prog_atlas", "aff_lena", "https://atlas.example/", "lena", "affiliate", "review-2026", "", "https://lena-writes.example/best-planners", "link"},
-	{"lnk_home", "prog_atlas", "", "https://atlas.example/", "", "", "", "", "", "pageview"},
+	{"lnk_home", "prog_atlas", "", "https://atlas.example/", "", "", "", "", "", "link"},
 	{"lnk_newsletter", "prog_atlas", "", "https://atlas.example/whats-new", "newsletter", "email", "weekly-digest", "", "", "link"},
 	{"lnk_devtube", "prog_atlas", "aff_devtube", "https://atlas.example/developers", "youtube", "affiliate", "devtube-may", "", "https://www.youtube.com/", "link"},
 	{"lnk_social_video", "prog_atlas", "", "https://atlas.example/tour", "facebook", "paid_social", "tour-video", "fbclid", "https://l.facebook.com/", "link"},
 	{"lnk_marco", "prog_atlas", "aff_marco", "https://atlas.example/it", "marco", "affiliate", "guida", "", "https://marcoprova.example/", "link"},
-	{"lnk_blog", "prog_atlas", "", "https://atlas.example/blog/planning", "", "", "", "", "https://www.google.com/", "pageview"},
+	{"lnk_blog", "prog_atlas", "", "https://atlas.example/blog/planning", "", "", "", "", "https://www.google.com/", "link"},
 	{"lnk_kenji", "prog_atlas", "aff_kenji", "https://atlas.example/ja", "kenji", "affiliate", "matome", "", "https://note.example/kenji", "link"},
 	{"lnk_podcast", "prog_atlas", "aff_hours", "https://atlas.example/hours", "podcast", "affiliate", "after-hours", "", "", "link"},
 	{"lnk_bing", "prog_atlas", "", "https://atlas.example/pricing", "bing", "cpc", "spring-launch", "msclkid", "https://www.bing.com/", "link"},
@@ -39,7 +39,7 @@ var Links = []Link{
 	{"lnk_partner_crm", "prog_agency", "aff_northwind", "https://atlas.example/agencies", "northwind", "partner", "agency-bundle", "", "https://northwind.example/partners", "link"},
 	{"lnk_partner_tax", "prog_agency", "aff_steuer", "https://atlas.example/de/agenturen", "steuerblick", "partner", "agency-bundle", "", "https://steuerblick.example/tools", "link"},
 	{"lnk_webinar", "prog_agency", "", "https://atlas.example/webinar", "linkedin", "social", "webinar-may", "", "https://www.linkedin.com/", "link"},
-	{"lnk_hackernews", "prog_atlas", "", "https://atlas.example/blog/how-we-plan", "", "", "", "", "https://news.ycombinator.com/", "pageview"},
+	{"lnk_hackernews", "prog_atlas", "", "https://atlas.example/blog/how-we-plan", "", "", "", "", "https://news.ycombinator.com/", "link"},
 	{"lnk_coupon", "prog_press", "aff_dealio", "https://press.example/deals", "dealio", "affiliate", "coupons", "", "https://dealio.example/press", "link"},
 }
 

@@ -58,6 +58,9 @@ func (m *Model) InsertClicks(_ context.Context, rows []clickhouse.ClickRow) erro
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, r := range rows {
+		if r.IsPageView() {
+			continue // has a table of its own, which nothing looks up
+		}
 		key := r.Workspace + string(r.ClickId)
 		if old, ok := m.clicks[key]; !ok || r.ReceivedAt < old.ReceivedAt {
 			m.clicks[key] = r

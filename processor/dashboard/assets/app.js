@@ -68,7 +68,8 @@ function banner(id, title, text) {
 function drawTotals(t) {
   if (!changed("totals", t)) return;
   const show = {
-    clicks: count.format(t.clicks), visitors: count.format(t.visitors), leads: count.format(t.leads), sales: count.format(t.sales),
+    clicks: count.format(t.clicks), visitors: count.format(t.visitors), page_views: count.format(t.page_views),
+    leads: count.format(t.leads), sales: count.format(t.sales),
     refunds: count.format(t.refunds), net_usd: money(t.net_usd), epc: t.clicks ? money(t.epc) : "–", conversion: t.clicks ? percent(t.conversion) : "–",
   };
   for (const dd of document.querySelectorAll("[data-total]")) {

@@ -1,6 +1,6 @@
 -- Two days of a small business, with everything that makes counting hard. It lies in 2050, where no TTL reaches it.
 --
---   ann   3 clicks (one told twice, one more by a bot), 2 sales, one of them refunded in part
+--   ann   4 clicks (one told twice, one followed again within an hour, one more by a bot), 2 sales, one of them refunded in part
 --   bob   2 clicks, one sale that was first credited to ann; its visitor came by ann twice in the week before
 --   aff   no click: named by the sale itself
 -- Beside them: a sale that is not attributed, one without a rate, a held and a superseded entry, test mode, another workspace.
@@ -56,3 +56,16 @@ INSERT INTO ledger (workspace, entry_id, livemode, day, kind, object_id, sale_id
 INSERT INTO ledger (workspace, entry_id, livemode, day, kind, object_id, sale_id, occurred_at, received_at, currency, amount, tax, amount_usd, net_usd, fx_source, click_id, clicked_at, visitor_id, affiliate_id, link_id, utm_campaign, country, match_rule, match_key, status, superseded_by, version) VALUES
     ('shop', 'e04', true, '2050-06-11', 'payment', 'pi_4', 'pi_4', '2050-06-11 16:00:00.000', '2050-06-11 16:00:00.900', 'jpy', 15000, 0, 100.500000, 100.500000, 'file:demo-rates', UUIDStringToNum('024d5a1e-7800-7000-8000-000000000005'), '2050-06-11 15:00:00.000', 'v3', 'bob', 'lnk_bob', 'autumn', 'IT', 'click_id', 'click:024d5a1e-7800-7000-8000-000000000005', 'booked', '', 11),
     ('shop', 'e09', true, '2050-06-11', 'payment', 'ch_1', 'pi_1', '2050-06-10 11:00:00.000', '2050-06-10 11:00:00.900', 'eur', 0, 0, 0, 0, 'ecb', '', NULL, '', '', '', '', '', 'none', '', 'superseded', 'pi_1', 20);
+
+-- v1 follows the review's link once more after half an hour, and again an hour and a half after the first time: the same click, and a
+-- new one. v3 follows bob's once more after twenty minutes: the same click. Three page views: v1 twice, and v5, who followed no link. A fourth is a bot's.
+INSERT INTO clicks (workspace, click_id, clicked_at, received_at, affiliate_id, link_id, visitor_id, utm_campaign, country, is_bot, version) VALUES
+    ('shop', UUIDStringToNum('024d5a1e-7800-7000-8000-00000000000c'), '2050-06-10 09:35:10.000', '2050-06-10 09:35:10.200', 'ann', 'lnk_review', 'v1', 'spring', 'DE', false, 89),
+    ('shop', UUIDStringToNum('024d5a1e-7800-7000-8000-00000000000d'), '2050-06-10 10:35:10.000', '2050-06-10 10:35:10.200', 'ann', 'lnk_review', 'v1', 'spring', 'DE', false, 88),
+    ('shop', UUIDStringToNum('024d5a1e-7800-7000-8000-000000000012'), '2050-06-11 15:20:00.000', '2050-06-11 15:20:00.100', 'bob', 'lnk_bob', 'v3', 'autumn', 'IT', false, 83);
+
+INSERT INTO page_views (workspace, page_view_id, viewed_at, received_at, visitor_id, url, is_bot, version) VALUES
+    ('shop', UUIDStringToNum('024d5a1e-7800-7000-8000-00000000000e'), '2050-06-10 09:06:10.000', '2050-06-10 09:06:10.200', 'v1', 'https://shop.example/?via=ann', false, 87),
+    ('shop', UUIDStringToNum('024d5a1e-7800-7000-8000-00000000000f'), '2050-06-10 23:59:10.000', '2050-06-10 23:59:10.200', 'v1', 'https://shop.example/pricing', false, 86),
+    ('shop', UUIDStringToNum('024d5a1e-7800-7000-8000-000000000010'), '2050-06-11 09:00:10.000', '2050-06-11 09:00:10.200', 'v5', 'https://shop.example/', false, 85),
+    ('shop', UUIDStringToNum('024d5a1e-7800-7000-8000-000000000011'), '2050-06-11 09:00:11.000', '2050-06-11 09:00:11.200', 'crawler', 'https://shop.example/', true, 84);

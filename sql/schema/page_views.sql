@@ -1,0 +1,36 @@
+CREATE TABLE page_views
+(
+    `workspace` LowCardinality(String) COMMENT 'Owner of the publishable key that the beacon carried',
+    `page_view_id` FixedString(16) COMMENT 'UUIDv7, big-endian; UUIDNumToString(page_view_id) renders it',
+    `viewed_at` DateTime64(3, 'UTC') COMMENT 'When the page was shown, clamped by the edge to 30 days before and 5 minutes after receipt',
+    `received_at` DateTime64(3, 'UTC') COMMENT 'When the edge took it',
+    `program_id` LowCardinality(String) COMMENT 'Affiliate programme of the site; empty if none',
+    `link_id` String COMMENT 'Of a Dub or PiMMs script, domain/_root; else empty',
+    `visitor_id` String COMMENT 'The browser\'s own id; empty without consent',
+    `identity_hash` FixedString(8) COMMENT 'Keyed hash of address, agent and host that rotates daily; zero without consent. Stands in for visitor_id',
+    `url` String COMMENT 'The page as the beacon gave it. A parameter in it that names an affiliate, for example ?via=, names nobody here',
+    `host` LowCardinality(String) COMMENT 'Host of url, lower case',
+    `path` String COMMENT 'Path of url, without query',
+    `referrer` String COMMENT 'Full referrer; empty if none',
+    `referrer_domain` LowCardinality(String) COMMENT 'Host of the referrer without www.; empty if none or the site itself',
+    `channel` LowCardinality(String) COMMENT 'As in clicks',
+    `country` LowCardinality(String) COMMENT 'ISO 3166-1 alpha-2, upper case; empty if unknown',
+    `region` LowCardinality(String) COMMENT 'As the trusted proxy named it; empty if unknown',
+    `city` LowCardinality(String) COMMENT 'As the trusted proxy named it; empty if unknown',
+    `browser` LowCardinality(String) COMMENT 'Family by the user agent; empty if unknown',
+    `browser_version` LowCardinality(String) COMMENT 'Major version; empty if unknown',
+    `os` LowCardinality(String) COMMENT 'Operating system by the user agent; empty if unknown',
+    `os_version` LowCardinality(String) COMMENT 'Its version; empty if unknown',
+    `device` LowCardinality(String) COMMENT 'desktop, mobile, tablet, bot or other',
+    `user_agent` String COMMENT 'As sent',
+    `is_bot` Bool COMMENT 'Flagged, never dropped; page_views_hourly leaves it out',
+    `bot_reason` LowCardinality(String) COMMENT 'Which rule flagged it; empty if none did',
+    `consent` LowCardinality(String) COMMENT 'granted, denied, or empty when not said',
+    `properties` Map(LowCardinality(String), String) COMMENT 'The site\'s own values, at most 16',
+    `version` UInt64 COMMENT 'Inverse of received_at: the first page view received under an id wins for ever'
+)
+ENGINE = ReplacingMergeTree(version)
+PARTITION BY toYYYYMM(fromUnixTimestamp64Milli(reinterpretAsInt64(reverse(substring(page_view_id, 1, 6))), 'UTC'))
+ORDER BY (workspace, page_view_id)
+SETTINGS index_granularity = 8192
+COMMENT 'Every page view, one row an id: a page that was shown without an arrival by a link. Never credited';
