@@ -1,6 +1,7 @@
 package traffic
 
 import (
+	"cmp"
 	"hash/fnv"
 	"time"
 )
@@ -15,13 +16,14 @@ type buyer struct {
 	api      version
 	currency string
 	taxed    bool
+	account  bool // customers are accounts: customer_account instead of customer
 
 	customer         string            // cus_…; empty for a guest
 	customerMetadata map[string]string // of the customer
 	customerClick    Click             // that it names
 	subscription     string            // sub_…; empty without one
 	credit           int64             // the customer's balance with us after a downgrade, minor units; it pays for the next invoices
-	names            names             // who can be found by what: the truth about attribution
+	statements       []statement       // who can be found by what: the truth about attribution
 	pending          []pending         // movements whose credit is decided when the scenario is over
 	last             time.Time         // when something last happened
 	bundle           []Delivery        // told, not yet delivered
@@ -56,6 +58,10 @@ type payment struct {
 	outside                          bool      // paid by other means than Stripe
 	presented                        string    // the currency that the buyer saw, where it is another one
 	unused, remaining                int64     // the two prorations of a change of plan
+	due, earlier                     int64     // of an invoice that is not paid at once: what it asks for, and what was paid before
+	other                            string    // a second invoice that it pays
+	record                           string    // inpay_… of a payment outside Stripe that has a payment record
+	authorised, release              int64     // of an authorisation: what was held, and what of it was released
 }
 
 // canonical is the object that stands for the payment in the ledger.
@@ -69,11 +75,11 @@ func (p payment) canonical() string {
 	return p.session
 }
 
-// moved returns the object under which the payment moved money: its payment intent, else what it is
-// known by.
+// moved returns the object under which the payment moved money: its payment intent or payment
+// record, else what it is known by.
 func (p payment) moved() string {
-	if p.intent != "" {
-		return p.intent
+	if id := cmp.Or(p.intent, p.record); id != "" {
+		return id
 	}
 	return p.canonical()
 }
@@ -81,11 +87,17 @@ func (p payment) moved() string {
 // buyer lets the visitor behind c buy. It may hold the click back, so that the sale is heard of
 // first.
 func (w *World) buyer(c *Click, v visitor) {
-	s := &buyer{w: w, visitor: v, person: w.person(v), api: w.apiOf(c.ID.String()), currency: v.country.currency, taxed: w.chance(.6)}
+	s := &buyer{
+		w: w, visitor: v, person: w.person(v), api: w.apiOf(c.ID.String()), currency: v.country.currency,
+		taxed: w.chance(.6), account: w.opts.AccountCustomers,
+	}
 	channel := Channel("")
 	s.scenario, channel = scenarios[scenarioShares.draw(w.r)], channels[channelShares.draw(w.r)]
 	if len(w.opts.Scenarios) > 0 {
 		s.scenario = pick(w, w.opts.Scenarios)
+	}
+	if !s.api.since(s.scenario.since()) {
+		s.scenario = Instalments
 	}
 	if len(w.opts.Channels) > 0 {
 		channel = pick(w, w.opts.Channels)
@@ -110,7 +122,7 @@ func (w *World) buyer(c *Click, v visitor) {
 	s.live(t, at)
 	s.comeBack(t)
 	s.leave()
-	s.attribute()
+	w.finish(s)
 }
 
 // apiOf returns the API version of the endpoint that hears of a name. Nothing is drawn for it.
@@ -123,7 +135,7 @@ func (w *World) apiOf(name string) version {
 // lead signs the buyer up: from then on the click is known by the person's own id.
 func (s *buyer) lead(c Click, at time.Time) {
 	if s.w.lead(c, s.person, at) {
-		s.names.tie(byExternal, candidate{click: &c})
+		s.state(func(n *names) { n.tie(byExternal, candidate{click: &c}) })
 	}
 }
 
@@ -132,10 +144,13 @@ func (s *buyer) reconcile(k Channel, c Click) Channel {
 	switch {
 	case s.scenario == Elements: // without a session there is only the payment intent to write upon
 		return PaymentMetadata
-	case s.scenario == OffStripe || s.scenario == Voided: // and here only the customer
-		return CustomerMetadata
+	case s.scenario.byInvoice(): // and here only the customer
+		k = CustomerMetadata
 	case s.scenario == Guest && k.needsCustomer():
 		s.scenario = OneTime
+	}
+	if k == CustomerMetadata && s.account { // Stripe reports no customer that is an account
+		return NoKey
 	}
 	if k.affiliateOnly() && c.Link.Affiliate == "" {
 		return PimmsReference // came by a link that nobody earns on
@@ -204,6 +219,20 @@ func (s *buyer) live(t *trace, at time.Time) {
 		s.void(t, at)
 	case Async:
 		s.payLater(t, at)
+	case Authorised:
+		s.authorise(t, at)
+	case Instalments:
+		s.payInParts(t, at)
+	case Overpaid:
+		s.payTooMuch(t, at)
+	case Indebted:
+		s.payDebt(t, at)
+	case TwoInvoices:
+		s.payTwoInvoices(t, at)
+	case PartlyOutside:
+		s.payOutside(t, at)
+	case Beside:
+		s.payBeside(t, at)
 	default:
 		s.checkout(t, at, s.scenario)
 	}
@@ -212,19 +241,25 @@ func (s *buyer) live(t *trace, at time.Time) {
 // register makes a Stripe customer of the buyer.
 func (s *buyer) register(at time.Time) {
 	s.customer = s.w.id("cus")
+	if s.account {
+		s.customer = "acct_" + s.customer[4:]
+		return
+	}
 	s.event("customer.created", at.Add(-2*time.Second), s.customerObject(at.Add(-2*time.Second)), nil)
-	s.knownAs()
+	s.knownAs("customer.created")
 }
 
 // knownAs draws from the customer's metadata what it tells.
-func (s *buyer) knownAs() {
+func (s *buyer) knownAs(event string) {
 	if s.customerMetadata == nil {
 		return
 	}
-	s.names.customerIsExternal = true
 	c := s.customerClick
-	s.names.tie(byCustomer, candidate{click: &c})
-	s.names.tie(byExternal, candidate{click: &c})
+	s.state(func(n *names) {
+		n.customerIsExternal = true
+		n.tie(byCustomer, candidate{click: &c})
+		n.tie(byExternal, candidate{click: &c})
+	}, event)
 }
 
 // full is a payment for which no credit of the customer's is used.
@@ -384,7 +419,7 @@ func (s *buyer) comeBack(first *trace) {
 	}
 	if channel == CustomerMetadata {
 		s.event("customer.updated", at.Add(-2*time.Second), s.customerObject(at.Add(-2*time.Second)), object{"metadata": object{"pimmsClickId": first.click.ID.String()}})
-		s.knownAs()
+		s.knownAs("customer.updated")
 	}
 	if at.After(s.last) {
 		s.last = at
@@ -396,7 +431,7 @@ func (s *buyer) comeBack(first *trace) {
 func (s *buyer) leave() {
 	w := s.w
 	at := s.last.Add(around(w.r, w.opts.Tempo.Refund)).Truncate(time.Second)
-	if deleted := w.chance(.03); s.customer == "" || !deleted || at.After(w.opts.Until) {
+	if deleted := w.chance(.03); s.customer == "" || s.account || !deleted || at.After(w.opts.Until) {
 		return
 	}
 	s.event("customer.deleted", at, s.customerObject(at), nil)
@@ -413,10 +448,16 @@ func (s *buyer) book(p payment, occurred time.Time) {
 		return
 	}
 	m := Movement{
-		Object: p.moved(), Kind: Payment, Amount: p.paid, Tax: share(p.tax, p.paid, p.total),
-		Shipping: share(p.shipping, p.paid, p.total), Discount: share(p.discount, p.paid, p.total), OccurredAt: occurred,
+		Object: p.moved(), Kind: Payment, Amount: p.paid, Tax: p.part(p.tax), Shipping: p.part(p.shipping),
+		Discount: p.part(p.discount), OccurredAt: occurred,
 	}
-	for _, id := range []string{p.invoice, p.session, p.intent, p.charge} {
+	if p.invoice != "" {
+		m.Invoices = 1
+	}
+	if p.other != "" {
+		m.Invoices = 2
+	}
+	for _, id := range []string{p.invoice, p.other, p.session, p.intent, p.charge} {
 		if id != "" && id != m.Object {
 			m.Aliases = append(m.Aliases, id)
 		}
@@ -425,6 +466,14 @@ func (s *buyer) book(p payment, occurred time.Time) {
 		m.Balance = s.settle(balanceCharge, p.charge, "", p.paid, p.currency, p.at).ID
 	}
 	s.move(p, m)
+}
+
+// part returns the payment's part of the tax, shipping or discount of the whole: the share of all
+// that was paid by then, less that of what was paid before. Parts add up, and never to more than
+// the whole.
+func (p payment) part(of int64) int64 {
+	by := func(paid int64) int64 { return share(of, min(paid, p.total), p.total) }
+	return by(p.earlier+p.paid) - by(p.earlier)
 }
 
 // move adds what all movements of one buyer share.

@@ -57,7 +57,37 @@ const (
 	AdaptivePricing Scenario = "adaptive_pricing" // Checkout that shows the buyer's own currency
 	Abandoned       Scenario = "abandoned"        // a session that expires; some buy by another one
 	Voided          Scenario = "voided"           // an invoice that is never paid
+	Authorised      Scenario = "authorised"       // a hold that is captured later: whole, in part, in steps, for more, or never
+	Instalments     Scenario = "instalments"      // an invoice that is paid in parts, or in part only
+	Overpaid        Scenario = "overpaid"         // an invoice paid with more than it asks for, and a next one
+	Indebted        Scenario = "indebted"         // an invoice paid with what was owed from before
+	TwoInvoices     Scenario = "two_invoices"     // one payment for two invoices
+	PartlyOutside   Scenario = "partly_outside"   // an invoice paid by card in part, and in part outside Stripe
+	Beside          Scenario = "beside"           // an invoice, and a purchase at the same price within the hour
 )
+
+// Scenarios are all of them.
+var Scenarios = []Scenario{
+	OneTime, Guest, WithInvoice, Subscription, Trial, Elements, Async, OffStripe, AdaptivePricing, Abandoned, Voided,
+	Authorised, Instalments, Overpaid, Indebted, TwoInvoices, PartlyOutside, Beside,
+}
+
+// byInvoice reports whether there is nothing but invoices in it, and what becomes of them.
+func (k Scenario) byInvoice() bool {
+	switch k {
+	case OffStripe, Voided, Instalments, Overpaid, Indebted, TwoInvoices, PartlyOutside, Beside:
+		return true
+	}
+	return false
+}
+
+// since is the first release that can report the scenario.
+func (k Scenario) since() string {
+	if k == TwoInvoices || k == PartlyOutside {
+		return basil
+	}
+	return ""
+}
 
 var (
 	scenarios      = []Scenario{OneTime, Guest, WithInvoice, Subscription, Trial, Elements, Async, OffStripe, AdaptivePricing, Abandoned, Voided}

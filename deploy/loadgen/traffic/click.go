@@ -78,6 +78,9 @@ func (w *World) clicks() {
 			w.lead(c, p, c.EventTime.Add(around(w.r, w.opts.Tempo.Decide/2)))
 		}
 		w.Clicks = append(w.Clicks, c)
+		if w.opts.Hostile > 0 && w.chance(w.opts.Hostile) {
+			w.Clicks = append(w.Clicks, w.stolen(c))
+		}
 	}
 }
 
@@ -124,6 +127,15 @@ func (w *World) clickBy(l Link, at time.Time, v visitor) Click {
 	if w.chance(w.opts.Bots) {
 		c.Bot, c.UserAgent, c.Visitor, c.Consent = true, pick(w, crawlers), "", ""
 	}
+	return c
+}
+
+// stolen is the click of a stranger who saw another's click id, which stands in a URL, and sends it
+// for an affiliate of their own. The first click received under an id stays.
+func (w *World) stolen(c Click) Click {
+	c.Link = Link{ID: "lnk_mallory", Program: c.Link.Program, Affiliate: "aff_mallory", Page: c.Link.Page, Trigger: "link"}
+	c.SendAt = c.SendAt.Add(time.Second + around(w.r, w.opts.Tempo.Decide/2))
+	c.Visitor, c.Consent = "v_"+w.hex(8), ""
 	return c
 }
 

@@ -2,6 +2,7 @@ package traffic
 
 import (
 	"bytes"
+	"slices"
 	"time"
 )
 
@@ -50,6 +51,7 @@ type names struct {
 	candidates                                 [nameCount][]candidate
 	firstSale                                  [nameCount]time.Time
 	customerIsExternal, subscriptionIsExternal bool
+	codes                                      bool                  // whose the promotion codes are is known
 	sales                                      map[string]*saleNames // by canonical object
 }
 
@@ -92,61 +94,156 @@ func (t *trace) session(external *bool) []candidate {
 	return nil
 }
 
+// statement is what some types of event say of names. Each of them says all of it; a statement of
+// no event comes from the seller's own backend.
+type statement struct {
+	events []string
+	tell   func(*names)
+}
+
+func (s *buyer) state(tell func(*names), events ...string) {
+	s.statements = append(s.statements, statement{events, tell})
+}
+
+// Events that tell of a paid object, by the object.
+var (
+	sessionEvents = []string{"checkout.session.completed", "checkout.session.async_payment_succeeded"}
+	intentEvents  = []string{"payment_intent.succeeded", "charge.succeeded", "charge.captured"}
+	invoiceEvents = []string{"invoice.paid", "invoice.payment_succeeded", "invoice.finalized"}
+)
+
+// paidBy lists the events that say that a payment was made.
+func (s *buyer) paidBy(p payment) []string {
+	var events []string
+	switch {
+	case p.authorised != 0:
+		events = append(events, "payment_intent.succeeded", "charge.captured")
+	case p.intent != "":
+		events = append(events, "payment_intent.succeeded", "charge.succeeded")
+	}
+	if p.session != "" && p.authorised == 0 {
+		if s.scenario == Async {
+			events = append(events, "checkout.session.async_payment_succeeded")
+		} else {
+			events = append(events, "checkout.session.completed")
+		}
+	}
+	if p.invoice != "" {
+		events = append(events, "invoice.paid", "invoice.payment_succeeded")
+		if s.api.since(basil) {
+			events = append(events, "invoice_payment.paid")
+		}
+	}
+	return events
+}
+
 // planned notes what the subscription's own metadata tells.
 func (s *buyer) planned(t *trace) {
-	if t.planMetadata != nil {
-		s.names.tie(bySubscription, candidate{click: &t.click})
-		s.names.tie(byCustomer, candidate{click: &t.click})
+	if t.planMetadata == nil {
+		return
 	}
+	s.state(func(n *names) {
+		n.tie(bySubscription, candidate{click: &t.click})
+		n.tie(byCustomer, candidate{click: &t.click})
+	}, "customer.subscription.created")
 }
 
 // sold notes what the objects of one payment tell, whether money moved or not.
 func (s *buyer) sold(p payment) {
-	n, t := s.names.sale(p.canonical()), p.by
-	n.customer, n.subscription = n.customer || s.customer != "", n.subscription || p.plan
-	tie := func(c candidate) {
-		n.candidates = append(n.candidates, c)
-		if n.customer {
-			s.names.tie(byCustomer, c)
+	id, t, customer, subscription := p.canonical(), p.by, s.customer != "", p.plan
+	tie := func(n *names, c candidate) {
+		n.sale(id).candidates = append(n.sale(id).candidates, c)
+		if customer {
+			n.tie(byCustomer, c)
 		}
-		if n.subscription {
-			s.names.tie(bySubscription, c)
+		if subscription {
+			n.tie(bySubscription, c)
 		}
+	}
+	s.state(func(n *names) { n.sale(id).customer = customer })
+	if subscription {
+		events := invoiceEvents
+		if p.session != "" {
+			events = slices.Concat(events, sessionEvents)
+		}
+		s.state(func(n *names) { n.sale(id).subscription = true }, events...)
 	}
 	if p.session != "" {
-		external := false
-		for _, c := range t.session(&external) {
-			tie(c)
-		}
-		if external {
-			n.external = true
-			s.names.customerIsExternal = s.names.customerIsExternal || n.customer
-			s.names.subscriptionIsExternal = s.names.subscriptionIsExternal || n.subscription
-		}
+		s.state(func(n *names) {
+			external := false
+			for _, c := range t.session(&external) {
+				tie(n, c)
+			}
+			if external {
+				n.sale(id).external = true
+				n.customerIsExternal = n.customerIsExternal || customer
+				n.subscriptionIsExternal = n.subscriptionIsExternal || subscription
+			}
+		}, sessionEvents[:1]...)
 	}
-	if t.paymentMetadata != nil || p.plan && t.planMetadata != nil {
-		tie(candidate{click: &t.click})
+	if t.paymentMetadata != nil {
+		s.state(func(n *names) { tie(n, candidate{click: &t.click}) }, intentEvents...)
 	}
-	if p.paid == 0 {
-		return
+	if p.plan && t.planMetadata != nil {
+		s.state(func(n *names) { tie(n, candidate{click: &t.click}) }, invoiceEvents...)
 	}
-	n.first, n.last = p.at, p.at
+	if p.paid > 0 {
+		s.state(func(n *names) { n.paid(p) }, s.paidBy(p)...)
+	}
+}
+
+// paid notes when a sale was paid, and whose sales it is one of.
+func (n *names) paid(p payment) {
+	sale, until := n.sale(p.canonical()), p.at
 	if p.session != "" {
-		n.last = p.at.Add(time.Second)
+		until = p.at.Add(time.Second)
 	}
-	for name, of := range [nameCount]bool{byCustomer: n.customer, bySubscription: n.subscription, byExternal: n.external} {
-		if first := &s.names.firstSale[name]; of && (first.IsZero() || p.at.Before(*first)) {
+	if sale.first.IsZero() || p.at.Before(sale.first) {
+		sale.first = p.at
+	}
+	if until.After(sale.last) {
+		sale.last = until
+	}
+	for name, of := range [nameCount]bool{byCustomer: sale.customer, bySubscription: sale.subscription, byExternal: sale.external} {
+		if first := &n.firstSale[name]; of && (first.IsZero() || p.at.Before(*first)) {
 			*first = p.at
 		}
 	}
 }
 
-// attribute decides who is to be credited with every movement of the buyer's scenario, and adds
-// them to the World.
-func (s *buyer) attribute() {
+// everything is the subscription to every type of event.
+func everything(string) bool { return true }
+
+// finish adds a buyer's movements to the World.
+func (w *World) finish(s *buyer) {
+	w.buyers = append(w.buyers, s)
+	w.Movements = append(w.Movements, s.attribute(everything)...)
+}
+
+// Heard returns the World's movements, in order of time, credited as an endpoint can know that
+// hears only some types of event. Whether it can know of a movement at all is not decided here.
+func (w *World) Heard(subscribed func(event string) bool) []Movement {
+	var list []Movement
+	for _, s := range w.buyers {
+		list = append(list, s.attribute(subscribed)...)
+	}
+	slices.SortStableFunc(list, func(a, b Movement) int { return a.OccurredAt.Compare(b.OccurredAt) })
+	return list
+}
+
+// attribute decides who is to be credited with every movement of the buyer's scenario, by what the
+// given types of event say.
+func (s *buyer) attribute(subscribed func(event string) bool) []Movement {
+	n := names{codes: subscribed("promotion_code.created")}
+	for _, x := range s.statements {
+		if len(x.events) == 0 || slices.ContainsFunc(x.events, subscribed) {
+			x.tell(&n)
+		}
+	}
+	list := make([]Movement, 0, len(s.pending))
 	for _, o := range s.pending {
 		m := o.Movement
-		rule, c := s.names.best(m.Sale)
+		rule, c := n.best(m.Sale)
 		m.Rule, m.Attributed = rule, rule != RuleNone
 		if c.click != nil {
 			m.ClickID, m.AffiliateID = c.click.ID, c.click.Link.Affiliate
@@ -156,8 +253,9 @@ func (s *buyer) attribute() {
 		if m.Kind != Payment && m.Attributed {
 			m.Rule = RuleSale
 		}
-		s.w.Movements = append(s.w.Movements, m)
+		list = append(list, m)
 	}
+	return list
 }
 
 // best finds the strongest candidate for a sale.
@@ -172,6 +270,8 @@ func (n *names) best(id string) (string, candidate) {
 				if !counts(c.click.EventTime, sale, via, firstSale) {
 					continue
 				}
+			case c.promotion && !n.codes:
+				continue
 			case c.promotion:
 				r = RulePromotionCode
 			default:

@@ -15,7 +15,14 @@ func (s *buyer) afterwards(p payment) {
 	if at.After(w.opts.Until) {
 		return
 	}
-	if x < .12*w.opts.Refunds {
+	if w.opts.Rare {
+		s.cashBack(p, at)
+	}
+	switch {
+	case w.opts.Rare && x < .2*w.opts.Refunds:
+		s.disputePart(p, at)
+		return
+	case x < .12*w.opts.Refunds, w.opts.Rare && x < .4*w.opts.Refunds:
 		s.dispute(p, at)
 		return
 	}
@@ -43,7 +50,7 @@ func (s *buyer) afterwards(p payment) {
 // with the cumulative amount as ever.
 func (s *buyer) refund(p payment, at time.Time, amount, before int64) (kept int64, settled time.Time) {
 	w := s.w
-	id, fails, later := w.id("re"), w.chance(.08), at.Add(around(w.r, w.opts.Tempo.Refund)).Truncate(time.Second)
+	id, fails, later := w.id("re"), w.chance(w.often(.08)), at.Add(around(w.r, w.opts.Tempo.Refund)).Truncate(time.Second)
 	s.event("refund.created", at, s.refundObject(p, id, at, amount, "succeeded"), nil)
 	previous := object{"amount_refunded": before, "receipt_url": nil}
 	if before+amount == p.paid {
@@ -59,6 +66,10 @@ func (s *buyer) refund(p payment, at time.Time, amount, before int64) (kept int6
 	failed["failure_reason"], failed["failure_balance_transaction"] = "expired_or_canceled_card", "txn_"+id[3:]+"F"
 	s.event("refund.failed", later, failed, object{"status": "succeeded"})
 	s.event("charge.refund.updated", later, failed, object{"status": "succeeded"})
+	if w.opts.Rare {
+		s.event("refund.updated", later, failed, object{"status": "succeeded"})
+		s.event("charge.updated", later, s.chargeObject(p, before, false), object{"amount_refunded": before + amount})
+	}
 	s.deliver()
 	s.move(p, Movement{Object: id, Kind: RefundReversal, Amount: amount, OccurredAt: later, Balance: s.settle(balanceRefundFailure, id, "F", amount, p.currency, later).ID})
 	return 0, later
@@ -68,7 +79,7 @@ func (s *buyer) refund(p payment, at time.Time, amount, before int64) (kept int6
 // nothing.
 func (s *buyer) dispute(p payment, at time.Time) {
 	w, id := s.w, s.w.id("dp")
-	inquiry, won := w.chance(.15), w.chance(.4)
+	inquiry, won, again := w.chance(.15), w.chance(.4), w.chance(.5)
 	later := at.Add(around(w.r, w.opts.Tempo.Refund)).Truncate(time.Second)
 	if inquiry {
 		s.event("charge.dispute.created", at, s.disputeObject(p, id, at, "warning_needs_response"), nil)
@@ -96,5 +107,77 @@ func (s *buyer) dispute(p payment, at time.Time) {
 	s.event("charge.dispute.funds_reinstated", later, s.disputeObject(p, id, at, "won", withdrawn, reinstated), nil)
 	s.move(p, Movement{Object: id, Kind: DisputeReversal, Amount: p.paid, OccurredAt: later, Balance: reinstated.ID})
 	s.event("charge.dispute.closed", later, s.disputeObject(p, id, at, "won", withdrawn, reinstated), nil)
+	s.deliver()
+	last := later.Add(around(w.r, w.opts.Tempo.Refund)).Truncate(time.Second)
+	if w.opts.Rare && again && !last.After(w.opts.Until) {
+		s.withdrawAgain(p, id, at, last, withdrawn, reinstated)
+	}
+}
+
+// often returns a share as it is, and a large one where the rare is as frequent as the rest.
+func (w *World) often(share float64) float64 {
+	if w.opts.Rare {
+		return .4
+	}
+	return share
+}
+
+// withdrawAgain reports that the bank changed its mind about a dispute that was won.
+func (s *buyer) withdrawAgain(p payment, id string, made, at time.Time, before ...BalanceTransaction) {
+	t := s.settle(balanceAdjustment, id, "W", -p.paid, p.currency, at)
+	all := append(before, t)
+	s.event("charge.dispute.funds_withdrawn", at, s.disputeObject(p, id, made, "lost", all...), nil)
+	s.event("charge.dispute.closed", at, s.disputeObject(p, id, made, "lost", all...), nil)
+	s.deliver()
+	s.move(p, Movement{Object: id, Kind: Dispute, Amount: -p.paid, OccurredAt: at, Balance: t.ID})
+}
+
+// disputePart reports a dispute over the whole of a payment of which a part was refunded before.
+// The dispute is lost, and that part comes back: Stripe calls it partially won.
+// https://support.stripe.com/questions/dispute-for-full-charge-amount-after-a-partial-refund-was-issued
+func (s *buyer) disputePart(p payment, at time.Time) {
+	w := s.w
+	back := max(currencies[p.currency].step, whole(p.paid/4, p.currency))
+	if w.opts.SettleUSD && p.currency != "usd" || back >= p.paid {
+		s.dispute(p, at) // in another currency Stripe tells the part only by its proportion
+		return
+	}
+	back, at = s.refund(p, at, back, 0)
+	id := w.id("dp")
+	at = at.Add(around(w.r, w.opts.Tempo.Refund)).Truncate(time.Second)
+	later := at.Add(around(w.r, w.opts.Tempo.Refund)).Truncate(time.Second)
+	if at.After(w.opts.Until) {
+		return
+	}
+	withdrawn := s.settle(balanceAdjustment, id, "", -p.paid, p.currency, at.Add(time.Second))
+	s.event("charge.dispute.created", at, s.disputeObject(p, id, at, "needs_response"), nil)
+	s.event("charge.dispute.funds_withdrawn", at.Add(time.Second), s.disputeObject(p, id, at, "needs_response", withdrawn), nil)
+	s.deliver()
+	s.move(p, Movement{Object: id, Kind: Dispute, Amount: -p.paid, OccurredAt: at.Add(time.Second), Balance: withdrawn.ID})
+	if later.After(w.opts.Until) {
+		return
+	}
+	all := []BalanceTransaction{withdrawn}
+	if back > 0 {
+		t := s.settle(balanceAdjustment, id, "R", back, p.currency, later)
+		all = append(all, t)
+		s.event("charge.dispute.funds_reinstated", later, s.disputeObject(p, id, at, "lost", all...), nil)
+		s.move(p, Movement{Object: id, Kind: DisputeReversal, Amount: back, OccurredAt: later, Balance: t.ID})
+	}
+	s.event("charge.dispute.closed", later, s.disputeObject(p, id, at, "lost", all...), nil)
+	s.deliver()
+}
+
+// cashBack reports a refund of what the customer had sent to their cash balance: it was never a
+// sale, and no revenue goes back. https://docs.stripe.com/payments/customer-balance/refunding
+func (s *buyer) cashBack(p payment, at time.Time) {
+	id, happens := s.w.id("re"), s.w.chance(.2)
+	if s.customer == "" || !happens {
+		return
+	}
+	p.charge, p.intent = "", ""
+	o := s.refundObject(p, id, at, p.paid, "succeeded")
+	o["charge"], o["customer"], o["customer_account"] = nil, s.customerID(), s.customerAccount()
+	s.event("refund.created", at, o, nil)
 	s.deliver()
 }

@@ -18,13 +18,15 @@ const (
 // Movement is one true movement of money: what the ledger must hold once everything has arrived,
 // whatever the order.
 type Movement struct {
-	// Object is what moved the money: the payment intent of a payment, or the invoice that was paid
-	// outside Stripe; the refund; the dispute.
+	// Object is what moved the money: the payment intent of a payment, or the invoice or invoice
+	// payment that was paid outside Stripe; the refund; the dispute.
 	Object string
 	// Sale is what the payment is known by that this movement belongs to: its invoice if there is
 	// one, else its payment intent.
 	Sale string
 	Kind string
+	// Invoices is how many invoices a payment pays.
+	Invoices int
 	// Amount in minor units of Currency; money out is negative.
 	Amount int64
 	// Tax within Amount. Only payments state it: Stripe does not say how much of a refund is tax.

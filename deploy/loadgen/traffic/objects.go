@@ -1,6 +1,7 @@
 package traffic
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -38,6 +39,22 @@ func (s *buyer) livemode() bool { return !s.w.opts.TestMode }
 
 func (s *buyer) address() object {
 	return object{"city": nil, "country": s.person.country.code, "line1": nil, "line2": nil, "postal_code": nil, "state": nil}
+}
+
+// customerID and customerAccount are how an object names its customer, who may be an account.
+// https://docs.stripe.com/accounts-v2/use-accounts-as-customers
+func (s *buyer) customerID() any {
+	if s.account {
+		return nil
+	}
+	return orNull(s.customer)
+}
+
+func (s *buyer) customerAccount() any {
+	if s.account {
+		return orNull(s.customer)
+	}
+	return nil
 }
 
 func (s *buyer) customerObject(at time.Time) object {
@@ -81,7 +98,8 @@ func (s *buyer) sessionObject(p payment, status, paymentStatus string) object {
 		"client_reference_id":  orNull(p.by.reference),
 		"created":              unix(p.by.opened.Add(-90 * time.Second)),
 		"currency":             p.currency,
-		"customer":             orNull(s.customer),
+		"customer":             s.customerID(),
+		"customer_account":     s.customerAccount(),
 		"customer_creation":    nil,
 		"customer_details":     object{"address": s.address(), "email": s.person.email, "name": s.person.name, "phone": nil, "tax_exempt": "none", "tax_ids": []string{}},
 		"customer_email":       nil,
@@ -138,28 +156,31 @@ func (s *buyer) sessionObject(p payment, status, paymentStatus string) object {
 // invoiceObject writes an invoice that is open, paid or void.
 func (s *buyer) invoiceObject(p payment, status string) object {
 	at := unix(p.at)
-	paid, paidAt, voidedAt, ending := int64(0), any(nil), any(nil), any(-p.after)
+	due := cmp.Or(p.due, p.paid)
+	paid, paidAt, voidedAt, lostAt, ending := p.earlier, any(nil), any(nil), any(nil), any(-p.after)
 	switch status {
 	case "paid":
-		paid, paidAt = p.paid, at
+		paid, paidAt = min(p.earlier+p.paid, due), at
 	case "void":
 		voidedAt = at
+	case "uncollectible":
+		lostAt = at
 	case "open":
 		ending = nil
 	}
 	finalized := unix(p.at.Add(-time.Second))
 	o := object{
-		"id": p.invoice, "object": "invoice", "account_country": "DE", "account_name": "Atlas", "amount_due": p.paid,
-		"amount_paid": paid, "amount_remaining": p.paid - paid, "amount_shipping": p.shipping, "attempt_count": 1, "attempted": true,
+		"id": p.invoice, "object": "invoice", "account_country": "DE", "account_name": "Atlas", "amount_due": due,
+		"amount_paid": paid, "amount_remaining": due - paid, "amount_shipping": p.shipping, "attempt_count": 1, "attempted": true,
 		"auto_advance": false, "automatic_tax": object{"enabled": p.tax != 0, "liability": nil, "status": nil},
 		"billing_reason": p.reason, "collection_method": "charge_automatically", "created": unix(p.at.Add(-2 * time.Second)),
-		"currency": p.currency, "customer": orNull(s.customer), "customer_address": s.address(), "customer_email": s.person.email,
+		"currency": p.currency, "customer": s.customerID(), "customer_account": s.customerAccount(), "customer_address": s.address(), "customer_email": s.person.email,
 		"customer_name": s.person.name, "default_payment_method": nil, "description": nil, "discounts": []string{}, "due_date": nil,
 		"effective_at": finalized, "ending_balance": ending, "footer": nil,
 		"lines": list("/v1/invoices/"+p.invoice+"/lines", s.lines(p)...), "livemode": s.livemode(), "metadata": object{}, "next_payment_attempt": nil,
 		"number": fmt.Sprintf("%s-%04d", p.invoice[len(p.invoice)-8:], p.number+1), "period_start": at, "period_end": at,
 		"post_payment_credit_notes_amount": 0, "pre_payment_credit_notes_amount": 0, "starting_balance": -p.before, "status": status,
-		"status_transitions": object{"finalized_at": finalized, "marked_uncollectible_at": nil, "paid_at": paidAt, "voided_at": voidedAt},
+		"status_transitions": object{"finalized_at": finalized, "marked_uncollectible_at": lostAt, "paid_at": paidAt, "voided_at": voidedAt},
 		"subtotal":           p.subtotal, "test_clock": nil, "total": p.total, "total_excluding_tax": p.total - p.tax,
 		"total_discount_amounts": []object{}, "webhooks_delivered_at": at,
 	}
@@ -252,7 +273,7 @@ func (s *buyer) oldInvoice(o object, p payment, status string) {
 
 // newInvoice keeps its subscription under parent, and its payments in objects of their own.
 func (s *buyer) newInvoice(o object, p payment) {
-	o["amount_overpaid"], o["parent"], o["total_taxes"] = 0, nil, []object{}
+	o["amount_overpaid"], o["parent"], o["total_taxes"] = p.overpaid(), nil, []object{}
 	if p.plan {
 		o["parent"] = object{"type": "subscription_details", "quote_details": nil, "subscription_details": object{"metadata": orEmpty(p.by.planMetadata), "subscription": s.subscription}}
 	}
@@ -265,25 +286,43 @@ func (s *buyer) newInvoice(o object, p payment) {
 	}
 }
 
+// overpaid is how much more than the invoice asks for is paid by this payment and those before it.
+func (p payment) overpaid() int64 {
+	if p.due == 0 {
+		return 0
+	}
+	return max(0, p.earlier+p.paid-p.due)
+}
+
 func (s *buyer) invoicePaymentObject(p payment) object {
+	id, by := p.record, object{"type": "payment_record", "payment_record": "prec_" + p.invoice[3:]}
+	if p.intent != "" {
+		id, by = "inpay_"+s.w.hashed(24, p.invoice, p.intent), object{"type": "payment_intent", "payment_intent": p.intent}
+	}
+	paid := p.paid - p.overpaid()
 	return object{
-		"id": "inpay_" + p.invoice[3:], "object": "invoice_payment", "amount_paid": p.paid, "amount_requested": p.paid,
+		"id": id, "object": "invoice_payment", "amount_overpaid": p.overpaid(), "amount_paid": paid, "amount_requested": paid,
 		"created": unix(p.at), "currency": p.currency, "invoice": p.invoice, "is_default": true, "livemode": s.livemode(),
-		"payment": object{"type": "payment_intent", "payment_intent": p.intent}, "status": "paid",
-		"status_transitions": object{"canceled_at": nil, "paid_at": unix(p.at)},
+		"payment": by, "status": "paid", "status_transitions": object{"canceled_at": nil, "paid_at": unix(p.at)},
 	}
 }
 
 func (s *buyer) intentObject(p payment, status string) object {
 	amount, currency := s.charged(p)
-	received := amount
+	received, capturable, method := amount, int64(0), "automatic"
 	if status != "succeeded" {
 		received = 0
 	}
+	if p.authorised != 0 {
+		method, amount = "manual", max(amount, p.authorised)
+		if status == "requires_capture" {
+			capturable = amount
+		}
+	}
 	o := object{
-		"id": p.intent, "object": "payment_intent", "amount": amount, "amount_capturable": 0, "amount_received": received,
-		"application": nil, "application_fee_amount": nil, "canceled_at": nil, "capture_method": "automatic", "confirmation_method": "automatic",
-		"created": unix(p.at.Add(-80 * time.Second)), "currency": currency, "customer": orNull(s.customer), "description": nil,
+		"id": p.intent, "object": "payment_intent", "amount": amount, "amount_capturable": capturable, "amount_received": received,
+		"application": nil, "application_fee_amount": nil, "canceled_at": nil, "capture_method": method, "confirmation_method": "automatic",
+		"created": unix(p.at.Add(-80 * time.Second)), "currency": currency, "customer": s.customerID(), "customer_account": s.customerAccount(), "description": nil,
 		"last_payment_error": nil, "latest_charge": p.charge, "livemode": s.livemode(), "metadata": orEmpty(p.by.paymentMetadata), "next_action": nil,
 		"on_behalf_of": nil, "payment_method": "pm_" + p.intent[3:], "payment_method_types": []string{"card"}, "receipt_email": s.person.email,
 		"setup_future_usage": nil, "shipping": nil, "status": status, "transfer_data": nil, "transfer_group": nil,
@@ -298,10 +337,17 @@ func (s *buyer) intentObject(p payment, status string) object {
 // chargeObject writes the charge; refunded is the cumulative amount that went back.
 func (s *buyer) chargeObject(p payment, refunded int64, disputed bool) object {
 	amount, currency := s.charged(p)
+	captured := amount
+	if p.authorised != 0 {
+		amount = p.authorised
+	}
+	if !s.api.since(basil) {
+		refunded += p.release
+	}
 	o := object{
-		"id": p.charge, "object": "charge", "amount": amount, "amount_captured": amount, "amount_refunded": refunded, "application": nil,
+		"id": p.charge, "object": "charge", "amount": amount, "amount_captured": captured, "amount_refunded": refunded, "application": nil,
 		"balance_transaction": "txn_" + p.charge[3:], "billing_details": object{"address": s.address(), "email": s.person.email, "name": s.person.name, "phone": nil},
-		"captured": true, "created": unix(p.at), "currency": currency, "customer": orNull(s.customer), "description": nil, "disputed": disputed,
+		"captured": captured > 0, "created": unix(p.at), "currency": currency, "customer": s.customerID(), "customer_account": s.customerAccount(), "description": nil, "disputed": disputed,
 		"failure_code": nil, "failure_message": nil, "fraud_details": object{}, "livemode": s.livemode(), "metadata": orEmpty(p.by.paymentMetadata),
 		"outcome": object{"network_status": "approved_by_network", "reason": nil, "risk_level": "normal", "seller_message": "Payment complete.", "type": "authorized"},
 		"paid":    true, "payment_intent": orNull(p.intent), "payment_method": "pm_" + p.intent[3:],
@@ -345,7 +391,7 @@ func (s *buyer) subscriptionObject(p payment, trial bool) object {
 	}
 	o := object{
 		"id": s.subscription, "object": "subscription", "billing_cycle_anchor": unix(p.at), "cancel_at": nil, "cancel_at_period_end": false,
-		"canceled_at": nil, "collection_method": "charge_automatically", "created": unix(p.at), "currency": p.currency, "customer": s.customer,
+		"canceled_at": nil, "collection_method": "charge_automatically", "created": unix(p.at), "currency": p.currency, "customer": s.customerID(), "customer_account": s.customerAccount(),
 		"default_payment_method": nil, "description": nil, "items": list("/v1/subscription_items?subscription="+s.subscription, item),
 		"latest_invoice": orNull(p.invoice), "livemode": s.livemode(), "metadata": orEmpty(p.by.planMetadata), "start_date": unix(p.at), "status": "active",
 		"trial_start": nil, "trial_end": nil,

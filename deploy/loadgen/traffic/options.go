@@ -33,15 +33,19 @@ type Options struct {
 	Duplicates  float64 // share of events that Stripe delivers twice [0.06]
 	Disorder    float64 // share of payments whose events arrive in a random order [0.15]
 	Late        float64 // share of events that arrive much later, as after a failed attempt [0.02]
+	Hostile     float64 // share of clicks whose id a stranger sends again, later and for another affiliate [none]
 	LateClicks  float64 // share of buyers whose click reaches the edge after their purchase [0.05]
 
 	APIVersions []string   // each buyer's endpoint has one of them; with a single one the same objects are reported in its shape [APIVersions]
 	Channels    []Channel  // how buyers' sales name their click, drawn evenly [a believable mixture]
 	Scenarios   []Scenario // what buyers do, drawn evenly [a believable mixture]
 	Currencies  []string   // what buyers pay in, drawn evenly [usd, eur and jpy, by the buyer's country]
+	Rare        bool       // what goes back goes back in every way that Stripe knows, the rare ones too
 	SettleUSD   bool       // Stripe settles every currency in USD, rather than in itself
 	TestMode    bool       // livemode false in every Stripe object
-	Account     string     // acct_…: events of this connected account [none]
+
+	AccountCustomers bool   // customers are accounts (Accounts v2): customer_account instead of customer
+	Account          string // acct_…: events of this connected account [none]
 }
 
 func (o Options) withDefaults() Options {

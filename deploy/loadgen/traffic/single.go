@@ -29,8 +29,7 @@ func (w *World) Checkout(c Click, at time.Time) (Delivery, Movement) {
 	d.SendAt = at
 	movements, balance := w.Movements, w.Balance
 	s.book(p, at)
-	s.attribute()
-	m := w.Movements[len(w.Movements)-1]
+	m := s.attribute(everything)[0]
 	w.Movements, w.Balance = movements, balance
 	return d, m
 }

@@ -215,6 +215,79 @@ func TestMovementsAddUp(t *testing.T) {
 	}
 }
 
+// Every scenario in every shape: what Stripe's balance, its payment intents and its invoices say
+// moved is what the truth says moved, and nothing else.
+func TestScenariosAddUp(t *testing.T) {
+	kinds := map[string]int{}
+	for _, version := range APIVersions {
+		w := New(8, Options{
+			Start: monday, Span: 3 * 24 * time.Hour, Until: monday.AddDate(0, 6, 0), Clicks: 60, Buyers: 1, Bots: -1, Refunds: .6, Rare: true, Hostile: .2,
+			Scenarios: Scenarios, APIVersions: []string{version}, AccountCustomers: version >= "2026",
+		})
+		balance := map[string]int64{}
+		for _, b := range w.Balance {
+			balance[b.ID] = b.Amount
+		}
+		intents, sales := map[string]int64{}, map[string]int64{}
+		for _, m := range w.Movements {
+			kinds[m.Kind]++
+			if m.Balance != "" && balance[m.Balance] != m.Amount {
+				t.Errorf("%s %s: %d moved, Stripe's balance says %d", m.Kind, m.Object, m.Amount, balance[m.Balance])
+			}
+			delete(balance, m.Balance)
+			if m.Kind == Payment {
+				intents[m.Object] = m.Amount
+				sales[m.Sale] += m.Amount
+			}
+			if m.AffiliateID == "aff_mallory" {
+				t.Errorf("%s: the stranger's click is credited", m.Object)
+			}
+		}
+		if len(balance) > 0 {
+			t.Errorf("%s: balance transactions of nothing: %v", version, balance)
+		}
+		for _, d := range w.Deliveries {
+			checkPaid(t, d, intents, sales)
+		}
+	}
+	if len(kinds) != 5 {
+		t.Errorf("kinds of movement: %v", kinds)
+	}
+}
+
+// checkPaid compares what an event says was paid with the truth, by payment intent and by invoice.
+func checkPaid(t *testing.T, d Delivery, intents, sales map[string]int64) {
+	t.Helper()
+	var e struct {
+		Data struct {
+			Object struct {
+				ID       string
+				Received int64  `json:"amount_received"`
+				Paid     int64  `json:"amount_paid"`
+				Overpaid *int64 `json:"amount_overpaid"`
+			}
+		}
+	}
+	if err := json.Unmarshal(d.Body, &e); err != nil {
+		t.Fatalf("%s: %v", d.Body, err)
+	}
+	o := e.Data.Object
+	switch d.Type {
+	case "payment_intent.succeeded":
+		if o.Received != intents[o.ID] && !bytes.Contains(d.Body, []byte(`"presentment_details"`)) {
+			t.Errorf("%s: %d was received, in truth %d", o.ID, o.Received, intents[o.ID])
+		}
+	case "payment_intent.canceled":
+		if _, moved := intents[o.ID]; moved {
+			t.Errorf("%s was canceled and moved money", o.ID)
+		}
+	case "invoice.paid":
+		if sum, known := sales[o.ID]; known && o.Overpaid != nil && o.Paid+*o.Overpaid > sum {
+			t.Errorf("%s: %d was paid, in truth %d", o.ID, o.Paid+*o.Overpaid, sum)
+		}
+	}
+}
+
 // A Checkout made by hand names its click and leaves the World as it was.
 func TestCheckout(t *testing.T) {
 	w := New(6, Options{Clicks: -1})

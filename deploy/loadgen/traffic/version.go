@@ -10,7 +10,9 @@ const (
 )
 
 // APIVersions are all that a World can report a scenario in, the oldest first.
-var APIVersions = []string{"2022-11-15", APIOld, "2024-11-20.acacia", "2025-08-27.basil", APINew, "2026-03-25.dahlia"}
+var APIVersions = []string{
+	"2022-11-15", APIOld, "2024-09-30.acacia", "2024-10-28.acacia", "2025-03-31.basil", APINew, "2026-03-25.dahlia", "2026-09-30.endive", "2026-10-28.endive",
+}
 
 // First days of the releases that changed a shape.
 const (

@@ -19,6 +19,7 @@ type World struct {
 	opts       Options
 	seed       uint64
 	r          *rand.Rand
+	buyers     []*buyer
 	eventCount map[string]int    // how often each type of event was told of each object
 	promotions map[string]string // promotion codes by affiliate
 }
