@@ -36,8 +36,9 @@ func options(seed uint64) traffic.Options {
 		Start: time.Date(2025, 10, 6, 0, 0, 0, 0, time.UTC), Span: 6 * 24 * time.Hour, Clicks: 12, Buyers: .85,
 		Leads: .5, Bots: .02,
 		Tempo: traffic.Calendar, Refunds: .3, PlanChanges: .2, Returning: .35, Duplicates: .15, Disorder: .4, Late: .1,
-		LateClicks: .2,
+		LateClicks: .2, Hostile: .3,
 		Currencies: traffic.Currencies, SettleUSD: seed%4 == 1, TestMode: seed%7 == 3,
+		Rare: seed%4 >= 2, AccountCustomers: seed%11 == 5,
 	}
 	switch seed % 5 {
 	case 0: // monthly plans
@@ -48,11 +49,11 @@ func options(seed uint64) traffic.Options {
 	case 2: // a life within minutes
 		o.Tempo, o.Span = traffic.Compressed, 20*time.Minute
 	case 3: // before Adaptive Pricing kept the seller's currency
-		o.Start, o.APIVersions = time.Date(2024, 9, 2, 0, 0, 0, 0, time.UTC), traffic.APIVersions[:3]
+		o.Start, o.APIVersions = time.Date(2024, 9, 2, 0, 0, 0, 0, time.UTC), traffic.APIVersions[:4]
 	}
 	o.Until = o.Start.Add(220 * 24 * time.Hour)
 	if seed%2 == 0 {
-		o.Scenarios = allScenarios
+		o.Scenarios = traffic.Scenarios
 	}
 	if seed%3 == 0 {
 		o.Channels = allChannels
@@ -64,12 +65,6 @@ func options(seed uint64) traffic.Options {
 		o.Currencies = slices.DeleteFunc(slices.Clone(traffic.Currencies), func(c string) bool { return c == "mga" })
 	}
 	return o
-}
-
-var allScenarios = []traffic.Scenario{
-	traffic.OneTime, traffic.Guest, traffic.WithInvoice, traffic.Subscription, traffic.Trial, traffic.Elements,
-	traffic.Async, traffic.OffStripe,
-	traffic.AdaptivePricing, traffic.Abandoned, traffic.Voided,
 }
 
 var allChannels = []traffic.Channel{
@@ -116,9 +111,6 @@ func worlds(t *testing.T) int {
 			t.Fatalf("read TRIBUTARY_LIVES: %v", err)
 		}
 		return n
-	}
-	if testing.Short() {
-		return 60
 	}
 	return 300
 }
@@ -191,6 +183,9 @@ func TestShapesAgree(t *testing.T) {
 			for _, version := range versions {
 				opts := options(seed)
 				opts.APIVersions = []string{version}
+				opts.Scenarios = slices.DeleteFunc(slices.Clone(opts.Scenarios), func(s traffic.Scenario) bool {
+					return s == traffic.TwoInvoices || s == traffic.PartlyOutside // older shapes have no words for them
+				})
 				w := traffic.New(seed, opts)
 				run := history(t, seed, w, orders[seed%3])
 				entries := run.processor.Ledger()
@@ -198,7 +193,7 @@ func TestShapesAgree(t *testing.T) {
 				if got := booked(entries); first == "" {
 					first = got
 				} else if got != first {
-					t.Fatalf("seed %d in %s:\n%s\nin %s:\n%s", seed, version, got, versions[0], first)
+					t.Fatalf("seed %d in %s:\n%s\nin %s:\n%s", seed, version, without(got, first), versions[0], without(first, got))
 				}
 			}
 		})
@@ -210,7 +205,7 @@ func TestShapesAgree(t *testing.T) {
 func booked(entries []ledger.Entry) string {
 	var lines []string
 	for _, e := range entries {
-		if e.Status != ledger.Booked {
+		if e.Status != ledger.Booked || e.Amount == 0 {
 			continue
 		}
 		e.Version = ledger.Version{}
@@ -219,6 +214,13 @@ func booked(entries []ledger.Entry) string {
 	}
 	slices.Sort(lines)
 	return strings.Join(lines, "\n")
+}
+
+// without returns the lines of a that b lacks.
+func without(a, b string) string {
+	theirs := strings.Split(b, "\n")
+	own := slices.DeleteFunc(strings.Split(a, "\n"), func(line string) bool { return slices.Contains(theirs, line) })
+	return strings.Join(own, "\n")
 }
 
 // columns are an entry without its pointers.

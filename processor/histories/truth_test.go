@@ -36,8 +36,8 @@ type difference struct {
 // truth is what a World says its ledger must be.
 type truth struct {
 	world     *traffic.World
-	movements map[string]traffic.Movement // by object and kind
-	sales     map[string]traffic.Movement // payments by object
+	movements map[string][]traffic.Movement // by object and kind: a dispute may be withdrawn twice
+	sales     map[string]traffic.Movement   // by invoice or payment: its payments, summed
 	balance   map[string]traffic.BalanceTransaction
 	taxes     map[string]int64 // of what went back, by object and kind
 	account   string
@@ -45,11 +45,18 @@ type truth struct {
 }
 
 func truthOf(w *traffic.World, o traffic.Options) *truth {
-	t := &truth{world: w, movements: map[string]traffic.Movement{}, sales: map[string]traffic.Movement{},
+	t := &truth{world: w, movements: map[string][]traffic.Movement{}, sales: map[string]traffic.Movement{},
 		balance: map[string]traffic.BalanceTransaction{}, account: o.Account, usd: o.SettleUSD}
 	for _, m := range w.Movements {
-		t.movements[m.Object+" "+m.Kind] = m
-		if m.Kind == traffic.Payment {
+		key := m.Object + " " + m.Kind
+		t.movements[key] = append(t.movements[key], m)
+		if m.Kind != traffic.Payment {
+			continue
+		}
+		sum, paid := t.sales[m.Sale]
+		t.sales[m.Sale] = m
+		if paid {
+			m.Amount, m.Tax, m.Aliases = m.Amount+sum.Amount, m.Tax+sum.Tax, slices.Concat(m.Aliases, sum.Aliases)
 			t.sales[m.Sale] = m
 		}
 	}
@@ -75,15 +82,23 @@ func taxes(movements []traffic.Movement, sales map[string]traffic.Movement) map[
 		if m.Kind == traffic.Payment || sale.Tax == 0 {
 			continue
 		}
-		of := func(amount int64) int64 {
-			return decimal.NewFromInt(sale.Tax).Mul(decimal.NewFromInt(amount)).
-				DivRound(decimal.NewFromInt(sale.Amount), 12).RoundBank(0).IntPart()
-		}
+		of := func(amount int64) int64 { return taxShare(sale.Tax, amount, sale.Amount) }
 		before := back[m.Sale]
 		back[m.Sale] = before - m.Amount
-		shares[m.Object+" "+m.Kind] = of(before) - of(before-m.Amount)
+		shares[m.Object+" "+m.Kind+" "+m.Balance] = of(before) - of(before-m.Amount)
 	}
 	return shares
+}
+
+// taxShare returns the share of a sale's tax that went back with an amount, half to even. A dispute
+// may claim what was refunded before: never more than all of the tax goes back.
+func taxShare(tax, amount, sale int64) int64 {
+	if sale == 0 {
+		return 0
+	}
+	amount = min(max(amount, 0), sale)
+	share := decimal.NewFromInt(tax).Mul(decimal.NewFromInt(amount)).DivRound(decimal.NewFromInt(sale), 12)
+	return share.RoundBank(0).IntPart()
 }
 
 // ids are the names by which a sale's log is found.
@@ -97,7 +112,10 @@ func (t *truth) ids(sale string) []string {
 // others have what was booked there.
 func (t *truth) differences(entries []ledger.Entry) []difference {
 	var out []difference
-	seen := make(map[string]bool)
+	left := make(map[string][]traffic.Movement, len(t.movements))
+	for key, movements := range t.movements {
+		left[key] = slices.Clone(movements)
+	}
 	report := func(e ledger.Entry, format string, args ...any) {
 		out = append(out, difference{t.ids(e.SaleID), fmt.Sprintf("%s %s: ", e.Kind, e.ObjectID) +
 			fmt.Sprintf(format, args...)})
@@ -121,18 +139,19 @@ func (t *truth) differences(entries []ledger.Entry) []difference {
 		if e.Amount == 0 {
 			continue
 		}
-		m, ok := t.movements[key]
-		if !ok || seen[key] {
+		if len(left[key]) == 0 {
 			report(e, "%d %s are booked, and nothing moved", e.Amount, e.Currency)
 			continue
 		}
-		seen[key] = true
+		n := max(0, slices.IndexFunc(left[key], func(m traffic.Movement) bool { return m.OccurredAt.Equal(e.OccurredAt) }))
+		m := left[key][n]
+		left[key] = slices.Delete(left[key], n, n+1)
 		for _, text := range t.compare(m, e) {
 			report(e, "%s", text)
 		}
 	}
-	for key, m := range t.movements {
-		if !seen[key] {
+	for _, movements := range left {
+		for _, m := range movements {
 			out = append(out, difference{t.ids(m.Sale), fmt.Sprintf("%s %s: %d %s moved, and are not booked", m.Kind,
 				m.Object, m.Amount, m.Currency)})
 		}
@@ -174,7 +193,7 @@ func (t *truth) tax(m traffic.Movement) int64 {
 	if m.Kind == traffic.Payment {
 		return m.Tax
 	}
-	return t.taxes[m.Object+" "+m.Kind]
+	return t.taxes[m.Object+" "+m.Kind+" "+m.Balance]
 }
 
 // dollars converts at the published rate; a dispute says itself what Stripe settled it at. nil:
@@ -216,8 +235,8 @@ func (t *truth) reconcile(entries []ledger.Entry) []difference {
 		}
 	}
 	for _, e := range entries {
-		m, ok := t.movements[e.ObjectID+" "+e.Kind]
-		if e.Status != ledger.Booked || ok && m.Balance == "" {
+		m := t.movements[e.ObjectID+" "+e.Kind]
+		if e.Status != ledger.Booked || len(m) > 0 && m[0].Balance == "" {
 			continue // paid outside Stripe
 		}
 		d := day{e.Account, e.Currency, e.OccurredAt.UTC().Format(time.DateOnly)}
