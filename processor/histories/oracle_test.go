@@ -1,0 +1,464 @@
+package histories
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"tributary/deploy/loadgen/traffic"
+	"tributary/processor/ledger"
+	"tributary/schemas"
+)
+
+// oracle is what an endpoint's events can say of a World, found without the processor's code.
+type oracle struct {
+	sales    map[string]*trueSale   // by id
+	saleOf   map[string]*trueSale   // by any object's id
+	chargeOf map[string]string      // of refunds
+	captured map[string]time.Time   // by payment intent: the first event of it or of its charge that money moved
+	shared   map[string]time.Time   // by payment intent or record: when its invoice payment was paid
+	session  map[string]time.Time   // by payment intent: of a paid session that names it
+	taxed    map[string]bool        // sales whose tax is known: by session or invoice
+	invoices map[string]time.Time   // paid, by the latest event that says so
+	amounts  map[string]int64       // that they say was paid
+	currency map[string]string      // of payment intents
+	links    map[[2]string]bool     // payment intent or charge, and invoice
+	refunds  map[string]bool        // refund objects by id, and " failed" behind the id of those that failed
+	figures  map[string][]time.Time // by charge: when events said how much of it was refunded
+	moved    map[string]bool        // balance transactions
+}
+
+// trueSale is a sale with all its movements.
+type trueSale struct {
+	id       string
+	payments []traffic.Movement
+	out      []traffic.Movement
+	unsure   string // why its rows cannot be reported from the events
+}
+
+// stripeObject is what the oracle reads of any of Stripe's objects.
+type stripeObject struct {
+	ID, Object, Invoice, Charge, Status, Currency string
+	PaymentIntent                                 string `json:"payment_intent"`
+	PaymentStatus                                 string `json:"payment_status"`
+	Captured                                      *bool
+	AmountReceived                                int64  `json:"amount_received"`
+	AmountPaid                                    int64  `json:"amount_paid"`
+	AmountOverpaid                                int64  `json:"amount_overpaid"`
+	AmountTotal                                   int64  `json:"amount_total"`
+	AmountRefunded                                *int64 `json:"amount_refunded"`
+	Payment                                       struct {
+		PaymentIntent string `json:"payment_intent"`
+	}
+	Total             int64
+	StatusTransitions struct {
+		PaidAt int64 `json:"paid_at"`
+	} `json:"status_transitions"`
+	BalanceTransactions []struct{ ID string } `json:"balance_transactions"`
+}
+
+// listen reads what a subscription hears of a World.
+func listen(tb testing.TB, w *traffic.World, sub subscription) *oracle {
+	tb.Helper()
+	o := &oracle{
+		sales: map[string]*trueSale{}, saleOf: map[string]*trueSale{}, chargeOf: map[string]string{},
+		captured: map[string]time.Time{}, shared: map[string]time.Time{}, session: map[string]time.Time{},
+		taxed: map[string]bool{}, invoices: map[string]time.Time{}, amounts: map[string]int64{},
+		currency: map[string]string{}, links: map[[2]string]bool{},
+		refunds: map[string]bool{}, figures: map[string][]time.Time{}, moved: map[string]bool{},
+	}
+	for _, m := range w.Heard(sub.hears) {
+		s := o.sales[m.Sale]
+		if s == nil {
+			s = &trueSale{id: m.Sale}
+			o.sales[m.Sale] = s
+		}
+		for _, id := range append([]string{m.Object, m.Sale}, m.Aliases...) {
+			o.saleOf[id] = s
+		}
+		if m.Kind == traffic.Payment {
+			s.payments = append(s.payments, m)
+		} else {
+			s.out = append(s.out, m)
+		}
+	}
+	seen := map[string]bool{}
+	for _, d := range w.Deliveries {
+		if seen[d.EventID] {
+			continue
+		}
+		seen[d.EventID] = true
+		var e struct{ Data struct{ Object stripeObject } }
+		if err := json.Unmarshal(d.Body, &e); err != nil {
+			tb.Fatalf("%v: %s", err, d.Body)
+		}
+		x := e.Data.Object
+		if x.Object == "refund" {
+			o.chargeOf[x.ID] = x.Charge
+		}
+		if sub.hears(d.Type) {
+			o.hear(d, x)
+		}
+	}
+	o.doubt()
+	return o
+}
+
+// hear notes what one event says.
+func (o *oracle) hear(d traffic.Delivery, x stripeObject) {
+	earliest := func(m map[string]time.Time, id string) {
+		if at := m[id]; id != "" && (at.IsZero() || d.Created.Before(at)) {
+			m[id] = d.Created
+		}
+	}
+	switch x.Object {
+	case "payment_intent":
+		if d.Type == "payment_intent.succeeded" {
+			earliest(o.captured, x.ID)
+			o.currency[x.ID] = x.Currency
+		}
+		o.links[[2]string{x.ID, x.Invoice}] = true
+	case "charge":
+		if x.AmountRefunded != nil && (d.Type == "charge.refunded" || d.Type == "charge.updated") {
+			o.figures[x.ID] = append(o.figures[x.ID], d.Created)
+		}
+		if (d.Type == "charge.succeeded" || d.Type == "charge.captured") && (x.Captured == nil || *x.Captured) {
+			earliest(o.captured, x.PaymentIntent)
+			o.currency[x.PaymentIntent] = x.Currency
+		}
+		o.links[[2]string{x.PaymentIntent, x.Invoice}] = true
+	case "checkout.session":
+		if x.PaymentStatus == "paid" {
+			earliest(o.session, x.PaymentIntent)
+			earliest(o.invoices, x.Invoice)
+			o.amounts[x.Invoice] = max(o.amounts[x.Invoice], x.AmountTotal)
+			if s := o.saleOf[cmp.Or(x.Invoice, x.PaymentIntent, x.ID)]; s != nil {
+				o.taxed[s.id] = true
+			}
+		}
+		o.links[[2]string{x.PaymentIntent, x.Invoice}] = true
+	case "invoice":
+		if x.AmountPaid > 0 && x.Status == "paid" {
+			o.invoices[x.ID] = time.Unix(x.StatusTransitions.PaidAt, 0).UTC()
+			o.amounts[x.ID] = x.AmountPaid + x.AmountOverpaid
+		}
+		if s := o.saleOf[x.ID]; s != nil && x.Total != 0 {
+			o.taxed[s.id] = true
+		}
+		o.links[[2]string{x.PaymentIntent, x.ID}] = true
+	case "invoice_payment":
+		paidAt := time.Unix(x.StatusTransitions.PaidAt, 0).UTC()
+		o.shared[cmp.Or(x.Payment.PaymentIntent, x.ID)] = paidAt
+		o.links[[2]string{cmp.Or(x.Payment.PaymentIntent, x.ID), x.Invoice}] = true
+	case "refund":
+		o.refunds[x.ID] = true
+		if x.Status == "failed" {
+			o.refunds[x.ID+" failed"] = true
+		}
+	case "dispute":
+		for _, t := range x.BalanceTransactions {
+			o.moved[t.ID] = true
+		}
+	}
+}
+
+// reported returns when a payment was made, as far as the events say, and whether they name it at
+// all.
+func (o *oracle) reported(m traffic.Movement) (at time.Time, ok bool) {
+	for _, known := range []map[string]time.Time{o.captured, o.shared, o.session} {
+		if at, ok := known[m.Object]; ok {
+			return at, true
+		}
+	}
+	return time.Time{}, false
+}
+
+// unknowable returns why no event of the subscription says that a movement happened; "" if one
+// does.
+func (o *oracle) unknowable(m traffic.Movement) string {
+	switch m.Kind {
+	case traffic.Payment:
+		_, named := o.reported(m)
+		if _, paid := o.invoices[m.Sale]; !named && !paid {
+			return "no event says that its payment intent, charge, session or invoice was paid"
+		}
+	case traffic.Refund:
+		if !o.refunds[m.Object] && len(o.figures[o.chargeOf[m.Object]]) == 0 {
+			return "no event says that its charge was refunded"
+		}
+	case traffic.RefundReversal:
+		if !o.refunds[m.Object+" failed"] && len(o.figures[o.chargeOf[m.Object]]) == 0 {
+			return "no event says that the refund failed"
+		}
+	default:
+		if !o.moved[m.Balance] {
+			return "no event holds its balance transaction"
+		}
+	}
+	return ""
+}
+
+// creditUnknowable returns why the events do not say who is to be credited with a sale; "" if they
+// do.
+func (o *oracle) creditUnknowable(s *trueSale) string {
+	if len(s.payments) == 0 {
+		return "no event says that it was paid"
+	}
+	for _, m := range s.payments {
+		_, named := o.reported(m)
+		paid, invoice := o.invoices[m.Sale]
+		switch {
+		case !named && !invoice:
+			return "no event says that all of it was paid, and its refunds name no more than the customer"
+		case !invoice && o.captured[m.Object].IsZero() && o.session[m.Object].IsZero():
+			return "only its invoice payments are reported, which name no customer"
+		case !named && !paid.Equal(m.OccurredAt):
+			return "when its first part was paid, which the attribution window is counted from, is not reported"
+		}
+	}
+	return ""
+}
+
+// near is how far apart payments and invoices of one customer may be and still be taken for each
+// other where no event ties them.
+const near = 6 * time.Hour
+
+// doubt finds the sales whose rows no reading of the events can find for certain.
+func (o *oracle) doubt() {
+	byCustomer := map[string][]*trueSale{}
+	assumed := map[*trueSale]bool{}
+	for _, s := range o.sales {
+		if len(s.payments) == 0 {
+			continue
+		}
+		first := s.payments[0]
+		byCustomer[first.Customer] = append(byCustomer[first.Customer], s)
+		for _, m := range s.payments {
+			_, named := o.reported(m)
+			switch _, paid := o.invoices[m.Sale]; {
+			case named:
+				o.doubtLink(s, m, assumed)
+			case paid:
+				assumed[s] = true // if something else of its price was paid then
+			}
+			if c := o.currency[m.Object]; c != "" && c != m.Currency && o.session[m.Object].IsZero() {
+				s.unsure = "only its session says what it was in the seller's currency"
+			}
+		}
+	}
+	for customer, sales := range byCustomer {
+		for _, a := range sales {
+			for _, b := range sales {
+				if a != b && customer != "" && assumed[a] && a.near(b) {
+					const why = "the customer paid something else within hours, and no event says which payment is the invoice's"
+					a.unsure, b.unsure = cmp.Or(a.unsure, why), cmp.Or(b.unsure, why)
+				}
+			}
+		}
+	}
+}
+
+// doubtLink looks at a payment that is reported beside its invoice.
+func (o *oracle) doubtLink(s *trueSale, m traffic.Movement, assumed map[*trueSale]bool) {
+	var invoices, linked int
+	for _, id := range append([]string{m.Object, m.Sale}, m.Aliases...) {
+		if _, paid := o.invoices[id]; strings.HasPrefix(id, "in_") && paid && id != m.Object {
+			invoices++
+			if o.links[[2]string{m.Object, id}] {
+				linked++
+			}
+			break // the sale's own; a payment of two invoices has both reported alike
+		}
+	}
+	switch {
+	case invoices == 0 || linked > 0:
+		return
+	case m.Channel == traffic.PaymentMetadata && m.ClickID != (schemas.ClickID{}):
+		s.unsure = "its payment intent names a click itself, and no event says that it is an invoice's"
+	case m.Customer == "" || len(s.payments) > 1 || m.Invoices > 1:
+		s.unsure = "no event says which payments are its invoice's, and more than one payment, or invoice, is"
+	}
+	assumed[s] = true
+}
+
+// tied reports whether the events say, or let the ledger assume, which invoice a payment pays, if
+// it pays one.
+func (o *oracle) tied(m traffic.Movement) bool {
+	_, paid := o.invoices[m.Sale]
+	return paid || m.Object == m.Sale || !o.session[m.Object].IsZero() || o.links[[2]string{m.Object, m.Sale}]
+}
+
+func (s *trueSale) near(other *trueSale) bool {
+	for _, a := range s.payments {
+		for _, b := range other.payments {
+			if a.OccurredAt.Sub(b.OccurredAt).Abs() < near {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// cell is what one sale moved on one UTC day.
+type cell struct {
+	sale, day, currency string
+}
+
+type sums struct{ amount, tax int64 }
+
+// expected sums what the events can say of a sale.
+func (o *oracle) expected(s *trueSale) map[cell]sums {
+	type step struct {
+		at          time.Time
+		id          string
+		amount, tax int64
+	}
+	cells := map[cell]sums{}
+	add := func(m traffic.Movement, at time.Time, amount, tax int64) {
+		c := cell{s.id, at.UTC().Format(time.DateOnly), m.Currency}
+		x := cells[c]
+		cells[c] = sums{x.amount + amount, x.tax + tax}
+	}
+	var paid, taxes int64
+	rest := o.amounts[s.id] // of an invoice: what was overpaid it did not say before basil
+	for _, m := range s.payments {
+		if o.unknowable(m) != "" {
+			continue
+		}
+		at, named := o.reported(m)
+		if !named {
+			at = o.invoices[m.Sale]
+			m.Amount = min(m.Amount, rest)
+			rest -= m.Amount
+		}
+		tax := m.Tax
+		if !o.taxed[s.id] || named && !o.tied(m) {
+			tax = 0
+		}
+		paid, taxes = paid+m.Amount, taxes+tax
+		add(m, at, m.Amount, tax)
+	}
+	var steps []step
+	for _, m := range s.out {
+		if o.unknowable(m) == "" && (o.refunds[m.Object] || m.Kind == traffic.Dispute || m.Kind == traffic.DisputeReversal) {
+			steps = append(steps, step{m.OccurredAt, m.Kind + m.Object, m.Amount, 0})
+		}
+	}
+	steps = append(steps, func() (list []step) {
+		for _, charge := range o.charges(s) {
+			var before int64
+			for _, at := range slices.Compact(slices.SortedFunc(slices.Values(o.figures[charge]), time.Time.Compare)) {
+				var total int64
+				for _, m := range s.out {
+					if o.chargeOf[m.Object] == charge && !o.refunds[m.Object] && !m.OccurredAt.After(at) {
+						total += m.Amount
+					}
+				}
+				list = append(list, step{at, charge, total - before, 0})
+				before = total
+			}
+		}
+		return list
+	}()...)
+	slices.SortStableFunc(steps, func(a, b step) int {
+		sign := func(amount int64) int64 { return min(max(amount, -1), 1) } // what goes out before what comes back
+		return cmp.Or(a.at.Compare(b.at), cmp.Compare(sign(a.amount), sign(b.amount)), cmp.Compare(a.id, b.id))
+	})
+	var back int64
+	for _, x := range steps {
+		tax := taxShare(taxes, back, paid) - taxShare(taxes, back-x.amount, paid)
+		back -= x.amount
+		add(s.out[0], x.at, x.amount, tax)
+	}
+	for c, x := range cells {
+		if x == (sums{}) {
+			delete(cells, c)
+		}
+	}
+	return cells
+}
+
+// charges of a sale that were refunded.
+func (o *oracle) charges(s *trueSale) []string {
+	var list []string
+	for _, m := range s.out {
+		if c := o.chargeOf[m.Object]; c != "" && !slices.Contains(list, c) {
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
+// compare a ledger with what the events can say.
+func (o *oracle) compare(entries []ledger.Entry) (wrong []difference) {
+	got := map[*trueSale]map[cell]sums{}
+	credits := map[*trueSale][]ledger.Entry{}
+	for _, e := range entries {
+		if e.Status == ledger.Held {
+			wrong = append(wrong, difference{nil, e.ObjectID + " is held"})
+		}
+		if e.Status != ledger.Booked || e.Amount == 0 && e.Tax == 0 {
+			continue
+		}
+		s := o.saleOf[e.ObjectID]
+		if s == nil {
+			text := fmt.Sprintf("%s %s: %d %s are booked, and nothing moved", e.Kind, e.ObjectID, e.Amount, e.Currency)
+			wrong = append(wrong, difference{[]string{e.ObjectID}, text})
+			continue
+		}
+		if got[s] == nil {
+			got[s] = map[cell]sums{}
+		}
+		c := cell{s.id, e.OccurredAt.UTC().Format(time.DateOnly), e.Currency}
+		x := got[s][c]
+		if got[s][c] = (sums{x.amount + e.Amount, x.tax + e.Tax}); got[s][c] == (sums{}) {
+			delete(got[s], c)
+		}
+		credits[s] = append(credits[s], e)
+	}
+	for _, s := range o.sales {
+		if s.unsure != "" {
+			continue
+		}
+		report := func(format string, args ...any) {
+			ids := []string{s.id}
+			for _, m := range s.payments {
+				ids = append(append(ids, m.Object, m.Customer), m.Aliases...)
+			}
+			ids = slices.DeleteFunc(ids, func(id string) bool { return id == "" })
+			wrong = append(wrong, difference{ids, s.id + ": " + fmt.Sprintf(format, args...)})
+		}
+		want := o.expected(s)
+		for c := range unionOf(want, got[s]) {
+			if want[c] != got[s][c] {
+				report("%s %s: %+v are booked; the events say %+v", c.day, c.currency, got[s][c], want[c])
+			}
+		}
+		if o.creditUnknowable(s) != "" {
+			continue
+		}
+		for _, e := range credits[s] {
+			if m := s.payments[0]; e.Click.ID != m.ClickID || e.Click.AffiliateID != m.AffiliateID {
+				report("%s %s is credited to %s %q by %s; in truth to %s %q by %s", e.Kind, e.ObjectID,
+					e.Click.ID, e.Click.AffiliateID, e.MatchRule, m.ClickID, m.AffiliateID, m.Rule)
+			}
+		}
+	}
+	slices.SortFunc(wrong, func(a, b difference) int { return strings.Compare(a.text, b.text) })
+	return wrong
+}
+
+func unionOf[K comparable, V any](a, b map[K]V) map[K]bool {
+	all := map[K]bool{}
+	for k := range a {
+		all[k] = true
+	}
+	for k := range b {
+		all[k] = true
+	}
+	return all
+}

@@ -1,0 +1,151 @@
+package histories
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"tributary/deploy/loadgen/traffic"
+	"tributary/processor/ledger"
+)
+
+// subscription is what one endpoint at Stripe hears.
+type subscription struct {
+	name  string
+	hears func(event string) bool
+}
+
+func only(events ...string) func(string) bool {
+	return func(event string) bool { return slices.Contains(events, event) }
+}
+
+func allBut(prefixes ...string) func(string) bool {
+	return func(event string) bool {
+		return !slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(event, p) })
+	}
+}
+
+// subscriptions are those that real endpoints have, or come to have by mistake.
+var subscriptions = []subscription{
+	{"all", allBut()},
+	{"the README's least", only("checkout.session.completed", "invoice.paid", "invoice_payment.paid",
+		"customer.created", "customer.updated", "charge.refunded")},
+	{"the least without refunds", only("checkout.session.completed", "invoice.paid", "invoice_payment.paid",
+		"customer.created", "customer.updated")},
+	{"sessions and intents", only("checkout.session.completed", "checkout.session.async_payment_succeeded",
+		"payment_intent.succeeded")},
+	{"invoices and intents", only("invoice.paid", "payment_intent.succeeded")},
+	{"invoices and charges", only("invoice.paid", "charge.succeeded", "charge.captured")},
+	{"intents", only("payment_intent.succeeded")},
+	{"all but invoice payments", allBut("invoice_payment.")},
+	{"all but refund objects", allBut("refund.", "charge.refund.")},
+	{"disputes when they open and close", allBut("charge.dispute.funds_", "charge.dispute.updated")},
+}
+
+// Whatever an endpoint hears, what its events can say is in the ledger: to the cent, by day, tax,
+// affiliate and click. What they cannot say is named by the oracle, with the reason, and is little.
+func TestSubscriptions(t *testing.T) {
+	const livesOfSeed = 14 // on average
+	seeds := uint64(worlds(t)/livesOfSeed + 1)
+	if testing.Short() {
+		seeds = 6
+	}
+	var mu sync.Mutex
+	compared, doubted := map[string]int{}, map[string]map[string]int{}
+	t.Run("seeds", func(t *testing.T) {
+		for seed := uint64(1); seed <= seeds; seed++ {
+			if *onlySeed != 0 && seed != *onlySeed {
+				continue
+			}
+			t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
+				t.Parallel()
+				w := traffic.New(seed, options(seed))
+				for i, sub := range subscriptions {
+					o := listen(t, w, sub)
+					order := orders[(int(seed)+i)%len(orders)]
+					run := history(t, seed, heard(w, sub), order)
+					wrong := o.compare(run.processor.Ledger())
+					if len(wrong) > 0 {
+						t.Logf("hearing %s:", sub.name)
+					}
+					judge(t, seed, order, run, wrong)
+					mu.Lock()
+					if doubted[sub.name] == nil {
+						doubted[sub.name] = map[string]int{}
+					}
+					for _, s := range o.sales {
+						if s.unsure == "" {
+							compared[sub.name]++
+						} else {
+							doubted[sub.name][s.unsure]++
+						}
+					}
+					mu.Unlock()
+				}
+			})
+		}
+	})
+	if *onlySeed != 0 {
+		return
+	}
+	for _, sub := range subscriptions {
+		left := 0
+		for why, n := range doubted[sub.name] {
+			t.Logf("%s: of %d sales the events say too little: %s", sub.name, n, why)
+			left += n
+		}
+		t.Logf("%s: %d sales compared", sub.name, compared[sub.name])
+		if compared[sub.name] < 4*left || compared[sub.name] == 0 {
+			t.Errorf("%s: %d sales compared, and %d not", sub.name, compared[sub.name], left)
+		}
+	}
+}
+
+// heard is a World of which only what a subscription hears is delivered.
+func heard(w *traffic.World, sub subscription) *traffic.World {
+	part := *w
+	part.Deliveries = slices.DeleteFunc(slices.Clone(w.Deliveries), func(d traffic.Delivery) bool {
+		return !sub.hears(d.Type)
+	})
+	return &part
+}
+
+// What compares must be able to find: each of these faults in an otherwise right ledger is found.
+func TestSubscriptionFaultsAreFound(t *testing.T) {
+	const seed = 4
+	w := traffic.New(seed, options(seed))
+	for _, sub := range subscriptions {
+		o := listen(t, w, sub)
+		rows := history(t, seed, heard(w, sub), orders[0]).processor.Ledger()
+		if wrong := o.compare(rows); len(wrong) > 0 {
+			t.Fatalf("hearing %s, the ledger was wrong before: %s", sub.name, wrong[0].text)
+		}
+		at := slices.IndexFunc(rows, func(e ledger.Entry) bool {
+			s := o.saleOf[e.ObjectID]
+			return e.Status == ledger.Booked && e.Amount > 0 && e.Kind == traffic.Payment && s != nil && s.unsure == "" &&
+				o.creditUnknowable(s) == ""
+		})
+		if at < 0 {
+			t.Fatalf("hearing %s, nothing was booked", sub.name)
+		}
+		for name, fault := range map[string]func(l []ledger.Entry) []ledger.Entry{
+			"a cent":        func(l []ledger.Entry) []ledger.Entry { l[at].Amount++; return l },
+			"a cent of tax": func(l []ledger.Entry) []ledger.Entry { l[at].Tax++; return l },
+			"another day": func(l []ledger.Entry) []ledger.Entry {
+				l[at].OccurredAt = l[at].OccurredAt.AddDate(0, 0, 1)
+				return l
+			},
+			"another currency":  func(l []ledger.Entry) []ledger.Entry { l[at].Currency = "xxx"; return l },
+			"another affiliate": func(l []ledger.Entry) []ledger.Entry { l[at].Click.AffiliateID = "mallory"; return l },
+			"not booked":        func(l []ledger.Entry) []ledger.Entry { return slices.Delete(l, at, at+1) },
+			"booked twice":      func(l []ledger.Entry) []ledger.Entry { return append(l, l[at]) },
+			"of nobody":         func(l []ledger.Entry) []ledger.Entry { l[at].ObjectID = "pi_unknown"; return l },
+		} {
+			if len(o.compare(fault(slices.Clone(rows)))) == 0 {
+				t.Errorf("hearing %s: %s: not found", sub.name, name)
+			}
+		}
+	}
+}
