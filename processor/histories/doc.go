@@ -6,9 +6,12 @@
 //	      │                                                                                │
 //	      └── Movements, Balance ─────────────────── equal? ──────────────────── ledger ◀──┘
 //
+// By each of ten subscriptions the ledger must say what the events of that subscription can say
+// (oracle_test.go). One buyer's last events are handled in every order (exhaustive_test.go).
+//
 // A failure names its seed and prints the records of the sales it concerns, in the order in which
 // they were delivered:
 //
 //	go test ./processor/histories -run TestLedgerEqualsTruth -seed 17
-//	TRIBUTARY_LIVES=10000 go test ./processor/histories -run TestLedgerEqualsTruth -timeout 60m -v
+//	make lives LIVES=10000
 package histories
