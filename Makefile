@@ -9,6 +9,7 @@ VENDOR := processor/dashboard/assets/vendor
 ARGS ?=
 FUZZTIME ?= 20s
 SCHEDULES ?= 10000
+LIVES ?= 10000
 MINUTES ?= 10
 POINTS ?= all
 
@@ -175,6 +176,11 @@ microbench: tools ## run the packages' benchmarks, into bin/microbench.txt, for 
 sim: ## run SCHEDULES (10000) schedules of faults in virtual time; SEED=17 runs and describes one
 	$(need-go)
 	go test ./processor/simulation -timeout=0 -run 'Simulation|BrokenRules' $(if $(SEED),-seed $(SEED) -run Simulation -v,-schedules $(SCHEDULES) -v) | grep -v '^=== \|--- PASS: TestSimulation/\|--- PASS: TestBroken.*/'
+
+.PHONY: lives
+lives: ## LIVES (10000) customers' lives in three orders, by ten subscriptions, and some in every order; SEED=17 runs one
+	$(need-go)
+	TRIBUTARY_LIVES=$(LIVES) go test ./processor/histories -count=1 -timeout=0 -run 'LedgerEqualsTruth|Subscription|EveryOrder' $(if $(SEED),-seed $(SEED)) -v | grep -v '^=== \|--- PASS: .*/'
 
 .PHONY: chaos
 chaos: tools ## kill everything for MINUTES (10), again and again, over three real Kafka brokers and the real engine
