@@ -241,7 +241,7 @@ func TestFaultsAreFound(t *testing.T) {
 	}
 	sale := slices.IndexFunc(rows, func(e ledger.Entry) bool {
 		return e.Status == ledger.Booked && e.Kind == traffic.Payment && e.MatchRule == join.RuleClickID &&
-			e.AmountUSD != nil
+			e.AmountUSD != nil && e.Amount > 0
 	})
 	for name, fault := range map[string]func(l []ledger.Entry) []ledger.Entry{
 		"one cent more": func(l []ledger.Entry) []ledger.Entry { l[sale].Amount++; return l },
