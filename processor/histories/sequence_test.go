@@ -32,11 +32,11 @@ func records(tb testing.TB, w *traffic.World) []delivery {
 	var all []delivery
 	for _, c := range w.Clicks {
 		r, err := schemas.ClickRecord(&schemas.Click{
-			Workspace: "default", Vouched: !c.Public, ClickId: c.ID[:], ClickedAt: c.EventTime.UnixMilli(),
+			Workspace: "default", Vouched: true, ClickId: c.ID[:], ClickedAt: c.EventTime.UnixMilli(),
 			ReceivedAt: c.SendAt.UnixMilli() + 20, ProgramId: c.Link.Program,
 			AffiliateId: c.Link.Affiliate, LinkId: c.Link.ID, VisitorId: c.Visitor, Url: c.URL, Referrer: c.Referrer,
 			UserAgent: c.UserAgent,
-			Country:   c.Country, Trigger: c.Link.Trigger, Consent: c.Consent, ForeignId: c.Foreign,
+			Country:   c.Country, Trigger: c.Link.Trigger, Consent: c.Consent,
 		}, nil)
 		if err != nil {
 			tb.Fatal(err)

@@ -119,7 +119,6 @@ func (w *World) buyer(c *Click, v visitor) {
 	}
 	w.Scenarios++
 	t := s.trace(channel, *c, at)
-	s.impersonate(t, at)
 	s.live(t, at)
 	s.comeBack(t)
 	s.leave()

@@ -1,7 +1,6 @@
 package traffic
 
 import (
-	"cmp"
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
@@ -25,8 +24,6 @@ type Click struct {
 	UserAgent string
 	Country   string // ISO 3166-1 alpha-2
 	Consent   string // empty, granted or denied
-	Foreign   string // the id that the sender gave it, where that is not ID
-	Public    bool   // sent by the public key, by whoever wants to
 	Bot       bool
 }
 
@@ -47,7 +44,7 @@ func (c Click) MarshalJSON() ([]byte, error) {
 		UserAgent string `json:"user_agent"`
 		Country   string `json:"country,omitempty"`
 	}{
-		c.Key, cmp.Or(c.Foreign, c.ID.String()), c.Link.Program, c.Link.Affiliate, c.Link.ID, c.URL, c.Referrer, c.Visitor,
+		c.Key, c.ID.String(), c.Link.Program, c.Link.Affiliate, c.Link.ID, c.URL, c.Referrer, c.Visitor,
 		c.EventTime.Format("2006-01-02T15:04:05.000Z07:00"), c.Link.Trigger, c.Consent, c.UserAgent, c.Country,
 	})
 }
@@ -138,21 +135,8 @@ func (w *World) clickBy(l Link, at time.Time, v visitor) Click {
 func (w *World) stolen(c Click) Click {
 	c.Link = Link{ID: "lnk_mallory", Program: c.Link.Program, Affiliate: "aff_mallory", Page: c.Link.Page, Trigger: "link"}
 	c.SendAt = c.SendAt.Add(time.Second + around(w.r, w.opts.Tempo.Decide/2))
-	c.Visitor, c.Consent, c.Public = "v_"+w.hex(8), "", true
+	c.Visitor, c.Consent = "v_"+w.hex(8), ""
 	return c
-}
-
-// impersonate lets a stranger send a click, for an affiliate of their own, under a name that can be
-// guessed and that the sale is going to use for something else: it is credited with nothing.
-func (s *buyer) impersonate(t *trace, at time.Time) {
-	w := s.w
-	if w.opts.Hostile <= 0 || !w.chance(w.opts.Hostile) {
-		return
-	}
-	c := w.stolen(w.clickBy(t.click.Link, at.Add(-time.Minute).Truncate(time.Millisecond), s.visitor))
-	c.Foreign = pick(w, []string{"project_123", s.person.external, s.person.email, cmp.Or(t.click.Link.Affiliate, "1001")})
-	c.SendAt = at.Add(pick(w, []time.Duration{-30 * time.Second, time.Hour}))
-	w.Clicks = append(w.Clicks, c)
 }
 
 // clickID makes a UUIDv7 whose random part comes from the seed.

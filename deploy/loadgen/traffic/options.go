@@ -33,7 +33,7 @@ type Options struct {
 	Duplicates  float64 // share of events that Stripe delivers twice [0.06]
 	Disorder    float64 // share of payments whose events arrive in a random order [0.15]
 	Late        float64 // share of events that arrive much later, as after a failed attempt [0.02]
-	Hostile     float64 // share of clicks, and of buyers, whose ids a stranger sends again for another affiliate [none]
+	Hostile     float64 // share of clicks whose id a stranger sends again, later and for another affiliate [none]
 	LateClicks  float64 // share of buyers whose click reaches the edge after their purchase [0.05]
 
 	APIVersions []string   // each buyer's endpoint has one of them; with a single one the same objects are reported in its shape [APIVersions]
