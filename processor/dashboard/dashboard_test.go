@@ -314,8 +314,10 @@ func TestReadsOnlyWhatViewsFill(t *testing.T) {
 		filled[name] = true
 	}
 	dropped := 0
-	for _, name := range tables(`SELECT name FROM system.tables WHERE database = currentDatabase() ORDER BY engine LIKE '%View' DESC, name`) {
-		if !filled[name] && name != "clicks_counted" { // a view of clicks_by_visitor
+	// A view without a table of its own stays: it holds nothing, and fails when what it reads is gone.
+	for _, name := range tables(`SELECT name FROM system.tables WHERE database = currentDatabase() AND engine != 'View'
+		ORDER BY engine LIKE '%View' DESC, name`) {
+		if !filled[name] {
 			insert(t, conn, "DROP TABLE `"+name+"` SYNC")
 			dropped++
 		}
