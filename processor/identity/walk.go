@@ -142,16 +142,44 @@ func (g *Graph) Explore(ctx context.Context, edges Edges, workspace string, from
 		if !leadsTo[e.A.Type()][e.B.Type()] {
 			return false
 		}
-		g.out[e.A] = append(g.out[e.A], e)
+		if !g.pair(e) {
+			g.out[e.A] = append(g.out[e.A], e)
+		}
 		return true
 	})
 }
 
+// pair lets the graph follow e in both directions, where both ends are objects of one payment, and
+// reports whether they are. Which of an edge's two rows was found must not matter. Walk through it:
+// the walk looks an invoice up before its payment is stored, and the payment after it. By the
+// payment's row alone the invoice would be of the payment's group, and of one without the payment
+// too, and would be booked as both.
+func (g *Graph) pair(e Edge) bool {
+	if !e.A.belongs() || !e.B.belongs() {
+		return false
+	}
+	for range 2 {
+		out := g.out[e.A]
+		if i := slices.IndexFunc(out, func(o Edge) bool { return o.B == e.B }); i < 0 {
+			g.out[e.A] = append(out, e)
+		} else if e.At.Before(out[i].At) {
+			out[i].At = e.At
+		}
+		e.A, e.B = e.B, e.A
+	}
+	return true
+}
+
+// belongs reports whether n is an object of a payment, or a movement that belongs to one.
+func (n Node) belongs() bool { return n.Type() == Object || n.Type() == Movement }
+
 // Add lets the graph follow more edges, found after it was explored.
 func (g *Graph) Add(edges []Edge) {
 	for _, e := range edges {
-		if leadsTo[e.A.Type()][e.B.Type()] &&
-			!slices.ContainsFunc(g.out[e.A], func(o Edge) bool { return o.B == e.B }) {
+		if !leadsTo[e.A.Type()][e.B.Type()] || g.pair(e) {
+			continue
+		}
+		if !slices.ContainsFunc(g.out[e.A], func(o Edge) bool { return o.B == e.B }) {
 			g.out[e.A] = append(g.out[e.A], e)
 		}
 	}
@@ -167,7 +195,7 @@ func (g *Graph) Group(n Node) []Node {
 	group := []Node{n}
 	for i := 0; i < len(group); i++ {
 		for _, e := range g.out[group[i]] {
-			if t := e.B.Type(); (t == Object || t == Movement) && !seen[e.B] {
+			if e.B.belongs() && !seen[e.B] {
 				seen[e.B] = true
 				group = append(group, e.B)
 			}
