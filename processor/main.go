@@ -38,7 +38,8 @@ func main() {
 	context.AfterFunc(ctx, stop) // the first signal stops in order; the second one finds the default behaviour: now
 	if err := execute(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, "processor:", err)
-		if errors.Is(err, reconcile.ErrDifferences) || errors.Is(err, errDifferences) || errors.Is(err, errFindings) {
+		if errors.Is(err, reconcile.ErrDifferences) || errors.Is(err, reconcile.ErrUnproven) ||
+			errors.Is(err, errDifferences) || errors.Is(err, errFindings) {
 			os.Exit(2)
 		}
 		os.Exit(1)

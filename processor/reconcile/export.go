@@ -49,6 +49,7 @@ var columns = map[string][]string{
 	"source":    {"sourceid", "source"},
 	"charge":    {"chargeid"},
 	"intent":    {"paymentintentid"},
+	"customer":  {"customerid"},
 	"presented": {"customerfacingcurrency"},
 	"shown":     {"customerfacingamount"},
 }
@@ -81,6 +82,7 @@ func readCSV(r io.Reader, exponents fx.Exponents, each func(Transaction) error) 
 	}
 	_, hasCategory := place["category"]
 	_, hasType := place["type"]
+	_, hasIntent := place["intent"]
 	if !hasCategory && !hasType {
 		return errors.New("the header has neither reporting_category nor type: export the itemised report")
 	}
@@ -100,8 +102,10 @@ func readCSV(r io.Reader, exponents fx.Exponents, each func(Transaction) error) 
 			return ""
 		}
 		t := Transaction{
-			ID: strings.Clone(value("id")), Source: strings.Clone(value("source")), ChargeID: strings.Clone(value("charge")), IntentID: strings.Clone(value("intent")),
-			Currency: strings.ToLower(value("currency")), Presented: strings.ToLower(value("presented")), Category: strings.Clone(value("category")),
+			ID: strings.Clone(value("id")), Source: strings.Clone(value("source")), Category: strings.Clone(value("category")),
+			ChargeID: strings.Clone(value("charge")), IntentID: strings.Clone(value("intent")),
+			CustomerID: strings.Clone(value("customer")), Unnamed: !hasIntent,
+			Currency: strings.ToLower(value("currency")), Presented: strings.ToLower(value("presented")),
 		}
 		if t.Created, err = parseMoment(value("created")); err != nil {
 			return fmt.Errorf("line %d: %w", line, err)
@@ -186,6 +190,7 @@ type apiSource struct {
 	Currency       string          `json:"currency"`
 	Charge         json.RawMessage `json:"charge"`
 	PaymentIntent  json.RawMessage `json:"payment_intent"`
+	Customer       json.RawMessage `json:"customer"`
 }
 
 func readJSON(r io.Reader, each func(Transaction) error) error {
@@ -233,13 +238,17 @@ func parseTransaction(item []byte) (Transaction, error) {
 	if err != nil {
 		return Transaction{}, fmt.Errorf("%s: amount %q is no integer of minor units", a.ID, a.Amount)
 	}
-	t := Transaction{ID: a.ID, Category: a.Category, Created: time.Unix(a.Created, 0).UTC(), Currency: a.Currency, Amount: amount, Source: idOf(a.Source)}
+	t := Transaction{
+		ID: a.ID, Category: a.Category, Created: time.Unix(a.Created, 0).UTC(), Currency: a.Currency, Amount: amount,
+		Source: idOf(a.Source), Unnamed: true,
+	}
 	var source apiSource
 	if len(a.Source) > 0 && a.Source[0] == '{' {
 		if err := json.Unmarshal(a.Source, &source); err != nil {
 			return Transaction{}, fmt.Errorf("%s: read its source: %w", a.ID, err)
 		}
-		t.ChargeID, t.IntentID = idOf(source.Charge), idOf(source.PaymentIntent)
+		t.ChargeID, t.IntentID, t.CustomerID = idOf(source.Charge), idOf(source.PaymentIntent), idOf(source.Customer)
+		t.Unnamed = false
 		shown := source.Amount
 		if source.AmountCaptured != nil {
 			shown = source.AmountCaptured
