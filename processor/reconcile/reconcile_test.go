@@ -95,7 +95,7 @@ func export(t *testing.T, path string) []reconcile.Transaction {
 }
 
 // The same books in three spellings are equal to the cent; with faults planted into them each is found, with its cause.
-func TestAudit(t *testing.T) {
+func TestCompare(t *testing.T) {
 	store := shop(t)
 	period, err := reconcile.NewPeriod("2026-03-01", "2026-03-10")
 	if err != nil {
