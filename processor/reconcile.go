@@ -6,17 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"os"
-	"strings"
 	"time"
 
 	"tributary/processor/clickhouse"
 	"tributary/processor/fx"
 	"tributary/processor/reconcile"
 	"tributary/processor/stripe"
+	"tributary/processor/stripeapi"
 	"tributary/processor/workspace"
-	"tributary/schemas"
 )
 
 // reconcileCommand compares the ledger with Stripe's balance transactions, offline from an export
@@ -36,7 +34,7 @@ type reconcileCommand struct {
 	KeepRates     bool     `name:"keep-rates" help:"Where Stripe settled in USD, let its own rate convert the entry instead of the published one."`
 	JSON          bool     `name:"json" help:"Print the report as JSON."`
 
-	key string // by either flag
+	client *stripeapi.Client // of --api
 }
 
 // Help is shown under --help.
@@ -108,7 +106,8 @@ func (c *reconcileCommand) validate() (*workspace.File, error) {
 	case !c.API && len(c.Export) == 0:
 		faults = append(faults, errors.New("nothing to compare with: give Stripe's export with --export, or --api"))
 	case c.API:
-		if c.key, err = schemas.Secret("stripe key", c.StripeKey, c.StripeKeyFile); err == nil && c.key == "" {
+		c.client, err = stripeClient("stripe key", c.StripeKey, c.StripeKeyFile, c.APIBase)
+		if err == nil && c.client == nil {
 			err = errors.New("--api needs a key (hint: --stripe-key-file, a restricted one with read access)")
 		}
 		faults = append(faults, err)
@@ -164,7 +163,8 @@ func (c *reconcileCommand) read(ctx context.Context, log *slog.Logger,
 		return nil, period, err
 	}
 	if c.API {
-		api := &reconcile.API{Base: strings.TrimSuffix(c.APIBase, "/"), Key: c.key, Account: c.Account, Client: &http.Client{}}
+		api := &reconcile.API{Client: c.client, Account: c.Account, Livemode: !c.Test}
+		api.Client.Log = log
 		// A day more on either side: what moved just before or after midnight finds its entry, and is reported on its day.
 		wider := reconcile.Period{From: period.From.AddDate(0, 0, -1), To: period.To.AddDate(0, 0, 1)}
 		if err := api.Transactions(ctx, wider, each); err != nil {

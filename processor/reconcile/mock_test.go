@@ -2,7 +2,6 @@ package reconcile
 
 import (
 	"bufio"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -53,7 +52,7 @@ func TestAgainstStripeMock(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	api := &API{Base: "http://" + base, Key: "sk_test_123", Client: http.DefaultClient}
+	api := &API{Client: client(t, "http://"+base, "sk_test_123")}
 	var list []Transaction
 	if err := api.Transactions(t.Context(), period, func(x Transaction) error { list = append(list, x); return nil }); err != nil {
 		t.Fatal(err)
