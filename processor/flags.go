@@ -181,7 +181,7 @@ func (s *bookingSettings) handlers(ctx context.Context, store *clickhouse.Store,
 		Clicks:     &consume.Clicks{Store: target, Recomputer: recomputer, Erased: erased, Agents: agents},
 		Payments: &consume.Payments{
 			Store: target, Recomputer: recomputer, Workspace: workspaces.OfEvent, Keys: workspaces.Keys,
-			Erased: erased, Events: consume.NewEventsMetric(),
+			Erased: erased, Events: consume.NewEventsMetric(), ThinFetched: true,
 		},
 	}, nil
 }

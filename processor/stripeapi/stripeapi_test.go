@@ -16,7 +16,10 @@ import (
 func TestGet(t *testing.T) {
 	var log bytes.Buffer
 	answers := []func(http.ResponseWriter){
-		func(w http.ResponseWriter) { w.Header().Set("Retry-After", "1"); w.WriteHeader(http.StatusTooManyRequests) },
+		func(w http.ResponseWriter) {
+			w.Header().Set("Retry-After", "1")
+			w.WriteHeader(http.StatusTooManyRequests)
+		},
 		func(w http.ResponseWriter) { w.WriteHeader(http.StatusBadGateway) },
 		func(w http.ResponseWriter) { fmt.Fprint(w, `{"id":"evt_1"}`) },
 		func(w http.ResponseWriter) {
