@@ -88,6 +88,12 @@ var families = map[string]family{
 	"coupon.deleted":         {"coupon", readCoupon},
 }
 
+// Reads reports whether events of a type say anything about money or names.
+func Reads(typ string) bool {
+	_, known := families[typ]
+	return known
+}
+
 // event collects the facts of one event while its object is read.
 type event struct {
 	typ     string

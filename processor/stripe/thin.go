@@ -55,10 +55,7 @@ func readThin(body []byte) (Facts, error) {
 }
 
 // Known reports whether the event would say anything about money or names, if it held its object.
-func (t Thin) Known() bool {
-	_, known := families[t.SnapshotType()]
-	return known
-}
+func (t Thin) Known() bool { return Reads(t.SnapshotType()) }
 
 // SnapshotType returns the type of the event that holds the object.
 func (t Thin) SnapshotType() string { return strings.TrimPrefix(t.Type, "v1.") }
