@@ -33,16 +33,18 @@ type backfillCommand struct {
 
 // Help is shown under --help.
 func (c *backfillCommand) Help() string {
-	return `Stripe keeps events for thirty days: these are read as they were sent. What is older is read from the lists of charges, payment intents,
-invoices, invoice payments, refunds, disputes, credit notes, checkout sessions, customers, subscriptions, coupons and promotion codes, and
-written as events that say so (backfilled_from). All of it goes into Kafka, and processor run books it like webhooks: twice, or beside live
-webhooks, it changes nothing.
+	return `Stripe keeps events for thirty days: these are read as they were sent. What is older is read
+from the lists of charges, payment intents, invoices, invoice payments, refunds, disputes, credit notes,
+checkout sessions, customers, subscriptions, coupons and promotion codes, and written as events that say so
+(backfilled_from). All of it goes into Kafka, and processor run books it like webhooks: twice, or beside
+live webhooks, it changes nothing.
 
     processor backfill --stripe-api-key-file key --since 2025-01-01 --dry-run
     processor backfill --stripe-api-key-file key --since 2025-01-01
 
-It shows progress, waits when Stripe asks it to, may be interrupted, and goes on where it was when it is started with the same days. A
-restricted key needs read access to all that is listed above. Clicks are not in Stripe: import them with POST /v1/clicks.`
+It shows progress, waits when Stripe asks it to, may be interrupted, and goes on where it was when it is
+started with the same days. A restricted key needs read access to all that is listed above. Clicks are not
+in Stripe: import them with POST /v1/clicks.`
 }
 
 // Run reads, writes, and says how to check the result.
@@ -81,7 +83,8 @@ func (c *backfillCommand) Run(ctx context.Context, app *kong.Kong, log *slog.Log
 		_, err = fmt.Fprintf(app.Stdout, "%d events would be written\n", total)
 		return err
 	}
-	_, err = fmt.Fprintf(app.Stdout, "%d events are in Kafka. When the processors have booked them, compare:\n\n    %s\n", total, c.check(b))
+	_, err = fmt.Fprintf(app.Stdout, "%d events are in Kafka. When the processors have booked them, compare:\n\n    %s\n",
+		total, c.check(b))
 	return err
 }
 

@@ -39,18 +39,20 @@ type reconcileCommand struct {
 
 // Help is shown under --help.
 func (c *reconcileCommand) Help() string {
-	return `Every balance transaction of a charge, refund or dispute must answer to one entry of the ledger, on the same UTC day, in the
-currency that the customer saw, to the cent; and every entry to a balance transaction. Each difference is listed with its likely cause.
+	return `Every balance transaction of a charge, refund or dispute must answer to one entry of the ledger, on
+the same UTC day, in the currency that the customer saw, to the cent; and every entry to a balance
+transaction. Each difference is listed with its likely cause.
 
     processor reconcile --export balance.csv
     processor reconcile --api --stripe-key-file key --from 2026-03-01 --to 2026-03-31
 
-In the dashboard: Reports, Balance, "Balance change from activity", itemised, all columns, time zone UTC. The dashboard's balance history
-names no payment intents, so that what the ledger knows by its intent alone cannot be found in it.
+In the dashboard: Reports, Balance, "Balance change from activity", itemised, all columns, time zone UTC.
+The dashboard's balance history names no payment intents, so that what the ledger knows by its intent alone
+cannot be found in it.
 
-An entry that no transaction answers to counts as paid outside Stripe only where an event says so (paid_out_of_band, payment_record,
-out_of_band_amount). Any other is unproven, and so is whatever was found by its amount alone or could not be compared: then the two
-are not called equal.
+An entry that no transaction answers to counts as paid outside Stripe only where an event says so
+(paid_out_of_band, payment_record, out_of_band_amount). Any other is unproven, and so is whatever was found
+by its amount alone or could not be compared: then the two are not called equal.
 
 Exit status: 0 equal, 2 differences or something unproven, 1 anything else.`
 }
@@ -72,7 +74,8 @@ func (c *reconcileCommand) Run(ctx context.Context, log *slog.Logger) error {
 	defer store.Close()
 	workspace, listed := workspaces.Of(c.Account, !c.Test, "")
 	if !listed {
-		return fmt.Errorf("no workspace lists account %q (hint: --account, and --test for test mode; the workspaces file names the accounts)", c.Account)
+		return fmt.Errorf("no workspace lists account %q (hint: --account, and --test for test mode; "+
+			"the workspaces file names the accounts)", c.Account)
 	}
 	scope := reconcile.Scope{Workspace: workspace, Account: c.Account, Livemode: !c.Test, Period: period}
 	if c.KeepRates {
@@ -165,7 +168,8 @@ func (c *reconcileCommand) read(ctx context.Context, log *slog.Logger,
 	if c.API {
 		api := &reconcile.API{Client: c.client, Account: c.Account, Livemode: !c.Test}
 		api.Client.Log = log
-		// A day more on either side: what moved just before or after midnight finds its entry, and is reported on its day.
+		// A day more on either side: what moved just before or after midnight finds its entry, and is
+		// reported on its day.
 		wider := reconcile.Period{From: period.From.AddDate(0, 0, -1), To: period.To.AddDate(0, 0, 1)}
 		if err := api.Transactions(ctx, wider, each); err != nil {
 			return nil, period, err

@@ -13,7 +13,8 @@ import (
 )
 
 // Movement is money that Stripe does not know: of another processor, a bank transfer, cash. It is
-// one movement of its workspace, by Kind and ID: sent again it is the same one, and the first stays.
+// one movement of its workspace, by Kind and ID: sent again it is the same one, and the first
+// stays.
 type Movement struct {
 	Kind     string // one of MovementKinds
 	ID       string // the seller's id of the payment, refund or dispute
@@ -52,8 +53,8 @@ func LooksLikeStripe(id string) bool {
 	return slices.ContainsFunc(stripePrefixes, func(p string) bool { return strings.HasPrefix(id, p) })
 }
 
-// IsCurrency reports whether Stripe pays in a currency, given in lower case: of any other the number
-// of decimal places is not known.
+// IsCurrency reports whether Stripe pays in a currency, given in lower case: of any other the
+// number of decimal places is not known.
 func IsCurrency(code string) bool { return slices.Contains(currencies, code) }
 
 // MovementRecord makes the record of a movement: an event of the form that Stripe's own have, so

@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// A movement is one event by workspace, mode, kind and id, whatever else is said of it; its account is its workspace's alone.
+// A movement is one event by workspace, mode, kind and id, whatever else is said of it; its account
+// is its workspace's alone.
 func TestMovementRecord(t *testing.T) {
 	at := time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC)
 	id := func(m Movement, workspace string) string {

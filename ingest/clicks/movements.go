@@ -22,16 +22,26 @@ const maxAmount = 1_000_000_000_000
 
 // What a movement is refused for.
 var (
-	errUnknownField     = &fault{400, "unknown_field", "there is no such field", "the fields are in schemas/movement.schema.json"}
-	errBadMovement      = &fault{400, "bad_movement", "the body is not one JSON object", `send {"kind":"payment","id":"order_1","amount":4900,"currency":"eur"}`}
-	errBadMovementField = &fault{400, "bad_movement_field", "a field has the wrong type", "amount and tax are integers of minor units, test is true or false, all others are strings"}
-	errMovementKind     = &fault{400, "bad_kind", "kind is not known", "payment, refund, refund_reversal, dispute or dispute_reversal"}
-	errMovementID       = &fault{400, "bad_id", "id is missing, or id or parent has the form of Stripe's", "your own ids; what Stripe collected comes by its webhooks"}
-	errMovementParent   = &fault{400, "bad_parent", "parent does not fit the kind", "the payment's id for a refund or dispute; none for a payment"}
-	errMovementAmount   = &fault{400, "bad_amount", "amount is not a positive integer of minor units", "4900 for 49.00 EUR, at most 1000000000000; kind says the direction"}
-	errMovementTax      = &fault{400, "bad_tax", "tax is not within the amount, or not of a payment", "minor units, contained in amount; refunds take their share by themselves"}
-	errMovementCurrency = &fault{400, "bad_currency", "currency is not one that Stripe lists", "three letters of ISO 4217, such as eur"}
-	errMovementTime     = &fault{400, "bad_movement_time", "time is no moment from 2000 until now", "RFC 3339, such as 2026-11-20T15:04:05Z"}
+	errUnknownField = &fault{400, "unknown_field", "there is no such field",
+		"the fields are in schemas/movement.schema.json"}
+	errBadMovement = &fault{400, "bad_movement", "the body is not one JSON object",
+		`send {"kind":"payment","id":"order_1","amount":4900,"currency":"eur"}`}
+	errBadMovementField = &fault{400, "bad_movement_field", "a field has the wrong type",
+		"amount and tax are integers of minor units, test is true or false, all others are strings"}
+	errMovementKind = &fault{400, "bad_kind", "kind is not known",
+		"payment, refund, refund_reversal, dispute or dispute_reversal"}
+	errMovementID = &fault{400, "bad_id", "id is missing, or id or parent has the form of Stripe's",
+		"your own ids; what Stripe collected comes by its webhooks"}
+	errMovementParent = &fault{400, "bad_parent", "parent does not fit the kind",
+		"the payment's id for a refund or dispute; none for a payment"}
+	errMovementAmount = &fault{400, "bad_amount", "amount is not a positive integer of minor units",
+		"4900 for 49.00 EUR, at most 1000000000000; kind says the direction"}
+	errMovementTax = &fault{400, "bad_tax", "tax is not within the amount, or not of a payment",
+		"minor units, contained in amount; refunds take their share by themselves"}
+	errMovementCurrency = &fault{400, "bad_currency", "currency is not one that Stripe lists",
+		"three letters of ISO 4217, such as eur"}
+	errMovementTime = &fault{400, "bad_movement_time", "time is no moment from 2000 until now",
+		"RFC 3339, such as 2026-11-20T15:04:05Z"}
 )
 
 // movementCall is the body of POST /v1/movements (schemas/movement.schema.json).
@@ -71,8 +81,8 @@ func (s *Server) movement(ctx *fasthttp.RequestCtx) {
 	s.answerJSON(ctx, map[string]string{"kind": m.Kind, "id": m.ID})
 }
 
-// readSecretly reads the body of a request that needs a secret key. strict refuses fields that there
-// are not: of money nothing may be lost to a misspelt name.
+// readSecretly reads the body of a request that needs a secret key. strict refuses fields that
+// there are not: of money nothing may be lost to a misspelt name.
 func (s *Server) readSecretly(ctx *fasthttp.RequestCtx, call any, strict bool) (workspace string, f *fault) {
 	if len(bearer(&ctx.Request.Header)) == 0 {
 		return "", errNoSecret

@@ -97,7 +97,8 @@ func TestMovementsRefused(t *testing.T) {
 	e.nothing()
 }
 
-// Dub's call is a payment by its invoice's id; without one each call is a sale; a sale of nothing is answered and not stored.
+// Dub's call is a payment by its invoice's id; without one each call is a sale; a sale of nothing
+// is answered and not stored.
 func TestTrackSale(t *testing.T) {
 	e := newEdge(t, twoWorkspaces)
 	sale := `{"customerExternalId":"u1","amount":4900,"currency":"usd","eventName":"Purchase","paymentProcessor":"paddle","invoiceId":"inv_1","metadata":{"a":1}}`

@@ -1,6 +1,6 @@
-// Package backfill brings past money from Stripe's API into the topic of events: as events where Stripe still has them, and older money as
-// events made of the objects. The processors book both as they book webhooks, so that a backfill done twice, or beside live webhooks,
-// changes nothing.
+// Package backfill brings past money from Stripe's API into the topic of events: as events where
+// Stripe still has them, and older money as events made of the objects. The processors book both as
+// they book webhooks, so that a backfill done twice, or beside live webhooks, changes nothing.
 package backfill
 
 import (
@@ -28,7 +28,8 @@ type Backfill struct {
 	Livemode bool
 	// Since and Until are the period in which money moved, UTC; Until is not in it.
 	Since, Until time.Time
-	// Produce returns when Kafka has acknowledged all records; nil: nothing is written, and nothing remembered.
+	// Produce returns when Kafka has acknowledged all records; nil: nothing is written, and nothing
+	// remembered.
 	Produce func(context.Context, []*kgo.Record) error
 	Store   Store
 	Log     *slog.Logger
@@ -80,7 +81,8 @@ func (b *Backfill) Run(ctx context.Context) (*Result, error) {
 	return result, b.save(ctx, p)
 }
 
-// forgotten is the time before which Stripe has no events any more, Unix seconds; an hour is left for reading them.
+// forgotten is the time before which Stripe has no events any more, Unix seconds; an hour is left
+// for reading them.
 func (b *Backfill) forgotten() int64 { return b.Now().Add(time.Hour - kept).Unix() }
 
 func name(step int) string {
@@ -90,15 +92,15 @@ func name(step int) string {
 	return "/v1/events"
 }
 
-// list reads one list of objects, the newest first. What the events of the last thirty days tell better is left to them: only what
-// happened before is made of objects.
+// list reads one list of objects, the newest first. What the events of the last thirty days tell
+// better is left to them: only what happened before is made of objects.
 func (b *Backfill) list(ctx context.Context, p *Progress, result *Result) error {
 	l := &lists[p.Step]
 	since, until := time.Unix(p.Since, 0), time.Unix(min(p.Until, p.Events), 0)
 	if !since.Before(until) {
 		return nil
 	}
-	return b.pages(ctx, p, l.path, l.parameters(since, until), l.apiVersion(), result, func(raw json.RawMessage) ([]*kgo.Record, error) {
+	events := func(raw json.RawMessage) ([]*kgo.Record, error) {
 		var o object
 		if err := json.Unmarshal(raw, &o); err != nil {
 			return nil, fmt.Errorf("read an object: %w", err)
@@ -121,7 +123,8 @@ func (b *Backfill) list(ctx context.Context, p *Progress, result *Result) error 
 			records = append(records, r)
 		}
 		return records, nil
-	})
+	}
+	return b.pages(ctx, p, l.path, l.parameters(since, until), l.apiVersion(), result, events)
 }
 
 // events reads the events that Stripe still has, as it once sent them.
@@ -131,10 +134,11 @@ func (b *Backfill) events(ctx context.Context, p *Progress, result *Result) erro
 		return nil
 	}
 	if p.Events < b.forgotten() {
-		return errors.New("it has taken so long that Stripe has forgotten events (hint: start it again; what is written stays)")
+		return errors.New("it has taken so long that Stripe has forgotten events " +
+			"(hint: start it again; what is written stays)")
 	}
 	query := url.Values{"created[gte]": {strconv.FormatInt(from, 10)}, "created[lt]": {strconv.FormatInt(p.Until, 10)}}
-	return b.pages(ctx, p, "/v1/events", query, stripeapi.Version, result, func(raw json.RawMessage) ([]*kgo.Record, error) {
+	event := func(raw json.RawMessage) ([]*kgo.Record, error) {
 		var e struct {
 			ID, Object, Type string
 			Livemode         bool
@@ -148,12 +152,15 @@ func (b *Backfill) events(ctx context.Context, p *Progress, result *Result) erro
 			return nil, nil
 		}
 		return []*kgo.Record{schemas.StripeRecord(&schemas.StripeEvent{
-			ID: e.ID, Type: e.Type, Account: b.Account, Livemode: e.Livemode, APIVersion: e.APIVersion, ReceivedAt: b.Now(), Body: raw,
+			ID: e.ID, Type: e.Type, Account: b.Account, Livemode: e.Livemode, APIVersion: e.APIVersion,
+			ReceivedAt: b.Now(), Body: raw,
 		}, e.Data.Object.key())}, nil
-	})
+	}
+	return b.pages(ctx, p, "/v1/events", query, stripeapi.Version, result, event)
 }
 
-// pages reads a list page by page, writes what records makes of each object, and remembers how far it is.
+// pages reads a list page by page, writes what records makes of each object, and remembers how far
+// it is.
 func (b *Backfill) pages(
 	ctx context.Context, p *Progress, path string, query url.Values, version string, result *Result,
 	records func(json.RawMessage) ([]*kgo.Record, error),
@@ -213,7 +220,8 @@ func (b *Backfill) save(ctx context.Context, p Progress) error {
 func permission(err error, path string) error {
 	var refused *stripeapi.Refused
 	if errors.As(err, &refused) && refused.Status == 403 {
-		return fmt.Errorf("%w (hint: the restricted key needs read access to %s, and to every other of: %v)", err, path, Paths())
+		return fmt.Errorf("%w (hint: the restricted key needs read access to %s, and to every other of: %v)",
+			err, path, Paths())
 	}
 	return err
 }

@@ -165,8 +165,9 @@ func (m *memory) backfill(api *stripeapi.Client) *Backfill {
 	}
 }
 
-// Interrupted at any list and started again it writes what one run writes; done twice it writes the same events; what changed meanwhile is
-// another event; what is outside the period, or says nothing, is left out.
+// Interrupted at any list and started again it writes what one run writes; done twice it writes the
+// same events; what changed meanwhile is another event; what is outside the period, or says
+// nothing, is left out.
 func TestResume(t *testing.T) {
 	whole := new(memory)
 	if result, err := whole.backfill(api(t, account(), nil)).Run(t.Context()); err != nil || result.Resumed || !whole.saved.Done {
@@ -211,7 +212,8 @@ func TestResume(t *testing.T) {
 	}
 }
 
-// A dry run writes nothing; progress of another period, or from before Stripe forgot its events, is not taken up; the other mode is refused.
+// A dry run writes nothing; progress of another period, or from before Stripe forgot its events, is
+// not taken up; the other mode is refused.
 func TestBegin(t *testing.T) {
 	m := new(memory)
 	b := m.backfill(api(t, account(), nil))
@@ -311,8 +313,9 @@ func webhooks(t *testing.T) []*kgo.Record {
 	return records
 }
 
-// book lets the processor's handler book records, and says what stands in the ledger. The object of an invoice's payment is left out: it is
-// the invoice or the payment intent, as the ledger's rules have it.
+// book lets the processor's handler book records, and says what stands in the ledger. The object of
+// an invoice's payment is left out: it is the invoice or the payment intent, as the ledger's rules
+// have it.
 func book(t *testing.T, records []*kgo.Record) string {
 	t.Helper()
 	dsn := chdbtest.Start(t)
@@ -365,7 +368,8 @@ func book(t *testing.T, records []*kgo.Record) string {
 	return strings.Join(lines, "; ")
 }
 
-// Every list takes the parameters that it is asked with, by Stripe's own description of its API, and gives objects that stand for events.
+// Every list takes the parameters that it is asked with, by Stripe's own description of its API,
+// and gives objects that stand for events.
 func TestAgainstStripeMock(t *testing.T) {
 	c := client(t, stripemock.Start(t), stripemock.Key)
 	b := &Backfill{}

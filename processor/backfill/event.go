@@ -13,8 +13,9 @@ import (
 	"tributary/schemas"
 )
 
-// record makes the record of an event that an object stands for. Its id is of the object and its content, so that the same object read
-// again is the same event, and one that has changed is another; backfilled_from says what it is.
+// record makes the record of an event that an object stands for. Its id is of the object and its
+// content, so that the same object read again is the same event, and one that has changed is
+// another; backfilled_from says what it is.
 func (b *Backfill) record(l *list, o *object, raw json.RawMessage, m made, now time.Time) (*kgo.Record, error) {
 	digest, err := fingerprint(raw)
 	if err != nil {
@@ -22,7 +23,8 @@ func (b *Backfill) record(l *list, o *object, raw json.RawMessage, m made, now t
 	}
 	id := "evt_backfill_" + o.ID + "_" + m.typ[strings.LastIndexByte(m.typ, '.')+1:] + "_" + digest
 	head, err := json.Marshal(map[string]any{
-		"id": id, "object": "event", "type": m.typ, "created": m.at.Unix(), "livemode": b.Livemode, "api_version": l.apiVersion(),
+		"id": id, "object": "event", "type": m.typ, "created": m.at.Unix(), "livemode": b.Livemode,
+		"api_version":     l.apiVersion(),
 		"backfilled_from": l.path,
 	})
 	if err != nil {
@@ -43,7 +45,8 @@ func (o *object) key() string {
 	return o.ID
 }
 
-// fingerprint hashes an object without what Stripe writes anew into every answer: addresses of pages, which hold tokens.
+// fingerprint hashes an object without what Stripe writes anew into every answer: addresses of
+// pages, which hold tokens.
 func fingerprint(raw json.RawMessage) (string, error) {
 	var value any
 	decoder := json.NewDecoder(strings.NewReader(string(raw)))

@@ -11,22 +11,26 @@ import (
 	"tributary/processor/stripeapi"
 )
 
-// kept is how long Stripe keeps events (https://docs.stripe.com/api/events). What is older is read from the objects.
+// kept is how long Stripe keeps events (https://docs.stripe.com/api/events). What is older is read
+// from the objects.
 const kept = 30 * 24 * time.Hour
 
-// spare is how long a backfill may take, interruptions among it: events that Stripe is about to forget are read from the objects.
+// spare is how long a backfill may take, interruptions among it: events that Stripe is about to
+// forget are read from the objects.
 const spare = 24 * time.Hour
 
 // basil is the oldest version that has invoice payments.
 const basil = "2025-03-31.basil"
 
-// list is one of Stripe's lists: where it is, how far back it is read, and of which event its objects are the content. A version before
-// basil is asked for, where charges, payment intents and invoices name each other; only invoice payments need a later one.
+// list is one of Stripe's lists: where it is, how far back it is read, and of which event its
+// objects are the content. A version before basil is asked for, where charges, payment intents and
+// invoices name each other; only invoice payments need a later one.
 type list struct {
 	path    string
 	version string
 	query   url.Values
-	// reach is how much earlier than the period an object may have been created that moves money, or gives names, in it.
+	// reach is how much earlier than the period an object may have been created that moves money,
+	// or gives names, in it.
 	reach time.Duration
 	// events of an object; none if it says nothing.
 	events func(o *object) []made
@@ -41,22 +45,33 @@ type made struct {
 	at  time.Time
 }
 
-// lists in their order: names first, so that most sales are booked once. An order is not needed for their being right.
+// lists in their order: names first, so that most sales are booked once. An order is not needed for
+// their being right.
 var lists = []list{
 	{path: "/v1/coupons", reach: forever, events: once("coupon.created")},
 	{path: "/v1/promotion_codes", reach: forever, events: once("promotion_code.created")},
 	{path: "/v1/customers", reach: forever, events: once("customer.created")},
-	{path: "/v1/subscriptions", reach: forever, query: url.Values{"status": {"all"}}, events: once("customer.subscription.created")},
+	{
+		path: "/v1/subscriptions", reach: forever, query: url.Values{"status": {"all"}},
+		events: once("customer.subscription.created"),
+	},
 	{path: "/v1/checkout/sessions", reach: 24 * time.Hour, events: sessions},
 	{path: "/v1/invoices", reach: 90 * 24 * time.Hour, events: invoices},
-	{path: "/v1/invoice_payments", version: basil, reach: 90 * 24 * time.Hour, query: url.Values{"status": {"paid"}}, events: invoicePayments},
+	{
+		path: "/v1/invoice_payments", version: basil, reach: 90 * 24 * time.Hour, query: url.Values{"status": {"paid"}},
+		events: invoicePayments,
+	},
 	{
 		path: "/v1/payment_intents", reach: 90 * 24 * time.Hour,
 		query: url.Values{"expand[]": {"data.latest_charge.balance_transaction"}}, events: paymentIntents,
 	},
-	{path: "/v1/charges", reach: 31 * 24 * time.Hour, query: url.Values{"expand[]": {"data.balance_transaction"}}, events: charges},
 	{
-		path: "/v1/refunds", reach: 60 * 24 * time.Hour, query: url.Values{"expand[]": {"data.balance_transaction", "data.failure_balance_transaction"}},
+		path: "/v1/charges", reach: 31 * 24 * time.Hour, query: url.Values{"expand[]": {"data.balance_transaction"}},
+		events: charges,
+	},
+	{
+		path: "/v1/refunds", reach: 60 * 24 * time.Hour,
+		query:  url.Values{"expand[]": {"data.balance_transaction", "data.failure_balance_transaction"}},
 		events: refunds,
 	},
 	{path: "/v1/disputes", reach: 180 * 24 * time.Hour, events: disputes},
@@ -175,7 +190,8 @@ func invoicePayments(o *object) []made {
 	return []made{{"invoice_payment.paid", first(o.StatusChanges.PaidAt, o.Created)}}
 }
 
-// paymentIntents moved their money when the charge's balance transaction was made: with manual capture that is later than the charge.
+// paymentIntents moved their money when the charge's balance transaction was made: with manual
+// capture that is later than the charge.
 func paymentIntents(o *object) []made {
 	if o.Status != "succeeded" {
 		return nil

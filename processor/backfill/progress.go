@@ -13,8 +13,8 @@ import (
 	"tributary/schemas"
 )
 
-// Progress is how far a backfill is. It is written after the records of a page are acknowledged: a page may be written twice, which
-// changes nothing, and is never left out.
+// Progress is how far a backfill is. It is written after the records of a page are acknowledged: a
+// page may be written twice, which changes nothing, and is never left out.
 type Progress struct {
 	Since, Until int64  // the period, Unix seconds: where it is another, it is another backfill
 	Events       int64  // from when on Stripe still had events, when it began
@@ -38,7 +38,8 @@ type Store interface {
 	Save(context.Context, Progress) error
 }
 
-// KafkaStore keeps progress as the metadata of an offset, in a consumer group that nobody consumes with.
+// KafkaStore keeps progress as the metadata of an offset, in a consumer group that nobody consumes
+// with.
 type KafkaStore struct {
 	Admin *kadm.Client
 	Group string

@@ -9,8 +9,9 @@ import (
 	"tributary/schemas"
 )
 
-// Money that Stripe does not know stands in the same ledger, under the same rules: it is credited, its refunds take their share of its
-// tax, a dispute may be won in part, and what is sent again, in any order, changes nothing.
+// Money that Stripe does not know stands in the same ledger, under the same rules: it is credited,
+// its refunds take their share of its tax, a dispute may be won in part, and what is sent again, in
+// any order, changes nothing.
 func TestMovementsAreBooked(t *testing.T) {
 	at := func(hours int) time.Time { return epoch.Add(time.Duration(hours) * time.Hour) }
 	var records []*kgo.Record

@@ -21,18 +21,19 @@ import (
 	"tributary/schemas"
 )
 
-// ThinGroup is the consumer group that fetches what thin events leave out. It reads the topic of events beside the payments' consumer,
-// so that no payment waits for Stripe's API.
+// ThinGroup is the consumer group that fetches what thin events leave out. It reads the topic of
+// events beside the payments' consumer, so that no payment waits for Stripe's API.
 const ThinGroup = schemas.ConsumerGroup + "-thin"
 
 // ThinReason is why a thin event is a dead letter.
 const ThinReason = "thin_event"
 
-var errThin = errors.New("a thin event holds no object (hint: give the processor a restricted key, --stripe-api-key-file, " +
-	"or choose the payload style snapshot for the event destination; then processor replay dead-letters --reason " + ThinReason + ")")
+var errThin = errors.New("a thin event holds no object (hint: give the processor a restricted key, " +
+	"--stripe-api-key-file, or choose the payload style snapshot for the event destination; " +
+	"then processor replay dead-letters --reason " + ThinReason + ")")
 
-// Thin fetches the snapshot of each thin event, and writes it to the topic of events as if it had come by itself: a replay needs no
-// network, and whoever receives both forms books one of them.
+// Thin fetches the snapshot of each thin event, and writes it to the topic of events as if it had
+// come by itself: a replay needs no network, and whoever receives both forms books one of them.
 type Thin struct {
 	API     *stripeapi.Client
 	Produce func(context.Context, *kgo.Record) error // returns when Kafka has acknowledged
@@ -49,7 +50,8 @@ func (t *Thin) Warning() string {
 	return ""
 }
 
-// fetchesAtOnce keeps far below Stripe's limit of 25 reads a second in test mode (https://docs.stripe.com/rate-limits).
+// fetchesAtOnce keeps far below Stripe's limit of 25 reads a second in test mode
+// (https://docs.stripe.com/rate-limits).
 const fetchesAtOnce = 4
 
 // Handle is the Handler of the consumer of thin events.
@@ -67,7 +69,8 @@ func (t *Thin) Handle(ctx context.Context, records []*kgo.Record, deadLetter Dea
 			}
 			var refused *stripeapi.Refused
 			switch {
-			case errors.As(err, &refused), errors.Is(err, errSnapshot), errors.Is(err, stripe.ErrNoObject), errors.Is(err, kerr.MessageTooLarge):
+			case errors.As(err, &refused), errors.Is(err, errSnapshot), errors.Is(err, stripe.ErrNoObject),
+				errors.Is(err, kerr.MessageTooLarge):
 				return deadLetter(ctx, r, "fetch", ThinReason, err)
 			}
 			return err
@@ -76,10 +79,12 @@ func (t *Thin) Handle(ctx context.Context, records []*kgo.Record, deadLetter Dea
 	return fetches.Wait()
 }
 
-// keyPause is how long a key that Stripe does not know is left alone. It is a variable for the tests.
+// keyPause is how long a key that Stripe does not know is left alone. It is a variable for the
+// tests.
 var keyPause = time.Minute
 
-// waitForKey fetches a snapshot. A key that Stripe does not know is the operator's to correct, and no fault of the event: it waits.
+// waitForKey fetches a snapshot. A key that Stripe does not know is the operator's to correct, and
+// no fault of the event: it waits.
 func (t *Thin) waitForKey(ctx context.Context, r *kgo.Record) (*kgo.Record, error) {
 	for {
 		snapshot, err := t.Snapshot(ctx, r)
@@ -102,8 +107,9 @@ func (t *Thin) waitForKey(ctx context.Context, r *kgo.Record) (*kgo.Record, erro
 
 var errSnapshot = errors.New("Stripe's answer is not the snapshot of this event")
 
-// Snapshot returns the record of the snapshot of a thin event: its key, account and time of receipt are the thin event's. It returns nil
-// for what is no thin event, or would say nothing about money or names.
+// Snapshot returns the record of the snapshot of a thin event: its key, account and time of receipt
+// are the thin event's. It returns nil for what is no thin event, or would say nothing about money
+// or names.
 func (t *Thin) Snapshot(ctx context.Context, r *kgo.Record) (*kgo.Record, error) {
 	e, err := schemas.DecodeStripe(r)
 	if err != nil {
@@ -147,7 +153,8 @@ func (t *Thin) event(e *schemas.StripeEvent, thin stripe.Thin, body, key []byte)
 		Livemode         bool
 		APIVersion       string `json:"api_version"`
 	}
-	if err := json.Unmarshal(body, &b); err != nil || b.Object != "event" || b.ID != thin.Snapshot || b.Type != thin.SnapshotType() {
+	err := json.Unmarshal(body, &b)
+	if err != nil || b.Object != "event" || b.ID != thin.Snapshot || b.Type != thin.SnapshotType() {
 		return nil, fmt.Errorf("%w: object %q, id %q, type %q", errSnapshot, b.Object, b.ID, b.Type)
 	}
 	e.ID, e.Type, e.Livemode, e.APIVersion, e.Body = b.ID, b.Type, b.Livemode, b.APIVersion, body
@@ -164,7 +171,8 @@ func (t *Thin) get(ctx context.Context, e *schemas.StripeEvent, path, version st
 // accountsVersion is a version of the API that has accounts as customers.
 const accountsVersion = "2026-04-22.dahlia"
 
-// objectPath returns where the object of a thin event is read, and in which version; empty if it is nothing that is read.
+// objectPath returns where the object of a thin event is read, and in which version; empty if it is
+// nothing that is read.
 func objectPath(thin stripe.Thin) (path, version string) {
 	switch {
 	case strings.ContainsAny(thin.Object, "?#\\") || strings.Contains(thin.Object, ".."):

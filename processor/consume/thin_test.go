@@ -35,8 +35,8 @@ func thinRecord(id, typ, object, url, snapshot string, after int) *kgo.Record {
 	}, object)
 }
 
-// stripeServer answers as Stripe's API does: by path, the body and its status. What it does not have is 404. The first question is
-// refused for going too fast.
+// stripeServer answers as Stripe's API does: by path, the body and its status. What it does not
+// have is 404. The first question is refused for going too fast.
 func stripeServer(t *testing.T, answers map[string]string) *stripeapi.Client {
 	t.Helper()
 	var first sync.Once
@@ -71,8 +71,8 @@ func apiClient(t *testing.T, base, key string) *stripeapi.Client {
 	return &stripeapi.Client{Base: base, Keys: keys, HTTP: http.DefaultClient, Log: slog.New(slog.DiscardHandler)}
 }
 
-// Thin and snapshot in both orders, and either alone, are one ledger. What Stripe no longer has as an event is made of the object. What it
-// refuses is set aside, and the event behind it goes on.
+// Thin and snapshot in both orders, and either alone, are one ledger. What Stripe no longer has as
+// an event is made of the object. What it refuses is set aside, and the event behind it goes on.
 func TestThinEventsAreBooked(t *testing.T) {
 	payment := event(t, "evt_2", "payment_intent.succeeded", 0, 2, j{"id": "pi_1", "object": "payment_intent", "amount": 4200, "amount_received": 4200, "currency": "usd", "invoice": nil})
 	thin := thinRecord("evt_1", "payment_intent.succeeded", "pi_1", "/v1/payment_intents/pi_1", "evt_2", 0)
@@ -125,8 +125,8 @@ func (r *pipeline) fetchThin(t *testing.T, api *stripeapi.Client) (stop func()) 
 	}
 }
 
-// The record of a snapshot is the webhook's own, but for the time of receipt, which is the thin event's. Answers that are something else
-// are refused.
+// The record of a snapshot is the webhook's own, but for the time of receipt, which is the thin
+// event's. Answers that are something else are refused.
 func TestThinSnapshot(t *testing.T) {
 	snapshot := `{"id":"evt_2","object":"event","type":"invoice.paid","api_version":"2026-09-30.endive","livemode":true}`
 	thin := &Thin{API: stripeServer(t, map[string]string{
@@ -197,7 +197,8 @@ func TestThinWaitsForTheKey(t *testing.T) {
 	}
 }
 
-// Without a key a thin event that would say something is a dead letter with the remedy; one that would say nothing is kept and that is all.
+// Without a key a thin event that would say something is a dead letter with the remedy; one that
+// would say nothing is kept and that is all.
 func TestThinWithoutKey(t *testing.T) {
 	for _, test := range []struct {
 		typ     string

@@ -10,16 +10,16 @@ import (
 	"tributary/processor/stripeapi"
 )
 
-// API reads balance transactions from Stripe. A restricted key with read access to balance transactions, charges, refunds and
-// disputes is enough.
+// API reads balance transactions from Stripe. A restricted key with read access to balance
+// transactions, charges, refunds and disputes is enough.
 type API struct {
 	Client   *stripeapi.Client
 	Account  string // acct_… of a connected account; empty: the key's own
 	Livemode bool
 }
 
-// Transactions calls each for every balance transaction created in the period, the newest first, page by page.
-// https://docs.stripe.com/api/balance_transactions/list
+// Transactions calls each for every balance transaction created in the period, the newest first,
+// page by page. https://docs.stripe.com/api/balance_transactions/list
 func (a *API) Transactions(ctx context.Context, period Period, each func(Transaction) error) error {
 	after := ""
 	for {
@@ -36,7 +36,8 @@ func (a *API) Transactions(ctx context.Context, period Period, each func(Transac
 			HasMore bool              `json:"has_more"`
 		}
 		body, err := a.Client.Get(ctx, stripeapi.Request{
-			Path: "/v1/balance_transactions?" + query.Encode(), Account: a.Account, Livemode: a.Livemode, Version: stripeapi.Version,
+			Path: "/v1/balance_transactions?" + query.Encode(), Account: a.Account, Livemode: a.Livemode,
+			Version: stripeapi.Version,
 		})
 		if err == nil {
 			err = json.Unmarshal(body, &page)

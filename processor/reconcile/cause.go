@@ -24,7 +24,8 @@ const needsNames = "this export has no payment_intent_id column; export the item
 // opposite is the cause where the figures are equal and the signs are not.
 const opposite = "the figures are equal and the signs are opposite: one side moved the money the wrong way"
 
-// moving names, by kind, the events by which Stripe reports a movement; the first is the one to subscribe to.
+// moving names, by kind, the events by which Stripe reports a movement; the first is the one to
+// subscribe to.
 var moving = map[string][]string{
 	stripe.Payment:         {"payment_intent.succeeded", "charge.succeeded"},
 	stripe.Refund:          {"refund.created", "charge.refunded"},
@@ -101,7 +102,8 @@ func repeated(ids []string) string {
 	return ""
 }
 
-// whyMissing says why the ledger may lack a movement of Stripe's. The raw events are searched for it only if search is set.
+// whyMissing says why the ledger may lack a movement of Stripe's. The raw events are searched for
+// it only if search is set.
 func (c *comparison) whyMissing(ctx context.Context, m movement, search bool) (string, error) {
 	for _, id := range slices.Sorted(maps.Keys(m.names)) {
 		for _, r := range c.under[entryKey{m.Kind(), id}] {
@@ -154,7 +156,8 @@ func (c *comparison) whyMissing(ctx context.Context, m movement, search bool) (s
 	return prefix + cause, nil
 }
 
-// reversed returns the object of an entry that moved the figure of m in the other direction, and that nothing answers to.
+// reversed returns the object of an entry that moved the figure of m in the other direction, and
+// that nothing answers to.
 func (c *comparison) reversed(m movement) string {
 	for _, kind := range slices.Sorted(maps.Keys(moving)) {
 		for _, r := range c.under[entryKey{kind, m.Source}] {
@@ -167,7 +170,8 @@ func (c *comparison) reversed(m movement) string {
 	return ""
 }
 
-// delivered returns which types of events the account has ever sent, and when Stripe made the first.
+// delivered returns which types of events the account has ever sent, and when Stripe made the
+// first.
 func (c *comparison) delivered(ctx context.Context) (time.Time, map[string]bool, error) {
 	if c.types != nil {
 		return c.first, c.types, nil
@@ -184,7 +188,8 @@ func (c *comparison) delivered(ctx context.Context) (time.Time, map[string]bool,
 			c.first = at
 		}
 		return nil
-	}, `SELECT toString(type), min(created) FROM stripe_events WHERE workspace = ? AND account = ? AND livemode = ? GROUP BY type`,
+	}, `SELECT toString(type), min(created) FROM stripe_events
+WHERE workspace = ? AND account = ? AND livemode = ? GROUP BY type`,
 		c.scope.Workspace, c.scope.Account, c.scope.Livemode)
 	if err != nil {
 		return c.first, nil, fmt.Errorf("list types of events: %w", err)

@@ -13,11 +13,13 @@ import (
 	"tributary/processor/identity"
 )
 
-// events is what the raw events say of movements that Stripe's balance does not have. Amounts are minor units, positive.
+// events is what the raw events say of movements that Stripe's balance does not have. Amounts are
+// minor units, positive.
 type events struct {
 	// whole names the invoices that were paid outside Stripe (paid_out_of_band, up to API 2025-02).
 	whole map[string]bool
-	// outside has, by invoice, invoice payment and credit note, what was paid or given back outside Stripe, by the object that says so.
+	// outside has, by invoice, invoice payment and credit note, what was paid or given back outside
+	// Stripe, by the object that says so.
 	outside map[string]map[string]int64
 	// released has, by charge and payment intent, what was authorised and not captured.
 	released map[string]int64
@@ -54,8 +56,9 @@ type payment struct {
 	} `json:"payment"`
 }
 
-// readEvents learns the other names of the rows that nothing makes up, and what the raw events say of them. Nothing else says that
-// money was paid outside Stripe: that no transaction answers is no proof.
+// readEvents learns the other names of the rows that nothing makes up, and what the raw events say
+// of them. Nothing else says that money was paid outside Stripe: that no transaction answers is no
+// proof.
 func (c *comparison) readEvents(ctx context.Context) error {
 	c.events = events{whole: map[string]bool{}, outside: map[string]map[string]int64{}, released: map[string]int64{}}
 	rows := c.uncovered()
@@ -177,8 +180,8 @@ func (e *events) release(amount int64, objects ...string) {
 	}
 }
 
-// outsideOf returns how much of a row's amount events say was paid or given back outside Stripe, signed like the amount and never more
-// than what Stripe's balance leaves open.
+// outsideOf returns how much of a row's amount events say was paid or given back outside Stripe,
+// signed like the amount and never more than what Stripe's balance leaves open.
 func (e *events) outsideOf(r *row) int64 {
 	left := r.Amount - r.sum
 	if (left < 0) != (r.Amount < 0) {

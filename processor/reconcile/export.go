@@ -15,9 +15,10 @@ import (
 	"tributary/processor/fx"
 )
 
-// ReadExport reads balance transactions from a file of Stripe's: the CSV of a balance report ("Balance change from activity",
-// itemised) or of the dashboard's balance history, or the API's JSON, a list object or one transaction a line. Which one it is
-// shows in its first character. each is called for every transaction in the file's order.
+// ReadExport reads balance transactions from a file of Stripe's: the CSV of a balance report
+// ("Balance change from activity", itemised) or of the dashboard's balance history, or the API's
+// JSON, a list object or one transaction a line. Which one it is shows in its first character. each
+// is called for every transaction in the file's order.
 func ReadExport(r io.Reader, exponents fx.Exponents, each func(Transaction) error) error {
 	buffered := bufio.NewReaderSize(r, 64<<10)
 	for {
@@ -38,7 +39,8 @@ func ReadExport(r io.Reader, exponents fx.Exponents, each func(Transaction) erro
 	}
 }
 
-// columns of the two CSV exports by what they mean, names compared without case, spaces and underscores.
+// columns of the two CSV exports by what they mean, names compared without case, spaces and
+// underscores.
 var columns = map[string][]string{
 	"id":        {"balancetransactionid", "id"},
 	"created":   {"createdutc", "created(utc)", "created"},
@@ -153,7 +155,8 @@ func parseMoment(s string) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("%q is no time like 2026-03-31 23:59:59", s)
 }
 
-// minor reads an amount in major units, as reports write them, into minor units. It refuses what is not a whole number of them.
+// minor reads an amount in major units, as reports write them, into minor units. It refuses what is
+// not a whole number of them.
 func minor(s, currency string, exponents fx.Exponents) (int64, error) {
 	exponent, ok := exponents.Of(currency)
 	if !ok {

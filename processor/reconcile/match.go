@@ -16,7 +16,8 @@ import (
 // chunk bounds how many objects' names are held at once.
 const chunk = 1000
 
-// nearby is how far apart two movements may be that are taken for one because their amounts are equal.
+// nearby is how far apart two movements may be that are taken for one because their amounts are
+// equal.
 const nearby = 24 * time.Hour
 
 // comparison is one look at both sides.
@@ -49,10 +50,12 @@ type row struct {
 // booked reports whether the row is in the ledger's sums.
 func (r *row) booked() bool { return r.Status == "booked" && r.Amount != 0 }
 
-// covered reports whether Stripe's balance, and what events say was paid outside of it, make up the whole amount.
+// covered reports whether Stripe's balance, and what events say was paid outside of it, make up the
+// whole amount.
 func (r *row) covered() bool { return r.sum+r.outside == r.Amount }
 
-// movement is a transaction with the objects that its source goes by, and how many names away each of them is.
+// movement is a transaction with the objects that its source goes by, and how many names away each
+// of them is.
 type movement struct {
 	Transaction
 	names map[string]int
@@ -60,15 +63,17 @@ type movement struct {
 
 // Compare finds an entry for every transaction, and a transaction for every entry.
 //
-// A transaction first takes an entry of its own amount under its nearest name; only what is left then takes an entry of another
-// amount. Whatever is found by its amount alone, or not at all, is never silently equal.
+// A transaction first takes an entry of its own amount under its nearest name; only what is left
+// then takes an entry of another amount. Whatever is found by its amount alone, or not at all, is
+// never silently equal.
 func Compare(ctx context.Context, ledger *clickhouse.Store, scope Scope, transactions []Transaction) (*Report, error) {
 	c := &comparison{
 		ledger: ledger, scope: scope,
 		rows: make(map[string]*row), under: make(map[entryKey][]*row), lines: make(map[[2]string]*Line),
 		report: newReport(scope),
 	}
-	// A day more on either side: an event of a payment and its balance transaction may lie on two sides of midnight.
+	// A day more on either side: an event of a payment and its balance transaction may lie on two
+	// sides of midnight.
 	rows, err := Booked(ctx, ledger, scope, scope.Period.From.AddDate(0, 0, -1), scope.Period.End().AddDate(0, 0, 1))
 	if err != nil {
 		return nil, err
@@ -92,7 +97,8 @@ func Compare(ctx context.Context, ledger *clickhouse.Store, scope Scope, transac
 	return c.report, c.judge(ctx)
 }
 
-// sales returns the transactions that move a sale's money, in the order of their days, and reports the others.
+// sales returns the transactions that move a sale's money, in the order of their days, and reports
+// the others.
 func (c *comparison) sales(transactions []Transaction) []Transaction {
 	var list []Transaction
 	for _, t := range transactions {
@@ -155,7 +161,8 @@ func (c *comparison) match(ctx context.Context, part []Transaction) error {
 	return nil
 }
 
-// nodesOf names whatever a transaction names: its source, and the charge and payment intent behind it.
+// nodesOf names whatever a transaction names: its source, and the charge and payment intent behind
+// it.
 func nodesOf(t Transaction) []identity.Node {
 	typ := identity.Object
 	if t.Kind() != stripe.Payment && !isCharge(t.Source) {
@@ -172,7 +179,8 @@ func nodesOf(t Transaction) []identity.Node {
 	return nodes
 }
 
-// steps returns the objects that belong to the same sale as the nodes, with how many edges away the nearest node is.
+// steps returns the objects that belong to the same sale as the nodes, with how many edges away the
+// nearest node is.
 func steps(graph *identity.Graph, from []identity.Node) map[string]int {
 	found, seen := make(map[string]int), make(map[identity.Node]bool)
 	for depth := 0; len(from) > 0; depth++ {
@@ -209,8 +217,9 @@ func customerOf(graph *identity.Graph, t Transaction) string {
 
 func isCharge(id string) bool { return strings.HasPrefix(id, "ch_") || strings.HasPrefix(id, "py_") }
 
-// candidates returns the entries that a transaction may answer to: of a payment those under any of its names; of a dispute its own; of
-// a refund its own, and what is known of its charge's refunds by the charge alone.
+// candidates returns the entries that a transaction may answer to: of a payment those under any of
+// its names; of a dispute its own; of a refund its own, and what is known of its charge's refunds
+// by the charge alone.
 func (c *comparison) candidates(m movement) []*row {
 	kind := m.Kind()
 	var list []*row
@@ -235,7 +244,8 @@ func (m *movement) apart(r *row) (names int, span time.Duration) {
 	return m.names[r.ObjectID], m.Created.Sub(r.OccurredAt).Abs()
 }
 
-// exact gives m the nearest free entry of its own currency and amount, and reports whether there is one.
+// exact gives m the nearest free entry of its own currency and amount, and reports whether there is
+// one.
 func (c *comparison) exact(m movement) bool {
 	var best *row
 	for _, r := range c.candidates(m) {
@@ -260,12 +270,14 @@ func (m *movement) nearer(r, than *row) bool {
 	return cmp.Or(cmp.Compare(n1, n2), cmp.Compare(t1, t2), cmp.Compare(r.EntryID, than.EntryID)) < 0
 }
 
-// closest gives m an entry of another amount, and reports whether there is one. An entry whose amount is made up already takes
-// another transaction only if that one names the entry's object itself.
+// closest gives m an entry of another amount, and reports whether there is one. An entry whose
+// amount is made up already takes another transaction only if that one names the entry's object
+// itself.
 func (c *comparison) closest(m movement) bool {
 	var best *row
 	for _, r := range c.candidates(m) {
-		named := r.ObjectID == m.Source || m.Kind() == stripe.Payment && (r.ObjectID == m.ChargeID || r.ObjectID == m.IntentID)
+		named := r.ObjectID == m.Source ||
+			m.Kind() == stripe.Payment && (r.ObjectID == m.ChargeID || r.ObjectID == m.IntentID)
 		if len(r.answers) > 0 && r.covered() && !named {
 			continue
 		}
@@ -287,8 +299,8 @@ func (r *row) answer(t Transaction) {
 	r.sum += amount
 }
 
-// presented returns what the customer saw. Where the export does not say, it is what Stripe settled, if that is the ledger's
-// currency; otherwise it cannot be compared.
+// presented returns what the customer saw. Where the export does not say, it is what Stripe
+// settled, if that is the ledger's currency; otherwise it cannot be compared.
 func (t *Transaction) presented(currency string) (string, int64, bool) {
 	switch {
 	case t.Presented != "":
@@ -299,7 +311,8 @@ func (t *Transaction) presented(currency string) (string, int64, bool) {
 	return "", 0, false
 }
 
-// elsewhere looks for entries of other days under the names of what was not found, and then for entries of other amounts.
+// elsewhere looks for entries of other days under the names of what was not found, and then for
+// entries of other amounts.
 func (c *comparison) elsewhere(ctx context.Context) error {
 	ids := make(map[string]bool)
 	for _, m := range c.open {
@@ -321,8 +334,9 @@ func (c *comparison) elsewhere(ctx context.Context) error {
 	return nil
 }
 
-// failures takes away the two transactions of a payment that failed after Stripe had counted it: they add up to nothing, and the ledger
-// rightly has neither. https://docs.stripe.com/reports/reporting-categories (charge_failure)
+// failures takes away the two transactions of a payment that failed after Stripe had counted it:
+// they add up to nothing, and the ledger rightly has neither.
+// https://docs.stripe.com/reports/reporting-categories (charge_failure)
 func (c *comparison) failures() {
 	for i := 0; i < len(c.open); i++ {
 		failed := c.open[i]
@@ -349,8 +363,9 @@ func (c *comparison) failures() {
 	}
 }
 
-// releases gives a payment the balance transaction that took back what was authorised and not captured: older versions of the API
-// charge the whole authorisation and refund the rest, and the ledger books what was captured.
+// releases gives a payment the balance transaction that took back what was authorised and not
+// captured: older versions of the API charge the whole authorisation and refund the rest, and the
+// ledger books what was captured.
 // https://support.stripe.com/questions/changes-to-balance-transaction-behavior-for-partial-capture-and-payment-cancellation-flows
 func (c *comparison) releases() {
 	c.open = slices.DeleteFunc(c.open, func(m movement) bool {
@@ -360,7 +375,8 @@ func (c *comparison) releases() {
 		for _, id := range slices.Sorted(maps.Keys(m.names)) {
 			for _, r := range c.under[entryKey{stripe.Payment, id}] {
 				currency, amount, ok := m.presented(r.Currency)
-				if ok && r.booked() && len(r.answers) > 0 && currency == r.Currency && r.sum+amount == r.Amount && amount != 0 {
+				if ok && r.booked() && len(r.answers) > 0 && currency == r.Currency && amount != 0 &&
+					r.sum+amount == r.Amount {
 					r.answer(m.Transaction)
 					return true
 				}
@@ -370,7 +386,8 @@ func (c *comparison) releases() {
 	})
 }
 
-// uncovered returns the booked rows of the period, and of the day before and after it, whose amount nothing makes up so far.
+// uncovered returns the booked rows of the period, and of the day before and after it, whose amount
+// nothing makes up so far.
 func (c *comparison) uncovered() []*row {
 	var list []*row
 	for _, r := range c.rows {
@@ -384,8 +401,9 @@ func (c *comparison) uncovered() []*row {
 	return list
 }
 
-// pair gives entries that name no charge the transactions of their amount that name no entry. From API basil on a charge does not name
-// its invoice, and some exports name nothing. Such a pair is likely, and not proved: it is reported.
+// pair gives entries that name no charge the transactions of their amount that name no entry. From
+// API basil on a charge does not name its invoice, and some exports name nothing. Such a pair is
+// likely, and not proved: it is reported.
 func (c *comparison) pair() {
 	for _, r := range c.uncovered() {
 		if len(r.answers) > 0 || r.outside != 0 {
@@ -397,7 +415,8 @@ func (c *comparison) pair() {
 			m := &c.open[i]
 			currency, amount, ok := m.presented(r.Currency)
 			span := m.Created.Sub(r.OccurredAt).Abs()
-			if !ok || m.Kind() != r.Kind || currency != r.Currency || amount != r.Amount || span > nearby || !m.mayBe(r, doubled) {
+			if !ok || m.Kind() != r.Kind || currency != r.Currency || amount != r.Amount || span > nearby ||
+				!m.mayBe(r, doubled) {
 				continue
 			}
 			if best < 0 || span < c.open[best].Created.Sub(r.OccurredAt).Abs() {
@@ -412,8 +431,9 @@ func (c *comparison) pair() {
 	}
 }
 
-// mayBe reports whether nothing contradicts that the transaction moved the money of an entry of the same amount. doubled says that
-// another entry is likely the same money: then only the same customer is reason enough.
+// mayBe reports whether nothing contradicts that the transaction moved the money of an entry of the
+// same amount. doubled says that another entry is likely the same money: then only the same
+// customer is reason enough.
 func (m *movement) mayBe(r *row, doubled bool) bool {
 	same := m.CustomerID != "" && m.CustomerID == r.CustomerID
 	if m.CustomerID != "" && r.CustomerID != "" && !same || doubled && !same {
@@ -433,16 +453,16 @@ func (m *movement) mayBe(r *row, doubled bool) bool {
 	return r.Kind == stripe.Payment || isCharge(r.ObjectID)
 }
 
-// sameMoney returns up to three payments that are likely the money of r once more: of the same customer and currency, near in time, and
-// with the same sum.
+// sameMoney returns up to three payments that are likely the money of r once more: of the same
+// customer and currency, near in time, and with the same sum.
 func (c *comparison) sameMoney(r *row) []*row {
 	if r.Kind != stripe.Payment || r.CustomerID == "" {
 		return nil
 	}
 	var near []*row
 	for _, o := range c.rows {
-		if o != r && o.booked() && o.Kind == stripe.Payment && o.CustomerID == r.CustomerID && o.Currency == r.Currency &&
-			len(o.answers) > 0 && !o.byAmount && o.OccurredAt.Sub(r.OccurredAt).Abs() <= nearby {
+		if o != r && o.booked() && o.Kind == stripe.Payment && o.CustomerID == r.CustomerID &&
+			o.Currency == r.Currency && len(o.answers) > 0 && !o.byAmount && o.OccurredAt.Sub(r.OccurredAt).Abs() <= nearby {
 			near = append(near, o)
 		}
 	}

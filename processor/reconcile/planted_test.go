@@ -25,8 +25,8 @@ import (
 	"tributary/sql"
 )
 
-// world is a ledger beside Stripe's balance, written down row by row: what a comparison finds must not depend on how the rows of the
-// ledger came about.
+// world is a ledger beside Stripe's balance, written down row by row: what a comparison finds must
+// not depend on how the rows of the ledger came about.
 type world struct {
 	entries      []ledger.Entry
 	transactions []reconcile.Transaction
@@ -75,7 +75,8 @@ func (w *world) event(typ, object string) {
 // found is what must be reported: finding, kind, object, and words of the cause.
 type found [4]string
 
-// faults are planted one at a time, and all together. An empty list: the world is in order, and must be called so.
+// faults are planted one at a time, and all together. An empty list: the world is in order, and
+// must be called so.
 var faults = []struct {
 	name  string
 	plant func(*world)
@@ -291,8 +292,8 @@ func (w *world) compare(t *testing.T, store *clickhouse.Store, workspace string)
 	return report
 }
 
-// check compares what was found, without its order. Causes depend on what else the endpoint has sent, so that they are compared only
-// where a fault stands alone.
+// check compares what was found, without its order. Causes depend on what else the endpoint has
+// sent, so that they are compared only where a fault stands alone.
 func check(t *testing.T, report *reconcile.Report, want []found, causes bool) {
 	t.Helper()
 	var text strings.Builder

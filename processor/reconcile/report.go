@@ -15,7 +15,8 @@ import (
 // ErrDifferences says that the ledger and Stripe's balance are not equal; the report says where.
 var ErrDifferences = errors.New("the ledger and Stripe differ")
 
-// ErrUnproven says that no difference was found, and that something could not be compared; the report says what.
+// ErrUnproven says that no difference was found, and that something could not be compared; the
+// report says what.
 var ErrUnproven = errors.New("the ledger and Stripe are not proved to be equal")
 
 // Scope is whose money is compared.
@@ -105,7 +106,8 @@ func (r *Report) count(kinds ...Finding) int {
 	return n
 }
 
-// Err returns ErrDifferences if anything differs, and ErrUnproven if anything could not be compared.
+// Err returns ErrDifferences if anything differs, and ErrUnproven if anything could not be
+// compared.
 func (r *Report) Err() error {
 	unproved := r.count(gaps...)
 	switch differences := len(r.Differences) - unproved - r.count(remarks...); {
@@ -148,7 +150,8 @@ func (c *comparison) line(day, currency string) *Line {
 	return c.lines[k]
 }
 
-// searches bounds for how many findings the raw events are searched one by one: each search reads every body.
+// searches bounds for how many findings the raw events are searched one by one: each search reads
+// every body.
 const searches = 100
 
 // judge writes the sums, the findings and the verdict.
@@ -188,78 +191,95 @@ func (c *comparison) judge(ctx context.Context) error {
 	return nil
 }
 
-func (c *comparison) judgeRow(r *row) {
-	if !r.booked() {
-		return
-	}
+// answered is what the balance transactions of an entry add up to say.
+type answered struct {
+	inPeriod                          bool // the entry, or one of them, is in the period
+	comparable, sameCurrency, sameDay bool
+}
+
+// sums adds an entry and its transactions to the sums of their days.
+func (c *comparison) sums(r *row) answered {
 	day := dayOf(r.OccurredAt)
 	if r.inPeriod {
 		c.report.Entries++
 		c.line(day, r.Currency).Ledger += r.Amount - r.outside
 	}
-	touched := r.inPeriod
-	comparable, sameCurrency, sameDay := true, true, true
+	a := answered{inPeriod: r.inPeriod, comparable: true, sameCurrency: true, sameDay: true}
 	for _, t := range r.answers {
 		in := c.scope.Period.contains(t.Created)
-		touched = touched || in
+		a.inPeriod = a.inPeriod || in
 		currency, amount, ok := t.presented(r.Currency)
 		if !ok {
-			comparable = false
+			a.comparable = false
 			continue
 		}
 		if in {
 			c.line(dayOf(t.Created), currency).Stripe += amount
 		}
-		sameCurrency = sameCurrency && currency == r.Currency
-		sameDay = sameDay && dayOf(t.Created) == day
+		a.sameCurrency = a.sameCurrency && currency == r.Currency
+		a.sameDay = a.sameDay && dayOf(t.Created) == day
 	}
-	if !touched || len(r.answers) == 0 && !r.inPeriod {
+	return a
+}
+
+func (c *comparison) judgeRow(r *row) {
+	if !r.booked() {
+		return
+	}
+	a := c.sums(r)
+	if !a.inPeriod {
 		return
 	}
 	d := Difference{
-		Day: day, Kind: r.Kind, Object: r.ObjectID, Currency: r.Currency, Expected: r.sum, Booked: r.Amount,
-	}
-	if len(r.answers) > 0 {
-		d.Stripe = r.answers[0].ID
+		Day: dayOf(r.OccurredAt), Kind: r.Kind, Object: r.ObjectID, Currency: r.Currency, Expected: r.sum, Booked: r.Amount,
 	}
 	if r.outside != 0 {
 		beside := d
-		beside.Finding, beside.Booked = Outside, r.outside
-		beside.Stripe, beside.Expected = "", 0
+		beside.Finding, beside.Booked, beside.Expected = Outside, r.outside, 0
 		beside.Cause = "an event says that it was paid or given back outside Stripe"
 		c.report.add(beside)
 		d.Booked -= r.outside
-	}
-	switch {
-	case r.outside != 0 && r.covered() && len(r.answers) == 0:
-		return
-	case len(r.answers) == 0:
-		d.Finding, d.Cause = Unproven, c.whyUnproven(r)
-	case !comparable:
-		d.Finding, d.Expected = Uncomparable, 0
-		d.Cause = "the export does not say what the customer saw; export customer_facing_amount and " +
-			"customer_facing_currency, or read the API with expanded sources"
-		if r.inPeriod { // take it out of the sums again: the other side cannot be summed
-			c.line(day, r.Currency).Ledger -= r.Amount - r.outside
+		if len(r.answers) == 0 && r.covered() {
+			return
 		}
-	case !sameCurrency:
-		d.Finding = Currency
-		d.Cause = fmt.Sprintf("Stripe's movement is in %s: ask processor explain %s which event says %s",
-			r.answers[0].Presented, r.ObjectID, r.Currency)
-	case !r.covered():
-		d.Finding, d.Cause = Amount, c.whyAmount(r)
-	case r.byAmount:
-		d.Finding = Paired
-		d.Cause = fmt.Sprintf("no name ties %s and %s, only currency, amount and time: %s",
-			r.answers[0].Source, r.ObjectID, tie(r))
-	case !sameDay:
-		d.Finding = Day
-		d.Cause = fmt.Sprintf("booked at %s, Stripe's balance moved at %s: an event that came late, or midnight between them",
-			r.OccurredAt.UTC().Format(time.DateTime), r.answers[0].Created.UTC().Format(time.DateTime))
-	default:
+	}
+	if len(r.answers) == 0 {
+		d.Finding, d.Cause = Unproven, c.whyUnproven(r)
+		c.report.add(d)
 		return
+	}
+	d.Stripe = r.answers[0].ID
+	if d.Finding, d.Cause = c.finding(r, a); d.Finding == "" {
+		return
+	}
+	if d.Finding == Uncomparable {
+		d.Expected = 0
+		if r.inPeriod { // take it out of the sums again: the other side cannot be summed
+			c.line(d.Day, r.Currency).Ledger -= r.Amount - r.outside
+		}
 	}
 	c.report.add(d)
+}
+
+// finding returns what differs between an entry and its transactions, and the likely cause; empty if nothing does.
+func (c *comparison) finding(r *row, a answered) (Finding, string) {
+	first := &r.answers[0]
+	switch {
+	case !a.comparable:
+		return Uncomparable, "the export does not say what the customer saw; export customer_facing_amount and " +
+			"customer_facing_currency, or read the API with expanded sources"
+	case !a.sameCurrency:
+		return Currency, fmt.Sprintf("Stripe's movement is in %s: ask processor explain %s which event says %s",
+			first.Presented, r.ObjectID, r.Currency)
+	case !r.covered():
+		return Amount, c.whyAmount(r)
+	case r.byAmount:
+		return Paired, fmt.Sprintf("no name ties %s and %s, only currency, amount and time: %s", first.Source, r.ObjectID, tie(r))
+	case !a.sameDay:
+		return Day, fmt.Sprintf("booked at %s, Stripe's balance moved at %s: an event that came late, or midnight between "+
+			"them", r.OccurredAt.UTC().Format(time.DateTime), first.Created.UTC().Format(time.DateTime))
+	}
+	return "", ""
 }
 
 // tie says how the two sides of a pair would name each other.

@@ -10,8 +10,9 @@ import (
 	"tributary/processor/identity"
 )
 
-// ThinObject is the object of a thin event. Thin events exist for the resources of both of Stripe's APIs: v1.invoice.paid says that
-// there is a snapshot event invoice.paid. https://docs.stripe.com/event-destinations#thin-events
+// ThinObject is the object of a thin event. Thin events exist for the resources of both of Stripe's
+// APIs: v1.invoice.paid says that there is a snapshot event invoice.paid.
+// https://docs.stripe.com/event-destinations#thin-events
 const ThinObject = "v2.core.event"
 
 // Thin is a thin event: it names what changed, and holds none of it.
@@ -21,7 +22,8 @@ type Thin struct {
 	Livemode bool
 	// Snapshot is the event of the same change that holds the object; empty if there is none.
 	Snapshot string
-	// Object is where the changed object can be read, a path of Stripe's API; empty if the event names none.
+	// Object is where the changed object can be read, a path of Stripe's API; empty if the event
+	// names none.
 	Object string
 }
 
@@ -48,7 +50,8 @@ func ReadThin(body []byte) (Thin, error) {
 	return Thin{b.ID, b.Type, created.UTC(), b.Livemode, b.Snapshot, b.Related.URL}, nil
 }
 
-// readThin returns what a thin event says by itself: when it was made, and whether more can be fetched.
+// readThin returns what a thin event says by itself: when it was made, and whether more can be
+// fetched.
 func readThin(body []byte) (Facts, error) {
 	t, err := ReadThin(body)
 	return Facts{Created: t.Created, Thin: err == nil && t.Known(), Known: err == nil && t.Known()}, err
@@ -63,9 +66,10 @@ func (t Thin) SnapshotType() string { return strings.TrimPrefix(t.Type, "v1.") }
 // ErrNoObject says that an answer of Stripe's is not the object that was asked for.
 var ErrNoObject = errors.New("Stripe's answer is not the object that the event names")
 
-// Event returns a snapshot event around the object as Stripe gave it, byte for byte, and the event's id. It stands in for a snapshot that
-// does not exist or is older than the thirty days that Stripe keeps. Its id follows from the thin event's alone, so that it is one event
-// however often it is made; fetched_from says what it is.
+// Event returns a snapshot event around the object as Stripe gave it, byte for byte, and the
+// event's id. It stands in for a snapshot that does not exist or is older than the thirty days that
+// Stripe keeps. Its id follows from the thin event's alone, so that it is one event however often
+// it is made; fetched_from says what it is.
 func (t Thin) Event(object []byte, apiVersion string) (id string, body []byte, err error) {
 	if f := families[t.SnapshotType()]; !json.Valid(object) || f.object != kindOf(object) {
 		return "", nil, ErrNoObject
@@ -87,8 +91,8 @@ func kindOf(object []byte) string {
 	return o.Object
 }
 
-// readAccount reads v2.core.account…: a customer that is an account. It names what a customer's own events name.
-// https://docs.stripe.com/api/v2/core/accounts/object
+// readAccount reads v2.core.account…: a customer that is an account. It names what a customer's own
+// events name. https://docs.stripe.com/api/v2/core/accounts/object
 func readAccount(ev *event, a object) {
 	node := identity.New(identity.Customer, a.mustText("id"))
 	ev.credit(ev.metadata(a, "metadata"), node)

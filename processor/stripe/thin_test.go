@@ -41,7 +41,8 @@ func TestThinTypes(t *testing.T) {
 	}
 }
 
-// An event made around a fetched object says what the snapshot would say, but for its id, and follows from the thin event alone.
+// An event made around a fetched object says what the snapshot would say, but for its id, and
+// follows from the thin event alone.
 func TestThinObject(t *testing.T) {
 	const invoice = `{"id":"in_1","object":"invoice","currency":"usd","amount_paid":4200,"total":4200,"customer":"cus_1"}`
 	thin, err := ReadThin([]byte(thinInvoice))
@@ -67,7 +68,8 @@ func TestThinObject(t *testing.T) {
 	}
 }
 
-// A customer that is an account has names as any customer has; a connected account is known by the record where the body does not say it.
+// A customer that is an account has names as any customer has; a connected account is known by the
+// record where the body does not say it.
 func TestThinAccount(t *testing.T) {
 	body := strings.ReplaceAll(thinInvoice, "v1.invoice.paid", "v2.core.account[configuration.customer].updated")
 	thin, err := ReadThin([]byte(body))

@@ -19,7 +19,8 @@ import (
 	"github.com/cenkalti/backoff/v5"
 )
 
-// Version pins the shape of objects of /v1. It does not bear on events, whose shape Stripe has fixed when it made them.
+// Version pins the shape of objects of /v1. It does not bear on events, whose shape Stripe has
+// fixed when it made them.
 const Version = "2023-10-16"
 
 // Keys are API keys, at most one of each mode. They never stand in an error or a log line.
@@ -50,7 +51,8 @@ func ParseKeys(text string) (Keys, error) {
 // Empty reports whether there is no key at all.
 func (k Keys) Empty() bool { return k.live == "" && k.test == "" }
 
-// of returns the key of a mode, else the only one there is: Stripe's answer says then that it does not fit.
+// of returns the key of a mode, else the only one there is: Stripe's answer says then that it does
+// not fit.
 func (k Keys) of(livemode bool) string {
 	if livemode && k.live != "" || k.test == "" {
 		return k.live
@@ -68,7 +70,8 @@ type Client struct {
 	Log      *slog.Logger
 }
 
-// CheckBase returns why an address must not be asked with a key: only TLS keeps it, and this machine.
+// CheckBase returns why an address must not be asked with a key: only TLS keeps it, and this
+// machine.
 func CheckBase(base string) error {
 	u, err := url.Parse(base)
 	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
@@ -76,7 +79,8 @@ func CheckBase(base string) error {
 	}
 	ip := net.ParseIP(u.Hostname())
 	if u.Scheme != "https" && (u.Scheme != "http" || ip == nil || !ip.IsLoopback()) {
-		return fmt.Errorf("stripe api base: %q would carry the key in clear (hint: https://…, or http://127.0.0.1:… for a test)", base)
+		return fmt.Errorf("stripe api base: %q would carry the key in clear "+
+			"(hint: https://…, or http://127.0.0.1:… for a test)", base)
 	}
 	return nil
 }
@@ -103,8 +107,9 @@ func (r *Refused) Error() string {
 // maxAnswer bounds an answer in bytes: a page of a hundred objects is far below it.
 const maxAnswer = 64 << 20
 
-// Get returns the body of Stripe's answer. It asks again after 429, 5xx and a broken connection, not before Retry-After has passed
-// (https://docs.stripe.com/rate-limits, https://docs.stripe.com/error-low-level). A *Refused is final.
+// Get returns the body of Stripe's answer. It asks again after 429, 5xx and a broken connection,
+// not before Retry-After has passed (https://docs.stripe.com/rate-limits,
+// https://docs.stripe.com/error-low-level). A *Refused is final.
 func (c *Client) Get(ctx context.Context, r Request) ([]byte, error) {
 	wait := backoff.NewExponentialBackOff()
 	wait.Multiplier, wait.MaxInterval = 2, 20*time.Second

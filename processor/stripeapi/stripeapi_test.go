@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-// What passes is waited out, and not before Stripe's own time; a refusal is final; the key is never in an error or a log line.
+// What passes is waited out, and not before Stripe's own time; a refusal is final; the key is never
+// in an error or a log line.
 func TestGet(t *testing.T) {
 	var log bytes.Buffer
 	answers := []func(http.ResponseWriter){

@@ -1,5 +1,5 @@
-// Package stripemock gives tests a server that answers by Stripe's own OpenAPI description: what it takes and gives is what the API takes
-// and gives.
+// Package stripemock gives tests a server that answers by Stripe's own OpenAPI description: what it
+// takes and gives is what the API takes and gives.
 package stripemock
 
 import (
@@ -18,8 +18,8 @@ import (
 // Key is one that the server takes.
 const Key = "sk_test_123"
 
-// Start returns the address of a server, http://127.0.0.1:…, and ends it when the test ends. Without the program the test is skipped, or
-// fails where CI_REAL_SERVICES=1.
+// Start returns the address of a server, http://127.0.0.1:…, and ends it when the test ends.
+// Without the program the test is skipped, or fails where CI_REAL_SERVICES=1.
 func Start(tb testing.TB) string {
 	tb.Helper()
 	_, here, _, _ := runtime.Caller(0)
