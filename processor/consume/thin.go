@@ -111,12 +111,8 @@ var errSnapshot = errors.New("Stripe's answer is not the snapshot of this event"
 // are the thin event's. It returns nil for what is no thin event, or would say nothing about money
 // or names.
 func (t *Thin) Snapshot(ctx context.Context, r *kgo.Record) (*kgo.Record, error) {
-	e, err := schemas.DecodeStripe(r)
-	if err != nil {
-		return nil, nil // the payments' consumer sets it aside
-	}
-	thin, err := stripe.ReadThin(e.Body)
-	if err != nil || !thin.Known() {
+	e, thin, ok := readThin(r)
+	if !ok {
 		return nil, nil
 	}
 	snapshot := *e
@@ -144,6 +140,17 @@ func (t *Thin) Snapshot(ctx context.Context, r *kgo.Record) (*kgo.Record, error)
 	}
 	snapshot.Type, snapshot.APIVersion = thin.SnapshotType(), version
 	return schemas.StripeRecord(&snapshot, string(r.Key)), nil
+}
+
+// readThin reads a record that may be a thin event, and reports whether it is one that would say
+// anything. What cannot be read is set aside by the payments' consumer.
+func readThin(r *kgo.Record) (*schemas.StripeEvent, stripe.Thin, bool) {
+	e, err := schemas.DecodeStripe(r)
+	if err != nil {
+		return nil, stripe.Thin{}, false
+	}
+	thin, err := stripe.ReadThin(e.Body)
+	return e, thin, err == nil && thin.Known()
 }
 
 // event makes the record of a snapshot that Stripe still has.
