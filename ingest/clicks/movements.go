@@ -283,7 +283,8 @@ func (c *saleCall) answer(external string) any {
 			"id": external, "name": c.CustomerName, "email": c.CustomerEmail, "avatar": c.CustomerAvatar, "externalId": external,
 		},
 		"sale": map[string]any{
-			"amount": c.Amount, "currency": c.Currency, "invoiceId": c.InvoiceID, "paymentProcessor": processor, "metadata": metadata,
+			"amount": c.Amount, "currency": c.Currency, "invoiceId": c.InvoiceID,
+			"paymentProcessor": processor, "metadata": metadata,
 		},
 	}
 }

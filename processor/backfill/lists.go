@@ -196,7 +196,8 @@ func paymentIntents(o *object) []made {
 	if o.Status != "succeeded" {
 		return nil
 	}
-	return []made{{"payment_intent.succeeded", first(o.LatestCharge.Transaction.Created, o.LatestCharge.Created, o.Created)}}
+	at := first(o.LatestCharge.Transaction.Created, o.LatestCharge.Created, o.Created)
+	return []made{{"payment_intent.succeeded", at}}
 }
 
 func charges(o *object) []made {

@@ -88,7 +88,8 @@ func (c *comparison) whyAmount(r *row) string {
 	if len(ids) > 1 {
 		return "several balance transactions answer to one entry: " + strings.Join(ids, ", ")
 	}
-	return "an event that reports the rest has not come, or another source of the amount was better: ask processor explain " +
+	return "an event that reports the rest has not come, or another source of the amount was better: " +
+		"ask processor explain " +
 		r.ObjectID
 }
 
@@ -147,11 +148,14 @@ func (c *comparison) whyMissing(ctx context.Context, m movement, search bool) (s
 	}
 	switch {
 	case never:
-		cause += fmt.Sprintf(", and no %s has ever come: subscribe the endpoint to %s", strings.Join(wanted, " or "), wanted[0])
+		cause += fmt.Sprintf(", and no %s has ever come: subscribe the endpoint to %s",
+			strings.Join(wanted, " or "), wanted[0])
 	case m.Created.Before(first):
-		cause += ": it is from before the first event that the endpoint received, on " + dayOf(first)
+		cause += ": it is from before the first event that the endpoint received, on " + dayOf(first) +
+			"; processor backfill brings what is older"
 	default:
-		cause += fmt.Sprintf(", though other events of its kind have come: send its %s again from Stripe's dashboard", wanted[0])
+		cause += fmt.Sprintf(", though other events of its kind have come: send its %s again from Stripe's dashboard, "+
+			"or let processor backfill read it", wanted[0])
 	}
 	return prefix + cause, nil
 }

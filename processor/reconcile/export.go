@@ -79,7 +79,8 @@ func readCSV(r io.Reader, exponents fx.Exponents, each func(Transaction) error) 
 	}
 	for _, needed := range []string{"id", "created", "currency", "gross", "source"} {
 		if _, ok := place[needed]; !ok {
-			return fmt.Errorf("the header has no column %s (one of %s): export the itemised report", needed, strings.Join(columns[needed], ", "))
+			return fmt.Errorf("the header has no column %s (one of %s): export the itemised report",
+				needed, strings.Join(columns[needed], ", "))
 		}
 	}
 	_, hasCategory := place["category"]
@@ -235,7 +236,8 @@ func parseTransaction(item []byte) (Transaction, error) {
 		return Transaction{}, fmt.Errorf("read balance transaction: %w", err)
 	}
 	if a.Object != "balance_transaction" || a.ID == "" || a.Created == 0 {
-		return Transaction{}, fmt.Errorf("read balance transaction: object is %q, id %q: want balance_transaction objects of GET /v1/balance_transactions", a.Object, a.ID)
+		return Transaction{}, fmt.Errorf("read balance transaction: object is %q, id %q: "+
+			"want balance_transaction objects of GET /v1/balance_transactions", a.Object, a.ID)
 	}
 	amount, err := a.Amount.Int64()
 	if err != nil {

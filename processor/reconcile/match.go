@@ -396,7 +396,9 @@ func (c *comparison) uncovered() []*row {
 		}
 	}
 	slices.SortFunc(list, func(x, y *row) int {
-		return cmp.Or(x.OccurredAt.Compare(y.OccurredAt), cmp.Compare(x.ObjectID, y.ObjectID), cmp.Compare(x.EntryID, y.EntryID))
+		return cmp.Or(
+			x.OccurredAt.Compare(y.OccurredAt), cmp.Compare(x.ObjectID, y.ObjectID), cmp.Compare(x.EntryID, y.EntryID),
+		)
 	})
 	return list
 }

@@ -274,7 +274,8 @@ func (c *comparison) finding(r *row, a answered) (Finding, string) {
 	case !r.covered():
 		return Amount, c.whyAmount(r)
 	case r.byAmount:
-		return Paired, fmt.Sprintf("no name ties %s and %s, only currency, amount and time: %s", first.Source, r.ObjectID, tie(r))
+		return Paired, fmt.Sprintf("no name ties %s and %s, only currency, amount and time: %s",
+			first.Source, r.ObjectID, tie(r))
 	case !a.sameDay:
 		return Day, fmt.Sprintf("booked at %s, Stripe's balance moved at %s: an event that came late, or midnight between "+
 			"them", r.OccurredAt.UTC().Format(time.DateTime), first.Created.UTC().Format(time.DateTime))

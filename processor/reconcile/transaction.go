@@ -109,7 +109,8 @@ func (t *Transaction) Settlement(account string, livemode bool) stripe.Fact {
 	f := stripe.Fact{
 		ObjectID: t.Source, Kind: stripe.SettlementOf(t.Kind()), Source: stripe.FromBalance, EventID: t.ID,
 		Account: account, Livemode: livemode,
-		CreatedAt: t.Created, ReceivedAt: t.Created, OccurredAt: t.Created, Certain: true, Currency: t.Currency, Amount: t.Amount,
+		CreatedAt: t.Created, ReceivedAt: t.Created, OccurredAt: t.Created, Certain: true,
+		Currency: t.Currency, Amount: t.Amount,
 	}
 	if kind := t.Kind(); kind == stripe.Dispute || kind == stripe.DisputeReversal {
 		f.TransactionID = t.ID // a dispute may withdraw and give back more than once

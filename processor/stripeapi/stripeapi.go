@@ -113,6 +113,9 @@ const maxAnswer = 64 << 20
 func (c *Client) Get(ctx context.Context, r Request) ([]byte, error) {
 	wait := backoff.NewExponentialBackOff()
 	wait.Multiplier, wait.MaxInterval = 2, 20*time.Second
+	warn := func(err error, in time.Duration) {
+		c.Log.Warn("ask Stripe; trying again", "path", r.Path, "in", in.Round(time.Millisecond), "error", err)
+	}
 	return backoff.Retry(ctx, func() ([]byte, error) {
 		body, err := c.try(ctx, r)
 		var refused *Refused
@@ -120,9 +123,7 @@ func (c *Client) Get(ctx context.Context, r Request) ([]byte, error) {
 			return nil, backoff.Permanent(err)
 		}
 		return body, err
-	}, backoff.WithBackOff(wait), backoff.WithMaxElapsedTime(c.Patience), backoff.WithNotify(func(err error, in time.Duration) {
-		c.Log.Warn("ask Stripe; trying again", "path", r.Path, "in", in.Round(time.Millisecond), "error", err)
-	}))
+	}, backoff.WithBackOff(wait), backoff.WithMaxElapsedTime(c.Patience), backoff.WithNotify(warn))
 }
 
 func (c *Client) try(ctx context.Context, r Request) ([]byte, error) {
