@@ -83,7 +83,7 @@ func (c *clicksCommand) configs() (clicks.Config, publish.Config, error) {
 	directory, err := c.directory(string(edge.EmailKey))
 	edge.Workspaces = directory
 	faults = append(faults, err, edge.Validate())
-	kafka, err := c.config(schemas.TopicClicks, schemas.TopicLeads)
+	kafka, err := c.config(schemas.TopicClicks, schemas.TopicLeads, schemas.TopicStripe)
 	if c.spoolFlags.apply(&kafka); err == nil {
 		err = kafka.Validate()
 	}

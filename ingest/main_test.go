@@ -135,7 +135,7 @@ func oneRecord(t *testing.T, seed, topic string) *kgo.Record {
 }
 
 func TestClicks(t *testing.T) {
-	cluster, seed := kafka(t, schemas.TopicClicks, schemas.TopicLeads)
+	cluster, seed := kafka(t, schemas.TopicClicks, schemas.TopicLeads, schemas.TopicStripe)
 	r := start(t, "clicks", "--edge-addr", "127.0.0.1:0", "--ops-addr", "127.0.0.1:0", "--kafka-seeds", seed, "--secret-key", "sk_test_0123456789")
 
 	res, err := http.Post(r.public+"/v1/click", "text/plain", strings.NewReader(`{"url":"https://shop.example/?via=anna"}`)) //nolint:noctx

@@ -58,7 +58,7 @@ func (r *running) lead(key string) int {
 // A key is withdrawn and another given, by SIGHUP and by the change of the file alone, while requests are served: none
 // fails. A broken file changes nothing and is complained of until it is mended.
 func TestReload(t *testing.T) {
-	_, seed := kafka(t, schemas.TopicClicks, schemas.TopicLeads)
+	_, seed := kafka(t, schemas.TopicClicks, schemas.TopicLeads, schemas.TopicStripe)
 	const keyA, keyB = "sk_aaaaaaaaaaaaaaaa", "sk_bbbbbbbbbbbbbbbb"
 	path := filepath.Join(t.TempDir(), "workspaces.json")
 	file := func(key string) string { return `[{"id":"acme","secret_keys":["sk_0123456789abcdef","` + key + `"]}]` }
@@ -124,7 +124,8 @@ func TestReload(t *testing.T) {
 // Both halves of the edge reach a Kafka that wants a password and TLS, with the secrets in files.
 func TestSecuredKafka(t *testing.T) {
 	pair, ca := certificate(t)
-	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, schemas.TopicClicks, schemas.TopicLeads), kfake.EnableSASL(),
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, schemas.TopicClicks, schemas.TopicLeads,
+		schemas.TopicStripe), kfake.EnableSASL(),
 		kfake.Superuser("SCRAM-SHA-512", "edge", "a password"), kfake.TLS(&tls.Config{Certificates: []tls.Certificate{pair}}))
 	if err != nil {
 		t.Fatal(err)

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -16,6 +18,7 @@ import (
 	"tributary/processor/fx"
 	"tributary/processor/recompute"
 	"tributary/processor/replay"
+	"tributary/processor/stripeapi"
 	"tributary/processor/workspace"
 	"tributary/schemas"
 )
@@ -38,6 +41,37 @@ func (s *kafkaSettings) topics(deadLetter consume.DeadLetter, log *slog.Logger) 
 		return nil, err
 	}
 	return &replay.Topics{Seeds: c.Seeds, Opts: c.Options(), DeadLetter: deadLetter, Log: log}, nil
+}
+
+// stripeAPISettings are the flags of the commands that ask Stripe for what an event leaves out.
+type stripeAPISettings struct {
+	StripeAPIKey     string `name:"stripe-api-key" help:"Restricted key with read access to events and to the objects that they name, for thin events; a live one, a test one, or both. Better in a file."`
+	StripeAPIKeyFile string `name:"stripe-api-key-file" help:"File that holds --stripe-api-key." type:"path" placeholder:"FILE"`
+	StripeAPIBase    string `name:"stripe-api-base" help:"Where Stripe's API is." default:"https://api.stripe.com" placeholder:"URL"`
+}
+
+// client returns what asks Stripe, nil without a key.
+func (s *stripeAPISettings) client() (*stripeapi.Client, error) {
+	return stripeClient("stripe api key", s.StripeAPIKey, s.StripeAPIKeyFile, s.StripeAPIBase)
+}
+
+// stripeClient returns a client with the keys of a flag or its file, nil without any. It waits as long as a person does; who
+// waits longer says so.
+func stripeClient(name, value, file, base string) (*stripeapi.Client, error) {
+	text, err := schemas.Secret(name, value, file)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := stripeapi.ParseKeys(text)
+	if err != nil || keys.Empty() {
+		return nil, err
+	}
+	if err := stripeapi.CheckBase(base); err != nil {
+		return nil, err
+	}
+	return &stripeapi.Client{
+		Base: strings.TrimSuffix(base, "/"), Keys: keys, HTTP: &http.Client{}, Patience: 3 * time.Minute, Log: slog.Default(),
+	}, nil
 }
 
 // clickhouseSettings are the flags of commands that use ClickHouse.
@@ -147,7 +181,7 @@ func (s *bookingSettings) handlers(ctx context.Context, store *clickhouse.Store,
 		Clicks:     &consume.Clicks{Store: target, Recomputer: recomputer, Erased: erased, Agents: agents},
 		Payments: &consume.Payments{
 			Store: target, Recomputer: recomputer, Workspace: workspaces.OfEvent, Keys: workspaces.Keys,
-			Erased: erased, Events: consume.NewEventsMetric(),
+			Erased: erased, Events: consume.NewEventsMetric(), ThinFetched: true,
 		},
 	}, nil
 }

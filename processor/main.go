@@ -24,6 +24,7 @@ type commands struct {
 	Explain   explainCommand         `cmd:"" help:"Explain a sale, refund, customer or subscription: what Stripe reported, who is credited, and why."`
 	Audit     auditCommand           `cmd:"" help:"Check that every record is stored and booked, from Kafka to the dashboards."`
 	Reconcile reconcileCommand       `cmd:"" help:"Compare the ledger with Stripe's balance transactions."`
+	Backfill  backfillCommand        `cmd:"" help:"Bring past money from Stripe's API into Kafka."`
 	Replay    replayCommand          `cmd:"" help:"Book again: a range of time, dead letters, or everything in a shadow database."`
 	Dashboard dashboardCommand       `cmd:"" help:"Serve the dashboard's page, on loopback only: it has no login."`
 	Erase     eraseCommand           `cmd:"" help:"Erase a person from every table; amounts and credits stay."`
@@ -38,7 +39,8 @@ func main() {
 	context.AfterFunc(ctx, stop) // the first signal stops in order; the second one finds the default behaviour: now
 	if err := execute(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, "processor:", err)
-		if errors.Is(err, reconcile.ErrDifferences) || errors.Is(err, errDifferences) || errors.Is(err, errFindings) {
+		if errors.Is(err, reconcile.ErrDifferences) || errors.Is(err, reconcile.ErrUnproven) ||
+			errors.Is(err, errDifferences) || errors.Is(err, errFindings) {
 			os.Exit(2)
 		}
 		os.Exit(1)

@@ -6,15 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"os"
-	"strings"
 	"time"
 
 	"tributary/processor/clickhouse"
 	"tributary/processor/fx"
 	"tributary/processor/reconcile"
 	"tributary/processor/stripe"
+	"tributary/processor/stripeapi"
 	"tributary/processor/workspace"
 )
 
@@ -23,28 +22,39 @@ import (
 type reconcileCommand struct {
 	clickhouseSettings
 	bookingSettings
-	Export    []string `type:"existingfile" help:"Stripe's own export: the itemised balance report or balance history as CSV, or the API's balance transactions as JSON; repeatable." placeholder:"FILE"`
-	API       bool     `name:"api" help:"Read Stripe's API instead."`
-	StripeKey string   `name:"stripe-key" help:"Restricted key with read access to balance transactions, charges, refunds and disputes. Better given by the environment."`
-	APIBase   string   `name:"stripe-api-base" help:"Where Stripe's API is." default:"https://api.stripe.com" placeholder:"URL"`
-	Account   string   `help:"Connected account; empty: the platform's own." placeholder:"acct_…"`
-	Test      bool     `help:"Compare test mode instead of live mode."`
-	From      string   `help:"First UTC day; without it the first of the export, with --api thirty days ago." placeholder:"2006-01-02"`
-	To        string   `help:"Last UTC day; without it the last of the export, with --api yesterday." placeholder:"2006-01-02"`
-	KeepRates bool     `name:"keep-rates" help:"Where Stripe settled in USD, let its own rate convert the entry instead of the published one."`
-	JSON      bool     `name:"json" help:"Print the report as JSON."`
+	Export        []string `type:"existingfile" help:"Stripe's own export: the itemised balance report or balance history as CSV, or the API's balance transactions as JSON; repeatable." placeholder:"FILE"`
+	API           bool     `name:"api" help:"Read Stripe's API instead."`
+	StripeKey     string   `name:"stripe-key" help:"Restricted key with read access to balance transactions, charges, refunds and disputes. Better in a file."`
+	StripeKeyFile string   `name:"stripe-key-file" help:"File that holds --stripe-key." type:"path" placeholder:"FILE"`
+	APIBase       string   `name:"stripe-api-base" help:"Where Stripe's API is." default:"https://api.stripe.com" placeholder:"URL"`
+	Account       string   `help:"Connected account; empty: the platform's own." placeholder:"acct_…"`
+	Test          bool     `help:"Compare test mode instead of live mode."`
+	From          string   `help:"First UTC day; without it the first of the export, with --api thirty days ago." placeholder:"2006-01-02"`
+	To            string   `help:"Last UTC day; without it the last of the export, with --api yesterday." placeholder:"2006-01-02"`
+	KeepRates     bool     `name:"keep-rates" help:"Where Stripe settled in USD, let its own rate convert the entry instead of the published one."`
+	JSON          bool     `name:"json" help:"Print the report as JSON."`
+
+	client *stripeapi.Client // of --api
 }
 
 // Help is shown under --help.
 func (c *reconcileCommand) Help() string {
-	return `Every balance transaction of a charge, refund or dispute must answer to one entry of the ledger, on the same UTC day, in the currency that
-the customer saw, to the cent; and every entry to a balance transaction. Each difference is listed with its likely cause.
+	return `Every balance transaction of a charge, refund or dispute must answer to one entry of the ledger, on
+the same UTC day, in the currency that the customer saw, to the cent; and every entry to a balance
+transaction. Each difference is listed with its likely cause.
 
     processor reconcile --export balance.csv
-    TRIBUTARY_STRIPE_KEY=rk_live_… processor reconcile --api --from 2026-03-01 --to 2026-03-31
+    processor reconcile --api --stripe-key-file key --from 2026-03-01 --to 2026-03-31
 
 In the dashboard: Reports, Balance, "Balance change from activity", itemised, all columns, time zone UTC.
-Exit status: 0 equal, 2 differences, 1 anything else.`
+The dashboard's balance history names no payment intents, so that what the ledger knows by its intent alone
+cannot be found in it.
+
+An entry that no transaction answers to counts as paid outside Stripe only where an event says so
+(paid_out_of_band, payment_record, out_of_band_amount). Any other is unproven, and so is whatever was found
+by its amount alone or could not be compared: then the two are not called equal.
+
+Exit status: 0 equal, 2 differences or something unproven, 1 anything else.`
 }
 
 func (c *reconcileCommand) Run(ctx context.Context, log *slog.Logger) error {
@@ -64,7 +74,8 @@ func (c *reconcileCommand) Run(ctx context.Context, log *slog.Logger) error {
 	defer store.Close()
 	workspace, listed := workspaces.Of(c.Account, !c.Test, "")
 	if !listed {
-		return fmt.Errorf("no workspace lists account %q (hint: --account, and --test for test mode; the workspaces file names the accounts)", c.Account)
+		return fmt.Errorf("no workspace lists account %q (hint: --account, and --test for test mode; "+
+			"the workspaces file names the accounts)", c.Account)
 	}
 	scope := reconcile.Scope{Workspace: workspace, Account: c.Account, Livemode: !c.Test, Period: period}
 	if c.KeepRates {
@@ -97,8 +108,12 @@ func (c *reconcileCommand) validate() (*workspace.File, error) {
 		faults = append(faults, errors.New("give either --export or --api"))
 	case !c.API && len(c.Export) == 0:
 		faults = append(faults, errors.New("nothing to compare with: give Stripe's export with --export, or --api"))
-	case c.API && c.StripeKey == "":
-		faults = append(faults, errors.New("--api needs a key: set TRIBUTARY_STRIPE_KEY to a restricted one with read access"))
+	case c.API:
+		c.client, err = stripeClient("stripe key", c.StripeKey, c.StripeKeyFile, c.APIBase)
+		if err == nil && c.client == nil {
+			err = errors.New("--api needs a key (hint: --stripe-key-file, a restricted one with read access)")
+		}
+		faults = append(faults, err)
 	}
 	for _, d := range []struct{ flag, value string }{{"from", c.From}, {"to", c.To}} {
 		if _, err := time.Parse(time.DateOnly, d.value); d.value != "" && err != nil {
@@ -151,9 +166,12 @@ func (c *reconcileCommand) read(ctx context.Context, log *slog.Logger,
 		return nil, period, err
 	}
 	if c.API {
-		api := &reconcile.API{Base: strings.TrimSuffix(c.APIBase, "/"), Key: c.StripeKey, Account: c.Account,
-			Client: &http.Client{}}
-		if err := api.Transactions(ctx, period, each); err != nil {
+		api := &reconcile.API{Client: c.client, Account: c.Account, Livemode: !c.Test}
+		api.Client.Log = log
+		// A day more on either side: what moved just before or after midnight finds its entry, and is
+		// reported on its day.
+		wider := reconcile.Period{From: period.From.AddDate(0, 0, -1), To: period.To.AddDate(0, 0, 1)}
+		if err := api.Transactions(ctx, wider, each); err != nil {
 			return nil, period, err
 		}
 	}

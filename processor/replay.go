@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"tributary/processor/clickhouse"
+	"tributary/processor/consume"
 	"tributary/processor/replay"
 )
 
@@ -61,13 +62,15 @@ func (c *replayRangeCommand) Run(ctx context.Context, log *slog.Logger) error {
 type replayDeadLettersCommand struct {
 	clickhouseSettings
 	bookingSettings
+	stripeAPISettings
 	Since  string `help:"Those set aside from this time on, UTC." placeholder:"2006-01-02T15:04"`
-	Reason string `help:"Those of this reason only: unreadable, unlisted_account, unknown_shape, not_an_event, rejected."`
+	Reason string `help:"Those of this reason only: unreadable, unlisted_account, unknown_shape, not_an_event, thin_event (needs --stripe-api-key), rejected."`
 }
 
 func (c *replayDeadLettersCommand) Run(ctx context.Context, log *slog.Logger) error {
 	since, err := parseTime("since", c.Since)
-	if err != nil {
+	client, err2 := c.client()
+	if err := errors.Join(err, err2); err != nil {
 		return err
 	}
 	store, err := c.open(ctx, log)
@@ -78,6 +81,10 @@ func (c *replayDeadLettersCommand) Run(ctx context.Context, log *slog.Logger) er
 	handlers, err := c.handlers(ctx, store, store, time.Now, log)
 	if err != nil {
 		return err
+	}
+	if client != nil {
+		client.Log = log
+		handlers.Thin = &consume.Thin{API: client, Log: log}
 	}
 	result, err := replay.HandleDeadLetters(ctx, store, handlers, since, c.Reason, batchRecords, log)
 	if err != nil {

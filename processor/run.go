@@ -19,6 +19,7 @@ import (
 	"tributary/processor/fx"
 	"tributary/processor/recompute"
 	"tributary/processor/replay"
+	"tributary/processor/stripeapi"
 	"tributary/processor/workspace"
 	"tributary/schemas"
 	"tributary/schemas/program"
@@ -35,12 +36,15 @@ import (
 //	                  └──▶ recompute ─▶ identity ─▶ join, ledger, fx ──▶ ledger
 //	          sweep ────────┘
 //
+//	stripe.v1 (thin events) ──▶ consumer thin ──▶ Stripe's API ──▶ stripe.v1 (their snapshots), with --stripe-api-key
+//
 // Each consumer commits after ClickHouse has acknowledged everything to the right of it.
 type runCommand struct {
 	kafkaSettings
 	clickhouseSettings
 	OpsAddr string `help:"Metrics, health and profiles." default:"127.0.0.1:8094" placeholder:"HOST:PORT"`
 	bookingSettings
+	stripeAPISettings
 	FXRefresh  time.Duration `name:"fx-refresh" help:"How often the sources are read again. Rates that another process stores, like processor fx --fetch, are used within --sweep." default:"1h"`
 	InstanceID string        `name:"instance-id" help:"Static membership: a processor that restarts under its name gets its partitions back without a rebalance. Unique among all running ones."`
 	Rewind     time.Duration `help:"How far before the committed offset a partition is read again on every assignment." default:"15m"`
@@ -60,6 +64,7 @@ type runConfig struct {
 	workspaces *workspace.File
 	agents     *enrich.Agents
 	kafka      schemas.KafkaConnection
+	stripe     *stripeapi.Client // nil without an API key
 }
 
 // validate turns the flags into a configuration, or reports every fault of all of them.
@@ -79,7 +84,9 @@ func (c *runCommand) validate(ctx context.Context) (runConfig, error) {
 		faults = append(faults, errors.New("durations: one is out of range "+
 			"(hint: --rewind and --audit are not negative; --sweep, --grace and --fx-refresh are more than 0)"))
 	}
-	return runConfig{sources, workspaces, agents, kafka}, errors.Join(faults...)
+	client, err := c.client()
+	faults = append(faults, err)
+	return runConfig{sources, workspaces, agents, kafka, client}, errors.Join(faults...)
 }
 
 // moved returns an error if the ledger has entries of accounts in another workspace than the file
@@ -124,7 +131,7 @@ func (c *runCommand) Run(ctx context.Context, app *kong.Kong, log *slog.Logger) 
 	if err != nil {
 		return err
 	}
-	ops := program.NewOps(registry, p.ready, p.reloader.Warnings, p.rateWarnings)
+	ops := program.NewOps(registry, p.ready, p.reloader.Warnings, p.currentWarnings)
 	go func() { _ = ops.Serve(listener) }() // it ends with the shutdown below
 	defer func() {
 		soon, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
@@ -155,6 +162,8 @@ type pipeline struct {
 	erased           *erase.List
 	recomputer       *recompute.Recomputer
 	payments, clicks *consume.Consumer
+	thin             *consume.Consumer // nil without an API key
+	warnings         []func() string   // each empty if there is nothing to warn of
 	auditor          *audit.Continuous
 }
 
@@ -190,11 +199,21 @@ func (c *runCommand) pipeline(ctx context.Context, config runConfig, store *clic
 	}
 	payments := &consume.Payments{
 		Store: store, Recomputer: p.recomputer, Workspace: p.workspaces.OfEvent, Keys: p.workspaces.Keys,
-		Erased: p.erased, Events: events,
+		Erased: p.erased, Events: events, ThinFetched: config.stripe != nil,
 	}
 	clicks := &consume.Clicks{Store: store, Recomputer: p.recomputer, Erased: p.erased, Agents: config.agents}
 	p.payments = consumer("payments", consume.PaymentTopics, 2_000, payments.Handle)
 	p.clicks = consumer("clicks", consume.ClickTopics, 20_000, clicks.Handle)
+	p.warnings = []func() string{p.rates.Warning, payments.Warning}
+	if config.stripe != nil {
+		config.stripe.Patience, config.stripe.Log = 0, log
+		thin := &consume.Thin{API: config.stripe, Log: log}
+		p.thin = consumer("thin", []string{schemas.TopicStripe}, 100, thin.Handle)
+		// What was fetched once is in Kafka, and ClickHouse's crashes do not lose it: nothing is read again.
+		p.thin.Group, p.thin.Rewind = consume.ThinGroup, 0
+		thin.Produce = p.thin.Produce
+		p.warnings = append(p.warnings, thin.Warning)
+	}
 
 	topics := &replay.Topics{Seeds: config.kafka.Seeds, Opts: config.kafka.Options(), Log: log}
 	p.auditor = audit.NewContinuous(c.Audit, func(ctx context.Context, since time.Time) (*audit.Report, error) {
@@ -216,11 +235,14 @@ func (p *pipeline) ready(ctx context.Context) error {
 	return p.schema.check(ctx)
 }
 
-func (p *pipeline) rateWarnings(context.Context) []string {
-	if warning := p.rates.Warning(); warning != "" {
-		return []string{warning}
+func (p *pipeline) currentWarnings(context.Context) []string {
+	var list []string
+	for _, warning := range p.warnings {
+		if w := warning(); w != "" {
+			list = append(list, w)
+		}
 	}
-	return nil
+	return list
 }
 
 // load reads what must be known before the first record is handled.
@@ -246,6 +268,9 @@ func (p *pipeline) run(ctx context.Context, sweep, fxRefresh time.Duration) erro
 	group.Go(func() error { return p.reloader.Run(ctx) })
 	group.Go(func() error { return p.payments.Run(ctx) })
 	group.Go(func() error { return p.clicks.Run(ctx) })
+	if p.thin != nil {
+		group.Go(func() error { return p.thin.Run(ctx) })
+	}
 	group.Go(func() error { return p.recomputer.Sweep(ctx, sweep) })
 	group.Go(func() error { return p.rates.Run(ctx, fxRefresh, sweep, p.recomputer.Wake) })
 	group.Go(func() error { return p.auditor.Run(ctx) })

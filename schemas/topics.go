@@ -25,7 +25,7 @@ const (
 var Topics = []Topic{
 	{TopicClicks, "click id, 16 bytes", 12, 7 * 24 * time.Hour, "ingest clicks"},
 	{TopicLeads, "external customer id", 6, 30 * 24 * time.Hour, "ingest clicks"},
-	{TopicStripe, "Stripe customer id, else object id", 6, 90 * 24 * time.Hour, "ingest stripe"},
+	{TopicStripe, "Stripe customer id, else object id", 6, 90 * 24 * time.Hour, "ingest stripe; ingest clicks (movements); processor (thin events, backfill)"},
 	{TopicDeadLetters, "topic/partition/offset of the record set aside", 1, 90 * 24 * time.Hour, "ingest, processor"},
 }
 

@@ -24,7 +24,7 @@ type kafka struct {
 
 // Run prints the broker's address and serves until ctx ends.
 func (k kafka) Run(ctx context.Context) error {
-	opts := []kfake.Opt{kfake.NumBrokers(1), kfake.SeedTopics(partitions, schemas.TopicClicks, schemas.TopicLeads)}
+	opts := []kfake.Opt{kfake.NumBrokers(1), kfake.SeedTopics(partitions, schemas.TopicClicks, schemas.TopicLeads, schemas.TopicStripe)}
 	if k.Port > 0 {
 		opts = append(opts, kfake.Ports(k.Port))
 	}

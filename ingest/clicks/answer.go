@@ -46,7 +46,7 @@ var (
 	errUnknownKey  = &fault{401, "unknown_key", "the publishable key is not known", "compare it with publishable_keys in the workspaces file"}
 	errHost        = &fault{403, "host_not_allowed", "this site may not send for the workspace", "add its hostname to the workspace's hostnames"}
 
-	errNotFound    = &fault{404, "not_found", "there is nothing at this address", "POST /v1/click, /v1/clicks or /v1/leads; GET /v1/click.gif or /t.js"}
+	errNotFound    = &fault{404, "not_found", "there is nothing at this address", "POST /v1/click, /v1/clicks, /v1/leads or /v1/movements; GET /v1/click.gif or /t.js"}
 	errMethod      = &fault{405, "method_not_allowed", "this address does not take that method", "see the Allow header"}
 	errTimeout     = &fault{408, "timeout", "the request took too long to arrive", "send it in one go"}
 	errBodySize    = &fault{413, "too_large", "the body is too large", "64 KiB for one event, 1 MiB for a batch"}
@@ -66,6 +66,8 @@ var faults = []*fault{errBadJSON, errBadField, errTooLong, errNothing, errBadURL
 	errBadProperties, errBadAddress, errBadCountry, errBadLink, errBadLead, errBadMode, errBadQuantity, errBadMetadata, errBadRequest,
 	errFraming, errNoSecret, errWrongSecret, errNoKey, errUnknownKey, errHost, errNotFound, errMethod, errTimeout, errBodySize,
 	errBatchSize, errContentType, errRate, errHeaderSize, errInternal, errBusy, errUnavailable, errSales,
+	errUnknownField, errBadMovement, errBadMovementField, errMovementKind, errMovementID, errMovementParent, errMovementAmount,
+	errMovementTax, errMovementCurrency, errMovementTime,
 	errOptedOut}
 
 // bodies is the answer's JSON, made once per fault.

@@ -35,7 +35,7 @@ type edge struct {
 
 func newKafka(t testing.TB, opts ...kfake.Opt) *kfake.Cluster {
 	t.Helper()
-	c, err := kfake.NewCluster(append([]kfake.Opt{kfake.NumBrokers(1), kfake.SeedTopics(3, schemas.TopicClicks, schemas.TopicLeads)}, opts...)...)
+	c, err := kfake.NewCluster(append([]kfake.Opt{kfake.NumBrokers(1), kfake.SeedTopics(3, schemas.TopicClicks, schemas.TopicLeads, schemas.TopicStripe)}, opts...)...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +48,7 @@ func newEdge(t *testing.T, change func(*Config)) *edge {
 	kafka := newKafka(t)
 	e := &edge{t: t, kafka: kafka}
 	e.start(kafka.ListenAddrs(), change)
-	reader, err := kgo.NewClient(kgo.SeedBrokers(kafka.ListenAddrs()...), kgo.ConsumeTopics(schemas.TopicClicks, schemas.TopicLeads),
+	reader, err := kgo.NewClient(kgo.SeedBrokers(kafka.ListenAddrs()...), kgo.ConsumeTopics(schemas.TopicClicks, schemas.TopicLeads, schemas.TopicStripe),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchMaxWait(50*time.Millisecond))
 	if err != nil {
 		t.Fatal(err)

@@ -5,6 +5,7 @@ import "github.com/prometheus/client_golang/prometheus"
 type metrics struct {
 	accepted      prometheus.Counter
 	leads         prometheus.Counter
+	movements     prometheus.Counter
 	rejected      map[string]prometheus.Counter // by fault.code
 	unknownFields prometheus.Counter
 	clamped       prometheus.Counter
@@ -19,6 +20,7 @@ func newMetrics(reg *prometheus.Registry, open func() float64) *metrics {
 	m := &metrics{
 		accepted:      counter("ingest_clicks_accepted_total", "Clicks answered with success: stored."),
 		leads:         counter("ingest_clicks_leads_accepted_total", "Leads answered with success: stored."),
+		movements:     counter("ingest_clicks_movements_accepted_total", "Movements of money answered with success: stored."),
 		rejected:      make(map[string]prometheus.Counter),
 		unknownFields: counter("ingest_clicks_unknown_fields_total", "Fields of accepted events that have no meaning here; they were ignored."),
 		clamped:       counter("ingest_clicks_clamped_total", "Clicks whose time lay outside the tolerance around receipt and was moved to its edge."),
@@ -31,7 +33,7 @@ func newMetrics(reg *prometheus.Registry, open func() float64) *metrics {
 		m.rejected[f.code] = rejected.WithLabelValues(f.code)
 	}
 	if reg != nil {
-		reg.MustRegister(m.accepted, m.leads, rejected, m.unknownFields, m.clamped, m.foreign, m.connsRefused,
+		reg.MustRegister(m.accepted, m.leads, m.movements, rejected, m.unknownFields, m.clamped, m.foreign, m.connsRefused,
 			prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "ingest_clicks_open_connections", Help: "Connections of the edge."}, open))
 	}
 	return m

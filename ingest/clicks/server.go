@@ -180,14 +180,18 @@ func (s *Server) route(ctx *fasthttp.RequestCtx) {
 		s.post(ctx, s.batch, true)
 	case "/v1/leads":
 		s.post(ctx, s.lead, false)
+	case "/v1/movements":
+		s.post(ctx, s.movement, false)
 	case "/track/click":
 		s.post(ctx, s.trackClick, true)
 	case "/track/visit":
 		s.post(ctx, s.trackVisit, true)
 	case "/track/lead":
 		s.post(ctx, s.trackLead, true)
-	case "/track/sale", "/track/sale/client":
+	case "/track/sale":
 		s.post(ctx, s.trackSale, true)
+	case "/track/sale/client":
+		s.post(ctx, s.trackClientSale, true)
 	case "/v1/click.gif":
 		s.get(ctx, s.pixel)
 	default:

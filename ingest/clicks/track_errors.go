@@ -1,21 +1,11 @@
 package clicks
 
-import (
-	"encoding/json"
+import "encoding/json"
 
-	"github.com/valyala/fasthttp"
-)
-
-// errSales answers /track/sale and /track/sale/client. Money is booked from what Stripe signed; a
-// sale that only a page or an SDK reports has no place in the ledger.
-var errSales = &fault{501, "sales_from_stripe", "sales are not taken here: they come from Stripe",
-	"add the address of `ingest stripe` to Stripe's webhooks; see the README"}
-
-// trackSale refuses a sale so that a browser's script can read why.
-func (s *Server) trackSale(ctx *fasthttp.RequestCtx) {
-	beaconCORS(ctx)
-	s.refuse(ctx, errSales)
-}
+// errSales answers a sale of Stripe's, which Stripe's events book, and one that a page reports:
+// whoever sees the page could report any.
+var errSales = &fault{501, "sales_from_stripe", "such sales are not taken here: they come from Stripe",
+	"add the address of `ingest stripe` to Stripe's webhooks; other money comes from a backend with a secret key"}
 
 // trackCodes are the error codes that Dub's API has for a status (its API reference, "Errors"). Its
 // SDKs know no other code, and report an answer with one as malformed.

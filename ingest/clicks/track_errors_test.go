@@ -16,7 +16,12 @@ func TestTrackErrors(t *testing.T) {
 		{"/track/lead", `{"customerExternalId":"u1"}`, "Authorization: Bearer wrong", 401, "unauthorized",
 			"unknown_secret_key"},
 		{"/track/nothing", `{}`, "", 404, "not_found", "not_found"},
-		{"/track/sale", `{"amount":100}`, "Authorization: Bearer sk", 501, "sales_from_stripe", "sales_from_stripe"},
+		{"/track/sale", `{"amount":100,"paymentProcessor":"stripe","customerExternalId":"u"}`, "Authorization: Bearer sk_acme", 501,
+			"sales_from_stripe", "sales_from_stripe"},
+		{"/track/sale", `{"amount":100}`, "Authorization: Bearer sk_acme", 400, "bad_request", "bad_lead"},
+		{"/track/sale", `{"amount":-1,"customerExternalId":"u"}`, "Authorization: Bearer sk_acme", 400, "bad_request", "bad_amount"},
+		{"/track/sale", `{"amount":1,"customerExternalId":"u","invoiceId":"in_1"}`, "Authorization: Bearer sk_acme", 400, "bad_request", "bad_id"},
+		{"/track/sale", `{"amount":100}`, "Authorization: Bearer pk_acme", 401, "unauthorized", "unknown_secret_key"},
 		{"/track/sale/client", `{"amount":100}`, "Origin: https://acme.example", 501, "sales_from_stripe",
 			"sales_from_stripe"},
 	} {

@@ -3,6 +3,7 @@ package audit
 import (
 	"context"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -74,7 +75,7 @@ func (c *Continuous) once(ctx context.Context) error {
 			"row", f.Key)
 	}
 	if len(report.Findings) == 0 {
-		c.log.Info("audit: nothing found", "records", report.Records)
+		c.log.Info("audit: nothing found", "records", report.Records, "not_checked", strings.Join(report.LeftOut, "; "))
 	}
 	return nil
 }

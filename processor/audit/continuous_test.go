@@ -130,6 +130,8 @@ func TestPrint(t *testing.T) {
 		}
 	}
 	f(clean, clean, false, 2, "nothing is missing, nothing is altered, nothing is unexplained")
+	partial := &Report{Records: 3, LeftOut: []string{"clicks", "leads"}}
+	f(partial, partial, false, 4, "in what was checked nothing is missing, nothing is altered, nothing is unexplained")
 	f(many, many, false, maxPrinted+3, "25 findings (hint: --repair repairs them)")
 	f(many, clean, true, maxPrinted+3, "25 findings, all repaired")
 	f(many, many, true, maxPrinted+3, "25 findings, 25 left after the repair")

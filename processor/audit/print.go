@@ -24,7 +24,12 @@ func Print(w io.Writer, found, left *Report, repaired bool) error {
 			fmt.Fprintf(&b, "%-17s %-12s and more\n", f.Table, f.What)
 		}
 	}
+	for _, what := range found.LeftOut {
+		b.WriteString("not checked: " + what + "\n")
+	}
 	switch {
+	case len(found.Findings) == 0 && len(found.LeftOut) > 0:
+		b.WriteString("in what was checked nothing is missing, nothing is altered, nothing is unexplained\n")
 	case len(found.Findings) == 0:
 		b.WriteString("nothing is missing, nothing is altered, nothing is unexplained\n")
 	case !repaired:

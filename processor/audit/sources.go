@@ -82,6 +82,16 @@ ORDER BY s.at, s.shown LIMIT ` + fmt.Sprint(maxFindings)
 	return findings, nil
 }
 
+// deadLetters returns how many records have been set aside since then.
+func deadLetters(ctx context.Context, live *clickhouse.Store, since time.Time) (n uint64, err error) {
+	err = live.Each(ctx, func(rows driver.Rows) error { return rows.Scan(&n) },
+		"SELECT count() FROM dead_letters FINAL WHERE at >= ?", since)
+	if err != nil {
+		return 0, fmt.Errorf("count dead letters: %w", err)
+	}
+	return n, nil
+}
+
 // unexplained returns the live ledger entries that were received in [since, until) and that
 // handling the records again did not write, or wrote with a smaller version, and their sales. A
 // sale about which more became known in the meantime is among them until it is recomputed.

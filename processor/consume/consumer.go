@@ -3,6 +3,7 @@
 package consume
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,6 +36,8 @@ type Consumer struct {
 	Name   string
 	Topics []string
 	Seeds  []string
+	// Group of the consumer; empty: the processors' own, schemas.ConsumerGroup.
+	Group string
 	// Instance makes the membership static (KIP-345): a processor that comes back under its name
 	// within the session timeout finds its partitions waiting. Empty: dynamic.
 	Instance string
@@ -200,7 +203,7 @@ func (c *Consumer) commit(ctx context.Context, records []*kgo.Record) {
 func (c *Consumer) deadLetter(ctx context.Context, r *kgo.Record, step, reason string, cause error) error {
 	record := schemas.DeadLetterRecord(r, step, reason, cause)
 	for {
-		err := c.produce(ctx, record)
+		err := c.Produce(ctx, record)
 		if err == nil {
 			break
 		}
@@ -218,10 +221,10 @@ func (c *Consumer) deadLetter(ctx context.Context, r *kgo.Record, step, reason s
 	return nil
 }
 
-// produce is ProduceSync that ends with ctx. ProduceSync waits for Kafka's answer without a limit
-// while it is not known whether the record was written. A dead letter that is written twice is
-// stored once.
-func (c *Consumer) produce(ctx context.Context, r *kgo.Record) error {
+// Produce writes a record by the consumer's own client, and returns when Kafka has acknowledged it or
+// ctx ends. ProduceSync waits for Kafka's answer without a limit while it is not known whether the
+// record was written. Whatever is written here may be written twice.
+func (c *Consumer) Produce(ctx context.Context, r *kgo.Record) error {
 	done := make(chan error, 1)
 	c.client.Produce(ctx, r, func(_ *kgo.Record, err error) { done <- err })
 	select {
@@ -231,6 +234,12 @@ func (c *Consumer) produce(ctx context.Context, r *kgo.Record) error {
 		return context.Cause(ctx)
 	}
 }
+
+// MaxRecordBytes lets a dead letter, or an event that was fetched, be as large as the largest record
+// that the webhook takes: one of its largest bodies, and the headers beside it.
+const MaxRecordBytes = 1<<20 + 128<<10
+
+func (c *Consumer) group() string { return cmp.Or(c.Group, schemas.ConsumerGroup) }
 
 func (c *Consumer) open() error {
 	count := func(delta int32) func(context.Context, *kgo.Client, map[string][]int32) {
@@ -242,7 +251,7 @@ func (c *Consumer) open() error {
 	}
 	opts := []kgo.Opt{
 		kgo.SeedBrokers(c.Seeds...),
-		kgo.ConsumerGroup(schemas.ConsumerGroup),
+		kgo.ConsumerGroup(c.group()),
 		kgo.ConsumeTopics(c.Topics...),
 		kgo.Balancers(wholeBalancer{kgo.CooperativeStickyBalancer()}),
 		kgo.BlockRebalanceOnPoll(),
@@ -259,6 +268,7 @@ func (c *Consumer) open() error {
 		kgo.FetchMaxPartitionBytes(2 << 20), // compressed: some ten times as much in memory, once for each broker
 		kgo.FetchMaxBytes(8 << 20),
 		kgo.RequiredAcks(kgo.AllISRAcks()),
+		kgo.ProducerBatchMaxBytes(MaxRecordBytes),
 		kgo.ProducerLinger(0),
 	}
 	if c.Instance != "" {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -37,6 +38,19 @@ type Payments struct {
 	// Erased lists the people whose data is taken out of every record; nil: nobody.
 	Erased *erase.List
 	Events *prometheus.CounterVec // by type and whether this program reads facts from it
+	// ThinFetched says that something else fetches what thin events leave out; otherwise they are set
+	// aside.
+	ThinFetched bool
+
+	thin atomic.Int64 // thin events that were set aside
+}
+
+// Warning returns what an operator should know; empty: nothing.
+func (m *Payments) Warning() string {
+	if n := m.thin.Load(); n > 0 {
+		return fmt.Sprintf("%d thin events were set aside since the start: %v", n, errThin)
+	}
+	return ""
 }
 
 // PaymentTopics are the topics of Payments.
@@ -133,6 +147,10 @@ func (m *Payments) event(b *paymentBatch, r *kgo.Record) (step, reason string, e
 	}
 	b.events = append(b.events, row)
 	m.Events.WithLabelValues(e.Type, strconv.FormatBool(facts.Known)).Inc()
+	if facts.Thin && !m.ThinFetched {
+		m.thin.Add(1)
+		return "facts", ThinReason, errThin
+	}
 	n := b.changesOf(workspace)
 	for _, f := range facts.Money {
 		b.facts = append(b.facts, clickhouse.FactRow{Workspace: workspace, Fact: f})

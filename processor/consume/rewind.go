@@ -8,8 +8,6 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
-
-	"tributary/schemas"
 )
 
 // partition of a topic.
@@ -82,7 +80,7 @@ func (c *Consumer) rewind(ctx context.Context,
 // time.
 func (c *Consumer) seekBack(ctx context.Context, offsets map[string]map[int32]kgo.Offset) error {
 	adm := kadm.NewClient(c.client)
-	committed, err := adm.FetchOffsets(ctx, schemas.ConsumerGroup)
+	committed, err := adm.FetchOffsets(ctx, c.group())
 	if err != nil {
 		return fmt.Errorf("read committed offsets: %w", err)
 	}

@@ -2,13 +2,27 @@ package reconcile
 
 import (
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"tributary/processor/fx"
+	"tributary/processor/stripeapi"
 )
+
+func client(t *testing.T, base, key string) *stripeapi.Client {
+	t.Helper()
+	keys, err := stripeapi.ParseKeys(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &stripeapi.Client{
+		Base: base, Keys: keys, HTTP: http.DefaultClient, Patience: time.Minute, Log: slog.New(slog.DiscardHandler),
+	}
+}
 
 // Two pages, a refusal for going too fast between them, and a key that is never said.
 func TestAPI(t *testing.T) {
@@ -20,7 +34,7 @@ func TestAPI(t *testing.T) {
 			return fmt.Sprintf(`{"id":%q,"object":"balance_transaction","amount":500,"currency":"usd","created":1772445600,"reporting_category":"charge","type":"charge","source":{"id":"ch_%s","object":"charge","amount":500,"amount_captured":500,"currency":"usd"}}`, id, id)
 		}
 		switch {
-		case r.Header.Get("Authorization") != "Bearer rk_sesame":
+		case r.Header.Get("Authorization") != "Bearer rk_live_sesame":
 			w.WriteHeader(http.StatusUnauthorized)
 			fmt.Fprint(w, `{"error":{"message":"Invalid API Key provided: rk_*****"}}`)
 		case r.Header.Get("Stripe-Account") != "acct_1" || r.URL.Query().Get("expand[]") != "data.source" || r.URL.Query().Get("created[gte]") != "1772323200" || r.URL.Query().Get("created[lt]") != "1772582400":
@@ -40,14 +54,14 @@ func TestAPI(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	api := &API{Base: server.URL, Key: "rk_sesame", Account: "acct_1", Client: server.Client()}
+	api := &API{Client: client(t, server.URL, "rk_live_sesame"), Account: "acct_1", Livemode: true}
 	var ids []string
 	err = api.Transactions(t.Context(), period, func(x Transaction) error { ids = append(ids, x.ID+" of "+x.Source); return nil })
 	if got := strings.Join(ids, ", "); err != nil || got != "txn_3 of ch_txn_3, txn_2 of ch_txn_2, txn_1 of ch_txn_1" || strings.Join(asked, ",") != ",txn_2,txn_2" {
 		t.Errorf("%s, asked %v, %v", got, asked, err)
 	}
-	api.Key = "rk_wrong"
-	if err := api.Transactions(t.Context(), period, nil); err == nil || !strings.Contains(err.Error(), "Invalid API Key") || strings.Contains(err.Error(), "rk_wrong") {
+	api.Client = client(t, server.URL, "rk_live_wrong")
+	if err := api.Transactions(t.Context(), period, nil); err == nil || !strings.Contains(err.Error(), "Invalid API Key") || strings.Contains(err.Error(), "rk_live_wrong") {
 		t.Errorf("%v", err)
 	}
 }

@@ -9,39 +9,41 @@ import (
 	"tributary/processor/clickhouse"
 )
 
-// BookedRow is what an audit needs of a ledger entry. Amount is minor units, signed.
+// BookedRow is what a comparison needs of a ledger entry. Amount is minor units, signed.
 type BookedRow struct {
-	Kind, ObjectID, SaleID, Currency string
-	Amount                           int64
-	OccurredAt                       time.Time
-	Status, SupersededBy             string
+	EntryID                            string // hex
+	Kind, ObjectID, SaleID, CustomerID string
+	Currency                           string
+	Amount                             int64
+	OccurredAt                         time.Time
+	Status                             string // booked or held
 }
 
-// What one object moved in several steps (the refunded totals of a charge, the balance transactions
-// of a dispute) is one row here.
-const (
-	selectByObject = `SELECT toString(kind), object_id, any(sale_id), currency, sum(amount), min(occurred_at), toString(status), superseded_by FROM ledger FINAL`
-	groupByObject  = ` GROUP BY kind, object_id, currency, status, superseded_by`
-)
+const entryColumns = `SELECT lower(hex(entry_id)), toString(kind), object_id, sale_id, customer_id, currency, amount,
+    occurred_at, toString(status)
+FROM ledger FINAL WHERE workspace = ? AND account = ? AND livemode = ? AND status != 'superseded' AND `
 
-// Booked gives the entries of one account that moved money in [from, to), booked and held ones.
-func Booked(ctx context.Context, s *clickhouse.Store, workspace, account string, livemode bool, from, to time.Time) ([]BookedRow, error) {
-	return booked(ctx, s, []string{workspace}, func(chunk []string) (string, []any) {
-		return selectByObject + `
-WHERE workspace IN (?) AND account = ? AND livemode = ? AND status != 'superseded' AND occurred_at >= ? AND occurred_at < ?` + groupByObject, []any{chunk, account, livemode, from, to}
+// Booked returns the entries of the scope that moved money in [from, to), booked and held ones.
+func Booked(ctx context.Context, s *clickhouse.Store, scope Scope, from, to time.Time) ([]BookedRow, error) {
+	return booked(ctx, s, []string{scope.Workspace}, func(workspaces []string) (string, []any) {
+		return entryColumns + `occurred_at >= ? AND occurred_at < ?`,
+			[]any{workspaces[0], scope.Account, scope.Livemode, from, to}
 	})
 }
 
-// BookedUnder gives every entry under the objects, whatever its day and status.
-func BookedUnder(ctx context.Context, s *clickhouse.Store, workspace string, objects []string) ([]BookedRow, error) {
-	return booked(ctx, s, objects, func(chunk []string) (string, []any) {
-		return selectByObject + `
-WHERE workspace = ? AND object_id IN (?)` + groupByObject, []any{workspace, chunk}
+// BookedUnder returns the entries of the scope under the objects, whatever their day.
+func BookedUnder(ctx context.Context, s *clickhouse.Store, scope Scope, objects []string) ([]BookedRow, error) {
+	return booked(ctx, s, objects, func(part []string) (string, []any) {
+		return entryColumns + `object_id IN (?)`, []any{scope.Workspace, scope.Account, scope.Livemode, part}
 	})
 }
 
-func booked(ctx context.Context, s *clickhouse.Store, keys []string, query func([]string) (string, []any)) ([]BookedRow, error) {
+func booked(
+	ctx context.Context, s *clickhouse.Store, keys []string, query func([]string) (string, []any),
+) ([]BookedRow, error) {
 	return clickhouse.Lookup(ctx, s, "ledger", keys, query, func(rows driver.Rows, r *BookedRow) error {
-		return rows.Scan(&r.Kind, &r.ObjectID, &r.SaleID, &r.Currency, &r.Amount, &r.OccurredAt, &r.Status, &r.SupersededBy)
+		return rows.Scan(
+			&r.EntryID, &r.Kind, &r.ObjectID, &r.SaleID, &r.CustomerID, &r.Currency, &r.Amount, &r.OccurredAt, &r.Status,
+		)
 	})
 }

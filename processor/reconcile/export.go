@@ -15,9 +15,10 @@ import (
 	"tributary/processor/fx"
 )
 
-// ReadExport reads balance transactions from a file of Stripe's: the CSV of a balance report ("Balance change from activity",
-// itemised) or of the dashboard's balance history, or the API's JSON, a list object or one transaction a line. Which one it is
-// shows in its first character. each is called for every transaction in the file's order.
+// ReadExport reads balance transactions from a file of Stripe's: the CSV of a balance report
+// ("Balance change from activity", itemised) or of the dashboard's balance history, or the API's
+// JSON, a list object or one transaction a line. Which one it is shows in its first character. each
+// is called for every transaction in the file's order.
 func ReadExport(r io.Reader, exponents fx.Exponents, each func(Transaction) error) error {
 	buffered := bufio.NewReaderSize(r, 64<<10)
 	for {
@@ -38,7 +39,8 @@ func ReadExport(r io.Reader, exponents fx.Exponents, each func(Transaction) erro
 	}
 }
 
-// columns of the two CSV exports by what they mean, names compared without case, spaces and underscores.
+// columns of the two CSV exports by what they mean, names compared without case, spaces and
+// underscores.
 var columns = map[string][]string{
 	"id":        {"balancetransactionid", "id"},
 	"created":   {"createdutc", "created(utc)", "created"},
@@ -49,6 +51,7 @@ var columns = map[string][]string{
 	"source":    {"sourceid", "source"},
 	"charge":    {"chargeid"},
 	"intent":    {"paymentintentid"},
+	"customer":  {"customerid"},
 	"presented": {"customerfacingcurrency"},
 	"shown":     {"customerfacingamount"},
 }
@@ -76,11 +79,13 @@ func readCSV(r io.Reader, exponents fx.Exponents, each func(Transaction) error) 
 	}
 	for _, needed := range []string{"id", "created", "currency", "gross", "source"} {
 		if _, ok := place[needed]; !ok {
-			return fmt.Errorf("the header has no column %s (one of %s): export the itemised report", needed, strings.Join(columns[needed], ", "))
+			return fmt.Errorf("the header has no column %s (one of %s): export the itemised report",
+				needed, strings.Join(columns[needed], ", "))
 		}
 	}
 	_, hasCategory := place["category"]
 	_, hasType := place["type"]
+	_, hasIntent := place["intent"]
 	if !hasCategory && !hasType {
 		return errors.New("the header has neither reporting_category nor type: export the itemised report")
 	}
@@ -100,8 +105,10 @@ func readCSV(r io.Reader, exponents fx.Exponents, each func(Transaction) error) 
 			return ""
 		}
 		t := Transaction{
-			ID: strings.Clone(value("id")), Source: strings.Clone(value("source")), ChargeID: strings.Clone(value("charge")), IntentID: strings.Clone(value("intent")),
-			Currency: strings.ToLower(value("currency")), Presented: strings.ToLower(value("presented")), Category: strings.Clone(value("category")),
+			ID: strings.Clone(value("id")), Source: strings.Clone(value("source")), Category: strings.Clone(value("category")),
+			ChargeID: strings.Clone(value("charge")), IntentID: strings.Clone(value("intent")),
+			CustomerID: strings.Clone(value("customer")), Unnamed: !hasIntent,
+			Currency: strings.ToLower(value("currency")), Presented: strings.ToLower(value("presented")),
 		}
 		if t.Created, err = parseMoment(value("created")); err != nil {
 			return fmt.Errorf("line %d: %w", line, err)
@@ -149,7 +156,8 @@ func parseMoment(s string) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("%q is no time like 2026-03-31 23:59:59", s)
 }
 
-// minor reads an amount in major units, as reports write them, into minor units. It refuses what is not a whole number of them.
+// minor reads an amount in major units, as reports write them, into minor units. It refuses what is
+// not a whole number of them.
 func minor(s, currency string, exponents fx.Exponents) (int64, error) {
 	exponent, ok := exponents.Of(currency)
 	if !ok {
@@ -186,6 +194,7 @@ type apiSource struct {
 	Currency       string          `json:"currency"`
 	Charge         json.RawMessage `json:"charge"`
 	PaymentIntent  json.RawMessage `json:"payment_intent"`
+	Customer       json.RawMessage `json:"customer"`
 }
 
 func readJSON(r io.Reader, each func(Transaction) error) error {
@@ -227,19 +236,24 @@ func parseTransaction(item []byte) (Transaction, error) {
 		return Transaction{}, fmt.Errorf("read balance transaction: %w", err)
 	}
 	if a.Object != "balance_transaction" || a.ID == "" || a.Created == 0 {
-		return Transaction{}, fmt.Errorf("read balance transaction: object is %q, id %q: want balance_transaction objects of GET /v1/balance_transactions", a.Object, a.ID)
+		return Transaction{}, fmt.Errorf("read balance transaction: object is %q, id %q: "+
+			"want balance_transaction objects of GET /v1/balance_transactions", a.Object, a.ID)
 	}
 	amount, err := a.Amount.Int64()
 	if err != nil {
 		return Transaction{}, fmt.Errorf("%s: amount %q is no integer of minor units", a.ID, a.Amount)
 	}
-	t := Transaction{ID: a.ID, Category: a.Category, Created: time.Unix(a.Created, 0).UTC(), Currency: a.Currency, Amount: amount, Source: idOf(a.Source)}
+	t := Transaction{
+		ID: a.ID, Category: a.Category, Created: time.Unix(a.Created, 0).UTC(), Currency: a.Currency, Amount: amount,
+		Source: idOf(a.Source), Unnamed: true,
+	}
 	var source apiSource
 	if len(a.Source) > 0 && a.Source[0] == '{' {
 		if err := json.Unmarshal(a.Source, &source); err != nil {
 			return Transaction{}, fmt.Errorf("%s: read its source: %w", a.ID, err)
 		}
-		t.ChargeID, t.IntentID = idOf(source.Charge), idOf(source.PaymentIntent)
+		t.ChargeID, t.IntentID, t.CustomerID = idOf(source.Charge), idOf(source.PaymentIntent), idOf(source.Customer)
+		t.Unnamed = false
 		shown := source.Amount
 		if source.AmountCaptured != nil {
 			shown = source.AmountCaptured

@@ -3,220 +3,175 @@ package reconcile
 import (
 	"cmp"
 	"context"
-	"errors"
-	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	"tributary/processor/clickhouse"
-	"tributary/processor/explain"
 	"tributary/processor/identity"
 	"tributary/processor/stripe"
 )
 
-// ErrDifferences says that the books are not equal; the report says where.
-var ErrDifferences = errors.New("the ledger and Stripe differ")
-
-// Scope is whose books are compared.
-type Scope struct {
-	Workspace, Account string
-	Livemode           bool
-	Period             Period
-}
-
-// Finding says what kind of difference it is.
-type Finding string
-
-// The findings.
-const (
-	Missing      Finding = "missing"      // Stripe moved money that the ledger has no entry for
-	Unknown      Finding = "not_stripe's" // the ledger has an entry that no balance transaction answers to
-	Amount       Finding = "amount"       // both have it, with other amounts
-	Currency     Finding = "currency"     // both have it, in other currencies
-	Day          Finding = "day"          // both have it, on other days; the sums of the period are right
-	Uncomparable Finding = "uncomparable" // the export does not say what the customer saw; no difference, but nothing is proved
-	Paired       Finding = "paired"       // a charge that names no invoice, and an invoice of that amount that names no charge; no difference
-	Outside      Finding = "outside"      // paid or given back outside Stripe; no difference
-)
-
-// mentionLimit bounds how many records a cause is looked for in.
-const mentionLimit = 20
-
-// remarks are no differences: what they speak of is in neither sum.
-var remarks = map[Finding]bool{Uncomparable: true, Outside: true, Paired: true}
-
-// Difference is one finding. Amounts are minor units of Currency, signed.
-type Difference struct {
-	Finding  Finding `json:"finding"`
-	Day      string  `json:"day"` // UTC
-	Kind     string  `json:"kind"`
-	Object   string  `json:"object"`      // of the ledger, else of Stripe
-	Stripe   string  `json:"transaction"` // txn_…
-	Currency string  `json:"currency"`
-	Expected int64   `json:"stripe_minor"`
-	Booked   int64   `json:"ledger_minor"`
-	Cause    string  `json:"likely_cause"`
-}
-
-// Line is one day's sum in one currency, minor units.
-type Line struct {
-	Day      string `json:"day"`
-	Currency string `json:"currency"`
-	Stripe   int64  `json:"stripe_minor"`
-	Ledger   int64  `json:"ledger_minor"`
-}
-
-// Report is the comparison.
-type Report struct {
-	Scope        Scope          `json:"-"`
-	Transactions int            `json:"transactions"`
-	LeftOut      map[string]int `json:"left_out"` // balance transactions that are no sales, by category
-	Entries      int            `json:"entries"`
-	Lines        []Line         `json:"days"`
-	Differences  []Difference   `json:"differences"`
-}
-
-// Err is ErrDifferences when anything differs.
-func (r *Report) Err() error {
-	n := 0
-	for _, d := range r.Differences {
-		if !remarks[d.Finding] {
-			n++
-		}
-	}
-	switch n {
-	case 0:
-		return nil
-	case 1:
-		return fmt.Errorf("%w in one place", ErrDifferences)
-	}
-	return fmt.Errorf("%w in %d places", ErrDifferences, n)
-}
-
-// causes bounds for how many findings the raw events are searched: each search reads every body.
-const causes = 100
-
 // chunk bounds how many objects' names are held at once.
 const chunk = 1000
 
-// books is one comparison under way.
-type books struct {
+// nearby is how far apart two movements may be that are taken for one because their amounts are
+// equal.
+const nearby = 24 * time.Hour
+
+// comparison is one look at both sides.
+type comparison struct {
 	ledger *clickhouse.Store
 	scope  Scope
 	report *Report
-	rows   map[entryKey]*row
+	rows   map[string]*row // by entry id
+	under  map[entryKey][]*row
 	lines  map[[2]string]*Line
-	missed []missed
+	open   []movement // transactions without an entry, so far
+	events events
+	types  map[string]bool // of all events that the account has sent; nil until they are asked for
+	first  time.Time       // when Stripe made the first of them
 }
 
 type entryKey struct{ kind, object string }
 
-// row is an entry with everything at Stripe that answers to it.
+// row is an entry with every balance transaction that answers to it.
 type row struct {
 	BookedRow
 	inPeriod bool
-	sum      int64
 	answers  []Transaction
-	paired   bool // by its amount alone
-	outside  bool // no charge of Stripe's is behind it
+	sum      int64    // of the answers, minor units of the entry's currency
+	outside  int64    // of the amount, what was paid or given back outside Stripe, as an event says
+	byAmount bool     // its answer was found by the amount alone
+	aliases  []string // other objects of the sale; filled in for rows that no answer covers
 }
 
-// missed is a transaction without an entry, with the objects that its source goes by.
-type missed struct {
+// booked reports whether the row is in the ledger's sums.
+func (r *row) booked() bool { return r.Status == "booked" && r.Amount != 0 }
+
+// covered reports whether Stripe's balance, and what events say was paid outside of it, make up the
+// whole amount.
+func (r *row) covered() bool { return r.sum+r.outside == r.Amount }
+
+// movement is a transaction with the objects that its source goes by, and how many names away each
+// of them is.
+type movement struct {
 	Transaction
-	objects []string
+	names map[string]int
 }
 
 // Compare finds an entry for every transaction, and a transaction for every entry.
+//
+// A transaction first takes an entry of its own amount under its nearest name; only what is left
+// then takes an entry of another amount. Whatever is found by its amount alone, or not at all, is
+// never silently equal.
 func Compare(ctx context.Context, ledger *clickhouse.Store, scope Scope, transactions []Transaction) (*Report, error) {
-	b := &books{
-		ledger: ledger, scope: scope, rows: make(map[entryKey]*row), lines: make(map[[2]string]*Line),
-		report: &Report{Scope: scope, LeftOut: make(map[string]int), Lines: []Line{}, Differences: []Difference{}},
+	c := &comparison{
+		ledger: ledger, scope: scope,
+		rows: make(map[string]*row), under: make(map[entryKey][]*row), lines: make(map[[2]string]*Line),
+		report: newReport(scope),
 	}
-	// A day more on either side: paid_at of an invoice and the charge behind it may lie on two sides of midnight.
-	rows, err := Booked(ctx, ledger, scope.Workspace, scope.Account, scope.Livemode, scope.Period.From.AddDate(0, 0, -1), scope.Period.End().AddDate(0, 0, 1))
+	// A day more on either side: an event of a payment and its balance transaction may lie on two
+	// sides of midnight.
+	rows, err := Booked(ctx, ledger, scope, scope.Period.From.AddDate(0, 0, -1), scope.Period.End().AddDate(0, 0, 1))
 	if err != nil {
 		return nil, err
 	}
-	b.take(rows)
-	var sales []Transaction
-	for _, t := range transactions {
-		switch {
-		case !scope.Period.contains(t.Created):
-		case t.Kind() == "":
-			b.report.LeftOut[t.Category]++
-		default:
-			sales = append(sales, t)
-		}
-	}
-	b.report.Transactions = len(sales)
+	c.take(rows)
+	sales := c.sales(transactions)
 	for part := range slices.Chunk(sales, chunk) {
-		if err := b.match(ctx, part); err != nil {
+		if err := c.match(ctx, part); err != nil {
 			return nil, err
 		}
 	}
-	if err := b.elsewhere(ctx); err != nil {
+	if err := c.elsewhere(ctx); err != nil {
 		return nil, err
 	}
-	if err := b.unnamed(ctx); err != nil {
+	c.failures()
+	c.releases()
+	if err := c.readEvents(ctx); err != nil {
 		return nil, err
 	}
-	if err := b.judge(ctx); err != nil {
-		return nil, err
-	}
-	return b.report, nil
+	c.pair()
+	return c.report, c.judge(ctx)
 }
 
-func (b *books) take(rows []BookedRow) {
-	for _, r := range rows {
-		k := entryKey{r.Kind, r.ObjectID}
-		if b.rows[k] == nil {
-			b.rows[k] = &row{BookedRow: r, inPeriod: b.scope.Period.contains(r.OccurredAt)}
+// sales returns the transactions that move a sale's money, in the order of their days, and reports
+// the others.
+func (c *comparison) sales(transactions []Transaction) []Transaction {
+	var list []Transaction
+	for _, t := range transactions {
+		in := c.scope.Period.contains(t.Created)
+		switch {
+		case t.Kind() != "":
+			list = append(list, t)
+			if in {
+				c.report.Transactions++
+			}
+		case !in:
+		case notSales[t.Category]:
+			c.report.LeftOut[t.Category]++
+		default:
+			c.report.add(Difference{
+				Finding: Unread, Day: dayOf(t.Created), Kind: t.Category, Object: t.Source, Stripe: t.ID,
+				Currency: t.Currency, Expected: t.Amount,
+				Cause: "a category that may or may not be a sale's: look at it in Stripe's dashboard",
+			})
 		}
 	}
+	slices.SortStableFunc(list, func(x, y Transaction) int {
+		return cmp.Or(x.Created.Compare(y.Created), cmp.Compare(x.ID, y.ID))
+	})
+	return list
 }
 
-// match finds the entries of some transactions by the names that their sources go by.
-func (b *books) match(ctx context.Context, part []Transaction) error {
+func (c *comparison) take(rows []BookedRow) {
+	for _, r := range rows {
+		if c.rows[r.EntryID] != nil {
+			continue
+		}
+		added := &row{BookedRow: r, inPeriod: c.scope.Period.contains(r.OccurredAt)}
+		c.rows[r.EntryID] = added
+		k := entryKey{r.Kind, r.ObjectID}
+		c.under[k] = append(c.under[k], added)
+	}
+}
+
+// match gives transactions the entries of their own amount under one of their names.
+func (c *comparison) match(ctx context.Context, part []Transaction) error {
 	var nodes []identity.Node
 	for _, t := range part {
 		nodes = append(nodes, nodesOf(t)...)
 	}
 	slices.Sort(nodes)
-	graph, err := identity.Explore(ctx, identity.Remember(b.ledger.Edges), b.scope.Workspace, slices.Compact(nodes))
+	graph, err := identity.Explore(ctx, identity.Remember(c.ledger.Edges), c.scope.Workspace, slices.Compact(nodes))
 	if err != nil {
 		return err
 	}
 	for _, t := range part {
-		objects := make(map[string]bool)
-		for _, n := range nodesOf(t) {
-			for _, member := range graph.Group(n) {
-				objects[member.Value()] = true
-			}
+		m := movement{Transaction: t, names: steps(graph, nodesOf(t))}
+		if m.CustomerID == "" {
+			m.CustomerID = customerOf(graph, t)
 		}
-		if r := b.find(t, objects); r != nil {
-			b.answer(r, t)
-			continue
+		if !c.exact(m) {
+			c.open = append(c.open, m)
 		}
-		m := missed{Transaction: t}
-		for id := range objects {
-			m.objects = append(m.objects, id)
-		}
-		slices.Sort(m.objects)
-		b.missed = append(b.missed, m)
 	}
 	return nil
 }
 
-// nodesOf names whatever a transaction names: its source as a movement and as an object, and the charge behind it.
+// nodesOf names whatever a transaction names: its source, and the charge and payment intent behind
+// it.
 func nodesOf(t Transaction) []identity.Node {
-	var nodes []identity.Node
 	typ := identity.Object
-	if t.Kind() != stripe.Payment {
+	if t.Kind() != stripe.Payment && !isCharge(t.Source) {
 		typ = identity.Movement
 	}
-	for _, n := range []identity.Node{identity.New(typ, t.Source), identity.New(identity.Object, t.ChargeID), identity.New(identity.Object, t.IntentID)} {
+	var nodes []identity.Node
+	for _, n := range []identity.Node{
+		identity.New(typ, t.Source), identity.New(identity.Object, t.ChargeID), identity.New(identity.Object, t.IntentID),
+	} {
 		if n.Value() != "" {
 			nodes = append(nodes, n)
 		}
@@ -224,44 +179,128 @@ func nodesOf(t Transaction) []identity.Node {
 	return nodes
 }
 
-// find gives the entry of a transaction: a payment's under any of its names, a refund's or dispute's under its own id, or what its
-// charge was refunded beyond the refunds known one by one.
-func (b *books) find(t Transaction, objects map[string]bool) *row {
-	kind := t.Kind()
-	if kind != stripe.Payment {
-		if r := b.rows[entryKey{kind, t.Source}]; r != nil {
-			return r
+// steps returns the objects that belong to the same sale as the nodes, with how many edges away the
+// nearest node is.
+func steps(graph *identity.Graph, from []identity.Node) map[string]int {
+	found, seen := make(map[string]int), make(map[identity.Node]bool)
+	for depth := 0; len(from) > 0; depth++ {
+		var next []identity.Node
+		for _, n := range from {
+			if seen[n] {
+				continue
+			}
+			seen[n] = true
+			if _, ok := found[n.Value()]; !ok {
+				found[n.Value()] = depth
+			}
+			for _, e := range graph.From(n) {
+				if typ := e.B.Type(); typ == identity.Object || typ == identity.Movement {
+					next = append(next, e.B)
+				}
+			}
 		}
-		if kind != stripe.Refund {
-			return nil
-		}
-	}
-	var found *row
-	for id := range objects {
-		r := b.rows[entryKey{kind, id}]
-		if r == nil || r.Status == "superseded" || kind == stripe.Refund && (r.Amount == 0 || !isCharge(id)) {
-			continue
-		}
-		if found == nil || r.Status == "booked" && found.Status != "booked" || r.Status == found.Status && r.ObjectID < found.ObjectID {
-			found = r
-		}
-	}
-	if found != nil && found.Status != "booked" {
-		return nil
+		from = next
 	}
 	return found
 }
 
+func customerOf(graph *identity.Graph, t Transaction) string {
+	for _, n := range nodesOf(t) {
+		for _, e := range graph.From(n) {
+			if e.B.Type() == identity.Customer {
+				return e.B.Value()
+			}
+		}
+	}
+	return ""
+}
+
 func isCharge(id string) bool { return strings.HasPrefix(id, "ch_") || strings.HasPrefix(id, "py_") }
 
-func (b *books) answer(r *row, t Transaction) {
+// candidates returns the entries that a transaction may answer to: of a payment those under any of
+// its names; of a dispute its own; of a refund its own, and what is known of its charge's refunds
+// by the charge alone.
+func (c *comparison) candidates(m movement) []*row {
+	kind := m.Kind()
+	var list []*row
+	add := func(id string) {
+		for _, r := range c.under[entryKey{kind, id}] {
+			if r.booked() {
+				list = append(list, r)
+			}
+		}
+	}
+	ofCharge := kind == stripe.Refund || kind == stripe.RefundReversal
+	for _, id := range slices.Sorted(maps.Keys(m.names)) {
+		if id == m.Source || kind == stripe.Payment || ofCharge && isCharge(id) {
+			add(id)
+		}
+	}
+	return list
+}
+
+// apart is how far an entry is from a transaction: in names, then in time.
+func (m *movement) apart(r *row) (names int, span time.Duration) {
+	return m.names[r.ObjectID], m.Created.Sub(r.OccurredAt).Abs()
+}
+
+// exact gives m the nearest free entry of its own currency and amount, and reports whether there is
+// one.
+func (c *comparison) exact(m movement) bool {
+	var best *row
+	for _, r := range c.candidates(m) {
+		currency, amount, ok := m.presented(r.Currency)
+		if len(r.answers) > 0 || !ok || currency != r.Currency || amount != r.Amount {
+			continue
+		}
+		if best == nil || m.nearer(r, best) {
+			best = r
+		}
+	}
+	if best == nil {
+		return false
+	}
+	best.answer(m.Transaction)
+	return true
+}
+
+func (m *movement) nearer(r, than *row) bool {
+	n1, t1 := m.apart(r)
+	n2, t2 := m.apart(than)
+	return cmp.Or(cmp.Compare(n1, n2), cmp.Compare(t1, t2), cmp.Compare(r.EntryID, than.EntryID)) < 0
+}
+
+// closest gives m an entry of another amount, and reports whether there is one. An entry whose
+// amount is made up already takes another transaction only if that one names the entry's object
+// itself.
+func (c *comparison) closest(m movement) bool {
+	var best *row
+	for _, r := range c.candidates(m) {
+		named := r.ObjectID == m.Source ||
+			m.Kind() == stripe.Payment && (r.ObjectID == m.ChargeID || r.ObjectID == m.IntentID)
+		if len(r.answers) > 0 && r.covered() && !named {
+			continue
+		}
+		free, bestFree := len(r.answers) == 0, best != nil && len(best.answers) == 0
+		if best == nil || free && !bestFree || free == bestFree && m.nearer(r, best) {
+			best = r
+		}
+	}
+	if best == nil {
+		return false
+	}
+	best.answer(m.Transaction)
+	return true
+}
+
+func (r *row) answer(t Transaction) {
 	r.answers = append(r.answers, t)
 	_, amount, _ := t.presented(r.Currency)
 	r.sum += amount
 }
 
-// presented gives what the customer saw. Where the export does not say, it is what Stripe settled, if that is the ledger's
-// currency; otherwise it cannot be compared.
+// presented returns what the customer saw. Where the export does not say, it is what Stripe
+// settled, if that is the ledger's currency; otherwise it cannot be compared.
 func (t *Transaction) presented(currency string) (string, int64, bool) {
 	switch {
 	case t.Presented != "":
@@ -272,196 +311,190 @@ func (t *Transaction) presented(currency string) (string, int64, bool) {
 	return "", 0, false
 }
 
-// elsewhere looks for entries of other days under the names of what was not found.
-func (b *books) elsewhere(ctx context.Context) error {
-	var ids []string
-	for _, m := range b.missed {
-		ids = append(ids, m.objects...)
-	}
-	if len(ids) == 0 {
-		return nil
-	}
-	rows, err := BookedUnder(ctx, b.ledger, b.scope.Workspace, ids)
-	if err != nil {
-		return err
-	}
-	b.take(rows)
-	still := b.missed[:0]
-	for _, m := range b.missed {
-		objects := make(map[string]bool, len(m.objects))
-		for _, id := range m.objects {
-			objects[id] = true
-		}
-		if r := b.find(m.Transaction, objects); r != nil {
-			b.answer(r, m.Transaction)
-		} else {
-			still = append(still, m)
+// elsewhere looks for entries of other days under the names of what was not found, and then for
+// entries of other amounts.
+func (c *comparison) elsewhere(ctx context.Context) error {
+	ids := make(map[string]bool)
+	for _, m := range c.open {
+		for id := range m.names {
+			ids[id] = true
 		}
 	}
-	b.missed = still
-	return nil
-}
-
-// unnamed looks at the invoices and credit notes that nothing answers to: no charge of Stripe's may be behind them. From API basil
-// on a charge does not name its invoice, so that one of the same amount and day is likely behind the invoice.
-func (b *books) unnamed(ctx context.Context) error {
-	var open []*row
-	for _, r := range b.rows {
-		if len(r.answers) == 0 && r.Status == "booked" && r.Amount != 0 && (strings.HasPrefix(r.ObjectID, "in_") || strings.HasPrefix(r.ObjectID, "cn_")) {
-			open = append(open, r)
-		}
-	}
-	slices.SortFunc(open, func(x, y *row) int { return strings.Compare(x.ObjectID, y.ObjectID) })
-	for part := range slices.Chunk(open, chunk) {
-		nodes := make([]identity.Node, len(part))
-		for i, r := range part {
-			nodes[i] = identity.New(identity.Object, r.ObjectID)
-		}
-		graph, err := identity.Explore(ctx, identity.Remember(b.ledger.Edges), b.scope.Workspace, nodes)
+	if len(ids) > 0 {
+		rows, err := BookedUnder(ctx, c.ledger, c.scope, slices.Sorted(maps.Keys(ids)))
 		if err != nil {
 			return err
 		}
-		for i, r := range part {
-			r.outside = !slices.ContainsFunc(graph.Group(nodes[i]), func(n identity.Node) bool {
-				return n.Type() == identity.Object && (isCharge(n.Value()) || strings.HasPrefix(n.Value(), "pi_"))
-			})
-		}
+		c.take(rows)
 	}
-	for _, r := range open {
-		at := slices.IndexFunc(b.missed, func(m missed) bool {
-			currency, amount, ok := m.presented(r.Currency)
-			return r.outside && ok && m.Kind() == r.Kind && currency == r.Currency && amount == r.Amount && m.Created.Sub(r.OccurredAt).Abs() <= 24*time.Hour
-		})
-		if at >= 0 {
-			r.paired, r.outside = true, false
-			b.answer(r, b.missed[at].Transaction)
-			b.missed = slices.Delete(b.missed, at, at+1)
-		}
-	}
+	c.open = slices.DeleteFunc(c.open, c.exact)
+	c.open = slices.DeleteFunc(c.open, c.closest)
+	// What another period's transactions did not answer to is that period's matter.
+	c.open = slices.DeleteFunc(c.open, func(m movement) bool { return !c.scope.Period.contains(m.Created) })
 	return nil
 }
 
-func (b *books) line(day, currency string) *Line {
-	k := [2]string{day, currency}
-	if b.lines[k] == nil {
-		b.lines[k] = &Line{Day: day, Currency: currency}
-	}
-	return b.lines[k]
-}
-
-// judge writes the sums and the findings.
-func (b *books) judge(ctx context.Context) error {
-	searched := 0
-	for _, m := range b.missed {
-		d := Difference{Finding: Missing, Day: dayOf(m.Created), Kind: m.Kind(), Object: m.Source, Stripe: m.ID}
-		d.Currency, d.Expected, _ = m.presented(m.Currency)
-		b.line(d.Day, d.Currency).Stripe += d.Expected
-		if searched++; searched <= causes {
-			var err error
-			if d.Cause, err = b.whyMissing(ctx, m); err != nil {
-				return err
-			}
-		}
-		b.report.Differences = append(b.report.Differences, d)
-	}
-	for _, r := range b.rows {
-		b.judgeRow(r)
-	}
-	for _, l := range b.lines {
-		b.report.Lines = append(b.report.Lines, *l)
-	}
-	slices.SortFunc(b.report.Lines, func(x, y Line) int { return cmp.Or(cmp.Compare(x.Day, y.Day), cmp.Compare(x.Currency, y.Currency)) })
-	slices.SortFunc(b.report.Differences, func(x, y Difference) int {
-		return cmp.Or(cmp.Compare(x.Day, y.Day), cmp.Compare(x.Finding, y.Finding), cmp.Compare(x.Object, y.Object), cmp.Compare(x.Kind, y.Kind), cmp.Compare(x.Stripe, y.Stripe))
-	})
-	return nil
-}
-
-func (b *books) judgeRow(r *row) {
-	booked := r.Status == "booked" && r.Amount != 0
-	if booked && r.inPeriod {
-		b.report.Entries++
-		b.line(dayOf(r.OccurredAt), r.Currency).Ledger += r.Amount
-	}
-	d := Difference{Day: dayOf(r.OccurredAt), Kind: r.Kind, Object: r.ObjectID, Currency: r.Currency, Expected: r.sum, Booked: r.Amount}
-	if len(r.answers) == 0 {
-		if !booked || !r.inPeriod {
-			return
-		}
-		d.Finding, d.Cause = Unknown, "no balance transaction in the export: another account's, or the export ends too early"
-		if r.outside {
-			d.Finding, d.Cause = Outside, "no charge of Stripe's is behind it: paid or given back outside Stripe"
-			b.line(d.Day, r.Currency).Ledger -= r.Amount
-		}
-		b.report.Differences = append(b.report.Differences, d)
-		return
-	}
-	d.Stripe = r.answers[0].ID
-	comparable, sameCurrency, sameDay := true, true, true
-	for _, t := range r.answers {
-		currency, amount, ok := t.presented(r.Currency)
-		if !ok {
-			comparable = false
+// failures takes away the two transactions of a payment that failed after Stripe had counted it:
+// they add up to nothing, and the ledger rightly has neither.
+// https://docs.stripe.com/reports/reporting-categories (charge_failure)
+func (c *comparison) failures() {
+	for i := 0; i < len(c.open); i++ {
+		failed := c.open[i]
+		if failed.Category != "charge_failure" {
 			continue
 		}
-		b.line(dayOf(t.Created), currency).Stripe += amount
-		sameCurrency = sameCurrency && currency == r.Currency
-		sameDay = sameDay && dayOf(t.Created) == dayOf(r.OccurredAt)
-	}
-	switch {
-	case !comparable:
-		d.Finding, d.Expected = Uncomparable, 0
-		d.Cause = "the export does not say what the customer saw; export customer_facing_amount and customer_facing_currency, or read the API with expanded sources"
-		if booked && r.inPeriod { // take it out of the sums again: the other side cannot be summed
-			b.line(dayOf(r.OccurredAt), r.Currency).Ledger -= r.Amount
+		at := slices.IndexFunc(c.open, func(m movement) bool {
+			return m.Kind() == stripe.Payment && m.Currency == failed.Currency && m.Amount == -failed.Amount &&
+				(m.Source == failed.Source || m.Source == failed.ChargeID || m.IntentID != "" && m.IntentID == failed.IntentID)
+		})
+		if at < 0 {
+			continue
 		}
-	case !sameCurrency:
-		d.Finding, d.Cause = Currency, fmt.Sprintf("Stripe's charge is in %s: ask processor explain %s which event said %s", r.answers[0].Presented, r.ObjectID, r.Currency)
-	case r.sum != r.Amount:
-		d.Finding, d.Cause = Amount, whyAmount(r)
-	case !sameDay:
-		d.Finding = Day
-		d.Cause = fmt.Sprintf("booked at %s, Stripe's balance moved at %s: an event told late, or midnight between the two", r.OccurredAt.UTC().Format(time.DateTime), r.answers[0].Created.Format(time.DateTime))
-	case r.paired:
-		d.Finding, d.Cause = Paired, "charge "+r.answers[0].Source+" names no invoice, and this invoice of the same amount no charge: subscribe the endpoint to invoice_payment.paid"
-	default:
-		return
+		paid := c.open[at]
+		c.report.add(Difference{
+			Finding: Failed, Day: dayOf(failed.Created), Kind: stripe.Payment, Object: paid.Source, Stripe: paid.ID,
+			Currency: paid.Currency, Expected: paid.Amount,
+			Cause: "the payment failed after Stripe had counted it; " + failed.ID + " takes it back",
+		})
+		c.open = slices.Delete(c.open, max(i, at), max(i, at)+1)
+		c.open = slices.Delete(c.open, min(i, at), min(i, at)+1)
+		i -= 2
+		i = max(i, -1)
 	}
-	b.report.Differences = append(b.report.Differences, d)
 }
 
-func whyAmount(r *row) string {
-	if len(r.answers) > 1 {
-		var ids []string
-		for _, t := range r.answers {
-			ids = append(ids, t.ID)
+// releases gives a payment the balance transaction that took back what was authorised and not
+// captured: older versions of the API charge the whole authorisation and refund the rest, and the
+// ledger books what was captured.
+// https://support.stripe.com/questions/changes-to-balance-transaction-behavior-for-partial-capture-and-payment-cancellation-flows
+func (c *comparison) releases() {
+	c.open = slices.DeleteFunc(c.open, func(m movement) bool {
+		if m.Kind() != stripe.Refund {
+			return false
 		}
-		return "several balance transactions answer to one entry: " + strings.Join(ids, ", ")
-	}
-	return "an event that tells the rest has not come, or another source of the amount was better: ask processor explain " + r.ObjectID
+		for _, id := range slices.Sorted(maps.Keys(m.names)) {
+			for _, r := range c.under[entryKey{stripe.Payment, id}] {
+				currency, amount, ok := m.presented(r.Currency)
+				if ok && r.booked() && len(r.answers) > 0 && currency == r.Currency && amount != 0 &&
+					r.sum+amount == r.Amount {
+					r.answer(m.Transaction)
+					return true
+				}
+			}
+		}
+		return false
+	})
 }
 
-func (b *books) whyMissing(ctx context.Context, m missed) (string, error) {
-	for _, id := range m.objects {
-		if r := b.rows[entryKey{m.Kind(), id}]; r != nil && r.Status == "held" {
-			return fmt.Sprintf("held as %s: no workspace lists its account", id), nil
+// uncovered returns the booked rows of the period, and of the day before and after it, whose amount
+// nothing makes up so far.
+func (c *comparison) uncovered() []*row {
+	var list []*row
+	for _, r := range c.rows {
+		if r.booked() && !r.covered() {
+			list = append(list, r)
 		}
 	}
-	mentions, err := explain.Mentions(ctx, b.ledger, b.scope.Workspace, []string{m.Source}, mentionLimit)
-	if err != nil {
-		return "", err
-	}
-	if len(mentions) == 0 {
-		return "no event speaks of it: the endpoint is not subscribed to its events, or it is from before the endpoint", nil
-	}
-	var types []string
-	for _, mention := range mentions {
-		if mention.DeadLetter {
-			return fmt.Sprintf("set aside as a dead letter (%s): %s", mention.ID, mention.What), nil
+	slices.SortFunc(list, func(x, y *row) int {
+		return cmp.Or(
+			x.OccurredAt.Compare(y.OccurredAt), cmp.Compare(x.ObjectID, y.ObjectID), cmp.Compare(x.EntryID, y.EntryID),
+		)
+	})
+	return list
+}
+
+// pair gives entries that name no charge the transactions of their amount that name no entry. From
+// API basil on a charge does not name its invoice, and some exports name nothing. Such a pair is
+// likely, and not proved: it is reported.
+func (c *comparison) pair() {
+	for _, r := range c.uncovered() {
+		if len(r.answers) > 0 || r.outside != 0 {
+			continue
 		}
-		if !slices.Contains(types, mention.What) {
-			types = append(types, mention.What)
+		doubled := len(c.sameMoney(r)) > 0
+		best := -1
+		for i := range c.open {
+			m := &c.open[i]
+			currency, amount, ok := m.presented(r.Currency)
+			span := m.Created.Sub(r.OccurredAt).Abs()
+			if !ok || m.Kind() != r.Kind || currency != r.Currency || amount != r.Amount || span > nearby ||
+				!m.mayBe(r, doubled) {
+				continue
+			}
+			if best < 0 || span < c.open[best].Created.Sub(r.OccurredAt).Abs() {
+				best = i
+			}
+		}
+		if best >= 0 {
+			r.byAmount = true
+			r.answer(c.open[best].Transaction)
+			c.open = slices.Delete(c.open, best, best+1)
 		}
 	}
-	return "heard of by " + strings.Join(types, ", ") + ", none of which moves this money: subscribe the endpoint to the events that do", nil
+}
+
+// mayBe reports whether nothing contradicts that the transaction moved the money of an entry of the
+// same amount. doubled says that another entry is likely the same money: then only the same
+// customer is reason enough.
+func (m *movement) mayBe(r *row, doubled bool) bool {
+	same := m.CustomerID != "" && m.CustomerID == r.CustomerID
+	if m.CustomerID != "" && r.CustomerID != "" && !same || doubled && !same {
+		return false
+	}
+	nameless := strings.HasPrefix(r.ObjectID, "in_") || strings.HasPrefix(r.ObjectID, "cs_")
+	if !nameless && !m.Unnamed {
+		return false
+	}
+	for _, id := range append(r.aliases, r.ObjectID) {
+		switch {
+		case strings.HasPrefix(id, "pi_") && !m.Unnamed,
+			r.Kind == stripe.Payment && isCharge(id) && id != m.Source:
+			return false
+		}
+	}
+	return r.Kind == stripe.Payment || isCharge(r.ObjectID)
+}
+
+// sameMoney returns up to three payments that are likely the money of r once more: of the same
+// customer and currency, near in time, and with the same sum.
+func (c *comparison) sameMoney(r *row) []*row {
+	if r.Kind != stripe.Payment || r.CustomerID == "" {
+		return nil
+	}
+	var near []*row
+	for _, o := range c.rows {
+		if o != r && o.booked() && o.Kind == stripe.Payment && o.CustomerID == r.CustomerID &&
+			o.Currency == r.Currency && len(o.answers) > 0 && !o.byAmount && o.OccurredAt.Sub(r.OccurredAt).Abs() <= nearby {
+			near = append(near, o)
+		}
+	}
+	slices.SortFunc(near, func(x, y *row) int {
+		return cmp.Or(x.OccurredAt.Compare(y.OccurredAt), cmp.Compare(x.EntryID, y.EntryID))
+	})
+	return sumTo(near[:min(len(near), 20)], r.Amount, 3)
+}
+
+// sumTo returns the first at most n rows whose amounts add up to amount, the fewest first.
+func sumTo(rows []*row, amount int64, n int) []*row {
+	for size := 1; size <= n; size++ {
+		if found := choose(rows, amount, size); found != nil {
+			return found
+		}
+	}
+	return nil
+}
+
+func choose(rows []*row, amount int64, size int) []*row {
+	for i, r := range rows {
+		if size == 1 {
+			if r.Amount == amount {
+				return []*row{r}
+			}
+			continue
+		}
+		if rest := choose(rows[i+1:], amount-r.Amount, size-1); rest != nil {
+			return append([]*row{r}, rest...)
+		}
+	}
+	return nil
 }

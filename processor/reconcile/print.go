@@ -30,18 +30,22 @@ func (r *Report) Print(w io.Writer, exponents fx.Exponents) error {
 	fmt.Fprintf(t, "Account %s, %s to %s, UTC\n\n", account, dayOf(r.Scope.Period.From), dayOf(r.Scope.Period.To))
 	fmt.Fprintln(t, "DAY\tCURRENCY\tSTRIPE\tLEDGER\tDIFFERENCE")
 	for _, l := range r.Lines {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", l.Day, l.Currency, money(l.Stripe, l.Currency), money(l.Ledger, l.Currency), money(l.Ledger-l.Stripe, l.Currency))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", l.Day, l.Currency,
+			money(l.Stripe, l.Currency), money(l.Ledger, l.Currency), money(l.Ledger-l.Stripe, l.Currency))
 	}
 	for _, d := range r.Differences {
-		fmt.Fprintf(t, "\n%s\t%s\t%s\t%s\n", d.Day, strings.ReplaceAll(string(d.Finding), "_", " "), d.Kind, d.Object)
+		fmt.Fprintf(t, "\n%s\t%s\t%s\t%s\n", d.Day, d.Finding, d.Kind, d.Object)
+		expected, booked := money(d.Expected, d.Currency), money(d.Booked, d.Currency)
 		switch d.Finding {
-		case Uncomparable, Paired:
-		case Missing:
-			fmt.Fprintf(t, "  Stripe %s %s (%s), ledger nothing\n", money(d.Expected, d.Currency), d.Currency, d.Stripe)
-		case Unknown, Outside:
-			fmt.Fprintf(t, "  Stripe nothing, ledger %s %s\n", money(d.Booked, d.Currency), d.Currency)
+		case Uncomparable:
+		case Missing, Unnamed:
+			fmt.Fprintf(t, "  Stripe %s %s (%s), ledger nothing\n", expected, d.Currency, d.Stripe)
+		case Unproven, Outside:
+			fmt.Fprintf(t, "  Stripe nothing, ledger %s %s\n", booked, d.Currency)
+		case Unread, Failed:
+			fmt.Fprintf(t, "  Stripe %s %s (%s)\n", expected, d.Currency, d.Stripe)
 		default:
-			fmt.Fprintf(t, "  Stripe %s (%s), ledger %s %s\n", money(d.Expected, d.Currency), d.Stripe, money(d.Booked, d.Currency), d.Currency)
+			fmt.Fprintf(t, "  Stripe %s (%s), ledger %s %s\n", expected, d.Stripe, booked, d.Currency)
 		}
 		if d.Cause != "" {
 			fmt.Fprintf(t, "  %s\n", d.Cause)
@@ -54,10 +58,6 @@ func (r *Report) Print(w io.Writer, exponents fx.Exponents) error {
 		}
 		fmt.Fprintf(t, "\nLeft out, because they are no sales: %s.\n", strings.Join(parts, ", "))
 	}
-	verdict := "Equal to the cent."
-	if err := r.Err(); err != nil {
-		verdict = strings.ToUpper(err.Error()[:1]) + err.Error()[1:] + "."
-	}
-	fmt.Fprintf(t, "\n%d balance transactions, %d entries. %s\n", r.Transactions, r.Entries, verdict)
+	fmt.Fprintf(t, "\n%d balance transactions, %d entries. %s\n", r.Transactions, r.Entries, r.Verdict)
 	return t.Flush()
 }

@@ -94,8 +94,9 @@ func export(t *testing.T, path string) []reconcile.Transaction {
 	return list
 }
 
-// The same books in three spellings are equal to the cent; with faults planted into them each is found, with its cause.
-func TestAudit(t *testing.T) {
+// The same books in three spellings are equal to the cent; with faults planted into them each is
+// found, with its cause.
+func TestCompare(t *testing.T) {
 	store := shop(t)
 	period, err := reconcile.NewPeriod("2026-03-01", "2026-03-10")
 	if err != nil {

@@ -1,4 +1,5 @@
-// Package reconcile compares the ledger with what others say of the same money: Stripe's balance transactions.
+// Package reconcile compares the ledger with what others say of the same money: Stripe's balance
+// transactions.
 package reconcile
 
 import (
@@ -9,23 +10,27 @@ import (
 	"tributary/processor/stripe"
 )
 
-// Transaction is one balance transaction of Stripe's: what one movement did to the account's balance.
-// https://docs.stripe.com/api/balance_transactions/object
+// Transaction is one balance transaction of Stripe's: what one movement did to the account's
+// balance. https://docs.stripe.com/api/balance_transactions/object
 type Transaction struct {
 	ID       string
 	Category string // reporting_category
 	// Source is the charge, refund or dispute that moved the balance.
 	Source string
-	// ChargeID and IntentID belong to the source, where the export says so; empty otherwise.
-	ChargeID, IntentID string
-	Created            time.Time // UTC
+	// ChargeID, IntentID and CustomerID belong to the source, where the export says so; empty
+	// otherwise.
+	ChargeID, IntentID, CustomerID string
+	// Unnamed reports that the export cannot say which charge or payment intent any movement
+	// belongs to: it lacks the column.
+	Unnamed bool
+	Created time.Time // UTC
 
 	// What the balance was moved by: minor units of the settlement currency, signed.
 	Currency string
 	Amount   int64
 
-	// What the customer saw: minor units, signed like Amount. Empty currency: the source does not say; then it is the settlement's
-	// if that is the ledger's currency, too.
+	// What the customer saw: minor units, signed like Amount. Empty currency: the source does not
+	// say; then it is the settlement's if that is the ledger's currency, too.
 	Presented       string
 	PresentedAmount int64
 }
@@ -42,6 +47,31 @@ var categories = map[string]string{
 	"dispute_reversal":         stripe.DisputeReversal,
 }
 
+// notSales are the reporting categories that move the balance and are no part of any sale. What is
+// in neither table is reported, and never passed over: it may be a sale's.
+var notSales = set(
+	"advance", "advance_funding", "anticipation_repayment", "climate_order_purchase", "climate_order_refund",
+	"connect_collection_transfer", "connect_reserved_funds", "contribution", "fee", "financing_paydown",
+	"financing_paydown_reversal", "financing_payout", "financing_payout_reversal", "issuing_authorization_hold",
+	"issuing_authorization_release", "issuing_disbursement", "issuing_dispute", "issuing_dispute_provisional_credit",
+	"issuing_transaction", "network_cost", "payout", "payout_minimum_balance_hold", "payout_minimum_balance_release",
+	"payout_reversal", "platform_earning", "platform_earning_refund", "reserve_hold", "reserve_release",
+	"reserved_funds", "risk_reserved_funds", "tax", "topup", "topup_reversal", "transfer", "transfer_reversal",
+	"unreconciled_customer_funds",
+	// By the older field type.
+	"application_fee", "application_fee_refund", "payment_unreconciled", "payout_cancel", "payout_failure",
+	"reserve_transaction", "stripe_fee", "stripe_fx_fee", "tax_fee", "transfer_cancel", "transfer_failure",
+	"transfer_refund",
+)
+
+func set(names ...string) map[string]bool {
+	m := make(map[string]bool, len(names))
+	for _, n := range names {
+		m[n] = true
+	}
+	return m
+}
+
 // types are the same by the older field type, for exports that have no category.
 var types = map[string]string{
 	"charge": "charge", "payment": "charge",
@@ -49,7 +79,8 @@ var types = map[string]string{
 	"refund_failure": "refund_failure", "payment_failure_refund": "charge_failure",
 }
 
-// category of a transaction by its type: disputes are adjustments there, told apart by their source and sign.
+// category of a transaction by its type: disputes are adjustments there, told apart by their source
+// and sign.
 func category(typ, source string, amount int64) string {
 	if c, ok := types[typ]; ok {
 		return c
@@ -63,19 +94,23 @@ func category(typ, source string, amount int64) string {
 	return typ
 }
 
-// Kind gives the ledger's kind of the movement; empty for what is no movement of a sale: fees, payouts, transfers, top-ups.
+// Kind returns the ledger's kind of the movement; empty for what is no movement of a sale: fees,
+// payouts, transfers, top-ups.
 func (t *Transaction) Kind() string { return categories[t.Category] }
 
-// Settled tells whether Stripe converted the movement into USD.
+// Settled reports whether Stripe converted the movement into USD.
 func (t *Transaction) Settled() bool {
 	return t.Currency == "usd" && t.Presented != "" && t.Presented != "usd" && t.Kind() != ""
 }
 
-// Settlement gives the fact that Stripe settled the movement in USD (processor/ledger: Stripe's own rate wins).
+// Settlement gives the fact that Stripe settled the movement in USD (processor/ledger: Stripe's own
+// rate wins).
 func (t *Transaction) Settlement(account string, livemode bool) stripe.Fact {
 	f := stripe.Fact{
-		ObjectID: t.Source, Kind: stripe.SettlementOf(t.Kind()), Source: stripe.FromBalance, EventID: t.ID, Account: account, Livemode: livemode,
-		CreatedAt: t.Created, ReceivedAt: t.Created, OccurredAt: t.Created, Certain: true, Currency: t.Currency, Amount: t.Amount,
+		ObjectID: t.Source, Kind: stripe.SettlementOf(t.Kind()), Source: stripe.FromBalance, EventID: t.ID,
+		Account: account, Livemode: livemode,
+		CreatedAt: t.Created, ReceivedAt: t.Created, OccurredAt: t.Created, Certain: true,
+		Currency: t.Currency, Amount: t.Amount,
 	}
 	if kind := t.Kind(); kind == stripe.Dispute || kind == stripe.DisputeReversal {
 		f.TransactionID = t.ID // a dispute may withdraw and give back more than once

@@ -49,12 +49,37 @@ func HandleDeadLetters(ctx context.Context, store *clickhouse.Store, h *Handlers
 			result.NoHeaders++
 			return nil
 		}
+		if row.Reason == consume.ThinReason {
+			snapshot, err := h.snapshot(ctx, r)
+			if err != nil {
+				return err
+			}
+			if r = snapshot; r == nil {
+				result.Refused[consume.ThinReason]++
+				return nil
+			}
+		}
 		if records = append(records, r); len(records) >= batch {
 			return handle()
 		}
 		return nil
 	})
 	return result, errors.Join(err, handle())
+}
+
+// snapshot returns the snapshot of a thin event; nil if there is none to be had: without a key, or
+// because Stripe refuses.
+func (h *Handlers) snapshot(ctx context.Context, r *kgo.Record) (*kgo.Record, error) {
+	if h.Thin == nil {
+		return nil, nil
+	}
+	snapshot, err := h.Thin.Snapshot(ctx, r)
+	if err != nil && ctx.Err() == nil {
+		h.Thin.Log.Warn("fetch what a thin event leaves out", "topic", r.Topic, "partition", r.Partition, "offset", r.Offset,
+			"error", err)
+		return nil, nil
+	}
+	return snapshot, err
 }
 
 // DeadLetterTable sets records aside in the table of dead letters only, for programs that do not

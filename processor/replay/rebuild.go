@@ -25,6 +25,7 @@ type Handlers struct {
 	Payments   *consume.Payments
 	Clicks     *consume.Clicks
 	Recomputer *recompute.Recomputer
+	Thin       *consume.Thin // fetches what thin events among the dead letters leave out; nil without a key
 }
 
 // Handle passes records of any topics to their handlers.

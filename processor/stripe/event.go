@@ -1,6 +1,7 @@
 package stripe
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
@@ -60,9 +61,15 @@ var families = map[string]family{
 	"credit_note.updated": {"credit_note", readCreditNote},
 	"credit_note.voided":  {"credit_note", readCreditNote},
 
-	"customer.created":          {"customer", readCustomer},
-	"customer.updated":          {"customer", readCustomer},
-	"customer.deleted":          {"customer", readCustomer},
+	"customer.created": {"customer", readCustomer},
+	"customer.updated": {"customer", readCustomer},
+	"customer.deleted": {"customer", readCustomer},
+
+	// Only thin events have these; their object is fetched (see Thin).
+	"v2.core.account.created":                         {"v2.core.account", readAccount},
+	"v2.core.account.updated":                         {"v2.core.account", readAccount},
+	"v2.core.account[configuration.customer].updated": {"v2.core.account", readAccount},
+
 	"customer.discount.created": {"discount", readDiscount},
 	"customer.discount.updated": {"discount", readDiscount},
 	"customer.discount.deleted": {"discount", readDiscount},
@@ -79,6 +86,12 @@ var families = map[string]family{
 	"coupon.created":         {"coupon", readCoupon},
 	"coupon.updated":         {"coupon", readCoupon},
 	"coupon.deleted":         {"coupon", readCoupon},
+}
+
+// Reads reports whether events of a type say anything about money or names.
+func Reads(typ string) bool {
+	_, known := families[typ]
+	return known
 }
 
 // event collects the facts of one event while its object is read.
@@ -118,8 +131,8 @@ func (k *Keys) Read(e *schemas.StripeEvent) (Facts, error) {
 	var shape ShapeError
 	body := object{v: root, shape: &shape}
 	if kind := body.text("object"); kind != "event" {
-		if kind == "v2.core.event" {
-			return Facts{}, nil // a thin event carries ids only
+		if kind == ThinObject {
+			return readThin(e.Body)
 		}
 		return Facts{}, fmt.Errorf("%w: object is %q", ErrNotEvent, kind)
 	}
@@ -137,7 +150,7 @@ func (k *Keys) Read(e *schemas.StripeEvent) (Facts, error) {
 	ev.facts.Known = true
 	ev.created = created
 	ev.head = Fact{
-		EventID: body.mustText("id"), Account: body.text("account"), Livemode: body.flag("livemode"),
+		EventID: body.mustText("id"), Account: cmp.Or(body.text("account"), e.Account), Livemode: body.flag("livemode"),
 		CreatedAt: ev.created, ReceivedAt: e.ReceivedAt,
 	}
 	ev.previous = body.child("data").child("previous_attributes")

@@ -110,6 +110,7 @@ type Lead struct {
 // Facts is everything that one event says.
 type Facts struct {
 	Created time.Time // of the event, UTC; also given beside a *ShapeError
+	Thin    bool      // the event holds no object; its snapshot would say something
 	Known   bool      // false: the event's type says nothing about money or names; it is kept raw and counted
 	Money   []Fact
 	Names   []identity.Edge

@@ -145,3 +145,21 @@ func TestOf(t *testing.T) {
 		t.Errorf("after a reload: %q", w)
 	}
 }
+
+// A movement's workspace stands in its account, which the edge writes. A webhook that claims such an account is signed by a secret that
+// does not list it.
+func TestMovementsWorkspace(t *testing.T) {
+	f, err := Read("", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w, listed := f.Of("movements/acme", true, ""); w != "acme" || !listed {
+		t.Errorf("%q, %t", w, listed)
+	}
+	if _, listed := f.Of("movements/acme", true, "0123456789abcdef"); listed {
+		t.Error("a webhook books into another's workspace")
+	}
+	if err := f.Moved("movements/acme", true, "acme"); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,303 @@
+package clicks
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"tributary/schemas"
+)
+
+// maxAmount bounds a movement, in minor units: sums of a million of them fit into an int64.
+const maxAmount = 1_000_000_000_000
+
+// What a movement is refused for.
+var (
+	errUnknownField = &fault{400, "unknown_field", "there is no such field",
+		"the fields are in schemas/movement.schema.json"}
+	errBadMovement = &fault{400, "bad_movement", "the body is not one JSON object",
+		`send {"kind":"payment","id":"order_1","amount":4900,"currency":"eur"}`}
+	errBadMovementField = &fault{400, "bad_movement_field", "a field has the wrong type",
+		"amount and tax are integers of minor units, test is true or false, all others are strings"}
+	errMovementKind = &fault{400, "bad_kind", "kind is not known",
+		"payment, refund, refund_reversal, dispute or dispute_reversal"}
+	errMovementID = &fault{400, "bad_id", "id is missing, or id or parent has the form of Stripe's",
+		"your own ids; what Stripe collected comes by its webhooks"}
+	errMovementParent = &fault{400, "bad_parent", "parent does not fit the kind",
+		"the payment's id for a refund or dispute; none for a payment"}
+	errMovementAmount = &fault{400, "bad_amount", "amount is not a positive integer of minor units",
+		"4900 for 49.00 EUR, at most 1000000000000; kind says the direction"}
+	errMovementTax = &fault{400, "bad_tax", "tax is not within the amount, or not of a payment",
+		"minor units, contained in amount; refunds take their share by themselves"}
+	errMovementCurrency = &fault{400, "bad_currency", "currency is not one that Stripe lists",
+		"three letters of ISO 4217, such as eur"}
+	errMovementTime = &fault{400, "bad_movement_time", "time is no moment from 2000 until now",
+		"RFC 3339, such as 2026-11-20T15:04:05Z"}
+)
+
+// movementCall is the body of POST /v1/movements (schemas/movement.schema.json).
+type movementCall struct {
+	Kind           string          `json:"kind"`
+	ID             string          `json:"id"`
+	Parent         string          `json:"parent"`
+	Amount         json.RawMessage `json:"amount"`
+	Tax            json.RawMessage `json:"tax"`
+	Currency       string          `json:"currency"`
+	Time           string          `json:"time"`
+	Test           bool            `json:"test"`
+	ClickID        string          `json:"click_id"`
+	ExternalID     string          `json:"external_id"`
+	AffiliateID    string          `json:"affiliate_id"`
+	PromotionCode  string          `json:"promotion_code"`
+	CustomerID     string          `json:"customer_id"`
+	SubscriptionID string          `json:"subscription_id"`
+	Email          string          `json:"email"`
+}
+
+// movement takes money that Stripe does not know from a backend: POST /v1/movements.
+func (s *Server) movement(ctx *fasthttp.RequestCtx) {
+	var call movementCall
+	workspace, f := s.readSecretly(ctx, &call, true)
+	var m *schemas.Movement
+	if f == nil {
+		m, f = call.movement(s.now())
+	}
+	if f == nil {
+		f = s.storeMovement(m, workspace)
+	}
+	if f != nil {
+		s.refuse(ctx, f)
+		return
+	}
+	s.answerJSON(ctx, map[string]string{"kind": m.Kind, "id": m.ID})
+}
+
+// readSecretly reads the body of a request that needs a secret key. strict refuses fields that
+// there are not: of money nothing may be lost to a misspelt name.
+func (s *Server) readSecretly(ctx *fasthttp.RequestCtx, call any, strict bool) (workspace string, f *fault) {
+	if len(bearer(&ctx.Request.Header)) == 0 {
+		return "", errNoSecret
+	}
+	w := s.acquire(0)
+	defer s.release(w, false) // encoding/json copies what it reads
+	if f = checkHead(ctx, s.cfg.MaxEventBytes); f != nil {
+		return "", f
+	}
+	if f = s.identify(ctx, &w.from); f != nil {
+		return "", f
+	}
+	if !w.from.secret {
+		return "", errWrongSecret // a publishable key, say
+	}
+	if f = s.readBody(ctx, w, s.cfg.MaxEventBytes); f != nil {
+		return "", f
+	}
+	return w.from.workspace.ID, decodeCall(withoutBOM(w.body), call, strict)
+}
+
+func decodeCall(body []byte, call any, strict bool) *fault {
+	d := json.NewDecoder(bytes.NewReader(body))
+	if strict {
+		d.DisallowUnknownFields()
+	}
+	err := d.Decode(call)
+	var wrongType *json.UnmarshalTypeError
+	switch {
+	case err != nil && strings.Contains(err.Error(), "unknown field"):
+		return errUnknownField
+	case errors.As(err, &wrongType) && wrongType.Field != "":
+		return errBadMovementField
+	case err != nil:
+		return errBadMovement
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return errBadMovement
+	}
+	return nil
+}
+
+// movement checks the call as a whole.
+func (c *movementCall) movement(now time.Time) (*schemas.Movement, *fault) {
+	m := &schemas.Movement{
+		Kind: c.Kind, Currency: strings.ToLower(strings.TrimSpace(c.Currency)), At: now, Test: c.Test,
+	}
+	for _, text := range []struct {
+		from  string
+		to    *string
+		limit int
+	}{
+		{c.ID, &m.ID, maxExternalID}, {c.Parent, &m.Parent, maxExternalID},
+		{c.ClickID, &m.ClickID, maxExternalID}, {c.ExternalID, &m.ExternalID, maxExternalID},
+		{c.AffiliateID, &m.AffiliateID, maxExternalID}, {c.PromotionCode, &m.PromotionCode, maxExternalID},
+		{c.CustomerID, &m.CustomerID, maxExternalID}, {c.SubscriptionID, &m.SubscriptionID, maxExternalID},
+		{c.Email, &m.Email, 320}, // RFC 5321 §4.5.3.1: 64 + @ + 255
+	} {
+		if *text.to = strings.TrimSpace(text.from); len(*text.to) > text.limit {
+			return nil, errTooLong
+		}
+	}
+	payment := m.Kind == "payment"
+	amount, amountErr := whole(c.Amount)
+	tax, taxErr := int64(0), error(nil)
+	if len(c.Tax) > 0 {
+		tax, taxErr = whole(c.Tax)
+	}
+	if c.Time != "" {
+		at, err := time.Parse(time.RFC3339, c.Time)
+		if err != nil || at.Year() < 2000 || at.After(now.Add(5*time.Minute)) {
+			return nil, errMovementTime
+		}
+		m.At = at.UTC()
+	}
+	m.Amount, m.Tax = amount, tax
+	switch {
+	case !slices.Contains(schemas.MovementKinds, m.Kind):
+		return nil, errMovementKind
+	case m.ID == "" || schemas.LooksLikeStripe(m.ID) || schemas.LooksLikeStripe(m.Parent):
+		return nil, errMovementID
+	case payment != (m.Parent == "") || m.Parent == m.ID:
+		return nil, errMovementParent
+	case amountErr != nil || amount <= 0 || amount > maxAmount:
+		return nil, errMovementAmount
+	case taxErr != nil || tax < 0 || tax > amount || tax > 0 && !payment:
+		return nil, errMovementTax
+	case !schemas.IsCurrency(m.Currency):
+		return nil, errMovementCurrency
+	}
+	return m, nil
+}
+
+// whole reads an integer as JSON has it: 4900, and not "4900", 49.00 or 4.9e3.
+func whole(raw json.RawMessage) (int64, error) { return strconv.ParseInt(string(raw), 10, 64) }
+
+func (s *Server) storeMovement(m *schemas.Movement, workspace string) *fault {
+	r, err := schemas.MovementRecord(m, workspace, s.now())
+	if err != nil {
+		s.log.Error("encode movement", "error", err)
+		return errInternal
+	}
+	if _, err := s.publisher.Publish(context.Background(), r); err != nil {
+		return errUnavailable
+	}
+	s.metrics.movements.Inc()
+	return nil
+}
+
+func (s *Server) answerJSON(ctx *fasthttp.RequestCtx, answer any) {
+	body, err := json.Marshal(answer)
+	if err != nil {
+		s.log.Error("encode answer", "error", err)
+		s.refuse(ctx, errInternal)
+		return
+	}
+	ctx.Response.Header.SetContentType("application/json")
+	ctx.Response.SetBody(body)
+}
+
+// saleCall is a sale as Dub's SDKs report it: POST /track/sale. Fields without a meaning here are
+// ignored, as Dub's own newer ones are.
+type saleCall struct {
+	CustomerExternalID string          `json:"customerExternalId"`
+	ExternalID         string          `json:"externalId"` // older SDKs
+	CustomerID         string          `json:"customerId"` // still older ones
+	ClickID            *string         `json:"clickId"`
+	CustomerName       *string         `json:"customerName"`
+	CustomerEmail      *string         `json:"customerEmail"`
+	CustomerAvatar     *string         `json:"customerAvatar"`
+	Amount             json.RawMessage `json:"amount"`
+	Currency           string          `json:"currency"`
+	EventName          string          `json:"eventName"`
+	PaymentProcessor   string          `json:"paymentProcessor"`
+	InvoiceID          *string         `json:"invoiceId"`
+	Metadata           json.RawMessage `json:"metadata"`
+}
+
+// trackSale takes a sale from Dub's or PiMMs' SDKs, as a payment. What Stripe collected is refused:
+// Stripe's own events book it. Without an invoice's id every call is a sale of its own, as at Dub.
+func (s *Server) trackSale(ctx *fasthttp.RequestCtx) {
+	beaconCORS(ctx)
+	var call saleCall
+	workspace, f := s.readSecretly(ctx, &call, false)
+	if f != nil {
+		s.refuse(ctx, f)
+		return
+	}
+	external := call.CustomerExternalID
+	if external == "" {
+		external = call.ExternalID + call.CustomerID
+	}
+	if call.Currency == "" {
+		call.Currency = "usd"
+	}
+	if call.EventName == "" {
+		call.EventName = "Purchase"
+	}
+	payment := movementCall{
+		Kind: "payment", ID: text(call.InvoiceID), Amount: call.Amount, Currency: call.Currency,
+		ExternalID: external, ClickID: text(call.ClickID), Email: text(call.CustomerEmail),
+	}
+	if payment.ID == "" {
+		payment.ID = "sale_" + strings.ToLower(rand.Text())
+	}
+	switch amount, err := whole(call.Amount); {
+	case call.PaymentProcessor == "stripe":
+		f = errSales
+	case external == "":
+		f = errBadLead
+	case err == nil && amount == 0: // Dub answers it, and counts nothing
+	default:
+		var m *schemas.Movement
+		if m, f = payment.movement(s.now()); f == nil {
+			f = s.storeMovement(m, workspace)
+		}
+	}
+	if f != nil {
+		s.refuse(ctx, f)
+		return
+	}
+	s.answerJSON(ctx, call.answer(external))
+}
+
+// answer has the form of Dub's.
+func (c *saleCall) answer(external string) any {
+	metadata := c.Metadata
+	if len(metadata) == 0 {
+		metadata = json.RawMessage("null")
+	}
+	processor := c.PaymentProcessor
+	if processor == "" {
+		processor = "custom"
+	}
+	return map[string]any{
+		"eventName": c.EventName,
+		"customer": map[string]any{
+			"id": external, "name": c.CustomerName, "email": c.CustomerEmail, "avatar": c.CustomerAvatar, "externalId": external,
+		},
+		"sale": map[string]any{
+			"amount": c.Amount, "currency": c.Currency, "invoiceId": c.InvoiceID,
+			"paymentProcessor": processor, "metadata": metadata,
+		},
+	}
+}
+
+func text(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}
+
+// trackClientSale refuses a sale that a page reports: whoever sees the page could report any.
+func (s *Server) trackClientSale(ctx *fasthttp.RequestCtx) {
+	beaconCORS(ctx)
+	s.refuse(ctx, errSales)
+}

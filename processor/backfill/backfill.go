@@ -1,0 +1,237 @@
+// Package backfill brings past money from Stripe's API into the topic of events: as events where
+// Stripe still has them, and older money as events made of the objects. The processors book both as
+// they book webhooks, so that a backfill done twice, or beside live webhooks, changes nothing.
+package backfill
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"tributary/processor/stripe"
+	"tributary/processor/stripeapi"
+	"tributary/schemas"
+)
+
+// Backfill of one account in one mode.
+type Backfill struct {
+	API      *stripeapi.Client
+	Account  string // acct_… of a connected account; empty: the key's own
+	Livemode bool
+	// Since and Until are the period in which money moved, UTC; Until is not in it.
+	Since, Until time.Time
+	// Produce returns when Kafka has acknowledged all records; nil: nothing is written, and nothing
+	// remembered.
+	Produce func(context.Context, []*kgo.Record) error
+	Store   Store
+	Log     *slog.Logger
+	Now     func() time.Time
+}
+
+// Result counts the events that were written, or would be, by where they are from.
+type Result struct {
+	Resumed bool
+	Written map[string]int
+}
+
+// page is one answer of a list.
+type page struct {
+	Data    []json.RawMessage `json:"data"`
+	HasMore bool              `json:"has_more"`
+}
+
+// pageSize is the most that Stripe gives.
+const pageSize = "100"
+
+// Run reads everything of the period, from where an earlier run of the same period has stopped.
+func (b *Backfill) Run(ctx context.Context) (*Result, error) {
+	result := &Result{Written: make(map[string]int)}
+	p := Progress{Since: b.Since.Unix(), Until: b.Until.Unix(), Events: b.Now().Add(spare - kept).Unix()}
+	if b.Produce != nil {
+		saved, found, err := b.Store.Load(ctx)
+		if err != nil {
+			return result, err
+		}
+		if found && !saved.Done && saved.Since == p.Since && saved.Until == p.Until && saved.Events > b.forgotten() {
+			p, result.Resumed = saved, true
+			b.Log.Info("the backfill goes on where it was", "list", name(p.Step), "after", p.After)
+		}
+	}
+	for p.Step < len(lists) {
+		if err := b.list(ctx, &p, result); err != nil {
+			return result, fmt.Errorf("backfill %s: %w", lists[p.Step].path, err)
+		}
+		p.Step, p.After = p.Step+1, ""
+		if err := b.save(ctx, p); err != nil {
+			return result, err
+		}
+	}
+	if err := b.events(ctx, &p, result); err != nil {
+		return result, fmt.Errorf("backfill events: %w", err)
+	}
+	p.Done = true
+	return result, b.save(ctx, p)
+}
+
+// forgotten is the time before which Stripe has no events any more, Unix seconds; an hour is left
+// for reading them.
+func (b *Backfill) forgotten() int64 { return b.Now().Add(time.Hour - kept).Unix() }
+
+func name(step int) string {
+	if step < len(lists) {
+		return lists[step].path
+	}
+	return "/v1/events"
+}
+
+// list reads one list of objects, the newest first. What the events of the last thirty days tell
+// better is left to them: only what happened before is made of objects.
+func (b *Backfill) list(ctx context.Context, p *Progress, result *Result) error {
+	l := &lists[p.Step]
+	since, until := time.Unix(p.Since, 0), time.Unix(min(p.Until, p.Events), 0)
+	if !since.Before(until) {
+		return nil
+	}
+	events := func(raw json.RawMessage) ([]*kgo.Record, error) {
+		var o object
+		if err := json.Unmarshal(raw, &o); err != nil {
+			return nil, fmt.Errorf("read an object: %w", err)
+		}
+		if o.ID == "" || o.Created == 0 {
+			return nil, errors.New("an object has no id, or no time of creation")
+		}
+		if o.Livemode != nil && *o.Livemode != b.Livemode {
+			return nil, fmt.Errorf("%s is of the other mode (hint: --test reads test mode, with a test key)", o.ID)
+		}
+		var records []*kgo.Record
+		for _, m := range l.events(&o) {
+			if !m.at.Before(until) || l.reach < forever && m.at.Before(since) {
+				continue
+			}
+			r, err := b.record(l, &o, raw, m, b.Now())
+			if err != nil {
+				return nil, err
+			}
+			records = append(records, r)
+		}
+		return records, nil
+	}
+	return b.pages(ctx, p, l.path, l.parameters(since, until), l.apiVersion(), result, events)
+}
+
+// events reads the events that Stripe still has, as it once sent them.
+func (b *Backfill) events(ctx context.Context, p *Progress, result *Result) error {
+	from := max(p.Since, p.Events)
+	if from >= p.Until {
+		return nil
+	}
+	if p.Events < b.forgotten() {
+		return errors.New("it has taken so long that Stripe has forgotten events " +
+			"(hint: start it again; what is written stays)")
+	}
+	query := url.Values{"created[gte]": {strconv.FormatInt(from, 10)}, "created[lt]": {strconv.FormatInt(p.Until, 10)}}
+	event := func(raw json.RawMessage) ([]*kgo.Record, error) {
+		var e struct {
+			ID, Object, Type string
+			Livemode         bool
+			APIVersion       string `json:"api_version"`
+			Data             struct{ Object object }
+		}
+		if err := json.Unmarshal(raw, &e); err != nil || e.Object != "event" || e.ID == "" {
+			return nil, fmt.Errorf("read an event: object %q, id %q: %w", e.Object, e.ID, err)
+		}
+		if e.Livemode != b.Livemode || !stripe.Reads(e.Type) {
+			return nil, nil
+		}
+		return []*kgo.Record{schemas.StripeRecord(&schemas.StripeEvent{
+			ID: e.ID, Type: e.Type, Account: b.Account, Livemode: e.Livemode, APIVersion: e.APIVersion,
+			ReceivedAt: b.Now(), Body: raw,
+		}, e.Data.Object.key())}, nil
+	}
+	return b.pages(ctx, p, "/v1/events", query, stripeapi.Version, result, event)
+}
+
+// pages reads a list page by page, writes what records makes of each object, and remembers how far
+// it is.
+func (b *Backfill) pages(
+	ctx context.Context, p *Progress, path string, query url.Values, version string, result *Result,
+	records func(json.RawMessage) ([]*kgo.Record, error),
+) error {
+	query.Set("limit", pageSize)
+	for {
+		if p.After != "" {
+			query.Set("starting_after", p.After)
+		}
+		body, err := b.API.Get(ctx, stripeapi.Request{
+			Path: path + "?" + query.Encode(), Account: b.Account, Livemode: b.Livemode, Version: version,
+		})
+		if err != nil {
+			return permission(err, path)
+		}
+		var answer page
+		if err := json.Unmarshal(body, &answer); err != nil {
+			return fmt.Errorf("read a page: %w", err)
+		}
+		var batch []*kgo.Record
+		for _, raw := range answer.Data {
+			made, err := records(raw)
+			if err != nil {
+				return err
+			}
+			batch = append(batch, made...)
+		}
+		if b.Produce != nil && len(batch) > 0 {
+			if err := b.Produce(ctx, batch); err != nil {
+				return fmt.Errorf("write to Kafka: %w", err)
+			}
+		}
+		result.Written[path] += len(batch)
+		b.Log.Info("backfill", "list", path, "events", result.Written[path])
+		if !answer.HasMore || len(answer.Data) == 0 {
+			return nil
+		}
+		var last struct{ ID string }
+		if err := json.Unmarshal(answer.Data[len(answer.Data)-1], &last); err != nil || last.ID == "" {
+			return errors.New("the last object of a page has no id")
+		}
+		p.After = last.ID
+		if err := b.save(ctx, *p); err != nil {
+			return err
+		}
+	}
+}
+
+func (b *Backfill) save(ctx context.Context, p Progress) error {
+	if b.Produce == nil {
+		return nil
+	}
+	return b.Store.Save(ctx, p)
+}
+
+// permission says which right a key lacks.
+func permission(err error, path string) error {
+	var refused *stripeapi.Refused
+	if errors.As(err, &refused) && refused.Status == 403 {
+		return fmt.Errorf("%w (hint: the restricted key needs read access to %s, and to every other of: %v)",
+			err, path, Paths())
+	}
+	return err
+}
+
+// Paths returns all lists that are read.
+func Paths() []string {
+	paths := []string{"/v1/events"}
+	for _, l := range lists {
+		paths = append(paths, l.path)
+	}
+	slices.Sort(paths)
+	return paths
+}

@@ -1,0 +1,235 @@
+package backfill
+
+import (
+	"cmp"
+	"encoding/json"
+	"maps"
+	"net/url"
+	"strconv"
+	"time"
+
+	"tributary/processor/stripeapi"
+)
+
+// kept is how long Stripe keeps events (https://docs.stripe.com/api/events). What is older is read
+// from the objects.
+const kept = 30 * 24 * time.Hour
+
+// spare is how long a backfill may take, interruptions among it: events that Stripe is about to
+// forget are read from the objects.
+const spare = 24 * time.Hour
+
+// basil is the oldest version that has invoice payments.
+const basil = "2025-03-31.basil"
+
+// list is one of Stripe's lists: where it is, how far back it is read, and of which event its
+// objects are the content. A version before basil is asked for, where charges, payment intents and
+// invoices name each other; only invoice payments need a later one.
+type list struct {
+	path    string
+	version string
+	query   url.Values
+	// reach is how much earlier than the period an object may have been created that moves money,
+	// or gives names, in it.
+	reach time.Duration
+	// events of an object; none if it says nothing.
+	events func(o *object) []made
+}
+
+// forever lists the names of all time: a renewal is credited by what its customer was once given.
+const forever = 100 * 365 * 24 * time.Hour
+
+// made is an event that an object stands for, and when Stripe would have made it, UTC.
+type made struct {
+	typ string
+	at  time.Time
+}
+
+// lists in their order: names first, so that most sales are booked once. An order is not needed for
+// their being right.
+var lists = []list{
+	{path: "/v1/coupons", reach: forever, events: once("coupon.created")},
+	{path: "/v1/promotion_codes", reach: forever, events: once("promotion_code.created")},
+	{path: "/v1/customers", reach: forever, events: once("customer.created")},
+	{
+		path: "/v1/subscriptions", reach: forever, query: url.Values{"status": {"all"}},
+		events: once("customer.subscription.created"),
+	},
+	{path: "/v1/checkout/sessions", reach: 24 * time.Hour, events: sessions},
+	{path: "/v1/invoices", reach: 90 * 24 * time.Hour, events: invoices},
+	{
+		path: "/v1/invoice_payments", version: basil, reach: 90 * 24 * time.Hour, query: url.Values{"status": {"paid"}},
+		events: invoicePayments,
+	},
+	{
+		path: "/v1/payment_intents", reach: 90 * 24 * time.Hour,
+		query: url.Values{"expand[]": {"data.latest_charge.balance_transaction"}}, events: paymentIntents,
+	},
+	{
+		path: "/v1/charges", reach: 31 * 24 * time.Hour, query: url.Values{"expand[]": {"data.balance_transaction"}},
+		events: charges,
+	},
+	{
+		path: "/v1/refunds", reach: 60 * 24 * time.Hour,
+		query:  url.Values{"expand[]": {"data.balance_transaction", "data.failure_balance_transaction"}},
+		events: refunds,
+	},
+	{path: "/v1/disputes", reach: 180 * 24 * time.Hour, events: disputes},
+	{path: "/v1/credit_notes", reach: 90 * 24 * time.Hour, events: creditNotes},
+}
+
+// parameters of the list, for a period.
+func (l *list) parameters(since, until time.Time) url.Values {
+	query := maps.Clone(l.query)
+	if query == nil {
+		query = make(url.Values)
+	}
+	query.Set("created[lt]", strconv.FormatInt(until.Unix(), 10))
+	if l.reach < forever {
+		query.Set("created[gte]", strconv.FormatInt(max(since.Add(-l.reach).Unix(), 0), 10))
+	}
+	return query
+}
+
+func (l *list) apiVersion() string { return cmp.Or(l.version, stripeapi.Version) }
+
+// object is what is read of a listed object.
+type object struct {
+	ID            string          `json:"id"`
+	Object        string          `json:"object"`
+	Created       int64           `json:"created"`
+	Status        string          `json:"status"`
+	Livemode      *bool           `json:"livemode"` // some objects do not say
+	Customer      json.RawMessage `json:"customer"`
+	AmountPaid    int64           `json:"amount_paid"`
+	VoidedAt      int64           `json:"voided_at"`
+	PaymentStatus string          `json:"payment_status"`
+	Transaction   transaction     `json:"balance_transaction"`
+	Failure       transaction     `json:"failure_balance_transaction"`
+	Transactions  []transaction   `json:"balance_transactions"`
+	LatestCharge  charge          `json:"latest_charge"`
+	StatusChanges struct {
+		PaidAt                int64 `json:"paid_at"`
+		FinalizedAt           int64 `json:"finalized_at"`
+		VoidedAt              int64 `json:"voided_at"`
+		MarkedUncollectibleAt int64 `json:"marked_uncollectible_at"`
+	} `json:"status_transitions"`
+}
+
+// transaction is a balance transaction that may be expanded, an id or null.
+type transaction struct {
+	ID      string
+	Created int64
+	Amount  int64
+}
+
+// UnmarshalJSON reads nothing of an id or null.
+func (t *transaction) UnmarshalJSON(text []byte) error {
+	return expanded(text, (*struct {
+		ID      string
+		Created int64
+		Amount  int64
+	})(t))
+}
+
+// charge is one that may be expanded, an id or null.
+type charge struct {
+	Created     int64
+	Transaction transaction `json:"balance_transaction"`
+}
+
+// UnmarshalJSON reads nothing of an id or null.
+func (c *charge) UnmarshalJSON(text []byte) error {
+	return expanded(text, (*struct {
+		Created     int64
+		Transaction transaction `json:"balance_transaction"`
+	})(c))
+}
+
+func expanded(text []byte, into any) error {
+	if len(text) == 0 || text[0] != '{' {
+		return nil
+	}
+	return json.Unmarshal(text, into)
+}
+
+// first returns the first of the times that is known, Unix seconds.
+func first(seconds ...int64) time.Time { return time.Unix(cmp.Or(seconds...), 0).UTC() }
+
+func once(typ string) func(*object) []made {
+	return func(o *object) []made { return []made{{typ, first(o.Created)}} }
+}
+
+func sessions(o *object) []made {
+	typ := "checkout.session.completed"
+	switch o.Status {
+	case "open":
+		return nil
+	case "expired":
+		typ = "checkout.session.expired"
+	}
+	return []made{{typ, first(o.Created)}}
+}
+
+func invoices(o *object) []made {
+	typ, at := "invoice.finalized", first(o.StatusChanges.FinalizedAt, o.Created)
+	switch o.Status {
+	case "draft":
+		return nil
+	case "paid":
+		typ, at = "invoice.paid", first(o.StatusChanges.PaidAt, o.Created)
+	case "void":
+		typ, at = "invoice.voided", first(o.StatusChanges.VoidedAt, o.Created)
+	case "uncollectible":
+		typ, at = "invoice.marked_uncollectible", first(o.StatusChanges.MarkedUncollectibleAt, o.Created)
+	}
+	return []made{{typ, at}}
+}
+
+func invoicePayments(o *object) []made {
+	return []made{{"invoice_payment.paid", first(o.StatusChanges.PaidAt, o.Created)}}
+}
+
+// paymentIntents moved their money when the charge's balance transaction was made: with manual
+// capture that is later than the charge.
+func paymentIntents(o *object) []made {
+	if o.Status != "succeeded" {
+		return nil
+	}
+	at := first(o.LatestCharge.Transaction.Created, o.LatestCharge.Created, o.Created)
+	return []made{{"payment_intent.succeeded", at}}
+}
+
+func charges(o *object) []made {
+	if o.Status != "succeeded" {
+		return nil
+	}
+	return []made{{"charge.succeeded", first(o.Transaction.Created, o.Created)}}
+}
+
+func refunds(o *object) []made {
+	if o.Status == "failed" || o.Status == "canceled" {
+		return []made{{"refund.updated", first(o.Failure.Created, o.Created)}}
+	}
+	return []made{{"refund.created", first(o.Created)}}
+}
+
+// disputes moved what their balance transactions moved.
+func disputes(o *object) []made {
+	var list []made
+	for _, t := range o.Transactions {
+		typ := "charge.dispute.funds_withdrawn"
+		if t.Amount > 0 {
+			typ = "charge.dispute.funds_reinstated"
+		}
+		list = append(list, made{typ, first(t.Created, o.Created)})
+	}
+	return list
+}
+
+func creditNotes(o *object) []made {
+	if o.Status == "void" {
+		return []made{{"credit_note.voided", first(o.VoidedAt, o.Created)}}
+	}
+	return []made{{"credit_note.created", first(o.Created)}}
+}

@@ -1,0 +1,201 @@
+package reconcile
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	"tributary/processor/clickhouse"
+	"tributary/processor/identity"
+)
+
+// events is what the raw events say of movements that Stripe's balance does not have. Amounts are
+// minor units, positive.
+type events struct {
+	// whole names the invoices that were paid outside Stripe (paid_out_of_band, up to API 2025-02).
+	whole map[string]bool
+	// outside has, by invoice, invoice payment and credit note, what was paid or given back outside
+	// Stripe, by the object that says so.
+	outside map[string]map[string]int64
+	// released has, by charge and payment intent, what was authorised and not captured.
+	released map[string]int64
+}
+
+// needles is how many ids ClickHouse looks for at once; multiSearchAny takes no more than 255.
+const needles = 200
+
+// body is what is read of an event.
+type body struct {
+	Data struct {
+		Object struct {
+			payment                                  // an invoice payment
+			Object          string                   `json:"object"`
+			PaidOutOfBand   bool                     `json:"paid_out_of_band"`
+			Payments        struct{ Data []payment } `json:"payments"`
+			OutOfBandAmount int64                    `json:"out_of_band_amount"`
+			Amount          int64                    `json:"amount"`
+			AmountCaptured  *int64                   `json:"amount_captured"`
+			AmountReceived  *int64                   `json:"amount_received"`
+			Captured        *bool                    `json:"captured"`
+			PaymentIntent   json.RawMessage          `json:"payment_intent"`
+		} `json:"object"`
+	} `json:"data"`
+}
+
+type payment struct {
+	ID         string          `json:"id"`
+	Status     string          `json:"status"`
+	Invoice    json.RawMessage `json:"invoice"`
+	AmountPaid int64           `json:"amount_paid"`
+	Payment    struct {
+		Type string `json:"type"`
+	} `json:"payment"`
+}
+
+// readEvents learns the other names of the rows that nothing makes up, and what the raw events say
+// of them. Nothing else says that money was paid outside Stripe: that no transaction answers is no
+// proof.
+func (c *comparison) readEvents(ctx context.Context) error {
+	c.events = events{whole: map[string]bool{}, outside: map[string]map[string]int64{}, released: map[string]int64{}}
+	rows := c.uncovered()
+	ids := make(map[string]bool)
+	for part := range slices.Chunk(rows, chunk) {
+		var nodes []identity.Node
+		for _, r := range part {
+			nodes = append(nodes, identity.New(identity.Object, r.ObjectID), identity.New(identity.Movement, r.ObjectID))
+		}
+		graph, err := identity.Explore(ctx, identity.Remember(c.ledger.Edges), c.scope.Workspace, nodes)
+		if err != nil {
+			return err
+		}
+		for i, r := range part {
+			ids[r.ObjectID] = true
+			for id := range steps(graph, nodes[2*i:2*i+2]) {
+				if id != r.ObjectID {
+					r.aliases = append(r.aliases, id)
+					ids[id] = true
+				}
+			}
+			slices.Sort(r.aliases)
+		}
+	}
+	list := make([]string, 0, len(ids))
+	for id := range ids {
+		if prefix, _, _ := strings.Cut(id, "_"); slices.Contains([]string{"in", "inpay", "cn", "ch", "py", "pi"}, prefix) {
+			list = append(list, `"`+id+`"`) // as JSON has it: pi_1 is not pi_10
+		}
+	}
+	slices.Sort(list)
+	for part := range slices.Chunk(list, needles) {
+		if err := c.readBodies(ctx, part); err != nil {
+			return err
+		}
+	}
+	for _, r := range rows {
+		r.outside = c.events.outsideOf(r)
+	}
+	return nil
+}
+
+func (c *comparison) readBodies(ctx context.Context, ids []string) error {
+	err := c.ledger.Each(ctx, func(rows driver.Rows) error {
+		var id, text string
+		if err := rows.Scan(&id, &text); err != nil {
+			return err
+		}
+		var b body
+		if json.Unmarshal([]byte(text), &b) == nil { // another shape is among the dead letters
+			c.events.read(&b)
+		}
+		return nil
+	}, `SELECT event_id, body FROM stripe_events FINAL
+WHERE workspace = ? AND account = ? AND livemode = ?
+    AND match(type, '^(invoice|invoice_payment|credit_note|charge|payment_intent)[.]') AND multiSearchAny(body, ?)`,
+		c.scope.Workspace, c.scope.Account, c.scope.Livemode, clickhouse.Strings(ids))
+	if err != nil {
+		return fmt.Errorf("search events: %w", err)
+	}
+	return nil
+}
+
+func (e *events) read(b *body) {
+	o := &b.Data.Object
+	switch o.Object {
+	case "invoice":
+		if o.PaidOutOfBand {
+			e.whole[o.ID] = true
+		}
+		for i := range o.Payments.Data {
+			e.payment(&o.Payments.Data[i], o.ID)
+		}
+	case "invoice_payment":
+		e.payment(&o.payment, idOf(o.Invoice))
+	case "credit_note":
+		e.say(o.ID, o.ID, o.OutOfBandAmount)
+	case "charge":
+		captured := int64(0)
+		switch {
+		case o.Captured == nil || *o.Captured && o.AmountCaptured == nil:
+			return
+		case *o.Captured:
+			captured = *o.AmountCaptured
+		}
+		e.release(o.Amount-captured, o.ID, idOf(o.PaymentIntent))
+	case "payment_intent":
+		if o.AmountReceived != nil && (o.Status == "succeeded" || o.Status == "canceled") {
+			e.release(o.Amount-*o.AmountReceived, o.ID)
+		}
+	}
+}
+
+// payment notes a payment that the seller recorded, and Stripe did not make.
+// https://docs.stripe.com/api/invoice-payment/object#invoice_payment_object-payment-type
+func (e *events) payment(p *payment, invoice string) {
+	if p.Payment.Type == "payment_record" && (p.Status == "" || p.Status == "paid") {
+		e.say(p.ID, p.ID, p.AmountPaid)
+		e.say(invoice, p.ID, p.AmountPaid)
+	}
+}
+
+func (e *events) say(object, by string, amount int64) {
+	if amount <= 0 {
+		return
+	}
+	if e.outside[object] == nil {
+		e.outside[object] = make(map[string]int64)
+	}
+	e.outside[object][by] = amount
+}
+
+// release notes what was not captured, by the last capture: the smallest figure.
+func (e *events) release(amount int64, objects ...string) {
+	for _, id := range objects {
+		if before, known := e.released[id]; id != "" && (!known || amount < before) {
+			e.released[id] = amount
+		}
+	}
+}
+
+// outsideOf returns how much of a row's amount events say was paid or given back outside Stripe,
+// signed like the amount and never more than what Stripe's balance leaves open.
+func (e *events) outsideOf(r *row) int64 {
+	left := r.Amount - r.sum
+	if (left < 0) != (r.Amount < 0) {
+		return 0
+	}
+	if e.whole[r.ObjectID] {
+		return left
+	}
+	var said int64
+	for _, amount := range e.outside[r.ObjectID] {
+		said += amount
+	}
+	if left < 0 {
+		return max(left, -said)
+	}
+	return min(left, said)
+}

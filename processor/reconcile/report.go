@@ -1,0 +1,295 @@
+package reconcile
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"tributary/processor/stripe"
+)
+
+// ErrDifferences says that the ledger and Stripe's balance are not equal; the report says where.
+var ErrDifferences = errors.New("the ledger and Stripe differ")
+
+// ErrUnproven says that no difference was found, and that something could not be compared; the
+// report says what.
+var ErrUnproven = errors.New("the ledger and Stripe are not proved to be equal")
+
+// Scope is whose money is compared.
+type Scope struct {
+	Workspace, Account string
+	Livemode           bool
+	Period             Period
+}
+
+// Finding says what kind of difference it is.
+type Finding string
+
+// Differences: the two sides say different things.
+const (
+	Missing  Finding = "missing"  // Stripe moved money that the ledger has no entry for
+	Unproven Finding = "unproven" // the ledger has money that no balance transaction answers to, and no event says why
+	Amount   Finding = "amount"   // both have it, with other amounts
+	Currency Finding = "currency" // both have it, in other currencies
+	Day      Finding = "day"      // both have it, on other days; the sums of the whole period may be right
+)
+
+// Gaps: nothing differs, and nothing is proved.
+const (
+	Paired       Finding = "paired"       // found by currency, amount and time alone; no name ties the two
+	Unnamed      Finding = "unnamed"      // the export does not name what the movement belongs to
+	Uncomparable Finding = "uncomparable" // the export does not say what the customer saw
+	Unread       Finding = "unread"       // a category of balance transactions that is not known
+)
+
+// Remarks: no difference, and proved.
+const (
+	Outside Finding = "outside" // paid or given back outside Stripe, as an event says
+	Failed  Finding = "failed"  // a payment that failed after it was counted: two transactions that add up to nothing
+)
+
+var (
+	gaps    = []Finding{Paired, Unnamed, Uncomparable, Unread}
+	remarks = []Finding{Outside, Failed}
+)
+
+// Difference is one finding. Amounts are minor units of Currency, signed.
+type Difference struct {
+	Finding  Finding `json:"finding"`
+	Day      string  `json:"day"` // UTC
+	Kind     string  `json:"kind"`
+	Object   string  `json:"object"`      // of the ledger, else of Stripe
+	Stripe   string  `json:"transaction"` // txn_…
+	Currency string  `json:"currency"`
+	Expected int64   `json:"stripe_minor"`
+	Booked   int64   `json:"ledger_minor"`
+	Cause    string  `json:"likely_cause"`
+}
+
+// Line is one day's sum in one currency, minor units.
+type Line struct {
+	Day      string `json:"day"`
+	Currency string `json:"currency"`
+	Stripe   int64  `json:"stripe_minor"`
+	Ledger   int64  `json:"ledger_minor"`
+}
+
+// Report is the comparison.
+type Report struct {
+	Scope        Scope          `json:"-"`
+	Verdict      string         `json:"verdict"`
+	Transactions int            `json:"transactions"`
+	LeftOut      map[string]int `json:"left_out"` // balance transactions that are no sales, by category
+	Entries      int            `json:"entries"`
+	Lines        []Line         `json:"days"`
+	Differences  []Difference   `json:"differences"`
+}
+
+func newReport(scope Scope) *Report {
+	return &Report{Scope: scope, LeftOut: make(map[string]int), Lines: []Line{}, Differences: []Difference{}}
+}
+
+func (r *Report) add(d Difference) { r.Differences = append(r.Differences, d) }
+
+// count returns how many findings are of one of the kinds.
+func (r *Report) count(kinds ...Finding) int {
+	n := 0
+	for _, d := range r.Differences {
+		if slices.Contains(kinds, d.Finding) {
+			n++
+		}
+	}
+	return n
+}
+
+// Err returns ErrDifferences if anything differs, and ErrUnproven if anything could not be
+// compared.
+func (r *Report) Err() error {
+	unproved := r.count(gaps...)
+	switch differences := len(r.Differences) - unproved - r.count(remarks...); {
+	case differences > 0 && unproved > 0:
+		return fmt.Errorf("%w in %s, and %s could not be compared", ErrDifferences, places(differences), places(unproved))
+	case differences > 0:
+		return fmt.Errorf("%w in %s", ErrDifferences, places(differences))
+	case unproved > 0:
+		return fmt.Errorf("%w: %s could not be compared", ErrUnproven, places(unproved))
+	}
+	return nil
+}
+
+func places(n int) string {
+	if n == 1 {
+		return "one place"
+	}
+	return fmt.Sprintf("%d places", n)
+}
+
+// verdict is the last sentence. It claims no more than was compared.
+func (r *Report) verdict() string {
+	outside := r.count(Outside)
+	switch err := r.Err(); {
+	case err != nil:
+		return strings.ToUpper(err.Error()[:1]) + err.Error()[1:] + "."
+	case r.Transactions == 0 && r.Entries == 0:
+		return "No sale's money moved, on either side."
+	case outside > 0:
+		return fmt.Sprintf("Equal to the cent, but for what was paid outside Stripe: %s, as events say.", places(outside))
+	}
+	return "Equal to the cent."
+}
+
+func (c *comparison) line(day, currency string) *Line {
+	k := [2]string{day, currency}
+	if c.lines[k] == nil {
+		c.lines[k] = &Line{Day: day, Currency: currency}
+	}
+	return c.lines[k]
+}
+
+// searches bounds for how many findings the raw events are searched one by one: each search reads
+// every body.
+const searches = 100
+
+// judge writes the sums, the findings and the verdict.
+func (c *comparison) judge(ctx context.Context) error {
+	for i, m := range c.open {
+		d := Difference{Finding: Missing, Day: dayOf(m.Created), Kind: m.Kind(), Object: m.Source, Stripe: m.ID}
+		d.Currency, d.Expected = m.Currency, m.Amount
+		if m.Presented != "" {
+			d.Currency, d.Expected = m.Presented, m.PresentedAmount
+		}
+		c.line(d.Day, d.Currency).Stripe += d.Expected
+		if m.Unnamed {
+			d.Finding = Unnamed
+		}
+		var err error
+		if d.Cause, err = c.whyMissing(ctx, m, i < searches); err != nil {
+			return err
+		}
+		c.report.add(d)
+	}
+	for _, r := range c.rows {
+		c.judgeRow(r)
+	}
+	for _, l := range c.lines {
+		c.report.Lines = append(c.report.Lines, *l)
+	}
+	slices.SortFunc(c.report.Lines, func(x, y Line) int {
+		return cmp.Or(cmp.Compare(x.Day, y.Day), cmp.Compare(x.Currency, y.Currency))
+	})
+	slices.SortFunc(c.report.Differences, func(x, y Difference) int {
+		return cmp.Or(
+			cmp.Compare(x.Day, y.Day), cmp.Compare(x.Finding, y.Finding), cmp.Compare(x.Object, y.Object),
+			cmp.Compare(x.Kind, y.Kind), cmp.Compare(x.Stripe, y.Stripe), cmp.Compare(x.Booked, y.Booked),
+		)
+	})
+	c.report.Verdict = c.report.verdict()
+	return nil
+}
+
+// answered is what the balance transactions of an entry add up to say.
+type answered struct {
+	inPeriod                          bool // the entry, or one of them, is in the period
+	comparable, sameCurrency, sameDay bool
+}
+
+// sums adds an entry and its transactions to the sums of their days.
+func (c *comparison) sums(r *row) answered {
+	day := dayOf(r.OccurredAt)
+	if r.inPeriod {
+		c.report.Entries++
+		c.line(day, r.Currency).Ledger += r.Amount - r.outside
+	}
+	a := answered{inPeriod: r.inPeriod, comparable: true, sameCurrency: true, sameDay: true}
+	for _, t := range r.answers {
+		in := c.scope.Period.contains(t.Created)
+		a.inPeriod = a.inPeriod || in
+		currency, amount, ok := t.presented(r.Currency)
+		if !ok {
+			a.comparable = false
+			continue
+		}
+		if in {
+			c.line(dayOf(t.Created), currency).Stripe += amount
+		}
+		a.sameCurrency = a.sameCurrency && currency == r.Currency
+		a.sameDay = a.sameDay && dayOf(t.Created) == day
+	}
+	return a
+}
+
+func (c *comparison) judgeRow(r *row) {
+	if !r.booked() {
+		return
+	}
+	a := c.sums(r)
+	if !a.inPeriod {
+		return
+	}
+	d := Difference{
+		Day: dayOf(r.OccurredAt), Kind: r.Kind, Object: r.ObjectID, Currency: r.Currency, Expected: r.sum, Booked: r.Amount,
+	}
+	if r.outside != 0 {
+		beside := d
+		beside.Finding, beside.Booked, beside.Expected = Outside, r.outside, 0
+		beside.Cause = "an event says that it was paid or given back outside Stripe"
+		c.report.add(beside)
+		d.Booked -= r.outside
+		if len(r.answers) == 0 && r.covered() {
+			return
+		}
+	}
+	if len(r.answers) == 0 {
+		d.Finding, d.Cause = Unproven, c.whyUnproven(r)
+		c.report.add(d)
+		return
+	}
+	d.Stripe = r.answers[0].ID
+	if d.Finding, d.Cause = c.finding(r, a); d.Finding == "" {
+		return
+	}
+	if d.Finding == Uncomparable {
+		d.Expected = 0
+		if r.inPeriod { // take it out of the sums again: the other side cannot be summed
+			c.line(d.Day, r.Currency).Ledger -= r.Amount - r.outside
+		}
+	}
+	c.report.add(d)
+}
+
+// finding returns what differs between an entry and its transactions, and the likely cause; empty if nothing does.
+func (c *comparison) finding(r *row, a answered) (Finding, string) {
+	first := &r.answers[0]
+	switch {
+	case !a.comparable:
+		return Uncomparable, "the export does not say what the customer saw; export customer_facing_amount and " +
+			"customer_facing_currency, or read the API with expanded sources"
+	case !a.sameCurrency:
+		return Currency, fmt.Sprintf("Stripe's movement is in %s: ask processor explain %s which event says %s",
+			first.Presented, r.ObjectID, r.Currency)
+	case !r.covered():
+		return Amount, c.whyAmount(r)
+	case r.byAmount:
+		return Paired, fmt.Sprintf("no name ties %s and %s, only currency, amount and time: %s",
+			first.Source, r.ObjectID, tie(r))
+	case !a.sameDay:
+		return Day, fmt.Sprintf("booked at %s, Stripe's balance moved at %s: an event that came late, or midnight between "+
+			"them", r.OccurredAt.UTC().Format(time.DateTime), first.Created.UTC().Format(time.DateTime))
+	}
+	return "", ""
+}
+
+// tie says how the two sides of a pair would name each other.
+func tie(r *row) string {
+	if r.answers[0].Unnamed {
+		return needsNames
+	}
+	if r.Kind == stripe.Payment {
+		return "subscribe the endpoint to invoice_payment.paid and payment_intent.succeeded"
+	}
+	return "subscribe the endpoint to refund.created"
+}
