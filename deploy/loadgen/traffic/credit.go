@@ -181,7 +181,7 @@ func (s *buyer) sold(p payment) {
 			}
 		}, sessionEvents[:1]...)
 	}
-	if t.paymentMetadata != nil {
+	if t.paymentMetadata != nil && p.paid > 0 { // of a payment that was not made its objects' names say nothing
 		s.state(func(n *names) { tie(n, candidate{click: &t.click}) }, intentEvents...)
 	}
 	if p.plan && t.planMetadata != nil {
