@@ -256,6 +256,7 @@ func TestDeadLeader(t *testing.T) {
 	fault := c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Nodes: []int32{dead}, Err: kerr.NotEnoughReplicas, Count: -1})
 	cfg := spooling(t.TempDir(), c.ListenAddrs()...)
 	cfg.AnyPartition = true
+	cfg.SpoolAfter = time.Second // under the race detector a live leader's answer may take a while
 	p := start(t, cfg)
 	const records = 1000
 	var wg sync.WaitGroup
