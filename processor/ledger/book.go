@@ -61,7 +61,7 @@ func (k *Evidence) open(object identity.Node) []*books {
 		for _, nodes := range groups {
 			for _, n := range nodes {
 				for _, f := range k.Facts[n.Value()] {
-					x.add(f.ReceivedAt, f.EventID, f.Kind, f.ObjectID, f.TransactionID)
+					x.add(f.ReceivedAt)
 				}
 			}
 		}

@@ -1,8 +1,6 @@
 package ledger
 
 import (
-	"hash/fnv"
-	"io"
 	"math/big"
 	"time"
 
@@ -18,7 +16,7 @@ import (
 //	1     crowded                    that more payments lie near each other than are compared (see nearBy)
 //	23    extent, count              any fact, name or click that bears on the entry
 //	62    extent, earliness          an earlier report of one of them
-//	38    extent, digest             nothing: it tells apart what is equal by count and earliness
+//	38    unused
 //	2     finality of the rate       a rate at all, then the final one, then Stripe's own
 //
 // The extent is a strict measure of everything that the row is computed from: a set of facts, names
@@ -26,27 +24,15 @@ import (
 // has seen more writes the greater version, equal versions mean equal rows, and whoever has seen
 // everything writes the greatest, whatever a row's content does meanwhile. So content may be any
 // function of the set, also one that takes back what it assumed.
-//
-// The digest is for two writers who each miss what the other has seen. Walk through it: one event
-// brings two names; A looks up before the first is stored, B between its lookups of the two. Both
-// have seen as many elements, of the same time, and not the same ones. Neither row is the last:
-// whoever sees both counts more. But which of the two stands until then must not depend on the
-// order of the inserts.
 type Version struct{ hi, lo uint64 }
 
 // extent measures how much is known.
-type extent struct{ count, earliness, digest uint64 }
+type extent struct{ count, earliness uint64 }
 
-// add counts one fact, name or click, by the time of its earliest report. what names it.
-func (x *extent) add(at time.Time, what ...string) {
+// add counts one fact, name or click, by the time of its earliest report.
+func (x *extent) add(at time.Time) {
 	x.count++
 	x.earliness += join.Inverse(42, at.UnixMilli()) // until the year 2109
-	h := fnv.New64a()
-	for _, part := range what {
-		_, _ = io.WriteString(h, part) // a hash takes everything
-		_, _ = h.Write([]byte{0})
-	}
-	x.digest += h.Sum64() ^ uint64(at.UnixMilli()) // a sum, because a set has no order
 }
 
 // names counts all names that lead on from the given ones, and all clicks that they lead to, each
@@ -66,7 +52,7 @@ func (x *extent) names(k *Evidence, from []identity.Node) {
 	for i := 0; i < len(queue); i++ {
 		n := queue[i]
 		for _, e := range k.Graph.From(n) {
-			x.add(e.At, string(e.A), string(e.B))
+			x.add(e.At)
 			visit(e.B)
 		}
 		switch typ, value := n.Split(); typ {
@@ -74,7 +60,7 @@ func (x *extent) names(k *Evidence, from []identity.Node) {
 			visit(identity.New(identity.Affiliate, value)) // the catalogue may know a bare reference
 		case identity.Click:
 			if c := k.Clicks[n]; c != nil {
-				x.add(c.ReceivedAt, string(n))
+				x.add(c.ReceivedAt)
 				if c.AffiliateID == "" && c.LinkID != "" {
 					visit(identity.New(identity.Link, c.LinkID))
 				}
@@ -99,7 +85,7 @@ func newVersion(class uint64, crowded bool, x extent, finality uint64) Version {
 	}
 	v.push(23, x.count)
 	v.push(62, x.earliness)
-	v.push(38, x.digest&(1<<38-1))
+	v.push(38, 0)
 	v.push(2, finality)
 	return v
 }
@@ -163,7 +149,7 @@ func (v Version) Since(before Version) Learned {
 	for _, f := range []struct {
 		offset, width uint
 		learned       Learned
-	}{{125, 1, LearnedCrowded}, {102, 23, LearnedMore}, {40, 62, LearnedEarlier}, {2, 38, LearnedMore}, {0, 2, LearnedRate}} {
+	}{{125, 1, LearnedCrowded}, {102, 23, LearnedMore}, {40, 62, LearnedEarlier}, {0, 2, LearnedRate}} {
 		switch class := v.bits(126, 2); {
 		case class == before.bits(126, 2):
 		case class == classSuperseded:

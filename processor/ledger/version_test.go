@@ -3,7 +3,6 @@ package ledger
 import (
 	"math/rand"
 	"testing"
-	"time"
 	"tributary/processor/join"
 )
 
@@ -38,7 +37,7 @@ func TestVersionIsLexicographic(t *testing.T) {
 }
 
 func TestVersionFieldsFill128Bits(t *testing.T) {
-	v := newVersion(classSuperseded, true, extent{1<<23 - 1, 1<<62 - 1, 0}, 3)
+	v := newVersion(classSuperseded, true, extent{1<<23 - 1, 1<<62 - 1}, 3)
 	if got, want := v.Big().BitLen(), 128; got != want {
 		t.Errorf("a version has %d bits, want %d", got, want)
 	}
@@ -65,13 +64,13 @@ func TestVersionSaturates(t *testing.T) {
 
 // What a version says of the one before it is the first of its fields that grew.
 func TestSince(t *testing.T) {
-	first := newVersion(classBooked, false, extent{7, 70, 3}, 1)
+	first := newVersion(classBooked, false, extent{7, 70}, 1)
 	for want, later := range map[Learned]Version{
 		LearnedNothing:    first,
-		LearnedRate:       newVersion(classBooked, false, extent{7, 70, 3}, 2),
-		LearnedEarlier:    newVersion(classBooked, false, extent{7, 71, 2}, 0),
-		LearnedMore:       newVersion(classBooked, false, extent{8, 1, 1}, 0),
-		LearnedCrowded:    newVersion(classBooked, true, extent{1, 1, 1}, 0),
+		LearnedRate:       newVersion(classBooked, false, extent{7, 70}, 2),
+		LearnedEarlier:    newVersion(classBooked, false, extent{7, 71}, 0),
+		LearnedMore:       newVersion(classBooked, false, extent{8, 1}, 0),
+		LearnedCrowded:    newVersion(classBooked, true, extent{1, 1}, 0),
 		LearnedByHand:     newVersion(2, false, extent{}, 0),
 		LearnedSuperseded: newVersion(classSuperseded, false, extent{}, 0),
 	} {
@@ -81,24 +80,5 @@ func TestSince(t *testing.T) {
 		if want != LearnedNothing && !first.Less(later) {
 			t.Errorf("%s does not raise the version", want)
 		}
-	}
-}
-
-// Whoever has seen as many elements of the same time, but not the same ones, writes another
-// version, in whichever order the elements were counted.
-func TestVersionTellsEvidenceApart(t *testing.T) {
-	at := time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC)
-	version := func(names ...string) Version {
-		var x extent
-		for _, n := range names {
-			x.add(at, n, "customer:cus_1")
-		}
-		return newVersion(classBooked, false, x, 2)
-	}
-	if version("object:pi_1", "object:in_1") != version("object:in_1", "object:pi_1") {
-		t.Error("the order of names changes the version")
-	}
-	if version("object:pi_1", "object:in_1") == version("object:pi_1", "object:in_2") {
-		t.Error("other names have the same version")
 	}
 }
