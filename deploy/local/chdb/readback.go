@@ -2,6 +2,7 @@ package chdb
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -91,7 +92,10 @@ func (e *Engine) freshParts(c *connection, since int64) ([]part, error) {
 
 // check reads a part and detaches it when it is not whole.
 func (e *Engine) check(c *connection, p part) error {
-	why := e.flaw(c, p)
+	why, err := e.flaw(c, p)
+	if err != nil {
+		return err
+	}
 	if why == "" {
 		return nil
 	}
@@ -108,11 +112,16 @@ func (e *Engine) check(c *connection, p part) error {
 		p.Name, p.Database, p.Table, why, outcome)}
 }
 
-// flaw says what is wrong with a part; nothing, when it is whole.
-func (e *Engine) flaw(c *connection, p part) string {
+// flaw says what is wrong with a part; nothing, when it is whole. A client that goes away cancels the
+// reading, which says nothing of the part: that is an error, and the part stays.
+func (e *Engine) flaw(c *connection, p part) (why string, err error) {
 	answer, err := c.query("CHECK TABLE "+p.table()+" PART "+quoteString(p.Name)+" SETTINGS check_query_single_value_result = 0", "JSONEachRow", nil)
-	if err != nil {
-		return err.Error()
+	var exception *Exception
+	switch {
+	case errors.As(err, &exception) && exception.Code == codeQueryCancelled:
+		return "", &Exception{Code: codeAborted, Message: fmt.Sprintf("What was inserted was not read back: %v. (ABORTED)", err)}
+	case err != nil:
+		return err.Error(), nil
 	}
 	defer answer.free()
 	var said struct {
@@ -120,23 +129,23 @@ func (e *Engine) flaw(c *connection, p part) string {
 		Message string          `json:"message"`
 	}
 	if err := json.Unmarshal(answer.data, &said); err != nil {
-		return fmt.Sprintf("CHECK TABLE answered %q: %v", answer.data, err)
+		return fmt.Sprintf("CHECK TABLE answered %q: %v", answer.data, err), nil
 	}
 	if passed := string(said.Passed); passed != "1" && passed != "true" {
-		return said.Message
+		return said.Message, nil
 	}
 	// Some small files have no checksum (metadata_version.txt, default_compression_codec.txt); a
 	// part is lost at the next start without one of them. They are written at once or not at all.
 	files, err := os.ReadDir(p.Path)
 	if err != nil {
-		return err.Error()
+		return err.Error(), nil
 	}
 	for _, f := range files {
 		if info, err := f.Info(); err == nil && info.Size() == 0 && strings.HasSuffix(f.Name(), ".txt") {
-			return f.Name() + " is empty"
+			return f.Name() + " is empty", nil
 		}
 	}
-	return ""
+	return "", nil
 }
 
 // active reports whether queries still read the part.
