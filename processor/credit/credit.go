@@ -78,6 +78,8 @@ func saleOf(ctx context.Context, store recompute.Store, workspace, id string) (i
 		if f.ParentID != "" && recompute.Subject(f).Type() == identity.Movement {
 			return identity.New(identity.Object, f.ParentID), nil
 		}
+	}
+	if len(facts[id]) > 0 {
 		return sale, nil
 	}
 	return "", fmt.Errorf("sale %s: %w in workspace %s (hint: ids are case sensitive; --workspace names another workspace)",

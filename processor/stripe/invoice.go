@@ -51,17 +51,17 @@ func readInvoice(ev *event, in object) {
 
 // terms returns the fact of an invoice without what was paid of it: the total with its tax,
 // shipping and discount, and who bought.
-func (in object) terms(ev *event, id, customer, subscription string, keys []key) Fact {
+func (o object) terms(ev *event, id, customer, subscription string, keys []key) Fact {
 	f := Fact{
 		ObjectID: id, Kind: Payment, Source: FromInvoice, OccurredAt: ev.created,
-		Total: in.integer("total"), Tax: in.tax(),
+		Total: o.integer("total"), Tax: o.tax(),
 		CustomerID: customer, ExternalID: external(keys), SubscriptionID: subscription,
-		BillingReason: in.text("billing_reason"),
+		BillingReason: o.text("billing_reason"),
 	}
-	if ship := in.child("shipping_cost"); ship.present() {
+	if ship := o.child("shipping_cost"); ship.present() {
 		f.Shipping = ship.integer("amount_total")
 	}
-	for _, d := range in.array("total_discount_amounts") {
+	for _, d := range o.array("total_discount_amounts") {
 		f.Discount += d.integer("amount")
 	}
 	return f

@@ -1,6 +1,9 @@
 package traffic
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // afterwards lets some payments go back, in part or whole.
 func (s *buyer) afterwards(p payment) {
@@ -125,7 +128,7 @@ func (w *World) often(share float64) float64 {
 // withdrawAgain reports that the bank changed its mind about a dispute that was won.
 func (s *buyer) withdrawAgain(p payment, id string, made, at time.Time, before ...BalanceTransaction) {
 	t := s.settle(balanceAdjustment, id, "W", -p.paid, p.currency, at)
-	all := append(before, t)
+	all := slices.Concat(before, []BalanceTransaction{t})
 	s.event("charge.dispute.funds_withdrawn", at, s.disputeObject(p, id, made, "lost", all...), nil)
 	s.event("charge.dispute.closed", at, s.disputeObject(p, id, made, "lost", all...), nil)
 	s.deliver()

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package clicks
+
+// serveAttacked is the edge of TestAttacks, which measures what only Linux tells.
+func serveAttacked() { panic("the attacks run on Linux") }
