@@ -132,6 +132,9 @@ func (e *Engine) flaw(c *connection, p part) (why string, err error) {
 		return fmt.Sprintf("CHECK TABLE answered %q: %v", answer.data, err), nil
 	}
 	if passed := string(said.Passed); passed != "1" && passed != "true" {
+		if strings.Contains(said.Message, "(QUERY_WAS_CANCELLED)") { // CHECK TABLE reports it as a part's fault
+			return "", &Exception{Code: codeAborted, Message: "What was inserted was not read back: " + said.Message + ". (ABORTED)"}
+		}
 		return said.Message, nil
 	}
 	// Some small files have no checksum (metadata_version.txt, default_compression_codec.txt); a
