@@ -240,7 +240,7 @@ func TestKillDuringOutage(t *testing.T) {
 // refused.
 func TestDeadLeader(t *testing.T) {
 	if raceDetector {
-		t.Skip("live leaders answer too late under the race detector: make test runs this test by itself")
+		t.Skip("fails under the race detector, by a cause that is not known: make test runs this test by itself")
 	}
 	c, err := kfake.NewCluster(kfake.NumBrokers(3), kfake.SeedTopics(6, topic))
 	if err != nil {
