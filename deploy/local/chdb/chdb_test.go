@@ -371,6 +371,48 @@ func TestCutBody(t *testing.T) {
 	}
 }
 
+// A client that goes away while its rows are read back cancels the reading. That says nothing of the
+// part, which must stay: with its table's other rows it may hold those of an insert that succeeded.
+func TestCancelledReadBack(t *testing.T) {
+	dsn := chdbtest.Start(t)
+	c := connect(t, dsn)
+	must(t, c.Exec(t.Context(), "CREATE TABLE t (a String) ENGINE=MergeTree ORDER BY tuple()"))
+	handler := chdbtest.Engine(t).Handler()
+	target := "http://127.0.0.1/?database=" + database(dsn) + "&query=" + url.QueryEscape("INSERT INTO t FORMAT TSV")
+	rows := strings.Repeat(strings.Repeat("x", 99)+"\n", 500_000)
+	insert := func(ctx context.Context) (read, whole time.Duration) {
+		start := time.Now()
+		body := &endNoted{Reader: strings.NewReader(rows)}
+		request := httptest.NewRequestWithContext(ctx, http.MethodPost, target, body)
+		handler.ServeHTTP(httptest.NewRecorder(), request)
+		return body.ended.Sub(start), time.Since(start)
+	}
+	read, whole := insert(t.Context())
+	const steps = 24
+	for i := range steps {
+		ctx, cancel := context.WithTimeout(t.Context(), read+(whole-read)*time.Duration(i)/steps)
+		insert(ctx)
+		cancel()
+	}
+	if n := number(t, c, "SELECT count() FROM system.detached_parts WHERE database = currentDatabase()"); n != 0 {
+		t.Errorf("%d parts are detached, of which none was broken", n)
+	}
+}
+
+// endNoted notes when everything was read.
+type endNoted struct {
+	io.Reader
+	ended time.Time
+}
+
+func (r *endNoted) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	if err != nil {
+		r.ended = time.Now()
+	}
+	return n, err
+}
+
 type brokenReader struct{}
 
 func (brokenReader) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
