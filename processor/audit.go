@@ -30,7 +30,7 @@ type auditChainCommand struct {
 	bookingSettings
 	Since  string `help:"Check what was received from this time on, UTC; without it the last two days; all: everything that Kafka or the raw tables still have." placeholder:"2006-01-02T15:04"`
 	From   string `help:"Where records are read: kafka, or tables, the raw ones in ClickHouse, after Kafka's retention." enum:"kafka,tables" default:"kafka"`
-	Repair bool   `help:"Repair what is found, while everything runs, and check again."`
+	Repair bool   `env:"-" help:"Repair what is found, while everything runs, and check again."`
 	JSON   bool   `name:"json" help:"Print the report as JSON."`
 }
 

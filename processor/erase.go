@@ -22,7 +22,7 @@ type eraseCommand struct {
 	Visitor   []string `help:"The browser's own id; repeatable." placeholder:"ID"`
 	Click     []string `help:"One click, by its UUID or by the id that the site itself uses, and with it the browser that made it; repeatable." placeholder:"ID"`
 	EmailKey  string   `help:"Key of the hashes of e-mail addresses, the same as the edge's."`
-	Confirm   bool     `help:"Erase. Without it the command only lists what would be erased."`
+	Confirm   bool     `env:"-" help:"Erase. Without it the command only lists what would be erased."`
 }
 
 // Help is shown under --help.

@@ -111,8 +111,8 @@ type replayRebuildCommand struct {
 	clickhouseSettings
 	bookingSettings
 	From     string `help:"Where the records come from: tables, the raw ones in ClickHouse, which keep everything; or kafka, which also computes clicks and raw events again." enum:"tables,kafka" default:"tables"`
-	Exchange bool   `help:"Exchange the rebuilt tables with the live ones, and book what was received meanwhile. The processors may keep running."`
-	Drop     bool   `help:"Remove the shadow database of an earlier rebuild: its tables, or after an exchange the old ones."`
+	Exchange bool   `env:"-" help:"Exchange the rebuilt tables with the live ones, and book what was received meanwhile. The processors may keep running."`
+	Drop     bool   `env:"-" help:"Remove the shadow database of an earlier rebuild: its tables, or after an exchange the old ones."`
 }
 
 // Help is shown under --help.

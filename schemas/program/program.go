@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"runtime/debug"
+	"strings"
 
 	"github.com/alecthomas/kong"
 )
@@ -36,10 +37,13 @@ func Parse(commands any, name, description string, stdout, stderr io.Writer, arg
 	answered := false
 	parser, err := kong.New(commands,
 		kong.Name(name),
-		kong.Description(description+"\n\nEvery flag is also read from the environment: --ops-addr is TRIBUTARY_OPS_ADDR. "+
+		kong.Description(description+"\n\nFlags are also read from the environment, as named with each: --ops-addr is "+
+			"TRIBUTARY_OPS_ADDR, for every command that has it. With the names of program and command, as in "+
+			"TRIBUTARY_INGEST_CLICKS_OPS_ADDR, it is that command's alone and goes first. "+
 			"Every local user sees the flags of a running program in ps: give secrets by …-file or by the environment.\n\n"+
 			"Exit status: 0 done, 1 failed, 2 what was checked differs."),
 		kong.DefaultEnvars("TRIBUTARY"),
+		kong.PostBuild(func(k *kong.Kong) error { ownVariables(k.Model.Node, "TRIBUTARY", name); return nil }),
 		kong.ValueFormatter(withDefault),
 		kong.Vars{"version": name + " " + version()},
 		kong.Writers(stdout, stderr),
@@ -58,9 +62,31 @@ func Parse(commands any, name, description string, stdout, stderr io.Writer, arg
 	return command, nil
 }
 
-// withDefault shows the default of a flag whose placeholder hides it.
+// ownVariables gives each flag of node, and of the commands below it, a variable of the command's own
+// in front of those that it has: several programs on one host share one environment, and commands
+// have flags of one name and different meaning. A flag without a variable gets none.
+func ownVariables(node *kong.Node, path ...string) {
+	for _, flag := range node.Flags {
+		if len(flag.Envs) > 0 {
+			name := strings.ToUpper(strings.ReplaceAll(strings.Join(append(path[:len(path):len(path)], flag.Name), "_"), "-", "_"))
+			flag.Envs = append([]string{name}, flag.Envs...)
+			flag.Tag.Envs = flag.Envs
+		}
+	}
+	for _, command := range node.Children {
+		ownVariables(command, append(path[:len(path):len(path)], command.Name)...)
+	}
+}
+
+// withDefault shows the default of a flag whose placeholder hides it, and the shortest of its
+// variables.
 func withDefault(v *kong.Value) string {
-	text := kong.DefaultHelpValueFormatter(v)
+	shown, tag := *v, *v.Tag
+	if n := len(tag.Envs); n > 0 {
+		tag.Envs = tag.Envs[n-1:]
+	}
+	shown.Tag = &tag
+	text := kong.DefaultHelpValueFormatter(&shown)
 	if v.Flag != nil && v.HasDefault && v.Default != "" && v.Flag.PlaceHolder != "" {
 		text += " Default: " + v.Default + "."
 	}

@@ -46,6 +46,10 @@ func TestParse(t *testing.T) {
 	if _, err := Parse(g, "test", "A test.", &out, &out, []string{"serve"}); err != nil || g.Serve.Buffer != 9 {
 		t.Errorf("%+v %v", g, err)
 	}
+	t.Setenv("TRIBUTARY_TEST_SERVE_BUFFER", "11") // its own goes first
+	if _, err := Parse(g, "test", "A test.", &out, &out, []string{"serve"}); err != nil || g.Serve.Buffer != 11 {
+		t.Errorf("%+v %v", g, err)
+	}
 	out.Reset()
 	if command, err := Parse(new(grammar), "test", "A test.", &out, &out, []string{"serve", "--help"}); command != nil || err != nil || !strings.Contains(out.String(), "Default: 7") {
 		t.Errorf("%v %v %s", command, err, &out)
