@@ -57,8 +57,9 @@ type Consumer struct {
 	Metrics *Metrics
 	Options []kgo.Opt // for tests, and TLS and SASL
 
-	mu    sync.Mutex // guards bases
+	mu    sync.Mutex // guards bases and ends
 	bases map[partition]rewindBase
+	ends  map[partition]int64 // high watermarks, of partitions that records came from
 
 	client   *kgo.Client
 	cancel   context.CancelFunc // ends the client's requests to Kafka
@@ -71,6 +72,8 @@ type Metrics struct {
 	deadLetters *prometheus.CounterVec
 	batch       *prometheus.HistogramVec
 	commits     *prometheus.CounterVec
+	lag         *prometheus.GaugeVec
+	newest      *prometheus.GaugeVec
 }
 
 // NewMetrics registers the consumers' metrics.
@@ -94,6 +97,15 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Name: "processor_consume_commits_total",
 			Help: "Offset commits, by consumer and result.",
 		}, []string{"consumer", "result"}),
+		lag: auto.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "processor_consume_lag_records",
+			Help: "Records that were in Kafka at the last fetch and are not handled, by consumer, topic and partition.",
+		}, []string{"consumer", "topic", "partition"}),
+		newest: auto.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "processor_consume_newest_record_timestamp_seconds",
+			Help: "Kafka's time of the newest record that is handled, by consumer and topic. " +
+				"Its age is the delay while processor_consume_lag_records is above 0.",
+		}, []string{"consumer", "topic"}),
 	}
 }
 
@@ -117,6 +129,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 				c.Log.Warn("fetch", "consumer", c.Name, "topic", topic, "partition", partition, "error", err)
 			}
 		})
+		c.fetched(fetches)
 		for records := range chunks(fetches.Records(), c.MaxBytes) {
 			if err := c.batch(ctx, records); err != nil {
 				return err
@@ -159,9 +172,7 @@ func (c *Consumer) batch(ctx context.Context, records []*kgo.Record) error {
 	}
 	c.commit(work, records)
 	c.Metrics.batch.WithLabelValues(c.Name).Observe(time.Since(start).Seconds())
-	for _, r := range records {
-		c.Metrics.records.WithLabelValues(c.Name, r.Topic).Inc()
-	}
+	c.handled(records)
 	return nil
 }
 
@@ -246,6 +257,9 @@ func (c *Consumer) open() error {
 		return func(_ context.Context, _ *kgo.Client, m map[string][]int32) {
 			for _, partitions := range m {
 				c.assigned.Add(delta * int32(len(partitions)))
+			}
+			if delta < 0 {
+				c.revoked(m)
 			}
 		}
 	}
