@@ -160,7 +160,7 @@ func TestClicks(t *testing.T) {
 	}
 	_, metrics := r.get(r.ops + "/metrics")
 	for _, want := range []string{"ingest_clicks_accepted_total 1", `ingest_clicks_rejected_total{reason="bad_json"} 0`, "ingest_publish_acked_total 1",
-		"ingest_publish_kafka_produce_bytes_total", "ingest_clicks_open_connections", "go_goroutines", "process_cpu_seconds_total"} {
+		"tributary_build_info", "ingest_clicks_open_connections", "go_goroutines", "process_cpu_seconds_total"} {
 		if !strings.Contains(metrics, want) {
 			t.Errorf("/metrics lacks %s", want)
 		}

@@ -17,7 +17,6 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/plugin/kprom"
 
 	"tributary/ingest/publish/spool"
 )
@@ -123,9 +122,6 @@ func (c Config) clientOptions() []kgo.Opt {
 	}
 	if c.SASL != nil {
 		opts = append(opts, kgo.SASL(c.SASL))
-	}
-	if c.Registry != nil {
-		opts = append(opts, kgo.WithHooks(kprom.NewMetrics("ingest_publish_kafka", kprom.Registry(c.Registry))))
 	}
 	return opts
 }

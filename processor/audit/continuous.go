@@ -27,7 +27,7 @@ func NewContinuous(every time.Duration, run func(ctx context.Context, since time
 	log *slog.Logger,
 ) *Continuous {
 	auto := promauto.With(reg)
-	return &Continuous{
+	c := &Continuous{
 		every: every, run: run, log: log,
 		findings: auto.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "processor_audit_findings",
@@ -39,15 +39,31 @@ func NewContinuous(every time.Duration, run func(ctx context.Context, since time
 			Help: "When an audit was last completed, whatever it found. Alert when it is old.",
 		}),
 	}
+	c.none()
+	return c
 }
+
+// none says that nothing is found, by a zero for each table: what is not there cannot be told from
+// what is not known.
+func (c *Continuous) none() {
+	c.findings.Reset()
+	for _, table := range append([]string{"ledger"}, derivedTables...) {
+		c.findings.WithLabelValues(table, "missing").Set(0)
+	}
+}
+
+// firstAfter is when a processor that has started audits at the latest, so that restarts cannot put
+// the audit off for ever.
+const firstAfter = 5 * time.Minute
 
 // Run returns when ctx ends. An audit that fails is logged, and does not stop the processor.
 func (c *Continuous) Run(ctx context.Context) error {
-	for c.every > 0 {
+	wait := min(c.every, firstAfter)
+	for ; c.every > 0; wait = c.every {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(c.every):
+		case <-time.After(wait):
 		}
 		if err := c.once(ctx); err != nil && ctx.Err() == nil {
 			c.log.Warn("audit failed", "error", err)
@@ -61,7 +77,7 @@ func (c *Continuous) once(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.findings.Reset()
+	c.none()
 	for _, f := range report.Findings {
 		c.findings.WithLabelValues(f.Table, f.What).Inc()
 	}

@@ -79,7 +79,7 @@ type Metrics struct {
 // NewMetrics registers the consumers' metrics.
 func NewMetrics(reg prometheus.Registerer) *Metrics {
 	auto := promauto.With(reg)
-	return &Metrics{
+	m := &Metrics{
 		records: auto.NewCounterVec(prometheus.CounterOpts{
 			Name: "processor_consume_records_total",
 			Help: "Records handled and acknowledged by ClickHouse, by consumer and topic.",
@@ -107,6 +107,14 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 				"Its age is the delay while processor_consume_lag_records is above 0.",
 		}, []string{"consumer", "topic"}),
 	}
+	// A counter that begins with the first dead letter cannot be told from one that stands still.
+	for _, topic := range []string{schemas.TopicClicks, schemas.TopicLeads, schemas.TopicStripe} {
+		m.deadLetters.WithLabelValues(topic, "decode", "unreadable")
+		m.deadLetters.WithLabelValues(topic, "load", "rejected")
+	}
+	m.deadLetters.WithLabelValues(schemas.TopicStripe, "workspace", "unlisted_account")
+	m.deadLetters.WithLabelValues(schemas.TopicStripe, "fetch", ThinReason)
+	return m
 }
 
 // Assigned reports whether the consumer owns partitions.

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -18,10 +19,16 @@ import (
 	"tributary/schemas/loopback"
 )
 
-// NewRegistry is a registry that knows the process and the Go runtime.
+// NewRegistry is a registry that knows the process, the Go runtime and the build.
 func NewRegistry() *prometheus.Registry {
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	version, commit := build()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name:        "tributary_build_info",
+			Help:        "1, with the version, commit and Go version that the program was built from.",
+			ConstLabels: prometheus.Labels{"version": version, "commit": commit, "goversion": runtime.Version()},
+		}, func() float64 { return 1 }))
 	return registry
 }
 

@@ -4,9 +4,11 @@
 package program
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"log/slog"
+	"runtime"
 	"runtime/debug"
 	"strings"
 
@@ -111,16 +113,27 @@ func (VersionCommand) Run(app *kong.Kong, vars kong.Vars) error {
 	return err
 }
 
-func version() string {
+// commit is the commit of builds outside a checkout, as of an image's source: the linker sets it,
+// -ldflags "-X tributary/schemas/program.commit=…".
+var commit string
+
+// build returns the module's version and the commit that the program was built from, as far as they
+// are known.
+func build() (version, revision string) {
+	revision = commit
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
-		return "of no known build"
+		return "unknown", cmp.Or(revision, "unknown")
 	}
-	text := info.Main.Version
 	for _, s := range info.Settings {
 		if s.Key == "vcs.revision" {
-			text += " " + s.Value
+			revision = s.Value
 		}
 	}
-	return text + " " + info.GoVersion
+	return cmp.Or(info.Main.Version, "unknown"), cmp.Or(revision, "unknown")
+}
+
+func version() string {
+	module, revision := build()
+	return module + " " + revision + " " + runtime.Version()
 }
