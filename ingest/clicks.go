@@ -114,8 +114,7 @@ func (c *clicksCommand) Run(ctx context.Context, p *process, log *slog.Logger) e
 		return fmt.Errorf("check configuration:\n%w", err)
 	}
 	if c.Check {
-		_, err := fmt.Fprintln(p.stdout, "ingest clicks: the configuration is good")
-		return err
+		return c.checked(ctx, p, "clicks", &c.kafkaFlags, kafka.Topics...)
 	}
 	registry := program.NewRegistry()
 	reloader := program.NewReloader([]string{c.Workspaces, c.SecretKeyFile}, func() error {

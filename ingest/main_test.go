@@ -239,6 +239,14 @@ func TestFaultsAtOnce(t *testing.T) {
 	if out, err := run("clicks", "--check"); err != nil || !strings.Contains(out, "good") {
 		t.Errorf("--check: %q %v", out, err)
 	}
+	// Asked to, it reaches Kafka, and says which topic there is not.
+	_, seeds := kafka(t, schemas.TopicStripe)
+	if _, err := run("clicks", "--check", "--connect", "--kafka-seeds", seeds); err == nil || !strings.Contains(err.Error(), "find topic "+schemas.TopicClicks) {
+		t.Errorf("--check --connect without topics: %v", err)
+	}
+	if out, err := run("stripe", "--check", "--connect", "--kafka-seeds", seeds, "--stripe-webhook-secrets", "whsec_0123456789abcdef"); err != nil || !strings.Contains(out, "Kafka has the topics") {
+		t.Errorf("--check --connect: %q %v", out, err)
+	}
 	bad := filepath.Join(t.TempDir(), "w.json")
 	if err := os.WriteFile(bad, []byte(`[{"id":"a"},{"id":"a"}]`), 0o600); err != nil {
 		t.Fatal(err)

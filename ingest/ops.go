@@ -73,6 +73,24 @@ type opsFlags struct {
 	StopDelay   time.Duration `default:"0s" help:"After a signal, go on serving for so long while /readyz says no, until balancers have noticed (5s to 10s behind one)."`
 	StopTimeout time.Duration `default:"10s" help:"Wait at most so long for requests under way, and again for Kafka."`
 	Check       bool          `help:"Check the configuration, say so, and end."`
+	Connect     bool          `help:"With --check: reach Kafka, too, and find the topics."`
+}
+
+// checked ends a --check whose flags are good.
+func (f *opsFlags) checked(ctx context.Context, p *process, command string, kafka *kafkaFlags, topics ...string) error {
+	good := "the configuration is good"
+	if f.Connect {
+		connection, err := kafka.Kafka.Connection("tributary-check")
+		if err == nil {
+			err = connection.Reach(ctx, topics...)
+		}
+		if err != nil {
+			return err
+		}
+		good += ", and Kafka has the topics"
+	}
+	_, err := fmt.Fprintf(p.stdout, "ingest %s: %s\n", command, good)
+	return err
 }
 
 // listen opens both listeners, or none.

@@ -81,8 +81,7 @@ func (c *stripeCommand) Run(ctx context.Context, p *process, log *slog.Logger) e
 		return fmt.Errorf("check configuration:\n%w", err)
 	}
 	if c.Check {
-		_, err := fmt.Fprintln(p.stdout, "ingest stripe: the configuration is good")
-		return err
+		return c.checked(ctx, p, "stripe", &c.kafkaFlags, kafka.Topics...)
 	}
 	registry := program.NewRegistry()
 	reloader := program.NewReloader([]string{c.Workspaces, c.StripeWebhookSecretsFile}, func() error {

@@ -51,3 +51,12 @@ func TestCheck(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A check that is asked to connect says of both, Kafka and ClickHouse, that they are not there.
+func TestCheckConnects(t *testing.T) {
+	err := execute(t.Context(), []string{"run", "--check", "--connect", "--kafka-seeds", "127.0.0.1:1",
+		"--clickhouse-dsn", "http://127.0.0.1:1/tributary"}, io.Discard, io.Discard)
+	if err == nil || !strings.Contains(err.Error(), "reach Kafka") || !strings.Contains(err.Error(), "reach ClickHouse") {
+		t.Error(err)
+	}
+}

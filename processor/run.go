@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -52,6 +54,7 @@ type runCommand struct {
 	Grace      time.Duration `help:"How long the current batch may take after the signal to stop; less than the supervisor's timeout." default:"20s"`
 	Audit      time.Duration `help:"How often what was received lately is audited, while everything runs; 0: never. It writes into a database NAME_audit_…, which it removes." default:"1h"`
 	Check      bool          `help:"Check the configuration and stop."`
+	Connect    bool          `help:"With --check: reach Kafka and ClickHouse, too, and find the topics and tables."`
 }
 
 // maxBatchBytes bounds the records of one batch: some 20,000 clicks, or at least 60 of the largest
@@ -116,15 +119,14 @@ func (c *runCommand) Run(ctx context.Context, app *kong.Kong, log *slog.Logger) 
 		return err
 	}
 	defer store.Close()
-	if c.Check {
-		_, err := fmt.Fprintln(app.Stdout, "processor run: the configuration is good")
-		return err
-	}
 	schema, err := openSchema(c.ClickhouseDSN)
 	if err != nil {
 		return err
 	}
 	defer schema.close()
+	if c.Check {
+		return c.checked(ctx, app.Stdout, config.kafka, store, schema)
+	}
 	p := c.pipeline(ctx, config, store, schema, registry, log)
 
 	listener, err := program.Listen(c.OpsAddr)
@@ -149,6 +151,30 @@ func (c *runCommand) Run(ctx context.Context, app *kong.Kong, log *slog.Logger) 
 	start := time.Now()
 	err = p.run(ctx, c.Sweep, c.FXRefresh)
 	log.Info("processor stopped", "ran", time.Since(start).Round(time.Second))
+	return err
+}
+
+// checked ends a --check whose flags are good.
+func (c *runCommand) checked(ctx context.Context, stdout io.Writer, kafka schemas.KafkaConnection,
+	store *clickhouse.Store, schema *schema,
+) error {
+	good := "the configuration is good"
+	if c.Connect {
+		ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+		defer cancel()
+		faults := []error{kafka.Reach(ctx, append(slices.Concat(consume.ClickTopics, consume.PaymentTopics),
+			schemas.TopicDeadLetters)...)}
+		if err := store.Ping(ctx); err != nil {
+			faults = append(faults, fmt.Errorf("reach ClickHouse: %w (hint: --clickhouse-dsn names it)", err))
+		} else {
+			faults = append(faults, schema.check(ctx), checkRules(ctx, store))
+		}
+		if err := errors.Join(faults...); err != nil {
+			return err
+		}
+		good += ", and Kafka and ClickHouse have what they need"
+	}
+	_, err := fmt.Fprintln(stdout, "processor run:", good)
 	return err
 }
 

@@ -11,7 +11,9 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/sasl"
 	"github.com/twmb/franz-go/pkg/sasl/oauth"
@@ -57,6 +59,42 @@ func (c KafkaConnection) Options() []kgo.Opt {
 		opts = append(opts, kgo.SASL(c.SASL))
 	}
 	return opts
+}
+
+// Reach returns an error if no broker answers within 10 seconds, or one of the topics is missing.
+func (c KafkaConnection) Reach(ctx context.Context, topics ...string) error {
+	client, err := kgo.NewClient(c.Options()...)
+	if err != nil {
+		return fmt.Errorf("open Kafka client: %w", err)
+	}
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	if err := FindTopics(ctx, client, topics...); err != nil {
+		return fmt.Errorf("reach Kafka at %s: %w", strings.Join(c.Seeds, ","), err)
+	}
+	return nil
+}
+
+// FindTopics returns an error if no broker answers until ctx ends, or one of the topics is missing.
+func FindTopics(ctx context.Context, client *kgo.Client, topics ...string) error {
+	if err := client.Ping(ctx); err != nil {
+		return fmt.Errorf("ask kafka: %w (hint: --kafka-seeds names its brokers, and --kafka-tls and --kafka-sasl "+
+			"must be as they want)", err)
+	}
+	if len(topics) == 0 {
+		return nil
+	}
+	found, err := kadm.NewClient(client).ListTopics(ctx, topics...)
+	if err != nil {
+		return fmt.Errorf("list kafka topics: %w", err)
+	}
+	for _, name := range topics {
+		if err := found[name].Err; err != nil {
+			return fmt.Errorf("find topic %s: %w (hint: `processor topics` creates it)", name, err)
+		}
+	}
+	return nil
 }
 
 // Connection checks the flags as a whole. An error holds every fault, each with a hint and without

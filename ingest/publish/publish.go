@@ -15,10 +15,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"tributary/ingest/publish/spool"
+	"tributary/schemas"
 )
 
 // ErrUnavailable says that the records are not known to be stored. The caller answers 503 with
@@ -35,7 +35,6 @@ var ErrInDoubt = fmt.Errorf("%w: not acknowledged in time", ErrUnavailable)
 type Publisher struct {
 	cfg     Config
 	client  *kgo.Client
-	admin   *kadm.Client
 	metrics *metrics
 	log     *slog.Logger
 	spool   *spool.Spool // nil: there is none
@@ -70,7 +69,7 @@ func New(cfg Config) (*Publisher, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make kafka client: %w", err)
 	}
-	p.client, p.admin = client, kadm.NewClient(client)
+	p.client = client
 	if cfg.SpoolDir != "" {
 		p.spool, err = spool.Open(spool.Config{Dir: cfg.SpoolDir, MaxBytes: cfg.SpoolMaxBytes, Logger: cfg.Logger})
 		if err != nil {
@@ -408,22 +407,7 @@ func (p *Publisher) kafkaReady(ctx context.Context) error {
 func (p *Publisher) checkBroker(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	if err := p.client.Ping(ctx); err != nil {
-		return fmt.Errorf("ask kafka: %w", err)
-	}
-	if len(p.cfg.Topics) == 0 {
-		return nil
-	}
-	topics, err := p.admin.ListTopics(ctx, p.cfg.Topics...)
-	if err != nil {
-		return fmt.Errorf("list kafka topics: %w", err)
-	}
-	for _, name := range p.cfg.Topics {
-		if err := topics[name].Err; err != nil {
-			return fmt.Errorf("find topic %s: %w (hint: `processor topics` creates it)", name, err)
-		}
-	}
-	return nil
+	return schemas.FindTopics(ctx, p.client, p.cfg.Topics...)
 }
 
 // Close waits until what was handed over is stored or ctx ends, then closes the connections and the
