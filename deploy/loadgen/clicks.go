@@ -10,12 +10,12 @@ import (
 
 type clicksCommand struct {
 	edgeFlags
-	Key         string        `env:"TRIBUTARY_KEY" placeholder:"pk_…" help:"Publishable key, where the edge wants one."`
-	Rate        int           `default:"1000" env:"TRIBUTARY_RATE" help:"Clicks per second (${default})."`
-	For         time.Duration `default:"30s" env:"TRIBUTARY_FOR" help:"How long (${default})."`
+	Key         string        `placeholder:"pk_…" help:"Publishable key, where the edge wants one."`
+	Rate        int           `default:"1000" help:"Clicks per second (${default})."`
+	For         time.Duration `default:"30s" help:"How long (${default})."`
 	Connections int           `default:"16" help:"Requests at once (${default})."`
 	Batch       int           `default:"1" help:"Clicks per request (${default}): 1 uses /v1/click, more /v1/clicks, at most 1000."`
-	Seed        uint64        `default:"1" env:"TRIBUTARY_SEED" help:"Of agents, links and countries; click ids are always new."`
+	Seed        uint64        `default:"1" help:"Of agents, links and countries; click ids are always new."`
 }
 
 // Help is shown by loadgen clicks --help.

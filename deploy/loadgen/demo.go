@@ -12,10 +12,10 @@ import (
 type demoCommand struct {
 	edgeFlags
 	webhookFlags
-	Seed       uint64        `default:"1" env:"TRIBUTARY_SEED" help:"The same seed tells the same past (${default})."`
-	ClicksRate int           `default:"50" env:"TRIBUTARY_CLICKS_RATE" help:"Clicks per second of the present (${default}); about 2 % of them buy. 0 stops after the past."`
-	For        time.Duration `env:"TRIBUTARY_FOR" help:"How long the present goes on, such as 10m. Until Ctrl-C without it."`
-	History    days          `default:"14d" env:"TRIBUTARY_HISTORY" help:"How much past to tell first, in whole days (${default}); 0 for none. Telling it again changes nothing."`
+	Seed       uint64        `default:"1" help:"The same seed tells the same past (${default})."`
+	ClicksRate int           `default:"50" help:"Clicks per second of the present (${default}); about 2 % of them buy. 0 stops after the past."`
+	For        time.Duration `help:"How long the present goes on, such as 10m. Until Ctrl-C without it."`
+	History    days          `default:"14d" help:"How much past to tell first, in whole days (${default}); 0 for none. Telling it again changes nothing."`
 }
 
 // Help is shown by loadgen demo --help.

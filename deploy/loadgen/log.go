@@ -18,8 +18,8 @@ import (
 type logCommand struct {
 	File string `arg:"" help:"Access log, plain or gzip; - for stdin."`
 	edgeFlags
-	Site string `default:"http://example.com" env:"TRIBUTARY_SITE" help:"Site that the log's paths belong to (${default})."`
-	Rate int    `env:"TRIBUTARY_RATE" help:"Events per second; as fast as the edge answers without it."`
+	Site string `default:"http://example.com" help:"Site that the log's paths belong to (${default})."`
+	Rate int    `help:"Events per second; as fast as the edge answers without it."`
 }
 
 // Help is shown by loadgen log --help.

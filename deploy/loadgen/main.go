@@ -11,9 +11,8 @@ import (
 	"os/signal"
 	"syscall"
 
-	"github.com/alecthomas/kong"
-
 	"tributary/deploy/loadgen/send"
+	"tributary/schemas/program"
 )
 
 // commands is the table of what this program does. Each field's file holds the command.
@@ -23,6 +22,9 @@ type commands struct {
 	Stripe  stripeCommand  `cmd:"" help:"Sign and send Stripe events from files."`
 	Latency latencyCommand `cmd:"" help:"Measure how long a sale takes from the webhook's 200 to an attributed row."`
 	Clicks  clicksCommand  `cmd:"" help:"Load the edge with a steady rate of distinct clicks."`
+
+	Print program.VersionCommand `cmd:"" name:"version" help:"Print the version."`
+	program.VersionFlag
 }
 
 const description = `Traffic for Tributary. Everything is sent to this machine unless --allow-remote is given.
@@ -31,9 +33,7 @@ const description = `Traffic for Tributary. Everything is sent to this machine u
   loadgen log access.log.gz --secret-key sk_…              an old log; sending it twice changes nothing
   loadgen stripe events/ --secret whsec_… --shuffle 1      recorded events, in another order
   loadgen clicks --rate 20000 --for 30s --batch 100        plain load
-  loadgen latency --secret-key sk_… --secret whsec_…       sale to dashboard, in milliseconds
-
-Flags can be set in the environment as TRIBUTARY_…: the name of the flag, dashes as underscores.`
+  loadgen latency --secret-key sk_… --secret whsec_…       sale to dashboard, in milliseconds`
 
 // errFailed ends the program with status 1 after a command has already said why.
 var errFailed = errors.New("failed")
@@ -57,19 +57,9 @@ type streams struct {
 }
 
 func run(ctx context.Context, args []string, s streams) error {
-	exited := false
-	parser, err := kong.New(&commands{}, kong.Name("loadgen"), kong.Description(description), kong.UsageOnError(),
-		kong.Writers(s.out, s.err), kong.Exit(func(int) { exited = true }), kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-		kong.Vars{"edge": "127.0.0.1:8080", "stripe": "127.0.0.1:8081"})
-	if err != nil {
-		return fmt.Errorf("build commands: %w", err)
-	}
-	command, err := parser.Parse(args)
-	if exited { // --help has been written
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("read arguments: %w (hint: loadgen --help)", err)
+	command, err := program.Parse(new(commands), "loadgen", description, s.out, s.err, args)
+	if command == nil {
+		return err
 	}
 	command.BindTo(ctx, (*context.Context)(nil))
 	return command.Run(s)
@@ -77,9 +67,9 @@ func run(ctx context.Context, args []string, s streams) error {
 
 // edgeFlags name the edge. They appear in every command that sends clicks.
 type edgeFlags struct {
-	Edge        string `default:"${edge}" env:"TRIBUTARY_EDGE,TRIBUTARY_EDGE_ADDR" help:"Address of the edge (${default})."`
-	SecretKey   string `env:"TRIBUTARY_SECRET_KEY" placeholder:"sk_…" help:"Secret key of the workspace: with it the edge keeps the given time, agent, address and country, and takes leads."`
-	AllowRemote bool   `env:"TRIBUTARY_ALLOW_REMOTE" help:"Send to machines other than this one."`
+	Edge        string `default:"127.0.0.1:8080" env:"TRIBUTARY_EDGE,TRIBUTARY_EDGE_ADDR" help:"Address of the edge (${default})."`
+	SecretKey   string `placeholder:"sk_…" help:"Secret key of the workspace: with it the edge keeps the given time, agent, address and country, and takes leads."`
+	AllowRemote bool   `help:"Send to machines other than this one."`
 }
 
 func (f edgeFlags) edge(c *send.Client) (*send.Edge, error) {
@@ -100,7 +90,7 @@ func (f edgeFlags) keyed(c *send.Client) (*send.Edge, error) {
 
 // webhookFlags name the webhook.
 type webhookFlags struct {
-	Stripe string `default:"${stripe}" env:"TRIBUTARY_STRIPE,TRIBUTARY_STRIPE_ADDR" help:"Address of the webhook (${default}); its path is /stripe/webhook unless the address has one."`
+	Stripe string `default:"127.0.0.1:8081" env:"TRIBUTARY_STRIPE,TRIBUTARY_STRIPE_ADDR" help:"Address of the webhook (${default}); its path is /stripe/webhook unless the address has one."`
 	Secret string `env:"TRIBUTARY_SECRET,TRIBUTARY_STRIPE_WEBHOOK_SECRETS" placeholder:"whsec_…" help:"Webhook secret to sign with; of a comma separated list, the first."`
 }
 

@@ -11,8 +11,8 @@ import (
 	"tributary/deploy/process"
 )
 
-// program is what to start and how to know that it is up.
-type program struct {
+// task is what to start and how to know that it is up.
+type task struct {
 	name       string // in front of its lines, and the label process of its metrics
 	path       string
 	args       []string
@@ -25,7 +25,7 @@ type program struct {
 
 // child is a program that is kept running: one that ends without being asked to is started again.
 type child struct {
-	program
+	task
 	lines *prefixed
 	out   *output
 
@@ -49,7 +49,7 @@ const (
 )
 
 // launch starts the program once. Its lines go to w.
-func (p *program) launch(w *prefixed) (*process.Process, error) {
+func (p *task) launch(w *prefixed) (*process.Process, error) {
 	cmd := exec.Command(p.path, p.args...)
 	cmd.Env = p.env
 	cmd.Stdout, cmd.Stderr = w, w
@@ -57,7 +57,7 @@ func (p *program) launch(w *prefixed) (*process.Process, error) {
 }
 
 // complete runs a program that ends by itself, and returns an error unless it ended with status 0.
-func (p *program) complete(ctx context.Context, out *output) error {
+func (p *task) complete(ctx context.Context, out *output) error {
 	lines := out.prefixed(p.name)
 	running, err := p.launch(lines)
 	if err != nil {
@@ -80,9 +80,9 @@ func (p *program) complete(ctx context.Context, out *output) error {
 }
 
 // start starts the program and keeps it running from then on.
-func start(p program, out *output) (*child, error) {
+func start(p task, out *output) (*child, error) {
 	c := &child{
-		program: p, out: out, lines: out.prefixed(p.name), quit: make(chan struct{}), ended: make(chan struct{}),
+		task: p, out: out, lines: out.prefixed(p.name), quit: make(chan struct{}), ended: make(chan struct{}),
 	}
 	running, err := c.launch(c.lines)
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/alecthomas/kong"
+	"tributary/schemas/program"
 )
 
 // commands are the commands: the fields of each are its flags, its Run does the work.
@@ -22,16 +22,20 @@ type commands struct {
 	Run        Run        `cmd:"" default:"withargs" help:"Run everything on this machine (the default)."`
 	Kafka      Kafka      `cmd:"" help:"Run the embedded Kafka broker alone."`
 	ClickHouse ClickHouse `cmd:"" name:"clickhouse" help:"Run the embedded ClickHouse engine alone, behind ClickHouse's HTTP interface."`
+
+	Print program.VersionCommand `cmd:"" name:"version" help:"Print the version."`
+	program.VersionFlag
 }
 
+const description = "The whole of Tributary on one machine. --log-level and --log-format of the programs are read " +
+	"from the environment: TRIBUTARY_LOG_LEVEL, TRIBUTARY_LOG_FORMAT."
+
 func main() {
-	var chosen commands
-	parser := kong.Parse(&chosen,
-		kong.Name("local"),
-		kong.Description("The whole of Tributary on one machine. Every flag is also an environment variable: "+
-			"TRIBUTARY_ and its name, dashes become underscores."),
-		kong.DefaultEnvars("TRIBUTARY"))
-	if err := parser.Run(); err != nil {
+	command, err := program.Parse(new(commands), "local", description, os.Stdout, os.Stderr, os.Args[1:])
+	if err == nil && command != nil {
+		err = command.Run()
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "local:", err)
 		os.Exit(1)
 	}

@@ -222,7 +222,7 @@ func (s *supervisor) startAll(ctx context.Context, dashboard net.Listener) error
 	edge := s.served("edge", "ingest", edgeOps, 20*time.Second, "clicks")
 	edge.env = append(edge.env, "TRIBUTARY_SPOOL_DIR="+filepath.Join(s.Data, "spool"))
 	var waiting []*child
-	for _, p := range []program{
+	for _, p := range []task{
 		edge,
 		s.served("webhook", "ingest", webhookOps, 20*time.Second, "stripe"),
 		s.served("processor", "processor", processorOps, 30*time.Second, "run"),
@@ -242,7 +242,7 @@ func (s *supervisor) startAll(ctx context.Context, dashboard net.Listener) error
 	if s.NoDemo {
 		return nil
 	}
-	_, err := s.start(program{
+	_, err := s.start(task{
 		name: "demo", path: filepath.Join(s.bin, "loadgen"), args: []string{"demo"}, env: s.environment(0),
 		// It sends and does not serve: there is nothing to wait for. Told to play a past alone, it
 		// ends well.
@@ -258,7 +258,7 @@ func (s *supervisor) startEngines(ctx context.Context) error {
 
 	var waiting []*child
 	if len(s.KafkaSeeds) == 0 {
-		c, err := s.start(program{
+		c, err := s.start(task{
 			name: "kafka", path: filepath.Join(s.bin, "local"), args: []string{"kafka"}, env: s.environment(0),
 			ready: kafkaUp, stopWithin: 15 * time.Second,
 		})
@@ -271,7 +271,7 @@ func (s *supervisor) startEngines(ctx context.Context) error {
 	}
 
 	if s.ClickHouseDSN == "" {
-		p := program{
+		p := task{
 			name: "clickhouse", path: filepath.Join(s.bin, "local"), args: []string{"clickhouse"}, env: s.environment(0),
 			ready: clickhouseUp, stopWithin: 30 * time.Second,
 		}
@@ -313,16 +313,16 @@ func (s *supervisor) prepareEngines(ctx context.Context) error {
 }
 
 // served is a program with an operations port, at the offset from --ops-addr.
-func (s *supervisor) served(name, file string, opsOffset int, stopWithin time.Duration, args ...string) program {
+func (s *supervisor) served(name, file string, opsOffset int, stopWithin time.Duration, args ...string) task {
 	ops, _ := addPort(s.OpsAddr, opsOffset) // checked with the settings
-	return program{
+	return task{
 		name: name, path: filepath.Join(s.bin, file), args: args, env: s.environment(opsOffset), opsAddr: ops,
 		ready:      func(ctx context.Context) error { return answers(ctx, "http://"+ops+"/readyz") },
 		stopWithin: stopWithin,
 	}
 }
 
-func (s *supervisor) start(p program) (*child, error) {
+func (s *supervisor) start(p task) (*child, error) {
 	c, err := start(p, s.out)
 	if err != nil {
 		return nil, err

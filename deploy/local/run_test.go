@@ -353,7 +353,7 @@ func TestNoWebPage(t *testing.T) {
 // warning.
 func TestWaitNamesTheFault(t *testing.T) {
 	out := newOutput(os.Stderr)
-	c := &child{program: program{name: "processor", ready: func(ctx context.Context) error {
+	c := &child{task: task{name: "processor", ready: func(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}

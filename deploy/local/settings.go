@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -225,7 +226,7 @@ func (r *Run) environment(opsOffset int) []string {
 		{"FX_SOURCE", strings.Join(r.FXSource, ",")},
 		{"INSTANCE_ID", r.instance()},
 	} {
-		env = without(env, "TRIBUTARY_"+v.name)
+		env = without(env, v.name)
 		if v.value != "" {
 			env = append(env, "TRIBUTARY_"+v.name+"="+v.value)
 		}
@@ -233,12 +234,10 @@ func (r *Run) environment(opsOffset int) []string {
 	return env
 }
 
-func without(env []string, name string) []string {
-	kept := make([]string, 0, len(env)+1)
-	for _, pair := range env {
-		if !strings.HasPrefix(pair, name+"=") {
-			kept = append(kept, pair)
-		}
-	}
-	return kept
+// without leaves out the variable of a setting, whichever command's own it is.
+func without(env []string, setting string) []string {
+	return slices.DeleteFunc(slices.Clone(env), func(pair string) bool {
+		name, _, _ := strings.Cut(pair, "=")
+		return strings.HasPrefix(name, "TRIBUTARY_") && strings.HasSuffix(name, "_"+setting)
+	})
 }

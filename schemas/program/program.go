@@ -15,11 +15,17 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// Flags are understood by every command. A program's table of commands embeds them.
+// Flags are understood by every command of a program that runs for long. Its table of commands embeds
+// them.
 type Flags struct {
-	LogLevel  string      `default:"info" enum:"debug,info,warn,error" placeholder:"LEVEL" help:"Log this and what is worse: ${enum}."`
-	LogFormat string      `default:"text" enum:"text,json" placeholder:"FORMAT" help:"Log lines as ${enum}."`
-	Version   versionFlag `name:"version" env:"-" help:"Print the version and stop."`
+	LogLevel  string `default:"info" enum:"debug,info,warn,error" placeholder:"LEVEL" help:"Log this and what is worse: ${enum}."`
+	LogFormat string `default:"text" enum:"text,json" placeholder:"FORMAT" help:"Log lines as ${enum}."`
+	VersionFlag
+}
+
+// VersionFlag is --version.
+type VersionFlag struct {
+	Version versionFlag `name:"version" env:"-" help:"Print the version and stop."`
 }
 
 // Logger returns a logger that writes to w as the flags say.
