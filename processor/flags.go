@@ -77,6 +77,27 @@ func stripeClient(name, value, file, base string) (*stripeapi.Client, error) {
 // clickhouseSettings are the flags of commands that use ClickHouse.
 type clickhouseSettings struct {
 	ClickhouseDSN string `name:"clickhouse-dsn" env:"TRIBUTARY_CLICKHOUSE_DSN" help:"ClickHouse, with the database: http://host:8123/tributary or clickhouse://host:9000/tributary." default:"http://127.0.0.1:8123/tributary" placeholder:"DSN"`
+	// PasswordFile is for those who must not put a password into the environment.
+	PasswordFile string `name:"clickhouse-password-file" help:"File that holds the password of --clickhouse-dsn's user." type:"path" placeholder:"FILE"`
+}
+
+// AfterApply puts the file's password into the DSN. kong calls it when the flags are read.
+func (s *clickhouseSettings) AfterApply() error {
+	password, err := schemas.Secret("clickhouse password", "", s.PasswordFile)
+	if err != nil || password == "" {
+		return err
+	}
+	u, err := url.Parse(s.ClickhouseDSN)
+	if err != nil {
+		return errors.New("read --clickhouse-dsn: it is no URL (hint: http://user@host:8123/tributary)") // it may hold a secret
+	}
+	if _, given := u.User.Password(); given || u.User.Username() == "" {
+		return errors.New("clickhouse password: --clickhouse-dsn names no user, or has a password itself " +
+			"(hint: http://user@host:8123/tributary beside --clickhouse-password-file)")
+	}
+	u.User = url.UserPassword(u.User.Username(), password)
+	s.ClickhouseDSN = u.String()
+	return nil
 }
 
 // workspaceSettings are the flags of commands that need the workspaces file.

@@ -60,3 +60,25 @@ func TestCheckConnects(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// The password of ClickHouse's user may stand in a file, for every command that uses ClickHouse.
+func TestClickHousePasswordFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(file, []byte("se/same\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for dsn, want := range map[string]string{
+		"http://writer@127.0.0.1:8123/tributary":      "http://writer:se%2Fsame@127.0.0.1:8123/tributary",
+		"http://127.0.0.1:8123/tributary":             "",
+		"http://writer:pass@127.0.0.1:8123/tributary": "",
+	} {
+		s := clickhouseSettings{ClickhouseDSN: dsn, PasswordFile: file}
+		if err := s.AfterApply(); (err != nil) != (want == "") || err == nil && s.ClickhouseDSN != want {
+			t.Errorf("%s: %s %v", dsn, s.ClickhouseDSN, err)
+		}
+	}
+	err := execute(t.Context(), []string{"migrate", "--clickhouse-password-file", file + ".none"}, io.Discard, io.Discard)
+	if err == nil || !strings.Contains(err.Error(), "clickhouse password") {
+		t.Errorf("a file that is not there: %v", err)
+	}
+}
