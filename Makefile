@@ -35,6 +35,7 @@ need-go = $(call need,go,install Go 1.26 or later from https://go.dev/dl)
 need-npm = $(call need,npm,install Node.js (apt-get install npm or brew install node); it fetches the embedded ClickHouse engine)
 need-java = $(call need,java,apt-get install default-jre-headless or brew install openjdk)
 need-mvn = $(call need,mvn,apt-get install maven or brew install maven; it fetches Apache Kafka)
+need-promtool = $(call need,promtool,apt-get install prometheus or brew install prometheus; it checks the alerts)
 need-protoc = $(call need,protoc,apt-get install protobuf-compiler or brew install protobuf)
 
 .PHONY: run
@@ -76,6 +77,7 @@ test: tools ## run all tests against the real engines, with the race detector
 	$(need-cc)
 	$(need-java)
 	$(need-mvn)
+	$(need-promtool)
 	CI_REAL_SERVICES=1 go test -count=1 -run 'Attacks|DeadLeader' ./ingest/clicks ./ingest/publish
 	CGO_ENABLED=1 CI_REAL_SERVICES=1 go test -race -shuffle=on -timeout=20m ./...
 
