@@ -78,6 +78,7 @@ test: tools ## run all tests against the real engines, with the race detector
 	$(need-java)
 	$(need-mvn)
 	$(need-promtool)
+	cd deploy/manifests && go test -count=1 ./...
 	CI_REAL_SERVICES=1 go test -count=1 -run 'Attacks|DeadLeader' ./ingest/clicks ./ingest/publish
 	CGO_ENABLED=1 CI_REAL_SERVICES=1 go test -race -shuffle=on -timeout=20m ./...
 
@@ -105,6 +106,7 @@ format: ## name the files that are not formatted
 vet: ## go vet, for Linux and for macOS
 	$(need-go)
 	go vet -tags proof ./...
+	cd deploy/manifests && go vet ./...
 	GOOS=darwin GOARCH=arm64 CGO_ENABLED=0 go vet ./ingest/... ./processor/... ./deploy/local/...
 
 .PHONY: lint
@@ -122,6 +124,25 @@ vulnerabilities: $(TOOLS)/bin/govulncheck ## govulncheck: fails on a known vulne
 	@entries=$$(cd $(TOOLS) && GOFLAGS=-mod=mod go mod download -json golang.org/x/vulndb@latest | awk -F'"' '$$2 == "Dir" { print $$4 "/data/osv" }'); \
 	[ -d "$$entries" ] || { echo "make: cannot fetch the vulnerability database, the module golang.org/x/vulndb" >&2; exit 1; }; \
 	$(TOOLS)/bin/govulncheck -db "file://$$entries" ./...
+
+# What is committed is built twice, in two directories, and must have the same bytes: whoever has the
+# commit can make the same file. deploy/Dockerfile builds with the same flags.
+COMMIT = $(shell git rev-parse HEAD)
+.PHONY: release
+release: engine sbom ## build the last commit for Linux into bin/release, twice alike, with checksums
+	$(need-go)
+	@rm -rf bin/release && mkdir -p bin/release && mkdir -p $(TOOLS)/release && rm -rf $(TOOLS)/release/* && \
+	for copy in first second-time; do \
+		mkdir $(TOOLS)/release/$$copy && git archive HEAD | tar -x -C $(TOOLS)/release/$$copy && \
+		cp $(VENDOR)/uPlot* $(TOOLS)/release/$$copy/$(VENDOR)/ && \
+		for arch in amd64 arm64; do \
+			(cd $(TOOLS)/release/$$copy && CGO_ENABLED=0 GOOS=linux GOARCH=$$arch go build -trimpath -buildvcs=false \
+				-ldflags "-s -w -buildid= -X tributary/schemas/program.commit=$(COMMIT)" -o out/$$arch/ ./ingest ./processor) || exit 1; \
+		done; \
+	done && \
+	diff -r $(TOOLS)/release/first/out $(TOOLS)/release/second-time/out && \
+	cp -R $(TOOLS)/release/first/out/. bin/release/ && cp bin/sbom.json bin/licenses.txt bin/release/ && rm -rf $(TOOLS)/release && \
+	(cd bin/release && find . -type f ! -name SHA256SUMS | sort | xargs sha256sum >SHA256SUMS && cat SHA256SUMS)
 
 .PHONY: sbom
 sbom: $(TOOLS)/bin/cyclonedx-gomod ## write bin/sbom.json (CycloneDX) and bin/licenses.txt
@@ -148,9 +169,10 @@ types: $(TOOLS)/.npm ## check the types of the tracking script
 	$(TOOLS)/node_modules/.bin/tsc --noEmit --strict --target es2017 --lib es2017,dom,dom.iterable ingest/clicks/script/t.ts
 
 .PHONY: tidy
-tidy: ## check that go.mod and go.sum are tidy
+tidy: ## check that the files go.mod and go.sum are tidy
 	$(need-go)
 	go mod tidy -diff
+	cd deploy/manifests && go mod tidy -diff
 
 .PHONY: generate
 generate: $(TOOLS)/bin/protoc-gen-go $(TOOLS)/bin/protoc-gen-go-vtproto ## generate code from the Protobuf definitions, and build the tracking script

@@ -1,0 +1,7 @@
+//go:build !linux
+
+package manifests
+
+import "syscall"
+
+var ended *syscall.SysProcAttr
