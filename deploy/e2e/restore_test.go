@@ -1,0 +1,114 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// kept are the tables that nothing can compute again once Kafka has forgotten their records: what
+// deploy/README.md says to back up.
+var kept = []string{
+	"clicks", "page_views", "stripe_events", "leads", "dead_letters", "identities", "first_names", "fx_rates", "erasures",
+}
+
+// processor runs one of the processor's commands to its end.
+func (s *site) processor(args ...string) {
+	s.t.Helper()
+	password, err := s.password()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(s.t.Context(), 3*time.Minute)
+	defer cancel()
+	c := exec.CommandContext(ctx, filepath.Join(build(s.t), "processor"), args...)
+	c.Env = append(os.Environ(), "TRIBUTARY_KAFKA_SEEDS="+s.kafka(), "TRIBUTARY_FX_SOURCE=pegs",
+		"TRIBUTARY_CLICKHOUSE_DSN=http://default:"+password+"@"+strings.TrimPrefix(s.clickhouse(), "http://")+"/tributary")
+	if out, err := c.CombinedOutput(); err != nil {
+		s.t.Fatalf("processor %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+}
+
+func (s *site) exec(statements ...string) {
+	s.t.Helper()
+	for _, statement := range statements {
+		if _, err := s.ask(statement); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+}
+
+// figures are what must be the same afterwards: each entry with its credit, and each click.
+func (s *site) figures() string {
+	s.t.Helper()
+	var all []string
+	for _, query := range []string{
+		"SELECT count(), sum(amount), sum(net_usd), groupBitXor(cityHash64(entry_id, amount, net_usd, click_id, match_rule)) FROM ledger_current",
+		"SELECT count(), sum(amount) FROM revenue FINAL",
+		"SELECT count(), groupBitXor(cityHash64(click_id, clicked_at, host)) FROM clicks FINAL",
+		"SELECT count(), groupBitXor(cityHash64(event_id, body)) FROM stripe_events FINAL",
+	} {
+		rows, err := s.ask(query)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		all = append(all, fmt.Sprint(rows))
+	}
+	return strings.Join(all, "\n")
+}
+
+// All tables are lost, and come back: from Kafka, which has all records of its retention, and from a
+// copy of the raw tables, which have everything. The programs run meanwhile, and what is sent to them
+// then is not lost either.
+func TestRestore(t *testing.T) {
+	s := newSite(t)
+	s.start("--fx-source", "pegs")
+	s.waitReady()
+	id := accepted(t, s.insist(func() (answer, error) { return s.click([]byte(plainClick)) }))
+	s.insist(func() (answer, error) { return s.deliver(checkout(1, id, 4900)) })
+	l := s.load()
+	time.Sleep(2 * time.Second)
+	l.finish()
+	// All that was accepted is booked when nothing moves any more.
+	before := ""
+	for deadline := time.Now().Add(60 * time.Second); before != s.figures(); time.Sleep(3 * time.Second) {
+		if before = s.figures(); time.Now().After(deadline) {
+			t.Fatal("the figures go on moving")
+		}
+	}
+	same := func(how string) {
+		t.Helper()
+		for deadline := time.Now().Add(60 * time.Second); s.figures() != before; time.Sleep(200 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("restored from %s:\n%s\nwant\n%s", how, s.figures(), before)
+			}
+		}
+	}
+
+	s.exec("DROP DATABASE tributary SYNC")
+	s.processor("migrate")
+	s.processor("replay", "rebuild", "--from", "kafka", "--exchange")
+	same("Kafka")
+
+	s.exec("CREATE DATABASE kept")
+	for _, table := range kept {
+		s.exec("CREATE TABLE kept."+table+" AS tributary."+table, "INSERT INTO kept."+table+" SELECT * FROM tributary."+table)
+	}
+	s.exec("DROP DATABASE tributary SYNC")
+	s.processor("migrate")
+	for _, table := range kept {
+		s.exec("INSERT INTO tributary." + table + " SELECT * FROM kept." + table)
+	}
+	s.processor("replay", "rebuild", "--exchange")
+	same("a copy of the raw tables")
+
+	second := accepted(t, s.insist(func() (answer, error) { return s.click([]byte(plainClick)) }))
+	s.insist(func() (answer, error) { return s.deliver(checkout(1<<20, second, 7700)) })
+	s.eventually(60*time.Second, "SELECT count() FROM ledger_current WHERE amount = 7700 AND match_rule = 'click_id'",
+		func(rows [][]string) bool { return rows[0][0] == "1" })
+}
