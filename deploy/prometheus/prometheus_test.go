@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -134,5 +135,24 @@ func TestMetricsExist(t *testing.T) {
 	}
 	if len(alerting.FindAllString(code.String(), -1)) < 5 {
 		t.Error("the metrics to alert on are not found in the code")
+	}
+}
+
+// The operator's guide says of every alert what to do, and of no other.
+func TestAlertsAreExplained(t *testing.T) {
+	names := func(file, pattern string) []string {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var list []string
+		for _, m := range regexp.MustCompile(pattern).FindAllStringSubmatch(string(text), -1) {
+			list = append(list, m[1])
+		}
+		return list
+	}
+	alerts, explained := names("rules.yml", `alert: (\w+)`), names("../README.md", `(?m)^\| (Tributary\w+) \|`)
+	if len(alerts) == 0 || !slices.Equal(alerts, explained) {
+		t.Errorf("rules.yml has\n%v\ndeploy/README.md explains\n%v", alerts, explained)
 	}
 }
