@@ -1,7 +1,8 @@
 // Package chaos holds one test: the programs as they are deployed, three real Kafka brokers and a
 // real engine, under a steady load of clicks, leads and signed Stripe events, while all of them are
 // killed, frozen, restarted and moved about. What was answered 2xx must be there in the end, once,
-// and the ledger must be the truth to the cent, movement by movement.
+// and the ledger must be the truth to the cent, movement by movement. The programs reach Kafka by
+// TLS and SCRAM only.
 //
 //	make chaos MINUTES=30
 //	TRIBUTARY_CHAOS_SEED=7 make chaos   the business and the order of faults of seed 7

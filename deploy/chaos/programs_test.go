@@ -193,7 +193,11 @@ func newSite(t *testing.T, dir string, rewind time.Duration, story *story) *site
 	classpath := build(t, dir)
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
-	cluster, err := apache.Start(ctx, apache.Config{Classpath: classpath, Dir: filepath.Join(dir, "kafka")})
+	secured, err := apache.NewSecured(dir, "tributary")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cluster, err := apache.Start(ctx, apache.Config{Classpath: classpath, Dir: filepath.Join(dir, "kafka"), Secured: secured})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -218,12 +222,13 @@ func newSite(t *testing.T, dir string, rewind time.Duration, story *story) *site
 		t.Fatal(err)
 	}
 	common = append(common,
-		"TRIBUTARY_DATA="+dir, "TRIBUTARY_KAFKA_SEEDS="+strings.Join(cluster.Seeds(), ","), "TRIBUTARY_CLICKHOUSE_DSN=http://default:"+password+"@"+addresses[2]+"/tributary",
+		"TRIBUTARY_DATA="+dir, "TRIBUTARY_KAFKA_SEEDS="+strings.Join(cluster.SecuredSeeds(), ","), "TRIBUTARY_CLICKHOUSE_DSN=http://default:"+password+"@"+addresses[2]+"/tributary",
 		"TRIBUTARY_EDGE_ADDR="+addresses[0], "TRIBUTARY_STRIPE_ADDR="+addresses[1], "TRIBUTARY_CLICKHOUSE_ADDR="+addresses[2],
 		"TRIBUTARY_SECRET_KEY="+secretKey, "TRIBUTARY_STRIPE_WEBHOOK_SECRETS="+webhookSecret, "TRIBUTARY_FX_SOURCE="+rates,
 		// Partitions are read again from a while ago.
 		"TRIBUTARY_SWEEP=2s", "TRIBUTARY_REWIND="+rewind.String(), "TRIBUTARY_AUDIT=0s",
 	)
+	common = append(common, secured.Environment()...)
 	s := &site{
 		dir: dir, env: common, cluster: cluster,
 		edgeURL: "http://" + addresses[0], webhookURL: "http://" + addresses[1] + "/stripe/webhook", engineURL: "http://" + addresses[2],

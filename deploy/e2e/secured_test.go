@@ -4,16 +4,8 @@ package e2e
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
 	"io"
-	"math/big"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -26,33 +18,6 @@ import (
 	"tributary/deploy/local/apache"
 	"tributary/deploy/local/chdb"
 )
-
-// pemFiles writes a key with its certificate for 127.0.0.1, as a broker reads them, and the certificate alone.
-func pemFiles(t *testing.T) (keyPair, ca string) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "broker"}, NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign}
-	certificate, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	private, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	public := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate})
-	keyPair, ca = filepath.Join(t.TempDir(), "broker.pem"), filepath.Join(t.TempDir(), "ca.pem")
-	for name, text := range map[string][]byte{keyPair: append(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}), public...), ca: public} {
-		if err := os.WriteFile(name, text, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return keyPair, ca
-}
 
 // A click goes through both programs and a real Kafka that is reached with TLS and SCRAM only, with the password in a
 // file.
@@ -74,22 +39,19 @@ func TestSecuredKafka(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	keyPair, ca := pemFiles(t)
-	cluster, err := apache.Start(ctx, apache.Config{Classpath: classpath, Dir: t.TempDir(), Brokers: 1,
-		Secured: &apache.Secured{KeyPair: keyPair, User: "tributary", Password: "kafka-password"}})
+	secured, err := apache.NewSecured(t.TempDir(), "tributary")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cluster, err := apache.Start(ctx, apache.Config{Classpath: classpath, Dir: t.TempDir(), Brokers: 1, Secured: secured})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(cluster.Close)
-	password := filepath.Join(t.TempDir(), "password")
-	if err := os.WriteFile(password, []byte("kafka-password\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-
 	s := &site{t: t, data: t.TempDir(), first: freePorts(t, 9)}
 	addr := s.addr
-	environment := append(os.Environ(), "TRIBUTARY_KAFKA_SEEDS="+strings.Join(cluster.SecuredSeeds(), ","), "TRIBUTARY_KAFKA_CA="+ca,
-		"TRIBUTARY_KAFKA_SASL=scram-sha-512", "TRIBUTARY_KAFKA_USER=tributary", "TRIBUTARY_KAFKA_PASSWORD_FILE="+password)
+	environment := append(os.Environ(), "TRIBUTARY_KAFKA_SEEDS="+strings.Join(cluster.SecuredSeeds(), ","))
+	environment = append(environment, secured.Environment()...)
 	command := func(name string, args ...string) (*exec.Cmd, *tail) {
 		said := &tail{limit: 16 << 10}
 		c := exec.Command(filepath.Join(programs, name), args...)

@@ -34,13 +34,6 @@ type Config struct {
 	Secured    *Secured          // nil: one listener for clients, open to this machine
 }
 
-// Secured adds a listener for clients that is reached with TLS and SCRAM-SHA-512 only. The brokers and the Cluster
-// itself go on using the open one.
-type Secured struct {
-	KeyPair        string // PEM file: private key (PKCS #8), and behind it the certificate of 127.0.0.1
-	User, Password string
-}
-
 // Cluster is some brokers on loopback, numbered from 1. Its methods are safe for concurrent use,
 // those of one broker one at a time.
 type Cluster struct {
