@@ -132,7 +132,7 @@ func TestClicksAndDemo(t *testing.T) {
 	if err != nil || !strings.Contains(out, "p99") || len(p.clicks) == 0 {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	out, errs, err := loadgen(t, "", "demo", "--edge", url, "--stripe", url, "--secret", "whsec_x", "--secret-key", "sk", "--history", "1d", "--clicks-rate", "100", "--for", "300ms")
+	out, errs, err := loadgen(t, "", "demo", "--edge", url, "--stripe", url, "--secret", "whsec_x", "--secret-key", "sk", "--history", "1d", "--for", "300ms")
 	if err != nil || !strings.Contains(errs, "a past of 24h0m0s") || len(p.events) == 0 {
 		t.Fatalf("%v\n%s%s", err, out, errs)
 	}

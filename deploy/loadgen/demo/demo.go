@@ -1,11 +1,8 @@
-// Package demo plays a business to a running Tributary: first some days of its past, quickly, then
-// its present, in time.
+// Package demo plays a business to a running Tributary, one World for each UTC day: what lies before
+// now at once, and then each item at its moment.
 //
-//	past     one World per UTC day, up to now     sent at once; the same bytes on every start
-//	present  one World per ten seconds            each item sent at its moment
-//
-// The past depends on the seed and the day only: a second start sends the same clicks and events
-// again, and nothing is counted twice.
+// A day depends on the seed and its date only. So the present goes on at the pace of the past, and a
+// second start sends the same clicks and events again, and nothing is counted twice.
 package demo
 
 import (
@@ -27,8 +24,7 @@ type Config struct {
 	Edge    *send.Edge
 	Webhook *send.Webhook
 	Seed    uint64
-	Rate    int           // clicks per second of the present; 0 for a past only
-	For     time.Duration // of the present; 0 until the context ends
+	For     time.Duration // how long the present goes on; 0 until the context ends, below 0 not at all
 	History time.Duration // of the past, rounded up to days; 0 for none
 	Log     io.Writer     // progress, one line at a time
 }
@@ -62,20 +58,26 @@ func (r *Report) line() string {
 
 // Run plays until the time is over or the context ends; the latter is the usual end and no error.
 func Run(ctx context.Context, c Config) (*Report, error) {
-	if c.Rate < 0 || c.History < 0 || c.For < 0 {
-		return nil, errors.New("plan demo: rates and durations cannot be negative")
+	if c.History < 0 {
+		return nil, errors.New("plan demo: the past cannot be negative")
 	}
 	if c.Log == nil {
 		c.Log = io.Discard
 	}
 	p := &player{Config: c, report: &Report{}}
 	now := time.Now().UTC()
+	today := now.Truncate(day)
+	q := &queue{}
+	for back := int((c.History + day - 1) / day); back >= 0; back-- {
+		q.add(Day(c.Seed, today.AddDate(0, 0, -back)))
+	}
+	past := q.until(now)
 	if c.History > 0 {
-		p.past(ctx, now)
+		p.past(ctx, past)
 		fmt.Fprintf(c.Log, "demo: a past of %s told in %s: %s\n", c.History, time.Since(now).Round(10*time.Millisecond), p.report.line())
 	}
-	if c.Rate > 0 {
-		p.present(ctx, time.Now().UTC())
+	if c.For >= 0 {
+		p.present(ctx, q, now, today.Add(day))
 		fmt.Fprintf(c.Log, "demo: %s\n", p.report.line())
 	}
 	return p.report, nil

@@ -12,41 +12,36 @@ import (
 )
 
 const (
-	worldSpan = 10 * time.Second       // one World of the present
-	lifetime  = 3 * time.Minute        // how long its scenarios go on
-	tick      = 100 * time.Millisecond // between sendings
-	report    = 10 * time.Second       // between lines of progress
+	tick   = 100 * time.Millisecond // between sendings
+	report = 30 * time.Second       // between lines of progress
 )
 
-// present plays Worlds one after the other, each item at its time. When the edge or the webhook is
-// slow it falls behind and sends late rather than more at once.
-func (p *player) present(ctx context.Context, start time.Time) {
+// present sends each item of q at its time, and adds a day at each midnight, of which the next one is
+// given. When the edge or the webhook is slow it falls behind and sends late rather than more at
+// once.
+func (p *player) present(ctx context.Context, q *queue, start, midnight time.Time) {
 	var end time.Time
 	if p.For > 0 {
 		end = start.Add(p.For)
 	}
-	q, g := &queue{}, newGroup()
+	g := newGroup()
 	defer func() { _ = g.Wait() }()
-	filled, reported := start, start
+	reported := start
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
 	for {
 		now := time.Now().UTC()
-		for (end.IsZero() || filled.Before(end)) && filled.Before(now.Add(time.Second)) {
-			q.add(p.nextWorld(filled, end))
-			filled = filled.Add(worldSpan)
+		if !now.Before(midnight) {
+			q.add(Day(p.Seed, midnight))
+			midnight = midnight.Add(day)
 		}
-		over := !end.IsZero() && now.After(end)
-		if over { // what is still on its way arrives at once
-			now = end.Add(day)
+		p.play(ctx, g, q.until(now))
+		if !end.IsZero() && now.After(end) {
+			return
 		}
-		p.play(ctx, g, q, now)
-		if now.Sub(reported) >= report && !over {
+		if now.Sub(reported) >= report {
 			fmt.Fprintf(p.Log, "demo: %s\n", p.report.line())
 			reported = now
-		}
-		if over {
-			return
 		}
 		select {
 		case <-ctx.Done():
@@ -56,21 +51,9 @@ func (p *player) present(ctx context.Context, start time.Time) {
 	}
 }
 
-// nextWorld generates the traffic of the next seconds; its scenarios end with the demonstration.
-func (p *player) nextWorld(from, end time.Time) *traffic.World {
-	o := traffic.Options{Start: from, Span: worldSpan, Until: from.Add(lifetime), Tempo: traffic.Compressed}
-	if !end.IsZero() && end.Before(o.Until) {
-		o.Until = end
-		o.Span = min(o.Span, end.Sub(from))
-	}
-	o.Clicks = max(1, int(int64(p.Rate)*int64(o.Span)/int64(time.Second)))
-	return traffic.New(p.Seed, o)
-}
-
-// play sends everything due.
-func (p *player) play(ctx context.Context, g *errgroup.Group, q *queue, now time.Time) {
-	clicks := take(&q.clicks, func(c traffic.Click) bool { return !c.SendAt.After(now) })
-	if len(clicks) > 0 { // one of them alone, as a page's beacon; the others as a server would
+// play sends everything that is due.
+func (p *player) play(ctx context.Context, g *errgroup.Group, due *queue) {
+	if clicks := due.clicks; len(clicks) > 0 { // one of them alone, as a page's beacon; the others as a server would
 		alone := clicks[0]
 		g.Go(func() error { p.click(ctx, alone); return nil })
 		for clicks = clicks[1:]; len(clicks) > 0; {
@@ -79,10 +62,10 @@ func (p *player) play(ctx context.Context, g *errgroup.Group, q *queue, now time
 			g.Go(func() error { p.clicks(ctx, some); return nil })
 		}
 	}
-	for _, l := range take(&q.leads, func(l traffic.Lead) bool { return !l.SendAt.After(now) }) {
+	for _, l := range due.leads {
 		g.Go(func() error { p.lead(ctx, l); return nil })
 	}
-	for _, d := range take(&q.deliveries, func(d traffic.Delivery) bool { return !d.SendAt.After(now) }) {
+	for _, d := range due.deliveries {
 		g.Go(func() error { p.deliver(ctx, d); return nil })
 	}
 }
@@ -101,6 +84,15 @@ func (q *queue) add(w *traffic.World) {
 	sort.SliceStable(q.clicks, func(i, j int) bool { return q.clicks[i].SendAt.Before(q.clicks[j].SendAt) })
 	sort.SliceStable(q.leads, func(i, j int) bool { return q.leads[i].SendAt.Before(q.leads[j].SendAt) })
 	sort.SliceStable(q.deliveries, func(i, j int) bool { return q.deliveries[i].SendAt.Before(q.deliveries[j].SendAt) })
+}
+
+// until removes what is sent up to now, and returns it.
+func (q *queue) until(now time.Time) *queue {
+	return &queue{
+		clicks:     take(&q.clicks, func(c traffic.Click) bool { return !c.SendAt.After(now) }),
+		leads:      take(&q.leads, func(l traffic.Lead) bool { return !l.SendAt.After(now) }),
+		deliveries: take(&q.deliveries, func(d traffic.Delivery) bool { return !d.SendAt.After(now) }),
+	}
 }
 
 // take removes the first items for which due holds. They are copied: the queue's memory is reused.
