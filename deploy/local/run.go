@@ -51,6 +51,8 @@ type supervisor struct {
 	out *output
 	bin string // directory of the programs
 
+	lookEvery time.Duration // at the size of the data directory
+
 	mu       sync.Mutex
 	children []*child // in the order of their start
 	started  bool     // everything was ready once
@@ -63,7 +65,7 @@ func (r *Run) Run() (err error) {
 	out := newOutput(os.Stdout)
 	ctx, now := signals(out)
 
-	s := &supervisor{Run: r, out: out}
+	s := &supervisor{Run: r, out: out, lookEvery: time.Minute}
 	self, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("find own executable: %w", err)
@@ -242,12 +244,15 @@ func (s *supervisor) startAll(ctx context.Context, dashboard net.Listener) error
 	if s.NoDemo {
 		return nil
 	}
-	_, err := s.start(task{
+	demo, err := s.start(task{
 		name: "demo", path: filepath.Join(s.bin, "loadgen"), args: []string{"demo"}, env: s.environment(0),
 		// It sends and does not serve: there is nothing to wait for. Told to play a past alone, it
 		// ends well.
 		ready: func(context.Context) error { return nil }, mayEnd: true, stopWithin: 10 * time.Second,
 	})
+	if err == nil {
+		go s.capDemo(ctx, demo)
+	}
 	return err
 }
 

@@ -21,6 +21,8 @@ type Run struct {
 	Data   string `default:"./data" help:"Directory that holds everything the run keeps." placeholder:"DIR"`
 	NoDemo bool   `help:"Do not send demo traffic."`
 
+	MaxDataMiB int `name:"max-data-mib" default:"2048" help:"Stop the demo when the directory holds more MiB. Its past of 14 days takes some 80."`
+
 	EdgeAddr       string `default:"127.0.0.1:8080" help:"Address of the edge, which takes clicks and leads."`
 	StripeAddr     string `default:"127.0.0.1:8081" help:"Address of the webhook, which takes Stripe's events."`
 	DashboardAddr  string `default:"127.0.0.1:8090" help:"Address of the dashboard."`
