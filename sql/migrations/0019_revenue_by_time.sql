@@ -88,7 +88,7 @@ SELECT
     workspace, livemode, day, entry_id, occurred_at, kind, status, object_id, sale_id, customer_id,
     external_customer_id, subscription_id, billing_reason, currency, amount, tax, amount_usd, net_usd, fx_source,
     click_id, clicked_at, program_id, affiliate_id, link_id, utm_source, utm_medium, utm_campaign, channel, country,
-    device, match_rule, match_key, version
+    device, match_rule, match_key, version, 0 AS moved
 FROM ledger;
 
 -- Views for people: ids as text, one currency a row, and what belongs together in one row.
