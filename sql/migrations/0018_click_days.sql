@@ -26,19 +26,21 @@ CREATE TABLE IF NOT EXISTS click_days
     workspace   LowCardinality(String) COMMENT 'As in clicks',
     day         Date COMMENT 'UTC day of clicked_at or viewed_at',
     changed_at  SimpleAggregateFunction(max, DateTime64(3, 'UTC')) COMMENT 'When a click or page view of this day was last inserted. Read with max',
-    computed_at SimpleAggregateFunction(max, DateTime64(3, 'UTC')) COMMENT 'When the computation of the rows in clicks_by_day began; 1970 before the first. Read with max'
+    computed_at SimpleAggregateFunction(max, DateTime64(3, 'UTC')) COMMENT 'When the computation of the rows in clicks_by_day began; 1970 before the first. Read with max',
+    last_click_received     SimpleAggregateFunction(max, DateTime64(3, 'UTC')) COMMENT 'Latest received_at of its clicks, bots left out; 1970: none. Read with max',
+    last_page_view_received SimpleAggregateFunction(max, DateTime64(3, 'UTC')) COMMENT 'The same of its page views'
 )
 ENGINE = AggregatingMergeTree
 ORDER BY (workspace, day)
 COMMENT 'Which days clicks_by_day holds: those whose computed_at is more than a minute after their changed_at';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS click_days_mv TO click_days AS
-SELECT workspace, toDate(clicked_at) AS day, now64(3, 'UTC') AS changed_at
+SELECT workspace, toDate(clicked_at) AS day, now64(3, 'UTC') AS changed_at, maxIf(received_at, NOT is_bot) AS last_click_received
 FROM clicks
 GROUP BY workspace, day;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS click_days_of_page_views_mv TO click_days AS
-SELECT workspace, toDate(viewed_at) AS day, now64(3, 'UTC') AS changed_at
+SELECT workspace, toDate(viewed_at) AS day, now64(3, 'UTC') AS changed_at, maxIf(received_at, NOT is_bot) AS last_page_view_received
 FROM page_views
 GROUP BY workspace, day;
 
@@ -71,10 +73,10 @@ DROP TABLE IF EXISTS clicks_by_visitor SYNC;
 DROP TABLE IF EXISTS page_views_hourly SYNC;
 
 -- The days of what was stored before: the processor computes them.
-INSERT INTO click_days (workspace, day, changed_at)
-SELECT workspace, toDate(clicked_at) AS day, now64(3, 'UTC') FROM clicks GROUP BY workspace, day;
-INSERT INTO click_days (workspace, day, changed_at)
-SELECT workspace, toDate(viewed_at) AS day, now64(3, 'UTC') FROM page_views GROUP BY workspace, day;
+INSERT INTO click_days (workspace, day, changed_at, last_click_received)
+SELECT workspace, toDate(clicked_at) AS day, now64(3, 'UTC'), maxIf(received_at, NOT is_bot) FROM clicks GROUP BY workspace, day;
+INSERT INTO click_days (workspace, day, changed_at, last_page_view_received)
+SELECT workspace, toDate(viewed_at) AS day, now64(3, 'UTC'), maxIf(received_at, NOT is_bot) FROM page_views GROUP BY workspace, day;
 
 -- Days of [from, to) that are read from clicks themselves: those that the range cuts, and those that clicks_by_day does not hold (yet).
 CREATE OR REPLACE VIEW click_days_open AS

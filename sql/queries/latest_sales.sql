@@ -24,6 +24,7 @@ SELECT
     r.clicked_at AS clicked_at
 FROM revenue AS r FINAL
 WHERE r.workspace = {workspace:String} AND r.status = 'booked' AND r.amount != 0 AND r.livemode = {livemode:Bool}
+    AND r.day >= toDate({from:DateTime('UTC')}) AND r.day <= toDate({to:DateTime('UTC')})
     AND r.occurred_at >= {from:DateTime('UTC')} AND r.occurred_at < {to:DateTime('UTC')}
 ORDER BY r.occurred_at DESC, r.object_id, r.kind
 LIMIT {limit:UInt32}

@@ -10,6 +10,7 @@ SELECT
     toString(sum(r.net_usd)) AS net_usd
 FROM revenue AS r FINAL
 WHERE r.workspace = {workspace:String} AND r.status = 'booked' AND r.amount != 0
+    AND r.day >= toDate({from:DateTime('UTC')}) AND r.day <= toDate({to:DateTime('UTC')})
     AND r.occurred_at >= {from:DateTime('UTC')} AND r.occurred_at < {to:DateTime('UTC')}
 GROUP BY r.livemode, r.fx_source
 ORDER BY livemode DESC, entries DESC, fx_source

@@ -19,6 +19,7 @@ SELECT
     r.match_rule AS match_rule
 FROM revenue AS r FINAL
 WHERE r.workspace = {workspace:String} AND r.status = 'booked' AND r.amount != 0 AND r.livemode = {livemode:Bool} AND r.kind != 'payment'
+    AND r.day >= toDate({from:DateTime('UTC')}) AND r.day <= toDate({to:DateTime('UTC')})
     AND r.occurred_at >= {from:DateTime('UTC')} AND r.occurred_at < {to:DateTime('UTC')}
 ORDER BY r.occurred_at DESC, r.object_id, r.kind
 LIMIT {limit:UInt32}

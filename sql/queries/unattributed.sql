@@ -9,5 +9,6 @@ SELECT
     toDecimalString(round(sum(ifNull(r.net_usd, toDecimal64(0, 6))), 2), 2) AS net_usd
 FROM revenue AS r FINAL
 WHERE r.workspace = {workspace:String} AND r.status = 'booked' AND r.amount != 0 AND r.livemode = {livemode:Bool} AND r.match_rule IN ('', 'none')
+    AND r.day >= toDate({from:DateTime('UTC')}) AND r.day <= toDate({to:DateTime('UTC')})
     AND r.occurred_at >= {from:DateTime('UTC')} AND r.occurred_at < {to:DateTime('UTC')}
 SETTINGS optimize_move_to_prewhere_if_final = 0
