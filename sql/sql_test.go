@@ -25,7 +25,7 @@ import (
 
 	"tributary/deploy/local/chdb/chdbtest"
 	clickhousestore "tributary/processor/clickhouse"
-	"tributary/processor/rollup"
+	"tributary/processor/rollup/rolluptest"
 	"tributary/sql"
 )
 
@@ -216,14 +216,7 @@ func refresh(t testing.TB, dsn string) {
 		t.Fatal(err)
 	}
 	defer store.Close()
-	ask(t, dsn, "CREATE TABLE quiet AS click_days", nil)
-	ask(t, dsn, "INSERT INTO quiet SELECT workspace, day, max(changed_at) - INTERVAL 1 HOUR, max(computed_at), "+
-		"max(last_click_received), max(last_page_view_received) FROM click_days GROUP BY workspace, day", nil)
-	ask(t, dsn, "EXCHANGE TABLES quiet AND click_days", nil)
-	ask(t, dsn, "DROP TABLE quiet SYNC", nil)
-	if err := rollup.Refresh(t.Context(), store); err != nil {
-		t.Fatal(err)
-	}
+	rolluptest.Refresh(t, store)
 }
 
 // A migration that was interrupted is executed again from its beginning, whatever was executed of

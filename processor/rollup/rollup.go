@@ -27,9 +27,9 @@ const Table = "clicks_by_day"
 const (
 	// every is how often the days that changed are looked up.
 	every = 10 * time.Second
-	// atOnce is how many days of a workspace are computed by one statement: the day before them is
-	// read too, and their rows are held in memory.
-	atOnce = 7
+	// atOnce is how many days of a workspace are computed by one statement. Planning it costs as much
+	// as some ten thousand clicks, and a history that is read in has many days with few.
+	atOnce = 92
 )
 
 // Range is some days of a workspace, one after the other.
@@ -172,7 +172,7 @@ func Compute(ctx context.Context, s *clickhouse.Store, r Range, all bool) error 
 		err = s.Exec(ctx, "INSERT INTO clicks_by_day (workspace, dimension, value, day, clicks, page_views, visitors, "+
 			"clicks_at, page_views_at, computed_at) SELECT ?, dimension, value, day, clicks, page_views, visitors, "+
 			"clicks_at, page_views_at, fromUnixTimestamp64Milli(?, 'UTC') FROM ("+differing+") "+
-			"SETTINGS max_partitions_per_insert_block = 0", append([]any{r.Workspace, began.UnixMilli()}, r.arguments(all)...)...)
+			"SETTINGS max_partitions_per_insert_block = 0, max_bytes_before_external_group_by = 536870912", append([]any{r.Workspace, began.UnixMilli()}, r.arguments(all)...)...)
 	}
 	if err == nil {
 		err = s.Exec(ctx, "INSERT INTO click_days (workspace, day, computed_at) "+
