@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -92,9 +93,9 @@ func (q *queries) Run(ctx context.Context) error {
 		return err
 	}
 	for _, workspace := range []string{"largest", "w1"} {
-		fmt.Printf("\nworkspace %s: milliseconds p50 / p95 of %d\n%-22s", workspace, q.Rounds, "")
+		fmt.Printf("\nworkspace %s: milliseconds p50 / p95 of %d, CPU p50, × CPU over the raw tables\n%-22s", workspace, q.Rounds, "")
 		for _, s := range spans {
-			fmt.Printf("%22s", s.name)
+			fmt.Printf("%26s", s.name)
 		}
 		fmt.Println()
 		for _, a := range asked {
@@ -128,26 +129,34 @@ func serveEngine(dir string) (string, error) {
 	return "http://" + listener.Addr().String(), nil
 }
 
+// openBench makes the database and connects to it.
+func openBench(ctx context.Context, base string) (*stdsql.DB, error) {
+	options, err := clickhouse.ParseDSN(base + "/default")
+	if err != nil {
+		return nil, err
+	}
+	server := clickhouse.OpenDB(options)
+	defer server.Close()
+	if err := sql.EnsureDatabase(ctx, server, "bench"); err != nil {
+		return nil, err
+	}
+	if options, err = clickhouse.ParseDSN(base + "/bench"); err != nil {
+		return nil, err
+	}
+	return clickhouse.OpenDB(options), nil
+}
+
 // prepare makes the tables and the history, unless the folder has them.
 func (q *queries) prepare(ctx context.Context, base, dir string) error {
 	done := filepath.Join(dir, fmt.Sprintf("complete-%d", q.Clicks))
 	if _, err := os.Stat(done); err == nil {
 		return nil
 	}
-	open := func(database string) *stdsql.DB {
-		options, err := clickhouse.ParseDSN(base + "/" + database)
-		if err != nil {
-			panic(err) // the address is ours
-		}
-		return clickhouse.OpenDB(options)
-	}
 	start := time.Now()
-	server := open("default")
-	defer server.Close()
-	if err := sql.EnsureDatabase(ctx, server, "bench"); err != nil {
+	db, err := openBench(ctx, base)
+	if err != nil {
 		return err
 	}
-	db := open("bench")
 	defer db.Close()
 	if err := sql.Migrate(ctx, db, func(string) {}); err != nil {
 		return err
@@ -214,49 +223,57 @@ func (q *queries) row(ctx context.Context, base, workspace, name string, more ur
 		for key, list := range more {
 			values["param_"+key] = list
 		}
-		times, answer, err := q.measure(ctx, base, text, values)
+		times, cpu, answer, err := q.measure(ctx, base, text, values)
 		if err != nil {
 			return fmt.Errorf("ask %s: %w", name, err)
 		}
-		cell := fmt.Sprintf("%.0f / %.0f", times[len(times)/2], times[(len(times)*95+99)/100-1])
+		cell := fmt.Sprintf("%.0f / %.0f, %.0f", times[len(times)/2], times[(len(times)*95+99)/100-1], cpu[len(cpu)/2])
 		if q.Raw && raw != text {
-			slow, same, err := q.measure(ctx, base, raw, values)
+			_, rawCPU, same, err := q.measure(ctx, base, raw, values)
 			if err != nil {
 				return fmt.Errorf("ask %s of the raw tables: %w", name, err)
 			}
 			if same != answer {
 				return fmt.Errorf("%s of %s over %s differs:\n%s\nfrom the raw tables:\n%s", name, workspace, s.name, answer, same)
 			}
-			cell += fmt.Sprintf(" ×%.1f", slow[len(slow)/2]/times[len(times)/2])
+			cell += fmt.Sprintf(" ×%.1f", rawCPU[len(rawCPU)/2]/max(cpu[len(cpu)/2], 1))
 		}
-		fmt.Printf("%22s", cell)
+		fmt.Printf("%26s", cell)
 	}
 	fmt.Println()
 	return nil
 }
 
 // overRaw is the same question over clicks, page_views and ledger; ×N in the table is how many times
-// longer it takes.
+// more CPU it takes.
 func overRaw(text string) string {
 	text = strings.ReplaceAll(text, "FROM revenue", "FROM ledger")
 	text = strings.ReplaceAll(text, "clicks_by_dimension(", "clicks_by_day_computed(open_only = false, ")
 	return text
 }
 
-// measure returns the times in milliseconds, sorted, and the answer.
-func (q *queries) measure(ctx context.Context, base, text string, values url.Values) ([]float64, string, error) {
-	var times []float64
-	answer := ""
+// measure returns the times and the CPU times of this process, which is the engine's too, in
+// milliseconds and sorted, and the answer.
+func (q *queries) measure(ctx context.Context, base, text string, values url.Values) (times, cpu []float64, answer string, err error) {
 	for range q.Rounds {
-		start := time.Now()
-		var err error
+		start, used := time.Now(), ownCPU()
 		if answer, err = ask(ctx, base, text+"\nFORMAT TSV", values); err != nil {
-			return nil, "", err
+			return nil, nil, "", err
 		}
 		times = append(times, float64(time.Since(start).Microseconds())/1000)
+		cpu = append(cpu, float64((ownCPU()-used).Microseconds())/1000)
 	}
 	slices.Sort(times)
-	return times, answer, nil
+	slices.Sort(cpu)
+	return times, cpu, answer, nil
+}
+
+func ownCPU() time.Duration {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		return 0
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
 func ask(ctx context.Context, base, statement string, values url.Values) (string, error) {
