@@ -137,24 +137,24 @@ func ranges(ctx context.Context, s *clickhouse.Store, rows, days string, args ..
 
 // differing selects the rows that clicks and page views give and the table has not, with those that
 // it has and they do not give: as rows in which nothing is counted.
-const differing = `SELECT dimension, value, day, sumIf(clicks, computed) AS clicks, sumIf(page_views, computed) AS page_views,
-    uniqMergeStateIf(visitors, computed) AS visitors, anyIf(clicks_at, computed) AS clicks_at, anyIf(page_views_at, computed) AS page_views_at,
-    concat(dimension, ' ', value, ': stored ', toString((sumIf(d.clicks, NOT computed), sumIf(d.page_views, NOT computed), uniqMergeIf(d.visitors, NOT computed))),
-        ', computed ', toString((sumIf(d.clicks, computed), sumIf(d.page_views, computed), uniqMergeIf(d.visitors, computed)))) AS difference
+const differing = `SELECT dimension, value, day, anyIf(d.clicks, computed) AS clicks, anyIf(d.page_views, computed) AS page_views,
+    anyIf(d.visitors, computed) AS visitors, anyIf(d.clicks_at, computed) AS clicks_at, anyIf(d.page_views_at, computed) AS page_views_at,
+    anyIf(figures, computed) AS right, anyIf(figures, NOT computed) AS stored,
+    concat(dimension, ' ', value, ': clicks, page views and visitors stored ', toString((stored.1, stored.2, stored.3)),
+        ', computed ', toString((right.1, right.2, right.3))) AS difference
 FROM
 (
-    SELECT true AS computed, dimension, value, day, clicks, page_views, visitors, clicks_at, page_views_at
+    SELECT true AS computed, dimension, value, day, clicks, page_views, visitors, clicks_at, page_views_at,
+        (clicks, page_views, finalizeAggregation(visitors), if(clicks + page_views = 0, 0, cityHash64(clicks_at, page_views_at))) AS figures
     FROM clicks_by_day_computed(workspace = ?, from = ?, to = ?, open_only = false)
     UNION ALL
-    SELECT false, dimension, value, day, clicks, page_views, visitors, clicks_at, page_views_at
+    SELECT false, dimension, value, day, clicks, page_views, visitors, clicks_at, page_views_at,
+        (clicks, page_views, finalizeAggregation(visitors), if(clicks + page_views = 0, 0, cityHash64(clicks_at, page_views_at)))
     FROM clicks_by_day FINAL
     WHERE workspace = ? AND day BETWEEN ? AND ?
 ) AS d
 GROUP BY dimension, value, day
-HAVING ? OR sumIf(d.clicks, computed) != sumIf(d.clicks, NOT computed) OR sumIf(d.page_views, computed) != sumIf(d.page_views, NOT computed)
-    OR uniqMergeIf(d.visitors, computed) != uniqMergeIf(d.visitors, NOT computed)
-    OR toString(anyIf(d.clicks_at, computed)) != toString(anyIf(d.clicks_at, NOT computed))
-    OR toString(anyIf(d.page_views_at, computed)) != toString(anyIf(d.page_views_at, NOT computed))`
+HAVING ? OR right != stored`
 
 func (r Range) arguments(all bool) []any {
 	from, to := r.bounds()
