@@ -76,7 +76,8 @@ func (v *views) Run(ctx context.Context) error {
 			}
 			before := ownCPU()
 			for i := range viewClicks / viewBatch {
-				err := run(fmt.Sprint("INSERT INTO ", table, " SELECT * FROM memory_", i, " SETTINGS max_threads = 1, max_insert_threads = 1"), nil)
+				err := run(fmt.Sprint("INSERT INTO ", table, " SELECT * FROM memory_", i,
+					" SETTINGS max_threads = 1, max_insert_threads = 1"), nil)
 				if err != nil {
 					return err
 				}
@@ -88,11 +89,15 @@ func (v *views) Run(ctx context.Context) error {
 		slices.Sort(list)
 	}
 	plain, with := costs["plain"][v.Rounds/2], costs["clicks"][v.Rounds/2]
-	fmt.Printf("CPU µs a click, medians of %d: without views %.2f, with them %.2f, %+.1f %%\n", v.Rounds, plain, with, 100*(with/plain-1))
+	fmt.Printf("CPU µs a click, medians of %d: without views %.2f, with them %.2f, %+.1f %%\n",
+		v.Rounds, plain, with, 100*(with/plain-1))
 	before := ownCPU()
-	if err := run("SELECT * FROM clicks_by_day_computed(workspace = 'largest', from = '2020-01-01 00:00:00', to = '2030-01-01 00:00:00', open_only = false) FORMAT Null", nil); err != nil {
+	const days = "SELECT * FROM clicks_by_day_computed(workspace = 'largest', from = '2020-01-01 00:00:00', " +
+		"to = '2030-01-01 00:00:00', open_only = false) FORMAT Null"
+	if err := run(days, nil); err != nil {
 		return err
 	}
-	fmt.Printf("counting the largest workspace's days: %.2f µs a click of it\n", float64((ownCPU()-before).Microseconds())/(0.3*viewClicks))
+	fmt.Printf("counting the largest workspace's days: %.2f µs a click of it\n",
+		float64((ownCPU()-before).Microseconds())/(0.3*viewClicks))
 	return nil
 }

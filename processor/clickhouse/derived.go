@@ -59,7 +59,8 @@ func RebuildDerived(ctx context.Context, s *Store, table string) error {
 		}
 	}
 	if table == "revenue" { // an entry that left a day in the meantime is there and under its new day
-		if err := s.Exec(ctx, "INSERT INTO revenue_days SELECT workspace, entry_id, livemode, day, version FROM ledger"); err != nil {
+		const known = "INSERT INTO revenue_days SELECT workspace, entry_id, livemode, day, version FROM ledger"
+		if err := s.Exec(ctx, known); err != nil {
 			return err
 		}
 		return s.Exec(ctx, insertMoved+"1"+ofSeveralDays)

@@ -19,7 +19,8 @@ const insertMoved = `INSERT INTO revenue (workspace, livemode, day, entry_id, ve
 SELECT workspace, livemode, arrayJoin(arrayFilter(d -> d != last, days)) AS day, entry_id, latest, 1
 FROM
 (
-    SELECT workspace, livemode, entry_id, groupUniqArray(day) AS days, argMax(day, version) AS last, max(version) AS latest
+    SELECT workspace, livemode, entry_id,
+        groupUniqArray(day) AS days, argMax(day, version) AS last, max(version) AS latest
     FROM revenue_days
     WHERE `
 

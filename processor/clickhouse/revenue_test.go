@@ -26,9 +26,11 @@ func version(rng *rand.Rand, entry, known int) ledger.Entry {
 	object := fmt.Sprint("pi_", entry)
 	net := decimal.New(rng.Int64N(1e6), -6)
 	e := ledger.Entry{
-		Workspace: "shop", ID: ledger.NewEntryID("shop", true, object, "payment", ""), Livemode: true, Kind: "payment", ObjectID: object,
-		SaleID: object, OccurredAt: time.Date(2026, 11, 1+rng.IntN(3), 23, 59, 0, 0, time.UTC), Currency: "usd", Amount: rng.Int64N(1000),
-		NetUSD: &net, AmountUSD: &net, MatchCandidates: []string{}, Status: ledger.Booked, Version: ledger.VersionOf(big.NewInt(int64(1 + known))),
+		Workspace: "shop", ID: ledger.NewEntryID("shop", true, object, "payment", ""), Livemode: true,
+		Kind: "payment", ObjectID: object, SaleID: object,
+		OccurredAt: time.Date(2026, 11, 1+rng.IntN(3), 23, 59, 0, 0, time.UTC),
+		Currency:   "usd", Amount: rng.Int64N(1000), NetUSD: &net, AmountUSD: &net, MatchCandidates: []string{},
+		Status: ledger.Booked, Version: ledger.VersionOf(big.NewInt(int64(1 + known))),
 	}
 	e.Click.AffiliateID = fmt.Sprint("affiliate-", rng.IntN(4))
 	return e
@@ -81,13 +83,14 @@ func TestRevenueEqualsLedger(t *testing.T) {
 	if err := group.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	const sums = "SELECT toString(arraySort(groupArray((day, affiliate, entries, amount, net)))) FROM (SELECT day, affiliate_id AS affiliate, " +
-		"count() AS entries, sum(amount) AS amount, sum(net_usd) AS net FROM %s FINAL GROUP BY day, affiliate)"
+	const sums = "SELECT toString(arraySort(groupArray((day, affiliate, entries, amount, net)))) " +
+		"FROM (SELECT day, affiliate_id AS affiliate, count() AS entries, sum(amount) AS amount, sum(net_usd) AS net FROM %s FINAL GROUP BY day, affiliate)"
 	same := func(when string) {
 		t.Helper()
 		var booked, shown string
 		for table, text := range map[string]*string{"ledger": &booked, "revenue": &shown} {
-			if err := store.Each(t.Context(), func(rows driver.Rows) error { return rows.Scan(text) }, fmt.Sprintf(sums, table)); err != nil {
+			scan := func(rows driver.Rows) error { return rows.Scan(text) }
+			if err := store.Each(t.Context(), scan, fmt.Sprintf(sums, table)); err != nil {
 				t.Fatal(err)
 			}
 		}

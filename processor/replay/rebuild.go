@@ -68,8 +68,9 @@ type Rebuild struct {
 
 // computed are the tables that a rebuild exchanges; raw ones too where it read Kafka.
 var (
-	computed = []string{"facts", "identities", "first_names", "leads", "leads_attributed", "ledger", "ledger_log", "revenue", "revenue_days"}
-	raw      = []string{
+	computed = []string{"facts", "identities", "first_names", "leads", "leads_attributed", "ledger", "ledger_log",
+		"revenue", "revenue_days"}
+	raw = []string{
 		"clicks", "page_views", "click_days", "clicks_by_day", "stripe_events", "dead_letters",
 	}
 )

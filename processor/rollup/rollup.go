@@ -130,26 +130,30 @@ func ranges(ctx context.Context, s *clickhouse.Store, rows, days string, args ..
 		}
 		list = append(list, r)
 		return nil
-	}, "SELECT toString(workspace), day FROM (SELECT workspace, day, max(changed_at) AS changed, max(computed_at) AS computed "+
-		"FROM click_days WHERE "+rows+" true GROUP BY workspace, day) WHERE "+days+" ORDER BY workspace, day", args...)
+	}, "SELECT toString(workspace), day FROM (SELECT workspace, day, max(changed_at) AS changed, "+
+		"max(computed_at) AS computed FROM click_days WHERE "+rows+" true GROUP BY workspace, day) WHERE "+days+" ORDER BY workspace, day", args...)
 	return list, err
 }
 
 // differing selects the rows that clicks and page views give and the table has not, with those that
 // it has and they do not give: as rows in which nothing is counted.
-const differing = `SELECT dimension, value, day, anyIf(d.clicks, computed) AS clicks, anyIf(d.page_views, computed) AS page_views,
-    anyIf(d.visitors, computed) AS visitors, anyIf(d.clicks_at, computed) AS clicks_at, anyIf(d.page_views_at, computed) AS page_views_at,
+const differing = `SELECT dimension, value, day,
+    anyIf(d.clicks, computed) AS clicks, anyIf(d.page_views, computed) AS page_views,
+    anyIf(d.visitors, computed) AS visitors,
+    anyIf(d.clicks_at, computed) AS clicks_at, anyIf(d.page_views_at, computed) AS page_views_at,
     anyIf(figures, computed) AS right, anyIf(figures, NOT computed) AS stored,
     concat(dimension, ' ', value, ': clicks, page views and visitors stored ', toString((stored.1, stored.2, stored.3)),
         ', computed ', toString((right.1, right.2, right.3))) AS difference
 FROM
 (
     SELECT true AS computed, dimension, value, day, clicks, page_views, visitors, clicks_at, page_views_at,
-        (clicks, page_views, finalizeAggregation(visitors), if(clicks + page_views = 0, 0, cityHash64(clicks_at, page_views_at))) AS figures
+        (clicks, page_views, finalizeAggregation(visitors),
+            if(clicks + page_views = 0, 0, cityHash64(clicks_at, page_views_at))) AS figures
     FROM clicks_by_day_computed(workspace = ?, from = ?, to = ?, open_only = false)
     UNION ALL
     SELECT false, dimension, value, day, clicks, page_views, visitors, clicks_at, page_views_at,
-        (clicks, page_views, finalizeAggregation(visitors), if(clicks + page_views = 0, 0, cityHash64(clicks_at, page_views_at)))
+        (clicks, page_views, finalizeAggregation(visitors),
+            if(clicks + page_views = 0, 0, cityHash64(clicks_at, page_views_at)))
     FROM clicks_by_day FINAL
     WHERE workspace = ? AND day BETWEEN ? AND ?
 ) AS d
@@ -172,7 +176,8 @@ func Compute(ctx context.Context, s *clickhouse.Store, r Range, all bool) error 
 		err = s.Exec(ctx, "INSERT INTO clicks_by_day (workspace, dimension, value, day, clicks, page_views, visitors, "+
 			"clicks_at, page_views_at, computed_at) SELECT ?, dimension, value, day, clicks, page_views, visitors, "+
 			"clicks_at, page_views_at, fromUnixTimestamp64Milli(?, 'UTC') FROM ("+differing+") "+
-			"SETTINGS max_partitions_per_insert_block = 0, max_bytes_before_external_group_by = 536870912", append([]any{r.Workspace, began.UnixMilli()}, r.arguments(all)...)...)
+			"SETTINGS max_partitions_per_insert_block = 0, max_bytes_before_external_group_by = 536870912",
+			append([]any{r.Workspace, began.UnixMilli()}, r.arguments(all)...)...)
 	}
 	if err == nil {
 		err = s.Exec(ctx, "INSERT INTO click_days (workspace, day, computed_at) "+

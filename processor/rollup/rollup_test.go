@@ -35,7 +35,8 @@ func randomClick(rng *rand.Rand, id int) clickhouse.ClickRow {
 	}
 	return clickhouse.ClickRow{Click: &schemas.Click{
 		Workspace: "shop", ClickId: uuid[:], ClickedAt: at, ReceivedAt: begin.UnixMilli() + rng.Int64N(1e9),
-		AffiliateId: fmt.Sprint("affiliate-", rng.IntN(3)), VisitorId: fmt.Sprint("visitor-", rng.IntN(5)), IdentityHash: make([]byte, 8),
+		AffiliateId: fmt.Sprint("affiliate-", rng.IntN(3)), VisitorId: fmt.Sprint("visitor-", rng.IntN(5)),
+		IdentityHash: make([]byte, 8),
 	}}
 }
 
