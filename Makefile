@@ -192,6 +192,13 @@ bench: build ## race the edge against its peers, over kfake and Apache Kafka, an
 	bin/bench race $(ARGS)
 	bin/bench outage --kill
 
+.PHONY: bench-queries
+bench-queries: tools ## time the page's questions over a history on disk (ARGS="--clicks 10000000 --data DIR"), and what views cost
+	$(need-go)
+	CGO_ENABLED=0 go build -o bin/ ./deploy/bench
+	bin/bench queries $(ARGS)
+	bin/bench views
+
 .PHONY: microbench
 microbench: tools ## run the packages' benchmarks, into bin/microbench.txt, for benchstat
 	@mkdir -p bin

@@ -21,6 +21,7 @@ import (
 	"tributary/processor/fx"
 	"tributary/processor/recompute"
 	"tributary/processor/replay"
+	"tributary/processor/rollup"
 	"tributary/processor/stripeapi"
 	"tributary/processor/workspace"
 	"tributary/schemas"
@@ -191,12 +192,13 @@ type pipeline struct {
 	thin             *consume.Consumer // nil without an API key
 	warnings         []func() string   // each empty if there is nothing to warn of
 	auditor          *audit.Continuous
+	log              *slog.Logger
 }
 
 func (c *runCommand) pipeline(ctx context.Context, config runConfig, store *clickhouse.Store, schema *schema,
 	registry *prometheus.Registry, log *slog.Logger,
 ) *pipeline {
-	p := &pipeline{store: store, schema: schema, workspaces: config.workspaces, erased: new(erase.List)}
+	p := &pipeline{store: store, schema: schema, workspaces: config.workspaces, erased: new(erase.List), log: log}
 	p.reloader = program.NewReloader([]string{c.Workspaces}, func() error {
 		fresh, err := c.read()
 		if err != nil {
@@ -301,6 +303,7 @@ func (p *pipeline) run(ctx context.Context, sweep, fxRefresh time.Duration) erro
 	group.Go(func() error { return p.rates.Run(ctx, fxRefresh, sweep, p.recomputer.Wake) })
 	group.Go(func() error { return p.auditor.Run(ctx) })
 	group.Go(func() error { return p.erased.Run(ctx, p.store) })
+	group.Go(func() error { return rollup.Run(ctx, p.store, p.log) })
 	return group.Wait()
 }
 

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -18,8 +20,12 @@ import (
 	"testing"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/pressly/goose/v3"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"tributary/deploy/local/chdb/chdbtest"
+	clickhousestore "tributary/processor/clickhouse"
+	"tributary/processor/rollup/rolluptest"
 	"tributary/sql"
 )
 
@@ -28,13 +34,7 @@ var update = flag.Bool("update", false, "rewrite schema/ and the golden answers"
 // migrated returns the DSN of a fresh database with all tables, and a connection to it.
 func migrated(t testing.TB) (dsn string, db *stdsql.DB) {
 	t.Helper()
-	dsn = chdbtest.Start(t)
-	options, err := clickhouse.ParseDSN(dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	db = clickhouse.OpenDB(options)
-	t.Cleanup(func() { db.Close() })
+	dsn, db = unmigrated(t)
 	if err := sql.Migrate(t.Context(), db, func(string) {}); err != nil {
 		t.Fatal(err)
 	}
@@ -115,10 +115,36 @@ func TestMigrateTwice(t *testing.T) {
 	}
 }
 
+// migrateTo executes the migrations up to a version, as a program of that time did.
+func migrateTo(t *testing.T, db *stdsql.DB, version int64) {
+	t.Helper()
+	p, err := goose.NewProvider(goose.DialectClickHouse, db, os.DirFS("migrations"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.UpTo(t.Context(), version); err != nil {
+		t.Fatalf("migration %d: %v", version, err)
+	}
+}
+
+// unmigrated returns the DSN of a fresh database without tables, and a connection to it.
+func unmigrated(t testing.TB) (dsn string, db *stdsql.DB) {
+	t.Helper()
+	dsn = chdbtest.Start(t)
+	options, err := clickhouse.ParseDSN(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db = clickhouse.OpenDB(options)
+	t.Cleanup(func() { db.Close() })
+	return dsn, db
+}
+
 // Migration 15 moves the page views out of clicks and its rollups, also when it was interrupted and
 // is executed again.
 func TestPageViewsAreMoved(t *testing.T) {
-	dsn, db := migrated(t)
+	dsn, db := unmigrated(t)
+	migrateTo(t, db, 15)
 	ask(t, dsn, `INSERT INTO clicks (workspace, click_id, clicked_at, received_at, affiliate_id, visitor_id, url,
 			trigger, version)
 		SELECT 'shop', UUIDStringToNum(concat('024d5a1e-7800-7000-8000-00000000000', toString(number))),
@@ -135,9 +161,7 @@ func TestPageViewsAreMoved(t *testing.T) {
 		if _, err := db.ExecContext(t.Context(), "DELETE FROM "+sql.VersionTable+" WHERE version_id >= 15"); err != nil {
 			t.Fatal(err)
 		}
-		if err := sql.Migrate(t.Context(), db, func(string) {}); err != nil {
-			t.Fatal(err)
-		}
+		migrateTo(t, db, 15)
 		for query, want := range map[string]string{
 			"SELECT count() FROM clicks FINAL":                                                                       "1",
 			"SELECT count() FROM page_views FINAL":                                                                   "9",
@@ -156,31 +180,77 @@ func TestPageViewsAreMoved(t *testing.T) {
 	}
 }
 
+// Migrations 18 and 19 on a database that holds clicks and money: what dashboards read is the same
+// before and after the days are computed, and an entry whose day changed is under its last one only.
+func TestRollupsOfAFullDatabase(t *testing.T) {
+	dsn, db := unmigrated(t)
+	migrateTo(t, db, 15)
+	seed(t, dsn)
+	ask(t, dsn, `INSERT INTO ledger (workspace, entry_id, livemode, day, kind, object_id, occurred_at, currency, amount, net_usd, status, version) VALUES
+		('moved', 'm1', true, '2050-06-10', 'payment', 'pi_m', '2050-06-10 23:59:59', 'usd', 100, 1, 'booked', 1),
+		('moved', 'm1', true, '2050-06-11', 'payment', 'pi_m', '2050-06-11 00:00:01', 'usd', 100, 1, 'booked', 2)`, nil)
+	if err := sql.Migrate(t.Context(), db, func(string) {}); err != nil {
+		t.Fatal(err)
+	}
+	for _, computed := range []bool{false, true} {
+		if computed {
+			refresh(t, dsn)
+		}
+		for query, want := range map[string]string{
+			"SELECT sum(clicks) FROM clicks_by_dimension(workspace = 'shop', from = '2050-01-01 00:00:00', to = '2051-01-01 00:00:00') WHERE dimension = ''":     "10",
+			"SELECT sum(page_views) FROM clicks_by_dimension(workspace = 'shop', from = '2050-01-01 00:00:00', to = '2051-01-01 00:00:00') WHERE dimension = ''": "3",
+			"SELECT toString(groupArray((day, amount))) FROM revenue FINAL WHERE workspace = 'moved'":                                                            "[('2050-06-11',100)]",
+		} {
+			if got := strings.TrimSpace(ask(t, dsn, query+" FORMAT TSVRaw", nil)); got != want {
+				t.Errorf("computed %t: %s gives %s, want %s", computed, query, got, want)
+			}
+		}
+	}
+}
+
+// refresh computes the days of clicks as the processor does once they have been quiet for a minute.
+func refresh(t testing.TB, dsn string) {
+	t.Helper()
+	store, err := clickhousestore.Open(dsn, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	rolluptest.Refresh(t, store)
+}
+
 // A migration that was interrupted is executed again from its beginning, whatever was executed of
 // it.
 func TestMigrateAfterCrash(t *testing.T) {
-	dsn, db := migrated(t)
+	dsn, db := unmigrated(t)
 	schema := func() string {
 		return strings.Join(column(t, dsn, "SELECT create_table_query FROM system.tables WHERE database = "+
 			"currentDatabase() AND name != '"+sql.VersionTable+"' ORDER BY name"), "\n")
 	}
-	want := schema()
-	for version := len(column(t, dsn, "SELECT DISTINCT version_id FROM "+sql.VersionTable)) - 1; version > 0; version-- {
-		if _, err := db.ExecContext(t.Context(), fmt.Sprintf("DELETE FROM %s WHERE version_id >= %d", sql.VersionTable,
+	files, err := filepath.Glob("migrations/*.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		version, err := goose.NumericComponent(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		migrateTo(t, db, version)
+		want := schema()
+		if _, err := db.ExecContext(t.Context(), fmt.Sprintf("DELETE FROM %s WHERE version_id = %d", sql.VersionTable,
 			version)); err != nil {
 			t.Fatal(err)
 		}
-		if err := sql.Migrate(t.Context(), db, func(string) {}); err != nil {
-			t.Errorf("migration %d is executed again: %v", version, err)
-		}
+		migrateTo(t, db, version)
 		if got := schema(); got != want {
-			t.Errorf("after migration %d was executed again the tables are\n%s\nand were\n%s", version, got, want)
+			t.Errorf("after %s was executed again the tables are\n%s\nand were\n%s", file, got, want)
 		}
 	}
 	// Interrupted between the making of its own table and the first row of it.
-	if _, err := db.ExecContext(t.Context(), "TRUNCATE TABLE "+sql.VersionTable); err != nil {
-		t.Fatal(err)
-	}
+	fresh, db := unmigrated(t)
+	ask(t, fresh, ask(t, dsn, "SELECT replace(create_table_query, currentDatabase() || '.', '') FROM system.tables "+
+		"WHERE database = currentDatabase() AND name = '"+sql.VersionTable+"' FORMAT TSVRaw", nil), nil)
 	if err := sql.Migrate(t.Context(), db, func(string) {}); err != nil {
 		t.Errorf("with an empty %s: %v", sql.VersionTable, err)
 	}
@@ -285,25 +355,38 @@ func TestComments(t *testing.T) {
 	}
 }
 
-func question(t testing.TB, name string) string {
+func question(t testing.TB, name string) sql.Question {
 	t.Helper()
-	text, err := sql.Query(name)
+	q, err := sql.AskQuestion(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return text
+	return q
 }
 
 func TestQueryUnknown(t *testing.T) {
-	if _, err := sql.Query("nothing_of_this_name"); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := sql.AskQuestion("nothing_of_this_name"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("an unknown question gives %v", err)
 	}
 }
 
-// The parameters of every question; each is asked with those that it names.
-var parameters = map[string]string{
-	"workspace": "shop", "livemode": "true", "limit": "10", "sale": "pi_1", "window_days": "30",
-	"from": "2050-06-10 00:00:00", "to": "2050-06-12 00:00:00", "step": "3600",
+// values are what the golden answers are asked with; a parameter that is not here has its default.
+var values = map[string]string{
+	"workspace": "shop", "limit": "10", "sale": "pi_1", "window_days": "30",
+	"from": "2050-06-10 00:00:00", "to": "2050-06-12 00:00:00",
+}
+
+// parameters returns a value for each parameter of a question.
+func parameters(q sql.Question) map[string]string {
+	given := make(map[string]string, len(q.Parameters))
+	for _, p := range q.Parameters {
+		value, ok := values[p.Name]
+		if !ok {
+			value = p.Default
+		}
+		given[p.Name] = value
+	}
+	return given
 }
 
 // seed fills the tables that the processor fills; the rest is the materialized views' work.
@@ -323,32 +406,63 @@ func seed(t *testing.T, dsn string) {
 // queries returns the names of all queries.
 func queries(t *testing.T) []string {
 	t.Helper()
-	files, err := filepath.Glob("queries/*.sql")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("%d queries, %v", len(files), err)
+	all, err := sql.Questions()
+	if err != nil || len(all) == 0 {
+		t.Fatalf("%d questions, %v", len(all), err)
 	}
-	for i, f := range files {
-		files[i] = strings.TrimSuffix(filepath.Base(f), ".sql")
+	names := make([]string, len(all))
+	for i, q := range all {
+		names[i] = q.Name
 	}
-	return files
+	return names
+}
+
+// The declared parameters of a question are those that its statement uses, of the same types.
+func TestQuestionParameters(t *testing.T) {
+	use := regexp.MustCompile(`\{(\w+):([^}]+)\}`)
+	all, err := sql.Questions()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, q := range all {
+		used := make(map[string]string)
+		for _, m := range use.FindAllStringSubmatch(q.Text, -1) {
+			if before, ok := used[m[1]]; ok && before != m[2] {
+				t.Errorf("%s uses %s as %s and %s", q.Name, m[1], before, m[2])
+			}
+			used[m[1]] = m[2]
+		}
+		declared := make(map[string]string)
+		for _, p := range q.Parameters {
+			declared[p.Name] = p.Type
+		}
+		if !maps.Equal(used, declared) {
+			t.Errorf("%s uses %v and declares %v", q.Name, used, declared)
+		}
+		if !strings.HasSuffix(q.Title, "?") || q.Meaning == "" {
+			t.Errorf("%s says neither what it asks nor what its answer means", q.Name)
+		}
+	}
 }
 
 // TestQueries asks every question of one small business and compares with the golden answers,
-// before and after all parts are merged: an answer that depends on merges is wrong.
+// before and after the days of clicks are computed and all parts are merged: an answer that depends
+// on either is wrong.
 func TestQueries(t *testing.T) {
 	dsn, _ := migrated(t)
 	seed(t, dsn)
 	for _, merged := range []bool{false, true} {
 		if merged {
-			for _, table := range []string{"clicks_by_visitor", "clicks_hourly", "clicks_minutely", "page_views_hourly",
-				"leads_attributed", "revenue", "ledger", "ledger_log", "clicks"} {
+			refresh(t, dsn)
+			for _, table := range []string{"click_days", "leads_attributed", "revenue", "ledger", "ledger_log",
+				"clicks", "page_views"} {
 				ask(t, dsn, "OPTIMIZE TABLE "+table+" FINAL", nil)
 			}
 		}
 		for _, name := range queries(t) {
 			t.Run(fmt.Sprintf("%s/merged=%t", name, merged), func(t *testing.T) {
-				golden(t, "testdata/queries/"+name+".golden.tsv", ask(t, dsn, question(t, name)+"FORMAT TSVWithNames",
-					parameters))
+				q := question(t, name)
+				golden(t, "testdata/queries/"+name+".golden.tsv", ask(t, dsn, q.Text+"FORMAT TSVWithNames", parameters(q)))
 			})
 		}
 	}
@@ -359,14 +473,14 @@ func TestQueries(t *testing.T) {
 func TestQueriesOfNothing(t *testing.T) {
 	dsn, _ := migrated(t)
 	for _, name := range queries(t) {
-		ask(t, dsn, question(t, name)+"FORMAT TSVWithNames", parameters)
+		q := question(t, name)
+		ask(t, dsn, q.Text+"FORMAT TSVWithNames", parameters(q))
 	}
 }
 
 var (
 	read  = regexp.MustCompile(`(?m)(?:FROM|(?:LEFT|CROSS) JOIN)\s+([a-z_]+)(\s+AS\s+\w+)?(\s+FINAL)?`)
-	final = map[string]bool{"page_views_hourly": false, "clicks_hourly": false, "clicks_minutely": false, "revenue": true,
-		"leads_attributed": true, "ledger_log": true}
+	final = map[string]bool{"click_days": false, "revenue": true, "leads_attributed": true, "ledger_log": true}
 	// What a question for analysts may read besides; a dashboard that asked for it every few
 	// seconds would be a load.
 	heavy = map[string][]string{"multi_touch_first_last_linear": {"clicks", "ledger"}}
@@ -383,16 +497,13 @@ func TestQueryRules(t *testing.T) {
 		}
 	}
 	for _, name := range queries(t) {
-		text := question(t, name)
-		if first, _, _ := strings.Cut(text, "\n"); !strings.HasPrefix(first, "-- ") || !strings.HasSuffix(first, "?") {
-			t.Errorf("%s: the first line asks no question", name)
-		}
+		text := question(t, name).Text
 		if strings.Contains(text, "PREWHERE") || !strings.Contains(text, "optimize_move_to_prewhere_if_final = 0") {
 			t.Errorf("%s: its filters may reach PREWHERE", name)
 		}
 		_, statement, _ := strings.Cut(text, "\nSELECT")
 		for _, m := range read.FindAllStringSubmatch(statement, -1) {
-			if m[1] == "clicks_counted" { // a view of clicks_by_visitor, in which repeated rows change nothing
+			if m[1] == "clicks_by_dimension" { // a view that takes care of FINAL itself
 				continue
 			}
 			needs, known := final[m[1]]

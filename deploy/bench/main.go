@@ -20,7 +20,9 @@ import (
 
 type commands struct {
 	Race     race     `cmd:"" default:"withargs" help:"Race them all."`
+	Queries  queries  `cmd:"" help:"Time the page's questions over a history of two years."`
 	Outage   outage   `cmd:"" help:"Take Kafka away under load, and count what is lost."`
+	Views    views    `cmd:"" help:"Measure what the materialized views cost when clicks are inserted."`
 	Kafka    kafka    `cmd:"" hidden:"" help:"Be a Kafka."`
 	Bare     bare     `cmd:"" hidden:"" help:"Be a server that answers 204."`
 	Smallest smallest `cmd:"" hidden:"" help:"Be the smallest server that answers after Kafka."`

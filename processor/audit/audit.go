@@ -2,8 +2,8 @@
 //
 //	records ─▶ clicks, stripe_events, leads, dead_letters ─▶ facts, identities ─▶ ledger ─▶ revenue
 //	        │    │                        └─▶ leads_attributed
-//	        │    └─▶ clicks_hourly, clicks_minutely, clicks_by_visitor
-//	        └─▶ page_views ─▶ page_views_hourly
+//	        │    └─▶ clicks_by_day
+//	        └─▶ page_views ─┘
 //
 // Everything up to the ledger is checked in one way: the processor's own handlers handle the
 // records again, read the live tables and write into those of a shadow database; then the two are
@@ -24,6 +24,7 @@ import (
 	"tributary/processor/identity"
 	"tributary/processor/recompute"
 	"tributary/processor/replay"
+	"tributary/processor/rollup"
 	"tributary/schemas"
 )
 
@@ -102,7 +103,7 @@ func (a *Audit) Run(ctx context.Context, since time.Time) (*Report, error) {
 	if n > 0 {
 		r.leaveOut("what %d dead letters hold, which no other table has: processor replay dead-letters handles them again", n)
 	}
-	derived, err := a.compareDerived(ctx, r.Until)
+	derived, err := a.compareDerived(ctx, since)
 	r.Findings = append(r.Findings, derived...)
 	return r, err
 }
@@ -110,9 +111,9 @@ func (a *Audit) Run(ctx context.Context, since time.Time) (*Report, error) {
 // compareDerived compares the derived tables, and repeats that if something is found: a row that is
 // written while the two tables are read may be seen in only one of them. What every attempt finds
 // is a finding.
-func (a *Audit) compareDerived(ctx context.Context, until time.Time) ([]Finding, error) {
+func (a *Audit) compareDerived(ctx context.Context, since time.Time) ([]Finding, error) {
 	const attempts, pause = 3, time.Second
-	findings, err := compareDerived(ctx, a.Live, until)
+	findings, err := compareDerived(ctx, a.Live, since)
 	for range attempts - 1 {
 		if err != nil || len(findings) == 0 {
 			break
@@ -123,7 +124,7 @@ func (a *Audit) compareDerived(ctx context.Context, until time.Time) ([]Finding,
 		case <-time.After(pause):
 		}
 		var again []Finding
-		again, err = compareDerived(ctx, a.Live, until)
+		again, err = compareDerived(ctx, a.Live, since)
 		findings = slices.DeleteFunc(findings, func(f Finding) bool { return !slices.Contains(again, f) })
 	}
 	return findings, err
@@ -217,7 +218,7 @@ func (a *Audit) Repair(ctx context.Context, since time.Time) (found, left *Repor
 		if len(left.Findings) == 0 {
 			break
 		}
-		if err := a.repair(ctx, left.Findings); err != nil {
+		if err := a.repair(ctx, left.Findings, since); err != nil {
 			return found, left, err
 		}
 		if left, err = a.Run(ctx, since); err != nil {
@@ -227,8 +228,8 @@ func (a *Audit) Repair(ctx context.Context, since time.Time) (found, left *Repor
 	return found, left, nil
 }
 
-func (a *Audit) repair(ctx context.Context, findings []Finding) error {
-	isDerived := func(f Finding) bool { return slices.Contains(derivedTables, f.Table) }
+func (a *Audit) repair(ctx context.Context, findings []Finding, since time.Time) error {
+	isDerived := func(f Finding) bool { return f.Table == rollup.Table || slices.Contains(derivedTables, f.Table) }
 	if !slices.ContainsFunc(findings, func(f Finding) bool { return !isDerived(f) }) {
 		for _, table := range derivedTables {
 			if slices.ContainsFunc(findings, func(f Finding) bool { return f.Table == table }) {
@@ -236,6 +237,9 @@ func (a *Audit) repair(ctx context.Context, findings []Finding) error {
 					return err
 				}
 			}
+		}
+		if slices.ContainsFunc(findings, func(f Finding) bool { return f.Table == rollup.Table }) {
+			return rollup.Repair(ctx, a.Live, since)
 		}
 		return nil
 	}

@@ -8,13 +8,13 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	"tributary/processor/clickhouse"
+	"tributary/processor/rollup"
 )
 
 // derivedTables are the dashboards' tables, which materialized views fill from the ledger, the
-// leads, the clicks and the page views.
-var derivedTables = []string{
-	"revenue", "leads_attributed", "clicks_hourly", "clicks_minutely", "clicks_by_visitor", "page_views_hourly",
-}
+// leads. The one that package rollup computes from clicks and page views, clicks_by_day, is compared
+// beside them.
+var derivedTables = []string{"revenue", "leads_attributed"}
 
 // projections are the derived tables with one row for a row of the source: the columns of their
 // key, what a person would call a row, and its day.
@@ -23,33 +23,8 @@ var projections = []struct{ table, key, name, day string }{
 	{"leads_attributed", "workspace, lead_id", "hex(lead_id)", "toDate(received_at)"},
 }
 
-// rollups are the derived tables of clicks and page views: the columns of a cell, the one with its
-// time, and the figures of a cell.
-var rollups = []struct{ table, cell, at, figures string }{
-	{
-		"clicks_hourly", "workspace, hour, program_id, affiliate_id, link_id, utm_campaign, country", "hour",
-		"uniqCombined64Merge(clicks) AS clicks, uniqCombined64Merge(visitors) AS visitors",
-	},
-	{
-		"clicks_minutely", "workspace, minute", "minute",
-		"uniqCombined64Merge(clicks) AS clicks, uniqCombined64Merge(visitors) AS visitors",
-	},
-	// A checksum of the rows, for they are as many as the clicks. Two clicks that differ in no column
-	// are one row, so each row is taken once.
-	{
-		"clicks_by_visitor", "workspace, hour", "hour",
-		"groupBitXorDistinct(cityHash64(visitor_link, clicked_at, affiliate_id, link_id, utm_campaign)) AS checksum",
-	},
-	{
-		"page_views_hourly", "workspace, hour", "hour",
-		"uniqCombined64Merge(page_views) AS page_views, uniqCombined64Merge(visitors) AS visitors",
-	},
-}
-
-// compareDerived compares the derived tables with what their views would compute from the sources,
-// row by row and cell by cell. Cells of the hour of until and later are left out: their clicks may
-// have reached one of the two tables only.
-func compareDerived(ctx context.Context, live *clickhouse.Store, until time.Time) ([]Finding, error) {
+// compareDerived compares the derived tables with what is computed from their sources, row by row.
+func compareDerived(ctx context.Context, live *clickhouse.Store, since time.Time) ([]Finding, error) {
 	findings, err := compareSums(ctx, live)
 	if err != nil {
 		return nil, err
@@ -61,12 +36,51 @@ func compareDerived(ctx context.Context, live *clickhouse.Store, until time.Time
 		}
 		findings = append(findings, list...)
 	}
-	for _, t := range rollups {
-		list, err := compareRollup(ctx, live, t.table, t.cell, t.at, t.figures, until)
+	list, err := compareDays(ctx, live)
+	if err != nil {
+		return nil, fmt.Errorf("compare revenue_days with the ledger: %w", err)
+	}
+	findings = append(findings, list...)
+	if list, err = compareClicks(ctx, live, since); err != nil {
+		return nil, fmt.Errorf("compare %s with clicks: %w", rollup.Table, err)
+	}
+	return append(findings, list...), nil
+}
+
+// compareDays returns the entries whose day revenue_days does not know: under it they would stay in
+// revenue when a later version has another.
+func compareDays(ctx context.Context, live *clickhouse.Store) (findings []Finding, err error) {
+	err = live.Each(ctx, func(rows driver.Rows) error {
+		f := Finding{Table: "revenue", What: "missing"}
+		err := rows.Scan(&f.Where, &f.Key)
+		findings = append(findings, f)
+		return err
+	}, `SELECT toString(day), concat('day of ', toString(kind), ' ', object_id, ' in revenue_days') FROM ledger FINAL
+WHERE (workspace, entry_id, livemode, day) NOT IN (SELECT workspace, entry_id, livemode, day FROM revenue_days)
+ORDER BY day, object_id LIMIT `+fmt.Sprint(maxFindings))
+	return findings, err
+}
+
+// compareClicks returns the rows of clicks_by_day that differ from what clicks and page views give,
+// on days that were computed since then. A day that is not is read from clicks.
+func compareClicks(ctx context.Context, live *clickhouse.Store, since time.Time) (findings []Finding, err error) {
+	ranges, err := rollup.Computed(ctx, live, since)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range ranges {
+		differences, err := rollup.Differences(ctx, live, r)
 		if err != nil {
-			return nil, fmt.Errorf("compare %s with its source: %w", t.table, err)
+			return nil, err
 		}
-		findings = append(findings, list...)
+		for _, d := range differences {
+			if len(findings) == maxFindings {
+				return findings, nil
+			}
+			findings = append(findings, Finding{
+				Table: rollup.Table, What: "altered", Where: d.Day.Format(time.DateOnly), Key: d.Text,
+			})
+		}
 	}
 	return findings, nil
 }
@@ -117,28 +131,5 @@ func compareProjection(ctx context.Context, live *clickhouse.Store, table, key, 
 (SELECT tuple(`+key+`) AS id, `+day+` AS at, `+name+` AS name, 1 AS side FROM (`+computed+` EXCEPT `+stored+`)
  UNION ALL SELECT tuple(`+key+`), `+day+`, `+name+`, 2 FROM (`+stored+` EXCEPT `+computed+`))
 GROUP BY id ORDER BY min(at), any(name) LIMIT `+fmt.Sprint(maxFindings)+` SETTINGS final = 1`)
-	return findings, err
-}
-
-func compareRollup(ctx context.Context, live *clickhouse.Store, table, cell, at, columns string,
-	until time.Time,
-) (findings []Finding, err error) {
-	stored, computed, err := queries(ctx, live, table)
-	if err != nil {
-		return nil, err
-	}
-	figures := func(query string) string {
-		return "SELECT " + cell + ", " + columns + " FROM (" + query + ") GROUP BY " + cell
-	}
-	stored, computed = figures(stored), figures(computed)
-	err = live.Each(ctx, func(rows driver.Rows) error {
-		f := Finding{Table: table, What: "altered"}
-		err := rows.Scan(&f.Where, &f.Key)
-		findings = append(findings, f)
-		return err
-	}, `SELECT formatDateTime(at, '%F %H:%i'), text FROM
-(SELECT `+at+` AS at, concat('computed ', toString(tuple(*))) AS text FROM (`+computed+` EXCEPT `+stored+`)
- UNION ALL SELECT `+at+` AS at, concat('stored ', toString(tuple(*))) AS text FROM (`+stored+` EXCEPT `+computed+`))
-WHERE at < toStartOfHour(?) ORDER BY at, text LIMIT `+fmt.Sprint(maxFindings)+` SETTINGS final = 1`, until)
 	return findings, err
 }

@@ -7,12 +7,6 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 )
 
-// keptSince says which rows of a derived table are kept, where a TTL deletes the others.
-var keptSince = map[string]string{
-	// less than the TTL of three days, so that no merge decides
-	"clicks_minutely": " WHERE minute >= now() - INTERVAL 70 HOUR",
-}
-
 // Derivation returns the query that computes a derived table, one that the materialized view
 // TABLE_mv fills, from its source. It is the view's own, as ClickHouse stores it: a copy of it in
 // this program could come to differ from the view. Run it with the setting final = 1. It tries
@@ -31,20 +25,20 @@ func Derivation(ctx context.Context, s *Store, table string) (string, error) {
 	if query == "" {
 		return "", fmt.Errorf("%s is not a derived table: there is no view %s_mv", table, table)
 	}
-	return "SELECT " + columns + " FROM (" + query + ")" + keptSince[table], nil
+	return "SELECT " + columns + " FROM (" + query + ")", nil
 }
 
 // Derived returns the query that reads those rows of a derived table that Derivation computes. It
 // tries once.
 func Derived(ctx context.Context, s *Store, table string) (string, error) {
 	columns, err := s.Columns(ctx, table)
-	return "SELECT " + columns + " FROM " + table + keptSince[table], err
+	return "SELECT " + columns + " FROM " + table, err
 }
 
 // RebuildDerived computes a derived table again beside the live one and exchanges the two in one
 // step, while the live one is read and written. It then computes the table once more, for what
-// reached the old one in the meantime: that adds nothing else, because rows have versions and
-// aggregates are sets. It tries once.
+// reached the old one in the meantime: that adds nothing else, because rows have versions. It tries
+// once.
 func RebuildDerived(ctx context.Context, s *Store, table string) error {
 	query, err := Derivation(ctx, s, table)
 	if err != nil {
@@ -63,6 +57,13 @@ func RebuildDerived(ctx context.Context, s *Store, table string) error {
 		if err := s.Exec(ctx, statement); err != nil {
 			return fmt.Errorf("rebuild %s: %w", table, err)
 		}
+	}
+	if table == "revenue" { // an entry that left a day in the meantime is there and under its new day
+		const known = "INSERT INTO revenue_days SELECT workspace, entry_id, livemode, day, version FROM ledger"
+		if err := s.Exec(ctx, known); err != nil {
+			return err
+		}
+		return s.Exec(ctx, insertMoved+"1"+ofSeveralDays)
 	}
 	return nil
 }

@@ -328,9 +328,12 @@ var ledgerColumns = []column[entry]{
 	col("version", func(e *entry) *big.Int { return e.Version.Big() }),
 }
 
-// InsertLedger inserts entries.
+// InsertLedger inserts entries, and takes them out of the days of revenue that they have left.
 func (s *Store) InsertLedger(ctx context.Context, rows []ledger.Entry) error {
-	return insert(ctx, s, "ledger", ledgerColumns, rows)
+	if err := insert(ctx, s, "ledger", ledgerColumns, rows); err != nil {
+		return err
+	}
+	return s.leaveOldDays(ctx, rows)
 }
 
 type lead = ledger.Lead

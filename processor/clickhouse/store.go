@@ -198,14 +198,14 @@ func insert[R any](ctx context.Context, s *Store, table string, columns []column
 	return err
 }
 
-// columnTypes returns a table's columns, and reads them once. Without them the driver asks before
+// columnTypes returns a table's stored columns, and reads them once. Without them the driver asks before
 // every insert over HTTP.
 func (s *Store) columnTypes(ctx context.Context, table string) ([]clickhouse.ColumnNameAndType, error) {
 	if known, ok := s.types.Load(table); ok {
 		return known.([]clickhouse.ColumnNameAndType), nil
 	}
 	rows, err := s.conn.Query(ctx, "SELECT name, type FROM system.columns WHERE database = currentDatabase() AND "+
-		"table = ? ORDER BY position", table)
+		"table = ? AND default_kind != 'ALIAS' ORDER BY position", table)
 	if err != nil {
 		return nil, err
 	}

@@ -173,13 +173,7 @@ func RedactLateArrivals(ctx context.Context, store *clickhouse.Store, list *List
 	if err := redactClicks(ctx, store, p.Workspace, p.Clicks); err != nil {
 		return err
 	}
-	// they hold hashes of visitor ids
-	for _, rollup := range []string{"clicks_hourly", "clicks_minutely", "clicks_by_visitor", "page_views_hourly"} {
-		if err := clickhouse.RebuildDerived(ctx, store, rollup); err != nil {
-			return err
-		}
-	}
-	return nil
+	return recountClicks(ctx, store, p.Workspace, p.Clicks)
 }
 
 func (p *Person) redaction(list *List) redaction {

@@ -3,12 +3,14 @@ package erase
 import (
 	"context"
 	"strings"
+	"time"
 
 	clickhousego "github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	"tributary/processor/clickhouse"
 	"tributary/processor/identity"
+	"tributary/processor/rollup"
 	"tributary/schemas"
 )
 
@@ -129,6 +131,8 @@ func redact(ctx context.Context, s *clickhouse.Store, workspace string, r redact
 			u.replace("external_customer_id", r.Values, r.Aliases)
 		case "revenue":
 			u.replace("match_key", r.Nodes, r.NodeAliases)
+			u.replace("customer_id", r.Values, r.Aliases)
+			u.replace("external_customer_id", r.Values, r.Aliases)
 		case "leads":
 			u.replace("external_id", r.Values, r.Aliases)
 			u.replace("match_key", r.Nodes, r.NodeAliases)
@@ -178,6 +182,36 @@ url = `+strings.ReplaceAll(origin, "%", "url")+`, path = '', referrer = `+string
 `+t.more+`region = '', city = '', user_agent = '', properties = map()
 WHERE workspace = ? AND has(?, UUIDNumToString(`+t.id+`))`, workspace, array(clicks))
 		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// recountClicks computes clicks_by_day again for the days of these clicks and page views, because it
+// holds hashes of who came. Merging deletes the rows that were replaced.
+func recountClicks(ctx context.Context, s *clickhouse.Store, workspace string, clicks []string) error {
+	var days []time.Time
+	err := s.Each(ctx, func(rows driver.Rows) error {
+		var day time.Time
+		err := rows.Scan(&day)
+		days = append(days, day)
+		return err
+	}, `SELECT DISTINCT toDate(clicked_at) AS day FROM clicks WHERE workspace = ? AND has(?, UUIDNumToString(click_id))
+UNION DISTINCT SELECT toDate(viewed_at) FROM page_views WHERE workspace = ? AND has(?, UUIDNumToString(page_view_id))`,
+		workspace, array(clicks), workspace, array(clicks))
+	if err != nil {
+		return err
+	}
+	months := make(map[string]bool)
+	for _, day := range days {
+		if err := rollup.Compute(ctx, s, rollup.Range{Workspace: workspace, First: day, Last: day}, true); err != nil {
+			return err
+		}
+		months[day.Format("200601")] = true
+	}
+	for month := range months {
+		if err := s.Exec(ctx, "OPTIMIZE TABLE "+rollup.Table+" PARTITION "+month+" FINAL"); err != nil {
 			return err
 		}
 	}

@@ -24,7 +24,6 @@ import (
 func TestErase(t *testing.T) {
 	t.Parallel()
 	opts := options(2)
-	opts.Hostile = 0 // rollups hold what a repeated click id said, until an audit repairs them
 	opts.Clicks, opts.Channels, opts.Scenarios = 8, []traffic.Channel{traffic.PimmsCustomer, traffic.DubCustomer},
 		[]traffic.Scenario{traffic.Subscription, traffic.OneTime}
 	world := traffic.New(2, opts)

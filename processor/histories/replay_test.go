@@ -130,7 +130,6 @@ func TestRebuild(t *testing.T) {
 	t.Parallel()
 	const seed = 2
 	opts := options(seed)
-	opts.Hostile = 0 // rollups hold what a repeated click id said, until an audit repairs them
 	opts.Clicks = 8
 	world := traffic.New(seed, opts)
 	truth := truthOf(world, opts)
@@ -269,7 +268,6 @@ func (w *warehouse) kafka(partitions int32, all []*kgo.Record) *replay.Topics {
 func TestReplayInPlace(t *testing.T) {
 	t.Parallel()
 	opts := options(4)
-	opts.Hostile = 0 // rollups hold what a repeated click id said, until an audit repairs them
 	opts.Clicks = 3
 	world := traffic.New(4, opts)
 	w := newWarehouse(t, world.End().AddDate(1, 0, 0))

@@ -68,10 +68,10 @@ type Rebuild struct {
 
 // computed are the tables that a rebuild exchanges; raw ones too where it read Kafka.
 var (
-	computed = []string{"facts", "identities", "first_names", "leads", "leads_attributed", "ledger", "ledger_log", "revenue"}
-	raw      = []string{
-		"clicks", "clicks_hourly", "clicks_minutely", "clicks_by_visitor", "page_views", "page_views_hourly",
-		"stripe_events", "dead_letters",
+	computed = []string{"facts", "identities", "first_names", "leads", "leads_attributed", "ledger", "ledger_log",
+		"revenue", "revenue_days"}
+	raw = []string{
+		"clicks", "page_views", "click_days", "clicks_by_day", "stripe_events", "dead_letters",
 	}
 )
 

@@ -190,38 +190,28 @@ type Difference struct {
 	Some  []string // a few of the rows that differ, as tuples
 }
 
-// hourlyCell are the columns of the key of clicks_hourly.
-const hourlyCell = "workspace, hour, program_id, affiliate_id, link_id, utm_campaign, country"
-
-// compared are the tables that a rebuild computes, with the columns that are compared, of rollups
-// the final figures of their cells. key is what a row that differs is shown by; before is the
-// condition of rows older than a time; cell, of rollups only, is what their rows are grouped by.
-var compared = []struct{ table, columns, key, before, cell string }{
+// compared are the tables that a rebuild computes, with the columns that are compared. key is what a
+// row that differs is shown by; before is the condition of rows older than a time.
+var compared = []struct{ table, columns, key, before string }{
 	// When a hold ended, or whether it was needed at all, depends on which processor was ahead; the
 	// ledger shows the result.
-	{"facts", "*", "object_id, kind, source, event_id", "kind != 'hold_ended' AND received_at < ?", ""},
+	{"facts", "*", "object_id, kind, source, event_id", "kind != 'hold_ended' AND received_at < ?"},
 	// Each processor writes the edge from a name to what the public says of it with the first click
 	// that it handles, so its time may differ. What was said first is in first_names.
 	{"identities", "workspace, key, target, if(startsWith(source, 'click.'), toDateTime64(0, 3, 'UTC'), at) AS at",
-		"key, target", "at < ?", ""},
-	{"first_names", "*", "name, target", "at < ?", ""},
-	{"ledger", "*", "kind, object_id, status, amount, version", "received_at < ?", ""},
-	{"revenue", "*", "kind, object_id, status, amount, version", "occurred_at < ?", ""},
-	{"leads", "*", "external_id, event_name, version", "received_at < ?", ""},
-	{"leads_attributed", "*", "hex(lead_id), version", "received_at < ?", ""},
-	{"clicks", "*", "UUIDNumToString(click_id)", "received_at < ?", ""},
-	{"clicks_hourly", hourlyCell + ", uniqCombined64Merge(clicks) AS clicks, uniqCombined64Merge(visitors) AS visitors",
-		"hour, affiliate_id, link_id, clicks, visitors", "hour < toStartOfHour(?)", hourlyCell},
-	{"clicks_by_visitor", "*", "visitor_link, clicked_at", "hour < toStartOfHour(?)", ""},
-	{"page_views", "*", "UUIDNumToString(page_view_id)", "received_at < ?", ""},
-	{"page_views_hourly",
-		"workspace, hour, uniqCombined64Merge(page_views) AS page_views, uniqCombined64Merge(visitors) AS visitors",
-		"hour, page_views, visitors", "hour < toStartOfHour(?)", "workspace, hour"},
+		"key, target", "at < ?"},
+	{"first_names", "*", "name, target", "at < ?"},
+	{"ledger", "*", "kind, object_id, status, amount, version", "received_at < ?"},
+	{"revenue", "*", "kind, object_id, status, amount, version", "occurred_at < ?"},
+	{"leads", "*", "external_id, event_name, version", "received_at < ?"},
+	{"leads_attributed", "*", "hex(lead_id), version", "received_at < ?"},
+	{"clicks", "*", "UUIDNumToString(click_id)", "received_at < ?"},
+	{"page_views", "*", "UUIDNumToString(page_view_id)", "received_at < ?"},
 }
 
 // differences compares the computed tables of this database with another's, row by row, as far as
-// the rows are older than until. Clicks, page views and their rollups are compared only if they
-// were consumed again, and not copied.
+// the rows are older than until. Clicks and page views are compared only if they were consumed again,
+// and not copied.
 func differences(ctx context.Context, s *clickhouse.Store, database string, clicks bool,
 	until time.Time,
 ) ([]Difference, error) {
@@ -231,10 +221,6 @@ func differences(ctx context.Context, s *clickhouse.Store, database string, clic
 			continue
 		}
 		from := func(database string) string {
-			if c.cell != "" {
-				return "SELECT " + c.columns + " FROM " + clickhouse.Table(database, c.table) + " WHERE " + c.before +
-					" GROUP BY " + c.cell
-			}
 			return "SELECT " + c.columns + " FROM " + clickhouse.Table(database, c.table) + " FINAL WHERE " + c.before
 		}
 		d := Difference{Table: c.table}

@@ -2,6 +2,11 @@
 -- Newest first; refunds and disputes stand among the sales. amount: minor units of currency as Stripe sent them, for how many
 -- digits a currency has is Stripe's rule. net_usd is NULL without a rate, clicked_at where no single click is known;
 -- match_rule none: not attributed.
+-- @param workspace String: whose data
+-- @param livemode Bool = true: false: Stripe's test mode
+-- @param from DateTime('UTC'): begin of the time, UTC
+-- @param to DateTime('UTC'): its end, not included
+-- @param limit UInt32 = 20: how many rows
 SELECT
     r.occurred_at AS occurred_at,
     r.kind AS kind,
@@ -19,6 +24,7 @@ SELECT
     r.clicked_at AS clicked_at
 FROM revenue AS r FINAL
 WHERE r.workspace = {workspace:String} AND r.status = 'booked' AND r.amount != 0 AND r.livemode = {livemode:Bool}
+    AND r.day >= toDate({from:DateTime('UTC')}) AND r.day <= toDate({to:DateTime('UTC')})
     AND r.occurred_at >= {from:DateTime('UTC')} AND r.occurred_at < {to:DateTime('UTC')}
 ORDER BY r.occurred_at DESC, r.object_id, r.kind
 LIMIT {limit:UInt32}

@@ -1,25 +1,22 @@
 -- How many clicks, page views, sales and how much net revenue (USD) did each step of time bring?
--- step: seconds, a multiple of 3600. from and to: on the hour. A step in which nothing happened has no row.
+-- step: seconds, a multiple of 900, a quarter of an hour. A step in which nothing happened has no row.
+-- @param workspace String: whose data
+-- @param livemode Bool = true: false: Stripe's test mode
+-- @param from DateTime('UTC'): begin of the time, UTC
+-- @param to DateTime('UTC'): its end, not included
+-- @param step UInt32 = 3600: seconds of a step, a multiple of 3600
 SELECT at, sum(c) AS clicks, sum(p) AS page_views, sum(s) AS sales, toDecimalString(round(sum(net), 2), 2) AS net_usd
 FROM
 (
     SELECT
-        toStartOfInterval(toDateTime(clicked_at, 'UTC'), toIntervalSecond({step:UInt32})) AS at,
-        count() AS c,
-        0 AS p,
+        toStartOfInterval(toDateTime(day, 'UTC') + quarter * 900, toIntervalSecond({step:UInt32})) AS at,
+        sum(clicks_at[quarter]) AS c,
+        sum(page_views_at[quarter]) AS p,
         0 AS s,
         toDecimal128(0, 6) AS net
-    FROM clicks_counted(workspace = {workspace:String}, from = {from:DateTime('UTC')}, to = {to:DateTime('UTC')})
-    GROUP BY at
-    UNION ALL
-    SELECT
-        toStartOfInterval(h.hour, toIntervalSecond({step:UInt32})) AS at,
-        0,
-        uniqCombined64Merge(h.page_views),
-        0,
-        toDecimal128(0, 6)
-    FROM page_views_hourly AS h
-    WHERE h.workspace = {workspace:String} AND h.hour >= {from:DateTime('UTC')} AND h.hour < {to:DateTime('UTC')}
+    FROM clicks_by_dimension(workspace = {workspace:String}, from = {from:DateTime('UTC')}, to = {to:DateTime('UTC')})
+    ARRAY JOIN arrayDistinct(arrayConcat(mapKeys(clicks_at), mapKeys(page_views_at))) AS quarter
+    WHERE dimension = ''
     GROUP BY at
     UNION ALL
     SELECT
@@ -30,6 +27,7 @@ FROM
         toDecimal128(sum(ifNull(r.net_usd, toDecimal64(0, 6))), 6)
     FROM revenue AS r FINAL
     WHERE r.workspace = {workspace:String} AND r.status = 'booked' AND r.amount != 0 AND r.livemode = {livemode:Bool}
+        AND r.day >= toDate({from:DateTime('UTC')}) AND r.day <= toDate({to:DateTime('UTC')})
         AND r.occurred_at >= {from:DateTime('UTC')} AND r.occurred_at < {to:DateTime('UTC')}
     GROUP BY at
 )

@@ -2,6 +2,11 @@
 -- The first limit of each dimension, best net revenue (USD) first, then most clicks. All three in one pass: a row is counted
 -- once under each of its three names; what has no name and money that is not attributed are left out. epc: net USD a click,
 -- conversion: sales a click; without a click both divide by one.
+-- @param workspace String: whose data
+-- @param livemode Bool = true: false: Stripe's test mode
+-- @param from DateTime('UTC'): begin of the time, UTC
+-- @param to DateTime('UTC'): its end, not included
+-- @param limit UInt32 = 20: how many names of each dimension
 SELECT
     dimension,
     name,
@@ -14,12 +19,12 @@ SELECT
 FROM
 (
     SELECT
-        dimension, name,
-        count() AS c, toUInt64(0) AS l, toUInt64(0) AS s, toDecimal128(0, 6) AS net
-    FROM clicks_counted(workspace = {workspace:String}, from = {from:DateTime('UTC')}, to = {to:DateTime('UTC')})
-    ARRAY JOIN ['affiliate', 'link', 'campaign'] AS dimension, [affiliate_id, link_id, toString(utm_campaign)] AS name
-    WHERE name != ''
+        d.dimension AS dimension, d.value AS name,
+        sum(d.clicks) AS c, toUInt64(0) AS l, toUInt64(0) AS s, toDecimal128(0, 6) AS net
+    FROM clicks_by_dimension(workspace = {workspace:String}, from = {from:DateTime('UTC')}, to = {to:DateTime('UTC')}) AS d
+    WHERE d.dimension IN ('affiliate', 'link', 'campaign') AND d.value != ''
     GROUP BY dimension, name
+    HAVING c > 0
     UNION ALL
     SELECT dimension, name, toUInt64(0), toUInt64(sum(quantity)), toUInt64(0), toDecimal128(0, 6)
     FROM
@@ -40,6 +45,7 @@ FROM
         SELECT kind, sale_id, net_usd, affiliate_id, link_id, utm_campaign
         FROM revenue FINAL
         WHERE workspace = {workspace:String} AND status = 'booked' AND amount != 0 AND livemode = {livemode:Bool} AND match_rule NOT IN ('', 'none')
+            AND day >= toDate({from:DateTime('UTC')}) AND day <= toDate({to:DateTime('UTC')})
             AND occurred_at >= {from:DateTime('UTC')} AND occurred_at < {to:DateTime('UTC')}
     )
     ARRAY JOIN ['affiliate', 'link', 'campaign'] AS dimension, [affiliate_id, link_id, toString(utm_campaign)] AS name

@@ -3,10 +3,14 @@
 -- of both. net_usd: all booked money without tax, refunds and disputes subtracted when they happened; money without a rate is not in
 -- it (see without_rate). refunds and disputes: how many. epc (net USD a click) and conversion (sales a click) count attributed
 -- money only, because the rest did not come from these clicks as far as anybody knows; without a click they divide by one.
+-- @param workspace String: whose data
+-- @param livemode Bool = true: false: Stripe's test mode
+-- @param from DateTime('UTC'): begin of the time, UTC
+-- @param to DateTime('UTC'): its end, not included
 SELECT
     c.clicks AS clicks,
-    w.visitors AS visitors,
-    p.page_views AS page_views,
+    c.visitors AS visitors,
+    c.page_views AS page_views,
     l.leads AS leads,
     r.sales AS sales,
     r.refunds AS refunds,
@@ -16,29 +20,10 @@ SELECT
     toDecimalString(round(toDecimal128(r.attributed_sales, 8) / greatest(c.clicks, 1), 4), 4) AS conversion
 FROM
 (
-    SELECT count() AS clicks
-    FROM clicks_counted(workspace = {workspace:String}, from = {from:DateTime('UTC')}, to = {to:DateTime('UTC')})
+    SELECT sum(d.clicks) AS clicks, sum(d.page_views) AS page_views, uniqMerge(d.visitors) AS visitors
+    FROM clicks_by_dimension(workspace = {workspace:String}, from = {from:DateTime('UTC')}, to = {to:DateTime('UTC')}) AS d
+    WHERE d.dimension = ''
 ) AS c
-CROSS JOIN
-(
-    SELECT uniqCombined64Merge(visitors) AS visitors
-    FROM
-    (
-        SELECT visitors
-        FROM clicks_hourly
-        WHERE workspace = {workspace:String} AND hour >= {from:DateTime('UTC')} AND hour < {to:DateTime('UTC')}
-        UNION ALL
-        SELECT visitors
-        FROM page_views_hourly
-        WHERE workspace = {workspace:String} AND hour >= {from:DateTime('UTC')} AND hour < {to:DateTime('UTC')}
-    )
-) AS w
-CROSS JOIN
-(
-    SELECT uniqCombined64Merge(h.page_views) AS page_views
-    FROM page_views_hourly AS h
-    WHERE h.workspace = {workspace:String} AND h.hour >= {from:DateTime('UTC')} AND h.hour < {to:DateTime('UTC')}
-) AS p
 CROSS JOIN
 (
     SELECT sum(a.quantity) AS leads
@@ -56,6 +41,7 @@ CROSS JOIN
         toDecimal128(sumIf(ifNull(v.net_usd, toDecimal64(0, 6)), v.match_rule NOT IN ('', 'none')), 6) AS attributed_net
     FROM revenue AS v FINAL
     WHERE v.workspace = {workspace:String} AND v.status = 'booked' AND v.amount != 0 AND v.livemode = {livemode:Bool}
+        AND v.day >= toDate({from:DateTime('UTC')}) AND v.day <= toDate({to:DateTime('UTC')})
         AND v.occurred_at >= {from:DateTime('UTC')} AND v.occurred_at < {to:DateTime('UTC')}
 ) AS r
 SETTINGS optimize_move_to_prewhere_if_final = 0

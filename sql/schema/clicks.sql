@@ -38,7 +38,10 @@ CREATE TABLE clicks
     `consent` LowCardinality(String) COMMENT 'granted, denied, or empty when not said',
     `vouched` Bool DEFAULT false COMMENT 'true: a secret key came with it, a backend wrote it; false: anybody may have written it',
     `properties` Map(LowCardinality(String), String) COMMENT 'The site\'s own values, at most 16',
-    `version` UInt64 COMMENT 'Inverse of received_at: the first click received under an id wins for ever'
+    `version` UInt64 COMMENT 'Inverse of received_at: the first click received under an id wins for ever',
+    `visitor` String ALIAS if(visitor_id != '', visitor_id, hex(identity_hash)) COMMENT 'Who came: visitor_id, else identity_hash; all browsers without consent are one visitor. Computed when it is read',
+    `visitor_link` UInt64 ALIAS if((visitor_id = '') AND (identity_hash = toFixedString('', 8)), sipHash64(click_id), sipHash64(visitor, program_id, affiliate_id, link_id, utm_source, utm_medium, utm_campaign, utm_term, utm_content, ad_click_id, if(concat(affiliate_id, link_id, utm_source, utm_medium, utm_campaign, utm_term, utm_content, ad_click_id) = '', concat(host, path), ''))) COMMENT 'Hash of who followed which link: of visitor and of program_id, affiliate_id, link_id, the utm_ columns and ad_click_id; of a link that has none of these, host and path. Without a visitor a hash of click_id, so that each such click counts. Computed when it is read',
+    INDEX by_time clicked_at TYPE minmax GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree(version)
 PARTITION BY toYYYYMM(fromUnixTimestamp64Milli(reinterpretAsInt64(reverse(substring(click_id, 1, 6))), 'UTC'))

@@ -1,17 +1,28 @@
-CREATE TABLE clicks_hourly
+CREATE VIEW clicks_hourly
 (
     `workspace` LowCardinality(String) COMMENT 'As in clicks',
-    `hour` DateTime('UTC') COMMENT 'Hour of clicked_at',
-    `program_id` LowCardinality(String) COMMENT 'As in clicks',
-    `affiliate_id` String COMMENT 'As in clicks',
-    `link_id` String COMMENT 'As in clicks',
-    `utm_campaign` LowCardinality(String) COMMENT 'As in clicks',
-    `country` LowCardinality(String) COMMENT 'As in clicks',
-    `clicks` AggregateFunction(uniqCombined64, FixedString(16)) COMMENT 'Click ids, bots left out; a click that repeats another within an hour is among them. Read with uniqCombined64Merge',
-    `visitors` AggregateFunction(uniqCombined64, String) COMMENT 'visitor_id, else identity_hash, bots left out. Read with uniqCombined64Merge'
+    `hour` DateTime('UTC') COMMENT 'Hour of the clicks',
+    `affiliate_id` String COMMENT 'As in clicks; empty: none',
+    `link_id` String COMMENT 'As in clicks; empty: none',
+    `utm_campaign` String COMMENT 'As in clicks; empty: none',
+    `clicks` UInt64 COMMENT 'Clicks that count: bots and repeated clicks are left out'
 )
-ENGINE = AggregatingMergeTree
-PARTITION BY toYYYYMM(hour)
-ORDER BY (workspace, hour, program_id, affiliate_id, link_id, utm_campaign, country)
-SETTINGS index_granularity = 8192
-COMMENT 'Clicks by hour and dimension, for dashboards';
+AS SELECT
+    workspace,
+    toDateTime(day, 'UTC') + toIntervalHour(intDiv(quarter, 4)) AS hour,
+    splitByChar('\n', value)[1] AS affiliate_id,
+    splitByChar('\n', value)[2] AS link_id,
+    splitByChar('\n', value)[3] AS utm_campaign,
+    sum(number) AS clicks
+FROM clicks_by_day
+FINAL
+ARRAY JOIN
+    mapKeys(clicks_at) AS quarter,
+    mapValues(clicks_at) AS number
+WHERE dimension = 'affiliate_link_campaign'
+GROUP BY
+    workspace,
+    hour,
+    affiliate_id,
+    link_id,
+    utm_campaign;

@@ -27,7 +27,9 @@ CREATE TABLE page_views
     `bot_reason` LowCardinality(String) COMMENT 'Which rule flagged it; empty if none did',
     `consent` LowCardinality(String) COMMENT 'granted, denied, or empty when not said',
     `properties` Map(LowCardinality(String), String) COMMENT 'The site\'s own values, at most 16',
-    `version` UInt64 COMMENT 'Inverse of received_at: the first page view received under an id wins for ever'
+    `version` UInt64 COMMENT 'Inverse of received_at: the first page view received under an id wins for ever',
+    `visitor` String ALIAS if(visitor_id != '', visitor_id, hex(identity_hash)) COMMENT 'As in clicks',
+    INDEX by_time viewed_at TYPE minmax GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree(version)
 PARTITION BY toYYYYMM(fromUnixTimestamp64Milli(reinterpretAsInt64(reverse(substring(page_view_id, 1, 6))), 'UTC'))

@@ -1,12 +1,19 @@
-CREATE TABLE page_views_hourly
+CREATE VIEW page_views_hourly
 (
     `workspace` LowCardinality(String) COMMENT 'As in page_views',
-    `hour` DateTime('UTC') COMMENT 'Hour of viewed_at',
-    `page_views` AggregateFunction(uniqCombined64, FixedString(16)) COMMENT 'Page view ids, bots left out. Read with uniqCombined64Merge',
-    `visitors` AggregateFunction(uniqCombined64, String) COMMENT 'visitor_id, else identity_hash, bots left out. Read with uniqCombined64Merge, together with the visitors of clicks_hourly'
+    `hour` DateTime('UTC') COMMENT 'Hour of the page views',
+    `page_views` UInt64 COMMENT 'Page views, bots left out'
 )
-ENGINE = AggregatingMergeTree
-PARTITION BY toYYYYMM(hour)
-ORDER BY (workspace, hour)
-SETTINGS index_granularity = 8192
-COMMENT 'Page views by hour, for dashboards';
+AS SELECT
+    workspace,
+    toDateTime(day, 'UTC') + toIntervalHour(intDiv(quarter, 4)) AS hour,
+    sum(number) AS page_views
+FROM clicks_by_day
+FINAL
+ARRAY JOIN
+    mapKeys(page_views_at) AS quarter,
+    mapValues(page_views_at) AS number
+WHERE dimension = ''
+GROUP BY
+    workspace,
+    hour;

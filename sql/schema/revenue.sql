@@ -1,17 +1,21 @@
 CREATE TABLE revenue
 (
     `workspace` LowCardinality(String) COMMENT 'As in ledger',
-    `entry_id` FixedString(16) COMMENT 'As in ledger',
     `livemode` Bool COMMENT 'As in ledger',
-    `day` Date COMMENT 'As in ledger',
+    `day` Date COMMENT 'As in ledger: UTC day of occurred_at. Say it in the condition beside occurred_at: it is what keeps a question from reading everything',
+    `entry_id` FixedString(16) COMMENT 'As in ledger',
     `occurred_at` DateTime64(3, 'UTC') COMMENT 'As in ledger',
     `kind` LowCardinality(String) COMMENT 'As in ledger',
     `status` LowCardinality(String) COMMENT 'As in ledger; sum booked only',
     `object_id` String COMMENT 'As in ledger',
     `sale_id` String COMMENT 'As in ledger',
+    `customer_id` String COMMENT 'As in ledger',
+    `external_customer_id` String COMMENT 'As in ledger',
+    `subscription_id` String COMMENT 'As in ledger',
     `billing_reason` LowCardinality(String) COMMENT 'As in ledger',
     `currency` LowCardinality(String) COMMENT 'As in ledger',
     `amount` Int64 COMMENT 'As in ledger',
+    `tax` Int64 COMMENT 'As in ledger',
     `amount_usd` Nullable(Decimal(18, 6)) COMMENT 'As in ledger',
     `net_usd` Nullable(Decimal(18, 6)) COMMENT 'As in ledger',
     `fx_source` LowCardinality(String) COMMENT 'As in ledger; empty: no rate yet',
@@ -20,13 +24,18 @@ CREATE TABLE revenue
     `program_id` LowCardinality(String) COMMENT 'As in ledger',
     `affiliate_id` String COMMENT 'As in ledger',
     `link_id` String COMMENT 'As in ledger',
+    `utm_source` LowCardinality(String) COMMENT 'As in ledger',
+    `utm_medium` LowCardinality(String) COMMENT 'As in ledger',
     `utm_campaign` LowCardinality(String) COMMENT 'As in ledger',
+    `channel` LowCardinality(String) COMMENT 'As in ledger',
     `country` LowCardinality(String) COMMENT 'As in ledger',
+    `device` LowCardinality(String) COMMENT 'As in ledger',
     `match_rule` LowCardinality(String) COMMENT 'As in ledger',
     `match_key` String COMMENT 'As in ledger',
-    `version` UInt128 COMMENT 'As in ledger'
+    `version` UInt128 COMMENT 'As in ledger',
+    `moved` UInt8 DEFAULT 0 COMMENT '1: a later version of the entry has another day; FINAL leaves this row out'
 )
-ENGINE = ReplacingMergeTree(version)
-ORDER BY (workspace, entry_id)
+ENGINE = ReplacingMergeTree(version, moved)
+ORDER BY (workspace, livemode, day, entry_id)
 SETTINGS index_granularity = 8192
-COMMENT 'The ledger\'s narrow copy for dashboards; read with FINAL and status = booked';
+COMMENT 'The ledger\'s copy for dashboards, by time; read with FINAL and status = booked';

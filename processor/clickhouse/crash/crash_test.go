@@ -300,8 +300,8 @@ var tables = []struct{ name, digest, of string }{
 	{"ledger", "cityHash64(*)", "workspace = 'w%d'"},
 	{"revenue", "cityHash64(*)", "workspace = 'w%d'"},
 	{"dead_letters", "cityHash64(* EXCEPT headers, mapSort(headers))", "partition = %d"},
-	{"(SELECT workspace, hour, affiliate_id, uniqCombined64Merge(clicks) AS c, uniqCombined64Merge(visitors) AS v " +
-		"FROM %s.clicks_hourly GROUP BY ALL)", "cityHash64(*)", "workspace = 'w%d'"},
+	{"revenue_days", "cityHash64(*)", "workspace = 'w%d'"},
+	{"(SELECT workspace, day FROM %s.click_days GROUP BY ALL)", "cityHash64(*)", "workspace = 'w%d'"},
 }
 
 func (b *bench) digest(database string, n int) string {

@@ -1,0 +1,317 @@
+package main
+
+import (
+	"context"
+	stdsql "database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"tributary/deploy/local/chdb"
+	clickhousestore "tributary/processor/clickhouse"
+	"tributary/processor/rollup"
+	"tributary/sql"
+)
+
+// The statements that make a history, with the parameters total, first, count and until.
+//
+//go:embed history/*.sql
+var histories embed.FS
+
+// queries times the questions that the page asks, over a history of two years that it makes. Each is
+// asked for the largest workspace, which has 30 % of it, and for a typical one with 1 %, over several
+// ranges of time; today is a day that still changes, and is read from clicks. Beside it stands the
+// same question over the raw tables; their answers must be equal.
+type queries struct {
+	Clicks uint64 `default:"1000000" help:"How many clicks the history has; page views, leads and entries in proportion."`
+	Data   string `placeholder:"DIR" help:"Keep the history here, and use the one that is here. Without it it is made in a temporary folder and deleted."`
+	Rounds int    `default:"5" help:"How often each question is asked of each range."`
+	Raw    bool   `default:"true" negatable:"" help:"Ask the raw tables, too."`
+	Only   string `placeholder:"NAME" help:"Only this question."`
+}
+
+// untilDay is the day after the history's last one. It is fixed, so that two runs have the same.
+var untilDay = time.Date(2026, 11, 25, 0, 0, 0, 0, time.UTC)
+
+// chunk is how many clicks one INSERT makes.
+const chunk = 500_000
+
+// asked are the questions of the page, with the parameters that they need besides.
+var asked = []struct {
+	name       string
+	parameters url.Values
+}{
+	{"totals", nil},
+	{"timeseries", url.Values{"step": {"86400"}}},
+	{"top", url.Values{"limit": {"10"}}},
+	{"clicks_by_day", nil},
+	{"latest_sales", url.Values{"limit": {"25"}}},
+	{"refunds_and_disputes", url.Values{"limit": {"25"}}},
+	{"revenue_by_currency", nil},
+	{"unattributed", nil},
+	{"without_rate", nil},
+	{"rates_used", nil},
+	{"freshness", nil},
+	{"first_day", nil},
+}
+
+var spans = []struct {
+	name string
+	days int
+}{{"7 d", 7}, {"30 d", 30}, {"90 d", 90}, {"730 d", 730}}
+
+// Run makes the history and prints a table for each workspace.
+func (q *queries) Run(ctx context.Context) error {
+	dir := q.Data
+	if dir == "" {
+		temporary, err := os.MkdirTemp("", "tributary-history-")
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(temporary)
+		dir = temporary
+	}
+	base, err := serveEngine(dir)
+	if err != nil {
+		return err
+	}
+	if err := q.prepare(ctx, base, dir); err != nil {
+		return err
+	}
+	for _, workspace := range workspaces {
+		fmt.Printf("\nworkspace %s: milliseconds p50 / p95 of %d, CPU p50, × CPU over the raw tables\n%-22s", workspace, q.Rounds, "")
+		for _, s := range spans {
+			fmt.Printf("%26s", s.name)
+		}
+		fmt.Println()
+		for _, a := range asked {
+			if q.Only != "" && q.Only != a.name {
+				continue
+			}
+			if err := q.row(ctx, base, workspace, a.name, a.parameters); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// serveEngine starts the engine and returns the address of its database.
+func serveEngine(dir string) (string, error) {
+	library, err := chdb.Find()
+	if err != nil {
+		return "", err
+	}
+	engine, err := chdb.Open(library, filepath.Join(dir, "clickhouse"))
+	if err != nil {
+		return "", err
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	server := &http.Server{Handler: engine.Handler(), ReadHeaderTimeout: 10 * time.Second}
+	go func() { _ = server.Serve(listener) }()
+	return "http://" + listener.Addr().String(), nil
+}
+
+// openBench makes the database and connects to it.
+func openBench(ctx context.Context, base string) (*stdsql.DB, error) {
+	options, err := clickhouse.ParseDSN(base + "/default")
+	if err != nil {
+		return nil, err
+	}
+	server := clickhouse.OpenDB(options)
+	defer server.Close()
+	if err := sql.EnsureDatabase(ctx, server, "bench"); err != nil {
+		return nil, err
+	}
+	if options, err = clickhouse.ParseDSN(base + "/bench"); err != nil {
+		return nil, err
+	}
+	return clickhouse.OpenDB(options), nil
+}
+
+// prepare makes the tables and the history, unless the folder has them.
+func (q *queries) prepare(ctx context.Context, base, dir string) error {
+	done := filepath.Join(dir, fmt.Sprintf("complete-%d", q.Clicks))
+	if _, err := os.Stat(done); err == nil {
+		return nil
+	}
+	start := time.Now()
+	db, err := openBench(ctx, base)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	if err := sql.Migrate(ctx, db, func(string) {}); err != nil {
+		return err
+	}
+	for _, name := range []string{"clicks", "page_views", "leads", "ledger"} {
+		text, err := histories.ReadFile("history/" + name + ".sql")
+		if err != nil {
+			return err
+		}
+		for first := uint64(0); first < q.Clicks; first += chunk {
+			_, err := ask(ctx, base, string(text), url.Values{
+				"param_total": {fmt.Sprint(q.Clicks)}, "param_first": {fmt.Sprint(first)},
+				"param_count": {fmt.Sprint(min(chunk, q.Clicks-first))}, "param_until": {untilDay.Format(time.DateTime)},
+			})
+			if err != nil {
+				return fmt.Errorf("make %s: %w", name, err)
+			}
+		}
+		fmt.Printf("bench: %s after %s\n", name, time.Since(start).Round(time.Second))
+	}
+	store, err := clickhousestore.Open(base+"/bench", slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	if err := computeDays(ctx, store); err != nil {
+		return err
+	}
+	fmt.Printf("bench: clicks_by_day after %s\n", time.Since(start).Round(time.Second))
+	return os.WriteFile(done, nil, 0o644)
+}
+
+// workspaces are those that are asked for: one with 30 % of the history, and one with 1 %.
+var workspaces = []string{"largest", "w1"}
+
+// computeDays computes clicks_by_day of the workspaces that are asked for, but for the last day,
+// which counts as still changing.
+func computeDays(ctx context.Context, store *clickhousestore.Store) error {
+	today := untilDay.AddDate(0, 0, -1)
+	for _, statement := range []string{
+		"CREATE TABLE IF NOT EXISTS quiet AS click_days",
+		"INSERT INTO quiet SELECT * REPLACE (if(day = '" + today.Format(time.DateOnly) + "', now64(3) + INTERVAL 1 YEAR, " +
+			"changed_at - INTERVAL 1 HOUR) AS changed_at) FROM click_days FINAL",
+		"EXCHANGE TABLES quiet AND click_days",
+		"DROP TABLE quiet SYNC",
+	} {
+		if err := store.Exec(ctx, statement); err != nil {
+			return err
+		}
+	}
+	for _, workspace := range workspaces {
+		for first := today.AddDate(-2, 0, -1); first.Before(today); first = first.AddDate(0, 1, 0) {
+			last := first.AddDate(0, 1, -1)
+			if last.After(today) {
+				last = today
+			}
+			if err := rollup.Compute(ctx, store, rollup.Range{Workspace: workspace, First: first, Last: last}, false); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// row asks one question of one workspace over all ranges, and prints the times.
+func (q *queries) row(ctx context.Context, base, workspace, name string, more url.Values) error {
+	text, err := sql.Query(name)
+	if err != nil {
+		return err
+	}
+	raw := overRaw(text)
+	fmt.Printf("%-22s", name)
+	for _, s := range spans {
+		values := url.Values{
+			"param_workspace": {workspace}, "param_livemode": {"true"}, "param_to": {untilDay.Format(time.DateTime)},
+			"param_from": {untilDay.AddDate(0, 0, -s.days).Format(time.DateTime)},
+		}
+		for key, list := range more {
+			values["param_"+key] = list
+		}
+		times, cpu, answer, err := q.measure(ctx, base, text, values)
+		if err != nil {
+			return fmt.Errorf("ask %s: %w", name, err)
+		}
+		cell := fmt.Sprintf("%.0f / %.0f, %.0f", times[len(times)/2], times[(len(times)*95+99)/100-1], cpu[len(cpu)/2])
+		if q.Raw && raw != text {
+			_, rawCPU, same, err := q.measure(ctx, base, raw, values)
+			if err != nil {
+				return fmt.Errorf("ask %s of the raw tables: %w", name, err)
+			}
+			if same != answer {
+				return fmt.Errorf("%s of %s over %s differs:\n%s\nfrom the raw tables:\n%s", name, workspace, s.name, answer, same)
+			}
+			cell += fmt.Sprintf(" ×%.1f", rawCPU[len(rawCPU)/2]/max(cpu[len(cpu)/2], 1))
+		}
+		fmt.Printf("%26s", cell)
+	}
+	fmt.Println()
+	return nil
+}
+
+// overRaw is the same question over clicks, page_views and ledger; ×N in the table is how many times
+// more CPU it takes.
+func overRaw(text string) string {
+	text = strings.ReplaceAll(text, "FROM revenue", "FROM ledger")
+	text = strings.ReplaceAll(text, "clicks_by_dimension(", "clicks_by_day_computed(open_only = false, ")
+	return text
+}
+
+// measure returns the times and the CPU times of this process, which is the engine's too, in
+// milliseconds and sorted, and the answer.
+func (q *queries) measure(ctx context.Context, base, text string, values url.Values) (times, cpu []float64, answer string, err error) {
+	for range q.Rounds {
+		start, used := time.Now(), ownCPU()
+		if answer, err = ask(ctx, base, text+"\nFORMAT TSV", values); err != nil {
+			return nil, nil, "", err
+		}
+		times = append(times, float64(time.Since(start).Microseconds())/1000)
+		cpu = append(cpu, float64((ownCPU()-used).Microseconds())/1000)
+	}
+	slices.Sort(times)
+	slices.Sort(cpu)
+	return times, cpu, answer, nil
+}
+
+func ownCPU() time.Duration {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		return 0
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+}
+
+func ask(ctx context.Context, base, statement string, values url.Values) (string, error) {
+	given := url.Values{"database": {"bench"}}
+	for key, list := range values {
+		if strings.Contains(statement, "{"+strings.TrimPrefix(key, "param_")+":") {
+			given[key] = list
+		}
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, base+"/?"+given.Encode(), strings.NewReader(statement))
+	if err != nil {
+		return "", err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return "", err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		return "", err
+	}
+	if response.StatusCode != http.StatusOK {
+		return "", errors.New(strings.TrimSpace(string(body)))
+	}
+	return string(body), nil
+}

@@ -1,0 +1,124 @@
+package rollup_test
+
+import (
+	"fmt"
+	"log/slog"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	clickhousego "github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"tributary/deploy/local/chdb/chdbtest"
+	"tributary/processor/clickhouse"
+	"tributary/processor/rollup/rolluptest"
+	"tributary/schemas"
+	"tributary/sql"
+)
+
+var begin = time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+
+// cell is a row of clicks_by_day.
+type cell struct{ dimension, value, day string }
+
+// randomClick is one of few visitors who follow one of few links, within four days. Of two with one
+// id the first received counts, as when somebody sends an id again with another affiliate.
+func randomClick(rng *rand.Rand, id int) clickhouse.ClickRow {
+	at := begin.Add(time.Duration(rng.IntN(4*24*12)) * 5 * time.Minute).UnixMilli()
+	uuid := [16]byte{6: 0x70, 14: byte(id >> 8), 15: byte(id)}
+	for i := range 6 {
+		uuid[i] = byte(begin.UnixMilli() >> (40 - 8*i)) // an id's time need not be the click's
+	}
+	return clickhouse.ClickRow{Click: &schemas.Click{
+		Workspace: "shop", ClickId: uuid[:], ClickedAt: at, ReceivedAt: begin.UnixMilli() + rng.Int64N(1e9),
+		AffiliateId: fmt.Sprint("affiliate-", rng.IntN(3)), VisitorId: fmt.Sprint("visitor-", rng.IntN(5)),
+		IdentityHash: make([]byte, 8),
+	}}
+}
+
+// byHand counts clicks as sql/README.md says.
+func byHand(rows []clickhouse.ClickRow) map[cell]uint64 {
+	first := make(map[string]clickhouse.ClickRow)
+	for _, r := range rows {
+		if known, ok := first[string(r.ClickId)]; !ok || r.ReceivedAt < known.ReceivedAt {
+			first[string(r.ClickId)] = r
+		}
+	}
+	followed := make(map[[2]string][]int64)
+	for _, r := range first {
+		link := [2]string{r.VisitorId, r.AffiliateId}
+		followed[link] = append(followed[link], r.ClickedAt)
+	}
+	counts := make(map[cell]uint64)
+	for link, times := range followed {
+		slices.Sort(times)
+		last := int64(0)
+		for _, at := range times {
+			if at <= last+time.Hour.Milliseconds() {
+				continue
+			}
+			last = at
+			day := time.UnixMilli(at).UTC().Format(time.DateOnly)
+			counts[cell{"", "", day}]++
+			counts[cell{"affiliate", link[1], day}]++
+		}
+	}
+	return counts
+}
+
+// Whatever clicks arrive, in whatever order and however often, the figures are those of a hand
+// count: at once, and after the days are computed; also when a day that was computed changes.
+func TestEqualsAHandCount(t *testing.T) {
+	dsn := chdbtest.Start(t)
+	options, err := clickhousego.ParseDSN(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := clickhousego.OpenDB(options)
+	defer db.Close()
+	if err := sql.Migrate(t.Context(), db, func(string) {}); err != nil {
+		t.Fatal(err)
+	}
+	store, err := clickhouse.Open(dsn, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	same := func(when string, rows []clickhouse.ClickRow) {
+		t.Helper()
+		got := make(map[cell]uint64)
+		err := store.Each(t.Context(), func(rows driver.Rows) error {
+			var c cell
+			var clicks uint64
+			err := rows.Scan(&c.dimension, &c.value, &c.day, &clicks)
+			got[c] += clicks
+			return err
+		}, "SELECT toString(dimension), value, toString(day), clicks FROM clicks_by_dimension(workspace = 'shop', "+
+			"from = '2026-02-01 00:00:00', to = '2026-04-01 00:00:00') WHERE dimension IN ('', 'affiliate') AND clicks > 0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := byHand(rows); !maps.Equal(got, want) {
+			t.Errorf("%s: got %v, want %v", when, got, want)
+		}
+	}
+	rng := rand.New(rand.NewPCG(3, 4))
+	var rows []clickhouse.ClickRow
+	for range 3 {
+		for range 150 {
+			rows = append(rows, randomClick(rng, rng.IntN(300)))
+		}
+		batch := append(slices.Clone(rows[len(rows)-150:]), rows[:len(rows)/3]...) // some are delivered again
+		rng.Shuffle(len(batch), func(i, j int) { batch[i], batch[j] = batch[j], batch[i] })
+		if err := store.InsertClicks(t.Context(), batch); err != nil {
+			t.Fatal(err)
+		}
+		same("inserted", rows)
+		rolluptest.Refresh(t, store)
+		same("computed", rows)
+	}
+}

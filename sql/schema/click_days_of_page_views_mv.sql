@@ -1,0 +1,16 @@
+CREATE MATERIALIZED VIEW click_days_of_page_views_mv TO click_days
+(
+    `workspace` LowCardinality(String),
+    `day` Date,
+    `changed_at` DateTime64(3, 'UTC'),
+    `last_page_view_received` DateTime64(3, 'UTC')
+)
+AS SELECT
+    workspace,
+    toDate(viewed_at) AS day,
+    now64(3, 'UTC') AS changed_at,
+    maxIf(received_at, NOT is_bot) AS last_page_view_received
+FROM page_views
+GROUP BY
+    workspace,
+    day;
