@@ -373,7 +373,7 @@ func TestQueryUnknown(t *testing.T) {
 // values are what the golden answers are asked with; a parameter that is not here has its default.
 var values = map[string]string{
 	"workspace": "shop", "limit": "10", "sale": "pi_1",
-	"from": "2050-06-10 00:00:00", "to": "2050-06-12 00:00:00", "lookback_days": "30",
+	"from": "2050-06-10 00:00:00", "to": "2050-06-12 00:00:00", "lookback_days": "30", "month": "2050-06-01",
 }
 
 // valuesOf are other values for single questions, whose data lies elsewhere.
@@ -504,7 +504,7 @@ var (
 	// seconds would be a load.
 	heavy = map[string][]string{}
 	// Views that choose the version themselves.
-	chosen = []string{"clicks_counted", "clicks_by_dimension", "people", "sale_touches", "channel_effects"}
+	chosen = []string{"clicks_counted", "clicks_by_dimension", "people", "sale_touches", "channel_effects", "statements", "statement_lines"}
 )
 
 // The rules of queries/: each says its question, reads only what materialized views fill, reads
