@@ -381,10 +381,35 @@ var valuesOf = map[string]map[string]string{
 	"attribution_models":      june("models"),
 	"attribution_differences": june("models"),
 	"channel_effects":         june("models"),
+
+	// Half an hour before a day in India begins, in euro, by month.
+	"trend": {
+		"workspace": "studio", "from": "2050-05-31 18:30:00", "to": "2050-09-30 18:30:00", "unit": "month", "timezone": "Asia/Kolkata", "currency": "eur",
+	},
+	"breakdown":         summer("dimension", "campaign", "without", "{'country':['IN']}"),
+	"funnel":            summer(),
+	"new_and_returning": summer("unit", "month", "timezone", "America/New_York"),
+	"time_to_purchase":  summer("dimension", "channel"),
+	"lifetime_value":    summer(),
+	"cohorts":           summer("unit", "month", "dimension", "channel"),
+	"landing_pages":     summer(),
+	"live_events":       summer("only", "{'affiliate':['ann','bob']}"),
+	"money_at_risk":     summer(),
+	"recurring_revenue": summer(),
+	"return_on_spend":   summer(),
 }
 
 func june(workspace string) map[string]string {
 	return map[string]string{"workspace": workspace, "from": "2050-06-01 00:00:00", "to": "2050-07-01 00:00:00"}
+}
+
+// summer are the three months of the studio, with other values by name.
+func summer(others ...string) map[string]string {
+	given := map[string]string{"workspace": "studio", "from": "2050-06-01 00:00:00", "to": "2050-09-01 00:00:00"}
+	for i := 0; i < len(others); i += 2 {
+		given[others[i]] = others[i+1]
+	}
+	return given
 }
 
 // parameters returns a value for each parameter of a question.
@@ -504,7 +529,7 @@ var (
 	// seconds would be a load.
 	heavy = map[string][]string{}
 	// Views that choose the version themselves.
-	chosen = []string{"clicks_counted", "clicks_by_dimension", "people", "sale_touches", "channel_effects", "statements", "statement_lines"}
+	chosen = []string{"clicks_counted", "clicks_by_dimension", "people", "sale_touches", "channel_effects", "statements", "statement_lines", "activity", "sales", "spend_shown"}
 )
 
 // The rules of queries/: each says its question, reads only what materialized views fill, reads
