@@ -58,7 +58,7 @@ FROM
     (
         SELECT
             *,
-            multiIf(customer_id != '', customer_id, external_customer_id != '', external_customer_id, sale_id) AS buyer,
+            multiIf(external_customer_id != '', external_customer_id, customer_id != '', customer_id, sale_id) AS buyer,
             minIf(occurred_at, kind = 'payment') OVER (PARTITION BY workspace, livemode, sale_id) AS sold_at,
             sumIf(toDecimal128(ifNull(net_usd, toDecimal64(0, 6)), 6), kind = 'payment') OVER (PARTITION BY workspace, livemode, sale_id) AS paid_usd,
             maxIf(occurred_at, kind = 'payment') OVER (PARTITION BY workspace, livemode, sale_id ORDER BY occurred_at ASC RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS paid_at

@@ -61,7 +61,7 @@ FROM
                     e.sale_id AS sale_id,
                     minIf(e.occurred_at, e.kind = 'payment') AS sold_at,
                     argMinIf(e.visitor_id, e.occurred_at, e.kind = 'payment') AS visitor,
-                    argMinIf(multiIf(e.customer_id != '', e.customer_id, e.external_customer_id != '', e.external_customer_id, e.sale_id), e.occurred_at, e.kind = 'payment') AS buyer,
+                    argMinIf(multiIf(e.external_customer_id != '', e.external_customer_id, e.customer_id != '', e.customer_id, e.sale_id), e.occurred_at, e.kind = 'payment') AS buyer,
                     toDecimal128(assumeNotNull(sum(e.net_usd)), 6) AS net_usd,
                     argMinIf(e.name, e.occurred_at, e.kind = 'payment') AS credited,
                     argMinIf(toString(e.channel), e.occurred_at, e.kind = 'payment') AS credited_channel,
