@@ -397,6 +397,7 @@ var valuesOf = map[string]map[string]string{
 	"money_at_risk":     summer(),
 	"recurring_revenue": summer(),
 	"return_on_spend":   summer(),
+	"what_changed":      {"workspace": "changes", "since": "2020-01-02 00:00:00", "until": "2020-01-04 00:00:00"},
 }
 
 func june(workspace string) map[string]string {
@@ -524,7 +525,7 @@ func TestQueriesOfNothing(t *testing.T) {
 
 var (
 	read  = regexp.MustCompile(`(?m)(?:FROM|(?:LEFT|CROSS) JOIN)\s+([a-z_]+)(\s+AS\s+\w+)?(\s+FINAL)?`)
-	final = map[string]bool{"click_days": false, "revenue": true, "leads_attributed": true, "ledger_log": true}
+	final = map[string]bool{"click_days": false, "revenue": true, "leads_attributed": true, "ledger_log": true, "ledger_written": false}
 	// Views that choose the version themselves.
 	chosen = []string{
 		"clicks_counted", "clicks_by_dimension", "people", "sales", "sale_touches", "channel_effects", "activity", "spend_shown", "statements",

@@ -348,3 +348,24 @@ ASOF LEFT JOIN
     FROM reporting_rates(currency = {currency:String}, source = {rates:String})
 ) AS r ON s.reporting = r.reporting AND s.day >= r.day
 COMMENT 'Spend in the reporting currency; parameters: workspace, from, to, currency, rates';
+
+-- When each version of an entry was first written, so that the ledger can be read as it was. The least time stays, however often a
+-- version is written again. Of versions from before this table the best that is known is when the event arrived.
+CREATE TABLE IF NOT EXISTS ledger_written
+(
+    workspace  LowCardinality(String) COMMENT 'As in ledger',
+    entry_id   FixedString(16) COMMENT 'As in ledger',
+    version    UInt128 COMMENT 'As in ledger',
+    written_at SimpleAggregateFunction(min, DateTime64(3, 'UTC')) COMMENT 'When this version was first written; of older ones, received_at. Read with min'
+)
+ENGINE = AggregatingMergeTree
+ORDER BY (workspace, entry_id, version)
+COMMENT 'When the versions of ledger_log were written';
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS ledger_written_mv TO ledger_written AS
+SELECT workspace, entry_id, version, now64(3, 'UTC') AS written_at
+FROM ledger;
+
+INSERT INTO ledger_written (workspace, entry_id, version, written_at)
+SELECT workspace, entry_id, version, received_at
+FROM ledger_log;
