@@ -57,23 +57,24 @@ func (c *earningsShowCommand) Run(ctx context.Context, log *slog.Logger) error {
 	if c.Entries {
 		question = "statement_entries"
 	}
-	return showEarnings(ctx, store, question, c.book(), month, c.Affiliate, c.CSV, os.Stdout)
+	return c.write(os.Stdout, month, func(one func(header, cells []string) error) error {
+		return earnings.Rows(ctx, store, question, c.book(), month, c.Affiliate, one)
+	})
 }
 
-func showEarnings(ctx context.Context, store earnings.Store, question string, book earnings.Book, month earnings.Month, affiliate string,
-	asCSV bool, w io.Writer,
-) error {
+// write writes rows as CSV or as a table for people.
+func (c *earningsShowCommand) write(w io.Writer, month earnings.Month, each func(func(header, cells []string) error) error) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	lines := csv.NewWriter(w)
 	write := func(cells []string) error {
-		if asCSV {
+		if c.CSV {
 			return lines.Write(cells)
 		}
 		_, err := fmt.Fprintln(table, strings.Join(cells, "\t"))
 		return err
 	}
 	first := true
-	err := earnings.Rows(ctx, store, question, book, month, affiliate, func(header, cells []string) error {
+	err := each(func(header, cells []string) error {
 		if first {
 			first = false
 			if err := write(header); err != nil {
@@ -86,7 +87,7 @@ func showEarnings(ctx context.Context, store earnings.Store, question string, bo
 		return err
 	}
 	lines.Flush()
-	if first && !asCSV {
+	if first && !c.CSV {
 		fmt.Fprintf(w, "Nobody earns anything in %s (hint: \"processor earnings rules FILE\" puts rules in force)\n", month)
 	}
 	return errors.Join(lines.Error(), table.Flush())
@@ -99,9 +100,9 @@ type earningsCloseCommand struct {
 
 // Help is shown under --help.
 func (c *earningsCloseCommand) Help() string {
-	return `A closed month is never written again. A refund, a dispute, a sale that is credited to somebody else, a correction or
-other rules that come later make a difference to what was stated; the difference is a line of the open month. Run it from one
-place at a time.`
+	return `A closed month is never written again. A refund, a dispute, a sale that is credited to somebody
+else, a correction or other rules that come later make a difference to what was stated; the difference
+is a line of the open month. Run it from one place at a time.`
 }
 
 func (c *earningsCloseCommand) Run(ctx context.Context, log *slog.Logger) error {

@@ -121,7 +121,7 @@ func (c *earningsCheck) money(usd *string, path string) {
 	case *usd == "" && !c.has(path):
 		*usd = "0"
 	case !usdPattern.MatchString(*usd):
-		c.fault(path, "%q is no amount in USD (hint: digits in quotation marks, at most two decimals, such as \"50.00\")", *usd)
+		c.fault(path, `%q is no amount in USD (hint: digits in quotation marks, at most two decimals, such as "50.00")`, *usd)
 	}
 }
 
@@ -139,8 +139,8 @@ func (c *earningsCheck) rule(r *EarningRule, path string) {
 	if r.Percent == "" && !c.has(path+".percent") {
 		r.Percent = "0"
 	} else if !percentPattern.MatchString(r.Percent) {
-		c.fault(path+".percent", "%q is no percentage (hint: 0 to 100 in quotation marks, at most four decimals, such as \"12.5\")",
-			r.Percent)
+		c.fault(path+".percent",
+			`%q is no percentage (hint: 0 to 100 in quotation marks, at most four decimals, such as "12.5")`, r.Percent)
 	}
 	c.money(&r.FlatUSD, path+".flat_usd")
 	if r.Months < 0 || r.Months > maxRuleMonths {

@@ -1,6 +1,7 @@
 package sql_test
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"maps"
@@ -66,14 +67,18 @@ func TestTotalsAgree(t *testing.T) {
 	column := func(name string, columns string, more map[string]string) string {
 		q := question(t, name)
 		given := parameters(q)
-		maps.Copy(given, map[string]string{"workspace": "shop", "from": "2050-06-10 00:00:00", "to": "2050-06-12 00:00:00"})
+		maps.Copy(given, map[string]string{
+			"workspace": "shop", "from": "2050-06-10 00:00:00", "to": "2050-06-12 00:00:00",
+		})
 		maps.Copy(given, more)
-		text := strings.Replace(q.Text, "SETTINGS optimize_move_to_prewhere_if_final = 0\n", "", 1)
-		return ask(t, dsn, "SELECT "+columns+" FROM ("+text+") SETTINGS optimize_move_to_prewhere_if_final = 0 FORMAT TSV", given)
+		const settings = "SETTINGS optimize_move_to_prewhere_if_final = 0\n"
+		text := strings.TrimSuffix(q.Text, settings)
+		return ask(t, dsn, "SELECT "+columns+" FROM ("+text+") "+settings+"FORMAT TSV", given)
 	}
 	totals := column("totals", "clicks, leads, sales, toDecimal64(net_usd, 2)", nil)
 	breakdown := column("breakdown", "clicks, leads, sales, round(net, 2)", map[string]string{"dimension": ""})
-	trend := column("trend", "sum(clicks), sum(leads), sum(sales), round(sum(net), 2)", map[string]string{"unit": "year", "timezone": "UTC", "currency": "usd"})
+	trend := column("trend", "sum(clicks), sum(leads), sum(sales), round(sum(net), 2)",
+		map[string]string{"unit": "year", "timezone": "UTC", "currency": "usd"})
 	if totals != breakdown || totals != trend {
 		t.Errorf("totals says %q, breakdown %q, trend %q", totals, breakdown, trend)
 	}
@@ -152,12 +157,13 @@ func (w *world) sell(r *rand.Rand, within func() time.Time, names func() map[str
 	firsts := make(map[string]int) // by buyer: which event is the earliest payment
 	for i := range 250 {
 		s := happening{
-			what: "entry", kind: "payment", at: within(), who: fmt.Sprint("b", r.IntN(120)), sale: fmt.Sprintf("in_%04d", i), names: names(),
-			currency: [...]string{"usd", "eur", "jpy", "kwd"}[r.IntN(4)], amount: 1 + r.Int64N(1e6), counts: true,
+			what: "entry", kind: "payment", at: within(), who: fmt.Sprint("b", r.IntN(120)), sale: fmt.Sprintf("in_%04d", i),
+			names: names(), currency: [...]string{"usd", "eur", "jpy", "kwd"}[r.IntN(4)], amount: 1 + r.Int64N(1e6), counts: true,
 		}
 		s.tax = r.Int64N(s.amount/4 + 1)
 		s.usd = netUSD(r, s.amount-s.tax)
-		if at, ok := firsts[s.who]; !ok || s.at.Before(w.events[at].at) || s.at.Equal(w.events[at].at) && s.sale < w.events[at].sale {
+		earlier := func(than happening) bool { return cmp.Or(s.at.Compare(than.at), cmp.Compare(s.sale, than.sale)) < 0 }
+		if at, ok := firsts[s.who]; !ok || earlier(w.events[at]) {
 			firsts[s.who] = len(w.events)
 		}
 		w.events = append(w.events, s)
@@ -213,51 +219,79 @@ func quoted(text string) string {
 
 func (w *world) insert(t *testing.T, dsn string) {
 	t.Helper()
-	const milliseconds = "2006-01-02 15:04:05.000"
-	var clicks, leads, entries, rates []string
+	rows := make(map[string][]string) // by table
 	for i, e := range w.events {
-		at, n := quoted(e.at.Format(milliseconds)), e.names
-		switch e.what {
-		case "click":
-			clicks = append(clicks, fmt.Sprintf("('w', unhex('%012x7000%016x'), %s, %[3]s, '%[4]s', %[5]s, %[6]s, %[7]s, %[8]s, %[9]s, %[10]s, %[11]s, %[12]s, %[13]s, %[14]d)",
-				e.at.UnixMilli(), 1<<62+i, at, e.who, quoted(n["program"]), quoted(n["affiliate"]), quoted(n["link"]), quoted(n["source"]),
-				quoted(n["medium"]), quoted(n["campaign"]), quoted(n["channel"]), quoted(n["country"]), quoted(n["device"]), 1000-i))
-		case "lead":
-			leads = append(leads, fmt.Sprintf("('w', 'lead%d', %s, '%s', 'async', 1, %s, %s, %s, %s, %s, 1)", i, at, e.who,
-				quoted(n["program"]), quoted(n["affiliate"]), quoted(n["link"]), quoted(n["campaign"]), quoted(n["country"])))
-		case "entry":
-			net := "NULL"
-			if e.usd != nil {
-				net = e.usd.String()
-			}
-			row := func(affiliate string, version int) string {
-				return fmt.Sprintf("('w', '%06d', true, toDate(%[2]s), '%[3]s', '%[4]s', '%[4]s', %[2]s, '%[5]s', '%[6]s', %[7]d, %[8]d, %[9]s, %[10]s, %[11]s, %[12]s, %[13]s, %[14]s, %[15]s, %[16]s, %[17]s, %[18]s, 'click_id', 'booked', %[19]d)",
-					i, at, e.kind, e.sale, e.who, e.currency, e.amount, e.tax, net, quoted(n["program"]), quoted(affiliate), quoted(n["link"]), quoted(n["source"]),
-					quoted(n["medium"]), quoted(n["campaign"]), quoted(n["channel"]), quoted(n["country"]), quoted(n["device"]), version)
-			}
-			entries = append(entries, row(n["affiliate"], 2))
-			if i%2 == 0 { // it was credited to somebody else before
-				entries = append(entries, row("stale", 1))
-			}
+		table := map[string]string{"click": "clicks", "lead": "leads", "entry": "ledger"}[e.what]
+		rows[table] = append(rows[table], e.row(i, e.names["affiliate"], 2))
+		switch {
+		case e.what == "entry" && i%2 == 0: // it was credited to somebody else before
+			rows[table] = append(rows[table], e.row(i, "stale", 1))
+		case e.what == "click" && i%5 == 0: // delivered twice
+			rows[table] = append(rows[table], e.row(i, e.names["affiliate"], 2))
 		}
 	}
 	for currency, days := range w.rates {
 		for day, of := range days {
 			for source, usd := range of {
-				rates = append(rates, fmt.Sprintf("('%s', '%s', '%s', %s, now64())", currency, day, source, usd))
+				rate := fmt.Sprintf("('%s', '%s', '%s', %s, now64())", currency, day, source, usd)
+				rows["fx_rates"] = append(rows["fx_rates"], rate)
 			}
 		}
 	}
-	into := func(table, columns string, rows []string) {
-		for part := range slices.Chunk(rows, 100) { // several parts, which nobody merges
+	for table, columns := range map[string]string{
+		"clicks":   "workspace, click_id, clicked_at, received_at, visitor_id, version" + columnsOf(dimensions),
+		"leads":    "workspace, lead_id, received_at, person, mode, quantity, version" + columnsOf(leadDimensions),
+		"fx_rates": "currency, date, source, usd, fetched_at",
+		"ledger": "workspace, entry_id, livemode, day, kind, object_id, sale_id, occurred_at, external_customer_id, currency, " +
+			"amount, tax, net_usd, match_rule, status, version" + columnsOf(dimensions),
+	} {
+		for part := range slices.Chunk(rows[table], 100) { // several parts, which nobody merges
 			ask(t, dsn, "INSERT INTO "+table+" ("+columns+") VALUES "+strings.Join(part, ","), nil)
 		}
 	}
-	into("clicks", "workspace, click_id, clicked_at, received_at, visitor_id, program_id, affiliate_id, link_id, utm_source, utm_medium, utm_campaign, channel, country, device, version", clicks)
-	into("clicks", "workspace, click_id, clicked_at, received_at, visitor_id, program_id, affiliate_id, link_id, utm_source, utm_medium, utm_campaign, channel, country, device, version", clicks[:100])
-	into("leads", "workspace, lead_id, received_at, person, mode, quantity, program_id, affiliate_id, link_id, utm_campaign, country, version", leads)
-	into("ledger", "workspace, entry_id, livemode, day, kind, object_id, sale_id, occurred_at, external_customer_id, currency, amount, tax, net_usd, program_id, affiliate_id, link_id, utm_source, utm_medium, utm_campaign, channel, country, device, match_rule, status, version", entries)
-	into("fx_rates", "currency, date, source, usd, fetched_at", rates)
+}
+
+// leadDimensions are those that leads have.
+var leadDimensions = []string{"program", "affiliate", "link", "campaign", "country"}
+
+// columnsOf are the columns of dimensions, each behind a comma.
+func columnsOf(dimensions []string) string {
+	var columns strings.Builder
+	for _, d := range dimensions {
+		columns.WriteString(", " + map[string]string{
+			"program": "program_id", "affiliate": "affiliate_id", "link": "link_id", "source": "utm_source", "medium": "utm_medium",
+			"campaign": "utm_campaign", "channel": "channel", "country": "country", "device": "device",
+		}[d])
+	}
+	return columns.String()
+}
+
+// row is the happening as a row of its table: the ith, credited to an affiliate in a version.
+func (e happening) row(i int, affiliate string, version int) string {
+	at := quoted(e.at.Format("2006-01-02 15:04:05.000"))
+	row, of := "", dimensions
+	switch e.what {
+	case "click":
+		row = fmt.Sprintf("'w', unhex('%012x7000%016x'), %s, %[3]s, '%[4]s', %[5]d", e.at.UnixMilli(), 1<<62+i, at, e.who,
+			version)
+	case "lead":
+		row, of = fmt.Sprintf("'w', 'lead%d', %s, '%s', 'async', 1, %d", i, at, e.who, version), leadDimensions
+	case "entry":
+		net := "NULL"
+		if e.usd != nil {
+			net = e.usd.String()
+		}
+		row = fmt.Sprintf("'w', '%06d', true, toDate(%[2]s), '%[3]s', '%[4]s', '%[4]s', %[2]s, '%[5]s', '%[6]s', %[7]d, %[8]d, "+
+			"%[9]s, 'click_id', 'booked', %[10]d", i, at, e.kind, e.sale, e.who, e.currency, e.amount, e.tax, net, version)
+	}
+	for _, d := range of {
+		name := e.names[d]
+		if d == "affiliate" {
+			name = affiliate
+		}
+		row += ", " + quoted(name)
+	}
+	return "(" + row + ")"
 }
 
 // asked are the parameters of one question.
@@ -269,11 +303,15 @@ type asked struct {
 	currency, rates string
 }
 
-var zones = []string{"UTC", "Asia/Kolkata", "Asia/Kathmandu", "Europe/Berlin", "America/St_Johns", "America/New_York", "Pacific/Auckland", "Pacific/Marquesas"}
+var zones = []string{
+	"UTC", "Asia/Kolkata", "Asia/Kathmandu", "Europe/Berlin", "America/St_Johns", "America/New_York", "Pacific/Auckland",
+	"Pacific/Marquesas",
+}
 
 func (w *world) randomAsk(r *rand.Rand) asked {
 	a := asked{
-		from: w.begin.Add(time.Duration(r.Int64N(80*24*3600)) * time.Second), unit: [...]string{"hour", "day", "week", "month", "quarter"}[r.IntN(5)],
+		from:      w.begin.Add(time.Duration(r.Int64N(80*24*3600)) * time.Second),
+		unit:      [...]string{"hour", "day", "week", "month", "quarter"}[r.IntN(5)],
 		dimension: dimensions[r.IntN(len(dimensions))], only: make(map[string][]string), without: make(map[string][]string),
 		currency: [...]string{"usd", "eur", "jpy", "kwd", "gbp"}[r.IntN(5)], rates: [...]string{"", "ecb", "oxr"}[r.IntN(3)],
 	}
@@ -305,8 +343,9 @@ func (a asked) parameters() map[string]string {
 		return "{" + strings.Join(entries, ",") + "}"
 	}
 	return map[string]string{
-		"workspace": "w", "from": a.from.Format(time.DateTime), "to": a.to.Format(time.DateTime), "unit": a.unit, "timezone": a.zone.String(),
-		"dimension": a.dimension, "only": literal(a.only), "without": literal(a.without), "currency": a.currency, "rates": a.rates, "limit": "1000",
+		"workspace": "w", "from": a.from.Format(time.DateTime), "to": a.to.Format(time.DateTime), "unit": a.unit,
+		"timezone": a.zone.String(), "dimension": a.dimension, "only": literal(a.only), "without": literal(a.without),
+		"currency": a.currency, "rates": a.rates, "limit": "1000",
 	}
 }
 
@@ -376,7 +415,8 @@ type figures struct {
 }
 
 func (f *figures) String() string {
-	return fmt.Sprintf("%d %d %d %d %d %s %d", f.clicks, len(f.visitors), f.leads, len(f.sales), len(f.customers), f.net, f.withoutRate)
+	return fmt.Sprintf("%d %d %d %d %d %s %d", f.clicks, len(f.visitors), f.leads, len(f.sales), len(f.customers), f.net,
+		f.withoutRate)
 }
 
 // count returns clicks, visitors, leads, sales, customers, net and without_rate, by unit of time or
@@ -385,7 +425,9 @@ func (w *world) count(a asked, byTime bool) map[string]string {
 	counted := make(map[string]*figures)
 	of := func(key string) *figures {
 		if counted[key] == nil {
-			counted[key] = &figures{visitors: make(map[string]bool), sales: make(map[string]bool), customers: make(map[string]bool)}
+			counted[key] = &figures{
+				visitors: make(map[string]bool), sales: make(map[string]bool), customers: make(map[string]bool),
+			}
 		}
 		return counted[key]
 	}

@@ -44,7 +44,8 @@ func randomPaths(r *rand.Rand) ([]click, []buy) {
 		}
 		clicks = append(clicks, c)
 		for r.IntN(3) == 0 { // again within two hours
-			c.at, c.id = c.at.Add(time.Duration(r.IntN(120))*time.Minute), fmt.Sprintf("024d5a1e-7800-7000-8001-%012d", len(clicks))
+			c.at = c.at.Add(time.Duration(r.IntN(120)) * time.Minute)
+			c.id = fmt.Sprintf("024d5a1e-7800-7000-8001-%012d", len(clicks))
 			clicks = append(clicks, c)
 		}
 	}
@@ -68,24 +69,25 @@ func insertPaths(t *testing.T, dsn, workspace string, clicks []click, sales []bu
 	const layout = "2006-01-02 15:04:05"
 	rows := make([]string, 0, len(clicks))
 	for _, c := range clicks {
-		rows = append(rows, fmt.Sprintf("('%s', UUIDStringToNum('%s'), '%s', '%[3]s', '%s', '%s', '%s', '%s', 1)", workspace, c.id,
-			c.at.Format(layout), c.visitor, c.name, c.link, c.channel))
+		rows = append(rows, fmt.Sprintf("('%s', UUIDStringToNum('%s'), '%s', '%[3]s', '%s', '%s', '%s', '%s', 1)",
+			workspace, c.id, c.at.Format(layout), c.visitor, c.name, c.link, c.channel))
 	}
-	ask(t, dsn, "INSERT INTO clicks (workspace, click_id, clicked_at, received_at, visitor_id, affiliate_id, link_id, channel, version) "+
-		"SETTINGS max_partitions_per_insert_block = 0 VALUES "+strings.Join(rows, ","), nil)
+	ask(t, dsn, "INSERT INTO clicks (workspace, click_id, clicked_at, received_at, visitor_id, affiliate_id, link_id, channel, "+
+		"version) VALUES "+strings.Join(rows, ","), nil)
 	rows = rows[:0]
 	for i, s := range sales {
 		entry := func(kind string, at time.Time, micros int64) {
-			rows = append(rows, fmt.Sprintf("('%s', '%06d%s', true, toDate('%[4]s'), '%[3]s', '%[5]s', '%[4]s', 'eur', %[6]d, %[7]s, '%[8]s', '%[9]s', 'booked', 1)",
-				workspace, i, kind, at.Format(layout), s.id, micros, decimal.New(micros, -6), s.visitor, s.name))
+			rows = append(rows, fmt.Sprintf("('%s', '%06d%s', true, toDate('%[4]s'), '%[3]s', '%[5]s', '%[4]s', 'eur', %[6]d, "+
+				"%[7]s, '%[8]s', '%[9]s', 'booked', 1)", workspace, i, kind, at.Format(layout), s.id, micros,
+				decimal.New(micros, -6), s.visitor, s.name))
 		}
 		entry("payment", s.at, s.payment)
 		if s.refund != 0 {
 			entry("refund", s.at.AddDate(0, 0, 40), s.refund)
 		}
 	}
-	ask(t, dsn, "INSERT INTO ledger (workspace, entry_id, livemode, day, kind, sale_id, occurred_at, currency, amount, net_usd, visitor_id, "+
-		"affiliate_id, status, version) VALUES "+strings.Join(rows, ","), nil)
+	ask(t, dsn, "INSERT INTO ledger (workspace, entry_id, livemode, day, kind, sale_id, occurred_at, currency, amount, net_usd, "+
+		"visitor_id, affiliate_id, status, version) VALUES "+strings.Join(rows, ","), nil)
 }
 
 // touchesOf returns the clicks that count before a sale, oldest first.
@@ -175,7 +177,8 @@ func TestAttributionModels(t *testing.T) {
 
 // countModels returns micro-dollars by name and column: the ledger's, then the models', without
 // data_driven.
-func countModels(clicks []click, sales []buy, from, to time.Time, lookback time.Duration, halfLife float64) (byName map[string][7]int64, total int64) {
+func countModels(clicks []click, sales []buy, from, to time.Time, lookback time.Duration, halfLife float64,
+) (byName map[string][7]int64, total int64) {
 	byName = make(map[string][7]int64)
 	add := func(name string, column int, micros int64) {
 		row := byName[name]

@@ -87,17 +87,19 @@ var ErrClosed = errors.New("the month is closed")
 // that is interrupted leaves the month open. One row in earning_months then makes them count.
 func Close(ctx context.Context, store Store, book Book, month Month, now time.Time) error {
 	if now.Before(month.end()) {
-		return fmt.Errorf("month %s has not ended (hint: it can be closed from %s on, UTC)", month, month.end().Format(time.DateOnly))
+		return fmt.Errorf("month %s has not ended (hint: it can be closed from %s on, UTC)", month,
+			month.end().Format(time.DateOnly))
 	}
 	if err := checkOpen(ctx, store, book, month); err != nil {
 		return err
 	}
 	closing := rand.Text()
-	args := book.args(clickhouse.Named("month", month.Day()), clickhouse.Named("closing", closing), clickhouse.Named("at", millis(now)))
-	err := store.Exec(ctx, `INSERT INTO earning_lines (workspace, livemode, month, closing, affiliate_id, line, entry_id, sale_id, object_id,
-			kind, occurred_at, payable_at, net_usd, rule, restates, usd)
-		SELECT {workspace:String}, {livemode:Bool}, {month:Date}, {closing:String}, affiliate_id, line, entry_id, sale_id, object_id,
-			kind, occurred_at, payable_at, net_usd, rule, restates, usd
+	args := book.args(clickhouse.Named("month", month.Day()), clickhouse.Named("closing", closing),
+		clickhouse.Named("at", millis(now)))
+	err := store.Exec(ctx, `INSERT INTO earning_lines (workspace, livemode, month, closing, affiliate_id, line, entry_id, sale_id,
+			object_id, kind, occurred_at, payable_at, net_usd, rule, restates, usd)
+		SELECT {workspace:String}, {livemode:Bool}, {month:Date}, {closing:String}, affiliate_id, line, entry_id, sale_id,
+			object_id, kind, occurred_at, payable_at, net_usd, rule, restates, usd
 		FROM statement_lines(workspace = {workspace:String}, livemode = {livemode:Bool}, month = {month:Date})
 		WHERE NOT closed
 		SETTINGS optimize_move_to_prewhere_if_final = 0`, args...)
@@ -105,10 +107,12 @@ func Close(ctx context.Context, store Store, book Book, month Month, now time.Ti
 		return fmt.Errorf("write the lines of %s: %w (hint: nothing is closed; run it again)", month, err)
 	}
 	err = store.Exec(ctx, `INSERT INTO earning_months (workspace, livemode, month, closed_at, closing, minimum_usd)
-		SELECT {workspace:String}, {livemode:Bool}, {month:Date}, {at:DateTime64(3, 'UTC')}, {closing:String}, argMax(minimum_usd, loaded_at)
+		SELECT {workspace:String}, {livemode:Bool}, {month:Date}, {at:DateTime64(3, 'UTC')}, {closing:String},
+			argMax(minimum_usd, loaded_at)
 		FROM earning_rules WHERE workspace = {workspace:String}`, args...)
 	if err != nil {
-		return fmt.Errorf("close %s: %w (hint: see by \"processor earnings show\" whether it is closed, and run it again if not)", month, err)
+		return fmt.Errorf("close %s: %w (hint: \"processor earnings show %[1]s\" says whether it is closed; run it again if not)",
+			month, err)
 	}
 	return checkWinner(ctx, store, book, month, closing)
 }
@@ -119,14 +123,17 @@ func checkOpen(ctx context.Context, store Store, book Book, month Month) error {
 	var last time.Time
 	err := store.Each(ctx, func(rows driver.Rows) error { return rows.Scan(&loads, &last) }, `SELECT
 			(SELECT count() FROM earning_rules WHERE workspace = {workspace:String}),
-			(SELECT max(month) FROM earning_months WHERE workspace = {workspace:String} AND livemode = {livemode:Bool})`, book.args()...)
+			(SELECT max(month) FROM earning_months WHERE workspace = {workspace:String} AND livemode = {livemode:Bool})`,
+		book.args()...)
 	switch {
 	case err != nil:
 		return fmt.Errorf("read closed months: %w", err)
 	case loads == 0:
-		return fmt.Errorf("workspace %s has no rules of earnings (hint: load them by \"processor earnings rules FILE\")", book.Workspace)
+		return fmt.Errorf("workspace %s has no rules of earnings (hint: load them by \"processor earnings rules FILE\")",
+			book.Workspace)
 	case !last.Before(month.first):
-		return fmt.Errorf("%w: %s was closed, or a later one (hint: what has changed since falls into the open month)", ErrClosed, month)
+		return fmt.Errorf("%w: %s was closed, or a later one (hint: what has changed since falls into the open month)",
+			ErrClosed, month)
 	}
 	return nil
 }
@@ -134,8 +141,9 @@ func checkOpen(ctx context.Context, store Store, book Book, month Month) error {
 // checkWinner returns ErrClosed where another closing of the month was earlier.
 func checkWinner(ctx context.Context, store Store, book Book, month Month, closing string) error {
 	var first string
-	err := store.Each(ctx, func(rows driver.Rows) error { return rows.Scan(&first) }, `SELECT argMin(closing, (closed_at, closing))
-		FROM earning_months WHERE workspace = {workspace:String} AND livemode = {livemode:Bool} AND month = {month:Date}`,
+	err := store.Each(ctx, func(rows driver.Rows) error { return rows.Scan(&first) }, `SELECT
+			argMin(closing, (closed_at, closing)) FROM earning_months
+		WHERE workspace = {workspace:String} AND livemode = {livemode:Bool} AND month = {month:Date}`,
 		book.args(clickhouse.Named("month", month.Day()))...)
 	if err != nil {
 		return fmt.Errorf("read how %s was closed: %w", month, err)
@@ -156,14 +164,17 @@ func Unconverted(ctx context.Context, store Store, book Book, month Month) (entr
 	return entries, err
 }
 
-// Rows asks a question about a month and calls one with each row's cells as text; header are the
-// columns. A cell that is NULL is empty.
-func Rows(ctx context.Context, store Store, question string, book Book, month Month, affiliate string, one func(header, cells []string) error) error {
+// Rows asks a question about a month, statements or statement_entries, and calls one with each row's
+// cells as text; header are the columns. A cell that is NULL is empty. An empty affiliate means all.
+func Rows(ctx context.Context, store Store, question string, book Book, month Month, affiliate string,
+	one func(header, cells []string) error,
+) error {
 	text, err := sql.Query(question)
 	if err != nil {
 		return err
 	}
-	args := book.args(clickhouse.Named("month", month.Day()), clickhouse.Named("affiliate", affiliate), clickhouse.Named("limit", uint32(math.MaxUint32)))
+	args := book.args(clickhouse.Named("month", month.Day()), clickhouse.Named("affiliate", affiliate),
+		clickhouse.Named("limit", uint32(math.MaxUint32)))
 	return store.Each(ctx, func(rows driver.Rows) error {
 		types := rows.ColumnTypes()
 		values := make([]any, len(types))

@@ -69,14 +69,13 @@ func (b *books) rules(text string) {
 	}
 }
 
-// entry books one entry: "id version kind sale customer time affiliate program net".
+// entry books one entry: "id version kind sale customer time affiliate program net"; - is empty.
 func (b *books) entry(line string) {
 	b.Helper()
 	f := strings.Fields(line)
 	for i := range f {
-		f[i] = strings.Trim(f[i], "-")
-		if i == 8 {
-			f[i] = strings.Fields(line)[8]
+		if f[i] == "-" {
+			f[i] = ""
 		}
 	}
 	rule := "click_id"
@@ -84,10 +83,10 @@ func (b *books) entry(line string) {
 		rule = "none"
 	}
 	at := strings.ReplaceAll(f[5], "T", " ")
-	if _, err := b.db.ExecContext(b.Context(), fmt.Sprintf(`INSERT INTO ledger (workspace, entry_id, version, livemode, day, kind, object_id, sale_id,
-			customer_id, occurred_at, affiliate_id, program_id, match_rule, currency, amount, net_usd, status)
-		VALUES ('shop', '%s', %s, true, toDate('%s'), '%s', '%[1]s', '%[5]s', '%[6]s', '%[3]s', '%[7]s', '%[8]s', '%[9]s', 'eur', 1, %[10]s, 'booked')`,
-		f[0], f[1], at, f[2], f[3], f[4], f[6], f[7], rule, f[8])); err != nil {
+	if _, err := b.db.ExecContext(b.Context(), fmt.Sprintf(`INSERT INTO ledger (workspace, entry_id, version, livemode, day, kind,
+			object_id, sale_id, customer_id, occurred_at, affiliate_id, program_id, match_rule, currency, amount, net_usd, status)
+		VALUES ('shop', '%s', %s, true, toDate('%s'), '%s', '%[1]s', '%[5]s', '%[6]s', '%[3]s', '%[7]s', '%[8]s', '%[9]s',
+			'eur', 1, %[10]s, 'booked')`, f[0], f[1], at, f[2], f[3], f[4], f[6], f[7], rule, f[8])); err != nil {
 		b.Fatal(err)
 	}
 }
