@@ -9,7 +9,7 @@
 -- @param livemode Bool = true: false: Stripe's test mode
 -- @param since DateTime('UTC'): the ledger before this time, UTC
 -- @param until DateTime('UTC'): and before this time
--- @param affiliate String = '': only entries that were or are credited to this one; empty: all
+-- @param credited String = '': only entries that were or are credited to this affiliate; empty: all
 -- @param limit UInt32 = 100: how many rows
 SELECT
     now_is.1 AS kind,
@@ -56,7 +56,7 @@ FROM
     HAVING after_version != before_version
 )
 WHERE (was.4 != now_is.4 OR was.5 != now_is.5 OR was.6 != now_is.6 OR NOT (was.7 <=> now_is.7))
-    AND ({affiliate:String} = '' OR was.4 = {affiliate:String} OR now_is.4 = {affiliate:String})
+    AND ({credited:String} = '' OR was.4 = {credited:String} OR now_is.4 = {credited:String})
 ORDER BY abs(change) DESC, object_id, kind
 LIMIT {limit:UInt32}
 SETTINGS optimize_move_to_prewhere_if_final = 0
