@@ -57,11 +57,7 @@ FROM
                 {dimension:String} = 'campaign', utm_campaign,
                 channel
             ) AS name,
-            sipHash64(
-                program_id, affiliate_id, link_id, utm_source, utm_medium, utm_campaign, utm_term, utm_content, ad_click_id,
-                if(concat(affiliate_id, link_id, utm_source, utm_medium, utm_campaign, utm_term, utm_content, ad_click_id) = '',
-                    concat(host, path), '')
-            ) AS link
+            visitor_link
         FROM clicks FINAL
         WHERE workspace = {workspace:String} AND NOT is_bot AND visitor_id != ''
             AND clicked_at >= {from:DateTime('UTC')} - toIntervalDay({lookback_days:UInt16} + 1) AND clicked_at < {to:DateTime('UTC')}
@@ -116,7 +112,7 @@ FROM
         )
         WHERE sold_at >= {from:DateTime('UTC')} AND sold_at < {to:DateTime('UTC')}
     ) AS s ON c.visitor_id = s.visitor_id
-    GROUP BY s.sale_id, c.visitor_id, c.link
+    GROUP BY s.sale_id, c.visitor_id, c.visitor_link
 )
 GROUP BY sale_id
 COMMENT 'Sales with the clicks before them; parameters: workspace, livemode, from, to, lookback_days, dimension';
