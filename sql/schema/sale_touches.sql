@@ -32,7 +32,7 @@ FROM
             click_id,
             toString(channel) AS channel,
             multiIf({dimension:String} = 'affiliate', affiliate_id, {dimension:String} = 'program', program_id, {dimension:String} = 'link', link_id, {dimension:String} = 'source', utm_source, {dimension:String} = 'medium', utm_medium, {dimension:String} = 'campaign', utm_campaign, channel) AS name,
-            sipHash64(program_id, affiliate_id, link_id, utm_source, utm_medium, utm_campaign, utm_term, utm_content, ad_click_id, if(concat(affiliate_id, link_id, utm_source, utm_medium, utm_campaign, utm_term, utm_content, ad_click_id) = '', concat(host, path), '')) AS link
+            visitor_link
         FROM clicks
         FINAL
         WHERE (workspace = {workspace:String}) AND (NOT is_bot) AND (visitor_id != '') AND (clicked_at >= ({from:DateTime('UTC')} - toIntervalDay({lookback_days:UInt16} + 1))) AND (clicked_at < {to:DateTime('UTC')})
@@ -87,6 +87,6 @@ FROM
     GROUP BY
         s.sale_id,
         c.visitor_id,
-        c.link
+        c.visitor_link
 )
 GROUP BY sale_id;
