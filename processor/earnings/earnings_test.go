@@ -1,0 +1,299 @@
+package earnings_test
+
+import (
+	"context"
+	stdsql "database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	clickhousego "github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"tributary/deploy/local/chdb/chdbtest"
+	"tributary/processor/clickhouse"
+	"tributary/processor/earnings"
+	"tributary/schemas"
+	"tributary/sql"
+)
+
+var shop = earnings.Book{Workspace: "shop", Livemode: true}
+
+type books struct {
+	*testing.T
+	store *clickhouse.Store
+	db    *stdsql.DB
+	loads int
+}
+
+func open(t *testing.T) *books {
+	t.Helper()
+	dsn := chdbtest.Start(t)
+	options, err := clickhousego.ParseDSN(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := clickhousego.OpenDB(options)
+	t.Cleanup(func() { db.Close() })
+	if err := sql.Migrate(t.Context(), db, func(string) {}); err != nil {
+		t.Fatal(err)
+	}
+	store, err := clickhouse.Open(dsn, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	return &books{T: t, store: store, db: db}
+}
+
+// rules puts rules in force; each load is a second later than the one before.
+func (b *books) rules(text string) {
+	b.Helper()
+	path := filepath.Join(b.TempDir(), "earnings.json")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	list, err := schemas.ReadEarnings(path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.loads++
+	if err := earnings.Load(b.Context(), b.store, list[0], time.Date(2026, 1, 1, 0, 0, b.loads, 0, time.UTC)); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// entry books one entry: "id version kind sale customer time affiliate program net"; - is empty.
+func (b *books) entry(line string) {
+	b.Helper()
+	f := strings.Fields(line)
+	for i := range f {
+		if f[i] == "-" {
+			f[i] = ""
+		}
+	}
+	rule := "click_id"
+	if f[6] == "" {
+		rule = "none"
+	}
+	at := strings.ReplaceAll(f[5], "T", " ")
+	if _, err := b.db.ExecContext(b.Context(), fmt.Sprintf(`INSERT INTO ledger (workspace, entry_id, version, livemode, day, kind,
+			object_id, sale_id, customer_id, occurred_at, affiliate_id, program_id, match_rule, currency, amount, net_usd, status)
+		VALUES ('shop', '%s', %s, true, toDate('%s'), '%s', '%[1]s', '%[5]s', '%[6]s', '%[3]s', '%[7]s', '%[8]s', '%[9]s',
+			'eur', 1, %[10]s, 'booked')`, f[0], f[1], at, f[2], f[3], f[4], f[6], f[7], rule, f[8])); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// states compares the statements of a month: affiliate carried earned returned restated payable
+// carry_forward.
+func (b *books) states(month string, want ...string) {
+	b.Helper()
+	m, err := earnings.ParseMonth(month)
+	if err != nil {
+		b.Fatal(err)
+	}
+	var got []string
+	err = earnings.Rows(b.Context(), b.store, "statements", shop, m, "", func(_, c []string) error {
+		got = append(got, strings.Join([]string{c[0], c[3], c[4], c[5], c[6], c[8], c[9]}, " "))
+		return nil
+	})
+	slices.Sort(got)
+	if err != nil || !slices.Equal(got, want) {
+		b.Errorf("%s states\n\t%s, %v; want\n\t%s", month, strings.Join(got, "\n\t"), err, strings.Join(want, "\n\t"))
+	}
+}
+
+func (b *books) close(month string) error {
+	b.Helper()
+	return closeIn(b.Context(), b.store, month)
+}
+
+func closeIn(ctx context.Context, store earnings.Store, month string) error {
+	m, err := earnings.ParseMonth(month)
+	if err != nil {
+		return err
+	}
+	return earnings.Close(ctx, store, shop, m, time.Date(2025, 6, 1, 0, 0, 0, 0, time.UTC))
+}
+
+const someRules = `[{"workspace":"shop","minimum_usd":"10.00","rules":[
+	{"name":"first","affiliates":["ann"],"percent":"30","first_sale_only":true},
+	{"name":"renewals","affiliates":["ann"],"percent":"10","months":2},
+	{"name":"flat","programs":["flat"],"flat_usd":"5.00"},
+	{"name":"held","affiliates":["hal"],"percent":"20","hold_days":30},
+	{"name":"old","until":"2025-01-31","percent":"15"},
+	{"name":"standard","percent":"20"}]}]`
+
+// TestMonths counts three months by hand, in USD.
+func TestMonths(t *testing.T) {
+	b := open(t)
+	b.rules(someRules)
+	b.entry("e01 1 payment in_1 cus_1 2025-01-05T10:00:00 ann - 100.05") // 30 % is 30.015, to the even cent 30.02
+	b.entry("e02 1 payment in_2 cus_2 2025-01-10T10:00:00 bob - 50")     // 15 % until January: 7.50
+	b.entry("e03 1 payment in_3 cus_3 2025-01-20T10:00:00 hal - 40")     // 20 %: 8.00, payable on 19 February
+	b.entry("e04 1 payment in_4 cus_4 2025-01-12T10:00:00 fay flat 30")  // 5.00 for the sale
+	b.entry("e05 1 payment in_5 cus_5 2025-01-13T10:00:00 - - 1000")     // nobody's
+	b.entry("e06 1 payment in_6 cus_6 2025-01-14T10:00:00 ann - NULL")   // no rate
+	b.states("2025-01",
+		"ann 0.00 30.02 0.00 0.00 30.02 0.00",
+		"bob 0.00 7.50 0.00 0.00 0.00 7.50",
+		"fay 0.00 5.00 0.00 0.00 0.00 5.00")
+	if err := b.close("2025-01"); err != nil {
+		t.Fatal(err)
+	}
+
+	b.entry("e07 1 refund in_1 cus_1 2025-02-10T10:00:00 ann - -100.05") // all of it: -30.02
+	b.entry("e08 1 payment in_8 cus_1 2025-02-05T10:00:00 ann - 60")     // a renewal, 10 %: 6.00
+	b.entry("e09 1 refund in_4 cus_4 2025-02-11T10:00:00 fay flat -15")  // half the sale: -2.50
+	b.entry("e10 1 refund in_3 cus_3 2025-01-25T10:00:00 hal - -10")     // 20 %: -2.00, payable with what it takes back
+	b.entry("e02 2 payment in_2 cus_2 2025-01-10T10:00:00 cat - 50")     // credited to cat after all: 7.50 of bob's go, cat has them
+	b.entry("e11 1 payment in_9 cus_9 2025-02-20T10:00:00 bob - 100")    // 20 %: 20.00
+	january := []string{
+		"ann 0.00 30.02 0.00 0.00 30.02 0.00",
+		"bob 0.00 7.50 0.00 0.00 0.00 7.50",
+		"fay 0.00 5.00 0.00 0.00 0.00 5.00",
+	}
+	february := []string{
+		"ann 0.00 6.00 -30.02 0.00 0.00 -24.02",
+		"bob 7.50 20.00 0.00 -7.50 20.00 0.00",
+		"cat 0.00 7.50 0.00 0.00 0.00 7.50",
+		"fay 5.00 0.00 -2.50 0.00 0.00 2.50",
+		"hal 0.00 8.00 -2.00 0.00 0.00 6.00",
+	}
+	b.states("2025-01", january...)
+	b.states("2025-02", february...)
+	if err := b.close("2025-02"); err != nil {
+		t.Fatal(err)
+	}
+
+	b.entry("e12 1 payment in_12 cus_1 2025-03-06T10:00:00 ann - 50")          // two months after the first sale: standard, 10.00
+	b.entry("e13 1 dispute in_9 cus_9 2025-03-02T10:00:00 bob - -100")         // -20.00
+	b.entry("e14 1 dispute_reversal in_9 cus_9 2025-03-28T10:00:00 bob - 100") // won: 20.00 again
+	b.entry("e02 3 payment in_2 cus_2 2025-01-10T10:00:00 cat - 60")           // a better rate: 15 % is 9.00, of which 7.50 are stated
+	b.entry("e15 1 payment in_15 cus_15 2025-01-30T10:00:00 bob - 0.05")       // came late: 15 % is 0.0075, to the even cent 0.01
+	b.entry("e16 1 payment in_6 cus_6 2025-01-14T10:00:00 gus - 10")           // a second payment of a sale: 15 %, 1.50
+	b.entry("e17 1 refund in_17 cus_17 2025-03-05T10:00:00 bob - -70")         // of a sale that is not booked: nothing was earned
+	march := []string{
+		"ann -24.02 10.00 0.00 0.00 0.00 -14.02",
+		"bob 0.00 0.01 0.00 0.00 0.00 0.01",
+		"cat 7.50 0.00 0.00 1.50 0.00 9.00",
+		"fay 2.50 0.00 0.00 0.00 0.00 2.50",
+		"gus 0.00 1.50 0.00 0.00 0.00 1.50",
+		"hal 6.00 0.00 0.00 0.00 0.00 6.00",
+	}
+	b.states("2025-01", january...)
+	b.states("2025-02", february...)
+	b.states("2025-03", march...)
+	if err := b.close("2025-03"); err != nil {
+		t.Fatal(err)
+	}
+
+	// Other rules, for what was sold before, too: 30 % instead of 20 of ann's 50, of bob's 100 that
+	// were disputed and won, and instead of 15 of the rest; no minimum.
+	b.rules(`[{"workspace":"shop","rules":[
+		{"name":"first","affiliates":["ann"],"percent":"30","first_sale_only":true},
+		{"name":"renewals","affiliates":["ann"],"percent":"10","months":2},
+		{"name":"flat","programs":["flat"],"flat_usd":"5.00"},
+		{"name":"held","affiliates":["hal"],"percent":"20","hold_days":30},
+		{"name":"better","percent":"30"}]}]`)
+	b.states("2025-03", march...)
+	b.states("2025-04",
+		"ann -14.02 0.00 0.00 5.00 0.00 -9.02",
+		"bob 0.01 0.00 0.00 10.01 10.02 0.00", // 30 % of 0.05 is 0.015, to the even cent 0.02
+		"cat 9.00 0.00 0.00 9.00 18.00 0.00",
+		"fay 2.50 0.00 0.00 0.00 2.50 0.00",
+		"gus 1.50 0.00 0.00 1.50 3.00 0.00",
+		"hal 6.00 0.00 0.00 0.00 6.00 0.00")
+}
+
+// The lines of a statement add up to it, down to the entries.
+func TestEntries(t *testing.T) {
+	b := open(t)
+	b.rules(someRules)
+	b.entry("e01 1 payment in_1 cus_1 2025-01-05T10:00:00 ann - 100.05")
+	b.entry("e02 1 refund in_1 cus_1 2025-01-06T10:00:00 ann - -50")
+	month, _ := earnings.ParseMonth("2025-01")
+	var got []string
+	err := earnings.Rows(t.Context(), b.store, "statement_entries", shop, month, "ann", func(_, c []string) error {
+		got = append(got, strings.Join(c, ","))
+		return nil
+	})
+	want := []string{
+		"ann,entry,2025-01-05T10:00:00Z,payment,e01,in_1,100.050000,first,false,2025-01-05T10:00:00Z,30.02,false",
+		"ann,entry,2025-01-06T10:00:00Z,refund,e02,in_1,-50.000000,first,false,2025-01-06T10:00:00Z,-15.00,false",
+	}
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("the statement is\n%s, %v; want\n%s", strings.Join(got, "\n"), err, strings.Join(want, "\n"))
+	}
+	if n, err := earnings.Unconverted(t.Context(), b.store, shop, month); err != nil || n != 0 {
+		t.Errorf("%d entries have no rate, %v", n, err)
+	}
+	b.entry("e03 1 payment in_3 cus_3 2025-01-31T23:59:59 ann - NULL")
+	b.entry("e04 1 payment in_4 cus_4 2025-02-01T00:00:00 ann - NULL")
+	if n, err := earnings.Unconverted(t.Context(), b.store, shop, month); err != nil || n != 1 {
+		t.Errorf("%d entries have no rate, %v; want 1", n, err)
+	}
+}
+
+// failing fails at its nth Exec.
+type failing struct {
+	earnings.Store
+	left int
+}
+
+var errInterrupted = errors.New("interrupted")
+
+func (f *failing) Exec(ctx context.Context, statement string, args ...any) error {
+	if f.left--; f.left < 0 {
+		return errInterrupted
+	}
+	return f.Store.Exec(ctx, statement, args...)
+}
+
+// A closing that is interrupted leaves the month open, and its lines count for nothing.
+func TestInterruptedClose(t *testing.T) {
+	b := open(t)
+	b.rules(someRules)
+	b.entry("e01 1 payment in_1 cus_1 2025-01-05T10:00:00 bob - 100")
+	for executed := range 2 {
+		if err := closeIn(t.Context(), &failing{b.store, executed}, "2025-01"); !errors.Is(err, errInterrupted) {
+			t.Fatalf("%d statements executed: %v", executed, err)
+		}
+	}
+	b.entry("e01 2 payment in_1 cus_1 2025-01-05T10:00:00 cat - 100")
+	b.states("2025-01", "cat 0.00 15.00 0.00 0.00 15.00 0.00")
+	if err := b.close("2025-01"); err != nil {
+		t.Fatal(err)
+	}
+	b.states("2025-01", "cat 0.00 15.00 0.00 0.00 15.00 0.00")
+	b.states("2025-02")
+}
+
+func TestCloseRefuses(t *testing.T) {
+	b := open(t)
+	if err := b.close("2025-01"); err == nil || !strings.Contains(err.Error(), "has no rules") {
+		t.Errorf("without rules: %v", err)
+	}
+	b.rules(someRules)
+	if err := b.close("2025-06"); err == nil || !strings.Contains(err.Error(), "has not ended") {
+		t.Errorf("a month that has not ended: %v", err)
+	}
+	if err := b.close("2025-03"); err != nil {
+		t.Fatal(err)
+	}
+	for _, month := range []string{"2025-02", "2025-03"} {
+		if err := b.close(month); !errors.Is(err, earnings.ErrClosed) {
+			t.Errorf("%s: %v", month, err)
+		}
+	}
+	if _, err := earnings.ParseMonth("2025-13"); err == nil {
+		t.Error("2025-13 is a month")
+	}
+}

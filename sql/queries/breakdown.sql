@@ -1,0 +1,40 @@
+-- Which affiliates, links, campaigns, channels, countries … bring the money?
+-- One row for each name of the dimension; an empty name: none, or nobody is credited. dimension empty: one row for everything.
+-- visitors: of clicks. customers: buyers' first sales. paid, refunded, disputed: without tax, when they happened; net is their sum.
+-- epc: net of attributed money for each click. conversion: first sales that are attributed for each click, so renewals do not
+-- count. average_order: paid for each sale. refund_rate: refunded of paid. NULL: nothing to divide by. Money without a rate is in no
+-- sum, but counted.
+-- @param workspace String: whose data
+-- @param livemode Bool = true: false: Stripe's test mode
+-- @param from DateTime('UTC'): begin of the time, UTC
+-- @param to DateTime('UTC'): its end, not included
+-- @param dimension String = 'affiliate': program, affiliate, link, source, medium, campaign, channel, country or device; empty: all together
+-- @param only Map(String, Array(String)) = {}: names to count, by dimension, such as {'country':['DE','AT']}; all must fit
+-- @param without Map(String, Array(String)) = {}: names to leave out, by dimension
+-- @param currency String = 'usd': ISO 4217 in lower case; money is shown in it, by the rate of its day
+-- @param rates String = '': source of the rates to show it by; empty: the first by name
+-- @param limit UInt32 = 100: how many names
+SELECT
+    name,
+    countIf(what = 'click') AS clicks,
+    uniqIf(who, what = 'click') AS visitors,
+    sumIf(quantity, what = 'lead') AS leads,
+    uniqExactIf(sale_id, kind = 'payment') AS sales,
+    uniqExactIf(sale_id, kind = 'payment' AND first_sale) AS customers,
+    sumIf(ifNull(a.net, 0), kind = 'payment') AS paid,
+    sumIf(ifNull(a.net, 0), kind IN ('refund', 'refund_reversal')) AS refunded,
+    sumIf(ifNull(a.net, 0), kind IN ('dispute', 'dispute_reversal')) AS disputed,
+    sumIf(ifNull(a.net, 0), what = 'entry') AS net,
+    if(clicks = 0, NULL, round(sumIf(ifNull(a.net, 0), attributed) / clicks, 4)) AS epc,
+    if(clicks = 0, NULL, round(toDecimal128(uniqExactIf(sale_id, kind = 'payment' AND first_sale AND attributed), 6) / clicks, 4)) AS conversion,
+    if(sales = 0, NULL, round(paid / sales, 4)) AS average_order,
+    if(paid = 0, NULL, round(-refunded / paid, 4)) AS refund_rate,
+    countIf(what = 'entry' AND a.net IS NULL) AS without_rate
+FROM activity(
+    workspace = {workspace:String}, livemode = {livemode:Bool}, from = {from:DateTime('UTC')}, to = {to:DateTime('UTC')}, dimension = {dimension:String},
+    only = {only:Map(String, Array(String))}, without = {without:Map(String, Array(String))}, currency = {currency:String}, rates = {rates:String}
+) AS a
+GROUP BY name
+ORDER BY net DESC, clicks DESC, name
+LIMIT {limit:UInt32}
+SETTINGS optimize_move_to_prewhere_if_final = 0

@@ -1,0 +1,57 @@
+-- What do customers bring after they were won, and how many come back?
+-- Buyers by the unit of time of their first sale and by whom or what it is credited to; age: units since then, 0 is the first. buyers:
+-- how many the cohort has. active: how many of them bought in this unit; retention: the share. net_usd: without tax, refunds and disputes
+-- subtracted when they happened; cumulative_usd: until then; per_buyer: that for each of the cohort. Money without a rate is left out
+-- (see without_rate). A cohort has no row for a unit in which no money of its buyers moved.
+-- @param workspace String: whose data
+-- @param livemode Bool = true: false: Stripe's test mode
+-- @param from DateTime('UTC'): begin of the time in which buyers were won, UTC
+-- @param to DateTime('UTC'): its end, not included
+-- @param unit String = 'week': day, week (from Monday), month, quarter or year
+-- @param timezone String = 'UTC': IANA name, such as Asia/Kolkata: where the unit begins
+-- @param dimension String = '': affiliate, channel, campaign or program; empty: all together
+SELECT
+    formatDateTime(cohort, '%F', {timezone:String}) AS won,
+    name,
+    toUInt32(age) AS age,
+    any(cohort_buyers) AS buyers,
+    uniqExactIf(buyer, kind = 'payment') AS active,
+    round(toDecimal128(active, 6) / buyers, 4) AS retention,
+    sum(ifNull(entry_usd, 0)) AS net_usd,
+    sum(net_usd) OVER (PARTITION BY cohort, name ORDER BY age) AS cumulative_usd,
+    round(cumulative_usd / buyers, 4) AS per_buyer
+FROM
+(
+    SELECT
+        *,
+        uniqExact(buyer) OVER (PARTITION BY cohort, name) AS cohort_buyers,
+        dateDiff({unit:String}, cohort, toDateTime(dateTrunc({unit:String}, toDateTime(occurred_at, 'UTC'), {timezone:String}), {timezone:String}), {timezone:String}) AS age
+    FROM
+    (
+        SELECT
+            buyer, kind, occurred_at, entry_usd,
+            toDateTime(dateTrunc({unit:String}, toDateTime(min(if(kind = 'payment', occurred_at, NULL)) OVER (PARTITION BY buyer), 'UTC'), {timezone:String}), {timezone:String}) AS cohort,
+            argMin(credited, (kind != 'payment', occurred_at, sale_id)) OVER (PARTITION BY buyer) AS name,
+            minIf(occurred_at, kind = 'payment') OVER (PARTITION BY buyer) AS won_at
+        FROM
+        (
+            SELECT
+                multiIf(external_customer_id != '', external_customer_id, customer_id != '', customer_id, sale_id) AS buyer,
+                kind, occurred_at, sale_id, e.net_usd AS entry_usd,
+                multiIf(
+                    {dimension:String} = 'affiliate', affiliate_id,
+                    {dimension:String} = 'channel', toString(channel),
+                    {dimension:String} = 'campaign', toString(utm_campaign),
+                    {dimension:String} = 'program', toString(program_id),
+                    {dimension:String} = '', '',
+                    throwIf(true, 'dimension is one of affiliate, channel, campaign, program')::String
+                ) AS credited
+            FROM revenue AS e FINAL
+            WHERE e.workspace = {workspace:String} AND e.livemode = {livemode:Bool} AND e.status = 'booked' AND e.amount != 0
+        )
+    )
+    WHERE won_at >= {from:DateTime('UTC')} AND won_at < {to:DateTime('UTC')}
+)
+GROUP BY cohort, name, age
+ORDER BY cohort, name, age
+SETTINGS optimize_move_to_prewhere_if_final = 0

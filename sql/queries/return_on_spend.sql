@@ -1,0 +1,58 @@
+-- What did each channel, campaign, source or affiliate cost, and what did it bring?
+-- spend: of the table spend, for days from the day of from to the day before to; net: of attributed money of the time, without tax, refunds
+-- and disputes subtracted when they happened. roas: net for each unit of spend; cost_per_click, cost_per_customer (first sales that are
+-- attributed): spend for each. NULL: nothing to divide by. Spend whose currency has no rate on its day, and money without a rate, are left
+-- out, and counted. Begin and end at midnight UTC, or days of spend are compared with parts of days.
+-- @param workspace String: whose data
+-- @param livemode Bool = true: false: Stripe's test mode
+-- @param from DateTime('UTC'): begin of the time, UTC
+-- @param to DateTime('UTC'): its end, not included
+-- @param dimension String = 'channel': affiliate, source, campaign or channel
+-- @param currency String = 'usd': ISO 4217 in lower case; money is shown in it, by the rate of its day
+-- @param rates String = '': source of the rates to show it by; empty: the first by name
+-- @param limit UInt32 = 100: how many names
+SELECT
+    name,
+    sum(spent) AS spend,
+    sum(clicks) AS clicks,
+    sum(customers) AS customers,
+    sum(b.net) AS net,
+    if(spend = 0, NULL, round(net / spend, 4)) AS roas,
+    if(clicks = 0, NULL, round(spend / clicks, 4)) AS cost_per_click,
+    if(customers = 0, NULL, round(spend / customers, 4)) AS cost_per_customer,
+    sum(missing) AS without_rate
+FROM
+(
+    SELECT
+        a.name AS name,
+        toDecimal128(0, 6) AS spent,
+        countIf(a.what = 'click') AS clicks,
+        uniqExactIf(a.sale_id, a.kind = 'payment' AND a.first_sale AND a.attributed) AS customers,
+        sumIf(ifNull(a.net, toDecimal128(0, 6)), a.attributed) AS net,
+        countIf(a.attributed AND a.net IS NULL) AS missing
+    FROM activity(
+        workspace = {workspace:String}, livemode = {livemode:Bool}, from = {from:DateTime('UTC')}, to = {to:DateTime('UTC')}, dimension = {dimension:String},
+        only = map()::Map(String, Array(String)), without = map()::Map(String, Array(String)), currency = {currency:String}, rates = {rates:String}
+    ) AS a
+    GROUP BY name
+    UNION ALL
+    SELECT
+        multiIf(
+            {dimension:String} = 'affiliate', s.affiliate_id,
+            {dimension:String} = 'source', s.utm_source,
+            {dimension:String} = 'campaign', s.utm_campaign,
+            {dimension:String} = 'channel', s.channel,
+            throwIf(true, 'dimension is one of affiliate, source, campaign, channel')::String
+        ),
+        sum(ifNull(s.shown, toDecimal128(0, 6))),
+        0, 0, toDecimal128(0, 6),
+        countIf(s.shown IS NULL)
+    FROM spend_shown(
+        workspace = {workspace:String}, from = {from:DateTime('UTC')}, to = {to:DateTime('UTC')}, currency = {currency:String}, rates = {rates:String}
+    ) AS s
+    GROUP BY 1
+) AS b
+GROUP BY name
+ORDER BY spend DESC, net DESC, name
+LIMIT {limit:UInt32}
+SETTINGS optimize_move_to_prewhere_if_final = 0

@@ -1,0 +1,54 @@
+-- How did clicks, leads, sales and net revenue run over time?
+-- One row for each unit of time, also for one in which nothing happened. local: its begin as clocks in the time zone show it;
+-- start_utc: the same in UTC; next_start: its end, in the time zone. open: it is not over, or from and to cut it. visitors: of clicks. customers: buyers' first sales. net:
+-- without tax, refunds and disputes subtracted when they happened; money without a rate is not in it but counted. A sale that is
+-- paid in parts counts in each unit in which a part came.
+-- @param workspace String: whose data
+-- @param livemode Bool = true: false: Stripe's test mode
+-- @param from DateTime('UTC'): begin of the time, UTC
+-- @param to DateTime('UTC'): its end, not included
+-- @param unit String = 'day': hour, day, week (from Monday), month, quarter or year
+-- @param timezone String = 'UTC': IANA name, such as Asia/Kolkata: where the unit begins
+-- @param only Map(String, Array(String)) = {}: names to count, by dimension, such as {'country':['DE','AT']}; all must fit
+-- @param without Map(String, Array(String)) = {}: names to leave out, by dimension
+-- @param currency String = 'usd': ISO 4217 in lower case; money is shown in it, by the rate of its day
+-- @param rates String = '': source of the rates to show it by; empty: the first by name
+SELECT
+    formatDateTime(start, '%F %T', {timezone:String}) AS local,
+    toTimeZone(start, 'UTC') AS start_utc,
+    multiIf(
+        {unit:String} = 'hour', addHours(start, 1),
+        {unit:String} = 'day', addDays(start, 1),
+        {unit:String} = 'week', addWeeks(start, 1),
+        {unit:String} = 'month', addMonths(start, 1),
+        {unit:String} = 'quarter', addQuarters(start, 1),
+        addYears(start, 1)
+    ) AS next_start,
+    (start < {from:DateTime('UTC')} OR next_start > {to:DateTime('UTC')} OR start <= now() AND now() < next_start)::Bool AS open,
+    countIf(what = 'click') AS clicks,
+    uniqIf(who, what = 'click') AS visitors,
+    sumIf(quantity, what = 'lead') AS leads,
+    uniqExactIf(sale_id, kind = 'payment') AS sales,
+    uniqExactIf(sale_id, kind = 'payment' AND first_sale) AS customers,
+    sumIf(ifNull(a.net, 0), what = 'entry') AS net,
+    countIf(what = 'entry' AND a.net IS NULL) AS without_rate
+FROM
+(
+    SELECT start, '' AS what, '' AS who, 0 AS quantity, '' AS sale_id, '' AS kind, false AS first_sale, CAST(NULL, 'Nullable(Decimal(38, 6))') AS net
+    FROM
+    (
+        SELECT arrayJoin(arrayDistinct(arrayMap(
+            i -> toDateTime(dateTrunc({unit:String}, least({from:DateTime('UTC')} + i * 3600, {to:DateTime('UTC')} - 1), {timezone:String}), {timezone:String}),
+            range(1 + intDiv(toUInt32({to:DateTime('UTC')} - {from:DateTime('UTC')}) + 3599, 3600))
+        ))) AS start
+    )
+    UNION ALL
+    SELECT toDateTime(dateTrunc({unit:String}, toDateTime(at, 'UTC'), {timezone:String}), {timezone:String}), what, who, quantity, sale_id, kind, first_sale, net
+    FROM activity(
+        workspace = {workspace:String}, livemode = {livemode:Bool}, from = {from:DateTime('UTC')}, to = {to:DateTime('UTC')}, dimension = '',
+        only = {only:Map(String, Array(String))}, without = {without:Map(String, Array(String))}, currency = {currency:String}, rates = {rates:String}
+    )
+) AS a
+GROUP BY start
+ORDER BY start
+SETTINGS optimize_move_to_prewhere_if_final = 0

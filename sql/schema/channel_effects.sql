@@ -1,0 +1,76 @@
+CREATE VIEW channel_effects
+COMMENT 'Removal effect of each channel, 0 to 1; parameters: workspace, livemode, from, to, lookback_days'
+AS WITH
+    paths AS
+    (
+        SELECT
+            arrayCompact(arrayMap(touch -> (touch.2), arraySort(arrayFilter(touch -> ((NOT bought) OR ((touch.1) <= bought_at)), clicked)))) AS channels,
+            bought
+        FROM
+        (
+            SELECT
+                visitor_id,
+                groupArray((clicked_at, toString(channel), click_id)) AS clicked
+            FROM clicks
+            FINAL
+            WHERE (workspace = {workspace:String}) AND (NOT is_bot) AND (visitor_id != '') AND (clicked_at >= ({from:DateTime('UTC')} - toIntervalDay({lookback_days:UInt16}))) AND (clicked_at < {to:DateTime('UTC')})
+            GROUP BY visitor_id
+        ) AS c
+        LEFT JOIN
+        (
+            SELECT
+                visitor_id,
+                max(occurred_at) AS bought_at,
+                true AS bought
+            FROM ledger
+            FINAL
+            WHERE (workspace = {workspace:String}) AND (status = 'booked') AND (amount != 0) AND (livemode = {livemode:Bool}) AND (kind = 'payment') AND (visitor_id != '') AND (occurred_at >= {from:DateTime('UTC')}) AND (occurred_at < {to:DateTime('UTC')})
+            GROUP BY visitor_id
+        ) AS s USING (visitor_id)
+        WHERE notEmpty(channels)
+    ),
+    steps AS
+    (
+        SELECT
+            a,
+            mapFromArrays(groupArray(b), groupArray(n / total)) AS probabilities
+        FROM
+        (
+            SELECT
+                a,
+                b,
+                count() AS n,
+                sum(n) OVER (PARTITION BY a) AS total
+            FROM paths
+            ARRAY JOIN
+                arrayPushFront(channels, '(begin)') AS a,
+                arrayPushBack(channels, if(bought, '(sale)', '(end)')) AS b
+            GROUP BY
+                a,
+                b
+        )
+        GROUP BY a
+    ),
+    chain AS
+    (
+        SELECT
+            arraySort(groupUniqArrayIf(a, a != '(begin)')) AS names,
+            mapFromArrays(groupArray(a), groupArray(probabilities)) AS p
+        FROM steps
+    )
+SELECT
+    channel,
+    effect
+FROM
+(
+    SELECT
+        names,
+        arrayMap(name -> ((p['(begin)'])[name]), names) AS begin,
+        arrayMap(name -> ((p[name])['(sale)']), names) AS sale,
+        arrayMap(name -> arrayMap(before -> ((p[before])[name]), names), names) AS into,
+        arrayMap(removed -> ((arrayFold((state, step) -> ((state.1) + arrayDotProduct(state.2, sale), arrayMap((name, `from`) -> if(name = removed, 0., arrayDotProduct(state.2, `from`)), names, into)), range(100), (0., arrayMap((name, x) -> if(name = removed, 0., x), names, begin)))).1), arrayPushFront(names, '')) AS sales
+    FROM chain
+)
+ARRAY JOIN
+    names AS channel,
+    arrayMap(x -> if((sales[1]) = 0, 0., 1 - (x / (sales[1]))), arrayPopFront(sales)) AS effect;

@@ -1,0 +1,13 @@
+CREATE MATERIALIZED VIEW ledger_written_mv TO ledger_written
+(
+    `workspace` LowCardinality(String),
+    `entry_id` FixedString(16),
+    `version` UInt128,
+    `written_at` DateTime64(3, 'UTC')
+)
+AS SELECT
+    workspace,
+    entry_id,
+    version,
+    now64(3, 'UTC') AS written_at
+FROM ledger;

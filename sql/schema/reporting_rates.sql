@@ -1,0 +1,16 @@
+CREATE VIEW reporting_rates
+COMMENT 'Exchange rates to show USD in another currency; parameters: currency, source'
+AS SELECT
+    toDate('1970-01-01') AS day,
+    toDate('2149-06-06') AS until,
+    toDecimal128(1, 18) AS usd
+WHERE {currency:String} = 'usd'
+UNION ALL
+SELECT
+    date,
+    if(min(valid_to) = toDate('1970-01-01'), date + 7, min(valid_to)),
+    argMin(f.usd, (source != {source:String}, source))
+FROM fx_rates AS f
+FINAL
+WHERE (currency = {currency:String}) AND (fault = '') AND (f.usd > 0)
+GROUP BY date;

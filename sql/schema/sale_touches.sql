@@ -1,0 +1,92 @@
+CREATE VIEW sale_touches
+COMMENT 'Sales with the clicks before them; parameters: workspace, livemode, from, to, lookback_days, dimension'
+AS SELECT
+    sale_id,
+    any(sold_at) AS sold_at,
+    any(net_usd) AS net_usd,
+    any(credited) AS credited,
+    any(credited_channel) AS credited_channel,
+    any(credited_rule) AS credited_rule,
+    any(credited_click) AS credited_click,
+    any(credited_at) AS credited_at,
+    any(entries) AS entries,
+    arraySort(arrayFlatten(groupArray(counted))) AS touches
+FROM
+(
+    SELECT
+        s.sale_id AS sale_id,
+        any(s.sold_at) AS sold_at,
+        any(s.net_usd) AS net_usd,
+        any(s.credited) AS credited,
+        any(s.credited_channel) AS credited_channel,
+        any(s.credited_rule) AS credited_rule,
+        any(s.credited_click) AS credited_click,
+        any(s.credited_at) AS credited_at,
+        any(s.entries) AS entries,
+        arrayFilter(touch -> (((touch.1) <= sold_at) AND ((touch.1) >= (sold_at - toIntervalDay({lookback_days:UInt16})))), arrayFold((chosen, touch) -> if(empty(chosen) OR ((touch.1) > (((chosen[-1]).1) + toIntervalHour(1))), arrayPushBack(chosen, touch), chosen), arraySort(groupArrayIf((c.clicked_at, c.click_id, c.name, c.channel), c.visitor_id != '')), CAST('[]', 'Array(Tuple(DateTime64(3, \'UTC\'), FixedString(16), String, String))'))) AS counted
+    FROM
+    (
+        SELECT
+            visitor_id,
+            clicked_at,
+            click_id,
+            toString(channel) AS channel,
+            multiIf({dimension:String} = 'affiliate', affiliate_id, {dimension:String} = 'program', program_id, {dimension:String} = 'link', link_id, {dimension:String} = 'source', utm_source, {dimension:String} = 'medium', utm_medium, {dimension:String} = 'campaign', utm_campaign, channel) AS name,
+            visitor_link
+        FROM clicks
+        FINAL
+        WHERE (workspace = {workspace:String}) AND (NOT is_bot) AND (visitor_id != '') AND (clicked_at >= ({from:DateTime('UTC')} - toIntervalDay({lookback_days:UInt16} + 1))) AND (clicked_at < {to:DateTime('UTC')})
+    ) AS c
+    RIGHT JOIN
+    (
+        SELECT
+            sale_id,
+            sold_at,
+            net_usd,
+            credited,
+            credited_channel,
+            credited_rule,
+            credited_click,
+            credited_at,
+            entries,
+            arrayJoin(if(empty(visitors), [''], visitors)) AS visitor_id
+        FROM
+        (
+            SELECT
+                *,
+                groupUniqArrayIf(visitor, visitor != '') OVER (PARTITION BY buyer) AS visitors
+            FROM
+            (
+                SELECT
+                    e.sale_id AS sale_id,
+                    minIf(e.occurred_at, e.kind = 'payment') AS sold_at,
+                    argMinIf(e.visitor_id, e.occurred_at, e.kind = 'payment') AS visitor,
+                    argMinIf(multiIf(e.external_customer_id != '', e.external_customer_id, e.customer_id != '', e.customer_id, e.sale_id), e.occurred_at, e.kind = 'payment') AS buyer,
+                    toDecimal128(assumeNotNull(sum(e.net_usd)), 6) AS net_usd,
+                    argMinIf(e.name, e.occurred_at, e.kind = 'payment') AS credited,
+                    argMinIf(toString(e.channel), e.occurred_at, e.kind = 'payment') AS credited_channel,
+                    argMinIf(toString(e.match_rule), e.occurred_at, e.kind = 'payment') AS credited_rule,
+                    argMinIf(e.click_id, e.occurred_at, e.kind = 'payment') AS credited_click,
+                    (argMinIf(tuple(e.clicked_at), e.occurred_at, e.kind = 'payment')).1 AS credited_at,
+                    groupArray((e.name, toDecimal128(assumeNotNull(e.net_usd), 6))) AS entries
+                FROM
+                (
+                    SELECT
+                        *,
+                        multiIf({dimension:String} = 'affiliate', affiliate_id, {dimension:String} = 'program', program_id, {dimension:String} = 'link', link_id, {dimension:String} = 'source', utm_source, {dimension:String} = 'medium', utm_medium, {dimension:String} = 'campaign', utm_campaign, channel) AS name
+                    FROM ledger
+                    FINAL
+                    WHERE (NOT throwIf(({dimension:String} NOT IN ('affiliate', 'program', 'link', 'source', 'medium', 'campaign', 'channel')), 'dimension is one of affiliate, program, link, source, medium, campaign, channel')) AND (workspace = {workspace:String}) AND (status = 'booked') AND (amount != 0) AND (livemode = {livemode:Bool})
+                ) AS e
+                GROUP BY e.sale_id
+                HAVING (countIf(e.kind = 'payment') > 0) AND (count() = count(e.net_usd))
+            )
+        )
+        WHERE (sold_at >= {from:DateTime('UTC')}) AND (sold_at < {to:DateTime('UTC')})
+    ) AS s ON c.visitor_id = s.visitor_id
+    GROUP BY
+        s.sale_id,
+        c.visitor_id,
+        c.visitor_link
+)
+GROUP BY sale_id;

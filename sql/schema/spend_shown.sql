@@ -1,0 +1,46 @@
+CREATE VIEW spend_shown
+COMMENT 'Spend in the reporting currency; parameters: workspace, from, to, currency, rates'
+AS SELECT
+    s.day AS day,
+    s.affiliate_id AS affiliate_id,
+    s.utm_source AS utm_source,
+    s.utm_campaign AS utm_campaign,
+    toString(s.channel) AS channel,
+    multiIf(s.currency = {currency:String}, CAST(toDecimal128(s.amount, 6), 'Nullable(Decimal(38, 6))'), (s.own_usd IS NULL) OR (s.day > r.until), NULL, CAST(roundBankers((toDecimal256(s.amount, 24) * toDecimal256(assumeNotNull(s.own_usd), 18)) / r.usd, 6), 'Nullable(Decimal(38, 6))')) AS shown
+FROM
+(
+    SELECT
+        p.*,
+        {currency:String} AS reporting,
+        multiIf(p.currency = 'usd', CAST(1, 'Nullable(Decimal(38, 18))'), p.day > f.until, NULL, f.usd) AS own_usd
+    FROM
+    (
+        SELECT *
+        FROM spend
+        FINAL
+        WHERE (workspace = {workspace:String}) AND (day >= toDate({from:DateTime('UTC')})) AND (day < toDate({to:DateTime('UTC')}))
+    ) AS p
+    ASOF LEFT JOIN
+    (
+        SELECT
+            currency,
+            date AS day,
+            if(min(valid_to) = toDate('1970-01-01'), date + 7, min(valid_to)) AS until,
+            argMin(q.usd, (source != {rates:String}, source)) AS usd
+        FROM fx_rates AS q
+        FINAL
+        WHERE (fault = '') AND (q.usd > 0)
+        GROUP BY
+            currency,
+            date
+    ) AS f ON (p.currency = f.currency) AND (p.day >= f.day)
+) AS s
+ASOF LEFT JOIN
+(
+    SELECT
+        day,
+        until,
+        usd,
+        {currency:String} AS reporting
+    FROM reporting_rates(currency = {currency:String}, source = {rates:String})
+) AS r ON (s.reporting = r.reporting) AND (s.day >= r.day);
