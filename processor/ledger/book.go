@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/shopspring/decimal"
+
 	"tributary/processor/fx"
 	"tributary/processor/identity"
 	"tributary/processor/join"
@@ -204,10 +206,7 @@ func (b *books) bookPayment(p *payment) {
 	e := b.entry(p.group, p.source, p.id, stripe.Payment, "")
 	e.OccurredAt, e.Amount, e.SaleID = p.at, p.amount, p.sale()
 	e.Tax, e.Shipping, e.Discount = p.tax, p.shipping, p.discount
-	invoices := p.invoices
-	if p.assumed != nil {
-		invoices = []*invoice{p.assumed}
-	}
+	invoices := slices.Concat(p.invoices, p.assumed)
 	if p.source.Source != stripe.FromSession {
 		for _, i := range invoices {
 			s := i.parts[p]
@@ -273,11 +272,11 @@ func (b *books) bookRemainder(i *invoice) {
 		return
 	}
 	e := b.entry(i.group, i.source, i.id, stripe.Payment, "")
-	e.Amount, e.SaleID = i.remainder, i.id
+	e.Amount, e.SaleID = i.remainder, i.sale()
 	e.Tax, e.Shipping, e.Discount = i.rest.tax, i.rest.shipping, i.rest.discount
 	describe(&e, i.facts)
 	b.entries = append(b.entries, e)
-	b.sale(i.id).add(&e)
+	b.sale(e.SaleID).add(&e)
 	for _, f := range i.facts {
 		if f.Source == stripe.FromSession && f.ParentID == "" && f.InvoiceID == "" {
 			b.supersede(f.ObjectID, i.id)
@@ -364,8 +363,13 @@ func (g *group) silent() bool {
 
 // convert fills in the USD columns: by what Stripe settled, else by the rate of the movement's own
 // day. It returns the finality of the rate, a field of the version: 0 no rate, 1 provisional, 2
-// final, 3 Stripe's own.
+// final, 3 Stripe's own. Nothing is nothing at any rate: such a row waits for none.
 func (b *books) convert(e *Entry) uint64 {
+	if e.Amount == 0 {
+		var zero decimal.Decimal
+		e.AmountUSD, e.NetUSD = &zero, &zero
+		return 0
+	}
 	quote, exponent, published := b.Rates.Convert(e.Currency, e.OccurredAt)
 	finality := uint64(1)
 	if quote.Final {
