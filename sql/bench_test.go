@@ -11,7 +11,7 @@ func BenchmarkTotals(b *testing.B) {
 			toString(number % 500), 'spring'
 		FROM (SELECT number, toDateTime64('2050-03-12 00:00:00', 3, 'UTC') + number * 7.7 AS at FROM numbers(1000000))
 		SETTINGS max_partitions_per_insert_block = 0`, nil)
-	text := question(b, "totals") + "FORMAT TSV"
+	text := question(b, "totals").Text + "FORMAT TSV"
 	for b.Loop() {
 		ask(b, dsn, text, map[string]string{
 			"workspace": "shop", "livemode": "true", "from": "2050-03-12 00:00:00", "to": "2050-06-12 00:00:00",

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -285,25 +286,38 @@ func TestComments(t *testing.T) {
 	}
 }
 
-func question(t testing.TB, name string) string {
+func question(t testing.TB, name string) sql.Question {
 	t.Helper()
-	text, err := sql.Query(name)
+	q, err := sql.AskQuestion(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return text
+	return q
 }
 
 func TestQueryUnknown(t *testing.T) {
-	if _, err := sql.Query("nothing_of_this_name"); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := sql.AskQuestion("nothing_of_this_name"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("an unknown question gives %v", err)
 	}
 }
 
-// The parameters of every question; each is asked with those that it names.
-var parameters = map[string]string{
-	"workspace": "shop", "livemode": "true", "limit": "10", "sale": "pi_1", "window_days": "30",
-	"from": "2050-06-10 00:00:00", "to": "2050-06-12 00:00:00", "step": "3600",
+// values are what the golden answers are asked with; a parameter that is not here has its default.
+var values = map[string]string{
+	"workspace": "shop", "limit": "10", "sale": "pi_1", "window_days": "30",
+	"from": "2050-06-10 00:00:00", "to": "2050-06-12 00:00:00",
+}
+
+// parameters returns a value for each parameter of a question.
+func parameters(q sql.Question) map[string]string {
+	given := make(map[string]string, len(q.Parameters))
+	for _, p := range q.Parameters {
+		value, ok := values[p.Name]
+		if !ok {
+			value = p.Default
+		}
+		given[p.Name] = value
+	}
+	return given
 }
 
 // seed fills the tables that the processor fills; the rest is the materialized views' work.
@@ -323,14 +337,43 @@ func seed(t *testing.T, dsn string) {
 // queries returns the names of all queries.
 func queries(t *testing.T) []string {
 	t.Helper()
-	files, err := filepath.Glob("queries/*.sql")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("%d queries, %v", len(files), err)
+	all, err := sql.Questions()
+	if err != nil || len(all) == 0 {
+		t.Fatalf("%d questions, %v", len(all), err)
 	}
-	for i, f := range files {
-		files[i] = strings.TrimSuffix(filepath.Base(f), ".sql")
+	names := make([]string, len(all))
+	for i, q := range all {
+		names[i] = q.Name
 	}
-	return files
+	return names
+}
+
+// The declared parameters of a question are those that its statement uses, of the same types.
+func TestQuestionParameters(t *testing.T) {
+	use := regexp.MustCompile(`\{(\w+):([^}]+)\}`)
+	all, err := sql.Questions()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, q := range all {
+		used := make(map[string]string)
+		for _, m := range use.FindAllStringSubmatch(q.Text, -1) {
+			if before, ok := used[m[1]]; ok && before != m[2] {
+				t.Errorf("%s uses %s as %s and %s", q.Name, m[1], before, m[2])
+			}
+			used[m[1]] = m[2]
+		}
+		declared := make(map[string]string)
+		for _, p := range q.Parameters {
+			declared[p.Name] = p.Type
+		}
+		if !maps.Equal(used, declared) {
+			t.Errorf("%s uses %v and declares %v", q.Name, used, declared)
+		}
+		if !strings.HasSuffix(q.Title, "?") || q.Meaning == "" {
+			t.Errorf("%s says neither what it asks nor what its answer means", q.Name)
+		}
+	}
 }
 
 // TestQueries asks every question of one small business and compares with the golden answers,
@@ -347,8 +390,8 @@ func TestQueries(t *testing.T) {
 		}
 		for _, name := range queries(t) {
 			t.Run(fmt.Sprintf("%s/merged=%t", name, merged), func(t *testing.T) {
-				golden(t, "testdata/queries/"+name+".golden.tsv", ask(t, dsn, question(t, name)+"FORMAT TSVWithNames",
-					parameters))
+				q := question(t, name)
+				golden(t, "testdata/queries/"+name+".golden.tsv", ask(t, dsn, q.Text+"FORMAT TSVWithNames", parameters(q)))
 			})
 		}
 	}
@@ -359,7 +402,8 @@ func TestQueries(t *testing.T) {
 func TestQueriesOfNothing(t *testing.T) {
 	dsn, _ := migrated(t)
 	for _, name := range queries(t) {
-		ask(t, dsn, question(t, name)+"FORMAT TSVWithNames", parameters)
+		q := question(t, name)
+		ask(t, dsn, q.Text+"FORMAT TSVWithNames", parameters(q))
 	}
 }
 
@@ -383,10 +427,7 @@ func TestQueryRules(t *testing.T) {
 		}
 	}
 	for _, name := range queries(t) {
-		text := question(t, name)
-		if first, _, _ := strings.Cut(text, "\n"); !strings.HasPrefix(first, "-- ") || !strings.HasSuffix(first, "?") {
-			t.Errorf("%s: the first line asks no question", name)
-		}
+		text := question(t, name).Text
 		if strings.Contains(text, "PREWHERE") || !strings.Contains(text, "optimize_move_to_prewhere_if_final = 0") {
 			t.Errorf("%s: its filters may reach PREWHERE", name)
 		}

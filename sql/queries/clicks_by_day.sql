@@ -1,6 +1,9 @@
 -- How many clicks, page views and visitors did each day bring?
 -- Days are UTC; from and to: on the hour. Bots are left out. A visitor who comes on two days counts on both, with clicks and page
 -- views alike. A day on which nobody came has no row.
+-- @param workspace String: whose data
+-- @param from DateTime('UTC'): begin of the time, UTC
+-- @param to DateTime('UTC'): its end, not included
 SELECT day, sum(c) AS clicks, sum(p) AS page_views, sum(v) AS visitors
 FROM
 (

@@ -1,5 +1,7 @@
 -- Which is the first day with a click, a page view or booked money on it?
 -- Its first moment, UTC; NULL where there is nothing. Money of the given livemode; clicks and page views have none.
+-- @param workspace String: whose data
+-- @param livemode Bool = true: false: Stripe's test mode
 SELECT toStartOfDay(min(at)) AS day
 FROM
 (

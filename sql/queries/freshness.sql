@@ -1,6 +1,8 @@
 -- How fresh is what the dashboards show?
 -- When the edge took the last click (bots left out) and the last lead, and when the last sale was made. A last click that is
 -- older than the minutes are kept is told by its hour. NULL: there never was one.
+-- @param workspace String: whose data
+-- @param livemode Bool = true: false: Stripe's test mode
 SELECT
     ifNull(
         (SELECT maxOrNull(m.last_received) FROM clicks_minutely AS m WHERE m.workspace = {workspace:String}),

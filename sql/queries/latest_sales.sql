@@ -2,6 +2,11 @@
 -- Newest first; refunds and disputes stand among the sales. amount: minor units of currency as Stripe sent them, for how many
 -- digits a currency has is Stripe's rule. net_usd is NULL without a rate, clicked_at where no single click is known;
 -- match_rule none: not attributed.
+-- @param workspace String: whose data
+-- @param livemode Bool = true: false: Stripe's test mode
+-- @param from DateTime('UTC'): begin of the time, UTC
+-- @param to DateTime('UTC'): its end, not included
+-- @param limit UInt32 = 20: how many rows
 SELECT
     r.occurred_at AS occurred_at,
     r.kind AS kind,

@@ -1,5 +1,6 @@
 -- Is there live money, is there test money, and since when?
 -- The two are never in one sum; this is how a page knows which of them to offer.
+-- @param workspace String: whose data
 SELECT
     r.livemode AS livemode,
     count() AS entries,

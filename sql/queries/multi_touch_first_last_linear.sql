@@ -4,6 +4,11 @@
 -- that each of the three columns adds up to the same money. An empty name: a click without an affiliate, or nobody at all.
 -- Sales without a rate are left out. sales: in which the name took part, so it adds up to more than there are.
 -- It reads clicks and the ledger themselves, not a dashboard's copies: it is a question for analysts.
+-- @param workspace String: whose data
+-- @param livemode Bool = true: false: Stripe's test mode
+-- @param from DateTime('UTC'): begin of the time, UTC
+-- @param to DateTime('UTC'): its end, not included
+-- @param window_days UInt16 = 90: days before the sale in which a click counts
 SELECT
     affiliate_id,
     uniqExact(sale_id) AS sales,

@@ -1,5 +1,8 @@
 -- By which sources of exchange rates was booked money converted?
 -- Live money and Stripe's test mode in rows of their own. usd: it was dollars already. An empty source is money without a rate.
+-- @param workspace String: whose data
+-- @param from DateTime('UTC'): begin of the time, UTC
+-- @param to DateTime('UTC'): its end, not included
 SELECT
     r.livemode AS livemode,
     r.fx_source AS fx_source,

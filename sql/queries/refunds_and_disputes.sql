@@ -1,6 +1,11 @@
 -- Which money went back, and whose sale was it?
 -- Newest first, at the time at which it went back. amount: minor units of currency, negative; a reversal (a failed refund, a
 -- dispute that was won) is positive. The affiliate is the sale's.
+-- @param workspace String: whose data
+-- @param livemode Bool = true: false: Stripe's test mode
+-- @param from DateTime('UTC'): begin of the time, UTC
+-- @param to DateTime('UTC'): its end, not included
+-- @param limit UInt32 = 20: how many rows
 SELECT
     r.occurred_at AS occurred_at,
     r.kind AS kind,

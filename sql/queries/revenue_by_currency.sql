@@ -2,6 +2,10 @@
 -- Minor units as Stripe sent them, tax included; refunds and disputes are negative, what came back of them is subtracted, and
 -- amount is the sum of the three; unattributed is the part of it that nobody is credited with. Different currencies are never
 -- added up. net_usd is without tax and leaves out the entries that without_rate counts; it is NULL where no entry has a rate.
+-- @param workspace String: whose data
+-- @param livemode Bool = true: false: Stripe's test mode
+-- @param from DateTime('UTC'): begin of the time, UTC
+-- @param to DateTime('UTC'): its end, not included
 SELECT
     r.currency AS currency,
     uniqExactIf(r.sale_id, r.kind = 'payment') AS sales,

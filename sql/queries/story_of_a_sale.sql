@@ -1,6 +1,8 @@
 -- How did this sale become what the ledger says it is?
 -- Every version of every entry that ever belonged to the sale, oldest first within an entry; current marks the one that
 -- counts. A version is written when something more became known, and a greater one wins.
+-- @param workspace String: whose data
+-- @param sale String: the sale_id: in_…, pi_…, ch_… or cs_…
 SELECT
     l.kind AS kind,
     l.object_id AS object_id,

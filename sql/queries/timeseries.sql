@@ -1,5 +1,10 @@
 -- How many clicks, page views, sales and how much net revenue (USD) did each step of time bring?
 -- step: seconds, a multiple of 3600. from and to: on the hour. A step in which nothing happened has no row.
+-- @param workspace String: whose data
+-- @param livemode Bool = true: false: Stripe's test mode
+-- @param from DateTime('UTC'): begin of the time, UTC
+-- @param to DateTime('UTC'): its end, not included
+-- @param step UInt32 = 3600: seconds of a step, a multiple of 3600
 SELECT at, sum(c) AS clicks, sum(p) AS page_views, sum(s) AS sales, toDecimalString(round(sum(net), 2), 2) AS net_usd
 FROM
 (

@@ -2,6 +2,11 @@
 -- The first limit of each dimension, best net revenue (USD) first, then most clicks. All three in one pass: a row is counted
 -- once under each of its three names; what has no name and money that is not attributed are left out. epc: net USD a click,
 -- conversion: sales a click; without a click both divide by one.
+-- @param workspace String: whose data
+-- @param livemode Bool = true: false: Stripe's test mode
+-- @param from DateTime('UTC'): begin of the time, UTC
+-- @param to DateTime('UTC'): its end, not included
+-- @param limit UInt32 = 20: how many names of each dimension
 SELECT
     dimension,
     name,

@@ -3,6 +3,10 @@
 -- of both. net_usd: all booked money without tax, refunds and disputes subtracted when they happened; money without a rate is not in
 -- it (see without_rate). refunds and disputes: how many. epc (net USD a click) and conversion (sales a click) count attributed
 -- money only, because the rest did not come from these clicks as far as anybody knows; without a click they divide by one.
+-- @param workspace String: whose data
+-- @param livemode Bool = true: false: Stripe's test mode
+-- @param from DateTime('UTC'): begin of the time, UTC
+-- @param to DateTime('UTC'): its end, not included
 SELECT
     c.clicks AS clicks,
     w.visitors AS visitors,

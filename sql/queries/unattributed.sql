@@ -1,5 +1,9 @@
 -- How many sales is nobody credited with, and what are they worth (net USD)?
 -- Their refunds and disputes are subtracted. Money without a rate is not in net_usd; revenue_by_currency has it in its own units.
+-- @param workspace String: whose data
+-- @param livemode Bool = true: false: Stripe's test mode
+-- @param from DateTime('UTC'): begin of the time, UTC
+-- @param to DateTime('UTC'): its end, not included
 SELECT
     uniqExactIf(r.sale_id, r.kind = 'payment') AS sales,
     toDecimalString(round(sum(ifNull(r.net_usd, toDecimal64(0, 6))), 2), 2) AS net_usd

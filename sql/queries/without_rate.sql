@@ -1,5 +1,9 @@
 -- Which booked money has no exchange rate yet, and is therefore in no total in USD?
 -- By currency, in minor units as Stripe sent them. oldest: since when the first of it waits.
+-- @param workspace String: whose data
+-- @param livemode Bool = true: false: Stripe's test mode
+-- @param from DateTime('UTC'): begin of the time, UTC
+-- @param to DateTime('UTC'): its end, not included
 SELECT
     r.currency AS currency,
     uniqExactIf(r.sale_id, r.kind = 'payment') AS sales,
