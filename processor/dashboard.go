@@ -38,7 +38,7 @@ func (c *dashboardCommand) Run(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	page, err := dashboard.New(dashboard.Config{DSN: c.ClickhouseDSN, Policies: workspaces.Policies, Log: log})
+	page, err := dashboard.New(dashboard.Config{DSN: c.ClickhouseDSN, Policies: workspaces.Policies, Workspaces: workspaces.Regions, Log: log})
 	if err != nil {
 		return err
 	}

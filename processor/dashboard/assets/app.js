@@ -283,7 +283,6 @@ function tick() {
 
 function draw(s) {
   state.summary = s;
-  state.skew = s.now - Date.now();
   $("workspace").textContent = s.workspace;
   const demo = s.fx_sources.filter((x) => x.includes("demo"));
   banner("demo", demo.length ? "Invented exchange rates." : "", "Money in other currencies was converted by " + demo.join(", ") + ", so USD figures are not real. Give --fx-source a real source.");
@@ -319,6 +318,7 @@ async function ask() {
       healthy(false);
     } else {
       banner("error", "");
+      state.skew = Date.parse(answer.headers.get("Date")) - Date.now(); // also of an answer that has not changed
       draw(body);
       healthy(true);
     }
