@@ -34,7 +34,7 @@ func HashPassword(password string) (string, error) {
 	return string(hash), nil
 }
 
-// NewToken returns a bearer token of 130 random bits and more, and what stands in token_hashes for
+// NewToken returns a bearer token of 260 random bits, and what stands in token_hashes for
 // it.
 func NewToken() (token, hash string) {
 	token = tokenPrefix + rand.Text() + rand.Text()

@@ -80,7 +80,7 @@ func (u *Users) byOIDC(subject, email string) *schemas.User {
 	return user
 }
 
-// byToken returns whose bearer token it is. Tokens have 256 random bits: a fast hash is enough, and
+// byToken returns whose bearer token it is. Tokens have 260 random bits: a fast hash is enough, and
 // how long a look-up takes says nothing.
 func (u *Users) byToken(token string) *schemas.User {
 	return u.current.Load().byToken[TokenHash(token)]
