@@ -154,6 +154,14 @@ func (d *Dashboard) Close() error {
 	return nil
 }
 
+// Ready returns why no figures can be shown, or nil.
+func (d *Dashboard) Ready(ctx context.Context) error {
+	if err := d.conn.Ping(ctx); err != nil {
+		return fmt.Errorf("ask ClickHouse: %w", err)
+	}
+	return nil
+}
+
 // ServeHTTP implements [http.Handler].
 func (d *Dashboard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
