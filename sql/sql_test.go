@@ -304,6 +304,7 @@ func TestQueryUnknown(t *testing.T) {
 // values are what the golden answers are asked with; a parameter that is not here has its default.
 var values = map[string]string{
 	"workspace": "shop", "limit": "10", "sale": "pi_1", "window_days": "30",
+	"affiliate": "ann",
 	"from": "2050-06-10 00:00:00", "to": "2050-06-12 00:00:00",
 }
 
