@@ -211,6 +211,7 @@ func (d *Dashboard) routes() http.Handler {
 	handle("GET /api/summary", people, d.serveSummary)
 	handle("GET /explain", people, d.serveExplanation)
 	handle("POST /api/views", owners, d.makeView)
+	handle("/mcp", everyone, d.toolHandler())
 	return mux
 }
 

@@ -2,6 +2,7 @@ package query
 
 import (
 	"encoding/json"
+	"math"
 	"net/http"
 	"regexp"
 	"slices"
@@ -187,6 +188,11 @@ func readScalar(name, kind, value string) (string, error) {
 			return wrong()
 		}
 		return value, nil
+	case strings.HasPrefix(kind, "Float"):
+		if x, err := strconv.ParseFloat(value, 64); err != nil || math.IsInf(x, 0) || math.IsNaN(x) {
+			return wrong()
+		}
+		return value, nil
 	case kind == "Date":
 		if _, err := time.Parse(time.DateOnly, value); err != nil {
 			return wrong()
@@ -229,6 +235,8 @@ func expect(kind string) string {
 	switch kind = bareType(kind); {
 	case integerType.MatchString(kind):
 		return "Give a whole number (" + kind + ")."
+	case strings.HasPrefix(kind, "Float"):
+		return "Give a number, such as 7.5."
 	case kind == "Bool":
 		return "Give true or false."
 	case kind == "Date":
