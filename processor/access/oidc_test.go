@@ -151,7 +151,7 @@ func TestOpenIDConnect(t *testing.T) {
 	for name, change := range map[string]func(string, []*http.Cookie) (string, []*http.Cookie){
 		"begun in another browser": func(back string, _ []*http.Cookie) (string, []*http.Cookie) { return back, nil },
 		"another state": func(back string, c []*http.Cookie) (string, []*http.Cookie) {
-			return back[:strings.Index(back, "state=")] + "state=x", c
+			return strings.Replace(back, "state=", "state=x", 1), c
 		},
 		"no code": func(string, []*http.Cookie) (string, []*http.Cookie) { return public + callbackPath, nil },
 		"a wrong code": func(back string, c []*http.Cookie) (string, []*http.Cookie) {

@@ -58,6 +58,7 @@ type answer struct {
 	body   []byte
 	zipped []byte // nil if that is no shorter
 	err    error
+	size   int // what it counts for in answers.bytes, whose mutex guards it
 }
 
 func (a *answer) finished() bool {
@@ -95,18 +96,10 @@ func (a *answers) current(ctx context.Context) *marker {
 	return m
 }
 
-// same reports whether an answer that was made under the marker old still holds under now.
-func (now *marker) same(old *marker) bool {
-	return now == old || now.text != "" && old.finished() && now.text == old.text
-}
-
-func (m *marker) finished() bool {
-	select {
-	case <-m.done:
-		return true
-	default:
-		return false
-	}
+// same reports whether an answer that was made under the marker old still holds under m. Both have
+// been waited for.
+func (m *marker) same(old *marker) bool {
+	return m == old || m.text != "" && m.text == old.text
 }
 
 // serve answers a request for figures: with 304 if the client has them, else from memory, else by
@@ -213,15 +206,14 @@ func (a *answers) make(ctx context.Context, found *answer, key string, zip bool,
 		delete(a.kept, key)
 		return
 	}
-	a.bytes += len(found.body) + len(found.zipped)
+	found.size = len(found.body) + len(found.zipped)
+	a.bytes += found.size
 }
 
-// drop forgets an answer. One that is still being made is forgotten by those who wait for it only.
+// drop forgets an answer. Who waits for one that is still being made gets it all the same.
 func (a *answers) drop(key string) {
 	if old := a.kept[key]; old != nil {
-		if old.finished() {
-			a.bytes -= len(old.body) + len(old.zipped)
-		}
+		a.bytes -= old.size
 		delete(a.kept, key)
 	}
 }
