@@ -73,7 +73,7 @@ func TestQuestionFormats(t *testing.T) {
 	for _, c := range []struct{ query, accept, kind, begins string }{
 		{"", "", "application/json", "{"},
 		{"", "text/html, */*", "application/json", "{"},
-		{"&format=json", "text/csv", "application/json", "{"},
+		{"&format=json", "text/csv", "application/json", `{"meta":[{"name":"currency"`},
 		{"&format=ndjson", "", "application/x-ndjson", `{"currency":"usd"`},
 		{"&format=csv", "", "text/csv; charset=utf-8", `"currency","sales"`},
 		{"", "text/csv;q=0.9", "text/csv; charset=utf-8", `"currency","sales"`},

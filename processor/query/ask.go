@@ -1,8 +1,10 @@
 package query
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -167,7 +169,10 @@ func (a *Asker) send(ctx context.Context, q sql.Question, values map[string]stri
 		}
 		var response *http.Response
 		if response, err = a.client.Do(request); err == nil {
-			return a.read(response, q)
+			if answer, err = a.read(response, q); err != nil || f.Name != JSON.Name {
+				return answer, err
+			}
+			return compact(answer)
 		}
 	}
 	return nil, err
@@ -192,6 +197,15 @@ func (a *Asker) read(response *http.Response, q sql.Question) ([]byte, error) {
 		return nil, faultOf(codeTooManyRowsOrBytes, "")
 	}
 	return slices.Clip(body), nil
+}
+
+// compact takes the blanks out of JSON, which ClickHouse writes for eyes.
+func compact(answer []byte) ([]byte, error) {
+	var short bytes.Buffer
+	if err := json.Compact(&short, answer); err != nil {
+		return nil, fmt.Errorf("read the answer: %w", err)
+	}
+	return short.Bytes(), nil
 }
 
 // escape writes a value as the HTTP interface reads param_…: in the escaping of TabSeparated
