@@ -379,6 +379,10 @@ func TestViews(t *testing.T) {
 			t.Errorf("a link %s: %q", name, got)
 		}
 	}
+	own := i.logIn(t, "ada", password)
+	if got := text(i.send("GET", "/", nil, append(own, i.send("GET", good, nil, own, nil).Cookies()...), nil)); got != "ada owner" {
+		t.Errorf("a link logs out who is logged in: %q", got)
+	}
 	cookies := i.send("GET", good, nil, nil, nil).Cookies()
 	analyst := ada
 	analyst.Role = Analyst
