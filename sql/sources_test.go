@@ -60,3 +60,13 @@ func quoted(t *testing.T, text string) string {
 	}
 	return strings.TrimSuffix(out.String(), "\n")
 }
+
+// TestViewsDoNotReadTheClock: who keeps an answer while no table has changed sees in the question's
+// text whether it depends on the time. A view would hide it.
+func TestViewsDoNotReadTheClock(t *testing.T) {
+	dsn, _ := migrated(t)
+	for _, view := range column(t, dsn, `SELECT name FROM system.tables WHERE database = currentDatabase() AND engine = 'View'
+		AND match(create_table_query, '(?i)\\b(now|now64|today|yesterday)\\s*\\(')`) {
+		t.Errorf("the view %s reads the clock: let the question do it, and give the view a parameter", view)
+	}
+}

@@ -81,7 +81,11 @@ func (d *Dashboard) serveQuestion(w http.ResponseWriter, r *http.Request, caller
 	if format.Name != query.JSON.Name {
 		w.Header().Set("Content-Disposition", `attachment; filename="`+q.Name+"."+format.Name+`"`)
 	}
-	err = d.answers.serve(w, r, answerKey(q.Name, format.Name, values), format.MediaType, func(ctx context.Context) ([]byte, error) {
+	asked := ""
+	if query.ReadsClock(q) {
+		asked = d.now().UTC().Format("2006-01-02 15:04") // its answer holds for a minute
+	}
+	err = d.answers.serve(w, r, answerKey(q.Name, format.Name, asked, values), format.MediaType, func(ctx context.Context) ([]byte, error) {
 		return d.asker.Ask(ctx, caller.Key, q, values, format)
 	})
 	if err != nil {
@@ -106,8 +110,8 @@ func (d *Dashboard) resolve(caller *access.Caller, name string, given map[string
 }
 
 // answerKey is everything that an answer depends on but the tables.
-func answerKey(name, format string, values map[string]string) string {
-	key, _ := json.Marshal([]any{name, format, values}) // strings, and keys in order
+func answerKey(name, format, asked string, values map[string]string) string {
+	key, _ := json.Marshal([]any{name, format, asked, values}) // strings, and keys in order
 	return string(key)
 }
 

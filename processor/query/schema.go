@@ -21,15 +21,13 @@ type Schema struct {
 	Items       *Schema            `json:"items,omitempty"`
 	Properties  map[string]*Schema `json:"properties,omitempty"`
 	Required    []string           `json:"required,omitempty"`
-	// Additional false forbids parameters that the question does not have.
-	Additional *bool `json:"additionalProperties,omitempty"`
+	Additional  any                `json:"additionalProperties,omitempty"` // false, or the schema of further properties
 }
 
 // ParameterSchema returns the schema of a question's parameters, for callers of some workspaces.
 // forOne says that the server decides the affiliate.
 func ParameterSchema(q sql.Question, workspaces []string, forOne bool) *Schema {
-	no := false
-	s := &Schema{Type: "object", Properties: make(map[string]*Schema), Additional: &no}
+	s := &Schema{Type: "object", Properties: make(map[string]*Schema), Additional: false}
 	for _, p := range q.Parameters {
 		if forOne && p.Name == affiliateParameter {
 			continue
@@ -41,8 +39,7 @@ func ParameterSchema(q sql.Question, workspaces []string, forOne bool) *Schema {
 			one.Enum = workspaces
 		case p.Optional:
 			one.Default = p.Default
-			// A list's default is ClickHouse's text of it, and belongs into the description.
-			if json.Valid([]byte(p.Default)) && one.Type != "string" && one.Type != "array" {
+			if one.Type != "string" && json.Valid([]byte(p.Default)) {
 				one.Default = json.RawMessage(p.Default)
 			}
 		default:
@@ -58,6 +55,9 @@ func schemaOf(kind string) *Schema {
 		return &Schema{Type: "array", Items: schemaOf(element)}
 	}
 	zero := 0
+	if kind == filterType {
+		return &Schema{Type: "object", Additional: &Schema{Type: "array", Items: &Schema{Type: "string"}}}
+	}
 	switch kind = bareType(kind); {
 	case strings.HasPrefix(kind, "UInt"):
 		return &Schema{Type: "integer", Minimum: &zero}
@@ -76,7 +76,7 @@ func schemaOf(kind string) *Schema {
 }
 
 var errArguments = badParameter("Give an object, such as {\"from\":\"2026-01-01T00:00:00Z\"}.",
-	"The arguments are not one JSON object of texts, numbers, booleans and lists of them.")
+	"The arguments are not one JSON object of texts, numbers, booleans, and lists and objects of them.")
 
 // Arguments reads a question's parameters from a JSON object.
 func Arguments(data []byte) (map[string][]string, error) {
@@ -100,6 +100,14 @@ func Arguments(data []byte) (map[string][]string, error) {
 		}
 		if value == nil {
 			continue // as if it were left out
+		}
+		if filter, ok := value.(map[string]any); ok {
+			text, err := json.Marshal(filter)
+			if err != nil {
+				return nil, errArguments
+			}
+			given[name] = []string{string(text)}
+			continue
 		}
 		for _, element := range list {
 			text, err := argument(element)

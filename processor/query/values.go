@@ -2,6 +2,7 @@ package query
 
 import (
 	"encoding/json"
+	"maps"
 	"math"
 	"net/http"
 	"regexp"
@@ -125,35 +126,74 @@ func elementType(kind string) (string, bool) {
 	return strings.TrimSuffix(inner, ")"), ok && strings.HasSuffix(inner, ")")
 }
 
+// filterType is a filter: to each name of a dimension the values to keep or to leave out.
+const filterType = "Map(String, Array(String))"
+
 // readValue returns the value of one parameter as ClickHouse reads it.
 func readValue(p sql.Parameter, given []string) (string, error) {
 	element, isList := elementType(p.Type)
-	if !isList {
-		if len(given) != 1 {
-			return "", badParameter("Give it once.", "%s is given %d times.", p.Name, len(given))
-		}
-		return readScalar(p.Name, p.Type, given[0])
+	if isList && (len(given) != 1 || !strings.HasPrefix(given[0], "[")) {
+		return writeList(p.Name, element, given) // the parameter, repeated
 	}
-	// A list comes as a repeated parameter, or once as a JSON array.
-	if len(given) == 1 && strings.HasPrefix(given[0], "[") {
+	if len(given) != 1 {
+		return "", badParameter("Give it once.", "%s is given %d times.", p.Name, len(given))
+	}
+	switch {
+	case isList:
 		var list []string
 		if err := json.Unmarshal([]byte(given[0]), &list); err != nil {
 			return "", badParameter(expect(p.Type), "%s is not a list of strings in JSON.", p.Name)
 		}
-		given = list
+		return writeList(p.Name, element, list)
+	case p.Type == filterType:
+		return readFilter(p.Name, given[0])
 	}
-	if len(given) > maxElements {
-		return "", badParameter("Give fewer.", "%s has %d values, and %d are the most.", p.Name, len(given), maxElements)
+	return readScalar(p.Name, p.Type, given[0])
+}
+
+// readFilter reads a JSON object of lists, and returns it as ClickHouse writes a map, with its keys
+// in order.
+func readFilter(name, text string) (string, error) {
+	var filter map[string][]string
+	if err := json.Unmarshal([]byte(text), &filter); err != nil {
+		return "", badParameter(expect(filterType), "%s is not an object of lists of strings in JSON.", name)
 	}
-	quoted := make([]string, len(given))
-	for i, text := range given {
-		value, err := readScalar(p.Name, element, text)
+	if len(filter) > maxElements {
+		return "", badParameter("Give fewer.", "%s has %d keys, and %d are the most.", name, len(filter), maxElements)
+	}
+	var entries []string
+	for _, key := range slices.Sorted(maps.Keys(filter)) {
+		value, err := readScalar(name, "String", key)
 		if err != nil {
 			return "", err
 		}
-		quoted[i] = "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(value) + "'"
+		list, err := writeList(name, "String", filter[key])
+		if err != nil {
+			return "", err
+		}
+		entries = append(entries, quote(value)+":"+list)
+	}
+	return "{" + strings.Join(entries, ",") + "}", nil
+}
+
+// writeList returns a list as ClickHouse writes an array.
+func writeList(name, element string, list []string) (string, error) {
+	if len(list) > maxElements {
+		return "", badParameter("Give fewer.", "%s has %d values, and %d are the most.", name, len(list), maxElements)
+	}
+	quoted := make([]string, len(list))
+	for i, text := range list {
+		value, err := readScalar(name, element, text)
+		if err != nil {
+			return "", err
+		}
+		quoted[i] = quote(value)
 	}
 	return "[" + strings.Join(quoted, ",") + "]", nil
+}
+
+func quote(text string) string {
+	return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(text) + "'"
 }
 
 var (
@@ -233,6 +273,8 @@ func expect(kind string) string {
 		return "Repeat the parameter for each value, or give one JSON list. " + expect(element)
 	}
 	switch kind = bareType(kind); {
+	case kind == filterType:
+		return `Give one JSON object of lists, such as {"country":["DE","AT"]}.`
 	case integerType.MatchString(kind):
 		return "Give a whole number (" + kind + ")."
 	case strings.HasPrefix(kind, "Float"):

@@ -25,6 +25,7 @@ var asked = sql.Question{Name: "q", Text: "SELECT 1", Parameters: []sql.Paramete
 	{Name: "live", Type: "Bool", Optional: true, Default: "true"},
 	{Name: "channels", Type: "Array(LowCardinality(String))", Optional: true, Default: "[]"},
 	{Name: "hours", Type: "Array(UInt8)", Optional: true, Default: "[]"},
+	{Name: "only", Type: "Map(String, Array(String))", Optional: true, Default: "{}"},
 	{Name: "timezone", Type: "String", Optional: true, Default: "UTC"},
 }}
 
@@ -52,6 +53,8 @@ func TestValues(t *testing.T) {
 		{"channels", []string{"[]"}, "[]"}, {"channels", []string{`["a"`}, ""}, {"channels", []string{`[1]`}, ""},
 		{"channels", make([]string, maxElements+1), ""},
 		{"hours", []string{"1", "23"}, "['1','23']"}, {"hours", []string{"1", "x"}, ""},
+		{"only", []string{`{}`}, "{}"}, {"only", []string{`{"country":["DE","it's"],"channel":[]}`}, `{'channel':[],'country':['DE','it\'s']}`},
+		{"only", []string{`{"a":"b"}`}, ""}, {"only", []string{`[]`}, ""}, {"only", []string{`{'a':['b']}`}, ""}, {"only", []string{`{}`, `{}`}, ""}, {"only", []string{""}, ""},
 		{"timezone", []string{"Asia/Kathmandu"}, "Asia/Kathmandu"}, {"timezone", []string{"Local"}, ""}, {"timezone", []string{"Mars/Olympus"}, ""}, {"timezone", []string{""}, ""},
 		{"affiliate", []string{strings.Repeat("x", maxValueBytes)}, strings.Repeat("x", maxValueBytes)},
 		{"affiliate", []string{strings.Repeat("x", maxValueBytes+1)}, ""}, {"affiliate", []string{"\xff"}, ""},
@@ -96,11 +99,11 @@ func TestScope(t *testing.T) {
 }
 
 func TestArguments(t *testing.T) {
-	given, err := Arguments([]byte(`{"from":"2026-01-01","limit":9007199254740993,"live":true,"channels":["a","b"],"none":[],"nothing":null}`))
-	if err != nil || given["limit"][0] != "9007199254740993" || given["live"][0] != "true" || len(given["channels"]) != 2 || given["none"][0] != "[]" || len(given) != 5 {
+	given, err := Arguments([]byte(`{"from":"2026-01-01","limit":9007199254740993,"live":true,"channels":["a","b"],"none":[],"nothing":null,"only":{"b":["x"]}}`))
+	if err != nil || given["limit"][0] != "9007199254740993" || given["live"][0] != "true" || len(given["channels"]) != 2 || given["none"][0] != "[]" || given["only"][0] != `{"b":["x"]}` || len(given) != 6 {
 		t.Errorf("%v %v", given, err)
 	}
-	for _, bad := range []string{`[]`, `"x"`, `{`, `{"a":{}}`, `{"a":[[1]]}`, `{} {}`, `{"a":[null]}`} {
+	for _, bad := range []string{`[]`, `"x"`, `{`, `{"a":[{}]}`, `{"a":[[1]]}`, `{} {}`, `{"a":[null]}`} {
 		if given, err := Arguments([]byte(bad)); err == nil {
 			t.Errorf("%s: %v", bad, given)
 		}
