@@ -163,7 +163,8 @@ func (d *Dashboard) makeSummary(ctx context.Context, name string, s span, worksp
 			*Summary
 			ClickURL string `json:"click_url"`
 		}{summary, d.config.ClickURL})
-	case errors.As(err, &exception) && exception.Code == unknownTable || strings.Contains(err.Error(), "UNKNOWN_TABLE"):
+	case errors.As(err, &exception) && query.TablesMissing(int(exception.Code)),
+		strings.Contains(err.Error(), "UNKNOWN_TABLE"), strings.Contains(err.Error(), "UNKNOWN_FUNCTION"):
 		return nil, errNoTables
 	}
 	d.log.Warn("a query of the dashboard failed", "range", name, "workspace", workspace, "error", err)

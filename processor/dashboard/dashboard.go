@@ -27,8 +27,6 @@ const (
 	maxQueries = 4                // summaries and explanations that are being read at a time
 
 	explainTimeout = 20 * time.Second // of one explanation: it reads raw events, which have no index
-
-	unknownTable = 60 // ClickHouse's error code
 )
 
 // contentPolicy lets the page load its own files and nothing else; it has no inline script or

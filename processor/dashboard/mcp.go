@@ -41,7 +41,7 @@ func (d *Dashboard) ToolServer(caller *access.Caller) (*mcp.Server, error) {
 		version = info.Main.Version
 	}
 	server := mcp.NewServer(&mcp.Implementation{Name: "tributary", Title: "Tributary", Version: version},
-		&mcp.ServerOptions{Instructions: instructions, Logger: d.log, Capabilities: &mcp.ServerCapabilities{}})
+		&mcp.ServerOptions{Instructions: instructions, Capabilities: &mcp.ServerCapabilities{}})
 	for _, q := range questions {
 		if caller.Affiliate != "" && !query.ForAffiliates(q) {
 			continue
@@ -110,7 +110,7 @@ func (d *Dashboard) toolHandler() func(http.ResponseWriter, *http.Request, *acce
 			return nil
 		}
 		return server
-	}, &mcp.StreamableHTTPOptions{Stateless: true, JSONResponse: true, Logger: d.log, MaxRequestBodyBytes: 64 << 10,
+	}, &mcp.StreamableHTTPOptions{Stateless: true, JSONResponse: true, MaxRequestBodyBytes: 64 << 10,
 		DisableLocalhostProtection: true})
 	return func(w http.ResponseWriter, r *http.Request, caller *access.Caller) {
 		w.Header().Set("Cache-Control", "no-store")

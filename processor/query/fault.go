@@ -26,6 +26,7 @@ func badParameter(hint, message string, args ...any) *Fault {
 // ClickHouse's error codes (src/Common/ErrorCodes.cpp) whose cause is known.
 const (
 	codeBadArguments       = 36
+	codeUnknownFunction    = 46 // also a view with parameters that is not there
 	codeUnknownIdentifier  = 47
 	codeUnknownTable       = 60
 	codeTooManyRows        = 158
@@ -33,21 +34,28 @@ const (
 	codeTooSlow            = 160
 	codeTooManyQueries     = 202
 	codeMemoryLimit        = 241
+	codeUnknownDatabase    = 81
 	codeTooManyBytes       = 307
 	codeTooManyRowsOrBytes = 396
 	codeBadParameter       = 457
 )
 
+// TablesMissing reports whether an error code of ClickHouse means that the database lacks migrations.
+func TablesMissing(code int) bool {
+	return code == codeUnknownTable || code == codeUnknownIdentifier || code == codeUnknownFunction || code == codeUnknownDatabase
+}
+
 // faultOf says in the asker's words what ClickHouse answered with an error code.
 func faultOf(code int, text string) *Fault {
 	const narrower = "Ask for a shorter time, or give a smaller limit."
+	if TablesMissing(code) {
+		return &Fault{http.StatusServiceUnavailable, "no_tables", "ClickHouse answers, but tables or columns are missing.",
+			"Run the processor's migrate command against this database."}
+	}
 	switch code {
 	case codeBadArguments, codeBadParameter:
 		return &Fault{http.StatusBadRequest, "bad_parameter", "ClickHouse cannot read a parameter: " + firstSentence(text),
 			"GET /api/query lists each parameter with its type."}
-	case codeUnknownTable, codeUnknownIdentifier:
-		return &Fault{http.StatusServiceUnavailable, "no_tables", "ClickHouse answers, but tables or columns are missing.",
-			"Run the processor's migrate command against this database."}
 	case codeTooManyRows, codeTooManyBytes, codeTooManyRowsOrBytes:
 		return &Fault{http.StatusUnprocessableEntity, "answer_too_large",
 			fmt.Sprintf("The answer has more than %d rows or %d MiB.", maxRows, maxBytes>>20), narrower}
