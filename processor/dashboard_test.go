@@ -5,6 +5,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/cookiejar"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -121,6 +123,56 @@ func TestDashboardReadsUsersAgain(t *testing.T) {
 	becomes(200)
 	write(without)
 	becomes(401)
+}
+
+// A person logs in by password over plain HTTP on this machine, stays logged in, and logs out.
+func TestDashboardLogin(t *testing.T) {
+	var hash strings.Builder
+	if err := printHash(&hash, strings.NewReader("correct horse battery")); err != nil {
+		t.Fatal(err)
+	}
+	users := filepath.Join(t.TempDir(), "users.json")
+	text := `[{"name":"ada","role":"owner","workspaces":["default"],"password_hash":"` + strings.TrimSpace(hash.String()) + `"}]`
+	if err := os.WriteFile(users, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	base := "http://" + serveDashboard(t, "--users", users, "--dashboard-url", "http://ADDRESS", "--dashboard-key", "0123456789abcdef")
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	browser := &http.Client{Jar: jar}
+	send := func(method, path string, form url.Values) (status int, at, body string) {
+		r, err := http.NewRequestWithContext(t.Context(), method, base+path, strings.NewReader(form.Encode()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("Origin", base)
+		answer, err := browser.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		read, _ := io.ReadAll(answer.Body)
+		return answer.StatusCode, answer.Request.URL.Path, string(read)
+	}
+	if status, at, body := send("GET", "/", nil); status != 200 || at != "/login" || !strings.Contains(body, `action="/login"`) {
+		t.Fatalf("%d at %s: %s", status, at, body)
+	}
+	login := url.Values{"name": {"ada"}, "password": {"correct horse battery"}, "next": {"/api/session"}}
+	if status, at, body := send("POST", "/login", login); status != 200 || at != "/api/session" || !strings.Contains(body, `"name":"ada"`) {
+		t.Fatalf("%d at %s: %s", status, at, body)
+	}
+	if status, at, _ := send("GET", "/", nil); status != 200 || at != "/" {
+		t.Errorf("logged in: %d at %s", status, at)
+	}
+	if _, at, _ := send("POST", "/logout", nil); at != "/login" {
+		t.Errorf("logged out: at %s", at)
+	}
+	if status, _, _ := send("GET", "/api/session", nil); status != 401 {
+		t.Errorf("after logging out: %d", status)
+	}
 }
 
 // Every fault of the configuration is named at once, with a hint.

@@ -298,3 +298,26 @@ func TestToolsAnswerAsTheAPI(t *testing.T) {
 		t.Error("an affiliate's assistant has a tool for the whole workspace")
 	}
 }
+
+// An assistant on this machine has no login and sees all workspaces.
+func TestToolsWithoutLogin(t *testing.T) {
+	dsn, _ := database(t)
+	d := serve(t, Config{DSN: dsn}, time.Now)
+	server, err := d.ToolServer(access.Everybody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	here, there := mcp.NewInMemoryTransports()
+	if _, err := server.Connect(t.Context(), there, nil); err != nil {
+		t.Fatal(err)
+	}
+	session, err := mcp.NewClient(&mcp.Implementation{Name: "test", Version: "1"}, nil).Connect(t.Context(), here, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { session.Close() })
+	result, err := session.CallTool(t.Context(), &mcp.CallToolParams{Name: "modes", Arguments: map[string]any{"workspace": "other"}})
+	if err != nil || result.IsError || result.Content[0].(*mcp.TextContent).Text != get(t, d, "/api/query/modes?workspace=other").Body.String() {
+		t.Errorf("%v %+v", err, result)
+	}
+}
