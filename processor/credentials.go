@@ -75,8 +75,8 @@ type viewCommand struct {
 
 // Help is shown under --help.
 func (viewCommand) Help() string {
-	return `Whoever has the link sees the figures until it expires. A new --dashboard-key makes all links void. --dashboard-url and
---dashboard-key must be those that the dashboard runs with.`
+	return `Whoever has the link sees the figures until it expires. A new --dashboard-key makes all links void.
+--dashboard-url and --dashboard-key must be those that the dashboard runs with.`
 }
 
 func (c *viewCommand) Run(app *kong.Kong) error {

@@ -107,7 +107,13 @@ func (c *serveDashboardCommand) validate() (*dashboardConfig, error) {
 	public, key, signingErr := c.signing()
 	faults = append(faults, err, signingErr)
 	config.users = users
-	config.access = access.Config{Users: users, Public: public, Key: key, SessionLife: c.SessionLife, Known: known(workspaces)}
+	config.access = access.Config{
+		Users:       users,
+		Public:      public,
+		Key:         key,
+		SessionLife: c.SessionLife,
+		Known:       known(workspaces),
+	}
 	if c.SessionLife < time.Minute || c.SessionLife > 31*24*time.Hour {
 		faults = append(faults, errors.New("session life: it is out of range (hint: 1m to 744h)"))
 	}
@@ -186,7 +192,8 @@ func (c *serveDashboardCommand) Run(ctx context.Context, app *kong.Kong, log *sl
 	} else {
 		log.Info("the dashboard is served", "address", listener.Addr().String(), "public", c.DashboardURL)
 	}
-	reloader := program.NewReloader([]string{c.Workspaces, c.Users}, func() error { return c.reload(config) }, log, registry)
+	reload := func() error { return c.reload(config) }
+	reloader := program.NewReloader([]string{c.Workspaces, c.Users}, reload, log, registry)
 	ops := program.NewOps(registry, page.Ready, reloader.Warnings)
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second,
 		WriteTimeout: 2 * time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10}
@@ -215,7 +222,8 @@ func ended(err error) error {
 }
 
 // page makes the dashboard, behind a login if there are users.
-func (c *dashboardConfig) page(dsn string, registry *prometheus.Registry, log *slog.Logger) (*dashboard.Dashboard, error) {
+func (c *dashboardConfig) page(dsn string, registry *prometheus.Registry, log *slog.Logger,
+) (*dashboard.Dashboard, error) {
 	shown := dashboard.Config{DSN: dsn, Policies: c.workspaces.Policies, Workspaces: c.workspaces.Regions, Log: log}
 	if c.users != nil {
 		c.access.Log, c.access.Registry = log, registry

@@ -88,10 +88,13 @@ func TestDashboardReadsUsersAgain(t *testing.T) {
 	if made == nil {
 		t.Fatalf("%q", out.String())
 	}
-	with := `[{"name":"ci","role":"analyst","workspaces":["default"],"token_hashes":[` + made[2] + `]}]`
-	without := `[{"name":"ci","role":"analyst","workspaces":["default"],"token_hashes":["` + strings.Repeat("0", 64) + `"]}]`
+	file := func(hash string) string {
+		return `[{"name":"ci","role":"analyst","workspaces":["default"],"token_hashes":[` + hash + `]}]`
+	}
+	with, without := file(made[2]), file(`"`+strings.Repeat("0", 64)+`"`)
 	write(without)
-	address := serveDashboard(t, "--users", users, "--dashboard-url", "http://ADDRESS", "--dashboard-key", "0123456789abcdef")
+	address := serveDashboard(t, "--users", users, "--dashboard-url", "http://ADDRESS",
+		"--dashboard-key", "0123456789abcdef")
 	status := func() int {
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+"/api/session", http.NoBody)
 		if err != nil {
@@ -132,11 +135,13 @@ func TestDashboardLogin(t *testing.T) {
 		t.Fatal(err)
 	}
 	users := filepath.Join(t.TempDir(), "users.json")
-	text := `[{"name":"ada","role":"owner","workspaces":["default"],"password_hash":"` + strings.TrimSpace(hash.String()) + `"}]`
+	text := `[{"name":"ada","role":"owner","workspaces":["default"],"password_hash":"` +
+		strings.TrimSpace(hash.String()) + `"}]`
 	if err := os.WriteFile(users, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	base := "http://" + serveDashboard(t, "--users", users, "--dashboard-url", "http://ADDRESS", "--dashboard-key", "0123456789abcdef")
+	base := "http://" + serveDashboard(t, "--users", users, "--dashboard-url", "http://ADDRESS",
+		"--dashboard-key", "0123456789abcdef")
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		t.Fatal(err)
@@ -157,11 +162,13 @@ func TestDashboardLogin(t *testing.T) {
 		read, _ := io.ReadAll(answer.Body)
 		return answer.StatusCode, answer.Request.URL.Path, string(read)
 	}
-	if status, at, body := send("GET", "/", nil); status != 200 || at != "/login" || !strings.Contains(body, `action="/login"`) {
+	if status, at, body := send("GET", "/", nil); status != 200 || at != "/login" ||
+		!strings.Contains(body, `action="/login"`) {
 		t.Fatalf("%d at %s: %s", status, at, body)
 	}
 	login := url.Values{"name": {"ada"}, "password": {"correct horse battery"}, "next": {"/api/session"}}
-	if status, at, body := send("POST", "/login", login); status != 200 || at != "/api/session" || !strings.Contains(body, `"name":"ada"`) {
+	if status, at, body := send("POST", "/login", login); status != 200 || at != "/api/session" ||
+		!strings.Contains(body, `"name":"ada"`) {
 		t.Fatalf("%d at %s: %s", status, at, body)
 	}
 	if status, at, _ := send("GET", "/", nil); status != 200 || at != "/" {
@@ -178,21 +185,29 @@ func TestDashboardLogin(t *testing.T) {
 // Every fault of the configuration is named at once, with a hint.
 func TestDashboardConfiguration(t *testing.T) {
 	users := filepath.Join(t.TempDir(), "users.json")
-	if err := os.WriteFile(users, []byte(`[{"name":"ada","role":"owner","workspaces":["acme"],"oidc_email":"ada@example.com"}]`), 0o600); err != nil {
+	ada := `[{"name":"ada","role":"owner","workspaces":["acme"],"oidc_email":"ada@example.com"}]`
+	if err := os.WriteFile(users, []byte(ada), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	err := execute(t.Context(), []string{"dashboard", "--check", "--users", users, "--dashboard-url", "http://stats.example.com",
-		"--dashboard-key", "short", "--session-life", "1s", "--trusted-proxies", "10.0.0.1", "--ops-addr", "nonsense"}, io.Discard, io.Discard)
+	err := execute(
+		t.Context(),
+		[]string{"dashboard", "--check", "--users", users, "--dashboard-url", "http://stats.example.com",
+			"--dashboard-key", "short", "--session-life", "1s", "--trusted-proxies", "10.0.0.1", "--ops-addr", "nonsense"},
+		io.Discard,
+		io.Discard,
+	)
 	if err == nil {
 		t.Fatal("it is taken")
 	}
-	for _, want := range []string{`workspace "acme"`, "--dashboard-url https://", "dashboard key", "session life", "trusted proxies", "--oidc-issuer", "ops addr"} {
+	for _, want := range []string{`workspace "acme"`, "--dashboard-url https://", "dashboard key", "session life",
+		"trusted proxies", "--oidc-issuer", "ops addr"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not said:\n%v", want, err)
 		}
 	}
 	var out strings.Builder
-	if err := execute(t.Context(), []string{"dashboard", "--check"}, &out, io.Discard); err != nil || !strings.Contains(out.String(), "good") {
+	if err := execute(t.Context(), []string{"dashboard", "--check"}, &out, io.Discard); err != nil ||
+		!strings.Contains(out.String(), "good") {
 		t.Errorf("%v %q", err, out.String())
 	}
 }

@@ -73,7 +73,8 @@ type usersCheck struct {
 
 func (c *usersCheck) check(list []User) {
 	if len(list) == 0 && len(c.faults) == 0 {
-		c.fault("", `the list is empty (hint: [{"name":"ada","password_hash":"$2a$…","role":"owner","workspaces":["acme"]}])`)
+		c.fault("", "the list is empty "+
+			`(hint: [{"name":"ada","password_hash":"$2a$…","role":"owner","workspaces":["acme"]}])`)
 	}
 	for i := range list {
 		u, path := &list[i], "["+strconv.Itoa(i)+"]"

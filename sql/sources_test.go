@@ -14,14 +14,21 @@ import (
 func TestSources(t *testing.T) {
 	dsn, _ := migrated(t)
 	type row struct{ Table, Comment, Column, Type, Meaning string }
-	answer := ask(t, dsn, `SELECT t.name AS table, t.comment AS comment, c.name AS column, c.type AS type, c.comment AS meaning
+	answer := ask(
+		t,
+		dsn,
+		`SELECT t.name AS table, t.comment AS comment, c.name AS column, c.type AS type, c.comment AS meaning
 		FROM system.columns AS c JOIN system.tables AS t ON t.database = c.database AND t.name = c.table
 		WHERE c.database = currentDatabase() AND t.engine != 'MaterializedView' AND t.name NOT LIKE '.%' AND t.name != '`+sql.VersionTable+`'
 			AND NOT (t.engine = 'View' AND position(t.create_table_query, '{') > 0)
-		ORDER BY t.name, c.position FORMAT JSONEachRow`, nil)
+		ORDER BY t.name, c.position FORMAT JSONEachRow`,
+		nil,
+	)
 	var out strings.Builder
-	out.WriteString("# Made by go test ./sql -update from the tables' comments. Copy it into the models of a dbt project (dbt-clickhouse).\n" +
-		"version: 2\nsources:\n  - name: tributary\n    schema: tributary\n    tables:\n")
+	out.WriteString(
+		"# Made by go test ./sql -update from the tables' comments. Copy it into the models of a dbt project (dbt-clickhouse).\n" +
+			"version: 2\nsources:\n  - name: tributary\n    schema: tributary\n    tables:\n",
+	)
 	table := ""
 	tables := 0
 	for line := range strings.Lines(answer) {

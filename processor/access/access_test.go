@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -81,7 +82,12 @@ func parse(t *testing.T, list []schemas.User) *Users {
 var ada = schemas.User{Name: "ada", PasswordHash: hash, Role: Owner, Workspaces: []string{"acme"}}
 
 // send sends a request as a browser of the dashboard's own page does; change makes it another one.
-func (i *installation) send(method, target string, form url.Values, cookies []*http.Cookie, change func(*http.Request)) *http.Response {
+func (i *installation) send(
+	method, target string,
+	form url.Values,
+	cookies []*http.Cookie,
+	change func(*http.Request),
+) *http.Response {
 	r := httptest.NewRequest(method, public+target, strings.NewReader(form.Encode()))
 	if form != nil {
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
@@ -135,13 +141,21 @@ func TestLogin(t *testing.T) {
 			t.Errorf("%v: %d %v", wrong, answer.StatusCode, answer.Cookies())
 		}
 	}
-	answer := i.send("POST", "/login", url.Values{"name": {"ada"}, "password": {password}, "next": {"/?range=7d"}}, nil, nil)
+	answer := i.send(
+		"POST",
+		"/login",
+		url.Values{"name": {"ada"}, "password": {password}, "next": {"/?range=7d"}},
+		nil,
+		nil,
+	)
 	if answer.StatusCode != 303 || answer.Header.Get("Location") != "/?range=7d" {
 		t.Fatalf("%d %s", answer.StatusCode, answer.Header.Get("Location"))
 	}
 	cookie := answer.Cookies()[0]
-	if cookie.Name != "__Host-tributary_session" || !cookie.HttpOnly || !cookie.Secure || cookie.SameSite != http.SameSiteLaxMode ||
-		cookie.Path != "/" || cookie.MaxAge != 3600 {
+	if cookie.Name != "__Host-tributary_session" || !cookie.HttpOnly || !cookie.Secure ||
+		cookie.SameSite != http.SameSiteLaxMode ||
+		cookie.Path != "/" ||
+		cookie.MaxAge != 3600 {
 		t.Errorf("the cookie is %v", cookie)
 	}
 	if got := text(i.send("GET", "/", nil, answer.Cookies(), nil)); got != "ada owner" {
@@ -152,7 +166,8 @@ func TestLogin(t *testing.T) {
 		t.Errorf("the audit of logins:\n%s", i.log.String())
 	}
 	var refused dto.Metric
-	if err := i.logins.WithLabelValues("password", "refused").Write(&refused); err != nil || refused.Counter.GetValue() != 4 {
+	if err := i.logins.WithLabelValues("password", "refused").Write(&refused); err != nil ||
+		refused.Counter.GetValue() != 4 {
 		t.Errorf("refused logins are counted as %v, %v", refused.Counter, err)
 	}
 }
@@ -322,7 +337,8 @@ func TestCrossSite(t *testing.T) {
 			t.Errorf("%s %s: %d, want %d: %s", c.method, c.target, answer.StatusCode, c.want, text(answer))
 		}
 	}
-	for token, want := range map[string]int{"Bearer trib_ci": 200, "Bearer trib_xx": 401, "Bearer ": 401, "Basic YWRhOng=": 401, "trib_ci": 401} {
+	for token, want := range map[string]int{"Bearer trib_ci": 200, "Bearer trib_xx": 401, "Bearer ": 401,
+		"Basic YWRhOng=": 401, "trib_ci": 401} {
 		answer := i.send("POST", "/mcp", nil, cookies, headers("Authorization", token))
 		if answer.StatusCode != want || want == 200 && text(answer) != "ci analyst" {
 			t.Errorf("%s: %d", token, answer.StatusCode)
@@ -372,15 +388,17 @@ func TestViews(t *testing.T) {
 	}
 	command := link("acme", "lena", "", time.Hour)
 	for name, other := range map[string]string{
-		"of an unknown workspace": link("gone", "lena", "", time.Hour), "of another's workspace": link("bolt", "lena", "ada", time.Hour),
-		"by a stranger": link("acme", "lena", "eve", time.Hour), "cut off": good[:len(good)-1],
+		"of an unknown workspace": link("gone", "lena", "", time.Hour),
+		"of another's workspace":  link("bolt", "lena", "ada", time.Hour),
+		"by a stranger":           link("acme", "lena", "eve", time.Hour), "cut off": good[:len(good)-1],
 	} {
 		if got := open(i, other); got != "403 Forbidden" {
 			t.Errorf("a link %s: %q", name, got)
 		}
 	}
 	own := i.logIn(t, "ada", password)
-	if got := text(i.send("GET", "/", nil, append(own, i.send("GET", good, nil, own, nil).Cookies()...), nil)); got != "ada owner" {
+	both := slices.Concat(own, i.send("GET", good, nil, own, nil).Cookies())
+	if got := text(i.send("GET", "/", nil, both, nil)); got != "ada owner" {
 		t.Errorf("a link logs out who is logged in: %q", got)
 	}
 	cookies := i.send("GET", good, nil, nil, nil).Cookies()
@@ -396,7 +414,8 @@ func TestViews(t *testing.T) {
 	if got := open(i, command); got != "view of lena affiliate" {
 		t.Errorf("the command's: %q", got)
 	}
-	if got := open(install(t, []schemas.User{ada}, func(c *Config) { c.Key = "the next key for signing" }), command); got != "403 Forbidden" {
+	next := install(t, []schemas.User{ada}, func(c *Config) { c.Key = "the next key for signing" })
+	if got := open(next, command); got != "403 Forbidden" {
 		t.Errorf("after the key has changed: %q", got)
 	}
 	i.time = i.time.Add(time.Hour)
@@ -415,7 +434,8 @@ func TestViews(t *testing.T) {
 
 func TestPublicAddress(t *testing.T) {
 	for address, good := range map[string]bool{
-		"https://stats.example.com": true, "https://stats.example.com/": true, "http://127.0.0.1:8090": true, "http://localhost:8090": true,
+		"https://stats.example.com": true, "https://stats.example.com/": true,
+		"http://127.0.0.1:8090": true, "http://localhost:8090": true,
 		"http://stats.example.com": false, "https://stats.example.com/x": false, "https://a:b@stats.example.com": false,
 		"stats.example.com": false, "": false, "https://": false, "ftp://stats.example.com": false,
 	} {
@@ -460,7 +480,10 @@ func TestHashPassword(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = schemas.ParseUsers("u.json", []byte(`[{"name":"ada","password_hash":"`+made+`","role":"owner","workspaces":["*"]}]`))
+	_, err = schemas.ParseUsers(
+		"u.json",
+		[]byte(`[{"name":"ada","password_hash":"`+made+`","role":"owner","workspaces":["*"]}]`),
+	)
 	if err != nil {
 		t.Error(err)
 	}

@@ -54,7 +54,9 @@ func (g *Guard) login(w http.ResponseWriter, r *http.Request) {
 }
 
 // welcome begins a session and sends the browser to where it wanted to go.
-func (g *Guard) welcome(w http.ResponseWriter, r *http.Request, method string, u *schemas.User, next string, now time.Time) {
+func (g *Guard) welcome(w http.ResponseWriter, r *http.Request, method string, u *schemas.User, next string,
+	now time.Time,
+) {
 	if err := g.sessions.begin(w, u, now); err != nil {
 		g.cfg.Log.Error("a session cannot be signed", "user", u.Name, "error", err)
 		g.showLogin(w, http.StatusInternalServerError, loginView{Next: next, Fault: "The session cannot be made."})

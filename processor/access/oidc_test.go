@@ -37,8 +37,11 @@ func newOpenIDProvider(t *testing.T) *openIDProvider {
 	p.Server = httptest.NewServer(mux)
 	t.Cleanup(p.Close)
 	mux.HandleFunc("GET /.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
-		p.write(w, map[string]any{"issuer": p.URL, "authorization_endpoint": p.URL + "/authorize", "token_endpoint": p.URL + "/token",
-			"jwks_uri": p.URL + "/keys", "id_token_signing_alg_values_supported": []string{"RS256"}})
+		p.write(
+			w,
+			map[string]any{"issuer": p.URL, "authorization_endpoint": p.URL + "/authorize", "token_endpoint": p.URL + "/token",
+				"jwks_uri": p.URL + "/keys", "id_token_signing_alg_values_supported": []string{"RS256"}},
+		)
 	})
 	mux.HandleFunc("GET /keys", func(w http.ResponseWriter, _ *http.Request) {
 		p.write(w, map[string]any{"keys": []any{map[string]string{"kty": "RSA", "alg": "RS256", "use": "sig", "kid": "1",
@@ -62,7 +65,8 @@ func (p *openIDProvider) authorize(address string) string {
 		p.t.Fatal(err)
 	}
 	asked := u.Query()
-	if asked.Get("response_type") != "code" || asked.Get("client_id") != "tributary" || asked.Get("code_challenge_method") != "S256" ||
+	if asked.Get("response_type") != "code" || asked.Get("client_id") != "tributary" ||
+		asked.Get("code_challenge_method") != "S256" ||
 		!strings.Contains(asked.Get("scope"), "openid") {
 		p.t.Errorf("the provider is asked %v", asked)
 	}
@@ -78,12 +82,21 @@ func (p *openIDProvider) token(w http.ResponseWriter, r *http.Request) {
 	delete(p.codes, r.PostForm.Get("code"))
 	id, secret, _ := r.BasicAuth()
 	challenge := sha256.Sum256([]byte(r.PostForm.Get("code_verifier")))
-	if !ok || id != "tributary" || secret != "client-secret" || encoding.EncodeToString(challenge[:]) != asked.Get("code_challenge") {
+	if !ok || id != "tributary" || secret != "client-secret" ||
+		encoding.EncodeToString(challenge[:]) != asked.Get("code_challenge") {
 		http.Error(w, `{"error":"invalid_grant"}`, http.StatusBadRequest)
 		return
 	}
-	claims := map[string]any{"iss": p.URL, "aud": "tributary", "sub": "u-1", "nonce": asked.Get("nonce"), "email": "Ben@Example.com",
-		"email_verified": true, "iat": time.Now().Unix(), "exp": time.Now().Add(time.Minute).Unix()}
+	claims := map[string]any{
+		"iss":            p.URL,
+		"aud":            "tributary",
+		"sub":            "u-1",
+		"nonce":          asked.Get("nonce"),
+		"email":          "Ben@Example.com",
+		"email_verified": true,
+		"iat":            time.Now().Unix(),
+		"exp":            time.Now().Add(time.Minute).Unix(),
+	}
 	for name, value := range p.claims {
 		claims[name] = value
 	}
@@ -95,14 +108,28 @@ func (p *openIDProvider) token(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		p.t.Error(err)
 	}
-	p.write(w, map[string]any{"access_token": "a", "token_type": "Bearer", "id_token": text + "." + encoding.EncodeToString(signature)})
+	p.write(
+		w,
+		map[string]any{
+			"access_token": "a",
+			"token_type":   "Bearer",
+			"id_token":     text + "." + encoding.EncodeToString(signature),
+		},
+	)
 }
 
 func TestOpenIDConnect(t *testing.T) {
 	p := newOpenIDProvider(t)
 	ben := schemas.User{Name: "ben", OIDCEmail: "ben@example.com", Role: Analyst, Workspaces: []string{"acme"}}
-	i := install(t, []schemas.User{ada, ben, {Name: "cleo", OIDCEmail: "cleo@example.com", OIDCSubject: "u-3", Role: Owner, Workspaces: []string{"bolt"}}},
-		func(c *Config) { c.OIDC = &OIDC{Issuer: p.URL, ClientID: "tributary", ClientSecret: "client-secret"} })
+	i := install(
+		t,
+		[]schemas.User{
+			ada,
+			ben,
+			{Name: "cleo", OIDCEmail: "cleo@example.com", OIDCSubject: "u-3", Role: Owner, Workspaces: []string{"bolt"}},
+		},
+		func(c *Config) { c.OIDC = &OIDC{Issuer: p.URL, ClientID: "tributary", ClientSecret: "client-secret"} },
+	)
 	if page := text(i.send("GET", "/login", nil, nil, nil)); !strings.Contains(page, "/login/oidc") {
 		t.Errorf("the login page does not offer it:\n%s", page)
 	}
@@ -185,8 +212,14 @@ func TestProviderAway(t *testing.T) {
 			http.Error(w, "starting", http.StatusServiceUnavailable)
 			return
 		}
-		fmt.Fprintf(w, `{"issuer":"http://%s","authorization_endpoint":"%s/authorize","token_endpoint":"%s/token","jwks_uri":"%s/keys"}`,
-			r.Host, address, address, address)
+		fmt.Fprintf(
+			w,
+			`{"issuer":"http://%s","authorization_endpoint":"%s/authorize","token_endpoint":"%s/token","jwks_uri":"%s/keys"}`,
+			r.Host,
+			address,
+			address,
+			address,
+		)
 	}))
 	t.Cleanup(front.Close)
 	i := install(t, []schemas.User{ada, {Name: "ben", OIDCSubject: "u-1", Role: Analyst, Workspaces: []string{"acme"}}},

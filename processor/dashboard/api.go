@@ -18,8 +18,12 @@ import (
 	"tributary/sql"
 )
 
-var errQuery = &query.Fault{Status: http.StatusBadRequest, Code: "bad_query", Message: "The query string cannot be read.",
-	Hint: "Encode it as name=value&name=value."}
+var errQuery = &query.Fault{
+	Status:  http.StatusBadRequest,
+	Code:    "bad_query",
+	Message: "The query string cannot be read.",
+	Hint:    "Encode it as name=value&name=value.",
+}
 
 // serveSession says who is logged in and what they may see.
 func (d *Dashboard) serveSession(w http.ResponseWriter, r *http.Request, caller *access.Caller) {
@@ -85,7 +89,8 @@ func (d *Dashboard) serveQuestion(w http.ResponseWriter, r *http.Request, caller
 	if query.ReadsClock(q) {
 		asked = d.now().UTC().Format("2006-01-02 15:04") // its answer holds for a minute
 	}
-	err = d.answers.serve(w, r, answerKey(q.Name, format.Name, asked, values), format.MediaType, func(ctx context.Context) ([]byte, error) {
+	key := answerKey(q.Name, format.Name, asked, values)
+	err = d.answers.serve(w, r, key, format.MediaType, func(ctx context.Context) ([]byte, error) {
 		return d.asker.Ask(ctx, caller.Key, q, values, format)
 	})
 	if err != nil {
@@ -95,7 +100,8 @@ func (d *Dashboard) serveQuestion(w http.ResponseWriter, r *http.Request, caller
 }
 
 // resolve returns a question and the values that the caller may ask it with.
-func (d *Dashboard) resolve(caller *access.Caller, name string, given map[string][]string) (sql.Question, map[string]string, error) {
+func (d *Dashboard) resolve(caller *access.Caller, name string, given map[string][]string,
+) (sql.Question, map[string]string, error) {
 	q, err := query.Find(name)
 	if err != nil {
 		return q, nil, err
@@ -181,6 +187,9 @@ var (
 			"are still taken and wait in Kafka."}
 )
 
+var errNoLogin = &query.Fault{Status: http.StatusConflict, Code: "no_login",
+	Message: "Without a login there is nothing to limit a link to.", Hint: "Start processor dashboard with --users."}
+
 // defaultViewDays is how long a link for an affiliate is good for.
 const defaultViewDays = 90
 
@@ -188,8 +197,7 @@ const defaultViewDays = 90
 // form.
 func (d *Dashboard) makeView(w http.ResponseWriter, r *http.Request, caller *access.Caller) {
 	if d.config.Guard == nil {
-		(&query.Fault{Status: http.StatusConflict, Code: "no_login", Message: "Without a login there is nothing to limit a link to.",
-			Hint: "Start processor dashboard with --users."}).Write(w)
+		errNoLogin.Write(w)
 		return
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, 8<<10)
@@ -211,7 +219,8 @@ func (d *Dashboard) makeView(w http.ResponseWriter, r *http.Request, caller *acc
 	expires := d.now().AddDate(0, 0, days).Truncate(time.Second)
 	link, err := d.config.Guard.Views().Link(workspace, r.PostForm.Get("affiliate"), caller.Name, d.now(), expires)
 	if err != nil {
-		(&query.Fault{Status: http.StatusBadRequest, Code: "bad_view", Message: "This link cannot be made.", Hint: err.Error()}).Write(w)
+		(&query.Fault{Status: http.StatusBadRequest, Code: "bad_view", Message: "This link cannot be made.",
+			Hint: err.Error()}).Write(w)
 		return
 	}
 	d.log.Info("link for an affiliate made", "user", caller.Name, "workspace", workspace,

@@ -34,7 +34,12 @@ func readFiles() (map[string]*file, error) {
 		if err != nil {
 			return err
 		}
-		f := &file{mediaType: mime.TypeByExtension(path.Ext(name)), body: body, tag: etag(false, body), zipTag: etag(true, body)}
+		f := &file{
+			mediaType: mime.TypeByExtension(path.Ext(name)),
+			body:      body,
+			tag:       etag(false, body),
+			zipTag:    etag(true, body),
+		}
 		if compressible(f.mediaType) {
 			f.zipped = compress(body)
 		}

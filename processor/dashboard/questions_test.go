@@ -34,13 +34,20 @@ func question(tb testing.TB, h http.Handler, target string) table {
 }
 
 // hour is a range of time around at.
-var hour = url.Values{"from": {at.Add(-time.Hour).Format(time.RFC3339)}, "to": {at.Add(time.Hour).Format(time.DateTime)}}.Encode()
+var hour = url.Values{
+	"from": {at.Add(-time.Hour).Format(time.RFC3339)},
+	"to":   {at.Add(time.Hour).Format(time.DateTime)},
+}.Encode()
 
 func TestQuestion(t *testing.T) {
 	dsn, conn := database(t)
 	d := serve(t, Config{DSN: dsn}, func() time.Time { return at })
-	book(t, conn, entry{id: "pi_1", when: at.Add(-time.Minute), amount: 9007199254740993, net: "900719925474.930001", fx: "usd",
-		affiliate: hostile, rule: "affiliate"})
+	book(
+		t,
+		conn,
+		entry{id: "pi_1", when: at.Add(-time.Minute), amount: 9007199254740993, net: "900719925474.930001", fx: "usd",
+			affiliate: hostile, rule: "affiliate"},
+	)
 
 	answer := question(t, d, "/api/query/revenue_by_currency?"+hour)
 	if answer.Rows != 1 || len(answer.Meta) < 5 || answer.Meta[0].Name != "currency" {
@@ -151,7 +158,8 @@ func TestQuestionList(t *testing.T) {
 		t.Fatalf("%d questions", len(list.Questions))
 	}
 	for _, q := range list.Questions {
-		if q.Name == "" || q.Title == "" || len(q.Parameters) == 0 || q.Parameters[0].Name != "workspace" || q.Parameters[0].Required {
+		if q.Name == "" || q.Title == "" || len(q.Parameters) == 0 || q.Parameters[0].Name != "workspace" ||
+			q.Parameters[0].Required {
 			t.Errorf("%+v", q)
 		}
 	}
@@ -179,11 +187,13 @@ func TestUnchangedAnswers(t *testing.T) {
 		}
 		asked := d.answers.made.Load()
 		now = now.Add(2 * fresh)
-		if again := ask(target, tag, ""); again.Code != http.StatusNotModified || again.Body.Len() != 0 || again.Header().Get("ETag") != tag {
+		if again := ask(target, tag, ""); again.Code != http.StatusNotModified || again.Body.Len() != 0 ||
+			again.Header().Get("ETag") != tag {
 			t.Errorf("%s: %d with %d bytes", target, again.Code, again.Body.Len())
 		}
 		zipped := ask(target, tag, "br, gzip")
-		if zipped.Code != http.StatusOK || zipped.Header().Get("Content-Encoding") != "gzip" || zipped.Header().Get("ETag") == tag {
+		if zipped.Code != http.StatusOK || zipped.Header().Get("Content-Encoding") != "gzip" ||
+			zipped.Header().Get("ETag") == tag {
 			t.Errorf("%s: %d, %v", target, zipped.Code, zipped.Header())
 		}
 		reader, err := gzip.NewReader(zipped.Body)

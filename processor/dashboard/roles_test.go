@@ -34,22 +34,28 @@ const (
 func behindLogin(t *testing.T, dsn string) *Dashboard {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "users.json")
-	users := `[{"name":"olga","role":"owner","workspaces":["acme"],"token_hashes":["` + access.TokenHash(ownerToken) + `"]},
-		{"name":"anton","role":"analyst","workspaces":["acme"],"token_hashes":["` + access.TokenHash(analystToken) + `"]},
-		{"name":"anna","role":"affiliate","affiliate":"anna","workspaces":["acme"],"token_hashes":["` + access.TokenHash(affiliateToken) + `"]},
-		{"name":"every","role":"analyst","workspaces":["*"],"token_hashes":["` + access.TokenHash(everyToken) + `"]},
-		{"name":"stray","role":"owner","workspaces":["bolt"],"token_hashes":["` + access.TokenHash(strayToken) + `"]}]`
+	hash := func(token string) string { return `"token_hashes":["` + access.TokenHash(token) + `"]}` }
+	users := `[{"name":"olga","role":"owner","workspaces":["acme"],` + hash(ownerToken) + `,
+		{"name":"anton","role":"analyst","workspaces":["acme"],` + hash(analystToken) + `,
+		{"name":"anna","role":"affiliate","affiliate":"anna","workspaces":["acme"],` + hash(affiliateToken) + `,
+		{"name":"every","role":"analyst","workspaces":["*"],` + hash(everyToken) + `,
+		{"name":"stray","role":"owner","workspaces":["bolt"],` + hash(strayToken) + `]`
 	if err := os.WriteFile(path, []byte(users), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	regions := []workspace.Region{{Workspace: "acme", Timezone: "Europe/Paris", Currency: "eur"}, {Workspace: "bolt", Timezone: "UTC", Currency: "usd"}}
+	regions := []workspace.Region{
+		{Workspace: "acme", Timezone: "Europe/Paris", Currency: "eur"},
+		{Workspace: "bolt", Timezone: "UTC", Currency: "usd"},
+	}
 	known := func(id string) bool { return id == "acme" || id == "bolt" }
 	list, err := access.ReadUsers(path, known)
 	if err != nil {
 		t.Fatal(err)
 	}
-	guard, err := access.New(access.Config{Users: list, Public: &url.URL{Scheme: "http", Host: "127.0.0.1:8090"}, Key: "a key that signs in tests",
-		SessionLife: time.Hour, Known: known, Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry()})
+	guard, err := access.New(
+		access.Config{Users: list, Public: &url.URL{Scheme: "http", Host: "127.0.0.1:8090"}, Key: "a key that signs in tests",
+			SessionLife: time.Hour, Known: known, Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry()},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,13 +149,20 @@ func TestAffiliatesSeeTheirOwn(t *testing.T) {
 		when := now.Add(-10 * time.Minute)
 		click(t, conn, i+1, when, "v-"+affiliate, affiliate, "link-"+affiliate, "campaign-"+affiliate, false)
 		lead(t, conn, "lead-"+affiliate, when, 1, affiliate, "async")
-		book(t, conn, entry{id: "pi_" + affiliate, when: when, amount: int64(7777000 + i), net: "77770.0" + string(rune('1'+i)), fx: "usd",
-			affiliate: affiliate, link: "link-" + affiliate, campaign: "campaign-" + affiliate, rule: "affiliate", clicked: when})
+		book(
+			t,
+			conn,
+			entry{id: "pi_" + affiliate, when: when, amount: int64(7777000 + i), net: "77770.0" + string(rune('1'+i)), fx: "usd",
+				affiliate: affiliate, link: "link-" + affiliate, campaign: "campaign-" + affiliate, rule: "affiliate", clicked: when},
+		)
 	}
 	for _, table := range []string{"clicks", "leads", "ledger"} { // what the views fill follows
 		insert(t, conn, "INSERT INTO "+table+" SELECT * REPLACE ('acme' AS workspace) FROM "+table)
 	}
-	within := url.Values{"from": {now.Add(-2 * time.Hour).Format(time.RFC3339)}, "to": {now.Add(time.Hour).Format(time.RFC3339)}}
+	within := url.Values{
+		"from": {now.Add(-2 * time.Hour).Format(time.RFC3339)},
+		"to":   {now.Add(time.Hour).Format(time.RFC3339)},
+	}
 	seen := 0
 	questions, err := sql.Questions()
 	if err != nil {
@@ -164,7 +177,8 @@ func TestAffiliatesSeeTheirOwn(t *testing.T) {
 			if w.Code != http.StatusOK {
 				continue // refused
 			}
-			if strings.Contains(w.Body.String(), "bert") || strings.Contains(w.Body.String(), "7777001") || strings.Contains(w.Body.String(), "77770.02") {
+			if strings.Contains(w.Body.String(), "bert") || strings.Contains(w.Body.String(), "7777001") ||
+				strings.Contains(w.Body.String(), "77770.02") {
 				t.Errorf("%s with %v shows another affiliate's row: %s", q.Name, given, w.Body)
 			}
 			if strings.Contains(w.Body.String(), "77770.01") {
@@ -225,7 +239,19 @@ func (token withToken) RoundTrip(r *http.Request) (*http.Response, error) {
 func TestToolsAnswerAsTheAPI(t *testing.T) {
 	dsn, conn := database(t)
 	d := behindLogin(t, dsn)
-	book(t, conn, entry{id: "pi_1", when: time.Now().Add(-time.Minute), amount: 4900, net: "49.123456", fx: "usd", affiliate: hostile, rule: "affiliate"})
+	book(
+		t,
+		conn,
+		entry{
+			id:        "pi_1",
+			when:      time.Now().Add(-time.Minute),
+			amount:    4900,
+			net:       "49.123456",
+			fx:        "usd",
+			affiliate: hostile,
+			rule:      "affiliate",
+		},
+	)
 	insert(t, conn, "INSERT INTO ledger SELECT * REPLACE ('acme' AS workspace) FROM ledger")
 	server := httptest.NewServer(d)
 	t.Cleanup(server.Close)
@@ -256,7 +282,11 @@ func TestToolsAnswerAsTheAPI(t *testing.T) {
 			t.Errorf("%s: %+v", tool.Name, tool.Annotations)
 		}
 	}
-	within := map[string]any{"from": time.Now().Add(-time.Hour).UTC().Format(time.RFC3339), "to": time.Now().Add(time.Hour).UTC().Format(time.RFC3339), "limit": 10}
+	within := map[string]any{
+		"from":  time.Now().Add(-time.Hour).UTC().Format(time.RFC3339),
+		"to":    time.Now().Add(time.Hour).UTC().Format(time.RFC3339),
+		"limit": 10,
+	}
 	api := url.Values{"from": {within["from"].(string)}, "to": {within["to"].(string)}, "limit": {"10"}}
 	for _, name := range []string{"latest_sales", "top", "refunds_and_disputes"} {
 		result, err := session.CallTool(t.Context(), &mcp.CallToolParams{Name: name, Arguments: within})
@@ -287,14 +317,17 @@ func TestToolsAnswerAsTheAPI(t *testing.T) {
 		{ownerToken, "modes", map[string]any{"workspace": "acme"}, ""},
 		{everyToken, "modes", map[string]any{"workspace": "bolt"}, ""},
 		{affiliateToken, "affiliate_sales", within, ""},
-		{affiliateToken, "affiliate_sales", map[string]any{"affiliate": "bert", "from": within["from"], "to": within["to"]}, "forbidden_affiliate"},
+		{affiliateToken, "affiliate_sales", map[string]any{"affiliate": "bert", "from": within["from"], "to": within["to"]},
+			"forbidden_affiliate"},
 	} {
 		result, err := connect(c.token).CallTool(t.Context(), &mcp.CallToolParams{Name: c.name, Arguments: c.args})
-		if err != nil || result.IsError != (c.want != "") || !strings.Contains(result.Content[0].(*mcp.TextContent).Text, c.want) {
+		if err != nil || result.IsError != (c.want != "") ||
+			!strings.Contains(result.Content[0].(*mcp.TextContent).Text, c.want) {
 			t.Errorf("%s %v as %s: %v %+v, want %q", c.name, c.args, c.token, err, result, c.want)
 		}
 	}
-	if _, err := connect(affiliateToken).CallTool(t.Context(), &mcp.CallToolParams{Name: "totals", Arguments: within}); err == nil {
+	whole := &mcp.CallToolParams{Name: "totals", Arguments: within}
+	if _, err := connect(affiliateToken).CallTool(t.Context(), whole); err == nil {
 		t.Error("an affiliate's assistant has a tool for the whole workspace")
 	}
 }
@@ -316,8 +349,12 @@ func TestToolsWithoutLogin(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { session.Close() })
-	result, err := session.CallTool(t.Context(), &mcp.CallToolParams{Name: "modes", Arguments: map[string]any{"workspace": "other"}})
-	if err != nil || result.IsError || result.Content[0].(*mcp.TextContent).Text != get(t, d, "/api/query/modes?workspace=other").Body.String() {
+	result, err := session.CallTool(
+		t.Context(),
+		&mcp.CallToolParams{Name: "modes", Arguments: map[string]any{"workspace": "other"}},
+	)
+	if err != nil || result.IsError ||
+		result.Content[0].(*mcp.TextContent).Text != get(t, d, "/api/query/modes?workspace=other").Body.String() {
 		t.Errorf("%v %+v", err, result)
 	}
 }

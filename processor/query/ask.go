@@ -77,7 +77,8 @@ func (a *Asker) Close() { a.client.CloseIdleConnections() }
 
 // Ask returns the answer to a question, written in a format. user is who asks, to keep one from
 // taking all the time; values are those of [Values]. An error is a *Fault, or ctx's.
-func (a *Asker) Ask(ctx context.Context, user string, q sql.Question, values map[string]string, f Format) ([]byte, error) {
+func (a *Asker) Ask(ctx context.Context, user string, q sql.Question, values map[string]string, f Format,
+) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout+2*time.Second)
 	defer cancel()
 	release, err := a.admit(ctx, user)
@@ -145,9 +146,11 @@ var settings = map[string]string{
 }
 
 // send asks the first address that can be reached.
-func (a *Asker) send(ctx context.Context, q sql.Question, values map[string]string, f Format) (answer []byte, err error) {
+func (a *Asker) send(ctx context.Context, q sql.Question, values map[string]string, f Format,
+) (answer []byte, err error) {
 	query := url.Values{
-		"database": {a.options.Auth.Database}, "default_format": {f.clickHouse}, "log_comment": {"tributary question " + q.Name},
+		"database": {a.options.Auth.Database}, "default_format": {f.clickHouse},
+		"log_comment": {"tributary question " + q.Name},
 	}
 	for name, value := range settings {
 		query.Set(name, value)

@@ -42,7 +42,8 @@ const (
 
 // TablesMissing reports whether an error code of ClickHouse means that the database lacks migrations.
 func TablesMissing(code int) bool {
-	return code == codeUnknownTable || code == codeUnknownIdentifier || code == codeUnknownFunction || code == codeUnknownDatabase
+	return code == codeUnknownTable || code == codeUnknownIdentifier || code == codeUnknownFunction ||
+		code == codeUnknownDatabase
 }
 
 // faultOf says in the asker's words what ClickHouse answered with an error code.

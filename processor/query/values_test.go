@@ -84,23 +84,41 @@ func TestScope(t *testing.T) {
 		}
 	}
 	for _, given := range []map[string][]string{
-		{"affiliate": {"bob"}}, {"affiliate": {""}}, {"affiliate": {}}, {"affiliate": {"lena", "bob"}}, {"workspace": {"bolt"}}, {"workspace": {"acme", "bolt"}},
+		{"affiliate": {"bob"}}, {"affiliate": {""}}, {"affiliate": {}}, {"affiliate": {"lena", "bob"}},
+		{"workspace": {"bolt"}}, {"workspace": {"acme", "bolt"}},
 	} {
 		var fault *Fault
-		if values, err := Values(asked, Scope{"acme", "lena"}, given); !errors.As(err, &fault) || fault.Status != http.StatusForbidden {
+		if values, err := Values(asked, Scope{"acme", "lena"}, given); !errors.As(err, &fault) ||
+			fault.Status != http.StatusForbidden {
 			t.Errorf("%v: %v %v", given, values, err)
 		}
 	}
-	whole := sql.Question{Name: "q", Parameters: []sql.Parameter{{Name: "workspace", Type: "String"}, {Name: "affiliates", Type: "String", Optional: true}}}
+	whole := sql.Question{
+		Name: "q",
+		Parameters: []sql.Parameter{
+			{Name: "workspace", Type: "String"},
+			{Name: "affiliates", Type: "String", Optional: true},
+		},
+	}
 	var fault *Fault
-	if _, err := Values(whole, Scope{"acme", "lena"}, nil); !errors.As(err, &fault) || fault.Status != http.StatusForbidden {
+	if _, err := Values(whole, Scope{"acme", "lena"}, nil); !errors.As(err, &fault) ||
+		fault.Status != http.StatusForbidden {
 		t.Errorf("a question about everybody: %v", err)
 	}
 }
 
 func TestArguments(t *testing.T) {
-	given, err := Arguments([]byte(`{"from":"2026-01-01","limit":9007199254740993,"live":true,"channels":["a","b"],"none":[],"nothing":null,"only":{"b":["x"]}}`))
-	if err != nil || given["limit"][0] != "9007199254740993" || given["live"][0] != "true" || len(given["channels"]) != 2 || given["none"][0] != "[]" || given["only"][0] != `{"b":["x"]}` || len(given) != 6 {
+	given, err := Arguments(
+		[]byte(
+			`{"from":"2026-01-01","limit":9007199254740993,"live":true,"channels":["a","b"],` +
+				`"none":[],"nothing":null,"only":{"b":["x"]}}`,
+		),
+	)
+	if err != nil || given["limit"][0] != "9007199254740993" || given["live"][0] != "true" ||
+		len(given["channels"]) != 2 ||
+		given["none"][0] != "[]" ||
+		given["only"][0] != `{"b":["x"]}` ||
+		len(given) != 6 {
 		t.Errorf("%v %v", given, err)
 	}
 	for _, bad := range []string{`[]`, `"x"`, `{`, `{"a":[{}]}`, `{"a":[[1]]}`, `{} {}`, `{"a":[null]}`} {
@@ -117,7 +135,8 @@ func TestArguments(t *testing.T) {
 // repeated to the asker.
 func TestClickHouseRefuses(t *testing.T) {
 	for code, want := range map[string]string{
-		"36": "bad_parameter", "457": "bad_parameter", "60": "no_tables", "46": "no_tables", "81": "no_tables", "47": "no_tables", "396": "answer_too_large", "241": "question_too_large",
+		"36": "bad_parameter", "457": "bad_parameter", "60": "no_tables", "46": "no_tables", "81": "no_tables",
+		"47": "no_tables", "396": "answer_too_large", "241": "question_too_large",
 		"159": "question_too_slow", "202": "busy", "516": "clickhouse_unavailable", "": "clickhouse_unavailable",
 	} {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -139,7 +158,8 @@ func TestClickHouseRefuses(t *testing.T) {
 		}
 		server.Close()
 	}
-	if _, err := Open("clickhouse://127.0.0.1:9000/tributary", nil); err == nil || !strings.Contains(err.Error(), "hint: --clickhouse-dsn http://") {
+	if _, err := Open("clickhouse://127.0.0.1:9000/tributary", nil); err == nil ||
+		!strings.Contains(err.Error(), "hint: --clickhouse-dsn http://") {
 		t.Errorf("the native protocol: %v", err)
 	}
 }
