@@ -434,6 +434,7 @@ func TestViews(t *testing.T) {
 
 func TestPublicAddress(t *testing.T) {
 	for address, good := range map[string]bool{
+		"https://stats.example.com:443": false, "http://127.0.0.1:80": false, "https://stats.example.com:8443": true,
 		"https://stats.example.com": true, "https://stats.example.com/": true,
 		"http://127.0.0.1:8090": true, "http://localhost:8090": true,
 		"http://stats.example.com": false, "https://stats.example.com/x": false, "https://a:b@stats.example.com": false,

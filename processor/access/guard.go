@@ -56,6 +56,9 @@ type Guard struct {
 // CheckPublic returns why an address cannot be the public one.
 func CheckPublic(public *url.URL) error {
 	plain := public.Scheme == "http" && loopback.Host(public.Host)
+	if port := public.Port(); port == "443" && public.Scheme == "https" || port == "80" && public.Scheme == "http" {
+		return errors.New("the public address has the port that browsers leave out (hint: leave it out of --dashboard-url)")
+	}
 	if public.Host == "" || public.Scheme != "https" && !plain || strings.Trim(public.Path, "/") != "" ||
 		public.RawQuery != "" || public.User != nil {
 		return errors.New("the public address is https://HOST without a path, or http:// with a loopback address " +

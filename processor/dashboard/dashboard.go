@@ -200,9 +200,7 @@ func (d *Dashboard) routes() http.Handler {
 	mux.HandleFunc("GET /assets/{name...}", func(w http.ResponseWriter, r *http.Request) {
 		d.serveFile(w, r, r.PathValue("name"))
 	})
-	handle("GET /{$}", everyone, func(w http.ResponseWriter, r *http.Request, _ *access.Caller) {
-		d.serveFile(w, r, "index.html")
-	})
+	handle("GET /{$}", everyone, d.serveIndex)
 	handle("GET /api/session", everyone, d.serveSession)
 	handle("GET /api/query", everyone, d.serveQuestions)
 	handle("GET /api/query/{name}", everyone, d.serveQuestion)

@@ -189,6 +189,11 @@ func TestAffiliatesSeeTheirOwn(t *testing.T) {
 	if seen == 0 {
 		t.Error("the own row is in no answer")
 	}
+	page := as(d, affiliateToken, "GET", "/", "").Body.String()
+	if !strings.Contains(page, "77770.01") || !strings.Contains(page, "77770.00 USD") || !strings.Contains(page, "link-anna") ||
+		strings.Contains(page, "bert") {
+		t.Errorf("the affiliate's page:\n%s", page)
+	}
 }
 
 // variations are values that an affiliate might try: each parameter with each value that could turn

@@ -311,6 +311,10 @@ async function ask() {
     const query = new URLSearchParams({ range: state.range });
     if (state.workspace) query.set("workspace", state.workspace);
     const answer = await fetch("api/summary?" + query, { signal: asked.signal, headers: { Accept: "application/json" } });
+    if (answer.status === 401) { // the login has expired
+      location.assign("login?" + new URLSearchParams({ next: location.pathname + location.search }));
+      return;
+    }
     const body = await answer.json();
     if (state.asked !== asked) return;
     if (body.error) {
