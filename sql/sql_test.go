@@ -305,7 +305,7 @@ func TestQueryUnknown(t *testing.T) {
 var values = map[string]string{
 	"workspace": "shop", "limit": "10", "sale": "pi_1", "window_days": "30",
 	"affiliate": "ann",
-	"from": "2050-06-10 00:00:00", "to": "2050-06-12 00:00:00",
+	"from":      "2050-06-10 00:00:00", "to": "2050-06-12 00:00:00",
 }
 
 // parameters returns a value for each parameter of a question.
