@@ -2,6 +2,7 @@ package query
 
 import (
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -164,7 +165,7 @@ func TestClickHouseRefuses(t *testing.T) {
 	}
 }
 
-// The limits hold while answers are slow: of one user, of all, and of an answer's length.
+// The limits hold while answers are slow: of one user and of all.
 func TestLimits(t *testing.T) {
 	begun, finish := make(chan struct{}, 100), make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -173,7 +174,7 @@ func TestLimits(t *testing.T) {
 		}
 		begun <- struct{}{}
 		<-finish
-		_, _ = w.Write(make([]byte, maxBytes+1))
+		_, _ = io.WriteString(w, "{}")
 	}))
 	t.Cleanup(server.Close)
 	asker, err := Open(server.URL+"/tributary", slog.New(slog.DiscardHandler))
@@ -205,11 +206,26 @@ func TestLimits(t *testing.T) {
 	}
 	close(finish)
 	for range maxAtOnce + 1 {
-		if err := <-answers; !errors.As(err, &fault) || fault.Code != "answer_too_large" {
-			t.Errorf("an answer that is too long: %v", err)
+		if err := <-answers; err != nil {
+			t.Errorf("a question within the limits: %v", err)
 		}
 	}
 	if len(asker.users) != 0 || len(asker.slots) != 0 {
 		t.Errorf("after all: %v, %d slots", asker.users, len(asker.slots))
+	}
+}
+
+func TestAnswerTooLong(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write(make([]byte, maxBytes+1))
+	}))
+	t.Cleanup(server.Close)
+	asker, err := Open(server.URL+"/tributary", slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var fault *Fault
+	if _, err := asker.Ask(t.Context(), "u", asked, nil, JSON); !errors.As(err, &fault) || fault.Code != "answer_too_large" {
+		t.Errorf("%v", err)
 	}
 }
