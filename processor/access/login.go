@@ -50,11 +50,11 @@ func (g *Guard) login(w http.ResponseWriter, r *http.Request) {
 		g.showLogin(w, http.StatusUnauthorized, v)
 		return
 	}
-	g.welcome(w, r, "password", u, v.Next, now)
+	g.startSession(w, r, "password", u, v.Next, now)
 }
 
-// welcome begins a session and sends the browser to where it wanted to go.
-func (g *Guard) welcome(w http.ResponseWriter, r *http.Request, method string, u *schemas.User, next string,
+// startSession begins a session and sends the browser to where it wanted to go.
+func (g *Guard) startSession(w http.ResponseWriter, r *http.Request, method string, u *schemas.User, next string,
 	now time.Time,
 ) {
 	if err := g.sessions.begin(w, u, now); err != nil {

@@ -135,7 +135,7 @@ func (g *Guard) loginCallback(w http.ResponseWriter, r *http.Request) {
 			Fault: "You are logged in at the provider, and are no user of this dashboard. Ask its owner to add you."})
 		return
 	}
-	g.welcome(w, r, "oidc", u, a.Next, g.now())
+	g.startSession(w, r, "oidc", u, a.Next, g.now())
 }
 
 // identify returns who the provider says has logged in. The address is empty unless it is verified.

@@ -82,7 +82,7 @@ func as(d http.Handler, token, method, target, body string) *httptest.ResponseRe
 	return w
 }
 
-// Each role at each door. The last column is a link that olga makes for bert.
+// Each role at each path. The last column is a link that olga makes for bert.
 func TestRoles(t *testing.T) {
 	dsn, _ := database(t)
 	d := behindLogin(t, dsn)
@@ -240,7 +240,7 @@ func (token withToken) RoundTrip(r *http.Request) (*http.Response, error) {
 	return http.DefaultTransport.RoundTrip(r)
 }
 
-// An assistant is told what the API answers, byte for byte.
+// An assistant gets what the API answers, byte for byte.
 func TestToolsAnswerAsTheAPI(t *testing.T) {
 	dsn, conn := database(t)
 	d := behindLogin(t, dsn)
