@@ -27,7 +27,8 @@ type commands struct {
 	Reconcile reconcileCommand       `cmd:"" help:"Compare the ledger with Stripe's balance transactions."`
 	Backfill  backfillCommand        `cmd:"" help:"Bring past money from Stripe's API into Kafka."`
 	Replay    replayCommand          `cmd:"" help:"Book again: a range of time, dead letters, or everything in a shadow database."`
-	Dashboard dashboardCommand       `cmd:"" help:"Serve the dashboard's page, on loopback only: it has no login."`
+	Dashboard dashboardCommands      `cmd:"" help:"Serve the dashboard's page and API; make passwords, tokens and affiliates' links for it."`
+	MCP       mcpCommand             `cmd:"" name:"mcp" help:"Answer the named questions to an assistant on standard input and output (Model Context Protocol)."`
 	Erase     eraseCommand           `cmd:"" help:"Erase a person from every table; amounts and credits stay."`
 	Bots      botsCommand            `cmd:"" help:"Show which rules flag user agents as bots."`
 	FX        fxCommand              `cmd:"" name:"fx" help:"List the exchange rates, which of them are held back, and what has none."`

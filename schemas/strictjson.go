@@ -140,7 +140,7 @@ func (f *strictFile) syntaxHint(offset int) string {
 	rest := f.data[min(offset, len(f.data)):]
 	switch {
 	case len(bytes.TrimSpace(f.data)) == 0:
-		return `the file is empty; it holds a JSON array, such as [{"id":"acme"}]`
+		return "the file is empty; it holds a JSON array of objects"
 	case len(rest) == 0:
 		return "a closing ] or } is missing"
 	case bytes.HasSuffix(before, []byte(",")) && (rest[0] == ']' || rest[0] == '}'):

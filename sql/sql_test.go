@@ -372,7 +372,7 @@ func TestQueryUnknown(t *testing.T) {
 
 // values are what the golden answers are asked with; a parameter that is not here has its default.
 var values = map[string]string{
-	"workspace": "shop", "limit": "10", "sale": "pi_1",
+	"workspace": "shop", "limit": "10", "sale": "pi_1", "affiliate": "ann",
 	"from": "2050-06-10 00:00:00", "to": "2050-06-12 00:00:00", "lookback_days": "30", "month": "2050-06-01",
 }
 

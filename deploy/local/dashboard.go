@@ -16,7 +16,8 @@ func (s *supervisor) startDashboard(_ context.Context, l net.Listener) error {
 	if err != nil {
 		return fmt.Errorf("start dashboard: %w", err)
 	}
-	page, err := dashboard.New(dashboard.Config{DSN: s.readerDSN(), ClickURL: "http://" + s.EdgeAddr + "/v1/click", Policies: workspaces.Policies})
+	page, err := dashboard.New(dashboard.Config{DSN: s.readerDSN(), ClickURL: "http://" + s.EdgeAddr + "/v1/click",
+		Policies: workspaces.Policies, Workspaces: workspaces.Regions})
 	if err != nil {
 		return fmt.Errorf("start dashboard: %w", err)
 	}

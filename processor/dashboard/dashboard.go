@@ -2,60 +2,51 @@ package dashboard
 
 import (
 	"context"
-	"embed"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"regexp"
-	"strings"
-	"sync"
+	"slices"
 	"time"
 
 	clickhousego "github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"tributary/processor/access"
 	"tributary/processor/clickhouse"
 	"tributary/processor/join"
+	"tributary/processor/query"
+	"tributary/processor/workspace"
 )
-
-// "all:" takes dot files too: without the chart library, vendor holds nothing else, and a pattern
-// without files is an error.
-//
-//go:embed all:assets
-var assets embed.FS
 
 const (
 	timeout    = 10 * time.Second // of the queries of one summary
-	fresh      = time.Second      // summaries are reused for this long, so that many open pages cost as much as one
-	maxCached  = 256              // summaries
 	maxQueries = 4                // summaries and explanations that are being read at a time
 
 	explainTimeout = 20 * time.Second // of one explanation: it reads raw events, which have no index
-
-	unknownTable = 60 // ClickHouse's error code
 )
 
 // contentPolicy lets the page load its own files and nothing else; it has no inline script or
-// style.
+// style. Forms may lead to the login provider, which the browser is redirected to.
 const contentPolicy = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src " +
 	"'none'"
 
 var workspaceName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$`)
 
-var errBusy = errors.New("too many different summaries at once")
-
-// Config says what the dashboard shows.
+// Config says what the dashboard shows, and to whom.
 type Config struct {
 	// DSN of ClickHouse, over HTTP: http://user:password@host:8123/database. A user who may only
 	// read is enough.
 	DSN string
-	// Workspace is shown when the request names none; empty is "default".
-	Workspace string
+	// Workspaces are all that there are; requests for others are answered with 404. nil: one,
+	// "default".
+	Workspaces func() []workspace.Region
+	// Guard knows who sends a request. nil: everybody may see everything, so whoever serves the
+	// dashboard must see to it that only people of this machine can reach it.
+	Guard *access.Guard
 	// ClickURL is where clicks are sent to, for the command that the empty page shows; empty is the
 	// local run's address.
 	ClickURL string
@@ -66,33 +57,69 @@ type Config struct {
 	Log *slog.Logger
 }
 
-// Dashboard serves the page, its files, /api/summary, and at /explain why a row is as it is.
+// Dashboard serves the page and its files, figures and named questions under /api/, and at /explain
+// why a row is as it is.
 type Dashboard struct {
 	config  Config
 	log     *slog.Logger
 	conn    driver.Conn
 	store   *clickhouse.Store // for explanations, which only look up
-	mux     *http.ServeMux
-	files   fs.FS
+	asker   *query.Asker
+	handler http.Handler
+	files   map[string]*file
+	answers *answers
 	queries chan struct{} // its capacity bounds the queries at a time
 	now     func() time.Time
-
-	mu    sync.Mutex         // guards cache
-	cache map[string]*answer // by range and workspace
-}
-
-// answer is a summary that is being made or was made; done is closed when it is there.
-type answer struct {
-	done    chan struct{}
-	at      time.Time
-	summary *Summary
-	err     error
 }
 
 // New makes a dashboard. It connects with the first request, so it may start before the database
 // does.
 func New(cfg Config) (*Dashboard, error) {
-	options, err := clickhousego.ParseDSN(cfg.DSN)
+	if cfg.ClickURL == "" {
+		cfg.ClickURL = "http://127.0.0.1:8080/v1/click"
+	}
+	if cfg.Policies == nil {
+		cfg.Policies = func(string) join.Policies { return nil }
+	}
+	if cfg.Workspaces == nil {
+		cfg.Workspaces = func() []workspace.Region {
+			return []workspace.Region{{Workspace: workspace.Default, Timezone: "UTC", Currency: "usd"}}
+		}
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
+	}
+	asker, err := query.Open(cfg.DSN, cfg.Log)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := connect(cfg.DSN)
+	if err != nil {
+		return nil, err
+	}
+	store, err := clickhouse.Open(cfg.DSN, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if err != nil {
+		return nil, err
+	}
+	files, err := readFiles()
+	if err != nil {
+		return nil, err
+	}
+	d := &Dashboard{
+		config: cfg, log: cfg.Log, conn: conn, store: store, asker: asker, files: files,
+		queries: make(chan struct{}, maxQueries), now: time.Now,
+	}
+	d.answers = newAnswers(d.readMarker, func() time.Time { return d.now() }, cfg.Log)
+	d.handler = d.routes()
+	if cfg.Guard != nil {
+		d.handler = cfg.Guard.Protect(d.handler)
+	}
+	return d, nil
+}
+
+// connect opens the connection that summaries are read over.
+func connect(dsn string) (driver.Conn, error) {
+	options, err := clickhousego.ParseDSN(dsn)
 	if err != nil {
 		return nil, fmt.Errorf("parse ClickHouse DSN: %w", err)
 	}
@@ -113,44 +140,22 @@ func New(cfg Config) (*Dashboard, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open ClickHouse: %w", err)
 	}
-	if cfg.Workspace == "" {
-		cfg.Workspace = "default"
-	}
-	if cfg.ClickURL == "" {
-		cfg.ClickURL = "http://127.0.0.1:8080/v1/click"
-	}
-	if cfg.Policies == nil {
-		cfg.Policies = func(string) join.Policies { return nil }
-	}
-	store, err := clickhouse.Open(cfg.DSN, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
-	if err != nil {
-		return nil, err
-	}
-	files, err := fs.Sub(assets, "assets")
-	if err != nil {
-		return nil, fmt.Errorf("find assets: %w", err)
-	}
-	d := &Dashboard{
-		config: cfg, log: cfg.Log, conn: conn, store: store, mux: http.NewServeMux(), files: files,
-		queries: make(chan struct{}, maxQueries), now: time.Now, cache: map[string]*answer{},
-	}
-	if d.log == nil {
-		d.log = slog.Default()
-	}
-	d.mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { d.serveFile(w, r, "index.html") })
-	d.mux.HandleFunc("GET /assets/{name...}", func(w http.ResponseWriter,
-		r *http.Request) {
-		d.serveFile(w, r, r.PathValue("name"))
-	})
-	d.mux.HandleFunc("GET /api/summary", d.serveSummary)
-	d.mux.HandleFunc("GET /explain", d.serveExplanation)
-	return d, nil
+	return conn, nil
 }
 
 // Close ends the connections to the database.
 func (d *Dashboard) Close() error {
+	d.asker.Close()
 	if err := errors.Join(d.conn.Close(), d.store.Close()); err != nil {
 		return fmt.Errorf("close ClickHouse: %w", err)
+	}
+	return nil
+}
+
+// Ready returns why no figures can be shown, or nil.
+func (d *Dashboard) Ready(ctx context.Context) error {
+	if err := d.conn.Ping(ctx); err != nil {
+		return fmt.Errorf("ask ClickHouse: %w", err)
 	}
 	return nil
 }
@@ -160,147 +165,119 @@ func (d *Dashboard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Content-Security-Policy", contentPolicy)
 	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Frame-Options", "DENY")
 	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
-	h.Set("Cache-Control", "no-cache")
-	d.mux.ServeHTTP(w, r)
+	h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
+	h.Set("Cache-Control", "private, no-cache")
+	d.handler.ServeHTTP(w, r)
 }
 
-// serveFile serves one embedded file, and neither directories nor dot files.
-func (d *Dashboard) serveFile(w http.ResponseWriter, r *http.Request, name string) {
-	info, err := fs.Stat(d.files, name)
-	if err != nil || info.IsDir() || strings.Contains(name, "/.") {
-		http.NotFound(w, r)
-		return
-	}
-	http.ServeFileFS(w, r, d.files, name)
-}
+// people are the roles that see a whole workspace, everyone those who see something.
+var (
+	owners   = []string{access.Owner}
+	people   = []string{access.Owner, access.Analyst}
+	everyone = []string{access.Owner, access.Analyst, access.Affiliate}
+)
 
-func (d *Dashboard) serveSummary(w http.ResponseWriter, r *http.Request) {
-	query, err := url.ParseQuery(r.URL.RawQuery)
-	if err != nil {
-		writeError(w, http.StatusBadRequest, "bad_query", "The query string cannot be read.",
-			"Encode it as name=value&name=value.")
-		return
-	}
-	name := query.Get("range")
-	if name == "" {
-		name = "24h"
-	}
-	now := d.now()
-	s, ok := spanOf(name, now)
-	if !ok {
-		writeError(w, http.StatusBadRequest, "bad_range", "There is no such range.",
-			"Use range=1h, 24h, 7d, 30d, 90d or all.")
-		return
-	}
-	workspace := query.Get("workspace")
-	if workspace == "" {
-		workspace = d.config.Workspace
-	}
-	if !workspaceName.MatchString(workspace) {
-		writeError(w, http.StatusBadRequest, "bad_workspace", "This cannot be the name of a workspace.",
-			"Use up to 128 letters, digits, dots, colons, hyphens and underscores, or leave workspace out.")
-		return
-	}
-	var exception *clickhousego.Exception
-	summary, err := d.summary(r.Context(), name, s, workspace, now)
-	switch {
-	case err == nil:
-		writeJSON(w, http.StatusOK, struct {
-			*Summary
-			ClickURL string `json:"click_url"`
-		}{summary, d.config.ClickURL})
-	case r.Context().Err() != nil: // the client has gone
-	case errors.As(err, &exception) && exception.Code == unknownTable || strings.Contains(err.Error(), "UNKNOWN_TABLE"):
-		writeError(w, http.StatusServiceUnavailable, "no_tables", "ClickHouse answers, but the tables are missing.",
-			"Run the processor's migrate command against this database.")
-	default:
-		writeError(w, http.StatusServiceUnavailable, "clickhouse_unavailable",
-			"ClickHouse does not answer the dashboard's queries.",
-			"Check that it runs and that the DSN is right; the reason is in this program's log. Clicks and sales "+
-				"are still taken and wait in Kafka.")
-	}
-}
-
-// summary returns a summary that is at most fresh old, and waits for one that is being made.
-func (d *Dashboard) summary(ctx context.Context, name string, s span, workspace string,
-	now time.Time,
-) (*Summary, error) {
-	key := name + " " + workspace
-	d.mu.Lock()
-	a := d.cache[key]
-	if a == nil || now.Sub(a.at) >= fresh && a.finished() {
-		if len(d.cache) >= maxCached {
-			for k, old := range d.cache {
-				if old.finished() && now.Sub(old.at) >= fresh {
-					delete(d.cache, k)
-				}
+// routes says who may ask for what.
+func (d *Dashboard) routes() http.Handler {
+	mux := http.NewServeMux()
+	handle := func(pattern string, roles []string, serve func(http.ResponseWriter, *http.Request, *access.Caller)) {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			caller := access.FromContext(r.Context())
+			if caller == nil && d.config.Guard == nil {
+				caller = access.Everybody
 			}
-			if len(d.cache) >= maxCached {
-				d.mu.Unlock()
-				return nil, errBusy
+			if caller == nil || !slices.Contains(roles, caller.Role) {
+				errRole.Write(w)
+				return
+			}
+			serve(w, r, caller)
+		})
+	}
+	mux.HandleFunc("GET /assets/{name...}", func(w http.ResponseWriter, r *http.Request) {
+		d.serveFile(w, r, r.PathValue("name"))
+	})
+	handle("GET /{$}", everyone, d.serveIndex)
+	handle("GET /api/session", everyone, d.serveSession)
+	handle("GET /api/query", everyone, d.serveQuestions)
+	handle("GET /api/query/{name}", everyone, d.serveQuestion)
+	handle("GET /api/summary", people, d.serveSummary)
+	handle("GET /explain", people, d.serveExplanation)
+	handle("POST /api/views", owners, d.makeView)
+	handle("/mcp", everyone, d.toolHandler())
+	return mux
+}
+
+var errRole = &query.Fault{Status: http.StatusForbidden, Code: "forbidden_role", Message: "Your role may not do this.",
+	Hint: "GET /api/session says which role you have; the users file gives it."}
+
+// workspace returns which workspace a request is about, or why the caller may not see it.
+func (d *Dashboard) workspace(caller *access.Caller, given []string) (string, error) {
+	known := d.config.Workspaces()
+	if len(given) == 0 || len(given) == 1 && given[0] == "" {
+		for _, region := range known {
+			if caller.May(region.Workspace) {
+				return region.Workspace, nil
 			}
 		}
-		a = &answer{done: make(chan struct{}), at: now}
-		d.cache[key] = a
-		// Without the cancellation of this request: others may wait for the same summary.
-		go d.load(context.WithoutCancel(ctx), a, name, s, workspace)
+		return "", &query.Fault{Status: http.StatusForbidden, Code: "no_workspace",
+			Message: "You may see no workspace that there is.",
+			Hint:    "The users file lists your workspaces, the workspaces file all that there are."}
 	}
-	d.mu.Unlock()
-	select {
-	case <-a.done:
-		return a.summary, a.err
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	name := given[0]
+	switch {
+	case len(given) > 1 || !workspaceName.MatchString(name):
+		return "", &query.Fault{Status: http.StatusBadRequest, Code: "bad_workspace",
+			Message: "This cannot be the name of a workspace.",
+			Hint:    "Use up to 128 letters, digits, dots, colons, hyphens and underscores, or leave workspace out."}
+	case !slices.ContainsFunc(known, func(r workspace.Region) bool { return r.Workspace == name }):
+		return "", &query.Fault{Status: http.StatusNotFound, Code: "unknown_workspace",
+			Message: "There is no workspace " + name + ".",
+			Hint:    "GET /api/session lists yours. The workspaces file names all, and names are case sensitive."}
+	case !caller.May(name):
+		return "", &query.Fault{Status: http.StatusForbidden, Code: "forbidden_workspace",
+			Message: "You may not see the workspace " + name + ".",
+			Hint:    "GET /api/session lists yours."}
 	}
+	return name, nil
 }
 
-func (d *Dashboard) load(ctx context.Context, a *answer, name string, s span, workspace string) {
-	defer close(a.done)
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	select {
-	case d.queries <- struct{}{}:
-		defer func() { <-d.queries }()
-	case <-ctx.Done():
-		a.err = fmt.Errorf("wait for earlier queries: %w", ctx.Err())
-		return
-	}
-	if a.summary, a.err = d.summarize(ctx, name, s, workspace, a.at); a.err != nil {
-		d.log.Warn("a query of the dashboard failed", "range", name, "workspace", workspace, "error", a.err)
-	}
-}
-
-func (a *answer) finished() bool {
-	select {
-	case <-a.done:
-		return true
+// writeFault answers with what is wrong; nothing if the client has gone.
+func (d *Dashboard) writeFault(w http.ResponseWriter, r *http.Request, err error) {
+	var f *query.Fault
+	switch {
+	case r.Context().Err() != nil:
+	case errors.As(err, &f):
+		f.Write(w)
 	default:
-		return false
+		d.log.Error("a request failed", "path", r.URL.Path, "error", err)
+		(&query.Fault{Status: http.StatusInternalServerError, Code: "internal", Message: "The answer cannot be made.",
+			Hint: "The reason is in this program's log."}).Write(w)
 	}
 }
 
-// failure is what the API answers instead of a summary.
-type failure struct {
-	Code    string `json:"code"`
-	Message string `json:"message"`
-	Hint    string `json:"hint"`
-}
-
-func writeError(w http.ResponseWriter, status int, code, message, hint string) {
-	writeJSON(w, status, map[string]failure{"error": {code, message, hint}})
-}
-
-func writeJSON(w http.ResponseWriter, status int, value any) {
+// serveJSON answers with a value that is cheap to make.
+func (d *Dashboard) serveJSON(w http.ResponseWriter, r *http.Request, value any) {
 	body, err := json.Marshal(value)
 	if err != nil {
-		http.Error(w, `{"error":{"code":"internal","message":"The answer cannot be written.","hint":""}}`,
-			http.StatusInternalServerError)
+		d.writeFault(w, r, err)
 		return
 	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(status)
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", "no-store")
 	_, _ = w.Write(body) // the client may have gone
+}
+
+// readMarker returns a text that differs whenever any figure may differ: which parts of tables there
+// are. Each insert, merge, mutation, migration and exchange of tables makes other parts.
+func (d *Dashboard) readMarker(ctx context.Context) (marker string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	err = d.conn.QueryRow(ctx, "SELECT hex(sipHash128(arraySort(groupArray(path)))) FROM system.parts "+
+		"WHERE database = currentDatabase() AND active").Scan(&marker)
+	return marker, err
 }

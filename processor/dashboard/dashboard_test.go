@@ -15,6 +15,8 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	"tributary/deploy/local/chdb/chdbtest"
+	"tributary/processor/query"
+	"tributary/processor/workspace"
 	"tributary/sql"
 )
 
@@ -46,6 +48,12 @@ func database(tb testing.TB) (dsn string, conn driver.Conn) {
 
 func serve(tb testing.TB, cfg Config, now func() time.Time) *Dashboard {
 	tb.Helper()
+	if cfg.Workspaces == nil {
+		cfg.Workspaces = func() []workspace.Region {
+			return []workspace.Region{{Workspace: "default", Timezone: "UTC", Currency: "usd"},
+				{Workspace: "other", Timezone: "Asia/Kolkata", Currency: "inr"}}
+		}
+	}
 	d, err := New(cfg)
 	if err != nil {
 		tb.Fatal(err)
@@ -373,7 +381,7 @@ func TestTablesMissing(t *testing.T) {
 
 func expectFailure(tb testing.TB, w *httptest.ResponseRecorder, status int) {
 	tb.Helper()
-	var body struct{ Error failure }
+	var body struct{ Error query.Fault }
 	if err := json.Unmarshal(w.Body.Bytes(), &body); err != nil {
 		tb.Fatalf("%d %s: %v", w.Code, w.Body, err)
 	}

@@ -10,7 +10,9 @@ import (
 	"net/url"
 	"strings"
 
+	"tributary/processor/access"
 	"tributary/processor/explain"
+	"tributary/processor/query"
 )
 
 //go:embed explanation.html
@@ -33,24 +35,24 @@ type explanationView struct {
 }
 
 // serveExplanation shows what processor explain prints.
-func (d *Dashboard) serveExplanation(w http.ResponseWriter, r *http.Request) {
-	query := r.URL.Query()
-	view := explanationView{Workspace: query.Get("workspace"), Asked: strings.TrimSpace(query.Get("object"))}
-	if view.Workspace == "" {
-		view.Workspace = d.config.Workspace
-	}
+func (d *Dashboard) serveExplanation(w http.ResponseWriter, r *http.Request, caller *access.Caller) {
+	given := r.URL.Query()
+	view := explanationView{Workspace: given.Get("workspace"), Asked: strings.TrimSpace(given.Get("object"))}
 	status := http.StatusOK
+	workspace, err := d.workspace(caller, given["workspace"])
+	var refused *query.Fault
 	switch {
-	case !workspaceName.MatchString(view.Workspace):
-		status, view.Fault = http.StatusBadRequest,
-			"This cannot be the name of a workspace: it has up to 128 letters, digits, dots, colons, hyphens and "+
-				"underscores."
+	case errors.As(err, &refused):
+		status, view.Fault = refused.Status, refused.Message+" "+refused.Hint
 	case len(view.Asked) > 500:
 		status, view.Fault = http.StatusBadRequest,
 			"No id is that long. Ask for a Stripe id, a click's id, an entry's id, or the buyer's id in your own "+
 				"database."
 	case view.Asked != "":
+		view.Workspace = workspace
 		status = d.explain(r.Context(), &view)
+	default:
+		view.Workspace = workspace
 	}
 	if r.Context().Err() != nil {
 		return // the client has gone

@@ -19,11 +19,11 @@ const (
 )
 
 // Summary is everything that the page shows. Money is a decimal string in USD; times are Unix
-// milliseconds.
+// milliseconds. It depends on the tables, the workspace and the span alone, so that an unchanged one
+// need not be sent again.
 type Summary struct {
 	Workspace    string        `json:"workspace"`
 	Range        Range         `json:"range"`
-	Now          int64         `json:"now"`
 	Totals       Totals        `json:"totals"`
 	Timeseries   []Point       `json:"timeseries"`
 	Affiliates   []Earner      `json:"affiliates"`
@@ -148,9 +148,7 @@ func askOne[R any](ctx context.Context, d *Dashboard, name string, args []any) (
 }
 
 // summarize runs all queries.
-func (d *Dashboard) summarize(ctx context.Context, name string, s span, workspace string,
-	now time.Time,
-) (*Summary, error) {
+func (d *Dashboard) summarize(ctx context.Context, name string, s span, workspace string) (*Summary, error) {
 	scope := []any{clickhouse.Named("workspace", workspace), clickhouse.Named("livemode", "true")}
 	if s.all {
 		first, err := d.firstDay(ctx, scope)
@@ -166,7 +164,7 @@ func (d *Dashboard) summarize(ctx context.Context, name string, s span, workspac
 	within := slices.Concat(scope, []any{clickhouse.Named("from", format(s.from)),
 		clickhouse.Named("to", format(s.to))})
 	out := &Summary{
-		Workspace: workspace, Now: now.UnixMilli(),
+		Workspace: workspace,
 		Range: Range{Name: name, From: s.from.Unix(), To: s.to.Unix(), Bucket: int64(s.step / time.Second),
 			Note: s.note},
 	}

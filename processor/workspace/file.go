@@ -3,6 +3,7 @@
 package workspace
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -29,6 +30,14 @@ type file struct {
 	owners   map[accountMode]owner
 	policies map[string]join.Policies
 	keys     map[string]*stripe.Keys
+	regions  []Region // in the file's order
+}
+
+// Region is how people of a workspace read times and sums.
+type Region struct {
+	Workspace string
+	Timezone  string // IANA name
+	Currency  string // ISO 4217 in lower case
 }
 
 type accountMode struct {
@@ -61,6 +70,8 @@ func read(path, emailKey string, books bool) (*File, error) {
 		var err error
 		list, err = schemas.ReadWorkspaces(path)
 		faults = append(faults, err)
+	} else {
+		f.regions = []Region{{Default, "UTC", "usd"}}
 	}
 	if books {
 		faults = append(faults, schemas.CheckEmailKey(emailKey, schemas.EmailFallback(list)))
@@ -89,6 +100,7 @@ func (f *file) add(w *schemas.Workspace, emailKey string) error {
 		keys.HashEmail = func(address string) []byte { return schemas.EmailHash([]byte(emailKey), w.ID, address) }
 	}
 	f.policies[w.ID], f.keys[w.ID] = policies, keys
+	f.regions = append(f.regions, Region{w.ID, cmp.Or(w.Timezone, "UTC"), cmp.Or(w.Currency, "usd")})
 	return nil
 }
 
@@ -167,6 +179,9 @@ func (f *File) Keys(workspace string) *stripe.Keys {
 	}
 	return stripe.Default()
 }
+
+// Regions returns all workspaces, with how their people read times and sums.
+func (f *File) Regions() []Region { return f.current.Load().regions }
 
 // Policies returns how a workspace wants its sales credited.
 func (f *File) Policies(workspace string) join.Policies { return f.current.Load().policies[workspace] }

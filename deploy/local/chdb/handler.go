@@ -26,8 +26,9 @@ import (
 // asked to stop its statement; one that finishes all the same has had its
 // effect.
 //
-// Not served, and refused with NOT_IMPLEMENTED (48): session_id and external
-// tables (multipart/form-data). query_id is echoed, but the engine runs the
+// session_id is accepted, because some clients send one with every request, and
+// keeps nothing from one request to the next. Refused with NOT_IMPLEMENTED (48)
+// are the statements that need it, and external tables (multipart/form-data). query_id is echoed, but the engine runs the
 // statement under an id of its own.
 func (e *Engine) Handler() http.Handler {
 	mux := http.NewServeMux()
@@ -147,6 +148,11 @@ func (e *Engine) runQuery(w http.ResponseWriter, r *http.Request, q *request, c 
 		// USE, SET and temporary tables change the session, and on a server
 		// a request without session_id has one of its own.
 		c.spoiled = true
+		if word := firstWord(q.text); q.session != "" && (word == "SET" || word == "USE" || word == "CREATE") {
+			e.writeError(w, r, &Exception{Code: codeNotImplemented, Message: "Sessions are not implemented by the embedded engine: " +
+				"the next request would know nothing of this statement. (NOT_IMPLEMENTED)"})
+			return
+		}
 	}
 	if word := firstWord(q.text); q.readOnly && found.class == classControl && word != "SET" && word != "USE" {
 		// The engine lets some SYSTEM statements pass.

@@ -37,6 +37,7 @@ type request struct {
 	urlQuery url.Values
 	database string
 	queryID  string
+	session  string // session_id: a client's own, without effect
 	format   string // default output format
 	readOnly bool
 	settings map[string]string
@@ -61,15 +62,13 @@ func readRequest(r *http.Request) (*request, error) {
 		urlQuery: values,
 		database: first(values.Get("database"), r.Header.Get("X-ClickHouse-Database"), "default"),
 		queryID:  values.Get("query_id"),
+		session:  values.Get("session_id"),
 		format:   first(values.Get("default_format"), r.Header.Get("X-ClickHouse-Format"), "TabSeparated"),
 		settings: map[string]string{},
 		params:   map[string]string{},
 	}
 	level := values.Get("readonly")
 	q.readOnly = readCredentials(r, values).user == ReadOnlyUser || r.Method != http.MethodPost || level != "" && level != "0"
-	if values.Get("session_id") != "" {
-		return nil, &Exception{Code: codeNotImplemented, Message: "Sessions (session_id) are not implemented by the embedded engine. (NOT_IMPLEMENTED)"}
-	}
 	for name, list := range values {
 		switch {
 		case strings.HasPrefix(name, "param_"):

@@ -283,7 +283,6 @@ function tick() {
 
 function draw(s) {
   state.summary = s;
-  state.skew = s.now - Date.now();
   $("workspace").textContent = s.workspace;
   const demo = s.fx_sources.filter((x) => x.includes("demo"));
   banner("demo", demo.length ? "Invented exchange rates." : "", "Money in other currencies was converted by " + demo.join(", ") + ", so USD figures are not real. Give --fx-source a real source.");
@@ -312,6 +311,10 @@ async function ask() {
     const query = new URLSearchParams({ range: state.range });
     if (state.workspace) query.set("workspace", state.workspace);
     const answer = await fetch("api/summary?" + query, { signal: asked.signal, headers: { Accept: "application/json" } });
+    if (answer.status === 401) { // the login has expired
+      location.assign("login?" + new URLSearchParams({ next: location.pathname + location.search }));
+      return;
+    }
     const body = await answer.json();
     if (state.asked !== asked) return;
     if (body.error) {
@@ -319,6 +322,7 @@ async function ask() {
       healthy(false);
     } else {
       banner("error", "");
+      state.skew = Date.parse(answer.headers.get("Date")) - Date.now(); // also of an answer that has not changed
       draw(body);
       healthy(true);
     }

@@ -1,0 +1,283 @@
+package dashboard
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"tributary/processor/query"
+)
+
+const (
+	fresh     = time.Second // how long the marker is believed: no figure is older than this
+	maxKept   = 512         // answers
+	maxBytes  = 64 << 20    // of them together
+	maxOfKept = 4 << 20     // of one: larger ones are made anew
+)
+
+// answers remembers what was answered, for as long as nothing has changed since. Many open pages
+// cost ClickHouse one look at its list of parts a second; each of them is answered with 304, and
+// ClickHouse is asked for figures once when there is something new.
+type answers struct {
+	readMarker func(context.Context) (string, error)
+	now        func() time.Time
+	log        *slog.Logger
+	made       atomic.Int64 // answers that ClickHouse was asked for
+
+	mu     sync.Mutex // guards what follows
+	marker *marker
+	kept   map[string]*answer // by key
+	bytes  int
+}
+
+func newAnswers(readMarker func(context.Context) (string, error), now func() time.Time, log *slog.Logger) *answers {
+	return &answers{readMarker: readMarker, now: now, log: log, kept: make(map[string]*answer)}
+}
+
+// marker says which state of the tables answers are of.
+type marker struct {
+	done chan struct{} // closed when text is there
+	at   time.Time
+	// text is empty if ClickHouse does not say: it is away, or its user may not read system.parts.
+	text string
+}
+
+// answer is being made, or was; done is closed when it is there.
+type answer struct {
+	done   chan struct{}
+	marker *marker
+	body   []byte
+	zipped []byte // nil if that is no shorter
+	err    error
+	size   int // what it counts for in answers.bytes, whose mutex guards it
+}
+
+func (a *answer) finished() bool {
+	select {
+	case <-a.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// current returns the marker, which is read once for all requests of a second.
+func (a *answers) current(ctx context.Context) *marker {
+	a.mu.Lock()
+	m := a.marker
+	if m == nil || a.now().Sub(m.at) >= fresh {
+		m = &marker{done: make(chan struct{}), at: a.now()}
+		a.marker = m
+		go func() {
+			defer close(m.done)
+			// Without the cancellation of this request: others wait for the same marker.
+			text, err := a.readMarker(context.WithoutCancel(ctx))
+			if err != nil {
+				a.log.Debug("the list of parts cannot be read; answers are reused for a second only", "error", err)
+				return
+			}
+			m.text = text
+		}()
+	}
+	a.mu.Unlock()
+	select {
+	case <-m.done:
+	case <-ctx.Done():
+	}
+	return m
+}
+
+// same reports whether an answer that was made under the marker old still holds under m. Both have
+// been waited for.
+func (m *marker) same(old *marker) bool {
+	return m == old || m.text != "" && m.text == old.text
+}
+
+// serve answers a request for figures: with 304 if the client has them, else from memory, else by
+// calling ask. key is everything but the tables' content that the answer depends on.
+func (a *answers) serve(w http.ResponseWriter, r *http.Request, key, mediaType string,
+	ask func(context.Context) ([]byte, error),
+) error {
+	m := a.current(r.Context())
+	if r.Context().Err() != nil {
+		return r.Context().Err()
+	}
+	h := w.Header()
+	zip := compressible(mediaType) && acceptsGzip(r)
+	if compressible(mediaType) {
+		h.Add("Vary", "Accept-Encoding")
+	}
+	tag := ""
+	if m.text != "" {
+		tag = etag(zip, []byte(m.text), []byte(key))
+		if matches(r, tag) {
+			h.Set("ETag", tag)
+			w.WriteHeader(http.StatusNotModified)
+			return nil
+		}
+	}
+	found := a.find(r.Context(), m, key, compressible(mediaType), ask)
+	select {
+	case <-found.done:
+	case <-r.Context().Done():
+		return r.Context().Err()
+	}
+	if found.err != nil {
+		return found.err
+	}
+	if tag == "" { // without a marker the content itself says whether it has changed
+		if tag = etag(zip, found.body); matches(r, tag) {
+			h.Set("ETag", tag)
+			w.WriteHeader(http.StatusNotModified)
+			return nil
+		}
+	}
+	h.Set("ETag", tag)
+	h.Set("Content-Type", mediaType)
+	writeBody(w, r, found.body, found.zipped, zip)
+	return nil
+}
+
+// writeBody sends a body, compressed if zip says so and there is something to gain.
+func writeBody(w http.ResponseWriter, r *http.Request, body, zipped []byte, zip bool) {
+	h := w.Header()
+	if zip && zipped != nil {
+		h.Set("Content-Encoding", "gzip")
+		body = zipped
+	}
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(body) // the client may have gone
+	}
+}
+
+// find returns the answer that is kept or being made under a key, or begins one.
+func (a *answers) find(ctx context.Context, m *marker, key string, zip bool,
+	ask func(context.Context) ([]byte, error),
+) *answer {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	found := a.kept[key]
+	if found != nil && m.same(found.marker) {
+		// A question that failed is asked again a second later, though nothing has changed.
+		if !found.finished() || found.err == nil || found.marker == m {
+			return found
+		}
+	}
+	a.drop(key)
+	if len(a.kept) >= maxKept || a.bytes > maxBytes {
+		a.makeRoom(m)
+	}
+	found = &answer{done: make(chan struct{}), marker: m}
+	if len(a.kept) >= maxKept {
+		found.err = &query.Fault{Status: http.StatusServiceUnavailable, Code: "busy",
+			Message: "Too many different questions are being answered at this moment.", Hint: "Ask again in a second."}
+		close(found.done)
+		return found
+	}
+	a.kept[key] = found
+	go a.make(context.WithoutCancel(ctx), found, key, zip, ask) // others may wait for the same answer
+	return found
+}
+
+func (a *answers) make(ctx context.Context, found *answer, key string, zip bool,
+	ask func(context.Context) ([]byte, error),
+) {
+	defer close(found.done)
+	a.made.Add(1)
+	if found.body, found.err = ask(ctx); found.err == nil && zip {
+		found.zipped = compress(found.body)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.kept[key] != found {
+		return
+	}
+	if len(found.body) > maxOfKept {
+		delete(a.kept, key)
+		return
+	}
+	found.size = len(found.body) + len(found.zipped)
+	a.bytes += found.size
+}
+
+// drop forgets an answer. Who waits for one that is still being made gets it all the same.
+func (a *answers) drop(key string) {
+	if old := a.kept[key]; old != nil {
+		a.bytes -= old.size
+		delete(a.kept, key)
+	}
+}
+
+// makeRoom drops what is out of date, and if that is not enough, everything that is finished.
+func (a *answers) makeRoom(m *marker) {
+	for _, all := range []bool{false, true} {
+		for key, old := range a.kept {
+			if old.finished() && (all || !m.same(old.marker)) {
+				a.drop(key)
+			}
+		}
+		if len(a.kept) < maxKept && a.bytes <= maxBytes {
+			return
+		}
+	}
+}
+
+// etag returns a strong validator of what the parts decide.
+func etag(zip bool, parts ...[]byte) string {
+	sum := sha256.Sum256(bytes.Join(parts, []byte{0}))
+	suffix := ""
+	if zip {
+		suffix = "-gzip" // other bytes are another representation
+	}
+	return `"` + base64.RawURLEncoding.EncodeToString(sum[:15]) + suffix + `"`
+}
+
+// matches reports whether the client has the representation already.
+func matches(r *http.Request, tag string) bool {
+	for given := range strings.SplitSeq(r.Header.Get("If-None-Match"), ",") {
+		if given = strings.TrimPrefix(strings.TrimSpace(given), "W/"); given == tag {
+			return true
+		}
+	}
+	return false
+}
+
+// compressible reports whether gzip makes a media type shorter; Parquet and images are compressed
+// themselves.
+func compressible(mediaType string) bool {
+	return strings.HasPrefix(mediaType, "text/") || strings.HasPrefix(mediaType, "application/json") ||
+		strings.HasPrefix(mediaType, "application/x-ndjson") || strings.HasPrefix(mediaType, "image/svg+xml")
+}
+
+// acceptsGzip reports whether the client reads gzip.
+func acceptsGzip(r *http.Request) bool {
+	for offered := range strings.SplitSeq(r.Header.Get("Accept-Encoding"), ",") {
+		name, weight, _ := strings.Cut(offered, ";")
+		if strings.EqualFold(strings.TrimSpace(name), "gzip") {
+			return strings.TrimRight(strings.ReplaceAll(weight, " ", ""), "0") != "q=" && !strings.HasSuffix(weight, "=0.")
+		}
+	}
+	return false
+}
+
+// compress returns a body in gzip, nil if that is no shorter.
+func compress(body []byte) []byte {
+	var zipped bytes.Buffer
+	w := gzip.NewWriter(&zipped)
+	_, _ = w.Write(body) // a Buffer takes everything
+	_ = w.Close()
+	if zipped.Len() >= len(body) {
+		return nil
+	}
+	return zipped.Bytes()
+}

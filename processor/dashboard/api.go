@@ -1,0 +1,232 @@
+package dashboard
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	clickhousego "github.com/ClickHouse/clickhouse-go/v2"
+
+	"tributary/processor/access"
+	"tributary/processor/query"
+	"tributary/sql"
+)
+
+var errQuery = &query.Fault{
+	Status:  http.StatusBadRequest,
+	Code:    "bad_query",
+	Message: "The query string cannot be read.",
+	Hint:    "Encode it as name=value&name=value.",
+}
+
+// serveSession says who is logged in and what they may see.
+func (d *Dashboard) serveSession(w http.ResponseWriter, r *http.Request, caller *access.Caller) {
+	type region struct {
+		ID       string `json:"id"`
+		Timezone string `json:"timezone"` // IANA name
+		Currency string `json:"currency"` // ISO 4217 in lower case
+	}
+	own := []region{}
+	for _, known := range d.config.Workspaces() {
+		if caller.May(known.Workspace) {
+			own = append(own, region{known.Workspace, known.Timezone, known.Currency})
+		}
+	}
+	d.serveJSON(w, r, struct {
+		Name       string   `json:"name"`
+		Role       string   `json:"role"`
+		Affiliate  string   `json:"affiliate,omitempty"`
+		Workspaces []region `json:"workspaces"`
+		Login      bool     `json:"login"` // there is a login, and so POST /logout
+		ClickURL   string   `json:"click_url"`
+	}{caller.Name, caller.Role, caller.Affiliate, own, d.config.Guard != nil, d.config.ClickURL})
+}
+
+// serveQuestions lists the questions that the caller may ask.
+func (d *Dashboard) serveQuestions(w http.ResponseWriter, r *http.Request, caller *access.Caller) {
+	questions, err := sql.Questions()
+	if err != nil {
+		d.writeFault(w, r, err)
+		return
+	}
+	list := []query.Description{}
+	for _, q := range questions {
+		if caller.Affiliate == "" || query.ForAffiliates(q) {
+			list = append(list, query.Describe(q, caller.Affiliate != ""))
+		}
+	}
+	d.serveJSON(w, r, map[string][]query.Description{"questions": list})
+}
+
+// serveQuestion answers one named question.
+func (d *Dashboard) serveQuestion(w http.ResponseWriter, r *http.Request, caller *access.Caller) {
+	given, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		errQuery.Write(w)
+		return
+	}
+	format, err := query.ChooseFormat(given.Get("format"), r.Header.Get("Accept"))
+	if err != nil {
+		d.writeFault(w, r, err)
+		return
+	}
+	delete(given, "format")
+	q, values, err := d.resolve(caller, r.PathValue("name"), given)
+	if err != nil {
+		d.writeFault(w, r, err)
+		return
+	}
+	if format.Name != query.JSON.Name {
+		w.Header().Set("Content-Disposition", `attachment; filename="`+q.Name+"."+format.Name+`"`)
+	}
+	asked := ""
+	if query.ReadsClock(q) {
+		asked = d.now().UTC().Format("2006-01-02 15:04") // its answer holds for a minute
+	}
+	key := answerKey(q.Name, format.Name, asked, values)
+	err = d.answers.serve(w, r, key, format.MediaType, func(ctx context.Context) ([]byte, error) {
+		return d.asker.Ask(ctx, caller.Key, q, values, format)
+	})
+	if err != nil {
+		w.Header().Del("Content-Disposition")
+		d.writeFault(w, r, err)
+	}
+}
+
+// resolve returns a question and the values that the caller may ask it with.
+func (d *Dashboard) resolve(caller *access.Caller, name string, given map[string][]string,
+) (sql.Question, map[string]string, error) {
+	q, err := query.Find(name)
+	if err != nil {
+		return q, nil, err
+	}
+	workspace, err := d.workspace(caller, given["workspace"])
+	if err != nil {
+		return q, nil, err
+	}
+	delete(given, "workspace")
+	values, err := query.Values(q, query.Scope{Workspace: workspace, Affiliate: caller.Affiliate}, given)
+	return q, values, err
+}
+
+// answerKey is everything that an answer depends on but the tables.
+func answerKey(name, format, asked string, values map[string]string) string {
+	key, _ := json.Marshal([]any{name, format, asked, values}) // strings, and keys in order
+	return string(key)
+}
+
+func (d *Dashboard) serveSummary(w http.ResponseWriter, r *http.Request, caller *access.Caller) {
+	given, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		errQuery.Write(w)
+		return
+	}
+	name := given.Get("range")
+	if name == "" {
+		name = "24h"
+	}
+	s, ok := spanOf(name, d.now())
+	if !ok {
+		(&query.Fault{Status: http.StatusBadRequest, Code: "bad_range", Message: "There is no such range.",
+			Hint: "Use range=1h, 24h, 7d, 30d, 90d or all."}).Write(w)
+		return
+	}
+	workspace, err := d.workspace(caller, given["workspace"])
+	if err != nil {
+		d.writeFault(w, r, err)
+		return
+	}
+	key := fmt.Sprintf("summary %s %s %d", workspace, name, s.to.Unix())
+	err = d.answers.serve(w, r, key, "application/json", func(ctx context.Context) ([]byte, error) {
+		return d.makeSummary(ctx, name, s, workspace)
+	})
+	if err != nil {
+		d.writeFault(w, r, err)
+	}
+}
+
+// makeSummary returns the summary as JSON.
+func (d *Dashboard) makeSummary(ctx context.Context, name string, s span, workspace string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	select {
+	case d.queries <- struct{}{}:
+		defer func() { <-d.queries }()
+	case <-ctx.Done():
+		return nil, errUnavailable
+	}
+	summary, err := d.summarize(ctx, name, s, workspace)
+	var exception *clickhousego.Exception
+	switch {
+	case err == nil:
+		return json.Marshal(struct {
+			*Summary
+			ClickURL string `json:"click_url"`
+		}{summary, d.config.ClickURL})
+	case errors.As(err, &exception) && query.TablesMissing(int(exception.Code)),
+		strings.Contains(err.Error(), "UNKNOWN_TABLE"), strings.Contains(err.Error(), "UNKNOWN_FUNCTION"):
+		return nil, errNoTables
+	}
+	d.log.Warn("a query of the dashboard failed", "range", name, "workspace", workspace, "error", err)
+	return nil, errUnavailable
+}
+
+var (
+	errNoTables = &query.Fault{Status: http.StatusServiceUnavailable, Code: "no_tables",
+		Message: "ClickHouse answers, but the tables are missing.",
+		Hint:    "Run the processor's migrate command against this database."}
+	errUnavailable = &query.Fault{Status: http.StatusServiceUnavailable, Code: "clickhouse_unavailable",
+		Message: "ClickHouse does not answer the dashboard's queries.",
+		Hint: "Check that it runs and that the DSN is right; the reason is in this program's log. Clicks and sales " +
+			"are still taken and wait in Kafka."}
+)
+
+var errNoLogin = &query.Fault{Status: http.StatusConflict, Code: "no_login",
+	Message: "Without a login there is nothing to limit a link to.", Hint: "Start processor dashboard with --users."}
+
+// defaultViewDays is how long a link for an affiliate is good for.
+const defaultViewDays = 90
+
+// makeView makes a link that shows an affiliate its own figures: workspace, affiliate and days in a
+// form.
+func (d *Dashboard) makeView(w http.ResponseWriter, r *http.Request, caller *access.Caller) {
+	if d.config.Guard == nil {
+		errNoLogin.Write(w)
+		return
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, 8<<10)
+	if err := r.ParseForm(); err != nil {
+		errQuery.Write(w)
+		return
+	}
+	workspace, err := d.workspace(caller, r.PostForm["workspace"])
+	if err != nil {
+		d.writeFault(w, r, err)
+		return
+	}
+	days := defaultViewDays
+	if text := r.PostForm.Get("days"); text != "" {
+		if days, err = strconv.Atoi(text); err != nil {
+			days = 0 // refused below
+		}
+	}
+	expires := d.now().AddDate(0, 0, days).Truncate(time.Second)
+	link, err := d.config.Guard.Views().Link(workspace, r.PostForm.Get("affiliate"), caller.Name, d.now(), expires)
+	if err != nil {
+		(&query.Fault{Status: http.StatusBadRequest, Code: "bad_view", Message: "This link cannot be made.",
+			Hint: err.Error()}).Write(w)
+		return
+	}
+	d.log.Info("link for an affiliate made", "user", caller.Name, "workspace", workspace,
+		"affiliate", r.PostForm.Get("affiliate"), "expires", expires)
+	d.serveJSON(w, r, struct {
+		URL     string    `json:"url"`
+		Expires time.Time `json:"expires"`
+	}{link, expires.UTC()})
+}

@@ -1,0 +1,218 @@
+package query
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+
+	"tributary/sql"
+)
+
+// Limits of one answer. They bound what a question costs ClickHouse, and what this process holds.
+const (
+	timeout   = 10 * time.Second
+	maxRows   = 1_000_000
+	maxBytes  = 32 << 20 // of the answer as it is sent
+	maxMemory = 2 << 30  // of ClickHouse
+
+	maxAtOnce    = 8 // questions that are being answered at a time
+	maxOfOneUser = 3 // of them, of one user
+)
+
+// Asker asks questions over ClickHouse's HTTP interface.
+type Asker struct {
+	client    *http.Client
+	addresses []string // each scheme://host:port/path; the next one is tried when one cannot be reached
+	options   *clickhouse.Options
+	log       *slog.Logger
+	slots     chan struct{} // its capacity bounds the questions at a time
+
+	mu    sync.Mutex     // guards users
+	users map[string]int // questions that are being answered, by user
+}
+
+// Open makes an Asker. It does not connect. The DSN is an http:// or https:// one; a ClickHouse user
+// who may only read is enough, with a profile that lets the settings of a query be given (readonly
+// is 0 or 2).
+func Open(dsn string, log *slog.Logger) (*Asker, error) {
+	options, err := clickhouse.ParseDSN(dsn)
+	if err != nil {
+		return nil, fmt.Errorf("parse ClickHouse DSN: %w", err)
+	}
+	if options.Protocol != clickhouse.HTTP {
+		return nil, errors.New("questions are asked over HTTP (hint: --clickhouse-dsn http://host:8123/tributary)")
+	}
+	scheme, transport := "http", http.DefaultTransport.(*http.Transport).Clone()
+	transport.MaxIdleConnsPerHost = maxAtOnce
+	transport.DisableCompression = true // Parquet is compressed, and the way to the database is short
+	if options.TLS != nil {
+		scheme, transport.TLSClientConfig = "https", options.TLS
+	} else {
+		transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	a := &Asker{client: &http.Client{Transport: transport, Timeout: timeout + 5*time.Second}, options: options, log: log,
+		slots: make(chan struct{}, maxAtOnce), users: make(map[string]int)}
+	for _, address := range options.Addr {
+		a.addresses = append(a.addresses, scheme+"://"+address+"/"+strings.TrimPrefix(options.HttpUrlPath, "/"))
+	}
+	return a, nil
+}
+
+// Close ends idle connections.
+func (a *Asker) Close() { a.client.CloseIdleConnections() }
+
+// Ask returns the answer to a question, written in a format. user is who asks, to keep one from
+// taking all the time; values are those of [Values]. An error is a *Fault, or ctx's.
+func (a *Asker) Ask(ctx context.Context, user string, q sql.Question, values map[string]string, f Format,
+) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout+2*time.Second)
+	defer cancel()
+	release, err := a.admit(ctx, user)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	answer, err := a.send(ctx, q, values, f)
+	var fault *Fault
+	if err != nil && !errors.As(err, &fault) {
+		if ctx.Err() == context.Canceled {
+			return nil, ctx.Err()
+		}
+		var request *url.Error
+		if errors.As(err, &request) {
+			err = request.Err // without the address, which is long and repeats every value
+		}
+		a.log.Warn("a question failed", "question", q.Name, "workspace", values["workspace"], "error", err)
+		return nil, faultOf(0, "")
+	}
+	return answer, err
+}
+
+// admit waits for a free slot. Who has as many questions under way as one user may have is refused
+// at once: waiting would let the rest wait, too.
+func (a *Asker) admit(ctx context.Context, user string) (release func(), err error) {
+	a.mu.Lock()
+	full := a.users[user] >= maxOfOneUser
+	if !full {
+		a.users[user]++
+	}
+	a.mu.Unlock()
+	if full {
+		return nil, errBusy
+	}
+	leave := func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if a.users[user]--; a.users[user] == 0 {
+			delete(a.users, user)
+		}
+	}
+	select {
+	case a.slots <- struct{}{}:
+		return func() { <-a.slots; leave() }, nil
+	case <-ctx.Done():
+		leave()
+		return nil, errBusy
+	}
+}
+
+// settings of every question. readonly=2 forbids every change of data and lets the others be given.
+var settings = map[string]string{
+	"readonly":                                     "2",
+	"max_execution_time":                           strconv.Itoa(int(timeout / time.Second)),
+	"max_result_rows":                              strconv.Itoa(maxRows),
+	"max_result_bytes":                             strconv.Itoa(4 * maxBytes), // counted before they are written
+	"result_overflow_mode":                         "throw",
+	"max_memory_usage":                             strconv.Itoa(maxMemory),
+	"output_format_json_quote_64bit_integers":      "1",
+	"output_format_json_quote_decimals":            "1",
+	"output_format_write_statistics":               "0", // equal figures are equal bytes
+	"cancel_http_readonly_queries_on_client_close": "1",
+	"wait_end_of_query":                            "1", // the answer's status is the question's, not its beginning's
+}
+
+// send asks the first address that can be reached.
+func (a *Asker) send(ctx context.Context, q sql.Question, values map[string]string, f Format,
+) (answer []byte, err error) {
+	query := url.Values{
+		"database": {a.options.Auth.Database}, "default_format": {f.clickHouse},
+		"log_comment": {"tributary question " + q.Name},
+	}
+	for name, value := range settings {
+		query.Set(name, value)
+	}
+	for name, value := range values {
+		query.Set("param_"+name, escape(value))
+	}
+	for _, address := range a.addresses {
+		var request *http.Request
+		request, err = http.NewRequestWithContext(ctx, http.MethodPost, address+"?"+query.Encode(), strings.NewReader(q.Text))
+		if err != nil {
+			return nil, err
+		}
+		for name, value := range a.options.HttpHeaders {
+			request.Header.Set(name, value)
+		}
+		if a.options.Auth.Username != "" {
+			request.SetBasicAuth(a.options.Auth.Username, a.options.Auth.Password)
+		}
+		var response *http.Response
+		if response, err = a.client.Do(request); err == nil {
+			if answer, err = a.read(response, q); err != nil || f.Name != JSON.Name {
+				return answer, err
+			}
+			return compact(answer)
+		}
+	}
+	return nil, err
+}
+
+func (a *Asker) read(response *http.Response, q sql.Question) ([]byte, error) {
+	defer response.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxBytes+1))
+	if err != nil {
+		return nil, fmt.Errorf("read the answer: %w", err)
+	}
+	code, _ := strconv.Atoi(response.Header.Get("X-ClickHouse-Exception-Code")) // 0 without one
+	switch {
+	case code != 0 || response.StatusCode != http.StatusOK:
+		text := string(body[:min(len(body), 1000)])
+		fault := faultOf(code, text)
+		if fault.Status == http.StatusServiceUnavailable {
+			a.log.Warn("a question failed", "question", q.Name, "status", response.Status, "error", text)
+		}
+		return nil, fault
+	case len(body) > maxBytes:
+		return nil, faultOf(codeTooManyRowsOrBytes, "")
+	}
+	return slices.Clip(body), nil
+}
+
+// compact takes the blanks out of JSON, which ClickHouse writes for eyes.
+func compact(answer []byte) ([]byte, error) {
+	var short bytes.Buffer
+	if err := json.Compact(&short, answer); err != nil {
+		return nil, fmt.Errorf("read the answer: %w", err)
+	}
+	return short.Bytes(), nil
+}
+
+// escape writes a value as the HTTP interface reads param_…: in the escaping of TabSeparated
+// (https://clickhouse.com/docs/interfaces/http#cli-queries-with-parameters).
+func escape(value string) string {
+	return strings.NewReplacer(`\`, `\\`, "\t", `\t`, "\n", `\n`, "\x00", `\0`).Replace(value)
+}

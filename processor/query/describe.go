@@ -1,0 +1,61 @@
+package query
+
+import (
+	"errors"
+	"io/fs"
+	"net/http"
+	"regexp"
+
+	"tributary/sql"
+)
+
+// Description is a question as programs read of it.
+type Description struct {
+	Name       string                 `json:"name"`
+	Title      string                 `json:"title"`
+	Meaning    string                 `json:"meaning"`
+	Parameters []ParameterDescription `json:"parameters"`
+}
+
+// ParameterDescription is a parameter as programs read of it.
+type ParameterDescription struct {
+	Name     string  `json:"name"`
+	Type     string  `json:"type"` // of ClickHouse
+	Required bool    `json:"required"`
+	Default  *string `json:"default,omitempty"`
+	Meaning  string  `json:"meaning"`
+}
+
+// Describe returns what programs need to know of a question. workspace is never required, because
+// the server knows one; forOne says that the server decides the affiliate too.
+func Describe(q sql.Question, forOne bool) Description {
+	d := Description{Name: q.Name, Title: q.Title, Meaning: q.Meaning, Parameters: []ParameterDescription{}}
+	for _, p := range q.Parameters {
+		if forOne && p.Name == affiliateParameter {
+			continue
+		}
+		described := ParameterDescription{Name: p.Name, Type: p.Type, Required: !p.Optional && p.Name != "workspace",
+			Meaning: p.Meaning}
+		if p.Optional {
+			described.Default = &p.Default
+		}
+		d.Parameters = append(d.Parameters, described)
+	}
+	return d
+}
+
+// ReadsClock reports whether an answer depends on when the question is asked, as one does that marks
+// the day that is not over.
+func ReadsClock(q sql.Question) bool { return clock.MatchString(q.Text) }
+
+var clock = regexp.MustCompile(`(?i)\b(now|now64|today|yesterday)\s*\(`)
+
+// Find returns the question of a name, or a *Fault.
+func Find(name string) (sql.Question, error) {
+	q, err := sql.AskQuestion(name)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrInvalid) {
+		return q, &Fault{http.StatusNotFound, "unknown_question", "There is no such question.",
+			"GET /api/query lists all of them."}
+	}
+	return q, err
+}
