@@ -216,6 +216,8 @@ func (o *oracle) creditUnknowable(s *trueSale) string {
 			return "no event says that all of it was paid, and its refunds name no more than the customer"
 		case !invoice && o.captured[m.Object].IsZero() && o.session[m.Object].IsZero():
 			return "only its invoice payments are reported, which name no customer"
+		case len(s.payments) > 1 && !o.tied(m):
+			return "no event says that its payments are of one sale, and each is judged by its own time"
 		case !named && !paid.Equal(m.OccurredAt):
 			return "when its first part was paid, which the attribution window is counted from, is not reported"
 		}

@@ -270,7 +270,7 @@ func (s *Search) inForce(edges []identity.Edge) []identity.Edge {
 	if !slices.ContainsFunc(edges, func(e identity.Edge) bool { return isField(e.Source) }) {
 		return edges
 	}
-	values := make(map[string]identity.Edge)
+	values := make(map[field]identity.Edge)
 	for _, e := range edges {
 		if !isField(e.Source) {
 			continue
@@ -278,8 +278,8 @@ func (s *Search) inForce(edges []identity.Edge) []identity.Edge {
 		if e.B.Type() == identity.Again {
 			e.B = identity.AgainOf(e.B)
 		}
-		if old, ok := values[e.Source]; !ok || s.replaces(e, old) {
-			values[e.Source] = e
+		if old, ok := values[fieldOf(e)]; !ok || s.replaces(e, old) {
+			values[fieldOf(e)] = e
 		}
 	}
 	kept := make([]identity.Edge, 0, len(edges))
@@ -292,7 +292,7 @@ func (s *Search) inForce(edges []identity.Edge) []identity.Edge {
 		kept = append(kept, e)
 	}
 	for _, e := range edges {
-		if isField(e.Source) && e.B != values[e.Source].B {
+		if isField(e.Source) && e.B != values[fieldOf(e)].B {
 			s.replaced(e)
 		}
 	}
@@ -314,6 +314,15 @@ func (s *Search) replaced(e identity.Edge) {
 
 // late reports whether something was after the sale.
 func (s *Search) late(at time.Time) bool { return !s.At.Last.IsZero() && at.After(s.At.Last.Add(skew)) }
+
+// field is a metadata field of one mode. A name that both modes may use is told twice by an event of
+// test mode, once of each mode, and neither telling replaces the other (identity.TestMode).
+type field struct {
+	source   string
+	testMode bool
+}
+
+func fieldOf(e identity.Edge) field { return field{e.Source, e.B.OfTestMode()} }
 
 // isField reports whether a source is a metadata field that its owner has once, and may change.
 func isField(source string) bool {

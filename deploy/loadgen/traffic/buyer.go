@@ -59,6 +59,7 @@ type payment struct {
 	presented                        string    // the currency that the buyer saw, where it is another one
 	unused, remaining                int64     // the two prorations of a change of plan
 	due, earlier                     int64     // of an invoice that is not paid at once: what it asks for, and what was paid before
+	leaves                           bool      // its invoice open: a part of it is still to be paid
 	other                            string    // a second invoice that it pays
 	record                           string    // inpay_… of a payment outside Stripe that has a payment record
 	authorised, release              int64     // of an authorisation: what was held, and what of it was released
@@ -246,19 +247,18 @@ func (s *buyer) register(at time.Time) {
 		return
 	}
 	s.event("customer.created", at.Add(-2*time.Second), s.customerObject(at.Add(-2*time.Second)), nil)
-	s.knownAs("customer.created")
+	s.knownAs("customer.created", at.Add(-2*time.Second))
 }
 
-// knownAs draws from the customer's metadata what it tells.
-func (s *buyer) knownAs(event string) {
+// knownAs draws from the customer's metadata what it tells since an event.
+func (s *buyer) knownAs(event string, at time.Time) {
 	if s.customerMetadata == nil {
 		return
 	}
 	c := s.customerClick
 	s.state(func(n *names) {
 		n.customerIsExternal = true
-		n.tie(byCustomer, candidate{click: &c})
-		n.tie(byExternal, candidate{click: &c})
+		n.customerField = append(n.customerField, fieldValue{at.Truncate(time.Second), candidate{click: &c}})
 	}, event)
 }
 
@@ -419,7 +419,7 @@ func (s *buyer) comeBack(first *trace) {
 	}
 	if channel == CustomerMetadata {
 		s.event("customer.updated", at.Add(-2*time.Second), s.customerObject(at.Add(-2*time.Second)), object{"metadata": object{"pimmsClickId": first.click.ID.String()}})
-		s.knownAs("customer.updated")
+		s.knownAs("customer.updated", at.Add(-2*time.Second))
 	}
 	if at.After(s.last) {
 		s.last = at

@@ -46,13 +46,38 @@ const (
 )
 
 // names is what a buyer's names have been told to lead to. It grows only: what is told late counts
-// as if it had been known.
+// as if it had been known. Of a metadata field, which has one value at a time, each sale follows
+// the value that the field had at the sale.
 type names struct {
 	candidates                                 [nameCount][]candidate
+	customerField                              []fieldValue // pimmsClickId in the customer's metadata
 	firstSale                                  [nameCount]time.Time
 	customerIsExternal, subscriptionIsExternal bool
 	codes                                      bool                  // whose the promotion codes are is known
 	sales                                      map[string]*saleNames // by canonical object
+}
+
+// fieldValue is what a metadata field was set to, and when.
+type fieldValue struct {
+	at time.Time
+	candidate
+}
+
+// inForce returns the value that the customer's field had at a sale: the last one set by then, else
+// the first one set later.
+func (n *names) inForce(sale *saleNames) []candidate {
+	var top *fieldValue
+	late := func(v *fieldValue) bool { return v.at.After(sale.last.Add(skew)) }
+	for i := range n.customerField {
+		switch v := &n.customerField[i]; {
+		case top == nil, late(top) && !late(v), late(top) == late(v) && v.at.After(top.at) != late(v) && !v.at.Equal(top.at):
+			top = v
+		}
+	}
+	if top == nil {
+		return nil
+	}
+	return []candidate{top.candidate}
 }
 
 type saleNames struct {
@@ -128,11 +153,11 @@ func (s *buyer) paidBy(p payment) []string {
 			events = append(events, "checkout.session.completed")
 		}
 	}
-	if p.invoice != "" {
+	if p.invoice != "" && !p.leaves {
 		events = append(events, "invoice.paid", "invoice.payment_succeeded")
-		if s.api.since(basil) {
-			events = append(events, "invoice_payment.paid")
-		}
+	}
+	if p.invoice != "" && s.api.since(basil) {
+		events = append(events, "invoice_payment.paid")
 	}
 	return events
 }
@@ -282,20 +307,23 @@ func (n *names) best(id string) (string, candidate) {
 			}
 		}
 	}
+	// The metadata that names the click names the buyer too, who leads to the same click then.
+	field := n.inForce(sale)
+	external := slices.Concat(n.candidates[byExternal], field)
 	consider(sale.candidates, RuleClickID, time.Time{})
 	if sale.external {
-		consider(n.candidates[byExternal], RuleExternal, n.firstSale[byExternal])
+		consider(external, RuleExternal, n.firstSale[byExternal])
 	}
 	if sale.subscription {
 		consider(n.candidates[bySubscription], RuleSubscription, n.firstSale[bySubscription])
 		if n.subscriptionIsExternal {
-			consider(n.candidates[byExternal], RuleExternal, n.firstSale[bySubscription])
+			consider(external, RuleExternal, n.firstSale[bySubscription])
 		}
 	}
 	if sale.customer {
-		consider(n.candidates[byCustomer], RuleStripeCustomer, n.firstSale[byCustomer])
+		consider(slices.Concat(n.candidates[byCustomer], field), RuleStripeCustomer, n.firstSale[byCustomer])
 		if n.customerIsExternal {
-			consider(n.candidates[byExternal], RuleStripeCustomer, n.firstSale[byCustomer])
+			consider(external, RuleStripeCustomer, n.firstSale[byCustomer])
 		}
 	}
 	return rule, top

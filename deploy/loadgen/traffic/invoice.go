@@ -73,6 +73,7 @@ func (s *buyer) payPart(p payment, last bool) {
 		}
 	}
 	s.deliver()
+	p.leaves = !last
 	s.book(p, p.at)
 }
 
