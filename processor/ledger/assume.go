@@ -8,8 +8,8 @@ import (
 	"tributary/processor/stripe"
 )
 
-// mostParts is of how many payments at most an invoice is assumed to consist, and mostCandidates
-// how many are tried.
+// mostParts is of how many payments at most an invoice is assumed to consist, and for how many
+// invoices one payment is assumed to be. mostCandidates is how many of them are tried.
 const (
 	mostParts      = 3
 	mostCandidates = 12
@@ -27,8 +27,10 @@ const (
 //
 // Invoices are served in order of time: first all of them by payments without our keys, for the
 // seller writes keys on sales of their own; then by what is left, for Checkout writes them also
-// where it creates an invoice. An invoice that says itself that it was paid outside Stripe is served
-// by none. More evidence may undo all of it.
+// where it creates an invoice. What is left after that may be one payment for several invoices: of
+// the payments without our keys, those that the remainders of two or three invoices add up to. An
+// invoice that says itself that it was paid outside Stripe is served by none. More evidence may
+// undo all of it.
 func (b *books) assume() {
 	var invoices []*invoice
 	var free, silent []*payment
@@ -55,34 +57,58 @@ func (b *books) assume() {
 	slices.SortFunc(invoices, func(a, b *invoice) int {
 		return cmp.Or(a.source.OccurredAt.Compare(b.source.OccurredAt), cmp.Compare(a.id, b.id))
 	})
-	serve(invoices, slices.DeleteFunc(slices.Clone(free), func(p *payment) bool { return p.ours && !p.awaits }))
+	unkeyed := slices.DeleteFunc(slices.Clone(free), func(p *payment) bool { return p.ours && !p.awaits })
+	serve(invoices, unkeyed)
 	serve(invoices, free)
+	serveTogether(invoices, unkeyed)
 	b.assumeSilent(invoices, silent)
 }
 
 // serve explains the remainders of invoices, in their order, by free payments.
 func serve(invoices []*invoice, free []*payment) {
+	amount := func(p *payment) int64 { return p.amount }
 	for _, i := range invoices {
 		if i.remainder == 0 {
 			continue
 		}
-		if found := fewest(i.candidates(free), i.remainder); found != nil {
-			for _, p := range found {
-				i.take(p)
-			}
-			i.payments = append(i.payments, found...)
-			i.remainder = 0
+		for _, p := range fewest(i.candidates(free), amount, 1, i.remainder) {
+			i.take(p, p.amount)
 		}
 	}
+}
+
+// serveTogether explains the remainders of several invoices by one free payment, the earliest
+// payment first.
+func serveTogether(invoices []*invoice, free []*payment) {
+	slices.SortFunc(free, func(a, b *payment) int { return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.id, b.id)) })
+	remainder := func(i *invoice) int64 { return i.remainder }
+	for _, p := range free {
+		var near []*invoice
+		for _, i := range invoices {
+			if i.remainder > 0 && i.mayBePaidBy(p) {
+				near = append(near, i)
+			}
+		}
+		near = near[:min(len(near), mostCandidates)]
+		for _, i := range fewest(near, remainder, 2, p.amount) {
+			i.take(p, i.remainder)
+		}
+	}
+}
+
+// mayBePaidBy reports whether a payment that nothing else explains may be of this invoice, by
+// customer, currency and time.
+func (i *invoice) mayBePaidBy(p *payment) bool {
+	d := p.at.Sub(i.source.OccurredAt)
+	return p.assumed == nil && p.customer == i.source.CustomerID && p.currency == i.source.Currency &&
+		d >= -identity.EarliestPayment && d <= identity.LatestPayment
 }
 
 // candidates lists the payments that may be a part of an invoice's remainder, best first.
 func (i *invoice) candidates(free []*payment) []*payment {
 	var near []*payment
 	for _, p := range free {
-		d := p.at.Sub(i.source.OccurredAt)
-		if p.assumed == nil && p.customer == i.source.CustomerID && p.currency == i.source.Currency &&
-			p.amount <= i.remainder && d >= -identity.EarliestPayment && d <= identity.LatestPayment {
+		if p.amount <= i.remainder && i.mayBePaidBy(p) {
 			near = append(near, p)
 		}
 	}
@@ -108,33 +134,42 @@ func boolOrder(a, b bool) int {
 	return 1
 }
 
-// fewest returns the first of the smallest sets of payments, in their order, that add up to sum.
-func fewest(from []*payment, sum int64) []*payment {
-	for n := 1; n <= mostParts; n++ {
-		if found := combination(from, n, sum); found != nil {
+// fewest returns the first of the smallest sets of items, in their order, whose amounts add up to
+// sum: of at least the given number of them, and at most mostParts.
+func fewest[T any](from []T, amount func(T) int64, least int, sum int64) []T {
+	for n := least; n <= mostParts; n++ {
+		if found := combination(from, amount, n, sum); found != nil {
 			return found
 		}
 	}
 	return nil
 }
 
-func combination(from []*payment, n int, sum int64) []*payment {
-	for i, p := range from {
+func combination[T any](from []T, amount func(T) int64, n int, sum int64) []T {
+	for i, x := range from {
 		switch {
-		case n == 1 && p.amount == sum:
-			return []*payment{p}
-		case n > 1 && p.amount < sum:
-			if rest := combination(from[i+1:], n-1, sum-p.amount); rest != nil {
-				return append([]*payment{p}, rest...)
+		case n == 1 && amount(x) == sum:
+			return []T{x}
+		case n > 1 && amount(x) < sum:
+			if rest := combination(from[i+1:], amount, n-1, sum-amount(x)); rest != nil {
+				return append([]T{x}, rest...)
 			}
 		}
 	}
 	return nil
 }
 
-// take joins a payment, and its group, to an invoice.
-func (i *invoice) take(p *payment) {
-	p.assumed = i
+// take lets a payment explain an amount of an invoice's remainder, and makes one sale of the two.
+func (i *invoice) take(p *payment, amount int64) {
+	p.assumed = append(p.assumed, i)
+	p.shares[i.id] = amount
+	i.payments = append(i.payments, p)
+	i.remainder -= amount
+	i.join(p)
+}
+
+// join makes one sale of a payment's group and an invoice's.
+func (i *invoice) join(p *payment) {
 	if a, b := p.group.head(), i.group.head(); a != b {
 		a.joined = b
 	}
@@ -150,7 +185,8 @@ func (b *books) assumeSilent(invoices []*invoice, silent []*payment) {
 			if i.silent == nil && i.remainder == p.amount && i.source.CustomerID == p.customer &&
 				i.source.Currency == p.currency && b.nearby(p, i) {
 				i.silent = p
-				i.take(p)
+				p.assumed = []*invoice{i}
+				i.join(p)
 				break
 			}
 		}

@@ -204,10 +204,7 @@ func (b *books) bookPayment(p *payment) {
 	e := b.entry(p.group, p.source, p.id, stripe.Payment, "")
 	e.OccurredAt, e.Amount, e.SaleID = p.at, p.amount, p.sale()
 	e.Tax, e.Shipping, e.Discount = p.tax, p.shipping, p.discount
-	invoices := p.invoices
-	if p.assumed != nil {
-		invoices = []*invoice{p.assumed}
-	}
+	invoices := slices.Concat(p.invoices, p.assumed)
 	if p.source.Source != stripe.FromSession {
 		for _, i := range invoices {
 			s := i.parts[p]

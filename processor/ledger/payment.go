@@ -21,8 +21,8 @@ type payment struct {
 	charged  []stripe.Fact
 	charges  map[string]bool
 	invoices []*invoice       // that it pays, by certain links, the smallest id first
-	shares   map[string]int64 // of its invoices, where invoice payments tell them
-	assumed  *invoice         // that it is assumed to pay
+	shares   map[string]int64 // of its invoices, where invoice payments tell them, or they are assumed
+	assumed  []*invoice       // that it is assumed to pay
 	group    *group
 
 	source                          *stripe.Fact // tells the amount; nil: no event does
@@ -372,38 +372,53 @@ func moreTold(f, than *stripe.Fact) bool {
 }
 
 // explained by a payment of an invoice, in the invoice's currency: all that a payment of this
-// invoice alone moved; of a payment of several invoices its share, or, where no event tells it,
-// whatever the shares that are told leave of it.
+// invoice alone moved; of a payment of several invoices its share, or, where no event tells it, so
+// much of what its other shares leave as the invoices before this one need.
 func (i *invoice) explained(p *payment) int64 {
-	share, known := p.shares[i.id]
-	switch {
-	case p.source == nil:
-		return 0
-	case p.assumed == i:
-		return p.amount
-	case p.currency != i.source.Currency:
-		if known {
-			return share
-		}
+	if amount, known := i.share(p); known || p.source == nil {
+		return amount
+	}
+	if p.currency != i.source.Currency {
 		return i.paid // what cannot be compared is not booked twice
-	case len(p.invoices) == 1:
-		return p.amount
-	case known:
-		return share
 	}
 	left := p.amount
 	for _, amount := range p.shares {
 		left -= amount
 	}
 	for _, other := range p.invoices {
+		need := min(max(0, left), other.open(p))
 		if other == i {
-			return max(0, min(left, i.paid))
+			return need
 		}
 		if _, known := p.shares[other.id]; !known {
-			left -= other.paid
+			left -= need
 		}
 	}
 	return 0
+}
+
+// share returns how much of an invoice a payment paid, and reports whether that is known.
+func (i *invoice) share(p *payment) (amount int64, known bool) {
+	amount, known = p.shares[i.id]
+	if p.source == nil {
+		return 0, false
+	}
+	if p.currency == i.source.Currency && len(p.invoices) == 1 {
+		return p.amount, true
+	}
+	return amount, known
+}
+
+// open is what is left of an invoice for a payment, by the shares of all others that are known.
+func (i *invoice) open(p *payment) int64 {
+	left := i.paid
+	for _, other := range i.payments {
+		if other != p && i.source != nil {
+			amount, _ := i.share(other)
+			left -= amount
+		}
+	}
+	return max(0, left)
 }
 
 // sale is the id under which a payment's sale is known: its invoice, else the payment itself.
@@ -411,8 +426,8 @@ func (p *payment) sale() string {
 	switch {
 	case len(p.invoices) > 0:
 		return p.invoices[0].id
-	case p.assumed != nil:
-		return p.assumed.id
+	case len(p.assumed) > 0:
+		return slices.MinFunc(p.assumed, func(a, b *invoice) int { return cmp.Compare(a.id, b.id) }).id
 	}
 	return p.id
 }
