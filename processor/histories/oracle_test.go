@@ -281,8 +281,8 @@ func (o *oracle) doubtLink(s *trueSale, m traffic.Movement, assumed map[*trueSal
 		return
 	case m.Channel == traffic.PaymentMetadata && m.ClickID != (schemas.ClickID{}):
 		s.unsure = "its payment intent names a click itself, and no event says that it is an invoice's"
-	case m.Customer == "" || len(s.payments) > 1 || m.Invoices > 1:
-		s.unsure = "no event says which payments are its invoice's, and more than one payment, or invoice, is"
+	case m.Customer == "" || len(s.payments) > 1:
+		s.unsure = "no event says which payments are its invoice's, and more than one is"
 	}
 	assumed[s] = true
 }

@@ -143,22 +143,46 @@ func (p *payment) released() (release int64, all bool) {
 }
 
 // findReleases marks the refund objects of a payment that are the release of its authorisation, as
-// Stripe made them until API basil: all, where nothing was captured; else the earliest that is as
-// large as what was not captured.
+// Stripe made them until API basil: all, where nothing was captured; else, of those that are as
+// large as what was not captured, the one that was made nearest to the last capture.
 func (p *payment) findReleases(refunds []*refund) {
 	release, all := p.released()
 	if release == 0 {
 		return
 	}
+	var found *refund
+	last := p.lastCapture()
 	for _, r := range refunds {
-		if r.payment != p || r.certain || !all && -r.booked.Amount != release {
-			continue
-		}
-		r.released = true
-		if !all {
-			return
+		switch {
+		case r.payment != p || r.certain:
+		case all:
+			r.released = true
+		case -r.booked.Amount == release && (found == nil ||
+			r.booked.OccurredAt.Sub(last).Abs() < found.booked.OccurredAt.Sub(last).Abs()):
+			found = r
 		}
 	}
+	if found != nil {
+		found.released = true
+	}
+}
+
+// lastCapture returns when all that was captured of a payment was, as far as its events say. What
+// is left is released then.
+func (p *payment) lastCapture() time.Time {
+	var most int64
+	var at time.Time
+	for n := range p.facts {
+		f := &p.facts[n]
+		captured := f.Captured
+		if f.Kind == stripe.Payment && (f.Source == stripe.FromCharge || f.Source == stripe.FromPaymentIntent) {
+			captured = f.Amount
+		}
+		if captured > most || captured == most && f.CreatedAt.Before(at) {
+			most, at = captured, f.CreatedAt
+		}
+	}
+	return at
 }
 
 // figure is how much of a charge was refunded at some moment, as one event says.

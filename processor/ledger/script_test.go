@@ -55,6 +55,7 @@ var update = flag.Bool(
 //	                                      second later
 //	test-event TYPE TIME OBJECT           the same with livemode=false
 //	show day                              write on which day each movement is booked
+//	show candidates                       write who else could have been credited
 //
 // A block of six steps or less is told in all orders; every block also by a processor that dies in
 // the midst of each of its steps. After the last step the sweep looks at what is unfinished.
@@ -96,8 +97,8 @@ type script struct {
 	t        *testing.T
 	policies join.Policies
 	rates    []fx.Rate
-	api      string // version of the events
-	showDay  bool
+	api      string          // version of the events
+	show     map[string]bool // day, candidates
 	clicks   map[string]schemas.ClickID
 	names    map[string]string // click id → its name
 	steps    []func(*teller) error
@@ -131,7 +132,7 @@ func (m *teller) InsertEdges(ctx context.Context, rows []clickhouse.EdgeRow) err
 }
 
 func tell(t *testing.T, text string) string {
-	s := &script{t: t, clicks: map[string]schemas.ClickID{}, names: map[string]string{}}
+	s := &script{t: t, clicks: map[string]schemas.ClickID{}, names: map[string]string{}, show: map[string]bool{}}
 	for _, line := range joinLines(text) {
 		s.read(line)
 	}
@@ -254,7 +255,7 @@ func (s *script) read(line string) {
 	case "api":
 		s.api = rest
 	case "show":
-		s.showDay = rest == "day"
+		s.show[rest] = true
 	case "policy":
 		s.policy(pairs(rest))
 	case "rate":
@@ -498,7 +499,7 @@ func (s *script) rows(table *fx.Table, order []int, dead string) string {
 			continue
 		}
 		line := fmt.Sprintf("%s %s: %d %s", e.Kind, e.ObjectID, e.Amount, e.Currency)
-		if s.showDay {
+		if s.show["day"] {
 			line = e.OccurredAt.Format(time.DateOnly) + " " + line
 		}
 		for _, part := range []struct {
@@ -524,6 +525,9 @@ func (s *script) rows(table *fx.Table, order []int, dead string) string {
 		if e.SaleID != e.ObjectID {
 			line += ", of " + e.SaleID
 		}
+		if s.show["candidates"] && len(e.MatchCandidates) > 0 {
+			line += ", before " + s.named(strings.Join(e.MatchCandidates, " and "))
+		}
 		lines = append(lines, line)
 	}
 	for _, l := range m.AllLeads() {
@@ -541,6 +545,14 @@ func (s *script) rows(table *fx.Table, order []int, dead string) string {
 		return "nothing"
 	}
 	return strings.Join(lines, "\n")
+}
+
+// named writes clicks by their names.
+func (s *script) named(text string) string {
+	for id, name := range s.names {
+		text = strings.ReplaceAll(text, id, name)
+	}
+	return text
 }
 
 func (s *script) credit(rule join.Rule, c join.Click) string {

@@ -2,6 +2,7 @@ package stripe
 
 import (
 	"cmp"
+	"slices"
 	"time"
 
 	"tributary/processor/identity"
@@ -49,7 +50,7 @@ func readDispute(ev *event, dp object) {
 	}
 }
 
-// disputeTransactions books each balance transaction of a dispute.
+// disputeTransactions books each balance transaction of a dispute, in order of time.
 func (ev *event) disputeTransactions(dp object, f Fact) {
 	var transactions []object
 	for _, t := range dp.array("balance_transactions") {
@@ -60,29 +61,58 @@ func (ev *event) disputeTransactions(dp object, f Fact) {
 	if len(transactions) == 0 {
 		return
 	}
+	slices.SortStableFunc(transactions, func(a, b object) int { return a.moment("created").Compare(b.moment("created")) })
 	f.Currency, f.Source = dp.mustCurrency("currency"), FromBalance
-	claimed, won := dp.mustInteger("amount"), dp.text("status") == "won"
-	var withdrawn int64 // by the first of them
+	won := dp.text("status") == "won" && len(transactions) == 2
+	claim := claim{amount: dp.mustInteger("amount"), withdrawn: map[string]withdrawal{}}
 	for _, t := range transactions {
 		f.Amount, f.TransactionID = t.integer("amount"), t.text("id")
 		f.Kind = Dispute
 		if f.Amount > 0 {
 			f.Kind = DisputeReversal
-		} else if withdrawn == 0 {
-			withdrawn = -f.Amount
 		}
 		f.OccurredAt = at(t, ev.created)
 		if currency := t.mustCurrency("currency"); currency != f.Currency {
 			s := f
 			s.Kind, s.Currency = SettlementOf(f.Kind), currency
 			ev.money(s)
-			f.Amount = inDisputesCurrency(t, claimed, withdrawn)
-			if won && len(transactions) == 2 && f.Kind == DisputeReversal {
-				f.Amount = claimed
-			}
+			f.Amount = claim.moved(f.Amount, currency, won)
 		}
+		claim.out -= f.Amount
 		ev.money(f)
 	}
+}
+
+// claim follows what a dispute took, in minor units of its own currency, through balance
+// transactions in others. Their amounts cannot be compared with each other: the rate changes from
+// one to the next, and the account may settle in another currency by then.
+type claim struct {
+	amount    int64                 // what the cardholder claims
+	out       int64                 // of it is withdrawn by now
+	withdrawn map[string]withdrawal // the last one by its currency
+}
+
+// withdrawal is one, in its own currency and in the dispute's.
+type withdrawal struct{ settled, claimed int64 }
+
+// moved returns what a transaction in another currency moved in the dispute's. A withdrawal takes
+// all that is not withdrawn yet. What comes back is everything that is withdrawn, where the dispute
+// was won or nothing was withdrawn in that currency; else as much of the last withdrawal in it as
+// the two amounts say.
+func (c *claim) moved(settled int64, currency string, won bool) int64 {
+	last := c.withdrawn[currency]
+	switch {
+	case settled < 0:
+		own := c.amount - c.out
+		if own <= 0 {
+			own = c.amount
+		}
+		c.withdrawn[currency] = withdrawal{-settled, own}
+		return -own
+	case won, last.settled == 0:
+		return c.out
+	}
+	return min(Share(last.claimed, settled, last.settled), c.out)
 }
 
 // at returns when a balance transaction was made, or the given time where it does not say.
@@ -91,18 +121,4 @@ func at(t object, otherwise time.Time) time.Time {
 		return made
 	}
 	return otherwise
-}
-
-// inDisputesCurrency returns what a balance transaction in another currency moved, in minor units
-// of the dispute's currency: as much of the claim as it is of the first withdrawal, which withdrew
-// the claim.
-func inDisputesCurrency(t object, claimed, withdrawn int64) int64 {
-	amount := t.integer("amount")
-	if withdrawn == 0 {
-		withdrawn = max(amount, -amount)
-	}
-	if amount == -withdrawn {
-		return -claimed
-	}
-	return Share(claimed, amount, withdrawn)
 }

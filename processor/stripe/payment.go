@@ -79,6 +79,13 @@ func readCharge(ev *event, ch object) {
 	if !isCaptured(ch) {
 		return
 	}
+	ev.settlement(id, Payment, ch.text("currency"), ch, "balance_transaction")
+	readCaptured(ev, ch, id, intent)
+	ev.refundsOf(ch)
+}
+
+// readCaptured reads a captured charge as a payment.
+func readCaptured(ev *event, ch object, id, intent string) {
 	amount := ch.mustInteger("amount")
 	switch captured := ev.captured(ch); {
 	case captured != UnknownAmount:
@@ -88,9 +95,7 @@ func readCharge(ev *event, ch object) {
 		// capture, so whatever the capture itself shows as refunded was released by it.
 		amount -= ch.integer("amount_refunded")
 	}
-	ev.settlement(id, Payment, ch.text("currency"), ch, "balance_transaction")
 	readPayment(ev, ch, Fact{ObjectID: id, Source: FromCharge, ParentID: intent, Amount: amount})
-	ev.refundsOf(ch)
 }
 
 // isCaptured reports whether a charge was captured, in whole or in part. A charge that does not say
@@ -126,13 +131,37 @@ func (ev *event) released(ch object, intent string) {
 // readChargeUpdated reads charge.updated: the balance transaction, which Stripe makes some seconds
 // after an asynchronously captured charge; how much was captured by now; and how much is refunded,
 // which becomes less when a refund fails.
+//
+// An endpoint that does not hear charge.captured is told of a capture by this event alone:
+// https://docs.stripe.com/payments/payment-intents/asynchronous-capture
 func readChargeUpdated(ev *event, ch object) {
 	id, intent := ch.mustText("id"), ch.id("payment_intent")
 	ev.name(identity.Object, id, identity.Object, intent, "charge.payment_intent")
 	ev.settlement(id, Payment, ch.text("currency"), ch, "balance_transaction")
 	ev.released(ch, intent)
+	if ev.capturedNow(ch) {
+		readCaptured(ev, ch, id, intent)
+	}
 	ev.refundedTotal(ch)
 	ev.refundsOf(ch)
+}
+
+// capturedNow reports whether charge.updated may be the report of a capture. A charge of long ago
+// whose description or refunds change is no payment of today: an event that says what it changed
+// must have changed what a capture changes.
+func (ev *event) capturedNow(ch object) bool {
+	if status := ch.text("status"); ev.captured(ch) <= 0 || status != "" && status != "succeeded" {
+		return false
+	}
+	if !ev.previous.present() {
+		return true
+	}
+	for _, changed := range []string{"captured", "amount_captured", "balance_transaction", "paid", "status"} {
+		if ev.previous.has(changed) {
+			return true
+		}
+	}
+	return false
 }
 
 // readChargeExpired reads charge.expired: what was authorised and never captured is released.
