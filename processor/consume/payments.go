@@ -168,9 +168,10 @@ func (m *Payments) event(b *paymentBatch, r *kgo.Record) (step, reason string, e
 }
 
 // firstSales returns edges that say when a buyer paid. The earliest of them is the first sale, from
-// which the attribution window of all later ones is measured.
+// which the attribution window of all later ones is measured. An invoice that was only issued, which
+// is a fact of the amount 0, is none.
 func firstSales(f stripe.Fact) []identity.Edge {
-	if f.Kind != stripe.Payment {
+	if f.Kind != stripe.Payment || f.Amount == 0 {
 		return nil
 	}
 	var edges []identity.Edge
