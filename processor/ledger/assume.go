@@ -175,19 +175,26 @@ func (i *invoice) join(p *payment) {
 	}
 }
 
-// assumeSilent ties charges that are only known by their refunds to an invoice of the same
-// customer, currency and amount that no payment explains. They book no payment, so the invoice's
-// remainder stays, and their refunds are refunds of it.
+// assumeSilent ties charges that are only known by their refunds to the invoices of the same
+// customer and currency that no payment explains: one of the same amount, or two or three that add
+// up to it. They book no payment, so the invoices' remainders stay, and their refunds are refunds of
+// them.
 func (b *books) assumeSilent(invoices []*invoice, silent []*payment) {
 	slices.SortFunc(silent, func(a, b *payment) int { return cmp.Compare(a.id, b.id) })
-	for _, p := range silent {
-		for _, i := range invoices {
-			if i.silent == nil && i.remainder == p.amount && i.source.CustomerID == p.customer &&
-				i.source.Currency == p.currency && b.nearby(p, i) {
+	remainder := func(i *invoice) int64 { return i.remainder }
+	for _, least := range []int{1, 2} {
+		for _, p := range silent {
+			if p.assumed != nil {
+				continue
+			}
+			near := slices.DeleteFunc(slices.Clone(invoices), func(i *invoice) bool {
+				return i.silent != nil || i.remainder == 0 || i.source.CustomerID != p.customer ||
+					i.source.Currency != p.currency || !b.nearby(p, i)
+			})
+			p.assumed = fewest(near[:min(len(near), mostCandidates)], remainder, least, p.amount)
+			for _, i := range p.assumed {
 				i.silent = p
-				p.assumed = []*invoice{i}
 				i.join(p)
-				break
 			}
 		}
 	}

@@ -270,11 +270,11 @@ func (b *books) bookRemainder(i *invoice) {
 		return
 	}
 	e := b.entry(i.group, i.source, i.id, stripe.Payment, "")
-	e.Amount, e.SaleID = i.remainder, i.id
+	e.Amount, e.SaleID = i.remainder, i.sale()
 	e.Tax, e.Shipping, e.Discount = i.rest.tax, i.rest.shipping, i.rest.discount
 	describe(&e, i.facts)
 	b.entries = append(b.entries, e)
-	b.sale(i.id).add(&e)
+	b.sale(e.SaleID).add(&e)
 	for _, f := range i.facts {
 		if f.Source == stripe.FromSession && f.ParentID == "" && f.InvoiceID == "" {
 			b.supersede(f.ObjectID, i.id)

@@ -432,6 +432,15 @@ func (p *payment) sale() string {
 	return p.id
 }
 
+// sale is the id under which an invoice's remainder is sold: the invoice itself, unless a payment
+// that is only known by its refunds paid several.
+func (i *invoice) sale() string {
+	if i.silent != nil {
+		return i.silent.sale()
+	}
+	return i.id
+}
+
 // times of a group's payments, by all sources. A payment that is only known by its refunds was made
 // in the hour of its charge.
 func (g *group) times(k *Evidence) join.Times {

@@ -27,6 +27,9 @@ func readCreditNote(ev *event, cn object) {
 			ev.name(identity.Movement, re.id("refund"), identity.Object, invoice, "credit_note.refunds")
 		}
 	}
+	if cn.integer("out_of_band_amount") == 0 {
+		return
+	}
 	f := Fact{
 		ObjectID: id, Kind: Refund, Source: FromCreditNote, OccurredAt: cn.mustTime("created"), ParentID: invoice, Certain: true,
 		Currency: cn.mustCurrency("currency"), Amount: -cn.integer("out_of_band_amount"), CustomerID: cn.customer(),
