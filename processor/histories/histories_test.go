@@ -40,6 +40,9 @@ func options(seed uint64) traffic.Options {
 		Currencies: traffic.Currencies, SettleUSD: seed%4 == 1, TestMode: seed%7 == 3,
 		Rare: seed%4 >= 2, AccountCustomers: seed%11 == 5,
 	}
+	if seed%6 == 1 {
+		o.Thin = .7
+	}
 	switch seed % 5 {
 	case 0: // monthly plans
 		o.Tempo.Renew = 30 * 24 * time.Hour
@@ -79,6 +82,7 @@ func history(tb testing.TB, seed uint64, w *traffic.World, o order) *playback {
 	r := rand.New(rand.NewPCG(seed, uint64(len(o.name))))
 	t := &playback{processor: newProcessor(tb, rates(), w.End().AddDate(1, 0, 0)), r: r,
 		sequence: o.arrange(r, records(tb, w))}
+	t.processor.answer(w)
 	t.run()
 	return t
 }

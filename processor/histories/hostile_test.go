@@ -116,6 +116,7 @@ func TestHostileClicksMoveNoMoney(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, uint64(len(o.name))))
 			played := &playback{processor: newProcessor(t, rates(), w.End().AddDate(1, 0, 0)), r: r,
 				sequence: o.arrange(r, records(t, w))}
+			played.processor.answer(w)
 			var beside []*kgo.Record
 			for range 4 * len(attack.names) {
 				beside = append(beside, attack.record())

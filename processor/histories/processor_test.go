@@ -1,20 +1,26 @@
 package histories
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
 	"log/slog"
+	"net/http"
+	"slices"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"tributary/deploy/loadgen/traffic"
 	"tributary/processor/clickhouse"
 	"tributary/processor/clickhouse/clickhousetest"
 	"tributary/processor/consume"
 	"tributary/processor/ledger"
 	"tributary/processor/recompute"
+	"tributary/processor/stripeapi"
 	"tributary/schemas"
 )
 
@@ -29,6 +35,8 @@ type processor struct {
 
 	money  *consume.Payments
 	clicks *consume.Clicks
+	thin   *consume.Thin
+	topic  []*kgo.Record // snapshots of thin events that were fetched and not handled yet
 
 	mu    sync.Mutex // inserts of one batch run beside each other
 	crash *crash     // nil: none
@@ -60,14 +68,55 @@ func (h *processor) start() {
 	h.money = &consume.Payments{Store: h, Recomputer: r, Workspace: func(*schemas.StripeEvent) (string,
 		bool) {
 		return "default", true
-	}, Events: consume.NewEventsMetric()}
+	}, Events: consume.NewEventsMetric(), ThinFetched: true}
 }
 
-// feed passes one batch to the handlers, as Kafka would. Its error is errCrashed or nil.
+// answer makes what Stripe answers to the processor that fetches the snapshots of thin events.
+func (h *processor) answer(w *traffic.World) {
+	keys, err := stripeapi.ParseKeys("rk_live_1 rk_test_1")
+	if err != nil {
+		h.tb.Fatal(err)
+	}
+	h.thin = &consume.Thin{
+		API: &stripeapi.Client{Base: "https://api.stripe.com", Keys: keys, HTTP: &http.Client{Transport: events(w)},
+			Log: slog.New(slog.DiscardHandler)},
+		Log: slog.New(slog.DiscardHandler),
+		Produce: func(_ context.Context, r *kgo.Record) error {
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			h.topic = append(h.topic, r)
+			return nil
+		},
+	}
+}
+
+// events is Stripe's API as far as it answers with a World's events.
+func events(w *traffic.World) roundTripper {
+	bodies := make(map[string][]byte, len(w.Deliveries))
+	for _, d := range w.Deliveries {
+		bodies["/v1/events/"+d.EventID] = d.Body
+	}
+	return func(r *http.Request) (*http.Response, error) {
+		body, ok := bodies[r.URL.Path]
+		status := http.StatusOK
+		if !ok {
+			body, status = []byte(`{"error":{"message":"No such event"}}`), http.StatusNotFound
+		}
+		return &http.Response{StatusCode: status, Body: io.NopCloser(bytes.NewReader(body)), Request: r}, nil
+	}
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// feed passes one batch to the handlers, as Kafka would, before it what was fetched since the last.
+// Its error is errCrashed or nil.
 func (h *processor) feed(records []*kgo.Record) error {
 	h.tb.Helper()
 	var clicks, money []*kgo.Record
-	for _, r := range records {
+	fetched := len(h.topic)
+	for _, r := range slices.Concat(h.topic, records) {
 		if r.Topic == schemas.TopicClicks {
 			clicks = append(clicks, r)
 		} else {
@@ -80,7 +129,7 @@ func (h *processor) feed(records []*kgo.Record) error {
 	}
 	for _, consumer := range []struct {
 		records []*kgo.Record
-		handle  func(context.Context, []*kgo.Record, consume.DeadLetter) error
+		handle  consume.Handler
 	}{{clicks, h.clicks.Handle}, {money, h.money.Handle}} {
 		if len(consumer.records) == 0 {
 			continue
@@ -91,6 +140,13 @@ func (h *processor) feed(records []*kgo.Record) error {
 		case err != nil:
 			h.tb.Fatal(err)
 		}
+	}
+	h.topic = h.topic[fetched:]
+	if h.thin == nil || len(money) == 0 {
+		return nil
+	}
+	if err := h.thin.Handle(context.Background(), money, letter); err != nil {
+		h.tb.Fatal(err)
 	}
 	return nil
 }

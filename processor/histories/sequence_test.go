@@ -81,12 +81,20 @@ func records(tb testing.TB, w *traffic.World) []delivery {
 		if err := json.Unmarshal(d.Body, &e); err != nil {
 			tb.Fatal(err)
 		}
-		r := schemas.StripeRecord(&schemas.StripeEvent{
+		event := &schemas.StripeEvent{
 			ID: d.EventID, Type: d.Type, Account: e.Account, APIVersion: d.APIVersion, Livemode: e.Livemode,
 			ReceivedAt: d.SendAt.Truncate(time.Millisecond), Body: d.Body,
-		}, d.Object)
-		all = append(all, delivery{r, d.SendAt, fmt.Sprintf("%s %s (%s, copy %d)", d.Type, d.Object, d.EventID, d.Copy),
-			d.Body})
+		}
+		title := fmt.Sprintf("%s %s (%s, copy %d)", d.Type, d.Object, d.EventID, d.Copy)
+		if d.Thin == nil || d.Twice {
+			all = append(all, delivery{schemas.StripeRecord(event, d.Object), d.SendAt, title, d.Body})
+		}
+		if d.Thin != nil {
+			thin := *event
+			thin.ID, thin.Type, thin.APIVersion = "thin_"+d.EventID, "v1."+d.Type, ""
+			thin.Thin, thin.Body = true, d.Thin
+			all = append(all, delivery{schemas.StripeRecord(&thin, d.Object), d.SendAt, "thin " + title, d.Body})
+		}
 	}
 	slices.SortStableFunc(all, func(a, b delivery) int { return a.sent.Compare(b.sent) })
 	return all
@@ -174,6 +182,9 @@ func (t *playback) run() {
 		} else {
 			t.remark("end of batch")
 		}
+	}
+	if err := t.processor.feed(nil); err != nil { // what was fetched last
+		t.processor.tb.Fatal(err)
 	}
 }
 

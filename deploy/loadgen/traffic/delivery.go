@@ -2,6 +2,7 @@ package traffic
 
 import (
 	"crypto/sha256"
+	"encoding/json"
 	"hash/fnv"
 	"math/rand/v2"
 	"slices"
@@ -21,6 +22,11 @@ type Delivery struct {
 	APIVersion string    // of the body
 	Body       []byte    // shared among copies: do not write into it
 	Copy       int       // 0 for the first delivery of an event, 1 for the second…
+	// Thin is the thin event by which Stripe announces this one, where the endpoint wants thin
+	// events; nil: it wants snapshots. Twice: another endpoint of the same account hears the
+	// snapshot beside it.
+	Thin  []byte
+	Twice bool
 }
 
 // event adds an event about o to the bundle that s is telling.
@@ -68,13 +74,33 @@ func (s *buyer) deliver() {
 		if r.Float64() < w.opts.Late {
 			d.SendAt = d.SendAt.Add(min(around(r, 2*w.opts.Tempo.Decide), patience))
 		}
+		twice := r.Float64() < w.opts.Duplicates
+		if w.opts.Thin > 0 && r.Float64() < w.opts.Thin {
+			d.Thin, d.Twice = s.thin(d), r.Float64() < .3
+		}
 		w.Deliveries = append(w.Deliveries, d)
-		if r.Float64() < w.opts.Duplicates {
+		if twice {
 			d.Copy, d.SendAt = 1, d.SendAt.Add(min(around(r, w.opts.Tempo.Decide/4), patience))
 			w.Deliveries = append(w.Deliveries, d)
 		}
 	}
 	s.bundle = slices.Delete(s.bundle, 0, len(s.bundle))
+}
+
+// thin writes the thin event that announces an event.
+// https://docs.stripe.com/event-destinations#thin-events
+func (s *buyer) thin(d Delivery) []byte {
+	var o struct {
+		Data struct{ Object struct{ Object string } }
+	}
+	_ = json.Unmarshal(d.Body, &o) // of our own making
+	kind := o.Data.Object.Object
+	return pretty(object{
+		"id": "evt_65" + s.w.hashed(22, "thin", d.EventID), "object": "v2.core.event", "type": "v1." + d.Type,
+		"created": d.Created.UTC().Format("2006-01-02T15:04:05.000Z"), "livemode": s.livemode(), "reason": nil,
+		"context": orNull(s.w.opts.Account), "snapshot_event": d.EventID,
+		"related_object": object{"id": d.Object, "type": kind, "url": "/v1/" + kind + "s/" + d.Object},
+	})
 }
 
 // fate is the source of what becomes of one event.
