@@ -43,6 +43,9 @@ func options(seed uint64) traffic.Options {
 	if seed%6 == 1 {
 		o.Thin = .7
 	}
+	if seed%4 == 1 {
+		o.Corrections = .5
+	}
 	switch seed % 5 {
 	case 0: // monthly plans
 		o.Tempo.Renew = 30 * 24 * time.Hour

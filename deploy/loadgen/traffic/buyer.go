@@ -21,6 +21,7 @@ type buyer struct {
 	customer         string            // cus_…; empty for a guest
 	customerMetadata map[string]string // of the customer
 	customerClick    Click             // that it names
+	previousClick    Click             // that it named before
 	subscription     string            // sub_…; empty without one
 	credit           int64             // the customer's balance with us after a downgrade, minor units; it pays for the next invoices
 	statements       []statement       // who can be found by what: the truth about attribution
@@ -61,6 +62,7 @@ type payment struct {
 	due, earlier                     int64     // of an invoice that is not paid at once: what it asks for, and what was paid before
 	leaves                           bool      // its invoice open: a part of it is still to be paid
 	other                            string    // a second invoice that it pays
+	plans                            []string  // subscriptions whose lines the invoice has, where they are several
 	record                           string    // inpay_… of a payment outside Stripe that has a payment record
 	authorised, release              int64     // of an authorisation: what was held, and what of it was released
 }
@@ -175,7 +177,8 @@ func (s *buyer) trace(k Channel, c Click, opened time.Time) *trace {
 	case DubCustomer:
 		t.sessionMetadata = map[string]string{"dubCustomerExternalId": s.person.external}
 	case CustomerMetadata:
-		s.customerMetadata, s.customerClick = map[string]string{"pimmsCustomerId": s.person.external, "pimmsClickId": id}, c
+		s.previousClick = s.customerClick
+		s.nameClick(c)
 	case PaymentMetadata:
 		if s.scenario == Subscription || s.scenario == Trial {
 			// What Checkout is told about payments goes to the subscription instead: its invoices
@@ -234,6 +237,8 @@ func (s *buyer) live(t *trace, at time.Time) {
 		s.payOutside(t, at)
 	case Beside:
 		s.payBeside(t, at)
+	case Consolidated:
+		s.consolidate(t, at)
 	default:
 		s.checkout(t, at, s.scenario)
 	}
@@ -246,8 +251,41 @@ func (s *buyer) register(at time.Time) {
 		s.customer = "acct_" + s.customer[4:]
 		return
 	}
+	right, correct := s.customerClick, s.misnamed()
 	s.event("customer.created", at.Add(-2*time.Second), s.customerObject(at.Add(-2*time.Second)), nil)
 	s.knownAs("customer.created", at.Add(-2*time.Second))
+	for i, when := range correct {
+		wrong := s.customerClick
+		s.nameClick(right)
+		s.event("customer.updated", at.Add(when), s.customerObject(at.Add(when)),
+			object{"metadata": object{"pimmsClickId": wrong.ID.String()}})
+		s.knownAs("customer.updated", at.Add(when))
+		if i == 0 {
+			right = wrong // and back again
+		}
+	}
+}
+
+// misnamed lets the seller write another click into the metadata of some customers, and returns how
+// long after the sale the field is corrected, and set back, if it is. Nothing else is drawn for it.
+func (s *buyer) misnamed() []time.Duration {
+	w, r := s.w, s.w.fate("misnamed "+s.customer)
+	if s.customerMetadata == nil || r.Float64() >= w.opts.Corrections || len(w.Clicks) == 0 {
+		return nil
+	}
+	wrong := w.Clicks[r.IntN(len(w.Clicks))]
+	if wrong.Bot || wrong.ID == s.customerClick.ID {
+		return nil
+	}
+	s.nameClick(wrong)
+	const before, after, later = -time.Second, 2 * time.Hour, 50 * time.Hour
+	return [][]time.Duration{{before}, {after}, {before, after}, {after, later}, {}}[r.IntN(5)]
+}
+
+// nameClick writes a click into the customer's metadata.
+func (s *buyer) nameClick(c Click) {
+	s.customerMetadata = map[string]string{"pimmsCustomerId": s.person.external, "pimmsClickId": c.ID.String()}
+	s.customerClick = c
 }
 
 // knownAs draws from the customer's metadata what it tells since an event.
@@ -386,7 +424,7 @@ func (s *buyer) void(t *trace, at time.Time) {
 // comeBack lets a customer buy something else weeks later, by another click.
 func (s *buyer) comeBack(first *trace) {
 	w := s.w
-	if s.customer == "" || !w.chance(w.opts.Returning) {
+	if s.customer == "" || !w.chance(w.opts.Returning) || s.scenario == Consolidated {
 		return
 	}
 	at := first.opened.Add(around(w.r, w.opts.Tempo.Return)).Truncate(time.Second)
@@ -418,13 +456,21 @@ func (s *buyer) comeBack(first *trace) {
 		s.lead(c, clicked.Add(at.Sub(clicked)/3))
 	}
 	if channel == CustomerMetadata {
-		s.event("customer.updated", at.Add(-2*time.Second), s.customerObject(at.Add(-2*time.Second)), object{"metadata": object{"pimmsClickId": first.click.ID.String()}})
+		s.event("customer.updated", at.Add(-2*time.Second), s.customerObject(at.Add(-2*time.Second)), object{"metadata": s.previousMetadata()})
 		s.knownAs("customer.updated", at.Add(-2*time.Second))
 	}
 	if at.After(s.last) {
 		s.last = at
 	}
 	s.checkout(t, at, OneTime)
+}
+
+// previousMetadata is what the customer's metadata said before the last change.
+func (s *buyer) previousMetadata() object {
+	if s.previousClick.ID.IsZero() {
+		return object{"pimmsClickId": nil, "pimmsCustomerId": nil}
+	}
+	return object{"pimmsClickId": s.previousClick.ID.String()}
 }
 
 // leave deletes some customers when all is over.

@@ -64,18 +64,19 @@ const (
 	TwoInvoices     Scenario = "two_invoices"     // one payment for two invoices
 	PartlyOutside   Scenario = "partly_outside"   // an invoice paid by card in part, and in part outside Stripe
 	Beside          Scenario = "beside"           // an invoice, and a purchase at the same price within the hour
+	Consolidated    Scenario = "consolidated"     // an invoice with the lines of two subscriptions, brought by two clicks
 )
 
 // Scenarios are all of them.
 var Scenarios = []Scenario{
 	OneTime, Guest, WithInvoice, Subscription, Trial, Elements, Async, OffStripe, AdaptivePricing, Abandoned, Voided,
-	Authorised, Instalments, Overpaid, Indebted, TwoInvoices, PartlyOutside, Beside,
+	Authorised, Instalments, Overpaid, Indebted, TwoInvoices, PartlyOutside, Beside, Consolidated,
 }
 
 // byInvoice reports whether there is nothing but invoices in it, and what becomes of them.
 func (k Scenario) byInvoice() bool {
 	switch k {
-	case OffStripe, Voided, Instalments, Overpaid, Indebted, TwoInvoices, PartlyOutside, Beside:
+	case OffStripe, Voided, Instalments, Overpaid, Indebted, TwoInvoices, PartlyOutside, Beside, Consolidated:
 		return true
 	}
 	return false

@@ -193,6 +193,9 @@ func (s *buyer) sold(p payment) {
 		}
 		s.state(func(n *names) { n.sale(id).subscription = true }, events...)
 	}
+	if len(p.plans) > 0 {
+		s.state(func(n *names) { n.sale(id).subscription = true }, invoiceEvents...)
+	}
 	if p.session != "" {
 		s.state(func(n *names) {
 			external := false

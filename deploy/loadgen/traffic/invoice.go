@@ -160,3 +160,25 @@ func (s *buyer) payBeside(t *trace, at time.Time) {
 	s.deliver()
 	s.afterwards(p)
 }
+
+// consolidate bills two subscriptions, which two clicks brought, by one invoice.
+// https://docs.stripe.com/billing/subscriptions/multiple
+func (s *buyer) consolidate(t *trace, at time.Time) {
+	w := s.w
+	second := *t
+	second.click = w.click(at.Add(-around(w.r, w.opts.Tempo.Decide)).Truncate(time.Millisecond), s.visitor)
+	w.Clicks = append(w.Clicks, second.click)
+	p := s.manualInvoice(t, at)
+	for i, by := range []*trace{t, &second} {
+		s.subscription = w.id("sub")
+		named := *by
+		named.planMetadata = map[string]string{"pimmsClickId": by.click.ID.String()}
+		made := at.Add(time.Duration(i-3) * time.Second)
+		o := s.subscriptionObject(payment{by: &named, price: p.price, at: made}, true)
+		s.event("customer.subscription.created", made, o, nil)
+		s.planned(&named)
+		p.plans = append(p.plans, s.subscription)
+	}
+	s.subscription = ""
+	s.collect(p)
+}

@@ -211,6 +211,19 @@ func (s *buyer) invoiceObject(p payment, status string) object {
 // lines are one line for what was bought, or the two prorations of a change of plan, of which the
 // first is negative.
 func (s *buyer) lines(p payment) []object {
+	if len(p.plans) > 0 {
+		var lines []object
+		left := p.subtotal
+		for i, plan := range p.plans {
+			x, amount := *s, p.subtotal/2
+			if i == len(p.plans)-1 {
+				amount = left
+			}
+			x.subscription, p.plan, left = plan, true, left-amount
+			lines = append(lines, x.line(p, fmt.Sprint(i), amount, "1 × "+p.name, false))
+		}
+		return lines
+	}
 	if p.unused == 0 && p.remaining == 0 {
 		return []object{s.line(p, "", p.subtotal, "1 × "+p.name, false)}
 	}

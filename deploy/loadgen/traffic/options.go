@@ -34,6 +34,7 @@ type Options struct {
 	Disorder    float64 // share of payments whose events arrive in a random order [0.15]
 	Late        float64 // share of events that arrive much later, as after a failed attempt [0.02]
 	Hostile     float64 // share of clicks whose id a stranger sends again, later and for another affiliate [none]
+	Corrections float64 // share of customers whose metadata names another click at first [none]
 	Thin        float64 // share of events that come as thin events, whose snapshot is to be fetched [none]
 	LateClicks  float64 // share of buyers whose click reaches the edge after their purchase [0.05]
 
