@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/shopspring/decimal"
+
 	"tributary/processor/fx"
 	"tributary/processor/identity"
 	"tributary/processor/join"
@@ -361,8 +363,13 @@ func (g *group) silent() bool {
 
 // convert fills in the USD columns: by what Stripe settled, else by the rate of the movement's own
 // day. It returns the finality of the rate, a field of the version: 0 no rate, 1 provisional, 2
-// final, 3 Stripe's own.
+// final, 3 Stripe's own. Nothing is nothing at any rate: such a row waits for none.
 func (b *books) convert(e *Entry) uint64 {
+	if e.Amount == 0 {
+		var zero decimal.Decimal
+		e.AmountUSD, e.NetUSD = &zero, &zero
+		return 0
+	}
 	quote, exponent, published := b.Rates.Convert(e.Currency, e.OccurredAt)
 	finality := uint64(1)
 	if quote.Final {

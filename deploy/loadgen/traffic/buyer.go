@@ -274,7 +274,7 @@ func (s *buyer) misnamed() []time.Duration {
 		return nil
 	}
 	wrong := w.Clicks[r.IntN(len(w.Clicks))]
-	if wrong.Bot || wrong.ID == s.customerClick.ID {
+	if wrong.Bot || wrong.Link.Affiliate == hostileAffiliate || wrong.ID == s.customerClick.ID {
 		return nil
 	}
 	s.nameClick(wrong)
