@@ -166,9 +166,10 @@ const bites = 500
 // be noticed by it alone.)
 func TestBrokenRulesAreCaught(t *testing.T) {
 	var mu sync.Mutex
-	table := make([]string, len(breakable))
+	rules := slices.Concat(breakable, breakableMoney)
+	table := make([]string, len(rules))
 	t.Run("rules", func(t *testing.T) {
-		for i, b := range breakable {
+		for i, b := range rules {
 			t.Run(strings.ReplaceAll(b.name, " ", "_"), func(t *testing.T) {
 				t.Parallel()
 				for seed := uint64(1); seed <= bites; seed++ {

@@ -169,6 +169,7 @@ type naming struct {
 	reference    string // client_reference_id of sessions
 	sessionMeta  object
 	customerMeta object
+	wrongMeta    object // that the customer's had before it was corrected; nil: it was right
 	intentMeta   object
 }
 
@@ -206,7 +207,7 @@ func (t *traffic) buyer() {
 	l.amount = []int64{500, 1001, 4900, 123457}[t.rng.IntN(4)]
 	l.currency = []string{"usd", "eur", "eur", "jpy"}[t.rng.IntN(4)]
 	l.tax = l.amount * int64(t.rng.IntN(3)) / 12
-	kind := t.rng.IntN(8)
+	kind := t.rng.IntN(11)
 	if kind != 0 {
 		l.customer = l.id("cus")
 	}
@@ -217,7 +218,11 @@ func (t *traffic) buyer() {
 		if t.rng.IntN(2) == 0 { // reported after the sale
 			l.late = 10*time.Second + t.upTo(40*time.Second)
 		}
-		l.tell("customer.created", object{"id": l.customer, "object": "customer", "metadata": l.named.customerMeta})
+		if l.named.wrongMeta != nil {
+			l.tell("customer.created", object{"id": l.customer, "object": "customer", "metadata": l.named.wrongMeta})
+			l.clock += time.Second
+		}
+		l.tell("customer.updated", object{"id": l.customer, "object": "customer", "metadata": l.named.customerMeta})
 		l.leads[[16]byte(hash[:16])] = l.rules.lead
 	}
 	switch kind {
@@ -260,6 +265,12 @@ func (t *traffic) buyer() {
 		}
 		l.move(movement{object: invoice, sale: invoice, kind: stripe.Payment, amount: l.amount, tax: l.tax,
 			credit: whose})
+	case 8:
+		l.authorise()
+	case 9:
+		l.instalments()
+	case 10:
+		l.together()
 	}
 }
 
@@ -301,6 +312,10 @@ func (l *life) name() {
 		c := by(join.RuleStripeCustomer, click(""))
 		l.named.customerMeta = object{"pimmsClickId": c.click.String()}
 		l.rules = ruling{c, c, c, c}
+		if l.rng.IntN(2) == 0 { // the seller names a later click first, and corrects that within five minutes
+			l.clock += time.Second
+			l.named.wrongMeta = object{"pimmsClickId": click("").click.String()}
+		}
 	case kind == 4: // a bare affiliate
 		l.named.reference = affiliate
 		c := credit{rule: join.RuleAffiliate, affiliate: affiliate}
