@@ -145,6 +145,9 @@ func (p *payment) released() (release int64, all bool) {
 // findReleases marks the refund objects of a payment that are the release of its authorisation, as
 // Stripe made them until API basil: all, where nothing was captured; else, of those that are as
 // large as what was not captured, the one that was made nearest to the last capture.
+//
+// The version of an event is its endpoint's, and Stripe goes by that of the request that captured:
+// an event of a newer version may be of a release all the same, if it was made with the capture.
 func (p *payment) findReleases(refunds []*refund) {
 	release, all := p.released()
 	if release == 0 {
@@ -153,12 +156,13 @@ func (p *payment) findReleases(refunds []*refund) {
 	var found *refund
 	last := p.lastCapture()
 	for _, r := range refunds {
+		away := r.booked.OccurredAt.Sub(last).Abs()
 		switch {
-		case r.payment != p || r.certain:
+		case r.payment != p:
 		case all:
 			r.released = true
-		case -r.booked.Amount == release && (found == nil ||
-			r.booked.OccurredAt.Sub(last).Abs() < found.booked.OccurredAt.Sub(last).Abs()):
+		case r.certain && away > withCapture:
+		case -r.booked.Amount == release && (found == nil || away < found.booked.OccurredAt.Sub(last).Abs()):
 			found = r
 		}
 	}
@@ -166,6 +170,9 @@ func (p *payment) findReleases(refunds []*refund) {
 		found.released = true
 	}
 }
+
+// withCapture is how near to a capture the release of the rest is made.
+const withCapture = time.Minute
 
 // lastCapture returns when all that was captured of a payment was, as far as its events say. What
 // is left is released then.
