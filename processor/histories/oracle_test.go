@@ -281,8 +281,8 @@ func (o *oracle) doubtLink(s *trueSale, m traffic.Movement, assumed map[*trueSal
 		return
 	case m.Channel == traffic.PaymentMetadata && m.ClickID != (schemas.ClickID{}):
 		s.unsure = "its payment intent names a click itself, and no event says that it is an invoice's"
-	case m.Customer == "" || len(s.payments) > 1:
-		s.unsure = "no event says which payments are its invoice's, and more than one is"
+	case m.Customer == "" || !o.paidTogether(s):
+		s.unsure = "no event says which payments are its invoice's, and not all of them are reported and lie near it"
 	}
 	assumed[s] = true
 }
@@ -292,6 +292,18 @@ func (o *oracle) doubtLink(s *trueSale, m traffic.Movement, assumed map[*trueSal
 func (o *oracle) tied(m traffic.Movement) bool {
 	_, paid := o.invoices[m.Sale]
 	return paid || m.Object == m.Sale || !o.session[m.Object].IsZero() || o.links[[2]string{m.Object, m.Sale}]
+}
+
+// paidTogether reports whether all payments of an invoice are reported, and lie near the time at
+// which it was paid: there the ledger looks for them.
+func (o *oracle) paidTogether(s *trueSale) bool {
+	for _, m := range s.payments {
+		at, named := o.reported(m)
+		if before := o.invoices[m.Sale].Sub(at); !named || len(s.payments) > 3 || before < 0 || before > near/2 {
+			return false
+		}
+	}
+	return true
 }
 
 func (s *trueSale) near(other *trueSale) bool {
