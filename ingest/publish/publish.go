@@ -46,8 +46,9 @@ type Publisher struct {
 	inDoubt  atomic.Int64
 	acked    atomic.Int64 // acknowledgements so far, for watch: that it moves is the sign of life
 	stalled  atomic.Bool
-	refused  atomic.Bool  // no broker has let the client connect since one refused it
-	probed   atomic.Int64 // when a Publish last went through the open breaker, in Unix nanoseconds
+	refused  atomic.Bool   // no broker has let the client connect since one refused it
+	probed   atomic.Int64  // when a Publish last went through the open breaker, in Unix nanoseconds
+	turn     atomic.Uint32 // counts watch's looks: leastBusy chooses again with each
 
 	stop context.CancelFunc
 	done sync.WaitGroup // watch and the drain
@@ -65,7 +66,11 @@ func New(cfg Config) (*Publisher, error) {
 	p := &Publisher{cfg: cfg, log: cfg.Logger}
 	p.tickets.New = func() any { return newTicket(p) }
 	p.metrics = newMetrics(cfg.Registry, p)
-	client, err := kgo.NewClient(append(cfg.clientOptions(), kgo.WithHooks(connectHook{p}))...)
+	opts := append(cfg.clientOptions(), kgo.WithHooks(connectHook{p}))
+	if cfg.AnyPartition {
+		opts = append(opts, kgo.RecordPartitioner(leastBusy{&p.turn}))
+	}
+	client, err := kgo.NewClient(opts...)
 	if err != nil {
 		return nil, fmt.Errorf("make kafka client: %w", err)
 	}
@@ -112,9 +117,6 @@ func (c Config) clientOptions() []kgo.Opt {
 		// No record delivery timeout: what was handed over is tried until it is stored or the
 		// program stops. Giving up earlier would turn "in doubt" into "lost" for every sender that
 		// cannot retry.
-	}
-	if c.AnyPartition {
-		opts = append(opts, kgo.RecordPartitioner(kgo.LeastBackupPartitioner()))
 	}
 	if c.TLS != nil {
 		opts = append(opts, kgo.DialTLSConfig(c.TLS))
@@ -324,6 +326,7 @@ func (p *Publisher) watch(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case now := <-tick.C:
+			p.turn.Add(1)
 			inFlight, acked := p.inFlight.Load(), p.acked.Load()
 			waitedFor := inFlight - p.inDoubt.Load()
 			switch {

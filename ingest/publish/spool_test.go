@@ -239,9 +239,6 @@ func TestKillDuringOutage(t *testing.T) {
 // A dead leader's records go to the spool; the others' are acknowledged by Kafka, and none is
 // refused.
 func TestDeadLeader(t *testing.T) {
-	if raceDetector {
-		t.Skip("fails under the race detector, by a cause that is not known: make test runs this test by itself")
-	}
 	c, err := kfake.NewCluster(kfake.NumBrokers(3), kfake.SeedTopics(6, topic))
 	if err != nil {
 		t.Fatal(err)
