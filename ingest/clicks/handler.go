@@ -3,7 +3,9 @@ package clicks
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"strings"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/valyala/fasthttp"
@@ -26,6 +28,11 @@ type work struct {
 	charges []charge
 	answer  []byte
 
+	random     [640]byte // of crypto/rand, for 64 ids: one call costs as much as all other work on an id
+	randomLeft int
+	hashedSite []byte // whose identity hash is in event.hash
+	hashed     bool   // event.hash holds one, and it is for every event of this request
+
 	bodyHeld, recordsHeld hold
 }
 
@@ -42,7 +49,7 @@ func (s *Server) acquire(events int) *work {
 	}
 	w.ids = w.ids[:events]
 	w.event.reset()
-	w.from = sender{}
+	w.from, w.hashed = sender{}, false
 	w.values, w.records, w.faults, w.charges, w.answer = w.values[:0], w.records[:0], w.faults[:0], w.charges[:0], w.answer[:0]
 	return w
 }
@@ -68,6 +75,16 @@ func (s *Server) release(w *work, retained bool) {
 	}
 	w.json.data = nil
 	s.works.Put(w)
+}
+
+// newID makes a click id.
+func (w *work) newID(at time.Time) schemas.ClickID {
+	if w.randomLeft == 0 {
+		_, _ = rand.Read(w.random[:]) // never returns an error (Go 1.24)
+		w.randomLeft = len(w.random)
+	}
+	w.randomLeft -= schemas.ClickIDRandom
+	return schemas.ClickIDOf(at, w.random[w.randomLeft:])
 }
 
 // nextRecord is memory for one more record: that of an earlier request if there is some. The Kafka
@@ -96,7 +113,9 @@ func (s *Server) add(w *work, from *sender, i int) *fault {
 		w.values = w.values[:end]
 	}
 	w.records = append(w.records, r)
-	s.metrics.unknownFields.Add(float64(w.event.unknown))
+	if w.event.unknown > 0 {
+		s.metrics.unknownFields.Add(float64(w.event.unknown))
+	}
 	return nil
 }
 
@@ -125,7 +144,7 @@ func (s *Server) pixel(ctx *fasthttp.RequestCtx) {
 	if f == nil {
 		f = w.event.parseQuery(&w.json, ctx.QueryArgs())
 		if w.event.click.Url == "" && w.event.click.LinkId == "" {
-			w.event.click.Url = w.event.limit(b2s(ctx.Referer()), maxURL)
+			w.event.click.Url = w.event.limit(clean(b2s(ctx.Referer())), maxURL)
 		}
 	}
 	s.store(ctx, w, f, answerPixel)
@@ -212,12 +231,12 @@ func (s *Server) identify(ctx *fasthttp.RequestCtx, from *sender) *fault {
 	if f := s.charge(ctx, from, 1); f != nil {
 		return f // also for wrong keys: nobody tries a million of them
 	}
-	from.agent = cut(b2s(h.UserAgent()), maxAgent)
+	from.agent = clean(cut(b2s(h.UserAgent()), maxAgent))
 	from.optOut = string(h.Peek("Sec-Gpc")) == "1"
 	if trusted {
 		from.country, _ = countryCode(b2s(firstHeader(h, countryHeaders)))
-		from.region = cut(b2s(firstHeader(h, regionHeaders)), maxPlace)
-		from.city = cut(decodePercent(b2s(firstHeader(h, cityHeaders))), maxPlace)
+		from.region = clean(cut(b2s(firstHeader(h, regionHeaders)), maxPlace))
+		from.city = clean(cut(decodePercent(b2s(firstHeader(h, cityHeaders))), maxPlace))
 	}
 	return wrong
 }

@@ -266,7 +266,7 @@ func metadata(j *scanner, v value) (map[string]string, bool) {
 		if v.kind == kindArray || v.kind == kindObject {
 			var compact bytes.Buffer
 			_ = json.Compact(&compact, []byte(v.text)) // the scanner has found it to be JSON
-			text = compact.String()
+			text = clean(compact.String())             // within its strings may be anything
 		}
 		if size += len(name) + len(text); size > maxMetadata {
 			return nil, false

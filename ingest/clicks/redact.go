@@ -70,19 +70,26 @@ func secretName(name string) bool {
 // secretValue reports whether a parameter's value is an e-mail address or a JSON Web Token (RFC
 // 7519), or begins like one of Stripe's secrets. Values are percent-encoded: %40 is @.
 func secretValue(v string) bool {
-	for _, prefix := range [...]string{"sk_live_", "sk_test_", "rk_live_", "whsec_"} {
-		if strings.HasPrefix(v, prefix) {
+	if v == "" {
+		return false
+	}
+	switch v[0] {
+	case 's', 'r', 'w':
+		for _, prefix := range [...]string{"sk_live_", "sk_test_", "rk_live_", "whsec_"} {
+			if strings.HasPrefix(v, prefix) {
+				return true
+			}
+		}
+	case 'e':
+		if strings.HasPrefix(v, "eyJ") && strings.Count(v, ".") == 2 {
 			return true
 		}
 	}
-	if strings.HasPrefix(v, "eyJ") && strings.Count(v, ".") == 2 {
-		return true
+	at, length := strings.IndexByte(v, '@'), len("@")
+	if at < 0 {
+		at, length = strings.Index(v, "%40"), len("%40")
 	}
-	local, domain, ok := strings.Cut(v, "@")
-	if !ok {
-		local, domain, ok = strings.Cut(v, "%40")
-	}
-	return ok && local != "" && strings.IndexByte(domain, '.') > 0
+	return at > 0 && strings.IndexByte(v[at+length:], '.') > 0
 }
 
 // redactURL returns url without its secrets. It appends to *scratch what it had to write anew, and

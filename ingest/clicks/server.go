@@ -91,13 +91,13 @@ func New(cfg Config, p Publisher) (*Server, error) {
 // counted, a balancer's PROXY header is taken off, and what is left is TLS, if the edge has a
 // certificate.
 func (s *Server) Serve(ln net.Listener) error {
-	ln = deadlineListener{ln}
 	if s.cfg.MaxConnsPerIP > 0 {
 		ln = &guard{Listener: ln, s: s, conns: make(map[netip.Prefix]int)}
 	}
 	if s.cfg.ProxyProtocol {
 		ln = &proxyproto.Listener{Listener: ln, ReadHeaderTimeout: s.cfg.ReadTimeout, ConnPolicy: s.proxyPolicy}
 	}
+	ln = deadlineListener{ln}
 	if s.cfg.CertFile != "" {
 		c, err := newCertificate(s.cfg.CertFile, s.cfg.KeyFile, s.log)
 		if err != nil {
