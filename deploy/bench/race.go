@@ -35,9 +35,9 @@ type race struct {
 	Connections []int         `default:"64,256"`
 	Rounds      int           `default:"5"`
 	For         time.Duration `default:"2s" help:"Length of one round of one contestant."`
-	Only        []string      `help:"Only these contestants."`
+	Only        []string      `sep:";" help:"Only these contestants."`
 	Ingest      string        `default:"bin/ingest" help:"The program that is measured."`
-	Others      []string      `name:"other" placeholder:"FILE" help:"More such programs, one click a request: ingest from before a change, or a script that starts it with other settings."`
+	Others      []string      `name:"other" sep:";" placeholder:"FILE" help:"More such programs, one click a request: ingest from before a change, or a script that starts it with other settings."`
 }
 
 const publishableKey = "pk_bench_5f3a9c"

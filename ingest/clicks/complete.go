@@ -35,8 +35,8 @@ type sender struct {
 }
 
 // complete checks what was read and fills in what was not given. The click's id is written to
-// w.ids[i], which the record then shares; w.event.click is ready to be encoded.
-func (s *Server) complete(w *work, from *sender, i int) *fault {
+// id, which the record then shares; w.event.click is ready to be encoded.
+func (s *Server) complete(w *work, from *sender, id *schemas.ClickID) *fault {
 	e := w.event
 	c := &e.click
 	if e.track {
@@ -75,7 +75,7 @@ func (s *Server) complete(w *work, from *sender, i int) *fault {
 		c.UserAgent, c.Country, c.Region, c.City = from.agent, from.country, from.region, from.city
 	}
 
-	if f := s.setID(w, from, &w.ids[i]); f != nil {
+	if f := s.setID(w, from, id); f != nil {
 		return f
 	}
 	c.Workspace, c.Vouched = from.workspace.ID, from.secret

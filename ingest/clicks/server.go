@@ -35,7 +35,8 @@ type Server struct {
 	metrics    *metrics
 	log        *slog.Logger
 	now        func() time.Time
-	works      sync.Pool
+	works      sync.Pool // of *work
+	outgoing   sync.Pool // of *outgoing
 	addresses  *addressRates
 	public     *budget   // for the bodies of senders whom nobody vouches for
 	vouched    *budget   // for those with a secret key
@@ -62,7 +63,8 @@ func New(cfg Config, p Publisher) (*Server, error) {
 	if s.now == nil {
 		s.now = time.Now
 	}
-	s.works.New = func() any { return &work{event: newEvent(), values: make([]byte, 0, freeBody)} }
+	s.works.New = func() any { return &work{event: newEvent()} }
+	s.outgoing.New = func() any { return &outgoing{values: make([]byte, 0, valueRoom)} }
 	s.addresses = newAddressRates(cfg.EventsPerAddress, cfg.MaxBatch)
 	s.public, s.vouched = newBudget(cfg.BodyMemory, shares, cfg.MaxBodyBytes), newBudget(cfg.BodyMemory, 1, cfg.MaxBodyBytes)
 	s.http = &fasthttp.Server{
