@@ -24,9 +24,7 @@ func (s *Server) receiveBatch(ctx *fasthttp.RequestCtx) (o *outgoing, f *fault) 
 	if f := s.receive(ctx, w, s.cfg.MaxBodyBytes); f != nil {
 		return nil, f
 	}
-	// An event is an object, and no field's value. Counting the brackets that could open one is the
-	// cheapest bound of what is to come.
-	events := min(bytes.Count(w.body, []byte{'{'})-bytes.Count(w.body, []byte(":{")), s.cfg.MaxBatch)
+	events := min(countObjects(w.body), s.cfg.MaxBatch)
 	read := s.acquireOutgoing(events)
 	defer func() {
 		if o == nil { // a fault, or a panic
@@ -41,6 +39,21 @@ func (s *Server) receiveBatch(ctx *fasthttp.RequestCtx) (o *outgoing, f *fault) 
 	}
 	s.appendBatchAnswer(w, read)
 	return read, nil
+}
+
+// countObjects returns how many events body may hold. An event is an object and no field's value:
+// counting the brackets that could open one is the cheapest bound of what is to come.
+func countObjects(body []byte) int {
+	n := 0
+	for at := 0; ; at++ {
+		next := bytes.IndexByte(body[at:], '{')
+		if next < 0 {
+			return n
+		}
+		if at += next; at == 0 || body[at-1] != ':' {
+			n++
+		}
+	}
 }
 
 func (s *Server) appendBatchAnswer(w *work, o *outgoing) {
