@@ -5,6 +5,7 @@
 //	make bench                                  # everything: some three minutes
 //	bin/bench race --kafka kfake --connections 64 --rounds 3
 //	bin/bench outage --for 10m --rate 5000 --kill
+//	bin/bench restart --rate 10000              # needs nginx
 package main
 
 import (
@@ -21,6 +22,7 @@ import (
 type commands struct {
 	Race     race     `cmd:"" default:"withargs" help:"Race them all."`
 	Outage   outage   `cmd:"" help:"Take Kafka away under load, and count what is lost."`
+	Restart  restart  `cmd:"" help:"Restart two edges behind nginx under load, and count what fails."`
 	Kafka    kafka    `cmd:"" hidden:"" help:"Be a Kafka."`
 	Bare     bare     `cmd:"" hidden:"" help:"Be a server that answers 204."`
 	Smallest smallest `cmd:"" hidden:"" help:"Be the smallest server that answers after Kafka."`

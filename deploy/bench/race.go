@@ -57,7 +57,8 @@ type contestant struct {
 type server struct {
 	addr string
 	pid  int
-	stop func()
+	stop func()                      // at once
+	end  func(context.Context) error // in order; edges only
 }
 
 // round is what one contestant did in one round.
@@ -296,7 +297,7 @@ func startEdge(ctx context.Context, path, addr, spool string, flags []string) (*
 			_, _ = io.Copy(io.Discard, answer.Body)
 			_ = answer.Body.Close()
 			if answer.StatusCode == http.StatusOK {
-				return &server{addr: addrs[0], pid: p.PID(), stop: p.Kill}, nil
+				return &server{addr: addrs[0], pid: p.PID(), stop: p.Kill, end: p.Stop}, nil
 			}
 		}
 		if time.Now().After(deadline) || !p.Alive() || ctx.Err() != nil {

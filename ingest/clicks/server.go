@@ -13,6 +13,7 @@ import (
 	"net/netip"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pires/go-proxyproto"
@@ -41,6 +42,7 @@ type Server struct {
 	public     *budget   // for the bodies of senders whom nobody vouches for
 	vouched    *budget   // for those with a secret key
 	forwarded  sync.Once // the warning of an X-Forwarded-For that nobody is trusted for
+	stopping   atomic.Bool
 	http       *fasthttp.Server
 }
 
@@ -122,6 +124,11 @@ func (s *Server) proxyPolicy(o proxyproto.ConnPolicyOptions) (proxyproto.Policy,
 	return proxyproto.SKIP, nil
 }
 
+// Stopping has every answer end its connection from now on, while the edge goes on serving: a
+// balancer that has not yet noticed opens new ones. A connection that it keeps until Shutdown may be
+// closed just when the next request arrives on it.
+func (s *Server) Stopping() { s.stopping.Store(true) }
+
 // Shutdown closes the listener and waits for the requests under way, at most until ctx ends.
 func (s *Server) Shutdown(ctx context.Context) error {
 	if err := s.http.ShutdownWithContext(ctx); err != nil {
@@ -134,6 +141,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	defer s.recover(ctx)
 	s.route(ctx)
+	if s.stopping.Load() {
+		ctx.SetConnectionClose()
+	}
 	if unread(ctx) {
 		ctx.SetConnectionClose()
 		s.drain(ctx)
