@@ -192,6 +192,13 @@ bench: build ## race the edge against its peers, over kfake and Apache Kafka, an
 	bin/bench race $(ARGS)
 	bin/bench outage --kill
 
+.PHONY: outages
+outages: build ## Kafka away, an edge killed meanwhile, edges restarted behind nginx, all under load: nothing may be lost (30 seconds)
+	$(call need,nginx,apt-get install nginx or brew install nginx)
+	CGO_ENABLED=0 go build -o bin/ ./deploy/bench
+	bin/bench outage --for 5s --rate 1000 --kill
+	bin/bench restart --for 8s --rate 500
+
 .PHONY: microbench
 microbench: tools ## run the packages' benchmarks, into bin/microbench.txt, for benchstat
 	@mkdir -p bin

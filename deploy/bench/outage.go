@@ -88,7 +88,8 @@ func (o *outage) Run(ctx context.Context) error {
 	if broker, err = startServer(self, "kafka", "--dir", data, "--port", port); err != nil {
 		return err
 	}
-	back := time.Now()
+	empty := make(chan time.Duration, 1)
+	go func() { empty <- waitEmpty(ctx, filepath.Join(dir, "spool"), time.Now()) }()
 	var seen sent
 	if err := json.NewDecoder(out).Decode(&seen); err != nil {
 		return err
@@ -96,10 +97,7 @@ func (o *outage) Run(ctx context.Context) error {
 	if err := crowd.Wait(); err != nil {
 		return err
 	}
-	drained, err := waitEmpty(ctx, filepath.Join(dir, "spool"), back)
-	if err != nil {
-		return err
-	}
+	drained := <-empty
 	last, err := peakRSS(edge.pid)
 	if err != nil {
 		return err
@@ -148,18 +146,15 @@ func (o *outage) startEdge(ctx context.Context, dir, seed, addr string) (*server
 }
 
 // waitEmpty waits until the spool holds no segment, and returns how long after begin that was.
-func waitEmpty(ctx context.Context, dir string, begin time.Time) (time.Duration, error) {
+func waitEmpty(ctx context.Context, dir string, begin time.Time) time.Duration {
 	for ctx.Err() == nil {
 		left, err := filepath.Glob(filepath.Join(dir, "*.spool"))
-		if err != nil {
-			return 0, err
-		}
-		if len(left) == 0 {
-			return time.Since(begin), nil
+		if err == nil && len(left) == 0 {
+			break
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
-	return 0, ctx.Err()
+	return time.Since(begin)
 }
 
 // distinct counts the different click ids in Kafka. It waits a while for as many as want.
