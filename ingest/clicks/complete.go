@@ -53,8 +53,8 @@ func (s *Server) complete(w *work, from *sender, id *schemas.ClickID) *fault {
 	}
 
 	// Beside the scanner's own strings: both live until the record is encoded.
-	c.Url = redactURL(c.Url, &w.json.text)
-	c.Referrer = redactURL(c.Referrer, &w.json.text)
+	c.Url = redactURL(c.Url, from.workspace.QueryParameters, &w.json.text)
+	c.Referrer = redactURL(c.Referrer, from.workspace.QueryParameters, &w.json.text)
 
 	addr := from.addr
 	if from.secret {
