@@ -195,3 +195,15 @@ func TestForwardedWithoutTrust(t *testing.T) {
 		}
 	}
 }
+
+// A stopping edge serves on, and ends each connection with its answer.
+func TestStopping(t *testing.T) {
+	e := newEdge(t, nil)
+	e.want(e.do("POST", "/v1/click", sampleClick(1)), 200, "")
+	e.server.Stopping()
+	a := e.do("POST", "/v1/click", sampleClick(2))
+	e.want(a, 200, "")
+	if !a.Close {
+		t.Error("the connection stays open")
+	}
+}
