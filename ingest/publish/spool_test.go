@@ -359,6 +359,15 @@ func TestEnqueue(t *testing.T) {
 	if got := stored(t, c.ListenAddrs()[0], 1); got["fast"] != 1 {
 		t.Errorf("stored %v", got)
 	}
+	for i := range 2000 { // more than are in flight at once, so that their copies are used again
+		r.Value = fmt.Appendf(r.Value[:0], "%d", i)
+		if err := put(t.Context(), p, r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := stored(t, c.ListenAddrs()[0], 2001); len(got) != 2001 {
+		t.Errorf("%d different records stored, want 2001", len(got))
+	}
 
 	dir := t.TempDir()
 	cfg = spooling(dir, "127.0.0.1:1")
