@@ -143,7 +143,7 @@ func (c *clicksCommand) Run(ctx context.Context, p *process, log *slog.Logger) e
 		return errors.Join(err, publisher.Close(ctx))
 	}
 	s := &service{
-		name: "clicks", serve: server.Serve, stopping: server.Stopping, shutdown: server.Shutdown, flush: publisher.Close, reload: reloader.Run,
+		name: "clicks", serve: server.Serve, shutdown: server.Shutdown, flush: publisher.Close, reload: reloader.Run,
 		public: public, operators: operators, ops: program.NewOps(registry, publisher.Ready, reloader.Warnings, publisher.Warnings),
 		stopDelay: c.StopDelay, stopTimeout: c.StopTimeout, log: log, started: p.started,
 	}

@@ -15,7 +15,6 @@ import (
 type service struct {
 	name        string
 	serve       func(net.Listener) error
-	stopping    func() // nil, or ends connections that are kept open, while requests are still served
 	shutdown    func(context.Context) error
 	flush       func(context.Context) error
 	reload      func(context.Context) error
@@ -49,9 +48,6 @@ func (s *service) run(ctx context.Context) error {
 	// The stop has its own deadline: ctx has ended already.
 	begin := time.Now()
 	s.ops.Stopping()
-	if s.stopping != nil {
-		s.stopping()
-	}
 	s.log.Info("stopping", "command", s.name, "delay", s.stopDelay)
 	if cause == nil {
 		time.Sleep(s.stopDelay)

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -30,7 +29,7 @@ type restart struct {
 
 // nginxConfig is what an edge needs of nginx, and all else turned off. POST is tried at the other
 // edge if this one cannot be connected to, which is nginx's default, and not after it was sent.
-const nginxConfig = `daemon off; worker_processes 1; pid nginx.pid; error_log stderr crit;
+const nginxConfig = `daemon off; worker_processes 1; pid nginx.pid; error_log error.log error;
 events { worker_connections 2048; }
 http {
 	access_log off; client_body_temp_path body; proxy_temp_path proxy;
@@ -128,7 +127,8 @@ func (r *restart) Run(ctx context.Context) error {
 		seen.Requests, seen.Failed, seen.Broken, seen.P50, seen.P99)
 	fmt.Printf("in Kafka: %d different clicks; lost: %d\n", stored, max(0, seen.Requests-stored))
 	if seen.Failed > 0 || seen.Broken > 0 || stored < seen.Requests || restarts == 0 {
-		return errors.New("a restart was noticed")
+		log, _ := os.ReadFile(filepath.Join(dir, "error.log"))
+		return fmt.Errorf("a restart was noticed; nginx says:\n%s", log)
 	}
 	return nil
 }
@@ -144,7 +144,7 @@ func (r *restart) startNginx(dir string, addrs []string) (stop func(), err error
 	}
 	cmd := exec.Command(r.Nginx, "-p", dir, "-c", config)
 	var log strings.Builder
-	cmd.Stderr = &log
+	cmd.Stderr = &log // until it has read where else to write
 	p, err := process.Start(cmd)
 	if err != nil {
 		return nil, fmt.Errorf("%w (hint: apt-get install nginx)", err)

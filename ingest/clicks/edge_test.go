@@ -83,7 +83,7 @@ func (e *edge) start(seeds []string, change func(*Config)) {
 func (e *edge) serve(p Publisher, change func(*Config)) {
 	e.t.Helper()
 	cfg := Default()
-	cfg.Logger, cfg.Registry = slog.New(slog.DiscardHandler), prometheus.NewRegistry()
+	cfg.Logger, cfg.Registry, cfg.LastRequests = slog.New(slog.DiscardHandler), prometheus.NewRegistry(), 0
 	if change != nil {
 		change(&cfg)
 	}

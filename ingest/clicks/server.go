@@ -39,10 +39,11 @@ type Server struct {
 	works      sync.Pool // of *work
 	outgoing   sync.Pool // of *outgoing
 	addresses  *addressRates
-	public     *budget   // for the bodies of senders whom nobody vouches for
-	vouched    *budget   // for those with a secret key
-	forwarded  sync.Once // the warning of an X-Forwarded-For that nobody is trusted for
-	stopping   atomic.Bool
+	public     *budget                  // for the bodies of senders whom nobody vouches for
+	vouched    *budget                  // for those with a secret key
+	forwarded  sync.Once                // the warning of an X-Forwarded-For that nobody is trusted for
+	listener   atomic.Pointer[listener] // nil before Serve
+	stopping   atomic.Bool              // each answer ends its connection
 	http       *fasthttp.Server
 }
 
@@ -95,6 +96,9 @@ func New(cfg Config, p Publisher) (*Server, error) {
 // counted, a balancer's PROXY header is taken off, and what is left is TLS, if the edge has a
 // certificate.
 func (s *Server) Serve(ln net.Listener) error {
+	public := &listener{Listener: ln}
+	s.listener.Store(public)
+	ln = public
 	if s.cfg.MaxConnsPerIP > 0 {
 		ln = &guard{Listener: ln, s: s, conns: make(map[netip.Prefix]int)}
 	}
@@ -124,13 +128,19 @@ func (s *Server) proxyPolicy(o proxyproto.ConnPolicyOptions) (proxyproto.Policy,
 	return proxyproto.SKIP, nil
 }
 
-// Stopping has every answer end its connection from now on, while the edge goes on serving: a
-// balancer that has not yet noticed opens new ones. A connection that it keeps until Shutdown may be
-// closed just when the next request arrives on it.
-func (s *Server) Stopping() { s.stopping.Store(true) }
-
-// Shutdown closes the listener and waits for the requests under way, at most until ctx ends.
+// Shutdown ends the edge so that a balancer which knows nothing of it sees no request fail, and
+// waits for the requests under way, at most until ctx ends. First no connection is taken any more: a
+// balancer that is refused one turns to another edge. Then each connection ends with its next
+// answer, for cfg.LastRequests; those on which none came are closed at last.
 func (s *Server) Shutdown(ctx context.Context) error {
+	if wait, public := s.cfg.LastRequests, s.listener.Load(); wait > 0 && public != nil {
+		public.end()
+		s.stopping.Store(true)
+		// Without a listener fasthttp counts one connection less than there are.
+		for end := time.Now().Add(wait); s.http.GetOpenConnectionsCount() >= 0 && time.Now().Before(end) && ctx.Err() == nil; {
+			time.Sleep(10 * time.Millisecond)
+		}
+	}
 	if err := s.http.ShutdownWithContext(ctx); err != nil {
 		return fmt.Errorf("drain clicks: %w", err)
 	}
