@@ -13,8 +13,18 @@ type ClickID [16]byte
 
 // NewClickID makes an id that carries clickedAt in its first 48 bits. Unix milliseconds before 1970 count as 1970.
 func NewClickID(clickedAt time.Time) ClickID {
+	var random [ClickIDRandom]byte
+	_, _ = rand.Read(random[:]) // crypto/rand.Read never returns an error (Go 1.24); it aborts the program instead
+	return ClickIDOf(clickedAt, random[:])
+}
+
+// ClickIDRandom is how many random bytes an id is made of.
+const ClickIDRandom = 10
+
+// ClickIDOf is NewClickID for who has ClickIDRandom bytes of crypto/rand at hand, which no other id is made of.
+func ClickIDOf(clickedAt time.Time, random []byte) ClickID {
 	var id ClickID
-	_, _ = rand.Read(id[6:]) // crypto/rand.Read never returns an error (Go 1.24); it aborts the program instead
+	copy(id[6:], random)
 	ms := uint64(max(clickedAt.UnixMilli(), 0))
 	binary.BigEndian.PutUint16(id[0:], uint16(ms>>32))
 	binary.BigEndian.PutUint32(id[2:], uint32(ms))

@@ -26,8 +26,12 @@ type Workspace struct {
 	// Hostnames are the sites that may send beacons: exact, or *.example.com for all subdomains;
 	// empty: all. They are kept as browsers send them: in lower case, IDNs in their xn-- form,
 	// without "www.".
-	Hostnames       []string `json:"hostnames"`
-	Schemes         []string `json:"schemes"`           // URL schemes beside http and https, such as an app's
+	Hostnames []string `json:"hostnames"`
+	Schemes   []string `json:"schemes"` // URL schemes beside http and https, such as an app's
+	// QueryParameters are the parameters of addresses that are stored, all others are dropped;
+	// "utm_*" names all that begin so. nil: all that hold no secret. What is not stored is not known
+	// to the processor either: campaign and network are read from these parameters.
+	QueryParameters []string `json:"query_parameters"`
 	EventsPerSecond float64  `json:"events_per_second"` // of all visitors together; 0: no limit
 
 	Stripe []StripeEndpoint `json:"stripe"`
@@ -170,6 +174,7 @@ func (c *workspacesCheck) check(list []Workspace) {
 		c.checkID(w.ID, path)
 		c.checkKeys(w, path)
 		c.checkSites(w, path)
+		c.checkParameters(w, path)
 		c.checkStripe(w, path)
 		c.checkAttribution(w, path)
 		c.checkReferences(w.Keys.Metadata, path+".keys.metadata")
@@ -244,6 +249,16 @@ func (c *workspacesCheck) checkSites(w *Workspace, path string) {
 		w.Schemes[i] = strings.ToLower(scheme)
 		if !schemePattern.MatchString(w.Schemes[i]) || slices.Contains(refusedSchemes, w.Schemes[i]) {
 			c.fault(path+".schemes["+strconv.Itoa(i)+"]", "scheme %q (hint: an app's, such as myapp, without ://)", scheme)
+		}
+	}
+}
+
+// checkParameters wants names as they stand in addresses.
+func (c *workspacesCheck) checkParameters(w *Workspace, path string) {
+	for i, name := range w.QueryParameters {
+		at := path + ".query_parameters[" + strconv.Itoa(i) + "]"
+		if bare := strings.TrimSuffix(name, "*"); bare == "" || strings.ContainsAny(bare, "*?#&;= \t\r\n") {
+			c.fault(at, "%q is not the name of a parameter (hint: gclid, or utm_* for all that begin so)", name)
 		}
 	}
 }

@@ -12,7 +12,7 @@ const goodWorkspaces = `[
   {
     "id": "acme", "publishable_keys": ["pk_acme"], "secret_keys": ["sk_acme_0123456789"],
     "hostnames": ["www.Acme.example", "*.münchen.example", "localhost", "*.localhost", "192.0.2.7"],
-    "schemes": ["AcmeApp"], "events_per_second": 12.5,
+    "schemes": ["AcmeApp"], "query_parameters": ["utm_*", "gclid"], "events_per_second": 12.5,
     "stripe": [
       {"accounts": ["acct_acme"], "secrets": ["whsec_acme_live"], "livemode": true},
       {"accounts": ["acct_acme"], "secrets": ["whsec_acme_test"], "livemode": false},
@@ -111,6 +111,8 @@ func TestWorkspacesFaults(t *testing.T) {
 		{"repeated hostname", `[{` + ok + `,"hostnames":["x.example"]},{"id":"b","hostnames":["www.X.example"]}]`, "[1].hostnames[0]|used twice"},
 		{"the same hostname as IDN", `[{` + ok + `,"hostnames":["bücher.example"]},{"id":"b","hostnames":["xn--bcher-kva.example"]}]`, "used twice"},
 		{"script for a scheme", `[{` + ok + `,"schemes":["JavaScript"]}]`, "scheme"},
+		{"all parameters", `[{` + ok + `,"query_parameters":["*"]}]`, "[0].query_parameters[0]|is not the name"},
+		{"parameter with a value", `[{` + ok + `,"query_parameters":["utm_source=x"]}]`, "is not the name"},
 		{"scheme with ://", `[{` + ok + `,"schemes":["app://"]}]`, "scheme"},
 		{"account with a space", `[{` + ok + `,"stripe_accounts":["acct_1 "]}]`, `account "acct_1 "`},
 		{"no account", `[{` + ok + `,"stripe_accounts":["acme"]}]`, `account "acme"`},

@@ -5,6 +5,7 @@
 //	make bench                                  # everything: some three minutes
 //	bin/bench race --kafka kfake --connections 64 --rounds 3
 //	bin/bench outage --for 10m --rate 5000 --kill
+//	bin/bench restart --rate 10000              # needs nginx
 package main
 
 import (
@@ -23,6 +24,7 @@ type commands struct {
 	Queries  queries  `cmd:"" help:"Time the page's questions over a history of two years."`
 	Outage   outage   `cmd:"" help:"Take Kafka away under load, and count what is lost."`
 	Views    views    `cmd:"" help:"Measure what the materialized views cost when clicks are inserted."`
+	Restart  restart  `cmd:"" help:"Restart two edges behind nginx under load, and count what fails."`
 	Kafka    kafka    `cmd:"" hidden:"" help:"Be a Kafka."`
 	Bare     bare     `cmd:"" hidden:"" help:"Be a server that answers 204."`
 	Smallest smallest `cmd:"" hidden:"" help:"Be the smallest server that answers after Kafka."`

@@ -42,6 +42,10 @@ func (o *outage) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	machine, err := o.control(self)
+	if err != nil {
+		return err
+	}
 	data := filepath.Join(dir, "kafka")
 	broker, err := startServer(self, "kafka", "--dir", data)
 	if err != nil {
@@ -84,7 +88,8 @@ func (o *outage) Run(ctx context.Context) error {
 	if broker, err = startServer(self, "kafka", "--dir", data, "--port", port); err != nil {
 		return err
 	}
-	back := time.Now()
+	empty := make(chan time.Duration, 1)
+	go func() { empty <- waitEmpty(ctx, filepath.Join(dir, "spool"), time.Now()) }()
 	var seen sent
 	if err := json.NewDecoder(out).Decode(&seen); err != nil {
 		return err
@@ -92,10 +97,7 @@ func (o *outage) Run(ctx context.Context) error {
 	if err := crowd.Wait(); err != nil {
 		return err
 	}
-	drained, err := waitEmpty(ctx, filepath.Join(dir, "spool"), back)
-	if err != nil {
-		return err
-	}
+	drained := <-empty
 	last, err := peakRSS(edge.pid)
 	if err != nil {
 		return err
@@ -107,7 +109,8 @@ func (o *outage) Run(ctx context.Context) error {
 	inflow := o.For.Seconds() * o.Rate
 	fmt.Printf("Kafka away for %s at %.0f clicks/s over %d connections\n", o.For, o.Rate, o.Connections)
 	fmt.Printf("%d answered with success, %d refused, %d connections broken\n", seen.Requests, seen.Failed, seen.Broken)
-	fmt.Printf("answers: p50 %s, p99 %s; edge: RSS at most %d MB\n", seen.P50, seen.P99, max(rss, last))
+	fmt.Printf("answers: p50 %s, p99 %s (a bare 204 before: %s, %s); edge: RSS at most %d MB\n",
+		seen.P50, seen.P99, machine.P50, machine.P99, max(rss, last))
 	fmt.Printf("drained %s after Kafka was back: %.1f times the inflow, beside the live clicks\n",
 		drained.Round(10*time.Millisecond), inflow/drained.Seconds()/o.Rate)
 	fmt.Printf("in Kafka: %d different clicks; lost: %d\n", stored, max(0, seen.Requests-stored))
@@ -115,6 +118,22 @@ func (o *outage) Run(ctx context.Context) error {
 		return errors.New("clicks that were answered with success are lost")
 	}
 	return nil
+}
+
+// control sends to a server that does nothing: what the machine adds to every wait.
+func (o *outage) control(self string) (sent, error) {
+	var got sent
+	bare, err := startServer(self, "bare")
+	if err != nil {
+		return got, err
+	}
+	defer bare.stop()
+	out, err := exec.Command(self, "send", "--addr", bare.addr, "--path", "/", "--rate", fmt.Sprint(o.Rate),
+		"--connections", strconv.Itoa(o.Connections), "--for", "5s").Output()
+	if err != nil {
+		return got, err
+	}
+	return got, json.Unmarshal(out, &got)
 }
 
 func (o *outage) startEdge(ctx context.Context, dir, seed, addr string) (*server, error) {
@@ -127,18 +146,15 @@ func (o *outage) startEdge(ctx context.Context, dir, seed, addr string) (*server
 }
 
 // waitEmpty waits until the spool holds no segment, and returns how long after begin that was.
-func waitEmpty(ctx context.Context, dir string, begin time.Time) (time.Duration, error) {
+func waitEmpty(ctx context.Context, dir string, begin time.Time) time.Duration {
 	for ctx.Err() == nil {
 		left, err := filepath.Glob(filepath.Join(dir, "*.spool"))
-		if err != nil {
-			return 0, err
-		}
-		if len(left) == 0 {
-			return time.Since(begin), nil
+		if err == nil && len(left) == 0 {
+			break
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
-	return 0, ctx.Err()
+	return time.Since(begin)
 }
 
 // distinct counts the different click ids in Kafka. It waits a while for as many as want.

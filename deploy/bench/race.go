@@ -35,9 +35,9 @@ type race struct {
 	Connections []int         `default:"64,256"`
 	Rounds      int           `default:"5"`
 	For         time.Duration `default:"2s" help:"Length of one round of one contestant."`
-	Only        []string      `help:"Only these contestants."`
+	Only        []string      `sep:";" help:"Only these contestants."`
 	Ingest      string        `default:"bin/ingest" help:"The program that is measured."`
-	Others      []string      `name:"other" placeholder:"FILE" help:"More such programs, one click a request: ingest from before a change, or a script that starts it with other settings."`
+	Others      []string      `name:"other" sep:";" placeholder:"FILE" help:"More such programs, one click a request: ingest from before a change, or a script that starts it with other settings."`
 }
 
 const publishableKey = "pk_bench_5f3a9c"
@@ -57,7 +57,8 @@ type contestant struct {
 type server struct {
 	addr string
 	pid  int
-	stop func()
+	stop func()                      // at once
+	end  func(context.Context) error // in order; edges only
 }
 
 // round is what one contestant did in one round.
@@ -296,7 +297,7 @@ func startEdge(ctx context.Context, path, addr, spool string, flags []string) (*
 			_, _ = io.Copy(io.Discard, answer.Body)
 			_ = answer.Body.Close()
 			if answer.StatusCode == http.StatusOK {
-				return &server{addr: addrs[0], pid: p.PID(), stop: p.Kill}, nil
+				return &server{addr: addrs[0], pid: p.PID(), stop: p.Kill, end: p.Stop}, nil
 			}
 		}
 		if time.Now().After(deadline) || !p.Alive() || ctx.Err() != nil {

@@ -1,6 +1,7 @@
 package clicks
 
 import (
+	"crypto/tls"
 	"net"
 	"net/netip"
 	"strings"
@@ -13,7 +14,7 @@ import (
 // counts. What stands further left was written by that client itself and may be anything. trusted
 // tells whether the peer's other headers may be believed too.
 func (s *Server) clientAddress(ctx *fasthttp.RequestCtx) (addr netip.Addr, trusted bool) {
-	addr = addressOf(ctx.RemoteAddr())
+	addr = peerOf(ctx)
 	if len(s.cfg.TrustedProxies) == 0 {
 		if len(ctx.Request.Header.Peek(fasthttp.HeaderXForwardedFor)) > 0 {
 			s.forwarded.Do(func() {
@@ -67,6 +68,18 @@ func parseHop(hop string) (netip.Addr, bool) {
 		return ap.Addr().Unmap().WithZone(""), true
 	}
 	return netip.Addr{}, false
+}
+
+// peerOf is the address of the connection's other end.
+func peerOf(ctx *fasthttp.RequestCtx) netip.Addr {
+	c := ctx.Conn()
+	if t, ok := c.(*tls.Conn); ok {
+		c = t.NetConn()
+	}
+	if d, ok := c.(*deadlineConn); ok {
+		return d.peer()
+	}
+	return addressOf(ctx.RemoteAddr())
 }
 
 func addressOf(a net.Addr) netip.Addr {

@@ -178,6 +178,9 @@ func (a *attacked) send(head, body string) int {
 // atOnce sends the same request n times at the same time, rounds times, and checks every answer.
 func (a *attacked) atOnce(n, rounds int, path, headers, body string, want ...int) {
 	a.t.Helper()
+	if raceDetector {
+		want = append(want, 503) // one body is read so slowly that the next waits too long for memory
+	}
 	head := fmt.Sprintf("POST %s HTTP/1.1\r\nHost: e\r\nX-Forwarded-For: 198.51.100.1\r\n%sContent-Length: %d\r\n\r\n", path, headers, len(body))
 	for range rounds {
 		var wg sync.WaitGroup
@@ -195,11 +198,10 @@ func (a *attacked) atOnce(n, rounds int, path, headers, body string, want ...int
 const secretHeader = "Authorization: Bearer sk_0123456789abcdef\r\n"
 
 // A few megabytes of hostile requests must cost a few megabytes, whatever is in them, and the
-// visitors beside them must not notice.
+// visitors beside them must not notice. The race detector takes several times the memory and the
+// time, so under it the answers are judged and those two are not: make test runs this test once
+// more without it.
 func TestAttacks(t *testing.T) {
-	if raceDetector {
-		t.Skip("memory is measured without the race detector: make test runs this test by itself")
-	}
 	a, control := startAttacked(t), startAttacked(t)
 
 	// mib is a body of at most 1 MiB.
@@ -256,10 +258,10 @@ func TestAttacks(t *testing.T) {
 	} {
 		slow := func() string {
 			rss, p99, quiet := a.under(tt.name, control, tt.attack)
-			if rss > maxRSS {
+			if rss > maxRSS && !raceDetector {
 				t.Errorf("%s: %d MB, want at most %d", tt.name, rss>>20, maxRSS>>20)
 			}
-			if p99 <= max(50*time.Millisecond, 3*quiet) {
+			if p99 <= max(50*time.Millisecond, 3*quiet) || raceDetector {
 				return ""
 			}
 			return fmt.Sprintf("honest clicks wait %s at the 99th percentile, and %s at the edge that is not attacked", p99, quiet)

@@ -2,7 +2,6 @@ package clicks
 
 import (
 	"bytes"
-	"context"
 	"strconv"
 
 	"github.com/valyala/fasthttp"
@@ -13,60 +12,77 @@ import (
 // kept when others are bad.
 func (s *Server) batch(ctx *fasthttp.RequestCtx) {
 	beaconCORS(ctx)
-	w := s.acquire(s.cfg.MaxBatch)
-	f := s.receive(ctx, w, s.cfg.MaxBodyBytes)
-	if f == nil {
-		f = s.readBatch(ctx, w)
+	o, f := s.receiveBatch(ctx)
+	s.store(ctx, o, f, answerJSON)
+}
+
+// receiveBatch makes the records of a batch, and the answer for when they are stored. It returns a
+// fault only if the whole batch is to be refused; then nothing of it is stored.
+func (s *Server) receiveBatch(ctx *fasthttp.RequestCtx) (o *outgoing, f *fault) {
+	w := s.acquire()
+	defer s.release(w)
+	if f := s.receive(ctx, w, s.cfg.MaxBodyBytes); f != nil {
+		return nil, f
 	}
-	if f != nil {
-		s.release(w, false)
-		s.refuse(ctx, f)
-		return
+	events := min(countObjects(w.body), s.cfg.MaxBatch)
+	read := s.acquireOutgoing(events)
+	defer func() {
+		if o == nil { // a fault, or a panic
+			s.releaseOutgoing(read, false)
+		}
+	}()
+	if f := s.reserve(w, read, events); f != nil {
+		return nil, f
 	}
-	w.parsed()
-	retained, err := s.publisher.Publish(context.Background(), w.records...)
-	if err != nil {
-		s.refuse(ctx, errUnavailable)
-		s.release(w, retained)
-		return
+	if f := s.readBatch(ctx, w, read); f != nil {
+		return nil, f
 	}
-	s.metrics.accepted.Add(float64(len(w.records)))
-	w.answer = append(w.answer, `{"accepted":`...)
-	w.answer = strconv.AppendInt(w.answer, int64(len(w.records)), 10)
-	w.answer = append(w.answer, `,"rejected":[`...)
+	s.appendBatchAnswer(w, read)
+	return read, nil
+}
+
+// countObjects returns how many events body may hold. An event is an object and no field's value:
+// counting the brackets that could open one is the cheapest bound of what is to come.
+func countObjects(body []byte) int {
+	n := 0
+	for at := 0; ; at++ {
+		next := bytes.IndexByte(body[at:], '{')
+		if next < 0 {
+			return n
+		}
+		if at += next; at == 0 || body[at-1] != ':' {
+			n++
+		}
+	}
+}
+
+func (s *Server) appendBatchAnswer(w *work, o *outgoing) {
+	o.answer = append(o.answer, `{"accepted":`...)
+	o.answer = strconv.AppendInt(o.answer, int64(len(o.records)), 10)
+	o.answer = append(o.answer, `,"rejected":[`...)
 	for i, r := range w.faults {
 		s.metrics.rejected[r.fault.code].Inc()
 		if i > 0 {
-			w.answer = append(w.answer, ',')
+			o.answer = append(o.answer, ',')
 		}
-		w.answer = append(w.answer, `{"index":`...)
-		w.answer = strconv.AppendInt(w.answer, int64(r.index), 10)
-		w.answer = append(w.answer, `,"error":`...)
-		w.answer = strconv.AppendQuote(w.answer, r.fault.message+" ("+r.fault.hint+")") // ASCII without controls: valid JSON
-		w.answer = append(w.answer, '}')
+		o.answer = append(o.answer, `{"index":`...)
+		o.answer = strconv.AppendInt(o.answer, int64(r.index), 10)
+		o.answer = append(o.answer, `,"error":`...)
+		o.answer = strconv.AppendQuote(o.answer, r.fault.message+" ("+r.fault.hint+")") // ASCII without controls: valid JSON
+		o.answer = append(o.answer, '}')
 	}
-	w.answer = append(w.answer, `]}`...)
-	ctx.Response.Header.SetContentType("application/json")
-	ctx.Response.SetBody(w.answer)
-	s.release(w, retained)
+	o.answer = append(o.answer, `]}`...)
 }
 
-// readBatch makes records of the events in w.body. It returns a fault only if the whole batch is to
-// be refused; then nothing of it is stored.
-func (s *Server) readBatch(ctx *fasthttp.RequestCtx, w *work) *fault {
+// readBatch makes records of the events in w.body.
+func (s *Server) readBatch(ctx *fasthttp.RequestCtx, w *work, o *outgoing) *fault {
 	body := withoutBOM(w.body)
-	// An event is an object. Counting the brackets that could open one is the cheapest bound of
-	// what is to come.
-	events := min(bytes.Count(body, []byte{'{'}), s.cfg.MaxBatch)
-	if f := s.reserve(w, events); f != nil {
-		return f
-	}
 	w.json.reset(body)
 	read := s.readLines
 	if w.json.open('[') {
 		read = s.readArray
 	}
-	n, f := read(ctx, w)
+	n, f := read(ctx, w, o)
 	if f != nil {
 		return f
 	}
@@ -74,7 +90,7 @@ func (s *Server) readBatch(ctx *fasthttp.RequestCtx, w *work) *fault {
 }
 
 // readArray returns how many elements the array has.
-func (s *Server) readArray(ctx *fasthttp.RequestCtx, w *work) (int, *fault) {
+func (s *Server) readArray(ctx *fasthttp.RequestCtx, w *work, o *outgoing) (int, *fault) {
 	m := membership{}
 	for n := 0; ; n++ {
 		more, err := w.json.more(']', n == 0)
@@ -93,7 +109,7 @@ func (s *Server) readArray(ctx *fasthttp.RequestCtx, w *work) (int, *fault) {
 		if f := w.event.parse(&w.json); f != nil {
 			return n, f
 		}
-		if f := s.addTo(ctx, w, n, &m); f != nil {
+		if f := s.addTo(ctx, w, o, n, &m); f != nil {
 			return n, f
 		}
 	}
@@ -101,7 +117,7 @@ func (s *Server) readArray(ctx *fasthttp.RequestCtx, w *work) (int, *fault) {
 
 // readLines reads NDJSON and returns how many lines are not empty. A line that is no JSON spoils
 // itself only.
-func (s *Server) readLines(ctx *fasthttp.RequestCtx, w *work) (int, *fault) {
+func (s *Server) readLines(ctx *fasthttp.RequestCtx, w *work, o *outgoing) (int, *fault) {
 	m := membership{}
 	rest := w.json.data
 	for n := 0; ; n++ {
@@ -125,7 +141,7 @@ func (s *Server) readLines(ctx *fasthttp.RequestCtx, w *work) (int, *fault) {
 		if f := w.event.parse(&w.json); f != nil || !w.json.end() {
 			w.event.fault = errBadJSON
 		}
-		if f := s.addTo(ctx, w, n, &m); f != nil {
+		if f := s.addTo(ctx, w, o, n, &m); f != nil {
 			return n, f
 		}
 	}
@@ -147,7 +163,7 @@ type charge struct {
 
 // addTo takes the i-th event of a batch, which w.event holds. It returns a fault only if the whole
 // batch is to be refused.
-func (s *Server) addTo(ctx *fasthttp.RequestCtx, w *work, i int, m *membership) *fault {
+func (s *Server) addTo(ctx *fasthttp.RequestCtx, w *work, o *outgoing, i int, m *membership) *fault {
 	from, f := &w.from, w.event.fault
 	if f == nil && !from.secret {
 		if !m.known || m.key != w.event.key {
@@ -167,7 +183,7 @@ func (s *Server) addTo(ctx *fasthttp.RequestCtx, w *work, i int, m *membership) 
 		}
 	}
 	if f == nil {
-		f = s.add(w, from, i)
+		f = s.add(w, o, from)
 	}
 	if f != nil {
 		w.faults = append(w.faults, rejection{i, f})

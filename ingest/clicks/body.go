@@ -23,6 +23,8 @@ const (
 	freeBody = 4 << 10
 	// freeRecords is the same for the records that are made of a body.
 	freeRecords = 8 << 10
+	// valueRoom is the memory for the value of a single event, in bytes; larger ones get their own.
+	valueRoom = 1 << 10
 	// kept is the largest buffer that stays with a work between requests, in bytes.
 	kept = 128 << 10
 	// keptRecords is how many records' memory stays with a work.
@@ -199,25 +201,15 @@ func (w *work) fill(body io.Reader, n int) (ended bool, err error) {
 }
 
 // reserve takes memory for the records of at most n events, and makes room for their values.
-func (s *Server) reserve(w *work, n int) *fault {
+func (s *Server) reserve(w *work, o *outgoing, n int) *fault {
 	need := len(w.body) + n*(len(w.from.agent)+recordCost)
-	if b := s.budget(&w.from); need > freeRecords && !w.recordsHeld.take(b.records, min(int64(need), b.size)) {
+	if b := s.budget(&w.from); need > freeRecords && !o.held.take(b.records, min(int64(need), b.size)) {
 		return errBusy
 	}
-	if room := len(w.body) + n*(len(w.from.agent)+recordCost/4); cap(w.values) < room {
-		w.values = make([]byte, 0, room)
+	if room := len(w.body) + n*(len(w.from.agent)+recordCost/4); cap(o.values) < room {
+		o.values = make([]byte, 0, room)
 	}
 	return nil
-}
-
-// parsed gives back the memory of a body of which nothing is needed any more: the records have been
-// encoded.
-func (w *work) parsed() {
-	w.body = nil
-	if cap(w.buffer) > kept {
-		w.buffer = nil
-	}
-	w.bodyHeld.release()
 }
 
 // unread reports whether bytes of the request's body are still to come on the connection. Whatever

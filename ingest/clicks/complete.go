@@ -35,8 +35,8 @@ type sender struct {
 }
 
 // complete checks what was read and fills in what was not given. The click's id is written to
-// w.ids[i], which the record then shares; w.event.click is ready to be encoded.
-func (s *Server) complete(w *work, from *sender, i int) *fault {
+// id, which the record then shares; w.event.click is ready to be encoded.
+func (s *Server) complete(w *work, from *sender, id *schemas.ClickID) *fault {
 	e := w.event
 	c := &e.click
 	if e.track {
@@ -53,8 +53,8 @@ func (s *Server) complete(w *work, from *sender, i int) *fault {
 	}
 
 	// Beside the scanner's own strings: both live until the record is encoded.
-	c.Url = redactURL(c.Url, &w.json.text)
-	c.Referrer = redactURL(c.Referrer, &w.json.text)
+	c.Url = redactURL(c.Url, from.workspace.QueryParameters, &w.json.text)
+	c.Referrer = redactURL(c.Referrer, from.workspace.QueryParameters, &w.json.text)
 
 	addr := from.addr
 	if from.secret {
@@ -75,7 +75,7 @@ func (s *Server) complete(w *work, from *sender, i int) *fault {
 		c.UserAgent, c.Country, c.Region, c.City = from.agent, from.country, from.region, from.city
 	}
 
-	if f := s.setID(e, from, &w.ids[i]); f != nil {
+	if f := s.setID(w, from, id); f != nil {
 		return f
 	}
 	c.Workspace, c.Vouched = from.workspace.ID, from.secret
@@ -90,14 +90,28 @@ func (s *Server) complete(w *work, from *sender, i int) *fault {
 	case c.Consent == "denied":
 		c.VisitorId = "" // a visitor who said no is not followed by the site's own name for them either
 	case !from.optOut:
-		c.IdentityHash = s.identities.append(e.hash[:0], from.received, addr, c.UserAgent, strings.TrimPrefix(hostOf(c.Url), "www."))
+		c.IdentityHash = s.identity(w, from, addr)
 	}
 	return nil
 }
 
+// identity returns the hash of the click in w.event. A batch that visitors' own browser sends is of
+// one address and agent and mostly of one site: the last hash is looked at first.
+func (s *Server) identity(w *work, from *sender, addr netip.Addr) []byte {
+	e := w.event
+	site := strings.TrimPrefix(hostOf(e.click.Url), "www.")
+	if w.hashed && site == b2s(w.hashedSite) {
+		return e.hash[:]
+	}
+	hash := s.identities.append(e.hash[:0], from.received, addr, e.click.UserAgent, site)
+	w.hashed = !from.secret && len(hash) > 0
+	w.hashedSite = append(w.hashedSite[:0], site...)
+	return hash
+}
+
 // setID decides when the click was and under which id it is kept.
-func (s *Server) setID(e *event, from *sender, id *schemas.ClickID) *fault {
-	c := &e.click
+func (s *Server) setID(w *work, from *sender, id *schemas.ClickID) *fault {
+	e, c := w.event, &w.event.click
 	oldest, newest := from.received.Add(-maxAge), from.received.Add(maxAhead)
 	given, isV7 := schemas.ParseClickID(e.clickID)
 	if from.secret {
@@ -129,7 +143,7 @@ func (s *Server) setID(e *event, from *sender, id *schemas.ClickID) *fault {
 	if keep {
 		*id = given
 	} else {
-		*id = schemas.NewClickID(at)
+		*id = w.newID(at)
 		if e.clickID != "" {
 			c.ForeignId = e.clickID
 			s.metrics.foreign.Inc()

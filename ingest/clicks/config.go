@@ -57,6 +57,10 @@ type Config struct {
 	// at most 4 KiB do not count.
 	BodyMemory int
 
+	// LastRequests is how long a connection without a request stays open when the edge stops taking
+	// new ones; 0: it is closed at once, maybe just when a request arrives on it.
+	LastRequests time.Duration
+
 	RetryAfter time.Duration // what a 503 tells the sender, in whole seconds
 
 	Registry *prometheus.Registry // nil: metrics are kept but not exposed
@@ -77,6 +81,7 @@ func Default() Config {
 		MaxBatch:       1000,
 		Concurrency:    100_000,
 		MaxConnsPerIP:  1000,
+		LastRequests:   time.Second,
 		RetryAfter:     5 * time.Second,
 
 		EventsPerAddress: 1000,

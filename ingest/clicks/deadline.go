@@ -2,6 +2,7 @@ package clicks
 
 import (
 	"net"
+	"net/netip"
 	"time"
 )
 
@@ -29,6 +30,18 @@ const deadlineSlack = time.Second
 type deadlineConn struct {
 	net.Conn
 	read, write deadline
+
+	addr      netip.Addr // of the other end, once addrKnown
+	addrKnown bool
+}
+
+// peer returns the address of the other end, as addressOf does. It is asked for with every request
+// and found once: with a PROXY protocol header it is known after the first Read only.
+func (c *deadlineConn) peer() netip.Addr {
+	if !c.addrKnown {
+		c.addr, c.addrKnown = addressOf(c.RemoteAddr()), true
+	}
+	return c.addr
 }
 
 // deadline is one that was asked for, and the one that the connection has.

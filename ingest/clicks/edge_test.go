@@ -2,6 +2,7 @@ package clicks
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"io"
@@ -31,6 +32,8 @@ type edge struct {
 	server *Server
 	reader *kgo.Client
 	client *http.Client
+
+	timeout time.Duration // of Publish; 0: long enough for a busy machine
 }
 
 func newKafka(t testing.TB, opts ...kfake.Opt) *kfake.Cluster {
@@ -62,7 +65,8 @@ func (e *edge) start(seeds []string, change func(*Config)) {
 	e.t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	pc := publish.Default()
-	pc.Seeds, pc.Logger, pc.Timeout, pc.StallAfter = seeds, log, 500*time.Millisecond, 200*time.Millisecond
+	pc.Seeds, pc.Logger, pc.Timeout = seeds, log, cmp.Or(e.timeout, 5*time.Second)
+	pc.StallAfter = pc.Timeout * 2 / 5
 	publisher, err := publish.New(pc)
 	if err != nil {
 		e.t.Fatal(err)
@@ -79,7 +83,7 @@ func (e *edge) start(seeds []string, change func(*Config)) {
 func (e *edge) serve(p Publisher, change func(*Config)) {
 	e.t.Helper()
 	cfg := Default()
-	cfg.Logger, cfg.Registry = slog.New(slog.DiscardHandler), prometheus.NewRegistry()
+	cfg.Logger, cfg.Registry, cfg.LastRequests = slog.New(slog.DiscardHandler), prometheus.NewRegistry(), 0
 	if change != nil {
 		change(&cfg)
 	}

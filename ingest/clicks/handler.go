@@ -3,7 +3,9 @@ package clicks
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"strings"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/valyala/fasthttp"
@@ -11,22 +13,24 @@ import (
 	"tributary/schemas"
 )
 
-// work is all memory that one request needs, kept between requests.
+// work is what one request is read with. It is given back before the request waits for Kafka: the
+// next one then finds it in the processor's cache, and those that wait hold little memory.
 type work struct {
 	from    sender
 	json    scanner
 	event   *event
-	body    []byte            // of the request, in buffer or where fasthttp has it
-	buffer  []byte            // what bodies are read into
-	one     [1]byte           // the byte behind a body, which should not be there
-	ids     []schemas.ClickID // one per event: the records' keys share it
-	values  []byte            // the encoded events, one after another
-	records []*kgo.Record
+	body    []byte  // of the request, in buffer or where fasthttp has it
+	buffer  []byte  // what bodies are read into
+	one     [1]byte // the byte behind a body, which should not be there
 	faults  []rejection
 	charges []charge
-	answer  []byte
 
-	bodyHeld, recordsHeld hold
+	random     [640]byte // of crypto/rand, for 64 ids: one call costs as much as all other work on an id
+	randomLeft int
+	hashedSite []byte // whose identity hash is in event.hash
+	hashed     bool   // event.hash holds one, and it is for every event of this request
+
+	bodyHeld hold
 }
 
 // rejection is one bad event of a batch.
@@ -35,34 +39,21 @@ type rejection struct {
 	fault *fault
 }
 
-func (s *Server) acquire(events int) *work {
+func (s *Server) acquire() *work {
 	w := s.works.Get().(*work)
-	if cap(w.ids) < events {
-		w.ids = make([]schemas.ClickID, events)
-	}
-	w.ids = w.ids[:events]
 	w.event.reset()
-	w.from = sender{}
-	w.values, w.records, w.faults, w.charges, w.answer = w.values[:0], w.records[:0], w.faults[:0], w.charges[:0], w.answer[:0]
+	w.from, w.hashed = sender{}, false
+	w.faults, w.charges = w.faults[:0], w.charges[:0]
 	return w
 }
 
-// release keeps w for the next request, unless the Kafka client still reads its records' memory.
-// What one large request made grow does not stay.
-func (s *Server) release(w *work, retained bool) {
-	w.parsed()
-	w.recordsHeld.release()
-	if retained {
-		return
+// release keeps w for the next request. What one large request made grow does not stay.
+func (s *Server) release(w *work) {
+	w.body = nil
+	if cap(w.buffer) > kept {
+		w.buffer = nil
 	}
-	for i, r := range w.records {
-		if *r = (kgo.Record{}); i >= keptRecords { // what it points to must not stay with it
-			w.records[i] = nil
-		}
-	}
-	if cap(w.values) > kept {
-		w.values = make([]byte, 0, freeBody)
-	}
+	w.bodyHeld.release()
 	if cap(w.json.text) > kept {
 		w.json.text = nil
 	}
@@ -70,45 +61,101 @@ func (s *Server) release(w *work, retained bool) {
 	s.works.Put(w)
 }
 
+// newID makes a click id.
+func (w *work) newID(at time.Time) schemas.ClickID {
+	if w.randomLeft == 0 {
+		_, _ = rand.Read(w.random[:]) // never returns an error (Go 1.24)
+		w.randomLeft = len(w.random)
+	}
+	w.randomLeft -= schemas.ClickIDRandom
+	return schemas.ClickIDOf(at, w.random[w.randomLeft:])
+}
+
+// outgoing is the records of one request, the memory that they lie in, and the answer for when they
+// are stored.
+type outgoing struct {
+	ids     []schemas.ClickID // the records' keys
+	values  []byte            // the records' values, one after another
+	records []*kgo.Record
+	answer  []byte
+
+	held hold
+}
+
+// acquireOutgoing has room for n events.
+func (s *Server) acquireOutgoing(n int) *outgoing {
+	o := s.outgoing.Get().(*outgoing)
+	if cap(o.ids) < n {
+		o.ids = make([]schemas.ClickID, n)
+	}
+	o.ids, o.values, o.records, o.answer = o.ids[:n], o.values[:0], o.records[:0], o.answer[:0]
+	return o
+}
+
+// releaseOutgoing keeps o for another request, unless the Kafka client still reads its memory.
+func (s *Server) releaseOutgoing(o *outgoing, retained bool) {
+	o.held.release()
+	if retained {
+		return
+	}
+	for i, r := range o.records {
+		if *r = (kgo.Record{}); i >= keptRecords { // what it points to must not stay with it
+			o.records[i] = nil
+		}
+	}
+	if cap(o.values) > kept {
+		o.values = make([]byte, 0, valueRoom)
+	}
+	s.outgoing.Put(o)
+}
+
 // nextRecord is memory for one more record: that of an earlier request if there is some. The Kafka
-// client is done with it, or release would not have kept w.
-func (w *work) nextRecord() *kgo.Record {
-	if n := len(w.records); n < cap(w.records) {
-		if r := w.records[:n+1][n]; r != nil {
+// client is done with it, or releaseOutgoing would not have kept o.
+func (o *outgoing) nextRecord() *kgo.Record {
+	if n := len(o.records); n < cap(o.records) {
+		if r := o.records[:n+1][n]; r != nil {
 			return r
 		}
 	}
 	return new(kgo.Record)
 }
 
-// add completes and encodes the event that w.event holds, under the i-th id.
-func (s *Server) add(w *work, from *sender, i int) *fault {
-	if f := s.complete(w, from, i); f != nil {
+// add completes the event that w.event holds, and makes a record of it in o.
+func (s *Server) add(w *work, o *outgoing, from *sender) *fault {
+	if f := s.complete(w, from, &o.ids[len(o.records)]); f != nil {
 		return f
 	}
 	// The value goes behind the last one if there is room, else into memory of its own.
-	n, r := len(w.values), w.nextRecord()
-	if err := schemas.EncodeClick(r, &w.event.click, w.values[n:n:cap(w.values)]); err != nil {
+	n, r := len(o.values), o.nextRecord()
+	if err := schemas.EncodeClick(r, &w.event.click, o.values[n:n:cap(o.values)]); err != nil {
 		s.log.Error("encode click", "error", err)
 		return errInternal
 	}
-	if end := n + len(r.Value); end <= cap(w.values) {
-		w.values = w.values[:end]
+	if end := n + len(r.Value); end <= cap(o.values) {
+		o.values = o.values[:end]
 	}
-	w.records = append(w.records, r)
-	s.metrics.unknownFields.Add(float64(w.event.unknown))
+	o.records = append(o.records, r)
+	if w.event.unknown > 0 {
+		s.metrics.unknownFields.Add(float64(w.event.unknown))
+	}
 	return nil
 }
 
 // click takes one event: POST /v1/click.
 func (s *Server) click(ctx *fasthttp.RequestCtx) {
 	beaconCORS(ctx)
-	w := s.acquire(1)
+	o, f := s.readClick(ctx)
+	s.store(ctx, o, f, answerClick)
+}
+
+func (s *Server) readClick(ctx *fasthttp.RequestCtx) (*outgoing, *fault) {
+	w := s.acquire()
+	defer s.release(w)
 	f := s.receive(ctx, w, s.cfg.MaxEventBytes)
 	if f == nil {
 		f = w.event.parseJSON(&w.json, w.body)
 	}
-	s.store(ctx, w, f, answerClick)
+	return s.encode(ctx, w, f)
 }
 
 // pixel takes one event from the query string: GET /v1/click.gif. Without a target, the page that
@@ -120,54 +167,72 @@ func (s *Server) pixel(ctx *fasthttp.RequestCtx) {
 		ctx.SetContentType("image/gif")
 		return
 	}
-	w := s.acquire(1)
+	o, f := s.readPixel(ctx)
+	s.store(ctx, o, f, answerPixel)
+}
+
+func (s *Server) readPixel(ctx *fasthttp.RequestCtx) (*outgoing, *fault) {
+	w := s.acquire()
+	defer s.release(w)
 	f := s.identify(ctx, &w.from)
 	if f == nil {
 		f = w.event.parseQuery(&w.json, ctx.QueryArgs())
 		if w.event.click.Url == "" && w.event.click.LinkId == "" {
-			w.event.click.Url = w.event.limit(b2s(ctx.Referer()), maxURL)
+			w.event.click.Url = w.event.limit(clean(b2s(ctx.Referer())), maxURL)
 		}
 	}
-	s.store(ctx, w, f, answerPixel)
+	return s.encode(ctx, w, f)
 }
 
-// store completes the event in w, puts it into Kafka and answers. f is what is already known to be
-// wrong with it.
-func (s *Server) store(ctx *fasthttp.RequestCtx, w *work, f *fault, answer func(*fasthttp.RequestCtx, *work)) {
+// encode makes the record of the event in w. f is what is already known to be wrong with it.
+func (s *Server) encode(ctx *fasthttp.RequestCtx, w *work, f *fault) (*outgoing, *fault) {
 	if f == nil && !w.from.secret {
 		f = s.admit(ctx, &w.from, w.event.key, w.event.track)
 	}
-	if f == nil {
-		f = s.add(w, &w.from, 0)
-	}
 	if f != nil {
-		s.release(w, false)
+		return nil, f
+	}
+	o := s.acquireOutgoing(1)
+	if f := s.add(w, o, &w.from); f != nil {
+		s.releaseOutgoing(o, false)
+		return nil, f
+	}
+	return o, nil
+}
+
+// store puts the records into Kafka and answers. f is why there are none.
+func (s *Server) store(ctx *fasthttp.RequestCtx, o *outgoing, f *fault, answer func(*fasthttp.RequestCtx, *outgoing)) {
+	if f != nil {
 		s.refuse(ctx, f)
 		return
 	}
-	w.parsed()
-	retained, err := s.publisher.Publish(context.Background(), w.records...)
-	if err != nil {
+	retained := true // until Publish says otherwise: it may panic
+	defer func() { s.releaseOutgoing(o, retained) }()
+	var err error
+	if retained, err = s.publisher.Publish(context.Background(), o.records...); err != nil {
 		s.refuse(ctx, errUnavailable)
-	} else {
-		s.metrics.accepted.Inc()
-		answer(ctx, w)
+		return
 	}
-	s.release(w, retained)
+	s.metrics.accepted.Add(float64(len(o.records)))
+	answer(ctx, o)
 }
 
-func answerClick(ctx *fasthttp.RequestCtx, w *work) {
-	w.answer = append(w.answer, `{"click_id":"`...)
-	w.answer = w.ids[0].AppendText(w.answer)
-	w.answer = append(w.answer, `"}`...)
+func answerClick(ctx *fasthttp.RequestCtx, o *outgoing) {
+	o.answer = append(o.answer, `{"click_id":"`...)
+	o.answer = o.ids[0].AppendText(o.answer)
+	o.answer = append(o.answer, `"}`...)
+	answerJSON(ctx, o)
+}
+
+func answerJSON(ctx *fasthttp.RequestCtx, o *outgoing) {
 	ctx.Response.Header.SetContentType("application/json")
-	ctx.Response.SetBody(w.answer)
+	ctx.Response.SetBody(o.answer)
 }
 
 // transparentGIF is one transparent pixel, GIF89a, 43 bytes.
 var transparentGIF = []byte("GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff\x21\xf9\x04\x01\x00\x00\x00\x00\x2c\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02\x44\x01\x00\x3b")
 
-func answerPixel(ctx *fasthttp.RequestCtx, _ *work) {
+func answerPixel(ctx *fasthttp.RequestCtx, _ *outgoing) {
 	ctx.Response.Header.SetContentType("image/gif")
 	ctx.Response.SetBodyRaw(transparentGIF)
 }
@@ -212,12 +277,12 @@ func (s *Server) identify(ctx *fasthttp.RequestCtx, from *sender) *fault {
 	if f := s.charge(ctx, from, 1); f != nil {
 		return f // also for wrong keys: nobody tries a million of them
 	}
-	from.agent = cut(b2s(h.UserAgent()), maxAgent)
+	from.agent = clean(cut(b2s(h.UserAgent()), maxAgent))
 	from.optOut = string(h.Peek("Sec-Gpc")) == "1"
 	if trusted {
 		from.country, _ = countryCode(b2s(firstHeader(h, countryHeaders)))
-		from.region = cut(b2s(firstHeader(h, regionHeaders)), maxPlace)
-		from.city = cut(decodePercent(b2s(firstHeader(h, cityHeaders))), maxPlace)
+		from.region = clean(cut(b2s(firstHeader(h, regionHeaders)), maxPlace))
+		from.city = clean(cut(decodePercent(b2s(firstHeader(h, cityHeaders))), maxPlace))
 	}
 	return wrong
 }

@@ -1,7 +1,9 @@
 package clicks
 
 import (
+	"encoding/binary"
 	"errors"
+	"math/bits"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -270,6 +272,25 @@ var plain = func() (t [256]bool) {
 	return t
 }()
 
+// plainLength returns how many bytes of a string's rest are plain. It looks at eight at a time: in
+// each byte of special the highest bit is set if that byte is not plain. A subtraction that borrows
+// may set the bits of bytes behind the first such byte, but none before it.
+func plainLength(b []byte) int {
+	const each, high = 0x0101010101010101, 0x8080808080808080
+	n := 0
+	for ; len(b)-n >= 8; n += 8 {
+		x := binary.LittleEndian.Uint64(b[n:])
+		quote, backslash := x^each*'"', x^each*'\\'
+		if special := (x | (x - each*' ') | (quote - each) | (backslash - each)) & high; special != 0 {
+			return n + bits.TrailingZeros64(special)/8
+		}
+	}
+	for n < len(b) && plain[b[n]] {
+		n++
+	}
+	return n
+}
+
 // skipString reads a string that is not needed. s.pos stands at its opening quote.
 func (s *scanner) skipString() error {
 	s.pos++
@@ -279,8 +300,9 @@ func (s *scanner) skipString() error {
 // skipRest reads on to the end of a string that s.pos stands in.
 func (s *scanner) skipRest() error {
 	for s.pos < len(s.data) {
-		switch c := s.data[s.pos]; {
-		case plain[c] || c >= utf8.RuneSelf:
+		s.pos += plainLength(s.data[s.pos:])
+		switch c := s.peek(); {
+		case c >= utf8.RuneSelf:
 			s.pos++
 		case c == '"':
 			s.pos++
@@ -299,10 +321,7 @@ func (s *scanner) skipRest() error {
 // str reads a string. s.pos stands at its opening quote. Most strings are used where they lie.
 func (s *scanner) str() (string, error) {
 	from := s.pos + 1
-	i := from
-	for i < len(s.data) && plain[s.data[i]] {
-		i++
-	}
+	i := from + plainLength(s.data[from:])
 	s.pos = i
 	if i < len(s.data) && s.data[i] == '"' {
 		s.pos++

@@ -94,8 +94,8 @@ func (s *Server) storeLead(ctx *fasthttp.RequestCtx) (call *leadCall, id schemas
 	if len(bearer(&ctx.Request.Header)) == 0 {
 		return fail(errNoSecret)
 	}
-	w := s.acquire(0)
-	defer s.release(w, false) // a lead's strings are copies: nothing of it lies in w
+	w := s.acquire()
+	defer s.release(w) // a lead's strings are copies: nothing of it lies in w
 	f := checkHead(ctx, s.cfg.MaxEventBytes)
 	if f == nil {
 		f = s.identify(ctx, &w.from)
@@ -266,7 +266,7 @@ func metadata(j *scanner, v value) (map[string]string, bool) {
 		if v.kind == kindArray || v.kind == kindObject {
 			var compact bytes.Buffer
 			_ = json.Compact(&compact, []byte(v.text)) // the scanner has found it to be JSON
-			text = compact.String()
+			text = clean(compact.String())             // within its strings may be anything
 		}
 		if size += len(name) + len(text); size > maxMetadata {
 			return nil, false

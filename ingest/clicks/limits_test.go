@@ -1,12 +1,17 @@
 package clicks
 
 import (
+	"context"
 	"fmt"
+	"net"
 	"net/netip"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/valyala/fasthttp"
 
 	"tributary/schemas"
 )
@@ -181,5 +186,37 @@ func TestBudget(t *testing.T) {
 	var all hold
 	if !all.take(b.share(addr), 2<<20) {
 		t.Error("something was not given back")
+	}
+}
+
+// panics is a Kafka client with a fault.
+type panics struct{}
+
+func (panics) Publish(context.Context, ...*kgo.Record) (bool, error) { panic("a fault") }
+
+// A request that ends in a panic gives back what it has taken of the memory that all share.
+func TestPanicGivesBack(t *testing.T) {
+	s := newBareServer(t, panics{})
+	s.addresses = nil
+	batch := sampleBatch(1, 100) // larger than freeBody and freeRecords
+	for range 2 * s.cfg.BodyMemory / len(batch) {
+		var ctx fasthttp.RequestCtx
+		ctx.Init(&fasthttp.Request{}, &net.TCPAddr{IP: net.IPv4(203, 0, 113, 1)}, nil)
+		ctx.Request.Header.SetMethod("POST")
+		ctx.Request.SetRequestURI("/v1/clicks")
+		ctx.Request.SetBodyStream(strings.NewReader(batch), len(batch))
+		ctx.Request.Header.SetContentLength(len(batch))
+		s.handle(&ctx)
+		if got := ctx.Response.StatusCode(); got != 500 {
+			t.Fatalf("status %d, want 500: %s", got, ctx.Response.Body())
+		}
+	}
+	if !s.public.records.TryAcquire(s.public.size) {
+		t.Error("bytes of records are still taken")
+	}
+	for i, share := range s.public.bodies {
+		if !share.TryAcquire(int64(max(s.cfg.BodyMemory/shares, s.cfg.MaxBodyBytes))) {
+			t.Errorf("bytes of bodies are still taken in share %d", i)
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package clicks
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -9,6 +10,7 @@ import (
 	"crypto/x509"
 	"encoding/binary"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"log/slog"
 	"math/big"
@@ -193,5 +195,44 @@ func TestForwardedWithoutTrust(t *testing.T) {
 		if strings.Contains(log.String(), "203.0.113") {
 			t.Error("a visitor's address is in the log")
 		}
+	}
+}
+
+// A stopping edge takes no new connection, and ends those it has with an answer.
+func TestShutdown(t *testing.T) {
+	e := newEdge(t, func(c *Config) { c.LastRequests = 5 * time.Second })
+	c, err := net.Dial("tcp", e.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	answers := bufio.NewReader(c)
+	post := func() *http.Response {
+		body := sampleClick(1)
+		fmt.Fprintf(c, "POST /v1/click HTTP/1.1\r\nHost: e\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+		a, err := http.ReadResponse(answers, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, a.Body)
+		return a
+	}
+	if a := post(); a.StatusCode != 200 || a.Close {
+		t.Fatalf("status %d, closed %v", a.StatusCode, a.Close)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- e.server.Shutdown(t.Context()) }()
+	for !e.server.stopping.Load() {
+		time.Sleep(time.Millisecond)
+	}
+	if late, err := net.Dial("tcp", e.addr); err == nil {
+		_ = late.Close()
+		t.Error("a new connection is taken")
+	}
+	if a := post(); a.StatusCode != 200 || !a.Close {
+		t.Errorf("status %d, closed %v, of the last request", a.StatusCode, a.Close)
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }

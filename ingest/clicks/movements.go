@@ -87,8 +87,8 @@ func (s *Server) readSecretly(ctx *fasthttp.RequestCtx, call any, strict bool) (
 	if len(bearer(&ctx.Request.Header)) == 0 {
 		return "", errNoSecret
 	}
-	w := s.acquire(0)
-	defer s.release(w, false) // encoding/json copies what it reads
+	w := s.acquire()
+	defer s.release(w) // encoding/json copies what it reads
 	if f = checkHead(ctx, s.cfg.MaxEventBytes); f != nil {
 		return "", f
 	}

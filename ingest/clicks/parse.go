@@ -2,6 +2,7 @@ package clicks
 
 import (
 	"bytes"
+	"encoding/binary"
 	"strconv"
 	"strings"
 	"time"
@@ -93,27 +94,26 @@ func (e *event) parse(j *scanner) *fault {
 		if err != nil {
 			return errBadJSON
 		}
-		v, err := j.value()
+		if name == "properties" && j.space() == '{' {
+			err = e.properties(j)
+		} else {
+			var v value
+			v, err = j.value()
+			e.field(name, v)
+		}
 		if err != nil {
 			return errBadJSON
 		}
-		e.field(j, name, v)
 	}
 }
 
-func (e *event) field(j *scanner, name string, v value) {
+func (e *event) field(name string, v value) {
 	switch v.kind {
 	case kindString:
 		e.set(name, v.text, false)
 	case kindNumber:
 		e.set(name, v.text, true)
 	case kindNull:
-	case kindObject:
-		if name == "properties" {
-			e.properties(j, v)
-			return
-		}
-		fallthrough
 	default:
 		if e.set(name, "", false) {
 			e.fail(errBadField)
@@ -121,28 +121,33 @@ func (e *event) field(j *scanner, name string, v value) {
 	}
 }
 
-// properties reads an object that the scanner has found to be JSON.
-func (e *event) properties(j *scanner, object value) {
-	after := j.pos
-	j.pos = object.from + 1
+// properties reads the object that j stands before. It returns an error only if that is not JSON.
+func (e *event) properties(j *scanner) error {
+	j.open('{')
 	for first := true; ; first = false {
 		more, err := j.more('}', first)
 		if err != nil || !more {
-			break
+			return err
 		}
-		name, _ := j.name()
-		v, _ := j.value()
-		if e.property(name, v); e.fault != nil {
-			break // a thousand more would cost without changing the answer
+		name, err := j.name()
+		if err != nil {
+			return err
+		}
+		v, err := j.value()
+		if err != nil {
+			return err
+		}
+		if e.fault == nil { // a thousand more would cost without changing the answer
+			e.property(name, v)
 		}
 	}
-	j.pos = after
 }
 
 // parseQuery reads the same fields from query parameters; properties is an object in JSON.
 func (e *event) parseQuery(j *scanner, args *fasthttp.Args) *fault {
+	j.reset(nil)
 	for k, v := range args.All() {
-		name, value := b2s(k), b2s(v)
+		name, value := b2s(k), clean(b2s(v))
 		if name != "properties" {
 			e.set(name, value, true)
 			continue
@@ -150,13 +155,10 @@ func (e *event) parseQuery(j *scanner, args *fasthttp.Args) *fault {
 		if value == "" {
 			continue
 		}
-		j.reset(v)
-		o, err := j.value()
-		if err != nil || o.kind != kindObject || !j.end() {
+		j.data, j.pos = v, 0 // and the text of other properties stays
+		if j.space() != '{' || e.properties(j) != nil || !j.end() {
 			e.fail(errBadProperties)
-			continue
 		}
-		e.properties(j, o)
 	}
 	return e.fault
 }
@@ -243,7 +245,7 @@ func (e *event) property(name string, v value) {
 	if e.props == nil {
 		e.props = make(map[string]string, maxProperties)
 	}
-	e.props[clean(name)] = clean(value)
+	e.props[name] = value
 	if len(e.props) > maxProperties {
 		e.fail(errBadProperties)
 	}
@@ -339,11 +341,11 @@ func (e *event) limit(s string, n int) string {
 		e.fail(errTooLong)
 		return ""
 	}
-	return clean(s)
+	return s
 }
 
 // clean makes s valid UTF-8, which Protobuf and ClickHouse's functions expect. It copies only what
-// is not.
+// is not. The scanner's strings need it not: it decodes to UTF-8.
 func clean(s string) string {
 	if utf8.ValidString(s) {
 		return s
@@ -359,17 +361,15 @@ func cut(s string, n int) string {
 		}
 		s = s[:n]
 	}
-	return clean(s)
+	return s
 }
 
 // validURL accepts absolute http and https addresses with a host, and addresses of the given
 // schemes. It is no parser: what matters here is that the address cannot be script (javascript:,
 // data:) and holds no control characters.
 func validURL(url string, schemes []string) bool {
-	for i := 0; i < len(url); i++ {
-		if url[i] < ' ' || url[i] == 0x7f {
-			return false
-		}
+	if hasControl(url) {
+		return false
 	}
 	colon := strings.IndexByte(url, ':')
 	if colon <= 0 {
@@ -381,6 +381,26 @@ func validURL(url string, schemes []string) bool {
 	}
 	for _, s := range schemes {
 		if strings.EqualFold(scheme, s) {
+			return true
+		}
+	}
+	return false
+}
+
+// hasControl reports whether s holds one of the ASCII control characters. It looks at eight bytes
+// at a time, as plainLength does.
+func hasControl(s string) bool {
+	const each, high = 0x0101010101010101, 0x8080808080808080
+	b := unsafe.Slice(unsafe.StringData(s), len(s))
+	for ; len(b) >= 8; b = b[8:] {
+		x := binary.LittleEndian.Uint64(b)
+		del := x ^ each*0x7f
+		if ((x-each*' ')&^x|(del-each)&^del)&high != 0 {
+			return true
+		}
+	}
+	for _, c := range b {
+		if c < ' ' || c == 0x7f {
 			return true
 		}
 	}

@@ -2,5 +2,5 @@
 
 package clicks
 
-// raceDetector reports whether the race detector is on, which takes several times the memory.
+// raceDetector reports whether the race detector is on, which takes several times the memory and the time.
 const raceDetector = true

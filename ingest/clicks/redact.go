@@ -12,7 +12,9 @@ import "strings"
 //   - every parameter whose value is an e-mail address or a signed token, whatever its name.
 //
 // Everything else stays as it is, since analysts need it: campaign parameters, click ids of
-// advertising networks, via and ref, a shop's own product and page numbers.
+// advertising networks, via and ref, a shop's own product and page numbers. A workspace may list
+// the parameters that it wants to be stored instead (schemas.Workspace, query_parameters); then all
+// others are dropped, and of the listed ones those that hold a secret.
 
 // exactSecrets are names of parameters that hold secrets or personal data, in lower case, without
 // '-' and '_'.
@@ -70,24 +72,32 @@ func secretName(name string) bool {
 // secretValue reports whether a parameter's value is an e-mail address or a JSON Web Token (RFC
 // 7519), or begins like one of Stripe's secrets. Values are percent-encoded: %40 is @.
 func secretValue(v string) bool {
-	for _, prefix := range [...]string{"sk_live_", "sk_test_", "rk_live_", "whsec_"} {
-		if strings.HasPrefix(v, prefix) {
+	if v == "" {
+		return false
+	}
+	switch v[0] {
+	case 's', 'r', 'w':
+		for _, prefix := range [...]string{"sk_live_", "sk_test_", "rk_live_", "whsec_"} {
+			if strings.HasPrefix(v, prefix) {
+				return true
+			}
+		}
+	case 'e':
+		if strings.HasPrefix(v, "eyJ") && strings.Count(v, ".") == 2 {
 			return true
 		}
 	}
-	if strings.HasPrefix(v, "eyJ") && strings.Count(v, ".") == 2 {
-		return true
+	at, length := strings.IndexByte(v, '@'), len("@")
+	if at < 0 {
+		at, length = strings.Index(v, "%40"), len("%40")
 	}
-	local, domain, ok := strings.Cut(v, "@")
-	if !ok {
-		local, domain, ok = strings.Cut(v, "%40")
-	}
-	return ok && local != "" && strings.IndexByte(domain, '.') > 0
+	return at > 0 && strings.IndexByte(v[at+length:], '.') > 0
 }
 
-// redactURL returns url without its secrets. It appends to *scratch what it had to write anew, and
-// returns url itself, without a copy, if there is nothing to drop.
-func redactURL(url string, scratch *[]byte) string {
+// redactURL returns url without its secrets, and without the parameters that listed does not name
+// if it is not nil. It appends to *scratch what it had to write anew, and returns url itself,
+// without a copy, if there is nothing to drop.
+func redactURL(url string, listed []string, scratch *[]byte) string {
 	if strings.IndexByte(url, '@') >= 0 {
 		if start, end := userInfo(url); end > start {
 			url = appendText(scratch, url[:start], url[end:])
@@ -97,7 +107,7 @@ func redactURL(url string, scratch *[]byte) string {
 	if query := strings.IndexByte(url, '?'); mark < 0 || query >= 0 && query < mark {
 		mark = query
 	}
-	if mark < 0 || !hasSecret(url[mark:]) {
+	if mark < 0 || keepsAll(url[mark:], listed) {
 		return url
 	}
 	begin := len(*scratch)
@@ -105,8 +115,11 @@ func redactURL(url string, scratch *[]byte) string {
 	for rest := url[mark:]; rest != ""; {
 		first := rest[0] // '?' or '#', or a separator within
 		end := parameterEnd(rest)
+		if n := len(*scratch); first == '#' && n > begin && (*scratch)[n-1] == '?' {
+			*scratch = (*scratch)[:n-1] // a query of which nothing is left
+		}
 		switch part, n := rest[1:end], len(*scratch); {
-		case isSecret(part):
+		case drops(first, part, listed):
 			if first == '?' || first == '#' { // what follows takes its place
 				*scratch = append(*scratch, first)
 			}
@@ -125,14 +138,37 @@ func redactURL(url string, scratch *[]byte) string {
 	return b2s(text)
 }
 
-// hasSecret reports whether one of the parameters in a query or fragment is to be dropped.
-func hasSecret(rest string) bool {
+// keepsAll reports whether none of the parameters in a query or fragment is dropped.
+func keepsAll(rest string, listed []string) bool {
 	for rest != "" {
 		end := parameterEnd(rest)
-		if isSecret(rest[1:end]) {
-			return true
+		if drops(rest[0], rest[1:end], listed) {
+			return false
 		}
 		rest = rest[end:]
+	}
+	return true
+}
+
+// drops reports whether a parameter behind the given separator is dropped. What stands behind a '#'
+// without a '=' is a place in the page, and no parameter.
+func drops(separator byte, parameter string, listed []string) bool {
+	if listed == nil || parameter == "" {
+		return isSecret(parameter)
+	}
+	name, _, assigned := strings.Cut(parameter, "=")
+	if (assigned || separator != '#') && !isListed(name, listed) {
+		return true
+	}
+	return isSecret(parameter)
+}
+
+// isListed reports whether listed names a parameter, or its beginning with a star behind it.
+func isListed(name string, listed []string) bool {
+	for _, l := range listed {
+		if prefix, wildcard := strings.CutSuffix(l, "*"); name == l || wildcard && strings.HasPrefix(name, prefix) {
+			return true
+		}
 	}
 	return false
 }

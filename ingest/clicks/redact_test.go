@@ -1,6 +1,9 @@
 package clicks
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 func TestRedactURL(t *testing.T) {
 	for url, want := range map[string]string{
@@ -31,14 +34,35 @@ func TestRedactURL(t *testing.T) {
 		"":                                                                                                               "",
 	} {
 		var scratch []byte
-		if got := redactURL(url, &scratch); got != want {
+		if got := redactURL(url, nil, &scratch); got != want {
 			t.Errorf("%s\n became %s\nwant    %s", url, got, want)
 		}
 	}
 	var scratch []byte
 	url := "https://shop.example/?utm_source=newsletter&utm_medium=email&utm_campaign=spring&gclid=Cj0KCQabcdefgh"
-	if n := testing.AllocsPerRun(100, func() { redactURL(url, &scratch) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { redactURL(url, nil, &scratch) }); n != 0 {
 		t.Errorf("%v allocations for an address without secrets", n)
+	}
+}
+
+func TestQueryParameters(t *testing.T) {
+	listed := []string{"utm_*", "gclid", "email", "x"}
+	for url, want := range map[string]string{
+		"https://shop.example/?utm_source=a&utm_campaign=b&gclid=c": "https://shop.example/?utm_source=a&utm_campaign=b&gclid=c",
+		"https://shop.example/?order=7&utm_source=a&Gclid=c&fbclid": "https://shop.example/?utm_source=a",
+		"https://shop.example/?order=7#pricing":                     "https://shop.example/#pricing",
+		"https://shop.example/#order=7&x=1":                         "https://shop.example/#x=1",
+		"https://shop.example/?email=anna@shop.example&x=1":         "https://shop.example/?x=1",
+		"https://shop.example/?utm":                                 "https://shop.example/",
+		"https://shop.example/":                                     "https://shop.example/",
+	} {
+		var scratch []byte
+		if got := redactURL(url, listed, &scratch); got != want {
+			t.Errorf("%s\n became %s\nwant    %s", url, got, want)
+		}
+		if got := redactURL(want, []string{}, &scratch); strings.ContainsAny(got, "?=") {
+			t.Errorf("%s became %s where none is listed", want, got)
+		}
 	}
 }
 
@@ -47,11 +71,11 @@ func FuzzRedactURL(f *testing.F) {
 	f.Add("?#?#&&;;=@.%40.")
 	f.Fuzz(func(t *testing.T, url string) {
 		var scratch []byte
-		once := redactURL(url, &scratch)
+		once := redactURL(url, nil, &scratch)
 		if len(once) > len(url) {
 			t.Errorf("%q grew to %q", url, once)
 		}
-		if twice := redactURL(once, &scratch); twice != once {
+		if twice := redactURL(once, nil, &scratch); twice != once {
 			t.Errorf("%q: %q, then %q", url, once, twice)
 		}
 	})

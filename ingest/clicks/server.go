@@ -13,6 +13,7 @@ import (
 	"net/netip"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pires/go-proxyproto"
@@ -35,11 +36,14 @@ type Server struct {
 	metrics    *metrics
 	log        *slog.Logger
 	now        func() time.Time
-	works      sync.Pool
+	works      sync.Pool // of *work
+	outgoing   sync.Pool // of *outgoing
 	addresses  *addressRates
-	public     *budget   // for the bodies of senders whom nobody vouches for
-	vouched    *budget   // for those with a secret key
-	forwarded  sync.Once // the warning of an X-Forwarded-For that nobody is trusted for
+	public     *budget                  // for the bodies of senders whom nobody vouches for
+	vouched    *budget                  // for those with a secret key
+	forwarded  sync.Once                // the warning of an X-Forwarded-For that nobody is trusted for
+	listener   atomic.Pointer[listener] // nil before Serve
+	stopping   atomic.Bool              // each answer ends its connection
 	http       *fasthttp.Server
 }
 
@@ -62,7 +66,8 @@ func New(cfg Config, p Publisher) (*Server, error) {
 	if s.now == nil {
 		s.now = time.Now
 	}
-	s.works.New = func() any { return &work{event: newEvent(), values: make([]byte, 0, freeBody)} }
+	s.works.New = func() any { return &work{event: newEvent()} }
+	s.outgoing.New = func() any { return &outgoing{values: make([]byte, 0, valueRoom)} }
 	s.addresses = newAddressRates(cfg.EventsPerAddress, cfg.MaxBatch)
 	s.public, s.vouched = newBudget(cfg.BodyMemory, shares, cfg.MaxBodyBytes), newBudget(cfg.BodyMemory, 1, cfg.MaxBodyBytes)
 	s.http = &fasthttp.Server{
@@ -91,13 +96,16 @@ func New(cfg Config, p Publisher) (*Server, error) {
 // counted, a balancer's PROXY header is taken off, and what is left is TLS, if the edge has a
 // certificate.
 func (s *Server) Serve(ln net.Listener) error {
-	ln = deadlineListener{ln}
+	public := &listener{Listener: ln}
+	s.listener.Store(public)
+	ln = public
 	if s.cfg.MaxConnsPerIP > 0 {
 		ln = &guard{Listener: ln, s: s, conns: make(map[netip.Prefix]int)}
 	}
 	if s.cfg.ProxyProtocol {
 		ln = &proxyproto.Listener{Listener: ln, ReadHeaderTimeout: s.cfg.ReadTimeout, ConnPolicy: s.proxyPolicy}
 	}
+	ln = deadlineListener{ln}
 	if s.cfg.CertFile != "" {
 		c, err := newCertificate(s.cfg.CertFile, s.cfg.KeyFile, s.log)
 		if err != nil {
@@ -120,8 +128,19 @@ func (s *Server) proxyPolicy(o proxyproto.ConnPolicyOptions) (proxyproto.Policy,
 	return proxyproto.SKIP, nil
 }
 
-// Shutdown closes the listener and waits for the requests under way, at most until ctx ends.
+// Shutdown ends the edge so that a balancer which knows nothing of it sees no request fail, and
+// waits for the requests under way, at most until ctx ends. First no connection is taken any more: a
+// balancer that is refused one turns to another edge. Then each connection ends with its next
+// answer, for cfg.LastRequests; those on which none came are closed at last.
 func (s *Server) Shutdown(ctx context.Context) error {
+	if wait, public := s.cfg.LastRequests, s.listener.Load(); wait > 0 && public != nil {
+		public.end()
+		s.stopping.Store(true)
+		// Without a listener fasthttp counts one connection less than there are.
+		for end := time.Now().Add(wait); s.http.GetOpenConnectionsCount() >= 0 && time.Now().Before(end) && ctx.Err() == nil; {
+			time.Sleep(10 * time.Millisecond)
+		}
+	}
 	if err := s.http.ShutdownWithContext(ctx); err != nil {
 		return fmt.Errorf("drain clicks: %w", err)
 	}
@@ -132,6 +151,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	defer s.recover(ctx)
 	s.route(ctx)
+	if s.stopping.Load() {
+		ctx.SetConnectionClose()
+	}
 	if unread(ctx) {
 		ctx.SetConnectionClose()
 		s.drain(ctx)

@@ -27,7 +27,13 @@ func (s *Server) track(ctx *fasthttp.RequestCtx, trigger string) {
 		ctx.Response.SetBodyString(`{"clickId":null,"partner":null,"discount":null}`)
 		return
 	}
-	w := s.acquire(1)
+	o, f := s.readTrack(ctx, trigger)
+	s.store(ctx, o, f, answerTrack)
+}
+
+func (s *Server) readTrack(ctx *fasthttp.RequestCtx, trigger string) (*outgoing, *fault) {
+	w := s.acquire()
+	defer s.release(w)
 	e := w.event
 	e.track = true
 	f := s.receive(ctx, w, s.cfg.MaxEventBytes)
@@ -43,7 +49,7 @@ func (s *Server) track(ctx *fasthttp.RequestCtx, trigger string) {
 	if e.click.Trigger == "" {
 		e.click.Trigger = trigger
 	}
-	s.store(ctx, w, f, answerTrack)
+	return s.encode(ctx, w, f)
 }
 
 // optedOut: Dub's and PiMMs' sign that a visit is not to be counted, as a header or a query
@@ -59,10 +65,9 @@ func optedOut(ctx *fasthttp.RequestCtx) bool {
 
 // answerTrack has Dub's shape. Partner and discount live in Dub's own database; their scripts take
 // null for "none".
-func answerTrack(ctx *fasthttp.RequestCtx, w *work) {
-	w.answer = append(w.answer, `{"clickId":"`...)
-	w.answer = w.ids[0].AppendText(w.answer)
-	w.answer = append(w.answer, `","partner":null,"discount":null}`...)
-	ctx.Response.Header.SetContentType("application/json")
-	ctx.Response.SetBody(w.answer)
+func answerTrack(ctx *fasthttp.RequestCtx, o *outgoing) {
+	o.answer = append(o.answer, `{"clickId":"`...)
+	o.answer = o.ids[0].AppendText(o.answer)
+	o.answer = append(o.answer, `","partner":null,"discount":null}`...)
+	answerJSON(ctx, o)
 }

@@ -247,7 +247,7 @@ func TestKafkaAway(t *testing.T) {
 	dir := t.TempDir()
 	kafka := newKafka(t, kfake.DataDir(dir))
 	addr := kafka.ListenAddrs()[0]
-	e := &edge{t: t, kafka: kafka}
+	e := &edge{t: t, kafka: kafka, timeout: 500 * time.Millisecond}
 	e.start(kafka.ListenAddrs(), func(c *Config) { c.Workspaces, _ = LoadWorkspaces("", "sk") })
 	e.want(e.do("POST", "/v1/click", `{"link_id":"l"}`), 200, "")
 	kafka.Close()

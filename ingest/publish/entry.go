@@ -28,10 +28,14 @@ var errEntry = errors.New("spool entry is not a record")
 
 // parseEntry reads what appendEntry wrote. The record shares b's memory.
 func parseEntry(b []byte) (*kgo.Record, error) {
-	if len(b) == 0 || b[0] == 0 || len(b) < 1+int(b[0]) {
+	if len(b) == 0 {
 		return nil, errEntry
 	}
-	topic, b := string(b[1:1+b[0]]), b[1+b[0]:]
+	n := int(b[0])
+	if b = b[1:]; n == 0 || len(b) < n {
+		return nil, errEntry
+	}
+	topic, b := string(b[:n]), b[n:]
 	var in kmsg.Record
 	if err := in.UnsafeReadFrom(b); err != nil {
 		return nil, fmt.Errorf("%w: %w", errEntry, err)

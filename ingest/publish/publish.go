@@ -4,13 +4,11 @@
 package publish
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -38,7 +36,8 @@ type Publisher struct {
 	metrics *metrics
 	log     *slog.Logger
 	spool   *spool.Spool // nil: there is none
-	tickets sync.Pool
+	tickets sync.Pool    // of *ticket
+	copies  sync.Pool    // of *copied
 	waiting waiting
 	rescues sync.WaitGroup // records that Kafka refused after Publish had returned, on their way into the spool
 
@@ -46,8 +45,9 @@ type Publisher struct {
 	inDoubt  atomic.Int64
 	acked    atomic.Int64 // acknowledgements so far, for watch: that it moves is the sign of life
 	stalled  atomic.Bool
-	refused  atomic.Bool  // no broker has let the client connect since one refused it
-	probed   atomic.Int64 // when a Publish last went through the open breaker, in Unix nanoseconds
+	refused  atomic.Bool   // no broker has let the client connect since one refused it
+	probed   atomic.Int64  // when a Publish last went through the open breaker, in Unix nanoseconds
+	turn     atomic.Uint32 // counts watch's looks: leastBusy chooses again with each
 
 	stop context.CancelFunc
 	done sync.WaitGroup // watch and the drain
@@ -64,8 +64,13 @@ func New(cfg Config) (*Publisher, error) {
 	}
 	p := &Publisher{cfg: cfg, log: cfg.Logger}
 	p.tickets.New = func() any { return newTicket(p) }
+	p.copies.New = func() any { return newCopied(p) }
 	p.metrics = newMetrics(cfg.Registry, p)
-	client, err := kgo.NewClient(append(cfg.clientOptions(), kgo.WithHooks(connectHook{p}))...)
+	opts := append(cfg.clientOptions(), kgo.WithHooks(connectHook{p}))
+	if cfg.AnyPartition {
+		opts = append(opts, kgo.RecordPartitioner(leastBusy{&p.turn}))
+	}
+	client, err := kgo.NewClient(opts...)
 	if err != nil {
 		return nil, fmt.Errorf("make kafka client: %w", err)
 	}
@@ -112,9 +117,6 @@ func (c Config) clientOptions() []kgo.Opt {
 		// No record delivery timeout: what was handed over is tried until it is stored or the
 		// program stops. Giving up earlier would turn "in doubt" into "lost" for every sender that
 		// cannot retry.
-	}
-	if c.AnyPartition {
-		opts = append(opts, kgo.RecordPartitioner(kgo.LeastBackupPartitioner()))
 	}
 	if c.TLS != nil {
 		opts = append(opts, kgo.DialTLSConfig(c.TLS))
@@ -241,38 +243,11 @@ func (p *Publisher) enqueue(records []*kgo.Record) error {
 		return p.refuse(reason, ErrUnavailable)
 	}
 	for _, r := range records {
-		p.client.TryProduce(context.Background(), clone(r), p.enqueued)
+		c := p.copies.Get().(*copied)
+		c.set(r)
+		p.client.TryProduce(context.Background(), &c.record, c.promise)
 	}
 	return nil
-}
-
-// clone copies a record with all memory that its sender may use again.
-func clone(r *kgo.Record) *kgo.Record {
-	c := *r
-	memory := append(append(make([]byte, 0, len(r.Key)+len(r.Value)), r.Key...), r.Value...)
-	c.Key, c.Value = memory[:len(r.Key):len(r.Key)], memory[len(r.Key):]
-	c.Headers = slices.Clone(r.Headers)
-	for i := range c.Headers {
-		c.Headers[i].Value = bytes.Clone(c.Headers[i].Value)
-	}
-	return &c
-}
-
-// enqueued is called by kgo when the fate of a record is known whose Publish has returned long ago.
-func (p *Publisher) enqueued(r *kgo.Record, err error) {
-	defer p.finished(err)
-	if err == nil {
-		return
-	}
-	p.rescues.Go(func() { // this callback must not wait for a disk
-		if p.spool != nil && !unacceptable(err) {
-			if p.keep(context.Background(), []*kgo.Record{r}) == nil {
-				return
-			}
-		}
-		p.metrics.lost.Inc()
-		p.log.Error("a record that was answered with success is lost", "topic", r.Topic, "error", err)
-	})
 }
 
 // keep fsyncs records to the spool.
@@ -324,6 +299,7 @@ func (p *Publisher) watch(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case now := <-tick.C:
+			p.turn.Add(1)
 			inFlight, acked := p.inFlight.Load(), p.acked.Load()
 			waitedFor := inFlight - p.inDoubt.Load()
 			switch {
