@@ -101,9 +101,10 @@ type Account struct {
 	Livemode      bool
 }
 
-// Accounts returns every Stripe account that the ledger has entries of.
+// Accounts returns every Stripe account that the ledger has entries of, other than held ones.
 func (s *Store) Accounts(ctx context.Context) ([]Account, error) {
-	return Collect(ctx, s, "ledger", `SELECT DISTINCT account, workspace, livemode FROM ledger`, nil,
+	return Collect(ctx, s, "ledger", `SELECT DISTINCT account, workspace, livemode FROM ledger
+WHERE NOT startsWith(workspace, ?)`, []any{schemas.HeldPrefix},
 		func(rows driver.Rows, a *Account) error { return rows.Scan(&a.ID, &a.Workspace, &a.Livemode) })
 }
 

@@ -17,6 +17,7 @@ import (
 	"tributary/processor/join"
 	"tributary/processor/ledger"
 	"tributary/processor/stripe"
+	"tributary/schemas"
 )
 
 // Config is what a Recomputer works with.
@@ -25,6 +26,9 @@ type Config struct {
 	Rates ledger.Rates
 	// Policies of a workspace; nil: the default everywhere.
 	Policies func(workspace string) join.Policies
+	// Released returns the workspace that books in one mode what is held in another, and whether there
+	// is one (workspace.File.Released); nil: what is held stays so.
+	Released func(held string, livemode bool) (workspace string, listed bool)
 	// Now is the clock; nil: time.Now.
 	Now func() time.Time
 	Log *slog.Logger
@@ -183,7 +187,7 @@ func (r *Recomputer) book(ctx context.Context, workspace string, edges identity.
 	if err != nil {
 		return err
 	}
-	k.Rates, k.Policies = r.cfg.Rates, policies
+	k.Rates, k.Policies, k.Hold = r.cfg.Rates, policies, r.hold(workspace)
 	if err := r.bookSales(ctx, k, touched); err != nil {
 		return err
 	}
@@ -197,6 +201,21 @@ func (r *Recomputer) book(ctx context.Context, workspace string, edges identity.
 		}
 	}
 	return r.creditLeads(ctx, k, leads)
+}
+
+// hold returns Evidence.Hold for a workspace.
+func (r *Recomputer) hold(workspace string) func(livemode bool) ledger.Status {
+	if _, _, held := schemas.ParseHeldWorkspace(workspace); !held {
+		return nil
+	}
+	return func(livemode bool) ledger.Status {
+		if r.cfg.Released != nil {
+			if _, listed := r.cfg.Released(workspace, livemode); listed {
+				return ledger.Superseded
+			}
+		}
+		return ledger.Held
+	}
 }
 
 func (r *Recomputer) bookSales(ctx context.Context, k *ledger.Evidence, touched []identity.Node) error {
