@@ -160,6 +160,9 @@ func RedactLateArrivals(ctx context.Context, store *clickhouse.Store, list *List
 		if err := redactEvents(ctx, store, list, p.Workspace, redaction.Quoted); err != nil {
 			return err
 		}
+		if err := deleteHeld(ctx, store, p.Workspace, redaction); err != nil {
+			return fmt.Errorf("delete what was held: %w", err)
+		}
 	}
 	if err := renameEdges(ctx, store, p.Workspace, redaction); err != nil {
 		return err
