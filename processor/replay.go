@@ -64,7 +64,7 @@ type replayDeadLettersCommand struct {
 	bookingSettings
 	stripeAPISettings
 	Since  string `help:"Those set aside from this time on, UTC." placeholder:"2006-01-02T15:04"`
-	Reason string `help:"Those of this reason only: unreadable, unlisted_account, unknown_shape, not_an_event, thin_event (needs --stripe-api-key), rejected."`
+	Reason string `help:"Those of this reason only: unreadable, unknown_shape, not_an_event, thin_event (needs --stripe-api-key), rejected, unlisted_account (of earlier versions)."`
 }
 
 func (c *replayDeadLettersCommand) Run(ctx context.Context, log *slog.Logger) error {
