@@ -216,6 +216,7 @@ func (c *runCommand) pipeline(ctx context.Context, config runConfig, store *clic
 	registry.MustRegister(events, open)
 	p.recomputer = recompute.New(recompute.Config{
 		Store: store, Rates: p.rates, Policies: p.workspaces.Policies, Released: p.workspaces.Released, Log: log, Open: open,
+		Metrics: recompute.NewNameMetrics(registry),
 	})
 	metrics := consume.NewMetrics(registry)
 	consumer := func(name string, topics []string, maxRecords int, handle consume.Handler) *consume.Consumer {
@@ -301,6 +302,7 @@ func (p *pipeline) run(ctx context.Context, sweep, fxRefresh time.Duration) erro
 		group.Go(func() error { return p.thin.Run(ctx) })
 	}
 	group.Go(func() error { return p.recomputer.Sweep(ctx, sweep) })
+	group.Go(func() error { return p.recomputer.Background(ctx, sweep) })
 	group.Go(func() error { return p.held.Run(ctx, sweep) })
 	group.Go(func() error { return p.rates.Run(ctx, fxRefresh, sweep, p.recomputer.Wake) })
 	group.Go(func() error { return p.auditor.Run(ctx) })

@@ -170,9 +170,11 @@ func TestHeldAccount(t *testing.T) {
 		t.Errorf("the log has %d errors:\n%s", n, h.log.String())
 	}
 
-	stale := *h.money // of a processor that reads the new file later
 	older := readFile(t, othersFile)
-	stale.Workspace = older.OfEvent
+	stale := &Payments{ // of a processor that reads the new file later
+		Store: h.store, Events: NewEventsMetric(), Workspace: older.OfEvent,
+		Recomputer: recompute.New(recompute.Config{Store: h.store, Rates: testRates, Released: older.Released}),
+	}
 	h.file.Replace(readFile(t, listedFile))
 	for _, table := range []string{"ledger", "stripe_events"} { // before the booking, and after it
 		h.store.table, h.store.workspace = table, "default"
@@ -192,7 +194,7 @@ func TestHeldAccount(t *testing.T) {
 	h.handle(t, h.money, of(t, "acct_new", own, payments[1])) // Kafka sends one again
 	late := of(t, "acct_new", own, event(t, "evt_re2", "refund.created", 20, 1, j{"id": "re_2", "amount": 700,
 		"currency": "usd", "payment_intent": "pi_1", "charge": "ch_1", "status": "succeeded", "created": epoch.Unix() + 19}))
-	h.handle(t, &stale, late)
+	h.handle(t, stale, late)
 	held = h.restarted()
 	if err := held.Once(t.Context()); err != nil {
 		t.Fatal(err)

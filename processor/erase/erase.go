@@ -67,7 +67,7 @@ func Find(ctx context.Context, store *clickhouse.Store, workspace string, from [
 		if len(next) == 0 {
 			break
 		}
-		edges, err := store.Edges(ctx, workspace, next)
+		edges, err := store.AllEdges(ctx, workspace, next)
 		if err != nil {
 			return nil, err
 		}
@@ -244,7 +244,7 @@ func renameEdges(ctx context.Context, store *clickhouse.Store, workspace string,
 	for i, n := range r.Nodes {
 		aliases[identity.Node(n)] = identity.Node(r.NodeAliases[i])
 	}
-	edges, err := store.Edges(ctx, workspace, slices.Sorted(maps.Keys(aliases)))
+	edges, err := store.AllEdges(ctx, workspace, slices.Sorted(maps.Keys(aliases)))
 	if err != nil {
 		return err
 	}

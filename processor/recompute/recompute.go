@@ -35,6 +35,8 @@ type Config struct {
 	// Open is set to how many entries are not as good as they may become, by what they lack; nil:
 	// nobody asks.
 	Open *prometheus.GaugeVec
+	// Metrics of names that very many share; nil: nobody asks.
+	Metrics *NameMetrics
 }
 
 // Recomputer books the sales and leads that something new bears on. It is called after what is new
@@ -123,7 +125,7 @@ func (r *Recomputer) Catalogue(ctx context.Context, workspace string, edges []id
 			return err
 		}
 	}
-	return nil
+	return r.Finish(ctx, false)
 }
 
 // Settlements learns what Stripe's balance was moved by, as an audit read it, and books whatever it
@@ -156,23 +158,39 @@ const chunkSize = 1000
 
 // Recompute books everything that the changed names of one workspace touch. near are names that the
 // walk will likely come to, those beside which the changed ones were told: asking for all of them
-// at once saves it most of its steps.
+// at once saves it most of its steps. What lies under a name that too many sales or leads share is
+// left to Background.
 func (r *Recomputer) Recompute(ctx context.Context, workspace string, changed, near []identity.Node) error {
-	edges := identity.Remember(r.cfg.Store.Edges)
-	if len(near) > 0 {
-		if _, err := edges(ctx, workspace, near); err != nil {
-			return err
+	names := identity.Remember(r.cfg.Store.Names)
+	near = slices.DeleteFunc(near, func(n identity.Node) bool { return !n.LeadsOn() })
+	var touched, many []identity.Node
+	lookups, lctx := errgroup.WithContext(ctx)
+	lookups.Go(func() (err error) {
+		touched, many, err = identity.Touched(lctx, r.cfg.Store.Neighbours, workspace, changed)
+		return err
+	})
+	lookups.Go(func() (err error) {
+		if len(near) > 0 {
+			_, err = names(lctx, workspace, near)
 		}
-	}
-	touched, err := identity.Touched(ctx, edges, workspace, changed)
-	if err != nil {
+		return err
+	})
+	if err := lookups.Wait(); err != nil {
 		return err
 	}
+	if err := r.deferNames(ctx, workspace, many); err != nil {
+		return err
+	}
+	return r.bookAll(ctx, workspace, names, touched)
+}
+
+// bookAll books sales and leads, some at a time. names may remember what it was asked before.
+func (r *Recomputer) bookAll(ctx context.Context, workspace string, names identity.Edges, touched []identity.Node) error {
 	for chunk := range slices.Chunk(touched, chunkSize) {
-		if err := r.book(ctx, workspace, edges, chunk); err != nil {
+		if err := r.book(ctx, workspace, names, chunk); err != nil {
 			return err
 		}
-		edges = identity.Remember(r.cfg.Store.Edges)
+		names = identity.Remember(r.cfg.Store.Names)
 	}
 	return nil
 }
@@ -186,6 +204,9 @@ func (r *Recomputer) book(ctx context.Context, workspace string, edges identity.
 	k, err := Load(ctx, r.cfg.Store, workspace, edges, touched)
 	if err != nil {
 		return err
+	}
+	if r.cfg.Metrics != nil {
+		r.cfg.Metrics.cut.Add(float64(k.Graph.Cut()))
 	}
 	k.Rates, k.Policies, k.Hold = r.cfg.Rates, policies, r.hold(workspace)
 	if err := r.bookSales(ctx, k, touched); err != nil {

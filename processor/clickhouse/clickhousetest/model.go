@@ -41,6 +41,8 @@ type Model struct {
 	leads  map[string]ledger.Lead
 	ledger map[ledger.EntryID]ledger.Entry
 	dead   map[string]clickhouse.DeadLetterRow
+
+	deferred map[string]clickhouse.Deferred
 }
 
 // New makes an empty one.
@@ -50,6 +52,7 @@ func New(tb testing.TB) *Model {
 		facts: map[string]clickhouse.FactRow{},
 		edges: map[string]clickhouse.EdgeRow{}, firsts: map[string]clickhouse.EdgeRow{}, leads: map[string]ledger.Lead{},
 		ledger: map[ledger.EntryID]ledger.Entry{}, dead: map[string]clickhouse.DeadLetterRow{},
+		deferred: map[string]clickhouse.Deferred{},
 	}
 }
 
@@ -165,21 +168,91 @@ func (m *Model) InsertDeadLetters(_ context.Context, rows []clickhouse.DeadLette
 	return nil
 }
 
-// Edges is clickhouse.Store's.
-func (m *Model) Edges(_ context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error) {
+// Names is clickhouse.Store's.
+func (m *Model) Names(_ context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	return m.cutEdges(workspace, nodes, func(e identity.Edge) bool {
+		hour := e.A.Type() == identity.PaymentHour || e.A.Type() == identity.InvoiceHour
+		return hour || !e.B.Standalone()
+	}), nil
+}
+
+// Neighbours is clickhouse.Store's.
+func (m *Model) Neighbours(_ context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.cutEdges(workspace, nodes, func(identity.Edge) bool { return true }), nil
+}
+
+func (m *Model) cutEdges(workspace string, nodes []identity.Node, among func(identity.Edge) bool) []identity.Edge {
 	want := make(map[identity.Node]bool)
 	for _, n := range nodes {
 		want[n] = true
 	}
+	groups := make(map[[2]string][]identity.Edge) // by name and type of target
 	var out []identity.Edge
 	for _, r := range m.edges {
-		if r.Workspace == workspace && want[r.A] {
+		switch e := r.Edge; {
+		case r.Workspace != workspace || !want[e.A]:
+		case e.A.Standalone():
+			out = append(out, e)
+		case among(e):
+			of := [2]string{string(e.A), e.B.Type()}
+			groups[of] = append(groups[of], e)
+		}
+	}
+	for _, group := range groups {
+		if len(group) <= identity.Most {
+			out = append(out, group...)
+			continue
+		}
+		slices.SortFunc(group, func(a, b identity.Edge) int { return cmp.Compare(a.B, b.B) })
+		last := slices.Clone(group)
+		slices.Reverse(last)
+		out = append(out, identity.Cut(group, last, uint64(len(group)))...)
+	}
+	return append(out, m.firstNames(workspace, nodes)...)
+}
+
+// EdgesAfter is clickhouse.Store's.
+func (m *Model) EdgesAfter(_ context.Context, workspace string, name, after identity.Node, limit int) ([]identity.Edge, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var out []identity.Edge
+	for _, r := range m.edges {
+		if r.Workspace == workspace && r.A == name && r.B > after {
 			out = append(out, r.Edge)
 		}
 	}
-	return append(out, m.firstNames(workspace, nodes)...), nil
+	slices.SortFunc(out, func(a, b identity.Edge) int { return cmp.Compare(a.B, b.B) })
+	return out[:min(limit, len(out))], nil
+}
+
+// InsertDeferred is clickhouse.Store's.
+func (m *Model) InsertDeferred(_ context.Context, rows []clickhouse.Deferred) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, r := range rows {
+		key := fmt.Sprint(r.Workspace, r.Name, " ", r.Request)
+		if old, ok := m.deferred[key]; !ok || !old.Done {
+			m.deferred[key] = r
+		}
+	}
+	return nil
+}
+
+// Deferred is clickhouse.Store's.
+func (m *Model) Deferred(context.Context) ([]clickhouse.Deferred, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var out []clickhouse.Deferred
+	for _, r := range m.deferred {
+		if !r.Done {
+			out = append(out, r)
+		}
+	}
+	return out, nil
 }
 
 // FirstNames is clickhouse.Store's.
