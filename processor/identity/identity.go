@@ -246,15 +246,9 @@ var touches = map[string]map[string]bool{
 
 // Changes tells which ends of a new edge know more by it: those from which it may be followed. A
 // popular coupon knows nothing new when another promotion code is made of it.
-func (e Edge) Changes() []Node {
-	var changed []Node
-	if leadsTo[e.A.Type()][e.B.Type()] {
-		changed = append(changed, e.A)
-	}
-	if leadsTo[e.B.Type()][e.A.Type()] {
-		changed = append(changed, e.B)
-	}
-	return changed
+func (e Edge) Changes() (a, b bool) {
+	typA, typB := e.A.Type(), e.B.Type()
+	return leadsTo[typA][typB], leadsTo[typB][typA]
 }
 
 // Touches reports whether something new about n may concern what is named m, or by m.

@@ -16,9 +16,12 @@ type Edges func(ctx context.Context, workspace string, nodes []Node) ([]Edge, er
 func Remember(edges Edges) Edges {
 	known := make(map[Node][]Edge)
 	return func(ctx context.Context, workspace string, nodes []Node) ([]Edge, error) {
-		var fresh []Node
+		fresh := make([]Node, 0, len(nodes))
+		total := 0
 		for _, n := range nodes {
-			if _, ok := known[n]; !ok {
+			if list, ok := known[n]; ok {
+				total += len(list)
+			} else {
 				fresh = append(fresh, n)
 			}
 		}
@@ -33,8 +36,9 @@ func Remember(edges Edges) Edges {
 			for _, e := range got {
 				known[e.A] = append(known[e.A], e)
 			}
+			total += len(got)
 		}
-		var out []Edge
+		out := make([]Edge, 0, total)
 		for _, n := range nodes {
 			out = append(out, known[n]...)
 		}

@@ -41,9 +41,14 @@ type paid struct {
 // It also returns the objects of all these sales, so that a caller with many changed objects books
 // each sale once.
 func (k *Evidence) Book(object identity.Node) (entries []Entry, objects []identity.Node) {
-	for _, b := range k.open(object) {
+	list := k.open(object)
+	for _, b := range list {
 		b.book()
-		entries = append(entries, b.entries...)
+		if len(list) == 1 {
+			entries = b.entries
+		} else {
+			entries = append(entries, b.entries...)
+		}
 		for _, g := range b.groups {
 			objects = append(objects, g.nodes...)
 		}
@@ -406,9 +411,11 @@ func (b *books) convert(e *Entry) uint64 {
 	if err != nil {
 		return 0
 	}
-	net, err := fx.USD(e.Amount-e.Tax, exponent, quote.USD)
-	if err != nil {
-		return 0
+	net := amount
+	if e.Tax != 0 {
+		if net, err = fx.USD(e.Amount-e.Tax, exponent, quote.USD); err != nil {
+			return 0
+		}
 	}
 	e.AmountUSD, e.NetUSD, e.FXRate = &amount, &net, &quote.USD
 	e.FXDate, e.FXSource, e.FXFinal = quote.Date.Time(), quote.Source, quote.Final

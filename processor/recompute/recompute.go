@@ -76,10 +76,16 @@ func (r *Recomputer) Apply(ctx context.Context, told map[string]*Changes, store 
 		return err
 	}
 	for workspace, n := range told {
-		changed := slices.Clone(n.Changed)
-		near := slices.Clone(changed)
+		changed := append(make([]identity.Node, 0, len(n.Changed)+len(n.Edges)), n.Changed...)
+		near := append(make([]identity.Node, 0, len(n.Changed)+4*len(n.Edges)), n.Changed...)
 		for _, e := range n.Edges {
-			changed = append(changed, e.Changes()...)
+			a, b := e.Changes()
+			if a {
+				changed = append(changed, e.A)
+			}
+			if b {
+				changed = append(changed, e.B)
+			}
 			if hours := e.B.Near(); hours != nil {
 				near = append(append(near, e.A), hours...)
 			} else {
@@ -240,8 +246,8 @@ func (r *Recomputer) hold(workspace string) func(livemode bool) ledger.Status {
 }
 
 func (r *Recomputer) bookSales(ctx context.Context, k *ledger.Evidence, touched []identity.Node) error {
-	booked := make(map[identity.Node]bool)
-	var entries []ledger.Entry
+	booked := make(map[identity.Node]bool, 2*len(touched))
+	entries := make([]ledger.Entry, 0, 2*len(touched))
 	for _, n := range touched {
 		if booked[n] || n.Type() == identity.Lead {
 			continue

@@ -42,6 +42,7 @@ type Model struct {
 	ledger map[ledger.EntryID]ledger.Entry
 	dead   map[string]clickhouse.DeadLetterRow
 
+	edgesOf  map[string][]string // keys of edges, by workspace and name
 	deferred map[string]clickhouse.Deferred
 }
 
@@ -52,7 +53,7 @@ func New(tb testing.TB) *Model {
 		facts: map[string]clickhouse.FactRow{},
 		edges: map[string]clickhouse.EdgeRow{}, firsts: map[string]clickhouse.EdgeRow{}, leads: map[string]ledger.Lead{},
 		ledger: map[ledger.EntryID]ledger.Entry{}, dead: map[string]clickhouse.DeadLetterRow{},
-		deferred: map[string]clickhouse.Deferred{},
+		edgesOf: map[string][]string{}, deferred: map[string]clickhouse.Deferred{},
 	}
 }
 
@@ -103,9 +104,13 @@ func (m *Model) InsertEdges(_ context.Context, rows []clickhouse.EdgeRow) error 
 	defer m.mu.Unlock()
 	for _, r := range rows {
 		for range 2 {
-			key := fmt.Sprint(r.Workspace, r.A, " ", r.B)
-			if old, ok := m.edges[key]; !ok || r.At.Before(old.At) || r.At.Equal(old.At) && r.Carried {
+			key := edgeKey(r.Workspace, r.A, r.B)
+			old, ok := m.edges[key]
+			if !ok || r.At.Before(old.At) || r.At.Equal(old.At) && r.Carried {
 				m.edges[key] = r
+			}
+			if name := r.Workspace + string(r.A); !ok {
+				m.edgesOf[name] = append(m.edgesOf[name], key)
 			}
 			if r.OneWay {
 				break
@@ -186,45 +191,57 @@ func (m *Model) Neighbours(_ context.Context, workspace string, nodes []identity
 }
 
 func (m *Model) cutEdges(workspace string, nodes []identity.Node, among func(identity.Edge) bool) []identity.Edge {
-	want := make(map[identity.Node]bool)
-	for _, n := range nodes {
-		want[n] = true
-	}
-	groups := make(map[[2]string][]identity.Edge) // by name and type of target
 	var out []identity.Edge
-	for _, r := range m.edges {
-		switch e := r.Edge; {
-		case r.Workspace != workspace || !want[e.A]:
-		case e.A.Standalone():
-			out = append(out, e)
-		case among(e):
-			of := [2]string{string(e.A), e.B.Type()}
-			groups[of] = append(groups[of], e)
-		}
-	}
-	for _, group := range groups {
-		if len(group) <= identity.Most {
-			out = append(out, group...)
+	asked := make(map[identity.Node]bool, len(nodes))
+	for _, n := range nodes {
+		if asked[n] {
 			continue
 		}
-		slices.SortFunc(group, func(a, b identity.Edge) int { return cmp.Compare(a.B, b.B) })
-		last := slices.Clone(group)
-		slices.Reverse(last)
-		out = append(out, identity.Cut(group, last, uint64(len(group)))...)
+		asked[n] = true
+		edges := m.edgesFrom(workspace, n, func(e identity.Edge) bool { return n.Standalone() || among(e) })
+		if n.Standalone() || len(edges) <= identity.Most {
+			out = append(out, edges...)
+			continue
+		}
+		groups := make(map[string][]identity.Edge) // by type of target
+		for _, e := range edges {
+			groups[e.B.Type()] = append(groups[e.B.Type()], e)
+		}
+		for _, group := range groups {
+			if len(group) <= identity.Most {
+				out = append(out, group...)
+				continue
+			}
+			slices.SortFunc(group, func(a, b identity.Edge) int { return cmp.Compare(a.B, b.B) })
+			last := slices.Clone(group)
+			slices.Reverse(last)
+			out = append(out, identity.Cut(group, last, uint64(len(group)))...)
+		}
 	}
 	return append(out, m.firstNames(workspace, nodes)...)
+}
+
+// edgesFrom returns the edges from one name that are among some.
+func (m *Model) edgesFrom(workspace string, name identity.Node, among func(identity.Edge) bool) []identity.Edge {
+	keys := m.edgesOf[workspace+string(name)]
+	edges := make([]identity.Edge, 0, len(keys))
+	for _, key := range keys {
+		if e := m.edges[key].Edge; among(e) {
+			edges = append(edges, e)
+		}
+	}
+	return edges
+}
+
+func edgeKey(workspace string, a, b identity.Node) string {
+	return workspace + string(a) + " " + string(b)
 }
 
 // EdgesAfter is clickhouse.Store's.
 func (m *Model) EdgesAfter(_ context.Context, workspace string, name, after identity.Node, limit int) ([]identity.Edge, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var out []identity.Edge
-	for _, r := range m.edges {
-		if r.Workspace == workspace && r.A == name && r.B > after {
-			out = append(out, r.Edge)
-		}
-	}
+	out := m.edgesFrom(workspace, name, func(e identity.Edge) bool { return e.B > after })
 	slices.SortFunc(out, func(a, b identity.Edge) int { return cmp.Compare(a.B, b.B) })
 	return out[:min(limit, len(out))], nil
 }
@@ -278,7 +295,7 @@ func (m *Model) Carried(_ context.Context, workspace string, edges []identity.Ed
 	defer m.mu.Unlock()
 	found := make(map[string]identity.Edge) // an edge that is given twice is returned once
 	for _, e := range edges {
-		key := fmt.Sprint(workspace, e.A, " ", e.B)
+		key := edgeKey(workspace, e.A, e.B)
 		if r, ok := m.edges[key]; ok && r.Carried {
 			found[key] = r.Edge
 		}
