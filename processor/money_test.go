@@ -23,7 +23,6 @@ var measures = map[string][]string{
 	"consume/consumer.go":      {"0.002"},            // seconds of a histogram
 	"consume/lag.go":           {"float64"},          // gauges of records and of seconds
 	"consume/held.go":          {"float64"},          // gauges of counts
-	"consume/lag.go":           {"float64"},          // a gauge of records
 	"recompute/background.go":  {"float64"},          // a gauge of names
 	"recompute/recompute.go":   {"float64"},          // a counter of names
 	"fx/metrics.go":            {"float64"},          // a gauge of entries
