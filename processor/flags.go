@@ -169,7 +169,7 @@ func (s *bookingSettings) recomputer(ctx context.Context, store *clickhouse.Stor
 		return nil, err
 	}
 	return recompute.New(recompute.Config{
-		Store: target, Rates: rates, Policies: workspaces.Policies, Now: now, Log: log,
+		Store: target, Rates: rates, Policies: workspaces.Policies, Released: workspaces.Released, Now: now, Log: log,
 	}), nil
 }
 

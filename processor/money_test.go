@@ -22,6 +22,9 @@ var floats = []string{
 var measures = map[string][]string{
 	"consume/consumer.go":      {"0.002"},            // seconds of a histogram
 	"consume/lag.go":           {"float64"},          // gauges of records and of seconds
+	"consume/held.go":          {"float64"},          // gauges of counts
+	"recompute/background.go":  {"float64"},          // a gauge of names
+	"recompute/recompute.go":   {"float64"},          // a counter of names
 	"fx/metrics.go":            {"float64"},          // a gauge of entries
 	"recompute/sweep.go":       {"float64"},          // gauges of counts
 	"clickhouse/store.go":      {"float64", "0.001"}, // a counter of rows, seconds of a histogram

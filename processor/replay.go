@@ -13,6 +13,7 @@ import (
 	"tributary/processor/clickhouse"
 	"tributary/processor/consume"
 	"tributary/processor/replay"
+	"tributary/sql"
 )
 
 // replayCommand books again. Booking twice changes nothing: each row has its key, and of two rows
@@ -64,7 +65,7 @@ type replayDeadLettersCommand struct {
 	bookingSettings
 	stripeAPISettings
 	Since  string `help:"Those set aside from this time on, UTC." placeholder:"2006-01-02T15:04"`
-	Reason string `help:"Those of this reason only: unreadable, unlisted_account, unknown_shape, not_an_event, thin_event (needs --stripe-api-key), rejected."`
+	Reason string `help:"Those of this reason only: unreadable, unknown_shape, not_an_event, thin_event (needs --stripe-api-key), rejected, unlisted_account (of earlier versions)."`
 }
 
 func (c *replayDeadLettersCommand) Run(ctx context.Context, log *slog.Logger) error {
@@ -112,6 +113,7 @@ type replayRebuildCommand struct {
 	bookingSettings
 	From     string `help:"Where the records come from: tables, the raw ones in ClickHouse, which keep everything; or kafka, which also computes clicks and raw events again." enum:"tables,kafka" default:"tables"`
 	Exchange bool   `env:"-" help:"Exchange the rebuilt tables with the live ones, and book what was received meanwhile. The processors may keep running."`
+	IfOlder  bool   `name:"if-older" help:"Do nothing unless the ledger was booked by an earlier version's rules."`
 	Drop     bool   `env:"-" help:"Remove the shadow database of an earlier rebuild: its tables, or after an exchange the old ones."`
 }
 
@@ -137,6 +139,13 @@ func (c *replayRebuildCommand) Run(ctx context.Context, log *slog.Logger) error 
 		return err
 	}
 	defer live.Close()
+	if c.IfOlder {
+		rules, err := live.LedgerRules(ctx)
+		if err != nil || rules == sql.LedgerRules {
+			return err
+		}
+		log.Info("the ledger was booked by older rules: everything is booked again", "rules", rules, "now", sql.LedgerRules)
+	}
 	database, err := live.Database(ctx)
 	if err != nil {
 		return err

@@ -190,7 +190,8 @@ type pipeline struct {
 	recomputer       *recompute.Recomputer
 	payments, clicks *consume.Consumer
 	thin             *consume.Consumer // nil without an API key
-	warnings         []func() string   // each empty if there is nothing to warn of
+	held             *consume.Held
+	warnings         []func() string // each empty if there is nothing to warn of
 	auditor          *audit.Continuous
 	log              *slog.Logger
 }
@@ -208,6 +209,7 @@ func (c *runCommand) pipeline(ctx context.Context, config runConfig, store *clic
 			return err
 		}
 		p.workspaces.Replace(fresh)
+		p.held.Wake()
 		return nil
 	}, log, registry)
 	p.rates = fx.NewLive(store, config.sources, fx.StripeExponents().WithUGX(c.UGXExponent), log,
@@ -215,7 +217,8 @@ func (c *runCommand) pipeline(ctx context.Context, config runConfig, store *clic
 	events, open := consume.NewEventsMetric(), recompute.NewOpenMetric()
 	registry.MustRegister(events, open)
 	p.recomputer = recompute.New(recompute.Config{
-		Store: store, Rates: p.rates, Policies: p.workspaces.Policies, Log: log, Open: open,
+		Store: store, Rates: p.rates, Policies: p.workspaces.Policies, Released: p.workspaces.Released, Log: log, Open: open,
+		Metrics: recompute.NewNameMetrics(registry),
 	})
 	metrics := consume.NewMetrics(registry)
 	consumer := func(name string, topics []string, maxRecords int, handle consume.Handler) *consume.Consumer {
@@ -232,7 +235,8 @@ func (c *runCommand) pipeline(ctx context.Context, config runConfig, store *clic
 	clicks := &consume.Clicks{Store: store, Recomputer: p.recomputer, Erased: p.erased, Agents: config.agents}
 	p.payments = consumer("payments", consume.PaymentTopics, 2_000, payments.Handle)
 	p.clicks = consumer("clicks", consume.ClickTopics, 20_000, clicks.Handle)
-	p.warnings = []func() string{p.rates.Warning, payments.Warning}
+	p.held = consume.NewHeld(store, payments, p.workspaces.Released, registry, log)
+	p.warnings = []func() string{p.rates.Warning, payments.Warning, p.held.Warning}
 	if config.stripe != nil {
 		config.stripe.Patience, config.stripe.Log = 0, log
 		thin := &consume.Thin{API: config.stripe, Log: log}
@@ -300,6 +304,8 @@ func (p *pipeline) run(ctx context.Context, sweep, fxRefresh time.Duration) erro
 		group.Go(func() error { return p.thin.Run(ctx) })
 	}
 	group.Go(func() error { return p.recomputer.Sweep(ctx, sweep) })
+	group.Go(func() error { return p.recomputer.Background(ctx, sweep) })
+	group.Go(func() error { return p.held.Run(ctx, sweep) })
 	group.Go(func() error { return p.rates.Run(ctx, fxRefresh, sweep, p.recomputer.Wake) })
 	group.Go(func() error { return p.auditor.Run(ctx) })
 	group.Go(func() error { return p.erased.Run(ctx, p.store) })

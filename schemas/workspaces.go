@@ -194,6 +194,9 @@ func (c *workspacesCheck) checkID(id, path string) {
 		c.fault(path+".id", "the id has %d bytes (hint: 1 to %d)", len(id), maxKeyBytes)
 	case strings.ContainsFunc(id, notInKey):
 		c.fault(path+".id", "the id %q holds a space or a character that cannot be seen (hint: take it out)", id)
+	case strings.HasPrefix(id, HeldPrefix):
+		c.fault(path+".id", "the id %q begins with %s, which is kept for accounts that no workspace lists "+
+			"(hint: take that out)", id, HeldPrefix)
 	default:
 		c.claim(c.ids, id, path+".id", id, "the id "+strconv.Quote(id))
 	}

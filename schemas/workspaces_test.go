@@ -87,6 +87,7 @@ func TestWorkspacesFaults(t *testing.T) {
 		{"object for references", `[{` + ok + `,"keys":{"references":[]}}]`, "an object"},
 		{"no id", `[{}]`, "[0]: the workspace has no id"},
 		{"empty id", `[{"id":""}]`, "[0].id: the id has 0 bytes"},
+		{"id of held money", `[{"id":"unlisted/acct_1/"}]`, "[0].id|kept for accounts that no workspace lists"},
 		{"long id", `[{"id":"` + strings.Repeat("a", 201) + `"}]`, "201 bytes"},
 		{"space in an id", `[{"id":"a "}]`, "holds a space"},
 		{"repeated id", `[{` + ok + `},{` + ok + `}]`, `[1].id: the id "a" is used twice`},

@@ -30,7 +30,7 @@ import (
 //	                    processor (processor run)
 //	                            │
 //	                            ▼
-//	  ClickHouse (local clickhouse, a clickhouse on the PATH, or --clickhouse-dsn)   ← processor migrate
+//	  ClickHouse (local clickhouse, a clickhouse on the PATH, or --clickhouse-dsn)   ← processor migrate, processor replay rebuild
 //	                            │
 //	                            ▼
 //	              dashboard (in the supervisor)      metrics, health (in the supervisor)
@@ -220,6 +220,9 @@ func (s *supervisor) startAll(ctx context.Context, dashboard net.Listener) error
 	if err := s.prepareEngines(ctx); err != nil {
 		return err
 	}
+	if err := s.rebookOlder(ctx); err != nil {
+		return err
+	}
 
 	edge := s.served("edge", "ingest", edgeOps, 20*time.Second, "clicks")
 	edge.env = append(edge.env, "TRIBUTARY_SPOOL_DIR="+filepath.Join(s.Data, "spool"))
@@ -315,6 +318,16 @@ func (s *supervisor) prepareEngines(ctx context.Context) error {
 	}
 	running.Wait()
 	return errors.Join(errs...)
+}
+
+// rebookOlder books everything again where an earlier version kept its data here: without the engine,
+// which ends with this run, nobody could. Whoever gives a ClickHouse of their own decides when.
+func (s *supervisor) rebookOlder(ctx context.Context) error {
+	if s.ClickHouseDSN != "" {
+		return nil
+	}
+	p := s.served("rebuild", "processor", processorOps, 10*time.Second, "replay", "rebuild", "--exchange", "--if-older")
+	return p.complete(ctx, s.out)
 }
 
 // served is a program with an operations port, at the offset from --ops-addr.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -19,17 +20,141 @@ import (
 	"tributary/schemas"
 )
 
-// Edges returns every edge of workspace that begins at one of the nodes, and of what clicks and
-// browsers reported under a name the first.
-func (s *Store) Edges(ctx context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error) {
-	var edges, firsts []identity.Edge
+// Names returns what the nodes lead to, and of what clicks and browsers reported under a name the
+// first: every edge of a sale or lead, and of a shared name those to other names, cut where there
+// are more than identity.Most. However many sales and leads share a name, none of them is read.
+func (s *Store) Names(ctx context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error) {
+	return s.edges(ctx, workspace, nodes, "AND ("+isHour+" OR NOT ("+toSales+"))")
+}
+
+// Neighbours is Names, and returns the sales and leads under a shared name too, cut in the same way.
+func (s *Store) Neighbours(ctx context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error) {
+	return s.edges(ctx, workspace, nodes, "")
+}
+
+// AllEdges returns every edge that begins at one of the nodes, however many there are, and of what
+// clicks and browsers reported under a name the first.
+func (s *Store) AllEdges(ctx context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error) {
+	edges, err := s.identities(ctx, workspace, nodes)
+	if err != nil {
+		return nil, err
+	}
+	firsts, err := s.FirstNames(ctx, workspace, nodes)
+	return append(edges, firsts...), err
+}
+
+// EdgesAfter returns up to limit edges of one name, in order of their targets, from the one behind
+// after on.
+func (s *Store) EdgesAfter(ctx context.Context, workspace string, name, after identity.Node, limit int) ([]identity.Edge, error) {
+	return Collect(ctx, s, "identities", `SELECT key, target, source, at, carried FROM identities FINAL
+WHERE workspace = ? AND key = ? AND target > ? ORDER BY target LIMIT ?`,
+		[]any{workspace, string(name), string(after), limit}, scanEdge)
+}
+
+// Deferred returns the requests that are not finished.
+func (s *Store) Deferred(ctx context.Context) ([]Deferred, error) {
+	return Collect(ctx, s, "deferred_names", `SELECT workspace, name, request, at FROM deferred_names FINAL
+WHERE NOT done ORDER BY at`, nil, func(rows driver.Rows, d *Deferred) error {
+		return rows.Scan(&d.Workspace, (*string)(&d.Name), &d.Request, &d.At)
+	})
+}
+
+// within is a condition of SQL: a column names a node of one of the types. ClickHouse finds ranges
+// of the table's key by it.
+func within(column string, types ...string) string {
+	var any []string
+	for _, t := range types {
+		any = append(any, column+" >= '"+t+":' AND "+column+" < '"+t+";'")
+	}
+	return strings.Join(any, " OR ")
+}
+
+var (
+	isHour  = within("key", identity.PaymentHour, identity.InvoiceHour)
+	toSales = within("target", identity.Object, identity.Movement, identity.Lead)
+)
+
+// edges returns all edges of the sales and leads among the nodes, those of shared names that fulfil
+// a condition, and what was reported first.
+func (s *Store) edges(ctx context.Context, workspace string, nodes []identity.Node, condition string) ([]identity.Edge, error) {
+	var own, shared []identity.Node
+	for _, n := range nodes {
+		if n.Standalone() {
+			own = append(own, n)
+		} else {
+			shared = append(shared, n)
+		}
+	}
+	var edges, ofShared, firsts []identity.Edge
 	lookups, lctx := errgroup.WithContext(ctx)
-	lookups.Go(func() (err error) { edges, err = s.identities(lctx, workspace, nodes); return err })
-	lookups.Go(func() (err error) { firsts, err = s.FirstNames(lctx, workspace, nodes); return err })
+	lookups.Go(func() (err error) { edges, err = s.identities(lctx, workspace, own); return err })
+	lookups.Go(func() (err error) { ofShared, err = s.cutEdges(lctx, workspace, shared, condition); return err })
+	lookups.Go(func() (err error) { firsts, err = s.FirstNames(lctx, workspace, shared); return err })
 	if err := lookups.Wait(); err != nil {
 		return nil, err
 	}
-	return append(edges, firsts...), nil
+	return slices.Concat(edges, ofShared, firsts), nil
+}
+
+// edgesOf are the edges of a name to names of one type.
+type edgesOf struct {
+	name identity.Node
+	typ  string
+}
+
+// cutEdges looks the edges of shared names up. Where one has more than identity.Most to one type, it
+// asks for the other end of them and for their number.
+func (s *Store) cutEdges(ctx context.Context, workspace string, nodes []identity.Node, condition string) ([]identity.Edge, error) {
+	found, err := s.firstEdges(ctx, workspace, nodes, condition, "target")
+	if err != nil || len(found) <= identity.Most {
+		return found, err
+	}
+	groups := make(map[edgesOf][]identity.Edge)
+	for _, e := range found {
+		of := edgesOf{e.A, e.B.Type()}
+		groups[of] = append(groups[of], e)
+	}
+	var kept []identity.Edge
+	for of, first := range groups {
+		if len(first) <= identity.Most {
+			kept = append(kept, first...)
+			continue
+		}
+		type counted struct{ n uint64 }
+		only := "AND " + within("target", of.typ)
+		total, err := Collect(ctx, s, "identities", "SELECT uniqExact(target) FROM identities WHERE workspace = ? AND key = ? "+only,
+			[]any{workspace, string(of.name)}, func(rows driver.Rows, c *counted) error { return rows.Scan(&c.n) })
+		if err != nil {
+			return nil, err
+		}
+		last := first
+		if of.typ == identity.Click {
+			if last, err = s.firstEdges(ctx, workspace, []identity.Node{of.name}, only, "target DESC"); err != nil {
+				return nil, err
+			}
+		}
+		kept = append(kept, identity.Cut(first, last, total[0].n)...)
+	}
+	return kept, nil
+}
+
+// firstEdges returns the edges that fulfil a condition, in an order of their targets, of each name
+// and type of target at most one more than identity.Most.
+func (s *Store) firstEdges(ctx context.Context, workspace string, nodes []identity.Node, condition, order string) ([]identity.Edge, error) {
+	return Lookup(ctx, s, "identities", nodes, func(chunk []identity.Node) (string, []any) {
+		return `SELECT key, target, source, at, carried FROM identities FINAL
+WHERE workspace = ? AND key IN (?) ` + condition + ` ORDER BY key, ` + order + `
+LIMIT ` + strconv.Itoa(identity.Most+1) + ` BY key, substring(target, 1, position(target, ':'))`,
+			[]any{workspace, texts(chunk)}
+	}, scanEdge)
+}
+
+func texts(nodes []identity.Node) []string {
+	list := make([]string, len(nodes))
+	for i, n := range nodes {
+		list[i] = string(n)
+	}
+	return list
 }
 
 // FirstNames returns what was reported first under those of the names that a click or a browser may
@@ -43,12 +168,8 @@ func (s *Store) FirstNames(ctx context.Context, workspace string, nodes []identi
 		}
 	}
 	return Lookup(ctx, s, "first_names", names, func(chunk []identity.Node) (string, []any) {
-		keys := make([]string, len(chunk))
-		for i, n := range chunk {
-			keys[i] = string(n)
-		}
 		return `SELECT name, target, source, at FROM first_names FINAL
-WHERE workspace = ? AND name IN (?)`, []any{workspace, keys}
+WHERE workspace = ? AND name IN (?)`, []any{workspace, texts(chunk)}
 	}, func(rows driver.Rows, e *identity.Edge) error {
 		return rows.Scan((*string)(&e.A), (*string)(&e.B), &e.Source, &e.At)
 	})
@@ -56,12 +177,8 @@ WHERE workspace = ? AND name IN (?)`, []any{workspace, keys}
 
 func (s *Store) identities(ctx context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error) {
 	return Lookup(ctx, s, "identities", nodes, func(chunk []identity.Node) (string, []any) {
-		keys := make([]string, len(chunk))
-		for i, n := range chunk {
-			keys[i] = string(n)
-		}
 		return `SELECT key, target, source, at, carried FROM identities FINAL
-WHERE workspace = ? AND key IN (?) ORDER BY key, target`, []any{workspace, keys}
+WHERE workspace = ? AND key IN (?) ORDER BY key, target`, []any{workspace, texts(chunk)}
 	}, scanEdge)
 }
 
@@ -101,9 +218,10 @@ type Account struct {
 	Livemode      bool
 }
 
-// Accounts returns every Stripe account that the ledger has entries of.
+// Accounts returns every Stripe account that the ledger has entries of, other than held ones.
 func (s *Store) Accounts(ctx context.Context) ([]Account, error) {
-	return Collect(ctx, s, "ledger", `SELECT DISTINCT account, workspace, livemode FROM ledger`, nil,
+	return Collect(ctx, s, "ledger", `SELECT DISTINCT account, workspace, livemode FROM ledger
+WHERE NOT startsWith(workspace, ?)`, []any{schemas.HeldPrefix},
 		func(rows driver.Rows, a *Account) error { return rows.Scan(&a.ID, &a.Workspace, &a.Livemode) })
 }
 

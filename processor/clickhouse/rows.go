@@ -429,3 +429,25 @@ var erasureColumns = []column[ErasureRow]{
 func (s *Store) InsertErasures(ctx context.Context, rows []ErasureRow) error {
 	return insert(ctx, s, "erasures", erasureColumns, rows)
 }
+
+// Deferred is a request to book again what lies under a name that very many sales or leads share.
+type Deferred struct {
+	Workspace string
+	Name      identity.Node
+	Request   string // random: a request that comes while another is being worked on is one more
+	At        time.Time
+	Done      bool
+}
+
+var deferredColumns = []column[Deferred]{
+	col("workspace", func(r *Deferred) string { return r.Workspace }),
+	col("name", func(r *Deferred) string { return string(r.Name) }),
+	col("request", func(r *Deferred) string { return r.Request }),
+	col("at", func(r *Deferred) time.Time { return r.At }),
+	col("done", func(r *Deferred) bool { return r.Done }),
+}
+
+// InsertDeferred inserts requests, and with Done that they are finished.
+func (s *Store) InsertDeferred(ctx context.Context, rows []Deferred) error {
+	return insert(ctx, s, "deferred_names", deferredColumns, rows)
+}

@@ -30,8 +30,8 @@ import (
 type Payments struct {
 	Store      recompute.Store
 	Recomputer *recompute.Recomputer
-	// Workspace returns the workspace that books an event, and whether there is one: see
-	// workspace.File.Of.
+	// Workspace returns the workspace that books an event, or where none does the one that holds it:
+	// see workspace.File.Of.
 	Workspace func(e *schemas.StripeEvent) (workspace string, listed bool)
 	// Keys returns the metadata keys of a workspace; nil: the built-in ones everywhere.
 	Keys func(workspace string) *stripe.Keys
@@ -64,6 +64,7 @@ func NewEventsMetric() *prometheus.CounterVec {
 
 type paymentBatch struct {
 	events      []clickhouse.EventRow
+	release     bool // events are what was held: they are stored last, as a sign that they are booked
 	facts       []clickhouse.FactRow
 	leads       []ledger.Lead
 	firsts      []clickhouse.EdgeRow // what browsers report under a name, of which the first counts
@@ -83,7 +84,18 @@ func (b *paymentBatch) changesOf(workspace string) *recompute.Changes {
 
 // Handle is a Handler.
 func (m *Payments) Handle(ctx context.Context, records []*kgo.Record, deadLetter DeadLetter) error {
-	b := &paymentBatch{changes: make(map[string]*recompute.Changes)}
+	return m.handle(ctx, &paymentBatch{changes: make(map[string]*recompute.Changes)}, records, deadLetter)
+}
+
+// release is a Handler of events that were held. Each is stored in its workspace after it has been
+// booked there: killed in between, it is booked once more.
+func (m *Payments) release(ctx context.Context, records []*kgo.Record, deadLetter DeadLetter) error {
+	b := &paymentBatch{changes: make(map[string]*recompute.Changes), release: true}
+	return m.handle(ctx, b, records, deadLetter)
+}
+
+func (m *Payments) handle(ctx context.Context, b *paymentBatch, records []*kgo.Record, deadLetter DeadLetter) error {
+	b.events, b.facts = make([]clickhouse.EventRow, 0, len(records)), make([]clickhouse.FactRow, 0, 2*len(records))
 	for _, r := range records {
 		var err error
 		step, reason := "decode", "unreadable"
@@ -107,9 +119,13 @@ func (m *Payments) Handle(ctx context.Context, records []*kgo.Record, deadLetter
 // flush stores the batch, and only then recomputes what it affects: recompute.Recomputer says why
 // in this order.
 func (m *Payments) flush(ctx context.Context, b *paymentBatch) error {
-	return m.Recomputer.Apply(ctx, b.changes, func(ctx context.Context) error {
+	first, last := b.events, []clickhouse.EventRow(nil)
+	if b.release {
+		first, last = last, first
+	}
+	err := m.Recomputer.Apply(ctx, b.changes, func(ctx context.Context) error {
 		inserts, ictx := errgroup.WithContext(ctx)
-		inserts.Go(func() error { return m.Store.InsertEvents(ictx, b.events) })
+		inserts.Go(func() error { return m.Store.InsertEvents(ictx, first) })
 		inserts.Go(func() error { return m.Store.InsertDeadLetters(ictx, b.deadLetters) })
 		inserts.Go(func() error { return m.Store.InsertFacts(ictx, b.facts) })
 		inserts.Go(func() error { return m.Store.InsertLeads(ictx, b.leads) })
@@ -117,6 +133,10 @@ func (m *Payments) flush(ctx context.Context, b *paymentBatch) error {
 		inserts.Go(func() error { return m.Store.InsertEdges(ictx, b.oneWay) })
 		return inserts.Wait()
 	})
+	if err != nil {
+		return err
+	}
+	return m.Store.InsertEvents(ctx, last)
 }
 
 func (m *Payments) event(b *paymentBatch, r *kgo.Record) (step, reason string, err error) {
@@ -125,11 +145,6 @@ func (m *Payments) event(b *paymentBatch, r *kgo.Record) (step, reason string, e
 		return "decode", "unreadable", err
 	}
 	workspace, listed := m.Workspace(e)
-	if !listed {
-		return "workspace", "unlisted_account", fmt.Errorf("no workspace lists account %q (livemode %t) with a "+
-			"secret that signed this event "+
-			"(hint: list it in the workspaces file, then processor replay dead-letters)", e.Account, e.Livemode)
-	}
 	e, _ = m.Erased.Event(workspace, e)
 	keys := stripe.Default()
 	if m.Keys != nil {
@@ -161,6 +176,9 @@ func (m *Payments) event(b *paymentBatch, r *kgo.Record) (step, reason string, e
 		facts.Names = identity.TestMode(facts.Names)
 	}
 	n.Edges = append(n.Edges, facts.Names...)
+	if !listed {
+		return "", "", nil // a lead that is held would be counted: it is told with the release
+	}
 	for _, l := range facts.Leads {
 		m.stripeLead(b, workspace, e, l)
 	}

@@ -57,7 +57,7 @@ func Apply(ctx context.Context, store recompute.Store, r *recompute.Recomputer, 
 // saleOf returns the name of the sale that an id belongs to.
 func saleOf(ctx context.Context, store recompute.Store, workspace, id string) (identity.Node, error) {
 	sale, movement := identity.New(identity.Object, id), identity.New(identity.Movement, id)
-	edges, err := store.Edges(ctx, workspace, []identity.Node{sale, movement})
+	edges, err := store.Names(ctx, workspace, []identity.Node{sale, movement})
 	if err != nil {
 		return "", err
 	}

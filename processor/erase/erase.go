@@ -67,7 +67,7 @@ func Find(ctx context.Context, store *clickhouse.Store, workspace string, from [
 		if len(next) == 0 {
 			break
 		}
-		edges, err := store.Edges(ctx, workspace, next)
+		edges, err := store.AllEdges(ctx, workspace, next)
 		if err != nil {
 			return nil, err
 		}
@@ -160,6 +160,9 @@ func RedactLateArrivals(ctx context.Context, store *clickhouse.Store, list *List
 		if err := redactEvents(ctx, store, list, p.Workspace, redaction.Quoted); err != nil {
 			return err
 		}
+		if err := deleteHeld(ctx, store, p.Workspace, redaction); err != nil {
+			return fmt.Errorf("delete what was held: %w", err)
+		}
 	}
 	if err := renameEdges(ctx, store, p.Workspace, redaction); err != nil {
 		return err
@@ -235,7 +238,7 @@ func renameEdges(ctx context.Context, store *clickhouse.Store, workspace string,
 	for i, n := range r.Nodes {
 		aliases[identity.Node(n)] = identity.Node(r.NodeAliases[i])
 	}
-	edges, err := store.Edges(ctx, workspace, slices.Sorted(maps.Keys(aliases)))
+	edges, err := store.AllEdges(ctx, workspace, slices.Sorted(maps.Keys(aliases)))
 	if err != nil {
 		return err
 	}

@@ -65,7 +65,10 @@ func newWorld(t *testing.T) *world {
 }
 
 // tell handles all records, as a processor that knows the list does.
-func (w *world) tell(list *erase.List) {
+func (w *world) tell(list *erase.List) { w.tellIn(list, "default", true) }
+
+// tellIn is tell where Stripe's events are of another workspace.
+func (w *world) tellIn(list *erase.List, workspace string, listed bool) {
 	w.Helper()
 	r := recompute.New(recompute.Config{Store: w.store, Rates: clickhousetest.FixedRates{"usd": "1"}, Log: slog.New(slog.DiscardHandler)})
 	keys, err := stripe.NewKeys(nil, nil)
@@ -75,7 +78,7 @@ func (w *world) tell(list *erase.List) {
 	keys.HashEmail = func(string) []byte { return hash }
 	clicks := &consume.Clicks{Store: w.store, Recomputer: r, Erased: list}
 	money := &consume.Payments{
-		Store: w.store, Recomputer: r, Erased: list, Workspace: func(*schemas.StripeEvent) (string, bool) { return "default", true },
+		Store: w.store, Recomputer: r, Erased: list, Workspace: func(*schemas.StripeEvent) (string, bool) { return workspace, listed },
 		Keys: func(string) *stripe.Keys { return keys }, Events: consume.NewEventsMetric(),
 	}
 	click := func(id schemas.ClickID, visitor, foreign string) *kgo.Record {
@@ -231,5 +234,35 @@ func TestAccountCustomer(t *testing.T) {
 	redacted, changed := list.Event("default", e)
 	if !changed || strings.Contains(string(redacted.Body), "acct_anna") {
 		t.Errorf("the account is still in %s", redacted.Body)
+	}
+}
+
+// What was held of the person until a workspace listed the account is erased with the rest, unless it
+// is still to be booked.
+func TestHeldCopies(t *testing.T) {
+	w := newWorld(t)
+	held := schemas.HeldWorkspace("", "")
+	w.tellIn(nil, held, false)
+	waiting := &schemas.StripeEvent{ID: "evt_8", Type: "customer.created", ReceivedAt: epoch,
+		Body: []byte(`{"id":"evt_8","object":"event","data":{"object":{"id":"cus_anna","object":"customer"}}}`)}
+	err := w.store.InsertEvents(t.Context(), []clickhouse.EventRow{{Workspace: held, StripeEvent: waiting, Created: epoch}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	person, err := erase.Find(t.Context(), w.store, "default", []identity.Node{identity.New(identity.Customer, "cus_anna")}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := erase.Run(t.Context(), w.store, new(erase.List), person, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if n := w.mentions("cus_anna"); n != 1 {
+		t.Errorf("cus_anna is in %d rows, want the one event that is not booked yet", n)
+	}
+	if n := w.number("SELECT count() FROM stripe_events FINAL WHERE startsWith(workspace, 'unlisted/')"); n != 2 {
+		t.Errorf("%d events are held, want the one that is not booked yet and that of somebody else", n)
+	}
+	if n := w.number("SELECT count() FROM facts FINAL WHERE startsWith(workspace, 'unlisted/')"); n != 1 {
+		t.Errorf("%d facts are held, want that of somebody else", n)
 	}
 }

@@ -2,6 +2,8 @@ package erase
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -147,17 +149,10 @@ func redact(ctx context.Context, s *clickhouse.Store, workspace string, r redact
 			return err
 		}
 	}
-	nodes := array(r.Nodes)
-	// The name of an hour contains the customer; a field that was set back to a name ends in it:
-	// again:TIME NAME.
-	err := s.Exec(ctx, `ALTER TABLE identities DELETE WHERE workspace = ? AND (has(?, key) OR has(?, target)
-    OR multiSearchAny(concat(key, ' ', target), ?)
-    OR startsWith(key, 'again:') AND has(?, substring(key, position(key, ' ') + 1))
-    OR startsWith(target, 'again:') AND has(?, substring(target, position(target, ' ') + 1)))`,
-		workspace, nodes, nodes, clickhouse.Strings(hours(r.Nodes)), nodes, nodes)
-	if err != nil {
+	if err := deleteEdges(ctx, s, []string{workspace}, r.Nodes); err != nil {
 		return err
 	}
+	nodes := array(r.Nodes)
 	if err := s.Exec(ctx, "ALTER TABLE first_names DELETE WHERE workspace = ? AND has(?, name)", workspace, nodes); err != nil {
 		return err
 	}
@@ -167,6 +162,50 @@ func redact(ctx context.Context, s *clickhouse.Store, workspace string, r redact
 	return s.Exec(ctx, "ALTER TABLE dead_letters UPDATE body = '{}', key = '', headers = map() WHERE "+
 		"multiSearchAny(body, ?)",
 		array(r.Quoted))
+}
+
+// deleteEdges deletes the edges of names in some workspaces.
+func deleteEdges(ctx context.Context, s *clickhouse.Store, workspaces, names []string) error {
+	nodes := array(names)
+	// The name of an hour contains the customer; a field that was set back to a name ends in it:
+	// again:TIME NAME.
+	return s.Exec(ctx, `ALTER TABLE identities DELETE WHERE has(?, workspace) AND (has(?, key) OR has(?, target)
+    OR multiSearchAny(concat(key, ' ', target), ?)
+    OR startsWith(key, 'again:') AND has(?, substring(key, position(key, ' ') + 1))
+    OR startsWith(target, 'again:') AND has(?, substring(target, position(target, ' ') + 1)))`,
+		array(workspaces), nodes, nodes, clickhouse.Strings(hours(names)), nodes, nodes)
+}
+
+// deleteHeld deletes what names the person where this workspace's events were held until it listed
+// their account. All of that is booked in this workspace; what is not stays until it is.
+func deleteHeld(ctx context.Context, s *clickhouse.Store, workspace string, r redaction) error {
+	events := make(map[string][]string) // by the workspace in which they were held
+	err := s.Each(ctx, func(rows driver.Rows) error {
+		var held, id string
+		err := rows.Scan(&held, &id)
+		events[held] = append(events[held], id)
+		return err
+	}, `SELECT DISTINCT workspace, event_id FROM stripe_events WHERE startsWith(workspace, ?)
+AND multiSearchAny(body, ?) AND event_id IN (SELECT event_id FROM stripe_events WHERE workspace = ?)`,
+		schemas.HeldPrefix, array(r.Quoted), workspace)
+	if err != nil || len(events) == 0 {
+		return err
+	}
+	for held, ids := range events {
+		err := s.Exec(ctx, "ALTER TABLE stripe_events DELETE WHERE workspace = ? AND has(?, event_id)", held, array(ids))
+		if err != nil {
+			return err
+		}
+	}
+	held := slices.Sorted(maps.Keys(events))
+	for _, table := range []string{"facts", "ledger", "ledger_log"} {
+		err := s.Exec(ctx, "ALTER TABLE "+table+" DELETE WHERE has(?, workspace) AND "+
+			"(has(?, customer_id) OR has(?, external_customer_id))", array(held), array(r.Values), array(r.Values))
+		if err != nil {
+			return err
+		}
+	}
+	return deleteEdges(ctx, s, held, r.Nodes)
 }
 
 // redactClicks removes the person from clicks and page views, as List.Click does of rows that are

@@ -156,8 +156,8 @@ func Explain(ctx context.Context, store *clickhouse.Store, workspace, object str
 	if err != nil {
 		return nil, err
 	}
-	edges := identity.Remember(store.Edges)
-	affected, err := identity.Touched(ctx, edges, workspace, from)
+	edges := identity.Remember(store.Names)
+	affected, _, err := identity.Touched(ctx, store.Neighbours, workspace, from)
 	if err != nil {
 		return nil, err
 	}

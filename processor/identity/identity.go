@@ -4,6 +4,7 @@ package identity
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -170,7 +171,37 @@ type Edge struct {
 	// Carried says that every sale which it concerns has been booked with it: told again, it asks
 	// for no work.
 	Carried bool
+	// Beyond is 0, or how many edges A has to names of B's type, of which this one stands for those
+	// that are left out: see Cut.
+	Beyond uint64
 }
+
+// Most is how many edges a name may have to names of one type before they are cut: a name that a
+// million leads or sales share costs a sale no more than one that some hundreds share.
+const Most = 500
+
+// Cut returns what a lookup answers of a name's edges to one type of names, where they are more than
+// Most. first and last are Most of them with the smallest and the greatest targets, in this order
+// and in the opposite one; total is how many there are.
+//
+// Of clicks both ends stay, the oldest and the latest, since their ids are in order of time: these
+// are what a policy of first or of last touch credits. The objects of an hour are not compared when
+// there are so many (ledger.MostNear), so that any of them will do. Any other name of which there
+// are so many names nobody.
+func Cut(first, last []Edge, total uint64) []Edge {
+	a, typ := first[0].A, first[0].B.Type()
+	if a.isHour() {
+		return first[:Most]
+	}
+	var kept []Edge
+	if typ == Click {
+		kept = slices.Concat(first[:Most/2], last[:Most/2])
+	}
+	return append(kept, Edge{A: a, B: New(typ, ""), Beyond: total})
+}
+
+// isHour reports whether n is an hour of payments or invoices.
+func (n Node) isHour() bool { return n.Type() == PaymentHour || n.Type() == InvoiceHour }
 
 // leadsTo tells, for a sale that is being resolved, which types of names may be followed from one
 // type to the next. A customer's or a subscription's other sales are not followed: they are other
@@ -215,16 +246,16 @@ var touches = map[string]map[string]bool{
 
 // Changes tells which ends of a new edge know more by it: those from which it may be followed. A
 // popular coupon knows nothing new when another promotion code is made of it.
-func (e Edge) Changes() []Node {
-	var changed []Node
-	if leadsTo[e.A.Type()][e.B.Type()] {
-		changed = append(changed, e.A)
-	}
-	if leadsTo[e.B.Type()][e.A.Type()] {
-		changed = append(changed, e.B)
-	}
-	return changed
+func (e Edge) Changes() (a, b bool) {
+	typA, typB := e.A.Type(), e.B.Type()
+	return leadsTo[typA][typB], leadsTo[typB][typA]
 }
+
+// Touches reports whether something new about n may concern what is named m, or by m.
+func (n Node) Touches(m Node) bool { return touches[n.Type()][m.Type()] }
+
+// LeadsOn reports whether a sale that n names may be credited by what n leads to.
+func (n Node) LeadsOn() bool { return leadsTo[n.Type()] != nil }
 
 // Standalone tells whether n is a row of its own (a sale, a movement, a lead) and not a name that
 // many of them may share.

@@ -16,9 +16,12 @@ type Edges func(ctx context.Context, workspace string, nodes []Node) ([]Edge, er
 func Remember(edges Edges) Edges {
 	known := make(map[Node][]Edge)
 	return func(ctx context.Context, workspace string, nodes []Node) ([]Edge, error) {
-		var fresh []Node
+		fresh := make([]Node, 0, len(nodes))
+		total := 0
 		for _, n := range nodes {
-			if _, ok := known[n]; !ok {
+			if list, ok := known[n]; ok {
+				total += len(list)
+			} else {
 				fresh = append(fresh, n)
 			}
 		}
@@ -33,8 +36,9 @@ func Remember(edges Edges) Edges {
 			for _, e := range got {
 				known[e.A] = append(known[e.A], e)
 			}
+			total += len(got)
 		}
-		var out []Edge
+		out := make([]Edge, 0, total)
 		for _, n := range nodes {
 			out = append(out, known[n]...)
 		}
@@ -95,10 +99,10 @@ func spread(
 }
 
 // Touched walks from names about which something new is known to the objects and leads that it may
-// concern. The names that are objects or leads themselves are among the answer.
-func Touched(ctx context.Context, edges Edges, workspace string, changed []Node) ([]Node, error) {
-	var found []Node
-	err := spread(ctx, edges, workspace, changed, make(map[Node]bool), func(n Node) (ask bool, alias Node) {
+// concern. The names that are objects or leads themselves are among the answer. many are the names
+// that too many of them share: none beyond those is in found.
+func Touched(ctx context.Context, edges Edges, workspace string, changed []Node) (found, many []Node, err error) {
+	err = spread(ctx, edges, workspace, changed, make(map[Node]bool), func(n Node) (ask bool, alias Node) {
 		switch typ, value := n.Split(); typ {
 		case Object, Lead, Movement:
 			found = append(found, n)
@@ -109,8 +113,13 @@ func Touched(ctx context.Context, edges Edges, workspace string, changed []Node)
 			return true, New(Reference, value)
 		}
 		return true, ""
-	}, func(e Edge) bool { return touches[e.A.Type()][e.B.Type()] })
-	return found, err
+	}, func(e Edge) bool {
+		if e.Beyond > 0 && e.A.Touches(e.B) {
+			many = append(many, e.A)
+		}
+		return e.Beyond == 0 && e.A.Touches(e.B)
+	})
+	return found, many, err
 }
 
 // Graph is the part of the names that was walked from some objects or leads: enough to resolve each
@@ -118,12 +127,13 @@ func Touched(ctx context.Context, edges Edges, workspace string, changed []Node)
 type Graph struct {
 	out  map[Node][]Edge
 	seen map[Node]bool
+	cut  map[Node]map[Node]uint64 // Edge.Beyond of what was cut, by its ends
 }
 
 // Explore loads everything that bears on the given objects and leads, level by level, all of them
 // together.
 func Explore(ctx context.Context, edges Edges, workspace string, from []Node) (*Graph, error) {
-	g := &Graph{out: make(map[Node][]Edge), seen: make(map[Node]bool)}
+	g := &Graph{out: make(map[Node][]Edge), seen: make(map[Node]bool), cut: make(map[Node]map[Node]uint64)}
 	return g, g.Explore(ctx, edges, workspace, from)
 }
 
@@ -140,6 +150,10 @@ func (g *Graph) Explore(ctx context.Context, edges Edges, workspace string, from
 		return ask, alias
 	}, func(e Edge) bool {
 		if !leadsTo[e.A.Type()][e.B.Type()] {
+			return false
+		}
+		if e.Beyond > 0 {
+			g.addCut(e)
 			return false
 		}
 		if !g.pair(e) {
@@ -179,6 +193,10 @@ func (g *Graph) Add(edges []Edge) {
 		if !leadsTo[e.A.Type()][e.B.Type()] || g.pair(e) {
 			continue
 		}
+		if e.Beyond > 0 {
+			g.addCut(e)
+			continue
+		}
 		if !slices.ContainsFunc(g.out[e.A], func(o Edge) bool { return o.B == e.B }) {
 			g.out[e.A] = append(g.out[e.A], e)
 		}
@@ -187,6 +205,24 @@ func (g *Graph) Add(edges []Edge) {
 
 // From gives the edges that lead on from n.
 func (g *Graph) From(n Node) []Edge { return g.out[n] }
+
+// Beyond returns how many edges n has to names of the types of which some were cut; 0 if none were.
+func (g *Graph) Beyond(n Node) (total uint64) {
+	for _, edges := range g.cut[n] {
+		total += edges
+	}
+	return total
+}
+
+// Cut returns how many names have edges that were cut.
+func (g *Graph) Cut() int { return len(g.cut) }
+
+func (g *Graph) addCut(e Edge) {
+	if g.cut[e.A] == nil {
+		g.cut[e.A] = make(map[Node]uint64)
+	}
+	g.cut[e.A][e.B] = e.Beyond
+}
 
 // Group gives the payment that n belongs to: all objects that are aliases of each other, and the
 // movements that belong to them, n's own among them, in no particular order.

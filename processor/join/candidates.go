@@ -254,16 +254,24 @@ func NewSearch(g *identity.Graph, clicks map[identity.Node]*Click, from []identi
 		}
 	}
 	s.correct(from)
-	slices.SortFunc(s.Found, better)
-	seen := make(map[string]bool, len(s.Found))
-	s.Found = slices.DeleteFunc(s.Found, func(c Credit) bool {
-		twice := seen[c.Target()]
-		seen[c.Target()] = true
-		return twice
-	})
+	if len(s.Found) > 1 {
+		s.sort()
+	}
 	slices.Sort(s.unmet)
 	s.unmet = slices.Compact(s.unmet)
 	return s
+}
+
+// sort puts the best first and leaves one of each target.
+func (s *Search) sort() {
+	slices.SortFunc(s.Found, better)
+	seen := make(map[string]bool, len(s.Found))
+	s.Found = slices.DeleteFunc(s.Found, func(c Credit) bool {
+		target := c.Target()
+		twice := seen[target]
+		seen[target] = true
+		return twice
+	})
 }
 
 // decided returns the credit itself, or none where a person decided that the sale is nobody's.
@@ -499,8 +507,9 @@ func Merge(searches ...*Search) (best Credit, others []Credit) {
 	}
 	seen := map[string]bool{}
 	return best, slices.DeleteFunc(slices.Clone(others[1:]), func(c Credit) bool {
-		twice := c.Same(best) || seen[c.Target()]
-		seen[c.Target()] = true
+		target := c.Target()
+		twice := c.Same(best) || seen[target]
+		seen[target] = true
 		return twice
 	})
 }

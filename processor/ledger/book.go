@@ -43,9 +43,14 @@ type paid struct {
 // It also returns the objects of all these sales, so that a caller with many changed objects books
 // each sale once.
 func (k *Evidence) Book(object identity.Node) (entries []Entry, objects []identity.Node) {
-	for _, b := range k.open(object) {
+	list := k.open(object)
+	for _, b := range list {
 		b.book()
-		entries = append(entries, b.entries...)
+		if len(list) == 1 {
+			entries = b.entries
+		} else {
+			entries = append(entries, b.entries...)
+		}
 		for _, g := range b.groups {
 			objects = append(objects, g.nodes...)
 		}
@@ -184,6 +189,9 @@ func (b *books) book() {
 	for _, id := range sortedKeys(b.sales) {
 		b.shareTax(b.sales[id])
 	}
+	if b.Hold != nil {
+		b.hold(b.Hold(b.livemode))
+	}
 	for n := range b.entries {
 		e := &b.entries[n]
 		class := uint64(classBooked)
@@ -254,13 +262,32 @@ func describe(e *Entry, facts []stripe.Fact) {
 // supersede writes that the payment of an object is booked under another one. It needs the names
 // alone, whether or not the object was ever booked, so it does not matter who comes first.
 func (b *books) supersede(object, by string) {
-	e := Entry{
-		Workspace: b.Workspace, ID: NewEntryID(b.account, b.livemode, object, stripe.Payment, ""), Account: b.account, Livemode: b.livemode,
-		Kind: stripe.Payment, ObjectID: object, SaleID: by, OccurredAt: time.Unix(0, 0).UTC(), ReceivedAt: time.Unix(0, 0).UTC(),
-		MatchRule: join.RuleNone, Status: Superseded, SupersededBy: by,
-	}
+	id := NewEntryID(b.account, b.livemode, object, stripe.Payment, "")
+	e := b.superseded(id, stripe.Payment, object, by)
 	if !slices.ContainsFunc(b.entries, func(o Entry) bool { return o.ID == e.ID }) {
 		b.entries = append(b.entries, e)
+	}
+}
+
+func (b *books) superseded(id EntryID, kind, object, by string) Entry {
+	return Entry{
+		Workspace: b.Workspace, ID: id, Account: b.account, Livemode: b.livemode, Kind: kind,
+		ObjectID: object, SaleID: by, OccurredAt: time.Unix(0, 0).UTC(), ReceivedAt: time.Unix(0, 0).UTC(),
+		MatchRule: join.RuleNone, Status: Superseded, SupersededBy: by,
+	}
+}
+
+// hold gives the entries of an account that no workspace lists their status. Once a workspace lists
+// it they are booked there, under the same objects, and superseded here.
+func (b *books) hold(status Status) {
+	for n := range b.entries {
+		switch e := &b.entries[n]; {
+		case e.Status == Superseded:
+		case status == Superseded:
+			*e = b.superseded(e.ID, e.Kind, e.ObjectID, e.ObjectID)
+		default:
+			e.Status = status
+		}
 	}
 }
 
@@ -388,9 +415,11 @@ func (b *books) convert(e *Entry) uint64 {
 	if err != nil {
 		return 0
 	}
-	net, err := fx.USD(e.Amount-e.Tax, exponent, quote.USD)
-	if err != nil {
-		return 0
+	net := amount
+	if e.Tax != 0 {
+		if net, err = fx.USD(e.Amount-e.Tax, exponent, quote.USD); err != nil {
+			return 0
+		}
 	}
 	e.AmountUSD, e.NetUSD, e.FXRate = &amount, &net, &quote.USD
 	e.FXDate, e.FXSource, e.FXFinal = quote.Date.Time(), quote.Source, quote.Final

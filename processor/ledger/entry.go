@@ -13,7 +13,7 @@ import (
 type Status string
 
 // Booked entries are summed. A held one is of an account that no workspace lists. A superseded one
-// is booked under another object.
+// is booked under another object, or was held and is booked in the workspace that lists its account.
 const (
 	Booked     Status = "booked"
 	Held       Status = "held"
@@ -69,7 +69,7 @@ type Entry struct {
 	MatchCandidates []string
 
 	Status       Status
-	SupersededBy string
+	SupersededBy string // the other object; the entry's own if it was held
 	Version      Version
 
 	transaction string // the balance transaction by which a dispute's money moved; empty if unknown

@@ -31,6 +31,9 @@ type Evidence struct {
 	Clicks   map[identity.Node]*join.Click
 	Rates    Rates
 	Policies join.Policies
+	// Hold returns whether the sales of one mode are held, or are booked in another workspace now;
+	// nil: neither. See recompute.Config.Released.
+	Hold func(livemode bool) Status
 
 	near map[identity.Node][]identity.Node // by hour
 }

@@ -75,11 +75,12 @@ func (g *group) head() *group {
 // newGroup sorts the facts of one account and mode by payment and invoice.
 func (k *Evidence) newGroup(nodes []identity.Node, of accountMode) *group {
 	g := &group{
-		nodes:    slices.Sorted(slices.Values(nodes)),
+		nodes:    slices.Clone(nodes),
 		payments: map[string]*payment{},
 		invoices: map[string]*invoice{},
 		settled:  map[string][]stripe.Fact{},
 	}
+	slices.Sort(g.nodes)
 	for _, n := range g.nodes {
 		id := n.Value()
 		for _, f := range k.Facts[id] {
@@ -103,7 +104,8 @@ func (k *Evidence) newGroup(nodes []identity.Node, of accountMode) *group {
 	for _, i := range g.invoices {
 		i.read()
 	}
-	g.search = join.NewSearch(k.Graph, k.Clicks, g.nodes, g.times(k), k.Policies.At(g.times(k).First))
+	times := g.times(k)
+	g.search = join.NewSearch(k.Graph, k.Clicks, g.nodes, times, k.Policies.At(times.First))
 	return g
 }
 
@@ -212,13 +214,16 @@ func (k *Evidence) link(g *group) {
 	}
 	for _, id := range sortedKeys(g.payments) {
 		p := g.payments[id]
-		largest := map[[2]string]int64{} // by invoice payment: its event may come twice
+		var largest map[[2]string]int64 // by invoice payment: its event may come twice
 		for _, f := range p.facts {
 			if f.InvoiceID != "" {
 				tie(g.invoice(f.InvoiceID), p.id)
 			}
 			if f.Source != stripe.FromInvoicePayment {
 				continue
+			}
+			if largest == nil {
+				largest = make(map[[2]string]int64)
 			}
 			key := [2]string{f.InvoiceID, f.ObjectID}
 			largest[key] = max(largest[key], f.Amount)

@@ -24,10 +24,23 @@ import (
 // has seen more writes the greater version, equal versions mean equal rows, and whoever has seen
 // everything writes the greatest, whatever a row's content does meanwhile. So content may be any
 // function of the set, also one that takes back what it assumed.
+//
+// A row that bears on names of which edges were cut (identity.Cut) is computed from a choice among
+// them, which moves when there are more. How many there are comes before the count of what was
+// chosen, and lifts such a row above all others:
+//
+//	bits  what
+//	2, 1  class, crowded, as above
+//	1     1: edges were cut
+//	22    how many edges the names have of which some were cut
+//	22    extent, count
+//	62    extent, earliness
+//	16    unused
+//	2     finality of the rate
 type Version struct{ hi, lo uint64 }
 
 // extent measures how much is known.
-type extent struct{ count, earliness uint64 }
+type extent struct{ count, earliness, beyond uint64 }
 
 // add counts one fact, name or click, by the time of its earliest report.
 func (x *extent) add(at time.Time) {
@@ -51,6 +64,7 @@ func (x *extent) names(k *Evidence, from []identity.Node) {
 	}
 	for i := 0; i < len(queue); i++ {
 		n := queue[i]
+		x.beyond += k.Graph.Beyond(n)
 		for _, e := range k.Graph.From(n) {
 			x.add(e.At)
 			visit(e.B)
@@ -83,9 +97,17 @@ func newVersion(class uint64, crowded bool, x extent, finality uint64) Version {
 	} else {
 		v.push(1, 0)
 	}
-	v.push(23, x.count)
-	v.push(62, x.earliness)
-	v.push(38, 0)
+	if x.beyond > 0 {
+		v.push(1, 1)
+		v.push(22, x.beyond)
+		v.push(22, x.count)
+		v.push(62, x.earliness)
+		v.push(16, 0)
+	} else {
+		v.push(23, min(x.count, 1<<22-1))
+		v.push(62, x.earliness)
+		v.push(38, 0)
+	}
 	v.push(2, finality)
 	return v
 }
@@ -128,6 +150,9 @@ func (v Version) bits(offset, width uint) uint64 {
 // Crowded reports whether the row was computed without a look at what lies near it, because that is
 // too much.
 func (v Version) Crowded() bool { return v.bits(125, 1) == 1 }
+
+// Cut reports whether the row bears on names that have more edges than are looked at.
+func (v Version) Cut() bool { return v.bits(124, 1) == 1 }
 
 // Learned names what was known more when a greater version of a row was written.
 type Learned string

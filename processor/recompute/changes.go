@@ -24,39 +24,41 @@ type Changes struct {
 // A sale that is stored later looks the edge up itself.
 func (r *Recomputer) fresh(ctx context.Context, workspace string, edges []identity.Edge) ([]identity.Edge, error) {
 	type ends struct{ a, b identity.Node }
-	earliest := make(map[ends]identity.Edge, len(edges))
-	order := make([]ends, 0, len(edges))
+	places := make(map[ends]int, len(edges)) // in earliest
+	earliest := make([]identity.Edge, 0, len(edges))
 	for _, e := range edges {
 		k := ends{e.A, e.B}
-		old, twice := earliest[k]
-		if !twice {
-			order = append(order, k)
-		}
-		if !twice || e.At.Before(old.At) {
-			earliest[k] = e
+		place, twice := places[k]
+		switch {
+		case !twice:
+			places[k] = len(earliest)
+			earliest = append(earliest, e)
+		case e.At.Before(earliest[place].At):
+			earliest[place] = e
 		}
 	}
 	var shared []identity.Edge
-	for _, k := range order {
-		if sharesName(earliest[k]) {
-			shared = append(shared, earliest[k])
+	for _, e := range earliest {
+		if sharesName(e) {
+			shared = append(shared, e)
 		}
 	}
-	if len(shared) > 0 {
-		carried, err := r.cfg.Store.Carried(ctx, workspace, shared)
-		if err != nil {
-			return nil, err
-		}
-		for _, c := range carried {
-			k := ends{c.A, c.B}
-			if e, ok := earliest[k]; ok && !e.At.Before(c.At) {
-				delete(earliest, k)
-			}
+	if len(shared) == 0 {
+		return earliest, nil
+	}
+	carried, err := r.cfg.Store.Carried(ctx, workspace, shared)
+	if err != nil {
+		return nil, err
+	}
+	known := make(map[int]bool, len(carried))
+	for _, c := range carried {
+		if place, ok := places[ends{c.A, c.B}]; ok && !earliest[place].At.Before(c.At) {
+			known[place] = true
 		}
 	}
-	kept := make([]identity.Edge, 0, len(earliest))
-	for _, k := range order {
-		if e, ok := earliest[k]; ok {
+	kept := earliest[:0]
+	for place, e := range earliest {
+		if !known[place] {
 			kept = append(kept, e)
 		}
 	}
@@ -66,12 +68,9 @@ func (r *Recomputer) fresh(ctx context.Context, workspace string, edges []identi
 // sharesName tells whether an edge changes what is known of a name that many sales may share. A
 // foreign click id does too, but there is one for every click, and its click is looked at anyway.
 func sharesName(e identity.Edge) bool {
-	for _, n := range e.Changes() {
-		if !n.Standalone() && n.Type() != identity.Reference {
-			return true
-		}
-	}
-	return false
+	shared := func(n identity.Node) bool { return !n.Standalone() && n.Type() != identity.Reference }
+	a, b := e.Changes()
+	return a && shared(e.A) || b && shared(e.B)
 }
 
 // carried gives the shared names among edges, marked: everything that they concern is booked.

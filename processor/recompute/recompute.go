@@ -17,6 +17,7 @@ import (
 	"tributary/processor/join"
 	"tributary/processor/ledger"
 	"tributary/processor/stripe"
+	"tributary/schemas"
 )
 
 // Config is what a Recomputer works with.
@@ -25,12 +26,17 @@ type Config struct {
 	Rates ledger.Rates
 	// Policies of a workspace; nil: the default everywhere.
 	Policies func(workspace string) join.Policies
+	// Released returns the workspace that books in one mode what is held in another, and whether there
+	// is one (workspace.File.Released); nil: what is held stays so.
+	Released func(held string, livemode bool) (workspace string, listed bool)
 	// Now is the clock; nil: time.Now.
 	Now func() time.Time
 	Log *slog.Logger
 	// Open is set to how many entries are not as good as they may become, by what they lack; nil:
 	// nobody asks.
 	Open *prometheus.GaugeVec
+	// Metrics of names that very many share; nil: nobody asks.
+	Metrics *NameMetrics
 }
 
 // Recomputer books the sales and leads that something new bears on. It is called after what is new
@@ -70,10 +76,16 @@ func (r *Recomputer) Apply(ctx context.Context, told map[string]*Changes, store 
 		return err
 	}
 	for workspace, n := range told {
-		changed := slices.Clone(n.Changed)
-		near := slices.Clone(changed)
+		changed := append(make([]identity.Node, 0, len(n.Changed)+len(n.Edges)), n.Changed...)
+		near := append(make([]identity.Node, 0, len(n.Changed)+4*len(n.Edges)), n.Changed...)
 		for _, e := range n.Edges {
-			changed = append(changed, e.Changes()...)
+			a, b := e.Changes()
+			if a {
+				changed = append(changed, e.A)
+			}
+			if b {
+				changed = append(changed, e.B)
+			}
 			if hours := e.B.Near(); hours != nil {
 				near = append(append(near, e.A), hours...)
 			} else {
@@ -119,7 +131,7 @@ func (r *Recomputer) Catalogue(ctx context.Context, workspace string, edges []id
 			return err
 		}
 	}
-	return nil
+	return r.Finish(ctx, false)
 }
 
 // Settlements learns what Stripe's balance was moved by, as an audit read it, and books whatever it
@@ -152,23 +164,39 @@ const chunkSize = 1000
 
 // Recompute books everything that the changed names of one workspace touch. near are names that the
 // walk will likely come to, those beside which the changed ones were told: asking for all of them
-// at once saves it most of its steps.
+// at once saves it most of its steps. What lies under a name that too many sales or leads share is
+// left to Background.
 func (r *Recomputer) Recompute(ctx context.Context, workspace string, changed, near []identity.Node) error {
-	edges := identity.Remember(r.cfg.Store.Edges)
-	if len(near) > 0 {
-		if _, err := edges(ctx, workspace, near); err != nil {
-			return err
+	names := identity.Remember(r.cfg.Store.Names)
+	near = slices.DeleteFunc(near, func(n identity.Node) bool { return !n.LeadsOn() })
+	var touched, many []identity.Node
+	lookups, lctx := errgroup.WithContext(ctx)
+	lookups.Go(func() (err error) {
+		touched, many, err = identity.Touched(lctx, r.cfg.Store.Neighbours, workspace, changed)
+		return err
+	})
+	lookups.Go(func() (err error) {
+		if len(near) > 0 {
+			_, err = names(lctx, workspace, near)
 		}
-	}
-	touched, err := identity.Touched(ctx, edges, workspace, changed)
-	if err != nil {
+		return err
+	})
+	if err := lookups.Wait(); err != nil {
 		return err
 	}
+	if err := r.deferNames(ctx, workspace, many); err != nil {
+		return err
+	}
+	return r.bookAll(ctx, workspace, names, touched)
+}
+
+// bookAll books sales and leads, some at a time. names may remember what it was asked before.
+func (r *Recomputer) bookAll(ctx context.Context, workspace string, names identity.Edges, touched []identity.Node) error {
 	for chunk := range slices.Chunk(touched, chunkSize) {
-		if err := r.book(ctx, workspace, edges, chunk); err != nil {
+		if err := r.book(ctx, workspace, names, chunk); err != nil {
 			return err
 		}
-		edges = identity.Remember(r.cfg.Store.Edges)
+		names = identity.Remember(r.cfg.Store.Names)
 	}
 	return nil
 }
@@ -183,7 +211,10 @@ func (r *Recomputer) book(ctx context.Context, workspace string, edges identity.
 	if err != nil {
 		return err
 	}
-	k.Rates, k.Policies = r.cfg.Rates, policies
+	if r.cfg.Metrics != nil {
+		r.cfg.Metrics.cut.Add(float64(k.Graph.Cut()))
+	}
+	k.Rates, k.Policies, k.Hold = r.cfg.Rates, policies, r.hold(workspace)
 	if err := r.bookSales(ctx, k, touched); err != nil {
 		return err
 	}
@@ -199,9 +230,24 @@ func (r *Recomputer) book(ctx context.Context, workspace string, edges identity.
 	return r.creditLeads(ctx, k, leads)
 }
 
+// hold returns Evidence.Hold for a workspace.
+func (r *Recomputer) hold(workspace string) func(livemode bool) ledger.Status {
+	if _, _, held := schemas.ParseHeldWorkspace(workspace); !held {
+		return nil
+	}
+	return func(livemode bool) ledger.Status {
+		if r.cfg.Released != nil {
+			if _, listed := r.cfg.Released(workspace, livemode); listed {
+				return ledger.Superseded
+			}
+		}
+		return ledger.Held
+	}
+}
+
 func (r *Recomputer) bookSales(ctx context.Context, k *ledger.Evidence, touched []identity.Node) error {
-	booked := make(map[identity.Node]bool)
-	var entries []ledger.Entry
+	booked := make(map[identity.Node]bool, 2*len(touched))
+	entries := make([]ledger.Entry, 0, 2*len(touched))
 	for _, n := range touched {
 		if booked[n] || n.Type() == identity.Lead {
 			continue

@@ -29,11 +29,15 @@ type StoreWriter interface {
 	InsertLeads(context.Context, []ledger.Lead) error
 	InsertLedger(context.Context, []ledger.Entry) error
 	InsertDeadLetters(context.Context, []clickhouse.DeadLetterRow) error
+	InsertDeferred(context.Context, []clickhouse.Deferred) error
 }
 
 // StoreReader looks up.
 type StoreReader interface {
-	Edges(ctx context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error)
+	Names(ctx context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error)
+	Neighbours(ctx context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error)
+	EdgesAfter(ctx context.Context, workspace string, name, after identity.Node, limit int) ([]identity.Edge, error)
+	Deferred(ctx context.Context) ([]clickhouse.Deferred, error)
 	FirstNames(ctx context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error)
 	Carried(ctx context.Context, workspace string, edges []identity.Edge) ([]identity.Edge, error)
 	SalesByLink(ctx context.Context, workspace string, links []string) ([]string, error)

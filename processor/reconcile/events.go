@@ -68,7 +68,7 @@ func (c *comparison) readEvents(ctx context.Context) error {
 		for _, r := range part {
 			nodes = append(nodes, identity.New(identity.Object, r.ObjectID), identity.New(identity.Movement, r.ObjectID))
 		}
-		graph, err := identity.Explore(ctx, identity.Remember(c.ledger.Edges), c.scope.Workspace, nodes)
+		graph, err := identity.Explore(ctx, identity.Remember(c.ledger.Names), c.scope.Workspace, nodes)
 		if err != nil {
 			return err
 		}

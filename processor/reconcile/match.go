@@ -145,7 +145,7 @@ func (c *comparison) match(ctx context.Context, part []Transaction) error {
 		nodes = append(nodes, nodesOf(t)...)
 	}
 	slices.Sort(nodes)
-	graph, err := identity.Explore(ctx, identity.Remember(c.ledger.Edges), c.scope.Workspace, slices.Compact(nodes))
+	graph, err := identity.Explore(ctx, identity.Remember(c.ledger.Names), c.scope.Workspace, slices.Compact(nodes))
 	if err != nil {
 		return err
 	}

@@ -163,6 +163,9 @@ func (b *Rebuild) follow(ctx context.Context, h *Handlers, positions map[string]
 				err = booking.events(ctx, since, "", func(string) error { return nil })
 			}
 		}
+		if err == nil {
+			err = h.Recomputer.Finish(ctx, false) // what the records have left to the background
+		}
 		if err != nil {
 			return until, err
 		}
@@ -300,6 +303,9 @@ func (b *Rebuild) Exchange(ctx context.Context) error {
 		if err := booking.copyEdges(ctx, since, source); err != nil {
 			return err
 		}
+	}
+	if err := h.Recomputer.Finish(ctx, false); err != nil {
+		return err
 	}
 	return noteRules(ctx, b.Live)
 }

@@ -397,11 +397,26 @@ func (c *client) InsertDeadLetters(ctx context.Context, rows []clickhouse.DeadLe
 	return insert(ctx, c, "dead_letters", rows, (*clickhousetest.Model).InsertDeadLetters)
 }
 
-func (c *client) Edges(ctx context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error) {
-	return lookup(ctx, c, "identities", func(m *clickhousetest.Model) ([]identity.Edge,
-		error) {
-		return m.Edges(ctx, workspace, nodes)
+func (c *client) InsertDeferred(ctx context.Context, rows []clickhouse.Deferred) error {
+	return insert(ctx, c, "deferred_names", rows, (*clickhousetest.Model).InsertDeferred)
+}
+
+func (c *client) Names(ctx context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error) {
+	return lookup(ctx, c, "identities", func(m *clickhousetest.Model) ([]identity.Edge, error) { return m.Names(ctx, workspace, nodes) })
+}
+
+func (c *client) Neighbours(ctx context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error) {
+	return lookup(ctx, c, "identities", func(m *clickhousetest.Model) ([]identity.Edge, error) { return m.Neighbours(ctx, workspace, nodes) })
+}
+
+func (c *client) EdgesAfter(ctx context.Context, workspace string, name, after identity.Node, limit int) ([]identity.Edge, error) {
+	return lookup(ctx, c, "identities", func(m *clickhousetest.Model) ([]identity.Edge, error) {
+		return m.EdgesAfter(ctx, workspace, name, after, limit)
 	})
+}
+
+func (c *client) Deferred(ctx context.Context) ([]clickhouse.Deferred, error) {
+	return lookup(ctx, c, "deferred_names", func(m *clickhousetest.Model) ([]clickhouse.Deferred, error) { return m.Deferred(ctx) })
 }
 
 func (c *client) FirstNames(ctx context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error) {

@@ -1,6 +1,7 @@
 package stripe
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -33,18 +34,28 @@ func (e *ShapeError) orNil() error {
 // zero for it.
 type object struct {
 	v     *fastjson.Value
-	path  string
+	path  path
 	shape *ShapeError
 }
 
-func (o object) join(key string) string {
-	if o.path == "" {
-		return key
+// path is the keys that lead to an object, the first of them. They are joined only where something
+// is missing.
+type path [6]string
+
+func (p path) then(key string) path {
+	for i := range p {
+		if p[i] == "" {
+			p[i] = key
+			break
+		}
 	}
-	return o.path + "." + key
+	return p
 }
 
-func (o object) missing(key string) { o.shape.Paths = append(o.shape.Paths, o.join(key)) }
+func (o object) missing(key string) {
+	keys := slices.DeleteFunc(append(o.path[:], key), func(k string) bool { return k == "" })
+	o.shape.Paths = append(o.shape.Paths, strings.ReplaceAll(strings.Join(keys, "."), ".[]", "[]"))
+}
 
 // get gives nil for an absent value and for null.
 func (o object) get(key string) *fastjson.Value {
@@ -59,7 +70,7 @@ func (o object) get(key string) *fastjson.Value {
 func (o object) has(key string) bool { return o.v.Exists(key) }
 
 func (o object) child(key string) object {
-	return object{v: o.get(key), path: o.join(key), shape: o.shape}
+	return object{v: o.get(key), path: o.path.then(key), shape: o.shape}
 }
 
 func (o object) present() bool { return o.v != nil && o.v.Type() == fastjson.TypeObject }
@@ -168,7 +179,7 @@ func (o object) array(key string) []object {
 	items := v.GetArray()
 	out := make([]object, len(items))
 	for i, item := range items {
-		out[i] = object{v: item, path: o.join(key) + "[]", shape: o.shape}
+		out[i] = object{v: item, path: o.path.then(key).then("[]"), shape: o.shape}
 	}
 	return out
 }

@@ -146,7 +146,8 @@ func policies(list []schemas.Attribution) (join.Policies, error) {
 func (f *File) Replace(other *File) { f.current.Store(other.current.Load()) }
 
 // Of returns the workspace that books the events of a Stripe account in one mode; account is empty
-// for the platform's own. listed is false where there is none, and such money is booked nowhere.
+// for the platform's own. Where there is none, listed is false, and workspace the one in which they
+// are held.
 //
 // unlisted is the record's schemas.HeaderUnlisted: not empty if nobody listed the account when the
 // event came. Then only a workspace that lists the secret which signed the event may have it, since
@@ -154,7 +155,10 @@ func (f *File) Replace(other *File) { f.current.Store(other.current.Load()) }
 // one day.
 func (f *File) Of(account string, livemode bool, unlisted string) (workspace string, listed bool) {
 	if own, ok := schemas.MovementWorkspace(account); ok {
-		return own, unlisted == "" // what a webhook says of such an account proves nothing
+		if unlisted != "" { // what a webhook says of such an account proves nothing
+			return schemas.HeldWorkspace(account, unlisted), false
+		}
+		return own, true
 	}
 	now := f.current.Load()
 	if now.absent {
@@ -162,9 +166,19 @@ func (f *File) Of(account string, livemode bool, unlisted string) (workspace str
 	}
 	o, ok := now.owners[accountMode{account, livemode}]
 	if !ok || unlisted != "" && len(o.secrets) > 0 && !slices.Contains(o.secrets, unlisted) {
-		return "", false
+		return schemas.HeldWorkspace(account, unlisted), false
 	}
 	return o.workspace, true
+}
+
+// Released returns the workspace that books in one mode what is held in another, and whether there
+// is one now.
+func (f *File) Released(held string, livemode bool) (workspace string, listed bool) {
+	account, unlisted, ok := schemas.ParseHeldWorkspace(held)
+	if !ok {
+		return "", false
+	}
+	return f.Of(account, livemode, unlisted)
 }
 
 // OfEvent is Of for a record of stripe.v1.

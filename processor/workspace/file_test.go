@@ -119,17 +119,21 @@ func TestOf(t *testing.T) {
 		{"acct_acme", false, "", "stage", true},
 		{"acct_bob", true, "", "bob", true},
 		{"acct_bob", false, "", "bob", true},
-		{"acct_new", true, "", "", false},
-		{"", true, "", "", false},
+		{"acct_new", true, "", "unlisted/acct_new/", false},
+		{"", true, "", "unlisted//", false},
 		// Held when it came, and listed since: only the account's own secret proves anything.
 		{"acct_acme", true, live, "acme", true},
-		{"acct_acme", true, other, "", false},
-		{"acct_acme", false, live, "", false},
+		{"acct_acme", true, other, "unlisted/acct_acme/" + other, false},
+		{"acct_acme", false, live, "unlisted/acct_acme/" + live, false},
 		{"acct_bob", true, other, "bob", true}, // its secrets are those of the flags, which sign for it alone
 	}
 	for _, tt := range tests {
 		if got, listed := f.Of(tt.account, tt.livemode, tt.unlisted); got != tt.want || listed != tt.listed {
 			t.Errorf("Of(%q, %t, %q) = %q, %t; want %q, %t", tt.account, tt.livemode, tt.unlisted, got, listed, tt.want, tt.listed)
+		}
+		held := schemas.HeldWorkspace(tt.account, tt.unlisted)
+		if got, listed := f.Released(held, tt.livemode); got != tt.want || listed != tt.listed {
+			t.Errorf("Released(%q, %t) = %q, %t; want %q, %t", held, tt.livemode, got, listed, tt.want, tt.listed)
 		}
 	}
 
@@ -158,6 +162,12 @@ func TestMovementsWorkspace(t *testing.T) {
 	}
 	if _, listed := f.Of("movements/acme", true, "0123456789abcdef"); listed {
 		t.Error("a webhook books into another's workspace")
+	}
+	if _, listed := f.Released(schemas.HeldWorkspace("movements/acme", "0123456789abcdef"), true); listed {
+		t.Error("what a webhook says of another's movements is booked when the file is read again")
+	}
+	if w, listed := f.Released("acme", true); listed {
+		t.Errorf("%q, which is no held workspace, is released", w)
 	}
 	if err := f.Moved("movements/acme", true, "acme"); err != nil {
 		t.Error(err)

@@ -1,6 +1,6 @@
 CREATE TABLE ledger
 (
-    `workspace` LowCardinality(String) COMMENT 'The account\'s workspace',
+    `workspace` LowCardinality(String) COMMENT 'The account\'s workspace; unlisted/, the account and a digest of the signing secret while no workspace lists it',
     `entry_id` FixedString(16) COMMENT 'Hash of account, mode, object_id and kind, and of the balance transaction of a dispute or the figure of a charge\'s refunded total: one movement of money is one entry',
     `account` LowCardinality(String) COMMENT 'acct_… of a connected account; empty for the platform\'s own',
     `livemode` Bool COMMENT 'false: test mode, never in live totals',
@@ -43,8 +43,8 @@ CREATE TABLE ledger
     `match_rule` LowCardinality(String) COMMENT 'Why: click_id, external_customer, stripe_customer, subscription, affiliate, promotion_code, email, sale, manual; none: not attributed',
     `match_key` String COMMENT 'The name that led to the click or affiliate',
     `match_candidates` Array(String) COMMENT 'Everything else that could have been credited, rule:target, best first',
-    `status` Enum8('booked' = 1, 'held' = 2, 'superseded' = 3) COMMENT 'held: of an account that no workspace lists; superseded: booked under another object',
-    `superseded_by` String COMMENT 'Canonical object under which the movement is booked instead; amounts are then zero',
+    `status` Enum8('booked' = 1, 'held' = 2, 'superseded' = 3) COMMENT 'held: of an account that no workspace lists; superseded: booked under another object, or in the workspace that lists the account now',
+    `superseded_by` String COMMENT 'Object under which the movement is booked instead; amounts are then zero. The object itself: it was held, and is booked in the workspace that lists its account',
     `version` UInt128 COMMENT 'From content alone (processor/join): equal versions mean equal rows'
 )
 ENGINE = ReplacingMergeTree(version)

@@ -43,7 +43,7 @@ CREATE TABLE ledger_log
     `match_rule` LowCardinality(String) COMMENT 'Why: click_id, external_customer, stripe_customer, subscription, affiliate, promotion_code, email, sale, manual; none: not attributed',
     `match_key` String COMMENT 'The name that led to the click or affiliate',
     `match_candidates` Array(String) COMMENT 'Everything else that could have been credited, rule:target, best first',
-    `status` Enum8('booked' = 1, 'held' = 2, 'superseded' = 3) COMMENT 'held: seen, not certain to be a movement of its own; superseded: booked under another object',
+    `status` Enum8('booked' = 1, 'held' = 2, 'superseded' = 3) COMMENT 'As in ledger; in versions from before 2026-11-25, held: seen, not certain to be a movement of its own',
     `superseded_by` String COMMENT 'Canonical object under which the movement is booked instead; amounts are then zero',
     `version` UInt128 COMMENT 'From content alone (processor/join): equal versions mean equal rows'
 )

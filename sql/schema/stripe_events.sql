@@ -1,6 +1,6 @@
 CREATE TABLE stripe_events
 (
-    `workspace` LowCardinality(String) COMMENT 'The account\'s workspace',
+    `workspace` LowCardinality(String) COMMENT 'The account\'s workspace; unlisted/, the account and a digest of the signing secret while no workspace lists it',
     `event_id` String COMMENT 'evt_…',
     `type` LowCardinality(String) COMMENT 'Stripe\'s event type',
     `account` LowCardinality(String) COMMENT 'acct_… of a connected account; empty for the platform\'s own',

@@ -337,7 +337,11 @@ func (c *contract) ask() {
 	switch c.rng.IntN(8) {
 	case 0:
 		nodes := some(c, c.node)
-		asked(c, fmt.Sprint("Edges of ", nodes), func(s recompute.Store) ([]identity.Edge, error) { return sorted(s.Edges(ctx, workspace, nodes)) })
+		asked(c, fmt.Sprint("Names of ", nodes), func(s recompute.Store) ([]identity.Edge, error) { return sorted(s.Names(ctx, workspace, nodes)) })
+		asked(c, fmt.Sprint("Neighbours of ", nodes), func(s recompute.Store) ([]identity.Edge, error) { return sorted(s.Neighbours(ctx, workspace, nodes)) })
+		for _, n := range nodes[:min(1, len(nodes))] {
+			asked(c, fmt.Sprint("edges of ", n), func(s recompute.Store) ([]identity.Edge, error) { return s.EdgesAfter(ctx, workspace, n, "c", 2) })
+		}
 	case 1:
 		edges := some(c, func() identity.Edge { return identity.Edge{A: c.node(), B: c.node()} })
 		asked(c, fmt.Sprint("Carried of ", edges), func(s recompute.Store) ([]identity.Edge, error) { return sorted(s.Carried(ctx, workspace, edges)) })
@@ -390,6 +394,61 @@ func (c *contract) compareTables() {
 		c.must(table, c.real.conn.QueryRow(ctx, query).Scan(&surplus, &missing, &rows))
 		if missing > 0 || surplus > 0 || rows == 0 {
 			c.Errorf("%s: of %d rows, %d are not in the model, and %d of the model's are not in ClickHouse", table, rows, surplus, missing)
+		}
+	}
+}
+
+// Of a name that very many share, ClickHouse and the model answer with the same edges: of clicks
+// both ends, of sales and leads none, of an hour some, and how many there are.
+func TestCutNames(t *testing.T) {
+	real, model := open(t, chdbtest.Start(t)), New(t)
+	at := time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC)
+	name := identity.New(identity.External, "guest")
+	hour := identity.Hour(identity.PaymentHour, "", true, "cus_1", "usd", at)
+	var rows []clickhouse.EdgeRow
+	add := func(a, b identity.Node) {
+		rows = append(rows, clickhouse.EdgeRow{Workspace: "w", Edge: identity.Edge{A: a, B: b, Source: "lead", At: at}})
+	}
+	for i := range identity.Most + 100 {
+		add(name, identity.New(identity.Click, fmt.Sprintf("%04d", i)))
+		add(name, identity.New(identity.Lead, fmt.Sprintf("%04d", i)))
+		add(identity.New(identity.Email, "shared"), identity.New(identity.External, fmt.Sprintf("%04d", i)))
+		add(hour, identity.New(identity.Object, fmt.Sprintf("pi_%04d", i)))
+		if i < identity.Most {
+			add(identity.New(identity.Customer, "cus_1"), identity.New(identity.Reference, fmt.Sprintf("%04d", i)))
+		}
+	}
+	add(name, identity.New(identity.Customer, "cus_1"))
+	for _, insert := range []func(context.Context, []clickhouse.EdgeRow) error{real.InsertEdges, model.InsertEdges} {
+		if err := insert(t.Context(), rows); err != nil {
+			t.Fatal(err)
+		}
+	}
+	nodes := []identity.Node{name, hour, "email:shared", "customer:cus_1", "object:pi_0001"}
+	for what, ask := range map[string]func(recompute.Store) ([]identity.Edge, error){
+		"names":      func(s recompute.Store) ([]identity.Edge, error) { return sorted(s.Names(t.Context(), "w", nodes)) },
+		"neighbours": func(s recompute.Store) ([]identity.Edge, error) { return sorted(s.Neighbours(t.Context(), "w", nodes)) },
+	} {
+		theirs, err := ask(real)
+		ours, err2 := ask(model)
+		if err != nil || err2 != nil || !slices.EqualFunc(theirs, ours, func(a, b identity.Edge) bool {
+			return a.A == b.A && a.B == b.B && a.Beyond == b.Beyond
+		}) {
+			t.Errorf("%s: ClickHouse answers with %d edges, the model with %d (%v, %v)", what, len(theirs), len(ours), err, err2)
+		}
+		want := map[string]int{"click": identity.Most + 1, "external": 2, "object": identity.Most, "reference": identity.Most,
+			"payment_hour": 1, "customer": 1}
+		if what == "neighbours" {
+			want["lead"] = 1
+		}
+		got := make(map[string]int)
+		for _, e := range ours {
+			got[e.B.Type()]++
+		}
+		for typ, n := range want {
+			if got[typ] != n {
+				t.Errorf("%s: %d edges to names of type %s, want %d", what, got[typ], typ, n)
+			}
 		}
 	}
 }

@@ -41,6 +41,9 @@ type Model struct {
 	leads  map[string]ledger.Lead
 	ledger map[ledger.EntryID]ledger.Entry
 	dead   map[string]clickhouse.DeadLetterRow
+
+	edgesOf  map[string][]string // keys of edges, by workspace and name
+	deferred map[string]clickhouse.Deferred
 }
 
 // New makes an empty one.
@@ -50,6 +53,7 @@ func New(tb testing.TB) *Model {
 		facts: map[string]clickhouse.FactRow{},
 		edges: map[string]clickhouse.EdgeRow{}, firsts: map[string]clickhouse.EdgeRow{}, leads: map[string]ledger.Lead{},
 		ledger: map[ledger.EntryID]ledger.Entry{}, dead: map[string]clickhouse.DeadLetterRow{},
+		edgesOf: map[string][]string{}, deferred: map[string]clickhouse.Deferred{},
 	}
 }
 
@@ -100,9 +104,13 @@ func (m *Model) InsertEdges(_ context.Context, rows []clickhouse.EdgeRow) error 
 	defer m.mu.Unlock()
 	for _, r := range rows {
 		for range 2 {
-			key := fmt.Sprint(r.Workspace, r.A, " ", r.B)
-			if old, ok := m.edges[key]; !ok || r.At.Before(old.At) || r.At.Equal(old.At) && r.Carried {
+			key := edgeKey(r.Workspace, r.A, r.B)
+			old, ok := m.edges[key]
+			if !ok || r.At.Before(old.At) || r.At.Equal(old.At) && r.Carried {
 				m.edges[key] = r
+			}
+			if name := r.Workspace + string(r.A); !ok {
+				m.edgesOf[name] = append(m.edgesOf[name], key)
 			}
 			if r.OneWay {
 				break
@@ -165,21 +173,103 @@ func (m *Model) InsertDeadLetters(_ context.Context, rows []clickhouse.DeadLette
 	return nil
 }
 
-// Edges is clickhouse.Store's.
-func (m *Model) Edges(_ context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error) {
+// Names is clickhouse.Store's.
+func (m *Model) Names(_ context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	want := make(map[identity.Node]bool)
-	for _, n := range nodes {
-		want[n] = true
-	}
+	return m.cutEdges(workspace, nodes, func(e identity.Edge) bool {
+		hour := e.A.Type() == identity.PaymentHour || e.A.Type() == identity.InvoiceHour
+		return hour || !e.B.Standalone()
+	}), nil
+}
+
+// Neighbours is clickhouse.Store's.
+func (m *Model) Neighbours(_ context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.cutEdges(workspace, nodes, func(identity.Edge) bool { return true }), nil
+}
+
+func (m *Model) cutEdges(workspace string, nodes []identity.Node, among func(identity.Edge) bool) []identity.Edge {
 	var out []identity.Edge
-	for _, r := range m.edges {
-		if r.Workspace == workspace && want[r.A] {
-			out = append(out, r.Edge)
+	asked := make(map[identity.Node]bool, len(nodes))
+	for _, n := range nodes {
+		if asked[n] {
+			continue
+		}
+		asked[n] = true
+		edges := m.edgesFrom(workspace, n, func(e identity.Edge) bool { return n.Standalone() || among(e) })
+		if n.Standalone() || len(edges) <= identity.Most {
+			out = append(out, edges...)
+			continue
+		}
+		groups := make(map[string][]identity.Edge) // by type of target
+		for _, e := range edges {
+			groups[e.B.Type()] = append(groups[e.B.Type()], e)
+		}
+		for _, group := range groups {
+			if len(group) <= identity.Most {
+				out = append(out, group...)
+				continue
+			}
+			slices.SortFunc(group, func(a, b identity.Edge) int { return cmp.Compare(a.B, b.B) })
+			last := slices.Clone(group)
+			slices.Reverse(last)
+			out = append(out, identity.Cut(group, last, uint64(len(group)))...)
 		}
 	}
-	return append(out, m.firstNames(workspace, nodes)...), nil
+	return append(out, m.firstNames(workspace, nodes)...)
+}
+
+// edgesFrom returns the edges from one name that are among some.
+func (m *Model) edgesFrom(workspace string, name identity.Node, among func(identity.Edge) bool) []identity.Edge {
+	keys := m.edgesOf[workspace+string(name)]
+	edges := make([]identity.Edge, 0, len(keys))
+	for _, key := range keys {
+		if e := m.edges[key].Edge; among(e) {
+			edges = append(edges, e)
+		}
+	}
+	return edges
+}
+
+func edgeKey(workspace string, a, b identity.Node) string {
+	return workspace + string(a) + " " + string(b)
+}
+
+// EdgesAfter is clickhouse.Store's.
+func (m *Model) EdgesAfter(_ context.Context, workspace string, name, after identity.Node, limit int) ([]identity.Edge, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	out := m.edgesFrom(workspace, name, func(e identity.Edge) bool { return e.B > after })
+	slices.SortFunc(out, func(a, b identity.Edge) int { return cmp.Compare(a.B, b.B) })
+	return out[:min(limit, len(out))], nil
+}
+
+// InsertDeferred is clickhouse.Store's.
+func (m *Model) InsertDeferred(_ context.Context, rows []clickhouse.Deferred) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, r := range rows {
+		key := fmt.Sprint(r.Workspace, r.Name, " ", r.Request)
+		if old, ok := m.deferred[key]; !ok || !old.Done {
+			m.deferred[key] = r
+		}
+	}
+	return nil
+}
+
+// Deferred is clickhouse.Store's.
+func (m *Model) Deferred(context.Context) ([]clickhouse.Deferred, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var out []clickhouse.Deferred
+	for _, r := range m.deferred {
+		if !r.Done {
+			out = append(out, r)
+		}
+	}
+	return out, nil
 }
 
 // FirstNames is clickhouse.Store's.
@@ -205,7 +295,7 @@ func (m *Model) Carried(_ context.Context, workspace string, edges []identity.Ed
 	defer m.mu.Unlock()
 	found := make(map[string]identity.Edge) // an edge that is given twice is returned once
 	for _, e := range edges {
-		key := fmt.Sprint(workspace, e.A, " ", e.B)
+		key := edgeKey(workspace, e.A, e.B)
 		if r, ok := m.edges[key]; ok && r.Carried {
 			found[key] = r.Edge
 		}

@@ -1,0 +1,154 @@
+package recompute
+
+import (
+	"context"
+	crand "crypto/rand"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"tributary/processor/clickhouse"
+	"tributary/processor/identity"
+)
+
+// NameMetrics are of names that very many sales, leads or clicks share.
+type NameMetrics struct {
+	cut      prometheus.Counter
+	deferred prometheus.Gauge
+}
+
+// NewNameMetrics registers them.
+func NewNameMetrics(reg prometheus.Registerer) *NameMetrics {
+	auto := promauto.With(reg)
+	return &NameMetrics{
+		cut: auto.NewCounter(prometheus.CounterOpts{Name: "processor_recompute_cut_names_total",
+			Help: fmt.Sprintf("Names with more than %d edges of one type that a sale was looked up by: not all of them were looked at.", identity.Most)}),
+		deferred: auto.NewGauge(prometheus.GaugeOpts{Name: "processor_recompute_deferred_names",
+			Help: "Names whose sales and leads are still to be booked again in the background."}),
+	}
+}
+
+// deferNames leaves what lies under names to Background. It is stored before the offsets of the
+// records are committed that ask for it.
+func (r *Recomputer) deferNames(ctx context.Context, workspace string, names []identity.Node) error {
+	if len(names) == 0 {
+		return nil
+	}
+	rows := make([]clickhouse.Deferred, 0, len(names))
+	for _, n := range unique(slices.Clone(names)) {
+		rows = append(rows, clickhouse.Deferred{Workspace: workspace, Name: n, Request: crand.Text(), At: r.cfg.Now()})
+	}
+	return r.cfg.Store.InsertDeferred(ctx, rows)
+}
+
+// Background books the sales and leads under names that too many of them share for the records that
+// ask for it to wait. It works at most half of the time, so that others' money does not wait for it.
+// Every processor may do it at once. It returns when ctx ends.
+func (r *Recomputer) Background(ctx context.Context, every time.Duration) error {
+	for {
+		if err := r.Finish(ctx, true); err != nil && ctx.Err() == nil {
+			return fmt.Errorf("book under deferred names: %w", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(every):
+		}
+	}
+}
+
+// Finish books under all deferred names. With pauses it rests as long as it works.
+func (r *Recomputer) Finish(ctx context.Context, pauses bool) error {
+	for {
+		rows, err := r.cfg.Store.Deferred(ctx)
+		if err != nil {
+			return err
+		}
+		type name struct {
+			workspace string
+			name      identity.Node
+		}
+		requests := make(map[name][]clickhouse.Deferred)
+		for _, d := range rows {
+			n := name{d.Workspace, d.Name}
+			requests[n] = append(requests[n], d)
+		}
+		if r.cfg.Metrics != nil {
+			r.cfg.Metrics.deferred.Set(float64(len(requests)))
+		}
+		if len(rows) == 0 {
+			return nil
+		}
+		for n, done := range requests { // in no order, so that several processors do not do the same
+			if err := r.finish(ctx, n.workspace, n.name, pauses); err != nil {
+				return err
+			}
+			// A request that came after these were read is not among them: it is done again.
+			for i := range done {
+				done[i].Done = true
+			}
+			if err := r.cfg.Store.InsertDeferred(ctx, done); err != nil {
+				return err
+			}
+			if pauses {
+				break // others may have finished some meanwhile
+			}
+		}
+	}
+}
+
+// finish books everything that one name touches, page by page.
+func (r *Recomputer) finish(ctx context.Context, workspace string, name identity.Node, pauses bool) error {
+	names, seen := []identity.Node{name}, map[identity.Node]bool{name: true}
+	var sales []identity.Node
+	book := func() error {
+		start := time.Now()
+		err := r.bookAll(ctx, workspace, identity.Remember(r.cfg.Store.Names), unique(sales))
+		if errors.Is(err, clickhouse.ErrRejected) {
+			r.cfg.Log.Warn("some sales of a shared name make rows that ClickHouse cannot take", "name", name, "error", err)
+			err = nil
+		}
+		if sales = nil; err != nil || !pauses {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Since(start)):
+			return nil
+		}
+	}
+	for len(names) > 0 {
+		n := names[0]
+		names = names[1:]
+		for after := identity.Node(""); ; {
+			edges, err := r.cfg.Store.EdgesAfter(ctx, workspace, n, after, chunkSize)
+			if err != nil {
+				return err
+			}
+			for _, e := range edges {
+				switch after = e.B; {
+				case !n.Touches(e.B):
+				case e.B.Standalone():
+					sales = append(sales, e.B)
+				case !seen[e.B]:
+					seen[e.B] = true
+					names = append(names, e.B)
+				}
+			}
+			if len(sales) >= chunkSize {
+				if err := book(); err != nil {
+					return err
+				}
+			}
+			if len(edges) < chunkSize {
+				break
+			}
+		}
+	}
+	return book()
+}
