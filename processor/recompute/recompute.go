@@ -25,6 +25,12 @@ type Config struct {
 	Rates ledger.Rates
 	// Policies of a workspace; nil: the default everywhere.
 	Policies func(workspace string) join.Policies
+	// ReplicaLag is the longest time after which a row that one replica acknowledged is visible on all
+	// others. If it is not 0, LookAgain must run.
+	ReplicaLag time.Duration
+	// Elected reports whether this processor is the one that sweeps and counts; nil: it is. That two do it
+	// at once, or nobody for a moment, does no harm.
+	Elected func() bool
 	// Now is the clock; nil: time.Now.
 	Now func() time.Time
 	Log *slog.Logger
@@ -37,10 +43,12 @@ type Config struct {
 // has been stored, and looks everything up again: of two callers that learn the two halves of one
 // sale at the same time, the one that stored last sees both. Walk through it: A stores the click, B
 // stores the session; A looks up, B looks up. Whichever lookup comes last comes after both inserts,
-// so the row with the greatest version is written by somebody who knew all.
+// so the row with the greatest version is written by somebody who knew all. Where replicas lag, that
+// holds for the second look (look.go).
 type Recomputer struct {
 	cfg   Config
 	woken chan struct{}
+	looks secondLooks
 }
 
 // New makes a Recomputer.
@@ -80,9 +88,19 @@ func (r *Recomputer) Apply(ctx context.Context, told map[string]*Changes, store 
 				near = append(near, e.A, e.B)
 			}
 		}
-		if err := r.Recompute(ctx, workspace, unique(changed), unique(near)); err != nil {
+		touched, err := r.recompute(ctx, workspace, unique(changed), unique(near))
+		if err != nil {
 			return err
 		}
+		if r.cfg.ReplicaLag > 0 {
+			err := r.looks.add(ctx, look{workspace: workspace, nodes: toLookAt(changed, touched), edges: rows(workspace, n.Edges)})
+			if err != nil {
+				return err
+			}
+		}
+	}
+	if r.cfg.ReplicaLag > 0 {
+		return nil // the second look marks them
 	}
 	return r.cfg.Store.InsertEdges(ctx, carried(edges))
 }
@@ -154,23 +172,31 @@ const chunkSize = 1000
 // walk will likely come to, those beside which the changed ones were told: asking for all of them
 // at once saves it most of its steps.
 func (r *Recomputer) Recompute(ctx context.Context, workspace string, changed, near []identity.Node) error {
+	_, err := r.recompute(ctx, workspace, changed, near)
+	return err
+}
+
+// recompute returns the sales and leads that it booked.
+func (r *Recomputer) recompute(ctx context.Context, workspace string, changed, near []identity.Node) ([]identity.Node,
+	error,
+) {
 	edges := identity.Remember(r.cfg.Store.Edges)
 	if len(near) > 0 {
 		if _, err := edges(ctx, workspace, near); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	touched, err := identity.Touched(ctx, edges, workspace, changed)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for chunk := range slices.Chunk(touched, chunkSize) {
 		if err := r.book(ctx, workspace, edges, chunk); err != nil {
-			return err
+			return nil, err
 		}
 		edges = identity.Remember(r.cfg.Store.Edges)
 	}
-	return nil
+	return touched, nil
 }
 
 // book looks up everything that bears on the touched sales and leads, and writes their rows.
