@@ -51,9 +51,10 @@ type runCommand struct {
 	FXRefresh  time.Duration `name:"fx-refresh" help:"How often the sources are read again. Rates that another process stores, like processor fx --fetch, are used within --sweep." default:"1h"`
 	InstanceID string        `name:"instance-id" help:"Static membership: a processor that restarts under its name gets its partitions back without a rebalance. Unique among all running ones."`
 	Rewind     time.Duration `help:"How far before the committed offset a partition is read again on every assignment." default:"15m"`
-	Sweep      time.Duration `help:"How often unattributed and unconverted sales are recomputed." default:"15s"`
+	ReplicaLag time.Duration `name:"replica-lag" help:"Longest time until a row that one replica of ClickHouse has acknowledged is on all others, while they run. What a batch touched is looked at again after twice as long. Without effect on tables that are not replicated; 0: never." default:"30s"`
+	Sweep      time.Duration `help:"How often one of the processors recomputes unattributed and unconverted sales; less often where it takes long." default:"15s"`
 	Grace      time.Duration `help:"How long the current batch may take after the signal to stop; less than the supervisor's timeout." default:"20s"`
-	Audit      time.Duration `help:"How often what was received lately is audited, while everything runs; 0: never. It writes into a database NAME_audit_…, which it removes." default:"1h"`
+	Audit      time.Duration `help:"How often one of the processors audits what was received lately, while everything runs; 0: never. It writes into a database NAME_audit_…, which it removes." default:"1h"`
 	Check      bool          `help:"Check the configuration and stop."`
 	Connect    bool          `help:"With --check: reach Kafka and ClickHouse, too, and find the topics and tables."`
 }
@@ -84,9 +85,9 @@ func (c *runCommand) validate(ctx context.Context) (runConfig, error) {
 	faults = append(faults, err)
 	kafka, err := c.connection()
 	faults = append(faults, err)
-	if c.Rewind < 0 || c.Sweep <= 0 || c.Grace <= 0 || c.FXRefresh <= 0 || c.Audit < 0 {
-		faults = append(faults, errors.New("durations: one is out of range "+
-			"(hint: --rewind and --audit are not negative; --sweep, --grace and --fx-refresh are more than 0)"))
+	if c.Rewind < 0 || c.Sweep <= 0 || c.Grace <= 0 || c.FXRefresh <= 0 || c.Audit < 0 || c.ReplicaLag < 0 {
+		faults = append(faults, errors.New("durations: one is out of range (hint: --rewind, --replica-lag and --audit are "+
+			"not negative; --sweep, --grace and --fx-refresh are more than 0)"))
 	}
 	client, err := c.client()
 	faults = append(faults, err)
@@ -143,7 +144,7 @@ func (c *runCommand) Run(ctx context.Context, app *kong.Kong, log *slog.Logger) 
 	}()
 	context.AfterFunc(ctx, ops.Stopping)
 	log.Info("processor starts", "kafka", config.kafka.Seeds, "ops", listener.Addr().String())
-	if err := p.load(ctx); err != nil {
+	if err := p.load(ctx, c.ReplicaLag); err != nil {
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -189,6 +190,7 @@ type pipeline struct {
 	erased           *erase.List
 	recomputer       *recompute.Recomputer
 	payments, clicks *consume.Consumer
+	servers          *consume.Servers
 	thin             *consume.Consumer // nil without an API key
 	held             *consume.Held
 	warnings         []func() string // each empty if there is nothing to warn of
@@ -218,14 +220,14 @@ func (c *runCommand) pipeline(ctx context.Context, config runConfig, store *clic
 	registry.MustRegister(events, open)
 	p.recomputer = recompute.New(recompute.Config{
 		Store: store, Rates: p.rates, Policies: p.workspaces.Policies, Released: p.workspaces.Released, Log: log, Open: open,
-		Metrics: recompute.NewNameMetrics(registry),
+		Metrics: recompute.NewNameMetrics(registry), Elected: p.elected,
 	})
 	metrics := consume.NewMetrics(registry)
 	consumer := func(name string, topics []string, maxRecords int, handle consume.Handler) *consume.Consumer {
 		return &consume.Consumer{
 			Name: name, Topics: topics, MaxRecords: maxRecords, MaxBytes: maxBatchBytes, Handle: handle,
 			Seeds: config.kafka.Seeds, Options: config.kafka.Options(), Instance: c.InstanceID,
-			Rewind: c.Rewind, Deadline: c.Grace, Log: log, Metrics: metrics,
+			Rewind: c.Rewind, SettledUntil: p.recomputer.SettledUntil, Deadline: c.Grace, Log: log, Metrics: metrics,
 		}
 	}
 	payments := &consume.Payments{
@@ -236,6 +238,11 @@ func (c *runCommand) pipeline(ctx context.Context, config runConfig, store *clic
 	p.payments = consumer("payments", consume.PaymentTopics, 2_000, payments.Handle)
 	p.clicks = consumer("clicks", consume.ClickTopics, 20_000, clicks.Handle)
 	p.held = consume.NewHeld(store, payments, p.workspaces.Released, registry, log)
+	p.servers = &consume.Servers{Ask: store.Server, Log: log, Changed: func() {
+		clicks.Forget()
+		p.payments.RewindNow()
+		p.clicks.RewindNow()
+	}}
 	p.warnings = []func() string{p.rates.Warning, payments.Warning, p.held.Warning}
 	if config.stripe != nil {
 		config.stripe.Patience, config.stripe.Log = 0, log
@@ -248,11 +255,15 @@ func (c *runCommand) pipeline(ctx context.Context, config runConfig, store *clic
 	}
 
 	topics := &replay.Topics{Seeds: config.kafka.Seeds, Opts: config.kafka.Options(), Log: log}
-	p.auditor = audit.NewContinuous(c.Audit, func(ctx context.Context, since time.Time) (*audit.Report, error) {
+	p.auditor = audit.NewContinuous(c.Audit, p.elected, func(ctx context.Context, since time.Time) (*audit.Report, error) {
 		return c.auditSince(ctx, since, c.ClickhouseDSN, store, topics, log)
 	}, registry, log)
 	return p
 }
+
+// elected reports whether this processor does what one of all does: sweep, count and audit. It is the
+// one that is assigned the first partition of Stripe's events.
+func (p *pipeline) elected() bool { return p.payments.Owns(schemas.TopicStripe, 0) }
 
 // ready returns why /readyz answers 503, or nil.
 func (p *pipeline) ready(ctx context.Context) error {
@@ -278,7 +289,7 @@ func (p *pipeline) currentWarnings(context.Context) []string {
 }
 
 // load reads what must be known before the first record is handled.
-func (p *pipeline) load(ctx context.Context) error {
+func (p *pipeline) load(ctx context.Context, replicaLag time.Duration) error {
 	if err := checkRules(ctx, p.store); err != nil {
 		return err
 	}
@@ -290,6 +301,16 @@ func (p *pipeline) load(ctx context.Context) error {
 	}
 	if _, err := p.rates.Load(ctx); err != nil {
 		return fmt.Errorf("load exchange rates: %w", err)
+	}
+	replicated, err := p.store.Replicated(ctx)
+	if err != nil {
+		return fmt.Errorf("read whether the tables are replicated: %w", err)
+	}
+	if replicated {
+		p.recomputer.ReplicaLag(replicaLag)
+	}
+	if err := p.servers.Begin(ctx); err != nil {
+		return fmt.Errorf("ask which ClickHouse answers: %w", err)
 	}
 	return nil
 }
@@ -303,6 +324,8 @@ func (p *pipeline) run(ctx context.Context, sweep, fxRefresh time.Duration) erro
 	if p.thin != nil {
 		group.Go(func() error { return p.thin.Run(ctx) })
 	}
+	group.Go(func() error { return p.recomputer.LookAgain(ctx) })
+	group.Go(func() error { return p.servers.Run(ctx) })
 	group.Go(func() error { return p.recomputer.Sweep(ctx, sweep) })
 	group.Go(func() error { return p.recomputer.Background(ctx, sweep) })
 	group.Go(func() error { return p.held.Run(ctx, sweep) })

@@ -33,6 +33,7 @@ const (
 	HeaderPartition = "partition"
 	HeaderOffset    = "offset"
 	HeaderKey       = "key"
+	HeaderRecordAt  = "record_at" // the record's own time, Unix milliseconds, UTC, decimal
 	HeaderOriginal  = "original." // begins the names of the record's own headers
 )
 
@@ -206,12 +207,17 @@ func DecodeStripe(r *kgo.Record) (*StripeEvent, error) {
 
 // DeadLetterRecord sets r aside: its bytes unchanged, with reason (a short constant that a metric can carry), the step
 // that refused it, the error's words, where it came from, and its own headers, so that it can be handled again. Its key is that
-// origin, so a second telling is the same one.
+// origin, so a second telling is the same one; the record's own time is beside it, because a topic that was deleted and made again
+// has other records at the same offsets.
 func DeadLetterRecord(r *kgo.Record, step, reason string, cause error) *kgo.Record {
 	origin := r.Topic + "/" + strconv.Itoa(int(r.Partition)) + "/" + strconv.FormatInt(r.Offset, 10)
 	words := ""
 	if cause != nil {
 		words = cause.Error()
+	}
+	var recordAt int64
+	if !r.Timestamp.IsZero() {
+		recordAt = r.Timestamp.UnixMilli()
 	}
 	letter := &kgo.Record{
 		Topic: TopicDeadLetters, Key: []byte(origin), Value: r.Value,
@@ -224,6 +230,7 @@ func DeadLetterRecord(r *kgo.Record, step, reason string, cause error) *kgo.Reco
 			{Key: HeaderPartition, Value: strconv.AppendInt(nil, int64(r.Partition), 10)},
 			{Key: HeaderOffset, Value: strconv.AppendInt(nil, r.Offset, 10)},
 			{Key: HeaderKey, Value: r.Key},
+			{Key: HeaderRecordAt, Value: strconv.AppendInt(nil, recordAt, 10)},
 		},
 	}
 	for _, h := range r.Headers {

@@ -14,6 +14,7 @@ import (
 // and in metrics.
 type Continuous struct {
 	every    time.Duration
+	elected  func() bool
 	run      func(ctx context.Context, since time.Time) (*Report, error)
 	log      *slog.Logger
 	findings *prometheus.GaugeVec
@@ -21,14 +22,15 @@ type Continuous struct {
 }
 
 // NewContinuous makes one that calls run every so often (0: never) with twice that time, so that
-// each record is audited twice. Its metrics are registered with reg.
-func NewContinuous(every time.Duration, run func(ctx context.Context, since time.Time) (*Report, error),
+// each record is audited twice. It does so only while elected reports that this processor is the one
+// that audits. Its metrics are registered with reg.
+func NewContinuous(every time.Duration, elected func() bool, run func(ctx context.Context, since time.Time) (*Report, error),
 	reg prometheus.Registerer,
 	log *slog.Logger,
 ) *Continuous {
 	auto := promauto.With(reg)
 	c := &Continuous{
-		every: every, run: run, log: log,
+		every: every, elected: elected, run: run, log: log,
 		findings: auto.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "processor_audit_findings",
 			Help: "What the last audit found, by table and kind. Alert on any; processor audit lists the rows, and " +
@@ -36,7 +38,8 @@ func NewContinuous(every time.Duration, run func(ctx context.Context, since time
 		}, []string{"table", "what"}),
 		last: auto.NewGauge(prometheus.GaugeOpts{
 			Name: "processor_audit_last_success_timestamp_seconds",
-			Help: "When an audit was last completed, whatever it found. Alert when it is old.",
+			Help: "When this processor last completed an audit, whatever it found. Alert when the greatest of all processors' " +
+				"is old: one of them audits.",
 		}),
 	}
 	c.none()
@@ -56,24 +59,39 @@ func (c *Continuous) none() {
 // the audit off for ever.
 const firstAfter = 5 * time.Minute
 
+// idleShare is how many times as long as an audit took its pause is, so that it takes little of a core
+// however large the tables are; but at most maxPause intervals, because what took long may have been
+// an outage of ClickHouse.
+const (
+	idleShare = 200
+	maxPause  = 2
+)
+
 // Run returns when ctx ends. An audit that fails is logged, and does not stop the processor.
 func (c *Continuous) Run(ctx context.Context) error {
 	wait := min(c.every, firstAfter)
-	for ; c.every > 0; wait = c.every {
+	for c.every > 0 {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-time.After(wait):
 		}
-		if err := c.once(ctx); err != nil && ctx.Err() == nil {
+		if !c.elected() {
+			c.none() // another processor says what is found
+			wait = c.every
+			continue
+		}
+		began := time.Now()
+		if err := c.once(ctx, began.UTC().Add(-c.every-max(c.every, wait))); err != nil && ctx.Err() == nil {
 			c.log.Warn("audit failed", "error", err)
 		}
+		wait = max(c.every, min(idleShare*time.Since(began), maxPause*c.every))
 	}
 	return nil
 }
 
-func (c *Continuous) once(ctx context.Context) error {
-	report, err := c.run(ctx, time.Now().UTC().Add(-2*c.every))
+func (c *Continuous) once(ctx context.Context, since time.Time) error {
+	report, err := c.run(ctx, since)
 	if err != nil {
 		return err
 	}

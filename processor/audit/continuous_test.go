@@ -29,7 +29,8 @@ func TestContinuousReports(t *testing.T) {
 		}
 		var started []time.Time
 		begin, reg, log := time.Now(), prometheus.NewRegistry(), new(logBuffer)
-		c := NewContinuous(time.Hour, func(_ context.Context, since time.Time) (*Report, error) {
+		elected := true
+		c := NewContinuous(time.Hour, func() bool { return elected }, func(_ context.Context, since time.Time) (*Report, error) {
 			started = append(started, time.Now())
 			if want := time.Now().Add(-2 * time.Hour); !since.Equal(want) {
 				t.Errorf("audited since %s, want %s", since, want)
@@ -64,9 +65,36 @@ func TestContinuousReports(t *testing.T) {
 			t.Errorf("last success at %v, want %d", got, want)
 		}
 		wait(nil, "nothing found")
+		elected = false
+		wait(nil, "")
 		stop()
 		if err := <-done; err != nil || len(started) != len(audits) {
 			t.Errorf("%d audits, %v", len(started), err)
+		}
+	})
+}
+
+// However long an audit takes, it takes little of the time, and nothing is left out between two of
+// them.
+func TestContinuousPausesAfterALongAudit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, stop := context.WithCancel(t.Context())
+		var begun, since []time.Time
+		c := NewContinuous(time.Hour, func() bool { return true }, func(_ context.Context, from time.Time) (*Report, error) {
+			begun, since = append(begun, time.Now()), append(since, from)
+			time.Sleep(30 * time.Second)
+			return &Report{}, nil
+		}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
+		done := make(chan error)
+		go func() { done <- c.Run(ctx) }()
+		time.Sleep(3 * time.Hour)
+		stop()
+		if err := <-done; err != nil || len(begun) != 2 {
+			t.Fatalf("%d audits in three hours, want 2; %v", len(begun), err)
+		}
+		if pause := begun[1].Sub(begun[0]); pause < idleShare*30*time.Second || since[1].After(begun[0].Add(-55*time.Minute)) {
+			t.Errorf("the second audit began %s after the first, and covers what was received %s before that", pause,
+				begun[0].Sub(since[1]))
 		}
 	})
 }
@@ -112,7 +140,7 @@ func values(t *testing.T, reg *prometheus.Registry, name string) []float64 {
 
 // Without an interval nothing is audited.
 func TestContinuousNever(t *testing.T) {
-	c := NewContinuous(0, nil, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
+	c := NewContinuous(0, nil, nil, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
 	if err := c.Run(t.Context()); err != nil {
 		t.Error(err)
 	}

@@ -37,7 +37,7 @@ var sources = []struct {
 		"concat(kind, ' ', object_id, ' by ', source, ' ', event_id)", true, " WHERE kind != 'hold_ended'"},
 	{"identities", "workspace, key, target", "at", "concat(key, ' = ', target)", false, ""},
 	{"first_names", "workspace, name", "at", "concat(name, ' = ', target)", true, ""},
-	{"dead_letters", "topic, partition, offset, step", "at",
+	{"dead_letters", "topic, partition, offset, step, record_at", "at",
 		"concat(topic, '/', toString(partition), '/', toString(offset))", false, ""},
 	{"leads", "workspace, lead_id", "received_at", "concat(event_name, ' of ', external_id)", true, ""},
 	{"ledger", "workspace, entry_id", "received_at", "concat(toString(kind), ' ', object_id)", true, ""},

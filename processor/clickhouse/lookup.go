@@ -347,7 +347,7 @@ type Sale struct{ Workspace, ObjectID string }
 // event's receipt: a sale that nothing resolves is not recomputed for ever. Beyond limit the choice
 // is random, so that no sale waits for ever behind others.
 func (s *Store) Unfinished(ctx context.Context, since time.Time, limit int) ([]Sale, error) {
-	return Collect(ctx, s, "ledger", `SELECT workspace, sale_id FROM (
+	return paced(ctx, s, &s.ledgerScan, "ledger", `SELECT workspace, sale_id FROM (
 SELECT DISTINCT workspace, sale_id FROM ledger FINAL
 WHERE status = 'booked' AND amount != 0 AND match_rule = 'none' AND match_key != ''
        AND NOT startsWith(match_key, 'correction:') AND received_at >= ?
@@ -367,7 +367,7 @@ type Outstanding struct {
 
 // Outstanding counts over the whole ledger.
 func (s *Store) Outstanding(ctx context.Context) (Outstanding, error) {
-	rows, err := Collect(ctx, s, "revenue", `SELECT countIf(status = 'booked' AND amount != 0 AND fx_source = ''),
+	rows, err := paced(ctx, s, &s.revenueScan, "revenue", `SELECT countIf(status = 'booked' AND amount != 0 AND fx_source = ''),
 countIf(status = 'booked' AND amount != 0 AND bitAnd(bitShiftRight(version, 125), 1) = 1),
 countIf(status = 'booked' AND amount != 0 AND match_rule = 'none' AND match_key != ''
     AND NOT startsWith(match_key, 'correction:'))

@@ -373,6 +373,7 @@ type DeadLetterRow struct {
 	Reason, Step, Topic, Error string
 	Partition                  int32
 	Offset                     int64
+	RecordAt                   time.Time // of the record itself: a topic that was made again has others at its offsets
 	Key, Body                  string
 	Headers                    map[string]string // of the record itself
 }
@@ -384,6 +385,7 @@ var deadLetterColumns = []column[DeadLetterRow]{
 	col("topic", func(r *DeadLetterRow) string { return r.Topic }),
 	col("partition", func(r *DeadLetterRow) int32 { return r.Partition }),
 	col("offset", func(r *DeadLetterRow) int64 { return r.Offset }),
+	col("record_at", func(r *DeadLetterRow) time.Time { return r.RecordAt }),
 	col("error", func(r *DeadLetterRow) string { return r.Error }),
 	col("key", func(r *DeadLetterRow) string { return r.Key }),
 	col("headers", func(r *DeadLetterRow) map[string]string { return r.Headers }),

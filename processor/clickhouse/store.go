@@ -23,11 +23,12 @@ import (
 // error only when ctx ends, and an insert also ErrRejected, for rows that can never be stored. What
 // statement.go and derived.go have tries once.
 type Store struct {
-	conn    driver.Conn
-	log     *slog.Logger
-	metrics metrics
-	failing atomic.Int32 // statements that are being retried
-	types   sync.Map     // table → []clickhouse.ColumnNameAndType; deleted when an insert fails
+	conn                    driver.Conn
+	log                     *slog.Logger
+	metrics                 metrics
+	failing                 atomic.Int32 // statements that are being retried
+	ledgerScan, revenueScan pace
+	types                   sync.Map // table → []clickhouse.ColumnNameAndType; deleted when an insert fails
 }
 
 type metrics struct {
@@ -57,7 +58,9 @@ var lookupSettings = clickhouse.Settings{
 }
 
 // Open checks the DSN (clickhouse://host:9000/database for the native protocol,
-// http://host:8123/database for HTTP) and makes a Store. It does not connect.
+// http://host:8123/database for HTTP; several hosts are separated by commas) and makes a Store. It
+// does not connect. Settings of ClickHouse may follow, like insert_quorum=auto; they hold for every
+// statement that does not pin them.
 func Open(dsn string, log *slog.Logger, reg prometheus.Registerer) (*Store, error) {
 	options, err := clickhouse.ParseDSN(dsn)
 	if err != nil {
@@ -66,6 +69,9 @@ func Open(dsn string, log *slog.Logger, reg prometheus.Registerer) (*Store, erro
 	options.DialTimeout = 5 * time.Second
 	if options.ReadTimeout == 0 {
 		options.ReadTimeout = time.Minute
+	}
+	if options.ConnOpenStrategy == clickhouse.ConnOpenInOrder {
+		options.DialStrategy = stayWithOne()
 	}
 	conn, err := clickhouse.Open(options)
 	if err != nil {
@@ -274,12 +280,20 @@ func unique[K comparable](keys []K) []K {
 func Collect[R any](ctx context.Context, s *Store, table, text string, args []any,
 	scan func(driver.Rows, *R) error,
 ) ([]R, error) {
-	var all []R
-	err := s.retry(ctx, table, "lookup", func(ctx context.Context) error {
+	all, _, err := collect(ctx, s, table, lookupSettings, text, args, scan)
+	return all, err
+}
+
+// collect returns also how long the attempt took that succeeded.
+func collect[R any](ctx context.Context, s *Store, table string, settings clickhouse.Settings, text string, args []any,
+	scan func(driver.Rows, *R) error,
+) (all []R, took time.Duration, err error) {
+	err = s.retry(ctx, table, "lookup", func(ctx context.Context) error {
 		all = nil // the rows of a failed attempt
+		began := time.Now()
 		ctx, cancel := context.WithTimeout(ctx, time.Minute)
 		defer cancel()
-		rows, err := s.conn.Query(clickhouse.Context(ctx, clickhouse.WithSettings(lookupSettings)), text, args...)
+		rows, err := s.conn.Query(clickhouse.Context(ctx, clickhouse.WithSettings(settings)), text, args...)
 		if err != nil {
 			return err
 		}
@@ -291,10 +305,11 @@ func Collect[R any](ctx context.Context, s *Store, table, text string, args []an
 			}
 			all = append(all, r)
 		}
+		took = time.Since(began)
 		return rows.Err()
 	})
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	return all, nil
+	return all, took, nil
 }

@@ -130,7 +130,8 @@ func (b *clickBatch) name(c *schemas.Click, e identity.Edge) {
 // stored. Whoever stored the earlier click finds it first, whenever they look, and recomputes; the
 // other finds it too, or looked before it was stored and recomputed by the later click, which the
 // first then replaces. Read again after a crash between storing and booking, the click is still the
-// first, and its sales are booked.
+// first, and its sales are booked. A replica that lags may answer with a later click, or with none:
+// then ours is taken for the first.
 func (c *Clicks) store(ctx context.Context, b *clickBatch) error {
 	inserts, ictx := errgroup.WithContext(ctx)
 	inserts.Go(func() error { return c.Store.InsertClicks(ictx, b.rows) })
@@ -139,14 +140,8 @@ func (c *Clicks) store(ctx context.Context, b *clickBatch) error {
 	if err := inserts.Wait(); err != nil {
 		return err
 	}
-	type use struct {
-		workspace    string
-		name, target identity.Node
-	}
-	ours := make(map[use]bool, len(b.firsts))
 	names := make(map[string][]identity.Node)
 	for _, r := range b.firsts {
-		ours[use{r.Workspace, r.A, r.B}] = true
 		names[r.Workspace] = append(names[r.Workspace], r.A)
 	}
 	for workspace, list := range names {
@@ -154,10 +149,17 @@ func (c *Clicks) store(ctx context.Context, b *clickBatch) error {
 		if err != nil {
 			return err
 		}
-		changes := b.changes[workspace]
+		first := make(map[identity.Node]clickhouse.EdgeRow, len(firsts))
 		for _, e := range firsts {
-			if ours[use{workspace, e.A, e.B}] {
-				changes.Changed = append(changes.Changed, identity.OfPublic(e.A))
+			first[e.A] = clickhouse.EdgeRow{Workspace: workspace, Edge: e}
+		}
+		changes := b.changes[workspace]
+		for _, ours := range b.firsts {
+			if ours.Workspace != workspace {
+				continue
+			}
+			if f, known := first[ours.A]; !known || f.FirstVersion().Cmp(ours.FirstVersion()) <= 0 {
+				changes.Changed = append(changes.Changed, identity.OfPublic(ours.A))
 			}
 		}
 	}
@@ -225,6 +227,13 @@ func (c *Clicks) addAffiliate(a affiliate, at time.Time) bool {
 	}
 	c.affiliates[a] = at
 	return true
+}
+
+// Forget empties the cache: ClickHouse may have lost names that it had acknowledged.
+func (c *Clicks) Forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.affiliates = nil
 }
 
 func (c *Clicks) removeAffiliates(list []affiliate) {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -52,18 +53,26 @@ type Consumer struct {
 	// Deadline for a batch that is under way when the processor stops.
 	Deadline time.Duration
 
+	// SettledUntil returns until when, by our own clock, what was handled is settled: it has been looked
+	// at again, and ClickHouse has synced it. The rewind begins no later than what was handled since.
+	// Nil: now.
+	SettledUntil func() time.Time
+
 	Handle  Handler
 	Log     *slog.Logger
 	Metrics *Metrics
 	Options []kgo.Opt // for tests, and TLS and SASL
 
-	mu    sync.Mutex // guards bases and ends
-	bases map[partition]rewindBase
-	ends  map[partition]int64 // high watermarks, of partitions that records came from
+	mu       sync.Mutex // guards what follows
+	bases    map[partition]rewindBase
+	next     map[partition]int64 // from where on nothing was read yet
+	ends     map[partition]int64 // high watermarks, of partitions that records came from
+	assigned map[partition]bool
+	stopPoll context.CancelFunc
 
-	client   *kgo.Client
-	cancel   context.CancelFunc // ends the client's requests to Kafka
-	assigned atomic.Int32
+	rewindAsked atomic.Bool
+	client      *kgo.Client
+	cancel      context.CancelFunc // ends the client's requests to Kafka
 }
 
 // Metrics of all consumers.
@@ -74,6 +83,7 @@ type Metrics struct {
 	commits     *prometheus.CounterVec
 	lag         *prometheus.GaugeVec
 	newest      *prometheus.GaugeVec
+	missing     *prometheus.CounterVec
 }
 
 // NewMetrics registers the consumers' metrics.
@@ -106,11 +116,20 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Help: "Kafka's time of the newest record that is handled, by consumer and topic. " +
 				"Its age is the delay while processor_consume_lag_records is above 0.",
 		}, []string{"consumer", "topic"}),
+		missing: auto.NewCounterVec(prometheus.CounterOpts{
+			Name: "processor_consume_missing_records_total",
+			Help: "Offsets that Kafka no longer had when they were to be read, by topic and reason. Alert on any; the " +
+				"dead letters of step fetch name the ranges.",
+		}, []string{"topic", "reason"}),
 	}
 	// A counter that begins with the first dead letter cannot be told from one that stands still.
 	for _, topic := range []string{schemas.TopicClicks, schemas.TopicLeads, schemas.TopicStripe} {
 		m.deadLetters.WithLabelValues(topic, "decode", "unreadable")
 		m.deadLetters.WithLabelValues(topic, "load", "rejected")
+	}
+	for _, topic := range append(PaymentTopics, ClickTopics...) {
+		m.missing.WithLabelValues(topic, LostUnread)
+		m.missing.WithLabelValues(topic, LostEnd)
 	}
 	m.deadLetters.WithLabelValues(schemas.TopicStripe, "workspace", "unlisted_account")
 	m.deadLetters.WithLabelValues(schemas.TopicStripe, "fetch", ThinReason)
@@ -118,26 +137,80 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 }
 
 // Assigned reports whether the consumer owns partitions.
-func (c *Consumer) Assigned() bool { return c.assigned.Load() > 0 }
+func (c *Consumer) Assigned() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.assigned) > 0
+}
 
-// Run consumes until ctx ends. The reading order of its loop is the guarantee: poll, handle
-// (insert), then commit.
+// Owns reports whether the consumer is assigned this partition. Of a group one member is.
+func (c *Consumer) Owns(topic string, number int32) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.assigned[partition{topic, number}]
+}
+
+// RewindNow makes the consumer read all its partitions again from where they would begin if they were
+// assigned anew: ClickHouse may have lost what it had acknowledged. It returns at once.
+func (c *Consumer) RewindNow() {
+	c.rewindAsked.Store(true)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stopPoll != nil {
+		c.stopPoll()
+	}
+}
+
+// errRemade ends a client whose topic was deleted and made again: kgo reads only the topic that it
+// knew.
+var errRemade = errors.New("a topic was made again")
+
+// remadePause is how long a consumer waits before it joins its group again, so that a topic which
+// brokers do not agree about does not keep the group from settling.
+const remadePause = 2 * time.Second
+
+// Run consumes until ctx ends.
 func (c *Consumer) Run(ctx context.Context) error {
+	for {
+		err := c.consume(ctx)
+		if !errors.Is(err, errRemade) {
+			return err
+		}
+		c.Log.Warn("joining the group again", "consumer", c.Name, "error", err)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(remadePause):
+		}
+	}
+}
+
+// consume consumes with one client. The reading order of its loop is the guarantee: poll, handle
+// (insert), then commit.
+func (c *Consumer) consume(ctx context.Context) error {
 	if err := c.open(); err != nil {
 		return err
 	}
 	defer c.close()
 	for {
-		fetches := c.client.PollRecords(ctx, c.MaxRecords)
+		fetches := c.poll(ctx)
 		if ctx.Err() != nil || fetches.IsClientClosed() {
 			return nil
 		}
-		fetches.EachError(func(topic string, partition int32, err error) {
-			if !errors.Is(err, context.Canceled) {
-				c.Log.Warn("fetch", "consumer", c.Name, "topic", topic, "partition", partition, "error", err)
+		if c.rewindAsked.Swap(false) {
+			if err := c.rewindAssigned(ctx); err != nil {
+				return nil // ctx ended
 			}
-		})
+			c.client.AllowRebalance() // what was polled is read again
+			continue
+		}
+		if err := c.fetchErrors(fetches); err != nil {
+			return err
+		}
 		c.fetched(fetches)
+		if err := c.checkFetched(ctx, fetches); err != nil {
+			return nil // ctx ended
+		}
 		for records := range chunks(fetches.Records(), c.MaxBytes) {
 			if err := c.batch(ctx, records); err != nil {
 				return err
@@ -148,6 +221,33 @@ func (c *Consumer) Run(ctx context.Context) error {
 		}
 		c.client.AllowRebalance()
 	}
+}
+
+// poll returns early when a rewind is asked for.
+func (c *Consumer) poll(ctx context.Context) kgo.Fetches {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	c.mu.Lock()
+	c.stopPoll = cancel
+	c.mu.Unlock()
+	if c.rewindAsked.Load() {
+		cancel() // it was asked for before there was something to stop
+	}
+	return c.client.PollRecords(ctx, c.MaxRecords)
+}
+
+// fetchErrors logs what kgo tries again, and returns errRemade.
+func (c *Consumer) fetchErrors(fetches kgo.Fetches) error {
+	var remade error
+	fetches.EachError(func(topic string, partition int32, err error) {
+		if errors.Is(err, kerr.UnknownTopicID) {
+			remade = fmt.Errorf("%s: %w", topic, errRemade)
+		}
+		if !errors.Is(err, context.Canceled) {
+			c.Log.Warn("fetch", "consumer", c.Name, "topic", topic, "partition", partition, "error", err)
+		}
+	})
+	return remade
 }
 
 // closeTimeout is how long a consumer tries to leave its group. A coordinator that does not answer
@@ -226,6 +326,9 @@ func (c *Consumer) deadLetter(ctx context.Context, r *kgo.Record, step, reason s
 		if err == nil {
 			break
 		}
+		if errors.Is(err, kerr.UnknownTopicID) { // it was made again: kgo writes only to the topic that it knew
+			c.client.PurgeTopicsFromProducing(record.Topic)
+		}
 		c.Log.Warn("writing a dead letter failed; trying again", "topic", r.Topic, "partition", r.Partition, "offset",
 			r.Offset, "error", err)
 		select {
@@ -261,16 +364,6 @@ const MaxRecordBytes = 1<<20 + 128<<10
 func (c *Consumer) group() string { return cmp.Or(c.Group, schemas.ConsumerGroup) }
 
 func (c *Consumer) open() error {
-	count := func(delta int32) func(context.Context, *kgo.Client, map[string][]int32) {
-		return func(_ context.Context, _ *kgo.Client, m map[string][]int32) {
-			for _, partitions := range m {
-				c.assigned.Add(delta * int32(len(partitions)))
-			}
-			if delta < 0 {
-				c.revoked(m)
-			}
-		}
-	}
 	opts := []kgo.Opt{
 		kgo.SeedBrokers(c.Seeds...),
 		kgo.ConsumerGroup(c.group()),
@@ -280,9 +373,9 @@ func (c *Consumer) open() error {
 		kgo.DisableAutoCommit(),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.AdjustFetchOffsetsFn(c.rewind),
-		kgo.OnPartitionsAssigned(count(+1)),
-		kgo.OnPartitionsRevoked(count(-1)),
-		kgo.OnPartitionsLost(count(-1)),
+		kgo.OnPartitionsAssigned(c.onAssigned),
+		kgo.OnPartitionsRevoked(c.onRevoked),
+		kgo.OnPartitionsLost(c.onRevoked),
 		kgo.SessionTimeout(10 * time.Second),
 		kgo.HeartbeatInterval(time.Second),
 		kgo.RebalanceTimeout(30 * time.Second),
@@ -304,4 +397,31 @@ func (c *Consumer) open() error {
 	}
 	c.client, c.cancel = client, cancel
 	return nil
+}
+
+func (c *Consumer) onAssigned(_ context.Context, _ *kgo.Client, added map[string][]int32) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.assigned == nil {
+		c.assigned = make(map[partition]bool)
+	}
+	for topic, numbers := range added {
+		for _, number := range numbers {
+			c.assigned[partition{topic, number}] = true
+		}
+	}
+}
+
+// onRevoked forgets the partitions: their next owner may read them further than this one has.
+func (c *Consumer) onRevoked(_ context.Context, _ *kgo.Client, removed map[string][]int32) {
+	c.revoked(removed)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for topic, numbers := range removed {
+		for _, number := range numbers {
+			p := partition{topic, number}
+			delete(c.assigned, p)
+			delete(c.next, p)
+		}
+	}
 }

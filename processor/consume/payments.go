@@ -295,6 +295,8 @@ func publicLead(b *paymentBatch, l *schemas.Lead, node, external identity.Node, 
 func DeadLetterRow(r *kgo.Record) clickhouse.DeadLetterRow {
 	partition, _ := strconv.ParseInt(schemas.Header(r, schemas.HeaderPartition), 10, 32)
 	offset, _ := strconv.ParseInt(schemas.Header(r, schemas.HeaderOffset), 10, 64)
+	// The header is missing in letters from before it: their time is 0.
+	recordAt, _ := strconv.ParseInt(schemas.Header(r, schemas.HeaderRecordAt), 10, 64)
 	headers := make(map[string]string)
 	for _, h := range r.Headers {
 		if name, original := strings.CutPrefix(h.Key, schemas.HeaderOriginal); original {
@@ -304,7 +306,8 @@ func DeadLetterRow(r *kgo.Record) clickhouse.DeadLetterRow {
 	return clickhouse.DeadLetterRow{
 		At: r.Timestamp, Reason: schemas.Header(r, schemas.HeaderReason), Step: schemas.Header(r, schemas.HeaderStep),
 		Topic: schemas.Header(r, schemas.HeaderTopic), Partition: int32(partition), Offset: offset,
-		Error: schemas.Header(r, schemas.HeaderError), Key: schemas.Header(r, schemas.HeaderKey), Headers: headers,
+		RecordAt: time.UnixMilli(recordAt).UTC(),
+		Error:    schemas.Header(r, schemas.HeaderError), Key: schemas.Header(r, schemas.HeaderKey), Headers: headers,
 		Body: string(r.Value),
 	}
 }

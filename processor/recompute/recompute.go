@@ -29,6 +29,12 @@ type Config struct {
 	// Released returns the workspace that books in one mode what is held in another, and whether there
 	// is one (workspace.File.Released); nil: what is held stays so.
 	Released func(held string, livemode bool) (workspace string, listed bool)
+	// ReplicaLag is the longest time after which a row that one replica acknowledged is visible on all
+	// others. If it is not 0, LookAgain must run.
+	ReplicaLag time.Duration
+	// Elected reports whether this processor is the one that sweeps and counts; nil: it is. That two do it
+	// at once, or nobody for a moment, does no harm.
+	Elected func() bool
 	// Now is the clock; nil: time.Now.
 	Now func() time.Time
 	Log *slog.Logger
@@ -43,10 +49,12 @@ type Config struct {
 // has been stored, and looks everything up again: of two callers that learn the two halves of one
 // sale at the same time, the one that stored last sees both. Walk through it: A stores the click, B
 // stores the session; A looks up, B looks up. Whichever lookup comes last comes after both inserts,
-// so the row with the greatest version is written by somebody who knew all.
+// so the row with the greatest version is written by somebody who knew all. Where replicas lag, that
+// holds for the second look (look.go).
 type Recomputer struct {
 	cfg   Config
 	woken chan struct{}
+	looks secondLooks
 }
 
 // New makes a Recomputer.
@@ -92,9 +100,19 @@ func (r *Recomputer) Apply(ctx context.Context, told map[string]*Changes, store 
 				near = append(near, e.A, e.B)
 			}
 		}
-		if err := r.Recompute(ctx, workspace, unique(changed), unique(near)); err != nil {
+		touched, err := r.recompute(ctx, workspace, unique(changed), unique(near))
+		if err != nil {
 			return err
 		}
+		if r.cfg.ReplicaLag > 0 {
+			err := r.looks.add(ctx, look{workspace: workspace, nodes: toLookAt(changed, touched), edges: rows(workspace, n.Edges)})
+			if err != nil {
+				return err
+			}
+		}
+	}
+	if r.cfg.ReplicaLag > 0 {
+		return nil // the second look marks them
 	}
 	return r.cfg.Store.InsertEdges(ctx, carried(edges))
 }
@@ -167,6 +185,14 @@ const chunkSize = 1000
 // at once saves it most of its steps. What lies under a name that too many sales or leads share is
 // left to Background.
 func (r *Recomputer) Recompute(ctx context.Context, workspace string, changed, near []identity.Node) error {
+	_, err := r.recompute(ctx, workspace, changed, near)
+	return err
+}
+
+// recompute returns the sales and leads that it booked.
+func (r *Recomputer) recompute(ctx context.Context, workspace string, changed, near []identity.Node) ([]identity.Node,
+	error,
+) {
 	names := identity.Remember(r.cfg.Store.Names)
 	near = slices.DeleteFunc(near, func(n identity.Node) bool { return !n.LeadsOn() })
 	var touched, many []identity.Node
@@ -182,12 +208,12 @@ func (r *Recomputer) Recompute(ctx context.Context, workspace string, changed, n
 		return err
 	})
 	if err := lookups.Wait(); err != nil {
-		return err
+		return nil, err
 	}
 	if err := r.deferNames(ctx, workspace, many); err != nil {
-		return err
+		return nil, err
 	}
-	return r.bookAll(ctx, workspace, names, touched)
+	return touched, r.bookAll(ctx, workspace, names, touched)
 }
 
 // bookAll books sales and leads, some at a time. names may remember what it was asked before.

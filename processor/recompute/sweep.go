@@ -13,7 +13,7 @@ import (
 
 // sweepLimit bounds one pass, and sweepPasses how many follow each other while there is more.
 const (
-	sweepLimit  = 5000
+	sweepLimit  = 50_000
 	sweepPasses = 40
 )
 
@@ -25,9 +25,8 @@ func (r *Recomputer) Wake() {
 	}
 }
 
-// Sweep looks again, from time to time, at what may have become better without anybody noticing: a
-// rate that arrived, a replica that lagged when the two halves of a sale looked for each other.
-// Every processor may do it at once. It returns when ctx ends.
+// Sweep recomputes, from time to time, what may have become better without a new record: a rate that
+// arrived, or a click for a sale that names it. It returns when ctx ends.
 func (r *Recomputer) Sweep(ctx context.Context, every time.Duration) error {
 	const recent = time.Hour
 	var wide, counted time.Time
@@ -38,18 +37,15 @@ func (r *Recomputer) Sweep(ctx context.Context, every time.Duration) error {
 		case <-r.woken:
 		case <-time.After(every):
 		}
+		if r.cfg.Elected != nil && !r.cfg.Elected() {
+			continue
+		}
 		since := r.cfg.Now().Add(-recent)
 		if r.cfg.Now().Sub(wide) > 10*time.Minute {
 			wide, since = r.cfg.Now(), r.cfg.Now().AddDate(0, -3, 0)
 		}
-		for range sweepPasses {
-			seen, err := r.SweepOnce(ctx, since)
-			if err != nil && ctx.Err() == nil {
-				return fmt.Errorf("sweep ledger: %w", err)
-			}
-			if err != nil || seen < sweepLimit {
-				break
-			}
+		if err := r.sweep(ctx, since); err != nil && ctx.Err() == nil {
+			return fmt.Errorf("sweep ledger: %w", err)
 		}
 		if r.cfg.Open != nil && r.cfg.Now().Sub(counted) > time.Minute {
 			counted = r.cfg.Now()
@@ -58,6 +54,15 @@ func (r *Recomputer) Sweep(ctx context.Context, every time.Duration) error {
 			}
 		}
 	}
+}
+
+func (r *Recomputer) sweep(ctx context.Context, since time.Time) error {
+	for range sweepPasses {
+		if seen, err := r.SweepOnce(ctx, since); err != nil || seen < sweepLimit {
+			return err
+		}
+	}
+	return nil
 }
 
 // NewOpenMetric makes the gauge for Config.Open.

@@ -38,6 +38,11 @@ func HandleDeadLetters(ctx context.Context, store *clickhouse.Store, h *Handlers
 		return err
 	}
 	err := eachDeadLetter(ctx, store, since, reason, func(row clickhouse.DeadLetterRow) error {
+		if row.Reason == consume.LostUnread || row.Reason == consume.LostEnd {
+			result.Tried++
+			result.Refused[row.Reason]++ // there is no record
+			return nil
+		}
 		r := &kgo.Record{
 			Topic: row.Topic, Partition: row.Partition, Offset: row.Offset,
 			Key: []byte(row.Key), Value: []byte(row.Body), Timestamp: row.At,

@@ -26,6 +26,9 @@ type broken struct {
 	missOnError bool                                              // a failed lookup is taken for a miss
 	harder      *statementFault                                   // happens often in schedules that are to show it
 	noRewind    bool                                              // an assignment begins at its committed offset
+	noLook      bool                                              // nothing is looked at a second time
+	noHold      bool                                              // the rewind passes what is not looked at again
+	blind       bool                                              // nobody notices that another server answers
 	wrapStore   func(*client) recompute.Store                     // what a processor uses as ClickHouse
 	wrapHandler func(*processor, consume.Handler) consume.Handler // what a consumer calls as its handler
 }
@@ -35,6 +38,20 @@ func (b broken) store(c *client) recompute.Store {
 		return b.wrapStore(c)
 	}
 	return c
+}
+
+func (b broken) replicaLag(lag time.Duration) time.Duration {
+	if b.noLook {
+		return 0
+	}
+	return lag
+}
+
+func (b broken) settledUntil(r *recompute.Recomputer) func() time.Time {
+	if b.noHold {
+		return time.Now
+	}
+	return r.SettledUntil
 }
 
 func (b broken) handler(p *processor, handle consume.Handler) consume.Handler {
@@ -64,6 +81,14 @@ type noHours struct{ *client }
 func (s *noHours) InsertEdges(ctx context.Context, rows []clickhouse.EdgeRow) error {
 	return s.client.InsertEdges(ctx, slices.DeleteFunc(slices.Clone(rows),
 		func(r clickhouse.EdgeRow) bool { return len(r.B.Near()) > 0 }))
+}
+
+// noMissing is a Store that keeps no dead letter of offsets that Kafka no longer has.
+type noMissing struct{ *client }
+
+func (s *noMissing) InsertDeadLetters(ctx context.Context, rows []clickhouse.DeadLetterRow) error {
+	return s.client.InsertDeadLetters(ctx, slices.DeleteFunc(slices.Clone(rows),
+		func(r clickhouse.DeadLetterRow) bool { return r.Step == consume.LostStep }))
 }
 
 // buffer is a Store that acknowledges facts, names and clicks before they are written, as
@@ -118,6 +143,10 @@ var breakable = []broken{
 	{name: "a failed lookup is taken for a miss", missOnError: true, harder: &statementFault{verb: "lookup",
 		trouble: refused, hits: 20}},
 	{name: "no rewind, and a server that lost rows it had acknowledged", noRewind: true},
+	{name: "nothing is looked at again after the replicas' lag", noLook: true},
+	{name: "nobody notices that another server answers", blind: true},
+	{name: "the rewind passes what ClickHouse may still lose", noHold: true},
+	{name: "what Kafka deleted unread is not named", wrapStore: func(c *client) recompute.Store { return &noMissing{c} }},
 	{name: "what other entries have now is not taken back", wrapStore: entries(func(rows []ledger.Entry) []ledger.Entry {
 		return slices.DeleteFunc(rows, func(e ledger.Entry) bool { return e.Amount == 0 })
 	})},

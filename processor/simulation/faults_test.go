@@ -67,6 +67,30 @@ func drawFaults(rng *rand.Rand, members int, often *statementFault) []fault {
 	return list
 }
 
+// drawClusterFaults makes the faults of ClickHouse's servers, while the processors live.
+func drawClusterFaults(rng *rand.Rand, l layout) []fault {
+	var list []fault
+	for range rng.IntN(3) {
+		i := rng.IntN(l.replicas)
+		lost, off := time.Duration(1+rng.IntN(80))*100*time.Millisecond, time.Duration(1+rng.IntN(200))*100*time.Millisecond
+		var f fault
+		switch n := rng.IntN(4); {
+		case n == 0 && l.replicas > 1:
+			lost *= 8
+			fallthrough
+		case n < 3:
+			f.text = fmt.Sprintf("replica %d loses its power and what reached it in the last %s, and is back after %s", i+1, lost, off)
+			f.do = func(r *run) { r.server.crash(r.server.replicas[i], lost, off) }
+		default:
+			f.text = fmt.Sprintf("replica %d cannot be reached for %s", i+1, off)
+			f.do = func(r *run) { r.server.unreachable(r.server.replicas[i], off) }
+		}
+		f.at = time.Duration(rng.Int64N(int64(span + 50*time.Second))).Truncate(time.Millisecond)
+		list = append(list, f)
+	}
+	return list
+}
+
 func drawFault(rng *rand.Rand, members int) fault {
 	seconds := func(most int) time.Duration { return time.Duration(1+rng.IntN(most*10)) * 100 * time.Millisecond }
 	name := fmt.Sprintf("p%d", 1+rng.IntN(members))
@@ -105,7 +129,9 @@ func drawFault(rng *rand.Rand, members int) fault {
 		lost, off := seconds(8), seconds(10)
 		return fault{text: fmt.Sprintf("ClickHouse crashes, loses what it acknowledged in the last %s, is back "+
 			"after %s; all processors are started again", lost, off), do: func(r *run) {
-			r.server.crash(lost, off)
+			for _, replica := range r.server.replicas {
+				r.server.crash(replica, lost, off)
+			}
 			for _, p := range r.all() {
 				r.kill(p, off)
 			}

@@ -39,6 +39,7 @@ func (r *run) check() {
 		{"a committed offset never passes what is stored", r.commitsFollowInserts, false},
 		{"a record that cannot be processed is in the dead letters with its origin, and nothing else is",
 			r.nothingVanishes, false},
+		{"offsets that Kafka deleted unread are named by a dead letter", r.missingIsNamed, false},
 		{"the rows are those that a processor writes to whom nothing happens", r.rowsConverge, true},
 	} {
 		if r.broken.name != "" && invariant.last {
@@ -204,7 +205,7 @@ func (r *run) stored(rec *kgo.Record) string {
 		return "lead " + string(l.LeadId)
 	}
 	return "letter " + schemas.Header(rec, schemas.HeaderTopic) + "/" + schemas.Header(rec, schemas.HeaderPartition) +
-		"/" + schemas.Header(rec, schemas.HeaderOffset)
+		"/" + schemas.Header(rec, schemas.HeaderOffset) + " at " + schemas.Header(rec, schemas.HeaderRecordAt)
 }
 
 // commitsFollowInserts: a committed offset never passes what is stored.
@@ -231,8 +232,13 @@ func (r *run) commitsFollowInserts(log []*kgo.Record, fault func(string, ...any)
 // nothing else is.
 func (r *run) nothingVanishes(log []*kgo.Record, fault func(string, ...any)) {
 	letters := make(map[string]clickhouse.DeadLetterRow)
+	origin := func(topic string, partition int32, offset int64, at time.Time) string {
+		return fmt.Sprintf("%s/%d/%d at %d", topic, partition, offset, at.UnixMilli())
+	}
 	for _, l := range r.server.model.DeadLetters() {
-		letters[fmt.Sprintf("%s/%d/%d", l.Topic, l.Partition, l.Offset)] = l
+		if l.Step != consume.LostStep {
+			letters[origin(l.Topic, l.Partition, l.Offset, l.RecordAt)] = l
+		}
 	}
 	want := 0
 	for _, rec := range log {
@@ -241,7 +247,7 @@ func (r *run) nothingVanishes(log []*kgo.Record, fault func(string, ...any)) {
 			continue
 		}
 		want++
-		origin := fmt.Sprintf("%s/%d/%d", rec.Topic, rec.Partition, rec.Offset)
+		origin := origin(rec.Topic, rec.Partition, rec.Offset, rec.Timestamp)
 		switch l, ok := letters[origin]; {
 		case !ok:
 			fault("%s (%s) is not among the dead letters", origin, b.reason)
@@ -298,18 +304,16 @@ func (r *run) rowsConverge(log []*kgo.Record, fault func(string, ...any)) {
 	}
 }
 
-// log reads every record that Kafka holds, as it was appended.
+// log reads every record that Kafka holds, as it was appended, after those of topics that were
+// deleted.
 func (r *run) log() []*kgo.Record {
 	client := r.kafka(kgo.ConsumeTopics(topics...), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.FetchMaxWait(100*time.Millisecond))
 	defer client.Close()
-	ends, err := kadm.NewClient(client).ListEndOffsets(context.Background(), topics...)
-	if err != nil {
-		r.violated("read the log: %v", err)
-		return nil
-	}
+	admin := kadm.NewClient(client)
 	var want int64
-	ends.Each(func(o kadm.ListedOffset) { want += o.Offset })
+	listed(admin.ListEndOffsets, topics...).Each(func(o kadm.ListedOffset) { want += o.Offset })
+	listed(admin.ListStartOffsets, topics...).Each(func(o kadm.ListedOffset) { want -= o.Offset })
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	var log []*kgo.Record
@@ -319,7 +323,16 @@ func (r *run) log() []*kgo.Record {
 	if int64(len(log)) != want {
 		r.violated("read the log: %d of %d records", len(log), want)
 	}
-	return log
+	return append(slices.Clone(r.past), log...)
+}
+
+// listed asks until Kafka answers for every partition.
+func listed(ask func(context.Context, ...string) (kadm.ListedOffsets, error), topics ...string) kadm.ListedOffsets {
+	for ; ; time.Sleep(time.Second) {
+		if offsets, err := ask(context.Background(), topics...); err == nil && offsets.Error() == nil {
+			return offsets
+		}
+	}
 }
 
 // ids returns the topics by id.

@@ -26,22 +26,16 @@ import (
 type server struct {
 	*run
 
-	mu      sync.Mutex
-	rng     *rand.Rand
-	model   *clickhousetest.Model
-	journal []write
-	faults  []*statementFault
-	began   int       // times that the server was started; what was sent to it before a crash is not written after it
-	down    time.Time // no answer until then
+	mu       sync.Mutex
+	rng      *rand.Rand
+	model    *clickhousetest.Model // every row that is on some replica, or on its way to one
+	replicas []*replica
+	layout   layout
+	journal  []*write
+	faults   []*statementFault
 
 	stored   map[string]time.Time // when each raw row was first written
 	versions map[ledger.EntryID]map[ledger.Version]ledger.Entry
-}
-
-// write is an insert that was applied.
-type write struct {
-	at    time.Time
-	apply func(*clickhousetest.Model) error
 }
 
 // trouble is what happens to a statement.
@@ -100,9 +94,13 @@ func (r *run) newModel() *clickhousetest.Model {
 	return m
 }
 
-func newServer(r *run, rng *rand.Rand) *server {
-	return &server{run: r, rng: rng, model: r.newModel(), stored: map[string]time.Time{},
+func newServer(r *run, rng, layouts *rand.Rand) *server {
+	s := &server{run: r, rng: rng, model: r.newModel(), layout: drawLayout(layouts), stored: map[string]time.Time{},
 		versions: map[ledger.EntryID]map[ledger.Version]ledger.Entry{}}
+	for i := range s.layout.replicas {
+		s.replicas = append(s.replicas, &replica{index: i, model: r.newModel(), started: time.Now().Add(-time.Hour)})
+	}
+	return s
 }
 
 func (s *server) add(f *statementFault) {
@@ -136,39 +134,42 @@ func (s *server) next(who, verb, table string) (*statementFault, time.Duration) 
 func (s *server) calm() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.faults, s.down = nil, time.Time{}
-}
-
-// crash ends the server; what it acknowledged within the last lost is gone, and it is back after
-// off.
-func (s *server) crash(lost, off time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	now := time.Now()
-	s.began++
-	s.down = now.Add(off)
-	keep := len(s.journal)
-	for keep > 0 && now.Sub(s.journal[keep-1].at) <= lost {
-		keep--
-	}
-	s.note("ClickHouse crashes; %d inserts are lost", len(s.journal)-keep)
-	s.journal = s.journal[:keep]
-	// what is lost is equal to nothing
-	s.model, s.versions = s.newModel(), map[ledger.EntryID]map[ledger.Version]ledger.Entry{}
-	for _, w := range s.journal {
-		if err := w.apply(s.model); err != nil {
-			s.violated("replay the journal: %v", err)
-		}
+	s.faults = nil
+	for _, r := range s.replicas {
+		r.down = time.Time{}
 	}
 }
 
-// execute runs one statement once for a processor.
-func (s *server) execute(ctx context.Context, p *processor, verb, table string,
+// execute runs one statement once for a processor. keys are those of the rows that it inserts.
+func (s *server) execute(ctx context.Context, p *processor, verb, table string, keys []string,
+	apply func(*clickhousetest.Model) error,
+) error {
+	o := operation{Process: p.name, Type: "invoke", Do: verb, Table: table, Keys: keys}
+	s.record(o)
+	err := s.try(ctx, p, verb, table, apply)
+	switch {
+	case err == nil:
+		o.Type = "ok"
+	case errors.Is(err, errRefused):
+		o.Type, o.Text = "fail", err.Error()
+	default:
+		o.Type, o.Text = "info", err.Error()
+	}
+	o.Replica, o.Keys = p.replica+1, nil
+	s.record(o)
+	return err
+}
+
+func (s *server) try(ctx context.Context, p *processor, verb, table string,
 	apply func(*clickhousetest.Model) error,
 ) error {
 	f, latency := s.next(p.name, verb, table)
 	if err := p.life.sleep(latency); err != nil {
 		return err
+	}
+	replica := s.route(p)
+	if replica == nil {
+		return errRefused
 	}
 	if f != nil {
 		s.note("%s: %s %s %s", p.name, verb, table, f.trouble)
@@ -184,10 +185,10 @@ func (s *server) execute(ctx context.Context, p *processor, verb, table string,
 				return err
 			}
 		case hangs:
-			if began := s.beginning(); !f.never && verb == "insert" {
+			if started := s.start(replica); !f.never && verb == "insert" {
 				time.AfterFunc(f.delay, func() {
-					if s.beginning() == began {
-						s.apply(verb, apply)
+					if s.start(replica).Equal(started) { // what was sent before a crash is not written after it
+						_ = s.apply(replica, verb, apply) // nobody waits for the answer
 					}
 				})
 			}
@@ -198,7 +199,7 @@ func (s *server) execute(ctx context.Context, p *processor, verb, table string,
 	if err := p.life.wait(); err != nil {
 		return err
 	}
-	if err := s.apply(verb, apply); err != nil {
+	if err := s.apply(replica, verb, apply); err != nil {
 		return err
 	}
 	if f != nil {
@@ -221,28 +222,6 @@ func (s *server) current() *clickhousetest.Model {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.model
-}
-
-func (s *server) beginning() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.began
-}
-
-// apply changes the model or looks into it.
-func (s *server) apply(verb string, apply func(*clickhousetest.Model) error) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if time.Now().Before(s.down) {
-		return errRefused
-	}
-	if err := apply(s.model); err != nil {
-		return err
-	}
-	if verb == "insert" {
-		s.journal = append(s.journal, write{time.Now(), apply})
-	}
-	return nil
 }
 
 // witness remembers when raw rows were first stored, and every version of every entry.
@@ -285,7 +264,7 @@ func rawKeys(rows any) (keys []string) {
 		}
 	case []clickhouse.DeadLetterRow:
 		for _, r := range rows {
-			keys = append(keys, fmt.Sprintf("letter %s/%d/%d", r.Topic, r.Partition, r.Offset))
+			keys = append(keys, fmt.Sprintf("letter %s/%d/%d at %d", r.Topic, r.Partition, r.Offset, r.RecordAt.UnixMilli()))
 		}
 	}
 	return keys
@@ -312,10 +291,10 @@ type client struct {
 const attempt = time.Minute
 
 // persist runs a statement until it succeeds.
-func (c *client) persist(ctx context.Context, verb, table string, apply func(*clickhousetest.Model) error) error {
+func (c *client) persist(ctx context.Context, verb, table string, keys []string, apply func(*clickhousetest.Model) error) error {
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
 		tried, cancel := context.WithTimeout(ctx, attempt)
-		err := c.execute(tried, c.p, verb, table, apply)
+		err := c.execute(tried, c.p, verb, table, keys, apply)
 		cancel()
 		if err == nil || errors.Is(err, clickhouse.ErrRejected) || errors.Is(err, errKilled) {
 			return err
@@ -340,7 +319,11 @@ func insert[R any](ctx context.Context, c *client, table string, rows []R,
 		return nil
 	}
 	rows = slices.Clone(rows)
-	return c.persist(ctx, "insert", table, func(m *clickhousetest.Model) error {
+	var keys []string
+	if *histories != "" {
+		keys = keysOf(rows)
+	}
+	return c.persist(ctx, "insert", table, keys, func(m *clickhousetest.Model) error {
 		if m == c.model {
 			c.witness(rows)
 		}
@@ -351,7 +334,7 @@ func insert[R any](ctx context.Context, c *client, table string, rows []R,
 func lookup[A any](ctx context.Context, c *client, table string,
 	ask func(*clickhousetest.Model) (A, error),
 ) (answer A, err error) {
-	err = c.persist(ctx, "lookup", table, func(m *clickhousetest.Model) (err error) {
+	err = c.persist(ctx, "lookup", table, nil, func(m *clickhousetest.Model) (err error) {
 		answer, err = ask(m)
 		return err
 	})
@@ -456,6 +439,21 @@ func (c *client) Leads(ctx context.Context, workspace string, ids [][16]byte) ([
 		error) {
 		return m.Leads(ctx, workspace, ids)
 	})
+}
+
+func (c *client) Server(ctx context.Context) (server clickhouse.Server, err error) {
+	err = c.execute(ctx, c.p, "server", "", nil, func(m *clickhousetest.Model) error {
+		for _, r := range c.replicas {
+			if r.model == m {
+				server = clickhouse.Server{Name: r.String(), Uptime: time.Since(r.started).Truncate(time.Second)}
+			}
+		}
+		return nil
+	})
+	if err == nil {
+		err = ctx.Err() // the answer came too late
+	}
+	return server, err
 }
 
 func (c *client) Unfinished(ctx context.Context, since time.Time, limit int) ([]clickhouse.Sale, error) {

@@ -18,7 +18,8 @@ var (
 	onlySeed  = flag.Uint64("seed", 0, "run only the schedule of this seed, and print it")
 	schedules = flag.Int("schedules", 0, "how many schedules to run; 0: 300, fewer with -short and under the race "+
 		"detector")
-	aloud = flag.Bool("aloud", false, "tell what happens while it happens, in case it never ends")
+	histories = flag.String("histories", "", "directory for a file of every schedule's operations, one JSON object a line")
+	aloud     = flag.Bool("aloud", false, "tell what happens while it happens, in case it never ends")
 )
 
 // TestMain runs the tests in a program built with the tag synctests. kgo holds mutexes while it
@@ -95,6 +96,20 @@ func seeds(t *testing.T) []uint64 {
 		}
 	}
 	return list
+}
+
+// A seed's end is the same, in whatever order its goroutines ran.
+func TestSeedEndsTheSame(t *testing.T) {
+	for _, seed := range []uint64{2, 9} {
+		var ends []uint64
+		for range 2 {
+			_, _, end := simulated(t, seed, broken{})
+			ends = append(ends, end)
+		}
+		if ends[0] != ends[1] {
+			t.Errorf("seed %d ended once in %x and once in %x", seed, ends[0], ends[1])
+		}
+	}
 }
 
 // Whatever fails, in whatever order: every movement of money is counted exactly once, and

@@ -269,9 +269,10 @@ func (c *contract) entry() ledger.Entry {
 
 func (c *contract) letter() clickhouse.DeadLetterRow {
 	partition, offset, step := int32(c.rng.IntN(2)), c.rng.Int64N(6), pick(c.rng, "decode", "load")
-	rng := of(partition, offset, step)
+	recordAt := c.base.Add(time.Duration(c.rng.IntN(2)) * time.Millisecond) // of a topic, or of one made again
+	rng := of(partition, offset, step, recordAt.UnixMilli())
 	return clickhouse.DeadLetterRow{
-		At: c.moment(rng), Reason: "unreadable", Step: step, Topic: schemas.TopicStripe, Partition: partition, Offset: offset, Error: "unexpected 'x'", Key: "\xff\x00", Body: pick(rng, "", "{"),
+		At: c.moment(rng), Reason: "unreadable", Step: step, Topic: schemas.TopicStripe, Partition: partition, Offset: offset, RecordAt: recordAt, Error: "unexpected 'x'", Key: "\xff\x00", Body: pick(rng, "", "{"),
 		Headers: map[string]string{"event_id": "evt_1"},
 	}
 }

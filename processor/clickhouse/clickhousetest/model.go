@@ -168,7 +168,7 @@ func (m *Model) InsertDeadLetters(_ context.Context, rows []clickhouse.DeadLette
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, r := range rows {
-		m.dead[fmt.Sprint(r.Topic, r.Partition, r.Offset, r.Step)] = r
+		m.dead[fmt.Sprint(r.Topic, r.Partition, r.Offset, r.Step, r.RecordAt.UnixMilli())] = r
 	}
 	return nil
 }

@@ -1,0 +1,59 @@
+package clickhouse
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+)
+
+// pace is when a query over a whole table may be run again. The larger the table is, the rarer that is.
+type pace struct {
+	mu   sync.Mutex
+	next time.Time
+}
+
+// idleShare is how many times as long as it took such a query is not run again. One thread runs it, so
+// that it takes at most half a percent of a core.
+const idleShare = 200
+
+// wait returns when the query may be run, or an error when ctx ends.
+func (p *pace) wait(ctx context.Context) error {
+	p.mu.Lock()
+	rest := time.Until(p.next)
+	p.mu.Unlock()
+	if rest <= 0 {
+		return nil
+	}
+	select {
+	case <-ctx.Done():
+		return fmt.Errorf("wait before reading a whole table again: %w", context.Cause(ctx))
+	case <-time.After(rest):
+		return nil
+	}
+}
+
+func (p *pace) took(d time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.next = time.Now().Add(idleShare * d)
+}
+
+// paced is Collect for a query over a whole table that nobody waits for.
+func paced[R any](ctx context.Context, s *Store, p *pace, table, text string, args []any,
+	scan func(driver.Rows, *R) error,
+) ([]R, error) {
+	if err := p.wait(ctx); err != nil {
+		return nil, err
+	}
+	settings := maps.Clone(lookupSettings)
+	settings["max_threads"] = 1
+	all, took, err := collect(ctx, s, table, settings, text, args, scan)
+	if err == nil {
+		p.took(took)
+	}
+	return all, err
+}

@@ -1,0 +1,91 @@
+package consume
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"tributary/processor/clickhouse"
+)
+
+// Servers notices when another server of ClickHouse answers than before, or the same one after a
+// restart. Either may lack rows that were acknowledged: a server that lost its power has lost what it
+// had not synced, and a replica lacks what the one that is gone had not passed on.
+type Servers struct {
+	Ask func(context.Context) (clickhouse.Server, error) // tries once
+	// Changed is called when another server answers: it makes the consumers read again.
+	Changed func()
+	Log     *slog.Logger
+
+	last string
+	seen map[string]sighting
+}
+
+// sighting is when a server was started, and when it answered last, both by our own clock.
+type sighting struct{ started, answered time.Time }
+
+const (
+	// askEvery is how often a server is asked who it is, and askTimeout how long it may take to answer:
+	// what it says of its uptime is as exact as that.
+	askEvery   = 5 * time.Second
+	askTimeout = time.Second
+	// startSlack is by how much later a server may seem to have been started when it is asked again.
+	// It counts whole seconds.
+	startSlack = askTimeout + time.Second
+	// alternating is how long ago a server may have answered to be one of several that a balancer
+	// chooses from: that one answers and then another is no change.
+	alternating = time.Minute
+)
+
+// Begin learns which server answers. It must be called before anything is written, so that a server
+// which is started again just after that is noticed. It returns an error only when ctx ends.
+func (s *Servers) Begin(ctx context.Context) error {
+	for s.last == "" {
+		s.look(ctx)
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(askEvery / 10):
+		}
+	}
+	return nil
+}
+
+// Run asks until ctx ends. A server that does not answer is asked again.
+func (s *Servers) Run(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(askEvery):
+			s.look(ctx)
+		}
+	}
+}
+
+func (s *Servers) look(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	server, err := s.Ask(ctx)
+	now := time.Now()
+	if err != nil {
+		return // the statements that are retried say so
+	}
+	old, known := s.seen[server.Name]
+	started := now.Add(-server.Uptime)
+	restarted := known && started.Sub(old.started) > startSlack
+	switched := s.last != "" && s.last != server.Name && (!known || now.Sub(old.answered) > alternating)
+	if restarted || switched {
+		s.Log.Warn("another ClickHouse answers, or the same one after a restart; the partitions are read again", "server",
+			server.Name, "before", s.last, "uptime", server.Uptime)
+		s.Changed()
+	}
+	if !known || restarted {
+		old.started = started
+	}
+	if s.seen == nil {
+		s.seen = make(map[string]sighting)
+	}
+	old.answered = now
+	s.last, s.seen[server.Name] = server.Name, old
+}

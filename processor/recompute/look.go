@@ -1,0 +1,191 @@
+package recompute
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"tributary/processor/clickhouse"
+	"tributary/processor/identity"
+)
+
+// secondLooks are the names, sales and leads that were changed too recently to be sure that every
+// replica of ClickHouse showed what else bears on them. They are looked at again twice the replicas'
+// lag after they were changed.
+//
+// Two processors that store two halves of one sale on two replicas may both look in vain. Let d be
+// the lag: what is stored at t is seen by whoever looks at t+d or later. Of all that bears on a sale,
+// let the last row but for clicks be stored at t. Its second look, at t+2d, sees everything stored
+// until t+d. A click stored still later sees by its first look all the rest, and so reaches the sale;
+// it may not see itself, so that the sales and leads which a click reached are looked at again too.
+// A click that reached nothing is not: a name that leads to it was not visible yet, and whoever
+// stored that name looks again.
+//
+// The list is in memory. A processor that dies leaves it to the next owner of its partitions: until
+// their second look, edges are not marked as carried, and Consumer.advanceBase keeps the rewind from
+// passing their records.
+type secondLooks struct {
+	mu    sync.Mutex
+	queue []look // by time
+	bytes int
+	room  chan struct{} // closed when bytes has shrunk; nil: nobody waits
+}
+
+// look is what one batch changed in one workspace.
+type look struct {
+	at        time.Time
+	workspace string
+	nodes     []identity.Node
+	edges     []clickhouse.EdgeRow // to be marked as carried
+}
+
+// maxLookBytes bounds the memory of all second looks. Beyond it batches wait for the oldest looks.
+const maxLookBytes = 64 << 20
+
+// maxLookNodes bounds the names of one lookup.
+const maxLookNodes = 2000
+
+// size is about how many bytes of memory a look takes.
+func (l *look) size() int {
+	n := 0
+	for _, node := range l.nodes {
+		n += 16 + len(node)
+	}
+	return n + len(l.edges)*edgeBytes
+}
+
+// edgeBytes is about what an edge takes beside its names, which are mostly those of nodes.
+const edgeBytes = 160
+
+// toLookAt returns what is to be looked at again: the names that changed, but of the clicks only what
+// they reached, or, where that is more, the clicks.
+func toLookAt(changed, booked []identity.Node) []identity.Node {
+	if len(booked) > len(changed) {
+		return changed
+	}
+	nodes := slices.Clone(booked)
+	for _, n := range changed {
+		if n.Type() != identity.Click {
+			nodes = append(nodes, n)
+		}
+	}
+	return unique(nodes)
+}
+
+// add appends a look, and waits while there are too many. It returns an error only when ctx ends.
+func (s *secondLooks) add(ctx context.Context, l look) error {
+	l.edges = carried(l.edges)
+	if len(l.nodes) == 0 && len(l.edges) == 0 {
+		return nil
+	}
+	for {
+		s.mu.Lock()
+		if s.bytes < maxLookBytes {
+			l.at = time.Now()
+			s.queue = append(s.queue, l)
+			s.bytes += l.size()
+			s.mu.Unlock()
+			return nil
+		}
+		if s.room == nil {
+			s.room = make(chan struct{})
+		}
+		room := s.room
+		s.mu.Unlock()
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("wait for second looks: %w", context.Cause(ctx))
+		case <-room:
+		}
+	}
+}
+
+// due returns the first looks that are older than age and concern one workspace, and how many there
+// are. If there are none it returns how long until there is one.
+func (s *secondLooks) due(age time.Duration) (next look, n int, wait time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.queue) == 0 {
+		return look{}, 0, age
+	}
+	if wait := time.Until(s.queue[0].at.Add(age)); wait > 0 {
+		return look{}, 0, wait
+	}
+	next.workspace = s.queue[0].workspace
+	for _, l := range s.queue {
+		if time.Since(l.at) < age || l.workspace != next.workspace || n > 0 && len(next.nodes)+len(l.nodes) > maxLookNodes {
+			break
+		}
+		next.nodes, next.edges, n = append(next.nodes, l.nodes...), append(next.edges, l.edges...), n+1
+	}
+	return next, n, 0
+}
+
+// done removes the first n looks.
+func (s *secondLooks) done(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.queue[:n] {
+		s.bytes -= s.queue[i].size()
+		s.queue[i] = look{} // the queue's array lives on
+	}
+	s.queue = s.queue[n:]
+	if s.room != nil {
+		close(s.room)
+		s.room = nil
+	}
+}
+
+// unsynced is how long ClickHouse may keep acknowledged rows in memory only: Linux writes dirty pages
+// after 30 seconds (vm.dirty_expire_centisecs).
+const unsynced = time.Minute
+
+// SettledUntil returns until when everything that was changed has been looked at again and is on
+// ClickHouse's disk.
+func (r *Recomputer) SettledUntil() time.Time {
+	synced := time.Now().Add(-unsynced)
+	r.looks.mu.Lock()
+	defer r.looks.mu.Unlock()
+	if len(r.looks.queue) > 0 && r.looks.queue[0].at.Before(synced) {
+		return r.looks.queue[0].at
+	}
+	return synced
+}
+
+// LookAgain recomputes what was changed a second time, twice Config.ReplicaLag later. It returns nil
+// when ctx ends.
+func (r *Recomputer) LookAgain(ctx context.Context) error {
+	for r.cfg.ReplicaLag > 0 && ctx.Err() == nil {
+		l, n, wait := r.looks.due(2 * r.cfg.ReplicaLag)
+		if n == 0 {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-time.After(wait):
+			}
+			continue
+		}
+		err := r.Recompute(ctx, l.workspace, unique(l.nodes), nil)
+		if errors.Is(err, clickhouse.ErrRejected) {
+			// The first look wrote these rows or set their record aside; what is new was told by another record.
+			r.cfg.Log.Warn("a second look makes rows that ClickHouse cannot take", "error", err)
+			err = nil
+		}
+		if err == nil {
+			err = r.cfg.Store.InsertEdges(ctx, l.edges)
+		}
+		switch {
+		case err == nil:
+			r.looks.done(n)
+		case ctx.Err() == nil:
+			return fmt.Errorf("look again: %w", err)
+		}
+	}
+	return nil
+}
+
+// ReplicaLag sets Config.ReplicaLag. It must be called before everything else.
+func (r *Recomputer) ReplicaLag(lag time.Duration) { r.cfg.ReplicaLag = lag }
