@@ -48,7 +48,8 @@ var ClickTopics = []string{schemas.TopicClicks}
 // Handle is a Handler.
 func (c *Clicks) Handle(ctx context.Context, records []*kgo.Record, deadLetter DeadLetter) error {
 	b := clickBatch{
-		rows: make([]clickhouse.ClickRow, 0, len(records)), changes: make(map[string]*recompute.Changes),
+		rows: make([]clickhouse.ClickRow, 0, len(records)), ids: make(map[string][]schemas.ClickID),
+		changes: make(map[string]*recompute.Changes),
 	}
 	var added []affiliate
 	for i, read := range c.decodeAll(records) {
@@ -71,11 +72,12 @@ func (c *Clicks) Handle(ctx context.Context, records []*kgo.Record, deadLetter D
 		}
 		c.Erased.Click(&row)
 		b.rows = append(b.rows, row)
-		node := identity.New(identity.Click, schemas.ClickID(click.ClickId).String())
-		n.Changed = append(n.Changed, node)
+		id := schemas.ClickID(click.ClickId)
+		b.ids[click.Workspace] = append(b.ids[click.Workspace], id)
 		at := time.UnixMilli(click.ReceivedAt).UTC()
 		if click.ForeignId != "" {
 			reference := identity.New(identity.Reference, click.ForeignId)
+			node := identity.New(identity.Click, id.String())
 			b.name(click, identity.Edge{A: reference, B: node, Source: "click.foreign_id", At: at})
 		}
 		if click.AffiliateId == "" {
@@ -100,6 +102,7 @@ type clickBatch struct {
 	rows    []clickhouse.ClickRow
 	firsts  []clickhouse.EdgeRow          // what they report under a name, of which only the first counts
 	public  []clickhouse.EdgeRow          // edges from a name to what the public says of it
+	ids     map[string][]schemas.ClickID  // of the clicks, by workspace
 	changes map[string]*recompute.Changes // by workspace
 }
 
@@ -123,8 +126,9 @@ func (b *clickBatch) name(c *schemas.Click, e identity.Edge) {
 	b.firsts = append(b.firsts, clickhouse.EdgeRow{Workspace: c.Workspace, Edge: e})
 }
 
-// store stores the batch, and then finds the names that it was the first to use: only their sales
-// are recomputed, so that a name that a million clicks carry costs each batch one lookup.
+// store stores the batch, and then finds the clicks that sales and leads named before, and the names
+// that the batch was the first to use: only their sales are recomputed, so that a name that a million
+// clicks carry costs each batch one lookup.
 //
 // Two processors may store two clicks of one name at once. Each looks after its own click is
 // stored. Whoever stored the earlier click finds it first, whenever they look, and recomputes; the
@@ -138,6 +142,16 @@ func (c *Clicks) store(ctx context.Context, b *clickBatch) error {
 	inserts.Go(func() error { return c.Store.InsertEdges(ictx, earliest(b.public)) })
 	if err := inserts.Wait(); err != nil {
 		return err
+	}
+	for workspace, ids := range b.ids {
+		named, err := c.Store.NamedClicks(ctx, workspace, ids)
+		if err != nil {
+			return err
+		}
+		for _, id := range named {
+			changes := b.changes[workspace]
+			changes.Changed = append(changes.Changed, identity.New(identity.Click, id.String()))
+		}
 	}
 	type use struct {
 		workspace    string

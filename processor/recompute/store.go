@@ -9,6 +9,7 @@ import (
 	"tributary/processor/join"
 	"tributary/processor/ledger"
 	"tributary/processor/stripe"
+	"tributary/schemas"
 )
 
 // Store is what the consumers need of ClickHouse; clickhouse.Store is the real one. Every method
@@ -35,6 +36,7 @@ type StoreWriter interface {
 type StoreReader interface {
 	Edges(ctx context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error)
 	FirstNames(ctx context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error)
+	NamedClicks(ctx context.Context, workspace string, ids []schemas.ClickID) ([]schemas.ClickID, error)
 	Carried(ctx context.Context, workspace string, edges []identity.Edge) ([]identity.Edge, error)
 	SalesByLink(ctx context.Context, workspace string, links []string) ([]string, error)
 	Facts(ctx context.Context, workspace string, objects []string) (map[string][]stripe.Fact, error)

@@ -199,6 +199,27 @@ func (m *Model) firstNames(workspace string, nodes []identity.Node) []identity.E
 	return slices.Collect(maps.Values(found))
 }
 
+// NamedClicks is clickhouse.Store's.
+func (m *Model) NamedClicks(_ context.Context, workspace string, ids []schemas.ClickID) ([]schemas.ClickID, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	named := make(map[identity.Node]bool)
+	for _, r := range m.edges {
+		if r.Workspace == workspace {
+			named[r.A] = true
+		}
+	}
+	return slices.DeleteFunc(unique(ids), func(id schemas.ClickID) bool {
+		return !named[identity.New(identity.Click, id.String())]
+	}), nil
+}
+
+func unique(ids []schemas.ClickID) []schemas.ClickID {
+	ids = slices.Clone(ids)
+	slices.SortFunc(ids, schemas.ClickID.Compare)
+	return slices.Compact(ids)
+}
+
 // Carried is clickhouse.Store's.
 func (m *Model) Carried(_ context.Context, workspace string, edges []identity.Edge) ([]identity.Edge, error) {
 	m.mu.Lock()
