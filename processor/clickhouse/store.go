@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,7 +28,10 @@ type Store struct {
 	log     *slog.Logger
 	metrics metrics
 	failing atomic.Int32 // statements that are being retried
-	types   sync.Map     // table → []clickhouse.ColumnNameAndType; deleted when an insert fails
+	// encodes: blocks of clicks are encoded here. The driver takes them so over HTTP only, and does not
+	// compress them by LZ4 or ZSTD there.
+	encodes bool
+	types   sync.Map // table → []clickhouse.ColumnNameAndType; deleted when an insert fails
 }
 
 type metrics struct {
@@ -72,7 +76,10 @@ func Open(dsn string, log *slog.Logger, reg prometheus.Registerer) (*Store, erro
 		return nil, fmt.Errorf("open ClickHouse: %w", err)
 	}
 	auto := promauto.With(reg)
-	return &Store{conn: conn, log: log, metrics: metrics{
+	compressed := options.Compression != nil && (options.Compression.Method == clickhouse.CompressionLZ4 ||
+		options.Compression.Method == clickhouse.CompressionZSTD)
+	encodes := options.Protocol == clickhouse.HTTP && !compressed
+	return &Store{conn: conn, log: log, encodes: encodes, metrics: metrics{
 		rows: auto.NewCounterVec(prometheus.CounterOpts{
 			Name: "processor_load_rows_total",
 			Help: "Rows that ClickHouse acknowledged, by table.",
@@ -158,14 +165,7 @@ func insert[R any](ctx context.Context, s *Store, table string, columns []column
 	if len(rows) == 0 {
 		return nil
 	}
-	statement := "INSERT INTO " + table + " ("
-	for i, c := range columns {
-		if i > 0 {
-			statement += ", "
-		}
-		statement += "`" + c.name + "`"
-	}
-	statement += ")"
+	statement := insertStatement(table, columns)
 	err := s.retry(ctx, table, "insert", func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, time.Minute)
 		defer cancel()
@@ -196,6 +196,14 @@ func insert[R any](ctx context.Context, s *Store, table string, columns []column
 		s.metrics.rows.WithLabelValues(table).Add(float64(len(rows)))
 	}
 	return err
+}
+
+func insertStatement[R any](table string, columns []column[R]) string {
+	names := make([]string, len(columns))
+	for i, c := range columns {
+		names[i] = "`" + c.name + "`"
+	}
+	return "INSERT INTO " + table + " (" + strings.Join(names, ", ") + ")"
 }
 
 // columnTypes returns a table's columns, and reads them once. Without them the driver asks before
