@@ -101,28 +101,39 @@ var pageViewColumns = func() []nativeColumn[ClickRow] {
 }()
 
 // InsertClicks inserts clicks into clicks and page views into page_views, with one insert for each
-// month: an insert into one partition is atomic.
+// month: an insert into one partition is atomic. It may change the order of rows.
 func (s *Store) InsertClicks(ctx context.Context, rows []ClickRow) error {
-	type part struct {
-		pageViews bool
-		month     int
-	}
-	parts := make(map[part][]ClickRow, 2)
-	for _, r := range rows {
-		t := schemas.ClickID(r.ClickId).Time()
-		p := part{r.IsPageView(), t.Year()*12 + int(t.Month())}
-		parts[p] = append(parts[p], r)
-	}
-	for p, rows := range parts {
+	for len(rows) > 0 {
+		part, n := partOf(&rows[0]), 1
+		for i := 1; i < len(rows); i++ {
+			if partOf(&rows[i]) == part {
+				if n < i {
+					rows[n], rows[i] = rows[i], rows[n]
+				}
+				n++
+			}
+		}
 		table, columns := "clicks", clickColumns
-		if p.pageViews {
+		if part.pageViews {
 			table, columns = "page_views", pageViewColumns
 		}
-		if err := insertNative(ctx, s, table, columns, rows); err != nil {
+		if err := insertNative(ctx, s, table, columns, rows[:n]); err != nil {
 			return err
 		}
+		rows = rows[n:]
 	}
 	return nil
+}
+
+// clickPart is a table and its partition.
+type clickPart struct {
+	pageViews bool
+	month     int
+}
+
+func partOf(r *ClickRow) clickPart {
+	t := schemas.ClickID(r.ClickId).Time()
+	return clickPart{r.IsPageView(), t.Year()*12 + int(t.Month())}
 }
 
 // EventRow is one raw event.
