@@ -22,6 +22,7 @@ import (
 type commands struct {
 	Race     race     `cmd:"" default:"withargs" help:"Race them all."`
 	Load     load     `cmd:"" help:"Load waiting clicks into ClickHouse, beside ClickHouse's own Kafka engine."`
+	Events   events   `cmd:"" help:"Book Stripe events that wait, and look clicks up among many."`
 	Outage   outage   `cmd:"" help:"Take Kafka away under load, and count what is lost."`
 	Kafka    kafka    `cmd:"" hidden:"" help:"Be a Kafka."`
 	Engine   engine   `cmd:"" hidden:"" help:"Be a ClickHouse."`
