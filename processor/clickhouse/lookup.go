@@ -227,7 +227,7 @@ func (s *Store) Clicks(ctx context.Context, workspace string,
 		ids := []string{"''"} // never empty, even if no node is a click
 		for _, n := range chunk {
 			if id, ok := schemas.ParseClickID(n.Value()); ok {
-				ids = append(ids, Unhex(id))
+				ids = append(ids, Literal(id))
 			}
 		}
 		return `SELECT click_id, clicked_at, received_at, vouched, link_id, affiliate_id, program_id, visitor_id,
@@ -248,8 +248,16 @@ FROM clicks FINAL WHERE workspace = ? AND click_id IN (` + strings.Join(ids, ","
 	return clicks, err
 }
 
-// Unhex writes an id of 16 bytes for a statement.
-func Unhex[T ~[16]byte](id T) string { return "unhex('" + hex.EncodeToString(id[:]) + "')" }
+// Literal writes an id of 16 bytes for a statement. ClickHouse's parser takes a list of strings as one
+// literal; a list of calls of unhex would be as many functions.
+func Literal[T ~[16]byte](id T) string {
+	text := make([]byte, 0, 2+4*len(id))
+	text = append(text, '\'')
+	for i := range id {
+		text = hex.AppendEncode(append(text, `\x`...), id[i:i+1])
+	}
+	return string(append(text, '\''))
+}
 
 // NoHash is what a FixedString(16) returns where nothing was stored.
 var NoHash = string(make([]byte, 16))
@@ -260,7 +268,7 @@ func (s *Store) Leads(ctx context.Context, workspace string, ids [][16]byte) ([]
 	return Lookup(ctx, s, "leads", ids, func(chunk [][16]byte) (string, []any) {
 		list := make([]string, len(chunk))
 		for i, id := range chunk {
-			list[i] = Unhex(id)
+			list[i] = Literal(id)
 		}
 		return `SELECT lead_id, received_at, external_id, event_name, mode, quantity, livemode, email_hash, metadata
 FROM leads FINAL WHERE workspace = ? AND lead_id IN (` + strings.Join(list, ",") + `)`, []any{workspace}

@@ -2,6 +2,7 @@ package clickhouse
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"testing"
@@ -83,5 +84,25 @@ func TestNamedClicks(t *testing.T) {
 		if !slices.Equal(got, c.want) {
 			t.Errorf("%s: named are %v, want %v", c.what, got, c.want)
 		}
+	}
+}
+
+// The longest lists that a lookup sends are within what ClickHouse parses.
+func TestLongestLookups(t *testing.T) {
+	store, _ := testStore(t)
+	at := time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC)
+	nodes, edges := make([]identity.Node, lookupChunk), make([]identity.Edge, lookupChunk)
+	leads := make([][16]byte, lookupChunk)
+	for i := range nodes {
+		leads[i] = schemas.NewClickID(at)
+		nodes[i] = identity.New(identity.Click, schemas.ClickID(leads[i]).String())
+		edges[i] = identity.Edge{A: nodes[i], B: nodes[i], At: at}
+	}
+	_, edgesErr := store.Edges(t.Context(), "shop", nodes)
+	_, carriedErr := store.Carried(t.Context(), "shop", edges)
+	_, clicksErr := store.Clicks(t.Context(), "shop", nodes)
+	_, leadsErr := store.Leads(t.Context(), "shop", leads)
+	if err := errors.Join(edgesErr, carriedErr, clicksErr, leadsErr); err != nil {
+		t.Error(err)
 	}
 }

@@ -236,11 +236,11 @@ func (s *Store) columnTypes(ctx context.Context, table string) ([]clickhouse.Col
 	return types, nil
 }
 
-// lookupChunk is the most keys of one query, so that its text stays below max_query_size.
-const lookupChunk = 2000
+// lookupChunk is the most keys of one query, so that its text stays below max_query_size. A query has
+// a price of its own: at 2,000 keys the engine spent a third more on the same keys.
+const lookupChunk = 8000
 
-// lookupsAtOnce is how many chunks of one lookup are queried at a time: a batch of clicks has ten,
-// and one after the other they took longer than its insert.
+// lookupsAtOnce is how many chunks of one lookup are queried at a time.
 const lookupsAtOnce = 4
 
 // Lookup runs a query for keys, some chunks of them at a time, and returns the rows that scan
