@@ -17,13 +17,15 @@ import (
 
 // agents are some of the most common User-Agent headers.
 var agents = func() []string {
+	const webKit = " AppleWebKit/537.36 (KHTML, like Gecko) "
 	var list []string
 	for v := 120; v < 145; v++ {
 		list = append(list,
-			fmt.Sprintf("Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/%d.0.0.0 Safari/537.36", v),
-			fmt.Sprintf("Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/%d.0.0.0 Mobile Safari/537.36", v),
+			fmt.Sprintf("Mozilla/5.0 (Windows NT 10.0; Win64; x64)"+webKit+"Chrome/%d.0.0.0 Safari/537.36", v),
+			fmt.Sprintf("Mozilla/5.0 (Linux; Android 10; K)"+webKit+"Chrome/%d.0.0.0 Mobile Safari/537.36", v),
 			fmt.Sprintf("Mozilla/5.0 (X11; Linux x86_64; rv:%d.0) Gecko/20100101 Firefox/%d.0", v, v),
-			fmt.Sprintf("Mozilla/5.0 (iPhone; CPU iPhone OS 18_%d like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.%d Mobile/15E148 Safari/604.1", v%7, v%7))
+			fmt.Sprintf("Mozilla/5.0 (iPhone; CPU iPhone OS 18_%d like Mac OS X) AppleWebKit/605.1.15 (KHTML, "+
+				"like Gecko) Version/18.%d Mobile/15E148 Safari/604.1", v%7, v%7))
 	}
 	return list
 }()
@@ -38,7 +40,8 @@ func waitingClick(rng *rand.Rand, at time.Time, visitors int) *schemas.Click {
 	hash := binary.BigEndian.AppendUint64(nil, bits.RotateLeft64(visitor*0xbf58476d1ce4e5b9, 32))
 	c := &schemas.Click{
 		Workspace: "default", ClickId: id[:], ClickedAt: at.UnixMilli(), ReceivedAt: at.UnixMilli() + rng.Int64N(200),
-		ProgramId: "main", AffiliateId: fmt.Sprintf("aff_%d", affiliate), LinkId: fmt.Sprintf("lnk_%d", affiliate*10+popular(10)),
+		ProgramId: "main", AffiliateId: fmt.Sprintf("aff_%d", affiliate),
+		LinkId:    fmt.Sprintf("lnk_%d", affiliate*10+popular(10)),
 		VisitorId: fmt.Sprintf("%016x", visitor), IdentityHash: hash,
 		Url: fmt.Sprintf("https://shop.example.com/products/%d?utm_source=newsletter&utm_medium=email&utm_campaign=spring-%d",
 			page, popular(40)),
@@ -56,8 +59,9 @@ func jsonClick(c *schemas.Click) ([]byte, error) {
 	const form = "2006-01-02 15:04:05.000"
 	return json.Marshal(map[string]any{
 		"workspace": c.Workspace, "click_id": schemas.ClickID(c.ClickId).String(),
-		"clicked_at": time.UnixMilli(c.ClickedAt).UTC().Format(form), "received_at": time.UnixMilli(c.ReceivedAt).UTC().Format(form),
-		"program_id": c.ProgramId, "affiliate_id": c.AffiliateId, "link_id": c.LinkId, "visitor_id": c.VisitorId,
+		"clicked_at":  time.UnixMilli(c.ClickedAt).UTC().Format(form),
+		"received_at": time.UnixMilli(c.ReceivedAt).UTC().Format(form),
+		"program_id":  c.ProgramId, "affiliate_id": c.AffiliateId, "link_id": c.LinkId, "visitor_id": c.VisitorId,
 		"identity_hash": hex.EncodeToString(c.IdentityHash), "url": c.Url, "referrer": c.Referrer, "user_agent": c.UserAgent,
 		"country": c.Country, "region": c.Region, "city": c.City, "trigger": c.Trigger, "consent": c.Consent,
 	})

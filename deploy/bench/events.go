@@ -120,16 +120,19 @@ func storedClick(n, of int) schemas.ClickID {
 func (e *events) storeClicks(ctx context.Context, r *loading) error {
 	for first := 0; first < e.Stored; first += 1_000_000 {
 		err := r.conn.Exec(ctx, fmt.Sprintf(`INSERT INTO clicks (workspace, click_id, clicked_at, received_at, program_id,
-affiliate_id, link_id, visitor_id, url, host, path, utm_source, utm_campaign, country, device, user_agent, trigger, version)
+affiliate_id, link_id, visitor_id, url, host, path, utm_source, utm_campaign, country, device, user_agent,
+trigger, version)
 SELECT 'default', toFixedString(concat(substring(reinterpretAsString(byteSwap(at)), 3), unhex('7000'),
     reinterpretAsString(byteSwap(bitOr(0x8000000000000000, number)))), 16),
     fromUnixTimestamp64Milli(toInt64(at), 'UTC'), fromUnixTimestamp64Milli(toInt64(at), 'UTC'), 'main',
-    concat('aff_', toString(hash %% 1000)), concat('lnk_', toString(hash %% 10000)), lower(hex(sipHash64(number %% %[3]d))),
+    concat('aff_', toString(hash %% 1000)), concat('lnk_', toString(hash %% 10000)),
+    lower(hex(sipHash64(number %% %[3]d))),
     concat('https://shop.example.com/products/', toString(hash %% 5000)), 'shop.example.com',
     concat('/products/', toString(hash %% 5000)), 'newsletter', concat('spring-', toString(hash %% 40)),
     ['US', 'DE', 'GB'][1 + hash %% 3], ['desktop', 'mobile'][1 + hash %% 2],
     concat('Mozilla/5.0 (X11; Linux x86_64; rv:', toString(100 + hash %% 40), '.0) Gecko/20100101'), 'link', bitNot(at)
-FROM (SELECT number, toUInt64(%[4]d + number * intDiv(%[5]d, %[6]d)) AS at, sipHash64(number) AS hash FROM numbers(%[1]d, %[2]d))`,
+FROM (SELECT number, toUInt64(%[4]d + number * intDiv(%[5]d, %[6]d)) AS at, sipHash64(number) AS hash
+    FROM numbers(%[1]d, %[2]d))`,
 			first, min(1_000_000, e.Stored-first), max(1, e.Stored/2), storedBegin, storedSpan, e.Stored))
 		if err != nil {
 			return err
@@ -185,10 +188,12 @@ func fillEvents(ctx context.Context, seed string, n, stored int) error {
 	records := make([]*kgo.Record, n)
 	for i := range records {
 		at := begin.Add(time.Duration(i) * time.Second)
-		body := fmt.Sprintf(`{"id":"evt_%[1]d","object":"event","type":"checkout.session.completed","created":%[2]d,"livemode":true,`+
+		body := fmt.Sprintf(`{"id":"evt_%[1]d","object":"event","type":"checkout.session.completed","created":%[2]d,`+
+			`"livemode":true,`+
 			`"api_version":"2025-09-30.clover","data":{"object":{"id":"cs_%[1]d","object":"checkout.session","mode":"payment",`+
 			`"payment_status":"paid","currency":"usd","amount_total":%[3]d,"total_details":{"amount_tax":0,"amount_shipping":0,`+
-			`"amount_discount":0},"payment_intent":"pi_%[1]d","invoice":null,"customer":"cus_%[1]d","client_reference_id":%[4]q,`+
+			`"amount_discount":0},"payment_intent":"pi_%[1]d","invoice":null,"customer":"cus_%[1]d",`+
+			`"client_reference_id":%[4]q,`+
 			`"metadata":{},"invoice_creation":{"enabled":false}}}}`, i, at.Unix(), 1000+i%9000,
 			storedClick(rand.IntN(stored), stored))
 		records[i] = schemas.StripeRecord(&schemas.StripeEvent{

@@ -292,7 +292,8 @@ func forgetGroup(ctx context.Context, seed string) error {
 // kafkaEngine returns what creates a table of the Kafka engine and a materialized view.
 func kafkaEngine(statements []string) func(context.Context, *loading) (*server, error) {
 	return func(ctx context.Context, r *loading) (*server, error) {
-		fill := strings.NewReplacer("SEED", r.seed, "TOPIC", jsonTopic, "GROUP", "bench"+strconv.FormatInt(time.Now().UnixNano(), 36))
+		group := "bench" + strconv.FormatInt(time.Now().UnixNano(), 36)
+		fill := strings.NewReplacer("SEED", r.seed, "TOPIC", jsonTopic, "GROUP", group)
 		for _, s := range statements {
 			if err := r.conn.Exec(ctx, fill.Replace(s)); err != nil {
 				return nil, fmt.Errorf("execute %.60s…: %w", s, err)
@@ -302,7 +303,8 @@ func kafkaEngine(statements []string) func(context.Context, *loading) (*server, 
 	}
 }
 
-const kafkaSettings = ` ENGINE = Kafka SETTINGS kafka_broker_list = 'SEED', kafka_topic_list = 'TOPIC', kafka_group_name = 'GROUP',
+const kafkaSettings = ` ENGINE = Kafka SETTINGS kafka_broker_list = 'SEED', kafka_topic_list = 'TOPIC',
+kafka_group_name = 'GROUP',
 kafka_format = 'JSONEachRow', kafka_num_consumers = 2, kafka_flush_interval_ms = 1000`
 
 // smallTable is what somebody would write who needs few columns: the shortest way into ClickHouse.
@@ -311,8 +313,8 @@ var smallTable = []string{
 affiliate_id String, link_id String, visitor_id String, url String, referrer String, user_agent String,
 country LowCardinality(String), trigger LowCardinality(String))
 ENGINE = MergeTree ORDER BY (affiliate_id, clicked_at)`,
-	`CREATE TABLE queue (workspace String, click_id UUID, clicked_at DateTime64(3, 'UTC'), affiliate_id String, link_id String,
-visitor_id String, url String, referrer String, user_agent String, country String, trigger String)` + kafkaSettings +
+	`CREATE TABLE queue (workspace String, click_id UUID, clicked_at DateTime64(3, 'UTC'), affiliate_id String,
+link_id String, visitor_id String, url String, referrer String, user_agent String, country String, trigger String)` + kafkaSettings +
 		`, input_format_skip_unknown_fields = 1`,
 	`CREATE MATERIALIZED VIEW queue_mv TO small AS SELECT * FROM queue`,
 }
@@ -320,15 +322,17 @@ visitor_id String, url String, referrer String, user_agent String, country Strin
 // ownTable fills the processor's own table, and so its views, with what SQL functions can tell of a
 // click: not the browser, the channel and the bots.
 var ownTable = []string{
-	`CREATE TABLE queue (workspace String, click_id String, clicked_at DateTime64(3, 'UTC'), received_at DateTime64(3, 'UTC'),
-program_id String, affiliate_id String, link_id String, visitor_id String, identity_hash String, url String,
-referrer String, user_agent String, country String, region String, city String, trigger String, consent String)` + kafkaSettings,
-	`CREATE MATERIALIZED VIEW queue_mv TO clicks AS SELECT workspace, UUIDStringToNum(click_id) AS click_id, clicked_at, received_at,
-program_id, affiliate_id, link_id, visitor_id, unhex(identity_hash) AS identity_hash, url,
+	`CREATE TABLE queue (workspace String, click_id String, clicked_at DateTime64(3, 'UTC'),
+received_at DateTime64(3, 'UTC'), program_id String, affiliate_id String, link_id String, visitor_id String, identity_hash String, url String,
+referrer String, user_agent String, country String, region String, city String, trigger String,
+consent String)` + kafkaSettings,
+	`CREATE MATERIALIZED VIEW queue_mv TO clicks AS SELECT workspace, UUIDStringToNum(click_id) AS click_id,
+clicked_at, received_at, program_id, affiliate_id, link_id, visitor_id, unhex(identity_hash) AS identity_hash, url,
 domain(url) AS host, path(url) AS path, referrer, domainWithoutWWW(referrer) AS referrer_domain,
 extractURLParameter(url, 'utm_source') AS utm_source, extractURLParameter(url, 'utm_medium') AS utm_medium,
 extractURLParameter(url, 'utm_campaign') AS utm_campaign, extractURLParameter(url, 'gclid') AS ad_click_id,
-country, region, city, user_agent, trigger, consent, bitNot(toUInt64(toUnixTimestamp64Milli(received_at))) AS version FROM queue`,
+country, region, city, user_agent, trigger, consent,
+bitNot(toUInt64(toUnixTimestamp64Milli(received_at))) AS version FROM queue`,
 }
 
 // report prints the medians.

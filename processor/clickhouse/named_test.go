@@ -61,7 +61,8 @@ func TestNamedClicks(t *testing.T) {
 		}
 		return list
 	}
-	live, scattered, crowded := ids(50, time.Second), ids(2*maxClickRanges, time.Hour), ids(maxNamedClicks+2, time.Millisecond)
+	live, scattered := ids(50, time.Second), ids(2*maxClickRanges, time.Hour)
+	crowded := ids(maxNamedClicks+2, time.Millisecond)
 	name("shop", live[7], live[7], live[20], scattered[3], scattered[150])
 	name("shop", crowded[1:]...) // among them many of the batch's time that are not in it
 	name("other", live[8])

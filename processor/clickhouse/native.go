@@ -241,7 +241,8 @@ func insertNative[R any](ctx context.Context, s *Store, table string, columns []
 		defer cancel()
 		body := newNativeBlock(columns, rows)
 		defer body.finish()
-		return s.conn.InsertFormat(clickhouse.Context(ctx, clickhouse.WithSettings(insertSettings)), "Native", statement, body)
+		ctx = clickhouse.Context(ctx, clickhouse.WithSettings(insertSettings))
+		return s.conn.InsertFormat(ctx, "Native", statement, body)
 	})
 	if err == nil {
 		s.metrics.rows.WithLabelValues(table).Add(float64(len(rows)))
