@@ -185,11 +185,13 @@ golden: tools ## rewrite the golden answers of the queries and the generated sch
 	@git status --short sql
 
 .PHONY: bench
-bench: build ## race the edge against its peers, over kfake and Apache Kafka, and take Kafka away under load (4 minutes)
+bench: tools build ## race edge and processor against their peers, over kfake and Apache Kafka, and take Kafka away under load (10 minutes)
 	$(need-java)
 	$(need-mvn)
 	CGO_ENABLED=0 go build -o bin/ ./deploy/bench
 	bin/bench race $(ARGS)
+	bin/bench load
+	bin/bench events
 	bin/bench outage --kill
 
 .PHONY: bench-queries

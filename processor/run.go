@@ -59,9 +59,14 @@ type runCommand struct {
 	Connect    bool          `help:"With --check: reach Kafka and ClickHouse, too, and find the topics and tables."`
 }
 
-// maxBatchBytes bounds the records of one batch: some 20,000 clicks, or at least 60 of the largest
-// webhooks.
-const maxBatchBytes = 16 << 20
+// Bounds of one batch. A backlog of clicks is loaded in large blocks, because ClickHouse merges what
+// comes in small ones again and again; a live batch is as small as what has come since the last one.
+const (
+	maxPayments      = 2_000
+	maxPaymentsBytes = 16 << 20 // at least 14 of the largest webhooks
+	maxClicks        = 60_000
+	maxClicksBytes   = 32 << 20
+)
 
 // runConfig is what the flags say.
 type runConfig struct {
@@ -223,9 +228,9 @@ func (c *runCommand) pipeline(ctx context.Context, config runConfig, store *clic
 		Metrics: recompute.NewNameMetrics(registry), Elected: p.elected,
 	})
 	metrics := consume.NewMetrics(registry)
-	consumer := func(name string, topics []string, maxRecords int, handle consume.Handler) *consume.Consumer {
+	consumer := func(name string, topics []string, maxRecords, maxBytes int, handle consume.Handler) *consume.Consumer {
 		return &consume.Consumer{
-			Name: name, Topics: topics, MaxRecords: maxRecords, MaxBytes: maxBatchBytes, Handle: handle,
+			Name: name, Topics: topics, MaxRecords: maxRecords, MaxBytes: maxBytes, Handle: handle,
 			Seeds: config.kafka.Seeds, Options: config.kafka.Options(), Instance: c.InstanceID,
 			Rewind: c.Rewind, SettledUntil: p.recomputer.SettledUntil, Deadline: c.Grace, Log: log, Metrics: metrics,
 		}
@@ -235,8 +240,8 @@ func (c *runCommand) pipeline(ctx context.Context, config runConfig, store *clic
 		Erased: p.erased, Events: events, ThinFetched: config.stripe != nil,
 	}
 	clicks := &consume.Clicks{Store: store, Recomputer: p.recomputer, Erased: p.erased, Agents: config.agents}
-	p.payments = consumer("payments", consume.PaymentTopics, 2_000, payments.Handle)
-	p.clicks = consumer("clicks", consume.ClickTopics, 20_000, clicks.Handle)
+	p.payments = consumer("payments", consume.PaymentTopics, maxPayments, maxPaymentsBytes, payments.Handle)
+	p.clicks = consumer("clicks", consume.ClickTopics, maxClicks, maxClicksBytes, clicks.Handle)
 	p.held = consume.NewHeld(store, payments, p.workspaces.Released, registry, log)
 	p.servers = &consume.Servers{Ask: store.Server, Log: log, Changed: func() {
 		clicks.Forget()
@@ -247,7 +252,7 @@ func (c *runCommand) pipeline(ctx context.Context, config runConfig, store *clic
 	if config.stripe != nil {
 		config.stripe.Patience, config.stripe.Log = 0, log
 		thin := &consume.Thin{API: config.stripe, Log: log}
-		p.thin = consumer("thin", []string{schemas.TopicStripe}, 100, thin.Handle)
+		p.thin = consumer("thin", []string{schemas.TopicStripe}, 100, maxPaymentsBytes, thin.Handle)
 		// What was fetched once is in Kafka, and ClickHouse's crashes do not lose it: nothing is read again.
 		p.thin.Group, p.thin.Rewind = consume.ThinGroup, 0
 		thin.Produce = p.thin.Produce

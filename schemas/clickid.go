@@ -1,6 +1,7 @@
 package schemas
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/binary"
 	"encoding/hex"
@@ -76,6 +77,9 @@ func (id ClickID) Time() time.Time {
 	ms := uint64(binary.BigEndian.Uint16(id[0:]))<<32 | uint64(binary.BigEndian.Uint32(id[2:]))
 	return time.UnixMilli(int64(ms)).UTC()
 }
+
+// Compare orders ids by their bytes, and so by time; their text form has the same order.
+func (id ClickID) Compare(other ClickID) int { return bytes.Compare(id[:], other[:]) }
 
 // IsZero tells the absence of a click: sixteen zero bytes.
 func (id ClickID) IsZero() bool { return id == ClickID{} }

@@ -180,6 +180,44 @@ func TestPageViewsAreMoved(t *testing.T) {
 	}
 }
 
+// Migration 17 gives clicks smaller granules and keeps every row, also what was inserted while it ran
+// and when it was interrupted after the exchange of the tables.
+func TestClicksAreKept(t *testing.T) {
+	dsn, db := unmigrated(t)
+	migrateTo(t, db, 17)
+	insert := func(table, ids string) {
+		ask(t, dsn, `INSERT INTO `+table+` (workspace, click_id, clicked_at, affiliate_id, version)
+			SELECT 'shop', UUIDStringToNum(concat(arrayJoin(`+ids+`), '-7800-7000-8000-000000000001')), '2050-06-10 09:00:00', 'ann', 1`, nil)
+	}
+	ask(t, dsn, "CREATE TABLE old AS clicks ENGINE = ReplacingMergeTree(version) PARTITION BY "+
+		"toYYYYMM(fromUnixTimestamp64Milli(reinterpretAsInt64(reverse(substring(click_id, 1, 6))), 'UTC')) "+
+		"ORDER BY (workspace, click_id) SETTINGS index_granularity = 256", nil)
+	ask(t, dsn, "EXCHANGE TABLES old AND clicks", nil)
+	insert("clicks", "['024d5a1e', '024e5a1e']") // of two months
+	for _, interrupted := range []bool{false, true} {
+		want := "2"
+		if interrupted {
+			want = "3"
+			ask(t, dsn, "RENAME TABLE old TO clicks_0017", nil)
+			insert("clicks_0017", "['024d5a1e', '024f5a1e']")
+		}
+		if _, err := db.ExecContext(t.Context(), "DELETE FROM "+sql.VersionTable+" WHERE version_id >= 17"); err != nil {
+			t.Fatal(err)
+		}
+		migrateTo(t, db, 17)
+		for query, want := range map[string]string{
+			"SELECT count() FROM clicks FINAL WHERE affiliate_id = 'ann'": want,
+			"SELECT countIf(create_table_query LIKE '%index_granularity = 1024%') FROM system.tables " +
+				"WHERE database = currentDatabase() AND name = 'clicks'": "1",
+			"SELECT count() FROM system.tables WHERE database = currentDatabase() AND name = 'clicks_0017'": "0",
+		} {
+			if got := column(t, dsn, query); len(got) != 1 || got[0] != want {
+				t.Errorf("%s gives %v, want %s", query, got, want)
+			}
+		}
+	}
+}
+
 // Migrations 18 and 19 on a database that holds clicks and money: what dashboards read is the same
 // before and after the days are computed, and an entry whose day changed is under its last one only.
 func TestRollupsOfAFullDatabase(t *testing.T) {

@@ -1,9 +1,10 @@
-// Command bench races the edge against its peers on this machine: what one click costs in CPU, how
-// long its sender waits, and how much memory it takes. See race.go for who takes part and how they
-// are measured.
+// Command bench races the programs against their peers on this machine: what one click costs in
+// CPU, how long its sender waits, and how much memory it takes. See race.go and load.go for who
+// takes part and how they are measured.
 //
 //	make bench                                  # everything: some three minutes
 //	bin/bench race --kafka kfake --connections 64 --rounds 3
+//	bin/bench load --clicks 1000000 --rounds 5
 //	bin/bench outage --for 10m --rate 5000 --kill
 //	bin/bench restart --rate 10000              # needs nginx
 package main
@@ -22,10 +23,13 @@ import (
 type commands struct {
 	Race     race     `cmd:"" default:"withargs" help:"Race them all."`
 	Queries  queries  `cmd:"" help:"Time the page's questions over a history of two years."`
+	Load     load     `cmd:"" help:"Load waiting clicks into ClickHouse, beside ClickHouse's own Kafka engine."`
+	Events   events   `cmd:"" help:"Book Stripe events that wait, and look clicks up among many."`
 	Outage   outage   `cmd:"" help:"Take Kafka away under load, and count what is lost."`
 	Views    views    `cmd:"" help:"Measure what the materialized views cost when clicks are inserted."`
 	Restart  restart  `cmd:"" help:"Restart two edges behind nginx under load, and count what fails."`
 	Kafka    kafka    `cmd:"" hidden:"" help:"Be a Kafka."`
+	Engine   engine   `cmd:"" hidden:"" help:"Be a ClickHouse."`
 	Bare     bare     `cmd:"" hidden:"" help:"Be a server that answers 204."`
 	Smallest smallest `cmd:"" hidden:"" help:"Be the smallest server that answers after Kafka."`
 	Send     send     `cmd:"" hidden:"" help:"Be the crowd of senders."`
@@ -36,7 +40,7 @@ func main() {
 	defer stop()
 	var c commands
 	command := kong.Parse(&c, kong.Name("bench"), kong.BindTo(ctx, (*context.Context)(nil)),
-		kong.Description("Race the edge against its peers on this machine."))
+		kong.Description("Race the programs against their peers on this machine."))
 	if err := command.Run(); err != nil && !errors.Is(err, context.Canceled) {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)

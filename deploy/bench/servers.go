@@ -4,13 +4,16 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/http"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/valyala/fasthttp"
 
+	"tributary/deploy/local/chdb"
 	"tributary/schemas"
 )
 
@@ -24,7 +27,8 @@ type kafka struct {
 
 // Run prints the broker's address and serves until ctx ends.
 func (k kafka) Run(ctx context.Context) error {
-	opts := []kfake.Opt{kfake.NumBrokers(1), kfake.SeedTopics(partitions, schemas.TopicClicks, schemas.TopicLeads, schemas.TopicStripe)}
+	opts := []kfake.Opt{kfake.NumBrokers(1), kfake.SeedTopics(partitions, schemas.TopicClicks,
+		schemas.TopicLeads, schemas.TopicStripe, schemas.TopicDeadLetters, jsonTopic)}
 	if k.Port > 0 {
 		opts = append(opts, kfake.Ports(k.Port))
 	}
@@ -39,6 +43,32 @@ func (k kafka) Run(ctx context.Context) error {
 	fmt.Println(c.ListenAddrs()[0])
 	<-ctx.Done()
 	return nil
+}
+
+// engine is the embedded ClickHouse, in a process of its own.
+type engine struct {
+	Data string `required:""`
+}
+
+// Run prints the engine's address and serves until ctx ends.
+func (e engine) Run(ctx context.Context) error {
+	library, err := chdb.Find()
+	if err != nil {
+		return err
+	}
+	own, err := chdb.Open(library, e.Data, chdb.WithKafka())
+	if err != nil {
+		return err
+	}
+	ln, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	fmt.Println(ln.Addr())
+	s := &http.Server{Handler: own.Handler(), ReadHeaderTimeout: 10 * time.Second}
+	context.AfterFunc(ctx, func() { _ = s.Close() })
+	_ = s.Serve(ln) // ends with the listener
+	return nil      // the process ends without Close: its directory is removed
 }
 
 // bare answers 204 to everything: what fasthttp and the kernel cost alone.

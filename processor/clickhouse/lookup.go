@@ -182,6 +182,85 @@ WHERE workspace = ? AND key IN (?) ORDER BY key, target`, []any{workspace, texts
 	}, scanEdge)
 }
 
+// Bounds of one lookup of named clicks.
+const (
+	clickGap       = time.Minute // between two ids begins another range
+	maxClickRanges = 100
+	maxNamedClicks = 10_000 // in the ranges, of the batch or not
+)
+
+// NamedClicks returns those of the clicks that some edge begins at: sales and leads that came before
+// their click. Most batches have none, and one query says so, however large they are: ids are ordered
+// by time, so that those of a batch lie in one short range of the key, and a few stragglers in ranges
+// of their own. Where that would read too much, the ids are asked for one by one.
+func (s *Store) NamedClicks(
+	ctx context.Context, workspace string, ids []schemas.ClickID,
+) ([]schemas.ClickID, error) {
+	ids = slices.Clone(ids)
+	slices.SortFunc(ids, schemas.ClickID.Compare)
+	ids = slices.Compact(ids)
+	named, complete, err := s.namedInRanges(ctx, workspace, clickRanges(ids))
+	if err == nil && !complete {
+		named, err = Lookup(ctx, s, "identities", ids, func(chunk []schemas.ClickID) (string, []any) {
+			keys := make([]string, len(chunk))
+			for i, id := range chunk {
+				keys[i] = clickKey(id)
+			}
+			return `SELECT DISTINCT key FROM identities WHERE workspace = ? AND key IN (?)`, []any{workspace, keys}
+		}, scanClickKey)
+	}
+	return slices.DeleteFunc(named, func(id schemas.ClickID) bool {
+		_, ours := slices.BinarySearchFunc(ids, id, schemas.ClickID.Compare)
+		return !ours
+	}), err
+}
+
+// clickRange is the first and the last id of a range.
+type clickRange struct{ first, last schemas.ClickID }
+
+// clickRanges cuts sorted ids where a gap in time is.
+func clickRanges(ids []schemas.ClickID) []clickRange {
+	var ranges []clickRange
+	for _, id := range ids {
+		if n := len(ranges); n > 0 && id.Time().Sub(ranges[n-1].last.Time()) <= clickGap {
+			ranges[n-1].last = id
+		} else {
+			ranges = append(ranges, clickRange{id, id})
+		}
+	}
+	return ranges
+}
+
+// namedInRanges returns the named clicks in the ranges, and whether these are all.
+func (s *Store) namedInRanges(ctx context.Context, workspace string, ranges []clickRange) (
+	named []schemas.ClickID, complete bool, err error,
+) {
+	switch {
+	case len(ranges) == 0:
+		return nil, true, nil
+	case len(ranges) > maxClickRanges:
+		return nil, false, nil
+	}
+	conditions := make([]string, len(ranges))
+	args := []any{workspace}
+	for i, r := range ranges {
+		conditions[i] = "key BETWEEN ? AND ?"
+		args = append(args, clickKey(r.first), clickKey(r.last))
+	}
+	named, err = Collect(ctx, s, "identities", `SELECT DISTINCT key FROM identities
+WHERE workspace = ? AND (`+strings.Join(conditions, " OR ")+`) LIMIT ?`, append(args, maxNamedClicks+1), scanClickKey)
+	return named, len(named) <= maxNamedClicks, err
+}
+
+func clickKey(id schemas.ClickID) string { return string(identity.New(identity.Click, id.String())) }
+
+func scanClickKey(rows driver.Rows, id *schemas.ClickID) error {
+	var key identity.Node
+	err := rows.Scan((*string)(&key))
+	*id, _ = schemas.ParseClickID(key.Value())
+	return err
+}
+
 // Carried returns those of the edges that are known to have reached every sale that they concern,
 // as they are stored.
 func (s *Store) Carried(ctx context.Context, workspace string, edges []identity.Edge) ([]identity.Edge, error) {
@@ -266,7 +345,7 @@ func (s *Store) Clicks(ctx context.Context, workspace string,
 		ids := []string{"''"} // never empty, even if no node is a click
 		for _, n := range chunk {
 			if id, ok := schemas.ParseClickID(n.Value()); ok {
-				ids = append(ids, Unhex(id))
+				ids = append(ids, Literal(id))
 			}
 		}
 		return `SELECT click_id, clicked_at, received_at, vouched, link_id, affiliate_id, program_id, visitor_id,
@@ -287,8 +366,16 @@ FROM clicks FINAL WHERE workspace = ? AND click_id IN (` + strings.Join(ids, ","
 	return clicks, err
 }
 
-// Unhex writes an id of 16 bytes for a statement.
-func Unhex[T ~[16]byte](id T) string { return "unhex('" + hex.EncodeToString(id[:]) + "')" }
+// Literal writes an id of 16 bytes for a statement. ClickHouse's parser takes a list of strings as one
+// literal; a list of calls of unhex would be as many functions.
+func Literal[T ~[16]byte](id T) string {
+	text := make([]byte, 0, 2+4*len(id))
+	text = append(text, '\'')
+	for i := range id {
+		text = hex.AppendEncode(append(text, `\x`...), id[i:i+1])
+	}
+	return string(append(text, '\''))
+}
 
 // NoHash is what a FixedString(16) returns where nothing was stored.
 var NoHash = string(make([]byte, 16))
@@ -299,7 +386,7 @@ func (s *Store) Leads(ctx context.Context, workspace string, ids [][16]byte) ([]
 	return Lookup(ctx, s, "leads", ids, func(chunk [][16]byte) (string, []any) {
 		list := make([]string, len(chunk))
 		for i, id := range chunk {
-			list[i] = Unhex(id)
+			list[i] = Literal(id)
 		}
 		return `SELECT lead_id, received_at, external_id, event_name, mode, quantity, livemode, email_hash, metadata
 FROM leads FINAL WHERE workspace = ? AND lead_id IN (` + strings.Join(list, ",") + `)`, []any{workspace}

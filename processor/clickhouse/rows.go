@@ -32,50 +32,46 @@ type ClickRow struct {
 	Channel  string
 }
 
-func click(name string, get func(*schemas.Click) string) column[ClickRow] {
-	return col(name, func(r *ClickRow) string { return get(r.Click) })
-}
-
-var clickColumns = []column[ClickRow]{
-	click("workspace", func(c *schemas.Click) string { return c.Workspace }),
-	click("click_id", func(c *schemas.Click) string { return string(c.ClickId) }),
-	col("clicked_at", func(r *ClickRow) time.Time { return time.UnixMilli(r.ClickedAt) }),
-	col("received_at", func(r *ClickRow) time.Time { return time.UnixMilli(r.ReceivedAt) }),
-	click("foreign_id", func(c *schemas.Click) string { return c.ForeignId }),
-	click("program_id", func(c *schemas.Click) string { return c.ProgramId }),
-	click("affiliate_id", func(c *schemas.Click) string { return c.AffiliateId }),
-	click("link_id", func(c *schemas.Click) string { return c.LinkId }),
-	click("visitor_id", func(c *schemas.Click) string { return c.VisitorId }),
-	click("identity_hash", func(c *schemas.Click) string { return string(c.IdentityHash) }),
-	click("url", func(c *schemas.Click) string { return c.Url }),
-	col("host", func(r *ClickRow) string { return r.URL.Host }),
-	col("path", func(r *ClickRow) string { return r.URL.Path }),
-	click("referrer", func(c *schemas.Click) string { return c.Referrer }),
-	col("referrer_domain", func(r *ClickRow) string { return r.Referrer }),
-	col("utm_source", func(r *ClickRow) string { return r.URL.UTM.Source }),
-	col("utm_medium", func(r *ClickRow) string { return r.URL.UTM.Medium }),
-	col("utm_campaign", func(r *ClickRow) string { return r.URL.UTM.Campaign }),
-	col("utm_term", func(r *ClickRow) string { return r.URL.UTM.Term }),
-	col("utm_content", func(r *ClickRow) string { return r.URL.UTM.Content }),
-	col("ad_network", func(r *ClickRow) string { return r.URL.AdNetwork }),
-	col("ad_click_id", func(r *ClickRow) string { return r.URL.AdClickID }),
-	col("channel", func(r *ClickRow) string { return r.Channel }),
-	click("country", func(c *schemas.Click) string { return c.Country }),
-	click("region", func(c *schemas.Click) string { return c.Region }),
-	click("city", func(c *schemas.Click) string { return c.City }),
-	col("browser", func(r *ClickRow) string { return r.Agent.Browser }),
-	col("browser_version", func(r *ClickRow) string { return r.Agent.BrowserVersion }),
-	col("os", func(r *ClickRow) string { return r.Agent.OS }),
-	col("os_version", func(r *ClickRow) string { return r.Agent.OSVersion }),
-	col("device", func(r *ClickRow) string { return r.Agent.Device }),
-	click("user_agent", func(c *schemas.Click) string { return c.UserAgent }),
-	click("trigger", func(c *schemas.Click) string { return c.Trigger }),
-	col("is_bot", func(r *ClickRow) bool { return r.Agent.Bot }),
-	col("bot_reason", func(r *ClickRow) string { return r.Agent.BotReason }),
-	click("consent", func(c *schemas.Click) string { return c.Consent }),
-	col("vouched", func(r *ClickRow) bool { return r.Vouched }),
-	col("properties", func(r *ClickRow) map[string]string { return r.Properties }),
-	col("version", func(r *ClickRow) uint64 { return first(time.UnixMilli(r.ReceivedAt)) }),
+var clickColumns = []nativeColumn[ClickRow]{
+	repeated("workspace", func(r *ClickRow) string { return r.Workspace }),
+	fixed("click_id", 16, func(r *ClickRow) []byte { return r.ClickId }),
+	moment("clicked_at", func(r *ClickRow) int64 { return r.ClickedAt }),
+	moment("received_at", func(r *ClickRow) int64 { return r.ReceivedAt }),
+	text("foreign_id", func(r *ClickRow) string { return r.ForeignId }),
+	repeated("program_id", func(r *ClickRow) string { return r.ProgramId }),
+	text("affiliate_id", func(r *ClickRow) string { return r.AffiliateId }),
+	text("link_id", func(r *ClickRow) string { return r.LinkId }),
+	text("visitor_id", func(r *ClickRow) string { return r.VisitorId }),
+	fixed("identity_hash", 8, func(r *ClickRow) []byte { return r.IdentityHash }),
+	text("url", func(r *ClickRow) string { return r.Click.Url }),
+	repeated("host", func(r *ClickRow) string { return r.URL.Host }),
+	text("path", func(r *ClickRow) string { return r.URL.Path }),
+	text("referrer", func(r *ClickRow) string { return r.Click.Referrer }),
+	repeated("referrer_domain", func(r *ClickRow) string { return r.Referrer }),
+	repeated("utm_source", func(r *ClickRow) string { return r.URL.UTM.Source }),
+	repeated("utm_medium", func(r *ClickRow) string { return r.URL.UTM.Medium }),
+	repeated("utm_campaign", func(r *ClickRow) string { return r.URL.UTM.Campaign }),
+	text("utm_term", func(r *ClickRow) string { return r.URL.UTM.Term }),
+	text("utm_content", func(r *ClickRow) string { return r.URL.UTM.Content }),
+	repeated("ad_network", func(r *ClickRow) string { return r.URL.AdNetwork }),
+	text("ad_click_id", func(r *ClickRow) string { return r.URL.AdClickID }),
+	repeated("channel", func(r *ClickRow) string { return r.Channel }),
+	repeated("country", func(r *ClickRow) string { return r.Country }),
+	repeated("region", func(r *ClickRow) string { return r.Region }),
+	repeated("city", func(r *ClickRow) string { return r.City }),
+	repeated("browser", func(r *ClickRow) string { return r.Agent.Browser }),
+	repeated("browser_version", func(r *ClickRow) string { return r.Agent.BrowserVersion }),
+	repeated("os", func(r *ClickRow) string { return r.Agent.OS }),
+	repeated("os_version", func(r *ClickRow) string { return r.Agent.OSVersion }),
+	repeated("device", func(r *ClickRow) string { return r.Agent.Device }),
+	repeated("user_agent", func(r *ClickRow) string { return r.UserAgent }),
+	repeated("trigger", func(r *ClickRow) string { return r.Trigger }),
+	flag("is_bot", func(r *ClickRow) bool { return r.Agent.Bot }),
+	repeated("bot_reason", func(r *ClickRow) string { return r.Agent.BotReason }),
+	repeated("consent", func(r *ClickRow) string { return r.Consent }),
+	flag("vouched", func(r *ClickRow) bool { return r.Vouched }),
+	pairs("properties", func(r *ClickRow) map[string]string { return r.Properties }),
+	number("version", func(r *ClickRow) uint64 { return first(time.UnixMilli(r.ReceivedAt)) }),
 }
 
 // triggerPageView is the trigger of a record that is no arrival by a link.
@@ -87,15 +83,16 @@ func (r *ClickRow) IsPageView() bool { return r.Trigger == triggerPageView }
 
 // pageViewColumns are the columns of page_views: those of clicks that a page view has too, among
 // them none that names an affiliate.
-var pageViewColumns = func() []column[ClickRow] {
+var pageViewColumns = func() []nativeColumn[ClickRow] {
 	renamed := map[string]string{"click_id": "page_view_id", "clicked_at": "viewed_at"}
 	shared := []string{"workspace", "received_at", "program_id", "link_id", "visitor_id", "identity_hash", "url", "host",
 		"path", "referrer", "referrer_domain", "channel", "country", "region", "city", "browser", "browser_version", "os",
 		"os_version", "device", "user_agent", "is_bot", "bot_reason", "consent", "properties", "version"}
-	var columns []column[ClickRow]
+	var columns []nativeColumn[ClickRow]
 	for _, c := range clickColumns {
 		if name, ok := renamed[c.name]; ok {
-			columns = append(columns, column[ClickRow]{name, c.values})
+			c.name = name
+			columns = append(columns, c)
 		} else if slices.Contains(shared, c.name) {
 			columns = append(columns, c)
 		}
@@ -104,28 +101,39 @@ var pageViewColumns = func() []column[ClickRow] {
 }()
 
 // InsertClicks inserts clicks into clicks and page views into page_views, with one insert for each
-// month: an insert into one partition is atomic.
+// month: an insert into one partition is atomic. It may change the order of rows.
 func (s *Store) InsertClicks(ctx context.Context, rows []ClickRow) error {
-	type part struct {
-		pageViews bool
-		month     int
-	}
-	parts := make(map[part][]ClickRow, 2)
-	for _, r := range rows {
-		t := schemas.ClickID(r.ClickId).Time()
-		p := part{r.IsPageView(), t.Year()*12 + int(t.Month())}
-		parts[p] = append(parts[p], r)
-	}
-	for p, rows := range parts {
+	for len(rows) > 0 {
+		part, n := partOf(&rows[0]), 1
+		for i := 1; i < len(rows); i++ {
+			if partOf(&rows[i]) == part {
+				if n < i {
+					rows[n], rows[i] = rows[i], rows[n]
+				}
+				n++
+			}
+		}
 		table, columns := "clicks", clickColumns
-		if p.pageViews {
+		if part.pageViews {
 			table, columns = "page_views", pageViewColumns
 		}
-		if err := insert(ctx, s, table, columns, rows); err != nil {
+		if err := insertNative(ctx, s, table, columns, rows[:n]); err != nil {
 			return err
 		}
+		rows = rows[n:]
 	}
 	return nil
+}
+
+// clickPart is a table and its partition.
+type clickPart struct {
+	pageViews bool
+	month     int
+}
+
+func partOf(r *ClickRow) clickPart {
+	t := schemas.ClickID(r.ClickId).Time()
+	return clickPart{r.IsPageView(), t.Year()*12 + int(t.Month())}
 }
 
 // EventRow is one raw event.

@@ -34,8 +34,8 @@ type Clicks struct {
 }
 
 type affiliate struct {
-	workspace string
-	name      identity.Node // of the affiliate, or of what the public says of them
+	workspace, id string
+	vouched       bool // false: what the public says of the affiliate
 }
 
 // maxAffiliates bounds the cache, some 100 bytes each. When it is full it is emptied, and names are
@@ -47,47 +47,31 @@ var ClickTopics = []string{schemas.TopicClicks}
 
 // Handle is a Handler.
 func (c *Clicks) Handle(ctx context.Context, records []*kgo.Record, deadLetter DeadLetter) error {
-	b := clickBatch{
-		rows: make([]clickhouse.ClickRow, 0, len(records)), changes: make(map[string]*recompute.Changes),
-	}
+	rows, faults := c.decodeAll(records)
+	b := clickBatch{ids: make(map[string][]schemas.ClickID), changes: make(map[string]*recompute.Changes)}
 	var added []affiliate
-	for i, read := range c.decodeAll(records) {
-		if read.err != nil {
-			if err := deadLetter(ctx, records[i], "decode", "unreadable", read.err); err != nil {
+	n := 0
+	for i := range rows {
+		if faults[i] != nil {
+			if err := deadLetter(ctx, records[i], "decode", "unreadable", faults[i]); err != nil {
 				return err
 			}
 			continue
 		}
-		row, click := read.row, read.row.Click
+		if n < i {
+			rows[n] = rows[i]
+		}
+		row := &rows[n]
+		n++
+		c.Erased.Click(row)
 		if row.IsPageView() {
-			c.Erased.Click(&row)
-			b.rows = append(b.rows, row)
 			continue
 		}
-		n := b.changes[click.Workspace]
-		if n == nil {
-			n = new(recompute.Changes)
-			b.changes[click.Workspace] = n
-		}
-		c.Erased.Click(&row)
-		b.rows = append(b.rows, row)
-		node := identity.New(identity.Click, schemas.ClickID(click.ClickId).String())
-		n.Changed = append(n.Changed, node)
-		at := time.UnixMilli(click.ReceivedAt).UTC()
-		if click.ForeignId != "" {
-			reference := identity.New(identity.Reference, click.ForeignId)
-			b.name(click, identity.Edge{A: reference, B: node, Source: "click.foreign_id", At: at})
-		}
-		if click.AffiliateId == "" {
-			continue
-		}
-		e := identity.Edge{A: identity.New(identity.Affiliate, click.AffiliateId),
-			B: identity.New(identity.Program, click.ProgramId), Source: "click.affiliate_id", At: at}
-		if a := (affiliate{click.Workspace, nameOf(click, e.A)}); c.addAffiliate(a, at) {
+		if a, isNew := b.add(row.Click, c); isNew {
 			added = append(added, a)
-			b.name(click, e)
 		}
 	}
+	b.rows = rows[:n]
 	err := c.Recomputer.Apply(ctx, b.changes, func(ctx context.Context) error { return c.store(ctx, &b) })
 	if err != nil {
 		c.removeAffiliates(added) // their names may not be stored
@@ -100,7 +84,32 @@ type clickBatch struct {
 	rows    []clickhouse.ClickRow
 	firsts  []clickhouse.EdgeRow          // what they report under a name, of which only the first counts
 	public  []clickhouse.EdgeRow          // edges from a name to what the public says of it
+	ids     map[string][]schemas.ClickID  // of the clicks, by workspace
 	changes map[string]*recompute.Changes // by workspace
+}
+
+// add adds what a click says beside its row. It reports whether its affiliate is to be stored.
+func (b *clickBatch) add(click *schemas.Click, c *Clicks) (a affiliate, isNew bool) {
+	if b.changes[click.Workspace] == nil {
+		b.changes[click.Workspace] = new(recompute.Changes)
+	}
+	id := schemas.ClickID(click.ClickId)
+	b.ids[click.Workspace] = append(b.ids[click.Workspace], id)
+	at := time.UnixMilli(click.ReceivedAt).UTC()
+	if click.ForeignId != "" {
+		reference := identity.New(identity.Reference, click.ForeignId)
+		node := identity.New(identity.Click, id.String())
+		b.name(click, identity.Edge{A: reference, B: node, Source: "click.foreign_id", At: at})
+	}
+	if click.AffiliateId == "" {
+		return a, false
+	}
+	a = affiliate{click.Workspace, click.AffiliateId, click.Vouched}
+	if isNew = c.addAffiliate(a, at); isNew {
+		b.name(click, identity.Edge{A: identity.New(identity.Affiliate, click.AffiliateId),
+			B: identity.New(identity.Program, click.ProgramId), Source: "click.affiliate_id", At: at})
+	}
+	return a, isNew
 }
 
 // nameOf returns the name under which a click reports something of n: n itself where a secret key
@@ -123,8 +132,9 @@ func (b *clickBatch) name(c *schemas.Click, e identity.Edge) {
 	b.firsts = append(b.firsts, clickhouse.EdgeRow{Workspace: c.Workspace, Edge: e})
 }
 
-// store stores the batch, and then finds the names that it was the first to use: only their sales
-// are recomputed, so that a name that a million clicks carry costs each batch one lookup.
+// store stores the batch, and then finds the clicks that sales and leads named before, and the names
+// that the batch was the first to use: only their sales are recomputed, so that a name that a million
+// clicks carry costs each batch one lookup.
 //
 // Two processors may store two clicks of one name at once. Each looks after its own click is
 // stored. Whoever stored the earlier click finds it first, whenever they look, and recomputes; the
@@ -139,6 +149,16 @@ func (c *Clicks) store(ctx context.Context, b *clickBatch) error {
 	inserts.Go(func() error { return c.Store.InsertEdges(ictx, earliest(b.public)) })
 	if err := inserts.Wait(); err != nil {
 		return err
+	}
+	for workspace, ids := range b.ids {
+		named, err := c.Store.NamedClicks(ctx, workspace, ids)
+		if err != nil {
+			return err
+		}
+		for _, id := range named {
+			changes := b.changes[workspace]
+			changes.Changed = append(changes.Changed, identity.New(identity.Click, id.String()))
+		}
 	}
 	names := make(map[string][]identity.Node)
 	for _, r := range b.firsts {
@@ -182,20 +202,14 @@ func earliest(rows []clickhouse.EdgeRow) []clickhouse.EdgeRow {
 	return slices.Collect(maps.Values(firsts))
 }
 
-// decoded is a record that was decoded and enriched.
-type decoded struct {
-	row clickhouse.ClickRow
-	err error
-}
-
 // decodeAll decodes and enriches a batch on all cores: with a backlog of clicks it is most of the
-// processor's work.
-func (c *Clicks) decodeAll(records []*kgo.Record) []decoded {
+// processor's work. Each record has a row, or an error that says why it has none.
+func (c *Clicks) decodeAll(records []*kgo.Record) ([]clickhouse.ClickRow, []error) {
 	agents := c.Agents
 	if agents == nil {
 		agents = enrich.BuiltinAgents()
 	}
-	list := make([]decoded, len(records))
+	rows, faults := make([]clickhouse.ClickRow, len(records)), make([]error, len(records))
 	share := (len(records) + runtime.GOMAXPROCS(0) - 1) / runtime.GOMAXPROCS(0)
 	var workers sync.WaitGroup
 	for begin := 0; begin < len(records); begin += share {
@@ -203,15 +217,15 @@ func (c *Clicks) decodeAll(records []*kgo.Record) []decoded {
 			for i := begin; i < min(begin+share, len(records)); i++ {
 				click, err := schemas.DecodeClick(records[i])
 				if err != nil {
-					list[i].err = err
+					faults[i] = err
 					continue
 				}
-				list[i].row = enriched(click, agents)
+				rows[i] = enriched(click, agents)
 			}
 		})
 	}
 	workers.Wait()
-	return list
+	return rows, faults
 }
 
 // addAffiliate adds an affiliate to the cache and reports whether it was not there, or reported

@@ -177,8 +177,9 @@ func unique(nodes []identity.Node) []identity.Node {
 }
 
 // chunkSize bounds how many sales are held in memory at once: a new name may concern every sale of
-// an affiliate.
-const chunkSize = 1000
+// an affiliate. A full batch of events fits: of a sale whose session is in one chunk and whose payment
+// in another everything would be looked up, and written, twice.
+const chunkSize = 5000
 
 // Recompute books everything that the changed names of one workspace touch. near are names that the
 // walk will likely come to, those beside which the changed ones were told: asking for all of them

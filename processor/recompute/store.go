@@ -9,6 +9,7 @@ import (
 	"tributary/processor/join"
 	"tributary/processor/ledger"
 	"tributary/processor/stripe"
+	"tributary/schemas"
 )
 
 // Store is what the consumers need of ClickHouse; clickhouse.Store is the real one. Every method
@@ -39,6 +40,7 @@ type StoreReader interface {
 	EdgesAfter(ctx context.Context, workspace string, name, after identity.Node, limit int) ([]identity.Edge, error)
 	Deferred(ctx context.Context) ([]clickhouse.Deferred, error)
 	FirstNames(ctx context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error)
+	NamedClicks(ctx context.Context, workspace string, ids []schemas.ClickID) ([]schemas.ClickID, error)
 	Carried(ctx context.Context, workspace string, edges []identity.Edge) ([]identity.Edge, error)
 	SalesByLink(ctx context.Context, workspace string, links []string) ([]string, error)
 	Facts(ctx context.Context, workspace string, objects []string) (map[string][]stripe.Fact, error)

@@ -19,6 +19,7 @@ import (
 	"tributary/processor/ledger"
 	"tributary/processor/recompute"
 	"tributary/processor/stripe"
+	"tributary/schemas"
 )
 
 // server is ClickHouse as a processor sees it over a network: the model, and everything that can go
@@ -404,6 +405,12 @@ func (c *client) Deferred(ctx context.Context) ([]clickhouse.Deferred, error) {
 
 func (c *client) FirstNames(ctx context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error) {
 	return lookup(ctx, c, "first_names", func(m *clickhousetest.Model) ([]identity.Edge, error) { return m.FirstNames(ctx, workspace, nodes) })
+}
+
+func (c *client) NamedClicks(ctx context.Context, workspace string, ids []schemas.ClickID) ([]schemas.ClickID, error) {
+	return lookup(ctx, c, "identities", func(m *clickhousetest.Model) ([]schemas.ClickID, error) {
+		return m.NamedClicks(ctx, workspace, ids)
+	})
 }
 
 func (c *client) Carried(ctx context.Context, workspace string, edges []identity.Edge) ([]identity.Edge, error) {

@@ -72,6 +72,8 @@ func (e *Engine) authenticate(c credentials) error {
 // among it, so table functions, table engines and databases that reach outside are refused by the
 // engine itself, however they are written, and so are BACKUP, named collections and user
 // management.
+//
+// [WithKafka] adds the one source that a measurement needs.
 const grants = "GRANT SHOW, SELECT, INSERT, CHECK, ALTER, CREATE, DROP, UNDROP TABLE, TRUNCATE, OPTIMIZE, KILL QUERY, " +
 	"SYSTEM, dictGet ON *.*"
 
@@ -84,6 +86,12 @@ var fixedSettings = []string{
 	"schema_inference_hints",
 }
 
+// WithKafka lets the engine's user make tables of the Kafka engine, which read from brokers: for
+// measurements beside ClickHouse's own loading. Nothing that people reach is opened with it.
+func WithKafka() Option {
+	return func(e *Engine) { e.grants = strings.Replace(grants, "dictGet", "dictGet, KAFKA", 1) }
+}
+
 // confine writes the configuration by which the engine reaches nothing but its data directory, and
 // returns the argument that names it.
 func (e *Engine) confine() (argument string, err error) {
@@ -93,7 +101,7 @@ func (e *Engine) confine() (argument string, err error) {
 	}
 	config, users := filepath.Join(e.dataDir, "config.xml"), filepath.Join(e.dataDir, "users.xml")
 	fill := strings.NewReplacer("DIRECTORY", escapeXML(e.dataDir), "USERS", escapeXML(users),
-		"GRANTS", grants, "FIXED", fixed.String())
+		"GRANTS", e.grants, "FIXED", fixed.String())
 	for path, text := range map[string]string{config: configXML, users: usersXML} {
 		if err := os.WriteFile(path, []byte(fill.Replace(text)), 0o600); err != nil {
 			return "", fmt.Errorf("write configuration: %w", err)

@@ -37,6 +37,7 @@ type Engine struct {
 	slots        chan struct{}
 	identity     identity
 	passwords    map[string]string // nil: none are asked
+	grants       string            // what the engine's one user may do
 	configFile   string            // the argument that confines the engine
 
 	// keeper is never lent: libchdb shuts the engine down when the last
@@ -102,6 +103,7 @@ func Open(libPath, dataDir string, options ...Option) (*Engine, error) {
 		dataDir:      dir,
 		minFree:      DefaultMinFreeBytes,
 		queueTimeout: 30 * time.Second,
+		grants:       grants,
 		slots:        make(chan struct{}, max(8, 2*runtime.NumCPU())),
 	}
 	for _, o := range options {

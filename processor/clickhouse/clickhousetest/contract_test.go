@@ -335,7 +335,7 @@ func sorted[T any](list []T, err error) ([]T, error) {
 
 func (c *contract) ask() {
 	ctx, workspace := c.Context(), c.workspace()
-	switch c.rng.IntN(8) {
+	switch c.rng.IntN(9) {
 	case 0:
 		nodes := some(c, c.node)
 		asked(c, fmt.Sprint("Names of ", nodes), func(s recompute.Store) ([]identity.Edge, error) { return sorted(s.Names(ctx, workspace, nodes)) })
@@ -370,6 +370,11 @@ func (c *contract) ask() {
 			return sorted(s.Unfinished(ctx, since, 1000))
 		})
 	case 7:
+		ids := some(c, func() schemas.ClickID { id, _ := c.clickID(); return id })
+		asked(c, fmt.Sprint("NamedClicks of ", ids), func(s recompute.Store) ([]schemas.ClickID, error) {
+			return sorted(s.NamedClicks(ctx, workspace, ids))
+		})
+	case 8:
 		asked(c, "Outstanding", func(s recompute.Store) (clickhouse.Outstanding, error) { return s.Outstanding(ctx) })
 	}
 }

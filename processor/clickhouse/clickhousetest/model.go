@@ -224,7 +224,7 @@ func (m *Model) cutEdges(workspace string, nodes []identity.Node, among func(ide
 // edgesFrom returns the edges from one name that are among some.
 func (m *Model) edgesFrom(workspace string, name identity.Node, among func(identity.Edge) bool) []identity.Edge {
 	keys := m.edgesOf[workspace+string(name)]
-	edges := make([]identity.Edge, 0, len(keys))
+	var edges []identity.Edge
 	for _, key := range keys {
 		if e := m.edges[key].Edge; among(e) {
 			edges = append(edges, e)
@@ -287,6 +287,27 @@ func (m *Model) firstNames(workspace string, nodes []identity.Node) []identity.E
 		}
 	}
 	return slices.Collect(maps.Values(found))
+}
+
+// NamedClicks is clickhouse.Store's.
+func (m *Model) NamedClicks(_ context.Context, workspace string, ids []schemas.ClickID) ([]schemas.ClickID, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	named := make(map[identity.Node]bool)
+	for _, r := range m.edges {
+		if r.Workspace == workspace {
+			named[r.A] = true
+		}
+	}
+	return slices.DeleteFunc(unique(ids), func(id schemas.ClickID) bool {
+		return !named[identity.New(identity.Click, id.String())]
+	}), nil
+}
+
+func unique(ids []schemas.ClickID) []schemas.ClickID {
+	ids = slices.Clone(ids)
+	slices.SortFunc(ids, schemas.ClickID.Compare)
+	return slices.Compact(ids)
 }
 
 // Carried is clickhouse.Store's.

@@ -1,0 +1,259 @@
+package clickhouse
+
+import (
+	"context"
+	"encoding/binary"
+	"io"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+)
+
+// nativeColumn is a column that this package writes in ClickHouse's Native format by itself. Clicks
+// are: there are so many that the driver's way, by reflection and with an allocation for most values,
+// was a third of the processor's work.
+type nativeColumn[R any] struct {
+	column[R]
+	typ    string // as it is sent; the server converts it to the table's, where that is another
+	encode func(*nativeEncoder, []R)
+}
+
+func text[R any](name string, get func(*R) string) nativeColumn[R] {
+	return nativeColumn[R]{col(name, get), "String", func(e *nativeEncoder, rows []R) {
+		for i := range rows {
+			e.text(get(&rows[i]))
+		}
+	}}
+}
+
+// fixed is a FixedString of size bytes. Shorter values are filled up with zeros, as the driver does.
+func fixed[R any](name string, size int, get func(*R) []byte) nativeColumn[R] {
+	asText := col(name, func(r *R) string { return string(get(r)) })
+	return nativeColumn[R]{asText, "FixedString(" + strconv.Itoa(size) + ")", func(e *nativeEncoder, rows []R) {
+		for i := range rows {
+			value := get(&rows[i])
+			e.buf = append(e.buf, value[:min(len(value), size)]...)
+			e.buf = append(e.buf, make([]byte, size-min(len(value), size))...)
+		}
+	}}
+}
+
+// repeated is a LowCardinality(String): each value that occurs is sent once.
+func repeated[R any](name string, get func(*R) string) nativeColumn[R] {
+	return nativeColumn[R]{col(name, get), "LowCardinality(String)", func(e *nativeEncoder, rows []R) {
+		e.beginDictionary()
+		for i := range rows {
+			e.key(get(&rows[i]))
+		}
+		e.dictionary()
+	}}
+}
+
+// moment is a DateTime64(3, 'UTC'), given in Unix milliseconds.
+func moment[R any](name string, get func(*R) int64) nativeColumn[R] {
+	asTime := col(name, func(r *R) time.Time { return time.UnixMilli(get(r)) })
+	return nativeColumn[R]{asTime, "DateTime64(3, 'UTC')", func(e *nativeEncoder, rows []R) {
+		for i := range rows {
+			e.number(uint64(get(&rows[i])))
+		}
+	}}
+}
+
+func flag[R any](name string, get func(*R) bool) nativeColumn[R] {
+	return nativeColumn[R]{col(name, get), "Bool", func(e *nativeEncoder, rows []R) {
+		for i := range rows {
+			value := byte(0)
+			if get(&rows[i]) {
+				value = 1
+			}
+			e.buf = append(e.buf, value)
+		}
+	}}
+}
+
+func number[R any](name string, get func(*R) uint64) nativeColumn[R] {
+	return nativeColumn[R]{col(name, get), "UInt64", func(e *nativeEncoder, rows []R) {
+		for i := range rows {
+			e.number(get(&rows[i]))
+		}
+	}}
+}
+
+// pairs is a Map(LowCardinality(String), String): where each row's pairs end, all keys, all values.
+func pairs[R any](name string, get func(*R) map[string]string) nativeColumn[R] {
+	return nativeColumn[R]{col(name, get), "Map(LowCardinality(String), String)", func(e *nativeEncoder, rows []R) {
+		e.beginDictionary()
+		var values []string
+		for i := range rows {
+			for k, v := range get(&rows[i]) {
+				e.key(k)
+				values = append(values, v)
+			}
+			e.number(uint64(len(values)))
+		}
+		e.dictionary()
+		for _, v := range values {
+			e.text(v)
+		}
+	}}
+}
+
+// nativeEncoder writes one column at a time
+// (https://clickhouse.com/docs/interfaces/specs/NativeFormat).
+type nativeEncoder struct {
+	buf   []byte
+	index map[string]uint32 // of the values in words
+	words []string
+	keys  []uint32 // of each row, the index of its value
+}
+
+var nativeEncoders = sync.Pool{New: func() any { return &nativeEncoder{index: make(map[string]uint32)} }}
+
+func (e *nativeEncoder) number(n uint64) { e.buf = binary.LittleEndian.AppendUint64(e.buf, n) }
+
+func (e *nativeEncoder) text(s string) {
+	e.buf = append(binary.AppendUvarint(e.buf, uint64(len(s))), s...)
+}
+
+// Constants of LowCardinality's serialization (SerializationLowCardinality.cpp).
+const (
+	sharedDictionaries = 1
+	additionalKeys     = 1 << 9  // the values come with the keys
+	updateDictionary   = 1 << 10 // and replace those of the block before
+)
+
+// beginDictionary writes what stands before a column of LowCardinality, or before a map of one.
+func (e *nativeEncoder) beginDictionary() {
+	clear(e.index)
+	e.words, e.keys = e.words[:0], e.keys[:0]
+	e.number(sharedDictionaries)
+}
+
+// key adds a value. Values often repeat the one before, which is cheaper to see than to look up.
+func (e *nativeEncoder) key(value string) {
+	if n := len(e.keys); n > 0 && e.words[e.keys[n-1]] == value {
+		e.keys = append(e.keys, e.keys[n-1])
+		return
+	}
+	i, known := e.index[value]
+	if !known {
+		i = uint32(len(e.words))
+		e.words, e.index[value] = append(e.words, value), i
+	}
+	e.keys = append(e.keys, i)
+}
+
+// dictionary writes the values that were added, and which of them each row has, in the smallest
+// integers that can say so.
+func (e *nativeEncoder) dictionary() {
+	if len(e.keys) == 0 {
+		return
+	}
+	width := 0 // its binary logarithm
+	switch {
+	case len(e.words) > 1<<16:
+		width = 2
+	case len(e.words) > 1<<8:
+		width = 1
+	}
+	e.number(uint64(additionalKeys | updateDictionary | width))
+	e.number(uint64(len(e.words)))
+	for _, w := range e.words {
+		e.text(w)
+	}
+	e.number(uint64(len(e.keys)))
+	for _, k := range e.keys {
+		switch width {
+		case 0:
+			e.buf = append(e.buf, byte(k))
+		case 1:
+			e.buf = binary.LittleEndian.AppendUint16(e.buf, uint16(k))
+		case 2:
+			e.buf = binary.LittleEndian.AppendUint32(e.buf, k)
+		}
+	}
+}
+
+// nativeBlock is one block of rows as a request's body. It holds one encoded column at a time.
+type nativeBlock[R any] struct {
+	columns []nativeColumn[R]
+	rows    []R
+	mu      sync.Mutex     // guards what follows
+	encoder *nativeEncoder // nil: finished
+	next    int            // column
+	unread  []byte
+}
+
+// newNativeBlock returns a body, which must be finished.
+func newNativeBlock[R any](columns []nativeColumn[R], rows []R) *nativeBlock[R] {
+	e := nativeEncoders.Get().(*nativeEncoder)
+	e.buf = binary.AppendUvarint(e.buf[:0], uint64(len(columns)))
+	e.buf = binary.AppendUvarint(e.buf, uint64(len(rows)))
+	return &nativeBlock[R]{columns: columns, rows: rows, encoder: e, unread: e.buf}
+}
+
+// finish gives the encoder back. An HTTP client may go on reading the body of a request that has
+// failed; it finds nothing more, so that the rows may be used for something else.
+func (b *nativeBlock[R]) finish() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	nativeEncoders.Put(b.encoder)
+	b.encoder, b.unread = nil, nil
+}
+
+// Read is io.Reader's.
+func (b *nativeBlock[R]) Read(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.encoder == nil {
+		return 0, io.ErrClosedPipe
+	}
+	if len(b.unread) == 0 {
+		if b.next == len(b.columns) {
+			return 0, io.EOF
+		}
+		c := b.columns[b.next]
+		b.next++
+		b.encoder.buf = b.encoder.buf[:0]
+		b.encoder.text(c.name)
+		b.encoder.text(c.typ)
+		c.encode(b.encoder, b.rows)
+		b.unread = b.encoder.buf
+	}
+	n := copy(p, b.unread)
+	b.unread = b.unread[n:]
+	return n, nil
+}
+
+// insertNative writes rows as one block of one partition.
+func insertNative[R any](ctx context.Context, s *Store, table string, columns []nativeColumn[R], rows []R) error {
+	if !s.encodes {
+		return insert(ctx, s, table, driverColumns(columns), rows)
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	statement := insertStatement(table, driverColumns(columns))
+	err := s.retry(ctx, table, "insert", func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, time.Minute)
+		defer cancel()
+		body := newNativeBlock(columns, rows)
+		defer body.finish()
+		ctx = clickhouse.Context(ctx, clickhouse.WithSettings(insertSettings))
+		return s.conn.InsertFormat(ctx, "Native", statement, body)
+	})
+	if err == nil {
+		s.metrics.rows.WithLabelValues(table).Add(float64(len(rows)))
+	}
+	return err
+}
+
+func driverColumns[R any](columns []nativeColumn[R]) []column[R] {
+	list := make([]column[R], len(columns))
+	for i, c := range columns {
+		list[i] = c.column
+	}
+	return list
+}
