@@ -169,6 +169,9 @@ func prepare(t *testing.T) *machine {
 	for name, text := range map[string]string{
 		"workspaces.json": `[{"id": "acme", "publishable_keys": ["pk_acme"], "secret_keys": ["sk_acme_0123456789"], "stripe_accounts": [""]}]`,
 		"identity_secret": "identity-0123456789abcdef", "email_key": "email-0123456789abcdef",
+		"dashboard_key": "dashboard-0123456789abcdef",
+		// The hash of no password that anybody knows.
+		"users.json":             `[{"name": "ann", "role": "owner", "workspaces": ["acme"], "password_hash": "$2a$12$R9h/cIPz0gi.URNNX3kh2OPST9/PgBkqquzi.Ss7KIUgO2t0jWMUW"}]`,
 		"stripe_webhook_secrets": "whsec_0123456789abcdef", "kafka_password": "sesame",
 		"clickhouse_password": secrets["clickhouse_password"], "kafka_ca.pem": certificate(t),
 	} {
@@ -348,7 +351,7 @@ func playCompose(t *testing.T, m *machine) {
 		ops := free(t)
 		c.env["TRIBUTARY_OPS_ADDR"] = ops
 		for name := range c.env {
-			if name == "TRIBUTARY_EDGE_ADDR" || name == "TRIBUTARY_STRIPE_ADDR" {
+			if name == "TRIBUTARY_EDGE_ADDR" || name == "TRIBUTARY_STRIPE_ADDR" || name == "TRIBUTARY_DASHBOARD_ADDR" {
 				c.env[name] = free(t)
 			}
 		}

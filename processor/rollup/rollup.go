@@ -42,7 +42,7 @@ func (r Range) bounds() (from, to string) {
 	return r.First.Format(time.DateTime), r.Last.AddDate(0, 0, 1).Format(time.DateTime)
 }
 
-// Run computes what changed until ctx ends. Several processors may do so at once: they take the days
+// Run computes what changed until ctx ends, which is no error. Several processors may do so at once: they take the days
 // in different orders, and two that compute the same day store the same rows.
 func Run(ctx context.Context, s *clickhouse.Store, log *slog.Logger) error {
 	timer := time.NewTicker(every)
@@ -52,7 +52,7 @@ func Run(ctx context.Context, s *clickhouse.Store, log *slog.Logger) error {
 		err := Refresh(ctx, s)
 		switch {
 		case ctx.Err() != nil:
-			return context.Cause(ctx)
+			return nil
 		case err != nil && !failing:
 			log.Warn("cannot compute clicks_by_day; days that changed are read from clicks meanwhile", "error", err)
 		case err == nil && failing:
@@ -61,7 +61,7 @@ func Run(ctx context.Context, s *clickhouse.Store, log *slog.Logger) error {
 		failing = err != nil
 		select {
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return nil
 		case <-timer.C:
 		}
 	}
