@@ -29,9 +29,9 @@ type row struct {
 }
 
 type panel struct {
-	title, kind, unit string
-	source            any
-	targets           []any
+	title, kind, unit, description string
+	source                         any
+	targets                        []any
 }
 
 // target is a query of Prometheus and how its lines are named.
@@ -82,7 +82,7 @@ func (d dashboard) json() ([]byte, error) {
 			}
 			id++
 			panels = append(panels, object{
-				"id": id, "type": p.kind, "title": p.title, "datasource": p.source, "targets": p.targets,
+				"id": id, "type": p.kind, "title": p.title, "description": p.description, "datasource": p.source, "targets": p.targets,
 				"fieldConfig": object{"defaults": object{"unit": p.unit}, "overrides": []any{}},
 				"gridPos":     object{"x": x, "y": y, "w": w, "h": h},
 			})
@@ -108,7 +108,7 @@ func (d dashboard) json() ([]byte, error) {
 
 // The files are what these tables say: go test ./deploy/grafana -update writes them.
 func TestDashboards(t *testing.T) {
-	for file, d := range map[string]dashboard{"dashboards/pipeline.json": pipeline} {
+	for file, d := range map[string]dashboard{"dashboards/pipeline.json": pipeline, "dashboards/business.json": business} {
 		want, err := d.json()
 		if err != nil {
 			t.Fatal(err)
