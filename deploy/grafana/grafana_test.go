@@ -71,10 +71,10 @@ func (d dashboard) json() ([]byte, error) {
 		x, deep := 0, 0
 		for _, p := range r.panels {
 			w, h := width, height
-			switch {
-			case p.kind == "stat":
+			switch p.kind {
+			case "stat":
 				w, h = stats, 4
-			case p.kind == "table":
+			case "table":
 				w = 12
 			}
 			if x+w > 24 {
