@@ -65,13 +65,19 @@ type movementCall struct {
 // movement takes money that Stripe does not know from a backend: POST /v1/movements.
 func (s *Server) movement(ctx *fasthttp.RequestCtx) {
 	var call movementCall
-	workspace, f := s.readSecretly(ctx, &call, true)
+	w := s.acquire()
+	defer s.release(w) // encoding/json copies what it reads
+	f := s.readCall(ctx, w, false)
+	if f == nil {
+		// Of money nothing may be lost to a misspelt name.
+		f = decodeCall(withoutBOM(w.body), &call, true)
+	}
 	var m *schemas.Movement
 	if f == nil {
 		m, f = call.movement(s.now())
 	}
 	if f == nil {
-		f = s.storeMovement(m, workspace)
+		f = s.storeMovement(m, w.from.workspace.ID)
 	}
 	if f != nil {
 		s.refuse(ctx, f)
@@ -80,29 +86,7 @@ func (s *Server) movement(ctx *fasthttp.RequestCtx) {
 	s.answerJSON(ctx, map[string]string{"kind": m.Kind, "id": m.ID})
 }
 
-// readSecretly reads the body of a request that needs a secret key. strict refuses fields that
-// there are not: of money nothing may be lost to a misspelt name.
-func (s *Server) readSecretly(ctx *fasthttp.RequestCtx, call any, strict bool) (workspace string, f *fault) {
-	if len(bearer(&ctx.Request.Header)) == 0 {
-		return "", errNoSecret
-	}
-	w := s.acquire()
-	defer s.release(w) // encoding/json copies what it reads
-	if f = checkHead(ctx, s.cfg.MaxEventBytes); f != nil {
-		return "", f
-	}
-	if f = s.identify(ctx, &w.from); f != nil {
-		return "", f
-	}
-	if !w.from.secret {
-		return "", errWrongSecret // a publishable key, say
-	}
-	if f = s.readBody(ctx, w, s.cfg.MaxEventBytes); f != nil {
-		return "", f
-	}
-	return w.from.workspace.ID, decodeCall(withoutBOM(w.body), call, strict)
-}
-
+// decodeCall reads one JSON object; strict refuses fields that there are not.
 func decodeCall(body []byte, call any, strict bool) *fault {
 	d := json.NewDecoder(bytes.NewReader(body))
 	if strict {
@@ -138,7 +122,7 @@ func (c *movementCall) movement(now time.Time) (*schemas.Movement, *fault) {
 		{c.ClickID, &m.ClickID, maxExternalID}, {c.ExternalID, &m.ExternalID, maxExternalID},
 		{c.AffiliateID, &m.AffiliateID, maxExternalID}, {c.PromotionCode, &m.PromotionCode, maxExternalID},
 		{c.CustomerID, &m.CustomerID, maxExternalID}, {c.SubscriptionID, &m.SubscriptionID, maxExternalID},
-		{c.Email, &m.Email, 320}, // RFC 5321 §4.5.3.1: 64 + @ + 255
+		{c.Email, &m.Email, maxEmail},
 	} {
 		if *text.to = strings.TrimSpace(text.from); len(*text.to) > text.limit {
 			return nil, errTooLong

@@ -124,7 +124,7 @@ func TestOpenAPIFields(t *testing.T) {
 			t.Errorf("%s: the document has\n%v\nthe edge reads\n%v", what, document, code)
 		}
 	}
-	clicks := slices.DeleteFunc(cases(t, "parse.go", "set"), func(name string) bool { return name == "domain" })
+	clicks := slices.DeleteFunc(cases(t, "parse.go", "set"), func(name string) bool { return name == "domain" || name == "deepLink" })
 	same("Click", fields("Click"), clicks)
 	var parameters []string
 	for _, p := range api.Paths["/v1/click.gif"]["get"].Parameters {
@@ -141,9 +141,9 @@ func TestOpenAPIFields(t *testing.T) {
 		sale = append(sale, reflect.TypeFor[saleCall]().Field(i).Tag.Get("json"))
 	}
 	same("TrackSale", fields("TrackSale"), sale)
-	for _, name := range fields("TrackClick") {
+	for _, name := range slices.Concat(fields("TrackClick"), fields("TrackOpen")) {
 		if e := (&event{track: true}); !e.set(name, "", false) {
-			t.Errorf("TrackClick: the edge does not read %s", name)
+			t.Errorf("TrackClick and TrackOpen: the edge does not read %s", name)
 		}
 	}
 }
