@@ -71,6 +71,14 @@ $(TOOLS)/browser/.npm: deploy/browser/package.json deploy/browser/package-lock.j
 	cp deploy/browser/package.json deploy/browser/package-lock.json $(TOOLS)/browser/
 	cd $(TOOLS)/browser && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
+# The package is unpacked and not installed: Debian's Chromium would load it into every test.
+.PHONY: lists
+lists: $(TOOLS)/ublock/.unpacked ## fetch the public block lists, from Debian's package of uBlock Origin
+$(TOOLS)/ublock/.unpacked:
+	$(call need,dpkg,the block lists are taken from a Debian package)
+	@mkdir -p $(TOOLS)/ublock
+	cd $(TOOLS)/ublock && apt-get download -qq webext-ublock-origin-chromium && dpkg -x webext-ublock-origin-chromium_*.deb . && rm *.deb
+	@touch $@
 $(VENDOR)/uPlot.LICENSE: $(TOOLS)/.npm
 	cp $(TOOLS)/node_modules/uplot/dist/uPlot.iife.min.js $(TOOLS)/node_modules/uplot/dist/uPlot.min.css $(VENDOR)/
 	cp $(TOOLS)/node_modules/uplot/LICENSE $@
