@@ -191,6 +191,9 @@ func TestOpenAPIRoutes(t *testing.T) {
 	api := readOpenAPI(t)
 	e := newEdge(t, nil)
 	for path, operations := range api.Paths {
+		if path == "/stripe/webhook" {
+			continue // another program's
+		}
 		for _, method := range []string{"GET", "HEAD", "POST", "OPTIONS"} {
 			response := e.do(method, path, "")
 			o, documented := operations[strings.ToLower(method)]
