@@ -52,7 +52,7 @@ build: ## build the programs into bin/, without cgo
 engine: $(TOOLS)/.npm $(VENDOR)/uPlot.LICENSE ## fetch the embedded ClickHouse engine and the page's chart library
 
 .PHONY: tools
-tools: engine $(TOOLS)/bin/stripe-mock ## fetch what the local run and the tests need and Go does not bring
+tools: engine $(TOOLS)/bin/stripe-mock $(TOOLS)/browser/.npm ## fetch what the local run and the tests need and Go does not bring
 
 # npm takes the one package of the engine that fits this machine, and the chart library that the page
 # embeds, both with the checksums of the lock file. An optional package whose checksum is wrong is left
@@ -63,6 +63,21 @@ $(TOOLS)/.npm: deploy/package.json deploy/package-lock.json
 	cp deploy/package.json deploy/package-lock.json $(TOOLS)/
 	npm ci --prefix $(TOOLS) --ignore-scripts --no-audit --no-fund --loglevel=error
 	@ls $(TOOLS)/node_modules/@chdb/lib-*/libchdb.so >/dev/null || { echo "make: npm has not installed libchdb: no package fits this machine, or its checksum is not the one of deploy/package-lock.json" >&2; exit 1; }
+	@touch $@
+# What deploy/browser runs against the edge. A folder of its own: make run needs none of it.
+$(TOOLS)/browser/.npm: deploy/browser/package.json deploy/browser/package-lock.json
+	$(need-npm)
+	@mkdir -p $(TOOLS)/browser
+	cp deploy/browser/package.json deploy/browser/package-lock.json $(TOOLS)/browser/
+	cd $(TOOLS)/browser && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+# The package is unpacked and not installed: Debian's Chromium would load it into every test.
+.PHONY: lists
+lists: $(TOOLS)/ublock/.unpacked ## fetch the public block lists, from Debian's package of uBlock Origin
+$(TOOLS)/ublock/.unpacked:
+	$(call need,dpkg,the block lists are taken from a Debian package)
+	@mkdir -p $(TOOLS)/ublock
+	cd $(TOOLS)/ublock && apt-get download -qq webext-ublock-origin-chromium && dpkg -x webext-ublock-origin-chromium_*.deb . && rm *.deb
 	@touch $@
 $(VENDOR)/uPlot.LICENSE: $(TOOLS)/.npm
 	cp $(TOOLS)/node_modules/uplot/dist/uPlot.iife.min.js $(TOOLS)/node_modules/uplot/dist/uPlot.min.css $(VENDOR)/

@@ -35,6 +35,9 @@ import (
 // edgeURL is the edge as the browser knows it.
 const edgeURL = "http://edge.example"
 
+// secretKey is a backend's.
+const secretKey = "sk_browser_0123456789"
+
 // snippet is what a site owner pastes.
 const snippet = `<script defer src="` + edgeURL + `/t.js" data-key="pk_test"></script>`
 
@@ -46,6 +49,7 @@ func snippetWith(attributes string) string {
 // world is what all tests share.
 var world struct {
 	browser  context.Context // of chromedp
+	edge     string          // address of the edge for programs that are no browser
 	pages    *web
 	received *inbox
 }
@@ -76,6 +80,7 @@ func run(m *testing.M) (int, error) {
 		return 1, err
 	}
 	defer stop()
+	world.edge = "http://" + edge
 	if world.received, err = receive(kafka.ListenAddrs()); err != nil {
 		return 1, err
 	}
@@ -138,6 +143,7 @@ func startEdge(seeds []string) (addr string, stop func(), err error) {
 	}
 	cfg := clicks.Default()
 	cfg.Logger, cfg.Registry = quiet, prometheus.NewRegistry()
+	cfg.Workspaces = clicks.NewDirectory([]schemas.Workspace{{ID: "default", SecretKeys: []string{secretKey}}})
 	server, err := clicks.New(cfg, publisher)
 	if err != nil {
 		return "", nil, err
@@ -155,15 +161,17 @@ func startEdge(seeds []string) (addr string, stop func(), err error) {
 	}, nil
 }
 
-// inbox holds every click that is in Kafka, in the order of receipt.
+// inbox holds every record that is in Kafka, clicks in the order of receipt.
 type inbox struct {
 	reader *kgo.Client
 	mu     sync.Mutex // guards what follows
 	clicks []*schemas.Click
+	leads  []*schemas.Lead
+	events []*schemas.StripeEvent
 }
 
 func receive(seeds []string) (*inbox, error) {
-	reader, err := kgo.NewClient(kgo.SeedBrokers(seeds...), kgo.ConsumeTopics(schemas.TopicClicks),
+	reader, err := kgo.NewClient(kgo.SeedBrokers(seeds...), kgo.ConsumeTopics(schemas.TopicClicks, schemas.TopicLeads, schemas.TopicStripe),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchMaxWait(20*time.Millisecond))
 	if err != nil {
 		return nil, err
@@ -177,15 +185,30 @@ func receive(seeds []string) (*inbox, error) {
 			}
 			in.mu.Lock()
 			fetches.EachRecord(func(r *kgo.Record) {
-				if c, err := schemas.DecodeClick(r); err == nil {
-					in.clicks = append(in.clicks, c)
-				}
+				in.take(r)
 			})
 			slices.SortStableFunc(in.clicks, func(a, b *schemas.Click) int { return int(a.ReceivedAt - b.ReceivedAt) })
 			in.mu.Unlock()
 		}
 	}()
 	return in, nil
+}
+
+func (in *inbox) take(r *kgo.Record) {
+	switch r.Topic {
+	case schemas.TopicClicks:
+		if c, err := schemas.DecodeClick(r); err == nil {
+			in.clicks = append(in.clicks, c)
+		}
+	case schemas.TopicLeads:
+		if l, err := schemas.DecodeLead(r); err == nil {
+			in.leads = append(in.leads, l)
+		}
+	case schemas.TopicStripe:
+		if e, err := schemas.DecodeStripe(r); err == nil {
+			in.events = append(in.events, e)
+		}
+	}
 }
 
 // of returns what was sent from pages of the host and its subdomains.

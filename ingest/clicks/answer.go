@@ -33,6 +33,7 @@ var (
 	errBadAddress    = &fault{400, "bad_ip", "ip is not an IP address", "such as 203.0.113.7 or 2001:db8::1"}
 	errBadCountry    = &fault{400, "bad_country", "country is not two letters", "ISO 3166-1 alpha-2, such as DE"}
 	errBadLink       = &fault{400, "bad_link", "domain or key is missing", `send {"domain":"go.example.com","key":"spring"}`}
+	errBadDeepLink   = &fault{400, "bad_deep_link", "deepLink is not an address with a host", `send {"deepLink":"https://go.example.com/spring"}`}
 	errBadLead       = &fault{400, "bad_lead", "external_id is missing", "the buyer's id in your own database"}
 	errBadMode       = &fault{400, "bad_mode", "mode is not known", "async, wait or deferred"}
 	errBadQuantity   = &fault{400, "bad_quantity", "quantity is out of range", "1 to 100"}
@@ -65,7 +66,7 @@ var (
 var faults = []*fault{errBadJSON, errBadField, errTooLong, errNothing, errBadURL, errBadTime, errBadTrigger, errBadConsent,
 	errBadProperties, errBadAddress, errBadCountry, errBadLink, errBadLead, errBadMode, errBadQuantity, errBadMetadata, errBadRequest,
 	errFraming, errNoSecret, errWrongSecret, errNoKey, errUnknownKey, errHost, errNotFound, errMethod, errTimeout, errBodySize,
-	errBatchSize, errContentType, errRate, errHeaderSize, errInternal, errBusy, errUnavailable, errSales,
+	errBatchSize, errContentType, errRate, errHeaderSize, errInternal, errBusy, errUnavailable, errBadDeepLink,
 	errUnknownField, errBadMovement, errBadMovementField, errMovementKind, errMovementID, errMovementParent, errMovementAmount,
 	errMovementTax, errMovementCurrency, errMovementTime,
 	errOptedOut}

@@ -202,7 +202,7 @@ func FuzzLead(f *testing.F) {
 		if l.ExternalId == "" || l.EventName == "" || l.Quantity < 1 || l.Quantity > maxQuantity || !utf8.ValidString(l.ExternalId) {
 			t.Errorf("accepted %v", l)
 		}
-		id := leadID("w", l.ExternalId, l.EventName)
+		id := leadID("w", l.ExternalId, l.EventName, "")
 		l.LeadId = id[:]
 		r, err := schemas.LeadRecord(l)
 		if err != nil {

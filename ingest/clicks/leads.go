@@ -19,18 +19,28 @@ const (
 	maxEventName  = 255
 	maxExternalID = 200
 	maxQuantity   = 100
+	maxEmail      = 320 // RFC 5321 §4.5.3.1: 64 + @ + 255
 )
 
-// leadID makes the same lead told twice one lead: a hash of workspace, external id and event name,
-// the latter as Dub compares it, in lower case with dashes for spaces.
-func leadID(workspace, externalID, eventName string) schemas.ClickID {
+// leadID makes the same lead sent twice one lead: a hash of workspace, external id and event name,
+// the latter as Dub compares it, in lower case with dashes for spaces. source is what else the lead
+// is known by: empty for a backend's own leads. The first row under an id stays, so what a page
+// sends has ids of its own and cannot take the place of what a backend will send.
+func leadID(workspace, externalID, eventName, source string) schemas.ClickID {
 	name := strings.Join(strings.Fields(strings.ToLower(eventName)), "-")
-	sum := sha256.Sum256([]byte(workspace + "\x00" + externalID + "\x00" + name))
+	text := workspace + "\x00" + externalID + "\x00" + name
+	if source != "" {
+		text += "\x00" + source
+	}
+	sum := sha256.Sum256([]byte(text))
 	return schemas.ClickID(sum[:16])
 }
 
+// fromPage is the source of leads that a browser sent.
+const fromPage = "page"
+
 // leadCall is a lead as /v1/leads (snake_case) and /track/lead (camelCase, as Dub's SDKs write it)
-// tell it.
+// have it.
 type leadCall struct {
 	lead  schemas.Lead
 	email string
@@ -40,7 +50,7 @@ type leadCall struct {
 // lead takes a lead from a backend: POST /v1/leads. No CORS: secret keys have no place in a
 // browser.
 func (s *Server) lead(ctx *fasthttp.RequestCtx) {
-	if _, id, ok := s.storeLead(ctx); ok {
+	if _, id, ok := s.storeLead(ctx, false); ok {
 		answer := append([]byte(`{"lead_id":"`), id.AppendText(nil)...)
 		ctx.Response.Header.SetContentType("application/json")
 		ctx.Response.SetBody(append(answer, `"}`...))
@@ -48,9 +58,15 @@ func (s *Server) lead(ctx *fasthttp.RequestCtx) {
 }
 
 // trackLead takes a lead from Dub's or PiMMs' SDKs: POST /track/lead.
-func (s *Server) trackLead(ctx *fasthttp.RequestCtx) {
+func (s *Server) trackLead(ctx *fasthttp.RequestCtx) { s.answerLead(ctx, false) }
+
+// trackClientLead takes a lead from Dub's script or its SDKs for phones: POST /track/lead/client.
+// It comes with a publishable key, so anybody may have written it, and the record says so.
+func (s *Server) trackClientLead(ctx *fasthttp.RequestCtx) { s.answerLead(ctx, true) }
+
+func (s *Server) answerLead(ctx *fasthttp.RequestCtx, public bool) {
 	beaconCORS(ctx)
-	call, id, ok := s.storeLead(ctx)
+	call, id, ok := s.storeLead(ctx, public)
 	if !ok {
 		return
 	}
@@ -85,50 +101,74 @@ func (s *Server) trackLead(ctx *fasthttp.RequestCtx) {
 	ctx.Response.SetBody(answer)
 }
 
-// storeLead authenticates, reads and stores a lead. If ok is false, the request has been answered.
-func (s *Server) storeLead(ctx *fasthttp.RequestCtx) (call *leadCall, id schemas.ClickID, ok bool) {
-	fail := func(f *fault) (*leadCall, schemas.ClickID, bool) {
+// storeLead authenticates, reads and stores a lead; public says that a publishable key will do. If
+// ok is false, the request has been answered.
+func (s *Server) storeLead(ctx *fasthttp.RequestCtx, public bool) (call *leadCall, id schemas.ClickID, ok bool) {
+	w := s.acquire()
+	defer s.release(w) // a lead's strings are copies: nothing of it lies in w
+	f := s.readCall(ctx, w, public)
+	if f == nil {
+		call, f = parseLead(&w.json, w.body)
+	}
+	if f == nil {
+		source := ""
+		if !w.from.secret {
+			source = fromPage
+		}
+		id, f = s.publishLead(&w.from, call, source)
+	}
+	if f != nil {
 		s.refuse(ctx, f)
 		return nil, id, false
 	}
-	if len(bearer(&ctx.Request.Header)) == 0 {
-		return fail(errNoSecret)
-	}
-	w := s.acquire()
-	defer s.release(w) // a lead's strings are copies: nothing of it lies in w
-	f := checkHead(ctx, s.cfg.MaxEventBytes)
-	if f == nil {
-		f = s.identify(ctx, &w.from)
-	}
-	if f == nil && !w.from.secret {
-		f = errWrongSecret // a publishable key, say
-	}
-	if f == nil {
-		f = s.readBody(ctx, w, s.cfg.MaxEventBytes)
-	}
-	if f != nil {
-		return fail(f)
-	}
-	workspace := w.from.workspace
-	if call, f = parseLead(&w.json, w.body); f != nil {
-		return fail(f)
-	}
+	return call, id, true
+}
+
+// publishLead stores a lead under the id that source makes (leadID). An address that a page sends
+// proves nothing, and is not even hashed.
+func (s *Server) publishLead(from *sender, call *leadCall, source string) (schemas.ClickID, *fault) {
 	l := &call.lead
-	id = leadID(workspace.ID, l.ExternalId, l.EventName)
-	l.Workspace, l.LeadId, l.ReceivedAt, l.Vouched = workspace.ID, id[:], s.now().UnixMilli(), new(true)
-	if call.email != "" && len(s.cfg.EmailKey) > 0 {
-		l.EmailHash = schemas.EmailHash(s.cfg.EmailKey, workspace.ID, call.email)
+	id := leadID(from.workspace.ID, l.ExternalId, l.EventName, source)
+	l.Workspace, l.LeadId, l.ReceivedAt = from.workspace.ID, id[:], s.now().UnixMilli()
+	l.Vouched = new(from.secret)
+	if from.secret && call.email != "" && len(s.cfg.EmailKey) > 0 {
+		l.EmailHash = schemas.EmailHash(s.cfg.EmailKey, l.Workspace, call.email)
 	}
 	r, err := schemas.LeadRecord(l)
 	if err != nil {
 		s.log.Error("encode lead", "error", err)
-		return fail(errInternal)
+		return id, errInternal
 	}
 	if _, err := s.publisher.Publish(context.Background(), r); err != nil {
-		return fail(errUnavailable)
+		return id, errUnavailable
 	}
 	s.metrics.leads.Inc()
-	return call, id, true
+	return id, nil
+}
+
+// readCall judges the key of a lead, a sale or a movement, and only then reads the body into
+// w.body. It takes a secret key; if public is set, a publishable one as well.
+func (s *Server) readCall(ctx *fasthttp.RequestCtx, w *work, public bool) *fault {
+	if !public && len(bearer(&ctx.Request.Header)) == 0 {
+		return errNoSecret
+	}
+	f := checkHead(ctx, s.cfg.MaxEventBytes)
+	if f == nil {
+		f = s.identify(ctx, &w.from)
+	}
+	switch {
+	case f != nil:
+		return f
+	case w.from.secret:
+	case public:
+		f = s.admit(ctx, &w.from, "", false)
+	default:
+		f = errWrongSecret // a publishable key, say
+	}
+	if f != nil {
+		return f
+	}
+	return s.readBody(ctx, w, s.cfg.MaxEventBytes)
 }
 
 // parseLead reads both spellings. Its strings are copies.
@@ -188,7 +228,7 @@ func (c *leadCall) set(j *scanner, name string, v value) *fault {
 	case "event_name", "eventName":
 		return leadText(&l.EventName, v, maxEventName)
 	case "email", "customerEmail":
-		return leadText(&c.email, v, 320) // RFC 5321 §4.5.3.1: 64 + @ + 255
+		return leadText(&c.email, v, maxEmail)
 	case "customerName":
 		return leadText(&c.name, v, 1000)
 	case "mode":

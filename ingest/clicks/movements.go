@@ -3,7 +3,6 @@ package clicks
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"io"
@@ -66,13 +65,19 @@ type movementCall struct {
 // movement takes money that Stripe does not know from a backend: POST /v1/movements.
 func (s *Server) movement(ctx *fasthttp.RequestCtx) {
 	var call movementCall
-	workspace, f := s.readSecretly(ctx, &call, true)
+	w := s.acquire()
+	defer s.release(w) // encoding/json copies what it reads
+	f := s.readCall(ctx, w, false)
+	if f == nil {
+		// Of money nothing may be lost to a misspelt name.
+		f = decodeCall(withoutBOM(w.body), &call, true)
+	}
 	var m *schemas.Movement
 	if f == nil {
 		m, f = call.movement(s.now())
 	}
 	if f == nil {
-		f = s.storeMovement(m, workspace)
+		f = s.storeMovement(m, w.from.workspace.ID)
 	}
 	if f != nil {
 		s.refuse(ctx, f)
@@ -81,29 +86,7 @@ func (s *Server) movement(ctx *fasthttp.RequestCtx) {
 	s.answerJSON(ctx, map[string]string{"kind": m.Kind, "id": m.ID})
 }
 
-// readSecretly reads the body of a request that needs a secret key. strict refuses fields that
-// there are not: of money nothing may be lost to a misspelt name.
-func (s *Server) readSecretly(ctx *fasthttp.RequestCtx, call any, strict bool) (workspace string, f *fault) {
-	if len(bearer(&ctx.Request.Header)) == 0 {
-		return "", errNoSecret
-	}
-	w := s.acquire()
-	defer s.release(w) // encoding/json copies what it reads
-	if f = checkHead(ctx, s.cfg.MaxEventBytes); f != nil {
-		return "", f
-	}
-	if f = s.identify(ctx, &w.from); f != nil {
-		return "", f
-	}
-	if !w.from.secret {
-		return "", errWrongSecret // a publishable key, say
-	}
-	if f = s.readBody(ctx, w, s.cfg.MaxEventBytes); f != nil {
-		return "", f
-	}
-	return w.from.workspace.ID, decodeCall(withoutBOM(w.body), call, strict)
-}
-
+// decodeCall reads one JSON object; strict refuses fields that there are not.
 func decodeCall(body []byte, call any, strict bool) *fault {
 	d := json.NewDecoder(bytes.NewReader(body))
 	if strict {
@@ -139,7 +122,7 @@ func (c *movementCall) movement(now time.Time) (*schemas.Movement, *fault) {
 		{c.ClickID, &m.ClickID, maxExternalID}, {c.ExternalID, &m.ExternalID, maxExternalID},
 		{c.AffiliateID, &m.AffiliateID, maxExternalID}, {c.PromotionCode, &m.PromotionCode, maxExternalID},
 		{c.CustomerID, &m.CustomerID, maxExternalID}, {c.SubscriptionID, &m.SubscriptionID, maxExternalID},
-		{c.Email, &m.Email, 320}, // RFC 5321 §4.5.3.1: 64 + @ + 255
+		{c.Email, &m.Email, maxEmail},
 	} {
 		if *text.to = strings.TrimSpace(text.from); len(*text.to) > text.limit {
 			return nil, errTooLong
@@ -201,103 +184,4 @@ func (s *Server) answerJSON(ctx *fasthttp.RequestCtx, answer any) {
 	}
 	ctx.Response.Header.SetContentType("application/json")
 	ctx.Response.SetBody(body)
-}
-
-// saleCall is a sale as Dub's SDKs report it: POST /track/sale. Fields without a meaning here are
-// ignored, as Dub's own newer ones are.
-type saleCall struct {
-	CustomerExternalID string          `json:"customerExternalId"`
-	ExternalID         string          `json:"externalId"` // older SDKs
-	CustomerID         string          `json:"customerId"` // still older ones
-	ClickID            *string         `json:"clickId"`
-	CustomerName       *string         `json:"customerName"`
-	CustomerEmail      *string         `json:"customerEmail"`
-	CustomerAvatar     *string         `json:"customerAvatar"`
-	Amount             json.RawMessage `json:"amount"`
-	Currency           string          `json:"currency"`
-	EventName          string          `json:"eventName"`
-	PaymentProcessor   string          `json:"paymentProcessor"`
-	InvoiceID          *string         `json:"invoiceId"`
-	Metadata           json.RawMessage `json:"metadata"`
-}
-
-// trackSale takes a sale from Dub's or PiMMs' SDKs, as a payment. What Stripe collected is refused:
-// Stripe's own events book it. Without an invoice's id every call is a sale of its own, as at Dub.
-func (s *Server) trackSale(ctx *fasthttp.RequestCtx) {
-	beaconCORS(ctx)
-	var call saleCall
-	workspace, f := s.readSecretly(ctx, &call, false)
-	if f != nil {
-		s.refuse(ctx, f)
-		return
-	}
-	external := call.CustomerExternalID
-	if external == "" {
-		external = call.ExternalID + call.CustomerID
-	}
-	if call.Currency == "" {
-		call.Currency = "usd"
-	}
-	if call.EventName == "" {
-		call.EventName = "Purchase"
-	}
-	payment := movementCall{
-		Kind: "payment", ID: text(call.InvoiceID), Amount: call.Amount, Currency: call.Currency,
-		ExternalID: external, ClickID: text(call.ClickID), Email: text(call.CustomerEmail),
-	}
-	if payment.ID == "" {
-		payment.ID = "sale_" + strings.ToLower(rand.Text())
-	}
-	switch amount, err := whole(call.Amount); {
-	case call.PaymentProcessor == "stripe":
-		f = errSales
-	case external == "":
-		f = errBadLead
-	case err == nil && amount == 0: // Dub answers it, and counts nothing
-	default:
-		var m *schemas.Movement
-		if m, f = payment.movement(s.now()); f == nil {
-			f = s.storeMovement(m, workspace)
-		}
-	}
-	if f != nil {
-		s.refuse(ctx, f)
-		return
-	}
-	s.answerJSON(ctx, call.answer(external))
-}
-
-// answer has the form of Dub's.
-func (c *saleCall) answer(external string) any {
-	metadata := c.Metadata
-	if len(metadata) == 0 {
-		metadata = json.RawMessage("null")
-	}
-	processor := c.PaymentProcessor
-	if processor == "" {
-		processor = "custom"
-	}
-	return map[string]any{
-		"eventName": c.EventName,
-		"customer": map[string]any{
-			"id": external, "name": c.CustomerName, "email": c.CustomerEmail, "avatar": c.CustomerAvatar, "externalId": external,
-		},
-		"sale": map[string]any{
-			"amount": c.Amount, "currency": c.Currency, "invoiceId": c.InvoiceID,
-			"paymentProcessor": processor, "metadata": metadata,
-		},
-	}
-}
-
-func text(s *string) string {
-	if s == nil {
-		return ""
-	}
-	return *s
-}
-
-// trackClientSale refuses a sale that a page reports: whoever sees the page could report any.
-func (s *Server) trackClientSale(ctx *fasthttp.RequestCtx) {
-	beaconCORS(ctx)
-	s.refuse(ctx, errSales)
 }

@@ -30,19 +30,20 @@ const (
 // event is one beacon while it is read. Its strings share memory with the scanner or the request
 // and are good until the record is encoded.
 type event struct {
-	click   schemas.Click
-	props   map[string]string // the click's Properties, kept between events
-	hash    [8]byte           // the memory of the click's IdentityHash
-	key     string            // publishable key
-	clickID string            // as given
-	ip      string            // as given; only a secret key's holder may
-	domain  string            // of a link, as Dub's and PiMMs' scripts name it
-	linkKey string
-	at      int64 // event_time, Unix milliseconds
-	timed   bool  // at was given
-	track   bool  // "key" is a link's key, not a publishable one
-	unknown int   // fields without a meaning here
-	fault   *fault
+	click    schemas.Click
+	props    map[string]string // the click's Properties, kept between events
+	hash     [8]byte           // the memory of the click's IdentityHash
+	key      string            // publishable key
+	clickID  string            // as given
+	ip       string            // as given; only a secret key's holder may
+	domain   string            // of a link, as Dub's and PiMMs' scripts name it
+	linkKey  string
+	deepLink string // that opened an app, as Dub's SDKs for phones name it
+	at       int64  // event_time, Unix milliseconds
+	timed    bool   // at was given
+	track    bool   // "key" is a link's key, not a publishable one
+	unknown  int    // fields without a meaning here
+	fault    *fault
 }
 
 func newEvent() *event { return new(event) }
@@ -50,7 +51,7 @@ func newEvent() *event { return new(event) }
 func (e *event) reset() {
 	e.click.Reset()
 	clear(e.props)
-	e.key, e.clickID, e.ip, e.domain, e.linkKey = "", "", "", "", ""
+	e.key, e.clickID, e.ip, e.domain, e.linkKey, e.deepLink = "", "", "", "", "", ""
 	e.at, e.timed, e.track, e.unknown, e.fault = 0, false, false, 0, nil
 }
 
@@ -177,6 +178,8 @@ func (e *event) set(name, value string, number bool) bool {
 		}
 	case "domain":
 		e.domain = e.id(value)
+	case "deepLink":
+		e.deepLink = e.limit(strings.TrimSpace(value), maxURL)
 	case "click_id":
 		e.clickID = e.id(value)
 	case "program_id":

@@ -208,8 +208,12 @@ func (s *Server) route(ctx *fasthttp.RequestCtx) {
 		s.post(ctx, s.trackClick, true)
 	case "/track/visit":
 		s.post(ctx, s.trackVisit, true)
+	case "/track/open":
+		s.post(ctx, s.trackOpen, true)
 	case "/track/lead":
 		s.post(ctx, s.trackLead, true)
+	case "/track/lead/client":
+		s.post(ctx, s.trackClientLead, true)
 	case "/track/sale":
 		s.post(ctx, s.trackSale, true)
 	case "/track/sale/client":

@@ -2,6 +2,9 @@ package clicks
 
 import (
 	"bytes"
+	"encoding/json"
+	"net/url"
+	"strings"
 
 	"github.com/valyala/fasthttp"
 )
@@ -23,8 +26,7 @@ func (s *Server) track(ctx *fasthttp.RequestCtx, trigger string) {
 	beaconCORS(ctx)
 	if optedOut(ctx) {
 		s.metrics.rejected[errOptedOut.code].Inc()
-		ctx.Response.Header.SetContentType("application/json")
-		ctx.Response.SetBodyString(`{"clickId":null,"partner":null,"discount":null}`)
+		answerText(ctx, `{"clickId":null,"partner":null,"discount":null}`)
 		return
 	}
 	o, f := s.readTrack(ctx, trigger)
@@ -52,6 +54,82 @@ func (s *Server) readTrack(ctx *fasthttp.RequestCtx, trigger string) (*outgoing,
 	return s.encode(ctx, w, f)
 }
 
+// trackOpen takes {deepLink}: an app was opened by a short link. Without a link, Dub looks for a
+// click of the same address in the hour before. Here nobody is known by their address, so such an
+// open has no click; the app may hand over the link itself (the install referrer, the clipboard).
+func (s *Server) trackOpen(ctx *fasthttp.RequestCtx) {
+	beaconCORS(ctx)
+	if optedOut(ctx) {
+		s.metrics.rejected[errOptedOut.code].Inc()
+		answerText(ctx, noOpen)
+		return
+	}
+	o, link, f := s.readOpen(ctx)
+	if o == nil && f == nil {
+		answerText(ctx, noOpen)
+		return
+	}
+	s.store(ctx, o, f, func(ctx *fasthttp.RequestCtx, o *outgoing) {
+		o.answer = append(o.answer, `{"clickId":"`...)
+		o.answer = o.ids[0].AppendText(o.answer)
+		o.answer = append(append(append(o.answer, `","link":`...), link...), '}')
+		answerJSON(ctx, o)
+	})
+}
+
+// readOpen returns neither a record nor a fault if there is no link.
+func (s *Server) readOpen(ctx *fasthttp.RequestCtx) (o *outgoing, link []byte, f *fault) {
+	w := s.acquire()
+	defer s.release(w)
+	e := w.event
+	e.track = true
+	f = s.receive(ctx, w, s.cfg.MaxEventBytes)
+	if f == nil {
+		f = e.parseJSON(&w.json, w.body)
+	}
+	if f == nil && e.deepLink == "" {
+		return nil, nil, nil
+	}
+	if f == nil {
+		f = e.open()
+	}
+	if o, f = s.encode(ctx, w, f); f != nil {
+		return nil, nil, f
+	}
+	// Dub's shape. A link is known here by its domain and key, and by nothing else.
+	link, _ = json.Marshal(struct { // strings only: it cannot fail
+		ID     string `json:"id"`
+		Domain string `json:"domain"`
+		Key    string `json:"key"`
+		URL    string `json:"url"`
+	}{e.click.LinkId, e.domain, e.linkKey, e.click.Url})
+	return o, link, nil
+}
+
+const noOpen = `{"clickId":null,"link":null}`
+
+// open makes a click of the deep link. A click's id that the link carries is kept, so that the
+// redirect's click and the app's are one.
+func (e *event) open() *fault {
+	link, err := url.Parse(e.deepLink)
+	if err != nil || link.Host == "" {
+		return errBadDeepLink
+	}
+	e.click.Url, e.click.Trigger = e.deepLink, "deeplink"
+	e.domain = clean(strings.ToLower(link.Hostname()))
+	e.linkKey = clean(strings.Trim(link.Path, "/"))
+	if e.linkKey == "" {
+		e.linkKey = "_root"
+	}
+	query := link.Query()
+	for _, name := range [...]string{"tributary_id", "dub_id", "pimms_id"} {
+		if id := query.Get(name); id != "" && e.clickID == "" {
+			e.clickID = e.id(id)
+		}
+	}
+	return e.fault
+}
+
 // optedOut: Dub's and PiMMs' sign that a visit is not to be counted, as a header or a query
 // parameter.
 func optedOut(ctx *fasthttp.RequestCtx) bool {
@@ -70,4 +148,9 @@ func answerTrack(ctx *fasthttp.RequestCtx, o *outgoing) {
 	o.answer = o.ids[0].AppendText(o.answer)
 	o.answer = append(o.answer, `","partner":null,"discount":null}`...)
 	answerJSON(ctx, o)
+}
+
+func answerText(ctx *fasthttp.RequestCtx, text string) {
+	ctx.Response.Header.SetContentType("application/json")
+	ctx.Response.SetBodyString(text)
 }

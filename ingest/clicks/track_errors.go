@@ -2,11 +2,6 @@ package clicks
 
 import "encoding/json"
 
-// errSales answers a sale of Stripe's, which Stripe's events book, and one that a page reports:
-// whoever sees the page could report any.
-var errSales = &fault{501, "sales_from_stripe", "such sales are not taken here: they come from Stripe",
-	"add the address of `ingest stripe` to Stripe's webhooks; other money comes from a backend with a secret key"}
-
 // trackCodes are the error codes that Dub's API has for a status (its API reference, "Errors"). Its
 // SDKs know no other code, and report an answer with one as malformed.
 var trackCodes = map[int]string{

@@ -16,14 +16,22 @@ func TestTrackErrors(t *testing.T) {
 		{"/track/lead", `{"customerExternalId":"u1"}`, "Authorization: Bearer wrong", 401, "unauthorized",
 			"unknown_secret_key"},
 		{"/track/nothing", `{}`, "", 404, "not_found", "not_found"},
-		{"/track/sale", `{"amount":100,"paymentProcessor":"stripe","customerExternalId":"u"}`, "Authorization: Bearer sk_acme", 501,
-			"sales_from_stripe", "sales_from_stripe"},
 		{"/track/sale", `{"amount":100}`, "Authorization: Bearer sk_acme", 400, "bad_request", "bad_lead"},
 		{"/track/sale", `{"amount":-1,"customerExternalId":"u"}`, "Authorization: Bearer sk_acme", 400, "bad_request", "bad_amount"},
 		{"/track/sale", `{"amount":1,"customerExternalId":"u","invoiceId":"in_1"}`, "Authorization: Bearer sk_acme", 400, "bad_request", "bad_id"},
 		{"/track/sale", `{"amount":100}`, "Authorization: Bearer pk_acme", 401, "unauthorized", "unknown_secret_key"},
-		{"/track/sale/client", `{"amount":100}`, "Origin: https://acme.example", 501, "sales_from_stripe",
-			"sales_from_stripe"},
+		{"/track/sale", `{"amount":"x","customerExternalId":"u","paymentProcessor":"stripe"}`, "Authorization: Bearer sk_acme",
+			400, "bad_request", "bad_amount"},
+		{"/track/sale/client", `{"amount":100,"customerExternalId":"u"}`, "Origin: https://other.example", 401, "unauthorized",
+			"no_key"},
+		{"/track/sale/client", `{"amount":100,"customerExternalId":"u"}`, "Authorization: Bearer wrong", 401, "unauthorized",
+			"unknown_key"},
+		{"/track/sale/client", `{"amount":100}`, "Authorization: Bearer pk_zen", 400, "bad_request", "bad_lead"},
+		{"/track/lead/client", `{"customerExternalId":"u"}`, "Authorization: Bearer wrong", 401, "unauthorized", "unknown_key"},
+		{"/track/lead/client", `{"customerExternalId":"u"}`, "Authorization: Bearer pk_acme", 403, "forbidden",
+			"host_not_allowed"},
+		{"/track/open", `{"deepLink":"spring"}`, "", 400, "bad_request", "bad_deep_link"},
+		{"/track/open", `{"deepLink":"https://go.acme.example/spring"}`, "", 401, "unauthorized", "no_key"},
 	} {
 		headers := []string{c.header}
 		if c.header == "" {
@@ -34,7 +42,8 @@ func TestTrackErrors(t *testing.T) {
 			t.Errorf("POST %s: %d %s, want %d %s (%s)", c.path, a.StatusCode, a.body, c.status, c.code, c.reason)
 		}
 	}
-	for _, path := range []string{"/track/sale", "/track/sale/client"} {
+	for _, path := range []string{"/track/click", "/track/visit", "/track/open", "/track/lead", "/track/lead/client",
+		"/track/sale", "/track/sale/client"} {
 		if a := e.do("OPTIONS", path, "", "Origin: https://a.example",
 			"Access-Control-Request-Method: POST"); a.StatusCode != 204 {
 			t.Errorf("OPTIONS %s: %d", path, a.StatusCode)
