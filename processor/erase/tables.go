@@ -277,7 +277,8 @@ WHERE workspace = ? AND has(?, UUIDNumToString(`+t.id+`))`, workspace, array(cli
 }
 
 // recountClicks computes clicks_by_day again for the days of these clicks and page views, because it
-// holds hashes of who came. Merging deletes the rows that were replaced.
+// holds hashes of who came, and landing pages. Merging deletes the rows that were replaced; of a page
+// that nobody has seen any more a row with its path and nothing counted remains, and is deleted then.
 func recountClicks(ctx context.Context, s *clickhouse.Store, workspace string, clicks []string) error {
 	var days []time.Time
 	err := s.Each(ctx, func(rows driver.Rows) error {
@@ -300,6 +301,11 @@ UNION DISTINCT SELECT toDate(viewed_at) FROM page_views WHERE workspace = ? AND 
 	}
 	for month := range months {
 		if err := s.Exec(ctx, "OPTIMIZE TABLE "+rollup.Table+" PARTITION "+month+" FINAL"); err != nil {
+			return err
+		}
+		err := s.Exec(ctx, "ALTER TABLE "+rollup.Table+" DELETE WHERE workspace = ? AND toYYYYMM(day) = "+month+
+			" AND clicks + page_views + finalizeAggregation(visitors) = 0", workspace)
+		if err != nil {
 			return err
 		}
 	}
