@@ -151,8 +151,8 @@ func checkAffiliate(ctx context.Context, store recompute.Store, workspace string
 
 // otherObjects are the ids that people take for a sale's, by their prefix.
 var otherObjects = map[string]string{
-	"cus_": "a customer", "acct_": "an account", "sub_": "a subscription", "evt_": "an event", "price_": "a price", "prod_": "a product",
-	"txn_": "a balance transaction", "po_": "a payout",
+	"cus_": "a customer", "acct_": "an account", "sub_": "a subscription", "evt_": "an event", "price_": "a price",
+	"prod_": "a product", "txn_": "a balance transaction", "po_": "a payout",
 }
 
 // saleOf returns the name of the sale that an id belongs to.

@@ -194,8 +194,9 @@ func redactDeadLetters(ctx context.Context, s *clickhouse.Store, r redaction) er
 			anywhere = append(anywhere, value)
 		}
 	}
-	const named = "arrayExists(x -> position(body, x) > 0, ?) OR arrayExists(x -> position(concat(body, key, error, toString(headers)), x) > 0, ?)"
-	return s.Exec(ctx, "ALTER TABLE dead_letters UPDATE body = '{}', key = '', error = '', headers = map() WHERE "+named,
+	return s.Exec(ctx, `ALTER TABLE dead_letters UPDATE body = '{}', key = '', error = '', headers = map()
+WHERE arrayExists(x -> position(body, x) > 0, ?)
+    OR arrayExists(x -> position(concat(body, key, error, toString(headers)), x) > 0, ?)`,
 		array(r.Quoted), array(anywhere))
 }
 
@@ -206,7 +207,8 @@ func redactReasons(ctx context.Context, s *clickhouse.Store, workspace string, o
 	for i, id := range objects {
 		sales[i] = string(identity.New(identity.Object, id))
 	}
-	return s.Exec(ctx, `ALTER TABLE identities UPDATE source = replaceRegexpOne(source, '^(credit\\.[^:]*): .*$', '\\1: erased with the buyer')
+	return s.Exec(ctx, `ALTER TABLE identities
+UPDATE source = replaceRegexpOne(source, '^(credit\\.[^:]*): .*$', '\\1: erased with the buyer')
 WHERE workspace = ? AND startsWith(source, 'credit.')
     AND (has(?, key) OR has(?, target) OR arrayExists(x -> position(source, x) > 0, ?))`,
 		workspace, array(sales), array(sales), array(r.Values))

@@ -224,7 +224,8 @@ func (o *oracle) creditUnknowable(s *trueSale) string {
 		}
 	}
 	if o.lateWithoutFirstSale(s) {
-		return "the window is counted from the buyer's first payment, an instalment that only its invoice payment reports, which names no customer"
+		return "the window is counted from the buyer's first payment, an instalment that only its invoice payment " +
+			"reports, which names no customer"
 	}
 	return ""
 }
