@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os/user"
@@ -55,9 +54,6 @@ func (c *creditCommand) Run(ctx context.Context, log *slog.Logger) error {
 	decision, err := c.decision()
 	if err != nil {
 		return err
-	}
-	if strings.TrimSpace(c.Reason) == "" {
-		return errors.New("--reason is empty (hint: say why, for whoever reads the sale's story)")
 	}
 	if c.Author == "" {
 		if u, err := user.Current(); err == nil {

@@ -30,8 +30,9 @@ func (c *eraseCommand) Help() string {
 	return `From the given names the command finds the person's other names: customers, external ids and hashed
 addresses that edges connect, the clicks that lead to them, and all clicks of those browsers. Each name
 is replaced by a random one in every table. Names, addresses and other personal fields are removed from
-raw events, clicks and leads. Amounts, days, affiliates and links stay, and so do all totals. The names
-are stored as hashes, so that no replay stores them again.
+clicks, leads, and the raw events of those names and of their payments, refunds and disputes. Dead
+letters that name them are emptied, and the reasons of their corrections. Amounts, days, affiliates and
+links stay, and so do all totals. The names are stored as hashes, so that no replay stores them again.
 
 Records in Kafka stay until the retention of their topics. Backups, and the shadow database of an earlier
 replay, are yours to remove.`
@@ -69,8 +70,8 @@ func (c *eraseCommand) Run(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%d names, %d leads, %d browsers and %d clicks belong together:\n", len(person.Names), len(person.Leads),
-		len(person.Visitors), len(person.Clicks))
+	fmt.Printf("%d names, %d leads, %d browsers, %d clicks and %d of Stripe's objects belong together:\n", len(person.Names),
+		len(person.Leads), len(person.Visitors), len(person.Clicks), len(person.Objects))
 	for _, n := range person.Names {
 		fmt.Printf("  %s\n", n)
 	}

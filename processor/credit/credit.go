@@ -6,11 +6,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"tributary/processor/identity"
 	"tributary/processor/recompute"
+	"tributary/schemas"
 )
 
 // Source begins the sources of the edges that corrections are.
@@ -20,32 +24,38 @@ const Source = "credit"
 type Correction struct {
 	Sale     string        // any Stripe id of the sale, or of a refund or dispute of it
 	Decision identity.Node // an affiliate, a click, identity.Nobody or identity.Undone
-	Reason   string        // why, for people
-	Author   string        // who decided it
+	Reason   string        // why, for people; at most maxReason characters
+	Author   string        // who decided it; at most maxAuthor
 }
 
-// ErrUnknown says that a correction names a sale or a click that nothing is known of.
+const (
+	maxReason = 500
+	maxAuthor = 100
+)
+
+// ErrUnknown says that a correction names a sale, a click or an affiliate that nothing is known of,
+// or takes back corrections of which there are none.
 var ErrUnknown = errors.New("nothing is known by this id")
 
 // Apply stores a correction, and books the sale with its refunds and disputes. A later one replaces
 // it.
 func Apply(ctx context.Context, store recompute.Store, r *recompute.Recomputer, workspace string, c Correction, now time.Time) error {
-	sale, err := saleOf(ctx, store, workspace, c.Sale)
+	source, err := c.source()
 	if err != nil {
 		return err
 	}
-	if c.Decision.Type() == identity.Click {
-		clicks, err := store.Clicks(ctx, workspace, []identity.Node{c.Decision})
-		if err != nil {
-			return err
-		}
-		if clicks[c.Decision] == nil {
-			return fmt.Errorf("click %s: %w in workspace %s (hint: a click must be stored before a sale can be credited to it)",
-				c.Decision.Value(), ErrUnknown, workspace)
-		}
+	if _, _, held := schemas.ParseHeldWorkspace(workspace); held {
+		return fmt.Errorf("workspace %s holds money of an account that no workspace lists (hint: list the account, and correct "+
+			"the sale in its own workspace)", workspace)
+	}
+	sale, err := saleOf(ctx, store, workspace, strings.TrimSpace(c.Sale))
+	if err != nil {
+		return err
+	}
+	if err := check(ctx, store, workspace, sale, c.Decision, now); err != nil {
+		return err
 	}
 	at := now.UTC().Truncate(time.Millisecond)
-	source := Source + "." + strings.Join(strings.Fields(c.Author+": "+c.Reason), " ")
 	correction := identity.NewCorrection(at, c.Decision)
 	edges := []identity.Edge{{A: sale, B: correction, Source: source, At: at}}
 	if c.Decision.Type() == identity.Click {
@@ -54,8 +64,105 @@ func Apply(ctx context.Context, store recompute.Store, r *recompute.Recomputer, 
 	return r.Catalogue(ctx, workspace, edges, nil)
 }
 
+// source returns who decided and why, as the source of an edge: one line of text.
+func (c Correction) source() (string, error) {
+	author, reason := oneLine(strings.ReplaceAll(c.Author, ":", " ")), oneLine(c.Reason)
+	switch {
+	case reason == "":
+		return "", errors.New("the reason is empty (hint: say why, for whoever reads the sale's story)")
+	case utf8.RuneCountInString(reason) > maxReason:
+		return "", fmt.Errorf("the reason has more than %d characters (hint: name a ticket for the rest)", maxReason)
+	case utf8.RuneCountInString(author) > maxAuthor:
+		return "", fmt.Errorf("the author has more than %d characters (hint: give a name with --author)", maxAuthor)
+	}
+	return Source + "." + author + ": " + reason, nil
+}
+
+// oneLine leaves out what a terminal would not print, and makes every space one blank.
+func oneLine(text string) string {
+	printed := strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case r == utf8.RuneError, !unicode.IsPrint(r):
+			return -1
+		}
+		return r
+	}, text)
+	return strings.Join(strings.Fields(printed), " ")
+}
+
+// check reports why a decision cannot be taken: it names a click or an affiliate that nobody knows,
+// or takes back corrections of which there are none.
+func check(ctx context.Context, store recompute.Store, workspace string, sale, decision identity.Node, now time.Time) error {
+	switch decision.Type() {
+	case identity.Click:
+		clicks, err := store.Clicks(ctx, workspace, []identity.Node{decision})
+		if err != nil || clicks[decision] != nil {
+			return err
+		}
+		return fmt.Errorf("click %s: %w in workspace %s (hint: a click must be stored before a sale can be credited to it)",
+			decision.Value(), ErrUnknown, workspace)
+	case identity.Affiliate:
+		return checkAffiliate(ctx, store, workspace, decision, now)
+	}
+	if decision != identity.Undone {
+		return nil
+	}
+	k, err := recompute.Load(ctx, store, workspace, store.Names, []identity.Node{sale})
+	if err != nil {
+		return err
+	}
+	// One that is undone already may be undone again: the first time may have died before it booked.
+	for _, n := range k.Graph.Group(sale) {
+		if slices.ContainsFunc(k.Graph.From(n), func(e identity.Edge) bool { return e.B.Type() == identity.Correction }) {
+			return nil
+		}
+	}
+	return fmt.Errorf("sale %s has no correction to take back: %w (hint: processor explain shows what credits it)",
+		sale.Value(), ErrUnknown)
+}
+
+// checkAffiliate reports an affiliate who is in no catalogue, where there is one: most likely the id is
+// mistyped. Where there is none, anybody may be credited.
+func checkAffiliate(ctx context.Context, store recompute.Store, workspace string, affiliate identity.Node, now time.Time) error {
+	if strings.TrimSpace(affiliate.Value()) == "" {
+		return errors.New("the affiliate's id is empty (hint: --nobody credits nobody)")
+	}
+	edges, err := store.Names(ctx, workspace, []identity.Node{affiliate, identity.Catalogue})
+	if err != nil {
+		return err
+	}
+	inForce := false
+	for _, e := range edges {
+		switch {
+		case e.A == affiliate && e.B.Type() == identity.Program:
+			return nil
+		case e.A == identity.Catalogue && !e.At.After(now):
+			inForce = true
+		}
+	}
+	if inForce {
+		return fmt.Errorf("affiliate %s: %w, neither in the catalogue nor by a click of a backend (hint: ids are case sensitive; "+
+			"load a catalogue that has this affiliate first)", affiliate.Value(), ErrUnknown)
+	}
+	return nil
+}
+
+// otherObjects are the ids that people take for a sale's, by their prefix.
+var otherObjects = map[string]string{
+	"cus_": "a customer", "acct_": "an account", "sub_": "a subscription", "evt_": "an event", "price_": "a price",
+	"prod_": "a product", "txn_": "a balance transaction", "po_": "a payout",
+}
+
 // saleOf returns the name of the sale that an id belongs to.
 func saleOf(ctx context.Context, store recompute.Store, workspace, id string) (identity.Node, error) {
+	for prefix, what := range otherObjects {
+		if strings.HasPrefix(id, prefix) {
+			return "", fmt.Errorf("%s is %s, and no sale (hint: give the id of an invoice, payment intent, charge, session, refund or "+
+				"dispute)", id, what)
+		}
+	}
 	sale, movement := identity.New(identity.Object, id), identity.New(identity.Movement, id)
 	edges, err := store.Names(ctx, workspace, []identity.Node{sale, movement})
 	if err != nil {
@@ -82,7 +189,8 @@ func saleOf(ctx context.Context, store recompute.Store, workspace, id string) (i
 	if len(facts[id]) > 0 {
 		return sale, nil
 	}
-	return "", fmt.Errorf("sale %s: %w in workspace %s (hint: ids are case sensitive; --workspace names another workspace)",
+	return "", fmt.Errorf("sale %s: %w in workspace %s (hint: give an id of Stripe's, as in_… or pi_…; ids are "+
+		"case sensitive; --workspace names another workspace)",
 		id, ErrUnknown, workspace)
 }
 

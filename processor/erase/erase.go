@@ -1,15 +1,19 @@
 package erase
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"tributary/processor/clickhouse"
 	"tributary/processor/identity"
@@ -24,6 +28,7 @@ type Person struct {
 	Clicks    []string        // UUIDs, of page views too
 	Foreign   []string        // ids that the site itself uses for clicks
 	Leads     []identity.Node
+	Objects   []string // Stripe's ids of what they paid, were refunded and disputed: its events may say who they are
 }
 
 // Find finds all names of a person from some of them: the customers, external ids and e-mail
@@ -35,6 +40,7 @@ func Find(ctx context.Context, store *clickhouse.Store, workspace string, from [
 ) (*Person, error) {
 	p := &Person{Workspace: workspace, Visitors: slices.Clone(visitors)}
 	seen := make(map[identity.Node]bool)
+	var objects []identity.Node
 	for frontier := from; len(frontier) > 0; {
 		var next []identity.Node
 		for _, n := range frontier {
@@ -81,10 +87,44 @@ func Find(ctx context.Context, store *clickhouse.Store, workspace string, from [
 				}
 			case identity.Click, identity.Reference, identity.Public:
 				frontier = append(frontier, e.B)
+			case identity.Object:
+				if e.A.Type() != identity.Reference && e.A.Type() != identity.Public {
+					objects = append(objects, e.B)
+				}
 			}
 		}
 	}
+	if err := p.addObjects(ctx, store, objects); err != nil {
+		return nil, err
+	}
 	return p, p.addBrowsers(ctx, store)
+}
+
+// addObjects adds the person's payments, and what belongs to them. Not every event of a payment names the
+// customer: a dispute has the buyer's address in its evidence, and a guest has no other name than
+// that.
+func (p *Person) addObjects(ctx context.Context, store *clickhouse.Store, frontier []identity.Node) error {
+	seen := make(map[identity.Node]bool)
+	for len(frontier) > 0 {
+		edges, err := store.AllEdges(ctx, p.Workspace, frontier)
+		if err != nil {
+			return err
+		}
+		for _, n := range frontier {
+			seen[n] = true
+			p.Objects = append(p.Objects, n.Value())
+		}
+		frontier = nil
+		for _, e := range edges {
+			if typ := e.B.Type(); (typ == identity.Object || typ == identity.Movement) && !seen[e.B] {
+				seen[e.B] = true
+				frontier = append(frontier, e.B)
+			}
+		}
+	}
+	slices.Sort(p.Objects)
+	p.Objects = slices.Compact(p.Objects)
+	return nil
 }
 
 // addBrowsers adds the visitors of the clicks, and all clicks and page views of the visitors.
@@ -143,6 +183,9 @@ func Run(ctx context.Context, store *clickhouse.Store, list *List, p *Person, no
 	for _, v := range p.Visitors {
 		add(identity.New(visitorType, v), "")
 	}
+	for _, id := range p.Objects {
+		add(identity.New(identity.Object, id), "")
+	}
 	if err := store.InsertErasures(ctx, rows); err != nil {
 		return err
 	}
@@ -156,11 +199,11 @@ func Run(ctx context.Context, store *clickhouse.Store, list *List, p *Person, no
 // processor has inserted since, because its list was older.
 func RedactLateArrivals(ctx context.Context, store *clickhouse.Store, list *List, p *Person) error {
 	redaction := p.redaction(list)
-	if len(redaction.Quoted) > 0 {
-		if err := redactEvents(ctx, store, list, p.Workspace, redaction.Quoted); err != nil {
+	if len(redaction.Quoted)+len(p.Objects) > 0 {
+		if err := redactEvents(ctx, store, list, p, redaction.Quoted); err != nil {
 			return err
 		}
-		if err := deleteHeld(ctx, store, p.Workspace, redaction); err != nil {
+		if err := deleteHeld(ctx, store, p.Workspace, p.Objects, redaction); err != nil {
 			return fmt.Errorf("delete what was held: %w", err)
 		}
 	}
@@ -168,6 +211,9 @@ func RedactLateArrivals(ctx context.Context, store *clickhouse.Store, list *List
 		return err
 	}
 	if err := redact(ctx, store, p.Workspace, redaction); err != nil {
+		return err
+	}
+	if err := redactReasons(ctx, store, p.Workspace, p.Objects, redaction); err != nil {
 		return err
 	}
 	if len(p.Clicks) == 0 {
@@ -180,13 +226,14 @@ func RedactLateArrivals(ctx context.Context, store *clickhouse.Store, list *List
 }
 
 func (p *Person) redaction(list *List) redaction {
-	var r redaction
+	r := redaction{Visitors: p.Visitors}
 	rename := func(from identity.Node, to string) {
 		r.Nodes, r.NodeAliases = append(r.Nodes, string(from)), append(r.NodeAliases, to)
 	}
 	for _, n := range p.Names {
 		if n.Type() == identity.Email {
 			rename(n, "")
+			rename(n.InTestMode(), "")
 			continue
 		}
 		alias, _ := list.Alias(p.Workspace, n)
@@ -198,7 +245,12 @@ func (p *Person) redaction(list *List) redaction {
 		rename(identity.PublicName(own), string(identity.PublicName(replaced)))
 		rename(own.InTestMode(), string(replaced.InTestMode()))
 		rename(first.InTestMode(), string(firstReplaced.InTestMode()))
-		r.Quoted = append(r.Quoted, `"`+n.Value()+`"`)
+		if n.Type() == identity.External { // a bare client_reference_id is a reference, whatever it turns out to be
+			reference, replaced := identity.New(identity.Reference, n.Value()), identity.New(identity.Reference, alias)
+			rename(reference, string(replaced))
+			rename(identity.PublicName(reference), string(identity.PublicName(replaced)))
+		}
+		r.Quoted = append(r.Quoted, quoted(n.Value())...)
 	}
 	for _, v := range p.Visitors {
 		rename(identity.New(visitorType, v), "")
@@ -209,8 +261,34 @@ func (p *Person) redaction(list *List) redaction {
 	return r
 }
 
-func redactEvents(ctx context.Context, store *clickhouse.Store, list *List, workspace string, quoted []string) error {
-	events, err := eventsMentioning(ctx, store, workspace, quoted)
+// quoted returns a value in the ways that a JSON body may have it: letters beyond ASCII and the
+// characters of HTML as they are, or escaped.
+func quoted(value string) []string {
+	var plain bytes.Buffer
+	encoder := json.NewEncoder(&plain)
+	encoder.SetEscapeHTML(false)
+	_ = encoder.Encode(value) // a string can always be encoded
+	text := strings.TrimSpace(plain.String())
+	var ascii strings.Builder
+	for _, c := range text {
+		switch {
+		case c < utf8.RuneSelf:
+			ascii.WriteRune(c)
+		default:
+			for _, unit := range utf16.AppendRune(nil, c) {
+				fmt.Fprintf(&ascii, `\u%04x`, unit)
+			}
+		}
+	}
+	html, _ := json.Marshal(value)
+	forms := []string{text, ascii.String(), string(html)}
+	slices.Sort(forms)
+	return slices.Compact(forms)
+}
+
+func redactEvents(ctx context.Context, store *clickhouse.Store, list *List, p *Person, quoted []string) error {
+	workspace := p.Workspace
+	events, err := eventsMentioning(ctx, store, workspace, quoted, p.Objects)
 	if err != nil {
 		return fmt.Errorf("find events: %w", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -20,6 +21,7 @@ import (
 	"tributary/processor/erase"
 	"tributary/processor/identity"
 	"tributary/processor/recompute"
+	"tributary/processor/rollup"
 	"tributary/processor/stripe"
 	"tributary/schemas"
 	"tributary/sql"
@@ -81,10 +83,13 @@ func (w *world) tellIn(list *erase.List, workspace string, listed bool) {
 		Store: w.store, Recomputer: r, Erased: list, Workspace: func(*schemas.StripeEvent) (string, bool) { return workspace, listed },
 		Keys: func(string) *stripe.Keys { return keys }, Events: consume.NewEventsMetric(),
 	}
+	trigger := ""
 	click := func(id schemas.ClickID, visitor, foreign string) *kgo.Record {
 		record, err := schemas.ClickRecord(&schemas.Click{
 			Workspace: "default", ClickId: id[:], ClickedAt: id.Time().UnixMilli(), ReceivedAt: id.Time().UnixMilli(), VisitorId: visitor,
-			ForeignId: foreign, AffiliateId: "ann", Url: "https://shop.example/private?email=anna", UserAgent: "Phone of " + visitor,
+			ForeignId: foreign, AffiliateId: "ann", Url: "https://shop.example/of/" + visitor + "?email=anna", UserAgent: "Phone of " + visitor,
+			Referrer: "https://mail.example/" + visitor, Properties: map[string]string{"who": visitor},
+			Trigger: trigger,
 		}, nil)
 		if err != nil {
 			w.Fatal(err)
@@ -105,6 +110,8 @@ func (w *world) tellIn(list *erase.List, workspace string, listed bool) {
 		}
 	}
 	must(clicks.Handle(w.Context(), []*kgo.Record{click(w.own, "v_anna", ""), click(site, "v_anna", foreign), click(other, "v_bert", "")}, nil))
+	trigger = "pageview"
+	must(clicks.Handle(w.Context(), []*kgo.Record{click(at(3, "page..."), "v_anna", "")}, nil))
 	lead := func(external, ref string, hash []byte) *kgo.Record {
 		record, err := schemas.LeadRecord(&schemas.Lead{
 			Workspace: "default", LeadId: schemas.EmailHash(nil, "lead", external), ReceivedAt: epoch.Add(time.Hour).UnixMilli(), ClickRef: ref,
@@ -122,21 +129,26 @@ func (w *world) tellIn(list *erase.List, workspace string, listed bool) {
 	must(money.Handle(w.Context(), []*kgo.Record{
 		lead("user_anna", w.own.String(), hash), lead("user_bert", other.String(), nil),
 		event(1, "customer.created", `{"id":"cus_anna","object":"customer","email":"`+address+`","metadata":{"pimmsCustomerId":"user_anna","pimmsClickId":"`+foreign+`"}}`),
-		event(2, "checkout.session.completed", `{"id":"cs_1","object":"checkout.session","mode":"payment","payment_status":"paid","currency":"usd","amount_total":2900,"payment_intent":"pi_1","customer":"cus_anna","metadata":{"pimmsCustomerId":"user_anna"}}`),
+		event(2, "checkout.session.completed", `{"id":"cs_1","object":"checkout.session","mode":"payment","client_reference_id":" user_anna","payment_status":"paid","currency":"usd","amount_total":2900,"payment_intent":"pi_1","customer":"cus_anna","metadata":{"pimmsCustomerId":"user_anna"}}`),
 		event(3, "checkout.session.completed", `{"id":"cs_2","object":"checkout.session","mode":"payment","payment_status":"paid","currency":"usd","amount_total":3900,"payment_intent":"pi_2","customer":"cus_bert","metadata":{"pimmsCustomerId":"user_bert"}}`),
+		event(4, "charge.dispute.created", `{"id":"du_1","object":"dispute","amount":2900,"currency":"usd","charge":"ch_1","payment_intent":"pi_1","balance_transactions":[],"evidence":{"customer_email_address":"`+address+`","customer_name":"Anna Field"}}`),
+		event(5, "checkout.session.completed", `{"id":"cs_3","object":"checkout.session","mode":"payment","payment_status":"paid","currency":"usd","amount_total":1900,"payment_intent":"pi_3","customer":null,"customer_details":{"email":"`+address+`","name":"Anna Field"}}`),
 	}, letter))
 }
 
 // mentions counts the values of all tables that contain a text.
 func (w *world) mentions(text string) (n uint64) {
 	w.Helper()
-	for _, table := range []string{"clicks", "leads", "leads_attributed", "facts", "identities", "first_names", "ledger", "ledger_log", "revenue", "stripe_events"} {
+	for _, table := range w.tables() {
 		err := w.store.Each(w.Context(), func(rows driver.Rows) error {
 			var count uint64
 			if err := rows.Scan(&count); err != nil {
 				return err
 			}
 			n += count
+			if count > 0 && testing.Verbose() {
+				w.Logf("%q is in %d rows of %s", text, count, table)
+			}
 			return nil
 		}, "SELECT countIf(position(toString(tuple(*)), ?) > 0) FROM "+table+" FINAL", text)
 		if err != nil && strings.Contains(err.Error(), "FINAL") {
@@ -149,10 +161,27 @@ func (w *world) mentions(text string) (n uint64) {
 	return n
 }
 
-func (w *world) number(query string) (n uint64) {
+// tables returns every table that stores rows.
+func (w *world) tables() (list []string) {
 	w.Helper()
-	if err := w.store.Each(w.Context(), func(rows driver.Rows) error { return rows.Scan(&n) }, query); err != nil {
+	err := w.store.Each(w.Context(), func(rows driver.Rows) error {
+		var name string
+		err := rows.Scan(&name)
+		list = append(list, name)
+		return err
+	}, "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree%'")
+	if err != nil {
 		w.Fatal(err)
+	}
+	return list
+}
+
+func (w *world) number(query string) uint64 { w.Helper(); return w.numberOf(query) }
+
+func (w *world) numberOf(query string, args ...any) (n uint64) {
+	w.Helper()
+	if err := w.store.Each(w.Context(), func(rows driver.Rows) error { return rows.Scan(&n) }, query, args...); err != nil {
+		w.Fatalf("%s: %v", query, err)
 	}
 	return n
 }
@@ -265,4 +294,93 @@ func TestHeldCopies(t *testing.T) {
 	if n := w.number("SELECT count() FROM facts FINAL WHERE startsWith(workspace, 'unlisted/')"); n != 1 {
 		t.Errorf("%d facts are held, want that of somebody else", n)
 	}
+}
+
+// nameless are the columns of text that hold no name of a person: what many share, ids of things, and
+// words of this program. Clicks and links are things too.
+var nameless = strings.Fields(`workspace click_id foreign_id program_id affiliate_id link_id identity_hash host referrer_domain
+	utm_source utm_medium utm_campaign utm_term utm_content ad_network ad_click_id channel country region city browser
+	browser_version os os_version device trigger bot_reason consent dimension clicks_at page_views_at reason step topic
+	request closing line entry_id sale_id object_id kind rule rules name alias source event_id account parent_id invoice_id
+	transaction_id currency subscription_id billing_reason fault lead_id event_name mode email_hash match_rule match_candidates
+	fx_source superseded_by status page_view_id type api_version target`)
+
+// named are those of nameless that hold a person's name in one table.
+var named = strings.Fields(`deferred_names.name first_names.name identities.source identities.target`)
+
+// Every column of text that may hold a name does here, and none does after the erasure. A new column
+// must be in nameless, or hold a name here.
+func TestEveryColumn(t *testing.T) {
+	w := newWorld(t)
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	customer, external := identity.New(identity.Customer, "cus_anna"), identity.New(identity.External, "user_anna")
+	must(w.store.InsertDeferred(t.Context(), []clickhouse.Deferred{{Workspace: "default", Name: customer, Request: "r", At: epoch}}))
+	must(w.store.InsertFirstNames(t.Context(), []clickhouse.EdgeRow{{Workspace: "default", Edge: identity.Edge{
+		A: identity.PublicName(external), B: identity.New(identity.Click, w.own.String()), Source: "lead.public", At: epoch}}}))
+	must(w.store.InsertEdges(t.Context(), []clickhouse.EdgeRow{{Workspace: "default", Edge: identity.Edge{
+		A: identity.New(identity.Object, "pi_1"), B: identity.NewCorrection(epoch, identity.Nobody),
+		Source: "credit.zoe: user_anna asked for it", At: epoch}}}))
+	must(w.store.InsertDeadLetters(t.Context(), []clickhouse.DeadLetterRow{
+		{At: epoch, Topic: schemas.TopicStripe, Offset: 1, Step: "facts", Body: `{"customer":"cus_anna"}`},
+		{At: epoch, Topic: schemas.TopicLeads, Offset: 2, Step: "decode", Key: "user_anna", Body: "\x01user_anna\x02",
+			Headers: map[string]string{"id": "user_anna"}, Error: "no lead: user_anna"},
+		{At: epoch, Topic: schemas.TopicLeads, Offset: 3, Step: "decode", Body: "user_bert"},
+	}))
+	must(rollup.Compute(t.Context(), w.store, rollup.Range{Workspace: "default", First: epoch, Last: epoch}, true))
+
+	marks := []string{"cus_anna", "user_anna", "v_anna", address, "Anna Field", fmt.Sprintf("%x", hash)}
+	for column, marked := range w.marked(marks) {
+		_, name, _ := strings.Cut(column, ".")
+		switch listed := slices.Contains(nameless, name) && !slices.Contains(named, column); {
+		case marked && listed:
+			t.Errorf("%s holds a name, and is listed as one that does not", column)
+		case !marked && !listed:
+			t.Errorf("%s may hold a name: list it, or store one in it here", column)
+		}
+	}
+	person, err := erase.Find(t.Context(), w.store, "default", []identity.Node{customer}, nil)
+	must(err)
+	must(erase.Run(t.Context(), w.store, new(erase.List), person, time.Now()))
+	for column, marked := range w.marked(marks) {
+		if marked {
+			t.Errorf("%s still holds a name", column)
+		}
+	}
+	for query, want := range map[string]uint64{
+		"SELECT count() FROM deferred_names FINAL WHERE startsWith(name, 'customer:erased_') AND NOT done": 1,
+		"SELECT count() FROM dead_letters FINAL WHERE body = 'user_bert'":                                  1,
+		"SELECT count() FROM identities FINAL WHERE source = 'credit.zoe: erased with the buyer'":          2,
+	} {
+		if n := w.number(query); n != want {
+			t.Errorf("%s: %d, want %d", query, n, want)
+		}
+	}
+}
+
+// marked returns the columns of text, as table.column, and whether each holds one of the marks.
+func (w *world) marked(marks []string) map[string]bool {
+	w.Helper()
+	columns := make(map[string]bool)
+	err := w.store.Each(w.Context(), func(rows driver.Rows) error {
+		var column string
+		err := rows.Scan(&column)
+		columns[column] = false
+		return err
+	}, `SELECT concat(table, '.', name) FROM system.columns WHERE database = currentDatabase() AND match(type, 'String')
+AND default_kind != 'ALIAS' AND NOT startsWith(type, 'AggregateFunction')
+AND table IN (SELECT name FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree%')`)
+	if err != nil {
+		w.Fatal(err)
+	}
+	for column := range columns {
+		table, name, _ := strings.Cut(column, ".")
+		columns[column] = w.numberOf("SELECT countIf(arrayExists(x -> position(toString("+name+"), x) > 0, ?)) FROM "+table,
+			clickhouse.Strings(marks)) > 0
+	}
+	return columns
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/url"
+	"regexp"
 	"strings"
 
 	"tributary/processor/clickhouse"
@@ -58,9 +59,12 @@ func (l *List) Event(workspace string, e *schemas.StripeEvent) (*schemas.StripeE
 	return &redacted, true
 }
 
+// moneyObject are the ids of Stripe's objects that stand for payments, refunds and disputes.
+var moneyObject = regexp.MustCompile(`^(?:pi|ch|py|cs|in|inpay|re|pyr|du|dp)_[0-9A-Za-z_]+$`)
+
 // replace puts aliases where Stripe's objects name a buyer: a customer in any field, an external id
-// in metadata and in client_reference_id. parent and field are the names of the fields that value
-// is in.
+// in metadata and in client_reference_id. It also finds the objects of an erased person, which
+// stay. parent and field are the names of the fields that value is in.
 func (l *List) replace(workspace string, value any, parent, field string, found *bool) any {
 	switch v := value.(type) {
 	case map[string]any:
@@ -74,12 +78,18 @@ func (l *List) replace(workspace string, value any, parent, field string, found 
 	case string:
 		typ := identity.External
 		switch {
+		case moneyObject.MatchString(v):
+			if _, erased := l.Alias(workspace, identity.New(identity.Object, v)); erased {
+				*found = true
+			}
+			return v
 		case strings.HasPrefix(v, "cus_"), strings.HasPrefix(v, "acct_"): // a buyer may be an account
 			typ = identity.Customer
 		case parent != "metadata" && field != "client_reference_id":
 			return v
 		}
-		if alias, erased := l.Alias(workspace, identity.New(typ, v)); erased && v != "" {
+		// Names are read without the space around them (stripe/keys.go).
+		if alias, erased := l.Alias(workspace, identity.New(typ, strings.TrimSpace(v))); erased && v != "" {
 			*found = true
 			return alias
 		}

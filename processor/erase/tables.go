@@ -48,9 +48,14 @@ WHERE workspace = ? AND (has(?, UUIDNumToString(id)) OR foreign_id != '' AND has
 	return list, err
 }
 
-// eventsMentioning returns the raw events whose bodies contain any of the texts.
+// mentioning is the condition that a body contains one of some texts, or has one of some objects' ids as
+// a string.
+const mentioning = `(multiSearchAny(body, ?) OR hasAny(extractAll(body, '"([a-z]+_[0-9A-Za-z_]+)"'), ?))`
+
+// eventsMentioning returns the raw events whose bodies contain any of the texts, or have any of the
+// objects as a string.
 func eventsMentioning(ctx context.Context, s *clickhouse.Store, workspace string,
-	texts []string,
+	texts, objects []string,
 ) ([]clickhouse.EventRow, error) {
 	var list []clickhouse.EventRow
 	err := s.Each(ctx, func(rows driver.Rows) error {
@@ -61,7 +66,8 @@ func eventsMentioning(ctx context.Context, s *clickhouse.Store, workspace string
 		list = append(list, r)
 		return err
 	}, `SELECT event_id, type, account, livemode, api_version, created, received_at, body FROM stripe_events FINAL
-WHERE workspace = ? AND multiSearchAny(body, ?) ORDER BY event_id`, workspace, array(texts))
+WHERE workspace = ? AND `+mentioning+` ORDER BY event_id`,
+		workspace, array(texts), array(objects))
 	return list, err
 }
 
@@ -82,6 +88,7 @@ type redaction struct {
 	Nodes, NodeAliases []string
 	Quoted             []string // the values as JSON has them, to search bodies for
 	Leads              []string // hexadecimal ids
+	Visitors           []string
 }
 
 // update is the UPDATE of one table, built column by column, so that each expression stands beside
@@ -156,12 +163,55 @@ func redact(ctx context.Context, s *clickhouse.Store, workspace string, r redact
 	if err := s.Exec(ctx, "ALTER TABLE first_names DELETE WHERE workspace = ? AND has(?, name)", workspace, nodes); err != nil {
 		return err
 	}
-	if len(r.Quoted) == 0 {
-		return nil
+	if err := renameDeferred(ctx, s, workspace, r); err != nil {
+		return err
 	}
-	return s.Exec(ctx, "ALTER TABLE dead_letters UPDATE body = '{}', key = '', headers = map() WHERE "+
-		"multiSearchAny(body, ?)",
-		array(r.Quoted))
+	return redactDeadLetters(ctx, s, r)
+}
+
+// renameDeferred makes what is to be booked under a name in the background wait under its alias.
+func renameDeferred(ctx context.Context, s *clickhouse.Store, workspace string, r redaction) error {
+	names := array(r.Nodes)
+	err := s.Exec(ctx, "INSERT INTO deferred_names SELECT workspace, transform(name, ?, ?, name) AS alias, request, at, done "+
+		"FROM deferred_names FINAL WHERE workspace = ? AND has(?, name) AND alias != ''",
+		names, array(r.NodeAliases), workspace, names)
+	if err != nil {
+		return err
+	}
+	return s.Exec(ctx, "ALTER TABLE deferred_names DELETE WHERE workspace = ? AND has(?, name)", workspace, names)
+}
+
+// minSearched is how long a name must be to be searched for where nothing says where it begins and
+// ends.
+const minSearched = 5
+
+// redactDeadLetters empties the records that name the person. A body of JSON has names in quotes;
+// clicks and leads, errors, keys and headers have them without.
+func redactDeadLetters(ctx context.Context, s *clickhouse.Store, r redaction) error {
+	var anywhere []string
+	for _, value := range slices.Concat(r.Values, r.Visitors) {
+		if len(value) >= minSearched {
+			anywhere = append(anywhere, value)
+		}
+	}
+	return s.Exec(ctx, `ALTER TABLE dead_letters UPDATE body = '{}', key = '', error = '', headers = map()
+WHERE arrayExists(x -> position(body, x) > 0, ?)
+    OR arrayExists(x -> position(concat(body, key, error, toString(headers)), x) > 0, ?)`,
+		array(r.Quoted), array(anywhere))
+}
+
+// redactReasons removes the reasons of corrections of the person's sales, and of those that mention a name
+// of theirs. Who decided stays.
+func redactReasons(ctx context.Context, s *clickhouse.Store, workspace string, objects []string, r redaction) error {
+	sales := make([]string, len(objects))
+	for i, id := range objects {
+		sales[i] = string(identity.New(identity.Object, id))
+	}
+	return s.Exec(ctx, `ALTER TABLE identities
+UPDATE source = replaceRegexpOne(source, '^(credit\\.[^:]*): .*$', '\\1: erased with the buyer')
+WHERE workspace = ? AND startsWith(source, 'credit.')
+    AND (has(?, key) OR has(?, target) OR arrayExists(x -> position(source, x) > 0, ?))`,
+		workspace, array(sales), array(sales), array(r.Values))
 }
 
 // deleteEdges deletes the edges of names in some workspaces.
@@ -178,7 +228,7 @@ func deleteEdges(ctx context.Context, s *clickhouse.Store, workspaces, names []s
 
 // deleteHeld deletes what names the person where this workspace's events were held until it listed
 // their account. All of that is booked in this workspace; what is not stays until it is.
-func deleteHeld(ctx context.Context, s *clickhouse.Store, workspace string, r redaction) error {
+func deleteHeld(ctx context.Context, s *clickhouse.Store, workspace string, objects []string, r redaction) error {
 	events := make(map[string][]string) // by the workspace in which they were held
 	err := s.Each(ctx, func(rows driver.Rows) error {
 		var held, id string
@@ -186,8 +236,8 @@ func deleteHeld(ctx context.Context, s *clickhouse.Store, workspace string, r re
 		events[held] = append(events[held], id)
 		return err
 	}, `SELECT DISTINCT workspace, event_id FROM stripe_events WHERE startsWith(workspace, ?)
-AND multiSearchAny(body, ?) AND event_id IN (SELECT event_id FROM stripe_events WHERE workspace = ?)`,
-		schemas.HeldPrefix, array(r.Quoted), workspace)
+AND `+mentioning+` AND event_id IN (SELECT event_id FROM stripe_events WHERE workspace = ?)`,
+		schemas.HeldPrefix, array(r.Quoted), array(objects), workspace)
 	if err != nil || len(events) == 0 {
 		return err
 	}
@@ -198,9 +248,10 @@ AND multiSearchAny(body, ?) AND event_id IN (SELECT event_id FROM stripe_events 
 		}
 	}
 	held := slices.Sorted(maps.Keys(events))
-	for _, table := range []string{"facts", "ledger", "ledger_log"} {
+	for _, table := range []string{"facts", "ledger", "ledger_log", "revenue"} {
 		err := s.Exec(ctx, "ALTER TABLE "+table+" DELETE WHERE has(?, workspace) AND "+
-			"(has(?, customer_id) OR has(?, external_customer_id))", array(held), array(r.Values), array(r.Values))
+			"(has(?, customer_id) OR has(?, external_customer_id) OR has(?, object_id))", array(held), array(r.Values),
+			array(r.Values), array(objects))
 		if err != nil {
 			return err
 		}
@@ -228,7 +279,8 @@ WHERE workspace = ? AND has(?, UUIDNumToString(`+t.id+`))`, workspace, array(cli
 }
 
 // recountClicks computes clicks_by_day again for the days of these clicks and page views, because it
-// holds hashes of who came. Merging deletes the rows that were replaced.
+// holds hashes of who came, and landing pages. Merging deletes the rows that were replaced; of a page
+// that nobody has seen any more a row with its path and nothing counted remains, and is deleted then.
 func recountClicks(ctx context.Context, s *clickhouse.Store, workspace string, clicks []string) error {
 	var days []time.Time
 	err := s.Each(ctx, func(rows driver.Rows) error {
@@ -251,6 +303,11 @@ UNION DISTINCT SELECT toDate(viewed_at) FROM page_views WHERE workspace = ? AND 
 	}
 	for month := range months {
 		if err := s.Exec(ctx, "OPTIMIZE TABLE "+rollup.Table+" PARTITION "+month+" FINAL"); err != nil {
+			return err
+		}
+		err := s.Exec(ctx, "ALTER TABLE "+rollup.Table+" DELETE WHERE workspace = ? AND toYYYYMM(day) = "+month+
+			" AND clicks + page_views + finalizeAggregation(visitors) = 0", workspace)
+		if err != nil {
 			return err
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tributary/deploy/loadgen/traffic"
+	"tributary/processor/join"
 	"tributary/processor/ledger"
 	"tributary/schemas"
 )
@@ -222,7 +223,33 @@ func (o *oracle) creditUnknowable(s *trueSale) string {
 			return "when its first part was paid, which the attribution window is counted from, is not reported"
 		}
 	}
+	if o.lateWithoutFirstSale(s) {
+		return "the window is counted from the buyer's first payment, an instalment that only its invoice payment " +
+			"reports, which names no customer"
+	}
 	return ""
+}
+
+// lateWithoutFirstSale reports whether a sale keeps its click only because its buyer first paid
+// within the window, and that payment is known by an invoice payment alone. Such a payment belongs to a
+// customer only through its invoice; invoice.paid names the customer, but comes with the last instalment.
+func (o *oracle) lateWithoutFirstSale(s *trueSale) bool {
+	m := s.payments[0]
+	if m.Customer == "" || m.OccurredAt.Sub(m.ClickID.Time()) <= join.DefaultWindow {
+		return false
+	}
+	first := m
+	for _, other := range o.sales {
+		for _, p := range other.payments {
+			if p.Customer == m.Customer && p.OccurredAt.Before(first.OccurredAt) {
+				first = p
+			}
+		}
+	}
+	paid, invoice := o.invoices[first.Sale]
+	_, captured := o.captured[first.Object]
+	_, session := o.session[first.Object]
+	return first.Sale != m.Sale && !captured && !session && (!invoice || !paid.Equal(first.OccurredAt))
 }
 
 // near is how far apart payments and invoices of one customer may be and still be taken for each

@@ -44,6 +44,11 @@ var subscriptions = []subscription{
 	{"disputes when they open and close", allBut("charge.dispute.funds_", "charge.dispute.updated")},
 }
 
+// keptSeeds are Worlds in which something was wrong once, and that are played in the short run too.
+var keptSeeds = []uint64{
+	266, 936, // a purchase after the window, whose buyer first paid an instalment of an invoice within it
+}
+
 // Whatever an endpoint hears, what its events can say is in the ledger: to the cent, by day, tax,
 // affiliate and click. What they cannot say is named by the oracle, with the reason, and is little.
 func TestSubscriptions(t *testing.T) {
@@ -55,10 +60,14 @@ func TestSubscriptions(t *testing.T) {
 	var mu sync.Mutex
 	compared, doubted := map[string]int{}, map[string]map[string]int{}
 	t.Run("seeds", func(t *testing.T) {
+		played := slices.Clone(keptSeeds)
 		for seed := uint64(1); seed <= seeds; seed++ {
-			if *onlySeed != 0 && seed != *onlySeed {
-				continue
-			}
+			played = append(played, seed)
+		}
+		if *onlySeed != 0 {
+			played = []uint64{*onlySeed}
+		}
+		for _, seed := range played {
 			t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
 				t.Parallel()
 				w := traffic.New(seed, options(seed))

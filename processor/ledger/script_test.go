@@ -456,8 +456,13 @@ func (s *script) start(table *fx.Table) *teller {
 
 // sweep does what could not be done yet, and looks at what is unfinished two hours later.
 func (s *script) sweep(m *teller) {
-	for _, step := range s.later {
-		if err := step(m); err != nil {
+	for tried := 0; len(s.later) > 0; tried++ { // what one of them decides, another may take back
+		step := s.later[0]
+		s.later = s.later[1:]
+		switch err := step(m); {
+		case errors.Is(err, credit.ErrUnknown) && tried < len(s.steps)*len(s.steps):
+			s.later = append(s.later, step)
+		case err != nil:
 			s.t.Fatal(err)
 		}
 	}

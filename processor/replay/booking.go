@@ -31,7 +31,7 @@ type booking struct {
 // leads.
 func (b *booking) edgesAndLeads(ctx context.Context, since time.Time) error {
 	edges, firsts := edgeBuffer{insert: b.into.InsertEdges}, edgeBuffer{insert: b.into.InsertFirstNames}
-	err := eachFirstName(ctx, b.live, since, func(vouched bool, e clickhouse.EdgeRow) error {
+	err := eachFirstName(ctx, b.live, b.database, since, func(vouched bool, e clickhouse.EdgeRow) error {
 		if vouched {
 			return firsts.add(ctx, e)
 		}

@@ -51,8 +51,10 @@ WHERE received_at >= ? AND received_at < ? ORDER BY received_at, event_id`, sinc
 
 // eachFirstName calls one for each name that the clicks received since then use, with what the first
 // of them reports under it: for each foreign id the click, for each affiliate the programme. They
-// are the edges that consume.Clicks makes.
-func eachFirstName(ctx context.Context, s *clickhouse.Store, since time.Time,
+// are the edges that consume.Clicks makes. It is called again for what database has of them
+// already: of two clicks with one id the table clicks keeps the first, and what the other one
+// reported is nowhere else.
+func eachFirstName(ctx context.Context, s *clickhouse.Store, database string, since time.Time,
 	one func(vouched bool, e clickhouse.EdgeRow) error,
 ) error {
 	for _, of := range []struct{ column, target, name, targetType, source string }{
@@ -74,7 +76,17 @@ WHERE `+of.column+` != '' AND received_at >= ? GROUP BY workspace, vouched, `+of
 			return err
 		}
 	}
-	return nil
+	return s.Each(ctx, func(rows driver.Rows) error {
+		var e clickhouse.EdgeRow
+		if err := rows.Scan(&e.Workspace, (*string)(&e.A), (*string)(&e.B), &e.Source, &e.At); err != nil {
+			return err
+		}
+		name := identity.OfPublic(e.A)
+		vouched := name == e.A
+		e.A, e.At = name, e.At.UTC()
+		return one(vouched, e)
+	}, `SELECT workspace, name, target, source, at FROM `+clickhouse.Table(database, "first_names")+` FINAL
+WHERE startsWith(source, 'click.') AND at >= ?`, since)
 }
 
 // copyPublicLeads copies what leads that browsers sent reported first under a name: the table leads
