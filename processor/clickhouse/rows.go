@@ -243,7 +243,7 @@ func (s *Store) InsertEdges(ctx context.Context, rows []EdgeRow) error {
 	return insert(ctx, s, "identities", edgeColumns, both)
 }
 
-// firstNameColumns are those of first_names: the row of a name that was told first stands, and of
+// firstNameColumns are those of first_names: the row of a name that was reported first stands, and of
 // two of one millisecond the one with the greater hash of its target.
 var firstNameColumns = []column[EdgeRow]{
 	col("workspace", func(r *EdgeRow) string { return r.Workspace }),
@@ -254,14 +254,14 @@ var firstNameColumns = []column[EdgeRow]{
 	col("version", func(r *EdgeRow) *big.Int { return r.FirstVersion() }),
 }
 
-// FirstVersion orders what was told under one name: the earlier is the greater.
+// FirstVersion orders the reports under one name: the earlier report has the greater version.
 func (r *EdgeRow) FirstVersion() *big.Int {
 	sum := sha256.Sum256([]byte(r.B))
 	v := new(big.Int).SetUint64(first(r.At))
 	return v.Lsh(v, 64).Or(v, new(big.Int).SetUint64(binary.BigEndian.Uint64(sum[:8])))
 }
 
-// InsertFirstNames writes what clicks and browsers told under a name, of which only the first
+// InsertFirstNames writes what clicks and browsers reported under a name, of which only the first
 // stays: a name that a million clicks carry is one row, and one lookup.
 func (s *Store) InsertFirstNames(ctx context.Context, rows []EdgeRow) error {
 	type name struct {

@@ -52,8 +52,8 @@ func Remember(edges Edges) Edges {
 const depth = 24
 
 // spread walks level by level, all names of a level in one question. enter is called once for each
-// name that is reached and tells whether to ask for its edges, and whether another name may mean
-// the same; follow tells which edges to take.
+// name that is reached, and reports whether to ask for its edges and whether another name may mean
+// the same; follow reports which edges to take.
 func spread(
 	ctx context.Context,
 	edges Edges,

@@ -56,7 +56,7 @@ var columns = map[string][]string{
 	"shown":     {"customerfacingamount"},
 }
 
-func squeeze(name string) string {
+func normalizeHeader(name string) string {
 	return strings.NewReplacer(" ", "", "_", "", "\ufeff", "").Replace(strings.ToLower(strings.TrimSpace(name)))
 }
 
@@ -71,7 +71,7 @@ func readCSV(r io.Reader, exponents fx.Exponents, each func(Transaction) error) 
 	for meaning, names := range columns {
 		for _, name := range names {
 			for i, h := range header {
-				if _, found := place[meaning]; !found && squeeze(h) == name {
+				if _, found := place[meaning]; !found && normalizeHeader(h) == name {
 					place[meaning] = i
 				}
 			}
@@ -141,7 +141,7 @@ func signed(amount, like int64) int64 {
 	return amount
 }
 
-// moments that Stripe's exports write, all UTC.
+// times that Stripe's exports write, all UTC.
 var layouts = []string{"2006-01-02 15:04:05", "2006-01-02 15:04", "2006-01-02T15:04:05Z", time.RFC3339, time.DateOnly}
 
 func parseMoment(s string) (time.Time, error) {
