@@ -244,8 +244,8 @@ var touches = map[string]map[string]bool{
 	Correction:   set(Object),
 }
 
-// Changes reports which ends of a new edge it may be followed from: only sales under those names may
-// change by it. A coupon's sales do not change when another promotion code is made of the coupon.
+// Changes reports from which ends a new edge may be followed: only sales under those names may change
+// by it. A coupon's sales do not change when another promotion code is made of the coupon.
 func (e Edge) Changes() (a, b bool) {
 	typA, typB := e.A.Type(), e.B.Type()
 	return leadsTo[typA][typB], leadsTo[typB][typA]

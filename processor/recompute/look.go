@@ -170,7 +170,8 @@ func (r *Recomputer) LookAgain(ctx context.Context) error {
 		}
 		err := r.Recompute(ctx, l.workspace, unique(l.nodes), nil)
 		if errors.Is(err, clickhouse.ErrRejected) {
-			// The first look wrote these rows or set their record aside; what is new came with another record.
+			// The first look wrote these rows or made their record a dead letter; what is new came
+			// with another record.
 			r.cfg.Log.Warn("a second look makes rows that ClickHouse cannot take", "error", err)
 			err = nil
 		}

@@ -117,8 +117,9 @@ func (r *Recomputer) Apply(ctx context.Context, batch map[string]*Changes, store
 	return r.cfg.Store.InsertEdges(ctx, carried(edges))
 }
 
-// Catalogue stores what an operator's catalogue says about affiliates, and recomputes the sales that
-// it may change. links are those whose owners it names; the ledger has the sales that came by them.
+// Catalogue stores what an operator's catalogue says about affiliates, and recomputes the sales
+// that it may change. links are those whose owners it names; the ledger has the sales that came by
+// them.
 func (r *Recomputer) Catalogue(ctx context.Context, workspace string, edges []identity.Edge, links []string) error {
 	batch := map[string]*Changes{workspace: {Edges: edges}}
 	if err := r.Apply(ctx, batch, func(context.Context) error { return nil }); err != nil {
@@ -182,9 +183,9 @@ func unique(nodes []identity.Node) []identity.Node {
 const chunkSize = 5000
 
 // Recompute writes again all sales and leads of one workspace that the changed names may change.
-// near are names that the walk will likely reach, because the batch mentions them beside the changed
-// ones: looking them all up at once saves most of its steps. The sales and leads under a name that
-// too many share are left to Background.
+// near are names that the walk will likely reach, because the batch mentions them beside the
+// changed ones: looking them all up at once saves most of its steps. The sales and leads under a
+// name that too many share are left to Background.
 func (r *Recomputer) Recompute(ctx context.Context, workspace string, changed, near []identity.Node) error {
 	_, err := r.recompute(ctx, workspace, changed, near)
 	return err
