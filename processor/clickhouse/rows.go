@@ -457,7 +457,7 @@ var deferredColumns = []column[Deferred]{
 	col("done", func(r *Deferred) bool { return r.Done }),
 }
 
-// InsertDeferred inserts requests, and with Done that they are finished.
+// InsertDeferred inserts requests. A row with Done set says that its request is finished.
 func (s *Store) InsertDeferred(ctx context.Context, rows []Deferred) error {
 	return insert(ctx, s, "deferred_names", deferredColumns, rows)
 }

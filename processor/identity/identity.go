@@ -144,8 +144,8 @@ func TestMode(edges []Edge) []Edge {
 	return apart
 }
 
-// Nobody and Undone are decisions of a correction that credit nobody, and that take all corrections
-// before them back.
+// Nobody is the decision of a correction that credits nobody; Undone is the one that takes back all
+// corrections before it.
 const (
 	Nobody Node = "nobody:"
 	Undone Node = "undone:"
@@ -180,8 +180,8 @@ type Edge struct {
 // million leads or sales share costs a sale no more than one that some hundreds share.
 const Most = 500
 
-// Cut returns what a lookup answers of a name's edges to one type of names, where they are more than
-// Most. first and last are Most of them with the smallest and the greatest targets, in this order
+// Cut returns the part of a name's edges to one type of names that a lookup returns where there are
+// more than Most. first and last are Most of them with the smallest and the greatest targets, in this order
 // and in the opposite one; total is how many there are.
 //
 // Of clicks both ends stay, the oldest and the latest, since their ids are in order of time: these

@@ -10,9 +10,10 @@ import (
 // answer (the batch waits); an absent edge is a definite miss.
 type Edges func(ctx context.Context, workspace string, nodes []Node) ([]Edge, error)
 
-// Remember asks for each node once. It serves one look at the names, begun after one's own are
-// stored: whatever somebody stores while it lasts, they will look at themselves. Not for concurrent
-// use.
+// Remember returns edges with a cache: each node is looked up once. It serves one walk, begun after
+// the caller's own edges are stored. An edge that another writer stores during the walk may be
+// missed, and needs no other walk: that writer looks up its edges' sales after it has stored them.
+// It is not safe for concurrent use.
 func Remember(edges Edges) Edges {
 	known := make(map[Node][]Edge)
 	return func(ctx context.Context, workspace string, nodes []Node) ([]Edge, error) {

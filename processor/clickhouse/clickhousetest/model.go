@@ -72,7 +72,8 @@ func (m *Model) Clone() *Model {
 	}
 }
 
-// Equal reports whether both models hold the same rows. edgesOf follows from edges.
+// Equal reports whether both models hold the same rows. edgesOf is not compared: it has no rows of
+// its own, only an index of edges.
 func (m *Model) Equal(other *Model) bool {
 	rows := func(m *Model) []any {
 		m.mu.Lock()
