@@ -35,8 +35,8 @@ type ClickRow struct {
 var clickColumns = []nativeColumn[ClickRow]{
 	repeated("workspace", func(r *ClickRow) string { return r.Workspace }),
 	fixed("click_id", 16, func(r *ClickRow) []byte { return r.ClickId }),
-	moment("clicked_at", func(r *ClickRow) int64 { return r.ClickedAt }),
-	moment("received_at", func(r *ClickRow) int64 { return r.ReceivedAt }),
+	milliseconds("clicked_at", func(r *ClickRow) int64 { return r.ClickedAt }),
+	milliseconds("received_at", func(r *ClickRow) int64 { return r.ReceivedAt }),
 	text("foreign_id", func(r *ClickRow) string { return r.ForeignId }),
 	repeated("program_id", func(r *ClickRow) string { return r.ProgramId }),
 	text("affiliate_id", func(r *ClickRow) string { return r.AffiliateId }),
