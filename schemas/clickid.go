@@ -81,7 +81,7 @@ func (id ClickID) Time() time.Time {
 // Compare orders ids by their bytes, and so by time; their text form has the same order.
 func (id ClickID) Compare(other ClickID) int { return bytes.Compare(id[:], other[:]) }
 
-// IsZero tells the absence of a click: sixteen zero bytes.
+// IsZero reports whether the id is sixteen zero bytes, which stand for no click.
 func (id ClickID) IsZero() bool { return id == ClickID{} }
 
 // AppendText appends the 36-character form.

@@ -207,7 +207,7 @@ func DecodeStripe(r *kgo.Record) (*StripeEvent, error) {
 
 // DeadLetterRecord sets r aside: its bytes unchanged, with reason (a short constant that a metric can carry), the step
 // that refused it, the error's words, where it came from, and its own headers, so that it can be handled again. Its key is that
-// origin, so a second telling is the same one; the record's own time is beside it, because a topic that was deleted and made again
+// origin, so that a second report is the same row; the record's own time is beside it, because a topic that was deleted and made again
 // has other records at the same offsets.
 func DeadLetterRecord(r *kgo.Record, step, reason string, cause error) *kgo.Record {
 	origin := r.Topic + "/" + strconv.Itoa(int(r.Partition)) + "/" + strconv.FormatInt(r.Offset, 10)

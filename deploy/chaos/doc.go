@@ -9,5 +9,5 @@
 //	TRIBUTARY_CHAOS_KEEP=1 make chaos   keep the logs and the data, and not only of a failure
 //
 // It needs java and mvn, and skips without them; with CI_REAL_SERVICES=1 it fails instead. The seed
-// decides what is sent and which faults come in which order. The moments are the machine's.
+// decides what is sent and which faults come in which order. When they happen is up to the machine.
 package chaos

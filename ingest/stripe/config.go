@@ -24,8 +24,8 @@ type Config struct {
 	MaxUnverifiedBytes int64
 	// MaxConns are the connections that are open at a time; others wait in the kernel.
 	MaxConns int
-	// RetryAfter is what a 503 tells, in whole seconds. Stripe follows its own schedule for three
-	// days.
+	// RetryAfter is the value of that header in a 503, in whole seconds. Stripe follows its own
+	// schedule for three days.
 	RetryAfter time.Duration
 
 	Registry *prometheus.Registry // nil: metrics are kept but not exposed

@@ -209,7 +209,7 @@ func (g *Guard) fromElsewhere(r *http.Request) bool {
 	return site != "" && site != "same-origin" && site != "none" && !opened
 }
 
-// askToLogIn sends people to the login page, and tells programs what is missing.
+// askToLogIn sends people to the login page, and answers programs with what is missing.
 func (g *Guard) askToLogIn(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodGet && !strings.HasPrefix(r.URL.Path, "/api/") && r.URL.Path != "/mcp" {
 		w.Header().Set("Cache-Control", "no-store")

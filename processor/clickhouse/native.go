@@ -51,8 +51,8 @@ func repeated[R any](name string, get func(*R) string) nativeColumn[R] {
 	}}
 }
 
-// moment is a DateTime64(3, 'UTC'), given in Unix milliseconds.
-func moment[R any](name string, get func(*R) int64) nativeColumn[R] {
+// milliseconds is a DateTime64(3, 'UTC'), given in Unix milliseconds.
+func milliseconds[R any](name string, get func(*R) int64) nativeColumn[R] {
 	asTime := col(name, func(r *R) time.Time { return time.UnixMilli(get(r)) })
 	return nativeColumn[R]{asTime, "DateTime64(3, 'UTC')", func(e *nativeEncoder, rows []R) {
 		for i := range rows {

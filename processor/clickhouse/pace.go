@@ -10,7 +10,7 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 )
 
-// pace is when a query over a whole table may be run again. The larger the table is, the rarer that is.
+// pace limits how often a query over a whole table is run: the larger the table, the less often.
 type pace struct {
 	mu   sync.Mutex
 	next time.Time

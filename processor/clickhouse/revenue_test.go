@@ -56,22 +56,22 @@ func TestRevenueEqualsLedger(t *testing.T) {
 	defer store.Close()
 	const entries, versions, writers = 20, 4, 3
 	rng := rand.New(rand.NewPCG(1, 2))
-	var told []ledger.Entry
+	var delivered []ledger.Entry
 	for entry := range entries {
 		for known := range versions {
-			told = append(told, version(rng, entry, known))
+			delivered = append(delivered, version(rng, entry, known))
 		}
 	}
-	told = append(told, told...) // delivered twice
-	rng.Shuffle(len(told), func(i, j int) { told[i], told[j] = told[j], told[i] })
+	delivered = append(delivered, delivered...) // delivered twice
+	rng.Shuffle(len(delivered), func(i, j int) { delivered[i], delivered[j] = delivered[j], delivered[i] })
 
 	var group errgroup.Group
 	for writer := range writers {
 		group.Go(func() error {
-			for at := writer; at < len(told); at += 9 * writers {
+			for at := writer; at < len(delivered); at += 9 * writers {
 				batch := []ledger.Entry{}
-				for i := at; i < min(at+9*writers, len(told)); i += writers {
-					batch = append(batch, told[i])
+				for i := at; i < min(at+9*writers, len(delivered)); i += writers {
+					batch = append(batch, delivered[i])
 				}
 				if err := store.InsertLedger(t.Context(), batch); err != nil {
 					return err
@@ -104,10 +104,10 @@ func TestRevenueEqualsLedger(t *testing.T) {
 	}
 	same("rebuilt")
 	// An old version that comes again does not come back.
-	if err := store.InsertLedger(t.Context(), told); err != nil {
+	if err := store.InsertLedger(t.Context(), delivered); err != nil {
 		t.Fatal(err)
 	}
-	same("told again")
+	same("delivered again")
 	if err := store.Exec(t.Context(), "OPTIMIZE TABLE revenue FINAL"); err != nil {
 		t.Fatal(err)
 	}

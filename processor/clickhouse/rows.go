@@ -35,8 +35,8 @@ type ClickRow struct {
 var clickColumns = []nativeColumn[ClickRow]{
 	repeated("workspace", func(r *ClickRow) string { return r.Workspace }),
 	fixed("click_id", 16, func(r *ClickRow) []byte { return r.ClickId }),
-	moment("clicked_at", func(r *ClickRow) int64 { return r.ClickedAt }),
-	moment("received_at", func(r *ClickRow) int64 { return r.ReceivedAt }),
+	milliseconds("clicked_at", func(r *ClickRow) int64 { return r.ClickedAt }),
+	milliseconds("received_at", func(r *ClickRow) int64 { return r.ReceivedAt }),
 	text("foreign_id", func(r *ClickRow) string { return r.ForeignId }),
 	repeated("program_id", func(r *ClickRow) string { return r.ProgramId }),
 	text("affiliate_id", func(r *ClickRow) string { return r.AffiliateId }),
@@ -243,7 +243,7 @@ func (s *Store) InsertEdges(ctx context.Context, rows []EdgeRow) error {
 	return insert(ctx, s, "identities", edgeColumns, both)
 }
 
-// firstNameColumns are those of first_names: the row of a name that was told first stands, and of
+// firstNameColumns are those of first_names: the row of a name that was reported first stands, and of
 // two of one millisecond the one with the greater hash of its target.
 var firstNameColumns = []column[EdgeRow]{
 	col("workspace", func(r *EdgeRow) string { return r.Workspace }),
@@ -254,14 +254,14 @@ var firstNameColumns = []column[EdgeRow]{
 	col("version", func(r *EdgeRow) *big.Int { return r.FirstVersion() }),
 }
 
-// FirstVersion orders what was told under one name: the earlier is the greater.
+// FirstVersion orders the reports under one name: the earlier report has the greater version.
 func (r *EdgeRow) FirstVersion() *big.Int {
 	sum := sha256.Sum256([]byte(r.B))
 	v := new(big.Int).SetUint64(first(r.At))
 	return v.Lsh(v, 64).Or(v, new(big.Int).SetUint64(binary.BigEndian.Uint64(sum[:8])))
 }
 
-// InsertFirstNames writes what clicks and browsers told under a name, of which only the first
+// InsertFirstNames writes what clicks and browsers reported under a name, of which only the first
 // stays: a name that a million clicks carry is one row, and one lookup.
 func (s *Store) InsertFirstNames(ctx context.Context, rows []EdgeRow) error {
 	type name struct {
@@ -457,7 +457,7 @@ var deferredColumns = []column[Deferred]{
 	col("done", func(r *Deferred) bool { return r.Done }),
 }
 
-// InsertDeferred inserts requests, and with Done that they are finished.
+// InsertDeferred inserts requests. A row with Done set says that its request is finished.
 func (s *Store) InsertDeferred(ctx context.Context, rows []Deferred) error {
 	return insert(ctx, s, "deferred_names", deferredColumns, rows)
 }

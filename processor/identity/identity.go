@@ -104,7 +104,7 @@ func AgainOf(n Node) Node {
 }
 
 // testMode begins the values of names that both of Stripe's modes may use, where an event of test
-// mode told something of them.
+// mode mentioned them.
 const testMode = "test mode/"
 
 // OfTestMode reports whether a name is known from test mode only.
@@ -129,8 +129,8 @@ func (n Node) InTestMode() Node {
 	return n
 }
 
-// TestMode returns what an event of test mode tells, so that no live sale finds it: what it says of
-// a name that both modes may use, it says of that name in test mode. Its own sales find both, so
+// TestMode returns the edges of an event of test mode so that no live sale finds them: a name that
+// both modes may use is replaced by the same name in test mode. Sales of test mode find both, so
 // that an integration can be tried with live clicks and leads.
 func TestMode(edges []Edge) []Edge {
 	apart := make([]Edge, 0, len(edges))
@@ -144,8 +144,8 @@ func TestMode(edges []Edge) []Edge {
 	return apart
 }
 
-// Nobody and Undone are decisions of a correction that credit nobody, and that take all corrections
-// before them back.
+// Nobody is the decision of a correction that credits nobody; Undone is the one that takes back all
+// corrections before it.
 const (
 	Nobody Node = "nobody:"
 	Undone Node = "undone:"
@@ -167,9 +167,9 @@ func Decision(correction Node) Node {
 type Edge struct {
 	A, B   Node
 	Source string    // field or event that said so
-	At     time.Time // when it became true, UTC, by the source's own clock; the earliest telling stays
-	// Carried says that every sale which it concerns has been booked with it: told again, it asks
-	// for no work.
+	At     time.Time // when it became true, UTC, by the source's own clock; the earliest report stays
+	// Carried says that every sale which it concerns has been booked with it: reported again, it
+	// causes no work.
 	Carried bool
 	// Beyond is 0, or how many edges A has to names of B's type, of which this one stands for those
 	// that are left out: see Cut.
@@ -180,8 +180,8 @@ type Edge struct {
 // million leads or sales share costs a sale no more than one that some hundreds share.
 const Most = 500
 
-// Cut returns what a lookup answers of a name's edges to one type of names, where they are more than
-// Most. first and last are Most of them with the smallest and the greatest targets, in this order
+// Cut returns the part of a name's edges to one type of names that a lookup returns where there are
+// more than Most. first and last are Most of them with the smallest and the greatest targets, in this order
 // and in the opposite one; total is how many there are.
 //
 // Of clicks both ends stay, the oldest and the latest, since their ids are in order of time: these
@@ -203,7 +203,7 @@ func Cut(first, last []Edge, total uint64) []Edge {
 // isHour reports whether n is an hour of payments or invoices.
 func (n Node) isHour() bool { return n.Type() == PaymentHour || n.Type() == InvoiceHour }
 
-// leadsTo tells, for a sale that is being resolved, which types of names may be followed from one
+// leadsTo holds, for a sale that is being resolved, which types of names may be followed from one
 // type to the next. A customer's or a subscription's other sales are not followed: they are other
 // movements.
 var leadsTo = map[string]map[string]bool{
@@ -226,9 +226,9 @@ var leadsTo = map[string]map[string]bool{
 	Lead:          set(Customer, Subscription, External, Reference, Click),
 }
 
-// touches tells, for a name about which something new is known, where the sales and leads lie that
-// may change by it. Links are not walked backwards: the ledger knows which of its clicks came by
-// which.
+// touches holds, for a name of which something new is stored, which types of names lead to the
+// sales and leads that may change by it. Links are not walked backwards: the ledger has the link of
+// each entry's click.
 var touches = map[string]map[string]bool{
 	Click:        set(Object, Lead, Customer, External, Subscription, Reference, Email, Public, Correction),
 	Reference:    set(Object, Lead, Customer, External, Subscription, Email, Public),
@@ -244,8 +244,8 @@ var touches = map[string]map[string]bool{
 	Correction:   set(Object),
 }
 
-// Changes tells which ends of a new edge know more by it: those from which it may be followed. A
-// popular coupon knows nothing new when another promotion code is made of it.
+// Changes reports from which ends a new edge may be followed: only sales under those names may change
+// by it. A coupon's sales do not change when another promotion code is made of the coupon.
 func (e Edge) Changes() (a, b bool) {
 	typA, typB := e.A.Type(), e.B.Type()
 	return leadsTo[typA][typB], leadsTo[typB][typA]
@@ -257,7 +257,7 @@ func (n Node) Touches(m Node) bool { return touches[n.Type()][m.Type()] }
 // LeadsOn reports whether a sale that n names may be credited by what n leads to.
 func (n Node) LeadsOn() bool { return leadsTo[n.Type()] != nil }
 
-// Standalone tells whether n is a row of its own (a sale, a movement, a lead) and not a name that
+// Standalone reports whether n is a row of its own (a sale, a movement, a lead) and not a name that
 // many of them may share.
 func (n Node) Standalone() bool {
 	switch n.Type() {

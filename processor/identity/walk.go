@@ -10,9 +10,10 @@ import (
 // answer (the batch waits); an absent edge is a definite miss.
 type Edges func(ctx context.Context, workspace string, nodes []Node) ([]Edge, error)
 
-// Remember asks for each node once. It serves one look at the names, begun after one's own are
-// stored: whatever somebody stores while it lasts, they will look at themselves. Not for concurrent
-// use.
+// Remember returns edges with a cache: each node is looked up once. It serves one walk, begun after
+// the caller's own edges are stored. An edge that another writer stores during the walk may be
+// missed, and needs no other walk: that writer looks up its edges' sales after it has stored them.
+// It is not safe for concurrent use.
 func Remember(edges Edges) Edges {
 	known := make(map[Node][]Edge)
 	return func(ctx context.Context, workspace string, nodes []Node) ([]Edge, error) {
@@ -52,8 +53,8 @@ func Remember(edges Edges) Edges {
 const depth = 24
 
 // spread walks level by level, all names of a level in one question. enter is called once for each
-// name that is reached and tells whether to ask for its edges, and whether another name may mean
-// the same; follow tells which edges to take.
+// name that is reached, and reports whether to ask for its edges and whether another name may mean
+// the same; follow reports which edges to take.
 func spread(
 	ctx context.Context,
 	edges Edges,

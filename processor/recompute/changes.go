@@ -65,8 +65,8 @@ func (r *Recomputer) fresh(ctx context.Context, workspace string, edges []identi
 	return kept, nil
 }
 
-// sharesName tells whether an edge changes what is known of a name that many sales may share. A
-// foreign click id does too, but there is one for every click, and its click is looked at anyway.
+// sharesName reports whether an edge may be followed from a name that many sales may share. Foreign
+// click ids are not counted: there is one for every click, and its click is looked up anyway.
 func sharesName(e identity.Edge) bool {
 	shared := func(n identity.Node) bool { return !n.Standalone() && n.Type() != identity.Reference }
 	a, b := e.Changes()

@@ -60,8 +60,8 @@ func (l *look) size() int {
 // edgeBytes is about what an edge takes beside its names, which are mostly those of nodes.
 const edgeBytes = 160
 
-// toLookAt returns what is to be looked at again: the names that changed, but of the clicks only what
-// they reached, or, where that is more, the clicks.
+// toLookAt returns the names of a second look: those that changed, with the clicks among them
+// replaced by the sales and leads that were booked, unless those are more than all names.
 func toLookAt(changed, booked []identity.Node) []identity.Node {
 	if len(booked) > len(changed) {
 		return changed
@@ -103,8 +103,8 @@ func (s *secondLooks) add(ctx context.Context, l look) error {
 	}
 }
 
-// due returns the first looks that are older than age and concern one workspace, and how many there
-// are. If there are none it returns how long until there is one.
+// due joins the oldest second looks of one workspace that are older than age, and returns them with
+// their number. If there are none it returns the time until the next one is due.
 func (s *secondLooks) due(age time.Duration) (next look, n int, wait time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -170,7 +170,8 @@ func (r *Recomputer) LookAgain(ctx context.Context) error {
 		}
 		err := r.Recompute(ctx, l.workspace, unique(l.nodes), nil)
 		if errors.Is(err, clickhouse.ErrRejected) {
-			// The first look wrote these rows or set their record aside; what is new was told by another record.
+			// The first look wrote these rows or made their record a dead letter; what is new came
+			// with another record.
 			r.cfg.Log.Warn("a second look makes rows that ClickHouse cannot take", "error", err)
 			err = nil
 		}

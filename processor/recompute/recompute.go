@@ -65,11 +65,11 @@ func New(cfg Config) *Recomputer {
 	return &Recomputer{cfg: cfg, woken: make(chan struct{}, 1)}
 }
 
-// Apply stores what a batch tells, whatever else store stores of it, and then books everything that
-// it touches.
-func (r *Recomputer) Apply(ctx context.Context, told map[string]*Changes, store func(context.Context) error) error {
+// Apply stores the edges of a batch, calls store for its other rows, and then recomputes the sales
+// and leads that may change by them.
+func (r *Recomputer) Apply(ctx context.Context, batch map[string]*Changes, store func(context.Context) error) error {
 	var edges []clickhouse.EdgeRow
-	for workspace, n := range told {
+	for workspace, n := range batch {
 		fresh, err := r.fresh(ctx, workspace, n.Edges)
 		if err != nil {
 			return err
@@ -83,7 +83,7 @@ func (r *Recomputer) Apply(ctx context.Context, told map[string]*Changes, store 
 	if err := inserts.Wait(); err != nil {
 		return err
 	}
-	for workspace, n := range told {
+	for workspace, n := range batch {
 		changed := append(make([]identity.Node, 0, len(n.Changed)+len(n.Edges)), n.Changed...)
 		near := append(make([]identity.Node, 0, len(n.Changed)+4*len(n.Edges)), n.Changed...)
 		for _, e := range n.Edges {
@@ -117,11 +117,12 @@ func (r *Recomputer) Apply(ctx context.Context, told map[string]*Changes, store 
 	return r.cfg.Store.InsertEdges(ctx, carried(edges))
 }
 
-// Catalogue learns what an operator says about affiliates, and books whatever it concerns. links
-// are those whose owners it names: the ledger knows which sales came by them.
+// Catalogue stores what an operator's catalogue says about affiliates, and recomputes the sales
+// that it may change. links are those whose owners it names; the ledger has the sales that came by
+// them.
 func (r *Recomputer) Catalogue(ctx context.Context, workspace string, edges []identity.Edge, links []string) error {
-	told := map[string]*Changes{workspace: {Edges: edges}}
-	if err := r.Apply(ctx, told, func(context.Context) error { return nil }); err != nil {
+	batch := map[string]*Changes{workspace: {Edges: edges}}
+	if err := r.Apply(ctx, batch, func(context.Context) error { return nil }); err != nil {
 		return err
 	}
 	// A sale that looked its link up before the edges were stored may be inserted only after the
@@ -152,18 +153,18 @@ func (r *Recomputer) Catalogue(ctx context.Context, workspace string, edges []id
 	return r.Finish(ctx, false)
 }
 
-// Settlements learns what Stripe's balance was moved by, as an audit read it, and books whatever it
-// converts. Facts already known change nothing.
+// Settlements stores facts of Stripe's balance, as `processor reconcile` read them, and recomputes
+// the sales that they convert. Facts that are stored already change nothing.
 func (r *Recomputer) Settlements(ctx context.Context, workspace string, settlements []stripe.Fact) error {
 	rows := make([]clickhouse.FactRow, len(settlements))
-	told := &Changes{}
+	changes := &Changes{}
 	for i, f := range settlements {
 		rows[i] = clickhouse.FactRow{Workspace: workspace, Fact: f}
-		told.Changed = append(told.Changed, Subject(f))
+		changes.Changed = append(changes.Changed, Subject(f))
 	}
 	return r.Apply(
 		ctx,
-		map[string]*Changes{workspace: told},
+		map[string]*Changes{workspace: changes},
 		func(ctx context.Context) error { return r.cfg.Store.InsertFacts(ctx, rows) },
 	)
 }
@@ -181,10 +182,10 @@ func unique(nodes []identity.Node) []identity.Node {
 // in another everything would be looked up, and written, twice.
 const chunkSize = 5000
 
-// Recompute books everything that the changed names of one workspace touch. near are names that the
-// walk will likely come to, those beside which the changed ones were told: asking for all of them
-// at once saves it most of its steps. What lies under a name that too many sales or leads share is
-// left to Background.
+// Recompute writes again all sales and leads of one workspace that the changed names may change.
+// near are names that the walk will likely reach, because the batch mentions them beside the
+// changed ones: looking them all up at once saves most of its steps. The sales and leads under a
+// name that too many share are left to Background.
 func (r *Recomputer) Recompute(ctx context.Context, workspace string, changed, near []identity.Node) error {
 	_, err := r.recompute(ctx, workspace, changed, near)
 	return err

@@ -81,8 +81,9 @@ func (r *Recomputer) count(ctx context.Context) error {
 	return nil
 }
 
-// SweepOnce makes one pass over what was received since then and is not as good as it may become.
-// It returns how many sales it looked at.
+// SweepOnce recomputes the sales received since then that have no exchange rate, or none that is
+// final, or that are credited to nobody although they name a candidate. It returns how many sales it
+// recomputed.
 func (r *Recomputer) SweepOnce(ctx context.Context, since time.Time) (int, error) {
 	sales, err := r.cfg.Store.Unfinished(ctx, since, sweepLimit)
 	if err != nil {

@@ -56,7 +56,7 @@ var columns = map[string][]string{
 	"shown":     {"customerfacingamount"},
 }
 
-func squeeze(name string) string {
+func normalizeHeader(name string) string {
 	return strings.NewReplacer(" ", "", "_", "", "\ufeff", "").Replace(strings.ToLower(strings.TrimSpace(name)))
 }
 
@@ -71,7 +71,7 @@ func readCSV(r io.Reader, exponents fx.Exponents, each func(Transaction) error) 
 	for meaning, names := range columns {
 		for _, name := range names {
 			for i, h := range header {
-				if _, found := place[meaning]; !found && squeeze(h) == name {
+				if _, found := place[meaning]; !found && normalizeHeader(h) == name {
 					place[meaning] = i
 				}
 			}
@@ -85,7 +85,6 @@ func readCSV(r io.Reader, exponents fx.Exponents, each func(Transaction) error) 
 	}
 	_, hasCategory := place["category"]
 	_, hasType := place["type"]
-	_, hasIntent := place["intent"]
 	if !hasCategory && !hasType {
 		return errors.New("the header has neither reporting_category nor type: export the itemised report")
 	}
@@ -97,40 +96,52 @@ func readCSV(r io.Reader, exponents fx.Exponents, each func(Transaction) error) 
 		if err != nil {
 			return fmt.Errorf("read row: %w", err)
 		}
-		line, _ := reader.FieldPos(0)
-		value := func(meaning string) string {
-			if i, ok := place[meaning]; ok {
-				return strings.TrimSpace(record[i])
-			}
-			return ""
-		}
-		t := Transaction{
-			ID: strings.Clone(value("id")), Source: strings.Clone(value("source")), Category: strings.Clone(value("category")),
-			ChargeID: strings.Clone(value("charge")), IntentID: strings.Clone(value("intent")),
-			CustomerID: strings.Clone(value("customer")), Unnamed: !hasIntent,
-			Currency: strings.ToLower(value("currency")), Presented: strings.ToLower(value("presented")),
-		}
-		if t.Created, err = parseMoment(value("created")); err != nil {
+		t, err := readRow(record, place, exponents)
+		if err != nil {
+			line, _ := reader.FieldPos(0)
 			return fmt.Errorf("line %d: %w", line, err)
-		}
-		if t.Amount, err = minor(value("gross"), t.Currency, exponents); err != nil {
-			return fmt.Errorf("line %d: %w", line, err)
-		}
-		if t.Category == "" {
-			t.Category = category(value("type"), t.Source, t.Amount)
-		}
-		if t.Presented != "" && value("shown") != "" {
-			if t.PresentedAmount, err = minor(value("shown"), t.Presented, exponents); err != nil {
-				return fmt.Errorf("line %d: %w", line, err)
-			}
-			t.PresentedAmount = signed(t.PresentedAmount, t.Amount)
-		} else {
-			t.Presented = ""
 		}
 		if err := each(t); err != nil {
 			return err
 		}
 	}
+}
+
+// readRow reads one row of an export. place holds the index of each column, by its meaning.
+func readRow(record []string, place map[string]int, exponents fx.Exponents) (Transaction, error) {
+	value := func(meaning string) string {
+		if i, ok := place[meaning]; ok {
+			return strings.TrimSpace(record[i])
+		}
+		return ""
+	}
+	_, hasIntent := place["intent"]
+	t := Transaction{
+		ID: strings.Clone(value("id")), Source: strings.Clone(value("source")),
+		Category: strings.Clone(value("category")), ChargeID: strings.Clone(value("charge")),
+		IntentID: strings.Clone(value("intent")), CustomerID: strings.Clone(value("customer")),
+		Unnamed:  !hasIntent,
+		Currency: strings.ToLower(value("currency")), Presented: strings.ToLower(value("presented")),
+	}
+	var err error
+	if t.Created, err = parseTime(value("created")); err != nil {
+		return Transaction{}, err
+	}
+	if t.Amount, err = minor(value("gross"), t.Currency, exponents); err != nil {
+		return Transaction{}, err
+	}
+	if t.Category == "" {
+		t.Category = category(value("type"), t.Source, t.Amount)
+	}
+	if t.Presented == "" || value("shown") == "" {
+		t.Presented = ""
+		return t, nil
+	}
+	if t.PresentedAmount, err = minor(value("shown"), t.Presented, exponents); err != nil {
+		return Transaction{}, err
+	}
+	t.PresentedAmount = signed(t.PresentedAmount, t.Amount)
+	return t, nil
 }
 
 // signed gives amount the sign of like: exports disagree about the sign of what the customer saw.
@@ -141,10 +152,10 @@ func signed(amount, like int64) int64 {
 	return amount
 }
 
-// moments that Stripe's exports write, all UTC.
+// times that Stripe's exports write, all UTC.
 var layouts = []string{"2006-01-02 15:04:05", "2006-01-02 15:04", "2006-01-02T15:04:05Z", time.RFC3339, time.DateOnly}
 
-func parseMoment(s string) (time.Time, error) {
+func parseTime(s string) (time.Time, error) {
 	for _, layout := range layouts {
 		if t, err := time.Parse(layout, s); err == nil {
 			return t.UTC(), nil

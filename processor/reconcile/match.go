@@ -387,7 +387,7 @@ func (c *comparison) releases() {
 }
 
 // uncovered returns the booked rows of the period, and of the day before and after it, whose amount
-// nothing makes up so far.
+// is not yet the sum of the transactions matched with them.
 func (c *comparison) uncovered() []*row {
 	var list []*row
 	for _, r := range c.rows {
@@ -403,9 +403,9 @@ func (c *comparison) uncovered() []*row {
 	return list
 }
 
-// pair gives entries that name no charge the transactions of their amount that name no entry. From
-// API basil on a charge does not name its invoice, and some exports name nothing. Such a pair is
-// likely, and not proved: it is reported.
+// pair matches the entries that name no charge with the transactions of the same amount that name no
+// entry. Since API version 2025-03-31.basil a charge does not name its invoice, and some exports name
+// nothing. Such a match is likely but not proved, so it is reported.
 func (c *comparison) pair() {
 	for _, r := range c.uncovered() {
 		if len(r.answers) > 0 || r.outside != 0 {

@@ -191,7 +191,7 @@ func (c *comparison) judge(ctx context.Context) error {
 	return nil
 }
 
-// answered is what the balance transactions of an entry add up to say.
+// answered says how far an entry can be compared with its balance transactions.
 type answered struct {
 	inPeriod                          bool // the entry, or one of them, is in the period
 	comparable, sameCurrency, sameDay bool

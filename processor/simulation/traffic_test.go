@@ -329,7 +329,7 @@ func (l *life) name() {
 	}
 }
 
-// lead tells the edge of a sign-up.
+// lead reports a sign-up to the edge.
 func (l *life) lead(event string, c credit) {
 	at := l.clock + l.delay()
 	id := l.id("lead")

@@ -66,7 +66,7 @@ func (o object) get(key string) *fastjson.Value {
 	return v
 }
 
-// has tells whether the key is there at all, be it null.
+// has reports whether the key is there at all, be it null.
 func (o object) has(key string) bool { return o.v.Exists(key) }
 
 func (o object) child(key string) object {

@@ -23,7 +23,7 @@ import (
 //     refused, and so are an Origin and, from browsers that send no Sec-Fetch-Site, a Referer of
 //     another site.
 //
-// Every answer tells browsers not to guess its type and not to lend it to other sites.
+// Every answer asks browsers not to guess its type and not to lend it to other sites.
 func Protect(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")

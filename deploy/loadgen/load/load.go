@@ -32,7 +32,7 @@ type Config struct {
 	Batch       int           // clicks per request; 1 uses /v1/click
 }
 
-// Validate tells what cannot be.
+// Validate returns what is wrong with the configuration.
 func (c Config) Validate() error {
 	var faults []error
 	if c.Rate < 1 || c.Rate > 5_000_000 {

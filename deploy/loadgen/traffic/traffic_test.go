@@ -136,7 +136,7 @@ func TestDeliveriesAreStripeEvents(t *testing.T) {
 // never more than it.
 func TestMovementsAddUp(t *testing.T) {
 	w := busy(5)
-	told := map[string]int64{} // canonical object and kind → amount by the events themselves
+	reported := map[string]int64{} // canonical object and kind → amount by the events themselves
 	seen := map[string]bool{}
 	intents := map[string]int64{}
 	for _, d := range w.Deliveries {
@@ -165,16 +165,16 @@ func TestMovementsAddUp(t *testing.T) {
 			intents[o.ID] = o.Amount
 		case "invoice.paid":
 			if o.AmountPaid > 0 {
-				told[o.ID+" "+Payment] = o.AmountPaid
+				reported[o.ID+" "+Payment] = o.AmountPaid
 			}
 		case "refund.created":
-			told[o.ID+" "+Refund] = -o.Amount
+			reported[o.ID+" "+Refund] = -o.Amount
 		case "refund.failed":
-			told[o.ID+" "+RefundReversal] = o.Amount
+			reported[o.ID+" "+RefundReversal] = o.Amount
 		case "charge.dispute.funds_withdrawn":
-			told[o.ID+" "+Dispute] = -o.Amount
+			reported[o.ID+" "+Dispute] = -o.Amount
 		case "charge.dispute.funds_reinstated":
-			told[o.ID+" "+DisputeReversal] = o.Amount
+			reported[o.ID+" "+DisputeReversal] = o.Amount
 		}
 	}
 	bySale, kinds, currencies := map[string]int64{}, map[string]int{}, map[string]int64{}
@@ -183,22 +183,22 @@ func TestMovementsAddUp(t *testing.T) {
 		currencies[m.Currency] += m.Amount
 		bySale[m.Sale] += m.Amount
 		key := m.Object + " " + m.Kind
-		want, ok := told[key]
+		want, ok := reported[key]
 		if !ok && m.Kind == Payment { // its payment intent tells
 			want, ok = intents[m.Object]
 			delete(intents, m.Object)
-			delete(told, m.Sale+" "+Payment)
+			delete(reported, m.Sale+" "+Payment)
 		}
 		if !ok || want != m.Amount {
 			t.Fatalf("%s: the truth is %d, the events say %d (%v)", key, m.Amount, want, ok)
 		}
-		delete(told, key)
+		delete(reported, key)
 		if m.Attributed != (!m.ClickID.IsZero() || m.AffiliateID != "") {
 			t.Fatalf("%s (%s): attributed %v, click %s, affiliate %q", m.Object, m.Channel, m.Attributed, m.ClickID, m.AffiliateID)
 		}
 	}
-	if len(told) > 0 || len(intents) > 0 {
-		t.Errorf("money that the truth does not know: %v %v", told, intents)
+	if len(reported) > 0 || len(intents) > 0 {
+		t.Errorf("money that the truth does not know: %v %v", reported, intents)
 	}
 	for sale, sum := range bySale {
 		if sum < 0 {

@@ -1,6 +1,6 @@
 package traffic
 
-// API versions whose shapes are told. Basil (2025-03-31) took the invoice off charges and payment
+// API versions whose shapes are generated. Basil (2025-03-31) took the invoice off charges and payment
 // intents, and the payment intent, the subscription and the tax off invoices; clover (2025-09-30)
 // moved the coupon of a promotion code and dropped currency_conversion.
 // https://docs.stripe.com/changelog

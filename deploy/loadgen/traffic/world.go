@@ -20,7 +20,7 @@ type World struct {
 	seed       uint64
 	r          *rand.Rand
 	buyers     []*buyer
-	eventCount map[string]int    // how often each type of event was told of each object
+	eventCount map[string]int    // how many events of each type each object has had
 	promotions map[string]string // promotion codes by affiliate
 }
 

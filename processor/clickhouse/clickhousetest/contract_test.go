@@ -41,7 +41,7 @@ const (
 	statements = 250
 )
 
-// What the simulation takes for ClickHouse answers as ClickHouse does: both are told the same
+// What the simulation takes for ClickHouse answers as ClickHouse does: both are given the same
 // inserts, again and in any order, are asked the same questions in between, and hold the same rows
 // in the end. TRIBUTARY_CONTRACT_SEED lives one other sequence.
 func TestContract(t *testing.T) {
@@ -104,7 +104,7 @@ type engine struct {
 	database string
 }
 
-// contract is one sequence of statements. There are few keys, so that most rows are told several
+// contract is one sequence of statements. There are few keys, so that most rows are written several
 // times.
 type contract struct {
 	*testing.T
@@ -212,7 +212,7 @@ func (c *contract) edge() clickhouse.EdgeRow {
 	return clickhouse.EdgeRow{Workspace: c.workspace(), Edge: e}
 }
 
-// firstName is what a click tells under one of few names.
+// firstName is what a click reports under one of few names.
 func (c *contract) firstName() clickhouse.EdgeRow {
 	name := identity.New(identity.Affiliate, pick(c.rng, "ann", "ömer 🧶"))
 	if c.rng.IntN(2) == 0 {
@@ -239,12 +239,16 @@ func (c *contract) credit(rng *rand.Rand) join.Click {
 
 func (c *contract) lead() ledger.Lead {
 	workspace, n, version := c.workspace(), c.rng.IntN(10), c.version()
-	told, rng := of(workspace, n), of(workspace, n, version)
+	// What the buyer's site reports does not change between versions; the rest does.
+	fixed, rng := of(workspace, n), of(workspace, n, version)
 	return ledger.Lead{
-		Workspace: workspace, ID: [16]byte{9, byte(n)}, ReceivedAt: c.moment(told), ExternalID: fmt.Sprint("user ", n), EventName: pick(told, "Sign up", ""), Mode: pick(told, "async", "wait"), Livemode: told.IntN(2) == 0,
+		Workspace: workspace, ID: [16]byte{9, byte(n)}, ReceivedAt: c.moment(fixed),
+		ExternalID: fmt.Sprint("user ", n), EventName: pick(fixed, "Sign up", ""),
+		Mode: pick(fixed, "async", "wait"), Livemode: fixed.IntN(2) == 0,
 		Person:   pick(rng, "", "external:1"),
-		Quantity: uint8(1 + told.IntN(100)), EmailHash: pick(told, "", "0123456789abcdef"), Metadata: pick(told, map[string]string{}, map[string]string{"plan": "pro 🧶"}),
-		Click: c.credit(rng), MatchRule: pick(rng, join.RuleNone, join.RuleClickID), MatchKey: pick(rng, "", "click:1"), Version: version,
+		Quantity: uint8(1 + fixed.IntN(100)), EmailHash: pick(fixed, "", "0123456789abcdef"),
+		Metadata: pick(fixed, map[string]string{}, map[string]string{"plan": "pro 🧶"}),
+		Click:    c.credit(rng), MatchRule: pick(rng, join.RuleNone, join.RuleClickID), MatchKey: pick(rng, "", "click:1"), Version: version,
 	}
 }
 
@@ -284,7 +288,10 @@ func (c *contract) must(what string, err error) {
 	}
 }
 
-func told[T any](c *contract, what string, draw func() T, model, real func(context.Context, []T) error) {
+// insertBoth inserts the same rows into the model and into ClickHouse.
+func insertBoth[T any](
+	c *contract, what string, draw func() T, model, real func(context.Context, []T) error,
+) {
 	c.Helper()
 	rows := some(c, draw)
 	c.must("model: "+what, model(c.Context(), slices.Clone(rows)))
@@ -294,21 +301,21 @@ func told[T any](c *contract, what string, draw func() T, model, real func(conte
 func (c *contract) insert() {
 	switch c.rng.IntN(8) {
 	case 7:
-		told(c, "InsertFirstNames", c.firstName, c.model.InsertFirstNames, c.real.InsertFirstNames)
+		insertBoth(c, "InsertFirstNames", c.firstName, c.model.InsertFirstNames, c.real.InsertFirstNames)
 	case 0:
-		told(c, "InsertClicks", c.click, c.model.InsertClicks, c.real.InsertClicks)
+		insertBoth(c, "InsertClicks", c.click, c.model.InsertClicks, c.real.InsertClicks)
 	case 1:
-		told(c, "InsertEvents", c.event, c.model.InsertEvents, c.real.InsertEvents)
+		insertBoth(c, "InsertEvents", c.event, c.model.InsertEvents, c.real.InsertEvents)
 	case 2:
-		told(c, "InsertFacts", c.fact, c.model.InsertFacts, c.real.InsertFacts)
+		insertBoth(c, "InsertFacts", c.fact, c.model.InsertFacts, c.real.InsertFacts)
 	case 3:
-		told(c, "InsertEdges", c.edge, c.model.InsertEdges, c.real.InsertEdges)
+		insertBoth(c, "InsertEdges", c.edge, c.model.InsertEdges, c.real.InsertEdges)
 	case 4:
-		told(c, "InsertLeads", c.lead, c.model.InsertLeads, c.real.InsertLeads)
+		insertBoth(c, "InsertLeads", c.lead, c.model.InsertLeads, c.real.InsertLeads)
 	case 5:
-		told(c, "InsertLedger", c.entry, c.model.InsertLedger, c.real.InsertLedger)
+		insertBoth(c, "InsertLedger", c.entry, c.model.InsertLedger, c.real.InsertLedger)
 	case 6:
-		told(c, "InsertDeadLetters", c.letter, c.model.InsertDeadLetters, c.real.InsertDeadLetters)
+		insertBoth(c, "InsertDeadLetters", c.letter, c.model.InsertDeadLetters, c.real.InsertDeadLetters)
 	}
 }
 
@@ -380,7 +387,7 @@ func (c *contract) ask() {
 }
 
 // compareTables writes what the model holds into an empty database, once: its tables must be those
-// of the database that was told everything.
+// of the database that was given everything.
 func (c *contract) compareTables() {
 	clean := open(c.T, chdbtest.Start(c))
 	ctx := c.Context()
@@ -393,10 +400,11 @@ func (c *contract) compareTables() {
 	c.must("write ledger", clean.InsertLedger(ctx, slices.Collect(maps.Values(c.model.ledger))))
 	c.must("write dead letters", clean.InsertDeadLetters(ctx, slices.Collect(maps.Values(c.model.dead))))
 	for _, table := range []string{"clicks", "stripe_events", "facts", "identities", "first_names", "leads", "leads_attributed", "ledger", "revenue", "dead_letters"} {
-		told, once := fmt.Sprintf("SELECT * FROM %s.%s FINAL", c.real.database, table), fmt.Sprintf("SELECT * FROM %s.%s FINAL", clean.database, table)
+		repeated := fmt.Sprintf("SELECT * FROM %s.%s FINAL", c.real.database, table)
+		once := fmt.Sprintf("SELECT * FROM %s.%s FINAL", clean.database, table)
 		var missing, surplus, rows uint64
 		query := fmt.Sprintf("SELECT (SELECT count() FROM (%[1]s EXCEPT %[2]s)), (SELECT count() FROM (%[2]s EXCEPT "+
-			"%[1]s)), (SELECT count() FROM (%[1]s))", told, once)
+			"%[1]s)), (SELECT count() FROM (%[1]s))", repeated, once)
 		c.must(table, c.real.conn.QueryRow(ctx, query).Scan(&surplus, &missing, &rows))
 		if missing > 0 || surplus > 0 || rows == 0 {
 			c.Errorf("%s: of %d rows, %d are not in the model, and %d of the model's are not in ClickHouse", table, rows, surplus, missing)

@@ -57,6 +57,32 @@ func New(tb testing.TB) *Model {
 	}
 }
 
+// Clone returns a copy that later inserts into either do not change in the other.
+func (m *Model) Clone() *Model {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	edgesOf := make(map[string][]string, len(m.edgesOf))
+	for name, keys := range m.edgesOf {
+		edgesOf[name] = slices.Clip(keys) // the next append to either copies it
+	}
+	return &Model{
+		Now: m.Now, tb: m.tb, clicks: maps.Clone(m.clicks), events: maps.Clone(m.events), facts: maps.Clone(m.facts),
+		edges: maps.Clone(m.edges), firsts: maps.Clone(m.firsts), leads: maps.Clone(m.leads),
+		ledger: maps.Clone(m.ledger), dead: maps.Clone(m.dead), edgesOf: edgesOf, deferred: maps.Clone(m.deferred),
+	}
+}
+
+// Equal reports whether both models hold the same rows. edgesOf is not compared: it has no rows of
+// its own, only an index of edges.
+func (m *Model) Equal(other *Model) bool {
+	rows := func(m *Model) []any {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		return []any{m.clicks, m.events, m.facts, m.edges, m.firsts, m.leads, m.ledger, m.dead, m.deferred}
+	}
+	return reflect.DeepEqual(rows(m), rows(other))
+}
+
 // InsertClicks is clickhouse.Store's.
 func (m *Model) InsertClicks(_ context.Context, rows []clickhouse.ClickRow) error {
 	m.mu.Lock()
