@@ -115,7 +115,7 @@ func (s *bookingSettings) newAudit(ctx context.Context, dsn string, live *clickh
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := migrate(ctx, shadowDSN, func(string) {}); err != nil {
+	if err := migrateBeside(ctx, dsn, shadowDSN, func(string) {}); err != nil {
 		return nil, nil, fmt.Errorf("create the audit's database: %w (hint: the user needs the right to create "+
 			"databases)", err)
 	}

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"tributary/deploy/local/chdb/chdbtest"
+	"tributary/sql"
 )
 
 // A processor is not ready while its tables are of an earlier version, and is ready once they are
@@ -19,7 +20,7 @@ func TestReadyAsksForMigrations(t *testing.T) {
 	if err := s.check(t.Context()); err == nil || !strings.Contains(err.Error(), "(hint: run processor migrate)") {
 		t.Errorf("ready without tables: %v", err)
 	}
-	if err := migrate(t.Context(), dsn, func(string) {}); err != nil {
+	if err := migrate(t.Context(), dsn, sql.Layout{}, func(string) {}); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.check(t.Context()); err != nil {

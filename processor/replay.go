@@ -162,7 +162,7 @@ func (c *replayRebuildCommand) Run(ctx context.Context, log *slog.Logger) error 
 	if err != nil {
 		return err
 	}
-	if err := migrate(ctx, dsn, func(step string) { log.Info("prepare", "step", step) }); err != nil {
+	if err := migrateBeside(ctx, c.ClickhouseDSN, dsn, func(step string) { log.Info("prepare", "step", step) }); err != nil {
 		return err
 	}
 	shadow, err := openStore(ctx, dsn, log)

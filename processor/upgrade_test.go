@@ -72,7 +72,7 @@ func TestUpgrade(t *testing.T) {
 		t.Fatalf("the golden rows have leads\n%s and clicks\n%s", leads, clicks)
 	}
 
-	if err := migrate(t.Context(), dsn, func(string) {}); err != nil {
+	if err := migrateBeside(t.Context(), dsn, dsn, func(string) {}); err != nil {
 		t.Fatal(err)
 	}
 	store, err := openStore(t.Context(), dsn, slog.New(slog.DiscardHandler))

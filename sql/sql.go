@@ -12,9 +12,8 @@ import (
 	"context"
 	"database/sql"
 	"embed"
+	"errors"
 	"fmt"
-	"io/fs"
-	"strings"
 
 	"github.com/pressly/goose/v3"
 )
@@ -30,38 +29,79 @@ var queries embed.FS
 // ledger that is empty; a rebuild notes it for one that it made anew.
 const LedgerRules = 3
 
-// VersionTable is the table in which a database remembers the migrations that it has seen. Migrate
-// creates it.
+// VersionTable is the table in which a database keeps the numbers of the migrations that it has seen.
+// Migrate creates it.
 const VersionTable = goose.DefaultTablename
 
-// EnsureDatabase creates a database where it is missing. db must be connected to another one.
-func EnsureDatabase(ctx context.Context, db *sql.DB, name string) error {
-	quoted := "`" + strings.NewReplacer("\\", "\\\\", "`", "\\`").Replace(name) + "`"
-	if _, err := db.ExecContext(ctx, "CREATE DATABASE IF NOT EXISTS "+quoted); err != nil {
+// EnsureDatabase creates a database where it is missing, on the servers of a layout. db must be
+// connected to another database.
+func EnsureDatabase(ctx context.Context, db *sql.DB, name string, on Layout) error {
+	statement := "CREATE DATABASE IF NOT EXISTS " + quoted(name) + on.databaseOnCluster()
+	if on.Kind == ReplicatedDatabase {
+		statement += " ENGINE = Replicated('/clickhouse/databases/" + literal(name) + "', '{shard}', '{replica}')"
+	}
+	if _, err := db.ExecContext(ctx, statement); err != nil {
 		return fmt.Errorf("create database %s: %w", name, err)
 	}
 	return nil
 }
 
-func provider(db *sql.DB) (*goose.Provider, error) {
-	files, err := fs.Sub(migrations, "migrations")
+// Settings are those of ClickHouse that a connection to several servers needs to migrate: DDL waits for
+// every server and fails if one does not answer in time, and rows are inserted on their shards before
+// an INSERT ends. Times are in seconds. On a single server they change nothing.
+func Settings() map[string]any {
+	return map[string]any{
+		"distributed_ddl_output_mode":                   "throw",
+		"distributed_ddl_task_timeout":                  240,
+		"alter_sync":                                    2,
+		"mutations_sync":                                2,
+		"replication_wait_for_inactive_replica_timeout": 120,
+		"distributed_foreground_insert":                 1,
+		"distributed_product_mode":                      "global",
+		"insert_deduplicate":                            0, // what an interrupted migration inserts again is meant
+		"deduplicate_insert":                            "disable",
+	}
+}
+
+// provider returns the migrations as a layout executes them.
+func (l Layout) provider(db *sql.DB) (*goose.Provider, error) {
+	files, err := l.files()
 	if err != nil {
 		return nil, err
 	}
 	return goose.NewProvider(goose.DialectClickHouse, db, files)
 }
 
+// Migrate brings a database up to this program's tables, in the layout that Detect finds.
+func Migrate(ctx context.Context, db *sql.DB, progress func(string)) error {
+	l, err := Detect(ctx, db, "")
+	if err != nil {
+		return err
+	}
+	return l.Migrate(ctx, db, progress)
+}
+
 // Migrate brings the database up to this program's tables, forward only. progress is called with every
 // migration that was applied, and once when there was none.
 //
-// ClickHouse has no lock that would keep two of them apart: run it from one place at a time. It has
-// no transaction over DDL either: of a migration that was interrupted some statements have been
+// On several servers a lease in Keeper keeps two of them apart. On a single server and on ClickHouse
+// Cloud nothing does: run it from one place at a time.
+//
+// ClickHouse has no transaction over DDL: of a migration that was interrupted some statements have been
 // executed, and the next Migrate executes all of them again. So each of them must do no harm where
 // it was executed before (IF NOT EXISTS).
-func Migrate(ctx context.Context, db *sql.DB, progress func(string)) error {
-	p, err := provider(db)
+func (l Layout) Migrate(ctx context.Context, db *sql.DB, progress func(string)) (err error) {
+	p, err := l.provider(db)
 	if err != nil {
 		return fmt.Errorf("read migrations: %w", err)
+	}
+	if l.Kind == Cluster || l.Kind == ReplicatedDatabase {
+		lease, held, err := l.prepare(ctx, db)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, lease.end(context.WithoutCancel(ctx))) }()
+		ctx = held
 	}
 	results, err := p.Up(ctx)
 	for _, r := range results {
@@ -79,20 +119,54 @@ func Migrate(ctx context.Context, db *sql.DB, progress func(string)) error {
 	return nil
 }
 
-// Pending counts the migrations that the database lacks; a program is not ready while there is one.
-// On a database that was never migrated it creates VersionTable, as Migrate would.
+// prepare creates the tables that keep version and lease in Keeper, where every server sees the same,
+// and takes the lease.
+func (l Layout) prepare(ctx context.Context, db *sql.DB) (*lease, context.Context, error) {
+	for _, statement := range l.keeperTables() {
+		if _, err := db.ExecContext(ctx, statement); err != nil {
+			return nil, nil, fmt.Errorf("create the tables of versions in Keeper: %w (hint: <keeper_map_path_prefix> in each "+
+				"server's configuration)", err)
+		}
+	}
+	return takeLease(ctx, db)
+}
+
+// keeperTables have the columns that goose expects of VersionTable, and those of the lease.
+func (l Layout) keeperTables() []string {
+	on := rendering{Layout: l}.onCluster()
+	path := "/tributary/" + literal(l.Database)
+	return []string{
+		"CREATE TABLE IF NOT EXISTS " + VersionTable + on + " (version_id Int64, is_applied UInt8, date Date DEFAULT now(), " +
+			"tstamp DateTime DEFAULT now()) ENGINE = KeeperMap('" + path + "/versions') PRIMARY KEY version_id",
+		"CREATE TABLE IF NOT EXISTS " + leaseTable + on + " (key String, owner String, until DateTime64(3)) " +
+			"ENGINE = KeeperMap('" + path + "/lease') PRIMARY KEY key",
+	}
+}
+
+// Pending counts the migrations that the database lacks; a program is not ready while there is one. It
+// changes nothing.
 func Pending(ctx context.Context, db *sql.DB) (int, error) {
-	p, err := provider(db)
+	files, err := migrations.ReadDir("migrations")
 	if err != nil {
 		return 0, fmt.Errorf("read migrations: %w", err)
 	}
-	current, _, err := p.GetVersions(ctx)
+	var exists bool
+	err = db.QueryRowContext(ctx, "SELECT count() > 0 FROM system.tables WHERE database = currentDatabase() AND name = ?",
+		VersionTable).Scan(&exists)
+	var current int64
+	if err == nil && exists {
+		err = db.QueryRowContext(ctx, "SELECT max(version_id) FROM "+VersionTable).Scan(&current)
+	}
 	if err != nil {
 		return 0, fmt.Errorf("read schema version: %w", err)
 	}
 	pending := 0
-	for _, source := range p.ListSources() {
-		if source.Version > current {
+	for _, file := range files {
+		version, err := goose.NumericComponent(file.Name())
+		if err != nil {
+			return 0, fmt.Errorf("read migrations: %w", err)
+		}
+		if version > current {
 			pending++
 		}
 	}

@@ -334,7 +334,7 @@ func TestEnsureDatabase(t *testing.T) {
 	drop()
 	defer drop()
 	for range 2 {
-		if err := sql.EnsureDatabase(t.Context(), db, name); err != nil {
+		if err := sql.EnsureDatabase(t.Context(), db, name, sql.Layout{}); err != nil {
 			t.Fatal(err)
 		}
 	}

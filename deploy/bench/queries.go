@@ -137,7 +137,7 @@ func openBench(ctx context.Context, base string) (*stdsql.DB, error) {
 	}
 	server := clickhouse.OpenDB(options)
 	defer server.Close()
-	if err := sql.EnsureDatabase(ctx, server, "bench"); err != nil {
+	if err := sql.EnsureDatabase(ctx, server, "bench", sql.Layout{}); err != nil {
 		return nil, err
 	}
 	if options, err = clickhouse.ParseDSN(base + "/bench"); err != nil {

@@ -47,7 +47,7 @@ func open(t testing.TB, dsn string) *clickhouse.Store {
 	root.Auth.Database = "default"
 	db := clickhousego.OpenDB(&root)
 	defer db.Close()
-	if err := sql.EnsureDatabase(context.Background(), db, options.Auth.Database); err != nil {
+	if err := sql.EnsureDatabase(context.Background(), db, options.Auth.Database, sql.Layout{}); err != nil {
 		t.Fatal(err)
 	}
 	tables := clickhousego.OpenDB(options)

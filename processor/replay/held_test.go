@@ -44,7 +44,7 @@ func openDatabase(t *testing.T, dsn, suffix string) (*clickhouse.Store, string) 
 	root.Auth.Database = "default"
 	server := clickhousego.OpenDB(&root)
 	defer server.Close()
-	if err := sql.EnsureDatabase(t.Context(), server, name); err != nil {
+	if err := sql.EnsureDatabase(t.Context(), server, name, sql.Layout{}); err != nil {
 		t.Fatal(err)
 	}
 	db := clickhousego.OpenDB(options)

@@ -1,0 +1,204 @@
+-- 0001_clicks.sql
+CREATE TABLE IF NOT EXISTS clicks
+ENGINE = ReplicatedReplacingMergeTree(version)
+CREATE TABLE IF NOT EXISTS clicks_hourly
+ENGINE = ReplicatedAggregatingMergeTree
+CREATE MATERIALIZED VIEW IF NOT EXISTS clicks_hourly_mv TO clicks_hourly AS
+-- 0002_raw.sql
+CREATE TABLE IF NOT EXISTS stripe_events
+ENGINE = ReplicatedReplacingMergeTree(version)
+CREATE TABLE IF NOT EXISTS dead_letters
+ENGINE = ReplicatedReplacingMergeTree
+CREATE TABLE IF NOT EXISTS fx_rates
+ENGINE = ReplicatedReplacingMergeTree(fetched_at)
+-- 0003_ledger.sql
+CREATE TABLE IF NOT EXISTS facts
+ENGINE = ReplicatedReplacingMergeTree(version)
+CREATE TABLE IF NOT EXISTS identities
+ENGINE = ReplicatedReplacingMergeTree(version)
+CREATE TABLE IF NOT EXISTS ledger
+ENGINE = ReplicatedReplacingMergeTree(version)
+CREATE VIEW IF NOT EXISTS ledger_current AS
+CREATE TABLE IF NOT EXISTS ledger_log AS ledger
+ENGINE = ReplicatedReplacingMergeTree
+CREATE MATERIALIZED VIEW IF NOT EXISTS ledger_log_mv TO ledger_log AS SELECT * FROM ledger
+CREATE TABLE IF NOT EXISTS revenue
+ENGINE = ReplicatedReplacingMergeTree(version)
+CREATE MATERIALIZED VIEW IF NOT EXISTS revenue_mv TO revenue AS
+-- 0004_leads.sql
+CREATE TABLE IF NOT EXISTS leads
+ENGINE = ReplicatedReplacingMergeTree(version)
+CREATE TABLE IF NOT EXISTS leads_attributed
+ENGINE = ReplicatedReplacingMergeTree(version)
+CREATE MATERIALIZED VIEW IF NOT EXISTS leads_attributed_mv TO leads_attributed AS
+CREATE VIEW IF NOT EXISTS funnel AS
+-- 0005_clicks_minutely.sql
+CREATE TABLE IF NOT EXISTS clicks_minutely
+ENGINE = ReplicatedAggregatingMergeTree
+CREATE MATERIALIZED VIEW IF NOT EXISTS clicks_minutely_mv TO clicks_minutely AS
+-- 0006_carried.sql
+ALTER TABLE identities ADD COLUMN IF NOT EXISTS carried Bool DEFAULT false
+ALTER TABLE identities MODIFY COLUMN version UInt64
+ALTER TABLE identities MODIFY COLUMN key String
+ALTER TABLE facts MODIFY COLUMN kind LowCardinality(String)
+ALTER TABLE facts MODIFY COLUMN source LowCardinality(String)
+ALTER TABLE ledger MODIFY COLUMN fx_source LowCardinality(String)
+ALTER TABLE leads MODIFY COLUMN received_at DateTime64(3, 'UTC')
+ALTER TABLE leads MODIFY COLUMN mode LowCardinality(String)
+ALTER TABLE leads MODIFY COLUMN match_rule LowCardinality(String)
+-- 0007_letters.sql
+ALTER TABLE dead_letters ADD COLUMN IF NOT EXISTS headers Map(LowCardinality(String), String)
+ALTER TABLE facts MODIFY COLUMN kind LowCardinality(String)
+-- 0008_erasures.sql
+CREATE TABLE IF NOT EXISTS erasures
+ENGINE = ReplicatedReplacingMergeTree
+-- 0009_fx_validity.sql
+ALTER TABLE fx_rates
+-- 0010_payments.sql
+ALTER TABLE facts
+ALTER TABLE facts MODIFY COLUMN object_id String
+ALTER TABLE facts MODIFY COLUMN kind LowCardinality(String)
+ALTER TABLE facts MODIFY COLUMN parent_id String
+ALTER TABLE facts MODIFY COLUMN settled Bool
+ALTER TABLE facts MODIFY COLUMN amount Int64
+ALTER TABLE identities MODIFY COLUMN key String
+ALTER TABLE ledger MODIFY COLUMN entry_id FixedString(16)
+ALTER TABLE ledger MODIFY COLUMN object_id String
+ALTER TABLE ledger MODIFY COLUMN sale_id String
+ALTER TABLE ledger MODIFY COLUMN tax_derived Bool
+ALTER TABLE ledger MODIFY COLUMN status Enum8('booked' = 1, 'held' = 2, 'superseded' = 3)
+CREATE OR REPLACE VIEW ledger_current AS
+CREATE OR REPLACE VIEW funnel AS
+CREATE TABLE IF NOT EXISTS ledger_rules
+ENGINE = ReplicatedReplacingMergeTree(since)
+-- 0011_trust.sql
+ALTER TABLE clicks ADD COLUMN IF NOT EXISTS vouched Bool DEFAULT false
+DROP TABLE IF EXISTS clicks_anew SYNC
+CREATE TABLE clicks_anew AS clicks
+ENGINE = ReplicatedReplacingMergeTree(version)
+INSERT INTO clicks_anew SELECT * FROM clicks SETTINGS max_partitions_per_insert_block = 0
+EXCHANGE TABLES clicks_anew AND clicks
+DROP TABLE clicks_anew SYNC
+CREATE TABLE IF NOT EXISTS first_names
+ENGINE = ReplicatedReplacingMergeTree(version)
+INSERT INTO first_names
+ALTER TABLE identities MODIFY COLUMN key String
+INSERT INTO identities (workspace, key, target, source, at, version)
+ALTER TABLE identities DELETE WHERE source IN ('click.foreign_id', 'click.affiliate_id') AND NOT startsWith(key, 'public:') AND NOT startsWith(target, 'public:') SETTINGS mutations_sync = 2
+ALTER TABLE leads ADD COLUMN IF NOT EXISTS livemode Bool DEFAULT true
+ALTER TABLE leads ADD COLUMN IF NOT EXISTS person String
+ALTER TABLE leads MODIFY COLUMN match_rule LowCardinality(String)
+ALTER TABLE leads_attributed ADD COLUMN IF NOT EXISTS livemode Bool DEFAULT true
+ALTER TABLE leads_attributed ADD COLUMN IF NOT EXISTS person String
+ALTER TABLE leads_attributed ADD COLUMN IF NOT EXISTS event_name LowCardinality(String)
+ALTER TABLE leads_attributed_mv MODIFY QUERY
+CREATE OR REPLACE VIEW people AS
+CREATE OR REPLACE VIEW funnel AS
+-- 0015_page_views.sql
+CREATE TABLE IF NOT EXISTS page_views
+ENGINE = ReplicatedReplacingMergeTree(version)
+CREATE TABLE IF NOT EXISTS page_views_hourly
+ENGINE = ReplicatedAggregatingMergeTree
+CREATE MATERIALIZED VIEW IF NOT EXISTS page_views_hourly_mv TO page_views_hourly AS
+CREATE TABLE IF NOT EXISTS clicks_by_visitor
+ENGINE = ReplicatedReplacingMergeTree
+CREATE MATERIALIZED VIEW IF NOT EXISTS clicks_by_visitor_mv TO clicks_by_visitor AS
+CREATE OR REPLACE VIEW clicks_counted AS
+CREATE OR REPLACE VIEW clicks_daily AS
+CREATE OR REPLACE VIEW funnel AS
+INSERT INTO page_views
+ALTER TABLE clicks DELETE WHERE trigger = 'pageview' SETTINGS mutations_sync = 2
+ALTER TABLE clicks MODIFY COLUMN trigger LowCardinality(String)
+ALTER TABLE clicks_hourly MODIFY COLUMN clicks AggregateFunction(uniqCombined64, FixedString(16))
+INSERT INTO clicks_by_visitor
+DROP TABLE IF EXISTS clicks_hourly_rebuilt SYNC
+CREATE TABLE clicks_hourly_rebuilt AS clicks_hourly
+INSERT INTO clicks_hourly_rebuilt
+EXCHANGE TABLES clicks_hourly_rebuilt AND clicks_hourly
+DROP TABLE clicks_hourly_rebuilt SYNC
+DROP TABLE IF EXISTS clicks_minutely_rebuilt SYNC
+CREATE TABLE clicks_minutely_rebuilt AS clicks_minutely
+INSERT INTO clicks_minutely_rebuilt
+EXCHANGE TABLES clicks_minutely_rebuilt AND clicks_minutely
+DROP TABLE clicks_minutely_rebuilt SYNC
+-- 0016_names.sql
+ALTER TABLE stripe_events MODIFY COLUMN workspace LowCardinality(String)
+ALTER TABLE ledger MODIFY COLUMN workspace LowCardinality(String)
+ALTER TABLE ledger MODIFY COLUMN status Enum8('booked' = 1, 'held' = 2, 'superseded' = 3)
+ALTER TABLE ledger_log MODIFY COLUMN status Enum8('booked' = 1, 'held' = 2, 'superseded' = 3)
+ALTER TABLE ledger MODIFY COLUMN superseded_by String
+CREATE TABLE IF NOT EXISTS deferred_names
+ENGINE = ReplicatedReplacingMergeTree(done)
+-- 0018_click_days.sql
+ALTER TABLE clicks
+ALTER TABLE page_views
+ALTER TABLE clicks ADD INDEX IF NOT EXISTS by_time clicked_at TYPE minmax GRANULARITY 1
+ALTER TABLE clicks MATERIALIZE INDEX by_time SETTINGS mutations_sync = 2
+ALTER TABLE page_views ADD INDEX IF NOT EXISTS by_time viewed_at TYPE minmax GRANULARITY 1
+ALTER TABLE page_views MATERIALIZE INDEX by_time SETTINGS mutations_sync = 2
+CREATE TABLE IF NOT EXISTS click_days
+ENGINE = ReplicatedAggregatingMergeTree
+CREATE MATERIALIZED VIEW IF NOT EXISTS click_days_mv TO click_days AS
+CREATE MATERIALIZED VIEW IF NOT EXISTS click_days_of_page_views_mv TO click_days AS
+CREATE TABLE IF NOT EXISTS clicks_by_day
+ENGINE = ReplicatedReplacingMergeTree(computed_at)
+DROP TABLE IF EXISTS clicks_hourly_mv SYNC
+DROP TABLE IF EXISTS clicks_minutely_mv SYNC
+DROP TABLE IF EXISTS clicks_by_visitor_mv SYNC
+DROP TABLE IF EXISTS page_views_hourly_mv SYNC
+DROP TABLE IF EXISTS clicks_hourly SYNC
+DROP TABLE IF EXISTS clicks_minutely SYNC
+DROP TABLE IF EXISTS clicks_by_visitor SYNC
+DROP TABLE IF EXISTS page_views_hourly SYNC
+INSERT INTO click_days (workspace, day, changed_at, last_click_received)
+INSERT INTO click_days (workspace, day, changed_at, last_page_view_received)
+CREATE OR REPLACE VIEW click_days_open AS
+CREATE OR REPLACE VIEW clicks_seen AS
+CREATE OR REPLACE VIEW clicks_counted AS
+CREATE OR REPLACE VIEW clicks_by_day_computed AS
+CREATE OR REPLACE VIEW clicks_by_dimension AS
+CREATE OR REPLACE VIEW clicks_daily
+CREATE OR REPLACE VIEW clicks_hourly
+CREATE OR REPLACE VIEW page_views_hourly
+-- 0019_revenue_by_time.sql
+CREATE TABLE IF NOT EXISTS revenue_days
+ENGINE = ReplicatedReplacingMergeTree(version)
+CREATE MATERIALIZED VIEW IF NOT EXISTS revenue_days_mv TO revenue_days AS
+DROP TABLE IF EXISTS revenue_rebuilt SYNC
+CREATE TABLE revenue_rebuilt
+ENGINE = ReplicatedReplacingMergeTree(version, moved)
+INSERT INTO revenue_days
+INSERT INTO revenue_days
+INSERT INTO revenue_rebuilt
+EXCHANGE TABLES revenue_rebuilt AND revenue
+DROP TABLE revenue_rebuilt SYNC
+ALTER TABLE revenue_mv MODIFY QUERY
+CREATE OR REPLACE VIEW sales
+CREATE OR REPLACE VIEW customers
+CREATE OR REPLACE VIEW affiliates
+CREATE OR REPLACE VIEW links
+CREATE OR REPLACE VIEW channels
+-- 0020_questions.sql
+CREATE VIEW IF NOT EXISTS sale_touches AS
+CREATE VIEW IF NOT EXISTS channel_effects AS
+CREATE VIEW IF NOT EXISTS reporting_rates AS
+CREATE VIEW IF NOT EXISTS activity AS
+CREATE TABLE IF NOT EXISTS spend
+ENGINE = ReplicatedReplacingMergeTree(loaded_at)
+CREATE VIEW IF NOT EXISTS spend_shown AS
+CREATE TABLE IF NOT EXISTS ledger_written
+ENGINE = ReplicatedAggregatingMergeTree
+CREATE MATERIALIZED VIEW IF NOT EXISTS ledger_written_mv TO ledger_written AS
+INSERT INTO ledger_written (workspace, entry_id, version, written_at)
+-- 0021_earnings.sql
+CREATE TABLE IF NOT EXISTS earning_rules
+ENGINE = ReplicatedReplacingMergeTree
+CREATE TABLE IF NOT EXISTS earning_months
+ENGINE = ReplicatedReplacingMergeTree
+CREATE TABLE IF NOT EXISTS earning_lines
+ENGINE = ReplicatedReplacingMergeTree
+CREATE VIEW IF NOT EXISTS earnings AS
+CREATE VIEW IF NOT EXISTS statement_lines AS
+CREATE VIEW IF NOT EXISTS statements AS
+-- 0024_dead_letters_record_at.sql
+ALTER TABLE dead_letters
