@@ -56,7 +56,7 @@ var (
 	insert        = regexp.MustCompile(`^INSERT INTO `)
 	engine        = regexp.MustCompile(`\bENGINE = (\w+)(\([^()]*\))?`)
 	source        = regexp.MustCompile(`\b(?:FROM|JOIN)\s+` + identifier)
-	called        = regexp.MustCompile(`\b(?:FROM|JOIN)\s+(\w+)\(`)
+	called        = regexp.MustCompile(`\b(FROM|ARRAY JOIN|JOIN)\s+(\w+)\(`)
 	changesColumn = regexp.MustCompile(`\b(?:ADD|DROP|MODIFY|RENAME|COMMENT|CLEAR) COLUMN\b`)
 	// Alterations that ClickHouse does not replicate: each server needs its own.
 	notReplicated = regexp.MustCompile(`^\s*(?:MODIFY|RESET) SETTING\b|^\s*MODIFY COMMENT\b|^\s*COMMENT COLUMN\b|^\s*MODIFY QUERY\b`)
@@ -235,8 +235,8 @@ func (r rendering) qualified(text string) string {
 		return text
 	}
 	for _, at := range slices.Backward(called.FindAllStringSubmatchIndex(mask(text), -1)) {
-		if !slices.Contains(builtin, text[at[2]:at[3]]) {
-			text = text[:at[2]] + quoted(r.Database) + "." + text[at[2]:]
+		if text[at[2]:at[3]] != "ARRAY JOIN" && !slices.Contains(builtin, text[at[4]:at[5]]) {
+			text = text[:at[4]] + quoted(r.Database) + "." + text[at[4]:]
 		}
 	}
 	return text

@@ -107,8 +107,8 @@ func TestRender(t *testing.T) {
 		{onCluster, "CREATE MATERIALIZED VIEW m_mv TO m AS SELECT 'FROM clicks' FROM clicks", []string{
 			"CREATE MATERIALIZED VIEW m_mv ON CLUSTER `main` TO m AS SELECT 'FROM clicks' FROM clicks_local",
 		}},
-		{onCluster, "CREATE VIEW v AS SELECT * FROM numbers(2), activity(a = 1) JOIN activity(a = 2)", []string{
-			"CREATE VIEW v ON CLUSTER `main` AS SELECT * FROM numbers(2), activity(a = 1) JOIN `tributary`.activity(a = 2)",
+		{onCluster, "CREATE VIEW v AS SELECT * FROM numbers(2) JOIN activity(a = 2) ARRAY JOIN range(3) AS r", []string{
+			"CREATE VIEW v ON CLUSTER `main` AS SELECT * FROM numbers(2) JOIN `tributary`.activity(a = 2) ARRAY JOIN range(3) AS r",
 		}},
 		{onCluster, "DROP DATABASE IF EXISTS `shadow`", []string{"DROP DATABASE IF EXISTS `shadow` ON CLUSTER `main`"}},
 	} {

@@ -48,7 +48,8 @@ func ask(t testing.TB, dsn, statement string, parameters map[string]string) stri
 	if err != nil {
 		t.Fatal(err)
 	}
-	values := url.Values{"database": {strings.TrimPrefix(u.Path, "/")}}
+	values := u.Query() // settings
+	values.Set("database", strings.TrimPrefix(u.Path, "/"))
 	for name, value := range parameters {
 		if strings.Contains(statement, "{"+name+":") {
 			values.Set("param_"+name, value)

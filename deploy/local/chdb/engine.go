@@ -27,6 +27,11 @@ type Option func(*Engine)
 // refused with NOT_ENOUGH_SPACE (243).
 func WithMinFreeBytes(n uint64) Option { return func(e *Engine) { e.minFree = n } }
 
+// WithClusters gives the engine the clusters of a configuration
+// (https://clickhouse.com/docs/engines/table-engines/special/distributed#distributed-clusters), so that
+// Distributed tables can be made and queries of them analysed. It reaches none of their servers.
+func WithClusters(remoteServers string) Option { return func(e *Engine) { e.clusters = remoteServers } }
+
 // Engine is an open ClickHouse engine with its data directory. Its methods are
 // safe for concurrent use.
 type Engine struct {
@@ -39,6 +44,7 @@ type Engine struct {
 	passwords    map[string]string // nil: none are asked
 	grants       string            // what the engine's one user may do
 	configFile   string            // the argument that confines the engine
+	clusters     string            // of its configuration
 
 	// keeper is never lent: libchdb shuts the engine down when the last
 	// connection closes, and booting it repeatedly in one process is

@@ -23,6 +23,14 @@ import (
 // missing engine a failure instead of a reason to skip.
 const RequireVariable = "CI_REAL_SERVICES"
 
+// Cluster is a cluster of two shards that the engine knows. Nothing answers at their addresses.
+const Cluster = "two_shards"
+
+const twoShards = `<remote_servers><two_shards>
+    <shard><internal_replication>true</internal_replication><replica><host>127.0.0.1</host><port>1</port></replica></shard>
+    <shard><internal_replication>true</internal_replication><replica><host>127.0.0.1</host><port>2</port></replica></shard>
+  </two_shards></remote_servers>`
+
 var (
 	once    sync.Once
 	engine  *chdb.Engine
@@ -86,7 +94,7 @@ func start() {
 		failure = fmt.Errorf("make data directory: %w", err)
 		return
 	}
-	if engine, err = chdb.Open(library, dir); err != nil {
+	if engine, err = chdb.Open(library, dir, chdb.WithClusters(twoShards)); err != nil {
 		failure = err
 		return
 	}
