@@ -50,6 +50,23 @@ func Detect(ctx context.Context, db *sql.DB, cluster string) (Layout, error) {
 	return s.layout(cluster)
 }
 
+// LayoutQuery asks on what a database with tables stands. LayoutOf reads its one row.
+const LayoutQuery = `SELECT
+    currentDatabase(),
+    (SELECT toString(any(engine)) FROM system.databases WHERE name = currentDatabase()),
+    (SELECT toString(any(value)) FROM system.settings WHERE name = 'cloud_mode'),
+    (SELECT toString(any(engine_full)) FROM system.tables WHERE database = currentDatabase() AND name = 'ledger'),
+    (SELECT toString(any(engine_full)) FROM system.tables WHERE database = currentDatabase() AND name = 'clicks')`
+
+// LayoutOf returns the layout of a database that has tables. scan is of LayoutQuery's row.
+func LayoutOf(scan func(columns ...any) error) (Layout, error) {
+	s := new(seen)
+	if err := scan(&s.database, &s.databaseEngine, &s.cloud, &s.ledger, &s.clicks); err != nil {
+		return Layout{}, fmt.Errorf("read on what the database stands: %w", err)
+	}
+	return s.layout("")
+}
+
 // distributedOver finds the cluster in the engine of a Distributed table.
 var distributedOver = regexp.MustCompile(`^Distributed\('([^']+)'`)
 
@@ -112,12 +129,7 @@ func (s *seen) fit(cluster string) error {
 
 func look(ctx context.Context, db *sql.DB, cluster string) (*seen, error) {
 	s := new(seen)
-	const query = `SELECT
-    currentDatabase(),
-    (SELECT toString(any(engine)) FROM system.databases WHERE name = currentDatabase()),
-    (SELECT toString(any(value)) FROM system.settings WHERE name = 'cloud_mode'),
-    (SELECT toString(any(engine_full)) FROM system.tables WHERE database = currentDatabase() AND name = 'ledger'),
-    (SELECT toString(any(engine_full)) FROM system.tables WHERE database = currentDatabase() AND name = 'clicks'),
+	const query = LayoutQuery + `,
     (SELECT toString(anyIf(substitution, macro = 'shard')) FROM system.macros),
     (SELECT toString(anyIf(substitution, macro = 'replica')) FROM system.macros),
     (SELECT uniqExact(host_name, port) FROM system.clusters WHERE cluster = ?),

@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -52,8 +53,11 @@ func takeLease(ctx context.Context, db *sql.DB) (_ *lease, held context.Context,
 	}
 	_, err = db.ExecContext(ctx, fmt.Sprintf("INSERT INTO %s SETTINGS keeper_map_strict_mode = 1 "+
 		"SELECT 'migrate', '%s', now64(3) + INTERVAL %d SECOND", leaseTable, l.owner, int(leaseFor.Seconds())))
+	if err != nil && strings.Contains(err.Error(), "Node exists") { // Keeper's words
+		return nil, nil, ErrLeased
+	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("%w: %w", ErrLeased, err)
+		return nil, nil, fmt.Errorf("take the lease: %w", err)
 	}
 	held, lose := context.WithCancelCause(ctx)
 	go l.renew(held, lose)

@@ -100,12 +100,12 @@ func (e *Engine) confine() (argument string, err error) {
 		fmt.Fprintf(&fixed, "<%s><const/></%s>", name, name)
 	}
 	config, users := filepath.Join(e.dataDir, "config.xml"), filepath.Join(e.dataDir, "users.xml")
-	distributed := ""
-	if e.clusters != "" {
-		distributed = "<query>GRANT TABLE ENGINE ON Distributed</query>"
+	more := ""
+	if e.configuration != "" {
+		more = "<query>GRANT TABLE ENGINE ON Distributed, TABLE ENGINE ON KeeperMap</query>"
 	}
-	fill := strings.NewReplacer("DISTRIBUTED", distributed, "DIRECTORY", escapeXML(e.dataDir), "USERS", escapeXML(users),
-		"GRANTS", e.grants, "FIXED", fixed.String(), "CLUSTERS", e.clusters)
+	fill := strings.NewReplacer("MORE", more, "DIRECTORY", escapeXML(e.dataDir), "USERS", escapeXML(users),
+		"GRANTS", e.grants, "FIXED", fixed.String(), "CONFIGURATION", e.configuration)
 	for path, text := range map[string]string{config: configXML, users: usersXML} {
 		if err := os.WriteFile(path, []byte(fill.Replace(text)), 0o600); err != nil {
 			return "", fmt.Errorf("write configuration: %w", err)
@@ -119,7 +119,7 @@ const configXML = `<clickhouse>
   <user_files_path>DIRECTORY/user_files/</user_files_path>
   <user_scripts_path>DIRECTORY/user_scripts/</user_scripts_path>
   <format_schema_path>DIRECTORY/format_schemas/</format_schema_path>
-  CLUSTERS
+  CONFIGURATION
 </clickhouse>
 `
 
@@ -131,7 +131,7 @@ const usersXML = `<clickhouse>
       <networks><ip>::/0</ip></networks>
       <profile>default</profile>
       <quota>default</quota>
-      <grants><query>GRANTS</query>DISTRIBUTED</grants>
+      <grants><query>GRANTS</query>MORE</grants>
     </default>
   </users>
   <quotas><default/></quotas>

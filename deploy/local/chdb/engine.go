@@ -27,24 +27,25 @@ type Option func(*Engine)
 // refused with NOT_ENOUGH_SPACE (243).
 func WithMinFreeBytes(n uint64) Option { return func(e *Engine) { e.minFree = n } }
 
-// WithClusters gives the engine the clusters of a configuration
-// (https://clickhouse.com/docs/engines/table-engines/special/distributed#distributed-clusters), so that
-// Distributed tables can be made and queries of them analysed. It reaches none of their servers.
-func WithClusters(remoteServers string) Option { return func(e *Engine) { e.clusters = remoteServers } }
+// WithConfiguration adds elements of a server's configuration
+// (https://clickhouse.com/docs/operations/configuration-files), for tests: clusters, so that Distributed
+// tables can be made and queries of them analysed, macros, or a Keeper. The engine's user may then also
+// make tables of the engines Distributed and KeeperMap.
+func WithConfiguration(elements string) Option { return func(e *Engine) { e.configuration = elements } }
 
 // Engine is an open ClickHouse engine with its data directory. Its methods are
 // safe for concurrent use.
 type Engine struct {
-	lib          *library
-	dataDir      string
-	minFree      uint64
-	queueTimeout time.Duration
-	slots        chan struct{}
-	identity     identity
-	passwords    map[string]string // nil: none are asked
-	grants       string            // what the engine's one user may do
-	configFile   string            // the argument that confines the engine
-	clusters     string            // of its configuration
+	lib           *library
+	dataDir       string
+	minFree       uint64
+	queueTimeout  time.Duration
+	slots         chan struct{}
+	identity      identity
+	passwords     map[string]string // nil: none are asked
+	grants        string            // what the engine's one user may do
+	configFile    string            // the argument that confines the engine
+	configuration string            // added to its own
 
 	// keeper is never lent: libchdb shuts the engine down when the last
 	// connection closes, and booting it repeatedly in one process is

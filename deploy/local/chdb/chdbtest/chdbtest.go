@@ -94,7 +94,7 @@ func start() {
 		failure = fmt.Errorf("make data directory: %w", err)
 		return
 	}
-	if engine, err = chdb.Open(library, dir, chdb.WithClusters(twoShards)); err != nil {
+	if engine, err = chdb.Open(library, dir, chdb.WithConfiguration(twoShards)); err != nil {
 		failure = err
 		return
 	}
