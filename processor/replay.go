@@ -146,6 +146,14 @@ func (c *replayRebuildCommand) Run(ctx context.Context, log *slog.Logger) error 
 		}
 		log.Info("the ledger was booked by older rules: everything is booked again", "rules", rules, "now", sql.LedgerRules)
 	}
+	layout, err := live.Layout(ctx)
+	if err != nil {
+		return err
+	}
+	if c.Exchange && (layout.Kind == sql.ReplicatedDatabase || layout.Kind == sql.Cloud) {
+		return fmt.Errorf("a %s exchanges no tables of two databases (hint: build and compare without --exchange; then name "+
+			"the database NAME_replay in --clickhouse-dsn of every program, one after the other)", layout.Kind)
+	}
 	database, err := live.Database(ctx)
 	if err != nil {
 		return err

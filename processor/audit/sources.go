@@ -3,6 +3,7 @@ package audit
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -130,8 +131,7 @@ func repairSources(ctx context.Context, live *clickhouse.Store, shadow string) e
 FROM (SELECT ` + key + `, ` + content + ` AS h FROM ` + shadowTable + ` FINAL) AS s
 INNER JOIN (SELECT ` + key + `, ` + content + ` AS h FROM ` + liveTable + ` FINAL) AS l
     USING (` + key + `) WHERE s.h != l.h`
-			err := live.Exec(ctx, "ALTER TABLE "+liveTable+" DELETE WHERE ("+t.key+") IN ("+altered+")")
-			if err != nil {
+			if err := deleteKeys(ctx, live, liveTable, t.key, altered); err != nil {
 				return err
 			}
 		}
@@ -142,6 +142,26 @@ INNER JOIN (SELECT ` + key + `, ` + content + ` AS h FROM ` + liveTable + ` FINA
 		}
 	}
 	return nil
+}
+
+// deleteKeys deletes the rows of the keys that a query returns. The keys are read first: replicas, which
+// each execute a deletion for themselves, could find different ones, and ClickHouse refuses a subquery
+// there.
+func deleteKeys(ctx context.Context, s *clickhouse.Store, table, key, query string) error {
+	const hash = "lower(hex(sipHash128("
+	var keys []string
+	err := s.Each(ctx, func(rows driver.Rows) error {
+		var k string
+		err := rows.Scan(&k)
+		keys = append(keys, k)
+		return err
+	}, "SELECT DISTINCT "+hash+key+"))) FROM ("+query+")")
+	for chunk := range slices.Chunk(keys, 1000) {
+		if err == nil {
+			err = s.Exec(ctx, "ALTER TABLE "+table+" DELETE WHERE has(?, "+hash+key+"))))", clickhouse.Strings(chunk))
+		}
+	}
+	return err
 }
 
 // deleteUnexplained deletes ledger entries that no record explains, and their rows of revenue.

@@ -7,6 +7,8 @@ import (
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	"tributary/sql"
 )
 
 // quoted returns a name as an identifier of a statement.
@@ -29,15 +31,44 @@ func (s *Store) Database(ctx context.Context) (string, error) {
 	return database, err
 }
 
-// Exec runs one statement and waits until its mutations are done. It tries once: unlike the inserts
-// and lookups of consumers, it serves a command, whose user sees the error.
+// Exec runs one statement, as the layout of the tables has it (sql.Layout.Render), and waits until its
+// mutations are done on every server, or for as long as ClickHouse waits for one that does not answer.
+// It tries once: unlike the inserts and lookups of consumers, it serves a command, whose user sees the
+// error.
 func (s *Store) Exec(ctx context.Context, statement string, args ...any) error {
-	settings := clickhouse.Settings{"wait_end_of_query": 1, "mutations_sync": 2}
-	if err := s.conn.Exec(clickhouse.Context(ctx, clickhouse.WithSettings(settings)), statement, args...); err != nil {
-		line, _, _ := strings.Cut(statement, "\n")
-		return fmt.Errorf("%s: %w", line, err)
+	layout, err := s.Layout(ctx)
+	if err != nil {
+		return err
+	}
+	statements, err := layout.Render(statement)
+	if err != nil {
+		return err
+	}
+	settings := sql.Settings()
+	settings["wait_end_of_query"] = 1
+	for _, statement := range statements {
+		given := args
+		if !strings.Contains(statement, "?") { // what makes a Distributed table anew
+			given = nil
+		}
+		if err := s.conn.Exec(clickhouse.Context(ctx, clickhouse.WithSettings(settings)), statement, given...); err != nil {
+			line, _, _ := strings.Cut(statement, "\n")
+			return fmt.Errorf("%s: %w", line, err)
+		}
 	}
 	return nil
+}
+
+// Layout returns how the tables lie on the servers. It asks once.
+func (s *Store) Layout(ctx context.Context) (sql.Layout, error) {
+	if known := s.layout.Load(); known != nil {
+		return *known, nil
+	}
+	layout, err := sql.LayoutOf(s.conn.QueryRow(ctx, sql.LayoutQuery).Scan)
+	if err == nil {
+		s.layout.Store(&layout)
+	}
+	return layout, err
 }
 
 // Each calls one for every row of a query, in the query's order. It tries once, like Exec: rows may
