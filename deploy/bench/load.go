@@ -169,7 +169,7 @@ func (r *loading) connect(ctx context.Context, addr string) error {
 	}
 	db := clickhouse.OpenDB(options)
 	defer db.Close()
-	if err := sql.EnsureDatabase(ctx, db, "tributary"); err != nil {
+	if err := sql.EnsureDatabase(ctx, db, "tributary", sql.Layout{}); err != nil {
 		return err
 	}
 	options.Auth.Database = "tributary"

@@ -145,6 +145,26 @@ ALTER TABLE ledger_log MODIFY COLUMN status Enum8('booked' = 1, 'held' = 2, 'sup
 ALTER TABLE ledger MODIFY COLUMN superseded_by String
 CREATE TABLE IF NOT EXISTS deferred_names ON CLUSTER `main`
 ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/{uuid}', '{shard}-{replica}', done)
+-- 0017_clicks_granules.sql
+CREATE TABLE IF NOT EXISTS clicks_0017_local ON CLUSTER `main` AS clicks_local
+CREATE OR REPLACE TABLE clicks_0017 ON CLUSTER `main` AS clicks_0017_local
+ENGINE = Distributed('main', 'tributary', 'clicks_0017_local', cityHash64(click_id))
+ALTER TABLE clicks_local ON CLUSTER `main` ATTACH PARTITION ALL FROM clicks_0017_local
+DROP TABLE clicks_0017 ON CLUSTER `main` SETTINGS max_table_size_to_drop = 0
+DROP TABLE clicks_0017_local ON CLUSTER `main` SETTINGS max_table_size_to_drop = 0
+CREATE TABLE clicks_0017_local ON CLUSTER `main`
+ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/{uuid}/{shard}', '{replica}', version)
+CREATE OR REPLACE TABLE clicks_0017 ON CLUSTER `main` AS clicks_0017_local
+ENGINE = Distributed('main', 'tributary', 'clicks_0017_local', cityHash64(click_id))
+ALTER TABLE clicks_0017_local ON CLUSTER `main` ATTACH PARTITION ALL FROM clicks_local
+EXCHANGE TABLES clicks_local AND clicks_0017_local ON CLUSTER `main`
+CREATE OR REPLACE TABLE clicks ON CLUSTER `main` AS clicks_local
+ENGINE = Distributed('main', 'tributary', 'clicks_local', cityHash64(click_id))
+CREATE OR REPLACE TABLE clicks_0017 ON CLUSTER `main` AS clicks_0017_local
+ENGINE = Distributed('main', 'tributary', 'clicks_0017_local', cityHash64(click_id))
+INSERT INTO clicks SELECT * FROM clicks_0017 WHERE _part IN
+DROP TABLE clicks_0017 ON CLUSTER `main` SETTINGS max_table_size_to_drop = 0
+DROP TABLE clicks_0017_local ON CLUSTER `main` SETTINGS max_table_size_to_drop = 0
 -- 0018_click_days.sql
 ALTER TABLE clicks_local ON CLUSTER `main`
 CREATE OR REPLACE TABLE clicks ON CLUSTER `main` AS clicks_local

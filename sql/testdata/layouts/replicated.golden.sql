@@ -129,6 +129,16 @@ ALTER TABLE ledger_log MODIFY COLUMN status Enum8('booked' = 1, 'held' = 2, 'sup
 ALTER TABLE ledger MODIFY COLUMN superseded_by String
 CREATE TABLE IF NOT EXISTS deferred_names
 ENGINE = ReplicatedReplacingMergeTree(done)
+-- 0017_clicks_granules.sql
+CREATE TABLE IF NOT EXISTS clicks_0017 AS clicks
+ALTER TABLE clicks ATTACH PARTITION ALL FROM clicks_0017
+DROP TABLE clicks_0017 SETTINGS max_table_size_to_drop = 0
+CREATE TABLE clicks_0017
+ENGINE = ReplicatedReplacingMergeTree(version)
+ALTER TABLE clicks_0017 ATTACH PARTITION ALL FROM clicks
+EXCHANGE TABLES clicks AND clicks_0017
+INSERT INTO clicks SELECT * FROM clicks_0017 WHERE _part IN
+DROP TABLE clicks_0017 SETTINGS max_table_size_to_drop = 0
 -- 0018_click_days.sql
 ALTER TABLE clicks
 ALTER TABLE page_views
