@@ -55,6 +55,8 @@ var insertSettings = clickhouse.Settings{
 	"max_insert_block_size": 1 << 20,
 	"insert_deduplicate":    0,
 	"deduplicate_insert":    "disable",
+	// Into a sharded table: an INSERT ends when the shards have the rows. Offsets are committed then.
+	"distributed_foreground_insert": 1,
 }
 
 // lookupSettings keep the lookups exact under FINAL: a filter on a mutable column that is evaluated
@@ -65,14 +67,12 @@ var lookupSettings = clickhouse.Settings{
 	"max_query_size":                       16 << 20, // a lookup carries its keys in its text
 }
 
-// clusterSettings hold for every statement. They change nothing on a single server. Where clicks are
-// sharded, an INSERT ends when its shards have the rows, and not before: offsets are committed then. A
-// lookup by id asks the shards that can have it. Of two sharded tables in one query the second is read
-// whole and sent to the shards; ClickHouse would refuse the query.
+// clusterSettings hold for every statement, unless the DSN has others. They change nothing on a single
+// server. Where clicks are sharded, a lookup by id asks the shards that can have it. Of two sharded
+// tables in one query the second is read whole and sent to the shards; ClickHouse would refuse the query.
 var clusterSettings = clickhouse.Settings{
-	"distributed_foreground_insert": 1,
-	"optimize_skip_unused_shards":   1,
-	"distributed_product_mode":      "global",
+	"optimize_skip_unused_shards": 1,
+	"distributed_product_mode":    "global",
 }
 
 // Open checks the DSN (clickhouse://host:9000/database for the native protocol,
@@ -90,7 +90,6 @@ func Open(dsn string, log *slog.Logger, reg prometheus.Registerer) (*Store, erro
 	}
 	settings := maps.Clone(clusterSettings)
 	maps.Copy(settings, options.Settings)
-	settings["distributed_foreground_insert"] = 1
 	options.Settings = settings
 	if options.ConnOpenStrategy == clickhouse.ConnOpenInOrder {
 		options.DialStrategy = stayWithOne()
