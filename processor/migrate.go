@@ -3,13 +3,18 @@ package main
 import (
 	"context"
 	databasesql "database/sql"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
 	"sync/atomic"
+	"time"
 
-	"github.com/ClickHouse/clickhouse-go/v2"
+	clickhousego "github.com/ClickHouse/clickhouse-go/v2"
 
+	"tributary/processor/clickhouse"
+	"tributary/processor/retention"
+	"tributary/schemas"
 	"tributary/sql"
 )
 
@@ -17,6 +22,8 @@ type migrateCommand struct {
 	clickhouseSettings
 	Cluster string `help:"Cluster of system.clusters on whose servers an empty database is laid out: clicks sharded, money on each. Not for a single server, a Replicated database, ClickHouse Cloud, or tables that are there." placeholder:"NAME"`
 	Print   bool   `help:"Print the statements as they are executed on this ClickHouse, and execute none."`
+
+	Workspaces string `help:"JSON array of workspaces, the edge's too: their retention_days are put in force. Without it, what is in force stays." type:"path" placeholder:"FILE"`
 }
 
 func (c *migrateCommand) Run(ctx context.Context, log *slog.Logger) error {
@@ -34,7 +41,55 @@ func (c *migrateCommand) Run(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	return migrate(ctx, c.ClickhouseDSN, on, func(step string) { log.Info("migrate", "step", step) })
+	var workspaces []schemas.Workspace
+	if c.Workspaces != "" {
+		if workspaces, err = schemas.ReadWorkspaces(c.Workspaces); err != nil {
+			return err
+		}
+	}
+	if err := migrate(ctx, c.ClickhouseDSN, on, func(step string) { log.Info("migrate", "step", step) }); err != nil {
+		return err
+	}
+	switch {
+	case c.Workspaces == "":
+		return nil
+	case on.Kind == sql.Cluster && retention.Shortest(workspaces) > 0:
+		return errors.New("retention_days is not put in force on sharded tables " +
+			"(hint: ALTER TABLE … ON CLUSTER … MODIFY COLUMN … TTL, as PRIVACY.md lists the columns)")
+	}
+	store, err := c.open(ctx, log)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	return retain(ctx, store, workspaces, log)
+}
+
+// retain puts the retention of the workspaces in force.
+func retain(ctx context.Context, store *clickhouse.Store, workspaces []schemas.Workspace, log *slog.Logger) error {
+	changed, err := retention.Apply(ctx, store, workspaces)
+	for _, table := range changed {
+		log.Info("retention is in force", "table", table)
+	}
+	return err
+}
+
+// retentionWarning says that the tables keep what the workspaces file says they should not; "" if they do
+// not, and while neither can be asked.
+func retentionWarning(ctx context.Context, store *clickhouse.Store, file string) string {
+	if file == "" {
+		return ""
+	}
+	workspaces, err := schemas.ReadWorkspaces(file)
+	if err != nil {
+		return "" // the reloader says so
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	if differs, err := retention.Differs(ctx, store, workspaces); err != nil || !differs {
+		return ""
+	}
+	return "retention_days of the workspaces file is not in force (hint: processor migrate --workspaces FILE)"
 }
 
 func (c *migrateCommand) print(ctx context.Context) error {
@@ -52,18 +107,18 @@ func (c *migrateCommand) print(ctx context.Context) error {
 
 // detect returns the layout of the database that a DSN names.
 func detect(ctx context.Context, dsn, cluster string) (sql.Layout, error) {
-	options, err := clickhouse.ParseDSN(dsn)
+	options, err := clickhousego.ParseDSN(dsn)
 	if err != nil {
 		return sql.Layout{}, fmt.Errorf("read --clickhouse-dsn: %w", err)
 	}
-	db := clickhouse.OpenDB(options)
+	db := clickhousego.OpenDB(options)
 	defer db.Close()
 	return sql.Detect(ctx, db, cluster)
 }
 
 // ensureDatabase creates the database that a DSN names, if it is missing.
 func ensureDatabase(ctx context.Context, dsn string, on sql.Layout) error {
-	options, err := clickhouse.ParseDSN(dsn)
+	options, err := clickhousego.ParseDSN(dsn)
 	if err != nil {
 		return fmt.Errorf("read --clickhouse-dsn: %w", err)
 	}
@@ -72,7 +127,7 @@ func ensureDatabase(ctx context.Context, dsn string, on sql.Layout) error {
 		return nil
 	}
 	options.Auth.Database = "default" // the database cannot be created over a connection that is already in it
-	db := clickhouse.OpenDB(options)
+	db := clickhousego.OpenDB(options)
 	defer db.Close()
 	return sql.EnsureDatabase(ctx, db, database, on)
 }
@@ -91,7 +146,7 @@ func migrateBeside(ctx context.Context, live, dsn string, progress func(string))
 
 // migrate brings the tables of the database that a DSN names up to date.
 func migrate(ctx context.Context, dsn string, on sql.Layout, progress func(string)) error {
-	options, err := clickhouse.ParseDSN(dsn)
+	options, err := clickhousego.ParseDSN(dsn)
 	if err != nil {
 		return fmt.Errorf("read --clickhouse-dsn: %w", err)
 	}
@@ -102,7 +157,7 @@ func migrate(ctx context.Context, dsn string, on sql.Layout, progress func(strin
 	given := options.Settings
 	options.Settings = sql.Settings()
 	maps.Copy(options.Settings, given)
-	db := clickhouse.OpenDB(options)
+	db := clickhousego.OpenDB(options)
 	defer db.Close()
 	return on.Migrate(ctx, db, progress)
 }
@@ -115,11 +170,11 @@ type schema struct {
 
 // openSchema does not connect.
 func openSchema(dsn string) (*schema, error) {
-	options, err := clickhouse.ParseDSN(dsn)
+	options, err := clickhousego.ParseDSN(dsn)
 	if err != nil {
 		return nil, fmt.Errorf("read --clickhouse-dsn: %w", err)
 	}
-	return &schema{db: clickhouse.OpenDB(options)}, nil
+	return &schema{db: clickhousego.OpenDB(options)}, nil
 }
 
 func (s *schema) close() { _ = s.db.Close() }

@@ -156,8 +156,8 @@ func (p *Parts) read(query string, rank *int) {
 	for query != "" {
 		var pair string
 		pair, query, _ = strings.Cut(query, "&")
-		key, value, _ := strings.Cut(pair, "=")
-		if value == "" {
+		key, value, given := strings.Cut(pair, "=")
+		if !given {
 			continue
 		}
 		// Long names are none of ours; this bounds the work of the line below.
@@ -189,6 +189,8 @@ func (p *Parts) read(query string, rank *int) {
 			found := ""
 			if keep(&found, value, maxClickID); found != "" {
 				p.AdNetwork, p.AdClickID, *rank = id.network, found, id.rank
+			} else if p.AdNetwork == "" {
+				p.AdNetwork = id.network // the edge takes the id out where the visitor did not consent
 			}
 		}
 	}
