@@ -26,6 +26,7 @@ import (
 	"net/netip"
 
 	"tributary/ingest/clicks"
+	"tributary/ingest/geo"
 	"tributary/ingest/publish"
 	"tributary/schemas"
 	"tributary/schemas/program"
@@ -39,6 +40,9 @@ type clicksCommand struct {
 	SecretKey      string   `help:"A secret key of the only workspace, for leads and imports; at least 16 bytes. Better in a file."`
 	SecretKeyFile  string   `placeholder:"FILE" help:"File that holds --secret-key; read again on change and on SIGHUP."`
 	TrustedProxies []string `placeholder:"CIDR,…" help:"Believe X-Forwarded-For and country headers of connections from these networks."`
+
+	Geo         []string `placeholder:"FILE" help:"MaxMind DB file of cities, countries or autonomous systems, by which a click's place and kind of network are found; repeat for several, the first that knows a country counts. Read again on change and on SIGHUP."`
+	Datacenters string   `placeholder:"FILE" help:"CSV \"asn,name\" of the autonomous systems whose clicks are flagged as datacenters', instead of the built-in list; needs a --geo file of autonomous systems. Read again on change and on SIGHUP."`
 
 	IdentitySecret     string `help:"Secret of the daily identity hashes, at least 16 bytes; equal on all edges. Without it, random at every start. Better in a file."`
 	IdentitySecretFile string `placeholder:"FILE" help:"File that holds --identity-secret."`
@@ -82,7 +86,9 @@ func (c *clicksCommand) configs() (clicks.Config, publish.Config, error) {
 	}
 	directory, err := c.directory(string(edge.EmailKey))
 	edge.Workspaces = directory
-	faults = append(faults, err, edge.Validate())
+	places, geoErr := geo.Open(c.Geo, c.Datacenters)
+	edge.Geo = places
+	faults = append(faults, err, geoErr, edge.Validate())
 	kafka, err := c.config(schemas.TopicClicks, schemas.TopicLeads, schemas.TopicStripe)
 	if c.spoolFlags.apply(&kafka); err == nil {
 		err = kafka.Validate()
@@ -107,6 +113,20 @@ func (c *clicksCommand) directory(emailKey string) (*clicks.Directory, error) {
 	return directory, errors.Join(faults...)
 }
 
+// reload reads again what the edge can replace. Each kind is replaced if it is good, whatever is wrong with
+// the other.
+func (c *clicksCommand) reload(edge *clicks.Config) error {
+	directory, workspacesErr := c.directory(string(edge.EmailKey))
+	if workspacesErr == nil {
+		edge.Workspaces.Replace(directory)
+	}
+	places, geoErr := geo.Open(c.Geo, c.Datacenters)
+	if geoErr == nil {
+		edge.Geo.Replace(places)
+	}
+	return errors.Join(workspacesErr, geoErr)
+}
+
 // Run serves until ctx ends.
 func (c *clicksCommand) Run(ctx context.Context, p *process, log *slog.Logger) error {
 	edge, kafka, err := c.configs()
@@ -117,13 +137,8 @@ func (c *clicksCommand) Run(ctx context.Context, p *process, log *slog.Logger) e
 		return c.checked(ctx, p, "clicks", &c.kafkaFlags, kafka.Topics...)
 	}
 	registry := program.NewRegistry()
-	reloader := program.NewReloader([]string{c.Workspaces, c.SecretKeyFile}, func() error {
-		directory, err := c.directory(string(edge.EmailKey))
-		if err == nil {
-			edge.Workspaces.Replace(directory)
-		}
-		return err
-	}, log, registry)
+	files := append([]string{c.Workspaces, c.SecretKeyFile, c.Datacenters}, c.Geo...)
+	reloader := program.NewReloader(files, func() error { return c.reload(&edge) }, log, registry)
 	edge.Registry, kafka.Registry = registry, registry
 	edge.Logger, kafka.Logger = log, log
 

@@ -45,7 +45,7 @@ type Click struct {
 	// Of the visitor. Empty in a vouched click: the backend gave none (user_agent is optional there), which says nothing
 	// about the visitor. Empty in any other click: the client sent no User-Agent.
 	UserAgent string `protobuf:"bytes,13,opt,name=user_agent,json=userAgent,proto3" json:"user_agent,omitempty"`
-	// ISO 3166-1 alpha-2, upper case, from a trusted proxy's header or the secret key's caller; empty when unknown.
+	// ISO 3166-1 alpha-2, upper case, from a trusted proxy's header, the edge's --geo files or the secret key's caller; empty when unknown.
 	Country string `protobuf:"bytes,14,opt,name=country,proto3" json:"country,omitempty"`
 	Region  string `protobuf:"bytes,15,opt,name=region,proto3" json:"region,omitempty"`
 	City    string `protobuf:"bytes,16,opt,name=city,proto3" json:"city,omitempty"`
@@ -57,7 +57,13 @@ type Click struct {
 	Properties map[string]string `protobuf:"bytes,19,rep,name=properties,proto3" json:"properties,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// A secret key of the workspace came with the request: a backend wrote this click, and what it says may be trusted.
 	// False: anybody may have written it. Records from before 2026-11-25 lack the field and count as written by anybody.
-	Vouched       bool `protobuf:"varint,20,opt,name=vouched,proto3" json:"vouched,omitempty"`
+	Vouched bool `protobuf:"varint,20,opt,name=vouched,proto3" json:"vouched,omitempty"`
+	// AF, AN, AS, EU, NA, OC or SA; empty when unknown.
+	Continent string `protobuf:"bytes,21,opt,name=continent,proto3" json:"continent,omitempty"`
+	// The visitor's address is of a network that hosts servers (ingest/geo/datacenters.csv).
+	Datacenter bool `protobuf:"varint,22,opt,name=datacenter,proto3" json:"datacenter,omitempty"`
+	// A browser's Sec-Purpose header says that it fetches before anybody asked for it: prefetch or prerender. Else empty.
+	Purpose       string `protobuf:"bytes,23,opt,name=purpose,proto3" json:"purpose,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -232,11 +238,32 @@ func (x *Click) GetVouched() bool {
 	return false
 }
 
+func (x *Click) GetContinent() string {
+	if x != nil {
+		return x.Continent
+	}
+	return ""
+}
+
+func (x *Click) GetDatacenter() bool {
+	if x != nil {
+		return x.Datacenter
+	}
+	return false
+}
+
+func (x *Click) GetPurpose() string {
+	if x != nil {
+		return x.Purpose
+	}
+	return ""
+}
+
 var File_click_proto protoreflect.FileDescriptor
 
 const file_click_proto_rawDesc = "" +
 	"\n" +
-	"\vclick.proto\x12\ftributary.v1\"\xa3\x05\n" +
+	"\vclick.proto\x12\ftributary.v1\"\xfb\x05\n" +
 	"\x05Click\x12\x1c\n" +
 	"\tworkspace\x18\x01 \x01(\tR\tworkspace\x12\x19\n" +
 	"\bclick_id\x18\x02 \x01(\fR\aclickId\x12\x1d\n" +
@@ -266,7 +293,12 @@ const file_click_proto_rawDesc = "" +
 	"\n" +
 	"properties\x18\x13 \x03(\v2#.tributary.v1.Click.PropertiesEntryR\n" +
 	"properties\x12\x18\n" +
-	"\avouched\x18\x14 \x01(\bR\avouched\x1a=\n" +
+	"\avouched\x18\x14 \x01(\bR\avouched\x12\x1c\n" +
+	"\tcontinent\x18\x15 \x01(\tR\tcontinent\x12\x1e\n" +
+	"\n" +
+	"datacenter\x18\x16 \x01(\bR\n" +
+	"datacenter\x12\x18\n" +
+	"\apurpose\x18\x17 \x01(\tR\apurpose\x1a=\n" +
 	"\x0fPropertiesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\x13Z\x11tributary/schemasb\x06proto3"

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/valyala/fasthttp"
+
+	"tributary/ingest/geo"
 )
 
 // clientAddress is the visitor's address: the connection's, unless that is a trusted proxy's. Then
@@ -89,12 +91,54 @@ func addressOf(a net.Addr) netip.Addr {
 	return netip.Addr{}
 }
 
-// Headers in which content networks and platforms tell the visitor's country, region and city.
+// Headers in which content networks and platforms tell the visitor's place.
 var (
 	countryHeaders = []string{"Cf-Ipcountry", "X-Vercel-Ip-Country", "Cloudfront-Viewer-Country", "X-Appengine-Country", "X-Country-Code"}
 	regionHeaders  = []string{"Cf-Region-Code", "X-Vercel-Ip-Country-Region", "Cloudfront-Viewer-Country-Region", "X-Appengine-Region"}
 	cityHeaders    = []string{"Cf-Ipcity", "X-Vercel-Ip-City", "Cloudfront-Viewer-City", "X-Appengine-City"}
+
+	continentHeaders = []string{"Cf-Ipcontinent", "X-Vercel-Ip-Continent"}
+	purposeHeaders   = []string{"Sec-Purpose", "Purpose", "X-Purpose", "X-Moz"}
 )
+
+// place is where the visitor is. A trusted proxy's headers go before the files, which may add to
+// the same country.
+func (s *Server) place(h *fasthttp.RequestHeader, addr netip.Addr, trusted bool) geo.Place {
+	place := s.cfg.Geo.Lookup(addr)
+	if !trusted {
+		return place
+	}
+	country, _ := countryCode(b2s(firstHeader(h, countryHeaders)))
+	region := clean(cut(b2s(firstHeader(h, regionHeaders)), maxPlace))
+	city := clean(cut(decodePercent(b2s(firstHeader(h, cityHeaders))), maxPlace))
+	continent := b2s(firstHeader(h, continentHeaders))
+	if country != "" && country != place.Country {
+		place = geo.Place{Country: country, Datacenter: place.Datacenter}
+	}
+	if region != "" || city != "" {
+		place.Region, place.City = region, city
+	}
+	if geo.IsContinent(continent) {
+		place.Continent = continent
+	}
+	return place
+}
+
+// purpose says whether a browser fetches before anybody has asked for it. Sec-Purpose is the Fetch
+// standard's header, "prefetch" or "prefetch;prerender"; Purpose is the older one of Chrome and
+// Safari, X-Moz that of Firefox.
+func purpose(h *fasthttp.RequestHeader) string {
+	v := b2s(firstHeader(h, purposeHeaders))
+	switch {
+	case v == "":
+		return ""
+	case strings.Contains(v, "prerender"):
+		return "prerender"
+	case strings.Contains(v, "prefetch"), strings.Contains(v, "preview"):
+		return "prefetch"
+	}
+	return ""
+}
 
 func firstHeader(h *fasthttp.RequestHeader, names []string) []byte {
 	for _, n := range names {

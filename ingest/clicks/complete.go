@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"tributary/ingest/geo"
 	"tributary/schemas"
 )
 
@@ -28,10 +29,9 @@ type sender struct {
 	received  time.Time
 	addr      netip.Addr // of the visitor; invalid for a backend
 	agent     string
-	country   string
-	region    string
-	city      string
-	optOut    bool // Sec-GPC: 1 (Global Privacy Control)
+	place     geo.Place // of the visitor, as trusted proxies or the files know it
+	purpose   string    // prefetch or prerender: nobody has asked for the page yet
+	optOut    bool      // Sec-GPC: 1 (Global Privacy Control)
 }
 
 // complete checks what was read and fills in what was not given. The click's id is written to
@@ -70,9 +70,14 @@ func (s *Server) complete(w *work, from *sender, id *schemas.ClickID) *fault {
 			return errBadCountry
 		}
 		c.Country = country
+		if e.ip != "" {
+			setPlace(c, s.cfg.Geo.Lookup(addr))
+		}
 	} else {
 		// Anyone could write these into a beacon; the connection and its proxies know better.
-		c.UserAgent, c.Country, c.Region, c.City = from.agent, from.country, from.region, from.city
+		c.UserAgent, c.Purpose = from.agent, from.purpose
+		c.Country, c.Region, c.City = "", "", ""
+		setPlace(c, from.place)
 	}
 
 	if f := s.setID(w, from, id); f != nil {
@@ -93,6 +98,19 @@ func (s *Server) complete(w *work, from *sender, id *schemas.ClickID) *fault {
 		c.IdentityHash = s.identity(w, from, addr)
 	}
 	return nil
+}
+
+// setPlace fills in what is known of the visitor's place beside what the click says itself: a region
+// and a city only of the same country.
+func setPlace(c *schemas.Click, p geo.Place) {
+	c.Datacenter = p.Datacenter
+	if c.Country != "" && c.Country != p.Country {
+		return
+	}
+	c.Country, c.Continent = p.Country, p.Continent
+	if c.Region == "" && c.City == "" {
+		c.Region, c.City = p.Region, p.City
+	}
 }
 
 // identity returns the hash of the click in w.event. A batch that visitors' own browser sends is of

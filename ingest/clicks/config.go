@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"tributary/ingest/geo"
 )
 
 // Config is what the edge needs to know. Start from Default.
@@ -18,6 +20,10 @@ type Config struct {
 	// Connections from them are not counted against MaxConnsPerIP, since a proxy's address stands
 	// for many visitors.
 	TrustedProxies []netip.Prefix
+
+	// Geo finds a visitor's place and kind of network from the address; nil: only TrustedProxies' headers
+	// do.
+	Geo *geo.Database
 
 	// ProxyProtocol says that connections from TrustedProxies begin with a PROXY protocol header,
 	// version 1 or 2, which tells the visitor's address. Without one they are refused. Connections

@@ -279,11 +279,8 @@ func (s *Server) identify(ctx *fasthttp.RequestCtx, from *sender) *fault {
 	}
 	from.agent = clean(cut(b2s(h.UserAgent()), maxAgent))
 	from.optOut = string(h.Peek("Sec-Gpc")) == "1"
-	if trusted {
-		from.country, _ = countryCode(b2s(firstHeader(h, countryHeaders)))
-		from.region = clean(cut(b2s(firstHeader(h, regionHeaders)), maxPlace))
-		from.city = clean(cut(decodePercent(b2s(firstHeader(h, cityHeaders))), maxPlace))
-	}
+	from.purpose = purpose(h)
+	from.place = s.place(h, addr, trusted)
 	return wrong
 }
 
