@@ -5,11 +5,14 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +22,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"tributary/ingest/geo"
+	"tributary/ingest/geo/geotest"
 	"tributary/ingest/publish"
 	"tributary/schemas"
 )
@@ -280,6 +285,56 @@ func TestClick(t *testing.T) {
 	}
 	if n := counted(e.server.metrics.accepted); n != 1 {
 		t.Errorf("%v accepted, want 1", n)
+	}
+}
+
+// The place comes from a trusted proxy's headers, else from the files, and never from what a browser writes. The address
+// of the place is not in the record.
+func TestPlaces(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "geo.mmdb")
+	file := geotest.File("City and ASN", map[string]geotest.Map{
+		"203.0.113.0/24": {"continent": geotest.Map{"code": "EU"}, "country": geotest.Map{"iso_code": "DE"},
+			"subdivisions": geotest.List{geotest.Map{"iso_code": "BE"}}, "city": geotest.Map{"names": geotest.Map{"en": "Berlin"}}},
+		"198.51.100.0/24": {"country_code": "US", "state1": "Virginia", "city": "Ashburn", "autonomous_system_number": uint32(16509)},
+	})
+	if err := os.WriteFile(path, file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	e := newEdge(t, func(c *Config) {
+		var err error
+		if c.Geo, err = geo.Open([]string{path}, ""); err != nil {
+			t.Fatal(err)
+		}
+		c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+		c.Workspaces, _ = LoadWorkspaces("", "sk_test")
+	})
+	for _, test := range []struct {
+		name, body string
+		headers    []string
+		want       string // continent, country, region, city, datacenter, purpose
+	}{
+		{"file", "", []string{"X-Forwarded-For: 203.0.113.7"}, "EU DE BE Berlin false "},
+		{"hosting network", "", []string{"X-Forwarded-For: 198.51.100.7"}, " US Virginia Ashburn true "},
+		{"proxy's country", "", []string{"X-Forwarded-For: 203.0.113.7", "CF-IPCountry: AT"}, " AT   false "},
+		{"proxy's country is the file's", "", []string{"X-Forwarded-For: 203.0.113.7", "CF-IPCountry: DE", "CF-IPContinent: EU"}, "EU DE BE Berlin false "},
+		{"proxy's city", "", []string{"X-Forwarded-For: 203.0.113.7", "X-Vercel-IP-Country: DE", "X-Vercel-IP-City: Spandau"}, "EU DE  Spandau false "},
+		{"unknown address", "", []string{"X-Forwarded-For: 192.0.2.1"}, "    false "},
+		{"the browser's word", `,"country":"FR","city":"Paris","region":"IDF"`, []string{"X-Forwarded-For: 192.0.2.1"}, "    false "},
+		{"prefetch", "", []string{"X-Forwarded-For: 192.0.2.1", "Sec-Purpose: prefetch"}, "    false prefetch"},
+		{"prerender", "", []string{"X-Forwarded-For: 192.0.2.1", "Sec-Purpose: prefetch;prerender"}, "    false prerender"},
+		{"backend's address", `,"ip":"203.0.113.7"`, []string{"Authorization: Bearer sk_test"}, "EU DE BE Berlin false "},
+		{"backend's country", `,"ip":"203.0.113.7","country":"fr"`, []string{"Authorization: Bearer sk_test"}, " FR   false "},
+		{"backend's own address", "", []string{"Authorization: Bearer sk_test", "X-Forwarded-For: 203.0.113.7"}, "    false "},
+	} {
+		e.want(e.do("POST", "/v1/click", `{"link_id":"l"`+test.body+`}`, test.headers...), 200, "")
+		c := e.nextClick()
+		got := fmt.Sprint(c.Continent, " ", c.Country, " ", c.Region, " ", c.City, " ", c.Datacenter, " ", c.Purpose)
+		if got != test.want {
+			t.Errorf("%s: got %q, want %q", test.name, got, test.want)
+		}
+		if text := c.String(); strings.Contains(text, "203.0.113") || strings.Contains(text, "198.51.100") {
+			t.Errorf("%s: an address is in the record: %s", test.name, text)
+		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"regexp"
 	"strings"
 	"sync/atomic"
 
@@ -32,31 +33,21 @@ type Database struct {
 // file is one MaxMind DB file.
 type file struct {
 	reader *maxminddb.Reader
-	layout layout
 	hosts  map[uint32]bool // autonomous systems that host servers
 	cache  *[cached]atomic.Pointer[answer]
 }
 
-// layout is where a file has its fields: the paths that DecodePath takes.
-type layout struct {
-	continent, country, region, regionName, city, asn []any
-}
-
+// Where files have their fields, as DecodePath takes it. The copies of @ip-location-db have them flat,
+// MaxMind and DB-IP in maps within maps.
 var (
-	nested = layout{
-		continent:  []any{"continent", "code"},
-		country:    []any{"country", "iso_code"},
-		region:     []any{"subdivisions", 0, "iso_code"},
-		regionName: []any{"subdivisions", 0, "names", "en"},
-		city:       []any{"city", "names", "en"},
-		asn:        []any{"autonomous_system_number"},
-	}
-	flat = layout{
-		country:    []any{"country_code"},
-		regionName: []any{"state1"},
-		city:       []any{"city"},
-		asn:        []any{"autonomous_system_number"},
-	}
+	continentPath = []any{"continent", "code"}
+	countryPath   = []any{"country", "iso_code"}
+	regionPath    = []any{"subdivisions", 0, "iso_code"}
+	regionName    = []any{"subdivisions", 0, "names", "en"}
+	cityPath      = []any{"city", "names", "en"}
+	asnPath       = []any{"autonomous_system_number"}
+
+	flatCountry, flatRegion, flatCity = []any{"country_code"}, []any{"state1"}, []any{"city"}
 )
 
 // cached is how many answers of a file are kept decoded. Many networks share one record.
@@ -114,35 +105,14 @@ func open(path string) (file, error) {
 	if err != nil {
 		return file{}, fmt.Errorf("%w (hint: a whole, unpacked MaxMind DB file, .mmdb)", err)
 	}
-	f := file{reader: reader, cache: new([cached]atomic.Pointer[answer])}
-	if f.layout, err = layoutOf(reader); err != nil {
-		return file{}, err
+	if kind := reader.Metadata.DatabaseType; !kinds.MatchString(kind) {
+		return file{}, fmt.Errorf("it is of the type %q (hint: a file of cities, countries or autonomous systems)", kind)
 	}
-	return f, nil
+	return file{reader: reader, cache: new([cached]atomic.Pointer[answer])}, nil
 }
 
-// layoutOf looks at the first records of a file. Some records lack most fields.
-func layoutOf(r *maxminddb.Reader) (layout, error) {
-	const looked = 1000
-	n := 0
-	for result := range r.Networks() {
-		var fields map[string]any
-		if err := result.Decode(&fields); err != nil {
-			return layout{}, fmt.Errorf("read its first records: %w (hint: fetch the file again)", err)
-		}
-		switch {
-		case fields["country_code"] != nil:
-			return flat, nil
-		case fields["country"] != nil, fields["continent"] != nil, fields["autonomous_system_number"] != nil:
-			return nested, nil
-		}
-		if n++; n == looked {
-			break
-		}
-	}
-	return layout{}, fmt.Errorf("its records name neither country nor network (hint: a file of cities, countries or ASNs, not %s)",
-		r.Metadata.DatabaseType)
-}
+// kinds are the types of files that have any of the fields.
+var kinds = regexp.MustCompile(`(?i)city|country|asn|location|enterprise|isp`)
 
 // Replace makes the files of other those of d.
 func (d *Database) Replace(other *Database) { d.files.Store(other.files.Load()) }
@@ -188,25 +158,30 @@ func (f *file) lookup(addr netip.Addr) Place {
 func (f *file) decode(r maxminddb.Result) Place {
 	text := func(path []any) string {
 		var s string
-		if len(path) == 0 || r.DecodePath(&s, path...) != nil || len(s) > maxField {
+		if r.DecodePath(&s, path...) != nil || len(s) > maxField {
 			return ""
 		}
 		// The reader's strings may share memory with the file, which a reload lets go.
 		return strings.Clone(strings.ToValidUTF8(s, "\uFFFD"))
 	}
-	p := Place{Continent: text(f.layout.continent), Country: strings.ToUpper(text(f.layout.country)),
-		Region: text(f.layout.region), City: text(f.layout.city)}
+	var p Place
+	if country := text(flatCountry); country != "" {
+		p = Place{Country: country, Region: text(flatRegion), City: text(flatCity)}
+	} else {
+		p = Place{Continent: text(continentPath), Country: text(countryPath), Region: text(regionPath), City: text(cityPath)}
+		if p.Region == "" {
+			p.Region = text(regionName)
+		}
+	}
+	p.Country = strings.ToUpper(p.Country)
 	if len(p.Country) != 2 {
 		p.Country = ""
 	}
 	if !IsContinent(p.Continent) {
 		p.Continent = ""
 	}
-	if p.Region == "" {
-		p.Region = text(f.layout.regionName)
-	}
 	var asn uint32
-	if r.DecodePath(&asn, f.layout.asn...) == nil {
+	if r.DecodePath(&asn, asnPath...) == nil {
 		p.Datacenter = f.hosts[asn]
 	}
 	return p
