@@ -57,8 +57,10 @@ var clickColumns = []nativeColumn[ClickRow]{
 	text("ad_click_id", func(r *ClickRow) string { return r.URL.AdClickID }),
 	repeated("channel", func(r *ClickRow) string { return r.Channel }),
 	repeated("country", func(r *ClickRow) string { return r.Country }),
+	repeated("continent", func(r *ClickRow) string { return r.Continent }),
 	repeated("region", func(r *ClickRow) string { return r.Region }),
 	repeated("city", func(r *ClickRow) string { return r.City }),
+	flag("datacenter", func(r *ClickRow) bool { return r.Datacenter }),
 	repeated("browser", func(r *ClickRow) string { return r.Agent.Browser }),
 	repeated("browser_version", func(r *ClickRow) string { return r.Agent.BrowserVersion }),
 	repeated("os", func(r *ClickRow) string { return r.Agent.OS }),
@@ -86,7 +88,7 @@ func (r *ClickRow) IsPageView() bool { return r.Trigger == triggerPageView }
 var pageViewColumns = func() []nativeColumn[ClickRow] {
 	renamed := map[string]string{"click_id": "page_view_id", "clicked_at": "viewed_at"}
 	shared := []string{"workspace", "received_at", "program_id", "link_id", "visitor_id", "identity_hash", "url", "host",
-		"path", "referrer", "referrer_domain", "channel", "country", "region", "city", "browser", "browser_version", "os",
+		"path", "referrer", "referrer_domain", "channel", "country", "continent", "region", "city", "datacenter", "browser", "browser_version", "os",
 		"os_version", "device", "user_agent", "is_bot", "bot_reason", "consent", "properties", "version"}
 	var columns []nativeColumn[ClickRow]
 	for _, c := range clickColumns {

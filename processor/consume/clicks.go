@@ -261,6 +261,7 @@ func (c *Clicks) removeAffiliates(list []affiliate) {
 // enriched parses a click's URL, referrer and user agent.
 func enriched(c *schemas.Click, agents *enrich.Agents) clickhouse.ClickRow {
 	row := clickhouse.ClickRow{Click: c, URL: enrich.URL(c.Url), Agent: agents.Read(c.UserAgent, c.Vouched, c.Trigger)}
+	row.Agent.Arrive(c.Purpose, c.Datacenter)
 	row.Referrer = enrich.ReferrerDomain(c.Referrer, row.URL.Host)
 	row.Channel = enrich.Channel(row.URL, row.Referrer)
 	return row

@@ -33,8 +33,8 @@ type Agent struct {
 	// Bot reports that a machine made the click. Such clicks are stored like others and marked, so
 	// that a wrong rule can be seen and undone.
 	Bot bool
-	// BotReason is the rule that says so: "empty" for a click without an agent, otherwise the kind
-	// and the text of a row of bots.csv, as "crawler:googlebot"; "" for a person.
+	// BotReason is the rule that says so: "empty" for a click without an agent, the kind and the text
+	// of a row of bots.csv, as "crawler:googlebot", or what Arrive says; "" for a person.
 	BotReason string
 }
 
@@ -79,6 +79,22 @@ func (a *Agents) Read(raw string, vouched bool, trigger string) Agent {
 		agent.Bot, agent.Device = true, DeviceBot
 	}
 	return agent
+}
+
+// Arrive flags an agent whose rules say nothing by how its click came: fetched by a browser before
+// anybody asked for the page (purpose: prefetch, prerender), or from a network that hosts servers.
+func (a *Agent) Arrive(purpose string, datacenter bool) {
+	switch {
+	case a.BotReason != "":
+		return
+	case purpose != "":
+		a.BotReason = botPreview + ":" + tidy(purpose, maxBotText)
+	case datacenter:
+		a.BotReason = reasonDatacenter
+	default:
+		return
+	}
+	a.Bot, a.Device = true, DeviceBot
 }
 
 // read returns what the cache holds: the agent as if a person had sent it, and the reason against

@@ -50,6 +50,24 @@ func TestAgent(t *testing.T) {
 	f("some words that mean nothing; really", "", "", "", "", DeviceOther)
 }
 
+// How a click came flags it where the agent alone does not; the agent's own reason stays.
+func TestArrive(t *testing.T) {
+	f := func(raw, purpose string, datacenter bool, reason, device string) {
+		t.Helper()
+		agent := BuiltinAgents().Read(raw, false, "link")
+		agent.Arrive(purpose, datacenter)
+		if agent.BotReason != reason || agent.Bot != (reason != "") || agent.Device != device {
+			t.Errorf("%q, %q, %t: got %+v, want %q on %s", raw, purpose, datacenter, agent, reason, device)
+		}
+	}
+	f(chromeWindows, "", false, "", DeviceDesktop)
+	f(chromeWindows, "prefetch", false, "preview:prefetch", DeviceBot)
+	f(chromePhone, "prerender", true, "preview:prerender", DeviceBot)
+	f(chromeWindows, "", true, "network:datacenter", DeviceBot)
+	f("curl/8.5.0", "prefetch", true, "http_library:curl", DeviceBot)
+	f("", "", true, "empty", DeviceBot)
+}
+
 // A flood of invented agents neither grows the memory without bound nor changes an answer.
 func TestAgentCacheBounded(t *testing.T) {
 	const limit = 8

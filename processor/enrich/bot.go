@@ -25,6 +25,9 @@ const (
 // reasonEmpty is the reason of a click without an agent.
 const reasonEmpty = "empty"
 
+// reasonDatacenter is the reason of a click from a network that hosts servers.
+const reasonDatacenter = "network:datacenter"
+
 const (
 	minBotText  = 3       // bytes of a rule's text; the index needs them
 	maxBotText  = 64      // bytes of a rule's text, so that a reason is short
