@@ -15,6 +15,8 @@ import (
 	"tributary/processor/clickhouse"
 	"tributary/processor/recompute"
 	"tributary/processor/replay"
+	"tributary/processor/retention"
+	"tributary/schemas"
 )
 
 // auditCommand checks our own tables; comparing them with Stripe was once a part of it.
@@ -106,6 +108,13 @@ func (s *bookingSettings) newAudit(ctx context.Context, dsn string, live *clickh
 	log *slog.Logger) (
 	_ *audit.Audit, closing func(), err error,
 ) {
+	var workspaces []schemas.Workspace
+	if s.Workspaces != "" {
+		var err error
+		if workspaces, err = schemas.ReadWorkspaces(s.Workspaces); err != nil {
+			return nil, nil, err
+		}
+	}
 	database, err := live.Database(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -132,6 +141,7 @@ func (s *bookingSettings) newAudit(ctx context.Context, dsn string, live *clickh
 	}
 	return &audit.Audit{
 		Live: live, Shadow: shadow, ShadowDB: shadowDB, Topics: topics, Batch: batchRecords, Log: log,
+		RetentionDays: retention.Shortest(workspaces),
 		Handlers: func(ctx context.Context, store recompute.Store, now func() time.Time) (*replay.Handlers, error) {
 			return s.handlers(ctx, live, store, now, log)
 		},

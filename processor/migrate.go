@@ -7,21 +7,54 @@ import (
 	"log/slog"
 	"sync/atomic"
 
-	"github.com/ClickHouse/clickhouse-go/v2"
+	clickhousego "github.com/ClickHouse/clickhouse-go/v2"
 
+	"tributary/processor/clickhouse"
+	"tributary/processor/retention"
+	"tributary/schemas"
 	"tributary/sql"
 )
 
-type migrateCommand struct{ clickhouseSettings }
+type migrateCommand struct {
+	clickhouseSettings
+	Workspaces string `help:"JSON array of workspaces, the edge's too: their retention_days are put in force. Without it, what is in force stays." type:"path" placeholder:"FILE"`
+}
 
 func (c *migrateCommand) Run(ctx context.Context, log *slog.Logger) error {
-	return migrate(ctx, c.ClickhouseDSN, func(step string) { log.Info("migrate", "step", step) })
+	var workspaces []schemas.Workspace
+	if c.Workspaces != "" {
+		var err error
+		if workspaces, err = schemas.ReadWorkspaces(c.Workspaces); err != nil {
+			return err
+		}
+	}
+	if err := migrate(ctx, c.ClickhouseDSN, func(step string) { log.Info("migrate", "step", step) }); err != nil {
+		return err
+	}
+	if c.Workspaces == "" {
+		return nil
+	}
+	store, err := c.open(ctx, log)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	return retain(ctx, store, workspaces, log)
+}
+
+// retain puts the retention of the workspaces in force.
+func retain(ctx context.Context, store *clickhouse.Store, workspaces []schemas.Workspace, log *slog.Logger) error {
+	changed, err := retention.Apply(ctx, store, workspaces)
+	for _, table := range changed {
+		log.Info("retention is in force", "table", table)
+	}
+	return err
 }
 
 // migrate creates the database that a DSN names, if it is missing, and brings its tables up to
 // date.
 func migrate(ctx context.Context, dsn string, progress func(string)) error {
-	options, err := clickhouse.ParseDSN(dsn)
+	options, err := clickhousego.ParseDSN(dsn)
 	if err != nil {
 		return fmt.Errorf("read --clickhouse-dsn: %w", err)
 	}
@@ -30,14 +63,14 @@ func migrate(ctx context.Context, dsn string, progress func(string)) error {
 		// The database cannot be created over a connection that is already in it.
 		root := *options
 		root.Auth.Database = "default"
-		db := clickhouse.OpenDB(&root)
+		db := clickhousego.OpenDB(&root)
 		err := sql.EnsureDatabase(ctx, db, database)
 		db.Close()
 		if err != nil {
 			return err
 		}
 	}
-	db := clickhouse.OpenDB(options)
+	db := clickhousego.OpenDB(options)
 	defer db.Close()
 	return sql.Migrate(ctx, db, progress)
 }
@@ -50,11 +83,11 @@ type schema struct {
 
 // openSchema does not connect.
 func openSchema(dsn string) (*schema, error) {
-	options, err := clickhouse.ParseDSN(dsn)
+	options, err := clickhousego.ParseDSN(dsn)
 	if err != nil {
 		return nil, fmt.Errorf("read --clickhouse-dsn: %w", err)
 	}
-	return &schema{db: clickhouse.OpenDB(options)}, nil
+	return &schema{db: clickhousego.OpenDB(options)}, nil
 }
 
 func (s *schema) close() { _ = s.db.Close() }

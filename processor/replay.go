@@ -13,6 +13,7 @@ import (
 	"tributary/processor/clickhouse"
 	"tributary/processor/consume"
 	"tributary/processor/replay"
+	"tributary/schemas"
 	"tributary/sql"
 )
 
@@ -170,6 +171,15 @@ func (c *replayRebuildCommand) Run(ctx context.Context, log *slog.Logger) error 
 		return err
 	}
 	defer shadow.Close()
+	if c.Workspaces != "" {
+		workspaces, err := schemas.ReadWorkspaces(c.Workspaces)
+		if err != nil {
+			return err
+		}
+		if err := retain(ctx, shadow, workspaces, log); err != nil { // the tables become the live ones
+			return err
+		}
+	}
 	rebuild := &replay.Rebuild{
 		Live: live, Shadow: shadow, LiveDB: database, ShadowDB: shadowDB, Batch: batchRecords, Log: log,
 		Handlers: func(ctx context.Context, store *clickhouse.Store) (*replay.Handlers, error) {

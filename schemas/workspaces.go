@@ -34,6 +34,10 @@ type Workspace struct {
 	QueryParameters []string `json:"query_parameters"`
 	EventsPerSecond float64  `json:"events_per_second"` // of all visitors together; 0: no limit
 
+	// RetentionDays is how many days after its receipt a click or a page view loses what could tell who
+	// made it (package retention); 0: never. processor migrate puts it in force.
+	RetentionDays int `json:"retention_days"`
+
 	Stripe []StripeEndpoint `json:"stripe"`
 	// StripeAccounts is the older form: accounts whose events are signed by
 	// --stripe-webhook-secrets.
@@ -231,7 +235,18 @@ func (c *workspacesCheck) checkKeys(w *Workspace, path string) {
 	if x := w.EventsPerSecond; x < 0 || math.IsInf(x, 0) {
 		c.fault(path+".events_per_second", "%v is negative or without end (hint: 0 means no limit)", x)
 	}
+	if d := w.RetentionDays; d != 0 && (d < minRetentionDays || d > maxRetentionDays) {
+		c.fault(path+".retention_days", "%d is out of range (hint: %d to %d days, or 0 for no end)", d, minRetentionDays,
+			maxRetentionDays)
+	}
 }
+
+// Bounds of RetentionDays. A visitor's clicks are counted anew while they may still arrive, for 30 days
+// (package clicks); ClickHouse's clock for it ends in 2106.
+const (
+	minRetentionDays = 31
+	maxRetentionDays = 3650
+)
 
 func (c *workspacesCheck) checkSites(w *Workspace, path string) {
 	own := make(map[string]bool) // www.example.com beside example.com is one site written twice

@@ -12,7 +12,7 @@ const goodWorkspaces = `[
   {
     "id": "acme", "publishable_keys": ["pk_acme"], "secret_keys": ["sk_acme_0123456789"],
     "hostnames": ["www.Acme.example", "*.münchen.example", "localhost", "*.localhost", "192.0.2.7"],
-    "schemes": ["AcmeApp"], "query_parameters": ["utm_*", "gclid"], "events_per_second": 12.5,
+    "schemes": ["AcmeApp"], "query_parameters": ["utm_*", "gclid"], "events_per_second": 12.5, "retention_days": 90,
     "stripe": [
       {"accounts": ["acct_acme"], "secrets": ["whsec_acme_live"], "livemode": true},
       {"accounts": ["acct_acme"], "secrets": ["whsec_acme_test"], "livemode": false},
@@ -97,6 +97,8 @@ func TestWorkspacesFaults(t *testing.T) {
 		{"line end in a secret", `[{` + ok + `,"secret_keys":["sk_0123456789abc\n"]}]`, "weak secret key"},
 		{"repeated secret", `[{` + ok + `,"secret_keys":["sk_0123456789abc"]},{"id":"b","secret_keys":["sk_0123456789abc"]}]`, "[1].secret_keys[0]|used twice"},
 		{"one key public and secret", `[{` + ok + `,"secret_keys":["pk_0123456789abc"],"publishable_keys":["pk_0123456789abc"]}]`, "used twice"},
+		{"a retention too short", `[{` + ok + `,"retention_days":30}]`, "31 to 3650 days"},
+		{"a retention too long", `[{` + ok + `,"retention_days":3651}]`, "31 to 3650 days"},
 		{"negative rate", `[{` + ok + `,"events_per_second":-1}]`, "negative"},
 		{"hostname with a scheme", `[{` + ok + `,"hostnames":["https://x.example"]}]`, "is not a hostname"},
 		{"hostname with a port", `[{` + ok + `,"hostnames":["x.example:80"]}]`, "is not a hostname"},

@@ -37,8 +37,11 @@ type Audit struct {
 	// Topics reads the records from Kafka; nil: they are read from the raw tables, which keep what
 	// Kafka no longer has.
 	Topics *replay.Topics
-	Batch  int // records that are handled at once
-	Log    *slog.Logger
+	// RetentionDays is how many days after its receipt a click of some workspace loses columns at the
+	// earliest (retention.Shortest); 0: never.
+	RetentionDays int
+	Batch         int // records that are handled at once
+	Log           *slog.Logger
 }
 
 // Report is what was found.
@@ -108,12 +111,21 @@ func (a *Audit) Run(ctx context.Context, since time.Time) (*Report, error) {
 	return r, err
 }
 
+// oldest returns the first day whose clicks are all as they were received: days before may have lost their
+// visitors (package retention), and cannot be counted again.
+func (a *Audit) oldest() time.Time {
+	if a.RetentionDays == 0 {
+		return time.Unix(0, 0).UTC()
+	}
+	return time.Now().UTC().AddDate(0, 0, 1-a.RetentionDays)
+}
+
 // compareDerived compares the derived tables, and repeats that if something is found: a row that is
 // written while the two tables are read may be seen in only one of them. What every attempt finds
 // is a finding.
 func (a *Audit) compareDerived(ctx context.Context, since time.Time) ([]Finding, error) {
 	const attempts, pause = 3, time.Second
-	findings, err := compareDerived(ctx, a.Live, since)
+	findings, err := compareDerived(ctx, a.Live, since, a.oldest())
 	for range attempts - 1 {
 		if err != nil || len(findings) == 0 {
 			break
@@ -124,7 +136,7 @@ func (a *Audit) compareDerived(ctx context.Context, since time.Time) ([]Finding,
 		case <-time.After(pause):
 		}
 		var again []Finding
-		again, err = compareDerived(ctx, a.Live, since)
+		again, err = compareDerived(ctx, a.Live, since, a.oldest())
 		findings = slices.DeleteFunc(findings, func(f Finding) bool { return !slices.Contains(again, f) })
 	}
 	return findings, err
@@ -195,7 +207,7 @@ func (a *Audit) compare(ctx context.Context, h *replay.Handlers, r *Report) ([]F
 	if err := h.Recomputer.RecomputeSales(ctx, sales); err != nil {
 		return nil, err
 	}
-	findings, err := compareSources(ctx, a.Live, a.ShadowDB)
+	findings, err := compareSources(ctx, a.Live, a.ShadowDB, a.RetentionDays)
 	if err != nil {
 		return nil, err
 	}
@@ -239,12 +251,12 @@ func (a *Audit) repair(ctx context.Context, findings []Finding, since time.Time)
 			}
 		}
 		if slices.ContainsFunc(findings, func(f Finding) bool { return f.Table == rollup.Table }) {
-			return rollup.Repair(ctx, a.Live, since)
+			return rollup.Repair(ctx, a.Live, since, a.oldest())
 		}
 		return nil
 	}
 	// The derived tables are checked again after their sources are repaired.
-	if err := repairSources(ctx, a.Live, a.ShadowDB); err != nil {
+	if err := repairSources(ctx, a.Live, a.ShadowDB, a.RetentionDays); err != nil {
 		return err
 	}
 	return deleteUnexplained(ctx, a.Live, findings)

@@ -24,7 +24,7 @@ var projections = []struct{ table, key, name, day string }{
 }
 
 // compareDerived compares the derived tables with what is computed from their sources, row by row.
-func compareDerived(ctx context.Context, live *clickhouse.Store, since time.Time) ([]Finding, error) {
+func compareDerived(ctx context.Context, live *clickhouse.Store, since, oldest time.Time) ([]Finding, error) {
 	findings, err := compareSums(ctx, live)
 	if err != nil {
 		return nil, err
@@ -41,7 +41,7 @@ func compareDerived(ctx context.Context, live *clickhouse.Store, since time.Time
 		return nil, fmt.Errorf("compare revenue_days with the ledger: %w", err)
 	}
 	findings = append(findings, list...)
-	if list, err = compareClicks(ctx, live, since); err != nil {
+	if list, err = compareClicks(ctx, live, since, oldest); err != nil {
 		return nil, fmt.Errorf("compare %s with clicks: %w", rollup.Table, err)
 	}
 	return append(findings, list...), nil
@@ -63,8 +63,11 @@ ORDER BY day, object_id LIMIT `+fmt.Sprint(maxFindings))
 
 // compareClicks returns the rows of clicks_by_day that differ from what clicks and page views give,
 // on days that were computed since then. A day that is not is read from clicks.
-func compareClicks(ctx context.Context, live *clickhouse.Store, since time.Time) (findings []Finding, err error) {
-	ranges, err := rollup.Computed(ctx, live, since)
+// Days before oldest are left out.
+func compareClicks(ctx context.Context, live *clickhouse.Store, since, oldest time.Time) (
+	findings []Finding, err error,
+) {
+	ranges, err := rollup.Computed(ctx, live, since, oldest)
 	if err != nil {
 		return nil, err
 	}

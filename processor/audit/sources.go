@@ -3,12 +3,14 @@ package audit
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	"tributary/processor/clickhouse"
+	"tributary/processor/retention"
 )
 
 // Finding is one row that is not what the records say.
@@ -46,18 +48,31 @@ var sources = []struct {
 // maxFindings bounds the findings of one table.
 const maxFindings = 10_000
 
-// content is a hash of all columns of a row.
-const content = "cityHash64(toString(tuple(*)))"
+// content returns an expression that hashes a row's columns. Two things may have changed since a click
+// was stored, and are no fault: whether a newer list calls its agent a bot, and, retentionDays after its
+// receipt (0: never), the columns that are emptied then.
+func content(table string, retentionDays int) string {
+	const verdict = "is_bot, bot_reason, device"
+	emptied := strings.Join(retention.Columns[table], ", ")
+	switch {
+	case emptied == "":
+		return "cityHash64(toString(tuple(*)))"
+	case retentionDays == 0:
+		return "cityHash64(toString(tuple(* EXCEPT (" + verdict + "))))"
+	}
+	return "cityHash64(toString(tuple(* EXCEPT (" + verdict + ", " + emptied + "))), " +
+		"if(received_at < now64(3) - toIntervalDay(" + strconv.Itoa(retentionDays) + "), '', toString(tuple(" + emptied + "))))"
+}
 
 // compareSources returns where the live tables differ from what handling records again wrote into
 // the shadow database. Rows whose live version is greater are not findings here; unexplained looks
 // at those of the ledger.
-func compareSources(ctx context.Context, live *clickhouse.Store, shadow string) ([]Finding, error) {
+func compareSources(ctx context.Context, live *clickhouse.Store, shadow string, retentionDays int) ([]Finding, error) {
 	var findings []Finding
 	for _, t := range sources {
 		version, hash := "toUInt128(1)", "0"
 		if t.versioned {
-			version, hash = "toUInt128(version)", content
+			version, hash = "toUInt128(version)", content(t.table, retentionDays)
 		}
 		shadowTable, liveTable := clickhouse.Table(shadow, t.table), clickhouse.Table("", t.table)
 		query := `SELECT multiIf(l.v = 0, 'missing', l.v < s.v, 'behind', 'altered'),
@@ -120,12 +135,13 @@ const entryMark = ", entry "
 // repairSources copies the shadow's rows to the live tables wherever those lack them. A row of
 // equal version and other content is deleted first: the version says what was known when a row was
 // made, and so cannot decide between the two.
-func repairSources(ctx context.Context, live *clickhouse.Store, shadow string) error {
+func repairSources(ctx context.Context, live *clickhouse.Store, shadow string, retentionDays int) error {
 	for _, t := range sources {
 		shadowTable, liveTable := clickhouse.Table(shadow, t.table), clickhouse.Table("", t.table)
 		key := t.key
 		if t.versioned {
 			key += ", version"
+			content := content(t.table, retentionDays)
 			altered := `SELECT ` + t.key + `
 FROM (SELECT ` + key + `, ` + content + ` AS h FROM ` + shadowTable + ` FINAL) AS s
 INNER JOIN (SELECT ` + key + `, ` + content + ` AS h FROM ` + liveTable + ` FINAL) AS l

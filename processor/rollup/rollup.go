@@ -96,15 +96,15 @@ func changed(ctx context.Context, s *clickhouse.Store, condition string, args ..
 }
 
 // Computed returns the days that dashboards read from the table and that changed or were computed
-// since then.
-func Computed(ctx context.Context, s *clickhouse.Store, since time.Time) ([]Range, error) {
-	return ranges(ctx, s, "", "computed > changed + INTERVAL 1 MINUTE AND toUnixTimestamp64Milli(computed) >= ?",
-		max(since.UnixMilli(), 0))
+// since then, from the UTC day of oldest on.
+func Computed(ctx context.Context, s *clickhouse.Store, since, oldest time.Time) ([]Range, error) {
+	return ranges(ctx, s, "day >= ? AND", "computed > changed + INTERVAL 1 MINUTE AND toUnixTimestamp64Milli(computed) >= ?",
+		oldest.UTC().Format(time.DateOnly), max(since.UnixMilli(), 0))
 }
 
 // Repair computes again what Computed returns.
-func Repair(ctx context.Context, s *clickhouse.Store, since time.Time) error {
-	list, err := Computed(ctx, s, since)
+func Repair(ctx context.Context, s *clickhouse.Store, since, oldest time.Time) error {
+	list, err := Computed(ctx, s, since, oldest)
 	for _, r := range list {
 		if err == nil {
 			err = Compute(ctx, s, r, false)

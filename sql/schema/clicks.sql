@@ -24,8 +24,10 @@ CREATE TABLE clicks
     `ad_click_id` String COMMENT 'gclid, fbclid, msclkid …; empty if none' CODEC(ZSTD(1)),
     `channel` LowCardinality(String) COMMENT 'direct, organic_search, paid_search, organic_social, paid_social, email, affiliate, referral, ai, display or other',
     `country` LowCardinality(String) COMMENT 'ISO 3166-1 alpha-2, upper case; empty if unknown',
+    `continent` LowCardinality(String) COMMENT 'AF, AN, AS, EU, NA, OC or SA; empty if unknown',
     `region` LowCardinality(String) COMMENT 'As a trusted proxy or the edge\'s geography file has it: the second part of an ISO 3166-2 code, or a name; empty if unknown',
     `city` LowCardinality(String) COMMENT 'As a trusted proxy or the edge\'s geography file has it; empty if unknown',
+    `datacenter` Bool COMMENT 'The visitor\'s address is of a network that hosts servers; false too where the edge has no file of autonomous systems',
     `browser` LowCardinality(String) COMMENT 'Family by the user agent; empty if unknown',
     `browser_version` LowCardinality(String) COMMENT 'Major version; empty if unknown',
     `os` LowCardinality(String) COMMENT 'Operating system by the user agent; empty if unknown',
@@ -41,8 +43,6 @@ CREATE TABLE clicks
     `version` UInt64 COMMENT 'Inverse of received_at: the first click received under an id wins for ever' CODEC(Delta(8), ZSTD(1)),
     `visitor` String ALIAS if(visitor_id != '', visitor_id, hex(identity_hash)) COMMENT 'Who came: visitor_id, else identity_hash; all browsers without consent are one visitor. Computed when it is read',
     `visitor_link` UInt64 ALIAS if((visitor_id = '') AND (identity_hash = toFixedString('', 8)), sipHash64(click_id), sipHash64(visitor, program_id, affiliate_id, link_id, utm_source, utm_medium, utm_campaign, utm_term, utm_content, ad_click_id, if(concat(affiliate_id, link_id, utm_source, utm_medium, utm_campaign, utm_term, utm_content, ad_click_id) = '', concat(host, path), ''))) COMMENT 'Hash of who followed which link: of visitor and of program_id, affiliate_id, link_id, the utm_ columns and ad_click_id; of a link that has none of these, host and path. Without a visitor a hash of click_id, so that each such click counts. Computed when it is read',
-    `continent` LowCardinality(String) COMMENT 'AF, AN, AS, EU, NA, OC or SA; empty if unknown',
-    `datacenter` Bool COMMENT 'The visitor\'s address is of a network that hosts servers; false too where the edge has no file of autonomous systems',
     INDEX by_time clicked_at TYPE minmax GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree(version)

@@ -15,8 +15,10 @@ CREATE TABLE page_views
     `referrer_domain` LowCardinality(String) COMMENT 'Host of the referrer without www.; empty if none or the site itself',
     `channel` LowCardinality(String) COMMENT 'As in clicks',
     `country` LowCardinality(String) COMMENT 'ISO 3166-1 alpha-2, upper case; empty if unknown',
+    `continent` LowCardinality(String) COMMENT 'As in clicks',
     `region` LowCardinality(String) COMMENT 'As in clicks',
     `city` LowCardinality(String) COMMENT 'As in clicks',
+    `datacenter` Bool COMMENT 'As in clicks',
     `browser` LowCardinality(String) COMMENT 'Family by the user agent; empty if unknown',
     `browser_version` LowCardinality(String) COMMENT 'Major version; empty if unknown',
     `os` LowCardinality(String) COMMENT 'Operating system by the user agent; empty if unknown',
@@ -29,8 +31,6 @@ CREATE TABLE page_views
     `properties` Map(LowCardinality(String), String) COMMENT 'The site\'s own values, at most 16',
     `version` UInt64 COMMENT 'Inverse of received_at: the first page view received under an id wins for ever',
     `visitor` String ALIAS if(visitor_id != '', visitor_id, hex(identity_hash)) COMMENT 'As in clicks',
-    `continent` LowCardinality(String) COMMENT 'As in clicks',
-    `datacenter` Bool COMMENT 'As in clicks',
     INDEX by_time viewed_at TYPE minmax GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree(version)

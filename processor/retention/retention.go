@@ -1,0 +1,127 @@
+// Package retention empties the columns by which a visitor could be known again, some days after the
+// click was received, as the workspaces file says (retention_days). The row stays, with its id,
+// affiliate, link, campaign, channel, country and device: what was credited, counted and paid does
+// not change.
+package retention
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	"tributary/processor/clickhouse"
+	"tributary/schemas"
+)
+
+// Columns are what is emptied, by table.
+var Columns = map[string][]string{
+	"clicks": {"visitor_id", "identity_hash", "url", "path", "referrer", "utm_term", "utm_content", "ad_click_id",
+		"region", "city", "browser_version", "os_version", "user_agent", "properties"},
+	"page_views": {"visitor_id", "identity_hash", "url", "path", "referrer", "region", "city", "browser_version",
+		"os_version", "user_agent", "properties"},
+}
+
+// never is when the columns of a workspace without retention_days are emptied: ClickHouse's DateTime,
+// which a TTL needs, ends there.
+const never = "toDateTime('2106-01-01 00:00:00', 'UTC')"
+
+// Shortest returns the days after which something is emptied first, 0 if nothing ever is.
+func Shortest(workspaces []schemas.Workspace) int {
+	shortest := 0
+	for i := range workspaces {
+		if days := workspaces[i].RetentionDays; days > 0 && (shortest == 0 || days < shortest) {
+			shortest = days
+		}
+	}
+	return shortest
+}
+
+// expression is the TTL of a column, "" for none. Workspaces stand in it by their ids in hexadecimal, for an
+// id may hold any character, quotes too.
+func expression(workspaces []schemas.Workspace) string {
+	named := make(map[int][]string)
+	for i := range workspaces {
+		if w := &workspaces[i]; w.RetentionDays > 0 {
+			named[w.RetentionDays] = append(named[w.RetentionDays], fmt.Sprintf("'%X'", w.ID))
+		}
+	}
+	if len(named) == 0 {
+		return ""
+	}
+	var s strings.Builder
+	s.WriteString("multiIf(")
+	for _, days := range slices.Sorted(maps.Keys(named)) {
+		slices.Sort(named[days])
+		fmt.Fprintf(&s, "has([%s], hex(workspace)), toDateTime(received_at, 'UTC') + toIntervalDay(%d), ",
+			strings.Join(named[days], ", "), days)
+	}
+	s.WriteString(never + ")")
+	return s.String()
+}
+
+// Apply makes the tables' TTLs those of the workspaces, and waits until what is already older is
+// empty. It returns the tables that it changed. Applied again, it changes nothing.
+func Apply(ctx context.Context, store *clickhouse.Store, workspaces []schemas.Workspace) ([]string, error) {
+	statements, err := statements(ctx, store, workspaces)
+	if err != nil {
+		return nil, fmt.Errorf("read how long tables keep what they hold: %w", err)
+	}
+	tables := slices.Sorted(maps.Keys(statements))
+	for _, table := range tables {
+		if err := store.Exec(ctx, statements[table]); err != nil {
+			return nil, fmt.Errorf("set the retention of %s: %w", table, err)
+		}
+	}
+	return tables, nil
+}
+
+// Differs reports whether Apply would change anything.
+func Differs(ctx context.Context, store *clickhouse.Store, workspaces []schemas.Workspace) (bool, error) {
+	statements, err := statements(ctx, store, workspaces)
+	return len(statements) > 0, err
+}
+
+// statements returns what changes the tables that are not as the workspaces say.
+func statements(ctx context.Context, store *clickhouse.Store, workspaces []schemas.Workspace) (map[string]string, error) {
+	ttl := expression(workspaces)
+	found := make(map[string]string)
+	err := store.Each(ctx, func(rows driver.Rows) error {
+		var table, definition, formatted string
+		if err := rows.Scan(&table, &definition, &formatted); err != nil {
+			return err
+		}
+		formatted = strings.TrimPrefix(formatted, "SELECT ")
+		var changes []string
+		for _, column := range Columns[table] {
+			now := ttlOf(definition, column)
+			switch {
+			case ttl == "" && now != "":
+				changes = append(changes, "MODIFY COLUMN "+column+" REMOVE TTL")
+			case ttl != "" && !strings.HasPrefix(now, formatted):
+				changes = append(changes, "MODIFY COLUMN "+column+" TTL "+ttl)
+			}
+		}
+		if len(changes) > 0 {
+			found[table] = "ALTER TABLE " + clickhouse.Table("", table) + " " + strings.Join(changes, ", ")
+		}
+		return nil
+	}, `SELECT name, create_table_query, formatQuerySingleLine(?) FROM system.tables
+WHERE database = currentDatabase() AND has(?, name)`,
+		"SELECT "+cmp.Or(ttl, "1"), clickhouse.Strings(slices.Sorted(maps.Keys(Columns))))
+	return found, err
+}
+
+// ttlOf returns what follows TTL in a column's definition, up to the next column, "" without one.
+func ttlOf(definition, column string) string {
+	match := regexp.MustCompile("`" + column + "` [^`]*? TTL ([^`]*)").FindStringSubmatch(definition)
+	if match == nil {
+		return ""
+	}
+	return match[1]
+}
