@@ -91,12 +91,14 @@ func (s *Server) complete(w *work, from *sender, id *schemas.ClickID) *fault {
 	if len(e.props) > 0 {
 		c.Properties = e.props
 	}
-	switch {
-	case c.Consent == "denied":
-		c.VisitorId = "" // a visitor who said no is not followed by the site's own name for them either
-	case !from.optOut:
-		c.IdentityHash = s.identity(w, from, addr)
+	if c.Consent == "denied" || from.optOut {
+		// A visitor who said no is followed by nobody's name: neither the site's, nor an advertising network's,
+		// nor ours.
+		c.VisitorId = ""
+		c.Url, c.Referrer = withoutAdIDs(c.Url, &w.json.text), withoutAdIDs(c.Referrer, &w.json.text)
+		return nil
 	}
+	c.IdentityHash = s.identity(w, from, addr)
 	return nil
 }
 

@@ -484,7 +484,8 @@ func TestPrivacy(t *testing.T) {
 		{"said nothing", "", "", true, "v"},
 		{"granted", "granted", "", true, "v"},
 		{"denied", "denied", "", false, ""},
-		{"Global Privacy Control", "", "Sec-GPC: 1", false, "v"},
+		{"Global Privacy Control", "", "Sec-GPC: 1", false, ""},
+		{"Global Privacy Control and consent", "granted", "Sec-GPC: 1", false, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -492,10 +493,17 @@ func TestPrivacy(t *testing.T) {
 			if tt.header != "" {
 				headers = append(headers, tt.header)
 			}
-			e.want(e.do("POST", "/v1/click", `{"url":"https://a.example/","visitor_id":"v","ip":"198.51.100.1","country":"FR","consent":"`+tt.consent+`"}`, headers...), 200, "")
+			e.want(e.do("POST", "/v1/click", `{"url":"https://a.example/?gclid=g1&via=ann#FBCLID=f1","referrer":"https://b.example/?q=1&msclkid=m1","visitor_id":"v","ip":"198.51.100.1","country":"FR","consent":"`+tt.consent+`"}`, headers...), 200, "")
 			c := e.nextClick()
 			if (len(c.IdentityHash) == 8) != tt.hashed || c.VisitorId != tt.visitor || c.Consent != tt.consent {
 				t.Errorf("identity_hash %x, visitor_id %q, consent %q", c.IdentityHash, c.VisitorId, c.Consent)
+			}
+			url, referrer := "https://a.example/?gclid=g1&via=ann#FBCLID=f1", "https://b.example/?q=1&msclkid=m1"
+			if !tt.hashed {
+				url, referrer = "https://a.example/?gclid=&via=ann#FBCLID=", "https://b.example/?q=1&msclkid="
+			}
+			if c.Url != url || c.Referrer != referrer {
+				t.Errorf("url %s, referrer %s; want %s and %s", c.Url, c.Referrer, url, referrer)
 			}
 			if c.Country != "" {
 				t.Errorf("country %q was believed without a secret key", c.Country)

@@ -138,6 +138,36 @@ func redactURL(url string, listed []string, scratch *[]byte) string {
 	return b2s(text)
 }
 
+// adIDs are the parameters by which advertising networks know a visitor again: those of
+// processor/enrich/clickids.csv, the linker of Google Analytics, and the readers' ids of newsletters.
+var adIDs = map[string]bool{
+	"gclid": true, "gbraid": true, "wbraid": true, "msclkid": true, "yclid": true, "dclid": true, "ttclid": true,
+	"twclid": true, "li_fat_id": true, "rdt_cid": true, "sccid": true, "epik": true, "qclid": true, "obclid": true,
+	"dicbo": true, "tblci": true, "irclickid": true, "cjevent": true, "awc": true, "fbclid": true, "igshid": true,
+	"igsh": true, "_gl": true, "_ga": true, "mc_eid": true, "_hsenc": true, "vero_id": true, "mkt_tok": true,
+}
+
+// withoutAdIDs returns url with the values of adIDs taken out: their names still say which network the
+// visitor came by, and nothing about who it was. It appends to *scratch what it had to write anew.
+func withoutAdIDs(url string, scratch *[]byte) string {
+	mark := strings.IndexAny(url, "?#")
+	if mark < 0 {
+		return url
+	}
+	begin := len(*scratch)
+	*scratch = append(*scratch, url[:mark]...)
+	for rest := url[mark:]; rest != ""; {
+		end := parameterEnd(rest)
+		if name, _, assigned := strings.Cut(rest[1:end], "="); assigned && adIDs[strings.ToLower(name)] {
+			*scratch = append(append(append(*scratch, rest[0]), name...), '=')
+		} else {
+			*scratch = append(*scratch, rest[:end]...)
+		}
+		rest = rest[end:]
+	}
+	return b2s((*scratch)[begin:])
+}
+
 // keepsAll reports whether none of the parameters in a query or fragment is dropped.
 func keepsAll(rest string, listed []string) bool {
 	for rest != "" {

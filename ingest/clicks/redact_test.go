@@ -1,6 +1,7 @@
 package clicks
 
 import (
+	"os"
 	"strings"
 	"testing"
 )
@@ -79,4 +80,26 @@ func FuzzRedactURL(f *testing.F) {
 			t.Errorf("%q: %q, then %q", url, once, twice)
 		}
 	})
+}
+
+// What the processor takes for a network's id is an id here too.
+func TestAdIDs(t *testing.T) {
+	file, err := os.ReadFile("../../processor/enrich/clickids.csv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	listed := 0
+	for line := range strings.Lines(string(file)) {
+		name, _, row := strings.Cut(line, ",")
+		if !row || strings.HasPrefix(line, "#") || name == "param" {
+			continue
+		}
+		listed++
+		if !adIDs[name] {
+			t.Errorf("%s is stored without consent", name)
+		}
+	}
+	if listed == 0 {
+		t.Error("the file lists no parameter")
+	}
 }

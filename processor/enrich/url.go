@@ -189,6 +189,8 @@ func (p *Parts) read(query string, rank *int) {
 			found := ""
 			if keep(&found, value, maxClickID); found != "" {
 				p.AdNetwork, p.AdClickID, *rank = id.network, found, id.rank
+			} else if p.AdNetwork == "" {
+				p.AdNetwork = id.network // the edge takes the id out where the visitor did not consent
 			}
 		}
 	}

@@ -65,6 +65,19 @@ func TestURLEveryClickID(t *testing.T) {
 	}
 }
 
+// Without consent the edge takes the value out of an id: the network stays known, and a whole id goes
+// before.
+func TestURLWithoutAdID(t *testing.T) {
+	for query, want := range map[string]string{"gclid=": "google ", "gclid=&ttclid=t": "tiktok t", "ttclid=t&gclid=": "tiktok t"} {
+		if p := URL("https://e.com/?" + query); p.AdNetwork+" "+p.AdClickID != want {
+			t.Errorf("%s: %s %s, want %s", query, p.AdNetwork, p.AdClickID, want)
+		}
+	}
+	if got := Channel(URL("https://e.com/?gclid="), ""); got != ChannelPaidSearch {
+		t.Errorf("channel %s", got)
+	}
+}
+
 func TestURLBounds(t *testing.T) {
 	got := URL("https://e.com/" + strings.Repeat("ä", 3000) + "?utm_source=" + strings.Repeat("%C3%A4", 300))
 	if len(got.Path) > maxPath || len(got.Source) > maxValue || !utf8.ValidString(got.Path) ||
@@ -92,7 +105,7 @@ func FuzzURL(f *testing.F) {
 				t.Fatalf("URL(%q) keeps %q", raw, text)
 			}
 		}
-		if (parts.AdNetwork == "") != (parts.AdClickID == "") {
+		if parts.AdNetwork == "" && parts.AdClickID != "" {
 			t.Fatalf("URL(%q): network %q, id %q", raw, parts.AdNetwork, parts.AdClickID)
 		}
 		if parts.Host != Host(raw) {
