@@ -156,8 +156,8 @@ func (p *Parts) read(query string, rank *int) {
 	for query != "" {
 		var pair string
 		pair, query, _ = strings.Cut(query, "&")
-		key, value, _ := strings.Cut(pair, "=")
-		if value == "" {
+		key, value, given := strings.Cut(pair, "=")
+		if !given {
 			continue
 		}
 		// Long names are none of ours; this bounds the work of the line below.
