@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync/atomic"
+	"time"
 
 	clickhousego "github.com/ClickHouse/clickhouse-go/v2"
 
@@ -49,6 +50,24 @@ func retain(ctx context.Context, store *clickhouse.Store, workspaces []schemas.W
 		log.Info("retention is in force", "table", table)
 	}
 	return err
+}
+
+// retentionWarning says that the tables keep what the workspaces file says they should not; "" if they do
+// not, and while neither can be asked.
+func retentionWarning(ctx context.Context, store *clickhouse.Store, file string) string {
+	if file == "" {
+		return ""
+	}
+	workspaces, err := schemas.ReadWorkspaces(file)
+	if err != nil {
+		return "" // the reloader says so
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	if differs, err := retention.Differs(ctx, store, workspaces); err != nil || !differs {
+		return ""
+	}
+	return "retention_days of the workspaces file is not in force (hint: processor migrate --workspaces FILE)"
 }
 
 // migrate creates the database that a DSN names, if it is missing, and brings its tables up to

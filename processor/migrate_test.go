@@ -1,6 +1,9 @@
 package main
 
 import (
+	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -28,5 +31,42 @@ func TestReadyAsksForMigrations(t *testing.T) {
 	s.close()
 	if err := s.check(t.Context()); err != nil {
 		t.Errorf("asked again: %v", err)
+	}
+}
+
+// A processor warns until the retention of the workspaces file is in force, and migrate without the file
+// leaves it so.
+func TestRetentionWarning(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "workspaces.json")
+	if err := os.WriteFile(file, []byte(`[{"id":"acme","retention_days":90}]`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	settings := clickhouseSettings{ClickhouseDSN: chdbtest.Start(t)}
+	run := func(workspaces string) {
+		t.Helper()
+		c := migrateCommand{clickhouseSettings: settings, Workspaces: workspaces}
+		if err := c.Run(t.Context(), slog.New(slog.DiscardHandler)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run("")
+	store, err := settings.open(t.Context(), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	warns := func(want bool) {
+		t.Helper()
+		if got := retentionWarning(t.Context(), store, file); (got != "") != want {
+			t.Errorf("warning %q, want one: %t", got, want)
+		}
+	}
+	warns(true)
+	run(file)
+	warns(false)
+	run("")
+	warns(false)
+	if got := retentionWarning(t.Context(), store, ""); got != "" {
+		t.Errorf("without a file: %q", got)
 	}
 }

@@ -248,7 +248,9 @@ func (c *runCommand) pipeline(ctx context.Context, config runConfig, store *clic
 		p.payments.RewindNow()
 		p.clicks.RewindNow()
 	}}
-	p.warnings = []func() string{p.rates.Warning, payments.Warning, p.held.Warning}
+	p.warnings = []func() string{p.rates.Warning, payments.Warning, p.held.Warning, func() string {
+		return retentionWarning(ctx, store, c.Workspaces)
+	}}
 	if config.stripe != nil {
 		config.stripe.Patience, config.stripe.Log = 0, log
 		thin := &consume.Thin{API: config.stripe, Log: log}
