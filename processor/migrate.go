@@ -55,7 +55,7 @@ func (c *migrateCommand) Run(ctx context.Context, log *slog.Logger) error {
 		return nil
 	case on.Kind == sql.Cluster && retention.Shortest(workspaces) > 0:
 		return errors.New("retention_days is not put in force on sharded tables " +
-			"(hint: ALTER TABLE … ON CLUSTER … MODIFY COLUMN … TTL, as PRIVACY.md lists the columns)")
+			"(hint: ALTER TABLE … ON CLUSTER … MODIFY COLUMN … TTL, as sql/PRIVACY.md lists the columns)")
 	}
 	store, err := c.open(ctx, log)
 	if err != nil {

@@ -28,7 +28,7 @@ func names(text string) (list []string) {
 // does not name has no column of such a name. What the
 // retention empties is what the page says it empties.
 func TestPrivacyPage(t *testing.T) {
-	page, err := os.ReadFile("../PRIVACY.md")
+	page, err := os.ReadFile("PRIVACY.md")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -51,11 +51,14 @@ const maxFindings = 10_000
 
 // content returns an expression that hashes a row's columns. Two things may have changed since a click
 // was stored, and are no fault: whether a newer list calls its agent a bot, and, retentionDays after its
-// receipt (0: never), the columns that are emptied then.
+// receipt (0: never), the columns that are emptied then, with their copies in the ledger.
 func content(table string, retentionDays int) string {
 	const verdict = "is_bot, bot_reason, device"
 	emptied := strings.Join(retention.Columns[table], ", ")
 	switch {
+	case table == "ledger" && retentionDays > 0:
+		// Copied from the click when the entry was booked: what is computed again has them no more.
+		return "cityHash64(toString(tuple(* EXCEPT (visitor_id, utm_term, utm_content))))"
 	case emptied == "":
 		return "cityHash64(toString(tuple(*)))"
 	case retentionDays == 0:
