@@ -235,9 +235,9 @@ func TestRollupsOfAFullDatabase(t *testing.T) {
 			refresh(t, dsn)
 		}
 		for query, want := range map[string]string{
-			"SELECT sum(clicks) FROM clicks_by_dimension(workspace = 'shop', from = '2050-01-01 00:00:00', to = '2051-01-01 00:00:00') WHERE dimension = ''":     "10",
-			"SELECT sum(page_views) FROM clicks_by_dimension(workspace = 'shop', from = '2050-01-01 00:00:00', to = '2051-01-01 00:00:00') WHERE dimension = ''": "3",
-			"SELECT toString(groupArray((day, amount))) FROM revenue FINAL WHERE workspace = 'moved'":                                                            "[('2050-06-11',100)]",
+			"SELECT sum(clicks) FROM clicks_by_dimension(workspace = 'shop', from = '2050-01-01 00:00:00', to = '2051-01-01 00:00:00', dimensions = [''], stored = true)":     "10",
+			"SELECT sum(page_views) FROM clicks_by_dimension(workspace = 'shop', from = '2050-01-01 00:00:00', to = '2051-01-01 00:00:00', dimensions = [''], stored = true)": "3",
+			"SELECT toString(groupArray((day, amount))) FROM revenue FINAL WHERE workspace = 'moved'":                                                                         "[('2050-06-11',100)]",
 		} {
 			for execution := range 6 { // from the third on the engine compiles aggregations
 				if got := strings.TrimSpace(ask(t, dsn, query+" FORMAT TSVRaw", nil)); got != want {
