@@ -4,12 +4,13 @@
 -- day's rows again from clicks and page_views once it has been quiet for a minute (package rollup). Until then the day is read from clicks
 -- themselves (clicks_by_dimension), so that a figure is right at once, and never depends on how often a click arrived.
 
--- Who came, and by which link. visitor_link is of twelve columns, and stored, because reading it is half of what today's clicks cost.
+-- Who came, and by which link. visitor_link is of twelve columns, and stored, because reading them is half of what
+-- today's clicks cost. Its expression does not use visitor: a mutation of visitor_id, as by an erasure, could not compute it again.
 ALTER TABLE clicks
     ADD COLUMN IF NOT EXISTS visitor String ALIAS if(visitor_id != '', visitor_id, hex(identity_hash)) COMMENT 'Who came: visitor_id, else identity_hash; all browsers without consent are one visitor. Computed when it is read',
     ADD COLUMN IF NOT EXISTS visitor_link UInt64 MATERIALIZED if(visitor_id = '' AND identity_hash = toFixedString('', 8),
         sipHash64(click_id),
-        sipHash64(visitor, program_id, affiliate_id, link_id, utm_source, utm_medium, utm_campaign, utm_term, utm_content, ad_click_id,
+        sipHash64(if(visitor_id != '', visitor_id, hex(identity_hash)), program_id, affiliate_id, link_id, utm_source, utm_medium, utm_campaign, utm_term, utm_content, ad_click_id,
             if(concat(affiliate_id, link_id, utm_source, utm_medium, utm_campaign, utm_term, utm_content, ad_click_id) = '', concat(host, path), '')))
         COMMENT 'Hash of who followed which link: of visitor and of program_id, affiliate_id, link_id, the utm_ columns and ad_click_id; of a link that has none of these, host and path. Without a visitor a hash of click_id, so that each such click counts';
 ALTER TABLE clicks MATERIALIZE COLUMN visitor_link; -- in the background: until then it is computed when it is read
