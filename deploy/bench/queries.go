@@ -262,7 +262,7 @@ func (q *queries) row(ctx context.Context, base, workspace, name string, more ur
 // more CPU it takes.
 func overRaw(text string) string {
 	text = strings.ReplaceAll(text, "FROM revenue", "FROM ledger")
-	text = strings.ReplaceAll(text, "clicks_by_dimension(", "clicks_by_day_computed(open_only = false, ")
+	text = strings.ReplaceAll(text, "stored = true", "stored = false")
 	return text
 }
 

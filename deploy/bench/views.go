@@ -92,8 +92,8 @@ func (v *views) Run(ctx context.Context) error {
 	fmt.Printf("CPU µs a click, medians of %d: without views %.2f, with them %.2f, %+.1f %%\n",
 		v.Rounds, plain, with, 100*(with/plain-1))
 	before := ownCPU()
-	const days = "SELECT * FROM clicks_by_day_computed(workspace = 'largest', from = '2020-01-01 00:00:00', " +
-		"to = '2030-01-01 00:00:00', open_only = false) FORMAT Null"
+	const days = "SELECT * FROM clicks_by_dimension(workspace = 'largest', from = '2020-01-01 00:00:00', " +
+		"to = '2030-01-01 00:00:00', dimensions = ['', 'affiliate', 'link'], stored = false) FORMAT Null"
 	if err := run(days, nil); err != nil {
 		return err
 	}

@@ -229,14 +229,14 @@ func insertStatement[R any](table string, columns []column[R]) string {
 	return "INSERT INTO " + table + " (" + strings.Join(names, ", ") + ")"
 }
 
-// columnTypes returns a table's stored columns, and reads them once. Without them the driver asks before
+// columnTypes returns the columns that an insert gives, and reads them once. Without them the driver asks before
 // every insert over HTTP.
 func (s *Store) columnTypes(ctx context.Context, table string) ([]clickhouse.ColumnNameAndType, error) {
 	if known, ok := s.types.Load(table); ok {
 		return known.([]clickhouse.ColumnNameAndType), nil
 	}
 	rows, err := s.conn.Query(ctx, "SELECT name, type FROM system.columns WHERE database = currentDatabase() AND "+
-		"table = ? AND default_kind != 'ALIAS' ORDER BY position", table)
+		"table = ? AND default_kind NOT IN ('ALIAS', 'MATERIALIZED') ORDER BY position", table)
 	if err != nil {
 		return nil, err
 	}

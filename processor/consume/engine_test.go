@@ -197,7 +197,7 @@ func TestRiver(t *testing.T) {
 		t.Error("the ledger changed by a second telling")
 	}
 	if n := r.count("SELECT sum(clicks) FROM clicks_by_dimension(workspace = 'default', " +
-		"from = '2000-01-01 00:00:00', to = '2100-01-01 00:00:00') WHERE dimension = ''"); n != 2 {
+		"from = '2000-01-01 00:00:00', to = '2100-01-01 00:00:00', dimensions = [''], stored = true)"); n != 2 {
 		t.Errorf("the rollup counts %d clicks, want 2", n)
 	}
 }

@@ -48,6 +48,9 @@ func (b *booking) edgesAndLeads(ctx context.Context, since time.Time) error {
 	if err := copyPublicLeads(ctx, b.into, b.database, since); err != nil {
 		return err
 	}
+	if err := copyReplacedClicks(ctx, b.into, b.database, since); err != nil {
+		return err
+	}
 	if err := b.copyEdges(ctx, since, "lead"); err != nil {
 		return err
 	}

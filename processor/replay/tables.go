@@ -96,6 +96,14 @@ func copyPublicLeads(ctx context.Context, s *clickhouse.Store, database string, 
 		" WHERE source = 'lead.public' AND at >= ?", since)
 }
 
+// copyReplacedClicks copies what clicks reported first under a name that stand in clicks no more: a
+// stranger's click under an id that another click has was replaced, and its report was not.
+func copyReplacedClicks(ctx context.Context, s *clickhouse.Store, database string, since time.Time) error {
+	return s.Exec(ctx, "INSERT INTO first_names SELECT * FROM "+clickhouse.Table(database, "first_names")+
+		" AS live WHERE startsWith(source, 'click.') AND at >= ? AND (workspace, name) NOT IN "+
+		"(SELECT workspace, name FROM first_names WHERE startsWith(source, 'click.'))", since)
+}
+
 // eachLead calls one for each lead that a backend reported and that was received since then,
 // without its credit.
 func eachLead(ctx context.Context, s *clickhouse.Store, database string, since time.Time,

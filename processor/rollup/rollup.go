@@ -149,7 +149,9 @@ FROM
     SELECT true AS computed, dimension, value, day, clicks, page_views, visitors, clicks_at, page_views_at,
         (clicks, page_views, finalizeAggregation(visitors),
             if(clicks + page_views = 0, 0, cityHash64(clicks_at, page_views_at))) AS figures
-    FROM clicks_by_day_computed(workspace = ?, from = ?, to = ?, open_only = false)
+    FROM clicks_by_dimension(workspace = ?, from = ?, to = ?, stored = false, dimensions = ['', 'program', 'affiliate',
+        'link', 'campaign', 'source', 'channel', 'referrer', 'landing_page', 'country', 'device', 'browser',
+        'affiliate_link_campaign'])
     UNION ALL
     SELECT false, dimension, value, day, clicks, page_views, visitors, clicks_at, page_views_at,
         (clicks, page_views, finalizeAggregation(visitors),

@@ -98,7 +98,8 @@ func TestEqualsAHandCount(t *testing.T) {
 			got[c] += clicks
 			return err
 		}, "SELECT toString(dimension), value, toString(day), clicks FROM clicks_by_dimension(workspace = 'shop', "+
-			"from = '2026-02-01 00:00:00', to = '2026-04-01 00:00:00') WHERE dimension IN ('', 'affiliate') AND clicks > 0")
+			"from = '2026-02-01 00:00:00', to = '2026-04-01 00:00:00', dimensions = ['', 'affiliate'], "+
+			"stored = true) WHERE clicks > 0")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -14,9 +14,8 @@ FROM
         sum(page_views_at[quarter]) AS p,
         0 AS s,
         toDecimal128(0, 6) AS net
-    FROM clicks_by_dimension(workspace = {workspace:String}, from = {from:DateTime('UTC')}, to = {to:DateTime('UTC')})
+    FROM clicks_by_dimension(workspace = {workspace:String}, from = {from:DateTime('UTC')}, to = {to:DateTime('UTC')}, dimensions = [''], stored = true)
     ARRAY JOIN arrayDistinct(arrayConcat(mapKeys(clicks_at), mapKeys(page_views_at))) AS quarter
-    WHERE dimension = ''
     GROUP BY at
     UNION ALL
     SELECT

@@ -21,8 +21,8 @@ FROM
     SELECT
         d.dimension AS dimension, d.value AS name,
         sum(d.clicks) AS c, toUInt64(0) AS l, toUInt64(0) AS s, toDecimal128(0, 6) AS net
-    FROM clicks_by_dimension(workspace = {workspace:String}, from = {from:DateTime('UTC')}, to = {to:DateTime('UTC')}) AS d
-    WHERE d.dimension IN ('affiliate', 'link', 'campaign') AND d.value != ''
+    FROM clicks_by_dimension(workspace = {workspace:String}, from = {from:DateTime('UTC')}, to = {to:DateTime('UTC')}, dimensions = ['affiliate', 'link', 'campaign'], stored = true) AS d
+    WHERE d.value != ''
     GROUP BY dimension, name
     HAVING c > 0
     UNION ALL

@@ -21,8 +21,7 @@ SELECT
 FROM
 (
     SELECT sum(d.clicks) AS clicks, sum(d.page_views) AS page_views, uniqMerge(d.visitors) AS visitors
-    FROM clicks_by_dimension(workspace = {workspace:String}, from = {from:DateTime('UTC')}, to = {to:DateTime('UTC')}) AS d
-    WHERE d.dimension = ''
+    FROM clicks_by_dimension(workspace = {workspace:String}, from = {from:DateTime('UTC')}, to = {to:DateTime('UTC')}, dimensions = [''], stored = true) AS d
 ) AS c
 CROSS JOIN
 (

@@ -1,4 +1,27 @@
 CREATE VIEW clicks_counted
-AS SELECT * EXCEPT counts
-FROM clicks_seen(workspace = {workspace:String}, `from` = {from:DateTime('UTC')}, to = {to:DateTime('UTC')}, open_only = false)
-WHERE counts;
+AS SELECT
+    click_id,
+    clicked_at,
+    program_id,
+    affiliate_id,
+    link_id,
+    utm_source,
+    utm_medium,
+    utm_campaign,
+    channel,
+    referrer_domain,
+    concat(host, path) AS landing_page,
+    country,
+    device,
+    browser,
+    visitor
+FROM clicks
+FINAL
+WHERE (workspace = {workspace:String}) AND (NOT is_bot) AND (clicked_at >= {from:DateTime('UTC')}) AND (clicked_at < {to:DateTime('UTC')}) AND (click_id NOT IN (
+    SELECT arrayJoin((arrayFold((known, click) -> if((click.1) > ((known.1) + toIntervalHour(1)), (click.1, known.2), (known.1, arrayPushBack(known.2, click.2))), arraySort(groupArray((clicked_at, click_id))), (toDateTime64(0, 3, 'UTC'), CAST('[]', 'Array(FixedString(16))')))).2)
+    FROM clicks
+    FINAL
+    WHERE (workspace = {workspace:String}) AND (NOT is_bot) AND (clicked_at >= ({from:DateTime('UTC')} - toIntervalDay(1))) AND (clicked_at < {to:DateTime('UTC')})
+    GROUP BY visitor_link
+    HAVING count() > 1
+));
