@@ -61,7 +61,7 @@ export async function session() { return JSON.parse(await get("api/session")); }
 export async function ask(name, parameters, signal) {
   const query = new URLSearchParams();
   for (const [key, value] of Object.entries(parameters)) {
-    if (value === undefined || value === "") continue;
+    if (value === undefined) continue;
     query.set(key, typeof value === "object" ? JSON.stringify(value) : value);
   }
   await turn();

@@ -115,7 +115,7 @@ function drawFilters(view) {
   for (const [kind, word] of [["only", "is"], ["without", "is not"]]) {
     for (const [dimension, names] of Object.entries(view[kind])) {
       for (const name of names) {
-        const shown = name === "" ? (dimension === "affiliate" ? "nobody" : "none") : name;
+        const shown = name === "" ? "none" : name;
         const other = kind === "only" ? "without" : "only";
         const turned = withFilter(withoutFilter(view, dimension, name, kind), dimension, name, other);
         const turn = element("button", { type: "button", className: "plain", title: "Turn the filter round" }, `${dimensions[dimension]} ${word} `, element("b", {}, isolated(shown)));
@@ -206,16 +206,13 @@ async function round(fresh) {
   clearTimeout(state.timer);
   const { signal } = state.asked;
   const blocks = fresh ? state.blocks : state.blocks.filter((b) => !b.slow);
-  // The slow ones last, so that they keep nobody waiting.
   const faults = [];
-  for (const some of [blocks.filter((b) => !b.slow), blocks.filter((b) => b.slow)]) {
-    const answers = await Promise.all(some.map((b) => askBlock(b, signal)));
-    faults.push(...answers.filter(Boolean));
-    if (signal.aborted) return;
-    if (some[0] && !some[0].slow) faults.push(...[await about(signal)].filter(Boolean));
-    if (signal.aborted) return;
-  }
-  const broken = faults.find((f) => f.code === "unreachable" || f.code === "clickhouse_unavailable" || f.code === "no_tables" || f.code === "unknown_workspace" || f.code === "forbidden_workspace");
+  const askAll = async (some) => faults.push(...await Promise.all(some.map((b) => askBlock(b, signal))));
+  await askAll(blocks.filter((b) => !b.slow));
+  if (!signal.aborted) faults.push(await about(signal));
+  if (!signal.aborted) await askAll(blocks.filter((b) => b.slow)); // last, so that they keep nobody waiting
+  if (signal.aborted) return;
+  const broken = faults.find((f) => f && ["unreachable", "clickhouse_unavailable", "no_tables", "unknown_workspace", "forbidden_workspace"].includes(f.code));
   banner("error", broken?.message, broken?.hint ?? "");
   document.body.classList.toggle("stale", Boolean(broken));
   $("pulse").className = broken ? "bad" : "live";

@@ -56,7 +56,7 @@ export class Chart {
     const line = { stroke: color("--main"), width: 2, points: { show: n === 1, size: 6 } };
     const every = Math.max(1, Math.ceil(n / Math.max(2, Math.floor(this.canvas.clientWidth / 90))));
     return {
-      width: this.canvas.clientWidth, height: this.canvas.clientHeight, padding: [10, 14, 0, 0], legend: { show: false },
+      width: this.canvas.clientWidth, height: this.canvas.clientHeight, padding: [10, 26, 0, 0], legend: { show: false },
       cursor: { y: false, drag: { x: false, y: false }, points: { size: 7 } },
       scales: {
         x: { time: false, range: n === 1 ? [-1, 1] : [0, n - 1] },

@@ -16,7 +16,7 @@ const limit = 1000; // names of a list; more are cut off, and said to be
 // nameLink is a name as a link that filters by it.
 function nameLink(page, dimension, name, shown = name) {
   const to = withFilter(page.view, dimension, name);
-  return page.link(to, name === "" ? element("i", { className: "quiet", textContent: dimension === "affiliate" ? "nobody" : "none" }) : isolated(shown));
+  return page.link(to, name === "" ? element("i", { className: "quiet", textContent: dimension === "affiliate" ? "no affiliate" : "none" }) : isolated(shown));
 }
 
 const explanation = (page, object) => "explain?" + new URLSearchParams({ object, ...(page.view.workspace ? { workspace: page.view.workspace } : {}) });
@@ -31,11 +31,16 @@ const hasName = (page, dimension) => ({
   key: "name", label: dimensions[dimension] ?? "Name", text: true, head: true, cell: (r) => nameLink(page, dimension, r.name),
 });
 
+// Leads come without these, so by them there is no figure of leads.
+const notOfLeads = ["source", "medium", "channel", "device"];
+const leadsKnown = (view) => !notOfLeads.some((d) => d in view.only || d in view.without);
+
 function breakdownColumns(page, dimension) {
   const unit = page.view.currency.toUpperCase();
+  const unknown = notOfLeads.includes(dimension) || !leadsKnown(page.view);
   return [
     hasName(page, dimension),
-    countColumn("clicks", "Clicks"), countColumn("leads", "Leads"), countColumn("sales", "Sales", "Renewals among them"),
+    countColumn("clicks", "Clicks"), ...(unknown ? [] : [countColumn("leads", "Leads")]), countColumn("sales", "Sales", "Renewals among them"),
     countColumn("customers", "New", "Buyers' first sales"),
     moneyColumn(page, "net", "Net " + unit, "Without tax; refunds and disputes are subtracted when they happened"),
     { key: "epc", label: "EPC", title: "Net of attributed money for each click", cell: (r) => plainMoney(r.epc, page.view.currency) },
@@ -81,24 +86,28 @@ const ratios = {
   epc: { label: "EPC", title: "Net of attributed money for each click", write: (r, page) => money(r.epc, page.view.currency) },
   conversion: { label: "Conversion", title: "Attributed first sales for each click", write: (r) => percent(r.conversion, 2) },
   average_order: { label: "Average order", title: "Paid for each sale", write: (r, page) => money(r.average_order, page.view.currency) },
-  refunded: { label: "Refunded", title: "Refunds that happened in this time", write: (r, page) => money(r.refunded, page.view.currency), ifAny: true },
-  disputed: { label: "Disputed", title: "Taken by disputes in this time, less what was won back", write: (r, page) => money(r.disputed, page.view.currency), ifAny: true },
+  refunded: { label: "Refunded", title: "Refunds that happened in this time", write: (r, page) => money(unsigned(r.refunded), page.view.currency), ifAny: true },
+  disputed: { label: "Disputed", title: "Taken by disputes in this time, less what was won back", write: (r, page) => money(unsigned(r.disputed), page.view.currency), ifAny: true },
 };
+
+// unsigned turns what was taken, which is negative, into how much it was; what disputes gave back stays recognizable.
+const unsigned = (decimal) => (String(decimal).startsWith("-") ? String(decimal).slice(1) : "-" + decimal);
 
 function delta(now, before, worseIfMore) {
   const by = change(now, before);
   if (by === null) return element("small", { className: "delta quiet", textContent: before === undefined ? "" : "no figure before" });
   const sign = Math.abs(by) < 0.0005 ? 0 : Math.sign(by);
-  const text = Math.abs(by) >= 10 ? "× " + short(Number(now) / Number(before)) : (sign > 0 ? "+" : "") + percent(by);
+  const text = by >= 10 ? "× " + short(Number(now) / Number(before)) : (sign > 0 ? "+" : "") + percent(by);
   return element("small", { className: "delta " + (sign === 0 ? "quiet" : sign > 0 !== Boolean(worseIfMore) ? "better" : "worse"), textContent: text,
     title: "against the period before" });
 }
 
 function totals(page) {
   const list = element("div", { className: "totals", role: "group", ariaLabel: "Totals; choose what the chart shows" });
+  const rest = element("div", { className: "totals rest", role: "group", ariaLabel: "Ratios" });
   const chosen = pick(metrics, page.view.metric, "net");
   return {
-    body: [list], bare: true,
+    body: [list, rest], bare: true,
     ask: async (signal) => Promise.all([
       ask("breakdown", { ...page.filters, dimension: "" }, signal),
       page.span.previous ? ask("breakdown", { ...page.filters, ...page.times(page.span.previous), dimension: "" }, signal) : [undefined],
@@ -108,16 +117,18 @@ function totals(page) {
       list.replaceChildren(
         ...Object.entries(metrics).map(([key, m]) => {
           const value = now[key] ?? 0;
-          const text = m.money ? money(value, page.view.currency) : count(value);
+          const known = key !== "leads" || leadsKnown(page.view);
+          const text = !known ? none : m.money ? money(value, page.view.currency) : count(value);
           const tile = element("button", { type: "button", className: "tile " + key + (text.startsWith("−") ? " minus" : ""), title: m.title, ariaPressed: String(key === chosen), dataset: { metric: key } },
-            element("span", { textContent: m.label }), element("b", { textContent: text }), page.span.previous ? delta(value, before?.[key] ?? 0) : null);
+            element("span", { textContent: m.label }), element("b", { textContent: text }), page.span.previous && known ? delta(value, before?.[key] ?? 0) : null);
           tile.addEventListener("click", () => page.go({ ...page.view, metric: key }, { keep: true }));
           return tile;
-        }),
+        }));
+      rest.replaceChildren(
         ...Object.entries(ratios).filter(([key, m]) => !m.ifAny || Number(now[key] ?? 0) !== 0).map(([key, m]) =>
           element("div", { className: "tile " + key, title: m.title, dataset: { metric: key } }, element("span", { textContent: m.label }),
             element("b", { textContent: m.write({ epc: null, conversion: null, average_order: null, ...now }, page) }),
-            page.span.previous ? delta(now[key], before?.[key] ?? undefined, m.ifAny) : null)));
+            page.span.previous ? delta(m.ifAny ? unsigned(now[key]) : now[key], before?.[key] === undefined ? undefined : m.ifAny ? unsigned(before[key]) : before[key], m.ifAny) : null)));
       if (focused) list.querySelector(`[data-metric="${focused}"]`)?.focus();
     },
   };
@@ -129,6 +140,7 @@ function labelsOf(local, unit) {
   switch (unit) {
     case "hour": return { tick: write({ hour: "2-digit", minute: "2-digit" }), label: write({ day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" }) };
     case "month": return { tick: write({ month: "short", year: "2-digit" }), label: write({ month: "long", year: "numeric" }) };
+    case "date": return { label: write({ day: "numeric", month: "short", year: "numeric" }) };
     case "week": return { tick: write({ day: "numeric", month: "short" }), label: "week of " + write({ day: "numeric", month: "short", year: "numeric" }) };
   }
   return { tick: write({ day: "numeric", month: "short" }), label: write({ weekday: "short", day: "numeric", month: "short", year: "numeric" }) };
@@ -168,13 +180,11 @@ function apart(page) {
       const add = (to, bold, text) => notes.push(element("li", {}, page.link(to, element("b", { textContent: bold })), " " + text));
       const health = { ...page.view, section: "health" };
       if (nobody && Number(nobody.net) !== 0 && !page.view.only.affiliate) {
-        add({ ...withFilter(page.view, "affiliate", ""), section: "sales" }, money(nobody.net, page.view.currency), `of ${count(nobody.sales)} sales has no affiliate: an advertisement's, or nobody's.`);
+        add({ ...withFilter(page.view, "affiliate", ""), section: "sales" }, money(nobody.net, page.view.currency), `of ${count(nobody.sales)} sales has no affiliate: other channels brought it, or nobody is credited.`);
       }
-      for (const r of risks) {
-        const sum = money(major(r.amount, r.currency), r.currency);
-        if (r.risk === "unconverted") add(health, sum, "has no exchange rate yet and is in no total.");
-        if (r.risk === "disputed" && Number(r.amount) !== 0) add(health, sum, "is taken by open or lost disputes, since ever.");
-        if (r.risk === "held") add(health, sum, "is held and in no total.");
+      for (const [risk, text] of Object.entries({ unconverted: "without an exchange rate, so in no total.", disputed: "taken by disputes that were not won back.", held: "held, and in no total." })) {
+        const sums = risks.filter((r) => r.risk === risk && Number(r.amount) !== 0).map((r) => money(major(r.amount, r.currency).replace("-", ""), r.currency));
+        if (sums.length) add(health, sums.join(", "), text);
       }
       for (const r of held) add(health, money(major(r.amount, r.currency), r.currency), `is held: no workspace lists its Stripe account${r.livemode ? "" : " (test mode)"}.`);
       const bots = flagged.reduce((sum, r) => sum + Number(r.clicks), 0);
@@ -270,6 +280,7 @@ function funnel(page) {
     title: "From visit to purchase", body: [element("p", { className: "quiet", textContent: "Each person once in each step. Steps are counted, not followed: a person may buy without a known visit." }), steps],
     ask: (signal) => ask("funnel", { ...page.unconverted }, signal),
     draw: (rows) => {
+      if (!leadsKnown(page.view)) rows = rows.filter((r) => r.step !== "leads");
       const most = Math.max(1, ...rows.map((r) => Number(r.people)));
       steps.replaceChildren(...rows.map((r) => {
         const bar = element("span", { className: "bar", ariaHidden: "true" });
@@ -304,7 +315,7 @@ function cohorts(page) {
       element("thead", {}, element("tr", {}, ...["Won in " + unit + " of", ...(by ? [groups[by]] : []), "Buyers", ...Array.from({ length: ages }, (_, i) => (i ? "+" + i : unit + " 0"))].map((text, i) =>
         element("th", { scope: "col", textContent: text, className: i === 0 || (by && i === 1) ? "text" : "" })))),
       element("tbody", {}, ...[...cohort.values()].map((c) => element("tr", {},
-        element("th", { scope: "row", className: "text", textContent: labelsOf(c.won + " 00:00:00", unit === "week" ? "day" : unit).label }),
+        element("th", { scope: "row", className: "text", textContent: labelsOf(c.won + " 00:00:00", unit === "week" ? "date" : unit).label }),
         ...(by ? [element("td", { className: "text clip" }, nameLink(page, by, c.name))] : []), element("td", { textContent: count(c.buyers) }),
         ...Array.from({ length: ages }, (_, i) => {
           const r = c.cells[i];
