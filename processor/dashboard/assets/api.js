@@ -1,5 +1,5 @@
 // Asking the named questions of the query API (see /api/query). Two at a time: the server answers three of one user, and another tab
-// may ask, too.
+// may ask, too. A question that is under way is not cancelled, because the server answers it to the end all the same.
 
 export class Fault extends Error {
   constructor({ message, hint, code }) {
@@ -28,13 +28,12 @@ function done() {
 const pause = (milliseconds) => new Promise((go) => setTimeout(go, milliseconds));
 
 // get returns the text of an answer; one that has not changed since is served by the browser's cache after a 304.
-async function get(path, signal) {
+async function get(path) {
   for (let attempt = 1; ; attempt++) {
     let answer;
     try {
-      answer = await fetch(path, { signal, headers: { Accept: "application/json" } });
-    } catch (cause) {
-      if (signal?.aborted) throw cause;
+      answer = await fetch(path, { headers: { Accept: "application/json" } });
+    } catch {
       throw new Fault({ code: "unreachable", message: "The dashboard does not answer.",
         hint: "Check that the program that serves this page still runs. The page goes on by itself; the figures below are the last ones it had." });
     }
@@ -57,7 +56,7 @@ async function get(path, signal) {
 
 export async function session() { return JSON.parse(await get("api/session")); }
 
-// ask returns the rows of a named question. Filters are objects of lists.
+// ask returns the rows of a named question, or throws what the signal says when nobody wants them any more. Filters are objects of lists.
 export async function ask(name, parameters, signal) {
   const query = new URLSearchParams();
   for (const [key, value] of Object.entries(parameters)) {
@@ -66,8 +65,10 @@ export async function ask(name, parameters, signal) {
   }
   await turn();
   try {
-    signal?.throwIfAborted();
-    return JSON.parse(await get(`api/query/${name}?${query}`, signal)).data;
+    signal.throwIfAborted();
+    const { data } = JSON.parse(await get(`api/query/${name}?${query}`));
+    signal.throwIfAborted();
+    return data;
   } finally {
     done();
   }

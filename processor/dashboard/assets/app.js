@@ -20,14 +20,26 @@ function viewOf(address) {
   const region = known.find((w) => w.id === view.workspace) ?? known[0] ?? { id: "", timezone: "UTC", currency: "usd" };
   if (!(view.section in sections)) view.section = "overview";
   view.currency = /^[a-z]{3}$/.test(view.currency ?? "") ? view.currency : region.currency;
-  view.timezone = zones().includes(view.timezone) ? view.timezone : zones().includes(region.timezone) ? region.timezone : "UTC";
+  view.timezone = [view.timezone, region.timezone].find(isZone) ?? "UTC";
   return view;
 }
 
-let zoneNames;
+function isZone(name) {
+  try {
+    return Boolean(name && Intl.DateTimeFormat("en", { timeZone: name }));
+  } catch {
+    return false;
+  }
+}
+
+// Names by which browsers still list some zones.
+const renamed = { "Asia/Calcutta": "Asia/Kolkata", "Asia/Katmandu": "Asia/Kathmandu", "Asia/Saigon": "Asia/Ho_Chi_Minh", "Asia/Rangoon": "Asia/Yangon",
+  "Europe/Kiev": "Europe/Kyiv", "America/Buenos_Aires": "America/Argentina/Buenos_Aires" };
+
+// zones returns the names of all time zones, those that are likely first.
 function zones() {
-  zoneNames ??= [...new Set(["UTC", ...state.session.workspaces.map((w) => w.timezone), Intl.DateTimeFormat().resolvedOptions().timeZone, ...Intl.supportedValuesOf("timeZone")])];
-  return zoneNames;
+  const own = [...state.session.workspaces.map((w) => w.timezone), Intl.DateTimeFormat().resolvedOptions().timeZone];
+  return [...new Set(["UTC", ...[state.view.timezone, ...own].filter(isZone), ...Intl.supportedValuesOf("timeZone")].map((z) => renamed[z] ?? z))];
 }
 
 // go shows another view. What it says of the section alone does not follow to another section.
@@ -76,7 +88,9 @@ function banner(id, title, ...text) {
 
 function menu(id, options, value, change) {
   const select = $(id);
-  if (select.options.length !== Object.keys(options).length) {
+  const offered = Object.keys(options).join();
+  if (select.dataset.offered !== offered) {
+    select.dataset.offered = offered;
     select.replaceChildren(...Object.entries(options).map(([v, text]) => element("option", { value: v, textContent: text })));
   }
   select.value = value;
@@ -210,7 +224,8 @@ async function round(fresh) {
   const askAll = async (some) => faults.push(...await Promise.all(some.map((b) => askBlock(b, signal))));
   await askAll(blocks.filter((b) => !b.slow));
   if (!signal.aborted) faults.push(await about(signal));
-  if (!signal.aborted) await askAll(blocks.filter((b) => b.slow)); // last, so that they keep nobody waiting
+  // The slow ones last and one by one, so that they keep no other waiting.
+  for (const b of blocks.filter((b) => b.slow)) if (!signal.aborted) await askAll([b]);
   if (signal.aborted) return;
   const broken = faults.find((f) => f && ["unreachable", "clickhouse_unavailable", "no_tables", "unknown_workspace", "forbidden_workspace"].includes(f.code));
   banner("error", broken?.message, broken?.hint ?? "");
@@ -285,7 +300,9 @@ async function start() {
 // firstDay returns the first moment with data.
 async function firstDay() {
   try {
-    const [row] = await ask("first_day", { workspace: read(location.search).workspace, livemode: String(read(location.search).mode !== "test") });
+    const [row] = await ask("first_day",
+      { workspace: read(location.search).workspace, livemode: String(read(location.search).mode !== "test") },
+      state.asked.signal);
     return instant(row?.day ?? null) ?? undefined;
   } catch {
     return undefined; // the page shows the fault of its other questions

@@ -160,7 +160,7 @@ function trend(page) {
     draw: ([points, before]) => chart.update(
       points.map((p, i) => ({ ...labelsOf(p.local, page.span.unit), value: Number(p[key]), text: write(p[key]), open: p.open,
         ...(before?.[i] ? { before: Number(before[i][key]), beforeText: write(before[i][key]) } : {}) }))
-        .filter((p, i) => Date.parse(points[i].start_utc.replace(" ", "T") + "Z") <= page.now()),
+        .filter((p, i) => instant(points[i].start_utc) <= page.now() || page.span.from > page.now()), // what has not begun has no figure
       { name: label, whole: !isMoney, axis: (v) => (isMoney ? (v < 0 ? "−" : "") + symbol + short(Math.abs(v)) : short(v)) }),
   };
 }
