@@ -141,6 +141,11 @@ func TestPageFigures(t *testing.T) {
 	v.shows(`document.querySelectorAll(".as-table tbody tr").length`, "92")
 	v.shows(`document.querySelector(".as-table tbody tr:nth-child(3)").textContent`, "Fri, 3 Jun 2050$100.00$0.00")
 
+	v.shows(tile("net")+` + document.querySelector("[data-metric=net] .delta").textContent`, "$257.00no figure before")
+	v.exec(`document.querySelector("#compare").click()`)
+	v.shows(`new URLSearchParams(location.search).get("compare") + document.querySelectorAll("[data-metric=net] b ~ *").length`, "none0")
+	v.exec(`history.back()`)
+	v.shows(`document.querySelectorAll("[data-metric=net] b ~ *").length`, "1")
 	v.choose("#currency", "eur") // June is 118.181818, July 74.545454, August 40.909091
 	v.shows(tile("net"), "€233.64")
 	v.exec(`history.back()`)
@@ -203,8 +208,6 @@ func TestPageControls(t *testing.T) {
 	v.exec(`import("/assets/table.js").then((m) => { window.cells = ["=1+1", "@x", " +1", "-1+1", "-20.00", 'a"b', "\t=1"].map(m.csvCell).join("|"); })`)
 	v.shows(`window.cells`, `'=1+1|'@x|' +1|'-1+1|-20.00|"a""b"|'`+"\t=1")
 
-	v.exec(`document.querySelector("#compare").click()`)
-	v.shows(`new URLSearchParams(location.search).get("compare")`, "none")
 	v.exec(`document.querySelector("#filter-add").open = true`)
 	v.choose("#filter-dimension", "country")
 	v.choose("#filter-kind", "without")

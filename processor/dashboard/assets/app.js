@@ -105,13 +105,15 @@ function drawTools(page) {
     const date = (at) => new Intl.DateTimeFormat("sv-SE", { timeZone: view.timezone }).format(at);
     set({ range, from: date(page.span.from), to: date(Math.min(page.span.to - 1, now())) });
   });
-  $("dates").hidden = view.range !== "custom";
+  $("dates").hidden = view.range !== "custom" || Boolean(sections[view.section].timeless);
   for (const id of ["from", "to"]) {
     $(id).value = view[id] ?? "";
     $(id).onchange = () => { if ($(id).value) set({ [id]: $(id).value }); };
   }
   $("compare").checked = view.compare !== "none";
-  $("compare").disabled = view.range === "all";
+  const section = sections[view.section];
+  $("compare").parentElement.hidden = view.range === "all" || !section.compared?.(view);
+  $("range").hidden = $("covered").hidden = Boolean(section.timeless);
   $("compare").onchange = () => set({ compare: $("compare").checked ? undefined : "none" });
   menu("timezone", Object.fromEntries(zones().map((z) => [z, z.replaceAll("_", " ")])), view.timezone, (timezone) => set({ timezone }));
   const offered = [...new Set([...currencies, view.currency, ...state.session.workspaces.map((w) => w.currency)])];

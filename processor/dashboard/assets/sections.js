@@ -9,7 +9,7 @@ import { dimensions, filtered, theAffiliate, withFilter } from "./view.js";
 // A section is a title and blocks(page), which returns what it is made of. A block has a title, and asks and draws: ask(signal) returns
 // answers, draw(answers) shows them in its body. slow: it is asked when it is opened, and not again by itself.
 //
-// page has the view, its span, the parameters that most questions take (range and range + filters), and go(view).
+// compared(view) says whether it compares with the period before, timeless that its time is not the page's. page has the view, its span, the parameters that most questions take (range and range + filters), and go(view).
 
 const limit = 1000; // names of a list; more are cut off, and said to be
 
@@ -412,9 +412,9 @@ function health(page) {
 const campaignGroups = { campaign: "campaign", source: "source", medium: "medium", channel: "channel", program: "programme" };
 
 export const sections = {
-  overview: { title: "Overview", blocks: (page) => [totals(page), trend(page), apart(page), breakdown(page, "affiliate", "Affiliates", { brief: true }), breakdown(page, "channel", "Channels", { brief: true }),
+  overview: { title: "Overview", compared: () => true, blocks: (page) => [totals(page), trend(page), apart(page), breakdown(page, "affiliate", "Affiliates", { brief: true }), breakdown(page, "channel", "Channels", { brief: true }),
     breakdown(page, "campaign", "Campaigns", { brief: true }), sales(page, { title: "Latest sales and refunds, and why they are credited", chosen: "", rows: 10, brief: true })] },
-  affiliates: { title: "Affiliates", blocks: (page) => (theAffiliate(page.view)
+  affiliates: { title: "Affiliates", compared: theAffiliate, blocks: (page) => (theAffiliate(page.view)
     ? [totals(page), trend(page), breakdown(page, "link", "Links", { rows: 10 }), breakdown(page, "campaign", "Campaigns", { rows: 10 }), sales(page), ...(page.login && page.owner ? [affiliateLink(page)] : [])]
     : [breakdown(page, "affiliate", "Affiliates"), list(page, { question: "lifetime_value", title: "What customers are worth, by who won them", name: "lifetime-value", parameters: { ...page.range, limit }, slow: true, rows: 10,
       columns: [hasName(page, "affiliate"), countColumn("customers", "Customers"), countColumn("orders", "Orders"), usdColumn("net_usd", "Net USD", "All they ever paid"), usdColumn("ltv", "For each customer")] })]) },
@@ -440,6 +440,6 @@ export const sections = {
     { key: "month", label: "Month", text: true, head: true }, usdColumn("mrr_usd", "MRR USD"), usdColumn("new_usd", "New"), usdColumn("reactivated_usd", "Came back"), usdColumn("expansion_usd", "More"), usdColumn("contraction_usd", "Less"), usdColumn("churned_usd", "Churned"),
     countColumn("subscriptions", "Subscriptions"), percentColumn("churn_rate", "Churn")] })] },
   sales: { title: "Sales", blocks: (page) => [sales(page), newAndReturning(page)] },
-  earnings: { title: "Earnings", blocks: earnings },
+  earnings: { title: "Earnings", timeless: true, blocks: earnings },
   health: { title: "Health", blocks: health },
 };
