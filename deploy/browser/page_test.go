@@ -101,14 +101,16 @@ func tile(metric string) string {
 }
 
 func row(table string, n int) string {
-	return fmt.Sprintf(`[...document.querySelectorAll("table.%s tbody tr")].at(%d)?.innerText.replace(/\s+/g, " ").trim()`, table, n)
+	return fmt.Sprintf(`[...document.querySelectorAll("table.%s tbody tr")].at(%d)?.innerText.replace(/\s+/g, " ").trim()`,
+		table, n)
 }
 
 // answered waits until every block of the section has its answer, and none a fault.
 func (v *visitor) answered() {
 	v.t.Helper()
 	v.shows(`document.querySelectorAll("#blocks > section").length > 0 && `+
-		`[...document.querySelectorAll("#blocks > section")].every(s => s.ariaBusy === "false" && s.querySelector(".status").textContent === "")`, "true")
+		`[...document.querySelectorAll("#blocks > section")].every(s => s.ariaBusy === "false" && `+
+		`s.querySelector(".status").textContent === "")`, "true")
 }
 
 // press clicks on the element that has the text.
@@ -120,7 +122,8 @@ func (v *visitor) press(selector, text string) {
 
 func (v *visitor) choose(id, value string) {
 	v.t.Helper()
-	v.exec(fmt.Sprintf(`const e = document.querySelector(%q); e.value = %q; e.dispatchEvent(new Event("change", {bubbles: true}))`, id, value))
+	v.exec(fmt.Sprintf(`const e = document.querySelector(%q); e.value = %q;
+		e.dispatchEvent(new Event("change", {bubbles: true}))`, id, value))
 }
 
 const catchFile = `URL.createObjectURL = (b) => { b.text().then((t) => { window.saved = t; }); return "blob:none"; };
@@ -143,7 +146,8 @@ func TestPageFigures(t *testing.T) {
 
 	v.shows(tile("net")+` + document.querySelector("[data-metric=net] .delta").textContent`, "$257.00no figure before")
 	v.exec(`document.querySelector("#compare").click()`)
-	v.shows(`new URLSearchParams(location.search).get("compare") + document.querySelectorAll("[data-metric=net] b ~ *").length`, "none0")
+	v.shows(`new URLSearchParams(location.search).get("compare") + document.querySelectorAll("[data-metric=net] b ~ *").length`,
+		"none0")
 	v.exec(`history.back()`)
 	v.shows(`document.querySelectorAll("[data-metric=net] b ~ *").length`, "1")
 	v.choose("#currency", "eur") // June is 118.181818, July 74.545454, August 40.909091
@@ -187,7 +191,8 @@ func TestPageControls(t *testing.T) {
 		v.answered()
 		v.want(`document.title.startsWith(document.querySelector("#title").textContent)`, "true")
 		v.want(`document.querySelector("[aria-current=page]").textContent`, section)
-		v.want(`[...document.querySelectorAll("tbody tr")].filter(r => !r.querySelector("th[scope=row], td.none")).length`, "0")
+		v.want(`[...document.querySelectorAll("tbody tr")].filter(r => !r.querySelector("th[scope=row], td.none")).length`,
+			"0")
 	}
 	v.open(summer + "&section=sales")
 	v.exec(catchFile)
@@ -228,12 +233,14 @@ func TestPageOfNothing(t *testing.T) {
 	dsn := dashboardOf(t, v)
 	v.open("https://" + v.host + "/")
 	v.shows(`document.querySelector("#empty").hidden`, "false")
-	v.want(`/ -A 'Mozilla.* -H 'Content-Type: application\/json' -d /.test(document.querySelector("#curl").textContent)`, "true")
+	v.want(`/ -A 'Mozilla.* -H 'Content-Type: application\/json' -d /.test(document.querySelector("#curl").textContent)`,
+		"true")
 	m := monthOf(t, dsn)
 	m.click(time.Now().Add(-time.Minute), &schemas.Click{VisitorId: "v", Trigger: "link", Url: "https://shop.example/?via=ann",
 		UserAgent: "curl/8.5.0"})
 	m.load()
-	v.shows(`document.querySelector("#flagged").textContent.startsWith("Arrived, but flagged as a bot and not counted: 1 × http_library:curl.")`, "true")
+	v.shows(`document.querySelector("#flagged").textContent.startsWith("Arrived, but flagged as a bot and not counted: 1 × http_library:curl.")`,
+		"true")
 	m.click(time.Now().Add(-time.Minute), &schemas.Click{VisitorId: "v", Trigger: "link", Url: "https://shop.example/?via=ann"})
 	m.load()
 	v.shows(`document.querySelector("#empty").hidden`, "true")
@@ -336,7 +343,8 @@ func (m *month) refund(day, cents int) {
 
 func (m *month) event(kind string, at time.Time, object string) {
 	id := fmt.Sprint("evt_", len(m.money))
-	body := fmt.Sprintf(`{"id":%q,"object":"event","type":%q,"created":%d,"livemode":true,"data":{"object":%s}}`, id, kind, at.Unix(), object)
+	body := fmt.Sprintf(`{"id":%q,"object":"event","type":%q,"created":%d,"livemode":true,"data":{"object":%s}}`,
+		id, kind, at.Unix(), object)
 	m.money = append(m.money, schemas.StripeRecord(&schemas.StripeEvent{ID: id, Type: kind, Livemode: true, ReceivedAt: at, Body: []byte(body)}, id))
 }
 

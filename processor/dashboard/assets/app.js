@@ -1,5 +1,6 @@
-// The page: it reads the view from the address, asks the questions of the section and shows the answers, again every few seconds while
-// the time is not over. An answer that has not changed costs the server no question (ETag) and the page no drawing.
+// The page: it reads the view from the address, asks the questions of the section and shows the
+// answers, again every few seconds while the time is not over. An answer that has not changed costs
+// the server no question (ETag) and the page no drawing.
 
 import { ask, now, session, Fault } from "./api.js";
 import { age, clock, count, instant } from "./format.js";
@@ -9,9 +10,20 @@ import { dimensions, filtered, ranges, read, span, withFilter, withoutFilter, wr
 
 const $ = (id) => document.getElementById(id);
 const every = 5000; // milliseconds from one round of questions to the next
-const state = { session: null, view: null, blocks: [], asked: new AbortController(), timer: 0, fresh: null, first: undefined };
+const state = {
+  session: null,
+  view: null,
+  blocks: [],
+  asked: new AbortController(),
+  timer: 0,
+  fresh: null,
+  first: undefined,
+};
 
-const currencies = "usd eur gbp jpy aud brl cad chf cny czk dkk hkd huf idr ils inr krw kwd mxn nok nzd php pln ron sek sgd thb try twd zar".split(" ");
+const currencies =
+  "usd eur gbp jpy aud brl cad chf cny czk dkk hkd huf idr ils inr krw kwd mxn nok nzd php pln ron sek sgd thb try twd zar".split(
+    " ",
+  );
 
 // viewOf returns the view of an address, with what it leaves out filled in.
 function viewOf(address) {
@@ -33,18 +45,32 @@ function isZone(name) {
 }
 
 // Names by which browsers still list some zones.
-const renamed = { "Asia/Calcutta": "Asia/Kolkata", "Asia/Katmandu": "Asia/Kathmandu", "Asia/Saigon": "Asia/Ho_Chi_Minh", "Asia/Rangoon": "Asia/Yangon",
-  "Europe/Kiev": "Europe/Kyiv", "America/Buenos_Aires": "America/Argentina/Buenos_Aires" };
+const renamed = {
+  "Asia/Calcutta": "Asia/Kolkata",
+  "Asia/Katmandu": "Asia/Kathmandu",
+  "Asia/Saigon": "Asia/Ho_Chi_Minh",
+  "Asia/Rangoon": "Asia/Yangon",
+  "Europe/Kiev": "Europe/Kyiv",
+  "America/Buenos_Aires": "America/Argentina/Buenos_Aires",
+};
 
 // zones returns the names of all time zones, those that are likely first.
 function zones() {
   const own = [...state.session.workspaces.map((w) => w.timezone), Intl.DateTimeFormat().resolvedOptions().timeZone];
-  return [...new Set(["UTC", ...[state.view.timezone, ...own].filter(isZone), ...Intl.supportedValuesOf("timeZone")].map((z) => renamed[z] ?? z))];
+  return [
+    ...new Set(
+      ["UTC", ...[state.view.timezone, ...own].filter(isZone), ...Intl.supportedValuesOf("timeZone")].map(
+        (z) => renamed[z] ?? z,
+      ),
+    ),
+  ];
 }
 
 // go shows another view. What it says of the section alone does not follow to another section.
 function go(view, { keep = false } = {}) {
-  if (view.section !== state.view.section) for (const key of ["by", "unit", "measure", "lookback", "kinds", "month"]) if (view[key] === state.view[key]) delete view[key];
+  if (view.section !== state.view.section)
+    for (const key of ["by", "unit", "measure", "lookback", "kinds", "month"])
+      if (view[key] === state.view[key]) delete view[key];
   history.pushState(null, "", write(view));
   navigate({ keep });
 }
@@ -68,10 +94,23 @@ function pageOf(view) {
   const range = { ...who, livemode: String(view.mode !== "test"), ...times(s) };
   const unconverted = { ...range, only: view.only, without: view.without };
   return {
-    view, span: s, times, who, range, unconverted, go, link, now,
-    converted: { ...range, currency: view.currency }, filters: { ...unconverted, currency: view.currency },
-    lastDay: () => { const to = Math.ceil((now() + 1) / 3600e3) * 3600e3; return { from: to - 24 * 3600e3, to }; },
-    owner: state.session.role === "owner", login: state.session.login,
+    view,
+    span: s,
+    times,
+    who,
+    range,
+    unconverted,
+    go,
+    link,
+    now,
+    converted: { ...range, currency: view.currency },
+    filters: { ...unconverted, currency: view.currency },
+    lastDay: () => {
+      const to = Math.ceil((now() + 1) / 3600e3) * 3600e3;
+      return { from: to - 24 * 3600e3, to };
+    },
+    owner: state.session.role === "owner",
+    login: state.session.login,
   };
 }
 
@@ -91,7 +130,9 @@ function menu(id, options, value, change) {
   const offered = Object.keys(options).join();
   if (select.dataset.offered !== offered) {
     select.dataset.offered = offered;
-    select.replaceChildren(...Object.entries(options).map(([v, text]) => element("option", { value: v, textContent: text })));
+    select.replaceChildren(
+      ...Object.entries(options).map(([v, text]) => element("option", { value: v, textContent: text })),
+    );
   }
   select.value = value;
   select.onchange = () => change(select.value);
@@ -108,35 +149,56 @@ function drawTools(page) {
   $("dates").hidden = view.range !== "custom" || Boolean(sections[view.section].timeless);
   for (const id of ["from", "to"]) {
     $(id).value = view[id] ?? "";
-    $(id).onchange = () => { if ($(id).value) set({ [id]: $(id).value }); };
+    $(id).onchange = () => {
+      if ($(id).value) set({ [id]: $(id).value });
+    };
   }
   $("compare").checked = view.compare !== "none";
   const section = sections[view.section];
   $("compare").parentElement.hidden = view.range === "all" || !section.compared?.(view);
   $("range").hidden = $("covered").hidden = Boolean(section.timeless);
   $("compare").onchange = () => set({ compare: $("compare").checked ? undefined : "none" });
-  menu("timezone", Object.fromEntries(zones().map((z) => [z, z.replaceAll("_", " ")])), view.timezone, (timezone) => set({ timezone }));
+  menu("timezone", Object.fromEntries(zones().map((z) => [z, z.replaceAll("_", " ")])), view.timezone, (timezone) =>
+    set({ timezone }),
+  );
   const offered = [...new Set([...currencies, view.currency, ...state.session.workspaces.map((w) => w.currency)])];
-  menu("currency", Object.fromEntries(offered.map((c) => [c, c.toUpperCase()])), view.currency, (currency) => set({ currency }));
+  menu("currency", Object.fromEntries(offered.map((c) => [c, c.toUpperCase()])), view.currency, (currency) =>
+    set({ currency }),
+  );
   $("covered").textContent = clock(page.span.from, view.timezone) + " – " + clock(page.span.to - 1, view.timezone);
   drawFilters(view);
   const own = state.session.workspaces;
   $("workspace").hidden = own.length < 2;
   $("find-workspace").value = view.workspace ?? own[0]?.id ?? "";
-  menu("workspace", Object.fromEntries(own.map((w) => [w.id, w.id])), view.workspace ?? own[0]?.id, (workspace) => set({ workspace, timezone: undefined, currency: undefined, only: {}, without: {} }));
+  menu("workspace", Object.fromEntries(own.map((w) => [w.id, w.id])), view.workspace ?? own[0]?.id, (workspace) =>
+    set({ workspace, timezone: undefined, currency: undefined, only: {}, without: {} }),
+  );
 }
 
 function drawFilters(view) {
   const chips = [];
-  for (const [kind, word] of [["only", "is"], ["without", "is not"]]) {
+  for (const [kind, word] of [
+    ["only", "is"],
+    ["without", "is not"],
+  ]) {
     for (const [dimension, names] of Object.entries(view[kind])) {
       for (const name of names) {
         const shown = name === "" ? "none" : name;
         const other = kind === "only" ? "without" : "only";
         const turned = withFilter(withoutFilter(view, dimension, name, kind), dimension, name, other);
-        const turn = element("button", { type: "button", className: "plain", title: "Turn the filter round" }, `${dimensions[dimension]} ${word} `, element("b", {}, isolated(shown)));
+        const turn = element(
+          "button",
+          { type: "button", className: "plain", title: "Turn the filter round" },
+          `${dimensions[dimension]} ${word} `,
+          element("b", {}, isolated(shown)),
+        );
         turn.addEventListener("click", () => go(turned));
-        const remove = element("button", { type: "button", className: "plain", textContent: "×", ariaLabel: `Remove the filter ${dimensions[dimension]} ${word} ${shown}` });
+        const remove = element("button", {
+          type: "button",
+          className: "plain",
+          textContent: "×",
+          ariaLabel: `Remove the filter ${dimensions[dimension]} ${word} ${shown}`,
+        });
         remove.addEventListener("click", () => go(withoutFilter(view, dimension, name, kind)));
         chips.push(element("li", { className: "chip" }, turn, remove));
       }
@@ -148,11 +210,25 @@ function drawFilters(view) {
 }
 
 function drawNavigation(view) {
-  $("sections").replaceChildren(...Object.entries(sections).map(([key, { title }]) => {
-    const a = link({ ...view, section: key === "overview" ? undefined : key, by: undefined, unit: undefined, measure: undefined, lookback: undefined, kinds: undefined, month: undefined }, title);
-    if (key === view.section) a.setAttribute("aria-current", "page");
-    return a;
-  }));
+  $("sections").replaceChildren(
+    ...Object.entries(sections).map(([key, { title }]) => {
+      const a = link(
+        {
+          ...view,
+          section: key === "overview" ? undefined : key,
+          by: undefined,
+          unit: undefined,
+          measure: undefined,
+          lookback: undefined,
+          kinds: undefined,
+          month: undefined,
+        },
+        title,
+      );
+      if (key === view.section) a.setAttribute("aria-current", "page");
+      return a;
+    }),
+  );
   const current = $("sections").querySelector("[aria-current]");
   $("sections").scrollLeft = current.offsetLeft - 60;
 }
@@ -162,13 +238,23 @@ function drawNavigation(view) {
 function frame(block) {
   const status = element("p", { className: "status", role: "status" });
   const body = element("div", { className: "body" }, ...block.body);
-  const root = element("section", { className: (block.className ?? "") + (block.bare ? " bare" : "") }, block.title ? element("h2", { textContent: block.title }) : null, status, body);
+  const root = element(
+    "section",
+    { className: (block.className ?? "") + (block.bare ? " bare" : "") },
+    block.title ? element("h2", { textContent: block.title }) : null,
+    status,
+    body,
+  );
   return Object.assign(block, { root, status, holder: body, drawn: undefined });
 }
 
 async function askBlock(block, signal) {
   const began = performance.now();
-  const computing = () => { block.status.textContent = block.slow ? `Computing … ${Math.round((performance.now() - began) / 1000)} s` : "Asking …"; };
+  const computing = () => {
+    block.status.textContent = block.slow
+      ? `Computing … ${Math.round((performance.now() - began) / 1000)} s`
+      : "Asking …";
+  };
   const timer = block.drawn === undefined ? setInterval(computing, 500) : 0;
   if (block.drawn === undefined && block.slow) computing();
   block.root.ariaBusy = "true";
@@ -185,7 +271,10 @@ async function askBlock(block, signal) {
     if (signal.aborted) return null;
     if (!(fault instanceof Fault)) throw fault;
     block.root.classList.add("stale");
-    block.status.textContent = fault.code === "unreachable" || fault.code === "clickhouse_unavailable" ? "" : `${fault.message} ${fault.hint ?? ""}`;
+    block.status.textContent =
+      fault.code === "unreachable" || fault.code === "clickhouse_unavailable"
+        ? ""
+        : `${fault.message} ${fault.hint ?? ""}`;
     return fault;
   } finally {
     clearInterval(timer);
@@ -211,10 +300,13 @@ function show({ keep = false } = {}) {
   const focus = main.contains(document.activeElement) ? document.activeElement : null;
   main.className = state.view.section;
   main.replaceChildren(...state.blocks.map((b) => b.root));
-  $("title").textContent = sections[state.view.section].title + (state.view.mode === "test" ? " (Stripe’s test mode)" : "");
+  $("title").textContent =
+    sections[state.view.section].title + (state.view.mode === "test" ? " (Stripe’s test mode)" : "");
   if (focus) $("title").focus({ preventScroll: keep });
   if (!keep && before && before.section !== state.view.section) scrollTo(0, 0);
-  round(true).then(() => { main.style.minHeight = ""; });
+  round(true).then(() => {
+    main.style.minHeight = "";
+  });
 }
 
 // round asks all blocks; the slow ones only when they are new.
@@ -223,13 +315,19 @@ async function round(fresh) {
   const { signal } = state.asked;
   const blocks = fresh ? state.blocks : state.blocks.filter((b) => !b.slow);
   const faults = [];
-  const askAll = async (some) => faults.push(...await Promise.all(some.map((b) => askBlock(b, signal))));
+  const askAll = async (some) => faults.push(...(await Promise.all(some.map((b) => askBlock(b, signal)))));
   await askAll(blocks.filter((b) => !b.slow));
   if (!signal.aborted) faults.push(await about(signal));
   // The slow ones last and one by one, so that they keep no other waiting.
   for (const b of blocks.filter((b) => b.slow)) if (!signal.aborted) await askAll([b]);
   if (signal.aborted) return;
-  const broken = faults.find((f) => f && ["unreachable", "clickhouse_unavailable", "no_tables", "unknown_workspace", "forbidden_workspace"].includes(f.code));
+  const broken = faults.find(
+    (f) =>
+      f &&
+      ["unreachable", "clickhouse_unavailable", "no_tables", "unknown_workspace", "forbidden_workspace"].includes(
+        f.code,
+      ),
+  );
   banner("error", broken?.message, broken?.hint ?? "");
   document.body.classList.toggle("stale", Boolean(broken));
   $("pulse").className = broken ? "bad" : "live";
@@ -243,21 +341,43 @@ function again() {
   else round(false);
 }
 
-// about shows what concerns all sections: how fresh the data is, test mode, invented rates, and what to do when there is nothing yet.
+// about shows what concerns all sections: how fresh the data is, test mode, invented rates, and
+// what to do when there is nothing yet.
 async function about(signal) {
   const view = state.view;
   const page = pageOf(view);
   try {
-    const [[fresh], modes, rates] = await Promise.all([ask("freshness", { ...page.who, livemode: page.range.livemode }, signal), ask("modes", page.who, signal),
-      ask("rates_used", { ...page.who, ...page.times(page.span) }, signal)]);
+    const [[fresh], modes, rates] = await Promise.all([
+      ask("freshness", { ...page.who, livemode: page.range.livemode }, signal),
+      ask("modes", page.who, signal),
+      ask("rates_used", { ...page.who, ...page.times(page.span) }, signal),
+    ]);
     if (signal.aborted) return null;
     state.fresh = fresh;
     tick();
     const test = modes.find((m) => !m.livemode);
-    if (view.mode === "test") banner("test", "Stripe's test mode.", "Money and leads below are not real. ", link({ ...view, mode: undefined }, "Show live figures"));
-    else banner("test", test ? "Stripe's test mode" : "", test ? `has ${count(test.entries)} entries. They are in no figure here. ` : "", test ? link({ ...view, mode: "test" }, "Show them apart") : "");
+    if (view.mode === "test")
+      banner(
+        "test",
+        "Stripe's test mode.",
+        "Money and leads below are not real. ",
+        link({ ...view, mode: undefined }, "Show live figures"),
+      );
+    else
+      banner(
+        "test",
+        test ? "Stripe's test mode" : "",
+        test ? `has ${count(test.entries)} entries. They are in no figure here. ` : "",
+        test ? link({ ...view, mode: "test" }, "Show them apart") : "",
+      );
     const demo = rates.filter((r) => r.fx_source.includes("demo")).map((r) => r.fx_source);
-    banner("demo", demo.length ? "Invented exchange rates." : "", demo.length ? `Money in other currencies is converted by ${[...new Set(demo)].join(", ")}. Give --fx-source a real source.` : "");
+    banner(
+      "demo",
+      demo.length ? "Invented exchange rates." : "",
+      demo.length
+        ? `Money in other currencies is converted by ${[...new Set(demo)].join(", ")}. Give --fx-source a real source.`
+        : "",
+    );
     const nothing = !fresh.last_click_at && !fresh.last_sale_at && !test;
     $("empty").hidden = !nothing;
     $("blocks").hidden = nothing;
@@ -274,7 +394,11 @@ async function drawEmpty(page, signal) {
   if ($("curl").textContent !== command) $("curl").textContent = command;
   const flagged = await ask("flagged_clicks", { ...page.who, ...page.times(page.lastDay()) }, signal);
   $("flagged").hidden = !flagged.length;
-  $("flagged").textContent = flagged.length ? "Arrived, but flagged as a bot and not counted: " + flagged.map((r) => `${count(r.clicks)} × ${r.reason}`).join(", ") + ". A browser's user agent, as in the command above, is not flagged." : "";
+  $("flagged").textContent = flagged.length
+    ? "Arrived, but flagged as a bot and not counted: " +
+      flagged.map((r) => `${count(r.clicks)} × ${r.reason}`).join(", ") +
+      ". A browser's user agent, as in the command above, is not flagged."
+    : "";
 }
 
 // tick lets the ages grow between answers.
@@ -302,9 +426,11 @@ async function start() {
 // firstDay returns the first moment with data.
 async function firstDay() {
   try {
-    const [row] = await ask("first_day",
+    const [row] = await ask(
+      "first_day",
       { workspace: read(location.search).workspace, livemode: String(read(location.search).mode !== "test") },
-      state.asked.signal);
+      state.asked.signal,
+    );
     return instant(row?.day ?? null) ?? undefined;
   } catch {
     return undefined; // the page shows the fault of its other questions
@@ -317,10 +443,19 @@ async function navigate(options) {
 }
 
 addEventListener("popstate", () => navigate());
-document.addEventListener("visibilitychange", () => { if (document.hidden) clearTimeout(state.timer); else if (state.view) again(); });
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) clearTimeout(state.timer);
+  else if (state.view) again();
+});
 document.addEventListener("keydown", (e) => {
   if (e.ctrlKey || e.metaKey || e.altKey || e.target.matches("input, select, textarea")) return;
-  if (e.key === "/") { const field = document.querySelector("#blocks .search:not([hidden])"); if (field) { e.preventDefault(); field.focus(); } }
+  if (e.key === "/") {
+    const field = document.querySelector("#blocks .search:not([hidden])");
+    if (field) {
+      e.preventDefault();
+      field.focus();
+    }
+  }
 });
 $("filter-form").addEventListener("submit", (e) => {
   e.preventDefault();
@@ -329,6 +464,10 @@ $("filter-form").addEventListener("submit", (e) => {
   $("filter-name").value = "";
   go(withFilter(state.view, dimension, name, kind));
 });
-$("filter-dimension").replaceChildren(...Object.entries(dimensions).map(([value, textContent]) => element("option", { value, textContent })));
-setInterval(() => { if (!document.hidden) tick(); }, 1000);
+$("filter-dimension").replaceChildren(
+  ...Object.entries(dimensions).map(([value, textContent]) => element("option", { value, textContent })),
+);
+setInterval(() => {
+  if (!document.hidden) tick();
+}, 1000);
 start();

@@ -1,23 +1,34 @@
-// The chart: one figure over time, beside the period before, and the same as a table for who cannot see it.
+// The chart: one figure over time, beside the period before, and the same as a table for who cannot
+// see it.
 
 import { element } from "./table.js";
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-// A Chart draws points {label, value, text, before, beforeText, open}. Heights are numbers; texts are exact.
+// A Chart draws points {label, value, text, before, beforeText, open}. Heights are numbers; texts
+// are exact.
 export class Chart {
   constructor() {
     this.canvas = element("div", { className: "canvas", tabIndex: 0, role: "img" });
     this.at = element("p", { className: "legend", ariaLive: "off" });
     this.table = element("table", { className: "figures" });
-    this.figures = element("details", { className: "as-table" }, element("summary", { textContent: "Figures as a table" }),
-      element("div", { className: "scroll", tabIndex: 0, role: "region", ariaLabel: "Figures of the chart" }, this.table));
+    this.figures = element(
+      "details",
+      { className: "as-table" },
+      element("summary", { textContent: "Figures as a table" }),
+      element(
+        "div",
+        { className: "scroll", tabIndex: 0, role: "region", ariaLabel: "Figures of the chart" },
+        this.table,
+      ),
+    );
     this.root = element("div", { className: "chart" }, this.canvas, this.at, this.figures);
     this.canvas.addEventListener("keydown", (e) => this.step(e));
     dark.addEventListener("change", () => this.redraw());
     new ResizeObserver(() => {
-      if (this.plot && this.canvas.clientWidth) this.plot.setSize({ width: this.canvas.clientWidth, height: this.canvas.clientHeight });
+      if (this.plot && this.canvas.clientWidth)
+        this.plot.setSize({ width: this.canvas.clientWidth, height: this.canvas.clientHeight });
     }).observe(this.canvas);
   }
 
@@ -28,11 +39,31 @@ export class Chart {
     const compared = points.some((p) => p.beforeText !== undefined);
     this.table.replaceChildren(
       element("caption", { className: "unseen", textContent: name + " over time" }),
-      element("thead", {}, element("tr", {}, ...["Time", name, ...(compared ? ["Period before"] : [])].map((text, i) =>
-        element("th", { scope: "col", textContent: text, className: i ? "" : "text" })))),
-      element("tbody", {}, ...points.map((p) => element("tr", {},
-        element("th", { scope: "row", className: "text", textContent: p.label + (p.open ? " (not over)" : "") }),
-        element("td", { textContent: p.text }), ...(compared ? [element("td", { textContent: p.beforeText ?? "" })] : [])))));
+      element(
+        "thead",
+        {},
+        element(
+          "tr",
+          {},
+          ...["Time", name, ...(compared ? ["Period before"] : [])].map((text, i) =>
+            element("th", { scope: "col", textContent: text, className: i ? "" : "text" }),
+          ),
+        ),
+      ),
+      element(
+        "tbody",
+        {},
+        ...points.map((p) =>
+          element(
+            "tr",
+            {},
+            element("th", { scope: "row", className: "text", textContent: p.label + (p.open ? " (not over)" : "") }),
+            element("td", { textContent: p.text }),
+            ...(compared ? [element("td", { textContent: p.beforeText ?? "" })] : []),
+          ),
+        ),
+      ),
+    );
     this.say(null);
     this.redraw();
   }
@@ -41,7 +72,11 @@ export class Chart {
     this.plot?.destroy();
     this.plot = null;
     if (!this.points) return;
-    if (typeof uPlot === "undefined") { this.figures.open = true; this.canvas.hidden = true; return; }
+    if (typeof uPlot === "undefined") {
+      this.figures.open = true;
+      this.canvas.hidden = true;
+      return;
+    }
     if (!this.canvas.clientWidth) return;
     const last = this.points.findIndex((p) => p.open);
     const solid = this.points.map((p, i) => (last >= 0 && i >= last && i > 0 ? null : p.value));
@@ -56,18 +91,35 @@ export class Chart {
     const line = { stroke: color("--main"), width: 2, points: { show: n === 1, size: 6 } };
     const every = Math.max(1, Math.ceil(n / Math.max(2, Math.floor(this.canvas.clientWidth / 90))));
     return {
-      width: this.canvas.clientWidth, height: this.canvas.clientHeight, padding: [10, 26, 0, 0], legend: { show: false },
+      width: this.canvas.clientWidth,
+      height: this.canvas.clientHeight,
+      padding: [10, 26, 0, 0],
+      legend: { show: false },
       cursor: { y: false, drag: { x: false, y: false }, points: { size: 7 } },
       scales: {
         x: { time: false, range: n === 1 ? [-1, 1] : [0, n - 1] },
         y: { range: (u, low, high) => [Math.min(0, low ?? 0) * 1.08, Math.max(high ?? 0, this.whole ? 4 : 1) * 1.08] },
       },
       axes: [
-        { ...axis, grid: { show: false }, size: 26, splits: () => this.points.map((_, i) => i).filter((i) => i % every === 0),
-          values: (_, at) => at.map((i) => this.points[i]?.tick ?? "") },
-        { ...axis, grid: { stroke: color("--line"), width: 1 }, size: 58, space: 36,
-          ...(this.whole ? { incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6, 1e7, 1e8] } : {}),
-          values: (_, at) => at.map((v) => this.axis(v)) },
+        {
+          ...axis,
+          grid: { show: false },
+          size: 26,
+          splits: () => this.points.map((_, i) => i).filter((i) => i % every === 0),
+          values: (_, at) => at.map((i) => this.points[i]?.tick ?? ""),
+        },
+        {
+          ...axis,
+          grid: { stroke: color("--line"), width: 1 },
+          size: 58,
+          space: 36,
+          ...(this.whole
+            ? {
+                incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6, 1e7, 1e8],
+              }
+            : {}),
+          values: (_, at) => at.map((v) => this.axis(v)),
+        },
       ],
       series: [
         {},
@@ -83,9 +135,23 @@ export class Chart {
     const p = index === null ? null : this.points?.[index];
     const compared = this.points?.some((q) => q.beforeText !== undefined);
     this.at.replaceChildren(
-      element("span", { className: "key" }), p ? element("b", { textContent: p.text }) : this.name,
-      ...(compared ? [element("span", { className: "key before" }), p ? element("b", { textContent: p.beforeText ?? "–" }) : "period before"] : []),
-      element("span", { className: "quiet", textContent: p ? p.label + (p.open ? ", not over yet" : "") : this.points?.some((q) => q.open) ? "dashed: not over yet" : "" }));
+      element("span", { className: "key" }),
+      p ? element("b", { textContent: p.text }) : this.name,
+      ...(compared
+        ? [
+            element("span", { className: "key before" }),
+            p ? element("b", { textContent: p.beforeText ?? "–" }) : "period before",
+          ]
+        : []),
+      element("span", {
+        className: "quiet",
+        textContent: p
+          ? p.label + (p.open ? ", not over yet" : "")
+          : this.points?.some((q) => q.open)
+            ? "dashed: not over yet"
+            : "",
+      }),
+    );
   }
 
   step(event) {

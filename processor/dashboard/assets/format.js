@@ -1,4 +1,5 @@
-// How figures are written. Money and counts of 64 bits come as decimal strings and stay strings: a float would lose cents.
+// How figures are written. Money and counts of 64 bits come as decimal strings and stay strings: a
+// float would lose cents.
 
 const counts = new Intl.NumberFormat("en-US");
 const compact = new Intl.NumberFormat("en-US", { notation: "compact", maximumFractionDigits: 1 });
@@ -25,7 +26,9 @@ export function money(decimal, currency) {
   if (decimal === null || decimal === undefined) return none;
   const digits = digitsOf(currency);
   return formatOf({ style: "currency", currency, minimumFractionDigits: digits, maximumFractionDigits: digits })
-    .format(String(decimal)).replace("-", "−").replace(/^−(\D+)0(\.0+)?$/, "$10$2");
+    .format(String(decimal))
+    .replace("-", "−")
+    .replace(/^−(\D+)0(\.0+)?$/, "$10$2");
 }
 
 // plainMoney is money without the symbol, for columns whose head names the currency.
@@ -33,7 +36,8 @@ export function plainMoney(decimal, currency) {
   if (decimal === null || decimal === undefined) return none;
   const digits = digitsOf(currency);
   return formatOf({ minimumFractionDigits: digits, maximumFractionDigits: digits, signDisplay: "negative" })
-    .format(String(decimal)).replace("-", "−");
+    .format(String(decimal))
+    .replace("-", "−");
 }
 
 // major turns minor units, such as "4900", into a decimal: "49.00".
@@ -48,7 +52,9 @@ export function major(minor, currency) {
 // percent writes a ratio: 0.025 is 2.5%.
 export function percent(ratio, digits = 1) {
   if (ratio === null || ratio === undefined) return none;
-  return formatOf({ style: "percent", minimumFractionDigits: digits, maximumFractionDigits: digits }).format(ratio).replace("-", "−");
+  return formatOf({ style: "percent", minimumFractionDigits: digits, maximumFractionDigits: digits })
+    .format(ratio)
+    .replace("-", "−");
 }
 
 export function age(milliseconds) {
@@ -60,11 +66,14 @@ export function age(milliseconds) {
 }
 
 // instant reads a time as ClickHouse writes it, which is UTC: "2026-01-31 15:00:00.000".
-export const instant = (text) => (text === null || text === undefined ? null : Date.parse(text.replace(" ", "T") + "Z"));
+export const instant = (text) =>
+  text === null || text === undefined ? null : Date.parse(text.replace(" ", "T") + "Z");
 
 // clock writes a time as the clocks of a time zone show it: "31 Jan 2026, 15:00".
 export function clock(milliseconds, timezone) {
-  return new Intl.DateTimeFormat("en-GB", { timeZone: timezone, dateStyle: "medium", timeStyle: "short" }).format(milliseconds);
+  return new Intl.DateTimeFormat("en-GB", { timeZone: timezone, dateStyle: "medium", timeStyle: "short" }).format(
+    milliseconds,
+  );
 }
 
 // change is how much a figure differs from the one before, as a ratio; null without one before.

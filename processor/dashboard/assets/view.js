@@ -1,17 +1,49 @@
-// What the page shows, as it stands in the address: section, time, filters. Each view has its own address, so the back button, bookmarks
-// and links to a colleague work.
+// What the page shows, as it stands in the address: section, time, filters. Each view has its own
+// address, so the back button, bookmarks and links to a colleague work.
 
 export const dimensions = {
-  affiliate: "Affiliate", link: "Link", campaign: "Campaign", channel: "Channel", source: "Source", medium: "Medium",
-  program: "Programme", country: "Country", device: "Device",
+  affiliate: "Affiliate",
+  link: "Link",
+  campaign: "Campaign",
+  channel: "Channel",
+  source: "Source",
+  medium: "Medium",
+  program: "Programme",
+  country: "Country",
+  device: "Device",
 };
 
 export const ranges = {
-  today: "Today", "24h": "Last 24 hours", "7d": "Last 7 days", "30d": "Last 30 days", "90d": "Last 90 days",
-  month: "This month", last_month: "Last month", "12m": "Last 12 months", all: "All time", custom: "Custom dates",
+  today: "Today",
+  "24h": "Last 24 hours",
+  "7d": "Last 7 days",
+  "30d": "Last 30 days",
+  "90d": "Last 90 days",
+  month: "This month",
+  last_month: "Last month",
+  "12m": "Last 12 months",
+  all: "All time",
+  custom: "Custom dates",
 };
 
-const own = ["section", "range", "from", "to", "compare", "timezone", "currency", "workspace", "mode", "metric", "by", "unit", "measure", "month", "lookback", "kinds"];
+const own = [
+  "section",
+  "range",
+  "from",
+  "to",
+  "compare",
+  "timezone",
+  "currency",
+  "workspace",
+  "mode",
+  "metric",
+  "by",
+  "unit",
+  "measure",
+  "month",
+  "lookback",
+  "kinds",
+];
 
 // read returns the view of an address.
 export function read(search) {
@@ -63,13 +95,22 @@ const day = 24 * hour;
 
 // wall returns what the clocks of a time zone show, as if they showed UTC.
 function wall(milliseconds, timezone) {
-  const parts = new Intl.DateTimeFormat("en-US", { timeZone: timezone, hourCycle: "h23", year: "numeric", month: "numeric", day: "numeric",
-    hour: "numeric", minute: "numeric", second: "numeric" }).formatToParts(milliseconds);
+  const parts = new Intl.DateTimeFormat("en-US", {
+    timeZone: timezone,
+    hourCycle: "h23",
+    year: "numeric",
+    month: "numeric",
+    day: "numeric",
+    hour: "numeric",
+    minute: "numeric",
+    second: "numeric",
+  }).formatToParts(milliseconds);
   const get = (type) => Number(parts.find((p) => p.type === type).value);
   return Date.UTC(get("year"), get("month") - 1, get("day"), get("hour"), get("minute"), get("second"));
 }
 
-// midnight returns when a day begins in a time zone. Twice, for the first guess may lie on the other side of a change of clocks.
+// midnight returns when a day begins in a time zone. Twice, for the first guess may lie on the
+// other side of a change of clocks.
 function midnight(year, month, date, timezone) {
   const wanted = Date.UTC(year, month, date);
   let at = wanted;
@@ -77,8 +118,9 @@ function midnight(year, month, date, timezone) {
   return at;
 }
 
-// span returns the time that a view covers, from and to in milliseconds, its unit, and the period before of the same length. While the
-// time is not over, the period before ends as long after its beginning as now is, up to the hour. first: the first moment with data.
+// span returns the time that a view covers, from and to in milliseconds, its unit, and the period
+// before of the same length. While the time is not over, the period before ends as long after its
+// beginning as now is, up to the hour. first: the first moment with data.
 export function span(view, now, first) {
   const zone = view.timezone;
   const today = new Date(wall(now, zone));
@@ -89,7 +131,9 @@ export function span(view, now, first) {
   const s = {
     today: () => ({ ...days(1), unit: "hour" }),
     "24h": () => ({ from: nextHour - day, to: nextHour, before: nextHour - 2 * day, unit: "hour" }),
-    "7d": () => days(7), "30d": () => days(30), "90d": () => days(90),
+    "7d": () => days(7),
+    "30d": () => days(30),
+    "90d": () => days(90),
     month: () => ({ from: at(m, 1), to: at(m + 1, 1), before: at(m - 1, 1), unit: "day" }),
     last_month: () => ({ from: at(m - 1, 1), to: at(m, 1), before: at(m - 2, 1), unit: "day" }),
     "12m": () => ({ from: at(m - 11, 1), to: at(m + 1, 1), before: at(m - 23, 1), unit: "month" }),
