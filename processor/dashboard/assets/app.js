@@ -110,6 +110,7 @@ function pageOf(view) {
       return { from: to - 24 * 3600e3, to };
     },
     owner: state.session.role === "owner",
+    all: state.session.all_workspaces,
     login: state.session.login,
   };
 }

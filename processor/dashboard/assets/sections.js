@@ -325,7 +325,7 @@ function apart(page) {
       Promise.all([
         ask("breakdown", { ...page.filters, only: { ...page.view.only, affiliate: [""] }, dimension: "" }, signal),
         ask("money_at_risk", { ...page.who, ...mode }, signal),
-        page.owner ? ask("held", {}, signal) : [],
+        page.all ? ask("held", {}, signal) : [],
         ask("flagged_clicks", { ...page.who, ...page.times(page.lastDay()) }, signal),
       ]),
     draw: ([[nobody], risks, held, flagged]) => {
@@ -936,7 +936,7 @@ function health(page) {
         timeColumn(page, "oldest", "Since"),
       ],
     }),
-    ...(page.owner
+    ...(page.all
       ? [
           list(plain, {
             question: "held",
@@ -986,7 +986,7 @@ function health(page) {
         timeColumn(page, "last_at", "Last"),
       ],
     }),
-    list(plain, {
+    ...(page.all ? [list(plain, {
       question: "dead_letters",
       title: "Dead letters: records that could not be processed",
       parameters: {},
@@ -1000,7 +1000,7 @@ function health(page) {
         timeColumn(page, "first_at", "First"),
         timeColumn(page, "last_at", "Last"),
       ],
-    }),
+    })] : []),
     list(plain, {
       question: "rates_used",
       title: "Exchange rates that money was converted by",
