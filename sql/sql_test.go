@@ -582,6 +582,9 @@ var (
 		"clicks_counted", "clicks_by_dimension", "people", "sales", "sale_touches", "channel_effects", "activity", "spend_shown", "statements",
 		"statement_lines",
 	}
+	// Questions that read stored records themselves; the page asks them for one day only, or when it has
+	// nothing else to show.
+	stored = map[string]string{"flagged_clicks": "clicks", "dead_letters": "dead_letters"}
 )
 
 // The rules of queries/: each says its question, reads only what materialized views fill, reads
@@ -605,6 +608,9 @@ func TestQueryRules(t *testing.T) {
 				continue
 			}
 			needs, known := final[m[1]]
+			if stored[name] == m[1] {
+				needs, known = true, true
+			}
 			if !known {
 				t.Errorf("%s reads %s, which no materialized view fills", name, m[1])
 			}

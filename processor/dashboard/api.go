@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -15,6 +16,7 @@ import (
 
 	"tributary/processor/access"
 	"tributary/processor/query"
+	"tributary/schemas"
 	"tributary/sql"
 )
 
@@ -43,9 +45,11 @@ func (d *Dashboard) serveSession(w http.ResponseWriter, r *http.Request, caller 
 		Role       string   `json:"role"`
 		Affiliate  string   `json:"affiliate,omitempty"`
 		Workspaces []region `json:"workspaces"`
-		Login      bool     `json:"login"` // there is a login, and so POST /logout
+		Login      bool     `json:"login"`          // there is a login, and so POST /logout
+		All        bool     `json:"all_workspaces"` // those to come, too
 		ClickURL   string   `json:"click_url"`
-	}{caller.Name, caller.Role, caller.Affiliate, own, d.config.Guard != nil, d.config.ClickURL})
+	}{caller.Name, caller.Role, caller.Affiliate, own, d.config.Guard != nil, caller.May(schemas.AllWorkspaces),
+		d.config.ClickURL})
 }
 
 // serveQuestions lists the questions that the caller may ask.
@@ -57,7 +61,7 @@ func (d *Dashboard) serveQuestions(w http.ResponseWriter, r *http.Request, calle
 	}
 	list := []query.Description{}
 	for _, q := range questions {
-		if caller.Affiliate == "" || query.ForAffiliates(q) {
+		if mayAsk(caller, q) {
 			list = append(list, query.Describe(q, caller.Affiliate != ""))
 		}
 	}
@@ -99,12 +103,29 @@ func (d *Dashboard) serveQuestion(w http.ResponseWriter, r *http.Request, caller
 	}
 }
 
+// mayAsk reports whether the caller may ask a question at all. One without a workspace is about all of
+// them, so it is only for who may see all.
+func mayAsk(caller *access.Caller, q sql.Question) bool {
+	if caller.Affiliate != "" {
+		return query.ForAffiliates(q)
+	}
+	ofOne := slices.ContainsFunc(q.Parameters, func(p sql.Parameter) bool { return p.Name == "workspace" })
+	return ofOne || caller.May(schemas.AllWorkspaces)
+}
+
+var errAllWorkspaces = &query.Fault{Status: http.StatusForbidden, Code: "forbidden_workspace",
+	Message: "This question is about all workspaces, and you may not see all.",
+	Hint:    "GET /api/query lists the questions that you may ask."}
+
 // resolve returns a question and the values that the caller may ask it with.
 func (d *Dashboard) resolve(caller *access.Caller, name string, given map[string][]string,
 ) (sql.Question, map[string]string, error) {
 	q, err := query.Find(name)
 	if err != nil {
 		return q, nil, err
+	}
+	if caller.Affiliate == "" && !mayAsk(caller, q) { // Values refuses an affiliate's
+		return q, nil, errAllWorkspaces
 	}
 	workspace, err := d.workspace(caller, given["workspace"])
 	if err != nil {

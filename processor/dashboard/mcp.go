@@ -44,7 +44,7 @@ func (d *Dashboard) ToolServer(caller *access.Caller) (*mcp.Server, error) {
 	server := mcp.NewServer(&mcp.Implementation{Name: "tributary", Title: "Tributary", Version: version},
 		&mcp.ServerOptions{Instructions: instructions, Capabilities: &mcp.ServerCapabilities{}})
 	for _, q := range questions {
-		if caller.Affiliate != "" && !query.ForAffiliates(q) {
+		if !mayAsk(caller, q) {
 			continue
 		}
 		outside := false

@@ -1,0 +1,361 @@
+package browser
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"tributary/deploy/local/chdb/chdbtest"
+	store "tributary/processor/clickhouse"
+	"tributary/processor/clickhouse/clickhousetest"
+	"tributary/processor/consume"
+	"tributary/processor/dashboard"
+	"tributary/processor/recompute"
+	"tributary/processor/workspace"
+	"tributary/schemas"
+	"tributary/sql"
+)
+
+// dashboardOf serves the page over a migrated, empty database on the visitor's site.
+func dashboardOf(t *testing.T, v *visitor) (dsn string) {
+	t.Helper()
+	dsn = chdbtest.Start(t)
+	options, err := clickhouse.ParseDSN(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := clickhouse.OpenDB(options)
+	defer db.Close()
+	if err := sql.Migrate(t.Context(), db, func(string) {}); err != nil {
+		t.Fatal(err)
+	}
+	d, err := dashboard.New(dashboard.Config{DSN: dsn, Log: slog.New(slog.DiscardHandler),
+		Workspaces: func() []workspace.Region {
+			return []workspace.Region{{Workspace: "default", Timezone: "UTC", Currency: "usd"},
+				{Workspace: "studio", Timezone: "UTC", Currency: "usd"}}
+		}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { d.Close() })
+	v.handle(v.host, d.ServeHTTP)
+	return dsn
+}
+
+// seedStudio fills in the three months of a small studio whose figures are counted by hand in
+// sql/testdata/seed/studio.sql.
+func seedStudio(t *testing.T, dsn string) {
+	t.Helper()
+	text, err := os.ReadFile("../../sql/testdata/seed/studio.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address, err := url.Parse(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	address.RawQuery = url.Values{"database": {strings.TrimPrefix(address.Path, "/")}}.Encode()
+	address.Path = "/"
+	for _, statement := range strings.Split(string(text), ";\n") {
+		if !strings.Contains(statement, "INSERT") {
+			continue
+		}
+		answer, err := http.Post(address.String(), "text/plain", strings.NewReader(statement))
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(answer.Body)
+		answer.Body.Close()
+		if answer.StatusCode != http.StatusOK {
+			t.Fatalf("%d %s", answer.StatusCode, body)
+		}
+	}
+}
+
+// shows waits until the expression has the value; the engine shares its cores with other tests.
+func (v *visitor) shows(expression, want string) {
+	v.t.Helper()
+	got := ""
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(30 * time.Millisecond) {
+		if got = v.eval(expression); got == want {
+			return
+		}
+	}
+	v.t.Fatalf("%s is %s, want %s", expression, got, want)
+}
+
+// tile returns the expression of a total's figure, row that of a table's row as text.
+func tile(metric string) string {
+	return fmt.Sprintf(`document.querySelector("[data-metric=%s] b")?.textContent`, metric)
+}
+
+func row(table string, n int) string {
+	return fmt.Sprintf(`[...document.querySelectorAll("table.%s tbody tr")].at(%d)?.innerText.replace(/\s+/g, " ").trim()`,
+		table, n)
+}
+
+// answered waits until every block of the section has its answer, and none a fault.
+func (v *visitor) answered() {
+	v.t.Helper()
+	v.shows(`document.querySelectorAll("#blocks > section").length > 0 && `+
+		`[...document.querySelectorAll("#blocks > section")].every(s => s.ariaBusy === "false" && `+
+		`s.querySelector(".status").textContent === "")`, "true")
+}
+
+// press clicks on the element that has the text.
+func (v *visitor) press(selector, text string) {
+	v.t.Helper()
+	v.exec(fmt.Sprintf(`const e = [...document.querySelectorAll(%q)].find(e => e.textContent.trim() === %q);
+		if (!e) throw new Error("nothing to press: " + %q); e.click()`, selector, text, text))
+}
+
+func (v *visitor) choose(id, value string) {
+	v.t.Helper()
+	v.exec(fmt.Sprintf(`const e = document.querySelector(%q); e.value = %q;
+		e.dispatchEvent(new Event("change", {bubbles: true}))`, id, value))
+}
+
+const catchFile = `URL.createObjectURL = (b) => { b.text().then((t) => { window.saved = t; }); return "blob:none"; };
+	const click = HTMLAnchorElement.prototype.click;
+	HTMLAnchorElement.prototype.click = function () { if (!this.download) click.call(this); };`
+
+// What was counted by hand is on the page, in any filter, currency and time zone.
+func TestPageFigures(t *testing.T) {
+	v := newVisitor(t, "figures.example", "")
+	seedStudio(t, dashboardOf(t, v))
+	summer := "https://" + v.host + "/?workspace=studio&range=custom&from=2050-06-01&to=2050-08-31"
+	v.open(summer)
+	for metric, want := range map[string]string{"net": "$257.00", "clicks": "4", "leads": "2", "sales": "7", "customers": "4",
+		"refunded": "$20.00", "disputed": "$10.00"} {
+		v.shows(tile(metric), want)
+	}
+	v.shows(row("affiliate", 0), "ann 2 2 130.00")
+	v.shows(`document.querySelectorAll(".as-table tbody tr").length`, "92")
+	v.shows(`document.querySelector(".as-table tbody tr:nth-child(3)").textContent`, "Fri, 3 Jun 2050$100.00$0.00")
+
+	v.shows(tile("net")+` + document.querySelector("[data-metric=net] .delta").textContent`, "$257.00no figure before")
+	v.exec(`document.querySelector("#compare").click()`)
+	v.shows(`new URLSearchParams(location.search).get("compare") + document.querySelectorAll("[data-metric=net] b ~ *").length`,
+		"none0")
+	v.exec(`history.back()`)
+	v.shows(`document.querySelectorAll("[data-metric=net] b ~ *").length`, "1")
+	v.choose("#currency", "eur") // June is 118.181818, July 74.545454, August 40.909091
+	v.shows(tile("net"), "€233.64")
+	v.exec(`history.back()`)
+	v.shows(tile("net"), "$257.00")
+
+	v.shows(row("affiliate", 0), "ann 2 2 130.00")
+	v.press("table.affiliate a", "ann")
+	v.shows(tile("net"), "$130.00")
+	v.want(`new URLSearchParams(location.search).getAll("is.affiliate")`, "ann")
+	v.shows(tile("disputed"), "undefined") // what is zero is not shown
+	v.press(".chip button", "Affiliate is ann")
+	v.shows(tile("net"), "$127.00")
+	v.exec(`document.querySelector(".chip button:last-child").click()`)
+	v.shows(tile("net"), "$257.00")
+
+	// ann's click on 15 June 20:00 UTC is on the 16th in India.
+	v.open(summer + "&metric=clicks&timezone=Asia/Kolkata")
+	v.shows(`[...document.querySelectorAll(".as-table tbody tr")].filter(r => r.cells[1].textContent === "1").map(r => r.cells[0].textContent)`,
+		"Thu, 2 Jun 2050,Thu, 9 Jun 2050,Thu, 16 Jun 2050,Sat, 2 Jul 2050")
+	v.open(summer + "&section=funnel")
+	v.shows(`[...document.querySelectorAll(".funnel li")].map(l => l.dataset.step + " " + l.querySelector("b").textContent)`,
+		"visitors 4,leads 2,buyers 4,returning 2")
+	v.open(summer + "&section=campaigns&by=channel")
+	v.shows(row("channel", 1), "paid_search 1 3 1 105.00 105.00 100.0% 0.0%")
+	v.noErrors()
+}
+
+// Every section answers, and every control does what it says.
+func TestPageControls(t *testing.T) {
+	v := newVisitor(t, "controls.example", "")
+	seedStudio(t, dashboardOf(t, v))
+	summer := "https://" + v.host + "/?workspace=studio&range=custom&from=2050-06-01&to=2050-08-31"
+	v.open(summer)
+	v.answered()
+	for _, section := range []string{"Affiliates", "Links", "Campaigns and channels", "Audience", "Funnel", "Models", "Cohorts", "Sales", "Earnings",
+		"Health", "Overview"} {
+		v.press("#sections a", section)
+		v.shows(`document.querySelector("#title").textContent`, section)
+		v.answered()
+		v.want(`document.title.startsWith(document.querySelector("#title").textContent)`, "true")
+		v.want(`document.querySelector("[aria-current=page]").textContent`, section)
+		v.want(`[...document.querySelectorAll("tbody tr")].filter(r => !r.querySelector("th[scope=row], td.none")).length`,
+			"0")
+	}
+	v.open(summer + "&section=sales")
+	v.exec(catchFile)
+	v.shows(`document.querySelectorAll("table.sales tbody tr").length`, "9")
+	v.choose(".choice select", "returned")
+	v.shows(`document.querySelectorAll("table.sales tbody tr").length`, "2")
+	v.exec(`history.back()`)
+	v.shows(`document.querySelectorAll("table.sales tbody tr").length`, "9")
+	v.exec(`const s = document.querySelector(".search"); s.value = "ANN"; s.dispatchEvent(new Event("input"))`)
+	v.shows(`document.querySelectorAll("table.sales tbody tr").length`, "3")
+	v.press("table.sales thead button", "Amount")
+	v.press("table.sales thead button", "Amount")
+	v.shows(row("sales", 0)+`.includes("−20.00 USD")`, "true")
+	v.want(`document.querySelector("table.sales [aria-sort=ascending]").textContent`, "Amount")
+	v.press("section button", "CSV")
+	v.shows(`window.saved?.split("\r\n").length`, "5") // head, three rows, the end
+	v.shows(`window.saved.includes(",-20.00,usd,")`, "true")
+	v.exec(`import("/assets/table.js").then((m) => { window.cells = ["=1+1", "@x", " +1", "-1+1", "-20.00", 'a"b', "\t=1"].map(m.csvCell).join("|"); })`)
+	v.shows(`window.cells`, `'=1+1|'@x|' +1|'-1+1|-20.00|"a""b"|'`+"\t=1")
+
+	v.exec(`document.querySelector("#filter-add").open = true`)
+	v.choose("#filter-dimension", "country")
+	v.choose("#filter-kind", "without")
+	v.exec(`document.querySelector("#filter-name").value = "DE"; document.querySelector("#filter-form").requestSubmit()`)
+	v.shows(`document.querySelector("#filters").innerText.replace(/\s+/g, " ").trim()`, "Country is not DE ×")
+	v.answered()
+	v.choose("#range", "7d")
+	v.shows(`new URLSearchParams(location.search).has("from")`, "false")
+	v.shows(row("sales", 0), "No sale and no refund in this time.")
+	v.exec(`history.back()`)
+	v.shows(`document.querySelector("#range").value`, "custom")
+	v.noErrors()
+}
+
+// A newcomer sees a command, and whose click a rule took for a bot's.
+func TestPageOfNothing(t *testing.T) {
+	v := newVisitor(t, "nothing.example", "")
+	dsn := dashboardOf(t, v)
+	v.open("https://" + v.host + "/")
+	v.shows(`document.querySelector("#empty").hidden`, "false")
+	v.want(`/ -A 'Mozilla.* -H 'Content-Type: application\/json' -d /.test(document.querySelector("#curl").textContent)`,
+		"true")
+	m := monthOf(t, dsn)
+	m.click(time.Now().Add(-time.Minute), &schemas.Click{VisitorId: "v", Trigger: "link", Url: "https://shop.example/?via=ann",
+		UserAgent: "curl/8.5.0"})
+	m.load()
+	v.shows(`document.querySelector("#flagged").textContent.startsWith("Arrived, but flagged as a bot and not counted: 1 × http_library:curl.")`,
+		"true")
+	m.click(time.Now().Add(-time.Minute), &schemas.Click{VisitorId: "v", Trigger: "link", Url: "https://shop.example/?via=ann"})
+	m.load()
+	v.shows(`document.querySelector("#empty").hidden`, "true")
+	v.shows(tile("clicks"), "1")
+	v.noErrors()
+}
+
+// The path of a first-time user: who was best last month, what was refunded of theirs, why one sale
+// is credited to them, and a file of it.
+func TestPageFirstUse(t *testing.T) {
+	v := newVisitor(t, "first.example", "")
+	m := monthOf(t, dashboardOf(t, v))
+	m.sell("ann", 3, 10000)
+	m.sell("bob", 4, 3000)
+	m.sell("ann", 5, 2000)
+	m.refund(3, 2500)
+	m.load()
+
+	v.open("https://" + v.host + "/")
+	v.answered()
+	v.choose("#range", "last_month")
+	v.shows(tile("net"), "$125.00")
+	v.shows(row("affiliate", 0), "ann 2 2 95.00")
+	v.press("table.affiliate a", "ann")
+	v.shows(tile("net"), "$95.00")
+	v.shows(tile("refunded"), "$25.00")
+	v.press("#sections a", "Sales")
+	v.shows(`document.querySelectorAll("table.sales tbody tr").length`, "3")
+	v.choose(".choice select", "returned")
+	v.shows(`document.querySelectorAll("table.sales tbody tr").length`, "1")
+	v.want(row("sales", 0)+`.includes("refund −25.00 USD −25.00 ann")`, "true")
+	v.exec(catchFile)
+	v.press("section button", "CSV")
+	v.shows(`window.saved?.split("\r\n")[1].split(",").slice(1, 6).join()`, "re_3,-25.00,usd,-25.00,ann")
+	v.choose(".choice select", "sales")
+	v.shows(`document.querySelectorAll("table.sales tbody tr").length`, "2")
+	v.want(row("sales", 1)+`.includes("the checkout named the click, clicked 60 min before")`, "true")
+	v.navigates(`[...document.querySelectorAll("table.sales tbody th a")].at(-1).click()`)
+	v.want(`location.pathname`, "/explain")
+	v.want(`/ann/.test(document.querySelector(".candidate.credited").textContent)`, "true")
+	v.noErrors()
+}
+
+// month loads clicks and Stripe's events as the processor does; days are of last month.
+type month struct {
+	t              *testing.T
+	first          time.Time
+	clicks         *consume.Clicks
+	payments       *consume.Payments
+	clicked, money []*kgo.Record
+}
+
+func monthOf(t *testing.T, dsn string) *month {
+	t.Helper()
+	quiet := slog.New(slog.DiscardHandler)
+	s, err := store.Open(dsn, quiet, prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	r := recompute.New(recompute.Config{Store: s, Rates: clickhousetest.FixedRates{"usd": "1"}, Log: quiet})
+	now := time.Now().UTC()
+	return &month{t: t, first: time.Date(now.Year(), now.Month()-1, 1, 0, 0, 0, 0, time.UTC),
+		clicks: &consume.Clicks{Store: s, Recomputer: r},
+		payments: &consume.Payments{Store: s, Recomputer: r, Events: consume.NewEventsMetric(),
+			Workspace: func(*schemas.StripeEvent) (string, bool) { return "default", true }}}
+}
+
+func (m *month) click(when time.Time, c *schemas.Click) schemas.ClickID {
+	m.t.Helper()
+	id := schemas.NewClickID(when)
+	c.Workspace, c.ClickId, c.ClickedAt, c.ReceivedAt = "default", id[:], when.UnixMilli(), when.UnixMilli()
+	if c.UserAgent == "" {
+		c.UserAgent = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
+	}
+	record, err := schemas.ClickRecord(c, nil)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	m.clicked = append(m.clicked, record)
+	return id
+}
+
+// sell is a click of an affiliate on a day, and an hour later a sale of so many cents.
+func (m *month) sell(affiliate string, day, cents int) {
+	m.t.Helper()
+	at := m.first.AddDate(0, 0, day-1).Add(9 * time.Hour)
+	id := m.click(at, &schemas.Click{VisitorId: fmt.Sprint("v", day), AffiliateId: affiliate, Trigger: "link",
+		Url: "https://shop.example/?via=" + affiliate})
+	m.event("checkout.session.completed", at.Add(time.Hour), fmt.Sprintf(`{"id":"cs_%d","object":"checkout.session","mode":"payment",
+		"payment_status":"paid","currency":"usd","amount_total":%d,"payment_intent":"pi_%d","client_reference_id":%q}`, day, cents, day, id))
+}
+
+// refund gives back so many cents of the sale of a day.
+func (m *month) refund(day, cents int) {
+	at := m.first.AddDate(0, 0, day).Add(9 * time.Hour)
+	m.event("refund.created", at, fmt.Sprintf(`{"id":"re_%d","object":"refund","amount":%d,"currency":"usd","payment_intent":"pi_%d",
+		"status":"succeeded","created":%d}`, day, cents, day, at.Unix()))
+}
+
+func (m *month) event(kind string, at time.Time, object string) {
+	id := fmt.Sprint("evt_", len(m.money))
+	body := fmt.Sprintf(`{"id":%q,"object":"event","type":%q,"created":%d,"livemode":true,"data":{"object":%s}}`,
+		id, kind, at.Unix(), object)
+	m.money = append(m.money, schemas.StripeRecord(&schemas.StripeEvent{ID: id, Type: kind, Livemode: true, ReceivedAt: at, Body: []byte(body)}, id))
+}
+
+func (m *month) load() {
+	m.t.Helper()
+	noLetter := func(_ context.Context, _ *kgo.Record, _, _ string, cause error) error { return cause }
+	if err := m.clicks.Handle(m.t.Context(), m.clicked, noLetter); err != nil {
+		m.t.Fatal(err)
+	}
+	if err := m.payments.Handle(m.t.Context(), m.money, noLetter); err != nil {
+		m.t.Fatal(err)
+	}
+	m.clicked, m.money = nil, nil
+}

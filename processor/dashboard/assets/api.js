@@ -1,0 +1,103 @@
+// Asking the named questions of the query API (see /api/query). Two at a time: the server answers
+// three of one user, and another tab may ask, too. A question that is under way is not cancelled,
+// because the server answers it to the end all the same.
+
+export class Fault extends Error {
+  constructor({ message, hint, code }) {
+    super(message);
+    Object.assign(this, { hint, code });
+  }
+}
+
+export const server = { skew: 0 }; // how far the server's clock is ahead, in milliseconds
+export const now = () => Date.now() + server.skew;
+
+const waiting = [];
+let free = 2;
+
+async function turn() {
+  if (free > 0) free--;
+  else await new Promise((go) => waiting.push(go));
+}
+
+function done() {
+  const next = waiting.shift();
+  if (next) next();
+  else free++;
+}
+
+const pause = (milliseconds) => new Promise((go) => setTimeout(go, milliseconds));
+
+// get returns the text of an answer; one that has not changed since is served by the browser's
+// cache after a 304.
+async function get(path) {
+  for (let attempt = 1; ; attempt++) {
+    let answer;
+    try {
+      answer = await fetch(path, { headers: { Accept: "application/json" } });
+    } catch {
+      throw new Fault({
+        code: "unreachable",
+        message: "The dashboard does not answer.",
+        hint: "Check that the program that serves this page still runs. The page goes on by itself; the figures below are the last ones it had.",
+      });
+    }
+    if (answer.status === 401) {
+      // the login has expired
+      location.assign("login?" + new URLSearchParams({ next: location.pathname + location.search }));
+      await new Promise(() => {}); // the browser leaves this page
+    }
+    server.skew = Date.parse(answer.headers.get("Date")) - Date.now();
+    const text = await answer.text();
+    if (answer.ok) return text;
+    if (answer.status === 429 && attempt < 8) {
+      await pause(250 * attempt);
+      continue;
+    }
+    let fault = {
+      code: "internal",
+      message: "The answer cannot be read.",
+      hint: "The reason is in the program's log.",
+    };
+    try {
+      fault = JSON.parse(text).error;
+    } catch {
+      /* a proxy's own page */
+    }
+    throw new Fault(fault);
+  }
+}
+
+export async function session() {
+  return JSON.parse(await get("api/session"));
+}
+
+// ask returns the rows of a named question, or throws what the signal says when nobody wants them
+// any more. Filters are objects of lists.
+export async function ask(name, parameters, signal) {
+  const query = new URLSearchParams();
+  for (const [key, value] of Object.entries(parameters)) {
+    if (value === undefined) continue;
+    query.set(key, typeof value === "object" ? JSON.stringify(value) : value);
+  }
+  await turn();
+  try {
+    signal.throwIfAborted();
+    const { data } = JSON.parse(await get(`api/query/${name}?${query}`));
+    signal.throwIfAborted();
+    return data;
+  } finally {
+    done();
+  }
+}
+
+// makeView returns a link that shows one affiliate its own figures.
+export async function makeView(workspace, affiliate) {
+  const answer = await fetch("api/views", {
+    method: "POST",
+    body: new URLSearchParams({ workspace: workspace ?? "", affiliate }),
+  });
+  const body = await answer.json();
+  if (!answer.ok) throw new Fault(body.error);
+  return body.url;
+}

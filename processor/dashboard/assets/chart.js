@@ -1,0 +1,166 @@
+// The chart: one figure over time, beside the period before, and the same as a table for who cannot
+// see it.
+
+import { element } from "./table.js";
+
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+// A Chart draws points {label, value, text, before, beforeText, open}. Heights are numbers; texts
+// are exact.
+export class Chart {
+  constructor() {
+    this.canvas = element("div", { className: "canvas", tabIndex: 0, role: "img" });
+    this.at = element("p", { className: "legend", ariaLive: "off" });
+    this.table = element("table", { className: "figures" });
+    this.figures = element(
+      "details",
+      { className: "as-table" },
+      element("summary", { textContent: "Figures as a table" }),
+      element(
+        "div",
+        { className: "scroll", tabIndex: 0, role: "region", ariaLabel: "Figures of the chart" },
+        this.table,
+      ),
+    );
+    this.root = element("div", { className: "chart" }, this.canvas, this.at, this.figures);
+    this.canvas.addEventListener("keydown", (e) => this.step(e));
+    dark.addEventListener("change", () => this.redraw());
+    new ResizeObserver(() => {
+      if (this.plot && this.canvas.clientWidth)
+        this.plot.setSize({ width: this.canvas.clientWidth, height: this.canvas.clientHeight });
+    }).observe(this.canvas);
+  }
+
+  // update draws other points. axis writes a height; name says what is drawn.
+  update(points, { name, axis, whole }) {
+    Object.assign(this, { points, name, axis, whole });
+    this.canvas.ariaLabel = `${name} over time; the table below has the figures, the arrow keys go from one to the next.`;
+    const compared = points.some((p) => p.beforeText !== undefined);
+    this.table.replaceChildren(
+      element("caption", { className: "unseen", textContent: name + " over time" }),
+      element(
+        "thead",
+        {},
+        element(
+          "tr",
+          {},
+          ...["Time", name, ...(compared ? ["Period before"] : [])].map((text, i) =>
+            element("th", { scope: "col", textContent: text, className: i ? "" : "text" }),
+          ),
+        ),
+      ),
+      element(
+        "tbody",
+        {},
+        ...points.map((p) =>
+          element(
+            "tr",
+            {},
+            element("th", { scope: "row", className: "text", textContent: p.label + (p.open ? " (not over)" : "") }),
+            element("td", { textContent: p.text }),
+            ...(compared ? [element("td", { textContent: p.beforeText ?? "" })] : []),
+          ),
+        ),
+      ),
+    );
+    this.say(null);
+    this.redraw();
+  }
+
+  redraw() {
+    this.plot?.destroy();
+    this.plot = null;
+    if (!this.points) return;
+    if (typeof uPlot === "undefined") {
+      this.figures.open = true;
+      this.canvas.hidden = true;
+      return;
+    }
+    if (!this.canvas.clientWidth) return;
+    const last = this.points.findIndex((p) => p.open);
+    const solid = this.points.map((p, i) => (last >= 0 && i >= last && i > 0 ? null : p.value));
+    const open = this.points.map((p, i) => (last > 0 && i >= last - 1 ? p.value : null));
+    const data = [this.points.map((_, i) => i), solid, open, this.points.map((p) => p.before ?? null)];
+    this.plot = new uPlot(this.options(), data, this.canvas);
+  }
+
+  options() {
+    const n = this.points.length;
+    const axis = { stroke: color("--quiet"), font: "11px system-ui", ticks: { show: false } };
+    const line = { stroke: color("--main"), width: 2, points: { show: n === 1, size: 6 } };
+    const every = Math.max(1, Math.ceil(n / Math.max(2, Math.floor(this.canvas.clientWidth / 90))));
+    return {
+      width: this.canvas.clientWidth,
+      height: this.canvas.clientHeight,
+      padding: [10, 26, 0, 0],
+      legend: { show: false },
+      cursor: { y: false, drag: { x: false, y: false }, points: { size: 7 } },
+      scales: {
+        x: { time: false, range: n === 1 ? [-1, 1] : [0, n - 1] },
+        y: { range: (u, low, high) => [Math.min(0, low ?? 0) * 1.08, Math.max(high ?? 0, this.whole ? 4 : 1) * 1.08] },
+      },
+      axes: [
+        {
+          ...axis,
+          grid: { show: false },
+          size: 26,
+          splits: () => this.points.map((_, i) => i).filter((i) => i % every === 0),
+          values: (_, at) => at.map((i) => this.points[i]?.tick ?? ""),
+        },
+        {
+          ...axis,
+          grid: { stroke: color("--line"), width: 1 },
+          size: 58,
+          space: 36,
+          ...(this.whole
+            ? {
+                incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6, 1e7, 1e8],
+              }
+            : {}),
+          values: (_, at) => at.map((v) => this.axis(v)),
+        },
+      ],
+      series: [
+        {},
+        { ...line, fill: color("--main-fill") },
+        { ...line, dash: [5, 4], fill: color("--main-fill") },
+        { stroke: color("--before"), width: 1.5, dash: [2, 3], points: { show: false } },
+      ],
+      hooks: { setCursor: [(u) => this.say(u.cursor.idx ?? null)] },
+    };
+  }
+
+  say(index) {
+    const p = index === null ? null : this.points?.[index];
+    const compared = this.points?.some((q) => q.beforeText !== undefined);
+    this.at.replaceChildren(
+      element("span", { className: "key" }),
+      p ? element("b", { textContent: p.text }) : this.name,
+      ...(compared
+        ? [
+            element("span", { className: "key before" }),
+            p ? element("b", { textContent: p.beforeText ?? "–" }) : "period before",
+          ]
+        : []),
+      element("span", {
+        className: "quiet",
+        textContent: p
+          ? p.label + (p.open ? ", not over yet" : "")
+          : this.points?.some((q) => q.open)
+            ? "dashed: not over yet"
+            : "",
+      }),
+    );
+  }
+
+  step(event) {
+    const by = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity }[event.key];
+    if (by === undefined || !this.plot) return;
+    event.preventDefault();
+    this.index = Math.max(0, Math.min(this.points.length - 1, (this.index ?? (by > 0 ? -1 : this.points.length)) + by));
+    this.plot.setCursor({ left: this.plot.valToPos(this.index, "x"), top: 0 });
+    this.say(this.index);
+    this.at.ariaLive = "polite";
+  }
+}

@@ -1,0 +1,1235 @@
+// The sections of the page: which named questions each asks, and how it shows their answers.
+
+import { ask, makeView } from "./api.js";
+import { Chart } from "./chart.js";
+import { age, change, clock, count, instant, major, money, none, percent, plainMoney, short } from "./format.js";
+import { Table, element, isolated } from "./table.js";
+import { dimensions, filtered, theAffiliate, withFilter } from "./view.js";
+
+// A section is a title and blocks(page), which returns what it is made of. A block has a title, and
+// asks and draws: ask(signal) returns answers, draw(answers) shows them in its body. slow: it is
+// asked when it is opened, and not again by itself.
+//
+// compared(view) says whether it compares with the period before, timeless that its time is not the
+// page's. page has the view, its span, the parameters that most questions take (range and range +
+// filters), and go(view).
+
+const limit = 1000; // names of a list; more are cut off, and said to be
+
+// nameLink is a name as a link that filters by it.
+function nameLink(page, dimension, name, shown = name) {
+  const to = withFilter(page.view, dimension, name);
+  return page.link(
+    to,
+    name === ""
+      ? element("i", { className: "quiet", textContent: dimension === "affiliate" ? "no affiliate" : "none" })
+      : isolated(shown),
+  );
+}
+
+const explanation = (page, object) =>
+  "explain?" + new URLSearchParams({ object, ...(page.view.workspace ? { workspace: page.view.workspace } : {}) });
+
+const moneyColumn = (page, key, label, title) => ({
+  key,
+  label,
+  title,
+  cell: (r) => plainMoney(r[key], page.view.currency),
+});
+const usdColumn = (key, label, title) => ({ key, label, title, cell: (r) => plainMoney(r[key], "usd") });
+const countColumn = (key, label, title) => ({ key, label, title, cell: (r) => count(r[key]) });
+const percentColumn = (key, label, title) => ({ key, label, title, cell: (r) => percent(r[key]) });
+const timeColumn = (page, key, label) => ({
+  key,
+  label,
+  text: true,
+  cell: (r) => (r[key] === null ? none : clock(instant(r[key]), page.view.timezone)),
+});
+
+const hasName = (page, dimension) => ({
+  key: "name",
+  label: dimensions[dimension] ?? "Name",
+  text: true,
+  head: true,
+  cell: (r) => nameLink(page, dimension, r.name),
+});
+
+// Leads come without these, so by them there is no figure of leads.
+const notOfLeads = ["source", "medium", "channel", "device"];
+const leadsKnown = (view) => !notOfLeads.some((d) => d in view.only || d in view.without);
+
+function breakdownColumns(page, dimension) {
+  const unit = page.view.currency.toUpperCase();
+  const unknown = notOfLeads.includes(dimension) || !leadsKnown(page.view);
+  return [
+    hasName(page, dimension),
+    countColumn("clicks", "Clicks"),
+    ...(unknown ? [] : [countColumn("leads", "Leads")]),
+    countColumn("sales", "Sales", "Renewals among them"),
+    countColumn("customers", "New", "Buyers' first sales"),
+    moneyColumn(page, "net", "Net " + unit, "Without tax; refunds and disputes are subtracted when they happened"),
+    {
+      key: "epc",
+      label: "EPC",
+      title: "Net of attributed money for each click",
+      cell: (r) => plainMoney(r.epc, page.view.currency),
+    },
+    percentColumn("conversion", "Conv.", "Attributed first sales for each click"),
+    percentColumn("refund_rate", "Refunds", "Refunded of paid"),
+  ];
+}
+
+// breakdown is a block that lists the names of a dimension.
+function breakdown(page, dimension, title, { brief = false, rows } = {}) {
+  const columns = breakdownColumns(page, dimension);
+  const table = new Table({
+    name: dimension,
+    caption: title,
+    rows: rows ?? (brief ? 6 : 25),
+    search: !brief,
+    columns: brief ? columns.filter((c) => ["name", "clicks", "sales", "net"].includes(c.key)) : columns,
+  });
+  const note = element("p", {
+    className: "foot",
+    hidden: true,
+    textContent: `The first ${count(limit)} by net revenue; a filter shows the others.`,
+  });
+  return {
+    title,
+    body: [table.root, note],
+    ask: (signal) => ask("breakdown", { ...page.filters, dimension, limit }, signal),
+    draw: (rows) => {
+      table.update(rows.filter((r) => r.clicks > 0 || r.leads > 0 || r.sales > 0 || Number(r.net) !== 0));
+      note.hidden = rows.length < limit;
+    },
+  };
+}
+
+// choice is a menu that changes one thing in the address.
+function choice(page, key, label, options, chosen) {
+  const select = element(
+    "select",
+    {},
+    ...Object.entries(options).map(([value, text]) => element("option", { value, textContent: text })),
+  );
+  select.value = chosen;
+  select.addEventListener("change", () => page.go({ ...page.view, [key]: select.value }));
+  return element("label", { className: "choice" }, label + " ", select);
+}
+
+const pick = (options, value, otherwise) => (value in options ? value : otherwise);
+
+// --- Overview
+
+const metrics = {
+  net: {
+    label: "Net revenue",
+    title: "All booked money without tax; refunds and disputes are subtracted when they happened",
+    money: true,
+  },
+  clicks: {
+    label: "Clicks",
+    title: "Arrivals by a link; following it again within an hour is the same click. Bots are left out",
+  },
+  visitors: { label: "Visitors", title: "Browsers that came with a click" },
+  leads: { label: "Leads", title: "Sign-ups and trials" },
+  sales: { label: "Sales", title: "Renewals among them" },
+  customers: { label: "New customers", title: "Buyers' first sales" },
+};
+const ratios = {
+  epc: {
+    label: "EPC",
+    title: "Net of attributed money for each click",
+    write: (r, page) => money(r.epc, page.view.currency),
+  },
+  conversion: {
+    label: "Conversion",
+    title: "Attributed first sales for each click",
+    write: (r) => percent(r.conversion, 2),
+  },
+  average_order: {
+    label: "Average order",
+    title: "Paid for each sale",
+    write: (r, page) => money(r.average_order, page.view.currency),
+  },
+  refunded: {
+    label: "Refunded",
+    title: "Refunds that happened in this time",
+    write: (r, page) => money(unsigned(r.refunded), page.view.currency),
+    ifAny: true,
+  },
+  disputed: {
+    label: "Disputed",
+    title: "Taken by disputes in this time, less what was won back",
+    write: (r, page) => money(unsigned(r.disputed), page.view.currency),
+    ifAny: true,
+  },
+};
+
+// unsigned turns what was taken, which is negative, into how much it was; what disputes gave back
+// stays recognizable.
+const unsigned = (decimal) => (String(decimal).startsWith("-") ? String(decimal).slice(1) : "-" + decimal);
+
+function delta(now, before, worseIfMore) {
+  const by = change(now, before);
+  if (by === null)
+    return element("small", { className: "delta quiet", textContent: before === undefined ? "" : "no figure before" });
+  const sign = Math.abs(by) < 0.0005 ? 0 : Math.sign(by);
+  const text = by >= 10 ? "× " + short(Number(now) / Number(before)) : (sign > 0 ? "+" : "") + percent(by);
+  return element("small", {
+    className: "delta " + (sign === 0 ? "quiet" : sign > 0 !== Boolean(worseIfMore) ? "better" : "worse"),
+    textContent: text,
+    title: "against the period before",
+  });
+}
+
+function totals(page) {
+  const list = element("div", { className: "totals", role: "group", ariaLabel: "Totals; choose what the chart shows" });
+  const rest = element("div", { className: "totals rest", role: "group", ariaLabel: "Ratios" });
+  const chosen = pick(metrics, page.view.metric, "net");
+  return {
+    body: [list, rest],
+    bare: true,
+    ask: async (signal) =>
+      Promise.all([
+        ask("breakdown", { ...page.filters, dimension: "" }, signal),
+        page.span.previous
+          ? ask("breakdown", { ...page.filters, ...page.times(page.span.previous), dimension: "" }, signal)
+          : [undefined],
+      ]),
+    draw: ([[now = {}], [before]]) => {
+      const focused = list.contains(document.activeElement) ? document.activeElement.dataset.metric : null;
+      list.replaceChildren(
+        ...Object.entries(metrics).map(([key, m]) => {
+          const value = now[key] ?? 0;
+          const known = key !== "leads" || leadsKnown(page.view);
+          const text = !known ? none : m.money ? money(value, page.view.currency) : count(value);
+          const tile = element(
+            "button",
+            {
+              type: "button",
+              className: "tile " + key + (text.startsWith("−") ? " minus" : ""),
+              title: m.title,
+              ariaPressed: String(key === chosen),
+              dataset: { metric: key },
+            },
+            element("span", { textContent: m.label }),
+            element("b", { textContent: text }),
+            page.span.previous && known ? delta(value, before?.[key] ?? 0) : null,
+          );
+          tile.addEventListener("click", () => page.go({ ...page.view, metric: key }, { keep: true }));
+          return tile;
+        }),
+      );
+      rest.replaceChildren(
+        ...Object.entries(ratios)
+          .filter(([key, m]) => !m.ifAny || Number(now[key] ?? 0) !== 0)
+          .map(([key, m]) =>
+            element(
+              "div",
+              { className: "tile " + key, title: m.title, dataset: { metric: key } },
+              element("span", { textContent: m.label }),
+              element("b", {
+                textContent: m.write({ epc: null, conversion: null, average_order: null, ...now }, page),
+              }),
+              page.span.previous
+                ? delta(
+                    m.ifAny ? unsigned(now[key]) : now[key],
+                    before?.[key] === undefined ? undefined : m.ifAny ? unsigned(before[key]) : before[key],
+                    m.ifAny,
+                  )
+                : null,
+            ),
+          ),
+      );
+      if (focused) list.querySelector(`[data-metric="${focused}"]`)?.focus();
+    },
+  };
+}
+
+function labelsOf(local, unit) {
+  const at = new Date(local.replace(" ", "T") + "Z");
+  const write = (options) => new Intl.DateTimeFormat("en-GB", { timeZone: "UTC", ...options }).format(at);
+  switch (unit) {
+    case "hour":
+      return {
+        tick: write({ hour: "2-digit", minute: "2-digit" }),
+        label: write({ day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" }),
+      };
+    case "month":
+      return { tick: write({ month: "short", year: "2-digit" }), label: write({ month: "long", year: "numeric" }) };
+    case "date":
+      return { label: write({ day: "numeric", month: "short", year: "numeric" }) };
+    case "week":
+      return {
+        tick: write({ day: "numeric", month: "short" }),
+        label: "week of " + write({ day: "numeric", month: "short", year: "numeric" }),
+      };
+  }
+  return {
+    tick: write({ day: "numeric", month: "short" }),
+    label: write({ weekday: "short", day: "numeric", month: "short", year: "numeric" }),
+  };
+}
+
+function trend(page) {
+  const chart = new Chart();
+  const key = pick(metrics, page.view.metric, "net");
+  const { label, money: isMoney } = metrics[key];
+  const write = (v) => (isMoney ? money(v, page.view.currency) : count(v));
+  const symbol = money(0, page.view.currency).replace(/[\d.,]+/, "");
+  const of = (from, to, signal) =>
+    ask(
+      "trend",
+      { ...page.filters, ...page.times({ from, to }), unit: page.span.unit, timezone: page.view.timezone },
+      signal,
+    );
+  return {
+    title: `${label} by ${page.span.unit}`,
+    body: [chart.root],
+    className: "wide",
+    ask: (signal) =>
+      Promise.all([
+        of(page.span.from, page.span.to, signal),
+        page.span.previous ? of(page.span.previous.from, page.span.from, signal) : undefined,
+      ]),
+    draw: ([points, before]) =>
+      chart.update(
+        points
+          .map((p, i) => ({
+            ...labelsOf(p.local, page.span.unit),
+            value: Number(p[key]),
+            text: write(p[key]),
+            open: p.open,
+            ...(before?.[i] ? { before: Number(before[i][key]), beforeText: write(before[i][key]) } : {}),
+          }))
+          .filter((p, i) => instant(points[i].start_utc) <= page.now() || page.span.from > page.now()), // what has not begun has no figure
+        {
+          name: label,
+          whole: !isMoney,
+          axis: (v) => (isMoney ? (v < 0 ? "−" : "") + symbol + short(Math.abs(v)) : short(v)),
+        },
+      ),
+  };
+}
+
+// apart names money that is in no figure, or credited to nobody.
+function apart(page) {
+  const list = element("ul", { className: "notes" });
+  const mode = { livemode: page.filters.livemode };
+  return {
+    title: "Where figures need care",
+    body: [list],
+    className: "aside",
+    ask: (signal) =>
+      Promise.all([
+        ask("breakdown", { ...page.filters, only: { ...page.view.only, affiliate: [""] }, dimension: "" }, signal),
+        ask("money_at_risk", { ...page.who, ...mode }, signal),
+        page.all ? ask("held", {}, signal) : [],
+        ask("flagged_clicks", { ...page.who, ...page.times(page.lastDay()) }, signal),
+      ]),
+    draw: ([[nobody], risks, held, flagged]) => {
+      const notes = [];
+      const add = (to, bold, text) =>
+        notes.push(element("li", {}, page.link(to, element("b", { textContent: bold })), " " + text));
+      const health = { ...page.view, section: "health" };
+      if (nobody && Number(nobody.net) !== 0 && !page.view.only.affiliate) {
+        add(
+          { ...withFilter(page.view, "affiliate", ""), section: "sales" },
+          money(nobody.net, page.view.currency),
+          `of ${count(nobody.sales)} sales has no affiliate: other channels brought it, or nobody is credited.`,
+        );
+      }
+      for (const [risk, text] of Object.entries({
+        unconverted: "without an exchange rate, so in no total.",
+        disputed: "taken by disputes that were not won back.",
+        held: "held, and in no total.",
+      })) {
+        const sums = risks
+          .filter((r) => r.risk === risk && Number(r.amount) !== 0)
+          .map((r) => money(major(r.amount, r.currency).replace("-", ""), r.currency));
+        if (sums.length) add(health, sums.join(", "), text);
+      }
+      for (const r of held)
+        add(
+          health,
+          money(major(r.amount, r.currency), r.currency),
+          `is held: no workspace lists its Stripe account${r.livemode ? "" : " (test mode)"}.`,
+        );
+      const bots = flagged.reduce((sum, r) => sum + Number(r.clicks), 0);
+      if (bots) add(health, count(bots), `clicks of the last day were flagged as bots and are not counted.`);
+      list.replaceChildren(
+        ...(notes.length
+          ? notes
+          : [
+              element("li", {
+                className: "quiet",
+                textContent: "Nothing: all money is converted, credited and in the totals.",
+              }),
+            ]),
+      );
+    },
+  };
+}
+
+// --- Sales
+
+// rules say in words why somebody is credited.
+const rules = {
+  click_id: "the checkout named the click",
+  external_customer: "the customer's own id was seen with a click",
+  stripe_customer: "the Stripe customer was seen with a click",
+  subscription: "the subscription began with a click",
+  affiliate: "the checkout named the affiliate",
+  promotion_code: "the promotion code belongs to the affiliate",
+  email: "the e-mail address was seen with a click",
+  sale: "follows the sale it belongs to",
+  manual: "credited by hand",
+};
+const kinds = {
+  payment: "sale",
+  refund: "refund",
+  refund_reversal: "refund failed",
+  dispute: "dispute",
+  dispute_reversal: "dispute won",
+};
+
+function why(r) {
+  if (r.match_rule === "" || r.match_rule === "none") return "nothing in the sale leads to a click";
+  const before = r.clicked_at === null ? null : instant(r.occurred_at) - instant(r.clicked_at);
+  return (
+    (rules[r.match_rule] ?? r.match_rule) +
+    (before === null ? "" : before >= 0 ? `, clicked ${age(before)} before` : `, clicked ${age(-before)} after`)
+  );
+}
+
+function sales(
+  page,
+  { title = "Sales, refunds and disputes", chosen = page.view.kinds, rows = 25, brief = false } = {},
+) {
+  const shown = { "": "all", sales: "sales", returned: "refunds and disputes" };
+  const wanted = { sales: ["payment"], returned: ["refund", "refund_reversal", "dispute", "dispute_reversal"] }[chosen];
+  const most = brief ? 10 : limit;
+  const table = new Table({
+    name: "sales",
+    caption: title,
+    rows,
+    search: !brief,
+    noRows: "No sale and no refund in this time.",
+    columns: [
+      timeColumn(page, "occurred_at", "When"),
+      {
+        key: "object_id",
+        label: "What",
+        text: true,
+        head: true,
+        cell: (r) =>
+          element("a", {
+            href: explanation(page, r.object_id),
+            textContent: kinds[r.kind] ?? r.kind,
+            ariaLabel: `Why ${kinds[r.kind] ?? r.kind} ${r.object_id} is credited so`,
+            title: "Why it is credited so: " + r.object_id,
+          }),
+      },
+      {
+        key: "amount",
+        label: "Amount",
+        value: (r) => Number(major(r.amount, r.currency)),
+        csv: (r) => major(r.amount, r.currency),
+        cell: (r) => plainMoney(major(r.amount, r.currency), r.currency),
+      },
+      { key: "currency", label: "Currency", text: true, cell: (r) => r.currency.toUpperCase() },
+      {
+        key: "net_usd",
+        label: "Net USD",
+        title: "Without tax",
+        cell: (r) => (r.net_usd === null ? "no rate" : plainMoney(r.net_usd, "usd")),
+      },
+      {
+        key: "affiliate_id",
+        label: "Affiliate",
+        text: true,
+        className: "clip",
+        cell: (r) => nameLink(page, "affiliate", r.affiliate_id),
+      },
+      {
+        key: "utm_campaign",
+        label: "Campaign",
+        text: true,
+        className: "clip",
+        cell: (r) => (r.utm_campaign ? nameLink(page, "campaign", r.utm_campaign) : none),
+      },
+      {
+        key: "link_id",
+        label: "Link",
+        text: true,
+        className: "clip",
+        cell: (r) => (r.link_id ? nameLink(page, "link", r.link_id) : none),
+      },
+      { key: "match_rule", label: "Why", text: true, className: "why", csv: why, cell: why },
+    ],
+  });
+  const note = element("p", {
+    className: "foot",
+    hidden: true,
+    textContent: `The latest ${count(most)}; a shorter time or a filter shows others.`,
+  });
+  return {
+    title,
+    body: [brief ? null : choice(page, "kinds", "Show", shown, chosen ?? ""), table.root, note].filter(Boolean),
+    ask: (signal) => ask("sales_and_refunds", { ...page.unconverted, kinds: wanted, limit: most }, signal),
+    draw: (rows) => {
+      table.update(rows);
+      note.hidden = brief || rows.length < most;
+    },
+  };
+}
+
+function newAndReturning(page) {
+  const table = new Table({
+    name: "new-and-returning",
+    caption: "New and returning customers",
+    rows: 12,
+    search: false,
+    columns: [
+      {
+        key: "local",
+        label: page.span.unit[0].toUpperCase() + page.span.unit.slice(1),
+        text: true,
+        head: true,
+        cell: (r) => labelsOf(r.local, page.span.unit).label,
+      },
+      countColumn("new_sales", "New sales"),
+      countColumn("returning_sales", "Returning sales"),
+      moneyColumn(page, "new_net", "New, net " + page.view.currency.toUpperCase()),
+      moneyColumn(page, "returning_net", "Returning, net " + page.view.currency.toUpperCase()),
+    ],
+  });
+  return {
+    title: "New and returning customers",
+    body: [table.root],
+    ask: (signal) =>
+      ask("new_and_returning", { ...page.filters, unit: page.span.unit, timezone: page.view.timezone }, signal),
+    draw: (rows) => table.update(rows.toReversed()),
+  };
+}
+
+// --- Affiliates
+
+function affiliateLink(page) {
+  const result = element("output", {});
+  const button = element("button", { type: "button", textContent: "Make a link for this affiliate" });
+  button.addEventListener("click", async () => {
+    button.disabled = true;
+    try {
+      const url = await makeView(page.view.workspace, theAffiliate(page.view));
+      result.replaceChildren(
+        element("input", { readOnly: true, value: url, ariaLabel: "Link" }),
+        " It shows only this affiliate's figures, for 90 days.",
+      );
+    } catch (fault) {
+      result.textContent = fault.message + " " + (fault.hint ?? "");
+    }
+    button.disabled = false;
+  });
+  return {
+    title: "The affiliate's own view",
+    body: [
+      element("p", {}, "Whoever has the link sees the days and sales of this affiliate and nothing else."),
+      button,
+      result,
+    ],
+    ask: async () => null,
+    draw: () => {},
+  };
+}
+
+// --- Sections that filters do not reach
+
+const notFiltered = (page) =>
+  filtered(page.view) ? element("p", { className: "note", textContent: "Filters do not apply to this." }) : null;
+
+function list(
+  page,
+  { question, title, name, columns, parameters, order, rows = 25, slow, extra = [], noRows, meaning },
+) {
+  const table = new Table({ name: name ?? question, caption: title, columns, rows, order, noRows });
+  return {
+    title,
+    slow,
+    body: [
+      notFiltered(page),
+      meaning ? element("p", { className: "quiet", textContent: meaning }) : null,
+      ...extra,
+      table.root,
+    ].filter(Boolean),
+    ask: (signal) => ask(question, parameters ?? page.range, signal),
+    draw: (r) => table.update(r),
+  };
+}
+
+function funnel(page) {
+  const steps = element("ol", { className: "funnel" });
+  const names = { visitors: "Visitors", leads: "Leads", buyers: "New customers", returning: "Bought again" };
+  return {
+    title: "From visit to purchase",
+    body: [
+      element("p", {
+        className: "quiet",
+        textContent:
+          "Each person once in each step. Steps are counted, not followed: a person may buy without a known visit.",
+      }),
+      steps,
+    ],
+    ask: (signal) => ask("funnel", { ...page.unconverted }, signal),
+    draw: (rows) => {
+      if (!leadsKnown(page.view)) rows = rows.filter((r) => r.step !== "leads");
+      const most = Math.max(1, ...rows.map((r) => Number(r.people)));
+      steps.replaceChildren(
+        ...rows.map((r) => {
+          const bar = element("span", { className: "bar", ariaHidden: "true" });
+          bar.style.inlineSize = (100 * Number(r.people)) / most + "%";
+          const name = names[r.step] ?? r.step.replaceAll("_", " ");
+          return element(
+            "li",
+            { dataset: { step: r.step } },
+            element("span", { className: "step", textContent: name }),
+            element("b", { textContent: count(r.people) }),
+            element("span", {
+              className: "quiet",
+              textContent: r.of_before === null ? "" : percent(r.of_before) + " of the step before",
+            }),
+            bar,
+          );
+        }),
+      );
+    },
+  };
+}
+
+function cohorts(page) {
+  const units = { day: "day", week: "week", month: "month" };
+  const measures = {
+    retention: "who bought again",
+    per_buyer: "net USD for each buyer, until then",
+    net_usd: "net USD",
+  };
+  const groups = {
+    "": "all together",
+    affiliate: "affiliate",
+    channel: "channel",
+    campaign: "campaign",
+    program: "programme",
+  };
+  const unit = pick(units, page.view.unit, "week");
+  const measure = pick(measures, page.view.measure, "retention");
+  const by = pick(groups, page.view.by, "");
+  const table = element("table", { className: "figures cohorts" });
+  const draw = (rows) => {
+    const ages = Math.min(13, 1 + Math.max(0, ...rows.map((r) => Number(r.age))));
+    const cohort = new Map();
+    for (const r of rows) {
+      const key = r.won + " " + r.name;
+      if (!cohort.has(key)) cohort.set(key, { won: r.won, name: r.name, buyers: r.buyers, cells: [] });
+      cohort.get(key).cells[Number(r.age)] = r;
+    }
+    const most = measure === "retention" ? 1 : Math.max(1, ...rows.map((r) => Number(r[measure])));
+    const write = (r) => (measure === "retention" ? percent(r.retention, 0) : plainMoney(r[measure], "usd"));
+    table.replaceChildren(
+      element("caption", { className: "unseen", textContent: "Cohorts: " + measures[measure] }),
+      element(
+        "thead",
+        {},
+        element(
+          "tr",
+          {},
+          ...[
+            "Won in " + unit + " of",
+            ...(by ? [groups[by]] : []),
+            "Buyers",
+            ...Array.from({ length: ages }, (_, i) => (i ? "+" + i : unit + " 0")),
+          ].map((text, i) =>
+            element("th", { scope: "col", textContent: text, className: i === 0 || (by && i === 1) ? "text" : "" }),
+          ),
+        ),
+      ),
+      element(
+        "tbody",
+        {},
+        ...[...cohort.values()].map((c) =>
+          element(
+            "tr",
+            {},
+            element("th", {
+              scope: "row",
+              className: "text",
+              textContent: labelsOf(c.won + " 00:00:00", unit === "week" ? "date" : unit).label,
+            }),
+            ...(by ? [element("td", { className: "text clip" }, nameLink(page, by, c.name))] : []),
+            element("td", { textContent: count(c.buyers) }),
+            ...Array.from({ length: ages }, (_, i) => {
+              const r = c.cells[i];
+              const cell = element("td", { className: "heat", textContent: r ? write(r) : "" });
+              if (r) cell.style.setProperty("--heat", Math.max(0, Math.min(1, Number(r[measure]) / most)).toFixed(2));
+              return cell;
+            }),
+          ),
+        ),
+      ),
+    );
+    if (!rows.length)
+      table.replaceChildren(
+        element(
+          "tbody",
+          {},
+          element("tr", {}, element("td", { className: "none", textContent: "No buyer was won in this time." })),
+        ),
+      );
+  };
+  return {
+    title: "Cohorts of buyers",
+    className: "wide",
+    body: [
+      notFiltered(page),
+      element(
+        "div",
+        { className: "choices" },
+        choice(page, "unit", "Won by", units, unit),
+        choice(page, "measure", "Show", measures, measure),
+        choice(page, "by", "For", groups, by),
+      ),
+      element("div", { className: "scroll", tabIndex: 0, role: "region", ariaLabel: "Cohorts" }, table),
+    ].filter(Boolean),
+    ask: (signal) => ask("cohorts", { ...page.range, unit, timezone: page.view.timezone, dimension: by }, signal),
+    draw,
+  };
+}
+
+function models(page) {
+  const groups = {
+    affiliate: "affiliate",
+    program: "programme",
+    link: "link",
+    source: "source",
+    medium: "medium",
+    campaign: "campaign",
+    channel: "channel",
+  };
+  const days = { 30: "30 days", 90: "90 days", 180: "180 days" };
+  const by = pick(groups, page.view.by, "affiliate");
+  const lookback = pick(days, page.view.lookback, "90");
+  const parameters = { ...page.range, dimension: by, lookback_days: lookback };
+  const menus = element(
+    "div",
+    { className: "choices" },
+    choice(page, "by", "By", groups, by),
+    choice(page, "lookback", "Clicks up to", days, lookback),
+  );
+  const name = { ...hasName(page, by), label: dimensions[by] };
+  const reasons = {
+    named: "the sale itself names an affiliate or a promotion code",
+    manual: "somebody decided so",
+    unattributed: "the ledger knows of no click that leads to the sale",
+    older: `the credited click is older than ${lookback} days`,
+    unknown_click: "the credited click is not among the stored ones",
+    later: "the buyer clicked again after the credited click",
+  };
+  return [
+    list(page, {
+      question: "attribution_models",
+      title: "Who is credited, by model (net USD)",
+      slow: true,
+      parameters,
+      extra: [menus],
+      noRows: "No sale in this time.",
+      meaning: "The ledger is what is booked and paid by. Each column adds up to the same money.",
+      columns: [
+        name,
+        countColumn("sales", "Sales", "In which the name took part"),
+        usdColumn("ledger_usd", "Ledger"),
+        usdColumn("first_usd", "First click"),
+        usdColumn("last_usd", "Last click"),
+        usdColumn("last_non_direct_usd", "Last non-direct"),
+        usdColumn("linear_usd", "Linear", "Equal parts"),
+        usdColumn("position_usd", "40/20/40", "40 % first, 40 % last, 20 % between"),
+        usdColumn("decay_usd", "Decay", "Half as much for every 7 days before the last click"),
+        usdColumn("data_driven_usd", "Data-driven", "By what would be lost without the channel"),
+      ],
+    }),
+    list(page, {
+      question: "attribution_differences",
+      title: "Where the last click differs from the ledger",
+      slow: true,
+      parameters: { ...parameters, limit },
+      noRows: "Nowhere: both agree on every sale.",
+      columns: [
+        { key: "ledger", label: "Ledger credits", text: true, head: true, cell: (r) => nameLink(page, by, r.ledger) },
+        { key: "last", label: "Last click says", text: true, cell: (r) => nameLink(page, by, r.last) },
+        {
+          key: "reason",
+          label: "Because",
+          text: true,
+          className: "why",
+          cell: (r) => reasons[r.reason] ?? r.reason,
+          csv: (r) => reasons[r.reason] ?? r.reason,
+        },
+        countColumn("sales", "Sales"),
+        usdColumn("net_usd", "Net USD"),
+        {
+          key: "example",
+          label: "Example",
+          text: true,
+          cell: (r) =>
+            element("a", {
+              href: explanation(page, r.example),
+              textContent: "one sale",
+              ariaLabel: "Why sale " + r.example + " is credited so",
+            }),
+        },
+      ],
+    }),
+    list(page, {
+      question: "channel_effects",
+      title: "What would be lost without each channel",
+      slow: true,
+      parameters: { ...page.range, lookback_days: lookback },
+      columns: [
+        { key: "channel", label: "Channel", text: true, head: true, cell: (r) => nameLink(page, "channel", r.channel) },
+        percentColumn("effect", "Sales lost"),
+      ],
+    }),
+  ];
+}
+
+function earnings(page) {
+  const today = new Date(page.now());
+  const months = Object.fromEntries(
+    Array.from({ length: 24 }, (_, i) => {
+      const at = new Date(Date.UTC(today.getUTCFullYear(), today.getUTCMonth() - i, 1));
+      return [
+        at.toISOString().slice(0, 10),
+        new Intl.DateTimeFormat("en-GB", { timeZone: "UTC", month: "long", year: "numeric" }).format(at),
+      ];
+    }).map(([key, text]) => ["m" + key, text]),
+  ); // a key that looks like a number would be moved to the front
+  const month = pick(months, "m" + page.view.month, Object.keys(months)[0]);
+  const menu = choice(
+    { ...page, go: (view) => page.go({ ...view, month: view.month.slice(1) }) },
+    "month",
+    "Month",
+    months,
+    month,
+  );
+  const parameters = {
+    ...page.who,
+    livemode: page.filters.livemode,
+    month: month.slice(1),
+    affiliate: theAffiliate(page.view),
+  };
+  const blocks = [
+    list(
+      { ...page, view: { ...page.view, only: {}, without: {} } },
+      {
+        question: "statements",
+        title: "Statements of " + months[month],
+        parameters,
+        extra: [menu],
+        meaning: "USD. A closed month shows what was stated; an open one what would be stated now. Months are UTC.",
+        noRows: "No affiliate earns anything in this month. Rules are loaded with: processor earnings rules FILE",
+        columns: [
+          {
+            key: "affiliate_id",
+            label: "Affiliate",
+            text: true,
+            head: true,
+            cell: (r) => nameLink(page, "affiliate", r.affiliate_id),
+          },
+          { key: "closed", label: "State", text: true, cell: (r) => (r.closed ? "closed" : "open") },
+          countColumn("entries", "Entries"),
+          usdColumn("carried_usd", "Carried"),
+          usdColumn("earned_usd", "Earned"),
+          usdColumn("returned_usd", "Returned", "Of refunds and disputes"),
+          usdColumn("restated_usd", "Restated", "What entries of closed months earn more or less by now"),
+          usdColumn("balance_usd", "Balance"),
+          usdColumn("payable_usd", "Payable"),
+          usdColumn("carry_forward_usd", "Carried on"),
+        ],
+      },
+    ),
+  ];
+  if (theAffiliate(page.view)) {
+    blocks.push(
+      list(
+        { ...page, view: { ...page.view, only: {}, without: {} } },
+        {
+          question: "statement_entries",
+          title: "What the statement is made of",
+          parameters: { ...parameters, limit: 10000 },
+          columns: [
+            timeColumn(page, "at", "When"),
+            {
+              key: "object_id",
+              label: "Entry",
+              text: true,
+              head: true,
+              cell: (r) =>
+                r.object_id ? element("a", { href: explanation(page, r.object_id), textContent: r.object_id }) : r.line,
+            },
+            { key: "kind", label: "What", text: true, cell: (r) => kinds[r.kind] ?? r.line },
+            { key: "rule", label: "Rule", text: true },
+            usdColumn("net", "Net USD"),
+            usdColumn("usd", "Earns"),
+            timeColumn(page, "payable_at", "Payable"),
+          ],
+        },
+      ),
+    );
+  }
+  return blocks;
+}
+
+function health(page) {
+  const mode = { ...page.who, livemode: page.filters.livemode };
+  const amount = {
+    key: "amount",
+    label: "Amount",
+    value: (r) => Number(r.amount),
+    csv: (r) => major(r.amount, r.currency),
+    cell: (r) => plainMoney(major(r.amount, r.currency), r.currency),
+  };
+  const currency = { key: "currency", label: "Currency", text: true, cell: (r) => r.currency.toUpperCase() };
+  const plain = { ...page, view: { ...page.view, only: {}, without: {} } };
+  const fresh = element("dl", { className: "pairs" });
+  const risks = { disputed: "taken by disputes", unconverted: "without an exchange rate", held: "held" };
+  return [
+    {
+      title: "How fresh",
+      body: [fresh],
+      ask: (signal) => ask("freshness", mode, signal),
+      draw: ([r]) =>
+        fresh.replaceChildren(
+          ...[
+            ["Last click", r?.last_click_at],
+            ["Last lead", r?.last_lead_at],
+            ["Last sale", r?.last_sale_at],
+          ].flatMap(([name, at]) => [
+            element("dt", { textContent: name }),
+            element("dd", {
+              textContent: at
+                ? `${clock(instant(at), page.view.timezone)}, ${age(page.now() - instant(at))} ago`
+                : "never",
+            }),
+          ]),
+        ),
+    },
+    list(plain, {
+      question: "money_at_risk",
+      title: "Money at risk, or in no total",
+      parameters: mode,
+      noRows: "None: nothing is disputed, held or without a rate.",
+      columns: [
+        { key: "risk", label: "Why", text: true, head: true, cell: (r) => risks[r.risk] ?? r.risk },
+        currency,
+        amount,
+        countColumn("entries", "Entries"),
+        usdColumn("net_usd", "Net USD"),
+        timeColumn(page, "oldest", "Since"),
+      ],
+    }),
+    ...(page.all
+      ? [
+          list(plain, {
+            question: "held",
+            title: "Held: Stripe accounts that no workspace lists",
+            parameters: {},
+            noRows: "None: every Stripe account belongs to a workspace.",
+            columns: [
+              {
+                key: "workspace",
+                label: "Account",
+                text: true,
+                head: true,
+                cell: (r) => isolated(r.workspace.split("/")[1] ?? r.workspace),
+              },
+              { key: "livemode", label: "Mode", text: true, cell: (r) => (r.livemode ? "live" : "test") },
+              currency,
+              amount,
+              countColumn("entries", "Entries"),
+              timeColumn(page, "oldest", "Since"),
+            ],
+          }),
+        ]
+      : []),
+    list(plain, {
+      question: "unattributed",
+      title: "Credited to nobody, in this time",
+      parameters: page.range,
+      columns: [
+        {
+          key: "sales",
+          label: "Sales",
+          head: true,
+          cell: (r) => page.link({ ...withFilter(page.view, "affiliate", ""), section: "sales" }, count(r.sales)),
+        },
+        usdColumn("net_usd", "Net USD"),
+      ],
+    }),
+    list(plain, {
+      question: "flagged_clicks",
+      title: "Clicks flagged as bots, last 24 hours",
+      parameters: { ...page.who, ...page.times(page.lastDay()) },
+      noRows: "None.",
+      meaning: "They are stored but in no other figure.",
+      columns: [
+        { key: "reason", label: "Rule", text: true, head: true, cell: (r) => isolated(r.reason || "none given") },
+        countColumn("clicks", "Clicks"),
+        timeColumn(page, "last_at", "Last"),
+      ],
+    }),
+    ...(page.all ? [list(plain, {
+      question: "dead_letters",
+      title: "Dead letters: records that could not be processed",
+      parameters: {},
+      noRows: "None: every record was processed.",
+      meaning: "Of all workspaces. They are stored unchanged; processor replay dead-letters processes them again.",
+      columns: [
+        { key: "reason", label: "Reason", text: true, head: true },
+        { key: "step", label: "Step", text: true },
+        { key: "topic", label: "Topic", text: true },
+        countColumn("records", "Records"),
+        timeColumn(page, "first_at", "First"),
+        timeColumn(page, "last_at", "Last"),
+      ],
+    })] : []),
+    list(plain, {
+      question: "rates_used",
+      title: "Exchange rates that money was converted by",
+      parameters: { ...page.who, ...page.times(page.span) },
+      columns: [
+        {
+          key: "fx_source",
+          label: "Source",
+          text: true,
+          head: true,
+          cell: (r) => (r.fx_source === "usd" ? "none needed: US dollars" : isolated(r.fx_source || "no rate yet")),
+        },
+        { key: "livemode", label: "Mode", text: true, cell: (r) => (r.livemode ? "live" : "test") },
+        countColumn("entries", "Entries"),
+        usdColumn("net_usd", "Net USD"),
+      ],
+    }),
+    {
+      title: "Checks from the command line",
+      body: [
+        element(
+          "dl",
+          { className: "pairs" },
+          ...[
+            ["processor audit", "every record in Kafka is stored and booked"],
+            ["processor reconcile", "the ledger equals Stripe's balance transactions"],
+            ["processor backfill", "past Stripe data; its progress is in its output"],
+            ["/metrics", "consumer lag by topic and partition"],
+          ].flatMap(([command, text]) => [
+            element("dt", {}, element("code", { textContent: command })),
+            element("dd", { textContent: text }),
+          ]),
+        ),
+      ],
+      ask: async () => null,
+      draw: () => {},
+    },
+  ];
+}
+
+const campaignGroups = {
+  campaign: "campaign",
+  source: "source",
+  medium: "medium",
+  channel: "channel",
+  program: "programme",
+};
+
+export const sections = {
+  overview: {
+    title: "Overview",
+    compared: () => true,
+    blocks: (page) => [
+      totals(page),
+      trend(page),
+      apart(page),
+      breakdown(page, "affiliate", "Affiliates", { brief: true }),
+      breakdown(page, "channel", "Channels", { brief: true }),
+      breakdown(page, "campaign", "Campaigns", { brief: true }),
+      sales(page, { title: "Latest sales and refunds, and why they are credited", chosen: "", rows: 10, brief: true }),
+    ],
+  },
+  affiliates: {
+    title: "Affiliates",
+    compared: theAffiliate,
+    blocks: (page) =>
+      theAffiliate(page.view)
+        ? [
+            totals(page),
+            trend(page),
+            breakdown(page, "link", "Links", { rows: 10 }),
+            breakdown(page, "campaign", "Campaigns", { rows: 10 }),
+            sales(page),
+            ...(page.login && page.owner ? [affiliateLink(page)] : []),
+          ]
+        : [
+            breakdown(page, "affiliate", "Affiliates"),
+            list(page, {
+              question: "lifetime_value",
+              title: "What customers are worth, by who won them",
+              name: "lifetime-value",
+              parameters: { ...page.range, limit },
+              slow: true,
+              rows: 10,
+              columns: [
+                hasName(page, "affiliate"),
+                countColumn("customers", "Customers"),
+                countColumn("orders", "Orders"),
+                usdColumn("net_usd", "Net USD", "All they ever paid"),
+                usdColumn("ltv", "For each customer"),
+              ],
+            }),
+          ],
+  },
+  links: {
+    title: "Links",
+    blocks: (page) => [
+      breakdown(page, "link", "Links"),
+      list(page, {
+        question: "landing_pages",
+        title: "Landing pages",
+        name: "landing-pages",
+        parameters: { ...page.range, limit },
+        slow: true,
+        rows: 10,
+        columns: [
+          { key: "name", label: "Page", text: true, head: true, cell: (r) => isolated(r.name || none) },
+          countColumn("clicks", "Clicks"),
+          countColumn("visitors", "Visitors"),
+          countColumn("sales", "Sales"),
+          usdColumn("net_usd", "Net USD"),
+          usdColumn("epc", "EPC"),
+        ],
+      }),
+    ],
+  },
+  campaigns: {
+    title: "Campaigns and channels",
+    blocks: (page) => {
+      const by = pick(campaignGroups, page.view.by, "campaign");
+      const block = breakdown(page, by, "By " + campaignGroups[by]);
+      block.body.unshift(choice(page, "by", "By", campaignGroups, by));
+      const spent = ["campaign", "source", "channel"].includes(by) ? by : "channel";
+      return [
+        block,
+        list(page, {
+          question: "return_on_spend",
+          title: `Cost and return, by ${spent}`,
+          name: "return-on-spend",
+          parameters: { ...page.converted, dimension: spent, limit },
+          slow: true,
+          rows: 10,
+          columns: [
+            hasName(page, spent),
+            moneyColumn(page, "spend", "Spend"),
+            countColumn("clicks", "Clicks"),
+            countColumn("customers", "New customers"),
+            moneyColumn(page, "net", "Net"),
+            {
+              key: "roas",
+              label: "ROAS",
+              title: "Net for each unit of spend",
+              cell: (r) => (r.roas === null ? none : Number(r.roas).toFixed(2)),
+            },
+            moneyColumn(page, "cost_per_click", "Each click"),
+            moneyColumn(page, "cost_per_customer", "Each customer"),
+          ],
+        }),
+      ];
+    },
+  },
+  audience: {
+    title: "Audience",
+    blocks: (page) => [
+      breakdown(page, "country", "Countries", { rows: 10 }),
+      breakdown(page, "device", "Devices", { rows: 10 }),
+      list(page, {
+        question: "landing_pages",
+        title: "Referrers",
+        name: "referrers",
+        parameters: { ...page.range, dimension: "referrer", limit },
+        slow: true,
+        rows: 10,
+        columns: [
+          { key: "name", label: "Referrer", text: true, head: true, cell: (r) => isolated(r.name || "none") },
+          countColumn("clicks", "Clicks"),
+          countColumn("visitors", "Visitors"),
+          countColumn("sales", "Sales"),
+          usdColumn("net_usd", "Net USD"),
+          usdColumn("epc", "EPC"),
+        ],
+      }),
+    ],
+  },
+  funnel: {
+    title: "Funnel",
+    blocks: (page) => [
+      funnel(page),
+      list(page, {
+        question: "time_to_purchase",
+        title: "Hours from click to first sale",
+        name: "time-to-purchase",
+        parameters: { ...page.range, limit },
+        rows: 10,
+        columns: [
+          hasName(page, "affiliate"),
+          countColumn("customers", "Customers"),
+          ...[
+            ["quarter_hours", "A quarter within"],
+            ["half_hours", "Half within"],
+            ["three_quarters_hours", "Three quarters"],
+            ["nine_tenths_hours", "Nine tenths"],
+          ].map(([key, label]) => ({
+            key,
+            label,
+            cell: (r) => (r[key] === null ? none : Number(r[key]).toFixed(1) + " h"),
+          })),
+        ],
+      }),
+    ],
+  },
+  models: { title: "Models", blocks: models },
+  cohorts: {
+    title: "Cohorts",
+    blocks: (page) => [
+      cohorts(page),
+      list(page, {
+        question: "recurring_revenue",
+        title: "Monthly recurring revenue",
+        name: "recurring-revenue",
+        parameters: { ...page.range, timezone: page.view.timezone },
+        slow: true,
+        rows: 12,
+        noRows: "No subscription was paid in this time.",
+        columns: [
+          { key: "month", label: "Month", text: true, head: true },
+          usdColumn("mrr_usd", "MRR USD"),
+          usdColumn("new_usd", "New"),
+          usdColumn("reactivated_usd", "Came back"),
+          usdColumn("expansion_usd", "More"),
+          usdColumn("contraction_usd", "Less"),
+          usdColumn("churned_usd", "Churned"),
+          countColumn("subscriptions", "Subscriptions"),
+          percentColumn("churn_rate", "Churn"),
+        ],
+      }),
+    ],
+  },
+  sales: { title: "Sales", blocks: (page) => [sales(page), newAndReturning(page)] },
+  earnings: { title: "Earnings", timeless: true, blocks: earnings },
+  health: { title: "Health", blocks: health },
+};

@@ -1,0 +1,195 @@
+// Tables: search, order, all rows, and a CSV of what is seen.
+
+import { count } from "./format.js";
+
+// element makes an element with children. Text is set as text, never as markup: ids of affiliates,
+// links and campaigns come from whoever sends a click.
+export function element(name, properties = {}, ...children) {
+  const { dataset, attributes, ...rest } = properties;
+  const e = Object.assign(document.createElement(name), rest);
+  Object.assign(e.dataset, dataset);
+  for (const [k, v] of Object.entries(attributes ?? {})) e.setAttribute(k, v);
+  e.append(...children.filter((c) => c !== null && c !== undefined && c !== ""));
+  return e;
+}
+
+// isolated keeps text that runs from right to left, or pretends to, from turning its neighbours
+// around.
+export const isolated = (text) => element("bdi", { textContent: text });
+
+// csvCell quotes a value. A spreadsheet takes text that begins so for a formula; an apostrophe
+// before it says that it is text.
+export function csvCell(value) {
+  let text = value === null || value === undefined ? "" : String(value);
+  const number = /^-?\d+(\.\d+)?$/.test(text);
+  if (!number && /^\s*[=+\-@\t\r\n]/.test(text)) text = "'" + text;
+  return /[",\r\n]/.test(text) ? '"' + text.replaceAll('"', '""') + '"' : text;
+}
+
+function download(name, text) {
+  const link = element("a", {
+    href: URL.createObjectURL(new Blob(["\ufeff", text], { type: "text/csv;charset=utf-8" })),
+    download: name,
+  });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+}
+
+const few = 10;
+
+// A Table shows rows. Each column has key, label and optionally: title; text, which says whether it
+// is text; cell(row), text or an element; csv(row), the exact value; value(row), what it is ordered
+// by; head: it names the row.
+export class Table {
+  constructor({ name, caption, columns, noRows = "Nothing in this time.", rows = few, order, search = true }) {
+    Object.assign(this, { name, caption, columns, noRows, few: rows, order: order ?? null, descending: true });
+    this.rows = [];
+    this.all = false;
+    this.search = search
+      ? element("input", { type: "search", placeholder: "Search", ariaLabel: "Search " + caption, className: "search" })
+      : null;
+    this.search?.addEventListener("input", () => this.draw());
+    this.csv = element("button", { type: "button", className: "plain", textContent: "CSV" });
+    this.csv.addEventListener("click", () => this.save());
+    this.more = element("button", { type: "button", className: "plain more", hidden: true });
+    this.more.addEventListener("click", () => {
+      this.all = !this.all;
+      this.draw();
+    });
+    this.body = element("tbody");
+    this.head = element("tr");
+    this.foot = element("p", { className: "foot" }, this.more);
+    const scroll = element(
+      "div",
+      { className: "scroll", tabIndex: 0, role: "region", ariaLabel: caption },
+      element(
+        "table",
+        { className: "figures " + name },
+        element("caption", { className: "unseen", textContent: caption }),
+        element("thead", {}, this.head),
+        this.body,
+      ),
+    );
+    this.tools = element("div", { className: "tools" }, this.search, this.csv);
+    this.root = element("div", { className: "with-table" }, this.tools, scroll, this.foot);
+    this.drawHead();
+  }
+
+  drawHead() {
+    this.head.replaceChildren(
+      ...this.columns.map((c) => {
+        const ordered = this.order === c.key;
+        const button = element("button", {
+          type: "button",
+          className: "plain",
+          textContent: c.label,
+          title: c.title ?? "",
+        });
+        button.addEventListener("click", () => {
+          this.descending = this.order === c.key ? !this.descending : !c.text;
+          this.order = c.key;
+          this.drawHead();
+          this.draw();
+          [...this.head.querySelectorAll("button")].find((b) => b.textContent === c.label)?.focus();
+        });
+        return element(
+          "th",
+          {
+            scope: "col",
+            className: c.text ? "text" : "",
+            ariaSort: ordered ? (this.descending ? "descending" : "ascending") : "none",
+          },
+          button,
+        );
+      }),
+    );
+  }
+
+  update(rows) {
+    this.rows = rows;
+    this.draw();
+  }
+
+  // seen returns the rows that the search leaves, in order.
+  seen() {
+    const wanted = this.search?.value.trim().toLowerCase() ?? "";
+    const texts = this.columns.filter((c) => c.text);
+    const rows = wanted
+      ? this.rows.filter((r) =>
+          texts.some((c) =>
+            String(exact(c, r) ?? "")
+              .toLowerCase()
+              .includes(wanted),
+          ),
+        )
+      : [...this.rows];
+    const column = this.columns.find((c) => c.key === this.order);
+    if (!column) return rows;
+    const value =
+      column.value ??
+      ((r) =>
+        column.text ? String(exact(column, r) ?? "") : r[column.key] === null ? -Infinity : Number(r[column.key]));
+    const sign = this.descending ? -1 : 1;
+    return rows.sort((a, b) => {
+      const [x, y] = [value(a), value(b)];
+      return sign * (typeof x === "string" ? x.localeCompare(y) : x < y ? -1 : x > y ? 1 : 0);
+    });
+  }
+
+  draw() {
+    const rows = this.seen();
+    const shown = this.all ? rows : rows.slice(0, this.few);
+    const focused = this.body.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
+    this.body.replaceChildren(
+      ...shown.map((r) =>
+        element(
+          "tr",
+          {},
+          ...this.columns.map((c) => {
+            const content = c.cell ? c.cell(r) : String(r[c.key] ?? "");
+            const negative = typeof content === "string" && content.startsWith("−");
+            return element(
+              c.head ? "th" : "td",
+              {
+                ...(c.head ? { scope: "row" } : {}),
+                className: (c.text ? "text" : "") + (negative ? " minus" : "") + (c.className ? " " + c.className : ""),
+                dataset: { label: c.label },
+              },
+              content,
+            );
+          }),
+        ),
+      ),
+    );
+    if (!shown.length) {
+      this.body.replaceChildren(
+        element(
+          "tr",
+          {},
+          element("td", {
+            colSpan: this.columns.length,
+            className: "none",
+            textContent: this.rows.length ? "Nothing matches the search." : this.noRows,
+          }),
+        ),
+      );
+    }
+    if (focused !== null) [...this.body.querySelectorAll("a")].find((a) => a.getAttribute("href") === focused)?.focus();
+    this.more.hidden = rows.length <= this.few;
+    this.more.textContent = this.all ? "Show fewer" : `Show all ${count(rows.length)} rows`;
+    this.tools.hidden = !this.rows.length;
+    if (this.search) this.search.hidden = this.rows.length <= 5 && !this.search.value;
+    this.csv.ariaLabel = `Save ${this.caption} as CSV, ${rows.length} rows`;
+    this.csv.disabled = !rows.length;
+  }
+
+  save() {
+    const lines = [
+      this.columns.map((c) => csvCell(c.csvLabel ?? c.label)),
+      ...this.seen().map((r) => this.columns.map((c) => csvCell(exact(c, r)))),
+    ];
+    download("tributary-" + this.name + ".csv", lines.map((l) => l.join(",") + "\r\n").join(""));
+  }
+}
+
+const exact = (column, row) => (column.csv ? column.csv(row) : row[column.key]);
