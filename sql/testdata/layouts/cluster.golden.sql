@@ -169,6 +169,7 @@ DROP TABLE clicks_0017_local ON CLUSTER `main` SETTINGS max_table_size_to_drop =
 ALTER TABLE clicks_local ON CLUSTER `main`
 CREATE OR REPLACE TABLE clicks ON CLUSTER `main` AS clicks_local
 ENGINE = Distributed('main', 'tributary', 'clicks_local', cityHash64(click_id))
+ALTER TABLE clicks_local ON CLUSTER `main` MATERIALIZE COLUMN visitor_link
 ALTER TABLE page_views_local ON CLUSTER `main`
 CREATE OR REPLACE TABLE page_views ON CLUSTER `main` AS page_views_local
 ENGINE = Distributed('main', 'tributary', 'page_views_local', cityHash64(page_view_id))
@@ -192,10 +193,7 @@ DROP TABLE IF EXISTS clicks_by_visitor ON CLUSTER `main` SYNC
 DROP TABLE IF EXISTS page_views_hourly ON CLUSTER `main` SYNC
 INSERT INTO click_days (workspace, day, changed_at, last_click_received)
 INSERT INTO click_days (workspace, day, changed_at, last_page_view_received)
-CREATE OR REPLACE VIEW click_days_open ON CLUSTER `main` AS
-CREATE OR REPLACE VIEW clicks_seen ON CLUSTER `main` AS
 CREATE OR REPLACE VIEW clicks_counted ON CLUSTER `main` AS
-CREATE OR REPLACE VIEW clicks_by_day_computed ON CLUSTER `main` AS
 CREATE OR REPLACE VIEW clicks_by_dimension ON CLUSTER `main` AS
 CREATE OR REPLACE VIEW clicks_daily ON CLUSTER `main`
 CREATE OR REPLACE VIEW clicks_hourly ON CLUSTER `main`
@@ -240,5 +238,12 @@ ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/{uuid}', '{shard}-{rep
 CREATE VIEW IF NOT EXISTS earnings ON CLUSTER `main` AS
 CREATE VIEW IF NOT EXISTS statement_lines ON CLUSTER `main` AS
 CREATE VIEW IF NOT EXISTS statements ON CLUSTER `main` AS
+-- 0022_places.sql
+ALTER TABLE clicks_local ON CLUSTER `main`
+CREATE OR REPLACE TABLE clicks ON CLUSTER `main` AS clicks_local
+ENGINE = Distributed('main', 'tributary', 'clicks_local', cityHash64(click_id))
+ALTER TABLE page_views_local ON CLUSTER `main`
+CREATE OR REPLACE TABLE page_views ON CLUSTER `main` AS page_views_local
+ENGINE = Distributed('main', 'tributary', 'page_views_local', cityHash64(page_view_id))
 -- 0024_dead_letters_record_at.sql
 ALTER TABLE dead_letters

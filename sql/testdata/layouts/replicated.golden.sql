@@ -141,6 +141,7 @@ INSERT INTO clicks SELECT * FROM clicks_0017 WHERE _part IN
 DROP TABLE clicks_0017 SETTINGS max_table_size_to_drop = 0
 -- 0018_click_days.sql
 ALTER TABLE clicks
+ALTER TABLE clicks MATERIALIZE COLUMN visitor_link
 ALTER TABLE page_views
 ALTER TABLE clicks ADD INDEX IF NOT EXISTS by_time clicked_at TYPE minmax GRANULARITY 1
 ALTER TABLE clicks MATERIALIZE INDEX by_time SETTINGS mutations_sync = 2
@@ -162,10 +163,7 @@ DROP TABLE IF EXISTS clicks_by_visitor SYNC
 DROP TABLE IF EXISTS page_views_hourly SYNC
 INSERT INTO click_days (workspace, day, changed_at, last_click_received)
 INSERT INTO click_days (workspace, day, changed_at, last_page_view_received)
-CREATE OR REPLACE VIEW click_days_open AS
-CREATE OR REPLACE VIEW clicks_seen AS
 CREATE OR REPLACE VIEW clicks_counted AS
-CREATE OR REPLACE VIEW clicks_by_day_computed AS
 CREATE OR REPLACE VIEW clicks_by_dimension AS
 CREATE OR REPLACE VIEW clicks_daily
 CREATE OR REPLACE VIEW clicks_hourly
@@ -210,5 +208,8 @@ ENGINE = ReplicatedReplacingMergeTree
 CREATE VIEW IF NOT EXISTS earnings AS
 CREATE VIEW IF NOT EXISTS statement_lines AS
 CREATE VIEW IF NOT EXISTS statements AS
+-- 0022_places.sql
+ALTER TABLE clicks
+ALTER TABLE page_views
 -- 0024_dead_letters_record_at.sql
 ALTER TABLE dead_letters
