@@ -17,9 +17,6 @@ const (
 	maxDatacentersFile = 4 << 20 // bytes
 )
 
-// BuiltinDatacenters returns the list that is compiled in, to begin an own one with.
-func BuiltinDatacenters() string { return datacentersCSV }
-
 // readDatacenters reads a list of autonomous systems; "" is the built-in one.
 func readDatacenters(path string) (map[uint32]bool, error) {
 	if path == "" {
