@@ -22,6 +22,8 @@ var floats = []string{
 var measures = map[string][]string{
 	"consume/consumer.go":      {"0.002"},            // seconds of a histogram
 	"consume/lag.go":           {"float64"},          // gauges of records and of seconds
+	"consume/lost.go":          {"float64"},          // a counter of records
+	"clickhouse/native.go":     {"float64"},          // a counter of rows
 	"consume/held.go":          {"float64"},          // gauges of counts
 	"recompute/background.go":  {"float64"},          // a gauge of names
 	"recompute/recompute.go":   {"float64"},          // a counter of names
