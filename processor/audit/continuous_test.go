@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -29,8 +30,9 @@ func TestContinuousReports(t *testing.T) {
 		}
 		var started []time.Time
 		begin, reg, log := time.Now(), prometheus.NewRegistry(), new(logBuffer)
-		elected := true
-		c := NewContinuous(time.Hour, func() bool { return elected }, func(_ context.Context, since time.Time) (*Report, error) {
+		var elected atomic.Bool
+		elected.Store(true)
+		c := NewContinuous(time.Hour, elected.Load, func(_ context.Context, since time.Time) (*Report, error) {
 			started = append(started, time.Now())
 			if want := time.Now().Add(-2 * time.Hour); !since.Equal(want) {
 				t.Errorf("audited since %s, want %s", since, want)
@@ -65,7 +67,7 @@ func TestContinuousReports(t *testing.T) {
 			t.Errorf("last success at %v, want %d", got, want)
 		}
 		wait(nil, "nothing found")
-		elected = false
+		elected.Store(false)
 		wait(nil, "")
 		stop()
 		if err := <-done; err != nil || len(started) != len(audits) {
