@@ -3,6 +3,7 @@ package clickhouse
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -48,7 +49,7 @@ func (s *Store) Exec(ctx context.Context, statement string, args ...any) error {
 	settings["wait_end_of_query"] = 1
 	for _, statement := range statements {
 		given := args
-		if !strings.Contains(statement, "?") { // what makes a Distributed table anew
+		if !placeholder.MatchString(statement) { // what makes a Distributed table anew
 			given = nil
 		}
 		if err := s.conn.Exec(clickhouse.Context(ctx, clickhouse.WithSettings(settings)), statement, given...); err != nil {
@@ -58,6 +59,9 @@ func (s *Store) Exec(ctx context.Context, statement string, args ...any) error {
 	}
 	return nil
 }
+
+// placeholder is where an argument goes: ?, or {name:Type}. A macro such as {uuid} is none.
+var placeholder = regexp.MustCompile(`\?|\{\w+:`)
 
 // Layout returns how the tables lie on the servers. It asks once.
 func (s *Store) Layout(ctx context.Context) (sql.Layout, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -49,11 +50,11 @@ func TestServersChanged(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				began, changes, asked := time.Now(), 0, 0
+				began, changes := time.Now(), 0
+				var asked atomic.Int64
 				s := &Servers{Log: slog.New(slog.DiscardHandler), Changed: func() { changes++ }}
 				s.Ask = func(ctx context.Context) (clickhouse.Server, error) {
-					a := c.answers[min(asked, len(c.answers)-1)]
-					asked++
+					a := c.answers[min(int(asked.Add(1))-1, len(c.answers)-1)]
 					select {
 					case <-ctx.Done():
 						return clickhouse.Server{}, ctx.Err()
@@ -67,7 +68,7 @@ func TestServersChanged(t *testing.T) {
 				ctx, stop := context.WithCancel(t.Context())
 				ended := make(chan error)
 				go func() { ended <- s.Run(ctx) }()
-				for asked < len(c.answers)+2 {
+				for int(asked.Load()) < len(c.answers)+2 {
 					time.Sleep(askEvery)
 				}
 				stop()
