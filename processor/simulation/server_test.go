@@ -156,7 +156,9 @@ func (s *server) execute(ctx context.Context, p *processor, verb, table string, 
 	default:
 		o.Type, o.Text = "info", err.Error()
 	}
+	s.mu.Lock()
 	o.Replica, o.Keys = p.replica+1, nil
+	s.mu.Unlock()
 	s.record(o)
 	return err
 }
