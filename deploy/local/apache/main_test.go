@@ -1,0 +1,11 @@
+//go:build unix
+
+package apache
+
+import (
+	"testing"
+
+	"tributary/deploy/local/chdb/chdbtest"
+)
+
+func TestMain(m *testing.M) { chdbtest.Main(m) }
