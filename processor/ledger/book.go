@@ -68,7 +68,7 @@ func (k *Evidence) open(object identity.Node) []*books {
 		for _, nodes := range groups {
 			for _, n := range nodes {
 				for _, f := range k.Facts[n.Value()] {
-					x.add(f.ReceivedAt, f.ObjectID, f.Kind, f.Source, f.EventID)
+					x.add(f.ReceivedAt)
 				}
 			}
 		}

@@ -16,18 +16,14 @@ import (
 //	1     crowded                    that more payments lie near each other than are compared (see nearBy)
 //	23    extent, count              any fact, name or click that bears on the entry
 //	62    extent, earliness          an earlier report of one of them
-//	38    extent, digest             nothing: it tells sets of one size and age apart
+//	38    unused
 //	2     finality of the rate       a rate at all, then the final one, then Stripe's own
 //
 // The extent is a strict measure of everything that the row is computed from: a set of facts, names
 // and clicks that only grows, each with the time of its earliest report, which only falls. Whoever
-// has seen more writes the greater version, and whoever has seen everything writes the greatest,
-// whatever a row's content does meanwhile. So content may be any function of the set, also one that
-// takes back what it assumed.
-//
-// Equal versions mean equal rows. Two processors whose replicas lag may each miss what the other
-// sees: two sets of one size, whose reports came at the same moments, and two rows. A digest of the
-// set keeps their versions apart until somebody has seen both.
+// has seen more writes the greater version, equal versions mean equal rows, and whoever has seen
+// everything writes the greatest, whatever a row's content does meanwhile. So content may be any
+// function of the set, also one that takes back what it assumed.
 //
 // A row that bears on names of which edges were cut (identity.Cut) is computed from a choice among
 // them, which moves when there are more. How many there are comes before the count of what was
@@ -39,25 +35,16 @@ import (
 //	22    how many edges the names have of which some were cut
 //	22    extent, count
 //	62    extent, earliness
-//	16    extent, digest
+//	16    unused
 //	2     finality of the rate
 type Version struct{ hi, lo uint64 }
 
 // extent measures how much is known.
-type extent struct{ count, earliness, digest, beyond uint64 }
+type extent struct{ count, earliness, beyond uint64 }
 
-// add counts one fact, name or click, by what names it and the time of its earliest report. The order
-// in which they are counted does not matter.
-func (x *extent) add(at time.Time, names ...string) {
+// add counts one fact, name or click, by the time of its earliest report.
+func (x *extent) add(at time.Time) {
 	x.count++
-	sum := uint64(14695981039346656037) // FNV-1a, which hash/fnv cannot do without memory of its own
-	for _, name := range names {
-		for i := range len(name) {
-			sum = (sum ^ uint64(name[i])) * 1099511628211
-		}
-		sum = (sum ^ 0xff) * 1099511628211 // no text has this byte
-	}
-	x.digest += sum
 	x.earliness += join.Inverse(42, at.UnixMilli()) // until the year 2109
 }
 
@@ -79,7 +66,7 @@ func (x *extent) names(k *Evidence, from []identity.Node) {
 		n := queue[i]
 		x.beyond += k.Graph.Beyond(n)
 		for _, e := range k.Graph.From(n) {
-			x.add(e.At, string(e.A), string(e.B))
+			x.add(e.At)
 			visit(e.B)
 		}
 		switch typ, value := n.Split(); typ {
@@ -87,7 +74,7 @@ func (x *extent) names(k *Evidence, from []identity.Node) {
 			visit(identity.New(identity.Affiliate, value)) // the catalogue may know a bare reference
 		case identity.Click:
 			if c := k.Clicks[n]; c != nil {
-				x.add(c.ReceivedAt, string(n))
+				x.add(c.ReceivedAt)
 				if c.AffiliateID == "" && c.LinkID != "" {
 					visit(identity.New(identity.Link, c.LinkID))
 				}
@@ -115,11 +102,11 @@ func newVersion(class uint64, crowded bool, x extent, finality uint64) Version {
 		v.push(22, x.beyond)
 		v.push(22, x.count)
 		v.push(62, x.earliness)
-		v.push(16, x.digest>>48)
+		v.push(16, 0)
 	} else {
 		v.push(23, min(x.count, 1<<22-1))
 		v.push(62, x.earliness)
-		v.push(38, x.digest>>26)
+		v.push(38, 0)
 	}
 	v.push(2, finality)
 	return v

@@ -3,7 +3,6 @@ package ledger
 import (
 	"math/rand"
 	"testing"
-	"time"
 	"tributary/processor/join"
 )
 
@@ -38,7 +37,7 @@ func TestVersionIsLexicographic(t *testing.T) {
 }
 
 func TestVersionFieldsFill128Bits(t *testing.T) {
-	v := newVersion(classSuperseded, true, extent{count: 1<<23 - 1, earliness: 1<<62 - 1}, 3)
+	v := newVersion(classSuperseded, true, extent{1<<23 - 1, 1<<62 - 1, 0}, 3)
 	if got, want := v.Big().BitLen(), 128; got != want {
 		t.Errorf("a version has %d bits, want %d", got, want)
 	}
@@ -65,13 +64,13 @@ func TestVersionSaturates(t *testing.T) {
 
 // What a version says of the one before it is the first of its fields that grew.
 func TestSince(t *testing.T) {
-	first := newVersion(classBooked, false, extent{count: 7, earliness: 70}, 1)
+	first := newVersion(classBooked, false, extent{7, 70, 0}, 1)
 	for want, later := range map[Learned]Version{
 		LearnedNothing:    first,
-		LearnedRate:       newVersion(classBooked, false, extent{count: 7, earliness: 70}, 2),
-		LearnedEarlier:    newVersion(classBooked, false, extent{count: 7, earliness: 71}, 0),
-		LearnedMore:       newVersion(classBooked, false, extent{count: 8, earliness: 1}, 0),
-		LearnedCrowded:    newVersion(classBooked, true, extent{count: 1, earliness: 1}, 0),
+		LearnedRate:       newVersion(classBooked, false, extent{7, 70, 0}, 2),
+		LearnedEarlier:    newVersion(classBooked, false, extent{7, 71, 0}, 0),
+		LearnedMore:       newVersion(classBooked, false, extent{8, 1, 0}, 0),
+		LearnedCrowded:    newVersion(classBooked, true, extent{1, 1, 0}, 0),
 		LearnedByHand:     newVersion(2, false, extent{}, 0),
 		LearnedSuperseded: newVersion(classSuperseded, false, extent{}, 0),
 	} {
@@ -87,12 +86,9 @@ func TestSince(t *testing.T) {
 // However many edges are left out, knowing of one more makes the greater version, whatever was known
 // of those that the row was computed from, and any such row is greater than one without.
 func TestVersionOfCutNames(t *testing.T) {
-	whole := newVersion(classBooked, false, extent{count: 1<<22 - 1, earliness: 1<<62 - 1}, 3)
+	whole := newVersion(classBooked, false, extent{1<<22 - 1, 1<<62 - 1, 0}, 3)
 	var before Version
-	for i, x := range []extent{
-		{count: 1, earliness: 1, beyond: 501}, {count: 900, earliness: 1 << 50, beyond: 501},
-		{count: 900, earliness: 1<<50 + 1, beyond: 501}, {count: 1, earliness: 1, beyond: 502}, {beyond: 1 << 21},
-	} {
+	for i, x := range []extent{{1, 1, 501}, {900, 1 << 50, 501}, {900, 1<<50 + 1, 501}, {1, 1, 502}, {0, 0, 1 << 21}} {
 		v := newVersion(classBooked, false, x, 0)
 		if !whole.Less(v) || !before.Less(v) || !v.Cut() {
 			t.Errorf("number %d, %v, is not greater than %v and %v", i, v.Big(), before.Big(), whole.Big())
@@ -102,26 +98,7 @@ func TestVersionOfCutNames(t *testing.T) {
 	if whole.Cut() {
 		t.Error("a row of which nothing was cut says so")
 	}
-	if crowded := newVersion(classBooked, true, extent{count: 1, earliness: 1}, 0); !before.Less(crowded) {
+	if crowded := newVersion(classBooked, true, extent{1, 1, 0}, 0); !before.Less(crowded) {
 		t.Error("a crowded row does not stand before one with a cut name")
-	}
-}
-
-// Two sets of one size, whose reports came at the same moments, have different versions; one set has
-// the same in whatever order it is counted.
-func TestVersionTellsSetsApart(t *testing.T) {
-	at := time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC)
-	version := func(names ...string) Version {
-		var x extent
-		for _, name := range names {
-			x.add(at, name)
-		}
-		return newVersion(classBooked, false, x, 0)
-	}
-	if version("a", "b") == version("a", "c") {
-		t.Error("two sets have one version")
-	}
-	if version("a", "b") != version("b", "a") {
-		t.Error("one set has two versions")
 	}
 }
