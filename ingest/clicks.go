@@ -113,8 +113,8 @@ func (c *clicksCommand) directory(emailKey string) (*clicks.Directory, error) {
 	return directory, errors.Join(faults...)
 }
 
-// reload reads again what the edge can replace. Each kind is replaced if it is good, whatever is wrong with
-// the other.
+// reload reads again what the edge can replace. Each kind is replaced if it is good, whatever is
+// wrong with the other.
 func (c *clicksCommand) reload(edge *clicks.Config) error {
 	directory, workspacesErr := c.directory(string(edge.EmailKey))
 	if workspacesErr == nil {
@@ -159,7 +159,8 @@ func (c *clicksCommand) Run(ctx context.Context, p *process, log *slog.Logger) e
 	}
 	s := &service{
 		name: "clicks", serve: server.Serve, shutdown: server.Shutdown, flush: publisher.Close, reload: reloader.Run,
-		public: public, operators: operators, ops: program.NewOps(registry, publisher.Ready, reloader.Warnings, publisher.Warnings),
+		public: public, operators: operators, ops: program.NewOps(registry, publisher.Ready, reloader.Warnings,
+			publisher.Warnings),
 		stopDelay: c.StopDelay, stopTimeout: c.StopTimeout, log: log, started: p.started,
 	}
 	return s.run(ctx)

@@ -116,7 +116,8 @@ func kafka(t *testing.T, topics ...string) (*kfake.Cluster, string) {
 
 func oneRecord(t *testing.T, seed, topic string) *kgo.Record {
 	t.Helper()
-	cl, err := kgo.NewClient(kgo.SeedBrokers(seed), kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+	cl, err := kgo.NewClient(kgo.SeedBrokers(seed), kgo.ConsumeTopics(topic),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,9 +137,11 @@ func oneRecord(t *testing.T, seed, topic string) *kgo.Record {
 
 func TestClicks(t *testing.T) {
 	cluster, seed := kafka(t, schemas.TopicClicks, schemas.TopicLeads, schemas.TopicStripe)
-	r := start(t, "clicks", "--edge-addr", "127.0.0.1:0", "--ops-addr", "127.0.0.1:0", "--kafka-seeds", seed, "--secret-key", "sk_test_0123456789")
+	r := start(t, "clicks", "--edge-addr", "127.0.0.1:0", "--ops-addr", "127.0.0.1:0", "--kafka-seeds", seed,
+		"--secret-key", "sk_test_0123456789")
 
-	res, err := http.Post(r.public+"/v1/click", "text/plain", strings.NewReader(`{"url":"https://shop.example/?via=anna"}`)) //nolint:noctx
+	res, err := http.Post(r.public+"/v1/click", "text/plain",
+		strings.NewReader(`{"url":"https://shop.example/?via=anna"}`)) //nolint:noctx
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,7 +162,8 @@ func TestClicks(t *testing.T) {
 		t.Errorf("/readyz %d %s", code, text)
 	}
 	_, metrics := r.get(r.ops + "/metrics")
-	for _, want := range []string{"ingest_clicks_accepted_total 1", `ingest_clicks_rejected_total{reason="bad_json"} 0`, "ingest_publish_acked_total 1",
+	for _, want := range []string{"ingest_clicks_accepted_total 1", `ingest_clicks_rejected_total{reason="bad_json"} 0`,
+		"ingest_publish_acked_total 1",
 		"tributary_build_info", "ingest_clicks_open_connections", "go_goroutines", "process_cpu_seconds_total"} {
 		if !strings.Contains(metrics, want) {
 			t.Errorf("/metrics lacks %s", want)
@@ -195,13 +199,15 @@ func TestStripe(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = res.Body.Close()
-	if rec := oneRecord(t, seed, schemas.TopicStripe); res.StatusCode != 200 || string(rec.Value) != body || string(rec.Key) != "cus_1" {
+	if rec := oneRecord(t, seed, schemas.TopicStripe); res.StatusCode != 200 || string(rec.Value) != body ||
+		string(rec.Key) != "cus_1" {
 		t.Errorf("status %d, key %q, value %q", res.StatusCode, rec.Key, rec.Value)
 	}
 	if code, text := r.get(r.ops + "/readyz"); code != 200 {
 		t.Errorf("/readyz %d %s", code, text)
 	}
-	if _, metrics := r.get(r.ops + "/metrics"); !strings.Contains(metrics, `ingest_stripe_accepted_total{livemode="false"} 1`) {
+	if _, metrics := r.get(r.ops + "/metrics"); !strings.Contains(metrics,
+		`ingest_stripe_accepted_total{livemode="false"} 1`) {
 		t.Error("/metrics lacks ingest_stripe_accepted_total")
 	}
 	r.end()
@@ -223,12 +229,14 @@ func TestFaultsAtOnce(t *testing.T) {
 		err := (&process{stdout: out, stderr: out}).run(t.Context(), args)
 		return out.String(), err
 	}
-	_, err := run("clicks", "--edge-addr", "nonsense", "--kafka-seeds", "kafka", "--trusted-proxies", "10.0.0.1", "--workspaces", "/does/not/exist",
+	_, err := run("clicks", "--edge-addr", "nonsense", "--kafka-seeds", "kafka", "--trusted-proxies", "10.0.0.1",
+		"--workspaces", "/does/not/exist",
 		"--identity-secret", "short", "--publish-timeout", "0s", "--kafka-sasl", "plain", "--kafka-ca", "/does/not/exist")
 	if err == nil {
 		t.Fatal("no faults")
 	}
-	for _, want := range []string{"edge addr", "not host:port", "trusted proxies", "read workspaces", "identity secret", "publish timeout", "kafka sasl", "kafka ca"} {
+	for _, want := range []string{"edge addr", "not host:port", "trusted proxies", "read workspaces", "identity secret",
+		"publish timeout", "kafka sasl", "kafka ca"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not reported in:\n%v", want, err)
 		}
@@ -241,17 +249,20 @@ func TestFaultsAtOnce(t *testing.T) {
 	}
 	// Asked to, it reaches Kafka, and says which topic there is not.
 	_, seeds := kafka(t, schemas.TopicStripe)
-	if _, err := run("clicks", "--check", "--connect", "--kafka-seeds", seeds); err == nil || !strings.Contains(err.Error(), "find topic "+schemas.TopicClicks) {
+	if _, err := run("clicks", "--check", "--connect", "--kafka-seeds", seeds); err == nil ||
+		!strings.Contains(err.Error(), "find topic "+schemas.TopicClicks) {
 		t.Errorf("--check --connect without topics: %v", err)
 	}
-	if out, err := run("stripe", "--check", "--connect", "--kafka-seeds", seeds, "--stripe-webhook-secrets", "whsec_0123456789abcdef"); err != nil || !strings.Contains(out, "Kafka has the topics") {
+	if out, err := run("stripe", "--check", "--connect", "--kafka-seeds", seeds, "--stripe-webhook-secrets",
+		"whsec_0123456789abcdef"); err != nil || !strings.Contains(out, "Kafka has the topics") {
 		t.Errorf("--check --connect: %q %v", out, err)
 	}
 	bad := filepath.Join(t.TempDir(), "w.json")
 	if err := os.WriteFile(bad, []byte(`[{"id":"a"},{"id":"a"}]`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := run("clicks", "--check", "--workspaces", bad); err == nil || !strings.Contains(err.Error(), "used twice") {
+	if _, err := run("clicks", "--check", "--workspaces", bad); err == nil ||
+		!strings.Contains(err.Error(), "used twice") {
 		t.Errorf("--check of a bad file: %v", err)
 	}
 	if _, err := run("walk"); err == nil {
@@ -269,7 +280,8 @@ func TestFaultsAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	if _, err := run("clicks", "--edge-addr", taken.Addr().String(), "--ops-addr", "127.0.0.1:0"); err == nil || !strings.Contains(err.Error(), "hint") {
+	if _, err := run("clicks", "--edge-addr", taken.Addr().String(), "--ops-addr", "127.0.0.1:0"); err == nil ||
+		!strings.Contains(err.Error(), "hint") {
 		t.Errorf("an address in use: %v", err)
 	}
 }
@@ -281,7 +293,8 @@ func TestImports(t *testing.T) {
 		t.Fatalf("list imports: %v", err)
 	}
 	for _, p := range strings.Fields(string(out)) {
-		if strings.Contains(p, "clickhouse") || strings.Contains(p, "ClickHouse") || strings.HasPrefix(p, "tributary/processor") || strings.HasSuffix(p, "/kfake") {
+		if strings.Contains(p, "clickhouse") || strings.Contains(p, "ClickHouse") ||
+			strings.HasPrefix(p, "tributary/processor") || strings.HasSuffix(p, "/kfake") {
 			t.Errorf("ingest links %s", p)
 		}
 	}

@@ -11,7 +11,8 @@ import (
 	"tributary/schemas/program"
 )
 
-// service is one public listener in front of a publisher: what both commands start and stop in the same order.
+// service is one public listener in front of a publisher: what both commands start and stop in the
+// same order.
 type service struct {
 	name        string
 	serve       func(net.Listener) error
@@ -27,7 +28,8 @@ type service struct {
 	started     func(public, ops net.Addr)
 }
 
-// run serves until ctx ends or a listener fails, then stops: not ready, wait for balancers, drain, flush, close.
+// run serves until ctx ends or a listener fails, then stops: not ready, wait for balancers, drain,
+// flush, close.
 func (s *service) run(ctx context.Context) error {
 	failed := make(chan error, 2)
 	go func() { _ = s.reload(ctx) }() // it ends with ctx and without an error

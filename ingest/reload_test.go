@@ -43,7 +43,8 @@ func eventually(t *testing.T, what string, ask func() bool) {
 
 func (r *running) lead(key string) int {
 	r.t.Helper()
-	req, _ := http.NewRequestWithContext(r.t.Context(), "POST", r.public+"/v1/leads", strings.NewReader(`{"external_id":"u1"}`))
+	req, _ := http.NewRequestWithContext(r.t.Context(), "POST", r.public+"/v1/leads",
+		strings.NewReader(`{"external_id":"u1"}`))
 	req.Header.Set("Authorization", "Bearer "+key)
 	req.Header.Set("Content-Type", "application/json")
 	res, err := http.DefaultClient.Do(req)
@@ -55,15 +56,17 @@ func (r *running) lead(key string) int {
 	return res.StatusCode
 }
 
-// A key is withdrawn and another given, by SIGHUP and by the change of the file alone, while requests are served: none
-// fails. A broken file changes nothing and is complained of until it is mended.
+// A key is withdrawn and another given, by SIGHUP and by the change of the file alone, while
+// requests are served: none fails. A broken file changes nothing and is complained of until it is
+// mended.
 func TestReload(t *testing.T) {
 	_, seed := kafka(t, schemas.TopicClicks, schemas.TopicLeads, schemas.TopicStripe)
 	const keyA, keyB = "sk_aaaaaaaaaaaaaaaa", "sk_bbbbbbbbbbbbbbbb"
 	path := filepath.Join(t.TempDir(), "workspaces.json")
 	file := func(key string) string { return `[{"id":"acme","secret_keys":["sk_0123456789abcdef","` + key + `"]}]` }
 	write(t, path, file(keyA))
-	r := start(t, "clicks", "--edge-addr", "127.0.0.1:0", "--ops-addr", "127.0.0.1:0", "--kafka-seeds", seed, "--workspaces", path)
+	r := start(t, "clicks", "--edge-addr", "127.0.0.1:0", "--ops-addr", "127.0.0.1:0", "--kafka-seeds", seed,
+		"--workspaces", path)
 
 	stop := make(chan struct{})
 	var load sync.WaitGroup
@@ -96,9 +99,11 @@ func TestReload(t *testing.T) {
 	write(t, path, `[{"id":"acme","secret_key":["`+keyA+`"]}]`)
 	eventually(t, "a broken file is complained of", func() bool {
 		code, text := r.get(r.ops + "/readyz")
-		return code == 200 && strings.Contains(text, "warning: an older configuration is in force") && strings.Contains(text, "[0].secret_key")
+		return code == 200 && strings.Contains(text, "warning: an older configuration is in force") &&
+			strings.Contains(text, "[0].secret_key")
 	})
-	if _, metrics := r.get(r.ops + "/metrics"); !strings.Contains(metrics, "tributary_reload_failed 1") || !strings.Contains(metrics, `tributary_reloads_total{result="failed"} 1`) {
+	if _, metrics := r.get(r.ops + "/metrics"); !strings.Contains(metrics, "tributary_reload_failed 1") ||
+		!strings.Contains(metrics, `tributary_reloads_total{result="failed"} 1`) {
 		t.Error("/metrics does not say that a reload failed")
 	}
 	if b := r.lead(keyB); b != 200 {
@@ -131,10 +136,12 @@ func TestSecuredKafka(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(cluster.Close)
-	seed, password, key := cluster.ListenAddrs()[0], filepath.Join(t.TempDir(), "password"), filepath.Join(t.TempDir(), "key")
+	seed, password, key := cluster.ListenAddrs()[0], filepath.Join(t.TempDir(), "password"),
+		filepath.Join(t.TempDir(), "key")
 	write(t, password, "a password\n")
 	write(t, key, "sk_0123456789abcdef\n")
-	r := start(t, "clicks", "--edge-addr", "127.0.0.1:0", "--ops-addr", "127.0.0.1:0", "--kafka-seeds", seed, "--kafka-ca", ca,
+	r := start(t, "clicks", "--edge-addr", "127.0.0.1:0", "--ops-addr", "127.0.0.1:0", "--kafka-seeds",
+		seed, "--kafka-ca", ca,
 		"--kafka-sasl", "scram-sha-512", "--kafka-user", "edge", "--kafka-password-file", password, "--secret-key-file", key)
 	if code := r.lead("sk_0123456789abcdef"); code != 200 {
 		t.Errorf("a lead is answered %d\n%s", code, r.log)
@@ -142,8 +149,10 @@ func TestSecuredKafka(t *testing.T) {
 	if code, text := r.get(r.ops + "/readyz"); code != 200 {
 		t.Errorf("/readyz %d %s", code, text)
 	}
-	client, err := kgo.NewClient(kgo.SeedBrokers(seed), kgo.DialTLSConfig(clientTLS(pair)), kgo.ConsumeTopics(schemas.TopicLeads),
-		kgo.SASL(scram.Auth{User: "edge", Pass: "a password"}.AsSha512Mechanism()), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+	client, err := kgo.NewClient(kgo.SeedBrokers(seed), kgo.DialTLSConfig(clientTLS(pair)),
+		kgo.ConsumeTopics(schemas.TopicLeads),
+		kgo.SASL(scram.Auth{User: "edge", Pass: "a password"}.AsSha512Mechanism()),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,8 +168,8 @@ func TestSecuredKafka(t *testing.T) {
 	r.end()
 }
 
-// Every word of the command line is understood in the same way, and no secret is asked for where others can read it
-// without saying so.
+// Every word of the command line is understood in the same way, and no secret is asked for where
+// others can read it without saying so.
 func TestHelp(t *testing.T) {
 	for _, command := range []string{"clicks", "stripe"} {
 		out := new(log)
@@ -168,14 +177,16 @@ func TestHelp(t *testing.T) {
 			t.Fatal(err)
 		}
 		text := strings.Join(strings.Fields(out.String()), " ")
-		for _, want := range []string{"127.0.0.1:9092", "Default: text", "Default: 100000", "in ps", "--log-level", "--version", "--kafka-password-file"} {
+		for _, want := range []string{"127.0.0.1:9092", "Default: text", "Default: 100000", "in ps", "--log-level",
+			"--version", "--kafka-password-file"} {
 			if !strings.Contains(text, want) {
 				t.Errorf("%s --help does not say %q", command, want)
 			}
 		}
 	}
 	all := new(log)
-	if err := (&process{stdout: all, stderr: all}).run(t.Context(), []string{"--help"}); err != nil || !strings.Contains(all.String(), "Exit status") {
+	if err := (&process{stdout: all, stderr: all}).run(t.Context(), []string{"--help"}); err != nil ||
+		!strings.Contains(all.String(), "Exit status") {
 		t.Errorf("--help: %v\n%s", err, all)
 	}
 	flag, word := new(log), new(log)
@@ -188,7 +199,8 @@ func TestHelp(t *testing.T) {
 	if !strings.HasPrefix(flag.String(), "ingest ") || flag.String() != word.String() {
 		t.Errorf("--version says %q, version %q", flag, word)
 	}
-	if err := (&process{stdout: flag, stderr: flag}).run(t.Context(), []string{"clicks", "--nonsense"}); err == nil || !strings.Contains(err.Error(), "(hint: ") {
+	if err := (&process{stdout: flag, stderr: flag}).run(t.Context(), []string{"clicks", "--nonsense"}); err == nil ||
+		!strings.Contains(err.Error(), "(hint: ") {
 		t.Errorf("an unknown flag: %v", err)
 	}
 }

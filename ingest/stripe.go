@@ -52,14 +52,16 @@ func (c *stripeCommand) configs() (stripe.Config, publish.Config, error) {
 		faults = append(faults, hook.Validate())
 	}
 	kafka, err := c.config(schemas.TopicStripe)
-	// One event of the largest size must fit into a batch. Its JSON compresses well below the brokers' own limit.
+	// One event of the largest size must fit into a batch. Its JSON compresses well below the
+	// brokers' own limit.
 	kafka.MaxBatchBytes = int(hook.MaxBodyBytes) + 128<<10
 	return hook, kafka, errors.Join(append(faults, err)...)
 }
 
 // signers reads what a reload reads again.
 func (c *stripeCommand) signers() (*stripe.Signers, error) {
-	text, err := schemas.Secret("stripe webhook secrets", strings.Join(c.StripeWebhookSecrets, ","), c.StripeWebhookSecretsFile)
+	text, err := schemas.Secret("stripe webhook secrets", strings.Join(c.StripeWebhookSecrets, ","),
+		c.StripeWebhookSecretsFile)
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +110,8 @@ func (c *stripeCommand) Run(ctx context.Context, p *process, log *slog.Logger) e
 	}
 	s := &service{
 		name: "stripe", serve: webhook.Serve, shutdown: webhook.Shutdown, flush: publisher.Close, reload: reloader.Run,
-		public: public, operators: operators, ops: program.NewOps(registry, publisher.Ready, reloader.Warnings, webhook.Warnings),
+		public: public, operators: operators, ops: program.NewOps(registry, publisher.Ready,
+			reloader.Warnings, webhook.Warnings),
 		stopDelay: c.StopDelay, stopTimeout: c.StopTimeout, log: log, started: p.started,
 	}
 	return s.run(ctx)

@@ -91,7 +91,8 @@ func (c *auditChainCommand) Run(ctx context.Context, log *slog.Logger) error {
 	if c.JSON {
 		encoder := json.NewEncoder(os.Stdout)
 		encoder.SetIndent("", "  ")
-		err = encoder.Encode(map[string]any{"records": found.Records, "found": found.Findings, "left": left.Findings, "left_out": found.LeftOut})
+		err = encoder.Encode(map[string]any{"records": found.Records, "found": found.Findings, "left": left.Findings,
+			"left_out": found.LeftOut})
 	} else {
 		err = audit.Print(os.Stdout, found, left, c.Repair)
 	}

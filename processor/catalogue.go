@@ -56,7 +56,8 @@ func (c *catalogueCommand) Run(ctx context.Context, log *slog.Logger) error {
 		return err
 	}
 	for i, file := range files {
-		if err := recomputer.Catalogue(ctx, c.Workspace, append(file.Edges, catalogue.InForce(time.Now())), file.Links); err != nil {
+		if err := recomputer.Catalogue(ctx, c.Workspace, append(file.Edges, catalogue.InForce(time.Now())),
+			file.Links); err != nil {
 			return fmt.Errorf("load %s: %w", c.Files[i], err)
 		}
 		fmt.Printf("%s: %d rows, %d links; every sale that they affect is credited\n", c.Files[i], file.Rows,

@@ -63,7 +63,8 @@ func (c *earningsShowCommand) Run(ctx context.Context, log *slog.Logger) error {
 }
 
 // write writes rows as CSV or as a table for people.
-func (c *earningsShowCommand) write(w io.Writer, month earnings.Month, each func(func(header, cells []string) error) error) error {
+func (c *earningsShowCommand) write(w io.Writer, month earnings.Month,
+	each func(func(header, cells []string) error) error) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	lines := csv.NewWriter(w)
 	write := func(cells []string) error {

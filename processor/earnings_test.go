@@ -12,7 +12,8 @@ import (
 
 func TestEarningsCommand(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "earnings.json")
-	if err := os.WriteFile(file, []byte(`[{"workspace":"default","rules":[{"name":"all","percent":"120"}]}]`), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(`[{"workspace":"default","rules":[{"name":"all","percent":"120"}]}]`),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
 	for _, test := range []struct {

@@ -70,7 +70,8 @@ func (c *eraseCommand) Run(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%d names, %d leads, %d browsers, %d clicks and %d of Stripe's objects belong together:\n", len(person.Names),
+	fmt.Printf("%d names, %d leads, %d browsers, %d clicks and %d of Stripe's objects belong together:\n",
+		len(person.Names),
 		len(person.Leads), len(person.Visitors), len(person.Clicks), len(person.Objects))
 	for _, n := range person.Names {
 		fmt.Printf("  %s\n", n)

@@ -55,8 +55,8 @@ func (s *stripeAPISettings) client() (*stripeapi.Client, error) {
 	return stripeClient("stripe api key", s.StripeAPIKey, s.StripeAPIKeyFile, s.StripeAPIBase)
 }
 
-// stripeClient returns a client with the keys of a flag or its file, nil without any. It waits as long as a person does; who
-// waits longer says so.
+// stripeClient returns a client with the keys of a flag or its file, nil without any. It waits as
+// long as a person does; who waits longer says so.
 func stripeClient(name, value, file, base string) (*stripeapi.Client, error) {
 	text, err := schemas.Secret(name, value, file)
 	if err != nil {
@@ -89,7 +89,8 @@ func (s *clickhouseSettings) AfterApply() error {
 	}
 	u, err := url.Parse(s.ClickhouseDSN)
 	if err != nil {
-		return errors.New("read --clickhouse-dsn: it is no URL (hint: http://user@host:8123/tributary)") // it may hold a secret
+		// it may hold a secret
+		return errors.New("read --clickhouse-dsn: it is no URL (hint: http://user@host:8123/tributary)")
 	}
 	if _, given := u.User.Password(); given || u.User.Username() == "" {
 		return errors.New("clickhouse password: --clickhouse-dsn names no user, or has a password itself " +

@@ -10,7 +10,8 @@ import (
 
 func TestFaultsAreReportedAtOnce(t *testing.T) {
 	twice := filepath.Join(t.TempDir(), "workspaces.json")
-	if err := os.WriteFile(twice, []byte(`[{"id":"a","stripe_accounts":["acct_1"]},{"id":"b","stripe_accounts":["acct_1"]},{"id":" "}]`), 0o600); err != nil {
+	if err := os.WriteFile(twice, []byte(
+		`[{"id":"a","stripe_accounts":["acct_1"]},{"id":"b","stripe_accounts":["acct_1"]},{"id":" "}]`), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	err := execute(t.Context(), []string{"run", "--check", "--fx-source", "bank:somewhere", "--workspaces", twice,

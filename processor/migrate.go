@@ -74,8 +74,8 @@ func retain(ctx context.Context, store *clickhouse.Store, workspaces []schemas.W
 	return err
 }
 
-// retentionWarning says that the tables keep what the workspaces file says they should not; "" if they do
-// not, and while neither can be asked.
+// retentionWarning says that the tables keep what the workspaces file says they should not; "" if
+// they do not, and while neither can be asked.
 func retentionWarning(ctx context.Context, store *clickhouse.Store, file string) string {
 	if file == "" {
 		return ""

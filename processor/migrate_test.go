@@ -35,8 +35,8 @@ func TestReadyAsksForMigrations(t *testing.T) {
 	}
 }
 
-// A processor warns until the retention of the workspaces file is in force, and migrate without the file
-// leaves it so.
+// A processor warns until the retention of the workspaces file is in force, and migrate without the
+// file leaves it so.
 func TestRetentionWarning(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "workspaces.json")
 	if err := os.WriteFile(file, []byte(`[{"id":"acme","retention_days":90}]`), 0o600); err != nil {

@@ -67,7 +67,8 @@ func TestNoFloatOnTheWayOfMoney(t *testing.T) {
 	if seen < 40 {
 		t.Errorf("only %d files were looked at", seen)
 	}
-	if found := findFloats(t, "x.go", []byte("package x\nvar a = 1.5\nfunc f(x float64) { g(d.InexactFloat64()) }")); len(found) != 3 {
+	if found := findFloats(t, "x.go",
+		[]byte("package x\nvar a = 1.5\nfunc f(x float64) { g(d.InexactFloat64()) }")); len(found) != 3 {
 		t.Errorf("this test is blind: %v", found)
 	}
 }

@@ -171,7 +171,8 @@ func (c *replayRebuildCommand) Run(ctx context.Context, log *slog.Logger) error 
 	if err != nil {
 		return err
 	}
-	if err := migrateBeside(ctx, c.ClickhouseDSN, dsn, func(step string) { log.Info("prepare", "step", step) }); err != nil {
+	if err := migrateBeside(ctx, c.ClickhouseDSN, dsn,
+		func(step string) { log.Info("prepare", "step", step) }); err != nil {
 		return err
 	}
 	shadow, err := openStore(ctx, dsn, log)

@@ -7,8 +7,8 @@ import (
 	migrations "tributary/sql"
 )
 
-// A ledger that was booked before there were rules with numbers is refused, with what to do about it;
-// migrating it again does not call it new.
+// A ledger that was booked before there were rules with numbers is refused, with what to do about
+// it; migrating it again does not call it new.
 func TestOlderLedgerIsRefused(t *testing.T) {
 	c := newConverted(t, "2026-03-02,eur,1.1\n")
 	if err := checkRules(t.Context(), c.store); err != nil {
@@ -16,7 +16,8 @@ func TestOlderLedgerIsRefused(t *testing.T) {
 	}
 	for _, statement := range []string{
 		"TRUNCATE TABLE ledger_rules",
-		"INSERT INTO ledger (workspace, entry_id, kind, object_id, status) VALUES ('default', unhex('00000000000000000000000000000001'), 'payment', 'in_1', 'booked')",
+		"INSERT INTO ledger (workspace, entry_id, kind, object_id, status) VALUES ('default', " +
+			"unhex('00000000000000000000000000000001'), 'payment', 'in_1', 'booked')",
 	} {
 		if _, err := c.db.ExecContext(t.Context(), statement); err != nil {
 			t.Fatal(err)
@@ -26,7 +27,8 @@ func TestOlderLedgerIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	err := checkRules(t.Context(), c.store)
-	if err == nil || !strings.Contains(err.Error(), "(hint: ") || !strings.Contains(err.Error(), "replay rebuild --exchange") {
+	if err == nil || !strings.Contains(err.Error(), "(hint: ") ||
+		!strings.Contains(err.Error(), "replay rebuild --exchange") {
 		t.Errorf("an older ledger: %v", err)
 	}
 }

@@ -59,8 +59,9 @@ type runCommand struct {
 	Connect    bool          `help:"With --check: reach Kafka and ClickHouse, too, and find the topics and tables."`
 }
 
-// Bounds of one batch. A backlog of clicks is loaded in large blocks, because ClickHouse merges what
-// comes in small ones again and again; a live batch is as small as what has come since the last one.
+// Bounds of one batch. A backlog of clicks is loaded in large blocks, because ClickHouse merges
+// what comes in small ones again and again; a live batch is as small as what has come since the
+// last one.
 const (
 	maxPayments      = 2_000
 	maxPaymentsBytes = 16 << 20 // at least 14 of the largest webhooks
@@ -255,7 +256,8 @@ func (c *runCommand) pipeline(ctx context.Context, config runConfig, store *clic
 		config.stripe.Patience, config.stripe.Log = 0, log
 		thin := &consume.Thin{API: config.stripe, Log: log}
 		p.thin = consumer("thin", []string{schemas.TopicStripe}, 100, maxPaymentsBytes, thin.Handle)
-		// What was fetched once is in Kafka, and ClickHouse's crashes do not lose it: nothing is read again.
+		// What was fetched once is in Kafka, and ClickHouse's crashes do not lose it: nothing is
+		// read again.
 		p.thin.Group, p.thin.Rewind = consume.ThinGroup, 0
 		thin.Produce = p.thin.Produce
 		p.warnings = append(p.warnings, thin.Warning)
@@ -268,8 +270,8 @@ func (c *runCommand) pipeline(ctx context.Context, config runConfig, store *clic
 	return p
 }
 
-// elected reports whether this processor does what one of all does: sweep, count and audit. It is the
-// one that is assigned the first partition of Stripe's events.
+// elected reports whether this processor does what one of all does: sweep, count and audit. It is
+// the one that is assigned the first partition of Stripe's events.
 func (p *pipeline) elected() bool { return p.payments.Owns(schemas.TopicStripe, 0) }
 
 // ready returns why /readyz answers 503, or nil.

@@ -19,8 +19,9 @@ import (
 	"tributary/deploy/local/chdb/chdbtest"
 )
 
-// testdata/upgrade holds some customers' rows of a database that the first build's local run made of
-// its demo traffic, as ClickHouse exported them (FORMAT Native): migration 8, the ledger by rules 0.
+// testdata/upgrade holds some customers' rows of a database that the first build's local run made
+// of its demo traffic, as ClickHouse exported them (FORMAT Native): migration 8, the ledger by
+// rules 0.
 const upgradeFrom = 8
 
 // What the first build had booked of them, by day, kind, currency and affiliate, and its leads.
@@ -39,12 +40,13 @@ const upgradeTotals = `2026-11-17	payment	usd	aff_kenji	4410	44.1
 const (
 	askTotals = `SELECT day, kind, currency, affiliate_id, sum(amount), sum(net_usd) FROM ledger FINAL
 WHERE status = 'booked' AND amount != 0 GROUP BY ALL ORDER BY ALL FORMAT TSV`
-	askLeads  = "SELECT event_name, affiliate_id, match_rule, count() FROM leads FINAL WHERE mode != 'stripe' GROUP BY ALL ORDER BY ALL FORMAT TSV"
+	askLeads = "SELECT event_name, affiliate_id, match_rule, count() FROM leads FINAL WHERE mode != 'stripe' GROUP BY " +
+		"ALL ORDER BY ALL FORMAT TSV"
 	askClicks = "SELECT affiliate_id, count() FROM clicks FINAL GROUP BY ALL ORDER BY ALL FORMAT TSV"
 )
 
-// A database of the first build is brought here by the two documented commands, and then has the same
-// totals.
+// A database of the first build is brought here by the two documented commands, and then has the
+// same totals.
 func TestUpgrade(t *testing.T) {
 	dsn := chdbtest.Start(t)
 	options, err := clickhousego.ParseDSN(dsn)

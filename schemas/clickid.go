@@ -8,11 +8,13 @@ import (
 	"time"
 )
 
-// ClickID is a UUIDv7 (RFC 9562 §5.7) in its 16 bytes, big-endian: ids of one moment lie side by side in ClickHouse.
-// In text it is the usual 36 characters, which fit Stripe's client_reference_id ([A-Za-z0-9_-], at most 200).
+// ClickID is a UUIDv7 (RFC 9562 §5.7) in its 16 bytes, big-endian: ids of one moment lie side by
+// side in ClickHouse. In text it is the usual 36 characters, which fit Stripe's client_reference_id
+// ([A-Za-z0-9_-], at most 200).
 type ClickID [16]byte
 
-// NewClickID makes an id that carries clickedAt in its first 48 bits. Unix milliseconds before 1970 count as 1970.
+// NewClickID makes an id that carries clickedAt in its first 48 bits. Unix milliseconds before 1970
+// count as 1970.
 func NewClickID(clickedAt time.Time) ClickID {
 	var random [ClickIDRandom]byte
 	_, _ = rand.Read(random[:]) // crypto/rand.Read never returns an error (Go 1.24); it aborts the program instead
@@ -22,7 +24,8 @@ func NewClickID(clickedAt time.Time) ClickID {
 // ClickIDRandom is how many random bytes an id is made of.
 const ClickIDRandom = 10
 
-// ClickIDOf is NewClickID for who has ClickIDRandom bytes of crypto/rand at hand, which no other id is made of.
+// ClickIDOf is NewClickID for who has ClickIDRandom bytes of crypto/rand at hand, which no other id
+// is made of.
 func ClickIDOf(clickedAt time.Time, random []byte) ClickID {
 	var id ClickID
 	copy(id[6:], random)
@@ -34,7 +37,8 @@ func ClickIDOf(clickedAt time.Time, random []byte) ClickID {
 	return id
 }
 
-// ParseClickID reads the 36-character form, upper or lower case, and accepts version 7, variant 10 only.
+// ParseClickID reads the 36-character form, upper or lower case, and accepts version 7, variant 10
+// only.
 func ParseClickID[T string | []byte](s T) (ClickID, bool) {
 	var id ClickID
 	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {

@@ -9,21 +9,24 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// Header names. HeaderVersion is on every record whose value is ours; the stripe.* headers describe the raw body beside
-// them, so that the body itself stays byte for byte what Stripe signed; the dead letter's describe its origin.
+// Header names. HeaderVersion is on every record whose value is ours; the stripe.* headers describe
+// the raw body beside them, so that the body itself stays byte for byte what Stripe signed; the
+// dead letter's describe its origin.
 const (
 	HeaderVersion    = "v"
 	HeaderReceivedAt = "received_at" // Unix milliseconds, UTC, decimal
 
-	HeaderEventID    = "event_id"
-	HeaderEventType  = "type"
-	HeaderAccount    = "account"  // acct_… that the event names or its signing secret stands for; empty: the platform's own
+	HeaderEventID   = "event_id"
+	HeaderEventType = "type"
+	// acct_… that the event names or its signing secret stands for; empty: the platform's own
+	HeaderAccount    = "account"
 	HeaderLivemode   = "livemode" // "true" or "false"
 	HeaderAPIVersion = "api_version"
 	HeaderThin       = "thin" // "true" on an event that carries no object, only its id
-	// HeaderUnlisted is on an event of an account that no workspace listed when it came: the digest (SecretDigest) of the
-	// secret that signed it. Such an event is held apart. It may be booked in a workspace that lists the account later
-	// and the same secret with it; any other secret proves nothing about that account.
+	// HeaderUnlisted is on an event of an account that no workspace listed when it came: the digest
+	// (SecretDigest) of the secret that signed it. Such an event is held apart. It may be booked in
+	// a workspace that lists the account later and the same secret with it; any other secret proves
+	// nothing about that account.
 	HeaderUnlisted = "unlisted"
 
 	HeaderReason    = "reason"
@@ -40,27 +43,32 @@ const (
 // Version is the header version that this code writes, and the newest that it reads.
 const Version = "1"
 
-// ErrVersion says that a newer program wrote the record: upgrade the processor, then replay the dead letters.
+// ErrVersion says that a newer program wrote the record: upgrade the processor, then replay the
+// dead letters.
 var ErrVersion = errors.New("record version is not known to this program")
 
 var versionHeader = kgo.RecordHeader{Key: HeaderVersion, Value: []byte(Version)}
 
-// versionHeaders is what every record of ours carries. Its capacity is its length: whoever appends to it gets a copy.
+// versionHeaders is what every record of ours carries. Its capacity is its length: whoever appends
+// to it gets a copy.
 var versionHeaders = []kgo.RecordHeader{versionHeader}
 
-// ClickRecord encodes c for Kafka. The value is appended to buf[:0], which the record then owns until it is acknowledged.
+// ClickRecord encodes c for Kafka. The value is appended to buf[:0], which the record then owns
+// until it is acknowledged.
 func ClickRecord(c *Click, buf []byte) (*kgo.Record, error) {
 	r := new(kgo.Record)
 	return r, EncodeClick(r, c, buf)
 }
 
-// EncodeClick makes of r what ClickRecord returns, in r's own memory: an edge takes tens of thousands a second.
+// EncodeClick makes of r what ClickRecord returns, in r's own memory: an edge takes tens of
+// thousands a second.
 func EncodeClick(r *kgo.Record, c *Click, buf []byte) error {
 	value, err := appendVT(buf, c)
 	if err != nil {
 		return fmt.Errorf("encode click: %w", err)
 	}
-	*r = kgo.Record{Topic: TopicClicks, Key: c.ClickId, Value: value, Timestamp: time.UnixMilli(c.ReceivedAt), Headers: versionHeaders}
+	*r = kgo.Record{Topic: TopicClicks, Key: c.ClickId, Value: value, Timestamp: time.UnixMilli(c.ReceivedAt),
+		Headers: versionHeaders}
 	return nil
 }
 
@@ -70,7 +78,8 @@ func LeadRecord(l *Lead) (*kgo.Record, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode lead: %w", err)
 	}
-	return &kgo.Record{Topic: TopicLeads, Key: []byte(l.ExternalId), Value: value, Timestamp: time.UnixMilli(l.ReceivedAt), Headers: versionHeaders}, nil
+	return &kgo.Record{Topic: TopicLeads, Key: []byte(l.ExternalId), Value: value, Timestamp: time.UnixMilli(l.ReceivedAt),
+		Headers: versionHeaders}, nil
 }
 
 type vtMessage interface {
@@ -103,7 +112,8 @@ func DecodeClick(r *kgo.Record) (*Click, error) {
 	if n := len(c.IdentityHash); n != 0 && n != 8 {
 		return nil, fmt.Errorf("decode click: identity_hash has %d bytes, want 8 or none", n)
 	}
-	return c, errors.Join(checkTime("clicked_at", c.ClickedAt), checkTime("received_at", c.ReceivedAt), checkTime("click_id", ClickID(c.ClickId).Time().UnixMilli()))
+	return c, errors.Join(checkTime("clicked_at", c.ClickedAt), checkTime("received_at", c.ReceivedAt),
+		checkTime("click_id", ClickID(c.ClickId).Time().UnixMilli()))
 }
 
 // DecodeLead reads a record of leads.v1. Vouched is never nil in what it returns.
@@ -127,8 +137,8 @@ func DecodeLead(r *kgo.Record) (*Lead, error) {
 	return l, checkTime("received_at", l.ReceivedAt)
 }
 
-// latest is the end of what every time column holds, in 2106: a record beyond it could never be loaded, and would hold up
-// its partition.
+// latest is the end of what every time column holds, in 2106: a record beyond it could never be
+// loaded, and would hold up its partition.
 const latest = (1<<32 - 1) * 1000
 
 func checkTime(field string, ms int64) error {
@@ -205,10 +215,11 @@ func DecodeStripe(r *kgo.Record) (*StripeEvent, error) {
 	}, nil
 }
 
-// DeadLetterRecord sets r aside: its bytes unchanged, with reason (a short constant that a metric can carry), the step
-// that refused it, the error's words, where it came from, and its own headers, so that it can be handled again. Its key is that
-// origin, so that a second report is the same row; the record's own time is beside it, because a topic that was deleted and made again
-// has other records at the same offsets.
+// DeadLetterRecord sets r aside: its bytes unchanged, with reason (a short constant that a metric
+// can carry), the step that refused it, the error's words, where it came from, and its own headers,
+// so that it can be handled again. Its key is that origin, so that a second report is the same row;
+// the record's own time is beside it, because a topic that was deleted and made again has other
+// records at the same offsets.
 func DeadLetterRecord(r *kgo.Record, step, reason string, cause error) *kgo.Record {
 	origin := r.Topic + "/" + strconv.Itoa(int(r.Partition)) + "/" + strconv.FormatInt(r.Offset, 10)
 	words := ""

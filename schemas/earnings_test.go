@@ -48,12 +48,14 @@ func TestReadEarningsFaults(t *testing.T) {
 		{`[{"workspace":"w","minimum_usd":"","rules":[{"name":"a","percent":"1"}]}]`, "no amount in USD"},
 		{`[{"workspace":"w","rules":[{"name":"a","percent":"1","from":"2026-02-30"}]}]`, "not a day"},
 		{`[{"workspace":"w","rules":[{"name":"a","percent":"1","until":"9999-12-31"}]}]`, "not a day"},
-		{`[{"workspace":"w","rules":[{"name":"a","percent":"1","from":"2026-02-01","until":"2026-01-31"}]}]`, "ends before it begins"},
+		{`[{"workspace":"w","rules":[{"name":"a","percent":"1","from":"2026-02-01","until":"2026-01-31"}]}]`,
+			"ends before it begins"},
 		{`[{"workspace":"w","rules":[{"name":"a","percent":"1","affiliates":[""]}]}]`, "the id is empty"},
 		{`[{"workspace":"w","rules":[{"name":"a","percent":"1","hold_days":-1}]}]`, "-1 days"},
 		{`[{"workspace":"w","rules":[{"name":"a","percent":"1","month":1}]}]`, "there is no such field"},
 		{`[{"workspace":"w","rules":[{"name":"a","percent":"1"},{"name":"a","percent":"2"}]}]`, "given twice"},
-		{`[{"workspace":"w","rules":[{"name":"a","percent":"1"}]},{"workspace":"w","rules":[{"name":"a","percent":"1"}]}]`, "given twice"},
+		{`[{"workspace":"w","rules":[{"name":"a","percent":"1"}]},{"workspace":"w","rules":[{"name":"a","percent":"1"}]}]`,
+			"given twice"},
 	} {
 		if _, err := readEarnings(t, test.file); err == nil || !strings.Contains(err.Error(), test.fault) {
 			t.Errorf("%s gives %v, want %q", test.file, err, test.fault)

@@ -33,7 +33,8 @@ func TestKafkaFaults(t *testing.T) {
 		flags      Kafka
 	}{
 		{"no seeds", "none given", Kafka{}},
-		{"several", `"kafka"|":9092"|"h:x"|kafka ca|mechanism`, Kafka{Seeds: []string{"kafka", ":9092", "h:x"}, CA: "/does/not/exist", User: "u"}},
+		{"several", `"kafka"|":9092"|"h:x"|kafka ca|mechanism`, Kafka{Seeds: []string{"kafka", ":9092", "h:x"},
+			CA: "/does/not/exist", User: "u"}},
 		{"no certificate", "holds no certificate", Kafka{Seeds: seeds, CA: empty}},
 		{"certificate without key", "belong together", Kafka{Seeds: seeds, ClientCert: empty}},
 		{"no pair", "one pair", Kafka{Seeds: seeds, ClientCert: empty, ClientKey: empty}},
@@ -45,7 +46,8 @@ func TestKafkaFaults(t *testing.T) {
 		{"password without mechanism", "without a mechanism", Kafka{Seeds: seeds, SASL: "none", PasswordFile: empty}},
 		{"password twice", "given twice", Kafka{Seeds: seeds, SASL: "plain", User: "u", Password: "p", PasswordFile: empty}},
 		{"empty password file", "is empty", Kafka{Seeds: seeds, SASL: "plain", User: "u", PasswordFile: empty}},
-		{"no password file", "no such file", Kafka{Seeds: seeds, SASL: "plain", User: "u", PasswordFile: filepath.Join(dir, "none")}},
+		{"no password file", "no such file", Kafka{Seeds: seeds, SASL: "plain", User: "u",
+			PasswordFile: filepath.Join(dir, "none")}},
 		{"directory for a token", "is a directory", Kafka{Seeds: seeds, SASL: "oauthbearer", TokenFile: dir}},
 	}
 	for _, tt := range tests {
@@ -68,7 +70,8 @@ func TestKafkaFaults(t *testing.T) {
 	}
 }
 
-// certificate is a self-signed pair for 127.0.0.1 that may also sign itself: CA, server and client in one.
+// certificate is a self-signed pair for 127.0.0.1 that may also sign itself: CA, server and client
+// in one.
 func certificate(t *testing.T) (pair tls.Certificate, certFile, keyFile string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -120,15 +123,17 @@ func ping(t *testing.T, k Kafka) error {
 	return client.Ping(ctx)
 }
 
-// A client with the right certificate and password is let in, one with a wrong one is not. A password is read from its
-// file for every connection.
+// A client with the right certificate and password is let in, one with a wrong one is not. A
+// password is read from its file for every connection.
 func TestKafkaConnects(t *testing.T) {
 	pair, certFile, keyFile := certificate(t)
 	pool := x509.NewCertPool()
 	pool.AddCert(pair.Leaf)
 	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.EnableSASL(),
-		kfake.Superuser("PLAIN", "u", "good"), kfake.Superuser("SCRAM-SHA-256", "u", "good"), kfake.Superuser("SCRAM-SHA-512", "u", "good"),
-		kfake.TLS(&tls.Config{Certificates: []tls.Certificate{pair}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool}))
+		kfake.Superuser("PLAIN", "u", "good"), kfake.Superuser("SCRAM-SHA-256", "u", "good"),
+		kfake.Superuser("SCRAM-SHA-512", "u", "good"),
+		kfake.TLS(&tls.Config{Certificates: []tls.Certificate{pair}, ClientAuth: tls.RequireAndVerifyClientCert,
+			ClientCAs: pool}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +142,8 @@ func TestKafkaConnects(t *testing.T) {
 	if err := os.WriteFile(file, []byte("good\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	good := Kafka{Seeds: cluster.ListenAddrs(), CA: certFile, ClientCert: certFile, ClientKey: keyFile, User: "u", PasswordFile: file}
+	good := Kafka{Seeds: cluster.ListenAddrs(), CA: certFile, ClientCert: certFile, ClientKey: keyFile, User: "u",
+		PasswordFile: file}
 	for _, mechanism := range []string{"plain", "scram-sha-256", "scram-sha-512"} {
 		k := good
 		k.SASL = mechanism

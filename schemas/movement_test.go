@@ -36,7 +36,8 @@ func TestMovementRecord(t *testing.T) {
 	}
 	seen := map[string]bool{first: true, id(m, "zen"): true}
 	for _, change := range []func(*Movement){
-		func(m *Movement) { m.ID = "order_2" }, func(m *Movement) { m.Test = true }, func(m *Movement) { m.Kind, m.Parent = "refund", "order_0" },
+		func(m *Movement) { m.ID = "order_2" }, func(m *Movement) { m.Test = true },
+		func(m *Movement) { m.Kind, m.Parent = "refund", "order_0" },
 	} {
 		other := m
 		change(&other)

@@ -15,21 +15,27 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-var update = flag.Bool("update", false, "write golden bytes that are missing; those that were shipped are never rewritten")
+var update = flag.Bool("update", false,
+	"write golden bytes that are missing; those that were shipped are never rewritten")
 
 func fullClick() *Click {
 	id, _ := ParseClickID("019cadfd-13d0-7000-80e2-e2e2e2e2e2e2")
 	return &Click{
-		Workspace: "default", ClickId: id[:], ClickedAt: 1772445570000, ReceivedAt: 1772445570020, ForeignId: "Ab3dEf6hIj9kLm2n", ProgramId: "prog", AffiliateId: "ann",
-		LinkId: "launch", VisitorId: "v1", IdentityHash: []byte("12345678"), Url: "https://shop.example/?utm_campaign=spring", Referrer: "https://blog.example/",
-		UserAgent: "Mozilla/5.0", Country: "DE", Region: "BE", City: "Berlin", Trigger: "link", Consent: "granted", Properties: map[string]string{"plan": "pro"},
+		Workspace: "default", ClickId: id[:], ClickedAt: 1772445570000, ReceivedAt: 1772445570020,
+		ForeignId: "Ab3dEf6hIj9kLm2n", ProgramId: "prog", AffiliateId: "ann",
+		LinkId: "launch", VisitorId: "v1", IdentityHash: []byte("12345678"), Url: "https://shop.example/?utm_campaign=spring",
+		Referrer:  "https://blog.example/",
+		UserAgent: "Mozilla/5.0", Country: "DE", Region: "BE", City: "Berlin", Trigger: "link", Consent: "granted",
+		Properties: map[string]string{"plan": "pro"},
 	}
 }
 
 func fullLead() *Lead {
 	return &Lead{
-		Workspace: "default", LeadId: []byte("0123456789abcdef"), ReceivedAt: 1772445570020, ClickRef: "019cadfd-13d0-7000-80e2-e2e2e2e2e2e2", ExternalId: "user_1",
-		EventName: "Sign up", EmailHash: []byte("fedcba9876543210"), Mode: "async", Quantity: 3, Metadata: map[string]string{"team": "x"},
+		Workspace: "default", LeadId: []byte("0123456789abcdef"), ReceivedAt: 1772445570020,
+		ClickRef: "019cadfd-13d0-7000-80e2-e2e2e2e2e2e2", ExternalId: "user_1",
+		EventName: "Sign up", EmailHash: []byte("fedcba9876543210"), Mode: "async", Quantity: 3,
+		Metadata: map[string]string{"team": "x"},
 	}
 }
 
@@ -46,7 +52,8 @@ func leadVouched(by bool) *Lead {
 	return l
 }
 
-// Every record ever shipped still decodes to the same value: a processor reads weeks of them after an upgrade.
+// Every record ever shipped still decodes to the same value: a processor reads weeks of them after
+// an upgrade.
 func TestGolden(t *testing.T) {
 	click := func(c *Click) *kgo.Record {
 		r, err := ClickRecord(c, nil)
@@ -101,12 +108,14 @@ func TestGolden(t *testing.T) {
 }
 
 func TestStripeRecord(t *testing.T) {
-	e := &StripeEvent{ID: "evt_1", Type: "invoice.paid", Account: "acct_1", APIVersion: "2023-10-16", Livemode: true, ReceivedAt: time.UnixMilli(1772445570020).UTC(), Body: []byte(`{ "id" : "evt_1" }`)}
+	e := &StripeEvent{ID: "evt_1", Type: "invoice.paid", Account: "acct_1", APIVersion: "2023-10-16", Livemode: true,
+		ReceivedAt: time.UnixMilli(1772445570020).UTC(), Body: []byte(`{ "id" : "evt_1" }`)}
 	got, err := DecodeStripe(StripeRecord(e, "cus_1"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.ID != e.ID || got.Type != e.Type || got.Account != e.Account || got.APIVersion != e.APIVersion || !got.Livemode || !got.ReceivedAt.Equal(e.ReceivedAt) || !bytes.Equal(got.Body, e.Body) {
+	if got.ID != e.ID || got.Type != e.Type || got.Account != e.Account || got.APIVersion != e.APIVersion ||
+		!got.Livemode || !got.ReceivedAt.Equal(e.ReceivedAt) || !bytes.Equal(got.Body, e.Body) {
 		t.Errorf("%+v, want %+v", got, e)
 	}
 }
@@ -139,7 +148,9 @@ func TestClickID(t *testing.T) {
 	if upper, ok := ParseClickID(strings.ToUpper(id.String())); !ok || upper != id {
 		t.Error("upper case is refused")
 	}
-	for _, bad := range []string{"", "x", id.String()[:35], id.String() + "0", strings.Replace(id.String(), "-7", "-4", 1), "019cadfd-13d0-7000-c0e2-e2e2e2e2e2e2", "019cadfd_13d0_7000_80e2_e2e2e2e2e2e2", "g19cadfd-13d0-7000-80e2-e2e2e2e2e2e2"} {
+	for _, bad := range []string{"", "x", id.String()[:35], id.String() + "0", strings.Replace(id.String(), "-7", "-4", 1),
+		"019cadfd-13d0-7000-c0e2-e2e2e2e2e2e2", "019cadfd_13d0_7000_80e2_e2e2e2e2e2e2",
+		"g19cadfd-13d0-7000-80e2-e2e2e2e2e2e2"} {
 		if _, ok := ParseClickID(bad); ok {
 			t.Errorf("%q is taken", bad)
 		}

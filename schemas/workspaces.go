@@ -34,8 +34,8 @@ type Workspace struct {
 	QueryParameters []string `json:"query_parameters"`
 	EventsPerSecond float64  `json:"events_per_second"` // of all visitors together; 0: no limit
 
-	// RetentionDays is how many days after its receipt a click or a page view loses what could tell who
-	// made it (package retention); 0: never. processor migrate puts it in force.
+	// RetentionDays is how many days after its receipt a click or a page view loses what could tell
+	// who made it (package retention); 0: never. processor migrate puts it in force.
 	RetentionDays int `json:"retention_days"`
 
 	Stripe []StripeEndpoint `json:"stripe"`
@@ -241,8 +241,8 @@ func (c *workspacesCheck) checkKeys(w *Workspace, path string) {
 	}
 }
 
-// Bounds of RetentionDays. A visitor's clicks are counted anew while they may still arrive, for 30 days
-// (package clicks); ClickHouse's clock for it ends in 2106.
+// Bounds of RetentionDays. A visitor's clicks are counted anew while they may still arrive, for 30
+// days (package clicks); ClickHouse's clock for it ends in 2106.
 const (
 	minRetentionDays = 31
 	maxRetentionDays = 3650

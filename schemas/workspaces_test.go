@@ -18,7 +18,8 @@ const goodWorkspaces = `[
       {"accounts": ["acct_acme"], "secrets": ["whsec_acme_test"], "livemode": false},
       {"accounts": ["acct_one", "acct_two"], "secrets": ["whsec_connect"], "connect": true}
     ],
-    "attribution": [{"window_days": 30, "touch": "first", "follow": "last"}, {"from": "2026-06-01", "renewals_days": 365}],
+    "attribution": [{"window_days": 30, "touch": "first", "follow": "last"},
+      {"from": "2026-06-01", "renewals_days": 365}],
     "keys": {"metadata": {"acmeClick": "click", "referral": ""}, "references": {"acme_": "affiliate"}},
     "email_fallback": true, "timezone": "Europe/Paris", "currency": "EUR"
   },
@@ -39,13 +40,15 @@ func TestWorkspaces(t *testing.T) {
 	if acme.Schemes[0] != "acmeapp" || acme.Currency != "eur" || acme.EventsPerSecond != 12.5 || !acme.EmailFallback {
 		t.Errorf("%+v", acme)
 	}
-	if e := acme.Endpoints(); len(e) != 3 || !e[0].Signs(true) || e[0].Signs(false) || !e[2].Signs(true) || !e[2].Signs(false) {
+	if e := acme.Endpoints(); len(e) != 3 || !e[0].Signs(true) || e[0].Signs(false) || !e[2].Signs(true) ||
+		!e[2].Signs(false) {
 		t.Errorf("endpoints %+v", e)
 	}
 	if e := bob.Endpoints(); len(e) != 2 || len(e[1].Secrets) != 0 || e[1].Accounts[1] != "" {
 		t.Errorf("endpoints %+v", e)
 	}
-	if a := acme.Attribution; a[0].WindowDays != 30 || a[1].RenewalsDays != 365 || acme.Keys.Metadata["acmeClick"] != "click" {
+	if a := acme.Attribution; a[0].WindowDays != 30 || a[1].RenewalsDays != 365 ||
+		acme.Keys.Metadata["acmeClick"] != "click" {
 		t.Errorf("%+v", acme)
 	}
 }
@@ -68,18 +71,23 @@ func TestWorkspacesFaults(t *testing.T) {
 		{"comment", "[ // mine\n]", "1:3: |no comments"},
 		{"single quotes", `[{'id':'a'}]`, "double quotes"},
 		{"cut off", `[{` + ok, "is missing"},
-		{"unknown field", "[{" + ok + ",\n \"hostname\":[\"x.example\"]}]", "2:2: |[0].hostname: there is no such field|hostnames"},
+		{"unknown field", "[{" + ok + ",\n \"hostname\":[\"x.example\"]}]",
+			"2:2: |[0].hostname: there is no such field|hostnames"},
 		{"another case", `[{"ID":"a"}]`, "[0].ID: there is no such field"},
-		{"unknown nested field", `[{` + ok + `,"attribution":[{"windows_days":30}]}]`, "[0].attribution[0].windows_days|window_days"},
-		{"unknown field of an endpoint", `[{` + ok + `,"stripe":[{"accounts":["acct_1"],"secret":["whsec_12345678"]}]}]`, "[0].stripe[0].secret: |no secrets"},
+		{"unknown nested field", `[{` + ok + `,"attribution":[{"windows_days":30}]}]`,
+			"[0].attribution[0].windows_days|window_days"},
+		{"unknown field of an endpoint", `[{` + ok + `,"stripe":[{"accounts":["acct_1"],"secret":["whsec_12345678"]}]}]`,
+			"[0].stripe[0].secret: |no secrets"},
 		{"unknown field of keys", `[{` + ok + `,"keys":{"meta":{}}}]`, "[0].keys.meta"},
 		{"repeated key", `[{` + ok + `,"hostnames":["a.example"],"hostnames":[]}]`, "[0].hostnames: this key is given twice"},
-		{"repeated nested key", `[{` + ok + `,"keys":{"metadata":{"k":"click","k":"external"}}}]`, "[0].keys.metadata.k: this key is given twice"},
+		{"repeated nested key", `[{` + ok + `,"keys":{"metadata":{"k":"click","k":"external"}}}]`,
+			"[0].keys.metadata.k: this key is given twice"},
 		{"string for a list", `[{` + ok + `,"hostnames":"a.example"}]`, "[0].hostnames|a list"},
 		{"number for a string", `[{` + ok + `,"publishable_keys":[7]}]`, "[0].publishable_keys[0]|a string"},
 		{"string for a number", `[{` + ok + `,"events_per_second":"5"}]`, "a number, without"},
 		{"string for a bool", `[{` + ok + `,"email_fallback":"true"}]`, "true or false"},
-		{"number for livemode", `[{` + ok + `,"stripe":[{"accounts":["acct_1"],"secrets":["whsec_12345678"],"livemode":1}]}]`, "livemode|true or false"},
+		{"number for livemode", `[{` + ok + `,"stripe":[{"accounts":["acct_1"],"secrets":["whsec_12345678"],"livemode":1}]}]`,
+			"livemode|true or false"},
 		{"part of a day", `[{` + ok + `,"attribution":[{"window_days":1.5}]}]`, "a whole number"},
 		{"too large a number", `[{` + ok + `,"events_per_second":1e999}]`, "a number"},
 		{"null list", `[{` + ok + `,"hostnames":null}]`, "null is no value"},
@@ -91,12 +99,15 @@ func TestWorkspacesFaults(t *testing.T) {
 		{"long id", `[{"id":"` + strings.Repeat("a", 201) + `"}]`, "201 bytes"},
 		{"space in an id", `[{"id":"a "}]`, "holds a space"},
 		{"repeated id", `[{` + ok + `},{` + ok + `}]`, `[1].id: the id "a" is used twice`},
-		{"repeated publishable key", `[{` + ok + `,"publishable_keys":["pk"]},{"id":"b","publishable_keys":["pk"]}]`, `[1].publishable_keys[0]|used twice, by "a"`},
+		{"repeated publishable key", `[{` + ok + `,"publishable_keys":["pk"]},{"id":"b","publishable_keys":["pk"]}]`,
+			`[1].publishable_keys[0]|used twice, by "a"`},
 		{"space in a key", `[{` + ok + `,"publishable_keys":["pk "]}]`, "has spaces"},
 		{"weak secret", `[{` + ok + `,"secret_keys":["sk_x"]}]`, "weak secret key|4 bytes"},
 		{"line end in a secret", `[{` + ok + `,"secret_keys":["sk_0123456789abc\n"]}]`, "weak secret key"},
-		{"repeated secret", `[{` + ok + `,"secret_keys":["sk_0123456789abc"]},{"id":"b","secret_keys":["sk_0123456789abc"]}]`, "[1].secret_keys[0]|used twice"},
-		{"one key public and secret", `[{` + ok + `,"secret_keys":["pk_0123456789abc"],"publishable_keys":["pk_0123456789abc"]}]`, "used twice"},
+		{"repeated secret", `[{` + ok + `,"secret_keys":["sk_0123456789abc"]},{"id":"b","secret_keys":["sk_0123456789abc"]}]`,
+			"[1].secret_keys[0]|used twice"},
+		{"one key public and secret", `[{` + ok +
+			`,"secret_keys":["pk_0123456789abc"],"publishable_keys":["pk_0123456789abc"]}]`, "used twice"},
 		{"a retention too short", `[{` + ok + `,"retention_days":30}]`, "31 to 3650 days"},
 		{"a retention too long", `[{` + ok + `,"retention_days":3651}]`, "31 to 3650 days"},
 		{"negative rate", `[{` + ok + `,"events_per_second":-1}]`, "negative"},
@@ -111,31 +122,44 @@ func TestWorkspacesFaults(t *testing.T) {
 		{"public ending", `[{` + ok + `,"hostnames":["*.co.uk"]}]`, "everybody may have a name under co.uk"},
 		{"private ending", `[{` + ok + `,"hostnames":["*.github.io"]}]`, "everybody may have a name"},
 		{"all of com", `[{` + ok + `,"hostnames":["*.com"]}]`, "everybody may have a name"},
-		{"repeated hostname", `[{` + ok + `,"hostnames":["x.example"]},{"id":"b","hostnames":["www.X.example"]}]`, "[1].hostnames[0]|used twice"},
-		{"the same hostname as IDN", `[{` + ok + `,"hostnames":["bücher.example"]},{"id":"b","hostnames":["xn--bcher-kva.example"]}]`, "used twice"},
+		{"repeated hostname", `[{` + ok + `,"hostnames":["x.example"]},{"id":"b","hostnames":["www.X.example"]}]`,
+			"[1].hostnames[0]|used twice"},
+		{"the same hostname as IDN", `[{` + ok +
+			`,"hostnames":["bücher.example"]},{"id":"b","hostnames":["xn--bcher-kva.example"]}]`, "used twice"},
 		{"script for a scheme", `[{` + ok + `,"schemes":["JavaScript"]}]`, "scheme"},
 		{"all parameters", `[{` + ok + `,"query_parameters":["*"]}]`, "[0].query_parameters[0]|is not the name"},
 		{"parameter with a value", `[{` + ok + `,"query_parameters":["utm_source=x"]}]`, "is not the name"},
 		{"scheme with ://", `[{` + ok + `,"schemes":["app://"]}]`, "scheme"},
 		{"account with a space", `[{` + ok + `,"stripe_accounts":["acct_1 "]}]`, `account "acct_1 "`},
 		{"no account", `[{` + ok + `,"stripe_accounts":["acme"]}]`, `account "acme"`},
-		{"account of two", `[{` + ok + `,"stripe_accounts":["acct_1"]},{"id":"b","stripe_accounts":["acct_1"]}]`, `"acct_1" belongs to "a" and "b"`},
-		{"account of two in two forms", `[{` + ok + `,"stripe_accounts":["acct_1"]},{"id":"b","stripe":[{"accounts":["acct_1"],"secrets":["whsec_12345678"],"livemode":false}]}]`, `belongs to "a" and "b"`},
+		{"account of two", `[{` + ok + `,"stripe_accounts":["acct_1"]},{"id":"b","stripe_accounts":["acct_1"]}]`,
+			`"acct_1" belongs to "a" and "b"`},
+		{"account of two in two forms",
+			`[{` + ok + `,"stripe_accounts":["acct_1"]},{"id":"b","stripe":[{"accounts":["acct_1"],"secrets":["whsec_12345678"],"livemode":false}]}]`, `belongs to "a" and "b"`},
 		{"account twice", `[{` + ok + `,"stripe_accounts":["acct_1","acct_1"]}]`, "twice in this list"},
-		{"account in both forms", `[{` + ok + `,"stripe_accounts":["acct_1"],"stripe":[{"accounts":["acct_1"],"secrets":["whsec_12345678"]}]}]`, "secrets of its own"},
+		{"account in both forms", `[{` + ok +
+			`,"stripe_accounts":["acct_1"],"stripe":[{"accounts":["acct_1"],"secrets":["whsec_12345678"]}]}]`,
+			"secrets of its own"},
 		{"endpoint without accounts", `[{` + ok + `,"stripe":[{"secrets":["whsec_12345678"]}]}]`, "no accounts"},
-		{"API key for a signing secret", `[{` + ok + `,"stripe":[{"accounts":["acct_1"],"secrets":["sk_live_12345678"]}]}]`, "API key"},
-		{"short signing secret", `[{` + ok + `,"stripe":[{"accounts":["acct_1"],"secrets":["whsec_"]}]}]`, "weak signing secret"},
-		{"signing secret of two", `[{` + ok + `,"stripe":[{"accounts":["acct_1"],"secrets":["whsec_12345678"]}]},{"id":"b","stripe":[{"accounts":["acct_2"],"secrets":["whsec_12345678"]}]}]`,
+		{"API key for a signing secret", `[{` + ok + `,"stripe":[{"accounts":["acct_1"],"secrets":["sk_live_12345678"]}]}]`,
+			"API key"},
+		{"short signing secret", `[{` + ok + `,"stripe":[{"accounts":["acct_1"],"secrets":["whsec_"]}]}]`,
+			"weak signing secret"},
+		{"signing secret of two", `[{` + ok +
+			`,"stripe":[{"accounts":["acct_1"],"secrets":["whsec_12345678"]}]},{"id":"b","stripe":[{"accounts":["acct_2"],"secrets":["whsec_12345678"]}]}]`,
 			"[1].stripe[0].secrets[0]|also [0].stripe[0].secrets[0]|connect"},
-		{"signing secret twice in a list", `[{` + ok + `,"stripe":[{"accounts":["acct_1"],"secrets":["whsec_12345678","whsec_12345678"],"connect":true}]}]`, "secrets[1]"},
+		{"signing secret twice in a list",
+			`[{` + ok + `,"stripe":[{"accounts":["acct_1"],"secrets":["whsec_12345678","whsec_12345678"],"connect":true}]}]`,
+			"secrets[1]"},
 		{"bad day", `[{` + ok + `,"attribution":[{"from":"June"}]}]`, `"June" is not a day`},
-		{"two policies of a day", `[{` + ok + `,"attribution":[{"from":"2026-01-01"},{"from":"2026-01-01"}]}]`, "two policies"},
+		{"two policies of a day", `[{` + ok + `,"attribution":[{"from":"2026-01-01"},{"from":"2026-01-01"}]}]`,
+			"two policies"},
 		{"bad touch", `[{` + ok + `,"attribution":[{"touch":"middle"}]}]`, "middle"},
 		{"bad follow", `[{` + ok + `,"attribution":[{"follow":"Last"}]}]`, "Last"},
 		{"negative window", `[{` + ok + `,"attribution":[{"window_days":-1}]}]`, "-1 days"},
 		{"endless window", `[{` + ok + `,"attribution":[{"window_days":200000}]}]`, "200000 days"},
-		{"renewals shorter than the window", `[{` + ok + `,"attribution":[{"renewals_days":30}]}]`, "fewer than the window's 90"},
+		{"renewals shorter than the window", `[{` + ok + `,"attribution":[{"renewals_days":30}]}]`,
+			"fewer than the window's 90"},
 		{"key of nothing", `[{` + ok + `,"keys":{"metadata":{"k":"money"}}}]`, "[0].keys.metadata.k|money"},
 		{"empty key", `[{` + ok + `,"keys":{"references":{"":"click"}}}]`, "a key is empty"},
 		{"time zone", `[{` + ok + `,"timezone":"Paris"}]`, `"Paris" is no time zone`},
@@ -171,7 +195,8 @@ func TestWorkspacesFaultsAtOnce(t *testing.T) {
 		{"id": "a", "stripe": [{"accounts": ["x"], "secrets": ["sk_live_a_real_key"]}]}
 	]`))
 	lines := strings.Split(err.Error(), "\n")
-	wants := []string{"2:10: [0].id", "2:13: [0].hostname", "3:31: [1].secret_keys[0]", "3:56: [1].timezone", "4:10: [2].id", "4:40: [2].stripe[0].accounts[0]", "4:58: [2].stripe[0].secrets[0]"}
+	wants := []string{"2:10: [0].id", "2:13: [0].hostname", "3:31: [1].secret_keys[0]", "3:56: [1].timezone",
+		"4:10: [2].id", "4:40: [2].stripe[0].accounts[0]", "4:58: [2].stripe[0].secrets[0]"}
 	if len(lines) != len(wants) {
 		t.Fatalf("%d faults, want %d:\n%v", len(lines), len(wants), err)
 	}
@@ -188,7 +213,8 @@ func TestWorkspacesFaultsAtOnce(t *testing.T) {
 // Many faults are counted rather than written out, in bounded time.
 func TestVeryManyFaults(t *testing.T) {
 	_, err := ParseWorkspaces("w.json", []byte("["+strings.Repeat("{},", 20_000)+"{}]"))
-	if lines := strings.Count(err.Error(), "\n") + 1; lines != maxFaults+1 || !strings.Contains(err.Error(), "19901 more faults") {
+	if lines := strings.Count(err.Error(), "\n") + 1; lines != maxFaults+1 ||
+		!strings.Contains(err.Error(), "19901 more faults") {
 		t.Errorf("%d lines", lines)
 	}
 }
@@ -227,7 +253,8 @@ func FuzzWorkspaces(f *testing.F) {
 		list, err := ParseWorkspaces("w.json", text)
 		if err != nil {
 			for _, fault := range err.(interface{ Unwrap() []error }).Unwrap() {
-				if !strings.HasPrefix(fault.Error(), "w.json:") && !strings.HasSuffix(fault.Error(), "mend these first)") || !strings.Contains(fault.Error(), "(hint: ") {
+				if !strings.HasPrefix(fault.Error(), "w.json:") && !strings.HasSuffix(fault.Error(), "mend these first)") ||
+					!strings.Contains(fault.Error(), "(hint: ") {
 					t.Errorf("no place or no hint: %v", fault)
 				}
 			}

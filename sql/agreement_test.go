@@ -117,7 +117,8 @@ type world struct {
 	rates  map[string]map[string]map[string]decimal.Decimal // by currency, day and source
 }
 
-var dimensions = []string{"program", "affiliate", "link", "source", "medium", "campaign", "channel", "country", "device"}
+var dimensions = []string{"program", "affiliate", "link", "source", "medium", "campaign", "channel",
+	"country", "device"}
 
 func randomWorld(r *rand.Rand) *world {
 	w := &world{begin: time.Date(2025, 2, 1, 0, 0, 0, 0, time.UTC)}
@@ -158,7 +159,8 @@ func (w *world) sell(r *rand.Rand, within func() time.Time, names func() map[str
 	for i := range 250 {
 		s := happening{
 			what: "entry", kind: "payment", at: within(), who: fmt.Sprint("b", r.IntN(120)), sale: fmt.Sprintf("in_%04d", i),
-			names: names(), currency: [...]string{"usd", "eur", "jpy", "kwd"}[r.IntN(4)], amount: 1 + r.Int64N(1e6), counts: true,
+			names: names(), currency: [...]string{"usd", "eur", "jpy", "kwd"}[r.IntN(4)],
+			amount: 1 + r.Int64N(1e6), counts: true,
 		}
 		s.tax = r.Int64N(s.amount/4 + 1)
 		s.usd = netUSD(r, s.amount-s.tax)
@@ -242,7 +244,8 @@ func (w *world) insert(t *testing.T, dsn string) {
 		"clicks":   "workspace, click_id, clicked_at, received_at, visitor_id, version" + columnsOf(dimensions),
 		"leads":    "workspace, lead_id, received_at, person, mode, quantity, version" + columnsOf(leadDimensions),
 		"fx_rates": "currency, date, source, usd, fetched_at",
-		"ledger": "workspace, entry_id, livemode, day, kind, object_id, sale_id, occurred_at, external_customer_id, currency, " +
+		"ledger": "workspace, entry_id, livemode, day, kind, object_id, sale_id, occurred_at, " +
+			"external_customer_id, currency, " +
 			"amount, tax, net_usd, match_rule, status, version" + columnsOf(dimensions),
 	} {
 		for part := range slices.Chunk(rows[table], 100) { // several parts, which nobody merges
@@ -259,7 +262,8 @@ func columnsOf(dimensions []string) string {
 	var columns strings.Builder
 	for _, d := range dimensions {
 		columns.WriteString(", " + map[string]string{
-			"program": "program_id", "affiliate": "affiliate_id", "link": "link_id", "source": "utm_source", "medium": "utm_medium",
+			"program": "program_id", "affiliate": "affiliate_id", "link": "link_id", "source": "utm_source",
+			"medium":   "utm_medium",
 			"campaign": "utm_campaign", "channel": "channel", "country": "country", "device": "device",
 		}[d])
 	}
@@ -281,7 +285,8 @@ func (e happening) row(i int, affiliate string, version int) string {
 		if e.usd != nil {
 			net = e.usd.String()
 		}
-		row = fmt.Sprintf("'w', '%06d', true, toDate(%[2]s), '%[3]s', '%[4]s', '%[4]s', %[2]s, '%[5]s', '%[6]s', %[7]d, %[8]d, "+
+		row = fmt.Sprintf("'w', '%06d', true, toDate(%[2]s), '%[3]s', '%[4]s', '%[4]s', %[2]s, '%[5]s', "+
+			"'%[6]s', %[7]d, %[8]d, "+
 			"%[9]s, 'click_id', 'booked', %[10]d", i, at, e.kind, e.sale, e.who, e.currency, e.amount, e.tax, net, version)
 	}
 	for _, d := range of {

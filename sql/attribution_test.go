@@ -30,8 +30,8 @@ type buy struct {
 
 var channels = []string{"affiliate", "direct", "email", "paid_search"}
 
-// randomPaths makes clicks and sales of a hundred days: visitors who come often and within the hour,
-// sales without a visitor, refunds, and amounts that no number of clicks divides.
+// randomPaths makes clicks and sales of a hundred days: visitors who come often and within the
+// hour, sales without a visitor, refunds, and amounts that no number of clicks divides.
 func randomPaths(r *rand.Rand) ([]click, []buy) {
 	begin := time.Date(2050, 1, 1, 0, 0, 0, 0, time.UTC)
 	within := func() time.Time { return begin.Add(time.Duration(r.Int64N(100*24*60)) * time.Minute) }
@@ -72,7 +72,8 @@ func insertPaths(t *testing.T, dsn, workspace string, clicks []click, sales []bu
 		rows = append(rows, fmt.Sprintf("('%s', UUIDStringToNum('%s'), '%s', '%[3]s', '%s', '%s', '%s', '%s', 1)",
 			workspace, c.id, c.at.Format(layout), c.visitor, c.name, c.link, c.channel))
 	}
-	ask(t, dsn, "INSERT INTO clicks (workspace, click_id, clicked_at, received_at, visitor_id, affiliate_id, link_id, channel, "+
+	ask(t, dsn, "INSERT INTO clicks (workspace, click_id, clicked_at, received_at, visitor_id, affiliate_id, "+
+		"link_id, channel, "+
 		"version) VALUES "+strings.Join(rows, ","), nil)
 	rows = rows[:0]
 	for i, s := range sales {
@@ -86,7 +87,8 @@ func insertPaths(t *testing.T, dsn, workspace string, clicks []click, sales []bu
 			entry("refund", s.at.AddDate(0, 0, 40), s.refund)
 		}
 	}
-	ask(t, dsn, "INSERT INTO ledger (workspace, entry_id, livemode, day, kind, sale_id, occurred_at, currency, amount, net_usd, "+
+	ask(t, dsn, "INSERT INTO ledger (workspace, entry_id, livemode, day, kind, sale_id, occurred_at, currency, "+
+		"amount, net_usd, "+
 		"visitor_id, affiliate_id, status, version) VALUES "+strings.Join(rows, ","), nil)
 }
 
@@ -135,8 +137,8 @@ func weightsOf(path []click, halfLife float64) [][]int64 {
 	return models
 }
 
-// TestAttributionModels compares with a count in Go over random paths, and sees that each model gives
-// away the same money to the micro-dollar.
+// TestAttributionModels compares with a count in Go over random paths, and sees that each model
+// gives away the same money to the micro-dollar.
 func TestAttributionModels(t *testing.T) {
 	dsn, _ := migrated(t)
 	const lookback, halfLife = 20, 5

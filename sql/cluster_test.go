@@ -12,8 +12,8 @@ import (
 	"tributary/sql"
 )
 
-// What stands between a statement for a cluster and one for the embedded engine, which has neither a
-// queue for ON CLUSTER nor replication.
+// What stands between a statement for a cluster and one for the embedded engine, which has neither
+// a queue for ON CLUSTER nor replication.
 var (
 	onCluster     = regexp.MustCompile(" ON CLUSTER `" + chdbtest.Cluster + "`")
 	replicatedAs  = regexp.MustCompile(`Replicated(\w+)\('[^']*', '[^']*'(?:, )?`)
@@ -22,9 +22,9 @@ var (
 	notReplicated = "$1("
 )
 
-// The migrations as a cluster executes them, and then every question, on an engine that knows a cluster
-// of two shards. Of shards that do not answer it reads nothing; what a cluster refuses when it
-// analyses a statement, like a join of two sharded tables, is refused here.
+// The migrations as a cluster executes them, and then every question, on an engine that knows a
+// cluster of two shards. Of shards that do not answer it reads nothing; what a cluster refuses when
+// it analyses a statement, like a join of two sharded tables, is refused here.
 func TestClusterLayout(t *testing.T) {
 	dsn := chdbtest.Start(t)
 	u, err := url.Parse(dsn)
@@ -37,7 +37,8 @@ func TestClusterLayout(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text = replicatedAs.ReplaceAllString(onCluster.ReplaceAllString(ofMigration.ReplaceAllString(text, ""), ""), notReplicated)
+	text = replicatedAs.ReplaceAllString(onCluster.ReplaceAllString(ofMigration.ReplaceAllString(text, ""), ""),
+		notReplicated)
 	for statement := range strings.SplitSeq(text, ";\n\n") {
 		statement = strings.TrimSpace(statement)
 		if statement == "" || intoSharded.MatchString(statement) { // no shard takes rows
@@ -45,7 +46,8 @@ func TestClusterLayout(t *testing.T) {
 		}
 		ask(t, dsn, statement, nil)
 	}
-	differing := column(t, dsn, "SELECT name FROM system.columns WHERE database = currentDatabase() AND table IN ('clicks', 'clicks_local') "+
+	differing := column(t, dsn, "SELECT name FROM system.columns WHERE database = currentDatabase() AND table IN "+
+		"('clicks', 'clicks_local') "+
 		"GROUP BY name HAVING count() != 2 OR uniqExact(type, comment, default_expression) != 1")
 	if len(differing) > 0 {
 		t.Errorf("clicks and clicks_local differ in %v", differing)
@@ -57,7 +59,8 @@ func TestClusterLayout(t *testing.T) {
 	for _, q := range questions {
 		ask(t, dsn, q.Text+"FORMAT Null", parameters(q))
 	}
-	if len(questions) < 10 || !slices.Contains(column(t, dsn, "SELECT engine FROM system.tables WHERE database = currentDatabase() AND name = 'clicks'"), "Distributed") {
+	if len(questions) < 10 || !slices.Contains(column(t, dsn,
+		"SELECT engine FROM system.tables WHERE database = currentDatabase() AND name = 'clicks'"), "Distributed") {
 		t.Error("nothing was asked of a Distributed table")
 	}
 }

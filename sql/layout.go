@@ -39,9 +39,9 @@ type seen struct {
 }
 
 // Detect reads on what the connection's database stands. cluster names the one on whose servers an
-// empty database is to be laid out; "" for a single server, a Replicated database, ClickHouse Cloud,
-// and for tables that are there: those keep their layout. What would give each server a ledger of its
-// own is an error with a hint.
+// empty database is to be laid out; "" for a single server, a Replicated database, ClickHouse
+// Cloud, and for tables that are there: those keep their layout. What would give each server a
+// ledger of its own is an error with a hint.
 func Detect(ctx context.Context, db *sql.DB, cluster string) (Layout, error) {
 	s, err := look(ctx, db, cluster)
 	if err != nil {
@@ -101,7 +101,8 @@ func (s *seen) layout(cluster string) (Layout, error) {
 			"(hint: migrate --cluster NAME)", s.others)
 	}
 	if cluster != "" {
-		return l, fmt.Errorf("--cluster does not go with a %s, which passes DDL on by itself (hint: leave --cluster out)", l.Kind)
+		return l, fmt.Errorf("--cluster does not go with a %s, which passes DDL on by itself (hint: leave --cluster out)",
+			l.Kind)
 	}
 	return l, nil
 }

@@ -13,12 +13,13 @@ import (
 // leaseTable is the table of the one row that says who migrates.
 const leaseTable = "migration_lease"
 
-// leaseFor is how long a lease holds that is not renewed: whoever dies keeps the next one out for so
-// long.
+// leaseFor is how long a lease holds that is not renewed: whoever dies keeps the next one out for
+// so long.
 const leaseFor = time.Minute
 
 // ErrLeased is returned while another process migrates the database.
-var ErrLeased = errors.New("another process migrates this database (hint: wait until it is done; the lease of one that died ends within a minute)")
+var ErrLeased = errors.New("another process migrates this database (hint: wait until it is done; the lease of one " +
+	"that died ends within a minute)")
 
 // lease keeps two migrations of one database apart. Its table is of the engine KeeperMap, so every
 // server sees the same row at once.
@@ -39,7 +40,8 @@ func takeLease(ctx context.Context, db *sql.DB) (_ *lease, held context.Context,
 	l := &lease{db, rand.Text()}
 	var before string
 	var expired bool
-	err = db.QueryRowContext(ctx, "SELECT owner, until < now64(3) FROM "+leaseTable+" WHERE key = 'migrate'").Scan(&before, &expired)
+	err = db.QueryRowContext(ctx, "SELECT owner, until < now64(3) FROM "+leaseTable+" WHERE key = 'migrate'").Scan(&before,
+		&expired)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 	case err != nil:
@@ -99,6 +101,7 @@ func (l *lease) prolong(ctx context.Context) error {
 func (l *lease) end(ctx context.Context) error { return l.delete(ctx, l.owner) }
 
 func (l *lease) delete(ctx context.Context, owner string) error {
-	_, err := l.db.ExecContext(ctx, "ALTER TABLE "+leaseTable+" DELETE WHERE key = 'migrate' AND owner = '"+literal(owner)+"'")
+	_, err := l.db.ExecContext(ctx, "ALTER TABLE "+leaseTable+" DELETE WHERE key = 'migrate' AND owner = '"+literal(owner)+
+		"'")
 	return err
 }

@@ -17,8 +17,8 @@ import (
 
 var zookeeper = flag.String("zookeeper", "", "host:port of an Apache ZooKeeper for TestKeeper")
 
-// Versions and the lease on a real ZooKeeper: sql/DESIGN.md says how to start one. Without the flag there
-// is nothing to test.
+// Versions and the lease on a real ZooKeeper: sql/DESIGN.md says how to start one. Without the flag
+// there is nothing to test.
 func TestKeeper(t *testing.T) {
 	if *zookeeper == "" {
 		t.Skip("needs -zookeeper")
@@ -28,7 +28,8 @@ func TestKeeper(t *testing.T) {
 		t.Fatal(err)
 	}
 	host, port, _ := strings.Cut(*zookeeper, ":")
-	engine, err := chdb.Open(library, t.TempDir(), chdb.WithConfiguration("<zookeeper><node><host>"+host+"</host><port>"+port+
+	engine, err := chdb.Open(library, t.TempDir(), chdb.WithConfiguration("<zookeeper><node><host>"+host+
+		"</host><port>"+port+
 		"</port></node></zookeeper><keeper_map_path_prefix>/tributary_test</keeper_map_path_prefix>"))
 	if err != nil {
 		t.Fatal(err)
@@ -50,7 +51,8 @@ func TestKeeper(t *testing.T) {
 	}
 
 	// One of several at once has it, whether there was a lease before or an expired one.
-	for _, before := range []string{"", "INSERT INTO " + leaseTable + " SELECT 'migrate', 'dead', now64(3) - INTERVAL 1 SECOND"} {
+	for _, before := range []string{"", "INSERT INTO " + leaseTable +
+		" SELECT 'migrate', 'dead', now64(3) - INTERVAL 1 SECOND"} {
 		if before != "" {
 			if _, err := db.ExecContext(t.Context(), before); err != nil {
 				t.Fatal(err)

@@ -24,9 +24,9 @@ func names(text string) (list []string) {
 	return list
 }
 
-// PRIVACY.md says of every column with text whether it is about a person, and names no column that is not there. A table that it
-// does not name has no column of such a name. What the
-// retention empties is what the page says it empties.
+// PRIVACY.md says of every column with text whether it is about a person, and names no column that
+// is not there. A table that it does not name has no column of such a name. What the retention
+// empties is what the page says it empties.
 func TestPrivacyPage(t *testing.T) {
 	page, err := os.ReadFile("PRIVACY.md")
 	if err != nil {

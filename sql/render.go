@@ -14,16 +14,17 @@ import (
 // several servers.
 var ErrNotRendered = errors.New("no rule renders this statement for several servers")
 
-// shardingKeys are the tables whose rows are divided among the shards of a cluster. All others, money
-// above all, lie whole on every server: a join with them is local, and no second version of a row can
-// lie on another shard than the first.
+// shardingKeys are the tables whose rows are divided among the shards of a cluster. All others,
+// money above all, lie whole on every server: a join with them is local, and no second version of a
+// row can lie on another shard than the first.
 var shardingKeys = map[string]string{"clicks": "cityHash64(click_id)", "page_views": "cityHash64(page_view_id)"}
 
-// replacementName is the name of a table that a migration builds to take the place of a sharded one.
+// replacementName is the name of a table that a migration builds to take the place of a sharded
+// one.
 var replacementName = regexp.MustCompile(`^(\w+?)_(?:anew|rebuilt|\d{4})$`)
 
-// shardingKey returns the expression by which a table's rows are divided among shards, "" for a table
-// that every server has whole.
+// shardingKey returns the expression by which a table's rows are divided among shards, "" for a
+// table that every server has whole.
 func shardingKey(table string) string {
 	if of := replacementName.FindStringSubmatch(table); of != nil {
 		table = of[1]
@@ -31,9 +32,10 @@ func shardingKey(table string) string {
 	return shardingKeys[table]
 }
 
-// Paths in Keeper. {uuid} is the table's own, the same on all servers of an ON CLUSTER statement, so
-// that tables may be exchanged and made anew under a name. Without {shard} in its path a table has the
-// same rows on every server of every shard; the name of a replica must then contain the shard.
+// Paths in Keeper. {uuid} is the table's own, the same on all servers of an ON CLUSTER statement,
+// so that tables may be exchanged and made anew under a name. Without {shard} in its path a table
+// has the same rows on every server of every shard; the name of a replica must then contain the
+// shard.
 const (
 	everywhere = `'/clickhouse/tables/{uuid}', '{shard}-{replica}'`
 	perShard   = `'/clickhouse/tables/{uuid}/{shard}', '{replica}'`
@@ -46,8 +48,9 @@ var builtin = []string{"numbers", "values"}
 const identifier = "((?:`[^`]+`\\.|\\w+\\.)?(?:`[^`]+`|\\w+))"
 
 var (
-	createTable   = regexp.MustCompile(`^CREATE TABLE (?:IF NOT EXISTS )?` + identifier + `(?:\s+AS ` + identifier + `)?`)
-	createView    = regexp.MustCompile(`^CREATE (?:OR REPLACE )?(MATERIALIZED )?VIEW (?:IF NOT EXISTS )?` + identifier + `(?:\s+TO ` + identifier + `)?`)
+	createTable = regexp.MustCompile(`^CREATE TABLE (?:IF NOT EXISTS )?` + identifier + `(?:\s+AS ` + identifier + `)?`)
+	createView  = regexp.MustCompile(`^CREATE (?:OR REPLACE )?(MATERIALIZED )?VIEW (?:IF NOT EXISTS )?` + identifier +
+		`(?:\s+TO ` + identifier + `)?`)
 	alterTable    = regexp.MustCompile(`^ALTER TABLE ` + identifier)
 	changeRows    = regexp.MustCompile(`^(?:TRUNCATE|OPTIMIZE) TABLE ` + identifier)
 	dropTable     = regexp.MustCompile(`^DROP (?:TABLE|VIEW) (?:IF EXISTS )?` + identifier)
@@ -59,13 +62,14 @@ var (
 	called        = regexp.MustCompile(`\b(FROM|ARRAY JOIN|JOIN)\s+(\w+)\(`)
 	changesColumn = regexp.MustCompile(`\b(?:ADD|DROP|MODIFY|RENAME|COMMENT|CLEAR) COLUMN\b`)
 	// Alterations that ClickHouse does not replicate: each server needs its own.
-	notReplicated = regexp.MustCompile(`^\s*(?:MODIFY|RESET) SETTING\b|^\s*MODIFY COMMENT\b|^\s*COMMENT COLUMN\b|^\s*MODIFY QUERY\b`)
-	partsOf       = regexp.MustCompile(`\btable = '(\w+)'`)
+	notReplicated = regexp.MustCompile(
+		`^\s*(?:MODIFY|RESET) SETTING\b|^\s*MODIFY COMMENT\b|^\s*COMMENT COLUMN\b|^\s*MODIFY QUERY\b`)
+	partsOf = regexp.MustCompile(`\btable = '(\w+)'`)
 )
 
-// Render returns the statements that do on the servers of a layout what a statement of a migration, or
-// of a command, does on one server. Their order matters. Rows are selected and inserted under the
-// names of migrations in each layout; DDL and mutations have to be rendered.
+// Render returns the statements that do on the servers of a layout what a statement of a migration,
+// or of a command, does on one server. Their order matters. Rows are selected and inserted under
+// the names of migrations in each layout; DDL and mutations have to be rendered.
 //
 // It knows the form that this project's statements have, and none other: what no rule covers is
 // ErrNotRendered, because a statement that is executed on one server of several splits the ledger.
@@ -102,8 +106,8 @@ type rendering struct {
 	text, masked string
 }
 
-// onCluster is what follows a name in a statement for every server. A Replicated database passes its
-// DDL on by itself.
+// onCluster is what follows a name in a statement for every server. A Replicated database passes
+// its DDL on by itself.
 func (r rendering) onCluster() string {
 	if r.Kind == Cluster {
 		return " ON CLUSTER " + quoted(r.Cluster)
@@ -116,8 +120,8 @@ func (r rendering) sharded(table string) bool {
 	return r.Kind == Cluster && shardingKey(bare(table)) != ""
 }
 
-// stored returns the name of the table that holds the rows: of a sharded one NAME_local, on which the
-// Distributed table NAME stands.
+// stored returns the name of the table that holds the rows: of a sharded one NAME_local, on which
+// the Distributed table NAME stands.
 func (r rendering) stored(table string) string {
 	if !r.sharded(table) {
 		return table
@@ -147,7 +151,8 @@ func (r rendering) distributed(table string) string {
 	if database, _, qualified := strings.Cut(table, "."); qualified {
 		of = unquotedName(database)
 	}
-	return fmt.Sprintf("CREATE OR REPLACE TABLE %s%s AS %s\nENGINE = Distributed('%s', '%s', '%s', %s)", table, r.onCluster(),
+	return fmt.Sprintf("CREATE OR REPLACE TABLE %s%s AS %s\nENGINE = Distributed('%s', '%s', '%s', %s)",
+		table, r.onCluster(),
 		r.stored(table), literal(r.Cluster), literal(of), literal(bare(r.stored(table))), shardingKey(bare(table)))
 }
 
@@ -160,7 +165,8 @@ func (r rendering) table() ([]string, error) {
 	if at[4] >= 0 {
 		as = r.text[at[4]:at[5]]
 		if r.sharded(as) != r.sharded(table) && !engine.MatchString(r.masked) {
-			return nil, fmt.Errorf("%s is made as %s, and one of them is sharded (hint: name it %[2]s_rebuilt, or give it an engine): %w",
+			return nil, fmt.Errorf("%s is made as %s, and one of them is sharded (hint: name it %[2]s_rebuilt, or give "+
+				"it an engine): %w",
 				table, as, ErrNotRendered)
 		}
 	}
@@ -181,8 +187,8 @@ func (r rendering) table() ([]string, error) {
 	return statements, nil
 }
 
-// replicated puts the Replicated engine in place of a MergeTree's. Text without an engine is returned
-// as it is.
+// replicated puts the Replicated engine in place of a MergeTree's. Text without an engine is
+// returned as it is.
 func (r rendering) replicated(text, table string) (string, error) {
 	at := engine.FindStringSubmatchIndex(mask(text))
 	if at == nil {
@@ -211,8 +217,8 @@ func (r rendering) replicated(text, table string) (string, error) {
 	return text[:at[0]] + rendered + text[at[1]:], nil
 }
 
-// view makes a view on every server. A materialized one reads the rows that its server is given, and
-// those are inserted into the tables that hold rows.
+// view makes a view on every server. A materialized one reads the rows that its server is given,
+// and those are inserted into the tables that hold rows.
 func (r rendering) view() ([]string, error) {
 	at := createView.FindStringSubmatchIndex(r.masked)
 	if at == nil {
@@ -221,15 +227,16 @@ func (r rendering) view() ([]string, error) {
 	view, rest := r.text[at[4]:at[5]], r.text[at[5]:]
 	if at[2] >= 0 {
 		if !strings.HasSuffix(bare(view), "_mv") || at[6] < 0 || r.sharded(r.text[at[6]:at[7]]) {
-			return nil, fmt.Errorf("a materialized view is named TABLE_mv and fills a table that is not sharded: %w", ErrNotRendered)
+			return nil, fmt.Errorf("a materialized view is named TABLE_mv and fills a table that is not sharded: %w",
+				ErrNotRendered)
 		}
 		rest = r.local(rest, source)
 	}
 	return []string{r.text[:at[5]] + r.onCluster() + r.qualified(rest)}, nil
 }
 
-// qualified names the database of parameterized views. ClickHouse adds it to the tables of a statement
-// for every server, and not to these.
+// qualified names the database of parameterized views. ClickHouse adds it to the tables of a
+// statement for every server, and not to these.
 func (r rendering) qualified(text string) string {
 	if r.Kind != Cluster {
 		return text
@@ -242,9 +249,9 @@ func (r rendering) qualified(text string) string {
 	return text
 }
 
-// alter alters a table that lies whole on every server once, on the server that is asked: the others
-// follow in Keeper, where the same alteration by several of them would collide. What is not replicated
-// is done on each.
+// alter alters a table that lies whole on every server once, on the server that is asked: the
+// others follow in Keeper, where the same alteration by several of them would collide. What is not
+// replicated is done on each.
 func (r rendering) alter() ([]string, error) {
 	at := alterTable.FindStringSubmatchIndex(r.masked)
 	if at == nil {
@@ -316,8 +323,8 @@ func (r rendering) database() ([]string, error) {
 	return []string{r.text + r.databaseOnCluster()}, nil
 }
 
-// databaseOnCluster is what follows the name of a database that is made beside this layout's own. The
-// servers of a Replicated database are a cluster of its name.
+// databaseOnCluster is what follows the name of a database that is made beside this layout's own.
+// The servers of a Replicated database are a cluster of its name.
 func (l Layout) databaseOnCluster() string {
 	switch l.Kind {
 	case Cluster:
@@ -420,8 +427,8 @@ func withoutComments(text string) string {
 	return strings.TrimSpace(out.String())
 }
 
-// mask returns a text of the same length with blanks for what literals and comments contain, so that
-// words are not found in them. The -- of a comment stays.
+// mask returns a text of the same length with blanks for what literals and comments contain, so
+// that words are not found in them. The -- of a comment stays.
 func mask(text string) string {
 	masked := []byte(text)
 	for i := 0; i < len(masked); i++ {

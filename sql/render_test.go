@@ -69,15 +69,18 @@ func TestRender(t *testing.T) {
 		statement string
 		want      []string
 	}{
-		{onCluster, "CREATE TABLE IF NOT EXISTS t (a String COMMENT 'ENGINE = MergeTree; FROM clicks') ENGINE = ReplacingMergeTree(v, d) ORDER BY a", []string{
-			"CREATE TABLE IF NOT EXISTS t ON CLUSTER `main` (a String COMMENT 'ENGINE = MergeTree; FROM clicks') ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/{uuid}', '{shard}-{replica}', v, d) ORDER BY a",
+		{onCluster, "CREATE TABLE IF NOT EXISTS t (a String COMMENT 'ENGINE = MergeTree; FROM clicks') ENGINE = " +
+			"ReplacingMergeTree(v, d) ORDER BY a", []string{
+			"CREATE TABLE IF NOT EXISTS t ON CLUSTER `main` (a String COMMENT 'ENGINE = MergeTree; FROM clicks') ENGINE = " +
+				"ReplicatedReplacingMergeTree('/clickhouse/tables/{uuid}', '{shard}-{replica}', v, d) ORDER BY a",
 		}},
 		{replicated, "CREATE TABLE t (a String) ENGINE = AggregatingMergeTree ORDER BY a", []string{
 			"CREATE TABLE t (a String) ENGINE = ReplicatedAggregatingMergeTree ORDER BY a",
 		}},
 		{onCluster, "CREATE TABLE page_views_rebuilt AS page_views", []string{
 			"CREATE TABLE page_views_rebuilt_local ON CLUSTER `main` AS page_views_local",
-			"CREATE OR REPLACE TABLE page_views_rebuilt ON CLUSTER `main` AS page_views_rebuilt_local\nENGINE = Distributed('main', 'tributary', 'page_views_rebuilt_local', cityHash64(page_view_id))",
+			"CREATE OR REPLACE TABLE page_views_rebuilt ON CLUSTER `main` AS page_views_rebuilt_local\nENGINE = " +
+				"Distributed('main', 'tributary', 'page_views_rebuilt_local', cityHash64(page_view_id))",
 		}},
 		{onCluster, "ALTER TABLE clicks DELETE WHERE url LIKE '%MODIFY COLUMN%'", []string{
 			"ALTER TABLE clicks_local ON CLUSTER `main` DELETE WHERE url LIKE '%MODIFY COLUMN%'",
@@ -94,21 +97,26 @@ func TestRender(t *testing.T) {
 		}},
 		{onCluster, "EXCHANGE TABLES `clicks` AND `shadow`.`clicks`", []string{
 			"EXCHANGE TABLES `clicks_local` AND `shadow`.`clicks_local` ON CLUSTER `main`",
-			"CREATE OR REPLACE TABLE `clicks` ON CLUSTER `main` AS `clicks_local`\nENGINE = Distributed('main', 'tributary', 'clicks_local', cityHash64(click_id))",
-			"CREATE OR REPLACE TABLE `shadow`.`clicks` ON CLUSTER `main` AS `shadow`.`clicks_local`\nENGINE = Distributed('main', 'shadow', 'clicks_local', cityHash64(click_id))",
+			"CREATE OR REPLACE TABLE `clicks` ON CLUSTER `main` AS `clicks_local`\nENGINE = Distributed('main', 'tributary', " +
+				"'clicks_local', cityHash64(click_id))",
+			"CREATE OR REPLACE TABLE `shadow`.`clicks` ON CLUSTER `main` AS `shadow`.`clicks_local`\nENGINE = " +
+				"Distributed('main', 'shadow', 'clicks_local', cityHash64(click_id))",
 		}},
 		{onCluster, "DROP TABLE clicks_0017 SETTINGS max_table_size_to_drop = 0", []string{
 			"DROP TABLE clicks_0017 ON CLUSTER `main` SETTINGS max_table_size_to_drop = 0",
 			"DROP TABLE clicks_0017_local ON CLUSTER `main` SETTINGS max_table_size_to_drop = 0",
 		}},
-		{onCluster, "INSERT INTO clicks SELECT * FROM clicks_0017 WHERE _part IN (SELECT name FROM system.parts WHERE table = 'clicks_0017')", []string{
-			"INSERT INTO clicks SELECT * FROM clicks_0017 WHERE _part IN (SELECT name FROM system.parts WHERE table = 'clicks_0017_local')",
+		{onCluster, "INSERT INTO clicks SELECT * FROM clicks_0017 WHERE _part IN (SELECT name FROM system.parts WHERE " +
+			"table = 'clicks_0017')", []string{
+			"INSERT INTO clicks SELECT * FROM clicks_0017 WHERE _part IN (SELECT name FROM system.parts WHERE table = " +
+				"'clicks_0017_local')",
 		}},
 		{onCluster, "CREATE MATERIALIZED VIEW m_mv TO m AS SELECT 'FROM clicks' FROM clicks", []string{
 			"CREATE MATERIALIZED VIEW m_mv ON CLUSTER `main` TO m AS SELECT 'FROM clicks' FROM clicks_local",
 		}},
 		{onCluster, "CREATE VIEW v AS SELECT * FROM numbers(2) JOIN activity(a = 2) ARRAY JOIN range(3) AS r", []string{
-			"CREATE VIEW v ON CLUSTER `main` AS SELECT * FROM numbers(2) JOIN `tributary`.activity(a = 2) ARRAY JOIN range(3) AS r",
+			"CREATE VIEW v ON CLUSTER `main` AS SELECT * FROM numbers(2) JOIN `tributary`.activity(a = 2) ARRAY " +
+				"JOIN range(3) AS r",
 		}},
 		{onCluster, "DROP DATABASE IF EXISTS `shadow`", []string{"DROP DATABASE IF EXISTS `shadow` ON CLUSTER `main`"}},
 	} {
@@ -145,7 +153,8 @@ func TestNotRendered(t *testing.T) {
 }
 
 func TestLayout(t *testing.T) {
-	const money, clicks = "ReplacingMergeTree(version) ORDER BY x", "Distributed('main', 'tributary', 'clicks_local', cityHash64(click_id))"
+	const money, clicks = "ReplacingMergeTree(version) ORDER BY x",
+		"Distributed('main', 'tributary', 'clicks_local', cityHash64(click_id))"
 	fit := seen{databaseEngine: "Atomic", shard: "1", replica: "a", keeper: true, hosts: 4, others: "main"}
 	with := func(change func(*seen)) seen {
 		s := fit
@@ -169,15 +178,17 @@ func TestLayout(t *testing.T) {
 		"no macros":                      {with(func(s *seen) { s.replica = "" }), "main", "", "<macros>"},
 		"no Keeper":                      {with(func(s *seen) { s.keeper = false }), "main", "", "<zookeeper>"},
 		"replicas not internal":          {with(func(s *seen) { s.unreplicated = 1 }), "main", "", "<internal_replication>"},
-		"Replicated":                     {seen{databaseEngine: "Replicated", replicatedShards: 1, others: "x"}, "", ReplicatedDatabase, ""},
-		"Replicated, two shards":         {seen{databaseEngine: "Replicated", replicatedShards: 2}, "", "", "2 shards"},
-		"Replicated, local ledger":       {seen{databaseEngine: "Replicated", ledger: money}, "", "", "does not replicate"},
-		"Replicated, and a cluster":      {seen{databaseEngine: "Replicated"}, "main", "", "leave --cluster out"},
-		"Cloud":                          {seen{databaseEngine: "Replicated", cloud: "1", others: "default"}, "", Cloud, ""},
-		"Cloud, and a cluster":           {seen{databaseEngine: "Shared", cloud: "1"}, "default", "", "leave --cluster out"},
+		"Replicated": {seen{databaseEngine: "Replicated", replicatedShards: 1, others: "x"}, "",
+			ReplicatedDatabase, ""},
+		"Replicated, two shards":    {seen{databaseEngine: "Replicated", replicatedShards: 2}, "", "", "2 shards"},
+		"Replicated, local ledger":  {seen{databaseEngine: "Replicated", ledger: money}, "", "", "does not replicate"},
+		"Replicated, and a cluster": {seen{databaseEngine: "Replicated"}, "main", "", "leave --cluster out"},
+		"Cloud":                     {seen{databaseEngine: "Replicated", cloud: "1", others: "default"}, "", Cloud, ""},
+		"Cloud, and a cluster":      {seen{databaseEngine: "Shared", cloud: "1"}, "default", "", "leave --cluster out"},
 	} {
 		got, err := c.seen.layout(c.cluster)
-		if c.refused == "" && (err != nil || got.Kind != c.kind) || c.refused != "" && (err == nil || !strings.Contains(err.Error(), c.refused)) {
+		if c.refused == "" && (err != nil || got.Kind != c.kind) || c.refused != "" &&
+			(err == nil || !strings.Contains(err.Error(), c.refused)) {
 			t.Errorf("%s: %q, %v", name, got.Kind, err)
 		}
 	}

@@ -10,7 +10,8 @@ import (
 
 // TestSources keeps dbt/sources.yml equal to what the server says of the tables: dbt
 // (https://docs.getdbt.com/reference/source-properties) shows people the same comments. Views with
-// parameters are left out, because dbt cannot give them any, and so are those that only fill tables.
+// parameters are left out, because dbt cannot give them any, and so are those that only fill
+// tables.
 func TestSources(t *testing.T) {
 	dsn, _ := migrated(t)
 	type row struct{ Table, Comment, Column, Type, Meaning string }
@@ -26,7 +27,8 @@ func TestSources(t *testing.T) {
 	)
 	var out strings.Builder
 	out.WriteString(
-		"# Made by go test ./sql -update from the tables' comments. Copy it into the models of a dbt project (dbt-clickhouse).\n" +
+		"# Made by go test ./sql -update from the tables' comments. Copy it into the models of a dbt project " +
+			"(dbt-clickhouse).\n" +
 			"version: 2\nsources:\n  - name: tributary\n    schema: tributary\n    tables:\n",
 	)
 	table := ""
@@ -56,7 +58,8 @@ func TestSources(t *testing.T) {
 	golden(t, "dbt/sources.yml", out.String())
 }
 
-// yamlText writes a text as JSON does, which is YAML too (https://yaml.org/spec/1.2.2/#12-overview).
+// yamlText writes a text as JSON does, which is YAML too
+// (https://yaml.org/spec/1.2.2/#12-overview).
 func yamlText(t *testing.T, text string) string {
 	t.Helper()
 	var out strings.Builder

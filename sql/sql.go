@@ -29,8 +29,8 @@ var queries embed.FS
 // ledger that is empty; a rebuild notes it for one that it made anew.
 const LedgerRules = 3
 
-// VersionTable is the table in which a database keeps the numbers of the migrations that it has seen.
-// Migrate creates it.
+// VersionTable is the table in which a database keeps the numbers of the migrations that it has
+// seen. Migrate creates it.
 const VersionTable = goose.DefaultTablename
 
 // EnsureDatabase creates a database where it is missing, on the servers of a layout. db must be
@@ -46,9 +46,9 @@ func EnsureDatabase(ctx context.Context, db *sql.DB, name string, on Layout) err
 	return nil
 }
 
-// Settings are those of ClickHouse that a connection to several servers needs to migrate: DDL waits for
-// every server and fails if one does not answer in time, and rows are inserted on their shards before
-// an INSERT ends. Times are in seconds. On a single server they change nothing.
+// Settings are those of ClickHouse that a connection to several servers needs to migrate: DDL waits
+// for every server and fails if one does not answer in time, and rows are inserted on their shards
+// before an INSERT ends. Times are in seconds. On a single server they change nothing.
 func Settings() map[string]any {
 	return map[string]any{
 		"distributed_ddl_output_mode":                   "throw",
@@ -81,15 +81,15 @@ func Migrate(ctx context.Context, db *sql.DB, progress func(string)) error {
 	return l.Migrate(ctx, db, progress)
 }
 
-// Migrate brings the database up to this program's tables, forward only. progress is called with every
-// migration that was applied, and once when there was none.
+// Migrate brings the database up to this program's tables, forward only. progress is called with
+// every migration that was applied, and once when there was none.
 //
-// On several servers a lease in Keeper keeps two of them apart. On a single server and on ClickHouse
-// Cloud nothing does: run it from one place at a time.
+// On several servers a lease in Keeper keeps two of them apart. On a single server and on
+// ClickHouse Cloud nothing does: run it from one place at a time.
 //
-// ClickHouse has no transaction over DDL: of a migration that was interrupted some statements have been
-// executed, and the next Migrate executes all of them again. So each of them must do no harm where
-// it was executed before (IF NOT EXISTS).
+// ClickHouse has no transaction over DDL: of a migration that was interrupted some statements have
+// been executed, and the next Migrate executes all of them again. So each of them must do no harm
+// where it was executed before (IF NOT EXISTS).
 func (l Layout) Migrate(ctx context.Context, db *sql.DB, progress func(string)) (err error) {
 	p, err := l.provider(db)
 	if err != nil {
@@ -110,7 +110,9 @@ func (l Layout) Migrate(ctx context.Context, db *sql.DB, progress func(string)) 
 	if err != nil {
 		return fmt.Errorf("migrate: %w", err)
 	}
-	if _, err := db.ExecContext(ctx, fmt.Sprintf("INSERT INTO ledger_rules SELECT %d, now64(3) WHERE (SELECT count() FROM ledger) = 0", LedgerRules)); err != nil {
+	if _, err := db.ExecContext(ctx,
+		fmt.Sprintf("INSERT INTO ledger_rules SELECT %d, now64(3) WHERE (SELECT count() FROM ledger) = 0",
+			LedgerRules)); err != nil {
 		return fmt.Errorf("note by which rules the ledger is booked: %w", err)
 	}
 	if len(results) == 0 {
@@ -119,8 +121,8 @@ func (l Layout) Migrate(ctx context.Context, db *sql.DB, progress func(string)) 
 	return nil
 }
 
-// prepare creates the tables that keep version and lease in Keeper, where every server sees the same,
-// and takes the lease.
+// prepare creates the tables that keep version and lease in Keeper, where every server sees the
+// same, and takes the lease.
 func (l Layout) prepare(ctx context.Context, db *sql.DB) (*lease, context.Context, error) {
 	for _, statement := range l.keeperTables() {
 		if _, err := db.ExecContext(ctx, statement); err != nil {
@@ -136,15 +138,16 @@ func (l Layout) keeperTables() []string {
 	on := rendering{Layout: l}.onCluster()
 	path := "/tributary/" + literal(l.Database)
 	return []string{
-		"CREATE TABLE IF NOT EXISTS " + VersionTable + on + " (version_id Int64, is_applied UInt8, date Date DEFAULT now(), " +
+		"CREATE TABLE IF NOT EXISTS " + VersionTable + on +
+			" (version_id Int64, is_applied UInt8, date Date DEFAULT now(), " +
 			"tstamp DateTime DEFAULT now()) ENGINE = KeeperMap('" + path + "/versions') PRIMARY KEY version_id",
 		"CREATE TABLE IF NOT EXISTS " + leaseTable + on + " (key String, owner String, until DateTime64(3)) " +
 			"ENGINE = KeeperMap('" + path + "/lease') PRIMARY KEY key",
 	}
 }
 
-// Pending counts the migrations that the database lacks; a program is not ready while there is one. It
-// changes nothing.
+// Pending counts the migrations that the database lacks; a program is not ready while there is one.
+// It changes nothing.
 func Pending(ctx context.Context, db *sql.DB) (int, error) {
 	files, err := migrations.ReadDir("migrations")
 	if err != nil {

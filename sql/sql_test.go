@@ -181,8 +181,8 @@ func TestPageViewsAreMoved(t *testing.T) {
 	}
 }
 
-// Migration 17 gives clicks smaller granules and keeps every row, also what was inserted while it ran
-// and when it was interrupted after the exchange of the tables.
+// Migration 17 gives clicks smaller granules and keeps every row, also what was inserted while it
+// ran and when it was interrupted after the exchange of the tables.
 func TestClicksAreKept(t *testing.T) {
 	dsn, db := unmigrated(t)
 	migrateTo(t, db, 17)
@@ -220,7 +220,8 @@ func TestClicksAreKept(t *testing.T) {
 }
 
 // Migrations 18 and 19 on a database that holds clicks and money: what dashboards read is the same
-// before and after the days are computed, and an entry whose day changed is under its last one only.
+// before and after the days are computed, and an entry whose day changed is under its last one
+// only.
 func TestRollupsOfAFullDatabase(t *testing.T) {
 	dsn, db := unmigrated(t)
 	migrateTo(t, db, 15)
@@ -236,9 +237,11 @@ func TestRollupsOfAFullDatabase(t *testing.T) {
 			refresh(t, dsn)
 		}
 		for query, want := range map[string]string{
-			"SELECT sum(clicks) FROM clicks_by_dimension(workspace = 'shop', from = '2050-01-01 00:00:00', to = '2051-01-01 00:00:00', dimensions = [''], stored = true)":     "10",
-			"SELECT sum(page_views) FROM clicks_by_dimension(workspace = 'shop', from = '2050-01-01 00:00:00', to = '2051-01-01 00:00:00', dimensions = [''], stored = true)": "3",
-			"SELECT toString(groupArray((day, amount))) FROM revenue FINAL WHERE workspace = 'moved'":                                                                         "[('2050-06-11',100)]",
+			"SELECT sum(clicks) FROM clicks_by_dimension(workspace = 'shop', from = '2050-01-01 00:00:00', to = '2051-01-01 " +
+				"00:00:00', dimensions = [''], stored = true)": "10",
+			"SELECT sum(page_views) FROM clicks_by_dimension(workspace = 'shop', from = '2050-01-01 00:00:00', to = " +
+				"'2051-01-01 00:00:00', dimensions = [''], stored = true)": "3",
+			"SELECT toString(groupArray((day, amount))) FROM revenue FINAL WHERE workspace = 'moved'": "[('2050-06-11',100)]",
 		} {
 			for execution := range 6 { // from the third on the engine compiles aggregations
 				if got := strings.TrimSpace(ask(t, dsn, query+" FORMAT TSVRaw", nil)); got != want {
@@ -431,7 +434,8 @@ var valuesOf = map[string]map[string]string{
 
 	// Half an hour before a day in India begins, in euro, by month.
 	"trend": {
-		"workspace": "studio", "from": "2050-05-31 18:30:00", "to": "2050-09-30 18:30:00", "unit": "month", "timezone": "Asia/Kolkata", "currency": "eur",
+		"workspace": "studio", "from": "2050-05-31 18:30:00", "to": "2050-09-30 18:30:00", "unit": "month",
+		"timezone": "Asia/Kolkata", "currency": "eur",
 	},
 	"breakdown":         summer("dimension", "campaign", "without", "{'country':['IN']}"),
 	"funnel":            summer(),
@@ -576,14 +580,16 @@ func TestQueriesOfNothing(t *testing.T) {
 
 var (
 	read  = regexp.MustCompile(`(?m)(?:FROM|(?:LEFT|CROSS) JOIN)\s+([a-z_]+)(\s+AS\s+\w+)?(\s+FINAL)?`)
-	final = map[string]bool{"click_days": false, "revenue": true, "leads_attributed": true, "ledger_log": true, "ledger_written": false}
+	final = map[string]bool{"click_days": false, "revenue": true, "leads_attributed": true, "ledger_log": true,
+		"ledger_written": false}
 	// Views that choose the version themselves.
 	chosen = []string{
-		"clicks_counted", "clicks_by_dimension", "people", "sales", "sale_touches", "channel_effects", "activity", "spend_shown", "statements",
+		"clicks_counted", "clicks_by_dimension", "people", "sales", "sale_touches", "channel_effects", "activity",
+		"spend_shown", "statements",
 		"statement_lines",
 	}
-	// Questions that read stored records themselves; the page asks them for one day only, or when it has
-	// nothing else to show.
+	// Questions that read stored records themselves; the page asks them for one day only, or when
+	// it has nothing else to show.
 	stored = map[string]string{"flagged_clicks": "clicks", "dead_letters": "dead_letters"}
 )
 

@@ -30,8 +30,8 @@ var agents = func() []string {
 	return list
 }()
 
-// waitingClick is one of the clicks that wait, of so many visitors: most of few affiliates and links,
-// as they are in life.
+// waitingClick is one of the clicks that wait, of so many visitors: most of few affiliates and
+// links, as they are in life.
 func waitingClick(rng *rand.Rand, at time.Time, visitors int) *schemas.Click {
 	popular := func(n int) int { return int(float64(n) * rng.Float64() * rng.Float64() * rng.Float64()) }
 	affiliate, page := popular(1000), popular(5000)

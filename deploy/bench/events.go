@@ -176,8 +176,8 @@ func (e *events) lookUp(ctx context.Context, r *loading, engine int) error {
 	return err
 }
 
-// fillEvents writes sessions of Checkout, each with a click that is stored, a customer and a payment
-// of its own.
+// fillEvents writes sessions of Checkout, each with a click that is stored, a customer and a
+// payment of its own.
 func fillEvents(ctx context.Context, seed string, n, stored int) error {
 	client, err := kgo.NewClient(kgo.SeedBrokers(seed))
 	if err != nil {

@@ -22,9 +22,9 @@ import (
 )
 
 // load drains the same waiting clicks into ClickHouse, by the processor and by ClickHouse's own
-// Kafka engine, one after the other in each round. Broker, engine and processor are processes apart.
-// The engine is a new one with an empty directory each time, and its CPU is counted until it has
-// nothing left to merge, so that nobody gains by leaving the merges for later.
+// Kafka engine, one after the other in each round. Broker, engine and processor are processes
+// apart. The engine is a new one with an empty directory each time, and its CPU is counted until it
+// has nothing left to merge, so that nobody gains by leaving the merges for later.
 type load struct {
 	Clicks    int      `default:"1000000" help:"Clicks that wait."`
 	Rounds    int      `default:"3"`
@@ -323,7 +323,8 @@ link_id String, visitor_id String, url String, referrer String, user_agent Strin
 // click: not the browser, the channel and the bots.
 var ownTable = []string{
 	`CREATE TABLE queue (workspace String, click_id String, clicked_at DateTime64(3, 'UTC'),
-received_at DateTime64(3, 'UTC'), program_id String, affiliate_id String, link_id String, visitor_id String, identity_hash String, url String,
+received_at DateTime64(3, 'UTC'), program_id String, affiliate_id String, link_id String, visitor_id String,
+identity_hash String, url String,
 referrer String, user_agent String, country String, region String, city String, trigger String,
 consent String)` + kafkaSettings,
 	`CREATE MATERIALIZED VIEW queue_mv TO clicks AS SELECT workspace, UUIDStringToNum(click_id) AS click_id,

@@ -32,10 +32,10 @@ import (
 //go:embed history/*.sql
 var histories embed.FS
 
-// queries times the questions that the page asks, over a history of two years that it makes. Each is
-// asked for the largest workspace, which has 30 % of it, and for a typical one with 1 %, over several
-// ranges of time; today is a day that still changes, and is read from clicks. Beside it stands the
-// same question over the raw tables; their answers must be equal.
+// queries times the questions that the page asks, over a history of two years that it makes. Each
+// is asked for the largest workspace, which has 30 % of it, and for a typical one with 1 %, over
+// several ranges of time; today is a day that still changes, and is read from clicks. Beside it
+// stands the same question over the raw tables; their answers must be equal.
 type queries struct {
 	Clicks uint64 `default:"1000000" help:"How many clicks the history has; page views, leads and entries in proportion."`
 	Data   string `placeholder:"DIR" help:"Keep the history here, and use the one that is here. Without it it is made in a temporary folder and deleted."`
@@ -93,7 +93,8 @@ func (q *queries) Run(ctx context.Context) error {
 		return err
 	}
 	for _, workspace := range workspaces {
-		fmt.Printf("\nworkspace %s: milliseconds p50 / p95 of %d, CPU p50, × CPU over the raw tables\n%-22s", workspace, q.Rounds, "")
+		fmt.Printf("\nworkspace %s: milliseconds p50 / p95 of %d, CPU p50, × CPU over the raw tables\n%-22s",
+			workspace, q.Rounds, "")
 		for _, s := range spans {
 			fmt.Printf("%26s", s.name)
 		}
@@ -213,7 +214,8 @@ func computeDays(ctx context.Context, store *clickhousestore.Store) error {
 			if last.After(today) {
 				last = today
 			}
-			if err := rollup.Compute(ctx, store, rollup.Range{Workspace: workspace, First: first, Last: last}, false); err != nil {
+			if err := rollup.Compute(ctx, store, rollup.Range{Workspace: workspace, First: first, Last: last},
+				false); err != nil {
 				return err
 			}
 		}
@@ -258,8 +260,8 @@ func (q *queries) row(ctx context.Context, base, workspace, name string, more ur
 	return nil
 }
 
-// overRaw is the same question over clicks, page_views and ledger; ×N in the table is how many times
-// more CPU it takes.
+// overRaw is the same question over clicks, page_views and ledger; ×N in the table is how many
+// times more CPU it takes.
 func overRaw(text string) string {
 	text = strings.ReplaceAll(text, "FROM revenue", "FROM ledger")
 	text = strings.ReplaceAll(text, "stored = true", "stored = false")
@@ -268,7 +270,8 @@ func overRaw(text string) string {
 
 // measure returns the times and the CPU times of this process, which is the engine's too, in
 // milliseconds and sorted, and the answer.
-func (q *queries) measure(ctx context.Context, base, text string, values url.Values) (times, cpu []float64, answer string, err error) {
+func (q *queries) measure(ctx context.Context, base, text string, values url.Values) (times, cpu []float64,
+	answer string, err error) {
 	for range q.Rounds {
 		start, used := time.Now(), ownCPU()
 		if answer, err = ask(ctx, base, text+"\nFORMAT TSV", values); err != nil {
@@ -297,7 +300,8 @@ func ask(ctx context.Context, base, statement string, values url.Values) (string
 			given[key] = list
 		}
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, base+"/?"+given.Encode(), strings.NewReader(statement))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, base+"/?"+given.Encode(),
+		strings.NewReader(statement))
 	if err != nil {
 		return "", err
 	}

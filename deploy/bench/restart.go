@@ -68,8 +68,9 @@ func (r *restart) Run(ctx context.Context) error {
 		return err
 	}
 	start := func(i int) (*server, error) {
-		return startEdge(ctx, r.Ingest, addrs[i], filepath.Join(dir, "spool"+strconv.Itoa(i)), []string{"--kafka-seeds", broker.addr,
-			"--workspaces", workspaces, "--max-conns-per-ip", "0", "--stop-delay", r.StopDelay.String()})
+		return startEdge(ctx, r.Ingest, addrs[i], filepath.Join(dir, "spool"+strconv.Itoa(i)),
+			[]string{"--kafka-seeds", broker.addr,
+				"--workspaces", workspaces, "--max-conns-per-ip", "0", "--stop-delay", r.StopDelay.String()})
 	}
 	var edges [2]*server
 	for i := range edges {

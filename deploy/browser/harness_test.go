@@ -70,7 +70,8 @@ func run(m *testing.M) (int, error) {
 	if err != nil {
 		return 1, err
 	}
-	kafka, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(3, schemas.TopicClicks, schemas.TopicLeads, schemas.TopicStripe))
+	kafka, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(3, schemas.TopicClicks, schemas.TopicLeads,
+		schemas.TopicStripe))
 	if err != nil {
 		return 1, fmt.Errorf("start Kafka: %w", err)
 	}
@@ -171,7 +172,8 @@ type inbox struct {
 }
 
 func receive(seeds []string) (*inbox, error) {
-	reader, err := kgo.NewClient(kgo.SeedBrokers(seeds...), kgo.ConsumeTopics(schemas.TopicClicks, schemas.TopicLeads, schemas.TopicStripe),
+	reader, err := kgo.NewClient(kgo.SeedBrokers(seeds...), kgo.ConsumeTopics(schemas.TopicClicks, schemas.TopicLeads,
+		schemas.TopicStripe),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchMaxWait(20*time.Millisecond))
 	if err != nil {
 		return nil, err
@@ -464,8 +466,8 @@ func idOf(c *schemas.Click) string {
 	return id.String()
 }
 
-// noErrors fails the test if a page reported an error. 429 is none: on a slow machine the questions of a
-// page that was left are still being answered, and the next page asks again a moment later.
+// noErrors fails the test if a page reported an error. 429 is none: on a slow machine the questions
+// of a page that was left are still being answered, and the next page asks again a moment later.
 func (v *visitor) noErrors() {
 	v.t.Helper()
 	v.mu.Lock()

@@ -61,9 +61,10 @@ func TestMovingPage(t *testing.T) {
 // Who came before the move is known by the cookies of the script before, and nobody else is.
 func TestVisitorsOfBefore(t *testing.T) {
 	for name, before := range map[string]struct{ cookies, click, affiliate string }{
-		"dub":        {"dub_id=aBcDeFgHiJ123456", "aBcDeFgHiJ123456", "undefined"},
-		"pimms":      {"x=1; pimms_id=aBcDeFgHiJ123456; y=2", "aBcDeFgHiJ123456", "undefined"},
-		"first":      {"tributary_click=019cadfd-13d0-7000-80e2-e2e2e2e2e2e2; tributary_affiliate=ann", "019cadfd-13d0-7000-80e2-e2e2e2e2e2e2", "ann"},
+		"dub":   {"dub_id=aBcDeFgHiJ123456", "aBcDeFgHiJ123456", "undefined"},
+		"pimms": {"x=1; pimms_id=aBcDeFgHiJ123456; y=2", "aBcDeFgHiJ123456", "undefined"},
+		"first": {"tributary_click=019cadfd-13d0-7000-80e2-e2e2e2e2e2e2; tributary_affiliate=ann",
+			"019cadfd-13d0-7000-80e2-e2e2e2e2e2e2", "ann"},
 		"nobody":     {"visitor_id=x", "undefined", "undefined"},
 		"malformed":  {"dub_id=a%20b; tributary_affiliate=%E0%A4%A", "undefined", "undefined"},
 		"not-theirs": {"my_dub_id=aBcDeFgHiJ123456", "undefined", "undefined"},

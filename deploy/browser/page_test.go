@@ -136,7 +136,8 @@ func TestPageFigures(t *testing.T) {
 	seedStudio(t, dashboardOf(t, v))
 	summer := "https://" + v.host + "/?workspace=studio&range=custom&from=2050-06-01&to=2050-08-31"
 	v.open(summer)
-	for metric, want := range map[string]string{"net": "$257.00", "clicks": "4", "leads": "2", "sales": "7", "customers": "4",
+	for metric, want := range map[string]string{"net": "$257.00", "clicks": "4", "leads": "2",
+		"sales": "7", "customers": "4",
 		"refunded": "$20.00", "disputed": "$10.00"} {
 		v.shows(tile(metric), want)
 	}
@@ -184,7 +185,8 @@ func TestPageControls(t *testing.T) {
 	summer := "https://" + v.host + "/?workspace=studio&range=custom&from=2050-06-01&to=2050-08-31"
 	v.open(summer)
 	v.answered()
-	for _, section := range []string{"Affiliates", "Links", "Campaigns and channels", "Audience", "Funnel", "Models", "Cohorts", "Sales", "Earnings",
+	for _, section := range []string{"Affiliates", "Links", "Campaigns and channels", "Audience", "Funnel", "Models",
+		"Cohorts", "Sales", "Earnings",
 		"Health", "Overview"} {
 		v.press("#sections a", section)
 		v.shows(`document.querySelector("#title").textContent`, section)
@@ -236,12 +238,14 @@ func TestPageOfNothing(t *testing.T) {
 	v.want(`/ -A 'Mozilla.* -H 'Content-Type: application\/json' -d /.test(document.querySelector("#curl").textContent)`,
 		"true")
 	m := monthOf(t, dsn)
-	m.click(time.Now().Add(-time.Minute), &schemas.Click{VisitorId: "v", Trigger: "link", Url: "https://shop.example/?via=ann",
+	m.click(time.Now().Add(-time.Minute), &schemas.Click{VisitorId: "v", Trigger: "link",
+		Url:       "https://shop.example/?via=ann",
 		UserAgent: "curl/8.5.0"})
 	m.load()
 	v.shows(`document.querySelector("#flagged").textContent.startsWith("Arrived, but flagged as a bot and not counted: 1 × http_library:curl.")`,
 		"true")
-	m.click(time.Now().Add(-time.Minute), &schemas.Click{VisitorId: "v", Trigger: "link", Url: "https://shop.example/?via=ann"})
+	m.click(time.Now().Add(-time.Minute), &schemas.Click{VisitorId: "v", Trigger: "link",
+		Url: "https://shop.example/?via=ann"})
 	m.load()
 	v.shows(`document.querySelector("#empty").hidden`, "true")
 	v.shows(tile("clicks"), "1")
@@ -345,7 +349,8 @@ func (m *month) event(kind string, at time.Time, object string) {
 	id := fmt.Sprint("evt_", len(m.money))
 	body := fmt.Sprintf(`{"id":%q,"object":"event","type":%q,"created":%d,"livemode":true,"data":{"object":%s}}`,
 		id, kind, at.Unix(), object)
-	m.money = append(m.money, schemas.StripeRecord(&schemas.StripeEvent{ID: id, Type: kind, Livemode: true, ReceivedAt: at, Body: []byte(body)}, id))
+	m.money = append(m.money, schemas.StripeRecord(&schemas.StripeEvent{ID: id, Type: kind, Livemode: true, ReceivedAt: at,
+		Body: []byte(body)}, id))
 }
 
 func (m *month) load() {

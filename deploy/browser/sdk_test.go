@@ -81,7 +81,8 @@ func (in *inbox) describe() []string {
 	}
 	for _, l := range in.leads {
 		if l.GetVouched() {
-			all = append(all, fmt.Sprintf("lead %s %s %s %d by %s", l.ExternalId, l.EventName, l.Mode, l.Quantity, links[l.ClickRef]))
+			all = append(all, fmt.Sprintf("lead %s %s %s %d by %s", l.ExternalId, l.EventName, l.Mode, l.Quantity,
+				links[l.ClickRef]))
 		}
 	}
 	for _, e := range in.events {
@@ -137,7 +138,8 @@ func TestPageSpeaksDub(t *testing.T) {
 		v.exec(`window.last = ""; call("` + path + `", ` + body + `, {Authorization: "Bearer dub_pk_1"})`)
 		v.becomes(`window.last.startsWith("`+strings.ReplaceAll(want, `"`, `\"`)+`") || window.last`, "true")
 	}
-	call("click", `{domain: "go.dubscript.example", key: "ann", url: location.href, referrer: document.referrer}`, `200 {"clickId":"`)
+	call("click", `{domain: "go.dubscript.example", key: "ann", url: location.href, referrer: document.referrer}`,
+		`200 {"clickId":"`)
 	call("visit", `{domain: "go.dubscript.example", url: location.href, referrer: ""}`, `200 {"clickId":"`)
 	call("open", `{deepLink: "https://dubscript.example/ann"}`, `200 {"clickId":"`)
 	call("lead/client", `{eventName: "Sign up", customerExternalId: "Page-Lead-1"}`, `200 {"click":{"id":""}`)

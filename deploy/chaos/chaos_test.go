@@ -58,12 +58,15 @@ func seed(t *testing.T) uint64 {
 // minutes.
 func business(seed uint64, clicks int) *traffic.World {
 	o := traffic.Options{
-		Start: time.Now().Add(-72 * time.Hour).Truncate(time.Hour), Span: 60 * time.Hour, Clicks: clicks, Buyers: .15, LateClicks: .2, Disorder: .3, Duplicates: .1,
-		Currencies: traffic.Currencies, Tempo: traffic.Tempo{Decide: 10 * time.Minute, Renew: 8 * time.Hour, Refund: 4 * time.Hour},
+		Start: time.Now().Add(-72 * time.Hour).Truncate(time.Hour), Span: 60 * time.Hour, Clicks: clicks, Buyers: .15,
+		LateClicks: .2, Disorder: .3, Duplicates: .1,
+		Currencies: traffic.Currencies, Tempo: traffic.Tempo{Decide: 10 * time.Minute, Renew: 8 * time.Hour,
+			Refund: 4 * time.Hour},
 	}
 	if seed%2 == 0 {
 		o.Scenarios = []traffic.Scenario{
-			traffic.OneTime, traffic.Guest, traffic.WithInvoice, traffic.Subscription, traffic.Trial, traffic.Elements, traffic.Async, traffic.OffStripe,
+			traffic.OneTime, traffic.Guest, traffic.WithInvoice, traffic.Subscription, traffic.Trial, traffic.Elements,
+			traffic.Async, traffic.OffStripe,
 			traffic.Abandoned, traffic.Voided,
 		}
 	}

@@ -195,7 +195,8 @@ func (c *chaos) processor(name string) *program {
 	panic("no processor " + name)
 }
 
-// settle waits for a program that was started; most are killed while they work, some while they start.
+// settle waits for a program that was started; most are killed while they work, some while they
+// start.
 func settle(ctx context.Context, r *rand.Rand, p *program) {
 	if r.IntN(4) == 0 {
 		return
@@ -326,7 +327,8 @@ func (c *chaos) freezeEngine(_ context.Context, r *rand.Rand, _ string) error {
 
 // leader of some partition that matters; some broker while it has none.
 func (c *chaos) leader(ctx context.Context, r *rand.Rand) (int, string) {
-	topic := []string{schemas.TopicClicks, schemas.TopicStripe, schemas.TopicStripe, schemas.TopicLeads, "__consumer_offsets"}[r.IntN(5)]
+	topic := []string{schemas.TopicClicks, schemas.TopicStripe, schemas.TopicStripe, schemas.TopicLeads,
+		"__consumer_offsets"}[r.IntN(5)]
 	partition := int32(r.IntN(6))
 	some := 1 + r.IntN(len(c.cluster.Brokers()))
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)

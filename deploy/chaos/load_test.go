@@ -37,7 +37,8 @@ type load struct {
 }
 
 func newLoad(s *site, story *story) *load {
-	return &load{site: s, story: story, sent: map[string]bool{}, accepted: map[string]bool{}, events: map[string]string{}, leads: map[string]bool{}}
+	return &load{site: s, story: story, sent: map[string]bool{}, accepted: map[string]bool{}, events: map[string]string{},
+		leads: map[string]bool{}}
 }
 
 // item is one request, and what is remembered of it once it is accepted.

@@ -179,7 +179,8 @@ func build(t *testing.T, dir string) (classpath string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	command := exec.Command("go", "build", "-o", dir+string(filepath.Separator), "tributary/ingest", "tributary/processor", "tributary/deploy/local")
+	command := exec.Command("go", "build", "-o", dir+string(filepath.Separator), "tributary/ingest", "tributary/processor",
+		"tributary/deploy/local")
 	command.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if said, err := command.CombinedOutput(); err != nil {
 		t.Fatalf("build programs: %v\n%s", err, said)
@@ -197,7 +198,8 @@ func newSite(t *testing.T, dir string, rewind time.Duration, story *story) *site
 	if err != nil {
 		t.Fatal(err)
 	}
-	cluster, err := apache.Start(ctx, apache.Config{Classpath: classpath, Dir: filepath.Join(dir, "kafka"), Secured: secured})
+	cluster, err := apache.Start(ctx, apache.Config{Classpath: classpath, Dir: filepath.Join(dir, "kafka"),
+		Secured: secured})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -218,11 +220,13 @@ func newSite(t *testing.T, dir string, rewind time.Duration, story *story) *site
 	}
 	// The engine takes this password instead of generating one.
 	password := rand.Text()
-	if err := os.WriteFile(filepath.Join(dir, "secrets.json"), []byte(`{"clickhouse_password":"`+password+`"}`), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "secrets.json"), []byte(`{"clickhouse_password":"`+password+`"}`),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
 	common = append(common,
-		"TRIBUTARY_DATA="+dir, "TRIBUTARY_KAFKA_SEEDS="+strings.Join(cluster.SecuredSeeds(), ","), "TRIBUTARY_CLICKHOUSE_DSN=http://default:"+password+"@"+addresses[2]+"/tributary",
+		"TRIBUTARY_DATA="+dir, "TRIBUTARY_KAFKA_SEEDS="+strings.Join(cluster.SecuredSeeds(), ","),
+		"TRIBUTARY_CLICKHOUSE_DSN=http://default:"+password+"@"+addresses[2]+"/tributary",
 		"TRIBUTARY_EDGE_ADDR="+addresses[0], "TRIBUTARY_STRIPE_ADDR="+addresses[1], "TRIBUTARY_CLICKHOUSE_ADDR="+addresses[2],
 		"TRIBUTARY_SECRET_KEY="+secretKey, "TRIBUTARY_STRIPE_WEBHOOK_SECRETS="+webhookSecret, "TRIBUTARY_FX_SOURCE="+rates,
 		// Partitions are read again from a while ago.
@@ -231,12 +235,14 @@ func newSite(t *testing.T, dir string, rewind time.Duration, story *story) *site
 	common = append(common, secured.Environment()...)
 	s := &site{
 		dir: dir, env: common, cluster: cluster,
-		edgeURL: "http://" + addresses[0], webhookURL: "http://" + addresses[1] + "/stripe/webhook", engineURL: "http://" + addresses[2],
-		password: password,
+		edgeURL: "http://" + addresses[0], webhookURL: "http://" + addresses[1] + "/stripe/webhook",
+		engineURL: "http://" + addresses[2],
+		password:  password,
 	}
 	plan := func(name, file, ops, path string, args ...string) *program {
 		p := &program{
-			name: name, path: filepath.Join(dir, file), args: args, env: append(common[:len(common):len(common)], "TRIBUTARY_OPS_ADDR="+ops),
+			name: name, path: filepath.Join(dir, file), args: args, env: append(common[:len(common):len(common)],
+				"TRIBUTARY_OPS_ADDR="+ops),
 			log: filepath.Join(dir, name+".log"), ready: "http://" + ops + path, story: story,
 		}
 		t.Cleanup(p.kill)
@@ -305,7 +311,8 @@ func writeRates(dir string) (source string, err error) {
 
 // client has connections to each server for as long as it runs; a request that a killed server left
 // unanswered is an error and nothing else.
-var client = &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64, IdleConnTimeout: 5 * time.Second}}
+var client = &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64,
+	IdleConnTimeout: 5 * time.Second}}
 
 func get(ctx context.Context, url string) (int, string) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
@@ -348,7 +355,8 @@ func post(url string, body []byte, header ...string) (status int, retryAfter, sa
 
 // ask runs a query and returns its rows of tab separated text.
 func (s *site) ask(query string) ([][]string, error) {
-	status, _, said := post(s.engineURL+"/?"+url.Values{"database": {"tributary"}, "default_format": {"TabSeparated"}, "password": {s.password}}.Encode(), []byte(query))
+	status, _, said := post(s.engineURL+"/?"+url.Values{"database": {"tributary"}, "default_format": {"TabSeparated"},
+		"password": {s.password}}.Encode(), []byte(query))
 	if status != http.StatusOK {
 		return nil, fmt.Errorf("query %s: %d %s", query, status, said)
 	}

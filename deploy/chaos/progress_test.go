@@ -58,7 +58,8 @@ func (w *watch) waitProgress(ctx context.Context, within time.Duration) error {
 			return nil
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("a partition with records waiting has not been committed for %s, and nothing is broken", round(behind))
+			return fmt.Errorf("a partition with records waiting has not been committed for %s, and nothing is broken",
+				round(behind))
 		}
 	}
 }
@@ -143,7 +144,8 @@ func (w *watch) summary() string {
 	for _, kind := range slices.Sorted(maps.Keys(waits)) {
 		all := waits[kind]
 		slices.Sort(all)
-		fmt.Fprintf(&b, "  %-32s %d times, p50 %s, longest %s\n", kind, len(all), round(all[len(all)/2]), round(all[len(all)-1]))
+		fmt.Fprintf(&b, "  %-32s %d times, p50 %s, longest %s\n", kind, len(all), round(all[len(all)/2]),
+			round(all[len(all)-1]))
 	}
 	longest := halt{}
 	for _, h := range w.halts {
@@ -151,7 +153,8 @@ func (w *watch) summary() string {
 			longest = h
 		}
 	}
-	fmt.Fprintf(&b, "and under all of them: at the longest %s (%s)", round(longest.end.Sub(longest.began)), longest.partition)
+	fmt.Fprintf(&b, "and under all of them: at the longest %s (%s)", round(longest.end.Sub(longest.began)),
+		longest.partition)
 	return b.String()
 }
 

@@ -156,7 +156,8 @@ FROM ledger FINAL WHERE status != 'superseded'`)
 		}
 		seen[key] = true
 		v.entries++
-		want := []string{m.Sale, fmt.Sprint(m.Amount), m.Currency, m.Rule, m.ClickID.String(), m.AffiliateID, m.OccurredAt.UTC().Format("2006-01-02 15:04:05.000"), dollars(m)}
+		want := []string{m.Sale, fmt.Sprint(m.Amount), m.Currency, m.Rule, m.ClickID.String(), m.AffiliateID,
+			m.OccurredAt.UTC().Format("2006-01-02 15:04:05.000"), dollars(m)}
 		got := append([]string{sale, amount, currency}, row[6:]...)
 		if usd, err := decimal.NewFromString(got[7]); err == nil {
 			got[7] = usd.StringFixed(6)
@@ -179,16 +180,19 @@ func dollars(m traffic.Movement) string {
 	if m.Currency == unconverted {
 		return `\N`
 	}
-	return decimal.New(m.Amount, -traffic.Exponent(m.Currency)).Mul(traffic.USDRate(m.Currency)).RoundBank(6).StringFixed(6)
+	return decimal.New(m.Amount, -traffic.Exponent(m.Currency)).Mul(traffic.USDRate(m.Currency)).RoundBank(
+		6).StringFixed(6)
 }
 
 // judgeViews compares what dashboards read with the ledger, and looks for dead letters.
 func (l *load) judgeViews(v *verdict) error {
-	revenue, err := l.site.ask("SELECT currency, sum(amount), count() FROM revenue FINAL WHERE status = 'booked' AND amount != 0 GROUP BY currency ORDER BY currency")
+	revenue, err := l.site.ask("SELECT currency, sum(amount), count() FROM revenue FINAL WHERE status = 'booked' AND " +
+		"amount != 0 GROUP BY currency ORDER BY currency")
 	if err != nil {
 		return err
 	}
-	ledger, err := l.site.ask("SELECT currency, sum(amount), count() FROM ledger_current GROUP BY currency ORDER BY currency")
+	ledger, err := l.site.ask("SELECT currency, sum(amount), count() FROM ledger_current GROUP BY currency " +
+		"ORDER BY currency")
 	if err != nil {
 		return err
 	}

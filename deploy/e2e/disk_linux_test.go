@@ -65,7 +65,8 @@ func TestFullDisk(t *testing.T) {
 	time.Sleep(2 * time.Second)
 
 	filler := fill(t, s.data, 100<<20)
-	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(s.life.said.String(), "Not enough space"); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(s.life.said.String(),
+		"Not enough space"); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("nobody says that the disk is full")
 		}

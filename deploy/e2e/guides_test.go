@@ -22,8 +22,8 @@ import (
 // stand in testdata/guides: what happened, a line ----, and the rows of money that must stand in
 // the end; after the last story, the totals.
 //
-//	visit NAME WHEN KEY=VALUE …           a beacon of t.js; $NAME is the click id that the page then knows. One of another
-//	                                      day is sent with the secret key: what anybody may send counts only for
+//	visit NAME WHEN KEY=VALUE …           a beacon of t.js; $NAME is the click id that the page then knows. One of
+//	                                      another day is sent with the secret key: what anybody may send counts only for
 //	                                      sales after its receipt
 //	track NAME KEY=VALUE …                the vendor's own script at /track/click, now; $NAME is the answer's clickId
 //	import NAME WHEN KEY=VALUE …          the same click by the secret key, of any age
@@ -124,12 +124,15 @@ func TestGuides(t *testing.T) {
 	for _, row := range got[""] {
 		t.Errorf("a row of nobody's story: %s", row)
 	}
-	if ledger, revenue := s.totals("ledger_current"), s.totals("revenue FINAL WHERE status = 'booked' AND amount != 0"); ledger != revenue {
+	if ledger, revenue := s.totals("ledger_current"),
+		s.totals("revenue FINAL WHERE status = 'booked' AND amount != 0"); ledger != revenue {
 		t.Errorf("the dashboards' totals:\n%s\nwant the ledger's:\n%s", revenue, ledger)
 	}
 	// What a dashboard shows of a row is what the ledger says of it.
-	columns := "entry_id, kind, object_id, sale_id, currency, amount, amount_usd, net_usd, click_id, affiliate_id, program_id, link_id, match_rule"
-	differ, err := s.ask("SELECT object_id FROM (SELECT " + columns + " FROM ledger_current EXCEPT SELECT " + columns + " FROM revenue FINAL WHERE status = 'booked' AND amount != 0)")
+	columns := "entry_id, kind, object_id, sale_id, currency, amount, amount_usd, net_usd, click_id, affiliate_id, " +
+		"program_id, link_id, match_rule"
+	differ, err := s.ask("SELECT object_id FROM (SELECT " + columns + " FROM ledger_current EXCEPT SELECT " + columns +
+		" FROM revenue FINAL WHERE status = 'booked' AND amount != 0)")
 	if err != nil || len(differ) > 0 {
 		t.Errorf("revenue differs from the ledger in %v %v", differ, err)
 	}
@@ -219,7 +222,8 @@ func (s *site) tell(g *guide, st *story, step string, now time.Time) {
 		st.known[name] = body["click_id"].(string)
 		send := s.click
 		if word == "visit" {
-			for k, v := range map[string]any{"key": "", "visitor_id": "visitor-" + st.mark, "referrer": "https://blog.example/", "trigger": "link", "consent": ""} {
+			for k, v := range map[string]any{"key": "", "visitor_id": "visitor-" + st.mark, "referrer": "https://blog.example/",
+				"trigger": "link", "consent": ""} {
 				body[k] = v
 			}
 			if at.Equal(now) {
@@ -241,7 +245,8 @@ func (s *site) tell(g *guide, st *story, step string, now time.Time) {
 		st.known[name], st.clicks[said.ClickID] = said.ClickID, name
 	case "lead":
 		s.insist(func() (answer, error) {
-			return post(s.edge()+"/track/lead", []byte(rest), "Content-Type", "application/json", "Authorization", "Bearer "+secretKey)
+			return post(s.edge()+"/track/lead", []byte(rest), "Content-Type", "application/json", "Authorization",
+				"Bearer "+secretKey)
 		})
 	case "event":
 		typ, rest, _ := strings.Cut(rest, " ")
@@ -250,7 +255,8 @@ func (s *site) tell(g *guide, st *story, step string, now time.Time) {
 		st.events++
 		body := encode(map[string]any{
 			"id": fmt.Sprintf("evt_%s_%d", st.mark, st.events), "object": "event", "account": g.account, "api_version": version,
-			"created": s.when(when, now).Unix(), "livemode": true, "pending_webhooks": 1, "type": typ, "data": map[string]any{"object": json.RawMessage(object)},
+			"created": s.when(when, now).Unix(), "livemode": true, "pending_webhooks": 1, "type": typ,
+			"data": map[string]any{"object": json.RawMessage(object)},
 		})
 		for range 2 {
 			s.insist(func() (answer, error) { return s.deliver(body) })
@@ -272,7 +278,8 @@ func (s *site) tell(g *guide, st *story, step string, now time.Time) {
 
 // browser is what a browser adds to a script's request.
 var browser = []string{
-	"User-Agent", "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/143.0.0.0 Safari/537.36",
+	"User-Agent", "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko) " +
+		"Chrome/143.0.0.0 Safari/537.36",
 	"Origin", "https://shop.example", "Referer", "https://shop.example/",
 }
 
@@ -366,7 +373,8 @@ func (s *site) rowsOf(stories map[string]*story) map[string][]string {
 			return text + credit(st, r[8], r[9], r[10], r[11], r[12])
 		})
 	}
-	leads, err := s.ask("SELECT external_id, event_name, mode, match_rule, UUIDNumToString(click_id), affiliate_id, program_id, link_id FROM leads FINAL WHERE mode != 'stripe'")
+	leads, err := s.ask("SELECT external_id, event_name, mode, match_rule, UUIDNumToString(click_id), affiliate_id, " +
+		"program_id, link_id FROM leads FINAL WHERE mode != 'stripe'")
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -393,7 +401,8 @@ func dollars(text string) string {
 // totals of each currency: how many rows, minor units, USD gross and net.
 func (s *site) totals(from string) string {
 	s.t.Helper()
-	rows, err := s.ask("SELECT currency, countIf(kind != 'refund' OR amount != 0), sum(amount), sum(amount_usd), sum(net_usd), countIf(amount_usd IS NULL) FROM " + from + " GROUP BY currency ORDER BY currency")
+	rows, err := s.ask("SELECT currency, countIf(kind != 'refund' OR amount != 0), sum(amount), sum(amount_usd), " +
+		"sum(net_usd), countIf(amount_usd IS NULL) FROM " + from + " GROUP BY currency ORDER BY currency")
 	if err != nil {
 		s.t.Fatal(err)
 	}

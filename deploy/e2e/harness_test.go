@@ -201,7 +201,8 @@ type answer struct {
 
 // client has a connection to each server for as long as it runs; a request that a killed server
 // left unanswered is an error and nothing else.
-var client = &http.Client{Timeout: 15 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 16, IdleConnTimeout: 5 * time.Second}}
+var client = &http.Client{Timeout: 15 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 16,
+	IdleConnTimeout: 5 * time.Second}}
 
 func post(url string, body []byte, header ...string) (answer, error) {
 	request, err := http.NewRequest(http.MethodPost, url, bytes.NewReader(body))
@@ -330,12 +331,14 @@ func accepted(t *testing.T, a answer) string {
 func checkout(n int, click string, amount int64) []byte {
 	now := time.Now().Unix()
 	body, err := json.Marshal(map[string]any{
-		"id": fmt.Sprintf("evt_%d", n), "object": "event", "api_version": "2025-09-30.clover", "created": now, "livemode": true,
+		"id": fmt.Sprintf("evt_%d", n), "object": "event", "api_version": "2025-09-30.clover",
+		"created": now, "livemode": true,
 		"type": "checkout.session.completed",
 		"data": map[string]any{"object": map[string]any{
 			"id": fmt.Sprintf("cs_%d", n), "object": "checkout.session", "created": now, "livemode": true, "mode": "payment",
 			"status": "complete", "payment_status": "paid", "payment_intent": fmt.Sprintf("pi_%d", n),
-			"amount_subtotal": amount, "amount_total": amount, "currency": "usd", "client_reference_id": click, "metadata": map[string]any{},
+			"amount_subtotal": amount, "amount_total": amount, "currency": "usd", "client_reference_id": click,
+			"metadata": map[string]any{},
 		}},
 	})
 	if err != nil {
@@ -401,7 +404,8 @@ func (s *site) hasClicks(want map[string]bool, within time.Duration) {
 		}
 		if time.Now().After(deadline) {
 			slices.Sort(missing)
-			s.t.Errorf("%d of %d accepted clicks are missing, the first %v; %v", len(missing), len(want), missing[:min(5, len(missing))], err)
+			s.t.Errorf("%d of %d accepted clicks are missing, the first %v; %v", len(missing), len(want),
+				missing[:min(5, len(missing))], err)
 			return
 		}
 	}

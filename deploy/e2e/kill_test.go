@@ -48,7 +48,8 @@ func TestKillEverything(t *testing.T) {
 		Start: time.Now().Add(-48 * time.Hour).Truncate(time.Hour), Span: 40 * time.Hour, Clicks: 1200, Buyers: .15,
 		Tempo: traffic.Tempo{Decide: 10 * time.Minute, Renew: 8 * time.Hour, Refund: 4 * time.Hour},
 	})
-	t.Logf("%d clicks, %d leads, %d deliveries, %d movements", len(world.Clicks), len(world.Leads), len(world.Deliveries), len(world.Movements))
+	t.Logf("%d clicks, %d leads, %d deliveries, %d movements", len(world.Clicks), len(world.Leads), len(world.Deliveries),
+		len(world.Movements))
 
 	s := newSite(t)
 	s.start()
@@ -105,7 +106,8 @@ func TestKillEverything(t *testing.T) {
 				return
 			}
 			again(func() bool {
-				got, err := post(s.edge()+"/v1/leads", body, "Content-Type", "application/json", "Authorization", "Bearer "+secretKey)
+				got, err := post(s.edge()+"/v1/leads", body, "Content-Type", "application/json", "Authorization",
+					"Bearer "+secretKey)
 				return err == nil && got.status == http.StatusOK
 			})
 			spread(pause(len(world.Leads)))
@@ -179,7 +181,8 @@ func TestKillEverything(t *testing.T) {
 	if err != nil || len(doubled) > 0 {
 		t.Errorf("entries booked twice: %v, %v", doubled, err)
 	}
-	narrow, err := s.ask("SELECT (SELECT sum(amount) FROM revenue FINAL WHERE status = 'booked') = (SELECT sum(amount) FROM ledger_current)")
+	narrow, err := s.ask("SELECT (SELECT sum(amount) FROM revenue FINAL WHERE status = 'booked') = (SELECT sum(amount) " +
+		"FROM ledger_current)")
 	if err != nil || len(narrow) != 1 || narrow[0][0] != "1" {
 		t.Errorf("revenue and ledger disagree: %v, %v", narrow, err)
 	}

@@ -27,7 +27,8 @@ func TestClickToRevenue(t *testing.T) {
 	id := accepted(t, s.insist(func() (answer, error) { return s.click([]byte(plainClick)) }))
 	s.insist(func() (answer, error) { return s.deliver(checkout(1, id, 4900)) })
 	s.eventually(30*time.Second,
-		"SELECT currency, amount, match_rule, toString(UUIDNumToString(click_id)), utm_campaign FROM revenue FINAL WHERE status = 'booked'",
+		"SELECT currency, amount, match_rule, toString(UUIDNumToString(click_id)), utm_campaign FROM revenue FINAL WHERE "+
+			"status = 'booked'",
 		func(rows [][]string) bool {
 			return len(rows) == 1 && strings.Join(rows[0], " ") == "usd 4900 click_id "+id+" spring"
 		})
@@ -113,13 +114,13 @@ func (l *load) finish() {
 	l.s.hasClicks(l.clicks, 60*time.Second)
 	// An event whose acceptance was not heard of when the load ended may be there as well; the sum
 	// tells by how much.
-	l.s.eventually(60*time.Second, "SELECT sum(amount) >= "+itoa(l.sales)+", count() = uniqExact(entry_id) FROM ledger_current",
+	l.s.eventually(60*time.Second, "SELECT sum(amount) >= "+itoa(l.sales)+
+		", count() = uniqExact(entry_id) FROM ledger_current",
 		func(rows [][]string) bool { return len(rows) == 1 && rows[0][0] == "1" && rows[0][1] == "1" })
 }
 
-// Kafka is killed under load: the edge takes clicks into its spool, the webhook answers 503 and when to
-// come again, and everything recovers by
-// itself.
+// Kafka is killed under load: the edge takes clicks into its spool, the webhook answers 503 and
+// when to come again, and everything recovers by itself.
 func TestKafkaDies(t *testing.T) {
 	s := newSite(t)
 	s.start()
@@ -131,7 +132,8 @@ func TestKafkaDies(t *testing.T) {
 	var killing sync.WaitGroup
 	killing.Go(func() { s.keepDown(ctx, "kafka") })
 	got, err := s.deliver(checkout(1<<30, "", 0))
-	for deadline := time.Now().Add(20 * time.Second); err == nil && got.status == http.StatusOK && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(20 * time.Second); err == nil && got.status == http.StatusOK &&
+		time.Now().Before(deadline); {
 		got, err = s.deliver(checkout(1<<30, "", 0))
 	}
 	if err != nil || got.status != http.StatusServiceUnavailable || got.header.Get("Retry-After") == "" {
@@ -156,8 +158,8 @@ func TestKafkaDies(t *testing.T) {
 	}
 }
 
-// ClickHouse is killed under load: edge and webhook go on, the processor says that it is not ready, waits
-// and goes on.
+// ClickHouse is killed under load: edge and webhook go on, the processor says that it is not ready,
+// waits and goes on.
 func TestClickHouseDies(t *testing.T) {
 	s := newSite(t)
 	s.start()
@@ -211,12 +213,16 @@ func TestBadInput(t *testing.T) {
 	}{
 		{"a malformed click", s.edge() + "/v1/click", []byte(`{"url":`), json, http.StatusBadRequest},
 		{"a click of nothing", s.edge() + "/v1/click", []byte(`{}`), json, http.StatusBadRequest},
-		{"a click of 10 MB", s.edge() + "/v1/click", bytes.Repeat([]byte("x"), 10<<20), json, http.StatusRequestEntityTooLarge},
+		{"a click of 10 MB", s.edge() + "/v1/click", bytes.Repeat([]byte("x"), 10<<20), json,
+			http.StatusRequestEntityTooLarge},
 		{"an event without a signature", s.webhook(), checkout(1, "", 1), json, http.StatusBadRequest},
-		{"an event with a wrong signature", s.webhook(), checkout(1, "", 1), append(json, "Stripe-Signature", sign(checkout(1, "", 1), "whsec_other")), http.StatusBadRequest},
-		{"a malformed event", s.webhook(), []byte("{"), append(json, "Stripe-Signature", sign([]byte("{"), webhookSecret)), http.StatusBadRequest},
+		{"an event with a wrong signature", s.webhook(), checkout(1, "", 1), append(json, "Stripe-Signature",
+			sign(checkout(1, "", 1), "whsec_other")), http.StatusBadRequest},
+		{"a malformed event", s.webhook(), []byte("{"), append(json, "Stripe-Signature", sign([]byte("{"), webhookSecret)),
+			http.StatusBadRequest},
 		{"an event of 10 MB", s.webhook(), bytes.Repeat([]byte("x"), 10<<20), json, http.StatusRequestEntityTooLarge},
-		{"an event that nobody knows", s.webhook(), []byte(unknownEvent), append(json, "Stripe-Signature", sign([]byte(unknownEvent), webhookSecret)), http.StatusOK},
+		{"an event that nobody knows", s.webhook(), []byte(unknownEvent), append(json, "Stripe-Signature",
+			sign([]byte(unknownEvent), webhookSecret)), http.StatusOK},
 	} {
 		got, err := post(c.url, c.body, c.header...)
 		// A server that refuses a large body may close before all of it was sent.
@@ -249,7 +255,8 @@ func TestBadInput(t *testing.T) {
 	s.eventually(30*time.Second, "SELECT match_rule, amount FROM ledger_current",
 		func(rows [][]string) bool { return len(rows) == 1 && strings.Join(rows[0], " ") == "click_id 700" })
 	letters := s.eventually(30*time.Second,
-		"SELECT topic, reason != '', step != '', partition >= 0, offset >= 0, error != '', body != '' FROM dead_letters FINAL ORDER BY topic",
+		"SELECT topic, reason != '', step != '', partition >= 0, offset >= 0, error != '', body != '' FROM dead_letters "+
+			"FINAL ORDER BY topic",
 		func(rows [][]string) bool { return len(rows) >= 2 })
 	for i, topic := range []string{schemas.TopicClicks, schemas.TopicStripe} {
 		if len(letters) != 2 || letters[i][0] != topic || strings.Join(letters[i][1:], "") != "111111" {

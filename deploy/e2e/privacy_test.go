@@ -23,13 +23,16 @@ import (
 	"tributary/schemas"
 )
 
-// forms are the ways to write an address: as text, its bytes, these in hexadecimal and Base64, percent-encoded.
+// forms are the ways to write an address: as text, its bytes, these in hexadecimal and Base64,
+// percent-encoded.
 func forms(addr netip.Addr) []string {
 	raw := addr.AsSlice()
-	list := []string{addr.String(), addr.StringExpanded(), string(raw), hex.EncodeToString(raw), strings.ToUpper(hex.EncodeToString(raw)),
+	list := []string{addr.String(), addr.StringExpanded(), string(raw), hex.EncodeToString(raw),
+		strings.ToUpper(hex.EncodeToString(raw)),
 		base64.RawStdEncoding.EncodeToString(raw)}
 	if addr.Is4() {
-		list = append(list, fmt.Sprint(uint32(raw[0])<<24|uint32(raw[1])<<16|uint32(raw[2])<<8|uint32(raw[3])), "::ffff:"+addr.String())
+		list = append(list, fmt.Sprint(uint32(raw[0])<<24|uint32(raw[1])<<16|uint32(raw[2])<<8|uint32(raw[3])),
+			"::ffff:"+addr.String())
 	} else {
 		list = append(list, strings.ReplaceAll(addr.String(), ":", "%3A"))
 	}
@@ -50,9 +53,10 @@ func (s *search) in(place string, content []byte) {
 	}
 }
 
-// TestMarkedAddress sends everything that a visitor can send from two marked addresses, with and without Kafka, and searches all
-// topics, all tables, the spool, every other file of the run and its log for them. A word in the agent is searched for
-// too: it must be found in each, or the search would find nothing.
+// TestMarkedAddress sends everything that a visitor can send from two marked addresses, with and
+// without Kafka, and searches all topics, all tables, the spool, every other file of the run and
+// its log for them. A word in the agent is searched for too: it must be found in each, or the
+// search would find nothing.
 func TestMarkedAddress(t *testing.T) {
 	const agent = "MarkedBrowser/77"
 	addresses := []netip.Addr{netip.MustParseAddr("203.0.113.177"), netip.MustParseAddr("2001:db8:5a5b:5c5d::4d41:524b")}
@@ -101,7 +105,8 @@ func TestMarkedAddress(t *testing.T) {
 	var killing sync.WaitGroup
 	killing.Go(func() { s.keepDown(ctx, "kafka") })
 	for deadline := time.Now().Add(30 * time.Second); len(searched.found[agent]) == 0 && time.Now().Before(deadline); {
-		got, err := post(s.edge()+"/v1/click", []byte(plainClick), "User-Agent", agent, "X-Forwarded-For", addresses[0].String())
+		got, err := post(s.edge()+"/v1/click", []byte(plainClick), "User-Agent", agent, "X-Forwarded-For",
+			addresses[0].String())
 		if err != nil || got.status != http.StatusOK {
 			continue
 		}
@@ -113,9 +118,10 @@ func TestMarkedAddress(t *testing.T) {
 	killing.Wait()
 	s.waitReady()
 
-	s.eventually(60*time.Second, "SELECT countIf(country = 'DE') >= 8, countIf(country = 'JP') >= 8 FROM clicks FINAL", func(rows [][]string) bool {
-		return len(rows) == 1 && strings.Join(rows[0], "") == "11"
-	})
+	s.eventually(60*time.Second, "SELECT countIf(country = 'DE') >= 8, countIf(country = 'JP') >= 8 FROM clicks FINAL",
+		func(rows [][]string) bool {
+			return len(rows) == 1 && strings.Join(rows[0], "") == "11"
+		})
 	s.searchTopics(searched)
 	inTopics := len(searched.found[agent]) - spooled
 	s.searchTables(searched)
@@ -124,7 +130,8 @@ func TestMarkedAddress(t *testing.T) {
 	searched.in("log", []byte(s.life.said.String()))
 
 	if spooled == 0 || inTopics == 0 || inTables == 0 {
-		t.Errorf("the agent was found in %d files of the spool, %d records and %d tables: the search finds nothing", spooled, inTopics, inTables)
+		t.Errorf("the agent was found in %d files of the spool, %d records and %d tables: the search finds nothing", spooled,
+			inTopics, inTables)
 	}
 	for _, text := range searched.texts[1:] {
 		if places := searched.found[text]; len(places) > 0 {
@@ -160,7 +167,8 @@ func (s *site) searchTopics(into *search) {
 	for _, topic := range schemas.Topics {
 		topics = append(topics, topic.Name)
 	}
-	reader, err := kgo.NewClient(kgo.SeedBrokers(s.kafka()), kgo.ConsumeTopics(topics...), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+	reader, err := kgo.NewClient(kgo.SeedBrokers(s.kafka()), kgo.ConsumeTopics(topics...),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -194,7 +202,8 @@ func (s *site) searchTables(into *search) {
 		counts = append(counts, "countIf(position(text, unhex('"+hex.EncodeToString([]byte(text))+"')) > 0)")
 	}
 	for _, table := range tables {
-		rows, err := s.ask("SELECT " + strings.Join(counts, ", ") + " FROM (SELECT toString(tuple(*)) AS row, concat(row, hex(row)) AS text FROM `" +
+		rows, err := s.ask("SELECT " + strings.Join(counts, ", ") +
+			" FROM (SELECT toString(tuple(*)) AS row, concat(row, hex(row)) AS text FROM `" +
 			table[0] + "`)")
 		if err != nil || len(rows) != 1 {
 			s.t.Fatalf("search %s: %v", table[0], err)

@@ -48,7 +48,8 @@ func (s *site) figures() string {
 	s.t.Helper()
 	var all []string
 	for _, query := range []string{
-		"SELECT count(), sum(amount), sum(net_usd), groupBitXor(cityHash64(entry_id, amount, net_usd, click_id, match_rule)) FROM ledger_current",
+		"SELECT count(), sum(amount), sum(net_usd), groupBitXor(cityHash64(entry_id, amount, net_usd, click_id, " +
+			"match_rule)) FROM ledger_current",
 		"SELECT count(), sum(amount) FROM revenue FINAL",
 		"SELECT count(), groupBitXor(cityHash64(click_id, clicked_at, host)) FROM clicks FINAL",
 		"SELECT count(), groupBitXor(cityHash64(event_id, body)) FROM stripe_events FINAL",
@@ -62,9 +63,9 @@ func (s *site) figures() string {
 	return strings.Join(all, "\n")
 }
 
-// All tables are lost, and come back: from Kafka, which has all records of its retention, and from a
-// copy of the raw tables, which have everything. The programs run meanwhile, and what is sent to them
-// then is not lost either.
+// All tables are lost, and come back: from Kafka, which has all records of its retention, and from
+// a copy of the raw tables, which have everything. The programs run meanwhile, and what is sent to
+// them then is not lost either.
 func TestRestore(t *testing.T) {
 	s := newSite(t)
 	s.start("--fx-source", "pegs")

@@ -19,8 +19,8 @@ import (
 	"tributary/deploy/local/chdb"
 )
 
-// A click goes through both programs and a real Kafka that is reached with TLS and SCRAM only, with the password in a
-// file.
+// A click goes through both programs and a real Kafka that is reached with TLS and SCRAM only, with
+// the password in a file.
 func TestSecuredKafka(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a real broker takes many seconds to start")
@@ -105,7 +105,8 @@ func TestSecuredKafka(t *testing.T) {
 	begin("ingest", "clicks", "--edge-addr", addr(1), "--ops-addr", addr(2))
 	begin("processor", "run", "--ops-addr", addr(3))
 	answers("the edge is ready", "http://"+addr(2)+"/readyz", "ready")
-	response, err := http.Post("http://"+addr(1)+"/v1/click", "application/json", strings.NewReader(`{"url":"https://shop.example/?via=secured"}`)) //nolint:noctx
+	response, err := http.Post("http://"+addr(1)+"/v1/click", "application/json",
+		strings.NewReader(`{"url":"https://shop.example/?via=secured"}`)) //nolint:noctx
 	if err != nil {
 		t.Fatal(err)
 	}

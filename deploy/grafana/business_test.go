@@ -48,8 +48,8 @@ var business = dashboard{
 	},
 }
 
-// question is a panel that asks a named question; values are parameters, by name and value, that are
-// not to have their default.
+// question is a panel that asks a named question; values are parameters, by name and value, that
+// are not to have their default.
 func question(title, kind, name string, values ...string) panel {
 	q, err := sql.AskQuestion(name)
 	if err != nil {

@@ -82,7 +82,8 @@ func (d dashboard) json() ([]byte, error) {
 			}
 			id++
 			panels = append(panels, object{
-				"id": id, "type": p.kind, "title": p.title, "description": p.description, "datasource": p.source, "targets": p.targets,
+				"id": id, "type": p.kind, "title": p.title, "description": p.description, "datasource": p.source,
+				"targets":     p.targets,
 				"fieldConfig": object{"defaults": object{"unit": p.unit}, "overrides": []any{}},
 				"gridPos":     object{"x": x, "y": y, "w": w, "h": h},
 			})

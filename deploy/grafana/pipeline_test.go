@@ -37,8 +37,10 @@ var pipeline = dashboard{
 			timeseries("Age of the newest loaded record", "s",
 				target{"time() - max by (topic) (processor_consume_newest_record_timestamp_seconds)", "{{topic}}"}),
 			timeseries("A batch, from poll to ClickHouse's acknowledgement", "s",
-				target{"histogram_quantile(0.5, sum by (le, consumer) (rate(processor_consume_batch_seconds_bucket[$__rate_interval])))", "{{consumer}} p50"},
-				target{"histogram_quantile(0.99, sum by (le, consumer) (rate(processor_consume_batch_seconds_bucket[$__rate_interval])))", "{{consumer}} p99"}),
+				target{"histogram_quantile(0.5, sum by (le, consumer) " +
+					"(rate(processor_consume_batch_seconds_bucket[$__rate_interval])))", "{{consumer}} p50"},
+				target{"histogram_quantile(0.99, sum by (le, consumer) " +
+					"(rate(processor_consume_batch_seconds_bucket[$__rate_interval])))", "{{consumer}} p99"}),
 			timeseries("Rows loaded, a second", "cps",
 				target{"sum by (table) (rate(processor_load_rows_total[$__rate_interval]))", "{{table}}"}),
 			timeseries("Statements tried again, a second", "cps",

@@ -29,7 +29,8 @@ func (c clicksCommand) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
-	r, err := load.Run(ctx, load.Config{Edge: edge, Seed: c.Seed, Key: c.Key, Rate: c.Rate, For: c.For, Connections: c.Connections, Batch: c.Batch})
+	r, err := load.Run(ctx, load.Config{Edge: edge, Seed: c.Seed, Key: c.Key, Rate: c.Rate, For: c.For,
+		Connections: c.Connections, Batch: c.Batch})
 	if err != nil {
 		return err
 	}

@@ -33,7 +33,8 @@ func (c demoCommand) Run(ctx context.Context, s streams) error {
 	if err := errors.Join(err1, err2); err != nil {
 		return err
 	}
-	r, err := demo.Run(ctx, demo.Config{Edge: edge, Webhook: hook, Seed: c.Seed, For: c.For, History: time.Duration(c.History), Log: s.err})
+	r, err := demo.Run(ctx, demo.Config{Edge: edge, Webhook: hook, Seed: c.Seed, For: c.For,
+		History: time.Duration(c.History), Log: s.err})
 	if err != nil {
 		return err
 	}

@@ -49,10 +49,12 @@ func (c latencyCommand) Run(ctx context.Context, s streams) error {
 	var loading sync.WaitGroup
 	if c.ClicksRate > 0 {
 		loading.Go(func() {
-			clicks, clicksErr = load.Run(beside, load.Config{Edge: edge, Seed: c.Seed, Rate: c.ClicksRate, Connections: 8, Batch: c.ClicksBatch})
+			clicks, clicksErr = load.Run(beside, load.Config{Edge: edge, Seed: c.Seed, Rate: c.ClicksRate, Connections: 8,
+				Batch: c.ClicksBatch})
 		})
 	}
-	r, err := latency.Run(ctx, latency.Config{Edge: edge, Webhook: hook, Ledger: ledger, Seed: c.Seed, Sales: c.Sales, For: c.For, Wait: c.Wait, Poll: c.Poll})
+	r, err := latency.Run(ctx, latency.Config{Edge: edge, Webhook: hook, Ledger: ledger, Seed: c.Seed, Sales: c.Sales,
+		For: c.For, Wait: c.Wait, Poll: c.Poll})
 	stop()
 	loading.Wait()
 	if err := errors.Join(err, clicksErr); err != nil {

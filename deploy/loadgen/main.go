@@ -83,7 +83,8 @@ func (f edgeFlags) edge(c *send.Client) (*send.Edge, error) {
 // keyed is edge for commands that make no sense without the secret key.
 func (f edgeFlags) keyed(c *send.Client) (*send.Edge, error) {
 	if f.SecretKey == "" {
-		return nil, errors.New("reach edge: no secret key, and without it times and agents would be those of this program (hint: --secret-key; `make run` prints the one it made)")
+		return nil, errors.New("reach edge: no secret key, and without it times and agents would be those of this program " +
+			"(hint: --secret-key; `make run` prints the one it made)")
 	}
 	return f.edge(c)
 }

@@ -41,7 +41,8 @@ func (p *tributary) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "/v1/leads":
 		fmt.Fprint(w, `{"lead_id":"x"}`)
 	case "/stripe/webhook":
-		e, err := webhook.ConstructEventWithOptions(body, r.Header.Get("Stripe-Signature"), "whsec_x", webhook.ConstructEventOptions{IgnoreAPIVersionMismatch: true})
+		e, err := webhook.ConstructEventWithOptions(body, r.Header.Get("Stripe-Signature"), "whsec_x",
+			webhook.ConstructEventOptions{IgnoreAPIVersionMismatch: true})
 		if err != nil {
 			w.WriteHeader(400)
 			return
@@ -70,7 +71,8 @@ func start(t *testing.T) (*tributary, string) {
 func TestLog(t *testing.T) {
 	p, url := start(t)
 	for range 2 {
-		out, errs, err := loadgen(t, "", "log", "accesslog/testdata/shop.log", "--edge", url, "--secret-key", "sk", "--site", "http://shop.example")
+		out, errs, err := loadgen(t, "", "log", "accesslog/testdata/shop.log", "--edge", url, "--secret-key", "sk", "--site",
+			"http://shop.example")
 		if err != nil || !strings.Contains(out, "line 5:") || !strings.Contains(out, "1 lines could not be read") ||
 			!strings.Contains(out, "2 lines left out: metadata of the site\n1 lines left out: method other than GET\n") {
 			t.Fatalf("%v\n%s%s", err, out, errs)
@@ -80,7 +82,8 @@ func TestLog(t *testing.T) {
 		t.Fatalf("%d clicks", len(p.clicks))
 	}
 	for _, c := range p.clicks {
-		if !strings.HasPrefix(c["url"], "http://shop.example/") || !strings.HasPrefix(c["event_time"], "2026-05-17T10:05:") || c["ip"] == "" || !strings.HasPrefix(c["user_agent"], "Mozilla/5.0") {
+		if !strings.HasPrefix(c["url"], "http://shop.example/") || !strings.HasPrefix(c["event_time"], "2026-05-17T10:05:") ||
+			c["ip"] == "" || !strings.HasPrefix(c["user_agent"], "Mozilla/5.0") {
 			t.Fatalf("%v", c)
 		}
 	}
@@ -88,7 +91,8 @@ func TestLog(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := loadgen(t, string(text), "log", "-", "--rate", "1000", "--edge", url, "--secret-key", "sk"); err != nil || len(p.clicks) != 3 {
+	if _, _, err := loadgen(t, string(text), "log", "-", "--rate", "1000", "--edge", url, "--secret-key",
+		"sk"); err != nil || len(p.clicks) != 3 {
 		t.Fatalf("stdin: %v, %d clicks", err, len(p.clicks))
 	}
 }
@@ -99,7 +103,8 @@ func TestStripe(t *testing.T) {
 	dir := t.TempDir()
 	var lines []string
 	for i := range 10 {
-		lines = append(lines, fmt.Sprintf(`{"id":"evt_%d","object":"event","type":"invoice.paid","data":{"object":{"id":"in_%d","object":"invoice"}}}`, i, i))
+		lines = append(lines, fmt.Sprintf(
+			`{"id":"evt_%d","object":"event","type":"invoice.paid","data":{"object":{"id":"in_%d","object":"invoice"}}}`, i, i))
 	}
 	file := filepath.Join(dir, "events.ndjson")
 	if err := os.WriteFile(file, []byte(strings.Join(lines, "\n")), 0o600); err != nil {
@@ -107,7 +112,8 @@ func TestStripe(t *testing.T) {
 	}
 	send := func() string {
 		p.events = nil
-		if out, errs, err := loadgen(t, "", "stripe", dir, "--stripe", url, "--secret", "whsec_x,whsec_y", "--repeat", "2", "--shuffle", "5"); err != nil {
+		if out, errs, err := loadgen(t, "", "stripe", dir, "--stripe", url, "--secret", "whsec_x,whsec_y", "--repeat", "2",
+			"--shuffle", "5"); err != nil {
 			t.Fatalf("%v\n%s%s", err, out, errs)
 		}
 		return strings.Join(p.events, " ")
@@ -128,11 +134,13 @@ func TestStripe(t *testing.T) {
 
 func TestClicksAndDemo(t *testing.T) {
 	p, url := start(t)
-	out, _, err := loadgen(t, "", "clicks", "--edge", url, "--rate", "1000", "--for", "200ms", "--batch", "20", "--connections", "4")
+	out, _, err := loadgen(t, "", "clicks", "--edge", url, "--rate", "1000", "--for", "200ms", "--batch", "20",
+		"--connections", "4")
 	if err != nil || !strings.Contains(out, "p99") || len(p.clicks) == 0 {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	out, errs, err := loadgen(t, "", "demo", "--edge", url, "--stripe", url, "--secret", "whsec_x", "--secret-key", "sk", "--history", "1d", "--for", "300ms")
+	out, errs, err := loadgen(t, "", "demo", "--edge", url, "--stripe", url, "--secret", "whsec_x", "--secret-key", "sk",
+		"--history", "1d", "--for", "300ms")
 	if err != nil || !strings.Contains(errs, "a past of 24h0m0s") || len(p.events) == 0 {
 		t.Fatalf("%v\n%s%s", err, out, errs)
 	}

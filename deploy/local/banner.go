@@ -13,7 +13,8 @@ const userAgent = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Fire
 
 // clickCommand sends one click. It can be pasted into any POSIX shell, as can saleCommand.
 func clickCommand(edge string) string {
-	return fmt.Sprintf(`curl -sS http://%s/v1/click -A '`+userAgent+`' -H 'Content-Type: application/json' -d '{"url":"https://shop.example/?utm_source=newsletter&utm_campaign=spring"}'`, edge)
+	return fmt.Sprintf(`curl -sS http://%s/v1/click -A '`+userAgent+
+		`' -H 'Content-Type: application/json' -d '{"url":"https://shop.example/?utm_source=newsletter&utm_campaign=spring"}'`, edge)
 }
 
 // saleCommand sends a click and then a checkout of 49.00 USD that names it, signed as Stripe signs:
@@ -47,7 +48,8 @@ func (s *supervisor) banner(made generated, took time.Duration) string {
 	}
 	say("  data         %s (a second start finds it again; delete it to begin anew)", data)
 	if made.secret {
-		say("  webhook secret  %s (generated for this data directory; --stripe-webhook-secrets sets your own)", s.StripeWebhookSecrets[0])
+		say("  webhook secret  %s (generated for this data directory; --stripe-webhook-secrets sets your own)",
+			s.StripeWebhookSecrets[0])
 	}
 	if made.key {
 		say("  secret key      %s (for POST /v1/leads; --secret-key sets your own)", s.SecretKey)

@@ -66,7 +66,8 @@ func TestSaleCommandWorks(t *testing.T) {
 	}))
 	defer webhook.Close()
 
-	command := saleCommand(strings.TrimPrefix(edge.URL, "http://"), strings.TrimPrefix(webhook.URL, "http://"), "'"+secret+"'")
+	command := saleCommand(strings.TrimPrefix(edge.URL, "http://"), strings.TrimPrefix(webhook.URL, "http://"),
+		"'"+secret+"'")
 	said, err := exec.Command("sh", "-c", command).CombinedOutput()
 	if err != nil || !called || strings.TrimSpace(string(said)) != "200" {
 		t.Errorf("the command said %q, %v", said, err)

@@ -207,7 +207,8 @@ func (c *child) waitReady(ctx context.Context, within time.Duration) error {
 	}
 }
 
-// stop asks the child to end, for the first time or again, and waits. It is killed when its time is over or now is closed.
+// stop asks the child to end, for the first time or again, and waits. It is killed when its time is
+// over or now is closed.
 func (c *child) stop(now <-chan struct{}) {
 	began := time.Now()
 	c.mu.Lock()

@@ -107,7 +107,8 @@ func serverConfig(dataDir, addr string, kept secrets) (string, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", fmt.Errorf("make data directory: %w", err)
 	}
-	text := strings.NewReplacer("HOST", escapeXML(host), "PORT", strconv.Itoa(port), "DIR", escapeXML(dir)).Replace(serverXML)
+	text := strings.NewReplacer("HOST", escapeXML(host), "PORT", strconv.Itoa(port), "DIR",
+		escapeXML(dir)).Replace(serverXML)
 	path := filepath.Join(dir, "config.xml")
 	if err := replaceFile(path, []byte(text)); err != nil {
 		return "", err

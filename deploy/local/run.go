@@ -30,7 +30,7 @@ import (
 //	                    processor (processor run)
 //	                            │
 //	                            ▼
-//	  ClickHouse (local clickhouse, a clickhouse on the PATH, or --clickhouse-dsn)   ← processor migrate, processor replay rebuild
+//	  ClickHouse (local clickhouse, a clickhouse on the PATH, or --clickhouse-dsn)   ← processor migrate, replay rebuild
 //	                            │
 //	                            ▼
 //	              dashboard (in the supervisor)      metrics, health (in the supervisor)
@@ -320,8 +320,9 @@ func (s *supervisor) prepareEngines(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// rebookOlder books everything again where an earlier version kept its data here: without the engine,
-// which ends with this run, nobody could. Whoever gives a ClickHouse of their own decides when.
+// rebookOlder books everything again where an earlier version kept its data here: without the
+// engine, which ends with this run, nobody could. Whoever gives a ClickHouse of their own decides
+// when.
 func (s *supervisor) rebookOlder(ctx context.Context) error {
 	if s.ClickHouseDSN != "" {
 		return nil

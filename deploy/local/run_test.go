@@ -52,7 +52,8 @@ func stub() {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/readyz", func(http.ResponseWriter, *http.Request) {})
 	mux.HandleFunc("/metrics", func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprintf(w, "# HELP stub_starts_total Starts.\n# TYPE stub_starts_total counter\nstub_starts_total{word=%q} 1\n", word)
+		fmt.Fprintf(w, "# HELP stub_starts_total Starts.\n# TYPE stub_starts_total counter\nstub_starts_total{word=%q} 1\n",
+			word)
 	})
 	if word == "demo" { // it sends and does not serve
 		<-ctx.Done()
@@ -136,7 +137,8 @@ func launch(t *testing.T, data string, more ...string) *running {
 	r.cmd = exec.Command(filepath.Join(binaries(t), "local"), append([]string{
 		"--data", data,
 		"--dashboard-addr", localAddr(r.first), "--ops-addr", localAddr(r.first + 1),
-		"--edge-addr", localAddr(r.first + 6), "--stripe-addr", localAddr(r.first + 7), "--kafka-addr", localAddr(r.first + 8),
+		"--edge-addr", localAddr(r.first + 6), "--stripe-addr", localAddr(r.first + 7), "--kafka-addr",
+		localAddr(r.first + 8),
 		"--clickhouse-dsn", strings.Replace(clickhouse.URL, "http://", "http://ann:hush_dsn@", 1) + "/tributary",
 	}, more...)...)
 	r.cmd.Stdout, r.cmd.Stderr = r.said, r.said
@@ -291,7 +293,8 @@ func TestKillTakesAll(t *testing.T) {
 
 // TestOwnSecretsAreNotPrinted: a terminal is looked over and its text is pasted into issues.
 func TestOwnSecretsAreNotPrinted(t *testing.T) {
-	r := launch(t, t.TempDir(), "--stripe-webhook-secrets", "whsec_hush", "--secret-key", "sk_hush", "--email-key", "em_hush")
+	r := launch(t, t.TempDir(), "--stripe-webhook-secrets", "whsec_hush", "--secret-key", "sk_hush",
+		"--email-key", "em_hush")
 	if said := r.said.String(); strings.Contains(said, "hush") || !strings.Contains(said, `"$WEBHOOK_SECRET"`) {
 		t.Errorf("printed: %s", said)
 	}
@@ -387,8 +390,10 @@ func TestTakenPorts(t *testing.T) {
 		t.Fatal("started on taken ports")
 	}
 	for _, want := range []string{
-		localAddr(first) + " is taken by another program (hint: choose another address for the dashboard with --dashboard-addr)",
-		localAddr(first+3) + " is taken by another program (hint: choose another address for metrics of the webhook with --ops-addr)",
+		localAddr(first) + " is taken by another program (hint: choose another address for the dashboard with " +
+			"--dashboard-addr)",
+		localAddr(first+3) + " is taken by another program (hint: choose another address for metrics of the webhook " +
+			"with --ops-addr)",
 		localAddr(first+8) + " is taken by another program (hint: choose another address for Kafka with --kafka-addr)",
 	} {
 		if !strings.Contains(string(said), want) {
@@ -399,13 +404,15 @@ func TestTakenPorts(t *testing.T) {
 
 // Every fault of the settings is said at once.
 func TestFaultsOfSettings(t *testing.T) {
-	cmd := exec.Command(filepath.Join(binaries(t), "local"), "run", "--edge-addr", "nowhere", "--stripe-addr", "127.0.0.1:0",
+	cmd := exec.Command(filepath.Join(binaries(t), "local"), "run", "--edge-addr", "nowhere",
+		"--stripe-addr", "127.0.0.1:0",
 		"--kafka-addr", "127.0.0.1:8123", "--fx-source", "bank:x", "--workspaces", "/does/not/exist")
 	said, err := cmd.CombinedOutput()
 	if err == nil {
 		t.Fatal("started with faulty settings")
 	}
-	for _, want := range []string{`--edge-addr: "nowhere" is not host:port`, "--stripe-addr: port of", "--kafka-addr: 127.0.0.1:8123 is also what --clickhouse-addr says",
+	for _, want := range []string{`--edge-addr: "nowhere" is not host:port`, "--stripe-addr: port of",
+		"--kafka-addr: 127.0.0.1:8123 is also what --clickhouse-addr says",
 		`--fx-source: a source begins with none of`, "--workspaces: stat /does/not/exist"} {
 		if !strings.Contains(string(said), want) {
 			t.Errorf("not said: %s\n%s", want, said)
@@ -416,10 +423,12 @@ func TestFaultsOfSettings(t *testing.T) {
 // The environment holds every flag.
 func TestSettingsFromEnvironment(t *testing.T) {
 	t.Setenv("TRIBUTARY_KAFKA_SEEDS", "old:1")
-	r := &Run{Data: "d", OpsAddr: "127.0.0.1:8091", EdgeAddr: "127.0.0.1:8080", KafkaAddr: "127.0.0.1:9092", ClickHouseAddr: "127.0.0.1:8123",
+	r := &Run{Data: "d", OpsAddr: "127.0.0.1:8091", EdgeAddr: "127.0.0.1:8080", KafkaAddr: "127.0.0.1:9092",
+		ClickHouseAddr:       "127.0.0.1:8123",
 		StripeWebhookSecrets: []string{"whsec_a", "whsec_b"}, kept: secrets{ClickHousePassword: "hush"}}
 	env := r.environment(processorOps)
-	for _, want := range []string{"TRIBUTARY_OPS_ADDR=127.0.0.1:8094", "TRIBUTARY_KAFKA_SEEDS=127.0.0.1:9092", "TRIBUTARY_CLICKHOUSE_DSN=http://default:hush@127.0.0.1:8123/tributary",
+	for _, want := range []string{"TRIBUTARY_OPS_ADDR=127.0.0.1:8094", "TRIBUTARY_KAFKA_SEEDS=127.0.0.1:9092",
+		"TRIBUTARY_CLICKHOUSE_DSN=http://default:hush@127.0.0.1:8123/tributary",
 		"TRIBUTARY_STRIPE_WEBHOOK_SECRETS=whsec_a,whsec_b"} {
 		var times int
 		for _, pair := range env {

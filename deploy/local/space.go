@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// capDemo ends the demo when the data directory holds more than the run may take for it. What people
-// send themselves is not refused for that: the engines refuse it when the disk itself is nearly full.
+// capDemo ends the demo when the data directory holds more than the run may take for it. What
+// people send themselves is not refused for that: the engines refuse it when the disk itself is
+// nearly full.
 func (s *supervisor) capDemo(ctx context.Context, demo *child) {
 	ticker := time.NewTicker(s.lookEvery)
 	defer ticker.Stop()
@@ -22,7 +23,8 @@ func (s *supervisor) capDemo(ctx context.Context, demo *child) {
 		case <-ticker.C:
 		}
 		if held := held(s.Data); held > int64(s.MaxDataMiB)<<20 {
-			s.out.say("%s holds %d MiB: the demo stops here (hint: --max-data-mib allows more; delete the directory to begin anew)",
+			s.out.say("%s holds %d MiB: the demo stops here (hint: --max-data-mib allows more; delete the "+
+				"directory to begin anew)",
 				s.Data, held>>20)
 			demo.stop(ctx.Done())
 			return

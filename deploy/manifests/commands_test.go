@@ -231,8 +231,8 @@ func get(address string) error {
 	return nil
 }
 
-// environment is the command's own with this machine's files and addresses. Where the file's Kafka has
-// TLS or passwords, only those commands that do not connect are given them.
+// environment is the command's own with this machine's files and addresses. Where the file's Kafka
+// has TLS or passwords, only those commands that do not connect are given them.
 func (m *machine) environment(c command, connects bool) []string {
 	env := []string{"PATH=" + os.Getenv("PATH"), "HOME=" + m.files}
 	for name, value := range c.env {

@@ -91,7 +91,8 @@ func TestComposeVariables(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, m := range regexp.MustCompile(`\$\{([A-Z_]+)(?::-([^}]*)|:\?[^}]*)?\}`).FindAllStringSubmatch(string(text), -1) {
+		for _, m := range regexp.MustCompile(`\$\{([A-Z_]+)(?::-([^}]*)|:\?[^}]*)?\}`).FindAllStringSubmatch(string(text),
+			-1) {
 			if old, ok := used[m[1]]; ok && old != m[2] {
 				t.Errorf("%s has the defaults %q and %q", m[1], old, m[2])
 			}

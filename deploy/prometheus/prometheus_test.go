@@ -26,7 +26,8 @@ func promtool(t *testing.T) string {
 // promtool checks the rules, and plays rules_test.yml.
 func TestRules(t *testing.T) {
 	for _, args := range [][]string{
-		{"check", "rules", "rules.yml"}, {"test", "rules", "rules_test.yml"}, {"check", "config", "--syntax-only", "prometheus.yml"},
+		{"check", "rules", "rules.yml"}, {"test", "rules", "rules_test.yml"},
+		{"check", "config", "--syntax-only", "prometheus.yml"},
 	} {
 		if out, err := exec.CommandContext(t.Context(), promtool(t), args...).CombinedOutput(); err != nil {
 			t.Errorf("promtool %s: %v\n%s", strings.Join(args, " "), err, out)
@@ -89,8 +90,8 @@ var (
 	suffix = regexp.MustCompile(`_(?:bucket|sum|count)$`)
 )
 
-// Every metric that an alert or a panel names is one that a program has, and every metric whose help
-// says that it is one to alert on has an alert.
+// Every metric that an alert or a panel names is one that a program has, and every metric whose
+// help says that it is one to alert on has an alert.
 func TestMetricsExist(t *testing.T) {
 	var code strings.Builder
 	for _, program := range []string{"../../ingest", "../../processor", "../../schemas"} {
@@ -127,7 +128,8 @@ func TestMetricsExist(t *testing.T) {
 			t.Errorf("no program has %s", name)
 		}
 	}
-	alerting := regexp.MustCompile(`"((?:ingest|processor|tributary)_[a-z_]+)",?\s*(?:Help:)?\s*(?:"[^"]*"\s*\+\s*)*"[^"]*Alert (?:on|when)`)
+	alerting := regexp.MustCompile(
+		`"((?:ingest|processor|tributary)_[a-z_]+)",?\s*(?:Help:)?\s*(?:"[^"]*"\s*\+\s*)*"[^"]*Alert (?:on|when)`)
 	for _, match := range alerting.FindAllStringSubmatch(code.String(), -1) {
 		if !strings.Contains(rules, match[1]) {
 			t.Errorf("the help of %s says to alert on it, and no rule does", match[1])

@@ -20,7 +20,8 @@ func (s *Server) clientAddress(ctx *fasthttp.RequestCtx) (addr netip.Addr, trust
 	if len(s.cfg.TrustedProxies) == 0 {
 		if len(ctx.Request.Header.Peek(fasthttp.HeaderXForwardedFor)) > 0 {
 			s.forwarded.Do(func() {
-				s.log.Warn("X-Forwarded-For arrives and no proxy is trusted: if there is one in front, all its visitors count as one address",
+				s.log.Warn("X-Forwarded-For arrives and no proxy is trusted: if there is one in front, all its visitors "+
+					"count as one address",
 					"peer_is_loopback", addr.IsLoopback(), "hint", "--trusted-proxies names the networks of your proxies")
 			})
 		}
@@ -93,9 +94,11 @@ func addressOf(a net.Addr) netip.Addr {
 
 // Headers in which content networks and platforms tell the visitor's place.
 var (
-	countryHeaders = []string{"Cf-Ipcountry", "X-Vercel-Ip-Country", "Cloudfront-Viewer-Country", "X-Appengine-Country", "X-Country-Code"}
-	regionHeaders  = []string{"Cf-Region-Code", "X-Vercel-Ip-Country-Region", "Cloudfront-Viewer-Country-Region", "X-Appengine-Region"}
-	cityHeaders    = []string{"Cf-Ipcity", "X-Vercel-Ip-City", "Cloudfront-Viewer-City", "X-Appengine-City"}
+	countryHeaders = []string{"Cf-Ipcountry", "X-Vercel-Ip-Country", "Cloudfront-Viewer-Country",
+		"X-Appengine-Country", "X-Country-Code"}
+	regionHeaders = []string{"Cf-Region-Code", "X-Vercel-Ip-Country-Region", "Cloudfront-Viewer-Country-Region",
+		"X-Appengine-Region"}
+	cityHeaders = []string{"Cf-Ipcity", "X-Vercel-Ip-City", "Cloudfront-Viewer-City", "X-Appengine-City"}
 
 	continentHeaders = []string{"Cf-Ipcontinent", "X-Vercel-Ip-Continent"}
 	purposeHeaders   = []string{"Sec-Purpose", "Purpose", "X-Purpose", "X-Moz"}

@@ -21,53 +21,76 @@ func (f *fault) Error() string { return f.message }
 
 // Every fault of the edge. A hint says what to do, not what is wrong.
 var (
-	errBadJSON       = &fault{400, "bad_json", "the body is not JSON of the expected shape", `send one object such as {"url":"https://example.com/"}`}
-	errBadField      = &fault{400, "bad_field", "a field has the wrong type", "fields are strings; properties is an object of strings"}
-	errTooLong       = &fault{400, "too_long", "a field is too long", "url 8192 bytes, ids 200, property values 500"}
-	errNothing       = &fault{400, "no_target", "neither url nor link_id is given", "give the page's url or the link's id"}
-	errBadURL        = &fault{400, "bad_url", "url is not an http or https address", "other schemes can be listed in the workspace's schemes"}
-	errBadTime       = &fault{400, "bad_time", "event_time is not a time", "RFC 3339 such as 2026-11-20T15:04:05Z, or Unix milliseconds (13 digits; not seconds or microseconds)"}
+	errBadJSON = &fault{400, "bad_json", "the body is not JSON of the expected shape",
+		`send one object such as {"url":"https://example.com/"}`}
+	errBadField = &fault{400, "bad_field", "a field has the wrong type",
+		"fields are strings; properties is an object of strings"}
+	errTooLong = &fault{400, "too_long", "a field is too long", "url 8192 bytes, ids 200, property values 500"}
+	errNothing = &fault{400, "no_target", "neither url nor link_id is given", "give the page's url or the link's id"}
+	errBadURL  = &fault{400, "bad_url", "url is not an http or https address",
+		"other schemes can be listed in the workspace's schemes"}
+	errBadTime = &fault{400, "bad_time", "event_time is not a time",
+		"RFC 3339 such as 2026-11-20T15:04:05Z, or Unix milliseconds (13 digits; not seconds or microseconds)"}
 	errBadTrigger    = &fault{400, "bad_trigger", "trigger is not known", "link, pageview, qr, deeplink or form"}
 	errBadConsent    = &fault{400, "bad_consent", "consent is not known", "granted or denied"}
-	errBadProperties = &fault{400, "bad_properties", "properties has too many entries or one that is not a string", "at most 16 strings"}
-	errBadAddress    = &fault{400, "bad_ip", "ip is not an IP address", "such as 203.0.113.7 or 2001:db8::1"}
-	errBadCountry    = &fault{400, "bad_country", "country is not two letters", "ISO 3166-1 alpha-2, such as DE"}
-	errBadLink       = &fault{400, "bad_link", "domain or key is missing", `send {"domain":"go.example.com","key":"spring"}`}
-	errBadDeepLink   = &fault{400, "bad_deep_link", "deepLink is not an address with a host", `send {"deepLink":"https://go.example.com/spring"}`}
-	errBadLead       = &fault{400, "bad_lead", "external_id is missing", "the buyer's id in your own database"}
-	errBadMode       = &fault{400, "bad_mode", "mode is not known", "async, wait or deferred"}
-	errBadQuantity   = &fault{400, "bad_quantity", "quantity is out of range", "1 to 100"}
-	errBadMetadata   = &fault{400, "bad_metadata", "metadata is not an object of at most 10000 bytes", "move large values into your own database"}
-	errBadRequest    = &fault{400, "bad_request", "the request is not valid HTTP", "see RFC 9112"}
-	errFraming       = &fault{400, "bad_framing", "the request can be cut in two ways", "Content-Length or Transfer-Encoding, not both; CR LF after every header; names without spaces (RFC 9112)"}
+	errBadProperties = &fault{400, "bad_properties", "properties has too many entries or one that is not a string",
+		"at most 16 strings"}
+	errBadAddress = &fault{400, "bad_ip", "ip is not an IP address", "such as 203.0.113.7 or 2001:db8::1"}
+	errBadCountry = &fault{400, "bad_country", "country is not two letters", "ISO 3166-1 alpha-2, such as DE"}
+	errBadLink    = &fault{400, "bad_link", "domain or key is missing",
+		`send {"domain":"go.example.com","key":"spring"}`}
+	errBadDeepLink = &fault{400, "bad_deep_link", "deepLink is not an address with a host",
+		`send {"deepLink":"https://go.example.com/spring"}`}
+	errBadLead     = &fault{400, "bad_lead", "external_id is missing", "the buyer's id in your own database"}
+	errBadMode     = &fault{400, "bad_mode", "mode is not known", "async, wait or deferred"}
+	errBadQuantity = &fault{400, "bad_quantity", "quantity is out of range", "1 to 100"}
+	errBadMetadata = &fault{400, "bad_metadata", "metadata is not an object of at most 10000 bytes",
+		"move large values into your own database"}
+	errBadRequest = &fault{400, "bad_request", "the request is not valid HTTP", "see RFC 9112"}
+	errFraming    = &fault{400, "bad_framing", "the request can be cut in two ways",
+		"Content-Length or Transfer-Encoding, not both; CR LF after every header; names without spaces (RFC 9112)"}
 
-	errNoSecret    = &fault{401, "no_secret_key", "this needs a secret key", "send Authorization: Bearer <secret key>; see --secret-key or the workspaces file"}
-	errWrongSecret = &fault{401, "unknown_secret_key", "the Authorization header holds no known key", "leave the header out to send as a browser does"}
-	errNoKey       = &fault{401, "no_key", "key is missing, and the site does not tell the workspace", "send the workspace's publishable key as \"key\""}
-	errUnknownKey  = &fault{401, "unknown_key", "the publishable key is not known", "compare it with publishable_keys in the workspaces file"}
-	errHost        = &fault{403, "host_not_allowed", "this site may not send for the workspace", "add its hostname to the workspace's hostnames"}
+	errNoSecret = &fault{401, "no_secret_key", "this needs a secret key",
+		"send Authorization: Bearer <secret key>; see --secret-key or the workspaces file"}
+	errWrongSecret = &fault{401, "unknown_secret_key", "the Authorization header holds no known key",
+		"leave the header out to send as a browser does"}
+	errNoKey = &fault{401, "no_key", "key is missing, and the site does not tell the workspace",
+		"send the workspace's publishable key as \"key\""}
+	errUnknownKey = &fault{401, "unknown_key", "the publishable key is not known",
+		"compare it with publishable_keys in the workspaces file"}
+	errHost = &fault{403, "host_not_allowed", "this site may not send for the workspace",
+		"add its hostname to the workspace's hostnames"}
 
-	errNotFound    = &fault{404, "not_found", "there is nothing at this address", "POST /v1/click, /v1/clicks, /v1/leads or /v1/movements; GET /v1/click.gif or /t.js"}
+	errNotFound = &fault{404, "not_found", "there is nothing at this address",
+		"POST /v1/click, /v1/clicks, /v1/leads or /v1/movements; GET /v1/click.gif or /t.js"}
 	errMethod      = &fault{405, "method_not_allowed", "this address does not take that method", "see the Allow header"}
 	errTimeout     = &fault{408, "timeout", "the request took too long to arrive", "send it in one go"}
 	errBodySize    = &fault{413, "too_large", "the body is too large", "64 KiB for one event, 1 MiB for a batch"}
 	errBatchSize   = &fault{413, "too_many_events", "the batch has too many events", "at most 1000"}
-	errContentType = &fault{415, "bad_content_type", "the content type is not taken", "-H 'Content-Type: application/json', uncompressed; text/plain is taken too"}
-	errRate        = &fault{429, "rate_limited", "too many events of this workspace or address", "wait as long as Retry-After says"}
-	errHeaderSize  = &fault{431, "headers_too_large", "the headers are too large", "16 KiB; are there old cookies?"}
-	errInternal    = &fault{500, "internal", "the edge made a mistake", "it has been logged"}
-	errBusy        = &fault{503, "busy", "too many large bodies are being read", "repeat it after Retry-After; smaller batches are read at once"}
-	errUnavailable = &fault{503, "unavailable", "the event cannot be stored now", "repeat it after Retry-After with the same click_id"}
+	errContentType = &fault{415, "bad_content_type", "the content type is not taken",
+		"-H 'Content-Type: application/json', uncompressed; text/plain is taken too"}
+	errRate = &fault{429, "rate_limited", "too many events of this workspace or address",
+		"wait as long as Retry-After says"}
+	errHeaderSize = &fault{431, "headers_too_large", "the headers are too large", "16 KiB; are there old cookies?"}
+	errInternal   = &fault{500, "internal", "the edge made a mistake", "it has been logged"}
+	errBusy       = &fault{503, "busy", "too many large bodies are being read",
+		"repeat it after Retry-After; smaller batches are read at once"}
+	errUnavailable = &fault{503, "unavailable", "the event cannot be stored now",
+		"repeat it after Retry-After with the same click_id"}
 
 	// Not a mistake of the sender: the visitor asked not to be counted.
 	errOptedOut = &fault{200, "opted_out", "", ""}
 )
 
-var faults = []*fault{errBadJSON, errBadField, errTooLong, errNothing, errBadURL, errBadTime, errBadTrigger, errBadConsent,
-	errBadProperties, errBadAddress, errBadCountry, errBadLink, errBadLead, errBadMode, errBadQuantity, errBadMetadata, errBadRequest,
-	errFraming, errNoSecret, errWrongSecret, errNoKey, errUnknownKey, errHost, errNotFound, errMethod, errTimeout, errBodySize,
+var faults = []*fault{errBadJSON, errBadField, errTooLong, errNothing, errBadURL, errBadTime,
+	errBadTrigger, errBadConsent,
+	errBadProperties, errBadAddress, errBadCountry, errBadLink, errBadLead, errBadMode, errBadQuantity,
+	errBadMetadata, errBadRequest,
+	errFraming, errNoSecret, errWrongSecret, errNoKey, errUnknownKey, errHost, errNotFound, errMethod,
+	errTimeout, errBodySize,
 	errBatchSize, errContentType, errRate, errHeaderSize, errInternal, errBusy, errUnavailable, errBadDeepLink,
-	errUnknownField, errBadMovement, errBadMovementField, errMovementKind, errMovementID, errMovementParent, errMovementAmount,
+	errUnknownField, errBadMovement, errBadMovementField, errMovementKind, errMovementID,
+	errMovementParent, errMovementAmount,
 	errMovementTax, errMovementCurrency, errMovementTime,
 	errOptedOut}
 
@@ -98,7 +121,8 @@ func (s *Server) refuse(ctx *fasthttp.RequestCtx, f *fault) {
 	ctx.Response.SetStatusCode(f.status)
 	ctx.Response.Header.SetContentType("application/json")
 	ctx.Response.Header.Set(errorHeader, f.code)
-	ctx.Response.Header.Set(fasthttp.HeaderAccessControlExposeHeaders, "Retry-After, "+errorHeader) // a script may read them
+	// a script may read them
+	ctx.Response.Header.Set(fasthttp.HeaderAccessControlExposeHeaders, "Retry-After, "+errorHeader)
 	body := bodies[f]
 	if isTrack(ctx.URI().PathOriginal()) {
 		body = trackBodies[f]

@@ -181,7 +181,8 @@ func (a *attacked) atOnce(n, rounds int, path, headers, body string, want ...int
 	if raceDetector {
 		want = append(want, 503) // one body is read so slowly that the next waits too long for memory
 	}
-	head := fmt.Sprintf("POST %s HTTP/1.1\r\nHost: e\r\nX-Forwarded-For: 198.51.100.1\r\n%sContent-Length: %d\r\n\r\n", path, headers, len(body))
+	head := fmt.Sprintf("POST %s HTTP/1.1\r\nHost: e\r\nX-Forwarded-For: 198.51.100.1\r\n%sContent-Length: %d\r\n\r\n",
+		path, headers, len(body))
 	for range rounds {
 		var wg sync.WaitGroup
 		for range n {
@@ -218,8 +219,10 @@ func TestAttacks(t *testing.T) {
 		{"12 × 1 MiB of [1,1,…] to /v1/clicks", func() { a.atOnce(12, 3, "/v1/clicks", "", numbers, 413) }},
 		{"12 × 1 MiB of [1,1,…] to /v1/click", func() { a.atOnce(12, 3, "/v1/click", "", numbers, 413) }},
 		{"12 × 1 MiB of [1,1,…] to /v1/leads", func() { a.atOnce(12, 3, "/v1/leads", "", numbers, 401) }},
-		{"12 × 1 MiB of [1,1,…] to /v1/leads with the secret key", func() { a.atOnce(12, 3, "/v1/leads", secretHeader, numbers, 413) }},
-		{"12 × 1 MiB of [1,1,…] to /v1/clicks with the secret key", func() { a.atOnce(12, 3, "/v1/clicks", secretHeader, numbers, 413) }},
+		{"12 × 1 MiB of [1,1,…] to /v1/leads with the secret key",
+			func() { a.atOnce(12, 3, "/v1/leads", secretHeader, numbers, 413) }},
+		{"12 × 1 MiB of [1,1,…] to /v1/clicks with the secret key",
+			func() { a.atOnce(12, 3, "/v1/clicks", secretHeader, numbers, 413) }},
 		{"12 × 1 MiB of [1,1,…] to /track/click, visit and lead", func() {
 			a.atOnce(12, 1, "/track/click", "", numbers, 413)
 			a.atOnce(12, 1, "/track/visit", "", numbers, 413)
@@ -229,9 +232,11 @@ func TestAttacks(t *testing.T) {
 		{"12 × 1 MiB of one array in an array", func() { a.atOnce(12, 3, "/v1/clicks", "", mib("[[", "1,", "1]]"), 200) }},
 		{"12 × 1 MiB of one string", func() { a.atOnce(12, 3, "/v1/clicks", "", mib(`[{"link_id":"`, "x", `"}]`), 200) }},
 		{"12 × 1 MiB of escapes", func() { a.atOnce(12, 3, "/v1/clicks", "", mib(`[{"link_id":"`, `\u2028`, `"}]`), 200) }},
-		{"12 × 1 MiB of bytes that are no UTF-8", func() { a.atOnce(12, 3, "/v1/clicks", "", mib(`[{"link_id":"`, "\xff", `"}]`), 200) }},
+		{"12 × 1 MiB of bytes that are no UTF-8",
+			func() { a.atOnce(12, 3, "/v1/clicks", "", mib(`[{"link_id":"`, "\xff", `"}]`), 200) }},
 		{"12 × 1 MiB of one number", func() { a.atOnce(12, 3, "/v1/clicks", "", mib(`[{"event_time":`, "1", `}]`), 200) }},
-		{"12 × 1 MiB of one event's fields", func() { a.atOnce(12, 3, "/v1/clicks", "", mib(`[{`, `"a":1,`, `"b":2}]`), 200) }},
+		{"12 × 1 MiB of one event's fields",
+			func() { a.atOnce(12, 3, "/v1/clicks", "", mib(`[{`, `"a":1,`, `"b":2}]`), 200) }},
 		{"12 × 1 MiB of properties", func() {
 			a.atOnce(12, 3, "/v1/clicks", "", mib(`[{"link_id":"l","properties":{`, `"a":{},`, `"b":2}}]`), 200)
 		}},
@@ -246,14 +251,18 @@ func TestAttacks(t *testing.T) {
 				a.atOnce(100, 2, path, "", event("["+strings.Repeat("1,", 32_000)+"1]"), 200, 400)
 			}
 			a.atOnce(100, 2, "/v1/leads", secretHeader, `{"external_id":"u","x":[`+strings.Repeat("1,", 32_000)+`1]}`, 200)
-			a.atOnce(100, 2, "/v1/leads", secretHeader, `{"external_id":"u","metadata":{`+strings.Repeat(`"a":1,`, 10_000)+`"a":1}}`, 400)
+			a.atOnce(100, 2, "/v1/leads", secretHeader, `{"external_id":"u","metadata":{`+strings.Repeat(`"a":1,`,
+				10_000)+`"a":1}}`, 400)
 		}},
 		{"100 × 64 KiB of fields", func() {
 			a.atOnce(100, 3, "/v1/click", "", `{"link_id":"l",`+strings.Repeat(`"a":1,`, 10_000)+`"a":1}`, 200)
 		}},
-		{"1,000 connections that announce 1 MiB and send nothing", func() { a.announce(1000, "Content-Length: 1048576\r\n\r\n") }},
-		{"1,000 connections that begin a chunk of 1 MiB", func() { a.announce(1000, "Transfer-Encoding: chunked\r\n\r\n100000\r\n[") }},
-		{"100 connections that announce 1 MiB and send 5 KiB", func() { a.announce(100, "Content-Length: 1048576\r\n\r\n["+strings.Repeat(" ", 5000)) }},
+		{"1,000 connections that announce 1 MiB and send nothing",
+			func() { a.announce(1000, "Content-Length: 1048576\r\n\r\n") }},
+		{"1,000 connections that begin a chunk of 1 MiB",
+			func() { a.announce(1000, "Transfer-Encoding: chunked\r\n\r\n100000\r\n[") }},
+		{"100 connections that announce 1 MiB and send 5 KiB",
+			func() { a.announce(100, "Content-Length: 1048576\r\n\r\n["+strings.Repeat(" ", 5000)) }},
 		{fmt.Sprintf("%d addresses", *addresses), func() { a.crowd(*addresses) }},
 	} {
 		slow := func() string {
@@ -264,7 +273,8 @@ func TestAttacks(t *testing.T) {
 			if p99 <= max(50*time.Millisecond, 3*quiet) || raceDetector {
 				return ""
 			}
-			return fmt.Sprintf("honest clicks wait %s at the 99th percentile, and %s at the edge that is not attacked", p99, quiet)
+			return fmt.Sprintf("honest clicks wait %s at the 99th percentile, and %s at the edge that is not attacked", p99,
+				quiet)
 		}
 		// Other work on the machine may stop one process and not the other, once.
 		if why := slow(); why != "" && slow() != "" {
@@ -310,7 +320,8 @@ func (a *attacked) crowd(n int) {
 				for k := first; k < first+pipelined; k++ {
 					addr := netip.AddrFrom4([4]byte{100, byte(k >> 16), byte(k >> 8), byte(k)})
 					if k%2 == 1 {
-						addr = netip.AddrFrom16([16]byte{0x20, 0x01, 0x0d, 0xb8, byte(k >> 24), byte(k >> 16), byte(k >> 8), byte(k), 15: 1})
+						addr = netip.AddrFrom16([16]byte{0x20, 0x01, 0x0d, 0xb8, byte(k >> 24), byte(k >> 16),
+							byte(k >> 8), byte(k), 15: 1})
 					}
 					fmt.Fprintf(&requests, "GET /v1/click.gif?link_id=l HTTP/1.1\r\nHost: e\r\nX-Forwarded-For: %s\r\n\r\n", addr)
 				}

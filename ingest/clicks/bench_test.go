@@ -23,9 +23,10 @@ import (
 	"tributary/schemas"
 )
 
-// BenchmarkEdge compares an acknowledged click with a bare fasthttp 204 on a real loopback listener, and a batch of 100.
-// Kafka (kfake) and the senders run in processes of their own, so that getrusage of this process counts the server alone.
-// Rounds alternate, since the machine's speed wanders: compare the ratio, not the microseconds of two runs.
+// BenchmarkEdge compares an acknowledged click with a bare fasthttp 204 on a real loopback
+// listener, and a batch of 100. Kafka (kfake) and the senders run in processes of their own, so
+// that getrusage of this process counts the server alone. Rounds alternate, since the machine's
+// speed wanders: compare the ratio, not the microseconds of two runs.
 //
 //	go test ./ingest/clicks -run '^$' -bench Edge -benchtime 200000x
 //
@@ -53,7 +54,8 @@ func benchmarkEdge(b *testing.B, connections int) {
 	edge := newBareServer(b, p)
 	edge.cfg.MaxConnsPerIP = 0
 	edgeAddr := listen(b, edge.Serve)
-	bare := &fasthttp.Server{NoDefaultServerHeader: true, Handler: func(ctx *fasthttp.RequestCtx) { ctx.SetStatusCode(204) }}
+	bare := &fasthttp.Server{NoDefaultServerHeader: true,
+		Handler: func(ctx *fasthttp.RequestCtx) { ctx.SetStatusCode(204) }}
 	bareAddr := listen(b, bare.Serve)
 
 	const rounds = 4
@@ -64,7 +66,8 @@ func benchmarkEdge(b *testing.B, connections int) {
 		for i, run := range []struct {
 			addr, kind string
 			n          int
-		}{{bareAddr, "click", b.N / rounds}, {edgeAddr, "click", b.N / rounds}, {edgeAddr, "batch", max(b.N/rounds/100, connections)}} {
+		}{{bareAddr, "click", b.N / rounds}, {edgeAddr, "click", b.N / rounds},
+			{edgeAddr, "batch", max(b.N/rounds/100, connections)}} {
 			n := max(run.n/connections, 1) * connections
 			before := ownCPU()
 			_, wait := child(b, "load", run.addr, run.kind, strconv.Itoa(n), strconv.Itoa(connections))
@@ -142,7 +145,8 @@ func ownCPU() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// TestMain lets the test binary be its own Kafka and its own crowd of senders, in processes of their own.
+// TestMain lets the test binary be its own Kafka and its own crowd of senders, in processes of
+// their own.
 func TestMain(m *testing.M) {
 	switch role := os.Getenv("TRIBUTARY_BENCH_ROLE"); role {
 	case "":
@@ -169,7 +173,8 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// child starts this binary in another role and gives its first line. stop ends it; for "load" it waits for the end.
+// child starts this binary in another role and gives its first line. stop ends it; for "load" it
+// waits for the end.
 func child(b testing.TB, role string, args ...string) (line string, stop func()) {
 	b.Helper()
 	cmd := exec.Command(os.Args[0])
@@ -197,7 +202,8 @@ func child(b testing.TB, role string, args ...string) (line string, stop func())
 	}
 }
 
-// load sends n requests over conns connections, each waiting for its answer. Requests are made before the first is sent.
+// load sends n requests over conns connections, each waiting for its answer. Requests are made
+// before the first is sent.
 func load(addr, kind string, n, conns int) error {
 	requests := make([][]byte, 256)
 	for i := range requests {
@@ -205,7 +211,11 @@ func load(addr, kind string, n, conns int) error {
 		if kind == "batch" {
 			path, body = "/v1/clicks", sampleBatch(i*100, 100)
 		}
-		requests[i] = fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: edge.example.com\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0\r\nOrigin: https://shop.example.com\r\nReferer: https://shop.example.com/\r\nContent-Type: text/plain;charset=UTF-8\r\nContent-Length: %d\r\n\r\n%s", path, len(body), body)
+		requests[i] = fmt.Appendf(nil,
+			"POST %s HTTP/1.1\r\nHost: edge.example.com\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) "+
+				"Gecko/20100101 Firefox/140.0\r\nOrigin: https://shop.example.com\r\nReferer: "+
+				"https://shop.example.com/\r\nContent-Type: text/plain;charset=UTF-8\r\nContent-Length: %d\r\n\r\n%s",
+			path, len(body), body)
 	}
 	var wg sync.WaitGroup
 	errs := make(chan error, conns)

@@ -92,8 +92,8 @@ func (s *Server) complete(w *work, from *sender, id *schemas.ClickID) *fault {
 		c.Properties = e.props
 	}
 	if c.Consent == "denied" || from.optOut {
-		// A visitor who said no is followed by nobody's name: neither the site's, nor an advertising network's,
-		// nor ours.
+		// A visitor who said no is followed by nobody's name: neither the site's, nor an
+		// advertising network's, nor ours.
 		c.VisitorId = ""
 		c.Url, c.Referrer = withoutAdIDs(c.Url, &w.json.text), withoutAdIDs(c.Referrer, &w.json.text)
 		return nil
@@ -102,8 +102,8 @@ func (s *Server) complete(w *work, from *sender, id *schemas.ClickID) *fault {
 	return nil
 }
 
-// setPlace fills in what is known of the visitor's place beside what the click says itself: a region
-// and a city only of the same country.
+// setPlace fills in what is known of the visitor's place beside what the click says itself: a
+// region and a city only of the same country.
 func setPlace(c *schemas.Click, p geo.Place) {
 	c.Datacenter = p.Datacenter
 	if c.Country != "" && c.Country != p.Country {

@@ -21,8 +21,8 @@ type Config struct {
 	// for many visitors.
 	TrustedProxies []netip.Prefix
 
-	// Geo finds a visitor's place and kind of network from the address; nil: only TrustedProxies' headers
-	// do.
+	// Geo finds a visitor's place and kind of network from the address; nil: only TrustedProxies'
+	// headers do.
 	Geo *geo.Database
 
 	// ProxyProtocol says that connections from TrustedProxies begin with a PROXY protocol header,
@@ -111,15 +111,18 @@ func (c Config) Validate() error {
 	atLeast("connections per address", c.MaxConnsPerIP, 0)
 	atLeast("body memory", c.BodyMemory, 1<<20)
 	if !(c.EventsPerAddress >= 0) { // NaN too
-		faults = append(faults, fmt.Errorf("events per address: %v is negative (hint: 1000; 0 means no limit)", c.EventsPerAddress))
+		faults = append(faults, fmt.Errorf("events per address: %v is negative (hint: 1000; 0 means no limit)",
+			c.EventsPerAddress))
 	}
 	if c.MaxEventBytes > c.MaxBodyBytes {
-		faults = append(faults, fmt.Errorf("event limit: %d bytes is more than the body limit %d (hint: lower it)", c.MaxEventBytes, c.MaxBodyBytes))
+		faults = append(faults, fmt.Errorf("event limit: %d bytes is more than the body limit %d (hint: lower it)",
+			c.MaxEventBytes, c.MaxBodyBytes))
 	}
 	for _, t := range []struct {
 		name string
 		d    time.Duration
-	}{{"read timeout", c.ReadTimeout}, {"write timeout", c.WriteTimeout}, {"idle timeout", c.IdleTimeout}, {"retry after", c.RetryAfter}} {
+	}{{"read timeout", c.ReadTimeout}, {"write timeout", c.WriteTimeout}, {"idle timeout", c.IdleTimeout},
+		{"retry after", c.RetryAfter}} {
 		if t.d < time.Second {
 			// Without a read timeout a client that sends one byte a minute holds its connection for
 			// ever.
@@ -130,7 +133,8 @@ func (c Config) Validate() error {
 		faults = append(faults, fmt.Errorf("identity secret: %d bytes can be guessed (hint: `openssl rand -hex 32`)", n))
 	}
 	if n := len(c.EmailKey); n > 0 && n < 16 {
-		faults = append(faults, fmt.Errorf("email key: %d bytes can be guessed, and every address with them (hint: `openssl rand -hex 32`)", n))
+		faults = append(faults, fmt.Errorf(
+			"email key: %d bytes can be guessed, and every address with them (hint: `openssl rand -hex 32`)", n))
 	}
 	switch {
 	case (c.CertFile == "") != (c.KeyFile == ""):
@@ -141,7 +145,8 @@ func (c Config) Validate() error {
 		}
 	}
 	if c.ProxyProtocol && len(c.TrustedProxies) == 0 {
-		faults = append(faults, errors.New("proxy protocol: no proxy is trusted (hint: --trusted-proxies 10.0.0.0/8 names the balancers that send it)"))
+		faults = append(faults, errors.New(
+			"proxy protocol: no proxy is trusted (hint: --trusted-proxies 10.0.0.0/8 names the balancers that send it)"))
 	}
 	return errors.Join(faults...)
 }

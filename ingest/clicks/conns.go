@@ -40,8 +40,8 @@ func (l *listener) Close() error {
 	return l.Listener.Close()
 }
 
-// guard is a listener that closes connections at once when their address has too many. fasthttp has such a limit, but it
-// counts IPv4 only and would count a proxy as one visitor.
+// guard is a listener that closes connections at once when their address has too many. fasthttp has
+// such a limit, but it counts IPv4 only and would count a proxy as one visitor.
 type guard struct {
 	net.Listener
 	s *Server

@@ -43,7 +43,8 @@ type edge struct {
 
 func newKafka(t testing.TB, opts ...kfake.Opt) *kfake.Cluster {
 	t.Helper()
-	c, err := kfake.NewCluster(append([]kfake.Opt{kfake.NumBrokers(1), kfake.SeedTopics(3, schemas.TopicClicks, schemas.TopicLeads, schemas.TopicStripe)}, opts...)...)
+	c, err := kfake.NewCluster(append([]kfake.Opt{kfake.NumBrokers(1), kfake.SeedTopics(3, schemas.TopicClicks,
+		schemas.TopicLeads, schemas.TopicStripe)}, opts...)...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +57,8 @@ func newEdge(t *testing.T, change func(*Config)) *edge {
 	kafka := newKafka(t)
 	e := &edge{t: t, kafka: kafka}
 	e.start(kafka.ListenAddrs(), change)
-	reader, err := kgo.NewClient(kgo.SeedBrokers(kafka.ListenAddrs()...), kgo.ConsumeTopics(schemas.TopicClicks, schemas.TopicLeads, schemas.TopicStripe),
+	reader, err := kgo.NewClient(kgo.SeedBrokers(kafka.ListenAddrs()...), kgo.ConsumeTopics(schemas.TopicClicks,
+		schemas.TopicLeads, schemas.TopicStripe),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchMaxWait(50*time.Millisecond))
 	if err != nil {
 		t.Fatal(err)
@@ -237,7 +239,8 @@ func idText(b []byte) string { return schemas.ClickID(b).String() }
 
 func twoWorkspaces(c *Config) {
 	c.Workspaces = NewDirectory([]schemas.Workspace{
-		{ID: "acme", PublishableKeys: []string{"pk_acme"}, SecretKeys: []string{"sk_acme"}, Hostnames: []string{"acme.example", "*.acme.example"}, Schemes: []string{"acmeapp"}},
+		{ID: "acme", PublishableKeys: []string{"pk_acme"}, SecretKeys: []string{"sk_acme"},
+			Hostnames: []string{"acme.example", "*.acme.example"}, Schemes: []string{"acmeapp"}},
 		{ID: "zen", PublishableKeys: []string{"pk_zen"}, SecretKeys: []string{"sk_zen"}, EventsPerSecond: 0.001},
 	})
 }
@@ -252,24 +255,29 @@ func TestClick(t *testing.T) {
 	a := e.do("POST", "/v1/click", `{"key":"pk_1","click_id":"`+id+`","program_id":"p1","affiliate_id":42,"link_id":"l1","url":"https://shop.example/?utm_source=x",
 		"referrer":"https://google.com/","visitor_id":"v1","event_time":"2026-11-20T11:59:30Z","trigger":"qr","consent":"granted","later_field":[1],
 		"properties":{"plan":"pro","n":3,"yes":true,"none":null}}`,
-		"User-Agent: Firefox/1", "X-Forwarded-For: 6.6.6.6, 203.0.113.9, 127.0.0.3", "CF-IPCountry: de", "X-Vercel-IP-City: K%C3%B6ln")
+		"User-Agent: Firefox/1", "X-Forwarded-For: 6.6.6.6, 203.0.113.9, 127.0.0.3", "CF-IPCountry: de",
+		"X-Vercel-IP-City: K%C3%B6ln")
 	e.want(a, 200, "")
 	if got := a.field(t, "click_id"); got != id {
 		t.Errorf("click_id %s, want %s", got, id)
 	}
-	if a.Header.Get("Access-Control-Allow-Origin") != "*" || a.Header.Get("Server") != "" || a.Header.Get("Set-Cookie") != "" {
+	if a.Header.Get("Access-Control-Allow-Origin") != "*" || a.Header.Get("Server") != "" ||
+		a.Header.Get("Set-Cookie") != "" {
 		t.Errorf("headers %v", a.Header)
 	}
 	c := e.nextClick()
-	if idText(c.ClickId) != id || c.Workspace != "default" || c.ForeignId != "" || c.ProgramId != "p1" || c.AffiliateId != "42" || c.LinkId != "l1" ||
-		c.Url != "https://shop.example/?utm_source=x" || c.Referrer != "https://google.com/" || c.VisitorId != "v1" || c.Trigger != "qr" ||
+	if idText(c.ClickId) != id || c.Workspace != "default" || c.ForeignId != "" || c.ProgramId != "p1" ||
+		c.AffiliateId != "42" || c.LinkId != "l1" ||
+		c.Url != "https://shop.example/?utm_source=x" || c.Referrer != "https://google.com/" || c.VisitorId != "v1" ||
+		c.Trigger != "qr" ||
 		c.Consent != "granted" || c.UserAgent != "Firefox/1" || c.Country != "DE" || c.City != "Köln" {
 		t.Errorf("click %v", c)
 	}
 	if c.ClickedAt != received.Add(-30*time.Second).UnixMilli() || c.ReceivedAt != received.UnixMilli() {
 		t.Errorf("clicked_at %d, received_at %d", c.ClickedAt, c.ReceivedAt)
 	}
-	if len(c.Properties) != 3 || c.Properties["plan"] != "pro" || c.Properties["n"] != "3" || c.Properties["yes"] != "true" {
+	if len(c.Properties) != 3 || c.Properties["plan"] != "pro" || c.Properties["n"] != "3" ||
+		c.Properties["yes"] != "true" {
 		t.Errorf("properties %v", c.Properties)
 	}
 	// The proxy's word counts, the visitor's own 6.6.6.6 does not.
@@ -288,14 +296,16 @@ func TestClick(t *testing.T) {
 	}
 }
 
-// The place comes from a trusted proxy's headers, else from the files, and never from what a browser writes. The address
-// of the place is not in the record.
+// The place comes from a trusted proxy's headers, else from the files, and never from what a
+// browser writes. The address of the place is not in the record.
 func TestPlaces(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "geo.mmdb")
 	file := geotest.File("City and ASN", map[string]geotest.Map{
 		"203.0.113.0/24": {"continent": geotest.Map{"code": "EU"}, "country": geotest.Map{"iso_code": "DE"},
-			"subdivisions": geotest.List{geotest.Map{"iso_code": "BE"}}, "city": geotest.Map{"names": geotest.Map{"en": "Berlin"}}},
-		"198.51.100.0/24": {"country_code": "US", "state1": "Virginia", "city": "Ashburn", "autonomous_system_number": uint32(16509)},
+			"subdivisions": geotest.List{geotest.Map{"iso_code": "BE"}},
+			"city":         geotest.Map{"names": geotest.Map{"en": "Berlin"}}},
+		"198.51.100.0/24": {"country_code": "US", "state1": "Virginia", "city": "Ashburn",
+			"autonomous_system_number": uint32(16509)},
 	})
 	if err := os.WriteFile(path, file, 0o600); err != nil {
 		t.Fatal(err)
@@ -316,15 +326,20 @@ func TestPlaces(t *testing.T) {
 		{"file", "", []string{"X-Forwarded-For: 203.0.113.7"}, "EU DE BE Berlin false "},
 		{"hosting network", "", []string{"X-Forwarded-For: 198.51.100.7"}, " US Virginia Ashburn true "},
 		{"proxy's country", "", []string{"X-Forwarded-For: 203.0.113.7", "CF-IPCountry: AT"}, " AT   false "},
-		{"proxy's country is the file's", "", []string{"X-Forwarded-For: 203.0.113.7", "CF-IPCountry: DE", "CF-IPContinent: EU"}, "EU DE BE Berlin false "},
-		{"proxy's city", "", []string{"X-Forwarded-For: 203.0.113.7", "X-Vercel-IP-Country: DE", "X-Vercel-IP-City: Spandau"}, "EU DE  Spandau false "},
+		{"proxy's country is the file's", "", []string{"X-Forwarded-For: 203.0.113.7", "CF-IPCountry: DE",
+			"CF-IPContinent: EU"}, "EU DE BE Berlin false "},
+		{"proxy's city", "", []string{"X-Forwarded-For: 203.0.113.7", "X-Vercel-IP-Country: DE", "X-Vercel-IP-City: Spandau"},
+			"EU DE  Spandau false "},
 		{"unknown address", "", []string{"X-Forwarded-For: 192.0.2.1"}, "    false "},
-		{"the browser's word", `,"country":"FR","city":"Paris","region":"IDF"`, []string{"X-Forwarded-For: 192.0.2.1"}, "    false "},
+		{"the browser's word", `,"country":"FR","city":"Paris","region":"IDF"`, []string{"X-Forwarded-For: 192.0.2.1"},
+			"    false "},
 		{"prefetch", "", []string{"X-Forwarded-For: 192.0.2.1", "Sec-Purpose: prefetch"}, "    false prefetch"},
 		{"prerender", "", []string{"X-Forwarded-For: 192.0.2.1", "Sec-Purpose: prefetch;prerender"}, "    false prerender"},
 		{"backend's address", `,"ip":"203.0.113.7"`, []string{"Authorization: Bearer sk_test"}, "EU DE BE Berlin false "},
-		{"backend's country", `,"ip":"203.0.113.7","country":"fr"`, []string{"Authorization: Bearer sk_test"}, " FR   false "},
-		{"backend's own address", "", []string{"Authorization: Bearer sk_test", "X-Forwarded-For: 203.0.113.7"}, "    false "},
+		{"backend's country", `,"ip":"203.0.113.7","country":"fr"`, []string{"Authorization: Bearer sk_test"},
+			" FR   false "},
+		{"backend's own address", "", []string{"Authorization: Bearer sk_test", "X-Forwarded-For: 203.0.113.7"},
+			"    false "},
 	} {
 		e.want(e.do("POST", "/v1/click", `{"link_id":"l"`+test.body+`}`, test.headers...), 200, "")
 		c := e.nextClick()
@@ -341,12 +356,14 @@ func TestPlaces(t *testing.T) {
 // Memory is used again for the next request; nothing of one event may appear in another.
 func TestEventsDoNotMix(t *testing.T) {
 	e := newEdge(t, nil)
-	e.want(e.do("POST", "/v1/click", `{"url":"https://a.example/","program_id":"p","visitor_id":"v","consent":"granted","properties":{"a":"1","b":"2"},"click_id":"mine"}`), 200, "")
+	e.want(e.do("POST", "/v1/click",
+		`{"url":"https://a.example/","program_id":"p","visitor_id":"v","consent":"granted","properties":{"a":"1","b":"2"},"click_id":"mine"}`), 200, "")
 	first := e.nextClick()
 	for range 20 {
 		e.want(e.do("POST", "/v1/click", `{"link_id":"l"}`), 200, "")
 		c := e.nextClick()
-		if c.Url != "" || c.ProgramId != "" || c.VisitorId != "" || c.Consent != "" || c.ForeignId != "" || len(c.Properties) != 0 || c.LinkId != "l" || c.Trigger != "link" {
+		if c.Url != "" || c.ProgramId != "" || c.VisitorId != "" || c.Consent != "" || c.ForeignId != "" ||
+			len(c.Properties) != 0 || c.LinkId != "l" || c.Trigger != "link" {
 			t.Fatalf("second click %v", c)
 		}
 		if bytes.Equal(c.ClickId, first.ClickId) {
@@ -387,7 +404,8 @@ func TestIDsAndTimes(t *testing.T) {
 		{"an id too old, with a time", id(-31 * day), num(-day), false, false, ms(-day)},
 		{"a foreign id", "nanoid_8x2", "", false, false, ms(0)},
 		{"a UUIDv4", "9f1b1a2c-6a2b-4d0e-8f3b-1c2d3e4f5a6b", "", false, false, ms(0)},
-		{"import: any time", "", `"2019-01-02T03:04:05Z"`, true, false, time.Date(2019, 1, 2, 3, 4, 5, 0, time.UTC).UnixMilli()},
+		{"import: any time", "", `"2019-01-02T03:04:05Z"`, true, false, time.Date(2019, 1, 2, 3, 4, 5, 0,
+			time.UTC).UnixMilli()},
 		{"import: any id", id(-400 * day), "", true, true, ms(-400 * day)},
 		{"import: id and time", id(-400 * day), num(-399 * day), true, true, ms(-399 * day)},
 		{"import: the future", "", num(100 * day), true, false, ms(100 * day)},
@@ -426,7 +444,8 @@ func TestIDsAndTimes(t *testing.T) {
 	}
 	// What cannot be milliseconds is refused, whoever sends it: clamped, it would be a click of
 	// another day.
-	for _, at := range []string{"1000", "0", "-1", "1795176000", "99999999999", "1795176000000000", "1e300", `"1795176000"`} {
+	for _, at := range []string{"1000", "0", "-1", "1795176000", "99999999999", "1795176000000000",
+		"1e300", `"1795176000"`} {
 		for _, auth := range []string{"X: y", "Authorization: Bearer sk_test"} {
 			e.want(e.do("POST", "/v1/click", `{"url":"https://shop.example/","event_time":`+at+`}`, auth), 400, "bad_time")
 		}
@@ -438,7 +457,8 @@ func TestIDsAndTimes(t *testing.T) {
 	}
 	// An import is corrected by its author, not by us.
 	for _, at := range []string{"1700000000", `"2300-01-01T00:00:00Z"`, "-5"} {
-		e.want(e.do("POST", "/v1/click", `{"url":"https://shop.example/","event_time":`+at+`}`, "Authorization: Bearer sk_test"), 400, "bad_time")
+		e.want(e.do("POST", "/v1/click", `{"url":"https://shop.example/","event_time":`+at+`}`,
+			"Authorization: Bearer sk_test"), 400, "bad_time")
 	}
 }
 
@@ -450,7 +470,8 @@ func TestLenient(t *testing.T) {
 	for _, path := range []string{"/v1/click", "/v1/clicks"} {
 		e.want(e.do("POST", path, body, "Content-Encoding: Identity"), 200, "")
 		c := e.nextClick()
-		if c.AffiliateId != "anna" || c.ProgramId != "p" || c.LinkId != "l" || c.VisitorId != "v" || c.ForeignId != "c1" || c.Url != "https://a.example/?via=anna" || c.Referrer != "https://b.example/" {
+		if c.AffiliateId != "anna" || c.ProgramId != "p" || c.LinkId != "l" || c.VisitorId != "v" || c.ForeignId != "c1" ||
+			c.Url != "https://a.example/?via=anna" || c.Referrer != "https://b.example/" {
 			t.Errorf("%s: %v", path, c)
 		}
 	}
@@ -493,7 +514,8 @@ func TestPrivacy(t *testing.T) {
 			if tt.header != "" {
 				headers = append(headers, tt.header)
 			}
-			e.want(e.do("POST", "/v1/click", `{"url":"https://a.example/?gclid=g1&via=ann#FBCLID=f1","referrer":"https://b.example/?q=1&msclkid=m1","visitor_id":"v","ip":"198.51.100.1","country":"FR","consent":"`+tt.consent+`"}`, headers...), 200, "")
+			e.want(e.do("POST", "/v1/click",
+				`{"url":"https://a.example/?gclid=g1&via=ann#FBCLID=f1","referrer":"https://b.example/?q=1&msclkid=m1","visitor_id":"v","ip":"198.51.100.1","country":"FR","consent":"`+tt.consent+`"}`, headers...), 200, "")
 			c := e.nextClick()
 			if (len(c.IdentityHash) == 8) != tt.hashed || c.VisitorId != tt.visitor || c.Consent != tt.consent {
 				t.Errorf("identity_hash %x, visitor_id %q, consent %q", c.IdentityHash, c.VisitorId, c.Consent)
@@ -517,22 +539,27 @@ func TestImport(t *testing.T) {
 	body := `{"url":"https://acme.example/","ip":"198.51.100.77","user_agent":"Old/1","country":"fr","region":"IDF","city":"Paris","key":"ignored"}`
 	e.want(e.do("POST", "/v1/click", body, "Authorization: Bearer sk_acme", "User-Agent: importer/9"), 200, "")
 	c := e.nextClick()
-	if !c.Vouched || c.Workspace != "acme" || c.UserAgent != "Old/1" || c.Country != "FR" || c.Region != "IDF" || c.City != "Paris" || len(c.IdentityHash) != 8 {
+	if !c.Vouched || c.Workspace != "acme" || c.UserAgent != "Old/1" || c.Country != "FR" || c.Region != "IDF" ||
+		c.City != "Paris" || len(c.IdentityHash) != 8 {
 		t.Errorf("click %v", c)
 	}
-	e.want(e.do("POST", "/v1/click", `{"url":"https://acme.example/"}`, "Authorization: bearer sk_acme", "User-Agent: importer/9"), 200, "")
+	e.want(e.do("POST", "/v1/click", `{"url":"https://acme.example/"}`, "Authorization: bearer sk_acme",
+		"User-Agent: importer/9"), 200, "")
 	if c := e.nextClick(); !c.Vouched || c.UserAgent != "" || len(c.IdentityHash) != 0 {
 		t.Errorf("the importer itself was taken for a visitor: %v", c)
 	}
-	for _, headers := range [][]string{{"Origin: https://acme.example"}, {"Origin: https://acme.example", "Authorization: Bearer pk_acme"}} {
+	for _, headers := range [][]string{{"Origin: https://acme.example"}, {"Origin: https://acme.example",
+		"Authorization: Bearer pk_acme"}} {
 		e.want(e.do("POST", "/v1/click", `{"key":"pk_acme","link_id":"l","vouched":true}`, headers...), 200, "")
 		if c := e.nextClick(); c.Vouched {
 			t.Errorf("a browser's click is vouched for: %v", c)
 		}
 	}
 	e.want(e.do("POST", "/v1/click", body, "Authorization: Bearer sk_wrong"), 401, "unknown_secret_key")
-	e.want(e.do("POST", "/v1/click", `{"url":"https://a.example/","ip":"1.2.3"}`, "Authorization: Bearer sk_acme"), 400, "bad_ip")
-	e.want(e.do("POST", "/v1/click", `{"url":"https://a.example/","country":"Germany"}`, "Authorization: Bearer sk_acme"), 400, "bad_country")
+	e.want(e.do("POST", "/v1/click", `{"url":"https://a.example/","ip":"1.2.3"}`, "Authorization: Bearer sk_acme"), 400,
+		"bad_ip")
+	e.want(e.do("POST", "/v1/click", `{"url":"https://a.example/","country":"Germany"}`, "Authorization: Bearer sk_acme"),
+		400, "bad_country")
 	e.nothing()
 }
 
@@ -561,11 +588,14 @@ func TestRefused(t *testing.T) {
 		{"trigger", "POST", "/v1/click", `{"link_id":"l","trigger":"telepathy"}`, nil, 400, "bad_trigger"},
 		{"consent", "POST", "/v1/click", `{"link_id":"l","consent":"perhaps"}`, nil, 400, "bad_consent"},
 		{"field of another type", "POST", "/v1/click", `{"link_id":{"a":1}}`, nil, 400, "bad_field"},
-		{"17 properties", "POST", "/v1/click", `{"link_id":"l","properties":{"a":"","b":"","c":"","d":"","e":"","f":"","g":"","h":"","i":"","j":"","k":"","l":"","m":"","n":"","o":"","p":"","q":""}}`, nil, 400, "bad_properties"},
+		{"17 properties", "POST", "/v1/click",
+			`{"link_id":"l","properties":{"a":"","b":"","c":"","d":"","e":"","f":"","g":"","h":"","i":"","j":"","k":"","l":"","m":"","n":"","o":"","p":"","q":""}}`, nil, 400, "bad_properties"},
 		{"nested properties", "POST", "/v1/click", `{"link_id":"l","properties":{"a":{}}}`, nil, 400, "bad_properties"},
-		{"long property", "POST", "/v1/click", `{"link_id":"l","properties":{"a":"` + long(501) + `"}}`, nil, 400, "too_long"},
+		{"long property", "POST", "/v1/click", `{"link_id":"l","properties":{"a":"` + long(501) + `"}}`,
+			nil, 400, "too_long"},
 		{"large event", "POST", "/v1/click", `{"link_id":"l","x":"` + long(70_000) + `"}`, nil, 413, "too_large"},
-		{"form", "POST", "/v1/click", `{"link_id":"l"}`, []string{"Content-Type: application/x-www-form-urlencoded"}, 415, "bad_content_type"},
+		{"form", "POST", "/v1/click", `{"link_id":"l"}`, []string{"Content-Type: application/x-www-form-urlencoded"}, 415,
+			"bad_content_type"},
 		{"compressed", "POST", "/v1/click", `{"link_id":"l"}`, []string{"Content-Encoding: gzip"}, 415, "bad_content_type"},
 		{"batch of another type", "POST", "/v1/clicks", `[]`, []string{"Content-Type: text/html"}, 415, "bad_content_type"},
 		{"GET a click", "GET", "/v1/click", ``, nil, 405, "method_not_allowed"},
@@ -633,17 +663,27 @@ func TestWorkspaces(t *testing.T) {
 		code       string
 		workspace  string
 	}{
-		{"by key and Origin", `{"key":"pk_acme","url":"https://acme.example/"}`, []string{"Origin: https://acme.example"}, 200, "", "acme"},
-		{"www is no other site", `{"key":"pk_acme","url":"https://acme.example/"}`, []string{"Origin: https://www.ACME.example:8443"}, 200, "", "acme"},
-		{"subdomain", `{"key":"pk_acme","url":"https://acme.example/"}`, []string{"Origin: https://shop.acme.example"}, 200, "", "acme"},
-		{"by Referer", `{"key":"pk_acme","url":"https://acme.example/"}`, []string{"Referer: https://acme.example/page"}, 200, "", "acme"},
-		{"a sandboxed frame has a Referer", `{"key":"pk_acme","link_id":"l"}`, []string{"Origin: null", "Referer: https://acme.example/page"}, 200, "", "acme"},
+		{"by key and Origin", `{"key":"pk_acme","url":"https://acme.example/"}`, []string{"Origin: https://acme.example"},
+			200, "", "acme"},
+		{"www is no other site", `{"key":"pk_acme","url":"https://acme.example/"}`,
+			[]string{"Origin: https://www.ACME.example:8443"}, 200, "", "acme"},
+		{"subdomain", `{"key":"pk_acme","url":"https://acme.example/"}`, []string{"Origin: https://shop.acme.example"}, 200,
+			"", "acme"},
+		{"by Referer", `{"key":"pk_acme","url":"https://acme.example/"}`, []string{"Referer: https://acme.example/page"}, 200,
+			"", "acme"},
+		{"a sandboxed frame has a Referer", `{"key":"pk_acme","link_id":"l"}`,
+			[]string{"Origin: null", "Referer: https://acme.example/page"}, 200, "", "acme"},
 		{"no key, but a known site", `{"link_id":"l"}`, []string{"Origin: https://acme.example"}, 200, "", "acme"},
-		{"key as a bearer token", `{"link_id":"l"}`, []string{"Authorization: Bearer pk_acme", "Origin: https://acme.example"}, 200, "", "acme"},
-		{"listed scheme", `{"key":"pk_acme","url":"acmeapp://open?x=1"}`, []string{"Origin: https://acme.example"}, 200, "", "acme"},
-		{"another site", `{"key":"pk_acme","url":"https://acme.example/"}`, []string{"Origin: https://evil.example", "Referer: https://acme.example/"}, 403, "host_not_allowed", ""},
-		{"a site that ends alike", `{"key":"pk_acme","link_id":"l"}`, []string{"Origin: https://evilacme.example"}, 403, "host_not_allowed", ""},
-		{"a site before the @", `{"key":"pk_acme","link_id":"l"}`, []string{"Referer: https://acme.example@evil.example/"}, 403, "host_not_allowed", ""},
+		{"key as a bearer token", `{"link_id":"l"}`, []string{"Authorization: Bearer pk_acme",
+			"Origin: https://acme.example"}, 200, "", "acme"},
+		{"listed scheme", `{"key":"pk_acme","url":"acmeapp://open?x=1"}`, []string{"Origin: https://acme.example"}, 200, "",
+			"acme"},
+		{"another site", `{"key":"pk_acme","url":"https://acme.example/"}`, []string{"Origin: https://evil.example",
+			"Referer: https://acme.example/"}, 403, "host_not_allowed", ""},
+		{"a site that ends alike", `{"key":"pk_acme","link_id":"l"}`, []string{"Origin: https://evilacme.example"}, 403,
+			"host_not_allowed", ""},
+		{"a site before the @", `{"key":"pk_acme","link_id":"l"}`, []string{"Referer: https://acme.example@evil.example/"},
+			403, "host_not_allowed", ""},
 		{"no site", `{"key":"pk_acme","link_id":"l"}`, nil, 403, "host_not_allowed", ""},
 		{"unknown key", `{"key":"pk_none","link_id":"l"}`, []string{"Origin: https://acme.example"}, 401, "unknown_key", ""},
 		{"no key, no site", `{"link_id":"l"}`, nil, 401, "no_key", ""},
@@ -678,7 +718,8 @@ func TestRateLimit(t *testing.T) {
 	if a.Header.Get("Retry-After") == "" || a.Header.Get("Retry-After") == "0" {
 		t.Errorf("Retry-After %q", a.Header.Get("Retry-After"))
 	}
-	e.want(e.do("POST", "/v1/click", `{"link_id":"l"}`, "Authorization: Bearer sk_zen"), 200, "") // imports are not limited
+	// imports are not limited
+	e.want(e.do("POST", "/v1/click", `{"link_id":"l"}`, "Authorization: Bearer sk_zen"), 200, "")
 }
 
 func TestBatch(t *testing.T) {
@@ -698,8 +739,10 @@ func TestBatch(t *testing.T) {
 		}
 		return r
 	}
-	r := read(e.do("POST", "/v1/clicks", `[{"url":"https://a.example/","properties":{"n":"1"}},{"url":"nope"},{"link_id":"l"},7,{"link_id":"m","event_time":"x"}]`))
-	if r.Accepted != 2 || len(r.Rejected) != 3 || r.Rejected[0].Index != 1 || r.Rejected[1].Index != 3 || r.Rejected[2].Index != 4 || !strings.Contains(r.Rejected[0].Error, "http") {
+	r := read(e.do("POST", "/v1/clicks",
+		`[{"url":"https://a.example/","properties":{"n":"1"}},{"url":"nope"},{"link_id":"l"},7,{"link_id":"m","event_time":"x"}]`))
+	if r.Accepted != 2 || len(r.Rejected) != 3 || r.Rejected[0].Index != 1 || r.Rejected[1].Index != 3 ||
+		r.Rejected[2].Index != 4 || !strings.Contains(r.Rejected[0].Error, "http") {
 		t.Errorf("%+v", r)
 	}
 	targets := map[string]bool{}
@@ -714,13 +757,15 @@ func TestBatch(t *testing.T) {
 		t.Errorf("stored %v", targets)
 	}
 
-	r = read(e.do("POST", "/v1/clicks", "{\"link_id\":\"a\"}\n\n{broken\r\n{\"link_id\":\"b\"}", "Content-Type: application/x-ndjson"))
+	r = read(e.do("POST", "/v1/clicks", "{\"link_id\":\"a\"}\n\n{broken\r\n{\"link_id\":\"b\"}",
+		"Content-Type: application/x-ndjson"))
 	if r.Accepted != 2 || len(r.Rejected) != 1 || r.Rejected[0].Index != 1 {
 		t.Errorf("NDJSON: %+v", r)
 	}
 	e.records(2)
 
-	r = read(e.do("POST", "/v1/clicks", `[{"link_id":"old","event_time":"2020-01-01T00:00:00Z"}]`, "Authorization: Bearer sk_test"))
+	r = read(e.do("POST", "/v1/clicks", `[{"link_id":"old","event_time":"2020-01-01T00:00:00Z"}]`,
+		"Authorization: Bearer sk_test"))
 	if r.Accepted != 1 {
 		t.Errorf("import: %+v", r)
 	}
@@ -745,7 +790,8 @@ func TestBatch(t *testing.T) {
 	if r := read(e.do("POST", "/v1/clicks", `[]`)); r.Accepted != 0 || r.Rejected == nil {
 		t.Errorf("nothing: %+v", r)
 	}
-	e.want(e.do("POST", "/v1/clicks", "["+strings.Repeat(`{"link_id":"l"},`, 1000)+`{"link_id":"l"}]`), 413, "too_many_events")
+	e.want(e.do("POST", "/v1/clicks", "["+strings.Repeat(`{"link_id":"l"},`, 1000)+`{"link_id":"l"}]`),
+		413, "too_many_events")
 	e.want(e.do("POST", "/v1/clicks", strings.Repeat("{\"link_id\":\"l\"}\n", 1001)), 413, "too_many_events")
 	e.want(e.do("POST", "/v1/clicks", `[{"link_id":"l"}`), 400, "bad_json")
 	e.want(e.do("POST", "/v1/clicks", ``), 400, "bad_json")
@@ -759,10 +805,12 @@ func TestPixel(t *testing.T) {
 	e.want(a, 400, "bad_time")
 	a = e.do("GET", `/v1/click.gif?url=https%3A%2F%2Fa.example%2F%3Fq%3D1&program_id=p&trigger=pageview&properties=%7B%22a%22%3A%22b%22%7D`, "")
 	e.want(a, 200, "")
-	if len(a.body) != 43 || !strings.HasPrefix(a.body, "GIF89a") || a.Header.Get("Cache-Control") != "no-store" || a.Header.Get("Content-Type") != "image/gif" {
+	if len(a.body) != 43 || !strings.HasPrefix(a.body, "GIF89a") || a.Header.Get("Cache-Control") != "no-store" ||
+		a.Header.Get("Content-Type") != "image/gif" {
 		t.Errorf("%d bytes, %v", len(a.body), a.Header)
 	}
-	if c := e.nextClick(); c.Url != "https://a.example/?q=1" || c.ProgramId != "p" || c.Trigger != "pageview" || c.Properties["a"] != "b" {
+	if c := e.nextClick(); c.Url != "https://a.example/?q=1" || c.ProgramId != "p" || c.Trigger != "pageview" ||
+		c.Properties["a"] != "b" {
 		t.Errorf("click %v", c)
 	}
 	e.want(e.do("GET", "/v1/click.gif", "", "Referer: https://page.example/x"), 200, "")
@@ -778,7 +826,8 @@ func TestPixel(t *testing.T) {
 func wantReadable(t *testing.T, a answer, origin string) {
 	t.Helper()
 	h := a.Header
-	if h.Get("Access-Control-Allow-Origin") != origin || h.Get("Access-Control-Allow-Credentials") != "true" || !strings.Contains(h.Get("Vary"), "Origin") {
+	if h.Get("Access-Control-Allow-Origin") != origin || h.Get("Access-Control-Allow-Credentials") != "true" ||
+		!strings.Contains(h.Get("Vary"), "Origin") {
 		t.Errorf("a script of %s cannot read status %d: %v", origin, a.StatusCode, h)
 	}
 }
@@ -798,8 +847,9 @@ func TestCORS(t *testing.T) {
 		{"POST", "/v1/clicks", `{"key":"pk_acme","link_id":"l"}`, "application/x-ndjson", 200},
 		{"GET", "/v1/click.gif?key=pk_acme&link_id=l", "", "", 200},
 		{"POST", "/track/click", `{"domain":"d","key":"k"}`, "application/json", 200},
-		{"POST", "/v1/click", `key=pk_acme&link_id=l`, "application/x-www-form-urlencoded", 415}, // a beacon of URLSearchParams
-		{"POST", "/v1/click", `--x--`, "multipart/form-data; boundary=x", 415},                   // and of FormData
+		// a beacon of URLSearchParams
+		{"POST", "/v1/click", `key=pk_acme&link_id=l`, "application/x-www-form-urlencoded", 415},
+		{"POST", "/v1/click", `--x--`, "multipart/form-data; boundary=x", 415}, // and of FormData
 		{"POST", "/v1/click", `{"key":"pk_acme"}`, "text/plain", 400},
 		{"POST", "/v1/click", `{"key":"pk_none","link_id":"l"}`, "text/plain", 401},
 		{"POST", "/v1/click", strings.Repeat(" ", 70_000), "text/plain", 413},
@@ -813,7 +863,8 @@ func TestCORS(t *testing.T) {
 		}
 		wantReadable(t, a, "https://acme.example")
 		if refused := a.Header.Get("Tributary-Error") != ""; refused != (tt.status != 200) {
-			t.Errorf("%s %s: status %d with Tributary-Error %q", tt.method, tt.path, a.StatusCode, a.Header.Get("Tributary-Error"))
+			t.Errorf("%s %s: status %d with Tributary-Error %q", tt.method, tt.path, a.StatusCode,
+				a.Header.Get("Tributary-Error"))
 		}
 	}
 	e.records(7)
@@ -821,10 +872,12 @@ func TestCORS(t *testing.T) {
 
 func TestPreflight(t *testing.T) {
 	e := newEdge(t, nil)
-	for path, methods := range map[string]string{"/v1/click": "POST, OPTIONS", "/v1/clicks": "POST, OPTIONS", "/track/click": "POST, OPTIONS",
+	for path, methods := range map[string]string{"/v1/click": "POST, OPTIONS", "/v1/clicks": "POST, OPTIONS",
+		"/track/click": "POST, OPTIONS",
 		"/track/visit": "POST, OPTIONS", "/track/lead": "POST, OPTIONS", "/v1/click.gif": "GET, HEAD, OPTIONS"} {
 		a := e.do("OPTIONS", path, "", "Origin: https://a.example", "Access-Control-Request-Method: POST")
-		if a.StatusCode != 204 || a.Header.Get("Access-Control-Allow-Methods") != methods || a.Header.Get("Access-Control-Max-Age") != "86400" ||
+		if a.StatusCode != 204 || a.Header.Get("Access-Control-Allow-Methods") != methods ||
+			a.Header.Get("Access-Control-Max-Age") != "86400" ||
 			a.Header.Get("Access-Control-Allow-Headers") != "Content-Type, Authorization" {
 			t.Errorf("%s: %d %v", path, a.StatusCode, a.Header)
 		}
@@ -839,22 +892,28 @@ func TestPreflight(t *testing.T) {
 
 func TestTrack(t *testing.T) {
 	e := newEdge(t, twoWorkspaces)
-	a := e.do("POST", "/track/click", `{"domain":"go.acme.example","key":"spring","url":"https://acme.example/?via=anna","referrer":"https://x.example/"}`, "Origin: https://acme.example")
+	a := e.do("POST", "/track/click",
+		`{"domain":"go.acme.example","key":"spring","url":"https://acme.example/?via=anna","referrer":"https://x.example/"}`,
+		"Origin: https://acme.example")
 	e.want(a, 200, "")
 	c := e.nextClick()
-	if c.Workspace != "acme" || c.LinkId != "go.acme.example/spring" || c.Referrer != "https://x.example/" || c.Trigger != "link" || a.field(t, "clickId") != idText(c.ClickId) {
+	if c.Workspace != "acme" || c.LinkId != "go.acme.example/spring" || c.Referrer != "https://x.example/" ||
+		c.Trigger != "link" || a.field(t, "clickId") != idText(c.ClickId) {
 		t.Errorf("click %v, answer %s", c, a.body)
 	}
 	if !strings.Contains(a.body, `"partner":null,"discount":null`) {
 		t.Errorf("answer %s lacks what Dub's script reads", a.body)
 	}
-	e.want(e.do("POST", "/track/visit", `{"domain":"go.acme.example","url":"https://acme.example/","referrer":""}`, "Origin: https://acme.example", "Authorization: Bearer dub_pk_old"), 200, "")
+	e.want(e.do("POST", "/track/visit", `{"domain":"go.acme.example","url":"https://acme.example/","referrer":""}`,
+		"Origin: https://acme.example", "Authorization: Bearer dub_pk_old"), 200, "")
 	if c := e.nextClick(); c.LinkId != "go.acme.example/_root" || c.Trigger != "pageview" {
 		t.Errorf("visit %v", c)
 	}
-	e.want(e.do("POST", "/track/click", `{"domain":"go.acme.example"}`, "Origin: https://acme.example"), 400, "bad_request")
+	e.want(e.do("POST", "/track/click", `{"domain":"go.acme.example"}`, "Origin: https://acme.example"),
+		400, "bad_request")
 	e.want(e.do("POST", "/track/click", `{"domain":"go.acme.example","key":"x"}`), 401, "unauthorized")
-	a = e.do("POST", "/track/click", `{"domain":"go.acme.example","key":"x"}`, "Origin: https://acme.example", "dub-no-track: 1")
+	a = e.do("POST", "/track/click", `{"domain":"go.acme.example","key":"x"}`, "Origin: https://acme.example",
+		"dub-no-track: 1")
 	e.want(a, 200, "")
 	if !strings.Contains(a.body, `"clickId":null`) {
 		t.Errorf("answer %s to someone who opted out", a.body)
@@ -867,7 +926,8 @@ var emailKey = []byte("0123456789abcdef")
 // A hash that everybody can compute is as good as the address: without a key there is none.
 func TestNoEmailHashWithoutKey(t *testing.T) {
 	e := newEdge(t, twoWorkspaces)
-	e.want(e.do("POST", "/v1/leads", `{"external_id":"u1","email":"anna@example.com"}`, "Authorization: Bearer sk_acme"), 200, "")
+	e.want(e.do("POST", "/v1/leads", `{"external_id":"u1","email":"anna@example.com"}`, "Authorization: Bearer sk_acme"),
+		200, "")
 	l, err := schemas.DecodeLead(e.records(1)[0])
 	if err != nil || len(l.EmailHash) != 0 || strings.Contains(l.String(), "anna") {
 		t.Errorf("lead %v, %v", l, err)
@@ -893,36 +953,43 @@ func TestLeads(t *testing.T) {
 		}
 		return l
 	}
-	a := e.do("POST", "/v1/leads", `{"click_id":"abc","external_id":"u1","event_name":"Sign Up","email":" Anna@Example.com ","mode":"wait","quantity":3,"metadata":{"plan":"pro","seats":5}}`, auth)
+	a := e.do("POST", "/v1/leads",
+		`{"click_id":"abc","external_id":"u1","event_name":"Sign Up","email":" Anna@Example.com ","mode":"wait","quantity":3,"metadata":{"plan":"pro","seats":5}}`, auth)
 	e.want(a, 200, "")
 	if a.Header.Get("Access-Control-Allow-Origin") != "" {
 		t.Error("leads are not for browsers")
 	}
 	l := next()
-	if !l.GetVouched() || l.Workspace != "acme" || l.ClickRef != "abc" || l.EventName != "Sign Up" || l.Mode != "wait" || l.Quantity != 3 || l.Metadata["plan"] != "pro" || l.Metadata["seats"] != "5" || l.ReceivedAt == 0 {
+	if !l.GetVouched() || l.Workspace != "acme" || l.ClickRef != "abc" || l.EventName != "Sign Up" || l.Mode != "wait" ||
+		l.Quantity != 3 || l.Metadata["plan"] != "pro" || l.Metadata["seats"] != "5" || l.ReceivedAt == 0 {
 		t.Errorf("lead %v", l)
 	}
-	if !bytes.Equal(l.EmailHash, schemas.EmailHash(emailKey, "acme", "anna@example.com")) || len(l.EmailHash) != 16 || strings.Contains(strings.ToLower(l.String()), "example.com") {
+	if !bytes.Equal(l.EmailHash, schemas.EmailHash(emailKey, "acme", "anna@example.com")) || len(l.EmailHash) != 16 ||
+		strings.Contains(strings.ToLower(l.String()), "example.com") {
 		t.Errorf("email hash %x", l.EmailHash)
 	}
 	if a.field(t, "lead_id") != idText(l.LeadId) {
 		t.Errorf("answered %s, stored %s", a.body, idText(l.LeadId))
 	}
 	// Told again, as an SDK would: the same lead.
-	b := e.do("POST", "/track/lead", `{"clickId":"abc","customerExternalId":"u1","eventName":"sign up","customerName":"Anna","customerEmail":"anna@example.com","customerAvatar":null,"eventQuantity":1,"metadata":null}`, auth)
+	b := e.do("POST", "/track/lead",
+		`{"clickId":"abc","customerExternalId":"u1","eventName":"sign up","customerName":"Anna","customerEmail":"anna@example.com","customerAvatar":null,"eventQuantity":1,"metadata":null}`, auth)
 	e.want(b, 200, "")
 	if again := next(); !bytes.Equal(again.LeadId, l.LeadId) || again.Mode != "async" || again.Quantity != 1 {
 		t.Errorf("lead told twice: %x and %x", again.LeadId, l.LeadId)
 	}
-	if b.field(t, "click", "id") != "abc" || b.field(t, "customer", "externalId") != "u1" || b.field(t, "customer", "email") != "anna@example.com" || !strings.Contains(b.body, `"link":null`) {
+	if b.field(t, "click", "id") != "abc" || b.field(t, "customer", "externalId") != "u1" ||
+		b.field(t, "customer", "email") != "anna@example.com" || !strings.Contains(b.body, `"link":null`) {
 		t.Errorf("answer %s", b.body)
 	}
 	e.want(e.do("POST", "/v1/leads", `{"external_id":7}`, auth), 200, "")
 	if l := next(); l.ExternalId != "7" || l.EventName != "Sign up" || l.ClickRef != "" || len(l.EmailHash) != 0 {
 		t.Errorf("lead %v", l)
 	}
-	e.want(e.do("POST", "/v1/leads", "\ufeff"+`{"external_id":" u8 ","click_id":"\tabc\n","event_name":" Demo ","quantity":"2","metadata":{"a":[1, 2],"b":null,"c":" x "}}`, auth, "Content-Encoding: identity"), 200, "")
-	if l := next(); l.ExternalId != "u8" || l.ClickRef != "abc" || l.EventName != "Demo" || l.Quantity != 2 || l.Metadata["a"] != "[1,2]" || l.Metadata["b"] != "null" || l.Metadata["c"] != " x " {
+	e.want(e.do("POST", "/v1/leads",
+		"\ufeff"+`{"external_id":" u8 ","click_id":"\tabc\n","event_name":" Demo ","quantity":"2","metadata":{"a":[1, 2],"b":null,"c":" x "}}`, auth, "Content-Encoding: identity"), 200, "")
+	if l := next(); l.ExternalId != "u8" || l.ClickRef != "abc" || l.EventName != "Demo" || l.Quantity != 2 ||
+		l.Metadata["a"] != "[1,2]" || l.Metadata["b"] != "null" || l.Metadata["c"] != " x " {
 		t.Errorf("lead %v", l)
 	}
 	for body, code := range map[string]string{

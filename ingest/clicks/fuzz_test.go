@@ -87,7 +87,8 @@ func checkClick(r *kgo.Record) error {
 	if c.ClickedAt < c.ReceivedAt-maxAge.Milliseconds() || c.ClickedAt > c.ReceivedAt+maxAhead.Milliseconds() {
 		return errors.New("clicked_at is outside the tolerance")
 	}
-	for _, s := range []string{c.ForeignId, c.ProgramId, c.AffiliateId, c.LinkId, c.VisitorId, c.Url, c.Referrer, c.UserAgent} {
+	for _, s := range []string{c.ForeignId, c.ProgramId, c.AffiliateId, c.LinkId, c.VisitorId, c.Url,
+		c.Referrer, c.UserAgent} {
 		if !utf8.ValidString(s) || len(s) > maxURL*3 {
 			return errors.New("a string is no UTF-8 or too long")
 		}
@@ -102,8 +103,10 @@ func FuzzClick(f *testing.F) {
 	for _, s := range []string{
 		`{"url":"https://a.example/?utm_source=x","click_id":"01936d2e-0000-7000-8000-000000000000","event_time":1795200000000}`,
 		`{"link_id":"l","properties":{"a":"b","c":1.5,"d":true,"e":null},"consent":"denied","trigger":"qr"}`,
-		`{"link_id":"\ud800","click_id":"\u0000","url":"http://\u00e9/"}`, `{"event_time":"2026-11-20T00:00:00Z","link_id":"x"}`,
-		`{"event_time":1e300,"link_id":"x"}`, `{"event_time":-9223372036854775808,"link_id":"x"}`, "{\"link_id\":\"\xff\xfe\"}", `[]`, `null`, `{`, ``,
+		`{"link_id":"\ud800","click_id":"\u0000","url":"http://\u00e9/"}`,
+		`{"event_time":"2026-11-20T00:00:00Z","link_id":"x"}`,
+		`{"event_time":1e300,"link_id":"x"}`, `{"event_time":-9223372036854775808,"link_id":"x"}`,
+		"{\"link_id\":\"\xff\xfe\"}", `[]`, `null`, `{`, ``,
 	} {
 		f.Add([]byte(s))
 	}
@@ -131,7 +134,8 @@ func FuzzClick(f *testing.F) {
 }
 
 func FuzzBatch(f *testing.F) {
-	for _, s := range []string{`[{"link_id":"a"},{"url":"x"},3]`, "{\"link_id\":\"a\"}\n{\"link_id\":", `[`, "\n\n", `[[]]`, `{"key":"k","link_id":"a"}`} {
+	for _, s := range []string{`[{"link_id":"a"},{"url":"x"},3]`, "{\"link_id\":\"a\"}\n{\"link_id\":", `[`, "\n\n",
+		`[[]]`, `{"key":"k","link_id":"a"}`} {
 		f.Add([]byte(s))
 	}
 	p := &sink{keep: true}
@@ -199,7 +203,8 @@ func FuzzLead(f *testing.F) {
 			return
 		}
 		l := &call.lead
-		if l.ExternalId == "" || l.EventName == "" || l.Quantity < 1 || l.Quantity > maxQuantity || !utf8.ValidString(l.ExternalId) {
+		if l.ExternalId == "" || l.EventName == "" || l.Quantity < 1 || l.Quantity > maxQuantity ||
+			!utf8.ValidString(l.ExternalId) {
 			t.Errorf("accepted %v", l)
 		}
 		id := leadID("w", l.ExternalId, l.EventName, "")
@@ -219,14 +224,16 @@ func FuzzFraming(f *testing.F) {
 	f.Add([]byte("content-length:3\ntransfer-encoding:chunked"))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		var h fasthttp.RequestHeader
-		if h.Read(bufio.NewReader(io.MultiReader(strings.NewReader("POST /v1/click HTTP/1.1\r\n"), bytes.NewReader(raw)))) != nil {
+		if h.Read(bufio.NewReader(io.MultiReader(strings.NewReader("POST /v1/click HTTP/1.1\r\n"),
+			bytes.NewReader(raw)))) != nil {
 			return
 		}
 		if checkFraming(&h) != nil {
 			return
 		}
 		lines := h.RawHeaders()
-		if bytes.Count(lines, []byte("\n")) != bytes.Count(lines, []byte("\r\n")) || bytes.Count(lines, []byte("\r\n\r\n")) > 1 {
+		if bytes.Count(lines, []byte("\n")) != bytes.Count(lines, []byte("\r\n")) ||
+			bytes.Count(lines, []byte("\r\n\r\n")) > 1 {
 			t.Errorf("%q has more than one reading", lines)
 		}
 	})
@@ -253,16 +260,20 @@ func (panicking) Publish(context.Context, ...*kgo.Record) (bool, error) { panic(
 
 func TestSetTime(t *testing.T) {
 	at := time.Date(2026, 11, 20, 12, 30, 0, 0, time.UTC)
-	for _, value := range []string{"1795177800000", "1795177800000.75", "1.7951778e12", " 1795177800000 ", "2026-11-20T12:30:00Z", "2026-11-20T12:30:00.000000Z", "2026-11-20t12:30:00z",
+	for _, value := range []string{"1795177800000", "1795177800000.75", "1.7951778e12", " 1795177800000 ",
+		"2026-11-20T12:30:00Z", "2026-11-20T12:30:00.000000Z", "2026-11-20t12:30:00z",
 		"2026-11-20 12:30:00Z", "2026-11-20T13:30:00+01:00", "2026-11-20T12:30:00-00:00", "2026-11-20T06:30:00.0-06:00"} {
 		e := newEvent()
 		if e.setTime(value, true); e.fault != nil || e.at != at.UnixMilli() || !e.timed {
 			t.Errorf("%s: %d, fault %v", value, e.at, e.fault)
 		}
 	}
-	for _, value := range []string{"1795177800", "0", "-1", "1000", "99999999999", "100000000000001", "1795177800000000", "9223372036854775808", "1e300", "1e3", "NaN", "0x1p40",
-		"2026-11-20", "2026-11-20T12:30Z", "2026-11-20T12:30:00", "2026-11-20T12:30:00+0100", "2026-11-20T12:30:00+01", "2026-11-20T12:30:00,5Z", "2026-11-20T9:30:00Z",
-		"2026-11-20T12:30:00+24:00", "2026-02-30T12:30:00Z", "2026-13-01T12:30:00Z", "2026-11-20T24:00:00Z", "20261120T123000Z", "yesterday", "2026-11-20T12:30:00 Z", "1795177800000ms"} {
+	for _, value := range []string{"1795177800", "0", "-1", "1000", "99999999999", "100000000000001", "1795177800000000",
+		"9223372036854775808", "1e300", "1e3", "NaN", "0x1p40",
+		"2026-11-20", "2026-11-20T12:30Z", "2026-11-20T12:30:00", "2026-11-20T12:30:00+0100", "2026-11-20T12:30:00+01",
+		"2026-11-20T12:30:00,5Z", "2026-11-20T9:30:00Z",
+		"2026-11-20T12:30:00+24:00", "2026-02-30T12:30:00Z", "2026-13-01T12:30:00Z", "2026-11-20T24:00:00Z",
+		"20261120T123000Z", "yesterday", "2026-11-20T12:30:00 Z", "1795177800000ms"} {
 		e := newEvent()
 		if e.setTime(value, true); e.fault != errBadTime || e.timed {
 			t.Errorf("%s: %d, fault %v", value, e.at, e.fault)

@@ -247,7 +247,8 @@ func takesJSON(ctx *fasthttp.RequestCtx) bool {
 	}
 	t, _, _ := strings.Cut(b2s(h.ContentType()), ";")
 	t = strings.TrimSpace(t)
-	for _, known := range [...]string{"application/json", "text/plain", "", "application/x-ndjson", "application/jsonl", "application/ndjson"} {
+	for _, known := range [...]string{"application/json", "text/plain", "", "application/x-ndjson", "application/jsonl",
+		"application/ndjson"} {
 		if strings.EqualFold(t, known) {
 			return true
 		}

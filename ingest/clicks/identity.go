@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// identities makes identity hashes: 8 bytes that are equal for one visitor of one site during one UTC day, and say
-// nothing afterwards. The key of a day is HMAC(secret, day); the address is cut to /24 or /48 before it is hashed, so
-// that not even the holder of the secret can find it again.
+// identities makes identity hashes: 8 bytes that are equal for one visitor of one site during one
+// UTC day, and say nothing afterwards. The key of a day is HMAC(secret, day); the address is cut to
+// /24 or /48 before it is hashed, so that not even the holder of the secret can find it again.
 type identities struct {
 	secret []byte
 	today  atomic.Pointer[day]
@@ -38,7 +38,8 @@ func newIdentities(secret []byte) *identities {
 	return &identities{secret: secret}
 }
 
-// append adds the hash to dst. addr may be invalid: then there is nothing to tell visitors apart by, and nothing is added.
+// append adds the hash to dst. addr may be invalid: then there is nothing to tell visitors apart
+// by, and nothing is added.
 func (ids *identities) append(dst []byte, now time.Time, addr netip.Addr, agent, host string) []byte {
 	if !addr.IsValid() {
 		return dst

@@ -27,12 +27,13 @@ func TestIdentity(t *testing.T) {
 		}
 	}
 	others := map[string][]byte{
-		"the next day":    hash(noon.Add(12*time.Hour), "203.0.113.7", "Firefox", "shop.example"),
-		"another /24":     hash(noon, "203.0.114.7", "Firefox", "shop.example"),
-		"another agent":   hash(noon, "203.0.113.7", "Chrome", "shop.example"),
-		"another site":    hash(noon, "203.0.113.7", "Firefox", "news.example"),
-		"shifted fields":  hash(noon, "203.0.113.7", "Firefoxshop", ".example"),
-		"another secret":  newIdentities(nil).append(nil, noon, netip.MustParseAddr("203.0.113.7"), "Firefox", "shop.example"),
+		"the next day":   hash(noon.Add(12*time.Hour), "203.0.113.7", "Firefox", "shop.example"),
+		"another /24":    hash(noon, "203.0.114.7", "Firefox", "shop.example"),
+		"another agent":  hash(noon, "203.0.113.7", "Chrome", "shop.example"),
+		"another site":   hash(noon, "203.0.113.7", "Firefox", "news.example"),
+		"shifted fields": hash(noon, "203.0.113.7", "Firefoxshop", ".example"),
+		"another secret": newIdentities(nil).append(nil, noon, netip.MustParseAddr("203.0.113.7"),
+			"Firefox", "shop.example"),
 		"an IPv6 address": hash(noon, "2001:db8:1::1", "Firefox", "shop.example"),
 	}
 	for name, h := range others {
@@ -40,7 +41,8 @@ func TestIdentity(t *testing.T) {
 			t.Errorf("%s: the same hash", name)
 		}
 	}
-	if !bytes.Equal(hash(noon, "2001:db8:1::1", "", ""), hash(noon, "2001:db8:1:ffff::9", "", "")) || bytes.Equal(hash(noon, "2001:db8:1::1", "", ""), hash(noon, "2001:db8:2::1", "", "")) {
+	if !bytes.Equal(hash(noon, "2001:db8:1::1", "", ""), hash(noon, "2001:db8:1:ffff::9", "", "")) ||
+		bytes.Equal(hash(noon, "2001:db8:1::1", "", ""), hash(noon, "2001:db8:2::1", "", "")) {
 		t.Error("IPv6 is not cut to /48")
 	}
 	if got := ids.append(nil, noon, netip.Addr{}, "x", "y"); got != nil {

@@ -119,11 +119,16 @@ func compare(t *testing.T, text []byte) {
 }
 
 var jsonTexts = []string{
-	``, ` `, `null`, `true`, `false`, `nul`, `truex`, `"`, `""`, `"a`, `"a\`, `"a\u12`, `"\ud83d\ude00"`, `"\ud83d"`, `"\ud83dx"`, `"\ud83d\u0041"`, `"\ud83d\ud83d\ude00"`,
-	`"\ude00"`, `"\uD83D\uDE00\/\b\f\n\r\t\"\\"`, `"\x"`, `"\u00g0"`, "\"\x00\"", "\"\x1f\"", "\"\x7f\"", "\"\xff\xfe\"", "\"\xe2\x82\"", "\"\xed\xa0\x80\"", "\"\xf0\x9f\x98\x80\"", "\"\u2028\"",
-	`0`, `-0`, `-`, `01`, `1.`, `.5`, `1.5e`, `1e+`, `1E-7`, `1e400`, `-12.50e+03`, `+1`, `0x1`, `NaN`, `Infinity`, `1_000`,
-	`[]`, `[`, `[,]`, `[1,]`, `[1 2]`, `[1,2`, `[[],[{}]]`, `[}`, `{]`, `{}`, `{,}`, `{"a"}`, `{"a":}`, `{"a":1,}`, `{"a":1 "b":2}`, `{a:1}`, `{'a':1}`, `{"a":1}}`, `{"a":1}x`,
-	`{"a":1,"a":2}`, `{"\u0061":[true,null,{"b":"c"}]}`, "\ufeff{}", " \t\r\n{ \"a\" : [ 1 , 2 ] } \n", "\v{}", `{"a":"\u2028"}`, `[1]/*x*/`, `"\u0000"`,
+	``, ` `, `null`, `true`, `false`, `nul`, `truex`, `"`, `""`, `"a`, `"a\`, `"a\u12`, `"\ud83d\ude00"`, `"\ud83d"`,
+	`"\ud83dx"`, `"\ud83d\u0041"`, `"\ud83d\ud83d\ude00"`,
+	`"\ude00"`, `"\uD83D\uDE00\/\b\f\n\r\t\"\\"`, `"\x"`, `"\u00g0"`, "\"\x00\"", "\"\x1f\"", "\"\x7f\"", "\"\xff\xfe\"",
+	"\"\xe2\x82\"", "\"\xed\xa0\x80\"", "\"\xf0\x9f\x98\x80\"", "\"\u2028\"",
+	`0`, `-0`, `-`, `01`, `1.`, `.5`, `1.5e`, `1e+`, `1E-7`, `1e400`, `-12.50e+03`, `+1`, `0x1`, `NaN`,
+	`Infinity`, `1_000`,
+	`[]`, `[`, `[,]`, `[1,]`, `[1 2]`, `[1,2`, `[[],[{}]]`, `[}`, `{]`, `{}`, `{,}`, `{"a"}`, `{"a":}`, `{"a":1,}`,
+	`{"a":1 "b":2}`, `{a:1}`, `{'a':1}`, `{"a":1}}`, `{"a":1}x`,
+	`{"a":1,"a":2}`, `{"\u0061":[true,null,{"b":"c"}]}`, "\ufeff{}", " \t\r\n{ \"a\" : [ 1 , 2 ] } \n", "\v{}",
+	`{"a":"\u2028"}`, `[1]/*x*/`, `"\u0000"`,
 }
 
 func TestScannerAgreesWithEncodingJSON(t *testing.T) {
@@ -170,7 +175,8 @@ func TestScannerLongStrings(t *testing.T) {
 		if cap(s.text) > 4*maxText {
 			t.Errorf("%q…: %d bytes were taken", text[:10], cap(s.text))
 		}
-		for _, broken := range []string{text[:len(text)-1], strings.TrimSuffix(text, `"`) + "\x01\"", strings.TrimSuffix(text, `"`) + `\x"`} {
+		for _, broken := range []string{text[:len(text)-1], strings.TrimSuffix(text, `"`) + "\x01\"",
+			strings.TrimSuffix(text, `"`) + `\x"`} {
 			s.reset([]byte(broken))
 			if _, err := s.value(); err == nil {
 				t.Errorf("…%q is taken", broken[len(broken)-5:])

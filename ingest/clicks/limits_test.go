@@ -19,7 +19,8 @@ import (
 func TestAddressRates(t *testing.T) {
 	r := newAddressRates(10, 20) // ten a second, a hundred at once
 	now := r.start.Add(time.Hour)
-	a, sameNet, other := netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("2001:db8::ffff:1"), netip.MustParseAddr("2001:db8:0:1::1")
+	a, sameNet, other := netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("2001:db8::ffff:1"),
+		netip.MustParseAddr("2001:db8:0:1::1")
 	if _, ok := r.take(a, now, 100); !ok {
 		t.Fatal("the burst is refused")
 	}
@@ -101,7 +102,8 @@ func TestAddressRatesTogether(t *testing.T) {
 func TestLimitsWithoutKey(t *testing.T) {
 	e := newEdge(t, func(c *Config) {
 		c.Workspaces = NewDirectory([]schemas.Workspace{
-			{ID: "acme", PublishableKeys: []string{"pk_acme", "pk_acme2"}, SecretKeys: []string{"sk_acme"}, Hostnames: []string{"acme.example"}, EventsPerSecond: 0.001},
+			{ID: "acme", PublishableKeys: []string{"pk_acme", "pk_acme2"}, SecretKeys: []string{"sk_acme"},
+				Hostnames: []string{"acme.example"}, EventsPerSecond: 0.001},
 			{ID: "zen", PublishableKeys: []string{"pk_zen"}, Hostnames: []string{"zen.example"}},
 		})
 		c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
@@ -114,7 +116,8 @@ func TestLimitsWithoutKey(t *testing.T) {
 	// The workspace, found by the site's name alone.
 	e.want(e.do("POST", "/v1/clicks", batch, site, from(1)), 200, "")
 	e.want(e.do("POST", "/v1/click", `{"link_id":"l"}`, site, from(2)), 200, "")
-	for i, body := range []string{`{"link_id":"l"}`, `{"link_id":"l","key":"pk_acme"}`, `{"link_id":"l","key":"pk_acme2"}`} {
+	for i, body := range []string{`{"link_id":"l"}`, `{"link_id":"l","key":"pk_acme"}`,
+		`{"link_id":"l","key":"pk_acme2"}`} {
 		a := e.do("POST", "/v1/click", body, site, from(10+i))
 		e.want(a, 429, "rate_limited")
 		if a.Header.Get("Retry-After") == "" {
@@ -131,7 +134,8 @@ func TestLimitsWithoutKey(t *testing.T) {
 	batch = strings.Replace(batch, `{"link_id":"l"},`, "", 1)
 	e.want(e.do("POST", "/v1/clicks", batch, site, from(30)), 200, "")
 	e.want(e.do("POST", "/v1/clicks", batch, site, from(30)), 429, "rate_limited")
-	e.want(e.do("POST", "/v1/click", `{"link_id":"l"}`, site, from(30)), 200, "") // the refused batch counts as one request
+	// the refused batch counts as one request
+	e.want(e.do("POST", "/v1/click", `{"link_id":"l"}`, site, from(30)), 200, "")
 	for _, auth := range []string{"X: y", "Authorization: Bearer sk_wrong"} {
 		e.want(e.do("POST", "/v1/click", `{"link_id":"l"}`, site, from(30), auth), 429, "rate_limited")
 	}

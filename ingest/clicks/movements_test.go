@@ -46,14 +46,16 @@ func TestMovements(t *testing.T) {
 		t.Fatal(err)
 	}
 	if o := body.Data.Object; o.ID != "order_1" || o.Amount != 4900 || o.Currency != "eur" || len(o.Metadata) != 4 ||
-		body.Created != time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC).Unix() || first.Account != "movements/acme" || !first.Livemode {
+		body.Created != time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC).Unix() || first.Account != "movements/acme" ||
+		!first.Livemode {
 		t.Errorf("%+v: %s", first, first.Body)
 	}
 	e.want(e.do("POST", "/v1/movements", whole, acme), 200, "")
 	if again := next(); again.ID != first.ID {
 		t.Errorf("%s and %s", first.ID, again.ID)
 	}
-	e.want(e.do("POST", "/v1/movements", `{"kind":"refund","id":"refund_1","parent":"order_1","amount":100,"currency":"eur"}`, acme), 200, "")
+	e.want(e.do("POST", "/v1/movements",
+		`{"kind":"refund","id":"refund_1","parent":"order_1","amount":100,"currency":"eur"}`, acme), 200, "")
 	if refund := next(); refund.Type != "refund.created" {
 		t.Errorf("%+v", refund)
 	}
@@ -104,7 +106,8 @@ func TestTrackSale(t *testing.T) {
 	sale := `{"customerExternalId":"u1","amount":4900,"currency":"usd","eventName":"Purchase","paymentProcessor":"paddle","invoiceId":"inv_1","metadata":{"a":1}}`
 	a := e.do("POST", "/track/sale", sale, acme)
 	e.want(a, 200, "")
-	if a.field(t, "sale", "invoiceId") != "inv_1" || a.field(t, "customer", "externalId") != "u1" || a.field(t, "eventName") != "Purchase" {
+	if a.field(t, "sale", "invoiceId") != "inv_1" || a.field(t, "customer", "externalId") != "u1" ||
+		a.field(t, "eventName") != "Purchase" {
 		t.Errorf("%s", a.body)
 	}
 	e.want(e.do("POST", "/track/sale", sale, acme), 200, "")

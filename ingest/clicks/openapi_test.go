@@ -124,7 +124,10 @@ func TestOpenAPIFields(t *testing.T) {
 			t.Errorf("%s: the document has\n%v\nthe edge reads\n%v", what, document, code)
 		}
 	}
-	clicks := slices.DeleteFunc(cases(t, "parse.go", "set"), func(name string) bool { return name == "domain" || name == "deepLink" })
+	clicks := slices.DeleteFunc(cases(t, "parse.go", "set"), func(name string) bool {
+		return name == "domain" ||
+			name == "deepLink"
+	})
 	same("Click", fields("Click"), clicks)
 	var parameters []string
 	for _, p := range api.Paths["/v1/click.gif"]["get"].Parameters {
@@ -185,8 +188,8 @@ func cases(t *testing.T, file, method string) (names []string) {
 	return names
 }
 
-// What the document says of addresses and methods is what the edge does: it knows each, and takes no
-// other method there.
+// What the document says of addresses and methods is what the edge does: it knows each, and takes
+// no other method there.
 func TestOpenAPIRoutes(t *testing.T) {
 	api := readOpenAPI(t)
 	e := newEdge(t, nil)

@@ -26,7 +26,8 @@ func TestCommandsOfAPIPage(t *testing.T) {
 	}
 	for _, block := range blocks {
 		command := strings.ReplaceAll(block[1], "https://clicks.example.com", e.url)
-		output, err := exec.CommandContext(t.Context(), "sh", "-c", strings.Replace(command, "curl ", "curl -sS ", 1)).CombinedOutput()
+		output, err := exec.CommandContext(t.Context(), "sh", "-c", strings.Replace(command, "curl ", "curl -sS ",
+			1)).CombinedOutput()
 		if err != nil {
 			t.Fatalf("%s: %v\n%s", block[1], err, output)
 		}

@@ -139,7 +139,8 @@ func redactURL(url string, listed []string, scratch *[]byte) string {
 }
 
 // adIDs are the parameters by which advertising networks know a visitor again: those of
-// processor/enrich/clickids.csv, the linker of Google Analytics, and the readers' ids of newsletters.
+// processor/enrich/clickids.csv, the linker of Google Analytics, and the readers' ids of
+// newsletters.
 var adIDs = map[string]bool{
 	"gclid": true, "gbraid": true, "wbraid": true, "msclkid": true, "yclid": true, "dclid": true, "ttclid": true,
 	"twclid": true, "li_fat_id": true, "rdt_cid": true, "sccid": true, "epik": true, "qclid": true, "obclid": true,
@@ -147,8 +148,9 @@ var adIDs = map[string]bool{
 	"igsh": true, "_gl": true, "_ga": true, "mc_eid": true, "_hsenc": true, "vero_id": true, "mkt_tok": true,
 }
 
-// withoutAdIDs returns url with the values of adIDs taken out: their names still say which network the
-// visitor came by, and nothing about who it was. It appends to *scratch what it had to write anew.
+// withoutAdIDs returns url with the values of adIDs taken out: their names still say which network
+// the visitor came by, and nothing about who it was. It appends to *scratch what it had to write
+// anew.
 func withoutAdIDs(url string, scratch *[]byte) string {
 	mark := strings.IndexAny(url, "?#")
 	if mark < 0 {

@@ -28,12 +28,12 @@ type saleCall struct {
 	Metadata           json.RawMessage `json:"metadata"`
 }
 
-// trackSale takes a sale from Dub's or PiMMs' SDKs: POST /track/sale. It is a payment, unless Stripe
-// collected it: then Stripe's own events book it, and the call is only a claim.
+// trackSale takes a sale from Dub's or PiMMs' SDKs: POST /track/sale. It is a payment, unless
+// Stripe collected it: then Stripe's own events book it, and the call is only a claim.
 func (s *Server) trackSale(ctx *fasthttp.RequestCtx) { s.sale(ctx, false) }
 
-// trackClientSale takes a sale from Dub's script or its SDKs for phones: POST /track/sale/client. It
-// is only a claim: whoever sees the page could report any sale.
+// trackClientSale takes a sale from Dub's script or its SDKs for phones: POST /track/sale/client.
+// It is only a claim: whoever sees the page could report any sale.
 func (s *Server) trackClientSale(ctx *fasthttp.RequestCtx) { s.sale(ctx, true) }
 
 func (s *Server) sale(ctx *fasthttp.RequestCtx, public bool) {
@@ -115,7 +115,8 @@ func (s *Server) storeClaim(from *sender, c *saleCall) *fault {
 		},
 	}}
 	if len(lead.lead.ClickRef) > maxID || len(c.CustomerExternalID) > maxExternalID || len(c.EventName) > maxEventName ||
-		len(invoice) > maxExternalID || len(c.Currency) > maxID || len(c.PaymentProcessor) > maxID || len(lead.email) > maxEmail {
+		len(invoice) > maxExternalID || len(c.Currency) > maxID || len(c.PaymentProcessor) > maxID ||
+		len(lead.email) > maxEmail {
 		return errTooLong
 	}
 	source := "sale\x00" + invoice

@@ -148,7 +148,8 @@ func TestScriptElement(t *testing.T) {
 func TestAcceptsGzip(t *testing.T) {
 	for header, want := range map[string]bool{
 		"": false, "gzip": true, "GZIP": true, "deflate, gzip;q=0.5": true, "gzip;q=0": false, "gzip; q=0.000": false,
-		"gzip;q=0.001": true, "identity": false, "*": true, "*;q=0": false, "gzip;q=0, *": false, "x-gzipped": false, "br,gzip": true,
+		"gzip;q=0.001": true, "identity": false, "*": true, "*;q=0": false, "gzip;q=0, *": false,
+		"x-gzipped": false, "br,gzip": true,
 	} {
 		if got := acceptsGzip([]byte(header)); got != want {
 			t.Errorf("Accept-Encoding %q: %v, want %v", header, got, want)

@@ -59,7 +59,8 @@ func New(cfg Config, p Publisher) (*Server, error) {
 		}
 		cfg.Workspaces = d
 	}
-	s := &Server{cfg: cfg, publisher: p, workspaces: cfg.Workspaces, identities: newIdentities(cfg.IdentitySecret), log: cfg.Logger, now: cfg.now}
+	s := &Server{cfg: cfg, publisher: p, workspaces: cfg.Workspaces, identities: newIdentities(cfg.IdentitySecret),
+		log: cfg.Logger, now: cfg.now}
 	if s.log == nil {
 		s.log = slog.Default()
 	}
@@ -69,7 +70,8 @@ func New(cfg Config, p Publisher) (*Server, error) {
 	s.works.New = func() any { return &work{event: newEvent()} }
 	s.outgoing.New = func() any { return &outgoing{values: make([]byte, 0, valueRoom)} }
 	s.addresses = newAddressRates(cfg.EventsPerAddress, cfg.MaxBatch)
-	s.public, s.vouched = newBudget(cfg.BodyMemory, shares, cfg.MaxBodyBytes), newBudget(cfg.BodyMemory, 1, cfg.MaxBodyBytes)
+	s.public, s.vouched = newBudget(cfg.BodyMemory, shares, cfg.MaxBodyBytes),
+		newBudget(cfg.BodyMemory, 1, cfg.MaxBodyBytes)
 	s.http = &fasthttp.Server{
 		Handler:                      s.handle,
 		ErrorHandler:                 s.unreadable,
@@ -129,15 +131,16 @@ func (s *Server) proxyPolicy(o proxyproto.ConnPolicyOptions) (proxyproto.Policy,
 }
 
 // Shutdown ends the edge so that a balancer which knows nothing of it sees no request fail, and
-// waits for the requests under way, at most until ctx ends. First no connection is taken any more: a
-// balancer that is refused one turns to another edge. Then each connection ends with its next
+// waits for the requests under way, at most until ctx ends. First no connection is taken any more:
+// a balancer that is refused one turns to another edge. Then each connection ends with its next
 // answer, for cfg.LastRequests; those on which none came are closed at last.
 func (s *Server) Shutdown(ctx context.Context) error {
 	if wait, public := s.cfg.LastRequests, s.listener.Load(); wait > 0 && public != nil {
 		public.end()
 		s.stopping.Store(true)
 		// Without a listener fasthttp counts one connection less than there are.
-		for end := time.Now().Add(wait); s.http.GetOpenConnectionsCount() >= 0 && time.Now().Before(end) && ctx.Err() == nil; {
+		for end := time.Now().Add(wait); s.http.GetOpenConnectionsCount() >= 0 && time.Now().Before(end) &&
+			ctx.Err() == nil; {
 			time.Sleep(10 * time.Millisecond)
 		}
 	}

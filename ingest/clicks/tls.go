@@ -47,7 +47,8 @@ func (c *certificate) load() error {
 	}
 	pair, err := tls.LoadX509KeyPair(c.certFile, c.keyFile)
 	if err != nil {
-		return fmt.Errorf("read certificate: %s: %w (hint: PEM, the leaf first, with the key that belongs to it)", c.certFile, err)
+		return fmt.Errorf("read certificate: %s: %w (hint: PEM, the leaf first, with the key that belongs to it)", c.certFile,
+			err)
 	}
 	c.pair, c.changed = &pair, changed
 	return nil

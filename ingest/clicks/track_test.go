@@ -68,7 +68,8 @@ func TestTrackLeadClient(t *testing.T) {
 		t.Errorf("%v %s", a.Header, a.body)
 	}
 	public := decodeLead(t, e.records(1)[0])
-	if public.GetVouched() || public.Workspace != "acme" || public.ExternalId != "u1" || public.ClickRef != "aBcDeFgHiJ123456" ||
+	if public.GetVouched() || public.Workspace != "acme" || public.ExternalId != "u1" ||
+		public.ClickRef != "aBcDeFgHiJ123456" ||
 		public.Mode != "async" || public.Metadata["plan"] != "pro" || len(public.EmailHash) > 0 {
 		t.Errorf("lead %v", public)
 	}

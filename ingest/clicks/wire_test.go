@@ -62,18 +62,24 @@ var probes = []struct{ name, text, want string }{
 	{"pipelined", honest + honest, "200 200 +"},
 	{"pipelined behind a refusal", post + "Content-Length: 1\r\n\r\n{" + honest, "400 200 +"},
 	{"chunked", post + "Transfer-Encoding: chunked\r\n\r\n14\r\n" + body + "\r\n0\r\n\r\n" + honest, "200 200 +"},
-	{"chunked, small chunks and an extension", post + "Transfer-Encoding: chunked\r\n\r\n1;a=b\r\n{\r\n13\r\n" + body[1:] + "\r\n0\r\n\r\n" + honest, "200 200 +"},
-	{"chunked, another case", post + "transfer-encoding: Chunked\r\n\r\n14\r\n" + body + "\r\n0\r\n\r\n" + honest, "200 200 +"},
+	{"chunked, small chunks and an extension", post + "Transfer-Encoding: chunked\r\n\r\n1;a=b\r\n{\r\n13\r\n" + body[1:] +
+		"\r\n0\r\n\r\n" + honest, "200 200 +"},
+	{"chunked, another case", post + "transfer-encoding: Chunked\r\n\r\n14\r\n" + body + "\r\n0\r\n\r\n" +
+		honest, "200 200 +"},
 	{"HTTP/1.0", "POST /v1/click HTTP/1.0\r\nContent-Length: 20\r\n\r\n" + body, "200"},
-	{"HTTP/1.0, kept alive", "POST /v1/click HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: 20\r\n\r\n" + body + honest, "200 200 +"},
+	{"HTTP/1.0, kept alive", "POST /v1/click HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: 20\r\n\r\n" +
+		body + honest, "200 200 +"},
 	{"absolute address", "POST http://e/v1/click HTTP/1.1\r\nHost: e\r\nContent-Length: 20\r\n\r\n" + body, "200 +"},
 	{"empty lines before a request", "\r\n\r\n" + honest, "200 +"},
 
 	// Two lengths.
-	{"Content-Length with Transfer-Encoding", post + "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + hidden, "400"},
-	{"the other way round, other case", post + "transfer-encoding: chunked\r\nCONTENT-LENGTH: 4\r\n\r\n0\r\n\r\n" + hidden, "400"},
+	{"Content-Length with Transfer-Encoding", post + "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" +
+		hidden, "400"},
+	{"the other way round, other case", post + "transfer-encoding: chunked\r\nCONTENT-LENGTH: 4\r\n\r\n0\r\n\r\n" + hidden,
+		"400"},
 	{"Transfer-Encoding: identity", post + "Transfer-Encoding: identity\r\nContent-Length: 0\r\n\r\n" + hidden, "400"},
-	{"on a GET", "GET /t.js HTTP/1.1\r\nHost: e\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + hidden, "400"},
+	{"on a GET", "GET /t.js HTTP/1.1\r\nHost: e\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" +
+		hidden, "400"},
 	{"two Content-Lengths", post + "Content-Length: 0\r\nContent-Length: 9\r\n\r\n" + hidden, "400"},
 	{"two equal Content-Lengths", post + "Content-Length: 20\r\nContent-Length: 20\r\n\r\n" + hidden, "400"},
 	{"a list of lengths", post + "Content-Length: 0, 20\r\n\r\n" + hidden, "400"},
@@ -82,7 +88,9 @@ var probes = []struct{ name, text, want string }{
 	{"a hexadecimal length", post + "Content-Length: 0x0\r\n\r\n" + hidden, "400"},
 	{"a length that overflows", post + "Content-Length: 18446744073709551616\r\n\r\n" + hidden, "400"},
 	{"an empty length", post + "Content-Length: \r\n\r\n" + hidden, "400"},
-	{"Transfer-Encoding of HTTP/1.0", "POST /v1/click HTTP/1.0\r\nHost: e\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + hidden, "400"},
+	{"Transfer-Encoding of HTTP/1.0",
+		"POST /v1/click HTTP/1.0\r\nHost: e\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" +
+			hidden, "400"},
 
 	// An encoding that somebody may not take for chunked.
 	{"xchunked", post + "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n" + hidden, "400"},
@@ -111,43 +119,66 @@ var probes = []struct{ name, text, want string }{
 	// Chunks.
 	{"a chunk size with 0x", post + "Transfer-Encoding: chunked\r\n\r\n0x14\r\n" + body + "\r\n0\r\n\r\n" + hidden, "400"},
 	{"a signed chunk size", post + "Transfer-Encoding: chunked\r\n\r\n+14\r\n" + body + "\r\n0\r\n\r\n" + hidden, "400"},
-	{"a chunk size that overflows", post + "Transfer-Encoding: chunked\r\n\r\n100000000000000014\r\n" + body + "\r\n0\r\n\r\n" + hidden, "400"},
+	{"a chunk size that overflows", post + "Transfer-Encoding: chunked\r\n\r\n100000000000000014\r\n" + body +
+		"\r\n0\r\n\r\n" + hidden, "400"},
 	{"LF behind a chunk size", post + "Transfer-Encoding: chunked\r\n\r\n14\n" + body + "\r\n0\r\n\r\n" + hidden, "400"},
-	{"LF in a chunk extension", post + "Transfer-Encoding: chunked\r\n\r\n14;a\nb\r\n" + body + "\r\n0\r\n\r\n" + hidden, "400"},
-	{"a chunk longer than its size", post + "Transfer-Encoding: chunked\r\n\r\n13\r\n" + body + "\r\n0\r\n\r\n" + hidden, "400"},
+	{"LF in a chunk extension", post + "Transfer-Encoding: chunked\r\n\r\n14;a\nb\r\n" + body + "\r\n0\r\n\r\n" + hidden,
+		"400"},
+	{"a chunk longer than its size", post + "Transfer-Encoding: chunked\r\n\r\n13\r\n" + body + "\r\n0\r\n\r\n" + hidden,
+		"400"},
 	{"LF behind a chunk", post + "Transfer-Encoding: chunked\r\n\r\n14\r\n" + body + "\n0\r\n\r\n" + hidden, "400"},
-	{"a length as a trailer", post + "Transfer-Encoding: chunked\r\n\r\n14\r\n" + body + "\r\n0\r\nContent-Length: 9\r\n\r\n" + hidden, "400"},
+	{"a length as a trailer", post + "Transfer-Encoding: chunked\r\n\r\n14\r\n" + body +
+		"\r\n0\r\nContent-Length: 9\r\n\r\n" + hidden, "400"},
 
 	// Bodies where none is expected are not executed.
-	{"GET with a body", "GET /t.js HTTP/1.1\r\nHost: e\r\nContent-Length: " + strconv.Itoa(len(hidden)) + "\r\n\r\n" + hidden + honest, "200 200 +"},
-	{"GET with a chunked body", "GET /t.js HTTP/1.1\r\nHost: e\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk(hidden) + "0\r\n\r\n" + hidden, "200"},
-	{"GET with a large body", "GET /t.js HTTP/1.1\r\nHost: e\r\nContent-Length: 100000\r\n\r\n" + strings.Repeat(hidden, 100000/len(hidden)+1), "200"},
-	{"OPTIONS with a body", "OPTIONS /v1/click HTTP/1.1\r\nHost: e\r\nContent-Length: " + strconv.Itoa(len(hidden)) + "\r\n\r\n" + hidden + honest, "204 200 +"},
-	{"POST to nowhere with a large body", "POST /x HTTP/1.1\r\nHost: e\r\nContent-Length: 5000\r\n\r\n" + strings.Repeat(hidden, 5000/len(hidden)+1), "404"},
-	{"a lead without a key, with a large body", "POST /v1/leads HTTP/1.1\r\nHost: e\r\nContent-Length: 5000\r\n\r\n" + strings.Repeat(hidden, 5000/len(hidden)+1), "401"},
-	{"another content type with a large body", post + "Content-Type: x/y\r\nContent-Length: 5000\r\n\r\n" + strings.Repeat(hidden, 5000/len(hidden)+1), "415"},
+	{"GET with a body", "GET /t.js HTTP/1.1\r\nHost: e\r\nContent-Length: " + strconv.Itoa(len(hidden)) + "\r\n\r\n" +
+		hidden + honest, "200 200 +"},
+	{"GET with a chunked body", "GET /t.js HTTP/1.1\r\nHost: e\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk(hidden) +
+		"0\r\n\r\n" + hidden, "200"},
+	{"GET with a large body", "GET /t.js HTTP/1.1\r\nHost: e\r\nContent-Length: 100000\r\n\r\n" + strings.Repeat(hidden,
+		100000/len(hidden)+1), "200"},
+	{"OPTIONS with a body", "OPTIONS /v1/click HTTP/1.1\r\nHost: e\r\nContent-Length: " + strconv.Itoa(len(hidden)) +
+		"\r\n\r\n" + hidden + honest, "204 200 +"},
+	{"POST to nowhere with a large body", "POST /x HTTP/1.1\r\nHost: e\r\nContent-Length: 5000\r\n\r\n" +
+		strings.Repeat(hidden, 5000/len(hidden)+1), "404"},
+	{"a lead without a key, with a large body", "POST /v1/leads HTTP/1.1\r\nHost: e\r\nContent-Length: 5000\r\n\r\n" +
+		strings.Repeat(hidden, 5000/len(hidden)+1), "401"},
+	{"another content type with a large body", post + "Content-Type: x/y\r\nContent-Length: 5000\r\n\r\n" +
+		strings.Repeat(hidden, 5000/len(hidden)+1), "415"},
 	{"a body over the limit", post + "Content-Length: 70000\r\n\r\n" + strings.Repeat(hidden, 70000/len(hidden)+1), "413"},
-	{"a chunked body over the limit", post + "Transfer-Encoding: chunked\r\n\r\n" + chunk(strings.Repeat(" ", 70000)) + "0\r\n\r\n" + hidden, "413"},
+	{"a chunked body over the limit", post + "Transfer-Encoding: chunked\r\n\r\n" + chunk(strings.Repeat(" ", 70000)) +
+		"0\r\n\r\n" + hidden, "413"},
 	{"a body that ends early", post + "Content-Length: 5000\r\n\r\n" + body + strings.Repeat(" ", 2000), "408"},
 
 	// Other paths for a proxy are other paths here.
-	{"an encoded slash", "POST /v1%2fclick HTTP/1.1\r\nHost: e\r\nContent-Length: 20\r\n\r\n{\"link_id\":\"hidden\"}", "404 +"},
-	{"an encoded letter", "POST /v1/%63lick HTTP/1.1\r\nHost: e\r\nContent-Length: 20\r\n\r\n{\"link_id\":\"hidden\"}", "404 +"},
+	{"an encoded slash", "POST /v1%2fclick HTTP/1.1\r\nHost: e\r\nContent-Length: 20\r\n\r\n{\"link_id\":\"hidden\"}",
+		"404 +"},
+	{"an encoded letter", "POST /v1/%63lick HTTP/1.1\r\nHost: e\r\nContent-Length: 20\r\n\r\n{\"link_id\":\"hidden\"}",
+		"404 +"},
 	{"two slashes", "POST //v1/click HTTP/1.1\r\nHost: e\r\nContent-Length: 20\r\n\r\n{\"link_id\":\"hidden\"}", "404 +"},
-	{"two slashes within", "POST /v1//click HTTP/1.1\r\nHost: e\r\nContent-Length: 20\r\n\r\n{\"link_id\":\"hidden\"}", "404 +"},
-	{"dot segments", "POST /x/../v1/click HTTP/1.1\r\nHost: e\r\nContent-Length: 20\r\n\r\n{\"link_id\":\"hidden\"}", "404 +"},
-	{"encoded dot segments", "POST /x/%2e%2e/v1/click HTTP/1.1\r\nHost: e\r\nContent-Length: 20\r\n\r\n{\"link_id\":\"hidden\"}", "404 +"},
-	{"a single dot", "POST /./v1/click HTTP/1.1\r\nHost: e\r\nContent-Length: 20\r\n\r\n{\"link_id\":\"hidden\"}", "404 +"},
-	{"a slash at the end", "POST /v1/click/ HTTP/1.1\r\nHost: e\r\nContent-Length: 20\r\n\r\n{\"link_id\":\"hidden\"}", "404 +"},
+	{"two slashes within", "POST /v1//click HTTP/1.1\r\nHost: e\r\nContent-Length: 20\r\n\r\n{\"link_id\":\"hidden\"}",
+		"404 +"},
+	{"dot segments", "POST /x/../v1/click HTTP/1.1\r\nHost: e\r\nContent-Length: 20\r\n\r\n{\"link_id\":\"hidden\"}",
+		"404 +"},
+	{"encoded dot segments", "POST /x/%2e%2e/v1/click HTTP/1.1\r\nHost: e\r\nContent-Length: " +
+		"20\r\n\r\n{\"link_id\":\"hidden\"}", "404 +"},
+	{"a single dot", "POST /./v1/click HTTP/1.1\r\nHost: e\r\nContent-Length: 20\r\n\r\n{\"link_id\":\"hidden\"}",
+		"404 +"},
+	{"a slash at the end", "POST /v1/click/ HTTP/1.1\r\nHost: e\r\nContent-Length: 20\r\n\r\n{\"link_id\":\"hidden\"}",
+		"404 +"},
 	{"a backslash", "POST /v1\\click HTTP/1.1\r\nHost: e\r\nContent-Length: 20\r\n\r\n{\"link_id\":\"hidden\"}", "404 +"},
-	{"a path parameter", "POST /v1/click;x HTTP/1.1\r\nHost: e\r\nContent-Length: 20\r\n\r\n{\"link_id\":\"hidden\"}", "404 +"},
+	{"a path parameter", "POST /v1/click;x HTTP/1.1\r\nHost: e\r\nContent-Length: 20\r\n\r\n{\"link_id\":\"hidden\"}",
+		"404 +"},
 
 	// Expect: 100-continue.
 	{"expected", post + "Expect: 100-continue\r\nContent-Length: 20\r\n\r\n" + body, "100 200 +"},
 	{"expected, over the limit", post + "Expect: 100-continue\r\nContent-Length: 100000000\r\n\r\n", "413"},
-	{"expected, over the batch's limit", "POST /v1/clicks HTTP/1.1\r\nHost: e\r\nExpect: 100-continue\r\nContent-Length: 1048577\r\n\r\n", "413"},
-	{"expected, another content type", post + "Expect: 100-continue\r\nContent-Type: x/y\r\nContent-Length: 20\r\n\r\n" + hidden, "415"},
-	{"expected, two lengths", post + "Expect: 100-continue\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + hidden, "400"},
+	{"expected, over the batch's limit",
+		"POST /v1/clicks HTTP/1.1\r\nHost: e\r\nExpect: 100-continue\r\nContent-Length: 1048577\r\n\r\n", "413"},
+	{"expected, another content type", post + "Expect: 100-continue\r\nContent-Type: x/y\r\nContent-Length: 20\r\n\r\n" +
+		hidden, "415"},
+	{"expected, two lengths", post +
+		"Expect: 100-continue\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + hidden, "400"},
 
 	// Other protocols, versions and hosts.
 	{"HTTP/2 preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "405"},
@@ -162,7 +193,8 @@ var probes = []struct{ name, text, want string }{
 	{"two hosts", post + "Host: f\r\nContent-Length: 0\r\n\r\n" + hidden, "400"},
 	{"TLS", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", "400"},
 	{"PROXY from somebody who is no proxy", "PROXY TCP4 6.6.6.6 7.7.7.7 1 2\r\n" + hidden, "400"},
-	{"headers larger than 16 KiB", "GET /t.js HTTP/1.1\r\nHost: e\r\nCookie: " + strings.Repeat("x", 20000) + "\r\n\r\n", "431"},
+	{"headers larger than 16 KiB", "GET /t.js HTTP/1.1\r\nHost: e\r\nCookie: " + strings.Repeat("x", 20000) +
+		"\r\n\r\n", "431"},
 }
 
 func chunk(text string) string {

@@ -36,7 +36,8 @@ func TestLoadWorkspaces(t *testing.T) {
 			t.Errorf("%s is not allowed: %v", host, f)
 		}
 	}
-	if _, err := LoadWorkspaces(file(`[{"id":"a","hostname":["x.example"]}]`), ""); err == nil || !strings.Contains(err.Error(), "[0].hostname") {
+	if _, err := LoadWorkspaces(file(`[{"id":"a","hostname":["x.example"]}]`), ""); err == nil ||
+		!strings.Contains(err.Error(), "[0].hostname") {
 		t.Errorf("a misspelt field: %v", err)
 	}
 	if _, err := LoadWorkspaces(file(`[{"id":"a"},{"id":"b"}]`), "sk"); err == nil {
@@ -49,7 +50,8 @@ func TestLoadWorkspaces(t *testing.T) {
 
 func TestAllowsHost(t *testing.T) {
 	w := &Workspace{Workspace: schemas.Workspace{Hostnames: []string{"shop.example", "*.apps.example"}}}
-	for host, want := range map[string]bool{"shop.example": true, "www.shop.example": true, "a.shop.example": false, "a.apps.example": true,
+	for host, want := range map[string]bool{"shop.example": true, "www.shop.example": true, "a.shop.example": false,
+		"a.apps.example":   true,
 		"a.b.apps.example": true, "apps.example": false, "evilapps.example": false, "": false} {
 		if got := w.allowsHost(host); got != want {
 			t.Errorf("allowsHost(%q) = %v, want %v", host, got, want)
@@ -59,7 +61,8 @@ func TestAllowsHost(t *testing.T) {
 
 // A reload takes keys away and gives new ones; a budget that is spent stays spent.
 func TestReplace(t *testing.T) {
-	d := NewDirectory([]schemas.Workspace{{ID: "a", PublishableKeys: []string{"old"}, EventsPerSecond: 1}, {ID: "b", PublishableKeys: []string{"b"}, EventsPerSecond: 1}})
+	d := NewDirectory([]schemas.Workspace{{ID: "a", PublishableKeys: []string{"old"}, EventsPerSecond: 1},
+		{ID: "b", PublishableKeys: []string{"b"}, EventsPerSecond: 1}})
 	now := time.Now()
 	for _, key := range []string{"old", "b"} {
 		w, _ := d.byPublishable([]byte(key), "", false)
@@ -67,7 +70,8 @@ func TestReplace(t *testing.T) {
 			t.Fatal("a full budget is refused")
 		}
 	}
-	d.Replace(NewDirectory([]schemas.Workspace{{ID: "a", PublishableKeys: []string{"new"}, EventsPerSecond: 1}, {ID: "b", PublishableKeys: []string{"b"}, EventsPerSecond: 2}}))
+	d.Replace(NewDirectory([]schemas.Workspace{{ID: "a", PublishableKeys: []string{"new"}, EventsPerSecond: 1},
+		{ID: "b", PublishableKeys: []string{"b"}, EventsPerSecond: 2}}))
 	if _, f := d.byPublishable([]byte("old"), "", false); f != errUnknownKey {
 		t.Errorf("a withdrawn key: %v", f)
 	}
@@ -90,7 +94,8 @@ func TestConfig(t *testing.T) {
 	if err == nil {
 		t.Fatal("no faults")
 	}
-	for _, want := range []string{"header limit", "body limit", "batch limit", "concurrency", "connections per address", "event limit", "read timeout", "idle timeout", "identity secret"} {
+	for _, want := range []string{"header limit", "body limit", "batch limit", "concurrency", "connections per address",
+		"event limit", "read timeout", "idle timeout", "identity secret"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not reported in:\n%v", want, err)
 		}

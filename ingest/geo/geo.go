@@ -1,6 +1,6 @@
 // Package geo finds where an address is, and whether its network hosts servers, in MaxMind DB files
-// (https://maxmind.github.io/MaxMind-DB/). It knows the fields of MaxMind's GeoIP2, GeoLite2 and ASN
-// files and DB-IP's, and those of their copies in the npm packages @ip-location-db.
+// (https://maxmind.github.io/MaxMind-DB/). It knows the fields of MaxMind's GeoIP2, GeoLite2 and
+// ASN files and DB-IP's, and those of their copies in the npm packages @ip-location-db.
 package geo
 
 import (
@@ -37,8 +37,8 @@ type file struct {
 	cache  *[cached]atomic.Pointer[answer]
 }
 
-// Where files have their fields, as DecodePath takes it. The copies of @ip-location-db have them flat,
-// MaxMind and DB-IP in maps within maps.
+// Where files have their fields, as DecodePath takes it. The copies of @ip-location-db have them
+// flat, MaxMind and DB-IP in maps within maps.
 var (
 	continentPath = []any{"continent", "code"}
 	countryPath   = []any{"country", "iso_code"}

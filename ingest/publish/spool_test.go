@@ -179,7 +179,8 @@ func TestOutageWithSpool(t *testing.T) {
 // storedAtLeast reads until n different values are there.
 func storedAtLeast(t *testing.T, seed string, n int) map[string]int {
 	t.Helper()
-	cl, err := kgo.NewClient(kgo.SeedBrokers(seed), kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+	cl, err := kgo.NewClient(kgo.SeedBrokers(seed), kgo.ConsumeTopics(topic),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -253,7 +254,8 @@ func TestDeadLeader(t *testing.T) {
 	if other == 0 {
 		t.Fatal("one broker leads all partitions")
 	}
-	fault := c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Nodes: []int32{dead}, Err: kerr.NotEnoughReplicas, Count: -1})
+	fault := c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Nodes: []int32{dead},
+		Err: kerr.NotEnoughReplicas, Count: -1})
 	cfg := spooling(t.TempDir(), c.ListenAddrs()...)
 	cfg.AnyPartition = true
 	cfg.SpoolAfter = Default().SpoolAfter // on a busy machine the live leaders take 100 ms too
@@ -412,7 +414,8 @@ func TestEntry(t *testing.T) {
 // FuzzEntry reads arbitrary entries: no panic, and what it can read it can write and read again.
 func FuzzEntry(f *testing.F) {
 	f.Add([]byte{})
-	f.Add(appendEntry(nil, &kgo.Record{Topic: topic, Key: []byte("k"), Value: []byte("v"), Headers: []kgo.RecordHeader{{Key: "h"}}}))
+	f.Add(appendEntry(nil, &kgo.Record{Topic: topic, Key: []byte("k"), Value: []byte("v"),
+		Headers: []kgo.RecordHeader{{Key: "h"}}}))
 	f.Add([]byte{1, 't', 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0x0f}) // a header count beyond all bounds
 	f.Fuzz(func(t *testing.T, b []byte) {
 		r, err := parseEntry(b)

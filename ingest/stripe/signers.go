@@ -93,7 +93,8 @@ func checkFlags(flags []string, older []schemas.StripeEndpoint, inFile map[strin
 			"as does `stripe listen --print-secret`)"))
 	case len(flags) > 1 && len(older) > 1:
 		faults = append(faults, fmt.Errorf("stripe webhook secrets: %d of them for the stripe_accounts of %d workspaces: "+
-			"each would sign for all (hint: give each workspace its own, as stripe: [{accounts, secrets}] in the workspaces file)",
+			"each would sign for all (hint: give each workspace its own, as stripe: [{accounts, secrets}] in the "+
+			"workspaces file)",
 			len(flags), len(older)))
 	}
 	return faults

@@ -96,12 +96,16 @@ func TestSecretsSignForTheirOwn(t *testing.T) {
 	h.t = t
 	h.nothing()
 	warnings := strings.Join(h.Warnings(t.Context()), "\n")
-	if len(h.Warnings(t.Context())) != 2 || !strings.Contains(warnings, `1 events of account "acct_new" (livemode true)`) || !strings.Contains(warnings, "hint: ") {
+	if len(h.Warnings(t.Context())) != 2 ||
+		!strings.Contains(warnings, `1 events of account "acct_new" (livemode true)`) ||
+		!strings.Contains(warnings, "hint: ") {
 		t.Errorf("warnings %q", warnings)
 	}
 
-	// A reload lists the account: its events are booked, and the warning ends. A secret that is gone signs no more.
-	h.cfg.Signers.Replace(signersOf(t, parse(t, `[{"id":"new","stripe":[{"accounts":["acct_new"],"secrets":["whsec_connect"],"connect":true}]}]`)))
+	// A reload lists the account: its events are booked, and the warning ends. A secret that is
+	// gone signs no more.
+	h.cfg.Signers.Replace(signersOf(t,
+		parse(t, `[{"id":"new","stripe":[{"accounts":["acct_new"],"secrets":["whsec_connect"],"connect":true}]}]`)))
 	body := `{"id":"evt_9","object":"event","type":"x","account":"acct_new","data":{"object":{"id":"o"}}}`
 	h.want(body, sign(body, connect, time.Now()), 200, "")
 	if e, _ := h.next(); e.Unlisted != "" {
@@ -120,7 +124,8 @@ func TestOlderForm(t *testing.T) {
 	if of, unlisted, f := current.admit(current.signers[1:], "", true); of != "acct_acme" || unlisted != "" || f != nil {
 		t.Errorf("%q %q %v", of, unlisted, f)
 	}
-	if of, unlisted, f := current.admit(current.signers[:1], "acct_x", true); of != "acct_x" || unlisted == "" || f != nil {
+	if of, unlisted, f := current.admit(current.signers[:1], "acct_x", true); of != "acct_x" ||
+		unlisted == "" || f != nil {
 		t.Errorf("%q %q %v", of, unlisted, f)
 	}
 	two := parse(t, `[{"id":"acme","stripe_accounts":["","acct_acme"]},{"id":"bob","stripe_accounts":["acct_bob"]}]`)
@@ -147,13 +152,15 @@ func TestOlderForm(t *testing.T) {
 		"no secret at all":                       {parse(t, `[{"id":"a"}]`), nil, "none given"},
 		"one in both places":                     {own, []string{acmeLive}, "in the workspaces file too"},
 	} {
-		if _, err := NewSigners(faulty.list, faulty.flags); err == nil || !strings.Contains(err.Error(), faulty.want) || !strings.Contains(err.Error(), "(hint: ") {
+		if _, err := NewSigners(faulty.list, faulty.flags); err == nil || !strings.Contains(err.Error(), faulty.want) ||
+			!strings.Contains(err.Error(), "(hint: ") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 }
 
-// raw sends bytes and returns the status lines of all answers until the webhook closes the connection.
+// raw sends bytes and returns the status lines of all answers until the webhook closes the
+// connection.
 func (h *hook) raw(request string) []string {
 	h.t.Helper()
 	c, err := net.Dial("tcp", strings.TrimSuffix(strings.TrimPrefix(h.url, "http://"), Path))
@@ -190,14 +197,17 @@ func TestFraming(t *testing.T) {
 		{"nothing hides behind a chunked one", post + chunked + hidden, "200"},
 		{"length and encoding", post + length + chunked + hidden, "400"},
 		{"length and encoding, another case", post + strings.ToLower(length) + chunked + hidden, "400"},
-		{"length and encoding behind a good one", post + length + "\r\n" + body + post + length + chunked + hidden, "200 400"},
+		{"length and encoding behind a good one", post + length + "\r\n" + body + post + length + chunked + hidden,
+			"200 400"},
 		{"length behind encoding", post + "Transfer-Encoding: chunked\r\n" + length + "\r\n0\r\n\r\n" + hidden, "400"},
 		{"encoded slash", strings.Replace(post, Path, "/stripe%2fwebhook", 1) + length + "\r\n" + body, "404"},
 		{"encoded letter", strings.Replace(post, Path, "/stripe/%77ebhook", 1) + length + "\r\n" + body, "404"},
 		{"two slashes", strings.Replace(post, Path, "//stripe/webhook", 1) + length + "\r\n" + body, "404"},
 		{"dot segments", strings.Replace(post, Path, "/x/../stripe/webhook", 1) + length + "\r\n" + body, "404"},
-		{"a large body is refused before it comes", post + "Content-Length: 104857600\r\nExpect: 100-continue\r\n\r\n", "413"},
-		{"so is one without a signature", "POST " + Path + " HTTP/1.1\r\nHost: h\r\n" + length + "Expect: 100-continue\r\n\r\n", "400"},
+		{"a large body is refused before it comes", post + "Content-Length: 104857600\r\nExpect: 100-continue\r\n\r\n",
+			"413"},
+		{"so is one without a signature", "POST " + Path + " HTTP/1.1\r\nHost: h\r\n" + length +
+			"Expect: 100-continue\r\n\r\n", "400"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -209,7 +219,8 @@ func TestFraming(t *testing.T) {
 	}
 }
 
-// Large bodies share a bounded number of bytes while their signatures are not known; small ones always have room.
+// Large bodies share a bounded number of bytes while their signatures are not known; small ones
+// always have room.
 func TestUnverifiedBytes(t *testing.T) {
 	h := start(t, newKafka(t))
 	held := h.cfg.MaxUnverifiedBytes
@@ -265,7 +276,8 @@ func TestConnectionLimit(t *testing.T) {
 	}
 }
 
-// Unsigned posts are one line a minute, whatever their number, and nothing of a body is in any line.
+// Unsigned posts are one line a minute, whatever their number, and nothing of a body is in any
+// line.
 func TestRefusalsAreLoggedOnceAMinute(t *testing.T) {
 	var text bytes.Buffer
 	m := newMinutely(slog.New(slog.NewTextHandler(&text, nil)), slog.LevelWarn, "refused")
@@ -298,7 +310,8 @@ func TestRefusalsAreLoggedOnceAMinute(t *testing.T) {
 }
 
 func TestNoBodyInErrors(t *testing.T) {
-	for _, body := range []string{`{"id":"jenny@shop.example`, `{"id":5550199,"object":"event"}`, `{"id":"e","object":"jenny@shop.example","type":"x"}`, "\ufeff{}"} {
+	for _, body := range []string{`{"id":"jenny@shop.example`, `{"id":5550199,"object":"event"}`,
+		`{"id":"e","object":"jenny@shop.example","type":"x"}`, "\ufeff{}"} {
 		_, _, err := parseEvent([]byte(body), time.Now())
 		if err == nil || strings.Contains(err.Error(), "jenny") || strings.Contains(err.Error(), "5550199") {
 			t.Errorf("%s: %v", body, err)

@@ -71,7 +71,8 @@ func startFor(t *testing.T, kafka *kfake.Cluster, signers *Signers, patience tim
 		t.Fatal(err)
 	}
 	go func() { _ = h.Serve(ln) }()
-	reader, err := kgo.NewClient(kgo.SeedBrokers(kafka.ListenAddrs()...), kgo.ConsumeTopics(schemas.TopicStripe), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+	reader, err := kgo.NewClient(kgo.SeedBrokers(kafka.ListenAddrs()...), kgo.ConsumeTopics(schemas.TopicStripe),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +97,8 @@ func newKafka(t *testing.T) *kfake.Cluster {
 }
 
 func sign(body, secret string, at time.Time) string {
-	return webhook.GenerateTestSignedPayload(&webhook.UnsignedPayload{Payload: []byte(body), Secret: secret, Timestamp: at}).Header
+	return webhook.GenerateTestSignedPayload(&webhook.UnsignedPayload{Payload: []byte(body), Secret: secret,
+		Timestamp: at}).Header
 }
 
 func (h *hook) post(body, signature string) (int, http.Header, string) {
@@ -126,7 +128,8 @@ func (h *hook) want(body, signature string, status int, code string) {
 	if err := json.Unmarshal([]byte(text), &answer); err != nil {
 		h.t.Errorf("answer %q: %v", text, err)
 	}
-	if got != status || answer.Error.Code != code || (code != "" && (answer.Error.Message == "" || answer.Error.Hint == "")) {
+	if got != status || answer.Error.Code != code ||
+		(code != "" && (answer.Error.Message == "" || answer.Error.Hint == "")) {
 		h.t.Errorf("%d %s, want %d %s", got, text, status, code)
 	}
 }
@@ -161,15 +164,19 @@ func (h *hook) nothing() {
 
 func TestWebhookKeepsBytes(t *testing.T) {
 	h := start(t, newKafka(t))
-	// Odd spacing and order on purpose: a re-encoding would change them. The API version is one the library does not know.
-	body := "{ \"type\":\"invoice.paid\",\n\"id\":\"evt_1\",  \"object\":\"event\",\"api_version\":\"2026-03-25.dahlia\",\"account\":\"acct_9\",\"livemode\":true,\"data\":{\"object\":{\"id\":\"in_1\",\"object\":\"invoice\",\"customer\":\"cus_1\"}} }\n"
+	// Odd spacing and order on purpose: a re-encoding would change them. The API version is one the
+	// library does not know.
+	body := "{ \"type\":\"invoice.paid\",\n\"id\":\"evt_1\",  " +
+		"\"object\":\"event\",\"api_version\":\"2026-03-25.dahlia\",\"account\":\"acct_9\",\"livemode\":true," +
+		"\"data\":{\"object\":{\"id\":\"in_1\",\"object\":\"invoice\",\"customer\":\"cus_1\"}} }\n"
 	before := time.Now().Add(-time.Millisecond)
 	h.want(body, sign(body, liveSecret, time.Now()), 200, "")
 	e, r := h.next()
 	if string(r.Value) != body {
 		t.Errorf("stored %q, want %q", r.Value, body)
 	}
-	if string(r.Key) != "cus_1" || e.ID != "evt_1" || e.Type != "invoice.paid" || e.Account != "acct_9" || !e.Livemode || e.APIVersion != "2026-03-25.dahlia" || e.ReceivedAt.Before(before.Truncate(time.Millisecond)) {
+	if string(r.Key) != "cus_1" || e.ID != "evt_1" || e.Type != "invoice.paid" || e.Account != "acct_9" || !e.Livemode ||
+		e.APIVersion != "2026-03-25.dahlia" || e.ReceivedAt.Before(before.Truncate(time.Millisecond)) {
 		t.Errorf("key %q, event %+v", r.Key, e)
 	}
 	// The same delivery again is stored again: what it means is decided by its identity further down.
@@ -186,9 +193,10 @@ func TestSignatures(t *testing.T) {
 	good := sign(body, liveSecret, now)
 	mac := func(header string) string { _, v, _ := strings.Cut(header, "v1="); return v }
 	accepted := map[string]string{
-		"good":                good,
-		"the rolled secret":   sign(body, oldSecret, now),
-		"one of two, rolling": fmt.Sprintf("t=%d,v1=%s,v1=%s", now.Unix(), mac(sign(body, "whsec_unknown_123", now)), mac(good)),
+		"good":              good,
+		"the rolled secret": sign(body, oldSecret, now),
+		"one of two, rolling": fmt.Sprintf("t=%d,v1=%s,v1=%s", now.Unix(), mac(sign(body, "whsec_unknown_123", now)),
+			mac(good)),
 		"with another scheme": good + ",v0=6ffbb59b2300aae63f272406069a9788598b792a944a07aba816edb039989a39",
 		"just fresh enough":   sign(body, liveSecret, now.Add(-290*time.Second)),
 	}
@@ -207,7 +215,8 @@ func TestSignatures(t *testing.T) {
 		{"another secret", body, sign(body, "whsec_unknown_123", now), "bad_signature"},
 		{"another body", body + " ", good, "bad_signature"},
 		{"too old", body, sign(body, liveSecret, now.Add(-301*time.Second)), "signature_too_old"},
-		{"a newer time on an old signature", body, fmt.Sprintf("t=%d,v1=%s", now.Unix(), mac(sign(body, liveSecret, now.Add(-time.Hour)))), "bad_signature"},
+		{"a newer time on an old signature", body, fmt.Sprintf("t=%d,v1=%s", now.Unix(),
+			mac(sign(body, liveSecret, now.Add(-time.Hour)))), "bad_signature"},
 		{"v0 only", body, strings.Replace(good, "v1=", "v0=", 1), "bad_signature"},
 		{"no time", body, "v1=" + mac(good), "signature_too_old"},
 		{"garbage", body, "what is this", "bad_signature"},
@@ -235,11 +244,14 @@ func TestEvents(t *testing.T) {
 		{"subscription", `{"id":"e","object":"event","type":"customer.subscription.created","data":{"object":{"id":"sub_1","object":"subscription","customer":"cus_2"}}}`, "cus_2", ""},
 		{"expanded", `{"id":"e","object":"event","type":"charge.succeeded","data":{"object":{"id":"ch_1","object":"charge","customer":{"id":"cus_3","object":"customer"}}}}`, "cus_3", ""},
 		{"guest", `{"id":"e","object":"event","type":"checkout.session.completed","data":{"object":{"id":"cs_1","object":"checkout.session","customer":null}}}`, "cs_1", ""},
-		{"customer of no known shape", `{"id":"e","object":"event","type":"x","data":{"object":{"id":"x_1","customer":[1]}}}`, "x_1", ""},
+		{"customer of no known shape", `{"id":"e","object":"event","type":"x","data":{"object":{"id":"x_1","customer":[1]}}}`,
+			"x_1", ""},
 		{"a type nobody knows", `{"id":"e","object":"event","type":"new.thing.happened","account":"acct_1","data":{"object":{"id":"nt_1"}}}`, "nt_1", "acct_1"},
-		{"no object", `{"id":"evt_5","object":"event","type":"balance.available","data":{"object":{"object":"balance"}}}`, "evt_5", ""},
+		{"no object", `{"id":"evt_5","object":"event","type":"balance.available","data":{"object":{"object":"balance"}}}`,
+			"evt_5", ""},
 		{"an account for a customer", `{"id":"e","object":"event","type":"invoice.paid","data":{"object":{"id":"in_1","object":"invoice","customer":null,"customer_account":"acct_9"}}}`, "acct_9", ""},
-		{"a customer with an account", `{"id":"e","object":"event","type":"invoice.paid","data":{"object":{"id":"in_1","object":"invoice","customer":"cus_9","customer_account":"acct_9"}}}`, "cus_9", ""},
+		{"a customer with an account",
+			`{"id":"e","object":"event","type":"invoice.paid","data":{"object":{"id":"in_1","object":"invoice","customer":"cus_9","customer_account":"acct_9"}}}`, "cus_9", ""},
 		{"thin, of the first API", `{"id":"evt_7","object":"v2.core.event","type":"v1.invoice.paid","livemode":false,"related_object":{"id":"in_7","type":"invoice"}}`, "in_7", ""},
 		{"thin", `{"id":"evt_6","object":"v2.core.event","type":"v1.billing.meter.error_report_triggered","context":"acct_7/x","related_object":{"id":"mtr_1"}}`, "mtr_1", "acct_7"},
 	}
@@ -247,13 +259,16 @@ func TestEvents(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			h.t = t
 			h.want(tt.body, sign(tt.body, liveSecret, time.Now()), 200, "")
-			if e, r := h.next(); string(r.Key) != tt.key || e.Account != tt.account || e.Livemode || e.Thin != strings.HasPrefix(tt.name, "thin") || e.Unlisted != "" {
+			if e, r := h.next(); string(r.Key) != tt.key || e.Account != tt.account || e.Livemode ||
+				e.Thin != strings.HasPrefix(tt.name, "thin") || e.Unlisted != "" {
 				t.Errorf("key %q, event %+v; want key %s", r.Key, e, tt.key)
 			}
 		})
 	}
 	h.t = t
-	for _, body := range []string{``, `{`, `[]`, `"event"`, `{"object":"event"}`, `{"id":"e","type":"x"}`, `{"id":"e","object":"charge","type":"x"}`, `{"id":7,"object":"event","type":"x"}`, "\ufeff" + `{"id":"e","object":"event","type":"x"}`} {
+	for _, body := range []string{``, `{`, `[]`, `"event"`, `{"object":"event"}`, `{"id":"e","type":"x"}`,
+		`{"id":"e","object":"charge","type":"x"}`, `{"id":7,"object":"event","type":"x"}`, "\ufeff" +
+			`{"id":"e","object":"event","type":"x"}`} {
 		h.want(body, sign(body, liveSecret, time.Now()), 400, "bad_event")
 	}
 	h.nothing()
@@ -273,14 +288,16 @@ func TestLimits(t *testing.T) {
 	for _, r := range []struct {
 		method, url string
 		status      int
-	}{{"GET", h.url, 405}, {"PUT", h.url, 405}, {"OPTIONS", h.url, 405}, {"POST", h.url + "/x", 404}, {"GET", strings.TrimSuffix(h.url, Path), 404}} {
+	}{{"GET", h.url, 405}, {"PUT", h.url, 405}, {"OPTIONS", h.url, 405}, {"POST", h.url + "/x", 404},
+		{"GET", strings.TrimSuffix(h.url, Path), 404}} {
 		req, _ := http.NewRequestWithContext(t.Context(), r.method, r.url, nil)
 		res, err := http.DefaultClient.Do(req)
 		if err != nil {
 			t.Fatal(err)
 		}
 		_ = res.Body.Close()
-		if res.StatusCode != r.status || r.status == 405 && res.Header.Get("Allow") != "POST" || res.Header.Get("Access-Control-Allow-Origin") != "" {
+		if res.StatusCode != r.status || r.status == 405 && res.Header.Get("Allow") != "POST" ||
+			res.Header.Get("Access-Control-Allow-Origin") != "" {
 			t.Errorf("%s %s: %d %v, want %d", r.method, r.url, res.StatusCode, res.Header, r.status)
 		}
 	}
@@ -308,7 +325,8 @@ func TestKafkaAway(t *testing.T) {
 func TestValidate(t *testing.T) {
 	_, secrets := NewSigners(nil, []string{"sk_live_123456", "", "whsec_good_123"})
 	err := errors.Join(secrets, Config{}.Validate())
-	for _, want := range []string{"number 1: it is an API key", "number 2: it is empty", "tolerance", "body limit", "connections", "none given"} {
+	for _, want := range []string{"number 1: it is an API key", "number 2: it is empty", "tolerance", "body limit",
+		"connections", "none given"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not reported in:\n%v", want, err)
 		}

@@ -232,8 +232,10 @@ func TestForgedCookies(t *testing.T) {
 	}
 	token := strings.TrimPrefix(view, public+"/view/")
 	for name, value := range map[string]string{
-		"empty": "", "no signature": strings.Split(good.Value, ".")[0], "empty signature": strings.Split(good.Value, ".")[0] + ".",
-		"another body":     encoding.EncodeToString([]byte(`{"u":"ada","e":99999999999}`)) + "." + strings.Split(good.Value, ".")[1],
+		"empty": "", "no signature": strings.Split(good.Value, ".")[0], "empty signature": strings.Split(good.Value, ".")[0] +
+			".",
+		"another body": encoding.EncodeToString([]byte(`{"u":"ada","e":99999999999}`)) + "." +
+			strings.Split(good.Value, ".")[1],
 		"another key":      stranger.logIn(t, "ada", password)[0].Value,
 		"another purpose":  token,
 		"too long":         good.Value + strings.Repeat("A", maxSigned),
@@ -311,11 +313,14 @@ func TestCrossSite(t *testing.T) {
 	}{
 		{"GET", "/", nil, headers(), 200},
 		{"GET", "/", nil, headers("Sec-Fetch-Site", "none"), 200},
-		{"GET", "/", nil, headers("Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"), 200},
-		{"GET", "/", nil, headers("Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "iframe"), 403},
+		{"GET", "/", nil, headers("Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"),
+			200},
+		{"GET", "/", nil, headers("Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "iframe"),
+			403},
 		{"GET", "/api/query", nil, headers("Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "no-cors"), 403},
 		{"GET", "/api/query", nil, headers("Sec-Fetch-Site", "same-site"), 403},
-		{"GET", "/api/query", nil, headers("Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"), 403},
+		{"GET", "/api/query", nil, headers("Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate",
+			"Sec-Fetch-Dest", "document"), 403},
 		{"GET", "/api/query", nil, headers("Origin", "https://evil.example"), 403},
 		{"GET", "/api/query", nil, headers("Origin", "null"), 403},
 		{"POST", "/api/views", nil, headers(), 403},
@@ -344,8 +349,9 @@ func TestCrossSite(t *testing.T) {
 			t.Errorf("%s: %d", token, answer.StatusCode)
 		}
 	}
-	for host, want := range map[string]int{"stats.example.com": 200, "STATS.example.com": 200, "stats.example.com:443": 403,
-		"evil.example": 403, "127.0.0.1": 403, "": 403} {
+	for host, want := range map[string]int{"stats.example.com": 200, "STATS.example.com": 200,
+		"stats.example.com:443": 403,
+		"evil.example":          403, "127.0.0.1": 403, "": 403} {
 		answer := i.send("GET", "/", nil, cookies, func(r *http.Request) { r.Host = host })
 		if answer.StatusCode != want {
 			t.Errorf("Host %q: %d", host, answer.StatusCode)

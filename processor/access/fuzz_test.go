@@ -30,7 +30,8 @@ func FuzzSigned(f *testing.F) {
 
 // Wherever a browser is sent to after a login, it stays on this site.
 func FuzzNext(f *testing.F) {
-	for _, next := range []string{"/", "//evil.example", `/\evil.example`, "/a?b=c#d", "/%2f/evil.example", "/./", "/\x00"} {
+	for _, next := range []string{"/", "//evil.example", `/\evil.example`, "/a?b=c#d",
+		"/%2f/evil.example", "/./", "/\x00"} {
 		f.Add(next)
 	}
 	f.Fuzz(func(t *testing.T, next string) {

@@ -133,7 +133,8 @@ func TestOpenIDConnect(t *testing.T) {
 	if page := text(i.send("GET", "/login", nil, nil, nil)); !strings.Contains(page, "/login/oidc") {
 		t.Errorf("the login page does not offer it:\n%s", page)
 	}
-	// login goes through the provider; change may alter where the browser is sent back to, and its cookies.
+	// login goes through the provider; change may alter where the browser is sent back to, and its
+	// cookies.
 	login := func(change func(back string, cookies []*http.Cookie) (string, []*http.Cookie)) *http.Response {
 		begun := i.send("GET", "/login/oidc?next=/%3Frange%3D7d", nil, nil, nil)
 		if begun.StatusCode != http.StatusSeeOther {

@@ -35,8 +35,8 @@ func NewViews(secret string, public *url.URL) (*Views, error) {
 	return &Views{s, public}, nil
 }
 
-// Link returns the address at which an affiliate sees its figures until expires. by is the owner who
-// makes it, empty for an operator.
+// Link returns the address at which an affiliate sees its figures until expires. by is the owner
+// who makes it, empty for an operator.
 func (v *Views) Link(workspace, affiliate, by string, now, expires time.Time) (string, error) {
 	switch {
 	case workspace == "" || affiliate == "":

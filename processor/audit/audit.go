@@ -111,8 +111,8 @@ func (a *Audit) Run(ctx context.Context, since time.Time) (*Report, error) {
 	return r, err
 }
 
-// oldest returns the first day whose clicks are all as they were received: days before may have lost their
-// visitors (package retention), and cannot be counted again.
+// oldest returns the first day whose clicks are all as they were received: days before may have
+// lost their visitors (package retention), and cannot be counted again.
 func (a *Audit) oldest() time.Time {
 	if a.RetentionDays == 0 {
 		return time.Unix(0, 0).UTC()

@@ -22,9 +22,10 @@ type Continuous struct {
 }
 
 // NewContinuous makes one that calls run every so often (0: never) with twice that time, so that
-// each record is audited twice. It does so only while elected reports that this processor is the one
-// that audits. Its metrics are registered with reg.
-func NewContinuous(every time.Duration, elected func() bool, run func(ctx context.Context, since time.Time) (*Report, error),
+// each record is audited twice. It does so only while elected reports that this processor is the
+// one that audits. Its metrics are registered with reg.
+func NewContinuous(every time.Duration, elected func() bool,
+	run func(ctx context.Context, since time.Time) (*Report, error),
 	reg prometheus.Registerer,
 	log *slog.Logger,
 ) *Continuous {
@@ -59,9 +60,9 @@ func (c *Continuous) none() {
 // the audit off for ever.
 const firstAfter = 5 * time.Minute
 
-// idleShare is how many times as long as an audit took its pause is, so that it takes little of a core
-// however large the tables are; but at most maxPause intervals, because what took long may have been
-// an outage of ClickHouse.
+// idleShare is how many times as long as an audit took its pause is, so that it takes little of a
+// core however large the tables are; but at most maxPause intervals, because what took long may
+// have been an outage of ClickHouse.
 const (
 	idleShare = 200
 	maxPause  = 2

@@ -94,7 +94,8 @@ func TestContinuousPausesAfterALongAudit(t *testing.T) {
 		if err := <-done; err != nil || len(begun) != 2 {
 			t.Fatalf("%d audits in three hours, want 2; %v", len(begun), err)
 		}
-		if pause := begun[1].Sub(begun[0]); pause < idleShare*30*time.Second || since[1].After(begun[0].Add(-55*time.Minute)) {
+		if pause := begun[1].Sub(begun[0]); pause < idleShare*30*time.Second ||
+			since[1].After(begun[0].Add(-55*time.Minute)) {
 			t.Errorf("the second audit began %s after the first, and covers what was received %s before that", pause,
 				begun[0].Sub(since[1]))
 		}

@@ -12,8 +12,8 @@ import (
 )
 
 // derivedTables are the dashboards' tables, which materialized views fill from the ledger, the
-// leads. The one that package rollup computes from clicks and page views, clicks_by_day, is compared
-// beside them.
+// leads. The one that package rollup computes from clicks and page views, clicks_by_day, is
+// compared beside them.
 var derivedTables = []string{"revenue", "leads_attributed"}
 
 // projections are the derived tables with one row for a row of the source: the columns of their

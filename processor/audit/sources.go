@@ -49,9 +49,10 @@ var sources = []struct {
 // maxFindings bounds the findings of one table.
 const maxFindings = 10_000
 
-// content returns an expression that hashes a row's columns. Two things may have changed since a click
-// was stored, and are no fault: whether a newer list calls its agent a bot, and, retentionDays after its
-// receipt (0: never), the columns that are emptied then, with their copies in the ledger.
+// content returns an expression that hashes a row's columns. Two things may have changed since a
+// click was stored, and are no fault: whether a newer list calls its agent a bot, and,
+// retentionDays after its receipt (0: never), the columns that are emptied then, with their copies
+// in the ledger.
 func content(table string, retentionDays int) string {
 	const verdict = "is_bot, bot_reason, device"
 	emptied := strings.Join(retention.Columns[table], ", ")
@@ -65,7 +66,8 @@ func content(table string, retentionDays int) string {
 		return "cityHash64(toString(tuple(* EXCEPT (" + verdict + "))))"
 	}
 	return "cityHash64(toString(tuple(* EXCEPT (" + verdict + ", " + emptied + "))), " +
-		"if(received_at < now64(3) - toIntervalDay(" + strconv.Itoa(retentionDays) + "), '', toString(tuple(" + emptied + "))))"
+		"if(received_at < now64(3) - toIntervalDay(" + strconv.Itoa(retentionDays) + "), '', toString(tuple(" + emptied +
+		"))))"
 }
 
 // compareSources returns where the live tables differ from what handling records again wrote into
@@ -163,9 +165,9 @@ INNER JOIN (SELECT ` + key + `, ` + content + ` AS h FROM ` + liveTable + ` FINA
 	return nil
 }
 
-// deleteKeys deletes the rows of the keys that a query returns. The keys are read first: replicas, which
-// each execute a deletion for themselves, could find different ones, and ClickHouse refuses a subquery
-// there.
+// deleteKeys deletes the rows of the keys that a query returns. The keys are read first: replicas,
+// which each execute a deletion for themselves, could find different ones, and ClickHouse refuses a
+// subquery there.
 func deleteKeys(ctx context.Context, s *clickhouse.Store, table, key, query string) error {
 	const hash = "lower(hex(sipHash128("
 	var keys []string

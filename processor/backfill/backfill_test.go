@@ -44,11 +44,13 @@ func account() map[string][]string {
 	paid := unix(3, 2, 10)
 	intent := func(id, ch string, created, moved int64, more string) string {
 		return fmt.Sprintf(`{"id":%q,"object":"payment_intent","created":%d,"livemode":true,"status":"succeeded","amount":4900,"amount_received":4900,
-"currency":"usd","customer":"cus_1"%s,"latest_charge":{"id":%q,"object":"charge","status":"succeeded","amount":4900,"amount_captured":4900,
+"currency":"usd","customer":"cus_1"%s,"latest_charge":{"id":%q,"object":"charge","status":"succeeded","amount":4900,
+"amount_captured":4900,
 "captured":true,"created":%d,"currency":"usd","balance_transaction":{"id":"txn_%s","created":%d,"amount":4900,"currency":"usd"}}}`, id, created, more, ch, created, ch, moved)
 	}
 	ch := func(id, pi string, created int64, more string) string {
-		return fmt.Sprintf(`{"id":%q,"object":"charge","created":%d,"livemode":true,"status":"succeeded","amount":4900,"amount_captured":4900,"captured":true,
+		return fmt.Sprintf(`{"id":%q,"object":"charge","created":%d,"livemode":true,"status":"succeeded","amount":4900,
+"amount_captured":4900,"captured":true,
 "currency":"usd","customer":"cus_1","payment_intent":%q%s,"receipt_url":"https://pay.stripe.com/RANDOM","balance_transaction":{"id":"txn_%s","created":%d,"amount":4900,"currency":"usd"}}`,
 			id, created, pi, more, id, created)
 	}
@@ -67,7 +69,8 @@ func account() map[string][]string {
 			intent("pi_3", "ch_3", unix(4, 2, 10), unix(4, 2, 10), `,"invoice":null`),
 			fmt.Sprintf(`{"id":"pi_4","object":"payment_intent","created":%d,"livemode":true,"status":"canceled","amount":100,"amount_received":0,"currency":"usd"}`, paid),
 		},
-		"/v1/charges": {ch("ch_1", "pi_1", paid, `,"invoice":"in_1"`), ch("ch_2", "pi_2", unix(4, 1, 10), `,"invoice":null`), ch("ch_3", "pi_3", unix(4, 2, 10), `,"invoice":null`)},
+		"/v1/charges": {ch("ch_1", "pi_1", paid, `,"invoice":"in_1"`), ch("ch_2", "pi_2", unix(4, 1, 10), `,"invoice":null`),
+			ch("ch_3", "pi_3", unix(4, 2, 10), `,"invoice":null`)},
 		"/v1/refunds": {fmt.Sprintf(`{"id":"re_1","object":"refund","created":%d,"status":"succeeded","amount":1000,"currency":"usd","charge":"ch_2","payment_intent":"pi_2"}`, unix(4, 3, 10))},
 		"/v1/disputes": {fmt.Sprintf(`{"id":"du_1","object":"dispute","created":%d,"livemode":true,"status":"won","amount":4900,"currency":"usd","charge":"ch_3","payment_intent":"pi_3",
 "balance_transactions":[{"id":"txn_d1","amount":-4900,"currency":"usd","created":%d},{"id":"txn_d2","amount":4900,"currency":"usd","created":%d}]}`, unix(4, 5, 10), unix(4, 5, 10), unix(4, 9, 10))},
@@ -122,7 +125,8 @@ func client(t *testing.T, base, key string) *stripeapi.Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &stripeapi.Client{Base: base, Keys: keys, HTTP: http.DefaultClient, Patience: time.Minute, Log: slog.New(slog.DiscardHandler)}
+	return &stripeapi.Client{Base: base, Keys: keys, HTTP: http.DefaultClient, Patience: time.Minute,
+		Log: slog.New(slog.DiscardHandler)}
 }
 
 // memory is a Store and a topic.
@@ -170,12 +174,14 @@ func (m *memory) backfill(api *stripeapi.Client) *Backfill {
 // nothing, is left out.
 func TestResume(t *testing.T) {
 	whole := new(memory)
-	if result, err := whole.backfill(api(t, account(), nil)).Run(t.Context()); err != nil || result.Resumed || !whole.saved.Done {
+	if result, err := whole.backfill(api(t, account(), nil)).Run(t.Context()); err != nil || result.Resumed ||
+		!whole.saved.Done {
 		t.Fatalf("%+v, %v", result, err)
 	}
 	want := whole.ids(t)
 	for _, id := range want {
-		if strings.Contains(id, "_old_") || strings.Contains(id, "draft") || strings.Contains(id, "pi_4") || id == "evt_payout" {
+		if strings.Contains(id, "_old_") || strings.Contains(id, "draft") || strings.Contains(id, "pi_4") ||
+			id == "evt_payout" {
 			t.Errorf("%s is written", id)
 		}
 	}
@@ -190,7 +196,8 @@ func TestResume(t *testing.T) {
 			}
 			return p == path && (asked == 2 || asked == 1 && len(account()[path]) <= 2)
 		}
-		if _, err := m.backfill(api(t, account(), stops)).Run(t.Context()); err == nil || !strings.Contains(err.Error(), "read access") {
+		if _, err := m.backfill(api(t, account(), stops)).Run(t.Context()); err == nil ||
+			!strings.Contains(err.Error(), "read access") {
 			t.Errorf("%s: %v", path, err)
 		}
 		before := len(m.records)
@@ -224,10 +231,12 @@ func TestBegin(t *testing.T) {
 	for what, p := range map[string]Progress{
 		"another period": {Since: 1, Until: 2, Events: now.Unix(), Step: 9},
 		"long ago":       {Since: unix(3, 1, 0), Until: unix(6, 16, 0), Events: now.Add(-kept).Unix(), Step: 9},
-		"done":           {Since: unix(3, 1, 0), Until: unix(6, 16, 0), Events: now.Add(spare - kept).Unix(), Step: 9, Done: true},
+		"done": {Since: unix(3, 1, 0), Until: unix(6, 16, 0), Events: now.Add(spare - kept).Unix(),
+			Step: 9, Done: true},
 	} {
 		m := &memory{saved: &p}
-		if result, err := m.backfill(api(t, account(), nil)).Run(t.Context()); err != nil || result.Resumed || len(m.ids(t)) != 12 {
+		if result, err := m.backfill(api(t, account(), nil)).Run(t.Context()); err != nil || result.Resumed ||
+			len(m.ids(t)) != 12 {
 			t.Errorf("%s: %+v, %v", what, result, err)
 		}
 	}
@@ -256,7 +265,8 @@ func TestKafkaStore(t *testing.T) {
 	if _, found, err := open().Load(t.Context()); found || err != nil {
 		t.Errorf("%t, %v", found, err)
 	}
-	for _, want := range []Progress{{Since: 1, Until: 2, Events: 3, Step: 4, After: "ch_1"}, {Since: 1, Until: 2, Events: 3, Step: 12, Done: true}} {
+	for _, want := range []Progress{{Since: 1, Until: 2, Events: 3, Step: 4, After: "ch_1"},
+		{Since: 1, Until: 2, Events: 3, Step: 12, Done: true}} {
 		if err := open().Save(t.Context(), want); err != nil {
 			t.Fatal(err)
 		}
@@ -275,7 +285,8 @@ func TestOneLedger(t *testing.T) {
 	live := webhooks(t)
 	var sums []string
 	for _, records := range [][]*kgo.Record{
-		filled.records, slices.Concat(filled.records, filled.records), slices.Concat(live, filled.records), slices.Concat(filled.records, live),
+		filled.records, slices.Concat(filled.records, filled.records), slices.Concat(live, filled.records),
+		slices.Concat(filled.records, live),
 	} {
 		sums = append(sums, book(t, records))
 	}
@@ -360,7 +371,8 @@ func book(t *testing.T, records []*kgo.Record) string {
 			lines = append(lines, fmt.Sprintf("%s %s %s %d %d %s", kind, object, day, amount, tax, affiliate))
 		}
 		return nil
-	}, "SELECT toString(kind), object_id, toString(day), amount, tax, affiliate_id FROM ledger FINAL WHERE status = 'booked' AND amount != 0")
+	}, "SELECT toString(kind), object_id, toString(day), amount, tax, affiliate_id FROM ledger FINAL WHERE status = "+
+		"'booked' AND amount != 0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -375,14 +387,16 @@ func TestAgainstStripeMock(t *testing.T) {
 	b := &Backfill{}
 	for _, l := range lists {
 		query := l.parameters(time.Unix(unix(3, 1, 0), 0), now)
-		body, err := c.Get(t.Context(), stripeapi.Request{Path: l.path + "?limit=100&" + query.Encode(), Version: l.apiVersion()})
+		body, err := c.Get(t.Context(), stripeapi.Request{Path: l.path + "?limit=100&" + query.Encode(),
+			Version: l.apiVersion()})
 		if err != nil {
 			t.Errorf("%s: %v", l.path, err)
 			continue
 		}
 		var answer page
 		var o object
-		if err := json.Unmarshal(body, &answer); err != nil || len(answer.Data) == 0 || json.Unmarshal(answer.Data[0], &o) != nil {
+		if err := json.Unmarshal(body, &answer); err != nil || len(answer.Data) == 0 ||
+			json.Unmarshal(answer.Data[0], &o) != nil {
 			t.Errorf("%s: %v\n%s", l.path, err, body)
 			continue
 		}
@@ -393,10 +407,12 @@ func TestAgainstStripeMock(t *testing.T) {
 			}
 		}
 	}
-	if _, err := c.Get(t.Context(), stripeapi.Request{Path: "/v1/events?limit=100&created[gte]=1&created[lt]=2", Version: stripeapi.Version}); err != nil {
+	if _, err := c.Get(t.Context(), stripeapi.Request{Path: "/v1/events?limit=100&created[gte]=1&created[lt]=2",
+		Version: stripeapi.Version}); err != nil {
 		t.Error(err)
 	}
-	if _, err := c.Get(t.Context(), stripeapi.Request{Path: "/v1/charges?nonsense=1", Version: stripeapi.Version}); err == nil {
+	if _, err := c.Get(t.Context(), stripeapi.Request{Path: "/v1/charges?nonsense=1",
+		Version: stripeapi.Version}); err == nil {
 		t.Error("the description does not check parameters, so that this test proves nothing")
 	}
 }

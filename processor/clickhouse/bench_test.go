@@ -54,14 +54,16 @@ func BenchmarkInsertClicks(b *testing.B) {
 			UserAgent: "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0", Country: "DE",
 			Trigger: "link",
 		}
-		rows[i] = ClickRow{Click: c, URL: enrich.URL(c.Url), Agent: enrich.BuiltinAgents().Read(c.UserAgent, c.Vouched, c.Trigger), Channel: "email"}
+		rows[i] = ClickRow{Click: c, URL: enrich.URL(c.Url), Agent: enrich.BuiltinAgents().Read(c.UserAgent, c.Vouched,
+			c.Trigger), Channel: "email"}
 	}
 	ctx := context.Background()
 	if err := store.InsertClicks(ctx, rows); err != nil {
 		b.Fatal(err)
 	}
 	post := func(query string, body io.Reader) []byte {
-		res, err := http.Post(chdbtest.Address(b)+"/?async_insert=0&database="+url.QueryEscape(options.Auth.Database)+"&query="+url.QueryEscape(query), "", body)
+		res, err := http.Post(chdbtest.Address(b)+"/?async_insert=0&database="+url.QueryEscape(options.Auth.Database)+
+			"&query="+url.QueryEscape(query), "", body)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -27,7 +27,8 @@ func (s *Store) Names(ctx context.Context, workspace string, nodes []identity.No
 	return s.edges(ctx, workspace, nodes, "AND ("+isHour+" OR NOT ("+toSales+"))")
 }
 
-// Neighbours is Names, and returns the sales and leads under a shared name too, cut in the same way.
+// Neighbours is Names, and returns the sales and leads under a shared name too, cut in the same
+// way.
 func (s *Store) Neighbours(ctx context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error) {
 	return s.edges(ctx, workspace, nodes, "")
 }
@@ -45,7 +46,8 @@ func (s *Store) AllEdges(ctx context.Context, workspace string, nodes []identity
 
 // EdgesAfter returns up to limit edges of one name, in order of their targets, from the one behind
 // after on.
-func (s *Store) EdgesAfter(ctx context.Context, workspace string, name, after identity.Node, limit int) ([]identity.Edge, error) {
+func (s *Store) EdgesAfter(ctx context.Context, workspace string, name, after identity.Node,
+	limit int) ([]identity.Edge, error) {
 	return Collect(ctx, s, "identities", `SELECT key, target, source, at, carried FROM identities FINAL
 WHERE workspace = ? AND key = ? AND target > ? ORDER BY target LIMIT ?`,
 		[]any{workspace, string(name), string(after), limit}, scanEdge)
@@ -76,7 +78,8 @@ var (
 
 // edges returns all edges of the sales and leads among the nodes, those of shared names that fulfil
 // a condition, and what was reported first.
-func (s *Store) edges(ctx context.Context, workspace string, nodes []identity.Node, condition string) ([]identity.Edge, error) {
+func (s *Store) edges(ctx context.Context, workspace string, nodes []identity.Node, condition string) ([]identity.Edge,
+	error) {
 	var own, shared []identity.Node
 	for _, n := range nodes {
 		if n.Standalone() {
@@ -102,9 +105,10 @@ type edgesOf struct {
 	typ  string
 }
 
-// cutEdges looks the edges of shared names up. Where one has more than identity.Most to one type, it
-// asks for the other end of them and for their number.
-func (s *Store) cutEdges(ctx context.Context, workspace string, nodes []identity.Node, condition string) ([]identity.Edge, error) {
+// cutEdges looks the edges of shared names up. Where one has more than identity.Most to one type,
+// it asks for the other end of them and for their number.
+func (s *Store) cutEdges(ctx context.Context, workspace string, nodes []identity.Node,
+	condition string) ([]identity.Edge, error) {
 	found, err := s.firstEdges(ctx, workspace, nodes, condition, "target")
 	if err != nil || len(found) <= identity.Most {
 		return found, err
@@ -122,7 +126,8 @@ func (s *Store) cutEdges(ctx context.Context, workspace string, nodes []identity
 		}
 		type counted struct{ n uint64 }
 		only := "AND " + within("target", of.typ)
-		total, err := Collect(ctx, s, "identities", "SELECT uniqExact(target) FROM identities WHERE workspace = ? AND key = ? "+only,
+		total, err := Collect(ctx, s, "identities",
+			"SELECT uniqExact(target) FROM identities WHERE workspace = ? AND key = ? "+only,
 			[]any{workspace, string(of.name)}, func(rows driver.Rows, c *counted) error { return rows.Scan(&c.n) })
 		if err != nil {
 			return nil, err
@@ -140,7 +145,8 @@ func (s *Store) cutEdges(ctx context.Context, workspace string, nodes []identity
 
 // firstEdges returns the edges that fulfil a condition, in an order of their targets, of each name
 // and type of target at most one more than identity.Most.
-func (s *Store) firstEdges(ctx context.Context, workspace string, nodes []identity.Node, condition, order string) ([]identity.Edge, error) {
+func (s *Store) firstEdges(ctx context.Context, workspace string, nodes []identity.Node, condition,
+	order string) ([]identity.Edge, error) {
 	return Lookup(ctx, s, "identities", nodes, func(chunk []identity.Node) (string, []any) {
 		return `SELECT key, target, source, at, carried FROM identities FINAL
 WHERE workspace = ? AND key IN (?) ` + condition + ` ORDER BY key, ` + order + `
@@ -189,10 +195,11 @@ const (
 	maxNamedClicks = 10_000 // in the ranges, of the batch or not
 )
 
-// NamedClicks returns those of the clicks that some edge begins at: sales and leads that came before
-// their click. Most batches have none, and one query says so, however large they are: ids are ordered
-// by time, so that those of a batch lie in one short range of the key, and a few stragglers in ranges
-// of their own. Where that would read too much, the ids are asked for one by one.
+// NamedClicks returns those of the clicks that some edge begins at: sales and leads that came
+// before their click. Most batches have none, and one query says so, however large they are: ids
+// are ordered by time, so that those of a batch lie in one short range of the key, and a few
+// stragglers in ranges of their own. Where that would read too much, the ids are asked for one by
+// one.
 func (s *Store) NamedClicks(
 	ctx context.Context, workspace string, ids []schemas.ClickID,
 ) ([]schemas.ClickID, error) {
@@ -291,7 +298,8 @@ WHERE workspace = ? AND link_id IN (?) AND status != 'superseded'`, []any{worksp
 	return slices.Compact(sales), err
 }
 
-// Account is a Stripe account whose money in one mode is in the ledger, and the workspace that it is booked in.
+// Account is a Stripe account whose money in one mode is in the ledger, and the workspace that it
+// is booked in.
 type Account struct {
 	ID, Workspace string
 	Livemode      bool
@@ -366,8 +374,8 @@ FROM clicks FINAL WHERE workspace = ? AND click_id IN (` + strings.Join(ids, ","
 	return clicks, err
 }
 
-// Literal writes an id of 16 bytes for a statement. ClickHouse's parser takes a list of strings as one
-// literal; a list of calls of unhex would be as many functions.
+// Literal writes an id of 16 bytes for a statement. ClickHouse's parser takes a list of strings as
+// one literal; a list of calls of unhex would be as many functions.
 func Literal[T ~[16]byte](id T) string {
 	text := make([]byte, 0, 2+4*len(id))
 	text = append(text, '\'')

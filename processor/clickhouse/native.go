@@ -12,8 +12,8 @@ import (
 )
 
 // nativeColumn is a column that this package writes in ClickHouse's Native format by itself. Clicks
-// are: there are so many that the driver's way, by reflection and with an allocation for most values,
-// was a third of the processor's work.
+// are: there are so many that the driver's way, by reflection and with an allocation for most
+// values, was a third of the processor's work.
 type nativeColumn[R any] struct {
 	column[R]
 	typ    string // as it is sent; the server converts it to the table's, where that is another
@@ -28,7 +28,8 @@ func text[R any](name string, get func(*R) string) nativeColumn[R] {
 	}}
 }
 
-// fixed is a FixedString of size bytes. Shorter values are filled up with zeros, as the driver does.
+// fixed is a FixedString of size bytes. Shorter values are filled up with zeros, as the driver
+// does.
 func fixed[R any](name string, size int, get func(*R) []byte) nativeColumn[R] {
 	asText := col(name, func(r *R) string { return string(get(r)) })
 	return nativeColumn[R]{asText, "FixedString(" + strconv.Itoa(size) + ")", func(e *nativeEncoder, rows []R) {

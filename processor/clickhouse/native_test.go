@@ -9,8 +9,8 @@ import (
 	"tributary/schemas"
 )
 
-// manyClicks returns clicks that make every kind of column long and short: dictionaries of one value,
-// of more than 256 and of more than 65,536, and maps with and without pairs.
+// manyClicks returns clicks that make every kind of column long and short: dictionaries of one
+// value, of more than 256 and of more than 65,536, and maps with and without pairs.
 func manyClicks(n int) []ClickRow {
 	rows := make([]ClickRow, n)
 	at := time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC)

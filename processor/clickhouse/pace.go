@@ -16,8 +16,8 @@ type pace struct {
 	next time.Time
 }
 
-// idleShare is how many times as long as it took such a query is not run again. One thread runs it, so
-// that it takes at most half a percent of a core.
+// idleShare is how many times as long as it took such a query is not run again. One thread runs it,
+// so that it takes at most half a percent of a core.
 const idleShare = 200
 
 // wait returns when the query may be run, or an error when ctx ends.

@@ -37,7 +37,8 @@ func version(rng *rand.Rand, entry, known int) ledger.Entry {
 }
 
 // Whatever becomes known of entries, in whatever order it is written, how often, and by how many
-// writers at once: revenue has each entry once, under its last day, as FINAL over the ledger has it.
+// writers at once: revenue has each entry once, under its last day, as FINAL over the ledger has
+// it.
 func TestRevenueEqualsLedger(t *testing.T) {
 	dsn := chdbtest.Start(t)
 	options, err := clickhousego.ParseDSN(dsn)
@@ -84,7 +85,8 @@ func TestRevenueEqualsLedger(t *testing.T) {
 		t.Fatal(err)
 	}
 	const sums = "SELECT toString(arraySort(groupArray((day, affiliate, entries, amount, net)))) " +
-		"FROM (SELECT day, affiliate_id AS affiliate, count() AS entries, sum(amount) AS amount, sum(net_usd) AS net FROM %s FINAL GROUP BY day, affiliate)"
+		"FROM (SELECT day, affiliate_id AS affiliate, count() AS entries, sum(amount) AS amount, sum(net_usd) AS net FROM " +
+		"%s FINAL GROUP BY day, affiliate)"
 	same := func(when string) {
 		t.Helper()
 		var booked, shown string

@@ -88,7 +88,8 @@ func (r *ClickRow) IsPageView() bool { return r.Trigger == triggerPageView }
 var pageViewColumns = func() []nativeColumn[ClickRow] {
 	renamed := map[string]string{"click_id": "page_view_id", "clicked_at": "viewed_at"}
 	shared := []string{"workspace", "received_at", "program_id", "link_id", "visitor_id", "identity_hash", "url", "host",
-		"path", "referrer", "referrer_domain", "channel", "country", "continent", "region", "city", "datacenter", "browser", "browser_version", "os",
+		"path", "referrer", "referrer_domain", "channel", "country", "continent", "region", "city", "datacenter", "browser",
+		"browser_version", "os",
 		"os_version", "device", "user_agent", "is_bot", "bot_reason", "consent", "properties", "version"}
 	var columns []nativeColumn[ClickRow]
 	for _, c := range clickColumns {
@@ -245,8 +246,8 @@ func (s *Store) InsertEdges(ctx context.Context, rows []EdgeRow) error {
 	return insert(ctx, s, "identities", edgeColumns, both)
 }
 
-// firstNameColumns are those of first_names: the row of a name that was reported first stands, and of
-// two of one millisecond the one with the greater hash of its target.
+// firstNameColumns are those of first_names: the row of a name that was reported first stands, and
+// of two of one millisecond the one with the greater hash of its target.
 var firstNameColumns = []column[EdgeRow]{
 	col("workspace", func(r *EdgeRow) string { return r.Workspace }),
 	col("name", func(r *EdgeRow) string { return string(r.A) }),

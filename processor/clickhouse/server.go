@@ -19,7 +19,8 @@ type Server struct {
 func (s *Store) Server(ctx context.Context) (Server, error) {
 	var server Server
 	var seconds uint32
-	err := s.conn.QueryRow(ctx, "SELECT concat(hostName(), ' ', toString(serverUUID())), uptime()").Scan(&server.Name, &seconds)
+	err := s.conn.QueryRow(ctx, "SELECT concat(hostName(), ' ', toString(serverUUID())), uptime()").Scan(&server.Name,
+		&seconds)
 	server.Uptime = time.Duration(seconds) * time.Second
 	return server, err
 }

@@ -14,10 +14,11 @@ import (
 	"tributary/deploy/local/chdb/chdbtest"
 )
 
-// The engine says who it is, and gets settings from the DSN with every statement, among them those of
-// a quorum.
+// The engine says who it is, and gets settings from the DSN with every statement, among them those
+// of a quorum.
 func TestServer(t *testing.T) {
-	store, err := Open(chdbtest.Start(t)+"?insert_quorum_timeout=12345", slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	store, err := Open(chdbtest.Start(t)+"?insert_quorum_timeout=12345", slog.New(slog.DiscardHandler),
+		prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,8 +44,8 @@ func TestServer(t *testing.T) {
 	}
 }
 
-// A new connection goes where the last one went, and to the next server only when that one cannot be
-// reached.
+// A new connection goes where the last one went, and to the next server only when that one cannot
+// be reached.
 func TestStayWithOne(t *testing.T) {
 	options := &clickhouse.Options{Addr: []string{"a", "b", "c"}}
 	down := map[string]bool{}

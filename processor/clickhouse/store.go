@@ -32,8 +32,8 @@ type Store struct {
 	metrics                 metrics
 	failing                 atomic.Int32 // statements that are being retried
 	ledgerScan, revenueScan pace
-	// encodes: blocks of clicks are encoded here. The driver takes them so over HTTP only, and does not
-	// compress them by LZ4 or ZSTD there.
+	// encodes: blocks of clicks are encoded here. The driver takes them so over HTTP only, and does
+	// not compress them by LZ4 or ZSTD there.
 	encodes bool
 	layout  atomic.Pointer[sql.Layout]
 	types   sync.Map // table → []clickhouse.ColumnNameAndType; deleted when an insert fails
@@ -67,9 +67,10 @@ var lookupSettings = clickhouse.Settings{
 	"max_query_size":                       16 << 20, // a lookup carries its keys in its text
 }
 
-// clusterSettings hold for every statement, unless the DSN has others. They change nothing on a single
-// server. Where clicks are sharded, a lookup by id asks the shards that can have it. Of two sharded
-// tables in one query the second is read whole and sent to the shards; ClickHouse would refuse the query.
+// clusterSettings hold for every statement, unless the DSN has others. They change nothing on a
+// single server. Where clicks are sharded, a lookup by id asks the shards that can have it. Of two
+// sharded tables in one query the second is read whole and sent to the shards; ClickHouse would
+// refuse the query.
 var clusterSettings = clickhouse.Settings{
 	"optimize_skip_unused_shards": 1,
 	"distributed_product_mode":    "global",
@@ -229,8 +230,8 @@ func insertStatement[R any](table string, columns []column[R]) string {
 	return "INSERT INTO " + table + " (" + strings.Join(names, ", ") + ")"
 }
 
-// columnTypes returns the columns that an insert gives, and reads them once. Without them the driver asks before
-// every insert over HTTP.
+// columnTypes returns the columns that an insert gives, and reads them once. Without them the
+// driver asks before every insert over HTTP.
 func (s *Store) columnTypes(ctx context.Context, table string) ([]clickhouse.ColumnNameAndType, error) {
 	if known, ok := s.types.Load(table); ok {
 		return known.([]clickhouse.ColumnNameAndType), nil
@@ -259,8 +260,8 @@ func (s *Store) columnTypes(ctx context.Context, table string) ([]clickhouse.Col
 	return types, nil
 }
 
-// lookupChunk is the most keys of one query, so that its text stays below max_query_size. A query has
-// a price of its own: at 2,000 keys the engine spent a third more on the same keys.
+// lookupChunk is the most keys of one query, so that its text stays below max_query_size. A query
+// has a price of its own: at 2,000 keys the engine spent a third more on the same keys.
 const lookupChunk = 8000
 
 // lookupsAtOnce is how many chunks of one lookup are queried at a time.

@@ -132,9 +132,9 @@ func (b *clickBatch) name(c *schemas.Click, e identity.Edge) {
 	b.firsts = append(b.firsts, clickhouse.EdgeRow{Workspace: c.Workspace, Edge: e})
 }
 
-// store stores the batch, and then finds the clicks that sales and leads named before, and the names
-// that the batch was the first to use: only their sales are recomputed, so that a name that a million
-// clicks carry costs each batch one lookup.
+// store stores the batch, and then finds the clicks that sales and leads named before, and the
+// names that the batch was the first to use: only their sales are recomputed, so that a name that a
+// million clicks carry costs each batch one lookup.
 //
 // Two processors may store two clicks of one name at once. Each looks after its own click is
 // stored. Whoever stored the earlier click finds it first, whenever they look, and recomputes; the

@@ -53,9 +53,9 @@ type Consumer struct {
 	// Deadline for a batch that is under way when the processor stops.
 	Deadline time.Duration
 
-	// SettledUntil returns until when, by our own clock, what was handled is settled: it has been looked
-	// at again, and ClickHouse has synced it. The rewind begins no later than what was handled since.
-	// Nil: now.
+	// SettledUntil returns until when, by our own clock, what was handled is settled: it has been
+	// looked at again, and ClickHouse has synced it. The rewind begins no later than what was
+	// handled since. Nil: now.
 	SettledUntil func() time.Time
 
 	Handle  Handler
@@ -150,8 +150,8 @@ func (c *Consumer) Owns(topic string, number int32) bool {
 	return c.assigned[partition{topic, number}]
 }
 
-// RewindNow makes the consumer read all its partitions again from where they would begin if they were
-// assigned anew: ClickHouse may have lost what it had acknowledged. It returns at once.
+// RewindNow makes the consumer read all its partitions again from where they would begin if they
+// were assigned anew: ClickHouse may have lost what it had acknowledged. It returns at once.
 func (c *Consumer) RewindNow() {
 	c.rewindAsked.Store(true)
 	c.mu.Lock()
@@ -343,9 +343,9 @@ func (c *Consumer) deadLetter(ctx context.Context, r *kgo.Record, step, reason s
 	return nil
 }
 
-// Produce writes a record by the consumer's own client, and returns when Kafka has acknowledged it or
-// ctx ends. ProduceSync waits for Kafka's answer without a limit while it is not known whether the
-// record was written. Whatever is written here may be written twice.
+// Produce writes a record by the consumer's own client, and returns when Kafka has acknowledged it
+// or ctx ends. ProduceSync waits for Kafka's answer without a limit while it is not known whether
+// the record was written. Whatever is written here may be written twice.
 func (c *Consumer) Produce(ctx context.Context, r *kgo.Record) error {
 	done := make(chan error, 1)
 	c.client.Produce(ctx, r, func(_ *kgo.Record, err error) { done <- err })
@@ -357,8 +357,8 @@ func (c *Consumer) Produce(ctx context.Context, r *kgo.Record) error {
 	}
 }
 
-// MaxRecordBytes lets a dead letter, or an event that was fetched, be as large as the largest record
-// that the webhook takes: one of its largest bodies, and the headers beside it.
+// MaxRecordBytes lets a dead letter, or an event that was fetched, be as large as the largest
+// record that the webhook takes: one of its largest bodies, and the headers beside it.
 const MaxRecordBytes = 1<<20 + 128<<10
 
 func (c *Consumer) group() string { return cmp.Or(c.Group, schemas.ConsumerGroup) }

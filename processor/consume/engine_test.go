@@ -248,7 +248,8 @@ func TestLateArrivals(t *testing.T) {
 			r.send(event(t, "evt_c", "customer.updated", 11*month, 1, j{"id": "cus_1", "object": "customer",
 				"metadata": j{"pimmsClickId": clickID(-60).String()}}))
 		})
-	r.until(1, "SELECT count() FROM identities FINAL WHERE key = 'customer:cus_1' AND target = 'click:"+clickID(-60).String()+"' AND carried")
+	r.until(1, "SELECT count() FROM identities FINAL WHERE key = 'customer:cus_1' AND target = 'click:"+
+		clickID(-60).String()+"' AND carried")
 	before := r.count("SELECT count() FROM ledger_log")
 	r.send(event(t, "evt_r10", "invoice.paid", 12*month, 1, j{"id": "in_10", "object": "invoice", "currency": "usd",
 		"amount_paid": 100, "total": 100, "customer": "cus_1", "subscription": "sub_1",

@@ -126,9 +126,9 @@ FROM stripe_events FINAL WHERE startsWith(workspace, ?) GROUP BY workspace, live
 
 // release books what is held in one workspace and mode into another.
 //
-// A processor that has not yet read the new list may hold one more event meanwhile. Walk through it:
-// it stores the event, this one counts and books it, the other one books it as held. The next look
-// finds a held entry, and supersedes it.
+// A processor that has not yet read the new list may hold one more event meanwhile. Walk through
+// it: it stores the event, this one counts and books it, the other one books it as held. The next
+// look finds a held entry, and supersedes it.
 func (h *Held) release(ctx context.Context, e heldEvents, into string) error {
 	if h.booked[e.heldMode] != e.events {
 		n, err := h.book(ctx, e.heldMode, into)

@@ -71,7 +71,8 @@ func newHeldTest(t *testing.T) *heldTest {
 	recomputer := recompute.New(recompute.Config{Store: h.store, Rates: testRates, Log: log, Released: h.file.Released})
 	h.money = &Payments{Store: h.store, Recomputer: recomputer, Events: NewEventsMetric(), Workspace: h.file.OfEvent}
 	clicks := &Clicks{Store: h.store, Recomputer: recomputer}
-	if err := clicks.Handle(t.Context(), []*kgo.Record{click(t, -60, &schemas.Click{AffiliateId: "ann"})}, nil); err != nil {
+	if err := clicks.Handle(t.Context(), []*kgo.Record{click(t, -60, &schemas.Click{AffiliateId: "ann"})},
+		nil); err != nil {
 		t.Fatal(err)
 	}
 	return h
@@ -114,7 +115,8 @@ func (h *heldTest) handle(t *testing.T, m *Payments, records ...*kgo.Record) {
 
 // restarted returns a Held that knows nothing of what was booked before.
 func (h *heldTest) restarted() *Held {
-	return NewHeld(h.pipeline.store, h.money, h.file.Released, prometheus.NewRegistry(), slog.New(slog.NewTextHandler(&h.log, nil)))
+	return NewHeld(h.pipeline.store, h.money, h.file.Released, prometheus.NewRegistry(),
+		slog.New(slog.NewTextHandler(&h.log, nil)))
 }
 
 func (h *heldTest) want(t *testing.T, want uint64, query string) {
@@ -187,7 +189,8 @@ func TestHeldAccount(t *testing.T) {
 			t.Fatal(err)
 		}
 		h.want(t, 4500, countBooked)
-		h.want(t, 2, "SELECT count() FROM revenue FINAL WHERE workspace = 'default' AND affiliate_id = 'ann' AND status = 'booked' AND amount != 0")
+		h.want(t, 2, "SELECT count() FROM revenue FINAL WHERE workspace = 'default' AND affiliate_id = 'ann' AND status = "+
+			"'booked' AND amount != 0")
 		h.want(t, 1, "SELECT count() FROM people WHERE workspace = 'default' AND affiliate_id = 'ann'")
 		h.want(t, 1, countHeld) // the forged one
 	}

@@ -68,18 +68,21 @@ func (s *countingStore) Names(ctx context.Context, workspace string, nodes []ide
 	return counted(s, list, err)
 }
 
-func (s *countingStore) Neighbours(ctx context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error) {
+func (s *countingStore) Neighbours(ctx context.Context, workspace string, nodes []identity.Node) ([]identity.Edge,
+	error) {
 	list, err := s.Store.Neighbours(ctx, workspace, nodes)
 	return counted(s, list, err)
 }
 
-func (s *countingStore) Clicks(ctx context.Context, workspace string, nodes []identity.Node) (map[identity.Node]*join.Click, error) {
+func (s *countingStore) Clicks(ctx context.Context, workspace string,
+	nodes []identity.Node) (map[identity.Node]*join.Click, error) {
 	found, err := s.Store.Clicks(ctx, workspace, nodes)
 	_, _ = counted(s, slices.Collect(maps.Keys(found)), nil)
 	return found, err
 }
 
-func (s *countingStore) Facts(ctx context.Context, workspace string, objects []string) (map[string][]stripe.Fact, error) {
+func (s *countingStore) Facts(ctx context.Context, workspace string, objects []string) (map[string][]stripe.Fact,
+	error) {
 	found, err := s.Store.Facts(ctx, workspace, objects)
 	_, _ = counted(s, slices.Concat(slices.Collect(maps.Values(found))...), nil)
 	return found, err
@@ -101,12 +104,14 @@ func TestHotName(t *testing.T) {
 		var records []*kgo.Record
 		for i := range n {
 			id := schemas.NewClickID(epoch.Add(time.Duration(at) * time.Second))
-			records = append(records, click(t, at, &schemas.Click{ClickId: id[:], ForeignId: hot, AffiliateId: fmt.Sprint("aff_", i%3), VisitorId: fmt.Sprint(i)}))
+			records = append(records, click(t, at, &schemas.Click{ClickId: id[:], ForeignId: hot, AffiliateId: fmt.Sprint("aff_",
+				i%3), VisitorId: fmt.Sprint(i)}))
 		}
 		return lane.Handle(ctx, records, nil)
 	}
 	only := schemas.NewClickID(epoch.Add(-2 * time.Hour))
-	if err := lane.Handle(t.Context(), []*kgo.Record{click(t, -7200, &schemas.Click{ClickId: only[:], ForeignId: cold, AffiliateId: "aff_0"})},
+	if err := lane.Handle(t.Context(),
+		[]*kgo.Record{click(t, -7200, &schemas.Click{ClickId: only[:], ForeignId: cold, AffiliateId: "aff_0"})},
 		nil); err != nil {
 		t.Fatal(err)
 	}
@@ -135,9 +140,10 @@ func TestHotName(t *testing.T) {
 		done <- nil
 	}()
 	sale := func(n int, reference string) work {
-		r := event(t, fmt.Sprint("evt_", n), "checkout.session.completed", 10+n, 1, j{"id": fmt.Sprint("cs_", n), "mode": "payment",
-			"payment_status": "paid", "currency": "eur", "amount_total": 4900, "payment_intent": fmt.Sprint("pi_", n),
-			"client_reference_id": reference})
+		r := event(t, fmt.Sprint("evt_", n), "checkout.session.completed", 10+n, 1,
+			j{"id": fmt.Sprint("cs_", n), "mode": "payment",
+				"payment_status": "paid", "currency": "eur", "amount_total": 4900, "payment_intent": fmt.Sprint("pi_", n),
+				"client_reference_id": reference})
 		return store.of(func() {
 			if err := money.Handle(t.Context(), []*kgo.Record{r}, nil); err != nil {
 				t.Fatal(err)
@@ -164,14 +170,16 @@ func TestHotName(t *testing.T) {
 	if took.queries > one.queries || took.rows > one.rows || most.queries > one.queries || most.rows > one.rows {
 		t.Errorf("more than the sale of a name that one click has")
 	}
-	p.until(7, "SELECT count() FROM revenue FINAL WHERE match_rule = 'click_id' AND clicked_at = toDateTime64("+fmt.Sprint(epoch.Add(-2*time.Hour).Unix())+", 3)")
-	p.until(2, "SELECT count() FROM identities FINAL WHERE key = 'public:reference:"+hot+"' OR target = 'public:reference:"+hot+"'")
+	p.until(7, "SELECT count() FROM revenue FINAL WHERE match_rule = 'click_id' AND clicked_at = toDateTime64("+
+		fmt.Sprint(epoch.Add(-2*time.Hour).Unix())+", 3)")
+	p.until(2, "SELECT count() FROM identities FINAL WHERE key = 'public:reference:"+hot+
+		"' OR target = 'public:reference:"+hot+"'")
 }
 
-// Names that a backend or Stripe says, and that very many clicks, leads and sales share, cost a sale
-// that names them no more than others: an id that a backend gives to every buyer, a customer who
-// stands for all guests. What is new about such a name reaches the sales under it in the background.
-// TRIBUTARY_HOT_NAMES=1000000 tries a million of each.
+// Names that a backend or Stripe says, and that very many clicks, leads and sales share, cost a
+// sale that names them no more than others: an id that a backend gives to every buyer, a customer
+// who stands for all guests. What is new about such a name reaches the sales under it in the
+// background. TRIBUTARY_HOT_NAMES=1000000 tries a million of each.
 func TestHotVouchedNames(t *testing.T) {
 	many := number(t, "TRIBUTARY_HOT_NAMES", 3000)
 	p := newPipeline(t)
@@ -214,26 +222,33 @@ func TestHotVouchedNames(t *testing.T) {
 	flush()
 	// Some of the customer's sales are real ones, and so are the first and the latest click.
 	paid := func(n int, customer string) *kgo.Record {
-		return event(t, fmt.Sprint("evt_", n), "payment_intent.succeeded", n, 1, j{"id": fmt.Sprint("pi_", n), "object": "payment_intent",
-			"currency": "usd", "amount": 100, "amount_received": 100, "customer": customer})
+		return event(t, fmt.Sprint("evt_", n), "payment_intent.succeeded", n, 1,
+			j{"id": fmt.Sprint("pi_", n), "object": "payment_intent",
+				"currency": "usd", "amount": 100, "amount_received": 100, "customer": customer})
 	}
 	for n := range 20 {
 		handle(money.Handle, paid(n, "cus_all"))
 		handle(money.Handle, paid(100+n, fmt.Sprint("cus_", n)))
 	}
 	handle(clicks.Handle, click(t, -30, &schemas.Click{AffiliateId: "ann", Vouched: true}))
-	lead, err := schemas.LeadRecord(&schemas.Lead{Workspace: "default", LeadId: []byte("0123456789abcdef"), Vouched: new(true),
-		ReceivedAt: epoch.UnixMilli(), ClickRef: clickID(-30).String(), ExternalId: "guest", EventName: "sign up", Mode: "async", Quantity: 1})
+	lead, err := schemas.LeadRecord(&schemas.Lead{Workspace: "default", LeadId: []byte("0123456789abcdef"),
+		Vouched:    new(true),
+		ReceivedAt: epoch.UnixMilli(), ClickRef: clickID(-30).String(), ExternalId: "guest", EventName: "sign up",
+		Mode: "async", Quantity: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
 	told := handle(money.Handle, lead)
-	took := handle(money.Handle, event(t, "evt_guest", "checkout.session.completed", 500, 1, j{"id": "cs_1", "mode": "payment",
-		"payment_status": "paid", "currency": "usd", "amount_total": 4900, "payment_intent": "pi_guest", "client_reference_id": "x",
-		"metadata": j{"pimmsCustomerId": "guest"}}))
-	p.until(1, "SELECT count() FROM revenue FINAL WHERE object_id = 'pi_guest' AND affiliate_id = 'ann'") // its latest click
-	corrected := handle(money.Handle, event(t, "evt_cus", "customer.updated", 600, 1, j{"id": "cus_all", "object": "customer",
-		"metadata": j{"pimmsClickId": clickID(-30).String()}}))
+	took := handle(money.Handle, event(t, "evt_guest", "checkout.session.completed", 500, 1,
+		j{"id": "cs_1", "mode": "payment",
+			"payment_status": "paid", "currency": "usd", "amount_total": 4900, "payment_intent": "pi_guest",
+			"client_reference_id": "x",
+			"metadata":            j{"pimmsCustomerId": "guest"}}))
+	// its latest click
+	p.until(1, "SELECT count() FROM revenue FINAL WHERE object_id = 'pi_guest' AND affiliate_id = 'ann'")
+	corrected := handle(money.Handle, event(t, "evt_cus", "customer.updated", 600, 1,
+		j{"id": "cus_all", "object": "customer",
+			"metadata": j{"pimmsClickId": clickID(-30).String()}}))
 	const credited = "SELECT count() FROM revenue FINAL WHERE affiliate_id = 'ann' AND match(object_id, '^pi_[0-9]+$')"
 	if n := p.count(credited); n != 0 {
 		t.Errorf("%d of the customer's sales are booked again by the record that names them all", n)

@@ -12,8 +12,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// What a batch that hangs holds is still waiting, and nothing is once it is handled. A consumer that
-// has stopped tells of no partition.
+// What a batch that hangs holds is still waiting, and nothing is once it is handled. A consumer
+// that has stopped tells of no partition.
 func TestLag(t *testing.T) {
 	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, "sales"))
 	if err != nil {
@@ -49,8 +49,9 @@ func TestLag(t *testing.T) {
 		return list
 	}
 	c := &Consumer{
-		Name: "payments", Topics: []string{"sales"}, Seeds: cluster.ListenAddrs(), Metrics: NewMetrics(registry), Deadline: time.Second,
-		Log: slog.New(slog.DiscardHandler),
+		Name: "payments", Topics: []string{"sales"}, Seeds: cluster.ListenAddrs(), Metrics: NewMetrics(registry),
+		Deadline: time.Second,
+		Log:      slog.New(slog.DiscardHandler),
 		Handle: func(_ context.Context, records []*kgo.Record, _ DeadLetter) error {
 			hanging <- len(records)
 			<-release
@@ -65,12 +66,14 @@ func TestLag(t *testing.T) {
 		t.Errorf("%v waiting while %d records hang, want 5", values(waiting), n)
 	}
 	close(release)
-	for deadline := time.Now().Add(10 * time.Second); !slices.Equal(values(waiting), []float64{0}); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(10 * time.Second); !slices.Equal(values(waiting),
+		[]float64{0}); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%v waiting at the end, want 0", values(waiting))
 		}
 	}
-	if at := values("processor_consume_newest_record_timestamp_seconds"); !slices.Equal(at, []float64{float64(newest.Unix())}) {
+	if at := values("processor_consume_newest_record_timestamp_seconds"); !slices.Equal(at,
+		[]float64{float64(newest.Unix())}) {
 		t.Errorf("the newest is of %v, want %v", at, newest.Unix())
 	}
 	cancel()

@@ -35,8 +35,8 @@ func (l *lagging) InsertFirstNames(ctx context.Context, rows []clickhouse.EdgeRo
 }
 
 // A lead and its click that looked for each other in vain find each other when both are visible on
-// every replica. Until then the lead's names are not marked as carried: a processor that dies leaves
-// them to the next.
+// every replica. Until then the lead's names are not marked as carried: a processor that dies
+// leaves them to the next.
 func TestSecondLookFindsWhatAReplicaHid(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &lagging{Model: clickhousetest.New(t)}
@@ -68,7 +68,8 @@ func TestSecondLookFindsWhatAReplicaHid(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			return store.AllLeads()[0].Click.AffiliateID, slices.ContainsFunc(edges, func(e identity.Edge) bool { return e.Carried })
+			return store.AllLeads()[0].Click.AffiliateID,
+				slices.ContainsFunc(edges, func(e identity.Edge) bool { return e.Carried })
 		}
 		if affiliate, carried := state(); affiliate != "" || carried || !r.SettledUntil().Before(begun.Add(time.Second)) {
 			t.Errorf("before the second look the lead is %q's, its names are carried: %t", affiliate, carried)
@@ -96,7 +97,8 @@ func TestNamesAreStoredAgainAfterARestart(t *testing.T) {
 		if i == 2 {
 			clicks.Forget()
 		}
-		if err := clicks.Handle(t.Context(), []*kgo.Record{click(t, i, &schemas.Click{AffiliateId: "ann"})}, nil); err != nil {
+		if err := clicks.Handle(t.Context(), []*kgo.Record{click(t, i, &schemas.Click{AffiliateId: "ann"})},
+			nil); err != nil {
 			t.Fatal(err)
 		}
 		if store.names != want {

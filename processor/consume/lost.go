@@ -12,8 +12,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// LostStep is the step of dead letters that stand for offsets which Kafka no longer has. They have no
-// record, so that none can be handled again.
+// LostStep is the step of dead letters that stand for offsets which Kafka no longer has. They have
+// no record, so that none can be handled again.
 const LostStep = "fetch"
 
 // Reasons of such dead letters.

@@ -16,7 +16,8 @@ func TestMovementsAreBooked(t *testing.T) {
 	at := func(hours int) time.Time { return epoch.Add(time.Duration(hours) * time.Hour) }
 	var records []*kgo.Record
 	for i, m := range []schemas.Movement{
-		{Kind: "payment", ID: "order_1", Amount: 4900, Tax: 900, Currency: "jpy", At: at(0), AffiliateID: "ann", ExternalID: "u1"},
+		{Kind: "payment", ID: "order_1", Amount: 4900, Tax: 900, Currency: "jpy", At: at(0),
+			AffiliateID: "ann", ExternalID: "u1"},
 		{Kind: "refund", ID: "back_1", Parent: "order_1", Amount: 4900, Currency: "jpy", At: at(1)},
 		{Kind: "payment", ID: "order_2", Amount: 1000, Currency: "jpy", At: at(2), ExternalID: "u1"},
 		{Kind: "dispute", ID: "claim_1", Parent: "order_2", Amount: 1000, Currency: "jpy", At: at(3)},

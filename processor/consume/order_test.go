@@ -165,7 +165,8 @@ func TestEveryOrderGivesTheSameRows(t *testing.T) {
 			t.Fatalf("order %v gives other rows:\n%s\nwant:\n%s", order, got, want)
 		}
 	})
-	if !strings.Contains(want, "4900 eur tax 782 usd 53.9  external_customer external:user_1 click "+clickID(-60).String()) {
+	if !strings.Contains(want, "4900 eur tax 782 usd 53.9  external_customer external:user_1 click "+
+		clickID(-60).String()) {
 		t.Errorf("49.00 EUR at 1.1 are not 53.90 USD, or not credited to the buyer's click:\n%s", want)
 	}
 }
@@ -197,7 +198,8 @@ func (l *life) id(prefix string) string { l.n++; return fmt.Sprintf("%s_%d", pre
 
 func (l *life) tell(typ string, object j, reveals ...string) {
 	l.clock += []int{0, 1, 1, 5}[l.rng.Intn(4)]
-	l.events = append(l.events, told{typ, l.clock, event(l.tb, l.id("evt"), typ, l.clock, l.rng.Intn(30), object), reveals})
+	l.events = append(l.events, told{typ, l.clock, event(l.tb, l.id("evt"), typ, l.clock, l.rng.Intn(30), object),
+		reveals})
 }
 
 // shaped leaves out what newer API versions no longer say.
@@ -326,8 +328,9 @@ func (l *life) live() {
 
 func (l *life) invoice(id string, amount int64, currency, customer, subscription, intent, charge string) {
 	l.tell("invoice.paid", l.shaped(j{"id": id, "amount_paid": amount, "total": amount, "currency": currency,
-		"customer":           customer,
-		"parent":             j{"type": "subscription_details", "subscription_details": j{"subscription": null(subscription)}},
+		"customer": customer,
+		"parent": j{"type": "subscription_details",
+			"subscription_details": j{"subscription": null(subscription)}},
 		"status_transitions": j{"paid_at": epoch.Unix() + int64(l.clock)}},
 		j{"payment_intent": null(intent), "charge": null(charge), "subscription": null(subscription)}), "inv "+id)
 }

@@ -186,8 +186,8 @@ func (m *Payments) event(b *paymentBatch, r *kgo.Record) (step, reason string, e
 }
 
 // firstSales returns edges that say when a buyer paid. The earliest of them is the first sale, from
-// which the attribution window of all later ones is measured. An invoice that was only issued, which
-// is a fact of the amount 0, is none.
+// which the attribution window of all later ones is measured. An invoice that was only issued,
+// which is a fact of the amount 0, is none.
 func firstSales(f stripe.Fact) []identity.Edge {
 	if f.Kind != stripe.Payment || f.Amount == 0 {
 		return nil
@@ -268,8 +268,8 @@ func (m *Payments) lead(b *paymentBatch, r *kgo.Record) error {
 }
 
 // publicLead links a lead that a browser sent to its click. It also links the buyer's id to it, as
-// what the public says of that id, but only an id that cannot be guessed: any other, and an address,
-// proves nothing.
+// what the public says of that id, but only an id that cannot be guessed: any other, and an
+// address, proves nothing.
 func publicLead(b *paymentBatch, l *schemas.Lead, node, external identity.Node, at time.Time) {
 	click, ok := identity.ClickRef(l.ClickRef)
 	if !ok {

@@ -42,8 +42,9 @@ type handledBatch struct {
 // records of those rows.
 //
 // Nor does the base pass what is unsettled. Without this: a backlog of an hour is handled within
-// seconds, and the processor dies. Rewind before its last record are only the last of those seconds;
-// what was handled before them was not looked at again yet, and the next owner would not read it.
+// seconds, and the processor dies. Rewind before its last record are only the last of those
+// seconds; what was handled before them was not looked at again yet, and the next owner would not
+// read it.
 func (c *Consumer) advanceBase(p partition, record time.Time) time.Time {
 	now := time.Now()
 	settled := now
@@ -117,8 +118,8 @@ func (c *Consumer) persist(ctx context.Context, what string, ask func() error) e
 	}
 }
 
-// rewindAssigned moves the partitions that are assigned back, as if they were assigned anew. The group
-// must not be rebalanced meanwhile. It returns an error only when ctx ends.
+// rewindAssigned moves the partitions that are assigned back, as if they were assigned anew. The
+// group must not be rebalanced meanwhile. It returns an error only when ctx ends.
 func (c *Consumer) rewindAssigned(ctx context.Context) error {
 	offsets := make(map[string]map[int32]kgo.Offset)
 	c.mu.Lock()
@@ -199,8 +200,9 @@ func (c *Consumer) seekBack(ctx context.Context, offsets map[string]map[int32]kg
 	return c.report(ctx, list)
 }
 
-// firstAfter returns the offset of the first record at or after a time in Unix milliseconds, of each
-// partition; -1 where there is none. kadm asks for one time only, of all partitions of a topic.
+// firstAfter returns the offset of the first record at or after a time in Unix milliseconds, of
+// each partition; -1 where there is none. kadm asks for one time only, of all partitions of a
+// topic.
 func (c *Consumer) firstAfter(ctx context.Context, times map[partition]int64) (map[partition]int64, error) {
 	if len(times) == 0 {
 		return nil, nil

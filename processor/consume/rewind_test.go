@@ -46,8 +46,9 @@ type reader struct {
 func newReader(cluster *kfake.Cluster, topics ...string) *reader {
 	r := &reader{}
 	r.Consumer = &Consumer{
-		Name: "reader", Topics: topics, Seeds: cluster.ListenAddrs(), MaxRecords: 100, Rewind: time.Minute, Deadline: time.Second,
-		Log: slog.New(slog.DiscardHandler), Metrics: NewMetrics(prometheus.NewRegistry()),
+		Name: "reader", Topics: topics, Seeds: cluster.ListenAddrs(), MaxRecords: 100, Rewind: time.Minute,
+		Deadline: time.Second,
+		Log:      slog.New(slog.DiscardHandler), Metrics: NewMetrics(prometheus.NewRegistry()),
 		Handle: func(_ context.Context, records []*kgo.Record, _ DeadLetter) error {
 			r.mu.Lock()
 			defer r.mu.Unlock()
@@ -191,7 +192,8 @@ func TestRewindNow(t *testing.T) {
 	const topic = "again"
 	cluster, client := kafka(t, topic, 1)
 	for i := range 3 {
-		produce(t, client, &kgo.Record{Topic: topic, Value: []byte("v"), Timestamp: time.Now().Add(time.Duration(i-2) * 45 * time.Second)})
+		produce(t, client, &kgo.Record{Topic: topic, Value: []byte("v"),
+			Timestamp: time.Now().Add(time.Duration(i-2) * 45 * time.Second)})
 	}
 	r := newReader(cluster, topic)
 	r.SettledUntil = func() time.Time { return time.Now().Add(-time.Minute) }
@@ -203,8 +205,8 @@ func TestRewindNow(t *testing.T) {
 	r.until(t, "again/0/0", "again/0/1", "again/0/2", "again/0/0", "again/0/1", "again/0/2")
 }
 
-// The rewind is not measured from a record that came after what is unsettled, however fast a backlog
-// is handled.
+// The rewind is not measured from a record that came after what is unsettled, however fast a
+// backlog is handled.
 func TestRewindReachesWhatIsUnsettled(t *testing.T) {
 	now := time.Now()
 	settled := now.Add(-time.Minute)

@@ -9,8 +9,8 @@ import (
 )
 
 // Servers notices when another server of ClickHouse answers than before, or the same one after a
-// restart. Either may lack rows that were acknowledged: a server that lost its power has lost what it
-// had not synced, and a replica lacks what the one that is gone had not passed on.
+// restart. Either may lack rows that were acknowledged: a server that lost its power has lost what
+// it had not synced, and a replica lacks what the one that is gone had not passed on.
 type Servers struct {
 	Ask func(context.Context) (clickhouse.Server, error) // tries once
 	// Changed is called when another server answers: it makes the consumers read again.
@@ -25,8 +25,8 @@ type Servers struct {
 type sighting struct{ started, answered time.Time }
 
 const (
-	// askEvery is how often a server is asked who it is, and askTimeout how long it may take to answer:
-	// what it says of its uptime is as exact as that.
+	// askEvery is how often a server is asked who it is, and askTimeout how long it may take to
+	// answer: what it says of its uptime is as exact as that.
 	askEvery   = 5 * time.Second
 	askTimeout = time.Second
 	// startSlack is by how much later a server may seem to have been started when it is asked again.

@@ -39,14 +39,16 @@ func TestServersChanged(t *testing.T) {
 		answers []answer
 		changes int
 	}{
-		"the same":             {repeat(50, one), 0},
-		"a restart":            {concat(repeat(3, one), repeat(3, answer{name: "a", started: 8 * time.Second})), 1},
-		"a restart unanswered": {concat(repeat(2, one), repeat(30, answer{err: errors.New("refused")}), repeat(2, answer{name: "a", started: 100 * time.Second})), 1},
-		"another":              {concat(repeat(3, one), repeat(3, two)), 1},
-		"back after a minute":  {concat(repeat(3, one), repeat(20, two), repeat(3, one)), 2},
-		"a balancer":           {repeat(30, one, two, one, one, two), 1},
-		"away":                 {concat(repeat(3, one), repeat(30, answer{err: errors.New("refused")}), repeat(3, one)), 0},
-		"slow":                 {concat(repeat(3, one), repeat(3, answer{name: "a", started: old, takes: time.Hour}), repeat(3, one)), 0},
+		"the same":  {repeat(50, one), 0},
+		"a restart": {concat(repeat(3, one), repeat(3, answer{name: "a", started: 8 * time.Second})), 1},
+		"a restart unanswered": {concat(repeat(2, one), repeat(30, answer{err: errors.New("refused")}),
+			repeat(2, answer{name: "a", started: 100 * time.Second})), 1},
+		"another":             {concat(repeat(3, one), repeat(3, two)), 1},
+		"back after a minute": {concat(repeat(3, one), repeat(20, two), repeat(3, one)), 2},
+		"a balancer":          {repeat(30, one, two, one, one, two), 1},
+		"away":                {concat(repeat(3, one), repeat(30, answer{err: errors.New("refused")}), repeat(3, one)), 0},
+		"slow": {concat(repeat(3, one), repeat(3, answer{name: "a", started: old, takes: time.Hour}),
+			repeat(3, one)), 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

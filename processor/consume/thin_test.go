@@ -27,7 +27,8 @@ import (
 func thinRecord(id, typ, object, url, snapshot string, after int) *kgo.Record {
 	at := epoch.Add(time.Duration(after) * time.Second)
 	body, _ := json.Marshal(j{
-		"id": id, "object": stripe.ThinObject, "type": "v1." + typ, "created": at.Format("2006-01-02T15:04:05.000Z"), "livemode": true,
+		"id": id, "object": stripe.ThinObject, "type": "v1." + typ, "created": at.Format("2006-01-02T15:04:05.000Z"),
+		"livemode":       true,
 		"related_object": j{"id": object, "url": url}, "snapshot_event": snapshot,
 	})
 	return schemas.StripeRecord(&schemas.StripeEvent{
@@ -74,7 +75,8 @@ func apiClient(t *testing.T, base, key string) *stripeapi.Client {
 // Thin and snapshot in both orders, and either alone, are one ledger. What Stripe no longer has as
 // an event is made of the object. What it refuses is set aside, and the event behind it goes on.
 func TestThinEventsAreBooked(t *testing.T) {
-	payment := event(t, "evt_2", "payment_intent.succeeded", 0, 2, j{"id": "pi_1", "object": "payment_intent", "amount": 4200, "amount_received": 4200, "currency": "usd", "invoice": nil})
+	payment := event(t, "evt_2", "payment_intent.succeeded", 0, 2, j{"id": "pi_1", "object": "payment_intent",
+		"amount": 4200, "amount_received": 4200, "currency": "usd", "invoice": nil})
 	thin := thinRecord("evt_1", "payment_intent.succeeded", "pi_1", "/v1/payment_intents/pi_1", "evt_2", 0)
 	old := thinRecord("evt_3", "payment_intent.succeeded", "pi_3", "/v1/payment_intents/pi_3", "evt_gone", 5)
 	refused := thinRecord("evt_5", "payment_intent.succeeded", "pi_5", "/v1/payment_intents/pi_5", "evt_secret", 6)
@@ -92,11 +94,15 @@ func TestThinEventsAreBooked(t *testing.T) {
 		stopThin := r.fetchThin(t, stripeServer(t, answers))
 		r.send(records...)
 		r.until(2, "SELECT count() FROM revenue FINAL WHERE status = 'booked' AND amount > 0")
-		r.until(1, "SELECT count() FROM dead_letters FINAL WHERE reason = 'thin_event' AND step = 'fetch' AND position(error, '403') > 0")
-		r.until(1, "SELECT count() FROM stripe_events FINAL WHERE event_id = 'evt_3_object' AND position(body, 'fetched_from') > 0")
+		r.until(1, "SELECT count() FROM dead_letters FINAL WHERE reason = 'thin_event' AND step = 'fetch' AND "+
+			"position(error, '403') > 0")
+		r.until(1, "SELECT count() FROM stripe_events FINAL WHERE event_id = 'evt_3_object' AND position(body, "+
+			"'fetched_from') > 0")
 		stopThin()
 		stop()
-		ledgers = append(ledgers, r.count("SELECT groupBitXor(cityHash64(object_id, kind, amount, currency, occurred_at, livemode, account, status)) FROM ledger FINAL"))
+		ledgers = append(ledgers, r.count(
+			"SELECT groupBitXor(cityHash64(object_id, kind, amount, currency, occurred_at, livemode, account, status)) "+
+				"FROM ledger FINAL"))
 	}
 	for _, l := range ledgers[1:] {
 		if l != ledgers[0] {
@@ -141,21 +147,25 @@ func TestThinSnapshot(t *testing.T) {
 		return schemas.DecodeStripe(record)
 	}
 	e, err := get(thinRecord("evt_1", "invoice.paid", "in_1", "/v1/invoices/in_1", "evt_2", 0))
-	if err != nil || e.ID != "evt_2" || e.Type != "invoice.paid" || !e.Livemode || e.Thin || e.APIVersion != "2026-09-30.endive" ||
+	if err != nil || e.ID != "evt_2" || e.Type != "invoice.paid" || !e.Livemode || e.Thin ||
+		e.APIVersion != "2026-09-30.endive" ||
 		string(e.Body) != snapshot || !e.ReceivedAt.Equal(epoch.Add(time.Second)) {
 		t.Errorf("%+v, %v", e, err)
 	}
 	for _, id := range []string{"evt_other", "evt_page"} {
-		if _, err := get(thinRecord("evt_1", "invoice.paid", "in_1", "/v1/invoices/in_1", id, 0)); !errors.Is(err, errSnapshot) {
+		if _, err := get(thinRecord("evt_1", "invoice.paid", "in_1", "/v1/invoices/in_1", id, 0)); !errors.Is(err,
+			errSnapshot) {
 			t.Errorf("%s: %v", id, err)
 		}
 	}
-	for _, url := range []string{"https://evil.example/", "/v1/../admin", "/v1/invoices/in_1?expand[]=x", "//evil.example/v1/", ""} {
+	for _, url := range []string{"https://evil.example/", "/v1/../admin", "/v1/invoices/in_1?expand[]=x",
+		"//evil.example/v1/", ""} {
 		if _, err := get(thinRecord("evt_1", "invoice.paid", "in_1", url, "", 0)); !errors.Is(err, errSnapshot) {
 			t.Errorf("%q: %v", url, err)
 		}
 	}
-	if _, err := get(thinRecord("evt_1", "invoice.paid", "in_2", "/v1/invoices/in_2", "", 0)); !errors.Is(err, stripe.ErrNoObject) {
+	if _, err := get(thinRecord("evt_1", "invoice.paid", "in_2", "/v1/invoices/in_2", "", 0)); !errors.Is(err,
+		stripe.ErrNoObject) {
 		t.Errorf("%v", err)
 	}
 	if e, err := get(thinRecord("evt_1", "payout.paid", "po_1", "/v1/payouts/po_1", "evt_9", 0)); e != nil || err != nil {
@@ -206,11 +216,13 @@ func TestThinWithoutKey(t *testing.T) {
 		letters int
 	}{{"invoice.paid", false, 1}, {"invoice.paid", true, 0}, {"payout.paid", false, 0}} {
 		m := &Payments{
-			Workspace: func(*schemas.StripeEvent) (string, bool) { return "default", true }, Events: NewEventsMetric(), ThinFetched: test.fetched,
+			Workspace: func(*schemas.StripeEvent) (string, bool) { return "default", true }, Events: NewEventsMetric(),
+			ThinFetched: test.fetched,
 		}
 		b := &paymentBatch{changes: make(map[string]*recompute.Changes)}
 		_, reason, err := m.event(b, thinRecord("evt_1", test.typ, "in_1", "/v1/invoices/in_1", "evt_2", 0))
-		if (err != nil) != (test.letters > 0) || err != nil && (reason != ThinReason || !strings.Contains(err.Error(), "--stripe-api-key-file")) {
+		if (err != nil) != (test.letters > 0) || err != nil &&
+			(reason != ThinReason || !strings.Contains(err.Error(), "--stripe-api-key-file")) {
 			t.Errorf("%+v: %s %v", test, reason, err)
 		}
 		if (m.Warning() != "") != (test.letters > 0) || len(b.events) != 1 || !b.events[0].Created.Equal(epoch) {
@@ -236,7 +248,8 @@ func TestThinAgainstStripeMock(t *testing.T) {
 		t.Fatal(err)
 	}
 	made, err := schemas.DecodeStripe(record)
-	if err != nil || made.ID != "evt_1_object" || !strings.Contains(string(made.Body), `"object": "invoice"`) && !strings.Contains(string(made.Body), `"object":"invoice"`) {
+	if err != nil || made.ID != "evt_1_object" || !strings.Contains(string(made.Body), `"object": "invoice"`) &&
+		!strings.Contains(string(made.Body), `"object":"invoice"`) {
 		t.Errorf("%+v, %v", made, err)
 	}
 }

@@ -39,13 +39,15 @@ var ErrUnknown = errors.New("nothing is known by this id")
 
 // Apply stores a correction, and books the sale with its refunds and disputes. A later one replaces
 // it.
-func Apply(ctx context.Context, store recompute.Store, r *recompute.Recomputer, workspace string, c Correction, now time.Time) error {
+func Apply(ctx context.Context, store recompute.Store, r *recompute.Recomputer, workspace string, c Correction,
+	now time.Time) error {
 	source, err := c.source()
 	if err != nil {
 		return err
 	}
 	if _, _, held := schemas.ParseHeldWorkspace(workspace); held {
-		return fmt.Errorf("workspace %s holds money of an account that no workspace lists (hint: list the account, and correct "+
+		return fmt.Errorf("workspace %s holds money of an account that no workspace lists (hint: list the "+
+			"account, and correct "+
 			"the sale in its own workspace)", workspace)
 	}
 	sale, err := saleOf(ctx, store, workspace, strings.TrimSpace(c.Sale))
@@ -94,7 +96,8 @@ func oneLine(text string) string {
 
 // check reports why a decision cannot be taken: it names a click or an affiliate that nobody knows,
 // or takes back corrections of which there are none.
-func check(ctx context.Context, store recompute.Store, workspace string, sale, decision identity.Node, now time.Time) error {
+func check(ctx context.Context, store recompute.Store, workspace string, sale, decision identity.Node,
+	now time.Time) error {
 	switch decision.Type() {
 	case identity.Click:
 		clicks, err := store.Clicks(ctx, workspace, []identity.Node{decision})
@@ -123,9 +126,10 @@ func check(ctx context.Context, store recompute.Store, workspace string, sale, d
 		sale.Value(), ErrUnknown)
 }
 
-// checkAffiliate reports an affiliate who is in no catalogue, where there is one: most likely the id is
-// mistyped. Where there is none, anybody may be credited.
-func checkAffiliate(ctx context.Context, store recompute.Store, workspace string, affiliate identity.Node, now time.Time) error {
+// checkAffiliate reports an affiliate who is in no catalogue, where there is one: most likely the
+// id is mistyped. Where there is none, anybody may be credited.
+func checkAffiliate(ctx context.Context, store recompute.Store, workspace string, affiliate identity.Node,
+	now time.Time) error {
 	if strings.TrimSpace(affiliate.Value()) == "" {
 		return errors.New("the affiliate's id is empty (hint: --nobody credits nobody)")
 	}
@@ -143,7 +147,8 @@ func checkAffiliate(ctx context.Context, store recompute.Store, workspace string
 		}
 	}
 	if inForce {
-		return fmt.Errorf("affiliate %s: %w, neither in the catalogue nor by a click of a backend (hint: ids are case sensitive; "+
+		return fmt.Errorf("affiliate %s: %w, neither in the catalogue nor by a click of a backend (hint: ids are "+
+			"case sensitive; "+
 			"load a catalogue that has this affiliate first)", affiliate.Value(), ErrUnknown)
 	}
 	return nil
@@ -159,7 +164,8 @@ var otherObjects = map[string]string{
 func saleOf(ctx context.Context, store recompute.Store, workspace, id string) (identity.Node, error) {
 	for prefix, what := range otherObjects {
 		if strings.HasPrefix(id, prefix) {
-			return "", fmt.Errorf("%s is %s, and no sale (hint: give the id of an invoice, payment intent, charge, session, refund or "+
+			return "", fmt.Errorf("%s is %s, and no sale (hint: give the id of an invoice, payment intent, charge, "+
+				"session, refund or "+
 				"dispute)", id, what)
 		}
 	}

@@ -20,8 +20,8 @@ import (
 
 var epoch = time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC)
 
-// books is a workspace with a sale of live mode (pi_1, with a refund and a session), one of test mode
-// (pi_test), and a click; another workspace has a click too.
+// books is a workspace with a sale of live mode (pi_1, with a refund and a session), one of test
+// mode (pi_test), and a click; another workspace has a click too.
 type books struct {
 	*testing.T
 	model            *clickhousetest.Model
@@ -45,7 +45,8 @@ func newBooks(t *testing.T) *books {
 		}
 		return r
 	}
-	if err := clicks.Handle(t.Context(), []*kgo.Record{click("default", b.click), click("other", b.elsewhere)}, nil); err != nil {
+	if err := clicks.Handle(t.Context(), []*kgo.Record{click("default", b.click), click("other", b.elsewhere)},
+		nil); err != nil {
 		t.Fatal(err)
 	}
 	event := func(id, typ string, live bool, object string) *kgo.Record {
@@ -101,13 +102,14 @@ func TestRefused(t *testing.T) {
 		reason    string
 		want      string
 	}{
-		"a customer":                   {sale: "cus_1", want: "is a customer"},
-		"a subscription":               {sale: "sub_1", want: "is a subscription"},
-		"an event":                     {sale: "evt_1", want: "is an event"},
-		"an entry's id":                {sale: strings.Repeat("0f", 16), want: "nothing is known"},
-		"an id that nobody knows":      {sale: "pi_2", want: "nothing is known"},
-		"another workspace's sale":     {workspace: "other", want: "nothing is known"},
-		"another workspace's click":    {decision: identity.New(identity.Click, b.elsewhere.String()), want: "must be stored"},
+		"a customer":               {sale: "cus_1", want: "is a customer"},
+		"a subscription":           {sale: "sub_1", want: "is a subscription"},
+		"an event":                 {sale: "evt_1", want: "is an event"},
+		"an entry's id":            {sale: strings.Repeat("0f", 16), want: "nothing is known"},
+		"an id that nobody knows":  {sale: "pi_2", want: "nothing is known"},
+		"another workspace's sale": {workspace: "other", want: "nothing is known"},
+		"another workspace's click": {decision: identity.New(identity.Click, b.elsewhere.String()),
+			want: "must be stored"},
 		"an account nobody lists":      {workspace: schemas.HeldWorkspace("acct_1", ""), want: "list the account"},
 		"an affiliate of no catalogue": {decision: identity.New(identity.Affiliate, "Bob"), want: "catalogue"},
 		"an affiliate without an id":   {decision: identity.New(identity.Affiliate, " "), want: "--nobody"},
@@ -141,8 +143,8 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// Any id of the sale names it, in both modes; the last of several decisions stands, and can be taken
-// back.
+// Any id of the sale names it, in both modes; the last of several decisions stands, and can be
+// taken back.
 func TestDecided(t *testing.T) {
 	b := newBooks(t)
 	bob, cyd := identity.New(identity.Affiliate, "bob"), identity.New(identity.Affiliate, "cyd")

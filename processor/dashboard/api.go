@@ -103,8 +103,8 @@ func (d *Dashboard) serveQuestion(w http.ResponseWriter, r *http.Request, caller
 	}
 }
 
-// mayAsk reports whether the caller may ask a question at all. One without a workspace is about all of
-// them, so it is only for who may see all.
+// mayAsk reports whether the caller may ask a question at all. One without a workspace is about all
+// of them, so it is only for who may see all.
 func mayAsk(caller *access.Caller, q sql.Question) bool {
 	if caller.Affiliate != "" {
 		return query.ForAffiliates(q)

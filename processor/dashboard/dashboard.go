@@ -272,8 +272,8 @@ func (d *Dashboard) serveJSON(w http.ResponseWriter, r *http.Request, value any)
 	_, _ = w.Write(body) // the client may have gone
 }
 
-// readMarker returns a text that differs whenever any figure may differ: which parts of tables there
-// are. Each insert, merge, mutation, migration and exchange of tables makes other parts.
+// readMarker returns a text that differs whenever any figure may differ: which parts of tables
+// there are. Each insert, merge, mutation, migration and exchange of tables makes other parts.
 func (d *Dashboard) readMarker(ctx context.Context) (marker string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()

@@ -82,7 +82,8 @@ func click(tb testing.TB, conn driver.Conn, n int, when time.Time, visitor, affi
 	}
 	copy(id[8:], fmt.Sprintf("%08d", n))
 	insert(tb, conn, `INSERT INTO clicks (workspace, click_id, clicked_at, received_at, visitor_id, affiliate_id, link_id, utm_campaign, is_bot)
-		SELECT 'default', unhex({id:String}), fromUnixTimestamp64Milli({ms:Int64}, 'UTC'), fromUnixTimestamp64Milli({ms:Int64}, 'UTC'),
+		SELECT 'default', unhex({id:String}), fromUnixTimestamp64Milli({ms:Int64}, 'UTC'),
+			fromUnixTimestamp64Milli({ms:Int64}, 'UTC'),
 			{visitor:String}, unhex({affiliate:String}), {link:String}, {campaign:String}, {bot:Bool}`,
 		clickhouse.Named("id", fmt.Sprintf("%x", id)), clickhouse.Named("ms", fmt.Sprint(ms)),
 		clickhouse.Named("visitor", visitor),
@@ -127,7 +128,8 @@ func book(tb testing.TB, conn driver.Conn, e entry) {
 		clicked = fmt.Sprintf("fromUnixTimestamp64Milli(%d, 'UTC')", e.clicked.UnixMilli())
 	}
 	insert(tb, conn, fmt.Sprintf(`INSERT INTO ledger (workspace, entry_id, livemode, day, kind, object_id, sale_id, occurred_at, currency, amount,
-			amount_usd, net_usd, fx_source, clicked_at, affiliate_id, link_id, utm_campaign, match_rule, match_key, status, version)
+			amount_usd, net_usd, fx_source, clicked_at, affiliate_id, link_id, utm_campaign, match_rule, match_key,
+			status, version)
 		SELECT 'default', substring(MD5({id:String}), 1, 16), %t, toDate(w), {kind:String}, {id:String}, {id:String},
 			fromUnixTimestamp64Milli(%d, 'UTC') AS w, {currency:String}, %d, %s, %s, {fx:String}, %s, unhex({affiliate:String}),
 			{link:String}, {campaign:String}, {rule:String}, {key:String}, {status:String}, %d`,

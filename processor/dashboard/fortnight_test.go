@@ -20,7 +20,8 @@ import (
 	"tributary/schemas"
 )
 
-// fortnight is two weeks of a small site, as the tracking script, a redirect and Stripe report them.
+// fortnight is two weeks of a small site, as the tracking script, a redirect and Stripe report
+// them.
 type fortnight struct {
 	tb      testing.TB
 	first   time.Time // midnight of the first day

@@ -105,7 +105,8 @@ func TestRoles(t *testing.T) {
 	ping := `{"jsonrpc":"2.0","id":1,"method":"ping"}`
 	for _, c := range []struct {
 		method, target, body string
-		want                 [8]int // nobody, owner, analyst, affiliate, view, owner of another workspace, analyst of all, unknown token
+		// nobody, owner, analyst, affiliate, view, owner of another workspace, analyst of all, unknown token
+		want [8]int
 	}{
 		{"GET", "/", "", [8]int{303, 200, 200, 200, 200, 200, 200, 401}},
 		{"GET", "/assets/style.css", "", [8]int{200, 200, 200, 200, 200, 200, 200, 200}},
@@ -118,7 +119,8 @@ func TestRoles(t *testing.T) {
 		{"GET", "/api/query/affiliate_by_day?" + hour, "", [8]int{401, 400, 400, 200, 200, 400, 400, 401}},
 		{"GET", "/api/query/affiliate_by_day?affiliate=anna&" + hour, "", [8]int{401, 200, 200, 200, 403, 200, 200, 401}},
 		{"GET", "/api/query/affiliate_by_day?affiliate=bert&" + hour, "", [8]int{401, 200, 200, 403, 200, 200, 200, 401}},
-		{"GET", "/api/query/affiliate_by_day?affiliate=anna&affiliate=bert&" + hour, "", [8]int{401, 400, 400, 403, 403, 400, 400, 401}},
+		{"GET", "/api/query/affiliate_by_day?affiliate=anna&affiliate=bert&" + hour, "",
+			[8]int{401, 400, 400, 403, 403, 400, 400, 401}},
 		{"GET", "/api/query/affiliate_by_day?affiliate=&" + hour, "", [8]int{401, 200, 200, 403, 403, 200, 200, 401}},
 		{"GET", "/api/summary", "", [8]int{401, 200, 200, 403, 403, 200, 200, 401}},
 		{"GET", "/api/summary?workspace=acme", "", [8]int{401, 200, 200, 403, 403, 403, 200, 401}},
@@ -153,7 +155,8 @@ func TestAffiliatesSeeTheirOwn(t *testing.T) {
 			t,
 			conn,
 			entry{id: "pi_" + affiliate, when: when, amount: int64(7777000 + i), net: "77770.0" + string(rune('1'+i)), fx: "usd",
-				affiliate: affiliate, link: "link-" + affiliate, campaign: "campaign-" + affiliate, rule: "affiliate", clicked: when},
+				affiliate: affiliate, link: "link-" + affiliate, campaign: "campaign-" + affiliate,
+				rule: "affiliate", clicked: when},
 		)
 	}
 	for _, table := range []string{"clicks", "leads", "ledger"} { // what the views fill follows
@@ -190,7 +193,8 @@ func TestAffiliatesSeeTheirOwn(t *testing.T) {
 		t.Error("the own row is in no answer")
 	}
 	page := as(d, affiliateToken, "GET", "/", "").Body.String()
-	if !strings.Contains(page, "77770.01") || !strings.Contains(page, "77770.00 USD") || !strings.Contains(page, "link-anna") ||
+	if !strings.Contains(page, "77770.01") || !strings.Contains(page, "77770.00 USD") ||
+		!strings.Contains(page, "link-anna") ||
 		strings.Contains(page, "bert") {
 		t.Errorf("the affiliate's page:\n%s", page)
 	}

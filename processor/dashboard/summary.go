@@ -19,8 +19,8 @@ const (
 )
 
 // Summary is everything that the page shows. Money is a decimal string in USD; times are Unix
-// milliseconds. It depends on the tables, the workspace and the span alone, so that an unchanged one
-// need not be sent again.
+// milliseconds. It depends on the tables, the workspace and the span alone, so that an unchanged
+// one need not be sent again.
 type Summary struct {
 	Workspace    string        `json:"workspace"`
 	Range        Range         `json:"range"`

@@ -1,6 +1,6 @@
-// Package earnings loads the rules of what affiliates earn, and closes months. What an entry earns is
-// the view earnings, and what a month states is the view statement_lines: both are pure functions of
-// the ledger, of the rules and of the closed months.
+// Package earnings loads the rules of what affiliates earn, and closes months. What an entry earns
+// is the view earnings, and what a month states is the view statement_lines: both are pure
+// functions of the ledger, of the rules and of the closed months.
 package earnings
 
 import (
@@ -111,7 +111,8 @@ func Close(ctx context.Context, store Store, book Book, month Month, now time.Ti
 			argMax(minimum_usd, loaded_at)
 		FROM earning_rules WHERE workspace = {workspace:String}`, args...)
 	if err != nil {
-		return fmt.Errorf("close %s: %w (hint: \"processor earnings show %[1]s\" says whether it is closed; run it again if not)",
+		return fmt.Errorf("close %s: %w (hint: \"processor earnings show %[1]s\" says whether it is closed; run "+
+			"it again if not)",
 			month, err)
 	}
 	return checkWinner(ctx, store, book, month, closing)
@@ -164,8 +165,9 @@ func Unconverted(ctx context.Context, store Store, book Book, month Month) (entr
 	return entries, err
 }
 
-// Rows asks a question about a month, statements or statement_entries, and calls one with each row's
-// cells as text; header are the columns. A cell that is NULL is empty. An empty affiliate means all.
+// Rows asks a question about a month, statements or statement_entries, and calls one with each
+// row's cells as text; header are the columns. A cell that is NULL is empty. An empty affiliate
+// means all.
 func Rows(ctx context.Context, store Store, question string, book Book, month Month, affiliate string,
 	one func(header, cells []string) error,
 ) error {
@@ -192,8 +194,8 @@ func Rows(ctx context.Context, store Store, question string, book Book, month Mo
 	}, text, args...)
 }
 
-// cell returns a value as people and CSV files write it: times in RFC 3339, decimals with all digits
-// of their column.
+// cell returns a value as people and CSV files write it: times in RFC 3339, decimals with all
+// digits of their column.
 func cell(v reflect.Value) string {
 	if v.Kind() == reflect.Pointer {
 		if v.IsNil() {

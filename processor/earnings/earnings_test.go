@@ -84,7 +84,8 @@ func (b *books) entry(line string) {
 	}
 	at := strings.ReplaceAll(f[5], "T", " ")
 	if _, err := b.db.ExecContext(b.Context(), fmt.Sprintf(`INSERT INTO ledger (workspace, entry_id, version, livemode, day, kind,
-			object_id, sale_id, customer_id, occurred_at, affiliate_id, program_id, match_rule, currency, amount, net_usd, status)
+			object_id, sale_id, customer_id, occurred_at, affiliate_id, program_id, match_rule, currency, amount, net_usd,
+			status)
 		VALUES ('shop', '%s', %s, true, toDate('%s'), '%s', '%[1]s', '%[5]s', '%[6]s', '%[3]s', '%[7]s', '%[8]s', '%[9]s',
 			'eur', 1, %[10]s, 'booked')`, f[0], f[1], at, f[2], f[3], f[4], f[6], f[7], rule, f[8])); err != nil {
 		b.Fatal(err)
@@ -153,8 +154,9 @@ func TestMonths(t *testing.T) {
 	b.entry("e08 1 payment in_8 cus_1 2025-02-05T10:00:00 ann - 60")     // a renewal, 10 %: 6.00
 	b.entry("e09 1 refund in_4 cus_4 2025-02-11T10:00:00 fay flat -15")  // half the sale: -2.50
 	b.entry("e10 1 refund in_3 cus_3 2025-01-25T10:00:00 hal - -10")     // 20 %: -2.00, payable with what it takes back
-	b.entry("e02 2 payment in_2 cus_2 2025-01-10T10:00:00 cat - 50")     // credited to cat after all: 7.50 of bob's go, cat has them
-	b.entry("e11 1 payment in_9 cus_9 2025-02-20T10:00:00 bob - 100")    // 20 %: 20.00
+	// credited to cat after all: 7.50 of bob's go, cat has them
+	b.entry("e02 2 payment in_2 cus_2 2025-01-10T10:00:00 cat - 50")
+	b.entry("e11 1 payment in_9 cus_9 2025-02-20T10:00:00 bob - 100") // 20 %: 20.00
 	january := []string{
 		"ann 0.00 30.02 0.00 0.00 30.02 0.00",
 		"bob 0.00 7.50 0.00 0.00 0.00 7.50",
@@ -173,13 +175,17 @@ func TestMonths(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	b.entry("e12 1 payment in_12 cus_1 2025-03-06T10:00:00 ann - 50")          // two months after the first sale: standard, 10.00
+	// two months after the first sale: standard, 10.00
+	b.entry("e12 1 payment in_12 cus_1 2025-03-06T10:00:00 ann - 50")
 	b.entry("e13 1 dispute in_9 cus_9 2025-03-02T10:00:00 bob - -100")         // -20.00
 	b.entry("e14 1 dispute_reversal in_9 cus_9 2025-03-28T10:00:00 bob - 100") // won: 20.00 again
-	b.entry("e02 3 payment in_2 cus_2 2025-01-10T10:00:00 cat - 60")           // a better rate: 15 % is 9.00, of which 7.50 are stated
-	b.entry("e15 1 payment in_15 cus_15 2025-01-30T10:00:00 bob - 0.05")       // came late: 15 % is 0.0075, to the even cent 0.01
-	b.entry("e16 1 payment in_6 cus_6 2025-01-14T10:00:00 gus - 10")           // a second payment of a sale: 15 %, 1.50
-	b.entry("e17 1 refund in_17 cus_17 2025-03-05T10:00:00 bob - -70")         // of a sale that is not booked: nothing was earned
+	// a better rate: 15 % is 9.00, of which 7.50 are stated
+	b.entry("e02 3 payment in_2 cus_2 2025-01-10T10:00:00 cat - 60")
+	// came late: 15 % is 0.0075, to the even cent 0.01
+	b.entry("e15 1 payment in_15 cus_15 2025-01-30T10:00:00 bob - 0.05")
+	b.entry("e16 1 payment in_6 cus_6 2025-01-14T10:00:00 gus - 10") // a second payment of a sale: 15 %, 1.50
+	// of a sale that is not booked: nothing was earned
+	b.entry("e17 1 refund in_17 cus_17 2025-03-05T10:00:00 bob - -70")
 	march := []string{
 		"ann -24.02 10.00 0.00 0.00 0.00 -14.02",
 		"bob 0.00 0.01 0.00 0.00 0.00 0.01",

@@ -65,10 +65,11 @@ func TestURLEveryClickID(t *testing.T) {
 	}
 }
 
-// Without consent the edge takes the value out of an id: the network stays known, and a whole id goes
-// before.
+// Without consent the edge takes the value out of an id: the network stays known, and a whole id
+// goes before.
 func TestURLWithoutAdID(t *testing.T) {
-	for query, want := range map[string]string{"gclid=": "google ", "gclid=&ttclid=t": "tiktok t", "ttclid=t&gclid=": "tiktok t"} {
+	for query, want := range map[string]string{"gclid=": "google ", "gclid=&ttclid=t": "tiktok t",
+		"ttclid=t&gclid=": "tiktok t"} {
 		if p := URL("https://e.com/?" + query); p.AdNetwork+" "+p.AdClickID != want {
 			t.Errorf("%s: %s %s, want %s", query, p.AdNetwork, p.AdClickID, want)
 		}

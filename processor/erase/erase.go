@@ -100,9 +100,9 @@ func Find(ctx context.Context, store *clickhouse.Store, workspace string, from [
 	return p, p.addBrowsers(ctx, store)
 }
 
-// addObjects adds the person's payments, and what belongs to them. Not every event of a payment names the
-// customer: a dispute has the buyer's address in its evidence, and a guest has no other name than
-// that.
+// addObjects adds the person's payments, and what belongs to them. Not every event of a payment
+// names the customer: a dispute has the buyer's address in its evidence, and a guest has no other
+// name than that.
 func (p *Person) addObjects(ctx context.Context, store *clickhouse.Store, frontier []identity.Node) error {
 	seen := make(map[identity.Node]bool)
 	for len(frontier) > 0 {

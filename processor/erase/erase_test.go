@@ -72,7 +72,8 @@ func (w *world) tell(list *erase.List) { w.tellIn(list, "default", true) }
 // tellIn is tell where Stripe's events are of another workspace.
 func (w *world) tellIn(list *erase.List, workspace string, listed bool) {
 	w.Helper()
-	r := recompute.New(recompute.Config{Store: w.store, Rates: clickhousetest.FixedRates{"usd": "1"}, Log: slog.New(slog.DiscardHandler)})
+	r := recompute.New(recompute.Config{Store: w.store, Rates: clickhousetest.FixedRates{"usd": "1"},
+		Log: slog.New(slog.DiscardHandler)})
 	keys, err := stripe.NewKeys(nil, nil)
 	if err != nil {
 		w.Fatal(err)
@@ -80,15 +81,20 @@ func (w *world) tellIn(list *erase.List, workspace string, listed bool) {
 	keys.HashEmail = func(string) []byte { return hash }
 	clicks := &consume.Clicks{Store: w.store, Recomputer: r, Erased: list}
 	money := &consume.Payments{
-		Store: w.store, Recomputer: r, Erased: list, Workspace: func(*schemas.StripeEvent) (string, bool) { return workspace, listed },
+		Store: w.store, Recomputer: r, Erased: list, Workspace: func(*schemas.StripeEvent) (string,
+			bool) {
+			return workspace, listed
+		},
 		Keys: func(string) *stripe.Keys { return keys }, Events: consume.NewEventsMetric(),
 	}
 	trigger := ""
 	click := func(id schemas.ClickID, visitor, foreign string) *kgo.Record {
 		record, err := schemas.ClickRecord(&schemas.Click{
-			Workspace: "default", ClickId: id[:], ClickedAt: id.Time().UnixMilli(), ReceivedAt: id.Time().UnixMilli(), VisitorId: visitor,
-			ForeignId: foreign, AffiliateId: "ann", Url: "https://shop.example/of/" + visitor + "?email=anna", UserAgent: "Phone of " + visitor,
-			Referrer: "https://mail.example/" + visitor, Properties: map[string]string{"who": visitor},
+			Workspace: "default", ClickId: id[:], ClickedAt: id.Time().UnixMilli(), ReceivedAt: id.Time().UnixMilli(),
+			VisitorId: visitor,
+			ForeignId: foreign, AffiliateId: "ann", Url: "https://shop.example/of/" + visitor + "?email=anna",
+			UserAgent: "Phone of " + visitor,
+			Referrer:  "https://mail.example/" + visitor, Properties: map[string]string{"who": visitor},
 			Trigger: trigger,
 		}, nil)
 		if err != nil {
@@ -109,30 +115,40 @@ func (w *world) tellIn(list *erase.List, workspace string, listed bool) {
 			w.Fatal(err)
 		}
 	}
-	must(clicks.Handle(w.Context(), []*kgo.Record{click(w.own, "v_anna", ""), click(site, "v_anna", foreign), click(other, "v_bert", "")}, nil))
+	must(clicks.Handle(w.Context(), []*kgo.Record{click(w.own, "v_anna", ""), click(site, "v_anna", foreign),
+		click(other, "v_bert", "")}, nil))
 	trigger = "pageview"
 	must(clicks.Handle(w.Context(), []*kgo.Record{click(at(3, "page..."), "v_anna", "")}, nil))
 	lead := func(external, ref string, hash []byte) *kgo.Record {
 		record, err := schemas.LeadRecord(&schemas.Lead{
-			Workspace: "default", LeadId: schemas.EmailHash(nil, "lead", external), ReceivedAt: epoch.Add(time.Hour).UnixMilli(), ClickRef: ref,
-			ExternalId: external, EventName: "Sign up", EmailHash: hash, Mode: "async", Quantity: 1, Vouched: new(true), Metadata: map[string]string{"name": external},
+			Workspace: "default", LeadId: schemas.EmailHash(nil, "lead", external), ReceivedAt: epoch.Add(time.Hour).UnixMilli(),
+			ClickRef:   ref,
+			ExternalId: external, EventName: "Sign up", EmailHash: hash, Mode: "async", Quantity: 1, Vouched: new(true),
+			Metadata: map[string]string{"name": external},
 		})
 		must(err)
 		return record
 	}
 	event := func(n int, typ, object string) *kgo.Record {
 		id := fmt.Sprintf("evt_%d", n)
-		body := fmt.Sprintf(`{"id":%q,"object":"event","type":%q,"created":%d,"livemode":true,"data":{"object":%s}}`, id, typ, epoch.Add(2*time.Hour).Unix()+int64(n), object)
-		return schemas.StripeRecord(&schemas.StripeEvent{ID: id, Type: typ, Livemode: true, ReceivedAt: epoch.Add(2*time.Hour + time.Duration(n)*time.Second), Body: []byte(body)}, id)
+		body := fmt.Sprintf(`{"id":%q,"object":"event","type":%q,"created":%d,"livemode":true,"data":{"object":%s}}`, id, typ,
+			epoch.Add(2*time.Hour).Unix()+int64(n), object)
+		return schemas.StripeRecord(&schemas.StripeEvent{ID: id, Type: typ, Livemode: true,
+			ReceivedAt: epoch.Add(2*time.Hour + time.Duration(n)*time.Second), Body: []byte(body)}, id)
 	}
 	letter := func(ctx context.Context, r *kgo.Record, step, reason string, cause error) error { return cause }
 	must(money.Handle(w.Context(), []*kgo.Record{
 		lead("user_anna", w.own.String(), hash), lead("user_bert", other.String(), nil),
-		event(1, "customer.created", `{"id":"cus_anna","object":"customer","email":"`+address+`","metadata":{"pimmsCustomerId":"user_anna","pimmsClickId":"`+foreign+`"}}`),
-		event(2, "checkout.session.completed", `{"id":"cs_1","object":"checkout.session","mode":"payment","client_reference_id":" user_anna","payment_status":"paid","currency":"usd","amount_total":2900,"payment_intent":"pi_1","customer":"cus_anna","metadata":{"pimmsCustomerId":"user_anna"}}`),
-		event(3, "checkout.session.completed", `{"id":"cs_2","object":"checkout.session","mode":"payment","payment_status":"paid","currency":"usd","amount_total":3900,"payment_intent":"pi_2","customer":"cus_bert","metadata":{"pimmsCustomerId":"user_bert"}}`),
-		event(4, "charge.dispute.created", `{"id":"du_1","object":"dispute","amount":2900,"currency":"usd","charge":"ch_1","payment_intent":"pi_1","balance_transactions":[],"evidence":{"customer_email_address":"`+address+`","customer_name":"Anna Field"}}`),
-		event(5, "checkout.session.completed", `{"id":"cs_3","object":"checkout.session","mode":"payment","payment_status":"paid","currency":"usd","amount_total":1900,"payment_intent":"pi_3","customer":null,"customer_details":{"email":"`+address+`","name":"Anna Field"}}`),
+		event(1, "customer.created", `{"id":"cus_anna","object":"customer","email":"`+address+
+			`","metadata":{"pimmsCustomerId":"user_anna","pimmsClickId":"`+foreign+`"}}`),
+		event(2, "checkout.session.completed",
+			`{"id":"cs_1","object":"checkout.session","mode":"payment","client_reference_id":" user_anna","payment_status":"paid","currency":"usd","amount_total":2900,"payment_intent":"pi_1","customer":"cus_anna","metadata":{"pimmsCustomerId":"user_anna"}}`),
+		event(3, "checkout.session.completed",
+			`{"id":"cs_2","object":"checkout.session","mode":"payment","payment_status":"paid","currency":"usd","amount_total":3900,"payment_intent":"pi_2","customer":"cus_bert","metadata":{"pimmsCustomerId":"user_bert"}}`),
+		event(4, "charge.dispute.created",
+			`{"id":"du_1","object":"dispute","amount":2900,"currency":"usd","charge":"ch_1","payment_intent":"pi_1","balance_transactions":[],"evidence":{"customer_email_address":"`+address+`","customer_name":"Anna Field"}}`),
+		event(5, "checkout.session.completed",
+			`{"id":"cs_3","object":"checkout.session","mode":"payment","payment_status":"paid","currency":"usd","amount_total":1900,"payment_intent":"pi_3","customer":null,"customer_details":{"email":"`+address+`","name":"Anna Field"}}`),
 	}, letter))
 }
 
@@ -180,7 +196,8 @@ func (w *world) number(query string) uint64 { w.Helper(); return w.numberOf(quer
 
 func (w *world) numberOf(query string, args ...any) (n uint64) {
 	w.Helper()
-	if err := w.store.Each(w.Context(), func(rows driver.Rows) error { return rows.Scan(&n) }, query, args...); err != nil {
+	if err := w.store.Each(w.Context(), func(rows driver.Rows) error { return rows.Scan(&n) }, query,
+		args...); err != nil {
 		w.Fatalf("%s: %v", query, err)
 	}
 	return n
@@ -205,14 +222,16 @@ func TestEveryKindOfName(t *testing.T) {
 		"visitor":       {visitors: []string{"v_anna"}, gone: browser},
 		"click":         {gone: browser},
 		"foreign click": {from: []identity.Node{reference}, gone: browser},
-		"all together":  {from: []identity.Node{customer, external, email, reference}, visitors: []string{"v_anna"}, gone: all},
+		"all together": {from: []identity.Node{customer, external, email, reference},
+			visitors: []string{"v_anna"}, gone: all},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			if name == "click" {
 				c.from = []identity.Node{identity.New(identity.Click, w.own.String())}
 			}
-			const money = "SELECT sum(cityHash64(object_id, amount, affiliate_id, toString(match_rule), version)) FROM ledger FINAL"
+			const money = "SELECT sum(cityHash64(object_id, amount, affiliate_id, toString(match_rule), version)) " +
+				"FROM ledger FINAL"
 			before := w.number(money)
 			for _, text := range c.gone {
 				if w.mentions(text) == 0 {
@@ -259,26 +278,29 @@ func TestAccountCustomer(t *testing.T) {
 	if err := erase.Run(t.Context(), w.store, list, person, time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	e := &schemas.StripeEvent{Body: []byte(`{"id":"evt_9","object":"event","data":{"object":{"id":"pi_9","customer":null,"customer_account":"acct_anna"}}}`)}
+	e := &schemas.StripeEvent{Body: []byte(
+		`{"id":"evt_9","object":"event","data":{"object":{"id":"pi_9","customer":null,"customer_account":"acct_anna"}}}`)}
 	redacted, changed := list.Event("default", e)
 	if !changed || strings.Contains(string(redacted.Body), "acct_anna") {
 		t.Errorf("the account is still in %s", redacted.Body)
 	}
 }
 
-// What was held of the person until a workspace listed the account is erased with the rest, unless it
-// is still to be booked.
+// What was held of the person until a workspace listed the account is erased with the rest, unless
+// it is still to be booked.
 func TestHeldCopies(t *testing.T) {
 	w := newWorld(t)
 	held := schemas.HeldWorkspace("", "")
 	w.tellIn(nil, held, false)
 	waiting := &schemas.StripeEvent{ID: "evt_8", Type: "customer.created", ReceivedAt: epoch,
 		Body: []byte(`{"id":"evt_8","object":"event","data":{"object":{"id":"cus_anna","object":"customer"}}}`)}
-	err := w.store.InsertEvents(t.Context(), []clickhouse.EventRow{{Workspace: held, StripeEvent: waiting, Created: epoch}})
+	err := w.store.InsertEvents(t.Context(),
+		[]clickhouse.EventRow{{Workspace: held, StripeEvent: waiting, Created: epoch}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	person, err := erase.Find(t.Context(), w.store, "default", []identity.Node{identity.New(identity.Customer, "cus_anna")}, nil)
+	person, err := erase.Find(t.Context(), w.store, "default",
+		[]identity.Node{identity.New(identity.Customer, "cus_anna")}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -296,20 +318,22 @@ func TestHeldCopies(t *testing.T) {
 	}
 }
 
-// nameless are the columns of text that hold no name of a person: what many share, ids of things, and
-// words of this program. Clicks and links are things too.
+// nameless are the columns of text that hold no name of a person: what many share, ids of things,
+// and words of this program. Clicks and links are things too.
 var nameless = strings.Fields(`workspace click_id foreign_id program_id affiliate_id link_id identity_hash host referrer_domain
-	utm_source utm_medium utm_campaign utm_term utm_content ad_network ad_click_id channel country region city continent browser
+	utm_source utm_medium utm_campaign utm_term utm_content ad_network ad_click_id channel country region city continent
+	browser
 	browser_version os os_version device trigger bot_reason consent dimension clicks_at page_views_at reason step topic
 	request closing line entry_id sale_id object_id kind rule rules name alias source event_id account parent_id invoice_id
-	transaction_id currency subscription_id billing_reason fault lead_id event_name mode email_hash match_rule match_candidates
+	transaction_id currency subscription_id billing_reason fault lead_id event_name mode email_hash match_rule
+	match_candidates
 	fx_source superseded_by status page_view_id type api_version target`)
 
 // named are those of nameless that hold a person's name in one table.
 var named = strings.Fields(`deferred_names.name first_names.name identities.source identities.target`)
 
-// Every column of text that may hold a name does here, and none does after the erasure. A new column
-// must be in nameless, or hold a name here.
+// Every column of text that may hold a name does here, and none does after the erasure. A new
+// column must be in nameless, or hold a name here.
 func TestEveryColumn(t *testing.T) {
 	w := newWorld(t)
 	must := func(err error) {
@@ -319,9 +343,11 @@ func TestEveryColumn(t *testing.T) {
 		}
 	}
 	customer, external := identity.New(identity.Customer, "cus_anna"), identity.New(identity.External, "user_anna")
-	must(w.store.InsertDeferred(t.Context(), []clickhouse.Deferred{{Workspace: "default", Name: customer, Request: "r", At: epoch}}))
+	must(w.store.InsertDeferred(t.Context(), []clickhouse.Deferred{{Workspace: "default", Name: customer,
+		Request: "r", At: epoch}}))
 	must(w.store.InsertFirstNames(t.Context(), []clickhouse.EdgeRow{{Workspace: "default", Edge: identity.Edge{
-		A: identity.PublicName(external), B: identity.New(identity.Click, w.own.String()), Source: "lead.public", At: epoch}}}))
+		A: identity.PublicName(external), B: identity.New(identity.Click, w.own.String()),
+		Source: "lead.public", At: epoch}}}))
 	must(w.store.InsertEdges(t.Context(), []clickhouse.EdgeRow{{Workspace: "default", Edge: identity.Edge{
 		A: identity.New(identity.Object, "pi_1"), B: identity.NewCorrection(epoch, identity.Nobody),
 		Source: "credit.zoe: user_anna asked for it", At: epoch}}}))

@@ -156,8 +156,9 @@ func (l *List) Click(row *clickhouse.ClickRow) {
 	row.Click = &schemas.Click{
 		Workspace: c.Workspace, ClickId: c.ClickId, ClickedAt: c.ClickedAt, ReceivedAt: c.ReceivedAt,
 		ForeignId: c.ForeignId, ProgramId: c.ProgramId, AffiliateId: c.AffiliateId, LinkId: c.LinkId,
-		Url: origin(c.Url), Referrer: origin(c.Referrer), Continent: c.Continent, Country: c.Country, Datacenter: c.Datacenter,
-		Purpose: c.Purpose, Trigger: c.Trigger,
+		Url: origin(c.Url), Referrer: origin(c.Referrer), Continent: c.Continent, Country: c.Country,
+		Datacenter: c.Datacenter,
+		Purpose:    c.Purpose, Trigger: c.Trigger,
 		Consent: c.Consent, Vouched: c.Vouched,
 	}
 	row.URL.Path, row.URL.AdClickID = "", ""

@@ -48,8 +48,8 @@ WHERE workspace = ? AND (has(?, UUIDNumToString(id)) OR foreign_id != '' AND has
 	return list, err
 }
 
-// mentioning is the condition that a body contains one of some texts, or has one of some objects' ids as
-// a string.
+// mentioning is the condition that a body contains one of some texts, or has one of some objects'
+// ids as a string.
 const mentioning = `(multiSearchAny(body, ?) OR hasAny(extractAll(body, '"([a-z]+_[0-9A-Za-z_]+)"'), ?))`
 
 // eventsMentioning returns the raw events whose bodies contain any of the texts, or have any of the
@@ -160,7 +160,8 @@ func redact(ctx context.Context, s *clickhouse.Store, workspace string, r redact
 		return err
 	}
 	nodes := array(r.Nodes)
-	if err := s.Exec(ctx, "ALTER TABLE first_names DELETE WHERE workspace = ? AND has(?, name)", workspace, nodes); err != nil {
+	if err := s.Exec(ctx, "ALTER TABLE first_names DELETE WHERE workspace = ? AND has(?, name)", workspace,
+		nodes); err != nil {
 		return err
 	}
 	if err := renameDeferred(ctx, s, workspace, r); err != nil {
@@ -172,7 +173,8 @@ func redact(ctx context.Context, s *clickhouse.Store, workspace string, r redact
 // renameDeferred makes what is to be booked under a name in the background wait under its alias.
 func renameDeferred(ctx context.Context, s *clickhouse.Store, workspace string, r redaction) error {
 	names := array(r.Nodes)
-	err := s.Exec(ctx, "INSERT INTO deferred_names SELECT workspace, transform(name, ?, ?, name) AS alias, request, at, done "+
+	err := s.Exec(ctx, "INSERT INTO deferred_names SELECT workspace, transform(name, ?, ?, name) AS alias, "+
+		"request, at, done "+
 		"FROM deferred_names FINAL WHERE workspace = ? AND has(?, name) AND alias != ''",
 		names, array(r.NodeAliases), workspace, names)
 	if err != nil {
@@ -200,8 +202,8 @@ WHERE arrayExists(x -> position(body, x) > 0, ?)
 		array(r.Quoted), array(anywhere))
 }
 
-// redactReasons removes the reasons of corrections of the person's sales, and of those that mention a name
-// of theirs. Who decided stays.
+// redactReasons removes the reasons of corrections of the person's sales, and of those that mention
+// a name of theirs. Who decided stays.
 func redactReasons(ctx context.Context, s *clickhouse.Store, workspace string, objects []string, r redaction) error {
 	sales := make([]string, len(objects))
 	for i, id := range objects {
@@ -278,9 +280,10 @@ WHERE workspace = ? AND has(?, UUIDNumToString(`+t.id+`))`, workspace, array(cli
 	return nil
 }
 
-// recountClicks computes clicks_by_day again for the days of these clicks and page views, because it
-// holds hashes of who came, and landing pages. Merging deletes the rows that were replaced; of a page
-// that nobody has seen any more a row with its path and nothing counted remains, and is deleted then.
+// recountClicks computes clicks_by_day again for the days of these clicks and page views, because
+// it holds hashes of who came, and landing pages. Merging deletes the rows that were replaced; of a
+// page that nobody has seen any more a row with its path and nothing counted remains, and is
+// deleted then.
 func recountClicks(ctx context.Context, s *clickhouse.Store, workspace string, clicks []string) error {
 	var days []time.Time
 	err := s.Each(ctx, func(rows driver.Rows) error {

@@ -37,8 +37,8 @@ var update = flag.Bool("update", false, "write the explanations into testdata/ex
 
 const explanations = "testdata/explanations.txt"
 
-// Each block of explanations.txt is what happened, a line ----, and the printed explanation, from the
-// real engine.
+// Each block of explanations.txt is what happened, a line ----, and the printed explanation, from
+// the real engine.
 //
 //	policy KEY=VALUE …              window_days, touch, follow, renewals_days
 //	rate CURRENCY DAY USD           a published rate, from then on

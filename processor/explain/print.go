@@ -124,7 +124,8 @@ func (m Money) Text() string {
 	case strings.HasPrefix(m.Kind, stripe.Settlement):
 		return "Stripe's balance moved by " + money(m.Amount, m.Currency) + " for " + m.Object
 	case m.Kind == stripe.Authorization:
-		return "authorised for " + m.Object + " " + money(m.Amount, m.Currency) + ", and not captured in full: the rest is released"
+		return "authorised for " + m.Object + " " + money(m.Amount, m.Currency) +
+			", and not captured in full: the rest is released"
 	case m.Kind == stripe.Presented:
 		return "shown to the buyer of " + m.Object + " as " + money(m.Amount, m.Currency)
 	}

@@ -127,8 +127,12 @@ func more(before, row VersionRow, sale Sale) string {
 	case row.FXSource == "stripe" && before.FXSource != "stripe":
 		return "what Stripe settled is known"
 	case row.ClickID != before.ClickID:
-		if i := slices.IndexFunc(sale.Candidates, func(c Candidate) bool { return c.ClickID != "" && c.ClickID == row.ClickID }); i >= 0 {
-			return fmt.Sprintf("the click and its name are both known; the click reached us on %s", Clock(*sale.Candidates[i].ReceivedAt))
+		if i := slices.IndexFunc(sale.Candidates, func(c Candidate) bool {
+			return c.ClickID != "" &&
+				c.ClickID == row.ClickID
+		}); i >= 0 {
+			return fmt.Sprintf("the click and its name are both known; the click reached us on %s",
+				Clock(*sale.Candidates[i].ReceivedAt))
 		}
 		fallthrough
 	case row.MatchRule != before.MatchRule || row.AffiliateID != before.AffiliateID:

@@ -231,7 +231,8 @@ func TestCoverageOfStripesCurrencies(t *testing.T) {
 			covered = append(covered, currency)
 		}
 	}
-	const want = "aed ang awg bam bbd bgn bhd bmd bnd bsd bzd cve djf eek fkp gip hrk jod kmf kyd lsl ltl lvl mop mro nad npr omr " +
+	const want = "aed ang awg bam bbd bgn bhd bmd bnd bsd bzd cve djf eek fkp gip hrk jod kmf kyd lsl ltl lvl mop " +
+		"mro nad npr omr " +
 		"pab qar sar shp sll std svc szl xaf xcd xcg xof xpf"
 	if got := strings.Join(covered, " "); got != want {
 		t.Errorf("%d of %d: %s", len(covered), len(StripeExponents().table), got)

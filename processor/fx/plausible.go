@@ -78,9 +78,9 @@ func plausible(list []Rate, options Options) (series, []HeldBack) {
 
 // filter finds the moves of a currency that are too large to be used at once.
 //
-// Such a rate is held back until days in a row confirm it, Options.Persist of them with itself; then
-// all of the move is used, its first days too. Nothing that was final changes by that: whatever fell
-// back over a rate held back was provisional, and the sweep completes it.
+// Such a rate is held back until days in a row confirm it, Options.Persist of them with itself;
+// then all of the move is used, its first days too. Nothing that was final changes by that:
+// whatever fell back over a rate held back was provisional, and the sweep completes it.
 type filter struct {
 	options  Options
 	out      series

@@ -29,9 +29,13 @@ const ecbXML = `<?xml version="1.0" encoding="UTF-8"?>
 	<gesmes:subject>Reference rates</gesmes:subject>
 	<gesmes:Sender><gesmes:name>European Central Bank</gesmes:name></gesmes:Sender>
 	<Cube>
-		<Cube time="2024-03-04"><Cube currency="USD" rate="1.0846"/><Cube currency="JPY" rate="163.18"/><Cube currency="GBP" rate="0.85570"/></Cube>
-		<Cube time="2024-03-01"><Cube currency="USD" rate="1.0813"/><Cube currency="JPY" rate="162.68"/><Cube currency="GBP" rate="0.85595"/></Cube>
-		<Cube time="2024-02-29"><Cube currency="USD" rate="1.0826"/><Cube currency="JPY" rate="162.35"/><Cube currency="XXX" rate="7.5"/><Cube currency="GBP" rate="0.85523"/></Cube>
+		<Cube time="2024-03-04"><Cube currency="USD" rate="1.0846"/><Cube currency="JPY" rate="163.18"/>
+			<Cube currency="GBP" rate="0.85570"/></Cube>
+		<Cube time="2024-03-01"><Cube currency="USD" rate="1.0813"/><Cube currency="JPY" rate="162.68"/>
+			<Cube currency="GBP" rate="0.85595"/></Cube>
+		<Cube time="2024-02-29"><Cube currency="USD" rate="1.0826"/><Cube currency="JPY" rate="162.35"/>
+			<Cube currency="XXX" rate="7.5"/>
+			<Cube currency="GBP" rate="0.85523"/></Cube>
 	</Cube>
 </gesmes:Envelope>`
 

@@ -153,11 +153,12 @@ func TestAudit(t *testing.T) {
 	}
 	sound()
 
-	// A newer list of bots, and what is emptied after the retention, are no faults. The clicks are years
-	// old.
+	// A newer list of bots, and what is emptied after the retention, are no faults. The clicks are
+	// years old.
 	w.exec("ALTER TABLE clicks UPDATE bot_reason = 'crawler:of an older list' WHERE is_bot")
 	checked.RetentionDays = 90
-	w.exec("ALTER TABLE clicks UPDATE visitor_id = '', url = '', city = '' WHERE click_id = (SELECT min(click_id) FROM clicks)")
+	w.exec("ALTER TABLE clicks UPDATE visitor_id = '', url = '', city = '' WHERE click_id = (SELECT " +
+		"min(click_id) FROM clicks)")
 	sound()
 	checked.RetentionDays = 0
 	if report, err := checked.Run(t.Context(), time.Time{}); err != nil || len(report.Findings) == 0 {

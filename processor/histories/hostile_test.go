@@ -32,10 +32,12 @@ type hostile struct {
 }
 
 // worth are the values in an event that somebody could claim.
-var worth = regexp.MustCompile(`"(?:client_reference_id|[A-Za-z_]*(?:[cC]lick|[cC]ustomer|[aA]ffiliate|referral)[A-Za-z_]*)":\s*"((?:dub_id_|pimms_id_)?([^"]{3,80}))"`)
+var worth = regexp.MustCompile(
+	`"(?:client_reference_id|[A-Za-z_]*(?:[cC]lick|[cC]ustomer|[aA]ffiliate|referral)[A-Za-z_]*)":\s*"((?:dub_id_|pimms_id_)?([^"]{3,80}))"`)
 
 func newHostile(tb testing.TB, seed uint64, w *traffic.World) *hostile {
-	h := &hostile{tb: tb, rng: rand.New(rand.NewPCG(seed, 7)), from: w.End().AddDate(-1, 0, 0), until: w.End(), mentioned: map[string]time.Time{}}
+	h := &hostile{tb: tb, rng: rand.New(rand.NewPCG(seed, 7)), from: w.End().AddDate(-1, 0, 0), until: w.End(),
+		mentioned: map[string]time.Time{}}
 	for _, d := range w.Deliveries {
 		for _, m := range worth.FindAllSubmatch(d.Body, -1) {
 			h.names = append(h.names, string(m[1]), string(m[2]))
@@ -85,7 +87,8 @@ func (h *hostile) record() *kgo.Record {
 		r, err = schemas.ClickRecord(click, nil)
 	case 3:
 		r, err = schemas.LeadRecord(&schemas.Lead{
-			Workspace: "default", LeadId: fmt.Appendf(nil, "%16d", h.count), ReceivedAt: received.UnixMilli(), ClickRef: id.String(),
+			Workspace: "default", LeadId: fmt.Appendf(nil, "%16d", h.count), ReceivedAt: received.UnixMilli(),
+			ClickRef:   id.String(),
 			ExternalId: name, EventName: "evil", Mode: "async", Quantity: 1, Vouched: new(false),
 		})
 	}

@@ -231,8 +231,9 @@ func (o *oracle) creditUnknowable(s *trueSale) string {
 }
 
 // lateWithoutFirstSale reports whether a sale keeps its click only because its buyer first paid
-// within the window, and that payment is known by an invoice payment alone. Such a payment belongs to a
-// customer only through its invoice; invoice.paid names the customer, but comes with the last instalment.
+// within the window, and that payment is known by an invoice payment alone. Such a payment belongs
+// to a customer only through its invoice; invoice.paid names the customer, but comes with the last
+// instalment.
 func (o *oracle) lateWithoutFirstSale(s *trueSale) bool {
 	m := s.payments[0]
 	if m.Customer == "" || m.OccurredAt.Sub(m.ClickID.Time()) <= join.DefaultWindow {

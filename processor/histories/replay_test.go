@@ -189,7 +189,8 @@ func TestRebuild(t *testing.T) {
 		topics := w.kafka(partitions, append(all, broken))
 		suffix := "_kafka" + string('0'+partitions)
 		topics.DeadLetter = nil
-		if _, same := rebuild(suffix, 10+7*int(partitions), topics); !same.Equal() || len(same.Differences) != 9 { // clicks and page views too
+		// clicks and page views too
+		if _, same := rebuild(suffix, 10+7*int(partitions), topics); !same.Equal() || len(same.Differences) != 9 {
 			t.Fatalf("rebuilt from Kafka with %d partitions: %+v", partitions, same.Differences)
 		}
 	}

@@ -181,8 +181,8 @@ type Edge struct {
 const Most = 500
 
 // Cut returns the part of a name's edges to one type of names that a lookup returns where there are
-// more than Most. first and last are Most of them with the smallest and the greatest targets, in this order
-// and in the opposite one; total is how many there are.
+// more than Most. first and last are Most of them with the smallest and the greatest targets, in
+// this order and in the opposite one; total is how many there are.
 //
 // Of clicks both ends stay, the oldest and the latest, since their ids are in order of time: these
 // are what a policy of first or of last touch credits. The objects of an hour are not compared when
@@ -207,7 +207,8 @@ func (n Node) isHour() bool { return n.Type() == PaymentHour || n.Type() == Invo
 // type to the next. A customer's or a subscription's other sales are not followed: they are other
 // movements.
 var leadsTo = map[string]map[string]bool{
-	Object: set(Object, Movement, Customer, Subscription, External, Reference, Click, Affiliate, Promotion, Coupon, Email, PaymentHour, InvoiceHour,
+	Object: set(Object, Movement, Customer, Subscription, External, Reference, Click, Affiliate, Promotion, Coupon, Email,
+		PaymentHour, InvoiceHour,
 		Correction),
 	Movement:      set(Object),
 	Customer:      set(External, Reference, Click, Affiliate, Promotion, Coupon, Email, FirstSale, Again),
@@ -244,8 +245,8 @@ var touches = map[string]map[string]bool{
 	Correction:   set(Object),
 }
 
-// Changes reports from which ends a new edge may be followed: only sales under those names may change
-// by it. A coupon's sales do not change when another promotion code is made of the coupon.
+// Changes reports from which ends a new edge may be followed: only sales under those names may
+// change by it. A coupon's sales do not change when another promotion code is made of the coupon.
 func (e Edge) Changes() (a, b bool) {
 	typA, typB := e.A.Type(), e.B.Type()
 	return leadsTo[typA][typB], leadsTo[typB][typA]

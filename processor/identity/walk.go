@@ -48,8 +48,8 @@ func Remember(edges Edges) Edges {
 }
 
 // depth bounds both walks. The longest way is movement → object → object → customer → external →
-// public → reference → public → click, where objects may follow each other more than once: a payment
-// intent may pay several invoices, and an invoice be paid by several.
+// public → reference → public → click, where objects may follow each other more than once: a
+// payment intent may pay several invoices, and an invoice be paid by several.
 const depth = 24
 
 // spread walks level by level, all names of a level in one question. enter is called once for each

@@ -59,9 +59,10 @@ func (r Rule) Rank() int {
 
 // Click is what a sale copies from the click that it is credited to.
 type Click struct {
-	ID                                                     schemas.ClickID
-	ClickedAt, ReceivedAt                                  time.Time
-	Vouched                                                bool // a secret key came with it; false: anybody may have written it
+	ID                    schemas.ClickID
+	ClickedAt, ReceivedAt time.Time
+	// a secret key came with it; false: anybody may have written it
+	Vouched                                                bool
 	LinkID, AffiliateID, ProgramID, VisitorID              string
 	UTMSource, UTMMedium, UTMCampaign, UTMTerm, UTMContent string
 	Channel, Country, Device                               string
@@ -225,7 +226,8 @@ type via struct {
 
 // NewSearch finds all candidates for the names of one sale or lead. Whatever is not yet known only
 // adds to them.
-func NewSearch(g *identity.Graph, clicks map[identity.Node]*Click, from []identity.Node, at Times, policy Policy) *Search {
+func NewSearch(g *identity.Graph, clicks map[identity.Node]*Click, from []identity.Node, at Times,
+	policy Policy) *Search {
 	s := &Search{graph: g, clicks: clicks, At: at, Policy: policy}
 	buyers := make(map[identity.Node]bool) // followed already, from another of the sale's names
 	for _, n := range from {
@@ -431,7 +433,8 @@ func (s *Search) click(n identity.Node, way via) {
 	if way.closeness == bySale {
 		touch = s.Policy.Touch
 	}
-	credit := Credit{Rule: way.rule, Key: way.key, Click: c, AffiliateID: c.AffiliateID, ProgramID: c.ProgramID, order: orderOf(c, touch)}
+	credit := Credit{Rule: way.rule, Key: way.key, Click: c, AffiliateID: c.AffiliateID, ProgramID: c.ProgramID,
+		order: orderOf(c, touch)}
 	if !way.told.IsZero() {
 		credit.order = Inverse(42, way.told.UnixMilli())
 	}
@@ -481,7 +484,8 @@ func (s *Search) ofLink(c *Click) *Click {
 }
 
 func (s *Search) affiliate(id string, rule Rule, key identity.Node, named naming) {
-	s.Found = append(s.Found, Credit{Rule: rule, Key: key, AffiliateID: id, ProgramID: s.program(id), order: s.orderOfNaming(named)})
+	s.Found = append(s.Found, Credit{Rule: rule, Key: key, AffiliateID: id, ProgramID: s.program(id),
+		order: s.orderOfNaming(named)})
 }
 
 // Merge returns the best credit that any of the searches found, and all others that could have been

@@ -20,7 +20,8 @@ func graph(t *testing.T, edges ...identity.Edge) *identity.Graph {
 			from = append(from, e.A)
 		}
 	}
-	g, err := identity.Explore(t.Context(), func(_ context.Context, _ string, nodes []identity.Node) ([]identity.Edge, error) {
+	g, err := identity.Explore(t.Context(), func(_ context.Context, _ string, nodes []identity.Node) ([]identity.Edge,
+		error) {
 		var out []identity.Edge
 		for _, n := range nodes {
 			for _, e := range all {
@@ -46,7 +47,8 @@ func TestPrecedence(t *testing.T) {
 		clicks[n] = &Click{ID: id, ClickedAt: id.Time(), ReceivedAt: id.Time(), AffiliateID: affiliate}
 		return n
 	}
-	sale, cus, sub, ext := identity.New(identity.Object, "in_1"), identity.New(identity.Customer, "cus_1"), identity.New(identity.Subscription, "sub_1"), identity.New(identity.External, "user_1")
+	sale, cus, sub, ext := identity.New(identity.Object, "in_1"), identity.New(identity.Customer, "cus_1"),
+		identity.New(identity.Subscription, "sub_1"), identity.New(identity.External, "user_1")
 	early, late, after := click(-48, "early"), click(-1, "late"), click(5, "after")
 	edge := func(a, b identity.Node, source string) identity.Edge {
 		return identity.Edge{A: a, B: b, Source: source}
@@ -60,24 +62,36 @@ func TestPrecedence(t *testing.T) {
 		}
 	}
 	f("nothing is named", RuleNone, "", edge(sale, cus, "x"))
-	f("the sale's own click outranks the customer's later one", RuleClickID, "early", edge(sale, early, "m"), edge(sale, cus, "x"), edge(cus, late, "m"))
-	f("of a customer's clicks the last before the sale", RuleStripeCustomer, "late", edge(sale, cus, "x"), edge(cus, early, "m"), edge(cus, late, "m"))
-	f("a click after the sale is not its cause", RuleStripeCustomer, "late", edge(sale, cus, "x"), edge(cus, late, "m"), edge(cus, after, "m"))
+	f("the sale's own click outranks the customer's later one", RuleClickID, "early", edge(sale, early, "m"),
+		edge(sale, cus, "x"), edge(cus, late, "m"))
+	f("of a customer's clicks the last before the sale", RuleStripeCustomer, "late", edge(sale, cus, "x"),
+		edge(cus, early, "m"), edge(cus, late, "m"))
+	f("a click after the sale is not its cause", RuleStripeCustomer, "late", edge(sale, cus, "x"), edge(cus, late, "m"),
+		edge(cus, after, "m"))
 	f("unless the sale names it", RuleClickID, "after", edge(sale, after, "m"))
-	f("a subscription keeps what began it", RuleSubscription, "early", edge(sale, sub, "x"), edge(sub, early, "m"), edge(sale, cus, "x"), edge(cus, late, "m"))
-	f("the external customer outranks Stripe's", RuleExternal, "early", edge(sale, ext, "m"), edge(ext, early, "l"), edge(sale, cus, "x"), edge(cus, late, "m"))
-	f("the customer's external id leads on", RuleStripeCustomer, "late", edge(sale, cus, "x"), edge(cus, ext, "m"), edge(ext, late, "l"))
-	f("an affiliate named in metadata needs no click", RuleAffiliate, "ann", edge(sale, identity.New(identity.Affiliate, "ann"), "metadata.pushLapAffiliateId"))
-	f("any click outranks a bare affiliate", RuleStripeCustomer, "early", edge(sale, identity.New(identity.Affiliate, "ann"), "m"), edge(sale, cus, "x"), edge(cus, early, "m"))
+	f("a subscription keeps what began it", RuleSubscription, "early", edge(sale, sub, "x"), edge(sub, early, "m"),
+		edge(sale, cus, "x"), edge(cus, late, "m"))
+	f("the external customer outranks Stripe's", RuleExternal, "early", edge(sale, ext, "m"), edge(ext, early, "l"),
+		edge(sale, cus, "x"), edge(cus, late, "m"))
+	f("the customer's external id leads on", RuleStripeCustomer, "late", edge(sale, cus, "x"), edge(cus, ext, "m"),
+		edge(ext, late, "l"))
+	f("an affiliate named in metadata needs no click", RuleAffiliate, "ann",
+		edge(sale, identity.New(identity.Affiliate, "ann"), "metadata.pushLapAffiliateId"))
+	f("any click outranks a bare affiliate", RuleStripeCustomer, "early",
+		edge(sale, identity.New(identity.Affiliate, "ann"), "m"), edge(sale, cus, "x"), edge(cus, early, "m"))
 	bare := identity.New(identity.Reference, "project_123")
 	f("an unrelated reference is nobody's name", RuleNone, "", edge(sale, bare, "client_reference_id"))
-	f("a reference that is a known affiliate counts", RuleAffiliate, "project_123", edge(sale, bare, "client_reference_id"), edge(identity.New(identity.Affiliate, "project_123"), identity.New(identity.Program, "p"), "click"))
-	f("a reference that is a click's foreign id is that click", RuleClickID, "late", edge(sale, bare, "client_reference_id"), edge(bare, late, "click.foreign_id"))
+	f("a reference that is a known affiliate counts", RuleAffiliate, "project_123",
+		edge(sale, bare, "client_reference_id"), edge(identity.New(identity.Affiliate, "project_123"),
+			identity.New(identity.Program, "p"), "click"))
+	f("a reference that is a click's foreign id is that click", RuleClickID, "late",
+		edge(sale, bare, "client_reference_id"), edge(bare, late, "click.foreign_id"))
 }
 
 // A name that nothing answers to is said, so that a person sees what the sale waits for.
 func TestUnmetName(t *testing.T) {
-	sale, wanted := identity.New(identity.Object, "pi_1"), identity.New(identity.Click, schemas.NewClickID(time.Unix(1_770_000_000, 0)).String())
+	sale, wanted := identity.New(identity.Object, "pi_1"),
+		identity.New(identity.Click, schemas.NewClickID(time.Unix(1_770_000_000, 0)).String())
 	names := graph(t, identity.Edge{A: sale, B: wanted, Source: "m"})
 	before := NewSearch(names, nil, []identity.Node{sale}, Times{}, Policy{})
 	if c := before.Best(); c.Rule != RuleNone || c.Key != wanted {
@@ -95,7 +109,8 @@ func TestPolicy(t *testing.T) {
 		clicks[n] = &Click{ID: id, ClickedAt: id.Time(), ReceivedAt: id.Time()}
 		return n
 	}
-	sale, cus, ext := identity.New(identity.Object, "in_1"), identity.New(identity.Customer, "cus_1"), identity.New(identity.External, "user_1")
+	sale, cus, ext := identity.New(identity.Object, "in_1"), identity.New(identity.Customer, "cus_1"),
+		identity.New(identity.External, "user_1")
 	c1, c10, c89, c91, c400 := click(1), click(10), click(89), click(91), click(400)
 	names := func(a identity.Node, bs ...identity.Node) (edges []identity.Edge) {
 		edges = append(edges, identity.Edge{A: sale, B: cus})
@@ -125,10 +140,13 @@ func TestPolicy(t *testing.T) {
 	f("first touch", Policy{Touch: FirstTouch}, c89, names(sale, c10, c1, c89)...)
 	f("follow the last mapping", Policy{Touch: FirstTouch}, c1, names(cus, c10, c1)...)
 	f("follow the first mapping", Policy{Follow: FirstTouch}, c10, names(cus, c10, c1)...)
-	f("a renewal keeps the credit of the buyer's first sale", Policy{}, c400, append(names(cus, c400), firstPaid(cus, 320))...)
-	f("a first sale that was too late gives its renewals nothing", Policy{}, "", append(names(cus, c400), firstPaid(cus, 300))...)
+	f("a renewal keeps the credit of the buyer's first sale", Policy{}, c400,
+		append(names(cus, c400), firstPaid(cus, 320))...)
+	f("a first sale that was too late gives its renewals nothing", Policy{}, "",
+		append(names(cus, c400), firstPaid(cus, 300))...)
 	f("renewals for a year only", Policy{Renewals: 365 * day}, "", append(names(cus, c400), firstPaid(cus, 399))...)
-	f("the sale's own external id keeps it too", Policy{}, c400, append([]identity.Edge{{A: sale, B: ext}, {A: ext, B: c400}}, firstPaid(ext, 399))...)
+	f("the sale's own external id keeps it too", Policy{}, c400,
+		append([]identity.Edge{{A: sale, B: ext}, {A: ext, B: c400}}, firstPaid(ext, 399))...)
 	if err := (Policy{Renewals: day}).Validate(); err == nil {
 		t.Error("renewals shorter than the window are taken")
 	}
@@ -148,7 +166,8 @@ func TestWeighed(t *testing.T) {
 		return n
 	}
 	sale, cus := identity.New(identity.Object, "in_1"), identity.New(identity.Customer, "cus_1")
-	edges := []identity.Edge{{A: sale, B: cus}, {A: cus, B: click(1)}, {A: cus, B: click(2)}, {A: cus, B: click(200)}, {A: cus, B: click(-3)}, {A: cus, B: identity.New(identity.Click, schemas.NewClickID(at).String())}}
+	edges := []identity.Edge{{A: sale, B: cus}, {A: cus, B: click(1)}, {A: cus, B: click(2)}, {A: cus, B: click(200)},
+		{A: cus, B: click(-3)}, {A: cus, B: identity.New(identity.Click, schemas.NewClickID(at).String())}}
 	var got []Verdict
 	for _, w := range NewSearch(graph(t, edges...), clicks, []identity.Node{sale}, Times{at, at}, Policy{}).Weighed() {
 		got = append(got, w.Verdict)
@@ -164,23 +183,30 @@ func TestCatalogueOfLinksAndPromotionCodes(t *testing.T) {
 	id := schemas.NewClickID(at.Add(-time.Hour))
 	own := identity.New(identity.Click, id.String())
 	clicks := map[identity.Node]*Click{own: {ID: id, ClickedAt: id.Time(), LinkID: "spring"}}
-	sale, ann, program := identity.New(identity.Object, "in_1"), identity.New(identity.Affiliate, "ann"), identity.New(identity.Program, "p1")
-	promo, coupon, code := identity.New(identity.Promotion, "promo_1"), identity.New(identity.Coupon, "SPRING"), identity.New(identity.Code, "ANN20")
+	sale, ann, program := identity.New(identity.Object, "in_1"), identity.New(identity.Affiliate, "ann"),
+		identity.New(identity.Program, "p1")
+	promo, coupon, code := identity.New(identity.Promotion, "promo_1"), identity.New(identity.Coupon, "SPRING"),
+		identity.New(identity.Code, "ANN20")
 	best := func(edges ...identity.Edge) Credit {
 		g := graph(t, edges...)
 		g.Add([]identity.Edge{{A: identity.New(identity.Link, "spring"), B: ann}, {A: ann, B: program}})
 		return NewSearch(g, clicks, []identity.Node{sale}, Times{at, at}, Policy{}).Best()
 	}
-	if c := best(identity.Edge{A: sale, B: own}); c.AffiliateID != "ann" || c.ProgramID != "p1" || c.Click.AffiliateID != "ann" || clicks[own].AffiliateID != "" {
+	if c := best(identity.Edge{A: sale, B: own}); c.AffiliateID != "ann" || c.ProgramID != "p1" ||
+		c.Click.AffiliateID != "ann" || clicks[own].AffiliateID != "" {
 		t.Errorf("a click by a link of the catalogue is %+v's", c)
 	}
-	if c := best(identity.Edge{A: sale, B: promo}, identity.Edge{A: promo, B: code}, identity.Edge{A: code, B: ann}, identity.Edge{A: ann, B: program}); c.Rule != RulePromotionCode || c.AffiliateID != "ann" || c.Key != promo {
+	if c := best(identity.Edge{A: sale, B: promo}, identity.Edge{A: promo, B: code}, identity.Edge{A: code, B: ann},
+		identity.Edge{A: ann, B: program}); c.Rule != RulePromotionCode || c.AffiliateID != "ann" || c.Key != promo {
 		t.Errorf("a promotion code's code: %+v", c)
 	}
-	if c := best(identity.Edge{A: sale, B: promo}, identity.Edge{A: promo, B: coupon}, identity.Edge{A: coupon, B: ann}); c.Rule != RulePromotionCode || c.AffiliateID != "ann" {
+	if c := best(identity.Edge{A: sale, B: promo}, identity.Edge{A: promo, B: coupon},
+		identity.Edge{A: coupon, B: ann}); c.Rule != RulePromotionCode || c.AffiliateID != "ann" {
 		t.Errorf("a promotion code's coupon: %+v", c)
 	}
-	if c := best(identity.Edge{A: sale, B: promo}, identity.Edge{A: promo, B: ann}, identity.Edge{A: sale, B: identity.New(identity.Affiliate, "bob")}); c.Rule != RuleAffiliate || c.AffiliateID != "bob" {
+	if c := best(identity.Edge{A: sale, B: promo}, identity.Edge{A: promo, B: ann},
+		identity.Edge{A: sale, B: identity.New(identity.Affiliate, "bob")}); c.Rule != RuleAffiliate ||
+		c.AffiliateID != "bob" {
 		t.Errorf("an affiliate named by the sale is outranked by a code: %+v", c)
 	}
 }

@@ -79,7 +79,8 @@ func NewPolicies(list ...Policy) (Policies, error) {
 	slices.SortFunc(list, func(a, b Policy) int { return a.From.Compare(b.From) })
 	for i := 1; i < len(list); i++ {
 		if list[i].From.Equal(list[i-1].From) {
-			faults = append(faults, fmt.Errorf("two policies are in force from %s on; give them different days", list[i].From.Format(time.DateOnly)))
+			faults = append(faults, fmt.Errorf("two policies are in force from %s on; give them different days",
+				list[i].From.Format(time.DateOnly)))
 		}
 	}
 	return list, errors.Join(faults...)

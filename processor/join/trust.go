@@ -28,9 +28,10 @@ const (
 )
 
 var (
-	randomUUID = regexp.MustCompile(`^[0-9a-fA-F]{8}-?[0-9a-fA-F]{4}-?[47][0-9a-fA-F]{3}-?[89abAB][0-9a-fA-F]{3}-?[0-9a-fA-F]{12}$`)
-	anyUUID    = regexp.MustCompile(`^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$`)
-	plainHex   = regexp.MustCompile(`^(?:0x)?[0-9a-fA-F]+$`)
+	randomUUID = regexp.MustCompile(
+		`^[0-9a-fA-F]{8}-?[0-9a-fA-F]{4}-?[47][0-9a-fA-F]{3}-?[89abAB][0-9a-fA-F]{3}-?[0-9a-fA-F]{12}$`)
+	anyUUID  = regexp.MustCompile(`^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$`)
+	plainHex = regexp.MustCompile(`^(?:0x)?[0-9a-fA-F]+$`)
 )
 
 // Unguessable reports whether a name looks as if it held some 64 random bits, by its length and
@@ -188,7 +189,8 @@ func (s *Search) publicClick(first identity.Edge, name identity.Node, way via, b
 		return true
 	}
 	if c := s.clicks[first.B]; c != nil {
-		s.refused = append(s.refused, Weighed{Credit{Rule: way.rule, Key: name, Click: c, AffiliateID: c.AffiliateID, ProgramID: c.ProgramID}, Unproven})
+		s.refused = append(s.refused, Weighed{Credit{Rule: way.rule, Key: name, Click: c, AffiliateID: c.AffiliateID,
+			ProgramID: c.ProgramID}, Unproven})
 	}
 	return false
 }
@@ -226,7 +228,8 @@ func (s *Search) mentioned(affiliate string) bool {
 	if !ok || !s.before(first.At) {
 		return false
 	}
-	return !slices.ContainsFunc(s.graph.From(identity.Catalogue), func(e identity.Edge) bool { return !s.At.First.Before(e.At) })
+	return !slices.ContainsFunc(s.graph.From(identity.Catalogue),
+		func(e identity.Edge) bool { return !s.At.First.Before(e.At) })
 }
 
 // program returns the programme of an affiliate: the first that a catalogue gives, else the first
@@ -309,14 +312,15 @@ func (s *Search) replaced(e identity.Edge) {
 	if s.late(c.ClickedAt) {
 		verdict = TooLate
 	}
-	s.refused = append(s.refused, Weighed{Credit{Rule: RuleNone, Key: e.A, Click: c, AffiliateID: c.AffiliateID, ProgramID: c.ProgramID}, verdict})
+	s.refused = append(s.refused, Weighed{Credit{Rule: RuleNone, Key: e.A, Click: c, AffiliateID: c.AffiliateID,
+		ProgramID: c.ProgramID}, verdict})
 }
 
 // late reports whether something was after the sale.
 func (s *Search) late(at time.Time) bool { return !s.At.Last.IsZero() && at.After(s.At.Last.Add(skew)) }
 
-// field is a metadata field of one mode. A name that both modes may use is told twice by an event of
-// test mode, once of each mode, and neither telling replaces the other (identity.TestMode).
+// field is a metadata field of one mode. A name that both modes may use is told twice by an event
+// of test mode, once of each mode, and neither telling replaces the other (identity.TestMode).
 type field struct {
 	source   string
 	testMode bool

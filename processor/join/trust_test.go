@@ -24,7 +24,8 @@ func TestUnguessable(t *testing.T) {
 	f("clk_v9WbcyFnxCDyRq7Xh2Tk", true)
 	f("cus_NffrFeUfNV2Hib9aQ", true)
 	for _, guessed := range []string{
-		"", "user_1042", "90210", "alice@corp.example", "undefined", "order-2026-11-25-0001", "1234567890123456789012", "aaaaaaaaaaaaaaaaaaaaaaaa",
+		"", "user_1042", "90210", "alice@corp.example", "undefined", "order-2026-11-25-0001", "1234567890123456789012",
+		"aaaaaaaaaaaaaaaaaaaaaaaa",
 		"john_smith_company_name_2026", "user_1042_campaign_2026", "project_123", "my-long-affiliate-name-here-for-you",
 		"2d5f1a3e-1c9b-11ee-be56-0242ac120002",     // a UUID made of a time
 		"5df41881-3aed-3515-88a7-2f4a814cf09e",     // and of a name

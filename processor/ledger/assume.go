@@ -177,8 +177,8 @@ func (i *invoice) join(p *payment) {
 
 // assumeSilent ties charges that are only known by their refunds to the invoices of the same
 // customer and currency that no payment explains: one of the same amount, or two or three that add
-// up to it. They book no payment, so the invoices' remainders stay, and their refunds are refunds of
-// them.
+// up to it. They book no payment, so the invoices' remainders stay, and their refunds are refunds
+// of them.
 func (b *books) assumeSilent(invoices []*invoice, silent []*payment) {
 	slices.SortFunc(silent, func(a, b *payment) int { return cmp.Compare(a.id, b.id) })
 	remainder := func(i *invoice) int64 { return i.remainder }

@@ -347,8 +347,10 @@ func (s *sale) present(e *Entry, f stripe.Fact) {
 // together.
 func (b *books) entry(g *group, f *stripe.Fact, object, kind, part string) Entry {
 	e := Entry{
-		Workspace: b.Workspace, ID: NewEntryID(b.account, b.livemode, object, kind, part), Account: b.account, Livemode: b.livemode, Kind: kind,
-		ObjectID: object, OccurredAt: f.OccurredAt, ReceivedAt: f.ReceivedAt, CustomerID: f.CustomerID, Currency: f.Currency, Status: Booked,
+		Workspace: b.Workspace, ID: NewEntryID(b.account, b.livemode, object, kind, part), Account: b.account,
+		Livemode: b.livemode, Kind: kind,
+		ObjectID: object, OccurredAt: f.OccurredAt, ReceivedAt: f.ReceivedAt, CustomerID: f.CustomerID,
+		Currency: f.Currency, Status: Booked,
 	}
 	c, others := join.Merge(b.searches(g)...)
 	e.MatchRule, e.MatchKey = c.Rule, string(c.Key)

@@ -13,7 +13,8 @@ import (
 type Status string
 
 // Booked entries are summed. A held one is of an account that no workspace lists. A superseded one
-// is booked under another object, or was held and is booked in the workspace that lists its account.
+// is booked under another object, or was held and is booked in the workspace that lists its
+// account.
 const (
 	Booked     Status = "booked"
 	Held       Status = "held"

@@ -32,9 +32,11 @@ type Lead struct {
 // NewLead takes a lead as it was told, with no click known yet.
 func NewLead(l *schemas.Lead) Lead {
 	row := Lead{
-		Workspace: l.Workspace, ID: [16]byte(l.LeadId), ReceivedAt: time.UnixMilli(l.ReceivedAt).UTC(), ExternalID: l.ExternalId,
-		EventName: l.EventName, Mode: l.Mode, Quantity: uint8(min(max(l.Quantity, 1), 100)), Livemode: true, EmailHash: string(l.EmailHash),
-		Metadata: l.Metadata, MatchRule: join.RuleNone,
+		Workspace: l.Workspace, ID: [16]byte(l.LeadId), ReceivedAt: time.UnixMilli(l.ReceivedAt).UTC(),
+		ExternalID: l.ExternalId,
+		EventName:  l.EventName, Mode: l.Mode, Quantity: uint8(min(max(l.Quantity, 1), 100)), Livemode: true,
+		EmailHash: string(l.EmailHash),
+		Metadata:  l.Metadata, MatchRule: join.RuleNone,
 	}
 	return row.Uncredited()
 }

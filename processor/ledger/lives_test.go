@@ -159,7 +159,8 @@ func (b *buyer) session(intent, invoice string, amount int64, customer, mode str
 		"checkout.session.completed",
 		reported{intent: intent, invoice: invoice, paid: amount},
 		j{"id": b.id("cs"), "mode": mode, "payment_status": "paid", "currency": "usd",
-			"amount_total": amount, "customer": customer, "payment_intent": orNull(intent), "invoice": orNull(invoice), "invoice_creation": j{"enabled": creates}},
+			"amount_total": amount, "customer": customer, "payment_intent": orNull(intent), "invoice": orNull(invoice),
+			"invoice_creation": j{"enabled": creates}},
 	)
 }
 

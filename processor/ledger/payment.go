@@ -265,7 +265,8 @@ func (p *payment) read() {
 		p.amount = p.source.Amount
 	} else if p.source = p.captured(); p.source != nil {
 		p.amount = p.source.Amount
-	} else if p.source = best(p.facts, func(f *stripe.Fact) bool { return f.Source == stripe.FromInvoicePayment }); p.source != nil {
+	} else if p.source = best(p.facts,
+		func(f *stripe.Fact) bool { return f.Source == stripe.FromInvoicePayment }); p.source != nil {
 		for _, amount := range p.shares {
 			p.amount += amount
 		}

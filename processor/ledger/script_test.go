@@ -45,8 +45,8 @@ var update = flag.Bool(
 //
 //	policy KEY=VALUE …                    window_days, touch, follow, renewals_days of the workspace
 //	rate CURRENCY DAY USD                 one published rate; without any, the usual ones of 2026-03-02
-//	click NAME TIME KEY=VALUE …           $NAME is its id in what follows; affiliate, program, link, foreign; received: when the edge took
-//	                                      it, if later; vouched: a secret key came with it
+//	click NAME TIME KEY=VALUE …           $NAME is its id in what follows; affiliate, program, link, foreign; received:
+//	                                      when the edge took it, if later; vouched: a secret key came with it
 //	lead TIME KEY=VALUE …                 external, click, event, email; public: a browser sent it
 //	credit TIME SALE DECISION             affiliate:ID, click:$NAME, nobody: or undone:, as processor credit decides
 //	catalogue HEADER|ROW …                as processor catalogue reads it
@@ -137,7 +137,8 @@ func tell(t *testing.T, text string) string {
 		s.read(line)
 	}
 	if s.rates == nil {
-		for _, r := range strings.Fields("eur=1.1 gbp=1.3 jpy=0.0067 kwd=3.25 isk=0.0072 ugx=0.00027 huf=0.0028 mga=0.00022 clp=0.00105 twd=0.031") {
+		for _, r := range strings.Fields(
+			"eur=1.1 gbp=1.3 jpy=0.0067 kwd=3.25 isk=0.0072 ugx=0.00027 huf=0.0028 mga=0.00022 clp=0.00105 twd=0.031") {
 			currency, usd, _ := strings.Cut(r, "=")
 			s.rate(currency, "2026-03-02", usd)
 		}
@@ -469,7 +470,8 @@ func (s *script) sweep(m *teller) {
 	m.now = m.now.Add(2 * time.Hour)
 	sales, _ := m.Unfinished(context.Background(), time.Time{}, 1000)
 	for _, sale := range sales {
-		if err := m.recomputer.Recompute(context.Background(), sale.Workspace, []identity.Node{identity.New(identity.Object, sale.ObjectID)}, nil); err != nil {
+		if err := m.recomputer.Recompute(context.Background(), sale.Workspace,
+			[]identity.Node{identity.New(identity.Object, sale.ObjectID)}, nil); err != nil {
 			s.t.Fatal(err)
 		}
 	}

@@ -83,8 +83,8 @@ func TestSince(t *testing.T) {
 	}
 }
 
-// However many edges are left out, knowing of one more makes the greater version, whatever was known
-// of those that the row was computed from, and any such row is greater than one without.
+// However many edges are left out, knowing of one more makes the greater version, whatever was
+// known of those that the row was computed from, and any such row is greater than one without.
 func TestVersionOfCutNames(t *testing.T) {
 	whole := newVersion(classBooked, false, extent{1<<22 - 1, 1<<62 - 1, 0}, 3)
 	var before Version

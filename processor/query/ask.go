@@ -45,9 +45,9 @@ type Asker struct {
 	users map[string]int // questions that are being answered, by user
 }
 
-// Open makes an Asker. It does not connect. The DSN is an http:// or https:// one; a ClickHouse user
-// who may only read is enough, with a profile that lets the settings of a query be given (readonly
-// is 0 or 2).
+// Open makes an Asker. It does not connect. The DSN is an http:// or https:// one; a ClickHouse
+// user who may only read is enough, with a profile that lets the settings of a query be given
+// (readonly is 0 or 2).
 func Open(dsn string, log *slog.Logger) (*Asker, error) {
 	options, err := clickhouse.ParseDSN(dsn)
 	if err != nil {

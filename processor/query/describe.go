@@ -44,8 +44,8 @@ func Describe(q sql.Question, forOne bool) Description {
 	return d
 }
 
-// ReadsClock reports whether an answer depends on when the question is asked, as one does that marks
-// the day that is not over.
+// ReadsClock reports whether an answer depends on when the question is asked, as one does that
+// marks the day that is not over.
 func ReadsClock(q sql.Question) bool { return clock.MatchString(q.Text) }
 
 var clock = regexp.MustCompile(`(?i)\b(now|now64|today|yesterday)\s*\(`)

@@ -40,7 +40,8 @@ const (
 	codeBadParameter       = 457
 )
 
-// TablesMissing reports whether an error code of ClickHouse means that the database lacks migrations.
+// TablesMissing reports whether an error code of ClickHouse means that the database lacks
+// migrations.
 func TablesMissing(code int) bool {
 	return code == codeUnknownTable || code == codeUnknownIdentifier || code == codeUnknownFunction ||
 		code == codeUnknownDatabase

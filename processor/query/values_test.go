@@ -42,21 +42,29 @@ func TestValues(t *testing.T) {
 		{"from", []string{"2026-02-03T04:05:06.789Z"}, "2026-02-03 04:05:06"},
 		{"from", []string{"2026-02-03 04:05:06"}, "2026-02-03 04:05:06"},
 		{"from", []string{"2026-02-03"}, "2026-02-03 00:00:00"},
-		{"from", []string{"2026-02-30"}, ""}, {"from", []string{"1767225600"}, ""}, {"from", []string{""}, ""}, {"from", []string{"now()"}, ""},
-		{"day", []string{"2024-02-29"}, "2024-02-29"}, {"day", []string{"2026-02-29"}, ""}, {"day", []string{"2026-02-01 00:00:00"}, ""},
-		{"limit", []string{"0"}, "0"}, {"limit", []string{"255"}, "255"}, {"limit", []string{"256"}, ""}, {"limit", []string{"-1"}, ""},
-		{"limit", []string{"1.0"}, ""}, {"limit", []string{"1e2"}, ""}, {"limit", []string{" 1"}, ""}, {"limit", []string{"1", "2"}, ""}, {"limit", []string{}, ""},
+		{"from", []string{"2026-02-30"}, ""}, {"from", []string{"1767225600"}, ""}, {"from", []string{""}, ""},
+		{"from", []string{"now()"}, ""},
+		{"day", []string{"2024-02-29"}, "2024-02-29"}, {"day", []string{"2026-02-29"}, ""},
+		{"day", []string{"2026-02-01 00:00:00"}, ""},
+		{"limit", []string{"0"}, "0"}, {"limit", []string{"255"}, "255"}, {"limit", []string{"256"}, ""},
+		{"limit", []string{"-1"}, ""},
+		{"limit", []string{"1.0"}, ""}, {"limit", []string{"1e2"}, ""}, {"limit", []string{" 1"}, ""},
+		{"limit", []string{"1", "2"}, ""}, {"limit", []string{}, ""},
 		{"shift", []string{"-32768"}, "-32768"}, {"shift", []string{"32768"}, ""},
-		{"life", []string{"7.5"}, "7.5"}, {"life", []string{"NaN"}, ""}, {"life", []string{"inf"}, ""}, {"life", []string{"seven"}, ""},
+		{"life", []string{"7.5"}, "7.5"}, {"life", []string{"NaN"}, ""}, {"life", []string{"inf"}, ""},
+		{"life", []string{"seven"}, ""},
 		{"share", []string{"-12.500000"}, "-12.500000"}, {"share", []string{"1e3"}, ""}, {"share", []string{"1,5"}, ""},
 		{"live", []string{"false"}, "false"}, {"live", []string{"FALSE"}, ""}, {"live", []string{"0"}, ""},
 		{"channels", []string{"paid", "it's"}, `['paid','it\'s']`}, {"channels", []string{`["a","b\\c"]`}, `['a','b\\c']`},
 		{"channels", []string{"[]"}, "[]"}, {"channels", []string{`["a"`}, ""}, {"channels", []string{`[1]`}, ""},
 		{"channels", make([]string, maxElements+1), ""},
 		{"hours", []string{"1", "23"}, "['1','23']"}, {"hours", []string{"1", "x"}, ""},
-		{"only", []string{`{}`}, "{}"}, {"only", []string{`{"country":["DE","it's"],"channel":[]}`}, `{'channel':[],'country':['DE','it\'s']}`},
-		{"only", []string{`{"a":"b"}`}, ""}, {"only", []string{`[]`}, ""}, {"only", []string{`{'a':['b']}`}, ""}, {"only", []string{`{}`, `{}`}, ""}, {"only", []string{""}, ""},
-		{"timezone", []string{"Asia/Kathmandu"}, "Asia/Kathmandu"}, {"timezone", []string{"Local"}, ""}, {"timezone", []string{"Mars/Olympus"}, ""}, {"timezone", []string{""}, ""},
+		{"only", []string{`{}`}, "{}"}, {"only", []string{`{"country":["DE","it's"],"channel":[]}`},
+			`{'channel':[],'country':['DE','it\'s']}`},
+		{"only", []string{`{"a":"b"}`}, ""}, {"only", []string{`[]`}, ""}, {"only", []string{`{'a':['b']}`}, ""},
+		{"only", []string{`{}`, `{}`}, ""}, {"only", []string{""}, ""},
+		{"timezone", []string{"Asia/Kathmandu"}, "Asia/Kathmandu"}, {"timezone", []string{"Local"}, ""},
+		{"timezone", []string{"Mars/Olympus"}, ""}, {"timezone", []string{""}, ""},
 		{"affiliate", []string{strings.Repeat("x", maxValueBytes)}, strings.Repeat("x", maxValueBytes)},
 		{"affiliate", []string{strings.Repeat("x", maxValueBytes+1)}, ""}, {"affiliate", []string{"\xff"}, ""},
 		{"unknown", []string{"1"}, ""}, {"Limit", []string{"1"}, ""}, {"param_limit", []string{"1"}, ""},
@@ -225,7 +233,8 @@ func TestAnswerTooLong(t *testing.T) {
 		t.Fatal(err)
 	}
 	var fault *Fault
-	if _, err := asker.Ask(t.Context(), "u", asked, nil, JSON); !errors.As(err, &fault) || fault.Code != "answer_too_large" {
+	if _, err := asker.Ask(t.Context(), "u", asked, nil, JSON); !errors.As(err, &fault) ||
+		fault.Code != "answer_too_large" {
 		t.Errorf("%v", err)
 	}
 }

@@ -26,7 +26,8 @@ func NewNameMetrics(reg prometheus.Registerer) *NameMetrics {
 	auto := promauto.With(reg)
 	return &NameMetrics{
 		cut: auto.NewCounter(prometheus.CounterOpts{Name: "processor_recompute_cut_names_total",
-			Help: fmt.Sprintf("Names with more than %d edges of one type that a sale was looked up by: not all of them were looked at.", identity.Most)}),
+			Help: fmt.Sprintf("Names with more than %d edges of one type that a sale was looked up by: not all of them "+
+				"were looked at.", identity.Most)}),
 		deferred: auto.NewGauge(prometheus.GaugeOpts{Name: "processor_recompute_deferred_names",
 			Help: "Names whose sales and leads are still to be booked again in the background."}),
 	}
@@ -46,8 +47,8 @@ func (r *Recomputer) deferNames(ctx context.Context, workspace string, names []i
 }
 
 // Background books the sales and leads under names that too many of them share for the records that
-// ask for it to wait. It works at most half of the time, so that others' money does not wait for it.
-// Every processor may do it at once. It returns when ctx ends.
+// ask for it to wait. It works at most half of the time, so that others' money does not wait for
+// it. Every processor may do it at once. It returns when ctx ends.
 func (r *Recomputer) Background(ctx context.Context, every time.Duration) error {
 	for {
 		if err := r.Finish(ctx, true); err != nil && ctx.Err() == nil {

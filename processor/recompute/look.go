@@ -13,20 +13,20 @@ import (
 )
 
 // secondLooks are the names, sales and leads that were changed too recently to be sure that every
-// replica of ClickHouse showed what else bears on them. They are looked at again twice the replicas'
-// lag after they were changed.
+// replica of ClickHouse showed what else bears on them. They are looked at again twice the
+// replicas' lag after they were changed.
 //
 // Two processors that store two halves of one sale on two replicas may both look in vain. Let d be
-// the lag: what is stored at t is seen by whoever looks at t+d or later. Of all that bears on a sale,
-// let the last row but for clicks be stored at t. Its second look, at t+2d, sees everything stored
-// until t+d. A click stored still later sees by its first look all the rest, and so reaches the sale;
-// it may not see itself, so that the sales and leads which a click reached are looked at again too.
-// A click that reached nothing is not: a name that leads to it was not visible yet, and whoever
-// stored that name looks again.
+// the lag: what is stored at t is seen by whoever looks at t+d or later. Of all that bears on a
+// sale, let the last row but for clicks be stored at t. Its second look, at t+2d, sees everything
+// stored until t+d. A click stored still later sees by its first look all the rest, and so reaches
+// the sale; it may not see itself, so that the sales and leads which a click reached are looked at
+// again too. A click that reached nothing is not: a name that leads to it was not visible yet, and
+// whoever stored that name looks again.
 //
 // The list is in memory. A processor that dies leaves it to the next owner of its partitions: until
-// their second look, edges are not marked as carried, and Consumer.advanceBase keeps the rewind from
-// passing their records.
+// their second look, edges are not marked as carried, and Consumer.advanceBase keeps the rewind
+// from passing their records.
 type secondLooks struct {
 	mu    sync.Mutex
 	queue []look // by time
@@ -139,8 +139,8 @@ func (s *secondLooks) done(n int) {
 	}
 }
 
-// unsynced is how long ClickHouse may keep acknowledged rows in memory only: Linux writes dirty pages
-// after 30 seconds (vm.dirty_expire_centisecs).
+// unsynced is how long ClickHouse may keep acknowledged rows in memory only: Linux writes dirty
+// pages after 30 seconds (vm.dirty_expire_centisecs).
 const unsynced = time.Minute
 
 // SettledUntil returns until when everything that was changed has been looked at again and is on
@@ -155,8 +155,8 @@ func (r *Recomputer) SettledUntil() time.Time {
 	return synced
 }
 
-// LookAgain recomputes what was changed a second time, twice Config.ReplicaLag later. It returns nil
-// when ctx ends.
+// LookAgain recomputes what was changed a second time, twice Config.ReplicaLag later. It returns
+// nil when ctx ends.
 func (r *Recomputer) LookAgain(ctx context.Context) error {
 	for r.cfg.ReplicaLag > 0 && ctx.Err() == nil {
 		l, n, wait := r.looks.due(2 * r.cfg.ReplicaLag)

@@ -14,7 +14,8 @@ import (
 
 func customer(i int) identity.Node { return identity.New(identity.Customer, fmt.Sprintf("cus_%d", i)) }
 
-// What was changed is looked at twice the lag later, together with what else is due of its workspace.
+// What was changed is looked at twice the lag later, together with what else is due of its
+// workspace.
 func TestSecondLooksAreDueAfterTheirTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var s secondLooks

@@ -32,8 +32,8 @@ type Config struct {
 	// ReplicaLag is the longest time after which a row that one replica acknowledged is visible on all
 	// others. If it is not 0, LookAgain must run.
 	ReplicaLag time.Duration
-	// Elected reports whether this processor is the one that sweeps and counts; nil: it is. That two do it
-	// at once, or nobody for a moment, does no harm.
+	// Elected reports whether this processor is the one that sweeps and counts; nil: it is. That
+	// two do it at once, or nobody for a moment, does no harm.
 	Elected func() bool
 	// Now is the clock; nil: time.Now.
 	Now func() time.Time
@@ -49,8 +49,8 @@ type Config struct {
 // has been stored, and looks everything up again: of two callers that learn the two halves of one
 // sale at the same time, the one that stored last sees both. Walk through it: A stores the click, B
 // stores the session; A looks up, B looks up. Whichever lookup comes last comes after both inserts,
-// so the row with the greatest version is written by somebody who knew all. Where replicas lag, that
-// holds for the second look (look.go).
+// so the row with the greatest version is written by somebody who knew all. Where replicas lag,
+// that holds for the second look (look.go).
 type Recomputer struct {
 	cfg   Config
 	woken chan struct{}
@@ -105,7 +105,8 @@ func (r *Recomputer) Apply(ctx context.Context, batch map[string]*Changes, store
 			return err
 		}
 		if r.cfg.ReplicaLag > 0 {
-			err := r.looks.add(ctx, look{workspace: workspace, nodes: toLookAt(changed, touched), edges: rows(workspace, n.Edges)})
+			err := r.looks.add(ctx, look{workspace: workspace, nodes: toLookAt(changed, touched),
+				edges: rows(workspace, n.Edges)})
 			if err != nil {
 				return err
 			}
@@ -178,8 +179,8 @@ func unique(nodes []identity.Node) []identity.Node {
 }
 
 // chunkSize bounds how many sales are held in memory at once: a new name may concern every sale of
-// an affiliate. A full batch of events fits: of a sale whose session is in one chunk and whose payment
-// in another everything would be looked up, and written, twice.
+// an affiliate. A full batch of events fits: of a sale whose session is in one chunk and whose
+// payment in another everything would be looked up, and written, twice.
 const chunkSize = 5000
 
 // Recompute writes again all sales and leads of one workspace that the changed names may change.
@@ -219,7 +220,8 @@ func (r *Recomputer) recompute(ctx context.Context, workspace string, changed, n
 }
 
 // bookAll books sales and leads, some at a time. names may remember what it was asked before.
-func (r *Recomputer) bookAll(ctx context.Context, workspace string, names identity.Edges, touched []identity.Node) error {
+func (r *Recomputer) bookAll(ctx context.Context, workspace string, names identity.Edges,
+	touched []identity.Node) error {
 	for chunk := range slices.Chunk(touched, chunkSize) {
 		if err := r.book(ctx, workspace, names, chunk); err != nil {
 			return err

@@ -25,8 +25,8 @@ func (r *Recomputer) Wake() {
 	}
 }
 
-// Sweep recomputes, from time to time, what may have become better without a new record: a rate that
-// arrived, or a click for a sale that names it. It returns when ctx ends.
+// Sweep recomputes, from time to time, what may have become better without a new record: a rate
+// that arrived, or a click for a sale that names it. It returns when ctx ends.
 func (r *Recomputer) Sweep(ctx context.Context, every time.Duration) error {
 	const recent = time.Hour
 	var wide, counted time.Time
@@ -67,7 +67,10 @@ func (r *Recomputer) sweep(ctx context.Context, since time.Time) error {
 
 // NewOpenMetric makes the gauge for Config.Open.
 func NewOpenMetric() *prometheus.GaugeVec {
-	return prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "processor_ledger_open_entries", Help: "Entries that lack something: rate (no exchange rate for their day, in no sum in USD), click (they name one that is not known), link (so many payments of their buyer lie near them that none is taken for an invoice's). Alert on rate."}, []string{"lacks"})
+	return prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "processor_ledger_open_entries",
+		Help: "Entries that lack something: rate (no exchange rate for their day, in no sum in USD), click (they name one " +
+			"that is not known), link (so many payments of their buyer lie near them that none is taken for an " +
+			"invoice's). Alert on rate."}, []string{"lacks"})
 }
 
 func (r *Recomputer) count(ctx context.Context) error {
@@ -82,8 +85,8 @@ func (r *Recomputer) count(ctx context.Context) error {
 }
 
 // SweepOnce recomputes the sales received since then that have no exchange rate, or none that is
-// final, or that are credited to nobody although they name a candidate. It returns how many sales it
-// recomputed.
+// final, or that are credited to nobody although they name a candidate. It returns how many sales
+// it recomputed.
 func (r *Recomputer) SweepOnce(ctx context.Context, since time.Time) (int, error) {
 	sales, err := r.cfg.Store.Unfinished(ctx, since, sweepLimit)
 	if err != nil {

@@ -37,7 +37,8 @@ func TestAPI(t *testing.T) {
 		case r.Header.Get("Authorization") != "Bearer rk_live_sesame":
 			w.WriteHeader(http.StatusUnauthorized)
 			fmt.Fprint(w, `{"error":{"message":"Invalid API Key provided: rk_*****"}}`)
-		case r.Header.Get("Stripe-Account") != "acct_1" || r.URL.Query().Get("expand[]") != "data.source" || r.URL.Query().Get("created[gte]") != "1772323200" || r.URL.Query().Get("created[lt]") != "1772582400":
+		case r.Header.Get("Stripe-Account") != "acct_1" || r.URL.Query().Get("expand[]") != "data.source" ||
+			r.URL.Query().Get("created[gte]") != "1772323200" || r.URL.Query().Get("created[lt]") != "1772582400":
 			w.WriteHeader(http.StatusBadRequest)
 			fmt.Fprintf(w, `{"error":{"message":"%s %s"}}`, r.Header.Get("Stripe-Account"), r.URL.RawQuery)
 		case r.URL.Query().Get("starting_after") == "":
@@ -56,12 +57,15 @@ func TestAPI(t *testing.T) {
 	}
 	api := &API{Client: client(t, server.URL, "rk_live_sesame"), Account: "acct_1", Livemode: true}
 	var ids []string
-	err = api.Transactions(t.Context(), period, func(x Transaction) error { ids = append(ids, x.ID+" of "+x.Source); return nil })
-	if got := strings.Join(ids, ", "); err != nil || got != "txn_3 of ch_txn_3, txn_2 of ch_txn_2, txn_1 of ch_txn_1" || strings.Join(asked, ",") != ",txn_2,txn_2" {
+	err = api.Transactions(t.Context(), period,
+		func(x Transaction) error { ids = append(ids, x.ID+" of "+x.Source); return nil })
+	if got := strings.Join(ids, ", "); err != nil || got != "txn_3 of ch_txn_3, txn_2 of ch_txn_2, txn_1 of ch_txn_1" ||
+		strings.Join(asked, ",") != ",txn_2,txn_2" {
 		t.Errorf("%s, asked %v, %v", got, asked, err)
 	}
 	api.Client = client(t, server.URL, "rk_live_wrong")
-	if err := api.Transactions(t.Context(), period, nil); err == nil || !strings.Contains(err.Error(), "Invalid API Key") || strings.Contains(err.Error(), "rk_live_wrong") {
+	if err := api.Transactions(t.Context(), period, nil); err == nil ||
+		!strings.Contains(err.Error(), "Invalid API Key") || strings.Contains(err.Error(), "rk_live_wrong") {
 		t.Errorf("%v", err)
 	}
 }
@@ -92,7 +96,8 @@ func TestMinor(t *testing.T) {
 	for _, test := range []struct {
 		s, currency string
 		want        int64
-	}{{"49.00", "usd", 4900}, {"-0.01", "usd", -1}, {"5000", "jpy", 5000}, {"5.120", "kwd", 5120}, {"5.00", "isk", 500}, {"1,234.50", "usd", 123450}, {"92233720368547758.07", "usd", 9223372036854775807}} {
+	}{{"49.00", "usd", 4900}, {"-0.01", "usd", -1}, {"5000", "jpy", 5000}, {"5.120", "kwd", 5120}, {"5.00", "isk", 500},
+		{"1,234.50", "usd", 123450}, {"92233720368547758.07", "usd", 9223372036854775807}} {
 		if got, err := minor(test.s, test.currency, fx.StripeExponents()); err != nil || got != test.want {
 			t.Errorf("%s %s = %d, %v; want %d", test.s, test.currency, got, err, test.want)
 		}

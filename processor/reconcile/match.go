@@ -403,9 +403,9 @@ func (c *comparison) uncovered() []*row {
 	return list
 }
 
-// pair matches the entries that name no charge with the transactions of the same amount that name no
-// entry. Since API version 2025-03-31.basil a charge does not name its invoice, and some exports name
-// nothing. Such a match is likely but not proved, so it is reported.
+// pair matches the entries that name no charge with the transactions of the same amount that name
+// no entry. Since API version 2025-03-31.basil a charge does not name its invoice, and some exports
+// name nothing. Such a match is likely but not proved, so it is reported.
 func (c *comparison) pair() {
 	for _, r := range c.uncovered() {
 		if len(r.answers) > 0 || r.outside != 0 {

@@ -13,7 +13,8 @@ func TestAgainstStripeMock(t *testing.T) {
 	}
 	api := &API{Client: client(t, stripemock.Start(t), stripemock.Key)}
 	var list []Transaction
-	if err := api.Transactions(t.Context(), period, func(x Transaction) error { list = append(list, x); return nil }); err != nil {
+	if err := api.Transactions(t.Context(), period,
+		func(x Transaction) error { list = append(list, x); return nil }); err != nil {
 		t.Fatal(err)
 	}
 	if len(list) == 0 || list[0].ID == "" || list[0].Source == "" || list[0].Currency == "" || list[0].Category == "" {

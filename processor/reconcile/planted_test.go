@@ -40,13 +40,15 @@ func (w *world) entry(n int, kind, object, customer string, amount int64) {
 	id := sha256.Sum256(fmt.Append(nil, len(w.entries)))
 	w.entries = append(w.entries, ledger.Entry{
 		ID: ledger.EntryID(id[:16]), Livemode: true, Kind: kind, ObjectID: object, SaleID: object, CustomerID: customer,
-		OccurredAt: day(n), ReceivedAt: day(n), Currency: "usd", Amount: amount, MatchRule: join.RuleNone, Status: ledger.Booked,
+		OccurredAt: day(n), ReceivedAt: day(n), Currency: "usd", Amount: amount, MatchRule: join.RuleNone,
+		Status: ledger.Booked,
 	})
 }
 
 func (w *world) moved(n int, category, source, charge, intent string, amount int64) *reconcile.Transaction {
 	w.transactions = append(w.transactions, reconcile.Transaction{
-		ID: fmt.Sprintf("txn_%s_%d", source, len(w.transactions)), Category: category, Source: source, ChargeID: charge, IntentID: intent,
+		ID: fmt.Sprintf("txn_%s_%d", source, len(w.transactions)), Category: category, Source: source,
+		ChargeID: charge, IntentID: intent,
 		Created: day(n).Add(time.Second), Currency: "usd", Amount: amount,
 	})
 	return &w.transactions[len(w.transactions)-1]
@@ -68,7 +70,8 @@ func (w *world) event(typ, object string) {
 	id := fmt.Sprintf("evt_%s_%x", typ, sha256.Sum256([]byte(object)))
 	w.events = append(w.events, &schemas.StripeEvent{
 		ID: id, Type: typ, Livemode: true, ReceivedAt: day(1),
-		Body: fmt.Appendf(nil, `{"id":%q,"object":"event","type":%q,"created":1772323200,"data":{"object":%s}}`, id, typ, object),
+		Body: fmt.Appendf(nil, `{"id":%q,"object":"event","type":%q,"created":1772323200,"data":{"object":%s}}`, id, typ,
+			object),
 	})
 }
 
@@ -96,7 +99,8 @@ var faults = []struct {
 		w.paid(2, "twin", "cus_twin", 7700)
 		w.entry(2, "payment", "in_twin", "cus_twin", 7700)
 		w.moved(2, "charge", "ch_lone", "ch_lone", "pi_lone", 7700)
-	}, []found{{"unproven", "payment", "in_twin", "likely the same money"}, {"missing", "payment", "ch_lone", "payment_intent.succeeded"}}},
+	}, []found{{"unproven", "payment", "in_twin", "likely the same money"}, {"missing", "payment", "ch_lone",
+		"payment_intent.succeeded"}}},
 	{"an invoice that nothing explains", func(w *world) {
 		w.entry(3, "payment", "in_alone", "cus_alone", 30000)
 	}, []found{{"unproven", "payment", "in_alone", "no event says that it was paid outside Stripe"}}},
@@ -105,7 +109,8 @@ var faults = []struct {
 	}, []found{{"missing", "payment", "ch_missing", "payment_intent.succeeded"}}},
 	{"an unsubscribed event", func(w *world) {
 		w.paid(3, "unsubscribed", "", 2500)
-		w.event("payment_intent.succeeded", `{"id":"pi_unsubscribed","object":"payment_intent","amount":2500,"amount_received":2500}`)
+		w.event("payment_intent.succeeded",
+			`{"id":"pi_unsubscribed","object":"payment_intent","amount":2500,"amount_received":2500}`)
 		w.moved(4, "refund", "re_unsubscribed", "ch_unsubscribed", "pi_unsubscribed", -2500)
 	}, []found{{"missing", "refund", "re_unsubscribed", "subscribe the endpoint to refund.created"}}},
 	{"a day off", func(w *world) {
@@ -128,7 +133,8 @@ var faults = []struct {
 	{"a dispute the wrong way", func(w *world) {
 		w.entry(5, "dispute", "du_sign", "", -3400)
 		w.moved(5, "dispute_reversal", "du_sign", "", "", 3400)
-	}, []found{{"missing", "dispute_reversal", "du_sign", "signs are opposite"}, {"unproven", "dispute", "du_sign", "signs are opposite"}}},
+	}, []found{{"missing", "dispute_reversal", "du_sign", "signs are opposite"}, {"unproven", "dispute", "du_sign",
+		"signs are opposite"}}},
 	{"a partial win", func(w *world) {
 		w.entry(5, "dispute", "du_part", "", -10000)
 		w.moved(5, "dispute", "du_part", "", "", -10000)
@@ -142,7 +148,8 @@ var faults = []struct {
 	}, []found{{"unproven", "refund", "ch_hold", "never captured"}}},
 	{"a hold that was never captured", func(w *world) {
 		w.entry(4, "refund", "re_void", "", -5000)
-		w.names = append(w.names, [2]identity.Node{identity.New(identity.Movement, "re_void"), identity.New(identity.Object, "ch_void")})
+		w.names = append(w.names, [2]identity.Node{identity.New(identity.Movement, "re_void"),
+			identity.New(identity.Object, "ch_void")})
 		w.event("charge.refunded", `{"id":"ch_void","object":"charge","amount":5000,"amount_captured":0,"captured":false,"amount_refunded":5000}`)
 	}, []found{{"unproven", "refund", "re_void", "never captured"}}},
 	{"a release within a refund", func(w *world) {
@@ -174,7 +181,8 @@ var faults = []struct {
 		w.entry(7, "payment", "pi_unnamed", "", 6100)
 		w.moved(7, "charge", "ch_unnamed", "", "", 6100).Unnamed = true
 		w.moved(7, "charge", "ch_unnamed2", "", "", 6200).Unnamed = true
-	}, []found{{"paired", "payment", "pi_unnamed", "no payment_intent_id column"}, {"unnamed", "payment", "ch_unnamed2", "no payment_intent_id column"}}},
+	}, []found{{"paired", "payment", "pi_unnamed", "no payment_intent_id column"}, {"unnamed", "payment", "ch_unnamed2",
+		"no payment_intent_id column"}}},
 	{"a pair that no name ties", func(w *world) {
 		w.entry(7, "payment", "in_pair", "cus_pair", 6300)
 		w.moved(7, "charge", "ch_pair", "ch_pair", "pi_pair", 6300).CustomerID = "cus_pair"
@@ -182,19 +190,23 @@ var faults = []struct {
 	{"equal amounts of two customers", func(w *world) {
 		w.entry(7, "payment", "in_mine", "cus_mine", 6400)
 		w.moved(7, "charge", "ch_yours", "ch_yours", "pi_yours", 6400).CustomerID = "cus_yours"
-	}, []found{{"unproven", "payment", "in_mine", "no event says"}, {"missing", "payment", "ch_yours", "payment_intent.succeeded"}}},
+	}, []found{{"unproven", "payment", "in_mine", "no event says"}, {"missing", "payment", "ch_yours",
+		"payment_intent.succeeded"}}},
 
 	{"paid outside Stripe, all of it, a part, and given back", func(w *world) {
 		w.entry(8, "payment", "in_outside", "", 30000)
 		w.event("invoice.paid", `{"id":"in_outside","object":"invoice","paid_out_of_band":true,"amount_paid":30000}`)
 		w.entry(8, "payment", "inpay_record", "", 4000)
-		w.event("invoice_payment.paid", `{"id":"inpay_record","object":"invoice_payment","invoice":"in_mixed","amount_paid":4000,"status":"paid","payment":{"type":"payment_record"}}`)
+		w.event("invoice_payment.paid",
+			`{"id":"inpay_record","object":"invoice_payment","invoice":"in_mixed","amount_paid":4000,"status":"paid","payment":{"type":"payment_record"}}`)
 		w.entry(8, "refund", "cn_outside", "", -700)
 		w.event("credit_note.created", `{"id":"cn_outside","object":"credit_note","out_of_band_amount":700}`)
-	}, []found{{"outside", "payment", "in_outside", ""}, {"outside", "payment", "inpay_record", ""}, {"outside", "refund", "cn_outside", ""}}},
+	}, []found{{"outside", "payment", "in_outside", ""}, {"outside", "payment", "inpay_record", ""},
+		{"outside", "refund", "cn_outside", ""}}},
 	{"an invoice that was paid outside Stripe in part, and the rest by nothing", func(w *world) {
 		w.entry(8, "payment", "in_rest", "", 5000)
-		w.event("invoice_payment.paid", `{"id":"inpay_rest","object":"invoice_payment","invoice":"in_rest","amount_paid":4000,"status":"paid","payment":{"type":"payment_record"}}`)
+		w.event("invoice_payment.paid",
+			`{"id":"inpay_rest","object":"invoice_payment","invoice":"in_rest","amount_paid":4000,"status":"paid","payment":{"type":"payment_record"}}`)
 	}, []found{{"outside", "payment", "in_rest", ""}, {"unproven", "payment", "in_rest", "no event says"}}},
 	{"a payment that failed late", func(w *world) {
 		w.moved(7, "charge", "py_failed", "py_failed", "pi_failed", 3100)
@@ -268,7 +280,8 @@ func (w *world) compare(t *testing.T, store *clickhouse.Store, workspace string)
 	t.Helper()
 	var edges []clickhouse.EdgeRow
 	for _, n := range w.names {
-		edges = append(edges, clickhouse.EdgeRow{Workspace: workspace, Edge: identity.Edge{A: n[0], B: n[1], Source: "test", At: day(1)}})
+		edges = append(edges, clickhouse.EdgeRow{Workspace: workspace, Edge: identity.Edge{A: n[0], B: n[1],
+			Source: "test", At: day(1)}})
 	}
 	var events []clickhouse.EventRow
 	for _, e := range w.events {
@@ -278,14 +291,16 @@ func (w *world) compare(t *testing.T, store *clickhouse.Store, workspace string)
 		w.entries[i].Workspace = workspace
 	}
 	ctx := context.Background()
-	if err := errors.Join(store.InsertLedger(ctx, w.entries), store.InsertEdges(ctx, edges), store.InsertEvents(ctx, events)); err != nil {
+	if err := errors.Join(store.InsertLedger(ctx, w.entries), store.InsertEdges(ctx, edges),
+		store.InsertEvents(ctx, events)); err != nil {
 		t.Fatal(err)
 	}
 	period, err := reconcile.NewPeriod("2026-03-01", "2026-03-10")
 	if err != nil {
 		t.Fatal(err)
 	}
-	report, err := reconcile.Compare(ctx, store, reconcile.Scope{Workspace: workspace, Livemode: true, Period: period}, w.transactions)
+	report, err := reconcile.Compare(ctx, store, reconcile.Scope{Workspace: workspace, Livemode: true, Period: period},
+		w.transactions)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -303,7 +318,8 @@ func check(t *testing.T, report *reconcile.Report, want []found, causes bool) {
 	differ, left := false, slices.Clone(want)
 	for _, d := range report.Differences {
 		at := slices.IndexFunc(left, func(f found) bool {
-			return f[0] == string(d.Finding) && f[1] == d.Kind && f[2] == d.Object && (!causes || strings.Contains(d.Cause, f[3]))
+			return f[0] == string(d.Finding) && f[1] == d.Kind && f[2] == d.Object &&
+				(!causes || strings.Contains(d.Cause, f[3]))
 		})
 		if at < 0 {
 			t.Errorf("found and not planted: %+v", d)

@@ -29,7 +29,8 @@ import (
 	"tributary/sql"
 )
 
-var update = flag.Bool("update", false, "write what the report says into testdata; read the difference before committing it")
+var update = flag.Bool("update", false,
+	"write what the report says into testdata; read the difference before committing it")
 
 // shop is a ledger on the real engine that a few events have been booked into.
 func shop(t *testing.T) *clickhouse.Store {
@@ -49,8 +50,12 @@ func shop(t *testing.T) *clickhouse.Store {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { store.Close() })
-	recomputer := recompute.New(recompute.Config{Store: store, Rates: clickhousetest.FixedRates{"usd": "1", "eur": "1.1"}, Log: log})
-	money := &consume.Payments{Store: store, Recomputer: recomputer, Workspace: func(*schemas.StripeEvent) (string, bool) { return "default", true }, Events: consume.NewEventsMetric()}
+	recomputer := recompute.New(recompute.Config{Store: store, Rates: clickhousetest.FixedRates{"usd": "1", "eur": "1.1"},
+		Log: log})
+	money := &consume.Payments{Store: store, Recomputer: recomputer, Workspace: func(*schemas.StripeEvent) (string,
+		bool) {
+		return "default", true
+	}, Events: consume.NewEventsMetric()}
 	data, err := os.ReadFile("testdata/events.txt")
 	if err != nil {
 		t.Fatal(err)
@@ -66,9 +71,12 @@ func shop(t *testing.T) *clickhouse.Store {
 			t.Fatal(err)
 		}
 		id := fmt.Sprintf("evt_%d", i)
-		body := fmt.Sprintf(`{"id":%q,"object":"event","type":%q,"created":%d,"livemode":true,"data":{"object":%s}}`, id, typ, at.Unix(), object)
-		record := schemas.StripeRecord(&schemas.StripeEvent{ID: id, Type: typ, Livemode: true, ReceivedAt: at.Add(time.Second), Body: []byte(body)}, id)
-		err = money.Handle(t.Context(), []*kgo.Record{record}, func(ctx context.Context, r *kgo.Record, step, reason string, cause error) error {
+		body := fmt.Sprintf(`{"id":%q,"object":"event","type":%q,"created":%d,"livemode":true,"data":{"object":%s}}`, id,
+			typ, at.Unix(), object)
+		record := schemas.StripeRecord(&schemas.StripeEvent{ID: id, Type: typ, Livemode: true,
+			ReceivedAt: at.Add(time.Second), Body: []byte(body)}, id)
+		err = money.Handle(t.Context(), []*kgo.Record{record}, func(ctx context.Context, r *kgo.Record, step, reason string,
+			cause error) error {
 			letter := schemas.DeadLetterRecord(r, step, reason, cause)
 			letter.Topic = schemas.TopicDeadLetters
 			return money.Handle(ctx, []*kgo.Record{letter}, nil)
@@ -88,7 +96,8 @@ func export(t *testing.T, path string) []reconcile.Transaction {
 	}
 	defer file.Close()
 	var list []reconcile.Transaction
-	if err := reconcile.ReadExport(file, fx.StripeExponents(), func(x reconcile.Transaction) error { list = append(list, x); return nil }); err != nil {
+	if err := reconcile.ReadExport(file, fx.StripeExponents(),
+		func(x reconcile.Transaction) error { list = append(list, x); return nil }); err != nil {
 		t.Fatalf("%s: %v", path, err)
 	}
 	return list
@@ -116,7 +125,8 @@ func TestCompare(t *testing.T) {
 			if err := report.Print(&said, fx.StripeExponents()); err != nil {
 				t.Fatal(err)
 			}
-			if equal := report.Err() == nil; equal != test.equal || errors.Is(report.Err(), reconcile.ErrDifferences) == test.equal {
+			if equal := report.Err() == nil; equal != test.equal ||
+				errors.Is(report.Err(), reconcile.ErrDifferences) == test.equal {
 				t.Errorf("equal: %v (%v)\n%s", equal, report.Err(), said.String())
 			}
 			golden := filepath.Join("testdata", test.file+".txt")
@@ -136,9 +146,11 @@ func TestCompare(t *testing.T) {
 // What Stripe settled converts the entry, and the settlement is not taken for another payment.
 func TestSettlementsAreKept(t *testing.T) {
 	store := shop(t)
-	recomputer := recompute.New(recompute.Config{Store: store, Rates: clickhousetest.FixedRates{"usd": "1", "eur": "1.1"}, Log: slog.New(slog.DiscardHandler)})
+	recomputer := recompute.New(recompute.Config{Store: store, Rates: clickhousetest.FixedRates{"usd": "1", "eur": "1.1"},
+		Log: slog.New(slog.DiscardHandler)})
 	at := time.Date(2026, 3, 2, 10, 5, 0, 0, time.UTC)
-	x := reconcile.Transaction{ID: "txn_9", Category: "charge", Source: "ch_2", Created: at, Currency: "usd", Amount: 13120, Presented: "eur", PresentedAmount: 11900}
+	x := reconcile.Transaction{ID: "txn_9", Category: "charge", Source: "ch_2", Created: at, Currency: "usd",
+		Amount: 13120, Presented: "eur", PresentedAmount: 11900}
 	if !x.Settled() {
 		t.Fatal("not settled")
 	}

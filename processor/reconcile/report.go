@@ -261,7 +261,8 @@ func (c *comparison) judgeRow(r *row) {
 	c.report.add(d)
 }
 
-// finding returns what differs between an entry and its transactions, and the likely cause; empty if nothing does.
+// finding returns what differs between an entry and its transactions, and the likely cause; empty
+// if nothing does.
 func (c *comparison) finding(r *row, a answered) (Finding, string) {
 	first := &r.answers[0]
 	switch {

@@ -84,7 +84,8 @@ func TestHeldMoney(t *testing.T) {
 	file := workspaces(t, `[{"id":"other","stripe":[{"accounts":["acct_other"],"secrets":["`+stranger+`"]}]}]`)
 	log := slog.New(slog.DiscardHandler)
 	over := func(store recompute.Store) *replay.Handlers {
-		r := recompute.New(recompute.Config{Store: store, Rates: clickhousetest.FixedRates{"usd": "1"}, Log: log, Released: file.Released})
+		r := recompute.New(recompute.Config{Store: store, Rates: clickhousetest.FixedRates{"usd": "1"}, Log: log,
+			Released: file.Released})
 		return &replay.Handlers{
 			Recomputer: r, Clicks: &consume.Clicks{Store: store, Recomputer: r},
 			Payments: &consume.Payments{Store: store, Recomputer: r, Workspace: file.OfEvent, Events: consume.NewEventsMetric()},

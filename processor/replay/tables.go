@@ -49,17 +49,19 @@ func EachEvent(ctx context.Context, s *clickhouse.Store, since, until time.Time,
 WHERE received_at >= ? AND received_at < ? ORDER BY received_at, event_id`, since, until)
 }
 
-// eachFirstName calls one for each name that the clicks received since then use, with what the first
-// of them reports under it: for each foreign id the click, for each affiliate the programme. They
-// are the edges that consume.Clicks makes. It is called again for what database has of them
+// eachFirstName calls one for each name that the clicks received since then use, with what the
+// first of them reports under it: for each foreign id the click, for each affiliate the programme.
+// They are the edges that consume.Clicks makes. It is called again for what database has of them
 // already: of two clicks with one id the table clicks keeps the first, and what the other one
 // reported is nowhere else.
 func eachFirstName(ctx context.Context, s *clickhouse.Store, database string, since time.Time,
 	one func(vouched bool, e clickhouse.EdgeRow) error,
 ) error {
 	for _, of := range []struct{ column, target, name, targetType, source string }{
-		{"foreign_id", "UUIDNumToString(argMin(click_id, (received_at, click_id)))", identity.Reference, identity.Click, "click.foreign_id"},
-		{"affiliate_id", "argMin(program_id, (received_at, click_id))", identity.Affiliate, identity.Program, "click.affiliate_id"},
+		{"foreign_id", "UUIDNumToString(argMin(click_id, (received_at, click_id)))", identity.Reference, identity.Click,
+			"click.foreign_id"},
+		{"affiliate_id", "argMin(program_id, (received_at, click_id))", identity.Affiliate, identity.Program,
+			"click.affiliate_id"},
 	} {
 		err := s.Each(ctx, func(rows driver.Rows) error {
 			var name, target string
@@ -213,8 +215,8 @@ type Difference struct {
 	Some  []string // a few of the rows that differ, as tuples
 }
 
-// compared are the tables that a rebuild computes, with the columns that are compared. key is what a
-// row that differs is shown by; before is the condition of rows older than a time.
+// compared are the tables that a rebuild computes, with the columns that are compared. key is what
+// a row that differs is shown by; before is the condition of rows older than a time.
 var compared = []struct{ table, columns, key, before string }{
 	// When a hold ended, or whether it was needed at all, depends on which processor was ahead; the
 	// ledger shows the result.

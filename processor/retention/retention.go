@@ -1,5 +1,5 @@
-// Package retention empties the columns by which a visitor could be known again, some days after the
-// click was received, as the workspaces file says (retention_days). The row stays, with its id,
+// Package retention empties the columns by which a visitor could be known again, some days after
+// the click was received, as the workspaces file says (retention_days). The row stays, with its id,
 // affiliate, link, campaign, channel, country and device: what was credited, counted and paid does
 // not change.
 package retention
@@ -27,8 +27,8 @@ var Columns = map[string][]string{
 		"os_version", "user_agent", "properties"},
 }
 
-// never is when the columns of a workspace without retention_days are emptied: ClickHouse's DateTime,
-// which a TTL needs, ends there.
+// never is when the columns of a workspace without retention_days are emptied: ClickHouse's
+// DateTime, which a TTL needs, ends there.
 const never = "toDateTime('2106-01-01 00:00:00', 'UTC')"
 
 // Shortest returns the days after which something is emptied first, 0 if nothing ever is.
@@ -42,8 +42,8 @@ func Shortest(workspaces []schemas.Workspace) int {
 	return shortest
 }
 
-// expression is the TTL of a column, "" for none. Workspaces stand in it by their ids in hexadecimal, for an
-// id may hold any character, quotes too.
+// expression is the TTL of a column, "" for none. Workspaces stand in it by their ids in
+// hexadecimal, for an id may hold any character, quotes too.
 func expression(workspaces []schemas.Workspace) string {
 	named := make(map[int][]string)
 	for i := range workspaces {
@@ -88,7 +88,8 @@ func Differs(ctx context.Context, store *clickhouse.Store, workspaces []schemas.
 }
 
 // statements returns what changes the tables that are not as the workspaces say.
-func statements(ctx context.Context, store *clickhouse.Store, workspaces []schemas.Workspace) (map[string]string, error) {
+func statements(ctx context.Context, store *clickhouse.Store, workspaces []schemas.Workspace) (map[string]string,
+	error) {
 	ttl := expression(workspaces)
 	found := make(map[string]string)
 	err := store.Each(ctx, func(rows driver.Rows) error {

@@ -22,7 +22,8 @@ import (
 
 const day = 24 * time.Hour
 
-// row is a click or a page view of a workspace, received some time ago, with everything that can be emptied.
+// row is a click or a page view of a workspace, received some time ago, with everything that can be
+// emptied.
 func row(workspace, trigger string, n byte, ago time.Duration) clickhouse.ClickRow {
 	at := time.Now().Add(-ago)
 	id := schemas.ClickIDOf(at, []byte{0, 0, 0, 0, 0, 0, 0, 0, 0, n})
@@ -88,7 +89,8 @@ func TestApply(t *testing.T) {
 			list = append(list, fmt.Sprintf("%s %d: %d of %d", workspace, age, columns, len(kept)))
 			return err
 		}, "SELECT toString(workspace), dateDiff('day', received_at, now64(3)) AS age, toUInt64("+strings.Join(kept, " + ")+
-			") FROM "+table+" FINAL WHERE country = 'DE' AND host = 'shop.example' AND device = 'desktop' ORDER BY workspace, age")
+			") FROM "+table+" FINAL WHERE country = 'DE' AND host = 'shop.example' AND device = 'desktop' ORDER "+
+			"BY workspace, age")
 		if err != nil {
 			t.Fatal(err)
 		}

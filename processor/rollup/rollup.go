@@ -2,9 +2,9 @@
 //
 // The view click_days_mv notes in click_days when something of a day was last inserted. A day that
 // has been quiet since then is computed from clicks and page views, and click_days notes when that
-// began. Dashboards read a day from clicks_by_day only if it was computed after it last changed, and
-// from clicks otherwise (the view clicks_by_dimension), so what is computed here makes them faster
-// and never different.
+// began. Dashboards read a day from clicks_by_day only if it was computed after it last changed,
+// and from clicks otherwise (the view clicks_by_dimension), so what is computed here makes them
+// faster and never different.
 package rollup
 
 import (
@@ -42,8 +42,9 @@ func (r Range) bounds() (from, to string) {
 	return r.First.Format(time.DateTime), r.Last.AddDate(0, 0, 1).Format(time.DateTime)
 }
 
-// Run computes what changed until ctx ends, which is no error. Several processors may do so at once: they take the days
-// in different orders, and two that compute the same day store the same rows.
+// Run computes what changed until ctx ends, which is no error. Several processors may do so at
+// once: they take the days in different orders, and two that compute the same day store the same
+// rows.
 func Run(ctx context.Context, s *clickhouse.Store, log *slog.Logger) error {
 	timer := time.NewTicker(every)
 	defer timer.Stop()
@@ -98,7 +99,8 @@ func changed(ctx context.Context, s *clickhouse.Store, condition string, args ..
 // Computed returns the days that dashboards read from the table and that changed or were computed
 // since then, from the UTC day of oldest on.
 func Computed(ctx context.Context, s *clickhouse.Store, since, oldest time.Time) ([]Range, error) {
-	return ranges(ctx, s, "day >= ? AND", "computed > changed + INTERVAL 1 MINUTE AND toUnixTimestamp64Milli(computed) >= ?",
+	return ranges(ctx, s, "day >= ? AND",
+		"computed > changed + INTERVAL 1 MINUTE AND toUnixTimestamp64Milli(computed) >= ?",
 		oldest.UTC().Format(time.DateOnly), max(since.UnixMilli(), 0))
 }
 
@@ -131,7 +133,8 @@ func ranges(ctx context.Context, s *clickhouse.Store, rows, days string, args ..
 		list = append(list, r)
 		return nil
 	}, "SELECT toString(workspace), day FROM (SELECT workspace, day, max(changed_at) AS changed, "+
-		"max(computed_at) AS computed FROM click_days WHERE "+rows+" true GROUP BY workspace, day) WHERE "+days+" ORDER BY workspace, day", args...)
+		"max(computed_at) AS computed FROM click_days WHERE "+rows+" true GROUP BY workspace, day) WHERE "+days+
+		" ORDER BY workspace, day", args...)
 	return list, err
 }
 

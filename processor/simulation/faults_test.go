@@ -79,7 +79,8 @@ func drawClusterFaults(rng *rand.Rand, l layout) []fault {
 			lost *= 8
 			fallthrough
 		case n < 3:
-			f.text = fmt.Sprintf("replica %d loses its power and what reached it in the last %s, and is back after %s", i+1, lost, off)
+			f.text = fmt.Sprintf("replica %d loses its power and what reached it in the last %s, and is back after %s", i+1,
+				lost, off)
 			f.do = func(r *run) { r.server.crash(r.server.replicas[i], lost, off) }
 		default:
 			f.text = fmt.Sprintf("replica %d cannot be reached for %s", i+1, off)

@@ -15,8 +15,8 @@ import (
 	"tributary/processor/ledger"
 )
 
-// operation is one line of a history: what a processor asked of ClickHouse, or what happened to it. A
-// checker that knows nothing of this program can read them (-histories DIR writes a file for each
+// operation is one line of a history: what a processor asked of ClickHouse, or what happened to it.
+// A checker that knows nothing of this program can read them (-histories DIR writes a file for each
 // schedule).
 type operation struct {
 	At      float64  `json:"at"`                // seconds of virtual time since the schedule began
@@ -64,9 +64,15 @@ func keysOf(rows any) []string {
 	case []ledger.Entry:
 		return named(rows, func(e ledger.Entry) string { return fmt.Sprintf("entry %x version %x", e.ID, e.Version.Big()) })
 	case []clickhouse.FactRow:
-		return named(rows, func(f clickhouse.FactRow) string { return fmt.Sprintf("fact %s %s %s", f.Kind, f.ObjectID, f.EventID) })
+		return named(rows, func(f clickhouse.FactRow) string {
+			return fmt.Sprintf("fact %s %s %s", f.Kind,
+				f.ObjectID, f.EventID)
+		})
 	case []clickhouse.EdgeRow:
-		return named(rows, func(e clickhouse.EdgeRow) string { return fmt.Sprintf("edge %s %s carried %t", e.A, e.B, e.Carried) })
+		return named(rows, func(e clickhouse.EdgeRow) string {
+			return fmt.Sprintf("edge %s %s carried %t",
+				e.A, e.B, e.Carried)
+		})
 	case []clickhouse.ClickRow:
 		return named(rows, func(c clickhouse.ClickRow) string { return fmt.Sprintf("click %x", c.ClickId) })
 	}

@@ -90,7 +90,8 @@ type withoutFacts struct {
 }
 
 func (s *withoutFacts) InsertFacts(ctx context.Context, rows []clickhouse.FactRow) error {
-	return s.client.InsertFacts(ctx, slices.DeleteFunc(slices.Clone(rows), func(r clickhouse.FactRow) bool { return s.drop(r.Fact) }))
+	return s.client.InsertFacts(ctx, slices.DeleteFunc(slices.Clone(rows),
+		func(r clickhouse.FactRow) bool { return s.drop(r.Fact) }))
 }
 
 func without(drop func(stripe.Fact) bool) func(*client) recompute.Store {

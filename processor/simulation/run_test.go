@@ -151,8 +151,10 @@ func (r *run) violated(format string, args ...any) {
 // transcript returns the whole schedule, to find out why it failed.
 func (r *run) transcript() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "seed %d: %d processors (static members: %v), rewind %s, %s, %d records, rates: %s\n%s\nfaults, by seconds of "+
-		"virtual time since %s:\n", r.seed, r.members, r.static, r.rewind, r.server.layout, len(r.traffic.sends), r.rates, r.clocks,
+	fmt.Fprintf(&b, "seed %d: %d processors (static members: %v), rewind %s, %s, %d records, rates: "+
+		"%s\n%s\nfaults, by seconds of "+
+		"virtual time since %s:\n", r.seed, r.members, r.static, r.rewind, r.server.layout, len(r.traffic.sends), r.rates,
+		r.clocks,
 		r.epoch.Format(time.RFC3339))
 	for _, f := range r.faults {
 		fmt.Fprintf(&b, "%9.3f  %s\n", f.at.Seconds(), f.text)
@@ -315,7 +317,8 @@ func (r *run) process(ctx context.Context, p *processor) {
 		l := &consume.Consumer{
 			Name: name, Topics: topics, MaxRecords: 20, MaxBytes: 1 << 20,
 			Handle: r.counted(p, r.broken.handler(p, handle)), Seeds: []string{"localhost:9092", "localhost:9093"},
-			Rewind: r.rewind, SettledUntil: r.broken.settledUntil(recomputer), Deadline: 5 * time.Second, Log: log, Metrics: metrics,
+			Rewind: r.rewind, SettledUntil: r.broken.settledUntil(recomputer), Deadline: 5 * time.Second,
+			Log: log, Metrics: metrics,
 			// Fewer requests than in production, to save the simulation's time.
 			Options: []kgo.Opt{kgo.ClientID(p.client), kgo.Dialer(p.wire.dial), kgo.FetchMaxWait(3 * time.Second),
 				kgo.HeartbeatInterval(2 * time.Second), kgo.MetadataMinAge(time.Second),

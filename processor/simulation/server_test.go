@@ -294,7 +294,8 @@ type client struct {
 const attempt = time.Minute
 
 // persist runs a statement until it succeeds.
-func (c *client) persist(ctx context.Context, verb, table string, keys []string, apply func(*clickhousetest.Model) error) error {
+func (c *client) persist(ctx context.Context, verb, table string, keys []string,
+	apply func(*clickhousetest.Model) error) error {
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
 		tried, cancel := context.WithTimeout(ctx, attempt)
 		err := c.execute(tried, c.p, verb, table, keys, apply)
@@ -388,25 +389,38 @@ func (c *client) InsertDeferred(ctx context.Context, rows []clickhouse.Deferred)
 }
 
 func (c *client) Names(ctx context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error) {
-	return lookup(ctx, c, "identities", func(m *clickhousetest.Model) ([]identity.Edge, error) { return m.Names(ctx, workspace, nodes) })
+	return lookup(ctx, c, "identities", func(m *clickhousetest.Model) ([]identity.Edge,
+		error) {
+		return m.Names(ctx, workspace, nodes)
+	})
 }
 
 func (c *client) Neighbours(ctx context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error) {
-	return lookup(ctx, c, "identities", func(m *clickhousetest.Model) ([]identity.Edge, error) { return m.Neighbours(ctx, workspace, nodes) })
+	return lookup(ctx, c, "identities", func(m *clickhousetest.Model) ([]identity.Edge, error) {
+		return m.Neighbours(ctx,
+			workspace, nodes)
+	})
 }
 
-func (c *client) EdgesAfter(ctx context.Context, workspace string, name, after identity.Node, limit int) ([]identity.Edge, error) {
+func (c *client) EdgesAfter(ctx context.Context, workspace string, name, after identity.Node,
+	limit int) ([]identity.Edge, error) {
 	return lookup(ctx, c, "identities", func(m *clickhousetest.Model) ([]identity.Edge, error) {
 		return m.EdgesAfter(ctx, workspace, name, after, limit)
 	})
 }
 
 func (c *client) Deferred(ctx context.Context) ([]clickhouse.Deferred, error) {
-	return lookup(ctx, c, "deferred_names", func(m *clickhousetest.Model) ([]clickhouse.Deferred, error) { return m.Deferred(ctx) })
+	return lookup(ctx, c, "deferred_names", func(m *clickhousetest.Model) ([]clickhouse.Deferred,
+		error) {
+		return m.Deferred(ctx)
+	})
 }
 
 func (c *client) FirstNames(ctx context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error) {
-	return lookup(ctx, c, "first_names", func(m *clickhousetest.Model) ([]identity.Edge, error) { return m.FirstNames(ctx, workspace, nodes) })
+	return lookup(ctx, c, "first_names", func(m *clickhousetest.Model) ([]identity.Edge, error) {
+		return m.FirstNames(ctx,
+			workspace, nodes)
+	})
 }
 
 func (c *client) NamedClicks(ctx context.Context, workspace string, ids []schemas.ClickID) ([]schemas.ClickID, error) {

@@ -20,7 +20,8 @@ import (
 // remadeTopics are those that may be made again, and whose records may be deleted unread.
 var remadeTopics = []string{schemas.TopicClicks, schemas.TopicStripe, schemas.TopicLeads}
 
-// edge is what the edge writes with: another client once a topic was made again, as after a restart.
+// edge is what the edge writes with: another client once a topic was made again, as after a
+// restart.
 type edge struct {
 	client  atomic.Pointer[kgo.Client]
 	writing atomic.Int32
@@ -51,7 +52,8 @@ func drawTopicFault(rng *rand.Rand) *fault {
 			func(r *run) { r.expire(topic, repeated) }}
 	case 2:
 		lives := time.Duration(1+rng.IntN(50)) * 10 * time.Millisecond
-		return &fault{at, fmt.Sprintf("processor replay begins, and is killed after %s", lives), func(r *run) { r.replay(lives) }}
+		return &fault{at, fmt.Sprintf("processor replay begins, and is killed after %s", lives),
+			func(r *run) { r.replay(lives) }}
 	}
 	return nil
 }
@@ -127,8 +129,8 @@ type expired struct {
 	unread     bool // and the group has committed an offset, so that it can tell
 }
 
-// expire kills the processors, repeats some records, which Stripe and the edge may do at any time, and
-// deletes them before anybody reads them.
+// expire kills the processors, repeats some records, which Stripe and the edge may do at any time,
+// and deletes them before anybody reads them.
 func (r *run) expire(topic string, repeated int) {
 	r.whileStored(func(client *kgo.Client, admin *kadm.Client) {
 		for _, p := range r.all() {
@@ -166,8 +168,8 @@ func (r *run) expire(topic string, repeated int) {
 	})
 }
 
-// missingIsNamed: offsets that Kafka deleted before they were read are named by a dead letter, and no
-// others are.
+// missingIsNamed: offsets that Kafka deleted before they were read are named by a dead letter, and
+// no others are.
 func (r *run) missingIsNamed(_ []*kgo.Record, fault func(string, ...any)) {
 	named := make(map[expired]bool)
 	for _, l := range r.server.model.DeadLetters() {
@@ -187,7 +189,8 @@ func (r *run) missingIsNamed(_ []*kgo.Record, fault func(string, ...any)) {
 	}
 	for _, e := range r.expired {
 		if e.unread && !named[e] {
-			fault("offsets %d to %d of %s/%d were deleted unread, and no dead letter says so", e.begin, e.end-1, e.topic, e.partition)
+			fault("offsets %d to %d of %s/%d were deleted unread, and no dead letter says so", e.begin, e.end-1,
+				e.topic, e.partition)
 		}
 	}
 }

@@ -411,7 +411,8 @@ func (l *life) back(sale, charge string, tax int64, whose credit) {
 		if x <= 0 || cumulative+x > l.amount {
 			break
 		}
-		re := object{"id": l.id("re"), "charge": charge, "amount": x, "currency": l.currency, "status": "succeeded", "created": l.epoch.Add(l.clock).Unix()}
+		re := object{"id": l.id("re"), "charge": charge, "amount": x, "currency": l.currency, "status": "succeeded",
+			"created": l.epoch.Add(l.clock).Unix()}
 		made := l.clock
 		l.tell("refund.created", re)
 		l.tell("charge.refunded", object{"id": charge, "amount_refunded": cumulative + x, "currency": l.currency})
@@ -450,7 +451,8 @@ func (l *life) shareTax(out []movement, when []time.Time, tax int64) {
 	}
 	slices.SortFunc(order, func(a, b int) int {
 		back := func(i int) int { return cmp.Compare(out[i].amount, 0) } // what goes out before what comes back
-		return cmp.Or(when[a].Compare(when[b]), back(a)-back(b), cmp.Compare(out[a].kind+out[a].object, out[b].kind+out[b].object))
+		return cmp.Or(when[a].Compare(when[b]), back(a)-back(b), cmp.Compare(out[a].kind+out[a].object,
+			out[b].kind+out[b].object))
 	})
 	var back int64
 	for _, i := range order {
@@ -493,10 +495,12 @@ func (t *traffic) unreadable() {
 		r = event("charge.succeeded", fmt.Sprintf(`{"n":%q}`, n))
 		b = bad{topic: schemas.TopicStripe, step: "facts", reason: "not_an_event"}
 	case 2: // money without an amount
-		r = event("charge.succeeded", fmt.Sprintf(`{"id":"evt_%s","object":"event","type":"charge.succeeded","created":%d,"data":{"object":{"id":"ch_%s","captured":true,"currency":"usd"}}}`, n, t.epoch.Unix(), n))
+		r = event("charge.succeeded", fmt.Sprintf(
+			`{"id":"evt_%s","object":"event","type":"charge.succeeded","created":%d,"data":{"object":{"id":"ch_%s","captured":true,"currency":"usd"}}}`, n, t.epoch.Unix(), n))
 		b = bad{topic: schemas.TopicStripe, step: "facts", reason: "unknown_shape", kept: "evt_" + n}
 	case 3: // ClickHouse cannot take its row
-		r = event("product.created", fmt.Sprintf(`{"id":"evt_%s","object":"event","type":"product.created","created":%d,"data":{"object":{"id":"prod_%s","name":%q}}}`, n, t.epoch.Unix(), n, poison))
+		r = event("product.created", fmt.Sprintf(
+			`{"id":"evt_%s","object":"event","type":"product.created","created":%d,"data":{"object":{"id":"prod_%s","name":%q}}}`, n, t.epoch.Unix(), n, poison))
 		b = bad{topic: schemas.TopicStripe, step: "load", reason: "rejected"}
 	}
 	t.bad[string(r.Value)] = b

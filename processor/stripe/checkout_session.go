@@ -60,7 +60,8 @@ func readSession(ev *event, s object) {
 		return
 	}
 	f := Fact{
-		ObjectID: id, Kind: Payment, Source: FromSession, OccurredAt: ev.created, ParentID: intent, InvoiceID: invoice, Certain: !awaitsInvoice,
+		ObjectID: id, Kind: Payment, Source: FromSession, OccurredAt: ev.created, ParentID: intent, InvoiceID: invoice,
+		Certain:  !awaitsInvoice,
 		Currency: s.mustCurrency("currency"), Amount: s.mustInteger("amount_total"),
 		CustomerID: customer, ExternalID: external(keys), SubscriptionID: subscription,
 	}

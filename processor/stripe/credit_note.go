@@ -31,7 +31,8 @@ func readCreditNote(ev *event, cn object) {
 		return
 	}
 	f := Fact{
-		ObjectID: id, Kind: Refund, Source: FromCreditNote, OccurredAt: cn.mustTime("created"), ParentID: invoice, Certain: true,
+		ObjectID: id, Kind: Refund, Source: FromCreditNote, OccurredAt: cn.mustTime("created"),
+		ParentID: invoice, Certain: true,
 		Currency: cn.mustCurrency("currency"), Amount: -cn.integer("out_of_band_amount"), CustomerID: cn.customer(),
 	}
 	ev.money(f)

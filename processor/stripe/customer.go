@@ -22,5 +22,6 @@ func readCustomer(ev *event, c object) {
 	if at.IsZero() {
 		at = ev.created
 	}
-	ev.facts.Leads = append(ev.facts.Leads, Lead{Name: "New customer", ObjectID: id, CustomerID: id, ExternalID: external(keys), Quantity: 1, At: at})
+	ev.facts.Leads = append(ev.facts.Leads, Lead{Name: "New customer", ObjectID: id, CustomerID: id,
+		ExternalID: external(keys), Quantity: 1, At: at})
 }

@@ -25,7 +25,8 @@ import (
 func readDispute(ev *event, dp object) {
 	id, charge, intent := dp.mustText("id"), dp.id("charge"), dp.id("payment_intent")
 	f := Fact{
-		ObjectID: id, Kind: Dispute, Source: FromDispute, OccurredAt: ev.created, ParentID: cmp.Or(charge, intent), Certain: true,
+		ObjectID: id, Kind: Dispute, Source: FromDispute, OccurredAt: ev.created, ParentID: cmp.Or(charge, intent),
+		Certain:  true,
 		Currency: dp.text("currency"),
 	}
 	ev.name(identity.Movement, id, identity.Object, f.ParentID, "dispute")

@@ -68,11 +68,11 @@ func (o object) terms(ev *event, id, customer, subscription string, keys []key) 
 }
 
 // readUnpaidInvoice reads invoice.finalized, .payment_failed, .marked_uncollectible and .voided for
-// their names, and for the total and tax of which a payment of the invoice has its share: a part may
-// be paid while no other event of the invoice has come. The fact has the amount 0, so no remainder
-// is booked. What is paid by then is known by its payments, and stays whatever becomes of the
-// invoice: they were made long before, so that a remainder could not be told from payments that no
-// event ties to the invoice.
+// their names, and for the total and tax of which a payment of the invoice has its share: a part
+// may be paid while no other event of the invoice has come. The fact has the amount 0, so no
+// remainder is booked. What is paid by then is known by its payments, and stays whatever becomes of
+// the invoice: they were made long before, so that a remainder could not be told from payments that
+// no event ties to the invoice.
 func readUnpaidInvoice(ev *event, in object) {
 	id, customer, subscription, keys := ev.invoiceNames(in)
 	if f := in.terms(ev, id, customer, subscription, keys); f.Total > 0 {
@@ -198,8 +198,9 @@ func (ev *event) invoicePayment(p object, invoice, source string) {
 		return
 	}
 	f := Fact{
-		ObjectID: id, Kind: Payment, Source: FromInvoicePayment, OccurredAt: ev.created, ParentID: cmp.Or(intent, charge), InvoiceID: invoice,
-		Certain: true, Currency: p.text("currency"), Amount: p.integer("amount_paid"),
+		ObjectID: id, Kind: Payment, Source: FromInvoicePayment, OccurredAt: ev.created, ParentID: cmp.Or(intent, charge),
+		InvoiceID: invoice,
+		Certain:   true, Currency: p.text("currency"), Amount: p.integer("amount_paid"),
 	}
 	if asked := p.integer("amount_requested"); asked == 0 || f.Amount <= asked {
 		f.Amount += p.integer("amount_overpaid")

@@ -42,7 +42,8 @@ var builtinMetadata = map[string]string{
 }
 
 // builtinReferences are prefixes of a client_reference_id that say what the rest is.
-var builtinReferences = map[string]string{"pimms_id_": identity.Click, "dub_id_": identity.Click, "tributary_id_": identity.Click}
+var builtinReferences = map[string]string{"pimms_id_": identity.Click, "dub_id_": identity.Click,
+	"tributary_id_": identity.Click}
 
 // targets are what a key may name.
 var targets = []string{identity.Click, identity.External, identity.Affiliate, identity.Promotion}
@@ -73,7 +74,8 @@ func NewKeys(metadata, references map[string]string) (*Keys, error) {
 			case target == "":
 				delete(all, k)
 			case !slices.Contains(targets, target):
-				faults = append(faults, fmt.Errorf("%q names a %q; want one of %s, or nothing to ignore it", k, target, strings.Join(targets, ", ")))
+				faults = append(faults, fmt.Errorf("%q names a %q; want one of %s, or nothing to ignore it", k, target,
+					strings.Join(targets, ", ")))
 			case k == "":
 				faults = append(faults, errors.New("a key is empty"))
 			default:
@@ -207,7 +209,8 @@ func (ev *event) credit(keys []key, names ...identity.Node) {
 			continue
 		}
 		for _, other := range keys {
-			if t := other.node.Type(); t == identity.Click || (t == identity.Reference && other.source != "client_reference_id") {
+			if t := other.node.Type(); t == identity.Click ||
+				(t == identity.Reference && other.source != "client_reference_id") {
 				ev.tie(k.node, other)
 			}
 		}

@@ -63,7 +63,8 @@ func discount(d object) []key {
 // readDiscount reads customer.discount.created, .updated and .deleted: a promotion code or coupon
 // that a customer or subscription has. What is bought by it keeps its credit after it ends.
 func readDiscount(ev *event, d object) {
-	ev.credit(discount(d), identity.New(identity.Customer, d.customer()), identity.New(identity.Subscription, d.id("subscription")))
+	ev.credit(discount(d), identity.New(identity.Customer, d.customer()), identity.New(identity.Subscription,
+		d.id("subscription")))
 }
 
 // readPromotionCode reads promotion_code.created and .updated: what the buyer types, the coupon
@@ -75,7 +76,8 @@ func readDiscount(ev *event, d object) {
 //   - Stripe compares codes without regard to case.
 func readPromotionCode(ev *event, p object) {
 	id := p.mustText("id")
-	ev.name(identity.Promotion, id, identity.Code, strings.ToUpper(strings.TrimSpace(p.text("code"))), "promotion_code.code")
+	ev.name(identity.Promotion, id, identity.Code, strings.ToUpper(strings.TrimSpace(p.text("code"))),
+		"promotion_code.code")
 	coupon := p.id("coupon")
 	if inner := p.child("promotion"); coupon == "" && inner.present() {
 		coupon = inner.id("coupon")

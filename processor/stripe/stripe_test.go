@@ -14,7 +14,8 @@ import (
 	"tributary/schemas"
 )
 
-var update = flag.Bool("update", false, "write what the scripts give into testdata; read the difference before committing it")
+var update = flag.Bool("update", false,
+	"write what the scripts give into testdata; read the difference before committing it")
 
 // The scripts in testdata are the specification: an event as Stripe sends it, a line ----, and its
 // facts as a bookkeeper would note them. "{…}" in place of the whole event is its object alone:
@@ -68,7 +69,8 @@ func script(head string) (title string, body []byte) {
 	if typ == "" || strings.HasPrefix(typ, "#") {
 		return title, []byte(head[at:])
 	}
-	return title, fmt.Appendf(nil, `{"id":"evt_1","object":"event","type":%q,"created":1770000000,"livemode":true,"data":{"object":%s}}`, typ, head[at:])
+	return title, fmt.Appendf(nil,
+		`{"id":"evt_1","object":"event","type":%q,"created":1770000000,"livemode":true,"data":{"object":%s}}`, typ, head[at:])
 }
 
 func note(facts Facts, err error) string {
@@ -77,7 +79,8 @@ func note(facts Facts, err error) string {
 	}
 	var lines []string
 	for _, f := range facts.Money {
-		line := fmt.Sprintf("%s %s by %s: %d %s at %s", f.Kind, f.ObjectID, f.Source, f.Amount, f.Currency, f.OccurredAt.UTC().Format(time.DateTime))
+		line := fmt.Sprintf("%s %s by %s: %d %s at %s", f.Kind, f.ObjectID, f.Source, f.Amount, f.Currency,
+			f.OccurredAt.UTC().Format(time.DateTime))
 		for _, part := range []struct {
 			name  string
 			value any
@@ -86,7 +89,8 @@ func note(facts Facts, err error) string {
 			{"tax", f.Tax, f.Tax == 0}, {"shipping", f.Shipping, f.Shipping == 0}, {"discount", f.Discount, f.Discount == 0},
 			{"customer", f.CustomerID, f.CustomerID == ""}, {"external", f.ExternalID, f.ExternalID == ""},
 			{"subscription", f.SubscriptionID, f.SubscriptionID == ""}, {"reason", f.BillingReason, f.BillingReason == ""},
-			{"of", f.ParentID, f.ParentID == ""}, {"invoice", f.InvoiceID, f.InvoiceID == ""}, {"by", f.TransactionID, f.TransactionID == ""},
+			{"of", f.ParentID, f.ParentID == ""}, {"invoice", f.InvoiceID, f.InvoiceID == ""},
+			{"by", f.TransactionID, f.TransactionID == ""},
 			{"total", f.Total, f.Total == 0}, {"captured", f.Captured, f.Captured == 0},
 		} {
 			if !part.none {
@@ -111,7 +115,8 @@ func note(facts Facts, err error) string {
 	slices.Sort(names)
 	lines = append(lines, slices.Compact(names)...)
 	for _, l := range facts.Leads {
-		lines = append(lines, fmt.Sprintf("lead %q of %s, %d, at %s", l.Name, l.ObjectID, l.Quantity, l.At.UTC().Format(time.DateTime)))
+		lines = append(lines, fmt.Sprintf("lead %q of %s, %d, at %s", l.Name, l.ObjectID, l.Quantity,
+			l.At.UTC().Format(time.DateTime)))
 	}
 	if len(lines) == 0 {
 		return "nothing"

@@ -26,6 +26,7 @@ func readSubscription(ev *event, s object) {
 		seats += item.integer("quantity")
 	}
 	ev.facts.Leads = append(ev.facts.Leads, Lead{
-		Name: "Started Trial", ObjectID: id, CustomerID: customer, SubscriptionID: id, ExternalID: external(keys), Quantity: min(max(seats, 1), 100), At: at,
+		Name: "Started Trial", ObjectID: id, CustomerID: customer, SubscriptionID: id, ExternalID: external(keys),
+		Quantity: min(max(seats, 1), 100), At: at,
 	})
 }

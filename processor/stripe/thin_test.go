@@ -22,11 +22,13 @@ func TestThinTypes(t *testing.T) {
 		}
 		body := strings.ReplaceAll(thinInvoice, "v1.invoice.paid", name)
 		thin, err := ReadThin([]byte(body))
-		if err != nil || !thin.Known() || thin.SnapshotType() != typ || thin.Snapshot != "evt_2" || thin.Object != "/v1/invoices/in_1" {
+		if err != nil || !thin.Known() || thin.SnapshotType() != typ || thin.Snapshot != "evt_2" ||
+			thin.Object != "/v1/invoices/in_1" {
 			t.Errorf("%s: %+v, %v", typ, thin, err)
 		}
 		facts, err := Read(&schemas.StripeEvent{Body: []byte(body)})
-		if err != nil || !facts.Thin || !facts.Known || !facts.Created.Equal(time.Unix(1774000000, 0)) || len(facts.Money)+len(facts.Names) > 0 {
+		if err != nil || !facts.Thin || !facts.Known || !facts.Created.Equal(time.Unix(1774000000, 0)) ||
+			len(facts.Money)+len(facts.Names) > 0 {
 			t.Errorf("%s: %+v, %v", typ, facts, err)
 		}
 		if f.object == "" {
@@ -50,7 +52,8 @@ func TestThinObject(t *testing.T) {
 		t.Fatal(err)
 	}
 	id, body, err := thin.Event([]byte(invoice), "2023-10-16")
-	if err != nil || id != "evt_1_object" || !strings.Contains(string(body), invoice) || !strings.Contains(string(body), `"fetched_from":"/v1/invoices/in_1"`) {
+	if err != nil || id != "evt_1_object" || !strings.Contains(string(body), invoice) ||
+		!strings.Contains(string(body), `"fetched_from":"/v1/invoices/in_1"`) {
 		t.Fatalf("%s %s %v", id, body, err)
 	}
 	made, err := Read(&schemas.StripeEvent{Body: body})
@@ -76,12 +79,14 @@ func TestThinAccount(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, made, err := thin.Event([]byte(`{"id":"acct_9","object":"v2.core.account","metadata":{"tributaryAffiliateId":"a1"}}`), "")
+	_, made, err := thin.Event([]byte(
+		`{"id":"acct_9","object":"v2.core.account","metadata":{"tributaryAffiliateId":"a1"}}`), "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	facts, err := Read(&schemas.StripeEvent{Body: made})
-	if err != nil || !facts.Known || len(facts.Names) != 1 || facts.Names[0].A != "customer:acct_9" || facts.Names[0].B != "affiliate:a1" {
+	if err != nil || !facts.Known || len(facts.Names) != 1 || facts.Names[0].A != "customer:acct_9" ||
+		facts.Names[0].B != "affiliate:a1" {
 		t.Errorf("%+v, %v", facts, err)
 	}
 	payment := `{"id":"evt_3","object":"event","type":"payment_intent.succeeded","created":1774000000,"livemode":true,"data":{"object":

@@ -42,7 +42,8 @@ func TestGet(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := &Client{
-		Base: server.URL, Keys: keys, HTTP: server.Client(), Patience: time.Minute, Log: slog.New(slog.NewTextHandler(&log, nil)),
+		Base: server.URL, Keys: keys, HTTP: server.Client(), Patience: time.Minute,
+		Log: slog.New(slog.NewTextHandler(&log, nil)),
 	}
 	request := Request{Path: "/v1/events/evt_1", Account: "acct_1", Version: Version}
 	if body, err := c.Get(t.Context(), request); err != nil || string(body) != `{"id":"evt_1"}` {
@@ -52,7 +53,8 @@ func TestGet(t *testing.T) {
 		t.Errorf("asked at %v", asked)
 	}
 	var refused *Refused
-	if _, err := c.Get(t.Context(), request); !errors.As(err, &refused) || refused.Status != 403 || !strings.Contains(err.Error(), "no permission") {
+	if _, err := c.Get(t.Context(), request); !errors.As(err, &refused) || refused.Status != 403 ||
+		!strings.Contains(err.Error(), "no permission") {
 		t.Errorf("%v", err)
 	}
 	server.Close()
@@ -73,7 +75,8 @@ func TestKeysAndAddressesRefused(t *testing.T) {
 	}
 	for base, good := range map[string]bool{
 		"https://api.stripe.com": true, "http://127.0.0.1:12111": true, "http://[::1]:1": true,
-		"http://api.stripe.com": false, "": false, "ftp://127.0.0.1": false, "https://u@h": false, "http://localhost.example": false,
+		"http://api.stripe.com": false, "": false, "ftp://127.0.0.1": false, "https://u@h": false,
+		"http://localhost.example": false,
 	} {
 		if err := CheckBase(base); (err == nil) != good {
 			t.Errorf("%q: %v", base, err)

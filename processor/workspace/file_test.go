@@ -25,7 +25,8 @@ func TestWithoutWorkspacesFile(t *testing.T) {
 			t.Errorf("%q is of %q, listed %t", account, w, listed)
 		}
 	}
-	if _, err := Read(filepath.Join(t.TempDir(), "missing.json"), ""); err == nil || !strings.Contains(err.Error(), "--workspaces") {
+	if _, err := Read(filepath.Join(t.TempDir(), "missing.json"), ""); err == nil ||
+		!strings.Contains(err.Error(), "--workspaces") {
 		t.Errorf("%v does not say what to do", err)
 	}
 }
@@ -70,7 +71,8 @@ func TestWorkspacesFile(t *testing.T) {
 		}
 	}
 	for _, key := range []string{"", "short"} {
-		if _, err := readText(t, `[{"id":"a","email_fallback":true}]`, key); err == nil || !strings.Contains(err.Error(), "email key") {
+		if _, err := readText(t, `[{"id":"a","email_fallback":true}]`, key); err == nil ||
+			!strings.Contains(err.Error(), "email key") {
 			t.Errorf("key %q: %v", key, err)
 		}
 	}
@@ -129,7 +131,8 @@ func TestOf(t *testing.T) {
 	}
 	for _, tt := range tests {
 		if got, listed := f.Of(tt.account, tt.livemode, tt.unlisted); got != tt.want || listed != tt.listed {
-			t.Errorf("Of(%q, %t, %q) = %q, %t; want %q, %t", tt.account, tt.livemode, tt.unlisted, got, listed, tt.want, tt.listed)
+			t.Errorf("Of(%q, %t, %q) = %q, %t; want %q, %t", tt.account, tt.livemode, tt.unlisted, got, listed,
+				tt.want, tt.listed)
 		}
 		held := schemas.HeldWorkspace(tt.account, tt.unlisted)
 		if got, listed := f.Released(held, tt.livemode); got != tt.want || listed != tt.listed {
@@ -150,8 +153,8 @@ func TestOf(t *testing.T) {
 	}
 }
 
-// A movement's workspace stands in its account, which the edge writes. A webhook that claims such an account is signed by a secret that
-// does not list it.
+// A movement's workspace stands in its account, which the edge writes. A webhook that claims such
+// an account is signed by a secret that does not list it.
 func TestMovementsWorkspace(t *testing.T) {
 	f, err := Read("", "")
 	if err != nil {

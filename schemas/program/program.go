@@ -15,8 +15,8 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// Flags are understood by every command of a program that runs for long. Its table of commands embeds
-// them.
+// Flags are understood by every command of a program that runs for long. Its table of commands
+// embeds them.
 type Flags struct {
 	LogLevel  string `default:"info" enum:"debug,info,warn,error" placeholder:"LEVEL" help:"Log this and what is worse: ${enum}."`
 	LogFormat string `default:"text" enum:"text,json" placeholder:"FORMAT" help:"Log lines as ${enum}."`
@@ -70,13 +70,14 @@ func Parse(commands any, name, description string, stdout, stderr io.Writer, arg
 	return command, nil
 }
 
-// ownVariables gives each flag of node, and of the commands below it, a variable of the command's own
-// in front of those that it has: several programs on one host share one environment, and commands
-// have flags of one name and different meaning. A flag without a variable gets none.
+// ownVariables gives each flag of node, and of the commands below it, a variable of the command's
+// own in front of those that it has: several programs on one host share one environment, and
+// commands have flags of one name and different meaning. A flag without a variable gets none.
 func ownVariables(node *kong.Node, path ...string) {
 	for _, flag := range node.Flags {
 		if len(flag.Envs) > 0 {
-			name := strings.ToUpper(strings.ReplaceAll(strings.Join(append(path[:len(path):len(path)], flag.Name), "_"), "-", "_"))
+			name := strings.ToUpper(strings.ReplaceAll(strings.Join(append(path[:len(path):len(path)], flag.Name), "_"), "-",
+				"_"))
 			flag.Envs = append([]string{name}, flag.Envs...)
 			flag.Tag.Envs = flag.Envs
 		}

@@ -31,7 +31,8 @@ type grammar struct {
 func TestParse(t *testing.T) {
 	var out bytes.Buffer
 	g := new(grammar)
-	command, err := Parse(g, "test", "A test.", &out, &out, []string{"serve", "--log-level", "warn", "--log-format", "json"})
+	command, err := Parse(g, "test", "A test.", &out, &out, []string{"serve", "--log-level", "warn",
+		"--log-format", "json"})
 	if err != nil || command == nil || g.Serve.Buffer != 7 {
 		t.Fatalf("%+v %v", g, err)
 	}
@@ -51,11 +52,13 @@ func TestParse(t *testing.T) {
 		t.Errorf("%+v %v", g, err)
 	}
 	out.Reset()
-	if command, err := Parse(new(grammar), "test", "A test.", &out, &out, []string{"serve", "--help"}); command != nil || err != nil || !strings.Contains(out.String(), "Default: 7") {
+	if command, err := Parse(new(grammar), "test", "A test.", &out, &out, []string{"serve", "--help"}); command != nil ||
+		err != nil || !strings.Contains(out.String(), "Default: 7") {
 		t.Errorf("%v %v %s", command, err, &out)
 	}
 	for _, args := range [][]string{{}, {"walk"}, {"serve", "--log-level", "loud"}, {"serve", "--nonsense"}} {
-		if _, err := Parse(new(grammar), "test", "A test.", io.Discard, io.Discard, args); err == nil || !strings.Contains(err.Error(), "(hint: test --help)") {
+		if _, err := Parse(new(grammar), "test", "A test.", io.Discard, io.Discard, args); err == nil ||
+			!strings.Contains(err.Error(), "(hint: test --help)") {
 			t.Errorf("%q: %v", args, err)
 		}
 	}
@@ -136,7 +139,8 @@ func value(t *testing.T, m prometheus.Metric) float64 {
 	return v.GetGauge().GetValue() + v.GetCounter().GetValue() // one of them
 }
 
-// A reload happens on a change, on SIGHUP and not otherwise; a failed one is complained of until one succeeds.
+// A reload happens on a change, on SIGHUP and not otherwise; a failed one is complained of until
+// one succeeds.
 func TestReloader(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	write := func(text string) {

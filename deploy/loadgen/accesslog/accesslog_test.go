@@ -19,7 +19,8 @@ func TestParse(t *testing.T) {
 			t.Fatalf("%s: %v", text, err)
 		}
 		want, _ := time.Parse(time.RFC3339, at)
-		if l.Address != address || !l.Time.Equal(want) || l.Method != method || l.Target != target || l.Referrer != referrer || l.Agent != agent {
+		if l.Address != address || !l.Time.Equal(want) || l.Method != method || l.Target != target ||
+			l.Referrer != referrer || l.Agent != agent {
 			t.Fatalf("%s:\n%+v", text, l)
 		}
 	}
@@ -61,7 +62,8 @@ func TestParseHead(t *testing.T) {
 func TestParseEscapes(t *testing.T) {
 	f := func(logged, want string) {
 		t.Helper()
-		l, err := Parse(1, `203.0.113.7 - - [17/May/2026:10:05:03 +0000] "GET /`+logged+` HTTP/1.1" 200 1 "https://from.example/`+logged+`" "`+logged+`"`)
+		l, err := Parse(1, `203.0.113.7 - - [17/May/2026:10:05:03 +0000] "GET /`+logged+
+			` HTTP/1.1" 200 1 "https://from.example/`+logged+`" "`+logged+`"`)
 		if err != nil || l.Agent != want || l.Target != "/"+want || l.Referrer != "https://from.example/"+want {
 			t.Errorf("%s: %q, %q, %q, %v; want %q", logged, l.Target, l.Referrer, l.Agent, err, want)
 		}
@@ -174,9 +176,11 @@ func TestReadNamesLines(t *testing.T) {
 
 // A line without end does not fill the memory, and the next one is read.
 func TestReadLongLine(t *testing.T) {
-	log := strings.Repeat("x", 3*LongestLine) + "\n" + `::1 - - [17/May/2026:10:05:03 +0000] "GET / HTTP/1.1" 200 1 "-" "x"`
+	log := strings.Repeat("x", 3*LongestLine) + "\n" +
+		`::1 - - [17/May/2026:10:05:03 +0000] "GET / HTTP/1.1" 200 1 "-" "x"`
 	good, bad := 0, 0
-	err := Read(strings.NewReader(log), func(l Line) error { good += l.Number; return nil }, func(int, error) error { bad++; return nil })
+	err := Read(strings.NewReader(log), func(l Line) error { good += l.Number; return nil },
+		func(int, error) error { bad++; return nil })
 	if err != nil || good != 2 || bad != 1 {
 		t.Fatalf("line number %d, %d refused, %v", good, bad, err)
 	}
@@ -185,7 +189,8 @@ func TestReadLongLine(t *testing.T) {
 func TestEvent(t *testing.T) {
 	f := func(head, target, agent, url, trigger string) {
 		t.Helper()
-		l, err := Parse(1, head+` - - [17/May/2026:10:05:03 +0000] "GET `+target+` HTTP/1.1" 200 512 "https://from.example/" "`+agent+`"`)
+		l, err := Parse(1, head+` - - [17/May/2026:10:05:03 +0000] "GET `+target+
+			` HTTP/1.1" 200 512 "https://from.example/" "`+agent+`"`)
 		if err != nil {
 			t.Fatal(err)
 		}

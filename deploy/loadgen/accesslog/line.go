@@ -63,7 +63,8 @@ func Parse(number int, text string) (Line, error) {
 	rest = strings.TrimLeft(rest, " ")
 	cut := strings.IndexByte(rest, '"')
 	if cut < 0 {
-		return l, errors.New("find referrer and agent: the line ends before them; the common format lacks them, log in the combined one")
+		return l, errors.New("find referrer and agent: the line ends before them; the common format lacks them, log in " +
+			"the combined one")
 	}
 	if numbers := strings.Fields(rest[:cut]); len(numbers) > 0 {
 		l.Status = numbers[0]

@@ -1,8 +1,8 @@
-// Package demo plays a business to a running Tributary, one World for each UTC day: what lies before
-// now at once, and then each item at its moment.
+// Package demo plays a business to a running Tributary, one World for each UTC day: what lies
+// before now at once, and then each item at its moment.
 //
-// A day depends on the seed and its date only. So the present goes on at the pace of the past, and a
-// second start sends the same clicks and events again, and nothing is counted twice.
+// A day depends on the seed and its date only. So the present goes on at the pace of the past, and
+// a second start sends the same clicks and events again, and nothing is counted twice.
 package demo
 
 import (
@@ -74,7 +74,8 @@ func Run(ctx context.Context, c Config) (*Report, error) {
 	past := q.until(now)
 	if c.History > 0 {
 		p.past(ctx, past)
-		fmt.Fprintf(c.Log, "demo: a past of %s told in %s: %s\n", c.History, time.Since(now).Round(10*time.Millisecond), p.report.line())
+		fmt.Fprintf(c.Log, "demo: a past of %s told in %s: %s\n", c.History, time.Since(now).Round(10*time.Millisecond),
+			p.report.line())
 	}
 	if c.For >= 0 {
 		p.present(ctx, q, now, today.Add(day))

@@ -53,7 +53,8 @@ func (d *recorder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		d.leads++
 		fmt.Fprint(w, `{"lead_id":"x"}`)
 	case "/stripe/webhook":
-		e, err := webhook.ConstructEventWithOptions(body, r.Header.Get("Stripe-Signature"), "whsec_x", webhook.ConstructEventOptions{IgnoreAPIVersionMismatch: true})
+		e, err := webhook.ConstructEventWithOptions(body, r.Header.Get("Stripe-Signature"), "whsec_x",
+			webhook.ConstructEventOptions{IgnoreAPIVersionMismatch: true})
 		if before, ok := d.events[e.ID]; err != nil || ok && !bytes.Equal(before, body) {
 			w.WriteHeader(400)
 			return
@@ -102,8 +103,8 @@ func TestPast(t *testing.T) {
 	}
 }
 
-// The present sends what the day has at that moment, and nothing of the past when none is asked for.
-// What was due while nobody played is told by the next start.
+// The present sends what the day has at that moment, and nothing of the past when none is asked
+// for. What was due while nobody played is told by the next start.
 func TestPresent(t *testing.T) {
 	now := time.Now().UTC()
 	w := Day(2, now.Truncate(day))

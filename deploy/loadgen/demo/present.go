@@ -16,8 +16,8 @@ const (
 	report = 30 * time.Second       // between lines of progress
 )
 
-// present sends each item of q at its time, and adds a day at each midnight, of which the next one is
-// given. When the edge or the webhook is slow it falls behind and sends late rather than more at
+// present sends each item of q at its time, and adds a day at each midnight, of which the next one
+// is given. When the edge or the webhook is slow it falls behind and sends late rather than more at
 // once.
 func (p *player) present(ctx context.Context, q *queue, start, midnight time.Time) {
 	var end time.Time

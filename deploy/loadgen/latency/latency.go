@@ -47,7 +47,8 @@ type Report struct {
 // Passed reports whether the limits were kept.
 func (r *Report) Passed() bool {
 	_, _, refused := r.Refused.Numbers()
-	return r.Seen.Count() > 0 && refused == 0 && len(r.Missing) == 0 && r.Seen.Quantile(.5) <= MaxP50 && r.Seen.Quantile(.99) <= MaxP99
+	return r.Seen.Count() > 0 && refused == 0 && len(r.Missing) == 0 && r.Seen.Quantile(.5) <= MaxP50 &&
+		r.Seen.Quantile(.99) <= MaxP99
 }
 
 // Table writes the report.
@@ -55,8 +56,10 @@ func (r *Report) Table(to io.Writer) {
 	if _, _, refused := r.Refused.Numbers(); refused > 0 {
 		r.Refused.Table(to, "requests")
 	}
-	fmt.Fprintf(to, "%d sales seen, ms from the webhook's 200 to the attributed row: p50 %s  p90 %s  p99 %s  max %s\n", r.Seen.Count(),
-		load.Milliseconds(r.Seen.Quantile(.5)), load.Milliseconds(r.Seen.Quantile(.9)), load.Milliseconds(r.Seen.Quantile(.99)), load.Milliseconds(r.Seen.Max()))
+	fmt.Fprintf(to, "%d sales seen, ms from the webhook's 200 to the attributed row: p50 %s  p90 %s  p99 %s  max %s\n",
+		r.Seen.Count(),
+		load.Milliseconds(r.Seen.Quantile(.5)), load.Milliseconds(r.Seen.Quantile(.9)),
+		load.Milliseconds(r.Seen.Quantile(.99)), load.Milliseconds(r.Seen.Max()))
 	fmt.Fprintf(to, "%d never seen\n", len(r.Missing))
 	for i, id := range r.Missing {
 		if i == 10 {

@@ -42,7 +42,8 @@ func (c Config) Validate() error {
 		faults = append(faults, fmt.Errorf("plan load: %d connections are not within 1 and 4096", c.Connections))
 	}
 	if c.Batch < 1 || c.Batch > send.MaxBatch {
-		faults = append(faults, fmt.Errorf("plan load: a batch of %d is not within 1 and %d clicks, the edge's limit", c.Batch, send.MaxBatch))
+		faults = append(faults, fmt.Errorf("plan load: a batch of %d is not within 1 and %d clicks, the edge's limit",
+			c.Batch, send.MaxBatch))
 	}
 	if c.For < 0 {
 		faults = append(faults, errors.New("plan load: negative duration"))
@@ -68,9 +69,12 @@ func (r *Report) Rate() float64 {
 // Table writes the report.
 func (r *Report) Table(to io.Writer) {
 	r.Tally.Table(to, "clicks")
-	fmt.Fprintf(to, "%d clicks were due in %s, %d of them not sent because every connection was busy\n", r.planned, r.Took.Round(time.Millisecond), r.Unsent)
-	fmt.Fprintf(to, "%.0f clicks/s accepted; %d requests, ms: p50 %s  p90 %s  p99 %s  max %s\n", r.Rate(), r.Latency.Count(),
-		Milliseconds(r.Latency.Quantile(.5)), Milliseconds(r.Latency.Quantile(.9)), Milliseconds(r.Latency.Quantile(.99)), Milliseconds(r.Latency.Max()))
+	fmt.Fprintf(to, "%d clicks were due in %s, %d of them not sent because every connection was busy\n", r.planned,
+		r.Took.Round(time.Millisecond), r.Unsent)
+	fmt.Fprintf(to, "%.0f clicks/s accepted; %d requests, ms: p50 %s  p90 %s  p99 %s  max %s\n",
+		r.Rate(), r.Latency.Count(),
+		Milliseconds(r.Latency.Quantile(.5)), Milliseconds(r.Latency.Quantile(.9)), Milliseconds(r.Latency.Quantile(.99)),
+		Milliseconds(r.Latency.Max()))
 }
 
 // Milliseconds writes a duration as a number of milliseconds.
@@ -201,7 +205,8 @@ func newTemplates(c Config) []template {
 		if err != nil {
 			panic("load: an invented click is not JSON: " + err.Error())
 		}
-		made[i] = template{text, bytes.Index(text, []byte(click.ID.String())), bytes.Index(text, []byte(click.EventTime.Format(timeLayout)))}
+		made[i] = template{text, bytes.Index(text, []byte(click.ID.String())),
+			bytes.Index(text, []byte(click.EventTime.Format(timeLayout)))}
 	}
 	return made
 }

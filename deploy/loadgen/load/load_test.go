@@ -58,7 +58,8 @@ func TestRun(t *testing.T) {
 		}
 		sent, accepted, refused := r.Tally.Numbers()
 		if r.planned != 500 || sent+r.Unsent != 500 || accepted != sent || refused != 0 || len(e.ids) != sent || e.bad != 0 {
-			t.Errorf("batches of %d: planned %d, sent %d, unsent %d, accepted %d, distinct %d, malformed %d", batch, r.planned, sent, r.Unsent, accepted, len(e.ids), e.bad)
+			t.Errorf("batches of %d: planned %d, sent %d, unsent %d, accepted %d, distinct %d, malformed %d", batch, r.planned,
+				sent, r.Unsent, accepted, len(e.ids), e.bad)
 		}
 		if r.Latency.Count() != uint64(sent/batch) || r.Latency.Quantile(.5) > r.Latency.Max() {
 			t.Errorf("latency of %d requests, p50 %s, max %s", r.Latency.Count(), r.Latency.Quantile(.5), r.Latency.Max())
@@ -74,7 +75,8 @@ func TestRunIsBounded(t *testing.T) {
 		fmt.Fprint(w, `{"accepted":1000}`)
 	}))
 	defer s.Close()
-	r, err := Run(context.Background(), Config{Edge: &send.Edge{Client: send.NewClient(1, 1), Base: s.URL}, Rate: 100_000, For: 300 * time.Millisecond, Connections: 1, Batch: 1000})
+	r, err := Run(context.Background(), Config{Edge: &send.Edge{Client: send.NewClient(1, 1), Base: s.URL}, Rate: 100_000,
+		For: 300 * time.Millisecond, Connections: 1, Batch: 1000})
 	if err != nil {
 		t.Fatal(err)
 	}

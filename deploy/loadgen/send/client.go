@@ -87,7 +87,8 @@ func worthAnother(err error) bool {
 	return false
 }
 
-func (c *Client) once(ctx context.Context, url string, body []byte, headers []header) (answer []byte, retryAfter time.Duration, err error) {
+func (c *Client) once(ctx context.Context, url string, body []byte, headers []header) (answer []byte,
+	retryAfter time.Duration, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, 0, err
 	}

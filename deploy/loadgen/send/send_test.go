@@ -42,7 +42,8 @@ func TestDeliver(t *testing.T) {
 	var calls atomic.Int32
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
-		if _, err := webhook.ConstructEventWithOptions(body, r.Header.Get("Stripe-Signature"), "whsec_x", webhook.ConstructEventOptions{IgnoreAPIVersionMismatch: true}); err != nil {
+		if _, err := webhook.ConstructEventWithOptions(body, r.Header.Get("Stripe-Signature"), "whsec_x",
+			webhook.ConstructEventOptions{IgnoreAPIVersionMismatch: true}); err != nil {
 			w.WriteHeader(400)
 			fmt.Fprint(w, `{"error":{"code":"bad_signature","message":"no","hint":"the secret"}}`)
 			return
@@ -53,12 +54,14 @@ func TestDeliver(t *testing.T) {
 	}))
 	defer s.Close()
 	hook := &Webhook{Client: NewClient(1, 3), URL: s.URL, Secret: "whsec_x"}
-	if err := hook.Deliver(context.Background(), []byte(`{"id":"evt_1","object":"event"}`)); err != nil || calls.Load() != 2 {
+	if err := hook.Deliver(context.Background(), []byte(`{"id":"evt_1","object":"event"}`)); err != nil ||
+		calls.Load() != 2 {
 		t.Fatalf("%d calls, %v", calls.Load(), err)
 	}
 	hook.Secret = "whsec_other"
 	var refused *Refused
-	if err := hook.Deliver(context.Background(), []byte(`{}`)); !errors.As(err, &refused) || refused.Code != "bad_signature" {
+	if err := hook.Deliver(context.Background(), []byte(`{}`)); !errors.As(err, &refused) ||
+		refused.Code != "bad_signature" {
 		t.Fatalf("%v", err)
 	}
 	if _, err := FirstSecret(" , "); !errors.Is(err, ErrNoSecret) {
@@ -92,7 +95,8 @@ func TestClicks(t *testing.T) {
 	if err := edge.Clicks(context.Background(), events, &tally); err != nil {
 		t.Fatal(err)
 	}
-	if sent, accepted, refused := tally.Numbers(); sent != 2500 || accepted != 2494 || refused != 6 || requests.Load() != 3 {
+	if sent, accepted, refused := tally.Numbers(); sent != 2500 || accepted != 2494 || refused != 6 ||
+		requests.Load() != 3 {
 		t.Fatalf("sent %d accepted %d refused %d in %d", sent, accepted, refused, requests.Load())
 	}
 	var table strings.Builder

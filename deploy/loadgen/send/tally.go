@@ -68,7 +68,8 @@ func (t *Tally) Table(to io.Writer, what string) {
 	_ = w.Flush()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, reason := range slices.SortedFunc(maps.Keys(t.reasons), func(a, b string) int { return t.reasons[b] - t.reasons[a] }) {
+	for _, reason := range slices.SortedFunc(maps.Keys(t.reasons),
+		func(a, b string) int { return t.reasons[b] - t.reasons[a] }) {
 		fmt.Fprintf(to, "%9d × %s\n", t.reasons[reason], reason)
 	}
 }

@@ -36,5 +36,6 @@ func Local(host string, remote bool) error {
 	if ip := net.ParseIP(host); remote || host == "localhost" || ip != nil && ip.IsLoopback() {
 		return nil
 	}
-	return fmt.Errorf("refuse target %s: it is not this machine (hint: --allow-remote, if the traffic really belongs there)", host)
+	return fmt.Errorf("refuse target %s: it is not this machine (hint: --allow-remote, if the traffic "+
+		"really belongs there)", host)
 }

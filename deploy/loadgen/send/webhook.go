@@ -44,7 +44,8 @@ func FirstSecret(list string) (string, error) {
 // Deliver signs one event body, as of now, and posts it.
 func (w *Webhook) Deliver(ctx context.Context, body []byte) error {
 	_, err := w.Client.post(ctx, w.URL, body, func() []header {
-		signed := webhook.GenerateTestSignedPayload(&webhook.UnsignedPayload{Payload: body, Secret: w.Secret, Timestamp: time.Now()})
+		signed := webhook.GenerateTestSignedPayload(&webhook.UnsignedPayload{Payload: body, Secret: w.Secret,
+			Timestamp: time.Now()})
 		return []header{{"Stripe-Signature", signed.Header}}
 	})
 	return err

@@ -140,7 +140,8 @@ func event(value json.RawMessage) (Event, error) {
 	case e.Object == "":
 		return Event{}, errors.New(`read event: no "object" in it (hint: an event has "object": "event", "id", "type" and "data")`)
 	case e.Object != "event":
-		return Event{}, fmt.Errorf("read event: a bare %s, not an event (hint: put it under data.object of an event whose type says what happened to it)", e.Object)
+		return Event{}, fmt.Errorf("read event: a bare %s, not an event (hint: put it under data.object of an event whose "+
+			"type says what happened to it)", e.Object)
 	case e.ID == "" || e.Type == "" || json.Unmarshal(e.Data, &data) != nil || len(data.Object) == 0:
 		return Event{}, errors.New("read event: id, type or data.object is missing")
 	}

@@ -55,8 +55,10 @@ func (s *buyer) settle(typ, source, suffix string, amount int64, currency string
 
 func (t BalanceTransaction) object() object {
 	o := object{
-		"id": t.ID, "object": "balance_transaction", "amount": t.Amount, "available_on": unix(t.Created.Add(48 * time.Hour)), "created": unix(t.Created),
-		"currency": t.Currency, "description": nil, "exchange_rate": nil, "fee": t.Fee, "fee_details": []object{}, "net": t.Amount - t.Fee,
+		"id": t.ID, "object": "balance_transaction", "amount": t.Amount, "available_on": unix(t.Created.Add(48 * time.Hour)),
+		"created":  unix(t.Created),
+		"currency": t.Currency, "description": nil, "exchange_rate": nil, "fee": t.Fee, "fee_details": []object{},
+		"net":                t.Amount - t.Fee,
 		"reporting_category": t.Type, "source": t.Source, "status": "pending", "type": t.Type,
 	}
 	if !t.ExchangeRate.IsZero() {

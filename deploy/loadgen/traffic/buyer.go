@@ -23,11 +23,12 @@ type buyer struct {
 	customerClick    Click             // that it names
 	previousClick    Click             // that it named before
 	subscription     string            // sub_…; empty without one
-	credit           int64             // the customer's balance with us after a downgrade, minor units; it pays for the next invoices
-	statements       []statement       // who can be found by what: the truth about attribution
-	pending          []pending         // movements whose credit is decided when the scenario is over
-	last             time.Time         // when something last happened
-	bundle           []Delivery        // told, not yet delivered
+	// the customer's balance with us after a downgrade, minor units; it pays for the next invoices
+	credit     int64
+	statements []statement // who can be found by what: the truth about attribution
+	pending    []pending   // movements whose credit is decided when the scenario is over
+	last       time.Time   // when something last happened
+	bundle     []Delivery  // told, not yet delivered
 }
 
 // trace is what the objects of one purchase say about the click that led to it.
@@ -59,12 +60,13 @@ type payment struct {
 	outside                          bool      // paid by other means than Stripe
 	presented                        string    // the currency that the buyer saw, where it is another one
 	unused, remaining                int64     // the two prorations of a change of plan
-	due, earlier                     int64     // of an invoice that is not paid at once: what it asks for, and what was paid before
-	leaves                           bool      // its invoice open: a part of it is still to be paid
-	other                            string    // a second invoice that it pays
-	plans                            []string  // subscriptions whose lines the invoice has, where they are several
-	record                           string    // inpay_… of a payment outside Stripe that has a payment record
-	authorised, release              int64     // of an authorisation: what was held, and what of it was released
+	// of an invoice that is not paid at once: what it asks for, and what was paid before
+	due, earlier        int64
+	leaves              bool     // its invoice open: a part of it is still to be paid
+	other               string   // a second invoice that it pays
+	plans               []string // subscriptions whose lines the invoice has, where they are several
+	record              string   // inpay_… of a payment outside Stripe that has a payment record
+	authorised, release int64    // of an authorisation: what was held, and what of it was released
 }
 
 // canonical is the object that stands for the payment in the ledger.
@@ -215,7 +217,8 @@ func (s *buyer) live(t *trace, at time.Time) {
 	case Subscription, Trial:
 		s.subscribe(t, at)
 	case OffStripe:
-		p := s.full(payment{by: t, price: s.priced(plans[2], w.chance(.12)), at: at, name: plans[2].name, invoice: w.id("in"), reason: "manual", outside: true})
+		p := s.full(payment{by: t, price: s.priced(plans[2], w.chance(.12)), at: at, name: plans[2].name, invoice: w.id("in"),
+			reason: "manual", outside: true})
 		s.event("invoice.paid", at.Add(time.Second), s.invoiceObject(p, "paid"), nil)
 		s.deliver()
 		s.book(p, at)
@@ -310,7 +313,8 @@ func (s *buyer) full(p payment) payment {
 func (s *buyer) checkout(t *trace, at time.Time, scenario Scenario) {
 	w := s.w
 	g, discounted := pick(w, goods), w.chance(.12)
-	p := payment{by: t, at: at, name: g.name, intent: w.id("pi"), charge: w.id("ch"), price: s.priced(g, discounted || t.promotion != "")}
+	p := payment{by: t, at: at, name: g.name, intent: w.id("pi"), charge: w.id("ch"), price: s.priced(g, discounted ||
+		t.promotion != "")}
 	switch scenario {
 	case Elements:
 		p.price = p.net() // a bare payment intent does not say how much of it is tax
@@ -361,7 +365,8 @@ func (s *buyer) pay(p payment) {
 func (s *buyer) payLater(t *trace, at time.Time) {
 	w := s.w
 	g := pick(w, goods)
-	p := s.full(payment{by: t, price: s.priced(g, w.chance(.12) || t.promotion != ""), at: at, name: g.name, session: w.id("cs"), intent: w.id("pi"), charge: w.id("ch")})
+	p := s.full(payment{by: t, price: s.priced(g, w.chance(.12) || t.promotion != ""), at: at, name: g.name,
+		session: w.id("cs"), intent: w.id("pi"), charge: w.id("ch")})
 	s.event("checkout.session.completed", at, s.sessionObject(p, "complete", "unpaid"), nil)
 	s.deliver()
 	unpaid := p
@@ -410,7 +415,8 @@ func (s *buyer) abandon(t *trace, at time.Time) {
 // void sends an invoice that is not paid in time, and takes it back.
 func (s *buyer) void(t *trace, at time.Time) {
 	w := s.w
-	p := s.full(payment{by: t, price: s.priced(plans[1], false), at: at, name: plans[1].name, invoice: w.id("in"), reason: "manual", outside: true})
+	p := s.full(payment{by: t, price: s.priced(plans[1], false), at: at, name: plans[1].name, invoice: w.id("in"),
+		reason: "manual", outside: true})
 	later := at.Add(around(w.r, w.opts.Tempo.Refund)).Truncate(time.Second)
 	s.event("invoice.finalized", at, s.invoiceObject(p, "open"), nil)
 	s.deliver()
@@ -456,7 +462,8 @@ func (s *buyer) comeBack(first *trace) {
 		s.lead(c, clicked.Add(at.Sub(clicked)/3))
 	}
 	if channel == CustomerMetadata {
-		s.event("customer.updated", at.Add(-2*time.Second), s.customerObject(at.Add(-2*time.Second)), object{"metadata": s.previousMetadata()})
+		s.event("customer.updated", at.Add(-2*time.Second), s.customerObject(at.Add(-2*time.Second)),
+			object{"metadata": s.previousMetadata()})
 		s.knownAs("customer.updated", at.Add(-2*time.Second))
 	}
 	if at.After(s.last) {

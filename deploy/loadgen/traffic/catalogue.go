@@ -19,28 +19,48 @@ type Link struct {
 
 // Links are the shop's links, the busiest first.
 var Links = []Link{
-	{"lnk_spring_search", "prog_atlas", "", "https://atlas.example/pricing", "google", "cpc", "spring-launch", "gclid", "https://www.google.com/", "link"},
-	{"lnk_lena_review", "prog_atlas", "aff_lena", "https://atlas.example/", "lena", "affiliate", "review-2026", "", "https://lena-writes.example/best-planners", "link"},
+	{"lnk_spring_search", "prog_atlas", "", "https://atlas.example/pricing", "google", "cpc", "spring-launch", "gclid",
+		"https://www.google.com/", "link"},
+	{"lnk_lena_review", "prog_atlas", "aff_lena", "https://atlas.example/", "lena", "affiliate", "review-2026", "",
+		"https://lena-writes.example/best-planners", "link"},
 	{"lnk_home", "prog_atlas", "", "https://atlas.example/", "", "", "", "", "", "link"},
-	{"lnk_newsletter", "prog_atlas", "", "https://atlas.example/whats-new", "newsletter", "email", "weekly-digest", "", "", "link"},
-	{"lnk_devtube", "prog_atlas", "aff_devtube", "https://atlas.example/developers", "youtube", "affiliate", "devtube-may", "", "https://www.youtube.com/", "link"},
-	{"lnk_social_video", "prog_atlas", "", "https://atlas.example/tour", "facebook", "paid_social", "tour-video", "fbclid", "https://l.facebook.com/", "link"},
-	{"lnk_marco", "prog_atlas", "aff_marco", "https://atlas.example/it", "marco", "affiliate", "guida", "", "https://marcoprova.example/", "link"},
-	{"lnk_blog", "prog_atlas", "", "https://atlas.example/blog/planning", "", "", "", "", "https://www.google.com/", "link"},
-	{"lnk_kenji", "prog_atlas", "aff_kenji", "https://atlas.example/ja", "kenji", "affiliate", "matome", "", "https://note.example/kenji", "link"},
-	{"lnk_podcast", "prog_atlas", "aff_hours", "https://atlas.example/hours", "podcast", "affiliate", "after-hours", "", "", "link"},
-	{"lnk_bing", "prog_atlas", "", "https://atlas.example/pricing", "bing", "cpc", "spring-launch", "msclkid", "https://www.bing.com/", "link"},
-	{"lnk_shop_search", "prog_press", "", "https://press.example/shop", "google", "cpc", "paper-goods", "gclid", "https://www.google.com/", "link"},
-	{"lnk_ines", "prog_press", "aff_ines", "https://press.example/notebooks", "ines", "affiliate", "bullet-journal", "", "https://www.instagram.com/", "link"},
+	{"lnk_newsletter", "prog_atlas", "", "https://atlas.example/whats-new", "newsletter", "email",
+		"weekly-digest", "", "", "link"},
+	{"lnk_devtube", "prog_atlas", "aff_devtube", "https://atlas.example/developers", "youtube", "affiliate", "devtube-may",
+		"", "https://www.youtube.com/", "link"},
+	{"lnk_social_video", "prog_atlas", "", "https://atlas.example/tour", "facebook", "paid_social", "tour-video", "fbclid",
+		"https://l.facebook.com/", "link"},
+	{"lnk_marco", "prog_atlas", "aff_marco", "https://atlas.example/it", "marco", "affiliate", "guida", "",
+		"https://marcoprova.example/", "link"},
+	{"lnk_blog", "prog_atlas", "", "https://atlas.example/blog/planning", "", "", "", "",
+		"https://www.google.com/", "link"},
+	{"lnk_kenji", "prog_atlas", "aff_kenji", "https://atlas.example/ja", "kenji", "affiliate", "matome", "",
+		"https://note.example/kenji", "link"},
+	{"lnk_podcast", "prog_atlas", "aff_hours", "https://atlas.example/hours", "podcast", "affiliate",
+		"after-hours", "", "", "link"},
+	{"lnk_bing", "prog_atlas", "", "https://atlas.example/pricing", "bing", "cpc", "spring-launch", "msclkid",
+		"https://www.bing.com/", "link"},
+	{"lnk_shop_search", "prog_press", "", "https://press.example/shop", "google", "cpc", "paper-goods", "gclid",
+		"https://www.google.com/", "link"},
+	{"lnk_ines", "prog_press", "aff_ines", "https://press.example/notebooks", "ines", "affiliate", "bullet-journal", "",
+		"https://www.instagram.com/", "link"},
 	{"lnk_fair", "prog_press", "", "https://press.example/fair", "bookfair", "print", "leipzig", "", "", "qr"},
-	{"lnk_paul", "prog_press", "aff_paul", "https://press.example/pens", "paul", "affiliate", "fountain-pens", "", "https://penaddicts.example/reviews", "link"},
-	{"lnk_pins", "prog_press", "", "https://press.example/ideas", "pinterest", "social", "desk-setups", "", "https://www.pinterest.com/", "link"},
-	{"lnk_yuki", "prog_press", "aff_yuki", "https://press.example/ja/notebooks", "yuki", "affiliate", "techo", "", "https://x.com/", "link"},
-	{"lnk_partner_crm", "prog_agency", "aff_northwind", "https://atlas.example/agencies", "northwind", "partner", "agency-bundle", "", "https://northwind.example/partners", "link"},
-	{"lnk_partner_tax", "prog_agency", "aff_steuer", "https://atlas.example/de/agenturen", "steuerblick", "partner", "agency-bundle", "", "https://steuerblick.example/tools", "link"},
-	{"lnk_webinar", "prog_agency", "", "https://atlas.example/webinar", "linkedin", "social", "webinar-may", "", "https://www.linkedin.com/", "link"},
-	{"lnk_hackernews", "prog_atlas", "", "https://atlas.example/blog/how-we-plan", "", "", "", "", "https://news.ycombinator.com/", "link"},
-	{"lnk_coupon", "prog_press", "aff_dealio", "https://press.example/deals", "dealio", "affiliate", "coupons", "", "https://dealio.example/press", "link"},
+	{"lnk_paul", "prog_press", "aff_paul", "https://press.example/pens", "paul", "affiliate", "fountain-pens", "",
+		"https://penaddicts.example/reviews", "link"},
+	{"lnk_pins", "prog_press", "", "https://press.example/ideas", "pinterest", "social", "desk-setups", "",
+		"https://www.pinterest.com/", "link"},
+	{"lnk_yuki", "prog_press", "aff_yuki", "https://press.example/ja/notebooks", "yuki", "affiliate", "techo", "",
+		"https://x.com/", "link"},
+	{"lnk_partner_crm", "prog_agency", "aff_northwind", "https://atlas.example/agencies", "northwind", "partner",
+		"agency-bundle", "", "https://northwind.example/partners", "link"},
+	{"lnk_partner_tax", "prog_agency", "aff_steuer", "https://atlas.example/de/agenturen", "steuerblick", "partner",
+		"agency-bundle", "", "https://steuerblick.example/tools", "link"},
+	{"lnk_webinar", "prog_agency", "", "https://atlas.example/webinar", "linkedin", "social", "webinar-may", "",
+		"https://www.linkedin.com/", "link"},
+	{"lnk_hackernews", "prog_atlas", "", "https://atlas.example/blog/how-we-plan", "", "", "", "",
+		"https://news.ycombinator.com/", "link"},
+	{"lnk_coupon", "prog_press", "aff_dealio", "https://press.example/deals", "dealio", "affiliate", "coupons", "",
+		"https://dealio.example/press", "link"},
 }
 
 type country struct {
@@ -50,7 +70,8 @@ type country struct {
 
 var countries = []country{
 	{"US", "usd", 30}, {"DE", "eur", 14}, {"FR", "eur", 10}, {"JP", "jpy", 9}, {"GB", "usd", 8}, {"IT", "eur", 6},
-	{"ES", "eur", 5}, {"NL", "eur", 4}, {"IN", "usd", 4}, {"CA", "usd", 3}, {"BR", "usd", 3}, {"AU", "usd", 2}, {"AT", "eur", 2},
+	{"ES", "eur", 5}, {"NL", "eur", 4}, {"IN", "usd", 4}, {"CA", "usd", 3}, {"BR", "usd", 3},
+	{"AU", "usd", 2}, {"AT", "eur", 2},
 }
 
 // product is something for sale. Prices are minor units by currency.
@@ -67,12 +88,16 @@ var plans = []product{
 }
 
 var goods = []product{
-	{name: "Dotted notebook, set of three", price: map[string]int64{"usd": 2850, "eur": 2690, "jpy": 4200}, shipping: map[string]int64{"usd": 695, "eur": 495, "jpy": 600}},
-	{name: "Fountain pen, medium", price: map[string]int64{"usd": 8400, "eur": 7900, "jpy": 12400}, shipping: map[string]int64{"usd": 695, "eur": 495, "jpy": 600}},
+	{name: "Dotted notebook, set of three", price: map[string]int64{"usd": 2850, "eur": 2690, "jpy": 4200},
+		shipping: map[string]int64{"usd": 695, "eur": 495, "jpy": 600}},
+	{name: "Fountain pen, medium", price: map[string]int64{"usd": 8400, "eur": 7900, "jpy": 12400},
+		shipping: map[string]int64{"usd": 695, "eur": 495, "jpy": 600}},
 	{name: "Planning course", price: map[string]int64{"usd": 12900, "eur": 11900, "jpy": 19000}},
 	{name: "Template pack", price: map[string]int64{"usd": 999, "eur": 999, "jpy": 1500}},
 	{name: "Atlas Lifetime", price: map[string]int64{"usd": 29900, "eur": 27900, "jpy": 44800}},
 }
 
-var firstNames = []string{"Ada", "Jonas", "Mei", "Lucía", "Tom", "Aiko", "Priya", "Noah", "Clara", "Mateo", "Haruto", "Zoé", "Ruth", "Emil", "Nadia", "Oscar"}
-var lastNames = []string{"Berg", "Tanaka", "Rossi", "Martin", "Okafor", "Weber", "Silva", "Novak", "Dubois", "Larsen", "Gupta", "Kelly", "Moreno", "Sato", "Fischer", "Park"}
+var firstNames = []string{"Ada", "Jonas", "Mei", "Lucía", "Tom", "Aiko", "Priya", "Noah", "Clara", "Mateo", "Haruto",
+	"Zoé", "Ruth", "Emil", "Nadia", "Oscar"}
+var lastNames = []string{"Berg", "Tanaka", "Rossi", "Martin", "Okafor", "Weber", "Silva", "Novak", "Dubois", "Larsen",
+	"Gupta", "Kelly", "Moreno", "Sato", "Fischer", "Park"}

@@ -7,18 +7,19 @@ type Channel string
 // The conventions. PushLapMetadata, BareAffiliate and PromotionCode credit an affiliate and no
 // click; the last two credit nobody.
 const (
-	BareClick        Channel = "bare_click"          // client_reference_id is the click id
-	PimmsReference   Channel = "pimms_reference"     // client_reference_id is pimms_id_<click>
-	DubReference     Channel = "dub_reference"       // client_reference_id is dub_id_<click>
-	PimmsCustomer    Channel = "pimms_customer"      // session metadata pimmsCustomerId, known from a lead
-	DubCustomer      Channel = "dub_customer"        // session metadata dubCustomerExternalId, known from a lead
-	CustomerMetadata Channel = "customer_metadata"   // customer.created carries pimmsCustomerId and pimmsClickId
-	PaymentMetadata  Channel = "payment_metadata"    // payment intent or subscription metadata pimmsClickId
-	PushLapMetadata  Channel = "push_lap_metadata"   // session metadata pushLapAffiliateId
-	BareAffiliate    Channel = "bare_affiliate"      // client_reference_id is an affiliate id
-	PromotionCode    Channel = "promotion_code"      // the session's discount is a promotion code that was made for an affiliate
-	Unrelated        Channel = "unrelated_reference" // client_reference_id is the merchant's own project_123
-	NoKey            Channel = "none"                // nothing at all
+	BareClick        Channel = "bare_click"        // client_reference_id is the click id
+	PimmsReference   Channel = "pimms_reference"   // client_reference_id is pimms_id_<click>
+	DubReference     Channel = "dub_reference"     // client_reference_id is dub_id_<click>
+	PimmsCustomer    Channel = "pimms_customer"    // session metadata pimmsCustomerId, known from a lead
+	DubCustomer      Channel = "dub_customer"      // session metadata dubCustomerExternalId, known from a lead
+	CustomerMetadata Channel = "customer_metadata" // customer.created carries pimmsCustomerId and pimmsClickId
+	PaymentMetadata  Channel = "payment_metadata"  // payment intent or subscription metadata pimmsClickId
+	PushLapMetadata  Channel = "push_lap_metadata" // session metadata pushLapAffiliateId
+	BareAffiliate    Channel = "bare_affiliate"    // client_reference_id is an affiliate id
+	// the session's discount is a promotion code that was made for an affiliate
+	PromotionCode Channel = "promotion_code"
+	Unrelated     Channel = "unrelated_reference" // client_reference_id is the merchant's own project_123
+	NoKey         Channel = "none"                // nothing at all
 )
 
 // Attributes reports whether this convention leads to a click or an affiliate.
@@ -37,7 +38,8 @@ func (k Channel) needsCustomer() bool { return k == CustomerMetadata }
 func (k Channel) needsLead() bool { return k == PimmsCustomer || k == DubCustomer }
 
 var (
-	channels      = []Channel{BareClick, PimmsReference, DubReference, PimmsCustomer, DubCustomer, CustomerMetadata, PaymentMetadata, PushLapMetadata, BareAffiliate, PromotionCode, Unrelated, NoKey}
+	channels = []Channel{BareClick, PimmsReference, DubReference, PimmsCustomer, DubCustomer, CustomerMetadata,
+		PaymentMetadata, PushLapMetadata, BareAffiliate, PromotionCode, Unrelated, NoKey}
 	channelShares = weigh(20, 16, 12, 14, 6, 10, 4, 6, 4, 2, 5, 5)
 )
 
@@ -57,14 +59,15 @@ const (
 	AdaptivePricing Scenario = "adaptive_pricing" // Checkout that shows the buyer's own currency
 	Abandoned       Scenario = "abandoned"        // a session that expires; some buy by another one
 	Voided          Scenario = "voided"           // an invoice that is never paid
-	Authorised      Scenario = "authorised"       // a hold that is captured later: whole, in part, in steps, for more, or never
-	Instalments     Scenario = "instalments"      // an invoice that is paid in parts, or in part only
-	Overpaid        Scenario = "overpaid"         // an invoice paid with more than it asks for, and a next one
-	Indebted        Scenario = "indebted"         // an invoice paid with what was owed from before
-	TwoInvoices     Scenario = "two_invoices"     // one payment for two invoices
-	PartlyOutside   Scenario = "partly_outside"   // an invoice paid by card in part, and in part outside Stripe
-	Beside          Scenario = "beside"           // an invoice, and a purchase at the same price within the hour
-	Consolidated    Scenario = "consolidated"     // an invoice with the lines of two subscriptions, brought by two clicks
+	// a hold that is captured later: whole, in part, in steps, for more, or never
+	Authorised    Scenario = "authorised"
+	Instalments   Scenario = "instalments"    // an invoice that is paid in parts, or in part only
+	Overpaid      Scenario = "overpaid"       // an invoice paid with more than it asks for, and a next one
+	Indebted      Scenario = "indebted"       // an invoice paid with what was owed from before
+	TwoInvoices   Scenario = "two_invoices"   // one payment for two invoices
+	PartlyOutside Scenario = "partly_outside" // an invoice paid by card in part, and in part outside Stripe
+	Beside        Scenario = "beside"         // an invoice, and a purchase at the same price within the hour
+	Consolidated  Scenario = "consolidated"   // an invoice with the lines of two subscriptions, brought by two clicks
 )
 
 // Scenarios are all of them.
@@ -91,6 +94,7 @@ func (k Scenario) since() string {
 }
 
 var (
-	scenarios      = []Scenario{OneTime, Guest, WithInvoice, Subscription, Trial, Elements, Async, OffStripe, AdaptivePricing, Abandoned, Voided}
+	scenarios = []Scenario{OneTime, Guest, WithInvoice, Subscription, Trial, Elements, Async, OffStripe,
+		AdaptivePricing, Abandoned, Voided}
 	scenarioShares = weigh(28, 10, 8, 32, 5, 8, 4, 1.5, 1.5, 1.5, .5)
 )

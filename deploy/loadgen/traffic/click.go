@@ -136,7 +136,8 @@ const hostileAffiliate = "aff_mallory"
 // stolen is the click of a stranger who saw another's click id, which stands in a URL, and sends it
 // for an affiliate of their own. The first click received under an id stays.
 func (w *World) stolen(c Click) Click {
-	c.Link = Link{ID: "lnk_mallory", Program: c.Link.Program, Affiliate: hostileAffiliate, Page: c.Link.Page, Trigger: "link"}
+	c.Link = Link{ID: "lnk_mallory", Program: c.Link.Program, Affiliate: hostileAffiliate,
+		Page: c.Link.Page, Trigger: "link"}
 	c.SendAt = c.SendAt.Add(time.Second + around(w.r, w.opts.Tempo.Decide/2))
 	c.Visitor, c.Consent = "v_"+w.hex(8), ""
 	return c

@@ -10,17 +10,19 @@ import (
 // sale itself outranks what names its buyer, and a click outranks a bare affiliate. Of several
 // clicks of one rule the last one before the sale counts.
 const (
-	RuleClickID        = "click_id"          // the sale names the click
-	RuleSubscription   = "subscription"      // its subscription does
-	RuleExternal       = "external_customer" // it names the buyer as the seller's database does, and a click is known of them
-	RuleStripeCustomer = "stripe_customer"   // its Stripe customer leads to a click
-	RuleAffiliate      = "affiliate"         // anything of it names an affiliate
-	RulePromotionCode  = "promotion_code"    // it was discounted by an affiliate's code
-	RuleSale           = "sale"              // a refund or dispute: as its sale
+	RuleClickID      = "click_id"     // the sale names the click
+	RuleSubscription = "subscription" // its subscription does
+	// it names the buyer as the seller's database does, and a click is known of them
+	RuleExternal       = "external_customer"
+	RuleStripeCustomer = "stripe_customer" // its Stripe customer leads to a click
+	RuleAffiliate      = "affiliate"       // anything of it names an affiliate
+	RulePromotionCode  = "promotion_code"  // it was discounted by an affiliate's code
+	RuleSale           = "sale"            // a refund or dispute: as its sale
 	RuleNone           = "none"
 )
 
-var ruleRanks = map[string]int{RuleClickID: 6, RuleSubscription: 5, RuleExternal: 4, RuleStripeCustomer: 3, RuleAffiliate: 2, RulePromotionCode: 1}
+var ruleRanks = map[string]int{RuleClickID: 6, RuleSubscription: 5, RuleExternal: 4, RuleStripeCustomer: 3,
+	RuleAffiliate: 2, RulePromotionCode: 1}
 
 // window is how old a click may be at the sale, or at the first sale of the buyer whom it is known
 // of.
@@ -232,7 +234,8 @@ func (n *names) paid(p payment) {
 	if until.After(sale.last) {
 		sale.last = until
 	}
-	for name, of := range [nameCount]bool{byCustomer: sale.customer, bySubscription: sale.subscription, byExternal: sale.external} {
+	for name, of := range [nameCount]bool{byCustomer: sale.customer, bySubscription: sale.subscription,
+		byExternal: sale.external} {
 		if first := &n.firstSale[name]; of && (first.IsZero() || p.at.Before(*first)) {
 			*first = p.at
 		}

@@ -52,7 +52,8 @@ func (w *World) event(api version, kind, about string, created time.Time, o obje
 	if w.opts.Account != "" {
 		e["account"] = w.opts.Account
 	}
-	return Delivery{EventID: id, Type: kind, Object: about, Created: created.Truncate(time.Second), APIVersion: string(api), Body: pretty(e)}
+	return Delivery{EventID: id, Type: kind, Object: about, Created: created.Truncate(time.Second),
+		APIVersion: string(api), Body: pretty(e)}
 }
 
 // patience is how long Stripe tries to deliver an event.
@@ -67,7 +68,8 @@ func (s *buyer) deliver() {
 	disorder := w.chance(w.opts.Disorder)
 	for i, d := range s.bundle {
 		r := w.fate(d.EventID)
-		d.SendAt = d.Created.Add(time.Second + time.Duration(i)*40*time.Millisecond + time.Duration(r.ExpFloat64()*float64(300*time.Millisecond)))
+		d.SendAt = d.Created.Add(time.Second + time.Duration(i)*40*time.Millisecond +
+			time.Duration(r.ExpFloat64()*float64(300*time.Millisecond)))
 		if disorder {
 			d.SendAt = d.Created.Add(time.Duration(r.Int64N(int64(8 * time.Second))))
 		}

@@ -61,7 +61,8 @@ func (s *buyer) refund(p payment, at time.Time, amount, before int64) (kept int6
 	}
 	s.event("charge.refunded", at, s.chargeObject(p, before+amount, false), previous)
 	s.deliver()
-	s.move(p, Movement{Object: id, Kind: Refund, Amount: -amount, OccurredAt: at, Balance: s.settle(balanceRefund, id, "", -amount, p.currency, at).ID})
+	s.move(p, Movement{Object: id, Kind: Refund, Amount: -amount, OccurredAt: at, Balance: s.settle(balanceRefund, id, "",
+		-amount, p.currency, at).ID})
 	if !fails || later.After(w.opts.Until) {
 		return amount, at
 	}
@@ -74,7 +75,8 @@ func (s *buyer) refund(p payment, at time.Time, amount, before int64) (kept int6
 		s.event("charge.updated", later, s.chargeObject(p, before, false), object{"amount_refunded": before + amount})
 	}
 	s.deliver()
-	s.move(p, Movement{Object: id, Kind: RefundReversal, Amount: amount, OccurredAt: later, Balance: s.settle(balanceRefundFailure, id, "F", amount, p.currency, later).ID})
+	s.move(p, Movement{Object: id, Kind: RefundReversal, Amount: amount, OccurredAt: later,
+		Balance: s.settle(balanceRefundFailure, id, "F", amount, p.currency, later).ID})
 	return 0, later
 }
 
@@ -95,7 +97,8 @@ func (s *buyer) dispute(p payment, at time.Time) {
 	}
 	withdrawn := s.settle(balanceAdjustment, id, "", -p.paid, p.currency, at.Add(time.Second))
 	s.event("charge.dispute.created", at, s.disputeObject(p, id, at, "needs_response"), nil)
-	s.event("charge.dispute.funds_withdrawn", at.Add(time.Second), s.disputeObject(p, id, at, "needs_response", withdrawn), nil)
+	s.event("charge.dispute.funds_withdrawn", at.Add(time.Second), s.disputeObject(p, id, at, "needs_response", withdrawn),
+		nil)
 	s.deliver()
 	s.move(p, Movement{Object: id, Kind: Dispute, Amount: -p.paid, OccurredAt: at.Add(time.Second), Balance: withdrawn.ID})
 	if later.After(w.opts.Until) {
@@ -154,7 +157,8 @@ func (s *buyer) disputePart(p payment, at time.Time) {
 	}
 	withdrawn := s.settle(balanceAdjustment, id, "", -p.paid, p.currency, at.Add(time.Second))
 	s.event("charge.dispute.created", at, s.disputeObject(p, id, at, "needs_response"), nil)
-	s.event("charge.dispute.funds_withdrawn", at.Add(time.Second), s.disputeObject(p, id, at, "needs_response", withdrawn), nil)
+	s.event("charge.dispute.funds_withdrawn", at.Add(time.Second), s.disputeObject(p, id, at, "needs_response", withdrawn),
+		nil)
 	s.deliver()
 	s.move(p, Movement{Object: id, Kind: Dispute, Amount: -p.paid, OccurredAt: at.Add(time.Second), Balance: withdrawn.ID})
 	if later.After(w.opts.Until) {

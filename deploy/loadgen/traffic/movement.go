@@ -33,7 +33,8 @@ type Movement struct {
 	// Where a customer's balance paid for a part of an invoice, the money that moved carries its
 	// share of the tax, half to even.
 	Tax int64
-	// Shipping and Discount of the sale, as its invoice or session states them, shared like the tax; of payments only.
+	// Shipping and Discount of the sale, as its invoice or session states them, shared like the
+	// tax; of payments only.
 	Shipping, Discount int64
 	Currency           string // lower case
 	// OccurredAt by the best source there is: the created of the payment intent's event, else the

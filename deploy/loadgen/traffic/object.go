@@ -48,7 +48,8 @@ func appendValue(b []byte, v any, depth int) []byte {
 	case []object:
 		return appendMany(b, '[', ']', v, depth, func(b []byte, o object) []byte { return appendValue(b, o, depth+1) })
 	}
-	panic(fmt.Sprintf("traffic: %T has no place in a Stripe object", v)) // a mistake in objects.go; every test would find it
+	// a mistake in objects.go; every test would find it
+	panic(fmt.Sprintf("traffic: %T has no place in a Stripe object", v))
 }
 
 func appendMany[T any](b []byte, open, shut byte, items []T, depth int, one func([]byte, T) []byte) []byte {

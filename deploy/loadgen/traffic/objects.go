@@ -31,14 +31,16 @@ func (s *buyer) charged(p payment) (amount int64, currency string) {
 // presentment tells on an object in the seller's currency what the buyer saw.
 func (s *buyer) presentment(o object, p payment) {
 	if p.presented != "" && !s.localIntents(p) {
-		o["presentment_details"] = object{"presentment_amount": local(p.total, p.presented), "presentment_currency": p.presented}
+		o["presentment_details"] = object{"presentment_amount": local(p.total, p.presented),
+			"presentment_currency": p.presented}
 	}
 }
 
 func (s *buyer) livemode() bool { return !s.w.opts.TestMode }
 
 func (s *buyer) address() object {
-	return object{"city": nil, "country": s.person.country.code, "line1": nil, "line2": nil, "postal_code": nil, "state": nil}
+	return object{"city": nil, "country": s.person.country.code, "line1": nil, "line2": nil,
+		"postal_code": nil, "state": nil}
 }
 
 // customerID and customerAccount are how an object names its customer, who may be an account.
@@ -93,20 +95,22 @@ func (s *buyer) sessionObject(p payment, status, paymentStatus string) object {
 	o := object{
 		"id": p.session, "object": "checkout.session", "after_expiration": nil, "allow_promotion_codes": true,
 		"amount_subtotal": p.subtotal, "amount_total": p.total,
-		"automatic_tax":        object{"enabled": p.tax > 0, "liability": nil, "status": nil},
-		"cancel_url":           "https://atlas.example/pricing",
-		"client_reference_id":  orNull(p.by.reference),
-		"created":              unix(p.by.opened.Add(-90 * time.Second)),
-		"currency":             p.currency,
-		"customer":             s.customerID(),
-		"customer_account":     s.customerAccount(),
-		"customer_creation":    nil,
-		"customer_details":     object{"address": s.address(), "email": s.person.email, "name": s.person.name, "phone": nil, "tax_exempt": "none", "tax_ids": []string{}},
-		"customer_email":       nil,
-		"discounts":            discounts,
-		"expires_at":           unix(p.by.opened.Add(24 * time.Hour)),
-		"invoice":              orNull(p.invoice),
-		"invoice_creation":     object{"enabled": mode == "payment" && p.invoice != "", "invoice_data": object{"metadata": object{}}},
+		"automatic_tax":       object{"enabled": p.tax > 0, "liability": nil, "status": nil},
+		"cancel_url":          "https://atlas.example/pricing",
+		"client_reference_id": orNull(p.by.reference),
+		"created":             unix(p.by.opened.Add(-90 * time.Second)),
+		"currency":            p.currency,
+		"customer":            s.customerID(),
+		"customer_account":    s.customerAccount(),
+		"customer_creation":   nil,
+		"customer_details": object{"address": s.address(), "email": s.person.email, "name": s.person.name, "phone": nil,
+			"tax_exempt": "none", "tax_ids": []string{}},
+		"customer_email": nil,
+		"discounts":      discounts,
+		"expires_at":     unix(p.by.opened.Add(24 * time.Hour)),
+		"invoice":        orNull(p.invoice),
+		"invoice_creation": object{"enabled": mode == "payment" && p.invoice != "",
+			"invoice_data": object{"metadata": object{}}},
 		"livemode":             s.livemode(),
 		"locale":               "auto",
 		"metadata":             orEmpty(p.by.sessionMetadata),
@@ -133,7 +137,8 @@ func (s *buyer) sessionObject(p payment, status, paymentStatus string) object {
 		o["invoice"] = nil
 	}
 	if p.shipping > 0 {
-		o["shipping_cost"] = object{"amount_subtotal": p.shipping, "amount_tax": 0, "amount_total": p.shipping, "shipping_rate": "shr_standard"}
+		o["shipping_cost"] = object{"amount_subtotal": p.shipping, "amount_tax": 0, "amount_total": p.shipping,
+			"shipping_rate": "shr_standard"}
 	}
 	if !s.api.since(clover) {
 		o["currency_conversion"] = nil
@@ -147,7 +152,8 @@ func (s *buyer) sessionObject(p payment, status, paymentStatus string) object {
 		amount, currency := s.charged(p)
 		o["amount_subtotal"], o["amount_total"], o["currency"] = amount, amount, currency
 		rate := decimal.NewFromInt(1).DivRound(USDRate(currency), 6)
-		o["currency_conversion"] = object{"amount_subtotal": p.subtotal, "amount_total": p.total, "fx_rate": rate.String(), "source_currency": p.currency}
+		o["currency_conversion"] = object{"amount_subtotal": p.subtotal, "amount_total": p.total, "fx_rate": rate.String(),
+			"source_currency": p.currency}
 	}
 	s.presentment(o, p)
 	return o
@@ -171,17 +177,24 @@ func (s *buyer) invoiceObject(p payment, status string) object {
 	finalized := unix(p.at.Add(-time.Second))
 	o := object{
 		"id": p.invoice, "object": "invoice", "account_country": "DE", "account_name": "Atlas", "amount_due": due,
-		"amount_paid": paid, "amount_remaining": due - paid, "amount_shipping": p.shipping, "attempt_count": 1, "attempted": true,
+		"amount_paid": paid, "amount_remaining": due - paid, "amount_shipping": p.shipping,
+		"attempt_count": 1, "attempted": true,
 		"auto_advance": false, "automatic_tax": object{"enabled": p.tax != 0, "liability": nil, "status": nil},
 		"billing_reason": p.reason, "collection_method": "charge_automatically", "created": unix(p.at.Add(-2 * time.Second)),
-		"currency": p.currency, "customer": s.customerID(), "customer_account": s.customerAccount(), "customer_address": s.address(), "customer_email": s.person.email,
-		"customer_name": s.person.name, "default_payment_method": nil, "description": nil, "discounts": []string{}, "due_date": nil,
+		"currency": p.currency, "customer": s.customerID(), "customer_account": s.customerAccount(),
+		"customer_address": s.address(), "customer_email": s.person.email,
+		"customer_name": s.person.name, "default_payment_method": nil, "description": nil,
+		"discounts": []string{}, "due_date": nil,
 		"effective_at": finalized, "ending_balance": ending, "footer": nil,
-		"lines": list("/v1/invoices/"+p.invoice+"/lines", s.lines(p)...), "livemode": s.livemode(), "metadata": object{}, "next_payment_attempt": nil,
-		"number": fmt.Sprintf("%s-%04d", p.invoice[len(p.invoice)-8:], p.number+1), "period_start": at, "period_end": at,
-		"post_payment_credit_notes_amount": 0, "pre_payment_credit_notes_amount": 0, "starting_balance": -p.before, "status": status,
-		"status_transitions": object{"finalized_at": finalized, "marked_uncollectible_at": lostAt, "paid_at": paidAt, "voided_at": voidedAt},
-		"subtotal":           p.subtotal, "test_clock": nil, "total": p.total, "total_excluding_tax": p.total - p.tax,
+		"lines": list("/v1/invoices/"+p.invoice+"/lines", s.lines(p)...), "livemode": s.livemode(), "metadata": object{},
+		"next_payment_attempt": nil,
+		"number":               fmt.Sprintf("%s-%04d", p.invoice[len(p.invoice)-8:], p.number+1),
+		"period_start":         at, "period_end": at,
+		"post_payment_credit_notes_amount": 0, "pre_payment_credit_notes_amount": 0, "starting_balance": -p.before,
+		"status": status,
+		"status_transitions": object{"finalized_at": finalized, "marked_uncollectible_at": lostAt, "paid_at": paidAt,
+			"voided_at": voidedAt},
+		"subtotal": p.subtotal, "test_clock": nil, "total": p.total, "total_excluding_tax": p.total - p.tax,
 		"total_discount_amounts": []object{}, "webhooks_delivered_at": at,
 	}
 	o["subtotal_excluding_tax"] = p.subtotal
@@ -193,7 +206,8 @@ func (s *buyer) invoiceObject(p payment, status string) object {
 		o["discounts"] = []string{"di_" + p.invoice[3:]}
 	}
 	if p.shipping > 0 {
-		o["shipping_cost"] = object{"amount_subtotal": p.shipping, "amount_tax": 0, "amount_total": p.shipping, "shipping_rate": "shr_standard"}
+		o["shipping_cost"] = object{"amount_subtotal": p.shipping, "amount_tax": 0, "amount_total": p.shipping,
+			"shipping_rate": "shr_standard"}
 	} else {
 		o["shipping_cost"] = nil
 	}
@@ -239,9 +253,12 @@ func (s *buyer) line(p payment, suffix string, amount int64, description string,
 		metadata = p.by.planMetadata
 	}
 	line := object{
-		"id": "il_" + p.invoice[3:] + suffix, "object": "line_item", "amount": amount, "currency": p.currency, "description": description,
-		"discount_amounts": []object{}, "discountable": !proration, "discounts": []string{}, "invoice": p.invoice, "livemode": s.livemode(),
-		"metadata": orEmpty(metadata), "period": object{"start": unix(p.at), "end": unix(p.at.Add(s.w.opts.Tempo.Renew))}, "quantity": 1,
+		"id": "il_" + p.invoice[3:] + suffix, "object": "line_item", "amount": amount, "currency": p.currency,
+		"description":      description,
+		"discount_amounts": []object{}, "discountable": !proration, "discounts": []string{}, "invoice": p.invoice,
+		"livemode": s.livemode(),
+		"metadata": orEmpty(metadata), "period": object{"start": unix(p.at), "end": unix(p.at.Add(s.w.opts.Tempo.Renew))},
+		"quantity": 1,
 	}
 	if !s.api.since(basil) {
 		line["subscription"], line["proration"], line["type"], line["tax_amounts"] = nil, proration, "invoiceitem", []object{}
@@ -250,11 +267,15 @@ func (s *buyer) line(p payment, suffix string, amount int64, description string,
 		}
 		return line
 	}
-	line["parent"] = object{"type": "invoice_item_details", "invoice_item_details": object{"invoice_item": "ii_" + p.invoice[3:] + suffix, "proration": proration, "subscription": nil}, "subscription_item_details": nil}
-	line["pricing"] = object{"type": "price_details", "price_details": object{"price": "price_standard", "product": "prod_standard"}, "unit_amount_decimal": fmt.Sprint(amount)}
+	line["parent"] = object{"type": "invoice_item_details", "invoice_item_details": object{"invoice_item": "ii_" +
+		p.invoice[3:] + suffix, "proration": proration, "subscription": nil}, "subscription_item_details": nil}
+	line["pricing"] = object{"type": "price_details", "price_details": object{"price": "price_standard",
+		"product": "prod_standard"}, "unit_amount_decimal": fmt.Sprint(amount)}
 	line["taxes"] = []object{}
 	if p.plan {
-		line["parent"] = object{"type": "subscription_item_details", "invoice_item_details": nil, "subscription_item_details": object{"proration": proration, "subscription": s.subscription, "subscription_item": "si_" + s.subscription[4:]}}
+		line["parent"] = object{"type": "subscription_item_details", "invoice_item_details": nil,
+			"subscription_item_details": object{"proration": proration, "subscription": s.subscription,
+				"subscription_item": "si_" + s.subscription[4:]}}
 	}
 	return line
 }
@@ -280,7 +301,8 @@ func (s *buyer) oldInvoice(o object, p payment, status string) {
 	}
 	if p.tax != 0 {
 		o["tax"] = p.tax
-		o["total_tax_amounts"] = []object{{"amount": p.tax, "inclusive": p.inclusive, "tax_rate": "txr_standard", "taxable_amount": p.total - p.tax}}
+		o["total_tax_amounts"] = []object{{"amount": p.tax, "inclusive": p.inclusive, "tax_rate": "txr_standard",
+			"taxable_amount": p.total - p.tax}}
 	}
 }
 
@@ -288,14 +310,17 @@ func (s *buyer) oldInvoice(o object, p payment, status string) {
 func (s *buyer) newInvoice(o object, p payment) {
 	o["amount_overpaid"], o["parent"], o["total_taxes"] = p.overpaid(), nil, []object{}
 	if p.plan {
-		o["parent"] = object{"type": "subscription_details", "quote_details": nil, "subscription_details": object{"metadata": orEmpty(p.by.planMetadata), "subscription": s.subscription}}
+		o["parent"] = object{"type": "subscription_details", "quote_details": nil,
+			"subscription_details": object{"metadata": orEmpty(p.by.planMetadata), "subscription": s.subscription}}
 	}
 	if p.tax != 0 {
 		behavior := "exclusive"
 		if p.inclusive {
 			behavior = "inclusive"
 		}
-		o["total_taxes"] = []object{{"amount": p.tax, "tax_behavior": behavior, "tax_rate_details": object{"tax_rate": "txr_standard"}, "taxability_reason": "standard_rated", "taxable_amount": p.total - p.tax, "type": "tax_rate_details"}}
+		o["total_taxes"] = []object{{"amount": p.tax, "tax_behavior": behavior,
+			"tax_rate_details": object{"tax_rate": "txr_standard"}, "taxability_reason": "standard_rated",
+			"taxable_amount": p.total - p.tax, "type": "tax_rate_details"}}
 	}
 }
 
@@ -333,11 +358,16 @@ func (s *buyer) intentObject(p payment, status string) object {
 		}
 	}
 	o := object{
-		"id": p.intent, "object": "payment_intent", "amount": amount, "amount_capturable": capturable, "amount_received": received,
-		"application": nil, "application_fee_amount": nil, "canceled_at": nil, "capture_method": method, "confirmation_method": "automatic",
-		"created": unix(p.at.Add(-80 * time.Second)), "currency": currency, "customer": s.customerID(), "customer_account": s.customerAccount(), "description": nil,
-		"last_payment_error": nil, "latest_charge": p.charge, "livemode": s.livemode(), "metadata": orEmpty(p.by.paymentMetadata), "next_action": nil,
-		"on_behalf_of": nil, "payment_method": "pm_" + p.intent[3:], "payment_method_types": []string{"card"}, "receipt_email": s.person.email,
+		"id": p.intent, "object": "payment_intent", "amount": amount, "amount_capturable": capturable,
+		"amount_received": received,
+		"application":     nil, "application_fee_amount": nil, "canceled_at": nil, "capture_method": method,
+		"confirmation_method": "automatic",
+		"created":             unix(p.at.Add(-80 * time.Second)), "currency": currency, "customer": s.customerID(),
+		"customer_account": s.customerAccount(), "description": nil,
+		"last_payment_error": nil, "latest_charge": p.charge, "livemode": s.livemode(),
+		"metadata": orEmpty(p.by.paymentMetadata), "next_action": nil,
+		"on_behalf_of": nil, "payment_method": "pm_" + p.intent[3:], "payment_method_types": []string{"card"},
+		"receipt_email":      s.person.email,
 		"setup_future_usage": nil, "shipping": nil, "status": status, "transfer_data": nil, "transfer_group": nil,
 	}
 	if !s.api.since(basil) {
@@ -358,14 +388,21 @@ func (s *buyer) chargeObject(p payment, refunded int64, disputed bool) object {
 		refunded += p.release
 	}
 	o := object{
-		"id": p.charge, "object": "charge", "amount": amount, "amount_captured": captured, "amount_refunded": refunded, "application": nil,
-		"balance_transaction": "txn_" + p.charge[3:], "billing_details": object{"address": s.address(), "email": s.person.email, "name": s.person.name, "phone": nil},
-		"captured": captured > 0, "created": unix(p.at), "currency": currency, "customer": s.customerID(), "customer_account": s.customerAccount(), "description": nil, "disputed": disputed,
-		"failure_code": nil, "failure_message": nil, "fraud_details": object{}, "livemode": s.livemode(), "metadata": orEmpty(p.by.paymentMetadata),
-		"outcome": object{"network_status": "approved_by_network", "reason": nil, "risk_level": "normal", "seller_message": "Payment complete.", "type": "authorized"},
-		"paid":    true, "payment_intent": orNull(p.intent), "payment_method": "pm_" + p.intent[3:],
-		"payment_method_details": object{"type": "card", "card": object{"brand": "visa", "country": s.person.country.code, "exp_month": 8, "exp_year": 2030, "funding": "credit", "last4": "4242", "network": "visa"}},
-		"receipt_email":          s.person.email, "receipt_url": nil, "refunded": refunded == amount && refunded > 0, "review": nil, "shipping": nil,
+		"id": p.charge, "object": "charge", "amount": amount, "amount_captured": captured, "amount_refunded": refunded,
+		"application":         nil,
+		"balance_transaction": "txn_" + p.charge[3:], "billing_details": object{"address": s.address(),
+			"email": s.person.email, "name": s.person.name, "phone": nil},
+		"captured": captured > 0, "created": unix(p.at), "currency": currency, "customer": s.customerID(),
+		"customer_account": s.customerAccount(), "description": nil, "disputed": disputed,
+		"failure_code": nil, "failure_message": nil, "fraud_details": object{}, "livemode": s.livemode(),
+		"metadata": orEmpty(p.by.paymentMetadata),
+		"outcome": object{"network_status": "approved_by_network", "reason": nil, "risk_level": "normal",
+			"seller_message": "Payment complete.", "type": "authorized"},
+		"paid": true, "payment_intent": orNull(p.intent), "payment_method": "pm_" + p.intent[3:],
+		"payment_method_details": object{"type": "card", "card": object{"brand": "visa", "country": s.person.country.code,
+			"exp_month": 8, "exp_year": 2030, "funding": "credit", "last4": "4242", "network": "visa"}},
+		"receipt_email": s.person.email, "receipt_url": nil, "refunded": refunded == amount && refunded > 0,
+		"review": nil, "shipping": nil,
 		"statement_descriptor": nil, "status": "succeeded", "transfer_data": nil, "transfer_group": nil,
 	}
 	if !s.api.since(basil) {
@@ -377,8 +414,10 @@ func (s *buyer) chargeObject(p payment, refunded int64, disputed bool) object {
 
 func (s *buyer) refundObject(p payment, id string, at time.Time, amount int64, status string) object {
 	return object{
-		"id": id, "object": "refund", "amount": amount, "balance_transaction": "txn_" + id[3:], "charge": p.charge, "created": unix(at),
-		"currency": p.currency, "destination_details": object{"type": "card", "card": object{"type": "refund", "reference_status": "pending"}},
+		"id": id, "object": "refund", "amount": amount, "balance_transaction": "txn_" + id[3:], "charge": p.charge,
+		"created":  unix(at),
+		"currency": p.currency, "destination_details": object{"type": "card", "card": object{"type": "refund",
+			"reference_status": "pending"}},
 		"metadata": object{}, "payment_intent": orNull(p.intent), "reason": "requested_by_customer", "receipt_number": nil,
 		"source_transfer_reversal": nil, "status": status, "transfer_reversal": nil,
 	}
@@ -390,23 +429,33 @@ func (s *buyer) disputeObject(p payment, id string, at time.Time, status string,
 		transactions = append(transactions, t.object())
 	}
 	return object{
-		"id": id, "object": "dispute", "amount": p.paid, "balance_transactions": transactions, "charge": p.charge, "created": unix(at),
-		"currency": p.currency, "evidence_details": object{"due_by": unix(at.Add(7 * 24 * time.Hour)), "has_evidence": false, "past_due": false, "submission_count": 0},
-		"is_charge_refundable": false, "livemode": s.livemode(), "metadata": object{}, "payment_intent": orNull(p.intent), "reason": "fraudulent", "status": status,
+		"id": id, "object": "dispute", "amount": p.paid, "balance_transactions": transactions, "charge": p.charge,
+		"created":  unix(at),
+		"currency": p.currency, "evidence_details": object{"due_by": unix(at.Add(7 * 24 * time.Hour)), "has_evidence": false,
+			"past_due": false, "submission_count": 0},
+		"is_charge_refundable": false, "livemode": s.livemode(), "metadata": object{}, "payment_intent": orNull(p.intent),
+		"reason": "fraudulent", "status": status,
 	}
 }
 
 func (s *buyer) subscriptionObject(p payment, trial bool) object {
 	end := unix(p.at.Add(s.w.opts.Tempo.Renew))
 	item := object{
-		"id": "si_" + s.subscription[4:], "object": "subscription_item", "created": unix(p.at), "metadata": object{}, "quantity": 1,
-		"price": object{"id": "price_standard", "object": "price", "currency": p.currency, "unit_amount": p.subtotal, "type": "recurring"}, "subscription": s.subscription,
+		"id": "si_" + s.subscription[4:], "object": "subscription_item", "created": unix(p.at),
+		"metadata": object{}, "quantity": 1,
+		"price": object{"id": "price_standard", "object": "price", "currency": p.currency, "unit_amount": p.subtotal,
+			"type": "recurring"}, "subscription": s.subscription,
 	}
 	o := object{
-		"id": s.subscription, "object": "subscription", "billing_cycle_anchor": unix(p.at), "cancel_at": nil, "cancel_at_period_end": false,
-		"canceled_at": nil, "collection_method": "charge_automatically", "created": unix(p.at), "currency": p.currency, "customer": s.customerID(), "customer_account": s.customerAccount(),
-		"default_payment_method": nil, "description": nil, "items": list("/v1/subscription_items?subscription="+s.subscription, item),
-		"latest_invoice": orNull(p.invoice), "livemode": s.livemode(), "metadata": orEmpty(p.by.planMetadata), "start_date": unix(p.at), "status": "active",
+		"id": s.subscription, "object": "subscription", "billing_cycle_anchor": unix(p.at), "cancel_at": nil,
+		"cancel_at_period_end": false,
+		"canceled_at":          nil, "collection_method": "charge_automatically", "created": unix(p.at),
+		"currency": p.currency,
+		"customer": s.customerID(), "customer_account": s.customerAccount(),
+		"default_payment_method": nil, "description": nil, "items": list("/v1/subscription_items?subscription="+
+			s.subscription, item),
+		"latest_invoice": orNull(p.invoice), "livemode": s.livemode(), "metadata": orEmpty(p.by.planMetadata),
+		"start_date": unix(p.at), "status": "active",
 		"trial_start": nil, "trial_end": nil,
 	}
 	o["discounts"] = []string{}

@@ -11,10 +11,12 @@ type Tempo struct {
 }
 
 // Calendar is the tempo of a real shop with weekly plans.
-var Calendar = Tempo{Decide: 40 * time.Minute, Renew: 7 * 24 * time.Hour, Refund: 30 * time.Hour, Return: 20 * 24 * time.Hour}
+var Calendar = Tempo{Decide: 40 * time.Minute, Renew: 7 * 24 * time.Hour, Refund: 30 * time.Hour,
+	Return: 20 * 24 * time.Hour}
 
 // Compressed is the tempo of a demonstration: a subscription renews while one watches.
-var Compressed = Tempo{Decide: 4 * time.Second, Renew: 20 * time.Second, Refund: 15 * time.Second, Return: 50 * time.Second}
+var Compressed = Tempo{Decide: 4 * time.Second, Renew: 20 * time.Second, Refund: 15 * time.Second,
+	Return: 50 * time.Second}
 
 // Options of a World. A zero value means the default in brackets; a negative share means none.
 type Options struct {
@@ -38,7 +40,8 @@ type Options struct {
 	Thin        float64 // share of events that come as thin events, whose snapshot is to be fetched [none]
 	LateClicks  float64 // share of buyers whose click reaches the edge after their purchase [0.05]
 
-	APIVersions []string   // each buyer's endpoint has one of them; with a single one the same objects are reported in its shape [APIVersions]
+	// each buyer's endpoint has one of them; with a single one the same objects are reported in its shape [APIVersions]
+	APIVersions []string
 	Channels    []Channel  // how buyers' sales name their click, drawn evenly [a believable mixture]
 	Scenarios   []Scenario // what buyers do, drawn evenly [a believable mixture]
 	Currencies  []string   // what buyers pay in, drawn evenly [usd, eur and jpy, by the buyer's country]

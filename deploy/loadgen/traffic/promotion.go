@@ -18,9 +18,11 @@ func (w *World) promotion(affiliate string) string {
 	w.promotions[affiliate] = id
 	api := w.apiOf(affiliate)
 	o := object{
-		"id": id, "object": "promotion_code", "active": true, "code": promotionCode(affiliate), "created": unix(codesMade), "customer": nil, "expires_at": nil,
+		"id": id, "object": "promotion_code", "active": true, "code": promotionCode(affiliate), "created": unix(codesMade),
+		"customer": nil, "expires_at": nil,
 		"livemode": !w.opts.TestMode, "max_redemptions": nil, "metadata": map[string]string{"pushLapAffiliateId": affiliate},
-		"restrictions": object{"first_time_transaction": false, "minimum_amount": nil, "minimum_amount_currency": nil}, "times_redeemed": 0,
+		"restrictions":   object{"first_time_transaction": false, "minimum_amount": nil, "minimum_amount_currency": nil},
+		"times_redeemed": 0,
 	}
 	if api.since(clover) {
 		o["promotion"] = object{"type": "coupon", "coupon": partnerCoupon}
@@ -43,8 +45,10 @@ const partnerCoupon = "PARTNER10"
 
 func coupon(livemode bool) object {
 	return object{
-		"id": partnerCoupon, "object": "coupon", "amount_off": nil, "created": unix(codesMade.Add(-time.Minute)), "currency": nil, "duration": "forever",
-		"duration_in_months": nil, "livemode": livemode, "max_redemptions": nil, "metadata": object{}, "name": "Partners", "percent_off": 10,
+		"id": partnerCoupon, "object": "coupon", "amount_off": nil, "created": unix(codesMade.Add(-time.Minute)),
+		"currency": nil, "duration": "forever",
+		"duration_in_months": nil, "livemode": livemode, "max_redemptions": nil, "metadata": object{},
+		"name": "Partners", "percent_off": 10,
 		"redeem_by": nil, "times_redeemed": 0, "valid": true,
 	}
 }
@@ -52,8 +56,10 @@ func coupon(livemode bool) object {
 // discountObject is the promotion code as a subscription has it.
 func (s *buyer) discountObject(p payment) object {
 	o := object{
-		"id": "di_" + s.subscription[4:], "object": "discount", "checkout_session": orNull(p.session), "customer": s.customer, "end": nil,
-		"invoice": nil, "invoice_item": nil, "promotion_code": orNull(p.by.promotion), "start": unix(p.at), "subscription": s.subscription,
+		"id": "di_" + s.subscription[4:], "object": "discount", "checkout_session": orNull(p.session),
+		"customer": s.customer, "end": nil,
+		"invoice": nil, "invoice_item": nil, "promotion_code": orNull(p.by.promotion), "start": unix(p.at),
+		"subscription": s.subscription,
 	}
 	if s.api.since(clover) {
 		o["source"] = object{"type": "coupon", "coupon": partnerCoupon}

@@ -20,10 +20,12 @@ func (w *World) NextClick(at time.Time) Click {
 // click by its bare id, and the movement it stands for. Neither is added to the World.
 func (w *World) Checkout(c Click, at time.Time) (Delivery, Movement) {
 	at = at.UTC().Truncate(time.Second)
-	s := &buyer{w: w, person: w.person(visitor{country: countries[0]}), scenario: Guest, api: version(w.opts.APIVersions[0]), currency: "usd"}
+	s := &buyer{w: w, person: w.person(visitor{country: countries[0]}), scenario: Guest,
+		api: version(w.opts.APIVersions[0]), currency: "usd"}
 	t := s.trace(BareClick, c, at)
 	g := goods[2]
-	p := s.full(payment{by: t, price: s.priced(g, w.chance(.12)), at: at, name: g.name, session: w.id("cs"), intent: w.id("pi"), charge: w.id("ch")})
+	p := s.full(payment{by: t, price: s.priced(g, w.chance(.12)), at: at, name: g.name, session: w.id("cs"),
+		intent: w.id("pi"), charge: w.id("ch")})
 	s.event("checkout.session.completed", at, s.sessionObject(p, "complete", "paid"), nil)
 	d := s.bundle[0]
 	d.SendAt = at

@@ -9,7 +9,8 @@ func (s *buyer) subscribe(t *trace, at time.Time) {
 	level, discounted := weigh(5, 4, 1).draw(w.r), w.chance(.12) || t.promotion != ""
 	x := s.priced(plans[level], discounted)
 	s.subscription = w.id("sub")
-	p := s.full(payment{by: t, price: x, at: at, name: plans[level].name, session: w.id("cs"), invoice: w.id("in"), plan: true, reason: "subscription_create"})
+	p := s.full(payment{by: t, price: x, at: at, name: plans[level].name, session: w.id("cs"), invoice: w.id("in"),
+		plan: true, reason: "subscription_create"})
 	s.event("customer.subscription.created", at, s.subscriptionObject(p, s.scenario == Trial), nil)
 	s.planned(t)
 	if t.promotion != "" {
@@ -43,7 +44,8 @@ func (s *buyer) subscribe(t *trace, at time.Time) {
 			s.deliver()
 			return
 		}
-		if !s.renew(payment{by: t, price: x, at: at, name: plans[level].name, invoice: w.id("in"), plan: true, reason: "subscription_cycle", number: n}) {
+		if !s.renew(payment{by: t, price: x, at: at, name: plans[level].name, invoice: w.id("in"), plan: true,
+			reason: "subscription_cycle", number: n}) {
 			return
 		}
 	}
@@ -84,7 +86,8 @@ func (s *buyer) renew(p payment) bool {
 // credit.
 func (s *buyer) change(t *trace, at time.Time, from, to price, name string, number int) {
 	x, unused, remaining := s.prorated(from, to)
-	p := s.withCredit(payment{by: t, price: x, at: at, name: name, invoice: s.w.id("in"), plan: true, reason: "subscription_update", number: number, unused: unused, remaining: remaining})
+	p := s.withCredit(payment{by: t, price: x, at: at, name: name, invoice: s.w.id("in"), plan: true,
+		reason: "subscription_update", number: number, unused: unused, remaining: remaining})
 	s.event("customer.subscription.updated", at, s.subscriptionObject(p, false), object{"latest_invoice": nil})
 	s.collect(p)
 }

@@ -15,7 +15,8 @@ var monday = time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
 
 // busy is a month in which every sort of scenario occurs several times.
 func busy(seed uint64) *World {
-	return New(seed, Options{Start: monday, Span: 14 * 24 * time.Hour, Until: monday.AddDate(0, 2, 0), Clicks: 2000, Buyers: .15})
+	return New(seed, Options{Start: monday, Span: 14 * 24 * time.Hour, Until: monday.AddDate(0, 2, 0),
+		Clicks: 2000, Buyers: .15})
 }
 
 // Same seed, same bytes; another seed or another start, no shared identifier.
@@ -72,7 +73,8 @@ func TestClicks(t *testing.T) {
 	}
 	var body map[string]any
 	b, _ := json.Marshal(w.Clicks[0])
-	if err := json.Unmarshal(b, &body); err != nil || body["click_id"] == nil || body["event_time"] == nil || body["user_agent"] == nil {
+	if err := json.Unmarshal(b, &body); err != nil || body["click_id"] == nil || body["event_time"] == nil ||
+		body["user_agent"] == nil {
 		t.Fatalf("click body %s: %v", b, err)
 	}
 	for _, l := range w.Leads {
@@ -96,11 +98,13 @@ func TestDeliveriesAreStripeEvents(t *testing.T) {
 		}
 		copies += d.Copy
 		signed := webhook.GenerateTestSignedPayload(&webhook.UnsignedPayload{Payload: d.Body, Secret: "whsec_test"})
-		e, err := webhook.ConstructEventWithOptions(d.Body, signed.Header, "whsec_test", webhook.ConstructEventOptions{IgnoreAPIVersionMismatch: true})
+		e, err := webhook.ConstructEventWithOptions(d.Body, signed.Header, "whsec_test",
+			webhook.ConstructEventOptions{IgnoreAPIVersionMismatch: true})
 		if err != nil {
 			t.Fatalf("%s: %v", d.EventID, err)
 		}
-		if e.ID != d.EventID || string(e.Type) != d.Type || e.Created != d.Created.Unix() || e.Data.Object["id"] != d.Object || !e.Livemode {
+		if e.ID != d.EventID || string(e.Type) != d.Type || e.Created != d.Created.Unix() ||
+			e.Data.Object["id"] != d.Object || !e.Livemode {
 			t.Fatalf("%s %s: the body says otherwise", d.EventID, d.Type)
 		}
 		kinds[d.Type]++
@@ -119,8 +123,10 @@ func TestDeliveriesAreStripeEvents(t *testing.T) {
 		}
 	}
 	for _, want := range []string{
-		"checkout.session.completed", "checkout.session.async_payment_succeeded", "payment_intent.succeeded", "charge.succeeded",
-		"invoice.paid", "invoice_payment.paid", "customer.created", "customer.subscription.created", "charge.refunded", "refund.created",
+		"checkout.session.completed", "checkout.session.async_payment_succeeded", "payment_intent.succeeded",
+		"charge.succeeded",
+		"invoice.paid", "invoice_payment.paid", "customer.created", "customer.subscription.created",
+		"charge.refunded", "refund.created",
 		"refund.failed", "charge.dispute.created", "charge.dispute.funds_withdrawn",
 	} {
 		if kinds[want] == 0 {
@@ -194,7 +200,8 @@ func TestMovementsAddUp(t *testing.T) {
 		}
 		delete(reported, key)
 		if m.Attributed != (!m.ClickID.IsZero() || m.AffiliateID != "") {
-			t.Fatalf("%s (%s): attributed %v, click %s, affiliate %q", m.Object, m.Channel, m.Attributed, m.ClickID, m.AffiliateID)
+			t.Fatalf("%s (%s): attributed %v, click %s, affiliate %q", m.Object, m.Channel, m.Attributed,
+				m.ClickID, m.AffiliateID)
 		}
 	}
 	if len(reported) > 0 || len(intents) > 0 {
@@ -221,7 +228,8 @@ func TestScenariosAddUp(t *testing.T) {
 	kinds := map[string]int{}
 	for _, version := range APIVersions {
 		w := New(8, Options{
-			Start: monday, Span: 3 * 24 * time.Hour, Until: monday.AddDate(0, 6, 0), Clicks: 60, Buyers: 1, Bots: -1, Refunds: .6, Rare: true, Hostile: .2,
+			Start: monday, Span: 3 * 24 * time.Hour, Until: monday.AddDate(0, 6, 0), Clicks: 60, Buyers: 1, Bots: -1,
+			Refunds: .6, Rare: true, Hostile: .2,
 			Scenarios: Scenarios, APIVersions: []string{version}, AccountCustomers: version >= "2026",
 		})
 		balance := map[string]int64{}

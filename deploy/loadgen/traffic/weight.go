@@ -39,7 +39,8 @@ func (w weighted) draw(r *rand.Rand) int {
 
 // hours is the share of a day's busiest hour that each hour UTC has: two bumps, Europe's morning
 // and America's afternoon, and a quiet night.
-var hours = [24]float64{.38, .30, .26, .24, .26, .33, .46, .62, .78, .88, .90, .88, .84, .90, .97, 1, .98, .94, .88, .80, .72, .64, .55, .46}
+var hours = [24]float64{.38, .30, .26, .24, .26, .33, .46, .62, .78, .88, .90, .88, .84, .90, .97, 1, .98, .94, .88,
+	.80, .72, .64, .55, .46}
 
 // days is the share of the busiest weekday, Sunday first.
 var days = [7]float64{.62, .94, 1, .99, .97, .86, .60}

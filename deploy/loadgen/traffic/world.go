@@ -28,13 +28,17 @@ type World struct {
 // seed: two stretches of one seed share no identifier.
 func New(seed uint64, opts Options) *World {
 	opts = opts.withDefaults()
-	w := &World{opts: opts, seed: seed, r: rand.New(rand.NewPCG(seed, uint64(opts.Start.UnixNano()))), eventCount: make(map[string]int), promotions: make(map[string]string)}
+	w := &World{opts: opts, seed: seed, r: rand.New(rand.NewPCG(seed, uint64(opts.Start.UnixNano()))),
+		eventCount: make(map[string]int), promotions: make(map[string]string)}
 	w.clicks()
 	sort.SliceStable(w.Clicks, func(i, j int) bool { return w.Clicks[i].SendAt.Before(w.Clicks[j].SendAt) })
 	sort.SliceStable(w.Leads, func(i, j int) bool { return w.Leads[i].SendAt.Before(w.Leads[j].SendAt) })
 	sort.SliceStable(w.Deliveries, func(i, j int) bool { return w.Deliveries[i].SendAt.Before(w.Deliveries[j].SendAt) })
 	sort.SliceStable(w.Balance, func(i, j int) bool { return w.Balance[i].Created.Before(w.Balance[j].Created) })
-	sort.SliceStable(w.Movements, func(i, j int) bool { return w.Movements[i].OccurredAt.Before(w.Movements[j].OccurredAt) })
+	sort.SliceStable(w.Movements, func(i,
+		j int) bool {
+		return w.Movements[i].OccurredAt.Before(w.Movements[j].OccurredAt)
+	})
 	return w
 }
 

@@ -79,13 +79,15 @@ func Start(ctx context.Context, cfg Config) (*Cluster, error) {
 	_, _ = rand.Read(id[:]) // never fails
 	c := &Cluster{cfg: cfg, id: base64.RawURLEncoding.EncodeToString(id[:])}
 	for n := range cfg.Brokers {
-		b := &broker{id: n + 1, dir: filepath.Join(dir, "broker-"+strconv.Itoa(n+1)), address: addresses[3*n], quorum: addresses[3*n+1]}
+		b := &broker{id: n + 1, dir: filepath.Join(dir, "broker-"+strconv.Itoa(n+1)), address: addresses[3*n],
+			quorum: addresses[3*n+1]}
 		if cfg.Secured != nil {
 			b.secured = addresses[3*n+2]
 		}
 		c.brokers = append(c.brokers, b)
 	}
-	c.client, err = kgo.NewClient(kgo.SeedBrokers(c.Seeds()...), kgo.MetadataMinAge(100*time.Millisecond), kgo.DialTimeout(2*time.Second))
+	c.client, err = kgo.NewClient(kgo.SeedBrokers(c.Seeds()...), kgo.MetadataMinAge(100*time.Millisecond),
+		kgo.DialTimeout(2*time.Second))
 	if err != nil {
 		return nil, fmt.Errorf("start Kafka: %w", err)
 	}
@@ -159,7 +161,8 @@ func (c *Cluster) format(ctx context.Context, b *broker) error {
 			return fmt.Errorf("format broker %d: %w", b.id, err)
 		}
 	}
-	args := append(c.java(b), "-Xmx128m", "kafka.tools.StorageTool", "format", "--cluster-id", c.id, "--config", filepath.Join(b.dir, "server.properties"))
+	args := append(c.java(b), "-Xmx128m", "kafka.tools.StorageTool", "format", "--cluster-id", c.id, "--config",
+		filepath.Join(b.dir, "server.properties"))
 	if s := c.cfg.Secured; s != nil {
 		args = append(args, "--add-scram", "SCRAM-SHA-512=[name="+s.User+",password="+s.Password+"]")
 	}
@@ -173,7 +176,8 @@ func (c *Cluster) format(ctx context.Context, b *broker) error {
 // java returns the options of every JVM: compilers and collectors that leave the cores to
 // what is tested.
 func (c *Cluster) java(b *broker) []string {
-	return []string{"-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", c.cfg.Classpath, "-Dlog4j2.configurationFile=" + filepath.Join(b.dir, "log4j2.properties")}
+	return []string{"-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", c.cfg.Classpath, "-Dlog4j2.configurationFile=" +
+		filepath.Join(b.dir, "log4j2.properties")}
 }
 
 // properties as https://kafka.apache.org/documentation/#brokerconfigs describes them.
@@ -258,7 +262,8 @@ func (c *Cluster) begin(b *broker) error {
 	}
 	defer log.Close() // the broker has its own
 	heap := strconv.Itoa(c.cfg.HeapMB) + "m"
-	cmd := exec.Command("java", append(c.java(b), "-Xms64m", "-Xmx"+heap, "-XX:+ExitOnOutOfMemoryError", "kafka.Kafka", filepath.Join(b.dir, "server.properties"))...)
+	cmd := exec.Command("java", append(c.java(b), "-Xms64m", "-Xmx"+heap, "-XX:+ExitOnOutOfMemoryError", "kafka.Kafka",
+		filepath.Join(b.dir, "server.properties"))...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = b.dir, log, log
 	life, err := process.Start(cmd)
 	if err != nil {
@@ -292,9 +297,11 @@ func (c *Cluster) waitJoined(ctx context.Context, b *broker) error {
 		life := b.current()
 		select {
 		case <-life.Ended():
-			return fmt.Errorf("wait for broker %d: it ended: %w; %s says why:\n%s", b.id, errors.Join(process.ErrEnded, life.Err()), c.Log(b.id), c.LastLines(b.id, 20))
+			return fmt.Errorf("wait for broker %d: it ended: %w; %s says why:\n%s", b.id,
+				errors.Join(process.ErrEnded, life.Err()), c.Log(b.id), c.LastLines(b.id, 20))
 		case <-ctx.Done():
-			return fmt.Errorf("wait for broker %d: not in the cluster after %s; %s says more: %w", b.id, patience, c.Log(b.id), errors.Join(context.Cause(ctx), last))
+			return fmt.Errorf("wait for broker %d: not in the cluster after %s; %s says more: %w", b.id, patience, c.Log(b.id),
+				errors.Join(context.Cause(ctx), last))
 		case <-time.After(100 * time.Millisecond):
 		}
 	}

@@ -74,7 +74,8 @@ func TestLeaderDies(t *testing.T) {
 		t.Errorf("%d replicas, want 3", len(replicas))
 	}
 
-	client, err := kgo.NewClient(kgo.SeedBrokers(c.Seeds()...), kgo.RequiredAcks(kgo.AllISRAcks()), kgo.MetadataMinAge(100*time.Millisecond), kgo.ProducerLinger(0),
+	client, err := kgo.NewClient(kgo.SeedBrokers(c.Seeds()...), kgo.RequiredAcks(kgo.AllISRAcks()),
+		kgo.MetadataMinAge(100*time.Millisecond), kgo.ProducerLinger(0),
 		kgo.ConsumeTopics("t"), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
 	if err != nil {
 		t.Fatal(err)
@@ -124,7 +125,8 @@ func TestLeaderDies(t *testing.T) {
 	third := 6 - first - second
 	c.Kill(third)
 	acknowledged := make(chan error, 1)
-	client.Produce(ctx, &kgo.Record{Topic: "t", Value: fmt.Append(nil, n)}, func(_ *kgo.Record, err error) { acknowledged <- err })
+	client.Produce(ctx, &kgo.Record{Topic: "t", Value: fmt.Append(nil, n)},
+		func(_ *kgo.Record, err error) { acknowledged <- err })
 	n++
 	select {
 	case err := <-acknowledged:

@@ -54,7 +54,8 @@ func Dir() (string, error) {
 // names the program that is missing and how to get it.
 func Install(ctx context.Context, dir string) (classpath string, err error) {
 	if _, err := exec.LookPath("java"); err != nil {
-		return "", fmt.Errorf("install Kafka: java is not on the PATH (apt-get install default-jre-headless, or brew install openjdk): %w", ErrMissing)
+		return "", fmt.Errorf("install Kafka: java is not on the PATH (apt-get install default-jre-headless, or brew "+
+			"install openjdk): %w", ErrMissing)
 	}
 	dir, err = filepath.Abs(dir)
 	if err != nil {
@@ -66,7 +67,8 @@ func Install(ctx context.Context, dir string) (classpath string, err error) {
 		return classpath, nil
 	}
 	if _, err := exec.LookPath("mvn"); err != nil {
-		return "", fmt.Errorf("install Kafka: mvn is not on the PATH (apt-get install maven, or brew install maven): %w", ErrMissing)
+		return "", fmt.Errorf("install Kafka: mvn is not on the PATH (apt-get install maven, or brew install maven): %w",
+			ErrMissing)
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", fmt.Errorf("install Kafka: %w", err)
@@ -85,7 +87,8 @@ func Install(ctx context.Context, dir string) (classpath string, err error) {
 		"dependency:copy-dependencies", "-DincludeScope=runtime", "-DoutputDirectory="+fetched)
 	mvn.Dir = work
 	if said, err := mvn.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("install Kafka by mvn dependency:copy-dependencies: %w (does Maven reach its repository?)\n%s", err, bytes.TrimSpace(said))
+		return "", fmt.Errorf("install Kafka by mvn dependency:copy-dependencies: %w (does Maven reach its repository?)\n%s",
+			err, bytes.TrimSpace(said))
 	}
 	if jars, _ := filepath.Glob(filepath.Join(fetched, "kafka_*-"+Version+".jar")); len(jars) == 0 {
 		return "", fmt.Errorf("install Kafka: mvn ended well, and there is no kafka_*-%s.jar in %s", Version, fetched)

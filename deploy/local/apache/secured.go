@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// Secured adds a listener for clients that is reached with TLS and SCRAM-SHA-512 only. The brokers and the Cluster
-// itself go on using the open one.
+// Secured adds a listener for clients that is reached with TLS and SCRAM-SHA-512 only. The brokers
+// and the Cluster itself go on using the open one.
 type Secured struct {
 	KeyPair        string // PEM file: private key (PKCS #8), and behind it the certificate of 127.0.0.1
 	CA             string // PEM file: what clients trust

@@ -110,7 +110,8 @@ func TestHello(t *testing.T) {
 	must(t, c.Ping(t.Context()))
 	v, err := c.ServerVersion()
 	must(t, err)
-	if !strings.HasPrefix(chdbtest.Engine(t).Version(), fmt.Sprintf("%d.%d.", v.Version.Major, v.Version.Minor)) || v.Revision != 0 || v.Timezone == nil {
+	if !strings.HasPrefix(chdbtest.Engine(t).Version(), fmt.Sprintf("%d.%d.", v.Version.Major, v.Version.Minor)) ||
+		v.Revision != 0 || v.Timezone == nil {
 		t.Fatalf("server version %v, engine %s", v, chdbtest.Engine(t).Version())
 	}
 }
@@ -138,10 +139,12 @@ func TestErrorsHaveCodeAndStatus(t *testing.T) {
 		{"decompress=1", "SELECT 1", 501, "48"},
 		{"", "SELECT 1 INTO OUTFILE '/dev/null'", 500, "358"},
 		{"", "INSERT INTO t FROM INFILE '/etc/passwd'", 404, "78"},
-		{"max_execution_time=0.2&timeout_overflow_mode=throw", "SELECT max(sipHash64(number)) FROM numbers(100000000000)", 408, "159"},
+		{"max_execution_time=0.2&timeout_overflow_mode=throw", "SELECT max(sipHash64(number)) FROM numbers(100000000000)",
+			408, "159"},
 	} {
 		status, answer, header := post(t, c.parameters, c.body)
-		if status != c.status || header.Get("X-ClickHouse-Exception-Code") != c.code || !strings.HasPrefix(answer, "Code: "+c.code+". DB::") {
+		if status != c.status || header.Get("X-ClickHouse-Exception-Code") != c.code ||
+			!strings.HasPrefix(answer, "Code: "+c.code+". DB::") {
 			t.Errorf("%s %q: %d, code %s: %s", c.parameters, c.body, status, header.Get("X-ClickHouse-Exception-Code"), answer)
 		}
 	}
@@ -189,7 +192,8 @@ func TestCurl(t *testing.T) {
 	if answer != want {
 		t.Errorf("got %q, want %q", answer, want)
 	}
-	for name, want := range map[string]string{"X-ClickHouse-Format": "CSV", "X-ClickHouse-Query-Id": "mine", "Content-Type": "text/csv; charset=UTF-8; header=absent"} {
+	for name, want := range map[string]string{"X-ClickHouse-Format": "CSV", "X-ClickHouse-Query-Id": "mine",
+		"Content-Type": "text/csv; charset=UTF-8; header=absent"} {
 		if got := header.Get(name); got != want {
 			t.Errorf("%s: %q, want %q", name, got, want)
 		}
@@ -208,7 +212,8 @@ func TestRequestsAreApart(t *testing.T) {
 	c := connect(t, dsn)
 	standard := number(t, c, "SELECT toUInt64(getSetting('max_block_size'))")
 	for range 30 {
-		ctx := clickhouse.Context(t.Context(), clickhouse.WithSettings(clickhouse.Settings{"max_block_size": 7, "log_comment": "mine"}))
+		ctx := clickhouse.Context(t.Context(), clickhouse.WithSettings(clickhouse.Settings{"max_block_size": 7,
+			"log_comment": "mine"}))
 		var n uint64
 		must(t, c.QueryRow(ctx, "SELECT toUInt64(getSetting('max_block_size'))").Scan(&n))
 		if n != 7 {
@@ -275,8 +280,10 @@ func TestReadOnlyUser(t *testing.T) {
 		t.Fatalf("%d rows", n)
 	}
 	for _, statement := range []string{
-		"INSERT INTO t VALUES (2)", "INSERT INTO t SELECT 2", "DROP TABLE t", "TRUNCATE TABLE t", "CREATE TABLE u (a Int8) ENGINE=Memory",
-		"ALTER TABLE t DELETE WHERE 1", "SET readonly = 0", "SELECT 1 SETTINGS readonly = 0", "CREATE DATABASE u", "SYSTEM STOP MERGES", "OPTIMIZE TABLE t",
+		"INSERT INTO t VALUES (2)", "INSERT INTO t SELECT 2", "DROP TABLE t", "TRUNCATE TABLE t",
+		"CREATE TABLE u (a Int8) ENGINE=Memory",
+		"ALTER TABLE t DELETE WHERE 1", "SET readonly = 0", "SELECT 1 SETTINGS readonly = 0", "CREATE DATABASE u",
+		"SYSTEM STOP MERGES", "OPTIMIZE TABLE t",
 	} {
 		if err := reader.Exec(t.Context(), statement); code(err) != 164 {
 			t.Errorf("%s: %v", statement, err)
@@ -342,7 +349,8 @@ func TestCancel(t *testing.T) {
 		t.Fatal("no error")
 	}
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
-		if number(t, c, "SELECT count() FROM system.processes WHERE query LIKE '%numbers(1000000000000)%' AND query NOT LIKE '%system.processes%'") == 0 {
+		if number(t, c, "SELECT count() FROM system.processes WHERE query LIKE '%numbers(1000000000000)%' AND query NOT "+
+			"LIKE '%system.processes%'") == 0 {
 			return
 		}
 		if time.Now().After(deadline) {
@@ -373,8 +381,9 @@ func TestCutBody(t *testing.T) {
 	}
 }
 
-// A client that goes away while its rows are read back cancels the reading. That says nothing of the
-// part, which must stay: with its table's other rows it may hold those of an insert that succeeded.
+// A client that goes away while its rows are read back cancels the reading. That says nothing of
+// the part, which must stay: with its table's other rows it may hold those of an insert that
+// succeeded.
 func TestCancelledReadBack(t *testing.T) {
 	dsn := chdbtest.Start(t)
 	c := connect(t, dsn)

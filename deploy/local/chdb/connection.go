@@ -219,7 +219,8 @@ const (
 func (c *connection) classify(query string) analysis {
 	out := new([4]uint32) // struct_size, statement_count, flags, query_class
 	out[0] = uint32(unsafe.Sizeof(*out))
-	state := c.lib.classify(c.session(), unsafe.Pointer(stringPointer(query)), uintptr(len(query)), nil, 0, unsafe.Pointer(out))
+	state := c.lib.classify(c.session(), unsafe.Pointer(stringPointer(query)), uintptr(len(query)), nil, 0,
+		unsafe.Pointer(out))
 	runtime.KeepAlive(query)
 	if state != 0 {
 		return analysis{class: classUnknown}

@@ -28,9 +28,9 @@ type Option func(*Engine)
 func WithMinFreeBytes(n uint64) Option { return func(e *Engine) { e.minFree = n } }
 
 // WithConfiguration adds elements of a server's configuration
-// (https://clickhouse.com/docs/operations/configuration-files), for tests: clusters, so that Distributed
-// tables can be made and queries of them analysed, macros, or a Keeper. The engine's user may then also
-// make tables of the engines Distributed and KeeperMap.
+// (https://clickhouse.com/docs/operations/configuration-files), for tests: clusters, so that
+// Distributed tables can be made and queries of them analysed, macros, or a Keeper. The engine's
+// user may then also make tables of the engines Distributed and KeeperMap.
 func WithConfiguration(elements string) Option { return func(e *Engine) { e.configuration = elements } }
 
 // Engine is an open ClickHouse engine with its data directory. Its methods are
@@ -211,9 +211,11 @@ func (e *Engine) acquire(ctx context.Context, readOnly bool, database string) (*
 	select {
 	case e.slots <- struct{}{}:
 	case <-ctx.Done():
-		return nil, &Exception{Code: codeQueryCancelled, Message: "The client went away while the query was waiting. (QUERY_WAS_CANCELLED)"}
+		return nil, &Exception{Code: codeQueryCancelled,
+			Message: "The client went away while the query was waiting. (QUERY_WAS_CANCELLED)"}
 	case <-timer.C:
-		return nil, &Exception{Code: codeTooManyQueries, Message: fmt.Sprintf("Too many simultaneous queries. Maximum: %d. (TOO_MANY_SIMULTANEOUS_QUERIES)", cap(e.slots))}
+		return nil, &Exception{Code: codeTooManyQueries,
+			Message: fmt.Sprintf("Too many simultaneous queries. Maximum: %d. (TOO_MANY_SIMULTANEOUS_QUERIES)", cap(e.slots))}
 	}
 	e.lock.Lock()
 	if e.closed {
@@ -312,7 +314,8 @@ func (e *Engine) checkSpace(need uint64) error {
 	}
 	if free < e.minFree+need {
 		return &Exception{Code: codeNotEnoughSpace, Message: fmt.Sprintf(
-			"Not enough space: %d bytes are free in %s, and the embedded engine writes only with more than %d, because it does not notice a full disk. (NOT_ENOUGH_SPACE)",
+			"Not enough space: %d bytes are free in %s, and the embedded engine writes only with more than %d, because it "+
+				"does not notice a full disk. (NOT_ENOUGH_SPACE)",
 			free, e.dataDir, e.minFree+need)}
 	}
 	return nil

@@ -26,10 +26,10 @@ import (
 // asked to stop its statement; one that finishes all the same has had its
 // effect.
 //
-// session_id is accepted, because some clients send one with every request, and
-// keeps nothing from one request to the next. Refused with NOT_IMPLEMENTED (48)
-// are the statements that need it, and external tables (multipart/form-data). query_id is echoed, but the engine runs the
-// statement under an id of its own.
+// session_id is accepted, because some clients send one with every request, and keeps nothing from
+// one request to the next. Refused with NOT_IMPLEMENTED (48) are the statements that need it, and
+// external tables (multipart/form-data). query_id is echoed, but the engine runs the statement
+// under an id of its own.
 func (e *Engine) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/ping", func(w http.ResponseWriter, _ *http.Request) { writeOk(w) })
@@ -79,10 +79,12 @@ func (e *Engine) serve(w http.ResponseWriter, r *http.Request) {
 			writeOk(w)
 			return
 		}
-		e.writeError(w, r, &Exception{Code: codeSyntaxError, Message: "Syntax error: failed at position 1 (end of query): Empty query. (SYNTAX_ERROR)"})
+		e.writeError(w, r, &Exception{Code: codeSyntaxError,
+			Message: "Syntax error: failed at position 1 (end of query): Empty query. (SYNTAX_ERROR)"})
 		return
 	}
-	if revision, err := strconv.Atoi(q.urlQuery.Get("client_protocol_version")); err == nil && revision > 0 && q.text == helloQuery && q.format == "Native" {
+	if revision, err := strconv.Atoi(q.urlQuery.Get("client_protocol_version")); err == nil && revision > 0 &&
+		q.text == helloQuery && q.format == "Native" {
 		e.writeResult(w, r, q, e.identity.helloBlock(revision), counts{}, time.Now())
 		return
 	}
@@ -141,7 +143,8 @@ func (e *Engine) run(w http.ResponseWriter, r *http.Request, q *request) {
 func (e *Engine) runQuery(w http.ResponseWriter, r *http.Request, q *request, c *connection, started time.Time) {
 	found := c.classify(q.text)
 	if found.statements > 1 {
-		e.writeError(w, r, &Exception{Code: codeSyntaxError, Message: "Syntax error (Multi-statements are not allowed). (SYNTAX_ERROR)"})
+		e.writeError(w, r, &Exception{Code: codeSyntaxError,
+			Message: "Syntax error (Multi-statements are not allowed). (SYNTAX_ERROR)"})
 		return
 	}
 	if found.class == classControl || strings.Contains(strings.ToUpper(q.text), "TEMPORARY") {
@@ -149,8 +152,9 @@ func (e *Engine) runQuery(w http.ResponseWriter, r *http.Request, q *request, c 
 		// a request without session_id has one of its own.
 		c.spoiled = true
 		if word := firstWord(q.text); q.session != "" && (word == "SET" || word == "USE" || word == "CREATE") {
-			e.writeError(w, r, &Exception{Code: codeNotImplemented, Message: "Sessions are not implemented by the embedded engine: " +
-				"the next request would know nothing of this statement. (NOT_IMPLEMENTED)"})
+			e.writeError(w, r, &Exception{Code: codeNotImplemented,
+				Message: "Sessions are not implemented by the embedded engine: " +
+					"the next request would know nothing of this statement. (NOT_IMPLEMENTED)"})
 			return
 		}
 	}
@@ -211,7 +215,8 @@ func (e *Engine) runInsert(w http.ResponseWriter, r *http.Request, q *request, c
 	written, err := c.insert(q.insert.query, q.insert.format, q.params, rows)
 	if err != nil {
 		if isTruncated(err) {
-			err = &Exception{Code: codeCannotReadAllData, Message: fmt.Sprintf("Cannot read the rows to insert: %v. (CANNOT_READ_ALL_DATA)", err)}
+			err = &Exception{Code: codeCannotReadAllData,
+				Message: fmt.Sprintf("Cannot read the rows to insert: %v. (CANNOT_READ_ALL_DATA)", err)}
 		}
 		e.writeError(w, r, err)
 		return
@@ -236,7 +241,8 @@ func (e *Engine) doubtWrite() error {
 		return nil
 	}
 	return &Exception{Code: codeNotEnoughSpace, Message: fmt.Sprintf(
-		"Not enough space: only %d bytes are left in %s, so rows of this statement may be lost although the engine reported success. (NOT_ENOUGH_SPACE)", free, e.dataDir)}
+		"Not enough space: only %d bytes are left in %s, so rows of this statement may be lost although the engine "+
+			"reported success. (NOT_ENOUGH_SPACE)", free, e.dataDir)}
 }
 
 // killWhenDone stops c's statement when the client goes away. The returned
@@ -269,7 +275,9 @@ func (e *Engine) killWhenDone(ctx context.Context, c *connection) (stop func()) 
 
 func readOnlyException(r *http.Request) *Exception {
 	if r.Method != http.MethodPost {
-		return &Exception{Code: codeReadOnly, Message: "Cannot execute query in readonly mode. For queries over HTTP, method GET implies readonly. You should use method POST for modifying queries. (READONLY)"}
+		return &Exception{Code: codeReadOnly,
+			Message: "Cannot execute query in readonly mode. For queries over HTTP, method GET implies readonly. You should " +
+				"use method POST for modifying queries. (READONLY)"}
 	}
 	return &Exception{Code: codeReadOnly, Message: "Cannot execute query in readonly mode. (READONLY)"}
 }
@@ -297,7 +305,8 @@ func (e *Engine) writeError(w http.ResponseWriter, r *http.Request, err error) {
 
 // writeResult answers with a statement's output. A failure to send it is the
 // client's to notice.
-func (e *Engine) writeResult(w http.ResponseWriter, r *http.Request, q *request, data []byte, done counts, started time.Time) {
+func (e *Engine) writeResult(w http.ResponseWriter, r *http.Request, q *request, data []byte, done counts,
+	started time.Time) {
 	header := w.Header()
 	format := q.format
 	if own := outputFormat(q.text); own != "" && q.insert == nil {
@@ -329,7 +338,8 @@ func (e *Engine) writeResult(w http.ResponseWriter, r *http.Request, q *request,
 // contentType is the media type that a server gives an output format.
 func contentType(format string) string {
 	switch {
-	case format == "JSONEachRow", strings.HasPrefix(format, "JSONCompactEachRow"), strings.HasPrefix(format, "JSONStringsEachRow"):
+	case format == "JSONEachRow", strings.HasPrefix(format, "JSONCompactEachRow"),
+		strings.HasPrefix(format, "JSONStringsEachRow"):
 		return "application/x-ndjson; charset=UTF-8"
 	case strings.HasPrefix(format, "JSON"):
 		return "application/json; charset=UTF-8"
@@ -337,7 +347,8 @@ func contentType(format string) string {
 		return "text/tab-separated-values; charset=UTF-8"
 	case strings.HasPrefix(format, "CSV"):
 		return "text/csv; charset=UTF-8; header=absent"
-	case strings.HasPrefix(format, "Pretty"), format == "Vertical", format == "Values", format == "Markdown", format == "SQLInsert":
+	case strings.HasPrefix(format, "Pretty"), format == "Vertical", format == "Values", format == "Markdown",
+		format == "SQLInsert":
 		return "text/plain; charset=UTF-8"
 	case format == "XML":
 		return "application/xml; charset=UTF-8"

@@ -22,7 +22,8 @@ type library struct {
 
 	queryWithParams func(connection, query unsafe.Pointer, queryLen uintptr, format unsafe.Pointer, formatLen uintptr,
 		names, nameLens, values, valueLens unsafe.Pointer, count uintptr) unsafe.Pointer
-	classify func(connection, query unsafe.Pointer, queryLen uintptr, database unsafe.Pointer, databaseLen uintptr, analysis unsafe.Pointer) int32
+	classify func(connection, query unsafe.Pointer, queryLen uintptr, database unsafe.Pointer, databaseLen uintptr,
+		analysis unsafe.Pointer) int32
 
 	destroyResult func(result unsafe.Pointer)
 	resultBuffer  func(result unsafe.Pointer) unsafe.Pointer
@@ -105,7 +106,8 @@ func (l *library) open(arguments ...string) (unsafe.Pointer, error) {
 	})
 	runtime.KeepAlive(argv)
 	if connection == nil {
-		return nil, errors.New("libchdb refused to connect: the data directory may be in use by another process, not writable or damaged")
+		return nil, errors.New("libchdb refused to connect: the data directory may be in use by another process, not " +
+			"writable or damaged")
 	}
 	return connection, nil
 }

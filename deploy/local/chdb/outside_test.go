@@ -156,7 +156,8 @@ var outside = []string{
 	"CREATE DATABASE d3 ENGINE=MySQL('%H','a','b','c')",
 	"CREATE DATABASE d4 ENGINE=S3('%U/b')",
 	// Dictionaries.
-	"CREATE DICTIONARY c1 (id UInt64, v String) PRIMARY KEY id SOURCE(FILE(path '%F' format 'TSV')) LAYOUT(FLAT()) LIFETIME(0)",
+	"CREATE DICTIONARY c1 (id UInt64, v String) PRIMARY KEY id SOURCE(FILE(path '%F' format 'TSV')) " +
+		"LAYOUT(FLAT()) LIFETIME(0)",
 	"CREATE DICTIONARY c2 (id UInt64, v String) PRIMARY KEY id SOURCE(HTTP(url '%U' format 'TSV')) " +
 		"LAYOUT(FLAT()) LIFETIME(0);;SELECT v FROM c2",
 	"CREATE OR REPLACE DICTIONARY c3 (id UInt64, v String) PRIMARY KEY id " +

@@ -44,7 +44,8 @@ func (e *Engine) beginInsert(c *connection) (readBack func() error) {
 	return func() error {
 		fresh, err := e.freshParts(c, since)
 		if err != nil {
-			return &Exception{Code: codeAborted, Message: fmt.Sprintf("What was inserted cannot be read back: %v. (ABORTED)", err)}
+			return &Exception{Code: codeAborted, Message: fmt.Sprintf("What was inserted cannot be read back: %v. (ABORTED)",
+				err)}
 		}
 		e.readBacks.mu.Lock()
 		known := e.readBacks.whole
@@ -64,7 +65,9 @@ func (e *Engine) beginInsert(c *connection) (readBack func() error) {
 		// Two inserts run, A's part has a flaw, B finds it and detaches it, and A lists parts of
 		// which none is its own.
 		if e.readBacks.flaws.Load() != flaws {
-			return &Exception{Code: codeChecksumMismatch, Message: "Of what was inserted in this moment not everything is whole; insert the rows again. (CHECKSUM_DOESNT_MATCH)"}
+			return &Exception{Code: codeChecksumMismatch,
+				Message: "Of what was inserted in this moment not everything is whole; insert the rows again. " +
+					"(CHECKSUM_DOESNT_MATCH)"}
 		}
 		return nil
 	}
@@ -73,7 +76,8 @@ func (e *Engine) beginInsert(c *connection) (readBack func() error) {
 // freshParts are those that inserts since then have made and no merge has taken yet.
 func (e *Engine) freshParts(c *connection, since int64) ([]part, error) {
 	answer, err := c.query(fmt.Sprintf(
-		"SELECT database, table, name, path FROM system.parts WHERE active AND min_block_number = max_block_number AND database != 'system' AND modification_time >= fromUnixTimestamp(%d)", since),
+		"SELECT database, table, name, path FROM system.parts WHERE active AND min_block_number = max_block_number AND "+
+			"database != 'system' AND modification_time >= fromUnixTimestamp(%d)", since),
 		"JSONEachRow", nil)
 	if err != nil {
 		return nil, err
@@ -108,18 +112,21 @@ func (e *Engine) check(c *connection, p part) error {
 		outcome = fmt.Sprintf("It cannot be detached (%v)", err)
 	}
 	return &Exception{Code: codeChecksumMismatch, Message: fmt.Sprintf(
-		"Part %s of %s.%s is not what was to be written, although the engine reported success: %s. Is the disk full or broken? %s; insert the rows again. (CHECKSUM_DOESNT_MATCH)",
+		"Part %s of %s.%s is not what was to be written, although the engine reported success: %s. Is the disk full or "+
+			"broken? %s; insert the rows again. (CHECKSUM_DOESNT_MATCH)",
 		p.Name, p.Database, p.Table, why, outcome)}
 }
 
-// flaw says what is wrong with a part; nothing, when it is whole. A client that goes away cancels the
-// reading, which says nothing of the part: that is an error, and the part stays.
+// flaw says what is wrong with a part; nothing, when it is whole. A client that goes away cancels
+// the reading, which says nothing of the part: that is an error, and the part stays.
 func (e *Engine) flaw(c *connection, p part) (why string, err error) {
-	answer, err := c.query("CHECK TABLE "+p.table()+" PART "+quoteString(p.Name)+" SETTINGS check_query_single_value_result = 0", "JSONEachRow", nil)
+	answer, err := c.query("CHECK TABLE "+p.table()+" PART "+quoteString(p.Name)+
+		" SETTINGS check_query_single_value_result = 0", "JSONEachRow", nil)
 	var exception *Exception
 	switch {
 	case errors.As(err, &exception) && exception.Code == codeQueryCancelled:
-		return "", &Exception{Code: codeAborted, Message: fmt.Sprintf("What was inserted was not read back: %v. (ABORTED)", err)}
+		return "", &Exception{Code: codeAborted, Message: fmt.Sprintf("What was inserted was not read back: %v. (ABORTED)",
+			err)}
 	case err != nil:
 		return err.Error(), nil
 	}
@@ -133,7 +140,8 @@ func (e *Engine) flaw(c *connection, p part) (why string, err error) {
 	}
 	if passed := string(said.Passed); passed != "1" && passed != "true" {
 		if strings.Contains(said.Message, "(QUERY_WAS_CANCELLED)") { // CHECK TABLE reports it as a part's fault
-			return "", &Exception{Code: codeAborted, Message: "What was inserted was not read back: " + said.Message + ". (ABORTED)"}
+			return "", &Exception{Code: codeAborted, Message: "What was inserted was not read back: " +
+				said.Message + ". (ABORTED)"}
 		}
 		return said.Message, nil
 	}
@@ -153,7 +161,8 @@ func (e *Engine) flaw(c *connection, p part) (why string, err error) {
 
 // active reports whether queries still read the part.
 func (e *Engine) active(c *connection, p part) (bool, error) {
-	answer, err := c.query("SELECT count() FROM system.parts WHERE active AND database = "+quoteString(p.Database)+" AND table = "+quoteString(p.Table)+
+	answer, err := c.query("SELECT count() FROM system.parts WHERE active AND database = "+quoteString(p.Database)+
+		" AND table = "+quoteString(p.Table)+
 		" AND name = "+quoteString(p.Name), "TabSeparated", nil)
 	if err != nil {
 		return false, err

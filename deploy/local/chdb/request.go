@@ -68,14 +68,16 @@ func readRequest(r *http.Request) (*request, error) {
 		params:   map[string]string{},
 	}
 	level := values.Get("readonly")
-	q.readOnly = readCredentials(r, values).user == ReadOnlyUser || r.Method != http.MethodPost || level != "" && level != "0"
+	q.readOnly = readCredentials(r, values).user == ReadOnlyUser || r.Method != http.MethodPost ||
+		level != "" && level != "0"
 	for name, list := range values {
 		switch {
 		case strings.HasPrefix(name, "param_"):
 			q.params[strings.TrimPrefix(name, "param_")] = list[0]
 		case notSettings[name]:
 		case !settingName.MatchString(name):
-			return nil, &Exception{Code: codeUnknownSetting, Message: fmt.Sprintf("Setting %s is neither a builtin setting nor started with the prefix 'SQL_'. (UNKNOWN_SETTING)", name)}
+			return nil, &Exception{Code: codeUnknownSetting,
+				Message: fmt.Sprintf("Setting %s is neither a builtin setting nor started with the prefix 'SQL_'. (UNKNOWN_SETTING)", name)}
 		default:
 			q.settings[name] = list[0]
 		}
@@ -85,7 +87,8 @@ func readRequest(r *http.Request) (*request, error) {
 		return nil, err
 	}
 	if strings.HasPrefix(r.Header.Get("Content-Type"), "multipart/form-data") {
-		return nil, &Exception{Code: codeNotImplemented, Message: "External tables (multipart/form-data) are not implemented by the embedded engine. (NOT_IMPLEMENTED)"}
+		return nil, &Exception{Code: codeNotImplemented,
+			Message: "External tables (multipart/form-data) are not implemented by the embedded engine. (NOT_IMPLEMENTED)"}
 	}
 	return q, q.readStatement(values.Get("query"), body)
 }
@@ -95,7 +98,8 @@ func readRequest(r *http.Request) (*request, error) {
 func (q *request) readStatement(query string, body io.Reader) error {
 	head, err := io.ReadAll(io.LimitReader(body, headOfBody))
 	if err != nil {
-		return &Exception{Code: codeCannotReadAllData, Message: fmt.Sprintf("Cannot read the request's body: %v. (CANNOT_READ_ALL_DATA)", err)}
+		return &Exception{Code: codeCannotReadAllData,
+			Message: fmt.Sprintf("Cannot read the request's body: %v. (CANNOT_READ_ALL_DATA)", err)}
 	}
 	ended := len(head) < headOfBody
 	text := query
@@ -114,11 +118,13 @@ func (q *request) readStatement(query string, body io.Reader) error {
 	if !ended {
 		rest, err := io.ReadAll(io.LimitReader(body, maxQueryBytes))
 		if err != nil {
-			return &Exception{Code: codeCannotReadAllData, Message: fmt.Sprintf("Cannot read the request's body: %v. (CANNOT_READ_ALL_DATA)", err)}
+			return &Exception{Code: codeCannotReadAllData,
+				Message: fmt.Sprintf("Cannot read the request's body: %v. (CANNOT_READ_ALL_DATA)", err)}
 		}
 		text += string(rest)
 		if len(text) > maxQueryBytes {
-			return &Exception{Code: codeQueryTooLarge, Message: fmt.Sprintf("Query is too large, more than %d bytes. (QUERY_IS_TOO_LARGE)", maxQueryBytes)}
+			return &Exception{Code: codeQueryTooLarge,
+				Message: fmt.Sprintf("Query is too large, more than %d bytes. (QUERY_IS_TOO_LARGE)", maxQueryBytes)}
 		}
 	}
 	q.text = strings.TrimSpace(text)

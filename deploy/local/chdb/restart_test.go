@@ -47,7 +47,8 @@ func play(role string) error {
 	fmt.Println("open took", time.Since(started).Round(time.Millisecond))
 	ask := func(parameters, statement string) string {
 		answer := httptest.NewRecorder()
-		engine.Handler().ServeHTTP(answer, httptest.NewRequest(http.MethodPost, "http://127.0.0.1/?"+parameters, strings.NewReader(statement)))
+		engine.Handler().ServeHTTP(answer, httptest.NewRequest(http.MethodPost, "http://127.0.0.1/?"+parameters,
+			strings.NewReader(statement)))
 		return answer.Body.String()
 	}
 	switch role {
@@ -119,7 +120,8 @@ func TestFullDiskIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	output, err := child(t, "full disk", dir)
-	if err != nil || strings.Count(output, "Code: 243. DB::Exception: Not enough space") != 2 || !strings.Contains(output, "rows 1002\t") {
+	if err != nil || strings.Count(output, "Code: 243. DB::Exception: Not enough space") != 2 ||
+		!strings.Contains(output, "rows 1002\t") {
 		t.Fatalf("%v: %s", err, output)
 	}
 }

@@ -27,7 +27,8 @@ func TestParseInsert(t *testing.T) {
 			"-- c\n/* VALUES */ INSERT INTO t SETTINGS async_insert=0, x='FORMAT' ", "JSONEachRow", "{}"},
 		{"INSERT INTO t (a)\n", true, "INSERT INTO t (a)\n", "Values", ""},
 		{"INSERT INTO FUNCTION null('a Int8') VALUES (1)", true, "INSERT INTO FUNCTION null('a Int8') ", "Values", " (1)"},
-		{"INSERT INTO TABLE FUNCTION null('a Int8') VALUES (1)", true, "INSERT INTO TABLE FUNCTION null('a Int8') ", "Values", " (1)"},
+		{"INSERT INTO TABLE FUNCTION null('a Int8') VALUES (1)", true, "INSERT INTO TABLE FUNCTION null('a Int8') ", "Values",
+			" (1)"},
 		{"INSERT INTO t SELECT 1 FORMAT Native", false, "", "", ""},
 		{"INSERT INTO t (a) (SELECT 1)", false, "", "", ""},
 		{"INSERT INTO t WITH 1 AS x SELECT x", false, "", "", ""},
@@ -51,7 +52,8 @@ func TestParseInsert(t *testing.T) {
 // FuzzParseInsert: no text, however broken, may make the lexer run away or
 // point outside the text.
 func FuzzParseInsert(f *testing.F) {
-	for _, s := range []string{"INSERT INTO t FORMAT Native\n\x00", "INSERT INTO t ('", "INSERT INTO t (a) VALUES (\\'", "/*", "INSERT INTO t `\\"} {
+	for _, s := range []string{"INSERT INTO t FORMAT Native\n\x00", "INSERT INTO t ('", "INSERT INTO t (a) VALUES (\\'",
+		"/*", "INSERT INTO t `\\"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

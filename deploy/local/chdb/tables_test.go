@@ -101,7 +101,8 @@ func TestTypes(t *testing.T) {
 			len(tags) != i%3 || !reflect.DeepEqual(extra, map[string]string{"i": fmt.Sprint(i), "v": fmt.Sprint(wanted)}) {
 			t.Errorf("row %d: %v %v %v %v %v %v", i, gotID, &version, kind, at, tags, extra)
 		}
-		if i%2 == 1 && (maybe == nil || amount == nil || !amount.Equal(decimal.New(int64(i)*1_000_001, -6))) || i%2 == 0 && (maybe != nil || amount != nil) {
+		if i%2 == 1 && (maybe == nil || amount == nil || !amount.Equal(decimal.New(int64(i)*1_000_001, -6))) || i%2 == 0 &&
+			(maybe != nil || amount != nil) {
 			t.Errorf("row %d: %v %v", i, maybe, amount)
 		}
 	}
@@ -121,7 +122,8 @@ func TestParameters(t *testing.T) {
 			}
 		}
 	}
-	if got := number(t, c, "SELECT sum(x) FROM (SELECT arrayJoin({list:Array(UInt64)}) AS x)", clickhouse.Named("list", "[1,2,39]")); got != 42 {
+	if got := number(t, c, "SELECT sum(x) FROM (SELECT arrayJoin({list:Array(UInt64)}) AS x)",
+		clickhouse.Named("list", "[1,2,39]")); got != 42 {
 		t.Errorf("array parameter: %d", got)
 	}
 	if got := number(t, c, "SELECT count() FROM system.{t:Identifier}", clickhouse.Named("t", "one")); got != 1 {
@@ -134,7 +136,8 @@ func TestInsertErrors(t *testing.T) {
 	c := connect(t, dsn)
 	ctx := t.Context()
 	must(t, c.Exec(ctx, "CREATE TABLE t (a UInt64, s String) ENGINE=MergeTree ORDER BY a"))
-	must(t, c.Exec(ctx, "CREATE MATERIALIZED VIEW v ENGINE=MergeTree ORDER BY a AS SELECT a, throwIf(s = 'boom', 'the view threw') AS x FROM t"))
+	must(t, c.Exec(ctx, "CREATE MATERIALIZED VIEW v ENGINE=MergeTree ORDER BY a AS SELECT a, throwIf(s = 'boom', 'the "+
+		"view threw') AS x FROM t"))
 	insert := func(s string) error {
 		batch, err := c.PrepareBatch(ctx, "INSERT INTO t")
 		must(t, err)
@@ -238,7 +241,8 @@ func TestConcurrency(t *testing.T) {
 		wait.Go(func() {
 			for range 20 {
 				var n, distinct uint64
-				if err := c.QueryRow(ctx, "SELECT count(), uniqExact(a) FROM t").Scan(&n, &distinct); err != nil || n != distinct || n%rows != 0 {
+				if err := c.QueryRow(ctx, "SELECT count(), uniqExact(a) FROM t").Scan(&n, &distinct); err != nil ||
+					n != distinct || n%rows != 0 {
 					t.Errorf("%d rows, %d distinct: %v", n, distinct, err)
 				}
 			}
@@ -253,7 +257,8 @@ func TestConcurrency(t *testing.T) {
 
 func BenchmarkInsert10k(b *testing.B) {
 	c := connect(b, chdbtest.Start(b))
-	must(b, c.Exec(b.Context(), "CREATE TABLE t (a UInt64, s LowCardinality(String), d DateTime64(3,'UTC')) ENGINE=MergeTree ORDER BY a"))
+	must(b, c.Exec(b.Context(), "CREATE TABLE t (a UInt64, s LowCardinality(String), d DateTime64(3,'UTC')) "+
+		"ENGINE=MergeTree ORDER BY a"))
 	numbers, texts, times := make([]uint64, 10_000), make([]string, 10_000), make([]time.Time, 10_000)
 	for i := range numbers {
 		numbers[i], texts[i], times[i] = uint64(i), "x", time.Unix(int64(i), 0)

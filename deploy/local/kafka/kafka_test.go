@@ -169,7 +169,8 @@ func TestAcknowledgedSurvivesKill(t *testing.T) {
 
 func readAll(ctx context.Context, t *testing.T, addr, topic string) map[uint64]bool {
 	t.Helper()
-	reader, err := kgo.NewClient(kgo.SeedBrokers(addr), kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+	reader, err := kgo.NewClient(kgo.SeedBrokers(addr), kgo.ConsumeTopics(topic),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -113,7 +113,8 @@ func TestTornTail(t *testing.T) {
 			t.Fatalf("cut at %d: %q, %d damaged, %d torn", cut, entries, damaged, torn)
 		}
 	}
-	if entries, damaged, torn := parse(append(bytes.Clone(whole), make([]byte, 100)...)); len(entries) != 2 || damaged != 0 || torn != 100 {
+	if entries, damaged, torn := parse(append(bytes.Clone(whole), make([]byte, 100)...)); len(entries) != 2 ||
+		damaged != 0 || torn != 100 {
 		t.Errorf("zeros: %q, %d damaged, %d torn", entries, damaged, torn)
 	}
 	if entries, damaged, _ := parse(append(bytes.Clone(whole), "what is this?"...)); len(entries) != 2 || damaged != 13 {

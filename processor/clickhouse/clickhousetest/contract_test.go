@@ -59,7 +59,8 @@ func TestContract(t *testing.T) {
 	for _, seed := range seeds {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
 			t.Parallel()
-			c := &contract{T: t, rng: rand.New(rand.NewPCG(seed, 0)), base: time.Now().UTC().Truncate(time.Hour).AddDate(0, 0, -3)}
+			c := &contract{T: t, rng: rand.New(rand.NewPCG(seed, 0)),
+				base: time.Now().UTC().Truncate(time.Hour).AddDate(0, 0, -3)}
 			c.model, c.real = New(t), open(t, chdbtest.Start(t))
 			for c.step = range statements {
 				if c.rng.IntN(5) < 2 {
@@ -174,11 +175,14 @@ func (c *contract) click() clickhouse.ClickRow {
 	received := c.moment(c.rng)
 	rng := of(id, received)
 	row := clickhouse.ClickRow{Click: &schemas.Click{
-		Workspace: c.workspace(), ClickId: id[:], ClickedAt: id.Time().UnixMilli(), ReceivedAt: received.UnixMilli(), LinkId: pick(rng, "", "link_1", "link_2"),
-		AffiliateId: pick(rng, "ann", "ömer 🧶"), ProgramId: pick(rng, "", "p"), VisitorId: fmt.Sprint(rng.IntN(9)), ForeignId: pick(rng, "", "dub_1"), Country: pick(rng, "", "DE"), Vouched: rng.IntN(2) == 0,
+		Workspace: c.workspace(), ClickId: id[:], ClickedAt: id.Time().UnixMilli(), ReceivedAt: received.UnixMilli(),
+		LinkId:      pick(rng, "", "link_1", "link_2"),
+		AffiliateId: pick(rng, "ann", "ömer 🧶"), ProgramId: pick(rng, "", "p"), VisitorId: fmt.Sprint(rng.IntN(9)),
+		ForeignId: pick(rng, "", "dub_1"), Country: pick(rng, "", "DE"), Vouched: rng.IntN(2) == 0,
 		Properties: map[string]string{},
 	}, Channel: pick(rng, "", "email")}
-	row.URL.UTM.Source, row.URL.UTM.Campaign, row.Agent.Device = pick(rng, "", "news"), pick(rng, "", "c1"), pick(rng, "", "phone")
+	row.URL.UTM.Source, row.URL.UTM.Campaign, row.Agent.Device = pick(rng, "", "news"), pick(rng, "", "c1"),
+		pick(rng, "", "phone")
 	return row
 }
 
@@ -186,7 +190,8 @@ func (c *contract) event() clickhouse.EventRow {
 	id, received := fmt.Sprintf("evt_%d", c.rng.IntN(20)), c.moment(c.rng)
 	rng := of(id, received)
 	return clickhouse.EventRow{Workspace: c.workspace(), Created: c.base, StripeEvent: &schemas.StripeEvent{
-		ID: id, Type: "invoice.paid", APIVersion: "2023-10-16", Livemode: true, ReceivedAt: received, Body: fmt.Appendf(nil, `{"n":%d,"s":"\u0000é"}`, rng.IntN(99)),
+		ID: id, Type: "invoice.paid", APIVersion: "2023-10-16", Livemode: true, ReceivedAt: received,
+		Body: fmt.Appendf(nil, `{"n":%d,"s":"\u0000é"}`, rng.IntN(99)),
 	}}
 }
 
@@ -197,10 +202,15 @@ func (c *contract) fact() clickhouse.FactRow {
 	transaction := pick(c.rng, "", "txn_1")
 	rng := of(workspace, object, kind, source, event, transaction, received)
 	return clickhouse.FactRow{Workspace: workspace, Fact: stripe.Fact{
-		ObjectID: object, Kind: kind, Source: source, EventID: event, Account: pick(rng, "", "acct_1"), Livemode: rng.IntN(2) == 0, CreatedAt: c.moment(rng).Truncate(time.Second),
-		ReceivedAt: received, OccurredAt: c.moment(rng).Truncate(time.Second), ParentID: pick(rng, "", "ch_1"), Certain: rng.IntN(2) == 0, InvoiceID: pick(rng, "", "in_1"), TransactionID: transaction, Total: rng.Int64N(3), Captured: pick(rng, int64(0), stripe.UnknownAmount), Currency: pick(rng, "usd", "jpy"),
-		Amount: pick(rng, int64(1000), -1000, 1<<62), Tax: rng.Int64N(100), Shipping: rng.Int64N(2), Discount: rng.Int64N(2), CustomerID: pick(rng, "", "cus_1", "cus_2"),
-		ExternalID: pick(rng, "", "user 1"), SubscriptionID: pick(rng, "", "sub_1"), BillingReason: pick(rng, "", "subscription_cycle"),
+		ObjectID: object, Kind: kind, Source: source, EventID: event, Account: pick(rng, "", "acct_1"),
+		Livemode: rng.IntN(2) == 0, CreatedAt: c.moment(rng).Truncate(time.Second),
+		ReceivedAt: received, OccurredAt: c.moment(rng).Truncate(time.Second), ParentID: pick(rng, "", "ch_1"),
+		Certain: rng.IntN(2) == 0, InvoiceID: pick(rng, "", "in_1"), TransactionID: transaction, Total: rng.Int64N(3),
+		Captured: pick(rng, int64(0), stripe.UnknownAmount), Currency: pick(rng, "usd", "jpy"),
+		Amount: pick(rng, int64(1000), -1000, 1<<62), Tax: rng.Int64N(100), Shipping: rng.Int64N(2), Discount: rng.Int64N(2),
+		CustomerID: pick(rng, "", "cus_1", "cus_2"),
+		ExternalID: pick(rng, "", "user 1"), SubscriptionID: pick(rng, "", "sub_1"),
+		BillingReason: pick(rng, "", "subscription_cycle"),
 	}}
 }
 
@@ -219,7 +229,8 @@ func (c *contract) firstName() clickhouse.EdgeRow {
 		name = identity.PublicName(name)
 	}
 	return clickhouse.EdgeRow{Workspace: c.workspace(), Edge: identity.Edge{
-		A: name, B: identity.New(identity.Program, pick(c.rng, "", "p", "q")), Source: "click.affiliate_id", At: c.moment(of(c.rng.IntN(4))),
+		A: name, B: identity.New(identity.Program, pick(c.rng, "", "p", "q")), Source: "click.affiliate_id",
+		At: c.moment(of(c.rng.IntN(4))),
 	}}
 }
 
@@ -248,7 +259,8 @@ func (c *contract) lead() ledger.Lead {
 		Person:   pick(rng, "", "external:1"),
 		Quantity: uint8(1 + fixed.IntN(100)), EmailHash: pick(fixed, "", "0123456789abcdef"),
 		Metadata: pick(fixed, map[string]string{}, map[string]string{"plan": "pro 🧶"}),
-		Click:    c.credit(rng), MatchRule: pick(rng, join.RuleNone, join.RuleClickID), MatchKey: pick(rng, "", "click:1"), Version: version,
+		Click:    c.credit(rng), MatchRule: pick(rng, join.RuleNone, join.RuleClickID), MatchKey: pick(rng, "", "click:1"),
+		Version: version,
 	}
 }
 
@@ -256,17 +268,23 @@ func (c *contract) entry() ledger.Entry {
 	workspace, object, kind, version := c.workspace(), c.object(), pick(c.rng, stripe.Payment, stripe.Refund), c.version()
 	sale, rng := of(workspace, object), of(workspace, object, kind, version)
 	e := ledger.Entry{
-		Workspace: workspace, ID: ledger.NewEntryID(workspace, true, object, kind, ""), Kind: kind, ObjectID: object, SaleID: fmt.Sprint("pi_", sale.IntN(8)), Livemode: true,
-		OccurredAt: c.moment(rng), ReceivedAt: c.moment(rng), CustomerID: pick(rng, "", "cus_1"), Currency: pick(rng, "usd", "jpy", "eur"),
-		Amount: pick(rng, int64(0), 1000, -1000), Tax: rng.Int64N(100), Click: c.credit(rng), MatchRule: pick(rng, join.RuleNone, join.RuleClickID), MatchKey: pick(rng, "", "click:1"),
-		MatchCandidates: []string{}, Status: pick(rng, ledger.Booked, ledger.Booked, ledger.Held, ledger.Superseded), Version: version,
+		Workspace: workspace, ID: ledger.NewEntryID(workspace, true, object, kind, ""), Kind: kind, ObjectID: object,
+		SaleID: fmt.Sprint("pi_", sale.IntN(8)), Livemode: true,
+		OccurredAt: c.moment(rng), ReceivedAt: c.moment(rng), CustomerID: pick(rng, "", "cus_1"),
+		Currency: pick(rng, "usd", "jpy", "eur"),
+		Amount:   pick(rng, int64(0), 1000, -1000), Tax: rng.Int64N(100), Click: c.credit(rng),
+		MatchRule: pick(rng, join.RuleNone, join.RuleClickID), MatchKey: pick(rng, "", "click:1"),
+		MatchCandidates: []string{}, Status: pick(rng, ledger.Booked, ledger.Booked, ledger.Held, ledger.Superseded),
+		Version: version,
 	}
 	if e.Status == ledger.Superseded {
 		e.SupersededBy = "in_1"
 	}
 	if rng.IntN(2) == 0 {
-		usd, net, rate := decimal.New(rng.Int64N(1e9), -6), decimal.New(-rng.Int64N(1e9), -6), decimal.New(1+rng.Int64N(1e6), -5)
-		e.AmountUSD, e.NetUSD, e.FXRate, e.FXDate, e.FXSource, e.FXFinal = &usd, &net, &rate, c.base.Truncate(24*time.Hour), "ecb", rng.IntN(2) == 0
+		usd, net, rate := decimal.New(rng.Int64N(1e9), -6), decimal.New(-rng.Int64N(1e9), -6),
+			decimal.New(1+rng.Int64N(1e6), -5)
+		e.AmountUSD, e.NetUSD, e.FXRate, e.FXDate, e.FXSource, e.FXFinal = &usd, &net, &rate, c.base.Truncate(24*time.Hour),
+			"ecb", rng.IntN(2) == 0
 	}
 	return e
 }
@@ -276,7 +294,8 @@ func (c *contract) letter() clickhouse.DeadLetterRow {
 	recordAt := c.base.Add(time.Duration(c.rng.IntN(2)) * time.Millisecond) // of a topic, or of one made again
 	rng := of(partition, offset, step, recordAt.UnixMilli())
 	return clickhouse.DeadLetterRow{
-		At: c.moment(rng), Reason: "unreadable", Step: step, Topic: schemas.TopicStripe, Partition: partition, Offset: offset, RecordAt: recordAt, Error: "unexpected 'x'", Key: "\xff\x00", Body: pick(rng, "", "{"),
+		At: c.moment(rng), Reason: "unreadable", Step: step, Topic: schemas.TopicStripe, Partition: partition, Offset: offset,
+		RecordAt: recordAt, Error: "unexpected 'x'", Key: "\xff\x00", Body: pick(rng, "", "{"),
 		Headers: map[string]string{"event_id": "evt_1"},
 	}
 }
@@ -345,27 +364,48 @@ func (c *contract) ask() {
 	switch c.rng.IntN(9) {
 	case 0:
 		nodes := some(c, c.node)
-		asked(c, fmt.Sprint("Names of ", nodes), func(s recompute.Store) ([]identity.Edge, error) { return sorted(s.Names(ctx, workspace, nodes)) })
-		asked(c, fmt.Sprint("Neighbours of ", nodes), func(s recompute.Store) ([]identity.Edge, error) { return sorted(s.Neighbours(ctx, workspace, nodes)) })
+		asked(c, fmt.Sprint("Names of ", nodes), func(s recompute.Store) ([]identity.Edge,
+			error) {
+			return sorted(s.Names(ctx, workspace, nodes))
+		})
+		asked(c, fmt.Sprint("Neighbours of ", nodes), func(s recompute.Store) ([]identity.Edge,
+			error) {
+			return sorted(s.Neighbours(ctx, workspace, nodes))
+		})
 		for _, n := range nodes[:min(1, len(nodes))] {
-			asked(c, fmt.Sprint("edges of ", n), func(s recompute.Store) ([]identity.Edge, error) { return s.EdgesAfter(ctx, workspace, n, "c", 2) })
+			asked(c, fmt.Sprint("edges of ", n), func(s recompute.Store) ([]identity.Edge, error) {
+				return s.EdgesAfter(ctx,
+					workspace, n, "c", 2)
+			})
 		}
 	case 1:
 		edges := some(c, func() identity.Edge { return identity.Edge{A: c.node(), B: c.node()} })
-		asked(c, fmt.Sprint("Carried of ", edges), func(s recompute.Store) ([]identity.Edge, error) { return sorted(s.Carried(ctx, workspace, edges)) })
+		asked(c, fmt.Sprint("Carried of ", edges), func(s recompute.Store) ([]identity.Edge,
+			error) {
+			return sorted(s.Carried(ctx, workspace, edges))
+		})
 	case 2:
 		links := pick(c.rng, []string{"link_1"}, []string{"link_1", "link_2"}, []string{"'"})
-		asked(c, fmt.Sprint("SalesByLink of ", links), func(s recompute.Store) ([]string, error) { return sorted(s.SalesByLink(ctx, workspace, links)) })
+		asked(c, fmt.Sprint("SalesByLink of ", links), func(s recompute.Store) ([]string,
+			error) {
+			return sorted(s.SalesByLink(ctx, workspace, links))
+		})
 	case 3:
 		objects := some(c, c.object)
-		asked(c, fmt.Sprint("Facts of ", objects), func(s recompute.Store) (map[string][]stripe.Fact, error) { return s.Facts(ctx, workspace, objects) })
+		asked(c, fmt.Sprint("Facts of ", objects), func(s recompute.Store) (map[string][]stripe.Fact,
+			error) {
+			return s.Facts(ctx, workspace, objects)
+		})
 	case 4:
 		var nodes []identity.Node
 		for range c.rng.IntN(9) {
 			nodes = append(nodes, c.node())
 		}
 		nodes = slices.DeleteFunc(nodes, func(n identity.Node) bool { return n.Type() != identity.Click })
-		asked(c, fmt.Sprint("Clicks of ", nodes), func(s recompute.Store) (map[identity.Node]*join.Click, error) { return s.Clicks(ctx, workspace, nodes) })
+		asked(c, fmt.Sprint("Clicks of ", nodes), func(s recompute.Store) (map[identity.Node]*join.Click,
+			error) {
+			return s.Clicks(ctx, workspace, nodes)
+		})
 	case 5:
 		ids := some(c, func() [16]byte { return [16]byte{9, byte(c.rng.IntN(10))} })
 		asked(c, fmt.Sprint("Leads of ", ids), func(s recompute.Store) ([]ledger.Lead, error) {
@@ -399,7 +439,8 @@ func (c *contract) compareTables() {
 	c.must("write leads", clean.InsertLeads(ctx, slices.Collect(maps.Values(c.model.leads))))
 	c.must("write ledger", clean.InsertLedger(ctx, slices.Collect(maps.Values(c.model.ledger))))
 	c.must("write dead letters", clean.InsertDeadLetters(ctx, slices.Collect(maps.Values(c.model.dead))))
-	for _, table := range []string{"clicks", "stripe_events", "facts", "identities", "first_names", "leads", "leads_attributed", "ledger", "revenue", "dead_letters"} {
+	for _, table := range []string{"clicks", "stripe_events", "facts", "identities", "first_names", "leads",
+		"leads_attributed", "ledger", "revenue", "dead_letters"} {
 		repeated := fmt.Sprintf("SELECT * FROM %s.%s FINAL", c.real.database, table)
 		once := fmt.Sprintf("SELECT * FROM %s.%s FINAL", clean.database, table)
 		var missing, surplus, rows uint64
@@ -407,7 +448,8 @@ func (c *contract) compareTables() {
 			"%[1]s)), (SELECT count() FROM (%[1]s))", repeated, once)
 		c.must(table, c.real.conn.QueryRow(ctx, query).Scan(&surplus, &missing, &rows))
 		if missing > 0 || surplus > 0 || rows == 0 {
-			c.Errorf("%s: of %d rows, %d are not in the model, and %d of the model's are not in ClickHouse", table, rows, surplus, missing)
+			c.Errorf("%s: of %d rows, %d are not in the model, and %d of the model's are not in ClickHouse", table,
+				rows, surplus, missing)
 		}
 	}
 }
@@ -440,8 +482,11 @@ func TestCutNames(t *testing.T) {
 	}
 	nodes := []identity.Node{name, hour, "email:shared", "customer:cus_1", "object:pi_0001"}
 	for what, ask := range map[string]func(recompute.Store) ([]identity.Edge, error){
-		"names":      func(s recompute.Store) ([]identity.Edge, error) { return sorted(s.Names(t.Context(), "w", nodes)) },
-		"neighbours": func(s recompute.Store) ([]identity.Edge, error) { return sorted(s.Neighbours(t.Context(), "w", nodes)) },
+		"names": func(s recompute.Store) ([]identity.Edge, error) { return sorted(s.Names(t.Context(), "w", nodes)) },
+		"neighbours": func(s recompute.Store) ([]identity.Edge,
+			error) {
+			return sorted(s.Neighbours(t.Context(), "w", nodes))
+		},
 	} {
 		theirs, err := ask(real)
 		ours, err2 := ask(model)

@@ -264,7 +264,8 @@ func edgeKey(workspace string, a, b identity.Node) string {
 }
 
 // EdgesAfter is clickhouse.Store's.
-func (m *Model) EdgesAfter(_ context.Context, workspace string, name, after identity.Node, limit int) ([]identity.Edge, error) {
+func (m *Model) EdgesAfter(_ context.Context, workspace string, name, after identity.Node,
+	limit int) ([]identity.Edge, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	out := m.edgesFrom(workspace, name, func(e identity.Edge) bool { return e.B > after })
@@ -398,8 +399,9 @@ func (m *Model) Clicks(_ context.Context, workspace string,
 		id, _ := schemas.ParseClickID(n.Value())
 		if r, ok := m.clicks[workspace+string(id[:])]; ok {
 			out[n] = &join.Click{
-				ID: id, ClickedAt: time.UnixMilli(r.ClickedAt).UTC(), ReceivedAt: time.UnixMilli(r.ReceivedAt).UTC(), Vouched: r.Vouched,
-				LinkID: r.LinkId, AffiliateID: r.AffiliateId, ProgramID: r.ProgramId, VisitorID: r.VisitorId,
+				ID: id, ClickedAt: time.UnixMilli(r.ClickedAt).UTC(), ReceivedAt: time.UnixMilli(r.ReceivedAt).UTC(),
+				Vouched: r.Vouched,
+				LinkID:  r.LinkId, AffiliateID: r.AffiliateId, ProgramID: r.ProgramId, VisitorID: r.VisitorId,
 				UTMSource: r.URL.UTM.Source, UTMMedium: r.URL.UTM.Medium, UTMCampaign: r.URL.UTM.Campaign,
 				UTMTerm: r.URL.UTM.Term, UTMContent: r.URL.UTM.Content,
 				Channel: r.Channel, Country: r.Country, Device: r.Agent.Device,

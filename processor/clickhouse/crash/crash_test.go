@@ -60,7 +60,8 @@ func serve(dir string) error {
 	if err != nil {
 		return err
 	}
-	return http.ListenAndServe(os.Getenv(addressVariable), engine.Handler()) //nolint:gosec // it is spoken to by this test alone
+	return http.ListenAndServe(os.Getenv(addressVariable),
+		engine.Handler()) //nolint:gosec // it is spoken to by this test alone
 }
 
 // control is the memory that calls.c shares with us.
@@ -116,7 +117,8 @@ func newBench(t *testing.T) *bench {
 	}
 	dir := t.TempDir()
 	b := &bench{T: t, dir: dir, library: filepath.Join(dir, "calls.so")}
-	if said, err := exec.Command(compiler, "-shared", "-fPIC", "-O1", "-o", b.library, "testdata/calls.c", "-ldl").CombinedOutput(); err != nil {
+	if said, err := exec.Command(compiler, "-shared", "-fPIC", "-O1", "-o", b.library, "testdata/calls.c",
+		"-ldl").CombinedOutput(); err != nil {
 		t.Fatalf("compile testdata/calls.c: %v\n%s", err, said)
 	}
 	file, err := os.Create(filepath.Join(dir, "control"))
@@ -223,34 +225,40 @@ func records(tb testing.TB, n int) (clicks, money []*kgo.Record) {
 	for i, id := range ids {
 		at := id.Time().UnixMilli()
 		clicks = append(clicks, check(schemas.ClickRecord(&schemas.Click{
-			Workspace: workspace, ClickId: id[:], ClickedAt: at, ReceivedAt: at + 20, LinkId: "spring", AffiliateId: "ann", ProgramId: "partners", VisitorId: fmt.Sprint("v", i),
+			Workspace: workspace, ClickId: id[:], ClickedAt: at, ReceivedAt: at + 20, LinkId: "spring", AffiliateId: "ann",
+			ProgramId: "partners", VisitorId: fmt.Sprint("v", i),
 			Url: "https://shop.example/?utm_campaign=spring", UserAgent: "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) " +
 				"Gecko/20100101 Firefox/128.0",
 		}, nil)))
 	}
 	money = append(money, check(schemas.LeadRecord(&schemas.Lead{
-		LeadId: ids[0][:], Workspace: workspace, ReceivedAt: epoch.UnixMilli(), ClickRef: ids[0].String(), ExternalId: fmt.Sprint("user ", n), EventName: "Sign up", Mode: "async", Quantity: 1,
+		LeadId: ids[0][:], Workspace: workspace, ReceivedAt: epoch.UnixMilli(), ClickRef: ids[0].String(),
+		ExternalId: fmt.Sprint("user ", n), EventName: "Sign up", Mode: "async", Quantity: 1,
 	})))
 	event := func(name, typ string, at int, data object) {
 		moment := epoch.Add(time.Duration(at) * time.Minute)
 		body, err := json.Marshal(object{
-			"id": fmt.Sprintf("evt_%d_%s", n, name), "object": "event", "type": typ, "created": moment.Unix(), "livemode": true, "api_version": "2023-10-16", "account": account,
+			"id": fmt.Sprintf("evt_%d_%s", n, name), "object": "event", "type": typ, "created": moment.Unix(), "livemode": true,
+			"api_version": "2023-10-16", "account": account,
 			"data": object{"object": data},
 		})
 		if err != nil {
 			tb.Fatal(err)
 		}
 		money = append(money, schemas.StripeRecord(&schemas.StripeEvent{
-			ID: fmt.Sprintf("evt_%d_%s", n, name), Type: typ, Account: account, Livemode: true, ReceivedAt: moment.Add(time.Second), Body: body,
+			ID: fmt.Sprintf("evt_%d_%s", n, name), Type: typ, Account: account, Livemode: true,
+			ReceivedAt: moment.Add(time.Second), Body: body,
 		}, name))
 	}
 	payment, charge := fmt.Sprint("pi_", n), fmt.Sprint("ch_", n)
 	event("paid", "checkout.session.completed", 5, object{
-		"id": fmt.Sprint("cs_", n), "object": "checkout.session", "mode": "payment", "payment_status": "paid", "currency": "eur", "amount_total": 1190, "payment_intent": payment,
+		"id": fmt.Sprint("cs_", n), "object": "checkout.session", "mode": "payment", "payment_status": "paid",
+		"currency": "eur", "amount_total": 1190, "payment_intent": payment,
 		"total_details": object{"amount_tax": 190}, "client_reference_id": ids[0].String(), "metadata": object{},
 	})
 	event("refunded", "charge.refunded", 9, object{
-		"id": charge, "object": "charge", "amount": 1190, "amount_captured": 1190, "captured": true, "amount_refunded": 500, "currency": "eur", "payment_intent": payment,
+		"id": charge, "object": "charge", "amount": 1190, "amount_captured": 1190, "captured": true, "amount_refunded": 500,
+		"currency": "eur", "payment_intent": payment,
 	})
 	event("odd", "charge.refunded", 9, object{"id": fmt.Sprint("ch_odd_", n), "object": "charge", "currency": "eur"})
 	for i, r := range money {
@@ -259,7 +267,8 @@ func records(tb testing.TB, n int) (clicks, money []*kgo.Record) {
 	return clicks, money
 }
 
-// handle does with a batch what the two consumers do, and returns when ClickHouse has acknowledged it.
+// handle does with a batch what the two consumers do, and returns when ClickHouse has acknowledged
+// it.
 func (b *bench) handle(ctx context.Context, database string, n int) error {
 	b.Helper()
 	log := slog.New(slog.DiscardHandler)
@@ -270,7 +279,10 @@ func (b *bench) handle(ctx context.Context, database string, n int) error {
 	defer store.Close()
 	recomputer := recompute.New(recompute.Config{Store: store, Rates: clickhousetest.FixedRates{"eur": "1.1"}, Log: log})
 	money := &consume.Payments{
-		Store: store, Recomputer: recomputer, Workspace: func(e *schemas.StripeEvent) (string, bool) { return "w" + strings.TrimPrefix(e.Account, "acct_"), true }, Events: consume.NewEventsMetric(),
+		Store: store, Recomputer: recomputer, Workspace: func(e *schemas.StripeEvent) (string, bool) {
+			return "w" +
+				strings.TrimPrefix(e.Account, "acct_"), true
+		}, Events: consume.NewEventsMetric(),
 	}
 	clicks := &consume.Clicks{Store: store, Recomputer: recomputer}
 	// What is set aside comes back from Kafka as a record of the dead letters' topic.
@@ -388,7 +400,8 @@ func TestEveryCallMayBeTheLast(t *testing.T) {
 			}
 			if got, want := b.digest("live", n), b.quiet(n); got != want {
 				wrong++
-				b.Errorf("killed before call %d of %d, on %s, and handled once more:\n%s\nwhere nothing happened:\n%s", at, calls, b.control.path(), got, want)
+				b.Errorf("killed before call %d of %d, on %s, and handled once more:\n%s\nwhere nothing happened:\n%s", at, calls,
+					b.control.path(), got, want)
 			}
 		}
 		if died < len(tried)*9/10 {
@@ -408,7 +421,8 @@ func TestEveryCallMayBeTheLast(t *testing.T) {
 // committed on that word.
 func TestEveryCallMayFail(t *testing.T) {
 	for name, f := range map[string]fault{
-		"no space": {errno: syscall.ENOSPC}, "a broken disk": {errno: syscall.EIO}, "a disk that turns read-only": {errno: syscall.EROFS, onwards: true},
+		"no space": {errno: syscall.ENOSPC}, "a broken disk": {errno: syscall.EIO},
+		"a disk that turns read-only": {errno: syscall.EROFS, onwards: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			try(t, 10, func(b *bench, calls int64, tried []int64) {
@@ -418,7 +432,8 @@ func TestEveryCallMayFail(t *testing.T) {
 					check := func(when string) {
 						if got, want := b.digest("live", n), b.quiet(n); got != want {
 							wrong++
-							b.Errorf("call %d of %d, on %s, failed; %s:\n%s\nwhere nothing happened:\n%s", at, calls, b.control.path(), when, got, want)
+							b.Errorf("call %d of %d, on %s, failed; %s:\n%s\nwhere nothing happened:\n%s", at, calls,
+								b.control.path(), when, got, want)
 						}
 					}
 					if b.point(at, f, n) {
@@ -439,8 +454,8 @@ func TestEveryCallMayFail(t *testing.T) {
 	}
 }
 
-// point handles batch n while the call number at meets the fault, and reports whether the engine died
-// of it. Otherwise the batch is acknowledged.
+// point handles batch n while the call number at meets the fault, and reports whether the engine
+// died of it. Otherwise the batch is acknowledged.
 func (b *bench) point(at int64, f fault, n int) (died bool) {
 	b.Helper()
 	ctx, cancel := context.WithTimeout(b.Context(), time.Minute)

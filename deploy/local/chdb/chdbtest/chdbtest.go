@@ -28,8 +28,10 @@ const RequireVariable = "CI_REAL_SERVICES"
 const Cluster = "two_shards"
 
 const twoShards = `<remote_servers><two_shards>
-    <shard><internal_replication>true</internal_replication><replica><host>127.0.0.1</host><port>1</port></replica></shard>
-    <shard><internal_replication>true</internal_replication><replica><host>127.0.0.1</host><port>2</port></replica></shard>
+    <shard><internal_replication>true</internal_replication>
+      <replica><host>127.0.0.1</host><port>1</port></replica></shard>
+    <shard><internal_replication>true</internal_replication>
+      <replica><host>127.0.0.1</host><port>2</port></replica></shard>
   </two_shards></remote_servers>`
 
 var (
