@@ -21,9 +21,14 @@ import (
 //
 // The extent is a strict measure of everything that the row is computed from: a set of facts, names
 // and clicks that only grows, each with the time of its earliest report, which only falls. Whoever
-// has seen more writes the greater version, equal versions mean equal rows, and whoever has seen
-// everything writes the greatest, whatever a row's content does meanwhile. So content may be any
-// function of the set, also one that takes back what it assumed.
+// has seen more writes the greater version, and whoever has seen everything writes the greatest,
+// whatever a row's content does meanwhile. So content may be any function of the set, also one that
+// takes back what it assumed.
+//
+// Equal versions mean equal rows, with one exception that does not last. Two processors ask two
+// replicas that lag; each misses one fact that the other sees, and the two facts came in the same
+// millisecond: two sets of one size and age, and two rows. Neither set is everything, and whoever
+// sees both facts (recompute's second look) writes a greater version than both.
 //
 // A row that bears on names of which edges were cut (identity.Cut) is computed from a choice among
 // them, which moves when there are more. How many there are comes before the count of what was

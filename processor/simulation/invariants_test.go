@@ -295,6 +295,9 @@ func (r *run) rowsConverge(log []*kgo.Record, fault func(string, ...any)) {
 	}
 	got := r.server.model.Ledger()
 	for _, e := range got {
+		if r.server.unequal[e.ID] == e.Version {
+			fault("of %s %s two rows have the greatest version %x", e.Kind, e.ObjectID, e.Version.Big())
+		}
 		if w := want[e.ID]; !reflect.DeepEqual(e, w) {
 			fault("%s %s is\n  %+v\nand to the quiet processor\n  %+v", e.Kind, e.ObjectID, e, w)
 		}

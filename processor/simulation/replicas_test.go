@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"tributary/processor/clickhouse/clickhousetest"
-	"tributary/processor/ledger"
 )
 
 // layout is how many replicas ClickHouse has, and which of them a statement goes to.
@@ -165,8 +164,7 @@ func (s *server) crash(r *replica, lost, off time.Duration) {
 		s.catchUp(each)
 	}
 	r.started, r.down, r.model, r.coming = now.Add(off), now.Add(off), s.newModel(), nil
-	// What is lost is equal to nothing.
-	s.model, s.versions = s.newModel(), map[ledger.EntryID]map[ledger.Version]ledger.Entry{}
+	s.reset() // what is lost is equal to nothing
 	gone := 0
 	s.journal = slices.DeleteFunc(s.journal, func(w *write) bool {
 		if at := w.reached[r.index]; now.Sub(at) <= lost {
@@ -186,5 +184,6 @@ func (s *server) crash(r *replica, lost, off time.Duration) {
 		}
 		return false
 	})
+	s.failure()
 	s.note("%s crashes; %d inserts are lost", r, gone)
 }

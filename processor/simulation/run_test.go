@@ -72,6 +72,7 @@ type run struct {
 	processors map[string]*processor
 	dead       []*processor // those that others follow under their names
 	stopping   bool
+	failed     time.Time            // when a processor or ClickHouse last failed
 	answers    []*kfake.FaultHandle // Kafka's faulty ones
 }
 
@@ -266,9 +267,18 @@ type processor struct {
 	cancel   context.CancelFunc
 	ended    chan struct{}
 	handling atomic.Int32 // batches
+	looks    atomic.Pointer[recompute.Recomputer]
 
 	replica int // that statements go to
 	routed  bool
+}
+
+// settledUntil is recompute.Recomputer's.
+func (p *processor) settledUntil() time.Time {
+	if r := p.looks.Load(); r != nil {
+		return r.SettledUntil()
+	}
+	return time.Time{}
 }
 
 // start begins a processor under a name, unless it runs.
@@ -282,6 +292,7 @@ func (r *run) start(name string) {
 		r.dead = append(r.dead, p)
 	}
 	life := &lifetime{dead: make(chan struct{})}
+	r.failed = time.Now()
 	p := &processor{name: name, client: fmt.Sprintf("%s.%d", name, len(r.dead)), life: life,
 		wire: &wire{network: &r.network, life: life, conns: map[*conn]bool{}}, ended: make(chan struct{})}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -308,6 +319,7 @@ func (r *run) process(ctx context.Context, p *processor) {
 		ReplicaLag: r.broken.replicaLag(r.server.layout.lag),
 		Elected:    func() bool { return consumers[0].Owns(schemas.TopicStripe, 0) },
 	})
+	p.looks.Store(recomputer)
 	money := &consume.Payments{Store: store, Recomputer: recomputer, Workspace: func(*schemas.StripeEvent) (string,
 		bool) {
 		return "default", true

@@ -37,6 +37,7 @@ type server struct {
 
 	stored   map[string]time.Time // when each raw row was first written
 	versions map[ledger.EntryID]map[ledger.Version]ledger.Entry
+	unequal  map[ledger.EntryID]ledger.Version // of which the model was written two rows that differ
 }
 
 // trouble is what happens to a statement.
@@ -92,16 +93,24 @@ const poison = "a value that no column takes"
 func (r *run) newModel() *clickhousetest.Model {
 	m := clickhousetest.New(r.tb)
 	m.Now = func() time.Time { return time.Now().Add(r.clocks.clickhouse.off(r.since())) }
+	m.Unequal = func(_, _ ledger.Entry) {} // see server.reset and witness
 	return m
 }
 
 func newServer(r *run, rng, layouts *rand.Rand) *server {
-	s := &server{run: r, rng: rng, model: r.newModel(), layout: drawLayout(layouts), stored: map[string]time.Time{},
-		versions: map[ledger.EntryID]map[ledger.Version]ledger.Entry{}}
+	s := &server{run: r, rng: rng, layout: drawLayout(layouts), stored: map[string]time.Time{}}
+	s.reset()
 	for i := range s.layout.replicas {
 		s.replicas = append(s.replicas, &replica{index: i, model: r.newModel(), started: time.Now().Add(-time.Hour)})
 	}
 	return s
+}
+
+// reset forgets every row.
+func (s *server) reset() {
+	s.model, s.versions = s.run.newModel(), map[ledger.EntryID]map[ledger.Version]ledger.Entry{}
+	s.unequal = map[ledger.EntryID]ledger.Version{}
+	s.model.Unequal = func(_, row ledger.Entry) { s.unequal[row.ID] = row.Version }
 }
 
 func (s *server) add(f *statementFault) {
@@ -227,7 +236,10 @@ func (s *server) current() *clickhousetest.Model {
 	return s.model
 }
 
-// witness remembers when raw rows were first stored, and every version of every entry.
+// witness remembers when raw rows were first stored, and every version of every entry. Equal versions
+// mean equal rows, but for those of two processors whose replicas lag: each may miss what the other
+// has seen, of one size and from the same moments (see ledger.Version). What stands in the end must
+// be without doubt there too: see rowsConverge.
 func (s *server) witness(rows any) {
 	at := time.Now()
 	for _, key := range rawKeys(rows) {
@@ -242,7 +254,7 @@ func (s *server) witness(rows any) {
 			known = map[ledger.Version]ledger.Entry{}
 			s.versions[e.ID] = known
 		}
-		if old, ok := known[e.Version]; ok && !reflect.DeepEqual(old, e) {
+		if old, ok := known[e.Version]; ok && s.layout.replicas == 1 && !reflect.DeepEqual(old, e) {
 			s.violated("equal versions mean equal rows: of %s %s two rows have version %x:\n  %+v\n  %+v", e.Kind,
 				e.ObjectID, e.Version.Big(), old, e)
 		}

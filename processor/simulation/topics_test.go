@@ -58,16 +58,45 @@ func drawTopicFault(rng *rand.Rand) *fault {
 	return nil
 }
 
-// whileStored calls change when everything that the edge wrote is stored and it writes nothing, if
-// that comes soon.
+// settled reports whether everything is stored since a moment for so long that a topic may be deleted:
+// what a processor has yet to look at again, or ClickHouse may still lose, is read again from the
+// topic (deploy/README.md).
+func (r *run) settled(since time.Time) bool {
+	for _, p := range r.all() {
+		if !p.life.over() && p.settledUntil().Before(since) {
+			return false
+		}
+	}
+	return time.Since(since) > 2*r.server.layout.lag+time.Minute
+}
+
+// failure notes that a processor or ClickHouse failed.
+func (r *run) failure() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.failed = time.Now()
+}
+
+func (r *run) lastFailure() time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.failed
+}
+
+// whileStored calls change when everything that the edge wrote has been stored for long enough and it
+// writes nothing, if that comes soon.
 func (r *run) whileStored(change func(*kgo.Client, *kadm.Client)) {
 	client := r.kafka()
 	defer client.Close()
 	r.edge.closed.Store(true)
 	defer r.edge.closed.Store(false)
+	calm := time.Now()
 	for range 60 {
-		time.Sleep(time.Second)
-		if r.edge.writing.Load() == 0 && r.busy(client, true) == "" {
+		time.Sleep(5 * time.Second)
+		if r.edge.writing.Load() > 0 || r.busy(client, true) != "" || r.lastFailure().After(calm) {
+			calm = time.Now()
+		}
+		if r.settled(calm) {
 			change(client, kadm.NewClient(client))
 			return
 		}

@@ -26,12 +26,11 @@ import (
 )
 
 // Model keeps in maps what ClickHouse keeps under FINAL: sets that grow, and for each key the row
-// of the greatest version. It fails the test when two rows of one key have equal versions and
-// differ.
+// of the greatest version, and of equal versions the row that came last.
 type Model struct {
-	Now func() time.Time // the server's clock
+	Now     func() time.Time               // the server's clock
+	Unequal func(before, row ledger.Entry) // two rows of one entry and version differ; New's fails the test
 
-	tb     testing.TB
 	mu     sync.Mutex
 	clicks map[string]clickhouse.ClickRow
 	events map[string]clickhouse.EventRow
@@ -49,7 +48,9 @@ type Model struct {
 // New makes an empty one.
 func New(tb testing.TB) *Model {
 	return &Model{
-		Now: time.Now, tb: tb, clicks: map[string]clickhouse.ClickRow{}, events: map[string]clickhouse.EventRow{},
+		Now: time.Now, Unequal: func(before, row ledger.Entry) {
+			tb.Fatalf("equal versions, different rows:\n%+v\n%+v", before, row)
+		}, clicks: map[string]clickhouse.ClickRow{}, events: map[string]clickhouse.EventRow{},
 		facts: map[string]clickhouse.FactRow{},
 		edges: map[string]clickhouse.EdgeRow{}, firsts: map[string]clickhouse.EdgeRow{}, leads: map[string]ledger.Lead{},
 		ledger: map[ledger.EntryID]ledger.Entry{}, dead: map[string]clickhouse.DeadLetterRow{},
@@ -66,7 +67,7 @@ func (m *Model) Clone() *Model {
 		edgesOf[name] = slices.Clip(keys) // the next append to either copies it
 	}
 	return &Model{
-		Now: m.Now, tb: m.tb, clicks: maps.Clone(m.clicks), events: maps.Clone(m.events), facts: maps.Clone(m.facts),
+		Now: m.Now, Unequal: m.Unequal, clicks: maps.Clone(m.clicks), events: maps.Clone(m.events), facts: maps.Clone(m.facts),
 		edges: maps.Clone(m.edges), firsts: maps.Clone(m.firsts), leads: maps.Clone(m.leads),
 		ledger: maps.Clone(m.ledger), dead: maps.Clone(m.dead), edgesOf: edgesOf, deferred: maps.Clone(m.deferred),
 	}
@@ -180,9 +181,9 @@ func (m *Model) InsertLedger(_ context.Context, rows []ledger.Entry) error {
 	for _, r := range rows {
 		old, ok := m.ledger[r.ID]
 		if ok && old.Version == r.Version && !reflect.DeepEqual(old, r) {
-			m.tb.Fatalf("equal versions, different rows:\n%+v\n%+v", old, r)
+			m.Unequal(old, r)
 		}
-		if !ok || old.Version.Less(r.Version) {
+		if !ok || !r.Version.Less(old.Version) {
 			m.ledger[r.ID] = r
 		}
 	}
