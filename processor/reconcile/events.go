@@ -37,6 +37,7 @@ type body struct {
 			PaidOutOfBand   bool                     `json:"paid_out_of_band"`
 			Payments        struct{ Data []payment } `json:"payments"`
 			OutOfBandAmount int64                    `json:"out_of_band_amount"`
+			Refunds         json.RawMessage          `json:"refunds"` // a charge has another list
 			Amount          int64                    `json:"amount"`
 			AmountCaptured  *int64                   `json:"amount_captured"`
 			AmountReceived  *int64                   `json:"amount_received"`
@@ -44,6 +45,13 @@ type body struct {
 			PaymentIntent   json.RawMessage          `json:"payment_intent"`
 		} `json:"object"`
 	} `json:"data"`
+}
+
+// creditNoteRefund is one refund of a credit note, of Stripe's or of a payment record.
+// https://docs.stripe.com/api/credit_notes/object#credit_note_object-refunds
+type creditNoteRefund struct {
+	Type           string `json:"type"`
+	AmountRefunded int64  `json:"amount_refunded"`
 }
 
 type payment struct {
@@ -135,7 +143,15 @@ func (e *events) read(b *body) {
 	case "invoice_payment":
 		e.payment(&o.payment, idOf(o.Invoice))
 	case "credit_note":
-		e.say(o.ID, o.ID, o.OutOfBandAmount)
+		outside := o.OutOfBandAmount
+		var refunds []creditNoteRefund
+		_ = json.Unmarshal(o.Refunds, &refunds) // null in older versions
+		for _, r := range refunds {
+			if r.Type == "payment_record_refund" {
+				outside += r.AmountRefunded
+			}
+		}
+		e.say(o.ID, o.ID, outside)
 	case "charge":
 		captured := int64(0)
 		switch {

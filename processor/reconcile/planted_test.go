@@ -199,8 +199,9 @@ var faults = []struct {
 		w.entry(8, "payment", "inpay_record", "", 4000)
 		w.event("invoice_payment.paid",
 			`{"id":"inpay_record","object":"invoice_payment","invoice":"in_mixed","amount_paid":4000,"status":"paid","payment":{"type":"payment_record"}}`)
-		w.entry(8, "refund", "cn_outside", "", -700)
-		w.event("credit_note.created", `{"id":"cn_outside","object":"credit_note","out_of_band_amount":700}`)
+		w.entry(8, "refund", "cn_outside", "", -1000)
+		w.event("credit_note.created", `{"id":"cn_outside","object":"credit_note","out_of_band_amount":700,"refunds":[`+
+			`{"type":"payment_record_refund","amount_refunded":300},{"type":"refund","amount_refunded":50}]}`)
 	}, []found{{"outside", "payment", "in_outside", ""}, {"outside", "payment", "inpay_record", ""},
 		{"outside", "refund", "cn_outside", ""}}},
 	{"an invoice that was paid outside Stripe in part, and the rest by nothing", func(w *world) {

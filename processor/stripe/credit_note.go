@@ -10,8 +10,9 @@ import "tributary/processor/identity"
 //     because they tie a refund to its invoice where nothing else does.
 //   - What is credited to the customer's balance moves nothing now: the next invoice's amount_paid
 //     is smaller.
-//   - out_of_band_amount was given back outside Stripe, and no other object tells it. It is booked
-//     under the credit note, as an invoice paid outside Stripe is booked under the invoice.
+//   - out_of_band_amount was given back outside Stripe, and so was what refunds a payment record:
+//     no other object tells it. It is booked under the credit note, as an invoice paid outside
+//     Stripe is booked under the invoice.
 //   - A credit note may be voided, which takes that back: it writes both, whichever event came
 //     first.
 func readCreditNote(ev *event, cn object) {
@@ -22,18 +23,22 @@ func readCreditNote(ev *event, cn object) {
 	}
 	ev.name(identity.Movement, id, identity.Object, invoice, "credit_note.invoice")
 	ev.name(identity.Movement, cn.id("refund"), identity.Object, invoice, "credit_note.refund")
+	outside := cn.integer("out_of_band_amount")
 	for _, re := range cn.array("refunds") {
 		if re.present() {
 			ev.name(identity.Movement, re.id("refund"), identity.Object, invoice, "credit_note.refunds")
 		}
+		if re.present() && re.text("type") == "payment_record_refund" {
+			outside += re.integer("amount_refunded")
+		}
 	}
-	if cn.integer("out_of_band_amount") == 0 {
+	if outside == 0 {
 		return
 	}
 	f := Fact{
 		ObjectID: id, Kind: Refund, Source: FromCreditNote, OccurredAt: cn.mustTime("created"),
 		ParentID: invoice, Certain: true,
-		Currency: cn.mustCurrency("currency"), Amount: -cn.integer("out_of_band_amount"), CustomerID: cn.customer(),
+		Currency: cn.mustCurrency("currency"), Amount: -outside, CustomerID: cn.customer(),
 	}
 	ev.money(f)
 	if cn.text("status") == "void" {
