@@ -205,9 +205,15 @@ func (f figure) key() string {
 	return fmt.Sprintf("%d@%d", f.fact.Amount, f.fact.CreatedAt.Unix())
 }
 
-// figures of a charge in order of time. What was released of the authorisation is no refund.
+// figures of a charge in order of time. What was released of the authorisation is no refund: it is
+// in every total from the last capture on. A total of a version without such refunds includes it
+// too, if one of them was told with the capture (see findReleases).
 func (p *payment) figures(charge string) []figure {
 	release, _ := p.released()
+	last := p.lastCapture()
+	included := release > 0 && slices.ContainsFunc(p.charged, func(f stripe.Fact) bool {
+		return f.ObjectID == charge && f.Amount == release && f.CreatedAt.Sub(last).Abs() <= withCapture
+	})
 	var list []figure
 	for n := range p.charged {
 		f := &p.charged[n]
@@ -215,7 +221,7 @@ func (p *payment) figures(charge string) []figure {
 			continue
 		}
 		amount := f.Amount
-		if !f.Certain && amount >= release {
+		if (!f.Certain || included) && amount >= release && !f.CreatedAt.Before(last.Add(-withCapture)) {
 			amount -= release
 		}
 		list = append(list, figure{f, amount})

@@ -1,10 +1,6 @@
 package stripe
 
-import (
-	"strings"
-
-	"tributary/processor/identity"
-)
+import "tributary/processor/identity"
 
 // readRefund reads refund.created, refund.updated, refund.failed and charge.refund.updated: one
 // refund, one movement.
@@ -12,7 +8,8 @@ import (
 // Traps:
 //   - A pending refund has already left Stripe's balance and is booked.
 //   - A refund may be undone: status failed or canceled writes the refund and its reversal,
-//     whichever event came first, so that the two add up to nothing in any order.
+//     whichever event came first, so that the two add up to nothing in any order. A charge's own
+//     list of refunds has such refunds too.
 //   - refund.* comes for all refunds only since API 2024-10-28; before, charge.refunded is all
 //     there is.
 //   - Before API basil the release of an authorisation is a refund object too. It does not say so
@@ -30,16 +27,12 @@ func readRefund(ev *event, re object) {
 		return
 	}
 	ev.name(identity.Object, charge, identity.Object, intent, "refund.payment_intent")
-	f := ev.refund(re, parent, "refund")
-	if status := re.text("status"); status == "failed" || status == "canceled" || strings.HasSuffix(ev.typ, ".failed") {
-		ev.settlement(f.ObjectID, RefundReversal, f.Currency, re, "failure_balance_transaction")
-		f.Kind, f.Amount, f.OccurredAt = RefundReversal, -f.Amount, ev.created
-		ev.money(f)
-	}
+	ev.name(identity.Object, parent, identity.Customer, re.customer(), "refund.customer")
+	ev.refund(re, parent, "refund")
 }
 
-// refund books one refund object.
-func (ev *event) refund(re object, parent, source string) Fact {
+// refund books one refund object, and its reversal where it failed.
+func (ev *event) refund(re object, parent, source string) {
 	f := Fact{
 		ObjectID: re.mustText("id"), Kind: Refund, Source: FromRefund, OccurredAt: re.mustTime("created"),
 		ParentID: parent, Certain: !ev.releasesAreRefunds, CustomerID: re.customer(),
@@ -48,7 +41,11 @@ func (ev *event) refund(re object, parent, source string) Fact {
 	ev.name(identity.Movement, f.ObjectID, identity.Object, parent, source)
 	ev.settlement(f.ObjectID, Refund, f.Currency, re, "balance_transaction")
 	ev.money(f)
-	return f
+	if status := re.text("status"); status == "failed" || status == "canceled" || ev.typ == "refund.failed" {
+		ev.settlement(f.ObjectID, RefundReversal, f.Currency, re, "failure_balance_transaction")
+		f.Kind, f.Amount, f.OccurredAt = RefundReversal, -f.Amount, ev.created
+		ev.money(f)
+	}
 }
 
 // readChargeRefunded reads charge.refunded: the charge's cumulative refunded amount. What of it no
@@ -75,28 +72,19 @@ func readChargeRefunded(ev *event, ch object) {
 	}
 }
 
-// refundedTotal notes how much of a captured charge is refunded by now.
-//
-// Before API basil the figure includes what was released of the authorisation, once that is
-// released. Where the charge does not say how much was captured, the ledger finds it out from the
-// charge's other facts.
+// refundedTotal notes how much of a captured charge is refunded by now. Before API basil the figure
+// includes what was released of the authorisation, once that is released: the ledger finds out from
+// all facts of the charge how much, and when.
 func (ev *event) refundedTotal(ch object) {
 	if !isCaptured(ch) || ch.get("amount_refunded") == nil {
 		return // of an authorisation that was not captured all that is called refunded was released
 	}
-	f := Fact{
+	ev.fact(Fact{
 		ObjectID: ch.text("id"), Kind: RefundedTotal, Source: FromCharge, OccurredAt: ev.created,
 		ParentID: ch.id("payment_intent"), Certain: !ev.releasesAreRefunds, CustomerID: ch.customer(),
 		Currency: ch.mustCurrency("currency"), Amount: ch.integer("amount_refunded"),
 		Total: ch.integer("amount"), Captured: ev.captured(ch),
-	}
-	if release := f.Total - f.Captured; !f.Certain && f.Captured != UnknownAmount {
-		f.Certain = true
-		if release > 0 && f.Amount >= release {
-			f.Amount -= release
-		}
-	}
-	ev.fact(f)
+	})
 }
 
 // refundsOf books the refund objects that a charge holds, up to API 2022-11-15.
