@@ -104,6 +104,11 @@ func (b *books) explain() {
 			i.remainder -= i.explained(p)
 		}
 		i.remainder = max(0, i.remainder)
+		if i.source.Source == stripe.FromSession && i.remainder < i.paid {
+			// A session is paid by one payment. What it asked for beside that, the customer's balance
+			// paid.
+			i.remainder = 0
+		}
 	}
 	if !b.crowded {
 		b.assume()
@@ -215,7 +220,7 @@ func (b *books) bookPayment(p *payment) {
 	e.OccurredAt, e.Amount, e.SaleID = p.at, p.amount, p.sale()
 	e.Tax, e.Shipping, e.Discount = p.tax, p.shipping, p.discount
 	invoices := slices.Concat(p.invoices, p.assumed)
-	if p.source.Source != stripe.FromSession {
+	if p.session == nil {
 		for _, i := range invoices {
 			s := i.parts[p]
 			e.Tax, e.Shipping, e.Discount = e.Tax+s.tax, e.Shipping+s.shipping, e.Discount+s.discount
@@ -292,10 +297,10 @@ func (b *books) hold(status Status) {
 }
 
 // bookRemainder books what an invoice says was paid and no payment explains. It is zero once all
-// payments are known. While no event says that anything was paid there is none, and nobody who knew
-// less has booked one.
+// payments are known. While neither it nor a session of it says that anything was paid there is
+// none, and nobody who knew less has booked one.
 func (b *books) bookRemainder(i *invoice) {
-	if i.source == nil || i.source.Amount == 0 {
+	if !slices.ContainsFunc(i.facts, func(f stripe.Fact) bool { return f.Amount != 0 }) {
 		return
 	}
 	e := b.entry(i.group, i.source, i.id, stripe.Payment, "")

@@ -26,6 +26,7 @@ type payment struct {
 	group    *group
 
 	source                          *stripe.Fact // tells the amount; nil: no event does
+	session                         *stripe.Fact // tells the tax; nil: its invoices do, or none does
 	currency, customer              string
 	amount, tax, shipping, discount int64
 	at                              time.Time
@@ -237,9 +238,9 @@ func (k *Evidence) link(g *group) {
 
 // read finds the amount and time of a payment in its facts.
 //
-// A session that names no invoice tells the amount in the seller's currency, with its tax. Else
-// what was captured counts: of all captures the sum, which only grows. Where neither is known, what
-// the payment's invoice payments say.
+// What was captured counts: of all captures the sum, which only grows. A session that names no
+// invoice tells the amount where no capture is known, or none in the seller's currency. Where
+// neither is known, what the payment's invoice payments say.
 func (p *payment) read() {
 	var explained bool
 	for i := range p.facts {
@@ -257,14 +258,16 @@ func (p *payment) read() {
 		}
 	}
 	p.free = len(p.invoices) == 0 && (!explained || p.awaits)
-	p.source = best(p.facts, func(f *stripe.Fact) bool {
-		return f.Kind == stripe.Payment && f.Source == stripe.FromSession && f.InvoiceID == ""
-	})
-	if p.source != nil {
-		p.tax, p.shipping, p.discount = p.source.Tax, p.source.Shipping, p.source.Discount
+	captured := p.captured()
+	if p.source = p.bestSession(func(f *stripe.Fact) bool { return f.Amount != 0 }); p.source != nil {
 		p.amount = p.source.Amount
-	} else if p.source = p.captured(); p.source != nil {
-		p.amount = p.source.Amount
+		if captured != nil && captured.Currency == p.source.Currency {
+			p.amount = captured.Amount
+		}
+		p.divideSession(p.source)
+	} else if p.source = captured; captured != nil {
+		p.amount = captured.Amount
+		p.divideSession(p.bestSession(func(f *stripe.Fact) bool { return f.Currency == captured.Currency }))
 	} else if p.source = best(p.facts,
 		func(f *stripe.Fact) bool { return f.Source == stripe.FromInvoicePayment }); p.source != nil {
 		for _, amount := range p.shares {
@@ -276,6 +279,25 @@ func (p *payment) read() {
 		return
 	}
 	p.currency, p.at = p.source.Currency, p.when()
+}
+
+// bestSession returns the best of the wanted facts of the payment's sessions that name no invoice.
+func (p *payment) bestSession(wanted func(*stripe.Fact) bool) *stripe.Fact {
+	return best(p.facts, func(f *stripe.Fact) bool {
+		return f.Kind == stripe.Payment && f.Source == stripe.FromSession && f.InvoiceID == "" && wanted(f)
+	})
+}
+
+// divideSession gives the payment its share of the tax, shipping and discount of its session, whose
+// total may be more or less than what was captured.
+func (p *payment) divideSession(session *stripe.Fact) {
+	if session == nil {
+		return
+	}
+	p.session = session
+	total := max(session.Total, session.Amount)
+	of := func(whole int64) int64 { return stripe.Share(whole, min(p.amount, total), total) }
+	p.tax, p.shipping, p.discount = of(session.Tax), of(session.Shipping), of(session.Discount)
 }
 
 // captured returns the fact that says that most was captured.
@@ -301,7 +323,7 @@ func (p *payment) when() time.Time {
 		f := &p.facts[i]
 		order := 0
 		switch {
-		case f.Kind != stripe.Payment:
+		case f.Kind != stripe.Payment || f.Amount == 0:
 			continue
 		case f.Source == stripe.FromInvoicePayment:
 			order = 1
@@ -355,17 +377,21 @@ func (i *invoice) read() {
 		}
 	}
 	for _, f := range i.facts {
-		if f.Currency == i.source.Currency {
+		if f.Currency == i.source.Currency && f.Source == i.source.Source {
 			i.paid = max(i.paid, f.Amount)
 		}
 	}
 }
 
-// moreTold reports whether an invoice's fact tells more than another: one that says that something
-// was paid, then the invoice itself before a session of it, then the one that says that more was
-// paid.
+// saysPaid reports whether a fact says that its invoice was paid, if only by the customer's balance.
+func saysPaid(f *stripe.Fact) bool {
+	return f.Amount != 0 || f.Certain && f.Source == stripe.FromInvoice
+}
+
+// moreTold reports whether an invoice's fact tells more than another: one that says that it was
+// paid, then the invoice itself before a session of it, then the one that says that more was paid.
 func moreTold(f, than *stripe.Fact) bool {
-	if paid, theirs := f.Amount != 0, than.Amount != 0; paid != theirs {
+	if paid, theirs := saysPaid(f), saysPaid(than); paid != theirs {
 		return paid
 	}
 	if own, theirs := f.Source == stripe.FromInvoice, than.Source == stripe.FromInvoice; own != theirs {
@@ -461,7 +487,7 @@ func (g *group) times(k *Evidence) join.Times {
 	}
 	for _, p := range g.payments {
 		for _, f := range p.facts {
-			if f.Kind == stripe.Payment {
+			if f.Kind == stripe.Payment && f.Amount != 0 { // a session may be days before its payment
 				widen(f.OccurredAt)
 			}
 		}

@@ -8,7 +8,8 @@ import "tributary/processor/identity"
 // A session is a sale only when payment_status is "paid": asynchronous methods (SEPA, Boleto, ACH)
 // complete unpaid and tell later, or fail; a trial completes with "no_payment_required"; an expired
 // one was never paid. In any state it tells names: a buyer who came by a click and gave up may pay
-// by another session.
+// by another session. One that is completed unpaid also tells the total and tax of its payment
+// intent: of a payment that is captured by hand no later event of the session says them.
 //
 // Traps:
 //   - Only a session carries client_reference_id.
@@ -51,20 +52,27 @@ func readSession(ev *event, s object) {
 		ev.email(details.text("email"), sale, buyer)
 	}
 
-	if s.mustText("payment_status") != "paid" {
-		return
-	}
-	awaitsInvoice := invoice == "" && s.child("invoice_creation").present() &&
-		s.child("invoice_creation").flag("enabled")
-	if invoice == "" && (s.text("mode") == "subscription" || awaitsInvoice && intent == "") {
-		return
-	}
-	f := Fact{
+	readSessionMoney(ev, s, Fact{
 		ObjectID: id, Kind: Payment, Source: FromSession, OccurredAt: ev.created, ParentID: intent, InvoiceID: invoice,
-		Certain:  !awaitsInvoice,
-		Currency: s.mustCurrency("currency"), Amount: s.mustInteger("amount_total"),
 		CustomerID: customer, ExternalID: external(keys), SubscriptionID: subscription,
+	})
+}
+
+// readSessionMoney reads what a session says was paid, or is to be paid by its payment intent. f
+// says whose session it is.
+func readSessionMoney(ev *event, s object, f Fact) {
+	status := s.mustText("payment_status")
+	paid := status == "paid"
+	if !paid && (status != "unpaid" || f.ParentID == "" || f.InvoiceID != "" || s.get("amount_total") == nil) {
+		return
 	}
+	awaitsInvoice := f.InvoiceID == "" && s.child("invoice_creation").present() &&
+		s.child("invoice_creation").flag("enabled")
+	if f.InvoiceID == "" && (s.text("mode") == "subscription" || awaitsInvoice && f.ParentID == "") {
+		return
+	}
+	f.Certain = !awaitsInvoice
+	f.Currency, f.Amount = s.mustCurrency("currency"), s.mustInteger("amount_total")
 	if details := s.child("total_details"); details.present() {
 		f.Tax, f.Shipping = details.integer("amount_tax"), details.integer("amount_shipping")
 		f.Discount = details.integer("amount_discount")
@@ -79,16 +87,21 @@ func readSession(ev *event, s object) {
 		seen.Kind = Presented
 		ev.money(seen)
 	}
-	if f.Amount == 0 {
+	switch {
+	case f.Amount == 0:
+		return
+	case !paid:
+		f.Total, f.Amount = f.Amount, 0
+		ev.fact(f)
 		return
 	}
 	ev.money(f)
 	ev.presented(s, f)
 	switch {
-	case invoice != "" && intent == "":
+	case f.InvoiceID != "" && f.ParentID == "":
 		// The session may be all that is heard of the invoice, and the payment comes beside it.
-		ev.nearBy(identity.InvoiceHour, invoice, customer, f.Currency, ev.created)
+		ev.nearBy(identity.InvoiceHour, f.InvoiceID, f.CustomerID, f.Currency, ev.created)
 	case awaitsInvoice:
-		ev.nearBy(identity.PaymentHour, intent, customer, f.Currency, ev.created)
+		ev.nearBy(identity.PaymentHour, f.ParentID, f.CustomerID, f.Currency, ev.created)
 	}
 }

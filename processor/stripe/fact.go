@@ -76,15 +76,16 @@ type Fact struct {
 	TransactionID string
 	// Certain says that the fact is a movement of its own whatever else becomes known. Otherwise a
 	// payment may be an invoice's, which no event has named yet; a refund, or a refunded total, may
-	// be the release of an authorisation. An invoice is certain if it was paid outside Stripe: no
-	// payment of Stripe's explains it.
+	// be the release of an authorisation. An invoice is certain if no payment of Stripe's explains
+	// it: it was paid outside Stripe, or by the customer's balance alone, with the amount 0.
 	Certain  bool
 	Currency string // lower case
 
-	// Tax, Shipping and Discount of an invoice are those of its whole Total; of any other payment
-	// those of Amount.
+	// Tax, Shipping and Discount of an invoice, and of a session that is not paid, are those of its
+	// whole Total; of any other payment those of Amount.
 	Amount, Tax, Shipping, Discount int64
-	// Total is what an invoice was issued for, or what was authorised of a charge.
+	// Total is what an invoice was issued for, what a session asks for that is not paid, or what was
+	// authorised of a charge.
 	Total int64
 	// Captured of an authorised charge, as this source knows it; UnknownAmount where it does not
 	// say.

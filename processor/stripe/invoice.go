@@ -43,6 +43,10 @@ func readInvoice(ev *event, in object) {
 	if at := in.child("status_transitions"); at.present() && !at.moment("paid_at").IsZero() {
 		f.OccurredAt = at.moment("paid_at")
 	}
+	if f.Amount == 0 && f.Total > 0 { // the customer's balance paid it, whatever a session asked for
+		f.Certain = true
+		ev.fact(f)
+	}
 	ev.money(f)
 	if f.Amount != 0 && !f.Certain {
 		ev.nearBy(identity.InvoiceHour, id, customer, f.Currency, f.OccurredAt)
@@ -185,15 +189,16 @@ func readInvoicePayment(ev *event, p object) {
 //     payment of its own, known by the invoice payment's id.
 //   - One payment intent may pay several invoices, and then moved the sum of its invoice payments.
 //   - What was overpaid is beside amount_paid.
+//   - One that was canceled ties nothing: its payment intent may pay something else.
 func (ev *event) invoicePayment(p object, invoice, source string) {
 	pay := p.child("payment")
 	var intent, charge string
-	if pay.present() {
+	id, status := p.text("id"), p.text("status")
+	if pay.present() && status != "canceled" {
 		intent, charge = pay.id("payment_intent"), pay.id("charge")
 		ev.name(identity.Object, intent, identity.Object, invoice, source)
 		ev.name(identity.Object, charge, identity.Object, invoice, source)
 	}
-	id, status := p.text("id"), p.text("status")
 	if id == "" || p.get("amount_paid") == nil || status != "" && status != "paid" {
 		return
 	}

@@ -36,18 +36,20 @@ func readPaymentIntent(ev *event, pi object) {
 }
 
 // readPaymentIntentCanceled reads payment_intent.canceled: whatever was authorised is released, and
-// was never paid.
+// was never paid. Of several captures those before it stay: https://docs.stripe.com/payments/multicapture
 func readPaymentIntentCanceled(ev *event, pi object) {
+	if pi.integer("amount_received") != 0 {
+		readPaymentIntent(ev, pi)
+		return
+	}
 	id := pi.mustText("id")
 	for _, ch := range ev.chargesOf(pi) {
 		ev.released(ch, id)
 	}
-	if received := pi.integer("amount_received"); received == 0 {
-		ev.money(Fact{
-			ObjectID: id, Kind: Authorization, Source: FromPaymentIntent, OccurredAt: ev.created,
-			Currency: pi.mustCurrency("currency"), Amount: pi.integer("amount"),
-		})
-	}
+	ev.money(Fact{
+		ObjectID: id, Kind: Authorization, Source: FromPaymentIntent, OccurredAt: ev.created,
+		Currency: pi.mustCurrency("currency"), Amount: pi.integer("amount"),
+	})
 }
 
 // chargesOf names the charges of a payment intent, and returns those that it holds as whole
