@@ -53,6 +53,24 @@ func LooksLikeStripe(id string) bool {
 	return slices.ContainsFunc(stripePrefixes, func(p string) bool { return strings.HasPrefix(id, p) })
 }
 
+// The metadata of a lead that says what a backend sold, and who collected the money (/track/sale).
+const (
+	SaleProcessor = "payment_processor"
+	SaleInvoice   = "invoice_id"
+
+	ProcessorStripe = "stripe"
+)
+
+// StripeSale returns the Stripe object of a sale that a lead reports: its invoice, payment intent,
+// charge or session. It is empty where Stripe did not collect the money, or the sale names no
+// object of Stripe's.
+func StripeSale(l *Lead) string {
+	if sale := l.Metadata[SaleInvoice]; l.Metadata[SaleProcessor] == ProcessorStripe && LooksLikeStripe(sale) {
+		return sale
+	}
+	return ""
+}
+
 // IsCurrency reports whether Stripe pays in a currency, given in lower case: of any other the
 // number of decimal places is not known.
 func IsCurrency(code string) bool { return slices.Contains(currencies, code) }

@@ -63,6 +63,7 @@ func (c *saleCall) complete() {
 		c.CustomerExternalID = c.ExternalID + c.CustomerID
 	}
 	c.CustomerExternalID = strings.TrimSpace(c.CustomerExternalID)
+	c.PaymentProcessor = strings.ToLower(strings.TrimSpace(c.PaymentProcessor))
 	for _, field := range []struct {
 		text  *string
 		value string
@@ -79,7 +80,7 @@ func (s *Server) storeSale(from *sender, c *saleCall) (booked bool, f *fault) {
 		return false, errBadLead
 	}
 	amount, err := whole(c.Amount)
-	if !from.secret || c.PaymentProcessor == "stripe" {
+	if !from.secret || c.PaymentProcessor == schemas.ProcessorStripe {
 		if err != nil || amount < 0 || amount > maxAmount {
 			return false, errMovementAmount
 		}
@@ -103,15 +104,16 @@ func (s *Server) storeSale(from *sender, c *saleCall) (booked bool, f *fault) {
 }
 
 // storeClaim keeps what a sale says of the buyer and their click, as a deferred lead: it links the
-// two and counts as nothing. The amount is no money; it stands in the metadata, so that a sale that
-// no processor ever confirmed can be found.
+// two, and Stripe's invoice or payment intent if a backend names it, and counts as nothing. The
+// amount is no money; it stands in the metadata, so that a sale that no processor ever confirmed can
+// be found.
 func (s *Server) storeClaim(from *sender, c *saleCall) *fault {
-	invoice := text(c.InvoiceID)
+	invoice := strings.TrimSpace(text(c.InvoiceID))
 	lead := leadCall{email: text(c.CustomerEmail), lead: schemas.Lead{
 		ClickRef: strings.TrimSpace(text(c.ClickID)), ExternalId: c.CustomerExternalID, EventName: c.EventName,
 		Mode: "deferred", Quantity: 1, Metadata: map[string]string{
-			"amount": string(c.Amount), "currency": c.Currency, "invoice_id": invoice,
-			"payment_processor": c.PaymentProcessor,
+			"amount": string(c.Amount), "currency": c.Currency, schemas.SaleInvoice: invoice,
+			schemas.SaleProcessor: c.PaymentProcessor,
 		},
 	}}
 	if len(lead.lead.ClickRef) > maxID || len(c.CustomerExternalID) > maxExternalID || len(c.EventName) > maxEventName ||

@@ -104,8 +104,8 @@ func TestSaleClaims(t *testing.T) {
 		{"/track/sale/client", page, false},
 		{"/track/sale", []string{acme}, true},
 	} {
-		for range 2 {
-			a := e.do("POST", c.path, body, c.headers...)
+		for _, processor := range []string{`"stripe"`, `" Stripe"`} {
+			a := e.do("POST", c.path, strings.Replace(body, `"stripe"`, processor, 1), c.headers...)
 			e.want(a, 200, "")
 			if !strings.Contains(a.body, `"sale":null`) || a.field(t, "customer", "externalId") != "u1" ||
 				a.field(t, "eventName") != "Purchase" {

@@ -254,6 +254,9 @@ func (m *Payments) lead(b *paymentBatch, r *kgo.Record) error {
 		if len(l.EmailHash) > 0 {
 			link(email, external, "lead.email")
 		}
+		if sale := schemas.StripeSale(l); sale != "" {
+			link(identity.New(identity.Object, sale), external, "sale.invoice_id")
+		}
 	}
 	if click, ok := identity.ClickRef(l.ClickRef); ok {
 		link(node, click, "lead.click_id")

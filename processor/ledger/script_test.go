@@ -47,7 +47,8 @@ var update = flag.Bool(
 //	rate CURRENCY DAY USD                 one published rate; without any, the usual ones of 2026-03-02
 //	click NAME TIME KEY=VALUE …           $NAME is its id in what follows; affiliate, program, link, foreign; received:
 //	                                      when the edge took it, if later; vouched: a secret key came with it
-//	lead TIME KEY=VALUE …                 external, click, event, email; public: a browser sent it
+//	lead TIME KEY=VALUE …                 external, click, event, email; public: a browser sent it; stripe: the invoice
+//	                                      or payment intent that a backend says it sold, as /track/sale does
 //	credit TIME SALE DECISION             affiliate:ID, click:$NAME, nobody: or undone:, as processor credit decides
 //	catalogue HEADER|ROW …                as processor catalogue reads it
 //	api VERSION                           of the events that follow
@@ -376,6 +377,12 @@ func (s *script) lead(at time.Time, m map[string]string) {
 		Workspace: "default", LeadId: []byte(fmt.Sprintf("%-16.16s", m["external"]+m["event"])),
 		ReceivedAt: at.UnixMilli(), ClickRef: m["click"], ExternalId: m["external"], EventName: m["event"],
 		Mode: "async", Quantity: 1, Vouched: new(m["public"] == ""),
+	}
+	if m["stripe"] != "" {
+		l.Mode = "deferred"
+		l.Metadata = map[string]string{
+			schemas.SaleProcessor: schemas.ProcessorStripe, schemas.SaleInvoice: m["stripe"],
+		}
 	}
 	if m["email"] != "" {
 		l.EmailHash = hash(m["email"])
