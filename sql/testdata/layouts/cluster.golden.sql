@@ -247,3 +247,5 @@ CREATE OR REPLACE TABLE page_views ON CLUSTER `main` AS page_views_local
 ENGINE = Distributed('main', 'tributary', 'page_views_local', cityHash64(page_view_id))
 -- 0024_dead_letters_record_at.sql
 ALTER TABLE dead_letters
+-- 0029_facts_terms.sql
+ALTER TABLE facts ON CLUSTER `main`

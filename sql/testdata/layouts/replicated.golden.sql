@@ -213,3 +213,5 @@ ALTER TABLE clicks
 ALTER TABLE page_views
 -- 0024_dead_letters_record_at.sql
 ALTER TABLE dead_letters
+-- 0029_facts_terms.sql
+ALTER TABLE facts
