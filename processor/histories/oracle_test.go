@@ -137,9 +137,11 @@ func (o *oracle) hear(d traffic.Delivery, x stripeObject) {
 			earliest(o.session, x.PaymentIntent)
 			earliest(o.invoices, x.Invoice)
 			o.amounts[x.Invoice] = max(o.amounts[x.Invoice], x.AmountTotal)
-			if s := o.saleOf[cmp.Or(x.Invoice, x.PaymentIntent, x.ID)]; s != nil {
-				o.taxed[s.id] = true
-			}
+		}
+		// A session that completes unpaid tells the tax of its payment intent.
+		id := cmp.Or(x.Invoice, x.PaymentIntent, x.ID)
+		if s := o.saleOf[id]; s != nil && (x.PaymentStatus == "paid" || id == x.PaymentIntent) {
+			o.taxed[s.id] = true
 		}
 		o.links[[2]string{x.PaymentIntent, x.Invoice}] = true
 	case "invoice":

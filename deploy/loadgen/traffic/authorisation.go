@@ -40,7 +40,9 @@ func (s *buyer) authorise(t *trace, at time.Time) {
 	}
 	s.deliver()
 	s.sold(p)
-	p.price = p.net() // no event says how much of what is captured is tax
+	if p.session == "" {
+		p.price = p.net() // no event says how much of what is captured is tax
+	}
 	if later.After(w.opts.Until) {
 		return
 	}
