@@ -218,8 +218,8 @@ func customerOf(graph *identity.Graph, t Transaction) string {
 func isCharge(id string) bool { return strings.HasPrefix(id, "ch_") || strings.HasPrefix(id, "py_") }
 
 // candidates returns the entries that a transaction may answer to: of a payment those under any of
-// its names; of a dispute its own; of a refund its own, and what is known of its charge's refunds
-// by the charge alone.
+// its names that is not another payment of the same sale; of a dispute its own; of a refund its own,
+// and what is known of its charge's refunds by the charge alone.
 func (c *comparison) candidates(m movement) []*row {
 	kind := m.Kind()
 	var list []*row
@@ -232,11 +232,34 @@ func (c *comparison) candidates(m movement) []*row {
 	}
 	ofCharge := kind == stripe.Refund || kind == stripe.RefundReversal
 	for _, id := range slices.Sorted(maps.Keys(m.names)) {
-		if id == m.Source || kind == stripe.Payment || ofCharge && isCharge(id) {
+		if id == m.Source || kind == stripe.Payment && !m.another(id) || ofCharge && isCharge(id) {
 			add(id)
 		}
 	}
 	return list
+}
+
+// another reports whether an object is another payment than the one that the movement belongs to.
+// An invoice has several, and what one of them lacks another may have too much.
+func (m *movement) another(id string) bool {
+	switch {
+	case isCharge(id):
+		return isCharge(m.Source) && id != m.Source && id != m.ChargeID
+	case strings.HasPrefix(id, "pi_"):
+		return id != cmp.Or(m.IntentID, m.nearestIntent())
+	}
+	return false
+}
+
+// nearestIntent returns the payment intent that fewest names tie to the movement; empty if none does.
+func (m *movement) nearestIntent() string {
+	nearest := ""
+	for _, id := range slices.Sorted(maps.Keys(m.names)) {
+		if strings.HasPrefix(id, "pi_") && (nearest == "" || m.names[id] < m.names[nearest]) {
+			nearest = id
+		}
+	}
+	return nearest
 }
 
 // apart is how far an entry is from a transaction: in names, then in time.
@@ -373,6 +396,9 @@ func (c *comparison) releases() {
 			return false
 		}
 		for _, id := range slices.Sorted(maps.Keys(m.names)) {
+			if m.another(id) {
+				continue
+			}
 			for _, r := range c.under[entryKey{stripe.Payment, id}] {
 				currency, amount, ok := m.presented(r.Currency)
 				if ok && r.booked() && len(r.answers) > 0 && currency == r.Currency && amount != 0 &&
