@@ -182,7 +182,8 @@ const Most = 500
 
 // Cut returns the part of a name's edges to one type of names that a lookup returns where there are
 // more than Most. first and last are Most of them with the smallest and the greatest targets, in
-// this order and in the opposite one; total is how many there are.
+// this order and in the opposite one; total is how many there are. Where another replica answered,
+// last and total may have fewer.
 //
 // Of clicks both ends stay, the oldest and the latest, since their ids are in order of time: these
 // are what a policy of first or of last touch credits. The objects of an hour are not compared when
@@ -195,9 +196,9 @@ func Cut(first, last []Edge, total uint64) []Edge {
 	}
 	var kept []Edge
 	if typ == Click {
-		kept = slices.Concat(first[:Most/2], last[:Most/2])
+		kept = slices.Concat(first[:Most/2], last[:min(Most/2, len(last))])
 	}
-	return append(kept, Edge{A: a, B: New(typ, ""), Beyond: total})
+	return append(kept, Edge{A: a, B: New(typ, ""), Beyond: max(total, uint64(len(first)))})
 }
 
 // isHour reports whether n is an hour of payments or invoices.
