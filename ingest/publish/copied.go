@@ -66,7 +66,11 @@ func (c *copied) acknowledge(_ *kgo.Record, err error) {
 
 // rescue keeps a record that was answered with success and that Kafka did not take.
 func (p *Publisher) rescue(r *kgo.Record, err error) {
-	if p.spool != nil && !unacceptable(err) && p.keep(context.Background(), []*kgo.Record{r}) == nil {
+	ctx := context.Background()
+	switch {
+	case p.spool != nil && p.keep(ctx, []*kgo.Record{r}) == nil:
+		return
+	case p.spool == nil && unacceptable(err) && p.sendEachAlone(ctx, []*kgo.Record{r}) == nil:
 		return
 	}
 	p.metrics.lost.Inc()

@@ -6,7 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"tributary/ingest/publish/spool"
@@ -103,15 +102,18 @@ func (d *drainer) deliverChunk(ctx context.Context, entries [][]byte) (kept int,
 	if err != nil {
 		return 0, err
 	}
-	// Each by itself: a broker refuses a whole batch for one record, or for the sum of all.
 	for _, r := range refused {
-		again, err := d.deliver(ctx, []*kgo.Record{r})
-		if err != nil {
-			return 0, err
-		}
-		if len(again) > 0 {
-			d.log.Error("kafka will not take a record of the spool", "topic", r.Topic, "bytes", len(r.Value))
+		again, cancel := context.WithTimeout(ctx, d.cfg.patience())
+		err := d.sendAlone(again, r)
+		cancel()
+		switch {
+		case err == nil:
+		case unacceptable(err):
+			d.log.Error("kafka takes no such record: it is kept in the spool", "topic", r.Topic, "bytes", len(r.Value),
+				"error", err, "hint", "compare the topic's max.message.bytes, and rename the .kept file back to .spool")
 			kept++
+		default:
+			return 0, err
 		}
 	}
 	return unreadable + kept, nil
@@ -160,10 +162,10 @@ func (d *drainer) deliver(ctx context.Context, records []*kgo.Record) ([]*kgo.Re
 		return nil, nil
 	}
 	v := &delivery{done: make(chan struct{}), left: len(records)}
-	acked := d.acked.Load()
+	acked, client := d.acked.Load(), d.client.Load()
 	d.inFlight.Add(int64(len(records)))
 	for _, r := range records {
-		d.client.TryProduce(context.Background(), r, func(r *kgo.Record, err error) { d.acknowledge(v, r, err) })
+		client.TryProduce(context.Background(), r, func(r *kgo.Record, err error) { d.acknowledge(v, r, err) })
 	}
 	tick := time.NewTicker(d.cfg.patience())
 	defer tick.Stop()
@@ -211,13 +213,6 @@ func (d *drainer) abandon(v *delivery) bool {
 	v.inDoubt = true
 	d.inDoubt.Add(int64(v.left))
 	return true
-}
-
-// unacceptable reports whether Kafka refuses this record whenever it is sent, so that it would stop
-// all behind it.
-func unacceptable(err error) bool {
-	return errors.Is(err, kerr.MessageTooLarge) || errors.Is(err, kerr.RecordListTooLarge) ||
-		errors.Is(err, kerr.InvalidRecord) || errors.Is(err, kerr.InvalidTimestamp)
 }
 
 // pause waits for d and reports whether ctx goes on.

@@ -17,6 +17,8 @@ const (
 	reasonTimeout = "timeout"  // not acknowledged within Timeout
 	reasonGone    = "gone"     // the caller's context ended first
 	reasonFailed  = "failed"   // Kafka, or its client, said no
+
+	reasonUnacceptable = "unacceptable" // Kafka takes no such record, whenever it is sent
 )
 
 type metrics struct {
@@ -69,7 +71,7 @@ func newMetrics(reg *prometheus.Registry, p *Publisher) *metrics {
 		Name: "ingest_publish_refused_total",
 		Help: "Requests that ended without Kafka's acknowledgement, by reason. With a spool they go there.",
 	}, []string{"reason"})
-	for _, r := range []string{reasonStalled, reasonFull, reasonInDoubt, reasonTimeout, reasonGone, reasonFailed} {
+	for _, r := range []string{reasonStalled, reasonFull, reasonInDoubt, reasonTimeout, reasonGone, reasonFailed, reasonUnacceptable} {
 		m.refused[r] = refused.WithLabelValues(r)
 	}
 	m.newSpoolMetrics(with)

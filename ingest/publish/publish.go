@@ -32,7 +32,8 @@ var ErrInDoubt = fmt.Errorf("%w: not acknowledged in time", ErrUnavailable)
 // concurrent use.
 type Publisher struct {
 	cfg     Config
-	client  *kgo.Client
+	client  atomic.Pointer[kgo.Client] // replaced when it cannot recover
+	single  single
 	metrics *metrics
 	log     *slog.Logger
 	spool   *spool.Spool // nil: there is none
@@ -45,9 +46,11 @@ type Publisher struct {
 	inDoubt  atomic.Int64
 	acked    atomic.Int64 // acknowledgements so far, for watch: that it moves is the sign of life
 	stalled  atomic.Bool
-	refused  atomic.Bool   // no broker has let the client connect since one refused it
-	probed   atomic.Int64  // when a Publish last went through the open breaker, in Unix nanoseconds
-	turn     atomic.Uint32 // counts watch's looks: leastBusy chooses again with each
+	failure  atomic.Pointer[failure] // the last refused record; nil when one was acknowledged since
+	outdated atomic.Bool             // the client knows a topic by an id that it no longer has
+	refused  atomic.Bool             // no broker has let the client connect since one refused it
+	probed   atomic.Int64            // when a Publish last went through the open breaker, in Unix nanoseconds
+	turn     atomic.Uint32           // counts watch's looks: leastBusy chooses again with each
 
 	stop context.CancelFunc
 	done sync.WaitGroup // watch and the drain
@@ -62,19 +65,15 @@ func New(cfg Config) (*Publisher, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
-	p := &Publisher{cfg: cfg, log: cfg.Logger}
+	p := &Publisher{cfg: cfg, log: cfg.Logger, single: single{turn: make(chan struct{}, 1)}}
 	p.tickets.New = func() any { return newTicket(p) }
 	p.copies.New = func() any { return newCopied(p) }
 	p.metrics = newMetrics(cfg.Registry, p)
-	opts := append(cfg.clientOptions(), kgo.WithHooks(connectHook{p}))
-	if cfg.AnyPartition {
-		opts = append(opts, kgo.RecordPartitioner(leastBusy{&p.turn}))
-	}
-	client, err := kgo.NewClient(opts...)
+	client, err := p.newClient()
 	if err != nil {
-		return nil, fmt.Errorf("make kafka client: %w", err)
+		return nil, err
 	}
-	p.client = client
+	p.client.Store(client)
 	if cfg.SpoolDir != "" {
 		p.spool, err = spool.Open(spool.Config{Dir: cfg.SpoolDir, MaxBytes: cfg.SpoolMaxBytes, Logger: cfg.Logger})
 		if err != nil {
@@ -132,7 +131,8 @@ func backoff(tries int) time.Duration { return min(time.Second, 50*time.Millisec
 
 // Publish stores records under the configured promise, and returns an ErrUnavailable when it
 // cannot. With a spool, what Kafka does not acknowledge within SpoolAfter is fsynced there. Without
-// one, ErrInDoubt comes after Timeout or when ctx ends, and any other error at once.
+// one, ErrInDoubt comes after Timeout or when ctx ends, ErrUnacceptable when all are stored but
+// those that Kafka never takes, and any other error at once.
 //
 // retained reports whether the Kafka client still reads the records' memory, error or not: the
 // caller must then not use their keys, values and headers again.
@@ -146,13 +146,17 @@ func (p *Publisher) Publish(ctx context.Context, records ...*kgo.Record) (retain
 		err = p.produce(ctx, records)
 		retained = errors.Is(err, ErrInDoubt)
 	}
-	if err == nil || p.spool == nil || unacceptable(err) {
-		return retained, err
+	switch {
+	case err == nil:
+	case p.spool != nil:
+		if failure := p.keep(ctx, records); failure != nil {
+			return retained, fmt.Errorf("%w: %w", err, failure)
+		}
+		err = nil
+	case unacceptable(err):
+		err = p.sendEachAlone(ctx, records)
 	}
-	if failure := p.keep(ctx, records); failure != nil {
-		return retained, fmt.Errorf("%w: %w", err, failure)
-	}
-	return retained, nil
+	return retained, err
 }
 
 // admit counts n records in, or says why they are not to be handed to Kafka now.
@@ -200,7 +204,7 @@ func (p *Publisher) produce(ctx context.Context, records []*kgo.Record) error {
 	for _, r := range records {
 		// The background context: a record that was handed over is not taken back when its sender
 		// goes away.
-		p.client.TryProduce(context.Background(), r, t.promise)
+		p.client.Load().TryProduce(context.Background(), r, t.promise)
 	}
 
 	reason := reasonTimeout
@@ -230,8 +234,11 @@ func (p *Publisher) produce(ctx context.Context, records []*kgo.Record) error {
 	case err != nil:
 		reason = reasonFailed
 	}
-	if left > 0 {
+	switch {
+	case err == nil:
 		return p.refuse(reason, ErrInDoubt)
+	case left > 0:
+		return p.refuse(reason, fmt.Errorf("%w: %w", ErrInDoubt, err))
 	}
 	return p.refuse(reason, fmt.Errorf("%w: %w", ErrUnavailable, err))
 }
@@ -245,7 +252,7 @@ func (p *Publisher) enqueue(records []*kgo.Record) error {
 	for _, r := range records {
 		c := p.copies.Get().(*copied)
 		c.set(r)
-		p.client.TryProduce(context.Background(), &c.record, c.promise)
+		p.client.Load().TryProduce(context.Background(), &c.record, c.promise)
 	}
 	return nil
 }
@@ -278,9 +285,13 @@ func (p *Publisher) finished(err error) {
 	p.inFlight.Add(-1)
 	if err != nil {
 		p.metrics.failed.Inc()
+		p.noteFailure(err)
 		return
 	}
 	p.acked.Add(1)
+	if p.failure.Load() != nil {
+		p.failure.Store(nil)
+	}
 	if p.stalled.Load() && p.stalled.CompareAndSwap(true, false) {
 		p.log.Info("kafka acknowledges again")
 	}
@@ -289,11 +300,13 @@ func (p *Publisher) finished(err error) {
 // watch wakes those who have waited long enough, and is the breaker. It opens when somebody waits
 // and nothing is acknowledged for StallAfter, and closes with the next acknowledgement: of what kgo
 // holds and keeps trying, of a Publish that mayProbe let through, or of the drain. Only when
-// nothing is held (Kafka refused it all) does watch ask Kafka itself.
+// nothing is held (Kafka refused it all) does watch ask Kafka itself. It also replaces the client
+// when that cannot recover.
 func (p *Publisher) watch(ctx context.Context) {
 	tick := time.NewTicker(min(max(p.cfg.stallAfter()/16, 5*time.Millisecond), 50*time.Millisecond))
 	defer tick.Stop()
 	seen, since := int64(-1), time.Now()
+	clients := renewal{p: p}
 	for {
 		select {
 		case <-ctx.Done():
@@ -319,6 +332,7 @@ func (p *Publisher) watch(ctx context.Context) {
 				now = now.Add(p.cfg.patience()) // nobody needs to wait for his own deadline
 			}
 			p.waiting.expire(now) // after the breaker has looked who waits
+			clients.look(ctx, time.Now())
 		}
 	}
 }
@@ -339,8 +353,8 @@ func (h connectHook) OnBrokerConnect(_ kgo.BrokerMetadata, _ time.Duration, _ ne
 	h.p.refused.Store(err != nil)
 }
 
-// Ready reports why records would not be taken now: no broker answers, a topic is missing or
-// nothing is acknowledged, and there is no spool or it has no room.
+// Ready reports why records would not be taken now: no broker answers, a topic is missing, nothing
+// is acknowledged or records are refused, and there is no spool or it has no room.
 func (p *Publisher) Ready(ctx context.Context) error {
 	err := p.kafkaReady(ctx)
 	if err == nil || p.spool == nil {
@@ -377,13 +391,19 @@ func (p *Publisher) kafkaReady(ctx context.Context) error {
 	if p.stalled.Load() {
 		return fmt.Errorf("%w: nothing is acknowledged", ErrUnavailable)
 	}
-	return p.checkBroker(ctx)
+	if err := p.checkBroker(ctx); err != nil {
+		return err
+	}
+	if f := p.failure.Load(); f != nil && time.Since(f.at) < failureMatters {
+		return fmt.Errorf("%w: it refuses records: %w", ErrUnavailable, f.err)
+	}
+	return nil
 }
 
 func (p *Publisher) checkBroker(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	return schemas.FindTopics(ctx, p.client, p.cfg.Topics...)
+	return schemas.FindTopics(ctx, p.client.Load(), p.cfg.Topics...)
 }
 
 // Close waits until what was handed over is stored or ctx ends, then closes the connections and the
@@ -391,14 +411,19 @@ func (p *Publisher) checkBroker(ctx context.Context) error {
 // were still in flight: under the durable promise their senders have been answered 503, or the
 // spool has them; under the fast one the spool takes them now.
 func (p *Publisher) Close(ctx context.Context) error {
-	err := p.client.Flush(ctx)
+	err := p.client.Load().Flush(ctx)
 	left := p.inFlight.Load()
 	p.stop()
-	p.client.Close() // fails what it still holds, in the background
+	p.done.Wait()           // then nobody replaces the client any more
+	p.client.Load().Close() // fails what it still holds, in the background
+	select {
+	case p.single.turn <- struct{}{}: // and keeps it: nobody sends alone any more
+		p.single.close()
+	case <-ctx.Done():
+	}
 	for end := time.Now().Add(time.Second); p.inFlight.Load() > 0 && time.Now().Before(end); {
 		time.Sleep(time.Millisecond)
 	}
-	p.done.Wait()
 	p.rescues.Wait()
 	if err != nil {
 		err = fmt.Errorf("flush kafka producer: %d records not acknowledged: %w", left, err)

@@ -1,7 +1,6 @@
 package publish
 
 import (
-	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -50,9 +49,6 @@ func (t *ticket) acknowledge(_ *kgo.Record, err error) {
 	t.mu.Unlock()
 	if signal {
 		t.signal()
-	}
-	if first && !errors.Is(err, kgo.ErrMaxBuffered) && !errors.Is(err, kgo.ErrClientClosed) {
-		t.p.log.Warn("kafka refused a record", "error", err)
 	}
 }
 

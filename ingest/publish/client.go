@@ -1,0 +1,114 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// A Kafka client can come into a state that it does not leave, whatever Kafka says later:
+//
+//   - A topic that was deleted and made again has another id. kgo keeps the old one and fails every
+//     record of the topic with UNKNOWN_TOPIC_ID.
+//   - Kafka refused the client a producer id for a reason that is not transient, such as a right
+//     that was taken and given back. kgo keeps the answer and fails every record with it.
+//
+// A new client knows nothing of either. It takes the place of the old one when Kafka has refused a
+// record and acknowledged none since, and at once when a topic has another id.
+
+const (
+	renewAfter     = 2 * time.Second  // between two clients, at least; doubled while Kafka acknowledges nothing
+	renewAtMost    = time.Minute      // up to this
+	failureMatters = 10 * time.Second // how long a refusal makes the publisher not ready: without requests no other comes
+	logFailures    = 10 * time.Second // between two lines about refused records
+)
+
+// failure is a record that Kafka refused.
+type failure struct {
+	err    error
+	at     time.Time
+	logged time.Time
+}
+
+// noteFailure remembers that a record was refused, unless that says nothing about Kafka or the
+// client.
+func (p *Publisher) noteFailure(err error) {
+	if errors.Is(err, kgo.ErrMaxBuffered) || errors.Is(err, kgo.ErrClientClosed) || unacceptable(err) {
+		return
+	}
+	now := time.Now()
+	f := &failure{err: err, at: now, logged: now}
+	if last := p.failure.Load(); last != nil && now.Sub(last.logged) < logFailures {
+		f.logged = last.logged
+	} else {
+		p.log.Warn("kafka refuses records", "error", err, "spool", p.spool != nil)
+	}
+	p.failure.Store(f)
+	if errors.Is(err, kerr.UnknownTopicID) {
+		p.outdated.Store(true)
+	}
+}
+
+// renewal decides when a client is replaced. It belongs to watch.
+type renewal struct {
+	p       *Publisher
+	last    time.Time     // when the client was made
+	acked   int64         // acknowledgements by then
+	wait    time.Duration // the least time to the next client
+	because *failure      // for which it was made
+}
+
+// look replaces the client if it needs to be.
+func (n *renewal) look(ctx context.Context, now time.Time) {
+	f := n.p.failure.Load()
+	if outdated := n.p.outdated.Load(); !outdated && (f == nil || f == n.because) {
+		return
+	}
+	acked := n.p.acked.Load()
+	if acked != n.acked || n.wait == 0 {
+		n.wait = renewAfter
+	}
+	if now.Sub(n.last) < n.wait {
+		return
+	}
+	n.last, n.acked, n.because, n.wait = now, acked, f, min(2*n.wait, renewAtMost)
+	n.p.outdated.Store(false)
+	if err := n.p.renew(ctx); err != nil {
+		n.p.log.Error("replace the kafka client", "error", err)
+	}
+}
+
+// renew puts a new client in the place of the present one, which ends in the background: what it
+// still holds has as long as a Publish waits to be acknowledged. What is not fails then, and goes
+// to the spool if somebody waits for it.
+func (p *Publisher) renew(ctx context.Context) error {
+	client, err := p.newClient()
+	if err != nil {
+		return err
+	}
+	old := p.client.Swap(client)
+	p.log.Warn("a new kafka client replaces one whose records kafka refuses")
+	p.done.Go(func() {
+		ctx, cancel := context.WithTimeout(ctx, p.cfg.Timeout)
+		defer cancel()
+		_ = old.Flush(ctx)
+		old.Close()
+	})
+	return nil
+}
+
+func (p *Publisher) newClient(more ...kgo.Opt) (*kgo.Client, error) {
+	opts := append(p.cfg.clientOptions(), kgo.WithHooks(connectHook{p}))
+	if p.cfg.AnyPartition {
+		opts = append(opts, kgo.RecordPartitioner(leastBusy{&p.turn}))
+	}
+	client, err := kgo.NewClient(append(opts, more...)...)
+	if err != nil {
+		return nil, fmt.Errorf("make kafka client: %w", err)
+	}
+	return client, nil
+}
