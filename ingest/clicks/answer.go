@@ -67,6 +67,8 @@ var (
 	errTimeout     = &fault{408, "timeout", "the request took too long to arrive", "send it in one go"}
 	errBodySize    = &fault{413, "too_large", "the body is too large", "64 KiB for one event, 1 MiB for a batch"}
 	errBatchSize   = &fault{413, "too_many_events", "the batch has too many events", "at most 1000"}
+	errNotStorable = &fault{413, "not_storable", "Kafka does not take this event's record",
+		"send less in it; the operator may raise max.message.bytes of the topic"}
 	errContentType = &fault{415, "bad_content_type", "the content type is not taken",
 		"-H 'Content-Type: application/json', uncompressed; text/plain is taken too"}
 	errRate = &fault{429, "rate_limited", "too many events of this workspace or address",
@@ -88,7 +90,7 @@ var faults = []*fault{errBadJSON, errBadField, errTooLong, errNothing, errBadURL
 	errBadMetadata, errBadRequest,
 	errFraming, errNoSecret, errWrongSecret, errNoKey, errUnknownKey, errHost, errNotFound, errMethod,
 	errTimeout, errBodySize,
-	errBatchSize, errContentType, errRate, errHeaderSize, errInternal, errBusy, errUnavailable, errBadDeepLink,
+	errBatchSize, errNotStorable, errContentType, errRate, errHeaderSize, errInternal, errBusy, errUnavailable, errBadDeepLink,
 	errUnknownField, errBadMovement, errBadMovementField, errMovementKind, errMovementID,
 	errMovementParent, errMovementAmount,
 	errMovementTax, errMovementCurrency, errMovementTime,

@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"errors"
 	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/valyala/fasthttp"
 
+	"tributary/ingest/publish"
 	"tributary/schemas"
 )
 
@@ -210,11 +212,19 @@ func (s *Server) store(ctx *fasthttp.RequestCtx, o *outgoing, f *fault, answer f
 	defer func() { s.releaseOutgoing(o, retained) }()
 	var err error
 	if retained, err = s.publisher.Publish(context.Background(), o.records...); err != nil {
-		s.refuse(ctx, errUnavailable)
+		s.refuse(ctx, unstored(err))
 		return
 	}
 	s.metrics.accepted.Add(float64(len(o.records)))
 	answer(ctx, o)
+}
+
+// unstored is what a sender is told whose records Publish has not stored.
+func unstored(err error) *fault {
+	if errors.Is(err, publish.ErrUnacceptable) {
+		return errNotStorable
+	}
+	return errUnavailable
 }
 
 func answerClick(ctx *fasthttp.RequestCtx, o *outgoing) {

@@ -140,7 +140,7 @@ func (s *Server) publishLead(from *sender, call *leadCall, source string) (schem
 		return id, errInternal
 	}
 	if _, err := s.publisher.Publish(context.Background(), r); err != nil {
-		return id, errUnavailable
+		return id, unstored(err)
 	}
 	s.metrics.leads.Inc()
 	return id, nil

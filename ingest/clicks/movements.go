@@ -169,7 +169,7 @@ func (s *Server) storeMovement(m *schemas.Movement, workspace string) *fault {
 		return errInternal
 	}
 	if _, err := s.publisher.Publish(context.Background(), r); err != nil {
-		return errUnavailable
+		return unstored(err)
 	}
 	s.metrics.movements.Inc()
 	return nil

@@ -11,7 +11,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"tributary/schemas"
 )
@@ -226,6 +228,17 @@ func TestProbes(t *testing.T) {
 			t.Errorf("stored %v, %v", c, err)
 		}
 	}
+}
+
+// A record that Kafka never takes is the sender's to change: not 503, after which he would repeat it
+// for ever.
+func TestKafkaTakesNoSuchRecord(t *testing.T) {
+	e := newEdge(t, func(c *Config) { c.Workspaces, _ = LoadWorkspaces("", "sk") })
+	e.kafka.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: kerr.MessageTooLarge, Count: -1})
+	e.want(e.do("POST", "/v1/click", `{"link_id":"l"}`), 413, "not_storable")
+	e.want(e.do("POST", "/v1/clicks", `[{"link_id":"l"}]`), 413, "not_storable")
+	e.want(e.do("GET", "/v1/click.gif?link_id=l", ""), 413, "not_storable")
+	e.want(e.do("POST", "/v1/leads", `{"external_id":"u"}`, "Authorization: Bearer sk"), 413, "not_storable")
 }
 
 func TestSlowSender(t *testing.T) {
