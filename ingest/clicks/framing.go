@@ -19,6 +19,8 @@ import (
 //     continues another (obs-fold).
 //   - A CR within a line.
 //   - Transfer-Encoding in HTTP/1.0, which proxies of that version pass on without reading it.
+//   - Any Transfer-Encoding but one chunked, alone. fasthttp takes "identity" for no body, others
+//     may take it for a body that lasts until the connection ends.
 func checkFraming(h *fasthttp.RequestHeader) *fault {
 	length, encoding := false, false
 	for raw := h.RawHeaders(); len(raw) > 0; {
@@ -39,7 +41,12 @@ func checkFraming(h *fasthttp.RequestHeader) *fault {
 		case len("Content-Length"):
 			length = length || bytes.EqualFold(line[:colon], []byte("Content-Length"))
 		case len("Transfer-Encoding"):
-			encoding = encoding || bytes.EqualFold(line[:colon], []byte("Transfer-Encoding"))
+			if bytes.EqualFold(line[:colon], []byte("Transfer-Encoding")) {
+				if encoding || !bytes.EqualFold(bytes.Trim(line[colon+1:], " \t"), []byte("chunked")) {
+					return errFraming
+				}
+				encoding = true
+			}
 		}
 	}
 	if encoding && (length || !h.IsHTTP11()) {
@@ -69,6 +76,28 @@ func isToken(b []byte) bool {
 		}
 	}
 	return true
+}
+
+// checkTarget refuses request targets that RFC 9112 §3.2 does not know and fasthttp takes: one with
+// a fragment, which a proxy may count to the path, an address of another scheme than HTTP's, and one
+// with a user.
+func checkTarget(target []byte) *fault {
+	if bytes.IndexByte(target, '#') >= 0 {
+		return errBadRequest
+	}
+	if target[0] == '/' { // it is not empty
+		return nil
+	}
+	scheme, rest, absolute := bytes.Cut(target, []byte("://"))
+	if !absolute {
+		return nil
+	}
+	host, _, _ := bytes.Cut(rest, []byte("/"))
+	if bytes.IndexByte(host, '@') >= 0 ||
+		!bytes.EqualFold(scheme, []byte("http")) && !bytes.EqualFold(scheme, []byte("https")) {
+		return errBadRequest
+	}
+	return nil
 }
 
 // checkVersion refuses what is neither HTTP/1.1 nor HTTP/1.0.

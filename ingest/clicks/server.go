@@ -113,7 +113,8 @@ func (s *Server) Serve(ln net.Listener) error {
 		if err != nil {
 			return fmt.Errorf("serve clicks: %w", err)
 		}
-		ln = tls.NewListener(ln, &tls.Config{GetCertificate: c.get, MinVersion: tls.VersionTLS12})
+		ln = tls.NewListener(ln, &tls.Config{GetCertificate: c.get, MinVersion: tls.VersionTLS12,
+			NextProtos: []string{"http/1.1"}})
 	}
 	if err := s.http.Serve(ln); err != nil {
 		return fmt.Errorf("serve clicks: %w", err)
@@ -150,11 +151,17 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return nil
 }
 
+// chunked is what fasthttp gives for the length of a chunked body.
+const chunked = -1
+
 // handle is where every readable request arrives.
 func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	defer s.recover(ctx)
 	s.route(ctx)
-	if s.stopping.Load() {
+	// What stands behind a chunk's size and behind the last chunk (RFC 9112 §7.1) is read in many ways:
+	// fasthttp takes trailers with LF alone, spaces in names and folded lines. Where a chunked body ends
+	// may be another place for a proxy, so nothing behind one is taken for a request.
+	if s.stopping.Load() || ctx.Request.Header.ContentLength() == chunked {
 		ctx.SetConnectionClose()
 	}
 	if unread(ctx) {
@@ -192,7 +199,11 @@ func (s *Server) route(ctx *fasthttp.RequestCtx) {
 	}
 	switch string(h.Method()) { // the compiler makes no copy
 	case "GET", "HEAD", "POST", "OPTIONS":
-		if f := checkVersion(h); f != nil {
+		f := checkVersion(h)
+		if f == nil {
+			f = checkTarget(h.RequestURI())
+		}
+		if f != nil {
 			s.refuse(ctx, f)
 			ctx.SetConnectionClose()
 			return

@@ -71,7 +71,9 @@ func newMetrics(reg *prometheus.Registry, p *Publisher) *metrics {
 		Name: "ingest_publish_refused_total",
 		Help: "Requests that ended without Kafka's acknowledgement, by reason. With a spool they go there.",
 	}, []string{"reason"})
-	for _, r := range []string{reasonStalled, reasonFull, reasonInDoubt, reasonTimeout, reasonGone, reasonFailed, reasonUnacceptable} {
+	for _, r := range []string{
+		reasonStalled, reasonFull, reasonInDoubt, reasonTimeout, reasonGone, reasonFailed, reasonUnacceptable,
+	} {
 		m.refused[r] = refused.WithLabelValues(r)
 	}
 	m.newSpoolMetrics(with)
