@@ -99,6 +99,43 @@ func TestTLSAndReload(t *testing.T) {
 	}
 }
 
+// Whoever speaks TLS to the edge agrees on HTTP/1.1 and on a version that is not broken.
+func TestTLSVersions(t *testing.T) {
+	dir := t.TempDir()
+	certFile, keyFile := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	writePair(t, certFile, keyFile, 1)
+	e := &edge{t: t}
+	e.serve(&sink{}, func(c *Config) { c.CertFile, c.KeyFile = certFile, keyFile })
+	for _, tt := range []struct {
+		name   string
+		client tls.Config
+		agreed string // on a protocol
+		ok     bool
+	}{
+		{"no protocol named", tls.Config{}, "", true},
+		{"HTTP/2 or HTTP/1.1", tls.Config{NextProtos: []string{"h2", "http/1.1"}}, "http/1.1", true},
+		{"HTTP/2 only", tls.Config{NextProtos: []string{"h2"}}, "", false},
+		{"another server's protocol", tls.Config{NextProtos: []string{"smtp"}}, "", false},
+		{"TLS 1.2", tls.Config{MaxVersion: tls.VersionTLS12}, "", true},
+		{"TLS 1.1", tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}, "", false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			tt.client.InsecureSkipVerify = true
+			c, err := tls.Dial("tcp", e.addr, &tt.client)
+			if (err == nil) != tt.ok {
+				t.Fatalf("the handshake: %v", err)
+			}
+			if err != nil {
+				return
+			}
+			defer c.Close()
+			if got := c.ConnectionState().NegotiatedProtocol; got != tt.agreed {
+				t.Errorf("agreed on %q, want %q", got, tt.agreed)
+			}
+		})
+	}
+}
+
 // A balancer tells the visitor's address in front of the request; nobody else may.
 func TestProxyProtocol(t *testing.T) {
 	v2 := func(source netip.Addr) string {
@@ -120,6 +157,19 @@ func TestProxyProtocol(t *testing.T) {
 		{"a health check of the balancer", "PROXY UNKNOWN\r\n", "200 +", true, "127.0.0.1"},
 		{"no header", "", "", true, ""},
 		{"a broken header", "PROXY TCP4 203.0.113.9\r\n", "", true, ""},
+		{"a header in small letters", "proxy TCP4 203.0.113.9 192.0.2.1 1 2\r\n", "", true, ""},
+		{"a port that is none", "PROXY TCP4 203.0.113.9 192.0.2.1 1 70000\r\n", "", true, ""},
+		{"an IPv6 address called TCP4", "PROXY TCP4 2001:db8::9 192.0.2.1 1 2\r\n", "", true, ""},
+		{"LF without CR", "PROXY TCP4 203.0.113.9 192.0.2.1 1 2\n", "", true, ""},
+		{"a header that does not end", "PROXY TCP4 " + strings.Repeat("1", 1000), "", true, ""},
+		{"another header behind it", v2(netip.MustParseAddr("203.0.113.9")) + "PROXY TCP4 6.6.6.6 192.0.2.1 1 2\r\n",
+			"400", true, ""},
+		{"version 2, for itself", "\r\n\r\n\x00\r\nQUIT\n\x20\x00\x00\x00", "200 +", true, "127.0.0.1"},
+		{"version 2, unknown command", "\r\n\r\n\x00\r\nQUIT\n\x2f\x11\x00\x0c\xcb\x00\x71\x09\xc0\x00\x02\x01\x00\x01\x00\x02",
+			"", true, ""},
+		{"version 2, unknown family", "\r\n\r\n\x00\r\nQUIT\n\x21\x41\x00\x00", "", true, ""},
+		{"version 2, too short for its addresses", "\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x02\x00\x00", "", true, ""},
+		{"version 3", "\r\n\r\n\x00\r\nQUIT\n\x31\x11\x00\x0c\xcb\x00\x71\x09\xc0\x00\x02\x01\x00\x01\x00\x02", "", true, ""},
 		{"from somebody who is no proxy", "PROXY TCP4 203.0.113.9 192.0.2.1 1 2\r\n", "400", false, ""},
 		{"none from somebody who is no proxy", "", "200 +", false, "127.0.0.1"},
 	} {
