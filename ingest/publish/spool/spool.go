@@ -58,6 +58,7 @@ type file interface {
 	Write([]byte) (int, error)
 	Sync() error
 	Truncate(int64) error
+	Stat() (fs.FileInfo, error)
 	Close() error
 }
 
@@ -92,6 +93,8 @@ type Spool struct {
 	active  file       // nil: the next commit begins a segment
 	size    int64      // of the active segment, fsynced
 
+	activePath string
+
 	wake chan struct{} // the group has entries
 	done chan struct{} // the committer has ended
 }
@@ -124,22 +127,46 @@ func Open(cfg Config) (*Spool, error) {
 	if err := makePrivate(cfg.Dir); err != nil {
 		return nil, err
 	}
-	lock, err := os.OpenFile(filepath.Join(cfg.Dir, lockName), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("open spool: %w", err)
-	}
-	if err := tryLock(lock); err != nil {
-		_ = lock.Close()
-		return nil, fmt.Errorf("open spool %s: %w: %w (hint: each process needs a --spool-dir of its own)",
-			cfg.Dir, ErrLocked, err)
-	}
-	s.lock = lock
-	if err := s.find(); err != nil {
-		_ = lock.Close()
+	if err := s.occupy(); err != nil {
 		return nil, fmt.Errorf("open spool: %w", err)
 	}
 	go s.commitGroups()
 	return s, nil
+}
+
+// occupy locks the directory and finds what is in it.
+func (s *Spool) occupy() error {
+	lock, err := os.OpenFile(filepath.Join(s.cfg.Dir, lockName), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return fmt.Errorf("%w (hint: this user must be able to write to --spool-dir)", err)
+	}
+	if err := tryLock(lock); err != nil {
+		_ = lock.Close()
+		return fmt.Errorf("%s: %w: %w (hint: each process needs a --spool-dir of its own)", s.cfg.Dir, ErrLocked, err)
+	}
+	if err := s.find(); err != nil {
+		_ = lock.Close()
+		return err
+	}
+	if s.lock != nil {
+		_ = s.lock.Close()
+	}
+	s.lock = lock
+	return nil
+}
+
+// occupies reports whether the directory is still the one that was locked: somebody may have removed
+// it, or mounted a disk over it.
+func (s *Spool) occupies() bool { return isAt(s.lock, filepath.Join(s.cfg.Dir, lockName)) }
+
+// isAt reports whether path leads to f.
+func isAt(f interface{ Stat() (fs.FileInfo, error) }, path string) bool {
+	own, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	there, err := os.Stat(path)
+	return err == nil && os.SameFile(own, there)
 }
 
 // makePrivate makes the directory, or takes the rights of others from one that exists: it holds
@@ -164,14 +191,20 @@ func createFile(path string) (file, error) {
 	return os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 }
 
-// find lists the segments of earlier processes. os.ReadDir sorts by name, which is by age.
+// find lists the segments that are there. os.ReadDir sorts by name, which is by age.
 func (s *Spool) find() error {
 	entries, err := os.ReadDir(s.cfg.Dir)
 	if err != nil {
 		return err
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.used, s.segments = 0, nil
 	for _, e := range entries {
 		info, err := e.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // deleted by somebody meanwhile
+		}
 		if err != nil {
 			return err
 		}
@@ -276,6 +309,19 @@ func (s *Spool) commit(frames []byte) error {
 	}
 	s.writing.Lock()
 	defer s.writing.Unlock()
+	err := s.write(frames)
+	if errors.Is(err, errGone) { // nothing is wrong with the disk: another segment may do
+		s.log.Error("the spool segment that is written to was deleted by someone else")
+		err = s.write(frames)
+	}
+	return err
+}
+
+// errGone says that a segment was fsynced, and that its directory no longer leads to it.
+var errGone = errors.New("the segment is gone (hint: nobody else may change --spool-dir)")
+
+// write is commit's, which holds s.writing.
+func (s *Spool) write(frames []byte) error {
 	if s.size >= segmentBytes {
 		s.endSegment()
 	}
@@ -291,6 +337,10 @@ func (s *Spool) commit(frames []byte) error {
 	if err != nil {
 		s.abandon(int64(n))
 		return fmt.Errorf("write a spool segment: %w", err)
+	}
+	if !isAt(s.active, s.activePath) {
+		s.endSegment()
+		return fmt.Errorf("write a spool segment: %w", errGone)
 	}
 	s.size += int64(n)
 	s.grow(int64(n))
@@ -329,7 +379,13 @@ func (s *Spool) grow(n int64) {
 func (s *Spool) beginSegment() error {
 	free, err := freeBytes(s.cfg.Dir)
 	if err != nil {
-		return err
+		return fmt.Errorf("%s: %w (hint: make the directory again, or mount its disk)", s.cfg.Dir, err)
+	}
+	if !s.occupies() {
+		if err := s.occupy(); err != nil {
+			return err
+		}
+		s.log.Warn("the spool's directory is another one than before", "dir", s.cfg.Dir)
 	}
 	if free < reserveBytes {
 		return fmt.Errorf("%w: the disk has %d bytes left (hint: free some, or move --spool-dir)", ErrFull, free)
@@ -349,7 +405,7 @@ func (s *Spool) beginSegment() error {
 		_ = os.Remove(s.path(name))
 		return err
 	}
-	s.active, s.size = f, 0
+	s.active, s.activePath, s.size = f, s.path(name), 0
 	s.mu.Lock()
 	s.segments = append(s.segments, name)
 	s.mu.Unlock()
@@ -404,14 +460,14 @@ type Usage struct {
 func (s *Spool) Usage() (Usage, error) {
 	free, err := freeBytes(s.cfg.Dir)
 	if err != nil {
-		return Usage{}, fmt.Errorf("look at the spool's disk: %w", err)
+		return Usage{}, fmt.Errorf("look at the spool's disk: %w (hint: does --spool-dir still exist?)", err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	u := Usage{Bytes: s.used, Segments: len(s.segments)}
 	u.Room = max(0, min(s.cfg.MaxBytes-s.used, free-reserveBytes))
 	if len(s.segments) > 0 {
-		u.Oldest = time.Unix(0, s.segments[0])
+		u.Oldest = time.Unix(0, min(s.segments[0], time.Now().UnixNano())) // the clock may have been set back
 	}
 	switch {
 	case s.failure != nil:
@@ -454,7 +510,11 @@ func (s *Spool) Oldest(buf []byte) (*Segment, []byte, error) {
 	data, err := readFile(s.path(name), buf)
 	if errors.Is(err, fs.ErrNotExist) {
 		s.log.Error("a spool segment was deleted by someone else", "file", s.path(name))
-		s.forget(name, 0)
+		s.writing.Lock() // else what is just being written would count twice
+		defer s.writing.Unlock()
+		if err := s.find(); err != nil {
+			return nil, buf, fmt.Errorf("look for spool segments: %w", err)
+		}
 		return &Segment{name: name}, buf, nil
 	}
 	if err != nil {

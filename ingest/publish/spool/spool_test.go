@@ -397,6 +397,121 @@ func TestForeignHands(t *testing.T) {
 	}
 }
 
+// What is fsynced into a file that somebody has deleted is lost with the process. It is not promised:
+// another file takes it.
+func TestActiveSegmentIsDeleted(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, config(dir))
+	for _, entry := range []string{"lost", "kept"} {
+		for _, path := range segments(t, dir) {
+			if err := os.Remove(path); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := s.Append(t.Context(), []byte(entry)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, _, _ := drain(t, s); fmt.Sprint(got) != "[kept]" {
+		t.Errorf("%q, want what was appended last", got)
+	}
+	if u, err := s.Usage(); err != nil || u.Bytes != 0 || u.Segments != 0 {
+		t.Errorf("usage %+v, %v", u, err)
+	}
+}
+
+// A directory that is moved away takes nothing any more, and says so. One that is put in its place is
+// taken over, with what is in it, and is locked like the first.
+func TestDirectoryGoes(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "spool")
+	s := open(t, config(dir))
+	if err := s.Append(t.Context(), []byte("first")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(dir, dir+".old"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Append(t.Context(), []byte("nowhere")); err == nil || !strings.Contains(err.Error(), "(hint: ") {
+		t.Fatalf("Append without a directory: %v, want an error with a hint", err)
+	}
+	if _, err := s.Usage(); err == nil {
+		t.Error("Usage finds nothing wrong")
+	}
+
+	other := open(t, config(dir)) // makes the directory and leaves something there
+	if err := other.Append(t.Context(), []byte("other's")); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(retryAfter)
+	if err := s.Append(t.Context(), []byte("x")); !errors.Is(err, ErrLocked) {
+		t.Errorf("Append into another process's directory: %v, want ErrLocked", err)
+	}
+	if err := other.Close(); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(retryAfter)
+	if err := s.Append(t.Context(), []byte("second")); err != nil {
+		t.Fatalf("Append into the directory that is there now: %v", err)
+	}
+	if _, err := Open(config(dir)); !errors.Is(err, ErrLocked) {
+		t.Errorf("another Open: %v, want ErrLocked", err)
+	}
+	if got, _, _ := drain(t, s); fmt.Sprint(got) != "[other's second]" {
+		t.Errorf("%q", got)
+	}
+	if u, err := s.Usage(); err != nil || u.Bytes != 0 {
+		t.Errorf("usage %+v, %v", u, err)
+	}
+}
+
+// A directory that this user may not use is refused with the reason.
+func TestDirectoryIsNotOurs(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, lockName), 0o700); err != nil { // as little to be opened as another's file
+		t.Fatal(err)
+	}
+	if _, err := Open(config(dir)); err == nil || !strings.Contains(err.Error(), "(hint: ") {
+		t.Errorf("Open: %v, want an error with a hint", err)
+	}
+}
+
+// A clock that is set back neither stops the spool nor makes its oldest entry younger than nothing.
+func TestClockSetBack(t *testing.T) {
+	dir := t.TempDir()
+	name := fmt.Sprintf("%019d%s", time.Now().Add(time.Hour).UnixNano(), suffix)
+	if err := os.WriteFile(filepath.Join(dir, name), appendFrame(nil, []byte("of the hour to come")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, config(dir))
+	if err := s.Append(t.Context(), []byte("of now")); err != nil {
+		t.Fatal(err)
+	}
+	if u, err := s.Usage(); err != nil || u.Oldest.After(time.Now()) {
+		t.Errorf("usage %+v, %v", u, err)
+	}
+	if got, _, _ := drain(t, s); fmt.Sprint(got) != "[of the hour to come of now]" {
+		t.Errorf("%q", got)
+	}
+}
+
+// A segment of a format that this version does not know is kept, not delivered and not deleted.
+func TestForeignVersion(t *testing.T) {
+	dir := t.TempDir()
+	frame := appendFrame(nil, []byte("of another version"))
+	frame[len(mark)-1]++
+	if err := os.WriteFile(filepath.Join(dir, "0000000000000000001"+suffix), frame, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, config(dir))
+	got, damaged, _ := drain(t, s)
+	if len(got) != 0 || damaged != len(frame) {
+		t.Errorf("%q, %d bytes damaged", got, damaged)
+	}
+	if kept, err := filepath.Glob(filepath.Join(dir, "*"+keptSuffix)); err != nil || len(kept) != 1 {
+		t.Errorf("kept: %q, %v", kept, err)
+	}
+}
+
 // TestKill kills a process that appends, and reads what it had been promised.
 func TestKill(t *testing.T) {
 	if dir := os.Getenv("TRIBUTARY_SPOOL_CHILD"); dir != "" {
