@@ -206,7 +206,9 @@ func (s *Server) reserve(w *work, o *outgoing, n int) *fault {
 	if b := s.budget(&w.from); need > freeRecords && !o.held.take(b.records, min(int64(need), b.size)) {
 		return errBusy
 	}
-	if room := len(w.body) + n*(len(w.from.agent)+recordCost/4); cap(o.values) < room {
+	// A record leaves out the names that the body spells: what it adds beside the agent fits in their
+	// place. The value that does not fit gets memory of its own.
+	if room := len(w.body) + n*len(w.from.agent); cap(o.values) < room {
 		o.values = make([]byte, 0, room)
 	}
 	return nil

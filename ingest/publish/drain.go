@@ -44,6 +44,7 @@ func (p *Publisher) drainSpool(ctx context.Context) {
 				break
 			}
 			if seg == nil {
+				d.buf = nil // a segment's memory: the spool may stay empty for days
 				break
 			}
 			d.drainSegment(ctx, seg)

@@ -99,7 +99,7 @@ func (c Config) clientOptions() []kgo.Opt {
 		kgo.ClientID(c.ClientID),
 		kgo.WithLogger(kafkaLogger{c.Logger}),
 		kgo.RequiredAcks(kgo.AllISRAcks()), // idempotent by default: kgo's own retries store nothing twice
-		kgo.ProducerBatchCompression(kgo.Lz4Compression()),
+		kgo.WithCompressor(newLZ4Frames()),
 		// A broker's work is by the request rather than by the record: a little wait halves it.
 		// DESIGN.md has the figures.
 		kgo.ProducerLinger(c.Linger),

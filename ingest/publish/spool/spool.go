@@ -36,6 +36,7 @@ var (
 const (
 	segmentBytes = 4 << 20     // a segment is ended at this size; reading holds one segment in memory
 	groupBytes   = 4 << 20     // entries that wait for one fsync; who comes later waits for the one after it
+	spareBytes   = 256 << 10   // of memory that stays for the next group
 	reserveBytes = 64 << 20    // disk space that is left to others
 	retryAfter   = time.Second // between a failure of the disk and the next attempt
 
@@ -293,6 +294,9 @@ func (s *Spool) commitGroups() {
 
 		g.err = s.commit(g.frames)
 		spare, g.frames = g.frames, nil
+		if cap(spare) > spareBytes {
+			spare = nil
+		}
 		s.mu.Lock()
 		s.failure, s.failedAt = g.err, time.Now()
 		s.mu.Unlock()
