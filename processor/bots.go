@@ -15,7 +15,7 @@ import (
 
 // botSettings are the flags of commands that tell machines from people.
 type botSettings struct {
-	Bots string `help:"Rules that flag bots by their user agents, instead of the built-in ones (processor bots --list). Read at start." type:"existingfile" placeholder:"FILE"`
+	Bots string `help:"Rules that flag bots by their user agents, instead of the built-in ones (processor bots --list). processor run reads the file again on change and on SIGHUP." type:"existingfile" placeholder:"FILE"`
 }
 
 // rules returns the rules of the file, or the built-in ones.

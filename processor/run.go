@@ -208,8 +208,12 @@ func (c *runCommand) pipeline(ctx context.Context, config runConfig, store *clic
 	registry *prometheus.Registry, log *slog.Logger,
 ) *pipeline {
 	p := &pipeline{store: store, schema: schema, workspaces: config.workspaces, erased: new(erase.List), log: log}
-	p.reloader = program.NewReloader([]string{c.Workspaces}, func() error {
+	p.reloader = program.NewReloader([]string{c.Workspaces, c.Bots}, func() error {
 		fresh, err := c.read()
+		if err != nil {
+			return err
+		}
+		rules, err := c.rules()
 		if err != nil {
 			return err
 		}
@@ -217,6 +221,7 @@ func (c *runCommand) pipeline(ctx context.Context, config runConfig, store *clic
 			return err
 		}
 		p.workspaces.Replace(fresh)
+		config.agents.Replace(rules)
 		p.held.Wake()
 		return nil
 	}, log, registry)

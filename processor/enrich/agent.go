@@ -4,6 +4,7 @@ import (
 	"hash/maphash"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/mileusna/useragent"
 )
@@ -41,15 +42,19 @@ type Agent struct {
 // Agents reads User-Agent headers. It caches some thousand answers, because few browsers make most
 // of the clicks; an answer does not depend on what is cached. Safe for concurrent use.
 type Agents struct {
-	rules *BotRules
-	cache *agentCache
+	cache atomic.Pointer[agentCache] // of the rules in force
 }
 
 // NewAgents returns Agents that tell machines by the rules given.
 func NewAgents(rules *BotRules) *Agents {
-	a := &Agents{rules: rules}
-	a.cache = newAgentCache(512, a.read)
+	a := new(Agents)
+	a.Replace(rules)
 	return a
+}
+
+// Replace makes other rules decide about the clicks that are read from now on.
+func (a *Agents) Replace(rules *BotRules) {
+	a.cache.Store(newAgentCache(512, rules.agent))
 }
 
 // BuiltinAgents returns the Agents with the rules that are compiled in.
@@ -65,7 +70,7 @@ func (a *Agents) Read(raw string, vouched bool, trigger string) Agent {
 	if len(raw) > maxAgent {
 		raw = raw[:maxAgent]
 	}
-	agent := a.cache.get(raw)
+	agent := a.cache.Load().get(raw)
 	switch {
 	case vouched && strings.TrimSpace(raw) == "":
 		// A backend need not give the agent: its absence says nothing about the visitor. One that gives
@@ -97,9 +102,9 @@ func (a *Agent) Arrive(purpose string, datacenter bool) {
 	a.Bot, a.Device = true, DeviceBot
 }
 
-// read returns what the cache holds: the agent as if a person had sent it, and the reason against
+// agent returns what the cache holds: the agent as if a person had sent it, and the reason against
 // that.
-func (a *Agents) read(raw string) Agent {
+func (b *BotRules) agent(raw string) Agent {
 	parsed := parseAgent(raw)
 	agent := Agent{
 		Browser:        name(parsed.Name, raw),
@@ -111,7 +116,7 @@ func (a *Agents) read(raw string) Agent {
 	if agent.Browser == "Trident" {
 		agent.Browser, agent.BrowserVersion = useragent.InternetExplorer, "11"
 	}
-	agent.BotReason = a.rules.Reason(raw)
+	agent.BotReason = b.Reason(raw)
 	switch {
 	case isTelevision(raw):
 		agent.Device = DeviceOther

@@ -71,9 +71,9 @@ func TestArrive(t *testing.T) {
 // A flood of invented agents neither grows the memory without bound nor changes an answer.
 func TestAgentCacheBounded(t *testing.T) {
 	const limit = 8
-	agents := BuiltinAgents()
-	cache := newAgentCache(limit, agents.read)
-	want := agents.read(chromeWindows)
+	rules := BuiltinBotRules()
+	cache := newAgentCache(limit, rules.agent)
+	want := rules.agent(chromeWindows)
 	var group sync.WaitGroup
 	for worker := range 4 {
 		group.Go(func() {
@@ -119,7 +119,7 @@ func FuzzAgent(f *testing.F) {
 }
 
 func BenchmarkAgent(b *testing.B) {
-	agents := BuiltinAgents()
+	agents, rules := BuiltinAgents(), BuiltinBotRules()
 	b.Run("known", func(b *testing.B) {
 		b.ReportAllocs()
 		b.RunParallel(func(pb *testing.PB) {
@@ -131,7 +131,7 @@ func BenchmarkAgent(b *testing.B) {
 	b.Run("new", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			agents.read(chromePhone)
+			rules.agent(chromePhone)
 		}
 	})
 }

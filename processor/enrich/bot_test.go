@@ -100,12 +100,32 @@ func TestBotOfClick(t *testing.T) {
 	// Apps report deep links through HTTP libraries.
 	for _, agent := range []string{"okhttp/4.12.0", "Dart/3.4 (dart:io)", "axios/1.7.2",
 		"Shop/1 CFNetwork/1494 Darwin/23.4.0", "python-requests/2.31.0"} {
-		f(agent, false, TriggerDeepLink, "", BuiltinAgents().read(agent).Device)
+		f(agent, false, TriggerDeepLink, "", BuiltinBotRules().agent(agent).Device)
 	}
 	f("okhttp/4.12.0", false, "link", "http_library:okhttp", DeviceBot)
 	f("okhttp/4.12.0", true, "qr", "http_library:okhttp", DeviceBot)
 	f("Googlebot/2.1", false, TriggerDeepLink, "crawler:googlebot", DeviceBot)
 	f(chromePhone, false, TriggerDeepLink, "", DeviceMobile)
+}
+
+// Rules that are read again decide at once, also about agents that the cache holds.
+func TestReplaceRules(t *testing.T) {
+	agents := NewAgents(BuiltinBotRules())
+	want := func(reason string) {
+		t.Helper()
+		if got := agents.Read("Acme/1", false, "link"); got.BotReason != reason || got.Bot != (reason != "") {
+			t.Errorf("%+v, want reason %q", got, reason)
+		}
+	}
+	want("")
+	rules, err := ReadBotRules(strings.NewReader("monitor,acme"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	agents.Replace(rules)
+	want("monitor:acme")
+	agents.Replace(BuiltinBotRules())
+	want("")
 }
 
 // The figures of processor/DESIGN.md, kept on samples: at most 5 % of the machines are missed and
