@@ -1,6 +1,8 @@
 package rollup_test
 
 import (
+	"bytes"
+	"cmp"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -33,11 +35,19 @@ func randomClick(rng *rand.Rand, id int) clickhouse.ClickRow {
 	for i := range 6 {
 		uuid[i] = byte(begin.UnixMilli() >> (40 - 8*i)) // an id's time need not be the click's
 	}
-	return clickhouse.ClickRow{Click: &schemas.Click{
+	c := &schemas.Click{
 		Workspace: "shop", ClickId: uuid[:], ClickedAt: at, ReceivedAt: begin.UnixMilli() + rng.Int64N(1e9),
-		AffiliateId: fmt.Sprint("affiliate-", rng.IntN(3)), VisitorId: fmt.Sprint("visitor-", rng.IntN(5)),
-		IdentityHash: make([]byte, 8),
-	}}
+		AffiliateId: fmt.Sprint("affiliate-", rng.IntN(3)), IdentityHash: make([]byte, 8),
+		ForeignId: []string{"", "", "", fmt.Sprint("theirs-", rng.IntN(5))}[rng.IntN(4)],
+	}
+	switch n := rng.IntN(6); n {
+	case 0: // no consent: nobody's
+	case 1, 2: // known by the hash alone, as through /track/click
+		c.IdentityHash[0] = byte(n)
+	default:
+		c.VisitorId = fmt.Sprint("visitor-", n)
+	}
+	return clickhouse.ClickRow{Click: c}
 }
 
 // byHand counts clicks as sql/README.md says.
@@ -48,24 +58,38 @@ func byHand(rows []clickhouse.ClickRow) map[cell]uint64 {
 			first[string(r.ClickId)] = r
 		}
 	}
-	followed := make(map[[2]string][]int64)
+	// The clicks of one visitor and link, and those of one foreign id.
+	arrivals := make(map[[2]string][]clickhouse.ClickRow)
 	for _, r := range first {
-		link := [2]string{r.VisitorId, r.AffiliateId}
-		followed[link] = append(followed[link], r.ClickedAt)
+		visitor := cmp.Or(r.VisitorId, string(r.IdentityHash))
+		if visitor == string(make([]byte, 8)) {
+			visitor = string(r.ClickId)
+		}
+		link := [2]string{visitor, r.AffiliateId}
+		arrivals[link] = append(arrivals[link], r)
+		if r.ForeignId != "" {
+			theirs := [2]string{"foreign", r.ForeignId}
+			arrivals[theirs] = append(arrivals[theirs], r)
+		}
+	}
+	for _, list := range arrivals {
+		slices.SortFunc(list, func(a, b clickhouse.ClickRow) int {
+			return cmp.Or(cmp.Compare(a.ClickedAt, b.ClickedAt), bytes.Compare(a.ClickId, b.ClickId))
+		})
+		last := int64(0)
+		for _, r := range list {
+			if r.ClickedAt > last+time.Hour.Milliseconds() {
+				last = r.ClickedAt
+			} else {
+				delete(first, string(r.ClickId))
+			}
+		}
 	}
 	counts := make(map[cell]uint64)
-	for link, times := range followed {
-		slices.Sort(times)
-		last := int64(0)
-		for _, at := range times {
-			if at <= last+time.Hour.Milliseconds() {
-				continue
-			}
-			last = at
-			day := time.UnixMilli(at).UTC().Format(time.DateOnly)
-			counts[cell{"", "", day}]++
-			counts[cell{"affiliate", link[1], day}]++
-		}
+	for _, r := range first {
+		day := time.UnixMilli(r.ClickedAt).UTC().Format(time.DateOnly)
+		counts[cell{"", "", day}]++
+		counts[cell{"affiliate", r.AffiliateId, day}]++
 	}
 	return counts
 }

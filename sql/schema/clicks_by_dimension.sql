@@ -33,8 +33,9 @@ FROM
             SELECT arrayJoin((arrayFold((known, click) -> if((click.1) > ((known.1) + toIntervalHour(1)), (click.1, known.2), (known.1, arrayPushBack(known.2, click.2))), arraySort(groupArray((clicked_at, click_id))), (toDateTime64(0, 3, 'UTC'), CAST('[]', 'Array(FixedString(16))')))).2)
             FROM clicks
             FINAL
+            ARRAY JOIN if(foreign_id = '', [visitor_link], [visitor_link, sipHash64('foreign', foreign_id)]) AS arrival
             WHERE (workspace = {workspace:String}) AND (NOT is_bot) AND (clicked_at >= (first - toIntervalDay(1))) AND (clicked_at < next)
-            GROUP BY visitor_link
+            GROUP BY arrival
             HAVING count() > 1
         ) AS counts,
         CAST(arrayConcat(if(has({dimensions:Array(String)}, ''), [('', '')], []), if(has({dimensions:Array(String)}, 'program'), [('program', toString(program_id))], []), if(has({dimensions:Array(String)}, 'affiliate'), [('affiliate', toString(affiliate_id))], []), if(has({dimensions:Array(String)}, 'link'), [('link', toString(link_id))], []), if(has({dimensions:Array(String)}, 'campaign'), [('campaign', toString(utm_campaign))], []), if(has({dimensions:Array(String)}, 'source'), [('source', toString(utm_source))], []), if(has({dimensions:Array(String)}, 'channel'), [('channel', toString(channel))], []), if(has({dimensions:Array(String)}, 'referrer'), [('referrer', toString(referrer_domain))], []), if(has({dimensions:Array(String)}, 'landing_page'), [('landing_page', toString(concat(host, path)))], []), if(has({dimensions:Array(String)}, 'country'), [('country', toString(country))], []), if(has({dimensions:Array(String)}, 'device'), [('device', toString(device))], []), if(has({dimensions:Array(String)}, 'browser'), [('browser', toString(browser))], []), if(has({dimensions:Array(String)}, 'affiliate_link_campaign'), [('affiliate_link_campaign', toString(concat(affiliate_id, '\n', link_id, '\n', utm_campaign)))], [])), 'Array(Tuple(String, String))') AS names

@@ -21,7 +21,8 @@ WHERE (workspace = {workspace:String}) AND (NOT is_bot) AND (clicked_at >= {from
     SELECT arrayJoin((arrayFold((known, click) -> if((click.1) > ((known.1) + toIntervalHour(1)), (click.1, known.2), (known.1, arrayPushBack(known.2, click.2))), arraySort(groupArray((clicked_at, click_id))), (toDateTime64(0, 3, 'UTC'), CAST('[]', 'Array(FixedString(16))')))).2)
     FROM clicks
     FINAL
+    ARRAY JOIN if(foreign_id = '', [visitor_link], [visitor_link, sipHash64('foreign', foreign_id)]) AS arrival
     WHERE (workspace = {workspace:String}) AND (NOT is_bot) AND (clicked_at >= ({from:DateTime('UTC')} - toIntervalDay(1))) AND (clicked_at < {to:DateTime('UTC')})
-    GROUP BY visitor_link
+    GROUP BY arrival
     HAVING count() > 1
 ));

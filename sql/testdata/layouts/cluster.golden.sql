@@ -247,5 +247,9 @@ CREATE OR REPLACE TABLE page_views ON CLUSTER `main` AS page_views_local
 ENGINE = Distributed('main', 'tributary', 'page_views_local', cityHash64(page_view_id))
 -- 0024_dead_letters_record_at.sql
 ALTER TABLE dead_letters
+-- 0025_arrivals.sql
+CREATE OR REPLACE VIEW clicks_counted ON CLUSTER `main` AS
+CREATE OR REPLACE VIEW clicks_by_dimension ON CLUSTER `main` AS
+INSERT INTO click_days (workspace, day, changed_at)
 -- 0029_facts_terms.sql
 ALTER TABLE facts ON CLUSTER `main`

@@ -213,5 +213,9 @@ ALTER TABLE clicks
 ALTER TABLE page_views
 -- 0024_dead_letters_record_at.sql
 ALTER TABLE dead_letters
+-- 0025_arrivals.sql
+CREATE OR REPLACE VIEW clicks_counted AS
+CREATE OR REPLACE VIEW clicks_by_dimension AS
+INSERT INTO click_days (workspace, day, changed_at)
 -- 0029_facts_terms.sql
 ALTER TABLE facts
