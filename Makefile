@@ -205,6 +205,7 @@ bench: tools build ## race edge and processor against their peers, over kfake an
 	$(need-mvn)
 	CGO_ENABLED=0 go build -o bin/ ./deploy/bench
 	bin/bench race $(ARGS)
+	bin/bench enrich
 	bin/bench load
 	bin/bench events
 	bin/bench outage --kill

@@ -4,6 +4,7 @@
 //
 //	make bench                                  # everything: some three minutes
 //	bin/bench race --kafka kfake --connections 64 --rounds 3
+//	bin/bench enrich
 //	bin/bench load --clicks 1000000 --rounds 5
 //	bin/bench outage --for 10m --rate 5000 --kill
 //	bin/bench restart --rate 10000              # needs nginx
@@ -21,18 +22,19 @@ import (
 )
 
 type commands struct {
-	Race     race     `cmd:"" default:"withargs" help:"Race them all."`
-	Queries  queries  `cmd:"" help:"Time the page's questions over a history of two years."`
-	Load     load     `cmd:"" help:"Load waiting clicks into ClickHouse, beside ClickHouse's own Kafka engine."`
-	Events   events   `cmd:"" help:"Book Stripe events that wait, and look clicks up among many."`
-	Outage   outage   `cmd:"" help:"Take Kafka away under load, and count what is lost."`
-	Views    views    `cmd:"" help:"Measure what the materialized views cost when clicks are inserted."`
-	Restart  restart  `cmd:"" help:"Restart two edges behind nginx under load, and count what fails."`
-	Kafka    kafka    `cmd:"" hidden:"" help:"Be a Kafka."`
-	Engine   engine   `cmd:"" hidden:"" help:"Be a ClickHouse."`
-	Bare     bare     `cmd:"" hidden:"" help:"Be a server that answers 204."`
-	Smallest smallest `cmd:"" hidden:"" help:"Be the smallest server that answers after Kafka."`
-	Send     send     `cmd:"" hidden:"" help:"Be the crowd of senders."`
+	Race     race       `cmd:"" default:"withargs" help:"Race them all."`
+	Queries  queries    `cmd:"" help:"Time the page's questions over a history of two years."`
+	Enrich   enrichment `cmd:"" help:"Decode and enrich clicks, beside a bare fasthttp answer."`
+	Load     load       `cmd:"" help:"Load waiting clicks into ClickHouse, beside ClickHouse's own Kafka engine."`
+	Events   events     `cmd:"" help:"Book Stripe events that wait, and look clicks up among many."`
+	Outage   outage     `cmd:"" help:"Take Kafka away under load, and count what is lost."`
+	Views    views      `cmd:"" help:"Measure what the materialized views cost when clicks are inserted."`
+	Restart  restart    `cmd:"" help:"Restart two edges behind nginx under load, and count what fails."`
+	Kafka    kafka      `cmd:"" hidden:"" help:"Be a Kafka."`
+	Engine   engine     `cmd:"" hidden:"" help:"Be a ClickHouse."`
+	Bare     bare       `cmd:"" hidden:"" help:"Be a server that answers 204."`
+	Smallest smallest   `cmd:"" hidden:"" help:"Be the smallest server that answers after Kafka."`
+	Send     send       `cmd:"" hidden:"" help:"Be the crowd of senders."`
 }
 
 func main() {

@@ -236,7 +236,7 @@ func report(kind string, connections int, contestants []*contestant) error {
 	return nil
 }
 
-func median(rounds []round, value func(round) float64) float64 {
+func median[R any](rounds []R, value func(R) float64) float64 {
 	values := make([]float64, len(rounds))
 	for i, r := range rounds {
 		values[i] = value(r)

@@ -215,12 +215,7 @@ func (c *Clicks) decodeAll(records []*kgo.Record) ([]clickhouse.ClickRow, []erro
 	for begin := 0; begin < len(records); begin += share {
 		workers.Go(func() {
 			for i := begin; i < min(begin+share, len(records)); i++ {
-				click, err := schemas.DecodeClick(records[i])
-				if err != nil {
-					faults[i] = err
-					continue
-				}
-				rows[i] = enriched(click, agents)
+				rows[i], faults[i] = Enrich(records[i], agents)
 			}
 		})
 	}
@@ -258,11 +253,15 @@ func (c *Clicks) removeAffiliates(list []affiliate) {
 	}
 }
 
-// enriched parses a click's URL, referrer and user agent.
-func enriched(c *schemas.Click, agents *enrich.Agents) clickhouse.ClickRow {
+// Enrich decodes a click and makes its row: what its URL, its referrer and its user agent say.
+func Enrich(record *kgo.Record, agents *enrich.Agents) (clickhouse.ClickRow, error) {
+	c, err := schemas.DecodeClick(record)
+	if err != nil {
+		return clickhouse.ClickRow{}, err
+	}
 	row := clickhouse.ClickRow{Click: c, URL: enrich.URL(c.Url), Agent: agents.Read(c.UserAgent, c.Vouched, c.Trigger)}
 	row.Agent.Arrive(c.Purpose, c.Datacenter)
 	row.Referrer = enrich.ReferrerDomain(c.Referrer, row.URL.Host)
 	row.Channel = enrich.Channel(row.URL, row.Referrer)
-	return row
+	return row, nil
 }
