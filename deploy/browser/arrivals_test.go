@@ -8,6 +8,8 @@ import (
 
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
+
+	"tributary/ingest/clicks"
 )
 
 // later lets a page believe that localStorage.later milliseconds have passed.
@@ -183,6 +185,58 @@ func TestAffiliateOfThePage(t *testing.T) {
 	if got[0].ProgramId != "p1" {
 		t.Errorf("program %q", got[0].ProgramId)
 	}
+	v.noErrors()
+}
+
+// An attribute without a value names nobody, also as JSX writes it.
+func TestAffiliateOfNoPage(t *testing.T) {
+	for name, attribute := range map[string]string{"empty": "data-affiliate", "jsx": `data-affiliate="true"`} {
+		t.Run(name, func(t *testing.T) {
+			v := newVisitor(t, name+".attribute.example", snippetWith(attribute))
+			v.open("/")
+			v.want("window.affiliateId", "undefined")
+			v.open("/?via=ann")
+			v.beacons("pageview at /", "link of ann at /?via=ann")
+			v.noErrors()
+		})
+	}
+}
+
+// However a page includes the script, one arrival is one click.
+func TestWaysToInclude(t *testing.T) {
+	const element = `const s = document.createElement("script"); s.src = "` + edgeURL + `/t.js";
+		s.setAttribute("data-key", "pk_test");`
+	for name, html := range map[string]string{
+		"plain":     `<head>` + strings.Replace(snippet, "defer", "", 1) + `</head>`,
+		"async":     strings.Replace(snippet, "defer", "async", 1),
+		"next":      `<script>{` + element + `s.setAttribute("data-nscript", "afterInteractive"); document.body.appendChild(s)}</script>`,
+		"two-kinds": snippet + clicks.ScriptElement(edgeURL, "pk_test"),
+		"three":     `<script>for (let i = 0; i < 3; i++) {` + element + `document.head.append(s)}</script>`,
+		"late":      `<script>setTimeout(() => {` + element + `document.head.append(s)}, 300)</script>`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			v := newVisitor(t, name+".include.example", `<body>`+html)
+			v.open("/?via=ann")
+			v.becomes("window.affiliateId", "ann")
+			v.open("/next")
+			v.beacons("link of ann at /?via=ann", "pageview at /next")
+			v.noErrors()
+		})
+	}
+}
+
+// What an address may hold neither breaks the script nor names anybody whom it does not name.
+func TestOddAddresses(t *testing.T) {
+	v := newVisitor(t, "odd.example", snippet)
+	for _, c := range []struct{ query, affiliate string }{
+		{"via=%E0%A4%A", "\uFFFD%A"}, {"via=a%", "a%"}, {"via=ann&via=bob", "ann"}, {"via=&via=cat", "cat"},
+		{"via=a+b", "a b"}, {"via=%F0%9F%A6%8A", "🦊"}, {"&&=&via=dan&=x", "dan"}, {"tributary=%7B%22l%22%3A5%7D&via=eve", "eve"},
+		{"__proto__=1&constructor=2&via=flo", "flo"},
+	} {
+		v.open("/?" + c.query)
+		v.want("window.affiliateId", c.affiliate)
+	}
+	v.sent(9)
 	v.noErrors()
 }
 

@@ -60,36 +60,64 @@ func TestMovingPage(t *testing.T) {
 
 // Who came before the move is known by the cookies of the script before, and nobody else is.
 func TestVisitorsOfBefore(t *testing.T) {
-	for name, before := range map[string]struct{ cookies, click, affiliate string }{
-		"dub":   {"dub_id=aBcDeFgHiJ123456", "aBcDeFgHiJ123456", "undefined"},
-		"pimms": {"x=1; pimms_id=aBcDeFgHiJ123456; y=2", "aBcDeFgHiJ123456", "undefined"},
-		"first": {"tributary_click=019cadfd-13d0-7000-80e2-e2e2e2e2e2e2; tributary_affiliate=ann",
-			"019cadfd-13d0-7000-80e2-e2e2e2e2e2e2", "ann"},
-		"nobody":     {"visitor_id=x", "undefined", "undefined"},
-		"malformed":  {"dub_id=a%20b; tributary_affiliate=%E0%A4%A", "undefined", "undefined"},
-		"not-theirs": {"my_dub_id=aBcDeFgHiJ123456", "undefined", "undefined"},
+	const (
+		id        = "aBcDeFgHiJ123456"
+		uuid      = "fb788b6e-4a9a-4be6-b57c-2a9de51b05bb"
+		rewardful = "%7B%22id%22%3A%22" + uuid + "%22%2C%22created_at%22%3A%222026-10-14%22%2C%22affiliate%22%3A%7B" +
+			"%22token%22%3A%22ann%22%7D%7D"
+	)
+	for name, before := range map[string]struct{ section, cookies, click, affiliate string }{
+		"dub":           {"", "dub_id=" + id, id, "undefined"},
+		"pimms":         {"", "x=1; pimms_id=" + id + "; y=2", id, "undefined"},
+		"push-lap":      {"From Push Lap Growth", "P1_affiliate_ref=ann; P1_affiliate_referral=1234", "1234", "ann"},
+		"rewardful":     {"From Rewardful", "rewardful.referral=" + rewardful, uuid, "undefined"},
+		"firstpromoter": {"From FirstPromoter", "_fprom_tid=" + uuid + "; _fprom_ref=ann", uuid, "ann"},
+		"nobody":        {"", "visitor_id=x", "undefined", "undefined"},
+		"malformed":     {"", "dub_id=a%20b; pimms_id=%E0%A4%A", "undefined", "undefined"},
+		"rewardful-bad": {"From Rewardful", "rewardful.referral=%7B%22id", "undefined", "undefined"},
+		"not-theirs":    {"", "my_dub_id=" + id, "undefined", "undefined"},
+		"too-long":      {"", "dub_id=" + strings.Repeat("a", 201), "undefined", "undefined"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			v := newVisitor(t, name+".before.example", `<title>x</title>`)
 			v.open("/")
-			for _, cookie := range strings.Split(before.cookies, "; ") {
+			for cookie := range strings.SplitSeq(before.cookies, "; ") {
 				v.exec(`document.cookie = "` + cookie + `"`)
 			}
-			v.serve(v.host, moving(t, "What every move needs")+snippet)
+			script := snippet
+			if before.section != "" {
+				script = strings.ReplaceAll(moving(t, before.section), "YOUR_AFFILIATE_PROGRAM_ID", "P1")
+			}
+			v.serve(v.host, script)
 			v.open("/pricing")
 			v.beacons("pageview at /pricing")
 			v.want("tributary.clickId", before.click)
 			v.want("window.affiliateId", before.affiliate)
-			if before.click != "undefined" && v.cookie("pimms_id") != before.click {
+			if before.click != "undefined" && v.cookie("tributary_id") != before.click {
 				t.Errorf("cookies %s", v.eval("document.cookie"))
 			}
 			// A click of now takes its place, and the old cookie does not come back.
 			v.open("/?via=bob")
-			id := idOf(v.beacons("pageview at /pricing", "link of bob at /?via=bob")[1])
+			now := idOf(v.beacons("pageview at /pricing", "link of bob at /?via=bob")[1])
 			v.open("/next")
-			v.want("tributary.clickId", id)
+			v.want("tributary.clickId", now)
 			v.want("window.affiliateId", "bob")
 			v.noErrors()
 		})
 	}
+}
+
+// A visitor who does not allow cookies is not known by those of before either.
+func TestVisitorOfBeforeWithoutConsent(t *testing.T) {
+	v := newVisitor(t, "refused.before.example", `<title>x</title>`)
+	v.open("/")
+	v.exec(`document.cookie = "dub_id=aBcDeFgHiJ123456"`)
+	v.serve(v.host, snippetWith(`data-consent="denied"`))
+	v.open("/pricing")
+	got := v.beacons("pageview at /pricing")
+	v.want("tributary.clickId", "undefined")
+	if got[0].VisitorId != "" || v.cookie("tributary_id") != "" {
+		t.Errorf("%v, cookies %s", got[0], v.eval("document.cookie"))
+	}
+	v.noErrors()
 }

@@ -218,6 +218,22 @@ func TestNobodyIsCounted(t *testing.T) {
 	})
 }
 
+// Sites that are called like a machine's own address are sites.
+func TestSitesLikeLocalhost(t *testing.T) {
+	for _, host := range []string{"127things.example", "localhost.example", "203.0.113.127"} {
+		t.Run(host, func(t *testing.T) {
+			v := newVisitor(t, host, snippet)
+			v.open("/?via=ann")
+			v.open("/next")
+			got := v.beacons("link of ann at /?via=ann", "pageview at /next")
+			if got[0].VisitorId == "" || got[0].VisitorId != got[1].VisitorId {
+				t.Errorf("visitors %q and %q", got[0].VisitorId, got[1].VisitorId)
+			}
+			v.noErrors()
+		})
+	}
+}
+
 func TestLoadedTwice(t *testing.T) {
 	v := newVisitor(t, "twice.example", snippet+snippet)
 	v.open("/?via=ann")

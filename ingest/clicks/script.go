@@ -1,8 +1,6 @@
 package clicks
 
 import (
-	"bytes"
-	"compress/gzip"
 	"crypto/sha256"
 	"crypto/sha512"
 	"embed"
@@ -59,21 +57,11 @@ func loadScripts() map[string]*trackingScript {
 }
 
 func newTrackingScript(data []byte, cacheControl string) *trackingScript {
-	var zipped bytes.Buffer
-	w, err := gzip.NewWriterLevel(&zipped, gzip.BestCompression)
-	if err != nil {
-		panic(err) // the level is a constant
-	}
-	if _, err := w.Write(data); err != nil {
-		panic(err) // a bytes.Buffer takes everything
-	}
-	if err := w.Close(); err != nil {
-		panic(err)
-	}
 	sum, integrity := sha256.Sum256(data), sha512.Sum384(data)
 	hash := hex.EncodeToString(sum[:6])
 	return &trackingScript{
-		plain: data, gzipped: zipped.Bytes(), plainTag: `"` + hash + `"`, gzippedTag: `"` + hash + `-gzip"`, hash: hash,
+		plain: data, gzipped: fasthttp.AppendGzipBytesLevel(nil, data, fasthttp.CompressBestCompression),
+		plainTag: `"` + hash + `"`, gzippedTag: `"` + hash + `-gzip"`, hash: hash,
 		integrity: "sha384-" + base64.StdEncoding.EncodeToString(integrity[:]), cacheControl: cacheControl,
 	}
 }

@@ -9,7 +9,7 @@
  *
  * t.js beside this file is its build (go generate ./ingest/clicks). A test keeps it at 2048 bytes
  * or less when it is compressed. That is why there is let and no const: esbuild then joins the
- * declarations.
+ * declarations; and the order of declarations and fields is the one that compresses best.
  */
 
 type Optional = string | undefined;
@@ -42,6 +42,7 @@ interface State {
       return f();
     } catch (e) {}
   };
+
   let script = document.currentScript as HTMLScriptElement;
   let data = script.dataset; // read at each use: a tag manager may set attributes after it has inserted the script
   let storage = attempt(() => localStorage) || {};
@@ -51,63 +52,63 @@ interface State {
 
   let state: State = { l: [] };
   let saved: Optional; // state as it was last read or written
-  let consent: Optional;
   let decorated: Optional; // the id that links and fields carry
   let waiting: any; // for decorate
   let url: string; // address of the last page view
+  // What read has found in an address or in cookies.
+  let link: any; // the values of a campaign's parameters
+  let given: any; // a click's id
+  let affiliate: any;
+  let continued: any; // the click goes on, from another domain of the site
+  let consent: Optional;
+
+  let flush = () => {
+    let bodies = (storage.tributary_queue || "").split("\n");
+    delete storage.tributary_queue;
+    bodies.forEach((body: string) => body && post(body));
+  };
+
+  // Takes the names in an address's query or in cookies. stored: the cookie that holds the state.
+  let read = (text: string, stored?: string) => {
+    [link, given, affiliate, continued] = [""] as any;
+    new URLSearchParams(text).forEach((value, name) => {
+      if (name == stored) attempt(() => JSON.parse(value).l.map && (state = JSON.parse((saved = value))));
+      // The edge refuses ids of more than 200 bytes, Stripe those of more than 200 characters.
+      if (encodeURIComponent(value)[200]) return;
+      if (names.includes(name) && !/[^\w-]/.test(value)) {
+        given = value;
+        continued = names[0] == name;
+      } else if ((data.params || "via fpr fp_ref aff referral").split(" ").includes(name))
+        affiliate = affiliate || value;
+      else if (/^utm_|clid$|braid$|li_fat/.test(name)) link += value;
+    });
+  };
 
   let address = () => location.href.split("#")[0]; // a fragment may hold a token
 
-  let silent = () =>
-    storage.tributary_ignore ||
-    navigator.webdriver ||
-    (/^$|localhost$|^127|::1/.test(location.hostname) && !("localhost" in data));
-  let denied = () =>
-    silent() ||
-    (consent || data.consent) == "denied" ||
-    (navigator as any).globalPrivacyControl ||
-    (navigator as any).doNotTrack == 1;
-
-  let cookies = (): string[] => (attempt(() => document.cookie) || "").split("; ");
-  let has = (cookie: string) => cookies().includes(cookie);
   /* Sets a cookie on the widest domain that takes it, so that www and app share it; without a
      value, deletes it on each. No list of public suffixes is needed: browsers refuse those. */
-  let write = (name: string, value: string) => {
-    let cookie = name + "=" + value;
-    let labels = location.hostname.split(".");
-    for (let i = labels.length; i-- && !(value && has(cookie)); )
-      attempt(
-        () =>
-          (document.cookie =
-            cookie + ";path=/;samesite=lax;max-age=" + ((value && (data.cookieDays || 90)) as any) * 86400 +
-            ";domain=" + labels.slice(i).join(".") + (location.protocol == "https:" ? ";secure" : "")),
-      );
-    return has(cookie);
-  };
+  let write = (name: string, value: string, old = value) =>
+    attempt(() => {
+      let labels = location.hostname.split(".");
+      let has = () => document.cookie.split("; ").includes(name + "=" + old);
+      for (let i = labels.length; i-- && has() == !value; )
+        document.cookie =
+          name + "=" + value + ";path=/;samesite=lax;max-age=" + ((value && (data.cookieDays || 90)) as any) * 86400 +
+          ";domain=" + labels.slice(i).join(".") + (address()[4] == "s" ? ";secure" : "");
+      return has();
+    });
 
-  // Tries each cookie of that name: a malformed one, or one of a subdomain, must not hide ours.
-  let load = () =>
-    cookies().concat("tributary=" + storage.tributary).some((cookie) =>
-      attempt(() => {
-        let text = cookie.split("tributary=")[1];
-        let known = JSON.parse(decodeURIComponent(text));
-        return (saved = text), known.l.map && (state = known);
-      }),
-    );
+  // Deletes what the script has stored if the visitor does not allow it.
   let forget = () => {
-    if (!denied()) return;
-    names.forEach((name) => has(name + "=" + state.c) && write(name, ""));
-    write("tributary", "");
+    if (!saved || !denied()) return;
+    names.map((name) => write(name, "", state.c));
+    write("tributary", "", encodeURIComponent(saved!));
     delete storage.tributary;
     delete storage.tributary_queue;
     state = { l: [] };
+    saved = "";
   };
-
-  // UUIDv7 (RFC 9562, section 5.7) with 72 random bits. The time has eleven hexadecimal digits
-  // until the year 2527.
-  let uuid = () =>
-    ("0" + Date.now().toString(16)).replace(/.{8}/, "$&-") +
-    "-7xxx-8xxx-xxxxxxxxxxxx".replace(/x/g, () => (crypto.getRandomValues(new Uint8Array(1))[0] & 15).toString(16));
 
   /* Sends a beacon, or keeps it for later when the browser is offline or the edge has no room.
      fetch is first because it reports failure, and because public block lists name sendBeacon. What
@@ -119,7 +120,7 @@ interface State {
       denied() ||
       attempt(() => (storage.tributary_queue = ((storage.tributary_queue || "") + body + "\n").slice(-8e3)));
     let pixel = () => (new Image().src = to + ".gif?" + new URLSearchParams(JSON.parse(body)));
-    navigator.onLine === false
+    (navigator.onLine as any) == 0
       ? hold()
       : attempt(() =>
           fetch(to, { method: "POST", body, keepalive: true }).then((r) => r.status > 428 && hold(), pixel),
@@ -127,10 +128,38 @@ interface State {
         attempt(() => navigator.sendBeacon(to, body)) ||
         pixel();
   };
-  let flush = () => {
-    let bodies = (storage.tributary_queue || "").split("\n");
-    delete storage.tributary_queue;
-    bodies.forEach((body: string) => body && post(body));
+
+  let silent = () =>
+    storage.tributary_ignore ||
+    navigator.webdriver ||
+    (/^(127\.|\[::1]|$)|localhost$/.test(location.hostname) && !("localhost" in data));
+
+  // UUIDv7 (RFC 9562, section 5.7) with 72 random bits. The time has eleven hexadecimal digits
+  // until the year 2527.
+  let uuid = () =>
+    ("0" + Date.now().toString(16)).replace(/.{8}/, "$&-") +
+    "-7xxx-8xxx-xxxxxxxxxxxx".replace(/x/g, () => (crypto.getRandomValues(new Uint8Array(1))[0] & 15).toString(16));
+
+  let show = () => {
+    state.v = denied() ? "" : state.v || uuid();
+    t.clickId = (window as any).pimms_id = state.c;
+    t.affiliateId = (window as any).affiliateId = state.a;
+    let text = JSON.stringify(state);
+    if (state.v && text != saved) {
+      state.c && names.forEach((name) => write(name, state.c!));
+      saved = text;
+      write("tributary", (text = encodeURIComponent(text))) || attempt(() => (storage.tributary = text));
+    }
+    decorate();
+    document.dispatchEvent(new Event("tributary"));
+  };
+
+  let t = ((command: "ready" | "consent", value: any) => t[command](value)) as Tributary;
+  t.ready = (callback) => callback(t);
+  t.consent = (value) => {
+    consent = value;
+    forget();
+    show();
   };
 
   // Carries the click's id into Stripe, listed domains and form fields; never blank, never over an
@@ -139,11 +168,12 @@ interface State {
     let id = state.c;
     let domains = ("buy.stripe.com " + data.domains).split(" ");
     let free = (value: string | null) => value != id && (!value || value == decorated);
-    let each = (selector: string, f: (e: any) => void) =>
-      id && document.querySelectorAll(selector).forEach((e) => attempt(() => f(e)));
-    let fill = (selector: any, name: string) =>
-      each(selector, (e) => free(e.getAttribute(name)) && e.setAttribute(name, id));
-    each("a", (e) => {
+    let fill = (selector: any, name: string, f?: (e: any) => void) =>
+      id &&
+      document
+        .querySelectorAll(selector)
+        .forEach((e: any) => attempt(() => (f ? f(e) : free(e.getAttribute(name)) && e.setAttribute(name, id))));
+    fill("a", "", (e) => {
       let url = new URL(e.href);
       let i = domains.findIndex((domain) => ("." + url.hostname).endsWith("." + domain));
       let name = i ? names[0] : "client_reference_id";
@@ -153,49 +183,30 @@ interface State {
       }
     });
     fill("stripe-pricing-table,stripe-buy-button", "client-reference-id");
-    fill(names.concat("client_reference_id").map((name) => `input[name=${name}]`), "value");
+    fill(names.concat("client_reference_id").map((name) => "input[name=" + name + "]"), "value");
     decorated = id;
-  };
-  let show = () => {
-    let allowed = !denied();
-    state.v = allowed ? state.v || uuid() : "";
-    t.clickId = (window as any).pimms_id = state.c;
-    t.affiliateId = (window as any).affiliateId = state.a;
-    let text = encodeURIComponent(JSON.stringify(state));
-    if (allowed && text != saved) {
-      state.c && names.forEach((name) => write(name, state.c!));
-      write("tributary", (saved = text)) || attempt(() => (storage.tributary = text));
-    }
-    decorate();
-    document.dispatchEvent(new Event("tributary"));
   };
 
   // Takes the page's address. going: the visitor reloaded the page, went back to it, or came from a
   // page of this site.
   let visit = (referrer: string, going?: unknown) => {
     if (silent()) return;
-    denied() || load();
     let now = Date.now();
     url = address();
     going = going || referrer.split("/")[2] == location.host;
-    let given: any, affiliate: any, arrival: any, continued: any;
-    let link = "";
-    new URLSearchParams(location.search).forEach((value, name) => {
-      // The edge refuses ids of more than 200 bytes, Stripe those of more than 200 characters.
-      if (encodeURIComponent(value)[200]) return;
-      if (names.includes(name) && !/[^\w-]/.test(value)) {
-        given = value;
-        continued = names[0] == name; // from another domain of the site: the same click goes on
-      } else if ((data.params || "via fpr fp_ref aff referral").split(" ").includes(name))
-        affiliate = affiliate || value;
-      else if (/^utm_|clid$|braid$|li_fat/.test(name)) link += value;
-    });
-    affiliate = affiliate || (!link && !going && !state.a && data.affiliate) || "";
+    let arrival: any;
+    read("tributary=" + storage.tributary + "&" + attempt(() => document.cookie.replace(/; /g, "&")), "tributary");
+    // Nobody's click is known here: the script before may have left it in a cookie of its own.
+    if (!state.c && !denied()) (state.c = given), (state.a = affiliate);
+    forget();
+    read(location.search);
+    // "true" is what JSX makes of an attribute without a value.
+    if (!link && !going && !state.a && data.affiliate != "true") affiliate = affiliate || data.affiliate;
     link = (link + [affiliate, given]).slice(0, 300);
     let same: any = state.l.find((s) => s[0] == link);
     // A link within the site is an arrival only if it names somebody else than the affiliate who is
     // known.
-    if (link[1] && (!going || same || given || (affiliate || state.a) != state.a)) {
+    if (link[1] && (!going || same || given || (affiliate && affiliate != state.a))) {
       // Following a link again within an hour is the same click, as is going on from it.
       if (!same || (!given && !going && now - same[1] > 36e5)) {
         same = [link, now, given || uuid()];
@@ -210,38 +221,35 @@ interface State {
     show();
     post(
       JSON.stringify({
-        key: data.key,
-        program_id: data.programId,
-        affiliate_id: arrival && affiliate,
-        click_id: arrival || uuid(),
         visitor_id: state.v,
+        affiliate_id: arrival && affiliate,
+        consent: state.v ? consent || data.consent : "denied",
         url: url.slice(0, 8e3),
-        referrer,
         trigger: arrival ? "link" : "pageview",
-        consent: denied() ? "denied" : consent || data.consent,
+        program_id: data.programId,
+        referrer,
+        key: data.key,
+        click_id: arrival || uuid(),
       }),
     );
   };
 
-  let t = ((command: "ready" | "consent", value: any) => t[command](value)) as Tributary;
-  t.ready = (callback) => callback(t);
-  t.consent = (value) => {
-    consent = value;
-    forget();
-    show();
-  };
+  let denied = () =>
+    silent() ||
+    (consent || data.consent) == "denied" ||
+    (navigator as any).globalPrivacyControl ||
+    (navigator as any).doNotTrack == 1;
 
   let moved = () => {
     if (url != address()) visit(url, 1);
   };
+
   let start = () => {
     let early = (window as any).tributary || {};
     if (early.ready) return; // the page has the script twice
     (window as any).tributary = t;
-    load();
-    forget();
-    flush();
     visit(document.referrer, attempt(() => performance.navigation.type));
+    flush();
     addEventListener("pageshow", (e) => e.persisted && visit(url, 1));
     addEventListener("online", flush);
     /* A single-page site changes the address and then the document: without the Navigation API, the
