@@ -1,6 +1,7 @@
 package chdb
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/xml"
@@ -92,6 +93,11 @@ func WithKafka() Option {
 	return func(e *Engine) { e.grants = strings.Replace(grants, "dictGet", "dictGet, KAFKA", 1) }
 }
 
+// WithUsers takes the place of the users.xml by which [Engine.confine] limits the engine's one user,
+// default: for tests of what a role may do. It must define the profile, the user and the quota of this name
+// (https://clickhouse.com/docs/operations/settings/settings-users).
+func WithUsers(usersXML string) Option { return func(e *Engine) { e.usersXML = usersXML } }
+
 // confine writes the configuration by which the engine reaches nothing but its data directory, and
 // returns the argument that names it.
 func (e *Engine) confine() (argument string, err error) {
@@ -106,7 +112,7 @@ func (e *Engine) confine() (argument string, err error) {
 	}
 	fill := strings.NewReplacer("MORE", more, "DIRECTORY", escapeXML(e.dataDir), "USERS", escapeXML(users),
 		"GRANTS", e.grants, "FIXED", fixed.String(), "CONFIGURATION", e.configuration)
-	for path, text := range map[string]string{config: configXML, users: usersXML} {
+	for path, text := range map[string]string{config: configXML, users: cmp.Or(e.usersXML, usersXML)} {
 		if err := os.WriteFile(path, []byte(fill.Replace(text)), 0o600); err != nil {
 			return "", fmt.Errorf("write configuration: %w", err)
 		}

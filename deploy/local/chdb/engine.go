@@ -44,6 +44,7 @@ type Engine struct {
 	identity      identity
 	passwords     map[string]string // nil: none are asked
 	grants        string            // what the engine's one user may do
+	usersXML      string            // of [WithUsers]; "": the engine's own
 	configFile    string            // the argument that confines the engine
 	configuration string            // added to its own
 

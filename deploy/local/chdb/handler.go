@@ -126,9 +126,8 @@ func (e *Engine) run(w http.ResponseWriter, r *http.Request, q *request) {
 			return
 		}
 		defer func() {
-			if !c.spoiled && c.exec(reset) != nil {
-				c.spoiled = true
-			}
+			// DEFAULT is the engine's own value, not that of a profile.
+			c.spoiled = c.spoiled || e.usersXML != "" || c.exec(reset) != nil
 		}()
 	}
 	stop := e.killWhenDone(r.Context(), c)
