@@ -18,6 +18,7 @@ import (
 type commands struct {
 	Run       runCommand             `cmd:"" help:"Consume clicks, leads and Stripe events; load attributed rows into ClickHouse."`
 	Migrate   migrateCommand         `cmd:"" help:"Create or upgrade the tables, forward only."`
+	Roles     rolesCommand           `cmd:"" help:"Print the statements that create ClickHouse's roles for the programs and for people."`
 	Topics    topicsCommand          `cmd:"" help:"Create the Kafka topics that are missing."`
 	Catalogue catalogueCommand       `cmd:"" help:"Load affiliates, links and promotion codes from CSV, and credit what was booked without them."`
 	Credit    creditCommand          `cmd:"" help:"Decide by hand who is credited with a sale, with a reason; undoable."`

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	clickhousego "github.com/ClickHouse/clickhouse-go/v2"
+
+	"tributary/sql"
+)
+
+// rolesCommand prints the statements that create ClickHouse's roles.
+type rolesCommand struct {
+	clickhouseSettings
+	Cluster   string `help:"As of processor migrate, for a database that is not laid out yet." placeholder:"NAME"`
+	Workloads bool   `help:"Also share the server's cores among loading and reading, by workloads of ClickHouse."`
+}
+
+// Help is shown under --help.
+func (c *rolesCommand) Help() string {
+	return `The roles are NAME_migrator, NAME_writer, NAME_dashboard, NAME_analyst and NAME_affiliate, NAME being the
+database. The statements are printed and not executed: that needs an administrator of ClickHouse, who then creates users and
+grants them a role. To execute them again, as after an upgrade, replaces what a role had before.
+
+    processor roles | clickhouse client --user admin --ask-password --multiquery`
+}
+
+func (c *rolesCommand) Run(ctx context.Context) error {
+	layout, err := layoutToBe(ctx, c.ClickhouseDSN, c.Cluster)
+	if err != nil {
+		return err
+	}
+	statements, err := layout.Access(c.Workloads)
+	if err != nil {
+		return err
+	}
+	for _, statement := range statements {
+		fmt.Printf("%s;\n\n", statement)
+	}
+	return nil
+}
+
+// layoutToBe returns the layout of the database that a DSN names, also while there is no such database: roles
+// come before tables, because the migration has one.
+func layoutToBe(ctx context.Context, dsn, cluster string) (sql.Layout, error) {
+	options, err := clickhousego.ParseDSN(dsn)
+	if err != nil {
+		return sql.Layout{}, fmt.Errorf("read --clickhouse-dsn: %w", err)
+	}
+	name := options.Auth.Database
+	options.Auth.Database = "default"
+	db := clickhousego.OpenDB(options)
+	defer db.Close()
+	var exists bool
+	err = db.QueryRowContext(ctx, "SELECT count() > 0 FROM system.databases WHERE name = ?", name).Scan(&exists)
+	if err != nil {
+		return sql.Layout{}, fmt.Errorf("look for database %s: %w", name, err)
+	}
+	if exists {
+		return detect(ctx, dsn, cluster)
+	}
+	layout, err := sql.Detect(ctx, db, cluster)
+	layout.Database = name
+	return layout, err
+}

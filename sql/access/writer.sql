@@ -1,0 +1,17 @@
+-- Loads: processor run, and the commands that only insert (catalogue, credit, fx, earnings, replay range and dead-letters).
+
+CREATE ROLE IF NOT EXISTS {database}_writer;
+
+-- It inserts and never alters. What it may create is the shadow database of the hourly audit.
+GRANT SELECT, INSERT ON {database}.*,
+    SELECT, INSERT, ALTER, CREATE DATABASE, CREATE TABLE, CREATE VIEW, DROP, TRUNCATE ON {database}_audit_*.*,
+    SELECT ON system.*,
+    TABLE ENGINE ON *,
+    CLUSTER ON *.*
+TO {database}_writer WITH REPLACE OPTION;
+
+CREATE SETTINGS PROFILE OR REPLACE {database}_writer SETTINGS
+    optimize_move_to_prewhere_if_final = 0 CONST,
+    distributed_product_mode = 'global',
+    distributed_foreground_insert = 1
+TO {database}_writer;
