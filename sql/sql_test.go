@@ -590,7 +590,9 @@ var (
 	}
 	// Questions that read stored records themselves; the page asks them for one day only, or when
 	// it has nothing else to show.
-	stored = map[string]string{"flagged_clicks": "clicks", "dead_letters": "dead_letters"}
+	stored = map[string]string{
+		"flagged_clicks": "clicks", "dead_letters": "dead_letters", "pipeline_status": "pipeline_status",
+	}
 )
 
 // The rules of queries/: each says its question, reads only what materialized views fill, reads

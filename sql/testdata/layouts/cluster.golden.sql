@@ -251,5 +251,8 @@ ALTER TABLE dead_letters
 CREATE OR REPLACE VIEW clicks_counted ON CLUSTER `main` AS
 CREATE OR REPLACE VIEW clicks_by_dimension ON CLUSTER `main` AS
 INSERT INTO click_days (workspace, day, changed_at)
+-- 0028_pipeline_status.sql
+CREATE TABLE IF NOT EXISTS pipeline_status ON CLUSTER `main`
+ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/{uuid}', '{shard}-{replica}', at)
 -- 0029_facts_terms.sql
 ALTER TABLE facts ON CLUSTER `main`

@@ -217,5 +217,8 @@ ALTER TABLE dead_letters
 CREATE OR REPLACE VIEW clicks_counted AS
 CREATE OR REPLACE VIEW clicks_by_dimension AS
 INSERT INTO click_days (workspace, day, changed_at)
+-- 0028_pipeline_status.sql
+CREATE TABLE IF NOT EXISTS pipeline_status
+ENGINE = ReplicatedReplacingMergeTree(at)
 -- 0029_facts_terms.sql
 ALTER TABLE facts

@@ -1,0 +1,14 @@
+-- +goose Up
+-- What the processors know of themselves and of their checks, so that a page which reads ClickHouse only can show it.
+CREATE TABLE IF NOT EXISTS pipeline_status
+(
+    what     LowCardinality(String) COMMENT 'lag: of a consumer group; audit: every record is stored and booked; reconcile: the ledger equals Stripe''s balance transactions; backfill: of past Stripe data',
+    subject  String COMMENT 'Of lag group and topic; of reconcile and backfill the mode and the Stripe account; of audit empty',
+    at       DateTime64(3, 'UTC') COMMENT 'When it was found to be so',
+    verdict  LowCardinality(String) COMMENT 'Of checks good or findings, of a backfill under_way or done, of lag empty',
+    number   UInt64 COMMENT 'Of lag records in Kafka that are not handled yet, of checks findings, of a backfill the lists that are read',
+    detail   String COMMENT 'For people: what was checked, and what was not'
+)
+ENGINE = ReplacingMergeTree(at)
+ORDER BY (what, subject)
+COMMENT 'Consumer lag, last audit, last comparison with Stripe, and backfills; written by processors, of all workspaces';
