@@ -13,6 +13,7 @@ import (
 
 	"tributary/processor/audit"
 	"tributary/processor/clickhouse"
+	"tributary/processor/health"
 	"tributary/processor/recompute"
 	"tributary/processor/replay"
 	"tributary/processor/retention"
@@ -88,6 +89,7 @@ func (c *auditChainCommand) Run(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	health.Store(ctx, live, health.Audit(time.Now().UTC(), found, left), log)
 	if c.JSON {
 		encoder := json.NewEncoder(os.Stdout)
 		encoder.SetIndent("", "  ")

@@ -11,6 +11,7 @@ import (
 
 	"tributary/processor/clickhouse"
 	"tributary/processor/fx"
+	"tributary/processor/health"
 	"tributary/processor/reconcile"
 	"tributary/processor/stripe"
 	"tributary/processor/stripeapi"
@@ -87,6 +88,7 @@ func (c *reconcileCommand) Run(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	health.Store(ctx, store, health.Reconcile(time.Now().UTC(), report), log)
 	if c.JSON {
 		encoder := json.NewEncoder(os.Stdout)
 		encoder.SetIndent("", "  ")

@@ -11,6 +11,7 @@ import (
 
 	"github.com/alecthomas/kong"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"golang.org/x/sync/errgroup"
 
 	"tributary/processor/audit"
@@ -19,6 +20,7 @@ import (
 	"tributary/processor/enrich"
 	"tributary/processor/erase"
 	"tributary/processor/fx"
+	"tributary/processor/health"
 	"tributary/processor/recompute"
 	"tributary/processor/replay"
 	"tributary/processor/rollup"
@@ -201,6 +203,7 @@ type pipeline struct {
 	held             *consume.Held
 	warnings         []func() string // each empty if there is nothing to warn of
 	auditor          *audit.Continuous
+	reporter         *health.Reporter
 	log              *slog.Logger
 }
 
@@ -270,8 +273,16 @@ func (c *runCommand) pipeline(ctx context.Context, config runConfig, store *clic
 
 	topics := &replay.Topics{Seeds: config.kafka.Seeds, Opts: config.kafka.Options(), Log: log}
 	p.auditor = audit.NewContinuous(c.Audit, p.elected, func(ctx context.Context, since time.Time) (*audit.Report, error) {
-		return c.auditSince(ctx, since, c.ClickhouseDSN, store, topics, log)
+		report, err := c.auditSince(ctx, since, c.ClickhouseDSN, store, topics, log)
+		if err == nil {
+			health.Store(ctx, store, health.Audit(time.Now().UTC(), report, report), log)
+		}
+		return report, err
 	}, registry, log)
+	p.reporter = &health.Reporter{
+		Kafka: append(config.kafka.Options(), kgo.SeedBrokers(config.kafka.Seeds...)),
+		Store: store, Elected: p.elected, Log: log,
+	}
 	return p
 }
 
@@ -347,6 +358,7 @@ func (p *pipeline) run(ctx context.Context, sweep, fxRefresh time.Duration) erro
 	group.Go(func() error { return p.auditor.Run(ctx) })
 	group.Go(func() error { return p.erased.Run(ctx, p.store) })
 	group.Go(func() error { return rollup.Run(ctx, p.store, p.log) })
+	group.Go(func() error { return p.reporter.Run(ctx, sweep) })
 	return group.Wait()
 }
 

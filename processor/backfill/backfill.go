@@ -213,6 +213,7 @@ func (b *Backfill) save(ctx context.Context, p Progress) error {
 	if b.Produce == nil {
 		return nil
 	}
+	p.At = b.Now().Unix()
 	return b.Store.Save(ctx, p)
 }
 

@@ -21,15 +21,23 @@ type Progress struct {
 	Step         int    // index of the list; the events are behind the last
 	After        string // the last object of the last page that was written; empty: the list has not begun
 	Done         bool
+	At           int64 // when it was so, Unix seconds; 0 of a backfill from before 2026-11-26
 }
+
+// The name of a consumer group that keeps progress: the prefix, the mode and the account.
+const (
+	groupPrefix = schemas.ConsumerGroup + "-backfill-"
+	live, test  = "live", "test"
+	platform    = "platform" // the account that the key belongs to
+)
 
 // Group returns the consumer group in which the progress of an account's backfill is kept.
 func Group(account string, livemode bool) string {
-	mode := "test"
+	mode := test
 	if livemode {
-		mode = "live"
+		mode = live
 	}
-	return schemas.ConsumerGroup + "-backfill-" + mode + "-" + cmp.Or(account, "platform")
+	return groupPrefix + mode + "-" + cmp.Or(account, platform)
 }
 
 // Store keeps progress where a crash cannot lose it.

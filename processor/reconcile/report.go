@@ -106,11 +106,16 @@ func (r *Report) count(kinds ...Finding) int {
 	return n
 }
 
+// Counts returns in how many places the two sides differ, and how many could not be compared.
+func (r *Report) Counts() (differences, unproved int) {
+	unproved = r.count(gaps...)
+	return len(r.Differences) - unproved - r.count(remarks...), unproved
+}
+
 // Err returns ErrDifferences if anything differs, and ErrUnproven if anything could not be
 // compared.
 func (r *Report) Err() error {
-	unproved := r.count(gaps...)
-	switch differences := len(r.Differences) - unproved - r.count(remarks...); {
+	switch differences, unproved := r.Counts(); {
 	case differences > 0 && unproved > 0:
 		return fmt.Errorf("%w in %s, and %s could not be compared", ErrDifferences, places(differences), places(unproved))
 	case differences > 0:
