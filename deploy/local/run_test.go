@@ -329,7 +329,7 @@ func TestDataIsTheOwnersAlone(t *testing.T) {
 func TestNoWebPage(t *testing.T) {
 	r := launch(t, t.TempDir())
 	for _, base := range []string{"http://" + localAddr(r.first), "http://" + localAddr(r.first+1)} {
-		for _, path := range []string{"/", "/metrics", "/processes", "/debug/pprof/", "/api/summary", "/explain"} {
+		for _, path := range []string{"/", "/metrics", "/processes", "/debug/pprof/", "/api/session", "/explain"} {
 			for _, change := range []func(*http.Request){
 				func(r *http.Request) { r.Host = "rebind.test" },
 				func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "cross-site") },

@@ -8,10 +8,10 @@ import (
 	"errors"
 	"html/template"
 	"net/http"
-	"strings"
 	"time"
 
 	"tributary/processor/access"
+	"tributary/processor/explain"
 	"tributary/processor/query"
 )
 
@@ -21,7 +21,7 @@ var affiliatePage string
 // affiliateTemplate escapes all values: links and campaigns come from whoever sends a click.
 var affiliateTemplate = template.Must(template.New("affiliate").Parse(affiliatePage))
 
-// affiliateDays is how far back an affiliate's page goes.
+// affiliateDays is how many days an affiliate's page shows, today among them.
 const affiliateDays = 90
 
 // affiliateView is what an affiliate sees: its own days and sales.
@@ -37,16 +37,17 @@ type affiliateView struct {
 }
 
 type affiliateSale struct {
-	OccurredAt             string `json:"occurred_at"`
-	Kind, Amount, Currency string
-	NetUSD                 *string `json:"net_usd"`
-	LinkID                 string  `json:"link_id"`
-	Campaign               string  `json:"utm_campaign"`
+	OccurredAt     string `json:"occurred_at"`
+	Kind, Currency string
+	Amount         int64   `json:",string"` // minor units
+	NetUSD         *string `json:"net_usd"`
+	LinkID         string  `json:"link_id"`
+	Campaign       string  `json:"utm_campaign"`
 }
 
 // Money is the amount in major units.
 func (s affiliateSale) Money() string {
-	return formatMinor(s.Amount, s.Currency) + " " + strings.ToUpper(s.Currency)
+	return explain.FormatMinor(s.Amount, s.Currency)
 }
 
 // serveIndex shows the page, or to an affiliate its own.
@@ -57,7 +58,7 @@ func (d *Dashboard) serveIndex(w http.ResponseWriter, r *http.Request, caller *a
 	}
 	now := d.now().UTC()
 	to := now.Truncate(time.Hour).Add(time.Hour)
-	view := affiliateView{Affiliate: caller.Affiliate, From: to.Truncate(day).AddDate(0, 0, 1-affiliateDays)}
+	view := affiliateView{Affiliate: caller.Affiliate, From: to.Truncate(24*time.Hour).AddDate(0, 0, 1-affiliateDays)}
 	given := map[string][]string{"from": {view.From.Format(time.DateTime)}, "to": {to.Format(time.DateTime)}}
 	status := http.StatusOK
 	err := errors.Join(d.rows(r.Context(), caller, "affiliate_by_day", given, &view.Days),

@@ -3,16 +3,11 @@ package dashboard
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
-
-	clickhousego "github.com/ClickHouse/clickhouse-go/v2"
 
 	"tributary/processor/access"
 	"tributary/processor/query"
@@ -141,72 +136,6 @@ func answerKey(name, format, asked string, values map[string]string) string {
 	key, _ := json.Marshal([]any{name, format, asked, values}) // strings, and keys in order
 	return string(key)
 }
-
-func (d *Dashboard) serveSummary(w http.ResponseWriter, r *http.Request, caller *access.Caller) {
-	given, err := url.ParseQuery(r.URL.RawQuery)
-	if err != nil {
-		errQuery.Write(w)
-		return
-	}
-	name := given.Get("range")
-	if name == "" {
-		name = "24h"
-	}
-	s, ok := spanOf(name, d.now())
-	if !ok {
-		(&query.Fault{Status: http.StatusBadRequest, Code: "bad_range", Message: "There is no such range.",
-			Hint: "Use range=1h, 24h, 7d, 30d, 90d or all."}).Write(w)
-		return
-	}
-	workspace, err := d.workspace(caller, given["workspace"])
-	if err != nil {
-		d.writeFault(w, r, err)
-		return
-	}
-	key := fmt.Sprintf("summary %s %s %d", workspace, name, s.to.Unix())
-	err = d.answers.serve(w, r, key, "application/json", func(ctx context.Context) ([]byte, error) {
-		return d.makeSummary(ctx, name, s, workspace)
-	})
-	if err != nil {
-		d.writeFault(w, r, err)
-	}
-}
-
-// makeSummary returns the summary as JSON.
-func (d *Dashboard) makeSummary(ctx context.Context, name string, s span, workspace string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	select {
-	case d.queries <- struct{}{}:
-		defer func() { <-d.queries }()
-	case <-ctx.Done():
-		return nil, errUnavailable
-	}
-	summary, err := d.summarize(ctx, name, s, workspace)
-	var exception *clickhousego.Exception
-	switch {
-	case err == nil:
-		return json.Marshal(struct {
-			*Summary
-			ClickURL string `json:"click_url"`
-		}{summary, d.config.ClickURL})
-	case errors.As(err, &exception) && query.TablesMissing(int(exception.Code)),
-		strings.Contains(err.Error(), "UNKNOWN_TABLE"), strings.Contains(err.Error(), "UNKNOWN_FUNCTION"):
-		return nil, errNoTables
-	}
-	d.log.Warn("a query of the dashboard failed", "range", name, "workspace", workspace, "error", err)
-	return nil, errUnavailable
-}
-
-var (
-	errNoTables = &query.Fault{Status: http.StatusServiceUnavailable, Code: "no_tables",
-		Message: "ClickHouse answers, but the tables are missing.",
-		Hint:    "Run the processor's migrate command against this database."}
-	errUnavailable = &query.Fault{Status: http.StatusServiceUnavailable, Code: "clickhouse_unavailable",
-		Message: "ClickHouse does not answer the dashboard's queries.",
-		Hint: "Check that it runs and that the DSN is right; the reason is in this program's log. Clicks and sales " +
-			"are still taken and wait in Kafka."}
-)
 
 var errNoLogin = &query.Fault{Status: http.StatusConflict, Code: "no_login",
 	Message: "Without a login there is nothing to limit a link to.", Hint: "Start processor dashboard with --users."}

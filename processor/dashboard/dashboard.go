@@ -23,10 +23,9 @@ import (
 )
 
 const (
-	timeout    = 10 * time.Second // of the queries of one summary
-	maxQueries = 4                // summaries and explanations that are being read at a time
-
-	explainTimeout = 20 * time.Second // of one explanation: it reads raw events, which have no index
+	maxExplanations = 4                // that are being read at a time
+	explainTimeout  = 20 * time.Second // of one: it reads raw events, which have no index
+	markerTimeout   = 3 * time.Second
 )
 
 // contentPolicy lets the page load its own files and nothing else; it has no inline script or
@@ -68,8 +67,9 @@ type Dashboard struct {
 	handler http.Handler
 	files   map[string]*file
 	answers *answers
-	queries chan struct{} // its capacity bounds the queries at a time
 	now     func() time.Time
+
+	explaining chan struct{} // its capacity bounds the explanations at a time
 }
 
 // New makes a dashboard. It connects with the first request, so it may start before the database
@@ -107,7 +107,7 @@ func New(cfg Config) (*Dashboard, error) {
 	}
 	d := &Dashboard{
 		config: cfg, log: cfg.Log, conn: conn, store: store, asker: asker, files: files,
-		queries: make(chan struct{}, maxQueries), now: time.Now,
+		explaining: make(chan struct{}, maxExplanations), now: time.Now,
 	}
 	d.answers = newAnswers(d.readMarker, func() time.Time { return d.now() }, cfg.Log)
 	d.handler = d.routes()
@@ -117,25 +117,13 @@ func New(cfg Config) (*Dashboard, error) {
 	return d, nil
 }
 
-// connect opens the connection that summaries are read over.
+// connect opens the connection that readMarker asks over.
 func connect(dsn string) (driver.Conn, error) {
 	options, err := clickhousego.ParseDSN(dsn)
 	if err != nil {
 		return nil, fmt.Errorf("parse ClickHouse DSN: %w", err)
 	}
-	if options.Settings == nil {
-		options.Settings = clickhousego.Settings{}
-	}
-	// readonly=2 forbids every change of data and allows the two settings below it.
-	options.Settings["readonly"] = 2
-	options.Settings["max_execution_time"] = int(timeout / time.Second)
-	// FINAL must see every version of a row before WHERE drops one: status changes between
-	// versions.
-	options.Settings["optimize_move_to_prewhere_if_final"] = 0
-	options.DialTimeout = 3 * time.Second
-	options.ReadTimeout = timeout
-	options.MaxOpenConns = 16
-	options.MaxIdleConns = 8
+	options.DialTimeout, options.ReadTimeout = markerTimeout, markerTimeout
 	conn, err := clickhousego.Open(options)
 	if err != nil {
 		return nil, fmt.Errorf("open ClickHouse: %w", err)
@@ -204,7 +192,6 @@ func (d *Dashboard) routes() http.Handler {
 	handle("GET /api/session", everyone, d.serveSession)
 	handle("GET /api/query", everyone, d.serveQuestions)
 	handle("GET /api/query/{name}", everyone, d.serveQuestion)
-	handle("GET /api/summary", people, d.serveSummary)
 	handle("GET /explain", people, d.serveExplanation)
 	handle("POST /api/views", owners, d.makeView)
 	handle("/mcp", everyone, d.toolHandler())
@@ -275,9 +262,9 @@ func (d *Dashboard) serveJSON(w http.ResponseWriter, r *http.Request, value any)
 // readMarker returns a text that differs whenever any figure may differ: which parts of tables
 // there are. Each insert, merge, mutation, migration and exchange of tables makes other parts.
 func (d *Dashboard) readMarker(ctx context.Context) (marker string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, markerTimeout)
 	defer cancel()
 	err = d.conn.QueryRow(ctx, "SELECT hex(sipHash128(arraySort(groupArray(path)))) FROM system.parts "+
-		"WHERE database = currentDatabase() AND active").Scan(&marker)
+		"WHERE database = currentDatabase() AND active AND table != 'pipeline_status'").Scan(&marker)
 	return marker, err
 }

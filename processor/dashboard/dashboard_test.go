@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -158,17 +159,28 @@ func get(tb testing.TB, h http.Handler, target string) *httptest.ResponseRecorde
 	return w
 }
 
-func summary(tb testing.TB, h http.Handler, target string) Summary {
+// figures asks a question about a time and returns each row's values of the columns.
+func figures(tb testing.TB, h http.Handler, name string, within url.Values, columns ...string) (rows []string) {
 	tb.Helper()
-	w := get(tb, h, target)
-	if w.Code != http.StatusOK {
-		tb.Fatalf("%s: %d %s", target, w.Code, w.Body)
+	for _, r := range question(tb, h, "/api/query/"+name+"?"+within.Encode()).Data {
+		values := make([]string, len(columns))
+		for i, column := range columns {
+			if values[i] = "NULL"; r[column] != nil {
+				values[i] = fmt.Sprint(r[column])
+			}
+		}
+		rows = append(rows, strings.Join(values, " "))
 	}
-	var s Summary
-	if err := json.Unmarshal(w.Body.Bytes(), &s); err != nil {
-		tb.Fatal(err)
+	return rows
+}
+
+// since is the time from then on, up to the end of the hour of at, and whatever else is asked with it.
+func since(then time.Time, others ...string) url.Values {
+	v := url.Values{"from": {then.Format(time.RFC3339)}, "to": {at.Truncate(time.Hour).Add(time.Hour).Format(time.RFC3339)}}
+	for i := 0; i < len(others); i += 2 {
+		v.Set(others[i], others[i+1])
 	}
-	return s
+	return v
 }
 
 func same[T any](tb testing.TB, what string, got, want T) {
@@ -180,7 +192,8 @@ func same[T any](tb testing.TB, what string, got, want T) {
 	}
 }
 
-func TestSummary(t *testing.T) {
+// What is counted by hand is what every question answers.
+func TestFigures(t *testing.T) {
 	dsn, conn := database(t)
 	d := serve(t, Config{DSN: dsn}, func() time.Time { return at })
 
@@ -193,7 +206,7 @@ func TestSummary(t *testing.T) {
 	}
 	clicks(8, at.Add(-10*time.Minute), "anna", "l1", "spring") // seven visitors, one of them twice: seven clicks
 	clicks(2, at.Add(-5*time.Hour), hostile, "l2", "")
-	clicks(3, at.Add(-3*day), "anna", "l1", "winter") // before the range
+	clicks(3, at.Add(-3*24*time.Hour), "anna", "l1", "winter") // before the range
 	click(t, conn, 900, at.Add(-time.Minute), "bot", "anna", "l1", "spring", true)
 	click(t, conn, 1, at.Add(-10*time.Minute), "v1", "anna", "l1", "spring", false) // the first one, told again
 
@@ -201,15 +214,15 @@ func TestSummary(t *testing.T) {
 	lead(t, conn, "a", at.Add(-9*time.Minute), 3, "anna", "async") // told again
 	lead(t, conn, "b", at.Add(-9*time.Minute), 9, "anna", "deferred")
 
-	credited := entry{id: "pi_1", when: at.Add(-9 * time.Minute), amount: 10100, net: "100.000000", fx: "usd",
+	credited := entry{id: "pi_1", when: at.Add(-9 * time.Minute), amount: 10000, net: "100.000000", fx: "usd",
 		affiliate: "anna", link: "l1",
 		campaign: "spring", rule: "click_id", key: "click:1", clicked: at.Add(-10 * time.Minute)}
 	book(t, conn, credited)
 	refund := credited
 	refund.id, refund.kind, refund.when, refund.amount, refund.net, refund.rule = "re_1", "refund",
-		at.Add(-8*time.Minute), -2525, "-25.005000", "sale"
+		at.Add(-8*time.Minute), -2500, "-25.000000", "sale"
 	book(t, conn, refund)
-	book(t, conn, entry{id: "pi_2", when: at.Add(-4 * time.Hour), amount: 5000, currency: "jpy", net: "33.335000",
+	book(t, conn, entry{id: "pi_2", when: at.Add(-4 * time.Hour), amount: 5000, currency: "jpy", net: "33.340000",
 		fx: "file:demo-rates", affiliate: hostile, link: "l2", rule: "affiliate", key: "affiliate:x"})
 	// nobody's
 	book(t, conn, entry{id: "pi_3", when: at.Add(-2 * time.Hour), amount: 1000, net: "10.000000", fx: "usd"})
@@ -221,160 +234,83 @@ func TestSummary(t *testing.T) {
 	book(t, conn, entry{id: "pi_6", when: at.Add(-2 * time.Hour), status: "superseded", net: "0.000000", version: 2})
 	book(t, conn, entry{id: "pi_7", when: at.Add(-2 * time.Hour), amount: 70000, net: "700.000000", status: "held"})
 	book(t, conn, entry{id: "pi_8", when: at.Add(-2 * time.Hour), amount: 70000, net: "700.000000", test: true})
-	book(t, conn, entry{id: "pi_9", when: at.Add(-40 * day), amount: 100, net: "1.000000", fx: "usd", affiliate: "bert",
+	book(t, conn, entry{id: "pi_9", when: at.Add(-40 * 24 * time.Hour), amount: 100, net: "1.000000", fx: "usd", affiliate: "bert",
 		rule: "affiliate"})
 
-	s := summary(t, d, "/api/summary?range=24h")
-	same(t, "totals", s.Totals, Totals{Clicks: 9, Visitors: 7, Leads: 3, Sales: 5, Refunds: 1, NetUSD: "118.33",
-		EPC: "12.0367", Conversion: "0.2222"})
-	same(t, "affiliates", s.Affiliates, []Earner{
-		{Name: "anna", Clicks: 7, Leads: 3, Sales: 1, NetUSD: "75.00", EPC: "10.7136", Conversion: "0.1429"},
-		{Name: hostile, Clicks: 2, Sales: 1, NetUSD: "33.34", EPC: "16.6675", Conversion: "0.5000"},
+	last24h := at.Truncate(time.Hour).Add(-23 * time.Hour)
+	total := []string{"clicks", "visitors", "leads", "sales", "refunds", "net_usd", "epc", "conversion"}
+	same(t, "totals", figures(t, d, "totals", since(last24h), total...), []string{"9 7 3 5 1 118.34 12.0378 0.2222"})
+	same(t, "top", figures(t, d, "top", since(last24h), "dimension", "name", "clicks", "leads", "sales", "net_usd"), []string{
+		"affiliate anna 7 3 1 75.00", "affiliate " + hostile + " 2 0 1 33.34",
+		"campaign spring 7 0 1 75.00", "link l1 7 0 1 75.00", "link l2 2 0 1 33.34",
 	})
-	same(t, "links", s.Links, []Earner{
-		{Name: "l1", Clicks: 7, Sales: 1, NetUSD: "75.00", EPC: "10.7136", Conversion: "0.1429"},
-		{Name: "l2", Clicks: 2, Sales: 1, NetUSD: "33.34", EPC: "16.6675", Conversion: "0.5000"},
-	})
-	same(t, "campaigns", s.Campaigns, []Earner{{Name: "spring", Clicks: 7, Sales: 1, NetUSD: "75.00", EPC: "10.7136",
-		Conversion: "0.1429"}})
-	same(t, "unattributed", s.Unattributed, Unattributed{Count: 3, NetUSD: "10.00"})
-	same(t, "without a rate", s.WithoutRate, []WithoutRate{{Currency: "kwd", Amount: "1234.572", Count: 2}})
-	same(t, "sources", s.FXSources, []string{"file:demo-rates", "usd"})
-	same(t, "test entries", s.TestEntries, uint64(1))
-	sale, last := at.Add(-9*time.Minute).UnixMilli(), at.Add(-10*time.Minute).UnixMilli()
-	same(t, "freshness", s.Freshness, Freshness{LastClick: &last, LastSale: &sale})
-
-	var ids []string
-	for _, m := range s.Latest {
-		ids = append(ids, m.ObjectID)
+	for dimension, want := range map[string][]string{
+		"":          {" 9 7 3 5 118.34 12.0378 0.2222"},
+		"affiliate": {"anna 7 7 3 1 75 10.7143 0.1429", hostile + " 2 2 0 1 33.34 16.67 0.5", " 0 0 0 3 10 NULL NULL"},
+	} {
+		same(t, "breakdown by "+dimension, figures(t, d, "breakdown", since(last24h, "dimension", dimension),
+			"name", "clicks", "visitors", "leads", "sales", "net", "epc", "conversion"), want)
 	}
-	same(t, "latest", ids, []string{"re_1", "pi_1", "pi_3", "pi_4", "pi_5", "pi_2"})
-	net := "100.00"
-	same(t, "latest sale", s.Latest[1], Movement{At: sale, Kind: "payment", ObjectID: "pi_1", SaleID: "pi_1",
-		Currency: "usd", Amount: "101.00",
-		NetUSD: &net, FXSource: "usd", AffiliateID: "anna", LinkID: "l1", Campaign: "spring", MatchRule: "click_id",
-		MatchKey: "click:1", ClickedAt: &last})
-	same(t, "refund", s.Latest[0].Amount, "-25.25")
-	same(t, "yen", s.Latest[5].Amount, "5000")
-	if s.Latest[3].NetUSD != nil {
-		t.Errorf("a sale without a rate has %s USD", *s.Latest[3].NetUSD)
-	}
-
-	if len(s.Timeseries) != 24 {
-		t.Fatalf("%d hours, want 24", len(s.Timeseries))
-	}
-	hour := at.Truncate(time.Hour).Unix()
-	same(t, "this hour", s.Timeseries[23], Point{Start: hour, Clicks: 7, NetUSD: "75.00"})
-	same(t, "an empty hour", s.Timeseries[22], Point{Start: hour - 3600, NetUSD: "0.00"})
-	same(t, "an hour with clicks", s.Timeseries[18], Point{Start: hour - 5*3600, Clicks: 2, NetUSD: "0.00"})
+	same(t, "unattributed", figures(t, d, "unattributed", since(last24h), "sales", "net_usd"), []string{"3 10.00"})
+	same(t, "without a rate", figures(t, d, "without_rate", since(last24h), "currency", "amount", "entries"),
+		[]string{"kwd 1234572 2"})
+	same(t, "rates", figures(t, d, "rates_used", since(last24h), "livemode", "fx_source", "entries"),
+		[]string{"true usd 3", "true  2", "true file:demo-rates 1", "false  1"})
+	stamp := func(t time.Time) string { return t.Format("2006-01-02 15:04:05.000") }
+	same(t, "freshness", figures(t, d, "freshness", nil, "last_click_at", "last_sale_at"),
+		[]string{stamp(at.Add(-10*time.Minute)) + " " + stamp(at.Add(-9*time.Minute))})
+	same(t, "latest", figures(t, d, "sales_and_refunds", since(last24h), "object_id", "amount", "net_usd", "match_key"),
+		[]string{"re_1 -2500 -25.00 click:1", "pi_1 10000 100.00 click:1", "pi_3 1000 10.00 ", "pi_4 1234567 NULL ",
+			"pi_5 5 NULL ", "pi_2 5000 33.34 affiliate:x"})
+	same(t, "by the hour", figures(t, d, "timeseries", since(last24h), "clicks", "net_usd"),
+		[]string{"2 0.00", "0 33.34", "0 10.00", "7 75.00"})
 
 	// Markup in a name must not be markup in the answer, whatever a browser takes the answer for.
-	body := get(t, d, "/api/summary?range=24h").Body.String()
-	if strings.Contains(body, "<script") {
-		t.Error("the answer has a name's markup unescaped")
+	if w := get(t, d, "/api/query/top?"+since(last24h).Encode()); strings.Contains(w.Body.String(), "<script") &&
+		w.Header().Get("Content-Type") != "application/json" {
+		t.Errorf("the answer has a name's markup, as %s", w.Header().Get("Content-Type"))
 	}
 
-	s = summary(t, d, "/api/summary?range=1h")
-	if len(s.Timeseries) != 2 || s.Totals.Clicks != 7 || s.Range.Note == "" {
-		t.Errorf("1h: %d hours, %d clicks, note %q", len(s.Timeseries), s.Totals.Clicks, s.Range.Note)
-	}
-	s = summary(t, d, "/api/summary?range=7d")
-	same(t, "clicks of 7d", s.Totals.Clicks, 12)
-	s = summary(t, d, "/api/summary?range=all")
-	if len(s.Timeseries) != 41 || s.Timeseries[0].NetUSD != "1.00" {
-		t.Errorf("all: %d days, the first %+v", len(s.Timeseries), s.Timeseries[0])
-	}
-	s = summary(t, d, "/api/summary?range=30d&workspace=other")
-	same(t, "another workspace", s.Totals, Totals{NetUSD: "0.00", EPC: "0.0000", Conversion: "0.0000"})
-	if s.Freshness.LastClick != nil || len(s.Timeseries) != 30 {
-		t.Errorf("another workspace: %+v, %d days", s.Freshness, len(s.Timeseries))
-	}
-}
-
-// The page must read nothing but what is made for it, and the days of clicks that still change: it
-// shows the same when everything else is gone.
-func TestReadsOnlyWhatIsMadeForIt(t *testing.T) {
-	dsn, conn := database(t)
-	d := serve(t, Config{DSN: dsn}, func() time.Time { return at })
-	click(t, conn, 1, at.Add(-time.Minute), "v", "anna", "l1", "spring", false)
-	lead(t, conn, "a", at.Add(-time.Minute), 1, "anna", "async")
-	book(t, conn, entry{id: "pi_1", when: at.Add(-time.Minute), amount: 1000, net: "10.000000", fx: "usd",
-		affiliate: "anna", rule: "affiliate"})
-
-	tables := func(query string) (names []string) {
-		rows, err := conn.Query(t.Context(), query)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer rows.Close()
-		for rows.Next() {
-			var name string
-			if err := rows.Scan(&name); err != nil {
-				t.Fatal(err)
-			}
-			names = append(names, name)
-		}
-		if err := rows.Err(); err != nil {
-			t.Fatal(err)
-		}
-		return names
-	}
-	filled := map[string]bool{"clicks_by_day": true, "clicks": true, "page_views": true}
-	for _, name := range tables(`SELECT extract(create_table_query, ' TO (?:\w+\.)?(\w+)') FROM system.tables WHERE database = currentDatabase() AND engine = 'MaterializedView'`) {
-		filled[name] = true
-	}
-	dropped := 0
-	// A view without a table of its own stays: it holds nothing, and fails when what it reads is gone.
-	for _, name := range tables(`SELECT name FROM system.tables WHERE database = currentDatabase() AND engine != 'View'
-		ORDER BY engine LIKE '%View' DESC, name`) {
-		if !filled[name] {
-			insert(t, conn, "DROP TABLE `"+name+"` SYNC")
-			dropped++
-		}
-	}
-	if len(filled) < 4 || dropped == 0 {
-		t.Fatalf("%d tables are filled by views, %d are not", len(filled), dropped)
-	}
-	s := summary(t, d, "/api/summary?range=all")
-	same(t, "totals", s.Totals, Totals{Clicks: 1, Visitors: 1, Leads: 1, Sales: 1, NetUSD: "10.00", EPC: "10.0000",
-		Conversion: "1.0000"})
-	if s.Freshness.LastClick == nil || s.Freshness.LastSale == nil || len(s.Affiliates) != 1 || len(s.Latest) != 1 {
-		t.Errorf("something is missing: %+v", s)
-	}
+	same(t, "with the days before", figures(t, d, "totals", since(at.AddDate(0, 0, -7)), "clicks"), []string{"12"})
+	same(t, "of another workspace", figures(t, d, "totals", since(at.AddDate(0, 0, -60), "workspace", "other"), total...),
+		[]string{"0 0 0 0 0 0.00 0.0000 0.0000"})
 }
 
 func TestAnswersAreHeldForASecond(t *testing.T) {
 	dsn, conn := database(t)
 	now := at
 	d := serve(t, Config{DSN: dsn}, func() time.Time { return now })
-	same(t, "before", summary(t, d, "/api/summary").Totals.Clicks, 0)
+	clicks := func() []string { return figures(t, d, "totals", since(at.Add(-time.Hour)), "clicks") }
+	same(t, "before", clicks(), []string{"0"})
 	click(t, conn, 1, at.Add(-time.Minute), "v", "anna", "", "", false)
-	same(t, "at once", summary(t, d, "/api/summary").Totals.Clicks, 0)
+	same(t, "at once", clicks(), []string{"0"})
 	now = now.Add(fresh)
-	same(t, "a second later", summary(t, d, "/api/summary").Totals.Clicks, 1)
+	same(t, "a second later", clicks(), []string{"1"})
 }
 
-func TestBadRequests(t *testing.T) {
-	d := serve(t, Config{DSN: "http://127.0.0.1:1/none"}, time.Now)
-	for _, query := range []string{"range=2h", "range=1H", "workspace=a/b", "workspace=%00", "workspace=" +
-		strings.Repeat("x", 129), "range=%zz"} {
-		expectFailure(t, get(t, d, "/api/summary?"+query), http.StatusBadRequest)
+// What the processors say of themselves every few seconds makes no other figure new.
+func TestStatusChangesNoFigure(t *testing.T) {
+	dsn, conn := database(t)
+	d := serve(t, Config{DSN: dsn}, time.Now)
+	before, err := d.readMarker(t.Context())
+	if err != nil {
+		t.Fatal(err)
 	}
-	w := httptest.NewRecorder()
-	d.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/api/summary", nil))
-	if w.Code != http.StatusMethodNotAllowed {
-		t.Errorf("POST: %d", w.Code)
+	insert(t, conn, "INSERT INTO pipeline_status (what, subject, at, number) VALUES ('lag', 'g clicks.v1', now64(3), 7)")
+	if after, err := d.readMarker(t.Context()); err != nil || after != before {
+		t.Errorf("the marker changed, %v", err)
 	}
-}
-
-func TestClickHouseAway(t *testing.T) {
-	d := serve(t, Config{DSN: "http://127.0.0.1:1/none"}, time.Now)
-	expectFailure(t, get(t, d, "/api/summary"), http.StatusServiceUnavailable)
+	same(t, "status", figures(t, d, "pipeline_status", nil, "what", "subject", "number", "known"),
+		[]string{"lag g clicks.v1 7 true"})
+	click(t, conn, 1, at, "v", "anna", "", "", false)
+	if after, err := d.readMarker(t.Context()); err != nil || after == before {
+		t.Errorf("a click did not change the marker, %v", err)
+	}
 }
 
 func TestTablesMissing(t *testing.T) {
 	d := serve(t, Config{DSN: chdbtest.Start(t)}, time.Now)
-	w := get(t, d, "/api/summary")
+	w := get(t, d, "/api/query/modes")
 	if !strings.Contains(w.Body.String(), "no_tables") {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
@@ -414,20 +350,6 @@ func TestPage(t *testing.T) {
 	for _, inline := range []string{"<style", " style=", " onclick=", "http://", "https://"} {
 		if strings.Contains(string(page), inline) {
 			t.Errorf("the page contains %s, which its policy forbids", inline)
-		}
-	}
-}
-
-func TestFormatMinor(t *testing.T) {
-	for _, c := range []struct{ digits, currency, want string }{
-		{"0", "usd", "0.00"}, {"5", "usd", "0.05"}, {"-5", "eur", "-0.05"}, {"123456", "EUR", "1234.56"},
-		{"-500", "jpy", "-500"},
-		{"5", "kwd", "0.005"}, {"-12345", "bhd", "-12.345"}, {"170141183460469231731687303715884105727", "usd",
-			"1701411834604692317316873037158841057.27"},
-		{"100", "ugx", "1.00"}, {"7", "zzz", "0.07"},
-	} {
-		if got := formatMinor(c.digits, c.currency); got != c.want {
-			t.Errorf("%s %s: %s, want %s", c.digits, c.currency, got, c.want)
 		}
 	}
 }

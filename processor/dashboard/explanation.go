@@ -73,10 +73,10 @@ func (d *Dashboard) explain(ctx context.Context, view *explanationView) int {
 	ctx, cancel := context.WithTimeout(ctx, explainTimeout)
 	defer cancel()
 	select {
-	case d.queries <- struct{}{}:
-		defer func() { <-d.queries }()
+	case d.explaining <- struct{}{}:
+		defer func() { <-d.explaining }()
 	case <-ctx.Done():
-		view.Fault = "Too many queries are running. Try again in a second."
+		view.Fault = "Too many explanations are being read. Try again in a second."
 		return http.StatusServiceUnavailable
 	}
 	explanation, err := explain.Explain(ctx, d.store, view.Workspace, view.Asked, d.config.Policies(view.Workspace))

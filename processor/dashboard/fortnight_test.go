@@ -70,7 +70,7 @@ func (f *fortnight) pays(when time.Time, n, amount int, click schemas.ClickID) {
 
 // script returns the fortnight. The comments say what a merchant counts by hand.
 func script(tb testing.TB) *fortnight {
-	f := &fortnight{tb: tb, first: time.Now().UTC().Truncate(day).AddDate(0, 0, -13)}
+	f := &fortnight{tb: tb, first: time.Now().UTC().Truncate(24*time.Hour).AddDate(0, 0, -13)}
 
 	// ann: clicks 1 and 2. Pia comes back by a redirect, first within an hour, then after it.
 	f.arrives(f.at(0, 10, 0), "pia-laptop", "ann")
@@ -147,25 +147,17 @@ func TestFortnight(t *testing.T) {
 	}
 
 	d := serve(t, Config{DSN: dsn}, time.Now)
-	s := summary(t, d, "/api/summary?range=30d")
+	within := since(f.first)
+	within.Set("to", f.first.AddDate(0, 0, 14).Format(time.RFC3339))
 	// Visitors: Pia's two devices, Quinn, Ray, and all without consent together.
-	same(t, "totals", s.Totals, Totals{Clicks: 7, Visitors: 5, PageViews: 5, Sales: 3, NetUSD: "180.00", EPC: "21.4286",
-		Conversion: "0.2857"})
-	same(t, "affiliates", s.Affiliates, []Earner{
-		{Name: "ann", Clicks: 3, Sales: 1, NetUSD: "100.00", EPC: "33.3333", Conversion: "0.3333"},
-		{Name: "bob", Clicks: 3, NetUSD: "0.00", EPC: "0.0000", Conversion: "0.0000"},
-	})
-	same(t, "campaigns", s.Campaigns, []Earner{{Name: "spring", Clicks: 1, Sales: 1, NetUSD: "50.00", EPC: "50.0000",
-		Conversion: "1.0000"}})
-	same(t, "unattributed", s.Unattributed, Unattributed{Count: 1, NetUSD: "30.00"})
-	var counted, viewed []uint64
-	for _, p := range s.Timeseries {
-		if p.Clicks+p.PageViews > 0 {
-			counted, viewed = append(counted, p.Clicks), append(viewed, p.PageViews)
-		}
-	}
-	same(t, "clicks by day", counted, []uint64{2, 2, 1, 0, 2})
-	same(t, "page views by day", viewed, []uint64{2, 1, 0, 2, 0})
+	same(t, "totals", figures(t, d, "totals", within, "clicks", "visitors", "page_views", "sales", "net_usd", "epc", "conversion"),
+		[]string{"7 5 5 3 180.00 21.4286 0.2857"})
+	same(t, "top", figures(t, d, "top", within, "dimension", "name", "clicks", "sales", "net_usd"),
+		[]string{"affiliate ann 3 1 100.00", "affiliate bob 3 0 0.00", "campaign spring 1 1 50.00"})
+	same(t, "unattributed", figures(t, d, "unattributed", within, "sales", "net_usd"), []string{"1 30.00"})
+	within.Set("step", "86400")
+	same(t, "by day", figures(t, d, "timeseries", within, "clicks", "page_views", "net_usd"), []string{
+		"2 2 0.00", "2 1 0.00", "1 0 0.00", "0 2 0.00", "2 0 0.00", "0 0 100.00", "0 0 50.00", "0 0 30.00"})
 
 	rolluptest.Refresh(t, store) // funnel holds the days that are computed
 	for query, want := range map[string]uint64{

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -32,6 +33,9 @@ func question(tb testing.TB, h http.Handler, target string) table {
 	}
 	return answer
 }
+
+// ofAllWorkspaces are the questions that are of no workspace.
+var ofAllWorkspaces = []string{"dead_letters", "held", "pipeline_status"}
 
 // hour is a range of time around at.
 var hour = url.Values{
@@ -158,7 +162,7 @@ func TestQuestionList(t *testing.T) {
 		t.Fatalf("%d questions", len(list.Questions))
 	}
 	for _, q := range list.Questions {
-		ofAll := q.Name == "held" || q.Name == "dead_letters" // of no workspace
+		ofAll := slices.Contains(ofAllWorkspaces, q.Name)
 		if q.Name == "" || q.Title == "" || !ofAll && (len(q.Parameters) == 0 ||
 			q.Parameters[0].Name != "workspace" || q.Parameters[0].Required) {
 			t.Errorf("%+v", q)
@@ -179,7 +183,7 @@ func TestUnchangedAnswers(t *testing.T) {
 		d.ServeHTTP(w, r)
 		return w
 	}
-	for _, target := range []string{"/api/summary", "/api/query/totals?" + hour} {
+	for _, target := range []string{"/api/query/breakdown?" + hour, "/api/query/totals?" + hour} {
 		now = now.Add(2 * fresh)
 		first := ask(target, "", "")
 		tag := first.Header().Get("ETag")

@@ -122,8 +122,7 @@ func TestRoles(t *testing.T) {
 		{"GET", "/api/query/affiliate_by_day?affiliate=anna&affiliate=bert&" + hour, "",
 			[8]int{401, 400, 400, 403, 403, 400, 400, 401}},
 		{"GET", "/api/query/affiliate_by_day?affiliate=&" + hour, "", [8]int{401, 200, 200, 403, 403, 200, 200, 401}},
-		{"GET", "/api/summary", "", [8]int{401, 200, 200, 403, 403, 200, 200, 401}},
-		{"GET", "/api/summary?workspace=acme", "", [8]int{401, 200, 200, 403, 403, 403, 200, 401}},
+		{"GET", "/api/query/pipeline_status", "", [8]int{401, 403, 403, 403, 403, 403, 200, 401}},
 		{"GET", "/explain?object=pi_1", "", [8]int{303, 404, 404, 403, 403, 404, 404, 401}},
 		{"GET", "/explain?object=pi_1&workspace=bolt", "", [8]int{303, 403, 403, 403, 403, 404, 404, 401}},
 		{"POST", "/api/views", "affiliate=anna", [8]int{401, 200, 403, 403, 403, 200, 403, 401}},
@@ -283,11 +282,11 @@ func TestToolsAnswerAsTheAPI(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Who owns one workspace is not told of the others': held and dead_letters are about all.
-	if len(listed.Tools) != len(all)-2 {
+	// Who owns one workspace is not told of the others'.
+	if len(listed.Tools) != len(all)-len(ofAllWorkspaces) {
 		t.Errorf("%d tools for %d questions", len(listed.Tools), len(all))
 	}
-	for _, name := range []string{"held", "dead_letters"} {
+	for _, name := range ofAllWorkspaces {
 		result, err := session.CallTool(t.Context(), &mcp.CallToolParams{Name: name})
 		if err == nil && !result.IsError {
 			t.Errorf("the owner of one workspace is answered %s: %+v", name, result)

@@ -117,17 +117,17 @@ func (e Event) Delay() string { return span(e.ReceivedAt.Sub(e.Created)) }
 
 // Text describes the fact for people.
 func (m Money) Text() string {
-	text := strings.ReplaceAll(m.Kind, "_", " ") + " " + m.Object + " " + money(m.Amount, m.Currency)
+	text := strings.ReplaceAll(m.Kind, "_", " ") + " " + m.Object + " " + FormatMinor(m.Amount, m.Currency)
 	switch {
 	case m.Kind == stripe.RefundedTotal:
-		return "refunded so far of " + m.Object + " " + money(m.Amount, m.Currency)
+		return "refunded so far of " + m.Object + " " + FormatMinor(m.Amount, m.Currency)
 	case strings.HasPrefix(m.Kind, stripe.Settlement):
-		return "Stripe's balance moved by " + money(m.Amount, m.Currency) + " for " + m.Object
+		return "Stripe's balance moved by " + FormatMinor(m.Amount, m.Currency) + " for " + m.Object
 	case m.Kind == stripe.Authorization:
-		return "authorised for " + m.Object + " " + money(m.Amount, m.Currency) +
+		return "authorised for " + m.Object + " " + FormatMinor(m.Amount, m.Currency) +
 			", and not captured in full: the rest is released"
 	case m.Kind == stripe.Presented:
-		return "shown to the buyer of " + m.Object + " as " + money(m.Amount, m.Currency)
+		return "shown to the buyer of " + m.Object + " as " + FormatMinor(m.Amount, m.Currency)
 	}
 	return text
 }
@@ -204,9 +204,9 @@ func (v Version) Standing() []string {
 		say("nothing beyond what other entries have")
 		return lines
 	}
-	text := money(v.Amount, v.Currency) + " moved on " + Clock(v.OccurredAt)
+	text := FormatMinor(v.Amount, v.Currency) + " moved on " + Clock(v.OccurredAt)
 	if v.Tax != 0 {
-		text += ", of it " + money(v.Tax, v.Currency) + " tax"
+		text += ", of it " + FormatMinor(v.Tax, v.Currency) + " tax"
 		if v.TaxDerived {
 			text += " (its share of the sale's: Stripe does not say)"
 		}

@@ -89,7 +89,7 @@ func phrase(r join.Rule) string {
 
 // first describes an entry's first version.
 func first(row VersionRow) string {
-	text := money(row.Amount, row.Currency)
+	text := FormatMinor(row.Amount, row.Currency)
 	if row.Status == "held" {
 		text += ", held"
 	}
@@ -157,8 +157,8 @@ func changes(a, b VersionRow) []string {
 	if b.Status == "superseded" {
 		return list // the canonical entry has its money and credit
 	}
-	note("amount", money(a.Amount, a.Currency), money(b.Amount, b.Currency))
-	note("tax", money(a.Tax, a.Currency), money(b.Tax, b.Currency))
+	note("amount", FormatMinor(a.Amount, a.Currency), FormatMinor(b.Amount, b.Currency))
+	note("tax", FormatMinor(a.Tax, a.Currency), FormatMinor(b.Tax, b.Currency))
 	note("sale", a.SaleID, b.SaleID)
 	note("customer", a.CustomerID, b.CustomerID)
 	note("rule", a.MatchRule, b.MatchRule)
@@ -215,8 +215,8 @@ func usd(text string) string {
 	return d.String() + " USD"
 }
 
-// money formats minor units by Stripe's exponent.
-func money(minor int64, currency string) string {
+// FormatMinor formats minor units by Stripe's exponent.
+func FormatMinor(minor int64, currency string) string {
 	exponent, known := fx.Exponent(currency)
 	if !known {
 		return fmt.Sprintf("%d minor units of %s", minor, currency)
