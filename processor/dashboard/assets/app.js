@@ -263,7 +263,7 @@ async function askBlock(block, signal) {
     const answers = await block.ask(signal);
     signal.throwIfAborted();
     const text = JSON.stringify(answers) ?? "";
-    if (text !== block.drawn) block.draw(answers);
+    if (text !== block.drawn || block.ages) block.draw(answers); // an age grows though the answer stays
     block.drawn = text;
     block.status.textContent = "";
     block.root.classList.remove("stale");
@@ -449,6 +449,10 @@ document.addEventListener("visibilitychange", () => {
   else if (state.view) again();
 });
 document.addEventListener("keydown", (e) => {
+  if (e.key === "Escape" && $("filter-add").open) {
+    $("filter-add").open = false;
+    $("filter-add").querySelector("summary").focus();
+  }
   if (e.ctrlKey || e.metaKey || e.altKey || e.target.matches("input, select, textarea")) return;
   if (e.key === "/") {
     const field = document.querySelector("#blocks .search:not([hidden])");

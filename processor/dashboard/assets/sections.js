@@ -8,7 +8,8 @@ import { dimensions, filtered, theAffiliate, withFilter } from "./view.js";
 
 // A section is a title and blocks(page), which returns what it is made of. A block has a title, and
 // asks and draws: ask(signal) returns answers, draw(answers) shows them in its body. slow: it is
-// asked when it is opened, and not again by itself.
+// asked when it is opened, and not again by itself. ages: it says how old something is, so it is
+// drawn again though the answer is the same.
 //
 // compared(view) says whether it compares with the period before, timeless that its time is not the
 // page's. page has the view, its span, the parameters that most questions take (range and range +
@@ -327,8 +328,9 @@ function apart(page) {
         ask("money_at_risk", { ...page.who, ...mode }, signal),
         page.all ? ask("held", {}, signal) : [],
         ask("flagged_clicks", { ...page.who, ...page.times(page.lastDay()) }, signal),
+        page.all ? ask("pipeline_status", {}, signal) : [],
       ]),
-    draw: ([[nobody], risks, held, flagged]) => {
+    draw: ([[nobody], risks, held, flagged, status]) => {
       const notes = [];
       const add = (to, bold, text) =>
         notes.push(element("li", {}, page.link(to, element("b", { textContent: bold })), " " + text));
@@ -358,6 +360,11 @@ function apart(page) {
         );
       const bots = flagged.reduce((sum, r) => sum + Number(r.clicks), 0);
       if (bots) add(health, count(bots), `clicks of the last day were flagged as bots and are not counted.`);
+      const { unknown, records } = waiting(status);
+      if (records) add(health, count(records), "records wait in Kafka and are in no figure yet.");
+      if (unknown.length) add(health, "No processor", "has reported for two minutes: figures may be old.");
+      for (const r of status.filter((r) => r.verdict === "findings"))
+        add(health, count(r.number), `${r.number === "1" ? "finding" : "findings"} of the last ${r.what}.`);
       list.replaceChildren(
         ...(notes.length
           ? notes
@@ -888,6 +895,68 @@ function earnings(page) {
   return blocks;
 }
 
+// waiting returns what the answer of pipeline_status says of consumer lag: rows that wait, and since when it
+// is not known.
+function waiting(status) {
+  const lag = status.filter((r) => r.what === "lag");
+  const unknown = lag.filter((r) => !r.known);
+  const behind = lag.filter((r) => r.known && Number(r.number) > 0);
+  return { lag, unknown, behind, records: behind.reduce((sum, r) => sum + Number(r.number), 0) };
+}
+
+// pipeline is what the processors know of themselves. What they have not said is said to be not known.
+function pipeline(page) {
+  const pairs = element("dl", { className: "pairs" });
+  const when = (at) => `${clock(instant(at), page.view.timezone)}, ${age(page.now() - instant(at))} ago`;
+  const detail = (text) => element("small", { className: "quiet", textContent: text });
+  const topic = (r) => r.subject.split(" ").at(-1);
+  const verdicts = {
+    good: () => "good",
+    findings: (r) => `${count(r.number)} ${r.number === "1" ? "finding" : "findings"}`,
+    unproven: () => "no difference, but not everything could be compared",
+    done: () => "done",
+    under_way: () => "under way, or interrupted",
+  };
+  const lagOf = (status) => {
+    const { lag, unknown, behind } = waiting(status);
+    if (!lag.length) return ["not known: no processor has reported it"];
+    if (unknown.length) return [`not known: no processor has reported it since ${when(unknown[0].at)}`];
+    const records = behind.map((r) => `${count(r.number)} records of ${topic(r)}`).join(", ");
+    return [(records || "no record") + " waits", detail(when(lag[0].at))];
+  };
+  const checks = [
+    ["audit", "Audit", "not known: none is completed. processor audit does one, a running processor one each hour"],
+    ["reconcile", "Stripe’s balance", "not known: never compared. processor reconcile compares"],
+    ["backfill", "Backfill", "not known: none has been seen. processor backfill begins one"],
+  ];
+  return {
+    title: "Processors and checks",
+    body: [pairs],
+    ages: true,
+    ask: (signal) => ask("pipeline_status", {}, signal),
+    draw: (status) => {
+      const lines = [["Waits in Kafka", "", ...lagOf(status)]];
+      for (const [what, name, never] of checks) {
+        const rows = status.filter((r) => r.what === what);
+        if (!rows.length) lines.push([name, "", never]);
+        for (const r of rows)
+          lines.push([
+            name + (r.subject ? ", " + r.subject : ""),
+            r.verdict,
+            `${verdicts[r.verdict]?.(r) ?? r.verdict}, ${when(r.at)}`,
+            detail(r.detail),
+          ]);
+      }
+      pairs.replaceChildren(
+        ...lines.flatMap(([name, verdict, ...text]) => [
+          element("dt", { textContent: name }),
+          element("dd", { className: verdict === "findings" ? "minus" : "" }, ...text),
+        ]),
+      );
+    },
+  };
+}
+
 function health(page) {
   const mode = { ...page.who, livemode: page.filters.livemode };
   const amount = {
@@ -905,6 +974,7 @@ function health(page) {
     {
       title: "How fresh",
       body: [fresh],
+      ages: true,
       ask: (signal) => ask("freshness", mode, signal),
       draw: ([r]) =>
         fresh.replaceChildren(
@@ -922,6 +992,7 @@ function health(page) {
           ]),
         ),
     },
+    ...(page.all ? [pipeline(page)] : []),
     list(plain, {
       question: "money_at_risk",
       title: "Money at risk, or in no total",
@@ -1018,26 +1089,6 @@ function health(page) {
         usdColumn("net_usd", "Net USD"),
       ],
     }),
-    {
-      title: "Checks from the command line",
-      body: [
-        element(
-          "dl",
-          { className: "pairs" },
-          ...[
-            ["processor audit", "every record in Kafka is stored and booked"],
-            ["processor reconcile", "the ledger equals Stripe's balance transactions"],
-            ["processor backfill", "past Stripe data; its progress is in its output"],
-            ["/metrics", "consumer lag by topic and partition"],
-          ].flatMap(([command, text]) => [
-            element("dt", {}, element("code", { textContent: command })),
-            element("dd", { textContent: text }),
-          ]),
-        ),
-      ],
-      ask: async () => null,
-      draw: () => {},
-    },
   ];
 }
 
