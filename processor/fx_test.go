@@ -11,17 +11,15 @@ import (
 	"testing"
 	"time"
 
-	clickhousego "github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"tributary/deploy/local/chdb/chdbtest"
 	"tributary/processor/clickhouse"
 	"tributary/processor/consume"
 	"tributary/processor/fx"
 	"tributary/processor/recompute"
 	"tributary/schemas"
-	migrations "tributary/sql"
+	"tributary/sql/sqltest"
 )
 
 // converted is a ledger on a real ClickHouse, with a source of rates that is a file of this test.
@@ -37,17 +35,10 @@ type converted struct {
 
 func newConverted(t *testing.T, rates string) *converted {
 	t.Helper()
-	dsn := chdbtest.Start(t)
-	options, err := clickhousego.ParseDSN(dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &converted{t: t, db: clickhousego.OpenDB(options), file: filepath.Join(t.TempDir(), "bank.csv")}
-	t.Cleanup(func() { _ = c.db.Close() })
-	if err := migrations.Migrate(t.Context(), c.db, func(string) {}); err != nil {
-		t.Fatal(err)
-	}
+	dsn, db := sqltest.Open(t)
+	c := &converted{t: t, db: db, file: filepath.Join(t.TempDir(), "bank.csv")}
 	log := slog.New(slog.DiscardHandler)
+	var err error
 	if c.store, err = clickhouse.Open(dsn, log, prometheus.NewRegistry()); err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,8 @@ import (
 	_ "time/tzdata" // zones are the same on every machine
 
 	"github.com/shopspring/decimal"
+
+	"tributary/sql/sqltest"
 )
 
 var asks = flag.Int("asks", 40, "how many random questions TestQuestionsAgree asks")
@@ -20,7 +22,7 @@ var asks = flag.Int("asks", 40, "how many random questions TestQuestionsAgree as
 // TestQuestionsAgree asks trend and breakdown with random ranges, filters, time zones and
 // currencies, and counts the same in Go from what was put into the tables.
 func TestQuestionsAgree(t *testing.T) {
-	dsn, _ := migrated(t)
+	dsn, _ := sqltest.Open(t)
 	r := rand.New(rand.NewPCG(7, 7))
 	w := randomWorld(r)
 	w.insert(t, dsn)
@@ -62,7 +64,7 @@ func TestQuestionsAgree(t *testing.T) {
 
 // The totals of the page are those of breakdown, and of trend's rows together.
 func TestTotalsAgree(t *testing.T) {
-	dsn, _ := migrated(t)
+	dsn, _ := sqltest.Open(t)
 	seed(t, dsn)
 	column := func(name string, columns string, more map[string]string) string {
 		q := question(t, name)

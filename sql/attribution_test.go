@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/shopspring/decimal"
+
+	"tributary/sql/sqltest"
 )
 
 // click and buy are what the test makes of clicks and ledger.
@@ -140,7 +142,7 @@ func weightsOf(path []click, halfLife float64) [][]int64 {
 // TestAttributionModels compares with a count in Go over random paths, and sees that each model
 // gives away the same money to the micro-dollar.
 func TestAttributionModels(t *testing.T) {
-	dsn, _ := migrated(t)
+	dsn, _ := sqltest.Open(t)
 	const lookback, halfLife = 20, 5
 	for seed := range uint64(3) {
 		clicks, sales := randomPaths(rand.New(rand.NewPCG(seed, 1)))
@@ -224,7 +226,7 @@ func divide(micros int64, weights []int64) []int64 {
 
 // A dimension that does not exist is an error and not a figure.
 func TestAttributionModelsUnknownDimension(t *testing.T) {
-	dsn, db := migrated(t)
+	dsn, db := sqltest.Open(t)
 	seed(t, dsn)
 	var n uint64
 	err := db.QueryRowContext(t.Context(), "SELECT count() FROM sale_touches(workspace = 'models', livemode = true, "+

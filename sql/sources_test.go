@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"tributary/sql"
+	"tributary/sql/sqltest"
 )
 
 // TestSources keeps dbt/sources.yml equal to what the server says of the tables: dbt
@@ -13,7 +14,7 @@ import (
 // parameters are left out, because dbt cannot give them any, and so are those that only fill
 // tables.
 func TestSources(t *testing.T) {
-	dsn, _ := migrated(t)
+	dsn, _ := sqltest.Open(t)
 	type row struct{ Table, Comment, Column, Type, Meaning string }
 	answer := ask(
 		t,
@@ -74,7 +75,7 @@ func yamlText(t *testing.T, text string) string {
 // TestViewsDoNotReadTheClock: who keeps an answer while no table has changed sees in the question's
 // text whether it depends on the time. A view would hide it.
 func TestViewsDoNotReadTheClock(t *testing.T) {
-	dsn, _ := migrated(t)
+	dsn, _ := sqltest.Open(t)
 	for _, view := range column(t, dsn, `SELECT name FROM system.tables WHERE database = currentDatabase() AND engine = 'View'
 		AND match(create_table_query, '(?i)\\b(now|now64|today|yesterday)\\s*\\(')`) {
 		t.Errorf("the view %s reads the clock: let the question do it, and give the view a parameter", view)

@@ -27,11 +27,13 @@ import (
 	clickhousestore "tributary/processor/clickhouse"
 	"tributary/processor/rollup/rolluptest"
 	"tributary/sql"
+	"tributary/sql/sqltest"
 )
 
 var update = flag.Bool("update", false, "rewrite schema/ and the golden answers")
 
-// migrated returns the DSN of a fresh database with all tables, and a connection to it.
+// migrated returns the DSN of a fresh database in which the migrations were executed, and a
+// connection to it. Tests that are not about migrations take sqltest.Open's.
 func migrated(t testing.TB) (dsn string, db *stdsql.DB) {
 	t.Helper()
 	dsn, db = unmigrated(t)
@@ -391,7 +393,7 @@ func TestSchema(t *testing.T) {
 // The server keeps comments and shows them to analysts; a column without one is a question to
 // somebody.
 func TestComments(t *testing.T) {
-	dsn, _ := migrated(t)
+	dsn, _ := sqltest.Open(t)
 	for _, table := range column(t, dsn, "SELECT name FROM system.tables WHERE database = currentDatabase() AND "+
 		"engine NOT LIKE '%View' AND name != '"+sql.VersionTable+"' AND comment = ''") {
 		t.Errorf("table %s has no comment", table)
@@ -549,7 +551,7 @@ func TestQuestionParameters(t *testing.T) {
 // before and after the days of clicks are computed and all parts are merged: an answer that depends
 // on either is wrong.
 func TestQueries(t *testing.T) {
-	dsn, _ := migrated(t)
+	dsn, _ := sqltest.Open(t)
 	seed(t, dsn)
 	for _, merged := range []bool{false, true} {
 		if merged {
@@ -571,7 +573,7 @@ func TestQueries(t *testing.T) {
 // An empty database has an answer to every question, too: the page is opened before the first
 // click.
 func TestQueriesOfNothing(t *testing.T) {
-	dsn, _ := migrated(t)
+	dsn, _ := sqltest.Open(t)
 	for _, name := range queries(t) {
 		q := question(t, name)
 		ask(t, dsn, q.Text+"FORMAT TSVWithNames", parameters(q))

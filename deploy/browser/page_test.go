@@ -12,11 +12,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"tributary/deploy/local/chdb/chdbtest"
 	store "tributary/processor/clickhouse"
 	"tributary/processor/clickhouse/clickhousetest"
 	"tributary/processor/consume"
@@ -24,22 +22,13 @@ import (
 	"tributary/processor/recompute"
 	"tributary/processor/workspace"
 	"tributary/schemas"
-	"tributary/sql"
+	"tributary/sql/sqltest"
 )
 
 // dashboardOf serves the page over a migrated, empty database on the visitor's site.
 func dashboardOf(t *testing.T, v *visitor) (dsn string) {
 	t.Helper()
-	dsn = chdbtest.Start(t)
-	options, err := clickhouse.ParseDSN(dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	db := clickhouse.OpenDB(options)
-	defer db.Close()
-	if err := sql.Migrate(t.Context(), db, func(string) {}); err != nil {
-		t.Fatal(err)
-	}
+	dsn, _ = sqltest.Open(t)
 	d, err := dashboard.New(dashboard.Config{DSN: dsn, Log: slog.New(slog.DiscardHandler),
 		Workspaces: func() []workspace.Region {
 			return []workspace.Region{{Workspace: "default", Timezone: "UTC", Currency: "usd"},

@@ -8,10 +8,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/ClickHouse/clickhouse-go/v2"
-
-	"tributary/deploy/local/chdb/chdbtest"
 	"tributary/sql"
+	"tributary/sql/sqltest"
 )
 
 // business is the dashboard of those who sell. Each panel asks one of sql/queries, which its
@@ -90,16 +88,7 @@ func cast(value, typ string) string {
 
 // The engine answers every panel: there is nothing in it that Grafana would have to know of ours.
 func TestBusinessPanels(t *testing.T) {
-	dsn := chdbtest.Start(t)
-	options, err := clickhouse.ParseDSN(dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	db := clickhouse.OpenDB(options)
-	defer db.Close()
-	if err := sql.Migrate(t.Context(), db, func(string) {}); err != nil {
-		t.Fatal(err)
-	}
+	dsn, _ := sqltest.Open(t)
 	u, err := url.Parse(dsn)
 	if err != nil {
 		t.Fatal(err)

@@ -14,14 +14,12 @@ import (
 	"testing"
 	"time"
 
-	clickhousego "github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"tributary/deploy/local/chdb/chdbtest"
 	"tributary/processor/clickhouse"
 	"tributary/processor/clickhouse/clickhousetest"
 	"tributary/processor/consume"
@@ -30,7 +28,7 @@ import (
 	"tributary/processor/stripeapi"
 	"tributary/processor/stripeapi/stripemock"
 	"tributary/schemas"
-	"tributary/sql"
+	"tributary/sql/sqltest"
 )
 
 var now = time.Date(2026, 6, 15, 12, 0, 0, 0, time.UTC)
@@ -329,16 +327,7 @@ func webhooks(t *testing.T) []*kgo.Record {
 // have it.
 func book(t *testing.T, records []*kgo.Record) string {
 	t.Helper()
-	dsn := chdbtest.Start(t)
-	options, err := clickhousego.ParseDSN(dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	db := clickhousego.OpenDB(options)
-	defer db.Close()
-	if err := sql.Migrate(t.Context(), db, func(string) {}); err != nil {
-		t.Fatal(err)
-	}
+	dsn, _ := sqltest.Open(t)
 	log := slog.New(slog.DiscardHandler)
 	store, err := clickhouse.Open(dsn, log, prometheus.NewRegistry())
 	if err != nil {

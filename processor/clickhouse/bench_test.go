@@ -17,23 +17,18 @@ import (
 	"tributary/deploy/local/chdb/chdbtest"
 	"tributary/processor/enrich"
 	"tributary/schemas"
-	"tributary/sql"
+	"tributary/sql/sqltest"
 )
 
 // BenchmarkInsertClicks compares loading clicks through the Store with posting the same rows to the
 // engine as ready-made Native bytes, in turn, in one run: the second is what no loader can beat.
 // The ratio is the figure to quote.
 func BenchmarkInsertClicks(b *testing.B) {
-	dsn := chdbtest.Start(b)
+	dsn, _ := sqltest.Open(b)
 	options, err := clickhouse.ParseDSN(dsn)
 	if err != nil {
 		b.Fatal(err)
 	}
-	db := clickhouse.OpenDB(options)
-	if err := sql.Migrate(context.Background(), db, func(string) {}); err != nil {
-		b.Fatal(err)
-	}
-	db.Close()
 	store, err := Open(dsn, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {
 		b.Fatal(err)

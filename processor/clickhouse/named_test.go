@@ -1,7 +1,6 @@
 package clickhouse
 
 import (
-	"context"
 	"errors"
 	"log/slog"
 	"slices"
@@ -11,23 +10,17 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"tributary/deploy/local/chdb/chdbtest"
 	"tributary/processor/identity"
 	"tributary/schemas"
-	"tributary/sql"
+	"tributary/sql/sqltest"
 )
 
 // testStore returns a Store over a new database with all tables.
 func testStore(tb testing.TB) (*Store, string) {
 	tb.Helper()
-	dsn := chdbtest.Start(tb)
+	dsn, _ := sqltest.Open(tb)
 	options, err := clickhouse.ParseDSN(dsn)
 	if err != nil {
-		tb.Fatal(err)
-	}
-	db := clickhouse.OpenDB(options)
-	defer db.Close()
-	if err := sql.Migrate(context.Background(), db, func(string) {}); err != nil {
 		tb.Fatal(err)
 	}
 	store, err := Open(dsn, slog.New(slog.DiscardHandler), prometheus.NewRegistry())

@@ -8,16 +8,14 @@ import (
 	"testing"
 	"time"
 
-	clickhousego "github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/shopspring/decimal"
 	"golang.org/x/sync/errgroup"
 
-	"tributary/deploy/local/chdb/chdbtest"
 	"tributary/processor/clickhouse"
 	"tributary/processor/ledger"
-	"tributary/sql"
+	"tributary/sql/sqltest"
 )
 
 // version is what one writer knew of an entry: with more known, the day, the credit and the amount
@@ -40,16 +38,7 @@ func version(rng *rand.Rand, entry, known int) ledger.Entry {
 // writers at once: revenue has each entry once, under its last day, as FINAL over the ledger has
 // it.
 func TestRevenueEqualsLedger(t *testing.T) {
-	dsn := chdbtest.Start(t)
-	options, err := clickhousego.ParseDSN(dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	db := clickhousego.OpenDB(options)
-	defer db.Close()
-	if err := sql.Migrate(t.Context(), db, func(string) {}); err != nil {
-		t.Fatal(err)
-	}
+	dsn, _ := sqltest.Open(t)
 	store, err := clickhouse.Open(dsn, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)

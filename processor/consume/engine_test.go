@@ -14,13 +14,12 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"tributary/deploy/local/chdb/chdbtest"
 	"tributary/processor/clickhouse"
 	"tributary/processor/explain"
 	"tributary/processor/identity"
 	"tributary/processor/recompute"
 	"tributary/schemas"
-	"tributary/sql"
+	"tributary/sql/sqltest"
 )
 
 const firefox = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
@@ -37,14 +36,9 @@ type pipeline struct {
 
 func newPipeline(tb testing.TB) *pipeline {
 	tb.Helper()
-	dsn := chdbtest.Start(tb)
+	dsn, _ := sqltest.Open(tb)
 	options, err := clickhousego.ParseDSN(dsn)
 	if err != nil {
-		tb.Fatal(err)
-	}
-	db := clickhousego.OpenDB(options)
-	defer db.Close()
-	if err := sql.Migrate(context.Background(), db, func(string) {}); err != nil {
 		tb.Fatal(err)
 	}
 	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(3, schemas.TopicClicks, schemas.TopicLeads,

@@ -18,7 +18,7 @@ import (
 	"tributary/deploy/local/chdb/chdbtest"
 	"tributary/processor/query"
 	"tributary/processor/workspace"
-	"tributary/sql"
+	"tributary/sql/sqltest"
 )
 
 // at is the moment at which the tests look: twenty past the hour before this one, because clicks
@@ -30,14 +30,9 @@ const hostile = `"><script>alert(1)</script>` + "\u202etxt\x00\n'; DROP TABLE re
 // database is an empty, migrated one.
 func database(tb testing.TB) (dsn string, conn driver.Conn) {
 	tb.Helper()
-	dsn = chdbtest.Start(tb)
+	dsn, _ = sqltest.Open(tb)
 	options, err := clickhouse.ParseDSN(dsn)
 	if err != nil {
-		tb.Fatal(err)
-	}
-	db := clickhouse.OpenDB(options)
-	defer db.Close()
-	if err := sql.Migrate(tb.Context(), db, func(string) {}); err != nil {
 		tb.Fatal(err)
 	}
 	if conn, err = clickhouse.Open(options); err != nil {

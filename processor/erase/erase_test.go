@@ -9,12 +9,10 @@ import (
 	"testing"
 	"time"
 
-	clickhousego "github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"tributary/deploy/local/chdb/chdbtest"
 	"tributary/processor/clickhouse"
 	"tributary/processor/clickhouse/clickhousetest"
 	"tributary/processor/consume"
@@ -24,7 +22,7 @@ import (
 	"tributary/processor/rollup"
 	"tributary/processor/stripe"
 	"tributary/schemas"
-	"tributary/sql"
+	"tributary/sql/sqltest"
 )
 
 const (
@@ -47,21 +45,13 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	dsn := chdbtest.Start(t)
-	options, err := clickhousego.ParseDSN(dsn)
+	dsn, _ := sqltest.Open(t)
+	store, err := clickhouse.Open(dsn, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
-	db := clickhousego.OpenDB(options)
-	defer db.Close()
-	if err := sql.Migrate(t.Context(), db, func(string) {}); err != nil {
-		t.Fatal(err)
-	}
-	w := &world{T: t, own: schemas.NewClickID(epoch)}
-	if w.store, err = clickhouse.Open(dsn, slog.New(slog.DiscardHandler), prometheus.NewRegistry()); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { w.store.Close() })
+	t.Cleanup(func() { store.Close() })
+	w := &world{T: t, store: store, own: schemas.NewClickID(epoch)}
 	w.tell(new(erase.List))
 	return w
 }

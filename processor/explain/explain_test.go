@@ -15,12 +15,10 @@ import (
 	"testing"
 	"time"
 
-	clickhousego "github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/shopspring/decimal"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"tributary/deploy/local/chdb/chdbtest"
 	"tributary/processor/clickhouse"
 	"tributary/processor/consume"
 	"tributary/processor/explain"
@@ -29,7 +27,7 @@ import (
 	"tributary/processor/join"
 	"tributary/processor/recompute"
 	"tributary/schemas"
-	"tributary/sql"
+	"tributary/sql/sqltest"
 )
 
 var update = flag.Bool("update", false, "write the explanations into testdata/explanations.txt; read the "+
@@ -121,16 +119,7 @@ ask pi_1`)
 
 func engine(t *testing.T) *clickhouse.Store {
 	t.Helper()
-	dsn := chdbtest.Start(t)
-	options, err := clickhousego.ParseDSN(dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	db := clickhousego.OpenDB(options)
-	defer db.Close()
-	if err := sql.Migrate(t.Context(), db, func(string) {}); err != nil {
-		t.Fatal(err)
-	}
+	dsn, _ := sqltest.Open(t)
 	store, err := clickhouse.Open(dsn, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)

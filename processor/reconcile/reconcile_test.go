@@ -12,11 +12,9 @@ import (
 	"testing"
 	"time"
 
-	clickhousego "github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"tributary/deploy/local/chdb/chdbtest"
 	"tributary/processor/clickhouse"
 	"tributary/processor/clickhouse/clickhousetest"
 	"tributary/processor/consume"
@@ -26,7 +24,7 @@ import (
 	"tributary/processor/reconcile"
 	"tributary/processor/stripe"
 	"tributary/schemas"
-	"tributary/sql"
+	"tributary/sql/sqltest"
 )
 
 var update = flag.Bool("update", false,
@@ -34,16 +32,7 @@ var update = flag.Bool("update", false,
 
 // shop is a ledger on the real engine that a few events have been booked into.
 func shop(t *testing.T) *clickhouse.Store {
-	dsn := chdbtest.Start(t)
-	options, err := clickhousego.ParseDSN(dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	db := clickhousego.OpenDB(options)
-	defer db.Close()
-	if err := sql.Migrate(t.Context(), db, func(string) {}); err != nil {
-		t.Fatal(err)
-	}
+	dsn, _ := sqltest.Open(t)
 	log := slog.New(slog.DiscardHandler)
 	store, err := clickhouse.Open(dsn, log, prometheus.NewRegistry())
 	if err != nil {

@@ -23,7 +23,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/shopspring/decimal"
 
-	"tributary/deploy/local/chdb/chdbtest"
 	"tributary/processor/clickhouse"
 	"tributary/processor/identity"
 	"tributary/processor/join"
@@ -31,7 +30,7 @@ import (
 	"tributary/processor/recompute"
 	"tributary/processor/stripe"
 	"tributary/schemas"
-	"tributary/sql"
+	"tributary/sql/sqltest"
 )
 
 var _, _ recompute.Store = (*Model)(nil), (*clickhouse.Store)(nil)
@@ -61,7 +60,7 @@ func TestContract(t *testing.T) {
 			t.Parallel()
 			c := &contract{T: t, rng: rand.New(rand.NewPCG(seed, 0)),
 				base: time.Now().UTC().Truncate(time.Hour).AddDate(0, 0, -3)}
-			c.model, c.real = New(t), open(t, chdbtest.Start(t))
+			c.model, c.real = New(t), open(t)
 			for c.step = range statements {
 				if c.rng.IntN(5) < 2 {
 					c.insert()
@@ -74,15 +73,11 @@ func TestContract(t *testing.T) {
 	}
 }
 
-func open(t *testing.T, dsn string) *engine {
+func open(t *testing.T) *engine {
 	t.Helper()
+	dsn, _ := sqltest.Open(t)
 	options, err := clickhousego.ParseDSN(dsn)
 	if err != nil {
-		t.Fatal(err)
-	}
-	db := clickhousego.OpenDB(options)
-	defer db.Close()
-	if err := sql.Migrate(t.Context(), db, func(string) {}); err != nil {
 		t.Fatal(err)
 	}
 	store, err := clickhouse.Open(dsn, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
@@ -429,7 +424,7 @@ func (c *contract) ask() {
 // compareTables writes what the model holds into an empty database, once: its tables must be those
 // of the database that was given everything.
 func (c *contract) compareTables() {
-	clean := open(c.T, chdbtest.Start(c))
+	clean := open(c.T)
 	ctx := c.Context()
 	c.must("write clicks", clean.InsertClicks(ctx, slices.Collect(maps.Values(c.model.clicks))))
 	c.must("write events", clean.InsertEvents(ctx, slices.Collect(maps.Values(c.model.events))))
@@ -457,7 +452,7 @@ func (c *contract) compareTables() {
 // Of a name that very many share, ClickHouse and the model answer with the same edges: of clicks
 // both ends, of sales and leads none, of an hour some, and how many there are.
 func TestCutNames(t *testing.T) {
-	real, model := open(t, chdbtest.Start(t)), New(t)
+	real, model := open(t), New(t)
 	at := time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC)
 	name := identity.New(identity.External, "guest")
 	hour := identity.Hour(identity.PaymentHour, "", true, "cus_1", "usd", at)
