@@ -108,20 +108,20 @@ func TestTLSVersions(t *testing.T) {
 	e.serve(&sink{}, func(c *Config) { c.CertFile, c.KeyFile = certFile, keyFile })
 	for _, tt := range []struct {
 		name   string
-		client tls.Config
+		client *tls.Config
 		agreed string // on a protocol
 		ok     bool
 	}{
-		{"no protocol named", tls.Config{}, "", true},
-		{"HTTP/2 or HTTP/1.1", tls.Config{NextProtos: []string{"h2", "http/1.1"}}, "http/1.1", true},
-		{"HTTP/2 only", tls.Config{NextProtos: []string{"h2"}}, "", false},
-		{"another server's protocol", tls.Config{NextProtos: []string{"smtp"}}, "", false},
-		{"TLS 1.2", tls.Config{MaxVersion: tls.VersionTLS12}, "", true},
-		{"TLS 1.1", tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}, "", false},
+		{"no protocol named", &tls.Config{}, "", true},
+		{"HTTP/2 or HTTP/1.1", &tls.Config{NextProtos: []string{"h2", "http/1.1"}}, "http/1.1", true},
+		{"HTTP/2 only", &tls.Config{NextProtos: []string{"h2"}}, "", false},
+		{"another server's protocol", &tls.Config{NextProtos: []string{"smtp"}}, "", false},
+		{"TLS 1.2", &tls.Config{MaxVersion: tls.VersionTLS12}, "", true},
+		{"TLS 1.1", &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}, "", false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.client.InsecureSkipVerify = true
-			c, err := tls.Dial("tcp", e.addr, &tt.client)
+			c, err := tls.Dial("tcp", e.addr, tt.client)
 			if (err == nil) != tt.ok {
 				t.Fatalf("the handshake: %v", err)
 			}
