@@ -106,3 +106,32 @@ func TestMinor(t *testing.T) {
 		t.Error("an amount beyond int64 is taken")
 	}
 }
+
+// An export with types alone tells what each is by its source and sign.
+func TestCategoryOfType(t *testing.T) {
+	for row, want := range map[string]string{
+		"charge,ch_1,10.00":                         "charge",
+		"payment,py_1,10.00":                        "charge",
+		"refund,re_1,-10.00":                        "refund",
+		"payment_refund,pyr_1,-10.00":               "refund",
+		"payment_refund,pyr_1,10.00":                "refund_failure",
+		"adjustment,re_1,10.00":                     "refund_failure",
+		"refund_failure,re_1,10.00":                 "refund_failure",
+		"payment_failure_refund,py_1,-10.00":        "charge_failure",
+		"adjustment,dp_1,-10.00":                    "dispute",
+		"adjustment,du_1,10.00":                     "dispute_reversal",
+		"adjustment,fee_1,10.00":                    "adjustment",
+		"stripe_balance_payment_debit,py_1,-10.00":  "stripe_balance_payment_debit",
+		"something_that_nobody_has_seen,xx_1,10.00": "something_that_nobody_has_seen",
+	} {
+		export := "id,created,currency,type,source,gross\ntxn_1,2026-03-02 10:00,usd," + row + "\n"
+		var got string
+		err := ReadExport(strings.NewReader(export), fx.StripeExponents(), func(t Transaction) error {
+			got = t.Category
+			return nil
+		})
+		if err != nil || got != want {
+			t.Errorf("%s is a %s (%v), want %s", row, got, err, want)
+		}
+	}
+}

@@ -60,7 +60,8 @@ var notSales = set(
 	"unreconciled_customer_funds",
 	// By the older field type.
 	"application_fee", "application_fee_refund", "payment_unreconciled", "payout_cancel", "payout_failure",
-	"reserve_transaction", "stripe_fee", "stripe_fx_fee", "tax_fee", "transfer_cancel", "transfer_failure",
+	"reserve_transaction", "stripe_balance_payment_debit", "stripe_balance_payment_debit_reversal", "stripe_fee",
+	"stripe_fx_fee", "tax_fee", "transfer_cancel", "transfer_failure",
 	"transfer_refund",
 )
 
@@ -79,19 +80,23 @@ var types = map[string]string{
 	"refund_failure": "refund_failure", "payment_failure_refund": "charge_failure",
 }
 
-// category of a transaction by its type: disputes are adjustments there, told apart by their source
-// and sign.
+// category of a transaction by its type: disputes and failed refunds are adjustments there, told
+// apart by their source and sign, and what comes back of a refund of another method than a card is a
+// payment_refund like the refund itself.
+// https://docs.stripe.com/reports/balance-transaction-types
 func category(typ, source string, amount int64) string {
-	if c, ok := types[typ]; ok {
+	prefix, _, _ := strings.Cut(source, "_")
+	switch c := types[typ]; {
+	case c == "refund" && amount > 0, typ == "adjustment" && (prefix == "re" || prefix == "pyr"):
+		return "refund_failure"
+	case c != "":
 		return c
+	case typ != "adjustment" || prefix != "dp" && prefix != "du":
+		return typ
+	case amount > 0:
+		return "dispute_reversal"
 	}
-	if typ == "adjustment" && (strings.HasPrefix(source, "dp_") || strings.HasPrefix(source, "du_")) {
-		if amount > 0 {
-			return "dispute_reversal"
-		}
-		return "dispute"
-	}
-	return typ
+	return "dispute"
 }
 
 // Kind returns the ledger's kind of the movement; empty for what is no movement of a sale: fees,
