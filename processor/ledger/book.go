@@ -234,10 +234,11 @@ func (b *books) bookPayment(p *payment) {
 	b.entries = append(b.entries, e)
 	s := b.sale(e.SaleID)
 	s.add(&e)
+	for _, i := range invoices {
+		s.present(&e, i.presented)
+	}
+	s.present(&e, p.facts)
 	for _, f := range p.facts {
-		if f.Kind == stripe.Presented {
-			s.present(&e, f)
-		}
 		// Without the name of its payment intent, or invoice, this fact alone would be booked under
 		// its own object.
 		if f.Kind == stripe.Payment && f.ObjectID != p.id && f.ParentID == "" &&
@@ -308,7 +309,9 @@ func (b *books) bookRemainder(i *invoice) {
 	e.Tax, e.Shipping, e.Discount = i.rest.tax, i.rest.shipping, i.rest.discount
 	describe(&e, i.facts)
 	b.entries = append(b.entries, e)
-	b.sale(e.SaleID).add(&e)
+	s := b.sale(e.SaleID)
+	s.add(&e)
+	s.present(&e, i.presented)
 	for _, f := range i.facts {
 		if f.Source == stripe.FromSession && f.ParentID == "" && f.InvoiceID == "" {
 			b.supersede(f.ObjectID, i.id)
@@ -337,13 +340,17 @@ func (s *sale) add(e *Entry) {
 	p.amount, p.tax = p.amount+e.Amount, p.tax+e.Tax
 }
 
-// present counts what the buyer saw of a payment: it may be given back in the buyer's currency.
-func (s *sale) present(e *Entry, f stripe.Fact) {
-	tax := f.Tax
-	if tax == 0 {
-		tax = stripe.Share(e.Tax, f.Amount, e.Amount)
-	}
-	if s.paid[f.Currency] == nil {
+// present counts what the buyer saw of a payment, as facts about it tell: it may be given back in the
+// buyer's currency.
+func (s *sale) present(e *Entry, facts []stripe.Fact) {
+	for _, f := range facts {
+		if f.Kind != stripe.Presented || s.paid[f.Currency] != nil {
+			continue
+		}
+		tax := f.Tax
+		if tax == 0 {
+			tax = stripe.Share(e.Tax, f.Amount, e.Amount)
+		}
 		s.paid[f.Currency] = &paid{f.Amount, tax, true}
 	}
 }

@@ -44,10 +44,11 @@ type invoice struct {
 	silent   *payment      // a payment that is only known by its refunds and is assumed to be this invoice's
 	group    *group
 
-	source    *stripe.Fact // tells the amount; nil: no event does
-	terms     *stripe.Fact // tells the total and tax, also before anything is paid
-	paid      int64        // all that is said to be paid, what was overpaid included
-	remainder int64        // of it that no payment explains
+	source    *stripe.Fact  // tells the amount; nil: no event does
+	terms     *stripe.Fact  // tells the total and tax, also before anything is paid
+	presented []stripe.Fact // what the buyer saw in its session, which names no payment
+	paid      int64         // all that is said to be paid, what was overpaid included
+	remainder int64         // of it that no payment explains
 	parts     map[*payment]share
 	rest      share
 }
@@ -138,7 +139,7 @@ func (k *Evidence) place(g *group, f stripe.Fact) {
 		if id != "" {
 			g.payment(id).facts = append(g.payment(id).facts, f)
 		}
-		if f.Source == stripe.FromSession && f.Kind == stripe.Payment {
+		if f.Source == stripe.FromSession && (f.Kind == stripe.Payment || id == "") {
 			k.placeSession(g, f, id)
 		}
 	case isSettlement(f.Kind):
@@ -163,7 +164,11 @@ func (k *Evidence) placeSession(g *group, f stripe.Fact, payment string) {
 			}
 		}
 	}
-	if invoice != "" {
+	switch {
+	case invoice == "":
+	case f.Kind == stripe.Presented:
+		g.invoice(invoice).presented = append(g.invoice(invoice).presented, f)
+	default:
 		g.invoice(invoice).facts = append(g.invoice(invoice).facts, f)
 	}
 }
