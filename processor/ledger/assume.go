@@ -3,6 +3,7 @@ package ledger
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"tributary/processor/identity"
 	"tributary/processor/stripe"
@@ -28,9 +29,10 @@ const (
 // Invoices are served in order of time: first all of them by payments without our keys, for the
 // seller writes keys on sales of their own; then by what is left, for Checkout writes them also
 // where it creates an invoice. What is left after that may be one payment for several invoices: of
-// the payments without our keys, those that the remainders of two or three invoices add up to. An
-// invoice that says itself that it was paid outside Stripe is served by none. More evidence may
-// undo all of it.
+// the payments without our keys, those that the remainders of two or three invoices add up to. And
+// an invoice that only its session tells may have the one payment that was made with the session,
+// whatever its amount. An invoice that says itself that it was paid outside Stripe is served by
+// none. More evidence may undo all of it.
 func (b *books) assume() {
 	var invoices []*invoice
 	var free, silent []*payment
@@ -61,6 +63,7 @@ func (b *books) assume() {
 	serve(invoices, unkeyed)
 	serve(invoices, free)
 	serveTogether(invoices, unkeyed)
+	serveSessions(invoices, unkeyed)
 	b.assumeSilent(invoices, silent)
 }
 
@@ -92,6 +95,29 @@ func serveTogether(invoices []*invoice, free []*payment) {
 		near = near[:min(len(near), mostCandidates)]
 		for _, i := range fewest(near, remainder, 2, p.amount) {
 			i.take(p, i.remainder)
+		}
+	}
+}
+
+// withSession is how far from the completion of a session its payment is made.
+const withSession = 10 * time.Minute
+
+// serveSessions explains what a session asked for its invoice by the payment that was made with it,
+// if there is only one: the customer's balance paid the rest, or was paid beside it.
+func serveSessions(invoices []*invoice, free []*payment) {
+	for _, i := range invoices {
+		if i.remainder == 0 || i.source.Source != stripe.FromSession {
+			continue
+		}
+		var made []*payment
+		for _, p := range free {
+			if i.mayBePaidBy(p) && p.at.Sub(i.source.OccurredAt).Abs() <= withSession {
+				made = append(made, p)
+			}
+		}
+		if len(made) == 1 {
+			i.take(made[0], made[0].amount)
+			i.remainder = 0
 		}
 	}
 }

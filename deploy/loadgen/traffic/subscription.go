@@ -21,6 +21,10 @@ func (s *buyer) subscribe(t *trace, at time.Time) {
 		s.pay(p)
 		s.deliver()
 	} else {
+		if w.opts.Rare && w.chance(.2) { // a balance from before pays a part, of which the session knows nothing
+			s.credit = max(currencies[p.currency].step, whole(p.total/3, p.currency))
+			p = s.withCredit(p)
+		}
 		p.intent, p.charge = w.id("pi"), w.id("ch")
 		s.pay(p)
 		s.deliver()
