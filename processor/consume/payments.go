@@ -170,7 +170,7 @@ func (m *Payments) event(b *paymentBatch, r *kgo.Record) (step, reason string, e
 	for _, f := range facts.Money {
 		b.facts = append(b.facts, clickhouse.FactRow{Workspace: workspace, Fact: f})
 		n.Changed = append(n.Changed, recompute.Subject(f))
-		facts.Names = append(facts.Names, firstSales(f)...)
+		facts.Names = append(facts.Names, ledger.FirstSales(f)...)
 	}
 	if !e.Livemode {
 		facts.Names = identity.TestMode(facts.Names)
@@ -183,24 +183,6 @@ func (m *Payments) event(b *paymentBatch, r *kgo.Record) (step, reason string, e
 		m.stripeLead(b, workspace, e, l)
 	}
 	return "", "", nil
-}
-
-// firstSales returns edges that say when a buyer paid. The earliest of them is the first sale, from
-// which the attribution window of all later ones is measured. An invoice that was only issued,
-// which is a fact of the amount 0, is none.
-func firstSales(f stripe.Fact) []identity.Edge {
-	if f.Kind != stripe.Payment || f.Amount == 0 {
-		return nil
-	}
-	var edges []identity.Edge
-	for _, n := range []identity.Node{identity.New(identity.Customer, f.CustomerID),
-		identity.New(identity.Subscription, f.SubscriptionID), identity.New(identity.External, f.ExternalID)} {
-		if n.Value() != "" {
-			edges = append(edges, identity.Edge{A: n, B: identity.New(identity.FirstSale, n.Value()), Source: f.Source,
-				At: f.OccurredAt})
-		}
-	}
-	return edges
 }
 
 // stripeLead adds a lead that a Stripe event reports: a buyer who has not paid yet. Its id is a

@@ -31,6 +31,7 @@ type oracle struct {
 	refunds  map[string]bool        // refund objects by id, and " failed" behind the id of those that failed
 	figures  map[string][]time.Time // by charge: when events said how much of it was refunded
 	moved    map[string]bool        // balance transactions
+	owed     map[string]bool        // invoices of which an event says who owes them
 }
 
 // trueSale is a sale with all its movements.
@@ -71,6 +72,7 @@ func listen(tb testing.TB, w *traffic.World, sub subscription) *oracle {
 		taxed: map[string]bool{}, invoices: map[string]time.Time{}, amounts: map[string]int64{},
 		currency: map[string]string{}, links: map[[2]string]bool{},
 		refunds: map[string]bool{}, figures: map[string][]time.Time{}, moved: map[string]bool{},
+		owed: map[string]bool{},
 	}
 	for _, m := range w.Heard(sub.hears) {
 		s := o.sales[m.Sale]
@@ -145,6 +147,7 @@ func (o *oracle) hear(d traffic.Delivery, x stripeObject) {
 		}
 		o.links[[2]string{x.PaymentIntent, x.Invoice}] = true
 	case "invoice":
+		o.owed[x.ID] = true
 		if x.AmountPaid > 0 && x.Status == "paid" {
 			o.invoices[x.ID] = time.Unix(x.StatusTransitions.PaidAt, 0).UTC()
 			o.amounts[x.ID] = x.AmountPaid + x.AmountOverpaid
@@ -227,15 +230,14 @@ func (o *oracle) creditUnknowable(s *trueSale) string {
 	}
 	if o.lateWithoutFirstSale(s) {
 		return "the window is counted from the buyer's first payment, an instalment that only its invoice payment " +
-			"reports, which names no customer"
+			"reports, and no event says who owes the invoice"
 	}
 	return ""
 }
 
 // lateWithoutFirstSale reports whether a sale keeps its click only because its buyer first paid
 // within the window, and that payment is known by an invoice payment alone. Such a payment belongs
-// to a customer only through its invoice; invoice.paid names the customer, but comes with the last
-// instalment.
+// to a customer only through its invoice, of which an event must say whose it is.
 func (o *oracle) lateWithoutFirstSale(s *trueSale) bool {
 	m := s.payments[0]
 	if m.Customer == "" || m.OccurredAt.Sub(m.ClickID.Time()) <= join.DefaultWindow {
@@ -250,9 +252,11 @@ func (o *oracle) lateWithoutFirstSale(s *trueSale) bool {
 		}
 	}
 	paid, invoice := o.invoices[first.Sale]
+	_, part := o.shared[first.Object]
 	_, captured := o.captured[first.Object]
 	_, session := o.session[first.Object]
-	return first.Sale != m.Sale && !captured && !session && (!invoice || !paid.Equal(first.OccurredAt))
+	return first.Sale != m.Sale && !captured && !session && !(part && o.owed[first.Sale]) &&
+		(!invoice || !paid.Equal(first.OccurredAt))
 }
 
 // near is how far apart payments and invoices of one customer may be and still be taken for each

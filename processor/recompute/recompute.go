@@ -219,34 +219,69 @@ func (r *Recomputer) recompute(ctx context.Context, workspace string, changed, n
 	return touched, r.bookAll(ctx, workspace, names, touched)
 }
 
-// bookAll books sales and leads, some at a time. names may remember what it was asked before.
+// bookAll books sales and leads, some at a time, and then the other sales of buyers whose first sale
+// proved earlier by that. names may remember what it was asked before.
 func (r *Recomputer) bookAll(ctx context.Context, workspace string, names identity.Edges,
 	touched []identity.Node) error {
+	var firstSales []identity.Edge
 	for chunk := range slices.Chunk(touched, chunkSize) {
-		if err := r.book(ctx, workspace, names, chunk); err != nil {
+		edges, err := r.book(ctx, workspace, names, chunk)
+		if err != nil {
 			return err
 		}
+		firstSales = append(firstSales, edges...)
 		names = identity.Remember(r.cfg.Store.Names)
+	}
+	if len(firstSales) == 0 {
+		return nil
+	}
+	return r.bookBuyers(ctx, workspace, firstSales)
+}
+
+// bookBuyers stores when buyers paid first, and books all sales of theirs. It is stored before their
+// sales are looked up, like everything new (Recomputer).
+func (r *Recomputer) bookBuyers(ctx context.Context, workspace string, firstSales []identity.Edge) error {
+	if err := r.cfg.Store.InsertEdges(ctx, rows(workspace, firstSales)); err != nil {
+		return err
+	}
+	buyers := make([]identity.Node, len(firstSales))
+	for i, e := range firstSales {
+		buyers[i] = e.A
+	}
+	touched, many, err := identity.Touched(ctx, r.cfg.Store.Neighbours, workspace, unique(buyers))
+	if err != nil {
+		return err
+	}
+	if err := r.deferNames(ctx, workspace, many); err != nil {
+		return err
+	}
+	for chunk := range slices.Chunk(touched, chunkSize) {
+		if _, err := r.book(ctx, workspace, identity.Remember(r.cfg.Store.Names), chunk); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-// book looks up everything that bears on the touched sales and leads, and writes their rows.
-func (r *Recomputer) book(ctx context.Context, workspace string, edges identity.Edges, touched []identity.Node) error {
+// book looks up everything that bears on the touched sales and leads, and writes their rows. It
+// returns when buyers paid first, as far as only all of it together says so.
+func (r *Recomputer) book(ctx context.Context, workspace string, edges identity.Edges, touched []identity.Node) (
+	[]identity.Edge, error,
+) {
 	var policies join.Policies
 	if r.cfg.Policies != nil {
 		policies = r.cfg.Policies(workspace)
 	}
 	k, err := Load(ctx, r.cfg.Store, workspace, edges, touched)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if r.cfg.Metrics != nil {
 		r.cfg.Metrics.cut.Add(float64(k.Graph.Cut()))
 	}
 	k.Rates, k.Policies, k.Hold = r.cfg.Rates, policies, r.hold(workspace)
 	if err := r.bookSales(ctx, k, touched); err != nil {
-		return err
+		return nil, err
 	}
 	var leads [][16]byte
 	for _, n := range touched {
@@ -257,7 +292,7 @@ func (r *Recomputer) book(ctx context.Context, workspace string, edges identity.
 			}
 		}
 	}
-	return r.creditLeads(ctx, k, leads)
+	return k.FirstSales(), r.creditLeads(ctx, k, leads)
 }
 
 // hold returns Evidence.Hold for a workspace.

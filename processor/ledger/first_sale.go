@@ -1,0 +1,64 @@
+package ledger
+
+import (
+	"maps"
+	"slices"
+
+	"tributary/processor/identity"
+	"tributary/processor/stripe"
+)
+
+// FirstSales returns edges that say when a buyer paid. The earliest of them is the first sale, from
+// which the attribution window of all later ones is measured. An invoice or session that is not paid,
+// which is a fact of the amount 0, is none.
+func FirstSales(f stripe.Fact) []identity.Edge {
+	if f.Kind != stripe.Payment || f.Amount == 0 {
+		return nil
+	}
+	var edges []identity.Edge
+	for _, n := range []identity.Node{
+		identity.New(identity.Customer, f.CustomerID),
+		identity.New(identity.Subscription, f.SubscriptionID),
+		identity.New(identity.External, f.ExternalID),
+	} {
+		if n.Value() != "" {
+			edges = append(edges, identity.Edge{
+				A: n, B: identity.New(identity.FirstSale, n.Value()), Source: f.Source, At: f.OccurredAt,
+			})
+		}
+	}
+	return edges
+}
+
+// FirstSales returns those edges that no event says by itself, and that are not known yet. An invoice
+// payment says when a part of an invoice was paid, and not by whom; events of the invoice say who
+// owes it, perhaps long before the last part is paid.
+func (k *Evidence) FirstSales() []identity.Edge {
+	var fresh []identity.Edge
+	for _, id := range slices.Sorted(maps.Keys(k.Facts)) {
+		for _, f := range k.Facts[id] {
+			if f.Source != stripe.FromInvoicePayment {
+				continue
+			}
+			for _, owed := range k.Facts[f.InvoiceID] {
+				if owed.Source != stripe.FromInvoice || owed.Account != f.Account || owed.Livemode != f.Livemode {
+					continue
+				}
+				f.CustomerID, f.SubscriptionID, f.ExternalID = owed.CustomerID, owed.SubscriptionID, owed.ExternalID
+				edges := FirstSales(f)
+				if !f.Livemode {
+					edges = identity.TestMode(edges)
+				}
+				fresh = append(fresh, slices.DeleteFunc(edges, k.knows)...)
+			}
+		}
+	}
+	return fresh
+}
+
+// knows reports whether an edge is known, and was true as early.
+func (k *Evidence) knows(e identity.Edge) bool {
+	return slices.ContainsFunc(k.Graph.From(e.A), func(known identity.Edge) bool {
+		return known.B == e.B && !known.At.After(e.At)
+	})
+}
