@@ -34,16 +34,22 @@ type Model struct {
 	mu     sync.Mutex
 	clicks map[string]clickhouse.ClickRow
 	events map[string]clickhouse.EventRow
-	facts  map[string]clickhouse.FactRow
-	edges  map[string]clickhouse.EdgeRow
+	facts  table[factKey, clickhouse.FactRow]
+	edges  table[edgeKey, clickhouse.EdgeRow]
 	firsts map[string]clickhouse.EdgeRow
 	leads  map[string]ledger.Lead
 	ledger map[ledger.EntryID]ledger.Entry
 	dead   map[string]clickhouse.DeadLetterRow
 
-	edgesOf  map[string][]string // keys of edges, by workspace and name
 	deferred map[string]clickhouse.Deferred
 }
+
+type edgeKey struct {
+	workspace string
+	a, b      identity.Node
+}
+
+type factKey struct{ workspace, object, kind, source, event, transaction string }
 
 // New makes an empty one.
 func New(tb testing.TB) *Model {
@@ -51,10 +57,10 @@ func New(tb testing.TB) *Model {
 		Now: time.Now, Unequal: func(before, row ledger.Entry) {
 			tb.Fatalf("equal versions, different rows:\n%+v\n%+v", before, row)
 		}, clicks: map[string]clickhouse.ClickRow{}, events: map[string]clickhouse.EventRow{},
-		facts: map[string]clickhouse.FactRow{},
-		edges: map[string]clickhouse.EdgeRow{}, firsts: map[string]clickhouse.EdgeRow{}, leads: map[string]ledger.Lead{},
+		facts: newTable[factKey, clickhouse.FactRow](),
+		edges: newTable[edgeKey, clickhouse.EdgeRow](), firsts: map[string]clickhouse.EdgeRow{}, leads: map[string]ledger.Lead{},
 		ledger: map[ledger.EntryID]ledger.Entry{}, dead: map[string]clickhouse.DeadLetterRow{},
-		edgesOf: map[string][]string{}, deferred: map[string]clickhouse.Deferred{},
+		deferred: map[string]clickhouse.Deferred{},
 	}
 }
 
@@ -62,24 +68,19 @@ func New(tb testing.TB) *Model {
 func (m *Model) Clone() *Model {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	edgesOf := make(map[string][]string, len(m.edgesOf))
-	for name, keys := range m.edgesOf {
-		edgesOf[name] = slices.Clip(keys) // the next append to either copies it
-	}
 	return &Model{
-		Now: m.Now, Unequal: m.Unequal, clicks: maps.Clone(m.clicks), events: maps.Clone(m.events), facts: maps.Clone(m.facts),
-		edges: maps.Clone(m.edges), firsts: maps.Clone(m.firsts), leads: maps.Clone(m.leads),
-		ledger: maps.Clone(m.ledger), dead: maps.Clone(m.dead), edgesOf: edgesOf, deferred: maps.Clone(m.deferred),
+		Now: m.Now, Unequal: m.Unequal, clicks: maps.Clone(m.clicks), events: maps.Clone(m.events), facts: m.facts.clone(),
+		edges: m.edges.clone(), firsts: maps.Clone(m.firsts), leads: maps.Clone(m.leads),
+		ledger: maps.Clone(m.ledger), dead: maps.Clone(m.dead), deferred: maps.Clone(m.deferred),
 	}
 }
 
-// Equal reports whether both models hold the same rows. edgesOf is not compared: it has no rows of
-// its own, only an index of edges.
+// Equal reports whether both models hold the same rows.
 func (m *Model) Equal(other *Model) bool {
 	rows := func(m *Model) []any {
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		return []any{m.clicks, m.events, m.facts, m.edges, m.firsts, m.leads, m.ledger, m.dead, m.deferred}
+		return []any{m.clicks, m.events, m.facts.content(), m.edges.content(), m.firsts, m.leads, m.ledger, m.dead, m.deferred}
 	}
 	return reflect.DeepEqual(rows(m), rows(other))
 }
@@ -117,9 +118,12 @@ func (m *Model) InsertFacts(_ context.Context, rows []clickhouse.FactRow) error 
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, r := range rows {
-		key := fmt.Sprint(r.Workspace, r.ObjectID, r.Kind, r.Source, r.EventID, r.TransactionID)
-		if old, ok := m.facts[key]; !ok || r.ReceivedAt.Before(old.ReceivedAt) {
-			m.facts[key] = r
+		key := factKey{r.Workspace, r.ObjectID, r.Kind, r.Source, r.EventID, r.TransactionID}
+		switch old := m.facts.row(key); {
+		case old == nil:
+			m.facts.add(key, name{r.Workspace, r.ObjectID}, r)
+		case r.ReceivedAt.Before(old.ReceivedAt):
+			*old = r
 		}
 	}
 	return nil
@@ -131,13 +135,12 @@ func (m *Model) InsertEdges(_ context.Context, rows []clickhouse.EdgeRow) error 
 	defer m.mu.Unlock()
 	for _, r := range rows {
 		for range 2 {
-			key := edgeKey(r.Workspace, r.A, r.B)
-			old, ok := m.edges[key]
-			if !ok || r.At.Before(old.At) || r.At.Equal(old.At) && r.Carried {
-				m.edges[key] = r
-			}
-			if name := r.Workspace + string(r.A); !ok {
-				m.edgesOf[name] = append(m.edgesOf[name], key)
+			key := edgeKey{r.Workspace, r.A, r.B}
+			switch old := m.edges.row(key); {
+			case old == nil:
+				m.edges.add(key, name{r.Workspace, string(r.A)}, r)
+			case r.At.Before(old.At) || r.At.Equal(old.At) && r.Carried:
+				*old = r
 			}
 			if r.OneWay {
 				break
@@ -249,19 +252,15 @@ func (m *Model) cutEdges(workspace string, nodes []identity.Node, among func(ide
 }
 
 // edgesFrom returns the edges from one name that are among some.
-func (m *Model) edgesFrom(workspace string, name identity.Node, among func(identity.Edge) bool) []identity.Edge {
-	keys := m.edgesOf[workspace+string(name)]
-	var edges []identity.Edge
-	for _, key := range keys {
-		if e := m.edges[key].Edge; among(e) {
+func (m *Model) edgesFrom(workspace string, n identity.Node, among func(identity.Edge) bool) []identity.Edge {
+	places := m.edges.byName[name{workspace, string(n)}]
+	edges := make([]identity.Edge, 0, len(places))
+	for _, place := range places {
+		if e := m.edges.at(place).Edge; among(e) {
 			edges = append(edges, e)
 		}
 	}
 	return edges
-}
-
-func edgeKey(workspace string, a, b identity.Node) string {
-	return workspace + string(a) + " " + string(b)
 }
 
 // EdgesAfter is clickhouse.Store's.
@@ -321,14 +320,8 @@ func (m *Model) firstNames(workspace string, nodes []identity.Node) []identity.E
 func (m *Model) NamedClicks(_ context.Context, workspace string, ids []schemas.ClickID) ([]schemas.ClickID, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	named := make(map[identity.Node]bool)
-	for _, r := range m.edges {
-		if r.Workspace == workspace {
-			named[r.A] = true
-		}
-	}
 	return slices.DeleteFunc(unique(ids), func(id schemas.ClickID) bool {
-		return !named[identity.New(identity.Click, id.String())]
+		return len(m.edges.byName[name{workspace, string(identity.New(identity.Click, id.String()))}]) == 0
 	}), nil
 }
 
@@ -342,10 +335,10 @@ func unique(ids []schemas.ClickID) []schemas.ClickID {
 func (m *Model) Carried(_ context.Context, workspace string, edges []identity.Edge) ([]identity.Edge, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	found := make(map[string]identity.Edge) // an edge that is given twice is returned once
+	found := make(map[edgeKey]identity.Edge) // an edge that is given twice is returned once
 	for _, e := range edges {
-		key := edgeKey(workspace, e.A, e.B)
-		if r, ok := m.edges[key]; ok && r.Carried {
+		key := edgeKey{workspace, e.A, e.B}
+		if r := m.edges.row(key); r != nil && r.Carried {
 			found[key] = r.Edge
 		}
 	}
@@ -370,17 +363,17 @@ func (m *Model) SalesByLink(_ context.Context, workspace string, links []string)
 func (m *Model) Facts(_ context.Context, workspace string, objects []string) (map[string][]stripe.Fact, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	want := make(map[string]bool)
-	for _, o := range objects {
-		want[o] = true
-	}
 	out := make(map[string][]stripe.Fact)
-	for _, r := range m.facts {
-		if r.Workspace == workspace && want[r.ObjectID] {
-			out[r.ObjectID] = append(out[r.ObjectID], r.Fact)
+	for _, object := range objects {
+		places := m.facts.byName[name{workspace, object}]
+		if len(places) == 0 || out[object] != nil {
+			continue
 		}
-	}
-	for _, facts := range out {
+		facts := make([]stripe.Fact, len(places))
+		for i, place := range places {
+			facts[i] = m.facts.at(place).Fact
+		}
+		out[object] = facts
 		slices.SortFunc(facts, func(a, b stripe.Fact) int {
 			return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Source, b.Source),
 				cmp.Compare(a.EventID, b.EventID), cmp.Compare(a.TransactionID, b.TransactionID))
