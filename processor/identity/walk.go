@@ -18,11 +18,8 @@ func Remember(edges Edges) Edges {
 	known := make(map[Node][]Edge)
 	return func(ctx context.Context, workspace string, nodes []Node) ([]Edge, error) {
 		fresh := make([]Node, 0, len(nodes))
-		total := 0
 		for _, n := range nodes {
-			if list, ok := known[n]; ok {
-				total += len(list)
-			} else {
+			if _, ok := known[n]; !ok {
 				fresh = append(fresh, n)
 			}
 		}
@@ -34,10 +31,22 @@ func Remember(edges Edges) Edges {
 			for _, n := range fresh {
 				known[n] = nil
 			}
-			for _, e := range got {
-				known[e.A] = append(known[e.A], e)
+			for len(got) > 0 { // the edges of a name lie beside each other, but for what was reported first
+				a, same := got[0].A, 1
+				for same < len(got) && got[same].A == a {
+					same++
+				}
+				if known[a] == nil {
+					known[a] = got[:same:same]
+				} else {
+					known[a] = append(known[a], got[:same]...)
+				}
+				got = got[same:]
 			}
-			total += len(got)
+		}
+		total := 0
+		for _, n := range nodes {
+			total += len(known[n])
 		}
 		out := make([]Edge, 0, total)
 		for _, n := range nodes {
