@@ -39,18 +39,13 @@ type paid struct {
 	presented   bool // it is what the buyer saw; the seller's own currency is another
 }
 
-// Book computes all rows of the sale that object belongs to, and of all sales that may bear on it.
-// It also returns the objects of all these sales, so that a caller with many changed objects books
-// each sale once.
-func (k *Evidence) Book(object identity.Node) (entries []Entry, objects []identity.Node) {
-	list := k.open(object)
-	for _, b := range list {
-		b.book()
-		if len(list) == 1 {
-			entries = b.entries
-		} else {
-			entries = append(entries, b.entries...)
-		}
+// Book appends to entries all rows of the sale that object belongs to, and of all sales that may
+// bear on it. It also returns the objects of all these sales, so that a caller with many changed
+// objects books each sale once.
+func (k *Evidence) Book(entries []Entry, object identity.Node) (_ []Entry, objects []identity.Node) {
+	for _, b := range k.open(object) {
+		entries = slices.Grow(entries, b.most())
+		entries = append(entries, b.book(entries[len(entries):])...)
 		for _, g := range b.groups {
 			objects = append(objects, g.nodes...)
 		}
@@ -181,7 +176,9 @@ func (i *invoice) divide() {
 	}
 }
 
-func (b *books) book() {
+// book computes the rows of all groups, in the room behind an empty slice while it suffices.
+func (b *books) book(empty []Entry) []Entry {
+	b.entries = empty
 	for _, p := range b.payments() {
 		b.bookPayment(p)
 	}
@@ -208,6 +205,16 @@ func (b *books) book() {
 		}
 		e.Version = newVersion(class, b.crowded, b.extent, finality)
 	}
+	return b.entries
+}
+
+// most is about how many entries there will be: the rows are large, and moving them takes long.
+func (b *books) most() int {
+	n := 0
+	for _, g := range b.groups {
+		n += len(g.payments) + len(g.invoices) + len(g.movements)
+	}
+	return n
 }
 
 // bookPayment books a payment, and takes it away from every object under which somebody who knew

@@ -317,11 +317,11 @@ func (r *Recomputer) bookSales(ctx context.Context, k *ledger.Evidence, touched 
 		if booked[n] || n.Type() == identity.Lead {
 			continue
 		}
-		rows, group := k.Book(n)
+		var group []identity.Node
+		entries, group = k.Book(entries, n)
 		for _, member := range group {
 			booked[member] = true
 		}
-		entries = append(entries, rows...)
 	}
 	return r.cfg.Store.InsertLedger(ctx, entries)
 }
