@@ -16,14 +16,13 @@ func FirstSales(f stripe.Fact) []identity.Edge {
 		return nil
 	}
 	var edges []identity.Edge
-	for _, n := range []identity.Node{
-		identity.New(identity.Customer, f.CustomerID),
-		identity.New(identity.Subscription, f.SubscriptionID),
-		identity.New(identity.External, f.ExternalID),
+	for _, buyer := range [...]struct{ typ, value string }{
+		{identity.Customer, f.CustomerID}, {identity.Subscription, f.SubscriptionID}, {identity.External, f.ExternalID},
 	} {
-		if n.Value() != "" {
+		if buyer.value != "" {
 			edges = append(edges, identity.Edge{
-				A: n, B: identity.New(identity.FirstSale, n.Value()), Source: f.Source, At: f.OccurredAt,
+				A: identity.New(buyer.typ, buyer.value), B: identity.New(identity.FirstSale, buyer.value),
+				Source: f.Source, At: f.OccurredAt,
 			})
 		}
 	}

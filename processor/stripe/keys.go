@@ -119,10 +119,10 @@ func (k *Keys) target(key string) (name, target string) {
 	return name, k.metadata[name]
 }
 
+var separators = strings.NewReplacer("_", "", "-", "")
+
 // spelling is what the ways to write a key have in common.
-func spelling(key string) string {
-	return strings.ToLower(strings.NewReplacer("_", "", "-", "").Replace(key))
-}
+func spelling(key string) string { return strings.ToLower(separators.Replace(key)) }
 
 // node names what a value of the given type means. Not every value is a name: ids that JavaScript
 // failed to fill in are none.
