@@ -14,6 +14,7 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/pressly/goose/v3"
 )
@@ -69,7 +70,8 @@ func (l Layout) provider(db *sql.DB) (*goose.Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	return goose.NewProvider(goose.DialectClickHouse, db, files)
+	// A migration may come from a branch that was merged after one with a greater number.
+	return goose.NewProvider(goose.DialectClickHouse, db, files, goose.WithAllowOutofOrder(true))
 }
 
 // Migrate brings a database up to this program's tables, in the layout that Detect finds.
@@ -156,9 +158,9 @@ func Pending(ctx context.Context, db *sql.DB) (int, error) {
 	var exists bool
 	err = db.QueryRowContext(ctx, "SELECT count() > 0 FROM system.tables WHERE database = currentDatabase() AND name = ?",
 		VersionTable).Scan(&exists)
-	var current int64
+	var applied []int64
 	if err == nil && exists {
-		err = db.QueryRowContext(ctx, "SELECT max(version_id) FROM "+VersionTable).Scan(&current)
+		err = db.QueryRowContext(ctx, "SELECT groupArray(version_id) FROM "+VersionTable+" WHERE is_applied").Scan(&applied)
 	}
 	if err != nil {
 		return 0, fmt.Errorf("read schema version: %w", err)
@@ -169,7 +171,7 @@ func Pending(ctx context.Context, db *sql.DB) (int, error) {
 		if err != nil {
 			return 0, fmt.Errorf("read migrations: %w", err)
 		}
-		if version > current {
+		if !slices.Contains(applied, version) {
 			pending++
 		}
 	}

@@ -305,6 +305,51 @@ func TestMigrateAfterCrash(t *testing.T) {
 	}
 }
 
+// Migration 23 on a database that has leads, and migration 24 already: what browsers reported is no
+// figure of leads any more, neither what was stored before nor a flood of it after.
+func TestLeadsOfBrowsers(t *testing.T) {
+	dsn, db := unmigrated(t)
+	migrateTo(t, db, 22)
+	p, err := goose.NewProvider(goose.DialectClickHouse, db, os.DirFS("migrations"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.ApplyVersion(t.Context(), 24, true); err != nil {
+		t.Fatal(err)
+	}
+	if pending, err := sql.Pending(t.Context(), db); err != nil || pending == 0 {
+		t.Errorf("%d migrations are pending, %v", pending, err)
+	}
+	// u1 is a browser's invention at first, then a backend's; u2 a browser's; cus_1 one of Stripe.
+	ask(t, dsn, `INSERT INTO leads (workspace, lead_id, received_at, external_id, person, event_name, mode, quantity,
+			affiliate_id, match_rule, version) VALUES
+		('shop', 'browser-1', '2050-06-10 09:00:00', 'u1', 'external:u1', 'Sign up', 'async', 100, 'eve', 'click_id', 7),
+		('shop', 'backend-1', '2050-06-10 10:00:00', 'u1', 'external:u1', 'Sign up', 'async', 1, 'ann', 'click_id', 7),
+		('shop', 'browser-2', '2050-06-10 09:00:00', 'u2', 'external:u2', 'Sign up', 'async', 1, 'eve', 'click_id', 7),
+		('shop', 'stripe-1', '2050-06-10 09:00:00', 'u3', 'external:u3', 'Trial', 'stripe', 1, 'ann', 'click_id', 7)`, nil)
+	ask(t, dsn, `INSERT INTO identities (workspace, key, target, source) SELECT 'shop',
+		concat('lead:', lower(hex(toFixedString('backend-1', 16)))), 'external:u1', 'lead.external_id'`, nil)
+	if err := sql.Migrate(t.Context(), db, func(string) {}); err != nil {
+		t.Fatal(err)
+	}
+	ask(t, dsn, `INSERT INTO leads (workspace, lead_id, received_at, vouched, external_id, person, event_name, mode,
+			quantity, affiliate_id, match_rule, version)
+		SELECT 'shop', toString(number), '2050-06-11 09:00:00', false, toString(number),
+			concat('external:', toString(number)), 'Sign up', 'async', 1, 'eve', 'click_id', 7 FROM numbers(1000)`, nil)
+	for query, want := range map[string]string{
+		"person, affiliate_id, quantity FROM people ORDER BY person":          "external:u1 ann 1 external:u3 ann 1",
+		"affiliate_id, sum(quantity) FROM public_leads GROUP BY affiliate_id": "eve 1001",
+		"affiliate_id, leads, public_leads FROM funnel ORDER BY ALL":          "ann 2 0 eve 0 1 eve 0 1000",
+		"affiliate_id, leads FROM affiliates ORDER BY affiliate_id":           "ann 2",
+		"count() FROM leads_attributed FINAL WHERE vouched":                   "2",
+		"quantity FROM leads FINAL WHERE NOT vouched AND quantity != 1":       "100",
+	} {
+		if got := strings.Join(column(t, dsn, "SELECT "+query), " "); got != want {
+			t.Errorf("%s gives %q, want %q", query, got, want)
+		}
+	}
+}
+
 func TestPending(t *testing.T) {
 	dsn := chdbtest.Start(t)
 	options, err := clickhouse.ParseDSN(dsn)

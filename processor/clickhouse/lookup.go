@@ -438,12 +438,12 @@ func (s *Store) Leads(ctx context.Context, workspace string, ids [][16]byte) ([]
 		for i, id := range chunk {
 			list[i] = Literal(id)
 		}
-		return `SELECT lead_id, received_at, external_id, event_name, mode, quantity, livemode, email_hash, metadata
-FROM leads FINAL WHERE workspace = ? AND lead_id IN (` + strings.Join(list, ",") + `)`, []any{workspace}
+		return `SELECT lead_id, received_at, external_id, event_name, mode, quantity, livemode, vouched, email_hash,
+metadata FROM leads FINAL WHERE workspace = ? AND lead_id IN (` + strings.Join(list, ",") + `)`, []any{workspace}
 	}, func(rows driver.Rows, l *ledger.Lead) error {
 		var id, hash string
-		err := rows.Scan(&id, &l.ReceivedAt, &l.ExternalID, &l.EventName, &l.Mode, &l.Quantity, &l.Livemode, &hash,
-			&l.Metadata)
+		err := rows.Scan(&id, &l.ReceivedAt, &l.ExternalID, &l.EventName, &l.Mode, &l.Quantity, &l.Livemode,
+			&l.Vouched, &hash, &l.Metadata)
 		l.Workspace = workspace
 		copy(l.ID[:], id)
 		if hash != NoHash {

@@ -358,6 +358,7 @@ var leadColumns = []column[lead]{
 	col("mode", func(l *lead) string { return l.Mode }),
 	col("quantity", func(l *lead) uint8 { return l.Quantity }),
 	col("livemode", func(l *lead) bool { return l.Livemode }),
+	col("vouched", func(l *lead) bool { return l.Vouched }),
 	col("person", func(l *lead) string { return l.Person }),
 	col("email_hash", func(l *lead) string { return l.EmailHash }),
 	col("metadata", func(l *lead) map[string]string { return l.Metadata }),

@@ -192,7 +192,7 @@ func (m *Payments) stripeLead(b *paymentBatch, workspace string, e *schemas.Stri
 	sum := sha256.Sum256([]byte(workspace + "\x00" + e.Account + "\x00" + l.ObjectID + "\x00" + l.Name))
 	row := ledger.Lead{
 		Workspace: workspace, ID: [16]byte(sum[:16]), ReceivedAt: l.At, ExternalID: l.ExternalID, EventName: l.Name,
-		Mode: "stripe", Quantity: uint8(min(max(l.Quantity, 1), 100)), Livemode: e.Livemode,
+		Mode: "stripe", Quantity: uint8(min(max(l.Quantity, 1), 100)), Livemode: e.Livemode, Vouched: true,
 	}
 	b.leads = append(b.leads, row.Uncredited())
 	node := ledger.LeadNode(row.ID)

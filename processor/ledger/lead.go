@@ -9,7 +9,7 @@ import (
 	"tributary/schemas"
 )
 
-// Lead is one row of leads: what a backend reported, with the click it came from.
+// Lead is one row of leads: what a backend, a browser or Stripe reported, with the click it came from.
 type Lead struct {
 	Workspace  string
 	ID         [16]byte
@@ -19,6 +19,7 @@ type Lead struct {
 	Mode       string
 	Quantity   uint8
 	Livemode   bool   // what a backend reports is live; Stripe says it of its own
+	Vouched    bool   // false: a browser reported it, so anybody may have written it
 	EmailHash  string // 16 bytes or empty
 	Metadata   map[string]string
 
@@ -35,6 +36,7 @@ func NewLead(l *schemas.Lead) Lead {
 		Workspace: l.Workspace, ID: [16]byte(l.LeadId), ReceivedAt: time.UnixMilli(l.ReceivedAt).UTC(),
 		ExternalID: l.ExternalId,
 		EventName:  l.EventName, Mode: l.Mode, Quantity: uint8(min(max(l.Quantity, 1), 100)), Livemode: true,
+		Vouched:   l.GetVouched(),
 		EmailHash: string(l.EmailHash),
 		Metadata:  l.Metadata, MatchRule: join.RuleNone,
 	}

@@ -374,7 +374,7 @@ func (s *script) click(name string, at time.Time, m map[string]string) {
 
 func (s *script) lead(at time.Time, m map[string]string) {
 	l := &schemas.Lead{
-		Workspace: "default", LeadId: []byte(fmt.Sprintf("%-16.16s", m["external"]+m["event"])),
+		Workspace: "default", LeadId: []byte(fmt.Sprintf("%-16.16s", m["public"]+m["external"]+m["event"])),
 		ReceivedAt: at.UnixMilli(), ClickRef: m["click"], ExternalId: m["external"], EventName: m["event"],
 		Mode: "async", Quantity: 1, Vouched: new(m["public"] == ""),
 	}
@@ -548,6 +548,9 @@ func (s *script) rows(table *fx.Table, order []int, dead string) string {
 		line := fmt.Sprintf("lead %q of %s: %s", l.EventName, l.Person, s.credit(l.MatchRule, l.Click))
 		if !l.Livemode {
 			line += ", test mode"
+		}
+		if !l.Vouched {
+			line += ", a browser's"
 		}
 		lines = append(lines, line)
 	}

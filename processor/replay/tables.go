@@ -91,8 +91,7 @@ WHERE `+of.column+` != '' AND received_at >= ? GROUP BY workspace, vouched, `+of
 WHERE startsWith(source, 'click.') AND at >= ?`, since)
 }
 
-// copyPublicLeads copies what leads that browsers sent reported first under a name: the table leads
-// does not say which of its rows were public.
+// copyPublicLeads copies what leads that browsers sent reported first under a name.
 func copyPublicLeads(ctx context.Context, s *clickhouse.Store, database string, since time.Time) error {
 	return s.Exec(ctx, "INSERT INTO first_names SELECT * FROM "+clickhouse.Table(database, "first_names")+
 		" WHERE source = 'lead.public' AND at >= ?", since)
@@ -106,8 +105,8 @@ func copyReplacedClicks(ctx context.Context, s *clickhouse.Store, database strin
 		"(SELECT workspace, name FROM first_names WHERE startsWith(source, 'click.'))", since)
 }
 
-// eachLead calls one for each lead that a backend reported and that was received since then,
-// without its credit.
+// eachLead calls one for each lead that a backend or a browser reported and that was received since
+// then, without its credit.
 func eachLead(ctx context.Context, s *clickhouse.Store, database string, since time.Time,
 	one func(ledger.Lead) error,
 ) error {
@@ -115,7 +114,7 @@ func eachLead(ctx context.Context, s *clickhouse.Store, database string, since t
 		var l ledger.Lead
 		var id, hash string
 		if err := rows.Scan(&l.Workspace, &id, &l.ReceivedAt, &l.ExternalID, &l.EventName, &l.Mode, &l.Quantity,
-			&l.Livemode, &hash, &l.Metadata); err != nil {
+			&l.Livemode, &l.Vouched, &hash, &l.Metadata); err != nil {
 			return err
 		}
 		l.ID, l.ReceivedAt = [16]byte([]byte(id)), l.ReceivedAt.UTC()
@@ -123,7 +122,8 @@ func eachLead(ctx context.Context, s *clickhouse.Store, database string, since t
 			l.EmailHash = ""
 		}
 		return one(l.Uncredited())
-	}, `SELECT workspace, lead_id, received_at, external_id, event_name, mode, quantity, livemode, email_hash, metadata
+	}, `SELECT workspace, lead_id, received_at, external_id, event_name, mode, quantity, livemode, vouched, email_hash,
+    metadata
 FROM `+clickhouse.Table(database, "leads")+` FINAL WHERE mode != 'stripe' AND received_at >= ?`, since)
 }
 

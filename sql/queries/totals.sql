@@ -1,7 +1,8 @@
 -- What did a stretch of time bring altogether?
 -- clicks: arrivals; one that a visitor repeats within an hour is the same click. page_views: other pages that were shown. visitors:
 -- of both. net_usd: all booked money without tax, refunds and disputes subtracted when they happened; money without a rate is not in
--- it (see without_rate). refunds and disputes: how many. epc (net USD a click) and conversion (sales a click) count attributed
+-- it (see without_rate). leads: persons whom a backend or Stripe reported. public_leads: persons whom only browsers reported, so that
+-- anybody may have invented them; live mode only. refunds and disputes: how many. epc (net USD a click) and conversion (sales a click) count attributed
 -- money only, because the rest did not come from these clicks as far as anybody knows; without a click they divide by one.
 -- @param workspace String: whose data
 -- @param livemode Bool = true: false: Stripe's test mode
@@ -12,6 +13,7 @@ SELECT
     c.visitors AS visitors,
     c.page_views AS page_views,
     l.leads AS leads,
+    p.public_leads AS public_leads,
     r.sales AS sales,
     r.refunds AS refunds,
     r.disputes AS disputes,
@@ -29,6 +31,12 @@ CROSS JOIN
     FROM people AS a
     WHERE a.workspace = {workspace:String} AND a.livemode = {livemode:Bool} AND a.received_at >= {from:DateTime('UTC')} AND a.received_at < {to:DateTime('UTC')}
 ) AS l
+CROSS JOIN
+(
+    SELECT sum(b.quantity) AS public_leads
+    FROM public_leads AS b
+    WHERE b.workspace = {workspace:String} AND {livemode:Bool} AND b.received_at >= {from:DateTime('UTC')} AND b.received_at < {to:DateTime('UTC')}
+) AS p
 CROSS JOIN
 (
     SELECT

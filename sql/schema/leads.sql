@@ -8,6 +8,7 @@ CREATE TABLE leads
     `mode` LowCardinality(String) COMMENT 'async, wait or deferred; a deferred lead only binds names and is not counted; stripe: told by a Stripe event',
     `quantity` UInt8 COMMENT '1 to 100',
     `livemode` Bool DEFAULT true COMMENT 'false: told by a Stripe event of test mode; what a backend reports is live',
+    `vouched` Bool DEFAULT true COMMENT 'true: a backend with the secret key reported it, or Stripe; false: a browser did, so anybody may have written it',
     `person` String COMMENT 'Who it is, type:value: the seller\'s own id, else the Stripe customer, else the hash of the e-mail address. Count persons, not rows',
     `email_hash` FixedString(16) COMMENT 'Keyed hash of the normalised address; zero if none was given',
     `metadata` Map(String, String) COMMENT 'The backend\'s own values',

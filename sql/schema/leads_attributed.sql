@@ -5,6 +5,7 @@ CREATE TABLE leads_attributed
     `received_at` DateTime64(3, 'UTC') COMMENT 'As in leads',
     `quantity` UInt8 COMMENT 'As in leads',
     `livemode` Bool DEFAULT true COMMENT 'As in leads',
+    `vouched` Bool DEFAULT true COMMENT 'As in leads',
     `person` String COMMENT 'As in leads',
     `event_name` LowCardinality(String) COMMENT 'As in leads',
     `program_id` LowCardinality(String) COMMENT 'As in leads',

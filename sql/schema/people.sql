@@ -1,18 +1,19 @@
 CREATE VIEW people
 (
-    `workspace` LowCardinality(String),
-    `livemode` Bool,
-    `person` String,
-    `received_at` DateTime64(3, 'UTC'),
-    `quantity` UInt8,
-    `event_name` String,
-    `program_id` String,
-    `affiliate_id` String,
-    `link_id` String,
-    `utm_campaign` String,
-    `country` String,
-    `match_rule` String
+    `workspace` LowCardinality(String) COMMENT 'Whose person it is',
+    `livemode` Bool COMMENT 'false: reported by test mode only',
+    `person` String COMMENT 'Who it is, as in leads',
+    `received_at` DateTime64(3, 'UTC') COMMENT 'When they were first reported, UTC',
+    `quantity` UInt8 COMMENT 'The most that a report of them says, 1 to 100',
+    `event_name` String COMMENT 'Of the first report, like all that follows',
+    `program_id` String COMMENT 'Programme of the affiliate',
+    `affiliate_id` String COMMENT 'Who is credited; empty: nobody',
+    `link_id` String COMMENT 'Link of the credited click',
+    `utm_campaign` String COMMENT 'Campaign of the credited click',
+    `country` String COMMENT 'Country of the credited click',
+    `match_rule` String COMMENT 'Why, as in leads'
 )
+COMMENT 'Persons whom a backend or Stripe reported as a lead, each once, as first reported'
 AS SELECT
     workspace,
     livemode,
@@ -36,6 +37,7 @@ FROM
         min((received_at, lead_id, event_name, program_id, affiliate_id, link_id, utm_campaign, country, match_rule)) AS told
     FROM leads_attributed
     FINAL
+    WHERE vouched
     GROUP BY
         workspace,
         livemode,

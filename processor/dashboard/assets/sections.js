@@ -133,7 +133,7 @@ const metrics = {
     title: "Arrivals by a link; following it again within an hour is the same click. Bots are left out",
   },
   visitors: { label: "Visitors", title: "Browsers that came with a click" },
-  leads: { label: "Leads", title: "Sign-ups and trials" },
+  leads: { label: "Leads", title: "Sign-ups and trials that a backend or Stripe reported" },
   sales: { label: "Sales", title: "Renewals among them" },
   customers: { label: "New customers", title: "Buyers' first sales" },
 };

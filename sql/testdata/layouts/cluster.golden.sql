@@ -245,6 +245,14 @@ ENGINE = Distributed('main', 'tributary', 'clicks_local', cityHash64(click_id))
 ALTER TABLE page_views_local ON CLUSTER `main`
 CREATE OR REPLACE TABLE page_views ON CLUSTER `main` AS page_views_local
 ENGINE = Distributed('main', 'tributary', 'page_views_local', cityHash64(page_view_id))
+-- 0023_vouched_leads.sql
+ALTER TABLE leads ADD COLUMN IF NOT EXISTS vouched Bool DEFAULT true
+ALTER TABLE leads_attributed ADD COLUMN IF NOT EXISTS vouched Bool DEFAULT true
+ALTER TABLE leads_attributed_mv ON CLUSTER `main` MODIFY QUERY
+INSERT INTO leads
+CREATE OR REPLACE VIEW people ON CLUSTER `main`
+CREATE VIEW IF NOT EXISTS public_leads ON CLUSTER `main`
+CREATE OR REPLACE VIEW funnel ON CLUSTER `main`
 -- 0024_dead_letters_record_at.sql
 ALTER TABLE dead_letters
 -- 0025_arrivals.sql

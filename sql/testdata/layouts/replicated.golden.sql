@@ -211,6 +211,14 @@ CREATE VIEW IF NOT EXISTS statements AS
 -- 0022_places.sql
 ALTER TABLE clicks
 ALTER TABLE page_views
+-- 0023_vouched_leads.sql
+ALTER TABLE leads ADD COLUMN IF NOT EXISTS vouched Bool DEFAULT true
+ALTER TABLE leads_attributed ADD COLUMN IF NOT EXISTS vouched Bool DEFAULT true
+ALTER TABLE leads_attributed_mv MODIFY QUERY
+INSERT INTO leads
+CREATE OR REPLACE VIEW people
+CREATE VIEW IF NOT EXISTS public_leads
+CREATE OR REPLACE VIEW funnel
 -- 0024_dead_letters_record_at.sql
 ALTER TABLE dead_letters
 -- 0025_arrivals.sql
