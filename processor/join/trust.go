@@ -151,7 +151,9 @@ func (s *Search) publicEdge(n identity.Node) (identity.Edge, bool) {
 }
 
 // reference resolves an id whose meaning the clicks and affiliates decide: a click that a secret
-// key vouched for, else one that the public gave this name, else an affiliate.
+// key vouched for, else an affiliate whom somebody trusted named, else whatever the public gave this
+// name to first, a click or an affiliate. An affiliate's id stands in all their links, so that it
+// needs no guessing to claim it as a click's: it is still theirs.
 func (s *Search) reference(e identity.Edge, way via) {
 	bare := e.Source == bareReference
 	for _, first := range s.graph.From(e.B) {
@@ -160,16 +162,20 @@ func (s *Search) reference(e identity.Edge, way via) {
 			return
 		}
 	}
-	if first, ok := s.publicEdge(e.B); ok && first.B.Type() == identity.Click {
+	value := e.B.Value()
+	if s.knows(value) {
+		s.affiliate(value, RuleAffiliate, e.B, naming{way.closeness, e.At})
+		return
+	}
+	mentioned, isAffiliate := s.mentioned(value)
+	first, ok := s.publicEdge(e.B)
+	if ok && first.B.Type() == identity.Click && !(isAffiliate && mentioned.Before(first.At)) {
 		if s.publicClick(first, e.B, way, bare) {
 			return
 		}
 	}
-	value := e.B.Value()
 	switch {
-	case s.knows(value):
-		s.affiliate(value, RuleAffiliate, e.B, naming{way.closeness, e.At})
-	case s.mentioned(value):
+	case isAffiliate:
 		s.affiliate(value, RuleReference, e.B, naming{way.closeness, e.At})
 	case !bare: // a bare one may be anything of the seller's
 		s.unmet = append(s.unmet, e.B)
@@ -220,15 +226,15 @@ func (s *Search) knows(affiliate string) bool {
 	})
 }
 
-// mentioned reports whether a public click before the sale named an affiliate, in a workspace that
-// had no catalogue then. The guides of Push Lap Growth and others have the site put a bare
+// mentioned returns when a public click first named an affiliate, and whether that was before the
+// sale, in a workspace that had no catalogue then. The guides of Push Lap Growth and others have the site put a bare
 // affiliate id into client_reference_id.
-func (s *Search) mentioned(affiliate string) bool {
+func (s *Search) mentioned(affiliate string) (at time.Time, ok bool) {
 	first, ok := s.publicEdge(identity.New(identity.Affiliate, affiliate))
 	if !ok || !s.before(first.At) {
-		return false
+		return time.Time{}, false
 	}
-	return !slices.ContainsFunc(s.graph.From(identity.Catalogue),
+	return first.At, !slices.ContainsFunc(s.graph.From(identity.Catalogue),
 		func(e identity.Edge) bool { return !s.At.First.Before(e.At) })
 }
 
