@@ -6,6 +6,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -18,6 +19,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"tributary/deploy/local/apache"
 )
 
 // eventually asks until ok, for as long as a loaded machine may need.
@@ -73,6 +76,63 @@ func TestTopicMadeAgain(t *testing.T) {
 				t.Errorf("Ready: %v", err)
 			}
 		})
+	}
+}
+
+// The same with Apache Kafka, and its limit for messages.
+func TestApacheKafka(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a real broker takes many seconds to start")
+	}
+	jars, err := apache.Dir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	classpath, err := apache.Install(t.Context(), jars)
+	if errors.Is(err, apache.ErrMissing) && os.Getenv("CI_REAL_SERVICES") != "1" {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := apache.Start(t.Context(), apache.Config{
+		Classpath: classpath, Dir: t.TempDir(), Brokers: 1, HeapMB: 256,
+		Properties: map[string]string{"min.insync.replicas": "1", "default.replication.factor": "1"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	create := func(partitions int32, configs map[string]*string) {
+		t.Helper()
+		if _, err := c.Admin().CreateTopic(t.Context(), partitions, 1, configs, topic); err != nil {
+			t.Fatal(err)
+		}
+	}
+	create(3, nil)
+	dir := t.TempDir()
+	cfg := spooling(dir, c.Seeds()...)
+	cfg.AnyPartition, cfg.SpoolAfter = true, Default().SpoolAfter
+	p := start(t, cfg)
+	direct(t, p, "before")
+	if _, err := c.Admin().DeleteTopic(t.Context(), topic); err != nil {
+		t.Fatal(err)
+	}
+	if err := put(t.Context(), p, record("between")); err != nil {
+		t.Errorf("Publish without the topic: %v", err)
+	}
+	limit := "10000"
+	create(2, map[string]*string{"max.message.bytes": &limit})
+	direct(t, p, "after")
+	if err := put(t.Context(), p, record("small"), &kgo.Record{Topic: topic, Value: incompressible(20000)}); err != nil {
+		t.Errorf("Publish of a record that is too large: %v", err)
+	}
+	waitDrained(t, p)
+	if got := storedAtLeast(t, c.Seeds()[0], 3); got["between"] == 0 || got["small"] == 0 {
+		t.Errorf("stored %v", got)
+	}
+	if kept, _ := filepath.Glob(filepath.Join(dir, "*.kept")); len(kept) != 1 {
+		t.Errorf("kept files: %q", kept)
 	}
 }
 
