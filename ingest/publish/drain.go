@@ -28,15 +28,20 @@ type drainer struct {
 	buf   []byte // holds the segment; nil when Kafka's client may still read the last one
 	limit int    // records of the next chunk
 	tries int    // of the chunk, without an answer
+
+	refusing map[string]bool // topics of which Kafka has refused a record since the oldest segment was read
 }
 
 // drainSpool delivers the spool's records in their order, oldest first, until ctx ends. While Kafka
-// is away it waits with a few of them in Kafka's client, which tries them until Kafka is back.
+// is away it waits with a few of them in Kafka's client, which tries them until Kafka is back. What
+// Kafka refuses for a reason that somebody can mend, as for a topic that is missing, stays where it
+// is, and what stands behind it goes first.
 func (p *Publisher) drainSpool(ctx context.Context) {
-	d := &drainer{Publisher: p, limit: drainFirst}
+	d := &drainer{Publisher: p, limit: drainFirst, refusing: make(map[string]bool)}
 	for pause(ctx, drainEvery) {
-		for ctx.Err() == nil { // an open breaker is no obstacle: the drain may be what closes it
-			seg, buf, err := p.spool.Oldest(d.buf)
+		clear(d.refusing)
+		for last := int64(0); ctx.Err() == nil; { // an open breaker is no obstacle: the drain may be what closes it
+			seg, buf, err := p.spool.Next(last, d.buf)
 			d.buf = buf
 			if err != nil {
 				p.log.Error("drain the spool", "error", err)
@@ -48,8 +53,15 @@ func (p *Publisher) drainSpool(ctx context.Context) {
 				break
 			}
 			d.drainSegment(ctx, seg)
+			last = seg.Name
 		}
 	}
+}
+
+// outcome is what became of entries that are not delivered.
+type outcome struct {
+	later [][]byte // Kafka refused them for a reason that may end
+	never [][]byte // Kafka will never take them
 }
 
 // drainSegment delivers one segment and deletes its file. A process that ends in between begins the
@@ -58,12 +70,11 @@ func (d *drainer) drainSegment(ctx context.Context, seg *spool.Segment) {
 	if seg.Torn > 0 {
 		d.log.Warn("a spool segment ends in an unfinished write, which nobody was promised", "bytes", seg.Torn)
 	}
-	d.metrics.spoolDamaged.Add(float64(seg.Damaged))
-	keep := false
+	var left outcome
 	for entries := seg.Entries; len(entries) > 0; {
 		n := chunk(entries, d.limit)
 		begin := time.Now()
-		kept, err := d.deliverChunk(ctx, entries[:n])
+		out, err := d.deliverChunk(ctx, entries[:n])
 		switch {
 		case ctx.Err() != nil:
 			return
@@ -73,16 +84,15 @@ func (d *drainer) drainSegment(ctx context.Context, seg *spool.Segment) {
 			d.limit, d.tries, d.buf = drainFirst, d.tries+1, nil
 			continue
 		case err != nil:
-			d.log.Warn("drain the spool: Kafka refused; trying again", "error", err)
+			d.log.Warn("drain the spool: the client refused; trying again", "error", err)
 			if !pause(ctx, drainRetry) {
 				return
 			}
 			continue
 		}
 		d.limit, d.tries = min(2*d.limit, drainRecords), 0
-		d.metrics.spoolDrained.Add(float64(n - kept))
-		d.metrics.spoolUndeliverable.Add(float64(kept))
-		keep = keep || kept > 0
+		d.metrics.spoolDrained.Add(float64(n - len(out.later) - len(out.never)))
+		left.later, left.never = append(left.later, out.later...), append(left.never, out.never...)
 		entries = entries[n:]
 		// A pause half as long as Kafka took: a third of its time is left to those who wait for an
 		// answer.
@@ -90,20 +100,52 @@ func (d *drainer) drainSegment(ctx context.Context, seg *spool.Segment) {
 			return
 		}
 	}
-	if err := d.spool.Remove(seg, keep); err != nil {
+	if err := d.finish(ctx, seg, left); err != nil {
 		d.log.Error("drain the spool", "error", err)
 		pause(ctx, drainRetry)
 	}
 }
 
-// deliverChunk delivers entries and returns how many of them Kafka will never take.
-func (d *drainer) deliverChunk(ctx context.Context, entries [][]byte) (kept int, err error) {
-	records, unreadable := d.parseEntries(entries)
-	refused, err := d.deliver(ctx, records)
-	if err != nil {
-		return 0, err
+// finish ends a segment of which left is not delivered.
+func (d *drainer) finish(ctx context.Context, seg *spool.Segment, left outcome) error {
+	remaining := len(left.later) + len(left.never)
+	switch {
+	case len(left.later) == 0:
+		d.metrics.spoolDamaged.Add(float64(seg.Damaged))
+		d.metrics.spoolUndeliverable.Add(float64(len(left.never)))
+		return d.spool.Remove(seg, len(left.never) > 0)
+	case remaining == len(seg.Entries) || seg.Damaged > 0: // a damaged segment stays as it is, for people
+		pause(ctx, drainRetry)
+		return nil
 	}
-	for _, r := range refused {
+	return d.spool.Rewrite(seg, append(left.later, left.never...))
+}
+
+// deliverChunk delivers entries and returns those that it could not. After an error all of them are
+// to be delivered again.
+func (d *drainer) deliverChunk(ctx context.Context, entries [][]byte) (left outcome, err error) {
+	records := make([]*kgo.Record, 0, len(entries))
+	for _, e := range entries {
+		r, err := parseEntry(e)
+		switch {
+		case err != nil:
+			d.log.Error("read a spool entry", "error", err)
+			left.never = append(left.never, e)
+		case d.refusing[r.Topic]:
+			left.later = append(left.later, e)
+		default:
+			records = append(records, r)
+		}
+	}
+	v, err := d.deliver(ctx, records)
+	if err != nil {
+		return outcome{}, err
+	}
+	for _, r := range v.failed {
+		d.refusing[r.Topic] = true
+		left.later = append(left.later, appendEntry(nil, r))
+	}
+	for _, r := range v.refused {
 		again, cancel := context.WithTimeout(ctx, d.cfg.patience())
 		err := d.sendAlone(again, r)
 		cancel()
@@ -112,26 +154,12 @@ func (d *drainer) deliverChunk(ctx context.Context, entries [][]byte) (kept int,
 		case unacceptable(err):
 			d.log.Error("kafka takes no such record: it is kept in the spool", "topic", r.Topic, "bytes", len(r.Value),
 				"error", err, "hint", "compare the topic's max.message.bytes, and rename the .kept file back to .spool")
-			kept++
+			left.never = append(left.never, appendEntry(nil, r))
 		default:
-			return 0, err
+			return outcome{}, err
 		}
 	}
-	return unreadable + kept, nil
-}
-
-func (d *drainer) parseEntries(entries [][]byte) (records []*kgo.Record, unreadable int) {
-	records = make([]*kgo.Record, 0, len(entries))
-	for _, e := range entries {
-		r, err := parseEntry(e)
-		if err != nil {
-			d.log.Error("read a spool entry", "error", err)
-			unreadable++
-			continue
-		}
-		records = append(records, r)
-	}
-	return records, unreadable
+	return left, nil
 }
 
 // chunk returns how many of the entries, at most limit, go to Kafka together.
@@ -151,18 +179,19 @@ type delivery struct {
 
 	mu      sync.Mutex // guards what follows
 	left    int
-	refused []*kgo.Record // that Kafka will never take
-	failed  error         // any other failure
+	refused []*kgo.Record // that Kafka will never take, or not together
+	failed  []*kgo.Record // that Kafka does not take now
+	err     error         // of the client, which says nothing of the records
 	inDoubt bool          // nobody waits any longer
 }
 
-// deliver hands records to Kafka and waits. It returns those that Kafka will never take; err is any
-// other failure, errNoAnswer among them, after which all of them are to be delivered again.
-func (d *drainer) deliver(ctx context.Context, records []*kgo.Record) ([]*kgo.Record, error) {
-	if len(records) == 0 {
-		return nil, nil
-	}
+// deliver hands records to Kafka and waits for what becomes of each. After an error, errNoAnswer among
+// them, all of them are to be delivered again.
+func (d *drainer) deliver(ctx context.Context, records []*kgo.Record) (*delivery, error) {
 	v := &delivery{done: make(chan struct{}), left: len(records)}
+	if len(records) == 0 {
+		return v, nil
+	}
 	acked, client := d.acked.Load(), d.client.Load()
 	d.inFlight.Add(int64(len(records)))
 	for _, r := range records {
@@ -173,7 +202,7 @@ func (d *drainer) deliver(ctx context.Context, records []*kgo.Record) ([]*kgo.Re
 	for {
 		select {
 		case <-v.done:
-			return v.refused, v.failed
+			return v, v.err
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		case <-tick.C:
@@ -193,8 +222,10 @@ func (d *drainer) acknowledge(v *delivery, r *kgo.Record, err error) {
 	case err == nil:
 	case unacceptable(err):
 		v.refused = append(v.refused, r)
+	case errors.Is(err, kgo.ErrMaxBuffered), errors.Is(err, kgo.ErrClientClosed):
+		v.err = err
 	default:
-		v.failed = err
+		v.failed = append(v.failed, r)
 	}
 	if v.inDoubt {
 		d.inDoubt.Add(-1)

@@ -21,6 +21,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"tributary/deploy/local/apache"
+	"tributary/ingest/publish/spool"
 )
 
 // eventually asks until ok, for as long as a loaded machine may need.
@@ -156,6 +157,50 @@ func TestTopicMadeLater(t *testing.T) {
 	waitDrained(t, p)
 	if got := stored(t, c.ListenAddrs()[0], 1); got["early"] == 0 {
 		t.Errorf("stored %v", got)
+	}
+}
+
+// What Kafka refuses of one topic stays in the spool, with its age, and holds up no other topic.
+func TestTopicHoldsUpNoOther(t *testing.T) {
+	dir := t.TempDir()
+	s, err := spool.Open(spool.Config{Dir: dir, MaxBytes: 64 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const each = 500
+	for i := range each {
+		lead := record(fmt.Sprint("lead", i))
+		lead.Topic = "leads.v1"
+		if err := s.Append(t.Context(), appendEntry(nil, lead), appendEntry(nil, record(fmt.Sprint("click", i)))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before, err := s.Usage()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	c := cluster(t)
+	p := start(t, spooling(dir, c.ListenAddrs()...))
+	storedAtLeast(t, c.ListenAddrs()[0], each)
+	eventually(t, "the spool holds nothing but leads", func() bool {
+		u, err := p.spool.Usage()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !u.Oldest.Equal(before.Oldest) {
+			t.Fatalf("the oldest entry is of %s and was of %s", u.Oldest, before.Oldest)
+		}
+		return u.Bytes < before.Bytes*6/10
+	})
+	if err := c.CreateTopic("leads.v1", 1, nil); err != nil {
+		t.Fatal(err)
+	}
+	waitDrained(t, p)
+	if n := valueOf(t, p.metrics.spoolDrained); n != 2*each {
+		t.Errorf("%v records drained, want %d", n, 2*each)
 	}
 }
 

@@ -390,7 +390,7 @@ func TestEnqueue(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	seg, _, err := s.Oldest(nil)
+	seg, _, err := s.Next(0, nil)
 	if err != nil || seg == nil || len(seg.Entries) != 1 {
 		t.Fatalf("the spool after the stop: %+v, %v", seg, err)
 	}

@@ -18,6 +18,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -43,6 +44,8 @@ const (
 	suffix     = ".spool"
 	keptSuffix = ".kept" // delivered as far as it goes, and kept for people to look at
 	lockName   = "lock"
+
+	rewriteSuffix = ".new" // a segment that is being rewritten
 )
 
 // Config says where a spool is and how large it may become.
@@ -76,7 +79,7 @@ func (c Config) Validate() error {
 	return errors.Join(faults...)
 }
 
-// Spool is safe for concurrent use. One goroutine at a time may drain it (Oldest, Segment, Remove).
+// Spool is safe for concurrent use. One goroutine at a time may drain it (Next, Segment, Remove, Rewrite).
 type Spool struct {
 	cfg  Config
 	log  *slog.Logger
@@ -208,6 +211,10 @@ func (s *Spool) find() error {
 		}
 		if err != nil {
 			return err
+		}
+		if strings.HasSuffix(e.Name(), rewriteSuffix) { // the segment itself is whole
+			_ = os.Remove(filepath.Join(s.cfg.Dir, e.Name()))
+			continue
 		}
 		s.used += info.Size()
 		text, ok := strings.CutSuffix(e.Name(), suffix)
@@ -490,21 +497,27 @@ type Segment struct {
 	Damaged int      // bytes that are neither an entry nor an unfinished write at the end
 	Torn    int      // bytes of an unfinished write at the end, which nobody was promised
 
-	name int64
+	Name int64 // by age; never 0
+
 	size int64
 }
 
-// Oldest reads the oldest segment into buf, which it may replace, and returns nil when the spool is
-// empty. The segment that is being written to is ended first if there is no other.
-func (s *Spool) Oldest(buf []byte) (*Segment, []byte, error) {
+// Next reads the oldest segment behind the one of that name, 0 for the oldest of all, into buf, which
+// it may replace. It returns nil when there is none. A segment that is being written to is ended
+// first.
+func (s *Spool) Next(after int64, buf []byte) (*Segment, []byte, error) {
 	s.writing.Lock()
 	s.mu.Lock()
-	if len(s.segments) == 0 {
+	at, found := slices.BinarySearch(s.segments, after)
+	if found {
+		at++
+	}
+	if at == len(s.segments) {
 		s.mu.Unlock()
 		s.writing.Unlock()
 		return nil, buf, nil
 	}
-	name, last := s.segments[0], len(s.segments) == 1
+	name, last := s.segments[at], at == len(s.segments)-1
 	s.mu.Unlock()
 	if last {
 		s.endSegment()
@@ -519,12 +532,12 @@ func (s *Spool) Oldest(buf []byte) (*Segment, []byte, error) {
 		if err := s.find(); err != nil {
 			return nil, buf, fmt.Errorf("look for spool segments: %w", err)
 		}
-		return &Segment{name: name}, buf, nil
+		return &Segment{Name: name}, buf, nil
 	}
 	if err != nil {
 		return nil, buf, fmt.Errorf("read a spool segment: %w", err)
 	}
-	seg := &Segment{name: name, size: int64(len(data))}
+	seg := &Segment{Name: name, size: int64(len(data))}
 	seg.Entries, seg.Damaged, seg.Torn = parse(data)
 	return seg, data, nil
 }
@@ -551,19 +564,19 @@ func readFile(path string, buf []byte) ([]byte, error) {
 // Remove deletes a segment that was delivered. With keep, or if it is damaged, its file is renamed
 // instead, and waits for people: it still counts against the limit.
 func (s *Spool) Remove(seg *Segment, keep bool) error {
-	path := s.path(seg.name)
+	path := s.path(seg.Name)
 	if keep || seg.Damaged > 0 {
 		s.log.Error("a spool segment is kept for inspection", "file", path+keptSuffix, "damaged_bytes", seg.Damaged)
 		if err := os.Rename(path, path+keptSuffix); err != nil {
 			return fmt.Errorf("keep a spool segment: %w", err)
 		}
-		s.forget(seg.name, 0)
+		s.forget(seg.Name, 0)
 		return nil
 	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("delete a spool segment: %w", err)
 	}
-	s.forget(seg.name, seg.size)
+	s.forget(seg.Name, seg.size)
 	return nil
 }
 
@@ -571,7 +584,35 @@ func (s *Spool) forget(name, freed int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.used -= freed
-	if len(s.segments) > 0 && s.segments[0] == name {
-		s.segments = s.segments[1:]
+	if at, found := slices.BinarySearch(s.segments, name); found {
+		s.segments = slices.Delete(s.segments, at, at+1)
 	}
+}
+
+// Rewrite leaves only the given entries, at least one, in a segment whose others are delivered. It
+// keeps its place and its age. A process that ends meanwhile leaves the segment as it was or as it
+// shall be.
+func (s *Spool) Rewrite(seg *Segment, entries [][]byte) error {
+	var frames []byte
+	for _, e := range entries {
+		frames = appendFrame(frames, e)
+	}
+	path := s.path(seg.Name)
+	f, err := os.OpenFile(path+rewriteSuffix, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("rewrite a spool segment: %w", err)
+	}
+	_, err = f.Write(frames)
+	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
+		err = os.Rename(path+rewriteSuffix, path)
+	}
+	if err != nil {
+		_ = os.Remove(path + rewriteSuffix)
+		return fmt.Errorf("rewrite a spool segment: %w", err)
+	}
+	s.grow(int64(len(frames)) - seg.size)
+	if err := syncDir(s.cfg.Dir); err != nil {
+		return fmt.Errorf("rewrite a spool segment: %w", err)
+	}
+	return nil
 }

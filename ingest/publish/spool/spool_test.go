@@ -34,7 +34,7 @@ func open(t *testing.T, cfg Config) *Spool {
 func drain(t *testing.T, s *Spool) (entries []string, damaged, torn int) {
 	t.Helper()
 	for {
-		seg, _, err := s.Oldest(nil)
+		seg, _, err := s.Next(0, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -394,6 +394,68 @@ func TestForeignHands(t *testing.T) {
 	}
 	if _, err := Open(config(dir)); err == nil || !strings.Contains(err.Error(), "(hint: ") {
 		t.Errorf("Open: %v, want a hint", err)
+	}
+}
+
+// A segment that is delivered in part keeps its place among the others. What a process leaves that
+// ends while it rewrites does no harm.
+func TestRewrite(t *testing.T) {
+	dir := t.TempDir()
+	var names []int64
+	for _, entries := range [][]string{{"a", "b", "c"}, {"d"}} {
+		s := open(t, config(dir))
+		for _, e := range entries {
+			if err := s.Append(t.Context(), []byte(e)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := open(t, config(dir))
+	first, _, err := s.Next(0, nil)
+	if err != nil || first == nil {
+		t.Fatal(first, err)
+	}
+	if err := s.Rewrite(first, first.Entries[1:2]); err != nil {
+		t.Fatal(err)
+	}
+	unfinished := segments(t, dir)[0] + rewriteSuffix
+	if err := os.WriteFile(unfinished, []byte("half of a seg"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	s = open(t, config(dir))
+	if _, err := os.Stat(unfinished); err == nil {
+		t.Error("the unfinished file is still there")
+	}
+	var got []string
+	for last := int64(0); ; {
+		seg, _, err := s.Next(last, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if seg == nil {
+			break
+		}
+		for _, e := range seg.Entries {
+			got = append(got, string(e))
+		}
+		last = seg.Name
+		names = append(names, last)
+	}
+	if fmt.Sprint(got) != "[b d]" || names[0] != first.Name {
+		t.Errorf("%q in segments %d, want b in %d, then d", got, names, first.Name)
+	}
+	if again, _, _ := drain(t, s); fmt.Sprint(again) != "[b d]" {
+		t.Errorf("drained %q", again)
+	}
+	if u, err := s.Usage(); err != nil || u.Bytes != 0 {
+		t.Errorf("usage %+v, %v", u, err)
 	}
 }
 
