@@ -3,6 +3,7 @@ package clicks
 import (
 	"net"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/valyala/fasthttp"
@@ -29,6 +30,16 @@ func TestClientAddress(t *testing.T) {
 		{"only proxies", "10.0.0.1", []string{"10.0.0.2"}, "10.0.0.2", true},
 		{"nothing forwarded", "10.0.0.1", nil, "10.0.0.1", true},
 		{"unreadable", "10.0.0.1", []string{"198.51.100.1, unknown"}, "10.0.0.1", true},
+		{"a port that is none", "10.0.0.1", []string{"198.51.100.1:70000"}, "10.0.0.1", true},
+		{"quoted", "10.0.0.1", []string{`"198.51.100.1"`}, "10.0.0.1", true},
+		{"a number", "10.0.0.1", []string{"3325256705"}, "10.0.0.1", true},
+		{"hexadecimal", "10.0.0.1", []string{"0xc6.0x33.0x64.1"}, "10.0.0.1", true},
+		{"zeros in front", "10.0.0.1", []string{"198.051.100.001"}, "10.0.0.1", true},
+		{"IPv6 with a zone", "10.0.0.1", []string{"[fe80::1%eth0]:80"}, "fe80::1", true},
+		{"IPv6 in brackets", "10.0.0.1", []string{"[2001:470::5]"}, "2001:470::5", true},
+		{"spaces and tabs", "10.0.0.1", []string{" 1.1.1.1 ,\t198.51.100.1\t"}, "198.51.100.1", true},
+		{"a proxy's address in IPv6", "10.0.0.1", []string{"198.51.100.1, ::ffff:10.0.0.2"}, "198.51.100.1", true},
+		{"only commas", "10.0.0.1", []string{strings.Repeat(",", 1000)}, "10.0.0.1", true},
 		{"empty hop", "10.0.0.1", []string{"198.51.100.1,"}, "10.0.0.1", true},
 	}
 	for _, tt := range tests {
