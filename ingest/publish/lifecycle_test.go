@@ -169,9 +169,9 @@ func TestTopicHoldsUpNoOther(t *testing.T) {
 	}
 	const each = 500
 	for i := range each {
-		lead := record(fmt.Sprint("lead", i))
+		lead, click := record(fmt.Sprint("lead", i)), record(fmt.Sprint("click", i))
 		lead.Topic = "leads.v1"
-		if err := s.Append(t.Context(), appendEntry(nil, lead), appendEntry(nil, record(fmt.Sprint("click", i)))); err != nil {
+		if err := s.Append(t.Context(), appendEntry(nil, lead), appendEntry(nil, click)); err != nil {
 			t.Fatal(err)
 		}
 	}
