@@ -264,6 +264,25 @@ func TestProducerIDs(t *testing.T) {
 	}
 }
 
+// Kafka answers, knows the topic and refuses every record: an edge that cannot store is not ready, and
+// is again with the first record that is stored.
+func TestNotReadyWhileRefused(t *testing.T) {
+	c := cluster(t)
+	p := start(t, quickly(c.ListenAddrs()...))
+	fault := c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: kerr.TopicAuthorizationFailed, Count: -1})
+	if err := put(t.Context(), p, record("refused")); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("Publish: %v, want ErrUnavailable", err)
+	}
+	if err := p.Ready(t.Context()); !errors.Is(err, kerr.TopicAuthorizationFailed) {
+		t.Errorf("Ready: %v, want TOPIC_AUTHORIZATION_FAILED", err)
+	}
+	fault.Remove()
+	direct(t, p, "stored")
+	if err := p.Ready(t.Context()); err != nil {
+		t.Errorf("Ready: %v", err)
+	}
+}
+
 // relay passes connections on to an address that may change.
 type relay struct {
 	net.Listener
