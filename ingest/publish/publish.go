@@ -126,8 +126,10 @@ func (c Config) clientOptions() []kgo.Opt {
 	return opts
 }
 
-// backoff between tries of one request. kgo's own goes to 5 s, which is as long as a caller waits.
-func backoff(tries int) time.Duration { return min(time.Second, 50*time.Millisecond<<min(tries, 5)) }
+// backoff between tries of one request. kgo's own goes to 5 s, which is as long as a caller waits. The
+// first is short: a broker that has gone shows by refusing the next connection, which stallAfter
+// waits for.
+func backoff(tries int) time.Duration { return min(time.Second, 10*time.Millisecond<<min(tries, 7)) }
 
 // Publish stores records under the configured promise, and returns an ErrUnavailable when it
 // cannot. With a spool, what Kafka does not acknowledge within SpoolAfter is fsynced there. Without
