@@ -201,9 +201,10 @@ func (r *botRule) fits(text string, at int) bool {
 	return at == 0 || !isLetter(text[at-1])
 }
 
-// androidModel returns where the name of the telephone stands in an agent in lower case:
+// androidModel returns where the name of the telephone and its build stand in an agent in lower case:
 //
 //	mozilla/5.0 (linux; u; android 7.0; fr-ca; m bot 60 build/nrd90m) …
+//	mozilla/5.0 (linux; android 12; moto g(50) 5g build/s1rss32.38; wv) …
 //
 // A name with a slash is a program's and not a telephone's.
 func androidModel(agent string) (from, to int) {
@@ -221,17 +222,31 @@ func androidModel(agent string) (from, to int) {
 	if len(agent) > from+6 && agent[from+3] == '-' && agent[from+6] == ';' { // a language
 		from += len(" fr-ca;")
 	}
-	length := strings.IndexAny(agent[from:], ";)")
-	if length < 0 {
+	to = from + partLength(agent[from:])
+	name, _, _ := strings.Cut(agent[from:to], " build/")
+	if to == len(agent) || strings.IndexByte(name, '/') >= 0 {
 		return 0, 0
 	}
-	if build := strings.Index(agent[from:from+length], " build/"); build >= 0 {
-		length = build
+	return from, to
+}
+
+// partLength returns the length of what stands before the next semicolon, or before the parenthesis
+// that closes the comment around it.
+func partLength(text string) int {
+	depth := 0
+	for i := range len(text) {
+		switch text[i] {
+		case '(':
+			depth++
+		case ')':
+			if depth--; depth < 0 {
+				return i
+			}
+		case ';':
+			return i
+		}
 	}
-	if strings.IndexByte(agent[from:from+length], '/') >= 0 {
-		return 0, 0
-	}
-	return from, from + length
+	return len(text)
 }
 
 // isPhoneApp reports whether an agent in lower case is an app's on a telephone or a watch.
@@ -239,7 +254,7 @@ func isPhoneApp(agent string) bool {
 	if strings.HasPrefix(agent, "mozilla/") {
 		return false
 	}
-	for _, mark := range []string{"android", "iphone", "ipad", " ios", "/ios", "apple watch"} {
+	for _, mark := range []string{"android", "iphone", "ipad", " ios", "/ios", "-ios", "apple watch"} {
 		if strings.Contains(agent, mark) {
 			return true
 		}
@@ -265,11 +280,14 @@ func hasEmail(text string) bool {
 	return false
 }
 
-// isEmptyShell reports whether an agent in lower case says that it is compatible with browsers and
-// then names no engine of a browser, as "mozilla/5.0 (compatible; acme/1.0)" and "mozilla/5.0
-// acme".
+// isEmptyShell reports whether an agent in lower case is one word without a version, or says that it
+// is compatible with browsers and then names no engine of a browser, as "mozilla/5.0 (compatible;
+// acme/1.0)" and "mozilla/5.0 acme".
 func isEmptyShell(agent string) bool {
 	const shell = "mozilla/5.0"
+	if strings.Trim(agent, "abcdefghijklmnopqrstuvwxyz0123456789-") == "" {
+		return !isPhoneApp(agent)
+	}
 	if !strings.HasPrefix(agent, shell) {
 		return false
 	}

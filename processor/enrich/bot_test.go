@@ -37,6 +37,12 @@ func TestBot(t *testing.T) {
 	}
 	f("Mozilla/5.0 (Linux; Android 7.0; M bot 60; wv)"+chrome+
 		" Instagram 340.0 Android (24/7.0; 320dpi; 720x1280; BQ; M bot 60; mt6580)", "")
+	// A telephone's name may have parentheses, and a build any letters.
+	for _, part := range []string{"moto g(50) 5G Build/RRSS31.Q2-54-59-6", "moto g(50) 5G Build/S1RSS32.38-20-9-8; wv",
+		"moto g(9) play", "SM-A(Bot)", "Pixel 8 Build/BOT1.123; wv"} {
+		f("Mozilla/5.0 (Linux; Android 12; "+part+")"+chrome+" GNews Android/2022118446", "")
+		f("Mozilla/5.0 (Linux; Android 12; "+part+")"+chrome+" (compatible; AcmeBot/1.0)", "crawler:bot")
+	}
 	// In the same place a program's name, and names behind a telephone's.
 	f("Mozilla/5.0 (Linux; Android 13; AcmeBot/1.0)"+chrome, "crawler:bot")
 	f("Mozilla/5.0 (Linux; Android 13; M bot 60; AcmeBot)"+chrome, "crawler:bot")
@@ -78,6 +84,10 @@ func TestBot(t *testing.T) {
 	f("Acme/1.0 (ops@acme.example)", "contact:email")
 	f("Mozilla/5.0 (compatible; Acme/1.0)", "crawler:no engine")
 	f("Mozilla/5.0 acme", "crawler:no engine")
+	f("Cotoyogi", "crawler:no engine")
+	f("Claude-Web", "crawler:no engine")
+	f("vilaweb-ios-app-v2", "")
+	f("smarttv_AFTSO001_Build_535062120_Chromium_59.0.2883.91", "")
 	f("Liferea/1.8.3 (Linux; en_GB.UTF-8; http://liferea.sf.net/)", "feed:liferea")
 }
 
