@@ -13,6 +13,7 @@ import (
 	"tributary/processor/clickhouse"
 	"tributary/processor/consume"
 	"tributary/processor/replay"
+	"tributary/processor/retention"
 	"tributary/schemas"
 	"tributary/sql"
 )
@@ -180,9 +181,9 @@ func (c *replayRebuildCommand) Run(ctx context.Context, log *slog.Logger) error 
 		return err
 	}
 	defer shadow.Close()
+	var workspaces []schemas.Workspace
 	if c.Workspaces != "" {
-		workspaces, err := schemas.ReadWorkspaces(c.Workspaces)
-		if err != nil {
+		if workspaces, err = schemas.ReadWorkspaces(c.Workspaces); err != nil {
 			return err
 		}
 		if err := retain(ctx, shadow, workspaces, log); err != nil { // the tables become the live ones
@@ -191,6 +192,7 @@ func (c *replayRebuildCommand) Run(ctx context.Context, log *slog.Logger) error 
 	}
 	rebuild := &replay.Rebuild{
 		Live: live, Shadow: shadow, LiveDB: database, ShadowDB: shadowDB, Batch: batchRecords, Log: log,
+		RetentionDays: retention.Shortest(workspaces),
 		Handlers: func(ctx context.Context, store *clickhouse.Store) (*replay.Handlers, error) {
 			return c.handlers(ctx, store, store, time.Now, log)
 		},

@@ -58,8 +58,7 @@ func content(table string, retentionDays int) string {
 	emptied := strings.Join(retention.Columns[table], ", ")
 	switch {
 	case table == "ledger" && retentionDays > 0:
-		// Copied from the click when the entry was booked: what is computed again has them no more.
-		return "cityHash64(toString(tuple(* EXCEPT (visitor_id, utm_term, utm_content))))"
+		return "cityHash64(toString(tuple(* EXCEPT (" + strings.Join(retention.Copies, ", ") + "))))"
 	case emptied == "":
 		return "cityHash64(toString(tuple(*)))"
 	case retentionDays == 0:

@@ -165,11 +165,12 @@ func TestRebuild(t *testing.T) {
 		}
 	}
 
+	retentionDays := 0
 	rebuild := func(suffix string, batch int, topics *replay.Topics) (*replay.Rebuild, *replay.Result) {
 		t.Helper()
 		database, shadow := w.shadow(suffix)
 		b := &replay.Rebuild{Live: w.store, Shadow: shadow, LiveDB: w.name, ShadowDB: database, Handlers: w.handlers,
-			Topics: topics, Batch: batch, Log: w.log}
+			Topics: topics, Batch: batch, RetentionDays: retentionDays, Log: w.log}
 		// Interrupted at any moment, it continues where it stopped.
 		for range 3 {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Duration(50+r.IntN(300))*time.Millisecond)
@@ -192,6 +193,17 @@ func TestRebuild(t *testing.T) {
 		// clicks and page views too
 		if _, same := rebuild(suffix, 10+7*int(partitions), topics); !same.Equal() || len(same.Differences) != 9 {
 			t.Fatalf("rebuilt from Kafka with %d partitions: %+v", partitions, same.Differences)
+		}
+	}
+
+	// What clicks have lost to the retention is no difference: the clicks are years old.
+	w.exec("ALTER TABLE clicks UPDATE visitor_id = '', utm_term = '', url = '', city = '', properties = map() WHERE true")
+	retentionDays = 90
+	for suffix, topics := range map[string]*replay.Topics{
+		"_emptied": nil, "_emptied_kafka": w.kafka(1, append(all, broken)),
+	} {
+		if _, same := rebuild(suffix, 1000, topics); !same.Equal() {
+			t.Errorf("after the retention, %s: %+v", suffix, same.Differences)
 		}
 	}
 

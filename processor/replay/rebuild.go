@@ -63,7 +63,10 @@ type Rebuild struct {
 	Topics *Topics
 	// Batch is how many records are handled at once.
 	Batch int
-	Log   *slog.Logger
+	// RetentionDays is how many days after its receipt a click of some workspace loses columns at the
+	// earliest (retention.Shortest); 0: never. What it has lost is no difference.
+	RetentionDays int
+	Log           *slog.Logger
 }
 
 // computed are the tables that a rebuild exchanges; raw ones too where it read Kafka.
@@ -131,7 +134,7 @@ func (b *Rebuild) Run(ctx context.Context) (*Result, error) {
 		return nil, err
 	}
 	b.Log.Info("comparing")
-	if result.Differences, err = differences(ctx, b.Live, b.ShadowDB, b.Topics != nil, until); err != nil {
+	if result.Differences, err = differences(ctx, b.Live, b.ShadowDB, b.Topics != nil, b.RetentionDays, until); err != nil {
 		return nil, err
 	}
 	if result.Before, err = totals(ctx, b.Live); err != nil {

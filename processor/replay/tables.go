@@ -11,6 +11,7 @@ import (
 	"tributary/processor/clickhouse"
 	"tributary/processor/identity"
 	"tributary/processor/ledger"
+	"tributary/processor/retention"
 	"tributary/schemas"
 	"tributary/sql"
 )
@@ -237,8 +238,9 @@ var compared = []struct{ table, columns, key, before string }{
 // differences compares the computed tables of this database with another's, row by row, as far as
 // the rows are older than until. What is held of accounts that no workspace lists, or was until one
 // did, is left out: it depends on when that was, and is in no total. Clicks and page views are
-// compared only if they were consumed again, and not copied.
-func differences(ctx context.Context, s *clickhouse.Store, database string, clicks bool,
+// compared only if they were consumed again, and not copied. Of what clicks lose retentionDays after
+// their receipt (0: never), and of its copies in the ledger, nothing is compared.
+func differences(ctx context.Context, s *clickhouse.Store, database string, clicks bool, retentionDays int,
 	until time.Time,
 ) ([]Difference, error) {
 	var list []Difference
@@ -247,8 +249,9 @@ func differences(ctx context.Context, s *clickhouse.Store, database string, clic
 			continue
 		}
 		const booked = "NOT startsWith(workspace, '" + schemas.HeldPrefix + "') AND "
+		columns := retained(c.table, c.columns, retentionDays)
 		from := func(database string) string {
-			return "SELECT " + c.columns + " FROM " + clickhouse.Table(database, c.table) + " FINAL WHERE " + booked + c.before
+			return "SELECT " + columns + " FROM " + clickhouse.Table(database, c.table) + " FINAL WHERE " + booked + c.before
 		}
 		d := Difference{Table: c.table}
 		here, there := from(""), from(database)
@@ -274,6 +277,26 @@ func differences(ctx context.Context, s *clickhouse.Store, database string, clic
 		list = append(list, d)
 	}
 	return list, nil
+}
+
+// retained returns the columns of a table without what the retention empties. A table that is to be
+// emptied may hold it for some time yet.
+func retained(table, columns string, retentionDays int) string {
+	emptied := retention.Columns[table]
+	switch {
+	case retentionDays == 0:
+		return columns
+	case table == "ledger":
+		return "* EXCEPT (" + strings.Join(retention.Copies, ", ") + ")"
+	case emptied == nil:
+		return columns
+	}
+	list := make([]string, len(emptied))
+	for i, column := range emptied {
+		list[i] = fmt.Sprintf("if(received_at < now64(3) - toIntervalDay(%d), defaultValueOfArgumentType(%s), %[2]s) "+
+			"AS %[2]s", retentionDays, column)
+	}
+	return "* REPLACE (" + strings.Join(list, ", ") + ")"
 }
 
 // Total is the ledger's sum in one currency.

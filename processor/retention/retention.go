@@ -27,6 +27,10 @@ var Columns = map[string][]string{
 		"os_version", "user_agent", "properties"},
 }
 
+// Copies are the columns that the ledger copies from a click when an entry is booked. An entry that is
+// booked again after the click was emptied has them no more.
+var Copies = []string{"visitor_id", "utm_term", "utm_content"}
+
 // never is when the columns of a workspace without retention_days are emptied: ClickHouse's
 // DateTime, which a TTL needs, ends there.
 const never = "toDateTime('2106-01-01 00:00:00', 'UTC')"
