@@ -24,12 +24,14 @@ type logCommand struct {
 
 // Help is shown by loadgen log --help.
 func (logCommand) Help() string {
-	return `Each line that is a page visit is sent with its time, agent, referrer and address: as a click if its address carries
+	return `Reads the common and combined formats (with the site before it, too), JSON as nginx, Caddy and Traefik write it,
+CloudFront's and IIS's W3C extended format, and that of AWS's Application Load Balancers.
+Each line that is a page visit is sent with its time, agent, referrer and address: as a click if its address carries
 what a link carries (an affiliate, utm_ parameters, an advertisement's id), otherwise as a page view. What is no page
 visit (HEAD, failures, redirects, style sheets, images …) is left out and counted by reason. An id comes from the
 line's time, number and text: two equal lines are two clicks, and sending the file again sends the same clicks again.
-Lines that cannot be read are listed with their numbers and do not stop the others. A line that names its site
-(vhost_combined) is of that site, whatever --site says.`
+Lines that cannot be read are listed with their numbers and do not stop the others. A line that names its site is of
+that site, whatever --site says. A log without agents, as in the common format, does not tell machines from people.`
 }
 
 // shownLines bounds the list of unreadable lines.
@@ -65,6 +67,9 @@ func (c logCommand) Run(ctx context.Context, s streams) error {
 	for _, reason := range slices.Sorted(maps.Keys(i.leftOut)) {
 		fmt.Fprintf(s.out, "%d lines left out: %s\n", i.leftOut[reason], reason)
 	}
+	if i.noAgent > 0 {
+		fmt.Fprintf(s.out, "%d visits without an agent: machines among them are not flagged\n", i.noAgent)
+	}
 	fmt.Fprintf(s.out, "%d lines could not be read\n", i.skipped)
 	for _, text := range i.unread {
 		fmt.Fprintln(s.out, text)
@@ -90,6 +95,7 @@ type logImport struct {
 	batch   [][]byte
 	tally   send.Tally
 	leftOut map[string]int // lines that are no page visits, by reason
+	noAgent int            // page visits of which the log's format does not tell the agent
 	skipped int
 	unread  []string
 }
@@ -98,6 +104,9 @@ func (i *logImport) add(ctx context.Context, l accesslog.Line) error {
 	if reason := l.NoVisit(); reason != "" {
 		i.leftOut[reason]++
 		return nil
+	}
+	if l.NoAgents {
+		i.noAgent++
 	}
 	if i.batch = append(i.batch, l.Event(i.site)); len(i.batch) < i.size {
 		return nil

@@ -120,7 +120,6 @@ func TestParseRefuses(t *testing.T) {
 	for _, text := range []string{
 		"hello",
 		`203.0.113.7 - - [yesterday] "GET / HTTP/1.1" 200 1 "-" "x"`,
-		`203.0.113.7 - - [17/May/2026:10:05:03 +0000] "GET / HTTP/1.1" 200 1`,
 		`203.0.113.7 - - [17/May/2026:10:05:03 +0000] "GET / HTTP/1.1" 200 1 "-" "never closed`,
 		`[17/May/2026:10:05:03 +0000] "GET / HTTP/1.1" 200 1 "-" "x"`,
 	} {
@@ -215,11 +214,77 @@ func TestEvent(t *testing.T) {
 	f(address, "https://other.example/a", agent, "https://other.example/a", "pageview")
 }
 
+// Logs as the makers' documentation shows them, each with one visit and one line that cannot be read.
+func TestFormats(t *testing.T) {
+	const agent = "Mozilla/5.0 (X11; Linux x86_64)"
+	want := Line{Address: "203.0.113.7", Method: "GET", Status: "200", Referrer: "https://from.example/", Agent: agent}
+	for name, c := range map[string]struct {
+		log, url string
+		change   func(*Line)
+	}{
+		"nginx, JSON": {`{"time_iso8601":"2026-05-17T10:05:03+00:00","remote_addr":"203.0.113.7","request_method":"GET",` +
+			`"request_uri":"/a?via=ann","status":"200","http_referer":"https://from.example/","http_user_agent":"` + agent +
+			`","host":"shop.example"}` + "\n{\"time\":\"never\"}", "https://shop.example/a?via=ann", nil},
+		"nginx, JSON with a request": {`{"msec":"1779012303.000","remote_addr":"10.0.0.1","http_x_forwarded_for":"203.0.113.7, 10.0.0.2",` +
+			`"request":"GET /a?via=ann HTTP/1.1","status":200,"http_referer":"https://from.example/","http_user_agent":"` + agent +
+			`"}` + "\n{", "https://site.example/a?via=ann", nil},
+		"caddy": {`{"level":"info","ts":1779012303.5,"logger":"http.log.access","msg":"handled request","request":{"remote_ip":"10.0.0.1",` +
+			`"client_ip":"203.0.113.7","proto":"HTTP/2.0","method":"GET","host":"shop.example","uri":"/a?via=ann","headers":{"User-Agent":` +
+			`["` + agent + `"],"Referer":["https://from.example/"]}},"status":200,"resp_headers":{"Server":["Caddy"],"Status":["500"]}}` +
+			"\n{}", "https://shop.example/a?via=ann", nil},
+		"cloudfront": {"#Version: 1.0\n#Fields: date time x-edge-location sc-bytes c-ip cs-method cs(Host) cs-uri-stem sc-status " +
+			"cs(Referer) cs(User-Agent) cs-uri-query x-host-header cs-protocol\n" +
+			"2026-05-17\t10:05:03\tFRA2\t512\t203.0.113.7\tGET\td1.cloudfront.net\t/a\t200\thttps://from.example/\t" +
+			strings.ReplaceAll(agent, " ", "%20") + "\tvia=ann\tshop.example\thttps\n2026-05-17\t10:05:03\n",
+			"https://shop.example/a?via=ann", nil},
+		"iis": {"#Software: IIS\n#Fields: date time cs-method cs-uri-stem cs-uri-query c-ip cs(User-Agent) cs(Referer) sc-status\n" +
+			"2026-05-17 10:05:03 GET /a via=ann 203.0.113.7 " + strings.ReplaceAll(agent, " ", "+") +
+			" https://from.example/ 200\n2026-05-17 10:05:03 GET", "https://site.example/a?via=ann", nil},
+		"load balancer": {`https 2026-05-17T10:05:03.186641Z app/shop/50dc 203.0.113.7:2817 10.0.0.1:80 0.086 0.048 0.037 200 200 0 57 ` +
+			`"GET https://shop.example:443/a?via=ann HTTP/1.1" "` + agent + `" ECDHE-RSA TLSv1.2 arn` + "\nhttps 2026",
+			"https://shop.example/a?via=ann", func(l *Line) { l.Referrer = "" }},
+		"common": {`203.0.113.7 - - [17/May/2026:10:05:03 +0000] "GET /a?via=ann HTTP/1.1" 200 512` + "\nhello",
+			"https://site.example/a?via=ann", func(l *Line) { l.Referrer, l.Agent, l.NoAgents = "", "", true }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var good []Line
+			var bad []string
+			err := Read(strings.NewReader(c.log), func(l Line) error { good = append(good, l); return nil },
+				func(n int, why error) error { bad = append(bad, why.Error()); return nil })
+			if err != nil || len(good) != 1 || len(bad) != 1 {
+				t.Fatalf("%d lines, refused %q, %v; want one of each", len(good), bad, err)
+			}
+			got, want := good[0], want
+			if c.change != nil {
+				c.change(&want)
+			}
+			if url := got.URL("https://site.example"); url != c.url || got.NoVisit() != "" ||
+				got.Time.Truncate(time.Second) != time.Date(2026, 5, 17, 10, 5, 3, 0, time.UTC) {
+				t.Errorf("%s at %s, no visit: %q", url, got.Time, got.NoVisit())
+			}
+			if agent := bytes.Contains(got.Event("x"), []byte("user_agent")); agent == want.NoAgents {
+				t.Errorf("an agent is sent: %v", agent)
+			}
+			want.Number, want.Text, want.Time, want.Site, want.Target = got.Number, got.Text, got.Time, got.Site, got.Target
+			if got != want {
+				t.Errorf("%+v", got)
+			}
+		})
+	}
+}
+
 func FuzzParse(f *testing.F) {
+	f.Add(`{"ts":1,"request":{"headers":{"A":[]}}}`)
+	f.Add("http 2026-05-17T10:05:03Z a b c 0 0 0 \"GET")
 	f.Add(`::1 - - [17/May/2026:10:05:03 +0000] "GET / HTTP/1.1" 200 1 "-" "x"`)
 	f.Fuzz(func(t *testing.T, text string) {
-		if l, err := Parse(1, text); err == nil {
-			l.Event("http://example.com")
+		for _, p := range []*parser{new(parser), {columns: []string{"date", "time", "c-ip", "cs-uri-stem"}}} {
+			if text == "" {
+				continue
+			}
+			if l, err := p.parse(1, text); err == nil {
+				l.Event("http://example.com")
+			}
 		}
 	})
 }

@@ -52,8 +52,8 @@ func trigger(url string) string {
 // Event writes the line as an event of POST /v1/clicks, for a caller with the secret key.
 func (l Line) Event(site string) []byte {
 	url, agent := l.URL(site), l.Agent
-	if agent == "" {
-		agent = "-" // the visitor sent none; without the field it would be the log that has none
+	if agent == "" && !l.NoAgents {
+		agent = "-" // the visitor sent none; without the field it is the log that has none
 	}
 	b, err := json.Marshal(struct {
 		ClickID   string `json:"click_id"`
@@ -61,7 +61,7 @@ func (l Line) Event(site string) []byte {
 		Referrer  string `json:"referrer,omitempty"`
 		EventTime string `json:"event_time"`
 		Trigger   string `json:"trigger"`
-		Agent     string `json:"user_agent"`
+		Agent     string `json:"user_agent,omitempty"`
 		Address   string `json:"ip,omitempty"`
 	}{
 		l.ClickID().String(), url, l.Referrer, l.Time.Format("2006-01-02T15:04:05.000Z07:00"), trigger(url), agent, l.Address,

@@ -1,12 +1,15 @@
-// Package accesslog reads web servers' access logs in the combined format, tells page visits from
-// other requests, and names each line as a click.
+// Package accesslog reads web servers' access logs, tells page visits from other requests, and names
+// each line as a click. Each line may be of another format:
 //
 //	203.0.113.7 - - [17/May/2015:10:05:03 +0000] "GET /a HTTP/1.1" 200 512 "https://from.example/" "Mozilla/5.0 …"
 //
-// The name of the site may stand first (Apache's vhost_combined), and the address may be a list of
-// addresses as X-Forwarded-For has it:
+// is the combined format; the common one ends before the referrer. The name of the site may stand first
+// (Apache's vhost_combined), and the address may be a list of addresses as X-Forwarded-For has it:
 //
 //	shop.example:443 203.0.113.7, 10.0.0.1 - - [17/May/2015:10:05:03 +0000] "GET /a HTTP/1.1" …
+//
+// The others are JSON (nginx, Caddy, Traefik), the W3C extended format (CloudFront, IIS), and that of
+// AWS's Application Load Balancers.
 package accesslog
 
 import (
@@ -23,17 +26,18 @@ type Line struct {
 	Number   int       // of the line in its file, from 1
 	Site     string    // that was asked, with its port if logged; "" when the log does not say it
 	Address  string    // IP address of the client; "" when the log has a name or nothing there
-	Time     time.Time // UTC, whole seconds
+	Time     time.Time // UTC
 	Method   string    // "" when the line logs no HTTP request
 	Target   string    // as requested: normally a path with query
 	Status   string
 	Referrer string // empty when none was sent
 	Agent    string // empty when none was sent
+	NoAgents bool   // the log's format has no agents
 	Text     string // the whole line, without its end
 }
 
-// Parse reads one line. In quoted fields it decodes the escapes of Apache and nginx: a backslash
-// before a quote or a backslash, \xhh for a byte, and \n, \r, \t, \v, \b.
+// Parse reads one line of the common or combined format. In quoted fields it decodes the escapes of
+// Apache and nginx: a backslash before a quote or a backslash, \xhh for a byte, and \n, \r, \t, \v, \b.
 func Parse(number int, text string) (Line, error) {
 	l := Line{Number: number, Text: text}
 	open := strings.Index(text, " [") // an IPv6 address may have brackets too
@@ -43,7 +47,7 @@ func Parse(number int, text string) (Line, error) {
 	}
 	if shut < 0 {
 		return l, errors.New("find time: no [day/Mon/year:hour:minute:second zone] " +
-			"(hint: is this the combined log format?)")
+			"(hint: formats are combined, common, JSON, W3C extended, and that of a load balancer of AWS)")
 	}
 	shut += open
 	open++
@@ -60,16 +64,15 @@ func Parse(number int, text string) (Line, error) {
 		return l, fmt.Errorf("read request: %w", err)
 	}
 	l.Method, l.Target = splitRequest(request)
-	rest = strings.TrimLeft(rest, " ")
-	cut := strings.IndexByte(rest, '"')
-	if cut < 0 {
-		return l, errors.New("find referrer and agent: the line ends before them; the common format lacks them, log in " +
-			"the combined one")
+	numbers, _, _ := strings.Cut(rest, `"`)
+	if list := strings.Fields(numbers); len(list) > 0 {
+		l.Status = list[0]
 	}
-	if numbers := strings.Fields(rest[:cut]); len(numbers) > 0 {
-		l.Status = numbers[0]
+	if rest = rest[len(numbers):]; rest == "" {
+		l.NoAgents = true // the common format
+		return l, nil
 	}
-	if l.Referrer, rest, err = quoted(rest[cut:]); err != nil {
+	if l.Referrer, rest, err = quoted(rest); err != nil {
 		return l, fmt.Errorf("read referrer: %w", err)
 	}
 	if l.Agent, _, err = quoted(rest); err != nil {

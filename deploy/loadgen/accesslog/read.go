@@ -28,6 +28,7 @@ func Read(from io.Reader, good func(Line) error, bad func(number int, why error)
 		defer z.Close()
 		r = bufio.NewReaderSize(z, LongestLine)
 	}
+	p := new(parser)
 	for number := 1; ; number++ {
 		text, err := r.ReadSlice('\n')
 		if errors.Is(err, bufio.ErrBufferFull) {
@@ -47,7 +48,7 @@ func Read(from io.Reader, good func(Line) error, bad func(number int, why error)
 			text = text[:len(text)-1]
 		}
 		if len(text) > 0 {
-			if err := pass(number, string(text), good, bad); err != nil {
+			if err := p.pass(number, string(text), good, bad); err != nil {
 				return err
 			}
 		}
@@ -57,9 +58,12 @@ func Read(from io.Reader, good func(Line) error, bad func(number int, why error)
 	}
 }
 
-func pass(number int, text string, good func(Line) error, bad func(int, error) error) error {
-	l, err := Parse(number, text)
-	if err != nil {
+func (p *parser) pass(number int, text string, good func(Line) error, bad func(int, error) error) error {
+	l, err := p.parse(number, text)
+	switch {
+	case errors.Is(err, errHeader):
+		return nil
+	case err != nil:
 		return bad(number, err)
 	}
 	return good(l)
