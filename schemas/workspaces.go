@@ -35,7 +35,8 @@ type Workspace struct {
 	EventsPerSecond float64  `json:"events_per_second"` // of all visitors together; 0: no limit
 
 	// RetentionDays is how many days after its receipt a click or a page view loses what could tell
-	// who made it (package retention); 0: never. processor migrate puts it in force.
+	// who made it, and a lead its metadata (package retention); 0: never. processor migrate puts it in
+	// force.
 	RetentionDays int `json:"retention_days"`
 
 	Stripe []StripeEndpoint `json:"stripe"`

@@ -54,19 +54,25 @@ const maxFindings = 10_000
 // retentionDays after its receipt (0: never), the columns that are emptied then, with their copies
 // in the ledger.
 func content(table string, retentionDays int) string {
-	const verdict = "is_bot, bot_reason, device"
-	emptied := strings.Join(retention.Columns[table], ", ")
-	switch {
-	case table == "ledger" && retentionDays > 0:
-		return "cityHash64(toString(tuple(* EXCEPT (" + strings.Join(retention.Copies, ", ") + "))))"
-	case emptied == "":
-		return "cityHash64(toString(tuple(*)))"
-	case retentionDays == 0:
-		return "cityHash64(toString(tuple(* EXCEPT (" + verdict + "))))"
+	var except, emptied []string
+	if table == "clicks" || table == "page_views" {
+		except = []string{"is_bot", "bot_reason", "device"}
 	}
-	return "cityHash64(toString(tuple(* EXCEPT (" + verdict + ", " + emptied + "))), " +
-		"if(received_at < now64(3) - toIntervalDay(" + strconv.Itoa(retentionDays) + "), '', toString(tuple(" + emptied +
-		"))))"
+	if retentionDays > 0 && table == "ledger" {
+		except = retention.Copies // what is computed again from a click has them no more
+	} else if retentionDays > 0 {
+		emptied = retention.Columns[table]
+	}
+	columns := "*"
+	if list := slices.Concat(except, emptied); len(list) > 0 {
+		columns += " EXCEPT (" + strings.Join(list, ", ") + ")"
+	}
+	hash := "cityHash64(toString(tuple(" + columns + "))"
+	if len(emptied) > 0 {
+		hash += ", if(received_at < now64(3) - toIntervalDay(" + strconv.Itoa(retentionDays) + "), '', toString(tuple(" +
+			strings.Join(emptied, ", ") + ")))"
+	}
+	return hash + ")"
 }
 
 // compareSources returns where the live tables differ from what handling records again wrote into

@@ -25,6 +25,9 @@ var Columns = map[string][]string{
 		"region", "city", "browser_version", "os_version", "user_agent", "properties"},
 	"page_views": {"visitor_id", "identity_hash", "url", "path", "referrer", "region", "city", "browser_version",
 		"os_version", "user_agent", "properties"},
+	"leads": {"metadata"},
+	// Of clicks that could not be read only: any other record may be money.
+	"dead_letters": {"error", "key", "headers", "body"},
 }
 
 // Copies are the columns that the ledger copies from a click when an entry is booked. An entry that is
@@ -46,9 +49,10 @@ func Shortest(workspaces []schemas.Workspace) int {
 	return shortest
 }
 
-// expression is the TTL of a column, "" for none. Workspaces stand in it by their ids in
-// hexadecimal, for an id may hold any character, quotes too.
-func expression(workspaces []schemas.Workspace) string {
+// expression is the TTL of a table's columns, "" for none. Workspaces stand in it by their ids in
+// hexadecimal, for an id may hold any character, quotes too. A dead letter knows no workspace, so that
+// the shortest time of all of them holds.
+func expression(table string, workspaces []schemas.Workspace) string {
 	named := make(map[int][]string)
 	for i := range workspaces {
 		if w := &workspaces[i]; w.RetentionDays > 0 {
@@ -57,6 +61,10 @@ func expression(workspaces []schemas.Workspace) string {
 	}
 	if len(named) == 0 {
 		return ""
+	}
+	if table == "dead_letters" {
+		return fmt.Sprintf("if(topic = '%s', toDateTime(at, 'UTC') + toIntervalDay(%d), %s)", schemas.TopicClicks,
+			Shortest(workspaces), never)
 	}
 	var s strings.Builder
 	s.WriteString("multiIf(")
@@ -94,32 +102,36 @@ func Differs(ctx context.Context, store *clickhouse.Store, workspaces []schemas.
 // statements returns what changes the tables that are not as the workspaces say.
 func statements(ctx context.Context, store *clickhouse.Store, workspaces []schemas.Workspace) (map[string]string,
 	error) {
-	ttl := expression(workspaces)
 	found := make(map[string]string)
-	err := store.Each(ctx, func(rows driver.Rows) error {
-		var table, definition, formatted string
-		if err := rows.Scan(&table, &definition, &formatted); err != nil {
-			return err
-		}
-		formatted = strings.TrimPrefix(formatted, "SELECT ")
-		var changes []string
-		for _, column := range Columns[table] {
-			now := ttlOf(definition, column)
-			switch {
-			case ttl == "" && now != "":
-				changes = append(changes, "MODIFY COLUMN "+column+" REMOVE TTL")
-			case ttl != "" && !strings.HasPrefix(now, formatted):
-				changes = append(changes, "MODIFY COLUMN "+column+" TTL "+ttl)
+	for table, columns := range Columns {
+		ttl := expression(table, workspaces)
+		err := store.Each(ctx, func(rows driver.Rows) error {
+			var definition, formatted string
+			if err := rows.Scan(&definition, &formatted); err != nil {
+				return err
 			}
+			formatted = strings.TrimPrefix(formatted, "SELECT ")
+			var changes []string
+			for _, column := range columns {
+				now := ttlOf(definition, column)
+				switch {
+				case ttl == "" && now != "":
+					changes = append(changes, "MODIFY COLUMN "+column+" REMOVE TTL")
+				case ttl != "" && !strings.HasPrefix(now, formatted):
+					changes = append(changes, "MODIFY COLUMN "+column+" TTL "+ttl)
+				}
+			}
+			if len(changes) > 0 {
+				found[table] = "ALTER TABLE " + clickhouse.Table("", table) + " " + strings.Join(changes, ", ")
+			}
+			return nil
+		}, `SELECT create_table_query, formatQuerySingleLine(?) FROM system.tables
+WHERE database = currentDatabase() AND name = ?`, "SELECT "+cmp.Or(ttl, "1"), table)
+		if err != nil {
+			return nil, err
 		}
-		if len(changes) > 0 {
-			found[table] = "ALTER TABLE " + clickhouse.Table("", table) + " " + strings.Join(changes, ", ")
-		}
-		return nil
-	}, `SELECT name, create_table_query, formatQuerySingleLine(?) FROM system.tables
-WHERE database = currentDatabase() AND has(?, name)`,
-		"SELECT "+cmp.Or(ttl, "1"), clickhouse.Strings(slices.Sorted(maps.Keys(Columns))))
-	return found, err
+	}
+	return found, nil
 }
 
 // ttlOf returns what follows TTL in a column's definition, up to the next column, "" without one.
