@@ -63,9 +63,14 @@ type Click struct {
 	// The visitor's address is of a network that hosts servers (ingest/geo/datacenters.csv).
 	Datacenter bool `protobuf:"varint,22,opt,name=datacenter,proto3" json:"datacenter,omitempty"`
 	// A browser's Sec-Purpose header says that it fetches before anybody asked for it: prefetch or prerender. Else empty.
-	Purpose       string `protobuf:"bytes,23,opt,name=purpose,proto3" json:"purpose,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Purpose string `protobuf:"bytes,23,opt,name=purpose,proto3" json:"purpose,omitempty"`
+	// The browser's headers Sec-CH-UA, Sec-CH-UA-Platform and Sec-CH-UA-Platform-Version as sent; empty where it sent none,
+	// and in what a backend wrote.
+	HintBrands          string `protobuf:"bytes,24,opt,name=hint_brands,json=hintBrands,proto3" json:"hint_brands,omitempty"`
+	HintPlatform        string `protobuf:"bytes,25,opt,name=hint_platform,json=hintPlatform,proto3" json:"hint_platform,omitempty"`
+	HintPlatformVersion string `protobuf:"bytes,26,opt,name=hint_platform_version,json=hintPlatformVersion,proto3" json:"hint_platform_version,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
 }
 
 func (x *Click) Reset() {
@@ -259,11 +264,32 @@ func (x *Click) GetPurpose() string {
 	return ""
 }
 
+func (x *Click) GetHintBrands() string {
+	if x != nil {
+		return x.HintBrands
+	}
+	return ""
+}
+
+func (x *Click) GetHintPlatform() string {
+	if x != nil {
+		return x.HintPlatform
+	}
+	return ""
+}
+
+func (x *Click) GetHintPlatformVersion() string {
+	if x != nil {
+		return x.HintPlatformVersion
+	}
+	return ""
+}
+
 var File_click_proto protoreflect.FileDescriptor
 
 const file_click_proto_rawDesc = "" +
 	"\n" +
-	"\vclick.proto\x12\ftributary.v1\"\xfb\x05\n" +
+	"\vclick.proto\x12\ftributary.v1\"\xf5\x06\n" +
 	"\x05Click\x12\x1c\n" +
 	"\tworkspace\x18\x01 \x01(\tR\tworkspace\x12\x19\n" +
 	"\bclick_id\x18\x02 \x01(\fR\aclickId\x12\x1d\n" +
@@ -298,7 +324,11 @@ const file_click_proto_rawDesc = "" +
 	"\n" +
 	"datacenter\x18\x16 \x01(\bR\n" +
 	"datacenter\x12\x18\n" +
-	"\apurpose\x18\x17 \x01(\tR\apurpose\x1a=\n" +
+	"\apurpose\x18\x17 \x01(\tR\apurpose\x12\x1f\n" +
+	"\vhint_brands\x18\x18 \x01(\tR\n" +
+	"hintBrands\x12#\n" +
+	"\rhint_platform\x18\x19 \x01(\tR\fhintPlatform\x122\n" +
+	"\x15hint_platform_version\x18\x1a \x01(\tR\x13hintPlatformVersion\x1a=\n" +
 	"\x0fPropertiesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\x13Z\x11tributary/schemasb\x06proto3"

@@ -122,7 +122,9 @@ func clickRecords(n int) ([]*kgo.Record, error) {
 			Referrer: fmt.Sprintf("https://www.blog-%d.example.org/posts/%d", i%500, i),
 			UserAgent: fmt.Sprintf("Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) "+
 				"Chrome/%d.0.0.0 Safari/537.36", version),
-			Properties: map[string]string{"plan": "pro", "seats": strconv.Itoa(i % 50)},
+			HintBrands:   `"Not)A;Brand";v="99", "Chromium";v="131", "Google Chrome";v="131"`,
+			HintPlatform: `"Windows"`,
+			Properties:   map[string]string{"plan": "pro", "seats": strconv.Itoa(i % 50)},
 		}, nil); err != nil {
 			return nil, err
 		}

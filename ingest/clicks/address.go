@@ -143,6 +143,20 @@ func purpose(h *fasthttp.RequestHeader) string {
 	return ""
 }
 
+// hints is what a browser says of itself beside its agent, in which Chromium no longer tells the
+// system's version nor every brand (W3C User-Agent Client Hints). Brands and platform come unasked over
+// https, the version only from sites that ask for it.
+type hints struct{ brands, platform, version string }
+
+func hintsOf(h *fasthttp.RequestHeader) hints {
+	brands := h.Peek("Sec-Ch-Ua")
+	if len(brands) == 0 {
+		return hints{}
+	}
+	text := func(value []byte) string { return clean(cut(b2s(value), maxHint)) }
+	return hints{text(brands), text(h.Peek("Sec-Ch-Ua-Platform")), text(h.Peek("Sec-Ch-Ua-Platform-Version"))}
+}
+
 func firstHeader(h *fasthttp.RequestHeader, names []string) []byte {
 	for _, n := range names {
 		if v := h.Peek(n); len(v) > 0 {

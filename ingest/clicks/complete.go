@@ -29,6 +29,7 @@ type sender struct {
 	received  time.Time
 	addr      netip.Addr // of the visitor; invalid for a backend
 	agent     string
+	hints     hints
 	place     geo.Place // of the visitor, as trusted proxies or the files know it
 	purpose   string    // prefetch or prerender: nobody has asked for the page yet
 	optOut    bool      // Sec-GPC: 1 (Global Privacy Control)
@@ -76,6 +77,7 @@ func (s *Server) complete(w *work, from *sender, id *schemas.ClickID) *fault {
 	} else {
 		// Anyone could write these into a beacon; the connection and its proxies know better.
 		c.UserAgent, c.Purpose = from.agent, from.purpose
+		c.HintBrands, c.HintPlatform, c.HintPlatformVersion = from.hints.brands, from.hints.platform, from.hints.version
 		c.Country, c.Region, c.City = "", "", ""
 		setPlace(c, from.place)
 	}

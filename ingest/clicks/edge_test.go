@@ -353,6 +353,26 @@ func TestPlaces(t *testing.T) {
 	}
 }
 
+// A browser's client hints go on as sent; a backend's own say nothing of the visitor, and no body can set them.
+func TestHints(t *testing.T) {
+	e := newEdge(t, func(c *Config) { c.Workspaces, _ = LoadWorkspaces("", "sk_test") })
+	headers := []string{`Sec-CH-UA: "Brave";v="131", "Chromium";v="131"`, `Sec-CH-UA-Platform: "Windows"`,
+		`Sec-CH-UA-Platform-Version: "15.0.0"`}
+	f := func(want string, headers ...string) {
+		t.Helper()
+		e.want(e.do("POST", "/v1/click", `{"link_id":"l","hint_brands":"x","hint_platform":"y"}`, headers...), 200, "")
+		c := e.nextClick()
+		if got := c.HintBrands + "|" + c.HintPlatform + "|" + c.HintPlatformVersion; got != want {
+			t.Errorf("%v: got %s, want %s", headers, got, want)
+		}
+	}
+	f(`"Brave";v="131", "Chromium";v="131"|"Windows"|"15.0.0"`, headers...)
+	f("||")
+	f("||", headers[1:]...)
+	f("||", append(headers, "Authorization: Bearer sk_test")...)
+	f(strings.Repeat("é", maxHint/2)+"||", "Sec-CH-UA: "+strings.Repeat("é", maxHint))
+}
+
 // Memory is used again for the next request; nothing of one event may appear in another.
 func TestEventsDoNotMix(t *testing.T) {
 	e := newEdge(t, nil)

@@ -291,6 +291,7 @@ func (s *Server) identify(ctx *fasthttp.RequestCtx, from *sender) *fault {
 	from.agent = clean(cut(b2s(h.UserAgent()), maxAgent))
 	from.optOut = string(h.Peek("Sec-Gpc")) == "1"
 	from.purpose = purpose(h)
+	from.hints = hintsOf(h)
 	from.place = s.place(h, addr, trusted)
 	return wrong
 }

@@ -21,6 +21,7 @@ const (
 	maxID         = 200 // also the limit of Stripe's client_reference_id
 	maxReferrer   = 4096
 	maxAgent      = 1024
+	maxHint       = 256
 	maxPlace      = 100
 	maxProperties = 16
 	maxProperty   = 500

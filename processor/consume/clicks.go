@@ -260,6 +260,7 @@ func Enrich(record *kgo.Record, agents *enrich.Agents) (clickhouse.ClickRow, err
 		return clickhouse.ClickRow{}, err
 	}
 	row := clickhouse.ClickRow{Click: c, URL: enrich.URL(c.Url), Agent: agents.Read(c.UserAgent, c.Vouched, c.Trigger)}
+	row.Agent.Hint(c.HintBrands, c.HintPlatform, c.HintPlatformVersion)
 	row.Agent.Arrive(c.Purpose, c.Datacenter)
 	row.Referrer = enrich.ReferrerDomain(c.Referrer, row.URL.Host)
 	row.Channel = enrich.Channel(row.URL, row.Referrer)

@@ -68,6 +68,41 @@ func TestArrive(t *testing.T) {
 	f("", "", true, "empty", DeviceBot)
 }
 
+// What the agent no longer tells, the client hints do, and they change nothing else.
+func TestHint(t *testing.T) {
+	const (
+		mac    = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36"
+		edge   = chromeWindows + " Edg/131.0.0.0"
+		grease = `"Not)A;Brand";v="99", "Chromium";v="131"`
+		chrome = grease + `, "Google Chrome";v="131"`
+		brave  = `"Brave";v="131", ` + grease
+	)
+	f := func(raw, brands, platform, version, browser, browserVersion, osVersion, reason string) {
+		t.Helper()
+		agent := BuiltinAgents().Read(raw, false, "link")
+		agent.Hint(brands, platform, version)
+		if agent.Browser != browser || agent.BrowserVersion != browserVersion || agent.OSVersion != osVersion ||
+			agent.BotReason != reason || agent.Bot != (reason != "") || agent.Bot != (agent.Device == DeviceBot) {
+			t.Errorf("%s, %s, %s: %+v, want %s %s on %s, reason %q", brands, platform, version, agent, browser, browserVersion,
+				osVersion, reason)
+		}
+	}
+	f(chromeWindows, "", "", "", "Chrome", "128", "10.0", "")
+	f(chromeWindows, chrome, `"Windows"`, "", "Chrome", "128", "10.0", "")
+	f(chromeWindows, brave, `"Windows"`, `"15.0.0"`, "Brave", "131", "11", "")
+	f(chromeWindows, chrome, `"Windows"`, `"10.0.0"`, "Chrome", "128", "10", "")
+	f(chromeWindows, chrome, `"Windows"`, `"0.3.0"`, "Chrome", "128", "10.0", "")
+	f(chromeWindows, chrome, `"Linux"`, `"6.8.0"`, "Chrome", "128", "10.0", "") // of another system
+	f(mac, chrome, `"macOS"`, `"15.1.0"`, "Chrome", "131", "15.1.0", "")
+	f(edge, `"Microsoft Edge";v="131", `+grease, `"Windows"`, "", "Edge", "131", "10.0", "")
+	f(safariPhone, brave, `"iOS"`, `"1"`, "Safari", "17", "17.5", "")
+	f(chromeWindows, grease+`, "HeadlessChrome";v="131"`, `"Linux"`, "", "Chrome", "128", "10.0", "headless:headlesschrome")
+	f("Googlebot/2.1", grease+`, "HeadlessChrome";v="131"`, "", "", "Googlebot", "2", "", "crawler:googlebot")
+	for _, odd := range []string{`"`, `""`, `"a`, `"Brave"`, `"Brave";v=`, "Brave", "\xff", strings.Repeat(`"`, 99)} {
+		f(chromeWindows, odd, odd, odd, "Chrome", "128", "10.0", "")
+	}
+}
+
 // A flood of invented agents neither grows the memory without bound nor changes an answer.
 func TestAgentCacheBounded(t *testing.T) {
 	const limit = 8
@@ -116,6 +151,15 @@ func FuzzAgent(f *testing.F) {
 			t.Fatalf("Read(%q): device %q", raw, agent.Device)
 		}
 	})
+}
+
+func BenchmarkHint(b *testing.B) {
+	agent := BuiltinAgents().Read(chromeWindows, false, "link")
+	b.ReportAllocs()
+	for b.Loop() {
+		hinted := agent
+		hinted.Hint(`"Not)A;Brand";v="99", "Chromium";v="131", "Google Chrome";v="131"`, `"Windows"`, `"15.0.0"`)
+	}
 }
 
 func BenchmarkAgent(b *testing.B) {
