@@ -148,24 +148,27 @@ func (c *replayRebuildCommand) Run(ctx context.Context, log *slog.Logger) error 
 		}
 		log.Info("the ledger was booked by older rules: everything is booked again", "rules", rules, "now", sql.LedgerRules)
 	}
-	layout, err := live.Layout(ctx)
-	if err != nil {
-		return err
-	}
-	if c.Exchange && (layout.Kind == sql.ReplicatedDatabase || layout.Kind == sql.Cloud) {
-		return fmt.Errorf("a %s exchanges no tables of two databases (hint: build and compare without --exchange; then name "+
-			"the database NAME_replay in --clickhouse-dsn of every program, one after the other)", layout.Kind)
-	}
 	database, err := live.Database(ctx)
 	if err != nil {
 		return err
 	}
 	shadowDB := database + "_replay"
-	if c.Drop {
-		if err := live.Drop(ctx, shadowDB); err != nil {
+	progress, err := replay.ProgressOf(ctx, live, shadowDB)
+	if err != nil {
+		return err
+	}
+	removes, err := c.removes(progress, shadowDB)
+	if err != nil {
+		return err
+	}
+	if removes {
+		if err := replay.Drop(ctx, live, shadowDB); err != nil {
 			return err
 		}
 		fmt.Printf("%s is removed\n", shadowDB)
+		progress = replay.Progress{}
+	}
+	if c.Drop {
 		return nil
 	}
 	dsn, err := inDatabase(c.ClickhouseDSN, shadowDB)
@@ -202,24 +205,53 @@ func (c *replayRebuildCommand) Run(ctx context.Context, log *slog.Logger) error 
 			return err
 		}
 	}
-	result, err := rebuild.Run(ctx)
+	layout, err := live.Layout(ctx)
 	if err != nil {
 		return err
 	}
-	if err := result.Print(os.Stdout, shadowDB); err != nil {
-		return err
+	rebuild.OneDatabase = layout.Kind == sql.ReplicatedDatabase || layout.Kind == sql.Cloud
+	equal := true
+	if !progress.Exchanging {
+		result, err := rebuild.Run(ctx)
+		if err != nil {
+			return err
+		}
+		if err := result.Print(os.Stdout, shadowDB); err != nil {
+			return err
+		}
+		equal = result.Equal()
 	}
-	switch {
-	case c.Exchange:
+	if c.Exchange {
 		if err := rebuild.Exchange(ctx); err != nil {
 			return err
 		}
-		fmt.Printf("\nexchanged; the old tables are in %s until processor replay rebuild --drop\n", shadowDB)
+		fmt.Printf("\nexchanged; the old tables are kept until processor replay rebuild --drop\n")
 		return nil
-	case !result.Equal():
+	}
+	if !equal {
 		return errDifferences
 	}
 	return nil
+}
+
+// removes reports whether what an earlier rebuild left is to be removed, or returns why it must not be
+// continued as it is.
+func (c *replayRebuildCommand) removes(p replay.Progress, shadow string) (bool, error) {
+	otherRules := p.Rules != 0 && p.Rules != sql.LedgerRules
+	switch interrupted := p.Exchanging && !p.Exchanged; {
+	case interrupted && !otherRules && !c.Exchange:
+		return false, errors.New("an exchange of tables was interrupted: some are rebuilt, and some are old (hint: " +
+			"processor replay rebuild --exchange continues it)")
+	case c.Drop, c.IfOlder && (otherRules || p.Exchanged):
+		return true, nil
+	case otherRules:
+		return false, fmt.Errorf("%s was rebuilt by the rules of another version (hint: processor replay rebuild --drop, "+
+			"then rebuild again)", shadow)
+	case p.Exchanged:
+		return false, fmt.Errorf("what was rebuilt in %s is exchanged already, and %[1]s has the old tables (hint: "+
+			"processor replay rebuild --drop, then rebuild again)", shadow)
+	}
+	return false, nil
 }
 
 var errDifferences = errors.New("the rebuilt tables differ from the live ones")

@@ -19,7 +19,7 @@ import (
 // booking books what raw tables hold.
 type booking struct {
 	live     *clickhouse.Store // whose clicks and raw events are read
-	database string            // whose leads and edges are read; live's own may have been exchanged
+	table    tableNames        // whose leads and edges are read; live's own may have been exchanged
 	into     *clickhouse.Store // where edges and leads are inserted; handlers book into the same
 	handlers *Handlers
 	batch    int // events that are handled at once
@@ -31,7 +31,7 @@ type booking struct {
 // leads.
 func (b *booking) edgesAndLeads(ctx context.Context, since time.Time) error {
 	edges, firsts := edgeBuffer{insert: b.into.InsertEdges}, edgeBuffer{insert: b.into.InsertFirstNames}
-	err := eachFirstName(ctx, b.live, b.database, since, func(vouched bool, e clickhouse.EdgeRow) error {
+	err := eachFirstName(ctx, b.live, b.table("first_names"), since, func(vouched bool, e clickhouse.EdgeRow) error {
 		if vouched {
 			return firsts.add(ctx, e)
 		}
@@ -45,10 +45,10 @@ func (b *booking) edgesAndLeads(ctx context.Context, since time.Time) error {
 	if err := errors.Join(edges.flush(ctx), firsts.flush(ctx)); err != nil {
 		return err
 	}
-	if err := copyPublicLeads(ctx, b.into, b.database, since); err != nil {
+	if err := copyPublicLeads(ctx, b.into, b.table("first_names"), since); err != nil {
 		return err
 	}
-	if err := copyReplacedClicks(ctx, b.into, b.database, since); err != nil {
+	if err := copyReplacedClicks(ctx, b.into, b.table("first_names"), since); err != nil {
 		return err
 	}
 	if err := b.copyEdges(ctx, since, "lead"); err != nil {
@@ -76,7 +76,7 @@ func (b *booking) leads(ctx context.Context, since time.Time) error {
 		}
 		return b.handlers.Recomputer.Recompute(ctx, workspace, nodes, nil)
 	}
-	err := eachLead(ctx, b.live, b.database, since, func(l ledger.Lead) error {
+	err := eachLead(ctx, b.live, b.table("leads"), since, func(l ledger.Lead) error {
 		byWorkspace[l.Workspace] = append(byWorkspace[l.Workspace], l)
 		if len(byWorkspace[l.Workspace]) >= atOnce {
 			return flush(l.Workspace)
@@ -139,7 +139,7 @@ func (b *booking) eventsBetween(ctx context.Context, since, until time.Time) err
 // copyEdges copies the edges of one source that were reported since then.
 func (b *booking) copyEdges(ctx context.Context, since time.Time, source string) error {
 	edges := edgeBuffer{insert: b.into.InsertEdges}
-	err := eachEdge(ctx, b.live, b.database, since, source,
+	err := eachEdge(ctx, b.live, b.table("identities"), since, source,
 		func(e clickhouse.EdgeRow) error { return edges.add(ctx, e) })
 	if err != nil {
 		return fmt.Errorf("copy edges of source %s: %w", source, err)

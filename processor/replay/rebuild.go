@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -61,6 +62,9 @@ type Rebuild struct {
 	// Topics reads the records from Kafka; nil: they are read from the raw tables, which keep what
 	// Kafka no longer has.
 	Topics *Topics
+	// OneDatabase is of layouts that exchange tables within one database only: the rebuilt tables are
+	// copied into the live one before.
+	OneDatabase bool
 	// Batch is how many records are handled at once.
 	Batch int
 	// RetentionDays is how many days after its receipt a click of some workspace loses columns at the
@@ -97,9 +101,46 @@ func (r *Result) Equal() bool {
 	return true
 }
 
-// overlap is how long before the rebuild's beginning the catching up begins: a record is stored
-// within seconds of its receipt, or the processors' rewind reads it again.
+// overlap is how long before the rebuild's beginning the catching up begins at the latest. It begins
+// earlier where records were stored meanwhile that were received long ago, as by processors that work
+// off a backlog.
 const overlap = 15 * time.Minute
+
+// sinceStep is the step whose position is the earliest time since which a rebuild had to catch up.
+const sinceStep = "since"
+
+// since returns from when on records have to be booked again: from then, or from the first day of
+// which the live tables have received others than the shadow's. It never forgets an earlier day: what
+// was booked of that day before an interruption is not known. leads and rebuilt name the leads as they
+// were received and as they were rebuilt.
+func (b *Rebuild) since(ctx context.Context, positions map[string]string, then time.Time, leads, rebuilt string) (
+	time.Time, error,
+) {
+	if text := positions[sinceStep]; text != "" {
+		known, err := time.Parse(time.RFC3339Nano, text)
+		if err != nil {
+			return then, fmt.Errorf("read since when the rebuild catches up: %w", err)
+		}
+		if known.Before(then) {
+			then = known
+		}
+	}
+	since := then
+	for _, c := range append(receivedTables(b.LiveDB, b.ShadowDB), receivedLeads(leads, rebuilt)) {
+		day, differs, err := firstDifference(ctx, b.Live, c)
+		if err != nil {
+			return then, err
+		}
+		if differs && day.Before(since) {
+			since = day
+		}
+	}
+	if since == then {
+		return then, nil
+	}
+	positions[sinceStep] = since.Format(time.RFC3339Nano)
+	return since, reached(ctx, b.Shadow, position{Step: sinceStep, At: positions[sinceStep]})
+}
 
 // Run builds and compares. It may be interrupted, and continues where it stopped.
 func (b *Rebuild) Run(ctx context.Context) (*Result, error) {
@@ -149,22 +190,13 @@ func (b *Rebuild) Run(ctx context.Context) (*Result, error) {
 func (b *Rebuild) follow(ctx context.Context, h *Handlers, positions map[string]string, began time.Time,
 	result *Result,
 ) (until time.Time, err error) {
-	since := began.Add(-overlap)
+	from := began.Add(-overlap)
 	for range 2 { // the second time there is little left
 		until = time.Now().UTC()
 		if b.Topics != nil {
 			err = b.fromTopics(ctx, h, positions, result)
 		} else {
-			for table, received := range map[string]string{"clicks": "received_at", "page_views": "received_at",
-				"stripe_events": "received_at", "dead_letters": "at"} {
-				if err = copySince(ctx, b.Shadow, b.LiveDB, table, received, since); err != nil {
-					return until, err
-				}
-			}
-			booking := b.booking(h, result)
-			if err = booking.edgesAndLeads(ctx, since); err == nil {
-				err = booking.events(ctx, since, "", func(string) error { return nil })
-			}
+			err = b.followTables(ctx, h, positions, from, result)
 		}
 		if err == nil {
 			err = h.Recomputer.Finish(ctx, false) // what the records have left to the background
@@ -172,9 +204,30 @@ func (b *Rebuild) follow(ctx context.Context, h *Handlers, positions map[string]
 		if err != nil {
 			return until, err
 		}
-		since = until.Add(-time.Minute)
+		from = until.Add(-time.Minute)
 	}
 	return until.Add(-time.Minute), nil
+}
+
+// followTables copies and books what the raw tables have received since then.
+func (b *Rebuild) followTables(ctx context.Context, h *Handlers, positions map[string]string, then time.Time,
+	result *Result,
+) error {
+	since, err := b.since(ctx, positions, then, clickhouse.Table(b.LiveDB, "leads"), clickhouse.Table(b.ShadowDB, "leads"))
+	if err != nil {
+		return err
+	}
+	for table, received := range map[string]string{"clicks": "received_at", "page_views": "received_at",
+		"stripe_events": "received_at", "dead_letters": "at"} {
+		if err := copySince(ctx, b.Shadow, b.LiveDB, table, received, since); err != nil {
+			return err
+		}
+	}
+	booking := b.booking(h, result)
+	if err := booking.edgesAndLeads(ctx, since); err != nil {
+		return err
+	}
+	return booking.events(ctx, since, "", func(string) error { return nil })
 }
 
 // prepare copies what no record contains: rates, the list of erased names, the edges of catalogues,
@@ -205,14 +258,14 @@ func (b *Rebuild) prepare(ctx context.Context, positions map[string]string) (*Ha
 // booking books from the live raw tables into the shadow database.
 func (b *Rebuild) booking(h *Handlers, result *Result) *booking {
 	return &booking{
-		live: b.Live, database: b.LiveDB, into: b.Shadow, handlers: h, batch: b.Batch, log: b.Log, result: result,
+		live: b.Live, table: inDatabase(b.LiveDB), into: b.Shadow, handlers: h, batch: b.Batch, log: b.Log, result: result,
 	}
 }
 
 func (b *Rebuild) copyTable(ctx context.Context, table string) error {
 	parts, err := parts(ctx, b.Shadow, b.LiveDB, table)
 	for _, part := range parts {
-		if err = copyPartition(ctx, b.Shadow, b.LiveDB, table, part); err != nil {
+		if err = copyPartition(ctx, b.Shadow, b.LiveDB, table, clickhouse.Table("", table), part); err != nil {
 			break
 		}
 	}
@@ -230,7 +283,7 @@ func (b *Rebuild) fromTables(ctx context.Context, h *Handlers, positions map[str
 			if positions[step] != "" {
 				continue
 			}
-			if err := copyPartition(ctx, b.Shadow, b.LiveDB, table, part); err != nil {
+			if err := copyPartition(ctx, b.Shadow, b.LiveDB, table, clickhouse.Table("", table), part); err != nil {
 				return err
 			}
 			if err := reached(ctx, b.Shadow, position{Step: step, At: "done"}); err != nil {
@@ -254,9 +307,13 @@ func (b *Rebuild) fromTables(ctx context.Context, h *Handlers, positions map[str
 	})
 }
 
+// exchangeDone is the step after the last one.
+const exchangeDone = "exchange complete"
+
 // Exchange exchanges the rebuilt tables with the live ones, each in one step, and then books what
 // was received since the rebuild began. The processors may run meanwhile: what they write to either
-// table is booked again. The old tables stay in the shadow database.
+// table is booked again. The old tables stay until [Drop]. It may be interrupted, and continues
+// where it stopped. Run must not be called in between: it would book into old tables.
 func (b *Rebuild) Exchange(ctx context.Context) error {
 	positions, err := positions(ctx, b.Shadow)
 	if err != nil {
@@ -268,13 +325,13 @@ func (b *Rebuild) Exchange(ctx context.Context) error {
 	}
 	tables := computed
 	if b.Topics != nil {
-		tables = append(append([]string{}, computed...), raw...)
+		tables = slices.Concat(computed, raw)
 	}
 	for _, table := range tables {
 		if positions["exchanged "+table] != "" {
 			continue
 		}
-		if err := exchange(ctx, b.Live, b.ShadowDB, table); err != nil {
+		if err := b.exchange(ctx, positions, table); err != nil {
 			return err
 		}
 		if err := reached(ctx, b.Shadow, position{Step: "exchanged " + table, At: "done"}); err != nil {
@@ -282,19 +339,69 @@ func (b *Rebuild) Exchange(ctx context.Context) error {
 		}
 		b.Log.Info("exchanged", "table", table)
 	}
+	if err := b.catchUp(ctx, positions, began.Add(-overlap)); err != nil {
+		return err
+	}
+	// In this order: killed in between, the ledger counts as booked by older rules, and is rebuilt.
+	if err := reached(ctx, b.Shadow, position{Step: exchangeDone, At: "done"}); err != nil {
+		return err
+	}
+	return noteRules(ctx, b.Live)
+}
+
+// exchange puts a rebuilt table into the place of the live one. Two tables that are exchanged twice
+// are as they were before, so the UUID of the rebuilt one is noted first:
+//
+//  1. it is noted, and the program is killed: the live table has another UUID, and the two are
+//     exchanged by the next run;
+//  2. they are exchanged, and the program is killed: the live table has the noted UUID, and nothing
+//     is left to do.
+//
+// Materialized views know their source by name: rows inserted afterwards are seen by the live views.
+func (b *Rebuild) exchange(ctx context.Context, positions map[string]string, table string) error {
+	step := "exchange " + table
+	live, err := tableID(ctx, b.Live, b.LiveDB, table)
+	if err != nil || positions[step] == live {
+		return err
+	}
+	rebuilt, database, name := clickhouse.Table(b.ShadowDB, table), b.ShadowDB, table
+	if b.OneDatabase {
+		rebuilt, database, name = beside(table), b.LiveDB, table+besideSuffix
+		if err := copyBeside(ctx, b.Live, b.ShadowDB, table); err != nil {
+			return fmt.Errorf("copy the rebuilt %s into the live database: %w", table, err)
+		}
+	}
+	id, err := tableID(ctx, b.Live, database, name)
+	if err != nil {
+		return err
+	}
+	if err := reached(ctx, b.Shadow, position{Step: step, At: id}); err != nil {
+		return err
+	}
+	return b.Live.Exec(ctx, "EXCHANGE TABLES "+clickhouse.Table("", table)+" AND "+rebuilt)
+}
+
+// catchUp books into the exchanged tables what was received since then.
+func (b *Rebuild) catchUp(ctx context.Context, positions map[string]string, then time.Time) error {
 	h, err := b.Handlers(ctx, b.Live)
 	if err != nil {
 		return err
 	}
-	since := began.Add(-overlap)
 	result := new(Result)
 	booking := b.booking(h, result)
-	booking.database, booking.into = b.ShadowDB, b.Live
+	booking.table, booking.into = inDatabase(b.ShadowDB), b.Live
+	if b.OneDatabase {
+		booking.table = beside
+	}
+	since := then
 	if b.Topics != nil {
 		if err := b.Topics.catchUp(ctx, h, positions, b.Batch, result); err != nil {
 			return err
 		}
 	} else {
+		if since, err = b.since(ctx, positions, then, booking.table("leads"), clickhouse.Table(b.LiveDB, "leads")); err != nil {
+			return err
+		}
 		if err := booking.edgesAndLeads(ctx, since); err != nil {
 			return err
 		}
@@ -307,10 +414,7 @@ func (b *Rebuild) Exchange(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := h.Recomputer.Finish(ctx, false); err != nil {
-		return err
-	}
-	return noteRules(ctx, b.Live)
+	return h.Recomputer.Finish(ctx, false)
 }
 
 // refused is a consume.DeadLetter that counts: the record is among the dead letters already.

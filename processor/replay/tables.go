@@ -3,6 +3,7 @@ package replay
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -52,10 +53,10 @@ WHERE received_at >= ? AND received_at < ? ORDER BY received_at, event_id`, sinc
 
 // eachFirstName calls one for each name that the clicks received since then use, with what the
 // first of them reports under it: for each foreign id the click, for each affiliate the programme.
-// They are the edges that consume.Clicks makes. It is called again for what database has of them
+// They are the edges that consume.Clicks makes. It is called again for what names has of them
 // already: of two clicks with one id the table clicks keeps the first, and what the other one
 // reported is nowhere else.
-func eachFirstName(ctx context.Context, s *clickhouse.Store, database string, since time.Time,
+func eachFirstName(ctx context.Context, s *clickhouse.Store, names string, since time.Time,
 	one func(vouched bool, e clickhouse.EdgeRow) error,
 ) error {
 	for _, of := range []struct{ column, target, name, targetType, source string }{
@@ -88,27 +89,27 @@ WHERE `+of.column+` != '' AND received_at >= ? GROUP BY workspace, vouched, `+of
 		vouched := name == e.A
 		e.A, e.At = name, e.At.UTC()
 		return one(vouched, e)
-	}, `SELECT workspace, name, target, source, at FROM `+clickhouse.Table(database, "first_names")+` FINAL
+	}, `SELECT workspace, name, target, source, at FROM `+names+` FINAL
 WHERE startsWith(source, 'click.') AND at >= ?`, since)
 }
 
 // copyPublicLeads copies what leads that browsers sent reported first under a name.
-func copyPublicLeads(ctx context.Context, s *clickhouse.Store, database string, since time.Time) error {
-	return s.Exec(ctx, "INSERT INTO first_names SELECT * FROM "+clickhouse.Table(database, "first_names")+
+func copyPublicLeads(ctx context.Context, s *clickhouse.Store, names string, since time.Time) error {
+	return s.Exec(ctx, "INSERT INTO first_names SELECT * FROM "+names+
 		" WHERE source = 'lead.public' AND at >= ?", since)
 }
 
 // copyReplacedClicks copies what clicks reported first under a name that stand in clicks no more: a
 // stranger's click under an id that another click has was replaced, and its report was not.
-func copyReplacedClicks(ctx context.Context, s *clickhouse.Store, database string, since time.Time) error {
-	return s.Exec(ctx, "INSERT INTO first_names SELECT * FROM "+clickhouse.Table(database, "first_names")+
+func copyReplacedClicks(ctx context.Context, s *clickhouse.Store, names string, since time.Time) error {
+	return s.Exec(ctx, "INSERT INTO first_names SELECT * FROM "+names+
 		" AS live WHERE startsWith(source, 'click.') AND at >= ? AND (workspace, name) NOT IN "+
 		"(SELECT workspace, name FROM first_names WHERE startsWith(source, 'click.'))", since)
 }
 
 // eachLead calls one for each lead that a backend or a browser reported and that was received since
 // then, without its credit.
-func eachLead(ctx context.Context, s *clickhouse.Store, database string, since time.Time,
+func eachLead(ctx context.Context, s *clickhouse.Store, leads string, since time.Time,
 	one func(ledger.Lead) error,
 ) error {
 	return s.Each(ctx, func(rows driver.Rows) error {
@@ -125,12 +126,12 @@ func eachLead(ctx context.Context, s *clickhouse.Store, database string, since t
 		return one(l.Uncredited())
 	}, `SELECT workspace, lead_id, received_at, external_id, event_name, mode, quantity, livemode, vouched, email_hash,
     metadata
-FROM `+clickhouse.Table(database, "leads")+` FINAL WHERE mode != 'stripe' AND received_at >= ?`, since)
+FROM `+leads+` FINAL WHERE mode != 'stripe' AND received_at >= ?`, since)
 }
 
 // eachEdge calls one for each edge, in one direction, whose source is the given one or begins with
 // it and a dot.
-func eachEdge(ctx context.Context, s *clickhouse.Store, database string, since time.Time, source string,
+func eachEdge(ctx context.Context, s *clickhouse.Store, edges string, since time.Time, source string,
 	one func(clickhouse.EdgeRow) error,
 ) error {
 	return s.Each(ctx, func(rows driver.Rows) error {
@@ -140,7 +141,7 @@ func eachEdge(ctx context.Context, s *clickhouse.Store, database string, since t
 		}
 		e.At = e.At.UTC()
 		return one(e)
-	}, `SELECT workspace, key, target, source, at FROM `+clickhouse.Table(database, "identities")+` FINAL
+	}, `SELECT workspace, key, target, source, at FROM `+edges+` FINAL
 WHERE (source = ? OR startsWith(source, ?)) AND at >= ? AND key < target`, source, source+".", since)
 }
 
@@ -159,6 +160,45 @@ func eachDeadLetter(ctx context.Context, s *clickhouse.Store, since time.Time, r
 		return one(r)
 	}, `SELECT at, reason, step, topic, partition, offset, error, key, headers, body FROM dead_letters FINAL
 WHERE at >= ? AND (? = '' OR reason = ?) ORDER BY at, topic, partition, offset`, since, reason, reason)
+}
+
+// received is a table of received records in two places, with the columns of their ids and of when
+// they were received, and the condition of those that are compared.
+type received struct{ live, shadow, id, at, where string }
+
+// receivedLeads are the leads of two tables that were received as such. Those of events follow from them.
+func receivedLeads(live, shadow string) received {
+	return received{live, shadow, "lead_id", "received_at", "mode != 'stripe'"}
+}
+
+// receivedTables are the raw tables of two databases.
+func receivedTables(live, shadow string) []received {
+	of := func(table, id, at string) received {
+		return received{clickhouse.Table(live, table), clickhouse.Table(shadow, table), id, at, "1"}
+	}
+	return []received{
+		of("clicks", "click_id", "received_at"), of("page_views", "page_view_id", "received_at"),
+		of("stripe_events", "workspace, event_id", "received_at"), of("dead_letters", "topic, partition, offset, step", "at"),
+	}
+}
+
+// firstDifference returns the first UTC day of which the two tables hold other records, if there is
+// one. Hashes of records that are in both cancel each other out, so it needs little memory.
+func firstDifference(ctx context.Context, s *clickhouse.Store, r received) (day time.Time, differs bool, err error) {
+	of := func(table string) string {
+		return "SELECT toDate(" + r.at + ", 'UTC') AS day, sipHash64(" + r.id + ") AS record FROM " + table + " FINAL WHERE " + r.where
+	}
+	err = s.Each(ctx, func(rows driver.Rows) error {
+		differs = true
+		err := rows.Scan(&day)
+		day = day.UTC()
+		return err
+	}, "SELECT day FROM ("+of(r.live)+" UNION ALL "+of(r.shadow)+") GROUP BY day HAVING groupBitXor(record) != 0 "+
+		"ORDER BY day LIMIT 1")
+	if err != nil {
+		err = fmt.Errorf("compare what %s has received: %w", r.live, err)
+	}
+	return day, differs, err
 }
 
 // parts returns the ids of a table's partitions that have rows.
@@ -181,11 +221,11 @@ func copySince(ctx context.Context, s *clickhouse.Store, database, table, receiv
 		table)+" WHERE "+received+" >= ? SETTINGS max_partitions_per_insert_block = 0", since)
 }
 
-// copyPartition inserts one partition of another database's table into the one of the same name
-// here; its views see the rows.
-func copyPartition(ctx context.Context, s *clickhouse.Store, database, table, partition string) error {
-	return s.Exec(ctx, "INSERT INTO "+clickhouse.Table("", table)+" SELECT * FROM "+clickhouse.Table(database,
-		table)+" WHERE _partition_id = ?", partition)
+// copyPartition inserts one partition of another database's table into a table here, whose views see the
+// rows.
+func copyPartition(ctx context.Context, s *clickhouse.Store, database, table, into, partition string) error {
+	return s.Exec(ctx, "INSERT INTO "+into+" SELECT * FROM "+clickhouse.Table(database, table)+" WHERE _partition_id = ?",
+		partition)
 }
 
 // copyFacts copies the facts that no event contains: what a reconciliation read of Stripe's
@@ -195,11 +235,83 @@ func copyFacts(ctx context.Context, s *clickhouse.Store, database string) error 
 		"facts")+" WHERE source = 'balance_transaction' AND startsWith(event_id, 'txn_')")
 }
 
-// exchange swaps a table with the one of the same name in another database, in one step.
-// Materialized views know their source by name: rows inserted afterwards are seen by this
-// database's views.
-func exchange(ctx context.Context, s *clickhouse.Store, database, table string) error {
-	return s.Exec(ctx, "EXCHANGE TABLES "+clickhouse.Table("", table)+" AND "+clickhouse.Table(database, table))
+// tableNames returns the name of a table for a statement.
+type tableNames func(table string) string
+
+// inDatabase names the tables of a database.
+func inDatabase(database string) tableNames {
+	return func(table string) string { return clickhouse.Table(database, table) }
+}
+
+// beside names the tables that a rebuild makes in the live database, where a layout exchanges within one
+// database only. Once they are exchanged they hold the old rows.
+func beside(table string) string { return clickhouse.Table("", table+besideSuffix) }
+
+const besideSuffix = "_replay"
+
+// copyBeside makes a table beside the live one, with the rows of the table of the same name in another
+// database.
+func copyBeside(ctx context.Context, s *clickhouse.Store, database, table string) error {
+	for _, statement := range []string{
+		"DROP TABLE IF EXISTS " + beside(table) + " SYNC",
+		"CREATE TABLE " + beside(table) + " AS " + clickhouse.Table("", table),
+	} {
+		if err := s.Exec(ctx, statement); err != nil {
+			return err
+		}
+	}
+	parts, err := parts(ctx, s, database, table)
+	for _, part := range parts {
+		if err = copyPartition(ctx, s, database, table, beside(table), part); err != nil {
+			break
+		}
+	}
+	return err
+}
+
+// tableID returns the UUID of a table, which goes with it when it is exchanged. Of a sharded table it is that
+// of the table with the rows.
+func tableID(ctx context.Context, s *clickhouse.Store, database, table string) (id string, err error) {
+	err = s.Each(ctx, func(rows driver.Rows) error { return rows.Scan(&id) }, `SELECT toString(uuid) FROM system.tables
+WHERE database = ? AND name IN (?, concat(?, '_local')) AND uuid != toUUID('00000000-0000-0000-0000-000000000000')
+ORDER BY length(name) DESC LIMIT 1`, database, table, table)
+	if err == nil && id == "" {
+		err = fmt.Errorf("table %s has no UUID (hint: the database must be of the engine Atomic, Replicated or Shared)",
+			clickhouse.Table(database, table))
+	}
+	return id, err
+}
+
+// Progress is how far the rebuild in a shadow database has come.
+type Progress struct {
+	Rules      uint32 // by which it books; 0: there is none
+	Exchanging bool   // some tables are exchanged, or may be
+	Exchanged  bool   // all are, and what was received meanwhile is booked
+}
+
+// ProgressOf returns the progress of the rebuild in a shadow database.
+func ProgressOf(ctx context.Context, live *clickhouse.Store, shadow string) (p Progress, err error) {
+	exists := false
+	err = live.Each(ctx, func(rows driver.Rows) error { return rows.Scan(&exists) },
+		"SELECT count() > 0 FROM system.tables WHERE database = ? AND name = 'replay_progress'", shadow)
+	if err != nil || !exists {
+		return p, err
+	}
+	err = live.Each(ctx, func(rows driver.Rows) error { return rows.Scan(&p.Rules, &p.Exchanging, &p.Exchanged) },
+		"SELECT (SELECT max(rules) FROM "+clickhouse.Table(shadow, "ledger_rules")+"), "+
+			"countIf(startsWith(step, 'exchange')) > 0, countIf(step = '"+exchangeDone+"') > 0 FROM "+
+			clickhouse.Table(shadow, "replay_progress"))
+	return p, err
+}
+
+// Drop removes what rebuilds have left: the shadow database, and tables in the live one.
+func Drop(ctx context.Context, live *clickhouse.Store, shadow string) error {
+	for _, table := range slices.Concat(computed, raw) {
+		if err := live.Exec(ctx, "DROP TABLE IF EXISTS "+beside(table)+" SYNC"); err != nil {
+			return err
+		}
+	}
+	return live.Drop(ctx, shadow)
 }
 
 // noteRules says that the ledger is booked by this program's rules.
