@@ -45,6 +45,22 @@ WHERE status = 'booked' AND amount != 0 GROUP BY ALL ORDER BY ALL FORMAT TSV`
 	askClicks = "SELECT affiliate_id, count() FROM clicks FINAL GROUP BY ALL ORDER BY ALL FORMAT TSV"
 )
 
+// fillOld inserts the rows of testdata/upgrade.
+func fillOld(t *testing.T, dsn string) {
+	t.Helper()
+	for _, table := range []string{"stripe_events", "clicks", "leads", "identities", "ledger"} {
+		packed, err := os.ReadFile(filepath.Join("testdata", "upgrade", table+".native.gz"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows, err := gzip.NewReader(bytes.NewReader(packed))
+		if err != nil {
+			t.Fatal(err)
+		}
+		askHTTP(t, dsn, "INSERT INTO "+table+" FORMAT Native", rows)
+	}
+}
+
 // A database of the first build is brought here by the two documented commands, and then has the
 // same totals.
 func TestUpgrade(t *testing.T) {
@@ -55,17 +71,7 @@ func TestUpgrade(t *testing.T) {
 	}
 	migrateTo(t, clickhousego.OpenDB(options), upgradeFrom)
 	ask := func(query string, body io.Reader) string { t.Helper(); return askHTTP(t, dsn, query, body) }
-	for _, table := range []string{"stripe_events", "clicks", "leads", "identities", "ledger"} {
-		packed, err := os.ReadFile(filepath.Join("testdata", "upgrade", table+".native.gz"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		rows, err := gzip.NewReader(bytes.NewReader(packed))
-		if err != nil {
-			t.Fatal(err)
-		}
-		ask("INSERT INTO "+table+" FORMAT Native", rows)
-	}
+	fillOld(t, dsn)
 	if got := ask(askTotals, nil); got != upgradeTotals {
 		t.Fatalf("the golden rows add up to\n%s", got)
 	}
