@@ -23,6 +23,7 @@ FROM
             sumIf(amount, kind IN ('dispute', 'dispute_reversal')) OVER (PARTITION BY object_id) AS taken
         FROM revenue FINAL
         WHERE workspace = {workspace:String} AND livemode = {livemode:Bool} AND status IN ('booked', 'held') AND amount != 0
+            AND (status = 'held' OR net_usd IS NULL OR kind IN ('dispute', 'dispute_reversal'))
     ) AS e
 )
 GROUP BY risk, currency
