@@ -357,7 +357,7 @@ func (p *pipeline) run(ctx context.Context, sweep, fxRefresh time.Duration) erro
 	group.Go(func() error { return p.rates.Run(ctx, fxRefresh, sweep, p.recomputer.Wake) })
 	group.Go(func() error { return p.auditor.Run(ctx) })
 	group.Go(func() error { return p.erased.Run(ctx, p.store) })
-	group.Go(func() error { return rollup.Run(ctx, p.store, p.log) })
+	group.Go(func() error { return rollup.Run(ctx, p.store, p.workspaces.RetentionDays, p.log) })
 	group.Go(func() error { return p.reporter.Run(ctx, sweep) })
 	return group.Wait()
 }

@@ -24,6 +24,7 @@ import (
 	"tributary/processor/identity"
 	"tributary/processor/recompute"
 	"tributary/processor/replay"
+	"tributary/processor/retention"
 	"tributary/processor/rollup"
 	"tributary/schemas"
 )
@@ -111,14 +112,8 @@ func (a *Audit) Run(ctx context.Context, since time.Time) (*Report, error) {
 	return r, err
 }
 
-// oldest returns the first day whose clicks are all as they were received: days before may have
-// lost their visitors (package retention), and cannot be counted again.
-func (a *Audit) oldest() time.Time {
-	if a.RetentionDays == 0 {
-		return time.Unix(0, 0).UTC()
-	}
-	return time.Now().UTC().AddDate(0, 0, 1-a.RetentionDays)
-}
+// oldest returns the first day whose clicks can be counted again.
+func (a *Audit) oldest() time.Time { return retention.Whole(a.RetentionDays, time.Now()) }
 
 // compareDerived compares the derived tables, and repeats that if something is found: a row that is
 // written while the two tables are read may be seen in only one of them. What every attempt finds

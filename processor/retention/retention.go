@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
@@ -47,6 +48,15 @@ func Shortest(workspaces []schemas.Workspace) int {
 		}
 	}
 	return shortest
+}
+
+// Whole returns the UTC day from which on all clicks are as they were received, where days is what
+// Shortest returns. Days before may have lost their visitors, and cannot be counted again.
+func Whole(days int, now time.Time) time.Time {
+	if days == 0 {
+		return time.Unix(0, 0).UTC()
+	}
+	return now.UTC().AddDate(0, 0, 1-days)
 }
 
 // expression is the TTL of a table's columns, "" for none. Workspaces stand in it by their ids in

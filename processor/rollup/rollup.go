@@ -19,6 +19,7 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	"tributary/processor/clickhouse"
+	"tributary/processor/retention"
 )
 
 // Table is the table that is computed.
@@ -44,13 +45,13 @@ func (r Range) bounds() (from, to string) {
 
 // Run computes what changed until ctx ends, which is no error. Several processors may do so at
 // once: they take the days in different orders, and two that compute the same day store the same
-// rows.
-func Run(ctx context.Context, s *clickhouse.Store, log *slog.Logger) error {
+// rows. retentionDays returns after how many days clicks lose their visitors (retention.Shortest).
+func Run(ctx context.Context, s *clickhouse.Store, retentionDays func() int, log *slog.Logger) error {
 	timer := time.NewTicker(every)
 	defer timer.Stop()
 	failing := false
 	for {
-		err := Refresh(ctx, s)
+		err := Refresh(ctx, s, retention.Whole(retentionDays(), time.Now()))
 		switch {
 		case ctx.Err() != nil:
 			return nil
@@ -69,15 +70,16 @@ func Run(ctx context.Context, s *clickhouse.Store, log *slog.Logger) error {
 }
 
 // Refresh computes the days that changed and have been quiet for a minute, and once in a quarter of
-// an hour those that are not.
-func Refresh(ctx context.Context, s *clickhouse.Store) error {
-	ranges, err := changed(ctx, s, "")
+// an hour those that are not. Days from the UTC day of oldest on that were computed before
+// clicks_by_day listed its clicks are computed again; those before may have lost their visitors.
+func Refresh(ctx context.Context, s *clickhouse.Store, oldest time.Time) error {
+	ranges, err := changed(ctx, s, oldest, "")
 	if err != nil {
 		return fmt.Errorf("look up which days changed: %w", err)
 	}
 	rand.Shuffle(len(ranges), func(i, j int) { ranges[i], ranges[j] = ranges[j], ranges[i] })
 	for _, r := range ranges {
-		left, err := changed(ctx, s, "workspace = ? AND day BETWEEN ? AND ? AND", r.Workspace,
+		left, err := changed(ctx, s, oldest, "workspace = ? AND day BETWEEN ? AND ? AND", r.Workspace,
 			r.First.Format(time.DateOnly), r.Last.Format(time.DateOnly))
 		if err != nil {
 			return fmt.Errorf("look up which days changed: %w", err)
@@ -91,16 +93,18 @@ func Refresh(ctx context.Context, s *clickhouse.Store) error {
 	return nil
 }
 
-func changed(ctx context.Context, s *clickhouse.Store, condition string, args ...any) ([]Range, error) {
-	return ranges(ctx, s, condition, `computed <= changed + INTERVAL 1 MINUTE
-    AND (changed < now64(3) - INTERVAL 1 MINUTE OR computed < now64(3) - INTERVAL 15 MINUTE)`, args...)
+func changed(ctx context.Context, s *clickhouse.Store, oldest time.Time, condition string, args ...any,
+) ([]Range, error) {
+	return ranges(ctx, s, condition, `(computed <= changed + INTERVAL 1 MINUTE
+        AND (changed < now64(3) - INTERVAL 1 MINUTE OR computed < now64(3) - INTERVAL 15 MINUTE)
+    OR counted < computed AND day >= ?)`, append(args, oldest.UTC().Format(time.DateOnly))...)
 }
 
-// Computed returns the days that dashboards read from the table and that changed or were computed
-// since then, from the UTC day of oldest on.
+// Computed returns the days that dashboards read from the table, lists of clicks included, and that
+// changed or were computed since then, from the UTC day of oldest on.
 func Computed(ctx context.Context, s *clickhouse.Store, since, oldest time.Time) ([]Range, error) {
 	return ranges(ctx, s, "day >= ? AND",
-		"computed > changed + INTERVAL 1 MINUTE AND toUnixTimestamp64Milli(computed) >= ?",
+		"computed > changed + INTERVAL 1 MINUTE AND counted >= computed AND toUnixTimestamp64Milli(computed) >= ?",
 		oldest.UTC().Format(time.DateOnly), max(since.UnixMilli(), 0))
 }
 
@@ -133,8 +137,8 @@ func ranges(ctx context.Context, s *clickhouse.Store, rows, days string, args ..
 		list = append(list, r)
 		return nil
 	}, "SELECT toString(workspace), day FROM (SELECT workspace, day, max(changed_at) AS changed, "+
-		"max(computed_at) AS computed FROM click_days WHERE "+rows+" true GROUP BY workspace, day) WHERE "+days+
-		" ORDER BY workspace, day", args...)
+		"max(computed_at) AS computed, max(counted_at) AS counted FROM click_days WHERE "+rows+" true "+
+		"GROUP BY workspace, day) WHERE "+days+" ORDER BY workspace, day", args...)
 	return list, err
 }
 
@@ -144,21 +148,22 @@ const differing = `SELECT dimension, value, day,
     anyIf(d.clicks, computed) AS clicks, anyIf(d.page_views, computed) AS page_views,
     anyIf(d.visitors, computed) AS visitors,
     anyIf(d.clicks_at, computed) AS clicks_at, anyIf(d.page_views_at, computed) AS page_views_at,
+    anyIf(d.counted, computed) AS counted,
     anyIf(figures, computed) AS right, anyIf(figures, NOT computed) AS stored,
     concat(dimension, ' ', value, ': clicks, page views and visitors stored ', toString((stored.1, stored.2, stored.3)),
         ', computed ', toString((right.1, right.2, right.3))) AS difference
 FROM
 (
-    SELECT true AS computed, dimension, value, day, clicks, page_views, visitors, clicks_at, page_views_at,
+    SELECT true AS computed, dimension, value, day, clicks, page_views, visitors, clicks_at, page_views_at, counted,
         (clicks, page_views, finalizeAggregation(visitors),
-            if(clicks + page_views = 0, 0, cityHash64(clicks_at, page_views_at))) AS figures
+            if(clicks + page_views = 0, 0, cityHash64(clicks_at, page_views_at, counted))) AS figures
     FROM clicks_by_dimension(workspace = ?, from = ?, to = ?, stored = false, dimensions = ['', 'program', 'affiliate',
         'link', 'campaign', 'source', 'channel', 'referrer', 'landing_page', 'country', 'device', 'browser',
         'affiliate_link_campaign'])
     UNION ALL
-    SELECT false, dimension, value, day, clicks, page_views, visitors, clicks_at, page_views_at,
+    SELECT false, dimension, value, day, clicks, page_views, visitors, clicks_at, page_views_at, counted,
         (clicks, page_views, finalizeAggregation(visitors),
-            if(clicks + page_views = 0, 0, cityHash64(clicks_at, page_views_at)))
+            if(clicks + page_views = 0, 0, cityHash64(clicks_at, page_views_at, counted)))
     FROM clicks_by_day FINAL
     WHERE workspace = ? AND day BETWEEN ? AND ?
 ) AS d
@@ -179,14 +184,14 @@ func Compute(ctx context.Context, s *clickhouse.Store, r Range, all bool) error 
 	err := s.Each(ctx, func(rows driver.Rows) error { return rows.Scan(&began) }, "SELECT now64(3, 'UTC')")
 	if err == nil {
 		err = s.Exec(ctx, "INSERT INTO clicks_by_day (workspace, dimension, value, day, clicks, page_views, visitors, "+
-			"clicks_at, page_views_at, computed_at) SELECT ?, dimension, value, day, clicks, page_views, visitors, "+
-			"clicks_at, page_views_at, fromUnixTimestamp64Milli(?, 'UTC') FROM ("+differing+") "+
+			"clicks_at, page_views_at, counted, computed_at) SELECT ?, dimension, value, day, clicks, page_views, visitors, "+
+			"clicks_at, page_views_at, counted, fromUnixTimestamp64Milli(?, 'UTC') FROM ("+differing+") "+
 			"SETTINGS max_partitions_per_insert_block = 0, max_bytes_before_external_group_by = 536870912",
 			append([]any{r.Workspace, began.UnixMilli()}, r.arguments(all)...)...)
 	}
 	if err == nil {
-		err = s.Exec(ctx, "INSERT INTO click_days (workspace, day, computed_at) "+
-			"SELECT ?, toDate(?) + number, fromUnixTimestamp64Milli(?, 'UTC') FROM numbers(?)", r.Workspace,
+		err = s.Exec(ctx, "INSERT INTO click_days (workspace, day, computed_at, counted_at) "+
+			"SELECT ?, toDate(?) + number, fromUnixTimestamp64Milli(?, 'UTC') AS at, at FROM numbers(?)", r.Workspace,
 			r.First.Format(time.DateOnly), began.UnixMilli(), uint64(r.Last.Sub(r.First)/(24*time.Hour))+1)
 	}
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"tributary/processor/join"
+	"tributary/processor/retention"
 	"tributary/processor/stripe"
 	"tributary/schemas"
 )
@@ -31,6 +32,7 @@ type file struct {
 	policies map[string]join.Policies
 	keys     map[string]*stripe.Keys
 	regions  []Region // in the file's order
+	retained int      // days, as retention.Shortest returns them
 }
 
 // Region is how people of a workspace read times and sums.
@@ -76,6 +78,7 @@ func read(path, emailKey string, books bool) (*File, error) {
 	if books {
 		faults = append(faults, schemas.CheckEmailKey(emailKey, schemas.EmailFallback(list)))
 	}
+	f.retained = retention.Shortest(list)
 	for i := range list {
 		faults = append(faults, f.add(&list[i], emailKey))
 	}
@@ -196,6 +199,10 @@ func (f *File) Keys(workspace string) *stripe.Keys {
 
 // Regions returns all workspaces, with how their people read times and sums.
 func (f *File) Regions() []Region { return f.current.Load().regions }
+
+// RetentionDays returns the days after which a click of some workspace loses its visitor first; 0:
+// none ever does.
+func (f *File) RetentionDays() int { return f.current.Load().retained }
 
 // Policies returns how a workspace wants its sales credited.
 func (f *File) Policies(workspace string) join.Policies { return f.current.Load().policies[workspace] }

@@ -17,7 +17,7 @@
 SELECT
     name,
     countIf(what = 'click') AS clicks,
-    uniqIf(who, what = 'click') AS visitors,
+    uniqIf(visitor, what = 'click') AS visitors,
     sumIf(quantity, what = 'lead') AS leads,
     uniqExactIf(sale_id, kind = 'payment') AS sales,
     uniqExactIf(sale_id, kind = 'payment' AND first_sale) AS customers,
@@ -32,7 +32,7 @@ SELECT
     countIf(what = 'entry' AND a.net IS NULL) AS without_rate
 FROM activity(
     workspace = {workspace:String}, livemode = {livemode:Bool}, from = {from:DateTime('UTC')}, to = {to:DateTime('UTC')}, dimension = {dimension:String},
-    only = {only:Map(String, Array(String))}, without = {without:Map(String, Array(String))}, currency = {currency:String}, rates = {rates:String}
+    only = {only:Map(String, Array(String))}, without = {without:Map(String, Array(String))}, currency = {currency:String}, rates = {rates:String}, stored = true
 ) AS a
 GROUP BY name
 ORDER BY net DESC, clicks DESC, name

@@ -19,14 +19,14 @@ FROM
     SELECT
         ['visitors', 'leads', 'buyers', 'returning'] AS steps,
         [
-            uniqIf(who, what = 'click'),
+            uniqIf(visitor, what = 'click'),
             sumIf(quantity, what = 'lead'),
             uniqExactIf(who, kind = 'payment' AND first_sale),
             uniqExactIf(who, kind = 'payment' AND NOT first_sale)
         ] AS counts
     FROM activity(
         workspace = {workspace:String}, livemode = {livemode:Bool}, from = {from:DateTime('UTC')}, to = {to:DateTime('UTC')}, dimension = '',
-        only = {only:Map(String, Array(String))}, without = {without:Map(String, Array(String))}, currency = 'usd', rates = ''
+        only = {only:Map(String, Array(String))}, without = {without:Map(String, Array(String))}, currency = 'usd', rates = '', stored = true
     )
 )
 ARRAY JOIN arrayEnumerate(steps) AS i

@@ -13,7 +13,7 @@
 SELECT at, if(what = 'entry', kind, what) AS event, name, who, sale_id, net
 FROM activity(
     workspace = {workspace:String}, livemode = {livemode:Bool}, from = {from:DateTime('UTC')}, to = {to:DateTime('UTC')}, dimension = {dimension:String},
-    only = {only:Map(String, Array(String))}, without = {without:Map(String, Array(String))}, currency = {currency:String}, rates = {rates:String}
+    only = {only:Map(String, Array(String))}, without = {without:Map(String, Array(String))}, currency = {currency:String}, rates = {rates:String}, stored = false
 )
 ORDER BY at DESC, event, who, sale_id
 LIMIT {limit:UInt32}

@@ -20,7 +20,7 @@ SELECT
     countIf(net IS NULL) AS without_rate
 FROM activity(
     workspace = {workspace:String}, livemode = {livemode:Bool}, from = {from:DateTime('UTC')}, to = {to:DateTime('UTC')}, dimension = '',
-    only = {only:Map(String, Array(String))}, without = {without:Map(String, Array(String))}, currency = {currency:String}, rates = {rates:String}
+    only = {only:Map(String, Array(String))}, without = {without:Map(String, Array(String))}, currency = {currency:String}, rates = {rates:String}, stored = true
 )
 WHERE what = 'entry'
 GROUP BY local

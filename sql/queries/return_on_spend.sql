@@ -32,7 +32,7 @@ FROM
         countIf(a.attributed AND a.net IS NULL) AS missing
     FROM activity(
         workspace = {workspace:String}, livemode = {livemode:Bool}, from = {from:DateTime('UTC')}, to = {to:DateTime('UTC')}, dimension = {dimension:String},
-        only = map()::Map(String, Array(String)), without = map()::Map(String, Array(String)), currency = {currency:String}, rates = {rates:String}
+        only = map()::Map(String, Array(String)), without = map()::Map(String, Array(String)), currency = {currency:String}, rates = {rates:String}, stored = true
     ) AS a
     GROUP BY name
     UNION ALL

@@ -26,7 +26,7 @@ SELECT
     ) AS next_start,
     (start < {from:DateTime('UTC')} OR next_start > {to:DateTime('UTC')} OR start <= now() AND now() < next_start)::Bool AS open,
     countIf(what = 'click') AS clicks,
-    uniqIf(who, what = 'click') AS visitors,
+    uniqIf(visitor, what = 'click') AS visitors,
     sumIf(quantity, what = 'lead') AS leads,
     uniqExactIf(sale_id, kind = 'payment') AS sales,
     uniqExactIf(sale_id, kind = 'payment' AND first_sale) AS customers,
@@ -34,7 +34,7 @@ SELECT
     countIf(what = 'entry' AND a.net IS NULL) AS without_rate
 FROM
 (
-    SELECT start, '' AS what, '' AS who, 0 AS quantity, '' AS sale_id, '' AS kind, false AS first_sale, CAST(NULL, 'Nullable(Decimal(38, 6))') AS net
+    SELECT start, '' AS what, 0 AS visitor, 0 AS quantity, '' AS sale_id, '' AS kind, false AS first_sale, CAST(NULL, 'Nullable(Decimal(38, 6))') AS net
     FROM
     (
         SELECT arrayJoin(arrayDistinct(arrayMap(
@@ -43,10 +43,10 @@ FROM
         ))) AS start
     )
     UNION ALL
-    SELECT toDateTime(dateTrunc({unit:String}, toDateTime(at, 'UTC'), {timezone:String}), {timezone:String}), what, who, quantity, sale_id, kind, first_sale, net
+    SELECT toDateTime(dateTrunc({unit:String}, toDateTime(at, 'UTC'), {timezone:String}), {timezone:String}), what, visitor, quantity, sale_id, kind, first_sale, net
     FROM activity(
         workspace = {workspace:String}, livemode = {livemode:Bool}, from = {from:DateTime('UTC')}, to = {to:DateTime('UTC')}, dimension = '',
-        only = {only:Map(String, Array(String))}, without = {without:Map(String, Array(String))}, currency = {currency:String}, rates = {rates:String}
+        only = {only:Map(String, Array(String))}, without = {without:Map(String, Array(String))}, currency = {currency:String}, rates = {rates:String}, stored = true
     )
 ) AS a
 GROUP BY start

@@ -4,6 +4,7 @@ package rolluptest
 
 import (
 	"testing"
+	"time"
 
 	"tributary/processor/clickhouse"
 	"tributary/processor/rollup"
@@ -27,7 +28,7 @@ func Refresh(tb testing.TB, store *clickhouse.Store) {
 			tb.Fatal(err)
 		}
 	}
-	if err := rollup.Refresh(tb.Context(), store); err != nil {
+	if err := rollup.Refresh(tb.Context(), store, time.Unix(0, 0)); err != nil {
 		tb.Fatal(err)
 	}
 }
