@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
@@ -248,6 +249,13 @@ func (w *web) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	h(rw, r)
 }
 
+// handler returns what serves a host.
+func (w *web) handler(host string) http.HandlerFunc {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.handlers[host]
+}
+
 // visitor is a browser profile in which one tab is open.
 type visitor struct {
 	t    *testing.T
@@ -287,7 +295,7 @@ func (v *visitor) start(tab context.Context) {
 	if err := chromedp.Do(tab, chromedp.Navigate("about:blank")); err != nil {
 		v.t.Fatal(err)
 	}
-	tab, cancel := context.WithTimeout(tab, 90*time.Second)
+	tab, cancel := context.WithTimeout(tab, 8*time.Minute) // of a machine that does much else
 	v.t.Cleanup(cancel)
 	v.tab = tab
 	messages := chromedp.Console(tab)
@@ -416,6 +424,14 @@ func (v *visitor) cookie(name string) string {
 		}
 	}
 	return ""
+}
+
+// forgetCookies removes all cookies of the profile, those that the page cannot read among them.
+func (v *visitor) forgetCookies(t *testing.T) {
+	t.Helper()
+	if _, err := chromedp.Call(v.tab, network.ClearBrowserCookies, cdp.Empty{}); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // sent waits until n beacons of the site are in Kafka, and a little for one too many.

@@ -76,7 +76,7 @@ func seedStudio(t *testing.T, dsn string) {
 func (v *visitor) shows(expression, want string) {
 	v.t.Helper()
 	got := ""
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(30 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); time.Sleep(30 * time.Millisecond) {
 		if got = v.eval(expression); got == want {
 			return
 		}
@@ -284,6 +284,8 @@ type month struct {
 	clicks         *consume.Clicks
 	payments       *consume.Payments
 	clicked, money []*kgo.Record
+	livemode       bool
+	events         int // so far
 }
 
 func monthOf(t *testing.T, dsn string) *month {
@@ -296,7 +298,7 @@ func monthOf(t *testing.T, dsn string) *month {
 	t.Cleanup(func() { s.Close() })
 	r := recompute.New(recompute.Config{Store: s, Rates: clickhousetest.FixedRates{"usd": "1"}, Log: quiet})
 	now := time.Now().UTC()
-	return &month{t: t, first: time.Date(now.Year(), now.Month()-1, 1, 0, 0, 0, 0, time.UTC),
+	return &month{t: t, livemode: true, first: time.Date(now.Year(), now.Month()-1, 1, 0, 0, 0, 0, time.UTC),
 		clicks: &consume.Clicks{Store: s, Recomputer: r},
 		payments: &consume.Payments{Store: s, Recomputer: r, Events: consume.NewEventsMetric(),
 			Workspace: func(*schemas.StripeEvent) (string, bool) { return "default", true }}}
@@ -335,10 +337,11 @@ func (m *month) refund(day, cents int) {
 }
 
 func (m *month) event(kind string, at time.Time, object string) {
-	id := fmt.Sprint("evt_", len(m.money))
-	body := fmt.Sprintf(`{"id":%q,"object":"event","type":%q,"created":%d,"livemode":true,"data":{"object":%s}}`,
-		id, kind, at.Unix(), object)
-	m.money = append(m.money, schemas.StripeRecord(&schemas.StripeEvent{ID: id, Type: kind, Livemode: true, ReceivedAt: at,
+	m.events++
+	id := fmt.Sprint("evt_", m.events)
+	body := fmt.Sprintf(`{"id":%q,"object":"event","type":%q,"created":%d,"livemode":%t,"data":{"object":%s}}`,
+		id, kind, at.Unix(), m.livemode, object)
+	m.money = append(m.money, schemas.StripeRecord(&schemas.StripeEvent{ID: id, Type: kind, Livemode: m.livemode, ReceivedAt: at,
 		Body: []byte(body)}, id))
 }
 

@@ -298,16 +298,24 @@ function show({ keep = false } = {}) {
   const main = $("blocks");
   if (keep) main.style.minHeight = main.offsetHeight + "px"; // nothing jumps while the new blocks are filled
   state.blocks = sections[state.view.section].blocks(page).map(frame);
-  const focus = main.contains(document.activeElement) ? document.activeElement : null;
+  const focused = main.contains(document.activeElement) ? document.activeElement : null;
   main.className = state.view.section;
   main.replaceChildren(...state.blocks.map((b) => b.root));
   $("title").textContent =
     sections[state.view.section].title + (state.view.mode === "test" ? " (Stripe’s test mode)" : "");
-  if (focus) $("title").focus({ preventScroll: keep });
+  if (focused) focusAgain(focused.dataset.control, keep);
   if (!keep && before && before.section !== state.view.section) scrollTo(0, 0);
   round(true).then(() => {
     main.style.minHeight = "";
+    if (focused && document.activeElement === $("title")) focusAgain(focused.dataset.control, keep);
   });
+}
+
+// focusAgain moves the focus to the control that took the place of the one that had it, so that who
+// uses keys goes on from there; without one, to where the section begins.
+function focusAgain(control, preventScroll) {
+  const same = control && $("blocks").querySelector(`[data-control="${control}"]`);
+  (same || $("title")).focus({ preventScroll });
 }
 
 // round asks all blocks; the slow ones only when they are new.
@@ -368,7 +376,11 @@ async function about(signal) {
       banner(
         "test",
         test ? "Stripe's test mode" : "",
-        test ? `has ${count(test.entries)} entries. They are in no figure here. ` : "",
+        test
+          ? Number(test.entries) === 1
+            ? "has one entry, which is in no figure here. "
+            : `has ${count(test.entries)} entries, which are in no figure here. `
+          : "",
         test ? link({ ...view, mode: "test" }, "Show them apart") : "",
       );
     const demo = rates.filter((r) => r.fx_source.includes("demo")).map((r) => r.fx_source);

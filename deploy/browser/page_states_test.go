@@ -1,0 +1,171 @@
+package browser
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/crypto/bcrypt"
+
+	"tributary/processor/access"
+	"tributary/processor/dashboard"
+	"tributary/processor/workspace"
+)
+
+// One sale is a workspace, too; test mode is in none of its figures, and is shown apart when asked for.
+func TestPageOfOneSale(t *testing.T) {
+	v := newVisitor(t, "one.example", "")
+	m := monthOf(t, dashboardOf(t, v))
+	m.sell("ann", 3, 10000)
+	m.livemode = false
+	m.sell("tester", 4, 777700)
+	m.load()
+	v.open("https://" + v.host + "/?range=last_month")
+	v.shows(tile("net"), "$100.00")
+	v.answered()
+	v.want(tile("sales"), "1")
+	v.want(`document.querySelectorAll("table.sales tbody tr").length`, "1")
+	v.want(`document.body.innerText.includes("7,777")`, "false")
+	v.want(`[...document.querySelectorAll(".search, .more")].filter(e => e.checkVisibility()).length`, "0")
+	v.shows(`document.querySelector("#test").innerText.includes("has one entry, which is in no figure here.")`, "true")
+	v.press("#test a", "Show them apart")
+	v.shows(tile("net"), "$7,777.00")
+	v.answered()
+	v.shows(`document.querySelector("#title").textContent`, "Overview (Stripe’s test mode)")
+	v.want(`document.querySelectorAll("table.sales tbody tr").length`, "1")
+	v.shows(`document.querySelector("#test a").textContent`, "Show live figures")
+	v.press("#test a", "Show live figures")
+	v.shows(tile("net"), "$100.00")
+	v.noErrors()
+}
+
+// What ended answers again by itself, and until then the last figures stay and say that they are old.
+func TestPageServerGoneAndBack(t *testing.T) {
+	v := newVisitor(t, "gone.example", "")
+	m := monthOf(t, dashboardOf(t, v))
+	m.sell("ann", 3, 10000)
+	m.load()
+	var gone atomic.Bool
+	page := world.pages.handler(v.host)
+	v.handle(v.host, func(w http.ResponseWriter, r *http.Request) {
+		if gone.Load() {
+			panic(http.ErrAbortHandler)
+		}
+		page(w, r)
+	})
+	v.open("https://" + v.host + "/?range=last_month")
+	v.shows(tile("net"), "$100.00")
+	other := v.newTab() // two tabs of one person, who may ask three questions at a time
+	other.open("https://" + v.host + "/?range=last_month&section=sales")
+	other.shows(`document.querySelectorAll("table.sales tbody tr").length`, "1")
+	other.answered()
+	gone.Store(true)
+	v.shows(`document.querySelector("#error").innerText.startsWith("The dashboard does not answer.")`, "true")
+	v.want(tile("net"), "$100.00")
+	v.want(`document.body.classList.contains("stale")`, "true")
+	other.shows(`document.querySelector("#pulse").className`, "bad")
+	m.sell("ann", 4, 5000)
+	m.load()
+	gone.Store(false)
+	v.shows(tile("net"), "$150.00")
+	v.shows(`document.querySelector("#error").hidden`, "true")
+	other.shows(`document.querySelectorAll("table.sales tbody tr").length`, "2")
+	other.shows(`document.querySelector("#pulse").className`, "live")
+}
+
+// loginOf serves the page behind a login: olga owns the workspace.
+func loginOf(t *testing.T, v *visitor, dsn string) {
+	t.Helper()
+	hash, err := bcrypt.GenerateFromPassword([]byte("a long password"), 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "users.json")
+	users := fmt.Sprintf(`[{"name":"olga","role":"owner","workspaces":["default"],"password_hash":%q}]`, hash)
+	if err := os.WriteFile(path, []byte(users), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	known := func(id string) bool { return id == "default" }
+	list, err := access.ReadUsers(path, known)
+	if err != nil {
+		t.Fatal(err)
+	}
+	quiet := slog.New(slog.DiscardHandler)
+	guard, err := access.New(access.Config{
+		Users: list, Public: &url.URL{Scheme: "https", Host: v.host}, Key: "a key that signs in tests",
+		SessionLife: time.Hour, Known: known, Log: quiet, Registry: prometheus.NewRegistry(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := dashboard.New(dashboard.Config{DSN: dsn, Guard: guard, Log: quiet, Workspaces: func() []workspace.Region {
+		return []workspace.Region{{Workspace: "default", Timezone: "UTC", Currency: "usd"}}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { d.Close() })
+	v.handle(v.host, d.ServeHTTP)
+}
+
+func (v *visitor) logIn() {
+	v.t.Helper()
+	v.shows(`location.pathname`, "/login")
+	v.navigates(`document.querySelector("[name=name]").value = "olga";
+		document.querySelector("[name=password]").value = "a long password";
+		document.querySelector("form").requestSubmit()`)
+}
+
+// A session that ends while the page is open leads to the login, and from there back to the same view.
+// An affiliate's link shows that affiliate and nobody else, whatever is asked for.
+func TestPageLogin(t *testing.T) {
+	v := newVisitor(t, "login.example", "")
+	dsn := dashboardOf(t, v)
+	m := monthOf(t, dsn)
+	m.sell("ann", 3, 10000)
+	m.sell("bert", 4, 777700)
+	m.load()
+	loginOf(t, v, dsn)
+	v.open("https://" + v.host + "/?range=last_month&is.affiliate=ann&section=affiliates")
+	v.logIn()
+	v.shows(tile("net"), "$100.00")
+	v.answered()
+	v.want(`document.querySelector("#name").textContent`, "olga")
+	v.press("section button", "Make a link for this affiliate")
+	v.shows(`document.querySelector("output input")?.value.startsWith("https://login.example/view/")`, "true")
+	link := v.eval(`document.querySelector("output input").value`)
+
+	v.forgetCookies(t) // what the end of a session is to the page
+	v.shows(`location.pathname`, "/login")
+	v.logIn()
+	v.shows(`location.pathname + new URLSearchParams(location.search).get("is.affiliate")`, "/ann")
+	v.shows(tile("net"), "$100.00")
+	v.answered()
+
+	v.navigates(`document.querySelector("#user button").click()`)
+	v.shows(`location.pathname`, "/login")
+	v.open(link)
+	v.shows(`location.pathname + document.querySelector("h1").textContent`, "/ann")
+	v.want(`document.body.innerText.includes("100.00") && !document.body.innerText.includes("bert")`, "true")
+	for _, path := range []string{
+		"/?is.affiliate=bert&section=sales", "/explain?object=pi_4", "/api/session", "/api/query", "/api/views", "/mcp",
+		"/api/query/affiliate_sales?affiliate=bert&from=2020-01-01&to=2100-01-01",
+		"/api/query/affiliate_sales?affiliate=ann&affiliate=bert&from=2020-01-01&to=2100-01-01",
+		"/api/query/breakdown?from=2020-01-01&to=2100-01-01", "/api/query/story_of_a_sale?sale=pi_4", "/api/query/live_events",
+		"/api/query/statements?month=2026-01-01&affiliate=bert", "/api/query/pipeline_status", "/api/query/dead_letters",
+	} {
+		v.exec(fmt.Sprintf(`window.got = undefined; fetch(%q).then(async (r) => { window.got = r.status + await r.text(); })`, path))
+		v.shows(`window.got !== undefined`, "true")
+		if got := v.eval(`window.got`); strings.Contains(got, "bert") && !strings.Contains(got, `"error"`) || strings.Contains(got, "7777") {
+			t.Errorf("%s shows another affiliate: %s", path, got)
+		}
+	}
+}
