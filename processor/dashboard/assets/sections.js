@@ -110,7 +110,7 @@ function breakdown(page, dimension, title, { brief = false, rows } = {}) {
 function choice(page, key, label, options, chosen) {
   const select = element(
     "select",
-    {},
+    { dataset: { control: key } },
     ...Object.entries(options).map(([value, text]) => element("option", { value, textContent: text })),
   );
   select.value = chosen;
@@ -212,7 +212,7 @@ function totals(page) {
               className: "tile " + key + (text.startsWith("−") ? " minus" : ""),
               title: m.title,
               ariaPressed: String(key === chosen),
-              dataset: { metric: key },
+              dataset: { metric: key, control: key },
             },
             element("span", { textContent: m.label }),
             element("b", { textContent: text }),
