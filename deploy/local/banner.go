@@ -26,6 +26,10 @@ curl -sS http://WEBHOOK/stripe/webhook -H 'Content-Type: application/json' -H "S
 	return strings.NewReplacer("CLICK", clickCommand(edge), "WEBHOOK", webhook, "SECRET", secret).Replace(command)
 }
 
+// pastMiB is how large the data directory is when the demo has told its past: du -sm data, from one
+// minute after the start on.
+const pastMiB = 80
+
 // banner is printed when everything is ready. It holds generated secrets and none that the user
 // gave.
 func (s *supervisor) banner(made generated, took time.Duration) string {
@@ -47,6 +51,10 @@ func (s *supervisor) banner(made generated, took time.Duration) string {
 		data = abs
 	}
 	say("  data         %s (a second start finds it again; delete it to begin anew)", data)
+	if !s.NoDemo {
+		say("  disk         some %d MiB for the demo's past, %d at most (--max-data-mib), then the demo stops",
+			pastMiB, s.MaxDataMiB)
+	}
 	if made.secret {
 		say("  webhook secret  %s (generated for this data directory; --stripe-webhook-secrets sets your own)",
 			s.StripeWebhookSecrets[0])

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -89,8 +90,20 @@ func TestPast(t *testing.T) {
 	began := time.Now()
 	play(t, d, Config{Seed: 1, History: 2 * day, For: -1})
 	clicks, events := len(d.clicks), len(d.events)
-	if clicks < 1000 || events < 200 || d.leads < 50 {
+	if clicks < 1000 || events < 200 || d.leads > 0 {
 		t.Fatalf("%d clicks, %d events, %d leads", clicks, events, d.leads)
+	}
+	signUps := make(map[string]int) // by day
+	for id, body := range d.events {
+		var e struct{ Created int64 }
+		if strings.HasPrefix(id, "evt_signup_") && json.Unmarshal(body, &e) == nil {
+			signUps[time.Unix(e.Created, 0).UTC().Format(time.DateOnly)]++
+		}
+	}
+	for back := 1; back <= 2; back++ {
+		if day := began.UTC().AddDate(0, 0, -back).Format(time.DateOnly); signUps[day] < 50 {
+			t.Errorf("%d sign-ups on %s", signUps[day], day)
+		}
 	}
 	for _, at := range d.times {
 		if at.After(time.Now()) || at.Before(began.Add(-8*day)) {

@@ -2,6 +2,8 @@ package demo
 
 import (
 	"context"
+	"encoding/hex"
+	"encoding/json"
 	"hash/fnv"
 	"time"
 
@@ -44,7 +46,7 @@ func (p *player) past(ctx context.Context, q *queue) {
 	p.batches(ctx, clicks)
 	g := newGroup()
 	for _, l := range q.leads {
-		g.Go(func() error { p.lead(ctx, l); return ctx.Err() })
+		g.Go(func() error { p.deliver(ctx, signUp(l)); return ctx.Err() })
 		if ctx.Err() != nil {
 			break
 		}
@@ -57,6 +59,26 @@ func (p *player) past(ctx context.Context, q *queue) {
 	}
 	_ = g.Wait()
 	p.batches(ctx, late)
+}
+
+// signUp is a lead as Stripe reports one: a customer with the business's own id, created when the
+// person signed up. The edge dates what POST /v1/leads tells by when it is told, so that the sign-ups
+// of two weeks would all be of today. Whoever is told both ways is one lead.
+func signUp(l traffic.Lead) traffic.Delivery {
+	type object = map[string]any
+	name := hex.EncodeToString(l.ClickID[:]) + l.ExternalID
+	body, err := json.Marshal(object{
+		"id": "evt_signup_" + name, "object": "event", "type": "customer.created", "created": l.SendAt.Unix(),
+		"livemode": true,
+		"data": object{"object": object{
+			"id": "cus_" + name, "object": "customer", "created": l.SendAt.Unix(), "livemode": true, "email": l.Email,
+			"metadata": object{"pimmsCustomerId": l.ExternalID, "pimmsClickId": l.ClickID.String()},
+		}},
+	})
+	if err != nil {
+		panic("demo: an invented sign-up is not JSON: " + err.Error())
+	}
+	return traffic.Delivery{Body: body}
 }
 
 func (p *player) batches(ctx context.Context, clicks []traffic.Click) {
