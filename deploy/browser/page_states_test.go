@@ -16,6 +16,7 @@ import (
 	"golang.org/x/crypto/bcrypt"
 
 	"tributary/processor/access"
+	store "tributary/processor/clickhouse"
 	"tributary/processor/dashboard"
 	"tributary/processor/workspace"
 )
@@ -79,6 +80,70 @@ func TestPageServerGoneAndBack(t *testing.T) {
 	v.shows(`document.querySelector("#error").hidden`, "true")
 	other.shows(`document.querySelectorAll("table.sales tbody tr").length`, "2")
 	other.shows(`document.querySelector("#pulse").className`, "live")
+}
+
+// The health section says what the processors and the last checks say, with its time, and of what
+// nobody has said that it is not known. What is wrong is on the overview, too.
+func TestPageHealth(t *testing.T) {
+	v := newVisitor(t, "health.example", "")
+	dsn := dashboardOf(t, v)
+	m := monthOf(t, dsn)
+	m.sell("ann", 3, 10000)
+	m.load()
+	pairs := `Object.fromEntries([...document.querySelectorAll("#blocks > section")].find(s =>
+		s.querySelector("h2").textContent === "Processors and checks").querySelectorAll("dt").entries().map(([, e]) =>
+		[e.textContent, e.nextElementSibling.innerText]))`
+	expect := func(path string, want map[string]string) {
+		t.Helper()
+		v.open(path)
+		v.answered()
+		for name, text := range want {
+			if got := v.eval(fmt.Sprintf("(%s)[%q]", pairs, name)); !strings.HasPrefix(got, text) {
+				t.Errorf("%s is %q, want %q", name, got, text)
+			}
+		}
+	}
+	expect("https://health.example/?section=health", map[string]string{
+		"Waiting in Kafka": "not known: no processor has reported it", "Audit": "not known", "Stripe’s balance": "not known",
+		"Backfill": "not known",
+	})
+	now := time.Now().UTC()
+	if err := m.store.InsertStatus(t.Context(), []store.StatusRow{
+		{What: "lag", Subject: "tributary-processor clicks.v1", At: now, Number: 7},
+		{What: "lag", Subject: "tributary-processor stripe.v1", At: now},
+		{What: "audit", At: now.Add(-time.Hour), Verdict: "findings", Number: 2, Detail: "12 records handled again"},
+		{What: "reconcile", Subject: "live acct_1", At: now.Add(-49 * time.Hour), Verdict: "good", Detail: "Equal to the cent."},
+		{What: "backfill", Subject: "live", At: now, Verdict: "under_way", Number: 4, Detail: "4 of 13 lists"},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	serveDashboard(t, v, "health2.example", dsn) // another, which has no answer in memory
+	expect("https://health2.example/?section=health", map[string]string{
+		"Waiting in Kafka": "7 records of clicks.v1", "Audit": "2 findings, ", "Stripe’s balance, live acct_1": "good, ",
+		"Backfill, live": "under way, or interrupted, ",
+	})
+	v.open("https://health2.example/?range=last_month")
+	v.answered()
+	v.want(`document.querySelector(".notes").innerText.includes("7 records wait in Kafka and are in no figure yet.")`, "true")
+	v.want(`document.querySelector(".notes").innerText.includes("2 findings of the last audit.")`, "true")
+
+	if err := m.store.Exec(t.Context(), "TRUNCATE TABLE pipeline_status"); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.store.InsertStatus(t.Context(), []store.StatusRow{
+		{What: "lag", Subject: "tributary-processor clicks.v1", At: now.Add(-time.Hour)},
+		{What: "audit", At: now, Verdict: "good", Detail: "12 records handled again"},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	serveDashboard(t, v, "health3.example", dsn)
+	expect("https://health3.example/?section=health", map[string]string{
+		"Waiting in Kafka": "not known: no processor has reported it since ", "Audit": "good, ",
+	})
+	v.open("https://health3.example/?range=last_month")
+	v.answered()
+	v.want(`document.querySelector(".notes").innerText.includes("No processor has reported")`, "true")
+	v.noErrors()
 }
 
 // loginOf serves the page behind a login: olga owns the workspace.

@@ -29,6 +29,13 @@ import (
 func dashboardOf(t *testing.T, v *visitor) (dsn string) {
 	t.Helper()
 	dsn, _ = sqltest.Open(t)
+	serveDashboard(t, v, v.host, dsn)
+	return dsn
+}
+
+// serveDashboard serves the page over a database.
+func serveDashboard(t *testing.T, v *visitor, host, dsn string) {
+	t.Helper()
 	d, err := dashboard.New(dashboard.Config{DSN: dsn, Log: slog.New(slog.DiscardHandler),
 		Workspaces: func() []workspace.Region {
 			return []workspace.Region{{Workspace: "default", Timezone: "UTC", Currency: "usd"},
@@ -38,8 +45,7 @@ func dashboardOf(t *testing.T, v *visitor) (dsn string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { d.Close() })
-	v.handle(v.host, d.ServeHTTP)
-	return dsn
+	v.handle(host, d.ServeHTTP)
 }
 
 // seedStudio fills in the three months of a small studio whose figures are counted by hand in
@@ -280,6 +286,7 @@ func TestPageFirstUse(t *testing.T) {
 // month loads clicks and Stripe's events as the processor does; days are of last month.
 type month struct {
 	t              *testing.T
+	store          *store.Store
 	first          time.Time
 	clicks         *consume.Clicks
 	payments       *consume.Payments
@@ -298,7 +305,7 @@ func monthOf(t *testing.T, dsn string) *month {
 	t.Cleanup(func() { s.Close() })
 	r := recompute.New(recompute.Config{Store: s, Rates: clickhousetest.FixedRates{"usd": "1"}, Log: quiet})
 	now := time.Now().UTC()
-	return &month{t: t, livemode: true, first: time.Date(now.Year(), now.Month()-1, 1, 0, 0, 0, 0, time.UTC),
+	return &month{t: t, store: s, livemode: true, first: time.Date(now.Year(), now.Month()-1, 1, 0, 0, 0, 0, time.UTC),
 		clicks: &consume.Clicks{Store: s, Recomputer: r},
 		payments: &consume.Payments{Store: s, Recomputer: r, Events: consume.NewEventsMetric(),
 			Workspace: func(*schemas.StripeEvent) (string, bool) { return "default", true }}}

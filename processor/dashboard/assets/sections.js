@@ -895,8 +895,8 @@ function earnings(page) {
   return blocks;
 }
 
-// waiting returns what the answer of pipeline_status says of consumer lag: rows that wait, and since when it
-// is not known.
+// waiting returns what the answer of pipeline_status says of consumer lag: the topics of which records
+// wait, and those of which nobody knows.
 function waiting(status) {
   const lag = status.filter((r) => r.what === "lag");
   const unknown = lag.filter((r) => !r.known);
@@ -922,12 +922,12 @@ function pipeline(page) {
     if (!lag.length) return ["not known: no processor has reported it"];
     if (unknown.length) return [`not known: no processor has reported it since ${when(unknown[0].at)}`];
     const records = behind.map((r) => `${count(r.number)} records of ${topic(r)}`).join(", ");
-    return [(records || "no record") + " waits", detail(when(lag[0].at))];
+    return [records || "nothing", detail(when(lag[0].at))];
   };
   const checks = [
-    ["audit", "Audit", "not known: none is completed. processor audit does one, a running processor one each hour"],
-    ["reconcile", "Stripe’s balance", "not known: never compared. processor reconcile compares"],
-    ["backfill", "Backfill", "not known: none has been seen. processor backfill begins one"],
+    ["audit", "Audit", "none is completed", "audits; a running processor does once an hour"],
+    ["reconcile", "Stripe’s balance", "never compared", "compares it with the ledger"],
+    ["backfill", "Backfill", "none has been seen", "brings in the past"],
   ];
   return {
     title: "Processors and checks",
@@ -935,10 +935,11 @@ function pipeline(page) {
     ages: true,
     ask: (signal) => ask("pipeline_status", {}, signal),
     draw: (status) => {
-      const lines = [["Waits in Kafka", "", ...lagOf(status)]];
-      for (const [what, name, never] of checks) {
+      const lines = [["Waiting in Kafka", "", ...lagOf(status)]];
+      for (const [what, name, never, does] of checks) {
         const rows = status.filter((r) => r.what === what);
-        if (!rows.length) lines.push([name, "", never]);
+        const command = element("code", { textContent: "processor " + what });
+        if (!rows.length) lines.push([name, "", `not known: ${never}. `, command, ` ${does}.`]);
         for (const r of rows)
           lines.push([
             name + (r.subject ? ", " + r.subject : ""),
