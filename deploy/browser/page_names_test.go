@@ -65,6 +65,13 @@ func TestPageHostileNames(t *testing.T) {
 		v.want(`document.querySelector(".chip bdi").textContent`, name)
 		v.want(`document.querySelectorAll(".chip").length`, "1")
 	}
+	v.open("https://" + v.host + "/?range=last_month")
+	v.answered()
+	v.want(`document.querySelectorAll("table.affiliate tbody tr").length`, "6")
+	v.press(".more", fmt.Sprintf("Show all %d rows", len(hostileNames)))
+	v.want(`document.querySelectorAll("table.affiliate tbody tr").length`, fmt.Sprint(len(hostileNames)))
+	v.press(".more", "Show fewer")
+	v.want(`document.querySelectorAll("table.affiliate tbody tr").length`, "6")
 	v.wide(t, 390)
 	for _, section := range []string{"affiliates", "sales", "overview"} {
 		v.open("https://" + v.host + "/?range=last_month&section=" + section)

@@ -196,3 +196,23 @@ func TestPageKeyboard(t *testing.T) {
 	v.shows(`location.pathname`, "/explain")
 	v.noErrors()
 }
+
+// A first visit brings fewer than 150 kB over the wire, and nothing that is read moves while figures
+// arrive (cumulative layout shift below 0.05; the web's own limit is 0.1).
+func TestPageWeight(t *testing.T) {
+	v := newVisitor(t, "weight.example", "")
+	seedStudio(t, dashboardOf(t, v))
+	for _, width := range []int64{1280, 390} {
+		v.wide(t, width)
+		v.open("https://" + v.host + "/?workspace=studio&range=custom&from=2050-06-01&to=2050-08-31")
+		v.answered()
+		if width == 1280 {
+			v.want(`(() => { const bytes = [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]
+				.reduce((sum, e) => sum + e.encodedBodySize, 0); return bytes > 40e3 && bytes < 150e3 ? "good" : bytes; })()`, "good")
+		}
+		v.exec(`window.shifted = undefined; new PerformanceObserver((list) => {
+			window.shifted = list.getEntries().filter(e => !e.hadRecentInput).reduce((sum, e) => sum + e.value, 0);
+		}).observe({ type: "layout-shift", buffered: true }); setTimeout(() => { window.shifted ??= 0; }, 200)`)
+		v.shows(`window.shifted < 0.05 ? "good" : window.shifted`, "good")
+	}
+}
