@@ -558,7 +558,20 @@ const notFiltered = (page) =>
 
 function list(
   page,
-  { question, title, name, columns, parameters, order, rows = 25, slow, extra = [], noRows, meaning },
+  {
+    question,
+    title,
+    name,
+    columns,
+    parameters,
+    order,
+    rows = 25,
+    slow,
+    extra = [],
+    noRows,
+    meaning,
+    choose = (r) => r,
+  },
 ) {
   const table = new Table({ name: name ?? question, caption: title, columns, rows, order, noRows });
   return {
@@ -571,7 +584,7 @@ function list(
       table.root,
     ].filter(Boolean),
     ask: (signal) => ask(question, parameters ?? page.range, signal),
-    draw: (r) => table.update(r),
+    draw: (r) => table.update(choose(r)),
   };
 }
 
@@ -1058,21 +1071,26 @@ function health(page) {
         timeColumn(page, "last_at", "Last"),
       ],
     }),
-    ...(page.all ? [list(plain, {
-      question: "dead_letters",
-      title: "Dead letters: records that could not be processed",
-      parameters: {},
-      noRows: "None: every record was processed.",
-      meaning: "Of all workspaces. They are stored unchanged; processor replay dead-letters processes them again.",
-      columns: [
-        { key: "reason", label: "Reason", text: true, head: true },
-        { key: "step", label: "Step", text: true },
-        { key: "topic", label: "Topic", text: true },
-        countColumn("records", "Records"),
-        timeColumn(page, "first_at", "First"),
-        timeColumn(page, "last_at", "Last"),
-      ],
-    })] : []),
+    ...(page.all
+      ? [
+          list(plain, {
+            question: "dead_letters",
+            title: "Dead letters: records that could not be processed",
+            parameters: {},
+            noRows: "None: every record was processed.",
+            meaning:
+              "Of all workspaces. They are stored unchanged; processor replay dead-letters processes them again.",
+            columns: [
+              { key: "reason", label: "Reason", text: true, head: true },
+              { key: "step", label: "Step", text: true },
+              { key: "topic", label: "Topic", text: true },
+              countColumn("records", "Records"),
+              timeColumn(page, "first_at", "First"),
+              timeColumn(page, "last_at", "Last"),
+            ],
+          }),
+        ]
+      : []),
     list(plain, {
       question: "rates_used",
       title: "Exchange rates that money was converted by",
@@ -1185,6 +1203,11 @@ export const sections = {
           parameters: { ...page.converted, dimension: spent, limit },
           slow: true,
           rows: 10,
+          meaning:
+            "Of attributed money: what nobody is credited with did not come from what was spent, as far as is known.",
+          noRows:
+            "No spend is known for this time. It is read from the table spend; sql/README.md says how to fill it.",
+          choose: (all) => (all.some((r) => Number(r.spend) !== 0) ? all : []),
           columns: [
             hasName(page, spent),
             moneyColumn(page, "spend", "Spend"),
