@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"tributary/deploy/loadgen/traffic"
+	"tributary/deploy/race"
 	"tributary/schemas"
 )
 
@@ -25,7 +26,7 @@ func TestEveryOrder(t *testing.T) {
 	}
 	for i, scenario := range traffic.Scenarios {
 		for j, version := range versions {
-			if testing.Short() && (i+j)%4 > 0 {
+			if (testing.Short() || race.Enabled) && (i+j)%4 > 0 {
 				continue
 			}
 			t.Run(fmt.Sprintf("%s/%s", scenario, version), func(t *testing.T) {

@@ -20,6 +20,7 @@ import (
 
 	"tributary/deploy/loadgen/traffic"
 	"tributary/deploy/local/chdb/chdbtest"
+	"tributary/deploy/race"
 	"tributary/processor/consume"
 	"tributary/processor/join"
 	"tributary/processor/ledger"
@@ -119,6 +120,9 @@ func worlds(t *testing.T) int {
 		}
 		return n
 	}
+	if race.Enabled {
+		return 50
+	}
 	return 300
 }
 
@@ -173,7 +177,7 @@ func TestLedgerEqualsTruth(t *testing.T) {
 // One life in the shapes of all API versions is one ledger.
 func TestShapesAgree(t *testing.T) {
 	seeds := uint64(12)
-	if testing.Short() {
+	if testing.Short() || race.Enabled {
 		seeds = 4
 	}
 	for seed := uint64(1); seed <= seeds; seed++ {

@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"tributary/deploy/loadgen/traffic"
+	"tributary/deploy/race"
 	"tributary/processor/join"
 	"tributary/processor/ledger"
 	"tributary/schemas"
@@ -104,7 +105,7 @@ func (h *hostile) record() *kgo.Record {
 // click received before it.
 func TestHostileClicksMoveNoMoney(t *testing.T) {
 	seeds := uint64(24)
-	if testing.Short() {
+	if testing.Short() || race.Enabled {
 		seeds = 8
 	}
 	var sent, sales int

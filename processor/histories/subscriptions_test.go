@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"tributary/deploy/loadgen/traffic"
+	"tributary/deploy/race"
 	"tributary/processor/ledger"
 )
 
@@ -54,7 +55,7 @@ var keptSeeds = []uint64{
 func TestSubscriptions(t *testing.T) {
 	const livesOfSeed = 14 // on average
 	seeds := uint64(worlds(t)/livesOfSeed + 1)
-	if testing.Short() {
+	if testing.Short() || race.Enabled {
 		seeds = 6
 	}
 	var mu sync.Mutex

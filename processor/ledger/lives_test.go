@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"tributary/deploy/race"
 	"tributary/processor/fx"
 	"tributary/processor/ledger"
 )
@@ -284,6 +285,9 @@ var subscriptions = []struct {
 //	TRIBUTARY_LIVES=2000 go test ./processor/ledger -run EverySubscription -v
 func TestEverySubscription(t *testing.T) {
 	lives := 150
+	if race.Enabled {
+		lives = 20
+	}
 	if text := os.Getenv("TRIBUTARY_LIVES"); text != "" {
 		lives, _ = strconv.Atoi(text)
 	}

@@ -6,12 +6,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"tributary/deploy/race"
 )
 
 var (
@@ -41,7 +42,7 @@ func retagged() int {
 	defer os.RemoveAll(dir)
 	program := filepath.Join(dir, "simulation.test")
 	build := []string{"test", "-c", "-tags=synctests", "-o", program}
-	if raced() {
+	if race.Enabled {
 		build = append(build, "-race")
 	}
 	for _, command := range []*exec.Cmd{exec.Command("go", append(build, ".")...),
@@ -53,12 +54,6 @@ func retagged() int {
 		}
 	}
 	return 0
-}
-
-// raced reports whether this program looks for data races.
-func raced() bool {
-	info, _ := debug.ReadBuildInfo()
-	return info != nil && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }
 
 // seeds returns the seeds to run: the kept ones first.
@@ -85,7 +80,7 @@ func seeds(t *testing.T) []uint64 {
 	n := *schedules
 	switch {
 	case n > 0:
-	case testing.Short() || raced(): // make proof runs thousands without the race detector
+	case testing.Short() || race.Enabled: // make proof runs thousands without the race detector
 		n = 30
 	default:
 		n = 300
