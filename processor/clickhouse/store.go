@@ -32,6 +32,7 @@ type Store struct {
 	metrics                 metrics
 	failing                 atomic.Int32 // statements that are being retried
 	ledgerScan, revenueScan pace
+	unpaced                 bool // see OpenUnpaced
 	// encodes: blocks of clicks are encoded here. The driver takes them so over HTTP only, and does
 	// not compress them by LZ4 or ZSTD there.
 	encodes bool

@@ -120,7 +120,7 @@ ask pi_1`)
 func engine(t *testing.T) *clickhouse.Store {
 	t.Helper()
 	dsn, _ := sqltest.Open(t)
-	store, err := clickhouse.Open(dsn, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	store, err := clickhouse.OpenUnpaced(dsn, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}

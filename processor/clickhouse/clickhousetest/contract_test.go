@@ -80,7 +80,7 @@ func open(t *testing.T) *engine {
 	if err != nil {
 		t.Fatal(err)
 	}
-	store, err := clickhouse.Open(dsn, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	store, err := clickhouse.OpenUnpaced(dsn, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
