@@ -96,8 +96,8 @@ func (s *countingStore) Facts(ctx context.Context, workspace string, objects []s
 // A name that very many public clicks carry costs its sale, and the sales of others, no more than a
 // name that one click has. TRIBUTARY_HOT_CLICKS=1000000 tries a million.
 func TestHotName(t *testing.T) {
-	clicks := number(t, "TRIBUTARY_HOT_CLICKS", 20_000)
-	const hot, cold, batch = "Ab3dEf6hIj9kLm2n", "Zy3dEf6hIj9kLm2q", 10_000
+	clicks := number(t, "TRIBUTARY_HOT_CLICKS", 5_000)
+	const hot, cold, batch = "Ab3dEf6hIj9kLm2n", "Zy3dEf6hIj9kLm2q", 2_500
 	p := newPipeline(t)
 	recomputer := recompute.New(recompute.Config{Store: p.store, Rates: testRates, Log: slog.New(slog.DiscardHandler)})
 	lane := &Clicks{Store: p.store, Recomputer: recomputer}
@@ -157,8 +157,8 @@ func TestHotName(t *testing.T) {
 	}
 	took := sale(0, "dub_id_"+hot)
 	var others []work
-	for n := range 50 {
-		if n%10 == 9 {
+	for n := range 20 {
+		if n%4 == 3 {
 			sale(100+n, "dub_id_"+hot)
 		}
 		others = append(others, sale(1+n, fmt.Sprint("order_", n)))
