@@ -21,6 +21,7 @@ export GOTOOLCHAIN := $(shell awk '$$1 == "toolchain" { print $$2 "+auto" }' go.
 # the latest, so that it does not.
 PROTOC_GEN_GO := google.golang.org/protobuf/cmd/protoc-gen-go@v1.36.12
 PROTOC_GEN_VT := github.com/planetscale/vtprotobuf/cmd/protoc-gen-go-vtproto@v0.6.0
+ESBUILD       := github.com/evanw/esbuild/cmd/esbuild@v0.28.2
 GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 DEADCODE      := golang.org/x/tools/cmd/deadcode@v0.52.0
 GOVULNCHECK   := golang.org/x/vuln/cmd/govulncheck@v1.8.0
@@ -179,11 +180,13 @@ sbom: $(TOOLS)/bin/cyclonedx-gomod ## write bin/sbom.json (CycloneDX) and bin/li
 # The code is generated into a copy and compared, so that a check never changes the tree. The line that names protoc's
 # own version is not compared: it differs between machines and means nothing.
 .PHONY: generated
-generated: $(TOOLS)/bin/protoc-gen-go $(TOOLS)/bin/protoc-gen-go-vtproto ## check that generated code is up to date
+generated: $(TOOLS)/bin/protoc-gen-go $(TOOLS)/bin/protoc-gen-go-vtproto $(TOOLS)/bin/esbuild ## check that generated code is up to date
 	$(need-protoc)
 	@copy=$$(mktemp -d) && trap 'rm -rf "$$copy"' EXIT && cp go.mod go.sum "$$copy" && cp -R schemas "$$copy/" && \
-	(cd "$$copy" && PATH="$(TOOLS)/bin:$$PATH" go generate ./schemas) && \
-	diff -ru -I '^// *[[:space:]]protoc  *v' schemas "$$copy/schemas" || { echo "generated code is not up to date: run make generate"; exit 1; }
+	mkdir -p "$$copy/ingest/clicks" && cp -R ingest/clicks/script ingest/clicks/script.go "$$copy/ingest/clicks/" && \
+	(cd "$$copy" && PATH="$(TOOLS)/bin:$$PATH" go generate ./schemas ./ingest/clicks) && \
+	diff -ru -I '^// *[[:space:]]protoc  *v' schemas "$$copy/schemas" && \
+	diff -u ingest/clicks/script/t.js "$$copy/ingest/clicks/script/t.js" || { echo "generated code is not up to date: run make generate"; exit 1; }
 
 .PHONY: types
 types: $(TOOLS)/.npm ## check the types of the tracking script
@@ -196,7 +199,7 @@ tidy: ## check that the files go.mod and go.sum are tidy
 	cd deploy/manifests && go mod tidy -diff
 
 .PHONY: generate
-generate: $(TOOLS)/bin/protoc-gen-go $(TOOLS)/bin/protoc-gen-go-vtproto ## generate code from the Protobuf definitions, and build the tracking script
+generate: $(TOOLS)/bin/protoc-gen-go $(TOOLS)/bin/protoc-gen-go-vtproto $(TOOLS)/bin/esbuild ## generate code from the Protobuf definitions, and build the tracking script
 	$(need-protoc)
 	PATH="$(TOOLS)/bin:$$PATH" go generate ./schemas ./ingest/clicks
 
@@ -279,6 +282,7 @@ $(TOOLS)/.versions/$(subst /,_,$(2)):
 endef
 $(eval $(call tool,protoc-gen-go,$(PROTOC_GEN_GO)))
 $(eval $(call tool,protoc-gen-go-vtproto,$(PROTOC_GEN_VT)))
+$(eval $(call tool,esbuild,$(ESBUILD)))
 $(eval $(call tool,golangci-lint,$(GOLANGCI_LINT)))
 $(eval $(call tool,deadcode,$(DEADCODE)))
 $(eval $(call tool,govulncheck,$(GOVULNCHECK)))

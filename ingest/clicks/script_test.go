@@ -6,46 +6,11 @@ import (
 	"compress/gzip"
 	"crypto/sha512"
 	"encoding/base64"
-	"flag"
 	"io"
-	"os"
 	"regexp"
 	"strings"
 	"testing"
-
-	"github.com/evanw/esbuild/pkg/api"
 )
-
-var update = flag.Bool("update", false, "rewrite script/t.js from script/t.ts")
-
-// The script that is served is what its TypeScript source compiles to, for browsers that know
-// ES2017.
-func TestScriptIsBuilt(t *testing.T) {
-	built := api.Build(api.BuildOptions{
-		EntryPoints:       []string{"script/t.ts"},
-		Target:            api.ES2017,
-		Charset:           api.CharsetASCII,
-		MinifyWhitespace:  true,
-		MinifyIdentifiers: true,
-		MinifySyntax:      true,
-	})
-	for _, message := range append(built.Errors, built.Warnings...) {
-		t.Error(message.Text, message.Location)
-	}
-	if len(built.OutputFiles) != 1 {
-		t.Fatalf("%d files", len(built.OutputFiles))
-	}
-	want := built.OutputFiles[0].Contents
-	if *update {
-		if err := os.WriteFile("script/t.js", want, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	if !bytes.Equal(scripts["/t.js"].plain, want) {
-		t.Error("script/t.js is not what script/t.ts compiles to (hint: go generate ./ingest/clicks)")
-	}
-}
 
 // A page pays for the script with its visitors' time.
 func TestScriptIsSmall(t *testing.T) {
