@@ -1,6 +1,7 @@
 package access
 
 import (
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -494,15 +495,40 @@ func TestHashPassword(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
-	check := make(passwords, 1)
-	if err := check.check(t.Context(), made, password); err != nil {
+	if err := make(passwords, 1).check(t.Context(), made, password, passwordCost); err != nil {
 		t.Error(err)
 	}
-	// Nobody has the password of the hash that stands in for a missing one.
-	if cost, err := bcrypt.Cost([]byte(nobodysHash)); err != nil || cost != passwordCost {
-		t.Errorf("the hash that stands in has cost %d, %v", cost, err)
+}
+
+// A name that no user has, or a user without a password, is answered by the work of the costliest
+// hash: the users file takes costs from 10 to 14.
+func TestEveryNameTakesAsLong(t *testing.T) {
+	cheap, err := bcrypt.GenerateFromPassword([]byte(password), 5)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if check.check(t.Context(), "", "nobody can log in with this") == nil {
-		t.Error("a user without a password can log in by one")
+	if got := parse(t, []schemas.User{ada}).passwordCost(); got != bcrypt.MinCost {
+		t.Errorf("of one hash of cost %d the greatest cost is %d", bcrypt.MinCost, got)
+	}
+	ben := schemas.User{Name: "ben", PasswordHash: string(cheap), Role: Owner, Workspaces: []string{"acme"}}
+	if got := parse(t, []schemas.User{ada, ben}).passwordCost(); got != 5 {
+		t.Errorf("of hashes of cost %d and 5 the greatest cost is %d", bcrypt.MinCost, got)
+	}
+	lea := schemas.User{Name: "lea", OIDCEmail: "lea@example.com", Role: Owner, Workspaces: []string{"acme"}}
+	if got := parse(t, []schemas.User{lea}).passwordCost(); got != passwordCost {
+		t.Errorf("without a password's hash the greatest cost is %d, want %d", got, passwordCost)
+	}
+	// What stands in is compared, and not refused as malformed.
+	if err := bcrypt.CompareHashAndPassword([]byte(nobodysHash(5)), []byte(password)); !errors.Is(err,
+		bcrypt.ErrMismatchedHashAndPassword) {
+		t.Errorf("the hash that stands in: %v", err)
+	}
+	for _, hash := range []string{"", string(cheap)} {
+		if make(passwords, 1).check(t.Context(), hash, "nobody can log in with this", 6) == nil {
+			t.Errorf("the hash %q is nobody's password's", hash)
+		}
+	}
+	if err := make(passwords, 1).check(t.Context(), string(cheap), password, 6); err != nil {
+		t.Errorf("the right password of a cheaper hash: %v", err)
 	}
 }

@@ -44,7 +44,7 @@ func (g *Guard) login(w http.ResponseWriter, r *http.Request) {
 	if u != nil {
 		hash = u.PasswordHash
 	}
-	if err := g.compare.check(r.Context(), hash, r.PostForm.Get("password")); err != nil {
+	if err := g.compare.check(r.Context(), hash, r.PostForm.Get("password"), g.cfg.Users.passwordCost()); err != nil {
 		g.record(r, "password", "refused", u)
 		v.Fault = "There is no such user, or the password is another one."
 		g.showLogin(w, http.StatusUnauthorized, v)

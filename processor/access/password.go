@@ -41,28 +41,30 @@ func NewToken() (token, hash string) {
 	return token, TokenHash(token)
 }
 
-// nobodysHash is compared with where there is no such user, so that an answer takes as long as with
-// a wrong password.
-const nobodysHash = "$2a$12$L1tRwAWP9Ey4B4M0weHqU.y.LyiIxqU84hMCTCdPDyQU5xjiEskeq"
+// nobodysHash is a hash of that cost whose password nobody has.
+func nobodysHash(cost int) string {
+	return fmt.Sprintf("$2a$%02d$L1tRwAWP9Ey4B4M0weHqU.y.LyiIxqU84hMCTCdPDyQU5xjiEskeq", cost)
+}
 
 var errWrongPassword = errors.New("there is no such user, or the password is another one")
 
 // passwords compares passwords, a few at a time.
 type passwords chan struct{}
 
-// check returns nil if a password has the hash.
-func (p passwords) check(ctx context.Context, hash, password string) error {
+// check returns nil if a password has the hash. Where there is no hash, or one of a lower cost, it
+// also compares one of that cost: how long an answer takes does not say which names are users'.
+func (p passwords) check(ctx context.Context, hash, password string, cost int) error {
 	select {
 	case p <- struct{}{}:
 		defer func() { <-p }()
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	known := hash != ""
-	if !known {
-		hash = nobodysHash
+	wrong := bcrypt.CompareHashAndPassword([]byte(hash), []byte(password))
+	if own, err := bcrypt.Cost([]byte(hash)); err != nil || own < cost {
+		_ = bcrypt.CompareHashAndPassword([]byte(nobodysHash(cost)), []byte(password))
 	}
-	if err := bcrypt.CompareHashAndPassword([]byte(hash), []byte(password)); err != nil || !known {
+	if wrong != nil {
 		return errWrongPassword
 	}
 	return nil

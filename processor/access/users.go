@@ -1,11 +1,14 @@
 package access
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"sync/atomic"
+
+	"golang.org/x/crypto/bcrypt"
 
 	"tributary/schemas"
 )
@@ -16,6 +19,7 @@ type Users struct{ current atomic.Pointer[users] }
 // users does not change once made.
 type users struct {
 	byName, byEmail, bySubject, byToken map[string]*schemas.User
+	passwordCost                        int // the greatest of all hashes
 }
 
 // ReadUsers reads the users file. known reports whether there is a workspace.
@@ -29,7 +33,7 @@ func ReadUsers(path string, known func(workspace string) bool) (*Users, error) {
 
 func newUsers(list []schemas.User, known func(workspace string) bool) (*Users, error) {
 	u := &users{make(map[string]*schemas.User), make(map[string]*schemas.User), make(map[string]*schemas.User),
-		make(map[string]*schemas.User)}
+		make(map[string]*schemas.User), 0}
 	var faults []error
 	for i := range list {
 		user := &list[i]
@@ -40,6 +44,9 @@ func newUsers(list []schemas.User, known func(workspace string) bool) (*Users, e
 			}
 		}
 		u.byName[user.Name] = user
+		if cost, err := bcrypt.Cost([]byte(user.PasswordHash)); err == nil {
+			u.passwordCost = max(u.passwordCost, cost)
+		}
 		if user.OIDCEmail != "" {
 			u.byEmail[user.OIDCEmail] = user
 		}
@@ -50,6 +57,7 @@ func newUsers(list []schemas.User, known func(workspace string) bool) (*Users, e
 			u.byToken[hash] = user
 		}
 	}
+	u.passwordCost = cmp.Or(u.passwordCost, passwordCost)
 	set := new(Users)
 	set.current.Store(u)
 	return set, errors.Join(faults...)
@@ -63,6 +71,9 @@ func (u *Users) OIDC() bool {
 	now := u.current.Load()
 	return len(now.byEmail)+len(now.bySubject) > 0
 }
+
+// passwordCost returns the greatest cost of all passwords' hashes.
+func (u *Users) passwordCost() int { return u.current.Load().passwordCost }
 
 func (u *Users) byName(name string) *schemas.User { return u.current.Load().byName[name] }
 
