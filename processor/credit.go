@@ -73,6 +73,6 @@ func (c *creditCommand) Run(ctx context.Context, log *slog.Logger) error {
 	if err := credit.Apply(ctx, store, recomputer, c.Workspace, correction, time.Now()); err != nil {
 		return err
 	}
-	fmt.Printf("%s: decided; processor explain %s tells the story\n", c.Sale, c.Sale)
+	fmt.Printf("%s: decided (hint: processor explain %s shows why)\n", c.Sale, c.Sale)
 	return nil
 }

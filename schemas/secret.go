@@ -59,7 +59,7 @@ func CheckSigningSecret(secret string) error {
 	return nil
 }
 
-// SecretDigest tells signing secrets apart without repeating them: 16 hexadecimal digits.
+// SecretDigest identifies a signing secret without repeating it: 16 hexadecimal digits.
 func SecretDigest(secret string) string {
 	digest := sha256.Sum256([]byte("tributary signing secret\x00" + secret))
 	return hex.EncodeToString(digest[:8])

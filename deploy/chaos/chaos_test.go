@@ -54,7 +54,7 @@ func seed(t *testing.T) uint64 {
 	return n
 }
 
-// business is the World that is sent. Its time is past: two days and a half are told in some
+// business is the World that is sent. Its time is past: two days and a half are sent in some
 // minutes.
 func business(seed uint64, clicks int) *traffic.World {
 	o := traffic.Options{

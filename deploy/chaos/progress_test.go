@@ -122,7 +122,7 @@ func (w *watch) run(ctx context.Context) {
 	}
 }
 
-// summary tells for each kind of fault of a processor how long the partition that waited longest
+// summary returns for each kind of fault of a processor how long the partition that waited longest
 // was without a commit, and the same of everything that was done at once.
 func (w *watch) summary() string {
 	w.mu.Lock()

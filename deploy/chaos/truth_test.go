@@ -142,7 +142,7 @@ FROM ledger FINAL WHERE status != 'superseded'`)
 		m, ok := truth[key]
 		switch {
 		case status == "held":
-			v.report("%s is held, and everything about it has been told", key)
+			v.report("%s is held, and every event about it has been delivered", key)
 			continue
 		case amount == "0":
 			continue

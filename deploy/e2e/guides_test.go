@@ -18,7 +18,7 @@ import (
 	"tributary/schemas"
 )
 
-// guide is one vendor's integration guide, told as the vendor's customers live it. The stories
+// guide is one vendor's integration guide, played as the vendor's customers live it. The stories
 // stand in testdata/guides: what happened, a line ----, and the rows of money that must stand in
 // the end; after the last story, the totals.
 //
@@ -29,7 +29,7 @@ import (
 //	import NAME WHEN KEY=VALUE …          the same click by the secret key, of any age
 //	lead OBJECT                           the SDK's call of /track/lead
 //	event TYPE API_VERSION WHEN OBJECT    what Stripe sends, signed and delivered twice
-//	until ROW                             the row stands before anything else is told
+//	until ROW                             the row stands before anything else is sent
 //
 // WHEN is days and minutes from now: -28d+5m. In an object "@-28d" is that moment in Unix seconds.
 // ~ is the story's own mark, so that no two stories share a buyer or an affiliate. NAME is rendered
@@ -52,7 +52,7 @@ type story struct {
 }
 
 // guideRates are what a euro and a yen were worth, from that day before now on: an amount in USD
-// tells whose day's rate was taken.
+// shows whose day's rate was taken.
 var guideRates = []struct {
 	days     int
 	eur, jpy string
@@ -82,7 +82,7 @@ func TestGuides(t *testing.T) {
 			}
 		}
 	}
-	told := time.Now()
+	sent := time.Now()
 
 	stand := func() (map[string][]string, bool) {
 		got := s.rowsOf(all)
@@ -102,8 +102,8 @@ func TestGuides(t *testing.T) {
 		time.Sleep(3 * time.Second) // some sweeps, which must change nothing
 		got, _ = stand()
 	}
-	t.Logf("ready after %s, told in %s, right after %s more", ready.Sub(s.life.began).Round(time.Millisecond),
-		told.Sub(ready).Round(time.Millisecond), settled.Sub(told).Round(time.Millisecond))
+	t.Logf("ready after %s, sent in %s, right after %s more", ready.Sub(s.life.began).Round(time.Millisecond),
+		sent.Sub(ready).Round(time.Millisecond), settled.Sub(sent).Round(time.Millisecond))
 
 	for _, g := range guides {
 		t.Run(g.name, func(t *testing.T) {

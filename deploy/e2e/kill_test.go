@@ -188,7 +188,7 @@ func TestKillEverything(t *testing.T) {
 	}
 }
 
-// difference tells, object by object, what is booked and should not be, and what should be and is
+// difference returns, object by object, what is booked and should not be, and what should be and is
 // not.
 func (s *site) difference(movements []traffic.Movement) string {
 	rows, err := s.ask("SELECT sale_id, currency, sum(amount) FROM ledger_current GROUP BY sale_id, currency")

@@ -113,7 +113,7 @@ func (l *load) finish() {
 	l.s.t.Logf("%d clicks and %d cents accepted, %d requests refused", len(l.clicks), l.sales, len(l.refused))
 	l.s.hasClicks(l.clicks, 60*time.Second)
 	// An event whose acceptance was not heard of when the load ended may be there as well; the sum
-	// tells by how much.
+	// shows by how much.
 	l.s.eventually(60*time.Second, "SELECT sum(amount) >= "+itoa(l.sales)+
 		", count() = uniqExact(entry_id) FROM ledger_current",
 		func(rows [][]string) bool { return len(rows) == 1 && rows[0][0] == "1" && rows[0][1] == "1" })

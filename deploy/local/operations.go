@@ -17,7 +17,7 @@ import (
 
 // operations serves for the whole run what each program serves for itself.
 //
-//	/metrics      the metrics of all programs, told apart by the label process
+//	/metrics      the metrics of all programs, distinguished by the label process
 //	/healthz      200: the supervisor runs
 //	/readyz       200 once everything started and while every program is ready; else 503 with the reasons
 //	/processes    the programs: name, pid, restarts

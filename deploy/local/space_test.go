@@ -55,7 +55,7 @@ func TestDemoIsCapped(t *testing.T) {
 		t.Fatal("the demo goes on above the limit")
 	}
 	if !strings.Contains(said(), "--max-data-mib") {
-		t.Errorf("nobody is told why:\n%s", said())
+		t.Errorf("nothing says why:\n%s", said())
 	}
 	s.stop(nil)
 	if pid, _ := demo.pid(); pid != 0 {

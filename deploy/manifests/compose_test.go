@@ -103,11 +103,11 @@ func TestComposeVariables(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	told := make(map[string]string)
+	explained := make(map[string]string)
 	for _, m := range regexp.MustCompile(`(?m)^#?([A-Z_]+)=(.*)$`).FindAllStringSubmatch(string(text), -1) {
-		told[m[1]] = m[2]
+		explained[m[1]] = m[2]
 	}
-	if !maps.Equal(used, told) {
-		t.Errorf("the files use %v\n.env.example has %v", used, told)
+	if !maps.Equal(used, explained) {
+		t.Errorf("the files use %v\n.env.example has %v", used, explained)
 	}
 }

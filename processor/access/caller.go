@@ -20,7 +20,7 @@ type Caller struct {
 	Role      string
 	Affiliate string // whose figures may be seen; empty unless Role is Affiliate
 
-	// Key tells callers apart where something is limited for each of them.
+	// Key identifies a caller where something is limited for each of them.
 	Key string
 	// Session reports whether a cookie identifies the caller, so that a browser may be made to send
 	// requests in its name.

@@ -47,7 +47,7 @@ func NewContinuous(every time.Duration, elected func() bool,
 	return c
 }
 
-// none says that nothing is found, by a zero for each table: what is not there cannot be told from
+// none says that nothing is found, by a zero for each table: a missing metric cannot be distinguished from
 // what is not known.
 func (c *Continuous) none() {
 	c.findings.Reset()

@@ -188,7 +188,7 @@ func TestRiver(t *testing.T) {
 	r.until(2, "SELECT count() FROM clicks FINAL")
 	stop()
 	if after := r.count(rows); after != before {
-		t.Error("the ledger changed by a second telling")
+		t.Error("the ledger changed by a second delivery")
 	}
 	if n := r.count("SELECT sum(clicks) FROM clicks_by_dimension(workspace = 'default', " +
 		"from = '2000-01-01 00:00:00', to = '2100-01-01 00:00:00', dimensions = [''], stored = true)"); n != 2 {

@@ -166,7 +166,7 @@ func TestHeldAccount(t *testing.T) {
 	h.want(t, 0, "SELECT count() FROM leads FINAL")
 	h.nowhere(t)
 	if w := held.Warning(); !strings.Contains(w, `"acct_new"`) || !strings.Contains(w, "hint: list it") {
-		t.Errorf("the operator is told %q", w)
+		t.Errorf("the operator reads %q", w)
 	}
 	if n := strings.Count(h.log.String(), "level=ERROR"); n != 2 { // one for each secret
 		t.Errorf("the log has %d errors:\n%s", n, h.log.String())
@@ -207,7 +207,7 @@ func TestHeldAccount(t *testing.T) {
 	h.want(t, 99_999_999, leftover)
 	h.want(t, 0, "SELECT count() FROM ledger_current WHERE workspace != 'default'")
 	if w := held.Warning(); !strings.Contains(w, "1 of account") {
-		t.Errorf("of the forged event the operator is told %q", w)
+		t.Errorf("of the forged event the operator reads %q", w)
 	}
 }
 

@@ -100,7 +100,7 @@ func TestHotName(t *testing.T) {
 	const hot, cold, batch = "Ab3dEf6hIj9kLm2n", "Zy3dEf6hIj9kLm2q", 2_500
 	p := newPipeline(t)
 	recomputer := recompute.New(recompute.Config{Store: p.store, Rates: testRates, Log: slog.New(slog.DiscardHandler)})
-	lane := &Clicks{Store: p.store, Recomputer: recomputer}
+	consumer := &Clicks{Store: p.store, Recomputer: recomputer}
 	store := &countingStore{Store: p.store} // of the sales alone
 	money := &Payments{Store: p.store, Events: NewEventsMetric(),
 		Recomputer: recompute.New(recompute.Config{Store: store, Rates: testRates, Log: slog.New(slog.DiscardHandler)}),
@@ -112,10 +112,10 @@ func TestHotName(t *testing.T) {
 			records = append(records, click(t, at, &schemas.Click{ClickId: id[:], ForeignId: hot, AffiliateId: fmt.Sprint("aff_",
 				i%3), VisitorId: fmt.Sprint(i)}))
 		}
-		return lane.Handle(ctx, records, nil)
+		return consumer.Handle(ctx, records, nil)
 	}
 	only := schemas.NewClickID(epoch.Add(-2 * time.Hour))
-	if err := lane.Handle(t.Context(),
+	if err := consumer.Handle(t.Context(),
 		[]*kgo.Record{click(t, -7200, &schemas.Click{ClickId: only[:], ForeignId: cold, AffiliateId: "aff_0"})},
 		nil); err != nil {
 		t.Fatal(err)
@@ -241,7 +241,7 @@ func TestHotVouchedNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	told := handle(money.Handle, lead)
+	led := handle(money.Handle, lead)
 	took := handle(money.Handle, event(t, "evt_guest", "checkout.session.completed", 500, 1,
 		j{"id": "cs_1", "mode": "payment",
 			"payment_status": "paid", "currency": "usd", "amount_total": 4900, "payment_intent": "pi_guest",
@@ -258,10 +258,10 @@ func TestHotVouchedNames(t *testing.T) {
 	}
 	p.until(2, "SELECT uniqExact(name) FROM deferred_names FINAL WHERE NOT done")
 	other := handle(money.Handle, paid(200, "cus_other"))
-	t.Logf("of %d: a lead needs %s, a sale %s, the customer's new click %s; another's sale %s", many, told, took, corrected,
+	t.Logf("of %d: a lead needs %s, a sale %s, the customer's new click %s; another's sale %s", many, led, took, corrected,
 		other)
 	const limit = 3 * identity.Most // a name is looked up from two sides, and cut to Most of each type
-	if max(told.rows, took.rows, corrected.rows) > limit || max(told.queries, took.queries, corrected.queries) > 10 {
+	if max(led.rows, took.rows, corrected.rows) > limit || max(led.queries, took.queries, corrected.queries) > 10 {
 		t.Errorf("more than 10 lookups or %d rows", limit)
 	}
 	if many > 100_000 {

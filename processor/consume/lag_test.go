@@ -13,7 +13,7 @@ import (
 )
 
 // What a batch that hangs holds is still waiting, and nothing is once it is handled. A consumer
-// that has stopped tells of no partition.
+// that has stopped reports no partition.
 func TestLag(t *testing.T) {
 	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, "sales"))
 	if err != nil {

@@ -123,8 +123,8 @@ func permutations(n int, f func([]int)) {
 	walk(0)
 }
 
-// A customer clicks, becomes a customer, subscribes, pays, and gets some of it back. Told in every
-// order, each event three times, the rows are the same to the last byte.
+// A customer clicks, becomes a customer, subscribes, pays, and gets some of it back. Handled in
+// every order, each event three times, the rows are the same to the last byte.
 func TestEveryOrderGivesTheSameRows(t *testing.T) {
 	records := []*kgo.Record{
 		click(t, -60, &schemas.Click{LinkId: "launch", AffiliateId: "ann"}),
@@ -186,11 +186,11 @@ type life struct {
 	old    bool // shapes up to 2025-02: charges, payment intents and invoices name each other
 	n      int
 	clock  int
-	events []told
+	events []delivered
 	moved  []movement
 }
 
-type told struct {
+type delivered struct {
 	typ    string
 	at     int // seconds since epoch
 	record *kgo.Record
@@ -206,7 +206,7 @@ func (l *life) id(prefix string) string { l.n++; return fmt.Sprintf("%s_%d", pre
 
 func (l *life) tell(typ string, object j, reveals ...string) {
 	l.clock += []int{0, 1, 1, 5}[l.rng.Intn(4)]
-	l.events = append(l.events, told{typ, l.clock, event(l.tb, l.id("evt"), typ, l.clock, l.rng.Intn(30), object),
+	l.events = append(l.events, delivered{typ, l.clock, event(l.tb, l.id("evt"), typ, l.clock, l.rng.Intn(30), object),
 		reveals})
 }
 
@@ -382,8 +382,8 @@ func (l *life) refunds(amount int64, currency, intent, charge string) {
 	}
 }
 
-// knowable is what an endpoint that was told these events can know of the truth.
-func (l *life) knowable(events []told) int64 {
+// knowable is what an endpoint that received these events can know of the truth.
+func (l *life) knowable(events []delivered) int64 {
 	revealed := make(map[string]bool)
 	refunds, last, at := false, int64(0), -1
 	for _, e := range events {
@@ -391,7 +391,7 @@ func (l *life) knowable(events []told) int64 {
 			revealed[n] = true
 			var c int64
 			if _, err := fmt.Sscanf(n, "cum %d", &c); err == nil && (e.at > at || e.at == at && c > last) {
-				last, at = c, e.at // the charge's latest figure; of one second the larger, for nothing tells which came first
+				last, at = c, e.at // the charge's latest figure; of one second the larger, for nothing says which came first
 			}
 		}
 		refunds = refunds || strings.HasPrefix(e.typ, "refund.")
@@ -441,7 +441,7 @@ func TestLivesConverge(t *testing.T) {
 					rng := rand.New(rand.NewSource(int64(seed)))
 					l := &life{tb: t, rng: rng, old: old}
 					l.live()
-					var events []told
+					var events []delivered
 					for _, e := range l.events {
 						if subscribed(e.typ) {
 							events = append(events, e)
@@ -450,19 +450,19 @@ func TestLivesConverge(t *testing.T) {
 					truth, rows := l.knowable(events), ""
 					for range orders {
 						h := newProcessor(t)
-						told := append(slices.Clone(events), events[:len(events)/2]...)
-						rng.Shuffle(len(told), func(i, k int) { told[i], told[k] = told[k], told[i] })
-						at := rng.Intn(len(told) + 1)
-						for i, e := range told {
+						sent := append(slices.Clone(events), events[:len(events)/2]...)
+						rng.Shuffle(len(sent), func(i, k int) { sent[i], sent[k] = sent[k], sent[i] })
+						at := rng.Intn(len(sent) + 1)
+						for i, e := range sent {
 							if i == at {
 								h.feed(click(t, -30, &schemas.Click{LinkId: "l", AffiliateId: "ann"}))
 							}
 							h.feed(e.record)
 						}
-						if at == len(told) {
+						if at == len(sent) {
 							h.feed(click(t, -30, &schemas.Click{LinkId: "l", AffiliateId: "ann"}))
 						}
-						h.now = h.now.Add(time.Minute) // the lane is idle: the clock says how late it is
+						h.now = h.now.Add(time.Minute) // the consumer is idle: the clock says how late it is
 						if _, err := h.money.Recomputer.SweepOnce(context.Background(), time.Time{}); err != nil {
 							t.Fatal(err)
 						}
@@ -473,7 +473,7 @@ func TestLivesConverge(t *testing.T) {
 							}
 						}
 						if sum != truth {
-							t.Fatalf("seed %d: booked %d, moved %d\n%s\n%v", seed, sum, truth, h.Table(), types(told))
+							t.Fatalf("seed %d: booked %d, moved %d\n%s\n%v", seed, sum, truth, h.Table(), types(sent))
 						}
 						if rows == "" {
 							rows = h.Table()
@@ -487,7 +487,7 @@ func TestLivesConverge(t *testing.T) {
 	}
 }
 
-func types(events []told) (out []string) {
+func types(events []delivered) (out []string) {
 	for _, e := range events {
 		out = append(out, e.typ)
 	}

@@ -177,7 +177,7 @@ func (m *Payments) event(b *paymentBatch, r *kgo.Record) (step, reason string, e
 	}
 	n.Edges = append(n.Edges, facts.Names...)
 	if !listed {
-		return "", "", nil // a lead that is held would be counted: it is told with the release
+		return "", "", nil // a lead that is held would be counted: it is stored with the release
 	}
 	for _, l := range facts.Leads {
 		m.stripeLead(b, workspace, e, l)
@@ -280,7 +280,7 @@ func publicLead(b *paymentBatch, l *schemas.Lead, node, external identity.Node, 
 func DeadLetterRow(r *kgo.Record) clickhouse.DeadLetterRow {
 	partition, _ := strconv.ParseInt(schemas.Header(r, schemas.HeaderPartition), 10, 32)
 	offset, _ := strconv.ParseInt(schemas.Header(r, schemas.HeaderOffset), 10, 64)
-	// The header is missing in letters from before it: their time is 0.
+	// The header is missing in dead letters from before it: their time is 0.
 	recordAt, _ := strconv.ParseInt(schemas.Header(r, schemas.HeaderRecordAt), 10, 64)
 	headers := make(map[string]string)
 	for _, h := range r.Headers {

@@ -322,7 +322,7 @@ func renameEdges(ctx context.Context, store *clickhouse.Store, workspace string,
 	}
 	var rows, firsts []clickhouse.EdgeRow
 	for _, e := range edges {
-		told := e.A.Type() == identity.Public && e.B != identity.OfPublic(e.A) // by a browser, and in first_names
+		said := e.A.Type() == identity.Public && e.B != identity.OfPublic(e.A) // by a browser, and in first_names
 		for _, end := range []*identity.Node{&e.A, &e.B} {
 			if alias, erased := aliases[*end]; erased {
 				*end = alias
@@ -335,7 +335,7 @@ func renameEdges(ctx context.Context, store *clickhouse.Store, workspace string,
 		}
 		switch row := (clickhouse.EdgeRow{Workspace: workspace, Edge: e}); {
 		case e.A == "" || e.B == "":
-		case told:
+		case said:
 			firsts = append(firsts, row)
 		default:
 			rows = append(rows, row)

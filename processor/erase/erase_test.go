@@ -92,7 +92,7 @@ func (w *world) tellIn(list *erase.List, workspace string, listed bool) {
 		}
 		return record
 	}
-	at := func(minutes int, name string) schemas.ClickID { // the same, told again
+	at := func(minutes int, name string) schemas.ClickID { // the same, sent again
 		id := schemas.NewClickID(epoch.Add(time.Duration(minutes) * time.Minute))
 		id[6], id[7], id[8] = 0x70, 0, 0x80
 		copy(id[9:], name)

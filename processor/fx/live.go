@@ -322,5 +322,5 @@ func (l *Live) Warning() string {
 		parts[i] = fmt.Sprintf("%s (%d since %s)", m.Currency, m.Entries, m.Oldest.Format(time.DateOnly))
 	}
 	return "entries are booked without an exchange rate, and so in no sum in USD: " + strings.Join(parts, ", ") +
-		" (hint: `processor fx` tells more; --fx-source file: or oxr: gives the rates)"
+		" (hint: `processor fx` lists them; --fx-source file: or oxr: gives the rates)"
 }

@@ -76,7 +76,7 @@ func (h *hostile) record() *kgo.Record {
 		click.ForeignId = name
 		r, err = schemas.ClickRecord(click, nil)
 	case 1:
-		if own, ok := schemas.ParseClickID(name); ok { // a click of somebody else's, told again
+		if own, ok := schemas.ParseClickID(name); ok { // a click of somebody else's, sent again
 			click.ClickId = own[:]
 		}
 		r, err = schemas.ClickRecord(click, nil)

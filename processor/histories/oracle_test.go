@@ -140,7 +140,7 @@ func (o *oracle) hear(d traffic.Delivery, x stripeObject) {
 			earliest(o.invoices, x.Invoice)
 			o.amounts[x.Invoice] = max(o.amounts[x.Invoice], x.AmountTotal)
 		}
-		// A session that completes unpaid tells the tax of its payment intent.
+		// A session that completes unpaid states the tax of its payment intent.
 		id := cmp.Or(x.Invoice, x.PaymentIntent, x.ID)
 		if s := o.saleOf[id]; s != nil && (x.PaymentStatus == "paid" || id == x.PaymentIntent) {
 			o.taxed[s.id] = true

@@ -276,7 +276,7 @@ func (w *warehouse) kafka(partitions int32, all []*kgo.Record) *replay.Topics {
 	return &replay.Topics{Seeds: cluster.ListenAddrs(), Log: w.log}
 }
 
-// A letter is handled once it can be read, and what was lost from the live tables comes back from
+// A dead letter is handled once it can be read, and what was lost from the live tables comes back from
 // Kafka.
 func TestReplayInPlace(t *testing.T) {
 	t.Parallel()
@@ -337,9 +337,9 @@ func TestReplayInPlace(t *testing.T) {
 	}
 	if w.count("SELECT count() FROM stripe_events WHERE event_id = '"+schemas.Header(&letter,
 		schemas.HeaderEventID)+"'") != 1 {
-		t.Error("the letter's event is not stored")
+		t.Error("the dead letter's event is not stored")
 	}
 	if after := w.count("SELECT groupBitXor(cityHash64(*)) FROM ledger FINAL"); after != before {
-		t.Error("handling a letter changed what was booked")
+		t.Error("handling a dead letter changed what was booked")
 	}
 }

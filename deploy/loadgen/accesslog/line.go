@@ -1,4 +1,4 @@
-// Package accesslog reads web servers' access logs, tells page visits from other requests, and names
+// Package accesslog reads web servers' access logs, separates page visits from other requests, and names
 // each line as a click. Each line may be of another format:
 //
 //	203.0.113.7 - - [17/May/2015:10:05:03 +0000] "GET /a HTTP/1.1" 200 512 "https://from.example/" "Mozilla/5.0 …"

@@ -74,7 +74,7 @@ func Run(ctx context.Context, c Config) (*Report, error) {
 	past := q.until(now)
 	if c.History > 0 {
 		p.past(ctx, past)
-		fmt.Fprintf(c.Log, "demo: a past of %s told in %s: %s\n", c.History, time.Since(now).Round(10*time.Millisecond),
+		fmt.Fprintf(c.Log, "demo: a past of %s sent in %s: %s\n", c.History, time.Since(now).Round(10*time.Millisecond),
 			p.report.line())
 	}
 	if c.For >= 0 {

@@ -112,12 +112,12 @@ func TestPast(t *testing.T) {
 	}
 	play(t, d, Config{Seed: 1, History: 2 * day, For: -1})
 	if len(d.clicks) > clicks+5 || len(d.events) > events+5 { // a few may have become due meanwhile
-		t.Fatalf("the second start told of %d clicks and %d events more", len(d.clicks)-clicks, len(d.events)-events)
+		t.Fatalf("the second start made %d clicks and %d events more", len(d.clicks)-clicks, len(d.events)-events)
 	}
 }
 
 // The present sends what the day has at that moment, and nothing of the past when none is asked
-// for. What was due while nobody played is told by the next start.
+// for. What was due while nobody played is sent by the next start.
 func TestPresent(t *testing.T) {
 	now := time.Now().UTC()
 	w := Day(2, now.Truncate(day))

@@ -28,7 +28,7 @@ type buyer struct {
 	statements []statement // who can be found by what: the truth about attribution
 	pending    []pending   // movements whose credit is decided when the scenario is over
 	last       time.Time   // when something last happened
-	bundle     []Delivery  // told, not yet delivered
+	bundle     []Delivery  // made, not yet delivered
 }
 
 // trace is what the objects of one purchase say about the click that led to it.
@@ -183,7 +183,7 @@ func (s *buyer) trace(k Channel, c Click, opened time.Time) *trace {
 		s.nameClick(c)
 	case PaymentMetadata:
 		if s.scenario == Subscription || s.scenario == Trial {
-			// What Checkout is told about payments goes to the subscription instead: its invoices
+			// What Checkout is given for payments goes to the subscription instead: its invoices
 			// make the payment intents.
 			t.planMetadata = map[string]string{"pimmsClickId": id}
 		} else {
@@ -291,7 +291,7 @@ func (s *buyer) nameClick(c Click) {
 	s.customerClick = c
 }
 
-// knownAs draws from the customer's metadata what it tells since an event.
+// knownAs draws what the customer's metadata says since an event.
 func (s *buyer) knownAs(event string, at time.Time) {
 	if s.customerMetadata == nil {
 		return
@@ -371,7 +371,7 @@ func (s *buyer) payLater(t *trace, at time.Time) {
 	s.deliver()
 	unpaid := p
 	unpaid.paid = 0
-	s.sold(unpaid) // it tells whose customer this is, whatever becomes of the payment
+	s.sold(unpaid) // it says whose customer this is, whatever becomes of the payment
 	p.at = at.Add(around(w.r, w.opts.Tempo.Decide)).Truncate(time.Second)
 	fails := w.chance(.25)
 	if p.at.After(w.opts.Until) {

@@ -47,7 +47,7 @@ const (
 	nameCount
 )
 
-// names is what a buyer's names have been told to lead to. It grows only: what is told late counts
+// names is what a buyer's names lead to, as reported. It only grows: what is reported late counts
 // as if it had been known. Of a metadata field, which has one value at a time, each sale follows
 // the value that the field had at the sale.
 type names struct {
@@ -164,7 +164,7 @@ func (s *buyer) paidBy(p payment) []string {
 	return events
 }
 
-// planned notes what the subscription's own metadata tells.
+// planned notes what the subscription's own metadata says.
 func (s *buyer) planned(t *trace) {
 	if t.planMetadata == nil {
 		return

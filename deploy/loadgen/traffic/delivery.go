@@ -29,7 +29,7 @@ type Delivery struct {
 	Twice bool
 }
 
-// event adds an event about o to the bundle that s is telling.
+// event adds an event about o to the bundle that s is making.
 func (s *buyer) event(kind string, created time.Time, o object, previous object) {
 	id, _ := o["id"].(string)
 	s.bundle = append(s.bundle, s.w.event(s.api, kind, id, created, o, previous))

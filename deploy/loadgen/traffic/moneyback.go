@@ -48,7 +48,7 @@ func (s *buyer) afterwards(p payment) {
 // refund reports one refund. It returns how much of it stayed refunded (nothing, where the bank
 // sent it back) and when that was known.
 //
-// Stripe tells refund.* of every refund since 2024-10-28
+// Stripe sends refund.* for every refund since 2024-10-28
 // (https://docs.stripe.com/changelog/acacia/2024-10-28/refund-webhook-update), and charge.refunded
 // with the cumulative amount as ever.
 func (s *buyer) refund(p payment, at time.Time, amount, before int64) (kept int64, settled time.Time) {
@@ -145,7 +145,7 @@ func (s *buyer) disputePart(p payment, at time.Time) {
 	w := s.w
 	back := max(currencies[p.currency].step, whole(p.paid/4, p.currency))
 	if w.opts.SettleUSD && p.currency != "usd" || back >= p.paid {
-		s.dispute(p, at) // in another currency Stripe tells the part only by its proportion
+		s.dispute(p, at) // in another currency the part follows only from its proportion
 		return
 	}
 	back, at = s.refund(p, at, back, 0)

@@ -28,7 +28,7 @@ func (s *buyer) charged(p payment) (amount int64, currency string) {
 	return p.paid, p.currency
 }
 
-// presentment tells on an object in the seller's currency what the buyer saw.
+// presentment adds what the buyer saw to an object in the seller's currency.
 func (s *buyer) presentment(o object, p payment) {
 	if p.presented != "" && !s.localIntents(p) {
 		o["presentment_details"] = object{"presentment_amount": local(p.total, p.presented),

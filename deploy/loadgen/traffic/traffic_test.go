@@ -190,7 +190,7 @@ func TestMovementsAddUp(t *testing.T) {
 		bySale[m.Sale] += m.Amount
 		key := m.Object + " " + m.Kind
 		want, ok := reported[key]
-		if !ok && m.Kind == Payment { // its payment intent tells
+		if !ok && m.Kind == Payment { // its payment intent says it
 			want, ok = intents[m.Object]
 			delete(intents, m.Object)
 			delete(reported, m.Sale+" "+Payment)

@@ -15,7 +15,7 @@ import (
 const PathVariable = "TRIBUTARY_LIBCHDB"
 
 // ErrNotInstalled is returned by [Find] when libchdb is nowhere to be found.
-// Its text tells the user what to do.
+// Its text says what to do.
 var ErrNotInstalled = errors.New("libchdb, the embedded ClickHouse engine, is not installed " +
 	"(hint: run make tools, or set " + PathVariable + " to the path of libchdb.so)")
 

@@ -36,7 +36,7 @@ type Config struct {
 	// Sync flushes every batch to the disk before it is acknowledged (fsync of two files). Without
 	// it, acknowledged records survive the end of this process but not of the machine.
 	Sync bool
-	// Logger is told what is going wrong. Optional.
+	// Logger receives what goes wrong. Optional.
 	Logger kfake.Logger
 }
 

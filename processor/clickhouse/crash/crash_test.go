@@ -301,7 +301,7 @@ func (b *bench) handle(ctx context.Context, database string, n int) error {
 }
 
 // tables with what they hold of one batch, in one line, whatever the order and however often it was
-// told.
+// delivered.
 var tables = []struct{ name, digest, of string }{
 	{"clicks", "cityHash64(*)", "workspace = 'w%d'"},
 	{"stripe_events", "cityHash64(*)", "workspace = 'w%d'"},
