@@ -171,15 +171,7 @@ func (c *replayRebuildCommand) Run(ctx context.Context, log *slog.Logger) error 
 	if c.Drop {
 		return nil
 	}
-	dsn, err := inDatabase(c.ClickhouseDSN, shadowDB)
-	if err != nil {
-		return err
-	}
-	if err := migrateBeside(ctx, c.ClickhouseDSN, dsn,
-		func(step string) { log.Info("prepare", "step", step) }); err != nil {
-		return err
-	}
-	shadow, err := openStore(ctx, dsn, log)
+	shadow, err := c.openShadow(ctx, shadowDB, log)
 	if err != nil {
 		return err
 	}
@@ -252,6 +244,21 @@ func (c *replayRebuildCommand) removes(p replay.Progress, shadow string) (bool, 
 			"processor replay rebuild --drop, then rebuild again)", shadow)
 	}
 	return false, nil
+}
+
+// openShadow migrates the database in which everything is booked again, and opens it.
+func (c *replayRebuildCommand) openShadow(ctx context.Context, database string, log *slog.Logger) (
+	*clickhouse.Store, error,
+) {
+	dsn, err := inDatabase(c.ClickhouseDSN, database)
+	if err != nil {
+		return nil, err
+	}
+	if err := migrateBeside(ctx, c.ClickhouseDSN, dsn,
+		func(step string) { log.Info("prepare", "step", step) }); err != nil {
+		return nil, err
+	}
+	return openStore(ctx, dsn, log)
 }
 
 var errDifferences = errors.New("the rebuilt tables differ from the live ones")

@@ -430,8 +430,8 @@ func Literal[T ~[16]byte](id T) string {
 // NoHash is what a FixedString(16) returns where nothing was stored.
 var NoHash = string(make([]byte, 16))
 
-// Leads returns the leads with these ids, as they were received: to whom they are credited is
-// computed again.
+// Leads returns the leads with these ids, as they were received. Their credit is left out, because
+// the caller computes it again.
 func (s *Store) Leads(ctx context.Context, workspace string, ids [][16]byte) ([]ledger.Lead, error) {
 	return Lookup(ctx, s, "leads", ids, func(chunk [][16]byte) (string, []any) {
 		list := make([]string, len(chunk))

@@ -53,7 +53,8 @@ func OpenUnpaced(dsn string, log *slog.Logger, reg prometheus.Registerer) (*Stor
 	return s, err
 }
 
-// paced is Collect for a query over a whole table that nobody waits for.
+// paced is Collect for a query over a whole table, of which the result is not urgent: it first waits
+// as p says.
 func paced[R any](ctx context.Context, s *Store, p *pace, table, text string, args []any,
 	scan func(driver.Rows, *R) error,
 ) ([]R, error) {

@@ -311,7 +311,7 @@ func Collect[R any](ctx context.Context, s *Store, table, text string, args []an
 	return all, err
 }
 
-// collect returns also how long the attempt took that succeeded.
+// collect is Collect. It also returns how long the attempt took that succeeded.
 func collect[R any](ctx context.Context, s *Store, table string, settings clickhouse.Settings, text string, args []any,
 	scan func(driver.Rows, *R) error,
 ) (all []R, took time.Duration, err error) {

@@ -1,5 +1,5 @@
 // Package recompute books sales and leads anew from everything that bears on them: the names, the
-// facts and the clicks. Who books and who explains look at the same.
+// facts and the clicks. The explanation of a sale looks up the same.
 package recompute
 
 import (
@@ -38,10 +38,10 @@ type Config struct {
 	// Now is the clock; nil: time.Now.
 	Now func() time.Time
 	Log *slog.Logger
-	// Open is set to how many entries are not as good as they may become, by what they lack; nil:
-	// nobody asks.
+	// Open is set to the number of entries that may still change for the better, by what they lack.
+	// Optional.
 	Open *prometheus.GaugeVec
-	// Metrics of names that very many share; nil: nobody asks.
+	// Metrics are of names that very many share. Optional.
 	Metrics *NameMetrics
 }
 

@@ -84,7 +84,7 @@ func (r *Recomputer) count(ctx context.Context) error {
 	return nil
 }
 
-// SweepOnce recomputes the sales received since then that have no exchange rate, or none that is
+// SweepOnce recomputes those sales received after since that have no exchange rate, or none that is
 // final, or that are credited to nobody although they name a candidate. It returns how many sales
 // it recomputed.
 func (r *Recomputer) SweepOnce(ctx context.Context, since time.Time) (int, error) {
