@@ -82,9 +82,9 @@ func (n *renewal) look(ctx context.Context, now time.Time) {
 	}
 }
 
-// renew puts a new client in the place of the present one, which ends in the background: what it
-// still holds has as long as a Publish waits to be acknowledged. What is not fails then, and goes
-// to the spool if somebody waits for it.
+// renew puts a new client in the place of the present one, which ends in the background when what it
+// holds is acknowledged or refused. With a spool it has as long as a Publish waits: what nobody has
+// acknowledged by then is in the spool, or goes there.
 func (p *Publisher) renew(ctx context.Context) error {
 	client, err := p.newClient()
 	if err != nil {
@@ -93,8 +93,11 @@ func (p *Publisher) renew(ctx context.Context) error {
 	old := p.client.Swap(client)
 	p.log.Warn("a new kafka client replaces one whose records kafka refuses")
 	p.done.Go(func() {
-		ctx, cancel := context.WithTimeout(ctx, p.cfg.Timeout)
-		defer cancel()
+		if p.spool != nil {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(ctx, p.cfg.Timeout)
+			defer cancel()
+		}
 		_ = old.Flush(ctx)
 		old.Close()
 	})
