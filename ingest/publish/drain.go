@@ -146,7 +146,7 @@ func (d *drainer) deliverChunk(ctx context.Context, entries [][]byte) (left outc
 		left.later = append(left.later, appendEntry(nil, r))
 	}
 	for _, r := range v.refused {
-		again, cancel := context.WithTimeout(ctx, d.cfg.patience())
+		again, cancel := context.WithTimeout(ctx, d.cfg.Timeout) // the client may have to connect first
 		err := d.sendAlone(again, r)
 		cancel()
 		switch {
