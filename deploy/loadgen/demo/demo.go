@@ -68,13 +68,14 @@ func Run(ctx context.Context, c Config) (*Report, error) {
 	now := time.Now().UTC()
 	today := now.Truncate(day)
 	q := &queue{}
-	for back := int((c.History + day - 1) / day); back >= 0; back-- {
+	days := int((c.History + day - 1) / day)
+	for back := days; back >= 0; back-- {
 		q.add(Day(c.Seed, today.AddDate(0, 0, -back)))
 	}
 	past := q.until(now)
 	if c.History > 0 {
 		p.past(ctx, past)
-		fmt.Fprintf(c.Log, "demo: a past of %s sent in %s: %s\n", c.History, time.Since(now).Round(10*time.Millisecond),
+		fmt.Fprintf(c.Log, "demo: a past of %d days sent in %s: %s\n", days, time.Since(now).Round(10*time.Millisecond),
 			p.report.line())
 	}
 	if c.For >= 0 {
