@@ -59,8 +59,9 @@ var update = flag.Bool(
 //	show day                              write on which day each movement is booked
 //	show candidates                       write who else could have been credited
 //
-// A block of six steps or less is handled in all orders, without the race detector; every block also
-// by a processor that dies in the midst of each of its steps. After the last step the sweep looks at what is unfinished.
+// A block of six steps or less is handled in all orders, without the race detector; every block
+// also by a processor that dies in the midst of each of its steps. After the last step the sweep
+// looks at what is unfinished.
 func TestScripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(files) == 0 {
