@@ -94,7 +94,8 @@ func testMigrator(s *site) {
 		s.may("CREATE DATABASE "+shadow, "CREATE TABLE "+shadow+".ledger AS ledger", "DROP DATABASE "+shadow)
 	}
 	s.may("ALTER TABLE ledger DELETE WHERE entry_id = unhex('99')", "CREATE TABLE revenue_rebuilt AS revenue",
-		"EXCHANGE TABLES revenue_rebuilt AND revenue", "EXCHANGE TABLES revenue_rebuilt AND revenue", "DROP TABLE revenue_rebuilt",
+		"EXCHANGE TABLES revenue_rebuilt AND revenue", "EXCHANGE TABLES revenue_rebuilt AND revenue",
+		"DROP TABLE revenue_rebuilt",
 		"CREATE VIEW v AS SELECT 1", "DROP VIEW v")
 	s.mayNot("CREATE DATABASE more", "DROP TABLE elsewhere.t", "SELECT a FROM elsewhere.t", "CREATE USER eve",
 		"GRANT SELECT ON *.* TO default", "SELECT * FROM url('http://127.0.0.1:1/', CSV, 'a String')")
@@ -103,15 +104,18 @@ func testMigrator(s *site) {
 
 func testWriter(s *site) {
 	s.may("INSERT INTO ledger SELECT * FROM ledger FINAL WHERE entry_id = unhex('99')", "SELECT count() FROM stripe_events",
-		"CREATE DATABASE tributary_audit_x2", "CREATE TABLE tributary_audit_x2.ledger AS ledger", "DROP DATABASE tributary_audit_x2")
-	s.mayNot("ALTER TABLE ledger DELETE WHERE true", "TRUNCATE TABLE ledger", "DROP TABLE ledger", "CREATE DATABASE tributary_replay",
+		"CREATE DATABASE tributary_audit_x2", "CREATE TABLE tributary_audit_x2.ledger AS ledger",
+		"DROP DATABASE tributary_audit_x2")
+	s.mayNot("ALTER TABLE ledger DELETE WHERE true", "TRUNCATE TABLE ledger", "DROP TABLE ledger",
+		"CREATE DATABASE tributary_replay",
 		"CREATE TABLE t (a Int8) ENGINE = MergeTree ORDER BY a", "ALTER TABLE ledger ADD COLUMN a Int8", "OPTIMIZE TABLE ledger",
 		"DROP DATABASE "+database, "SELECT a FROM elsewhere.t", "SELECT 1 SETTINGS optimize_move_to_prewhere_if_final = 1")
 }
 
 // readers do what nobody who only reads may do.
 var readers = []string{
-	"INSERT INTO ledger SELECT * FROM ledger", "ALTER TABLE ledger DELETE WHERE true", "TRUNCATE TABLE ledger", "DROP TABLE ledger",
+	"INSERT INTO ledger SELECT * FROM ledger", "ALTER TABLE ledger DELETE WHERE true", "TRUNCATE TABLE ledger",
+	"DROP TABLE ledger",
 	"CREATE TABLE t (a Int8) ENGINE = MergeTree ORDER BY a", "CREATE DATABASE more", "CREATE USER eve", "SET readonly = 0",
 	"SELECT a FROM elsewhere.t", "SELECT 1 SETTINGS optimize_move_to_prewhere_if_final = 1",
 	"SELECT * FROM url('http://127.0.0.1:1/', CSV, 'a String')", "SELECT 1 SETTINGS max_memory_usage = 0",
@@ -127,7 +131,8 @@ func testDashboard(s *site) {
 
 func testAnalyst(s *site) {
 	s.want("SELECT count() FROM revenue FINAL", "5")
-	s.may("SELECT reason, step FROM dead_letters FINAL", "SELECT 1 SETTINGS max_execution_time = 300", "SELECT * FROM people")
+	s.may("SELECT reason, step FROM dead_letters FINAL", "SELECT 1 SETTINGS max_execution_time = 300",
+		"SELECT * FROM people")
 	s.mayNot(readers...)
 	s.mayNot("SELECT body FROM stripe_events", "SELECT key FROM identities", "SELECT body FROM dead_letters",
 		"SELECT * FROM dead_letters", "SELECT name FROM first_names", "SELECT object_id FROM facts",
@@ -142,7 +147,8 @@ func answerAll(s *site) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	given := map[string]string{"workspace": "acme", "from": "2026-10-01 00:00:00", "to": "2026-11-01 00:00:00", "limit": "10",
+	given := map[string]string{"workspace": "acme", "from": "2026-10-01 00:00:00", "to": "2026-11-01 00:00:00",
+		"limit": "10",
 		"month": "2026-10-01", "since": "2026-10-01 00:00:00", "until": "2026-10-02 00:00:00", "affiliate": "ann",
 		"dimension": "affiliate", "step": "86400", "sale": "pi_1"}
 	for _, q := range questions {
@@ -173,7 +179,8 @@ func testAffiliate(s *site) {
 	s.want("SELECT sum(usd) FROM earning_lines", "7")
 	s.want("SELECT count() FROM earning_months", "1")
 	s.mayNot(readers...)
-	s.mayNot("SELECT sale_id FROM revenue", "SELECT customer_id FROM revenue", "SELECT * FROM revenue", "SELECT amount FROM ledger",
+	s.mayNot("SELECT sale_id FROM revenue", "SELECT customer_id FROM revenue", "SELECT * FROM revenue",
+		"SELECT amount FROM ledger",
 		"SELECT count() FROM clicks", "SELECT visitors FROM clicks_by_day", "SELECT object_id FROM earning_lines",
 		"SELECT * FROM sales", "SELECT amount FROM revenue SETTINGS final = 0",
 		"SELECT amount FROM revenue SETTINGS apply_row_policy_after_final = 0", "SELECT 1 SETTINGS max_execution_time = 3600")

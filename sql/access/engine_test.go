@@ -71,8 +71,6 @@ func (s *site) open(role string) (closing func()) {
 	}
 }
 
-func (s *site) dsn() string { return "http://" + s.address + "/" + database }
-
 // ask runs a statement and returns the answer; parameters are of a question.
 func (s *site) ask(statement string, parameters url.Values) (string, error) {
 	values := url.Values{"database": {database}}

@@ -58,7 +58,8 @@ func New(tb testing.TB) *Model {
 			tb.Fatalf("equal versions, different rows:\n%+v\n%+v", before, row)
 		}, clicks: map[string]clickhouse.ClickRow{}, events: map[string]clickhouse.EventRow{},
 		facts: newTable[factKey, clickhouse.FactRow](),
-		edges: newTable[edgeKey, clickhouse.EdgeRow](), firsts: map[string]clickhouse.EdgeRow{}, leads: map[string]ledger.Lead{},
+		edges: newTable[edgeKey, clickhouse.EdgeRow](), firsts: map[string]clickhouse.EdgeRow{},
+		leads:  map[string]ledger.Lead{},
 		ledger: map[ledger.EntryID]ledger.Entry{}, dead: map[string]clickhouse.DeadLetterRow{},
 		deferred: map[string]clickhouse.Deferred{},
 	}
