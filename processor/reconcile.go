@@ -125,7 +125,7 @@ func (c *reconcileCommand) validate() (*workspace.File, error) {
 	return workspaces, errors.Join(faults...)
 }
 
-// read gives all transactions and the period that is compared.
+// read returns all transactions and the period that is compared.
 func (c *reconcileCommand) read(ctx context.Context, log *slog.Logger,
 	exponents fx.Exponents,
 ) ([]reconcile.Transaction, reconcile.Period, error) {

@@ -24,8 +24,8 @@ func NewClickID(clickedAt time.Time) ClickID {
 // ClickIDRandom is how many random bytes an id is made of.
 const ClickIDRandom = 10
 
-// ClickIDOf is NewClickID for who has ClickIDRandom bytes of crypto/rand at hand, which no other id
-// is made of.
+// ClickIDOf is NewClickID with the caller's random bytes: ClickIDRandom of them, from crypto/rand,
+// and used for no other id.
 func ClickIDOf(clickedAt time.Time, random []byte) ClickID {
 	var id ClickID
 	copy(id[6:], random)

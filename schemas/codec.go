@@ -155,7 +155,7 @@ func checkVersion(r *kgo.Record) error {
 	return nil
 }
 
-// Header gives the first header of that name, or "".
+// Header returns the first header of that name, or "".
 func Header(r *kgo.Record, name string) string {
 	for i := range r.Headers {
 		if r.Headers[i].Key == name {

@@ -166,7 +166,7 @@ func firstHeader(h *fasthttp.RequestHeader, names []string) []byte {
 	return nil
 }
 
-// countryCode gives ISO 3166-1 alpha-2 in upper case. XX and ZZ mean unknown, T1 the Tor network
+// countryCode returns ISO 3166-1 alpha-2 in upper case. XX and ZZ mean unknown, T1 the Tor network
 // (Cloudflare).
 func countryCode(v string) (string, bool) {
 	if len(v) != 2 || !isLetter(v[0]) || !isLetter(v[1]) {

@@ -98,7 +98,7 @@ func (f *ecbFile) addDay(date Date, quotes []perEuro) {
 	}
 }
 
-// cross gives the rate of one currency by the dollars per euro, or why there is none.
+// cross returns the rate of one currency by the dollars per euro, or why there is none.
 func cross(dollars decimal.Decimal, fault error, quote perEuro, date Date) Rate {
 	if fault != nil {
 		return faulty(quote.currency, date, fault)

@@ -144,7 +144,7 @@ func dollarsPerBase(rates map[string]json.RawMessage) (decimal.Decimal, error) {
 	return decimal.Decimal{}, errors.New("the dollar is not among the rates")
 }
 
-// crossNumber gives the rate of one currency by the dollars per base, or why there is none.
+// crossNumber returns the rate of one currency by the dollars per base, or why there is none.
 func crossNumber(dollars decimal.Decimal, currency string, number json.RawMessage, day Date) Rate {
 	units, err := parseNumber(string(number))
 	if err != nil {

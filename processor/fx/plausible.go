@@ -115,7 +115,8 @@ func (f *filter) add(rate Rate) {
 	}
 }
 
-// confirm uses all of a move that has come to a rate, but for slips on the way.
+// confirm uses the rates that were held back on the way to a rate that is now confirmed, and holds
+// back for good those that do not lie between the old rate and the new one.
 func (f *filter) confirm(rate Rate) {
 	for _, p := range f.pending {
 		if between(f.previous.USD, p.Rate.USD, rate.USD, f.options.MaxMove) {

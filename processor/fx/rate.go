@@ -33,7 +33,7 @@ type Rate struct {
 	Fault string
 }
 
-// String gives the rate in one line, for a log or a report.
+// String returns the rate in one line, for a log or a report.
 func (r Rate) String() string {
 	s := fmt.Sprintf("%s %s %s: ", r.Source, r.Currency, r.Date)
 	if r.Fault != "" {
@@ -144,7 +144,7 @@ func parseNumber(s string) (decimal.Decimal, error) {
 	return value, nil
 }
 
-// quoted gives what a source wrote, short enough for a line of a log.
+// quoted returns what a source wrote, short enough for a line of a log.
 func quoted(s string) string {
 	const most = 40
 	if len(s) > most {

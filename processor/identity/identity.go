@@ -51,7 +51,7 @@ const (
 // New makes a node.
 func New(typ, value string) Node { return Node(typ + ":" + value) }
 
-// Split gives a node's type and value.
+// Split returns a node's type and value.
 func (n Node) Split() (typ, value string) {
 	typ, value, _ = strings.Cut(string(n), ":")
 	return typ, value

@@ -213,7 +213,7 @@ func (g *Graph) Add(edges []Edge) {
 	}
 }
 
-// From gives the edges that lead on from n.
+// From returns the edges that lead on from n.
 func (g *Graph) From(n Node) []Edge { return g.out[n] }
 
 // Beyond returns how many edges n has to names of the types of which some were cut; 0 if none were.
@@ -234,7 +234,7 @@ func (g *Graph) addCut(e Edge) {
 	g.cut[e.A][e.B] = e.Beyond
 }
 
-// Group gives the payment that n belongs to: all objects that are aliases of each other, and the
+// Group returns the payment that n belongs to: all objects that are aliases of each other, and the
 // movements that belong to them, n's own among them, in no particular order.
 func (g *Graph) Group(n Node) []Node {
 	seen := map[Node]bool{n: true}
@@ -250,7 +250,7 @@ func (g *Graph) Group(n Node) []Node {
 	return group
 }
 
-// Clicks gives every click that the graph names, for one lookup.
+// Clicks returns every click that the graph names, for one lookup.
 func (g *Graph) Clicks() []Node {
 	seen := map[Node]bool{}
 	var clicks []Node

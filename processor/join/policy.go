@@ -86,7 +86,7 @@ func NewPolicies(list ...Policy) (Policies, error) {
 	return list, errors.Join(faults...)
 }
 
-// At gives the policy in force at a moment: the latest that began, else the earliest, else the
+// At returns the policy in force at a moment: the latest that began, else the earliest, else the
 // default.
 func (p Policies) At(t time.Time) Policy {
 	var current Policy

@@ -43,7 +43,7 @@ func NewLead(l *schemas.Lead) Lead {
 	return row.Uncredited()
 }
 
-// Uncredited gives the lead as it is before anything was looked up.
+// Uncredited returns the lead as it is before anything was looked up.
 func (l Lead) Uncredited() Lead {
 	l.MatchRule, l.Version = join.RuleNone, leadVersion(l.ReceivedAt, extent{})
 	return l

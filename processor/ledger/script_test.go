@@ -490,7 +490,7 @@ func (s *script) sweep(m *teller) {
 	}
 }
 
-// run gives the whole ledger and leads to the last byte.
+// run returns the whole ledger and leads to the last byte.
 func (s *script) run(table *fx.Table, order []int) (ledger, letters string) {
 	return s.outcome(s.play(table, order))
 }

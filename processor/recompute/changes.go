@@ -73,7 +73,7 @@ func sharesName(e identity.Edge) bool {
 	return a && shared(e.A) || b && shared(e.B)
 }
 
-// carried gives the shared names among edges, marked: everything that they concern is booked.
+// carried returns the shared names among edges, marked: everything that they concern is booked.
 func carried(edges []clickhouse.EdgeRow) []clickhouse.EdgeRow {
 	var marked []clickhouse.EdgeRow
 	for _, e := range edges {

@@ -108,8 +108,8 @@ func (t *Transaction) Settled() bool {
 	return t.Currency == "usd" && t.Presented != "" && t.Presented != "usd" && t.Kind() != ""
 }
 
-// Settlement gives the fact that Stripe settled the movement in USD (processor/ledger: Stripe's own
-// rate wins).
+// Settlement returns the fact that Stripe settled the movement in USD (processor/ledger:
+// Stripe's own rate wins).
 func (t *Transaction) Settlement(account string, livemode bool) stripe.Fact {
 	f := stripe.Fact{
 		ObjectID: t.Source, Kind: stripe.SettlementOf(t.Kind()), Source: stripe.FromBalance, EventID: t.ID,

@@ -116,10 +116,10 @@ const basil = "2025-03-31"
 
 var parsers fastjson.ParserPool
 
-// Read gives the facts of e with the built-in keys.
+// Read returns the facts of e with the built-in keys.
 func Read(e *schemas.StripeEvent) (Facts, error) { return builtin.Read(e) }
 
-// Read gives the facts of e. A *ShapeError says that the body lacks a value without which money
+// Read returns the facts of e. A *ShapeError says that the body lacks a value without which money
 // would be guessed: the record belongs to the dead letters.
 func (k *Keys) Read(e *schemas.StripeEvent) (Facts, error) {
 	p := parsers.Get()

@@ -35,7 +35,7 @@ const (
 // currency, for a movement.
 const Settlement = "settlement"
 
-// SettlementOf gives the kind of the settlement of a movement.
+// SettlementOf returns the kind of the settlement of a movement.
 func SettlementOf(kind string) string { return Settlement + "_" + kind }
 
 // Sources of facts: the Stripe object that reports them.

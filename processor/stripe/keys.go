@@ -99,7 +99,7 @@ func NewKeys(metadata, references map[string]string) (*Keys, error) {
 
 var builtin, _ = NewKeys(nil, nil)
 
-// Default gives the built-in keys alone.
+// Default returns the built-in keys alone.
 func Default() *Keys { return builtin }
 
 // key is one name that a body gave for whoever is to be credited.

@@ -57,7 +57,7 @@ func (o object) missing(key string) {
 	o.shape.Paths = append(o.shape.Paths, strings.ReplaceAll(strings.Join(keys, "."), ".[]", "[]"))
 }
 
-// get gives nil for an absent value and for null.
+// get returns nil for an absent value and for null.
 func (o object) get(key string) *fastjson.Value {
 	v := o.v.Get(key)
 	if v == nil || v.Type() == fastjson.TypeNull {
@@ -124,7 +124,7 @@ func (o object) customer() string {
 
 func (o object) flag(key string) bool { return o.v.GetBool(key) }
 
-// integer gives 0 for an absent value or null, and notes a value that is there but no int64.
+// integer returns 0 for an absent value or null, and notes a value that is there but no int64.
 func (o object) integer(key string) int64 {
 	v := o.get(key)
 	if v == nil {
@@ -148,7 +148,7 @@ func (o object) mustInteger(key string) int64 {
 // latest is the last second that a DateTime column holds, in 2106. A time beyond it is no time.
 const latest = 1<<32 - 1
 
-// moment gives the zero time for an absent value or null.
+// moment returns the zero time for an absent value or null.
 func (o object) moment(key string) time.Time {
 	seconds := o.integer(key)
 	switch {
@@ -167,7 +167,7 @@ func (o object) mustTime(key string) time.Time {
 	return o.moment(key)
 }
 
-// array gives the elements of a list, plain or in Stripe's {"object":"list","data":[…]}.
+// array returns the elements of a list, plain or in Stripe's {"object":"list","data":[…]}.
 func (o object) array(key string) []object {
 	v := o.get(key)
 	if v == nil {

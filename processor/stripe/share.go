@@ -2,7 +2,8 @@ package stripe
 
 import "math/big"
 
-// Share gives part × numerator / denominator, rounded half to even. It is 0 where denominator is 0.
+// Share returns part × numerator / denominator, rounded half to even, and 0 where denominator
+// is 0.
 func Share(part, numerator, denominator int64) int64 {
 	if denominator == 0 || part == 0 {
 		return 0
