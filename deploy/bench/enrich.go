@@ -68,8 +68,8 @@ func (e *enrichment) answer(ctx context.Context, s *server) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	out, err := exec.CommandContext(ctx, os.Args[0], "send", "--addr", s.addr, "--path", "/", "--for",
-		e.For.String()).Output()
+	out, err := exec.CommandContext(ctx, os.Args[0], "send", "--addr", s.addr, "--path", "/",
+		"--for", e.For.String()).Output()
 	if err != nil {
 		return 0, fmt.Errorf("send: %w", err)
 	}

@@ -264,6 +264,38 @@ func TestSinglePageSite(t *testing.T) {
 	}
 }
 
+// A page that takes the parameters out of its address keeps the click, also when it is loaded again.
+func TestCleanedAddress(t *testing.T) {
+	v := newVisitor(t, "cleaned.example", snippet)
+	v.open("/?via=ann&page=2")
+	id := v.eval("tributary.clickId")
+	v.exec(`history.replaceState({}, "", "/"); document.body.append("clean")`)
+	v.sent(2)
+	v.do(chromedp.Reload())
+	got := v.beacons("link of ann at /?via=ann&page=2", "pageview at /", "pageview at /")
+	v.want("tributary.clickId", id)
+	v.want("window.affiliateId", "ann")
+	if idOf(got[0]) != id {
+		t.Errorf("the page names %s, want %s", id, idOf(got[0]))
+	}
+	v.noErrors()
+}
+
+// A form that leads to Stripe by GET carries the click in a field of its name, and so does a link that
+// opens another tab.
+func TestOtherWaysToStripe(t *testing.T) {
+	v := newVisitor(t, "ways.example", snippet+`
+		<form action="http://buy.stripe.com/form"><input type=hidden name=client_reference_id><button id=send>buy</button></form>
+		<a id=blank target=_blank rel=noopener href="http://buy.stripe.com/blank">buy</a>`)
+	v.serve("buy.stripe.com/form", `<link rel=icon href="data:,">`) // no icon is asked of another test's handler
+	v.open("/?via=ann")
+	id := v.eval("tributary.clickId")
+	v.want("blank.search", "?client_reference_id="+id)
+	v.navigates("send.click()")
+	v.want("location.pathname + location.search", "/form?client_reference_id="+id)
+	v.noErrors()
+}
+
 func TestOtherDomainOfTheSite(t *testing.T) {
 	v := newVisitor(t, "cross.example", snippetWith(`data-domains="cross.test"`)+
 		`<a id=shop href="http://www.cross.test/shop?x=1#y">shop</a>

@@ -175,7 +175,8 @@ func (b *Rebuild) Run(ctx context.Context) (*Result, error) {
 		return nil, err
 	}
 	b.Log.Info("comparing")
-	if result.Differences, err = differences(ctx, b.Live, b.ShadowDB, b.Topics != nil, b.RetentionDays, until); err != nil {
+	result.Differences, err = differences(ctx, b.Live, b.ShadowDB, b.Topics != nil, b.RetentionDays, until)
+	if err != nil {
 		return nil, err
 	}
 	if result.Before, err = totals(ctx, b.Live); err != nil {
