@@ -264,7 +264,8 @@ func TestSinglePageSite(t *testing.T) {
 	}
 }
 
-// A page that takes the parameters out of its address keeps the click, also when it is loaded again.
+// A page that takes the parameters out of its address keeps the click, also when it is loaded
+// again.
 func TestCleanedAddress(t *testing.T) {
 	v := newVisitor(t, "cleaned.example", snippet)
 	v.open("/?via=ann&page=2")
@@ -281,8 +282,8 @@ func TestCleanedAddress(t *testing.T) {
 	v.noErrors()
 }
 
-// A form that leads to Stripe by GET carries the click in a field of its name, and so does a link that
-// opens another tab.
+// A form that leads to Stripe by GET carries the click in a field of its name, and so does a link
+// that opens another tab.
 func TestOtherWaysToStripe(t *testing.T) {
 	v := newVisitor(t, "ways.example", snippet+`
 		<form action="http://buy.stripe.com/form"><input type=hidden name=client_reference_id><button id=send>buy</button></form>

@@ -144,8 +144,8 @@ func purpose(h *fasthttp.RequestHeader) string {
 }
 
 // hints is what a browser says of itself beside its agent, in which Chromium no longer tells the
-// system's version nor every brand (W3C User-Agent Client Hints). Brands and platform come unasked over
-// https, the version only from sites that ask for it.
+// system's version nor every brand (W3C User-Agent Client Hints). Brands and platform come unasked
+// over https, the version only from sites that ask for it.
 type hints struct{ brands, platform, version string }
 
 func hintsOf(h *fasthttp.RequestHeader) hints {

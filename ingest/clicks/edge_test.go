@@ -353,7 +353,8 @@ func TestPlaces(t *testing.T) {
 	}
 }
 
-// A browser's client hints go on as sent; a backend's own say nothing of the visitor, and no body can set them.
+// A browser's client hints go on as sent; a backend's own say nothing of the visitor, and no body
+// can set them.
 func TestHints(t *testing.T) {
 	e := newEdge(t, func(c *Config) { c.Workspaces, _ = LoadWorkspaces("", "sk_test") })
 	headers := []string{`Sec-CH-UA: "Brave";v="131", "Chromium";v="131"`, `Sec-CH-UA-Platform: "Windows"`,

@@ -201,7 +201,8 @@ func (r *botRule) fits(text string, at int) bool {
 	return at == 0 || !isLetter(text[at-1])
 }
 
-// androidModel returns where the name of the telephone and its build stand in an agent in lower case:
+// androidModel returns where the name of the telephone and its build stand in an agent in lower
+// case:
 //
 //	mozilla/5.0 (linux; u; android 7.0; fr-ca; m bot 60 build/nrd90m) …
 //	mozilla/5.0 (linux; android 12; moto g(50) 5g build/s1rss32.38; wv) …
@@ -280,9 +281,9 @@ func hasEmail(text string) bool {
 	return false
 }
 
-// isEmptyShell reports whether an agent in lower case is one word without a version, or says that it
-// is compatible with browsers and then names no engine of a browser, as "mozilla/5.0 (compatible;
-// acme/1.0)" and "mozilla/5.0 acme".
+// isEmptyShell reports whether an agent in lower case is one word without a version, or says that
+// it is compatible with browsers and then names no engine of a browser, as "mozilla/5.0
+// (compatible; acme/1.0)" and "mozilla/5.0 acme".
 func isEmptyShell(agent string) bool {
 	const shell = "mozilla/5.0"
 	if strings.Trim(agent, "abcdefghijklmnopqrstuvwxyz0123456789-") == "" {

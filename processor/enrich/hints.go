@@ -7,15 +7,16 @@ import (
 	"github.com/mileusna/useragent"
 )
 
-// hintedBrowsers are browsers by the brand of their client hints, of which some send Chrome's agent.
+// hintedBrowsers are browsers by the brand of their client hints, of which some send Chrome's
+// agent.
 var hintedBrowsers = map[string]string{
 	"Brave": "Brave", "DuckDuckGo": "DuckDuckGo", "Microsoft Edge": useragent.Edge, "Opera": useragent.Opera,
 	"Vivaldi": "Vivaldi", "YaBrowser": "YaBrowser",
 }
 
-// Hint adds what a browser's client hints say and its agent does not. Chromium has frozen the agent:
-// every Windows is 10 in it, every macOS 10.15.7, and a browser of another brand may call itself
-// Chrome. brands, platform and version are the headers Sec-CH-UA, Sec-CH-UA-Platform and
+// Hint adds what a browser's client hints say and its agent does not. Chromium has frozen the
+// agent: every Windows is 10 in it, every macOS 10.15.7, and a browser of another brand may call
+// itself Chrome. brands, platform and version are the headers Sec-CH-UA, Sec-CH-UA-Platform and
 // Sec-CH-UA-Platform-Version (W3C User-Agent Client Hints).
 func (a *Agent) Hint(brands, platform, version string) {
 	if brands == "" {

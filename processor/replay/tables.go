@@ -166,7 +166,8 @@ WHERE at >= ? AND (? = '' OR reason = ?) ORDER BY at, topic, partition, offset`,
 // they were received, and the condition of those that are compared.
 type received struct{ live, shadow, id, at, where string }
 
-// receivedLeads are the leads of two tables that were received as such. Those of events follow from them.
+// receivedLeads are the leads of two tables that were received as such. Those of events follow from
+// them.
 func receivedLeads(live, shadow string) received {
 	return received{live, shadow, "lead_id", "received_at", "mode != 'stripe'"}
 }
@@ -221,8 +222,8 @@ func copySince(ctx context.Context, s *clickhouse.Store, database, table, receiv
 		table)+" WHERE "+received+" >= ? SETTINGS max_partitions_per_insert_block = 0", since)
 }
 
-// copyPartition inserts one partition of another database's table into a table here, whose views see the
-// rows.
+// copyPartition inserts one partition of another database's table into a table here, whose views
+// see the rows.
 func copyPartition(ctx context.Context, s *clickhouse.Store, database, table, into, partition string) error {
 	return s.Exec(ctx, "INSERT INTO "+into+" SELECT * FROM "+clickhouse.Table(database, table)+" WHERE _partition_id = ?",
 		partition)
@@ -243,14 +244,14 @@ func inDatabase(database string) tableNames {
 	return func(table string) string { return clickhouse.Table(database, table) }
 }
 
-// beside names the tables that a rebuild makes in the live database, where a layout exchanges within one
-// database only. Once they are exchanged they hold the old rows.
+// beside names the tables that a rebuild makes in the live database, where a layout exchanges
+// within one database only. Once they are exchanged they hold the old rows.
 func beside(table string) string { return clickhouse.Table("", table+besideSuffix) }
 
 const besideSuffix = "_replay"
 
-// copyBeside makes a table beside the live one, with the rows of the table of the same name in another
-// database.
+// copyBeside makes a table beside the live one, with the rows of the table of the same name in
+// another database.
 func copyBeside(ctx context.Context, s *clickhouse.Store, database, table string) error {
 	for _, statement := range []string{
 		"DROP TABLE IF EXISTS " + beside(table) + " SYNC",
@@ -269,8 +270,8 @@ func copyBeside(ctx context.Context, s *clickhouse.Store, database, table string
 	return err
 }
 
-// tableID returns the UUID of a table, which goes with it when it is exchanged. Of a sharded table it is that
-// of the table with the rows.
+// tableID returns the UUID of a table, which goes with it when it is exchanged. Of a sharded table
+// it is that of the table with the rows.
 func tableID(ctx context.Context, s *clickhouse.Store, database, table string) (id string, err error) {
 	err = s.Each(ctx, func(rows driver.Rows) error { return rows.Scan(&id) }, `SELECT toString(uuid) FROM system.tables
 WHERE database = ? AND name IN (?, concat(?, '_local')) AND uuid != toUUID('00000000-0000-0000-0000-000000000000')
@@ -350,8 +351,8 @@ var compared = []struct{ table, columns, key, before string }{
 // differences compares the computed tables of this database with another's, row by row, as far as
 // the rows are older than until. What is held of accounts that no workspace lists, or was until one
 // did, is left out: it depends on when that was, and is in no total. Clicks and page views are
-// compared only if they were consumed again, and not copied. Of what clicks lose retentionDays after
-// their receipt (0: never), and of its copies in the ledger, nothing is compared.
+// compared only if they were consumed again, and not copied. Of what clicks lose retentionDays
+// after their receipt (0: never), and of its copies in the ledger, nothing is compared.
 func differences(ctx context.Context, s *clickhouse.Store, database string, clicks bool, retentionDays int,
 	until time.Time,
 ) ([]Difference, error) {

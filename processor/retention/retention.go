@@ -31,8 +31,8 @@ var Columns = map[string][]string{
 	"dead_letters": {"error", "key", "headers", "body"},
 }
 
-// Copies are the columns that the ledger copies from a click when an entry is booked. An entry that is
-// booked again after the click was emptied has them no more.
+// Copies are the columns that the ledger copies from a click when an entry is booked. An entry that
+// is booked again after the click was emptied has them no more.
 var Copies = []string{"visitor_id", "utm_term", "utm_content"}
 
 // never is when the columns of a workspace without retention_days are emptied: ClickHouse's
@@ -60,8 +60,8 @@ func Whole(days int, now time.Time) time.Time {
 }
 
 // expression is the TTL of a table's columns, "" for none. Workspaces stand in it by their ids in
-// hexadecimal, for an id may hold any character, quotes too. A dead letter knows no workspace, so that
-// the shortest time of all of them holds.
+// hexadecimal, for an id may hold any character, quotes too. A dead letter knows no workspace, so
+// that the shortest time of all of them holds.
 func expression(table string, workspaces []schemas.Workspace) string {
 	named := make(map[int][]string)
 	for i := range workspaces {

@@ -214,7 +214,8 @@ func TestEvent(t *testing.T) {
 	f(address, "https://other.example/a", agent, "https://other.example/a", "pageview")
 }
 
-// Logs as the makers' documentation shows them, each with one visit and one line that cannot be read.
+// Logs as the makers' documentation shows them, each with one visit and one line that cannot be
+// read.
 func TestFormats(t *testing.T) {
 	const agent = "Mozilla/5.0 (X11; Linux x86_64)"
 	want := Line{Address: "203.0.113.7", Method: "GET", Status: "200", Referrer: "https://from.example/", Agent: agent}

@@ -1,15 +1,16 @@
-// Package accesslog reads web servers' access logs, separates page visits from other requests, and names
-// each line as a click. Each line may be of another format:
+// Package accesslog reads web servers' access logs, separates page visits from other requests, and
+// names each line as a click. Each line may be of another format:
 //
 //	203.0.113.7 - - [17/May/2015:10:05:03 +0000] "GET /a HTTP/1.1" 200 512 "https://from.example/" "Mozilla/5.0 …"
 //
-// is the combined format; the common one ends before the referrer. The name of the site may stand first
-// (Apache's vhost_combined), and the address may be a list of addresses as X-Forwarded-For has it:
+// is the combined format; the common one ends before the referrer. The name of the site may stand
+// first (Apache's vhost_combined), and the address may be a list of addresses as X-Forwarded-For
+// has it:
 //
 //	shop.example:443 203.0.113.7, 10.0.0.1 - - [17/May/2015:10:05:03 +0000] "GET /a HTTP/1.1" …
 //
-// The others are JSON (nginx, Caddy, Traefik), the W3C extended format (CloudFront, IIS), and that of
-// AWS's Application Load Balancers.
+// The others are JSON (nginx, Caddy, Traefik), the W3C extended format (CloudFront, IIS), and that
+// of AWS's Application Load Balancers.
 package accesslog
 
 import (
@@ -37,7 +38,8 @@ type Line struct {
 }
 
 // Parse reads one line of the common or combined format. In quoted fields it decodes the escapes of
-// Apache and nginx: a backslash before a quote or a backslash, \xhh for a byte, and \n, \r, \t, \v, \b.
+// Apache and nginx: a backslash before a quote or a backslash, \xhh for a byte, and \n, \r, \t, \v,
+// \b.
 func Parse(number int, text string) (Line, error) {
 	l := Line{Number: number, Text: text}
 	open := strings.Index(text, " [") // an IPv6 address may have brackets too
