@@ -74,6 +74,7 @@ type Money struct {
 	Object   string `json:"object"`
 	Source   string `json:"source"`
 	Amount   int64  `json:"amount_minor"`
+	Total    int64  `json:"total_minor"` // of an invoice, of an unpaid session, and what was authorised
 	Currency string `json:"currency"`
 	Certain  bool   `json:"certain"`
 }
@@ -378,7 +379,7 @@ func events(k *ledger.Evidence, objects, buyers []string, mentions []Mention) ([
 				e = &Event{ID: f.EventID, Created: f.CreatedAt, ReceivedAt: f.ReceivedAt, Money: []Money{}}
 				byID[f.EventID] = e
 			}
-			e.Money = append(e.Money, Money{f.Kind, f.ObjectID, f.Source, f.Amount, f.Currency, f.Certain})
+			e.Money = append(e.Money, Money{f.Kind, f.ObjectID, f.Source, f.Amount, f.Total, f.Currency, f.Certain})
 		}
 	}
 	for _, m := range mentions {

@@ -119,6 +119,10 @@ func (e Event) Delay() string { return span(e.ReceivedAt.Sub(e.Created)) }
 func (m Money) Text() string {
 	text := strings.ReplaceAll(m.Kind, "_", " ") + " " + m.Object + " " + FormatMinor(m.Amount, m.Currency)
 	switch {
+	case m.Kind == stripe.Payment && m.Amount == 0 && m.Certain && m.Source == stripe.FromInvoice:
+		return m.Object + " of " + FormatMinor(m.Total, m.Currency) + " is paid by the customer's balance alone"
+	case m.Kind == stripe.Payment && m.Amount == 0:
+		return m.Object + " asks for " + FormatMinor(m.Total, m.Currency) + ", and nothing is paid by then"
 	case m.Kind == stripe.RefundedTotal:
 		return "refunded so far of " + m.Object + " " + FormatMinor(m.Amount, m.Currency)
 	case strings.HasPrefix(m.Kind, stripe.Settlement):
