@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -112,6 +113,10 @@ func (c *comparison) whyMissing(ctx context.Context, m movement, search bool) (s
 				return fmt.Sprintf("held as %s, and in no sum: ask processor explain %s", id, id), nil
 			}
 		}
+	}
+	if m.Category == notCaptured {
+		return "as much was authorised and never captured, and the ledger has no payment without it: only what is " +
+			"captured is a payment, ask processor explain " + cmp.Or(m.ChargeID, m.Source), nil
 	}
 	if id := c.reversed(m); id != "" {
 		return opposite + ": " + id, nil

@@ -219,10 +219,14 @@ func isCharge(id string) bool { return strings.HasPrefix(id, "ch_") || strings.H
 
 // candidates returns the entries that a transaction may answer to: of a payment those under any of
 // its names that is not another payment of the same sale; of a dispute its own; of a refund its own,
-// and what is known of its charge's refunds by the charge alone.
+// and what is known of its charge's refunds by the charge alone. What was never captured is no
+// refund (see releases).
 func (c *comparison) candidates(m movement) []*row {
 	kind := m.Kind()
 	var list []*row
+	if m.Category == notCaptured {
+		return nil
+	}
 	add := func(id string) {
 		for _, r := range c.under[entryKey{kind, id}] {
 			if r.booked() {

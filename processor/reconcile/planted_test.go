@@ -294,7 +294,13 @@ var faults = []struct {
 		w.entry(8, "payment", "pi_whole", "", 20675)
 		w.moved(8, "charge", "ch_whole", "ch_whole", "pi_whole", 20675)
 		w.moved(8, "partial_capture_reversal", "re_whole", "ch_whole", "pi_whole", -375)
-	}, []found{{"missing", "refund", "re_whole", ""}}},
+	}, []found{{"missing", "refund", "re_whole", "never captured"}}},
+	{"an authorisation booked whole, and its release as a refund", func(w *world) {
+		w.entry(8, "payment", "pi_gross", "", 20700)
+		w.entry(8, "refund", "re_gross", "", -400)
+		w.moved(8, "charge", "ch_gross", "ch_gross", "pi_gross", 20700)
+		w.moved(8, "partial_capture_reversal", "re_gross", "ch_gross", "pi_gross", -400)
+	}, []found{{"missing", "refund", "re_gross", "never captured"}, {"unproven", "refund", "re_gross", ""}}},
 	{"a payment that failed late, and is booked", func(w *world) {
 		w.entry(7, "payment", "pi_late_failure", "", 3300)
 		w.moved(7, "charge", "py_late_failure", "py_late_failure", "pi_late_failure", 3300)

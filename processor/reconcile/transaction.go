@@ -35,16 +35,20 @@ type Transaction struct {
 	PresentedAmount int64
 }
 
+// notCaptured is the category of what was authorised and not captured, where Stripe's balance had the
+// whole authorisation at first.
+const notCaptured = "partial_capture_reversal"
+
 // categories of movements that sales are made of, by Stripe's reporting_category
 // (https://docs.stripe.com/reports/reporting-categories), with the ledger's kind of each.
 var categories = map[string]string{
-	"charge":                   stripe.Payment,
-	"refund":                   stripe.Refund,
-	"partial_capture_reversal": stripe.Refund,
-	"refund_failure":           stripe.RefundReversal,
-	"charge_failure":           stripe.Refund,
-	"dispute":                  stripe.Dispute,
-	"dispute_reversal":         stripe.DisputeReversal,
+	"charge":           stripe.Payment,
+	"refund":           stripe.Refund,
+	notCaptured:        stripe.Refund,
+	"refund_failure":   stripe.RefundReversal,
+	"charge_failure":   stripe.Refund,
+	"dispute":          stripe.Dispute,
+	"dispute_reversal": stripe.DisputeReversal,
 }
 
 // notSales are the reporting categories that move the balance and are no part of any sale. What is
