@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -105,94 +106,74 @@ type edgesOf struct {
 	typ  string
 }
 
-// cutEdges looks the edges of shared names up. Where some have more than identity.Most to one type,
-// it asks how many they have, and for the other end of those to clicks.
+// cutEdges looks the edges of shared names up. Where one has more than identity.Most to one type, it
+// asks how many, and, of clicks, for the other end of them.
 func (s *Store) cutEdges(ctx context.Context, workspace string, nodes []identity.Node, condition string) (
 	[]identity.Edge, error,
 ) {
-	found, err := s.firstEdges(ctx, workspace, nodes, condition, "target")
+	found, err := s.firstEdges(ctx, workspace, nodes, condition)
 	if err != nil || len(found) <= identity.Most {
 		return found, err
 	}
-	first := groupEdges(found)
-	var many, manyClicks []identity.Node
-	for of, edges := range first {
-		if len(edges) <= identity.Most {
-			continue
-		}
-		many = append(many, of.name)
-		if of.typ == identity.Click {
-			manyClicks = append(manyClicks, of.name)
-		}
-	}
-	var total map[edgesOf]uint64
-	var latest []identity.Edge
-	lookups, lctx := errgroup.WithContext(ctx)
-	lookups.Go(func() (err error) { total, err = s.countEdges(lctx, workspace, many, condition); return err })
-	lookups.Go(func() (err error) {
-		latest, err = s.firstEdges(lctx, workspace, manyClicks, "AND "+within("target", identity.Click), "target DESC")
-		return err
-	})
-	if err := lookups.Wait(); err != nil {
-		return nil, err
-	}
-	last := groupEdges(latest)
-	var kept []identity.Edge
-	for of, edges := range first {
-		if len(edges) > identity.Most {
-			edges = identity.Cut(edges, last[of], total[of])
-		}
-		kept = append(kept, edges...)
-	}
-	return kept, nil
-}
-
-// groupEdges sorts edges by name and type of target, and keeps their order.
-func groupEdges(edges []identity.Edge) map[edgesOf][]identity.Edge {
 	groups := make(map[edgesOf][]identity.Edge)
-	for _, e := range edges {
+	for _, e := range found {
 		of := edgesOf{e.A, e.B.Type()}
 		groups[of] = append(groups[of], e)
 	}
-	return groups
+	var (
+		mu   sync.Mutex // guards kept
+		kept []identity.Edge
+	)
+	lookups, lctx := errgroup.WithContext(ctx)
+	lookups.SetLimit(lookupsAtOnce)
+	for of, first := range groups {
+		if len(first) <= identity.Most {
+			mu.Lock()
+			kept = append(kept, first...)
+			mu.Unlock()
+			continue
+		}
+		lookups.Go(func() error {
+			cut, err := s.cut(lctx, workspace, of, first)
+			mu.Lock()
+			defer mu.Unlock()
+			kept = append(kept, cut...)
+			return err
+		})
+	}
+	err = lookups.Wait()
+	return kept, err
 }
 
-// countEdges returns how many edges that fulfil a condition names have to each type. FINAL counts
-// each once, however often it is stored, while it merges sorted rows: a set of a million targets
-// takes seven times as long.
-func (s *Store) countEdges(ctx context.Context, workspace string, names []identity.Node, condition string) (
-	map[edgesOf]uint64, error,
-) {
-	type counted struct {
-		of edgesOf
-		n  uint64
+// cut cuts edges of which there are too many; first are some with the smallest targets. ClickHouse
+// reads all rows of the name, which are sorted, and keeps none: FINAL counts what is stored twice
+// once. A set of a million distinct targets takes seven times as long.
+func (s *Store) cut(ctx context.Context, workspace string, of edgesOf, first []identity.Edge) ([]identity.Edge, error) {
+	type counted struct{ n uint64 }
+	from := " FROM identities FINAL WHERE workspace = ? AND key = ? AND " + within("target", of.typ)
+	args := []any{workspace, string(of.name)}
+	total, err := Collect(ctx, s, "identities", "SELECT count()"+from, args,
+		func(rows driver.Rows, c *counted) error { return rows.Scan(&c.n) })
+	if err != nil {
+		return nil, err
 	}
-	list, err := Lookup(ctx, s, "identities", names, func(chunk []identity.Node) (string, []any) {
-		return `SELECT key, ` + typeOfTarget + ` AS type, count() FROM identities FINAL
-WHERE workspace = ? AND key IN (?) ` + condition + ` GROUP BY key, type`, []any{workspace, texts(chunk)}
-	}, func(rows driver.Rows, c *counted) error {
-		err := rows.Scan((*string)(&c.of.name), &c.of.typ, &c.n)
-		c.of.typ = strings.TrimSuffix(c.of.typ, ":")
-		return err
-	})
-	total := make(map[edgesOf]uint64, len(list))
-	for _, c := range list {
-		total[c.of] = c.n
+	var last []identity.Edge
+	if of.typ == identity.Click {
+		last, err = Collect(ctx, s, "identities", "SELECT key, target, source, at, carried"+from+
+			" ORDER BY target DESC LIMIT "+strconv.Itoa(identity.Most), args, scanEdge)
 	}
-	return total, err
+	return identity.Cut(first, last, total[0].n), err
 }
 
-// typeOfTarget is the type of an edge's target in SQL, its colon included.
-const typeOfTarget = "substring(target, 1, position(target, ':'))"
-
-// firstEdges returns the edges that fulfil a condition, in an order of their targets, of each name
+// firstEdges returns the edges that fulfil a condition, in the order of their targets, of each name
 // and type of target at most one more than identity.Most.
-func (s *Store) firstEdges(ctx context.Context, workspace string, nodes []identity.Node, condition,
-	order string) ([]identity.Edge, error) {
+func (s *Store) firstEdges(ctx context.Context, workspace string, nodes []identity.Node, condition string) (
+	[]identity.Edge, error,
+) {
 	return Lookup(ctx, s, "identities", nodes, func(chunk []identity.Node) (string, []any) {
 		return `SELECT key, target, source, at, carried FROM identities FINAL
-WHERE workspace = ? AND key IN (?) ` + condition + ` ORDER BY key, ` + order + `
-LIMIT ` + strconv.Itoa(identity.Most+1) + ` BY key, ` + typeOfTarget,
+WHERE workspace = ? AND key IN (?) ` + condition + ` ORDER BY key, target
+LIMIT ` + strconv.Itoa(identity.Most+1) + ` BY key, substring(target, 1, position(target, ':'))`,
 			[]any{workspace, texts(chunk)}
 	}, scanEdge)
 }
