@@ -258,8 +258,8 @@ func TestHotVouchedNames(t *testing.T) {
 	}
 	p.until(2, "SELECT uniqExact(name) FROM deferred_names FINAL WHERE NOT done")
 	other := handle(money.Handle, paid(200, "cus_other"))
-	t.Logf("of %d: a lead needs %s, a sale %s, the customer's new click %s; another's sale %s", many, led, took, corrected,
-		other)
+	t.Logf("of %d: a lead needs %s, a sale %s, the customer's new click %s; another's sale %s",
+		many, led, took, corrected, other)
 	const limit = 3 * identity.Most // a name is looked up from two sides, and cut to Most of each type
 	if max(led.rows, took.rows, corrected.rows) > limit || max(led.queries, took.queries, corrected.queries) > 10 {
 		t.Errorf("more than 10 lookups or %d rows", limit)

@@ -81,7 +81,8 @@ func (m *Model) Equal(other *Model) bool {
 	rows := func(m *Model) []any {
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		return []any{m.clicks, m.events, m.facts.content(), m.edges.content(), m.firsts, m.leads, m.ledger, m.dead, m.deferred}
+		return []any{m.clicks, m.events, m.facts.content(), m.edges.content(), m.firsts, m.leads, m.ledger, m.dead,
+			m.deferred}
 	}
 	return reflect.DeepEqual(rows(m), rows(other))
 }
