@@ -236,5 +236,8 @@ func (ev *event) name(aType, a, bType, b, source string) {
 }
 
 func (ev *event) edge(a, b identity.Node, source string) {
+	if ev.facts.Names == nil {
+		ev.facts.Names = make([]identity.Edge, 0, 8) // as many as an invoice has
+	}
 	ev.facts.Names = append(ev.facts.Names, identity.Edge{A: a, B: b, Source: source, At: ev.created})
 }
