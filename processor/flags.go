@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 
@@ -87,7 +88,7 @@ func (s *clickhouseSettings) AfterApply() error {
 	if err != nil || password == "" {
 		return err
 	}
-	u, err := url.Parse(s.ClickhouseDSN)
+	u, err := parseDSN(s.ClickhouseDSN)
 	if err != nil {
 		// it may hold a secret
 		return errors.New("read --clickhouse-dsn: it is no URL (hint: http://user@host:8123/tributary)")
@@ -227,7 +228,7 @@ func openStore(ctx context.Context, dsn string, log *slog.Logger) (*clickhouse.S
 
 // inDatabase returns the DSN of another database on the same server.
 func inDatabase(dsn, database string) (string, error) {
-	u, err := url.Parse(dsn)
+	u, err := parseDSN(dsn)
 	if err != nil {
 		return "", fmt.Errorf("read --clickhouse-dsn: %w", err)
 	}
@@ -235,6 +236,23 @@ func inDatabase(dsn, database string) (string, error) {
 	query.Del("database")
 	u.Path, u.RawQuery = "/"+database, query.Encode()
 	return u.String(), nil
+}
+
+// severalHosts are the parts of a DSN before, at and after its hosts.
+var severalHosts = regexp.MustCompile(`^(\w+://(?:[^/?#]*@)?)([^/?#@]+)(.*)$`)
+
+// parseDSN is url.Parse for the address of one server or of several: of http URLs url.Parse refuses a
+// list of hosts with ports.
+func parseDSN(dsn string) (*url.URL, error) {
+	parts := severalHosts.FindStringSubmatch(dsn)
+	if parts == nil {
+		return url.Parse(dsn)
+	}
+	u, err := url.Parse(parts[1] + "hosts" + parts[3])
+	if err == nil {
+		u.Host = parts[2]
+	}
+	return u, err
 }
 
 // parseTime parses a day or a time, UTC; an empty text is the zero time.

@@ -70,6 +70,8 @@ func TestClickHousePasswordFile(t *testing.T) {
 	}
 	for dsn, want := range map[string]string{
 		"http://writer@127.0.0.1:8123/tributary":      "http://writer:se%2Fsame@127.0.0.1:8123/tributary",
+		"http://writer@a:8123,b:8123/tributary?x=1":   "http://writer:se%2Fsame@a:8123,b:8123/tributary?x=1",
+		"http://writer@[::1]:8123/tributary":          "http://writer:se%2Fsame@[::1]:8123/tributary",
 		"http://127.0.0.1:8123/tributary":             "",
 		"http://writer:pass@127.0.0.1:8123/tributary": "",
 	} {
@@ -77,6 +79,10 @@ func TestClickHousePasswordFile(t *testing.T) {
 		if err := s.AfterApply(); (err != nil) != (want == "") || err == nil && s.ClickhouseDSN != want {
 			t.Errorf("%s: %s %v", dsn, s.ClickhouseDSN, err)
 		}
+	}
+	if dsn, err := inDatabase("http://a:8123,b:8123/tributary?database=x", "shadow"); err != nil ||
+		dsn != "http://a:8123,b:8123/shadow" {
+		t.Errorf("in another database: %q, %v", dsn, err)
 	}
 	err := execute(t.Context(), []string{"migrate", "--clickhouse-password-file", file + ".none"}, io.Discard, io.Discard)
 	if err == nil || !strings.Contains(err.Error(), "clickhouse password") {
