@@ -21,7 +21,8 @@ func composed(t *testing.T, overlays ...string) *types.Project {
 	for _, o := range overlays {
 		files = append(files, "../compose/"+o)
 	}
-	options, err := cli.NewProjectOptions(files, cli.WithEnv([]string{"KAFKA_CLUSTER_ID=MkU3OEVBNTcwNTJENDM2Qk"}),
+	options, err := cli.NewProjectOptions(files, cli.WithEnv([]string{"KAFKA_CLUSTER_ID=MkU3OEVBNTcwNTJENDM2Qk",
+		"CLICKHOUSE_CLUSTER_SECRET=sesame"}),
 		cli.WithInterpolation(true), cli.WithResolvedPaths(true), cli.WithConsistency(true))
 	if err != nil {
 		t.Fatal(err)
