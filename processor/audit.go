@@ -151,12 +151,24 @@ func (s *bookingSettings) newAudit(ctx context.Context, dsn string, live *clickh
 	}, closing, nil
 }
 
-// auditSince runs one audit of what was received since then, in a database of its own.
-func (s *bookingSettings) auditSince(ctx context.Context, since time.Time, dsn string, live *clickhouse.Store,
-	topics *replay.Topics, log *slog.Logger) (
-	*audit.Report, error,
-) {
-	a, closing, err := s.newAudit(ctx, dsn, live, topics, log)
+// auditSince runs one audit of what was received since then, in a database of its own. Nobody waits for it:
+// each of its queries takes one thread, so that the time that it takes is no less than its CPU.
+func (s *bookingSettings) auditSince(ctx context.Context, since time.Time, dsn string, topics *replay.Topics,
+	log *slog.Logger,
+) (*audit.Report, error) {
+	u, err := parseDSN(dsn)
+	if err != nil {
+		return nil, fmt.Errorf("read --clickhouse-dsn: %w", err)
+	}
+	query := u.Query()
+	query.Set("max_threads", "1")
+	u.RawQuery = query.Encode()
+	live, err := openStore(ctx, u.String(), log)
+	if err != nil {
+		return nil, err
+	}
+	defer live.Close()
+	a, closing, err := s.newAudit(ctx, u.String(), live, topics, log)
 	if err != nil {
 		return nil, err
 	}

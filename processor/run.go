@@ -273,7 +273,7 @@ func (c *runCommand) pipeline(ctx context.Context, config runConfig, store *clic
 
 	topics := &replay.Topics{Seeds: config.kafka.Seeds, Opts: config.kafka.Options(), Log: log}
 	p.auditor = audit.NewContinuous(c.Audit, p.elected, func(ctx context.Context, since time.Time) (*audit.Report, error) {
-		report, err := c.auditSince(ctx, since, c.ClickhouseDSN, store, topics, log)
+		report, err := c.auditSince(ctx, since, c.ClickhouseDSN, topics, log)
 		if err == nil {
 			health.Store(ctx, store, health.Audit(time.Now().UTC(), report, report), log)
 		}

@@ -29,6 +29,7 @@ type commands struct {
 	Events   events     `cmd:"" help:"Book Stripe events that wait, and look clicks up among many."`
 	Outage   outage     `cmd:"" help:"Take Kafka away under load, and count what is lost."`
 	Views    views      `cmd:"" help:"Measure what the materialized views cost when clicks are inserted."`
+	Upkeep   upkeep     `cmd:"" help:"Measure sweep, counting and audit over a large ledger, as shares of a core."`
 	Restart  restart    `cmd:"" help:"Restart two edges behind nginx under load, and count what fails."`
 	Kafka    kafka      `cmd:"" hidden:"" help:"Be a Kafka."`
 	Engine   engine     `cmd:"" hidden:"" help:"Be a ClickHouse."`

@@ -130,18 +130,18 @@ func serveEngine(dir string) (string, error) {
 	return "http://" + listener.Addr().String(), nil
 }
 
-// openBench makes the database and connects to it.
-func openBench(ctx context.Context, base string) (*stdsql.DB, error) {
+// openBench makes a database and connects to it.
+func openBench(ctx context.Context, base, database string) (*stdsql.DB, error) {
 	options, err := clickhouse.ParseDSN(base + "/default")
 	if err != nil {
 		return nil, err
 	}
 	server := clickhouse.OpenDB(options)
 	defer server.Close()
-	if err := sql.EnsureDatabase(ctx, server, "bench", sql.Layout{}); err != nil {
+	if err := sql.EnsureDatabase(ctx, server, database, sql.Layout{}); err != nil {
 		return nil, err
 	}
-	if options, err = clickhouse.ParseDSN(base + "/bench"); err != nil {
+	if options, err = clickhouse.ParseDSN(base + "/" + database); err != nil {
 		return nil, err
 	}
 	return clickhouse.OpenDB(options), nil
@@ -154,7 +154,7 @@ func (q *queries) prepare(ctx context.Context, base, dir string) error {
 		return nil
 	}
 	start := time.Now()
-	db, err := openBench(ctx, base)
+	db, err := openBench(ctx, base, "bench")
 	if err != nil {
 		return err
 	}

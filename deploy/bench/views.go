@@ -35,7 +35,7 @@ func (v *views) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	db, err := openBench(ctx, base)
+	db, err := openBench(ctx, base, "bench")
 	if err != nil {
 		return err
 	}

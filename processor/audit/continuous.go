@@ -65,8 +65,13 @@ const firstAfter = 5 * time.Minute
 // have been an outage of ClickHouse.
 const (
 	idleShare = 200
-	maxPause  = 2
+	maxPause  = 3
 )
+
+// Pause returns how long an audit that took so long is not run again, if it is to run every so often.
+func Pause(every, took time.Duration) time.Duration {
+	return max(every, min(idleShare*took, maxPause*every))
+}
 
 // Run returns when ctx ends. An audit that fails is logged, and does not stop the processor.
 func (c *Continuous) Run(ctx context.Context) error {
@@ -86,7 +91,7 @@ func (c *Continuous) Run(ctx context.Context) error {
 		if err := c.once(ctx, began.UTC().Add(-c.every-max(c.every, wait))); err != nil && ctx.Err() == nil {
 			c.log.Warn("audit failed", "error", err)
 		}
-		wait = max(c.every, min(idleShare*time.Since(began), maxPause*c.every))
+		wait = Pause(c.every, time.Since(began))
 	}
 	return nil
 }

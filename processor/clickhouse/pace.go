@@ -18,9 +18,13 @@ type pace struct {
 	next time.Time
 }
 
-// idleShare is how many times as long as it took such a query is not run again. One thread runs it,
-// so that it takes at most half a percent of a core.
-const idleShare = 200
+// idleShare is how many times as long as it took such a query is not run again: one thread runs it, so
+// that it takes at most a fifth of a percent of a core. But at most longestPause, because what took
+// long may have been a server that was busy.
+const (
+	idleShare    = 500
+	longestPause = 15 * time.Minute
+)
 
 // wait returns when the query may be run, or an error when ctx ends.
 func (p *pace) wait(ctx context.Context) error {
@@ -41,8 +45,11 @@ func (p *pace) wait(ctx context.Context) error {
 func (p *pace) took(d time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.next = time.Now().Add(idleShare * d)
+	p.next = time.Now().Add(ScanPause(d))
 }
+
+// ScanPause returns how long a query over a whole table is not run again that took so long.
+func ScanPause(took time.Duration) time.Duration { return min(idleShare*took, longestPause) }
 
 // OpenUnpaced is Open for tests: queries over whole tables may follow each other at once.
 func OpenUnpaced(dsn string, log *slog.Logger, reg prometheus.Registerer) (*Store, error) {

@@ -78,7 +78,7 @@ func TestStayWithOne(t *testing.T) {
 	}
 }
 
-// A query over a whole table is not repeated before two hundred times as long as it took.
+// A query over a whole table is not repeated before a pause that is longer the longer it took.
 func TestPaced(t *testing.T) {
 	var p pace
 	if err := p.wait(t.Context()); err != nil {
