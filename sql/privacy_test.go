@@ -14,7 +14,7 @@ import (
 
 var (
 	quotedName   = regexp.MustCompile("`([a-z_0-9]+)`")
-	schemaColumn = regexp.MustCompile("(?m)^    `([a-z_0-9]+)` (\\S.*?) COMMENT")
+	schemaColumn = regexp.MustCompile("(?ms)^    `([a-z_0-9]+)` (\\S.*?) COMMENT")
 )
 
 func names(text string) (list []string) {

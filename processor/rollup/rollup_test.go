@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"tributary/processor/clickhouse"
+	"tributary/processor/rollup"
 	"tributary/processor/rollup/rolluptest"
 	"tributary/schemas"
 	"tributary/sql/sqltest"
@@ -103,21 +104,15 @@ func TestEqualsAHandCount(t *testing.T) {
 	defer store.Close()
 	same := func(when string, rows []clickhouse.ClickRow) {
 		t.Helper()
-		got := make(map[cell]uint64)
-		err := store.Each(t.Context(), func(rows driver.Rows) error {
-			var c cell
-			var clicks uint64
-			err := rows.Scan(&c.dimension, &c.value, &c.day, &clicks)
-			got[c] += clicks
-			return err
-		}, "SELECT toString(dimension), value, toString(day), clicks FROM clicks_by_dimension(workspace = 'shop', "+
-			"from = '2026-02-01 00:00:00', to = '2026-04-01 00:00:00', dimensions = ['', 'affiliate'], "+
-			"stored = true) WHERE clicks > 0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if want := byHand(rows); !maps.Equal(got, want) {
+		want := byHand(rows)
+		got := figures(t, store, "SELECT toString(dimension), value, toString(day), clicks FROM clicks_by_dimension("+
+			march+", dimensions = ['', 'affiliate'], stored = true) WHERE clicks > 0")
+		if !maps.Equal(got, want) {
 			t.Errorf("%s: got %v, want %v", when, got, want)
+		}
+		maps.DeleteFunc(want, func(c cell, _ uint64) bool { return c.dimension == "" })
+		if got := figures(t, store, byAffiliate); !maps.Equal(got, want) {
+			t.Errorf("%s, by activity: got %v, want %v", when, got, want)
 		}
 	}
 	rng := rand.New(rand.NewPCG(3, 4))
@@ -134,5 +129,76 @@ func TestEqualsAHandCount(t *testing.T) {
 		same("inserted", rows)
 		rolluptest.Refresh(t, store)
 		same("computed", rows)
+	}
+}
+
+// march is the time in which the clicks of the tests lie.
+const march = "workspace = 'shop', from = '2026-02-01 00:00:00', to = '2026-04-01 00:00:00'"
+
+// byAffiliate counts clicks of each affiliate and day by the view that filters read.
+const byAffiliate = "SELECT 'affiliate', toString(name), toString(toDate(at)), count() FROM activity(" + march +
+	", livemode = true, dimension = 'affiliate', only = map()::Map(String, Array(String)), " +
+	"without = map()::Map(String, Array(String)), currency = 'usd', rates = '', stored = true) " +
+	"WHERE what = 'click' GROUP BY name, toDate(at)"
+
+func figures(t *testing.T, store *clickhouse.Store, query string) map[cell]uint64 {
+	t.Helper()
+	got := make(map[cell]uint64)
+	err := store.Each(t.Context(), func(rows driver.Rows) error {
+		var c cell
+		var clicks uint64
+		err := rows.Scan(&c.dimension, &c.value, &c.day, &clicks)
+		got[c] += clicks
+		return err
+	}, query)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+// A day that was computed before there were lists of clicks is read from clicks, and computed again
+// if its clicks are still as they were received.
+func TestDayWithoutAList(t *testing.T) {
+	dsn, _ := sqltest.Open(t)
+	store, err := clickhouse.Open(dsn, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	rng := rand.New(rand.NewPCG(5, 6))
+	var rows []clickhouse.ClickRow
+	for id := range 100 {
+		rows = append(rows, randomClick(rng, id))
+	}
+	if err := store.InsertClicks(t.Context(), rows); err != nil {
+		t.Fatal(err)
+	}
+	rolluptest.Refresh(t, store)
+	want := byHand(rows)
+	maps.DeleteFunc(want, func(c cell, _ uint64) bool { return c.dimension == "" })
+	for _, statement := range []string{
+		"ALTER TABLE clicks_by_day UPDATE counted = [] WHERE true SETTINGS mutations_sync = 2",
+		"ALTER TABLE click_days UPDATE counted_at = toDateTime64(0, 3, 'UTC') WHERE true SETTINGS mutations_sync = 2",
+	} {
+		if err := store.Exec(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const listed = "SELECT '', '', toString(day), toUInt64(length(counted)) FROM clicks_by_day FINAL " +
+		"WHERE dimension = '' AND notEmpty(counted)"
+	for _, c := range []struct {
+		oldest time.Time
+		days   int
+	}{{begin.AddDate(1, 0, 0), 0}, {begin.AddDate(0, 0, 2), 2}, {begin, 4}} {
+		if err := rollup.Refresh(t.Context(), store, c.oldest); err != nil {
+			t.Fatal(err)
+		}
+		if days := figures(t, store, listed); len(days) != c.days {
+			t.Errorf("from %s on %d days have a list, want %d", c.oldest.Format(time.DateOnly), len(days), c.days)
+		}
+		if got := figures(t, store, byAffiliate); !maps.Equal(got, want) {
+			t.Errorf("with %d lists: got %v, want %v", c.days, got, want)
+		}
 	}
 }

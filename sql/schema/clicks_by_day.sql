@@ -9,6 +9,18 @@ CREATE TABLE clicks_by_day
     `visitors` AggregateFunction(uniq, String) COMMENT 'Who came with a click, also a repeated one, or a page view; bots left out. Read with uniqMerge: exact up to 65,536 visitors, above by about 0.4 %',
     `clicks_at` Map(UInt8, UInt64) COMMENT 'Clicks by quarter of an hour, 0 to 95, quarters without one left out: days in any time zone are sums of these',
     `page_views_at` Map(UInt8, UInt64) COMMENT 'Page views in the same way',
+    `counted` Array(Tuple(
+        at DateTime('UTC'),
+        visitor UInt64,
+        program LowCardinality(String),
+        affiliate LowCardinality(String),
+        link LowCardinality(String),
+        source LowCardinality(String),
+        medium LowCardinality(String),
+        campaign LowCardinality(String),
+        channel LowCardinality(String),
+        country LowCardinality(String),
+        device LowCardinality(String))) COMMENT 'Each click that counts, by time, with the columns of clicks as they are called in filters; visitor is sipHash64 of clicks.visitor. Only where dimension is empty' CODEC(ZSTD(1)),
     `computed_at` DateTime64(3, 'UTC') COMMENT 'When it was computed; the latest stands'
 )
 ENGINE = ReplacingMergeTree(computed_at)

@@ -21,7 +21,8 @@ SELECT
     countIf(NOT is_click) AS page_views,
     uniqState(visitor) AS visitors,
     sumMapIf(map(quarter, toUInt64(1)), is_click AND counts) AS clicks_at,
-    sumMapIf(map(quarter, toUInt64(1)), NOT is_click) AS page_views_at
+    sumMapIf(map(quarter, toUInt64(1)), NOT is_click) AS page_views_at,
+    arraySort(groupArrayIf(click, is_click AND counts AND ((name.1) = ''))) AS counted
 FROM
 (
     SELECT
@@ -38,7 +39,8 @@ FROM
             GROUP BY arrival
             HAVING count() > 1
         ) AS counts,
-        CAST(arrayConcat(if(has({dimensions:Array(String)}, ''), [('', '')], []), if(has({dimensions:Array(String)}, 'program'), [('program', toString(program_id))], []), if(has({dimensions:Array(String)}, 'affiliate'), [('affiliate', toString(affiliate_id))], []), if(has({dimensions:Array(String)}, 'link'), [('link', toString(link_id))], []), if(has({dimensions:Array(String)}, 'campaign'), [('campaign', toString(utm_campaign))], []), if(has({dimensions:Array(String)}, 'source'), [('source', toString(utm_source))], []), if(has({dimensions:Array(String)}, 'channel'), [('channel', toString(channel))], []), if(has({dimensions:Array(String)}, 'referrer'), [('referrer', toString(referrer_domain))], []), if(has({dimensions:Array(String)}, 'landing_page'), [('landing_page', toString(concat(host, path)))], []), if(has({dimensions:Array(String)}, 'country'), [('country', toString(country))], []), if(has({dimensions:Array(String)}, 'device'), [('device', toString(device))], []), if(has({dimensions:Array(String)}, 'browser'), [('browser', toString(browser))], []), if(has({dimensions:Array(String)}, 'affiliate_link_campaign'), [('affiliate_link_campaign', toString(concat(affiliate_id, '\n', link_id, '\n', utm_campaign)))], [])), 'Array(Tuple(String, String))') AS names
+        CAST(arrayConcat(if(has({dimensions:Array(String)}, ''), [('', '')], []), if(has({dimensions:Array(String)}, 'program'), [('program', toString(program_id))], []), if(has({dimensions:Array(String)}, 'affiliate'), [('affiliate', toString(affiliate_id))], []), if(has({dimensions:Array(String)}, 'link'), [('link', toString(link_id))], []), if(has({dimensions:Array(String)}, 'campaign'), [('campaign', toString(utm_campaign))], []), if(has({dimensions:Array(String)}, 'source'), [('source', toString(utm_source))], []), if(has({dimensions:Array(String)}, 'channel'), [('channel', toString(channel))], []), if(has({dimensions:Array(String)}, 'referrer'), [('referrer', toString(referrer_domain))], []), if(has({dimensions:Array(String)}, 'landing_page'), [('landing_page', toString(concat(host, path)))], []), if(has({dimensions:Array(String)}, 'country'), [('country', toString(country))], []), if(has({dimensions:Array(String)}, 'device'), [('device', toString(device))], []), if(has({dimensions:Array(String)}, 'browser'), [('browser', toString(browser))], []), if(has({dimensions:Array(String)}, 'affiliate_link_campaign'), [('affiliate_link_campaign', toString(concat(affiliate_id, '\n', link_id, '\n', utm_campaign)))], [])), 'Array(Tuple(String, String))') AS names,
+        CAST((toDateTime(clicked_at, 'UTC'), sipHash64(visitor), program_id, CAST(affiliate_id, 'LowCardinality(String)'), CAST(link_id, 'LowCardinality(String)'), utm_source, utm_medium, utm_campaign, channel, country, device), 'Tuple(at DateTime(\'UTC\'), visitor UInt64, program LowCardinality(String), affiliate LowCardinality(String), link LowCardinality(String), source LowCardinality(String), medium LowCardinality(String), campaign LowCardinality(String), channel LowCardinality(String), country LowCardinality(String), device LowCardinality(String))') AS click
     FROM clicks
     FINAL
     WHERE (workspace = {workspace:String}) AND (NOT is_bot) AND (clicked_at >= first) AND (clicked_at < next) AND ((NOT {stored:Bool}) OR has(open, toDate(clicked_at)))
@@ -49,7 +51,8 @@ FROM
         toUInt8((toHour(viewed_at) * 4) + intDiv(toMinute(viewed_at), 15)),
         visitor,
         false,
-        CAST(arrayConcat(if(has({dimensions:Array(String)}, ''), [('', '')], []), if(has({dimensions:Array(String)}, 'program'), [('program', toString(program_id))], []), if(has({dimensions:Array(String)}, 'affiliate'), [('affiliate', toString(''))], []), if(has({dimensions:Array(String)}, 'link'), [('link', toString(link_id))], []), if(has({dimensions:Array(String)}, 'campaign'), [('campaign', toString(''))], []), if(has({dimensions:Array(String)}, 'source'), [('source', toString(''))], []), if(has({dimensions:Array(String)}, 'channel'), [('channel', toString(channel))], []), if(has({dimensions:Array(String)}, 'referrer'), [('referrer', toString(referrer_domain))], []), if(has({dimensions:Array(String)}, 'landing_page'), [('landing_page', toString(concat(host, path)))], []), if(has({dimensions:Array(String)}, 'country'), [('country', toString(country))], []), if(has({dimensions:Array(String)}, 'device'), [('device', toString(device))], []), if(has({dimensions:Array(String)}, 'browser'), [('browser', toString(browser))], []), if(has({dimensions:Array(String)}, 'affiliate_link_campaign'), [('affiliate_link_campaign', toString(concat('\n', link_id, '\n')))], [])), 'Array(Tuple(String, String))') AS names
+        CAST(arrayConcat(if(has({dimensions:Array(String)}, ''), [('', '')], []), if(has({dimensions:Array(String)}, 'program'), [('program', toString(program_id))], []), if(has({dimensions:Array(String)}, 'affiliate'), [('affiliate', toString(''))], []), if(has({dimensions:Array(String)}, 'link'), [('link', toString(link_id))], []), if(has({dimensions:Array(String)}, 'campaign'), [('campaign', toString(''))], []), if(has({dimensions:Array(String)}, 'source'), [('source', toString(''))], []), if(has({dimensions:Array(String)}, 'channel'), [('channel', toString(channel))], []), if(has({dimensions:Array(String)}, 'referrer'), [('referrer', toString(referrer_domain))], []), if(has({dimensions:Array(String)}, 'landing_page'), [('landing_page', toString(concat(host, path)))], []), if(has({dimensions:Array(String)}, 'country'), [('country', toString(country))], []), if(has({dimensions:Array(String)}, 'device'), [('device', toString(device))], []), if(has({dimensions:Array(String)}, 'browser'), [('browser', toString(browser))], []), if(has({dimensions:Array(String)}, 'affiliate_link_campaign'), [('affiliate_link_campaign', toString(concat('\n', link_id, '\n')))], [])), 'Array(Tuple(String, String))') AS names,
+        CAST((toDateTime(viewed_at, 'UTC'), 0, '', '', '', '', '', '', '', '', ''), 'Tuple(at DateTime(\'UTC\'), visitor UInt64, program LowCardinality(String), affiliate LowCardinality(String), link LowCardinality(String), source LowCardinality(String), medium LowCardinality(String), campaign LowCardinality(String), channel LowCardinality(String), country LowCardinality(String), device LowCardinality(String))')
     FROM page_views
     FINAL
     WHERE (workspace = {workspace:String}) AND (NOT is_bot) AND (viewed_at >= first) AND (viewed_at < next) AND ((NOT {stored:Bool}) OR has(open, toDate(viewed_at)))
@@ -82,7 +85,8 @@ SELECT
     page_views,
     visitors,
     clicks_at,
-    page_views_at
+    page_views_at,
+    counted
 FROM clicks_by_day
 FINAL
 WHERE {stored:Bool} AND (workspace = {workspace:String}) AND (dimension IN ({dimensions:Array(String)})) AND (day >= toDate({from:DateTime('UTC')})) AND (day <= toDate({to:DateTime('UTC')} - 1)) AND (NOT has(open, day));
