@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -50,23 +51,35 @@ var untilDay = time.Date(2026, 11, 25, 0, 0, 0, 0, time.UTC)
 // chunk is how many clicks one INSERT makes.
 const chunk = 500_000
 
-// asked are the questions of the page, with the parameters that they need besides.
+// asked are the questions that the page asks while it is open, those without a filter first, and the
+// sums that programs ask. note tells two that ask the same question apart.
 var asked = []struct {
-	name       string
+	name, note string
 	parameters url.Values
 }{
-	{"totals", nil},
-	{"timeseries", url.Values{"step": {"86400"}}},
-	{"top", url.Values{"limit": {"10"}}},
-	{"clicks_by_day", nil},
-	{"latest_sales", url.Values{"limit": {"25"}}},
-	{"refunds_and_disputes", url.Values{"limit": {"25"}}},
-	{"revenue_by_currency", nil},
-	{"unattributed", nil},
-	{"without_rate", nil},
-	{"rates_used", nil},
-	{"freshness", nil},
-	{"first_day", nil},
+	{"breakdown", "all", url.Values{"dimension": {""}}},
+	{"breakdown", "affiliates", nil},
+	{"breakdown", "links", url.Values{"dimension": {"link"}}},
+	{"breakdown", "of nobody", url.Values{"dimension": {""}, "only": {"{'affiliate':['']}"}}},
+	{"breakdown", "its countries", url.Values{"dimension": {"country"}, "only": {"{'affiliate':['affiliate-3']}"}}},
+	{"trend", "days in India", url.Values{"timezone": {"Asia/Kolkata"}}},
+	{"trend", "one affiliate", url.Values{"only": {"{'affiliate':['affiliate-3']}"}}},
+	{"funnel", "", nil},
+	{"new_and_returning", "", nil},
+	{"sales_and_refunds", "", url.Values{"limit": {"10"}}},
+	{"money_at_risk", "", nil},
+	{"totals", "", nil},
+	{"timeseries", "", url.Values{"step": {"86400"}}},
+	{"top", "", url.Values{"limit": {"10"}}},
+	{"clicks_by_day", "", nil},
+	{"latest_sales", "", url.Values{"limit": {"25"}}},
+	{"refunds_and_disputes", "", url.Values{"limit": {"25"}}},
+	{"revenue_by_currency", "", nil},
+	{"unattributed", "", nil},
+	{"without_rate", "", nil},
+	{"rates_used", "", nil},
+	{"freshness", "", nil},
+	{"first_day", "", nil},
 }
 
 var spans = []struct {
@@ -93,7 +106,7 @@ func (q *queries) Run(ctx context.Context) error {
 		return err
 	}
 	for _, workspace := range workspaces {
-		fmt.Printf("\nworkspace %s: milliseconds p50 / p95 of %d, CPU p50, × CPU over the raw tables\n%-22s",
+		fmt.Printf("\nworkspace %s: milliseconds p50 / p95 of %d, CPU p50, × CPU over the raw tables\n%-24s",
 			workspace, q.Rounds, "")
 		for _, s := range spans {
 			fmt.Printf("%26s", s.name)
@@ -103,7 +116,7 @@ func (q *queries) Run(ctx context.Context) error {
 			if q.Only != "" && q.Only != a.name {
 				continue
 			}
-			if err := q.row(ctx, base, workspace, a.name, a.parameters); err != nil {
+			if err := q.row(ctx, base, workspace, a.name, a.note, a.parameters); err != nil {
 				return err
 			}
 		}
@@ -224,18 +237,22 @@ func computeDays(ctx context.Context, store *clickhousestore.Store) error {
 }
 
 // row asks one question of one workspace over all ranges, and prints the times.
-func (q *queries) row(ctx context.Context, base, workspace, name string, more url.Values) error {
-	text, err := sql.Query(name)
+func (q *queries) row(ctx context.Context, base, workspace, name, note string, more url.Values) error {
+	question, err := sql.AskQuestion(name)
 	if err != nil {
 		return err
 	}
-	raw := overRaw(text)
-	fmt.Printf("%-22s", name)
+	text, raw := question.Text, overRaw(question.Text)
+	fmt.Printf("%-24s", name+" "+note)
 	for _, s := range spans {
-		values := url.Values{
+		values := make(url.Values)
+		for _, p := range question.Parameters {
+			values.Set("param_"+p.Name, p.Default)
+		}
+		maps.Copy(values, url.Values{
 			"param_workspace": {workspace}, "param_livemode": {"true"}, "param_to": {untilDay.Format(time.DateTime)},
 			"param_from": {untilDay.AddDate(0, 0, -s.days).Format(time.DateTime)},
-		}
+		})
 		for key, list := range more {
 			values["param_"+key] = list
 		}
