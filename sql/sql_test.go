@@ -436,15 +436,17 @@ func TestSchema(t *testing.T) {
 }
 
 // The server keeps comments and shows them to analysts; a column without one is a question to
-// somebody.
+// somebody. Views with parameters explain themselves in their migration: the server keeps no
+// comments of their columns. earnings is read by programs; people read statements.
 func TestComments(t *testing.T) {
 	dsn, _ := sqltest.Open(t)
-	for _, table := range column(t, dsn, "SELECT name FROM system.tables WHERE database = currentDatabase() AND "+
-		"engine NOT LIKE '%View' AND name != '"+sql.VersionTable+"' AND comment = ''") {
+	tables := "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine != 'MaterializedView' " +
+		"AND NOT (engine = 'View' AND position(create_table_query, '{') > 0) AND name != '" + sql.VersionTable + "'"
+	for _, table := range column(t, dsn, tables+" AND engine != 'View' AND comment = ''") {
 		t.Errorf("table %s has no comment", table)
 	}
-	for _, name := range column(t, dsn, `SELECT table || '.' || name FROM system.columns WHERE database = currentDatabase() AND comment = '' AND table != '`+sql.VersionTable+`'
-		AND table IN (SELECT name FROM system.tables WHERE database = currentDatabase() AND engine NOT LIKE '%View')`) {
+	for _, name := range column(t, dsn, "SELECT table || '.' || name FROM system.columns "+
+		"WHERE database = currentDatabase() AND comment = '' AND table != 'earnings' AND table IN ("+tables+")") {
 		t.Errorf("column %s has no comment", name)
 	}
 }

@@ -259,6 +259,13 @@ ALTER TABLE dead_letters
 CREATE OR REPLACE VIEW clicks_counted ON CLUSTER `main` AS
 CREATE OR REPLACE VIEW clicks_by_dimension ON CLUSTER `main` AS
 INSERT INTO click_days (workspace, day, changed_at)
+-- 0026_counted_clicks.sql
+ALTER TABLE clicks_by_day
+ALTER TABLE click_days
+CREATE OR REPLACE VIEW clicks_by_dimension ON CLUSTER `main` AS
+CREATE OR REPLACE VIEW activity ON CLUSTER `main` AS
+-- 0027_ledger_current.sql
+CREATE OR REPLACE VIEW ledger_current ON CLUSTER `main`
 -- 0028_pipeline_status.sql
 CREATE TABLE IF NOT EXISTS pipeline_status ON CLUSTER `main`
 ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/{uuid}', '{shard}-{replica}', at)

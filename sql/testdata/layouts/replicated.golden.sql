@@ -225,6 +225,13 @@ ALTER TABLE dead_letters
 CREATE OR REPLACE VIEW clicks_counted AS
 CREATE OR REPLACE VIEW clicks_by_dimension AS
 INSERT INTO click_days (workspace, day, changed_at)
+-- 0026_counted_clicks.sql
+ALTER TABLE clicks_by_day
+ALTER TABLE click_days
+CREATE OR REPLACE VIEW clicks_by_dimension AS
+CREATE OR REPLACE VIEW activity AS
+-- 0027_ledger_current.sql
+CREATE OR REPLACE VIEW ledger_current
 -- 0028_pipeline_status.sql
 CREATE TABLE IF NOT EXISTS pipeline_status
 ENGINE = ReplicatedReplacingMergeTree(at)
