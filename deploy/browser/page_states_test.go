@@ -112,7 +112,7 @@ func TestPageHealth(t *testing.T) {
 		{What: "lag", Subject: "tributary-processor clicks.v1", At: now, Number: 7},
 		{What: "lag", Subject: "tributary-processor stripe.v1", At: now},
 		{What: "audit", At: now.Add(-time.Hour), Verdict: "findings", Number: 2, Detail: "12 records handled again"},
-		{What: "reconcile", Subject: "live acct_1", At: now.Add(-49 * time.Hour), Verdict: "good", Detail: "Equal to the cent."},
+		{What: "reconcile", Subject: "live acct_1", At: now.Add(-49 * time.Hour), Verdict: "good", Detail: "Equal."},
 		{What: "backfill", Subject: "live", At: now, Verdict: "under_way", Number: 4, Detail: "4 of 13 lists"},
 	}); err != nil {
 		t.Fatal(err)

@@ -355,7 +355,8 @@ func (m *month) event(kind string, at time.Time, object string) {
 	id := fmt.Sprint("evt_", m.events)
 	body := fmt.Sprintf(`{"id":%q,"object":"event","type":%q,"created":%d,"livemode":%t,"data":{"object":%s}}`,
 		id, kind, at.Unix(), m.livemode, object)
-	m.money = append(m.money, schemas.StripeRecord(&schemas.StripeEvent{ID: id, Type: kind, Livemode: m.livemode, ReceivedAt: at,
+	m.money = append(m.money, schemas.StripeRecord(&schemas.StripeEvent{
+		ID: id, Type: kind, Livemode: m.livemode, ReceivedAt: at,
 		Body: []byte(body)}, id))
 }
 

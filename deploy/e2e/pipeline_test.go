@@ -265,6 +265,9 @@ func TestBadInput(t *testing.T) {
 	}
 	s.eventually(30*time.Second, "SELECT count() FROM stripe_events FINAL WHERE event_id = 'evt_unknown'",
 		func(rows [][]string) bool { return len(rows) == 1 && rows[0][0] == "1" })
+	// The page can say that nothing waits in Kafka.
+	s.eventually(60*time.Second, "SELECT count() > 1, sum(number) FROM pipeline_status FINAL WHERE what = 'lag'",
+		func(rows [][]string) bool { return len(rows) == 1 && strings.Join(rows[0], " ") == "1 0" })
 }
 
 const unknownEvent = `{"id":"evt_unknown","object":"event","api_version":"2025-09-30.clover","created":1767225600,"livemode":true,"type":"terminal.reader.sang","data":{"object":{"id":"tmr_1","object":"terminal.reader"}}}`

@@ -235,8 +235,8 @@ func TestFigures(t *testing.T) {
 	last24h := at.Truncate(time.Hour).Add(-23 * time.Hour)
 	total := []string{"clicks", "visitors", "leads", "sales", "refunds", "net_usd", "epc", "conversion"}
 	same(t, "totals", figures(t, d, "totals", since(last24h), total...), []string{"9 7 3 5 1 118.34 12.0378 0.2222"})
-	same(t, "top", figures(t, d, "top", since(last24h), "dimension", "name", "clicks", "leads", "sales",
-		"net_usd"), []string{
+	top := figures(t, d, "top", since(last24h), "dimension", "name", "clicks", "leads", "sales", "net_usd")
+	same(t, "top", top, []string{
 		"affiliate anna 7 3 1 75.00", "affiliate " + hostile + " 2 0 1 33.34",
 		"campaign spring 7 0 1 75.00", "link l1 7 0 1 75.00", "link l2 2 0 1 33.34",
 	})

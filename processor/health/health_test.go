@@ -74,8 +74,9 @@ func TestReporter(t *testing.T) {
 	}
 
 	stored, elected := make(rows), make(chan bool)
-	reporter := &Reporter{Kafka: kafka, Store: stored, Log: slog.New(slog.DiscardHandler),
-		Elected: func() bool { return <-elected }}
+	reporter := &Reporter{
+		Kafka: kafka, Store: stored, Log: slog.New(slog.DiscardHandler), Elected: func() bool { return <-elected },
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() { ended <- reporter.Run(ctx, time.Millisecond) }()
