@@ -151,7 +151,8 @@ func TestFortnight(t *testing.T) {
 	within.Set("to", f.first.AddDate(0, 0, 14).Format(time.RFC3339))
 	// Visitors: Pia's two devices, Quinn, Ray, and all without consent together.
 	same(t, "totals", figures(t, d, "totals", within,
-		"clicks", "visitors", "page_views", "sales", "net_usd", "epc", "conversion"), []string{"7 5 5 3 180.00 21.4286 0.2857"})
+		"clicks", "visitors", "page_views", "sales", "net_usd", "epc", "conversion"),
+		[]string{"7 5 5 3 180.00 21.4286 0.2857"})
 	same(t, "top", figures(t, d, "top", within, "dimension", "name", "clicks", "sales", "net_usd"),
 		[]string{"affiliate ann 3 1 100.00", "affiliate bob 3 0 0.00", "campaign spring 1 1 50.00"})
 	same(t, "unattributed", figures(t, d, "unattributed", within, "sales", "net_usd"), []string{"1 30.00"})
