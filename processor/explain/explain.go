@@ -362,7 +362,7 @@ func explainSale(ctx context.Context, store *clickhouse.Store, k *ledger.Evidenc
 	}
 	sale.Events, sale.DeadLetters = events(k, sale.Objects, buyers(k.Graph, group), mentions)
 	sale.Names = edgesOf(k.Graph, group)
-	sale.Policy, sale.Candidates = candidates(k.Weigh(group[0]))
+	sale.Policy, sale.Candidates = candidates(k.Evaluate(group[0]))
 	sale.Entries = entries(rows, sale)
 	return sale, nil
 }
@@ -419,7 +419,7 @@ func isOfNoSale(eventType string) bool {
 }
 
 // candidates returns the policy of a sale and the outcome of each candidate.
-func candidates(w ledger.Weighing) (Policy, []Candidate) {
+func candidates(w ledger.Evaluation) (Policy, []Candidate) {
 	policy := Policy{
 		WindowDays: days(w.Policy.Window), Touch: string(cmp.Or(w.Policy.Touch, join.LastTouch)),
 		Follow:       string(cmp.Or(w.Policy.Follow, join.LastTouch)),

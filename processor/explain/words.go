@@ -29,11 +29,11 @@ var reasons = map[join.Rule]string{
 
 // verdict describes the outcome of one candidate. w.List begins with the credited one, if there is
 // any.
-func verdict(w ledger.Weighing, c join.Weighed, policy Policy) string {
+func verdict(w ledger.Evaluation, c join.Candidate, policy Policy) string {
 	switch c.Verdict {
 	case join.Credited:
 		return reasons[c.Rule]
-	case join.Candidate:
+	case join.Outranked:
 		credited := w.List[0]
 		switch {
 		case credited.Click != nil && c.Click != nil && credited.Click.ID == c.Click.ID:

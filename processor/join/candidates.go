@@ -179,7 +179,7 @@ type Verdict string
 // Verdicts on whatever a sale's names lead to.
 const (
 	Credited  Verdict = "credited"
-	Candidate Verdict = "candidate" // counts, but another one counts more
+	Outranked Verdict = "candidate" // counts, but another one counts more
 	TooOld    Verdict = "too_old"   // before the attribution window
 	TooLate   Verdict = "too_late"  // after the sale
 	Replaced  Verdict = "replaced"  // the seller set the field that named it to another value
@@ -187,8 +187,8 @@ const (
 	Unknown   Verdict = "unknown"   // a name that nothing known answers to, yet
 )
 
-// Weighed is one thing that the names lead to, with its verdict.
-type Weighed struct {
+// Candidate is one thing that the names lead to, with its verdict.
+type Candidate struct {
 	Credit
 	Verdict Verdict
 }
@@ -206,7 +206,7 @@ type Search struct {
 	At      Times
 	Policy  Policy
 	Found   []Credit
-	refused []Weighed
+	refused []Candidate
 	unmet   []identity.Node
 }
 
@@ -295,19 +295,19 @@ func (s *Search) Best() Credit {
 	return Credit{Rule: RuleNone}
 }
 
-// Weighed lists everything that was found, the credited one first.
-func (s *Search) Weighed() []Weighed {
-	var list []Weighed
+// Candidates lists everything that was found, the credited one first.
+func (s *Search) Candidates() []Candidate {
+	var list []Candidate
 	for i, c := range s.Found {
-		verdict := Candidate
+		verdict := Outranked
 		if i == 0 {
 			verdict = Credited
 		}
-		list = append(list, Weighed{c, verdict})
+		list = append(list, Candidate{c, verdict})
 	}
 	list = append(list, s.refused...)
 	for _, n := range s.unmet {
-		list = append(list, Weighed{Credit{Rule: RuleNone, Key: n}, Unknown})
+		list = append(list, Candidate{Credit{Rule: RuleNone, Key: n}, Unknown})
 	}
 	return list
 }
@@ -440,9 +440,9 @@ func (s *Search) click(n identity.Node, way via) {
 	}
 	switch {
 	case way.rule != RuleClickID && s.late(c.ClickedAt):
-		s.refused = append(s.refused, Weighed{credit, TooLate}) // it may be credited with the buyer's next sale
+		s.refused = append(s.refused, Candidate{credit, TooLate}) // it may be credited with the buyer's next sale
 	case !s.within(c.ClickedAt, way.first):
-		s.refused = append(s.refused, Weighed{credit, TooOld})
+		s.refused = append(s.refused, Candidate{credit, TooOld})
 	default:
 		s.Found = append(s.Found, credit)
 	}

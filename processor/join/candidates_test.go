@@ -156,7 +156,7 @@ func TestPolicy(t *testing.T) {
 }
 
 // An old click is refused with a word, not lost.
-func TestWeighed(t *testing.T) {
+func TestCandidates(t *testing.T) {
 	at := time.Date(2026, 6, 1, 10, 0, 0, 0, time.UTC)
 	clicks := make(map[identity.Node]*Click)
 	click := func(days int) identity.Node {
@@ -169,11 +169,11 @@ func TestWeighed(t *testing.T) {
 	edges := []identity.Edge{{A: sale, B: cus}, {A: cus, B: click(1)}, {A: cus, B: click(2)}, {A: cus, B: click(200)},
 		{A: cus, B: click(-3)}, {A: cus, B: identity.New(identity.Click, schemas.NewClickID(at).String())}}
 	var got []Verdict
-	for _, w := range NewSearch(graph(t, edges...), clicks, []identity.Node{sale}, Times{at, at}, Policy{}).Weighed() {
+	for _, w := range NewSearch(graph(t, edges...), clicks, []identity.Node{sale}, Times{at, at}, Policy{}).Candidates() {
 		got = append(got, w.Verdict)
 	}
 	slices.Sort(got)
-	if want := []Verdict{Candidate, Credited, TooLate, TooOld, Unknown}; !slices.Equal(got, want) {
+	if want := []Verdict{Outranked, Credited, TooLate, TooOld, Unknown}; !slices.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}
 }

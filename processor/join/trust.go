@@ -195,7 +195,7 @@ func (s *Search) publicClick(first identity.Edge, name identity.Node, way via, b
 		return true
 	}
 	if c := s.clicks[first.B]; c != nil {
-		s.refused = append(s.refused, Weighed{Credit{Rule: way.rule, Key: name, Click: c, AffiliateID: c.AffiliateID,
+		s.refused = append(s.refused, Candidate{Credit{Rule: way.rule, Key: name, Click: c, AffiliateID: c.AffiliateID,
 			ProgramID: c.ProgramID}, Unproven})
 	}
 	return false
@@ -311,14 +311,14 @@ func (s *Search) inForce(edges []identity.Edge) []identity.Edge {
 // replaced notes the click that a field named before or after the sale, but not at it.
 func (s *Search) replaced(e identity.Edge) {
 	c := s.clicks[e.B]
-	if c == nil || slices.ContainsFunc(s.refused, func(w Weighed) bool { return w.Key == e.A && w.Click == c }) {
+	if c == nil || slices.ContainsFunc(s.refused, func(w Candidate) bool { return w.Key == e.A && w.Click == c }) {
 		return
 	}
 	verdict := Replaced
 	if s.late(c.ClickedAt) {
 		verdict = TooLate
 	}
-	s.refused = append(s.refused, Weighed{Credit{Rule: RuleNone, Key: e.A, Click: c, AffiliateID: c.AffiliateID,
+	s.refused = append(s.refused, Candidate{Credit{Rule: RuleNone, Key: e.A, Click: c, AffiliateID: c.AffiliateID,
 		ProgramID: c.ProgramID}, verdict})
 }
 

@@ -451,43 +451,45 @@ func sortedKeys[V any](m map[string]V) []string {
 	return slices.Sorted(maps.Keys(m))
 }
 
-// Weighing is everything that could have been credited with a sale, and by which bounds it was
+// Evaluation is everything that could have been credited with a sale, and by which bounds it was
 // judged.
-type Weighing struct {
+type Evaluation struct {
 	// First and Last are when the sale happened, by all its sources; zero: no source told.
 	First, Last time.Time
 	Policy      join.Policy
-	List        []join.Weighed // the credited one first
+	List        []join.Candidate // the credited one first
 }
 
-// Weigh returns what could have been credited with the sale that object belongs to, and why it was
+// Evaluate returns what could have been credited with the sale that object belongs to, and why it was
 // or was not.
-func (k *Evidence) Weigh(object identity.Node) Weighing {
+func (k *Evidence) Evaluate(object identity.Node) Evaluation {
 	b, g := k.find(object)
 	if g == nil {
-		return Weighing{}
+		return Evaluation{}
 	}
 	searches := b.searches(g)
-	w := Weighing{
+	w := Evaluation{
 		First:  searches[0].At.First,
 		Last:   searches[0].At.Last,
 		Policy: searches[0].Policy,
-		List:   searches[0].Weighed(),
+		List:   searches[0].Candidates(),
 	}
 	if len(searches) > 1 {
 		best, _ := join.Merge(searches...)
 		w.List = nil
 		for _, s := range searches {
-			for _, c := range s.Weighed() {
+			for _, c := range s.Candidates() {
 				if c.Verdict == join.Credited && !c.Same(best) {
-					c.Verdict = join.Candidate
+					c.Verdict = join.Outranked
 				}
 				w.List = append(w.List, c)
 			}
 		}
 		slices.SortStableFunc(
 			w.List,
-			func(a, b join.Weighed) int { return boolOrder(a.Verdict == join.Credited, b.Verdict == join.Credited) },
+			func(a, b join.Candidate) int {
+				return boolOrder(a.Verdict == join.Credited, b.Verdict == join.Credited)
+			},
 		)
 	}
 	return w
