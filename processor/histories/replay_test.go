@@ -18,12 +18,12 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"tributary/deploy/loadgen/traffic"
-	"tributary/deploy/local/chdb/chdbtest"
 	"tributary/processor/clickhouse"
 	"tributary/processor/fx"
 	"tributary/processor/replay"
 	"tributary/schemas"
 	"tributary/sql"
+	"tributary/sql/sqltest"
 )
 
 // warehouse is a real ClickHouse with the records of a World.
@@ -65,7 +65,8 @@ func open(t testing.TB, dsn string) *clickhouse.Store {
 
 func newWarehouse(t *testing.T, end time.Time) *warehouse {
 	t.Helper()
-	w := &warehouse{t: t, dsn: chdbtest.Start(t), log: slog.New(slog.DiscardHandler), end: end}
+	dsn, _ := sqltest.Open(t)
+	w := &warehouse{t: t, dsn: dsn, log: slog.New(slog.DiscardHandler), end: end}
 	w.store = open(t, w.dsn)
 	options, err := clickhousego.ParseDSN(w.dsn)
 	if err != nil {
