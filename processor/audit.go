@@ -63,6 +63,9 @@ func (c *auditChainCommand) Run(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	if c.ClickhouseDSN, err = withSettings(c.ClickhouseDSN, map[string]string{"read_timeout": readTimeout}); err != nil {
+		return err
+	}
 	live, err := c.open(ctx, log)
 	if err != nil {
 		return err
@@ -156,19 +159,16 @@ func (s *bookingSettings) newAudit(ctx context.Context, dsn string, live *clickh
 func (s *bookingSettings) auditSince(ctx context.Context, since time.Time, dsn string, topics *replay.Topics,
 	log *slog.Logger,
 ) (*audit.Report, error) {
-	u, err := parseDSN(dsn)
+	dsn, err := withSettings(dsn, map[string]string{"max_threads": "1", "read_timeout": readTimeout})
 	if err != nil {
-		return nil, fmt.Errorf("read --clickhouse-dsn: %w", err)
+		return nil, err
 	}
-	query := u.Query()
-	query.Set("max_threads", "1")
-	u.RawQuery = query.Encode()
-	live, err := openStore(ctx, u.String(), log)
+	live, err := openStore(ctx, dsn, log)
 	if err != nil {
 		return nil, err
 	}
 	defer live.Close()
-	a, closing, err := s.newAudit(ctx, u.String(), live, topics, log)
+	a, closing, err := s.newAudit(ctx, dsn, live, topics, log)
 	if err != nil {
 		return nil, err
 	}

@@ -255,6 +255,25 @@ func parseDSN(dsn string) (*url.URL, error) {
 	return u, err
 }
 
+// readTimeout is how long a command waits for a query over whole tables. Consumers wait a minute.
+const readTimeout = "1h"
+
+// withSettings returns a DSN with settings that it does not have itself.
+func withSettings(dsn string, settings map[string]string) (string, error) {
+	u, err := parseDSN(dsn)
+	if err != nil {
+		return "", fmt.Errorf("read --clickhouse-dsn: %w", err)
+	}
+	query := u.Query()
+	for name, value := range settings {
+		if !query.Has(name) {
+			query.Set(name, value)
+		}
+	}
+	u.RawQuery = query.Encode()
+	return u.String(), nil
+}
+
 // parseTime parses a day or a time, UTC; an empty text is the zero time.
 func parseTime(flag, text string) (time.Time, error) {
 	if text == "" {

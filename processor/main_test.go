@@ -84,6 +84,11 @@ func TestClickHousePasswordFile(t *testing.T) {
 		dsn != "http://a:8123,b:8123/shadow" {
 		t.Errorf("in another database: %q, %v", dsn, err)
 	}
+	if dsn, err := withSettings("http://a:8123,b:8123/tributary?read_timeout=5m", map[string]string{
+		"read_timeout": readTimeout, "max_threads": "1"}); err != nil ||
+		dsn != "http://a:8123,b:8123/tributary?max_threads=1&read_timeout=5m" {
+		t.Errorf("with settings: %q, %v", dsn, err)
+	}
 	err := execute(t.Context(), []string{"migrate", "--clickhouse-password-file", file + ".none"}, io.Discard, io.Discard)
 	if err == nil || !strings.Contains(err.Error(), "clickhouse password") {
 		t.Errorf("a file that is not there: %v", err)

@@ -136,6 +136,11 @@ Exit status: 0 equal or exchanged, 2 differences, 1 anything else.`
 }
 
 func (c *replayRebuildCommand) Run(ctx context.Context, log *slog.Logger) error {
+	dsn, err := withSettings(c.ClickhouseDSN, map[string]string{"read_timeout": readTimeout})
+	if err != nil {
+		return err
+	}
+	c.ClickhouseDSN = dsn
 	live, err := c.open(ctx, log)
 	if err != nil {
 		return err

@@ -46,7 +46,7 @@ func (u *upkeep) Run(ctx context.Context) error {
 	if err := u.prepare(ctx, base, dir); err != nil {
 		return err
 	}
-	live, err := clickhouse.Open(base+"/bench?max_threads=1", slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	live, err := clickhouse.Open(base+"/bench?max_threads=1&read_timeout=1h", slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {
 		return err
 	}
@@ -136,7 +136,7 @@ func (u *upkeep) audit(ctx context.Context, base string, live *clickhouse.Store)
 	if err := sql.Migrate(ctx, db, func(string) {}); err != nil {
 		return nil, err
 	}
-	shadow, err := clickhouse.Open(base+"/bench_audit?max_threads=1", slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	shadow, err := clickhouse.Open(base+"/bench_audit?max_threads=1&read_timeout=1h", slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {
 		return nil, err
 	}

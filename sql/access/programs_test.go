@@ -47,7 +47,7 @@ func TestPrograms(t *testing.T) {
 	in("dashboard", func() {
 		page := p.address()
 		stop := p.start("dashboard", "serve", "--dashboard-addr", page, "--ops-addr", p.address())
-		for _, path := range []string{"api/summary?range=all", "explain?id=pi_1", "api/query/modes"} {
+		for _, path := range []string{"", "explain?id=pi_1", "api/query/modes"} {
 			p.eventually(func() error { return get("http://" + page + "/" + path) })
 		}
 		p.run("explain", "pi_1")
