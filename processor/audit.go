@@ -154,8 +154,9 @@ func (s *bookingSettings) newAudit(ctx context.Context, dsn string, live *clickh
 	}, closing, nil
 }
 
-// auditSince runs one audit of what was received since then, in a database of its own. Nobody waits for it:
-// each of its queries takes one thread, so that the time that it takes is no less than its CPU.
+// auditSince runs one audit of what was received since then, in a database of its own. Nobody waits
+// for it: each of its queries takes one thread, so that the time that it takes is no less than its
+// CPU.
 func (s *bookingSettings) auditSince(ctx context.Context, since time.Time, dsn string, topics *replay.Topics,
 	log *slog.Logger,
 ) (*audit.Report, error) {

@@ -241,8 +241,8 @@ func inDatabase(dsn, database string) (string, error) {
 // severalHosts are the parts of a DSN before, at and after its hosts.
 var severalHosts = regexp.MustCompile(`^(\w+://(?:[^/?#]*@)?)([^/?#@]+)(.*)$`)
 
-// parseDSN is url.Parse for the address of one server or of several: of http URLs url.Parse refuses a
-// list of hosts with ports.
+// parseDSN is url.Parse for the address of one server or of several: of http URLs url.Parse refuses
+// a list of hosts with ports.
 func parseDSN(dsn string) (*url.URL, error) {
 	parts := severalHosts.FindStringSubmatch(dsn)
 	if parts == nil {

@@ -12,8 +12,8 @@ import (
 	"tributary/sql"
 )
 
-// A migration of a database with rows is killed after each of its statements, and run again each time: it
-// comes to its end with the tables and the rows of one that nobody killed.
+// A migration of a database with rows is killed after each of its statements, and run again each
+// time: it comes to its end with the tables and the rows of one that nobody killed.
 func TestMigrateKilled(t *testing.T) {
 	t.Parallel()
 	old := func() string {
@@ -67,7 +67,8 @@ func appliedMigrations(t *testing.T, dsn string) string {
 	return askHTTP(t, dsn, "SELECT max(version_id) FROM "+sql.VersionTable, nil)
 }
 
-// contents returns of each table and view how it is made, and how many rows it has with which contents.
+// contents returns of each table and view how it is made, and how many rows it has with which
+// contents.
 func contents(t *testing.T, dsn string) map[string]string {
 	t.Helper()
 	all := make(map[string]string)

@@ -7,8 +7,8 @@ import (
 	"tributary/sql"
 )
 
-// What an earlier rebuild has left is continued, removed or refused. Another version's rules stand for a
-// program of before or after an upgrade.
+// What an earlier rebuild has left is continued, removed or refused. Another version's rules stand
+// for a program of before or after an upgrade.
 func TestRemoves(t *testing.T) {
 	const own, other = sql.LedgerRules, sql.LedgerRules - 1
 	for _, c := range []struct {

@@ -19,8 +19,8 @@ type rolesCommand struct {
 // Help is shown under --help.
 func (c *rolesCommand) Help() string {
 	return `The roles are NAME_migrator, NAME_writer, NAME_dashboard, NAME_analyst and NAME_affiliate, NAME being the
-database. The statements are printed and not executed: that needs an administrator of ClickHouse, who then
-creates users and grants them a role. To execute them again, as after an upgrade, replaces what a role had before.
+database. The statements are printed and not executed: that needs an administrator of ClickHouse, who
+then creates users and grants them a role. To execute them again, as after an upgrade, replaces what a role had before.
 
     processor roles | clickhouse client --user admin --ask-password --multiquery`
 }
@@ -40,8 +40,8 @@ func (c *rolesCommand) Run(ctx context.Context) error {
 	return nil
 }
 
-// layoutToBe returns the layout of the database that a DSN names, also while there is no such database: roles
-// come before tables, because the migration has one.
+// layoutToBe returns the layout of the database that a DSN names, also while there is no such
+// database: roles come before tables, because the migration has one.
 func layoutToBe(ctx context.Context, dsn, cluster string) (sql.Layout, error) {
 	options, err := clickhousego.ParseDSN(dsn)
 	if err != nil {

@@ -20,12 +20,13 @@ var (
 	plainName = regexp.MustCompile(`^[A-Za-z_]\w*$`)
 )
 
-// Access returns the statements that create the roles of a database with their rights, settings profiles,
-// quotas and row policies, as a layout's administrator executes them; with workloads also those that share
-// out the server's cores. To execute them again replaces what a role had before.
+// Access returns the statements that create the roles of a database with their rights, settings
+// profiles, quotas and row policies, as a layout's administrator executes them; with workloads also
+// those that share out the server's cores. To execute them again replaces what a role had before.
 func (l Layout) Access(workloads bool) ([]string, error) {
 	if !plainName.MatchString(l.Database) {
-		return nil, fmt.Errorf("the roles of database %q cannot be named after it (hint: use letters, digits and _)", l.Database)
+		return nil, fmt.Errorf("the roles of database %q cannot be named after it (hint: use letters, digits and _)",
+			l.Database)
 	}
 	files := roles
 	if workloads {

@@ -20,9 +20,9 @@ import (
 	"tributary/sql"
 )
 
-// upkeep measures what a processor does over the whole ledger although nothing comes in, once each: the
-// sweep, the counting and the audit. Of each it prints the CPU that it takes of engine and program together,
-// and the share of a core when it is done as often as processor run does it.
+// upkeep measures what a processor does over the whole ledger although nothing comes in, once each:
+// the sweep, the counting and the audit. Of each it prints the CPU that it takes of engine and
+// program together, and the share of a core when it is done as often as processor run does it.
 type upkeep struct {
 	Entries uint64 `default:"10000000" help:"How many entries the ledger has; one in ten has two versions."`
 	Data    string `placeholder:"DIR" help:"Keep the ledger here, and use the one that is here. Without it it is made in a temporary folder and deleted."`
@@ -46,7 +46,7 @@ func (u *upkeep) Run(ctx context.Context) error {
 	if err := u.prepare(ctx, base, dir); err != nil {
 		return err
 	}
-	live, err := clickhouse.Open(base+"/bench?max_threads=1&read_timeout=1h", slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	live, err := openPatient(base + "/bench")
 	if err != nil {
 		return err
 	}
@@ -90,6 +90,12 @@ func (u *upkeep) Run(ctx context.Context) error {
 	}
 	fmt.Printf("together at most %.2f %% of a core at %d entries\n", 100*total, u.Entries)
 	return nil
+}
+
+// openPatient opens a database as the audit does that nobody waits for.
+func openPatient(address string) (*clickhouse.Store, error) {
+	return clickhouse.Open(address+"?max_threads=1&read_timeout=1h", slog.New(slog.DiscardHandler),
+		prometheus.NewRegistry())
 }
 
 // prepare makes the ledger, unless the folder has it.
@@ -136,7 +142,7 @@ func (u *upkeep) audit(ctx context.Context, base string, live *clickhouse.Store)
 	if err := sql.Migrate(ctx, db, func(string) {}); err != nil {
 		return nil, err
 	}
-	shadow, err := clickhouse.Open(base+"/bench_audit?max_threads=1&read_timeout=1h", slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	shadow, err := openPatient(base + "/bench_audit")
 	if err != nil {
 		return nil, err
 	}

@@ -17,8 +17,8 @@ import (
 
 func TestMain(m *testing.M) { chdbtest.Main(m) }
 
-// A server that is configured by cluster.xml is one on which an empty database can be laid out: its macros
-// and its shards are what processor migrate --cluster asks for.
+// A server that is configured by cluster.xml is one on which an empty database can be laid out: its
+// macros and its shards are what processor migrate --cluster asks for.
 func TestClusterConfiguration(t *testing.T) {
 	library, err := chdb.Find()
 	if err != nil {
@@ -52,13 +52,14 @@ func TestClusterConfiguration(t *testing.T) {
 	}
 	db := clickhouse.OpenDB(options)
 	defer db.Close()
-	// The embedded engine has no system.zookeeper, whatever is configured, so this is all that it lacks.
+	// The embedded engine has no system.zookeeper, whatever is configured, so this is all that it
+	// lacks.
 	if _, err := sql.Detect(t.Context(), db, "tributary"); err == nil || !strings.Contains(err.Error(), "no Keeper") {
 		t.Errorf("processor migrate --cluster tributary says %v", err)
 	}
 	var shards, hosts, replicated uint64
-	err = db.QueryRowContext(t.Context(), "SELECT uniqExact(shard_num), uniqExact(host_name), countIf(internal_replication) "+
-		"FROM system.clusters WHERE cluster = 'tributary'").Scan(&shards, &hosts, &replicated)
+	err = db.QueryRowContext(t.Context(), "SELECT uniqExact(shard_num), uniqExact(host_name), "+
+		"countIf(internal_replication) FROM system.clusters WHERE cluster = 'tributary'").Scan(&shards, &hosts, &replicated)
 	if err != nil || shards != 2 || hosts != 2 || replicated != 2 {
 		t.Errorf("%d shards on %d hosts, %d of them replicate by themselves, %v", shards, hosts, replicated, err)
 	}

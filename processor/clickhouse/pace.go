@@ -18,9 +18,9 @@ type pace struct {
 	next time.Time
 }
 
-// idleShare is how many times as long as it took such a query is not run again: one thread runs it, so
-// that it takes at most a fifth of a percent of a core. But at most longestPause, because what took
-// long may have been a server that was busy.
+// idleShare is how many times as long as it took such a query is not run again: one thread runs it,
+// so that it takes at most a fifth of a percent of a core. But at most longestPause, because what
+// took long may have been a server that was busy.
 const (
 	idleShare    = 500
 	longestPause = 15 * time.Minute
@@ -60,8 +60,8 @@ func OpenUnpaced(dsn string, log *slog.Logger, reg prometheus.Registerer) (*Stor
 	return s, err
 }
 
-// paced is Collect for a query over a whole table, of which the result is not urgent: it first waits
-// as p says.
+// paced is Collect for a query over a whole table, of which the result is not urgent: it first
+// waits as p says.
 func paced[R any](ctx context.Context, s *Store, p *pace, table, text string, args []any,
 	scan func(driver.Rows, *R) error,
 ) ([]R, error) {

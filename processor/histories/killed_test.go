@@ -64,8 +64,8 @@ func noDeadLetter(context.Context, *kgo.Record, string, string, error) error {
 	return errors.New("a dead letter")
 }
 
-// keepBooking lets a processor handle some new records and all earlier ones, in an order by chance, and then
-// again and again until the returned function is called.
+// keepBooking lets a processor handle some new records and all earlier ones, in an order by chance,
+// and then again and again until the returned function is called.
 func (p *place) keepBooking() (stop func()) {
 	p.handled = min(p.handled+5, len(p.all))
 	order := slices.Clone(p.all[:p.handled])
@@ -97,8 +97,8 @@ func (p *place) keepBooking() (stop func()) {
 	}
 }
 
-// killed runs a command that is killed after n statements that change something, and then to its end. It
-// reports whether the command had ended before.
+// killed runs a command that is killed after n statements that change something, and then to its
+// end. It reports whether the command had ended before.
 func (p *place) killed(n int, command func(context.Context) error) (ended bool) {
 	p.t.Helper()
 	ctx, survived := p.limit.Allow(p.t.Context(), n)
@@ -117,8 +117,8 @@ func (p *place) killed(n int, command func(context.Context) error) (ended bool) 
 	return ended
 }
 
-// rounds calls round with the numbers of statements after which a command is killed, until it reports that
-// the command had ended before.
+// rounds calls round with the numbers of statements after which a command is killed, until it
+// reports that the command had ended before.
 func rounds(round func(n int) (ended bool)) {
 	if *everyStatement {
 		for n := 1; !round(n); n++ {
@@ -164,8 +164,8 @@ func wholeFigures(t *testing.T, seed uint64, now func(*traffic.World) time.Time)
 	return p.figures()
 }
 
-// An exchange of rebuilt tables is killed while a processor books, and run again: a rebuild then finds no
-// difference, and in the end the tables are as if nothing had happened.
+// An exchange of rebuilt tables is killed while a processor books, and run again: a rebuild then
+// finds no difference, and in the end the tables are as if nothing had happened.
 func TestExchangeKilled(t *testing.T) {
 	const seed = 2
 	now := func(w *traffic.World) time.Time { return w.End().AddDate(1, 0, 0) }
@@ -207,8 +207,8 @@ func TestExchangeKilled(t *testing.T) {
 	}
 }
 
-// A repair is killed while a processor books, and run again: an audit then finds nothing, and the tables are
-// as they were before the faults.
+// A repair is killed while a processor books, and run again: an audit then finds nothing, and the
+// tables are as they were before the faults.
 func TestRepairKilled(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t, 4, func(*traffic.World) time.Time { return time.Now() })
@@ -225,7 +225,8 @@ func TestRepairKilled(t *testing.T) {
 	const entry = "(SELECT min(entry_id) FROM ledger WHERE status = 'booked' AND amount != 0)"
 	rounds(func(n int) (ended bool) {
 		for _, fault := range []string{
-			"ALTER TABLE facts UPDATE amount = amount + 1 WHERE object_id = (SELECT max(object_id) FROM facts WHERE kind = 'payment')",
+			"ALTER TABLE facts UPDATE amount = amount + 1 WHERE object_id = " +
+				"(SELECT max(object_id) FROM facts WHERE kind = 'payment')",
 			"ALTER TABLE ledger UPDATE amount = amount - 1 WHERE entry_id = " + entry,
 			"INSERT INTO ledger SELECT * REPLACE (toFixedString(reverse(toString(entry_id)), 16) AS entry_id) FROM " +
 				"(SELECT * FROM ledger FINAL WHERE entry_id = " + entry + ")",
@@ -250,15 +251,15 @@ func TestRepairKilled(t *testing.T) {
 	})
 }
 
-// An erasure is killed while a processor books that does not know of it, and run again: the person is in no
-// table, and no amount and no credit has changed.
+// An erasure is killed while a processor books that does not know of it, and run again: the person
+// is in no table, and no amount and no credit has changed.
 func TestEraseKilled(t *testing.T) {
 	t.Parallel()
 	rounds(func(n int) (ended bool) {
 		p := newPlace(t, 2, func(*traffic.World) time.Time { return time.Now() })
 		p.book(1)
-		const money = "SELECT groupBitXor(cityHash64(object_id, kind, currency, amount, affiliate_id, hex(click_id), status)) " +
-			"FROM ledger FINAL"
+		const money = "SELECT groupBitXor(cityHash64(object_id, kind, currency, amount, affiliate_id, " +
+			"hex(click_id), status)) FROM ledger FINAL"
 		before := p.count(money)
 		customers := rowsOf(p.warehouse, "SELECT customer_id, customer_id FROM ledger FINAL WHERE customer_id != '' LIMIT 1")
 		if len(customers) != 1 {

@@ -101,18 +101,18 @@ func (r *Result) Equal() bool {
 	return true
 }
 
-// overlap is how long before the rebuild's beginning the catching up begins at the latest. It begins
-// earlier where records were stored meanwhile that were received long ago, as by processors that work
-// off a backlog.
+// overlap is how long before the rebuild's beginning the catching up begins at the latest. It
+// begins earlier where records were stored meanwhile that were received long ago, as by processors
+// that work off a backlog.
 const overlap = 15 * time.Minute
 
 // sinceStep is the step whose position is the earliest time since which a rebuild had to catch up.
 const sinceStep = "since"
 
 // since returns from when on records have to be booked again: from then, or from the first day of
-// which the live tables have received others than the shadow's. It never forgets an earlier day: what
-// was booked of that day before an interruption is not known. leads and rebuilt name the leads as they
-// were received and as they were rebuilt.
+// which the live tables have received others than the shadow's. It never forgets an earlier day:
+// what was booked of that day before an interruption is not known. leads and rebuilt name the leads
+// as they were received and as they were rebuilt.
 func (b *Rebuild) since(ctx context.Context, positions map[string]string, then time.Time, leads, rebuilt string) (
 	time.Time, error,
 ) {
@@ -358,7 +358,8 @@ func (b *Rebuild) Exchange(ctx context.Context) error {
 //  2. they are exchanged, and the program is killed: the live table has the noted UUID, and nothing
 //     is left to do.
 //
-// Materialized views know their source by name: rows inserted afterwards are seen by the live views.
+// Materialized views know their source by name: rows inserted afterwards are seen by the live
+// views.
 func (b *Rebuild) exchange(ctx context.Context, positions map[string]string, table string) error {
 	step := "exchange " + table
 	live, err := tableID(ctx, b.Live, b.LiveDB, table)

@@ -16,8 +16,8 @@ import (
 
 func TestMain(m *testing.M) { chdbtest.Main(m) }
 
-// rows are an affiliate's sale, one that was the affiliate's until it was credited to somebody else, one of
-// another workspace, in test mode, and of nobody; the lines of statements; and clicks.
+// rows are an affiliate's sale, one that was the affiliate's until it was credited to somebody
+// else, one of another workspace, in test mode, and of nobody; the lines of statements; and clicks.
 var rows = []string{
 	entry(1, "acme", true, "ann", 1), entry(2, "acme", true, "ann", 1), entry(2, "acme", true, "bob", 2),
 	entry(3, "other", true, "ann", 1), entry(4, "acme", false, "ann", 1), entry(5, "acme", true, "", 1),
@@ -25,7 +25,8 @@ var rows = []string{
 		"('acme', true, '2026-10-01', 'c', 'ann', 7), ('acme', true, '2026-10-01', 'c', 'bob', 8)",
 	"INSERT INTO earning_months (workspace, livemode, month, closing) VALUES ('acme', true, '2026-10-01', 'c'), " +
 		"('other', true, '2026-10-01', 'c')",
-	"INSERT INTO clicks_by_day (workspace, dimension, value, day, clicks) VALUES ('acme', 'affiliate', 'ann', '2026-10-01', 3), " +
+	"INSERT INTO clicks_by_day (workspace, dimension, value, day, clicks) VALUES " +
+		"('acme', 'affiliate', 'ann', '2026-10-01', 3), " +
 		"('acme', 'affiliate', 'bob', '2026-10-01', 4), ('acme', 'campaign', 'ann', '2026-10-01', 5)",
 	"INSERT INTO stripe_events (workspace, event_id, body) VALUES ('acme', 'evt_1', '{}')",
 }
@@ -33,9 +34,10 @@ var rows = []string{
 // entry returns the INSERT of an entry of the ledger over 10.00 USD.
 func entry(id int, workspace string, live bool, affiliate string, version int) string {
 	rule := map[bool]string{true: "none", false: "affiliate"}[affiliate == ""]
-	return fmt.Sprintf("INSERT INTO ledger (workspace, entry_id, livemode, kind, object_id, occurred_at, day, received_at, status, "+
-		"currency, amount, net_usd, affiliate_id, match_rule, version) VALUES ('%s', unhex('%032x'), %t, 'payment', 'pi_%[2]d', "+
-		"'2026-10-01 00:00:00', '2026-10-01', '2026-10-01 00:00:00', 'booked', 'usd', 1000, 10, '%[4]s', '%s', %d)",
+	return fmt.Sprintf("INSERT INTO ledger (workspace, entry_id, livemode, kind, object_id, occurred_at, day, "+
+		"received_at, status, currency, amount, net_usd, affiliate_id, match_rule, version) VALUES "+
+		"('%s', unhex('%032x'), %t, 'payment', 'pi_%[2]d', '2026-10-01 00:00:00', '2026-10-01', '2026-10-01 00:00:00', "+
+		"'booked', 'usd', 1000, 10, '%[4]s', '%s', %d)",
 		workspace, id, live, affiliate, rule, version)
 }
 
@@ -103,20 +105,22 @@ func testMigrator(s *site) {
 }
 
 func testWriter(s *site) {
-	s.may("INSERT INTO ledger SELECT * FROM ledger FINAL WHERE entry_id = unhex('99')", "SELECT count() FROM stripe_events",
+	s.may("INSERT INTO ledger SELECT * FROM ledger FINAL WHERE entry_id = unhex('99')",
+		"SELECT count() FROM stripe_events",
 		"CREATE DATABASE tributary_audit_x2", "CREATE TABLE tributary_audit_x2.ledger AS ledger",
 		"DROP DATABASE tributary_audit_x2")
 	s.mayNot("ALTER TABLE ledger DELETE WHERE true", "TRUNCATE TABLE ledger", "DROP TABLE ledger",
 		"CREATE DATABASE tributary_replay",
-		"CREATE TABLE t (a Int8) ENGINE = MergeTree ORDER BY a", "ALTER TABLE ledger ADD COLUMN a Int8", "OPTIMIZE TABLE ledger",
+		"CREATE TABLE t (a Int8) ENGINE = MergeTree ORDER BY a", "ALTER TABLE ledger ADD COLUMN a Int8",
+		"OPTIMIZE TABLE ledger",
 		"DROP DATABASE "+database, "SELECT a FROM elsewhere.t", "SELECT 1 SETTINGS optimize_move_to_prewhere_if_final = 1")
 }
 
 // readers do what nobody who only reads may do.
 var readers = []string{
 	"INSERT INTO ledger SELECT * FROM ledger", "ALTER TABLE ledger DELETE WHERE true", "TRUNCATE TABLE ledger",
-	"DROP TABLE ledger",
-	"CREATE TABLE t (a Int8) ENGINE = MergeTree ORDER BY a", "CREATE DATABASE more", "CREATE USER eve", "SET readonly = 0",
+	"DROP TABLE ledger", "CREATE TABLE t (a Int8) ENGINE = MergeTree ORDER BY a", "CREATE DATABASE more",
+	"CREATE USER eve", "SET readonly = 0",
 	"SELECT a FROM elsewhere.t", "SELECT 1 SETTINGS optimize_move_to_prewhere_if_final = 1",
 	"SELECT * FROM url('http://127.0.0.1:1/', CSV, 'a String')", "SELECT 1 SETTINGS max_memory_usage = 0",
 }

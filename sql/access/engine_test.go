@@ -39,8 +39,9 @@ func newSite(t *testing.T) *site {
 	return &site{t: t, library: library, data: t.TempDir()}
 }
 
-// open opens the engine in a role, "" for its administrator, until the returned function is called. The
-// engine keeps users in a file only, so the statements that make a role are given to its one user.
+// open opens the engine in a role, "" for its administrator, until the returned function is called.
+// The engine keeps users in a file only, so the statements that make a role are given to its one
+// user.
 func (s *site) open(role string) (closing func()) {
 	s.t.Helper()
 	var options []chdb.Option
@@ -129,17 +130,18 @@ var (
 	setting = regexp.MustCompile(`(\w+) = '?([\w.]+)'?(?: (CONST)| MIN (\w+) MAX (\w+))?`)
 	quota   = regexp.MustCompile(`(?s)^CREATE QUOTA OR REPLACE tributary_\w+ KEYED BY user_name(.*)TO tributary_(\w+)$`)
 	limit   = regexp.MustCompile(`FOR INTERVAL 1 (minute|hour) MAX (\w+) = (\d+)`)
-	policy  = regexp.MustCompile(`(?s)^CREATE ROW POLICY OR REPLACE tributary_\w+ ON tributary\.(\w+)\s+USING (.*) TO tributary_(\w+)$`)
+	policy  = regexp.MustCompile(`(?s)^CREATE ROW POLICY OR REPLACE tributary_\w+ ON tributary\.(\w+)\s+` +
+		`USING (.*) TO tributary_(\w+)$`)
 )
 
-// engineItself is what the embedded engine does in the name of its user beside what it is asked: it reads
-// back what was inserted; and its quota, for the test.
+// engineItself is what the embedded engine does in the name of its user beside what it is asked: it
+// reads back what was inserted; and its quota, for the test.
 const engineItself = "GRANT CHECK, SHOW QUOTAS ON *.*"
 
-// usersXML returns the configuration of an engine whose user has the rights, the settings, the quota and the
-// row policies of a role. What the engine cannot show: settings of one's own (SQL_…), for which their values
-// stand in the policies, and readonly = 1, because it names its sessions by a setting. It reads quotas and
-// does not count.
+// usersXML returns the configuration of an engine whose user has the rights, the settings, the
+// quota and the row policies of a role. What the engine cannot show: settings of one's own (SQL_…),
+// for which their values stand in the policies, and readonly = 1, because it names its sessions by
+// a setting. It reads quotas and does not count.
 func usersXML(t *testing.T, role string) string {
 	t.Helper()
 	statements, err := sql.Layout{Database: database}.Access(false)
@@ -183,7 +185,8 @@ func usersXML(t *testing.T, role string) string {
 		t.Fatalf("there is no role %s", role)
 	}
 	return `<clickhouse>
-  <profiles><default>` + settings.String() + `<constraints>` + constraints.String() + `</constraints></default></profiles>
+  <profiles><default>` + settings.String() + `<constraints>` + constraints.String() + `</constraints>
+  </default></profiles>
   <users><default><password/><networks><ip>::/0</ip></networks><profile>default</profile><quota>default</quota>
     <grants>` + grants.String() + `<query>` + engineItself + `</query></grants>
     <databases><tributary>` + policies.String() + `</tributary></databases>
@@ -198,8 +201,8 @@ func escape(text string) string {
 	return b.String()
 }
 
-// ClickHouse's own parser takes every statement, in each layout, and on several servers each is for all of
-// them.
+// ClickHouse's own parser takes every statement, in each layout, and on several servers each is for
+// all of them.
 func testSyntax(s *site) {
 	for _, layout := range []sql.Layout{
 		{Database: database}, {Kind: sql.Cloud, Database: database},

@@ -93,9 +93,9 @@ func WithKafka() Option {
 	return func(e *Engine) { e.grants = strings.Replace(grants, "dictGet", "dictGet, KAFKA", 1) }
 }
 
-// WithUsers takes the place of the users.xml by which [Engine.confine] limits the engine's one user,
-// default: for tests of what a role may do. It must define the profile, the user and the quota of this name
-// (https://clickhouse.com/docs/operations/settings/settings-users).
+// WithUsers takes the place of the users.xml by which [Engine.confine] limits the engine's one
+// user, default: for tests of what a role may do. It must define the profile, the user and the
+// quota of this name (https://clickhouse.com/docs/operations/settings/settings-users).
 func WithUsers(usersXML string) Option { return func(e *Engine) { e.usersXML = usersXML } }
 
 // confine writes the configuration by which the engine reaches nothing but its data directory, and

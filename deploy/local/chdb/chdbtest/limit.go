@@ -26,8 +26,8 @@ type Limit struct {
 // Unlimited is for [Limit.Allow]: more statements than any test executes.
 const Unlimited = 1 << 40
 
-// NewLimit makes a way to the database of a DSN that [Start] has returned. Nothing is limited before the
-// first call of [Limit.Allow].
+// NewLimit makes a way to the database of a DSN that [Start] has returned. Nothing is limited
+// before the first call of [Limit.Allow].
 func NewLimit(tb testing.TB, dsn string) *Limit {
 	tb.Helper()
 	u, err := url.Parse(dsn)
@@ -43,9 +43,9 @@ func NewLimit(tb testing.TB, dsn string) *Limit {
 	return l
 }
 
-// Allow lets n statements that change something be executed. The answer to the last of them is lost, and
-// the returned context, which the program must run in, ends; so does every later request. survived
-// ends the context, too, and reports whether the program needed fewer statements.
+// Allow lets n statements that change something be executed. The answer to the last of them is
+// lost, and the returned context, which the program must run in, ends; so does every later request.
+// survived ends the context, too, and reports whether the program needed fewer statements.
 func (l *Limit) Allow(ctx context.Context, n int) (killed context.Context, survived func() bool) {
 	killed, cancel := context.WithCancel(ctx)
 	l.kill.Store(&cancel)
