@@ -72,8 +72,10 @@ func appliedMigrations(t *testing.T, dsn string) string {
 func contents(t *testing.T, dsn string) map[string]string {
 	t.Helper()
 	all := make(map[string]string)
-	tables := askHTTP(t, dsn, "SELECT name, engine LIKE '%MergeTree', replaceAll(create_table_query, currentDatabase(), '') "+
-		"FROM system.tables WHERE database = currentDatabase() AND name != '"+sql.VersionTable+"' ORDER BY name FORMAT TSV", nil)
+	tables := askHTTP(t, dsn, "SELECT name, engine LIKE '%MergeTree', replaceAll(create_table_query, "+
+		"currentDatabase(), '') "+
+		"FROM system.tables WHERE database = currentDatabase() AND name != '"+sql.VersionTable+"' ORDER BY name FORMAT TSV",
+		nil)
 	for line := range strings.Lines(tables) {
 		fields := strings.SplitN(strings.TrimSpace(line), "\t", 3)
 		name, rows := fields[0], ""

@@ -231,8 +231,8 @@ func (c *replayRebuildCommand) Run(ctx context.Context, log *slog.Logger) error 
 	return nil
 }
 
-// removes reports whether what an earlier rebuild left is to be removed, or returns why it must not be
-// continued as it is.
+// removes reports whether what an earlier rebuild left is to be removed, or returns why it must not
+// be continued as it is.
 func (c *replayRebuildCommand) removes(p replay.Progress, shadow string) (bool, error) {
 	otherRules := p.Rules != 0 && p.Rules != sql.LedgerRules
 	switch interrupted := p.Exchanging && !p.Exchanged; {

@@ -279,9 +279,12 @@ func (w *world) insert(t *testing.T, dsn string) {
 var apart = []string{
 	"INSERT INTO clicks SELECT * REPLACE (substring(concat('bot', reverse(click_id)), 1, 16) AS click_id, true AS is_bot) " +
 		"FROM clicks FINAL SETTINGS max_partitions_per_insert_block = 0",
-	"INSERT INTO clicks SELECT * REPLACE ('other' AS workspace) FROM clicks FINAL SETTINGS max_partitions_per_insert_block = 0",
-	"INSERT INTO leads SELECT * REPLACE (concat('t', substring(lead_id, 1, 15)) AS lead_id, false AS livemode) FROM leads FINAL",
-	"INSERT INTO ledger SELECT * REPLACE (concat('t', substring(entry_id, 1, 15)) AS entry_id, false AS livemode) FROM ledger FINAL",
+	"INSERT INTO clicks SELECT * REPLACE ('other' AS workspace) FROM clicks FINAL SETTINGS " +
+		"max_partitions_per_insert_block = 0",
+	"INSERT INTO leads SELECT * REPLACE (concat('t', substring(lead_id, 1, 15)) AS lead_id, false AS livemode) " +
+		"FROM leads FINAL",
+	"INSERT INTO ledger SELECT * REPLACE (concat('t', substring(entry_id, 1, 15)) AS entry_id, false AS livemode) " +
+		"FROM ledger FINAL",
 	"INSERT INTO ledger SELECT * REPLACE (concat('h', substring(entry_id, 1, 15)) AS entry_id, 'held' AS status) " +
 		"FROM ledger FINAL WHERE livemode",
 	"INSERT INTO ledger SELECT * REPLACE ('other' AS workspace) FROM ledger FINAL WHERE livemode AND status = 'booked'",
@@ -362,7 +365,8 @@ func (w *world) randomAsk(r *rand.Rand) asked {
 	for _, filter := range []map[string][]string{a.only, a.without} {
 		for range r.IntN(3) {
 			d := dimensions[r.IntN(len(dimensions))]
-			filter[d] = [][]string{{""}, {d + "1"}, {d + "1", ""}, {"O'Neil\\" + d, "Zoë, \"" + d + "\" 東京"}, {"nobody"}}[r.IntN(5)]
+			filter[d] = [][]string{{""}, {d + "1"}, {d + "1", ""}, {"O'Neil\\" + d, "Zoë, \"" + d + "\" 東京"},
+				{"nobody"}}[r.IntN(5)]
 		}
 	}
 	return a

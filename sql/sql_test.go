@@ -633,7 +633,8 @@ var (
 		"ledger_written": false}
 	// Views that choose the version themselves.
 	chosen = []string{
-		"clicks_counted", "clicks_by_dimension", "people", "public_leads", "sales", "sale_touches", "channel_effects", "activity",
+		"clicks_counted", "clicks_by_dimension", "people", "public_leads", "sales", "sale_touches",
+		"channel_effects", "activity",
 		"spend_shown", "statements",
 		"statement_lines",
 	}

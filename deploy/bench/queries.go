@@ -51,8 +51,8 @@ var untilDay = time.Date(2026, 11, 25, 0, 0, 0, 0, time.UTC)
 // chunk is how many clicks one INSERT makes.
 const chunk = 500_000
 
-// asked are the questions that the page asks while it is open, those without a filter first, and the
-// sums that programs ask. note tells two that ask the same question apart.
+// asked are the questions that the page asks while it is open, those without a filter first, and
+// the sums that programs ask. note tells two that ask the same question apart.
 var asked = []struct {
 	name, note string
 	parameters url.Values

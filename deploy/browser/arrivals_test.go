@@ -207,9 +207,10 @@ func TestWaysToInclude(t *testing.T) {
 	const element = `const s = document.createElement("script"); s.src = "` + edgeURL + `/t.js";
 		s.setAttribute("data-key", "pk_test");`
 	for name, html := range map[string]string{
-		"plain":     `<head>` + strings.Replace(snippet, "defer", "", 1) + `</head>`,
-		"async":     strings.Replace(snippet, "defer", "async", 1),
-		"next":      `<script>{` + element + `s.setAttribute("data-nscript", "afterInteractive"); document.body.appendChild(s)}</script>`,
+		"plain": `<head>` + strings.Replace(snippet, "defer", "", 1) + `</head>`,
+		"async": strings.Replace(snippet, "defer", "async", 1),
+		"next": `<script>{` + element +
+			`s.setAttribute("data-nscript", "afterInteractive"); document.body.appendChild(s)}</script>`,
 		"two-kinds": snippet + clicks.ScriptElement(edgeURL, "pk_test"),
 		"three":     `<script>for (let i = 0; i < 3; i++) {` + element + `document.head.append(s)}</script>`,
 		"late":      `<script>setTimeout(() => {` + element + `document.head.append(s)}, 300)</script>`,

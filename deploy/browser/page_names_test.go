@@ -7,15 +7,15 @@ import (
 	"testing"
 )
 
-// hostileNames are what anybody can call an affiliate, by a link: markup, text that runs from right to
-// left or pretends to, emoji, names longer than any column, formulas, and what CSV quotes.
+// hostileNames are what anybody can call an affiliate, by a link: markup, text that runs from right
+// to left or pretends to, emoji, names longer than any column, formulas, and what CSV quotes.
 var hostileNames = []string{
 	`<img src=x onerror=document.title=1>`, "\u202egnihton\u202c", "שותף", "👩‍👩‍👧‍👦🔥", strings.Repeat("long", 50),
 	`=HYPERLINK("https://evil.example","x")`, `a "quoted", name`, "&amp;lt;b&amp;gt;", "%2e%2e/?q=1&is.affiliate=x#y",
 }
 
-// Whatever a name is, it is shown as text and whole to who asks for it, it is a filter, it is found by
-// the search, and it is in the CSV as it is seen, no formula.
+// Whatever a name is, it is shown as text and whole to who asks for it, it is a filter, it is found
+// by the search, and it is in the CSV as it is seen, no formula.
 func TestPageHostileNames(t *testing.T) {
 	v := newVisitor(t, "hostile.example", "")
 	m := monthOf(t, dashboardOf(t, v))

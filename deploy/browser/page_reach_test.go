@@ -11,8 +11,9 @@ import (
 )
 
 // accessibility lists what keeps people from using the page: controls without a name, ids given
-// twice, headings out of order, tables without heads, text that is too pale (WCAG 2.2, 1.4.3), targets
-// that are too small for a finger (2.5.8), and content that is wider than the screen (1.4.10).
+// twice, headings out of order, tables without heads, text that is too pale (WCAG 2.2, 1.4.3),
+// targets that are too small for a finger (2.5.8), and content that is wider than the screen
+// (1.4.10).
 const accessibility = `(() => {
 	const faults = [], seen = new Set();
 	const visible = (e) => e.checkVisibility({ visibilityProperty: true }) && e.getClientRects().length > 0;
@@ -72,7 +73,8 @@ func TestPageAccessibility(t *testing.T) {
 	summer := "https://" + v.host + "/?workspace=studio&range=custom&from=2050-06-01&to=2050-08-31&is.device=&section="
 	for _, scheme := range []string{"light", "dark"} {
 		v.media(t, "", scheme)
-		for _, section := range strings.Fields("overview affiliates links campaigns audience funnel models cohorts sales earnings health") {
+		for _, section := range strings.Fields(
+			"overview affiliates links campaigns audience funnel models cohorts sales earnings health") {
 			v.open(summer + section)
 			v.answered()
 			for _, width := range []int64{1280, 390} {
@@ -197,8 +199,8 @@ func TestPageKeyboard(t *testing.T) {
 	v.noErrors()
 }
 
-// A first visit brings fewer than 150 kB over the wire, and nothing that is read moves while figures
-// arrive (cumulative layout shift below 0.05; the web's own limit is 0.1).
+// A first visit brings fewer than 150 kB over the wire, and nothing that is read moves while
+// figures arrive (cumulative layout shift below 0.05; the web's own limit is 0.1).
 func TestPageWeight(t *testing.T) {
 	v := newVisitor(t, "weight.example", "")
 	seedStudio(t, dashboardOf(t, v))

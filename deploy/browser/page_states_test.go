@@ -21,7 +21,8 @@ import (
 	"tributary/processor/workspace"
 )
 
-// One sale is a workspace, too; test mode is in none of its figures, and is shown apart when asked for.
+// One sale is a workspace, too; test mode is in none of its figures, and is shown apart when asked
+// for.
 func TestPageOfOneSale(t *testing.T) {
 	v := newVisitor(t, "one.example", "")
 	m := monthOf(t, dashboardOf(t, v))
@@ -48,7 +49,8 @@ func TestPageOfOneSale(t *testing.T) {
 	v.noErrors()
 }
 
-// What ended answers again by itself, and until then the last figures stay and say that they are old.
+// What ended answers again by itself, and until then the last figures stay and say that they are
+// old.
 func TestPageServerGoneAndBack(t *testing.T) {
 	v := newVisitor(t, "gone.example", "")
 	m := monthOf(t, dashboardOf(t, v))
@@ -124,7 +126,8 @@ func TestPageHealth(t *testing.T) {
 	})
 	v.open("https://health2.example/?range=last_month")
 	v.answered()
-	v.want(`document.querySelector(".notes").innerText.includes("7 records wait in Kafka and are in no figure yet.")`, "true")
+	v.want(`document.querySelector(".notes").innerText.includes("7 records wait in Kafka and are in no figure yet.")`,
+		"true")
 	v.want(`document.querySelector(".notes").innerText.includes("2 findings of the last audit.")`, "true")
 
 	if err := m.store.Exec(t.Context(), "TRUNCATE TABLE pipeline_status"); err != nil {
@@ -189,8 +192,8 @@ func (v *visitor) logIn() {
 		document.querySelector("form").requestSubmit()`)
 }
 
-// A session that ends while the page is open leads to the login, and from there back to the same view.
-// An affiliate's link shows that affiliate and nobody else, whatever is asked for.
+// A session that ends while the page is open leads to the login, and from there back to the same
+// view. An affiliate's link shows that affiliate and nobody else, whatever is asked for.
 func TestPageLogin(t *testing.T) {
 	v := newVisitor(t, "login.example", "")
 	dsn := dashboardOf(t, v)
@@ -224,12 +227,15 @@ func TestPageLogin(t *testing.T) {
 		"/?is.affiliate=bert&section=sales", "/explain?object=pi_4", "/api/session", "/api/query", "/api/views", "/mcp",
 		"/api/query/affiliate_sales?affiliate=bert&from=2020-01-01&to=2100-01-01",
 		"/api/query/affiliate_sales?affiliate=ann&affiliate=bert&from=2020-01-01&to=2100-01-01",
-		"/api/query/breakdown?from=2020-01-01&to=2100-01-01", "/api/query/story_of_a_sale?sale=pi_4", "/api/query/live_events",
+		"/api/query/breakdown?from=2020-01-01&to=2100-01-01", "/api/query/story_of_a_sale?sale=pi_4",
+		"/api/query/live_events",
 		"/api/query/statements?month=2026-01-01&affiliate=bert", "/api/query/pipeline_status", "/api/query/dead_letters",
 	} {
-		v.exec(fmt.Sprintf(`window.got = undefined; fetch(%q).then(async (r) => { window.got = r.status + await r.text(); })`, path))
+		v.exec(fmt.Sprintf(`window.got = undefined; fetch(%q).then(async (r) => { window.got = r.status + await r.text(); })`,
+			path))
 		v.shows(`window.got !== undefined`, "true")
-		if got := v.eval(`window.got`); strings.Contains(got, "bert") && !strings.Contains(got, `"error"`) || strings.Contains(got, "7777") {
+		if got := v.eval(`window.got`); strings.Contains(got, "bert") && !strings.Contains(got, `"error"`) ||
+			strings.Contains(got, "7777") {
 			t.Errorf("%s shows another affiliate: %s", path, got)
 		}
 	}

@@ -224,7 +224,8 @@ func TestPageControls(t *testing.T) {
 	v.exec(`history.forward()`)
 	v.shows(`document.querySelector("#range").value`, "7d")
 	v.choose("#range", "custom") // begins with the days that were shown
-	v.shows(`(new Date(document.querySelector("#to").value) - new Date(document.querySelector("#from").value)) / 86400e3`, "6")
+	v.shows(`(new Date(document.querySelector("#to").value) - new Date(document.querySelector("#from").value)) / 86400e3`,
+		"6")
 	v.choose("#from", "2050-06-01")
 	v.choose("#to", "2050-08-31")
 	v.shows(`document.querySelectorAll("table.sales tbody th").length`, "6") // the filter stays

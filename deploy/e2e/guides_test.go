@@ -129,7 +129,8 @@ func TestGuides(t *testing.T) {
 		t.Errorf("the dashboards' totals:\n%s\nwant the ledger's:\n%s", revenue, ledger)
 	}
 	// What a dashboard shows of a row is what the ledger says of it.
-	columns := "kind, object_id, sale_id, currency, amount, amount_usd, net_usd, affiliate_id, program_id, link_id, match_rule"
+	columns := "kind, object_id, sale_id, currency, amount, amount_usd, net_usd, affiliate_id, program_id, " +
+		"link_id, match_rule"
 	differ, err := s.ask("SELECT object_id FROM (SELECT entry_id, click_id, " + columns + " FROM ledger_current EXCEPT " +
 		"SELECT lower(hex(entry_id)), if(click_id = toFixedString('', 16), '', UUIDNumToString(click_id)), " + columns +
 		" FROM revenue FINAL WHERE status = 'booked' AND amount != 0)")

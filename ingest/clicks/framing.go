@@ -79,8 +79,8 @@ func isToken(b []byte) bool {
 }
 
 // checkTarget refuses request targets that RFC 9112 §3.2 does not know and fasthttp takes: one with
-// a fragment, which a proxy may count to the path, an address of another scheme than HTTP's, and one
-// with a user.
+// a fragment, which a proxy may count to the path, an address of another scheme than HTTP's, and
+// one with a user.
 func checkTarget(target []byte) *fault {
 	if bytes.IndexByte(target, '#') >= 0 {
 		return errBadRequest

@@ -105,8 +105,8 @@ func (s *Server) storeSale(from *sender, c *saleCall) (booked bool, f *fault) {
 
 // storeClaim keeps what a sale says of the buyer and their click, as a deferred lead: it links the
 // two, and Stripe's invoice or payment intent if a backend names it, and counts as nothing. The
-// amount is no money; it stands in the metadata, so that a sale that no processor ever confirmed can
-// be found.
+// amount is no money; it stands in the metadata, so that a sale that no processor ever confirmed
+// can be found.
 func (s *Server) storeClaim(from *sender, c *saleCall) *fault {
 	invoice := strings.TrimSpace(text(c.InvoiceID))
 	lead := leadCall{email: text(c.CustomerEmail), lead: schemas.Lead{

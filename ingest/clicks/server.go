@@ -158,9 +158,10 @@ const chunked = -1
 func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	defer s.recover(ctx)
 	s.route(ctx)
-	// What stands behind a chunk's size and behind the last chunk (RFC 9112 §7.1) is read in many ways:
-	// fasthttp takes trailers with LF alone, spaces in names and folded lines. Where a chunked body ends
-	// may be another place for a proxy, so nothing behind one is taken for a request.
+	// What stands behind a chunk's size and behind the last chunk (RFC 9112 §7.1) is read in many
+	// ways: fasthttp takes trailers with LF alone, spaces in names and folded lines. Where a
+	// chunked body ends may be another place for a proxy, so nothing behind one is taken for a
+	// request.
 	if s.stopping.Load() || ctx.Request.Header.ContentLength() == chunked {
 		ctx.SetConnectionClose()
 	}

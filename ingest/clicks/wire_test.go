@@ -223,9 +223,12 @@ var probes = []struct{ name, text, want string }{
 	{"a byte beyond ASCII", "POST /v1/click\xff HTTP/1.1\r\nHost: e\r\nContent-Length: 0\r\n\r\n", "404 +"},
 	{"a zero byte", "POST /v1/click\x00 HTTP/1.1\r\nHost: e\r\nContent-Length: 0\r\n\r\n" + hidden, "400"},
 	{"a fragment", "POST /v1/click#x HTTP/1.1\r\nHost: e\r\nContent-Length: 0\r\n\r\n" + hidden, "400"},
-	{"a fragment that hides a path", "POST /x#/../v1/click HTTP/1.1\r\nHost: e\r\nContent-Length: 0\r\n\r\n" + hidden, "400"},
-	{"an address of another scheme", "POST ftp://e/v1/click HTTP/1.1\r\nHost: e\r\nContent-Length: 0\r\n\r\n" + hidden, "400"},
-	{"an address with a user", "POST http://u:p@e/v1/click HTTP/1.1\r\nHost: e\r\nContent-Length: 0\r\n\r\n" + hidden, "400"},
+	{"a fragment that hides a path", "POST /x#/../v1/click HTTP/1.1\r\nHost: e\r\nContent-Length: 0\r\n\r\n" + hidden,
+		"400"},
+	{"an address of another scheme", "POST ftp://e/v1/click HTTP/1.1\r\nHost: e\r\nContent-Length: 0\r\n\r\n" + hidden,
+		"400"},
+	{"an address with a user", "POST http://u:p@e/v1/click HTTP/1.1\r\nHost: e\r\nContent-Length: 0\r\n\r\n" + hidden,
+		"400"},
 	{"an address without a path", "GET http://e HTTP/1.1\r\nHost: e\r\n\r\n", "404 +"},
 	{"no slash at the beginning", "POST v1/click HTTP/1.1\r\nHost: e\r\nContent-Length: 0\r\n\r\n" + hidden, "400"},
 	{"OPTIONS *", "OPTIONS * HTTP/1.1\r\nHost: e\r\n\r\n", "404 +"},
@@ -246,7 +249,8 @@ var probes = []struct{ name, text, want string }{
 
 	{"expected, chunked", post + "Expect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk(body) + "0\r\n\r\n" +
 		hidden, "100 200"},
-	{"expected, twice", post + "Expect: 100-continue\r\nExpect: 100-continue\r\nContent-Length: 20\r\n\r\n" + body, "100 200 +"},
+	{"expected, twice", post + "Expect: 100-continue\r\nExpect: 100-continue\r\nContent-Length: 20\r\n\r\n" +
+		body, "100 200 +"},
 	{"something else expected", post + "Expect: 200-ok\r\nContent-Length: 20\r\n\r\n" + body, "200 +"},
 
 	// Bodies of another kind are refused and never unpacked.
@@ -340,8 +344,8 @@ func TestProbes(t *testing.T) {
 	}
 }
 
-// A record that Kafka never takes is the sender's to change: not 503, after which he would repeat it
-// for ever.
+// A record that Kafka never takes is the sender's to change: not 503, after which he would repeat
+// it for ever.
 func TestKafkaTakesNoSuchRecord(t *testing.T) {
 	e := newEdge(t, func(c *Config) { c.Workspaces, _ = LoadWorkspaces("", "sk") })
 	e.kafka.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: kerr.MessageTooLarge, Count: -1})

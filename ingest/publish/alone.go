@@ -19,8 +19,8 @@ func unacceptable(err error) bool {
 		errors.Is(err, kerr.InvalidRecord) || errors.Is(err, kerr.InvalidTimestamp)
 }
 
-// single sends records each in a batch of its own. A broker refuses a whole batch for one record, or
-// for the sum of all, and the publisher's client puts into one batch whatever comes together:
+// single sends records each in a batch of its own. A broker refuses a whole batch for one record,
+// or for the sum of all, and the publisher's client puts into one batch whatever comes together:
 // records that were refused together are judged one by one here.
 type single struct {
 	turn   chan struct{} // holds an element while somebody sends
@@ -34,8 +34,8 @@ func (s *single) close() {
 	}
 }
 
-// sendAlone sends a copy of r in a batch of its own and waits for the acknowledgement, at most until
-// ctx ends.
+// sendAlone sends a copy of r in a batch of its own and waits for the acknowledgement, at most
+// until ctx ends.
 func (p *Publisher) sendAlone(ctx context.Context, r *kgo.Record) error {
 	select {
 	case p.single.turn <- struct{}{}:

@@ -82,9 +82,9 @@ func (n *renewal) look(ctx context.Context, now time.Time) {
 	}
 }
 
-// renew puts a new client in the place of the present one, which ends in the background when what it
-// holds is acknowledged or refused. With a spool it has as long as a Publish waits: what nobody has
-// acknowledged by then is in the spool, or goes there.
+// renew puts a new client in the place of the present one, which ends in the background when what
+// it holds is acknowledged or refused. With a spool it has as long as a Publish waits: what nobody
+// has acknowledged by then is in the spool, or goes there.
 func (p *Publisher) renew(ctx context.Context) error {
 	client, err := p.newClient()
 	if err != nil {

@@ -185,8 +185,8 @@ type delivery struct {
 	inDoubt bool          // nobody waits any longer
 }
 
-// deliver hands records to Kafka and waits for what becomes of each. After an error, errNoAnswer among
-// them, all of them are to be delivered again.
+// deliver hands records to Kafka and waits for what becomes of each. After an error, errNoAnswer
+// among them, all of them are to be delivered again.
 func (d *drainer) deliver(ctx context.Context, records []*kgo.Record) (*delivery, error) {
 	v := &delivery{done: make(chan struct{}), left: len(records)}
 	if len(records) == 0 {

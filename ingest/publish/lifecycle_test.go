@@ -264,8 +264,8 @@ func TestProducerIDs(t *testing.T) {
 	}
 }
 
-// Kafka answers, knows the topic and refuses every record: an edge that cannot store is not ready, and
-// is again with the first record that is stored.
+// Kafka answers, knows the topic and refuses every record: an edge that cannot store is not ready,
+// and is again with the first record that is stored.
 func TestNotReadyWhileRefused(t *testing.T) {
 	c := cluster(t)
 	p := start(t, quickly(c.ListenAddrs()...))

@@ -126,9 +126,9 @@ func (c Config) clientOptions() []kgo.Opt {
 	return opts
 }
 
-// backoff between tries of one request. kgo's own goes to 5 s, which is as long as a caller waits. The
-// first is short: a broker that has gone shows by refusing the next connection, which stallAfter
-// waits for.
+// backoff between tries of one request. kgo's own goes to 5 s, which is as long as a caller waits.
+// The first is short: a broker that has gone shows by refusing the next connection, which
+// stallAfter waits for.
 func backoff(tries int) time.Duration { return min(time.Second, 10*time.Millisecond<<min(tries, 7)) }
 
 // Publish stores records under the configured promise, and returns an ErrUnavailable when it

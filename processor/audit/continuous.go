@@ -47,8 +47,8 @@ func NewContinuous(every time.Duration, elected func() bool,
 	return c
 }
 
-// none says that nothing is found, by a zero for each table: a missing metric cannot be distinguished from
-// what is not known.
+// none says that nothing is found, by a zero for each table: a missing metric cannot be
+// distinguished from what is not known.
 func (c *Continuous) none() {
 	c.findings.Reset()
 	for _, table := range append([]string{"ledger"}, derivedTables...) {
@@ -68,7 +68,8 @@ const (
 	maxPause  = 3
 )
 
-// Pause returns how long an audit that took so long is not run again, if it is to run every so often.
+// Pause returns how long an audit that took so long is not run again, if it is to run every so
+// often.
 func Pause(every, took time.Duration) time.Duration {
 	return max(every, min(idleShare*took, maxPause*every))
 }

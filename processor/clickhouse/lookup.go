@@ -106,8 +106,8 @@ type edgesOf struct {
 	typ  string
 }
 
-// cutEdges looks the edges of shared names up. Where one has more than identity.Most to one type, it
-// asks how many, and, of clicks, for the other end of them.
+// cutEdges looks the edges of shared names up. Where one has more than identity.Most to one type,
+// it asks how many, and, of clicks, for the other end of them.
 func (s *Store) cutEdges(ctx context.Context, workspace string, nodes []identity.Node, condition string) (
 	[]identity.Edge, error,
 ) {

@@ -169,9 +169,11 @@ func figures(tb testing.TB, h http.Handler, name string, within url.Values, colu
 	return rows
 }
 
-// since is the time from then on, up to the end of the hour of at, and whatever else is asked with it.
+// since is the time from then on, up to the end of the hour of at, and whatever else is asked with
+// it.
 func since(then time.Time, others ...string) url.Values {
-	v := url.Values{"from": {then.Format(time.RFC3339)}, "to": {at.Truncate(time.Hour).Add(time.Hour).Format(time.RFC3339)}}
+	v := url.Values{"from": {then.Format(time.RFC3339)},
+		"to": {at.Truncate(time.Hour).Add(time.Hour).Format(time.RFC3339)}}
 	for i := 0; i < len(others); i += 2 {
 		v.Set(others[i], others[i+1])
 	}
@@ -229,7 +231,8 @@ func TestFigures(t *testing.T) {
 	book(t, conn, entry{id: "pi_6", when: at.Add(-2 * time.Hour), status: "superseded", net: "0.000000", version: 2})
 	book(t, conn, entry{id: "pi_7", when: at.Add(-2 * time.Hour), amount: 70000, net: "700.000000", status: "held"})
 	book(t, conn, entry{id: "pi_8", when: at.Add(-2 * time.Hour), amount: 70000, net: "700.000000", test: true})
-	book(t, conn, entry{id: "pi_9", when: at.Add(-40 * 24 * time.Hour), amount: 100, net: "1.000000", fx: "usd", affiliate: "bert",
+	book(t, conn, entry{id: "pi_9", when: at.Add(-40 * 24 * time.Hour), amount: 100, net: "1.000000",
+		fx: "usd", affiliate: "bert",
 		rule: "affiliate"})
 
 	last24h := at.Truncate(time.Hour).Add(-23 * time.Hour)

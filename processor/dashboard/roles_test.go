@@ -109,7 +109,8 @@ func TestRoles(t *testing.T) {
 	ping := `{"jsonrpc":"2.0","id":1,"method":"ping"}`
 	for _, c := range []struct {
 		method, target, body string
-		// nobody, owner, analyst, affiliate, view, owner of another workspace, analyst of all, unknown token
+		// nobody, owner, analyst, affiliate, view, owner of another workspace, analyst of all,
+		// unknown token
 		want [8]int
 	}{
 		{"GET", "/", "", [8]int{303, 200, 200, 200, 200, 200, 200, 401}},

@@ -71,7 +71,8 @@ func TestArrive(t *testing.T) {
 // What the agent no longer tells, the client hints do, and they change nothing else.
 func TestHint(t *testing.T) {
 	const (
-		mac    = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36"
+		mac = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko) " +
+			"Chrome/131.0.0.0 Safari/537.36"
 		edge   = chromeWindows + " Edg/131.0.0.0"
 		grease = `"Not)A;Brand";v="99", "Chromium";v="131"`
 		chrome = grease + `, "Google Chrome";v="131"`
@@ -96,7 +97,8 @@ func TestHint(t *testing.T) {
 	f(mac, chrome, `"macOS"`, `"15.1.0"`, "Chrome", "131", "15.1.0", "")
 	f(edge, `"Microsoft Edge";v="131", `+grease, `"Windows"`, "", "Edge", "131", "10.0", "")
 	f(safariPhone, brave, `"iOS"`, `"1"`, "Safari", "17", "17.5", "")
-	f(chromeWindows, grease+`, "HeadlessChrome";v="131"`, `"Linux"`, "", "Chrome", "128", "10.0", "headless:headlesschrome")
+	f(chromeWindows, grease+`, "HeadlessChrome";v="131"`, `"Linux"`, "", "Chrome", "128", "10.0",
+		"headless:headlesschrome")
 	f("Googlebot/2.1", grease+`, "HeadlessChrome";v="131"`, "", "", "Googlebot", "2", "", "crawler:googlebot")
 	for _, odd := range []string{`"`, `""`, `"a`, `"Brave"`, `"Brave";v=`, "Brave", "\xff", strings.Repeat(`"`, 99)} {
 		f(chromeWindows, odd, odd, odd, "Chrome", "128", "10.0", "")

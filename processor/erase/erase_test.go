@@ -313,7 +313,8 @@ func TestHeldCopies(t *testing.T) {
 var nameless = strings.Fields(`workspace click_id foreign_id program_id affiliate_id link_id identity_hash host referrer_domain
 	utm_source utm_medium utm_campaign utm_term utm_content ad_network ad_click_id channel country region city continent
 	browser
-	browser_version os os_version device trigger bot_reason consent dimension clicks_at page_views_at counted reason step topic
+	browser_version os os_version device trigger bot_reason consent dimension clicks_at page_views_at counted
+	reason step topic
 	request closing line entry_id sale_id object_id kind rule rules name alias source event_id account parent_id invoice_id
 	transaction_id currency subscription_id billing_reason fault lead_id event_name mode email_hash match_rule
 	match_candidates

@@ -101,8 +101,8 @@ func ParseSource(spec string) (Source, error) {
 const fileKind = "file:"
 
 // ParseSources reads several values of the flag, most preferred first, and reports all faults at
-// once. Two sources of one name are refused: their rates could not be distinguished once stored. The
-// built-in pegs come last where they are not named.
+// once. Two sources of one name are refused: their rates could not be distinguished once stored.
+// The built-in pegs come last where they are not named.
 func ParseSources(specs []string) ([]Source, error) {
 	var faults []error
 	specs = withNames(specs)

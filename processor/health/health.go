@@ -1,6 +1,6 @@
-// Package health lets a page that reads ClickHouse only show how far the processors are behind Kafka,
-// what the last checks found, and how far backfills are. Each fact has its time: the page can say
-// that something is not known, and does not show an old figure as the present one.
+// Package health lets a page that reads ClickHouse only show how far the processors are behind
+// Kafka, what the last checks found, and how far backfills are. Each fact has its time: the page
+// can say that something is not known, and does not show an old figure as the present one.
 package health
 
 import (
@@ -83,8 +83,8 @@ type Writer interface {
 // writeTimeout is how long a verdict may take to be stored.
 const writeTimeout = 10 * time.Second
 
-// Store stores the verdict of a check. A check is none the worse where that fails, as for a user who
-// may only read.
+// Store stores the verdict of a check. A check is none the worse where that fails, as for a user
+// who may only read.
 func Store(ctx context.Context, w Writer, rows []clickhouse.StatusRow, log *slog.Logger) {
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
@@ -154,8 +154,8 @@ func (r *Reporter) report(ctx context.Context, admin *kadm.Client, now time.Time
 	return r.Store.InsertStatus(ctx, rows)
 }
 
-// lag returns how many records of each topic wait for the processors. A topic that a group has never
-// read has no line.
+// lag returns how many records of each topic wait for the processors. A topic that a group has
+// never read has no line.
 func lag(ctx context.Context, admin *kadm.Client, now time.Time) (rows []clickhouse.StatusRow, err error) {
 	groups, err := admin.Lag(ctx, schemas.ConsumerGroup, consume.ThinGroup)
 	if err != nil {

@@ -30,7 +30,8 @@ func (stored rows) InsertStatus(_ context.Context, list []clickhouse.StatusRow) 
 
 func text(list []clickhouse.StatusRow) (lines []string) {
 	for _, r := range list {
-		lines = append(lines, strings.TrimSpace(fmt.Sprintf("%s|%s|%s|%d|%s", r.What, r.Subject, r.Verdict, r.Number, r.Detail)))
+		lines = append(lines, strings.TrimSpace(fmt.Sprintf("%s|%s|%s|%d|%s", r.What, r.Subject, r.Verdict,
+			r.Number, r.Detail)))
 	}
 	slices.Sort(lines)
 	return lines
@@ -118,7 +119,8 @@ func TestVerdicts(t *testing.T) {
 		"audit||findings|2|9 records handled again":                                Audit(at, found(2), found(2)),
 		"audit||findings|1|9 records handled again; 2 findings repaired":           Audit(at, found(3), found(1)),
 		"audit||good|0|9 records handled again; not checked: the last two minutes": Audit(at, partly, partly),
-		"reconcile|live acct_1|good|0|" + march:                                    Reconcile(at, compared(reconcile.Outside)),
+		"reconcile|live acct_1|good|0|" + march: Reconcile(at,
+			compared(reconcile.Outside)),
 		"reconcile|live acct_1|findings|1|" + march: Reconcile(at, compared(reconcile.Amount, reconcile.Paired,
 			reconcile.Outside)),
 		"reconcile|live acct_1|unproven|0|" + march: Reconcile(at, compared(reconcile.Paired)),

@@ -277,8 +277,8 @@ func (w *warehouse) kafka(partitions int32, all []*kgo.Record) *replay.Topics {
 	return &replay.Topics{Seeds: cluster.ListenAddrs(), Log: w.log}
 }
 
-// A dead letter is handled once it can be read, and what was lost from the live tables comes back from
-// Kafka.
+// A dead letter is handled once it can be read, and what was lost from the live tables comes back
+// from Kafka.
 func TestReplayInPlace(t *testing.T) {
 	t.Parallel()
 	opts := options(4)

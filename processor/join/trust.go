@@ -151,9 +151,9 @@ func (s *Search) publicEdge(n identity.Node) (identity.Edge, bool) {
 }
 
 // reference resolves an id whose meaning the clicks and affiliates decide: a click that a secret
-// key vouched for, else an affiliate whom somebody trusted named, else whatever the public gave this
-// name to first, a click or an affiliate. An affiliate's id stands in all their links, so that it
-// needs no guessing to claim it as a click's: it is still theirs.
+// key vouched for, else an affiliate whom somebody trusted named, else whatever the public gave
+// this name to first, a click or an affiliate. An affiliate's id stands in all their links, so that
+// it needs no guessing to claim it as a click's: it is still theirs.
 func (s *Search) reference(e identity.Edge, way via) {
 	bare := e.Source == bareReference
 	for _, first := range s.graph.From(e.B) {
@@ -227,8 +227,8 @@ func (s *Search) knows(affiliate string) bool {
 }
 
 // mentioned returns when a public click first named an affiliate, and whether that was before the
-// sale, in a workspace that had no catalogue then. The guides of Push Lap Growth and others have the site put a bare
-// affiliate id into client_reference_id.
+// sale, in a workspace that had no catalogue then. The guides of Push Lap Growth and others have
+// the site put a bare affiliate id into client_reference_id.
 func (s *Search) mentioned(affiliate string) (at time.Time, ok bool) {
 	first, ok := s.publicEdge(identity.New(identity.Affiliate, affiliate))
 	if !ok || !s.before(first.At) {

@@ -347,8 +347,8 @@ func (s *sale) add(e *Entry) {
 	p.amount, p.tax = p.amount+e.Amount, p.tax+e.Tax
 }
 
-// present counts what the buyer saw of a payment, as facts about it tell: it may be given back in the
-// buyer's currency.
+// present counts what the buyer saw of a payment, as facts about it tell: it may be given back in
+// the buyer's currency.
 func (s *sale) present(e *Entry, facts []stripe.Fact) {
 	for _, f := range facts {
 		if f.Kind != stripe.Presented || s.paid[f.Currency] != nil {
@@ -460,8 +460,8 @@ type Evaluation struct {
 	List        []join.Candidate // the credited one first
 }
 
-// Evaluate returns what could have been credited with the sale that object belongs to, and why it was
-// or was not.
+// Evaluate returns what could have been credited with the sale that object belongs to, and why it
+// was or was not.
 func (k *Evidence) Evaluate(object identity.Node) Evaluation {
 	b, g := k.find(object)
 	if g == nil {

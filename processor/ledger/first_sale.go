@@ -9,8 +9,8 @@ import (
 )
 
 // FirstSales returns edges that say when a buyer paid. The earliest of them is the first sale, from
-// which the attribution window of all later ones is measured. An invoice or session that is not paid,
-// which is a fact of the amount 0, is none.
+// which the attribution window of all later ones is measured. An invoice or session that is not
+// paid, which is a fact of the amount 0, is none.
 func FirstSales(f stripe.Fact) []identity.Edge {
 	if f.Kind != stripe.Payment || f.Amount == 0 {
 		return nil
@@ -29,9 +29,9 @@ func FirstSales(f stripe.Fact) []identity.Edge {
 	return edges
 }
 
-// FirstSales returns those edges that no event says by itself, and that are not known yet. An invoice
-// payment says when a part of an invoice was paid, and not by whom; events of the invoice say who
-// owes it, perhaps long before the last part is paid.
+// FirstSales returns those edges that no event says by itself, and that are not known yet. An
+// invoice payment says when a part of an invoice was paid, and not by whom; events of the invoice
+// say who owes it, perhaps long before the last part is paid.
 func (k *Evidence) FirstSales() []identity.Edge {
 	var fresh []identity.Edge
 	for _, id := range slices.Sorted(maps.Keys(k.Facts)) {

@@ -9,7 +9,8 @@ import (
 	"tributary/schemas"
 )
 
-// Lead is one row of leads: what a backend, a browser or Stripe reported, with the click it came from.
+// Lead is one row of leads: what a backend, a browser or Stripe reported, with the click it came
+// from.
 type Lead struct {
 	Workspace  string
 	ID         [16]byte

@@ -388,7 +388,8 @@ func (i *invoice) read() {
 	}
 }
 
-// saysPaid reports whether a fact says that its invoice was paid, if only by the customer's balance.
+// saysPaid reports whether a fact says that its invoice was paid, if only by the customer's
+// balance.
 func saysPaid(f *stripe.Fact) bool {
 	return f.Amount != 0 || f.Certain && f.Source == stripe.FromInvoice
 }

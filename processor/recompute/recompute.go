@@ -219,8 +219,8 @@ func (r *Recomputer) recompute(ctx context.Context, workspace string, changed, n
 	return touched, r.bookAll(ctx, workspace, names, touched)
 }
 
-// bookAll books sales and leads, some at a time, and then the other sales of buyers whose first sale
-// proved earlier by that. names may remember what it was asked before.
+// bookAll books sales and leads, some at a time, and then the other sales of buyers whose first
+// sale proved earlier by that. names may remember what it was asked before.
 func (r *Recomputer) bookAll(ctx context.Context, workspace string, names identity.Edges,
 	touched []identity.Node) error {
 	var firstSales []identity.Edge
@@ -238,8 +238,8 @@ func (r *Recomputer) bookAll(ctx context.Context, workspace string, names identi
 	return r.bookBuyers(ctx, workspace, firstSales)
 }
 
-// bookBuyers stores when buyers paid first, and books all sales of theirs. It is stored before their
-// sales are looked up, like everything new (Recomputer).
+// bookBuyers stores when buyers paid first, and books all sales of theirs. It is stored before
+// their sales are looked up, like everything new (Recomputer).
 func (r *Recomputer) bookBuyers(ctx context.Context, workspace string, firstSales []identity.Edge) error {
 	if err := r.cfg.Store.InsertEdges(ctx, rows(workspace, firstSales)); err != nil {
 		return err

@@ -218,8 +218,8 @@ func customerOf(graph *identity.Graph, t Transaction) string {
 func isCharge(id string) bool { return strings.HasPrefix(id, "ch_") || strings.HasPrefix(id, "py_") }
 
 // candidates returns the entries that a transaction may answer to: of a payment those under any of
-// its names that is not another payment of the same sale; of a dispute its own; of a refund its own,
-// and what is known of its charge's refunds by the charge alone. What was never captured is no
+// its names that is not another payment of the same sale; of a dispute its own; of a refund its
+// own, and what is known of its charge's refunds by the charge alone. What was never captured is no
 // refund (see releases).
 func (c *comparison) candidates(m movement) []*row {
 	kind := m.Kind()
@@ -255,7 +255,8 @@ func (m *movement) another(id string) bool {
 	return false
 }
 
-// nearestIntent returns the payment intent that fewest names tie to the movement; empty if none does.
+// nearestIntent returns the payment intent that fewest names tie to the movement; empty if none
+// does.
 func (m *movement) nearestIntent() string {
 	nearest := ""
 	for _, id := range slices.Sorted(maps.Keys(m.names)) {

@@ -35,8 +35,8 @@ type Transaction struct {
 	PresentedAmount int64
 }
 
-// notCaptured is the category of what was authorised and not captured, where Stripe's balance had the
-// whole authorisation at first.
+// notCaptured is the category of what was authorised and not captured, where Stripe's balance had
+// the whole authorisation at first.
 const notCaptured = "partial_capture_reversal"
 
 // categories of movements that sales are made of, by Stripe's reporting_category
@@ -85,8 +85,8 @@ var types = map[string]string{
 }
 
 // category of a transaction by its type: disputes and failed refunds are adjustments there, told
-// apart by their source and sign, and what comes back of a refund of another method than a card is a
-// payment_refund like the refund itself.
+// apart by their source and sign, and what comes back of a refund of another method than a card is
+// a payment_refund like the refund itself.
 // https://docs.stripe.com/reports/balance-transaction-types
 func category(typ, source string, amount int64) string {
 	prefix, _, _ := strings.Cut(source, "_")

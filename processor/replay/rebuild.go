@@ -135,7 +135,7 @@ func (b *Rebuild) since(ctx context.Context, positions map[string]string, then t
 			since = day
 		}
 	}
-	if since == then {
+	if since.Equal(then) {
 		return then, nil
 	}
 	positions[sinceStep] = since.Format(time.RFC3339Nano)
@@ -401,7 +401,8 @@ func (b *Rebuild) catchUp(ctx context.Context, positions map[string]string, then
 			return err
 		}
 	} else {
-		if since, err = b.since(ctx, positions, then, booking.table("leads"), clickhouse.Table(b.LiveDB, "leads")); err != nil {
+		if since, err = b.since(ctx, positions, then, booking.table("leads"),
+			clickhouse.Table(b.LiveDB, "leads")); err != nil {
 			return err
 		}
 		if err := booking.edgesAndLeads(ctx, since); err != nil {

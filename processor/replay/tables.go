@@ -187,7 +187,8 @@ func receivedTables(live, shadow string) []received {
 // one. Hashes of records that are in both cancel each other out, so it needs little memory.
 func firstDifference(ctx context.Context, s *clickhouse.Store, r received) (day time.Time, differs bool, err error) {
 	of := func(table string) string {
-		return "SELECT toDate(" + r.at + ", 'UTC') AS day, sipHash64(" + r.id + ") AS record FROM " + table + " FINAL WHERE " + r.where
+		return "SELECT toDate(" + r.at + ", 'UTC') AS day, sipHash64(" + r.id + ") AS record FROM " + table +
+			" FINAL WHERE " + r.where
 	}
 	err = s.Each(ctx, func(rows driver.Rows) error {
 		differs = true

@@ -236,10 +236,10 @@ func (s *server) current() *clickhousetest.Model {
 	return s.model
 }
 
-// witness remembers when raw rows were first stored, and every version of every entry. Equal versions
-// mean equal rows, but for those of two processors whose replicas lag: each may miss what the other
-// has seen, of one size and from the same moments (see ledger.Version). What stands in the end must
-// be without doubt there too: see rowsConverge.
+// witness remembers when raw rows were first stored, and every version of every entry. Equal
+// versions mean equal rows, but for those of two processors whose replicas lag: each may miss what
+// the other has seen, of one size and from the same moments (see ledger.Version). What stands in
+// the end must be without doubt there too: see rowsConverge.
 func (s *server) witness(rows any) {
 	at := time.Now()
 	for _, key := range rawKeys(rows) {

@@ -58,9 +58,9 @@ func drawTopicFault(rng *rand.Rand) *fault {
 	return nil
 }
 
-// settled reports whether everything is stored since a moment for so long that a topic may be deleted:
-// what a processor has yet to look at again, or ClickHouse may still lose, is read again from the
-// topic (deploy/README.md).
+// settled reports whether everything is stored since a moment for so long that a topic may be
+// deleted: what a processor has yet to look at again, or ClickHouse may still lose, is read again
+// from the topic (deploy/README.md).
 func (r *run) settled(since time.Time) bool {
 	for _, p := range r.all() {
 		if !p.life.over() && p.settledUntil().Before(since) {
@@ -83,8 +83,8 @@ func (r *run) lastFailure() time.Time {
 	return r.failed
 }
 
-// whileStored calls change when everything that the edge wrote has been stored for long enough and it
-// writes nothing, if that comes soon.
+// whileStored calls change when everything that the edge wrote has been stored for long enough and
+// it writes nothing, if that comes soon.
 func (r *run) whileStored(change func(*kgo.Client, *kadm.Client)) {
 	client := r.kafka()
 	defer client.Close()

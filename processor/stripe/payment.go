@@ -36,7 +36,8 @@ func readPaymentIntent(ev *event, pi object) {
 }
 
 // readPaymentIntentCanceled reads payment_intent.canceled: whatever was authorised is released, and
-// was never paid. Of several captures those before it stay: https://docs.stripe.com/payments/multicapture
+// was never paid. Of several captures those before it stay:
+// https://docs.stripe.com/payments/multicapture
 func readPaymentIntentCanceled(ev *event, pi object) {
 	if pi.integer("amount_received") != 0 {
 		readPaymentIntent(ev, pi)

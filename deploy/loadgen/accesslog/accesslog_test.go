@@ -227,18 +227,21 @@ func TestFormats(t *testing.T) {
 			`"request_uri":"/a?via=ann","status":"200","http_referer":"https://from.example/","http_user_agent":"` + agent +
 			`","host":"shop.example"}` + "\n{\"time\":\"never\"}", "https://shop.example/a?via=ann", nil},
 		"nginx, JSON with a request": {`{"msec":"1779012303.000","remote_addr":"10.0.0.1","http_x_forwarded_for":"203.0.113.7, 10.0.0.2",` +
-			`"request":"GET /a?via=ann HTTP/1.1","status":200,"http_referer":"https://from.example/","http_user_agent":"` + agent +
+			`"request":"GET /a?via=ann HTTP/1.1","status":200,"http_referer":"https://from.example/","http_user_agent":"` +
+			agent +
 			`"}` + "\n{", "https://site.example/a?via=ann", nil},
 		"caddy": {`{"level":"info","ts":1779012303.5,"logger":"http.log.access","msg":"handled request","request":{"remote_ip":"10.0.0.1",` +
 			`"client_ip":"203.0.113.7","proto":"HTTP/2.0","method":"GET","host":"shop.example","uri":"/a?via=ann","headers":{"User-Agent":` +
 			`["` + agent + `"],"Referer":["https://from.example/"]}},"status":200,"resp_headers":{"Server":["Caddy"],"Status":["500"]}}` +
 			"\n{}", "https://shop.example/a?via=ann", nil},
-		"cloudfront": {"#Version: 1.0\n#Fields: date time x-edge-location sc-bytes c-ip cs-method cs(Host) cs-uri-stem sc-status " +
+		"cloudfront": {"#Version: 1.0\n#Fields: date time x-edge-location sc-bytes c-ip cs-method cs(Host) " +
+			"cs-uri-stem sc-status " +
 			"cs(Referer) cs(User-Agent) cs-uri-query x-host-header cs-protocol\n" +
 			"2026-05-17\t10:05:03\tFRA2\t512\t203.0.113.7\tGET\td1.cloudfront.net\t/a\t200\thttps://from.example/\t" +
 			strings.ReplaceAll(agent, " ", "%20") + "\tvia=ann\tshop.example\thttps\n2026-05-17\t10:05:03\n",
 			"https://shop.example/a?via=ann", nil},
-		"iis": {"#Software: IIS\n#Fields: date time cs-method cs-uri-stem cs-uri-query c-ip cs(User-Agent) cs(Referer) sc-status\n" +
+		"iis": {"#Software: IIS\n#Fields: date time cs-method cs-uri-stem cs-uri-query c-ip cs(User-Agent) " +
+			"cs(Referer) sc-status\n" +
 			"2026-05-17 10:05:03 GET /a via=ann 203.0.113.7 " + strings.ReplaceAll(agent, " ", "+") +
 			" https://from.example/ 200\n2026-05-17 10:05:03 GET", "https://site.example/a?via=ann", nil},
 		"load balancer": {`https 2026-05-17T10:05:03.186641Z app/shop/50dc 203.0.113.7:2817 10.0.0.1:80 0.086 0.048 0.037 200 200 0 57 ` +

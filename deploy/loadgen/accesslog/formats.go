@@ -174,7 +174,7 @@ func (l *Line) readW3C(columns []string, text string) error {
 
 // readBalancer reads what follows the protocol in a line of an Application Load Balancer of AWS:
 //
-//	2026-05-17T10:05:03Z app/shop/50dc 203.0.113.7:2817 10.0.0.1:80 0 0 0 200 200 34 366 "GET … HTTP/1.1" "Mozilla/5.0 …" …
+//	2026-05-17T10:05:03Z app/shop/50dc 203.0.113.7:2817 10.0.0.1:80 0 0 0 200 200 34 366 "GET … HTTP/1.1" "Mozilla …" …
 //
 // It does not log referrers.
 func (l *Line) readBalancer(text string) error {

@@ -40,7 +40,8 @@ type Options struct {
 	Thin        float64 // share of events that come as thin events, whose snapshot is to be fetched [none]
 	LateClicks  float64 // share of buyers whose click reaches the edge after their purchase [0.05]
 
-	// each buyer's endpoint has one of them; with a single one the same objects are reported in its shape [APIVersions]
+	// each buyer's endpoint has one of them; with a single one the same objects are reported in its
+	// shape [APIVersions]
 	APIVersions []string
 	Channels    []Channel  // how buyers' sales name their click, drawn evenly [a believable mixture]
 	Scenarios   []Scenario // what buyers do, drawn evenly [a believable mixture]

@@ -79,7 +79,8 @@ func (c Config) Validate() error {
 	return errors.Join(faults...)
 }
 
-// Spool is safe for concurrent use. One goroutine at a time may drain it (Next, Segment, Remove, Rewrite).
+// Spool is safe for concurrent use. One goroutine at a time may drain it (Next, Segment, Remove,
+// Rewrite).
 type Spool struct {
 	cfg  Config
 	log  *slog.Logger
@@ -159,8 +160,8 @@ func (s *Spool) occupy() error {
 	return nil
 }
 
-// occupies reports whether the directory is still the one that was locked: somebody may have removed
-// it, or mounted a disk over it.
+// occupies reports whether the directory is still the one that was locked: somebody may have
+// removed it, or mounted a disk over it.
 func (s *Spool) occupies() bool { return isAt(s.lock, filepath.Join(s.cfg.Dir, lockName)) }
 
 // isAt reports whether path leads to f.
@@ -502,9 +503,9 @@ type Segment struct {
 	size int64
 }
 
-// Next reads the oldest segment behind the one of that name, 0 for the oldest of all, into buf, which
-// it may replace. It returns nil when there is none. A segment that is being written to is ended
-// first.
+// Next reads the oldest segment behind the one of that name, 0 for the oldest of all, into buf,
+// which it may replace. It returns nil when there is none. A segment that is being written to is
+// ended first.
 func (s *Spool) Next(after int64, buf []byte) (*Segment, []byte, error) {
 	s.writing.Lock()
 	s.mu.Lock()

@@ -459,8 +459,8 @@ func TestRewrite(t *testing.T) {
 	}
 }
 
-// What is fsynced into a file that somebody has deleted is lost with the process. It is not promised:
-// another file takes it.
+// What is fsynced into a file that somebody has deleted is lost with the process. It is not
+// promised: another file takes it.
 func TestActiveSegmentIsDeleted(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, config(dir))
@@ -482,8 +482,8 @@ func TestActiveSegmentIsDeleted(t *testing.T) {
 	}
 }
 
-// A directory that is moved away takes nothing any more, and says so. One that is put in its place is
-// taken over, with what is in it, and is locked like the first.
+// A directory that is moved away takes nothing any more, and says so. One that is put in its place
+// is taken over, with what is in it, and is locked like the first.
 func TestDirectoryGoes(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "spool")
 	s := open(t, config(dir))

@@ -132,6 +132,6 @@ func randomName() string {
 }
 
 // Main is for TestMain of packages that use the engine. It ends the process without what the race
-// detector does at the end: that reports nothing which the tests have not reported, and was seen to crash
-// while threads of the engine still ran.
+// detector does at the end: that reports nothing which the tests have not reported, and was seen to
+// crash while threads of the engine still ran.
 func Main(m *testing.M) { syscall.Exit(m.Run()) }
