@@ -65,7 +65,7 @@ const firstAfter = 5 * time.Minute
 // have been an outage of ClickHouse.
 const (
 	idleShare = 200
-	maxPause  = 3
+	maxPause  = 4
 )
 
 // Pause returns how long an audit that took so long is not run again, if it is to run every so

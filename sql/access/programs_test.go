@@ -110,8 +110,8 @@ func (p *programs) produce() {
 		ID: "evt_1", Type: "checkout.session.completed", APIVersion: "2025-09-30.clover", Livemode: true, ReceivedAt: sold,
 		Body: fmt.Appendf(nil, `{"id":"evt_1","object":"event","type":"checkout.session.completed","created":%d,
 "livemode":true,"api_version":"2025-09-30.clover","data":{"object":{"id":"cs_1","object":"checkout.session",
-"mode":"payment","payment_status":"paid","currency":"usd","amount_total":4900,
-"total_details":{"amount_tax":0,"amount_shipping":0,
+"mode":"payment",
+"payment_status":"paid","currency":"usd","amount_total":4900,"total_details":{"amount_tax":0,"amount_shipping":0,
 "amount_discount":0},"payment_intent":"pi_1","invoice":null,"customer":"cus_1","client_reference_id":%q,"metadata":{},
 "invoice_creation":{"enabled":false}}}}`, sold.Unix(), clickID),
 	}, "cus_1")
