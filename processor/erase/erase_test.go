@@ -318,7 +318,8 @@ var nameless = strings.Fields(`workspace click_id foreign_id program_id affiliat
 	request closing line entry_id sale_id object_id kind rule rules name alias source event_id account parent_id invoice_id
 	transaction_id currency subscription_id billing_reason fault lead_id event_name mode email_hash match_rule
 	match_candidates
-	fx_source superseded_by status page_view_id type api_version target`)
+	fx_source superseded_by status page_view_id type api_version target what subject verdict
+	detail`)
 
 // named are those of nameless that hold a person's name in one table.
 var named = strings.Fields(`deferred_names.name first_names.name identities.source identities.target`)
