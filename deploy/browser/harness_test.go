@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -56,14 +57,14 @@ var world struct {
 }
 
 // TestMain starts what all tests share: Kafka, the edge, the web server of all sites, and the
-// browser.
+// browser. It ends as chdbtest.Main does.
 func TestMain(m *testing.M) {
 	status, err := run(m)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "browser:", err)
 		status = 1
 	}
-	os.Exit(status)
+	syscall.Exit(status)
 }
 
 func run(m *testing.M) (int, error) {

@@ -75,7 +75,8 @@ func Run(ctx context.Context, c Config) (*Report, error) {
 	past := q.until(now)
 	if c.History > 0 {
 		p.past(ctx, past)
-		fmt.Fprintf(c.Log, "demo: a past of %d days sent in %s: %s\n", days, time.Since(now).Round(10*time.Millisecond),
+		fmt.Fprintf(c.Log, "demo: the past, from %s on, sent in %s: %s\n",
+			today.AddDate(0, 0, -days).Format(time.DateOnly), time.Since(now).Round(10*time.Millisecond),
 			p.report.line())
 	}
 	if c.For >= 0 {

@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 	if role := os.Getenv(roleVariable); role != "" {
 		os.Exit(playRole(role))
 	}
-	os.Exit(m.Run())
+	chdbtest.Main(m)
 }
 
 func connect(t testing.TB, dsn string, change ...func(*clickhouse.Options)) driver.Conn {

@@ -369,8 +369,8 @@ func (c *contract) ask() {
 		})
 		for _, n := range nodes[:min(1, len(nodes))] {
 			asked(c, fmt.Sprint("edges of ", n), func(s recompute.Store) ([]identity.Edge, error) {
-				return s.EdgesAfter(ctx,
-					workspace, n, "c", 2)
+				edges, err := s.EdgesAfter(ctx, workspace, n, "c", 2)
+				return append([]identity.Edge{}, edges...), err // in order; none may be nil
 			})
 		}
 	case 1:
