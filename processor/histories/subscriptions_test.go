@@ -55,7 +55,8 @@ var keptSeeds = []uint64{
 func TestSubscriptions(t *testing.T) {
 	const livesOfSeed = 14 // on average
 	seeds := uint64(worlds(t)/livesOfSeed + 1)
-	if testing.Short() || race.Enabled {
+	few := testing.Short() || race.Enabled
+	if few {
 		seeds = 6
 	}
 	var mu sync.Mutex
@@ -107,7 +108,8 @@ func TestSubscriptions(t *testing.T) {
 			left += n
 		}
 		t.Logf("%s: %d sales compared", sub.name, compared[sub.name])
-		if compared[sub.name] < 4*left || compared[sub.name] == 0 {
+		// How much is left out is measured over many Worlds: a few may have many purchases close together.
+		if !few && compared[sub.name] < 4*left || compared[sub.name] == 0 {
 			t.Errorf("%s: %d sales compared, and %d not", sub.name, compared[sub.name], left)
 		}
 	}
