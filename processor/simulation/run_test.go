@@ -72,6 +72,7 @@ type run struct {
 	processors map[string]*processor
 	dead       []*processor // those that others follow under their names
 	stopping   bool
+	absent     bool                 // no processor may start for now
 	failed     time.Time            // when a processor or ClickHouse last failed
 	answers    []*kfake.FaultHandle // Kafka's faulty ones
 }
@@ -285,7 +286,7 @@ func (p *processor) settledUntil() time.Time {
 func (r *run) start(name string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if p := r.processors[name]; r.stopping || p != nil && !p.life.over() {
+	if p := r.processors[name]; r.stopping || r.absent || p != nil && !p.life.over() {
 		return
 	}
 	if p := r.processors[name]; p != nil {
@@ -452,9 +453,30 @@ func (r *run) calm() {
 	for _, h := range r.answers {
 		h.Remove()
 	}
+	r.startAll()
+}
+
+func (r *run) startAll() {
 	for i := range r.members {
 		r.start(fmt.Sprintf("p%d", i+1))
 	}
+}
+
+// away lets no processor run until back.
+func (r *run) away() {
+	r.mu.Lock()
+	r.absent = true
+	r.mu.Unlock()
+	for _, p := range r.all() {
+		r.kill(p, 0)
+	}
+}
+
+func (r *run) back() {
+	r.mu.Lock()
+	r.absent = false
+	r.mu.Unlock()
+	r.startAll()
 }
 
 // settle waits until everything is handled, and everything was looked at again.
