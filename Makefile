@@ -89,8 +89,6 @@ need-cc = $(call need,$(firstword $(shell go env CC 2>/dev/null) cc),the race de
 
 # Tests of many histories, orders and schedules, of which fewer are played under the race detector (deploy/race).
 WITHOUT_RACE := BrokenRules|Truth|ShapesAgree|Subscription|EveryOrder|Hostile|Scripts|LivesConverge
-# Tests that start programs wait more than they compute, so there are two packages for each core.
-PACKAGES_AT_ONCE = $$((2 * $$(getconf _NPROCESSORS_ONLN)))
 
 .PHONY: test
 test: tools ## run all tests against the real engines, with the race detector
@@ -102,7 +100,7 @@ test: tools ## run all tests against the real engines, with the race detector
 	cd deploy/manifests && go test -count=1 ./...
 	CI_REAL_SERVICES=1 go test -count=1 -run Attacks ./ingest/clicks
 	go test -count=1 -run '$(WITHOUT_RACE)' ./processor/consume ./processor/histories ./processor/ledger ./processor/simulation
-	CGO_ENABLED=1 CI_REAL_SERVICES=1 go test -race -shuffle=on -timeout=20m -p $(PACKAGES_AT_ONCE) ./...
+	CGO_ENABLED=1 CI_REAL_SERVICES=1 go test -race -shuffle=on -timeout=20m ./...
 
 # Each proof wants the machine for itself, hence -p 1. Without the race detector, which make test uses:
 # it would make them several times longer.
