@@ -406,7 +406,8 @@ function why(r) {
   const before = r.clicked_at === null ? null : instant(r.occurred_at) - instant(r.clicked_at);
   return (
     (rules[r.match_rule] ?? r.match_rule) +
-    (before === null ? "" : before >= 0 ? `, clicked ${age(before)} before` : `, clicked ${age(-before)} after`)
+    // Stripe's times are whole seconds, so a sale may seem to be earlier than a click of the same second.
+    (before === null ? "" : before > -1000 ? `, clicked ${age(before)} before` : `, clicked ${age(-before)} after`)
   );
 }
 
