@@ -87,7 +87,11 @@ func (v *visitor) shows(expression, want string) {
 			return
 		}
 	}
-	v.t.Fatalf("%s is %s, want %s", expression, got, want)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.t.Fatalf("%s is %s, want %s; the page's errors: %q; its blocks:\n%s", expression, got, want, v.errors,
+		v.eval(`[...document.querySelectorAll("#error, #blocks > section")].map(s => `+
+			`(s.ariaBusy ?? "") + " " + s.querySelector(".status")?.textContent + " " + s.innerText.slice(0, 200)).join("\n")`))
 }
 
 // tile returns the expression of a total's figure, row that of a table's row as text.
@@ -105,7 +109,7 @@ func (v *visitor) answered() {
 	v.t.Helper()
 	v.shows(`document.querySelectorAll("#blocks > section").length > 0 && `+
 		`[...document.querySelectorAll("#blocks > section")].every(s => s.ariaBusy === "false" && `+
-		`s.querySelector(".status").textContent === "")`, "true")
+		`!s.classList.contains("stale") && s.querySelector(".status").textContent === "")`, "true")
 }
 
 // press clicks on the element that has the text.

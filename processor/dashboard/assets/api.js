@@ -28,48 +28,64 @@ function done() {
 
 const pause = (milliseconds) => new Promise((go) => setTimeout(go, milliseconds));
 
-// get returns the text of an answer; one that has not changed since is served by the browser's
+const patience = 60e3; // milliseconds: longer than the server takes for any question
+
+// send returns the status, the date and the text of an answer. Whatever keeps the answer from being
+// read to its end, a network that is gone without a word among it, is the same fault.
+async function send(path) {
+  try {
+    const answer = await fetch(path, {
+      headers: { Accept: "application/json" },
+      signal: AbortSignal.timeout(patience),
+    });
+    return { ok: answer.ok, status: answer.status, date: answer.headers.get("Date"), text: await answer.text() };
+  } catch {
+    throw new Fault({
+      code: "unreachable",
+      message: "The dashboard does not answer.",
+      hint: "Check that the program that serves this page still runs. The page goes on by itself; the figures below are the last ones it had.",
+    });
+  }
+}
+
+// get returns what an answer says; one that has not changed since is served by the browser's
 // cache after a 304.
 async function get(path) {
   for (let attempt = 1; ; attempt++) {
-    let answer;
-    try {
-      answer = await fetch(path, { headers: { Accept: "application/json" } });
-    } catch {
-      throw new Fault({
-        code: "unreachable",
-        message: "The dashboard does not answer.",
-        hint: "Check that the program that serves this page still runs. The page goes on by itself; the figures below are the last ones it had.",
-      });
-    }
+    const answer = await send(path);
     if (answer.status === 401) {
       // the login has expired
       location.assign("login?" + new URLSearchParams({ next: location.pathname + location.search }));
       await new Promise(() => {}); // the browser leaves this page
     }
-    server.skew = Date.parse(answer.headers.get("Date")) - Date.now();
-    const text = await answer.text();
-    if (answer.ok) return text;
+    server.skew = Date.parse(answer.date) - Date.now() || 0;
+    const said = read(answer.text); // undefined in a proxy's own page
+    if (answer.ok && said) return said;
     if (answer.status === 429 && attempt < 8) {
       await pause(250 * attempt);
       continue;
     }
-    let fault = {
-      code: "internal",
-      message: "The answer cannot be read.",
-      hint: "The reason is in the program's log.",
-    };
-    try {
-      fault = JSON.parse(text).error;
-    } catch {
-      /* a proxy's own page */
-    }
-    throw new Fault(fault);
+    throw new Fault(said?.error?.message ? said.error : unreadable);
   }
 }
 
+// read returns what a text of JSON says, undefined if it is none.
+function read(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+const unreadable = {
+  code: "internal",
+  message: "The answer cannot be read.",
+  hint: "The reason is in the program's log, or something between it and the browser answers in its place.",
+};
+
 export async function session() {
-  return JSON.parse(await get("api/session"));
+  return get("api/session");
 }
 
 // ask returns the rows of a named question, or throws what the signal says when nobody wants them
@@ -83,7 +99,7 @@ export async function ask(name, parameters, signal) {
   await turn();
   try {
     signal.throwIfAborted();
-    const { data } = JSON.parse(await get(`api/query/${name}?${query}`));
+    const { data } = await get(`api/query/${name}?${query}`);
     signal.throwIfAborted();
     return data;
   } finally {

@@ -268,9 +268,9 @@ async function askBlock(block, signal) {
     block.status.textContent = "";
     block.root.classList.remove("stale");
     return null;
-  } catch (fault) {
+  } catch (error) {
     if (signal.aborted) return null;
-    if (!(fault instanceof Fault)) throw fault;
+    const fault = faultOf(error);
     block.root.classList.add("stale");
     block.status.textContent =
       fault.code === "unreachable" || fault.code === "clickhouse_unavailable"
@@ -281,6 +281,14 @@ async function askBlock(block, signal) {
     clearInterval(timer);
     if (!signal.aborted) block.root.ariaBusy = "false";
   }
+}
+
+// faultOf returns what kept a block from its figures. An error of this page's own is one more, so that
+// it stops neither the other blocks nor the rounds to come; the console has its place.
+function faultOf(error) {
+  if (error instanceof Fault) return error;
+  console.error(error);
+  return new Fault({ code: "page", message: "This cannot be shown.", hint: "The reason is in the browser's console." });
 }
 
 // show draws the view of the address. keep: the reader stays where the page is scrolled to.
@@ -396,9 +404,8 @@ async function about(signal) {
     $("blocks").hidden = nothing;
     if (nothing) await drawEmpty(page, signal);
     return null;
-  } catch (fault) {
-    if (signal.aborted || !(fault instanceof Fault)) return null;
-    return fault;
+  } catch (error) {
+    return signal.aborted ? null : faultOf(error);
   }
 }
 
