@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -243,7 +244,14 @@ type faults struct {
 	mu    sync.Mutex
 	write error // after half of the bytes
 	sync  error
+	asked int           // calls of Write and Sync
 	block chan struct{} // Sync waits for it; nil: it does not
+}
+
+func (f *faults) calls() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.asked
 }
 
 func (f *faults) set(write, sync error) {
@@ -255,6 +263,7 @@ func (f *faults) set(write, sync error) {
 func (f *faultyFile) Write(b []byte) (int, error) {
 	f.f.mu.Lock()
 	defer f.f.mu.Unlock()
+	f.f.asked++
 	if f.f.write != nil {
 		n, _ := f.File.Write(b[:len(b)/2])
 		return n, f.f.write
@@ -264,6 +273,7 @@ func (f *faultyFile) Write(b []byte) (int, error) {
 
 func (f *faultyFile) Sync() error {
 	f.f.mu.Lock()
+	f.f.asked++
 	block, err := f.f.block, f.f.sync
 	f.f.mu.Unlock()
 	if block != nil {
@@ -306,21 +316,25 @@ func TestDiskFails(t *testing.T) {
 			if _, err := s.Usage(); err == nil {
 				t.Error("Usage reports no fault")
 			}
-			begin := time.Now()
-			for range 1000 { // a dead disk is not asked each time
+			begin, asked := time.Now(), faults.calls()
+			for range 1000 {
 				if s.Append(t.Context(), []byte("refused")) == nil {
 					t.Fatal("Append succeeded on a dead disk")
 				}
 			}
-			if d := time.Since(begin); d > 500*time.Millisecond {
-				t.Errorf("1000 refusals took %s", d)
+			asked = faults.calls() - asked
+			if tries := int(time.Since(begin)/retryAfter) + 1; asked > 2*tries { // a write and a sync each
+				t.Errorf("the dead disk was asked %d times by 1000 entries", asked)
 			}
 			faults.set(nil, nil)
-			for deadline := time.Now().Add(5 * time.Second); s.Append(t.Context(), []byte("after")) != nil; {
-				if time.Now().After(deadline) {
-					t.Fatal("the spool does not recover")
+			for deadline := time.Now().Add(3 * time.Minute); ; time.Sleep(50 * time.Millisecond) {
+				err := s.Append(t.Context(), []byte("after"))
+				if err == nil {
+					break
 				}
-				time.Sleep(50 * time.Millisecond)
+				if time.Now().After(deadline) {
+					t.Fatalf("the spool does not recover: %v", err)
+				}
 			}
 			if n := len(segments(t, dir)); n != 2 {
 				t.Errorf("%d segments, want one before and one after", n)
@@ -588,18 +602,22 @@ func TestKill(t *testing.T) {
 	dir := t.TempDir()
 	cmd := exec.Command(os.Args[0], "-test.run=^TestKill$")
 	cmd.Env = append(os.Environ(), "TRIBUTARY_SPOOL_CHILD="+dir)
-	var out bytes.Buffer
-	cmd.Stdout = &out
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(500 * time.Millisecond)
-	_ = cmd.Process.Kill()
+	promised := 0
+	for lines := bufio.NewScanner(out); lines.Scan(); promised++ {
+		if promised == 100 {
+			_ = cmd.Process.Kill()
+		}
+	}
 	_ = cmd.Wait()
-
-	promised := strings.Count(out.String(), "\n")
-	if promised == 0 {
-		t.Fatal("the child kept nothing")
+	if promised < 100 {
+		t.Fatalf("the child kept %d entries only", promised)
 	}
 	got, damaged, _ := drain(t, open(t, config(dir)))
 	if len(got) < promised || damaged != 0 {
