@@ -16,16 +16,15 @@ type minutely struct {
 	level   slog.Level
 	message string
 	attrs   []slog.Attr
-	period  time.Duration
 
 	mu      sync.Mutex
 	count   int64       // since the last line
 	latest  []slog.Attr // of the last of them
-	waiting bool        // a line was written less than a period ago
+	waiting bool        // a line was written less than a minute ago
 }
 
 func newMinutely(log *slog.Logger, level slog.Level, message string, attrs ...slog.Attr) *minutely {
-	return &minutely{log: log, level: level, message: message, attrs: attrs, period: time.Minute}
+	return &minutely{log: log, level: level, message: message, attrs: attrs}
 }
 
 // add counts one, described by attrs.
@@ -39,12 +38,12 @@ func (m *minutely) add(attrs ...slog.Attr) {
 	}
 }
 
-// write writes a line, and comes back after a period. The caller holds mu.
+// write writes a line, and comes back after a minute. The caller holds mu.
 func (m *minutely) write() {
 	attrs := append(slices.Clip(m.attrs), slog.Int64("count", m.count))
 	m.log.LogAttrs(context.Background(), m.level, m.message, append(attrs, m.latest...)...)
 	m.count, m.waiting = 0, true
-	time.AfterFunc(m.period, func() {
+	time.AfterFunc(time.Minute, func() {
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		m.waiting = false
