@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -104,14 +105,9 @@ func (a *attacked) honestP99(stop <-chan struct{}) time.Duration {
 	var wg sync.WaitGroup
 	for i := range 4 {
 		wg.Go(func() {
-			client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{}}
+			client := &http.Client{Timeout: limit, Transport: &http.Transport{}}
 			defer client.CloseIdleConnections()
 			for {
-				select {
-				case <-stop:
-					return
-				case <-time.After(20 * time.Millisecond):
-				}
 				req, _ := http.NewRequest("POST", "http://"+a.addr+"/v1/click", strings.NewReader(sampleClick(i)))
 				req.Header.Set("X-Forwarded-For", fmt.Sprintf("203.0.113.%d", i))
 				begin := time.Now()
@@ -128,13 +124,18 @@ func (a *attacked) honestP99(stop <-chan struct{}) time.Duration {
 				mu.Lock()
 				took = append(took, time.Since(begin))
 				mu.Unlock()
+				select {
+				case <-stop:
+					return
+				case <-time.After(20 * time.Millisecond):
+				}
 			}
 		})
 	}
 	wg.Wait()
 	slices.Sort(took)
-	if len(took) == 0 {
-		a.t.Fatal("no honest click was sent")
+	if len(took) == 0 { // which is reported already
+		return 0
 	}
 	return took[len(took)*99/100]
 }
@@ -150,7 +151,9 @@ func (a *attacked) under(name string, control *attacked, attack func()) (rss int
 	wg.Go(func() { quiet = control.honestP99(stop) })
 	begin := time.Now()
 	attack()
-	time.Sleep(max(0, time.Second-time.Since(begin)))
+	if !race.Enabled { // as many honest clicks as a percentile needs
+		time.Sleep(max(0, time.Second-time.Since(begin)))
+	}
 	close(stop)
 	wg.Wait()
 	rss = a.peak()
@@ -167,7 +170,7 @@ func (a *attacked) send(head, body string) int {
 		return 0
 	}
 	defer c.Close()
-	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(limit))
 	go func() { _, _ = io.WriteString(c, head+body) }()
 	res, err := http.ReadResponse(bufio.NewReader(c), nil)
 	if err != nil {
@@ -177,12 +180,10 @@ func (a *attacked) send(head, body string) int {
 	return res.StatusCode
 }
 
-// atOnce sends the same request n times at the same time, rounds times, and checks every answer.
+// atOnce sends the same request n times at the same time, rounds times, and checks every answer: one
+// of want, or 503 where the machine reads a body so slowly that the next waits too long for memory.
 func (a *attacked) atOnce(n, rounds int, path, headers, body string, want ...int) {
 	a.t.Helper()
-	if race.Enabled {
-		want = append(want, 503) // one body is read so slowly that the next waits too long for memory
-	}
 	head := fmt.Sprintf("POST %s HTTP/1.1\r\nHost: e\r\nX-Forwarded-For: 198.51.100.1\r\n%sContent-Length: %d\r\n\r\n",
 		path, headers, len(body))
 	if race.Enabled {
@@ -190,14 +191,21 @@ func (a *attacked) atOnce(n, rounds int, path, headers, body string, want ...int
 	}
 	for range rounds {
 		var wg sync.WaitGroup
+		var judged atomic.Int64
 		for range n {
 			wg.Go(func() {
-				if got := a.send(head, body); !slices.Contains(want, got) {
+				switch got := a.send(head, body); {
+				case slices.Contains(want, got):
+					judged.Add(1)
+				case got != http.StatusServiceUnavailable:
 					a.t.Errorf("%s: status %d, want one of %v", path, got, want)
 				}
 			})
 		}
 		wg.Wait()
+		if judged.Load() == 0 {
+			a.t.Errorf("%s: all of %d requests are answered 503", path, n)
+		}
 	}
 }
 
@@ -220,7 +228,7 @@ func TestAttacks(t *testing.T) {
 		name   string
 		attack func()
 	}{
-		{"nothing", func() { time.Sleep(time.Second) }},
+		{"nothing", func() {}},
 		{"12 × 1 MiB of [1,1,…] to /v1/clicks", func() { a.atOnce(12, 3, "/v1/clicks", "", numbers, 413) }},
 		{"12 × 1 MiB of [1,1,…] to /v1/click", func() { a.atOnce(12, 3, "/v1/click", "", numbers, 413) }},
 		{"12 × 1 MiB of [1,1,…] to /v1/leads", func() { a.atOnce(12, 3, "/v1/leads", "", numbers, 401) }},
@@ -275,15 +283,20 @@ func TestAttacks(t *testing.T) {
 			if rss > maxRSS && !race.Enabled {
 				t.Errorf("%s: %d MB, want at most %d", tt.name, rss>>20, maxRSS>>20)
 			}
-			if p99 <= max(50*time.Millisecond, 3*quiet) || race.Enabled {
+			if p99 <= max(100*time.Millisecond, 5*quiet) || race.Enabled {
 				return ""
 			}
 			return fmt.Sprintf("honest clicks wait %s at the 99th percentile, and %s at the edge that is not attacked", p99,
 				quiet)
 		}
-		// Other work on the machine may stop one process and not the other, once.
-		if why := slow(); why != "" && slow() != "" {
-			t.Errorf("%s: twice, %s", tt.name, why)
+		// Other work on the machine may stop one process and not the other, now and then. An attack
+		// that works does so each time.
+		why := slow()
+		for tries := 1; why != "" && tries < 5; tries++ {
+			why = slow()
+		}
+		if why != "" {
+			t.Errorf("%s: five times, at last %s", tt.name, why)
 		}
 	}
 }

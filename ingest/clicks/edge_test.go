@@ -38,7 +38,7 @@ type edge struct {
 	reader *kgo.Client
 	client *http.Client
 
-	timeout time.Duration // of Publish; 0: long enough for a busy machine
+	timeout time.Duration // of Publish; 0: limit
 }
 
 func newKafka(t testing.TB, opts ...kfake.Opt) *kfake.Cluster {
@@ -72,7 +72,7 @@ func (e *edge) start(seeds []string, change func(*Config)) {
 	e.t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	pc := publish.Default()
-	pc.Seeds, pc.Logger, pc.Timeout = seeds, log, cmp.Or(e.timeout, 5*time.Second)
+	pc.Seeds, pc.Logger, pc.Timeout = seeds, log, cmp.Or(e.timeout, limit)
 	pc.StallAfter = pc.Timeout * 2 / 5
 	publisher, err := publish.New(pc)
 	if err != nil {
@@ -103,12 +103,12 @@ func (e *edge) serve(p Publisher, change func(*Config)) {
 		e.t.Fatal(err)
 	}
 	e.addr, e.url = ln.Addr().String(), "http://"+ln.Addr().String()
-	e.client = &http.Client{Transport: &http.Transport{}, Timeout: 10 * time.Second}
+	e.client = &http.Client{Transport: &http.Transport{}, Timeout: limit}
 	served := make(chan error, 1)
 	go func() { served <- e.server.Serve(ln) }()
 	e.t.Cleanup(func() {
 		e.client.CloseIdleConnections()
-		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), limit)
 		defer cancel()
 		if err := e.server.Shutdown(ctx); err != nil {
 			e.t.Errorf("Shutdown: %v", err)
@@ -188,7 +188,7 @@ func (e *edge) want(a answer, status int, code string) {
 // records waits for the next n records of both topics.
 func (e *edge) records(n int) []*kgo.Record {
 	e.t.Helper()
-	ctx, cancel := context.WithTimeout(e.t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(e.t.Context(), limit)
 	defer cancel()
 	var got []*kgo.Record
 	for len(got) < n {

@@ -66,7 +66,7 @@ func TestTLSAndReload(t *testing.T) {
 	serial := func() int64 {
 		t.Helper()
 		client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
-			DisableKeepAlives: true}, Timeout: 5 * time.Second}
+			DisableKeepAlives: true}, Timeout: limit}
 		res, err := client.Post("https://"+e.addr+"/v1/click", "application/json", strings.NewReader(`{"link_id":"l"}`))
 		if err != nil {
 			t.Fatal(err)
@@ -81,7 +81,7 @@ func TestTLSAndReload(t *testing.T) {
 		t.Errorf("certificate %d", n)
 	}
 	writePair(t, certFile, keyFile, 2)
-	for deadline := time.Now().Add(5 * time.Second); serial() != 2; time.Sleep(100 * time.Millisecond) {
+	for deadline := time.Now().Add(limit); serial() != 2; time.Sleep(100 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the new certificate is not used")
 		}
@@ -178,7 +178,7 @@ func TestProxyProtocol(t *testing.T) {
 			s := &sink{keep: true}
 			e := &edge{t: t}
 			e.serve(s, func(c *Config) {
-				c.ProxyProtocol, c.ReadTimeout = true, time.Second
+				c.ProxyProtocol, c.ReadTimeout = true, limit
 				c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
 				if tt.trusted {
 					c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
@@ -186,7 +186,7 @@ func TestProxyProtocol(t *testing.T) {
 			})
 			// The header tells the visitor, so what they write themselves counts for nothing.
 			request := strings.Replace(honest, "Host: e", "Host: e\r\nX-Forwarded-For: 6.6.6.6", 1)
-			if got := e.raw(tt.header+request, 3*time.Second); got != tt.want {
+			if got := e.raw(tt.header+request, tt.want); got != tt.want {
 				t.Fatalf("answers %q, want %q", got, tt.want)
 			}
 			if tt.visitor == "" {
@@ -254,7 +254,7 @@ func TestForwardedWithoutTrust(t *testing.T) {
 
 // A stopping edge takes no new connection, and ends those it has with an answer.
 func TestShutdown(t *testing.T) {
-	e := newEdge(t, func(c *Config) { c.LastRequests = 5 * time.Second })
+	e := newEdge(t, func(c *Config) { c.LastRequests = limit })
 	c, err := net.Dial("tcp", e.addr)
 	if err != nil {
 		t.Fatal(err)

