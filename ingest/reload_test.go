@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"crypto/tls"
 	"io"
 	"net/http"
@@ -31,10 +30,10 @@ func write(t *testing.T, path, text string) {
 	}
 }
 
-// eventually asks until the answer is yes, for longer than the files are looked at.
+// eventually asks until the answer is yes.
 func eventually(t *testing.T, what string, ask func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !ask(); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(limit); !ask(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("never: %s", what)
 		}
@@ -97,22 +96,21 @@ func TestReload(t *testing.T) {
 	}
 
 	write(t, path, `[{"id":"acme","secret_key":["`+keyA+`"]}]`)
-	eventually(t, "a broken file is complained of", func() bool {
-		code, text := r.get(r.ops + "/readyz")
-		return code == 200 && strings.Contains(text, "warning: an older configuration is in force") &&
-			strings.Contains(text, "[0].secret_key")
-	})
-	if _, metrics := r.get(r.ops + "/metrics"); !strings.Contains(metrics, "tributary_reload_failed 1") ||
-		!strings.Contains(metrics, `tributary_reloads_total{result="failed"} 1`) {
-		t.Error("/metrics does not say that a reload failed")
+	if text := r.readyz(200, "warning: an older configuration is in force"); !strings.Contains(text, "[0].secret_key") {
+		t.Errorf("/readyz says %q", text)
 	}
+	eventually(t, "/metrics says that a reload failed", func() bool {
+		_, metrics := r.get(r.ops + "/metrics")
+		return strings.Contains(metrics, "tributary_reload_failed 1") &&
+			strings.Contains(metrics, `tributary_reloads_total{result="failed"} 1`)
+	})
 	if b := r.lead(keyB); b != 200 {
 		t.Errorf("after a broken file the key is answered %d", b)
 	}
 
 	write(t, path, file(keyA))
 	eventually(t, "a mended file is read by itself", func() bool { return r.lead(keyA) == 200 })
-	if _, text := r.get(r.ops + "/readyz"); text != "ready\n" {
+	if text := r.readyz(200, "ready\n"); text != "ready\n" {
 		t.Errorf("/readyz says %q", text)
 	}
 	close(stop)
@@ -146,9 +144,7 @@ func TestSecuredKafka(t *testing.T) {
 	if code := r.lead("sk_0123456789abcdef"); code != 200 {
 		t.Errorf("a lead is answered %d\n%s", code, r.log)
 	}
-	if code, text := r.get(r.ops + "/readyz"); code != 200 {
-		t.Errorf("/readyz %d %s", code, text)
-	}
+	r.readyz(200, "ready\n")
 	client, err := kgo.NewClient(kgo.SeedBrokers(seed), kgo.DialTLSConfig(clientTLS(pair)),
 		kgo.ConsumeTopics(schemas.TopicLeads),
 		kgo.SASL(scram.Auth{User: "edge", Pass: "a password"}.AsSha512Mechanism()),
@@ -157,11 +153,7 @@ func TestSecuredKafka(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
-	defer cancel()
-	if n := client.PollRecords(ctx, 1).NumRecords(); n != 1 {
-		t.Errorf("%d leads in Kafka", n)
-	}
+	eventually(t, "the lead is in Kafka", func() bool { return client.PollRecords(t.Context(), 1).NumRecords() == 1 })
 	if strings.Contains(r.log.String(), "a password") || strings.Contains(r.log.String(), "sk_01") {
 		t.Error("a secret is in the log")
 	}
