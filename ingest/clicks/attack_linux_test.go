@@ -41,11 +41,11 @@ func (slowKafka) Publish(_ context.Context, records ...*kgo.Record) (bool, error
 	return false, nil
 }
 
-// serveAttacked is the other process: an edge with the documented limits. Its one peer is a trusted
-// proxy, so that visitors of many addresses can be played.
+// serveAttacked is the other process: an edge with the documented limits, but for those of time. Its
+// one peer is a trusted proxy, so that visitors of many addresses can be played.
 func serveAttacked() {
 	c := Default()
-	c.Logger = slog.New(slog.DiscardHandler)
+	c.Logger, c.ReadTimeout, c.WriteTimeout = slog.New(slog.DiscardHandler), limit, limit
 	c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 	var err error
 	if c.Workspaces, err = LoadWorkspaces("", "sk_0123456789abcdef"); err != nil {
