@@ -26,7 +26,7 @@ func TestDemoIsCapped(t *testing.T) {
 	s := &supervisor{Run: &Run{Data: t.TempDir(), MaxDataMiB: 1}, out: newOutput(terminal), lookEvery: time.Millisecond}
 	demo, err := s.start(task{
 		name: "demo", path: filepath.Join(binaries(t), "loadgen"), args: []string{"demo"}, env: os.Environ(),
-		mayEnd: true, stopWithin: 10 * time.Second,
+		mayEnd: true, stopWithin: limit,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -51,7 +51,7 @@ func TestDemoIsCapped(t *testing.T) {
 	write("more", 200)
 	select {
 	case <-done:
-	case <-time.After(10 * time.Second):
+	case <-time.After(limit):
 		t.Fatal("the demo goes on above the limit")
 	}
 	if !strings.Contains(said(), "--max-data-mib") {

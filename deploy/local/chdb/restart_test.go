@@ -62,7 +62,7 @@ func play(role string) error {
 			return syscall.Kill(os.Getpid(), syscall.SIGKILL)
 		case "write and hold":
 			fmt.Println("holding")
-			time.Sleep(time.Minute)
+			time.Sleep(10 * time.Minute)
 		}
 	case "read":
 		fmt.Print("rows ", ask("database=d", "SELECT count(), sum(a) FROM t"))
