@@ -296,20 +296,25 @@ func TestRefusalsAreLoggedOnceAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var text bytes.Buffer
 		m := newMinutely(slog.New(slog.NewTextHandler(&text, nil)), slog.LevelWarn, "refused")
+		written := func() string {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			return text.String()
+		}
 		for range 1000 {
 			m.add(slog.String("remote", "192.0.2.1"))
 		}
-		if lines := text.String(); strings.Count(lines, "\n") != 1 || !strings.Contains(lines, "count=1 ") {
+		if lines := written(); strings.Count(lines, "\n") != 1 || !strings.Contains(lines, "count=1 ") {
 			t.Errorf("at once:\n%s", lines)
 		}
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if lines := text.String(); strings.Count(lines, "\n") != 2 || !strings.Contains(lines, "count=999 ") {
+		if lines := written(); strings.Count(lines, "\n") != 2 || !strings.Contains(lines, "count=999 ") {
 			t.Errorf("after a minute:\n%s", lines)
 		}
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		if lines := text.String(); strings.Count(lines, "\n") != 2 {
+		if lines := written(); strings.Count(lines, "\n") != 2 {
 			t.Errorf("without another refusal:\n%s", lines)
 		}
 	})
