@@ -18,7 +18,7 @@ const later = `{const now = Date.now; Date.now = () => now() + Number(localStora
 // The smallest history that a merchant would count by hand: one click, and the pages that were
 // looked at.
 func TestOneArrival(t *testing.T) {
-	v := newVisitor(t, "one.example", snippet)
+	v := newVisitor(t, "arrival.example", snippet)
 	v.open("/?via=ann")
 	for _, path := range []string{"/a", "/b", "/c"} {
 		v.follow(path)
@@ -117,7 +117,7 @@ func TestAdAfterAffiliate(t *testing.T) {
 }
 
 func TestFirstClickStays(t *testing.T) {
-	v := newVisitor(t, "first.example", snippetWith(`data-attribution="first"`))
+	v := newVisitor(t, "firstclick.example", snippetWith(`data-attribution="first"`))
 	v.open("/?via=ann")
 	v.open("/?via=bob")
 	v.open("/?gclid=1")
@@ -159,6 +159,7 @@ func TestParameters(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			v := newVisitor(t, strings.ReplaceAll(name, "_", "-")+".example", snippet)
 			v.open("/?" + name + "=aBcDeFgHiJ123456")
+			v.sent(1)
 			v.open("/?" + name + "=aBcDeFgHiJ123456")
 			got := v.sent(2)
 			if got[0].Trigger != "link" || idOf(got[0]) != "aBcDeFgHiJ123456" || got[1].Trigger != "pageview" {

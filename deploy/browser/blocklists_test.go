@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"tributary/deploy/tools"
 )
@@ -28,7 +27,7 @@ func TestBlockLists(t *testing.T) {
 		}
 		t.Skipf("%v (hint: on Debian, make lists)", err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	node := exec.CommandContext(ctx, "node", "testdata/blocklists.mjs")
 	node.Env = append(os.Environ(), "LISTS="+lists, "PACKAGES="+packages(t))

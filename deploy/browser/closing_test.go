@@ -36,7 +36,7 @@ func TestPageClosedAtOnce(t *testing.T) {
 		};
 		for (let i = 0; i < 4; i++) { openNext(); frameNext(); }`, windows, frames))
 	affiliates := make(map[string]bool)
-	for deadline := time.Now().Add(2 * time.Minute); len(affiliates) < windows+frames && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(limit); len(affiliates) < windows+frames && time.Now().Before(deadline); {
 		time.Sleep(20 * time.Millisecond)
 		for _, c := range world.received.of(v.host) {
 			affiliates[c.AffiliateId] = true

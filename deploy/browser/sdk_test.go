@@ -34,7 +34,7 @@ func packages(t *testing.T) string {
 // each answer, and here is what was stored.
 func TestSDKs(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	node := exec.CommandContext(ctx, "node", "testdata/sdks.mjs")
 	node.Env = append(os.Environ(), "EDGE="+world.edge, "SECRET="+secretKey, "PACKAGES="+packages(t))
@@ -61,7 +61,7 @@ func TestSDKs(t *testing.T) {
 // bySDKs waits for n records that the SDKs' calls make, and describes them.
 func (in *inbox) bySDKs(n int) []string {
 	var all []string
-	for deadline := time.Now().Add(10 * time.Second); len(all) < n && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(limit); len(all) < n && time.Now().Before(deadline); {
 		time.Sleep(20 * time.Millisecond)
 		all = in.describe()
 	}
