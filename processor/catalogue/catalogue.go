@@ -3,14 +3,12 @@
 package catalogue
 
 import (
-	"encoding/csv"
 	"errors"
-	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"time"
 
+	"tributary/processor/csvtable"
 	"tributary/processor/identity"
 )
 
@@ -24,7 +22,16 @@ const (
 	columnCoupon    = "coupon"         // the coupon's id
 )
 
-var columns = []string{columnAffiliate, columnProgram, columnLink, columnPromotion, columnCoupon}
+// maxName is the longest name, in bytes: the edge takes no longer one, and Stripe's are shorter.
+const maxName = 200
+
+var format = csvtable.Format{
+	Columns: []csvtable.Column{
+		{Name: columnAffiliate, Required: true}, {Name: columnProgram}, {Name: columnLink},
+		{Name: columnPromotion}, {Name: columnCoupon},
+	},
+	Hint: "the first line names the columns: affiliate_id,program_id,link_id,promotion_code,coupon",
+}
 
 // Source is the source of a catalogue's edges.
 const Source = "catalogue"
@@ -34,60 +41,52 @@ type Catalogue struct {
 	Edges []identity.Edge
 	Links []string // for which it names an affiliate
 	Rows  int
+
+	owners map[identity.Node]owner // of links, codes and coupons
+}
+
+// owner is the affiliate of a name, and the line that says so.
+type owner struct {
+	affiliate identity.Node
+	line      int
 }
 
 // Read reads a CSV in UTF-8 with a header of the columns above, in any order. at is the time of its
 // edges. The error lists all faults of the file by line; a file with a fault must not be used in
 // part.
 func Read(r io.Reader, at time.Time) (*Catalogue, error) {
-	reader := csv.NewReader(r)
-	reader.FieldsPerRecord = -1
-	reader.TrimLeadingSpace = true
-	header, err := reader.Read()
-	if err != nil {
-		return nil, fmt.Errorf("read header: %w (hint: the first line must name the columns: %s)", err,
-			strings.Join(columns, ","))
-	}
+	c := &Catalogue{owners: make(map[identity.Node]owner)}
 	at = at.UTC().Truncate(time.Millisecond)
-	place := make(map[string]int, len(header))
-	var faults []error
-	for i, name := range header {
-		name = strings.ToLower(strings.TrimSpace(strings.TrimPrefix(name, "\ufeff")))
-		if !slices.Contains(columns, name) {
-			faults = append(faults, fmt.Errorf("line 1: column %q is none of %s", name, strings.Join(columns, ", ")))
+	rows := format.Open(r)
+	for rows.Next() {
+		if c.check(rows) {
+			c.row(rows, at)
 		}
-		place[name] = i
 	}
-	if _, ok := place[columnAffiliate]; !ok {
-		faults = append(faults, errors.New("line 1: the column affiliate_id is missing"))
+	if err := rows.Err(); err != nil {
+		return nil, err
 	}
-	if len(faults) > 0 {
-		return nil, errors.Join(faults...)
+	// Once a catalogue is in force, only whom it lists is an affiliate by name.
+	if c.Rows == 0 {
+		return nil, errors.New("the file names no affiliate (hint: one row for each, below the header)")
 	}
-	c := &Catalogue{}
-	for {
-		record, err := reader.Read()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			faults = append(faults, err)
-			break // after a broken quote nothing can be read
-		}
-		line, _ := reader.FieldPos(0)
-		value := func(column string) string {
-			if i, ok := place[column]; ok && i < len(record) {
-				return strings.TrimSpace(record[i])
-			}
-			return ""
-		}
-		if value(columnAffiliate) == "" {
-			faults = append(faults, fmt.Errorf("line %d: affiliate_id is empty", line))
-			continue
-		}
-		c.row(value, at)
+	return c, nil
+}
+
+// check reports whether a row can be used, and notes what is wrong with it.
+func (c *Catalogue) check(rows *csvtable.Reader) bool {
+	if rows.Value(columnAffiliate) == "" {
+		rows.Fault(columnAffiliate, "it is empty (hint: every row names an affiliate)")
+		return false
 	}
-	return c, errors.Join(faults...)
+	good := true
+	for _, column := range format.Columns {
+		if n := len(rows.Value(column.Name)); n > maxName {
+			rows.Fault(column.Name, "%d bytes (hint: at most %d)", n, maxName)
+			good = false
+		}
+	}
+	return good
 }
 
 // InForce returns the edge that says that a workspace has a catalogue, loaded at the given time.
@@ -98,23 +97,34 @@ func InForce(at time.Time) identity.Edge {
 	return identity.Edge{A: identity.Catalogue, B: identity.CatalogueIsInForce, Source: Source, At: from}
 }
 
-func (c *Catalogue) row(value func(string) string, at time.Time) {
-	affiliate := identity.New(identity.Affiliate, value(columnAffiliate))
-	link := func(a, b identity.Node) {
+func (c *Catalogue) row(rows *csvtable.Reader, at time.Time) {
+	affiliate := identity.New(identity.Affiliate, rows.Value(columnAffiliate))
+	edge := func(a, b identity.Node) {
 		c.Edges = append(c.Edges, identity.Edge{A: a, B: b, Source: Source, At: at})
 	}
+	// A link, code or coupon has one affiliate. Two in one file are a mistake of which nobody can say
+	// who is meant.
+	own := func(column string, name identity.Node) {
+		before, known := c.owners[name]
+		if known && before.affiliate != affiliate {
+			rows.Fault(column, "%q belongs to the affiliate of line %d already (hint: delete one of the rows)",
+				rows.Value(column), before.line)
+		}
+		c.owners[name] = owner{affiliate, rows.Line()}
+		edge(name, affiliate)
+	}
 	c.Rows++
-	link(affiliate, identity.New(identity.Program, value(columnProgram)))
-	if id := value(columnLink); id != "" {
-		link(identity.New(identity.Link, id), affiliate)
+	edge(affiliate, identity.New(identity.Program, rows.Value(columnProgram)))
+	if id := rows.Value(columnLink); id != "" {
+		own(columnLink, identity.New(identity.Link, id))
 		c.Links = append(c.Links, id)
 	}
-	if code := value(columnPromotion); strings.HasPrefix(code, "promo_") {
-		link(identity.New(identity.Promotion, code), affiliate)
+	if code := rows.Value(columnPromotion); strings.HasPrefix(code, "promo_") {
+		own(columnPromotion, identity.New(identity.Promotion, code))
 	} else if code != "" {
-		link(identity.New(identity.Code, strings.ToUpper(code)), affiliate)
+		own(columnPromotion, identity.New(identity.Code, strings.ToUpper(code)))
 	}
-	if coupon := value(columnCoupon); coupon != "" {
-		link(identity.New(identity.Coupon, coupon), affiliate)
+	if coupon := rows.Value(columnCoupon); coupon != "" {
+		own(columnCoupon, identity.New(identity.Coupon, coupon))
 	}
 }

@@ -10,7 +10,7 @@ import (
 func TestRead(t *testing.T) {
 	at := time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC)
 	c, err := Read(strings.NewReader("\ufeffAffiliate_ID, "+
-		"link_id,promotion_code,coupon,program_id\nann,spring,,,p1\n bob ,,Bob20,,\nbob,,promo_1,SUMMER\n"), at)
+		"link_id,promotion_code,coupon,program_id\nann,spring,,,p1\n bob ,,Bob20,,\nbob,,promo_1,SUMMER,\n"), at)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,12 +37,18 @@ func TestRead(t *testing.T) {
 	}
 }
 
-func TestReadTellsAllFaults(t *testing.T) {
+func TestReadReportsAllFaults(t *testing.T) {
 	for text, want := range map[string][]string{
 		"":                                     {"affiliate_id,program_id"},
 		"link_id,colour\n":                     {`"colour"`, "affiliate_id is missing"},
 		"affiliate_id\nann\n\"\"\nbob\n\"\"\n": {"line 3", "line 5"},
 		"affiliate_id\n\"ann\n":                {"quote"},
+		"affiliate_id,link_id\n":               {"names no affiliate"},
+		"affiliate_id,link_id\nann\n":          {"line 2: 1 values"},
+		"affiliate_id\n" + strings.Repeat("a", 201): {"line 2, column 1: affiliate_id: 201 bytes"},
+		"affiliate_id,link_id,promotion_code,coupon\nann,l,save,C\nann,l,save,C\nbob,l,SAVE,C\n": {
+			`line 4, column 5: link_id: "l" belongs to the affiliate of line 3`, `"SAVE" belongs`, `"C" belongs`,
+		},
 	} {
 		_, err := Read(strings.NewReader(text), time.Now())
 		for _, w := range want {
