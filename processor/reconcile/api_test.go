@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -73,13 +74,15 @@ func TestAPI(t *testing.T) {
 func TestExportRefused(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                                    "empty",
-		"a,b\n1,2\n":                          "no column",
-		"id,type,source,amount,currency\n":    "no column created",
+		"a,b\n1,2\n":                          "column currency is missing",
+		"id,type,source,amount,currency\n":    "column created_utc is missing",
 		"id,source,amount,currency,created\n": "reporting_category",
-		"id,type,source,amount,currency,created\ntxn,charge,ch,4.905,usd,2026-03-01\n":  "whole number",
-		"id,type,source,amount,currency,created\ntxn,charge,ch,1,zzz,2026-03-01\n":      "zzz",
-		"id,type,source,amount,currency,created\ntxn,charge,ch,1e3,usd,2026-03-01\n":    "1e3",
-		"id,type,source,amount,currency,created\ntxn,charge,ch,1,usd,1 March\n":         "1 March",
+		"id,type,source,amount,currency,created\ntxn,charge,ch,4.905,usd,2026-03-01\n": "whole number",
+		"id,type,source,amount,currency,created\ntxn,charge,ch,1,zzz,2026-03-01\n":     "zzz",
+		"id,type,source,amount,currency,created\ntxn,charge,ch,1e3,usd,2026-03-01\n":   "1e3",
+		"id,type,source,amount,currency,created\ntxn,charge,ch,1,usd,1 March\n":        "1 March",
+		"id,type,source,amount,currency,created\n,charge,ch,1,usd,20260301\n": "line 2, column 1: balance_transaction_id: it is empty\n" +
+			`line 2, column 18: created_utc: "20260301" is no time`,
 		`{"object":"charge","id":"ch_1"}`:                                               "want balance_transaction",
 		`{"object":"balance_transaction","id":"txn_1","created":1,"amount":1.5}`:        "no integer",
 		`{"object":"balance_transaction","id":"txn_1","created":1,"amount":5,"source":`: "read JSON",
@@ -102,8 +105,11 @@ func TestMinor(t *testing.T) {
 			t.Errorf("%s %s = %d, %v; want %d", test.s, test.currency, got, err, test.want)
 		}
 	}
-	if _, err := minor("92233720368547758.08", "usd", fx.StripeExponents()); err == nil {
-		t.Error("an amount beyond int64 is taken")
+	for _, s := range []string{"92233720368547758.08", "12,50", "1.234,50", "1,23,456", ",5", "5.", "1e3", "1/2", "(5.00)",
+		"+5", "NaN", ""} {
+		if got, err := minor(s, "usd", fx.StripeExponents()); err == nil {
+			t.Errorf("%q is taken for %d", s, got)
+		}
 	}
 }
 
@@ -133,5 +139,21 @@ func TestCategoryOfType(t *testing.T) {
 		if err != nil || got != want {
 			t.Errorf("%s is a %s (%v), want %s", row, got, err, want)
 		}
+	}
+}
+
+func TestDistinct(t *testing.T) {
+	history := Transaction{ID: "txn_1", Currency: "usd", Amount: 4900, Unnamed: true}
+	report := Transaction{ID: "txn_1", Currency: "usd", Amount: 4900, IntentID: "pi_1"}
+	other := Transaction{ID: "txn_2", Currency: "usd", Amount: 4900}
+	for _, list := range [][]Transaction{{history, other, report}, {report, other, history}, {report, other, report, other}} {
+		if got, err := distinct(list); err != nil || !slices.Equal(got, []Transaction{report, other}) {
+			t.Errorf("%v, %v", got, err)
+		}
+	}
+	changed := report
+	changed.Amount = 49
+	if _, err := distinct([]Transaction{report, changed}); err == nil || !strings.Contains(err.Error(), "txn_1") {
+		t.Errorf("one transaction has two amounts: %v", err)
 	}
 }

@@ -64,13 +64,6 @@ func (c *comparison) whyUnproven(r *row) string {
 }
 
 func (c *comparison) whyAmount(r *row) string {
-	var ids []string
-	for _, t := range r.answers {
-		ids = append(ids, t.ID)
-	}
-	if twice := repeated(ids); twice != "" {
-		return twice + " is in the export twice"
-	}
 	if r.sum == -r.Amount {
 		return opposite
 	}
@@ -86,22 +79,16 @@ func (c *comparison) whyAmount(r *row) string {
 				"and only what is captured is a payment", id)
 		}
 	}
-	if len(ids) > 1 {
+	if len(r.answers) > 1 {
+		var ids []string
+		for _, t := range r.answers {
+			ids = append(ids, t.ID)
+		}
 		return "several balance transactions answer to one entry: " + strings.Join(ids, ", ")
 	}
 	return "an event that reports the rest has not come, or another source of the amount was better: " +
 		"ask processor explain " +
 		r.ObjectID
-}
-
-// repeated returns the first id that stands in the list twice.
-func repeated(ids []string) string {
-	for i, id := range ids {
-		if slices.Contains(ids[:i], id) {
-			return id
-		}
-	}
-	return ""
 }
 
 // whyMissing says why the ledger may lack a movement of Stripe's. The raw events are searched for

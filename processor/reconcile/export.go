@@ -2,31 +2,34 @@ package reconcile
 
 import (
 	"bufio"
-	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"math/big"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
+	"tributary/processor/csvtable"
 	"tributary/processor/fx"
 )
 
 // ReadExport reads balance transactions from a file of Stripe's: the CSV of a balance report
 // ("Balance change from activity", itemised) or of the dashboard's balance history, or the API's
 // JSON, a list object or one transaction a line. Which one it is shows in its first character. each
-// is called for every transaction in the file's order.
+// is called for every transaction in the file's order; after an error none of them may be used.
 func ReadExport(r io.Reader, exponents fx.Exponents, each func(Transaction) error) error {
 	buffered := bufio.NewReaderSize(r, 64<<10)
 	for {
 		c, _, err := buffered.ReadRune()
-		if err != nil {
-			return fmt.Errorf("the export is empty: %w", err)
-		}
-		if c == '\ufeff' || c == ' ' || c == '\n' || c == '\r' || c == '\t' {
+		switch {
+		case errors.Is(err, io.EOF):
+			return fmt.Errorf("the file is empty (hint: %s)", csvFormat.Hint)
+		case err != nil:
+			return err
+		case c == '\ufeff' || c == ' ' || c == '\n' || c == '\r' || c == '\t':
 			continue
 		}
 		if err := buffered.UnreadRune(); err != nil {
@@ -39,109 +42,73 @@ func ReadExport(r io.Reader, exponents fx.Exponents, each func(Transaction) erro
 	}
 }
 
-// columns of the two CSV exports by what they mean, names compared without case, spaces and
-// underscores.
-var columns = map[string][]string{
-	"id":        {"balancetransactionid", "id"},
-	"created":   {"createdutc", "created(utc)", "created"},
-	"currency":  {"currency"},
-	"gross":     {"gross", "amount"},
-	"category":  {"reportingcategory"},
-	"type":      {"type"},
-	"source":    {"sourceid", "source"},
-	"charge":    {"chargeid"},
-	"intent":    {"paymentintentid"},
-	"customer":  {"customerid"},
-	"presented": {"customerfacingcurrency"},
-	"shown":     {"customerfacingamount"},
-}
-
-func normalizeHeader(name string) string {
-	return strings.NewReplacer(" ", "", "_", "", "\ufeff", "").Replace(strings.ToLower(strings.TrimSpace(name)))
+// csvFormat is that of both CSV exports; they have many more columns.
+var csvFormat = csvtable.Format{
+	Columns: []csvtable.Column{
+		{Name: "balance_transaction_id", Aliases: []string{"id"}, Required: true},
+		{Name: "created_utc", Aliases: []string{"created (utc)", "created"}, Required: true},
+		{Name: "currency", Required: true},
+		{Name: "gross", Aliases: []string{"amount"}, Required: true},
+		{Name: "source_id", Aliases: []string{"source"}, Required: true},
+		{Name: "reporting_category"}, {Name: "type"},
+		{Name: "charge_id"}, {Name: "payment_intent_id"}, {Name: "customer_id"},
+		{Name: "customer_facing_currency"}, {Name: "customer_facing_amount"},
+	},
+	Others: true,
+	Hint:   `export "Balance change from activity", itemised, or the balance history, as CSV in UTC`,
 }
 
 func readCSV(r io.Reader, exponents fx.Exponents, each func(Transaction) error) error {
-	reader := csv.NewReader(r)
-	reader.ReuseRecord = true
-	header, err := reader.Read()
-	if err != nil {
-		return fmt.Errorf("read header: %w", err)
+	rows := csvFormat.Open(r)
+	if rows.Err() == nil && !rows.Has("reporting_category") && !rows.Has("type") {
+		return fmt.Errorf("line 1: the column reporting_category or type is missing (hint: %s)", csvFormat.Hint)
 	}
-	place := make(map[string]int)
-	for meaning, names := range columns {
-		for _, name := range names {
-			for i, h := range header {
-				if _, found := place[meaning]; !found && normalizeHeader(h) == name {
-					place[meaning] = i
-				}
+	for rows.Next() {
+		if t, ok := readRow(rows, exponents); ok {
+			if err := each(t); err != nil {
+				return err
 			}
 		}
 	}
-	for _, needed := range []string{"id", "created", "currency", "gross", "source"} {
-		if _, ok := place[needed]; !ok {
-			return fmt.Errorf("the header has no column %s (one of %s): export the itemised report",
-				needed, strings.Join(columns[needed], ", "))
-		}
-	}
-	_, hasCategory := place["category"]
-	_, hasType := place["type"]
-	if !hasCategory && !hasType {
-		return errors.New("the header has neither reporting_category nor type: export the itemised report")
-	}
-	for {
-		record, err := reader.Read()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("read row: %w", err)
-		}
-		t, err := readRow(record, place, exponents)
-		if err != nil {
-			line, _ := reader.FieldPos(0)
-			return fmt.Errorf("line %d: %w", line, err)
-		}
-		if err := each(t); err != nil {
-			return err
-		}
-	}
+	return rows.Err()
 }
 
-// readRow reads one row of an export. place holds the index of each column, by its meaning.
-func readRow(record []string, place map[string]int, exponents fx.Exponents) (Transaction, error) {
-	value := func(meaning string) string {
-		if i, ok := place[meaning]; ok {
-			return strings.TrimSpace(record[i])
-		}
-		return ""
-	}
-	_, hasIntent := place["intent"]
+// readRow reads one row of an export, and notes what is wrong with it.
+func readRow(rows *csvtable.Reader, exponents fx.Exponents) (Transaction, bool) {
+	text := func(column string) string { return strings.Clone(rows.Value(column)) }
 	t := Transaction{
-		ID: strings.Clone(value("id")), Source: strings.Clone(value("source")),
-		Category: strings.Clone(value("category")), ChargeID: strings.Clone(value("charge")),
-		IntentID: strings.Clone(value("intent")), CustomerID: strings.Clone(value("customer")),
-		Unnamed:  !hasIntent,
-		Currency: strings.ToLower(value("currency")), Presented: strings.ToLower(value("presented")),
+		ID: text("balance_transaction_id"), Source: text("source_id"), Category: text("reporting_category"),
+		ChargeID: text("charge_id"), IntentID: text("payment_intent_id"), CustomerID: text("customer_id"),
+		Unnamed:  !rows.Has("payment_intent_id"),
+		Currency: strings.ToLower(rows.Value("currency")), Presented: strings.ToLower(text("customer_facing_currency")),
+	}
+	ok := true
+	note := func(column string, err error) {
+		if err != nil {
+			rows.Fault(column, "%w", err)
+			ok = false
+		}
+	}
+	if t.ID == "" {
+		note("balance_transaction_id", errors.New("it is empty"))
 	}
 	var err error
-	if t.Created, err = parseTime(value("created")); err != nil {
-		return Transaction{}, err
-	}
-	if t.Amount, err = minor(value("gross"), t.Currency, exponents); err != nil {
-		return Transaction{}, err
-	}
+	t.Created, err = parseTime(rows.Value("created_utc"))
+	note("created_utc", err)
+	t.Amount, err = minor(rows.Value("gross"), t.Currency, exponents)
+	note("gross", err)
 	if t.Category == "" {
-		t.Category = category(value("type"), t.Source, t.Amount)
+		t.Category = category(rows.Value("type"), t.Source, t.Amount)
 	}
-	if t.Presented == "" || value("shown") == "" {
+	shown := rows.Value("customer_facing_amount")
+	if t.Presented == "" || shown == "" {
 		t.Presented = ""
-		return t, nil
+		return t, ok
 	}
-	if t.PresentedAmount, err = minor(value("shown"), t.Presented, exponents); err != nil {
-		return Transaction{}, err
-	}
+	t.PresentedAmount, err = minor(shown, t.Presented, exponents)
+	note("customer_facing_amount", err)
 	t.PresentedAmount = signed(t.PresentedAmount, t.Amount)
-	return t, nil
+	return t, ok
 }
 
 // signed gives amount the sign of like: exports disagree about the sign of what the customer saw.
@@ -161,11 +128,16 @@ func parseTime(s string) (time.Time, error) {
 			return t.UTC(), nil
 		}
 	}
-	if seconds, err := strconv.ParseInt(s, 10, 64); err == nil {
+	// Ten or eleven digits are Unix seconds; eight would be a day, thirteen milliseconds.
+	if seconds, err := strconv.ParseInt(s, 10, 64); err == nil && seconds >= 1e9 && seconds < 1e11 {
 		return time.Unix(seconds, 0).UTC(), nil
 	}
 	return time.Time{}, fmt.Errorf("%q is no time like 2026-03-31 23:59:59", s)
 }
+
+// majorUnits is an amount as reports write it. A comma may only separate thousands: where it is the
+// decimal mark, as in 12,50, the amount would be read as a hundred times as much.
+var majorUnits = regexp.MustCompile(`^-?(\d+|\d{1,3}(,\d{3})+)(\.\d+)?$`)
 
 // minor reads an amount in major units, as reports write them, into minor units. It refuses what is
 // not a whole number of them.
@@ -174,10 +146,10 @@ func minor(s, currency string, exponents fx.Exponents) (int64, error) {
 	if !ok {
 		return 0, fmt.Errorf("%q is no currency that Stripe lists", currency)
 	}
-	value, ok := new(big.Rat).SetString(strings.ReplaceAll(s, ",", ""))
-	if !ok || strings.ContainsAny(s, "eE/") {
-		return 0, fmt.Errorf("%q is no amount", s)
+	if !majorUnits.MatchString(s) {
+		return 0, fmt.Errorf("%q is no amount (hint: one is -1234.50)", s)
 	}
+	value, _ := new(big.Rat).SetString(strings.ReplaceAll(s, ",", ""))
 	value.Mul(value, new(big.Rat).SetInt(new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(exponent)), nil)))
 	if !value.IsInt() || !value.Num().IsInt64() {
 		return 0, fmt.Errorf("%s %s is no whole number of minor units", s, currency)

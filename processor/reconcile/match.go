@@ -3,6 +3,7 @@ package reconcile
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -79,6 +80,10 @@ func Compare(ctx context.Context, ledger *clickhouse.Store, scope Scope, transac
 		return nil, err
 	}
 	c.take(rows)
+	transactions, err = distinct(transactions)
+	if err != nil {
+		return nil, err
+	}
 	sales := c.sales(transactions)
 	for part := range slices.Chunk(sales, chunk) {
 		if err := c.match(ctx, part); err != nil {
@@ -95,6 +100,28 @@ func Compare(ctx context.Context, ledger *clickhouse.Store, scope Scope, transac
 	}
 	c.pair()
 	return c.report, c.judge(ctx)
+}
+
+// distinct returns every balance transaction once: exports of two months may overlap, and one that
+// counted twice would answer to an entry that is booked twice. Of two descriptions of one, that
+// which names the payment intent stays.
+func distinct(transactions []Transaction) ([]Transaction, error) {
+	seen := make(map[string]int, len(transactions))
+	var list []Transaction
+	for _, t := range transactions {
+		i, again := seen[t.ID]
+		switch {
+		case !again:
+			seen[t.ID] = len(list)
+			list = append(list, t)
+		case list[i].Currency != t.Currency || list[i].Amount != t.Amount:
+			return nil, fmt.Errorf("balance transaction %s is there twice, with different amounts "+
+				"(hint: is one of the files changed, or of another account?)", t.ID)
+		case list[i].Unnamed:
+			list[i] = t
+		}
+	}
+	return list, nil
 }
 
 // sales returns the transactions that move a sale's money, in the order of their days, and reports
