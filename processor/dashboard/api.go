@@ -85,8 +85,10 @@ func (d *Dashboard) serveQuestion(w http.ResponseWriter, r *http.Request, caller
 		w.Header().Set("Content-Disposition", `attachment; filename="`+q.Name+"."+format.Name+`"`)
 	}
 	asked := ""
-	if query.ReadsClock(q) {
-		asked = d.now().UTC().Format("2006-01-02 15:04") // its answer holds for a minute
+	if holds := query.Holds(q); holds > 0 {
+		// A minute late, because ClickHouse's clock may be behind: an answer that it made just before
+		// the quarter began is then of the quarter before.
+		asked = d.now().Add(-time.Minute).UTC().Truncate(holds).Format(time.DateTime)
 	}
 	key := answerKey(q.Name, format.Name, asked, values)
 	err = d.answers.serve(w, r, key, format.MediaType, func(ctx context.Context) ([]byte, error) {

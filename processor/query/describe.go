@@ -5,6 +5,8 @@ import (
 	"io/fs"
 	"net/http"
 	"regexp"
+	"strings"
+	"time"
 
 	"tributary/sql"
 )
@@ -44,9 +46,18 @@ func Describe(q sql.Question, forOne bool) Description {
 	return d
 }
 
-// ReadsClock reports whether an answer depends on when the question is asked, as one does that
-// marks the day that is not over.
-func ReadsClock(q sql.Question) bool { return clock.MatchString(q.Text) }
+// Holds returns how long an answer is right while the tables do not change, 0 for ever. A question
+// that marks the hour, day or month that is not over reads the quarter of an hour that it is now,
+// because no time zone's hour begins between two of them; any other that reads the clock is right
+// for a minute.
+func Holds(q sql.Question) time.Duration {
+	if rest := strings.ReplaceAll(q.Text, "toStartOfFifteenMinutes(now())", ""); clock.MatchString(rest) {
+		return time.Minute
+	} else if rest != q.Text {
+		return 15 * time.Minute
+	}
+	return 0
+}
 
 var clock = regexp.MustCompile(`(?i)\b(now|now64|today|yesterday)\s*\(`)
 

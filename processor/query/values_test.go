@@ -238,3 +238,18 @@ func TestAnswerTooLong(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+func TestHolds(t *testing.T) {
+	const quarter = "toStartOfFifteenMinutes(now())"
+	for text, want := range map[string]time.Duration{
+		"SELECT known, nowhere":                       0,
+		"SELECT start <= " + quarter:                  15 * time.Minute,
+		"SELECT start <= now()":                       time.Minute,
+		"SELECT " + quarter + ", today ()":            time.Minute,
+		"SELECT NOW64(3) - toStartOfFifteenMinutes()": time.Minute,
+	} {
+		if got := Holds(sql.Question{Text: text}); got != want {
+			t.Errorf("%s: %s, want %s", text, got, want)
+		}
+	}
+}

@@ -24,7 +24,7 @@ SELECT
         {unit:String} = 'quarter', addQuarters(start, 1),
         addYears(start, 1)
     ) AS next_start,
-    (start < {from:DateTime('UTC')} OR next_start > {to:DateTime('UTC')} OR start <= now() AND now() < next_start)::Bool AS open,
+    (start < {from:DateTime('UTC')} OR next_start > {to:DateTime('UTC')} OR start <= toStartOfFifteenMinutes(now()) AND toStartOfFifteenMinutes(now()) < next_start)::Bool AS open,
     countIf(what = 'click') AS clicks,
     uniqIf(visitor, what = 'click') AS visitors,
     sumIf(quantity, what = 'lead') AS leads,
