@@ -329,8 +329,9 @@ function apart(page) {
         page.all ? ask("held", {}, signal) : [],
         ask("flagged_clicks", { ...page.who, ...page.times(page.lastDay()) }, signal),
         page.all ? ask("pipeline_status", {}, signal) : [],
+        filtered(page.view) ? [] : ask("totals", page.range, signal),
       ]),
-    draw: ([[nobody], risks, held, flagged, status]) => {
+    draw: ([[nobody], risks, held, flagged, status, [whole]]) => {
       const notes = [];
       const add = (to, bold, text) =>
         notes.push(element("li", {}, page.link(to, element("b", { textContent: bold })), " " + text));
@@ -360,6 +361,13 @@ function apart(page) {
         );
       const bots = flagged.reduce((sum, r) => sum + Number(r.clicks), 0);
       if (bots) add(health, count(bots), `clicks of the last day were flagged as bots and are not counted.`);
+      const publicLeads = Number(whole?.public_leads ?? 0);
+      if (publicLeads)
+        add(
+          { ...page.view, section: "funnel" },
+          count(publicLeads),
+          "sign-ups were reported by browsers only: anybody may have invented them, so they are no leads.",
+        );
       const { unknown, records } = waiting(status);
       if (records) add(health, count(records), "records wait in Kafka and are in no figure yet.");
       if (unknown.length) add(health, "No processor", "has reported for two minutes: figures may be old.");
@@ -598,7 +606,8 @@ function funnel(page) {
       element("p", {
         className: "quiet",
         textContent:
-          "Each person once in each step. Steps are counted, not followed: a person may buy without a known visit.",
+          "Each person once in each step. Steps are counted, not followed: a person may buy without a known visit. " +
+          "Leads are persons whom a backend or Stripe reported; what only a browser reported is no lead.",
       }),
       steps,
     ],
