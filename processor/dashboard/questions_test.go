@@ -65,6 +65,11 @@ func TestQuestion(t *testing.T) {
 	if sale.Rows != 1 || sale.Data[0]["affiliate_id"] != hostile {
 		t.Errorf("%+v", sale)
 	}
+	only, _ := json.Marshal(map[string][]string{"affiliate": {hostile, `\`, `\'`, "\\N"}})
+	filtered := question(t, d, "/api/query/sales_and_refunds?"+hour+"&"+url.Values{"only": {string(only)}}.Encode())
+	if filtered.Rows != 1 || filtered.Data[0]["affiliate_id"] != hostile {
+		t.Errorf("a filter by a name with quotes: %+v", filtered)
+	}
 	// Nothing in a value is SQL, and escapes are its own characters.
 	for _, value := range []string{hostile, `\N`, `\`, `'`, `\'`, "a\tb\nc\\n", "' OR 1=1 --", "{workspace:String}", ""} {
 		if got := question(t, d, "/api/query/story_of_a_sale?"+url.Values{"sale": {value}}.Encode()); got.Rows != 0 {

@@ -155,8 +155,8 @@ func (a *Asker) send(ctx context.Context, q sql.Question, values map[string]stri
 	for name, value := range settings {
 		query.Set(name, value)
 	}
-	for name, value := range values {
-		query.Set("param_"+name, escape(value))
+	for _, p := range q.Parameters {
+		query.Set("param_"+p.Name, escape(p.Type, values[p.Name]))
 	}
 	for _, address := range a.addresses {
 		var request *http.Request
@@ -212,7 +212,11 @@ func compact(answer []byte) ([]byte, error) {
 }
 
 // escape writes a value as the HTTP interface reads param_…: in the escaping of TabSeparated
-// (https://clickhouse.com/docs/interfaces/http#cli-queries-with-parameters).
-func escape(value string) string {
+// (https://clickhouse.com/docs/interfaces/http#cli-queries-with-parameters). Lists and maps have no
+// other escaping than that of the quoted texts in them.
+func escape(kind, value string) string {
+	if _, isList := elementType(kind); isList || kind == filterType {
+		return value
+	}
 	return strings.NewReplacer(`\`, `\\`, "\t", `\t`, "\n", `\n`, "\x00", `\0`).Replace(value)
 }
