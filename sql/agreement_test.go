@@ -2,97 +2,238 @@ package sql_test
 
 import (
 	"cmp"
+	"encoding/json"
 	"flag"
 	"fmt"
+	"log/slog"
 	"maps"
 	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 	_ "time/tzdata" // zones are the same on every machine
 
+	"github.com/modelcontextprotocol/go-sdk/mcp"
 	"github.com/shopspring/decimal"
 
+	"tributary/processor/access"
+	"tributary/processor/dashboard"
+	"tributary/processor/workspace"
+	"tributary/sql"
 	"tributary/sql/sqltest"
 )
 
 var asks = flag.Int("asks", 40, "how many random questions TestQuestionsAgree asks")
 
-// TestQuestionsAgree asks trend and breakdown with random ranges, filters, time zones and
-// currencies, and counts the same in Go from what was put into the tables: while days are read from
-// clicks, and, from half of the questions on, from clicks_by_day.
+// TestQuestionsAgree asks questions with random ranges, filters, time zones and currencies along
+// every path by which somebody gets a figure, and counts the same in Go from what was put into the
+// tables: while days are read from clicks, and, from half of the questions on, from clicks_by_day.
 func TestQuestionsAgree(t *testing.T) {
 	dsn, _ := sqltest.Open(t)
 	r := rand.New(rand.NewPCG(7, 7))
 	w := randomWorld(r)
 	w.insert(t, dsn)
+	paths := pathsTo(t, dsn)
+	names := slices.Sorted(maps.Keys(compared))
 	figures := 0
 	for i := range *asks {
 		if i == *asks/2 {
 			refresh(t, dsn)
 		}
-		a := w.randomAsk(r)
-		name := "trend"
-		if i%2 == 0 {
-			name = "breakdown"
-		}
-		q := question(t, name)
-		given := parameters(q)
-		maps.Copy(given, a.parameters())
-		got := make(map[string]string)
-		answer := ask(t, dsn, q.Text+"FORMAT TSVWithNames", given)
-		single := ask(t, dsn, strings.Replace(q.Text, "stored = true", "stored = false", 1)+"FORMAT TSVWithNames", given)
-		if single != answer {
-			t.Fatalf("%s %v: from single clicks\n%sand else\n%s", name, given, single, answer)
-		}
-		for line := range strings.Lines(answer) {
-			cells := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
-			if name == "trend" { // local; start_utc, next_start, open; figures
-				got[cells[0]+" "+cells[1]] = strings.Join(append(cells[4:9:9], cells[9], cells[10]), " ")
-			} else { // name; clicks to customers; paid, refunded, disputed; net; ratios; without_rate
-				got[cells[0]] = strings.Join(append(cells[1:6:6], cells[9], cells[14]), " ")
-			}
-		}
-		delete(got, "local start_utc")
-		delete(got, "name")
-		want := w.count(a, name == "trend")
-		if !maps.Equal(got, want) {
-			t.Fatalf("%s %v:\n%s", name, given, difference(got, want))
-		}
-		for _, line := range got {
-			if !strings.HasPrefix(line, "0 0 0 0 0 ") {
-				figures++
-			}
-		}
+		name := names[r.IntN(len(names))]
+		path := paths[i%len(paths)]
+		figures += w.compare(t, path, name, w.randomAsk(r, question(t, name)))
+	}
+	for _, p := range businessPanels(t) {
+		figures += w.compare(t, p.path(dsn), p.question, p.asked(w.randomAsk(r, question(t, p.question))))
 	}
 	if figures < *asks {
 		t.Errorf("%d questions have %d rows with figures: that compares too little", *asks, figures)
 	}
 }
 
-// The totals of the page are those of breakdown, and of trend's rows together.
-func TestTotalsAgree(t *testing.T) {
-	dsn, _ := sqltest.Open(t)
-	seed(t, dsn)
-	column := func(name string, columns string, more map[string]string) string {
-		q := question(t, name)
-		given := parameters(q)
-		maps.Copy(given, map[string]string{
-			"workspace": "shop", "from": "2050-06-10 00:00:00", "to": "2050-06-12 00:00:00",
-		})
-		maps.Copy(given, more)
-		const settings = "SETTINGS optimize_move_to_prewhere_if_final = 0\n"
-		text := strings.TrimSuffix(q.Text, settings)
-		return ask(t, dsn, "SELECT "+columns+" FROM ("+text+") "+settings+"FORMAT TSV", given)
+// comparison says which columns of a question are compared: those that name a row, and its figures.
+// rows returns the figures of the same columns as they are counted in Go.
+type comparison struct {
+	key, figures string
+	rows         func(w *world, a asked) map[string]string
+}
+
+var compared = map[string]comparison{
+	"trend":     {"local start_utc", "clicks visitors leads sales customers net without_rate", (*world).trend},
+	"breakdown": {"name", "clicks visitors leads sales customers net without_rate", (*world).breakdown},
+	"new_and_returning": {"local", "new_sales returning_sales new_net returning_net without_rate",
+		(*world).newAndReturning},
+	"funnel":     {"step", "people", (*world).funnel},
+	"totals":     {"", "clicks visitors page_views leads public_leads sales refunds disputes net_usd", (*world).totals},
+	"timeseries": {"at", "clicks sales net_usd", (*world).timeseries},
+	"top":        {"dimension name", "clicks leads sales net_usd", (*world).top},
+}
+
+// compare asks along a path and counts by hand. It returns the number of rows with figures.
+func (w *world) compare(t *testing.T, p path, name string, a asked) (rows int) {
+	t.Helper()
+	c, got := compared[name], make(map[string]string)
+	for _, row := range p.answer(t, question(t, name), a) {
+		cells := func(columns string) string {
+			list := strings.Fields(columns)
+			for i, column := range list {
+				value, ok := row[column]
+				if !ok {
+					t.Fatalf("%s has no column %s", name, column)
+				}
+				list[i] = fmt.Sprint(value)
+			}
+			return strings.Join(list, " ")
+		}
+		got[cells(c.key)] = cells(c.figures)
 	}
-	totals := column("totals", "clicks, leads, sales, toDecimal64(net_usd, 2)", nil)
-	breakdown := column("breakdown", "clicks, leads, sales, round(net, 2)", map[string]string{"dimension": ""})
-	trend := column("trend", "sum(clicks), sum(leads), sum(sales), round(sum(net), 2)",
-		map[string]string{"unit": "year", "timezone": "UTC", "currency": "usd"})
-	if totals != breakdown || totals != trend {
-		t.Errorf("totals says %q, breakdown %q, trend %q", totals, breakdown, trend)
+	want := c.rows(w, a)
+	if !maps.Equal(got, want) {
+		t.Errorf("%s by %s, %v:\n%s", name, p.name, a.parameters(), difference(got, want))
 	}
+	for _, figures := range got {
+		if strings.Trim(figures, "0. ") != "" {
+			rows++
+		}
+	}
+	return rows
+}
+
+// path is a way to the answer of a question.
+type path struct {
+	name   string
+	answer func(*testing.T, sql.Question, asked) []map[string]any
+}
+
+// pathsTo are the query file, the same from single clicks, the dashboard's API, which the page
+// asks, and its tools for assistants.
+func pathsTo(t *testing.T, dsn string) []path {
+	d, err := dashboard.New(dashboard.Config{DSN: dsn, Log: slog.New(slog.DiscardHandler),
+		Workspaces: func() []workspace.Region { return []workspace.Region{{Workspace: "w"}} }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { d.Close() })
+	tools := assistant(t, d)
+	return []path{
+		{"the query file", func(t *testing.T, q sql.Question, a asked) []map[string]any {
+			return readRows(t, ask(t, dsn, q.Text+asJSON, a.literals(q)))
+		}},
+		{"single clicks", func(t *testing.T, q sql.Question, a asked) []map[string]any {
+			text := strings.ReplaceAll(q.Text, "stored = true", "stored = false")
+			return readRows(t, ask(t, dsn, text+asJSON, a.literals(q)))
+		}},
+		{"the API", func(t *testing.T, q sql.Question, a asked) []map[string]any {
+			values := make(url.Values)
+			for name, value := range a.given(q) {
+				values.Set(name, value)
+			}
+			w := httptest.NewRecorder()
+			r := httptest.NewRequest(http.MethodGet, "/api/query/"+q.Name+"?"+values.Encode(), nil)
+			r.Host = "127.0.0.1:8090"
+			if d.ServeHTTP(w, r); w.Code != http.StatusOK {
+				t.Fatalf("%s: %d %s", r.URL, w.Code, w.Body)
+			}
+			return readRows(t, w.Body.String())
+		}},
+		{"the assistant's tool", func(t *testing.T, q sql.Question, a asked) []map[string]any {
+			arguments := make(map[string]any)
+			for name, value := range a.given(q) {
+				if arguments[name] = value; strings.HasPrefix(value, "{") {
+					arguments[name] = json.RawMessage(value)
+				}
+			}
+			result, err := tools.CallTool(t.Context(), &mcp.CallToolParams{Name: q.Name, Arguments: arguments})
+			if err != nil || result.IsError {
+				t.Fatalf("%s %v: %v %+v", q.Name, arguments, err, result)
+			}
+			return readRows(t, result.Content[0].(*mcp.TextContent).Text)
+		}},
+	}
+}
+
+func assistant(t *testing.T, d *dashboard.Dashboard) *mcp.ClientSession {
+	server, err := d.ToolServer(access.Everybody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	here, there := mcp.NewInMemoryTransports()
+	if _, err := server.Connect(t.Context(), there, nil); err != nil {
+		t.Fatal(err)
+	}
+	session, err := mcp.NewClient(&mcp.Implementation{Name: "test", Version: "1"}, nil).Connect(t.Context(), here, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { session.Close() })
+	return session
+}
+
+// asJSON is the format in which the dashboard asks.
+const asJSON = " FORMAT JSON SETTINGS output_format_json_quote_64bit_integers = 1, output_format_json_quote_decimals = 1"
+
+func readRows(t *testing.T, text string) []map[string]any {
+	t.Helper()
+	var answer struct{ Data []map[string]any }
+	if err := json.Unmarshal([]byte(text), &answer); err != nil {
+		t.Fatalf("%v in %s", err, text)
+	}
+	return answer.Data
+}
+
+// panel is a panel of Grafana's business dashboard.
+type panel struct{ question, dimension, statement string }
+
+// businessPanels are those whose question is compared.
+func businessPanels(t *testing.T) (panels []panel) {
+	text, err := os.ReadFile("../deploy/grafana/dashboards/business.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var board struct {
+		Panels []struct {
+			Description string
+			Targets     []struct{ RawSQL string }
+		}
+	}
+	if err := json.Unmarshal(text, &board); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range board.Panels {
+		file, _, _ := strings.Cut(p.Description, ".sql:")
+		name := strings.TrimPrefix(file, "sql/queries/")
+		if _, ok := compared[name]; !ok {
+			continue
+		}
+		dimension := regexp.MustCompile(`dimension = CAST\('(\w+)'`).FindStringSubmatch(p.Targets[0].RawSQL)
+		panels = append(panels, panel{name, append(dimension, "", "")[1], p.Targets[0].RawSQL})
+	}
+	if len(panels) < 5 {
+		t.Fatalf("%d panels of Grafana are compared", len(panels))
+	}
+	return panels
+}
+
+// asked returns the question with the values that the panel gives: all but its time are defaults.
+func (p panel) asked(a asked) asked {
+	return asked{from: a.from, to: a.to, unit: "day", dimension: p.dimension, zone: time.UTC, currency: "usd"}
+}
+
+// path asks the statement, with what Grafana puts in place of its variables and macros.
+func (p panel) path(dsn string) path {
+	return path{"Grafana's panel", func(t *testing.T, _ sql.Question, a asked) []map[string]any {
+		statement := strings.NewReplacer("${workspace:sqlstring}", "'w'",
+			"$__fromTime", fmt.Sprintf("toDateTime(%d)", a.from.Unix()),
+			"$__toTime", fmt.Sprintf("toDateTime(%d)", a.to.Unix())).Replace(p.statement)
+		return readRows(t, ask(t, dsn, statement+asJSON, nil))
+	}}
 }
 
 func difference(got, want map[string]string) string {
@@ -137,7 +278,7 @@ func randomWorld(r *rand.Rand) *world {
 	names := func() map[string]string {
 		m := make(map[string]string)
 		for _, d := range dimensions {
-			m[d] = [...]string{"", d + "1", d + "2", "O'Neil\\" + d, "Zoë, \"" + d + "\" 東京"}[r.IntN(5)]
+			m[d] = [...]string{"", d + "1", d + "2", "O'Neil\\" + d, "Zoë,\t\"" + d + "\"\n東京"}[r.IntN(5)]
 		}
 		return m
 	}
@@ -180,7 +321,7 @@ func (w *world) sell(r *rand.Rand, within func() time.Time, names func() map[str
 			s.at = w.begin.AddDate(30, 0, i)
 		}
 		s.tax = r.Int64N(s.amount/4 + 1)
-		s.usd = netUSD(r, s.amount-s.tax)
+		s.usd = netUSD(r, s.currency, s.amount-s.tax)
 		earlier := func(than happening) bool { return cmp.Or(s.at.Compare(than.at), cmp.Compare(s.sale, than.sale)) < 0 }
 		if at, ok := firsts[s.who]; !ok || earlier(w.events[at]) {
 			firsts[s.who] = len(w.events)
@@ -191,7 +332,7 @@ func (w *world) sell(r *rand.Rand, within func() time.Time, names func() map[str
 			back.kind = [...]string{"refund", "dispute", "refund_reversal"}[r.IntN(3)]
 			back.at = s.at.Add(time.Duration(r.Int64N(20*24*3600)) * time.Second)
 			back.amount, back.tax = -1-r.Int64N(s.amount), 0
-			back.usd = netUSD(r, back.amount)
+			back.usd = netUSD(r, back.currency, back.amount)
 			w.events = append(w.events, back)
 		}
 	}
@@ -204,7 +345,12 @@ func (w *world) sell(r *rand.Rand, within func() time.Time, names func() map[str
 	}
 }
 
-func netUSD(r *rand.Rand, minor int64) *decimal.Decimal {
+// netUSD is what a rate makes of minor units; some have none, but for USD.
+func netUSD(r *rand.Rand, currency string, minor int64) *decimal.Decimal {
+	if currency == "usd" {
+		usd := decimal.New(minor, -2)
+		return &usd
+	}
 	if r.IntN(10) == 0 {
 		return nil
 	}
@@ -344,12 +490,15 @@ type asked struct {
 	currency, rates string
 }
 
+// zones have clocks that are changed at two or three at night, at midnight (Cairo, Havana, Santiago),
+// by half an hour (Lord Howe), or never.
 var zones = []string{
 	"UTC", "Asia/Kolkata", "Asia/Kathmandu", "Europe/Berlin", "America/St_Johns", "America/New_York", "Pacific/Auckland",
-	"Pacific/Marquesas",
+	"Pacific/Marquesas", "Africa/Cairo", "America/Havana", "America/Santiago", "Australia/Lord_Howe",
 }
 
-func (w *world) randomAsk(r *rand.Rand) asked {
+// randomAsk returns values for a question. What the question does not take has its default.
+func (w *world) randomAsk(r *rand.Rand, q sql.Question) asked {
 	a := asked{
 		from:      w.begin.Add(time.Duration(r.Int64N(80*24*3600)) * time.Second),
 		unit:      [...]string{"hour", "day", "week", "month", "quarter"}[r.IntN(5)],
@@ -365,14 +514,49 @@ func (w *world) randomAsk(r *rand.Rand) asked {
 	for _, filter := range []map[string][]string{a.only, a.without} {
 		for range r.IntN(3) {
 			d := dimensions[r.IntN(len(dimensions))]
-			filter[d] = [][]string{{""}, {d + "1"}, {d + "1", ""}, {"O'Neil\\" + d, "Zoë, \"" + d + "\" 東京"},
+			filter[d] = [][]string{{""}, {d + "1"}, {d + "1", ""}, {"O'Neil\\" + d, "Zoë,\t\"" + d + "\"\n東京"},
 				{"nobody"}}[r.IntN(5)]
 		}
+	}
+	if !takes(q, "only") {
+		a.only, a.without = nil, nil
+	}
+	if !takes(q, "currency") {
+		a.currency, a.rates = "usd", ""
+	}
+	if !takes(q, "dimension") {
+		a.dimension = ""
 	}
 	return a
 }
 
+func takes(q sql.Question, name string) bool {
+	return slices.ContainsFunc(q.Parameters, func(p sql.Parameter) bool { return p.Name == name })
+}
+
+// parameters are the values as programs give them to the API.
 func (a asked) parameters() map[string]string {
+	only, _ := json.Marshal(a.only) // maps of lists of strings
+	without, _ := json.Marshal(a.without)
+	return map[string]string{
+		"workspace": "w", "from": a.from.Format(time.DateTime), "to": a.to.Format(time.DateTime), "unit": a.unit,
+		"timezone": a.zone.String(), "dimension": a.dimension, "only": string(only), "without": string(without),
+		"currency": a.currency, "rates": a.rates, "limit": "1000", "step": fmt.Sprint(step),
+	}
+}
+
+// step is that of timeseries, in seconds.
+const step = 3 * 3600
+
+// given are the parameters that a question takes.
+func (a asked) given(q sql.Question) map[string]string {
+	given := a.parameters()
+	maps.DeleteFunc(given, func(name, _ string) bool { return !takes(q, name) })
+	return given
+}
+
+// literals are the values as curl gives them to ClickHouse.
+func (a asked) literals(q sql.Question) map[string]string {
 	literal := func(filter map[string][]string) string {
 		var entries []string
 		for d, names := range filter {
@@ -384,11 +568,10 @@ func (a asked) parameters() map[string]string {
 		}
 		return "{" + strings.Join(entries, ",") + "}"
 	}
-	return map[string]string{
-		"workspace": "w", "from": a.from.Format(time.DateTime), "to": a.to.Format(time.DateTime), "unit": a.unit,
-		"timezone": a.zone.String(), "dimension": a.dimension, "only": literal(a.only), "without": literal(a.without),
-		"currency": a.currency, "rates": a.rates, "limit": "1000",
-	}
+	given := parameters(q)
+	maps.Copy(given, a.parameters())
+	given["only"], given["without"] = literal(a.only), literal(a.without)
+	return given
 }
 
 // fits reports whether the question is about what happened.
@@ -449,11 +632,86 @@ func (w *world) shown(e happening, currency, source string) (decimal.Decimal, bo
 	return decimal.Zero, false
 }
 
-// figures are counted of one name or unit.
+// figures are counted of one name or unit of time.
 type figures struct {
-	clicks, leads, withoutRate int
-	visitors, sales, customers map[string]bool
-	net                        decimal.Decimal
+	clicks, leads, refunds, disputes, withoutRate int
+	visitors, sales, customers                    map[string]bool // customers are first sales
+	buyers, again                                 map[string]bool // who bought first, and not first
+	net, newNet                                   decimal.Decimal // newNet of first sales
+}
+
+func (f *figures) add(e happening, net decimal.Decimal, rated bool) {
+	switch e.what {
+	case "click":
+		f.clicks++
+		f.visitors[e.who] = true
+		return
+	case "lead":
+		f.leads++
+		return
+	}
+	f.net = f.net.Add(net)
+	if e.first {
+		f.newNet = f.newNet.Add(net)
+	}
+	if !rated {
+		f.withoutRate++
+	}
+	switch e.kind {
+	case "refund":
+		f.refunds++
+	case "dispute":
+		f.disputes++
+	case "payment":
+		f.sales[e.sale] = true
+		if e.first {
+			f.customers[e.sale], f.buyers[e.who] = true, true
+		} else {
+			f.again[e.who] = true
+		}
+	}
+}
+
+// count adds up what the question is about under each of the keys of what happened.
+func (w *world) count(a asked, keys func(happening) []string) map[string]*figures {
+	counted := make(map[string]*figures)
+	for _, e := range w.events {
+		if !a.fits(e) {
+			continue
+		}
+		net, rated := decimal.Zero, false
+		if e.what == "entry" {
+			net, rated = w.shown(e, a.currency, a.rates)
+		}
+		for _, key := range keys(e) {
+			if counted[key] == nil {
+				counted[key] = newFigures()
+			}
+			counted[key].add(e, net, rated)
+		}
+	}
+	return counted
+}
+
+func newFigures() *figures {
+	set := func() map[string]bool { return make(map[string]bool) }
+	return &figures{visitors: set(), sales: set(), customers: set(), buyers: set(), again: set()}
+}
+
+// whole counts everything together.
+func (w *world) whole(a asked) *figures {
+	if f := w.count(a, func(happening) []string { return []string{""} })[""]; f != nil {
+		return f
+	}
+	return newFigures()
+}
+
+func written(counted map[string]*figures, write func(*figures) string) map[string]string {
+	lines := make(map[string]string, len(counted))
+	for key, f := range counted {
+		lines[key] = write(f)
+	}
+	return lines
 }
 
 func (f *figures) String() string {
@@ -461,62 +719,72 @@ func (f *figures) String() string {
 		f.withoutRate)
 }
 
-// count returns clicks, visitors, leads, sales, customers, net and without_rate, by unit of time or
-// by name.
-func (w *world) count(a asked, byTime bool) map[string]string {
-	counted := make(map[string]*figures)
-	of := func(key string) *figures {
-		if counted[key] == nil {
-			counted[key] = &figures{
-				visitors: make(map[string]bool), sales: make(map[string]bool), customers: make(map[string]bool),
-			}
-		}
-		return counted[key]
-	}
+func (w *world) breakdown(a asked) map[string]string {
+	return written(w.count(a, func(e happening) []string { return []string{e.names[a.dimension]} }), (*figures).String)
+}
+
+func (w *world) trend(a asked) map[string]string {
 	bucket := func(at time.Time) string {
 		start := a.truncate(at)
 		return start.Format(time.DateTime) + " " + start.UTC().Format(time.DateTime)
 	}
-	if byTime {
-		for at := a.from; at.Before(a.to); at = at.Add(15 * time.Minute) {
-			of(bucket(at))
+	counted := w.count(a, func(e happening) []string { return []string{bucket(e.at)} })
+	empty := func(at time.Time) {
+		if key := bucket(at); counted[key] == nil {
+			counted[key] = newFigures()
 		}
-		of(bucket(a.to.Add(-time.Second)))
 	}
-	for _, e := range w.events {
-		if !a.fits(e) {
-			continue
+	for at := a.from; at.Before(a.to); at = at.Add(15 * time.Minute) {
+		empty(at)
+	}
+	empty(a.to.Add(-time.Second))
+	return written(counted, (*figures).String)
+}
+
+func (w *world) newAndReturning(a asked) map[string]string {
+	return written(w.count(a, func(e happening) []string {
+		if e.what != "entry" {
+			return nil
 		}
-		key := e.names[a.dimension]
-		if byTime {
-			key = bucket(e.at)
-		} else {
-			key = strings.ReplaceAll(strings.ReplaceAll(key, `\`, `\\`), `'`, `\'`) // as TSV escapes it
+		return []string{a.truncate(e.at).Format(time.DateTime)}
+	}), func(f *figures) string {
+		return fmt.Sprintf("%d %d %s %s %d", len(f.customers), len(f.sales)-len(f.customers), f.newNet,
+			f.net.Sub(f.newNet), f.withoutRate)
+	})
+}
+
+func (w *world) funnel(a asked) map[string]string {
+	f := w.whole(a)
+	return map[string]string{"visitors": fmt.Sprint(len(f.visitors)), "leads": fmt.Sprint(f.leads),
+		"buyers": fmt.Sprint(len(f.buyers)), "returning": fmt.Sprint(len(f.again))}
+}
+
+func (w *world) totals(a asked) map[string]string {
+	f := w.whole(a)
+	return map[string]string{"": fmt.Sprintf("%d %d 0 %d 0 %d %d %d %s", f.clicks, len(f.visitors), f.leads, len(f.sales),
+		f.refunds, f.disputes, f.net.StringFixed(2))}
+}
+
+func (w *world) timeseries(a asked) map[string]string {
+	return written(w.count(a, func(e happening) []string {
+		if e.what == "lead" {
+			return nil
 		}
-		f := of(key)
-		switch e.what {
-		case "click":
-			f.clicks++
-			f.visitors[e.who] = true
-		case "lead":
-			f.leads++
-		case "entry":
-			if e.kind == "payment" {
-				f.sales[e.sale] = true
-				if e.first {
-					f.customers[e.sale] = true
-				}
+		return []string{e.at.Truncate(step * time.Second).Format(time.DateTime)}
+	}), func(f *figures) string {
+		return fmt.Sprintf("%d %d %s", f.clicks, len(f.sales), f.net.StringFixed(2))
+	})
+}
+
+func (w *world) top(a asked) map[string]string {
+	return written(w.count(a, func(e happening) (keys []string) {
+		for _, d := range []string{"affiliate", "link", "campaign"} {
+			if name := e.names[d]; name != "" {
+				keys = append(keys, d+" "+name)
 			}
-			net, ok := w.shown(e, a.currency, a.rates)
-			f.net = f.net.Add(net)
-			if !ok {
-				f.withoutRate++
-			}
 		}
-	}
-	lines := make(map[string]string, len(counted))
-	for key, f := range counted {
-		lines[key] = f.String()
-	}
-	return lines
+		return keys
+	}), func(f *figures) string {
+		return fmt.Sprintf("%d %d %d %s", f.clicks, f.leads, len(f.sales), f.net.StringFixed(2))
+	})
 }
