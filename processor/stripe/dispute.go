@@ -17,7 +17,7 @@ import (
 //     dispute is that part alone ("partially won"):
 //     https://support.stripe.com/questions/dispute-for-full-charge-amount-after-a-partial-refund-was-issued
 //   - Funds may be withdrawn, come back, and be withdrawn again: each is a balance transaction of
-//     its own.
+//     its own. So is the correction of a conversion: https://github.com/alphagov/pay-connector/pull/5011
 //   - Stripe's dispute fee is in the transaction's fee, and no part of its amount: it is a cost of
 //     the seller's, not of the sale.
 //   - Where no event held a transaction, funds_withdrawn, or closed as lost, claims the amount;
@@ -64,9 +64,8 @@ func (ev *event) disputeTransactions(dp object, f Fact) {
 	}
 	slices.SortStableFunc(transactions, func(a, b object) int { return a.moment("created").Compare(b.moment("created")) })
 	f.Currency, f.Source = dp.mustCurrency("currency"), FromBalance
-	won := dp.text("status") == "won" && len(transactions) == 2
 	claim := claim{amount: dp.mustInteger("amount"), withdrawn: map[string]withdrawal{}}
-	for _, t := range transactions {
+	for n, t := range transactions {
 		f.Amount, f.TransactionID = t.integer("amount"), t.text("id")
 		f.Kind = Dispute
 		if f.Amount > 0 {
@@ -77,6 +76,7 @@ func (ev *event) disputeTransactions(dp object, f Fact) {
 			s := f
 			s.Kind, s.Currency = SettlementOf(f.Kind), currency
 			ev.money(s)
+			won := dp.text("status") == "won" && n == len(transactions)-1
 			f.Amount = claim.moved(f.Amount, currency, won)
 		}
 		claim.out -= f.Amount
@@ -86,34 +86,42 @@ func (ev *event) disputeTransactions(dp object, f Fact) {
 
 // claim follows what a dispute took, in minor units of its own currency, through balance
 // transactions in others. Their amounts cannot be compared with each other: the rate changes from
-// one to the next, and the account may settle in another currency by then.
+// one to the next, by less than a fifth, and the account may settle in another currency by then.
 type claim struct {
 	amount    int64                 // what the cardholder claims
 	out       int64                 // of it is withdrawn by now
 	withdrawn map[string]withdrawal // the last one by its currency
 }
 
-// withdrawal is one, in its own currency and in the dispute's.
+// withdrawal is one, and what corrected it since, in its own currency and in the dispute's.
 type withdrawal struct{ settled, claimed int64 }
 
-// moved returns what a transaction in another currency moved in the dispute's. A withdrawal takes
-// all that is not withdrawn yet. What comes back is everything that is withdrawn, where the dispute
-// was won or nothing was withdrawn in that currency; else as much of the last withdrawal in it as
-// the two amounts say.
+// moved returns what a transaction in another currency moved in the dispute's; won: it is the last
+// one of a dispute that was won.
 func (c *claim) moved(settled int64, currency string, won bool) int64 {
 	last := c.withdrawn[currency]
-	switch {
-	case settled < 0:
-		own := c.amount - c.out
-		if own <= 0 {
-			own = c.amount
-		}
-		c.withdrawn[currency] = withdrawal{-settled, own}
-		return -own
-	case won, last.settled == 0:
+	if settled < 0 {
+		return -c.withdraw(-settled, currency)
+	}
+	if won || last.settled == 0 {
 		return c.out
 	}
 	return min(Share(last.claimed, settled, last.settled), c.out)
+}
+
+// withdraw returns what was withdrawn in the dispute's currency: all that is not withdrawn yet,
+// unless another rate cannot explain the difference to that. Stripe also corrects the rate of a
+// withdrawal by a small one, which takes its proportion of it.
+func (c *claim) withdraw(settled int64, currency string) int64 {
+	last, left := c.withdrawn[currency], max(0, c.amount-c.out)
+	own := Share(last.claimed, settled, last.settled)
+	if last.settled == 0 || own-left <= left/5 && left-own <= left/5 {
+		own, last = left, withdrawal{}
+	}
+	if own > 0 {
+		c.withdrawn[currency] = withdrawal{last.settled + settled, last.claimed + own}
+	}
+	return own
 }
 
 // at returns when a balance transaction was made, or the given time where it does not say.
