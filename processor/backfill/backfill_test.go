@@ -215,6 +215,15 @@ func TestResume(t *testing.T) {
 	if _, err := whole.backfill(api(t, changed, nil)).Run(t.Context()); err != nil || len(whole.ids(t)) != len(want)+1 {
 		t.Errorf("changed: %v, %v", err, whole.ids(t))
 	}
+	failed := account() // one that Stripe's balance had counted, and one that it had not
+	for i, failure := range []string{`{"id":"txn_f","created":1775300000}`, "null"} {
+		failed["/v1/charges"][i] = strings.Replace(failed["/v1/charges"][i], `"succeeded"`,
+			`"failed","failure_balance_transaction":`+failure, 1)
+	}
+	fresh := new(memory)
+	if _, err := fresh.backfill(api(t, failed, nil)).Run(t.Context()); err != nil || len(fresh.ids(t)) != len(want)-1 {
+		t.Errorf("failed: %v, %v", err, fresh.ids(t))
+	}
 }
 
 // A dry run writes nothing; progress of another period, or from before Stripe forgot its events, is

@@ -66,7 +66,8 @@ var lists = []list{
 		query: url.Values{"expand[]": {"data.latest_charge.balance_transaction"}}, events: paymentIntents,
 	},
 	{
-		path: "/v1/charges", reach: 31 * 24 * time.Hour, query: url.Values{"expand[]": {"data.balance_transaction"}},
+		path: "/v1/charges", reach: 31 * 24 * time.Hour,
+		query:  url.Values{"expand[]": {"data.balance_transaction", "data.failure_balance_transaction"}},
 		events: charges,
 	},
 	{
@@ -200,11 +201,15 @@ func paymentIntents(o *object) []made {
 	return []made{{"payment_intent.succeeded", at}}
 }
 
+// charges that failed moved something only where Stripe's balance had counted them.
 func charges(o *object) []made {
-	if o.Status != "succeeded" {
-		return nil
+	switch {
+	case o.Status == "succeeded":
+		return []made{{"charge.succeeded", first(o.Transaction.Created, o.Created)}}
+	case o.Status == "failed" && o.Failure.ID != "":
+		return []made{{"charge.failed", first(o.Failure.Created, o.Created)}}
 	}
-	return []made{{"charge.succeeded", first(o.Transaction.Created, o.Created)}}
+	return nil
 }
 
 func refunds(o *object) []made {

@@ -196,6 +196,7 @@ func (p *payment) lastCapture() time.Time {
 type figure struct {
 	fact   *stripe.Fact
 	amount int64
+	failed bool // the payment had failed by then: all of it went back
 }
 
 // key tells a charge's figures apart: the total as Stripe wrote it, because what of it was released
@@ -224,7 +225,13 @@ func (p *payment) figures(charge string) []figure {
 		if (!f.Certain || included) && amount >= release && !f.CreatedAt.Before(last.Add(-withCapture)) {
 			amount -= release
 		}
-		list = append(list, figure{f, amount})
+		list = append(list, figure{f, amount, false})
+	}
+	for n := range p.failed {
+		// An attempt that failed before the payment was made took nothing back.
+		if f := &p.failed[n]; f.ObjectID == charge && p.source != nil && p.at.Before(f.CreatedAt) {
+			list = append(list, figure{f, p.amount, true})
+		}
 	}
 	slices.SortFunc(list, func(a, b figure) int {
 		return cmp.Or(
@@ -233,6 +240,11 @@ func (p *payment) figures(charge string) []figure {
 			compareFacts(a.fact, b.fact),
 		)
 	})
+	for n := 1; n < len(list); n++ { // nothing is refunded of a payment that has failed
+		if list[n-1].failed {
+			list[n].amount, list[n].failed = list[n-1].amount, true
+		}
+	}
 	return list
 }
 
@@ -242,7 +254,7 @@ func (p *payment) figures(charge string) []figure {
 // knows less may have booked them.
 func (b *books) bookFigures(g *group, p *payment, refunds []*refund) {
 	charges := map[string]bool{}
-	for _, f := range p.charged {
+	for _, f := range slices.Concat(p.charged, p.failed) {
 		charges[f.ObjectID] = true
 	}
 	for _, charge := range sortedKeys(charges) {
@@ -297,13 +309,14 @@ const sameMoment = 5 * time.Second
 // Refunds of the event's own second, or a moment later by another clock, explain it only where they
 // fit: whether the total includes them cannot be told from the times. A refund that is known to
 // have failed by then is not included; where the total is too small, those that failed later are
-// taken out too, for the event of a failure may be a moment late.
+// taken out too, for the event of a failure may be a moment late. A payment that failed went back
+// once, whenever its refund was made.
 func (f figure) unexplained(refunds []*refund) int64 {
 	at, left := f.fact.CreatedAt, f.amount
 	var failedLater []*refund
 	for _, r := range refunds {
 		switch {
-		case !r.booked.OccurredAt.Before(at), r.reversed != nil && r.reversed.OccurredAt.Before(at):
+		case !f.failed && !r.booked.OccurredAt.Before(at), r.reversed != nil && r.reversed.OccurredAt.Before(at):
 		case r.reversed != nil:
 			failedLater = append(failedLater, r)
 			left += r.booked.Amount
@@ -322,7 +335,7 @@ func (f figure) unexplained(refunds []*refund) int64 {
 		left -= r.booked.Amount
 	}
 	for _, r := range refunds {
-		if made := r.booked.OccurredAt; !made.Before(at) && !made.After(at.Add(sameMoment)) &&
+		if made := r.booked.OccurredAt; !f.failed && !made.Before(at) && !made.After(at.Add(sameMoment)) &&
 			left+r.booked.Amount >= 0 {
 			left += r.booked.Amount
 		}

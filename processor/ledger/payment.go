@@ -19,6 +19,7 @@ type payment struct {
 	// charged are the totals refunded of its charges, from which a charge is known that no event
 	// reported as paid.
 	charged  []stripe.Fact
+	failed   []stripe.Fact // that its charges failed
 	charges  map[string]bool
 	invoices []*invoice       // that it pays, by certain links, the smallest id first
 	shares   map[string]int64 // of its invoices, where invoice payments tell them, or they are assumed
@@ -145,10 +146,10 @@ func (k *Evidence) place(g *group, f stripe.Fact) {
 	case isSettlement(f.Kind):
 		g.settled[f.ObjectID] = append(g.settled[f.ObjectID], f)
 	default:
-		if f.Kind == stripe.RefundedTotal {
-			if id := k.paymentOf(f.ObjectID); id != "" {
-				g.payment(id).charged = append(g.payment(id).charged, f)
-			}
+		if id := k.paymentOf(f.ObjectID); id != "" && f.Kind == stripe.RefundedTotal {
+			g.payment(id).charged = append(g.payment(id).charged, f)
+		} else if id != "" && f.Kind == stripe.Failed {
+			g.payment(id).failed = append(g.payment(id).failed, f)
 		}
 		g.movements = append(g.movements, f)
 	}

@@ -133,6 +133,9 @@ func (c *comparison) whyMissing(ctx context.Context, m movement, search bool) (s
 		return "", err
 	}
 	wanted := moving[m.Kind()]
+	if m.Category == chargeFailure {
+		wanted = []string{"charge.failed"}
+	}
 	never := !slices.ContainsFunc(wanted, func(t string) bool { return delivered[t] })
 	cause := "no event speaks of it"
 	if len(types) > 0 {

@@ -390,12 +390,12 @@ func (c *comparison) elsewhere(ctx context.Context) error {
 }
 
 // failures takes away the two transactions of a payment that failed after Stripe had counted it:
-// they add up to nothing, and the ledger rightly has neither.
+// they add up to nothing, and the ledger may rightly have neither.
 // https://docs.stripe.com/reports/reporting-categories (charge_failure)
 func (c *comparison) failures() {
 	for i := 0; i < len(c.open); i++ {
 		failed := c.open[i]
-		if failed.Category != "charge_failure" {
+		if failed.Category != chargeFailure {
 			continue
 		}
 		at := slices.IndexFunc(c.open, func(m movement) bool {

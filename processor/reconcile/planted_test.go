@@ -213,7 +213,7 @@ var faults = []struct {
 	}, []found{{"failed", "payment", "py_failed", "failed after"}}},
 	{"only the failure of it", func(w *world) {
 		w.moved(8, "charge_failure", "pyr_lone", "py_lone", "pi_lone2", -3200)
-	}, []found{{"missing", "refund", "pyr_lone", "refund.created"}}},
+	}, []found{{"missing", "refund", "pyr_lone", "charge.failed"}}},
 	{"an authorisation charged whole and released", func(w *world) {
 		w.entry(8, "payment", "pi_capture", "", 20300)
 		w.moved(8, "charge", "ch_capture", "ch_capture", "pi_capture", 20675)
@@ -305,7 +305,12 @@ var faults = []struct {
 		w.entry(7, "payment", "pi_late_failure", "", 3300)
 		w.moved(7, "charge", "py_late_failure", "py_late_failure", "pi_late_failure", 3300)
 		w.moved(8, "charge_failure", "pyr_late_failure", "py_late_failure", "pi_late_failure", -3300)
-	}, []found{{"missing", "refund", "pyr_late_failure", ""}}},
+	}, []found{{"missing", "refund", "pyr_late_failure", "charge.failed"}}},
+	{"a payment that failed late, and is taken back", func(w *world) {
+		w.paid(7, "taken", "", 3400)
+		w.entry(8, "refund", "ch_taken", "", -3400)
+		w.moved(8, "charge_failure", "pyr_taken", "ch_taken", "pi_taken", -3400)
+	}, nil},
 	{"two equal payments of one customer on two days, of which one is booked twice and the other not", func(w *world) {
 		w.paid(2, "monday", "cus_days", 5600)
 		w.entry(5, "payment", "pi_copy", "cus_days", 5600)

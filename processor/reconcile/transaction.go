@@ -39,6 +39,9 @@ type Transaction struct {
 // the whole authorisation at first.
 const notCaptured = "partial_capture_reversal"
 
+// chargeFailure is the category of what a payment moved that failed later.
+const chargeFailure = "charge_failure"
+
 // categories of movements that sales are made of, by Stripe's reporting_category
 // (https://docs.stripe.com/reports/reporting-categories), with the ledger's kind of each.
 var categories = map[string]string{
@@ -46,7 +49,7 @@ var categories = map[string]string{
 	"refund":           stripe.Refund,
 	notCaptured:        stripe.Refund,
 	"refund_failure":   stripe.RefundReversal,
-	"charge_failure":   stripe.Refund,
+	chargeFailure:      stripe.Refund,
 	"dispute":          stripe.Dispute,
 	"dispute_reversal": stripe.DisputeReversal,
 }
@@ -81,7 +84,7 @@ func set(names ...string) map[string]bool {
 var types = map[string]string{
 	"charge": "charge", "payment": "charge",
 	"refund": "refund", "payment_refund": "refund",
-	"refund_failure": "refund_failure", "payment_failure_refund": "charge_failure",
+	"refund_failure": "refund_failure", "payment_failure_refund": chargeFailure,
 }
 
 // category of a transaction by its type: disputes and failed refunds are adjustments there, told

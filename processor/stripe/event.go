@@ -44,6 +44,7 @@ var families = map[string]family{
 	"charge.captured":          {"charge", readCharge},
 	"charge.updated":           {"charge", readChargeUpdated},
 	"charge.expired":           {"charge", readChargeExpired},
+	"charge.failed":            {"charge", readChargeFailed},
 
 	"charge.refunded":       {"charge", readChargeRefunded},
 	"refund.created":        {"refund", readRefund},

@@ -23,6 +23,8 @@ const (
 	// RefundedTotal is how much of a charge was refunded by then, from which the refunds that no
 	// event reports one by one are derived (processor/ledger).
 	RefundedTotal = "refunded_total"
+	// Failed says that a charge failed. Of one that had succeeded before, all is given back.
+	Failed = "failed"
 	// Authorization says that of a charge or payment intent less was captured than was authorised:
 	// the rest is released, and that is no refund.
 	Authorization = "authorization"
@@ -52,8 +54,8 @@ const (
 )
 
 // Fact is what one event says about one movement of money. Amounts are minor units as Stripe sent
-// them, signed: money out is negative (those of RefundedTotal, Authorization and Presented are
-// figures, and positive).
+// them, signed: money out is negative (those of RefundedTotal, Failed, Authorization and
+// Presented are figures, and positive).
 type Fact struct {
 	ObjectID string // the Stripe object that the event describes
 	Kind     string

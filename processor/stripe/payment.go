@@ -132,8 +132,8 @@ func (ev *event) released(ch object, intent string) {
 }
 
 // readChargeUpdated reads charge.updated: the balance transaction, which Stripe makes some seconds
-// after an asynchronously captured charge; how much was captured by now; and how much is refunded,
-// which becomes less when a refund fails.
+// after an asynchronously captured charge; how much was captured by now; how much is refunded,
+// which becomes less when a refund fails; and that the payment failed.
 //
 // An endpoint that does not hear charge.captured is told of a capture by this event alone:
 // https://docs.stripe.com/payments/payment-intents/asynchronous-capture
@@ -142,6 +142,10 @@ func readChargeUpdated(ev *event, ch object) {
 	ev.name(identity.Object, id, identity.Object, intent, "charge.payment_intent")
 	ev.settlement(id, Payment, ch.text("currency"), ch, "balance_transaction")
 	ev.released(ch, intent)
+	if ch.text("status") == "failed" {
+		ev.failed(ch)
+		return
+	}
 	if ev.capturedNow(ch) {
 		readCaptured(ev, ch, id, intent)
 	}
@@ -172,6 +176,30 @@ func readChargeExpired(ev *event, ch object) {
 	id, intent := ch.mustText("id"), ch.id("payment_intent")
 	ev.name(identity.Object, id, identity.Object, intent, "charge.payment_intent")
 	ev.released(ch, intent)
+}
+
+// readChargeFailed reads charge.failed. Most attempts that fail never moved anything. A debit of a
+// bank account may have been counted before, and even have succeeded; the ledger knows whether it
+// had. https://docs.stripe.com/api/charges/object#charge_object-failure_balance_transaction
+func readChargeFailed(ev *event, ch object) {
+	ch.mustText("id")
+	ev.failed(ch)
+}
+
+// failed notes that a charge failed which Stripe's balance had counted, or which does not say so.
+// An attempt that was declined names nothing: of one intent there may be thousands.
+func (ev *event) failed(ch object) {
+	counted := ch.has("balance_transaction") || ch.has("failure_balance_transaction")
+	if counted && ch.get("balance_transaction") == nil && ch.get("failure_balance_transaction") == nil {
+		return
+	}
+	id, intent := ch.text("id"), ch.id("payment_intent")
+	ev.name(identity.Object, id, identity.Object, intent, "charge.payment_intent")
+	ev.name(identity.Object, id, identity.Object, ch.id("invoice"), "charge.invoice")
+	ev.money(Fact{
+		ObjectID: id, Kind: Failed, Source: FromCharge, OccurredAt: ev.created, ParentID: intent, Certain: true,
+		CustomerID: ch.customer(), Currency: ch.mustCurrency("currency"), Amount: ch.mustInteger("amount"),
+	})
 }
 
 // readPayment books a payment intent or charge, of which f says what differs between them.

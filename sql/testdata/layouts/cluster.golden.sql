@@ -271,3 +271,5 @@ CREATE TABLE IF NOT EXISTS pipeline_status ON CLUSTER `main`
 ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/{uuid}', '{shard}-{replica}', at)
 -- 0029_facts_terms.sql
 ALTER TABLE facts ON CLUSTER `main`
+-- 0030_facts_failed.sql
+ALTER TABLE facts ON CLUSTER `main`

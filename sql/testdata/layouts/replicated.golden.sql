@@ -237,3 +237,5 @@ CREATE TABLE IF NOT EXISTS pipeline_status
 ENGINE = ReplicatedReplacingMergeTree(at)
 -- 0029_facts_terms.sql
 ALTER TABLE facts
+-- 0030_facts_failed.sql
+ALTER TABLE facts
