@@ -25,6 +25,7 @@ type refund struct {
 	released bool         // a release of an authorisation: it moved nothing
 	payment  *payment     // nil: it belongs to an invoice
 	charge   string       // as far as it is known
+	total    int64        // what it adds to its charge's refunded total, negative, in the total's currency
 }
 
 // bookMoneyOut books every refund, reversal and dispute of a group, and for each charge what its
@@ -105,6 +106,10 @@ func (b *books) refunds(g *group) []*refund {
 	list := make([]*refund, 0, len(byID))
 	for _, id := range sortedKeys(byID) {
 		if r := byID[id]; r.booked != nil {
+			r.total = r.booked.Amount
+			if r.payment != nil {
+				r.total = r.payment.inTotals(r.booked)
+			}
 			list = append(list, r)
 		}
 	}
@@ -115,6 +120,19 @@ func (b *books) refunds(g *group) []*refund {
 		g.payments[id].findReleases(list)
 	}
 	return list
+}
+
+// inTotals returns the amount of a refund in the currency of the charge's refunded totals: one in
+// the currency that the buyer saw is its share of the payment.
+func (p *payment) inTotals(f *stripe.Fact) int64 {
+	if len(p.charged) == 0 || p.charged[0].Currency == f.Currency {
+		return f.Amount
+	}
+	seen := best(p.facts, func(x *stripe.Fact) bool { return x.Kind == stripe.Presented && x.Currency == f.Currency })
+	if seen == nil {
+		return f.Amount
+	}
+	return stripe.Share(f.Amount, p.amount, seen.Amount)
 }
 
 // released returns how much of what was authorised of a payment was not captured, and whether
@@ -197,6 +215,7 @@ type figure struct {
 	fact   *stripe.Fact
 	amount int64
 	failed bool // the payment had failed by then: all of it went back
+	void   bool // an attempt failed before the payment was made, which took nothing back
 }
 
 // key tells a charge's figures apart: the total as Stripe wrote it, because what of it was released
@@ -225,12 +244,12 @@ func (p *payment) figures(charge string) []figure {
 		if (!f.Certain || included) && amount >= release && !f.CreatedAt.Before(last.Add(-withCapture)) {
 			amount -= release
 		}
-		list = append(list, figure{f, amount, false})
+		list = append(list, figure{fact: f, amount: amount})
 	}
 	for n := range p.failed {
-		// An attempt that failed before the payment was made took nothing back.
-		if f := &p.failed[n]; f.ObjectID == charge && p.source != nil && p.at.Before(f.CreatedAt) {
-			list = append(list, figure{f, p.amount, true})
+		if f := &p.failed[n]; f.ObjectID == charge && p.source != nil {
+			made := p.at.Before(f.CreatedAt)
+			list = append(list, figure{fact: f, amount: p.amount, failed: made, void: !made})
 		}
 	}
 	slices.SortFunc(list, func(a, b figure) int {
@@ -276,6 +295,9 @@ func (b *books) bookFigures(g *group, p *payment, refunds []*refund) {
 				s = &step{fact: f.fact}
 				steps[key], order = s, append(order, key)
 			}
+			if f.void {
+				continue
+			}
 			unexplained := f.unexplained(own)
 			s.refunded += max(0, unexplained-before)
 			s.reversed += max(0, before-unexplained)
@@ -319,9 +341,9 @@ func (f figure) unexplained(refunds []*refund) int64 {
 		case !f.failed && !r.booked.OccurredAt.Before(at), r.reversed != nil && r.reversed.OccurredAt.Before(at):
 		case r.reversed != nil:
 			failedLater = append(failedLater, r)
-			left += r.booked.Amount
+			left += r.total
 		default:
-			left += r.booked.Amount
+			left += r.total
 		}
 	}
 	slices.SortStableFunc(
@@ -332,12 +354,12 @@ func (f figure) unexplained(refunds []*refund) int64 {
 		if left >= 0 {
 			break
 		}
-		left -= r.booked.Amount
+		left -= r.total
 	}
 	for _, r := range refunds {
 		if made := r.booked.OccurredAt; !f.failed && !made.Before(at) && !made.After(at.Add(sameMoment)) &&
-			left+r.booked.Amount >= 0 {
-			left += r.booked.Amount
+			left+r.total >= 0 {
+			left += r.total
 		}
 	}
 	return left
