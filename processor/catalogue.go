@@ -25,7 +25,8 @@ func (c *catalogueCommand) Help() string {
 	return `A sale that names only a promotion code, a click by a link without an affiliate, and a bare
 client_reference_id are credited once the catalogue names the affiliate, however late: every sale that
 is booked already is recomputed. Loading a file twice changes nothing. The first affiliate of a link
-stays: to give a link to somebody else, make a new link.
+stays: to give a link to somebody else, make a new link. Of an affiliate with several programmes, one
+in each row, a click may name any; else the first counts.
 
     affiliate_id,program_id,link_id,promotion_code,coupon
     ann,partners,spring-launch,,
@@ -56,12 +57,12 @@ func (c *catalogueCommand) Run(ctx context.Context, log *slog.Logger) error {
 		return err
 	}
 	for i, file := range files {
-		if err := recomputer.Catalogue(ctx, c.Workspace, append(file.Edges, catalogue.InForce(time.Now())),
-			file.Links); err != nil {
+		err := recomputer.Catalogue(ctx, c.Workspace, append(file.Edges, catalogue.InForce(time.Now())))
+		if err != nil {
 			return fmt.Errorf("load %s: %w", c.Files[i], err)
 		}
 		fmt.Printf("%s: %d rows, %d links; every sale that they affect is credited\n", c.Files[i], file.Rows,
-			len(file.Links))
+			file.Links)
 	}
 	return nil
 }

@@ -33,13 +33,10 @@ var format = csvtable.Format{
 	Hint: "the first line names the columns: affiliate_id,program_id,link_id,promotion_code,coupon",
 }
 
-// Source is the source of a catalogue's edges.
-const Source = "catalogue"
-
 // Catalogue is the content of one file.
 type Catalogue struct {
 	Edges []identity.Edge
-	Links []string // for which it names an affiliate
+	Links int // for which it names an affiliate
 	Rows  int
 
 	owners map[identity.Node]owner // of links, codes and coupons
@@ -94,13 +91,13 @@ func (c *Catalogue) check(rows *csvtable.Reader) bool {
 // itself, because a processor may be booking a sale of that moment without having seen the edge.
 func InForce(at time.Time) identity.Edge {
 	from := at.UTC().Truncate(time.Millisecond).Add(time.Minute)
-	return identity.Edge{A: identity.Catalogue, B: identity.CatalogueIsInForce, Source: Source, At: from}
+	return identity.Edge{A: identity.Catalogue, B: identity.CatalogueIsInForce, Source: identity.CatalogueSource, At: from}
 }
 
 func (c *Catalogue) row(rows *csvtable.Reader, at time.Time) {
 	affiliate := identity.New(identity.Affiliate, rows.Value(columnAffiliate))
 	edge := func(a, b identity.Node) {
-		c.Edges = append(c.Edges, identity.Edge{A: a, B: b, Source: Source, At: at})
+		c.Edges = append(c.Edges, identity.Edge{A: a, B: b, Source: identity.CatalogueSource, At: at})
 	}
 	// A link, code or coupon has one affiliate. Two in one file are a mistake of which nobody can say
 	// who is meant.
@@ -117,7 +114,7 @@ func (c *Catalogue) row(rows *csvtable.Reader, at time.Time) {
 	edge(affiliate, identity.New(identity.Program, rows.Value(columnProgram)))
 	if id := rows.Value(columnLink); id != "" {
 		own(columnLink, identity.New(identity.Link, id))
-		c.Links = append(c.Links, id)
+		c.Links++
 	}
 	if code := rows.Value(columnPromotion); strings.HasPrefix(code, "promo_") {
 		own(columnPromotion, identity.New(identity.Promotion, code))

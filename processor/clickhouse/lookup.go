@@ -3,6 +3,7 @@ package clickhouse
 import (
 	"context"
 	"encoding/hex"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -310,15 +311,29 @@ func scanEdge(rows driver.Rows, e *identity.Edge) error {
 	return rows.Scan((*string)(&e.A), (*string)(&e.B), &e.Source, &e.At, &e.Carried)
 }
 
-// SalesByLink returns the sales of workspace that are credited to a click of one of the links,
-// sorted.
-func (s *Store) SalesByLink(ctx context.Context, workspace string, links []string) ([]string, error) {
-	sales, err := Lookup(ctx, s, "ledger", links, func(chunk []string) (string, []any) {
-		return `SELECT DISTINCT sale_id FROM ledger FINAL
-WHERE workspace = ? AND link_id IN (?) AND status != 'superseded'`, []any{workspace, chunk}
-	}, func(rows driver.Rows, id *string) error { return rows.Scan(id) })
-	slices.Sort(sales)
-	return slices.Compact(sales), err
+// CreditedBy returns the sales and leads of workspace that are credited to a click of one of the
+// links or affiliates, sorted.
+func (s *Store) CreditedBy(ctx context.Context, workspace string, links, affiliates []string) ([]identity.Node, error) {
+	credited := map[identity.Node]bool{}
+	for column, values := range map[string][]string{"link_id": links, "affiliate_id": affiliates} {
+		type row struct{ sale, lead string }
+		rows, err := Lookup(ctx, s, "ledger", values, func(chunk []string) (string, []any) {
+			condition := " WHERE workspace = ? AND " + column + " IN (?) AND click_id != toFixedString('', 16)"
+			return `SELECT sale_id, '' FROM ledger FINAL` + condition + ` AND status != 'superseded' GROUP BY sale_id
+UNION ALL SELECT '', lower(hex(lead_id)) FROM leads FINAL` + condition, []any{workspace, chunk, workspace, chunk}
+		}, func(rows driver.Rows, r *row) error { return rows.Scan(&r.sale, &r.lead) })
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range rows {
+			if r.lead != "" {
+				credited[identity.New(identity.Lead, r.lead)] = true
+			} else { // a refund or dispute whose payment is not known is a sale of its own
+				credited[identity.New(identity.Object, r.sale)], credited[identity.New(identity.Movement, r.sale)] = true, true
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(credited)), nil
 }
 
 // Account is a Stripe account whose money in one mode is in the ledger, and the workspace that it

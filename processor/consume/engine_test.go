@@ -265,15 +265,18 @@ func TestLateArrivals(t *testing.T) {
 			"client_reference_id": clickID(-90).String()}))
 	r.until(1, "SELECT count() FROM revenue FINAL WHERE object_id = 'pi_2' AND match_rule = 'click_id' AND "+
 		"affiliate_id = ''")
-	arrives("whose link it was", 1, "SELECT count() FROM revenue FINAL WHERE object_id = 'pi_2' AND affiliate_id = "+
-		"'bob' AND program_id = 'p1'", func() {
-		book := recompute.New(recompute.Config{Store: r.store, Rates: testRates,
-			Log: slog.New(slog.DiscardHandler)})
-		bob, link := identity.New(identity.Affiliate, "bob"), identity.New(identity.Link, "spring")
-		names := []identity.Edge{{A: link, B: bob, Source: "catalogue", At: epoch},
-			{A: bob, B: identity.New(identity.Program, "p1"), Source: "catalogue", At: epoch}}
-		if err := book.Catalogue(context.Background(), "default", names, []string{"spring"}); err != nil {
-			t.Fatal(err)
-		}
-	})
+	arrives("whose link it was, and of which programme an affiliate is", 2, "SELECT count() FROM revenue FINAL WHERE "+
+		"object_id = 'pi_2' AND affiliate_id = 'bob' AND program_id = 'p1' OR object_id = 'pi_1' AND program_id = 'p2'",
+		func() {
+			book := recompute.New(recompute.Config{Store: r.store, Rates: testRates,
+				Log: slog.New(slog.DiscardHandler)})
+			bob, link := identity.New(identity.Affiliate, "bob"), identity.New(identity.Link, "spring")
+			names := []identity.Edge{{A: link, B: bob, Source: "catalogue", At: epoch},
+				{A: bob, B: identity.New(identity.Program, "p1"), Source: "catalogue", At: epoch},
+				{A: identity.New(identity.Affiliate, "ann"), B: identity.New(identity.Program, "p2"), Source: "catalogue",
+					At: epoch}}
+			if err := book.Catalogue(context.Background(), "default", names); err != nil {
+				t.Fatal(err)
+			}
+		})
 }

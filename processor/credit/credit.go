@@ -63,7 +63,7 @@ func Apply(ctx context.Context, store recompute.Store, r *recompute.Recomputer, 
 	if c.Decision.Type() == identity.Click {
 		edges = append(edges, identity.Edge{A: correction, B: c.Decision, Source: source, At: at})
 	}
-	return r.Catalogue(ctx, workspace, edges, nil)
+	return r.Catalogue(ctx, workspace, edges)
 }
 
 // source returns who decided and why, as the source of an edge: one line of text.

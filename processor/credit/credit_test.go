@@ -91,7 +91,7 @@ func TestRefused(t *testing.T) {
 	bob := identity.New(identity.Affiliate, "bob")
 	inForce := identity.Edge{A: identity.Catalogue, B: identity.CatalogueIsInForce, Source: "catalogue", At: epoch}
 	inCatalogue := identity.Edge{A: bob, B: identity.New(identity.Program, ""), Source: "catalogue", At: epoch}
-	if err := b.recomputer.Catalogue(t.Context(), "default", []identity.Edge{inForce, inCatalogue}, nil); err != nil {
+	if err := b.recomputer.Catalogue(t.Context(), "default", []identity.Edge{inForce, inCatalogue}); err != nil {
 		t.Fatal(err)
 	}
 	before := b.model.Table()

@@ -48,6 +48,9 @@ const (
 	CatalogueIsInForce Node = catalogueType + ":in_force"
 )
 
+// CatalogueSource is the source of what an operator's catalogue says.
+const CatalogueSource = "catalogue"
+
 // New makes a node.
 func New(typ, value string) Node { return Node(typ + ":" + value) }
 
@@ -175,6 +178,9 @@ type Edge struct {
 	// that are left out: see Cut.
 	Beyond uint64
 }
+
+// OfCatalogue reports whether an operator's catalogue says so.
+func (e Edge) OfCatalogue() bool { return e.Source == CatalogueSource }
 
 // Most is how many edges a name may have to names of one type before they are cut: a name that a
 // million leads or sales share costs a sale no more than one that some hundreds share.

@@ -68,6 +68,18 @@ type Click struct {
 	Channel, Country, Device                               string
 }
 
+// CatalogueName returns the name under which an operator's catalogue may know better what a click
+// says: its affiliate, else the link that it came by.
+func (c *Click) CatalogueName() (identity.Node, bool) {
+	switch {
+	case c.AffiliateID != "":
+		return identity.New(identity.Affiliate, c.AffiliateID), true
+	case c.LinkID != "":
+		return identity.New(identity.Link, c.LinkID), true
+	}
+	return "", false
+}
+
 // Credit is one answer to "who brought this sale": a click, or an affiliate of whom no single click
 // is known.
 type Credit struct {
@@ -365,7 +377,7 @@ func (s *Search) correct(from []identity.Node) {
 		if click == nil {
 			return
 		}
-		click = s.ofLink(click)
+		click = s.byCatalogue(click)
 		c.Click, c.AffiliateID, c.ProgramID = click, click.AffiliateID, click.ProgramID
 	case identity.Affiliate:
 		c.AffiliateID, c.ProgramID = decision.Value(), s.program(decision.Value())
@@ -428,7 +440,7 @@ func (s *Search) click(n identity.Node, way via) {
 		s.unmet = append(s.unmet, n)
 		return
 	}
-	c = s.ofLink(c)
+	c = s.byCatalogue(c)
 	touch := s.Policy.Follow
 	if way.closeness == bySale {
 		touch = s.Policy.Touch
@@ -460,27 +472,33 @@ func (s *Search) within(clicked, firstSale time.Time) bool {
 	return s.Policy.Renewals == 0 || s.At.First.Sub(clicked) <= s.Policy.Renewals
 }
 
-// ofLink gives a click that came by a link without naming an affiliate the one whom the operator's
-// catalogue gives for it.
-func (s *Search) ofLink(c *Click) *Click {
-	if c.AffiliateID != "" || c.LinkID == "" {
+// byCatalogue returns a click as the operator's catalogue has it: one that came by a link without
+// naming an affiliate has the first whom the catalogue gave the link to. Of an affiliate whom the
+// catalogue lists, a public click names the programme only among those that the catalogue gives
+// them: anybody may write the better one into a URL.
+func (s *Search) byCatalogue(c *Click) *Click {
+	affiliate := c.AffiliateID
+	if affiliate == "" && c.LinkID != "" {
+		affiliate = s.owner(c.LinkID)
+	}
+	program := s.programOf(c, affiliate)
+	if affiliate == c.AffiliateID && program == c.ProgramID {
 		return c
 	}
-	affiliate := ""
-	for _, e := range s.edges(identity.New(identity.Link, c.LinkID)) {
-		if id := e.B.Value(); affiliate == "" || id < affiliate {
-			affiliate = id
+	corrected := *c
+	corrected.AffiliateID, corrected.ProgramID = affiliate, program
+	return &corrected
+}
+
+// owner returns the affiliate of a link by the catalogue; empty: none.
+func (s *Search) owner(link string) string {
+	var first identity.Edge
+	for _, e := range s.graph.From(identity.New(identity.Link, link)) {
+		if first.B == "" || e.At.Before(first.At) || e.At.Equal(first.At) && e.B < first.B {
+			first = e
 		}
 	}
-	if affiliate == "" {
-		return c
-	}
-	owned := *c
-	owned.AffiliateID = affiliate
-	if owned.ProgramID == "" {
-		owned.ProgramID = s.program(affiliate)
-	}
-	return &owned
+	return first.B.Value()
 }
 
 func (s *Search) affiliate(id string, rule Rule, key identity.Node, named naming) {

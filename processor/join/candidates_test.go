@@ -189,7 +189,8 @@ func TestCatalogueOfLinksAndPromotionCodes(t *testing.T) {
 		identity.New(identity.Code, "ANN20")
 	best := func(edges ...identity.Edge) Credit {
 		g := graph(t, edges...)
-		g.Add([]identity.Edge{{A: identity.New(identity.Link, "spring"), B: ann}, {A: ann, B: program}})
+		g.Add([]identity.Edge{{A: identity.New(identity.Link, "spring"), B: ann, Source: identity.CatalogueSource},
+			{A: ann, B: program, Source: identity.CatalogueSource}})
 		return NewSearch(g, clicks, []identity.Node{sale}, Times{at, at}, Policy{}).Best()
 	}
 	if c := best(identity.Edge{A: sale, B: own}); c.AffiliateID != "ann" || c.ProgramID != "p1" ||

@@ -257,10 +257,28 @@ func (s *Search) program(affiliate string) string {
 	return ""
 }
 
+// programOf returns the programme of an affiliate's click. What a click of a backend says stands.
+func (s *Search) programOf(c *Click, affiliate string) string {
+	listed := false
+	for _, e := range s.graph.From(identity.New(identity.Affiliate, affiliate)) {
+		if !e.OfCatalogue() {
+			continue
+		}
+		if c.ProgramID != "" && e.B.Value() == c.ProgramID {
+			return c.ProgramID
+		}
+		listed = true
+	}
+	if !listed || c.Vouched && c.ProgramID != "" {
+		return c.ProgramID
+	}
+	return s.program(affiliate)
+}
+
 // earlierProgram orders what is known of an affiliate's programme: a catalogue before a click, one
 // that is named before none, the earlier, the smaller.
 func earlierProgram(a, b identity.Edge) bool {
-	if ca, cb := a.Source == "catalogue", b.Source == "catalogue"; ca != cb {
+	if ca, cb := a.OfCatalogue(), b.OfCatalogue(); ca != cb {
 		return ca
 	}
 	if na, nb := a.B.Value() != "", b.B.Value() != ""; na != nb {

@@ -297,7 +297,7 @@ func (s *script) read(line string) {
 			return
 		}
 		s.steps = append(s.steps, func(m *teller) error {
-			return m.recomputer.Catalogue(context.Background(), "default", append(c.Edges, catalogue.InForce(loaded)), nil)
+			return m.recomputer.Catalogue(context.Background(), "default", append(c.Edges, catalogue.InForce(loaded)))
 		})
 	case "event", "test-event":
 		typ, rest, _ := strings.Cut(rest, " ")
@@ -451,6 +451,7 @@ func (s *script) start(table *fx.Table) *teller {
 	m.recomputer = recompute.New(recompute.Config{
 		Store: m, Rates: rates{table}, Log: log,
 		Policies: func(string) join.Policies { return s.policies }, Now: func() time.Time { return m.now },
+		BatchTime: 1, // no batch is under way while a catalogue is loaded
 	})
 	keys, err := stripe.NewKeys(nil, nil)
 	if err != nil {

@@ -80,9 +80,23 @@ func (x *extent) names(k *Evidence, from []identity.Node) {
 		case identity.Click:
 			if c := k.Clicks[n]; c != nil {
 				x.add(c.ReceivedAt)
-				if c.AffiliateID == "" && c.LinkID != "" {
-					visit(identity.New(identity.Link, c.LinkID))
+				if name, ok := c.CatalogueName(); ok {
+					x.catalogue(k, name)
 				}
+			}
+		}
+	}
+}
+
+// catalogue counts what the operator's catalogue says about the affiliate or the link of a click.
+// Other edges of the affiliate are not counted: nothing is computed from them, and whether they
+// were looked up depends on the other sales that are booked with this one.
+func (x *extent) catalogue(k *Evidence, name identity.Node) {
+	for _, e := range k.Graph.From(name) {
+		if e.OfCatalogue() {
+			x.add(e.At)
+			if e.B.Type() == identity.Affiliate {
+				x.catalogue(k, e.B)
 			}
 		}
 	}

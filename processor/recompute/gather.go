@@ -48,7 +48,7 @@ func Load(
 	if err := lookups.Wait(); err != nil {
 		return nil, err
 	}
-	return k, links(ctx, edges, k)
+	return k, catalogue(ctx, edges, k)
 }
 
 // nearby lets the evidence know the names of all payments and invoices that may bear on the sales
@@ -126,29 +126,29 @@ func nearby(
 	return members, nil
 }
 
-// links adds whose links the clicks came by that name no affiliate themselves.
-func links(ctx context.Context, edges identity.Edges, k *ledger.Evidence) error {
-	var nodes []identity.Node
+// catalogue adds what the operator's catalogue says about the clicks: whose their links are, and in
+// which programmes their affiliates.
+func catalogue(ctx context.Context, edges identity.Edges, k *ledger.Evidence) error {
+	var names []identity.Node
 	for _, c := range k.Clicks {
-		if c.AffiliateID == "" && c.LinkID != "" {
-			nodes = append(nodes, identity.New(identity.Link, c.LinkID))
+		if n, ok := c.CatalogueName(); ok {
+			names = append(names, n)
 		}
 	}
-	if len(nodes) == 0 {
-		return nil
+	for len(names) > 0 { // a link's owner is asked for next
+		found, err := edges(ctx, k.Workspace, unique(names))
+		if err != nil {
+			return err
+		}
+		names = nil
+		for _, e := range found {
+			if e.OfCatalogue() {
+				k.Graph.Add([]identity.Edge{e})
+				if e.B.Type() == identity.Affiliate {
+					names = append(names, e.B)
+				}
+			}
+		}
 	}
-	slices.Sort(nodes)
-	owners, err := edges(ctx, k.Workspace, slices.Compact(nodes))
-	if err != nil || len(owners) == 0 {
-		return err
-	}
-	k.Graph.Add(owners)
-	var affiliates []identity.Node
-	for _, e := range owners {
-		affiliates = append(affiliates, e.B)
-	}
-	slices.Sort(affiliates)
-	programs, err := edges(ctx, k.Workspace, slices.Compact(affiliates))
-	k.Graph.Add(programs)
-	return err
+	return nil
 }

@@ -32,6 +32,8 @@ type Config struct {
 	// ReplicaLag is the longest time after which a row that one replica acknowledged is visible on all
 	// others. If it is not 0, LookAgain must run.
 	ReplicaLag time.Duration
+	// BatchTime is the longest time from a batch's lookups to its last insert; 0: 3 s.
+	BatchTime time.Duration
 	// Elected reports whether this processor is the one that sweeps and counts; nil: it is. That
 	// two do it at once, or nobody for a moment, does no harm.
 	Elected func() bool
@@ -61,6 +63,9 @@ type Recomputer struct {
 func New(cfg Config) *Recomputer {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
+	}
+	if cfg.BatchTime == 0 {
+		cfg.BatchTime = 3 * time.Second
 	}
 	return &Recomputer{cfg: cfg, woken: make(chan struct{}, 1)}
 }
@@ -118,38 +123,49 @@ func (r *Recomputer) Apply(ctx context.Context, batch map[string]*Changes, store
 	return r.cfg.Store.InsertEdges(ctx, carried(edges))
 }
 
-// Catalogue stores what an operator's catalogue says about affiliates, and recomputes the sales
-// that it may change. links are those whose owners it names; the ledger has the sales that came by
-// them.
-func (r *Recomputer) Catalogue(ctx context.Context, workspace string, edges []identity.Edge, links []string) error {
-	batch := map[string]*Changes{workspace: {Edges: edges}}
-	if err := r.Apply(ctx, batch, func(context.Context) error { return nil }); err != nil {
+// Catalogue stores what an operator says, in a catalogue or as a correction, and recomputes the
+// sales and leads that it may change. No name leads from a link or an affiliate to the sales of
+// their clicks: the rows of these say so themselves.
+//
+// A sale that looked its click's link up before the edges were stored may be inserted only after
+// the first of two passes asked for it; its batch is over within the pause. Only after the last
+// pass are the edges marked as carried, so that whatever is cut off in the middle is done again.
+func (r *Recomputer) Catalogue(ctx context.Context, workspace string, edges []identity.Edge) error {
+	fresh, err := r.fresh(ctx, workspace, edges)
+	if err != nil {
 		return err
 	}
-	// A sale that looked its link up before the edges were stored may be inserted only after the
-	// first of these passes asked for it; a batch is over within the pause.
-	for pass := range 2 {
-		if len(links) == 0 {
-			break
+	if err := r.cfg.Store.InsertEdges(ctx, rows(workspace, fresh)); err != nil {
+		return err
+	}
+	var links, affiliates []string
+	for _, e := range fresh {
+		switch e.A.Type() {
+		case identity.Link:
+			links = append(links, e.A.Value())
+		case identity.Affiliate:
+			affiliates = append(affiliates, e.A.Value())
 		}
+	}
+	for pass := 0; pass < 2 && len(links)+len(affiliates) > 0; pass++ {
 		if pass > 0 {
 			select {
 			case <-ctx.Done():
 				return ctx.Err()
-			case <-time.After(catalogueVisit):
+			case <-time.After(r.cfg.BatchTime):
 			}
 		}
-		sales, err := r.cfg.Store.SalesByLink(ctx, workspace, links)
+		credited, err := r.cfg.Store.CreditedBy(ctx, workspace, links, affiliates)
 		if err != nil {
 			return err
 		}
-		nodes := make([]identity.Node, len(sales))
-		for i, id := range sales {
-			nodes[i] = identity.New(identity.Object, id)
-		}
-		if err := r.Recompute(ctx, workspace, nodes, nil); err != nil {
+		if err := r.Recompute(ctx, workspace, credited, nil); err != nil {
 			return err
 		}
+	}
+	batch := map[string]*Changes{workspace: {Edges: fresh}}
+	if err := r.Apply(ctx, batch, func(context.Context) error { return nil }); err != nil {
+		return err
 	}
 	return r.Finish(ctx, false)
 }
@@ -169,9 +185,6 @@ func (r *Recomputer) Settlements(ctx context.Context, workspace string, settleme
 		func(ctx context.Context) error { return r.cfg.Store.InsertFacts(ctx, rows) },
 	)
 }
-
-// catalogueVisit is the pause before sales by link are looked at a second time.
-const catalogueVisit = 3 * time.Second
 
 func unique(nodes []identity.Node) []identity.Node {
 	slices.Sort(nodes)

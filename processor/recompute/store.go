@@ -42,7 +42,7 @@ type StoreReader interface {
 	FirstNames(ctx context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error)
 	NamedClicks(ctx context.Context, workspace string, ids []schemas.ClickID) ([]schemas.ClickID, error)
 	Carried(ctx context.Context, workspace string, edges []identity.Edge) ([]identity.Edge, error)
-	SalesByLink(ctx context.Context, workspace string, links []string) ([]string, error)
+	CreditedBy(ctx context.Context, workspace string, links, affiliates []string) ([]identity.Node, error)
 	Facts(ctx context.Context, workspace string, objects []string) (map[string][]stripe.Fact, error)
 	Clicks(ctx context.Context, workspace string, nodes []identity.Node) (map[identity.Node]*join.Click, error)
 	Leads(ctx context.Context, workspace string, ids [][16]byte) ([]ledger.Lead, error)

@@ -11,6 +11,7 @@ import (
 
 	"tributary/processor/clickhouse"
 	"tributary/processor/consume"
+	"tributary/processor/credit"
 	"tributary/processor/identity"
 	"tributary/processor/ledger"
 	"tributary/schemas"
@@ -145,6 +146,30 @@ func (b *booking) copyEdges(ctx context.Context, since time.Time, source string)
 		return fmt.Errorf("copy edges of source %s: %w", source, err)
 	}
 	return edges.flush(ctx)
+}
+
+// decisions are the sources of what no record contains: catalogues, and corrections by hand.
+var decisions = []string{identity.CatalogueSource, credit.Source}
+
+// decisions books what operators decided since then.
+func (b *booking) decisions(ctx context.Context, since time.Time) error {
+	byWorkspace := make(map[string][]identity.Edge)
+	for _, source := range decisions {
+		err := eachEdge(ctx, b.live, b.table("identities"), since, source, func(e clickhouse.EdgeRow) error {
+			e.Carried = false
+			byWorkspace[e.Workspace] = append(byWorkspace[e.Workspace], e.Edge)
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("read edges of source %s: %w", source, err)
+		}
+	}
+	for workspace, edges := range byWorkspace {
+		if err := b.handlers.Recomputer.Catalogue(ctx, workspace, edges); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // edgeBuffer collects edges into inserts of up to maxEdges.

@@ -13,10 +13,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"tributary/processor/catalogue"
 	"tributary/processor/clickhouse"
 	"tributary/processor/consume"
-	"tributary/processor/credit"
 	"tributary/processor/recompute"
 	"tributary/schemas"
 )
@@ -244,7 +242,7 @@ func (b *Rebuild) prepare(ctx context.Context, positions map[string]string) (*Ha
 		if err := copyFacts(ctx, b.Shadow, b.LiveDB); err != nil {
 			return nil, err
 		}
-		for _, source := range []string{catalogue.Source, credit.Source} {
+		for _, source := range decisions {
 			if err := b.booking(nil, nil).copyEdges(ctx, time.Time{}, source); err != nil {
 				return nil, err
 			}
@@ -412,10 +410,8 @@ func (b *Rebuild) catchUp(ctx context.Context, positions map[string]string, then
 			return err
 		}
 	}
-	for _, source := range []string{catalogue.Source, credit.Source} {
-		if err := booking.copyEdges(ctx, since, source); err != nil {
-			return err
-		}
+	if err := booking.decisions(ctx, since); err != nil {
+		return err
 	}
 	return h.Recomputer.Finish(ctx, false)
 }

@@ -448,10 +448,10 @@ func (c *client) Carried(ctx context.Context, workspace string, edges []identity
 	})
 }
 
-func (c *client) SalesByLink(ctx context.Context, workspace string, links []string) ([]string, error) {
-	return lookup(ctx, c, "ledger", func(m *clickhousetest.Model) ([]string,
-		error) {
-		return m.SalesByLink(ctx, workspace, links)
+func (c *client) CreditedBy(ctx context.Context, workspace string, links, affiliates []string) ([]identity.Node,
+	error) {
+	return lookup(ctx, c, "ledger", func(m *clickhousetest.Model) ([]identity.Node, error) {
+		return m.CreditedBy(ctx, workspace, links, affiliates)
 	})
 }
 

@@ -381,9 +381,9 @@ func (c *contract) ask() {
 		})
 	case 2:
 		links := pick(c.rng, []string{"link_1"}, []string{"link_1", "link_2"}, []string{"'"})
-		asked(c, fmt.Sprint("SalesByLink of ", links), func(s recompute.Store) ([]string,
-			error) {
-			return sorted(s.SalesByLink(ctx, workspace, links))
+		affiliates := pick(c.rng, nil, []string{"ann"}, []string{"ann", "'"})
+		asked(c, fmt.Sprint("CreditedBy ", links, affiliates), func(s recompute.Store) ([]identity.Node, error) {
+			return s.CreditedBy(ctx, workspace, links, affiliates)
 		})
 	case 3:
 		objects := some(c, c.object)

@@ -347,18 +347,27 @@ func (m *Model) Carried(_ context.Context, workspace string, edges []identity.Ed
 	return slices.Collect(maps.Values(found)), nil
 }
 
-// SalesByLink is clickhouse.Store's.
-func (m *Model) SalesByLink(_ context.Context, workspace string, links []string) ([]string, error) {
+// CreditedBy is clickhouse.Store's.
+func (m *Model) CreditedBy(_ context.Context, workspace string, links, affiliates []string) ([]identity.Node, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var out []string
+	by := func(of string, c join.Click) bool {
+		return of == workspace && c.ID != (schemas.ClickID{}) &&
+			(slices.Contains(links, c.LinkID) || slices.Contains(affiliates, c.AffiliateID))
+	}
+	credited := map[identity.Node]bool{}
 	for _, e := range m.ledger {
-		if e.Workspace == workspace && e.Status != ledger.Superseded && slices.Contains(links, e.Click.LinkID) &&
-			!slices.Contains(out, e.SaleID) {
-			out = append(out, e.SaleID)
+		if by(e.Workspace, e.Click) && e.Status != ledger.Superseded {
+			credited[identity.New(identity.Object, e.SaleID)] = true
+			credited[identity.New(identity.Movement, e.SaleID)] = true
 		}
 	}
-	return out, nil
+	for _, l := range m.leads {
+		if by(l.Workspace, l.Click) {
+			credited[ledger.LeadNode(l.ID)] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(credited)), nil
 }
 
 // Facts is clickhouse.Store's.
