@@ -78,7 +78,7 @@ func (p *Publisher) sendEachAlone(ctx context.Context, records []*kgo.Record) er
 		switch err := p.sendAlone(ctx, r); {
 		case err == nil:
 		case unacceptable(err):
-			p.log.Error("kafka takes no such record: its sender is told so", "topic", r.Topic, "bytes", len(r.Value),
+			p.log.Error("kafka takes no such record", "topic", r.Topic, "bytes", len(r.Value),
 				"error", err, "hint", "compare the topic's max.message.bytes")
 			refused = p.refuse(reasonUnacceptable, fmt.Errorf("%w: %w", ErrUnacceptable, err))
 		default:

@@ -2,7 +2,10 @@ package publish
 
 import (
 	"context"
+	"errors"
 	"slices"
+	"sync"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -54,25 +57,99 @@ const keptCopy = 4 << 10
 // acknowledge is called by kgo when the fate of the record is known. It must not block.
 func (c *copied) acknowledge(_ *kgo.Record, err error) {
 	p := c.p
-	defer p.finished(err)
 	if err != nil {
-		p.rescues.Go(func() { p.rescue(&c.record, err) }) // this callback must not wait for a disk
+		p.inFlight.Add(1) // until rescue has ended
+		p.finished(err)
+		p.rescues.Go(func() { p.rescue(c, err) }) // this callback must not wait for a disk
 		return
 	}
+	p.copiedBytes.Add(-c.size())
 	if cap(c.memory) <= keptCopy {
 		p.copies.Put(c)
 	}
+	p.finished(nil)
 }
 
-// rescue keeps a record that was answered with success and that Kafka did not take.
-func (p *Publisher) rescue(r *kgo.Record, err error) {
-	ctx := context.Background()
+// size is the bytes of the record, as MaxBufferedBytes counts them but for the names of headers.
+func (c *copied) size() int64 { return int64(len(c.memory)) }
+
+// rescue keeps a record that was answered with success and that Kafka did not take: in the spool,
+// else in memory, from which resend hands it over again.
+func (p *Publisher) rescue(c *copied, err error) {
+	ctx, alone := context.Background(), []*kgo.Record{&c.record}
+	stored := false
 	switch {
-	case p.spool != nil && p.keep(ctx, []*kgo.Record{r}) == nil:
-		return
-	case p.spool == nil && unacceptable(err) && p.sendEachAlone(ctx, []*kgo.Record{r}) == nil:
+	case p.spool != nil && p.keep(ctx, alone) == nil:
+		stored = true
+	case unacceptable(err) && p.spool == nil:
+		err = p.sendEachAlone(ctx, alone)
+		stored = err == nil
+	}
+	if !stored && !unacceptable(err) && !errors.Is(err, kgo.ErrClientClosed) && p.unsent.add(c) {
 		return
 	}
+	if !stored {
+		p.lose(err)
+	}
+	p.copiedBytes.Add(-c.size())
+	p.inFlight.Add(-1)
+}
+
+// lose counts a record that was answered with success and is stored nowhere.
+func (p *Publisher) lose(err error) {
 	p.metrics.lost.Inc()
-	p.log.Error("a record that was answered with success is lost", "topic", r.Topic, "error", err)
+	p.lossLog.Do(func() { // with Kafka's every record, a stop may lose a hundred thousand
+		p.log.Error("records that were answered with success are lost", "error", err,
+			"hint", "ingest_publish_lost_total counts them; a spool (--spool-dir) would have kept them")
+	})
+}
+
+// resendEvery is how long records wait that Kafka refused and that no spool keeps.
+const resendEvery = time.Second
+
+// unsent is records under the fast promise that Kafka refused for a reason that may end: the topic
+// is missing, or the client knows it by an id that it no longer has. They count as in flight, so
+// that Publish refuses new ones when they are too many.
+type unsent struct {
+	mu     sync.Mutex
+	list   []*copied
+	sent   time.Time
+	closed bool
+}
+
+// add reports whether c will be sent again.
+func (u *unsent) add(c *copied) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if !u.closed {
+		u.list = append(u.list, c)
+	}
+	return !u.closed
+}
+
+// take returns what is to be sent at now.
+func (u *unsent) take(now time.Time) []*copied {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if len(u.list) == 0 || now.Sub(u.sent) < resendEvery {
+		return nil
+	}
+	list := u.list
+	u.list, u.sent = nil, now
+	return list
+}
+
+// close returns what will not be sent any more.
+func (u *unsent) close() []*copied {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.closed = true
+	return u.list
+}
+
+// resend hands the unsent records to the present client.
+func (p *Publisher) resend(now time.Time) {
+	for _, c := range p.unsent.take(now) {
+		p.client.Load().TryProduce(context.Background(), &c.record, c.promise)
+	}
 }

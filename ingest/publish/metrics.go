@@ -44,7 +44,7 @@ func newMetrics(reg *prometheus.Registry, p *Publisher) *metrics {
 		with.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value)
 	}
 	m := &metrics{
-		failed: counter("ingest_publish_failed_total", "Records that Kafka or its client refused for good."),
+		failed: counter("ingest_publish_failed_total", "Refusals of records by Kafka or its client. One record may be refused several times."),
 		lost: counter("ingest_publish_lost_total",
 			"Records answered with success under --ack=enqueue that neither Kafka nor the spool took. Alert on any."),
 		refused: make(map[string]prometheus.Counter),

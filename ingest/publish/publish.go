@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+	"golang.org/x/time/rate"
 
 	"tributary/ingest/publish/spool"
 	"tributary/schemas"
@@ -39,18 +40,21 @@ type Publisher struct {
 	spool   *spool.Spool // nil: there is none
 	tickets sync.Pool    // of *ticket
 	copies  sync.Pool    // of *copied
+	unsent  unsent
 	waiting waiting
 	rescues sync.WaitGroup // records that Kafka refused after Publish had returned, on their way into the spool
+	lossLog rate.Sometimes
 
-	inFlight atomic.Int64
-	inDoubt  atomic.Int64
-	acked    atomic.Int64 // acknowledgements so far, for watch: that it moves is the sign of life
-	stalled  atomic.Bool
-	failure  atomic.Pointer[failure] // the last refused record; nil when one was acknowledged since
-	outdated atomic.Bool             // the client knows a topic by an id that it no longer has
-	refused  atomic.Bool             // no broker has let the client connect since one refused it
-	probed   atomic.Int64            // when a Publish last went through the open breaker, in Unix nanoseconds
-	turn     atomic.Uint32           // counts watch's looks: leastBusy chooses again with each
+	inFlight    atomic.Int64
+	inDoubt     atomic.Int64
+	copiedBytes atomic.Int64 // of the records in flight under the fast promise
+	acked       atomic.Int64 // acknowledgements so far, for watch: that it moves is the sign of life
+	stalled     atomic.Bool
+	failure     atomic.Pointer[failure] // the last refused record; nil when one was acknowledged since
+	outdated    atomic.Bool             // the client knows a topic by an id that it no longer has
+	refused     atomic.Bool             // no broker has let the client connect since one refused it
+	probed      atomic.Int64            // when a Publish last went through the open breaker, in Unix nanoseconds
+	turn        atomic.Uint32           // counts watch's looks: leastBusy chooses again with each
 
 	stop context.CancelFunc
 	done sync.WaitGroup // watch and the drain
@@ -65,7 +69,8 @@ func New(cfg Config) (*Publisher, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
-	p := &Publisher{cfg: cfg, log: cfg.Logger, single: single{turn: make(chan struct{}, 1)}}
+	p := &Publisher{cfg: cfg, log: cfg.Logger, single: single{turn: make(chan struct{}, 1)},
+		lossLog: rate.Sometimes{Interval: logFailures}}
 	p.tickets.New = func() any { return newTicket(p) }
 	p.copies.New = func() any { return newCopied(p) }
 	p.metrics = newMetrics(cfg.Registry, p)
@@ -248,12 +253,16 @@ func (p *Publisher) produce(ctx context.Context, records []*kgo.Record) error {
 // enqueue hands copies of records to Kafka and does not wait: the caller may use their memory
 // again.
 func (p *Publisher) enqueue(records []*kgo.Record) error {
+	if p.copiedBytes.Load() >= int64(p.cfg.MaxBufferedBytes) {
+		return p.refuse(reasonFull, ErrUnavailable)
+	}
 	if reason := p.admit(int64(len(records))); reason != "" {
 		return p.refuse(reason, ErrUnavailable)
 	}
 	for _, r := range records {
 		c := p.copies.Get().(*copied)
 		c.set(r)
+		p.copiedBytes.Add(c.size())
 		p.client.Load().TryProduce(context.Background(), &c.record, c.promise)
 	}
 	return nil
@@ -333,6 +342,7 @@ func (p *Publisher) watch(ctx context.Context) {
 			if p.spool != nil && p.stalled.Load() {
 				now = now.Add(p.cfg.patience()) // nobody needs to wait for his own deadline
 			}
+			p.resend(time.Now())
 			p.waiting.expire(now) // after the breaker has looked who waits
 			clients.look(ctx, time.Now())
 		}
@@ -411,21 +421,27 @@ func (p *Publisher) checkBroker(ctx context.Context) error {
 // Close waits until what was handed over is stored or ctx ends, then closes the connections and the
 // spool, whose records stay for the next start. It returns an error with the number of records that
 // were still in flight: under the durable promise their senders have been answered 503, or the
-// spool has them; under the fast one the spool takes them now.
+// spool has them; under the fast one the spool takes them now, and without a spool they are lost.
 func (p *Publisher) Close(ctx context.Context) error {
 	err := p.client.Load().Flush(ctx)
+	if p.spool == nil { // else the drain would have to end, and what is in flight goes to the spool
+		err = p.waitForAll(ctx)
+	}
 	left := p.inFlight.Load()
 	p.stop()
-	p.done.Wait()           // then nobody replaces the client any more
+	p.done.Wait()           // then nobody replaces the client any more, or sends what it refused
 	p.client.Load().Close() // fails what it still holds, in the background
 	select {
 	case p.single.turn <- struct{}{}: // and keeps it: nobody sends alone any more
 		p.single.close()
 	case <-ctx.Done():
 	}
-	for end := time.Now().Add(time.Second); p.inFlight.Load() > 0 && time.Now().Before(end); {
-		time.Sleep(time.Millisecond)
+	for _, c := range p.unsent.close() {
+		p.rescue(c, kgo.ErrClientClosed)
 	}
+	last, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_ = p.waitForAll(last)
 	p.rescues.Wait()
 	if err != nil {
 		err = fmt.Errorf("flush kafka producer: %d records not acknowledged: %w", left, err)
@@ -434,6 +450,16 @@ func (p *Publisher) Close(ctx context.Context) error {
 		err = errors.Join(err, p.spool.Close())
 	}
 	return err
+}
+
+// waitForAll waits until nothing is in flight, at most until ctx ends.
+func (p *Publisher) waitForAll(ctx context.Context) error {
+	for p.inFlight.Load() > 0 {
+		if !pause(ctx, time.Millisecond) {
+			return ctx.Err()
+		}
+	}
+	return nil
 }
 
 // kafkaLogger passes what kgo says at warning level and above to slog.
