@@ -2,6 +2,8 @@ package clicks
 
 import (
 	"bytes"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/valyala/fasthttp"
 )
@@ -21,6 +23,11 @@ import (
 //   - Transfer-Encoding in HTTP/1.0, which proxies of that version pass on without reading it.
 //   - Any Transfer-Encoding but one chunked, alone. fasthttp takes "identity" for no body, others
 //     may take it for a body that lasts until the connection ends.
+//   - A host with a user, or with bytes beyond ASCII (RFC 9112 §3.2).
+//
+// It also notes in h that the connection ends with this request if any of the Connection options
+// says so (RFC 9112 §9.6). fasthttp knows "close" only in small letters, alone, and if no other
+// such line follows.
 func checkFraming(h *fasthttp.RequestHeader) *fault {
 	length, encoding := false, false
 	for raw := h.RawHeaders(); len(raw) > 0; {
@@ -38,6 +45,14 @@ func checkFraming(h *fasthttp.RequestHeader) *fault {
 			return errFraming
 		}
 		switch colon {
+		case len("Host"):
+			if bytes.EqualFold(line[:colon], []byte("Host")) && bytes.ContainsFunc(line[colon+1:], notOfHost) {
+				return errFraming
+			}
+		case len("Connection"):
+			if bytes.EqualFold(line[:colon], []byte("Connection")) && hasOption(line[colon+1:], "close") {
+				h.SetConnectionClose()
+			}
 		case len("Content-Length"):
 			length = length || bytes.EqualFold(line[:colon], []byte("Content-Length"))
 		case len("Transfer-Encoding"):
@@ -53,6 +68,19 @@ func checkFraming(h *fasthttp.RequestHeader) *fault {
 		return errFraming
 	}
 	return nil
+}
+
+// notOfHost reports whether c stands in no Host header, among what fasthttp lets through.
+func notOfHost(c rune) bool { return c == '@' || c >= utf8.RuneSelf }
+
+// hasOption reports whether the list of a Connection header holds the option (RFC 9110 §7.6.1).
+func hasOption(list []byte, option string) bool {
+	for element := range bytes.SplitSeq(list, []byte(",")) {
+		if strings.EqualFold(b2s(bytes.Trim(element, " \t")), option) {
+			return true
+		}
+	}
+	return false
 }
 
 // tokenByte holds the characters of a token, RFC 9110 §5.6.2.
@@ -79,8 +107,8 @@ func isToken(b []byte) bool {
 }
 
 // checkTarget refuses request targets that RFC 9112 §3.2 does not know and fasthttp takes: one with
-// a fragment, which a proxy may count to the path, an address of another scheme than HTTP's, and
-// one with a user.
+// a fragment, which a proxy may count to the path, an address of another scheme than HTTP's, one
+// with a user, and one without a host.
 func checkTarget(target []byte) *fault {
 	if bytes.IndexByte(target, '#') >= 0 {
 		return errBadRequest
@@ -93,7 +121,7 @@ func checkTarget(target []byte) *fault {
 		return nil
 	}
 	host, _, _ := bytes.Cut(rest, []byte("/"))
-	if bytes.IndexByte(host, '@') >= 0 ||
+	if len(host) == 0 || bytes.IndexByte(host, '@') >= 0 ||
 		!bytes.EqualFold(scheme, []byte("http")) && !bytes.EqualFold(scheme, []byte("https")) {
 		return errBadRequest
 	}

@@ -81,6 +81,7 @@ func New(cfg Config, p Publisher) (*Server, error) {
 		ReadBufferSize:               cfg.MaxHeaderBytes,
 		StreamRequestBody:            true,     // the handler decides whether the rest of a body is read, and into what
 		MaxRequestBodySize:           prefetch, // in this mode, how much is read before the handler; the limits are ours
+		HeaderReceived:               ignoreExpect,
 		ExpectHandler:                s.expect,
 		Concurrency:                  cfg.Concurrency,
 		NoDefaultServerHeader:        true,
@@ -162,13 +163,23 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	// ways: fasthttp takes trailers with LF alone, spaces in names and folded lines. Where a
 	// chunked body ends may be another place for a proxy, so nothing behind one is taken for a
 	// request.
-	if s.stopping.Load() || ctx.Request.Header.ContentLength() == chunked {
+	h := &ctx.Request.Header
+	if s.stopping.Load() || h.ContentLength() == chunked || h.ConnectionClose() {
 		ctx.SetConnectionClose()
 	}
 	if unread(ctx) {
 		ctx.SetConnectionClose()
 		s.drain(ctx)
 	}
+}
+
+// ignoreExpect drops the expectation of HTTP/1.0 clients, which would take 100 for the answer (RFC
+// 9110 §10.1.1).
+func ignoreExpect(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
+	if !h.IsHTTP11() {
+		h.Del(fasthttp.HeaderExpect)
+	}
+	return fasthttp.RequestConfig{}
 }
 
 // expect answers a request whose sender waits with the body until it is asked for it (RFC 9110

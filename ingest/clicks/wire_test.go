@@ -96,6 +96,9 @@ var probes = []struct{ name, text, want string }{
 	{"HTTP/1.0, kept alive", "POST /v1/click HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: 20\r\n\r\n" +
 		body + honest, "200 200 +"},
 	{"absolute address", "POST http://e/v1/click HTTP/1.1\r\nHost: e\r\nContent-Length: 20\r\n\r\n" + body, "200 +"},
+	{"close in capitals and in a list", post + "Connection: x, CLOSE\r\n" + sized(body) + hidden, "200"},
+	{"close, and then not", post + "Connection: close\r\nConnection: keep-alive\r\n" + sized(body) + hidden, "200"},
+	{"closed, which is not close", post + "Connection: closed, x\r\n" + sized(body) + honest, "200 200 +"},
 	{"empty lines before a request", "\r\n\r\n" + honest, "200 +"},
 
 	// Two lengths.
@@ -240,6 +243,8 @@ var probes = []struct{ name, text, want string }{
 		"400"},
 	{"an address with a user", "POST http://u:p@e/v1/click HTTP/1.1\r\nHost: e\r\nContent-Length: 0\r\n\r\n" + hidden,
 		"400"},
+	{"an address without a host", "POST http:///v1/click HTTP/1.1\r\nHost: e\r\nContent-Length: 0\r\n\r\n" + hidden,
+		"400"},
 	{"an address without a path", "GET http://e HTTP/1.1\r\nHost: e\r\n\r\n", "404 +"},
 	{"no slash at the beginning", "POST v1/click HTTP/1.1\r\nHost: e\r\nContent-Length: 0\r\n\r\n" + hidden, "400"},
 	{"OPTIONS *", "OPTIONS * HTTP/1.1\r\nHost: e\r\n\r\n", "404 +"},
@@ -262,6 +267,7 @@ var probes = []struct{ name, text, want string }{
 		hidden, "100 200"},
 	{"expected, twice", post + "Expect: 100-continue\r\nExpect: 100-continue\r\nContent-Length: 20\r\n\r\n" +
 		body, "100 200 +"},
+	{"expected by HTTP/1.0", "POST /v1/click HTTP/1.0\r\nExpect: 100-continue\r\n" + sized(body), "200"},
 	{"something else expected", post + "Expect: 200-ok\r\nContent-Length: 20\r\n\r\n" + body, "200 +"},
 
 	// Bodies of another kind are refused and never unpacked.
@@ -292,6 +298,9 @@ var probes = []struct{ name, text, want string }{
 	{"two hosts in one", "POST /v1/click HTTP/1.1\r\nHost: e, f\r\nContent-Length: 0\r\n\r\n" + hidden, "400"},
 	{"a host with a path", "POST /v1/click HTTP/1.1\r\nHost: e/../x\r\nContent-Length: 0\r\n\r\n" + hidden, "400"},
 	{"an empty host", "POST /v1/click HTTP/1.1\r\nHost:\r\nContent-Length: 0\r\n\r\n" + hidden, "400"},
+	{"a user in the host", "POST /v1/click HTTP/1.1\r\nHost: u:p@e\r\nContent-Length: 0\r\n\r\n" + hidden, "400"},
+	{"a byte beyond ASCII in the host", "POST /v1/click HTTP/1.1\r\nHost: e\xff\r\nContent-Length: 0\r\n\r\n" + hidden,
+		"400"},
 	{"a zone in the host", "POST /v1/click HTTP/1.1\r\nHost: [fe80::1%25eth0]:80\r\n" + sized(body), "200 +"},
 	{"PROXY version 2 from somebody who is no proxy",
 		"\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0c\x01\x02\x03\x04\x05\x06\x07\x08\x00\x01\x00\x02" + hidden, "400"},
