@@ -52,6 +52,22 @@ func leadVouched(by bool) *Lead {
 	return l
 }
 
+// Properties that are given as a list are decoded as those of the map are.
+func TestEncodeClickProperties(t *testing.T) {
+	want := fullClick()
+	want.Properties = map[string]string{"plan": "pro", "empty": "", "": "x", "long": strings.Repeat("y", 300)}
+	given := fullClick()
+	given.Properties = nil
+	list := []Property{{"plan", "pro"}, {"empty", ""}, {"", "x"}, {"long", strings.Repeat("y", 300)}}
+	var r kgo.Record
+	if err := EncodeClick(&r, given, list, make([]byte, 0, 1<<10)); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := DecodeClick(&r); err != nil || !proto.Equal(got, want) {
+		t.Errorf("decoded %v, %v", got, err)
+	}
+}
+
 // Every record ever shipped still decodes to the same value: a processor reads weeks of them after
 // an upgrade.
 func TestGolden(t *testing.T) {

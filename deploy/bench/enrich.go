@@ -126,7 +126,7 @@ func clickRecords(n int) ([]*kgo.Record, error) {
 			HintBrands:   `"Not)A;Brand";v="99", "Chromium";v="131", "Google Chrome";v="131"`,
 			HintPlatform: `"Windows"`,
 			Properties:   map[string]string{"plan": "pro", "seats": strconv.Itoa(i % 50)},
-		}, nil); err != nil {
+		}, nil, nil); err != nil {
 			return nil, err
 		}
 	}

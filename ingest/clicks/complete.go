@@ -90,9 +90,6 @@ func (s *Server) complete(w *work, from *sender, id *schemas.ClickID) *fault {
 	if c.Trigger == "" {
 		c.Trigger = "link"
 	}
-	if len(e.props) > 0 {
-		c.Properties = e.props
-	}
 	if c.Consent == "denied" || from.optOut {
 		// A visitor who said no is followed by nobody's name: neither the site's, nor an
 		// advertising network's, nor ours.

@@ -129,7 +129,7 @@ func (s *Server) add(w *work, o *outgoing, from *sender) *fault {
 	}
 	// The value goes behind the last one if there is room, else into memory of its own.
 	n, r := len(o.values), o.nextRecord()
-	if err := schemas.EncodeClick(r, &w.event.click, o.values[n:n:cap(o.values)]); err != nil {
+	if err := schemas.EncodeClick(r, &w.event.click, w.event.props, o.values[n:n:cap(o.values)]); err != nil {
 		s.log.Error("encode click", "error", err)
 		return errInternal
 	}

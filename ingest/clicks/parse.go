@@ -32,12 +32,12 @@ const (
 // and are good until the record is encoded.
 type event struct {
 	click    schemas.Click
-	props    map[string]string // the click's Properties, kept between events
-	hash     [8]byte           // the memory of the click's IdentityHash
-	key      string            // publishable key
-	clickID  string            // as given
-	ip       string            // as given; only a secret key's holder may
-	domain   string            // of a link, as Dub's and PiMMs' scripts name it
+	props    []schemas.Property // the click's, with different names
+	hash     [8]byte            // the memory of the click's IdentityHash
+	key      string             // publishable key
+	clickID  string             // as given
+	ip       string             // as given; only a secret key's holder may
+	domain   string             // of a link, as Dub's and PiMMs' scripts name it
 	linkKey  string
 	deepLink string // that opened an app, as Dub's SDKs for phones name it
 	at       int64  // event_time, Unix milliseconds
@@ -51,7 +51,7 @@ func newEvent() *event { return new(event) }
 
 func (e *event) reset() {
 	e.click.Reset()
-	clear(e.props)
+	e.props = e.props[:0]
 	e.key, e.clickID, e.ip, e.domain, e.linkKey, e.deepLink = "", "", "", "", "", ""
 	e.at, e.timed, e.track, e.unknown, e.fault = 0, false, false, 0, nil
 }
@@ -246,13 +246,17 @@ func (e *event) property(name string, v value) {
 		e.fail(errTooLong)
 		return
 	}
-	if e.props == nil {
-		e.props = make(map[string]string, maxProperties)
+	for i := range e.props {
+		if e.props[i].Name == name { // the last one counts, as in encoding/json
+			e.props[i].Value = value
+			return
+		}
 	}
-	e.props[name] = value
-	if len(e.props) > maxProperties {
+	if len(e.props) == maxProperties {
 		e.fail(errBadProperties)
+		return
 	}
+	e.props = append(e.props, schemas.Property{Name: name, Value: value})
 }
 
 // Bounds of event_time as a number. A number of seconds stays below the lower one until the year
