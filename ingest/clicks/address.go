@@ -197,12 +197,17 @@ func hostOf(url string) string {
 	if !ok {
 		return ""
 	}
-	if end := strings.IndexAny(rest, "/?#\\"); end >= 0 { // browsers read a backslash as a slash
-		rest = rest[:end]
+	from, end := 0, 0
+authority: // in one pass: strings.IndexAny makes a set of its characters first
+	for ; end < len(rest); end++ {
+		switch rest[end] {
+		case '/', '?', '#', '\\': // browsers read a backslash as a slash
+			break authority
+		case '@':
+			from = end + 1
+		}
 	}
-	if at := strings.LastIndexByte(rest, '@'); at >= 0 {
-		rest = rest[at+1:]
-	}
+	rest = rest[from:end]
 	if strings.HasPrefix(rest, "[") {
 		if end := strings.IndexByte(rest, ']'); end >= 0 {
 			return rest[1:end]

@@ -16,10 +16,11 @@ const (
 	maxAhead = 5 * time.Minute
 )
 
-// Times that a secret key's holder may give. ClickHouse's DateTime64 ends in 2299.
-var (
-	earliest = time.UnixMilli(millisecondsFrom)
-	latest   = time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC)
+// Times that a secret key's holder may give, in Unix milliseconds. ClickHouse's DateTime64 ends in
+// 2299.
+const (
+	earliest = millisecondsFrom
+	latest   = 7_258_118_400_000 // 2200-01-01
 )
 
 // sender is what the request, rather than its body, says about who clicked.
@@ -131,38 +132,36 @@ func (s *Server) identity(w *work, from *sender, addr netip.Addr) []byte {
 // setID decides when the click was and under which id it is kept.
 func (s *Server) setID(w *work, from *sender, id *schemas.ClickID) *fault {
 	e, c := w.event, &w.event.click
-	oldest, newest := from.received.Add(-maxAge), from.received.Add(maxAhead)
+	received := from.received.UnixMilli()
+	oldest, newest := received-maxAge.Milliseconds(), received+maxAhead.Milliseconds()
 	given, isV7 := schemas.ParseClickID(e.clickID)
 	if from.secret {
 		oldest, newest = earliest, latest
-		if e.timed && (e.at < oldest.UnixMilli() || e.at > newest.UnixMilli()) {
+		if e.timed && (e.at < oldest || e.at > newest) {
 			return errBadTime // an import can be corrected, so nothing of it is changed silently
 		}
 	}
 
 	// Outside the tolerance an id is still the site's name for this click, but not one to sort a
 	// table by: such ids would open partitions of years to come.
-	at := given.Time()
-	keep := isV7 && (from.secret || !at.Before(oldest) && !at.After(newest))
+	at := given.Time().UnixMilli()
+	within := at >= oldest && at <= newest
+	keep := isV7 && (from.secret || within)
 	switch {
 	case e.timed:
-		at = time.UnixMilli(e.at)
-	case !keep || at.Before(oldest) || at.After(newest):
-		at = from.received
+		at = e.at
+	case !keep || !within:
+		at = received
 	}
-	if at.Before(oldest) {
-		at = oldest
-		s.metrics.clamped.Inc()
-	} else if at.After(newest) {
-		at = newest
+	c.ClickedAt = min(max(at, oldest), newest)
+	if c.ClickedAt != at {
 		s.metrics.clamped.Inc()
 	}
-	c.ClickedAt = at.UnixMilli()
 
 	if keep {
 		*id = given
 	} else {
-		*id = w.newID(at)
+		*id = w.newID(time.UnixMilli(c.ClickedAt))
 		if e.clickID != "" {
 			c.ForeignId = e.clickID
 			s.metrics.foreign.Inc()

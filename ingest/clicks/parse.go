@@ -421,11 +421,13 @@ func hostLength(rest string) int {
 		return 0
 	}
 	rest = rest[2:]
-	if end := strings.IndexAny(rest, "/?#"); end >= 0 {
-		rest = rest[:end]
-	}
-	if strings.ContainsAny(rest, " \\") {
-		return 0
+	for i := range len(rest) { // strings.IndexAny makes a set of its characters first
+		switch rest[i] {
+		case '/', '?', '#':
+			return i
+		case ' ', '\\':
+			return 0
+		}
 	}
 	return len(rest)
 }

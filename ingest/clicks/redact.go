@@ -71,7 +71,9 @@ func secretName(name string) bool {
 
 // secretValue reports whether a parameter's value is an e-mail address or a JSON Web Token (RFC
 // 7519), or begins like one of Stripe's secrets. Values are percent-encoded: %40 is @.
-func secretValue(v string) bool {
+//
+// mayBeMail is what mayHoldMail says of a text that v is a part of.
+func secretValue(v string, mayBeMail bool) bool {
 	if v == "" {
 		return false
 	}
@@ -87,11 +89,20 @@ func secretValue(v string) bool {
 			return true
 		}
 	}
+	if !mayBeMail {
+		return false
+	}
 	at, length := strings.IndexByte(v, '@'), len("@")
 	if at < 0 {
 		at, length = strings.Index(v, "%40"), len("%40")
 	}
 	return at > 0 && strings.IndexByte(v[at+length:], '.') > 0
+}
+
+// mayHoldMail reports whether s holds an @, as it is or percent-encoded: one look at the whole
+// query costs less than one at each value.
+func mayHoldMail(s string) bool {
+	return strings.IndexByte(s, '@') >= 0 || strings.Contains(s, "%40")
 }
 
 // redactURL returns url without its secrets, and without the parameters that listed does not name
@@ -110,7 +121,7 @@ func redactURL(url string, listed []string, scratch *[]byte) string {
 	if mark < 0 || keepsAll(url[mark:], listed) {
 		return url
 	}
-	begin := len(*scratch)
+	begin, mail := len(*scratch), mayHoldMail(url[mark:])
 	*scratch = append(*scratch, url[:mark]...)
 	for rest := url[mark:]; rest != ""; {
 		first := rest[0] // '?' or '#', or a separator within
@@ -119,7 +130,7 @@ func redactURL(url string, listed []string, scratch *[]byte) string {
 			*scratch = (*scratch)[:n-1] // a query of which nothing is left
 		}
 		switch part, n := rest[1:end], len(*scratch); {
-		case drops(first, part, listed):
+		case drops(first, part, listed, mail):
 			if first == '?' || first == '#' { // what follows takes its place
 				*scratch = append(*scratch, first)
 			}
@@ -172,9 +183,10 @@ func withoutAdIDs(url string, scratch *[]byte) string {
 
 // keepsAll reports whether none of the parameters in a query or fragment is dropped.
 func keepsAll(rest string, listed []string) bool {
+	mail := mayHoldMail(rest)
 	for rest != "" {
 		end := parameterEnd(rest)
-		if drops(rest[0], rest[1:end], listed) {
+		if drops(rest[0], rest[1:end], listed, mail) {
 			return false
 		}
 		rest = rest[end:]
@@ -184,15 +196,15 @@ func keepsAll(rest string, listed []string) bool {
 
 // drops reports whether a parameter behind the given separator is dropped. What stands behind a '#'
 // without a '=' is a place in the page, and no parameter.
-func drops(separator byte, parameter string, listed []string) bool {
+func drops(separator byte, parameter string, listed []string, mayBeMail bool) bool {
 	if listed == nil || parameter == "" {
-		return isSecret(parameter)
+		return isSecret(parameter, mayBeMail)
 	}
 	name, _, assigned := strings.Cut(parameter, "=")
 	if (assigned || separator != '#') && !isListed(name, listed) {
 		return true
 	}
-	return isSecret(parameter)
+	return isSecret(parameter, mayBeMail)
 }
 
 // isListed reports whether listed names a parameter, or its beginning with a star behind it.
@@ -217,12 +229,12 @@ func parameterEnd(rest string) int {
 	return len(rest)
 }
 
-func isSecret(parameter string) bool {
+func isSecret(parameter string, mayBeMail bool) bool {
 	name, value, ok := strings.Cut(parameter, "=")
 	if !ok {
-		return secretValue(name)
+		return secretValue(name, mayBeMail)
 	}
-	return value != "" && (!harmless(name) && secretName(name) || secretValue(value))
+	return value != "" && (!harmless(name) && secretName(name) || secretValue(value, mayBeMail))
 }
 
 // userInfo is where "user:password@" stands in an address; start equals end if there is none.
