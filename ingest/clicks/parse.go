@@ -50,7 +50,7 @@ type event struct {
 func newEvent() *event { return new(event) }
 
 func (e *event) reset() {
-	e.click.Reset()
+	e.click = schemas.Click{} // Reset also notes its type, for reflection, which nothing here uses
 	e.props = e.props[:0]
 	e.key, e.clickID, e.ip, e.domain, e.linkKey, e.deepLink = "", "", "", "", "", ""
 	e.at, e.timed, e.track, e.unknown, e.fault = 0, false, false, 0, nil
