@@ -2,6 +2,7 @@ package browser
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -176,6 +177,77 @@ func TestParameters(t *testing.T) {
 	}
 }
 
+// Each parameter by which an advertising or affiliate network marks a click is an arrival: those that
+// the processor knows. Frames are pages that nobody referred.
+func TestParametersOfNetworks(t *testing.T) {
+	table, err := os.ReadFile("../../processor/enrich/clickids.csv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for line := range strings.Lines(string(table)) {
+		if name, _, row := strings.Cut(line, ","); row && !strings.HasPrefix(line, "#") && name != "param" {
+			names = append(names, name)
+		}
+	}
+	// Snapchat writes it so; TikTok's ids are longer than an affiliate's may be.
+	queries := []string{"ScCid=x", "ttclid=" + strings.Repeat("E.C.P.", 60)}
+	frames := ""
+	for i, name := range names {
+		queries = append(queries, fmt.Sprintf("%s=value%d", name, i))
+	}
+	for _, query := range queries {
+		frames += `<iframe referrerpolicy=no-referrer src="/landing?` + query + `"></iframe>`
+	}
+	for _, other := range []string{"cid", "stock_id", "session_id", "product_id", "page", "q", "lawcode"} {
+		frames += `<iframe referrerpolicy=no-referrer src="/landing?` + other + `=7"></iframe>`
+	}
+	v := newVisitor(t, "networks.example", frames)
+	v.serve("networks.example/landing", snippet)
+	v.open("/")
+	arrived := 0
+	for _, c := range v.sent(len(queries) + 7) {
+		_, query, _ := strings.Cut(c.Url, "?")
+		if want := slices.Contains(queries, query); (c.Trigger == "link") != want {
+			t.Errorf("%s is a %s", query[:min(len(query), 30)], c.Trigger)
+		} else if want {
+			arrived++
+		}
+	}
+	if len(names) < 20 || arrived != len(queries) {
+		t.Errorf("%d arrivals by %d parameters of the table", arrived, len(names))
+	}
+	v.noErrors()
+}
+
+// A cookie holds 4096 bytes: campaigns in letters that take nine of them do not fill it, and the
+// click of now does not give way to the one that the cookie held before.
+func TestLongCampaigns(t *testing.T) {
+	v := newVisitor(t, "long.example", snippet)
+	for i := range 4 {
+		v.open(fmt.Sprintf("/?utm_source=%d&utm_campaign=%s", i, strings.Repeat("%E4%B8%AD", 190)))
+	}
+	id := v.eval("tributary.clickId")
+	v.open("/next")
+	v.want("tributary.clickId", id)
+	v.want("localStorage.length", "0")
+	v.noErrors()
+}
+
+// Who comes back from the page on which they paid has not arrived again.
+func TestReturnFromPayment(t *testing.T) {
+	v := newVisitor(t, "paid.example", snippet+`<a id=buy href="http://buy.stripe.com/returns">buy</a>`)
+	v.serve("buy.stripe.com/returns", `<link rel=icon href="data:,">
+		<a id=back href="http://paid.example/thanks?session_id=cs_1&via=ann">back</a>`)
+	v.open("/?via=ann")
+	v.sent(1)
+	v.navigates("buy.click()")
+	v.navigates("back.click()")
+	got := v.beacons("link of ann at /?via=ann", "pageview at /thanks?via=ann")
+	v.want("tributary.clickId", idOf(got[0]))
+	v.noErrors()
+}
+
 // A page that belongs to an affiliate names them where no link does.
 func TestAffiliateOfThePage(t *testing.T) {
 	v := newVisitor(t, "landing.example", snippetWith(`data-affiliate="ann" data-program-id="p1"`))
@@ -267,15 +339,17 @@ func TestSinglePageSite(t *testing.T) {
 }
 
 // A page that takes the parameters out of its address keeps the click, also when it is loaded
-// again.
+// again, and is no other page; nor is one that notes in its address how far it was read.
 func TestCleanedAddress(t *testing.T) {
 	v := newVisitor(t, "cleaned.example", snippet)
 	v.open("/?via=ann&page=2")
 	id := v.eval("tributary.clickId")
+	v.exec(`for (let i = 0; i < 100; i++) history.replaceState({}, "", "/?at=" + i); document.body.append("read")`)
 	v.exec(`history.replaceState({}, "", "/"); document.body.append("clean")`)
-	v.sent(2)
 	v.do(chromedp.Reload())
-	got := v.beacons("link of ann at /?via=ann&page=2", "pageview at /", "pageview at /")
+	v.sent(2)
+	v.exec(`history.pushState({}, "", "/next")`)
+	got := v.beacons("link of ann at /?via=ann&page=2", "pageview at /", "pageview at /next")
 	v.want("tributary.clickId", id)
 	v.want("window.affiliateId", "ann")
 	if idOf(got[0]) != id {
@@ -300,7 +374,7 @@ func TestOtherWaysToStripe(t *testing.T) {
 }
 
 func TestOtherDomainOfTheSite(t *testing.T) {
-	v := newVisitor(t, "cross.example", snippetWith(`data-domains="cross.test"`)+
+	v := newVisitor(t, "cross.example", snippetWith(`data-domains="other.test, cross.test"`)+
 		`<a id=shop href="http://www.cross.test/shop?x=1#y">shop</a>
 		<a id=other href="http://cross.test.evil.example/">other</a>`)
 	v.serve("www.cross.test", snippet)

@@ -69,7 +69,7 @@ func TestVisitorsOfBefore(t *testing.T) {
 	for name, before := range map[string]struct{ section, cookies, click, affiliate string }{
 		"dub":           {"", "dub_id=" + id, id, "undefined"},
 		"pimms":         {"", "x=1; pimms_id=" + id + "; y=2", id, "undefined"},
-		"push-lap":      {"From Push Lap Growth", "P1_affiliate_ref=ann; P1_affiliate_referral=1234", "1234", "ann"},
+		"push-lap":      {"From Push Lap Growth", "87f1-fd_affiliate_ref=ann; 87f1-fd_affiliate_referral=1234", "1234", "ann"},
 		"rewardful":     {"From Rewardful", "rewardful.referral=" + rewardful, uuid, "undefined"},
 		"firstpromoter": {"From FirstPromoter", "_fprom_tid=" + uuid + "; _fprom_ref=ann", uuid, "ann"},
 		"nobody":        {"", "visitor_id=x", "undefined", "undefined"},
@@ -86,7 +86,7 @@ func TestVisitorsOfBefore(t *testing.T) {
 			}
 			script := snippet
 			if before.section != "" {
-				script = strings.ReplaceAll(moving(t, before.section), "YOUR_AFFILIATE_PROGRAM_ID", "P1")
+				script = strings.ReplaceAll(moving(t, before.section), "YOUR_AFFILIATE_PROGRAM_ID", "87f1-fd")
 			}
 			v.serve(v.host, script)
 			v.open("/pricing")

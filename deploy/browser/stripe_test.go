@@ -144,7 +144,8 @@ func TestPaymentLinks(t *testing.T) {
 		<a id=query href="http://buy.stripe.com/a?prefilled_email=a%40b.example&client_reference_id=#x">
 		<a id=other href="http://buy.stripe.com/a?client_reference_id=project_123">
 		<a id=far href="http://buy.stripe.com.evil.example/a">
-		<a id=near href="http://notbuy.stripe.com/a">
+		<a id=near href="http://notstripe.com/a">
+		<a id=gift href="http://donate.stripe.com/a"><a id=visit href="http://book.stripe.com/a">
 		<a id=mail href="mailto:a@b.example"><a id=none>
 		<svg><a id=svg href="http://buy.stripe.com/a"></a></svg>
 		<stripe-pricing-table id=table></stripe-pricing-table>
@@ -165,7 +166,8 @@ func TestPaymentLinks(t *testing.T) {
 	v.want("query.href", "http://buy.stripe.com/a?prefilled_email=a%40b.example&client_reference_id="+id+"#x")
 	v.want("other.href", "http://buy.stripe.com/a?client_reference_id=project_123")
 	v.want("far.href", "http://buy.stripe.com.evil.example/a")
-	v.want("near.href", "http://notbuy.stripe.com/a")
+	v.want("near.href", "http://notstripe.com/a")
+	v.want("gift.search + visit.search", "?client_reference_id="+id+"?client_reference_id="+id)
 	v.want("mail.href", "mailto:a@b.example")
 	v.want(`table.getAttribute("client-reference-id")`, id)
 	v.want(`button.getAttribute("client-reference-id")`, "project_123")

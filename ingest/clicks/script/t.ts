@@ -9,10 +9,11 @@
  *
  * t.js beside this file is its build (go generate ./ingest/clicks). A test keeps it at 2048 bytes
  * or less when it is compressed. That is why there is let and no const: esbuild then joins the
- * declarations; and the order of declarations and fields is the one that compresses best.
+ * declarations; and the order of declarations and fields is one that compresses well.
  */
 
 type Optional = string | undefined;
+declare let navigation: any; // the Navigation API, which not every browser has
 
 /** The type of window.tributary: a function that takes a command, and the ids of the page. */
 interface Tributary {
@@ -46,13 +47,13 @@ interface State {
   let script = document.currentScript as HTMLScriptElement;
   let data = script.dataset; // read at each use: a tag manager may set attributes after it has inserted the script
   let storage = attempt(() => localStorage) || {};
+  let list = (text: string) => text.split(/[ ,]+/); // of an attribute: Dub and Rewardful separate by commas
   // Parameters, cookies and form fields that hold a click's id. The first name is ours, the others
   // are those of the programmes that this script stands in for.
-  let names = (data.names || "tributary_id pimms_id dub_id").split(" ");
+  let names = list(data.names || "tributary_id pimms_id dub_id");
 
   let state: State = { l: [] };
   let saved: Optional; // state as it was last read or written
-  let decorated: Optional; // the id that links and fields carry
   let waiting: any; // for decorate
   let url: string; // address of the last page view
   // What read has found in an address or in cookies.
@@ -73,14 +74,15 @@ interface State {
     [link, given, affiliate, continued] = [""] as any;
     new URLSearchParams(text).forEach((value, name) => {
       if (name == stored) attempt(() => JSON.parse(value).l.map && (state = JSON.parse((saved = value))));
-      // The edge refuses ids of more than 200 bytes, Stripe those of more than 200 characters.
-      if (encodeURIComponent(value)[200]) return;
-      if (names.includes(name) && !/[^\w-]/.test(value)) {
+      // The edge refuses ids of more than 200 bytes, Stripe those of more than 200 characters. An
+      // advertising network's id may be longer (ttclid).
+      if (names.includes(name) && /^[\w-]{1,200}$/.test(value)) {
         given = value;
         continued = names[0] == name;
-      } else if ((data.params || "via fpr fp_ref aff referral").split(" ").includes(name))
-        affiliate = affiliate || value;
-      else if (/^utm_|clid$|braid$|li_fat/.test(name)) link += value;
+      } else if (list(data.params || "via fpr fp_ref aff referral").includes(name))
+        encodeURIComponent(value)[200] || (affiliate = affiliate || value);
+      // The parameters of processor/enrich/clickids.csv.
+      else if (/^utm_|(cl(ic)?k?|[_c]c|bra|fat_|igsh)id|epik|dicbo|tblci|cjev|^awc/i.test(name)) link += value;
     });
   };
 
@@ -99,15 +101,39 @@ interface State {
       return has();
     });
 
+  let start = () => {
+    let early = (window as any).tributary || {};
+    if (early.ready) return; // the page has the script twice
+    (window as any).tributary = t;
+    visit(document.referrer, attempt(() => performance.navigation.type));
+    flush();
+    addEventListener("pageshow", (e) => e.persisted && visit(url, 1));
+    addEventListener("online", flush);
+    /* A single-page site changes the address and then the document: without the Navigation API, the
+       second shows the first. Replacing history.pushState would change the site's own objects. */
+    attempt(() => navigation.addEventListener("currententrychange", moved));
+    new MutationObserver(
+      () =>
+        (waiting =
+          waiting ||
+          setTimeout(() => {
+            waiting = moved(0);
+            decorate();
+          }, 50)),
+    ).observe(document, { attributeFilter: ["href"], childList: 1, subtree: 1 } as any);
+    (early.q || []).forEach((args: any) => t(...(args as [any, any])));
+  };
+
   // Deletes what the script has stored if the visitor does not allow it.
   let forget = () => {
-    if (!saved || !denied()) return;
-    names.map((name) => write(name, "", state.c));
-    write("tributary", "", encodeURIComponent(saved!));
-    delete storage.tributary;
-    delete storage.tributary_queue;
-    state = { l: [] };
-    saved = "";
+    if (saved && denied()) {
+      names.map((name) => write(name, "", state.c));
+      write("tributary", "", encodeURIComponent(saved));
+      delete storage.tributary_queue;
+      delete storage.tributary;
+      state = { l: [] };
+      saved = "";
+    }
   };
 
   /* Sends a beacon, or keeps it for later when the browser is offline or the edge has no room.
@@ -118,12 +144,12 @@ interface State {
     let to = new URL((data.apiHost || "") + "/v1/click", script.src);
     let hold = () =>
       denied() ||
-      attempt(() => (storage.tributary_queue = ((storage.tributary_queue || "") + body + "\n").slice(-8e3)));
+      attempt(() => (storage.tributary_queue = [body, storage.tributary_queue].join("\n").slice(0, 8e3)));
     let pixel = () => (new Image().src = to + ".gif?" + new URLSearchParams(JSON.parse(body)));
     (navigator.onLine as any) == 0
       ? hold()
       : attempt(() =>
-          fetch(to, { method: "POST", body, keepalive: true }).then((r) => r.status > 428 && hold(), pixel),
+          fetch(to, { method: "POST", body, keepalive: 1 as any }).then((r) => r.status > 428 && hold(), pixel),
         ) ||
         attempt(() => navigator.sendBeacon(to, body)) ||
         pixel();
@@ -132,13 +158,13 @@ interface State {
   let silent = () =>
     storage.tributary_ignore ||
     navigator.webdriver ||
-    (/^(127\.|\[::1]|$)|localhost$/.test(location.hostname) && !("localhost" in data));
+    (/^(127\.|\[::1]|$)|localhost$/.test(location.hostname) && (data.localhost as any) == null);
 
-  // UUIDv7 (RFC 9562, section 5.7) with 72 random bits. The time has eleven hexadecimal digits
-  // until the year 2527.
+  // UUIDv7 (RFC 9562, section 5.7). The time has eleven hexadecimal digits until the year 2527. The
+  // 74 random bits are those of the UUID at the end of a blob's address (W3C File API, section 8.1);
+  // crypto.randomUUID is for https only.
   let uuid = () =>
-    ("0" + Date.now().toString(16)).replace(/.{8}/, "$&-") +
-    "-7xxx-8xxx-xxxxxxxxxxxx".replace(/x/g, () => (crypto.getRandomValues(new Uint8Array(1))[0] & 15).toString(16));
+    ("0" + Date.now().toString(16)).replace(/.{8}/, "$&-") + "-7" + URL.createObjectURL(new Blob()).slice(-21);
 
   let show = () => {
     state.v = denied() ? "" : state.v || uuid();
@@ -166,57 +192,53 @@ interface State {
   // id that is not ours.
   let decorate = () => {
     let id = state.c;
-    let domains = ("buy.stripe.com " + data.domains).split(" ");
-    let free = (value: string | null) => value != id && (!value || value == decorated);
-    let fill = (selector: any, name: string, f?: (e: any) => void) =>
-      id &&
-      document
-        .querySelectorAll(selector)
-        .forEach((e: any) => attempt(() => (f ? f(e) : free(e.getAttribute(name)) && e.setAttribute(name, id))));
-    fill("a", "", (e) => {
-      let url = new URL(e.href);
-      let i = domains.findIndex((domain) => ("." + url.hostname).endsWith("." + domain));
-      let name = i ? names[0] : "client_reference_id";
-      if (i >= 0 && url.host != location.host && free(url.searchParams.get(name))) {
-        url.searchParams.set(name, id!);
-        e.href = url;
-      }
-    });
-    fill("stripe-pricing-table,stripe-buy-button", "client-reference-id");
-    fill(names.concat("client_reference_id").map((name) => "input[name=" + name + "]"), "value");
-    decorated = id;
+    let domains = list("stripe.com " + data.domains);
+    let free = (value: string | null) => value != id && (!value || state.l.some((s) => s[2] == value));
+    id &&
+      document.querySelectorAll("a[href],input,stripe-pricing-table,stripe-buy-button").forEach((e: any) =>
+        attempt(() => {
+          let name = e.type ? "value" : "client-reference-id";
+          if (e.href) {
+            let query = new URLSearchParams(e.search);
+            let i = domains.findIndex((domain) => ("." + e.hostname).endsWith("." + domain));
+            name = i ? names[0] : "client_reference_id";
+            if (i >= 0 && e.host != location.host && free(query.get(name))) {
+              query.set(name, id!);
+              e.search = query;
+            }
+          } else if ((!e.type || [...names, "client_reference_id"].includes(e.name)) && free(e.getAttribute(name)))
+            e.setAttribute(name, id);
+        }),
+      );
   };
 
   // Takes the page's address. going: the visitor reloaded the page, went back to it, or came from a
   // page of this site.
   let visit = (referrer: string, going?: unknown) => {
     if (silent()) return;
-    let now = Date.now();
     url = address();
     going = going || referrer.split("/")[2] == location.host;
     let arrival: any;
     read("tributary=" + storage.tributary + "&" + attempt(() => document.cookie.replace(/; /g, "&")), "tributary");
     // Nobody's click is known here: the script before may have left it in a cookie of its own.
-    if (!state.c && !denied()) (state.c = given), (state.a = affiliate);
+    state.c || denied() || ((state.c = given), (state.a = affiliate));
     forget();
     read(location.search);
     // "true" is what JSX makes of an attribute without a value.
-    if (!link && !going && !state.a && data.affiliate != "true") affiliate = affiliate || data.affiliate;
-    link = (link + [affiliate, given]).slice(0, 300);
+    link || going || state.a || data.affiliate == "true" || (affiliate = affiliate || data.affiliate);
+    // A cookie holds 4096 bytes, and three links may be in letters of nine bytes each (%E4%B8%AD).
+    link = ([affiliate, given] + link).slice(0, 99);
     let same: any = state.l.find((s) => s[0] == link);
     // A link within the site is an arrival only if it names somebody else than the affiliate who is
     // known.
     if (link[1] && (!going || same || given || (affiliate && affiliate != state.a))) {
       // Following a link again within an hour is the same click, as is going on from it.
-      if (!same || (!given && !going && now - same[1] > 36e5)) {
-        same = [link, now, given || uuid()];
+      if (!(same && (given || going || Date.now() - same[1] < 36e5))) {
+        same = [link, Date.now(), given || uuid()];
         if (!continued) arrival = same[2];
       }
       state.l = [same, ...state.l.filter((s) => s != same)].slice(0, 3);
-      if (!state.c || data.attribution != "first") {
-        state.c = same[2];
-        state.a = affiliate || state.a;
-      }
+      (state.c && data.attribution == "first") || ((state.c = same[2]), (state.a = affiliate || state.a));
     }
     show();
     post(
@@ -225,7 +247,7 @@ interface State {
         affiliate_id: arrival && affiliate,
         consent: state.v ? consent || data.consent : "denied",
         url: url.slice(0, 8e3),
-        trigger: arrival ? "link" : "pageview",
+        trigger: arrival ? "" : "pageview", // "" is a link
         program_id: data.programId,
         referrer,
         key: data.key,
@@ -240,31 +262,11 @@ interface State {
     (navigator as any).globalPrivacyControl ||
     (navigator as any).doNotTrack == 1;
 
-  let moved = () => {
-    if (url != address()) visit(url, 1);
+  // Replacing the address takes note of a filter or a place in the page, or takes parameters out:
+  // it is no other page. Only the Navigation API tells.
+  let moved = (e: any) => {
+    e.navigationType == "replace" ? (url = address()) : url != address() && visit(url, 1);
   };
 
-  let start = () => {
-    let early = (window as any).tributary || {};
-    if (early.ready) return; // the page has the script twice
-    (window as any).tributary = t;
-    visit(document.referrer, attempt(() => performance.navigation.type));
-    flush();
-    addEventListener("pageshow", (e) => e.persisted && visit(url, 1));
-    addEventListener("online", flush);
-    /* A single-page site changes the address and then the document: without the Navigation API, the
-       second shows the first. Replacing history.pushState would change the site's own objects. */
-    attempt(() => (window as any).navigation.addEventListener("currententrychange", moved));
-    new MutationObserver(
-      () =>
-        (waiting =
-          waiting ||
-          setTimeout(() => {
-            waiting = moved();
-            decorate();
-          }, 50)),
-    ).observe(document, { attributeFilter: ["href"], childList: true, subtree: true });
-    (early.q || []).forEach((args: any) => t(...(args as [any, any])));
-  };
   (document as any).prerendering ? document.addEventListener("prerenderingchange", start) : start();
 })();
