@@ -1,6 +1,7 @@
 package browser
 
 import (
+	"fmt"
 	"os"
 	"regexp"
 	"strings"
@@ -31,12 +32,17 @@ func TestMovingPage(t *testing.T) {
 		"From PiMMs":           {`window.pimms_id`, "undefined", "pimms_id"},
 		"From Push Lap Growth": {`JSON.stringify({client_reference_id: window.affiliateId})`, "{}", ""},
 		"From Rewardful":       {`Rewardful.referral`, "", "referral"},
+		"From FirstPromoter":   {`tributary.clickId`, "undefined", "_fprom_tid"},
 	} {
 		t.Run(section, func(t *testing.T) {
 			host := strings.ToLower(strings.ReplaceAll(section, " ", "-")) + ".example"
 			v := newVisitor(t, host, moving(t, section)+`<form><input type=hidden name=referral id=field></form>`)
+			if section == "From Rewardful" {
+				v.before(`window.early = 0; (window.rewardful = function () { (rewardful.q = rewardful.q || []).push(arguments) })(
+					"ready", () => window.early++)`)
+			}
 			v.open("/")
-			v.becomes("typeof tributary.consent", "function")
+			v.becomes("window.tributary && typeof tributary.consent", "function")
 			v.want(reads.expression, reads.without)
 			v.open("/?via=ann")
 			got := v.beacons("pageview at /", "link of ann at /?via=ann")
@@ -52,6 +58,7 @@ func TestMovingPage(t *testing.T) {
 				v.want("field.value", want)
 				v.exec(`rewardful("ready", () => window.ready = Rewardful.referral)`)
 				v.want("window.ready", want)
+				v.want("window.early", "1") // what the page asked for before the script was there
 			}
 			v.noErrors()
 		})
@@ -68,7 +75,7 @@ func TestVisitorsOfBefore(t *testing.T) {
 	)
 	for name, before := range map[string]struct{ section, cookies, click, affiliate string }{
 		"dub":           {"", "dub_id=" + id, id, "undefined"},
-		"pimms":         {"", "x=1; pimms_id=" + id + "; y=2", id, "undefined"},
+		"pimms":         {"From PiMMs", "x=1; pimms_id=" + id + "; y=2", id, "undefined"},
 		"push-lap":      {"From Push Lap Growth", "87f1-fd_affiliate_ref=ann; 87f1-fd_affiliate_referral=1234", "1234", "ann"},
 		"rewardful":     {"From Rewardful", "rewardful.referral=" + rewardful, uuid, "undefined"},
 		"firstpromoter": {"From FirstPromoter", "_fprom_tid=" + uuid + "; _fprom_ref=ann", uuid, "ann"},
@@ -120,4 +127,35 @@ func TestVisitorOfBeforeWithoutConsent(t *testing.T) {
 		t.Errorf("%v, cookies %s", got[0], v.eval("document.cookie"))
 	}
 	v.noErrors()
+}
+
+// What Dub's and PiMMs' elements say in JSON means the same here, however much of it there is.
+func TestAttributesOfDub(t *testing.T) {
+	for name, c := range map[string]struct{ attributes, wants string }{
+		"whole": {`data-publishable-key="pk_1" data-domains='{"refer":"go.example","outbound":"cal.test, docs.test"}'
+			data-query-params='["partner","ref"]' data-attribution-model="first-click" data-cookie-options='{"expiresInDays":30}'`,
+			"first ann true"},
+		"arrays": {`data-domains='{"outbound":["cal.test"]}' data-query-params="ref"`, "last bob true"},
+		"odd":    {`data-domains="{'site':'x.example'}" data-query-params="ref" data-cookie-options="no"`, "last bob false"},
+		"ours":   {`data-domains="cal.test" data-params="ref" data-query-params='["via"]'`, "last bob true"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v := newVisitor(t, name+".attributes.example", strings.Replace(snippet, "/t.js\" data-key=\"pk_test\"",
+				"/analytics/script.outbound-domains.js\" "+c.attributes, 1)+`<a id=out href="http://www.cal.test/">cal</a>`)
+			v.open("/?ref=ann")
+			first := v.eval("tributary.clickId")
+			v.sent(1)
+			v.open("/?ref=bob")
+			got := v.beacons("link of ann at /?ref=ann", "link of bob at /?ref=bob")
+			which := "last"
+			if v.eval("tributary.clickId") == first {
+				which = "first"
+			}
+			marked := strings.Contains(v.eval("out.search"), "tributary_id="+v.eval("tributary.clickId"))
+			if is := fmt.Sprint(which, " ", v.eval("window.affiliateId"), " ", marked); is != c.wants {
+				t.Errorf("%s, want %s; %v", is, c.wants, got)
+			}
+			v.noErrors()
+		})
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"html"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/valyala/fasthttp"
@@ -20,8 +21,18 @@ import (
 // earlier release: a page that names one with its hash gets the same bytes for as long as the file
 // stays here.
 //
-//go:embed script/*.js
+//go:embed script/*.js script/programmes/*.js
 var scriptFiles embed.FS
+
+// standIns are the addresses of other programmes' scripts, so that a site moves by another host in
+// the address: under each lies t.js behind a file that translates the programme's attributes,
+// cookies and globals.
+var standIns = map[string]string{
+	"/analytics/script.js":  "dub.js", // Dub and PiMMs
+	"/affiliate-tracker.js": "pushlap.js",
+	"/rw.js":                "rewardful.js",
+	"/fpr.js":               "firstpromoter.js",
+}
 
 // trackingScript is one version of the script, ready to be served.
 type trackingScript struct {
@@ -32,28 +43,47 @@ type trackingScript struct {
 	cacheControl         string
 }
 
-// scripts is every address of a script: /t.js is the current version and may change, /t.HASH.js
-// never does.
+// scripts is every address of a script: /t.js is the current version and may change, as may
+// standIns; /t.HASH.js never does.
 var scripts = loadScripts()
+
+// scriptAt returns the script at a path, nil if there is none. Dub and PiMMs name variants of their
+// scripts, also several at once, as /analytics/script.site-visit.outbound-domains.js.
+func scriptAt(path string) *trackingScript {
+	if strings.HasPrefix(path, "/analytics/script.") && strings.HasSuffix(path, ".js") {
+		path = "/analytics/script.js"
+	}
+	return scripts[path]
+}
 
 func loadScripts() map[string]*trackingScript {
 	found := make(map[string]*trackingScript)
 	names, err := scriptFiles.ReadDir("script")
 	if err != nil {
-		panic(err) // embedded, as are the files below
+		panic(err) // embedded
 	}
 	for _, name := range names {
-		data, err := scriptFiles.ReadFile(path.Join("script", name.Name()))
-		if err != nil {
-			panic(err)
+		if name.IsDir() {
+			continue
 		}
-		pinned := newTrackingScript(data, "public, max-age=31536000, immutable")
+		pinned := newTrackingScript(scriptFile(name.Name()), "public, max-age=31536000, immutable")
 		found["/t."+pinned.hash+".js"] = pinned
-		if name.Name() == "t.js" {
-			found["/t.js"] = newTrackingScript(data, "public, max-age=3600")
-		}
+	}
+	const hour = "public, max-age=3600"
+	current := scriptFile("t.js")
+	found["/t.js"] = newTrackingScript(current, hour)
+	for address, name := range standIns {
+		found[address] = newTrackingScript(slices.Concat(scriptFile("programmes/"+name), current), hour)
 	}
 	return found
+}
+
+func scriptFile(name string) []byte {
+	data, err := scriptFiles.ReadFile(path.Join("script", name))
+	if err != nil {
+		panic(err) // embedded
+	}
+	return data
 }
 
 func newTrackingScript(data []byte, cacheControl string) *trackingScript {

@@ -247,7 +247,7 @@ func (s *Server) route(ctx *fasthttp.RequestCtx) {
 	case "/v1/click.gif":
 		s.get(ctx, s.pixel)
 	default:
-		if script := scripts[b2s(ctx.URI().PathOriginal())]; script != nil {
+		if script := scriptAt(b2s(ctx.URI().PathOriginal())); script != nil {
 			s.get(ctx, script.serve)
 			return
 		}

@@ -1,0 +1,23 @@
+/*
+ * What stands before t.js under the address of Dub's and PiMMs' scripts: their attributes, of which
+ * some are JSON, become those of t.js. An attribute of t.js that the element has stays.
+ */
+((data) => {
+  const set = (name, value) => {
+    if (value && !data[name]) data[name] = value;
+  };
+  const read = (name) => {
+    try {
+      return JSON.parse(data[name]);
+    } catch (e) {
+      return data[name];
+    }
+  };
+  const domains = read("domains") || {};
+  const cookie = read("cookieOptions") || {};
+  set("key", data.publishableKey);
+  set("params", [].concat(read("queryParams") || []).join(" "));
+  set("attribution", data.attributionModel == "first-click" && "first");
+  set("cookieDays", cookie.expiresInDays);
+  if (typeof domains == "object") data.domains = [].concat(domains.outbound || []).join(" ");
+})(document.currentScript.dataset);
