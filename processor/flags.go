@@ -11,8 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"tributary/processor/clickhouse"
 	"tributary/processor/consume"
 	"tributary/processor/erase"
@@ -215,13 +213,12 @@ func (s *clickhouseSettings) open(ctx context.Context, log *slog.Logger) (*click
 }
 
 func openStore(ctx context.Context, dsn string, log *slog.Logger) (*clickhouse.Store, error) {
-	store, err := clickhouse.Open(dsn, log, prometheus.NewRegistry())
+	store, err := clickhouse.OpenCommand(dsn, log)
 	if err != nil {
 		return nil, err
 	}
 	if err := store.Ping(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("reach ClickHouse: %w (hint: --clickhouse-dsn names it)", err),
-			store.Close())
+		return nil, errors.Join(err, store.Close())
 	}
 	return store, nil
 }

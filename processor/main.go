@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"tributary/processor/clickhouse"
 	"tributary/processor/reconcile"
 	"tributary/schemas/program"
 )
@@ -61,5 +62,5 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) error
 		return err
 	}
 	command.BindTo(ctx, (*context.Context)(nil))
-	return command.Run(c.Logger(stderr))
+	return clickhouse.WithHint(command.Run(c.Logger(stderr)))
 }

@@ -175,7 +175,7 @@ func (c *runCommand) checked(ctx context.Context, stdout io.Writer, kafka schema
 		faults := []error{kafka.Reach(ctx, append(slices.Concat(consume.ClickTopics, consume.PaymentTopics),
 			schemas.TopicDeadLetters)...)}
 		if err := store.Ping(ctx); err != nil {
-			faults = append(faults, fmt.Errorf("reach ClickHouse: %w (hint: --clickhouse-dsn names it)", err))
+			faults = append(faults, err)
 		} else {
 			faults = append(faults, schema.check(ctx), checkRules(ctx, store))
 		}
@@ -292,15 +292,16 @@ func (p *pipeline) elected() bool { return p.payments.Owns(schemas.TopicStripe, 
 
 // ready returns why /readyz answers 503, or nil.
 func (p *pipeline) ready(ctx context.Context) error {
+	if err := p.store.Failing(); err != nil {
+		return err
+	}
 	switch {
 	case p.rates.Table() == nil:
 		return errors.New("exchange rates are not loaded yet")
-	case p.store.Failing():
-		return errors.New("ClickHouse fails; statements are retried")
 	case !p.payments.Assigned() && !p.clicks.Assigned():
 		return errors.New("no partitions are assigned yet")
 	}
-	return p.schema.check(ctx)
+	return clickhouse.WithHint(p.schema.check(ctx))
 }
 
 func (p *pipeline) currentWarnings(context.Context) []string {

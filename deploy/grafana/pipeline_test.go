@@ -44,7 +44,7 @@ var pipeline = dashboard{
 			timeseries("Rows loaded, a second", "cps",
 				target{"sum by (table) (rate(processor_load_rows_total[$__rate_interval]))", "{{table}}"}),
 			timeseries("Statements tried again, a second", "cps",
-				target{"sum by (table) (rate(processor_load_retries_total[$__rate_interval]))", "{{table}}"}),
+				target{"sum by (table, reason) (rate(processor_load_retries_total[$__rate_interval]))", "{{table}} {{reason}}"}),
 		}},
 		{"Money", []panel{
 			stat("Rows that are not what the records say", "short",

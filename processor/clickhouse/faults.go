@@ -1,8 +1,10 @@
 package clickhouse
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 )
@@ -11,43 +13,161 @@ import (
 // finds the record that makes such a row, and sets it aside.
 var ErrRejected = errors.New("ClickHouse cannot take these rows")
 
-// rejections are the server's errors about a value in the rows, by code (ErrorCodes.cpp). All
-// others are retried: a full disk (243), too many parts (252), a table being altered, memory (241),
-// a missing table. Retrying too long loses nothing; giving up too early would set good records
-// aside.
-var rejections = map[int32]string{
-	6:   "CANNOT_PARSE_TEXT",
-	53:  "TYPE_MISMATCH",
-	69:  "ARGUMENT_OUT_OF_BOUND",
-	70:  "CANNOT_CONVERT_TYPE",
-	131: "TOO_LARGE_STRING_SIZE",
-	321: "VALUE_IS_OUT_OF_RANGE_OF_DATA_TYPE",
-	349: "CANNOT_INSERT_NULL_IN_ORDINARY_COLUMN",
-	407: "DECIMAL_OVERFLOW",
-	469: "VIOLATED_CONSTRAINT",
-	691: "UNKNOWN_ELEMENT_OF_ENUM",
+// errNoTable is returned for an insert into a table that is not there.
+var errNoTable = errors.New("the table is missing")
+
+// class of a fault: what ends it.
+type class int
+
+const (
+	transient     class = iota // it may end by itself: what failed is tried again
+	needsOperator              // somebody must change rights, settings or tables first
+	badValue                   // nothing: a value in the rows cannot be stored
+)
+
+// fault is what an error of a statement means.
+type fault struct {
+	name  string // ClickHouse's, or what else failed; few different ones: it is a metric's label
+	class class
+	hint  string // what an operator can do
 }
 
-// unfit is a value that the driver could not put into a column: too long for a FixedString, too
-// late for a DateTime.
-type unfit struct {
-	column string
+const (
+	hintUser   = "--clickhouse-dsn names the user, --clickhouse-password-file has the password"
+	hintRights = "grant its user the role of this program: processor roles prints the statements"
+	hintTables = "run processor migrate; --clickhouse-dsn names the database"
+	hintLimit  = "the profile of its user sets this limit: processor roles prints one that suffices"
+	hintQuota  = "the quota of its user is spent until the interval ends: raise it"
+	hintKeeper = "look at Keeper and at system.replicas: is_readonly, last_exception"
+	hintQuorum = "too few replicas answer: start them, or lower insert_quorum of --clickhouse-dsn"
+	hintServer = "ClickHouse has too much to do: look at system.processes and system.merges"
+)
+
+// faults are the server's errors by code (src/Common/ErrorCodes.cpp). What is not listed may end by
+// itself: trying too long loses nothing, while giving up too early would set good records aside.
+var faults = map[int32]fault{
+	6:   {"CANNOT_PARSE_TEXT", badValue, ""},
+	53:  {"TYPE_MISMATCH", badValue, ""},
+	69:  {"ARGUMENT_OUT_OF_BOUND", badValue, ""},
+	70:  {"CANNOT_CONVERT_TYPE", badValue, ""},
+	131: {"TOO_LARGE_STRING_SIZE", badValue, ""},
+	321: {"VALUE_IS_OUT_OF_RANGE_OF_DATA_TYPE", badValue, ""},
+	349: {"CANNOT_INSERT_NULL_IN_ORDINARY_COLUMN", badValue, ""},
+	407: {"DECIMAL_OVERFLOW", badValue, ""},
+	469: {"VIOLATED_CONSTRAINT", badValue, ""},
+	691: {"UNKNOWN_ELEMENT_OF_ENUM", badValue, ""},
+
+	192: {"UNKNOWN_USER", needsOperator, hintUser},
+	193: {"WRONG_PASSWORD", needsOperator, hintUser},
+	194: {"REQUIRED_PASSWORD", needsOperator, hintUser},
+	195: {"IP_ADDRESS_NOT_ALLOWED", needsOperator, "the user may not come from this host: CREATE USER … HOST says from where"},
+	516: {"AUTHENTICATION_FAILED", needsOperator, hintUser},
+
+	164: {"READONLY", needsOperator, hintRights},
+	291: {"DATABASE_ACCESS_DENIED", needsOperator, hintRights},
+	497: {"ACCESS_DENIED", needsOperator, hintRights},
+	511: {"UNKNOWN_ROLE", needsOperator, hintRights},
+	452: {"SETTING_CONSTRAINT_VIOLATION", needsOperator, "the profile of its user refuses a setting that this program needs: " +
+		"processor roles prints a profile that does not"},
+	115: {"UNKNOWN_SETTING", needsOperator, "a setting of --clickhouse-dsn is not known, or ClickHouse is older than 26.2"},
+
+	16: {"NO_SUCH_COLUMN_IN_TABLE", needsOperator, hintTables},
+	36: {"BAD_ARGUMENTS", needsOperator, hintTables},
+	43: {"ILLEGAL_TYPE_OF_ARGUMENT", needsOperator, hintTables},
+	46: {"UNKNOWN_FUNCTION", needsOperator, hintTables},
+	47: {"UNKNOWN_IDENTIFIER", needsOperator, hintTables},
+	60: {"UNKNOWN_TABLE", needsOperator, hintTables},
+	62: {"SYNTAX_ERROR", needsOperator, "ClickHouse may be older than 26.2"},
+	81: {"UNKNOWN_DATABASE", needsOperator, hintTables},
+	288: {"DISTRIBUTED_IN_JOIN_SUBQUERY_DENIED", needsOperator, "distributed_product_mode is global unless --clickhouse-dsn or " +
+		"a profile sets it"},
+
+	158: {"TOO_MANY_ROWS", needsOperator, hintLimit},
+	307: {"TOO_MANY_BYTES", needsOperator, hintLimit},
+	396: {"TOO_MANY_ROWS_OR_BYTES", needsOperator, hintLimit},
+	201: {"QUOTA_EXCEEDED", needsOperator, hintQuota},
+
+	159: {"TIMEOUT_EXCEEDED", transient, hintServer},
+	202: {"TOO_MANY_SIMULTANEOUS_QUERIES", transient, hintServer},
+	241: {"MEMORY_LIMIT_EXCEEDED", transient, "give ClickHouse, or the profile of its user, more memory"},
+	252: {"TOO_MANY_PARTS", transient, "merges are behind: look at system.merges and at the disks"},
+	243: {"NOT_ENOUGH_SPACE", transient, "free space on ClickHouse's disks: system.disks"},
+	225: {"NO_ZOOKEEPER", transient, hintKeeper},
+	242: {"TABLE_IS_READ_ONLY", transient, hintKeeper},
+	999: {"KEEPER_EXCEPTION", transient, hintKeeper},
+	285: {"TOO_FEW_LIVE_REPLICAS", transient, hintQuorum},
+	286: {"UNSATISFIED_QUORUM_FOR_PREVIOUS_WRITE", transient, hintQuorum},
+	319: {"UNKNOWN_STATUS_OF_INSERT", transient, hintQuorum},
+}
+
+// Names of faults that are no error of the server with a name of ours.
+const (
+	otherCode   = "other"      // a code that faults does not list
+	unreachable = "connection" // the server did not answer, or not in time
+	unfitValue  = "value"      // the driver cannot put a value into a column
+	unreadable  = "result"     // the driver cannot read a column into what this program expects
+	noTable     = "table"
+)
+
+// misfit is a value that does not fit: of a row into a column, as one that is too long for a
+// FixedString, or of a result's column into this program.
+type misfit struct {
+	column string // "" of a result
 	err    error
 }
 
-func (u *unfit) Error() string { return fmt.Sprintf("column %s: %v", u.column, u.err) }
-func (u *unfit) Unwrap() error { return u.err }
+func (m *misfit) Error() string {
+	if m.column == "" {
+		return fmt.Sprintf("read a row: %v", m.err)
+	}
+	return fmt.Sprintf("column %s: %v", m.column, m.err)
+}
+func (m *misfit) Unwrap() error { return m.err }
 
-// rejected reports whether err is about a value in the rows.
-func rejected(err error) bool {
-	var value *unfit
+// faultOf returns what an error of a statement means.
+func faultOf(err error) fault {
+	var value *misfit
 	if errors.As(err, &value) {
-		return true
+		if value.column == "" {
+			return fault{unreadable, needsOperator, hintTables}
+		}
+		return fault{unfitValue, badValue, ""}
+	}
+	if errors.Is(err, errNoTable) {
+		return fault{noTable, needsOperator, hintTables}
 	}
 	var exception *clickhouse.Exception
-	if errors.As(err, &exception) {
-		_, ok := rejections[exception.Code]
-		return ok
+	if !errors.As(err, &exception) {
+		return fault{unreachable, transient, "--clickhouse-dsn names it"}
 	}
-	return false
+	known := faults[exception.Code]
+	known.name = cmp.Or(known.name, otherCode)
+	return known
+}
+
+// faultOfLookup is faultOf for a statement that stores nothing: whatever value is wrong is no
+// record's.
+func faultOfLookup(err error) fault {
+	f := faultOf(err)
+	if f.class == badValue {
+		f.class, f.hint = needsOperator, hintTables
+	}
+	return f
+}
+
+// WithHint adds to an error of ClickHouse what an operator can do, if that is known and no hint is
+// there. Other errors stay as they are.
+func WithHint(err error) error {
+	var exception *clickhouse.Exception
+	if !errors.As(err, &exception) || strings.Contains(err.Error(), "(hint: ") {
+		return err
+	}
+	return hinted(err, faultOfLookup(err))
+}
+
+func hinted(err error, f fault) error {
+	if f.hint == "" {
+		return err
+	}
+	return fmt.Errorf("%w (hint: %s)", err, f.hint)
 }

@@ -25,12 +25,14 @@ import (
 
 // Store is one ClickHouse. Its inserts and lookups retry what can succeed later: they return an
 // error only when ctx ends, and an insert also ErrRejected, for rows that can never be stored. What
+// an operator must mend is retried as well, and said by Failing; but see OpenCommand. What
 // statement.go and derived.go have tries once.
 type Store struct {
 	conn                    driver.Conn
 	log                     *slog.Logger
 	metrics                 metrics
-	failing                 atomic.Int32 // statements that are being retried
+	command                 bool // see OpenCommand
+	failures                failures
 	ledgerScan, revenueScan pace
 	unpaced                 bool // see OpenUnpaced
 	// encodes: blocks of clicks are encoded here. The driver takes them so over HTTP only, and does
@@ -111,8 +113,9 @@ func Open(dsn string, log *slog.Logger, reg prometheus.Registerer) (*Store, erro
 		}, []string{"table"}),
 		retries: auto.NewCounterVec(prometheus.CounterOpts{
 			Name: "processor_load_retries_total",
-			Help: "Statements retried after an error, by table.",
-		}, []string{"table"}),
+			Help: "Statements that failed and are tried again, by table and reason: the name of ClickHouse's error, or " +
+				"connection, result, table or other.",
+		}, []string{"table", "reason"}),
 		seconds: auto.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "processor_load_seconds",
 			Help:    "Time of one statement, by table and verb.",
@@ -121,49 +124,57 @@ func Open(dsn string, log *slog.Logger, reg prometheus.Registerer) (*Store, erro
 	}}, nil
 }
 
+// OpenCommand is Open for a command or a page, whose user waits: what an operator must mend, as a
+// right that is missing, is returned as an error with a hint at once.
+func OpenCommand(dsn string, log *slog.Logger) (*Store, error) {
+	s, err := Open(dsn, log, prometheus.NewRegistry())
+	if err == nil {
+		s.command = true
+	}
+	return s, err
+}
+
 // Close ends the connections.
 func (s *Store) Close() error { return s.conn.Close() }
 
-// Ping reports whether ClickHouse answers.
-func (s *Store) Ping(ctx context.Context) error { return s.conn.Ping(ctx) }
+// Ping returns an error with a hint if ClickHouse does not answer.
+func (s *Store) Ping(ctx context.Context) error {
+	if err := s.conn.Ping(ctx); err != nil {
+		return fmt.Errorf("reach ClickHouse: %w", hinted(err, faultOfLookup(err)))
+	}
+	return nil
+}
 
-// Failing reports whether a statement is being retried.
-func (s *Store) Failing() bool { return s.failing.Load() > 0 }
-
-// retry runs do until it succeeds, is rejected or ctx ends. It logs the first failure and the
-// recovery, not every attempt.
+// retry runs do until it succeeds, is rejected or ctx ends.
 func (s *Store) retry(ctx context.Context, table, verb string, do func(context.Context) error) error {
 	wait := backoff.NewExponentialBackOff()
 	wait.InitialInterval, wait.MaxInterval = 100*time.Millisecond, 5*time.Second
-	var since time.Time
+	fails := failure{table: table, verb: verb, log: s.log}
+	defer s.failures.forget(&fails)
+	meaning := faultOf
+	if verb != "insert" {
+		meaning = faultOfLookup
+	}
 	for {
 		start := time.Now()
 		err := do(ctx)
 		if err == nil {
 			s.metrics.seconds.WithLabelValues(table, verb).Observe(time.Since(start).Seconds())
-			if !since.IsZero() {
-				s.failing.Add(-1)
-				s.log.Info("ClickHouse answers again", "table", table, "verb", verb, "after",
-					time.Since(since).Round(time.Millisecond))
-			}
+			fails.ended()
 			return nil
 		}
-		if rejected(err) {
-			if !since.IsZero() {
-				s.failing.Add(-1)
-			}
+		f := meaning(err)
+		switch {
+		case f.class == badValue:
 			return fmt.Errorf("%s %s: %w: %w", verb, table, ErrRejected, err)
+		case f.class == needsOperator && s.command:
+			return fmt.Errorf("%s %s: %w", verb, table, hinted(err, f))
 		}
-		if since.IsZero() {
-			since = start
-			s.failing.Add(1)
-			s.log.Warn("ClickHouse fails; retrying", "table", table, "verb", verb, "error", err)
-		}
-		s.metrics.retries.WithLabelValues(table).Inc()
+		s.metrics.retries.WithLabelValues(table, f.name).Inc()
+		s.failures.note(&fails, f, err, start)
 		select {
 		case <-ctx.Done():
-			s.failing.Add(-1)
-			return fmt.Errorf("%s %s: %w (last: %w)", verb, table, context.Cause(ctx), err)
+			return fmt.Errorf("%s %s: %w (last: %w)", verb, table, context.Cause(ctx), hinted(err, f))
 		case <-time.After(wait.NextBackOff()):
 		}
 	}
@@ -208,7 +219,7 @@ func insert[R any](ctx context.Context, s *Store, table string, columns []column
 		for i, c := range columns {
 			if err := batch.Column(i).Append(c.values(rows)); err != nil {
 				s.types.Delete(table)
-				return &unfit{c.name, err}
+				return &misfit{c.name, err}
 			}
 		}
 		if err := batch.Send(); err != nil {
@@ -255,7 +266,7 @@ func (s *Store) columnTypes(ctx context.Context, table string) ([]clickhouse.Col
 		return nil, err
 	}
 	if len(types) == 0 {
-		return nil, fmt.Errorf("table %s is missing (hint: run processor migrate)", table)
+		return nil, fmt.Errorf("%s: %w", table, errNoTable)
 	}
 	s.types.Store(table, types)
 	return types, nil
@@ -328,7 +339,7 @@ func collect[R any](ctx context.Context, s *Store, table string, settings clickh
 		for rows.Next() {
 			var r R
 			if err := scan(rows, &r); err != nil {
-				return err
+				return &misfit{"", err}
 			}
 			all = append(all, r)
 		}

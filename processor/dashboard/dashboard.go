@@ -13,7 +13,6 @@ import (
 
 	clickhousego "github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"tributary/processor/access"
 	"tributary/processor/clickhouse"
@@ -97,7 +96,7 @@ func New(cfg Config) (*Dashboard, error) {
 	if err != nil {
 		return nil, err
 	}
-	store, err := clickhouse.Open(cfg.DSN, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	store, err := clickhouse.OpenCommand(cfg.DSN, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return nil, err
 	}

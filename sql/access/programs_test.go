@@ -36,6 +36,7 @@ func TestPrograms(t *testing.T) {
 	}
 	in("migrator", func() { p.run("migrate") })
 	p.produce()
+	in("analyst", p.wrongRole)
 	in("writer", func() {
 		ops := p.address()
 		stop := p.start("run", "--ops-addr", ops, "--sweep", "1s")
@@ -62,6 +63,30 @@ func TestPrograms(t *testing.T) {
 	})
 	in("writer", func() {
 		s.want("SELECT count(), sum(amount) FROM ledger_current WHERE customer_id != 'cus_1'", "1\t4900")
+	})
+}
+
+// A command whose user lacks a right ends at once and says so, with a hint. A processor waits, loses
+// nothing, and /readyz says why.
+func (p *programs) wrongRole() {
+	const hint = "(hint: grant its user the role of this program"
+	c, out := p.command(p.t.Context(), "explain", "pi_1")
+	if err := c.Run(); err == nil || !denied.Match(out.Bytes()) || !strings.Contains(out.String(), hint) {
+		p.t.Errorf("processor explain: %v\n%s", err, out)
+	}
+	ops := p.address()
+	c, _ = p.command(context.WithoutCancel(p.t.Context()), "run", "--ops-addr", ops)
+	running, err := process.Start(c)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer running.Kill()
+	p.eventually(func() error {
+		err := get("http://" + ops + "/readyz")
+		if err == nil || !denied.MatchString(err.Error()) || !strings.Contains(err.Error(), hint) {
+			return fmt.Errorf("readyz: %v, want that a right is missing", err)
+		}
+		return nil
 	})
 }
 
@@ -196,7 +221,7 @@ func (p *programs) address() string {
 func (p *programs) eventually(try func() error) {
 	p.t.Helper()
 	err := errors.New("not tried")
-	for deadline := time.Now().Add(1 * time.Minute); err != nil; time.Sleep(100 * time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); err != nil; time.Sleep(100 * time.Millisecond) {
 		if err = try(); err != nil && time.Now().After(deadline) {
 			p.t.Fatal(err)
 		}

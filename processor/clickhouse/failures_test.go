@@ -1,0 +1,155 @@
+package clickhouse
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+
+	"tributary/deploy/local/chdb/chdbtest"
+	"tributary/sql/sqltest"
+)
+
+// The codes have the names that ClickHouse gives them, and what an operator meets has a hint.
+func TestFaultNames(t *testing.T) {
+	store, err := OpenCommand(chdbtest.Start(t), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	for code, f := range faults {
+		var name string
+		if err := store.conn.QueryRow(t.Context(), "SELECT toString(errorCodeToName(?))", code).Scan(&name); err != nil {
+			t.Fatal(err)
+		}
+		if name != f.name {
+			t.Errorf("code %d is %s, not %s", code, name, f.name)
+		}
+		if (f.hint == "") != (f.class == badValue) {
+			t.Errorf("%s: hint %q", f.name, f.hint)
+		}
+	}
+}
+
+// failing is the engine behind a proxy that answers every statement with an error code, unless that
+// is 0.
+func failing(t *testing.T) (dsn string, code *atomic.Int32) {
+	dsn, _ = sqltest.Open(t)
+	address, err := url.Parse(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	code = new(atomic.Int32)
+	engine := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: address.Host})
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n := code.Load()
+		if n == 0 {
+			engine.ServeHTTP(w, r)
+			return
+		}
+		_, _ = io.Copy(io.Discard, r.Body) // a client that cannot send it all would not read the answer
+		w.Header().Set("X-ClickHouse-Exception-Code", fmt.Sprint(n))
+		http.Error(w, fmt.Sprintf("Code: %d. DB::Exception: no. (version 26)", n), http.StatusInternalServerError)
+	}))
+	t.Cleanup(proxy.Close)
+	address.Host = proxy.Listener.Addr().String()
+	return address.String(), code
+}
+
+// A command ends at once, with a hint, where somebody must change something first, and also where a
+// lookup fails for a value: no record is to blame.
+func TestCommandDoesNotWait(t *testing.T) {
+	dsn, code := failing(t)
+	store, err := OpenCommand(dsn, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	for n, f := range faults {
+		if f.class == transient {
+			continue
+		}
+		code.Store(n)
+		_, err := store.LedgerRules(t.Context())
+		if err == nil || !strings.Contains(err.Error(), "(hint: ") || strings.Contains(err.Error(), ErrRejected.Error()) {
+			t.Errorf("%s: %v", f.name, err)
+		}
+	}
+}
+
+// A processor waits for what an operator must mend, says so in the log, in a metric and for
+// /readyz, says so again when the cause is another, and goes on when it is mended.
+func TestProcessorWaits(t *testing.T) {
+	dsn, code := failing(t)
+	var log bytes.Buffer
+	store, err := Open(dsn, slog.New(slog.NewTextHandler(&log, nil)), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	code.Store(497)
+	done := make(chan error, 1)
+	go func() {
+		_, err := store.LedgerRules(ctx)
+		done <- err
+	}()
+	eventually := func(what string, try func() bool) {
+		t.Helper()
+		for !try() {
+			select {
+			case err := <-done:
+				t.Fatalf("%s: the lookup ended with %v", what, err)
+			case <-ctx.Done():
+				t.Fatalf("%s: not seen; Failing says %v", what, store.Failing())
+			case <-time.After(10 * time.Millisecond):
+			}
+		}
+	}
+	says := func(words ...string) func() bool {
+		return func() bool {
+			err := store.Failing()
+			for _, word := range words {
+				if err == nil || !strings.Contains(err.Error(), word) {
+					return false
+				}
+			}
+			return true
+		}
+	}
+	eventually("a right is missing", says("lookup ledger_rules", "497", "(hint: "+hintRights+")"))
+	code.Store(243)
+	eventually("the disk is full", says("243", "(hint: "+faults[243].hint+")"))
+	code.Store(0)
+	select {
+	case err := <-done:
+		if err != nil || store.Failing() != nil {
+			t.Fatalf("when the cause is mended: %v, and %v", err, store.Failing())
+		}
+	case <-ctx.Done():
+		t.Fatal("the lookup does not end when the cause is mended")
+	}
+	for _, want := range []string{"level=ERROR", "reason=ACCESS_DENIED", "level=WARN", "reason=NOT_ENOUGH_SPACE", "answers again"} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("the log lacks %s:\n%s", want, &log)
+		}
+	}
+	var counted dto.Metric
+	if err := store.metrics.retries.WithLabelValues("ledger_rules", "ACCESS_DENIED").Write(&counted); err != nil ||
+		counted.GetCounter().GetValue() < 1 {
+		t.Errorf("%v attempts are counted as refused (%v)", &counted, err)
+	}
+}
