@@ -3,8 +3,8 @@
 -- visitor arrives at reports it again. That is one arrival, though the two reports know different links and visitors.
 
 -- A click counts unless one that counts, of the same visitor and link or with the same foreign_id, precedes it by at most an hour.
--- arrayFold walks through the clicks of one visitor and link, or of one foreign_id, and collects the repeated ones. The rest of both
--- views is as in 0018_click_days.sql, which explains it.
+-- arrayFold walks through the clicks of one visitor and link, or of one foreign_id, and collects the repeated ones. The rest is
+-- as in 0018_click_days.sql, which explains it; clicks_by_dimension has the same rule since 0026_counted_clicks.sql.
 CREATE OR REPLACE VIEW clicks_counted AS
 SELECT
     click_id, clicked_at, program_id, affiliate_id, link_id, utm_source, utm_medium, utm_campaign, channel, referrer_domain,
@@ -23,107 +23,6 @@ WHERE workspace = {workspace:String} AND NOT is_bot AND clicked_at >= {from:Date
         GROUP BY arrival
         HAVING count() > 1
     );
-
-CREATE OR REPLACE VIEW clicks_by_dimension AS
-WITH
-    if({stored:Bool},
-        (
-            SELECT groupArray(day)
-            FROM
-            (
-                SELECT day
-                FROM click_days
-                WHERE workspace = {workspace:String} AND day >= toDate({from:DateTime('UTC')}) AND day <= toDate({to:DateTime('UTC')} - 1)
-                GROUP BY day
-                HAVING max(computed_at) <= max(changed_at) + toIntervalMinute(1)
-                    OR toDateTime(day, 'UTC') < {from:DateTime('UTC')} OR toDateTime(day, 'UTC') + toIntervalDay(1) > {to:DateTime('UTC')}
-            )
-        ),
-        arrayMap(n -> toDate({from:DateTime('UTC')}) + n, range(dateDiff('day', toDate({from:DateTime('UTC')}), toDate({to:DateTime('UTC')} - 1)) + 1))) AS open,
-    greatest({from:DateTime('UTC')}, toDateTime(arrayMin(open), 'UTC')) AS first,
-    least({to:DateTime('UTC')}, toDateTime(arrayMax(open), 'UTC') + toIntervalDay(1)) AS next
-SELECT
-    name.1 AS dimension, name.2 AS value, day,
-    countIf(is_click AND counts) AS clicks,
-    countIf(NOT is_click) AS page_views,
-    uniqState(visitor) AS visitors,
-    sumMapIf(map(quarter, toUInt64(1)), is_click AND counts) AS clicks_at,
-    sumMapIf(map(quarter, toUInt64(1)), NOT is_click) AS page_views_at
-FROM
-(
-    SELECT
-        true AS is_click, toDate(clicked_at) AS day, toUInt8(toHour(clicked_at) * 4 + intDiv(toMinute(clicked_at), 15)) AS quarter, visitor,
-        click_id NOT IN
-        (
-            SELECT arrayJoin(arrayFold(
-                (known, click) -> if(click.1 > known.1 + toIntervalHour(1), (click.1, known.2), (known.1, arrayPushBack(known.2, click.2))),
-                arraySort(groupArray((clicked_at, click_id))),
-                (toDateTime64(0, 3, 'UTC'), []::Array(FixedString(16)))).2)
-            FROM clicks FINAL
-            ARRAY JOIN if(foreign_id = '', [visitor_link], [visitor_link, sipHash64('foreign', foreign_id)]) AS arrival
-            WHERE workspace = {workspace:String} AND NOT is_bot AND clicked_at >= first - toIntervalDay(1) AND clicked_at < next
-            GROUP BY arrival
-            HAVING count() > 1
-        ) AS counts,
-        arrayConcat(
-            if(has({dimensions:Array(String)}, ''), [('', '')], []),
-            if(has({dimensions:Array(String)}, 'program'), [('program', toString(program_id))], []),
-            if(has({dimensions:Array(String)}, 'affiliate'), [('affiliate', toString(affiliate_id))], []),
-            if(has({dimensions:Array(String)}, 'link'), [('link', toString(link_id))], []),
-            if(has({dimensions:Array(String)}, 'campaign'), [('campaign', toString(utm_campaign))], []),
-            if(has({dimensions:Array(String)}, 'source'), [('source', toString(utm_source))], []),
-            if(has({dimensions:Array(String)}, 'channel'), [('channel', toString(channel))], []),
-            if(has({dimensions:Array(String)}, 'referrer'), [('referrer', toString(referrer_domain))], []),
-            if(has({dimensions:Array(String)}, 'landing_page'), [('landing_page', toString(concat(host, path)))], []),
-            if(has({dimensions:Array(String)}, 'country'), [('country', toString(country))], []),
-            if(has({dimensions:Array(String)}, 'device'), [('device', toString(device))], []),
-            if(has({dimensions:Array(String)}, 'browser'), [('browser', toString(browser))], []),
-            if(has({dimensions:Array(String)}, 'affiliate_link_campaign'), [('affiliate_link_campaign', toString(concat(affiliate_id, '\n', link_id, '\n', utm_campaign)))], []))::Array(Tuple(String, String)) AS names
-    FROM clicks FINAL
-    WHERE workspace = {workspace:String} AND NOT is_bot AND clicked_at >= first AND clicked_at < next AND (NOT {stored:Bool} OR has(open, toDate(clicked_at)))
-    UNION ALL
-    SELECT
-        false, toDate(viewed_at), toUInt8(toHour(viewed_at) * 4 + intDiv(toMinute(viewed_at), 15)), visitor,
-        false,
-        arrayConcat(
-            if(has({dimensions:Array(String)}, ''), [('', '')], []),
-            if(has({dimensions:Array(String)}, 'program'), [('program', toString(program_id))], []),
-            if(has({dimensions:Array(String)}, 'affiliate'), [('affiliate', toString(''))], []),
-            if(has({dimensions:Array(String)}, 'link'), [('link', toString(link_id))], []),
-            if(has({dimensions:Array(String)}, 'campaign'), [('campaign', toString(''))], []),
-            if(has({dimensions:Array(String)}, 'source'), [('source', toString(''))], []),
-            if(has({dimensions:Array(String)}, 'channel'), [('channel', toString(channel))], []),
-            if(has({dimensions:Array(String)}, 'referrer'), [('referrer', toString(referrer_domain))], []),
-            if(has({dimensions:Array(String)}, 'landing_page'), [('landing_page', toString(concat(host, path)))], []),
-            if(has({dimensions:Array(String)}, 'country'), [('country', toString(country))], []),
-            if(has({dimensions:Array(String)}, 'device'), [('device', toString(device))], []),
-            if(has({dimensions:Array(String)}, 'browser'), [('browser', toString(browser))], []),
-            if(has({dimensions:Array(String)}, 'affiliate_link_campaign'), [('affiliate_link_campaign', toString(concat('\n', link_id, '\n')))], []))::Array(Tuple(String, String)) AS names
-    FROM page_views FINAL
-    WHERE workspace = {workspace:String} AND NOT is_bot AND viewed_at >= first AND viewed_at < next AND (NOT {stored:Bool} OR has(open, toDate(viewed_at)))
-)
-ARRAY JOIN names AS name
-GROUP BY dimension, value, day
-UNION ALL
-WITH
-    if({stored:Bool},
-        (
-            SELECT groupArray(day)
-            FROM
-            (
-                SELECT day
-                FROM click_days
-                WHERE workspace = {workspace:String} AND day >= toDate({from:DateTime('UTC')}) AND day <= toDate({to:DateTime('UTC')} - 1)
-                GROUP BY day
-                HAVING max(computed_at) <= max(changed_at) + toIntervalMinute(1)
-                    OR toDateTime(day, 'UTC') < {from:DateTime('UTC')} OR toDateTime(day, 'UTC') + toIntervalDay(1) > {to:DateTime('UTC')}
-            )
-        ),
-        arrayMap(n -> toDate({from:DateTime('UTC')}) + n, range(dateDiff('day', toDate({from:DateTime('UTC')}), toDate({to:DateTime('UTC')} - 1)) + 1))) AS open
-SELECT dimension, value, day, clicks, page_views, visitors, clicks_at, page_views_at
-FROM clicks_by_day FINAL
-WHERE {stored:Bool} AND workspace = {workspace:String} AND dimension IN {dimensions:Array(String)}
-    AND day >= toDate({from:DateTime('UTC')}) AND day <= toDate({to:DateTime('UTC')} - 1) AND NOT has(open, day);
 
 -- Days that were counted by the rule before are counted again, but for those of which nothing is left to count (retention).
 INSERT INTO click_days (workspace, day, changed_at)

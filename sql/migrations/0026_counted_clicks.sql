@@ -9,7 +9,7 @@ ALTER TABLE clicks_by_day
 ALTER TABLE click_days
     ADD COLUMN IF NOT EXISTS counted_at SimpleAggregateFunction(max, DateTime64(3, 'UTC')) COMMENT 'As computed_at, of the latest computation that stored counted. Read with max' AFTER computed_at;
 
--- As in migration 25, with counted.
+-- As in migration 18, with the rule of migration 25 and with counted.
 CREATE OR REPLACE VIEW clicks_by_dimension AS
 WITH
     if({stored:Bool},

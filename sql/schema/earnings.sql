@@ -1,17 +1,17 @@
 CREATE VIEW earnings
 (
-    `workspace` LowCardinality(String),
-    `livemode` Bool,
-    `affiliate_id` String,
-    `entry_id` FixedString(16),
-    `sale_id` String,
-    `object_id` String,
-    `kind` String,
-    `occurred_at` DateTime64(3, 'UTC'),
-    `payable_at` DateTime64(3, 'UTC'),
-    `net_usd` Decimal(18, 6),
-    `rule` String,
-    `usd` Decimal(18, 2),
+    `workspace` LowCardinality(String) COMMENT 'As in ledger',
+    `livemode` Bool COMMENT 'As in ledger',
+    `affiliate_id` String COMMENT 'Who earns it',
+    `entry_id` FixedString(16) COMMENT 'As in ledger',
+    `sale_id` String COMMENT 'As in ledger',
+    `object_id` String COMMENT 'As in ledger',
+    `kind` String COMMENT 'As in ledger',
+    `occurred_at` DateTime64(3, 'UTC') COMMENT 'As in ledger',
+    `payable_at` DateTime64(3, 'UTC') COMMENT 'UTC: the last payment of the sale until then, and the days that the rule holds it; of money out no earlier than it occurred',
+    `net_usd` Decimal(18, 6) COMMENT 'As in ledger; entries without a rate are not here',
+    `rule` String COMMENT 'Name of the rule that decides: the first in the file that fits the entry',
+    `usd` Decimal(18, 2) COMMENT 'What the entry earns, USD, negative for money out; rounded once, half to even',
     `rule_in_force` Tuple(
         name String,
         `from` Date,
@@ -22,7 +22,7 @@ CREATE VIEW earnings
         flat_usd Decimal(18, 2),
         first_sale_only Bool,
         months UInt16,
-        hold_days UInt16)
+        hold_days UInt16) COMMENT 'The rule itself; from and until are UTC days of the sale, percent is of net_usd, flat_usd of the whole sale'
 )
 COMMENT 'What each booked entry earns its affiliate now, by the rules that are in force'
 AS WITH

@@ -45,7 +45,7 @@ CREATE TABLE ledger
     `match_candidates` Array(String) COMMENT 'Everything else that could have been credited, rule:target, best first',
     `status` Enum8('booked' = 1, 'held' = 2, 'superseded' = 3) COMMENT 'held: of an account that no workspace lists; superseded: booked under another object, or in the workspace that lists the account now',
     `superseded_by` String COMMENT 'Object under which the movement is booked instead; amounts are then zero. The object itself: it was held, and is booked in the workspace that lists its account',
-    `version` UInt128 COMMENT 'From content alone (processor/join): equal versions mean equal rows'
+    `version` UInt128 COMMENT 'Counts what the row was computed from: of rows with one key the one with the greatest version stands. It says nothing of time'
 )
 ENGINE = ReplacingMergeTree(version)
 ORDER BY (workspace, entry_id)

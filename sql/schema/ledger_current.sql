@@ -45,7 +45,7 @@ CREATE VIEW ledger_current
     `match_candidates` Array(String) COMMENT 'Everything else that could have been credited, rule:target, best first',
     `status` Enum8('booked' = 1, 'held' = 2, 'superseded' = 3) COMMENT 'Always booked: held, superseded and zero entries are in ledger',
     `superseded_by` String COMMENT 'Always empty: what is booked under another object is in ledger',
-    `version` UInt128 COMMENT 'From content alone (processor/join): equal versions mean equal rows'
+    `version` UInt128 COMMENT 'As in ledger'
 )
 COMMENT 'The money as it is booked: one row for each movement, with its attribution and everything else that is known of it'
 AS SELECT

@@ -45,7 +45,7 @@ CREATE TABLE ledger_log
     `match_candidates` Array(String) COMMENT 'Everything else that could have been credited, rule:target, best first',
     `status` Enum8('booked' = 1, 'held' = 2, 'superseded' = 3) COMMENT 'As in ledger; in versions from before 2026-11-25, held: seen, not certain to be a movement of its own',
     `superseded_by` String COMMENT 'Canonical object under which the movement is booked instead; amounts are then zero',
-    `version` UInt128 COMMENT 'From content alone (processor/join): equal versions mean equal rows'
+    `version` UInt128 COMMENT 'As in ledger'
 )
 ENGINE = ReplacingMergeTree
 ORDER BY (workspace, entry_id, version)

@@ -257,7 +257,6 @@ CREATE OR REPLACE VIEW funnel ON CLUSTER `main`
 ALTER TABLE dead_letters
 -- 0025_arrivals.sql
 CREATE OR REPLACE VIEW clicks_counted ON CLUSTER `main` AS
-CREATE OR REPLACE VIEW clicks_by_dimension ON CLUSTER `main` AS
 INSERT INTO click_days (workspace, day, changed_at)
 -- 0026_counted_clicks.sql
 ALTER TABLE clicks_by_day
@@ -273,3 +272,8 @@ ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/{uuid}', '{shard}-{rep
 ALTER TABLE facts ON CLUSTER `main`
 -- 0030_facts_failed.sql
 ALTER TABLE facts ON CLUSTER `main`
+-- 0032_comments.sql
+ALTER TABLE earnings ON CLUSTER `main`
+ALTER TABLE ledger ON CLUSTER `main`
+ALTER TABLE ledger_log ON CLUSTER `main`
+ALTER TABLE ledger_current ON CLUSTER `main`

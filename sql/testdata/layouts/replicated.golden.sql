@@ -223,7 +223,6 @@ CREATE OR REPLACE VIEW funnel
 ALTER TABLE dead_letters
 -- 0025_arrivals.sql
 CREATE OR REPLACE VIEW clicks_counted AS
-CREATE OR REPLACE VIEW clicks_by_dimension AS
 INSERT INTO click_days (workspace, day, changed_at)
 -- 0026_counted_clicks.sql
 ALTER TABLE clicks_by_day
@@ -239,3 +238,8 @@ ENGINE = ReplicatedReplacingMergeTree(at)
 ALTER TABLE facts
 -- 0030_facts_failed.sql
 ALTER TABLE facts
+-- 0032_comments.sql
+ALTER TABLE earnings
+ALTER TABLE ledger
+ALTER TABLE ledger_log
+ALTER TABLE ledger_current
