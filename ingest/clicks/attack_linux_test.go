@@ -283,7 +283,7 @@ func TestAttacks(t *testing.T) {
 			if rss > maxRSS && !race.Enabled {
 				t.Errorf("%s: %d MB, want at most %d", tt.name, rss>>20, maxRSS>>20)
 			}
-			if p99 <= max(100*time.Millisecond, 5*quiet) || race.Enabled {
+			if p99 <= max(50*time.Millisecond, 3*quiet) || race.Enabled {
 				return ""
 			}
 			return fmt.Sprintf("honest clicks wait %s at the 99th percentile, and %s at the edge that is not attacked", p99,
