@@ -63,7 +63,8 @@ func (p *pipeline) ask(_ context.Context, objects []string) ([]string, error) {
 	return seen, nil
 }
 
-func measure(t *testing.T, p *pipeline) *Report {
+// measure waits so long for sales that are not seen.
+func measure(t *testing.T, p *pipeline, wait time.Duration) *Report {
 	t.Helper()
 	p.clicks, p.shown = map[string]bool{}, map[string]time.Time{}
 	s := httptest.NewServer(p)
@@ -71,7 +72,7 @@ func measure(t *testing.T, p *pipeline) *Report {
 	client := send.NewClient(8, 1)
 	r, err := Run(context.Background(), Config{
 		Edge: &send.Edge{Client: client, Base: s.URL}, Webhook: &send.Webhook{Client: client, URL: s.URL, Secret: "whsec_x"},
-		Ledger: p.ask, Sales: 20, For: 200 * time.Millisecond, Wait: 300 * time.Millisecond, Poll: 2 * time.Millisecond,
+		Ledger: p.ask, Sales: 20, For: 200 * time.Millisecond, Wait: wait, Poll: 10 * time.Millisecond,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -80,7 +81,7 @@ func measure(t *testing.T, p *pipeline) *Report {
 }
 
 func TestRun(t *testing.T) {
-	r := measure(t, &pipeline{delay: 50 * time.Millisecond})
+	r := measure(t, &pipeline{delay: 50 * time.Millisecond}, 3*time.Minute)
 	if !r.Passed() || r.Seen.Count() != 20 || r.Seen.Quantile(.5) < 40*time.Millisecond || len(r.Missing) != 0 {
 		t.Fatalf("%d seen, p50 %s, missing %v", r.Seen.Count(), r.Seen.Quantile(.5), r.Missing)
 	}
@@ -88,7 +89,7 @@ func TestRun(t *testing.T) {
 
 // A sale that nobody sees fails the measurement and is named.
 func TestMissing(t *testing.T) {
-	r := measure(t, &pipeline{lose: 3})
+	r := measure(t, &pipeline{lose: 3}, 3*time.Second) // the others are there when they are sent
 	var table strings.Builder
 	r.Table(&table)
 	if r.Passed() || len(r.Missing) != 3 || r.Seen.Count() != 17 || !strings.Contains(table.String(), r.Missing[0]) {
