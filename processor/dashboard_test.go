@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"io"
-	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
@@ -15,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/bcrypt"
+
+	"tributary/deploy/process"
 )
 
 func TestDashboardListensOnLoopbackOnly(t *testing.T) {
@@ -29,14 +30,11 @@ func TestDashboardListensOnLoopbackOnly(t *testing.T) {
 // serveDashboard runs the command with flags until the test ends, and returns its address.
 func serveDashboard(t *testing.T, flags ...string) (address string) {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	addresses, err := process.Addresses(1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	address = listener.Addr().String()
-	if err := listener.Close(); err != nil {
-		t.Fatal(err)
-	}
+	address = addresses[0]
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	args := append([]string{"dashboard", "--dashboard-addr", address, "--ops-addr", "127.0.0.1:0"}, flags...)
@@ -50,7 +48,7 @@ func serveDashboard(t *testing.T, flags ...string) (address string) {
 			t.Error(err)
 		}
 	})
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(3 * time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		if answer, err := http.Get("http://" + address + "/assets/icon.svg"); err == nil {
 			answer.Body.Close()
 			return address
@@ -110,7 +108,7 @@ func TestDashboardReadsUsersAgain(t *testing.T) {
 	}
 	becomes := func(want int) {
 		t.Helper()
-		deadline := time.Now().Add(20 * time.Second)
+		deadline := time.Now().Add(3 * time.Minute)
 		for status() != want {
 			if time.Now().After(deadline) {
 				t.Fatalf("it stays %d, want %d", status(), want)

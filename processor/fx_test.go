@@ -124,7 +124,7 @@ func (c *converted) paid(id, currency string, at time.Time) func() string {
 
 func (c *converted) becomes(row func() string, want string) {
 	c.t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); row() != want; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(3 * time.Minute); row() != want; time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			c.t.Fatalf("the row says %q, want %q", row(), want)
 		}

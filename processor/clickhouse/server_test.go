@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/prometheus/client_golang/prometheus"
@@ -80,14 +82,16 @@ func TestStayWithOne(t *testing.T) {
 
 // A query over a whole table is not repeated before a pause that is longer the longer it took.
 func TestPaced(t *testing.T) {
-	var p pace
-	if err := p.wait(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	p.took(1e9)
-	ctx, cancel := context.WithTimeout(t.Context(), 1e6)
-	defer cancel()
-	if err := p.wait(ctx); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("it is repeated at once: %v", err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		var p pace
+		if err := p.wait(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		p.took(time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		if err := p.wait(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("it is repeated at once: %v", err)
+		}
+	})
 }

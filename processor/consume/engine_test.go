@@ -112,7 +112,7 @@ func (r *pipeline) count(query string) (n uint64) {
 // until waits for a query to give want.
 func (r *pipeline) until(want uint64, query string) {
 	r.tb.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(limit)
 	for {
 		got := r.count(query)
 		if got == want {

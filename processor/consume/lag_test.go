@@ -50,7 +50,7 @@ func TestLag(t *testing.T) {
 	}
 	c := &Consumer{
 		Name: "payments", Topics: []string{"sales"}, Seeds: cluster.ListenAddrs(), Metrics: NewMetrics(registry),
-		Deadline: time.Second,
+		Deadline: limit,
 		Log:      slog.New(slog.DiscardHandler),
 		Handle: func(_ context.Context, records []*kgo.Record, _ DeadLetter) error {
 			hanging <- len(records)
@@ -66,7 +66,7 @@ func TestLag(t *testing.T) {
 		t.Errorf("%v waiting while %d records hang, want 5", values(waiting), n)
 	}
 	close(release)
-	for deadline := time.Now().Add(10 * time.Second); !slices.Equal(values(waiting),
+	for deadline := time.Now().Add(limit); !slices.Equal(values(waiting),
 		[]float64{0}); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%v waiting at the end, want 0", values(waiting))

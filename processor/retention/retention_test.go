@@ -89,7 +89,7 @@ func TestApply(t *testing.T) {
 			err := rows.Scan(&workspace, &age, &columns)
 			list = append(list, fmt.Sprintf("%s %d: %d of %d", workspace, age, columns, len(kept)))
 			return err
-		}, fmt.Sprintf("SELECT toString(%s) AS name, dateDiff('day', %s, now64(3)) AS age, toUInt64(%s) FROM %s FINAL "+
+		}, fmt.Sprintf("SELECT toString(%s) AS name, age('day', %s, now64(3)) AS age, toUInt64(%s) FROM %s FINAL "+
 			"ORDER BY name, age", group, at, strings.Join(kept, " + "), table))
 		if err != nil {
 			t.Fatal(err)

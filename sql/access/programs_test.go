@@ -181,7 +181,7 @@ func (p *programs) check(out *bytes.Buffer, err error, args []string) {
 // run runs a command to its end.
 func (p *programs) run(args ...string) {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(p.t.Context(), 5*time.Minute)
 	defer cancel()
 	c, out := p.command(ctx, args...)
 	p.check(out, c.Run(), args)
@@ -203,7 +203,7 @@ func (p *programs) start(args ...string) (stop func()) {
 	})
 	return func() {
 		p.t.Helper()
-		ctx, cancel := context.WithTimeout(p.t.Context(), time.Minute)
+		ctx, cancel := context.WithTimeout(p.t.Context(), 3*time.Minute)
 		defer cancel()
 		p.check(out, running.Stop(ctx), args)
 	}
