@@ -65,7 +65,7 @@ func TestFullDisk(t *testing.T) {
 	time.Sleep(2 * time.Second)
 
 	filler := fill(t, s.data, 100<<20)
-	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(s.life.said.String(),
+	for deadline := time.Now().Add(limit); !strings.Contains(s.life.said.String(),
 		"Not enough space"); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("nobody says that the disk is full")
@@ -78,7 +78,7 @@ func TestFullDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	filler = fill(t, s.data, 0)
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(limit); ; time.Sleep(50 * time.Millisecond) {
 		if got, err := s.click([]byte(plainClick)); err == nil && got.status == http.StatusServiceUnavailable {
 			break
 		}
@@ -96,5 +96,5 @@ func TestFullDisk(t *testing.T) {
 	s.kill()
 	s.start() // what is not whole on the disk would be found now
 	s.waitReady()
-	s.hasClicks(l.clicks, time.Minute)
+	s.hasClicks(l.clicks)
 }

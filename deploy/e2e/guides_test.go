@@ -31,9 +31,9 @@ import (
 //	event TYPE API_VERSION WHEN OBJECT    what Stripe sends, signed and delivered twice
 //	until ROW                             the row stands before anything else is sent
 //
-// WHEN is days and minutes from now: -28d+5m. In an object "@-28d" is that moment in Unix seconds.
-// ~ is the story's own mark, so that no two stories share a buyer or an affiliate. NAME is rendered
-// for the click that a row is credited to.
+// WHEN is days and minutes from the story's beginning: -28d+5m. In an object "@-28d" is that time
+// in Unix seconds. ~ is the story's own mark, so that no two stories share a buyer or an affiliate.
+// NAME is rendered for the click that a row is credited to.
 type guide struct {
 	name    string
 	account string // the seller's, connected to the vendor's platform
@@ -56,7 +56,7 @@ type story struct {
 var guideRates = []struct {
 	days     int
 	eur, jpy string
-}{{130, "1.10", "0.0065"}, {20, "1.12", "0.0066"}, {10, "1.15", "0.0067"}}
+}{{130, "1.10", "0.0065"}, {19, "1.12", "0.0066"}, {9, "1.15", "0.0067"}}
 
 // Every option of Push Lap Growth's guide to Stripe's Sessions API and of PiMMs' guide to Stripe
 // Checkout, and every mistake that their samples invite. One run takes all stories; then every row
@@ -67,8 +67,7 @@ func TestGuides(t *testing.T) {
 		readGuide(t, "PiMMsGuide", "pimms.txt", "acct_pimms", "pm"),
 	}
 	s := newSite(t)
-	now := time.Now().UTC().Truncate(time.Second)
-	t.Setenv("TRIBUTARY_FX_SOURCE", "file:"+writeGuideRates(t, now))
+	t.Setenv("TRIBUTARY_FX_SOURCE", "file:"+writeGuideRates(t, time.Now().UTC()))
 	s.start()
 	s.waitReady()
 
@@ -77,6 +76,7 @@ func TestGuides(t *testing.T) {
 	for _, g := range guides {
 		for _, st := range g.stories {
 			all[st.mark] = st
+			now := time.Now().UTC().Truncate(time.Second)
 			for _, step := range st.steps {
 				s.tell(g, st, step, now)
 			}
@@ -94,7 +94,7 @@ func TestGuides(t *testing.T) {
 		return got, len(got[""]) == 0
 	}
 	got, right := stand()
-	for deadline := time.Now().Add(40 * time.Second); !right && time.Now().Before(deadline); got, right = stand() {
+	for deadline := time.Now().Add(limit); !right && time.Now().Before(deadline); got, right = stand() {
 		time.Sleep(200 * time.Millisecond)
 	}
 	settled := time.Now()
@@ -207,7 +207,7 @@ func (s *site) tell(g *guide, st *story, step string, now time.Time) {
 	for name, id := range st.known {
 		step = strings.ReplaceAll(step, "$"+name, id)
 	}
-	step = momentInJSON.ReplaceAllStringFunc(step, func(m string) string {
+	step = timeInJSON.ReplaceAllStringFunc(step, func(m string) string {
 		return strconv.FormatInt(s.when(strings.Trim(m, `"@`), now).Unix(), 10)
 	})
 	word, rest, _ := strings.Cut(step, " ")
@@ -263,7 +263,7 @@ func (s *site) tell(g *guide, st *story, step string, now time.Time) {
 			s.insist(func() (answer, error) { return s.deliver(body) })
 		}
 	case "until":
-		for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		for deadline := time.Now().Add(limit); ; time.Sleep(50 * time.Millisecond) {
 			rows := s.rowsOf(map[string]*story{st.mark: st})[st.mark]
 			if slices.Contains(rows, rest) {
 				return
@@ -290,15 +290,15 @@ func (s *site) beacon(body []byte) (answer, error) {
 }
 
 var (
-	momentInJSON = regexp.MustCompile(`"@[^"]*"`)
-	moment       = regexp.MustCompile(`^([+-]\d+)d(?:([+-]\d+)m)?$`)
+	timeInJSON = regexp.MustCompile(`"@[^"]*"`)
+	timeOfStep = regexp.MustCompile(`^([+-]\d+)d(?:([+-]\d+)m)?$`)
 )
 
 func (s *site) when(text string, now time.Time) time.Time {
 	s.t.Helper()
-	m := moment.FindStringSubmatch(text)
+	m := timeOfStep.FindStringSubmatch(text)
 	if m == nil {
-		s.t.Fatalf("%q is no moment like -28d+5m", text)
+		s.t.Fatalf("%q is no time like -28d+5m", text)
 	}
 	days, _ := strconv.Atoi(m[1])
 	minutes, _ := strconv.Atoi(m[2]) // 0 where there are none

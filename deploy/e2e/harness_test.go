@@ -27,6 +27,9 @@ import (
 	"tributary/deploy/process"
 )
 
+// limit is longer than a loaded machine takes for anything here.
+const limit = 4 * time.Minute
+
 const (
 	secretKey     = "sk_e2e_0123456789"
 	webhookSecret = "whsec_e2e"
@@ -139,7 +142,7 @@ func (s *site) start(more ...string) {
 // waitReady returns how long the start took.
 func (s *site) waitReady() time.Duration {
 	s.t.Helper()
-	for deadline := time.Now().Add(90 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(limit); ; time.Sleep(20 * time.Millisecond) {
 		if status, _ := get(s.ops() + "/readyz"); status == http.StatusOK {
 			return time.Since(s.life.began)
 		}
@@ -150,7 +153,7 @@ func (s *site) waitReady() time.Duration {
 		}
 		if time.Now().After(deadline) {
 			_, why := get(s.ops() + "/readyz")
-			s.t.Fatalf("not ready after 90 s: %s", why)
+			s.t.Fatalf("not ready after %s: %s", limit, why)
 		}
 	}
 }
@@ -201,7 +204,7 @@ type answer struct {
 
 // client has a connection to each server for as long as it runs; a request that a killed server
 // left unanswered is an error and nothing else.
-var client = &http.Client{Timeout: 15 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 16,
+var client = &http.Client{Timeout: limit, Transport: &http.Transport{MaxIdleConnsPerHost: 16,
 	IdleConnTimeout: 5 * time.Second}}
 
 func post(url string, body []byte, header ...string) (answer, error) {
@@ -252,16 +255,16 @@ func sign(body []byte, secret string) string {
 	return "t=" + at + ",v1=" + hex.EncodeToString(mac.Sum(nil))
 }
 
-// insist posts until the answer is 200, as Stripe does for three days; here for a minute.
+// insist posts until the answer is 200, as Stripe does for three days.
 func (s *site) insist(what func() (answer, error)) answer {
 	s.t.Helper()
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
+	for deadline := time.Now().Add(limit); ; time.Sleep(100 * time.Millisecond) {
 		got, err := what()
 		if err == nil && got.status == http.StatusOK {
 			return got
 		}
 		if time.Now().After(deadline) {
-			s.t.Fatalf("not accepted within a minute: %d %s %v", got.status, got.body, err)
+			s.t.Fatalf("not accepted within %s: %d %s %v", limit, got.status, got.body, err)
 		}
 	}
 }
@@ -302,15 +305,15 @@ func (s *site) ask(query string) ([][]string, error) {
 }
 
 // eventually asks until the rows are as wanted, and fails with the last ones.
-func (s *site) eventually(within time.Duration, query string, want func([][]string) bool) [][]string {
+func (s *site) eventually(query string, want func([][]string) bool) [][]string {
 	s.t.Helper()
-	for deadline := time.Now().Add(within); ; time.Sleep(100 * time.Millisecond) {
+	for deadline := time.Now().Add(limit); ; time.Sleep(100 * time.Millisecond) {
 		rows, err := s.ask(query)
 		if err == nil && want(rows) {
 			return rows
 		}
 		if time.Now().After(deadline) {
-			s.t.Fatalf("after %s still not as wanted: %s\n%v %v", within, query, rows, err)
+			s.t.Fatalf("after %s still not as wanted: %s\n%v %v", limit, query, rows, err)
 		}
 	}
 }
@@ -382,10 +385,10 @@ func (l *tail) String() string {
 func itoa(n int64) string { return strconv.FormatInt(n, 10) }
 
 // hasClicks waits until all of these clicks are in ClickHouse, and fails with those that are not.
-func (s *site) hasClicks(want map[string]bool, within time.Duration) {
+func (s *site) hasClicks(want map[string]bool) {
 	s.t.Helper()
 	var missing []string
-	for deadline := time.Now().Add(within); ; time.Sleep(300 * time.Millisecond) {
+	for deadline := time.Now().Add(limit); ; time.Sleep(300 * time.Millisecond) {
 		rows, err := s.ask("SELECT DISTINCT UUIDNumToString(click_id) FROM clicks")
 		if err == nil {
 			stored := make(map[string]bool, len(rows))

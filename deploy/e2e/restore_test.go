@@ -9,6 +9,11 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"tributary/schemas"
 )
 
 // kept are the tables that nothing can compute again once Kafka has forgotten their records: what
@@ -24,13 +29,35 @@ func (s *site) processor(args ...string) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(s.t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(s.t.Context(), 2*limit)
 	defer cancel()
 	c := exec.CommandContext(ctx, filepath.Join(build(s.t), "processor"), args...)
 	c.Env = append(os.Environ(), "TRIBUTARY_KAFKA_SEEDS="+s.kafka(), "TRIBUTARY_FX_SOURCE=pegs",
 		"TRIBUTARY_CLICKHOUSE_DSN=http://default:"+password+"@"+strings.TrimPrefix(s.clickhouse(), "http://")+"/tributary")
 	if out, err := c.CombinedOutput(); err != nil {
 		s.t.Fatalf("processor %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+}
+
+// consumed waits until the processor has committed all that is in Kafka.
+func (s *site) consumed() {
+	s.t.Helper()
+	client, err := kgo.NewClient(kgo.SeedBrokers(s.kafka()))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer client.Close()
+	for deadline := time.Now().Add(limit); ; time.Sleep(100 * time.Millisecond) {
+		lags, err := kadm.NewClient(client).Lag(s.t.Context(), schemas.ConsumerGroup)
+		if err == nil {
+			err = lags.Error()
+		}
+		if lag := lags[schemas.ConsumerGroup].Lag; err == nil && len(lag) > 0 && lag.Total() == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			s.t.Fatalf("the processor lags behind: %v, %v", lags[schemas.ConsumerGroup].Lag.Sorted(), err)
+		}
 	}
 }
 
@@ -75,16 +102,17 @@ func TestRestore(t *testing.T) {
 	l := s.load()
 	time.Sleep(2 * time.Second)
 	l.finish()
-	// All that was accepted is booked when nothing moves any more.
+	// All that was accepted is booked when the processor has taken it and nothing moves any more.
+	s.consumed()
 	before := ""
-	for deadline := time.Now().Add(60 * time.Second); before != s.figures(); time.Sleep(3 * time.Second) {
+	for deadline := time.Now().Add(limit); before != s.figures(); time.Sleep(3 * time.Second) {
 		if before = s.figures(); time.Now().After(deadline) {
 			t.Fatal("the figures go on moving")
 		}
 	}
 	same := func(how string) {
 		t.Helper()
-		for deadline := time.Now().Add(60 * time.Second); s.figures() != before; time.Sleep(200 * time.Millisecond) {
+		for deadline := time.Now().Add(limit); s.figures() != before; time.Sleep(200 * time.Millisecond) {
 			if time.Now().After(deadline) {
 				t.Fatalf("restored from %s:\n%s\nwant\n%s", how, s.figures(), before)
 			}
@@ -111,6 +139,6 @@ func TestRestore(t *testing.T) {
 
 	second := accepted(t, s.insist(func() (answer, error) { return s.click([]byte(plainClick)) }))
 	s.insist(func() (answer, error) { return s.deliver(checkout(1<<20, second, 7700)) })
-	s.eventually(60*time.Second, "SELECT count() FROM ledger_current WHERE amount = 7700 AND match_rule = 'click_id'",
+	s.eventually("SELECT count() FROM ledger_current WHERE amount = 7700 AND match_rule = 'click_id'",
 		func(rows [][]string) bool { return rows[0][0] == "1" })
 }

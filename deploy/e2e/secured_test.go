@@ -26,7 +26,7 @@ func TestSecuredKafka(t *testing.T) {
 		t.Skip("a real broker takes many seconds to start")
 	}
 	programs := build(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*limit)
 	defer cancel()
 	dir, err := apache.Dir()
 	if err != nil {
@@ -74,7 +74,7 @@ func TestSecuredKafka(t *testing.T) {
 		})
 	}
 	answers := func(what, address, want string) {
-		for deadline := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
+		for deadline := time.Now().Add(limit); ; time.Sleep(100 * time.Millisecond) {
 			said := ""
 			if response, err := http.Get(address); err == nil { //nolint:noctx // the test has its own deadline
 				text, _ := io.ReadAll(response.Body)
@@ -114,7 +114,7 @@ func TestSecuredKafka(t *testing.T) {
 	if response.StatusCode != http.StatusOK {
 		t.Fatalf("a click is answered %s", response.Status)
 	}
-	s.eventually(time.Minute, "SELECT count() FROM clicks", func(rows [][]string) bool { return rows[0][0] == "1" })
+	s.eventually("SELECT count() FROM clicks", func(rows [][]string) bool { return rows[0][0] == "1" })
 
 	// Who knows no password gets nothing.
 	environment = append(environment, "TRIBUTARY_KAFKA_PASSWORD_FILE=", "TRIBUTARY_KAFKA_PASSWORD=wrong")

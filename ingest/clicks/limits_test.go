@@ -108,6 +108,8 @@ func TestLimitsWithoutKey(t *testing.T) {
 		})
 		c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 		c.EventsPerAddress = 1 // and a batch of 1,000 at once
+		now := time.Now()      // and no second passes, however long this takes
+		c.now = func() time.Time { return now }
 	})
 	batch := "[" + strings.TrimSuffix(strings.Repeat(`{"link_id":"l"},`, 999), ",") + "]"
 	site := "Origin: https://acme.example"
