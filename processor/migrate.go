@@ -47,7 +47,15 @@ func (c *migrateCommand) Run(ctx context.Context, log *slog.Logger) error {
 			return err
 		}
 	}
-	if err := migrate(ctx, c.ClickhouseDSN, on, func(step string) { log.Info("migrate", "step", step) }); err != nil {
+	var steps []string
+	err = migrate(ctx, c.ClickhouseDSN, on, func(step string) {
+		log.Debug("migrate", "step", step)
+		steps = append(steps, step)
+	})
+	if len(steps) > 0 {
+		log.Info("migrate", "steps", len(steps), "last", steps[len(steps)-1])
+	}
+	if err != nil {
 		return err
 	}
 	switch {
