@@ -38,11 +38,11 @@ import (
 // They start from the engines upwards and stop from the traffic downwards, so that no program is
 // stopped before those that still send it something.
 
-// How long each start may take. The first start of an engine on a slow disk takes seconds.
+// How long each start may take. Alone it takes seconds, on a machine that does much else a minute.
 const (
-	engineWithin  = 60 * time.Second
-	programWithin = 60 * time.Second
-	jobWithin     = 2 * time.Minute
+	engineWithin  = 2 * time.Minute
+	programWithin = 2 * time.Minute
+	jobWithin     = 5 * time.Minute
 )
 
 // supervisor is a local run under way.

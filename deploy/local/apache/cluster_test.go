@@ -26,7 +26,7 @@ func started(t *testing.T) *Cluster {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	classpath, err := Install(ctx, dir)
 	if errors.Is(err, ErrMissing) && os.Getenv(chdbtest.RequireVariable) != "1" {
@@ -51,7 +51,7 @@ func TestLeaderDies(t *testing.T) {
 		t.Skip("three brokers take half a minute to start and to die")
 	}
 	c := started(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	if _, err := c.Admin().CreateTopic(ctx, 1, -1, nil, "t"); err != nil {
 		t.Fatal(err)
