@@ -26,7 +26,7 @@ func TestSecuredKafka(t *testing.T) {
 		t.Skip("a real broker takes many seconds to start")
 	}
 	programs := build(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 3*limit)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*limit)
 	defer cancel()
 	dir, err := apache.Dir()
 	if err != nil {
