@@ -1,5 +1,5 @@
 // Package demo plays a business to a running Tributary, one World for each UTC day: what lies
-// before now at once, and then each item at its moment.
+// before now at once, and then each item at its time.
 //
 // A day depends on the seed and its date only. So the present goes on at the pace of the past, and
 // a second start sends the same clicks and events again, and nothing is counted twice.

@@ -134,7 +134,7 @@ func due(seed uint64, began, now time.Time) (clicks, events int) {
 	return len(past.clicks), len(ids) + len(past.leads) // a lead of the past is an event
 }
 
-// The present sends what the day has at that moment, and nothing of the past when none is asked
+// The present sends what the day has at that time, and nothing of the past when none is asked
 // for. What was due while nobody played is sent by the next start.
 func TestPresent(t *testing.T) {
 	now := time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)

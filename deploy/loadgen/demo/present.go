@@ -70,7 +70,7 @@ func (p *player) play(ctx context.Context, g *errgroup.Group, due *queue) {
 	}
 }
 
-// queue holds what is still to be sent, sorted by its moment.
+// queue holds what is still to be sent, sorted by time.
 type queue struct {
 	clicks     []traffic.Click
 	leads      []traffic.Lead

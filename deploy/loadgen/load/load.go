@@ -106,14 +106,14 @@ func Run(ctx context.Context, c Config) (*Report, error) {
 	return r, nil
 }
 
-// schedule names each request's moment until the context ends. The clock is asked every
+// schedule says when each request is due, until the context ends. The clock is asked every
 // millisecond: at high rates several requests are due by then.
 func schedule(ctx context.Context, c Config, began time.Time, due chan<- time.Time, r *Report) {
 	ticker := time.NewTicker(time.Millisecond)
 	defer ticker.Stop()
 	// Computed from the beginning each time: adding up a rounded interval would drift at high
 	// rates.
-	moment := func(n int) time.Time {
+	dueAt := func(n int) time.Time {
 		return began.Add(time.Duration(float64(n) * float64(c.Batch) / float64(c.Rate) * float64(time.Second)))
 	}
 	for n, next := 0, began; ; {
@@ -129,7 +129,7 @@ func schedule(ctx context.Context, c Config, began time.Time, due chan<- time.Ti
 				r.Unsent += c.Batch
 			}
 			n++
-			next = moment(n)
+			next = dueAt(n)
 		}
 		select {
 		case <-ctx.Done():
