@@ -13,10 +13,10 @@ import (
 	"tributary/schemas"
 )
 
-// Every command of API.md is run against an edge, and answered as the page says. "…" stands for any
-// text.
-func TestCommandsOfAPIPage(t *testing.T) {
-	page := readPage(t)
+// Every command of API.md and of README.md is run against an edge, and answered as the page says.
+// "…" stands for any text.
+func TestCommandsOfPages(t *testing.T) {
+	page := readPage(t, "../API.md") + readPage(t, "../../README.md")
 	e := newEdge(t, func(c *Config) {
 		c.Workspaces = NewDirectory([]schemas.Workspace{{ID: "default", SecretKeys: []string{"sk_…"}}})
 	})
@@ -72,7 +72,7 @@ func alike(got, want any) bool {
 // API.md has every address, field and error code that the OpenAPI document has, which other tests
 // compare with the code.
 func TestAPIPageIsWhole(t *testing.T) {
-	page, api := readPage(t), readOpenAPI(t)
+	page, api := readPage(t, "../API.md"), readOpenAPI(t)
 	for path := range api.Paths {
 		if path != "/stripe/webhook" && !strings.Contains(page, path+"`") {
 			t.Errorf("no address %s", path)
@@ -93,9 +93,9 @@ func TestAPIPageIsWhole(t *testing.T) {
 	}
 }
 
-func readPage(t *testing.T) string {
+func readPage(t *testing.T, path string) string {
 	t.Helper()
-	page, err := os.ReadFile("../API.md")
+	page, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
