@@ -51,7 +51,7 @@ var (
 		"Content-Length or Transfer-Encoding, not both; CR LF after every header; names without spaces (RFC 9112)"}
 
 	errNoSecret = &fault{401, "no_secret_key", "this needs a secret key",
-		"send Authorization: Bearer <secret key>; see --secret-key or the workspaces file"}
+		"send Authorization: Bearer sk_…; see --secret-key or the workspaces file"}
 	errWrongSecret = &fault{401, "unknown_secret_key", "the Authorization header holds no known key",
 		"leave the header out to send as a browser does"}
 	errNoKey = &fault{401, "no_key", "key is missing, and the site does not tell the workspace",
