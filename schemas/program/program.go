@@ -5,6 +5,7 @@ package program
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -65,9 +66,21 @@ func Parse(commands any, name, description string, stdout, stderr io.Writer, arg
 	case answered:
 		return nil, nil
 	case err != nil:
-		return nil, fmt.Errorf("%w (hint: %s --help)", err, name)
+		return nil, fmt.Errorf("%w (hint: %s --help)", err, commandOf(err, name))
 	}
 	return command, nil
+}
+
+// commandOf returns the command that a line could not be read as, such as "processor replay range",
+// or the program's name where the line does not say which.
+func commandOf(err error, name string) string {
+	var failed *kong.ParseError
+	if errors.As(err, &failed) && failed.Context != nil {
+		if command := failed.Context.Selected(); command != nil {
+			return command.FullPath()
+		}
+	}
+	return name
 }
 
 // ownVariables gives each flag of node, and of the commands below it, a variable of the command's

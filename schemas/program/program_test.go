@@ -56,9 +56,11 @@ func TestParse(t *testing.T) {
 		err != nil || !strings.Contains(out.String(), "Default: 7") {
 		t.Errorf("%v %v %s", command, err, &out)
 	}
-	for _, args := range [][]string{{}, {"walk"}, {"serve", "--log-level", "loud"}, {"serve", "--nonsense"}} {
-		if _, err := Parse(new(grammar), "test", "A test.", io.Discard, io.Discard, args); err == nil ||
-			!strings.Contains(err.Error(), "(hint: test --help)") {
+	for args, command := range map[string]string{
+		"": "test", "walk": "test", "serve --log-level loud": "test serve", "serve --nonsense": "test serve",
+	} {
+		_, err := Parse(new(grammar), "test", "A test.", io.Discard, io.Discard, strings.Fields(args))
+		if err == nil || !strings.Contains(err.Error(), "(hint: "+command+" --help)") {
 			t.Errorf("%q: %v", args, err)
 		}
 	}
