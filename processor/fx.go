@@ -48,7 +48,8 @@ type fxReport struct {
 	Unconverted []fx.Unconverted `json:"unconverted"`
 	Answer      *fxAnswer        `json:"answer,omitempty"`
 
-	stored int // usable rates that are stored
+	currency string // all that is asked about; empty: every one
+	stored   int    // usable rates that are stored
 }
 
 type fxRate struct {
@@ -128,7 +129,8 @@ func (c *fxCommand) report(
 	ctx context.Context, store fx.Store, rates *fx.Live, today, day fx.Date,
 ) (*fxReport, error) {
 	table := rates.Table()
-	r := &fxReport{Rates: []fxRate{}, HeldBack: []fxHeldBack{}, Unconverted: []fx.Unconverted{}, stored: table.Len()}
+	r := &fxReport{Rates: []fxRate{}, HeldBack: []fxHeldBack{}, Unconverted: []fx.Unconverted{},
+		currency: c.Currency, stored: table.Len()}
 	wanted := func(currency string) bool { return c.Currency == "" || c.Currency == currency }
 	for _, currency := range table.Currencies() {
 		if rate, ok := table.Newest(currency, today); ok && wanted(currency) {
@@ -186,6 +188,9 @@ func (r *fxReport) print(w io.Writer) error {
 	if r.stored == 0 {
 		fmt.Fprintln(t,
 			"No exchange rate is stored. Give the processor a source with --fx-source, or read one now with --fetch.")
+	}
+	if r.stored > 0 && r.currency != "" && len(r.Rates)+len(r.HeldBack) == 0 {
+		fmt.Fprintf(t, "There is no rate for %s.\n", strings.ToUpper(r.currency))
 	}
 	if len(r.Rates) > 0 {
 		fmt.Fprintln(t, "CURRENCY\tUSD PER UNIT\tDAY\tAGE\tSOURCE")
