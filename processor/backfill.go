@@ -129,7 +129,7 @@ func (c *backfillCommand) validate(now time.Time) (*backfill.Backfill, error) {
 // check is the command that compares what was booked with Stripe's balance.
 func (c *backfillCommand) check(b *backfill.Backfill) string {
 	words := []string{
-		"processor reconcile --api --stripe-key-file …",
+		"processor reconcile --api --stripe-api-key-file …",
 		"--from", b.Since.Format(time.DateOnly), "--to", b.Until.AddDate(0, 0, -1).Format(time.DateOnly),
 	}
 	if c.Account != "" {

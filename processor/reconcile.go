@@ -25,8 +25,8 @@ type reconcileCommand struct {
 	bookingSettings
 	Export        []string `type:"existingfile" help:"Stripe's own export: the itemised balance report or balance history as CSV, or the API's balance transactions as JSON; repeatable." placeholder:"FILE"`
 	API           bool     `name:"api" help:"Read Stripe's API instead."`
-	StripeKey     string   `name:"stripe-key" help:"Restricted key with read access to balance transactions, charges, refunds and disputes. Better in a file."`
-	StripeKeyFile string   `name:"stripe-key-file" help:"File that holds --stripe-key." type:"path" placeholder:"FILE"`
+	StripeKey     string   `name:"stripe-api-key" aliases:"stripe-key" env:"TRIBUTARY_STRIPE_KEY,TRIBUTARY_STRIPE_API_KEY" help:"Restricted key with read access to balance transactions, charges, refunds and disputes. Better in a file."`
+	StripeKeyFile string   `name:"stripe-api-key-file" aliases:"stripe-key-file" env:"TRIBUTARY_STRIPE_KEY_FILE,TRIBUTARY_STRIPE_API_KEY_FILE" help:"File that holds --stripe-api-key." type:"path" placeholder:"FILE"`
 	APIBase       string   `name:"stripe-api-base" help:"Where Stripe's API is." default:"https://api.stripe.com" placeholder:"URL"`
 	Account       string   `help:"Connected account; empty: the platform's own." placeholder:"acct_…"`
 	Test          bool     `help:"Compare test mode instead of live mode."`
@@ -45,7 +45,7 @@ the same UTC day, in the currency that the customer saw, to the cent; and every 
 transaction. Each difference is listed with its likely cause.
 
     processor reconcile --export balance.csv
-    processor reconcile --api --stripe-key-file key --from 2026-03-01 --to 2026-03-31
+    processor reconcile --api --stripe-api-key-file key --from 2026-03-01 --to 2026-03-31
 
 In the dashboard: Reports, Balance, "Balance change from activity", itemised, all columns, time zone UTC.
 The dashboard's balance history names no payment intents, so that what the ledger knows by its intent alone
@@ -113,7 +113,7 @@ func (c *reconcileCommand) validate() (*workspace.File, error) {
 	case c.API:
 		c.client, err = stripeClient("stripe key", c.StripeKey, c.StripeKeyFile, c.APIBase)
 		if err == nil && c.client == nil {
-			err = errors.New("--api needs a key (hint: --stripe-key-file, a restricted one with read access)")
+			err = errors.New("--api needs a key (hint: --stripe-api-key-file, a restricted one with read access)")
 		}
 		faults = append(faults, err)
 	}
