@@ -65,6 +65,8 @@ func Parse(commands any, name, description string, stdout, stderr io.Writer, arg
 	switch {
 	case answered:
 		return nil, nil
+	case err != nil && strings.Contains(err.Error(), "(hint: "):
+		return nil, err
 	case err != nil:
 		return nil, fmt.Errorf("%w (hint: %s --help)", err, commandOf(err, name))
 	}
