@@ -302,8 +302,8 @@ func TestKillTakesAll(t *testing.T) {
 
 // TestOwnSecretsAreNotPrinted: a terminal is looked over and its text is pasted into issues.
 func TestOwnSecretsAreNotPrinted(t *testing.T) {
-	r := launch(t, t.TempDir(), "--stripe-webhook-secrets", "whsec_hush", "--secret-key", "sk_hush",
-		"--email-key", "em_hush")
+	r := launch(t, t.TempDir(), "--stripe-webhook-secrets", "whsec_hush", "--secret-key", "sk_hush_0123456789",
+		"--email-key", "em_hush_0123456789")
 	if said := r.said.String(); strings.Contains(said, "hush") || !strings.Contains(said, `"$WEBHOOK_SECRET"`) {
 		t.Errorf("printed: %s", said)
 	}
@@ -417,17 +417,23 @@ func TestTakenPorts(t *testing.T) {
 func TestFaultsOfSettings(t *testing.T) {
 	cmd := exec.Command(filepath.Join(binaries(t), "local"), "run", "--edge-addr", "nowhere",
 		"--stripe-addr", "127.0.0.1:0",
-		"--kafka-addr", "127.0.0.1:8123", "--fx-source", "bank:x", "--workspaces", "/does/not/exist")
+		"--kafka-addr", "127.0.0.1:8123", "--fx-source", "bank:x", "--workspaces", "/does/not/exist",
+		"--secret-key", "sk_7", "--email-key", "e 7", "--stripe-webhook-secrets", "sk_live_hush")
 	said, err := cmd.CombinedOutput()
 	if err == nil {
 		t.Fatal("started with faulty settings")
 	}
 	for _, want := range []string{`--edge-addr: "nowhere" is not host:port`, "--stripe-addr: port of",
 		"--kafka-addr: 127.0.0.1:8123 is also what --clickhouse-addr says",
-		`--fx-source: a source begins with none of`, "--workspaces: stat /does/not/exist"} {
+		`--fx-source: a source begins with none of`, "--workspaces: ", "/does/not/exist: no such file",
+		"--secret-key: its 4 bytes can be guessed", "--email-key: it holds a space",
+		"--stripe-webhook-secrets: it is an API key"} {
 		if !strings.Contains(string(said), want) {
 			t.Errorf("not said: %s\n%s", want, said)
 		}
+	}
+	if strings.Contains(string(said), "hush") {
+		t.Errorf("a secret is shown: %s", said)
 	}
 }
 

@@ -62,7 +62,7 @@ func keepSecrets(dir string) (secrets, error) {
 func openDataDir(dir string) error {
 	syscall.Umask(0o077)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("make data directory: %w", err)
+		return fmt.Errorf("make data directory: %w (hint: --data names a directory that this user may write to)", err)
 	}
 	switch _, err := os.Stat(filepath.Join(dir, "secrets.json")); {
 	case errors.Is(err, fs.ErrNotExist):

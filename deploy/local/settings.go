@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"tributary/deploy/local/chdb"
+	"tributary/schemas"
 	"tributary/schemas/loopback"
 )
 
@@ -91,12 +92,22 @@ func (r *Run) Validate() error {
 		}
 	}
 	if r.Workspaces != "" {
-		if _, err := os.Stat(r.Workspaces); err != nil {
+		if _, err := schemas.ReadWorkspaces(r.Workspaces); err != nil {
 			fault("workspaces", "%w", err)
 		}
 		if !r.NoDemo && r.SecretKey == "" {
 			fault("workspaces", "the demo needs a secret key of the file's workspace "+
 				"(hint: give it with --secret-key, or leave the demo out with --no-demo)")
+		}
+	}
+	for _, secret := range r.StripeWebhookSecrets {
+		if err := schemas.CheckSigningSecret(secret); err != nil {
+			fault("stripe-webhook-secrets", "%w", err)
+		}
+	}
+	for _, key := range []struct{ flag, secret string }{{"secret-key", r.SecretKey}, {"email-key", r.EmailKey}} {
+		if err := schemas.CheckSecret(key.secret); key.secret != "" && err != nil {
+			fault(key.flag, "%w", err)
 		}
 	}
 	for _, source := range r.FXSource {
