@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	clickhousego "github.com/ClickHouse/clickhouse-go/v2"
+
 	"tributary/processor/clickhouse"
 	"tributary/processor/consume"
 	"tributary/processor/erase"
@@ -80,16 +82,23 @@ type clickhouseSettings struct {
 	PasswordFile string `name:"clickhouse-password-file" help:"File that holds the password of --clickhouse-dsn's user." type:"path" placeholder:"FILE"`
 }
 
-// AfterApply puts the file's password into the DSN. kong calls it when the flags are read.
+// errDSN repeats nothing of the DSN, which may hold a secret.
+var errDSN = errors.New("read --clickhouse-dsn: it names no server and database " +
+	"(hint: http://user@host:8123/tributary)")
+
+// AfterApply checks the DSN and puts the file's password into it. kong calls it when the flags are
+// read. A DSN without a database would be the server's "default", where nobody looks for tables.
 func (s *clickhouseSettings) AfterApply() error {
+	if options, err := clickhousego.ParseDSN(s.ClickhouseDSN); err != nil || options.Auth.Database == "" {
+		return errDSN
+	}
 	password, err := schemas.Secret("clickhouse password", "", s.PasswordFile)
 	if err != nil || password == "" {
 		return err
 	}
 	u, err := parseDSN(s.ClickhouseDSN)
 	if err != nil {
-		// it may hold a secret
-		return errors.New("read --clickhouse-dsn: it is no URL (hint: http://user@host:8123/tributary)")
+		return errDSN
 	}
 	if _, given := u.User.Password(); given || u.User.Username() == "" {
 		return errors.New("clickhouse password: --clickhouse-dsn names no user, or has a password itself " +

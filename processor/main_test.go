@@ -62,6 +62,17 @@ func TestCheckConnects(t *testing.T) {
 	}
 }
 
+// A DSN that names no server or no database is refused before anything is asked, and not repeated.
+func TestClickHouseDSN(t *testing.T) {
+	for _, dsn := range []string{"hush", "http://u:hush@127.0.0.1:8123", "http://u:hush@127.0.0.1:8123/", "http://hush %zz/x"} {
+		err := execute(t.Context(), []string{"run", "--check", "--clickhouse-dsn", dsn}, io.Discard, io.Discard)
+		if err == nil || !strings.Contains(err.Error(), "names no server and database (hint: ") ||
+			strings.Contains(err.Error(), "hush") {
+			t.Errorf("%q: %v", dsn, err)
+		}
+	}
+}
+
 // The password of ClickHouse's user may stand in a file, for every command that uses ClickHouse.
 func TestClickHousePasswordFile(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "password")

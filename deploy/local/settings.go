@@ -87,8 +87,9 @@ func (r *Run) Validate() error {
 	}
 	if r.ClickHouseDSN != "" {
 		// The value is not repeated, for it may hold a password.
-		if u, err := url.Parse(r.ClickHouseDSN); err != nil || u.Scheme == "" || u.Host == "" {
-			fault("clickhouse-dsn", "this is no URL (hint: one is http://user:password@127.0.0.1:8123/tributary)")
+		if u, err := url.Parse(r.ClickHouseDSN); err != nil || u.Scheme == "" || u.Host == "" ||
+			strings.Trim(u.Path, "/") == "" {
+			fault("clickhouse-dsn", "it names no server and database (hint: http://user:password@127.0.0.1:8123/tributary)")
 		}
 	}
 	if r.Workspaces != "" {

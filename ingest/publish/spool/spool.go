@@ -178,7 +178,7 @@ func isAt(f interface{ Stat() (fs.FileInfo, error) }, path string) bool {
 // what visitors sent.
 func makePrivate(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("make spool directory: %w", err)
+		return fmt.Errorf("make spool directory: %w (hint: --spool-dir names one that this user may write to)", err)
 	}
 	info, err := os.Stat(dir)
 	if err != nil {
