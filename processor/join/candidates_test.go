@@ -112,6 +112,8 @@ func TestPolicy(t *testing.T) {
 	sale, cus, ext := identity.New(identity.Object, "in_1"), identity.New(identity.Customer, "cus_1"),
 		identity.New(identity.External, "user_1")
 	c1, c10, c89, c91, c400 := click(1), click(10), click(89), click(91), click(400)
+	c90, c90older := click(90), click(90)
+	clicks[c90older].ClickedAt = clicks[c90].ClickedAt.Add(-time.Millisecond)
 	names := func(a identity.Node, bs ...identity.Node) (edges []identity.Edge) {
 		edges = append(edges, identity.Edge{A: sale, B: cus})
 		for _, b := range bs {
@@ -134,6 +136,8 @@ func TestPolicy(t *testing.T) {
 	}
 	f("89 days are in the window", Policy{}, c89, names(sale, c89)...)
 	f("91 days are not", Policy{}, "", names(sale, c91)...)
+	f("90 days to the millisecond are", Policy{}, c90, names(sale, c90)...)
+	f("one more is not", Policy{}, "", names(sale, c90older)...)
 	f("a window of its own", Policy{Window: 5 * day}, c1, names(sale, c10, c1)...)
 	f("a window of its own, too old", Policy{Window: 5 * day}, "", names(sale, c10)...)
 	f("last touch", Policy{}, c1, names(sale, c10, c1, c89)...)
@@ -144,6 +148,8 @@ func TestPolicy(t *testing.T) {
 		append(names(cus, c400), firstPaid(cus, 320))...)
 	f("a first sale that was too late gives its renewals nothing", Policy{}, "",
 		append(names(cus, c400), firstPaid(cus, 300))...)
+	f("a first sale on the last moment of the window", Policy{}, c400, append(names(cus, c400), firstPaid(cus, 310))...)
+	f("a renewal on the last moment", Policy{Renewals: 400 * day}, c400, append(names(cus, c400), firstPaid(cus, 399))...)
 	f("renewals for a year only", Policy{Renewals: 365 * day}, "", append(names(cus, c400), firstPaid(cus, 399))...)
 	f("the sale's own external id keeps it too", Policy{}, c400,
 		append([]identity.Edge{{A: sale, B: ext}, {A: ext, B: c400}}, firstPaid(ext, 399))...)
@@ -153,6 +159,49 @@ func TestPolicy(t *testing.T) {
 	if _, err := NewPolicies(Policy{}, Policy{Window: day}); err == nil {
 		t.Error("two policies of one day are taken")
 	}
+}
+
+// What a clock that runs ahead may do, and who is credited when everything else is equal. Names come
+// in any order, so a tie must not be decided by it.
+func TestBoundsAndTies(t *testing.T) {
+	at := time.Date(2026, 6, 1, 10, 0, 0, 0, time.UTC)
+	clicks := make(map[identity.Node]*Click)
+	click := func(after time.Duration) identity.Node {
+		id := schemas.NewClickID(at.Add(after))
+		n := identity.New(identity.Click, id.String())
+		clicks[n] = &Click{ID: id, ClickedAt: id.Time()}
+		return n
+	}
+	sale, cus := identity.New(identity.Object, "in_1"), identity.New(identity.Customer, "cus_1")
+	ann, bob := identity.New(identity.Affiliate, "ann"), identity.New(identity.Affiliate, "bob")
+	f := func(what string, want identity.Node, edges ...identity.Edge) {
+		t.Helper()
+		for range 2 {
+			slices.Reverse(edges)
+			for _, touch := range []Touch{LastTouch, FirstTouch} {
+				c := NewSearch(graph(t, edges...), clicks, []identity.Node{sale}, Times{at, at}, Policy{Touch: touch}).Best()
+				got := identity.New(identity.Affiliate, c.AffiliateID)
+				if c.Click != nil {
+					got = identity.New(identity.Click, c.Click.ID.String())
+				}
+				if got != want {
+					t.Errorf("%s: %q, want %q", what, got, want)
+				}
+			}
+		}
+	}
+	ahead, later, before := click(skew), click(skew+time.Millisecond), click(-time.Hour)
+	buyer := identity.Edge{A: sale, B: cus}
+	f("a clock five minutes ahead", ahead, buyer, identity.Edge{A: cus, B: ahead}, identity.Edge{A: cus, B: before})
+	f("and a millisecond", before, buyer, identity.Edge{A: cus, B: later}, identity.Edge{A: cus, B: before})
+	named := func(who identity.Node, after time.Duration) identity.Edge {
+		return identity.Edge{A: sale, B: who, Source: "m", At: at.Add(after)}
+	}
+	f("an affiliate named by a clock five minutes ahead", bob, named(ann, -time.Hour), named(bob, skew))
+	f("and a second", ann, named(ann, -time.Hour), named(bob, skew+time.Second))
+	first, second := click(-time.Minute), click(-time.Minute)
+	f("clicks of one millisecond: the smaller id", min(first, second), named(first, 0), named(second, 0))
+	f("affiliates of one second: the smaller id", ann, named(bob, 0), named(ann, 0))
 }
 
 // An old click is refused with a word, not lost.
