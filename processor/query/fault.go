@@ -36,6 +36,7 @@ const (
 	codeMemoryLimit        = 241
 	codeUnknownDatabase    = 81
 	codeTooManyBytes       = 307
+	codeThrown             = 395 // by throwIf: a question refuses a value
 	codeTooManyRowsOrBytes = 396
 	codeBadParameter       = 457
 )
@@ -55,7 +56,7 @@ func faultOf(code int, text string) *Fault {
 			"Run the processor's migrate command against this database."}
 	}
 	switch code {
-	case codeBadArguments, codeBadParameter:
+	case codeBadArguments, codeBadParameter, codeThrown:
 		return &Fault{http.StatusBadRequest, "bad_parameter", "ClickHouse cannot read a parameter: " + firstSentence(text),
 			"GET /api/query lists each parameter with its type."}
 	case codeTooManyRows, codeTooManyBytes, codeTooManyRowsOrBytes:

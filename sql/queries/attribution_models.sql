@@ -13,7 +13,7 @@
 -- @param to DateTime('UTC'): its end, not included
 -- @param dimension String = 'affiliate': affiliate, program, link, source, medium, campaign or channel
 -- @param lookback_days UInt16 = 90: days before a sale in which a click counts
--- @param half_life_days Float64 = 7: of decay
+-- @param half_life_days Float64 = 7: of decay, greater than 0
 WITH
 (
     SELECT mapFromArrays(groupArray(channel), groupArray(effect))
@@ -73,6 +73,7 @@ FROM
                 workspace = {workspace:String}, livemode = {livemode:Bool}, from = {from:DateTime('UTC')}, to = {to:DateTime('UTC')},
                 lookback_days = {lookback_days:UInt16}, dimension = {dimension:String}
             )
+            WHERE NOT throwIf(NOT {half_life_days:Float64} > 0, 'half_life_days is greater than 0')
         )
     )
 )
