@@ -3,10 +3,13 @@ package sql_test
 import (
 	"cmp"
 	"fmt"
+	"log/slog"
 	"maps"
 	"math"
 	"math/big"
 	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -14,6 +17,8 @@ import (
 
 	"github.com/shopspring/decimal"
 
+	"tributary/processor/dashboard"
+	"tributary/processor/workspace"
 	"tributary/sql/sqltest"
 )
 
@@ -21,44 +26,70 @@ import (
 type click struct {
 	at                      time.Time
 	id, visitor, name, link string
-	channel                 string
+	channel, foreign        string
+	bot                     bool
 }
 
 type buy struct {
 	at                   time.Time
 	id, visitor, name    string
+	customer             string
 	payment, refund, net int64 // micro-dollars
 }
 
 var channels = []string{"affiliate", "direct", "email", "paid_search"}
 
-// randomPaths makes clicks and sales of a hundred days: visitors who come often and within the
-// hour, sales without a visitor, refunds, and amounts that no number of clicks divides.
+// randomPaths makes clicks and sales of a hundred days: visitors who come often, within the hour and
+// by redirects that report twice, one of them two hundred times; bots; sales without a visitor, of
+// buyers with several browsers, and in the second of a click; refunds, some of more than was paid;
+// and amounts that no number of clicks divides.
 func randomPaths(r *rand.Rand) ([]click, []buy) {
 	begin := time.Date(2050, 1, 1, 0, 0, 0, 0, time.UTC)
 	within := func() time.Time { return begin.Add(time.Duration(r.Int64N(100*24*60)) * time.Minute) }
 	var clicks []click
-	for i := range 900 {
-		name := fmt.Sprint("a", r.IntN(5))
-		c := click{
-			at: within(), visitor: fmt.Sprint("v", r.IntN(120)), name: name, link: "l" + name, channel: channels[r.IntN(4)],
-			id: fmt.Sprintf("024d5a1e-7800-7000-8000-%012d", i),
-		}
+	add := func(c click) {
+		c.id = fmt.Sprintf("024d5a1e-7800-7000-8000-%012d", len(clicks))
 		clicks = append(clicks, c)
-		for r.IntN(3) == 0 { // again within two hours
-			c.at = c.at.Add(time.Duration(r.IntN(120)) * time.Minute)
-			c.id = fmt.Sprintf("024d5a1e-7800-7000-8001-%012d", len(clicks))
-			clicks = append(clicks, c)
+	}
+	random := func(at time.Time, visitor int) click {
+		name := fmt.Sprint("a", r.IntN(5))
+		return click{at: at, visitor: fmt.Sprint("v", visitor), name: name, link: "l" + name, channel: channels[r.IntN(4)]}
+	}
+	for i := range 1100 {
+		visitor := r.IntN(120)
+		if i < 200 {
+			visitor = 0
+		}
+		c := random(within(), visitor)
+		if r.IntN(4) == 0 {
+			c.foreign = fmt.Sprint("f", i)
+		}
+		c.bot = r.IntN(20) == 0
+		add(c)
+		for r.IntN(3) == 0 { // again within two hours, by the same link or by that of the page behind it
+			if c.at = c.at.Add(time.Duration(r.IntN(120)) * time.Minute); c.foreign != "" {
+				c.link, c.name = "page", "a9"
+			}
+			add(c)
 		}
 	}
 	var sales []buy
 	for i := range 250 {
 		s := buy{at: within(), id: fmt.Sprint("pi_", i), name: fmt.Sprint("a", r.IntN(7)), payment: 1 + r.Int64N(1e9)}
+		s.customer = s.id
 		if r.IntN(5) > 0 {
-			s.visitor = fmt.Sprint("v", r.IntN(120))
+			visitor := r.IntN(120)
+			s.visitor = fmt.Sprint("v", visitor)
+			if r.IntN(4) == 0 {
+				add(random(s.at.Add(500*time.Millisecond), visitor)) // Stripe's times are whole seconds
+				add(random(s.at.Add(time.Second), visitor))
+			}
+		}
+		if r.IntN(2) == 0 {
+			s.customer = fmt.Sprint("c", r.IntN(50))
 		}
 		if r.IntN(3) == 0 {
-			s.refund = -(1 + r.Int64N(s.payment))
+			s.refund = -(1 + r.Int64N(s.payment+s.payment/2))
 		}
 		s.net = s.payment + s.refund
 		sales = append(sales, s)
@@ -68,21 +99,20 @@ func randomPaths(r *rand.Rand) ([]click, []buy) {
 
 func insertPaths(t *testing.T, dsn, workspace string, clicks []click, sales []buy) {
 	t.Helper()
-	const layout = "2006-01-02 15:04:05"
+	const layout = "2006-01-02 15:04:05.000"
 	rows := make([]string, 0, len(clicks))
 	for _, c := range clicks {
-		rows = append(rows, fmt.Sprintf("('%s', UUIDStringToNum('%s'), '%s', '%[3]s', '%s', '%s', '%s', '%s', 1)",
-			workspace, c.id, c.at.Format(layout), c.visitor, c.name, c.link, c.channel))
+		rows = append(rows, fmt.Sprintf("('%s', UUIDStringToNum('%s'), '%s', '%[3]s', '%s', '%s', '%s', '%s', '%s', %t, 1)",
+			workspace, c.id, c.at.Format(layout), c.visitor, c.name, c.link, c.channel, c.foreign, c.bot))
 	}
 	ask(t, dsn, "INSERT INTO clicks (workspace, click_id, clicked_at, received_at, visitor_id, affiliate_id, "+
-		"link_id, channel, "+
-		"version) VALUES "+strings.Join(rows, ","), nil)
+		"link_id, channel, foreign_id, is_bot, version) VALUES "+strings.Join(rows, ","), nil)
 	rows = rows[:0]
 	for i, s := range sales {
 		entry := func(kind string, at time.Time, micros int64) {
 			rows = append(rows, fmt.Sprintf("('%s', '%06d%s', true, toDate('%[4]s'), '%[3]s', '%[5]s', '%[4]s', 'eur', %[6]d, "+
-				"%[7]s, '%[8]s', '%[9]s', 'booked', 1)", workspace, i, kind, at.Format(layout), s.id, micros,
-				decimal.New(micros, -6), s.visitor, s.name))
+				"%[7]s, '%[8]s', '%[9]s', '%[10]s', 'booked', 1)", workspace, i, kind, at.Format(layout), s.id, micros,
+				decimal.New(micros, -6), s.visitor, s.name, s.customer))
 		}
 		entry("payment", s.at, s.payment)
 		if s.refund != 0 {
@@ -91,32 +121,44 @@ func insertPaths(t *testing.T, dsn, workspace string, clicks []click, sales []bu
 	}
 	ask(t, dsn, "INSERT INTO ledger (workspace, entry_id, livemode, day, kind, sale_id, occurred_at, currency, "+
 		"amount, net_usd, "+
-		"visitor_id, affiliate_id, status, version) VALUES "+strings.Join(rows, ","), nil)
+		"visitor_id, affiliate_id, external_customer_id, status, version) VALUES "+strings.Join(rows, ","), nil)
 }
 
-// touchesOf returns the clicks that count before a sale, oldest first.
-func touchesOf(clicks []click, s buy, lookback time.Duration) []click {
+// touchesOf returns the clicks that count before a sale, oldest first. copies are those that a
+// redirect and the page behind it report twice.
+func touchesOf(clicks []click, copies, browsers map[string]bool, s buy, lookback time.Duration) []click {
 	var own []click
 	for _, c := range clicks {
-		if s.visitor != "" && c.visitor == s.visitor && !c.at.After(s.at) && c.at.After(s.at.Add(-lookback-24*time.Hour)) {
+		if browsers[c.visitor] && !c.bot && c.at.Before(s.at.Add(time.Second)) {
 			own = append(own, c)
 		}
 	}
-	slices.SortFunc(own, func(a, b click) int { return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.id, b.id)) })
-	last := make(map[string]time.Time) // by link: the last click that counted
-	counted := own[:0]
-	for _, c := range own {
-		link := c.link
-		if before, ok := last[link]; ok && !c.at.After(before.Add(time.Hour)) {
-			continue
-		}
-		last[link] = c.at
-		counted = append(counted, c)
-	}
-	return slices.DeleteFunc(counted, func(c click) bool { return c.at.Before(s.at.Add(-lookback)) })
+	repeated := repeats(own, func(c click) string { return c.visitor + c.link })
+	own = slices.DeleteFunc(own, func(c click) bool {
+		return repeated[c.id] || copies[c.id] || c.at.Before(s.at.Add(-lookback))
+	})
+	slices.SortFunc(own, byTime)
+	return own
 }
 
-// weightsOf are the models of attribution_models, data_driven left out, in its columns' order.
+func byTime(a, b click) int { return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.id, b.id)) }
+
+// repeats returns the clicks that follow one of the same key that counts by at most an hour.
+func repeats(clicks []click, key func(click) string) map[string]bool {
+	last := make(map[string]time.Time) // by key: the last click that counted
+	repeated := make(map[string]bool)
+	for _, c := range slices.SortedFunc(slices.Values(clicks), byTime) {
+		if before, ok := last[key(c)]; ok && !c.at.After(before.Add(time.Hour)) {
+			repeated[c.id] = true
+			continue
+		}
+		last[key(c)] = c.at
+	}
+	return repeated
+}
+
+// weightsOf are the models of attribution_models, data_driven left out, in its columns' order. decay
+// counts whole seconds.
 func weightsOf(path []click, halfLife float64) [][]int64 {
 	n := len(path)
 	models := make([][]int64, 6)
@@ -133,7 +175,7 @@ func weightsOf(path []click, halfLife float64) [][]int64 {
 		if n > 2 && (i == 0 || i == n-1) {
 			models[4][i] = int64(2 * (n - 2))
 		}
-		models[5][i] = int64(math.Round(math.Exp2(-path[n-1].at.Sub(c.at).Seconds()/86400/halfLife) * 1e9))
+		models[5][i] = int64(math.Round(math.Exp2(-float64(path[n-1].at.Unix()-c.at.Unix())/86400/halfLife) * 1e9))
 	}
 	models[2][direct] = 1
 	return models
@@ -143,13 +185,13 @@ func weightsOf(path []click, halfLife float64) [][]int64 {
 // gives away the same money to the micro-dollar.
 func TestAttributionModels(t *testing.T) {
 	dsn, _ := sqltest.Open(t)
-	const lookback, halfLife = 20, 5
-	for seed := range uint64(3) {
-		clicks, sales := randomPaths(rand.New(rand.NewPCG(seed, 1)))
+	const halfLife = 5
+	for seed, lookback := range []int{20, 1, 65535} { // the last begins before 1970
+		clicks, sales := randomPaths(rand.New(rand.NewPCG(uint64(seed), 1)))
 		workspace := fmt.Sprint("w", seed)
 		insertPaths(t, dsn, workspace, clicks, sales)
 		from, to := time.Date(2050, 1, 15, 0, 0, 0, 0, time.UTC), time.Date(2050, 4, 1, 0, 0, 0, 0, time.UTC)
-		want, total := countModels(clicks, sales, from, to, lookback*24*time.Hour, halfLife)
+		want, total := countModels(clicks, sales, from, to, time.Duration(lookback)*24*time.Hour, halfLife)
 		q := question(t, "attribution_models")
 		given := parameters(q)
 		maps.Copy(given, map[string]string{
@@ -189,13 +231,24 @@ func countModels(clicks []click, sales []buy, from, to time.Time, lookback time.
 		row[column] += micros
 		byName[name] = row
 	}
+	foreign := slices.DeleteFunc(slices.Clone(clicks), func(c click) bool { return c.foreign == "" || c.bot })
+	copies := repeats(foreign, func(c click) string { return c.foreign })
+	browsers := make(map[string]map[string]bool) // by buyer
+	for _, s := range sales {
+		if browsers[s.customer] == nil {
+			browsers[s.customer] = make(map[string]bool)
+		}
+		if s.visitor != "" {
+			browsers[s.customer][s.visitor] = true
+		}
+	}
 	for _, s := range sales {
 		if s.at.Before(from) || !s.at.Before(to) {
 			continue
 		}
 		total += s.net
 		add(s.name, 0, s.net)
-		path := touchesOf(clicks, s, lookback)
+		path := touchesOf(clicks, copies, browsers[s.customer], s, lookback)
 		if len(path) == 0 {
 			path = []click{{at: s.at, name: s.name}}
 		}
@@ -224,14 +277,25 @@ func divide(micros int64, weights []int64) []int64 {
 	return parts
 }
 
-// A dimension that does not exist is an error and not a figure.
-func TestAttributionModelsUnknownDimension(t *testing.T) {
-	dsn, db := sqltest.Open(t)
-	seed(t, dsn)
-	var n uint64
-	err := db.QueryRowContext(t.Context(), "SELECT count() FROM sale_touches(workspace = 'models', livemode = true, "+
-		"from = '2050-06-01 00:00:00', to = '2050-07-01 00:00:00', lookback_days = 90, dimension = 'afiliate')").Scan(&n)
-	if err == nil || !strings.Contains(err.Error(), "dimension is one of") {
-		t.Errorf("a misspelt dimension gives %d, %v", n, err)
+// A value that has no sense is an error and not a figure.
+func TestAttributionModelsRefuse(t *testing.T) {
+	dsn, _ := sqltest.Open(t)
+	seed(t, dsn, "attribution.sql")
+	d, err := dashboard.New(dashboard.Config{DSN: dsn, Log: slog.New(slog.DiscardHandler),
+		Workspaces: func() []workspace.Region { return []workspace.Region{{Workspace: "models"}} }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { d.Close() })
+	for value, want := range map[string]string{
+		"dimension=afiliate": "dimension is one of", "half_life_days=0": "half_life_days is greater than 0",
+		"half_life_days=-7": "half_life_days is greater than 0",
+	} {
+		w := httptest.NewRecorder()
+		r := httptest.NewRequest(http.MethodGet, "/api/query/attribution_models?from=2050-06-01&to=2050-07-01&"+value, nil)
+		r.Host = "127.0.0.1:8090"
+		if d.ServeHTTP(w, r); w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), want) {
+			t.Errorf("%s: %d %s", value, w.Code, w.Body)
+		}
 	}
 }

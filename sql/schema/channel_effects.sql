@@ -1,10 +1,11 @@
 CREATE VIEW channel_effects
 COMMENT 'Removal effect of each channel, 0 to 1; parameters: workspace, livemode, from, to, lookback_days'
 AS WITH
+    toDateTime(greatest(0, toInt64(toUnixTimestamp({from:DateTime('UTC')})) - (86400 * {lookback_days:UInt16})), 'UTC') AS since,
     paths AS
     (
         SELECT
-            arrayCompact(arrayMap(touch -> (touch.2), arraySort(arrayFilter(touch -> ((NOT bought) OR ((touch.1) <= bought_at)), clicked)))) AS channels,
+            arrayCompact(arrayMap(touch -> (touch.2), arraySort(arrayFilter(touch -> ((NOT bought) OR ((touch.1) < (bought_at + toIntervalSecond(1)))), clicked)))) AS channels,
             bought
         FROM
         (
@@ -13,7 +14,14 @@ AS WITH
                 groupArray((clicked_at, toString(channel), click_id)) AS clicked
             FROM clicks
             FINAL
-            WHERE (workspace = {workspace:String}) AND (NOT is_bot) AND (visitor_id != '') AND (clicked_at >= ({from:DateTime('UTC')} - toIntervalDay({lookback_days:UInt16}))) AND (clicked_at < {to:DateTime('UTC')})
+            WHERE (workspace = {workspace:String}) AND (NOT is_bot) AND (visitor_id != '') AND (clicked_at >= since) AND (clicked_at < {to:DateTime('UTC')}) AND ((foreign_id = '') OR (NOT (click_id IN (
+                SELECT arrayJoin((arrayFold((known, click) -> if((click.1) > ((known.1) + toIntervalHour(1)), (click.1, known.2), (known.1, arrayPushBack(known.2, click.2))), arraySort(groupArray((clicked_at, click_id))), (toDateTime64(0, 3, 'UTC'), CAST('[]', 'Array(FixedString(16))')))).2)
+                FROM clicks
+                FINAL
+                WHERE (workspace = {workspace:String}) AND (NOT is_bot) AND (foreign_id != '') AND (clicked_at >= since) AND (clicked_at < {to:DateTime('UTC')})
+                GROUP BY foreign_id
+                HAVING count() > 1
+            ))))
             GROUP BY visitor_id
         ) AS c
         LEFT JOIN

@@ -1,6 +1,8 @@
 CREATE VIEW sale_touches
 COMMENT 'Sales with the clicks before them; parameters: workspace, livemode, from, to, lookback_days, dimension'
-AS SELECT
+AS WITH
+    toDateTime(greatest(0, toInt64(toUnixTimestamp({from:DateTime('UTC')})) - (86400 * ({lookback_days:UInt16} + 1))), 'UTC') AS since
+SELECT
     sale_id,
     any(sold_at) AS sold_at,
     any(net_usd) AS net_usd,
@@ -23,7 +25,7 @@ FROM
         any(s.credited_click) AS credited_click,
         any(s.credited_at) AS credited_at,
         any(s.entries) AS entries,
-        arrayFilter(touch -> (((touch.1) <= sold_at) AND ((touch.1) >= (sold_at - toIntervalDay({lookback_days:UInt16})))), arrayFold((chosen, touch) -> if(empty(chosen) OR ((touch.1) > (((chosen[-1]).1) + toIntervalHour(1))), arrayPushBack(chosen, touch), chosen), arraySort(groupArrayIf((c.clicked_at, c.click_id, c.name, c.channel), c.visitor_id != '')), CAST('[]', 'Array(Tuple(DateTime64(3, \'UTC\'), FixedString(16), String, String))'))) AS counted
+        arrayMap(touch -> (touch.1, touch.2, touch.3, touch.4), arrayFilter(touch -> (((touch.1) < (sold_at + toIntervalSecond(1))) AND ((touch.1) >= (sold_at - toIntervalDay({lookback_days:UInt16}))) AND (NOT (touch.5))), arrayFold((chosen, touch) -> if(empty(chosen) OR ((touch.1) > (((chosen[-1]).1) + toIntervalHour(1))), arrayPushBack(chosen, touch), chosen), arraySort(groupArrayIf((c.clicked_at, c.click_id, c.name, c.channel, c.copy), c.visitor_id != '')), CAST('[]', 'Array(Tuple(DateTime64(3, \'UTC\'), FixedString(16), String, String, Bool))')))) AS counted
     FROM
     (
         SELECT
@@ -32,10 +34,18 @@ FROM
             click_id,
             toString(channel) AS channel,
             multiIf({dimension:String} = 'affiliate', affiliate_id, {dimension:String} = 'program', program_id, {dimension:String} = 'link', link_id, {dimension:String} = 'source', utm_source, {dimension:String} = 'medium', utm_medium, {dimension:String} = 'campaign', utm_campaign, channel) AS name,
-            visitor_link
+            visitor_link,
+            (foreign_id != '') AND (click_id IN (
+                SELECT arrayJoin((arrayFold((known, click) -> if((click.1) > ((known.1) + toIntervalHour(1)), (click.1, known.2), (known.1, arrayPushBack(known.2, click.2))), arraySort(groupArray((clicked_at, click_id))), (toDateTime64(0, 3, 'UTC'), CAST('[]', 'Array(FixedString(16))')))).2)
+                FROM clicks
+                FINAL
+                WHERE (workspace = {workspace:String}) AND (NOT is_bot) AND (foreign_id != '') AND (clicked_at >= since) AND (clicked_at < {to:DateTime('UTC')})
+                GROUP BY foreign_id
+                HAVING count() > 1
+            )) AS copy
         FROM clicks
         FINAL
-        WHERE (workspace = {workspace:String}) AND (NOT is_bot) AND (visitor_id != '') AND (clicked_at >= ({from:DateTime('UTC')} - toIntervalDay({lookback_days:UInt16} + 1))) AND (clicked_at < {to:DateTime('UTC')})
+        WHERE (workspace = {workspace:String}) AND (NOT is_bot) AND (visitor_id != '') AND (clicked_at >= since) AND (clicked_at < {to:DateTime('UTC')})
     ) AS c
     RIGHT JOIN
     (

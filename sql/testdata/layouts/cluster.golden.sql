@@ -277,3 +277,6 @@ ALTER TABLE earnings ON CLUSTER `main`
 ALTER TABLE ledger ON CLUSTER `main`
 ALTER TABLE ledger_log ON CLUSTER `main`
 ALTER TABLE ledger_current ON CLUSTER `main`
+-- 0033_touches.sql
+CREATE OR REPLACE VIEW sale_touches ON CLUSTER `main` AS
+CREATE OR REPLACE VIEW channel_effects ON CLUSTER `main` AS

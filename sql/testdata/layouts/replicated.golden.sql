@@ -243,3 +243,6 @@ ALTER TABLE earnings
 ALTER TABLE ledger
 ALTER TABLE ledger_log
 ALTER TABLE ledger_current
+-- 0033_touches.sql
+CREATE OR REPLACE VIEW sale_touches AS
+CREATE OR REPLACE VIEW channel_effects AS
