@@ -214,6 +214,18 @@ func TestPageControls(t *testing.T) {
 	v.exec(`import("/assets/table.js").then((m) => { window.cells = ["=1+1", "@x", " +1", "-1+1", "-20.00", 'a"b', "\t=1"].map(m.csvCell).join("|"); })`)
 	v.shows(`window.cells`, `'=1+1|'@x|' +1|'-1+1|-20.00|"a""b"|'`+"\t=1")
 
+	// Where clocks are changed at midnight, a day begins at the first moment that is called so.
+	v.exec(`import("/assets/view.js").then((m) => {
+		const day = (timezone, date) => {
+			const s = m.span({ range: "custom", from: date, to: date, timezone, compare: "none" }, 0);
+			return new Date(s.from).toISOString().slice(0, 13) + " " + (s.to - s.from) / 3600e3;
+		};
+		window.days = [day("America/Havana", "2025-03-09"), day("America/Havana", "2025-11-02"),
+			day("America/Santiago", "2025-09-07"), day("Africa/Cairo", "2025-04-25"), day("Europe/Berlin", "2025-03-30"),
+			day("Australia/Lord_Howe", "2025-04-06")].join("|");
+	})`)
+	v.shows("window.days", "2025-03-09T05 23|2025-11-02T04 25|2025-09-07T04 23|2025-04-24T22 23|2025-03-29T23 23|2025-04-05T13 24.5")
+
 	v.exec(`document.querySelector("#filter-add").open = true`)
 	v.choose("#filter-dimension", "country")
 	v.choose("#filter-kind", "without")

@@ -109,13 +109,12 @@ function wall(milliseconds, timezone) {
   return Date.UTC(get("year"), get("month") - 1, get("day"), get("hour"), get("minute"), get("second"));
 }
 
-// midnight returns when a day begins in a time zone. Twice, for the first guess may lie on the
-// other side of a change of clocks.
+// midnight returns when a day begins in a time zone: the first moment at which its clocks show the
+// day. They may be changed at midnight, and then 00:00 is there twice or not at all.
 function midnight(year, month, date, timezone) {
   const wanted = Date.UTC(year, month, date);
-  let at = wanted;
-  for (let i = 0; i < 2; i++) at = wanted - (wall(at, timezone) - at);
-  return at;
+  const guesses = [wanted - day, wanted + day].map((at) => wanted - (wall(at, timezone) - at));
+  return Math.min(...guesses.filter((at) => wall(at, timezone) >= wanted));
 }
 
 // span returns the time that a view covers, from and to in milliseconds, its unit, and the period
