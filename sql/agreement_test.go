@@ -236,6 +236,32 @@ func (p panel) path(dsn string) path {
 	}}
 }
 
+// A value that has no sense is an error and not a figure.
+func TestQuestionsRefuse(t *testing.T) {
+	dsn, _ := sqltest.Open(t)
+	seed(t, dsn, "attribution.sql")
+	d, err := dashboard.New(dashboard.Config{DSN: dsn, Log: slog.New(slog.DiscardHandler),
+		Workspaces: func() []workspace.Region { return []workspace.Region{{Workspace: "models"}} }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { d.Close() })
+	for asked, want := range map[string]string{
+		"attribution_models?dimension=afiliate": "dimension is one of",
+		"attribution_models?half_life_days=0":   "half_life_days is greater than 0",
+		"attribution_models?half_life_days=-7":  "half_life_days is greater than 0",
+		"timeseries?step=0":                     "must be positive",
+		"timeseries?step=1000":                  "step is a multiple of 900",
+	} {
+		w := httptest.NewRecorder()
+		r := httptest.NewRequest(http.MethodGet, "/api/query/"+asked+"&from=2050-06-01&to=2050-07-01", nil)
+		r.Host = "127.0.0.1:8090"
+		if d.ServeHTTP(w, r); w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), want) {
+			t.Errorf("%s: %d %s", asked, w.Code, w.Body)
+		}
+	}
+}
+
 func difference(got, want map[string]string) string {
 	var lines []string
 	for key := range got {

@@ -3,13 +3,10 @@ package sql_test
 import (
 	"cmp"
 	"fmt"
-	"log/slog"
 	"maps"
 	"math"
 	"math/big"
 	"math/rand/v2"
-	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -17,8 +14,6 @@ import (
 
 	"github.com/shopspring/decimal"
 
-	"tributary/processor/dashboard"
-	"tributary/processor/workspace"
 	"tributary/sql/sqltest"
 )
 
@@ -275,27 +270,4 @@ func divide(micros int64, weights []int64) []int64 {
 	}
 	parts[len(parts)-1] += left
 	return parts
-}
-
-// A value that has no sense is an error and not a figure.
-func TestAttributionModelsRefuse(t *testing.T) {
-	dsn, _ := sqltest.Open(t)
-	seed(t, dsn, "attribution.sql")
-	d, err := dashboard.New(dashboard.Config{DSN: dsn, Log: slog.New(slog.DiscardHandler),
-		Workspaces: func() []workspace.Region { return []workspace.Region{{Workspace: "models"}} }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { d.Close() })
-	for value, want := range map[string]string{
-		"dimension=afiliate": "dimension is one of", "half_life_days=0": "half_life_days is greater than 0",
-		"half_life_days=-7": "half_life_days is greater than 0",
-	} {
-		w := httptest.NewRecorder()
-		r := httptest.NewRequest(http.MethodGet, "/api/query/attribution_models?from=2050-06-01&to=2050-07-01&"+value, nil)
-		r.Host = "127.0.0.1:8090"
-		if d.ServeHTTP(w, r); w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), want) {
-			t.Errorf("%s: %d %s", value, w.Code, w.Body)
-		}
-	}
 }

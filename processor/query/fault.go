@@ -29,6 +29,7 @@ const (
 	codeUnknownFunction    = 46 // also a view with parameters that is not there
 	codeUnknownIdentifier  = 47
 	codeUnknownTable       = 60
+	codeOutOfBound         = 69 // such as an interval of no length
 	codeTooManyRows        = 158
 	codeTimeout            = 159
 	codeTooSlow            = 160
@@ -56,7 +57,7 @@ func faultOf(code int, text string) *Fault {
 			"Run the processor's migrate command against this database."}
 	}
 	switch code {
-	case codeBadArguments, codeBadParameter, codeThrown:
+	case codeBadArguments, codeBadParameter, codeOutOfBound, codeThrown:
 		return &Fault{http.StatusBadRequest, "bad_parameter", "ClickHouse cannot read a parameter: " + firstSentence(text),
 			"GET /api/query lists each parameter with its type."}
 	case codeTooManyRows, codeTooManyBytes, codeTooManyRowsOrBytes:

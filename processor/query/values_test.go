@@ -144,7 +144,7 @@ func TestArguments(t *testing.T) {
 // repeated to the asker.
 func TestClickHouseRefuses(t *testing.T) {
 	for code, want := range map[string]string{
-		"36": "bad_parameter", "395": "bad_parameter", "457": "bad_parameter",
+		"36": "bad_parameter", "69": "bad_parameter", "395": "bad_parameter", "457": "bad_parameter",
 		"60": "no_tables", "46": "no_tables", "81": "no_tables",
 		"47": "no_tables", "396": "answer_too_large", "241": "question_too_large",
 		"159": "question_too_slow", "202": "busy", "516": "clickhouse_unavailable", "": "clickhouse_unavailable",

@@ -4,7 +4,7 @@
 -- @param livemode Bool = true: false: Stripe's test mode
 -- @param from DateTime('UTC'): begin of the time, UTC
 -- @param to DateTime('UTC'): its end, not included
--- @param step UInt32 = 3600: seconds of a step, a multiple of 3600
+-- @param step UInt32 = 3600: seconds of a step, a multiple of 900
 SELECT at, sum(c) AS clicks, sum(p) AS page_views, sum(s) AS sales, toDecimalString(round(sum(net), 2), 2) AS net_usd
 FROM
 (
@@ -30,6 +30,7 @@ FROM
         AND r.occurred_at >= {from:DateTime('UTC')} AND r.occurred_at < {to:DateTime('UTC')}
     GROUP BY at
 )
+WHERE NOT throwIf({step:UInt32} % 900 != 0, 'step is a multiple of 900')
 GROUP BY at
 ORDER BY at
 SETTINGS optimize_move_to_prewhere_if_final = 0
