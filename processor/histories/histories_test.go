@@ -47,6 +47,9 @@ func options(seed uint64) traffic.Options {
 	if seed%4 == 1 {
 		o.Corrections = .5
 	}
+	if seed%8 == 6 {
+		o.LateFailures, o.Credits = .15, .3
+	}
 	switch seed % 5 {
 	case 0: // monthly plans
 		o.Tempo.Renew = 30 * 24 * time.Hour

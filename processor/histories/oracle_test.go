@@ -32,6 +32,7 @@ type oracle struct {
 	figures  map[string][]time.Time // by charge: when events said how much of it was refunded
 	moved    map[string]bool        // balance transactions
 	owed     map[string]bool        // invoices of which an event says who owes them
+	unmoved  map[string]*trueSale   // by invoice: a session says that it was paid, and nothing moved
 }
 
 // trueSale is a sale with all its movements.
@@ -45,6 +46,8 @@ type trueSale struct {
 // stripeObject is what the oracle reads of any of Stripe's objects.
 type stripeObject struct {
 	ID, Object, Invoice, Charge, Status, Currency string
+	Customer                                      string
+	CustomerAccount                               string `json:"customer_account"`
 	PaymentIntent                                 string `json:"payment_intent"`
 	PaymentStatus                                 string `json:"payment_status"`
 	Captured                                      *bool
@@ -72,7 +75,7 @@ func listen(tb testing.TB, w *traffic.World, sub subscription) *oracle {
 		taxed: map[string]bool{}, invoices: map[string]time.Time{}, amounts: map[string]int64{},
 		currency: map[string]string{}, links: map[[2]string]bool{},
 		refunds: map[string]bool{}, figures: map[string][]time.Time{}, moved: map[string]bool{},
-		owed: map[string]bool{},
+		owed: map[string]bool{}, unmoved: map[string]*trueSale{},
 	}
 	for _, m := range w.Heard(sub.hears) {
 		s := o.sales[m.Sale]
@@ -133,9 +136,18 @@ func (o *oracle) hear(d traffic.Delivery, x stripeObject) {
 			earliest(o.captured, x.PaymentIntent)
 			o.currency[x.PaymentIntent] = x.Currency
 		}
+		if d.Type == "charge.failed" {
+			o.refunds[x.ID] = true
+		}
 		o.links[[2]string{x.PaymentIntent, x.Invoice}] = true
 	case "checkout.session":
 		if x.PaymentStatus == "paid" {
+			if x.Invoice != "" && o.saleOf[x.Invoice] == nil {
+				o.unmoved[x.Invoice] = &trueSale{id: x.Invoice, payments: []traffic.Movement{{
+					Object: x.Invoice, Sale: x.Invoice, Customer: cmp.Or(x.Customer, x.CustomerAccount),
+					OccurredAt: d.Created,
+				}}}
+			}
 			earliest(o.session, x.PaymentIntent)
 			earliest(o.invoices, x.Invoice)
 			o.amounts[x.Invoice] = max(o.amounts[x.Invoice], x.AmountTotal)
@@ -251,6 +263,9 @@ func (o *oracle) lateWithoutFirstSale(s *trueSale) bool {
 			}
 		}
 	}
+	if o.unmoved[first.Sale] != nil {
+		return true
+	}
 	paid, invoice := o.invoices[first.Sale]
 	_, part := o.shared[first.Object]
 	_, captured := o.captured[first.Object]
@@ -265,6 +280,12 @@ const near = 6 * time.Hour
 
 // doubt finds the sales whose rows no reading of the events can find for certain.
 func (o *oracle) doubt() {
+	for id, s := range o.unmoved {
+		if !o.owed[id] {
+			s.unsure = "its session says that it was paid, and no event that the customer's balance paid it"
+			o.sales[id], o.saleOf[id] = s, s
+		}
+	}
 	byCustomer := map[string][]*trueSale{}
 	assumed := map[*trueSale]bool{}
 	for _, s := range o.sales {

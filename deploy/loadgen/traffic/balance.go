@@ -12,6 +12,7 @@ const (
 	balanceRefund        = "refund"
 	balanceRefundFailure = "refund_failure"
 	balanceAdjustment    = "adjustment" // disputes, both ways
+	balanceChargeFailure = "payment_failure_refund"
 )
 
 // BalanceTransaction is one change of the account's balance at Stripe: the figure that a ledger is

@@ -66,6 +66,7 @@ type payment struct {
 	other               string   // a second invoice that it pays
 	plans               []string // subscriptions whose lines the invoice has, where they are several
 	record              string   // inpay_… of a payment outside Stripe that has a payment record
+	grant               int64    // billing credits that were applied to its invoice
 	authorised, release int64    // of an authorisation: what was held, and what of it was released
 }
 

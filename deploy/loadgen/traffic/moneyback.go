@@ -11,7 +11,11 @@ func (s *buyer) afterwards(p payment) {
 	x := w.r.Float64()
 	// A session of the older Adaptive Pricing is refunded in the buyer's currency and was booked in
 	// the seller's.
-	if p.charge == "" || x >= w.opts.Refunds || s.localIntents(p) {
+	if p.charge == "" || s.localIntents(p) {
+		return
+	}
+	if x >= w.opts.Refunds {
+		s.failLate(p)
 		return
 	}
 	at := p.at.Add(around(w.r, w.opts.Tempo.Refund)).Truncate(time.Second)
@@ -43,6 +47,25 @@ func (s *buyer) afterwards(p payment) {
 		back += kept
 		at = at.Add(around(w.r, w.opts.Tempo.Refund)).Truncate(time.Second)
 	}
+}
+
+// failLate lets some payments fail after they succeeded, as the debit of a bank account may.
+func (s *buyer) failLate(p payment) {
+	w := s.w
+	if w.opts.LateFailures <= 0 || !w.chance(w.opts.LateFailures) {
+		return
+	}
+	at := p.at.Add(around(w.r, w.opts.Tempo.Refund) + time.Second).Truncate(time.Second)
+	if at.After(w.opts.Until) {
+		return
+	}
+	t := s.settle(balanceChargeFailure, p.charge, "X", -p.paid, p.currency, at)
+	o := s.chargeObject(p, 0, false)
+	o["status"], o["paid"], o["failure_balance_transaction"] = "failed", false, t.ID
+	o["failure_code"] = "insufficient_funds"
+	s.event("charge.failed", at, o, object{"status": "succeeded", "paid": true})
+	s.deliver()
+	s.move(p, Movement{Object: p.charge, Kind: Refund, Amount: -p.paid, OccurredAt: at, Balance: t.ID})
 }
 
 // refund reports one refund. It returns how much of it stayed refunded (nothing, where the bank

@@ -205,6 +205,10 @@ func (s *buyer) invoiceObject(p payment, status string) object {
 		o["total_discount_amounts"] = []object{{"amount": p.discount, "discount": "di_" + p.invoice[3:]}}
 		o["discounts"] = []string{"di_" + p.invoice[3:]}
 	}
+	if p.grant > 0 && s.api.since(acacia) {
+		o["total_pretax_credit_amounts"] = []object{{"amount": p.grant, "type": "credit_balance_transaction",
+			"credit_balance_transaction": "cbtxn_" + p.invoice[3:]}}
+	}
 	if p.shipping > 0 {
 		o["shipping_cost"] = object{"amount_subtotal": p.shipping, "amount_tax": 0, "amount_total": p.shipping,
 			"shipping_rate": "shr_standard"}

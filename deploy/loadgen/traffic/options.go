@@ -37,8 +37,13 @@ type Options struct {
 	Late        float64 // share of events that arrive much later, as after a failed attempt [0.02]
 	Hostile     float64 // share of clicks whose id a stranger sends again, later and for another affiliate [none]
 	Corrections float64 // share of customers whose metadata names another click at first [none]
-	Thin        float64 // share of events that come as thin events, whose snapshot is to be fetched [none]
-	LateClicks  float64 // share of buyers whose click reaches the edge after their purchase [0.05]
+	// share of payments that the bank takes back after they succeeded [none]
+	LateFailures float64
+	// share of invoices of subscriptions that credit pays: of the first the customer's balance all, of
+	// later ones billing credits a part [none]
+	Credits    float64
+	Thin       float64 // share of events that come as thin events, whose snapshot is to be fetched [none]
+	LateClicks float64 // share of buyers whose click reaches the edge after their purchase [0.05]
 
 	// each buyer's endpoint has one of them; with a single one the same objects are reported in its
 	// shape [APIVersions]

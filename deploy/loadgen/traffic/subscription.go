@@ -20,6 +20,10 @@ func (s *buyer) subscribe(t *trace, at time.Time) {
 		p.price, p.paid = price{currency: x.currency, inclusive: x.inclusive}, 0
 		s.pay(p)
 		s.deliver()
+	} else if w.opts.Credits > 0 && w.chance(w.opts.Credits) { // all of it, of which the session knows nothing
+		s.credit = p.total
+		s.pay(s.withCredit(p))
+		s.deliver()
 	} else {
 		if w.opts.Rare && w.chance(.2) { // a balance from before pays a part, of which the session knows nothing
 			s.credit = max(currencies[p.currency].step, whole(p.total/3, p.currency))
@@ -61,6 +65,9 @@ func (s *buyer) renew(p payment) bool {
 	w := s.w
 	fails, then := w.chance(.04), w.r.Float64()
 	later := p.at.Add(w.opts.Tempo.Renew / 10).Truncate(time.Second)
+	if w.opts.Credits > 0 && w.chance(w.opts.Credits) {
+		p = p.granted()
+	}
 	p = s.withCredit(p)
 	if !fails || p.paid == 0 || later.After(w.opts.Until) {
 		s.collect(p)
@@ -83,6 +90,15 @@ func (s *buyer) renew(p payment) bool {
 		return false
 	}
 	return true
+}
+
+// granted lets billing credits pay for a quarter of an invoice: they are applied before tax.
+// https://docs.stripe.com/billing/subscriptions/usage-based/billing-credits
+func (p payment) granted() payment {
+	p.grant = whole(p.total/4, p.currency)
+	p.tax = rounded(p.tax*(p.total-p.grant), p.total)
+	p.total -= p.grant
+	return p
 }
 
 // change bills a change of plan in the middle of a period: the unused half of the old plan back,

@@ -17,6 +17,7 @@ var APIVersions = []string{
 
 // First days of the releases that changed a shape.
 const (
+	acacia = "2024-10-28"
 	basil  = "2025-03-31"
 	clover = "2025-09-30"
 	dahlia = "2026-03-25"
