@@ -244,7 +244,7 @@ sim: ## run SCHEDULES (10000) schedules of faults in virtual time; SEED=17 runs 
 .PHONY: lives
 lives: ## LIVES (10000) customers' lives in three orders, by ten subscriptions, and some in every order; SEED=17 runs one
 	$(need-go)
-	TRIBUTARY_LIVES=$(LIVES) go test ./processor/histories -count=1 -timeout=0 -run 'LedgerEqualsTruth|Subscription|EveryOrder' $(if $(SEED),-seed $(SEED)) -v | grep -v '^=== \|--- PASS: .*/'
+	GOGC=400 TRIBUTARY_LIVES=$(LIVES) go test ./processor/histories -count=1 -timeout=0 -run 'LedgerEqualsTruth|Subscription|EveryOrder' $(if $(SEED),-seed $(SEED)) -v | grep -v '^=== \|--- PASS: .*/'
 
 .PHONY: chaos
 chaos: tools ## kill everything for MINUTES (10), again and again, over three real Kafka brokers and the real engine

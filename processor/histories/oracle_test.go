@@ -66,9 +66,33 @@ type stripeObject struct {
 	BalanceTransactions []struct{ ID string } `json:"balance_transactions"`
 }
 
-// listen reads what a subscription hears of a World.
-func listen(tb testing.TB, w *traffic.World, sub subscription) *oracle {
+// report is one event of a World, read.
+type report struct {
+	traffic.Delivery
+	object stripeObject
+}
+
+// reports of a World, each event once.
+func reports(tb testing.TB, w *traffic.World) []report {
 	tb.Helper()
+	var list []report
+	seen := map[string]bool{}
+	for _, d := range w.Deliveries {
+		if seen[d.EventID] {
+			continue
+		}
+		seen[d.EventID] = true
+		var e struct{ Data struct{ Object stripeObject } }
+		if err := json.Unmarshal(d.Body, &e); err != nil {
+			tb.Fatalf("%v: %s", err, d.Body)
+		}
+		list = append(list, report{d, e.Data.Object})
+	}
+	return list
+}
+
+// listen reads what a subscription hears of a World's reports.
+func listen(w *traffic.World, all []report, sub subscription) *oracle {
 	o := &oracle{
 		sales: map[string]*trueSale{}, saleOf: map[string]*trueSale{}, chargeOf: map[string]string{},
 		captured: map[string]time.Time{}, shared: map[string]time.Time{}, session: map[string]time.Time{},
@@ -92,22 +116,12 @@ func listen(tb testing.TB, w *traffic.World, sub subscription) *oracle {
 			s.out = append(s.out, m)
 		}
 	}
-	seen := map[string]bool{}
-	for _, d := range w.Deliveries {
-		if seen[d.EventID] {
-			continue
+	for _, r := range all {
+		if r.object.Object == "refund" {
+			o.chargeOf[r.object.ID] = r.object.Charge
 		}
-		seen[d.EventID] = true
-		var e struct{ Data struct{ Object stripeObject } }
-		if err := json.Unmarshal(d.Body, &e); err != nil {
-			tb.Fatalf("%v: %s", err, d.Body)
-		}
-		x := e.Data.Object
-		if x.Object == "refund" {
-			o.chargeOf[x.ID] = x.Charge
-		}
-		if sub.hears(d.Type) {
-			o.hear(d, x)
+		if sub.hears(r.Type) {
+			o.hear(r.Delivery, r.object)
 		}
 	}
 	o.doubt()

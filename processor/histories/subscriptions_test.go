@@ -73,8 +73,9 @@ func TestSubscriptions(t *testing.T) {
 			t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
 				t.Parallel()
 				w := traffic.New(seed, options(seed))
+				all := reports(t, w)
 				for i, sub := range subscriptions {
-					o := listen(t, w, sub)
+					o := listen(w, all, sub)
 					order := orders[(int(seed)+i)%len(orders)]
 					run := history(t, seed, heard(w, sub), order)
 					wrong := o.compare(run.processor.Ledger())
@@ -108,7 +109,8 @@ func TestSubscriptions(t *testing.T) {
 			left += n
 		}
 		t.Logf("%s: %d sales compared", sub.name, compared[sub.name])
-		// How much is left out is measured over many Worlds: a few may have many purchases close together.
+		// How much is left out is measured over many Worlds: a few may have many purchases close
+		// together.
 		if !few && compared[sub.name] < 4*left || compared[sub.name] == 0 {
 			t.Errorf("%s: %d sales compared, and %d not", sub.name, compared[sub.name], left)
 		}
@@ -128,8 +130,9 @@ func heard(w *traffic.World, sub subscription) *traffic.World {
 func TestSubscriptionFaultsAreFound(t *testing.T) {
 	const seed = 4
 	w := traffic.New(seed, options(seed))
+	all := reports(t, w)
 	for _, sub := range subscriptions {
-		o := listen(t, w, sub)
+		o := listen(w, all, sub)
 		rows := history(t, seed, heard(w, sub), orders[0]).processor.Ledger()
 		if wrong := o.compare(rows); len(wrong) > 0 {
 			t.Fatalf("hearing %s, the ledger was wrong before: %s", sub.name, wrong[0].text)
