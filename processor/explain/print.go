@@ -125,6 +125,8 @@ func (m Money) Text() string {
 		return m.Object + " asks for " + FormatMinor(m.Total, m.Currency) + ", and nothing is paid by then"
 	case m.Kind == stripe.RefundedTotal:
 		return "refunded so far of " + m.Object + " " + FormatMinor(m.Amount, m.Currency)
+	case m.Kind == stripe.Detached:
+		return m.Object + " was taken off its invoice"
 	case m.Kind == stripe.Failed:
 		return m.Object + " of " + FormatMinor(m.Amount, m.Currency) + " failed"
 	case strings.HasPrefix(m.Kind, stripe.Settlement):

@@ -94,7 +94,7 @@ func (b *books) explain() {
 		if i.source == nil {
 			continue
 		}
-		i.remainder = i.paid
+		i.remainder = i.paid - i.detached
 		for _, p := range i.payments {
 			i.remainder -= i.explained(p)
 		}

@@ -48,6 +48,7 @@ type invoice struct {
 	source    *stripe.Fact  // tells the amount; nil: no event does
 	terms     *stripe.Fact  // tells the total and tax, also before anything is paid
 	presented []stripe.Fact // what the buyer saw in its session, which names no payment
+	detached  int64         // of it was paid by payments that pay another invoice now
 	paid      int64         // all that is said to be paid, what was overpaid included
 	remainder int64         // of it that no payment explains
 	parts     map[*payment]share
@@ -64,6 +65,7 @@ type group struct {
 	invoices  map[string]*invoice
 	movements []stripe.Fact            // refunds, reversals, disputes, and figures
 	settled   map[string][]stripe.Fact // what Stripe's balance says, by object
+	detached  map[string]bool          // invoice payments that were taken off their invoices
 	search    *join.Search
 	joined    *group // by assumed links: the one that stands for all of them
 }
@@ -82,6 +84,7 @@ func (k *Evidence) newGroup(nodes []identity.Node, of accountMode) *group {
 		payments: map[string]*payment{},
 		invoices: map[string]*invoice{},
 		settled:  map[string][]stripe.Fact{},
+		detached: map[string]bool{},
 	}
 	slices.Sort(g.nodes)
 	for _, n := range g.nodes {
@@ -143,6 +146,8 @@ func (k *Evidence) place(g *group, f stripe.Fact) {
 		if f.Source == stripe.FromSession && (f.Kind == stripe.Payment || id == "") {
 			k.placeSession(g, f, id)
 		}
+	case f.Kind == stripe.Detached:
+		g.detached[f.ObjectID] = true
 	case isSettlement(f.Kind):
 		g.settled[f.ObjectID] = append(g.settled[f.ObjectID], f)
 	default:
@@ -235,10 +240,30 @@ func (k *Evidence) link(g *group) {
 			key := [2]string{f.InvoiceID, f.ObjectID}
 			largest[key] = max(largest[key], f.Amount)
 		}
-		for key, amount := range largest {
+		g.share(p, largest)
+		slices.SortFunc(p.invoices, func(a, b *invoice) int { return cmp.Compare(a.id, b.id) })
+	}
+}
+
+// share notes how much a payment paid of each invoice, by invoice and invoice payment. One that was
+// taken off its invoice pays none of it once it pays another; until then it stays where it was.
+func (g *group) share(p *payment, paid map[[2]string]int64) {
+	off := map[string]int64{}
+	for key, amount := range paid {
+		if g.detached[key[1]] {
+			off[key[0]] += amount
+		} else {
 			p.shares[key[0]] += amount
 		}
-		slices.SortFunc(p.invoices, func(a, b *invoice) int { return cmp.Compare(a.id, b.id) })
+	}
+	if len(p.shares) == 0 {
+		p.shares = off
+	}
+	for id, amount := range off {
+		if _, pays := p.shares[id]; !pays {
+			p.shares[id] = 0
+			g.invoice(id).detached += amount
+		}
 	}
 }
 

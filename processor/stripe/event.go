@@ -37,6 +37,7 @@ var families = map[string]family{
 	"invoice.voided":               {"invoice", readUnpaidInvoice},
 	"invoice.overpaid":             {"invoice", readInvoice},
 	"invoice_payment.paid":         {"invoice_payment", readInvoicePayment},
+	"invoice_payment.detached":     {"invoice_payment", readDetached},
 
 	"payment_intent.succeeded": {"payment_intent", readPaymentIntent},
 	"payment_intent.canceled":  {"payment_intent", readPaymentIntentCanceled},

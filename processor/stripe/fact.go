@@ -25,6 +25,8 @@ const (
 	RefundedTotal = "refunded_total"
 	// Failed says that a charge failed. Of one that had succeeded before, all is given back.
 	Failed = "failed"
+	// Detached says that a payment was taken off its invoice, and may pay another.
+	Detached = "detached"
 	// Authorization says that of a charge or payment intent less was captured than was authorised:
 	// the rest is released, and that is no refund.
 	Authorization = "authorization"
@@ -54,8 +56,8 @@ const (
 )
 
 // Fact is what one event says about one movement of money. Amounts are minor units as Stripe sent
-// them, signed: money out is negative (those of RefundedTotal, Failed, Authorization and
-// Presented are figures, and positive).
+// them, signed: money out is negative (those of RefundedTotal, Failed, Detached, Authorization
+// and Presented are figures, and positive).
 type Fact struct {
 	ObjectID string // the Stripe object that the event describes
 	Kind     string

@@ -181,6 +181,21 @@ func readInvoicePayment(ev *event, p object) {
 	ev.invoicePayment(p, invoice, "invoice_payment")
 }
 
+// readDetached reads invoice_payment.detached: the payment intent is free to pay another invoice,
+// and what it moved stays with the seller.
+// https://docs.stripe.com/changelog/clover/2026-01-28/detach-payment-from-invoice
+func readDetached(ev *event, p object) {
+	id, invoice := p.mustText("id"), p.id("invoice")
+	ev.name(identity.Object, id, identity.Object, invoice, "invoice_payment")
+	if pay := p.child("payment"); pay.present() { // as invoice_payment.paid says, which may come later
+		ev.name(identity.Object, pay.id("payment_intent"), identity.Object, invoice, "invoice_payment")
+	}
+	ev.fact(Fact{
+		ObjectID: id, Kind: Detached, Source: FromInvoicePayment, OccurredAt: ev.created, InvoiceID: invoice,
+		Certain: true, Currency: p.mustCurrency("currency"), Amount: p.integer("amount_paid"),
+	})
+}
+
 // invoicePayment reads one payment of an invoice, as its own event or a list in the invoice has it.
 // https://docs.stripe.com/api/invoice-payment/object
 //
