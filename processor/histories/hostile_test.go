@@ -3,8 +3,10 @@ package histories
 import (
 	"fmt"
 	"math/rand/v2"
+	"net/url"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,15 +14,20 @@ import (
 
 	"tributary/deploy/loadgen/traffic"
 	"tributary/deploy/race"
+	"tributary/processor/catalogue"
+	"tributary/processor/clickhouse"
+	"tributary/processor/identity"
 	"tributary/processor/join"
 	"tributary/processor/ledger"
 	"tributary/schemas"
 )
 
-// hostile sends what anybody may send, under every name that the lives use: clicks that claim it as
-// their id, as an affiliate's, or a programme for it, and leads that claim it as a buyer's id. It
-// knows all names that can be guessed from the beginning, and the others once all sales are over,
-// as whoever reads a URL later does.
+// hostile sends what anybody may send, under every name that the lives use, and under their
+// variants: clicks that claim it as their id, as an affiliate's or a link's, or a programme for it,
+// and leads that claim it as a buyer's id or their click's. It knows from the beginning all names
+// that can be guessed or stand on the site (affiliates, links, programmes, codes), and the
+// others once all sales are over, as whoever reads a URL later does. Another workspace of the
+// attacker's own knows every name at any time.
 type hostile struct {
 	tb    testing.TB
 	rng   *rand.Rand
@@ -32,77 +39,207 @@ type hostile struct {
 	mentioned map[string]time.Time
 }
 
-// worth are the values in an event that somebody could claim.
-var worth = regexp.MustCompile(
-	`"(?:client_reference_id|[A-Za-z_]*(?:[cC]lick|[cC]ustomer|[aA]ffiliate|referral)[A-Za-z_]*)":\s*"((?:dub_id_|pimms_id_)?([^"]{3,80}))"`)
+// worth are the values in an event that lead to a credit; beside are its other ids and codes.
+var (
+	worth = regexp.MustCompile(`"(?:client_reference_id|` +
+		`[A-Za-z_]*(?:[cC]lick|[cC]ustomer|[aA]ffiliate|referral)[A-Za-z_]*)":\s*"((?:dub_id_|pimms_id_)?([^"]{3,80}))"`)
+	beside = regexp.MustCompile(`"(?:id|code|promotion_code|coupon|payment_intent|invoice|subscription|email)":\s*"([^"]{3,80})"`)
+)
+
+// mostBeside bounds the names that lead to no credit, so that each other name is claimed some
+// times.
+const mostBeside = 40
 
 func newHostile(tb testing.TB, seed uint64, w *traffic.World) *hostile {
 	h := &hostile{tb: tb, rng: rand.New(rand.NewPCG(seed, 7)), from: w.End().AddDate(-1, 0, 0), until: w.End(),
 		mentioned: map[string]time.Time{}}
+	var others []string
 	for _, d := range w.Deliveries {
 		for _, m := range worth.FindAllSubmatch(d.Body, -1) {
 			h.names = append(h.names, string(m[1]), string(m[2]))
 		}
+		for _, m := range beside.FindAllSubmatch(d.Body, -1) {
+			others = append(others, string(m[1]))
+		}
+	}
+	for _, c := range w.Clicks {
+		others = append(others, c.ID.String(), c.Visitor)
 	}
 	for _, m := range w.Movements {
 		h.names = append(h.names, m.AffiliateID, m.Customer)
 	}
 	for _, l := range w.Leads {
-		h.names = append(h.names, l.ExternalID)
+		h.names, others = append(h.names, l.ExternalID), append(others, l.Email)
+	}
+	slices.Sort(others)
+	others = slices.Compact(others)
+	h.rng.Shuffle(len(others), func(i, j int) { others[i], others[j] = others[j], others[i] })
+	h.names = append(h.names, others[:min(len(others), mostBeside)]...)
+	for _, l := range traffic.Links {
+		h.names = append(h.names, l.ID, l.Affiliate, l.Program)
 	}
 	slices.Sort(h.names)
 	h.names = slices.DeleteFunc(slices.Compact(h.names), func(n string) bool { return n == "" })
 	return h
 }
 
+// variant writes a name in another way now and then: a variant is another name.
+func (h *hostile) variant(name string) string {
+	switch h.rng.IntN(16) {
+	case 0:
+		return strings.ToUpper(name)
+	case 1:
+		return strings.ToLower(name)
+	case 2:
+		return "dub_id_" + name
+	case 3:
+		return "pimms_id_" + name
+	case 4:
+		return strings.ReplaceAll(url.QueryEscape(name), "_", "%5F")
+	case 5:
+		return " " + name + "\u200b"
+	case 6:
+		return strings.Repeat(name, 2000/len(name))
+	}
+	return name
+}
+
 // record claims one name at a random moment.
 func (h *hostile) record() *kgo.Record {
 	h.count++
 	name := h.names[h.rng.IntN(len(h.names))]
+	workspace := []string{"default", "default", "default", "evil"}[h.rng.IntN(4)]
 	received := h.from.Add(time.Duration(h.rng.Int64N(int64(h.until.Sub(h.from)))))
-	if _, ours := schemas.ParseClickID(name); ours || join.Unguessable(name) {
+	if _, ours := schemas.ParseClickID(name); (ours || join.Unguessable(name)) && workspace == "default" {
 		received = h.until.Add(time.Hour)
 	}
 	clicked := received.AddDate(0, 0, -h.rng.IntN(30)) // backdated, as far as the edge lets it
+	if h.rng.IntN(8) == 0 {
+		clicked = received.Add(5 * time.Minute)
+	}
 	id := schemas.NewClickID(clicked)
+	link := traffic.Links[h.rng.IntN(len(traffic.Links))]
 	click := &schemas.Click{
-		Workspace: "default", ClickId: id[:], ClickedAt: clicked.UnixMilli(), ReceivedAt: received.UnixMilli(),
+		Workspace: workspace, ClickId: id[:], ClickedAt: clicked.UnixMilli(), ReceivedAt: received.UnixMilli(),
 		AffiliateId: "evil", ProgramId: "!evil", LinkId: "evil", Url: "https://shop.example/",
 	}
-	var r *kgo.Record
-	var err error
-	switch h.rng.IntN(4) {
+	lead := &schemas.Lead{
+		Workspace: workspace, LeadId: fmt.Appendf(nil, "%16d", h.count), ReceivedAt: received.UnixMilli(),
+		ClickRef: id.String(), ExternalId: h.variant(name), EventName: "evil", Mode: "async", Quantity: 1,
+		Vouched: new(false),
+	}
+	switch h.rng.IntN(7) {
 	case 0:
-		click.ForeignId = name
-		r, err = schemas.ClickRecord(click, nil)
+		click.ForeignId = h.variant(name)
 	case 1:
 		if own, ok := schemas.ParseClickID(name); ok { // a click of somebody else's, sent again
 			click.ClickId = own[:]
 		}
-		r, err = schemas.ClickRecord(click, nil)
 	case 2:
-		click.AffiliateId = name
-		if first, ok := h.mentioned[name]; !ok || received.Before(first) {
-			h.mentioned[name] = received
-		}
-		r, err = schemas.ClickRecord(click, nil)
-	case 3:
-		r, err = schemas.LeadRecord(&schemas.Lead{
-			Workspace: "default", LeadId: fmt.Appendf(nil, "%16d", h.count), ReceivedAt: received.UnixMilli(),
-			ClickRef:   id.String(),
-			ExternalId: name, EventName: "evil", Mode: "async", Quantity: 1, Vouched: new(false),
-		})
+		click.AffiliateId = h.variant(name)
+	case 3: // a real affiliate by a real link, of a programme that is somebody else's
+		click.AffiliateId, click.LinkId, click.ProgramId = link.Affiliate, link.ID, name
+	case 4:
+		click.LinkId, click.VisitorId = name, name
+	case 5:
+		return h.lead(lead)
+	case 6: // the attacker's own person, by somebody else's click
+		lead.ClickRef, lead.ExternalId = h.variant(name), fmt.Sprintf("user_2NNEqL2nrIRdJ194nd%08d", h.count)
+		return h.lead(lead)
 	}
+	if click.AffiliateId != "" && workspace == "default" {
+		if first, ok := h.mentioned[click.AffiliateId]; !ok || received.Before(first) {
+			h.mentioned[click.AffiliateId] = received
+		}
+	}
+	r, err := schemas.ClickRecord(click, nil)
 	if err != nil {
 		h.tb.Fatal(err)
 	}
 	return r
 }
 
+func (h *hostile) lead(l *schemas.Lead) *kgo.Record {
+	r, err := schemas.LeadRecord(l)
+	if err != nil {
+		h.tb.Fatal(err)
+	}
+	return r
+}
+
+// site is how a site reports its clicks.
+type site struct {
+	name string
+	// public clicks come from its pages, and a catalogue says what is true of its affiliates and
+	// links; else its backend reports them, and it has no catalogue.
+	public bool
+}
+
+// besieged plays a World at a site, between two parts of an attack.
+func (s site) besieged(t *testing.T, seed uint64, w *traffic.World, o order, attack []*kgo.Record) *processor {
+	t.Helper()
+	r := rand.New(rand.NewPCG(seed, uint64(len(o.name))))
+	list := records(t, w)
+	played := &playback{processor: newProcessor(t, rates(), w.End().AddDate(1, 0, 0)), r: r}
+	played.processor.answer(w)
+	if s.public {
+		for i := range list {
+			if list[i].record.Topic == schemas.TopicClicks {
+				list[i].record = unvouched(t, list[i].record, attack != nil)
+			}
+		}
+		if err := played.processor.InsertEdges(t.Context(), catalogued(w.End().AddDate(-3, 0, 0))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	played.sequence = o.arrange(r, list)
+	half := len(attack) / 2
+	attacked(t, played.processor, attack[:half])
+	played.run()
+	attacked(t, played.processor, attack[half:])
+	return played.processor
+}
+
+// unvouched returns a click as a browser would have sent it, with a better programme in the
+// affiliate's link if they attack too.
+func unvouched(tb testing.TB, record *kgo.Record, attack bool) *kgo.Record {
+	click, err := schemas.DecodeClick(record)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	click.Vouched = false
+	if attack && click.AffiliateId != "" {
+		click.ProgramId = "!better"
+	}
+	if record, err = schemas.ClickRecord(click, nil); err != nil {
+		tb.Fatal(err)
+	}
+	return record
+}
+
+// catalogued are the names of a catalogue of all affiliates and their links.
+func catalogued(at time.Time) []clickhouse.EdgeRow {
+	edges := []identity.Edge{catalogue.InForce(at)}
+	for _, l := range traffic.Links {
+		if l.Affiliate == "" {
+			continue
+		}
+		affiliate := identity.New(identity.Affiliate, l.Affiliate)
+		edges = append(edges,
+			identity.Edge{A: affiliate, B: identity.New(identity.Program, l.Program), Source: identity.CatalogueSource, At: at},
+			identity.Edge{A: identity.New(identity.Link, l.ID), B: affiliate, Source: identity.CatalogueSource, At: at})
+	}
+	rows := make([]clickhouse.EdgeRow, len(edges))
+	for i, e := range edges {
+		rows[i] = clickhouse.EdgeRow{Workspace: "default", Edge: e}
+	}
+	return rows
+}
+
 // Nobody without a secret key gains or moves a cent, whatever they send, before or after: what a
-// vouched name credits stays, nothing is credited to whoever attacks, and of a sale that was
-// nobody's at most the affiliate changes whom it names itself, as the guides' own flow does, by a
-// click received before it.
+// vouched name or a catalogue credits stays, nothing is credited to whoever attacks, and of a sale
+// that was nobody's at most the affiliate changes whom it names itself, as the guides' own flow
+// does where there is no catalogue, by a click received before it.
 func TestHostileClicksMoveNoMoney(t *testing.T) {
 	seeds := uint64(24)
 	if testing.Short() || race.Enabled {
@@ -111,38 +248,33 @@ func TestHostileClicksMoveNoMoney(t *testing.T) {
 	var sent, sales int
 	for seed := uint64(1); seed <= seeds; seed++ {
 		w := traffic.New(seed, options(seed))
-		calm := credits(history(t, seed, w, orders[0]).processor.Ledger())
-		attack := newHostile(t, seed, w)
-		if len(attack.names) == 0 {
-			continue
+		s := site{"a backend's clicks", false}
+		if seed%2 == 0 {
+			s = site{"a page's clicks and a catalogue", true}
 		}
+		calm := credits(s.besieged(t, seed, w, orders[0], nil).Ledger())
+		attack := newHostile(t, seed, w)
 		for _, o := range orders[:2] {
-			r := rand.New(rand.NewPCG(seed, uint64(len(o.name))))
-			played := &playback{processor: newProcessor(t, rates(), w.End().AddDate(1, 0, 0)), r: r,
-				sequence: o.arrange(r, records(t, w))}
-			played.processor.answer(w)
 			var beside []*kgo.Record
-			for range 4 * len(attack.names) {
+			for range 12 * len(attack.names) {
 				beside = append(beside, attack.record())
 			}
 			sent += len(beside)
-			half := len(beside) / 2
-			attacked(t, played.processor, beside[:half])
-			played.run()
-			attacked(t, played.processor, beside[half:])
-			for id, e := range credits(played.processor.Ledger()) {
+			for id, e := range credits(s.besieged(t, seed, w, o, beside).Ledger()) {
 				sales++
 				before := calm[id]
 				if e.Click.AffiliateID == "evil" || e.Click.LinkID == "evil" {
-					t.Fatalf("seed %d: %s %s is credited to the attacker: %s by %s", seed, e.Kind, e.ObjectID, e.MatchRule, e.MatchKey)
+					t.Fatalf("seed %d, %s: %s %s is credited to the attacker: %s by %s", seed, s.name, e.Kind, e.ObjectID,
+						e.MatchRule, e.MatchKey)
 				}
 				same := e.MatchRule == before.MatchRule && e.Click == before.Click
 				first, mentioned := attack.mentioned[e.Click.AffiliateID]
-				weak := before.MatchRule == join.RuleNone && (e.MatchRule == join.RuleReference || e.MatchRule == join.RuleSale) &&
+				weak := !s.public && before.MatchRule == join.RuleNone &&
+					(e.MatchRule == join.RuleReference || e.MatchRule == join.RuleSale) &&
 					mentioned && !first.After(e.OccurredAt)
 				if !same && !weak {
-					t.Fatalf("seed %d: %s %s was credited by %s to %+v, and is by %s to %+v",
-						seed, e.Kind, e.ObjectID, before.MatchRule, before.Click, e.MatchRule, e.Click)
+					t.Fatalf("seed %d, %s: %s %s was credited by %s to %+v, and is by %s to %+v",
+						seed, s.name, e.Kind, e.ObjectID, before.MatchRule, before.Click, e.MatchRule, e.Click)
 				}
 			}
 		}
