@@ -43,7 +43,9 @@ type Lead struct {
 	Metadata map[string]string `protobuf:"bytes,10,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// A secret key of the workspace came with the request: a backend wrote this lead. False: a browser did, and anybody may
 	// have written it. Until 2026-11-25 leads were taken with a secret key only, so DecodeLead reads a missing value as true.
-	Vouched       *bool `protobuf:"varint,11,opt,name=vouched,proto3,oneof" json:"vouched,omitempty"`
+	Vouched *bool `protobuf:"varint,11,opt,name=vouched,proto3,oneof" json:"vouched,omitempty"`
+	// When the person became a lead, Unix milliseconds, UTC, as a backend says it of leads that it imports; 0: when it was received.
+	OccurredAt    int64 `protobuf:"varint,12,opt,name=occurred_at,json=occurredAt,proto3" json:"occurred_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -155,12 +157,19 @@ func (x *Lead) GetVouched() bool {
 	return false
 }
 
+func (x *Lead) GetOccurredAt() int64 {
+	if x != nil {
+		return x.OccurredAt
+	}
+	return 0
+}
+
 var File_lead_proto protoreflect.FileDescriptor
 
 const file_lead_proto_rawDesc = "" +
 	"\n" +
 	"\n" +
-	"lead.proto\x12\ftributary.v1\"\xb0\x03\n" +
+	"lead.proto\x12\ftributary.v1\"\xd1\x03\n" +
 	"\x04Lead\x12\x1c\n" +
 	"\tworkspace\x18\x01 \x01(\tR\tworkspace\x12\x17\n" +
 	"\alead_id\x18\x02 \x01(\fR\x06leadId\x12\x1f\n" +
@@ -177,7 +186,9 @@ const file_lead_proto_rawDesc = "" +
 	"\bquantity\x18\t \x01(\rR\bquantity\x12<\n" +
 	"\bmetadata\x18\n" +
 	" \x03(\v2 .tributary.v1.Lead.MetadataEntryR\bmetadata\x12\x1d\n" +
-	"\avouched\x18\v \x01(\bH\x00R\avouched\x88\x01\x01\x1a;\n" +
+	"\avouched\x18\v \x01(\bH\x00R\avouched\x88\x01\x01\x12\x1f\n" +
+	"\voccurred_at\x18\f \x01(\x03R\n" +
+	"occurredAt\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\n" +

@@ -48,6 +48,11 @@ func (m *Lead) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if m.OccurredAt != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.OccurredAt))
+		i--
+		dAtA[i] = 0x60
+	}
 	if m.Vouched != nil {
 		i--
 		if *m.Vouched {
@@ -189,6 +194,9 @@ func (m *Lead) SizeVT() (n int) {
 	}
 	if m.Vouched != nil {
 		n += 2
+	}
+	if m.OccurredAt != 0 {
+		n += 1 + protohelpers.SizeOfVarint(uint64(m.OccurredAt))
 	}
 	n += len(m.unknownFields)
 	return n
@@ -637,6 +645,25 @@ func (m *Lead) UnmarshalVT(dAtA []byte) error {
 			}
 			b := bool(v != 0)
 			m.Vouched = &b
+		case 12:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field OccurredAt", wireType)
+			}
+			m.OccurredAt = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.OccurredAt |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])

@@ -336,12 +336,19 @@ func TestLeadsOfBrowsers(t *testing.T) {
 			quantity, affiliate_id, match_rule, version)
 		SELECT 'shop', toString(number), '2050-06-11 09:00:00', false, toString(number),
 			concat('external:', toString(number)), 'Sign up', 'async', 1, 'eve', 'click_id', 7 FROM numbers(1000)`, nil)
+	// An imported lead counts on its own day.
+	ask(t, dsn, `INSERT INTO leads (workspace, lead_id, received_at, occurred_at, external_id, person, event_name, mode,
+			quantity, affiliate_id, match_rule, version)
+		VALUES ('shop', 'import', '2050-06-11 09:00:00', '2049-02-03 09:00:00', 'u4', 'external:u4', 'Sign up', 'async', 1,
+			'zoe', 'click_id', 7)`, nil)
 	for query, want := range map[string]string{
-		"person, affiliate_id, quantity FROM people ORDER BY person":          "external:u1 ann 1 external:u3 ann 1",
+		"toDate(received_at) FROM people ORDER BY person":                     "2050-06-10 2050-06-10 2049-02-03",
+		"day FROM funnel WHERE affiliate_id = 'zoe'":                          "2049-02-03",
+		"person, affiliate_id, quantity FROM people ORDER BY person":          "external:u1 ann 1 external:u3 ann 1 external:u4 zoe 1",
 		"affiliate_id, sum(quantity) FROM public_leads GROUP BY affiliate_id": "eve 1001",
-		"affiliate_id, leads, public_leads FROM funnel ORDER BY ALL":          "ann 2 0 eve 0 1 eve 0 1000",
-		"affiliate_id, leads FROM affiliates ORDER BY affiliate_id":           "ann 2",
-		"count() FROM leads_attributed FINAL WHERE vouched":                   "2",
+		"affiliate_id, leads, public_leads FROM funnel ORDER BY ALL":          "ann 2 0 eve 0 1 eve 0 1000 zoe 1 0",
+		"affiliate_id, leads FROM affiliates ORDER BY affiliate_id":           "ann 2 zoe 1",
+		"count() FROM leads_attributed FINAL WHERE vouched":                   "3",
 		"quantity FROM leads FINAL WHERE NOT vouched AND quantity != 1":       "100",
 	} {
 		if got := strings.Join(column(t, dsn, "SELECT "+query), " "); got != want {

@@ -1031,7 +1031,25 @@ func TestLeads(t *testing.T) {
 		l.Metadata["a"] != "[1,2]" || l.Metadata["b"] != "null" || l.Metadata["c"] != " x " {
 		t.Errorf("lead %v", l)
 	}
+	// An import says when the lead was; a browser says nothing of it.
+	for text, want := range map[string]int64{`"2024-01-11T10:00:00Z"`: 1704967200000, `1704967200000`: 1704967200000,
+		`""`:   0,
+		`null`: 0} {
+		e.want(e.do("POST", "/track/lead", `{"customerExternalId":"u9","eventTime":`+text+`}`, auth), 200, "")
+		if l := next(); l.OccurredAt != want || l.ReceivedAt == want {
+			t.Errorf("event time %s: lead %v", text, l)
+		}
+	}
+	e.want(e.do("POST", "/track/lead/client", `{"customerExternalId":"u9","event_time":1704967200000}`,
+		"Authorization: Bearer pk_acme", "Origin: https://acme.example"), 200, "")
+	if l := next(); l.OccurredAt != 0 || l.GetVouched() {
+		t.Errorf("a browser dates a lead: %v", l)
+	}
 	for body, code := range map[string]string{
+		`{"external_id":"u","event_time":1704967200}`:             "bad_time",
+		`{"external_id":"u","event_time":"yesterday"}`:            "bad_time",
+		`{"external_id":"u","event_time":"2199-01-01T00:00:00Z"}`: "bad_time",
+		`{"external_id":"u","event_time":["2024"]}`:               "bad_field",
 		`{"click_id":"x"}`:                                                                "bad_lead",
 		`{"external_id":"u","mode":"sometimes"}`:                                          "bad_mode",
 		`{"external_id":"u","quantity":0}`:                                                "bad_quantity",

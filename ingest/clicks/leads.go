@@ -131,6 +131,12 @@ func (s *Server) publishLead(from *sender, call *leadCall, source string) (schem
 	id := leadID(from.workspace.ID, l.ExternalId, l.EventName, source)
 	l.Workspace, l.LeadId, l.ReceivedAt = from.workspace.ID, id[:], s.now().UnixMilli()
 	l.Vouched = new(from.secret)
+	switch {
+	case !from.secret:
+		l.OccurredAt = 0
+	case l.OccurredAt > s.now().Add(maxAhead).UnixMilli():
+		return id, errBadTime // an import can be corrected, so nothing of it is changed silently
+	}
 	if from.secret && call.email != "" && len(s.cfg.EmailKey) > 0 {
 		l.EmailHash = schemas.EmailHash(s.cfg.EmailKey, l.Workspace, call.email)
 	}
@@ -225,6 +231,16 @@ func (c *leadCall) set(j *scanner, name string, v value) *fault {
 			l.ExternalId = id
 		}
 		return f
+	case "event_time", "eventTime":
+		text := ""
+		if f := leadText(&text, v, maxID); f != nil || text == "" {
+			return f
+		}
+		at, ok := parseTime(text, v.kind == kindNumber)
+		if !ok {
+			return errBadTime
+		}
+		l.OccurredAt = at
 	case "event_name", "eventName":
 		return leadText(&l.EventName, v, maxEventName)
 	case "email", "customerEmail":

@@ -267,34 +267,30 @@ const (
 	millisecondsTo   = 100_000_000_000_000 // 5138-11-16
 )
 
-// setTime reads RFC 3339 or Unix milliseconds. A fraction of a millisecond is dropped:
-// performance.timeOrigin has one.
 func (e *event) setTime(value string, number bool) {
 	value = strings.TrimSpace(value)
 	if value == "" {
 		return
 	}
+	if e.at, e.timed = parseTime(value, number); !e.timed {
+		e.fail(errBadTime)
+	}
+}
+
+// parseTime reads RFC 3339 or Unix milliseconds, and returns Unix milliseconds. A fraction of a
+// millisecond is dropped: performance.timeOrigin has one.
+func parseTime(value string, number bool) (ms int64, ok bool) {
 	whole, fraction, hasFraction := strings.Cut(value, ".")
 	if ms, err := strconv.ParseInt(whole, 10, 64); err == nil && (!hasFraction || number && isDigits(fraction)) {
-		if ms < millisecondsFrom || ms > millisecondsTo {
-			e.fail(errBadTime)
-			return
-		}
-		e.at, e.timed = ms, true
-		return
+		return ms, ms >= millisecondsFrom && ms <= millisecondsTo
 	}
 	if number && strings.ContainsAny(value, "eE") && !strings.ContainsAny(value, "xX_") { // 1.7952e+12
 		if ms, err := strconv.ParseFloat(value, 64); err == nil && ms >= millisecondsFrom && ms <= millisecondsTo {
-			e.at, e.timed = int64(ms), true
-			return
+			return int64(ms), true
 		}
 	}
 	t, ok := parseRFC3339(value)
-	if !ok {
-		e.fail(errBadTime)
-		return
-	}
-	e.at, e.timed = t.UnixMilli(), true
+	return t.UnixMilli(), ok
 }
 
 func isDigits(s string) bool {

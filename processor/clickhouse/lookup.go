@@ -434,11 +434,11 @@ func (s *Store) Leads(ctx context.Context, workspace string, ids [][16]byte) ([]
 		for i, id := range chunk {
 			list[i] = Literal(id)
 		}
-		return `SELECT lead_id, received_at, external_id, event_name, mode, quantity, livemode, vouched, email_hash,
+		return `SELECT lead_id, received_at, occurred_at, external_id, event_name, mode, quantity, livemode, vouched, email_hash,
 metadata FROM leads FINAL WHERE workspace = ? AND lead_id IN (` + strings.Join(list, ",") + `)`, []any{workspace}
 	}, func(rows driver.Rows, l *ledger.Lead) error {
 		var id, hash string
-		err := rows.Scan(&id, &l.ReceivedAt, &l.ExternalID, &l.EventName, &l.Mode, &l.Quantity, &l.Livemode,
+		err := rows.Scan(&id, &l.ReceivedAt, &l.OccurredAt, &l.ExternalID, &l.EventName, &l.Mode, &l.Quantity, &l.Livemode,
 			&l.Vouched, &hash, &l.Metadata)
 		l.Workspace = workspace
 		copy(l.ID[:], id)

@@ -353,6 +353,7 @@ var leadColumns = []column[lead]{
 	col("workspace", func(l *lead) string { return l.Workspace }),
 	col("lead_id", func(l *lead) string { return string(l.ID[:]) }),
 	col("received_at", func(l *lead) time.Time { return l.ReceivedAt }),
+	col("occurred_at", func(l *lead) time.Time { return l.OccurredAt }),
 	col("external_id", func(l *lead) string { return l.ExternalID }),
 	col("event_name", func(l *lead) string { return l.EventName }),
 	col("mode", func(l *lead) string { return l.Mode }),

@@ -191,7 +191,8 @@ func (m *Payments) event(b *paymentBatch, r *kgo.Record) (step, reason string, e
 func (m *Payments) stripeLead(b *paymentBatch, workspace string, e *schemas.StripeEvent, l stripe.Lead) {
 	sum := sha256.Sum256([]byte(workspace + "\x00" + e.Account + "\x00" + l.ObjectID + "\x00" + l.Name))
 	row := ledger.Lead{
-		Workspace: workspace, ID: [16]byte(sum[:16]), ReceivedAt: l.At, ExternalID: l.ExternalID, EventName: l.Name,
+		Workspace: workspace, ID: [16]byte(sum[:16]), ReceivedAt: l.At, OccurredAt: l.At,
+		ExternalID: l.ExternalID, EventName: l.Name,
 		Mode: "stripe", Quantity: uint8(min(max(l.Quantity, 1), 100)), Livemode: e.Livemode, Vouched: true,
 	}
 	b.leads = append(b.leads, row.Uncredited())
@@ -219,8 +220,9 @@ func (m *Payments) lead(b *paymentBatch, r *kgo.Record) error {
 	l = m.Erased.Lead(l)
 	n := b.changesOf(l.Workspace)
 	node := ledger.LeadNode([16]byte(l.LeadId))
-	at := time.UnixMilli(l.ReceivedAt).UTC()
-	b.leads = append(b.leads, ledger.NewLead(l))
+	row := ledger.NewLead(l)
+	at := row.OccurredAt
+	b.leads = append(b.leads, row)
 	n.Changed = append(n.Changed, node)
 	link := func(a, b identity.Node, source string) {
 		n.Edges = append(n.Edges, identity.Edge{A: a, B: b, Source: source, At: at})

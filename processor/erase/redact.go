@@ -131,7 +131,8 @@ func (l *List) Lead(lead *schemas.Lead) *schemas.Lead {
 		return lead
 	}
 	erased := &schemas.Lead{
-		Workspace: lead.Workspace, LeadId: lead.LeadId, ReceivedAt: lead.ReceivedAt, ClickRef: lead.ClickRef,
+		Workspace: lead.Workspace, LeadId: lead.LeadId, ReceivedAt: lead.ReceivedAt, OccurredAt: lead.OccurredAt,
+		ClickRef:   lead.ClickRef,
 		ExternalId: lead.ExternalId, EventName: lead.EventName, Mode: lead.Mode, Quantity: lead.Quantity,
 		Vouched: lead.Vouched,
 	}

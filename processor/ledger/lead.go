@@ -15,6 +15,7 @@ type Lead struct {
 	Workspace  string
 	ID         [16]byte
 	ReceivedAt time.Time
+	OccurredAt time.Time // when the person became a lead, as their backend says; else ReceivedAt
 	ExternalID string
 	EventName  string
 	Mode       string
@@ -41,6 +42,9 @@ func NewLead(l *schemas.Lead) Lead {
 		EmailHash: string(l.EmailHash),
 		Metadata:  l.Metadata, MatchRule: join.RuleNone,
 	}
+	if row.OccurredAt = row.ReceivedAt; l.OccurredAt != 0 {
+		row.OccurredAt = time.UnixMilli(l.OccurredAt).UTC()
+	}
 	return row.Uncredited()
 }
 
@@ -59,8 +63,8 @@ func LeadNode(id [16]byte) identity.Node {
 // so does what it came from: its version begins with the inverse of received_at, and a click that
 // the buyer came to be known by later counts for nothing.
 func (k *Evidence) CreditLead(l Lead) Lead {
-	at := join.Times{First: l.ReceivedAt, Last: l.ReceivedAt}
-	found := join.NewSearch(k.Graph, k.Clicks, []identity.Node{LeadNode(l.ID)}, at, k.Policies.At(l.ReceivedAt))
+	at := join.Times{First: l.OccurredAt, Last: l.OccurredAt}
+	found := join.NewSearch(k.Graph, k.Clicks, []identity.Node{LeadNode(l.ID)}, at, k.Policies.At(l.OccurredAt))
 	c := found.Best()
 	l.MatchRule, l.MatchKey = c.Rule, string(c.Key)
 	l.Click = join.Click{AffiliateID: c.AffiliateID, ProgramID: c.ProgramID}

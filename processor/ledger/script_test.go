@@ -49,7 +49,8 @@ var update = flag.Bool(
 //	click NAME TIME KEY=VALUE …           $NAME is its id in what follows; affiliate, program, link, foreign; received:
 //	                                      when the edge took it, if later; vouched: a secret key came with it
 //	lead TIME KEY=VALUE …                 external, click, event, email; public: a browser sent it; stripe: the invoice
-//	                                      or payment intent that a backend says it sold, as /track/sale does
+//	                                      or payment intent that a backend says it sold, as /track/sale does;
+//	                                      occurred: when it was, if it is imported
 //	credit TIME SALE DECISION             affiliate:ID, click:$NAME, nobody: or undone:, as processor credit decides
 //	catalogue HEADER|ROW …                as processor catalogue reads it
 //	api VERSION                           of the events that follow
@@ -389,6 +390,10 @@ func (s *script) lead(at time.Time, m map[string]string) {
 		l.Metadata = map[string]string{
 			schemas.SaleProcessor: schemas.ProcessorStripe, schemas.SaleInvoice: m["stripe"],
 		}
+	}
+	if m["occurred"] != "" {
+		occurred, _ := s.moment(m["occurred"])
+		l.OccurredAt = occurred.UnixMilli()
 	}
 	if m["email"] != "" {
 		l.EmailHash = hash(m["email"])

@@ -115,16 +115,17 @@ func eachLead(ctx context.Context, s *clickhouse.Store, leads string, since time
 	return s.Each(ctx, func(rows driver.Rows) error {
 		var l ledger.Lead
 		var id, hash string
-		if err := rows.Scan(&l.Workspace, &id, &l.ReceivedAt, &l.ExternalID, &l.EventName, &l.Mode, &l.Quantity,
+		if err := rows.Scan(&l.Workspace, &id, &l.ReceivedAt, &l.OccurredAt, &l.ExternalID, &l.EventName,
+			&l.Mode, &l.Quantity,
 			&l.Livemode, &l.Vouched, &hash, &l.Metadata); err != nil {
 			return err
 		}
-		l.ID, l.ReceivedAt = [16]byte([]byte(id)), l.ReceivedAt.UTC()
+		l.ID, l.ReceivedAt, l.OccurredAt = [16]byte([]byte(id)), l.ReceivedAt.UTC(), l.OccurredAt.UTC()
 		if l.EmailHash = hash; hash == clickhouse.NoHash {
 			l.EmailHash = ""
 		}
 		return one(l.Uncredited())
-	}, `SELECT workspace, lead_id, received_at, external_id, event_name, mode, quantity, livemode, vouched, email_hash,
+	}, `SELECT workspace, lead_id, received_at, occurred_at, external_id, event_name, mode, quantity, livemode, vouched, email_hash,
     metadata
 FROM `+leads+` FINAL WHERE mode != 'stripe' AND received_at >= ?`, since)
 }

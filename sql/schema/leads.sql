@@ -3,6 +3,7 @@ CREATE TABLE leads
     `workspace` LowCardinality(String) COMMENT 'Owner of the secret key that told it',
     `lead_id` FixedString(16) COMMENT 'Hash of workspace, external_id and event_name: the same lead told twice is one row',
     `received_at` DateTime64(3, 'UTC') COMMENT 'When the edge took it; of a lead told by Stripe, when it became one',
+    `occurred_at` DateTime64(3, 'UTC') DEFAULT received_at COMMENT 'When the person became a lead, as their backend says it of an imported one; else received_at',
     `external_id` String COMMENT 'The person\'s id in the seller\'s database',
     `event_name` LowCardinality(String) COMMENT 'As the backend calls it',
     `mode` LowCardinality(String) COMMENT 'async, wait or deferred; a deferred lead only binds names and is not counted; stripe: told by a Stripe event',

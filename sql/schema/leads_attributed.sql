@@ -3,6 +3,7 @@ CREATE TABLE leads_attributed
     `workspace` LowCardinality(String) COMMENT 'As in leads',
     `lead_id` FixedString(16) COMMENT 'As in leads',
     `received_at` DateTime64(3, 'UTC') COMMENT 'As in leads',
+    `occurred_at` DateTime64(3, 'UTC') DEFAULT received_at COMMENT 'As in leads',
     `quantity` UInt8 COMMENT 'As in leads',
     `livemode` Bool DEFAULT true COMMENT 'As in leads',
     `vouched` Bool DEFAULT true COMMENT 'As in leads',

@@ -3,7 +3,7 @@ CREATE VIEW people
     `workspace` LowCardinality(String) COMMENT 'Whose person it is',
     `livemode` Bool COMMENT 'false: reported by test mode only',
     `person` String COMMENT 'Who it is, as in leads',
-    `received_at` DateTime64(3, 'UTC') COMMENT 'When they were first reported, UTC',
+    `received_at` DateTime64(3, 'UTC') COMMENT 'When they first became a lead, UTC',
     `quantity` UInt8 COMMENT 'The most that a report of them says, 1 to 100',
     `event_name` String COMMENT 'Of the first report, like all that follows',
     `program_id` String COMMENT 'Programme of the affiliate',
@@ -34,7 +34,7 @@ FROM
         livemode,
         if(person = '', concat('lead:', lower(hex(lead_id))), person) AS person,
         max(quantity) AS seats,
-        min((received_at, lead_id, event_name, program_id, affiliate_id, link_id, utm_campaign, country, match_rule)) AS told
+        min((occurred_at, lead_id, event_name, program_id, affiliate_id, link_id, utm_campaign, country, match_rule)) AS told
     FROM leads_attributed
     FINAL
     WHERE vouched

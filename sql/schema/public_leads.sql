@@ -2,7 +2,7 @@ CREATE VIEW public_leads
 (
     `workspace` LowCardinality(String) COMMENT 'Whose person it is said to be',
     `person` String COMMENT 'Who it is said to be, as in leads',
-    `received_at` DateTime64(3, 'UTC') COMMENT 'When they were first reported, UTC',
+    `received_at` DateTime64(3, 'UTC') COMMENT 'When they first became a lead, UTC',
     `quantity` UInt8 COMMENT 'The most that a report of them says, 1 to 100',
     `event_name` String COMMENT 'Of the first report, like all that follows',
     `program_id` String COMMENT 'Programme of the affiliate',
@@ -31,7 +31,7 @@ FROM
         workspace,
         person,
         max(quantity) AS seats,
-        min((received_at, lead_id, event_name, program_id, affiliate_id, link_id, utm_campaign, country, match_rule)) AS told
+        min((occurred_at, lead_id, event_name, program_id, affiliate_id, link_id, utm_campaign, country, match_rule)) AS told
     FROM leads_attributed
     FINAL
     WHERE NOT vouched

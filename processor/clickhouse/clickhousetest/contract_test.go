@@ -248,7 +248,7 @@ func (c *contract) lead() ledger.Lead {
 	// What the buyer's site reports does not change between versions; the rest does.
 	fixed, rng := of(workspace, n), of(workspace, n, version)
 	return ledger.Lead{
-		Workspace: workspace, ID: [16]byte{9, byte(n)}, ReceivedAt: c.moment(fixed),
+		Workspace: workspace, ID: [16]byte{9, byte(n)}, ReceivedAt: c.moment(fixed), OccurredAt: c.moment(fixed),
 		ExternalID: fmt.Sprint("user ", n), EventName: pick(fixed, "Sign up", ""),
 		Mode: pick(fixed, "async", "wait"), Livemode: fixed.IntN(2) == 0,
 		Person:   pick(rng, "", "external:1"),

@@ -270,8 +270,14 @@ CREATE TABLE IF NOT EXISTS pipeline_status ON CLUSTER `main`
 ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/{uuid}', '{shard}-{replica}', at)
 -- 0029_facts_terms.sql
 ALTER TABLE facts ON CLUSTER `main`
--- 0030_facts_failed.sql
+-- 0030_facts_kinds.sql
 ALTER TABLE facts ON CLUSTER `main`
+-- 0031_lead_times.sql
+ALTER TABLE leads ADD COLUMN IF NOT EXISTS occurred_at DateTime64(3, 'UTC') DEFAULT received_at
+ALTER TABLE leads_attributed ADD COLUMN IF NOT EXISTS occurred_at DateTime64(3, 'UTC') DEFAULT received_at
+ALTER TABLE leads_attributed_mv ON CLUSTER `main` MODIFY QUERY
+CREATE OR REPLACE VIEW people ON CLUSTER `main`
+CREATE OR REPLACE VIEW public_leads ON CLUSTER `main`
 -- 0032_comments.sql
 ALTER TABLE earnings ON CLUSTER `main`
 ALTER TABLE ledger ON CLUSTER `main`

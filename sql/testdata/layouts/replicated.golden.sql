@@ -236,8 +236,14 @@ CREATE TABLE IF NOT EXISTS pipeline_status
 ENGINE = ReplicatedReplacingMergeTree(at)
 -- 0029_facts_terms.sql
 ALTER TABLE facts
--- 0030_facts_failed.sql
+-- 0030_facts_kinds.sql
 ALTER TABLE facts
+-- 0031_lead_times.sql
+ALTER TABLE leads ADD COLUMN IF NOT EXISTS occurred_at DateTime64(3, 'UTC') DEFAULT received_at
+ALTER TABLE leads_attributed ADD COLUMN IF NOT EXISTS occurred_at DateTime64(3, 'UTC') DEFAULT received_at
+ALTER TABLE leads_attributed_mv MODIFY QUERY
+CREATE OR REPLACE VIEW people
+CREATE OR REPLACE VIEW public_leads
 -- 0032_comments.sql
 ALTER TABLE earnings
 ALTER TABLE ledger
