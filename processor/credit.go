@@ -70,7 +70,7 @@ func (c *creditCommand) Run(ctx context.Context, log *slog.Logger) error {
 		return err
 	}
 	correction := credit.Correction{Sale: c.Sale, Decision: decision, Reason: c.Reason, Author: c.Author}
-	if err := credit.Apply(ctx, store, recomputer, c.Workspace, correction, time.Now()); err != nil {
+	if err := credit.Decide(ctx, store, recomputer, c.Workspace, correction, time.Now()); err != nil {
 		return err
 	}
 	fmt.Printf("%s: decided (hint: processor explain %s shows why)\n", c.Sale, c.Sale)

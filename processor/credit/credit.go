@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -37,33 +36,71 @@ const (
 // or takes back corrections of which there are none.
 var ErrUnknown = errors.New("nothing is known by this id")
 
-// Apply stores a correction, and books the sale with its refunds and disputes. A later one replaces
-// it.
+// Decide applies a correction after all that the sale has, also after those of a clock that is
+// ahead of now.
+func Decide(ctx context.Context, store recompute.Store, r *recompute.Recomputer, workspace string, c Correction,
+	now time.Time) error {
+	sale, err := saleOf(ctx, store, workspace, strings.TrimSpace(c.Sale))
+	if err != nil {
+		return err
+	}
+	corrections, err := correctionsOf(ctx, store, workspace, sale)
+	if err != nil {
+		return err
+	}
+	for _, e := range corrections {
+		if now.Before(e.At.Add(time.Millisecond)) {
+			now = e.At.Add(time.Millisecond)
+		}
+	}
+	return Apply(ctx, store, r, workspace, c, now)
+}
+
+// Apply stores a correction, and books the sale with its refunds and disputes. Of several the one
+// of the latest time stands.
 func Apply(ctx context.Context, store recompute.Store, r *recompute.Recomputer, workspace string, c Correction,
 	now time.Time) error {
 	source, err := c.source()
 	if err != nil {
 		return err
 	}
-	if _, _, held := schemas.ParseHeldWorkspace(workspace); held {
-		return fmt.Errorf("workspace %s holds money of an account that no workspace lists (hint: list the "+
-			"account, and correct "+
-			"the sale in its own workspace)", workspace)
-	}
 	sale, err := saleOf(ctx, store, workspace, strings.TrimSpace(c.Sale))
 	if err != nil {
 		return err
 	}
-	if err := check(ctx, store, workspace, sale, c.Decision, now); err != nil {
+	corrections, err := correctionsOf(ctx, store, workspace, sale)
+	if err != nil {
+		return err
+	}
+	if err := check(ctx, store, workspace, sale, c.Decision, corrections, now); err != nil {
 		return err
 	}
 	at := now.UTC().Truncate(time.Millisecond)
 	correction := identity.NewCorrection(at, c.Decision)
 	edges := []identity.Edge{{A: sale, B: correction, Source: source, At: at}}
-	if c.Decision.Type() == identity.Click {
+	if typ := c.Decision.Type(); typ == identity.Click || typ == identity.Affiliate {
 		edges = append(edges, identity.Edge{A: correction, B: c.Decision, Source: source, At: at})
 	}
 	return r.Catalogue(ctx, workspace, edges)
+}
+
+// correctionsOf returns the decisions on a sale until now, in no order.
+func correctionsOf(ctx context.Context, store recompute.Store, workspace string, sale identity.Node) (
+	[]identity.Edge, error,
+) {
+	k, err := recompute.Load(ctx, store, workspace, store.Names, []identity.Node{sale})
+	if err != nil {
+		return nil, err
+	}
+	var corrections []identity.Edge
+	for _, n := range k.Graph.Group(sale) {
+		for _, e := range k.Graph.From(n) {
+			if e.B.Type() == identity.Correction {
+				corrections = append(corrections, e)
+			}
+		}
+	}
+	return corrections, nil
 }
 
 // source returns who decided and why, as the source of an edge: one line of text.
@@ -97,7 +134,7 @@ func oneLine(text string) string {
 // check reports why a decision cannot be taken: it names a click or an affiliate that nobody knows,
 // or takes back corrections of which there are none.
 func check(ctx context.Context, store recompute.Store, workspace string, sale, decision identity.Node,
-	now time.Time) error {
+	corrections []identity.Edge, now time.Time) error {
 	switch decision.Type() {
 	case identity.Click:
 		clicks, err := store.Clicks(ctx, workspace, []identity.Node{decision})
@@ -109,18 +146,9 @@ func check(ctx context.Context, store recompute.Store, workspace string, sale, d
 	case identity.Affiliate:
 		return checkAffiliate(ctx, store, workspace, decision, now)
 	}
-	if decision != identity.Undone {
-		return nil
-	}
-	k, err := recompute.Load(ctx, store, workspace, store.Names, []identity.Node{sale})
-	if err != nil {
-		return err
-	}
 	// One that is undone already may be undone again: the first time may have died before it booked.
-	for _, n := range k.Graph.Group(sale) {
-		if slices.ContainsFunc(k.Graph.From(n), func(e identity.Edge) bool { return e.B.Type() == identity.Correction }) {
-			return nil
-		}
+	if decision != identity.Undone || len(corrections) > 0 {
+		return nil
 	}
 	return fmt.Errorf("sale %s has no correction to take back: %w (hint: processor explain shows what credits it)",
 		sale.Value(), ErrUnknown)
@@ -162,6 +190,10 @@ var otherObjects = map[string]string{
 
 // saleOf returns the name of the sale that an id belongs to.
 func saleOf(ctx context.Context, store recompute.Store, workspace, id string) (identity.Node, error) {
+	if _, _, held := schemas.ParseHeldWorkspace(workspace); held {
+		return "", fmt.Errorf("workspace %s holds money of an account that no workspace lists (hint: list the "+
+			"account, and correct the sale in its own workspace)", workspace)
+	}
 	for prefix, what := range otherObjects {
 		if strings.HasPrefix(id, prefix) {
 			return "", fmt.Errorf("%s is %s, and no sale (hint: give the id of an invoice, payment intent, charge, "+

@@ -223,7 +223,7 @@ var leadsTo = map[string]map[string]bool{
 	External:      set(Reference, Click, FirstSale, Public, Again),
 	Reference:     set(Click, Public),
 	Public:        set(Click, Reference, Program),
-	Correction:    set(Click),
+	Correction:    set(Click, Affiliate),
 	Promotion:     set(Code, Coupon, Affiliate),
 	Coupon:        set(Affiliate),
 	Code:          set(Affiliate),
@@ -240,7 +240,7 @@ var leadsTo = map[string]map[string]bool{
 var touches = map[string]map[string]bool{
 	Click:        set(Object, Lead, Customer, External, Subscription, Reference, Email, Public, Correction),
 	Reference:    set(Object, Lead, Customer, External, Subscription, Email, Public),
-	Affiliate:    set(Object, Customer, Subscription, Promotion, Coupon, Code),
+	Affiliate:    set(Object, Customer, Subscription, Promotion, Coupon, Code, Correction),
 	External:     set(Object, Lead, Customer, Subscription, Email),
 	Customer:     set(Object, Lead),
 	Subscription: set(Object, Lead),

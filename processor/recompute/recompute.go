@@ -140,11 +140,13 @@ func (r *Recomputer) Catalogue(ctx context.Context, workspace string, edges []id
 	}
 	var links, affiliates []string
 	for _, e := range fresh {
-		switch e.A.Type() {
-		case identity.Link:
-			links = append(links, e.A.Value())
-		case identity.Affiliate:
-			affiliates = append(affiliates, e.A.Value())
+		for _, n := range []identity.Node{e.A, e.B} { // what a rebuild copies comes in either direction
+			switch ofProgram := e.A.Type() == identity.Program || e.B.Type() == identity.Program; {
+			case n.Type() == identity.Link:
+				links = append(links, n.Value())
+			case n.Type() == identity.Affiliate && ofProgram:
+				affiliates = append(affiliates, n.Value())
+			}
 		}
 	}
 	for pass := 0; pass < 2 && len(links)+len(affiliates) > 0; pass++ {
