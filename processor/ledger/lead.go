@@ -73,6 +73,7 @@ func (k *Evidence) CreditLead(l Lead) Lead {
 	}
 	l.Person = k.person(l)
 	var known extent
+	known.add(l.ReceivedAt) // itself: a lead that nothing is known of is still more than an uncredited one
 	known.names(k, []identity.Node{LeadNode(l.ID)})
 	l.Version = leadVersion(l.ReceivedAt, known)
 	return l
@@ -81,21 +82,32 @@ func (k *Evidence) CreditLead(l Lead) Lead {
 // person names who a lead is: by the seller's own id, else by the Stripe customer, else by the hash
 // of the e-mail address. A customer whose id in the seller's database is learnt from another event
 // is known by that; of several the smallest stands, so that the order of learning them does not
-// matter.
+// matter. Else the customer's address tells the id, if all that is known of it is one.
 func (k *Evidence) person(l Lead) string {
 	if l.ExternalID != "" {
 		return string(identity.New(identity.External, l.ExternalID))
 	}
 	var external, customer string
+	byAddress := make(map[identity.Node]bool)
 	for _, e := range k.Graph.From(LeadNode(l.ID)) {
 		if e.B.Type() != identity.Customer {
 			continue
 		}
 		customer = smaller(customer, string(e.B))
+		for _, n := range k.externals(e.B) {
+			external = smaller(external, string(n))
+		}
 		for _, of := range k.Graph.From(e.B) {
-			if of.B.Type() == identity.External && !of.B.OfTestMode() {
-				external = smaller(external, string(of.B))
+			if of.B.Type() == identity.Email {
+				for _, n := range k.externals(of.B) {
+					byAddress[n] = true
+				}
 			}
+		}
+	}
+	if external == "" && len(byAddress) == 1 {
+		for n := range byAddress {
+			external = string(n)
 		}
 	}
 	switch {
@@ -107,6 +119,17 @@ func (k *Evidence) person(l Lead) string {
 		return string(identity.New(identity.Email, hex.EncodeToString([]byte(l.EmailHash))))
 	}
 	return string(LeadNode(l.ID))
+}
+
+// externals returns the seller's own ids of a buyer that a name leads to, those of live mode.
+func (k *Evidence) externals(n identity.Node) []identity.Node {
+	var ids []identity.Node
+	for _, e := range k.Graph.From(n) {
+		if e.B.Type() == identity.External && !e.B.OfTestMode() {
+			ids = append(ids, e.B)
+		}
+	}
+	return ids
 }
 
 // leadVersion makes the first telling of a lead the greatest, and of two rows of it the one that is
