@@ -2,7 +2,6 @@ package publish
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -77,18 +76,16 @@ func (c *copied) size() int64 { return int64(len(c.memory)) }
 // else in memory, from which resend hands it over again.
 func (p *Publisher) rescue(c *copied, err error) {
 	ctx, alone := context.Background(), []*kgo.Record{&c.record}
-	stored := false
-	switch {
-	case p.spool != nil && p.keep(ctx, alone) == nil:
-		stored = true
-	case unacceptable(err) && p.spool == nil:
+	stored := p.spool != nil && p.keep(ctx, alone) == nil
+	if !stored && unacceptable(err) { // perhaps only because of another record of its batch
 		err = p.sendEachAlone(ctx, alone)
 		stored = err == nil
 	}
-	if !stored && !unacceptable(err) && !errors.Is(err, kgo.ErrClientClosed) && p.unsent.add(c) {
+	switch {
+	case stored:
+	case !unacceptable(err) && p.unsent.add(c):
 		return
-	}
-	if !stored {
+	default:
 		p.lose(err)
 	}
 	p.copiedBytes.Add(-c.size())
@@ -98,7 +95,7 @@ func (p *Publisher) rescue(c *copied, err error) {
 // lose counts a record that was answered with success and is stored nowhere.
 func (p *Publisher) lose(err error) {
 	p.metrics.lost.Inc()
-	p.lossLog.Do(func() { // with Kafka's every record, a stop may lose a hundred thousand
+	p.lossLog.Do(func() { // not for each: a stop may lose a hundred thousand
 		p.log.Error("records that were answered with success are lost", "error", err,
 			"hint", "ingest_publish_lost_total counts them; a spool (--spool-dir) would have kept them")
 	})
@@ -117,7 +114,7 @@ type unsent struct {
 	closed bool
 }
 
-// add reports whether c will be sent again.
+// add reports whether c will be sent again: not after close.
 func (u *unsent) add(c *copied) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
