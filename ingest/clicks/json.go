@@ -320,15 +320,21 @@ func (s *scanner) skipRest() error {
 
 // str reads a string. s.pos stands at its opening quote. Most strings are used where they lie.
 func (s *scanner) str() (string, error) {
-	from := s.pos + 1
-	i := from + plainLength(s.data[from:])
-	s.pos = i
-	if i < len(s.data) && s.data[i] == '"' {
-		s.pos++
-		return b2s(s.data[from:i]), nil
+	rest := s.data[s.pos+1:]
+	n := plainLength(rest)
+	if n < len(rest) && rest[n] == '"' {
+		s.pos += n + len(`""`)
+		return b2s(rest[:n]), nil
 	}
-	begin := len(s.text)
-	s.text = append(s.text, s.data[from:min(i, from+maxText+1)]...)
+	return s.decode(n)
+}
+
+// decode reads a string that cannot be used where it lies. s.pos stands at its opening quote, and
+// the first n bytes behind that are plain.
+func (s *scanner) decode(n int) (string, error) {
+	from, begin := s.pos+1, len(s.text)
+	s.pos = from + n
+	s.text = append(s.text, s.data[from:from+min(n, maxText+1)]...)
 	for s.pos < len(s.data) {
 		if len(s.text)-begin > maxText {
 			err := s.skipRest()
