@@ -299,13 +299,34 @@ func (p *pipeline) ready(ctx context.Context) error {
 	case p.rates.Table() == nil:
 		return errors.New("exchange rates are not loaded yet")
 	case !p.payments.Assigned() && !p.clicks.Assigned():
-		return errors.New("no partitions are assigned yet")
+		return errors.Join(append([]error{errors.New("no partitions are assigned yet")}, p.refused()...)...)
 	}
 	return clickhouse.WithHint(p.schema.check(ctx))
 }
 
+func (p *pipeline) consumers() []*consume.Consumer {
+	list := []*consume.Consumer{p.payments, p.clicks}
+	if p.thin != nil {
+		list = append(list, p.thin)
+	}
+	return list
+}
+
+// refused returns why Kafka gives consumers no records.
+func (p *pipeline) refused() (list []error) {
+	for _, c := range p.consumers() {
+		if err := c.Refused(); err != nil {
+			list = append(list, fmt.Errorf("%s: %w", c.Name, err))
+		}
+	}
+	return list
+}
+
 func (p *pipeline) currentWarnings(context.Context) []string {
 	var list []string
+	for _, err := range p.refused() {
+		list = append(list, err.Error())
+	}
 	for _, warning := range p.warnings {
 		if w := warning(); w != "" {
 			list = append(list, w)
@@ -345,10 +366,9 @@ func (p *pipeline) load(ctx context.Context, replicaLag time.Duration) error {
 func (p *pipeline) run(ctx context.Context, sweep, fxRefresh time.Duration) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return p.reloader.Run(ctx) })
-	group.Go(func() error { return p.payments.Run(ctx) })
-	group.Go(func() error { return p.clicks.Run(ctx) })
-	if p.thin != nil {
-		group.Go(func() error { return p.thin.Run(ctx) })
+	for _, c := range p.consumers() {
+		group.Go(func() error { return c.Run(ctx) })
+		group.Go(func() error { return c.Watch(ctx) })
 	}
 	group.Go(func() error { return p.recomputer.LookAgain(ctx) })
 	group.Go(func() error { return p.servers.Run(ctx) })

@@ -38,11 +38,29 @@ func (c *topicsCommand) Run(ctx context.Context, log *slog.Logger) error {
 		case err == nil:
 			log.Info("topic created", "topic", t.Name, "partitions", t.Partitions, "retention", t.Retention)
 		case errors.Is(err, kerr.TopicAlreadyExists):
-			log.Info("topic is there", "topic", t.Name)
+			if err := describe(ctx, adm, t, log); err != nil {
+				return err
+			}
 		default:
-			return fmt.Errorf("create topic %s at %v: %w (hint: is Kafka reachable there? --kafka-seeds names it)",
-				t.Name, connection.Seeds, err)
+			return fmt.Errorf("create topic %s at %v: %w", t.Name, connection.Seeds, schemas.WithKafkaHint(err))
 		}
 	}
+	return nil
+}
+
+// describe logs what there is of a topic, and warns of fewer partitions than are created: no more
+// processors than partitions share the work.
+func describe(ctx context.Context, adm *kadm.Client, t schemas.Topic, log *slog.Logger) error {
+	found, err := adm.ListTopics(ctx, t.Name)
+	if err != nil {
+		return fmt.Errorf("find topic %s: %w", t.Name, schemas.WithKafkaHint(err))
+	}
+	partitions := len(found[t.Name].Partitions)
+	if partitions < int(t.Partitions) {
+		log.Warn("topic is there with few partitions (hint: kafka-topics.sh --alter --partitions adds some, at any time)",
+			"topic", t.Name, "partitions", partitions, "recommended", t.Partitions)
+		return nil
+	}
+	log.Info("topic is there", "topic", t.Name, "partitions", partitions)
 	return nil
 }

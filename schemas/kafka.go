@@ -79,19 +79,18 @@ func (c KafkaConnection) Reach(ctx context.Context, topics ...string) error {
 // FindTopics returns an error if no broker answers until ctx ends, or one of the topics is missing.
 func FindTopics(ctx context.Context, client *kgo.Client, topics ...string) error {
 	if err := client.Ping(ctx); err != nil {
-		return fmt.Errorf("ask kafka: %w (hint: --kafka-seeds names its brokers, and --kafka-tls and --kafka-sasl "+
-			"must be as they want)", err)
+		return fmt.Errorf("ask kafka: %w", WithKafkaHint(err))
 	}
 	if len(topics) == 0 {
 		return nil
 	}
 	found, err := kadm.NewClient(client).ListTopics(ctx, topics...)
 	if err != nil {
-		return fmt.Errorf("list kafka topics: %w", err)
+		return fmt.Errorf("list kafka topics: %w", WithKafkaHint(err))
 	}
 	for _, name := range topics {
 		if err := found[name].Err; err != nil {
-			return fmt.Errorf("find topic %s: %w (hint: `processor topics` creates it)", name, err)
+			return fmt.Errorf("find topic %s: %w", name, WithKafkaHint(err))
 		}
 	}
 	return nil

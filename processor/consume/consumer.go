@@ -69,6 +69,7 @@ type Consumer struct {
 	ends     map[partition]int64 // high watermarks, of partitions that records came from
 	assigned map[partition]bool
 	stopPoll context.CancelFunc
+	refused  refusal // why Kafka gives nothing; zero when it does
 
 	rewindAsked atomic.Bool
 	client      *kgo.Client
@@ -81,6 +82,7 @@ type Metrics struct {
 	deadLetters *prometheus.CounterVec
 	batch       *prometheus.HistogramVec
 	commits     *prometheus.CounterVec
+	refusals    *prometheus.CounterVec
 	lag         *prometheus.GaugeVec
 	newest      *prometheus.GaugeVec
 	missing     *prometheus.CounterVec
@@ -107,6 +109,11 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Name: "processor_consume_commits_total",
 			Help: "Offset commits, by consumer and result.",
 		}, []string{"consumer", "result"}),
+		refusals: auto.NewCounterVec(prometheus.CounterOpts{
+			Name: "processor_consume_refusals_total",
+			Help: "Errors instead of records, by consumer and reason: authentication, authorization, topic, tls or " +
+				"connection. What Kafka's client tries again by itself is among them when it lasts.",
+		}, []string{"consumer", "reason"}),
 		lag: auto.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "processor_consume_lag_records",
 			Help: "Records that were in Kafka at the last fetch and are not handled, by consumer, topic and partition.",
@@ -234,20 +241,6 @@ func (c *Consumer) poll(ctx context.Context) kgo.Fetches {
 		cancel() // it was asked for before there was something to stop
 	}
 	return c.client.PollRecords(ctx, c.MaxRecords)
-}
-
-// fetchErrors logs what kgo tries again, and returns errRemade.
-func (c *Consumer) fetchErrors(fetches kgo.Fetches) error {
-	var remade error
-	fetches.EachError(func(topic string, partition int32, err error) {
-		if errors.Is(err, kerr.UnknownTopicID) {
-			remade = fmt.Errorf("%s: %w", topic, errRemade)
-		}
-		if !errors.Is(err, context.Canceled) {
-			c.Log.Warn("fetch", "consumer", c.Name, "topic", topic, "partition", partition, "error", err)
-		}
-	})
-	return remade
 }
 
 // closeTimeout is how long a consumer tries to leave its group. A coordinator that does not answer
@@ -402,6 +395,7 @@ func (c *Consumer) open() error {
 func (c *Consumer) onAssigned(_ context.Context, _ *kgo.Client, added map[string][]int32) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.refused = refusal{}
 	if c.assigned == nil {
 		c.assigned = make(map[partition]bool)
 	}

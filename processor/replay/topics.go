@@ -45,8 +45,7 @@ func (t *Topics) Bounds(ctx context.Context, since, until time.Time) (begin, end
 			err = listed.Error()
 		}
 		if err != nil {
-			return nil, fmt.Errorf("ask Kafka for %s: %w (hint: is it reachable at %v? --kafka-seeds names it)", what,
-				err, t.Seeds)
+			return nil, fmt.Errorf("ask Kafka at %v for %s: %w", t.Seeds, what, schemas.WithKafkaHint(err))
 		}
 		at := make(Offsets)
 		listed.Each(func(o kadm.ListedOffset) {

@@ -1,0 +1,107 @@
+package consume
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"tributary/schemas"
+)
+
+// refusal is an error that Kafka gave instead of records.
+type refusal struct {
+	err  error
+	at   time.Time // when it was given last
+	said time.Time // when the log last said so
+}
+
+const (
+	// watchEvery is how often Watch asks.
+	watchEvery = 10 * time.Second
+	// lasts is how long after the last error Kafka is taken to refuse: a topic in which nothing is
+	// written gives neither records nor errors.
+	lasts = time.Minute
+	// sayAgain is how often the log repeats a refusal that lasts.
+	sayAgain = time.Minute
+)
+
+// Watch asks Kafka for the consumer's topics until ctx ends, over connections of its own. Kafka's
+// client keeps to itself that it reaches no broker, is not let in, or finds no topic: it tries
+// again, and a poll gives nothing.
+func (c *Consumer) Watch(ctx context.Context) error {
+	client, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(c.Seeds...)}, c.Options...)...)
+	if err != nil {
+		return fmt.Errorf("open Kafka client to watch %s: %w", c.Name, err)
+	}
+	defer client.Close()
+	for {
+		asked, cancel := context.WithTimeout(ctx, watchEvery)
+		err := schemas.FindTopics(asked, client, c.Topics...)
+		cancel()
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			c.Metrics.refusals.WithLabelValues(c.Name, schemas.KafkaReason(err)).Inc()
+			c.refuse(err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(watchEvery):
+		}
+	}
+}
+
+// fetchErrors notes what kgo tries again, and returns errRemade.
+func (c *Consumer) fetchErrors(fetches kgo.Fetches) error {
+	var remade, last error
+	fetches.EachError(func(topic string, partition int32, err error) {
+		if errors.Is(err, context.Canceled) {
+			return
+		}
+		if errors.Is(err, kerr.UnknownTopicID) {
+			remade = fmt.Errorf("%s: %w", topic, errRemade)
+		}
+		c.Metrics.refusals.WithLabelValues(c.Name, schemas.KafkaReason(err)).Inc()
+		last = schemas.WithKafkaHint(err)
+		if topic != "" { // it is "" where the whole group failed
+			last = fmt.Errorf("%s/%d: %w", topic, partition, last)
+		}
+	})
+	if last == nil {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.refused = refusal{}
+		return nil
+	}
+	c.refuse(last)
+	return remade
+}
+
+// refuse notes an error. The log says it at first, when it is another, and once a minute.
+func (c *Consumer) refuse(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now, before := time.Now(), c.refused
+	c.refused = refusal{err, now, before.said}
+	if before.err == nil || before.err.Error() != err.Error() || now.Sub(before.said) >= sayAgain {
+		c.refused.said = now
+		c.Log.Warn("Kafka gives an error instead of records; trying again", "consumer", c.Name, "error", err)
+	}
+}
+
+// Refused returns why Kafka gave no records within the last minute, with a hint; nil if it gave
+// some, or assigned partitions since.
+func (c *Consumer) Refused() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if time.Since(c.refused.at) > lasts {
+		return nil
+	}
+	return c.refused.err
+}
