@@ -299,7 +299,7 @@ func (p *pipeline) ready(ctx context.Context) error {
 	case p.rates.Table() == nil:
 		return errors.New("exchange rates are not loaded yet")
 	case !p.payments.Assigned() && !p.clicks.Assigned():
-		return errors.Join(append([]error{errors.New("no partitions are assigned yet")}, p.refused()...)...)
+		return errors.New("no partitions are assigned yet") // warnings say why Kafka gives none
 	}
 	return clickhouse.WithHint(p.schema.check(ctx))
 }
@@ -312,20 +312,12 @@ func (p *pipeline) consumers() []*consume.Consumer {
 	return list
 }
 
-// refused returns why Kafka gives consumers no records.
-func (p *pipeline) refused() (list []error) {
-	for _, c := range p.consumers() {
-		if err := c.Refused(); err != nil {
-			list = append(list, fmt.Errorf("%s: %w", c.Name, err))
-		}
-	}
-	return list
-}
-
 func (p *pipeline) currentWarnings(context.Context) []string {
 	var list []string
-	for _, err := range p.refused() {
-		list = append(list, err.Error())
+	for _, c := range p.consumers() {
+		if err := c.Refused(); err != nil {
+			list = append(list, fmt.Sprintf("consumer %s: %v", c.Name, err))
+		}
 	}
 	for _, warning := range p.warnings {
 		if w := warning(); w != "" {

@@ -37,6 +37,8 @@ var kafkaFaults = []kafkaFault{
 	{isError(kerr.ClusterAuthorizationFailed), "authorization", hintAccess},
 	{isError(kerr.UnknownTopicOrPartition), "topic", "processor topics creates it"},
 	{isError(kerr.UnknownTopicID), "topic", "the topic was deleted or made again"},
+	{isError(kerr.NotEnoughReplicas), "broker", "fewer replicas are in sync than min.insync.replicas: look at the brokers"},
+	{asError[*kerr.Error], "broker", "look at the brokers' logs"},
 	{asError[x509.HostnameError], "tls", "--kafka-server-name names the host that the brokers' certificates carry"},
 	{asError[x509.UnknownAuthorityError], "tls", "--kafka-ca holds the certificate that signed the brokers'"},
 	{certificateExpired, "tls", "a certificate is not valid at this time: renew it, or set this host's clock"},
@@ -56,7 +58,7 @@ func isAlert(err error) bool {
 }
 
 // KafkaReason returns why Kafka refuses, in one word of few, as a metric's label: authentication,
-// authorization, topic, tls, or connection for everything else.
+// authorization, topic, broker (another error of Kafka), tls, or connection for everything else.
 func KafkaReason(err error) string { return kafkaFaultOf(err).reason }
 
 // WithKafkaHint adds to an error of Kafka's client what an operator can do, unless a hint is there.

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -62,6 +63,10 @@ func TestKafkaHints(t *testing.T) {
 				t.Errorf("%s: %v, want %s and the hint %s", reason, WithKafkaHint(err), c.reason, c.hint)
 			}
 		})
+	}
+	if err := WithKafkaHint(kerr.NotLeaderForPartition); KafkaReason(err) != "broker" ||
+		strings.Contains(err.Error(), "--kafka-seeds") {
+		t.Error(err)
 	}
 	// Without a certificate the connection may as well end before the alert is read.
 	alert := &net.OpError{Op: "remote error", Err: errors.New("tls: certificate required")}

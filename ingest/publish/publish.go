@@ -407,7 +407,7 @@ func (p *Publisher) kafkaReady(ctx context.Context) error {
 		return err
 	}
 	if f := p.failure.Load(); f != nil && time.Since(f.at) < failureMatters {
-		return fmt.Errorf("%w: it refuses records: %w", ErrUnavailable, f.err)
+		return fmt.Errorf("%w: it refuses records: %w", ErrUnavailable, schemas.WithKafkaHint(f.err))
 	}
 	return nil
 }

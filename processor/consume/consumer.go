@@ -111,8 +111,8 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		}, []string{"consumer", "result"}),
 		refusals: auto.NewCounterVec(prometheus.CounterOpts{
 			Name: "processor_consume_refusals_total",
-			Help: "Errors instead of records, by consumer and reason: authentication, authorization, topic, tls or " +
-				"connection. What Kafka's client tries again by itself is among them when it lasts.",
+			Help: "Errors instead of records, by consumer and reason: authentication, authorization, topic, " +
+				"broker, tls or connection. What Kafka's client tries again by itself is among them when it lasts.",
 		}, []string{"consumer", "reason"}),
 		lag: auto.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "processor_consume_lag_records",

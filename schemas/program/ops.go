@@ -80,16 +80,18 @@ func (o *Ops) serveReady(w http.ResponseWriter, r *http.Request) {
 	}
 	if err != nil {
 		w.WriteHeader(http.StatusServiceUnavailable)
-		fmt.Fprintln(w, "not ready:", err)
+		fmt.Fprintln(w, "not ready:", oneLine(err.Error()))
 	} else {
 		fmt.Fprintln(w, "ready")
 	}
 	for _, source := range o.warnings {
 		for _, warning := range source(r.Context()) {
-			fmt.Fprintln(w, "warning:", strings.ReplaceAll(warning, "\n", " "))
+			fmt.Fprintln(w, "warning:", oneLine(warning))
 		}
 	}
 }
+
+func oneLine(text string) string { return strings.ReplaceAll(text, "\n", " ") }
 
 // Serve answers on l until Shutdown.
 func (o *Ops) Serve(l net.Listener) error {

@@ -115,7 +115,7 @@ func TestOps(t *testing.T) {
 	want("/metrics", nil, 200, "# HELP")
 	want("/debug/pprof/goroutine?debug=1", nil, 200, "goroutine profile")
 	want("/debug/pprof/cmdline", nil, 404, "")
-	away := errors.New("kafka is away")
+	away := errors.New("kafka\nis away")
 	reason.Store(&away)
 	want("/readyz", nil, 503, "not ready: kafka is away\nwarning: two lines\n")
 	reason.Store(nil)
