@@ -87,11 +87,13 @@ func TestPanels(t *testing.T) {
 
 var (
 	metric = regexp.MustCompile(`\b(?:ingest|processor|tributary)_[a-z_]+`)
-	suffix = regexp.MustCompile(`_(?:bucket|sum|count)$`)
+	// What begins with tributary is a role or a user in the guides.
+	guideMetric = regexp.MustCompile(`\b(?:ingest|processor)_[a-z_]+`)
+	suffix      = regexp.MustCompile(`_(?:bucket|sum|count)$`)
 )
 
-// Every metric that an alert or a panel names is one that a program has, and every metric whose
-// help says that it is one to alert on has an alert.
+// Every metric that an alert, a panel or a guide names is one that a program has, and every metric
+// whose help says that it is one to alert on has an alert.
 func TestMetricsExist(t *testing.T) {
 	var code strings.Builder
 	for _, program := range []string{"../../ingest", "../../processor", "../../schemas"} {
@@ -123,7 +125,8 @@ func TestMetricsExist(t *testing.T) {
 		return all.String()
 	}
 	rules, dashboards := read("rules.yml"), read("../grafana/dashboards/*.json")
-	for _, name := range metric.FindAllString(rules+dashboards, -1) {
+	guides := guideMetric.FindAllString(read("../../*/*.md")+read("../../*/*/*.md")+read("../../README.md"), -1)
+	for _, name := range append(metric.FindAllString(rules+dashboards, -1), guides...) {
 		if !strings.Contains(code.String(), `"`+suffix.ReplaceAllString(name, "")+`"`) {
 			t.Errorf("no program has %s", name)
 		}
