@@ -77,6 +77,10 @@ func TestCommandDoesNotWait(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer store.Close()
+	code.Store(516)
+	if err := store.Ping(t.Context()); err == nil || !strings.Contains(err.Error(), "(hint: "+hintUser+")") {
+		t.Errorf("a wrong password: %v", err)
+	}
 	for n, f := range faults {
 		if f.class == transient {
 			continue
