@@ -66,6 +66,27 @@ func classify(name string) class {
 	return classNone
 }
 
+// classOfSource finds the class of a utm_source in lower case: a domain, or a word in common use with
+// or without others behind it (facebook_mobile_feed).
+func classOfSource(source string) class {
+	if strings.Contains(source, ".") {
+		return classify(source)
+	}
+	return byBeginning(domainClasses, source)
+}
+
+// byBeginning returns the value of the longest beginning of whole words that the table has, the
+// zero value if it has none. A single letter (x) must stand alone.
+func byBeginning[V any](table map[string]V, words string) (none V) {
+	words = words[:min(len(words), 64)]
+	for end := len(words); end > 1 || end == len(words); end = strings.LastIndexAny(words[:end], "_- ") {
+		if value, ok := table[words[:end]]; ok {
+			return value
+		}
+	}
+	return none
+}
+
 // isPublicEnding reports whether s is what a registry adds to a name: "de", "com", "co.uk". What a
 // company lets its customers add (github.io) is not, so that google.github.io is not the search
 // engine.
@@ -79,15 +100,19 @@ func isPublicEnding(s string) bool {
 //
 // Proof goes before claims, and claims before guesses: an affiliate's mark; the id of an
 // advertising network, refined by utm_medium; utm_medium, with utm_source to tell search from
-// social; utm_source; the referrer.
+// social; utm_source; the referrer. A referrer to which the site itself had sent the visitor, to pay
+// or to log in, says nothing.
 func Channel(parts Parts, referrerDomain string) string {
 	medium := strings.ToLower(parts.Medium)
 	source := strings.ToLower(parts.Source)
 	if source == "" {
 		source = strings.ToLower(parts.Ref)
 	}
-	sourceClass := classify(withoutWWW(source))
+	sourceClass := classOfSource(withoutWWW(source))
 	referrerClass := classify(referrerDomain)
+	if referrerClass == classReturn {
+		referrerClass, referrerDomain = classNone, ""
+	}
 	network := networkClasses[parts.AdNetwork]
 	kind := kindOfMedium(medium)
 
@@ -200,9 +225,10 @@ const (
 	kindAI        mediumKind = "ai"
 )
 
-// kindOfMedium reads utm_medium, in lower case.
+// kindOfMedium reads utm_medium, in lower case, with or without words of the site's own behind it
+// (cpc_brand).
 func kindOfMedium(medium string) mediumKind {
-	if kind, ok := mediumKinds[medium]; ok {
+	if kind := byBeginning(mediumKinds, medium); kind != kindNone {
 		return kind
 	}
 	if strings.HasPrefix(medium, "paid") {

@@ -35,6 +35,8 @@ const (
 	classAI        class = "ai"
 	classEmail     class = "email"
 	classDisplay   class = "display"
+	classReferral  class = "referral" // any other site, under the domain of one that has a class
+	classReturn    class = "return"   // pays or logs in for a site, and sends its visitors back
 	classAffiliate class = "affiliate"
 	classShared    class = "shared"
 )
@@ -73,7 +75,7 @@ func loadDomains(text string) (exact, anyEnding map[string]class) {
 			table = anyEnding
 		}
 		switch c := class(row[1]); c {
-		case classSearch, classSocial, classAI, classEmail, classDisplay:
+		case classSearch, classSocial, classAI, classEmail, classDisplay, classReferral, classReturn:
 			if _, twice := table[name]; twice {
 				panic(fmt.Sprintf("read domains.csv: %s is listed twice", row[0]))
 			}
