@@ -107,7 +107,8 @@ func (a *Agent) Arrive(purpose string, datacenter bool) {
 func (b *BotRules) agent(raw string) Agent {
 	parsed := parseAgent(raw)
 	agent := Agent{
-		Browser:        name(parsed.Name, raw),
+		// DuckDuckGo on Android has the word before its name.
+		Browser:        strings.TrimPrefix(name(parsed.Name, raw), "Mobile "),
 		BrowserVersion: major(parsed.Version),
 		OS:             name(parsed.OS, raw),
 		OSVersion:      version(parsed.OSVersion),
@@ -115,6 +116,10 @@ func (b *BotRules) agent(raw string) Agent {
 	// Internet Explorer 11 dropped its own name; the parser then finds that of its engine.
 	if agent.Browser == "Trident" {
 		agent.Browser, agent.BrowserVersion = useragent.InternetExplorer, "11"
+	}
+	// Apps on iOS carry no browser's version, and the parser takes that of the engine (Safari/604.1).
+	if agent.Browser == useragent.Safari && !strings.Contains(raw, "Version/") {
+		agent.BrowserVersion = ""
 	}
 	agent.BotReason = b.Reason(raw)
 	switch {

@@ -44,6 +44,10 @@ func TestAgent(t *testing.T) {
 		"10.0", DeviceDesktop)
 	f("Mozilla/5.0 (Linux; Android 12; SHIELD Android TV) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 "+
 		"Safari/537.36", "Chrome", "120", "Android", "12", DeviceOther)
+	f("Mozilla/5.0 (Linux; Android 14; SM-A546B) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/123.0.0.0 "+
+		"Mobile DuckDuckGo/5 Safari/537.36", "DuckDuckGo", "5", "Android", "14", DeviceMobile)
+	f("Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) GSA/300.0.598994205 "+
+		"Mobile/15E148 Safari/604.1", "Safari", "", "iOS", "17.0", DeviceMobile)
 	// Cubot makes telephones.
 	f("Mozilla/5.0 (Linux; Android 11; CUBOT KINGKONG 5) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 "+
 		"Mobile Safari/537.36", "Chrome", "120", "Android", "11", DeviceMobile)
