@@ -7,6 +7,7 @@ import "strings"
 // many. redactURL drops
 //
 //   - user:password@ before the host,
+//   - every segment of the path that is an e-mail address or a signed token (its slashes stay),
 //   - every parameter of query and fragment whose name says that its value is a secret or
 //     personal (secretName), and
 //   - every parameter whose value is an e-mail address or a signed token, whatever its name.
@@ -23,14 +24,14 @@ var exactSecrets = map[string]bool{
 	"jwt": true, "sid": true, "session": true, "sessionid": true, "sessid": true, "phpsessid": true,
 	"jsessionid": true, "sig": true, "pass": true, "pwd": true, "magic": true, "nonce": true,
 	"samlresponse": true, "samlrequest": true, "relaystate": true, "credentials": true,
-	"mail": true, "phone": true, "tel": true, "mobile": true, "ssn": true, "iban": true,
+	"mail": true, "tel": true, "mobile": true, "ssn": true, "iban": true,
 	"firstname": true, "lastname": true, "fullname": true,
 	"dob": true, "birthday": true, "birthdate": true,
 }
 
 // secretParts make a name that contains one of them secret, such as csrf_token or X-Amz-Signature.
 var secretParts = []string{
-	"token", "secret", "passw", "email", "apikey", "accesskey", "privatekey", "signature", "credential",
+	"token", "secret", "passw", "email", "phone", "apikey", "accesskey", "privatekey", "signature", "credential",
 }
 
 // harmless reports whether a parameter's name is one of those that most addresses of clicks have:
@@ -79,7 +80,7 @@ func secretValue(v string, mayBeMail bool) bool {
 	}
 	switch v[0] {
 	case 's', 'r', 'w':
-		for _, prefix := range [...]string{"sk_live_", "sk_test_", "rk_live_", "whsec_"} {
+		for _, prefix := range [...]string{"sk_live_", "sk_test_", "rk_live_", "rk_test_", "whsec_"} {
 			if strings.HasPrefix(v, prefix) {
 				return true
 			}
@@ -92,11 +93,57 @@ func secretValue(v string, mayBeMail bool) bool {
 	if !mayBeMail {
 		return false
 	}
+	domain := domainOfEmail(v)
+	return domain != "" && strings.IndexByte(domain, '.') > 0
+}
+
+// domainOfEmail returns what follows the @ of something like an e-mail address, "" if there is
+// none.
+func domainOfEmail(v string) string {
 	at, length := strings.IndexByte(v, '@'), len("@")
 	if at < 0 {
 		at, length = strings.Index(v, "%40"), len("%40")
 	}
-	return at > 0 && strings.IndexByte(v[at+length:], '.') > 0
+	if at <= 0 {
+		return ""
+	}
+	return v[at+length:]
+}
+
+// secretSegment reports whether a segment of a path is dropped. Versions of packages (react@18.2.0)
+// are no e-mail addresses: no top-level domain has digits.
+func secretSegment(segment string) bool {
+	if !secretValue(segment, true) {
+		return false
+	}
+	domain := domainOfEmail(segment)
+	last := domain[strings.LastIndexByte(domain, '.')+1:]
+	return domain == "" || !strings.ContainsAny(last, "0123456789")
+}
+
+// redactPath returns url without the segments of its path, which ends at end, that are dropped.
+func redactPath(url string, end int, scratch *[]byte) string {
+	path := url[:end]
+	if strings.IndexByte(path, '@') < 0 && !strings.Contains(path, "%40") && !strings.Contains(path, "/eyJ") {
+		return url // as nearly every path
+	}
+	begin, kept := len(*scratch), 0
+	for start := 0; start < end; {
+		stop := end
+		if slash := strings.IndexByte(path[start:], '/'); slash >= 0 {
+			stop = start + slash
+		}
+		if secretSegment(path[start:stop]) {
+			*scratch = append(*scratch, url[kept:start]...)
+			kept = stop
+		}
+		start = stop + 1
+	}
+	if kept == 0 {
+		return url
+	}
+	*scratch = append(*scratch, url[kept:]...)
+	return b2s((*scratch)[begin:])
 }
 
 // mayHoldMail reports whether s holds an @, as it is or percent-encoded: one look at the whole
@@ -118,7 +165,13 @@ func redactURL(url string, listed []string, scratch *[]byte) string {
 	if query := strings.IndexByte(url, '?'); mark < 0 || query >= 0 && query < mark {
 		mark = query
 	}
-	if mark < 0 || keepsAll(url[mark:], listed) {
+	if mark < 0 {
+		return redactPath(url, len(url), scratch)
+	}
+	rest := len(url) - mark
+	url = redactPath(url, mark, scratch)
+	mark = len(url) - rest
+	if keepsAll(url[mark:], listed) {
 		return url
 	}
 	begin, mail := len(*scratch), mayHoldMail(url[mark:])
