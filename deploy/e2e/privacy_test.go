@@ -56,10 +56,18 @@ func (s *search) in(place string, content []byte) {
 
 // TestMarkedAddress sends everything that a visitor can send from two marked addresses, with and
 // without Kafka, and searches all topics, all tables, the spool, every other file of the run and
-// its log for them. A word in the agent is searched for too: it must be found in each, or the
-// search would find nothing.
+// its log for them, and for a marked password, token and e-mail address. A word in the agent is
+// searched for too: it must be found in each, or the search would find nothing.
 func TestMarkedAddress(t *testing.T) {
-	const agent = "MarkedBrowser/77"
+	const (
+		agent    = "MarkedBrowser/77"
+		password = "markedpassword77"
+		token    = "markedtoken77"
+		person   = "marked.person"
+		page     = "https://" + person + ":" + password + "@shop.example/u/" + person +
+			"%40mail.example/x?via=ann&reset_token=" +
+			token + "&email=" + person + "%40mail.example&q=" + person + "@mail.example#id_token=" + token
+	)
 	addresses := []netip.Addr{netip.MustParseAddr("203.0.113.177"), netip.MustParseAddr("2001:db8:5a5b:5c5d::4d41:524b")}
 	file := filepath.Join(t.TempDir(), "geo.mmdb")
 	if err := os.WriteFile(file, geotest.File("City", map[string]geotest.Map{
@@ -83,6 +91,12 @@ func TestMarkedAddress(t *testing.T) {
 				{"/v1/click", `{"url":"https://shop.example/?via=ann","consent":"denied"}`},
 				{"/v1/clicks", `[{"link_id":"l","click_id":"mine"},{"url":7}]`},
 				{"/track/click", `{"domain":"go.example","key":"spring","url":"https://shop.example/"}`},
+				{"/v1/click", `{"url":"` + page + `","referrer":"` + page + `"}`},
+				{"/v1/click", `{"url":"` + page + `","trigger":"pageview","consent":"denied","referrer":"` + page + `"}`},
+				{"/v1/clicks", `[{"url":"` + page + `","event_time":7},{"url":"` + page + `"}]`},
+				{"/track/visit", `{"domain":"go.example","url":"` + page + `","referrer":"` + page + `"}`},
+				{"/track/lead/client", `{"eventName":"Sign up","customerExternalId":"u2","customerEmail":"` + person +
+					`@mail.example"}`},
 				{"/v1/click", `{"url":"javascript:alert(1)"}`},
 				{"/v1/click", `not JSON`},
 				{"/v1/leads", `{"external_id":"u1","event_name":"Sign up"}`},
@@ -96,7 +110,15 @@ func TestMarkedAddress(t *testing.T) {
 		}
 	}
 	send(1)
-	searched := &search{texts: []string{agent}, found: make(map[string][]string)}
+	for _, email := range []string{person + "@mail.example", strings.ToUpper(person) + "@MAIL.example"} {
+		lead := `{"external_id":"u3","event_name":"Sign up","email":"` + email + `"}`
+		if got, err := post(s.edge()+"/v1/leads", []byte(lead), "Authorization", "Bearer "+secretKey); err != nil ||
+			got.status != http.StatusOK {
+			t.Fatalf("lead with an e-mail address: %v %v", got, err)
+		}
+	}
+	searched := &search{texts: []string{agent, password, token, person, strings.ToUpper(person)},
+		found: make(map[string][]string)}
 	for _, addr := range addresses {
 		searched.texts = append(searched.texts, forms(addr)...)
 	}
@@ -136,7 +158,7 @@ func TestMarkedAddress(t *testing.T) {
 	}
 	for _, text := range searched.texts[1:] {
 		if places := searched.found[text]; len(places) > 0 {
-			t.Errorf("the address as %q is in %q", text, places)
+			t.Errorf("%q is in %q", text, places)
 		}
 	}
 }
