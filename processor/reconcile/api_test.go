@@ -146,7 +146,9 @@ func TestDistinct(t *testing.T) {
 	history := Transaction{ID: "txn_1", Currency: "usd", Amount: 4900, Unnamed: true}
 	report := Transaction{ID: "txn_1", Currency: "usd", Amount: 4900, IntentID: "pi_1"}
 	other := Transaction{ID: "txn_2", Currency: "usd", Amount: 4900}
-	for _, list := range [][]Transaction{{history, other, report}, {report, other, history}, {report, other, report, other}} {
+	for _, list := range [][]Transaction{
+		{history, other, report}, {report, other, history}, {report, other, report, other},
+	} {
 		if got, err := distinct(list); err != nil || !slices.Equal(got, []Transaction{report, other}) {
 			t.Errorf("%v, %v", got, err)
 		}
