@@ -202,6 +202,16 @@ func TestBoundsAndTies(t *testing.T) {
 	first, second := click(-time.Minute), click(-time.Minute)
 	f("clicks of one millisecond: the smaller id", min(first, second), named(first, 0), named(second, 0))
 	f("affiliates of one second: the smaller id", ann, named(bob, 0), named(ann, 0))
+
+	// The row's match_key, too.
+	one, other := identity.New(identity.Promotion, "promo_1"), identity.New(identity.Promotion, "promo_2")
+	codes := []identity.Edge{named(other, 0), named(one, 0), {A: one, B: ann}, {A: other, B: ann}}
+	for range 2 {
+		slices.Reverse(codes)
+		if c := NewSearch(graph(t, codes...), clicks, []identity.Node{sale}, Times{at, at}, Policy{}).Best(); c.Key != one {
+			t.Errorf("two codes of one affiliate: by %q, want %q", c.Key, one)
+		}
+	}
 }
 
 // An old click is refused with a word, not lost.
