@@ -143,6 +143,9 @@ func TestPolicy(t *testing.T) {
 	f("last touch", Policy{}, c1, names(sale, c10, c1, c89)...)
 	f("first touch", Policy{Touch: FirstTouch}, c89, names(sale, c10, c1, c89)...)
 	f("follow the last mapping", Policy{Touch: FirstTouch}, c1, names(cus, c10, c1)...)
+	sub := identity.New(identity.Subscription, "sub_1")
+	f("a subscription's clicks are followed, too", Policy{Touch: FirstTouch}, c1,
+		[]identity.Edge{{A: sale, B: sub}, {A: sub, B: c10}, {A: sub, B: c1}}...)
 	f("follow the first mapping", Policy{Follow: FirstTouch}, c10, names(cus, c10, c1)...)
 	f("a renewal keeps the credit of the buyer's first sale", Policy{}, c400,
 		append(names(cus, c400), firstPaid(cus, 320))...)
