@@ -149,7 +149,7 @@ func TestEveryOrderGivesTheSameRows(t *testing.T) {
 	want, rng := "", rand.New(rand.NewSource(1))
 	every, n := 1, 0
 	if race.Enabled {
-		every = 7
+		every = 29
 	}
 	permutations(len(records), func(order []int) {
 		if n++; n%every != 0 {
@@ -431,7 +431,7 @@ func only(types ...string) func(string) bool {
 func TestLivesConverge(t *testing.T) {
 	lives, orders := 60, 6
 	if testing.Short() || race.Enabled {
-		lives = 10
+		lives = 3
 	}
 	for _, old := range []bool{true, false} {
 		for name, subscribed := range endpoints {

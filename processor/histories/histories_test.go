@@ -124,7 +124,7 @@ func worlds(t *testing.T) int {
 		return n
 	}
 	if race.Enabled {
-		return 50
+		return 20
 	}
 	return 300
 }
@@ -181,7 +181,7 @@ func TestLedgerEqualsTruth(t *testing.T) {
 func TestShapesAgree(t *testing.T) {
 	seeds := uint64(12)
 	if testing.Short() || race.Enabled {
-		seeds = 4
+		seeds = 2
 	}
 	for seed := uint64(1); seed <= seeds; seed++ {
 		if *onlySeed != 0 && seed != *onlySeed {

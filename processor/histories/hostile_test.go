@@ -243,7 +243,7 @@ func catalogued(at time.Time) []clickhouse.EdgeRow {
 func TestHostileClicksMoveNoMoney(t *testing.T) {
 	seeds := uint64(24)
 	if testing.Short() || race.Enabled {
-		seeds = 8
+		seeds = 3
 	}
 	var sent, sales int
 	for seed := uint64(1); seed <= seeds; seed++ {

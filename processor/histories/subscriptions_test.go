@@ -57,7 +57,7 @@ func TestSubscriptions(t *testing.T) {
 	seeds := uint64(worlds(t)/livesOfSeed + 1)
 	few := testing.Short() || race.Enabled
 	if few {
-		seeds = 6
+		seeds = 3
 	}
 	var mu sync.Mutex
 	compared, doubted := map[string]int{}, map[string]map[string]int{}

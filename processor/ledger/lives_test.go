@@ -286,7 +286,7 @@ var subscriptions = []struct {
 func TestEverySubscription(t *testing.T) {
 	lives := 150
 	if race.Enabled {
-		lives = 20
+		lives = 5
 	}
 	if text := os.Getenv("TRIBUTARY_LIVES"); text != "" {
 		lives, _ = strconv.Atoi(text)

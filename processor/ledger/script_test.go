@@ -167,7 +167,7 @@ func tell(t *testing.T, text string) string {
 	}
 	rounds := 40
 	if race.Enabled {
-		rounds = 8
+		rounds = 4
 	}
 	for round := range rounds {
 		order := make([]int, 0, 2*len(s.steps))
