@@ -224,7 +224,8 @@ func TestPageControls(t *testing.T) {
 			day("America/Santiago", "2025-09-07"), day("Africa/Cairo", "2025-04-25"), day("Europe/Berlin", "2025-03-30"),
 			day("Australia/Lord_Howe", "2025-04-06")].join("|");
 	})`)
-	v.shows("window.days", "2025-03-09T05 23|2025-11-02T04 25|2025-09-07T04 23|2025-04-24T22 23|2025-03-29T23 23|2025-04-05T13 24.5")
+	v.shows("window.days", "2025-03-09T05 23|2025-11-02T04 25|2025-09-07T04 23|"+
+		"2025-04-24T22 23|2025-03-29T23 23|2025-04-05T13 24.5")
 
 	v.exec(`document.querySelector("#filter-add").open = true`)
 	v.choose("#filter-dimension", "country")
