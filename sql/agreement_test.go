@@ -29,7 +29,7 @@ import (
 	"tributary/sql/sqltest"
 )
 
-var asks = flag.Int("asks", 40, "how many random questions TestQuestionsAgree asks")
+var asks = flag.Int("asks", 14, "how many random questions TestQuestionsAgree asks")
 
 // TestQuestionsAgree asks questions with random ranges, filters, time zones and currencies along
 // every path by which somebody gets a figure, and counts the same in Go from what was put into the
@@ -46,8 +46,7 @@ func TestQuestionsAgree(t *testing.T) {
 		if i == *asks/2 {
 			refresh(t, dsn)
 		}
-		name := names[r.IntN(len(names))]
-		path := paths[i%len(paths)]
+		name, path := names[i%len(names)], paths[i%len(paths)] // 28 have each question along each path
 		figures += w.compare(t, path, name, w.randomAsk(r, question(t, name)))
 	}
 	for _, p := range businessPanels(t) {
@@ -632,7 +631,12 @@ func (a asked) truncate(at time.Time) time.Time {
 	case "quarter":
 		month, day = (month-1)/3*3+1, 1
 	}
-	return time.Date(year, month, day, 0, 0, 0, 0, a.zone)
+	start := time.Date(year, month, day, 0, 0, 0, 0, a.zone)
+	wanted := time.Date(year, month, day, 0, 0, 0, 0, time.UTC)
+	if start.Format(time.DateOnly) < wanted.Format(time.DateOnly) {
+		return start.Add(time.Hour) // clocks are put forward at midnight: the day begins at 01:00
+	}
+	return start
 }
 
 // shown returns an entry's net amount in the reporting currency, and whether there is a rate.
