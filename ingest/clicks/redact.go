@@ -7,7 +7,7 @@ import "strings"
 // many. redactURL drops
 //
 //   - user:password@ before the host,
-//   - every segment of the path that is an e-mail address or a signed token (its slashes stay),
+//   - every segment of the path that is an e-mail address or a signed token ("-" stands in its place),
 //   - every parameter of query and fragment whose name says that its value is a secret or
 //     personal (secretName), and
 //   - every parameter whose value is an e-mail address or a signed token, whatever its name.
@@ -121,10 +121,11 @@ func secretSegment(segment string) bool {
 	return domain == "" || !strings.ContainsAny(last, "0123456789")
 }
 
-// redactPath returns url without the segments of its path, which ends at end, that are dropped.
+// redactPath returns url with "-" for each segment of its path, which ends at end, that is dropped:
+// nothing at all could make the start of a host (://) of what stands around it.
 func redactPath(url string, end int, scratch *[]byte) string {
 	path := url[:end]
-	if strings.IndexByte(path, '@') < 0 && !strings.Contains(path, "%40") && !strings.Contains(path, "/eyJ") {
+	if !mayHoldMail(path) && !strings.Contains(path, "/eyJ") {
 		return url // as nearly every path
 	}
 	begin, kept := len(*scratch), 0
@@ -134,7 +135,7 @@ func redactPath(url string, end int, scratch *[]byte) string {
 			stop = start + slash
 		}
 		if secretSegment(path[start:stop]) {
-			*scratch = append(*scratch, url[kept:start]...)
+			*scratch = append(append(*scratch, url[kept:start]...), '-')
 			kept = stop
 		}
 		start = stop + 1
