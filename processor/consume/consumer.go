@@ -69,7 +69,7 @@ type Consumer struct {
 	ends     map[partition]int64 // high watermarks, of partitions that records came from
 	assigned map[partition]bool
 	stopPoll context.CancelFunc
-	refused  refusal // why Kafka gives nothing; zero when it does
+	refused  refusal // why Kafka gives no records
 
 	rewindAsked atomic.Bool
 	client      *kgo.Client
@@ -395,7 +395,7 @@ func (c *Consumer) open() error {
 func (c *Consumer) onAssigned(_ context.Context, _ *kgo.Client, added map[string][]int32) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.refused = refusal{}
+	c.refused.err = nil
 	if c.assigned == nil {
 		c.assigned = make(map[partition]bool)
 	}

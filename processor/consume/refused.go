@@ -14,9 +14,10 @@ import (
 
 // refusal is an error that Kafka gave instead of records.
 type refusal struct {
-	err  error
+	err  error     // nil: Kafka gives records
 	at   time.Time // when it was given last
-	said time.Time // when the log last said so
+	text string    // what the log said last, and when
+	said time.Time
 }
 
 const (
@@ -76,7 +77,7 @@ func (c *Consumer) fetchErrors(fetches kgo.Fetches) error {
 	if last == nil {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		c.refused = refusal{}
+		c.refused.err = nil
 		return nil
 	}
 	c.refuse(last)
@@ -87,10 +88,10 @@ func (c *Consumer) fetchErrors(fetches kgo.Fetches) error {
 func (c *Consumer) refuse(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	now, before := time.Now(), c.refused
-	c.refused = refusal{err, now, before.said}
-	if before.err == nil || before.err.Error() != err.Error() || now.Sub(before.said) >= sayAgain {
-		c.refused.said = now
+	now := time.Now()
+	c.refused.err, c.refused.at = err, now
+	if text := err.Error(); text != c.refused.text || now.Sub(c.refused.said) >= sayAgain {
+		c.refused.text, c.refused.said = text, now
 		c.Log.Warn("Kafka gives an error instead of records; trying again", "consumer", c.Name, "error", err)
 	}
 }
