@@ -146,7 +146,8 @@ func TestProcessorWaits(t *testing.T) {
 	case <-ctx.Done():
 		t.Fatal("the lookup does not end when the cause is mended")
 	}
-	for _, want := range []string{"level=ERROR", "reason=ACCESS_DENIED", "level=WARN", "reason=NOT_ENOUGH_SPACE", "answers again"} {
+	for _, want := range []string{"level=ERROR", "reason=ACCESS_DENIED", "level=WARN", "reason=NOT_ENOUGH_SPACE",
+		"answers again"} {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("the log lacks %s:\n%s", want, &log)
 		}

@@ -83,8 +83,11 @@ func (p *programs) wrongRole() {
 	defer running.Kill()
 	p.eventually(func() error {
 		err := get("http://" + ops + "/readyz")
-		if err == nil || !denied.MatchString(err.Error()) || !strings.Contains(err.Error(), hint) {
-			return fmt.Errorf("readyz: %v, want that a right is missing", err)
+		switch {
+		case err == nil:
+			return errors.New("the processor is ready, and a right is missing")
+		case !denied.MatchString(err.Error()) || !strings.Contains(err.Error(), hint):
+			return fmt.Errorf("want that a right is missing: %w", err)
 		}
 		return nil
 	})
