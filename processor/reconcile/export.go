@@ -129,7 +129,8 @@ func parseTime(s string) (time.Time, error) {
 		}
 	}
 	// Ten or eleven digits are Unix seconds; eight would be a day, thirteen milliseconds.
-	if seconds, err := strconv.ParseInt(s, 10, 64); err == nil && seconds >= 1e9 && seconds < 1e11 {
+	if seconds, err := strconv.ParseInt(s, 10, 64); err == nil && seconds >= 1_000_000_000 &&
+		seconds < 100_000_000_000 {
 		return time.Unix(seconds, 0).UTC(), nil
 	}
 	return time.Time{}, fmt.Errorf("%q is no time like 2026-03-31 23:59:59", s)
