@@ -323,7 +323,7 @@ func (r *run) log() []*kgo.Record {
 	for int64(len(log)) < want && ctx.Err() == nil {
 		log = append(log, client.PollFetches(ctx).Records()...)
 	}
-	if int64(len(log)) != want {
+	if int64(len(log)) < want { // there are more where producers went on meanwhile
 		r.violated("read the log: %d of %d records", len(log), want)
 	}
 	return append(slices.Clone(r.past), log...)
