@@ -247,6 +247,9 @@ func (s *supervisor) startAll(ctx context.Context, dashboard net.Listener) error
 	if s.NoDemo {
 		return nil
 	}
+	if err := s.loadDemoEarnings(ctx); err != nil {
+		return err
+	}
 	demo, err := s.start(task{
 		name: "demo", path: filepath.Join(s.bin, "loadgen"), args: []string{"demo"}, env: s.environment(0),
 		// It sends and does not serve: there is nothing to wait for. Told to play a past alone, it

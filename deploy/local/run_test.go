@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"tributary/deploy/process"
+	"tributary/schemas"
 )
 
 // The supervisor is tested with this test's own binary standing in for all programs: under the name
@@ -45,7 +46,14 @@ func TestMain(m *testing.M) {
 func stub() {
 	word := os.Args[1]
 	fmt.Println("stub", word, "says hello")
-	if word == "topics" || word == "migrate" || word == "replay" {
+	switch word {
+	case "topics", "migrate", "replay":
+		return
+	case "earnings": // it reads the rules as the program does, and fails like it
+		if _, err := schemas.ReadEarnings(os.Args[3]); err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
 		return
 	}
 	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM)
@@ -209,6 +217,9 @@ func TestLifeOfARun(t *testing.T) {
 	r := launch(t, t.TempDir())
 
 	eventually(t, "ready", func() bool { return r.isReady(t) })
+	eventually(t, "the demo's earnings loaded", func() bool {
+		return strings.Contains(r.said.String(), "stub earnings says hello")
+	})
 	var metrics string
 	for _, want := range []string{
 		`stub_starts_total{word="clicks",process="edge"} 1`,
