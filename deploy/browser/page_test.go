@@ -141,6 +141,7 @@ func TestPageFigures(t *testing.T) {
 		v.shows(tile(metric), want)
 	}
 	v.shows(row("affiliate", 0), "ann 2 2 130.00")
+	v.shows(`[...document.querySelectorAll("table.affiliate tbody th")].map(h => h.style.getPropertyValue("--share")).slice(0, 2)`, "1,0.8076923076923077")
 	v.shows(`document.querySelectorAll(".as-table tbody tr").length`, "92")
 	v.shows(`document.querySelector(".as-table tbody tr:nth-child(3)").textContent`, "Fri, 3 Jun 2050$100.00$0.00")
 
@@ -231,7 +232,7 @@ func TestPageControls(t *testing.T) {
 	v.choose("#filter-dimension", "country")
 	v.choose("#filter-kind", "without")
 	v.exec(`document.querySelector("#filter-name").value = "DE"; document.querySelector("#filter-form").requestSubmit()`)
-	v.shows(`document.querySelector("#filters").innerText.replace(/\s+/g, " ").trim()`, "Country is not DE ×")
+	v.shows(`document.querySelector("#filters").innerText.replace(/\s+/g, " ").trim()`, "Country is not Germany ×")
 	v.answered()
 	v.choose("#range", "7d")
 	v.shows(`new URLSearchParams(location.search).has("from")`, "false")

@@ -3,7 +3,7 @@
 // the server no question (ETag) and the page no drawing.
 
 import { ask, now, session, Fault } from "./api.js";
-import { age, clock, count, instant } from "./format.js";
+import { age, clock, count, instant, nameOf } from "./format.js";
 import { sections } from "./sections.js";
 import { element, isolated } from "./table.js";
 import { dimensions, filtered, ranges, read, span, withFilter, withoutFilter, write } from "./view.js";
@@ -184,7 +184,7 @@ function drawFilters(view) {
   ]) {
     for (const [dimension, names] of Object.entries(view[kind])) {
       for (const name of names) {
-        const shown = name === "" ? "none" : name;
+        const shown = name === "" ? "none" : nameOf(dimension, name);
         const other = kind === "only" ? "without" : "only";
         const turned = withFilter(withoutFilter(view, dimension, name, kind), dimension, name, other);
         const turn = element(

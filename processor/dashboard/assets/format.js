@@ -11,6 +11,12 @@ function formatOf(options) {
   return formats.get(key);
 }
 
+const countries = new Intl.DisplayNames("en", { type: "region" });
+
+// nameOf writes a name of a dimension: a country in words, every other as it is.
+export const nameOf = (dimension, name) =>
+  dimension === "country" && /^[A-Z]{2}$/.test(name) ? countries.of(name) : name;
+
 export const none = "–"; // there is nothing to divide by, or nothing is known
 
 export const count = (n) => (n === null || n === undefined ? none : counts.format(n));

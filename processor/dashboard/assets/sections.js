@@ -2,7 +2,20 @@
 
 import { ask, makeView } from "./api.js";
 import { Chart } from "./chart.js";
-import { age, change, clock, count, instant, major, money, none, percent, plainMoney, short } from "./format.js";
+import {
+  age,
+  change,
+  clock,
+  count,
+  instant,
+  major,
+  money,
+  nameOf,
+  none,
+  percent,
+  plainMoney,
+  short,
+} from "./format.js";
 import { Table, element, isolated } from "./table.js";
 import { dimensions, filtered, theAffiliate, withFilter } from "./view.js";
 
@@ -52,7 +65,7 @@ const hasName = (page, dimension) => ({
   label: dimensions[dimension] ?? "Name",
   text: true,
   head: true,
-  cell: (r) => nameLink(page, dimension, r.name),
+  cell: (r) => nameLink(page, dimension, r.name, nameOf(dimension, r.name)),
 });
 
 // Leads come without these, so by them there is no figure of leads.
@@ -88,6 +101,7 @@ function breakdown(page, dimension, title, { brief = false, rows } = {}) {
     caption: title,
     rows: rows ?? (brief ? 6 : 25),
     search: !brief,
+    share: "net",
     columns: brief ? columns.filter((c) => ["name", "clicks", "sales", "net"].includes(c.key)) : columns,
   });
   const note = element("p", {
@@ -335,6 +349,7 @@ function apart(page) {
       const notes = [];
       const add = (to, bold, text) =>
         notes.push(element("li", {}, page.link(to, element("b", { textContent: bold })), " " + text));
+      const several = (to, n, one, many) => add(to, count(n), n === 1 ? one : many);
       const health = { ...page.view, section: "health" };
       if (nobody && Number(nobody.net) !== 0 && !page.view.only.affiliate) {
         add(
@@ -360,19 +375,32 @@ function apart(page) {
           `is held: no workspace lists its Stripe account${r.livemode ? "" : " (test mode)"}.`,
         );
       const bots = flagged.reduce((sum, r) => sum + Number(r.clicks), 0);
-      if (bots) add(health, count(bots), `clicks of the last day were flagged as bots and are not counted.`);
+      if (bots)
+        several(
+          health,
+          bots,
+          "click of the last day was flagged as a bot and is not counted.",
+          "clicks of the last day were flagged as bots and are not counted.",
+        );
       const publicLeads = Number(whole?.public_leads ?? 0);
       if (publicLeads)
-        add(
+        several(
           { ...page.view, section: "funnel" },
-          count(publicLeads),
+          publicLeads,
+          "sign-up was reported by a browser only: anybody may have invented it, so it is no lead.",
           "sign-ups were reported by browsers only: anybody may have invented them, so they are no leads.",
         );
       const { unknown, records } = waiting(status);
-      if (records) add(health, count(records), "records wait in Kafka and are in no figure yet.");
+      if (records)
+        several(
+          health,
+          records,
+          "record waits in Kafka and is in no figure yet.",
+          "records wait in Kafka and are in no figure yet.",
+        );
       if (unknown.length) add(health, "No processor", "has reported for two minutes: figures may be old.");
       for (const r of status.filter((r) => r.verdict === "findings"))
-        add(health, count(r.number), `${r.number === "1" ? "finding" : "findings"} of the last ${r.what}.`);
+        several(health, Number(r.number), `finding of the last ${r.what}.`, `findings of the last ${r.what}.`);
       list.replaceChildren(
         ...(notes.length
           ? notes

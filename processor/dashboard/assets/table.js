@@ -39,10 +39,11 @@ const few = 10;
 
 // A Table shows rows. Each column has key, label and optionally: title; text, which says whether it
 // is text; cell(row), text or an element; csv(row), the exact value; value(row), what it is ordered
-// by; head: it names the row.
+// by; head: it names the row. share is the key of the figure whose part of the largest one is a bar
+// behind the row's name.
 export class Table {
-  constructor({ name, caption, columns, noRows = "Nothing in this time.", rows = few, order, search = true }) {
-    Object.assign(this, { name, caption, columns, noRows, few: rows, order: order ?? null, descending: true });
+  constructor({ name, caption, columns, noRows = "Nothing in this time.", rows = few, order, search = true, share }) {
+    Object.assign(this, { name, caption, columns, noRows, few: rows, order: order ?? null, descending: true, share });
     this.rows = [];
     this.all = false;
     this.search = search
@@ -64,13 +65,13 @@ export class Table {
       { className: "scroll", tabIndex: 0, role: "region", ariaLabel: caption },
       element(
         "table",
-        { className: "figures " + name },
+        { className: "figures " + name + (share ? " shares" : "") },
         element("caption", { className: "unseen", textContent: caption }),
         element("thead", {}, this.head),
         this.body,
       ),
     );
-    this.tools = element("div", { className: "tools" }, this.search, this.csv);
+    this.tools = element("div", { className: "tools", hidden: true }, this.search, this.csv);
     this.root = element("div", { className: "with-table" }, this.tools, scroll, this.foot);
     this.drawHead();
   }
@@ -117,9 +118,11 @@ export class Table {
     const rows = wanted
       ? this.rows.filter((r) =>
           texts.some((c) =>
-            String(exact(c, r) ?? "")
-              .toLowerCase()
-              .includes(wanted),
+            [exact(c, r), shown(c, r)].some((text) =>
+              String(text?.textContent ?? text ?? "")
+                .toLowerCase()
+                .includes(wanted),
+            ),
           ),
         )
       : [...this.rows];
@@ -138,17 +141,18 @@ export class Table {
 
   draw() {
     const rows = this.seen();
-    const shown = this.all ? rows : rows.slice(0, this.few);
+    const first = this.all ? rows : rows.slice(0, this.few);
     const focused = this.body.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
+    const most = this.share ? Math.max(...this.rows.map((r) => Number(r[this.share]))) : 0;
     this.body.replaceChildren(
-      ...shown.map((r) =>
+      ...first.map((r) =>
         element(
           "tr",
           {},
           ...this.columns.map((c) => {
-            const content = c.cell ? c.cell(r) : String(r[c.key] ?? "");
+            const content = shown(c, r);
             const negative = typeof content === "string" && content.startsWith("−");
-            return element(
+            const cell = element(
               c.head ? "th" : "td",
               {
                 ...(c.head ? { scope: "row" } : {}),
@@ -157,11 +161,13 @@ export class Table {
               },
               content,
             );
+            if (c.head && most > 0) cell.style.setProperty("--share", Math.max(0, Number(r[this.share]) / most));
+            return cell;
           }),
         ),
       ),
     );
-    if (!shown.length) {
+    if (!first.length) {
       this.body.replaceChildren(
         element(
           "tr",
@@ -192,4 +198,5 @@ export class Table {
   }
 }
 
+const shown = (column, row) => (column.cell ? column.cell(row) : String(row[column.key] ?? ""));
 const exact = (column, row) => (column.csv ? column.csv(row) : row[column.key]);
