@@ -15,25 +15,6 @@ import (
 
 const plainClick = `{"url":"https://shop.example/?utm_source=newsletter&utm_campaign=spring"}`
 
-// A click, the checkout that names it, and a row of revenue that says so.
-func TestClickToRevenue(t *testing.T) {
-	s := newSite(t)
-	s.start()
-	t.Logf("ready after %s", s.waitReady().Round(time.Millisecond))
-
-	id := accepted(t, s.insist(func() (answer, error) { return s.click([]byte(plainClick)) }))
-	s.insist(func() (answer, error) { return s.deliver(checkout(1, id, 4900)) })
-	s.eventually("SELECT currency, amount, match_rule, toString(UUIDNumToString(click_id)), utm_campaign FROM "+
-		"revenue FINAL WHERE "+
-		"status = 'booked'",
-		func(rows [][]string) bool {
-			return len(rows) == 1 && strings.Join(rows[0], " ") == "usd 4900 click_id "+id+" spring"
-		})
-	if status, _ := get(s.dashboard() + "/"); status != http.StatusOK {
-		t.Errorf("the dashboard answers %d", status)
-	}
-}
-
 // What cannot be read is answered clearly or set aside with its origin, and the next record goes
 // on.
 func TestBadInput(t *testing.T) {
@@ -110,15 +91,23 @@ func TestBadInput(t *testing.T) {
 
 const unknownEvent = `{"id":"evt_unknown","object":"event","api_version":"2025-09-30.clover","created":1767225600,"livemode":true,"type":"terminal.reader.sang","data":{"object":{"id":"tmr_1","object":"terminal.reader"}}}`
 
-// Ctrl-C stops everything in order and well; the next start finds what the last one left.
-func TestStopAndStartAgain(t *testing.T) {
+// A click, the checkout that names it, and a row of revenue that says so. Ctrl-C then stops
+// everything in order and well, and the next start finds what the last one left.
+func TestClickToRevenue(t *testing.T) {
 	s := newSite(t)
 	s.start()
-	s.waitReady()
+	t.Logf("ready after %s", s.waitReady().Round(time.Millisecond))
 	id := accepted(t, s.insist(func() (answer, error) { return s.click([]byte(plainClick)) }))
 	s.insist(func() (answer, error) { return s.deliver(checkout(1, id, 4900)) })
-	booked := func(rows [][]string) bool { return len(rows) == 1 && rows[0][0] == "4900" }
-	s.eventually("SELECT amount FROM ledger_current WHERE match_rule = 'click_id'", booked)
+	const revenue = "SELECT currency, amount, match_rule, toString(UUIDNumToString(click_id)), utm_campaign FROM " +
+		"revenue FINAL WHERE status = 'booked'"
+	booked := func(rows [][]string) bool {
+		return len(rows) == 1 && strings.Join(rows[0], " ") == "usd 4900 click_id "+id+" spring"
+	}
+	s.eventually(revenue, booked)
+	if status, _ := get(s.dashboard() + "/"); status != http.StatusOK {
+		t.Errorf("the dashboard answers %d", status)
+	}
 
 	began := time.Now()
 	if err := s.life.command.Process.Signal(os.Interrupt); err != nil {
@@ -145,5 +134,5 @@ func TestStopAndStartAgain(t *testing.T) {
 
 	s.start()
 	t.Logf("ready again after %s", s.waitReady().Round(time.Millisecond))
-	s.eventually("SELECT amount FROM ledger_current WHERE match_rule = 'click_id'", booked)
+	s.eventually(revenue, booked)
 }
