@@ -19,7 +19,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -244,15 +244,6 @@ func (e *edge) nothing() {
 	}
 }
 
-// counted reads a counter.
-func counted(c prometheus.Counter) float64 {
-	var m dto.Metric
-	if err := c.Write(&m); err != nil {
-		panic(err)
-	}
-	return m.GetCounter().GetValue()
-}
-
 func idText(b []byte) string { return schemas.ClickID(b).String() }
 
 func twoWorkspaces(c *Config) {
@@ -306,10 +297,10 @@ func TestClick(t *testing.T) {
 	if text := c.String(); strings.Contains(text, "203.0.113") || strings.Contains(text, "6.6.6.6") {
 		t.Errorf("an address is in the record: %s", text)
 	}
-	if n := counted(e.server.metrics.unknownFields); n != 1 {
+	if n := testutil.ToFloat64(e.server.metrics.unknownFields); n != 1 {
 		t.Errorf("%v unknown fields counted, want 1", n)
 	}
-	if n := counted(e.server.metrics.accepted); n != 1 {
+	if n := testutil.ToFloat64(e.server.metrics.accepted); n != 1 {
 		t.Errorf("%v accepted, want 1", n)
 	}
 }
@@ -649,13 +640,13 @@ func TestRefused(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			before := counted(e.server.metrics.rejected[tt.code])
+			before := testutil.ToFloat64(e.server.metrics.rejected[tt.code])
 			a := e.do(tt.method, tt.path, tt.body, tt.headers...)
 			e.want(a, tt.status, tt.code)
 			if tt.status == 405 && a.Header.Get("Allow") == "" {
 				t.Error("no Allow header")
 			}
-			if got := counted(e.server.metrics.rejected[tt.code]) - before; got != 1 {
+			if got := testutil.ToFloat64(e.server.metrics.rejected[tt.code]) - before; got != 1 {
 				t.Errorf("counted %v times, want once", got)
 			}
 		})

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -408,7 +409,7 @@ func TestConnectionsPerAddress(t *testing.T) {
 	if !ok1 || !ok2 || ok3 {
 		t.Errorf("three connections with a limit of two: %v %v %v", ok1, ok2, ok3)
 	}
-	if n := counted(e.server.metrics.connsRefused); n != 1 {
+	if n := testutil.ToFloat64(e.server.metrics.connsRefused); n != 1 {
 		t.Errorf("%v refusals counted", n)
 	}
 	_ = a.Close()

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -34,13 +35,13 @@ func TestTopicMadeAgainFast(t *testing.T) {
 		}
 		return errors.Is(err, ErrUnavailable)
 	})
-	eventually(t, "Kafka refuses", func() bool { return valueOf(t, p.metrics.failed) > 0 })
+	eventually(t, "Kafka refuses", func() bool { return testutil.ToFloat64(p.metrics.failed) > 0 })
 	if err := c.CreateTopic(topic, 2, nil); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "everything is acknowledged", func() bool { return p.inFlight.Load() == 0 })
 	storedAtLeast(t, c.ListenAddrs()[0], taken)
-	if lost, bytes := valueOf(t, p.metrics.lost), p.copiedBytes.Load(); lost != 0 || bytes != 0 {
+	if lost, bytes := testutil.ToFloat64(p.metrics.lost), p.copiedBytes.Load(); lost != 0 || bytes != 0 {
 		t.Errorf("%v lost, %d bytes counted as in flight", lost, bytes)
 	}
 }
@@ -69,7 +70,7 @@ func TestCloseFast(t *testing.T) {
 	if err := p.Close(ctx); err == nil || !strings.Contains(err.Error(), "42 records not acknowledged") {
 		t.Errorf("Close: %v", err)
 	}
-	if n := valueOf(t, p.metrics.lost); n != 42 {
+	if n := testutil.ToFloat64(p.metrics.lost); n != 42 {
 		t.Errorf("%v lost, want 42", n)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
@@ -39,8 +40,9 @@ func eventually(t *testing.T, what string, ok func() bool) {
 func direct(t *testing.T, p *Publisher, value string) {
 	t.Helper()
 	eventually(t, "Kafka acknowledges "+value, func() bool {
-		acked, spooled := p.acked.Load(), valueOf(t, p.metrics.spooled)
-		return put(t.Context(), p, record(value)) == nil && p.acked.Load() > acked && valueOf(t, p.metrics.spooled) == spooled
+		acked, spooled := p.acked.Load(), testutil.ToFloat64(p.metrics.spooled)
+		return put(t.Context(), p, record(value)) == nil && p.acked.Load() > acked &&
+			testutil.ToFloat64(p.metrics.spooled) == spooled
 	})
 }
 
@@ -197,7 +199,7 @@ func TestTopicHoldsUpNoOther(t *testing.T) {
 		t.Fatal(err)
 	}
 	waitDrained(t, p)
-	if n := valueOf(t, p.metrics.spoolDrained); n != 2*each {
+	if n := testutil.ToFloat64(p.metrics.spoolDrained); n != 2*each {
 		t.Errorf("%v records drained, want %d", n, 2*each)
 	}
 }
@@ -398,8 +400,8 @@ func TestOneOfABatchIsTooLarge(t *testing.T) {
 					t.Error("the large record is not kept")
 				}
 			case tt.ack == AckEnqueue:
-				eventually(t, "the loss is counted", func() bool { return valueOf(t, p.metrics.lost) == 1 })
-			case valueOf(t, p.metrics.refused[reasonUnacceptable]) != 1:
+				eventually(t, "the loss is counted", func() bool { return testutil.ToFloat64(p.metrics.lost) == 1 })
+			case testutil.ToFloat64(p.metrics.refused[reasonUnacceptable]) != 1:
 				t.Error("the refusal is not counted")
 			}
 		})

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -149,7 +150,7 @@ func TestOutage(t *testing.T) {
 		}
 	}
 	p.probed.Store(0)
-	if n := valueOf(t, p.metrics.refused[reasonStalled]); n != 100 {
+	if n := testutil.ToFloat64(p.metrics.refused[reasonStalled]); n != 100 {
 		t.Errorf("%v of 100 were refused at once", n)
 	}
 	if err := p.Ready(t.Context()); err == nil {
@@ -182,7 +183,7 @@ func TestRefusals(t *testing.T) {
 		if err := put(t.Context(), p, record("one more")); !errors.Is(err, ErrUnavailable) || errors.Is(err, ErrInDoubt) {
 			t.Errorf("Publish into a full buffer: %v", err)
 		}
-		if n := valueOf(t, p.metrics.refused[reasonFull]); n != 1 {
+		if n := testutil.ToFloat64(p.metrics.refused[reasonFull]); n != 1 {
 			t.Errorf("%v records were refused at once, want 1", n)
 		}
 		cancel()
@@ -215,7 +216,7 @@ func TestRefusals(t *testing.T) {
 		if err := put(t.Context(), p, record("y")); !errors.Is(err, ErrUnavailable) || errors.Is(err, ErrInDoubt) {
 			t.Errorf("Publish: %v", err)
 		}
-		if n := valueOf(t, p.metrics.refused[reasonInDoubt]); n != 1 {
+		if n := testutil.ToFloat64(p.metrics.refused[reasonInDoubt]); n != 1 {
 			t.Errorf("%v records were refused at once, want 1", n)
 		}
 	})

@@ -16,8 +16,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -31,15 +30,6 @@ func spooling(dir string, seeds ...string) Config {
 	c := patiently(seeds...)
 	c.SpoolAfter, c.SpoolDir = 100*time.Millisecond, dir
 	return c
-}
-
-func valueOf(t *testing.T, c prometheus.Counter) float64 {
-	t.Helper()
-	var m dto.Metric
-	if err := c.Write(&m); err != nil {
-		t.Fatal(err)
-	}
-	return m.GetCounter().GetValue()
 }
 
 // outage is a Kafka that can be taken away and brought back with what it had.
@@ -142,8 +132,8 @@ func TestOutageWithSpool(t *testing.T) {
 			t.Fatalf("record %d is lost", i)
 		}
 	}
-	if n := valueOf(t, p.metrics.spoolDrained); n != valueOf(t, p.metrics.spooled) {
-		t.Errorf("%v records drained of %v", n, valueOf(t, p.metrics.spooled))
+	if n := testutil.ToFloat64(p.metrics.spoolDrained); n != testutil.ToFloat64(p.metrics.spooled) {
+		t.Errorf("%v records drained of %v", n, testutil.ToFloat64(p.metrics.spooled))
 	}
 	eventually(t, "the breaker closes", func() bool { return !p.stalled.Load() })
 	if err := put(t.Context(), p, record("after")); err != nil {
@@ -244,7 +234,7 @@ func TestDeadLeader(t *testing.T) {
 	sent, few, some := 0, false, false
 	// On a loaded machine the live leaders may answer late, too: then another wave is sent.
 	eventually(t, "some records go to the spool, and in one wave fewer than half", func() bool {
-		before := valueOf(t, p.metrics.spooled)
+		before := testutil.ToFloat64(p.metrics.spooled)
 		var wg sync.WaitGroup
 		for range records {
 			value := fmt.Sprint(sent)
@@ -257,7 +247,7 @@ func TestDeadLeader(t *testing.T) {
 			time.Sleep(time.Millisecond)
 		}
 		wg.Wait()
-		n := valueOf(t, p.metrics.spooled) - before
+		n := testutil.ToFloat64(p.metrics.spooled) - before
 		few, some = few || n < records/2, some || n > 0
 		return few && some
 	})
@@ -282,7 +272,7 @@ func TestSpoolIsFull(t *testing.T) {
 	if !errors.Is(err, ErrUnavailable) || !errors.Is(err, spool.ErrFull) {
 		t.Fatalf("Publish: %v, want ErrUnavailable for a full spool", err)
 	}
-	if n := valueOf(t, p.metrics.spoolRefused); n != 1 {
+	if n := testutil.ToFloat64(p.metrics.spoolRefused); n != 1 {
 		t.Errorf("ingest_spool_refused_total is %v, want 1", n)
 	}
 	if err := p.Ready(t.Context()); err == nil || !errors.Is(err, spool.ErrFull) {
@@ -309,7 +299,7 @@ func TestUndeliverable(t *testing.T) {
 	p := start(t, spooling(dir, c.ListenAddrs()...))
 	waitDrained(t, p)
 	storedAtLeast(t, c.ListenAddrs()[0], 2) // first and last
-	if n := valueOf(t, p.metrics.spoolUndeliverable); n != 2 {
+	if n := testutil.ToFloat64(p.metrics.spoolUndeliverable); n != 2 {
 		t.Errorf("%v undeliverable, want 2", n)
 	}
 	if kept, _ := filepath.Glob(filepath.Join(dir, "*.kept")); len(kept) != 1 {
@@ -377,7 +367,7 @@ func TestEnqueue(t *testing.T) {
 	if err != nil || seg == nil || len(seg.Entries) != 1 {
 		t.Fatalf("the spool after the stop: %+v, %v", seg, err)
 	}
-	if n := valueOf(t, p.metrics.lost); n != 0 {
+	if n := testutil.ToFloat64(p.metrics.lost); n != 0 {
 		t.Errorf("%v lost", n)
 	}
 }

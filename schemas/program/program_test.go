@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 )
 
 type grammar struct {
@@ -135,15 +135,6 @@ func TestOps(t *testing.T) {
 // limit is longer than a loaded machine takes for anything here.
 const limit = 3 * time.Minute
 
-func value(t *testing.T, m prometheus.Metric) float64 {
-	t.Helper()
-	var v dto.Metric
-	if err := m.Write(&v); err != nil {
-		t.Fatal(err)
-	}
-	return v.GetGauge().GetValue() + v.GetCounter().GetValue() // one of them
-}
-
 // A reload happens on a change, on SIGHUP and not otherwise; a failed one is complained of until
 // one succeeds.
 func TestReloader(t *testing.T) {
@@ -176,8 +167,9 @@ func TestReloader(t *testing.T) {
 	reaches := func(n int64, failed float64) {
 		t.Helper()
 		reached := func() bool {
-			ended := value(t, r.result.WithLabelValues("done")) + value(t, r.result.WithLabelValues("failed"))
-			return ended == float64(n) && value(t, r.failed) == failed
+			ended := testutil.ToFloat64(r.result.WithLabelValues("done")) +
+				testutil.ToFloat64(r.result.WithLabelValues("failed"))
+			return ended == float64(n) && testutil.ToFloat64(r.failed) == failed
 		}
 		for deadline := time.Now().Add(limit); !reached(); time.Sleep(time.Millisecond) {
 			if time.Now().After(deadline) {
@@ -207,7 +199,7 @@ func TestReloader(t *testing.T) {
 		t.Fatal(err)
 	}
 	reaches(4, 0)
-	if w := r.Warnings(ctx); len(w) != 0 || value(t, r.result.WithLabelValues("done")) != 3 {
+	if w := r.Warnings(ctx); len(w) != 0 || testutil.ToFloat64(r.result.WithLabelValues("done")) != 3 {
 		t.Errorf("warnings %q", w)
 	}
 	cancel()
