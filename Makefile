@@ -87,30 +87,33 @@ $(VENDOR)/uPlot.LICENSE: $(TOOLS)/.npm
 
 need-cc = $(call need,$(firstword $(shell go env CC 2>/dev/null) cc),the race detector needs a C compiler (apt-get install build-essential or xcode-select --install))
 
-# Tests of many histories, orders and schedules, of which fewer are played under the race detector (deploy/race).
-WITHOUT_RACE := BrokenRules|Truth|ShapesAgree|Subscription|EveryOrder|Hostile|Scripts|LivesConverge
-
 .PHONY: test
-test: tools ## run all tests against the real engines, with the race detector
+test: tools ## run all tests but the proofs against the real engines, with the race detector
 	$(need-go)
 	$(need-cc)
 	$(need-java)
 	$(need-mvn)
 	$(need-promtool)
 	cd deploy/manifests && go test -count=1 ./...
-	CI_REAL_SERVICES=1 go test -count=1 -run Attacks ./ingest/clicks
-	go test -count=1 -run '$(WITHOUT_RACE)' ./processor/consume ./processor/histories ./processor/ledger ./processor/simulation
 	CGO_ENABLED=1 CI_REAL_SERVICES=1 go test -race -shuffle=on -timeout=20m ./...
 
-# Each proof wants the machine for itself, hence -p 1. Without the race detector, which make test uses:
-# it would make them several times longer.
+# Proofs have the build tag proof, or play a few histories, orders and schedules under the race
+# detector (deploy/race) and many without it. Those that start programs or engines want the machine
+# for themselves, hence -p 1.
+PROOFS := Chaos|Kill|Dies|FullDisk|Restore|EveryCall
+WITHOUT_RACE := Scripts|EveryOrder|LivesConverge|Subscription
+
 .PHONY: proof
-proof: tools ## the long proofs: crashes at POINTS (all) calls, kills, SCHEDULES (10000) of faults, MINUTES (10) of chaos
+proof: tools ## the long proofs: crashes at POINTS (all) calls, kills, LIVES and SCHEDULES (10000 each), MINUTES (10) of chaos
 	$(need-go)
 	$(need-java)
 	$(need-mvn)
 	TRIBUTARY_CRASH_POINTS=$(POINTS) TRIBUTARY_CHAOS_MINUTES=$(MINUTES) CI_REAL_SERVICES=1 go test -tags proof -p 1 -count=1 -timeout=0 \
-		-run 'Chaos|KillEverything|EveryCall' ./deploy/chaos ./deploy/e2e ./processor/clickhouse/crash
+		-run '$(PROOFS)' ./deploy/chaos ./deploy/e2e ./processor ./processor/clickhouse/crash ./processor/histories
+	CI_REAL_SERVICES=1 go test -count=1 -run Attacks ./ingest/clicks
+	go test -count=1 -timeout=0 -run '$(WITHOUT_RACE)' ./processor/consume ./processor/ledger
+	GOGC=400 TRIBUTARY_LIVES=$(LIVES) go test -count=1 -timeout=0 -run 'Truth|ShapesAgree|Subscription|EveryOrder|Hostile' \
+		./processor/histories
 	go test -count=1 -timeout=0 ./processor/simulation -schedules $(SCHEDULES)
 
 .PHONY: check
