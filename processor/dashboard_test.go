@@ -126,10 +126,11 @@ func TestDashboardReadsUsersAgain(t *testing.T) {
 	becomes(401)
 }
 
-// A person logs in by password over plain HTTP on this machine, stays logged in, and logs out.
+// A person logs in over plain HTTP on this machine, by the password in the first line of what was
+// hashed, stays logged in, and logs out.
 func TestDashboardLogin(t *testing.T) {
 	var hash strings.Builder
-	if err := printHash(&hash, strings.NewReader("correct horse battery")); err != nil {
+	if err := printHash(&hash, strings.NewReader("correct horse battery\r\nmore")); err != nil {
 		t.Fatal(err)
 	}
 	users := filepath.Join(t.TempDir(), "users.json")
@@ -210,16 +211,9 @@ func TestDashboardConfiguration(t *testing.T) {
 	}
 }
 
+// Without a password on standard input one is made.
 func TestPasswordHash(t *testing.T) {
 	var out strings.Builder
-	if err := printHash(&out, strings.NewReader("correct horse battery\r\nmore")); err != nil {
-		t.Fatal(err)
-	}
-	hash := strings.TrimSpace(out.String())
-	if bcrypt.CompareHashAndPassword([]byte(hash), []byte("correct horse battery")) != nil {
-		t.Errorf("%q is not its hash", hash)
-	}
-	out.Reset()
 	if err := printHash(&out, nil); err != nil {
 		t.Fatal(err)
 	}
