@@ -39,22 +39,7 @@ type warehouse struct {
 
 func open(t testing.TB, dsn string) *clickhouse.Store {
 	t.Helper()
-	options, err := clickhousego.ParseDSN(dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	root := *options
-	root.Auth.Database = "default"
-	db := clickhousego.OpenDB(&root)
-	defer db.Close()
-	if err := sql.EnsureDatabase(context.Background(), db, options.Auth.Database, sql.Layout{}); err != nil {
-		t.Fatal(err)
-	}
-	tables := clickhousego.OpenDB(options)
-	defer tables.Close()
-	if err := sql.Migrate(context.Background(), tables, func(string) {}); err != nil {
-		t.Fatal(err)
-	}
+	sqltest.Fill(t, dsn)
 	store, err := clickhouse.Open(dsn, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)

@@ -7,10 +7,10 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
-	clickhousego "github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -24,10 +24,10 @@ import (
 	"tributary/processor/replay"
 	"tributary/processor/workspace"
 	"tributary/schemas"
-	"tributary/sql"
+	"tributary/sql/sqltest"
 )
 
-// openDatabase migrates a database beside the engine's own and opens it.
+// openDatabase makes a database beside the engine's own and opens it.
 func openDatabase(t *testing.T, dsn, suffix string) (*clickhouse.Store, string) {
 	t.Helper()
 	u, err := url.Parse(dsn)
@@ -35,29 +35,13 @@ func openDatabase(t *testing.T, dsn, suffix string) (*clickhouse.Store, string) 
 		t.Fatal(err)
 	}
 	u.Path += suffix
-	options, err := clickhousego.ParseDSN(u.String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	name := options.Auth.Database
-	root := *options
-	root.Auth.Database = "default"
-	server := clickhousego.OpenDB(&root)
-	defer server.Close()
-	if err := sql.EnsureDatabase(t.Context(), server, name, sql.Layout{}); err != nil {
-		t.Fatal(err)
-	}
-	db := clickhousego.OpenDB(options)
-	defer db.Close()
-	if err := sql.Migrate(t.Context(), db, func(string) {}); err != nil {
-		t.Fatal(err)
-	}
+	sqltest.Fill(t, u.String())
 	store, err := clickhouse.Open(u.String(), slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { store.Close() })
-	return store, name
+	return store, strings.TrimPrefix(u.Path, "/")
 }
 
 func workspaces(t *testing.T, text string) *workspace.File {
