@@ -87,6 +87,9 @@ $(VENDOR)/uPlot.LICENSE: $(TOOLS)/.npm
 
 need-cc = $(call need,$(firstword $(shell go env CC 2>/dev/null) cc),the race detector needs a C compiler (apt-get install build-essential or xcode-select --install))
 
+# Packages that are tested at a time: tests wait for engines, brokers and pages (deploy/DESIGN.md).
+PACKAGES ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores > 4 ? cores : 4)))
+
 .PHONY: test
 test: tools ## run all tests but the proofs against the real engines, with the race detector
 	$(need-go)
@@ -95,7 +98,7 @@ test: tools ## run all tests but the proofs against the real engines, with the r
 	$(need-mvn)
 	$(need-promtool)
 	cd deploy/manifests && go test -count=1 ./...
-	CGO_ENABLED=1 CI_REAL_SERVICES=1 go test -race -shuffle=on -timeout=20m ./...
+	CGO_ENABLED=1 CI_REAL_SERVICES=1 go test -race -shuffle=on -p $(PACKAGES) -timeout=20m ./...
 
 # Proofs have the build tag proof, or play a few histories, orders and schedules under the race
 # detector (deploy/race) and many without it. Those that start programs or engines want the machine

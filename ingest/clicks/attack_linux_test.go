@@ -214,7 +214,7 @@ const secretHeader = "Authorization: Bearer sk_0123456789abcdef\r\n"
 // A few megabytes of hostile requests must cost a few megabytes, whatever is in them, and the
 // visitors beside them must not notice. The race detector takes several times the memory and the
 // time, so under it the answers to one round of each attack are judged and those two are not:
-// make test runs this test once more without it.
+// make proof runs this test without it.
 func TestAttacks(t *testing.T) {
 	a, control := startAttacked(t), startAttacked(t)
 
