@@ -104,7 +104,7 @@ type Policy struct {
 
 // Candidate is a click, an affiliate or a name that could have been credited, and the outcome.
 type Candidate struct {
-	Verdict     join.Verdict `json:"verdict"`
+	Outcome     join.Outcome `json:"verdict"` // the name that readers of the API know
 	Why         string       `json:"why"`
 	Rule        string       `json:"rule"`
 	Key         string       `json:"key"`
@@ -430,13 +430,13 @@ func candidates(w ledger.Evaluation) (Policy, []Candidate) {
 	}
 	list := []Candidate{}
 	for _, c := range w.List {
-		candidate := Candidate{Verdict: c.Verdict, Rule: string(c.Rule), Key: string(c.Key), AffiliateID: c.AffiliateID,
+		candidate := Candidate{Outcome: c.Outcome, Rule: string(c.Rule), Key: string(c.Key), AffiliateID: c.AffiliateID,
 			ProgramID: c.ProgramID}
 		if c.Click != nil {
 			candidate.ClickID, candidate.ClickedAt, candidate.ReceivedAt, candidate.LinkID = c.Click.ID.String(),
 				&c.Click.ClickedAt, &c.Click.ReceivedAt, c.Click.LinkID
 		}
-		if candidate.Why = verdict(w, c, policy); c.Source != "" {
+		if candidate.Why = outcome(w, c, policy); c.Source != "" {
 			candidate.Why += " (" + credit.Explain(c.Source) + ")"
 		}
 		list = append(list, candidate)

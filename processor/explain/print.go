@@ -149,7 +149,7 @@ func (p *printer) candidates(s Sale) {
 	}
 	for _, c := range s.Candidates {
 		mark := "–"
-		if c.Verdict == join.Credited {
+		if c.Outcome == join.Credited {
 			mark = "✓"
 		}
 		p.say("  %s %s", mark, c.Text())

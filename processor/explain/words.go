@@ -27,10 +27,10 @@ var reasons = map[join.Rule]string{
 	join.RuleSale:           "it belongs to a sale, and is credited like it",
 }
 
-// verdict describes the outcome of one candidate. w.List begins with the credited one, if there is
+// outcome describes what became of one candidate. w.List begins with the credited one, if there is
 // any.
-func verdict(w ledger.Evaluation, c join.Candidate, policy Policy) string {
-	switch c.Verdict {
+func outcome(w ledger.Evaluation, c join.Candidate, policy Policy) string {
+	switch c.Outcome {
 	case join.Credited:
 		return reasons[c.Rule]
 	case join.Outranked:

@@ -185,24 +185,24 @@ func (c Credit) Same(d Credit) bool {
 // skew is how far a click's clock may run ahead of the sale's and still be its cause.
 const skew = 5 * time.Minute
 
-// Verdict says what became of a click or name that could have been credited.
-type Verdict string
+// Outcome says what became of a click or name that could have been credited.
+type Outcome string
 
-// Verdicts on whatever a sale's names lead to.
+// Outcomes of whatever a sale's names lead to.
 const (
-	Credited  Verdict = "credited"
-	Outranked Verdict = "candidate" // counts, but another one counts more
-	TooOld    Verdict = "too_old"   // before the attribution window
-	TooLate   Verdict = "too_late"  // after the sale
-	Replaced  Verdict = "replaced"  // the seller set the field that named it to another value
-	Unproven  Verdict = "unproven"  // only the public gave it the name, which could be guessed, or gave it after the sale
-	Unknown   Verdict = "unknown"   // a name that nothing known answers to, yet
+	Credited  Outcome = "credited"
+	Outranked Outcome = "candidate" // counts, but another one counts more
+	TooOld    Outcome = "too_old"   // before the attribution window
+	TooLate   Outcome = "too_late"  // after the sale
+	Replaced  Outcome = "replaced"  // the seller set the field that named it to another value
+	Unproven  Outcome = "unproven"  // only the public gave it the name, which could be guessed, or gave it after the sale
+	Unknown   Outcome = "unknown"   // a name that leads to nothing known, yet
 )
 
-// Candidate is one thing that the names lead to, with its verdict.
+// Candidate is one thing that the names lead to, with its outcome.
 type Candidate struct {
 	Credit
-	Verdict Verdict
+	Outcome Outcome
 }
 
 // Times are when a sale happened, by all sources: sources disagree, and each bound must only ever
@@ -311,11 +311,11 @@ func (s *Search) Best() Credit {
 func (s *Search) Candidates() []Candidate {
 	var list []Candidate
 	for i, c := range s.Found {
-		verdict := Outranked
+		outcome := Outranked
 		if i == 0 {
-			verdict = Credited
+			outcome = Credited
 		}
-		list = append(list, Candidate{c, verdict})
+		list = append(list, Candidate{c, outcome})
 	}
 	list = append(list, s.refused...)
 	for _, n := range s.unmet {

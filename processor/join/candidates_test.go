@@ -230,12 +230,12 @@ func TestCandidates(t *testing.T) {
 	sale, cus := identity.New(identity.Object, "in_1"), identity.New(identity.Customer, "cus_1")
 	edges := []identity.Edge{{A: sale, B: cus}, {A: cus, B: click(1)}, {A: cus, B: click(2)}, {A: cus, B: click(200)},
 		{A: cus, B: click(-3)}, {A: cus, B: identity.New(identity.Click, schemas.NewClickID(at).String())}}
-	var got []Verdict
+	var got []Outcome
 	for _, w := range NewSearch(graph(t, edges...), clicks, []identity.Node{sale}, Times{at, at}, Policy{}).Candidates() {
-		got = append(got, w.Verdict)
+		got = append(got, w.Outcome)
 	}
 	slices.Sort(got)
-	if want := []Verdict{Outranked, Credited, TooLate, TooOld, Unknown}; !slices.Equal(got, want) {
+	if want := []Outcome{Outranked, Credited, TooLate, TooOld, Unknown}; !slices.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}
 }

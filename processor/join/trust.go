@@ -332,12 +332,12 @@ func (s *Search) replaced(e identity.Edge) {
 	if c == nil || slices.ContainsFunc(s.refused, func(w Candidate) bool { return w.Key == e.A && w.Click == c }) {
 		return
 	}
-	verdict := Replaced
+	outcome := Replaced
 	if s.late(c.ClickedAt) {
-		verdict = TooLate
+		outcome = TooLate
 	}
 	s.refused = append(s.refused, Candidate{Credit{Rule: RuleNone, Key: e.A, Click: c, AffiliateID: c.AffiliateID,
-		ProgramID: c.ProgramID}, verdict})
+		ProgramID: c.ProgramID}, outcome})
 }
 
 // late reports whether something was after the sale.

@@ -479,8 +479,8 @@ func (k *Evidence) Evaluate(object identity.Node) Evaluation {
 		w.List = nil
 		for _, s := range searches {
 			for _, c := range s.Candidates() {
-				if c.Verdict == join.Credited && !c.Same(best) {
-					c.Verdict = join.Outranked
+				if c.Outcome == join.Credited && !c.Same(best) {
+					c.Outcome = join.Outranked
 				}
 				w.List = append(w.List, c)
 			}
@@ -488,7 +488,7 @@ func (k *Evidence) Evaluate(object identity.Node) Evaluation {
 		slices.SortStableFunc(
 			w.List,
 			func(a, b join.Candidate) int {
-				return boolOrder(a.Verdict == join.Credited, b.Verdict == join.Credited)
+				return boolOrder(a.Outcome == join.Credited, b.Outcome == join.Credited)
 			},
 		)
 	}
