@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-	_ "time/tzdata" // zones are the same on every machine
 
 	"github.com/shopspring/decimal"
 )
