@@ -1,0 +1,245 @@
+package spool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// faultyFile fails as a test wants, after it has done what a real file would have done until then.
+type faultyFile struct {
+	*os.File
+	f *faults
+}
+
+type faults struct {
+	mu    sync.Mutex
+	write error // after half of the bytes
+	sync  error
+	asked int           // calls of Write and Sync
+	block chan struct{} // Sync waits for it; nil: it does not
+}
+
+func (f *faults) calls() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.asked
+}
+
+func (f *faults) set(write, sync error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.write, f.sync = write, sync
+}
+
+func (f *faultyFile) Write(b []byte) (int, error) {
+	f.f.mu.Lock()
+	defer f.f.mu.Unlock()
+	f.f.asked++
+	if f.f.write != nil {
+		n, _ := f.File.Write(b[:len(b)/2])
+		return n, f.f.write
+	}
+	return f.File.Write(b)
+}
+
+func (f *faultyFile) Sync() error {
+	f.f.mu.Lock()
+	f.f.asked++
+	block, err := f.f.block, f.f.sync
+	f.f.mu.Unlock()
+	if block != nil {
+		<-block
+	}
+	if err != nil {
+		return err
+	}
+	return f.File.Sync()
+}
+
+func faulty(dir string) (Config, *faults) {
+	f := &faults{}
+	cfg := config(dir)
+	cfg.create = func(path string) (file, error) {
+		real, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+		return &faultyFile{real, f}, err
+	}
+	return cfg, f
+}
+
+// After a failed write or fsync nothing is promised, what was promised before is there, and the
+// next entries go to another file: a second fsync of the first would report success for what the
+// kernel has dropped.
+func TestDiskFails(t *testing.T) {
+	for name, f := range map[string]struct{ write, sync error }{
+		"no space": {write: syscall.ENOSPC}, "fsync": {sync: syscall.EIO},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			cfg, faults := faulty(dir)
+			s := open(t, cfg)
+			if err := s.Append(t.Context(), []byte("before")); err != nil {
+				t.Fatal(err)
+			}
+			faults.set(f.write, f.sync)
+			if err := s.Append(t.Context(), []byte("not promised")); !errors.Is(err, f.write) && !errors.Is(err, f.sync) {
+				t.Fatalf("Append: %v", err)
+			}
+			if _, err := s.Usage(); err == nil {
+				t.Error("Usage reports no fault")
+			}
+			begin, asked := time.Now(), faults.calls()
+			for range 1000 {
+				if s.Append(t.Context(), []byte("refused")) == nil {
+					t.Fatal("Append succeeded on a dead disk")
+				}
+			}
+			asked = faults.calls() - asked
+			if tries := int(time.Since(begin)/retryAfter) + 1; asked > 2*tries { // a write and a sync each
+				t.Errorf("the dead disk was asked %d times by 1000 entries", asked)
+			}
+			faults.set(nil, nil)
+			for deadline := time.Now().Add(3 * time.Minute); ; time.Sleep(50 * time.Millisecond) {
+				err := s.Append(t.Context(), []byte("after"))
+				if err == nil {
+					break
+				}
+				if time.Now().After(deadline) {
+					t.Fatalf("the spool does not recover: %v", err)
+				}
+			}
+			if n := len(segments(t, dir)); n != 2 {
+				t.Errorf("%d segments, want one before and one after", n)
+			}
+			if _, err := s.Usage(); err != nil {
+				t.Errorf("Usage: %v", err)
+			}
+			if got, damaged, torn := drain(t, s); fmt.Sprint(got) != "[before after]" || damaged != 0 || torn != 0 {
+				t.Errorf("%q, %d damaged, %d torn", got, damaged, torn)
+			}
+		})
+	}
+	t.Run("from the start", func(t *testing.T) {
+		dir := t.TempDir()
+		cfg, faults := faulty(dir)
+		faults.set(syscall.ENOSPC, nil)
+		s := open(t, cfg)
+		if err := s.Append(t.Context(), []byte("x")); !errors.Is(err, syscall.ENOSPC) {
+			t.Errorf("Append: %v, want ENOSPC", err)
+		}
+		if n := len(segments(t, dir)); n != 0 {
+			t.Errorf("%d files are left of a segment that could not be written", n)
+		}
+	})
+}
+
+// A disk that hangs holds a bounded number of bytes, and its callers no longer than they want.
+func TestDiskHangs(t *testing.T) {
+	cfg, faults := faulty(t.TempDir())
+	faults.block = make(chan struct{})
+	s := open(t, cfg)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := s.Append(ctx, []byte("waits")); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Append: %v, want the deadline", err)
+	}
+	for range 10 * groupBytes / maxEntry {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		_ = s.Append(ctx, make([]byte, maxEntry))
+		cancel()
+	}
+	s.mu.Lock()
+	if n := len(s.filling.frames); n > groupBytes {
+		t.Errorf("%d bytes wait for the disk, more than %d", n, groupBytes)
+	}
+	s.mu.Unlock()
+	close(faults.block)
+	if err := s.Append(t.Context(), []byte("after")); err != nil {
+		t.Errorf("Append when the disk is back: %v", err)
+	}
+}
+
+// What is fsynced into a file that somebody has deleted is lost with the process. It is not
+// promised: another file takes it.
+func TestActiveSegmentIsDeleted(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, config(dir))
+	for _, entry := range []string{"lost", "kept"} {
+		for _, path := range segments(t, dir) {
+			if err := os.Remove(path); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := s.Append(t.Context(), []byte(entry)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, _, _ := drain(t, s); fmt.Sprint(got) != "[kept]" {
+		t.Errorf("%q, want what was appended last", got)
+	}
+	if u, err := s.Usage(); err != nil || u.Bytes != 0 || u.Segments != 0 {
+		t.Errorf("usage %+v, %v", u, err)
+	}
+}
+
+// A directory that is moved away takes nothing any more, and says so. One that is put in its place
+// is taken over, with what is in it, and is locked like the first.
+func TestDirectoryGoes(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "spool")
+	s := open(t, config(dir))
+	if err := s.Append(t.Context(), []byte("first")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(dir, dir+".old"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Append(t.Context(), []byte("nowhere")); err == nil || !strings.Contains(err.Error(), "(hint: ") {
+		t.Fatalf("Append without a directory: %v, want an error with a hint", err)
+	}
+	if _, err := s.Usage(); err == nil {
+		t.Error("Usage finds nothing wrong")
+	}
+
+	other := open(t, config(dir)) // makes the directory and leaves something there
+	if err := other.Append(t.Context(), []byte("other's")); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(retryAfter)
+	if err := s.Append(t.Context(), []byte("x")); !errors.Is(err, ErrLocked) {
+		t.Errorf("Append into another process's directory: %v, want ErrLocked", err)
+	}
+	if err := other.Close(); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(retryAfter)
+	if err := s.Append(t.Context(), []byte("second")); err != nil {
+		t.Fatalf("Append into the directory that is there now: %v", err)
+	}
+	if _, err := Open(config(dir)); !errors.Is(err, ErrLocked) {
+		t.Errorf("another Open: %v, want ErrLocked", err)
+	}
+	if got, _, _ := drain(t, s); fmt.Sprint(got) != "[other's second]" {
+		t.Errorf("%q", got)
+	}
+	if u, err := s.Usage(); err != nil || u.Bytes != 0 {
+		t.Errorf("usage %+v, %v", u, err)
+	}
+}
+
+// A directory that this user may not use is refused with the reason.
+func TestDirectoryIsNotOurs(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, lockName), 0o700); err != nil { // as little to be opened as another's file
+		t.Fatal(err)
+	}
+	if _, err := Open(config(dir)); err == nil || !strings.Contains(err.Error(), "(hint: ") {
+		t.Errorf("Open: %v, want an error with a hint", err)
+	}
+}
