@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -33,6 +34,7 @@ const (
 	codeTooManyRows        = 158
 	codeTimeout            = 159
 	codeTooSlow            = 160
+	codeQuotaExceeded      = 201
 	codeTooManyQueries     = 202
 	codeMemoryLimit        = 241
 	codeUnknownDatabase    = 81
@@ -41,6 +43,21 @@ const (
 	codeTooManyRowsOrBytes = 396
 	codeBadParameter       = 457
 )
+
+// refusals are the codes by which ClickHouse refuses the user of the DSN: a login, a right or a
+// setting.
+var refusals = []int{
+	164, // READONLY
+	192, // UNKNOWN_USER
+	193, // WRONG_PASSWORD
+	194, // REQUIRED_PASSWORD
+	195, // IP_ADDRESS_NOT_ALLOWED
+	291, // DATABASE_ACCESS_DENIED
+	452, // SETTING_CONSTRAINT_VIOLATION
+	497, // ACCESS_DENIED
+	511, // UNKNOWN_ROLE
+	516, // AUTHENTICATION_FAILED
+}
 
 // TablesMissing reports whether an error code of ClickHouse means that the database lacks
 // migrations.
@@ -56,6 +73,12 @@ func faultOf(code int, text string) *Fault {
 		return &Fault{http.StatusServiceUnavailable, "no_tables", "ClickHouse answers, but tables or columns are missing.",
 			"Run the processor's migrate command against this database."}
 	}
+	if slices.Contains(refusals, code) {
+		return &Fault{http.StatusServiceUnavailable, "clickhouse_denied",
+			"ClickHouse refuses the user that this program asks as.",
+			"Check the DSN's user and password, and that the user has the dashboard's role (processor roles prints it); " +
+				"the reason is in this program's log."}
+	}
 	switch code {
 	case codeBadArguments, codeBadParameter, codeOutOfBound, codeThrown:
 		return &Fault{http.StatusBadRequest, "bad_parameter", "ClickHouse cannot read a parameter: " + firstSentence(text),
@@ -69,6 +92,10 @@ func faultOf(code int, text string) *Fault {
 	case codeTimeout, codeTooSlow:
 		return &Fault{http.StatusGatewayTimeout, "question_too_slow",
 			fmt.Sprintf("The question takes longer than %s.", timeout), narrower}
+	case codeQuotaExceeded:
+		return &Fault{http.StatusServiceUnavailable, "quota_exceeded",
+			"The ClickHouse user that this program asks as has spent its quota.",
+			"Wait until the quota's interval ends, or raise it; system.quota_usage shows it."}
 	case codeTooManyQueries:
 		return errBusy
 	}

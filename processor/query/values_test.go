@@ -1,6 +1,7 @@
 package query
 
 import (
+	"context"
 	"errors"
 	"io"
 	"log/slog"
@@ -147,7 +148,8 @@ func TestClickHouseRefuses(t *testing.T) {
 		"36": "bad_parameter", "69": "bad_parameter", "395": "bad_parameter", "457": "bad_parameter",
 		"60": "no_tables", "46": "no_tables", "81": "no_tables",
 		"47": "no_tables", "396": "answer_too_large", "241": "question_too_large",
-		"159": "question_too_slow", "202": "busy", "516": "clickhouse_unavailable", "": "clickhouse_unavailable",
+		"159": "question_too_slow", "202": "busy", "": "clickhouse_unavailable", "242": "clickhouse_unavailable",
+		"164": "clickhouse_denied", "497": "clickhouse_denied", "516": "clickhouse_denied", "201": "quota_exceeded",
 	} {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			if code != "" {
@@ -163,7 +165,7 @@ func TestClickHouseRefuses(t *testing.T) {
 		_, err = asker.Ask(t.Context(), "u", asked, nil, JSON)
 		if !errors.As(err, &fault) || fault.Code != want {
 			t.Errorf("code %s: %v", code, err)
-		} else if want == "clickhouse_unavailable" && strings.Contains(fault.Error(), "secret") {
+		} else if fault.Status == http.StatusServiceUnavailable && strings.Contains(fault.Error(), "secret") {
 			t.Errorf("code %s repeats what ClickHouse says: %v", code, err)
 		}
 		server.Close()
@@ -171,6 +173,25 @@ func TestClickHouseRefuses(t *testing.T) {
 	if _, err := Open("clickhouse://127.0.0.1:9000/tributary", nil); err == nil ||
 		!strings.Contains(err.Error(), "hint: --clickhouse-dsn http://") {
 		t.Errorf("the native protocol: %v", err)
+	}
+}
+
+// A ClickHouse that does not keep to its own limit is slow, and not away.
+func TestOwnDeadline(t *testing.T) {
+	finish := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-finish }))
+	t.Cleanup(server.Close)
+	t.Cleanup(func() { close(finish) })
+	asker, err := Open(server.URL+"/tributary", slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	var fault *Fault
+	if _, err := asker.Ask(ctx, "u", asked, nil, JSON); !errors.As(err, &fault) || fault.Code != "question_too_slow" ||
+		fault.Status != http.StatusGatewayTimeout {
+		t.Errorf("%v", err)
 	}
 }
 

@@ -9,6 +9,8 @@ import { element, isolated } from "./table.js";
 import { dimensions, filtered, ranges, read, span, withFilter, withoutFilter, write } from "./view.js";
 
 const $ = (id) => document.getElementById(id);
+// Faults of every question at once: they are said once, above the page.
+const noClickHouse = ["unreachable", "clickhouse_unavailable", "clickhouse_denied", "quota_exceeded"];
 const every = 5000; // milliseconds from one round of questions to the next
 const state = {
   session: null,
@@ -272,10 +274,7 @@ async function askBlock(block, signal) {
     if (signal.aborted) return null;
     const fault = faultOf(error);
     block.root.classList.add("stale");
-    block.status.textContent =
-      fault.code === "unreachable" || fault.code === "clickhouse_unavailable"
-        ? ""
-        : `${fault.message} ${fault.hint ?? ""}`;
+    block.status.textContent = noClickHouse.includes(fault.code) ? "" : `${fault.message} ${fault.hint ?? ""}`;
     return fault;
   } finally {
     clearInterval(timer);
@@ -341,9 +340,7 @@ async function round(fresh) {
   const broken = faults.find(
     (f) =>
       f &&
-      ["unreachable", "clickhouse_unavailable", "no_tables", "unknown_workspace", "forbidden_workspace"].includes(
-        f.code,
-      ),
+      [...noClickHouse, "no_tables", "unknown_workspace", "forbidden_workspace"].includes(f.code),
   );
   banner("error", broken?.message, broken?.hint ?? "");
   document.body.classList.toggle("stale", Boolean(broken));
