@@ -16,6 +16,7 @@ import (
 type catalogueCommand struct {
 	clickhouseSettings
 	bookingSettings
+	replicaSettings
 	Files     []string `arg:"" type:"existingfile" help:"CSV files with a header: affiliate_id, and any of program_id, link_id, promotion_code (promo_… or what the buyer types), coupon."`
 	Workspace string   `help:"Workspace whose catalogue it is." default:"default"`
 }
@@ -54,6 +55,9 @@ func (c *catalogueCommand) Run(ctx context.Context, log *slog.Logger) error {
 	defer store.Close()
 	recomputer, err := c.recomputer(ctx, store, store, time.Now, log)
 	if err != nil {
+		return err
+	}
+	if err := c.useReplicaLag(ctx, store, recomputer); err != nil {
 		return err
 	}
 	for i, file := range files {

@@ -17,6 +17,7 @@ import (
 type creditCommand struct {
 	clickhouseSettings
 	bookingSettings
+	replicaSettings
 	Sale      string `arg:"" help:"Any Stripe id of the sale: in_…, pi_…, ch_…, cs_…, or of a refund or dispute of it."`
 	Affiliate string `help:"Credit this affiliate." placeholder:"ID" xor:"decision" required:""`
 	Click     string `help:"Credit this click, whatever its age." placeholder:"UUID" xor:"decision" required:""`
@@ -67,6 +68,9 @@ func (c *creditCommand) Run(ctx context.Context, log *slog.Logger) error {
 	defer store.Close()
 	recomputer, err := c.recomputer(ctx, store, store, time.Now, log)
 	if err != nil {
+		return err
+	}
+	if err := c.useReplicaLag(ctx, store, recomputer); err != nil {
 		return err
 	}
 	correction := credit.Correction{Sale: c.Sale, Decision: decision, Reason: c.Reason, Author: c.Author}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	clickhousego "github.com/ClickHouse/clickhouse-go/v2"
+	"golang.org/x/sync/errgroup"
 
 	"tributary/processor/clickhouse"
 	"tributary/processor/consume"
@@ -180,6 +181,39 @@ func (s *bookingSettings) recomputer(ctx context.Context, store *clickhouse.Stor
 	return recompute.New(recompute.Config{
 		Store: target, Rates: rates, Policies: workspaces.Policies, Released: workspaces.Released, Now: now, Log: log,
 	}), nil
+}
+
+// replicaSettings say how far replicas of ClickHouse may lag.
+type replicaSettings struct {
+	ReplicaLag time.Duration `name:"replica-lag" help:"Longest time until a row that one replica of ClickHouse has acknowledged is on all others, while they run. What was touched is looked at again after twice as long, for which a command waits. Without effect on tables that are not replicated; 0: never." default:"30s"`
+}
+
+// useReplicaLag tells a Recomputer of the lag, if the tables are replicated.
+func (s *replicaSettings) useReplicaLag(ctx context.Context, store *clickhouse.Store, r *recompute.Recomputer) error {
+	replicated, err := store.Replicated(ctx)
+	if err != nil {
+		return fmt.Errorf("read whether the tables are replicated: %w", err)
+	}
+	if replicated {
+		r.ReplicaLag(s.ReplicaLag)
+	}
+	return nil
+}
+
+// withSecondLooks calls do, which books in the live tables, and looks again at what it touched.
+func (s *replicaSettings) withSecondLooks(ctx context.Context, store *clickhouse.Store, r *recompute.Recomputer,
+	do func(context.Context) error) error {
+	if err := s.useReplicaLag(ctx, store, r); err != nil {
+		return err
+	}
+	group, gctx := errgroup.WithContext(ctx)
+	looking, stop := context.WithCancel(gctx)
+	group.Go(func() error { return r.LookAgain(looking) })
+	group.Go(func() error { defer stop(); return do(gctx) })
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	return r.Finish(ctx)
 }
 
 // batchRecords is how many records a replay handles at once.

@@ -23,6 +23,7 @@ import (
 type reconcileCommand struct {
 	clickhouseSettings
 	bookingSettings
+	replicaSettings
 	Export        []string `type:"existingfile" help:"Stripe's own export: the itemised balance report or balance history as CSV, or the API's balance transactions as JSON; repeatable." placeholder:"FILE"`
 	API           bool     `name:"api" help:"Read Stripe's API instead."`
 	StripeKey     string   `name:"stripe-api-key" aliases:"stripe-key" env:"TRIBUTARY_STRIPE_KEY,TRIBUTARY_STRIPE_API_KEY" help:"Restricted key with read access to balance transactions, charges, refunds and disputes. Better in a file."`
@@ -201,6 +202,9 @@ func (c *reconcileCommand) keep(ctx context.Context, log *slog.Logger, store *cl
 	}
 	recomputer, err := c.recomputer(ctx, store, store, time.Now, log)
 	if err != nil {
+		return err
+	}
+	if err := c.useReplicaLag(ctx, store, recomputer); err != nil {
 		return err
 	}
 	if err := recomputer.Settlements(ctx, scope.Workspace, settlements); err != nil {

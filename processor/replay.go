@@ -31,6 +31,7 @@ type replayRangeCommand struct {
 	kafkaSettings
 	clickhouseSettings
 	bookingSettings
+	replicaSettings
 	Since string `help:"From this time on, UTC; without it from the oldest record that Kafka keeps." placeholder:"2006-01-02T15:04"`
 	Until string `help:"Up to this time; without it to the newest." placeholder:"2006-01-02T15:04"`
 }
@@ -54,7 +55,11 @@ func (c *replayRangeCommand) Run(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	result, err := topics.Range(ctx, handlers, since, until, batchRecords)
+	var result *replay.Result
+	err = c.withSecondLooks(ctx, store, handlers.Recomputer, func(ctx context.Context) (err error) {
+		result, err = topics.Range(ctx, handlers, since, until, batchRecords)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -65,6 +70,7 @@ func (c *replayRangeCommand) Run(ctx context.Context, log *slog.Logger) error {
 type replayDeadLettersCommand struct {
 	clickhouseSettings
 	bookingSettings
+	replicaSettings
 	stripeAPISettings
 	Since  string `help:"Those set aside from this time on, UTC." placeholder:"2006-01-02T15:04"`
 	Reason string `help:"Those of this reason only: unreadable, unknown_shape, not_an_event, thin_event (needs --stripe-api-key), rejected, unlisted_account (of earlier versions)."`
@@ -89,7 +95,11 @@ func (c *replayDeadLettersCommand) Run(ctx context.Context, log *slog.Logger) er
 		client.Log = log
 		handlers.Thin = &consume.Thin{API: client, Log: log}
 	}
-	result, err := replay.HandleDeadLetters(ctx, store, handlers, since, c.Reason, batchRecords, log)
+	var result *replay.DeadLetters
+	err = c.withSecondLooks(ctx, store, handlers.Recomputer, func(ctx context.Context) (err error) {
+		result, err = replay.HandleDeadLetters(ctx, store, handlers, since, c.Reason, batchRecords, log)
+		return err
+	})
 	if err != nil {
 		return err
 	}

@@ -53,12 +53,12 @@ type runCommand struct {
 	FXRefresh  time.Duration `name:"fx-refresh" help:"How often the sources are read again. Rates that another process stores, like processor fx --fetch, are used within --sweep." default:"1h"`
 	InstanceID string        `name:"instance-id" help:"Static membership: a processor that restarts under its name gets its partitions back without a rebalance. Unique among all running ones."`
 	Rewind     time.Duration `help:"How far before the committed offset a partition is read again on every assignment." default:"15m"`
-	ReplicaLag time.Duration `name:"replica-lag" help:"Longest time until a row that one replica of ClickHouse has acknowledged is on all others, while they run. What a batch touched is looked at again after twice as long. Without effect on tables that are not replicated; 0: never." default:"30s"`
-	Sweep      time.Duration `help:"How often one of the processors recomputes unattributed and unconverted sales; less often where it takes long." default:"15s"`
-	Grace      time.Duration `help:"How long the current batch may take after the signal to stop; less than the supervisor's timeout." default:"20s"`
-	Audit      time.Duration `help:"How often one of the processors audits what was received lately, while everything runs; 0: never. It writes into a database NAME_audit_…, which it removes." default:"1h"`
-	Check      bool          `help:"Check the configuration and stop."`
-	Connect    bool          `help:"With --check: reach Kafka and ClickHouse, too, and find the topics and tables."`
+	replicaSettings
+	Sweep   time.Duration `help:"How often one of the processors recomputes unattributed and unconverted sales; less often where it takes long." default:"15s"`
+	Grace   time.Duration `help:"How long the current batch may take after the signal to stop; less than the supervisor's timeout." default:"20s"`
+	Audit   time.Duration `help:"How often one of the processors audits what was received lately, while everything runs; 0: never. It writes into a database NAME_audit_…, which it removes." default:"1h"`
+	Check   bool          `help:"Check the configuration and stop."`
+	Connect bool          `help:"With --check: reach Kafka and ClickHouse, too, and find the topics and tables."`
 }
 
 // Bounds of one batch. A backlog of clicks is loaded in large blocks, because ClickHouse merges
@@ -152,7 +152,7 @@ func (c *runCommand) Run(ctx context.Context, app *kong.Kong, log *slog.Logger) 
 	}()
 	context.AfterFunc(ctx, ops.Stopping)
 	log.Info("processor starts", "kafka", config.kafka.Seeds, "ops", listener.Addr().String())
-	if err := p.load(ctx, c.ReplicaLag); err != nil {
+	if err := p.load(ctx, &c.replicaSettings); err != nil {
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -328,7 +328,7 @@ func (p *pipeline) currentWarnings(context.Context) []string {
 }
 
 // load reads what must be known before the first record is handled.
-func (p *pipeline) load(ctx context.Context, replicaLag time.Duration) error {
+func (p *pipeline) load(ctx context.Context, replicas *replicaSettings) error {
 	if err := checkRules(ctx, p.store); err != nil {
 		return err
 	}
@@ -341,12 +341,8 @@ func (p *pipeline) load(ctx context.Context, replicaLag time.Duration) error {
 	if _, err := p.rates.Load(ctx); err != nil {
 		return fmt.Errorf("load exchange rates: %w", err)
 	}
-	replicated, err := p.store.Replicated(ctx)
-	if err != nil {
-		return fmt.Errorf("read whether the tables are replicated: %w", err)
-	}
-	if replicated {
-		p.recomputer.ReplicaLag(replicaLag)
+	if err := replicas.useReplicaLag(ctx, p.store, p.recomputer); err != nil {
+		return err
 	}
 	if err := p.servers.Begin(ctx); err != nil {
 		return fmt.Errorf("ask which ClickHouse answers: %w", err)

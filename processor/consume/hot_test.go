@@ -267,7 +267,7 @@ func TestHotVouchedNames(t *testing.T) {
 	if many > 100_000 {
 		return // booking all of them takes minutes
 	}
-	if err := recomputer.Finish(t.Context(), false); err != nil {
+	if err := recomputer.Finish(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	p.until(20, credited)

@@ -51,7 +51,7 @@ func (r *Recomputer) deferNames(ctx context.Context, workspace string, names []i
 // it. Every processor may do it at once. It returns when ctx ends.
 func (r *Recomputer) Background(ctx context.Context, every time.Duration) error {
 	for {
-		if err := r.Finish(ctx, true); err != nil && ctx.Err() == nil {
+		if err := r.bookDeferred(ctx, true); err != nil && ctx.Err() == nil {
 			return fmt.Errorf("book under deferred names: %w", err)
 		}
 		select {
@@ -62,8 +62,17 @@ func (r *Recomputer) Background(ctx context.Context, every time.Duration) error 
 	}
 }
 
-// Finish books under all deferred names. With pauses it rests as long as it works.
-func (r *Recomputer) Finish(ctx context.Context, pauses bool) error {
+// Finish does for a command what LookAgain and Background do for a processor. It returns when
+// everything was looked at again, and all deferred names are booked.
+func (r *Recomputer) Finish(ctx context.Context) error {
+	if err := r.lookAtRest(ctx); err != nil {
+		return err
+	}
+	return r.bookDeferred(ctx, false)
+}
+
+// bookDeferred books under all deferred names. With pauses it rests as long as it works.
+func (r *Recomputer) bookDeferred(ctx context.Context, pauses bool) error {
 	for {
 		rows, err := r.cfg.Store.Deferred(ctx)
 		if err != nil {

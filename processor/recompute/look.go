@@ -124,6 +124,13 @@ func (s *secondLooks) due(age time.Duration) (next look, n int, wait time.Durati
 	return next, n, 0
 }
 
+// rest reports whether anything is still to be looked at.
+func (s *secondLooks) rest() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.queue) > 0
+}
+
 // done removes the first n looks.
 func (s *secondLooks) done(n int) {
 	s.mu.Lock()
@@ -159,32 +166,53 @@ func (r *Recomputer) SettledUntil() time.Time {
 // nil when ctx ends.
 func (r *Recomputer) LookAgain(ctx context.Context) error {
 	for r.cfg.ReplicaLag > 0 && ctx.Err() == nil {
-		l, n, wait := r.looks.due(2 * r.cfg.ReplicaLag)
-		if n == 0 {
-			select {
-			case <-ctx.Done():
-				return nil
-			case <-time.After(wait):
-			}
-			continue
-		}
-		err := r.Recompute(ctx, l.workspace, unique(l.nodes), nil)
-		if errors.Is(err, clickhouse.ErrRejected) {
-			// The first look wrote these rows or made their record a dead letter; what is new came
-			// with another record.
-			r.cfg.Log.Warn("a second look makes rows that ClickHouse cannot take", "error", err)
-			err = nil
-		}
-		if err == nil {
-			err = r.cfg.Store.InsertEdges(ctx, l.edges)
-		}
-		switch {
-		case err == nil:
-			r.looks.done(n)
-		case ctx.Err() == nil:
-			return fmt.Errorf("look again: %w", err)
+		if err := r.lookOnce(ctx); err != nil && ctx.Err() == nil {
+			return err
 		}
 	}
+	return nil
+}
+
+// lookAtRest does for a command what LookAgain does for a processor: it returns when everything was
+// looked at again.
+func (r *Recomputer) lookAtRest(ctx context.Context) error {
+	if r.looks.rest() {
+		r.cfg.Log.Info("waiting until all replicas have what was stored, to book it once more",
+			"longest", 2*r.cfg.ReplicaLag)
+	}
+	for r.looks.rest() {
+		if err := r.lookOnce(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lookOnce looks again at what is due, or waits until something is.
+func (r *Recomputer) lookOnce(ctx context.Context) error {
+	l, n, wait := r.looks.due(2 * r.cfg.ReplicaLag)
+	if n == 0 {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(wait):
+			return nil
+		}
+	}
+	err := r.Recompute(ctx, l.workspace, unique(l.nodes), nil)
+	if errors.Is(err, clickhouse.ErrRejected) {
+		// The first look wrote these rows or made their record a dead letter; what is new came with
+		// another record.
+		r.cfg.Log.Warn("a second look makes rows that ClickHouse cannot take", "error", err)
+		err = nil
+	}
+	if err == nil {
+		err = r.cfg.Store.InsertEdges(ctx, l.edges)
+	}
+	if err != nil {
+		return fmt.Errorf("look again: %w", err)
+	}
+	r.looks.done(n)
 	return nil
 }
 

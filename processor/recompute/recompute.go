@@ -30,7 +30,7 @@ type Config struct {
 	// is one (workspace.File.Released); nil: what is held stays so.
 	Released func(held string, livemode bool) (workspace string, listed bool)
 	// ReplicaLag is the longest time after which a row that one replica acknowledged is visible on all
-	// others. If it is not 0, LookAgain must run.
+	// others. If it is not 0, LookAgain must run, or Finish after what a command changed.
 	ReplicaLag time.Duration
 	// BatchTime is the longest time from a batch's lookups to its last insert; 0: 3 s.
 	BatchTime time.Duration
@@ -128,8 +128,11 @@ func (r *Recomputer) Apply(ctx context.Context, batch map[string]*Changes, store
 // their clicks: the rows of these say so themselves.
 //
 // A sale that looked its click's link up before the edges were stored may be inserted only after
-// the first of two passes asked for it; its batch is over within the pause. Only after the last
-// pass are the edges marked as carried, so that whatever is cut off in the middle is done again.
+// the first of two passes asked for it; its batch is over within the pause. Where replicas lag, the
+// first pass may also ask one that does not have the edges yet, as when the one that took them
+// cannot be reached any more; the second pass comes when all have them, and so does the second look
+// at what names lead to. Only then are the edges marked as carried, so that whatever is cut off in
+// the middle is done again.
 func (r *Recomputer) Catalogue(ctx context.Context, workspace string, edges []identity.Edge) error {
 	fresh, err := r.fresh(ctx, workspace, edges)
 	if err != nil {
@@ -154,7 +157,7 @@ func (r *Recomputer) Catalogue(ctx context.Context, workspace string, edges []id
 			select {
 			case <-ctx.Done():
 				return ctx.Err()
-			case <-time.After(r.cfg.BatchTime):
+			case <-time.After(r.cfg.BatchTime + r.cfg.ReplicaLag):
 			}
 		}
 		credited, err := r.cfg.Store.CreditedBy(ctx, workspace, links, affiliates)
@@ -169,7 +172,7 @@ func (r *Recomputer) Catalogue(ctx context.Context, workspace string, edges []id
 	if err := r.Apply(ctx, batch, func(context.Context) error { return nil }); err != nil {
 		return err
 	}
-	return r.Finish(ctx, false)
+	return r.Finish(ctx)
 }
 
 // Settlements stores facts of Stripe's balance, as `processor reconcile` read them, and recomputes
@@ -181,11 +184,12 @@ func (r *Recomputer) Settlements(ctx context.Context, workspace string, settleme
 		rows[i] = clickhouse.FactRow{Workspace: workspace, Fact: f}
 		changes.Changed = append(changes.Changed, Subject(f))
 	}
-	return r.Apply(
-		ctx,
-		map[string]*Changes{workspace: changes},
-		func(ctx context.Context) error { return r.cfg.Store.InsertFacts(ctx, rows) },
-	)
+	batch := map[string]*Changes{workspace: changes}
+	err := r.Apply(ctx, batch, func(ctx context.Context) error { return r.cfg.Store.InsertFacts(ctx, rows) })
+	if err != nil {
+		return err
+	}
+	return r.Finish(ctx)
 }
 
 func unique(nodes []identity.Node) []identity.Node {

@@ -198,7 +198,7 @@ func (b *Rebuild) follow(ctx context.Context, h *Handlers, positions map[string]
 			err = b.followTables(ctx, h, positions, from, result)
 		}
 		if err == nil {
-			err = h.Recomputer.Finish(ctx, false) // what the records have left to the background
+			err = h.Recomputer.Finish(ctx) // what the records have left to the background
 		}
 		if err != nil {
 			return until, err
@@ -413,7 +413,7 @@ func (b *Rebuild) catchUp(ctx context.Context, positions map[string]string, then
 	if err := booking.decisions(ctx, since); err != nil {
 		return err
 	}
-	return h.Recomputer.Finish(ctx, false)
+	return h.Recomputer.Finish(ctx)
 }
 
 // refused is a consume.DeadLetter that counts: the record is among the dead letters already.
