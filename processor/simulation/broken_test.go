@@ -23,6 +23,7 @@ type broken struct {
 	harder      *statementFault                                   // happens often in schedules that are to show it
 	noRewind    bool                                              // an assignment begins at its committed offset
 	noLook      bool                                              // nothing is looked at a second time
+	hasty       bool                                              // nor is what a command stored
 	noHold      bool                                              // the rewind passes what is not looked at again
 	blind       bool                                              // nobody notices that another server answers
 	wrapStore   func(*client) recompute.Store                     // what a processor uses as ClickHouse
@@ -140,6 +141,7 @@ var breakable = []broken{
 		trouble: refused, hits: 20}},
 	{name: "no rewind, and a server that lost rows it had acknowledged", noRewind: true},
 	{name: "nothing is looked at again after the replicas' lag", noLook: true},
+	{name: "a command does not look again after the replicas' lag", hasty: true},
 	{name: "nobody notices that another server answers", blind: true},
 	{name: "the rewind passes what ClickHouse may still lose", noHold: true},
 	{name: "what Kafka deleted unread is not named", wrapStore: func(c *client) recompute.Store { return &noMissing{c} }},

@@ -284,6 +284,11 @@ func (r *run) rowsConverge(log []*kgo.Record, fault func(string, ...any)) {
 			}
 		}
 	}
+	for _, d := range r.decisions {
+		if err := d.do(context.Background(), quiet, recomputer, r.epoch.Add(d.at)); err != nil {
+			fault("the quiet processor: %s: %v", d.text, err)
+		}
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 4*sweep)
 	defer cancel()
 	if err := recomputer.Sweep(ctx, sweep); err != nil {

@@ -51,6 +51,8 @@ type run struct {
 	rates   *rates
 	clocks  clocks
 
+	decisions []decision
+
 	network  kfake.VirtualNetwork
 	cluster  *kfake.Cluster
 	server   *server
@@ -110,7 +112,9 @@ func simulated(t *testing.T, seed uint64, b broken) (violations []string, log st
 		r.tb = &observer{t, r}
 		stream := func(n uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, n)) }
 		r.clocks = newClocks(stream(5))
-		r.traffic = newTraffic(stream(1), epoch, r.clocks.edge)
+		operator := stream(10)
+		r.traffic = newTraffic(stream(1), epoch, r.clocks.edge, operator.IntN(3) == 0)
+		r.decisions = r.traffic.decide(operator)
 		draw := stream(2)
 		r.members, r.static = 1+draw.IntN(3), draw.IntN(3) == 0
 		// The shorter is less than a replica's lag, and than what ClickHouse loses in a crash.
@@ -119,6 +123,7 @@ func simulated(t *testing.T, seed uint64, b broken) (violations []string, log st
 		r.rates = newRates(stream(3), epoch)
 		r.server = newServer(r, stream(4), stream(6))
 		r.faults = append(r.faults, drawClusterFaults(stream(7), r.server.layout)...)
+		r.faults = append(r.faults, drawCommandFaults(operator, r.decisions)...)
 		if f := drawTopicFault(stream(8)); f != nil {
 			r.faults = append(r.faults, *f)
 		}

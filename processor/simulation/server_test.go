@@ -52,6 +52,7 @@ const (
 	dies       trouble = "dies before" // the processor, before it is written
 	diesAfter  trouble = "dies after"  // the processor, after it was written
 	pauses     trouble = "pauses"      // the processor, before it is written
+	strands    trouble = "strands"     // written and answered, and its replica cannot be reached for a while
 )
 
 // statementFault hits the next statements that match it.
@@ -200,7 +201,7 @@ func (s *server) try(ctx context.Context, p *processor, verb, table string,
 			if started := s.start(replica); !f.never && verb == "insert" {
 				time.AfterFunc(f.delay, func() {
 					if s.start(replica).Equal(started) { // what was sent before a crash is not written after it
-						_ = s.apply(replica, verb, apply) // nobody waits for the answer
+						_ = s.apply(replica, p, verb, apply) // nobody waits for the answer
 					}
 				})
 			}
@@ -211,7 +212,7 @@ func (s *server) try(ctx context.Context, p *processor, verb, table string,
 	if err := p.life.wait(); err != nil {
 		return err
 	}
-	if err := s.apply(replica, verb, apply); err != nil {
+	if err := s.apply(replica, p, verb, apply); err != nil {
 		return err
 	}
 	if f != nil {
@@ -225,6 +226,8 @@ func (s *server) try(ctx context.Context, p *processor, verb, table string,
 			if err := p.life.sleep(f.delay); err != nil {
 				return err
 			}
+		case strands:
+			s.unreachable(replica, f.delay)
 		}
 	}
 	return p.life.wait()

@@ -22,6 +22,8 @@ type traffic struct {
 	epoch time.Time
 	edge  clock // of the edge and the webhook
 
+	catalogued bool // bob's clicks say only which link was clicked; a catalogue says whose it is
+
 	sends     []send
 	movements map[string]movement // by object and kind
 	clicks    map[schemas.ClickID]*schemas.Click
@@ -59,9 +61,9 @@ type bad struct {
 // span is how long new buyers appear; what is late comes up to as much later.
 const span = 100 * time.Second
 
-func newTraffic(rng *rand.Rand, epoch time.Time, edge clock) *traffic {
+func newTraffic(rng *rand.Rand, epoch time.Time, edge clock, catalogued bool) *traffic {
 	t := &traffic{
-		rng: rng, epoch: epoch, edge: edge, movements: map[string]movement{},
+		rng: rng, epoch: epoch, edge: edge, catalogued: catalogued, movements: map[string]movement{},
 		clicks: map[schemas.ClickID]*schemas.Click{},
 		leads:  map[[16]byte]credit{}, bad: map[string]bad{},
 	}
@@ -118,6 +120,9 @@ func (t *traffic) click(at time.Duration, affiliate, foreign string) schemas.Cli
 		ReceivedAt:  t.received(at).UnixMilli() + 20,
 		AffiliateId: affiliate, ProgramId: "partners", LinkId: "link_" + affiliate, ForeignId: foreign,
 		Url: "https://shop.example/?utm_source=" + affiliate,
+	}
+	if t.catalogued && affiliate == "bob" {
+		c.AffiliateId, c.ProgramId = "", ""
 	}
 	t.clicks[id] = c
 	sent := at + t.delay()
