@@ -241,7 +241,7 @@ func (c *runCommand) pipeline(ctx context.Context, config runConfig, store *clic
 		return &consume.Consumer{
 			Name: name, Topics: topics, MaxRecords: maxRecords, MaxBytes: maxBytes, Handle: handle,
 			Seeds: config.kafka.Seeds, Options: config.kafka.Options(), Instance: c.InstanceID,
-			Rewind: c.Rewind, SettledUntil: p.recomputer.SettledUntil, Deadline: c.Grace, Log: log, Metrics: metrics,
+			Rewind: c.Rewind, SettledUntil: p.settledUntil, Deadline: c.Grace, Log: log, Metrics: metrics,
 		}
 	}
 	payments := &consume.Payments{
@@ -348,6 +348,15 @@ func (p *pipeline) load(ctx context.Context, replicas *replicaSettings) error {
 		return fmt.Errorf("ask which ClickHouse answers: %w", err)
 	}
 	return nil
+}
+
+// settledUntil is consume.Consumer's.
+func (p *pipeline) settledUntil() time.Time {
+	looked, synced := p.recomputer.SettledUntil(), p.servers.SettledUntil()
+	if synced.Before(looked) {
+		return synced
+	}
+	return looked
 }
 
 // run returns when ctx ends or a part of the pipeline fails, which stops the others.

@@ -43,10 +43,11 @@ func TestServersChanged(t *testing.T) {
 		"a restart": {concat(repeat(3, one), repeat(3, answer{name: "a", started: 8 * time.Second})), 1},
 		"a restart unanswered": {concat(repeat(2, one), repeat(30, answer{err: errors.New("refused")}),
 			repeat(2, answer{name: "a", started: 100 * time.Second})), 1},
-		"another":             {concat(repeat(3, one), repeat(3, two)), 1},
-		"back after a minute": {concat(repeat(3, one), repeat(20, two), repeat(3, one)), 2},
-		"a balancer":          {repeat(30, one, two, one, one, two), 1},
-		"away":                {concat(repeat(3, one), repeat(30, answer{err: errors.New("refused")}), repeat(3, one)), 0},
+		"another":                             {concat(repeat(3, one), repeat(3, two)), 1},
+		"back after a minute":                 {concat(repeat(3, one), repeat(20, two), repeat(3, one)), 2},
+		"back at once, and the other is gone": {concat(repeat(3, one), repeat(3, two), repeat(20, one)), 2},
+		"a balancer":                          {repeat(30, one, two, one, one, two), 1},
+		"away":                                {concat(repeat(3, one), repeat(30, answer{err: errors.New("refused")}), repeat(3, one)), 0},
 		"slow": {concat(repeat(3, one), repeat(3, answer{name: "a", started: old, takes: time.Hour}),
 			repeat(3, one)), 0},
 	} {
@@ -80,4 +81,32 @@ func TestServersChanged(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What a server may have lost that is gone, and not missed yet, is not settled.
+func TestServersSettledUntil(t *testing.T) {
+	began := time.Now().Add(-time.Hour)
+	s := &Servers{Log: slog.New(slog.DiscardHandler)}
+	answers := func(name string, seconds time.Duration, missing bool) time.Time {
+		now := began.Add(seconds * time.Second)
+		server := clickhouse.Server{Name: name, Uptime: time.Hour + seconds*time.Second}
+		if got := s.sight(server, now); got != missing {
+			t.Errorf("%s answers after %d s: read again %t, want %t", name, seconds, got, missing)
+		}
+		return now
+	}
+	settled := func(want time.Time) {
+		t.Helper()
+		if got := s.SettledUntil(); !got.Equal(want.Add(-unsynced)) {
+			t.Errorf("settled until %s, want a minute before %s", got, want)
+		}
+	}
+	answers("a", 0, false)
+	answers("b", 5, true)
+	lastOfB := answers("b", 10, false)
+	settled(lastOfB) // the partitions are read again since a has answered
+	answers("a", 15, false)
+	answers("a", 70, false)
+	settled(lastOfB) // b may be gone
+	settled(answers("a", 71, true))
 }

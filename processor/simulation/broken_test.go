@@ -23,6 +23,7 @@ type broken struct {
 	harder      *statementFault                                   // happens often in schedules that are to show it
 	noRewind    bool                                              // an assignment begins at its committed offset
 	noLook      bool                                              // nothing is looked at a second time
+	late        bool                                              // it is looked at again ten times as late
 	hasty       bool                                              // nor is what a command stored
 	noHold      bool                                              // the rewind passes what is not looked at again
 	blind       bool                                              // nobody notices that another server answers
@@ -38,17 +39,26 @@ func (b broken) store(c *client) recompute.Store {
 }
 
 func (b broken) replicaLag(lag time.Duration) time.Duration {
-	if b.noLook {
+	switch {
+	case b.noLook:
 		return 0
+	case b.late:
+		return 10 * lag
 	}
 	return lag
 }
 
-func (b broken) settledUntil(r *recompute.Recomputer) func() time.Time {
+func (b broken) settledUntil(r *recompute.Recomputer, s *consume.Servers) func() time.Time {
 	if b.noHold {
 		return time.Now
 	}
-	return r.SettledUntil
+	return func() time.Time {
+		looked, synced := r.SettledUntil(), s.SettledUntil()
+		if synced.Before(looked) {
+			return synced
+		}
+		return looked
+	}
 }
 
 func (b broken) handler(p *processor, handle consume.Handler) consume.Handler {
@@ -141,6 +151,7 @@ var breakable = []broken{
 		trouble: refused, hits: 20}},
 	{name: "no rewind, and a server that lost rows it had acknowledged", noRewind: true},
 	{name: "nothing is looked at again after the replicas' lag", noLook: true},
+	{name: "it is looked at again ten times as late", late: true},
 	{name: "a command does not look again after the replicas' lag", hasty: true},
 	{name: "nobody notices that another server answers", blind: true},
 	{name: "the rewind passes what ClickHouse may still lose", noHold: true},

@@ -92,6 +92,23 @@ func drawClusterFaults(rng *rand.Rand, l layout) []fault {
 	return list
 }
 
+// drawThereAndBack makes a replica unreachable for a while, and lets another crash that was written
+// to instead, soon after.
+func drawThereAndBack(rng *rand.Rand, l layout) []fault {
+	if l.replicas == 1 || rng.IntN(3) > 0 {
+		return nil
+	}
+	at := 5*time.Second + time.Duration(rng.Int64N(int64(span/3))).Truncate(time.Millisecond)
+	first := rng.IntN(l.replicas)
+	second := (first + 1) % l.replicas
+	off, later := time.Duration(60+rng.IntN(140))*100*time.Millisecond, time.Duration(rng.IntN(10))*time.Second
+	return []fault{{at, fmt.Sprintf("replica %d cannot be reached for %s", first+1, off),
+		func(r *run) { r.server.unreachable(r.server.replicas[first], off) }},
+		{at + off + later, fmt.Sprintf("replica %d loses its power and what reached it in the last minute, and is "+
+			"back after 20s", second+1),
+			func(r *run) { r.server.crash(r.server.replicas[second], 59*time.Second, 20*time.Second) }}}
+}
+
 func drawFault(rng *rand.Rand, members int) fault {
 	seconds := func(most int) time.Duration { return time.Duration(1+rng.IntN(most*10)) * 100 * time.Millisecond }
 	name := fmt.Sprintf("p%d", 1+rng.IntN(members))

@@ -38,6 +38,8 @@ const (
 	// drainTimeout is how long it may take, after the faults, until everything is handled and
 	// committed.
 	drainTimeout = 15 * time.Minute
+	// healing is how long the second looks may take that are due twice the lag after their batches.
+	healing = 5 * time.Second
 )
 
 // run is one schedule: a seed's traffic, its faults, and what came of it.
@@ -127,6 +129,7 @@ func simulated(t *testing.T, seed uint64, b broken) (violations []string, log st
 		if f := drawTopicFault(stream(8)); f != nil {
 			r.faults = append(r.faults, *f)
 		}
+		r.faults = append(r.faults, drawThereAndBack(stream(11), r.server.layout)...)
 		r.run()
 		r.writeHistory()
 		violations, log, hash = r.violations, r.transcript(), end(r.server.model)
@@ -201,7 +204,7 @@ func (r *run) run() {
 	r.calm()
 	r.settle()
 	r.stop()
-	r.check()
+	r.check(false)
 	r.bury()
 }
 
@@ -317,6 +320,7 @@ func (r *run) process(ctx context.Context, p *processor) {
 	metrics := consume.NewMetrics(prometheus.NewRegistry())
 	store := r.broken.store(&client{r.server, p})
 	var consumers []*consume.Consumer
+	servers := &consume.Servers{Ask: (&client{r.server, p}).Server, Log: log}
 	recomputer := recompute.New(recompute.Config{
 		Store: store, Rates: &ownRates{r.rates, p.name}, Log: log,
 		// Outside, the times that a processor compares have a monotonic reading too. Here a wrong
@@ -335,7 +339,7 @@ func (r *run) process(ctx context.Context, p *processor) {
 		l := &consume.Consumer{
 			Name: name, Topics: topics, MaxRecords: 20, MaxBytes: 1 << 20,
 			Handle: r.counted(p, r.broken.handler(p, handle)), Seeds: []string{"localhost:9092", "localhost:9093"},
-			Rewind: r.rewind, SettledUntil: r.broken.settledUntil(recomputer), Deadline: 5 * time.Second,
+			Rewind: r.rewind, SettledUntil: r.broken.settledUntil(recomputer, servers), Deadline: 5 * time.Second,
 			Log: log, Metrics: metrics,
 			// Fewer requests than in production, to save the simulation's time.
 			Options: []kgo.Opt{kgo.ClientID(p.client), kgo.Dialer(p.wire.dial), kgo.FetchMaxWait(3 * time.Second),
@@ -354,7 +358,7 @@ func (r *run) process(ctx context.Context, p *processor) {
 	}
 	consumers = []*consume.Consumer{consumer("payments", consume.PaymentTopics, money.Handle),
 		consumer("clicks", consume.ClickTopics, clicks.Handle)}
-	servers := &consume.Servers{Ask: (&client{r.server, p}).Server, Log: log, Changed: func() {
+	servers.Changed = func() {
 		if r.broken.blind {
 			return
 		}
@@ -362,7 +366,7 @@ func (r *run) process(ctx context.Context, p *processor) {
 		for _, c := range consumers {
 			c.RewindNow()
 		}
-	}}
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		_ = servers.Begin(ctx) // fails only when ctx ends
@@ -488,6 +492,8 @@ func (r *run) back() {
 func (r *run) settle() {
 	client := r.kafka()
 	defer client.Close()
+	// A server that is gone may be missed only after a minute: see consume.Servers.
+	time.Sleep(max(0, 75*time.Second-time.Since(r.lastFailure())))
 	for calm, waited := time.Duration(0), time.Duration(0); calm < 15*time.Second; waited += 5 * time.Second {
 		time.Sleep(5 * time.Second)
 		busy := r.busy(client, calm >= 10*time.Second)
@@ -501,17 +507,9 @@ func (r *run) settle() {
 		}
 	}
 	r.note("everything is handled")
+	time.Sleep(2*r.server.layout.lag + healing)
+	r.check(true)
 	time.Sleep(max(0, time.Until(r.rates.last()), time.Until(r.epoch.Add(dayEnd))) + 3*sweep)
-	r.heal()
-}
-
-// heal waits as long as it may take until what a lagging replica hid has been seen: see the tenth
-// invariant. Before, a server that was started again must be noticed: it may answer only one of
-// several statements.
-func (r *run) heal() {
-	if r.server.layout.replicas > 1 {
-		time.Sleep(2*r.server.layout.lag + time.Second)
-	}
 }
 
 // busy says what still goes on, or "". Committed offsets are no measure of it: a commit that fails

@@ -67,7 +67,7 @@ func (r *run) settled(since time.Time) bool {
 			return false
 		}
 	}
-	return time.Since(since) > 2*r.server.layout.lag+time.Minute
+	return time.Since(since) > 2*r.server.layout.lag+2*time.Minute
 }
 
 // failure notes that a processor or ClickHouse failed.
@@ -91,7 +91,7 @@ func (r *run) whileStored(change func(*kgo.Client, *kadm.Client)) {
 	r.edge.closed.Store(true)
 	defer r.edge.closed.Store(false)
 	calm := time.Now()
-	for range 60 {
+	for range 90 {
 		time.Sleep(5 * time.Second)
 		if r.edge.writing.Load() > 0 || r.busy(client, true) != "" || r.lastFailure().After(calm) {
 			calm = time.Now()
