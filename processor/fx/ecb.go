@@ -81,10 +81,15 @@ func (f *ecbFile) addDay(date Date, quotes []perEuro) {
 	var dollars decimal.Decimal
 	var fault error
 	for _, quote := range quotes {
-		if quote.currency == "usd" {
-			if dollars, fault = parsePositive(quote.units); fault != nil {
-				fault = fmt.Errorf("the dollar of this day: %w", fault)
-			}
+		if quote.currency != "usd" {
+			continue
+		}
+		units, err := parsePositive(quote.units)
+		if err == nil && !dollars.IsZero() && !units.Equal(dollars) {
+			err = errContradiction
+		}
+		if dollars = units; err != nil && fault == nil {
+			fault = fmt.Errorf("the dollar of this day: %w", err)
 		}
 	}
 	if dollars.IsZero() && fault == nil {

@@ -190,8 +190,8 @@ func withdrawn(source Source, known map[rateKey]Rate, fetched []Rate) []Rate {
 
 // same reports whether a rate that was fetched again says what is known.
 func same(old, rate Rate) bool {
-	return old.USD.Equal(rate.USD) && old.Open() == rate.Open() && old.ValidTo == rate.ValidTo &&
-		old.Fault == rate.Fault
+	return old.USD.Equal(rate.USD) && old.Open() == rate.Open() && old.early() == rate.early() &&
+		old.ValidTo == rate.ValidTo && old.Fault == rate.Fault
 }
 
 // set makes the table of all known rates.

@@ -203,6 +203,28 @@ func TestLivePeriodWithdrawn(t *testing.T) {
 	convertsAll(t, live, "none, 0.031 file:desk, 1.3 file:desk", "twd 2010-03-02", "twd 2026-03-02", "gbp 2026-03-02")
 }
 
+// A rate that was read before its day is read again when the day has come, though it is the same:
+// from then on it shows that the source has published the day.
+func TestLiveDayComes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // it is midnight of 2000-01-01
+		source, write := bank(t, "bank")
+		write("date,currency,usd\n2000-01-01,gbp,1.6\n2000-01-03,gbp,1.61\n")
+		live := liveOf(t, new(memory), slog.New(slog.DiscardHandler), nil, source)
+		for i, want := range []bool{true, false, true, false} {
+			if got := loaded(t, live); got != want {
+				t.Errorf("read %d: new rates %v, want %v", i+1, got, want)
+			}
+			if i == 1 {
+				time.Sleep(24 * time.Hour)
+			}
+			quote, _, _ := live.Convert("gbp", time.Date(2000, 1, 2, 12, 0, 0, 0, time.UTC))
+			if quote.Final != (i > 1) {
+				t.Errorf("read %d: final %v", i+1, quote.Final)
+			}
+		}
+	})
+}
+
 // A source that fails in many places does not fill the log.
 func TestLiveWarnsBriefly(t *testing.T) {
 	source, write := bank(t, "desk")
@@ -254,10 +276,10 @@ func TestLiveOrder(t *testing.T) {
 // Rates that another process stores are noticed within a poll, without a read of the sources; those
 // of the sources within a refresh. Both wake whoever waits for rates.
 func TestLiveRun(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // it is midnight of 2000-01-01
 		source, write := bank(t, "bank")
-		write("date,currency,usd\n2026-03-02,gbp,1.3\n")
-		store := &memory{open: []Unconverted{{Currency: "twd", Entries: 3, Oldest: day(t, "2026-03-01").Time()}}}
+		write("date,currency,usd\n1999-12-31,gbp,1.3\n")
+		store := &memory{open: []Unconverted{{Currency: "twd", Entries: 3, Oldest: day(t, "1999-12-30").Time()}}}
 		live := liveOf(t, store, slog.New(slog.DiscardHandler), nil, source)
 		loaded(t, live)
 		ctx, stop := context.WithCancel(t.Context())
@@ -268,29 +290,29 @@ func TestLiveRun(t *testing.T) {
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		woken.Store(0)
-		if converts(t, live, "eur", "2026-03-02") != "none" {
+		if converts(t, live, "eur", "1999-12-31") != "none" {
 			t.Error("there is a rate already")
 		}
-		if text := live.Warning(); !strings.Contains(text, "twd (3 since 2026-03-01)") {
+		if text := live.Warning(); !strings.Contains(text, "twd (3 since 1999-12-30)") {
 			t.Errorf("the warning: %q", text)
 		}
-		if err := store.InsertRates(ctx, ratesOf(t, "ecb", "2026-03-02 eur 1.1")); err != nil {
+		if err := store.InsertRates(ctx, ratesOf(t, "ecb", "1999-12-31 eur 1.1")); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(15 * time.Second)
 		synctest.Wait()
-		if got := converts(t, live, "eur", "2026-03-02"); got != "1.1 ecb" || woken.Load() != 1 {
+		if got := converts(t, live, "eur", "1999-12-31"); got != "1.1 ecb" || woken.Load() != 1 {
 			t.Errorf("after a poll: %s, woken %d times", got, woken.Load())
 		}
-		write("date,currency,usd\n2026-03-02,gbp,1.3\n2026-03-02,sek,0.1\n")
+		write("date,currency,usd\n1999-12-31,gbp,1.3\n1999-12-31,sek,0.1\n")
 		time.Sleep(10 * time.Minute)
 		synctest.Wait()
-		if got := converts(t, live, "sek", "2026-03-02"); got != "none" || woken.Load() != 1 {
+		if got := converts(t, live, "sek", "1999-12-31"); got != "none" || woken.Load() != 1 {
 			t.Errorf("before the refresh: %s, woken %d times", got, woken.Load())
 		}
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		if got := converts(t, live, "sek", "2026-03-02"); got != "0.1 file:bank" || woken.Load() < 2 {
+		if got := converts(t, live, "sek", "1999-12-31"); got != "0.1 file:bank" || woken.Load() < 2 {
 			t.Errorf("after the refresh: %s, woken %d times", got, woken.Load())
 		}
 		stop()

@@ -186,7 +186,7 @@ kwd,3.34,2003-01-05,2007-05-19,
 	expect(t, table, "twd", "2019-12-31", "none")
 	expect(t, table, "twd", "2020-01-01", "file:x 0.031 2020-01-01 final")
 	expect(t, table, "twd", "2023-05-04", "file:x 0.031 2020-01-01 final")
-	expect(t, table, "twd", "2023-05-06", "file:x 0.032 2023-05-05 final")
+	expect(t, table, "twd", "2023-05-06", "file:x 0.032 2023-05-05 provisional")
 	expect(t, table, "twd", "2023-05-13", "file:x 0.031 2020-01-01 final")
 	expect(t, table, "twd", "2024-03-01", "file:x 0.033 2024-01-01 final")
 	expect(t, table, "twd", "2024-07-01", "file:x 0.031 2020-01-01 final")
@@ -212,7 +212,14 @@ func TestPeriodsAndFinality(t *testing.T) {
 	over := Rate{Currency: "kwd", Date: day(t, "2003-01-05"), ValidTo: day(t, "2007-05-19"),
 		USD: decimal.RequireFromString("3.34"), Source: "file:x"}
 	file := append(ratesOf(t, "file:x", "2026-03-02 gbp 1.3", "2026-03-02 twd 0.031"), open, over)
+	// A period beside rates of days does not say that no more of these come.
+	both := open
+	both.Currency = "qar"
+	both.USD = decimal.RequireFromString("0.2747")
+	file = append(append(file, both), ratesOf(t, "file:x", "2026-03-02 qar 0.2745")...)
 	table := tableOf(t, file, ratesOf(t, "b", "2026-03-03 kwd 3.25"))
+	expect(t, table, "qar", "2026-03-02", "file:x 0.2745 2026-03-02 final")
+	expect(t, table, "qar", "2026-03-03", "file:x 0.2745 2026-03-02 provisional")
 	expect(t, table, "gbp", "2026-03-02", "file:x 1.3 2026-03-02 final")
 	expect(t, table, "gbp", "2026-03-03", "file:x 1.3 2026-03-02 provisional")
 	expect(t, table, "aed", "2026-03-03", "file:x 0.2723 2020-01-01 final")

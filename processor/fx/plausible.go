@@ -21,6 +21,11 @@ var (
 	// maxContradiction is how far, as a factor, an operator's file may lie from the other sources.
 	// Parallel markets differ from official rates by less; a misplaced point is ten.
 	maxContradiction = decimal.New(5, 0)
+	// nearInverse is how near to 1 a file's rate times another source's must come to be the other one
+	// the wrong way round, and unlikeInverse how far the two must then differ, as fractions. Nearer to
+	// par the two directions cannot be distinguished, and are nearly the same.
+	nearInverse   = decimal.New(2, -2)
+	unlikeInverse = decimal.New(5, -2)
 )
 
 // HeldBack is a rate that is not used, because it is not plausible.
@@ -155,6 +160,14 @@ func factor(a, b decimal.Decimal) decimal.Decimal {
 	return decimal.Max(a, b).DivRound(decimal.Min(a, b), ratePlaces)
 }
 
+// contradicts reports whether a file's rate cannot be meant so, by what another source says: it is
+// several times off, or units per dollar instead of dollars per unit. Of EUR, GBP, AUD, CAD and
+// their like the two directions are near each other, so that only the product shows it.
+func contradicts(stated, other decimal.Decimal) bool {
+	inverse := !stated.Mul(other).Sub(one).Abs().GreaterThan(nearInverse) && moved(other, stated, unlikeInverse)
+	return inverse || factor(stated, other).GreaterThan(maxContradiction)
+}
+
 // compareFiles holds back what operators' files say and another source contradicts: files are typed
 // by hand, and their slips have no earlier rate beside them that would show them.
 func (t *Table) compareFiles() {
@@ -182,7 +195,7 @@ func (t *Table) pegCount(currency string) int {
 func (t *Table) compareFile(list []series, s *series) {
 	s.keepOnly(func(rate Rate) bool {
 		other, ok := t.elsewhere(list, rate)
-		if !ok || !factor(rate.USD, other.USD).GreaterThan(maxContradiction) {
+		if !ok || !contradicts(rate.USD, other.USD) {
 			return true
 		}
 		t.held = append(t.held, HeldBack{Rate: rate, Previous: other})

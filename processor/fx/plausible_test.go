@@ -202,6 +202,30 @@ func TestFileIsMeasuredByOthers(t *testing.T) {
 	expect(t, table, "aed", "2024-03-01", "pegs 0.272294077603812117 2024-03-01 final")
 }
 
+// Of the currencies that are worth about a dollar no bound shows that a file is written the wrong way
+// round, units per dollar; another source does. Near par the two directions are the same.
+func TestFileTheWrongWayRound(t *testing.T) {
+	for _, c := range []struct{ currency, bank, file, want string }{
+		{"eur", "1.0834", "0.9230", "ecb 1.0834"},
+		{"gbp", "1.2655", "0.79", "ecb 1.2655"},
+		{"cad", "0.7376", "1.3557", "ecb 0.7376"},
+		{"aud", "0.6526", "1.53", "ecb 0.6526"},
+		{"sgd", "0.7438", "1.3444", "ecb 0.7438"},
+		{"eur", "1.03", "0.9709", "ecb 1.03"},
+		{"eur", "1.01", "0.99", "file:desk 0.99"},       // 2 % apart: a bank's margin is as much
+		{"eur", "1.0834", "1.0", "file:desk 1"},         // par, as a contract may state it
+		{"eur", "1.0834", "1.0511", "file:desk 1.0511"}, // 3 % below
+		{"cad", "0.7376", "0.77", "file:desk 0.77"},
+	} {
+		table := tableOf(t, ratesOf(t, "file:desk", "2024-03-04 "+c.currency+" "+c.file),
+			ratesOf(t, "ecb", "2024-03-01 "+c.currency+" "+c.bank, "2024-03-05 "+c.currency+" "+c.bank))
+		quote, _ := table.Lookup(c.currency, day(t, "2024-03-04"))
+		if got := quote.Source + " " + quote.USD.String(); got != c.want {
+			t.Errorf("%s, the bank says %s and the file %s: %s, want %s", c.currency, c.bank, c.file, got, c.want)
+		}
+	}
+}
+
 // An ounce of gold is worth more than any unit of money, and is not Stripe's.
 func TestMetalsAreNotJudged(t *testing.T) {
 	table := tableOf(t, ratesOf(t, "x", "2024-03-01 xau 2082.5"))

@@ -45,6 +45,13 @@ func (r Rate) String() string {
 // last returns the last day that the rate is stated for.
 func (r Rate) last() Date { return max(r.Date, r.ValidTo) }
 
+// early reports whether the day of a published rate had not come anywhere when its source was read:
+// it is generated, or mistyped. It converts its day when that comes, but until then it does not
+// show that the source has nothing more to say about the days before it.
+func (r Rate) early() bool {
+	return r.ValidTo == 0 && !r.FetchedAt.IsZero() && r.Date > DateOf(r.FetchedAt)+1
+}
+
 // faulty makes a rate of what cannot be one.
 func faulty(currency string, date Date, why error) Rate {
 	const most = 16 // bytes of what is no code of a currency

@@ -285,6 +285,11 @@ func TestFetchECBOneBadRate(t *testing.T) {
 	}
 	f("no rate attribute", strings.Replace(ecbXML, ` rate="163.18"`, "", 1), "jpy 2024-03-04")
 	f("no currency attribute", strings.Replace(ecbXML, ` currency="JPY"`, "", 1), " 2024-03-04")
+	for _, form := range []string{ecbSeries, ecbXML} {
+		f("dollar twice, another", strings.Replace(form, "XXX", "USD", 1),
+			"eur 2024-02-29, gbp 2024-02-29, jpy 2024-02-29")
+		f("dollar twice, the same", strings.Replace(strings.Replace(form, "XXX", "USD", 1), "7.5", "1.0826", 1), "")
+	}
 	f("day twice, the same", ecbSeries+"2024-02-29,1.0826,162.35,7.5,0.85523,\n", "")
 	f("day twice, another", ecbSeries+"2024-02-29,1.0826,162.36,7.5,0.85523,\n", "jpy 2024-02-29")
 }

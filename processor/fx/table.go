@@ -64,9 +64,10 @@ type series struct {
 	periods []Rate
 	// heldDays are the days of the rates held back, ascending.
 	heldDays []Date
-	// last is the newest day that the source gives this currency for, held back or not.
+	// last is the newest day that the source has published this currency for, held back or not, but
+	// for days that had not come.
 	last Date
-	// sourceLast is the newest day for which the source has published any currency.
+	// sourceLast is the same of any currency of the source.
 	sourceLast Date
 	// published says that the source publishes this currency by the day, and not for periods alone.
 	published bool
@@ -117,7 +118,7 @@ func (t *Table) addSource(rates []Rate, pegs map[string][]Peg, options Options) 
 	for _, rate := range rates {
 		rate.Currency = strings.ToLower(rate.Currency)
 		rate = quantised(rate)
-		if rate.ValidTo == 0 {
+		if rate.ValidTo == 0 && !rate.early() {
 			sourceLast = max(sourceLast, rate.Date)
 		}
 		if rate.Currency != "usd" {
@@ -134,7 +135,9 @@ func (t *Table) addSource(rates []Rate, pegs map[string][]Peg, options Options) 
 		s, held := plausible(list, options)
 		s.sourceLast = sourceLast
 		for _, rate := range list {
-			s.last = max(s.last, rate.last())
+			if rate.ValidTo == 0 && !rate.early() {
+				s.last = max(s.last, rate.Date)
+			}
 			s.published = s.published || rate.ValidTo == 0
 		}
 		for _, peg := range pegs[currency] {
@@ -195,8 +198,8 @@ func (t *Table) Lookup(currency string, day Date) (Quote, bool) {
 			final = final && !fixed // the rate of the base would make one
 			continue
 		}
-		final = final && s.settled(day, t.maxAge)
 		rate, ok := s.at(day, t.maxAge)
+		final = final && (ok && rate.ValidTo != 0 || s.settled(day, t.maxAge))
 		if heldAt := upTo(s.heldDays, day); heldAt >= 0 && day-s.heldDays[heldAt] <= t.maxAge &&
 			(!ok || s.heldDays[heldAt] > rate.Date) {
 			final = false // if the rate held back is confirmed or corrected, it wins

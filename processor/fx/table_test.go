@@ -86,6 +86,24 @@ func TestLookupProvisionalBecomesFinal(t *testing.T) {
 	expect(t, tableOf(t, after), "eur", "2024-03-04", "ecb 1.0846 2024-03-04 final")
 }
 
+// A day that had not come when the source was read may be mistyped: the rates before it stay
+// provisional, those of other currencies too. Read when the day has come, it counts.
+func TestLookupDayThatHadNotCome(t *testing.T) {
+	read := func(on string) *Table {
+		rates := ratesOf(t, "file:desk", "2026-03-02 eur 1.08", "2026-03-02 gbp 1.27", "2062-03-03 gbp 1.28")
+		for i := range rates {
+			rates[i].FetchedAt = day(t, on).Time().Add(9 * time.Hour)
+		}
+		return tableOf(t, rates)
+	}
+	table := read("2026-03-03")
+	expect(t, table, "eur", "2026-03-02", "file:desk 1.08 2026-03-02 final")
+	expect(t, table, "eur", "2026-03-03", "file:desk 1.08 2026-03-02 provisional")
+	expect(t, table, "gbp", "2026-03-03", "file:desk 1.27 2026-03-02 provisional")
+	expect(t, table, "gbp", "2062-03-03", "file:desk 1.28 2062-03-03 provisional")
+	expect(t, read("2062-03-02"), "gbp", "2062-03-03", "file:desk 1.28 2062-03-03 final") // it has begun in the east
+}
+
 func TestLookupPreference(t *testing.T) {
 	ecb := ratesOf(t, "ecb", "2024-03-01 eur 1.08", "2024-03-04 eur 1.09", "2024-03-12 eur 1.10")
 	file := ratesOf(t, "file:x", "2024-03-01 eur 2", "2024-03-04 eur 2", "2024-03-14 eur 2", "2024-03-21 eur 2",
