@@ -34,7 +34,8 @@ func (c *fxCommand) Help() string {
 last one before it, at most seven days old; a rate that is fixed for a period holds for all of it. A
 rate that moved by more than a fifth against the one before is held back until the third day in a row
 confirms it; then its days are converted by it, the first ones too. What cannot be a rate leaves out
-its currency on its day, and nothing else.
+its currency on its day, and nothing else. What a source corrects, or gives late, converts again what
+was booked before.
 
     processor fx                                  every currency, what is not used, what has no rate
     processor fx --currency JPY --on 2026-03-01   which rate converts that day

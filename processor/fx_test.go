@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -39,7 +40,7 @@ func newConverted(t *testing.T, rates string) *converted {
 	c := &converted{t: t, db: db, file: filepath.Join(t.TempDir(), "bank.csv")}
 	log := slog.New(slog.DiscardHandler)
 	var err error
-	if c.store, err = clickhouse.Open(dsn, log, prometheus.NewRegistry()); err != nil {
+	if c.store, err = clickhouse.OpenUnpaced(dsn, log, prometheus.NewRegistry()); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.store.Close() })
@@ -78,12 +79,13 @@ func (c *converted) fetch() {
 // looked at again within the test, but for rates that arrive.
 func (c *converted) run() {
 	ctx, stop := context.WithCancel(c.t.Context())
-	ended := make(chan error, 2)
+	ended := make(chan error, 3)
 	go func() { ended <- c.recomputer.Sweep(ctx, time.Hour) }()
+	go func() { ended <- c.recomputer.RestateRates(ctx) }()
 	go func() { ended <- c.rates.Run(ctx, time.Hour, 50*time.Millisecond, c.recomputer.Wake) }()
 	c.t.Cleanup(func() {
 		stop()
-		for range 2 {
+		for range 3 {
 			if err := <-ended; err != nil {
 				c.t.Error(err)
 			}
@@ -197,6 +199,67 @@ func TestConfirmedMoveCompletesItsDays(t *testing.T) {
 	c.fetch()
 	c.becomes(second, "0.07245 file:bank 2026-03-03")
 	c.becomes(third, "0.05355 file:bank 2026-03-04")
+}
+
+// A rate that was final, and that its source corrects, or gives at last for a day that it had passed
+// over, converts its sales again, once, and no others; so does a period that is stated, changed and
+// withdrawn.
+func TestRevisedRateConvertsAgain(t *testing.T) {
+	const others = "2026-03-02,gbp,1.3,\n2026-03-04,gbp,1.32,\n2026-03-02,sek,0.1,\n2026-03-04,eur,1.1,\n"
+	c := newConverted(t, "")
+	publish := func(rates string) {
+		c.publish("")
+		if err := os.WriteFile(c.file, []byte("date,currency,usd,valid_from\n"+others+rates), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c.fetch()
+	}
+	publish("2026-03-03,eur,1.18,\n")
+	if _, err := c.rates.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	at := time.Date(2026, 3, 3, 10, 0, 0, 0, time.UTC)
+	corrected, passed := c.paid("in_1", "eur", at), c.paid("in_2", "gbp", at)
+	pegged, left := c.paid("in_3", "xof", at), c.paid("in_4", "sek", at.AddDate(0, 0, -1))
+	aed, twd := c.paid("in_5", "aed", at), c.paid("in_6", "twd", at)
+	c.becomes(corrected, "12.39 file:bank 2026-03-03")
+	c.becomes(passed, "13.65 file:bank 2026-03-02")
+	c.becomes(pegged, "1.888843 pegs 2026-03-03") // 1050 / 655.957 × 1.18
+	c.becomes(aed, "2.859088 pegs 2026-03-03")
+	c.run()
+	publish("2026-03-03,eur,1.08,\n2026-03-03,gbp,1.31,\n,aed,0.27,2020-01-01\n,twd,0.03,2020-01-01\n")
+	c.becomes(corrected, "11.34 file:bank 2026-03-03")
+	c.becomes(passed, "13.755 file:bank 2026-03-03")
+	c.becomes(pegged, "1.728772 pegs 2026-03-03") // 1050 / 655.957 × 1.08
+	c.becomes(aed, "2.835 file:bank 2020-01-01")
+	c.becomes(twd, "0.315 file:bank 2020-01-01")
+	publish(",aed,0.28,2020-01-01\n")
+	c.becomes(aed, "2.94 file:bank 2020-01-01")
+	c.becomes(twd, "NULL")
+	publish("")
+	c.becomes(aed, "2.859088 pegs 2026-03-03")
+	c.becomes(left, "1.05 file:bank 2026-03-02")
+	ranks := make(map[string]int) // of the rate, in the versions of a row
+	rows, err := c.db.Query("SELECT object_id, toInt64(uniqExact(bitAnd(version, 1099511627775))) FROM ledger_log " +
+		"GROUP BY object_id")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id string
+		var n int
+		if err := rows.Scan(&id, &n); err != nil {
+			t.Fatal(err)
+		}
+		ranks[id] = n
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	if want := map[string]int{"in_1": 2, "in_2": 2, "in_3": 2, "in_4": 1, "in_5": 4, "in_6": 3}; !maps.Equal(ranks, want) {
+		t.Errorf("conversions of the rows: %v, want %v", ranks, want)
+	}
 }
 
 // A refund in a currency that the euro has replaced meanwhile, and a sale in a pegged one.

@@ -370,6 +370,7 @@ func (p *pipeline) run(ctx context.Context, sweep, fxRefresh time.Duration) erro
 	group.Go(func() error { return p.recomputer.LookAgain(ctx) })
 	group.Go(func() error { return p.servers.Run(ctx) })
 	group.Go(func() error { return p.recomputer.Sweep(ctx, sweep) })
+	group.Go(func() error { return p.recomputer.RestateRates(ctx) })
 	group.Go(func() error { return p.recomputer.Background(ctx, sweep) })
 	group.Go(func() error { return p.held.Run(ctx, sweep) })
 	group.Go(func() error { return p.rates.Run(ctx, fxRefresh, sweep, p.recomputer.Wake) })

@@ -451,11 +451,14 @@ metadata FROM leads FINAL WHERE workspace = ? AND lead_id IN (` + strings.Join(l
 
 // Rates returns every rate that is stored.
 func (s *Store) Rates(ctx context.Context) ([]fx.Rate, error) {
-	return Collect(ctx, s, "fx_rates", `SELECT currency, date, valid_to, source, usd, fetched_at, fault
+	return Collect(ctx, s, "fx_rates", `SELECT currency, date, valid_to, source, usd, fetched_at, fault, revised_at
 FROM fx_rates FINAL ORDER BY source, currency, date`, nil, func(rows driver.Rows, r *fx.Rate) error {
 		var date, validTo time.Time
-		err := rows.Scan(&r.Currency, &date, &validTo, &r.Source, &r.USD, &r.FetchedAt, &r.Fault)
+		err := rows.Scan(&r.Currency, &date, &validTo, &r.Source, &r.USD, &r.FetchedAt, &r.Fault, &r.RevisedAt)
 		r.Date, r.ValidTo = fx.DateOf(date), fx.DateOf(validTo)
+		if r.RevisedAt.Unix() == 0 {
+			r.RevisedAt = time.Time{}
+		}
 		return err
 	})
 }
@@ -487,6 +490,49 @@ WHERE status = 'booked' AND amount != 0 AND match_rule = 'none' AND match_key !=
    OR status = 'booked' AND amount != 0 AND (fx_source = '' OR NOT fx_final AND day < today()))
 ORDER BY rand() LIMIT ?`, []any{since, limit}, ScanSale)
 }
+
+// Outdated returns sales with an entry whose rate was revised after the entry was booked. revised
+// returns when the rate of a currency on a day was, 0 or a Unix time in seconds. Beyond limit the
+// choice is random, as of Unfinished.
+func (s *Store) Outdated(ctx context.Context, revised func(currency string, day time.Time) int64, limit int) ([]Sale,
+	error) {
+	some, err := Collect(ctx, s, "fx_rates", "SELECT max(revised_at) > 0 AS some FROM fx_rates", nil,
+		func(rows driver.Rows, some *uint8) error { return rows.Scan(some) })
+	if err != nil || some[0] == 0 {
+		return nil, err
+	}
+	type converted struct {
+		currency string
+		day      time.Time
+		revised  int64
+	}
+	all, err := paced(ctx, s, &s.ratesScan, "ledger", `SELECT currency, day, min(`+revisionOf+`)
+FROM ledger FINAL WHERE `+isConverted+` GROUP BY currency, day`, nil, func(rows driver.Rows, c *converted) error {
+		return rows.Scan(&c.currency, &c.day, &c.revised)
+	})
+	var keys []string
+	var times clickhouse.ArraySet
+	for _, c := range all {
+		if at := revised(c.currency, c.day); at > c.revised {
+			keys, times = append(keys, c.currency+" "+c.day.Format(time.DateOnly)), append(times, at)
+		}
+	}
+	if err != nil || len(keys) == 0 {
+		return nil, err
+	}
+	return Collect(ctx, s, "ledger", `SELECT workspace, sale_id FROM (
+SELECT DISTINCT workspace, sale_id FROM ledger FINAL
+WHERE `+isConverted+` AND transform(concat(currency, ' ', toString(day)), ?, ?, 0) > `+revisionOf+`)
+ORDER BY rand() LIMIT ?`, []any{Strings(keys), times, limit}, ScanSale)
+}
+
+// isConverted is the condition of an entry that has a rate which may be revised, and revisionOf the
+// expression of ledger.Version.Revised.
+const (
+	isConverted = "status = 'booked' AND amount != 0 AND fx_source NOT IN ('', 'usd')"
+	revisionOf  = `if(bitAnd(bitShiftRight(version, 124), 1) = 1,
+    toInt64(bitAnd(bitShiftRight(version, 2), 65535)) * 86400 + 86399, toInt64(bitAnd(bitShiftRight(version, 2), 274877906943)))`
+)
 
 // ScanSale reads a row of workspace and sale_id.
 func ScanSale(rows driver.Rows, sale *Sale) error { return rows.Scan(&sale.Workspace, &sale.ObjectID) }

@@ -418,6 +418,7 @@ var rateColumns = []column[fx.Rate]{
 	col("usd", func(r *fx.Rate) decimal.Decimal { return r.USD }),
 	col("fetched_at", func(r *fx.Rate) time.Time { return r.FetchedAt }),
 	col("fault", func(r *fx.Rate) string { return r.Fault }),
+	col("revised_at", func(r *fx.Rate) time.Time { return r.RevisedAt }),
 }
 
 // InsertRates inserts exchange rates.

@@ -28,13 +28,13 @@ import (
 // an operator must mend is retried as well, and said by Failing; but see OpenCommand. What
 // statement.go and derived.go have tries once.
 type Store struct {
-	conn                    driver.Conn
-	log                     *slog.Logger
-	metrics                 metrics
-	command                 bool // see OpenCommand
-	failures                failures
-	ledgerScan, revenueScan pace
-	unpaced                 bool // see OpenUnpaced
+	conn                               driver.Conn
+	log                                *slog.Logger
+	metrics                            metrics
+	command                            bool // see OpenCommand
+	failures                           failures
+	ledgerScan, revenueScan, ratesScan pace
+	unpaced                            bool // see OpenUnpaced
 	// encodes: blocks of clicks are encoded here. The driver takes them so over HTTP only, and does
 	// not compress them by LZ4 or ZSTD there.
 	encodes bool

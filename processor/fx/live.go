@@ -148,6 +148,7 @@ func (l *Live) load(ctx context.Context, fetch bool) (bool, error) {
 // much that is.
 func (l *Live) keep(ctx context.Context, source Source, fetched []Rate, known map[rateKey]Rate) (int, error) {
 	fetched = append(fetched, withdrawn(source, known, fetched)...)
+	revise(source, fetched, known)
 	fresh := slices.DeleteFunc(fetched, func(rate Rate) bool {
 		old, ok := known[keyOf(rate)]
 		// A published rate that was good once is not given up for what is none.
@@ -164,6 +165,33 @@ func (l *Live) keep(ctx context.Context, source Source, fetched []Rate, known ma
 		known[keyOf(rate)] = rate
 	}
 	return len(fresh), nil
+}
+
+// revise notes which of the rates that a source gave now may replace what entries were converted by.
+// Not those of a source that is read for the first time, nor those of days after the newest that it
+// has given: until then such days were provisional. A provisional rate is no correction either.
+func revise(source Source, fetched []Rate, known map[rateKey]Rate) {
+	var newest Date
+	read := false
+	for _, rate := range known {
+		if rate.Source == source.Name() {
+			read = true
+			if rate.ValidTo == 0 && !rate.early() {
+				newest = max(newest, rate.Date)
+			}
+		}
+	}
+	for i := range fetched {
+		rate := &fetched[i]
+		old, again := known[keyOf(*rate)]
+		rate.RevisedAt = old.RevisedAt
+		switch equal := old.USD.Equal(rate.USD) && old.ValidTo == rate.ValidTo; {
+		case again && (equal || old.Open() || old.Fault != "" && old.ValidTo == 0):
+		case again, rate.ValidTo != 0 && read, rate.ValidTo == 0 && rate.Date <= newest:
+			// The ledger's versions have whole seconds of it, and clocks differ.
+			rate.RevisedAt = later(rate.FetchedAt, old.RevisedAt.Add(time.Second))
+		}
+	}
 }
 
 // withdrawn returns what an operator's file stated for a period and does not state any more, as

@@ -225,6 +225,40 @@ func TestLiveDayComes(t *testing.T) {
 	})
 }
 
+// What may take the place of a rate that is used is marked, and nothing else is.
+func TestLiveRevised(t *testing.T) {
+	store := new(memory)
+	source, write := bank(t, "desk")
+	live := liveOf(t, store, slog.New(slog.DiscardHandler), nil, source)
+	const header = "date,currency,usd,valid_from,valid_to\n"
+	revised := make(map[rateKey]time.Time)
+	for _, step := range []struct{ what, rows, want string }{
+		{"the first read", "2026-03-02,eur,1.1,,\n2026-03-04,eur,1.2,,\n2026-03-04,sek,0,,\n,twd,0.03,2020-01-01,\n", ""},
+		{"the next day", "2026-03-05,eur,1.2,,\n2026-03-05,gbp,1.3,,\n", "twd 2020-01-01"}, // it is withdrawn
+		{"a correction", "2026-03-05,eur,1.19,,\n2026-03-05,gbp,1.3,,\n", "eur 2026-03-05"},
+		{"again within the second", "2026-03-05,eur,1.18,,\n", "eur 2026-03-05"},
+		{"the same again", "2026-03-05,eur,1.18,,\n", ""},
+		{"a day in the middle", "2026-03-03,eur,1.15,,\n", "eur 2026-03-03"},
+		{"a rate that was none, and makes its day final", "2026-03-04,sek,0.1,,\n", ""},
+		{"a period, and another end", ",aed,0.27,2020-01-01,2020-12-31\n", "aed 2020-01-01"},
+		{"another end of it", ",aed,0.27,2020-01-01,2020-11-30\n", "aed 2020-01-01"},
+	} {
+		write(header + step.rows)
+		loaded(t, live)
+		var got []string
+		for key, rate := range store.rates {
+			if rate.RevisedAt.Unix() > revised[key].Unix() {
+				got = append(got, key.currency+" "+key.date.String())
+			}
+			revised[key] = rate.RevisedAt
+		}
+		slices.Sort(got)
+		if text := strings.Join(got, ", "); text != step.want {
+			t.Errorf("%s revises %q, want %q", step.what, text, step.want)
+		}
+	}
+}
+
 // A source that fails in many places does not fill the log.
 func TestLiveWarnsBriefly(t *testing.T) {
 	source, write := bank(t, "desk")

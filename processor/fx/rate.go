@@ -27,6 +27,9 @@ type Rate struct {
 	Source string
 	// FetchedAt is when the source was read, in UTC.
 	FetchedAt time.Time
+	// RevisedAt is when the rate took the place of another value for its day, or came after one of a
+	// later day, so that what is converted already may have another rate. Zero: neither.
+	RevisedAt time.Time
 	// Fault says why what the source gives for this currency and day cannot be a rate: zero, null,
 	// no number. USD is then 0, and the rate converts nothing. It is kept, because the source may
 	// correct it: until then nothing that this day falls back to is final.

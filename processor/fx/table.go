@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"time"
 
 	"github.com/shopspring/decimal"
 )
@@ -42,7 +43,8 @@ func (o Options) withDefaults() Options {
 // Quote is the answer of a Table: a rate, and whether it stands.
 type Quote struct {
 	Rate
-	// Final says that more rates of the same sources cannot replace the quote. See Table.Lookup.
+	// Final says that more rates of the same sources cannot replace the quote, as long as what they
+	// gave is not revised (Rate.RevisedAt). See Table.Lookup.
 	Final bool
 }
 
@@ -62,6 +64,8 @@ type series struct {
 	rates []Rate
 	// periods are the usable rates that are stated for a period, ascending by their first day.
 	periods []Rate
+	// revised are the rates for periods that were changed or withdrawn; see revisedAt.
+	revised []Rate
 	// heldDays are the days of the rates held back, ascending.
 	heldDays []Date
 	// last is the newest day that the source has published this currency for, held back or not, but
@@ -139,6 +143,9 @@ func (t *Table) addSource(rates []Rate, pegs map[string][]Peg, options Options) 
 				s.last = max(s.last, rate.Date)
 			}
 			s.published = s.published || rate.ValidTo == 0
+			if rate.ValidTo != 0 && !rate.RevisedAt.IsZero() {
+				s.revised = append(s.revised, rate)
+			}
 		}
 		for _, peg := range pegs[currency] {
 			s.breaks = append(s.breaks, peg.From)
@@ -168,7 +175,7 @@ func quantised(rate Rate) Rate {
 // published rate holds Options.MaxAge days, but not beyond the day from which the currency became a
 // fixed part of another; a rate stated for a period holds until its last day. The dollar is 1,
 // source "usd", final. Without a rate it returns false: the amount stays NULL, it is never summed
-// as if it were dollars.
+// as if it were dollars. Its RevisedAt then tells of a rate that was withdrawn.
 //
 // A quote is final when no more preferred source, nor the quote's own, can still publish a rate
 // that would take its place: each of them has already published this currency for the day or a
@@ -186,29 +193,50 @@ func (t *Table) Lookup(currency string, day Date) (Quote, bool) {
 		}
 		list = t.currencies[currency]
 	}
-	final := true
+	final, revised := true, time.Time{}
 	for i := range list {
 		s := &list[i]
 		if s.pegs != nil {
 			quote, fixed, ok := t.pegged(s.pegs, day)
 			if ok {
-				quote.Final = quote.Final && final
+				quote.Final, quote.RevisedAt = quote.Final && final, later(quote.RevisedAt, revised)
 				return quote, true
 			}
 			final = final && !fixed // the rate of the base would make one
 			continue
 		}
 		rate, ok := s.at(day, t.maxAge)
+		revised = later(revised, s.revisedAt(day))
 		final = final && (ok && rate.ValidTo != 0 || s.settled(day, t.maxAge))
 		if heldAt := upTo(s.heldDays, day); heldAt >= 0 && day-s.heldDays[heldAt] <= t.maxAge &&
 			(!ok || s.heldDays[heldAt] > rate.Date) {
 			final = false // if the rate held back is confirmed or corrected, it wins
 		}
 		if ok {
-			return Quote{Rate: *rate, Final: final && !rate.Open()}, true
+			quote := Quote{Rate: *rate, Final: final && !rate.Open()}
+			quote.RevisedAt = later(quote.RevisedAt, revised)
+			return quote, true
 		}
 	}
-	return Quote{}, false
+	return Quote{Rate: Rate{RevisedAt: revised}}, false
+}
+
+// revisedAt returns when a rate for a period was last changed that began until the day. It may have
+// converted the day before that, though it does not any more.
+func (s *series) revisedAt(day Date) (at time.Time) {
+	for i := range s.revised {
+		if s.revised[i].Date <= day {
+			at = later(at, s.revised[i].RevisedAt)
+		}
+	}
+	return at
+}
+
+func later(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
 }
 
 // at returns the newest rate that is not after the day and holds on it.

@@ -197,13 +197,13 @@ func (b *books) book(empty []Entry) []Entry {
 	for n := range b.entries {
 		e := &b.entries[n]
 		class := uint64(classBooked)
-		finality := uint64(0)
+		var rate rateRank
 		if e.Status == Superseded {
 			class = classSuperseded
 		} else {
-			finality = b.convert(e)
+			rate = b.convert(e)
 		}
-		e.Version = newVersion(class, b.crowded, b.extent, finality)
+		e.Version = newVersion(class, b.crowded, b.extent, rate)
 	}
 	return b.entries
 }
@@ -410,41 +410,42 @@ func (g *group) silent() bool {
 }
 
 // convert fills in the USD columns: by what Stripe settled, else by the rate of the movement's own
-// day. It returns the finality of the rate, a field of the version: 0 no rate, 1 provisional, 2
-// final, 3 Stripe's own. Nothing is nothing at any rate: such a row waits for none.
-func (b *books) convert(e *Entry) uint64 {
+// day. It returns the rate's fields of the version; the finality is 0 without a rate, 1 provisional,
+// 2 final, 3 Stripe's own. Nothing is nothing at any rate: such a row waits for none.
+func (b *books) convert(e *Entry) rateRank {
 	if e.Amount == 0 {
 		var zero decimal.Decimal
 		e.AmountUSD, e.NetUSD = &zero, &zero
-		return 0
+		return rateRank{}
 	}
 	quote, exponent, published := b.Rates.Convert(e.Currency, e.OccurredAt)
-	finality := uint64(1)
-	if quote.Final {
-		finality = 2
+	rank := rateRank{revised: max(0, quote.RevisedAt.Unix())}
+	none := rank
+	if rank.finality = 1; quote.Final {
+		rank.finality = 2
 	}
 	var reference *fx.Quote
 	if published {
 		reference = &quote
 	}
 	if own, ok := b.stripesRate(e, exponent, reference); ok {
-		quote, finality = own, 3
+		quote, rank.finality = own, 3
 	} else if !published {
-		return 0
+		return none
 	}
 	amount, err := fx.USD(e.Amount, exponent, quote.USD)
 	if err != nil {
-		return 0
+		return none
 	}
 	net := amount
 	if e.Tax != 0 {
 		if net, err = fx.USD(e.Amount-e.Tax, exponent, quote.USD); err != nil {
-			return 0
+			return none
 		}
 	}
 	e.AmountUSD, e.NetUSD, e.FXRate = &amount, &net, &quote.USD
 	e.FXDate, e.FXSource, e.FXFinal = quote.Date.Time(), quote.Source, quote.Final
-	return finality
+	return rank
 }
 
 func sortedKeys[V any](m map[string]V) []string {

@@ -16,7 +16,7 @@ import (
 //	1     crowded                    that more payments lie near each other than are compared (see nearBy)
 //	23    extent, count              any fact, name or click that bears on the entry
 //	62    extent, earliness          an earlier report of one of them
-//	38    unused
+//	38    revision of the rate       that a rate is corrected or comes late (fx.Rate.RevisedAt), in seconds
 //	2     finality of the rate       a rate at all, then the final one, then Stripe's own
 //
 // The extent is a strict measure of everything that the row is computed from: a set of facts, names
@@ -40,7 +40,7 @@ import (
 //	22    how many edges the names have of which some were cut
 //	22    extent, count
 //	62    extent, earliness
-//	16    unused
+//	16    revision of the rate, in days: a second one of the same day does not replace the first
 //	2     finality of the rate
 type Version struct{ hi, lo uint64 }
 
@@ -107,8 +107,14 @@ const (
 	classSuperseded = 3 // 2 is kept for corrections by hand
 )
 
-// newVersion makes the version of a row. finality is that of its rate, as convert returns it.
-func newVersion(class uint64, crowded bool, x extent, finality uint64) Version {
+// rateRank orders what a row can be converted by, one field after the other.
+type rateRank struct {
+	revised  int64 // Unix time in seconds, 0: never
+	finality uint64
+}
+
+// newVersion makes the version of a row that is converted as convert says.
+func newVersion(class uint64, crowded bool, x extent, rate rateRank) Version {
 	var v Version
 	v.push(2, class)
 	if crowded {
@@ -121,13 +127,13 @@ func newVersion(class uint64, crowded bool, x extent, finality uint64) Version {
 		v.push(22, x.beyond)
 		v.push(22, x.count)
 		v.push(62, x.earliness)
-		v.push(16, 0)
+		v.push(16, uint64(rate.revised/86400))
 	} else {
 		v.push(23, min(x.count, 1<<22-1))
 		v.push(62, x.earliness)
-		v.push(38, 0)
+		v.push(38, uint64(rate.revised))
 	}
-	v.push(2, finality)
+	v.push(2, rate.finality)
 	return v
 }
 
@@ -166,6 +172,14 @@ func (v Version) bits(offset, width uint) uint64 {
 	return (lo>>offset | hi<<(64-offset)) & (1<<width - 1)
 }
 
+// Revised returns the Unix time in seconds up to which revisions of the row's rate are in the row.
+func (v Version) Revised() int64 {
+	if v.Cut() {
+		return int64(v.bits(2, 16))*86400 + 86399
+	}
+	return int64(v.bits(2, 38))
+}
+
 // Crowded reports whether the row was computed without a look at what lies near it, because that is
 // too much.
 func (v Version) Crowded() bool { return v.bits(125, 1) == 1 }
@@ -193,7 +207,7 @@ func (v Version) Since(before Version) Learned {
 	for _, f := range []struct {
 		offset, width uint
 		learned       Learned
-	}{{125, 1, LearnedCrowded}, {102, 23, LearnedMore}, {40, 62, LearnedEarlier}, {0, 2, LearnedRate}} {
+	}{{125, 1, LearnedCrowded}, {102, 23, LearnedMore}, {40, 62, LearnedEarlier}, {0, 40, LearnedRate}} {
 		switch class := v.bits(126, 2); {
 		case class == before.bits(126, 2):
 		case class == classSuperseded:

@@ -37,7 +37,7 @@ func TestVersionIsLexicographic(t *testing.T) {
 }
 
 func TestVersionFieldsFill128Bits(t *testing.T) {
-	v := newVersion(classSuperseded, true, extent{1<<23 - 1, 1<<62 - 1, 0}, 3)
+	v := newVersion(classSuperseded, true, extent{1<<23 - 1, 1<<62 - 1, 0}, rateRank{finality: 3})
 	if got, want := v.Big().BitLen(), 128; got != want {
 		t.Errorf("a version has %d bits, want %d", got, want)
 	}
@@ -64,15 +64,15 @@ func TestVersionSaturates(t *testing.T) {
 
 // What a version says of the one before it is the first of its fields that grew.
 func TestSince(t *testing.T) {
-	first := newVersion(classBooked, false, extent{7, 70, 0}, 1)
+	first := newVersion(classBooked, false, extent{7, 70, 0}, rateRank{finality: 1})
 	for want, later := range map[Learned]Version{
 		LearnedNothing:    first,
-		LearnedRate:       newVersion(classBooked, false, extent{7, 70, 0}, 2),
-		LearnedEarlier:    newVersion(classBooked, false, extent{7, 71, 0}, 0),
-		LearnedMore:       newVersion(classBooked, false, extent{8, 1, 0}, 0),
-		LearnedCrowded:    newVersion(classBooked, true, extent{1, 1, 0}, 0),
-		LearnedByHand:     newVersion(2, false, extent{}, 0),
-		LearnedSuperseded: newVersion(classSuperseded, false, extent{}, 0),
+		LearnedRate:       newVersion(classBooked, false, extent{7, 70, 0}, rateRank{finality: 2}),
+		LearnedEarlier:    newVersion(classBooked, false, extent{7, 71, 0}, rateRank{}),
+		LearnedMore:       newVersion(classBooked, false, extent{8, 1, 0}, rateRank{}),
+		LearnedCrowded:    newVersion(classBooked, true, extent{1, 1, 0}, rateRank{}),
+		LearnedByHand:     newVersion(2, false, extent{}, rateRank{}),
+		LearnedSuperseded: newVersion(classSuperseded, false, extent{}, rateRank{}),
 	} {
 		if got := later.Since(first); got != want {
 			t.Errorf("learned %q, want %q", got, want)
@@ -86,10 +86,10 @@ func TestSince(t *testing.T) {
 // However many edges are left out, knowing of one more makes the greater version, whatever was
 // known of those that the row was computed from, and any such row is greater than one without.
 func TestVersionOfCutNames(t *testing.T) {
-	whole := newVersion(classBooked, false, extent{1<<22 - 1, 1<<62 - 1, 0}, 3)
+	whole := newVersion(classBooked, false, extent{1<<22 - 1, 1<<62 - 1, 0}, rateRank{finality: 3})
 	var before Version
 	for i, x := range []extent{{1, 1, 501}, {900, 1 << 50, 501}, {900, 1<<50 + 1, 501}, {1, 1, 502}, {0, 0, 1 << 21}} {
-		v := newVersion(classBooked, false, x, 0)
+		v := newVersion(classBooked, false, x, rateRank{})
 		if !whole.Less(v) || !before.Less(v) || !v.Cut() {
 			t.Errorf("number %d, %v, is not greater than %v and %v", i, v.Big(), before.Big(), whole.Big())
 		}
@@ -98,7 +98,7 @@ func TestVersionOfCutNames(t *testing.T) {
 	if whole.Cut() {
 		t.Error("a row of which nothing was cut says so")
 	}
-	if crowded := newVersion(classBooked, true, extent{1, 1, 0}, 0); !before.Less(crowded) {
+	if crowded := newVersion(classBooked, true, extent{1, 1, 0}, rateRank{}); !before.Less(crowded) {
 		t.Error("a crowded row does not stand before one with a cut name")
 	}
 }

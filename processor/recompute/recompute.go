@@ -55,7 +55,8 @@ type Config struct {
 // that holds for the second look (look.go).
 type Recomputer struct {
 	cfg   Config
-	woken chan struct{}
+	woken chan struct{} // Sweep
+	rates chan struct{} // RestateRates
 	looks secondLooks
 }
 
@@ -67,7 +68,7 @@ func New(cfg Config) *Recomputer {
 	if cfg.BatchTime == 0 {
 		cfg.BatchTime = 3 * time.Second
 	}
-	return &Recomputer{cfg: cfg, woken: make(chan struct{}, 1)}
+	return &Recomputer{cfg: cfg, woken: make(chan struct{}, 1), rates: make(chan struct{}, 1)}
 }
 
 // Apply stores the edges of a batch, calls store for its other rows, and then recomputes the sales

@@ -47,5 +47,6 @@ type StoreReader interface {
 	Clicks(ctx context.Context, workspace string, nodes []identity.Node) (map[identity.Node]*join.Click, error)
 	Leads(ctx context.Context, workspace string, ids [][16]byte) ([]ledger.Lead, error)
 	Unfinished(ctx context.Context, since time.Time, limit int) ([]clickhouse.Sale, error)
+	Outdated(ctx context.Context, revised func(currency string, day time.Time) int64, limit int) ([]clickhouse.Sale, error)
 	Outstanding(ctx context.Context) (clickhouse.Outstanding, error)
 }

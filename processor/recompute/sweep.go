@@ -17,11 +17,13 @@ const (
 	sweepPasses = 40
 )
 
-// Wake makes the sweep look now: rates have arrived.
+// Wake makes Sweep and RestateRates look now: rates have arrived.
 func (r *Recomputer) Wake() {
-	select {
-	case r.woken <- struct{}{}:
-	default: // it is awake already
+	for _, woken := range []chan struct{}{r.woken, r.rates} {
+		select {
+		case woken <- struct{}{}:
+		default: // it is awake already
+		}
 	}
 }
 
@@ -44,7 +46,8 @@ func (r *Recomputer) Sweep(ctx context.Context, every time.Duration) error {
 		if r.cfg.Now().Sub(wide) > 10*time.Minute {
 			wide, since = r.cfg.Now(), r.cfg.Now().AddDate(0, -3, 0)
 		}
-		if err := r.sweep(ctx, since); err != nil && ctx.Err() == nil {
+		err := repeat(func() (int, error) { return r.SweepOnce(ctx, since) })
+		if err != nil && ctx.Err() == nil {
 			return fmt.Errorf("sweep ledger: %w", err)
 		}
 		if r.cfg.Open != nil && r.cfg.Now().Sub(counted) > time.Minute {
@@ -56,9 +59,32 @@ func (r *Recomputer) Sweep(ctx context.Context, every time.Duration) error {
 	}
 }
 
-func (r *Recomputer) sweep(ctx context.Context, since time.Time) error {
+// RestateRates recomputes the sales whose rate was revised, when rates have arrived. It looks from
+// time to time too, because whoever was elected when they arrived may have died. It returns when
+// ctx ends.
+func (r *Recomputer) RestateRates(ctx context.Context) error {
+	const every = 10 * time.Minute
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-r.rates:
+		case <-time.After(every):
+		}
+		if r.cfg.Elected != nil && !r.cfg.Elected() {
+			continue
+		}
+		err := repeat(func() (int, error) { return r.Restate(ctx) })
+		if err != nil && ctx.Err() == nil {
+			return fmt.Errorf("convert by revised rates: %w", err)
+		}
+	}
+}
+
+// repeat repeats a pass while there is more.
+func repeat(pass func() (int, error)) error {
 	for range sweepPasses {
-		if seen, err := r.SweepOnce(ctx, since); err != nil || seen < sweepLimit {
+		if seen, err := pass(); err != nil || seen < sweepLimit {
 			return err
 		}
 	}
@@ -92,11 +118,31 @@ func (r *Recomputer) SweepOnce(ctx context.Context, since time.Time) (int, error
 	if err != nil {
 		return 0, err
 	}
+	return len(sales), r.recomputeSwept(ctx, sales)
+}
+
+// Restate recomputes the sales whose rate was revised after they were booked: a corrected one, or
+// one that came after a later day's. It returns how many sales it recomputed.
+func (r *Recomputer) Restate(ctx context.Context) (int, error) {
+	sales, err := r.cfg.Store.Outdated(ctx, func(currency string, day time.Time) int64 {
+		quote, _, _ := r.cfg.Rates.Convert(currency, day)
+		return quote.RevisedAt.Unix()
+	}, sweepLimit)
+	if err != nil {
+		return 0, err
+	}
+	if len(sales) > 0 {
+		r.cfg.Log.Info("exchange rates were revised: sales are converted again", "sales", len(sales))
+	}
+	return len(sales), r.recomputeSwept(ctx, sales)
+}
+
+func (r *Recomputer) recomputeSwept(ctx context.Context, sales []clickhouse.Sale) error {
 	switch err := r.RecomputeSales(ctx, sales); {
 	case errors.Is(err, clickhouse.ErrRejected): // the record was set aside when it was consumed; nothing here is new
 		r.cfg.Log.Warn("some unfinished sales make rows that ClickHouse cannot take", "error", err)
 	case err != nil:
-		return 0, err
+		return err
 	}
-	return len(sales), nil
+	return nil
 }

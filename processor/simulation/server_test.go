@@ -494,6 +494,14 @@ func (c *client) Server(ctx context.Context) (server clickhouse.Server, err erro
 	return server, err
 }
 
+func (c *client) Outdated(ctx context.Context, revised func(currency string, day time.Time) int64, limit int) (
+	[]clickhouse.Sale, error,
+) {
+	return lookup(ctx, c, "ledger", func(m *clickhousetest.Model) ([]clickhouse.Sale, error) {
+		return m.Outdated(ctx, revised, limit)
+	})
+}
+
 func (c *client) Unfinished(ctx context.Context, since time.Time, limit int) ([]clickhouse.Sale, error) {
 	return lookup(ctx, c, "ledger", func(m *clickhousetest.Model) ([]clickhouse.Sale, error) {
 		return m.Unfinished(ctx, since, limit)

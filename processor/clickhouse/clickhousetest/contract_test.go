@@ -24,6 +24,7 @@ import (
 	"github.com/shopspring/decimal"
 
 	"tributary/processor/clickhouse"
+	"tributary/processor/fx"
 	"tributary/processor/identity"
 	"tributary/processor/join"
 	"tributary/processor/ledger"
@@ -61,6 +62,8 @@ func TestContract(t *testing.T) {
 			c := &contract{T: t, rng: rand.New(rand.NewPCG(seed, 0)),
 				base: time.Now().UTC().Truncate(time.Hour).AddDate(0, 0, -3)}
 			c.model, c.real = New(t), open(t)
+			// Without any revised rate the real one looks for no outdated sale.
+			c.must("write a rate", c.real.InsertRates(t.Context(), []fx.Rate{{Currency: "eur", RevisedAt: c.base}}))
 			for c.step = range statements {
 				if c.rng.IntN(5) < 2 {
 					c.insert()
@@ -231,7 +234,7 @@ func (c *contract) firstName() clickhouse.EdgeRow {
 
 // version is one of few; what a row holds follows from its key and its version.
 func (c *contract) version() ledger.Version {
-	return ledger.VersionOf(new(big.Int).Lsh(big.NewInt(int64(c.rng.IntN(6))), uint(pick(c.rng, 0, 63, 64, 100))))
+	return ledger.VersionOf(new(big.Int).Lsh(big.NewInt(int64(c.rng.IntN(6))), uint(pick(c.rng, 0, 2, 63, 64, 100, 122))))
 }
 
 func (c *contract) credit(rng *rand.Rand) join.Click {
@@ -410,6 +413,11 @@ func (c *contract) ask() {
 		since := c.moment(c.rng)
 		asked(c, fmt.Sprintf("Unfinished since %s", since), func(s recompute.Store) ([]clickhouse.Sale, error) {
 			return sorted(s.Unfinished(ctx, since, 1000))
+		})
+		asked(c, "Outdated", func(s recompute.Store) ([]clickhouse.Sale, error) {
+			return sorted(s.Outdated(ctx, func(currency string, day time.Time) int64 {
+				return (day.Unix()/86400 + int64(currency[0])) % 4
+			}, 1000))
 		})
 	case 7:
 		ids := some(c, func() schemas.ClickID { id, _ := c.clickID(); return id })

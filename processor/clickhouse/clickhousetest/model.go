@@ -449,6 +449,23 @@ func (m *Model) Unfinished(_ context.Context, since time.Time, limit int) ([]cli
 	return sales[:min(len(sales), limit)], nil
 }
 
+// Outdated is clickhouse.Store's.
+func (m *Model) Outdated(_ context.Context, revised func(currency string, day time.Time) int64, limit int) (
+	[]clickhouse.Sale, error,
+) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	found := make(map[clickhouse.Sale]bool)
+	for _, e := range m.ledger {
+		if e.Status == ledger.Booked && e.Amount != 0 && e.FXSource != "" && e.FXSource != "usd" &&
+			revised(e.Currency, fx.DateOf(e.OccurredAt).Time()) > e.Version.Revised() {
+			found[clickhouse.Sale{Workspace: e.Workspace, ObjectID: e.SaleID}] = true
+		}
+	}
+	sales := slices.Collect(maps.Keys(found))
+	return sales[:min(len(sales), limit)], nil
+}
+
 // waits reports whether an entry that is credited to nobody names something, and nobody decided so.
 func waits(key string) bool { return key != "" && identity.Node(key).Type() != identity.Correction }
 

@@ -286,3 +286,5 @@ ALTER TABLE ledger_current ON CLUSTER `main`
 -- 0033_touches.sql
 CREATE OR REPLACE VIEW sale_touches ON CLUSTER `main` AS
 CREATE OR REPLACE VIEW channel_effects ON CLUSTER `main` AS
+-- 0034_revised_rates.sql
+ALTER TABLE fx_rates ADD COLUMN IF NOT EXISTS revised_at DateTime64(3, 'UTC')

@@ -252,3 +252,5 @@ ALTER TABLE ledger_current
 -- 0033_touches.sql
 CREATE OR REPLACE VIEW sale_touches AS
 CREATE OR REPLACE VIEW channel_effects AS
+-- 0034_revised_rates.sql
+ALTER TABLE fx_rates ADD COLUMN IF NOT EXISTS revised_at DateTime64(3, 'UTC')
