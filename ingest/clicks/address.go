@@ -75,14 +75,20 @@ func parseHop(hop string) (netip.Addr, bool) {
 
 // peerOf is the address of the connection's other end.
 func peerOf(ctx *fasthttp.RequestCtx) netip.Addr {
+	if c := connOf(ctx); c != nil {
+		return c.peer()
+	}
+	return addressOf(ctx.RemoteAddr())
+}
+
+// connOf is the connection below TLS, nil in a test without one.
+func connOf(ctx *fasthttp.RequestCtx) *deadlineConn {
 	c := ctx.Conn()
 	if t, ok := c.(*tls.Conn); ok {
 		c = t.NetConn()
 	}
-	if d, ok := c.(*deadlineConn); ok {
-		return d.peer()
-	}
-	return addressOf(ctx.RemoteAddr())
+	d, _ := c.(*deadlineConn)
+	return d
 }
 
 func addressOf(a net.Addr) netip.Addr {

@@ -137,8 +137,25 @@ func (s *Server) readBody(ctx *fasthttp.RequestCtx, w *work, limit int) *fault {
 		}
 		return nil
 	}
-	size := req.Header.ContentLength() // -1: chunked
-	known := size >= 0
+	c := connOf(ctx)
+	if req.Header.ContentLength() != chunked || c == nil {
+		return s.readStream(ctx, w, limit)
+	}
+	// fasthttp sets no limit to what stands around a chunk's bytes (RFC 9112 §7.1.1, extensions): it
+	// may be as long as the body.
+	c.bound(2 * int64(limit))
+	f := s.readStream(ctx, w, limit)
+	if c.unbound() {
+		return errBodySize
+	}
+	return f
+}
+
+// readStream reads a body that fasthttp has not read whole.
+func (s *Server) readStream(ctx *fasthttp.RequestCtx, w *work, limit int) *fault {
+	req := &ctx.Request
+	size := req.Header.ContentLength()
+	known := size != chunked
 	if !known {
 		size = limit
 	}

@@ -1,6 +1,7 @@
 package clicks
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 	"time"
@@ -33,7 +34,23 @@ type deadlineConn struct {
 
 	addr      netip.Addr // of the other end, once addrKnown
 	addrKnown bool
+
+	bounded bool  // Read gives no more than what is left
+	left    int64 // bytes
 }
+
+// bound makes Read fail when it has given n bytes more.
+func (c *deadlineConn) bound(n int64) { c.bounded, c.left = true, n }
+
+// unbound takes back bound, and reports whether it has made a Read fail.
+func (c *deadlineConn) unbound() (failed bool) {
+	failed = c.bounded && c.left < 0
+	c.bounded = false
+	return failed
+}
+
+// errBound is what Read returns beyond what bound allows.
+var errBound = errors.New("the request is longer than it may be")
 
 // peer returns the address of the other end, as addressOf does. It is asked for with every request
 // and found once: with a PROXY protocol header it is known after the first Read only.
@@ -81,7 +98,16 @@ func (c *deadlineConn) Read(b []byte) (int, error) {
 			return 0, err
 		}
 	}
-	return c.Conn.Read(b)
+	if !c.bounded {
+		return c.Conn.Read(b)
+	}
+	if c.left <= 0 {
+		c.left = -1
+		return 0, errBound
+	}
+	n, err := c.Conn.Read(b[:min(int64(len(b)), c.left)])
+	c.left -= int64(n)
+	return n, err
 }
 
 func (c *deadlineConn) Write(b []byte) (int, error) {

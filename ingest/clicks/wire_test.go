@@ -88,6 +88,15 @@ var probes = []struct{ name, text, want string }{
 	{"chunked, two zeros", inChunks + chunk(body) + "00\r\n\r\n" + hidden, "200"},
 	{"a quoted extension", inChunks + "14;a=\"b;c\" \r\n" + body + "\r\n0;d\r\n\r\n" + hidden, "200"},
 	{"an extension of 100 kB", inChunks + "14;" + strings.Repeat("a", 100000) + "\r\n" + body + "\r\n0\r\n\r\n", "200"},
+	{"an extension of 1 MB", inChunks + "14;" + strings.Repeat("a", 1000000) + "\r\n" + body + "\r\n0\r\n\r\n", "413"},
+	{"extensions of 1 MB together", inChunks + strings.Repeat("1;"+strings.Repeat("a", 50000)+"\r\n \r\n", 20) +
+		chunk(body) + "0\r\n\r\n", "413"},
+	{"an extension of 1 MB behind the last chunk", inChunks + chunk(body) + "0;" + strings.Repeat("a", 1000000) +
+		"\r\n\r\n", "413"},
+	{"zeros of 1 MB before a chunk size", inChunks + strings.Repeat("0", 1000000) + "14\r\n" + body +
+		"\r\n0\r\n\r\n", "400"},
+	{"a lead without a key, an extension of 1 MB", "POST /v1/leads HTTP/1.1\r\nHost: e\r\n" +
+		"Transfer-Encoding: chunked\r\n\r\n14;" + strings.Repeat("a", 1000000), "401"},
 	{"a zero byte in an extension", inChunks + "14;a\x00b\r\n" + body + "\r\n0\r\n\r\n" + hidden, "200"},
 	{"a trailer", inChunks + chunk(body) + "0\r\nX-Y: z\r\n\r\n" + hidden, "200"},
 	{"two LF in a trailer", inChunks + chunk(body) + "0\r\nX: y\n\n" + hidden + "\r\n\r\n", "200"},
