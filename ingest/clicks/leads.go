@@ -155,26 +155,43 @@ func (s *Server) publishLead(from *sender, call *leadCall, source string) (schem
 // readCall judges the key of a lead, a sale or a movement, and only then reads the body into
 // w.body. It takes a secret key; if public is set, a publishable one as well.
 func (s *Server) readCall(ctx *fasthttp.RequestCtx, w *work, public bool) *fault {
-	if !public && len(bearer(&ctx.Request.Header)) == 0 {
-		return errNoSecret
-	}
-	f := checkHead(ctx, s.cfg.MaxEventBytes)
-	if f == nil {
-		f = s.identify(ctx, &w.from)
-	}
-	switch {
-	case f != nil:
-		return f
-	case w.from.secret:
-	case public:
-		f = s.admit(ctx, &w.from, "", false)
-	default:
-		f = errWrongSecret // a publishable key, say
+	var f *fault
+	if public {
+		f = s.identifyCaller(ctx, &w.from)
+	} else {
+		f = s.identifyBackend(ctx, &w.from)
 	}
 	if f != nil {
 		return f
 	}
 	return s.readBody(ctx, w, s.cfg.MaxEventBytes)
+}
+
+// identifyBackend finds the workspace whose secret key the request has.
+func (s *Server) identifyBackend(ctx *fasthttp.RequestCtx, from *sender) *fault {
+	if len(bearer(&ctx.Request.Header)) == 0 {
+		return errNoSecret
+	}
+	f := checkHead(ctx, s.cfg.MaxEventBytes)
+	if f == nil {
+		f = s.identify(ctx, from)
+	}
+	if f == nil && !from.secret {
+		f = errWrongSecret // a publishable key, say
+	}
+	return f
+}
+
+// identifyCaller finds the workspace whose secret or publishable key the request has.
+func (s *Server) identifyCaller(ctx *fasthttp.RequestCtx, from *sender) *fault {
+	f := checkHead(ctx, s.cfg.MaxEventBytes)
+	if f == nil {
+		f = s.identify(ctx, from)
+	}
+	if f == nil && !from.secret {
+		f = s.admit(ctx, from, "", false)
+	}
+	return f
 }
 
 // parseLead reads both spellings. Its strings are copies.

@@ -105,6 +105,9 @@ func ScriptElement(base, key string) string {
 		html.EscapeString(strings.TrimSuffix(base, "/")), s.hash, s.integrity, html.EscapeString(key))
 }
 
+// script answers GET of an address that scriptAt knows.
+func (s *Server) script(ctx *fasthttp.RequestCtx) { scriptAt(b2s(ctx.URI().PathOriginal())).serve(ctx) }
+
 // serve answers GET of the script. A browser asks again whether /t.js changed after an hour.
 func (s *trackingScript) serve(ctx *fasthttp.RequestCtx) {
 	cors(ctx)

@@ -182,118 +182,149 @@ func ignoreExpect(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
 	return fasthttp.RequestConfig{}
 }
 
+// endpoint is what one address takes, beside OPTIONS.
+type endpoint struct {
+	serve    func(*Server, *fasthttp.RequestCtx)
+	get      bool // GET and HEAD, else POST
+	browsers bool // a site's script may send here
+	backends bool // nobody without a secret key may
+	batch    bool // a body of up to MaxBodyBytes, else of MaxEventBytes
+}
+
+// endpoints is every address but those of scripts, as it must be written in the request:
+// /v1%2fclick, //v1/click and /x/../v1/click are other paths for a proxy that allows only some of
+// them, so they are here too.
+var endpoints = map[string]endpoint{
+	"/v1/click":          {serve: (*Server).click, browsers: true},
+	"/v1/clicks":         {serve: (*Server).batch, browsers: true, batch: true},
+	"/v1/leads":          {serve: (*Server).lead, backends: true},
+	"/v1/movements":      {serve: (*Server).movement, backends: true},
+	"/track/click":       {serve: (*Server).trackClick, browsers: true},
+	"/track/visit":       {serve: (*Server).trackVisit, browsers: true},
+	"/track/open":        {serve: (*Server).trackOpen, browsers: true},
+	"/track/lead":        {serve: (*Server).trackLead, browsers: true, backends: true},
+	"/track/lead/client": {serve: (*Server).trackClientLead, browsers: true},
+	"/track/sale":        {serve: (*Server).trackSale, browsers: true, backends: true},
+	"/track/sale/client": {serve: (*Server).trackClientSale, browsers: true},
+	"/v1/click.gif":      {serve: (*Server).pixel, get: true, browsers: true},
+}
+
+var scriptEndpoint = endpoint{serve: (*Server).script, get: true, browsers: true}
+
+// allow returns the methods of the endpoint, as an Allow header lists them.
+func (e *endpoint) allow() string {
+	switch {
+	case e.get:
+		return "GET, HEAD, OPTIONS"
+	case e.browsers:
+		return "POST, OPTIONS"
+	}
+	return "POST"
+}
+
+// takes reports whether a request's method is one of the endpoint's.
+func (e *endpoint) takes(h *fasthttp.RequestHeader) bool {
+	switch {
+	case h.IsOptions():
+		return e.browsers
+	case h.IsGet(), h.IsHead():
+		return e.get
+	}
+	return h.IsPost() && !e.get
+}
+
+// find returns the endpoint of a request, or why it is refused before any endpoint sees it.
+func (s *Server) find(ctx *fasthttp.RequestCtx) (e endpoint, f *fault) {
+	h := &ctx.Request.Header
+	known := isKnown(h.Method())
+	f = checkFraming(h)
+	if f == nil && known {
+		f = checkVersion(h)
+	}
+	if f == nil && known {
+		f = checkTarget(h.RequestURI())
+	}
+	if f != nil {
+		return e, f
+	}
+	path := ctx.URI().PathOriginal()
+	e, found := endpoints[string(path)] // the compiler makes no copy
+	if !found && scriptAt(b2s(path)) != nil {
+		e, found = scriptEndpoint, true
+	}
+	switch {
+	case !found && known:
+		return e, errNotFound
+	case !found || !e.takes(h):
+		return e, errMethod
+	}
+	return e, nil
+}
+
+// isKnown reports whether any address takes the method. Whatever uses another, such as PRI of the
+// HTTP/2 preface, may not be speaking HTTP/1.1.
+func isKnown(method []byte) bool {
+	switch string(method) {
+	case "GET", "HEAD", "POST", "OPTIONS":
+		return true
+	}
+	return false
+}
+
+// route answers a request that find has looked at.
+func (s *Server) route(ctx *fasthttp.RequestCtx) {
+	switch e, f := s.find(ctx); {
+	case f != nil:
+		s.refuseRequest(ctx, &e, f)
+	case ctx.IsOptions():
+		preflight(ctx, e.allow())
+	default:
+		e.serve(s, ctx)
+	}
+}
+
 // expect answers a request whose sender waits with the body until it is asked for it (RFC 9110
 // §10.1.1): 100, or at once the refusal that its headers deserve.
 func (s *Server) expect(ctx *fasthttp.RequestCtx) int {
-	limit := s.cfg.MaxEventBytes
-	if string(ctx.URI().PathOriginal()) == "/v1/clicks" {
-		limit = s.cfg.MaxBodyBytes
-	}
-	f := checkFraming(&ctx.Request.Header)
-	if f == nil {
-		f = checkHead(ctx, limit)
+	e, f := s.find(ctx)
+	if f == nil && ctx.IsPost() {
+		if e.backends {
+			f = s.identifyBackend(ctx, &sender{})
+		} else {
+			f = checkHead(ctx, s.bodyLimit(&e))
+		}
 	}
 	if f == nil {
 		return fasthttp.StatusContinue
 	}
-	beaconCORS(ctx)
-	s.refuse(ctx, f)
+	s.refuseRequest(ctx, &e, f)
 	return f.status
 }
 
-// route finds the handler. The path counts as it was sent: /v1%2fclick, //v1/click and
-// /x/../v1/click are other paths for a proxy that allows only some of them, so they are here too.
-func (s *Server) route(ctx *fasthttp.RequestCtx) {
-	h := &ctx.Request.Header
-	if f := checkFraming(h); f != nil {
-		s.refuse(ctx, f)
+// bodyLimit returns the bytes that a body may have.
+func (s *Server) bodyLimit(e *endpoint) int {
+	if e.batch {
+		return s.cfg.MaxBodyBytes
+	}
+	return s.cfg.MaxEventBytes
+}
+
+// refuseRequest refuses a request that no endpoint has seen. e is empty if there is none for it.
+func (s *Server) refuseRequest(ctx *fasthttp.RequestCtx, e *endpoint, f *fault) {
+	if s.refuse(ctx, f); f == errFraming {
 		return
 	}
-	switch string(h.Method()) { // the compiler makes no copy
-	case "GET", "HEAD", "POST", "OPTIONS":
-		f := checkVersion(h)
-		if f == nil {
-			f = checkTarget(h.RequestURI())
-		}
-		if f != nil {
-			s.refuse(ctx, f)
-			ctx.SetConnectionClose()
-			return
-		}
+	if f == errBadRequest || !isKnown(ctx.Method()) {
+		ctx.SetConnectionClose()
 	}
-	switch string(ctx.URI().PathOriginal()) {
-	case "/v1/click":
-		s.post(ctx, s.click, true)
-	case "/v1/clicks":
-		s.post(ctx, s.batch, true)
-	case "/v1/leads":
-		s.post(ctx, s.lead, false)
-	case "/v1/movements":
-		s.post(ctx, s.movement, false)
-	case "/track/click":
-		s.post(ctx, s.trackClick, true)
-	case "/track/visit":
-		s.post(ctx, s.trackVisit, true)
-	case "/track/open":
-		s.post(ctx, s.trackOpen, true)
-	case "/track/lead":
-		s.post(ctx, s.trackLead, true)
-	case "/track/lead/client":
-		s.post(ctx, s.trackClientLead, true)
-	case "/track/sale":
-		s.post(ctx, s.trackSale, true)
-	case "/track/sale/client":
-		s.post(ctx, s.trackClientSale, true)
-	case "/v1/click.gif":
-		s.get(ctx, s.pixel)
-	default:
-		if script := scriptAt(b2s(ctx.URI().PathOriginal())); script != nil {
-			s.get(ctx, script.serve)
-			return
+	if f == errMethod {
+		allow := "GET, HEAD, POST, OPTIONS"
+		if e.serve != nil {
+			allow = e.allow()
 		}
-		beaconCORS(ctx)
-		switch string(h.Method()) {
-		case "GET", "HEAD", "POST", "OPTIONS":
-			s.refuse(ctx, errNotFound)
-		default: // among them PRI, the HTTP/2 preface
-			s.notAllowed(ctx, "GET, HEAD, POST, OPTIONS")
-		}
+		ctx.Response.Header.Set(fasthttp.HeaderAllow, allow)
 	}
-}
-
-func (s *Server) post(ctx *fasthttp.RequestCtx, h fasthttp.RequestHandler, fromBrowsers bool) {
-	switch {
-	case ctx.IsPost():
-		h(ctx)
-	case ctx.IsOptions() && fromBrowsers:
-		preflight(ctx, "POST, OPTIONS")
-	case fromBrowsers:
-		s.notAllowed(ctx, "POST, OPTIONS")
-	default:
-		s.notAllowed(ctx, "POST")
-	}
-}
-
-func (s *Server) get(ctx *fasthttp.RequestCtx, h fasthttp.RequestHandler) {
-	switch {
-	case ctx.IsGet() || ctx.IsHead():
-		h(ctx)
-	case ctx.IsOptions():
-		preflight(ctx, "GET, HEAD, OPTIONS")
-	default:
-		s.notAllowed(ctx, "GET, HEAD, OPTIONS")
-	}
-}
-
-func (s *Server) notAllowed(ctx *fasthttp.RequestCtx, allow string) {
 	beaconCORS(ctx)
-	s.refuse(ctx, errMethod)
-	ctx.Response.Header.Set(fasthttp.HeaderAllow, allow)
-	switch string(ctx.Method()) {
-	case "GET", "HEAD", "POST", "OPTIONS":
-	default:
-		ctx.SetConnectionClose() // whatever speaks so may not be speaking HTTP/1.1
-	}
 }
 
 // recover keeps one request's panic from ending all others: fasthttp does not.

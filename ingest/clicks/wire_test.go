@@ -278,6 +278,26 @@ var probes = []struct{ name, text, want string }{
 	{"expected, twice", post + "Expect: 100-continue\r\nExpect: 100-continue\r\nContent-Length: 20\r\n\r\n" +
 		body, "100 200 +"},
 	{"expected by HTTP/1.0", "POST /v1/click HTTP/1.0\r\nExpect: 100-continue\r\n" + sized(body), "200"},
+	{"expected, to nowhere", "POST /v1/clik HTTP/1.1\r\nHost: e\r\nExpect: 100-continue\r\n" + sized(hidden), "404"},
+	{"expected, by another spelling", "POST /v1/%63lick HTTP/1.1\r\nHost: e\r\nExpect: 100-continue\r\n" +
+		sized(hidden), "404"},
+	{"expected, to a picture", "POST /v1/click.gif HTTP/1.1\r\nHost: e\r\nExpect: 100-continue\r\n" + sized(hidden),
+		"405"},
+	{"expected, by GET", "GET /v1/click HTTP/1.1\r\nHost: e\r\nExpect: 100-continue\r\n" + sized(hidden), "405"},
+	{"expected, by PUT", "PUT /v1/click HTTP/1.1\r\nHost: e\r\nExpect: 100-continue\r\n" + sized(hidden), "405"},
+	{"expected, in another version", "POST /v1/click HTTP/1.2\r\nHost: e\r\nExpect: 100-continue\r\n" +
+		sized(hidden), "400"},
+	{"expected, with a fragment", "POST /v1/click#x HTTP/1.1\r\nHost: e\r\nExpect: 100-continue\r\n" + sized(hidden),
+		"400"},
+	{"expected, a lead without a key", "POST /v1/leads HTTP/1.1\r\nHost: e\r\nExpect: 100-continue\r\n" +
+		sized(hidden), "401"},
+	{"expected, a movement with a wrong key", "POST /v1/movements HTTP/1.1\r\nHost: e\r\nAuthorization: Bearer x\r\n" +
+		"Expect: 100-continue\r\n" + sized(hidden), "401"},
+	{"expected, a sale without a key", "POST /track/sale HTTP/1.1\r\nHost: e\r\nExpect: 100-continue\r\n" +
+		sized(hidden), "401"},
+	{"expected, of a lead over the limit", "POST /track/lead/client HTTP/1.1\r\nHost: e\r\n" +
+		"Expect: 100-continue\r\nContent-Length: 70000\r\n\r\n", "413"},
+	{"expected, a script", "GET /t.js HTTP/1.1\r\nHost: e\r\nExpect: 100-continue\r\n\r\n", "100 200 +"},
 	{"something else expected", post + "Expect: 200-ok\r\nContent-Length: 20\r\n\r\n" + body, "200 +"},
 
 	// Bodies of another kind are refused and never unpacked.
