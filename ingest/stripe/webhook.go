@@ -60,11 +60,14 @@ func New(cfg Config, p Publisher) (*Webhook, error) {
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       15 * time.Second,
 		WriteTimeout:      20 * time.Second,
-		IdleTimeout:       30 * time.Second,
 		MaxHeaderBytes:    16 << 10,
 		ConnContext:       withFraming,
 		ErrorLog:          slog.NewLogLogger(h.log.Handler(), slog.LevelDebug),
 	}
+	// One request a connection: whatever a proxy in front has taken for a part of it, in lines that
+	// end in LF alone, folded lines or the chunks of HTTP/1.0, no second one can hide in it (RFC 9112
+	// §11.2).
+	h.server.SetKeepAlivesEnabled(false)
 	return h, nil
 }
 
@@ -97,7 +100,6 @@ func (h *Webhook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	received := time.Now()
 	signature := r.Header.Get("Stripe-Signature")
 	if f := h.route(w, r, signature); f != nil {
-		w.Header().Set("Connection", "close") // rather than read a body that is not looked at
 		h.refuse(w, r, f)
 		return
 	}
@@ -147,9 +149,6 @@ func (h *Webhook) count(e *schemas.StripeEvent) {
 // route refuses what is wrong before the body is read. The path must be written as it is: a proxy
 // that protects other paths by their spelling may know no other.
 func (h *Webhook) route(w http.ResponseWriter, r *http.Request, signature string) *fault {
-	if len(r.TransferEncoding) > 0 {
-		w.Header().Set("Connection", "close") // so that no second request can hide behind the first
-	}
 	switch {
 	case r.URL.Path != Path || r.URL.RawPath != "":
 		return errNotFound
@@ -185,7 +184,6 @@ func (h *Webhook) read(w http.ResponseWriter, r *http.Request) (body []byte, rel
 			larger := min(2*int64(cap(body)), h.cfg.MaxBodyBytes+1)
 			more := larger - int64(cap(body))
 			if !h.unverified.TryAcquire(more) {
-				w.Header().Set("Connection", "close")
 				return nil, release, errBusy
 			}
 			held += more
