@@ -44,6 +44,7 @@ type Publisher struct {
 	waiting waiting
 	rescues sync.WaitGroup // records that Kafka refused after Publish had returned, on their way into the spool
 	lossLog rate.Sometimes
+	started time.Time // what probed counts from: a clock that is set back must not stop the probes
 
 	inFlight    atomic.Int64
 	inDoubt     atomic.Int64
@@ -53,7 +54,7 @@ type Publisher struct {
 	failure     atomic.Pointer[failure] // the last refused record; nil when one was acknowledged since
 	outdated    atomic.Bool             // the client knows a topic by an id that it no longer has
 	refused     atomic.Bool             // no broker has let the client connect since one refused it
-	probed      atomic.Int64            // when a Publish last went through the open breaker, in Unix nanoseconds
+	probed      atomic.Int64            // nanoseconds from started to when a Publish last went through the open breaker
 	turn        atomic.Uint32           // counts watch's looks: leastBusy chooses again with each
 
 	stop context.CancelFunc
@@ -70,7 +71,7 @@ func New(cfg Config) (*Publisher, error) {
 		cfg.Logger = slog.Default()
 	}
 	p := &Publisher{cfg: cfg, log: cfg.Logger, single: single{turn: make(chan struct{}, 1)},
-		lossLog: rate.Sometimes{Interval: logFailures}}
+		lossLog: rate.Sometimes{Interval: logFailures}, started: time.Now()}
 	p.tickets.New = func() any { return newTicket(p) }
 	p.copies.New = func() any { return newCopied(p) }
 	p.metrics = newMetrics(cfg.Registry, p)
@@ -190,7 +191,7 @@ func (p *Publisher) mayProbe() bool {
 	if p.spool == nil {
 		every = max(every, time.Second)
 	}
-	now, last := time.Now().UnixNano(), p.probed.Load()
+	now, last := int64(time.Since(p.started)), p.probed.Load()
 	return now-last >= int64(every) && p.probed.CompareAndSwap(last, now)
 }
 
@@ -335,7 +336,7 @@ func (p *Publisher) watch(ctx context.Context) {
 			case waitedFor <= 0 || acked != seen:
 				seen, since = acked, now
 			case now.Sub(since) >= p.stallAfter() && p.stalled.CompareAndSwap(false, true):
-				p.probed.Store(now.UnixNano())
+				p.probed.Store(int64(now.Sub(p.started)))
 				p.log.Warn("kafka acknowledges nothing: it is given no new records until it does",
 					"for", now.Sub(since).Round(time.Millisecond), "in_flight", inFlight, "spool", p.spool != nil)
 			}
