@@ -195,6 +195,11 @@ func (s *Server) readStream(ctx *fasthttp.RequestCtx, w *work, limit int) *fault
 		return errBadRequest
 	}
 	w.body = w.buffer
+	if !known || size > prefetch {
+		// A click that names an affiliate counts for later sales only: its sender must not date it
+		// back by a body that he keeps to himself until he has seen the sale.
+		w.from.received = s.now()
+	}
 	_ = req.CloseBodyStream() // it has been read: the connection is good for the next request
 	return nil
 }

@@ -417,6 +417,41 @@ func TestSlowSender(t *testing.T) {
 	}
 }
 
+// A click is dated by the end of its body: nobody dates one back by keeping a part to himself.
+func TestReceivedWithTheLastByte(t *testing.T) {
+	spaces := func(n int) string { return strings.Repeat(" ", n) }
+	for _, tt := range []struct{ name, first, rest string }{
+		{"small", post + "Content-Length: 100\r\n\r\n" + body, spaces(80)},
+		{"large", post + "Content-Length: 5000\r\n\r\n" + body + spaces(2000), spaces(2980)},
+		{"chunked", inChunks + "64\r\n" + body, spaces(80) + "\r\n0\r\n\r\n"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := &sink{keep: true}
+			e := &edge{t: t}
+			e.serve(s, func(c *Config) { c.ReadTimeout = limit })
+			c, err := net.Dial("tcp", e.addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			_, _ = io.WriteString(c, tt.first)
+			time.Sleep(100 * time.Millisecond) // long enough for the edge to look at the head
+			before := time.Now()
+			_, _ = io.WriteString(c, tt.rest)
+			_ = c.SetReadDeadline(time.Now().Add(limit))
+			if res, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil || res.StatusCode != 200 {
+				t.Fatalf("answer %v, %v", res, err)
+			}
+			click, err := schemas.DecodeClick(s.all()[0])
+			if err != nil || click.ReceivedAt < before.UnixMilli() {
+				t.Errorf("received %s before the last byte was sent, %v",
+					before.Sub(time.UnixMilli(click.ReceivedAt)), err)
+			}
+		})
+	}
+}
+
 func TestConnectionsPerAddress(t *testing.T) {
 	e := newEdge(t, func(c *Config) { c.MaxConnsPerIP = 2 })
 	request := "GET /t.js HTTP/1.1\r\nHost: e\r\n\r\n"
