@@ -2,12 +2,7 @@
 
 package clicks
 
-import (
-	"net"
-	"testing"
-
-	"github.com/valyala/fasthttp"
-)
+import "testing"
 
 // From the request's bytes to the record nothing is allocated: what a request needs, an earlier one
 // has left. What the Kafka client allocates is not in it.
@@ -15,17 +10,10 @@ func TestAllocations(t *testing.T) {
 	s := newBareServer(t, &sink{})
 	s.addresses = newAddressRates(1e9, s.cfg.MaxBatch)
 	measure := func(path, body string) float64 {
-		var ctx fasthttp.RequestCtx
-		var req fasthttp.Request
-		req.Header.SetMethod("POST")
-		req.Header.SetContentType("application/json")
-		req.Header.SetUserAgent("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0")
-		req.SetRequestURI(path)
-		req.SetBodyString(body)
-		ctx.Init(&req, &net.TCPAddr{IP: net.IPv4(203, 0, 113, 1)}, nil)
+		ctx := requestOf(path, body)
 		run := func() {
 			ctx.Response.Reset()
-			s.handle(&ctx)
+			s.handle(ctx)
 		}
 		run()
 		if ctx.Response.StatusCode() != 200 {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"strconv"
@@ -91,25 +92,32 @@ func BenchmarkHandler(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			s := newBareServer(b, &sink{})
 			s.addresses = newAddressRates(1e9, s.cfg.MaxBatch)
-			var ctx fasthttp.RequestCtx
-			var req fasthttp.Request
-			req.Header.SetMethod("POST")
-			req.Header.SetContentType("application/json")
-			req.Header.SetUserAgent("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0")
-			req.SetRequestURI(map[string]string{"click": "/v1/click", "batch100": "/v1/clicks"}[name])
-			req.SetBodyString(body)
-			ctx.Init(&req, &net.TCPAddr{IP: net.IPv4(203, 0, 113, 1)}, nil)
+			ctx := requestOf(map[string]string{"click": "/v1/click", "batch100": "/v1/clicks"}[name], body)
 			b.ReportAllocs()
 			b.SetBytes(int64(len(body)))
 			for b.Loop() {
 				ctx.Response.Reset()
-				s.handle(&ctx)
+				s.handle(ctx)
 			}
 			if ctx.Response.StatusCode() != 200 {
 				b.Fatalf("status %d: %s", ctx.Response.StatusCode(), ctx.Response.Body())
 			}
 		})
 	}
+}
+
+// requestOf is a POST that has been read from a visitor's connection.
+func requestOf(path, body string) *fasthttp.RequestCtx {
+	var req fasthttp.Request
+	req.Header.SetMethod("POST")
+	req.Header.SetContentType("application/json")
+	req.Header.SetUserAgent("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0")
+	req.SetRequestURI(path)
+	req.SetBodyString(body)
+	ctx := new(fasthttp.RequestCtx)
+	ctx.Init2(&deadlineConn{addr: netip.MustParseAddr("203.0.113.1"), addrKnown: true}, nil, false)
+	req.CopyTo(&ctx.Request)
+	return ctx
 }
 
 func sampleClick(n int) string {

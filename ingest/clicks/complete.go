@@ -34,6 +34,7 @@ type sender struct {
 	place     geo.Place // of the visitor, as trusted proxies or the files know it
 	purpose   string    // prefetch or prerender: nobody has asked for the page yet
 	optOut    bool      // Sec-GPC: 1 (Global Privacy Control)
+	last      *lastIdentity
 }
 
 // complete checks what was read and fills in what was not given. The click's id is written to
@@ -98,7 +99,8 @@ func (s *Server) complete(w *work, from *sender, id *schemas.ClickID) *fault {
 		c.Url, c.Referrer = withoutAdIDs(c.Url, &w.json.text), withoutAdIDs(c.Referrer, &w.json.text)
 		return nil
 	}
-	c.IdentityHash = s.identity(w, from, addr)
+	site := strings.TrimPrefix(hostOf(c.Url), "www.")
+	c.IdentityHash = s.identities.append(e.hash[:0], from.last, from.received, addr, c.UserAgent, site)
 	return nil
 }
 
@@ -113,20 +115,6 @@ func setPlace(c *schemas.Click, p geo.Place) {
 	if c.Region == "" && c.City == "" {
 		c.Region, c.City = p.Region, p.City
 	}
-}
-
-// identity returns the hash of the click in w.event. A batch that visitors' own browser sends is of
-// one address and agent and mostly of one site: the last hash is looked at first.
-func (s *Server) identity(w *work, from *sender, addr netip.Addr) []byte {
-	e := w.event
-	site := strings.TrimPrefix(hostOf(e.click.Url), "www.")
-	if w.hashed && site == b2s(w.hashedSite) {
-		return e.hash[:]
-	}
-	hash := s.identities.append(e.hash[:0], from.received, addr, e.click.UserAgent, site)
-	w.hashed = !from.secret && len(hash) > 0
-	w.hashedSite = append(w.hashedSite[:0], site...)
-	return hash
 }
 
 // setID decides when the click was and under which id it is kept.

@@ -35,6 +35,8 @@ type deadlineConn struct {
 	addr      netip.Addr // of the other end, once addrKnown
 	addrKnown bool
 
+	identity lastIdentity
+
 	bounded bool  // Read gives no more than what is left
 	left    int64 // bytes
 }

@@ -64,6 +64,7 @@ func newBareServer(t testing.TB, p Publisher) *Server {
 	t.Helper()
 	c := Default()
 	c.Logger = slog.New(slog.DiscardHandler)
+	c.now = time.Now // not all requests of tests come through fasthttp's server, which notes the time
 	s, err := New(c, p)
 	if err != nil {
 		t.Fatal(err)

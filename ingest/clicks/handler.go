@@ -29,8 +29,6 @@ type work struct {
 
 	random     [640]byte // of crypto/rand, for 64 ids: one call costs as much as all other work on an id
 	randomLeft int
-	hashedSite []byte // whose identity hash is in event.hash
-	hashed     bool   // event.hash holds one, and it is for every event of this request
 
 	bodyHeld hold
 }
@@ -44,7 +42,7 @@ type rejection struct {
 func (s *Server) acquire() *work {
 	w := s.works.Get().(*work)
 	w.event.reset()
-	w.from, w.hashed = sender{}, false
+	w.from = sender{}
 	w.faults, w.charges = w.faults[:0], w.charges[:0]
 	return w
 }
@@ -270,7 +268,7 @@ func takesJSON(ctx *fasthttp.RequestCtx) bool {
 // key makes the sender a backend, whose own address and agent mean nothing.
 func (s *Server) identify(ctx *fasthttp.RequestCtx, from *sender) *fault {
 	h := &ctx.Request.Header
-	from.received = s.now()
+	from.received = s.received(ctx)
 	addr, trusted := s.clientAddress(ctx)
 	var wrong *fault
 	if token := bearer(h); len(token) > 0 {
@@ -285,6 +283,9 @@ func (s *Server) identify(ctx *fasthttp.RequestCtx, from *sender) *fault {
 		}
 	}
 	from.addr = addr
+	if c := connOf(ctx); c != nil {
+		from.last = &c.identity
+	}
 	if f := s.charge(ctx, from, 1); f != nil {
 		return f // also for wrong keys: nobody tries a million of them
 	}
@@ -294,6 +295,14 @@ func (s *Server) identify(ctx *fasthttp.RequestCtx, from *sender) *fault {
 	from.hints = hintsOf(h)
 	from.place = s.place(h, addr, trusted)
 	return wrong
+}
+
+// received returns when the head of a request had arrived, with the first bytes of its body.
+func (s *Server) received(ctx *fasthttp.RequestCtx) time.Time {
+	if s.cfg.now != nil {
+		return s.cfg.now()
+	}
+	return ctx.Time()
 }
 
 // charge takes n events from the budget of a visitor's address.

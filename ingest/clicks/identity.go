@@ -1,6 +1,7 @@
 package clicks
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
@@ -26,8 +27,8 @@ type day struct {
 
 type mac struct {
 	hash.Hash
-	sum     [sha256.Size]byte
-	scratch []byte
+	sum   [sha256.Size]byte
+	input []byte
 }
 
 func newIdentities(secret []byte) *identities {
@@ -38,9 +39,22 @@ func newIdentities(secret []byte) *identities {
 	return &identities{secret: secret}
 }
 
+// lastIdentity is the last hash of a connection: one visitor of one site mostly sends several times
+// on theirs, and the hash costs more than reading what they send.
+type lastIdentity struct {
+	day   *day // nil: there is none
+	input []byte
+	hash  [identityBytes]byte
+}
+
+// identityBytes is the length of an identity hash.
+const identityBytes = 8
+
 // append adds the hash to dst. addr may be invalid: then there is nothing to tell visitors apart
-// by, and nothing is added.
-func (ids *identities) append(dst []byte, now time.Time, addr netip.Addr, agent, host string) []byte {
+// by, and nothing is added. last may be nil.
+func (ids *identities) append(
+	dst []byte, last *lastIdentity, now time.Time, addr netip.Addr, agent, host string,
+) []byte {
 	if !addr.IsValid() {
 		return dst
 	}
@@ -58,17 +72,31 @@ func (ids *identities) append(dst []byte, now time.Time, addr netip.Addr, agent,
 	if err != nil {
 		return dst
 	}
+	a := network.Addr().As16()
+	if last != nil && last.day == d && last.is(a[:], agent, host) {
+		return append(dst, last.hash[:]...)
+	}
 	m := d.macs.Get().(*mac)
 	m.Reset()
-	a := network.Addr().As16()
-	m.scratch = append(m.scratch[:0], a[:]...)
-	m.scratch = append(m.scratch, agent...)
-	m.scratch = append(m.scratch, 0)
-	m.scratch = append(m.scratch, host...)
-	m.Write(m.scratch)
-	dst = append(dst, m.Sum(m.sum[:0])[:8]...)
+	m.input = append(m.input[:0], a[:]...)
+	m.input = append(m.input, agent...)
+	m.input = append(m.input, 0)
+	m.input = append(m.input, host...)
+	m.Write(m.input)
+	hash := m.Sum(m.sum[:0])[:identityBytes]
+	dst = append(dst, hash...)
+	if last != nil {
+		last.day, last.input, last.hash = d, append(last.input[:0], m.input...), [identityBytes]byte(hash)
+	}
 	d.macs.Put(m)
 	return dst
+}
+
+// is reports whether the hash is of this input.
+func (l *lastIdentity) is(network []byte, agent, host string) bool {
+	rest, ok := bytes.CutPrefix(l.input, network)
+	n := len(agent)
+	return ok && len(rest) == n+1+len(host) && b2s(rest[:n]) == agent && rest[n] == 0 && b2s(rest[n+1:]) == host
 }
 
 func (ids *identities) newDay(number int64) *day {

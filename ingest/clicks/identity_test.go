@@ -10,8 +10,15 @@ import (
 func TestIdentity(t *testing.T) {
 	noon := time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
 	ids := newIdentities([]byte("a secret of the edges"))
+	var last lastIdentity // of one connection, which several visitors may share
 	hash := func(at time.Time, addr, agent, host string) []byte {
-		return ids.append(nil, at, netip.MustParseAddr(addr), agent, host)
+		want := ids.append(nil, nil, at, netip.MustParseAddr(addr), agent, host)
+		for range 2 {
+			if got := ids.append(nil, &last, at, netip.MustParseAddr(addr), agent, host); !bytes.Equal(got, want) {
+				t.Errorf("%s %s %s %s: %x on a connection with others, want %x", at, addr, agent, host, got, want)
+			}
+		}
+		return want
 	}
 	base := hash(noon, "203.0.113.7", "Firefox", "shop.example")
 	if len(base) != 8 {
@@ -32,7 +39,7 @@ func TestIdentity(t *testing.T) {
 		"another agent":  hash(noon, "203.0.113.7", "Chrome", "shop.example"),
 		"another site":   hash(noon, "203.0.113.7", "Firefox", "news.example"),
 		"shifted fields": hash(noon, "203.0.113.7", "Firefoxshop", ".example"),
-		"another secret": newIdentities(nil).append(nil, noon, netip.MustParseAddr("203.0.113.7"),
+		"another secret": newIdentities(nil).append(nil, nil, noon, netip.MustParseAddr("203.0.113.7"),
 			"Firefox", "shop.example"),
 		"an IPv6 address": hash(noon, "2001:db8:1::1", "Firefox", "shop.example"),
 	}
@@ -45,7 +52,7 @@ func TestIdentity(t *testing.T) {
 		bytes.Equal(hash(noon, "2001:db8:1::1", "", ""), hash(noon, "2001:db8:2::1", "", "")) {
 		t.Error("IPv6 is not cut to /48")
 	}
-	if got := ids.append(nil, noon, netip.Addr{}, "x", "y"); got != nil {
+	if got := ids.append(nil, nil, noon, netip.Addr{}, "x", "y"); got != nil {
 		t.Errorf("a hash %x of no address", got)
 	}
 }

@@ -203,7 +203,7 @@ func TestProxyProtocol(t *testing.T) {
 			if tt.trusted && visitor.IsLoopback() { // the proxy itself: then X-Forwarded-For is its word
 				visitor = netip.MustParseAddr("6.6.6.6")
 			}
-			want := e.server.identities.append(nil, time.UnixMilli(c.ReceivedAt), visitor, "", "")
+			want := e.server.identities.append(nil, nil, time.UnixMilli(c.ReceivedAt), visitor, "", "")
 			if !bytes.Equal(c.IdentityHash, want) {
 				t.Errorf("the click is not of %s", visitor)
 			}
