@@ -3,6 +3,7 @@ package clicks
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -18,6 +19,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/valyala/fasthttp"
 
 	"tributary/ingest/publish"
@@ -84,6 +86,94 @@ func benchmarkEdge(b *testing.B, connections int) {
 	b.ReportMetric(per(1)/per(0), "edge/bare")
 	b.ReportMetric(per(2)/100, "batch-cpu-µs/event")
 	b.ReportMetric(0, "ns/op") // of three different things together: it means nothing
+}
+
+// BenchmarkProducer is what the Kafka client costs for each record of a batch of 100, alone and
+// under Publish: the least that the edge can take for a click of such a batch, as long as each is a
+// record. Kafka runs in a process of its own.
+//
+//	go test ./ingest/clicks -run '^$' -bench Producer -benchtime 3000000x
+func BenchmarkProducer(b *testing.B) {
+	for _, connections := range []int{64, 256} {
+		b.Run("kgo/"+strconv.Itoa(connections), func(b *testing.B) { benchmarkProducer(b, connections, produceAll) })
+		b.Run("publish/"+strconv.Itoa(connections), func(b *testing.B) { benchmarkProducer(b, connections, publishAll) })
+	}
+}
+
+// produceAll hands records to a Kafka client with the publisher's options.
+func produceAll(b *testing.B, cfg publish.Config) (send func([]*kgo.Record), stop func()) {
+	client, err := kgo.NewClient(kgo.SeedBrokers(cfg.Seeds...), kgo.ProducerLinger(cfg.Linger),
+		kgo.ProducerBatchCompression(kgo.Lz4Compression()), kgo.RecordPartitioner(kgo.LeastBackupPartitioner()),
+		kgo.MaxBufferedRecords(cfg.MaxBufferedRecords))
+	if err != nil {
+		b.Fatal(err)
+	}
+	return func(records []*kgo.Record) {
+		var left sync.WaitGroup
+		left.Add(len(records))
+		promise := func(_ *kgo.Record, err error) {
+			if err != nil {
+				b.Error(err)
+			}
+			left.Done()
+		}
+		for _, r := range records {
+			client.TryProduce(b.Context(), r, promise)
+		}
+		left.Wait()
+	}, client.Close
+}
+
+func publishAll(b *testing.B, cfg publish.Config) (send func([]*kgo.Record), stop func()) {
+	p, err := publish.New(cfg)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return func(records []*kgo.Record) {
+		if _, err := p.Publish(b.Context(), records...); err != nil {
+			b.Error(err)
+		}
+	}, func() { _ = p.Close(context.Background()) }
+}
+
+func benchmarkProducer(
+	b *testing.B, connections int, start func(*testing.B, publish.Config) (func([]*kgo.Record), func()),
+) {
+	if b.N == 1 {
+		return // the framework's first try
+	}
+	seed, stopKafka := child(b, "kafka")
+	defer stopKafka()
+	made := &sink{keep: true}
+	s := newBareServer(b, made)
+	s.handle(requestOf("/v1/clicks", sampleBatch(1, 100)))
+	clicks := made.all()
+	cfg := publish.Default()
+	cfg.Seeds, cfg.AnyPartition, cfg.Logger = []string{seed}, true, slog.New(slog.DiscardHandler)
+	send, stop := start(b, cfg)
+	defer stop()
+	batches := max(b.N/len(clicks)/connections, 1)
+	b.ResetTimer()
+	before := ownCPU()
+	var wg sync.WaitGroup
+	for range connections {
+		wg.Go(func() {
+			memory := make([]kgo.Record, len(clicks)) // of one request; the client writes into it
+			records := make([]*kgo.Record, len(clicks))
+			for range batches {
+				for i := range records {
+					memory[i] = *clicks[i]
+					records[i] = &memory[i]
+				}
+				send(records)
+			}
+		})
+	}
+	wg.Wait()
+	b.StopTimer()
+	sent := connections * batches * len(clicks)
+	b.ReportMetric(float64((ownCPU()-before).Nanoseconds())/1000/float64(sent), "cpu-µs/record")
+	b.ReportMetric(0, "ns/op") // which counts waiting
 }
 
 // BenchmarkHandler is the edge's own work on one click, without network and Kafka.
