@@ -5,7 +5,6 @@ import (
 	"strconv"
 
 	"github.com/valyala/fasthttp"
-	"golang.org/x/time/rate"
 )
 
 // batch takes many events: POST /v1/clicks, a JSON array or one object per line. Good events are
@@ -157,7 +156,7 @@ type membership struct {
 
 // charge is what one workspace's budget pays for a batch.
 type charge struct {
-	limit *rate.Limiter
+	limit *workspaceRate
 	n     int
 }
 
@@ -170,7 +169,7 @@ func (s *Server) addTo(ctx *fasthttp.RequestCtx, w *work, o *outgoing, i int, m 
 			// A copy of the key: the memory that it lies in is written again with the next event.
 			*m = membership{known: true, key: string([]byte(w.event.key)), from: *from}
 			m.fault = s.authorize(ctx, &m.from, m.key, false)
-			if m.fault == nil && !hasBudget(m.from.workspace.limit, from.received) {
+			if m.fault == nil && !m.from.workspace.limit.has(from.received) {
 				setRetryAfter(ctx, s.cfg.RetryAfter)
 				m.fault = errRate // before more of the batch is read
 			}
@@ -191,7 +190,7 @@ func (s *Server) addTo(ctx *fasthttp.RequestCtx, w *work, o *outgoing, i int, m 
 	return nil
 }
 
-func (w *work) addCharge(limit *rate.Limiter) {
+func (w *work) addCharge(limit *workspaceRate) {
 	if limit == nil {
 		return
 	}
@@ -212,12 +211,12 @@ func (s *Server) settle(ctx *fasthttp.RequestCtx, w *work, n int) *fault {
 	}
 	now := w.from.received
 	for i, c := range w.charges {
-		wait, ok := allow(c.limit, now, c.n)
+		wait, ok := c.limit.take(now, c.n)
 		if ok {
 			continue
 		}
 		for _, paid := range w.charges[:i] {
-			paid.limit.ReserveN(now, -paid.n) // gives them back
+			paid.limit.giveBack(paid.n)
 		}
 		setRetryAfter(ctx, wait)
 		return errRate

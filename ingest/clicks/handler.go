@@ -319,7 +319,7 @@ func (s *Server) admit(ctx *fasthttp.RequestCtx, from *sender, key string, keyle
 	if f := s.authorize(ctx, from, key, keyless); f != nil {
 		return f
 	}
-	if wait, ok := allow(from.workspace.limit, from.received, 1); !ok {
+	if wait, ok := from.workspace.limit.take(from.received, 1); !ok {
 		setRetryAfter(ctx, wait)
 		return errRate
 	}

@@ -97,6 +97,47 @@ func TestAddressRatesTogether(t *testing.T) {
 	}
 }
 
+// Requests that are charged in another order than their times, since they were read at once or one
+// kept back its end, gain nothing by it.
+func TestRatesOutOfOrder(t *testing.T) {
+	workspace, addresses := newWorkspaceRate(100), newAddressRates(100, 1000)
+	addr := netip.MustParseAddr("203.0.113.1")
+	for name, take := range map[string]func(time.Time, int) (time.Duration, bool){
+		"workspace": workspace.take,
+		"address":   func(now time.Time, n int) (time.Duration, bool) { return addresses.take(addr, now, n) },
+	} {
+		now := workspace.start.Add(time.Minute)
+		taken := 0
+		for range 1000 {
+			for _, at := range []time.Time{now, now.Add(-5 * time.Second)} {
+				if _, ok := take(at, 10); ok {
+					taken += 10
+				}
+			}
+		}
+		if taken != 1000 {
+			t.Errorf("%s: %d events at once, want the burst of 1000", name, taken)
+		}
+		if wait, ok := take(now, 1); ok || wait != 10*time.Millisecond {
+			t.Errorf("%s: one more waits %s, %v", name, wait, ok)
+		}
+	}
+}
+
+// The slowest rate and the fastest do not overflow.
+func TestRatesAtTheirEnds(t *testing.T) {
+	for _, perSecond := range []float64{1e-300, 1e-9, 0.001, 1, 1e9, 1e300} {
+		r := newWorkspaceRate(perSecond)
+		now := r.start.Add(time.Second)
+		if wait, ok := r.take(now, 1000); !ok || wait != 0 {
+			t.Errorf("%g a second: a batch waits %s", perSecond, wait)
+		}
+		if wait, ok := r.take(now, 1); ok != (perSecond > 100) || wait < 0 {
+			t.Errorf("%g a second: one more waits %s, %v", perSecond, wait, ok)
+		}
+	}
+}
+
 // The limit of a workspace holds however it is found, and the limit of an address wherever it
 // sends.
 func TestLimitsWithoutKey(t *testing.T) {
@@ -148,7 +189,7 @@ func TestLimitsWithoutKey(t *testing.T) {
 // A batch that a budget cannot pay takes nothing from it: repeated when Retry-After has passed, it
 // must succeed.
 func TestRefusedBatchCostsNothing(t *testing.T) {
-	now := time.Now()
+	now := time.Now().Add(time.Minute) // later than the rates' own beginning
 	var mu sync.Mutex
 	e := newEdge(t, func(c *Config) {
 		c.Workspaces = NewDirectory([]schemas.Workspace{

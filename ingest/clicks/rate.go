@@ -7,20 +7,88 @@ import (
 	"time"
 )
 
+// pace is a rate of events as the generic cell rate algorithm counts it. A cell is a token bucket
+// in one number: the time, in nanoseconds since start, at which the bucket will be full again. It
+// does not matter whether requests are charged in the order of their times: a cell never goes back.
+// A Limiter of golang.org/x/time/rate takes the time of each call for its own, also an earlier one,
+// and then counts the time in between twice.
+type pace struct {
+	start    time.Time
+	interval int64 // nanoseconds per event
+	burst    int64 // how far ahead of now a cell may be, in nanoseconds
+}
+
+// newPace allows perSecond events a second, and ten seconds' worth of them, but at least burst, at
+// once.
+func newPace(perSecond float64, burst int) pace {
+	const slowest = 1e15 // an event in eleven days: a thousand intervals still fit into an int64
+	interval := int64(max(1, min(float64(time.Second)/perSecond, slowest)))
+	return pace{start: time.Now(), interval: interval, burst: max(interval*int64(burst), int64(10*time.Second))}
+}
+
+// since returns now as cells count it, by the monotonic clock, which never jumps.
+func (p *pace) since(now time.Time) int64 { return max(0, int64(now.Sub(p.start))) }
+
+// charge returns what a cell will be after n events at the given time, and how long they have to
+// wait for that.
+func (p *pace) charge(cell, at int64, n int) (full int64, wait time.Duration) {
+	full = max(at, cell) + int64(n)*p.interval
+	return full, time.Duration(max(0, full-at-p.burst))
+}
+
+// workspaceRate limits the events of a workspace, however it is found; nil allows everything.
+type workspaceRate struct {
+	pace
+	cell atomic.Int64
+}
+
+// newWorkspaceRate lets one full batch through at once, and what a proxy held back for ten seconds.
+// It returns nil if perSecond is 0.
+func newWorkspaceRate(perSecond float64) *workspaceRate {
+	if perSecond <= 0 {
+		return nil
+	}
+	return &workspaceRate{pace: newPace(perSecond, 1000)}
+}
+
+// take charges n events, or returns how long to wait before they may be sent.
+func (r *workspaceRate) take(now time.Time, n int) (time.Duration, bool) {
+	if r == nil {
+		return 0, true
+	}
+	for {
+		cell := r.cell.Load()
+		full, wait := r.charge(cell, r.since(now), n)
+		if wait > 0 {
+			return wait, false
+		}
+		if r.cell.CompareAndSwap(cell, full) {
+			return 0, true
+		}
+	}
+}
+
+// giveBack takes back the charge of n events.
+func (r *workspaceRate) giveBack(n int) { r.cell.Add(-int64(n) * r.interval) }
+
+// has reports whether a single event may be sent now.
+func (r *workspaceRate) has(now time.Time) bool {
+	if r == nil {
+		return true
+	}
+	_, wait := r.charge(r.cell.Load(), r.since(now), 1)
+	return wait == 0
+}
+
 // addressRates limits the events of every address, however many addresses there are: its memory is
 // fixed. Each address has a cell in each of two rows, and shares it with whoever hashes to the same
 // one. What it may send is decided by the emptier cell, so that somebody is limited for another's
 // events only if both cells are shared with busy senders (a count-min sketch with conservative
 // update). The hash is seeded at random: nobody can choose whose cell to fill.
-//
-// A cell is the theoretical arrival time of the generic cell rate algorithm, a token bucket in one
-// number: the time, in nanoseconds since start, at which the bucket will be full again.
 type addressRates struct {
-	rows     [2][rateCells]atomic.Int64
-	seed     maphash.Seed
-	start    time.Time
-	interval int64 // nanoseconds per event
-	burst    int64 // how far ahead of now a cell may be, in nanoseconds
+	pace
+	rows [2][rateCells]atomic.Int64
+	seed maphash.Seed
 }
 
 // rateCells is the length of a row: with two rows of eight bytes a cell, 1 MiB. A million addresses
@@ -34,10 +102,7 @@ func newAddressRates(perSecond float64, batch int) *addressRates {
 	if perSecond <= 0 {
 		return nil
 	}
-	r := &addressRates{seed: maphash.MakeSeed(), start: time.Now()}
-	r.interval = max(1, int64(float64(time.Second)/perSecond))
-	r.burst = r.interval * int64(max(float64(batch), 10*perSecond))
-	return r
+	return &addressRates{pace: newPace(perSecond, batch), seed: maphash.MakeSeed()}
 }
 
 // network is what counts as one sender: an IPv4 address, or the /64 of an IPv6 address, since
@@ -61,16 +126,16 @@ func (r *addressRates) take(addr netip.Addr, now time.Time, n int) (time.Duratio
 	bytes := network(addr).Addr().As16()
 	hash := maphash.Bytes(r.seed, bytes[:])
 	a, b := &r.rows[0][uint32(hash)%rateCells], &r.rows[1][uint32(hash>>32)%rateCells]
-	at := max(0, int64(now.Sub(r.start))) // by the monotonic clock, which never jumps
+	at := r.since(now)
 	for {
 		emptier, fuller := a, b
 		least := emptier.Load()
 		if other := fuller.Load(); other < least {
 			emptier, fuller, least = b, a, other
 		}
-		full := max(at, least) + int64(n)*r.interval
-		if wait := full - at - r.burst; wait > 0 {
-			return time.Duration(wait), false
+		full, wait := r.charge(least, at, n)
+		if wait > 0 {
+			return wait, false
 		}
 		// Two requests of one address that come at the same time have read the same cell; the second
 		// one finds it changed and tries again. Only if it reads both cells between the two writes of

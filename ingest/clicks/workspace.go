@@ -6,9 +6,6 @@ import (
 	"fmt"
 	"strings"
 	"sync/atomic"
-	"time"
-
-	"golang.org/x/time/rate"
 
 	"tributary/schemas"
 )
@@ -16,7 +13,7 @@ import (
 // Workspace is one tenant as the edge sees it.
 type Workspace struct {
 	schemas.Workspace
-	limit *rate.Limiter // of visitors, however the workspace is found; nil: none
+	limit *workspaceRate // of visitors
 }
 
 // allowsHost reports whether a site may send. "www." is ignored on both sides; *.example.com means
@@ -82,12 +79,7 @@ func LoadWorkspaces(path, secretKey string) (*Directory, error) {
 func NewDirectory(list []schemas.Workspace) *Directory {
 	d := &directory{byKey: make(map[string]*Workspace)}
 	for i := range list {
-		w := &Workspace{Workspace: list[i]}
-		if w.EventsPerSecond > 0 {
-			// The burst lets one full batch through, and ten seconds of traffic that a proxy held
-			// back.
-			w.limit = rate.NewLimiter(rate.Limit(w.EventsPerSecond), max(1000, int(10*w.EventsPerSecond)))
-		}
+		w := &Workspace{Workspace: list[i], limit: newWorkspaceRate(list[i].EventsPerSecond)}
 		for _, key := range w.PublishableKeys {
 			d.byKey[key] = w
 		}
@@ -180,23 +172,4 @@ func (d *Directory) byPublishable(key []byte, host string, keyless bool) (*Works
 		return nil, errNoKey
 	}
 	return found, nil
-}
-
-// hasBudget reports whether l would let a single event through now.
-func hasBudget(l *rate.Limiter, now time.Time) bool { return l == nil || l.TokensAt(now) >= 1 }
-
-// allow takes n events from a workspace's budget, or returns how long to wait for them.
-func allow(l *rate.Limiter, now time.Time, n int) (time.Duration, bool) {
-	if l == nil {
-		return 0, true
-	}
-	r := l.ReserveN(now, n)
-	if !r.OK() {
-		return time.Minute, false
-	}
-	if d := r.DelayFrom(now); d > 0 {
-		r.CancelAt(now)
-		return d, false
-	}
-	return 0, true
 }

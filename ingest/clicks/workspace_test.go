@@ -66,7 +66,7 @@ func TestReplace(t *testing.T) {
 	now := time.Now()
 	for _, key := range []string{"old", "b"} {
 		w, _ := d.byPublishable([]byte(key), "", false)
-		if _, ok := allow(w.limit, now, 1000); !ok {
+		if _, ok := w.limit.take(now, 1000); !ok {
 			t.Fatal("a full budget is refused")
 		}
 	}
@@ -79,11 +79,11 @@ func TestReplace(t *testing.T) {
 	if f != nil {
 		t.Fatalf("a new key: %v", f)
 	}
-	if _, ok := allow(w.limit, now, 1); ok {
+	if _, ok := w.limit.take(now, 1); ok {
 		t.Error("a reload has filled the budget")
 	}
 	w, _ = d.byPublishable([]byte("b"), "", false)
-	if _, ok := allow(w.limit, now, 1); !ok {
+	if _, ok := w.limit.take(now, 1); !ok {
 		t.Error("the new rate is not in force")
 	}
 }
