@@ -51,6 +51,9 @@ func classify(name string) class {
 		if !found {
 			return classNone
 		}
+		if (label == "mail" || label == "webmail") && len(suffix) == len(name) && strings.Contains(rest, ".") {
+			return classEmail // of any provider
+		}
 		// "mail.yandex.*" has two labels before the ending, "google.*" one.
 		if second, ending, ok := strings.Cut(rest, "."); ok {
 			two := suffix[:len(label)+1+len(second)]
@@ -66,11 +69,11 @@ func classify(name string) class {
 	return classNone
 }
 
-// classOfSource finds the class of a utm_source in lower case: a domain, or a word in common use with
-// or without others behind it (facebook_mobile_feed).
+// classOfSource finds the class of a utm_source in lower case: a domain or an address, or a word in
+// common use with or without others behind it (facebook_mobile_feed).
 func classOfSource(source string) class {
 	if strings.Contains(source, ".") {
-		return classify(source)
+		return classify(withoutWWW(Host(source)))
 	}
 	return byBeginning(domainClasses, source)
 }
@@ -79,7 +82,7 @@ func classOfSource(source string) class {
 // zero value if it has none. A single letter (x) must stand alone.
 func byBeginning[V any](table map[string]V, words string) (none V) {
 	words = words[:min(len(words), 64)]
-	for end := len(words); end > 1 || end == len(words); end = strings.LastIndexAny(words[:end], "_- ") {
+	for end := len(words); end > 1 || end == len(words); end = strings.LastIndexAny(words[:end], "_- ,;:|/+&") {
 		if value, ok := table[words[:end]]; ok {
 			return value
 		}
@@ -108,7 +111,7 @@ func Channel(parts Parts, referrerDomain string) string {
 	if source == "" {
 		source = strings.ToLower(parts.Ref)
 	}
-	sourceClass := classOfSource(withoutWWW(source))
+	sourceClass := classOfSource(source)
 	referrerClass := classify(referrerDomain)
 	if referrerClass == classReturn {
 		referrerClass, referrerDomain = classNone, ""
