@@ -14,6 +14,7 @@ var botsCSV string
 const (
 	botHeadless = "headless"     // a browser without a screen, or a driver of browsers
 	botCrawler  = "crawler"      // reads pages for an index, a model, an archive or an analysis
+	botAssist   = "assistant"    // reads a page, or acts on it, because a person asked a model
 	botPreview  = "preview"      // fetches a page to show a link, or before a person asks for it
 	botMonitor  = "monitor"      // looks whether a site works, is fast or is safe
 	botFeed     = "feed"         // reads a feed for its subscribers
@@ -113,9 +114,9 @@ func (b *BotRules) add(kind, text string, rank int) error {
 	case person:
 		b.persons = append(b.persons, rule.text)
 		return nil
-	case botHeadless, botCrawler, botPreview, botMonitor, botFeed, botLibrary, botContact:
+	case botHeadless, botCrawler, botAssist, botPreview, botMonitor, botFeed, botLibrary, botContact:
 	default:
-		return fmt.Errorf("kind %q is unknown (hint: headless, crawler, preview, monitor, feed, http_library, "+
+		return fmt.Errorf("kind %q is unknown (hint: headless, crawler, assistant, preview, monitor, feed, http_library, "+
 			"contact or person)", kind)
 	}
 	rule.reason = kind + ":" + strings.Trim(rule.text, " /(:+-_.")
@@ -145,8 +146,9 @@ func (b *BotRules) Reason(agent string) string {
 		best.reason = botCrawler + ":no engine"
 	}
 	// Apps of telephones name their maker's site. A browser does not, nor does a crawler that
-	// pretends to be one leave it out.
-	if strings.HasPrefix(best.reason, botContact) && isPhoneApp(agent) {
+	// pretends to be one leave it out. In a reader's app a person looks at the page.
+	if strings.HasPrefix(best.reason, botContact) && isPhoneApp(agent) ||
+		strings.HasPrefix(best.reason, botFeed) && isPhoneBrowser(agent) {
 		return ""
 	}
 	return best.reason
@@ -261,6 +263,13 @@ func isPhoneApp(agent string) bool {
 		}
 	}
 	return false
+}
+
+// isPhoneBrowser reports whether an agent in lower case is a browser's on a telephone, also within an
+// app.
+func isPhoneBrowser(agent string) bool {
+	return strings.HasPrefix(agent, "mozilla/5.0 (iphone;") || strings.HasPrefix(agent, "mozilla/5.0 (ipad;") ||
+		strings.Contains(agent, "; wv)")
 }
 
 // hasEmail reports whether a text in lower case has an e-mail address: a letter or a digit, "@",

@@ -62,6 +62,17 @@ func TestBot(t *testing.T) {
 	f("Mozilla/5.0 AppleWebKit/537.36 Chrome/139.0 Safari/537.36 Google-Ads-Conversions", "crawler:google")
 	f("Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko); compatible; GPTBot/1.2; +https://openai.com/gptbot",
 		"crawler:gptbot")
+	// A model that reads pages for somebody, and a browser that a model drives.
+	f("Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko); compatible; ChatGPT-User/1.0; +https://openai.com/bot",
+		"assistant:chatgpt-user")
+	f("Claude-User (claude-code/2.1; +https://support.anthropic.com/)", "assistant:claude-user")
+	f("Mozilla/5.0 (compatible; Qwen-User/1.0)", "assistant:user")
+	f("Mozilla/5.0 (X11; Linux x86_64)"+desktop+" AgentCore-Browser", "assistant:agentcore")
+	// People look at pages within assistants' and feed readers' apps.
+	f("Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X)"+safari+" ChatGPT/1.2025.300", "")
+	f("Mozilla/5.0 (iPad; CPU OS 17_5 like Mac OS X)"+safari+" Feedly/90", "")
+	f("Mozilla/5.0 (Linux; Android 14; Pixel 8 Build/AP2A; wv)"+chrome+" Inoreader/7.8", "")
+	f("Feedly/1.0 (+http://www.feedly.com/fetcher.html; 12 subscribers)", "feed:feedly")
 	f("meta-externalads/1.1 (+https://developers.facebook.com/docs/sharing/webmasters/crawler)",
 		"crawler:meta-externalads")
 	f("facebookexternalhit/1.1", "preview:facebookexternalhit")
