@@ -265,8 +265,8 @@ func isPhoneApp(agent string) bool {
 	return false
 }
 
-// isPhoneBrowser reports whether an agent in lower case is a browser's on a telephone, also within an
-// app.
+// isPhoneBrowser reports whether an agent in lower case is a browser's on a telephone, also within
+// an app.
 func isPhoneBrowser(agent string) bool {
 	return strings.HasPrefix(agent, "mozilla/5.0 (iphone;") || strings.HasPrefix(agent, "mozilla/5.0 (ipad;") ||
 		strings.Contains(agent, "; wv)")
