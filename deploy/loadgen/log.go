@@ -24,12 +24,14 @@ type logCommand struct {
 
 // Help is shown by loadgen log --help.
 func (logCommand) Help() string {
-	return `Reads the common and combined formats (with the site before it, too), JSON as nginx, Caddy and Traefik write it,
-CloudFront's and IIS's W3C extended format, and that of AWS's Application Load Balancers.
+	return `Reads the common and combined formats (with the site before it, too), JSON as nginx, Caddy, Traefik, Envoy,
+CloudFront, Cloudflare and the load balancers of Google and Azure write it, CloudFront's and IIS's W3C extended format,
+and that of AWS's Application Load Balancers.
 Each line that is a page visit is sent with its time, agent, referrer and address: as a click if its address carries
 what a link carries (an affiliate, utm_ parameters, an advertisement's id), otherwise as a page view. What is no page
-visit (HEAD, failures, redirects, style sheets, images …) is left out and counted by reason. An id comes from the
-line's time, number and text: two equal lines are two clicks, and sending the file again sends the same clicks again.
+visit (HEAD, failures, redirects, style sheets, images, prefetches …) is left out and counted by reason. An id comes
+from the line's time and text, and from how many equal lines stand before it: two equal lines of a file are two clicks.
+Sending the file again sends the same clicks again, also when it has grown, or was cut in two.
 Lines that cannot be read are listed with their numbers and do not stop the others. A line that names its site is of
 that site, whatever --site says. A log without agents, as in the common format, does not tell machines from people.`
 }
@@ -60,8 +62,8 @@ func (c logCommand) Run(ctx context.Context, s streams) error {
 		i.limit = rate.NewLimiter(rate.Limit(c.Rate), i.size)
 	}
 	err = accesslog.Read(in, func(l accesslog.Line) error { return i.add(ctx, l) }, i.skip)
-	if err == nil {
-		err = i.flush(ctx)
+	if flushed := i.flush(ctx); err == nil { // what stands before damage is sent
+		err = flushed
 	}
 	i.tally.Table(s.out, "clicks and page views")
 	for _, reason := range slices.Sorted(maps.Keys(i.leftOut)) {

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"io"
 	"os"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -112,6 +114,17 @@ func TestNoVisit(t *testing.T) {
 	f("GET /favicon.ico HTTP/1.1", "200", "x", ReasonAsset)
 	f("GET /robots.txt HTTP/1.1", "200", "x", ReasonBackground)
 	f("GET /.well-known/security HTTP/1.1", "200", "x", ReasonBackground)
+	for _, path := range []string{"/cdn-cgi/rum?x=1", "/_next/image?url=a", "/wp-json/wp/v2/posts",
+		"/apple-app-site-association", "/wp-admin/admin-ajax.php?action=x"} {
+		f("GET "+path+" HTTP/1.1", "200", "x", ReasonBackground)
+	}
+	ahead, err := new(parser).parse(1, `{"ts":1779012303,"request":{"method":"GET","uri":"/a","headers":{"Sec-Purpose":`+
+		`["prefetch;prerender"]}},"status":200}`)
+	if err != nil || ahead.NoVisit() != ReasonPrefetch {
+		t.Errorf("a prefetch is a visit: %q, %v", ahead.NoVisit(), err)
+	}
+	f("GET /pricing?_rsc=1a2b HTTP/1.1", "200", "x", ReasonPrefetch)
+	f("GET /_nextdoor HTTP/1.1", "200", "x", "")
 	f("-", "408", "-", ReasonNoRequest)
 	f(`\x16\x03\x01\x02 \xa5`, "400", "-", ReasonNoRequest)
 }
@@ -170,6 +183,46 @@ func TestReadNamesLines(t *testing.T) {
 	}
 	if len(distinct) != 6 {
 		t.Fatalf("%d distinct of 6 clicks", len(distinct))
+	}
+}
+
+// A log that has grown, was cut in two, or is read behind others has the same clicks.
+func TestReadNamesPieces(t *testing.T) {
+	line := func(path string) string {
+		return `::1 - - [17/May/2026:10:05:03 +0000] "GET ` + path + ` HTTP/1.1" 200 1 "-" "x"` + "\n"
+	}
+	read := func(log string) (ids []string) {
+		err := Read(strings.NewReader(log), func(l Line) error { ids = append(ids, l.ClickID().String()); return nil },
+			func(n int, why error) error { t.Errorf("line %d: %v", n, why); return nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ids
+	}
+	whole := read(line("/a") + line("/b") + line("/a") + line("/c"))
+	if whole[0] == whole[2] {
+		t.Error("two equal lines are one click")
+	}
+	for _, piece := range []string{line("/b") + line("/c"), line("/c") + line("/b")} {
+		got := read(piece)
+		slices.Sort(got)
+		want := []string{whole[1], whole[3]}
+		slices.Sort(want)
+		if !slices.Equal(got, want) {
+			t.Errorf("%s has the clicks %v, want %v", piece, got, want)
+		}
+	}
+	marked := read("\ufeff" + line("/a"))
+	if len(marked) != 1 {
+		t.Errorf("behind a byte order mark are %d clicks", len(marked))
+	}
+	// What is forgotten is of long ago.
+	p := new(parser)
+	for i := range 3 * rememberedLines {
+		p.repeat(strconv.Itoa(i))
+	}
+	if n := len(p.repeats) + len(p.before); n > 2*rememberedLines || p.repeat(strconv.Itoa(3*rememberedLines-1)) != 1 {
+		t.Errorf("%d texts are remembered", n)
 	}
 }
 
@@ -234,6 +287,25 @@ func TestFormats(t *testing.T) {
 			`"client_ip":"203.0.113.7","proto":"HTTP/2.0","method":"GET","host":"shop.example","uri":"/a?via=ann","headers":{"User-Agent":` +
 			`["` + agent + `"],"Referer":["https://from.example/"]}},"status":200,"resp_headers":{"Server":["Caddy"],"Status":["500"]}}` +
 			"\n{}", "https://shop.example/a?via=ann", nil},
+		"envoy": {`{"start_time":"2026-05-17T10:05:03.186Z","method":"GET","path":"/a?via=ann","response_code":200,` +
+			`"user_agent":"` + agent + `","x_forwarded_for":"203.0.113.7","authority":"shop.example","referer":"https://from.example/"}` +
+			"\n{\"start_time\":\"2026\"", "https://shop.example/a?via=ann", nil},
+		"cloudfront, JSON": {`{"date":"2026-05-17","time":"10:05:03","c-ip":"203.0.113.7","cs-method":"GET","cs(Host)":"d1.cloudfront.net",` +
+			`"x-host-header":"shop.example","cs-uri-stem":"/a","cs-uri-query":"via=ann","sc-status":"200","cs(Referer)":` +
+			`"https://from.example/","cs(User-Agent)":"` + agent + `"}` + "\n{\"date\":\"2026-05-17\"}",
+			"https://shop.example/a?via=ann", nil},
+		"cloudflare": {`{"EdgeStartTimestamp":1779012303000000000,"ClientIP":"203.0.113.7","ClientRequestMethod":"GET",` +
+			`"ClientRequestHost":"shop.example","ClientRequestURI":"/a?via=ann","EdgeResponseStatus":200,` +
+			`"ClientRequestReferer":"https://from.example/","ClientRequestUserAgent":"` + agent + `"}` +
+			"\n{\"EdgeStartTimestamp\":1}",
+			"https://shop.example/a?via=ann", nil},
+		"google": {`{"timestamp":"2026-05-17T10:05:03.1Z","httpRequest":{"requestMethod":"GET","requestUrl":"https://shop.example/a?via=ann",` +
+			`"status":200,"userAgent":"` + agent + `","remoteIp":"203.0.113.7","referer":"https://from.example/"}}` + "\n{}",
+			"https://shop.example/a?via=ann", nil},
+		"azure": {`{"time":"2026-05-17T10:05:03Z","properties":{"httpMethod":"GET","requestUri":"https://shop.example:443/a?via=ann",` +
+			`"httpStatusCode":"200","userAgent":"` + agent + `","clientIp":"203.0.113.7","referer":"https://from.example/"}}` +
+			"\n{}",
+			"https://shop.example/a?via=ann", nil},
 		"cloudfront": {"#Version: 1.0\n#Fields: date time x-edge-location sc-bytes c-ip cs-method cs(Host) " +
 			"cs-uri-stem sc-status " +
 			"cs(Referer) cs(User-Agent) cs-uri-query x-host-header cs-protocol\n" +

@@ -10,11 +10,12 @@ import (
 	"tributary/schemas"
 )
 
-// ClickID names the line: a UUIDv7 of the line's time and a hash of its number and text. Reading a
-// file twice gives the same clicks; two equal lines of one file are two clicks.
+// ClickID names the line: a UUIDv7 of the line's time and a hash of its text and of how often the
+// same text stood before it. Reading a file twice gives the same clicks, also when it has grown,
+// was cut in two or joined with others; two equal lines of one file are two clicks.
 func (l Line) ClickID() schemas.ClickID {
 	id := schemas.NewClickID(l.Time)
-	sum := sha256.Sum256([]byte(strconv.Itoa(l.Number) + "\n" + l.Text))
+	sum := sha256.Sum256([]byte(strconv.Itoa(l.Repeat) + "\n" + l.Text))
 	copy(id[6:], sum[:10])
 	id[6] = id[6]&0x0f | 0x70
 	id[8] = id[8]&0x3f | 0x80
@@ -24,8 +25,10 @@ func (l Line) ClickID() schemas.ClickID {
 // URL returns the address of the page. site (http://shop.example) is where the log does not say the
 // site.
 func (l Line) URL(site string) string {
-	if strings.HasPrefix(l.Target, "http://") || strings.HasPrefix(l.Target, "https://") {
-		return l.Target
+	for scheme, port := range map[string]string{"https://": ":443/", "http://": ":80/"} {
+		if strings.HasPrefix(l.Target, scheme) {
+			return strings.Replace(l.Target, port, "/", 1) // balancers log a port that no browser shows
+		}
 	}
 	if host, port, _ := strings.Cut(l.Site, ":"); host != "" {
 		scheme, _, found := strings.Cut(site, "://")

@@ -1,6 +1,7 @@
 package accesslog
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,6 +16,30 @@ import (
 // format, whose columns a line before them names.
 type parser struct {
 	columns []string // of the W3C extended format; nil before its header
+	// How often a text has been read: equal lines have equal times, so that they lie near each
+	// other, and those of long ago are forgotten.
+	repeats, before map[textHash]int
+}
+
+// textHash is of a line's text.
+type textHash [16]byte
+
+// rememberedLines is after how many lines, at the latest, a text is forgotten, twice over.
+const rememberedLines = 1 << 17
+
+// repeat returns how often the text was read before.
+func (p *parser) repeat(text string) int {
+	sum := sha256.Sum256([]byte(text))
+	hash := textHash(sum[:16])
+	if p.repeats == nil || len(p.repeats) == rememberedLines {
+		p.repeats, p.before = make(map[textHash]int), p.repeats
+	}
+	n, known := p.repeats[hash]
+	if !known {
+		n = p.before[hash]
+	}
+	p.repeats[hash] = n + 1
+	return n
 }
 
 // errHeader says that a line tells how the log is made, and is no request.
@@ -38,8 +63,9 @@ func (p *parser) parse(number int, text string) (Line, error) {
 	return Parse(number, text)
 }
 
-// readJSON reads an object of any depth whose names are among those that nginx, Caddy, Traefik and
-// their users give. "-" and "_" in a name are the same; of two equal names the outer one counts.
+// readJSON reads an object of any depth whose names are among those that nginx, Caddy, Traefik,
+// Envoy, the log services of AWS, Google, Azure and Cloudflare, and their users give. Case, "-" and
+// "_" in a name do not matter; of two equal names the outer one counts.
 func (l *Line) readJSON(text string) error {
 	decoder := json.NewDecoder(strings.NewReader(text))
 	decoder.UseNumber()
@@ -57,31 +83,47 @@ func (l *Line) readJSON(text string) error {
 		}
 		return ""
 	}
-	at, err := readTime(get("time-iso8601", "@timestamp", "timestamp", "startutc", "time", "ts", "time-local", "msec"))
-	if err != nil {
+	at := get("timeiso8601", "@timestamp", "timestamp", "startutc", "starttime", "edgestarttimestamp", "time", "ts",
+		"timelocal", "msec")
+	if date := get("date"); date != "" && len(at) == len(time.TimeOnly) { // CloudFront
+		at = date + "T" + at + "Z"
+	}
+	var err error
+	if l.Time, err = readTime(at); err != nil {
 		return err
 	}
-	l.Time = at
-	l.Method, l.Target = get("request-method", "method", "requestmethod"), get("request-uri", "uri", "requestpath", "path")
+	l.Method = get("requestmethod", "method", "httpmethod", "clientrequestmethod", "csmethod")
+	l.Target = get("requesturi", "uri", "requesturl", "clientrequesturi", "requestpath", "path", "csuristem")
+	if query := get("csuriquery"); query != "" {
+		l.Target += "?" + query
+	}
 	if request := get("request"); l.Target == "" {
 		l.Method, l.Target = splitRequest(request)
 	}
-	l.Status = get("status", "downstreamstatus", "status-code")
-	l.Referrer = get("http-referer", "http-referrer", "referer", "referrer", "request-referer")
-	agents := []string{"http-user-agent", "user-agent", "useragent", "agent", "request-user-agent"}
+	l.Status = get("status", "downstreamstatus", "statuscode", "httpstatuscode", "responsecode", "edgeresponsestatus",
+		"scstatus")
+	l.Referrer = get("httpreferer", "httpreferrer", "referer", "referrer", "requestreferer", "clientrequestreferer",
+		"cs(referer)")
+	agents := []string{"httpuseragent", "useragent", "agent", "requestuseragent", "clientrequestuseragent",
+		"cs(useragent)"}
 	l.Agent = get(agents...)
 	l.NoAgents = !slices.ContainsFunc(agents, func(name string) bool { _, has := values[name]; return has })
-	l.Site = siteName(get("host", "http-host", "requesthost", "server-name"))
-	l.Address = ipAddress(get("client-ip", "http-x-forwarded-for", "x-forwarded-for", "remote-addr", "remote-ip",
-		"clienthost"))
+	l.Site = siteName(get("xhostheader", "host", "httphost", "requesthost", "clientrequesthost", "authority", "cs(host)",
+		"servername"))
+	l.Address = ipAddress(get("clientip", "httpxforwardedfor", "xforwardedfor", "remoteaddr", "remoteip", "clienthost",
+		"cip"))
+	l.Purpose = get("secpurpose", "httpsecpurpose", "purpose", "httppurpose", "xmoz", "httpxmoz")
 	return nil
 }
+
+// foldName takes out of a name how its words are joined.
+var foldName = strings.NewReplacer("_", "", "-", "")
 
 // flatten collects the texts and numbers of an object by their names, outer ones first.
 func flatten(values map[string]string, object map[string]any) {
 	var inner []map[string]any
 	for name, value := range object {
-		name = strings.ReplaceAll(strings.ToLower(name), "_", "-")
+		name = foldName.Replace(strings.ToLower(name))
 		if list, ok := value.([]any); ok && len(list) > 0 { // a header of Caddy's
 			value = list[0]
 		}
@@ -95,7 +137,7 @@ func flatten(values map[string]string, object map[string]any) {
 				values[name] = v.String()
 			}
 		case map[string]any:
-			if name != "resp-headers" { // of the answer
+			if name != "respheaders" { // of the answer
 				inner = append(inner, v)
 			}
 		}
@@ -105,14 +147,18 @@ func flatten(values map[string]string, object map[string]any) {
 	}
 }
 
-// readTime reads RFC 3339, the time of the combined format, or a number of seconds or milliseconds
-// since 1970.
+// readTime reads RFC 3339, the time of the combined format, or a number of seconds, milliseconds,
+// microseconds or nanoseconds since 1970.
 func readTime(text string) (time.Time, error) {
-	if seconds, err := strconv.ParseFloat(text, 64); err == nil && seconds >= 1e8 && seconds < 1e14 {
-		if seconds >= 1e11 {
-			return time.UnixMilli(int64(seconds)).UTC(), nil
+	if seconds, err := strconv.ParseFloat(text, 64); err == nil && seconds >= 1e8 && seconds < 1e20 {
+		for _, unit := range []float64{1e3, 1e6, 1e9} { // a number of seconds is below 10¹¹ until the year 5138
+			if seconds >= 1e11 && seconds < 1e11*unit {
+				return time.UnixMilli(int64(seconds / unit * 1000)).UTC(), nil
+			}
 		}
-		return time.UnixMilli(int64(seconds * 1000)).UTC(), nil
+		if seconds < 1e11 {
+			return time.UnixMilli(int64(seconds * 1000)).UTC(), nil
+		}
 	}
 	for _, layout := range []string{time.RFC3339, "02/Jan/2006:15:04:05 -0700", "2006-01-02T15:04:05Z0700"} {
 		if at, err := time.Parse(layout, text); err == nil {
@@ -197,12 +243,13 @@ func (l *Line) readBalancer(text string) error {
 	}
 	l.Time, l.Address, l.Status, l.Agent = at, ipAddress(fields[2]), fields[7], present(agent)
 	l.Method, l.Target = splitRequest(request)
-	for scheme, port := range map[string]string{"https://": ":443/", "http://": ":80/"} {
-		if strings.HasPrefix(l.Target, scheme) {
-			l.Target = strings.Replace(l.Target, port, "/", 1)
-		}
-	}
 	return nil
 }
 
-func isScheme(text string) bool { return text == "http" || text == "https" || text == "h2" }
+func isScheme(text string) bool {
+	switch text {
+	case "http", "https", "h2", "ws", "wss", "grpcs":
+		return true
+	}
+	return false
+}

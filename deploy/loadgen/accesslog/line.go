@@ -9,8 +9,8 @@
 //
 //	shop.example:443 203.0.113.7, 10.0.0.1 - - [17/May/2015:10:05:03 +0000] "GET /a HTTP/1.1" …
 //
-// The others are JSON (nginx, Caddy, Traefik), the W3C extended format (CloudFront, IIS), and that
-// of AWS's Application Load Balancers.
+// The others are JSON (nginx, Caddy, Traefik, cloud services), the W3C extended format (CloudFront,
+// IIS), and that of AWS's Application Load Balancers.
 package accesslog
 
 import (
@@ -34,6 +34,8 @@ type Line struct {
 	Referrer string // empty when none was sent
 	Agent    string // empty when none was sent
 	NoAgents bool   // the log's format has no agents
+	Purpose  string // what the browser says for what it asks, such as prefetch; only logs in JSON may have it
+	Repeat   int    // how many equal lines stand before it
 	Text     string // the whole line, without its end
 }
 

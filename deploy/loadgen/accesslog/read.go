@@ -2,6 +2,7 @@ package accesslog
 
 import (
 	"bufio"
+	"bytes"
 	"compress/gzip"
 	"errors"
 	"fmt"
@@ -40,6 +41,9 @@ func Read(from io.Reader, good func(Line) error, bad func(number int, why error)
 			}
 			continue
 		}
+		if number == 1 {
+			text = bytes.TrimPrefix(text, []byte("\ufeff"))
+		}
 		end := errors.Is(err, io.EOF)
 		if err != nil && !end {
 			return fmt.Errorf("read log: %w", err)
@@ -66,6 +70,7 @@ func (p *parser) pass(number int, text string, good func(Line) error, bad func(i
 	case err != nil:
 		return bad(number, err)
 	}
+	l.Repeat = p.repeat(text)
 	return good(l)
 }
 

@@ -32,6 +32,7 @@ const (
 	ReasonFailed     = "status 4xx or 5xx"           // the visitor saw no page
 	ReasonNoContent  = "no page in the answer"       // 204, 206 and whatever is not a number
 	ReasonAsset      = "file of a page, or download" // style sheets, scripts, images …
+	ReasonPrefetch   = "asked for in advance"        // by the browser: the person may never see the page
 	ReasonBackground = "metadata of the site"        // robots.txt, .well-known: no person asks for them
 )
 
@@ -60,12 +61,38 @@ func (l Line) NoVisit() string {
 		return ReasonNoPath
 	}
 	switch {
-	case strings.HasPrefix(target, "/.well-known/"), target == "/robots.txt", target == "/ads.txt":
+	case isPrefetch(l.Purpose):
+		return ReasonPrefetch
+	case isBackground(target):
 		return ReasonBackground
+	case strings.Contains(l.Target, "_rsc="): // Next.js asks for the parts of pages that are linked
+		return ReasonPrefetch
 	case assets[strings.ToLower(path.Ext(target))]:
 		return ReasonAsset
 	}
 	return ""
+}
+
+// isPrefetch reports whether a header says that the page is not shown yet: Sec-Purpose (Fetch
+// standard), or the Purpose and X-Moz of older browsers.
+func isPrefetch(purpose string) bool {
+	return strings.Contains(purpose, "prefetch") || strings.Contains(purpose, "prerender") ||
+		strings.Contains(purpose, "preview")
+}
+
+// isBackground reports whether programs ask for a path, and no person.
+func isBackground(target string) bool {
+	switch target {
+	case "/robots.txt", "/ads.txt", "/app-ads.txt", "/apple-app-site-association", "/xmlrpc.php", "/wp-cron.php",
+		"/wp-admin/admin-ajax.php":
+		return true
+	}
+	for _, folder := range []string{"/.well-known/", "/cdn-cgi/", "/_next/", "/_nuxt/", "/_vercel/", "/wp-json/"} {
+		if strings.HasPrefix(target, folder) {
+			return true
+		}
+	}
+	return false
 }
 
 // path returns the path of the target without query and fragment. Requests to a proxy name the
