@@ -191,7 +191,8 @@ func TestParametersOfNetworks(t *testing.T) {
 		}
 	}
 	// Snapchat writes it so; TikTok's ids are longer than an affiliate's may be.
-	queries := []string{"ScCid=x", "ttclid=" + strings.Repeat("E.C.P.", 60)}
+	// What Google leaves where the browser has taken gclid out.
+	queries := []string{"ScCid=x", "gad_source=1&gad_campaignid=2", "ttclid=" + strings.Repeat("E.C.P.", 60)}
 	frames := ""
 	for i, name := range names {
 		queries = append(queries, fmt.Sprintf("%s=value%d", name, i))

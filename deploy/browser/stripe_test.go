@@ -145,6 +145,7 @@ func TestPaymentLinks(t *testing.T) {
 		<a id=other href="http://buy.stripe.com/a?client_reference_id=project_123">
 		<a id=far href="http://buy.stripe.com.evil.example/a">
 		<a id=near href="http://notstripe.com/a">
+		<a id=own href="http://pay.links.example/b/1"><a id=account href="http://links.example/account">
 		<a id=gift href="http://donate.stripe.com/a"><a id=visit href="http://book.stripe.com/a">
 		<a id=mail href="mailto:a@b.example"><a id=none>
 		<svg><a id=svg href="http://buy.stripe.com/a"></a></svg>
@@ -152,7 +153,8 @@ func TestPaymentLinks(t *testing.T) {
 		<stripe-buy-button id=button client-reference-id="project_123"></stripe-buy-button>
 		<form><input type=hidden name=pimms_id id=field><input type=hidden name=tributary_id id=full value=mine>
 			<input name=email id=email></form>`
-	v := newVisitor(t, "links.example", snippet+links)
+	v := newVisitor(t, "links.example",
+		snippetWith(`data-stripe-domains="pay.links.example" data-domains="links.example"`)+links)
 	v.handle("buy.stripe.com", stripe.ServeHTTP)
 	// Nobody referred: everything stays as it is.
 	v.open("/")
@@ -168,6 +170,7 @@ func TestPaymentLinks(t *testing.T) {
 	v.want("far.href", "http://buy.stripe.com.evil.example/a")
 	v.want("near.href", "http://notstripe.com/a")
 	v.want("gift.search + visit.search", "?client_reference_id="+id+"?client_reference_id="+id)
+	v.want("own.search + account.search", "?client_reference_id="+id) // Stripe serves a domain of the site's own
 	v.want("mail.href", "mailto:a@b.example")
 	v.want(`table.getAttribute("client-reference-id")`, id)
 	v.want(`button.getAttribute("client-reference-id")`, "project_123")

@@ -183,6 +183,11 @@ func (p *Parts) read(query string, rank *int) {
 			keep(&p.Affiliate, value, maxValue)
 		case "ref", "source":
 			keep(&p.Ref, value, maxValue)
+		case "gad_source", "gad_campaignid":
+			// Google's, without an id: all that is left where a browser has taken gclid out.
+			if p.AdNetwork == "" && value != "" {
+				p.AdNetwork = "google"
+			}
 		default:
 			id, known := clickIDs[key]
 			if !known || id.rank >= *rank {

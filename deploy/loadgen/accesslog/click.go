@@ -46,7 +46,7 @@ func (l Line) URL(site string) string {
 // trigger returns how the visitor came: by a link, if the address carries what links carry (an
 // affiliate, a campaign, an advertisement's id); otherwise the line is a page view.
 func trigger(url string) string {
-	if parts := enrich.URL(url); parts.Affiliate != "" || parts.UTM != (enrich.UTM{}) || parts.AdClickID != "" {
+	if parts := enrich.URL(url); parts.Affiliate != "" || parts.UTM != (enrich.UTM{}) || parts.AdNetwork != "" {
 		return "link"
 	}
 	return "pageview"

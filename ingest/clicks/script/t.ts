@@ -82,7 +82,7 @@ interface State {
       } else if (list(data.params || "via fpr fp_ref aff referral").includes(name))
         encodeURIComponent(value)[200] || (affiliate = affiliate || value);
       // The parameters of processor/enrich/clickids.csv.
-      else if (/^utm_|(cl(ic)?k?|[_c]c|bra|fat_|igsh)id|epik|dicbo|tblci|cjev|^awc/i.test(name)) link += value;
+      else if (/^utm_|(cl(ic)?k?|[_c]c|bra|fat_|igsh)id|epik|gad_|dicbo|tblci|cjev|^awc/i.test(name)) link += value;
     });
   };
 
@@ -192,17 +192,16 @@ interface State {
   // id that is not ours.
   let decorate = () => {
     let id = state.c;
-    let domains = list("stripe.com " + data.domains);
-    let free = (value: string | null) => value != id && (!value || state.l.some((s) => s[2] == value));
+    let free = (value: string | null) => value != id && (!value || state.l.find((s) => s[2] == value));
     id &&
       document.querySelectorAll("a[href],input,stripe-pricing-table,stripe-buy-button").forEach((e: any) =>
         attempt(() => {
-          let name = e.type ? "value" : "client-reference-id";
+          let name: any = e.type ? "value" : "client-reference-id";
           if (e.href) {
             let query = new URLSearchParams(e.search);
-            let i = domains.findIndex((domain) => ("." + e.hostname).endsWith("." + domain));
-            name = i ? names[0] : "client_reference_id";
-            if (i >= 0 && e.host != location.host && free(query.get(name))) {
+            let within = (domains: string) => list(domains).some((domain) => ("." + e.hostname).endsWith("." + domain));
+            name = within("stripe.com " + data.stripeDomains) ? "client_reference_id" : within("" + data.domains) && names[0];
+            if (name && e.hostname != location.hostname && free(query.get(name))) {
               query.set(name, id!);
               e.search = query;
             }
@@ -219,7 +218,7 @@ interface State {
     url = address();
     going = going || referrer.split("/")[2] == location.host;
     let arrival: any;
-    read("tributary=" + storage.tributary + "&" + attempt(() => document.cookie.replace(/; /g, "&")), "tributary");
+    read("tributary=" + storage.tributary + "&" + attempt(() => document.cookie.split("; ").join("&")), "tributary");
     // Nobody's click is known here: the script before may have left it in a cookie of its own.
     state.c || denied() || ((state.c = given), (state.a = affiliate));
     forget();
