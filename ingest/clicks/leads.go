@@ -2,6 +2,7 @@ package clicks
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -44,7 +45,8 @@ const fromPage = "page"
 type leadCall struct {
 	lead  schemas.Lead
 	email string
-	name  string // echoed to Dub's SDKs, not kept
+	name  string    // echoed to Dub's SDKs, not kept
+	older [2]string // the buyer's id under the names that older SDKs give it, the newer name first
 }
 
 // lead takes a lead from a backend: POST /v1/leads. No CORS: secret keys have no place in a
@@ -226,6 +228,7 @@ func parseLead(j *scanner, body []byte) (*leadCall, *fault) {
 	if !j.end() {
 		return nil, errBadJSON
 	}
+	call.lead.ExternalId = cmp.Or(call.lead.ExternalId, call.older[0], call.older[1])
 	if f == nil && call.lead.ExternalId == "" {
 		f = errBadLead
 	}
@@ -241,13 +244,12 @@ func (c *leadCall) set(j *scanner, name string, v value) *fault {
 	switch name {
 	case "click_id", "clickId":
 		return leadText(&l.ClickRef, v, maxID)
-	case "external_id", "customerExternalId", "externalId", "customerId":
-		id := ""
-		f := leadText(&id, v, maxExternalID)
-		if id != "" {
-			l.ExternalId = id
-		}
-		return f
+	case "external_id", "customerExternalId":
+		return leadText(&l.ExternalId, v, maxExternalID)
+	case "externalId":
+		return leadText(&c.older[0], v, maxExternalID)
+	case "customerId":
+		return leadText(&c.older[1], v, maxExternalID)
 	case "event_time", "eventTime":
 		text := ""
 		if f := leadText(&text, v, maxID); f != nil || text == "" {

@@ -1,6 +1,7 @@
 package clicks
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/json"
 	"strings"
@@ -13,9 +14,9 @@ import (
 // saleCall is a sale as Dub's and PiMMs' SDKs report it: POST /track/sale and /track/sale/client.
 // Fields without a meaning here are ignored, as Dub's own newer ones are.
 type saleCall struct {
-	CustomerExternalID string          `json:"customerExternalId"`
-	ExternalID         string          `json:"externalId"` // older SDKs
-	CustomerID         string          `json:"customerId"` // still older ones
+	CustomerExternalID buyerID         `json:"customerExternalId"`
+	ExternalID         buyerID         `json:"externalId"` // older SDKs
+	CustomerID         buyerID         `json:"customerId"` // still older ones
 	ClickID            *string         `json:"clickId"`
 	CustomerName       *string         `json:"customerName"`
 	CustomerEmail      *string         `json:"customerEmail"`
@@ -26,6 +27,18 @@ type saleCall struct {
 	PaymentProcessor   string          `json:"paymentProcessor"`
 	InvoiceID          *string         `json:"invoiceId"`
 	Metadata           json.RawMessage `json:"metadata"`
+}
+
+// buyerID is an id of the seller's database: a string, or a number, as a lead may have it.
+type buyerID string
+
+// UnmarshalJSON keeps a number as it is written.
+func (id *buyerID) UnmarshalJSON(text []byte) error {
+	if text[0] >= '0' && text[0] <= '9' || text[0] == '-' {
+		*id = buyerID(text)
+		return nil
+	}
+	return json.Unmarshal(text, (*string)(id))
 }
 
 // trackSale takes a sale from Dub's or PiMMs' SDKs: POST /track/sale. It is a payment, unless
@@ -59,10 +72,10 @@ func (s *Server) sale(ctx *fasthttp.RequestCtx, public bool) {
 
 // complete fills in what Dub fills in.
 func (c *saleCall) complete() {
-	if c.CustomerExternalID == "" {
-		c.CustomerExternalID = c.ExternalID + c.CustomerID
+	for _, id := range []*buyerID{&c.CustomerExternalID, &c.ExternalID, &c.CustomerID} {
+		*id = buyerID(strings.TrimSpace(string(*id)))
 	}
-	c.CustomerExternalID = strings.TrimSpace(c.CustomerExternalID)
+	c.CustomerExternalID = cmp.Or(c.CustomerExternalID, c.ExternalID, c.CustomerID)
 	c.PaymentProcessor = strings.ToLower(strings.TrimSpace(c.PaymentProcessor))
 	for _, field := range []struct {
 		text  *string
@@ -91,7 +104,7 @@ func (s *Server) storeSale(from *sender, c *saleCall) (booked bool, f *fault) {
 	}
 	payment := movementCall{
 		Kind: "payment", ID: text(c.InvoiceID), Amount: c.Amount, Currency: c.Currency,
-		ExternalID: c.CustomerExternalID, ClickID: text(c.ClickID), Email: text(c.CustomerEmail),
+		ExternalID: string(c.CustomerExternalID), ClickID: text(c.ClickID), Email: text(c.CustomerEmail),
 	}
 	if payment.ID == "" {
 		payment.ID = "sale_" + strings.ToLower(rand.Text()) // every such call is a sale of its own, as at Dub
@@ -110,7 +123,7 @@ func (s *Server) storeSale(from *sender, c *saleCall) (booked bool, f *fault) {
 func (s *Server) storeClaim(from *sender, c *saleCall) *fault {
 	invoice := strings.TrimSpace(text(c.InvoiceID))
 	lead := leadCall{email: text(c.CustomerEmail), lead: schemas.Lead{
-		ClickRef: strings.TrimSpace(text(c.ClickID)), ExternalId: c.CustomerExternalID, EventName: c.EventName,
+		ClickRef: strings.TrimSpace(text(c.ClickID)), ExternalId: string(c.CustomerExternalID), EventName: c.EventName,
 		Mode: "deferred", Quantity: 1, Metadata: map[string]string{
 			"amount": string(c.Amount), "currency": c.Currency, schemas.SaleInvoice: invoice,
 			schemas.SaleProcessor: c.PaymentProcessor,

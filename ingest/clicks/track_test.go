@@ -90,6 +90,34 @@ func TestTrackLeadClient(t *testing.T) {
 	e.nothing()
 }
 
+// SDKs of all ages name the buyer, some under two names at once: a lead and a sale take the same one,
+// whatever the order.
+func TestBuyerByAnyName(t *testing.T) {
+	e := newEdge(t, twoWorkspaces)
+	for names, want := range map[string]string{
+		`"customerExternalId":"u","externalId":"u","customerId":"u"`:  "u",
+		`"customerId":"old","externalId":"v","customerExternalId":""`: "v",
+		`"externalId":"v","customerExternalId":" u "`:                 "u",
+		`"customerExternalId":"u","externalId":"v"`:                   "u",
+		`"customerId":"old","externalId":null`:                        "old",
+		`"customerExternalId":42,"customerId":"old"`:                  "42",
+	} {
+		for _, path := range []string{"/track/lead", "/track/sale"} {
+			a := e.do("POST", path, `{`+names+`,"amount":100,"paymentProcessor":"stripe"}`, acme)
+			e.want(a, 200, "")
+			if l := decodeLead(t, e.records(1)[0]); l.ExternalId != want || a.field(t, "customer", "externalId") != want {
+				t.Errorf("%s {%s}: %q, answered %s, want %q", path, names, l.ExternalId, a.body, want)
+			}
+		}
+	}
+	a := e.do("POST", "/track/sale", `{"customerExternalId":"u","externalId":"u","amount":100}`, acme)
+	e.want(a, 200, "")
+	if r := e.records(1)[0]; !strings.Contains(string(r.Value), `"u"`) || strings.Contains(string(r.Value), "uu") {
+		t.Errorf("the sale is of %s", r.Value)
+	}
+	e.want(e.do("POST", "/track/sale", `{"customerExternalId":true,"amount":100}`, acme), 400, "")
+}
+
 // A sale of Stripe's, and any that a page reports, is no payment: its names are kept as a deferred
 // lead, and the answer has no sale.
 func TestSaleClaims(t *testing.T) {
