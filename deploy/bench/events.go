@@ -3,14 +3,18 @@ package main
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"tributary/processor/clickhouse"
@@ -96,10 +100,33 @@ func (e *events) measure(ctx context.Context, r *loading, self, path string) err
 	if err != nil {
 		return err
 	}
+	batches, err := paymentBatches(program.addr)
+	if err != nil {
+		return err
+	}
 	perEvent := func(d time.Duration) float64 { return float64(d.Microseconds()) / float64(e.Events) }
-	fmt.Printf("%s: %d events booked, %.0f a second; CPU of an event: processor %.0f µs, engine %.0f µs; RSS %d MB\n",
-		path, e.Events, rate, perEvent(own), perEvent(after-before), rss)
+	fmt.Printf("%s: %d events booked in %d batches, %.0f a second; CPU of an event: processor %.0f µs, engine %.0f µs; "+
+		"RSS %d MB\n", path, e.Events, batches, rate, perEvent(own), perEvent(after-before), rss)
 	return nil
+}
+
+// paymentBatches returns how many batches of events a processor has handled.
+func paymentBatches(addr string) (uint64, error) {
+	answer, err := http.Get("http://" + addr + "/metrics")
+	if err != nil {
+		return 0, err
+	}
+	defer answer.Body.Close()
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(answer.Body)
+	for _, m := range families["processor_consume_batch_seconds"].GetMetric() {
+		for _, l := range m.GetLabel() {
+			if l.GetName() == "consumer" && l.GetValue() == "payments" {
+				return m.GetHistogram().GetSampleCount(), err
+			}
+		}
+	}
+	return 0, errors.Join(err, errors.New("the processor has handled no batch"))
 }
 
 // storedSpan is the time that the stored clicks are of.

@@ -33,6 +33,10 @@ func WithMinFreeBytes(n uint64) Option { return func(e *Engine) { e.minFree = n 
 // user may then also make tables of the engines Distributed and KeeperMap.
 func WithConfiguration(elements string) Option { return func(e *Engine) { e.configuration = elements } }
 
+// WithoutReadBack acknowledges inserts without reading their parts back, as a ClickHouse server
+// does: for measurements. An insert into a full or broken disk may then be lost without an error.
+func WithoutReadBack() Option { return func(e *Engine) { e.unread = true } }
+
 // Engine is an open ClickHouse engine with its data directory. Its methods are
 // safe for concurrent use.
 type Engine struct {
@@ -47,6 +51,7 @@ type Engine struct {
 	usersXML      string            // of [WithUsers]; "": the engine's own
 	configFile    string            // the argument that confines the engine
 	configuration string            // added to its own
+	unread        bool              // see [WithoutReadBack]
 
 	// keeper is never lent: libchdb shuts the engine down when the last
 	// connection closes, and booting it repeatedly in one process is
