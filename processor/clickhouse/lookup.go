@@ -172,19 +172,31 @@ func (s *Store) firstEdges(ctx context.Context, workspace string, nodes []identi
 	[]identity.Edge, error,
 ) {
 	return Lookup(ctx, s, "identities", nodes, func(chunk []identity.Node) (string, []any) {
+		keys, names := list(chunk)
 		return `SELECT key, target, source, at, carried FROM identities FINAL
-WHERE workspace = ? AND key IN (?) ` + condition + ` ORDER BY key, target
+WHERE workspace = ? AND key IN (` + keys + `) ` + condition + ` ORDER BY key, target
 LIMIT ` + strconv.Itoa(identity.Most+1) + ` BY key, substring(target, 1, position(target, ':'))`,
-			[]any{workspace, texts(chunk)}
+			[]any{workspace, names}
 	}, scanEdge)
 }
 
-func texts(nodes []identity.Node) []string {
-	list := make([]string, len(nodes))
-	for i, n := range nodes {
-		list[i] = string(n)
+// separator stands between the keys of a list: ASCII's unit separator.
+const separator = "\x1f"
+
+// list returns an expression of SQL, an array of the keys, and its argument. It is one text, which
+// a function cuts: ClickHouse parses that in a fraction of the time that as many literals take. A
+// key that holds the separator needs the literals.
+func list[K ~string](keys []K) (expression string, argument any) {
+	texts := make([]string, len(keys))
+	literals := false
+	for i, k := range keys {
+		texts[i] = string(k)
+		literals = literals || strings.Contains(texts[i], separator)
 	}
-	return list
+	if literals {
+		return "?", texts
+	}
+	return `splitByChar('\x1f', ?)`, strings.Join(texts, separator)
 }
 
 // FirstNames returns what was reported first under those of the names that a click or a browser may
@@ -198,8 +210,9 @@ func (s *Store) FirstNames(ctx context.Context, workspace string, nodes []identi
 		}
 	}
 	return Lookup(ctx, s, "first_names", names, func(chunk []identity.Node) (string, []any) {
+		keys, argument := list(chunk)
 		return `SELECT name, target, source, at FROM first_names FINAL
-WHERE workspace = ? AND name IN (?)`, []any{workspace, texts(chunk)}
+WHERE workspace = ? AND name IN (` + keys + `)`, []any{workspace, argument}
 	}, func(rows driver.Rows, e *identity.Edge) error {
 		return rows.Scan((*string)(&e.A), (*string)(&e.B), &e.Source, &e.At)
 	})
@@ -207,8 +220,9 @@ WHERE workspace = ? AND name IN (?)`, []any{workspace, texts(chunk)}
 
 func (s *Store) identities(ctx context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error) {
 	return Lookup(ctx, s, "identities", nodes, func(chunk []identity.Node) (string, []any) {
+		keys, names := list(chunk)
 		return `SELECT key, target, source, at, carried FROM identities FINAL
-WHERE workspace = ? AND key IN (?) ORDER BY key, target`, []any{workspace, texts(chunk)}
+WHERE workspace = ? AND key IN (` + keys + `) ORDER BY key, target`, []any{workspace, names}
 	}, scanEdge)
 }
 
@@ -233,11 +247,12 @@ func (s *Store) NamedClicks(
 	named, complete, err := s.namedInRanges(ctx, workspace, clickRanges(ids))
 	if err == nil && !complete {
 		named, err = Lookup(ctx, s, "identities", ids, func(chunk []schemas.ClickID) (string, []any) {
-			keys := make([]string, len(chunk))
+			names := make([]string, len(chunk))
 			for i, id := range chunk {
-				keys[i] = clickKey(id)
+				names[i] = clickKey(id)
 			}
-			return `SELECT DISTINCT key FROM identities WHERE workspace = ? AND key IN (?)`, []any{workspace, keys}
+			keys, argument := list(names)
+			return `SELECT DISTINCT key FROM identities WHERE workspace = ? AND key IN (` + keys + `)`, []any{workspace, argument}
 		}, scanClickKey)
 	}
 	return slices.DeleteFunc(named, func(id schemas.ClickID) bool {
@@ -296,14 +311,15 @@ func scanClickKey(rows driver.Rows, id *schemas.ClickID) error {
 // as they are stored.
 func (s *Store) Carried(ctx context.Context, workspace string, edges []identity.Edge) ([]identity.Edge, error) {
 	return Lookup(ctx, s, "identities", edges, func(chunk []identity.Edge) (string, []any) {
-		keys := make([]string, len(chunk))
-		pairs := make([]clickhouse.GroupSet, len(chunk))
+		as, bs := make([]identity.Node, len(chunk)), make([]identity.Node, len(chunk))
 		for i, e := range chunk {
-			keys[i] = string(e.A)
-			pairs[i] = clickhouse.GroupSet{Value: []any{string(e.A), string(e.B)}}
+			as[i], bs[i] = e.A, e.B
 		}
+		keys, names := list(as)
+		targets, others := list(bs)
 		return `SELECT key, target, source, at, carried FROM identities FINAL
-WHERE workspace = ? AND key IN (?) AND (key, target) IN (?) AND carried`, []any{workspace, keys, pairs}
+WHERE workspace = ? AND (key, target) IN (arrayZip(` + keys + `, ` + targets + `)) AND carried`,
+			[]any{workspace, names, others}
 	}, scanEdge)
 }
 
@@ -364,11 +380,12 @@ func (s *Store) LedgerRules(ctx context.Context) (uint32, error) {
 // Facts returns every fact about the Stripe objects, by object.
 func (s *Store) Facts(ctx context.Context, workspace string, objects []string) (map[string][]stripe.Fact, error) {
 	rows, err := Lookup(ctx, s, "facts", objects, func(chunk []string) (string, []any) {
+		keys, argument := list(chunk)
 		return `SELECT object_id, kind, source, event_id, account, livemode, event_created, received_at, occurred_at,
 parent_id, invoice_id, transaction_id, settled, currency, amount, tax, shipping, discount, total, captured,
 customer_id, external_customer_id, subscription_id, billing_reason
-FROM facts FINAL WHERE workspace = ? AND object_id IN (?)
-ORDER BY object_id, kind, source, event_id, transaction_id`, []any{workspace, chunk}
+FROM facts FINAL WHERE workspace = ? AND object_id IN (` + keys + `)
+ORDER BY object_id, kind, source, event_id, transaction_id`, []any{workspace, argument}
 	}, func(rows driver.Rows, f *stripe.Fact) error {
 		return rows.Scan(&f.ObjectID, &f.Kind, &f.Source, &f.EventID, &f.Account, &f.Livemode, &f.CreatedAt,
 			&f.ReceivedAt, &f.OccurredAt, &f.ParentID, &f.InvoiceID, &f.TransactionID, &f.Certain, &f.Currency,

@@ -161,7 +161,7 @@ func (c *contract) node() identity.Node {
 	case 2:
 		return identity.New(identity.Customer, cmp.Or(c.customer(), "cus_'); -- \\"))
 	}
-	affiliate := identity.New(identity.Affiliate, pick(c.rng, "ann", "ömer 🧶", "o'hara"))
+	affiliate := identity.New(identity.Affiliate, pick(c.rng, "ann", "ömer 🧶", "o'hara", "a\x1fb\x00\n"))
 	if c.rng.IntN(3) == 0 {
 		return identity.PublicName(affiliate)
 	}
