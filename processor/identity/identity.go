@@ -262,6 +262,10 @@ func (e Edge) Changes() (a, b bool) {
 // Touches reports whether something new about n may concern what is named m, or by m.
 func (n Node) Touches(m Node) bool { return touches[n.Type()][m.Type()] }
 
+// IsName reports whether e is among the names that A leads to: all but the sales and leads under a
+// name that they may share. The sales of an hour are asked for as names.
+func (e Edge) IsName() bool { return e.A.isHour() || e.A.Standalone() || !e.B.Standalone() }
+
 // LeadsOn reports whether a sale that n names may be credited by what n leads to.
 func (n Node) LeadsOn() bool { return leadsTo[n.Type()] != nil }
 

@@ -10,16 +10,40 @@ import (
 // answer (the batch waits); an absent edge is a definite miss.
 type Edges func(ctx context.Context, workspace string, nodes []Node) ([]Edge, error)
 
-// Remember returns edges with a cache: each node is looked up once. It serves one walk, begun after
-// the caller's own edges are stored. An edge that another writer stores during the walk may be
-// missed, and needs no other walk: that writer looks up its edges' sales after it has stored them.
-// It is not safe for concurrent use.
-func Remember(edges Edges) Edges {
-	known := make(map[Node][]Edge)
+// Remember returns edges with a Memory of its own.
+func Remember(edges Edges) Edges { return make(Memory).Of(edges) }
+
+// Memory keeps what names were found to lead to: each node is looked up once. It serves one walk,
+// begun after the caller's own edges are stored. An edge that another writer stores during the walk
+// may be missed, and needs no other walk: that writer looks up its edges' sales after it has stored
+// them. It is not safe for concurrent use.
+type Memory map[Node][]Edge
+
+// Put keeps all edges of nodes.
+func (m Memory) Put(nodes []Node, edges []Edge) {
+	for _, n := range nodes {
+		m[n] = nil
+	}
+	for len(edges) > 0 { // those of a name lie beside each other, but for what was reported first
+		a, same := edges[0].A, 1
+		for same < len(edges) && edges[same].A == a {
+			same++
+		}
+		if m[a] == nil {
+			m[a] = edges[:same:same]
+		} else {
+			m[a] = append(m[a], edges[:same]...)
+		}
+		edges = edges[same:]
+	}
+}
+
+// Of returns edges that asks only for what is not known yet.
+func (m Memory) Of(edges Edges) Edges {
 	return func(ctx context.Context, workspace string, nodes []Node) ([]Edge, error) {
 		fresh := make([]Node, 0, len(nodes))
 		for _, n := range nodes {
-			if _, ok := known[n]; !ok {
+			if _, ok := m[n]; !ok {
 				fresh = append(fresh, n)
 			}
 		}
@@ -28,29 +52,15 @@ func Remember(edges Edges) Edges {
 			if err != nil {
 				return nil, err
 			}
-			for _, n := range fresh {
-				known[n] = nil
-			}
-			for len(got) > 0 { // the edges of a name lie beside each other, but for what was reported first
-				a, same := got[0].A, 1
-				for same < len(got) && got[same].A == a {
-					same++
-				}
-				if known[a] == nil {
-					known[a] = got[:same:same]
-				} else {
-					known[a] = append(known[a], got[:same]...)
-				}
-				got = got[same:]
-			}
+			m.Put(fresh, got)
 		}
 		total := 0
 		for _, n := range nodes {
-			total += len(known[n])
+			total += len(m[n])
 		}
 		out := make([]Edge, 0, total)
 		for _, n := range nodes {
-			out = append(out, known[n]...)
+			out = append(out, m[n]...)
 		}
 		return out, nil
 	}

@@ -216,12 +216,18 @@ func (r *Recomputer) Recompute(ctx context.Context, workspace string, changed, n
 func (r *Recomputer) recompute(ctx context.Context, workspace string, changed, near []identity.Node) ([]identity.Node,
 	error,
 ) {
-	names := identity.Remember(r.cfg.Store.Names)
-	near = slices.DeleteFunc(near, func(n identity.Node) bool { return !n.LeadsOn() })
+	memory := make(identity.Memory)
+	names := memory.Of(r.cfg.Store.Names)
+	asked := make(map[identity.Node]bool, len(changed)) // by the walk from what changed
+	for _, n := range changed {
+		asked[n] = !n.Standalone()
+	}
+	near = slices.DeleteFunc(near, func(n identity.Node) bool { return !n.LeadsOn() || asked[n] })
+	neighbours := make(identity.Memory)
 	var touched, many []identity.Node
 	lookups, lctx := errgroup.WithContext(ctx)
 	lookups.Go(func() (err error) {
-		touched, many, err = identity.Touched(lctx, r.cfg.Store.Neighbours, workspace, changed)
+		touched, many, err = identity.Touched(lctx, neighbours.Of(r.cfg.Store.Neighbours), workspace, changed)
 		return err
 	})
 	lookups.Go(func() (err error) {
@@ -232,6 +238,9 @@ func (r *Recomputer) recompute(ctx context.Context, workspace string, changed, n
 	})
 	if err := lookups.Wait(); err != nil {
 		return nil, err
+	}
+	for n, edges := range neighbours {
+		memory[n] = slices.DeleteFunc(edges, func(e identity.Edge) bool { return !e.IsName() })
 	}
 	if err := r.deferNames(ctx, workspace, many); err != nil {
 		return nil, err

@@ -209,10 +209,7 @@ func (m *Model) InsertDeadLetters(_ context.Context, rows []clickhouse.DeadLette
 func (m *Model) Names(_ context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.cutEdges(workspace, nodes, func(e identity.Edge) bool {
-		hour := e.A.Type() == identity.PaymentHour || e.A.Type() == identity.InvoiceHour
-		return hour || !e.B.Standalone()
-	}), nil
+	return m.cutEdges(workspace, nodes, identity.Edge.IsName), nil
 }
 
 // Neighbours is clickhouse.Store's.
