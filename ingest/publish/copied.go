@@ -50,7 +50,7 @@ func (c *copied) copy(b []byte) []byte {
 	return c.memory[n:len(c.memory):len(c.memory)]
 }
 
-// keptCopy is how many bytes of memory stay with a copied that is used again.
+// keptCopy is how many bytes of memory a copied keeps at most when it goes back to the pool.
 const keptCopy = 4 << 10
 
 // acknowledge is called by kgo when the fate of the record is known. It must not block.

@@ -359,7 +359,7 @@ func (p *Publisher) stallAfter() time.Duration {
 	return p.cfg.stallAfter()
 }
 
-// connectHook hears of the client's connections.
+// connectHook is called for the client's connections.
 type connectHook struct{ p *Publisher }
 
 func (h connectHook) OnBrokerConnect(_ kgo.BrokerMetadata, _ time.Duration, _ net.Conn, err error) {

@@ -11,9 +11,9 @@ import (
 	"tributary/processor/rollup"
 )
 
-// derivedTables are the dashboards' tables, which materialized views fill from the ledger, the
-// leads. The one that package rollup computes from clicks and page views, clicks_by_day, is
-// compared beside them.
+// derivedTables are the tables that materialized views fill from the ledger and the leads, for the
+// dashboards. clicks_by_day, which package rollup computes from clicks and page views, is compared
+// by itself.
 var derivedTables = []string{"revenue", "leads_attributed"}
 
 // projections are the derived tables with one row for a row of the source: the columns of their

@@ -480,8 +480,8 @@ FROM fx_rates FINAL ORDER BY source, currency, date`, nil, func(rows driver.Rows
 	})
 }
 
-// RatesVersion returns what changes whenever rates are inserted. It may also change without that,
-// when ClickHouse merges parts.
+// RatesVersion returns a text that changes whenever rates are inserted, and may change when
+// ClickHouse merges parts.
 func (s *Store) RatesVersion(ctx context.Context) (string, error) {
 	rows, err := Collect(ctx, s, "fx_rates", `SELECT concat(toString(count()), ' ', toString(max(fetched_at)))
 FROM fx_rates`, nil,

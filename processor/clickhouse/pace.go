@@ -18,9 +18,9 @@ type pace struct {
 	next time.Time
 }
 
-// idleShare is how many times as long as it took such a query is not run again: one thread runs it,
-// so that it takes at most a fifth of a percent of a core. But at most longestPause, because what
-// took long may have been a server that was busy.
+// A query that took d is not run again for d times idleShare. It runs on one thread, so that it
+// takes at most 0.2 % of a core. The pause is longestPause at most: the query may have taken long
+// only because the server was busy.
 const (
 	idleShare    = 500
 	longestPause = 15 * time.Minute

@@ -446,7 +446,8 @@ func (s *Store) InsertErasures(ctx context.Context, rows []ErasureRow) error {
 	return insert(ctx, s, "erasures", erasureColumns, rows)
 }
 
-// Deferred is a request to book again what lies under a name that very many sales or leads share.
+// Deferred is a request to book the sales and leads under one name again, later: they are too many
+// for the batch that found it.
 type Deferred struct {
 	Workspace string
 	Name      identity.Node

@@ -129,7 +129,8 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 				"dead letters of step fetch name the ranges.",
 		}, []string{"topic", "reason"}),
 	}
-	// A counter that begins with the first dead letter cannot be told from one that stands still.
+	// A counter that begins with the first dead letter cannot be distinguished from one that stands
+	// still.
 	for _, topic := range []string{schemas.TopicClicks, schemas.TopicLeads, schemas.TopicStripe} {
 		m.deadLetters.WithLabelValues(topic, "decode", "unreadable")
 		m.deadLetters.WithLabelValues(topic, "load", "rejected")

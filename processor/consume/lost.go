@@ -93,7 +93,8 @@ func (c *Consumer) findMissing(ctx context.Context, next map[partition]int64) ([
 	return list, nil
 }
 
-// expect remembers from which offset on partitions were not read yet.
+// expect notes the next offset to read of each partition. Where records are missing, it is the
+// first one behind them.
 func (c *Consumer) expect(next map[partition]int64, list []missing) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -254,9 +254,9 @@ func (m *Payments) lead(b *paymentBatch, r *kgo.Record) error {
 	return nil
 }
 
-// publicLead links a lead that a browser sent to its click. It also links the buyer's id to it, as
-// what the public says of that id, but only an id that cannot be guessed: any other, and an
-// address, proves nothing.
+// publicLead links a lead that a browser sent to its click. It also links the buyer's id to the
+// click, as a public name, if the id cannot be guessed. Any other id proves nothing, nor does an
+// e-mail address.
 func publicLead(b *paymentBatch, l *schemas.Lead, node, external identity.Node, at time.Time) {
 	click, ok := identity.ClickRef(l.ClickRef)
 	if !ok {

@@ -58,7 +58,8 @@ func (c *Consumer) Watch(ctx context.Context) error {
 	}
 }
 
-// fetchErrors notes what kgo tries again, and returns errRemade.
+// fetchErrors notes the errors that kgo tries again after, for Refused and the metric. It returns
+// errRemade, which kgo does not recover from.
 func (c *Consumer) fetchErrors(fetches kgo.Fetches) error {
 	var remade, last error
 	fetches.EachError(func(topic string, partition int32, err error) {

@@ -71,9 +71,9 @@ func (m Memory) Of(edges Edges) Edges {
 // payment intent may pay several invoices, and an invoice be paid by several.
 const depth = 24
 
-// spread walks level by level, all names of a level in one question. enter is called once for each
-// name that is reached, and reports whether to ask for its edges and whether another name may mean
-// the same; follow reports which edges to take.
+// spread walks the graph breadth first from start, with one query a level. It calls enter once for
+// each name that it reaches: ask reports whether to look up the name's edges, and alias is another
+// name for the same thing, "" if there is none. follow reports whether to follow an edge.
 func spread(
 	ctx context.Context,
 	edges Edges,

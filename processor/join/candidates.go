@@ -108,25 +108,24 @@ func Inverse(width uint, value int64) uint64 {
 	return limit - uint64(value)
 }
 
-// naming says how closely an affiliate was tied to the sale when they were named, and when that was
-// first told.
-type naming struct {
-	closeness uint64 // 3 by the sale itself, 2 by its subscription, 1 by its buyer
-	at        time.Time
+// mention says by what of a sale an affiliate was named, and when that was first reported.
+type mention struct {
+	scope uint64
+	at    time.Time
 }
 
-// The closeness of a naming, in a version's order: its greatest two bits.
+// The scopes of a mention, the greater the better: the first two bits of orderOf.
 const (
 	byBuyer = 1 + iota
 	bySubscription
 	bySale
 )
 
-// orderOfNaming makes the greatest the affiliate whom the sale itself named; then the one whom its
-// subscription, then its buyer was known by at the sale, the last or first by the policy; then
-// whoever was named later, the first of them: a name told after the sale counts for as long as
-// there is none from before.
-func (s *Search) orderOfNaming(n naming) uint64 {
+// orderOf returns the rank of a mention, the greatest of which is credited: one by the sale itself
+// before one by its subscription, and that before one by its buyer. Within a scope those from
+// before the sale are preferred, the last or the first of them by the policy. A later one counts
+// only while there is none from before, and of several the first.
+func (s *Search) orderOf(n mention) uint64 {
 	const secondBits = 39
 	before, preferred := uint64(1), Inverse(secondBits, n.at.Unix())
 	switch {
@@ -135,7 +134,7 @@ func (s *Search) orderOfNaming(n naming) uint64 {
 	case s.Policy.Follow != FirstTouch:
 		preferred = uint64(max(n.at.Unix(), 0))
 	}
-	return n.closeness<<40 | before<<secondBits | preferred
+	return n.scope<<40 | before<<secondBits | preferred
 }
 
 // orderOf makes the click that the policy prefers the greatest.
@@ -205,8 +204,8 @@ type Candidate struct {
 	Outcome Outcome
 }
 
-// Times are when a sale happened, by all sources: sources disagree, and each bound must only ever
-// widen.
+// Times are the earliest and the latest time that any source gives for a sale. A new source can
+// only widen them, so that a row does not depend on which source came last.
 type Times struct {
 	First, Last time.Time // zero: unknown, nothing is out of bounds
 }
@@ -222,15 +221,15 @@ type Search struct {
 	unmet   []identity.Node
 }
 
-// via is the way to a candidate.
+// via says how the search came to a candidate.
 type via struct {
 	rule Rule
-	key  identity.Node // says by whom it was found
-	// closeness of whoever is named on this way
-	closeness uint64
-	// told is when a lead named the click, zero for sales: of a lead's own clicks the one that was
-	// told first stays.
-	told time.Time
+	key  identity.Node // the name that led here, for the column match_key
+	// scope is what the name belongs to: the sale itself, its subscription, its buyer.
+	scope uint64
+	// reported is when a lead named the click, zero for sales: of the clicks that reports of one lead
+	// name, the one of the first report stays.
+	reported time.Time
 	// first is when the buyer who is known by key first paid; zero: the sale itself names the
 	// click, or nothing is known.
 	first time.Time
@@ -259,9 +258,9 @@ func NewSearch(g *identity.Graph, clicks map[identity.Node]*Click, from []identi
 			case identity.Subscription:
 				s.through(e.B, RuleSubscription)
 			default:
-				way := via{rule: RuleClickID, key: e.B, closeness: bySale}
+				way := via{rule: RuleClickID, key: e.B, scope: bySale}
 				if n.Type() == identity.Lead {
-					way.told = e.At
+					way.reported = e.At
 				}
 				s.direct(e, way)
 			}
@@ -331,9 +330,9 @@ func (s *Search) edges(n identity.Node) []identity.Edge { return s.inForce(s.gra
 // through follows the names of a buyer or subscription.
 func (s *Search) through(name identity.Node, rule Rule) {
 	out := s.edges(name)
-	way := via{rule: rule, key: name, closeness: byBuyer, first: firstSale(out)}
+	way := via{rule: rule, key: name, scope: byBuyer, first: firstSale(out)}
 	if rule == RuleSubscription {
-		way.closeness = bySubscription
+		way.scope = bySubscription
 	}
 	for _, e := range out {
 		if e.B.Type() == identity.External {
@@ -399,9 +398,9 @@ func (s *Search) direct(e identity.Edge, way via) {
 	case identity.Public:
 		s.claimed(e, way)
 	case identity.Affiliate:
-		s.affiliate(value, RuleAffiliate, e.B, naming{way.closeness, e.At})
+		s.affiliate(value, RuleAffiliate, e.B, mention{way.scope, e.At})
 	case identity.Promotion, identity.Coupon, identity.Code:
-		s.promotion(e.B, e.B, naming{way.closeness, e.At})
+		s.promotion(e.B, e.B, mention{way.scope, e.At})
 	case identity.Email:
 		s.email(e.B)
 	}
@@ -409,7 +408,7 @@ func (s *Search) direct(e identity.Edge, way via) {
 
 // promotion credits whoever a promotion code was given to: the code itself, what the buyer typed,
 // or the coupon behind it.
-func (s *Search) promotion(n, key identity.Node, named naming) {
+func (s *Search) promotion(n, key identity.Node, named mention) {
 	for _, e := range s.edges(n) {
 		switch typ, value := e.B.Split(); typ {
 		case identity.Affiliate:
@@ -422,7 +421,7 @@ func (s *Search) promotion(n, key identity.Node, named naming) {
 
 // email follows a hashed address: the last resort, because one address may be many people's.
 func (s *Search) email(n identity.Node) {
-	way := via{rule: RuleEmail, key: n, closeness: byBuyer}
+	way := via{rule: RuleEmail, key: n, scope: byBuyer}
 	for _, e := range s.edges(n) {
 		if e.B.Type() == identity.External {
 			for _, f := range s.edges(e.B) {
@@ -442,13 +441,13 @@ func (s *Search) click(n identity.Node, way via) {
 	}
 	c = s.byCatalogue(c)
 	touch := s.Policy.Follow
-	if way.closeness == bySale {
+	if way.scope == bySale {
 		touch = s.Policy.Touch
 	}
 	credit := Credit{Rule: way.rule, Key: way.key, Click: c, AffiliateID: c.AffiliateID, ProgramID: c.ProgramID,
 		order: orderOf(c, touch)}
-	if !way.told.IsZero() {
-		credit.order = Inverse(42, way.told.UnixMilli())
+	if !way.reported.IsZero() {
+		credit.order = Inverse(42, way.reported.UnixMilli())
 	}
 	switch {
 	case way.rule != RuleClickID && s.late(c.ClickedAt):
@@ -460,7 +459,7 @@ func (s *Search) click(n identity.Node, way via) {
 	}
 }
 
-// within tells whether a click lies in the attribution window: before this sale, or before the
+// within reports whether a click lies in the attribution window: before this sale, or before the
 // first sale of the buyer, whose later ones keep its credit for as long as the policy says.
 func (s *Search) within(clicked, firstSale time.Time) bool {
 	if s.At.First.IsZero() || s.At.First.Sub(clicked) <= s.Policy.window() {
@@ -501,9 +500,9 @@ func (s *Search) owner(link string) string {
 	return first.B.Value()
 }
 
-func (s *Search) affiliate(id string, rule Rule, key identity.Node, named naming) {
+func (s *Search) affiliate(id string, rule Rule, key identity.Node, named mention) {
 	s.Found = append(s.Found, Credit{Rule: rule, Key: key, AffiliateID: id, ProgramID: s.program(id),
-		order: s.orderOfNaming(named)})
+		order: s.orderOf(named)})
 }
 
 // Merge returns the best credit that any of the searches found, and all others that could have been

@@ -37,7 +37,7 @@ type Policy struct {
 	Renewals time.Duration
 }
 
-// Validate tells what is wrong with a policy.
+// Validate returns what is wrong with a policy.
 func (p Policy) Validate() error {
 	var faults []error
 	for _, t := range []struct {

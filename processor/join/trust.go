@@ -164,7 +164,7 @@ func (s *Search) reference(e identity.Edge, way via) {
 	}
 	value := e.B.Value()
 	if s.knows(value) {
-		s.affiliate(value, RuleAffiliate, e.B, naming{way.closeness, e.At})
+		s.affiliate(value, RuleAffiliate, e.B, mention{way.scope, e.At})
 		return
 	}
 	mentioned, isAffiliate := s.mentioned(value)
@@ -176,7 +176,7 @@ func (s *Search) reference(e identity.Edge, way via) {
 	}
 	switch {
 	case isAffiliate:
-		s.affiliate(value, RuleReference, e.B, naming{way.closeness, e.At})
+		s.affiliate(value, RuleReference, e.B, mention{way.scope, e.At})
 	case !bare: // a bare one may be anything of the seller's
 		s.unmet = append(s.unmet, e.B)
 	}
@@ -185,7 +185,9 @@ func (s *Search) reference(e identity.Edge, way via) {
 // bareReference is the source of a client_reference_id without a prefix.
 const bareReference = "client_reference_id"
 
-// publicClick adds the click that the public gave a name, and reports whether the name counts.
+// publicClick adds the click that a browser connected with a name, and reports whether that counts:
+// the name cannot be guessed, and the report came before the sale. Otherwise the click is listed as
+// Unproven.
 func (s *Search) publicClick(first identity.Edge, name identity.Node, way via, bare bool) bool {
 	if bare {
 		way = way.weaken()
@@ -201,7 +203,7 @@ func (s *Search) publicClick(first identity.Edge, name identity.Node, way via, b
 	return false
 }
 
-// claimed follows what the public said of a buyer's own id: a lead that a browser sent.
+// claimed follows the lead that a browser sent for a buyer's own id.
 func (s *Search) claimed(e identity.Edge, way via) {
 	first, ok := s.publicEdge(e.A)
 	if !ok {
@@ -238,8 +240,8 @@ func (s *Search) mentioned(affiliate string) (at time.Time, ok bool) {
 		func(e identity.Edge) bool { return !s.At.First.Before(e.At) })
 }
 
-// program returns the programme of an affiliate: the first that a catalogue gives, else the first
-// that a vouched click told, else the first that a public click told before the sale.
+// program returns the programme of an affiliate: the first of a catalogue, else the first of a
+// vouched click, else the first of a public click that was received before the sale.
 func (s *Search) program(affiliate string) string {
 	n := identity.New(identity.Affiliate, affiliate)
 	var first *identity.Edge
@@ -343,8 +345,8 @@ func (s *Search) replaced(e identity.Edge) {
 // late reports whether something was after the sale.
 func (s *Search) late(at time.Time) bool { return !s.At.Last.IsZero() && at.After(s.At.Last.Add(skew)) }
 
-// field is a metadata field of one mode. A name that both modes may use is told twice by an event
-// of test mode, once of each mode, and neither telling replaces the other (identity.TestMode).
+// field is a metadata field of one mode. A name that both modes may use is reported twice by an
+// event of test mode, once of each mode, and neither report replaces the other (identity.TestMode).
 type field struct {
 	source   string
 	testMode bool

@@ -17,8 +17,8 @@ const (
 )
 
 // assume ties payments to invoices where no event does: since API basil neither a payment intent
-// nor a charge names its invoice, and an endpoint that does not hear invoice_payment.paid is never
-// told. An invoice's remainder is then explained by payments
+// nor a charge names its invoice, and an endpoint without invoice_payment.paid is never told
+// which. An invoice's remainder is then explained by payments
 //
 //   - of the same customer and currency,
 //   - made from four hours before the invoice was paid to one hour after it,
@@ -30,7 +30,7 @@ const (
 // seller writes keys on sales of their own; then by what is left, for Checkout writes them also
 // where it creates an invoice. What is left after that may be one payment for several invoices: of
 // the payments without our keys, those that the remainders of two or three invoices add up to. And
-// an invoice that only its session tells may have the one payment that was made with the session,
+// an invoice that only its session reports may have the one payment that was made with the session,
 // whatever its amount. An invoice that says itself that it was paid outside Stripe is served by
 // none. More evidence may undo all of it.
 func (b *books) assume() {
@@ -80,8 +80,8 @@ func serve(invoices []*invoice, free []*payment) {
 	}
 }
 
-// serveTogether explains the remainders of several invoices by one free payment, the earliest
-// payment first.
+// serveTogether looks for payments, the earliest first, each of which is as large as the remainders
+// of several invoices together, and assigns it to them.
 func serveTogether(invoices []*invoice, free []*payment) {
 	slices.SortFunc(free, func(a, b *payment) int { return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.id, b.id)) })
 	remainder := func(i *invoice) int64 { return i.remainder }

@@ -87,7 +87,7 @@ func (k *Evidence) open(object identity.Node) []*books {
 	return list
 }
 
-// explain finds what of each invoice no payment explains, assumes links where no event tells them,
+// explain finds what of each invoice no payment explains, assumes links where no event states them,
 // and gives every payment its share of its invoice's tax.
 func (b *books) explain() {
 	for _, i := range b.invoices() {
@@ -272,8 +272,9 @@ func describe(e *Entry, facts []stripe.Fact) {
 	}
 }
 
-// supersede writes that the payment of an object is booked under another one. It needs the names
-// alone, whether or not the object was ever booked, so it does not matter who comes first.
+// supersede writes that the payment of an object is booked under another one. It needs only the
+// edge between the two, and writes the row whether or not the object was booked before. So the
+// order of events does not matter.
 func (b *books) supersede(object, by string) {
 	id := NewEntryID(b.account, b.livemode, object, stripe.Payment, "")
 	e := b.superseded(id, stripe.Payment, object, by)
@@ -455,7 +456,7 @@ func sortedKeys[V any](m map[string]V) []string {
 // Evaluation is everything that could have been credited with a sale, and by which bounds it was
 // judged.
 type Evaluation struct {
-	// First and Last are when the sale happened, by all its sources; zero: no source told.
+	// First and Last are when the sale happened, by all its sources; zero: no source says.
 	First, Last time.Time
 	Policy      join.Policy
 	List        []join.Candidate // the credited one first

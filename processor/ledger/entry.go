@@ -25,9 +25,9 @@ const (
 type EntryID [16]byte
 
 // NewEntryID hashes what a movement is: never an event's id, an offset or anything random, so that
-// whoever books it, and however often, books the same entry. part tells apart what one object moved
-// in several steps: a charge's refunded total and its second, the balance transaction of a dispute;
-// it is empty for anything else.
+// whoever books it, and however often, books the same entry. part distinguishes what one object
+// moved in several steps: a charge's refunded total and its second, the balance transaction of a
+// dispute; it is empty for anything else.
 func NewEntryID(account string, livemode bool, objectID, kind, part string) EntryID {
 	key := account + "\x00" + objectID + "\x00" + kind
 	if !livemode {

@@ -55,7 +55,7 @@ func (k *Evidence) FirstSales() []identity.Edge {
 	return fresh
 }
 
-// knows reports whether an edge is known, and was true as early.
+// knows reports whether the evidence has an edge, with the same time or an earlier one.
 func (k *Evidence) knows(e identity.Edge) bool {
 	return slices.ContainsFunc(k.Graph.From(e.A), func(known identity.Edge) bool {
 		return known.B == e.B && !known.At.After(e.At)

@@ -32,7 +32,7 @@ type Lead struct {
 	Version   Version
 }
 
-// NewLead takes a lead as it was told, with no click known yet.
+// NewLead takes a lead as it was reported, with no click known yet.
 func NewLead(l *schemas.Lead) Lead {
 	row := Lead{
 		Workspace: l.Workspace, ID: [16]byte(l.LeadId), ReceivedAt: time.UnixMilli(l.ReceivedAt).UTC(),
@@ -59,7 +59,7 @@ func LeadNode(id [16]byte) identity.Node {
 	return identity.New(identity.Lead, hex.EncodeToString(id[:]))
 }
 
-// CreditLead finds the lead's click, and who the person is. The first telling of a lead stays, and
+// CreditLead finds the lead's click, and who the person is. The first report of a lead stays, and
 // so does what it came from: its version begins with the inverse of received_at, and a click that
 // the buyer came to be known by later counts for nothing.
 func (k *Evidence) CreditLead(l Lead) Lead {
@@ -82,7 +82,8 @@ func (k *Evidence) CreditLead(l Lead) Lead {
 // person names who a lead is: by the seller's own id, else by the Stripe customer, else by the hash
 // of the e-mail address. A customer whose id in the seller's database is learnt from another event
 // is known by that; of several the smallest stands, so that the order of learning them does not
-// matter. Else the customer's address tells the id, if all that is known of it is one.
+// matter. Else it is known by the id that an e-mail address of the customer leads to, if there is
+// exactly one.
 func (k *Evidence) person(l Lead) string {
 	if l.ExternalID != "" {
 		return string(identity.New(identity.External, l.ExternalID))
@@ -132,8 +133,8 @@ func (k *Evidence) externals(n identity.Node) []identity.Node {
 	return ids
 }
 
-// leadVersion makes the first telling of a lead the greatest, and of two rows of it the one that is
-// computed from more.
+// leadVersion gives the first report of a lead the greatest version, and of two rows of one report
+// the one that was computed from more evidence.
 func leadVersion(received time.Time, known extent) Version {
 	var v Version
 	v.push(44, join.Inverse(44, received.UnixMilli()))

@@ -13,7 +13,7 @@ import (
 // index is its place among the entries.
 type moneyOut struct {
 	index int
-	id    string // tells movements of one moment apart
+	id    string // distinguishes movements of one time
 }
 
 // refund is one refund object.
@@ -210,7 +210,7 @@ func (p *payment) lastCapture() time.Time {
 	return at
 }
 
-// figure is how much of a charge was refunded at some moment, as one event says.
+// figure is the refunded total of a charge that one event states.
 type figure struct {
 	fact   *stripe.Fact
 	amount int64
@@ -218,16 +218,17 @@ type figure struct {
 	void   bool // an attempt failed before the payment was made, which took nothing back
 }
 
-// key tells a charge's figures apart: the total as Stripe wrote it, because what of it was released
-// may become known later, and the second of its event, because a total returns to an earlier figure
-// when a refund fails, and both days count.
+// key distinguishes the figures of a charge: the total as Stripe wrote it, because what of it was
+// released may become known later, and the second of its event, because a total returns to an
+// earlier figure when a refund fails, and both days count.
 func (f figure) key() string {
 	return fmt.Sprintf("%d@%d", f.fact.Amount, f.fact.CreatedAt.Unix())
 }
 
-// figures of a charge in order of time. What was released of the authorisation is no refund: it is
-// in every total from the last capture on. A total of a version without such refunds includes it
-// too, if one of them was told with the capture (see findReleases).
+// figures returns the refunded totals of a charge in order of time. What was released of the
+// authorisation is no refund, but is in every total from the last capture on. A total of an API
+// version without refund objects includes it too, if an event of the capture states that amount
+// (see findReleases).
 func (p *payment) figures(charge string) []figure {
 	release, _ := p.released()
 	last := p.lastCapture()
@@ -315,23 +316,23 @@ func (b *books) bookFigures(g *group, p *payment, refunds []*refund) {
 	}
 }
 
-// step is what happened when a charge's refunded total became a figure.
+// step is what was refunded, or reversed, between two refunded totals of a charge.
 type step struct {
 	fact               *stripe.Fact // that said so first
 	refunded, reversed int64
 }
 
-// sameMoment is how much later than an event that has its figure a refund may seem to have been
-// made.
-const sameMoment = 5 * time.Second
+// clockSkew is how much later than an event whose total includes it a refund may seem to have been
+// made, because the two times are of different clocks.
+const clockSkew = 5 * time.Second
 
 // unexplained returns what of a refunded total the refund objects of that time do not explain. It
 // is negative where they are more than the total: one of them failed, and no event says which.
 //
-// Refunds of the event's own second, or a moment later by another clock, explain it only where they
-// fit: whether the total includes them cannot be told from the times. A refund that is known to
+// Refunds of the event's own second, or a little later by another clock, explain it only where they
+// fit: whether the total includes them does not follow from the times. A refund that is known to
 // have failed by then is not included; where the total is too small, those that failed later are
-// taken out too, for the event of a failure may be a moment late. A payment that failed went back
+// taken out too, for the event of a failure may be a little late. A payment that failed went back
 // once, whenever its refund was made.
 func (f figure) unexplained(refunds []*refund) int64 {
 	at, left := f.fact.CreatedAt, f.amount
@@ -357,7 +358,7 @@ func (f figure) unexplained(refunds []*refund) int64 {
 		left -= r.total
 	}
 	for _, r := range refunds {
-		if made := r.booked.OccurredAt; !f.failed && !made.Before(at) && !made.After(at.Add(sameMoment)) &&
+		if made := r.booked.OccurredAt; !f.failed && !made.Before(at) && !made.After(at.Add(clockSkew)) &&
 			left+r.total >= 0 {
 			left += r.total
 		}

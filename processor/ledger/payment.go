@@ -26,8 +26,8 @@ type payment struct {
 	assumed  []*invoice       // that it is assumed to pay
 	group    *group
 
-	source                          *stripe.Fact // tells the amount; nil: no event does
-	session                         *stripe.Fact // tells the tax; nil: its invoices do, or none does
+	source                          *stripe.Fact // states the amount; nil: no event does
+	session                         *stripe.Fact // states the tax; nil: its invoices do, or none does
 	currency, customer              string
 	amount, tax, shipping, discount int64
 	at                              time.Time
@@ -45,8 +45,8 @@ type invoice struct {
 	silent   *payment      // a payment that is only known by its refunds and is assumed to be this invoice's
 	group    *group
 
-	source    *stripe.Fact  // tells the amount; nil: no event does
-	terms     *stripe.Fact  // tells the total and tax, also before anything is paid
+	source    *stripe.Fact  // states the amount; nil: no event does
+	terms     *stripe.Fact  // states the total and tax, also before anything is paid
 	presented []stripe.Fact // what the buyer saw in its session, which names no payment
 	detached  int64         // of it was paid by payments that pay another invoice now
 	paid      int64         // all that is said to be paid, what was overpaid included
@@ -270,7 +270,7 @@ func (g *group) share(p *payment, paid map[[2]string]int64) {
 // read finds the amount and time of a payment in its facts.
 //
 // What was captured counts: of all captures the sum, which only grows. A session that names no
-// invoice tells the amount where no capture is known, or none in the seller's currency. Where
+// invoice states the amount where no capture is known, or none in the seller's currency. Where
 // neither is known, what the payment's invoice payments say.
 func (p *payment) read() {
 	var explained bool
@@ -391,7 +391,7 @@ func (p *payment) readSilent() {
 func (i *invoice) read() {
 	for n := range i.facts {
 		f := &i.facts[n]
-		if i.source == nil || moreTold(f, i.source) {
+		if i.source == nil || statesMore(f, i.source) {
 			i.source = f
 		}
 	}
@@ -420,9 +420,9 @@ func saysPaid(f *stripe.Fact) bool {
 	return f.Amount != 0 || f.Certain && f.Source == stripe.FromInvoice
 }
 
-// moreTold reports whether an invoice's fact tells more than another: one that says that it was
+// statesMore reports whether an invoice's fact states more than another: one that says that it was
 // paid, then the invoice itself before a session of it, then the one that says that more was paid.
-func moreTold(f, than *stripe.Fact) bool {
+func statesMore(f, than *stripe.Fact) bool {
 	if paid, theirs := saysPaid(f), saysPaid(than); paid != theirs {
 		return paid
 	}
@@ -436,7 +436,7 @@ func moreTold(f, than *stripe.Fact) bool {
 }
 
 // explained by a payment of an invoice, in the invoice's currency: all that a payment of this
-// invoice alone moved; of a payment of several invoices its share, or, where no event tells it, so
+// invoice alone moved; of a payment of several invoices its share, or, where no event states it, so
 // much of what its other shares leave as the invoices before this one need.
 func (i *invoice) explained(p *payment) int64 {
 	if amount, known := i.share(p); known || p.source == nil {

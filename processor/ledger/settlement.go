@@ -26,7 +26,7 @@ func (b *books) settlement(e *Entry) *stripe.Fact {
 		if e.Kind == stripe.Payment {
 			p := g.payments[e.ObjectID]
 			if i := g.invoices[e.ObjectID]; i != nil && len(i.payments) == 1 && i.payments[0].source == nil {
-				p = i.payments[0] // named, and told by nobody: the whole remainder is its
+				p = i.payments[0] // no event states its amount: it paid the whole remainder
 			}
 			if p == nil {
 				continue

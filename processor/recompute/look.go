@@ -60,8 +60,8 @@ func (l *look) size() int {
 // edgeBytes is about what an edge takes beside its names, which are mostly those of nodes.
 const edgeBytes = 160
 
-// toLookAt returns the names of a second look: those that changed, with the clicks among them
-// replaced by the sales and leads that were booked, unless those are more than all names.
+// toLookAt returns the names of a second look: those that changed. Clicks among them are replaced
+// by the sales and leads that were booked, unless that makes more names.
 func toLookAt(changed, booked []identity.Node) []identity.Node {
 	if len(booked) > len(changed) {
 		return changed
@@ -150,7 +150,7 @@ func (s *secondLooks) done(n int) {
 // pages after 30 seconds (vm.dirty_expire_centisecs).
 const unsynced = time.Minute
 
-// SettledUntil returns until when everything that was changed has been looked at again and is on
+// SettledUntil returns the time before which every change has had its second look and is on
 // ClickHouse's disk.
 func (r *Recomputer) SettledUntil() time.Time {
 	synced := time.Now().Add(-unsynced)

@@ -11,13 +11,14 @@ import (
 	"tributary/processor/clickhouse"
 )
 
-// sweepLimit bounds one pass, and sweepPasses how many follow each other while there is more.
+// sweepLimit is the number of sales that one pass recomputes at most. While there are more, up to
+// sweepPasses passes follow each other.
 const (
 	sweepLimit  = 50_000
 	sweepPasses = 40
 )
 
-// Wake makes Sweep and RestateRates look now: rates have arrived.
+// Wake starts a pass of Sweep and of RestateRates at once, because rates have arrived.
 func (r *Recomputer) Wake() {
 	for _, woken := range []chan struct{}{r.woken, r.rates} {
 		select {

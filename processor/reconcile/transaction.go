@@ -87,8 +87,8 @@ var types = map[string]string{
 	"refund_failure": "refund_failure", "payment_failure_refund": chargeFailure,
 }
 
-// category of a transaction by its type: disputes and failed refunds are adjustments there, told
-// apart by their source and sign, and what comes back of a refund of another method than a card is
+// category of a transaction by its type: disputes and failed refunds are adjustments there, which
+// differ by their source and sign, and what comes back of a refund of another method than a card is
 // a payment_refund like the refund itself.
 // https://docs.stripe.com/reports/balance-transaction-types
 func category(typ, source string, amount int64) string {

@@ -99,9 +99,9 @@ func (r *Result) Equal() bool {
 	return true
 }
 
-// overlap is how long before the rebuild's beginning the catching up begins at the latest. It
-// begins earlier where records were stored meanwhile that were received long ago, as by processors
-// that work off a backlog.
+// overlap is how long before the beginning of the rebuild its catching up starts. It starts earlier
+// where the processors have meanwhile stored records that were received before that, as while they
+// work off a backlog.
 const overlap = 15 * time.Minute
 
 // sinceStep is the step whose position is the earliest time since which a rebuild had to catch up.

@@ -350,11 +350,14 @@ var compared = []struct{ table, columns, key, before string }{
 	{"page_views", "*", "UUIDNumToString(page_view_id)", "received_at < ?"},
 }
 
-// differences compares the computed tables of this database with another's, row by row, as far as
-// the rows are older than until. What is held of accounts that no workspace lists, or was until one
-// did, is left out: it depends on when that was, and is in no total. Clicks and page views are
-// compared only if they were consumed again, and not copied. Of what clicks lose retentionDays
-// after their receipt (0: never), and of its copies in the ledger, nothing is compared.
+// differences compares the computed tables of this database with another's, row by row, and only
+// rows older than until. It leaves out:
+//
+//   - money that is held, or was until a workspace listed its account. Such rows depend on when that
+//     was, and are in no total.
+//   - clicks and page views, unless they were consumed again (clicks) and not copied.
+//   - the columns that clicks lose retentionDays after their receipt (0: never), and their copies in
+//     the ledger.
 func differences(ctx context.Context, s *clickhouse.Store, database string, clicks bool, retentionDays int,
 	until time.Time,
 ) ([]Difference, error) {
@@ -437,7 +440,7 @@ func totals(ctx context.Context, s *clickhouse.Store) ([]Total, error) {
 	return list, err
 }
 
-// position is how far a step of a rebuild has come.
+// position is where a step of a rebuild continues after an interruption.
 type position struct{ Step, At string }
 
 // positions reads where a rebuild in this database was interrupted; there are none if it is new.

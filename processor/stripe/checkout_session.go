@@ -6,14 +6,14 @@ import "tributary/processor/identity"
 // .expired.
 //
 // A session is a sale only when payment_status is "paid": asynchronous methods (SEPA, Boleto, ACH)
-// complete unpaid and tell later, or fail; a trial completes with "no_payment_required"; an expired
-// one was never paid. In any state it tells names: a buyer who came by a click and gave up may pay
-// by another session. One that is completed unpaid also tells the total and tax of its payment
-// intent: of a payment that is captured by hand no later event of the session says them.
+// complete unpaid and are paid later, or fail; a trial completes with "no_payment_required"; an
+// expired one was never paid. In any state it reports names: a buyer who came by a click and gave
+// up may pay by another session. One that is completed unpaid also states the total and tax of its
+// payment intent: of a payment that is captured by hand no later event of the session says them.
 //
 // Traps:
 //   - Only a session carries client_reference_id.
-//   - With a subscription an invoice tells of the same money, and a session that does not know it
+//   - With a subscription an invoice reports the same money, and a session that does not know it
 //     books nothing.
 //   - With invoice_creation enabled an invoice will come, which may never be named: the payment is
 //     booked at once, and may be that invoice's.
@@ -99,7 +99,7 @@ func readSessionMoney(ev *event, s object, f Fact) {
 	ev.presented(s, f)
 	switch {
 	case f.InvoiceID != "" && f.ParentID == "":
-		// The session may be all that is heard of the invoice, and the payment comes beside it.
+		// The session may be the only event of the invoice, and the payment comes beside it.
 		ev.nearBy(identity.InvoiceHour, f.InvoiceID, f.CustomerID, f.Currency, ev.created)
 	case awaitsInvoice:
 		ev.nearBy(identity.PaymentHour, f.ParentID, f.CustomerID, f.Currency, ev.created)

@@ -11,7 +11,7 @@ import "tributary/processor/identity"
 //   - What is credited to the customer's balance moves nothing now: the next invoice's amount_paid
 //     is smaller.
 //   - out_of_band_amount was given back outside Stripe, and so was what refunds a payment record:
-//     no other object tells it. It is booked under the credit note, as an invoice paid outside
+//     no other object states it. It is booked under the credit note, as an invoice paid outside
 //     Stripe is booked under the invoice.
 //   - A credit note may be voided, which takes that back: it writes both, whichever event came
 //     first.

@@ -8,7 +8,7 @@ import "tributary/processor/identity"
 // still somebody's.
 //
 // A customer with any of our keys is a lead, "New customer" as Dub calls it: one, whichever event
-// told it first.
+// reported it first.
 func readCustomer(ev *event, c object) {
 	id := c.mustText("id")
 	node := identity.New(identity.Customer, id)

@@ -75,8 +75,8 @@ func (o object) terms(ev *event, id, customer, subscription string, keys []key) 
 // their names, and for the total and tax of which a payment of the invoice has its share: a part
 // may be paid while no other event of the invoice has come. The fact has the amount 0, so no
 // remainder is booked. What is paid by then is known by its payments, and stays whatever becomes of
-// the invoice: they were made long before, so that a remainder could not be told from payments that
-// no event ties to the invoice.
+// the invoice: they were made long before, so that a remainder could not be distinguished from
+// payments that no event ties to the invoice.
 func readUnpaidInvoice(ev *event, in object) {
 	id, customer, subscription, keys := ev.invoiceNames(in)
 	if f := in.terms(ev, id, customer, subscription, keys); f.Total > 0 {

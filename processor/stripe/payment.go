@@ -135,7 +135,7 @@ func (ev *event) released(ch object, intent string) {
 // after an asynchronously captured charge; how much was captured by now; how much is refunded,
 // which becomes less when a refund fails; and that the payment failed.
 //
-// An endpoint that does not hear charge.captured is told of a capture by this event alone:
+// An endpoint without charge.captured learns of a capture by this event alone:
 // https://docs.stripe.com/payments/payment-intents/asynchronous-capture
 func readChargeUpdated(ev *event, ch object) {
 	id, intent := ch.mustText("id"), ch.id("payment_intent")

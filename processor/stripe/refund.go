@@ -52,7 +52,7 @@ func (ev *event) refund(re object, parent, source string) {
 // refund object explains is booked step by step (processor/ledger). Older shapes carry the refunds
 // themselves.
 //
-// It may be all that is known of a charge. It books no payment then, but its customer tells who is
+// It may be all that is known of a charge. It books no payment then, but its customer shows who is
 // to be credited, and when it was charged which invoice it may have paid.
 func readChargeRefunded(ev *event, ch object) {
 	id, intent, customer := ch.mustText("id"), ch.id("payment_intent"), ch.customer()

@@ -42,7 +42,7 @@ func (p *parser) repeat(text string) int {
 	return n
 }
 
-// errHeader says that a line tells how the log is made, and is no request.
+// errHeader says that a line describes the log, and is no request.
 var errHeader = errors.New("header of the log")
 
 func (p *parser) parse(number int, text string) (Line, error) {

@@ -90,7 +90,7 @@ func (p payment) moved() string {
 	return p.canonical()
 }
 
-// buyer lets the visitor behind c buy. It may hold the click back, so that the sale is heard of
+// buyer lets the visitor behind c buy. It may hold the click back, so that the sale arrives
 // first.
 func (w *World) buyer(c *Click, v visitor) {
 	s := &buyer{
@@ -131,7 +131,7 @@ func (w *World) buyer(c *Click, v visitor) {
 	w.finish(s)
 }
 
-// apiOf returns the API version of the endpoint that hears of a name. Nothing is drawn for it.
+// apiOf returns the API version of the endpoint that is sent a name. It draws no random number.
 func (w *World) apiOf(name string) version {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(name))

@@ -72,8 +72,8 @@ func parse(b []byte) (entries [][]byte, damaged, torn int) {
 	return entries, damaged, 0
 }
 
-// nextFrame returns how many bytes of b, which does not begin with a sound frame, stand before the
-// next one that does.
+// nextFrame returns how many bytes of b, which begins with damage, stand before the next sound
+// frame.
 func nextFrame(b []byte) int {
 	for at := 1; ; at++ {
 		i := bytes.Index(b[min(at, len(b)):], mark)

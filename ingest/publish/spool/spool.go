@@ -468,7 +468,7 @@ type Usage struct {
 	Oldest   time.Time // when the oldest of them was begun; zero without one
 }
 
-// Usage reports the spool's state and, as an error, why it would take nothing now.
+// Usage returns the state of the spool. The error says why the spool would refuse an entry now.
 func (s *Spool) Usage() (Usage, error) {
 	free, err := freeBytes(s.cfg.Dir)
 	if err != nil {
