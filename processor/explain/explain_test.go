@@ -191,10 +191,10 @@ func (w *world) live(script string) string {
 				Source: "ecb"})
 		case "click":
 			name, rest, _ := strings.Cut(rest, " ")
-			at, rest := w.moment(rest)
+			at, rest := w.time(rest)
 			handle(clicks.Handle, w.click(name, at, pairs(rest)))
 		case "lead":
-			at, rest := w.moment(rest)
+			at, rest := w.time(rest)
 			m := pairs(rest)
 			r, err := schemas.LeadRecord(&schemas.Lead{Workspace: w.workspace,
 				LeadId: fmt.Appendf(nil, "%-16.16s", m["external"]+w.workspace), ReceivedAt: at.UnixMilli(),
@@ -206,7 +206,7 @@ func (w *world) live(script string) string {
 			handle(money.Handle, r)
 		case "event":
 			typ, rest, _ := strings.Cut(rest, " ")
-			at, object := w.moment(rest)
+			at, object := w.time(rest)
 			id := fmt.Sprintf("evt_%d", w.offset%1000)
 			body := fmt.Sprintf(`{"id":%q,"object":"event","type":%q,"api_version":"2025-09-30.clover","created":%d,"livemode":true,"data":{"object":%s}}`, id, typ, at.Unix(), object)
 			handle(money.Handle, schemas.StripeRecord(&schemas.StripeEvent{ID: id, Type: typ, Livemode: true,
@@ -251,7 +251,7 @@ func (w *world) click(name string, at time.Time, m map[string]string) *kgo.Recor
 	w.clicks[name] = id.String()
 	received := at.Add(20 * time.Millisecond)
 	if m["received"] != "" {
-		received, _ = w.moment(m["received"])
+		received, _ = w.time(m["received"])
 	}
 	url := "https://shop.example/?utm_campaign=" + m["campaign"]
 	r, err := schemas.ClickRecord(&schemas.Click{Workspace: w.workspace, ClickId: id[:], ClickedAt: at.UnixMilli(),
@@ -263,7 +263,7 @@ func (w *world) click(name string, at time.Time, m map[string]string) *kgo.Recor
 	return r
 }
 
-func (w *world) moment(text string) (time.Time, string) {
+func (w *world) time(text string) (time.Time, string) {
 	stamp, rest, _ := strings.Cut(text, " ")
 	at, err := time.Parse("2006-01-02T15:04", stamp)
 	if err != nil {

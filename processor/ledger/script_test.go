@@ -272,13 +272,13 @@ func (s *script) read(line string) {
 		s.rate(f[0], f[1], f[2])
 	case "click":
 		name, rest, _ := strings.Cut(rest, " ")
-		at, rest := s.moment(rest)
+		at, rest := s.time(rest)
 		s.click(name, at, pairs(rest))
 	case "lead":
-		at, rest := s.moment(rest)
+		at, rest := s.time(rest)
 		s.lead(at, pairs(rest))
 	case "credit":
-		at, rest := s.moment(rest)
+		at, rest := s.time(rest)
 		f := strings.Fields(rest)
 		c := credit.Correction{Sale: f[0], Decision: identity.Node(f[1]), Reason: "asked for", Author: "zoe"}
 		apply := func(m *teller) error { return credit.Apply(context.Background(), m, m.recomputer, "default", c, at) }
@@ -302,14 +302,14 @@ func (s *script) read(line string) {
 		})
 	case "event", "test-event":
 		typ, rest, _ := strings.Cut(rest, " ")
-		at, rest := s.moment(rest)
+		at, rest := s.time(rest)
 		s.event(typ, at, rest, word == "event")
 	default:
 		s.fault("%q is no word of a script", word)
 	}
 }
 
-func (s *script) moment(text string) (time.Time, string) {
+func (s *script) time(text string) (time.Time, string) {
 	stamp, rest, _ := strings.Cut(text, " ")
 	at, err := time.Parse("2006-01-02T15:04", stamp)
 	if err != nil {
@@ -362,7 +362,7 @@ func (s *script) click(name string, at time.Time, m map[string]string) {
 	s.clicks[name], s.names[id.String()] = id, name
 	received := at.Add(20 * time.Millisecond)
 	if m["received"] != "" {
-		received, _ = s.moment(m["received"])
+		received, _ = s.time(m["received"])
 	}
 	r, err := schemas.ClickRecord(&schemas.Click{
 		Workspace: "default", ClickId: id[:], ClickedAt: at.UnixMilli(), ReceivedAt: received.UnixMilli(),
@@ -392,7 +392,7 @@ func (s *script) lead(at time.Time, m map[string]string) {
 		}
 	}
 	if m["occurred"] != "" {
-		occurred, _ := s.moment(m["occurred"])
+		occurred, _ := s.time(m["occurred"])
 		l.OccurredAt = occurred.UnixMilli()
 	}
 	if m["email"] != "" {

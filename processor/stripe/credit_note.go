@@ -43,7 +43,7 @@ func readCreditNote(ev *event, cn object) {
 	ev.money(f)
 	if cn.text("status") == "void" {
 		f.Kind, f.Amount, f.OccurredAt = RefundReversal, -f.Amount, ev.created
-		if at := cn.moment("voided_at"); !at.IsZero() {
+		if at := cn.time("voided_at"); !at.IsZero() {
 			f.OccurredAt = at
 		}
 		ev.money(f)

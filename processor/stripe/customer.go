@@ -18,7 +18,7 @@ func readCustomer(ev *event, c object) {
 	if len(keys) == 0 || ev.typ == "customer.deleted" {
 		return
 	}
-	at := c.moment("created")
+	at := c.time("created")
 	if at.IsZero() {
 		at = ev.created
 	}

@@ -41,7 +41,7 @@ func readDispute(ev *event, dp object) {
 		return
 	}
 	f.Currency, f.Amount = dp.mustCurrency("currency"), -dp.mustInteger("amount")
-	if at := dp.moment("created"); !withdrawn && !at.IsZero() {
+	if at := dp.time("created"); !withdrawn && !at.IsZero() {
 		f.OccurredAt = at
 	}
 	ev.money(f)
@@ -62,7 +62,7 @@ func (ev *event) disputeTransactions(dp object, f Fact) {
 	if len(transactions) == 0 {
 		return
 	}
-	slices.SortStableFunc(transactions, func(a, b object) int { return a.moment("created").Compare(b.moment("created")) })
+	slices.SortStableFunc(transactions, func(a, b object) int { return a.time("created").Compare(b.time("created")) })
 	f.Currency, f.Source = dp.mustCurrency("currency"), FromBalance
 	claim := claim{amount: dp.mustInteger("amount"), withdrawn: map[string]withdrawal{}}
 	for n, t := range transactions {
@@ -126,7 +126,7 @@ func (c *claim) withdraw(settled int64, currency string) int64 {
 
 // at returns when a balance transaction was made, or the given time where it does not say.
 func at(t object, otherwise time.Time) time.Time {
-	if made := t.moment("created"); !made.IsZero() {
+	if made := t.time("created"); !made.IsZero() {
 		return made
 	}
 	return otherwise

@@ -40,8 +40,8 @@ func readInvoice(ev *event, in object) {
 	if f.Amount <= due {
 		f.Amount += in.integer("amount_overpaid")
 	}
-	if at := in.child("status_transitions"); at.present() && !at.moment("paid_at").IsZero() {
-		f.OccurredAt = at.moment("paid_at")
+	if at := in.child("status_transitions"); at.present() && !at.time("paid_at").IsZero() {
+		f.OccurredAt = at.time("paid_at")
 	}
 	if f.Amount == 0 && f.Total > 0 { // the customer's balance paid it, whatever a session asked for
 		f.Certain = true
@@ -225,8 +225,8 @@ func (ev *event) invoicePayment(p object, invoice, source string) {
 	if asked := p.integer("amount_requested"); asked == 0 || f.Amount <= asked {
 		f.Amount += p.integer("amount_overpaid")
 	}
-	if at := p.child("status_transitions"); at.present() && !at.moment("paid_at").IsZero() {
-		f.OccurredAt = at.moment("paid_at")
+	if at := p.child("status_transitions"); at.present() && !at.time("paid_at").IsZero() {
+		f.OccurredAt = at.time("paid_at")
 	}
 	if f.Amount == 0 {
 		return

@@ -148,8 +148,8 @@ func (o object) mustInteger(key string) int64 {
 // latest is the last second that a DateTime column holds, in 2106. A time beyond it is no time.
 const latest = 1<<32 - 1
 
-// moment returns the zero time for an absent value or null.
-func (o object) moment(key string) time.Time {
+// time returns the zero time for an absent value or null.
+func (o object) time(key string) time.Time {
 	seconds := o.integer(key)
 	switch {
 	case seconds == 0:
@@ -164,7 +164,7 @@ func (o object) mustTime(key string) time.Time {
 	if o.get(key) == nil {
 		o.missing(key)
 	}
-	return o.moment(key)
+	return o.time(key)
 }
 
 // array returns the elements of a list, plain or in Stripe's {"object":"list","data":[…]}.

@@ -64,7 +64,7 @@ func readChargeRefunded(ev *event, ch object) {
 	ev.refundedTotal(ch)
 	ev.refundsOf(ch)
 	if isCaptured(ch) && !ch.has("invoice") {
-		at := ch.moment("created")
+		at := ch.time("created")
 		if at.IsZero() {
 			at = ev.created
 		}

@@ -17,7 +17,7 @@ func readSubscription(ev *event, s object) {
 	if s.text("status") != "trialing" {
 		return
 	}
-	at := s.moment("trial_start")
+	at := s.time("trial_start")
 	if at.IsZero() {
 		at = ev.created
 	}

@@ -58,7 +58,7 @@ type visitor struct {
 func (w *World) clicks() {
 	var known []visitor
 	for range w.opts.Clicks {
-		at := w.moment()
+		at := w.drawTime()
 		v := w.visitor()
 		if len(known) > 0 && w.chance(.25) { // people come back, often by another link
 			v = pick(w, known)
@@ -84,11 +84,11 @@ func (w *World) clicks() {
 	}
 }
 
-// moment draws a time of the span, busy hours more often.
-func (w *World) moment() time.Time {
+// drawTime draws a time of the span, busy hours more often.
+func (w *World) drawTime() time.Time {
 	for {
 		at := w.opts.Start.Add(time.Duration(w.r.Int64N(int64(w.opts.Span))))
-		// Within one hour all moments weigh alike.
+		// Within one hour all times are equally likely.
 		if w.opts.Span <= time.Hour || w.r.Float64() < Busyness(at) {
 			return at.Truncate(time.Millisecond)
 		}
