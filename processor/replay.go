@@ -123,10 +123,11 @@ type replayRebuildCommand struct {
 	kafkaSettings
 	clickhouseSettings
 	bookingSettings
-	From     string `help:"Where the records come from: tables, the raw ones in ClickHouse, which keep everything; or kafka, which also computes clicks and raw events again." enum:"tables,kafka" default:"tables"`
-	Exchange bool   `env:"-" help:"Exchange the rebuilt tables with the live ones, and book what was received meanwhile. The processors may keep running."`
-	IfOlder  bool   `name:"if-older" help:"Do nothing unless the ledger was booked by an earlier version's rules."`
-	Drop     bool   `env:"-" help:"Remove the shadow database of an earlier rebuild: its tables, or after an exchange the old ones."`
+	From     string        `help:"Where the records come from: tables, the raw ones in ClickHouse, which keep everything; or kafka, which also computes clicks and raw events again." enum:"tables,kafka" default:"tables"`
+	Exchange bool          `env:"-" help:"Exchange the rebuilt tables with the live ones, and book what was received meanwhile. The processors may keep running."`
+	StopWait time.Duration `name:"stop-wait" help:"How long an exchange for a ledger of other rules waits until the processors of the other version have stopped: a minute, and the lag of replicas." default:"90s"`
+	IfOlder  bool          `name:"if-older" help:"Do nothing unless the ledger was booked by an earlier version's rules."`
+	Drop     bool          `env:"-" help:"Remove the shadow database of an earlier rebuild: its tables, or after an exchange the old ones."`
 }
 
 // Help is shown under --help.
@@ -157,7 +158,7 @@ func (c *replayRebuildCommand) Run(ctx context.Context, log *slog.Logger) error 
 	}
 	defer live.Close()
 	if c.IfOlder {
-		rules, err := live.LedgerRules(ctx)
+		rules, _, err := live.LedgerRules(ctx)
 		if err != nil || rules == sql.LedgerRules {
 			return err
 		}
@@ -202,7 +203,7 @@ func (c *replayRebuildCommand) Run(ctx context.Context, log *slog.Logger) error 
 	}
 	rebuild := &replay.Rebuild{
 		Live: live, Shadow: shadow, LiveDB: database, ShadowDB: shadowDB, Batch: batchRecords, Log: log,
-		RetentionDays: retention.Shortest(workspaces),
+		RetentionDays: retention.Shortest(workspaces), StopWait: c.StopWait,
 		Handlers: func(ctx context.Context, store *clickhouse.Store) (*replay.Handlers, error) {
 			return c.handlers(ctx, store, store, time.Now, log)
 		},

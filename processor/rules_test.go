@@ -32,3 +32,21 @@ func TestOlderLedgerIsRefused(t *testing.T) {
 		t.Errorf("an older ledger: %v", err)
 	}
 }
+
+// What was noted last counts: an exchange that has begun, whose rules are no program's, and the
+// rules of an older version that has taken an upgrade back.
+func TestLatestRulesCount(t *testing.T) {
+	c := newConverted(t, "2026-03-02,eur,1.1\n")
+	for seconds, noted := range []struct {
+		rules uint32
+		runs  bool
+	}{{migrations.LedgerRules + 1, false}, {0, false}, {migrations.LedgerRules, true}} {
+		if _, err := c.db.ExecContext(t.Context(), "INSERT INTO ledger_rules VALUES (?, now64(3) + toIntervalSecond(?))",
+			noted.rules, seconds+1); err != nil {
+			t.Fatal(err)
+		}
+		if err := checkRules(t.Context(), c.store); (err == nil) != noted.runs {
+			t.Errorf("the ledger is booked by rules %d: %v", noted.rules, err)
+		}
+	}
+}

@@ -369,6 +369,7 @@ func (p *pipeline) run(ctx context.Context, sweep, fxRefresh time.Duration) erro
 	}
 	group.Go(func() error { return p.recomputer.LookAgain(ctx) })
 	group.Go(func() error { return p.servers.Run(ctx) })
+	group.Go(func() error { return watchRules(ctx, p.store) })
 	group.Go(func() error { return p.recomputer.Sweep(ctx, sweep) })
 	group.Go(func() error { return p.recomputer.RestateRates(ctx) })
 	group.Go(func() error { return p.recomputer.Background(ctx, sweep) })
@@ -381,10 +382,26 @@ func (p *pipeline) run(ctx context.Context, sweep, fxRefresh time.Duration) erro
 	return group.Wait()
 }
 
+// watchRules returns an error once the ledger is booked by other rules than this program's: a
+// rebuild of another version has begun to exchange it, and what this program books would stand in
+// the new tables.
+func watchRules(ctx context.Context, store *clickhouse.Store) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(replay.StopWithin / 6):
+		}
+		if err := checkRules(ctx, store); err != nil && ctx.Err() == nil {
+			return err
+		}
+	}
+}
+
 // checkRules returns an error if the ledger was booked by other rules than this program's: its rows
 // would outrank what is booked now.
 func checkRules(ctx context.Context, store *clickhouse.Store) error {
-	rules, err := store.LedgerRules(ctx)
+	rules, _, err := store.LedgerRules(ctx)
 	if err != nil {
 		return fmt.Errorf("read by which rules the ledger is booked: %w", err)
 	}

@@ -330,7 +330,8 @@ func (s *supervisor) rebookOlder(ctx context.Context) error {
 	if s.ClickHouseDSN != "" {
 		return nil
 	}
-	p := s.served("rebuild", "processor", processorOps, 10*time.Second, "replay", "rebuild", "--exchange", "--if-older")
+	p := s.served("rebuild", "processor", processorOps, 10*time.Second, "replay", "rebuild", "--exchange", "--if-older",
+		"--stop-wait=0s") // the engine has ended with the processors of before
 	return p.complete(ctx, s.out)
 }
 

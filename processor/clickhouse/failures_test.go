@@ -86,7 +86,7 @@ func TestCommandDoesNotWait(t *testing.T) {
 			continue
 		}
 		code.Store(n)
-		_, err := store.LedgerRules(t.Context())
+		_, _, err := store.LedgerRules(t.Context())
 		if err == nil || !strings.Contains(err.Error(), "(hint: ") || strings.Contains(err.Error(), ErrRejected.Error()) {
 			t.Errorf("%s: %v", f.name, err)
 		}
@@ -108,7 +108,7 @@ func TestProcessorWaits(t *testing.T) {
 	code.Store(497)
 	done := make(chan error, 1)
 	go func() {
-		_, err := store.LedgerRules(ctx)
+		_, _, err := store.LedgerRules(ctx)
 		done <- err
 	}()
 	eventually := func(what string, try func() bool) {

@@ -252,7 +252,8 @@ func (s *Store) NamedClicks(
 				names[i] = clickKey(id)
 			}
 			keys, argument := list(names)
-			return `SELECT DISTINCT key FROM identities WHERE workspace = ? AND key IN (` + keys + `)`, []any{workspace, argument}
+			return `SELECT DISTINCT key FROM identities WHERE workspace = ? AND key IN (` + keys + `)`,
+				[]any{workspace, argument}
 		}, scanClickKey)
 	}
 	return slices.DeleteFunc(named, func(id schemas.ClickID) bool {
@@ -366,15 +367,16 @@ WHERE NOT startsWith(workspace, ?)`, []any{schemas.HeldPrefix},
 		func(rows driver.Rows, a *Account) error { return rows.Scan(&a.ID, &a.Workspace, &a.Livemode) })
 }
 
-// LedgerRules returns the number of the rules by which the ledger is booked; 0 for a ledger from
-// before there were numbers.
-func (s *Store) LedgerRules(ctx context.Context) (uint32, error) {
-	rules, err := Collect(ctx, s, "ledger_rules", `SELECT max(rules) FROM ledger_rules`, nil,
-		func(rows driver.Rows, n *uint32) error { return rows.Scan(n) })
-	if err != nil {
-		return 0, err
+// LedgerRules returns the number of the rules by which the ledger is booked, and since when. What
+// was noted last counts: after an upgrade was taken back these are the older rules. 0 is a ledger
+// from before there were numbers, or one that is being exchanged for that of other rules.
+func (s *Store) LedgerRules(ctx context.Context) (rules uint32, since time.Time, err error) {
+	_, err = Collect(ctx, s, "ledger_rules", `SELECT argMax(rules, (since, rules)), max(since) FROM ledger_rules`, nil,
+		func(rows driver.Rows, _ *struct{}) error { return rows.Scan(&rules, &since) })
+	if since.Unix() <= 0 {
+		since = time.Time{} // nothing is noted
 	}
-	return rules[0], nil
+	return rules, since, err
 }
 
 // Facts returns every fact about the Stripe objects, by object.
@@ -548,7 +550,7 @@ ORDER BY rand() LIMIT ?`, []any{Strings(keys), times, limit}, ScanSale)
 const (
 	isConverted = "status = 'booked' AND amount != 0 AND fx_source NOT IN ('', 'usd')"
 	revisionOf  = `if(bitAnd(bitShiftRight(version, 124), 1) = 1,
-    toInt64(bitAnd(bitShiftRight(version, 2), 65535)) * 86400 + 86399, toInt64(bitAnd(bitShiftRight(version, 2), 274877906943)))`
+    toInt64(bitAnd(bitShiftRight(version, 2), 65535)) * 86400 + 86399, toInt64(bitAnd(bitShiftRight(version, 2), 4294967295)))`
 )
 
 // ScanSale reads a row of workspace and sale_id.

@@ -112,6 +112,8 @@ func because(learned ledger.Learned, before, row VersionRow, sale Sale) string {
 		return "an earlier report of what was known was found"
 	case ledger.LearnedMore:
 		return more(before, row, sale)
+	case ledger.LearnedRules:
+		return "a later version of the processor booked it"
 	case ledger.LearnedRate:
 		if row.FXSource == "stripe" {
 			return "what Stripe settled is known"

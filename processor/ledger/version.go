@@ -6,6 +6,7 @@ import (
 
 	"tributary/processor/identity"
 	"tributary/processor/join"
+	"tributary/sql"
 )
 
 // Version orders the rows of one entry; ReplacingMergeTree keeps the greatest. Most significant
@@ -16,7 +17,8 @@ import (
 //	1     crowded                    that more payments lie near each other than are compared (see nearBy)
 //	23    extent, count              any fact, name or click that bears on the entry
 //	62    extent, earliness          an earlier report of one of them
-//	38    revision of the rate       that a rate is corrected or comes late (fx.Rate.RevisedAt), in seconds
+//	6     the rules by which it was booked (sql.LedgerRules)
+//	32    revision of the rate       that a rate is corrected or comes late (fx.Rate.RevisedAt), in seconds
 //	2     finality of the rate       a rate at all, then the final one, then Stripe's own
 //
 // The extent is a strict measure of everything that the row is computed from: a set of facts, names
@@ -30,6 +32,9 @@ import (
 // millisecond: two sets of one size and age, and two rows. Neither set is everything, and whoever
 // sees both facts (recompute's second look) writes a greater version than both.
 //
+// The rules decide between two versions of this program that know the same: what one of before an
+// upgrade writes when it wakes from a pause does not replace what the newer one has booked.
+//
 // A row that bears on names of which edges were cut (identity.Cut) is computed from a choice among
 // them, which moves when there are more. How many there are comes before the count of what was
 // chosen, and lifts such a row above all others:
@@ -38,8 +43,9 @@ import (
 //	2, 1  class, crowded, as above
 //	1     1: edges were cut
 //	22    how many edges the names have of which some were cut
-//	22    extent, count
-//	62    extent, earliness
+//	18    extent, count
+//	60    extent, earliness
+//	6     rules
 //	16    revision of the rate, in days: a second one of the same day does not replace the first
 //	2     finality of the rate
 type Version struct{ hi, lo uint64 }
@@ -125,13 +131,15 @@ func newVersion(class uint64, crowded bool, x extent, rate rateRank) Version {
 	if x.beyond > 0 {
 		v.push(1, 1)
 		v.push(22, x.beyond)
-		v.push(22, x.count)
-		v.push(62, x.earliness)
+		v.push(18, x.count)
+		v.push(60, x.earliness)
+		v.push(6, sql.LedgerRules)
 		v.push(16, uint64(rate.revised/86400))
 	} else {
 		v.push(23, min(x.count, 1<<22-1))
 		v.push(62, x.earliness)
-		v.push(38, uint64(rate.revised))
+		v.push(6, sql.LedgerRules)
+		v.push(32, uint64(rate.revised))
 	}
 	v.push(2, rate.finality)
 	return v
@@ -177,7 +185,7 @@ func (v Version) Revised() int64 {
 	if v.Cut() {
 		return int64(v.bits(2, 16))*86400 + 86399
 	}
-	return int64(v.bits(2, 38))
+	return int64(v.bits(2, 32))
 }
 
 // Crowded reports whether the row was computed without a look at what lies near it, because that is
@@ -197,17 +205,37 @@ const (
 	LearnedCrowded    Learned = "crowded"          // too many payments lie near each other to compare them
 	LearnedMore       Learned = "more_names"       // one more fact, name or click
 	LearnedEarlier    Learned = "earlier_delivery" // an earlier report of one of them
+	LearnedRules      Learned = "newer_rules"      // a later version of this program wrote it
 	LearnedRate       Learned = "better_rate"
 	LearnedNothing    Learned = "" // the versions are equal
+)
+
+// field is a part of a version: how far above the last bit it ends, and its bits.
+type field struct {
+	offset, width uint
+	learned       Learned
+}
+
+// The fields below the class, of a row that is computed from everything and of one that is not.
+var (
+	whole = []field{
+		{125, 1, LearnedCrowded}, {102, 23, LearnedMore}, {40, 62, LearnedEarlier}, {34, 6, LearnedRules},
+		{0, 34, LearnedRate},
+	}
+	cut = []field{
+		{125, 1, LearnedCrowded}, {84, 41, LearnedMore}, {24, 60, LearnedEarlier}, {18, 6, LearnedRules},
+		{0, 18, LearnedRate},
+	}
 )
 
 // Since returns what whoever wrote v knew more than whoever wrote before: the first field that
 // differs.
 func (v Version) Since(before Version) Learned {
-	for _, f := range []struct {
-		offset, width uint
-		learned       Learned
-	}{{125, 1, LearnedCrowded}, {102, 23, LearnedMore}, {40, 62, LearnedEarlier}, {0, 40, LearnedRate}} {
+	fields := whole
+	if v.Cut() {
+		fields = cut
+	}
+	for _, f := range fields {
 		switch class := v.bits(126, 2); {
 		case class == before.bits(126, 2):
 		case class == classSuperseded:

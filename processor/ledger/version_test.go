@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"math/big"
 	"math/rand"
 	"testing"
 	"tributary/processor/join"
@@ -68,6 +69,7 @@ func TestSince(t *testing.T) {
 	for want, later := range map[Learned]Version{
 		LearnedNothing:    first,
 		LearnedRate:       newVersion(classBooked, false, extent{7, 70, 0}, rateRank{finality: 2}),
+		LearnedRules:      VersionOf(new(big.Int).Add(first.Big(), new(big.Int).Lsh(big.NewInt(1), 34))),
 		LearnedEarlier:    newVersion(classBooked, false, extent{7, 71, 0}, rateRank{}),
 		LearnedMore:       newVersion(classBooked, false, extent{8, 1, 0}, rateRank{}),
 		LearnedCrowded:    newVersion(classBooked, true, extent{1, 1, 0}, rateRank{}),

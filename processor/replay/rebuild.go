@@ -17,6 +17,7 @@ import (
 	"tributary/processor/consume"
 	"tributary/processor/recompute"
 	"tributary/schemas"
+	"tributary/sql"
 )
 
 // Handlers are the consumers' handlers over one store, as the processors run them.
@@ -68,7 +69,10 @@ type Rebuild struct {
 	// RetentionDays is how many days after its receipt a click of some workspace loses columns at the
 	// earliest (retention.Shortest); 0: never. What it has lost is no difference.
 	RetentionDays int
-	Log           *slog.Logger
+	// StopWait is how long an exchange for a ledger of other rules waits until the processors that
+	// book by those have stopped: StopWithin, and the lag of replicas. 0: there are none.
+	StopWait time.Duration
+	Log      *slog.Logger
 }
 
 // computed are the tables that a rebuild exchanges; raw ones too where it read Kafka.
@@ -311,7 +315,7 @@ const exchangeDone = "exchange complete"
 
 // Exchange exchanges the rebuilt tables with the live ones, each in one step, and then books what
 // was received since the rebuild began. The processors may run meanwhile: what they write to either
-// table is booked again. The old tables stay until [Drop]. It may be interrupted, and continues
+// table is booked again. Those of other rules are stopped first. The old tables stay until [Drop]. It may be interrupted, and continues
 // where it stopped. Run must not be called in between: it would book into old tables.
 func (b *Rebuild) Exchange(ctx context.Context) error {
 	positions, err := positions(ctx, b.Shadow)
@@ -321,6 +325,9 @@ func (b *Rebuild) Exchange(ctx context.Context) error {
 	began, err := time.Parse(time.RFC3339Nano, positions["began"])
 	if err != nil {
 		return errors.New("nothing is rebuilt yet (hint: run the rebuild without --exchange first)")
+	}
+	if err := b.stopOthers(ctx); err != nil {
+		return fmt.Errorf("wait for processors of other versions: %w", err)
 	}
 	tables := computed
 	if b.Topics != nil {
@@ -345,7 +352,34 @@ func (b *Rebuild) Exchange(ctx context.Context) error {
 	if err := reached(ctx, b.Shadow, position{Step: exchangeDone, At: "done"}); err != nil {
 		return err
 	}
-	return noteRules(ctx, b.Live)
+	return noteRules(ctx, b.Live, sql.LedgerRules)
+}
+
+// StopWithin is within which time processors notice that the ledger is booked by other rules than
+// theirs, and stop.
+const StopWithin = time.Minute
+
+// stopOthers waits until no processor of another version books any more, if there may be one. The
+// new ledger must not have its rows: whatever it had committed would be booked by its rules for
+// ever. New processors begin when the exchange is over.
+func (b *Rebuild) stopOthers(ctx context.Context) error {
+	rules, since, err := b.Live.LedgerRules(ctx)
+	if err != nil || rules == sql.LedgerRules || since.IsZero() {
+		return err
+	}
+	if rules != exchangedRules {
+		if err := noteRules(ctx, b.Live, exchangedRules); err != nil {
+			return err
+		}
+		b.Log.Info("waiting until processors of other versions have stopped", "rules", rules, "wait", b.StopWait)
+		since = time.Now()
+	}
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(time.Until(since.Add(b.StopWait))):
+		return nil
+	}
 }
 
 // exchange puts a rebuilt table into the place of the live one. Two tables that are exchanged twice

@@ -14,7 +14,6 @@ import (
 	"tributary/processor/ledger"
 	"tributary/processor/retention"
 	"tributary/schemas"
-	"tributary/sql"
 )
 
 // eventDays returns the UTC days on which stored events were received, from since on, sorted.
@@ -317,9 +316,12 @@ func Drop(ctx context.Context, live *clickhouse.Store, shadow string) error {
 	return live.Drop(ctx, shadow)
 }
 
-// noteRules says that the ledger is booked by this program's rules.
-func noteRules(ctx context.Context, s *clickhouse.Store) error {
-	return s.Exec(ctx, "INSERT INTO ledger_rules VALUES (?, now64(3))", uint32(sql.LedgerRules))
+// exchangedRules are the rules of a ledger that is being exchanged: those of no program.
+const exchangedRules = 0
+
+// noteRules says by which rules the ledger is booked from now on.
+func noteRules(ctx context.Context, s *clickhouse.Store, rules uint32) error {
+	return s.Exec(ctx, "INSERT INTO ledger_rules VALUES (?, now64(3))", rules)
 }
 
 // Difference is how one table differs between two databases.

@@ -26,6 +26,7 @@ type broken struct {
 	late        bool                                              // it is looked at again ten times as late
 	hasty       bool                                              // nor is what a command stored
 	noHold      bool                                              // the rewind passes what is not looked at again
+	unmarked    bool                                              // a version does not say by which rules
 	blind       bool                                              // nobody notices that another server answers
 	wrapStore   func(*client) recompute.Store                     // what a processor uses as ClickHouse
 	wrapHandler func(*processor, consume.Handler) consume.Handler // what a consumer calls as its handler
@@ -153,6 +154,7 @@ var breakable = []broken{
 	{name: "nothing is looked at again after the replicas' lag", noLook: true},
 	{name: "it is looked at again ten times as late", late: true},
 	{name: "a command does not look again after the replicas' lag", hasty: true},
+	{name: "a version does not say by which rules a row is booked", unmarked: true},
 	{name: "nobody notices that another server answers", blind: true},
 	{name: "the rewind passes what ClickHouse may still lose", noHold: true},
 	{name: "what Kafka deleted unread is not named", wrapStore: func(c *client) recompute.Store { return &noMissing{c} }},

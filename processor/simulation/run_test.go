@@ -54,6 +54,7 @@ type run struct {
 	clocks  clocks
 
 	decisions []decision
+	older     atomic.Bool // processors that start book by older rules
 
 	network  kfake.VirtualNetwork
 	cluster  *kfake.Cluster
@@ -128,6 +129,10 @@ func simulated(t *testing.T, seed uint64, b broken) (violations []string, log st
 		r.faults = append(r.faults, drawCommandFaults(operator, r.decisions)...)
 		if f := drawTopicFault(stream(8)); f != nil {
 			r.faults = append(r.faults, *f)
+		}
+		if at := drawUpgrade(stream(12)); at > 0 {
+			r.older.Store(true)
+			r.faults = append(r.faults, fault{at, "processors of older rules are replaced", (*run).upgrade})
 		}
 		r.faults = append(r.faults, drawThereAndBack(stream(11), r.server.layout)...)
 		r.run()
@@ -276,6 +281,7 @@ type processor struct {
 	cancel   context.CancelFunc
 	ended    chan struct{}
 	handling atomic.Int32 // batches
+	older    bool         // it books by older rules
 	looks    atomic.Pointer[recompute.Recomputer]
 
 	replica int // that statements go to
@@ -305,7 +311,7 @@ func (r *run) start(name string) {
 	p := &processor{name: name, client: fmt.Sprintf("%s.%d", name, len(r.dead)), life: life,
 		wire: &wire{network: &r.network, life: life, conns: map[*conn]bool{}}, ended: make(chan struct{})}
 	ctx, cancel := context.WithCancel(context.Background())
-	p.cancel = cancel
+	p.cancel, p.older = cancel, r.older.Load()
 	r.processors[name] = p
 	go func() {
 		defer close(p.ended)
@@ -319,6 +325,9 @@ func (r *run) process(ctx context.Context, p *processor) {
 	log := r.logger(p.name)
 	metrics := consume.NewMetrics(prometheus.NewRegistry())
 	store := r.broken.store(&client{r.server, p})
+	if p.older {
+		store = &olderRules{store, r.broken.unmarked}
+	}
 	var consumers []*consume.Consumer
 	servers := &consume.Servers{Ask: (&client{r.server, p}).Server, Log: log}
 	recomputer := recompute.New(recompute.Config{
