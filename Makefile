@@ -13,6 +13,7 @@ FUZZTIME ?= 200000x
 SCHEDULES ?= 10000
 LIVES ?= 10000
 MINUTES ?= 10
+KILLS ?= 0
 POINTS ?= all
 
 # The toolchain of go.mod, also where the environment says GOTOOLCHAIN=local (Docker's golang images):
@@ -255,11 +256,11 @@ lives: ## LIVES (10000) customers' lives in three orders, by ten subscriptions, 
 	GOGC=400 TRIBUTARY_LIVES=$(LIVES) go test ./processor/histories -count=1 -timeout=0 -run 'LedgerEqualsTruth|Subscription|EveryOrder' $(if $(SEED),-seed $(SEED)) -v | grep -v '^=== \|--- PASS: .*/'
 
 .PHONY: chaos
-chaos: tools ## kill everything for MINUTES (10), again and again, over three real Kafka brokers and the real engine
+chaos: tools ## kill everything for MINUTES (10), at least KILLS (0) times, over three real Kafka brokers and the real engine
 	$(need-go)
 	$(need-java)
 	$(need-mvn)
-	TRIBUTARY_CHAOS_MINUTES=$(MINUTES) CI_REAL_SERVICES=1 go test -tags proof ./deploy/chaos -count=1 -timeout=0 -run Chaos -v
+	TRIBUTARY_CHAOS_MINUTES=$(MINUTES) TRIBUTARY_CHAOS_KILLS=$(KILLS) CI_REAL_SERVICES=1 go test -tags proof ./deploy/chaos -count=1 -timeout=0 -run Chaos -v
 
 .PHONY: fuzz
 fuzz: ## fuzz every parser, FUZZTIME (200000x) runs of each

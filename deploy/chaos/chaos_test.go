@@ -29,6 +29,20 @@ const afterwards = 12 * time.Second
 // within is how long everything may take to come to rest when the faults have ended.
 const within = 3 * time.Minute
 
+// atLeast is how many kills a run needs to count: 0 unless the environment says otherwise.
+func atLeast(t *testing.T) int {
+	t.Helper()
+	text := os.Getenv("TRIBUTARY_CHAOS_KILLS")
+	if text == "" {
+		return 0
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 0 {
+		t.Fatalf("TRIBUTARY_CHAOS_KILLS is %q: give a number of kills", text)
+	}
+	return n
+}
+
 func minutes(t *testing.T) time.Duration {
 	t.Helper()
 	text := os.Getenv("TRIBUTARY_CHAOS_MINUTES")
@@ -76,7 +90,7 @@ func business(seed uint64, clicks int) *traffic.World {
 // Everything dies, again and again, and in the end nothing is missing, nothing is there twice, and
 // every cent is where it belongs.
 func TestChaos(t *testing.T) {
-	lasts, seed := minutes(t), seed(t)
+	lasts, seed, least := minutes(t), seed(t), atLeast(t)
 	dir, err := os.MkdirTemp("", "tributary-chaos-")
 	if err != nil {
 		t.Fatal(err)
@@ -184,12 +198,16 @@ func TestChaos(t *testing.T) {
 	if err != nil {
 		t.Errorf("audit: %v\n%s", err, audit)
 	}
+	kills, byTarget := story.toll()
+	if kills < least {
+		t.Errorf("%d kills are fewer than TRIBUTARY_CHAOS_KILLS, %d (hint: more TRIBUTARY_CHAOS_MINUTES)", kills, least)
+	}
 	t.Logf("seed %d, %s, rewind %s\n"+
-		"kills: %s\n"+
+		"kills: %d (%s)\n"+
 		"clicks: %d accepted, %d stored, %d sent; events: %d accepted; leads: %d accepted; %d requests sent again after 200\n"+
 		"answers: %d times 503, %d times none\n"+
 		"movements: %d true, %d booked; lost %d, doubled %d; at rest %s after the last was accepted\n%s\naudit: %s",
-		seed, round(time.Since(starts)), rewind, story.toll(),
+		seed, round(time.Since(starts)), rewind, kills, byTarget,
 		len(l.accepted), v.clicks, len(l.sent), len(l.events), len(l.leads), l.again.Load(),
 		l.refused.Load(), l.unanswered.Load(),
 		len(w.Movements), v.entries, v.lost, v.doubled, round(rest), progress.summary(), audit)

@@ -90,15 +90,14 @@ func (s *story) failures() []string {
 	return slices.Clone(s.faults)
 }
 
-// toll is the kills by target, and their sum.
-func (s *story) toll() string {
+// toll returns the number of kills, and how many there were of each target.
+func (s *story) toll() (total int, byTarget string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	total := 0
 	var parts []string
 	for _, target := range slices.Sorted(maps.Keys(s.kills)) {
 		total += s.kills[target]
 		parts = append(parts, fmt.Sprintf("%s %d", target, s.kills[target]))
 	}
-	return fmt.Sprintf("%d (%s)", total, strings.Join(parts, ", "))
+	return total, strings.Join(parts, ", ")
 }
