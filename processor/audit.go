@@ -48,6 +48,9 @@ finding.
     processor audit
     processor audit --since all --repair
 
+A row of clicks, page views, raw events, leads, facts or identities that no record explains is a finding
+that --repair leaves: find out who wrote it.
+
 Exit status: 0 nothing found or everything repaired, 2 findings, 1 anything else.`
 }
 

@@ -52,6 +52,9 @@ type Report struct {
 	Findings     []Finding `json:"findings"`
 	// LeftOut says, for people, what was not checked. No verdict covers it.
 	LeftOut []string `json:"left_out"`
+
+	whole       time.Time // from this time on Kafka has every record
+	end, newest replay.Offsets
 }
 
 func (r *Report) leaveOut(format string, args ...any) {
@@ -100,6 +103,15 @@ func (a *Audit) Run(ctx context.Context, since time.Time) (*Report, error) {
 	if r.Findings, err = a.compare(ctx, h, r); err != nil {
 		return nil, err
 	}
+	if a.Topics != nil {
+		extra, err := a.unrecorded(ctx, h, r)
+		if err != nil {
+			return nil, err
+		}
+		r.Findings = append(r.Findings, extra...)
+	} else {
+		r.leaveOut("rows of other tables than the ledger that no record explains: --from kafka finds them")
+	}
 	n, err := deadLetters(ctx, a.Live, since)
 	if err != nil {
 		return nil, err
@@ -147,6 +159,7 @@ func (a *Audit) fromTopics(ctx context.Context, h *replay.Handlers, r *Report) e
 	if err != nil {
 		return err
 	}
+	r.whole, r.end, r.newest = r.Since, end, newest
 	uncommitted := int64(0)
 	for _, topic := range slices.Sorted(maps.Keys(begin)) {
 		for _, partition := range slices.Sorted(maps.Keys(begin[topic])) {
@@ -161,9 +174,80 @@ func (a *Audit) fromTopics(ctx context.Context, h *replay.Handlers, r *Report) e
 	if uncommitted > 0 {
 		r.leaveOut("%d records that no processor has committed yet", uncommitted)
 	}
+	begins := beginnings(begin, oldest, newest)
+	if len(begins) == 0 && !anyRecord(newest) {
+		r.whole = r.Until
+	}
+	err = a.read(ctx, h, begin, end, func(records []*kgo.Record) {
+		r.Records += len(records)
+		for _, record := range records {
+			p := partition{record.Topic, record.Partition}
+			if begins[p] && record.Timestamp.After(r.whole) {
+				r.whole = record.Timestamp
+			}
+			delete(begins, p)
+		}
+	})
+	if len(begins) > 0 {
+		r.whole = r.Until // of some partition no record is left
+	}
+	if r.whole.After(r.Since) {
+		r.leaveOut("rows that no record explains, but for ledger entries, of before %s, when Kafka's records begin",
+			r.whole.Format(time.DateTime))
+	}
+	return err
+}
+
+type partition struct {
+	topic string
+	id    int32
+}
+
+// beginnings returns the partitions that are read from their beginning: what was received before
+// their first record may have had one that Kafka no longer has, also where that record's offset is
+// 0, because the topic was created anew. Of a partition that never had a record nothing is known.
+func beginnings(begin, oldest, newest replay.Offsets) map[partition]bool {
+	list := make(map[partition]bool)
+	for topic, offsets := range begin {
+		for id, offset := range offsets {
+			if offset == oldest[topic][id] && newest[topic][id] > 0 {
+				list[partition{topic, id}] = true
+			}
+		}
+	}
+	return list
+}
+
+func anyRecord(newest replay.Offsets) bool {
+	for _, offsets := range newest {
+		for _, offset := range offsets {
+			if offset > 0 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// unrecorded returns the rows that no record explains. A row may be stored before the offset of its
+// record is committed, so that if some are found, the rest of the records is handled too.
+func (a *Audit) unrecorded(ctx context.Context, h *replay.Handlers, r *Report) ([]Finding, error) {
+	findings, err := unrecorded(ctx, a.Live, a.ShadowDB, r.whole, r.Until)
+	if err != nil || len(findings) == 0 {
+		return findings, err
+	}
+	if err := a.read(ctx, h, r.end, r.newest, func([]*kgo.Record) {}); err != nil {
+		return nil, err
+	}
+	return unrecorded(ctx, a.Live, a.ShadowDB, r.whole, r.Until)
+}
+
+// read handles the records of [begin, end) again. seen is called with each batch of them.
+func (a *Audit) read(ctx context.Context, h *replay.Handlers, begin, end replay.Offsets,
+	seen func([]*kgo.Record)) error {
 	deadLetter := replay.DeadLetterTable(a.Shadow)
 	return a.Topics.Read(ctx, begin, end, a.Batch, func(records []*kgo.Record) error {
-		r.Records += len(records)
+		seen(records)
 		return h.Handle(ctx, records, deadLetter, a.Log)
 	}, func(replay.Offsets) error { return nil })
 }
@@ -214,15 +298,15 @@ func (a *Audit) compare(ctx context.Context, h *replay.Handlers, r *Report) ([]F
 // derived tables must hold.
 const repairs = 4
 
-// Repair repairs what Run finds, source tables before derived ones, and runs again. It returns what
-// was found at first, and what is left.
+// Repair repairs what Run finds and is Finding.Repairable, source tables before derived ones, and
+// runs again. It returns what was found at first, and what is left.
 func (a *Audit) Repair(ctx context.Context, since time.Time) (found, left *Report, err error) {
 	if found, err = a.Run(ctx, since); err != nil {
 		return nil, nil, err
 	}
 	left = found
 	for range repairs {
-		if len(left.Findings) == 0 {
+		if !slices.ContainsFunc(left.Findings, Finding.Repairable) {
 			break
 		}
 		if err := a.repair(ctx, left.Findings, since); err != nil {
@@ -236,6 +320,7 @@ func (a *Audit) Repair(ctx context.Context, since time.Time) (found, left *Repor
 }
 
 func (a *Audit) repair(ctx context.Context, findings []Finding, since time.Time) error {
+	findings = slices.DeleteFunc(slices.Clone(findings), func(f Finding) bool { return !f.Repairable() })
 	isDerived := func(f Finding) bool { return f.Table == rollup.Table || slices.Contains(derivedTables, f.Table) }
 	if !slices.ContainsFunc(findings, func(f Finding) bool { return !isDerived(f) }) {
 		for _, table := range derivedTables {

@@ -3,6 +3,7 @@ package audit
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -38,6 +39,10 @@ func Print(w io.Writer, found, left *Report, repaired bool) error {
 		fmt.Fprintf(&b, "%d findings, all repaired\n", len(found.Findings))
 	default:
 		fmt.Fprintf(&b, "%d findings, %d left after the repair\n", len(found.Findings), len(left.Findings))
+	}
+	if slices.ContainsFunc(left.Findings, func(f Finding) bool { return !f.Repairable() }) {
+		b.WriteString("what is unexplained in clicks, page_views, leads, stripe_events, facts and identities is not repaired " +
+			"(hint: find out who wrote it, delete it, and repair again)\n")
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
