@@ -55,10 +55,10 @@ WHERE workspace = ? AND key = ? AND target > ? ORDER BY target LIMIT ?`,
 		[]any{workspace, string(name), string(after), limit}, scanEdge)
 }
 
-// Deferred returns the requests that are not finished.
+// Deferred returns the requests that are not finished, and not for later.
 func (s *Store) Deferred(ctx context.Context) ([]Deferred, error) {
 	return Collect(ctx, s, "deferred_names", `SELECT workspace, name, request, at FROM deferred_names FINAL
-WHERE NOT done ORDER BY at`, nil, func(rows driver.Rows, d *Deferred) error {
+WHERE NOT done AND at <= now64(3) ORDER BY at`, nil, func(rows driver.Rows, d *Deferred) error {
 		return rows.Scan(&d.Workspace, (*string)(&d.Name), &d.Request, &d.At)
 	})
 }

@@ -111,8 +111,11 @@ func (r *Recomputer) bookDeferred(ctx context.Context, pauses bool) error {
 	}
 }
 
-// finish books everything that one name touches, page by page.
+// finish books everything that one name touches, page by page, or a single sale.
 func (r *Recomputer) finish(ctx context.Context, workspace string, name identity.Node, pauses bool) error {
+	if name.Standalone() {
+		return r.Recompute(ctx, workspace, []identity.Node{name}, nil)
+	}
 	names, seen := []identity.Node{name}, map[identity.Node]bool{name: true}
 	var sales []identity.Node
 	book := func() error {

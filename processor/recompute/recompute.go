@@ -4,6 +4,7 @@ package recompute
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/hex"
 	"log/slog"
 	"slices"
@@ -174,6 +175,22 @@ func (r *Recomputer) Catalogue(ctx context.Context, workspace string, edges []id
 		return err
 	}
 	return r.Finish(ctx)
+}
+
+// Correct stores a correction of a sale, and books the sale. Before that it asks Background for the
+// same, a while later: if it is killed in between, the correction does not wait for the sale's next
+// record.
+func (r *Recomputer) Correct(ctx context.Context, workspace string, sale identity.Node, edges []identity.Edge) error {
+	const later = time.Minute // so that the correction is stored when Background looks
+	request := []clickhouse.Deferred{{Workspace: workspace, Name: sale, Request: rand.Text(), At: r.cfg.Now().Add(later)}}
+	if err := r.cfg.Store.InsertDeferred(ctx, request); err != nil {
+		return err
+	}
+	if err := r.Catalogue(ctx, workspace, edges); err != nil {
+		return err
+	}
+	request[0].Done = true
+	return r.cfg.Store.InsertDeferred(ctx, request)
 }
 
 // Settlements stores facts of Stripe's balance, as `processor reconcile` read them, and recomputes

@@ -291,7 +291,7 @@ func (m *Model) Deferred(context.Context) ([]clickhouse.Deferred, error) {
 	defer m.mu.Unlock()
 	var out []clickhouse.Deferred
 	for _, r := range m.deferred {
-		if !r.Done {
+		if !r.Done && !r.At.After(m.Now()) {
 			out = append(out, r)
 		}
 	}
