@@ -201,9 +201,9 @@ func TestConfirmedMoveCompletesItsDays(t *testing.T) {
 	c.becomes(third, "0.05355 file:bank 2026-03-04")
 }
 
-// A rate that was final, and that its source corrects, or gives at last for a day that it had passed
-// over, converts its sales again, once, and no others; so does a period that is stated, changed and
-// withdrawn.
+// A rate that was final, and that its source corrects, or gives at last for a day that it had
+// passed over, converts its sales again, once, and no others; so does a period that is stated,
+// changed and withdrawn.
 func TestRevisedRateConvertsAgain(t *testing.T) {
 	const others = "2026-03-02,gbp,1.3,\n2026-03-04,gbp,1.32,\n2026-03-02,sek,0.1,\n2026-03-04,eur,1.1,\n"
 	c := newConverted(t, "")

@@ -167,9 +167,10 @@ func (l *Live) keep(ctx context.Context, source Source, fetched []Rate, known ma
 	return len(fresh), nil
 }
 
-// revise notes which of the rates that a source gave now may replace what entries were converted by.
-// Not those of a source that is read for the first time, nor those of days after the newest that it
-// has given: until then such days were provisional. A provisional rate is no correction either.
+// revise notes which of the rates that a source gave now may replace what entries were converted
+// by. Not those of a source that is read for the first time, nor those of days after the newest
+// that it has given: until then such days were provisional. A provisional rate is no correction
+// either.
 func revise(source Source, fetched []Rate, known map[rateKey]Rate) {
 	var newest Date
 	read := false

@@ -202,8 +202,8 @@ func TestFileIsMeasuredByOthers(t *testing.T) {
 	expect(t, table, "aed", "2024-03-01", "pegs 0.272294077603812117 2024-03-01 final")
 }
 
-// Of the currencies that are worth about a dollar no bound shows that a file is written the wrong way
-// round, units per dollar; another source does. Near par the two directions are the same.
+// Of the currencies that are worth about a dollar no bound shows that a file is written the wrong
+// way round, units per dollar; another source does. Near par the two directions are the same.
 func TestFileTheWrongWayRound(t *testing.T) {
 	for _, c := range []struct{ currency, bank, file, want string }{
 		{"eur", "1.0834", "0.9230", "ecb 1.0834"},
