@@ -290,7 +290,8 @@ func TestClick(t *testing.T) {
 		t.Errorf("properties %v", c.Properties)
 	}
 	// The proxy's word counts, the visitor's own 6.6.6.6 does not.
-	want := e.server.identities.append(nil, nil, received, netip.MustParseAddr("203.0.113.200"), "Firefox/1", "shop.example")
+	want := e.server.identities.append(nil, nil, received, netip.MustParseAddr("203.0.113.200"), "Firefox/1",
+		"shop.example")
 	if !bytes.Equal(c.IdentityHash, want) || len(want) != 8 {
 		t.Errorf("identity hash %x, want %x of 203.0.113.0/24", c.IdentityHash, want)
 	}
