@@ -28,6 +28,9 @@ const Table = "clicks_by_day"
 const (
 	// every is how often the days that changed are looked up.
 	every = 10 * time.Second
+	// workingOff is how long a processor that started leaves days alone which are not quiet: they are
+	// being filled by what waited for it, and counting them costs as much as loading them.
+	workingOff = time.Minute
 	// atOnce is how many days of a workspace are computed by one statement. Planning it costs as much
 	// as some ten thousand clicks, and a history that is read in has many days with few.
 	atOnce = 92
@@ -50,8 +53,8 @@ func Run(ctx context.Context, s *clickhouse.Store, retentionDays func() int, log
 	timer := time.NewTicker(every)
 	defer timer.Stop()
 	failing := false
-	for {
-		err := Refresh(ctx, s, retention.Whole(retentionDays(), time.Now()))
+	for began := time.Now(); ; {
+		err := Refresh(ctx, s, retention.Whole(retentionDays(), time.Now()), time.Since(began) < workingOff)
 		switch {
 		case ctx.Err() != nil:
 			return nil
@@ -69,17 +72,18 @@ func Run(ctx context.Context, s *clickhouse.Store, retentionDays func() int, log
 	}
 }
 
-// Refresh computes the days that changed and have been quiet for a minute, and once in a quarter of
-// an hour those that are not. Days from the UTC day of oldest on that were computed before
-// clicks_by_day listed its clicks are computed again; those before may have lost their visitors.
-func Refresh(ctx context.Context, s *clickhouse.Store, oldest time.Time) error {
-	ranges, err := changed(ctx, s, oldest, "")
+// Refresh computes the days that changed and have been quiet for a minute, and unless onlyQuiet is
+// set, once in a quarter of an hour, those that are not. Days from the UTC day of oldest on that
+// were computed before clicks_by_day listed its clicks are computed again; those before may have
+// lost their visitors.
+func Refresh(ctx context.Context, s *clickhouse.Store, oldest time.Time, onlyQuiet bool) error {
+	ranges, err := changed(ctx, s, oldest, onlyQuiet, "")
 	if err != nil {
 		return fmt.Errorf("look up which days changed: %w", err)
 	}
 	rand.Shuffle(len(ranges), func(i, j int) { ranges[i], ranges[j] = ranges[j], ranges[i] })
 	for _, r := range ranges {
-		left, err := changed(ctx, s, oldest, "workspace = ? AND day BETWEEN ? AND ? AND", r.Workspace,
+		left, err := changed(ctx, s, oldest, onlyQuiet, "workspace = ? AND day BETWEEN ? AND ? AND", r.Workspace,
 			r.First.Format(time.DateOnly), r.Last.Format(time.DateOnly))
 		if err != nil {
 			return fmt.Errorf("look up which days changed: %w", err)
@@ -93,11 +97,11 @@ func Refresh(ctx context.Context, s *clickhouse.Store, oldest time.Time) error {
 	return nil
 }
 
-func changed(ctx context.Context, s *clickhouse.Store, oldest time.Time, condition string, args ...any,
+func changed(ctx context.Context, s *clickhouse.Store, oldest time.Time, onlyQuiet bool, condition string, args ...any,
 ) ([]Range, error) {
 	return ranges(ctx, s, condition, `(computed <= changed + INTERVAL 1 MINUTE
-        AND (changed < now64(3) - INTERVAL 1 MINUTE OR computed < now64(3) - INTERVAL 15 MINUTE)
-    OR counted < computed AND day >= ?)`, append(args, oldest.UTC().Format(time.DateOnly))...)
+        AND (changed < now64(3) - INTERVAL 1 MINUTE OR computed < now64(3) - INTERVAL 15 MINUTE AND NOT ?)
+    OR counted < computed AND day >= ?)`, append(args, onlyQuiet, oldest.UTC().Format(time.DateOnly))...)
 }
 
 // Computed returns the days that dashboards read from the table, lists of clicks included, and that

@@ -174,6 +174,15 @@ func TestDayWithoutAList(t *testing.T) {
 	if err := store.InsertClicks(t.Context(), rows); err != nil {
 		t.Fatal(err)
 	}
+	const computed = "SELECT '', '', '', count() FROM clicks_by_day"
+	for _, onlyQuiet := range []bool{true, false} { // the days changed in this moment
+		if err := rollup.Refresh(t.Context(), store, begin, onlyQuiet); err != nil {
+			t.Fatal(err)
+		}
+		if none := figures(t, store, computed)[cell{}] == 0; none != onlyQuiet {
+			t.Errorf("only quiet days %v: none was computed: %v", onlyQuiet, none)
+		}
+	}
 	rolluptest.Refresh(t, store)
 	want := byHand(rows)
 	maps.DeleteFunc(want, func(c cell, _ uint64) bool { return c.dimension == "" })
@@ -191,7 +200,7 @@ func TestDayWithoutAList(t *testing.T) {
 		oldest time.Time
 		days   int
 	}{{begin.AddDate(1, 0, 0), 0}, {begin.AddDate(0, 0, 2), 2}, {begin, 4}} {
-		if err := rollup.Refresh(t.Context(), store, c.oldest); err != nil {
+		if err := rollup.Refresh(t.Context(), store, c.oldest, false); err != nil {
 			t.Fatal(err)
 		}
 		if days := figures(t, store, listed); len(days) != c.days {

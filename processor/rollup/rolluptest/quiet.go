@@ -28,7 +28,7 @@ func Refresh(tb testing.TB, store *clickhouse.Store) {
 			tb.Fatal(err)
 		}
 	}
-	if err := rollup.Refresh(tb.Context(), store, time.Unix(0, 0)); err != nil {
+	if err := rollup.Refresh(tb.Context(), store, time.Unix(0, 0), false); err != nil {
 		tb.Fatal(err)
 	}
 }
