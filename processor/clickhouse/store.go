@@ -198,6 +198,12 @@ func col[R, V any](name string, get func(*R) V) column[R] {
 
 // insert writes rows as one block of one partition.
 func insert[R any](ctx context.Context, s *Store, table string, columns []column[R], rows []R) error {
+	return insertWith(ctx, s, insertSettings, table, columns, rows)
+}
+
+func insertWith[R any](ctx context.Context, s *Store, settings clickhouse.Settings, table string, columns []column[R],
+	rows []R,
+) error {
 	if len(rows) == 0 {
 		return nil
 	}
@@ -209,7 +215,7 @@ func insert[R any](ctx context.Context, s *Store, table string, columns []column
 		if err != nil {
 			return err
 		}
-		batch, err := s.conn.PrepareBatch(clickhouse.Context(ctx, clickhouse.WithSettings(insertSettings),
+		batch, err := s.conn.PrepareBatch(clickhouse.Context(ctx, clickhouse.WithSettings(settings),
 			clickhouse.WithColumnNamesAndTypes(types)), statement)
 		if err != nil {
 			s.types.Delete(table)
