@@ -69,6 +69,7 @@ const (
 	maxPaymentsBytes = 16 << 20 // at least 14 of the largest webhooks
 	maxClicks        = 60_000
 	maxClicksBytes   = 32 << 20
+	gatherClicks     = 250 * time.Millisecond // as long as Kafka waits for records
 )
 
 // runConfig is what the flags say.
@@ -251,6 +252,7 @@ func (c *runCommand) pipeline(ctx context.Context, config runConfig, store *clic
 	clicks := &consume.Clicks{Store: store, Recomputer: p.recomputer, Erased: p.erased, Agents: config.agents}
 	p.payments = consumer("payments", consume.PaymentTopics, maxPayments, maxPaymentsBytes, payments.Handle)
 	p.clicks = consumer("clicks", consume.ClickTopics, maxClicks, maxClicksBytes, clicks.Handle)
+	p.clicks.Gather = gatherClicks
 	p.held = consume.NewHeld(store, payments, p.workspaces.Released, registry, log)
 	p.servers = &consume.Servers{Ask: store.Server, Log: log, Changed: func() {
 		clicks.Forget()

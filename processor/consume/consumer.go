@@ -50,6 +50,9 @@ type Consumer struct {
 	// memory that a batch takes, whatever is waiting in Kafka.
 	MaxRecords int
 	MaxBytes   int
+	// Gather is how long a poll that found many records, of a backlog, waits for more of them; 0:
+	// it does not.
+	Gather time.Duration
 	// Deadline for a batch that is under way when the processor stops.
 	Deadline time.Duration
 
@@ -231,7 +234,13 @@ func (c *Consumer) consume(ctx context.Context) error {
 	}
 }
 
+// gatherFrom is the share of MaxRecords from which on a poll has found many.
+const gatherFrom = 64
+
 // poll returns early when a rewind is asked for.
+//
+// A fetch takes little of each partition (fetchPartitionBytes), so a backlog in few partitions
+// comes in small pieces, which are gathered.
 func (c *Consumer) poll(ctx context.Context) kgo.Fetches {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -241,7 +250,18 @@ func (c *Consumer) poll(ctx context.Context) kgo.Fetches {
 	if c.rewindAsked.Load() {
 		cancel() // it was asked for before there was something to stop
 	}
-	return c.client.PollRecords(ctx, c.MaxRecords)
+	fetches := c.client.PollRecords(ctx, c.MaxRecords)
+	found := fetches.NumRecords()
+	for last := found; c.Gather > 0 && last > c.MaxRecords/gatherFrom && found < c.MaxRecords; {
+		soon, stop := context.WithTimeout(ctx, c.Gather)
+		more := c.client.PollRecords(soon, c.MaxRecords-found)
+		stop()
+		if last = more.NumRecords(); last > 0 {
+			fetches = append(fetches, more...)
+		}
+		found += last
+	}
+	return fetches
 }
 
 // closeTimeout is how long a consumer tries to leave its group. A coordinator that does not answer
@@ -357,6 +377,10 @@ const MaxRecordBytes = 1<<20 + 128<<10
 
 func (c *Consumer) group() string { return cmp.Or(c.Group, schemas.ConsumerGroup) }
 
+// fetchPartitionBytes lets all of a topic's partitions (twelve, by default) be in one fetch. Clicks
+// of one time then are in one batch, and ClickHouse merges parts whose keys hardly overlap.
+const fetchPartitionBytes = 512 << 10
+
 func (c *Consumer) open() error {
 	opts := []kgo.Opt{
 		kgo.SeedBrokers(c.Seeds...),
@@ -374,7 +398,7 @@ func (c *Consumer) open() error {
 		kgo.HeartbeatInterval(time.Second),
 		kgo.RebalanceTimeout(30 * time.Second),
 		kgo.FetchMaxWait(250 * time.Millisecond),
-		kgo.FetchMaxPartitionBytes(2 << 20), // compressed: some ten times as much in memory, once for each broker
+		kgo.FetchMaxPartitionBytes(fetchPartitionBytes), // compressed: some ten times as much in memory, once for each broker
 		kgo.FetchMaxBytes(8 << 20),
 		kgo.RequiredAcks(kgo.AllISRAcks()),
 		kgo.ProducerBatchMaxBytes(MaxRecordBytes),

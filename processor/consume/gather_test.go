@@ -1,0 +1,58 @@
+package consume
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// A backlog in one partition comes in many small fetches, and is handled as one batch all the same.
+func TestGathersABacklog(t *testing.T) {
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, "topic"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cluster.Close()
+	producer, err := kgo.NewClient(kgo.SeedBrokers(cluster.ListenAddrs()...), kgo.ManualFlushing())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer producer.Close()
+	const pieces, piece = 8, 10
+	for range pieces {
+		for range piece {
+			producer.Produce(t.Context(), &kgo.Record{Topic: "topic", Value: []byte("x")}, func(_ *kgo.Record, err error) {
+				if err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		if err := producer.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	var batches []int
+	c := &Consumer{
+		Name: "reader", Topics: []string{"topic"}, Seeds: cluster.ListenAddrs(), MaxRecords: pieces * piece,
+		Gather: time.Hour, Log: slog.New(slog.DiscardHandler), Metrics: NewMetrics(prometheus.NewRegistry()),
+		Handle: func(_ context.Context, records []*kgo.Record, _ DeadLetter) error {
+			batches = append(batches, len(records))
+			stop()
+			return nil
+		},
+		Options: []kgo.Opt{kgo.FetchMaxPartitionBytes(1)}, // one piece a fetch
+	}
+	if err := c.Run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if len(batches) != 1 || batches[0] != pieces*piece {
+		t.Errorf("batches of %v records, want one of %d", batches, pieces*piece)
+	}
+}
