@@ -87,9 +87,9 @@ func TestServersChanged(t *testing.T) {
 func TestServersSettledUntil(t *testing.T) {
 	began := time.Now().Add(-time.Hour)
 	s := &Servers{Log: slog.New(slog.DiscardHandler)}
-	answers := func(name string, seconds time.Duration, missing bool) time.Time {
-		now := began.Add(seconds * time.Second)
-		server := clickhouse.Server{Name: name, Uptime: time.Hour + seconds*time.Second}
+	answers := func(name string, seconds int, missing bool) time.Time {
+		later := time.Duration(seconds) * time.Second
+		now, server := began.Add(later), clickhouse.Server{Name: name, Uptime: time.Hour + later}
 		if got := s.sight(server, now); got != missing {
 			t.Errorf("%s answers after %d s: read again %t, want %t", name, seconds, got, missing)
 		}

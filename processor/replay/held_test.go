@@ -24,6 +24,7 @@ import (
 	"tributary/processor/replay"
 	"tributary/processor/workspace"
 	"tributary/schemas"
+	"tributary/sql"
 	"tributary/sql/sqltest"
 )
 
@@ -120,8 +121,20 @@ func TestHeldMoney(t *testing.T) {
 	if err != nil || !result.Equal() {
 		t.Fatalf("the rebuild differs: %+v, %v", result, err)
 	}
+	older := uint32(sql.LedgerRules - 1) // as before an upgrade
+	if err := live.Exec(t.Context(), "INSERT INTO ledger_rules VALUES (?, now64(3))", older); err != nil {
+		t.Fatal(err)
+	}
 	if err := b.Exchange(t.Context()); err != nil {
 		t.Fatal(err)
+	}
+	var stopped bool
+	if err := live.Each(t.Context(), func(rows driver.Rows) error { return rows.Scan(&stopped) },
+		"SELECT count() > 0 FROM ledger_rules WHERE rules = 0"); err != nil || !stopped {
+		t.Errorf("the exchange has begun while processors of other rules book (%v)", err)
+	}
+	if rules, _, err := live.LedgerRules(t.Context()); err != nil || rules != sql.LedgerRules {
+		t.Errorf("after the exchange the ledger is booked by rules %d, %v", rules, err)
 	}
 	want("after the exchange")
 	if err := held.Once(t.Context()); err != nil {
