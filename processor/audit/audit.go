@@ -174,22 +174,27 @@ func (a *Audit) fromTopics(ctx context.Context, h *replay.Handlers, r *Report) e
 	if uncommitted > 0 {
 		r.leaveOut("%d records that no processor has committed yet", uncommitted)
 	}
-	begins := beginnings(begin, oldest, newest)
-	if len(begins) == 0 && !anyRecord(newest) {
-		r.whole = r.Until
-	}
+	cut, created, others := beginnings(begin, oldest)
+	var first time.Time // of all records in partitions that have every record since they were created
 	err = a.read(ctx, h, begin, end, func(records []*kgo.Record) {
 		r.Records += len(records)
 		for _, record := range records {
-			p := partition{record.Topic, record.Partition}
-			if begins[p] && record.Timestamp.After(r.whole) {
-				r.whole = record.Timestamp
+			p, at := partition{record.Topic, record.Partition}, record.Timestamp
+			if cut[p] && at.After(r.whole) {
+				r.whole = at
 			}
-			delete(begins, p)
+			if created[p] && (first.IsZero() || at.Before(first)) {
+				first = at
+			}
+			delete(cut, p)
+			delete(created, p)
 		}
 	})
-	if len(begins) > 0 {
-		r.whole = r.Until // of some partition no record is left
+	switch {
+	case len(cut) > 0 || others == 0 && first.IsZero():
+		r.whole = r.Until // of a partition no record is left, or there never was any
+	case first.After(r.whole):
+		r.whole = first
 	}
 	if r.whole.After(r.Since) {
 		r.leaveOut("rows that no record explains, but for ledger entries, of before %s, when Kafka's records begin",
@@ -203,30 +208,24 @@ type partition struct {
 	id    int32
 }
 
-// beginnings returns the partitions that are read from their beginning: what was received before
-// their first record may have had one that Kafka no longer has, also where that record's offset is
-// 0, because the topic was created anew. Of a partition that never had a record nothing is known.
-func beginnings(begin, oldest, newest replay.Offsets) map[partition]bool {
-	list := make(map[partition]bool)
+// beginnings returns the partitions that are read from their beginning, and how many are not. What
+// was received before the first record of one that Kafka has cut may have had a record. So may what
+// was received before the first record of all others: the topics may have been created anew.
+func beginnings(begin, oldest replay.Offsets) (cut, created map[partition]bool, others int) {
+	cut, created = make(map[partition]bool), make(map[partition]bool)
 	for topic, offsets := range begin {
 		for id, offset := range offsets {
-			if offset == oldest[topic][id] && newest[topic][id] > 0 {
-				list[partition{topic, id}] = true
+			switch first := oldest[topic][id]; {
+			case offset != first:
+				others++
+			case first > 0:
+				cut[partition{topic, id}] = true
+			default:
+				created[partition{topic, id}] = true
 			}
 		}
 	}
-	return list
-}
-
-func anyRecord(newest replay.Offsets) bool {
-	for _, offsets := range newest {
-		for _, offset := range offsets {
-			if offset > 0 {
-				return true
-			}
-		}
-	}
-	return false
+	return cut, created, others
 }
 
 // unrecorded returns the rows that no record explains. A row may be stored before the offset of its
