@@ -49,6 +49,15 @@ func TestQuestionsAgree(t *testing.T) {
 	for _, p := range businessPanels(t) {
 		figures += w.compare(t, p.path(dsn), p.question, p.asked(w.randomAsk(r, question(t, p.question))))
 	}
+	// The day before the first DateTime is none, and repeated clicks are known by those of the day before.
+	all := w.randomAsk(r, question(t, "totals"))
+	all.from, all.to = time.Unix(0, 0).UTC(), w.begin.AddDate(1, 0, 0)
+	figures += w.compare(t, paths[1], "totals", all)
+	counted := column(t, dsn, "SELECT count() FROM clicks_counted(workspace = 'w', from = '1970-01-01 00:00:00', to = '"+
+		all.to.Format(time.DateTime)+"')")
+	if totals := w.totals(all)[""]; !strings.HasPrefix(totals, counted[0]+" ") {
+		t.Errorf("clicks_counted has %s clicks, the totals are %s", counted[0], totals)
+	}
 	if figures < *asks {
 		t.Errorf("%d questions have %d rows with figures: that compares too little", *asks, figures)
 	}

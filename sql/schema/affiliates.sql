@@ -12,6 +12,7 @@ CREATE VIEW affiliates
     `net_usd` Decimal(38, 6) COMMENT 'USD without tax, refunds and disputes subtracted; what has no rate yet is left out',
     `last_sale_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'When the latest sale was made, UTC; empty: none'
 )
+COMMENT 'Each affiliate with clicks, leads, sales and live money of all time; clicks as in clicks_daily'
 AS SELECT
     workspace,
     affiliate_id,

@@ -11,6 +11,7 @@ CREATE VIEW channels
     `net_usd` Decimal(38, 6) COMMENT 'USD without tax, refunds and disputes subtracted; what has no rate yet is left out',
     `last_sale_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'When the latest sale was made, UTC; empty: none'
 )
+COMMENT 'Each channel with clicks, sales and live money of all time; clicks as in clicks_daily'
 AS SELECT
     workspace,
     channel,

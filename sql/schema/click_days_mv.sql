@@ -5,6 +5,7 @@ CREATE MATERIALIZED VIEW click_days_mv TO click_days
     `changed_at` DateTime64(3, 'UTC'),
     `last_click_received` DateTime64(3, 'UTC')
 )
+COMMENT 'With each insert of clicks it notes in click_days which days changed'
 AS SELECT
     workspace,
     toDate(clicked_at) AS day,

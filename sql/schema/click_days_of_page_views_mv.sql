@@ -5,6 +5,7 @@ CREATE MATERIALIZED VIEW click_days_of_page_views_mv TO click_days
     `changed_at` DateTime64(3, 'UTC'),
     `last_page_view_received` DateTime64(3, 'UTC')
 )
+COMMENT 'With each insert of page views it notes in click_days which days changed'
 AS SELECT
     workspace,
     toDate(viewed_at) AS day,

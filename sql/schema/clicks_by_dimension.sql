@@ -1,4 +1,5 @@
 CREATE VIEW clicks_by_dimension
+COMMENT 'Clicks that count, page views and visitors by dimension, value and UTC day; parameters: workspace, from, to, dimensions, stored'
 AS WITH
     if({stored:Bool}, (
         SELECT groupArray(day)
@@ -11,8 +12,8 @@ AS WITH
             HAVING (max(computed_at) <= (max(changed_at) + toIntervalMinute(1))) OR (toDateTime(day, 'UTC') < {from:DateTime('UTC')}) OR ((toDateTime(day, 'UTC') + toIntervalDay(1)) > {to:DateTime('UTC')})
         )
     ), arrayMap(n -> (toDate({from:DateTime('UTC')}) + n), range(dateDiff('day', toDate({from:DateTime('UTC')}), toDate({to:DateTime('UTC')} - 1)) + 1))) AS open,
-    greatest({from:DateTime('UTC')}, toDateTime(arrayMin(open), 'UTC')) AS first,
-    least({to:DateTime('UTC')}, toDateTime(arrayMax(open), 'UTC') + toIntervalDay(1)) AS next
+    greatest(toDateTime64({from:DateTime('UTC')}, 3, 'UTC'), toDateTime64(arrayMin(open), 3, 'UTC')) AS first,
+    least(toDateTime64({to:DateTime('UTC')}, 3, 'UTC'), toDateTime64(arrayMax(open), 3, 'UTC') + toIntervalDay(1)) AS next
 SELECT
     name.1 AS dimension,
     name.2 AS value,
@@ -75,8 +76,8 @@ WITH
             HAVING (max(computed_at) <= (max(changed_at) + toIntervalMinute(1))) OR (toDateTime(day, 'UTC') < {from:DateTime('UTC')}) OR ((toDateTime(day, 'UTC') + toIntervalDay(1)) > {to:DateTime('UTC')})
         )
     ), arrayMap(n -> (toDate({from:DateTime('UTC')}) + n), range(dateDiff('day', toDate({from:DateTime('UTC')}), toDate({to:DateTime('UTC')} - 1)) + 1))) AS open,
-    greatest({from:DateTime('UTC')}, toDateTime(arrayMin(open), 'UTC')) AS first,
-    least({to:DateTime('UTC')}, toDateTime(arrayMax(open), 'UTC') + toIntervalDay(1)) AS next
+    greatest(toDateTime64({from:DateTime('UTC')}, 3, 'UTC'), toDateTime64(arrayMin(open), 3, 'UTC')) AS first,
+    least(toDateTime64({to:DateTime('UTC')}, 3, 'UTC'), toDateTime64(arrayMax(open), 3, 'UTC') + toIntervalDay(1)) AS next
 SELECT
     dimension,
     value,

@@ -1,4 +1,5 @@
 CREATE VIEW clicks_counted
+COMMENT 'Clicks that count, each with its columns; parameters: workspace, from, to'
 AS SELECT
     click_id,
     clicked_at,
@@ -22,7 +23,7 @@ WHERE (workspace = {workspace:String}) AND (NOT is_bot) AND (clicked_at >= {from
     FROM clicks
     FINAL
     ARRAY JOIN if(foreign_id = '', [visitor_link], [visitor_link, sipHash64('foreign', foreign_id)]) AS arrival
-    WHERE (workspace = {workspace:String}) AND (NOT is_bot) AND (clicked_at >= ({from:DateTime('UTC')} - toIntervalDay(1))) AND (clicked_at < {to:DateTime('UTC')})
+    WHERE (workspace = {workspace:String}) AND (NOT is_bot) AND (clicked_at >= (toDateTime64({from:DateTime('UTC')}, 3, 'UTC') - toIntervalDay(1))) AND (clicked_at < {to:DateTime('UTC')})
     GROUP BY arrival
     HAVING count() > 1
 ));

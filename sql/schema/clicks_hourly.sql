@@ -7,6 +7,7 @@ CREATE VIEW clicks_hourly
     `utm_campaign` String COMMENT 'As in clicks; empty: none',
     `clicks` UInt64 COMMENT 'Clicks that count: bots and repeated clicks are left out'
 )
+COMMENT 'Clicks that count by hour, affiliate, link and campaign; a day that still changes is behind by up to a quarter of an hour'
 AS SELECT
     workspace,
     toDateTime(day, 'UTC') + toIntervalHour(intDiv(quarter, 4)) AS hour,

@@ -12,6 +12,7 @@ CREATE VIEW customers
     `orders` UInt64 COMMENT 'How many sales, renewals among them',
     `lifetime_value_usd` Nullable(Decimal(38, 6)) COMMENT 'USD without tax, refunds and disputes subtracted; empty while a sale has no rate'
 )
+COMMENT 'Each buyer with first touch, orders and lifetime value; guests are left out'
 AS SELECT
     workspace,
     livemode,

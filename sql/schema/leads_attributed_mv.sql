@@ -17,6 +17,7 @@ CREATE MATERIALIZED VIEW leads_attributed_mv TO leads_attributed
     `match_rule` LowCardinality(String),
     `version` UInt128
 )
+COMMENT 'Fills leads_attributed with the leads whose credit is decided'
 AS SELECT
     workspace,
     lead_id,

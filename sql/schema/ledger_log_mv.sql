@@ -47,5 +47,6 @@ CREATE MATERIALIZED VIEW ledger_log_mv TO ledger_log
     `superseded_by` String,
     `version` UInt128
 )
+COMMENT 'Fills ledger_log with every version of the ledger'
 AS SELECT *
 FROM ledger;

@@ -5,6 +5,7 @@ CREATE MATERIALIZED VIEW ledger_written_mv TO ledger_written
     `version` UInt128,
     `written_at` DateTime64(3, 'UTC')
 )
+COMMENT 'Fills ledger_written with the time at which a version was written'
 AS SELECT
     workspace,
     entry_id,

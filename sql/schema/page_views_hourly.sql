@@ -4,6 +4,7 @@ CREATE VIEW page_views_hourly
     `hour` DateTime('UTC') COMMENT 'Hour of the page views',
     `page_views` UInt64 COMMENT 'Page views, bots left out'
 )
+COMMENT 'Page views by hour; a day that still changes is behind by up to a quarter of an hour'
 AS SELECT
     workspace,
     toDateTime(day, 'UTC') + toIntervalHour(intDiv(quarter, 4)) AS hour,

@@ -6,6 +6,7 @@ CREATE MATERIALIZED VIEW revenue_days_mv TO revenue_days
     `day` Date,
     `version` UInt128
 )
+COMMENT 'Fills revenue_days with the day of each entry'
 AS SELECT
     workspace,
     entry_id,

@@ -35,6 +35,7 @@ CREATE MATERIALIZED VIEW revenue_mv TO revenue
     `version` UInt128,
     `moved` UInt8
 )
+COMMENT 'Fills revenue, the ledger\'s copy for dashboards'
 AS SELECT
     workspace,
     livemode,

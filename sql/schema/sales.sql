@@ -26,6 +26,7 @@ CREATE VIEW sales
     `clicked_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'When it was clicked, UTC; empty when no single click is known',
     `seconds_to_sale` Nullable(Int64) COMMENT 'Seconds from the click to the sale; empty when no single click is known'
 )
+COMMENT 'Each sale, with what was refunded and disputed of it, and why it is credited so'
 AS SELECT
     workspace,
     livemode,

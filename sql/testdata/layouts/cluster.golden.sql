@@ -288,3 +288,21 @@ CREATE OR REPLACE VIEW sale_touches ON CLUSTER `main` AS
 CREATE OR REPLACE VIEW channel_effects ON CLUSTER `main` AS
 -- 0034_revised_rates.sql
 ALTER TABLE fx_rates ADD COLUMN IF NOT EXISTS revised_at DateTime64(3, 'UTC')
+-- 0036_answers.sql
+CREATE OR REPLACE VIEW clicks_counted ON CLUSTER `main` AS
+CREATE OR REPLACE VIEW clicks_by_dimension ON CLUSTER `main` AS
+ALTER TABLE affiliates ON CLUSTER `main` MODIFY
+ALTER TABLE channels ON CLUSTER `main` MODIFY
+ALTER TABLE click_days_mv ON CLUSTER `main` MODIFY
+ALTER TABLE click_days_of_page_views_mv ON CLUSTER `main` MODIFY
+ALTER TABLE clicks_daily ON CLUSTER `main` MODIFY
+ALTER TABLE clicks_hourly ON CLUSTER `main` MODIFY
+ALTER TABLE customers ON CLUSTER `main` MODIFY
+ALTER TABLE leads_attributed_mv ON CLUSTER `main` MODIFY
+ALTER TABLE ledger_log_mv ON CLUSTER `main` MODIFY
+ALTER TABLE ledger_written_mv ON CLUSTER `main` MODIFY
+ALTER TABLE links ON CLUSTER `main` MODIFY
+ALTER TABLE page_views_hourly ON CLUSTER `main` MODIFY
+ALTER TABLE revenue_days_mv ON CLUSTER `main` MODIFY
+ALTER TABLE revenue_mv ON CLUSTER `main` MODIFY
+ALTER TABLE sales ON CLUSTER `main` MODIFY

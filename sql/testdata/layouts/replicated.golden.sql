@@ -254,3 +254,21 @@ CREATE OR REPLACE VIEW sale_touches AS
 CREATE OR REPLACE VIEW channel_effects AS
 -- 0034_revised_rates.sql
 ALTER TABLE fx_rates ADD COLUMN IF NOT EXISTS revised_at DateTime64(3, 'UTC')
+-- 0036_answers.sql
+CREATE OR REPLACE VIEW clicks_counted AS
+CREATE OR REPLACE VIEW clicks_by_dimension AS
+ALTER TABLE affiliates MODIFY
+ALTER TABLE channels MODIFY
+ALTER TABLE click_days_mv MODIFY
+ALTER TABLE click_days_of_page_views_mv MODIFY
+ALTER TABLE clicks_daily MODIFY
+ALTER TABLE clicks_hourly MODIFY
+ALTER TABLE customers MODIFY
+ALTER TABLE leads_attributed_mv MODIFY
+ALTER TABLE ledger_log_mv MODIFY
+ALTER TABLE ledger_written_mv MODIFY
+ALTER TABLE links MODIFY
+ALTER TABLE page_views_hourly MODIFY
+ALTER TABLE revenue_days_mv MODIFY
+ALTER TABLE revenue_mv MODIFY
+ALTER TABLE sales MODIFY
