@@ -58,6 +58,7 @@ func TestQuestionsAgree(t *testing.T) {
 	if totals := w.totals(all)[""]; !strings.HasPrefix(totals, counted[0]+" ") {
 		t.Errorf("clicks_counted has %s clicks, the totals are %s", counted[0], totals)
 	}
+	w.compareLiveEvents(t, dsn, w.randomAsk(r, question(t, "live_events")))
 	if figures < *asks {
 		t.Errorf("%d questions have %d rows with figures: that compares too little", *asks, figures)
 	}
@@ -109,6 +110,23 @@ func (w *world) compare(t *testing.T, p path, name string, a asked) (rows int) {
 		}
 	}
 	return rows
+}
+
+// compareLiveEvents asks for a few of the latest events: once without filters, when only the days
+// that can have them are read, and once with a filter that leaves nothing out, when all are.
+func (w *world) compareLiveEvents(t *testing.T, dsn string, a asked) {
+	t.Helper()
+	q := question(t, "live_events")
+	a.from, a.to, a.only, a.without = w.begin.AddDate(-1, 0, 0), w.begin.AddDate(1, 0, 0), nil, nil
+	for _, limit := range []string{"1", "20", "1000000"} {
+		values := a.literals(q)
+		values["limit"] = limit
+		got := ask(t, dsn, q.Text, values)
+		values["without"] = "{'affiliate':['an affiliate that has nothing']}"
+		if want := ask(t, dsn, q.Text, values); got != want || strings.Count(got, "\n") == 0 {
+			t.Errorf("the latest %s events are\n%s\nwith a filter that leaves nothing out\n%s", limit, got, want)
+		}
+	}
 }
 
 // path is a way to the answer of a question.

@@ -198,7 +198,7 @@ var (
 		"ledger_written": false}
 	// Views that choose the version themselves.
 	chosen = []string{
-		"clicks_counted", "clicks_by_dimension", "people", "public_leads", "sales", "sale_touches",
+		"clicks_counted", "clicks_by_dimension", "clicks_daily", "people", "public_leads", "sales", "sale_touches",
 		"channel_effects", "activity",
 		"spend_shown", "statements",
 		"statement_lines",

@@ -12,7 +12,21 @@
 -- @param limit UInt32 = 100: how many rows
 SELECT at, if(what = 'entry', kind, what) AS event, name, who, sale_id, net
 FROM activity(
-    workspace = {workspace:String}, livemode = {livemode:Bool}, from = {from:DateTime('UTC')}, to = {to:DateTime('UTC')}, dimension = {dimension:String},
+    workspace = {workspace:String}, livemode = {livemode:Bool},
+    -- Without filters it is enough to begin with the day since which there are limit clicks: that keeps years of them from being read.
+    from = greatest({from:DateTime('UTC')}, (
+        SELECT toDateTime(max(day), 'UTC')
+        FROM
+        (
+            SELECT day, sum(sum(clicks)) OVER (ORDER BY day DESC) AS since
+            FROM clicks_daily
+            WHERE workspace = {workspace:String} AND day >= toDate({from:DateTime('UTC')}) AND day < toDate({to:DateTime('UTC')})
+                AND empty({only:Map(String, Array(String))}) AND empty({without:Map(String, Array(String))})
+            GROUP BY day
+        )
+        WHERE since >= {limit:UInt32}
+    )),
+    to = {to:DateTime('UTC')}, dimension = {dimension:String},
     only = {only:Map(String, Array(String))}, without = {without:Map(String, Array(String))}, currency = {currency:String}, rates = {rates:String}, stored = false
 )
 ORDER BY at DESC, event, who, sale_id
