@@ -251,17 +251,25 @@ func (c *Consumer) poll(ctx context.Context) kgo.Fetches {
 		cancel() // it was asked for before there was something to stop
 	}
 	fetches := c.client.PollRecords(ctx, c.MaxRecords)
-	found := fetches.NumRecords()
-	for last := found; c.Gather > 0 && last > c.MaxRecords/gatherFrom && found < c.MaxRecords; {
+	for last := fetches.NumRecords(); c.gathers(fetches, last); {
 		soon, stop := context.WithTimeout(ctx, c.Gather)
-		more := c.client.PollRecords(soon, c.MaxRecords-found)
+		more := c.client.PollRecords(soon, c.MaxRecords-fetches.NumRecords())
 		stop()
 		if last = more.NumRecords(); last > 0 {
 			fetches = append(fetches, more...)
 		}
-		found += last
 	}
 	return fetches
+}
+
+// gathers reports whether to wait for more records: the last poll found many, and there is room.
+func (c *Consumer) gathers(fetches kgo.Fetches, last int) bool {
+	if c.Gather == 0 || last <= c.MaxRecords/gatherFrom || fetches.NumRecords() >= c.MaxRecords {
+		return false
+	}
+	size := 0
+	fetches.EachRecord(func(r *kgo.Record) { size += len(r.Key) + len(r.Value) })
+	return c.MaxBytes == 0 || size < c.MaxBytes
 }
 
 // closeTimeout is how long a consumer tries to leave its group. A coordinator that does not answer

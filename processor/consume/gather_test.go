@@ -56,3 +56,23 @@ func TestGathersABacklog(t *testing.T) {
 		t.Errorf("batches of %v records, want one of %d", batches, pieces*piece)
 	}
 }
+
+// What is gathered is bounded by bytes, too: records may be large.
+func TestGathersNoMoreThanABatch(t *testing.T) {
+	fetched := func(records, size int) kgo.Fetches {
+		p := kgo.FetchPartition{Records: make([]*kgo.Record, records)}
+		for i := range p.Records {
+			p.Records[i] = &kgo.Record{Value: make([]byte, size)}
+		}
+		return kgo.Fetches{{Topics: []kgo.FetchTopic{{Topic: "topic", Partitions: []kgo.FetchPartition{p}}}}}
+	}
+	c := &Consumer{Gather: time.Hour, MaxRecords: 1000, MaxBytes: 1000}
+	for _, f := range []struct {
+		records, size, last int
+		want                bool
+	}{{99, 10, 99, true}, {100, 10, 100, false}, {1000, 0, 100, false}, {99, 10, 10, false}} {
+		if got := c.gathers(fetched(f.records, f.size), f.last); got != f.want {
+			t.Errorf("after %d records of %d bytes, %d of them last: %t", f.records, f.size, f.last, got)
+		}
+	}
+}
