@@ -21,12 +21,12 @@ const (
 	fresh     = time.Second // how long the marker is believed: no figure is older than this
 	maxKept   = 512         // answers
 	maxBytes  = 64 << 20    // of them together
-	maxOfKept = 4 << 20     // of one: larger ones are made anew
+	maxOfKept = 4 << 20     // of one: of larger ones only the ETags are kept
 )
 
 // answers remembers what was answered, for as long as nothing has changed since. Many open pages
-// cost ClickHouse one look at its list of parts a second; each of them is answered with 304, and
-// ClickHouse is asked for figures once when there is something new.
+// cost ClickHouse one look at its list of parts a second, and each question once when a table has
+// changed. Each of them is answered with 304 unless a figure is another.
 type answers struct {
 	readMarker func(context.Context) (string, error)
 	now        func() time.Time
@@ -53,12 +53,22 @@ type marker struct {
 
 // answer is being made, or was; done is closed when it is there.
 type answer struct {
-	done   chan struct{}
-	marker *marker
-	body   []byte
-	zipped []byte // nil if that is no shorter
-	err    error
-	size   int // what it counts for in answers.bytes, whose mutex guards it
+	done    chan struct{}
+	marker  *marker
+	tags    [2]string // ETags of what is sent, as it is and in gzip
+	body    []byte    // nil if dropped
+	zipped  []byte    // nil if that is no shorter
+	dropped bool      // the body was too large to keep: this is for who has it already
+	err     error
+	size    int // what it counts for in answers.bytes, whose mutex guards it
+}
+
+// tag returns the ETag of what is sent.
+func (a *answer) tag(zip bool) string {
+	if zip {
+		return a.tags[1]
+	}
+	return a.tags[0]
 }
 
 func (a *answer) finished() bool {
@@ -116,16 +126,7 @@ func (a *answers) serve(w http.ResponseWriter, r *http.Request, key, mediaType s
 	if compressible(mediaType) {
 		h.Add("Vary", "Accept-Encoding")
 	}
-	tag := ""
-	if m.text != "" {
-		tag = etag(zip, []byte(m.text), []byte(key))
-		if matches(r, tag) {
-			h.Set("ETag", tag)
-			w.WriteHeader(http.StatusNotModified)
-			return nil
-		}
-	}
-	found := a.find(r.Context(), m, key, compressible(mediaType), ask)
+	found := a.find(r, m, key, mediaType, zip, ask)
 	select {
 	case <-found.done:
 	case <-r.Context().Done():
@@ -134,14 +135,11 @@ func (a *answers) serve(w http.ResponseWriter, r *http.Request, key, mediaType s
 	if found.err != nil {
 		return found.err
 	}
-	if tag == "" { // without a marker the content itself says whether it has changed
-		if tag = etag(zip, found.body); matches(r, tag) {
-			h.Set("ETag", tag)
-			w.WriteHeader(http.StatusNotModified)
-			return nil
-		}
+	h.Set("ETag", found.tag(zip))
+	if matches(r, found.tag(zip)) {
+		w.WriteHeader(http.StatusNotModified)
+		return nil
 	}
-	h.Set("ETag", tag)
 	h.Set("Content-Type", mediaType)
 	writeBody(w, r, found.body, found.zipped, zip)
 	return nil
@@ -161,15 +159,20 @@ func writeBody(w http.ResponseWriter, r *http.Request, body, zipped []byte, zip 
 }
 
 // find returns the answer that is kept or being made under a key, or begins one.
-func (a *answers) find(ctx context.Context, m *marker, key string, zip bool,
+func (a *answers) find(r *http.Request, m *marker, key, mediaType string, zip bool,
 	ask func(context.Context) ([]byte, error),
 ) *answer {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	found := a.kept[key]
 	if found != nil && m.same(found.marker) {
-		// A question that failed is asked again a second later, though nothing has changed.
-		if !found.finished() || found.err == nil || found.marker == m {
+		holds := true
+		if found.dropped {
+			holds = matches(r, found.tag(zip))
+		} else if found.finished() && found.err != nil {
+			holds = found.marker == m // it is asked again a second later, though nothing has changed
+		}
+		if holds {
 			return found
 		}
 	}
@@ -185,17 +188,22 @@ func (a *answers) find(ctx context.Context, m *marker, key string, zip bool,
 		return found
 	}
 	a.kept[key] = found
-	go a.make(context.WithoutCancel(ctx), found, key, zip, ask) // others may wait for the same answer
+	go a.make(context.WithoutCancel(r.Context()), found, key, mediaType, ask) // others may wait for the same answer
 	return found
 }
 
-func (a *answers) make(ctx context.Context, found *answer, key string, zip bool,
+func (a *answers) make(ctx context.Context, found *answer, key, mediaType string,
 	ask func(context.Context) ([]byte, error),
 ) {
 	defer close(found.done)
 	a.made.Add(1)
-	if found.body, found.err = ask(ctx); found.err == nil && zip {
-		found.zipped = compress(found.body)
+	if found.body, found.err = ask(ctx); found.err == nil {
+		// The ETags are of the body and not of the marker, which most inserts and merges change though
+		// no figure of this answer is another.
+		found.tags = [2]string{etag(false, []byte(mediaType), found.body), etag(true, []byte(mediaType), found.body)}
+		if compressible(mediaType) {
+			found.zipped = compress(found.body)
+		}
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -203,7 +211,7 @@ func (a *answers) make(ctx context.Context, found *answer, key string, zip bool,
 		return
 	}
 	if len(found.body) > maxOfKept {
-		delete(a.kept, key)
+		a.kept[key] = &answer{done: found.done, marker: found.marker, tags: found.tags, dropped: true}
 		return
 	}
 	found.size = len(found.body) + len(found.zipped)

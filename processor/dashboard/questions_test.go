@@ -3,8 +3,10 @@ package dashboard
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -222,10 +224,50 @@ func TestUnchangedAnswers(t *testing.T) {
 		if d.answers.made.Load() != asked {
 			t.Errorf("%s: ClickHouse was asked %d times for what it had answered", target, d.answers.made.Load()-asked)
 		}
-		click(t, conn, int(d.answers.made.Load()), at.Add(-time.Minute), "v", "anna", "", "", false)
+		visitor := target // a click that a visitor repeats within an hour is the same click
+		click(t, conn, int(d.answers.made.Load()), at.Add(-time.Minute), visitor, "anna", "", "", false)
 		now = now.Add(2 * fresh)
 		if changed := ask(target, tag, ""); changed.Code != http.StatusOK || changed.Header().Get("ETag") == tag {
 			t.Errorf("%s: after a click %d", target, changed.Code)
 		}
+	}
+	// What changes the tables and no figure of the answer, as another workspace's click and a merge do,
+	// costs a question and no body.
+	target := "/api/query/totals?" + hour
+	tag, asked := ask(target, "", "").Header().Get("ETag"), d.answers.made.Load()
+	insert(t, conn, "INSERT INTO clicks (workspace, click_id, clicked_at, received_at) "+
+		"VALUES ('other', unhex('0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a'), now64(3), now64(3))")
+	now = now.Add(2 * fresh)
+	if again := ask(target, tag, ""); again.Code != http.StatusNotModified || again.Body.Len() != 0 ||
+		d.answers.made.Load() != asked+1 {
+		t.Errorf("after another workspace's click: %d with %d bytes, ClickHouse was asked %d times", again.Code,
+			again.Body.Len(), d.answers.made.Load()-asked)
+	}
+}
+
+// Of an answer that is too large to keep, a poll costs nothing either; who does not have it gets it
+// whole.
+func TestUnchangedLargeAnswer(t *testing.T) {
+	body := make([]byte, maxOfKept+1)
+	a := newAnswers(func(context.Context) (string, error) { return "1", nil }, time.Now, slog.New(slog.DiscardHandler))
+	ask := func(tag string) *httptest.ResponseRecorder {
+		t.Helper()
+		r, w := httptest.NewRequest(http.MethodGet, "/", nil), httptest.NewRecorder()
+		r.Header.Set("If-None-Match", tag)
+		err := a.serve(w, r, "key", "application/vnd.apache.parquet", func(context.Context) ([]byte, error) { return body, nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return w
+	}
+	tag := ask("").Header().Get("ETag")
+	if w := ask(tag); w.Code != http.StatusNotModified || w.Body.Len() != 0 || a.made.Load() != 1 {
+		t.Errorf("%d with %d bytes, made %d times", w.Code, w.Body.Len(), a.made.Load())
+	}
+	if w := ask(`"another"`); w.Code != http.StatusOK || !bytes.Equal(w.Body.Bytes(), body) || a.made.Load() != 2 {
+		t.Errorf("%d with %d bytes, made %d times", w.Code, w.Body.Len(), a.made.Load())
+	}
+	if a.bytes != 0 {
+		t.Errorf("%d bytes are kept", a.bytes)
 	}
 }
