@@ -1,10 +1,12 @@
 package chdb
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -97,17 +99,20 @@ func (e *Engine) freshParts(c *connection, since int64) ([]part, error) {
 	return parts, nil
 }
 
-// check reads a part and detaches it when it is not whole.
+// check reads a part and detaches it when it is not whole. Only what was read to its end says that:
+// when a client goes away its statements are cancelled, this reading too, and the part may be of
+// another insert, which has succeeded. Then there is an error, and the part stays.
 func (e *Engine) check(c *connection, p part) error {
 	why, err := e.flaw(c, p)
-	if err != nil {
-		return err
-	}
-	if why == "" {
+	if why == "" && err == nil {
 		return nil
 	}
-	if there, err := e.active(c, p); err == nil && !there {
+	there, activeErr := e.active(c, p)
+	if activeErr == nil && !there {
 		return nil // merged into another meanwhile, for which it was read, or dropped with its table
+	}
+	if err := errors.Join(err, activeErr); err != nil {
+		return &Exception{Code: codeAborted, Message: fmt.Sprintf("What was inserted was not read back: %v. (ABORTED)", err)}
 	}
 	e.readBacks.flaws.Add(1) // before it is gone: see beginInsert
 	outcome := "It is detached"
@@ -120,39 +125,22 @@ func (e *Engine) check(c *connection, p part) error {
 		p.Name, p.Database, p.Table, why, outcome)}
 }
 
-// flaw says what is wrong with a part; nothing, when it is whole. A client that goes away cancels
-// the reading, which says nothing of the part: that is an error, and the part stays.
+// flaw says what is wrong with a part; nothing, when it is whole.
 func (e *Engine) flaw(c *connection, p part) (why string, err error) {
 	answer, err := c.query("CHECK TABLE "+p.table()+" PART "+quoteString(p.Name)+
 		" SETTINGS check_query_single_value_result = 0", "JSONEachRow", nil)
-	var exception *Exception
-	switch {
-	case errors.As(err, &exception) && exception.Code == codeQueryCancelled:
-		return "", &Exception{Code: codeAborted, Message: fmt.Sprintf("What was inserted was not read back: %v. (ABORTED)",
-			err)}
-	case err != nil:
-		return err.Error(), nil
+	if err != nil {
+		return "", err
 	}
 	defer answer.free()
-	var said struct {
-		Passed  json.RawMessage `json:"is_passed"`
-		Message string          `json:"message"`
-	}
-	if err := json.Unmarshal(answer.data, &said); err != nil {
-		return fmt.Sprintf("CHECK TABLE answered %q: %v", answer.data, err), nil
-	}
-	if passed := string(said.Passed); passed != "1" && passed != "true" {
-		if strings.Contains(said.Message, "(QUERY_WAS_CANCELLED)") { // CHECK TABLE reports it as a part's fault
-			return "", &Exception{Code: codeAborted, Message: "What was inserted was not read back: " +
-				said.Message + ". (ABORTED)"}
-		}
-		return said.Message, nil
+	if why, err := verdict(answer.data); why != "" || err != nil {
+		return why, err
 	}
 	// Some small files have no checksum (metadata_version.txt, default_compression_codec.txt); a
 	// part is lost at the next start without one of them. They are written at once or not at all.
 	files, err := os.ReadDir(p.Path)
 	if err != nil {
-		return err.Error(), nil
+		return "", err
 	}
 	for _, f := range files {
 		if info, err := f.Info(); err == nil && info.Size() == 0 && strings.HasSuffix(f.Name(), ".txt") {
@@ -160,6 +148,25 @@ func (e *Engine) flaw(c *connection, p part) (why string, err error) {
 		}
 	}
 	return "", nil
+}
+
+// verdict returns what CHECK TABLE found wrong with a part, nothing if it is whole. A cancelled one
+// answers with an error, with nothing at all, or with a row as of a part that is not whole.
+func verdict(answer []byte) (why string, err error) {
+	var said struct {
+		Passed  json.RawMessage `json:"is_passed"` // a number or a boolean, as the engine's version has it
+		Message string          `json:"message"`
+	}
+	if err := json.Unmarshal(answer, &said); err != nil {
+		return "", fmt.Errorf("CHECK TABLE answered %q: %w", answer, err)
+	}
+	switch passed := string(said.Passed); {
+	case passed == "1" || passed == "true":
+		return "", nil
+	case passed != "0" && passed != "false", strings.Contains(said.Message, "(QUERY_WAS_CANCELLED"):
+		return "", fmt.Errorf("CHECK TABLE answered %q", answer)
+	}
+	return cmp.Or(said.Message, "CHECK TABLE gives no reason"), nil
 }
 
 // active reports whether queries still read the part.
@@ -171,5 +178,6 @@ func (e *Engine) active(c *connection, p part) (bool, error) {
 		return false, err
 	}
 	defer answer.free()
-	return strings.TrimSpace(string(answer.data)) != "0", nil
+	n, err := strconv.Atoi(strings.TrimSpace(string(answer.data))) // nothing at all if it is cancelled
+	return n > 0, err
 }
