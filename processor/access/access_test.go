@@ -288,6 +288,17 @@ func TestAttemptsAreLimited(t *testing.T) {
 	if len(l.byID) > 1 {
 		t.Errorf("%d limiters of people who have not tried for an hour are kept", len(l.byID))
 	}
+	l, allowed := newLimits(), 0
+	for range attempts {
+		for _, at := range []time.Time{i.time, i.time.Add(-attemptsEvery)} { // not in the order in which they were taken
+			if l.allow("x", at) {
+				allowed++
+			}
+		}
+	}
+	if allowed != attempts {
+		t.Errorf("%d attempts whose times go back are allowed, want %d", allowed, attempts)
+	}
 }
 
 // What another site's page can make a browser send is refused, and what a link opens is not.

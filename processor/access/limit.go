@@ -16,8 +16,9 @@ const (
 
 // limits bounds attempts to log in, by any text.
 type limits struct {
-	mu   sync.Mutex // guards byID
+	mu   sync.Mutex // guards what follows
 	byID map[string]*rate.Limiter
+	last time.Time // the latest time that was given
 	// rest is shared by all who come while byID is full of others who have tried lately.
 	rest *rate.Limiter
 }
@@ -32,6 +33,12 @@ func newLimiter() *rate.Limiter { return rate.NewLimiter(rate.Every(attemptsEver
 func (l *limits) allow(id string, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	// A takes its time, B takes a later one and is first at the lock. A limiter that is given A's time
+	// after B's goes back to it, and counts the time between them once more.
+	if now.Before(l.last) {
+		now = l.last
+	}
+	l.last = now
 	limiter := l.byID[id]
 	if limiter == nil {
 		if len(l.byID) >= maxLimiters {
