@@ -22,8 +22,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
-	"unicode"
 
 	"tributary/ingest/publish"
 	"tributary/ingest/stripe"
@@ -60,12 +58,10 @@ func (c *stripeCommand) configs() (stripe.Config, publish.Config, error) {
 
 // signers reads what a reload reads again.
 func (c *stripeCommand) signers() (*stripe.Signers, error) {
-	text, err := schemas.Secret("stripe webhook secrets", strings.Join(c.StripeWebhookSecrets, ","),
-		c.StripeWebhookSecretsFile)
+	secrets, err := schemas.Secrets("stripe webhook secrets", c.StripeWebhookSecrets, c.StripeWebhookSecretsFile)
 	if err != nil {
 		return nil, err
 	}
-	secrets := strings.FieldsFunc(text, func(r rune) bool { return r == ',' || unicode.IsSpace(r) })
 	if c.Workspaces == "" {
 		return stripe.NewSigners(nil, secrets)
 	}

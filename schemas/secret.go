@@ -59,6 +59,13 @@ func CheckSigningSecret(secret string) error {
 	return nil
 }
 
+// Secrets returns a list of secrets, which may be given themselves or by a file that holds them,
+// separated by commas or white space.
+func Secrets(name string, values []string, file string) ([]string, error) {
+	text, err := Secret(name, strings.Join(values, ","), file)
+	return strings.FieldsFunc(text, func(r rune) bool { return r == ',' || unicode.IsSpace(r) }), err
+}
+
 // SecretDigest identifies a signing secret without repeating it: 16 hexadecimal digits.
 func SecretDigest(secret string) string {
 	digest := sha256.Sum256([]byte("tributary signing secret\x00" + secret))

@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -429,7 +430,8 @@ func TestFaultsOfSettings(t *testing.T) {
 	cmd := exec.Command(filepath.Join(binaries(t), "local"), "run", "--edge-addr", "nowhere",
 		"--stripe-addr", "127.0.0.1:0",
 		"--kafka-addr", "127.0.0.1:8123", "--fx-source", "bank:x", "--workspaces", "/does/not/exist",
-		"--secret-key", "sk_7", "--email-key", "e 7", "--stripe-webhook-secrets", "sk_live_hush")
+		"--secret-key", "sk_7", "--email-key", "e 7", "--stripe-webhook-secrets", "sk_live_hush",
+		"--email-key-file", "/does/not/exist/either")
 	said, err := cmd.CombinedOutput()
 	if err == nil {
 		t.Fatal("started with faulty settings")
@@ -438,7 +440,7 @@ func TestFaultsOfSettings(t *testing.T) {
 		"--kafka-addr: 127.0.0.1:8123 is also what --clickhouse-addr says",
 		`--fx-source: a source begins with none of`, "--workspaces: ", "/does/not/exist: no such file",
 		"--secret-key: its 4 bytes can be guessed", "--email-key: it holds a space",
-		"--stripe-webhook-secrets: it is an API key"} {
+		"--stripe-webhook-secrets: it is an API key", "email key: given twice"} {
 		if !strings.Contains(string(said), want) {
 			t.Errorf("not said: %s\n%s", want, said)
 		}
@@ -448,9 +450,43 @@ func TestFaultsOfSettings(t *testing.T) {
 	}
 }
 
+// A file's secret counts as if it had been given itself, and is judged like it.
+func TestSecretsFromFiles(t *testing.T) {
+	file := func(content string) string {
+		path := filepath.Join(t.TempDir(), "secret")
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	r := &Run{OpsAddr: "127.0.0.1:8091", EdgeAddr: "127.0.0.1:8080", StripeAddr: "127.0.0.1:8081",
+		DashboardAddr: "127.0.0.1:8090", KafkaAddr: "127.0.0.1:9092", ClickHouseAddr: "127.0.0.1:8123",
+		StripeWebhookSecretsFile: file("whsec_one_of_two\nwhsec_two_of_two\n"),
+		SecretKeyFile:            file("sk_0123456789abcdef\n"), EmailKeyFile: file("em_0123456789abcdef")}
+	if err := r.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	env := r.environment(processorOps)
+	for _, want := range []string{"TRIBUTARY_STRIPE_WEBHOOK_SECRETS=whsec_one_of_two,whsec_two_of_two",
+		"TRIBUTARY_SECRET_KEY=sk_0123456789abcdef", "TRIBUTARY_EMAIL_KEY=em_0123456789abcdef"} {
+		if !slices.Contains(env, want) {
+			t.Errorf("%s is not in the environment", want)
+		}
+	}
+	r.SecretKey, r.SecretKeyFile = "", file("sk_7")
+	if err := r.Validate(); err == nil || !strings.Contains(err.Error(), "--secret-key: its 4 bytes can be guessed") {
+		t.Errorf("a short secret in a file: %v", err)
+	}
+	r.SecretKey, r.SecretKeyFile = "", filepath.Join(t.TempDir(), "missing")
+	if err := r.Validate(); err == nil || !strings.Contains(err.Error(), "secret key: open ") {
+		t.Errorf("a file that is missing: %v", err)
+	}
+}
+
 // The environment holds every flag.
 func TestSettingsFromEnvironment(t *testing.T) {
 	t.Setenv("TRIBUTARY_KAFKA_SEEDS", "old:1")
+	t.Setenv("TRIBUTARY_RUN_SECRET_KEY_FILE", "old:1")
 	r := &Run{Data: "d", OpsAddr: "127.0.0.1:8091", EdgeAddr: "127.0.0.1:8080", KafkaAddr: "127.0.0.1:9092",
 		ClickHouseAddr:       "127.0.0.1:8123",
 		StripeWebhookSecrets: []string{"whsec_a", "whsec_b"}, kept: secrets{ClickHousePassword: "hush"}}

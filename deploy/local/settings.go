@@ -34,11 +34,14 @@ type Run struct {
 	KafkaSeeds    []string `help:"Use this Kafka instead of starting one: host:port, comma separated." placeholder:"HOST:PORT,…"`
 	ClickHouseDSN string   `name:"clickhouse-dsn" help:"Use this ClickHouse instead of starting one, e.g. http://user:password@host:8123/tributary." placeholder:"URL"`
 
-	StripeWebhookSecrets []string `help:"Signing secrets of Stripe's webhook endpoints, comma separated. Without one, one is generated and kept in the data directory." placeholder:"WHSEC,…"`
-	SecretKey            string   `help:"Secret key of the workspace, for leads and imports. Without it, one is generated and kept in the data directory." placeholder:"KEY"`
-	EmailKey             string   `help:"Key under which e-mail addresses are hashed, at the edge and by the processor. Without it, one is generated and kept in the data directory." placeholder:"KEY"`
-	Workspaces           string   `help:"File of workspaces. Without it there is one, named default." placeholder:"FILE"`
-	FXSource             []string `name:"fx-source" help:"Exchange rates: ecb:FILE|URL, oxr:FILE|DIR|URL, file:PATH (CSV: date,currency,usd) or pegs (built-in fixed rates, last where not named). Repeatable, in order of preference. Without it, generated rates." placeholder:"SOURCE"`
+	StripeWebhookSecrets     []string `help:"Signing secrets of Stripe's webhook endpoints, comma separated. Without one, one is generated and kept in the data directory. Better in a file." placeholder:"WHSEC,…"`
+	StripeWebhookSecretsFile string   `help:"File that holds --stripe-webhook-secrets, one a line." placeholder:"FILE"`
+	SecretKey                string   `help:"Secret key of the workspace, for leads and imports. Without it, one is generated and kept in the data directory. Better in a file." placeholder:"KEY"`
+	SecretKeyFile            string   `help:"File that holds --secret-key." placeholder:"FILE"`
+	EmailKey                 string   `help:"Key under which e-mail addresses are hashed, at the edge and by the processor. Without it, one is generated and kept in the data directory. Better in a file." placeholder:"KEY"`
+	EmailKeyFile             string   `help:"File that holds --email-key." placeholder:"FILE"`
+	Workspaces               string   `help:"File of workspaces. Without it there is one, named default." placeholder:"FILE"`
+	FXSource                 []string `name:"fx-source" help:"Exchange rates: ecb:FILE|URL, oxr:FILE|DIR|URL, file:PATH (CSV: date,currency,usd) or pegs (built-in fixed rates, last where not named). Repeatable, in order of preference. Without it, generated rates." placeholder:"SOURCE"`
 
 	kept secrets // of the data directory
 }
@@ -54,12 +57,14 @@ const (
 // database is what the DSN of the embedded engine names, and what the migrations fill.
 const database = "tributary"
 
-// Validate reports every fault of the settings at once. kong calls it after parsing.
+// Validate reads the files of secrets and reports every fault of the settings at once. kong calls it
+// after parsing.
 func (r *Run) Validate() error {
 	var faults []error
 	fault := func(flag, format string, args ...any) {
 		faults = append(faults, fmt.Errorf("--%s: "+format, append([]any{flag}, args...)...))
 	}
+	faults = append(faults, r.readSecrets())
 	taken := make(map[string]string) // port → the flag that names it
 	for _, l := range r.listeners() {
 		host, port, err := splitAddr(l.addr)
@@ -96,9 +101,9 @@ func (r *Run) Validate() error {
 		if _, err := schemas.ReadWorkspaces(r.Workspaces); err != nil {
 			fault("workspaces", "%w", err)
 		}
-		if !r.NoDemo && r.SecretKey == "" {
+		if !r.NoDemo && r.SecretKey == "" && r.SecretKeyFile == "" {
 			fault("workspaces", "the demo needs a secret key of the file's workspace "+
-				"(hint: give it with --secret-key, or leave the demo out with --no-demo)")
+				"(hint: give it with --secret-key-file, or leave the demo out with --no-demo)")
 		}
 	}
 	for _, secret := range r.StripeWebhookSecrets {
@@ -123,6 +128,19 @@ func (r *Run) Validate() error {
 		}
 	}
 	return errors.Join(faults...)
+}
+
+// readSecrets reads the secrets that files hold, as if they had been given themselves.
+func (r *Run) readSecrets() error {
+	listed, err := schemas.Secrets("stripe webhook secrets", r.StripeWebhookSecrets, r.StripeWebhookSecretsFile)
+	key, keyErr := schemas.Secret("secret key", r.SecretKey, r.SecretKeyFile)
+	emailKey, emailErr := schemas.Secret("email key", r.EmailKey, r.EmailKeyFile)
+	if err := errors.Join(err, keyErr, emailErr); err != nil {
+		return err
+	}
+	r.StripeWebhookSecrets, r.SecretKey, r.EmailKey = listed, key, emailKey
+	r.StripeWebhookSecretsFile, r.SecretKeyFile, r.EmailKeyFile = "", "", ""
+	return nil
 }
 
 // listener is an address that the local run will listen on.
@@ -234,8 +252,11 @@ func (r *Run) environment(opsOffset int) []string {
 		{"KAFKA_SEEDS", strings.Join(r.seeds(), ",")},
 		{"CLICKHOUSE_DSN", r.dsn()},
 		{"STRIPE_WEBHOOK_SECRETS", strings.Join(r.StripeWebhookSecrets, ",")},
+		{"STRIPE_WEBHOOK_SECRETS_FILE", ""}, // its content is above; programs refuse to be given both
 		{"SECRET_KEY", r.SecretKey},
+		{"SECRET_KEY_FILE", ""},
 		{"EMAIL_KEY", r.EmailKey},
+		{"EMAIL_KEY_FILE", ""},
 		{"WORKSPACES", absolute(r.Workspaces)},
 		{"FX_SOURCE", strings.Join(r.FXSource, ",")},
 		{"INSTANCE_ID", r.instance()},
