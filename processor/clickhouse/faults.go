@@ -88,6 +88,7 @@ var faults = map[int32]fault{
 	201: {"QUOTA_EXCEEDED", needsOperator, hintQuota},
 
 	159: {"TIMEOUT_EXCEEDED", transient, hintServer},
+	160: {"TOO_SLOW", transient, hintServer},
 	202: {"TOO_MANY_SIMULTANEOUS_QUERIES", transient, hintServer},
 	241: {"MEMORY_LIMIT_EXCEEDED", transient, "give ClickHouse, or the profile of its user, more memory"},
 	252: {"TOO_MANY_PARTS", transient, "merges are behind: look at system.merges and at the disks"},
@@ -98,7 +99,13 @@ var faults = map[int32]fault{
 	285: {"TOO_FEW_LIVE_REPLICAS", transient, hintQuorum},
 	286: {"UNSATISFIED_QUORUM_FOR_PREVIOUS_WRITE", transient, hintQuorum},
 	319: {"UNKNOWN_STATUS_OF_INSERT", transient, hintQuorum},
+
+	395: {"FUNCTION_THROW_IF_VALUE_IS_NON_ZERO", transient, "a question refuses the values that it is asked with"},
+	457: {"BAD_QUERY_PARAMETER", transient, "a value is not of the type of the question's parameter"},
 }
+
+// ErrorName returns ClickHouse's name of an error code; "" for one that faults does not list.
+func ErrorName(code int) string { return faults[int32(code)].name }
 
 // Names of faults that are no error of the server with a name of ours.
 const (

@@ -18,8 +18,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/ClickHouse/clickhouse-go/v2"
+	clickhousego "github.com/ClickHouse/clickhouse-go/v2"
 
+	"tributary/processor/clickhouse"
 	"tributary/sql"
 )
 
@@ -40,7 +41,7 @@ const (
 type Asker struct {
 	client    *http.Client
 	addresses []string // each scheme://host:port/path; the next one is tried when one cannot be reached
-	options   *clickhouse.Options
+	options   *clickhousego.Options
 	log       *slog.Logger
 	slots     chan struct{} // its capacity bounds the questions at a time
 
@@ -52,11 +53,11 @@ type Asker struct {
 // user who may only read is enough, with a profile that lets the settings of a query be given
 // (readonly is 0 or 2).
 func Open(dsn string, log *slog.Logger) (*Asker, error) {
-	options, err := clickhouse.ParseDSN(dsn)
+	options, err := clickhousego.ParseDSN(dsn)
 	if err != nil {
 		return nil, fmt.Errorf("parse ClickHouse DSN: %w", err)
 	}
-	if options.Protocol != clickhouse.HTTP {
+	if options.Protocol != clickhousego.HTTP {
 		return nil, errors.New("questions are asked over HTTP (hint: --clickhouse-dsn http://host:8123/tributary)")
 	}
 	scheme, transport := "http", http.DefaultTransport.(*http.Transport).Clone()
@@ -103,9 +104,9 @@ func (a *Asker) Ask(ctx context.Context, user string, q sql.Question, values map
 		}
 		a.log.Warn("a question failed", "question", q.Name, "workspace", values["workspace"], "error", err)
 		if ctx.Err() == context.DeadlineExceeded { // ClickHouse was reached, and did not keep to its own limit
-			return nil, faultOf(codeTimeout, "")
+			return nil, faultOf(timeoutExceeded, "")
 		}
-		return nil, faultOf(0, "")
+		return nil, faultOf("", "")
 	}
 	return answer, err
 }
@@ -199,13 +200,13 @@ func (a *Asker) read(response *http.Response, q sql.Question) ([]byte, error) {
 	switch {
 	case code != 0 || response.StatusCode != http.StatusOK:
 		text := string(body[:min(len(body), 1000)])
-		fault := faultOf(code, text)
+		fault := faultOf(clickhouse.ErrorName(code), text)
 		if fault.Status == http.StatusServiceUnavailable {
 			a.log.Warn("a question failed", "question", q.Name, "status", response.Status, "error", text)
 		}
 		return nil, fault
 	case len(body) > maxBytes:
-		return nil, faultOf(codeTooManyRowsOrBytes, "")
+		return nil, faultOf(tooManyRowsOrBytes, "")
 	}
 	return slices.Clip(body), nil
 }
