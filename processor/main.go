@@ -43,12 +43,19 @@ func main() {
 	context.AfterFunc(ctx, stop) // the first signal stops in order; the second one finds the default behaviour: now
 	if err := execute(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, "processor:", err)
-		if errors.Is(err, reconcile.ErrDifferences) || errors.Is(err, reconcile.ErrUnproven) ||
-			errors.Is(err, errDifferences) || errors.Is(err, errFindings) {
-			os.Exit(2)
-		}
-		os.Exit(1)
+		os.Exit(exitStatus(err))
 	}
+}
+
+// exitStatus is 2 where a comparison was made and did not find everything equal, and 1 where the
+// command failed otherwise.
+func exitStatus(err error) int {
+	for _, unequal := range []error{reconcile.ErrDifferences, reconcile.ErrUnproven, errDifferences, errFindings} {
+		if errors.Is(err, unequal) {
+			return 2
+		}
+	}
+	return 1
 }
 
 const description = "Joins clicks and sales by click, customer and subscription, converts every amount to USD, and " +

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"tributary/processor/reconcile"
 )
 
 func TestFaultsAreReportedAtOnce(t *testing.T) {
@@ -64,7 +67,8 @@ func TestCheckConnects(t *testing.T) {
 
 // A DSN that names no server or no database is refused before anything is asked, and not repeated.
 func TestClickHouseDSN(t *testing.T) {
-	for _, dsn := range []string{"hush", "http://u:hush@127.0.0.1:8123", "http://u:hush@127.0.0.1:8123/", "http://hush %zz/x"} {
+	for _, dsn := range []string{"hush", "http://u:hush@127.0.0.1:8123", "http://u:hush@127.0.0.1:8123/",
+		"http://hush %zz/x"} {
 		err := execute(t.Context(), []string{"run", "--check", "--clickhouse-dsn", dsn}, io.Discard, io.Discard)
 		if err == nil || !strings.Contains(err.Error(), "names no server and database (hint: ") ||
 			strings.Contains(err.Error(), "hush") {
@@ -103,5 +107,25 @@ func TestClickHousePasswordFile(t *testing.T) {
 	err := execute(t.Context(), []string{"migrate", "--clickhouse-password-file", file + ".none"}, io.Discard, io.Discard)
 	if err == nil || !strings.Contains(err.Error(), "clickhouse password") {
 		t.Errorf("a file that is not there: %v", err)
+	}
+}
+
+// Whatever differs or is not proved ends reconcile with 2, what is proved with 0.
+func TestExitStatusOfReconcile(t *testing.T) {
+	for finding, want := range map[reconcile.Finding]int{
+		reconcile.Missing: 2, reconcile.Unproven: 2, reconcile.Amount: 2, reconcile.Currency: 2, reconcile.Day: 2,
+		reconcile.Paired: 2, reconcile.Unnamed: 2, reconcile.Uncomparable: 2, reconcile.Unread: 2,
+		reconcile.Outside: 0, reconcile.Failed: 0,
+	} {
+		got, err := 0, (&reconcile.Report{Differences: []reconcile.Difference{{Finding: finding}}}).Err()
+		if err != nil {
+			got = exitStatus(errors.Join(nil, err))
+		}
+		if got != want {
+			t.Errorf("%s: %d, want %d", finding, got, want)
+		}
+	}
+	if got := exitStatus(errors.New("no ClickHouse")); got != 1 {
+		t.Errorf("a failure: %d, want 1", got)
 	}
 }

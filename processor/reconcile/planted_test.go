@@ -316,6 +316,44 @@ var faults = []struct {
 		w.entry(5, "payment", "pi_copy", "cus_days", 5600)
 		w.moved(5, "charge", "ch_friday", "ch_friday", "pi_friday", 5600).CustomerID = "cus_days"
 	}, []found{{"unproven", "payment", "pi_copy", ""}, {"missing", "payment", "ch_friday", ""}}},
+	{"a cent and a day", func(w *world) {
+		w.entry(6, "payment", "pi_two", "", 4700)
+		w.moved(5, "charge", "ch_two", "ch_two", "pi_two", 4701)
+	}, []found{{"amount", "payment", "pi_two", "explain pi_two"}, {"day", "payment", "pi_two", "at 2026-03-06"}}},
+	{"a wrong sign and a day", func(w *world) {
+		w.entry(6, "payment", "pi_minus", "", -4600)
+		w.moved(4, "charge", "ch_minus", "ch_minus", "pi_minus", 4600)
+	}, []found{{"amount", "payment", "pi_minus", "signs are opposite"}, {"day", "payment", "pi_minus",
+		"moved at 2026-03-04"}}},
+	{"a partial win on another day", func(w *world) {
+		w.entry(5, "dispute", "du_two", "", -9000)
+		w.moved(5, "dispute", "du_two", "", "", -9000)
+		w.entry(8, "dispute_reversal", "du_two", "", 9000)
+		w.moved(9, "dispute_reversal", "du_two", "", "", 4500)
+	}, []found{{"amount", "dispute_reversal", "du_two", "won in part"}, {"day", "dispute_reversal", "du_two",
+		"at 2026-03-08"}}},
+	{"another currency, and another day", func(w *world) {
+		w.entry(6, "payment", "pi_abroad", "", 950)
+		t := w.moved(7, "charge", "ch_abroad", "ch_abroad", "pi_abroad", 950)
+		t.Presented, t.PresentedAmount = "eur", 950
+	}, []found{{"currency", "payment", "pi_abroad", "in eur"}, {"day", "payment", "pi_abroad", "at 2026-03-06"}}},
+	{"on another day what cannot be compared", func(w *world) {
+		w.entry(6, "payment", "pi_unshown", "", 960)
+		w.moved(7, "charge", "ch_unshown", "ch_unshown", "pi_unshown", 860).Currency = "eur"
+	}, []found{{"uncomparable", "payment", "pi_unshown", "customer_facing_amount"}, {"day", "payment", "pi_unshown", ""}}},
+	{"on another day a pair that no name ties", func(w *world) {
+		w.entry(5, "payment", "in_astray", "cus_astray", 6500)
+		t := w.moved(5, "charge", "ch_astray", "ch_astray", "pi_astray", 6500)
+		t.CustomerID, t.Created = "cus_astray", t.Created.Add(20*time.Hour)
+	}, []found{{"paired", "payment", "in_astray", "invoice_payment.paid"}, {"day", "payment", "in_astray", ""}}},
+	{"of one payment the double, the missing refund and the wrong day", func(w *world) {
+		w.entry(4, "payment", "pi_three", "cus_three", 5800)
+		w.same("pi_three", "ch_three")
+		w.entry(4, "payment", "ch_three", "cus_three", 5800)
+		w.moved(3, "charge", "ch_three", "ch_three", "pi_three", 5800)
+		w.moved(5, "refund", "re_three", "ch_three", "pi_three", -5800)
+	}, []found{{"day", "payment", "pi_three", ""}, {"unproven", "payment", "ch_three", "likely the same money"},
+		{"missing", "refund", "re_three", "refund.created"}}},
 	{"two equal payments of one invoice", func(w *world) {
 		for i, name := range []string{"half1", "half2"} {
 			w.paid(2+3*i, name, "cus_half", 5000)

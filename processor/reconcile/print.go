@@ -38,6 +38,8 @@ func (r *Report) Print(w io.Writer, exponents fx.Exponents) error {
 		expected, booked := money(d.Expected, d.Currency), money(d.Booked, d.Currency)
 		switch d.Finding {
 		case Uncomparable:
+		case Day:
+			fmt.Fprintf(t, "  %s %s (%s)\n", booked, d.Currency, d.Stripe)
 		case Missing, Unnamed:
 			fmt.Fprintf(t, "  Stripe %s %s (%s), ledger nothing\n", expected, d.Currency, d.Stripe)
 		case Unproven, Outside:

@@ -213,6 +213,7 @@ func (c *comparison) sums(r *row) answered {
 	for _, t := range r.answers {
 		in := c.scope.Period.contains(t.Created)
 		a.inPeriod = a.inPeriod || in
+		a.sameDay = a.sameDay && dayOf(t.Created) == day
 		currency, amount, ok := t.presented(r.Currency)
 		if !ok {
 			a.comparable = false
@@ -222,7 +223,6 @@ func (c *comparison) sums(r *row) answered {
 			c.line(dayOf(t.Created), currency).Stripe += amount
 		}
 		a.sameCurrency = a.sameCurrency && currency == r.Currency
-		a.sameDay = a.sameDay && dayOf(t.Created) == day
 	}
 	return a
 }
@@ -254,6 +254,12 @@ func (c *comparison) judgeRow(r *row) {
 		return
 	}
 	d.Stripe = r.answers[0].ID
+	if !a.sameDay { // beside whatever else differs, which must not hide it
+		other := d
+		other.Finding, other.Cause = Day, fmt.Sprintf("booked at %s, Stripe's balance moved at %s: an event that came "+
+			"late, or midnight between them", r.OccurredAt.UTC().Format(time.DateTime), r.otherDay().Format(time.DateTime))
+		c.report.add(other)
+	}
 	if d.Finding, d.Cause = c.finding(r, a); d.Finding == "" {
 		return
 	}
@@ -266,8 +272,19 @@ func (c *comparison) judgeRow(r *row) {
 	c.report.add(d)
 }
 
-// finding returns what differs between an entry and its transactions, and the likely cause; empty
-// if nothing does.
+// otherDay returns when the first of the row's transactions moved the balance that did so on
+// another day than the row's.
+func (r *row) otherDay() time.Time {
+	for _, t := range r.answers {
+		if dayOf(t.Created) != dayOf(r.OccurredAt) {
+			return t.Created.UTC()
+		}
+	}
+	return time.Time{}
+}
+
+// finding returns what differs between an entry and its transactions beside the day, and the likely
+// cause; empty if nothing does.
 func (c *comparison) finding(r *row, a answered) (Finding, string) {
 	first := &r.answers[0]
 	switch {
@@ -282,9 +299,6 @@ func (c *comparison) finding(r *row, a answered) (Finding, string) {
 	case r.byAmount:
 		return Paired, fmt.Sprintf("no name ties %s and %s, only currency, amount and time: %s",
 			first.Source, r.ObjectID, tie(r))
-	case !a.sameDay:
-		return Day, fmt.Sprintf("booked at %s, Stripe's balance moved at %s: an event that came late, or midnight between "+
-			"them", r.OccurredAt.UTC().Format(time.DateTime), first.Created.UTC().Format(time.DateTime))
 	}
 	return "", ""
 }
