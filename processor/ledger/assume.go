@@ -126,6 +126,13 @@ func serveSessions(invoices []*invoice, free []*payment) {
 // customer, currency and time.
 func (i *invoice) mayBePaidBy(p *payment) bool {
 	d := p.at.Sub(i.source.OccurredAt)
+	for _, a := range p.tried {
+		if len(a.captures) > 0 {
+			if of := earliest(a.captures).Sub(i.source.OccurredAt); of.Abs() < d.Abs() {
+				d = of
+			}
+		}
+	}
 	return p.assumed == nil && p.customer == i.source.CustomerID && p.currency == i.source.Currency &&
 		d >= -identity.EarliestPayment && d <= identity.LatestPayment
 }

@@ -245,6 +245,7 @@ func (b *books) bookPayment(p *payment) {
 		s.present(&e, i.presented)
 	}
 	s.present(&e, p.facts)
+	b.bookAgain(p, e)
 	for _, f := range p.facts {
 		// Without the name of its payment intent, or invoice, this fact alone would be booked under
 		// its own object.

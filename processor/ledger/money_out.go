@@ -249,8 +249,8 @@ func (p *payment) figures(charge string) []figure {
 	}
 	for n := range p.failed {
 		if f := &p.failed[n]; f.ObjectID == charge && p.source != nil {
-			made := p.at.Before(f.CreatedAt)
-			list = append(list, figure{fact: f, amount: p.amount, failed: made, void: !made})
+			back := p.takenBack(f)
+			list = append(list, figure{fact: f, amount: back, failed: back > 0, void: back == 0})
 		}
 	}
 	slices.SortFunc(list, func(a, b figure) int {

@@ -20,6 +20,7 @@ type payment struct {
 	// reported as paid.
 	charged  []stripe.Fact
 	failed   []stripe.Fact // that its charges failed
+	tried    []attempt     // by the failures of its charges; none where no charge failed
 	charges  map[string]bool
 	invoices []*invoice       // that it pays, by certain links, the smallest id first
 	shares   map[string]int64 // of its invoices, where invoice payments tell them, or they are assumed
@@ -289,7 +290,12 @@ func (p *payment) read() {
 		}
 	}
 	p.free = len(p.invoices) == 0 && (!explained || p.awaits)
-	captured := p.captured()
+	captures := p.facts
+	if len(p.failed) > 0 {
+		p.tried = p.attempts()
+		captures = p.tried[max(0, p.firstTried())].captures
+	}
+	captured := mostCaptured(captures)
 	if p.source = p.bestSession(func(f *stripe.Fact) bool { return f.Amount != 0 }); p.source != nil {
 		p.amount = p.source.Amount
 		if captured != nil && captured.Currency == p.source.Currency {
@@ -309,7 +315,8 @@ func (p *payment) read() {
 		p.readSilent()
 		return
 	}
-	p.currency, p.at = p.source.Currency, p.when()
+	p.currency, p.at = p.source.Currency, p.when(captures)
+	p.readAgain(captured)
 }
 
 // bestSession returns the best of the wanted facts of the payment's sessions that name no invoice.
@@ -331,33 +338,21 @@ func (p *payment) divideSession(session *stripe.Fact) {
 	p.tax, p.shipping, p.discount = of(session.Tax), of(session.Shipping), of(session.Discount)
 }
 
-// captured returns the fact that says that most was captured.
-func (p *payment) captured() *stripe.Fact {
-	var top *stripe.Fact
-	for i := range p.facts {
-		f := &p.facts[i]
-		if f.Kind != stripe.Payment || f.Source != stripe.FromPaymentIntent && f.Source != stripe.FromCharge {
-			continue
-		}
-		if top == nil || f.Amount > top.Amount || f.Amount == top.Amount && compareFacts(f, top) < 0 {
-			top = f
-		}
-	}
-	return top
-}
-
 // when a payment was made: by its first capture, else as its invoice payments say, else when its
 // session was completed.
-func (p *payment) when() time.Time {
+func (p *payment) when(captures []stripe.Fact) time.Time {
 	first := map[int]time.Time{}
+	for _, f := range captures {
+		if isCapture(&f) && (first[0].IsZero() || f.OccurredAt.Before(first[0])) {
+			first[0] = f.OccurredAt
+		}
+	}
 	for i := range p.facts {
 		f := &p.facts[i]
-		order := 0
+		order := 1
 		switch {
-		case f.Kind != stripe.Payment || f.Amount == 0:
+		case f.Kind != stripe.Payment || f.Amount == 0 || isCapture(f):
 			continue
-		case f.Source == stripe.FromInvoicePayment:
-			order = 1
 		case f.Source == stripe.FromSession:
 			order = 2
 		}

@@ -31,7 +31,7 @@ func (b *books) settlement(e *Entry) *stripe.Fact {
 			if p == nil {
 				continue
 			}
-			if len(p.charges) != 1 {
+			if len(p.charges) != 1 || len(p.tried) > 0 {
 				return nil
 			}
 			objects = append(sortedKeys(p.charges), p.id)

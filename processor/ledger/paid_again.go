@@ -1,0 +1,134 @@
+package ledger
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"tributary/processor/stripe"
+)
+
+// attempt is the captures of a payment that lie between two failures of its charges. A payment
+// intent whose charge fails after it succeeded can be paid again, by another charge: then each
+// attempt is a payment of its own day, and each failure takes back the one before it.
+type attempt struct {
+	after    *stripe.Fact // the failure before it; nil: none
+	captures []stripe.Fact
+	amount   int64 // of the payment, minor units of its currency; 0 without captures
+}
+
+// attempts sorts the captures of a payment by the failures of its charges, in order of time; the
+// attempt n ends with the failure n. A charge was captured before it failed, whatever the times of
+// the two events are.
+func (p *payment) attempts() []attempt {
+	first := map[string]*stripe.Fact{}
+	for n := range p.failed {
+		f := &p.failed[n]
+		if known := first[f.ObjectID]; known == nil || compareFacts(f, known) < 0 {
+			first[f.ObjectID] = f
+		}
+	}
+	list := make([]attempt, 1, 1+len(first))
+	for _, f := range first {
+		list = append(list, attempt{after: f})
+	}
+	failures := list[1:]
+	slices.SortFunc(failures, func(a, b attempt) int {
+		return cmp.Or(a.after.CreatedAt.Compare(b.after.CreatedAt), cmp.Compare(a.after.ObjectID, b.after.ObjectID))
+	})
+	for _, f := range p.facts {
+		if !isCapture(&f) {
+			continue
+		}
+		n := slices.IndexFunc(failures, func(a attempt) bool {
+			return f.ObjectID == a.after.ObjectID || f.CreatedAt.Before(a.after.CreatedAt)
+		})
+		if n < 0 {
+			n = len(failures)
+		}
+		list[n].captures = append(list[n].captures, f)
+	}
+	return list
+}
+
+// isCapture reports whether a fact says what was captured of a payment.
+func isCapture(f *stripe.Fact) bool {
+	return f.Kind == stripe.Payment && (f.Source == stripe.FromPaymentIntent || f.Source == stripe.FromCharge)
+}
+
+// mostCaptured returns the capture after which most was captured; nil without captures.
+func mostCaptured(facts []stripe.Fact) *stripe.Fact {
+	var top *stripe.Fact
+	for i := range facts {
+		f := &facts[i]
+		if isCapture(f) && (top == nil || f.Amount > top.Amount || f.Amount == top.Amount && compareFacts(f, top) < 0) {
+			top = f
+		}
+	}
+	return top
+}
+
+// readAgain finds the amounts of a payment's attempts, after the payment itself was read from the
+// first that captured anything.
+func (p *payment) readAgain(captured *stripe.Fact) {
+	for n := range p.tried {
+		a := &p.tried[n]
+		switch top := mostCaptured(a.captures); {
+		case top == nil:
+		case top.Currency == p.currency:
+			a.amount = top.Amount
+		default: // the session states the amount in the seller's currency
+			a.amount = stripe.Share(p.amount, top.Amount, captured.Amount)
+		}
+	}
+}
+
+// takenBack returns what a failure of a charge took back; 0 if it took nothing, because nothing had
+// been paid since the failure before it.
+func (p *payment) takenBack(failed *stripe.Fact) int64 {
+	if p.firstTried() < 0 {
+		if p.at.Before(failed.CreatedAt) {
+			return p.amount // an invoice payment or a session tells the payment, and no capture
+		}
+		return 0
+	}
+	n := slices.IndexFunc(p.tried, func(a attempt) bool {
+		return a.after != nil && a.after.ObjectID == failed.ObjectID
+	})
+	return p.tried[n-1].amount
+}
+
+// firstTried returns the index of the first attempt that captured anything; -1 if none did.
+func (p *payment) firstTried() int {
+	return slices.IndexFunc(p.tried, func(a attempt) bool { return len(a.captures) > 0 })
+}
+
+// bookAgain books what was paid after each failure of the payment's charges, beside the first
+// payment, which e is. Where nothing was, the entry is there with the amount 0, for whoever knew
+// less may have booked one.
+func (b *books) bookAgain(p *payment, e Entry) {
+	first := p.firstTried()
+	if first < 0 {
+		return
+	}
+	paid := e.Amount
+	of := func(whole, amount int64) int64 { return stripe.Share(whole, amount, paid) }
+	for n, a := range p.tried[1:] {
+		again := e
+		again.ID = NewEntryID(b.account, b.livemode, p.id, stripe.Payment, "after "+a.after.ObjectID)
+		again.OccurredAt, again.ReceivedAt, again.Amount = a.after.OccurredAt, a.after.ReceivedAt, 0
+		if n+1 != first && a.amount > 0 {
+			again.Amount, again.ReceivedAt = a.amount, mostCaptured(a.captures).ReceivedAt
+			again.OccurredAt = earliest(a.captures)
+		}
+		again.Tax, again.Shipping = of(e.Tax, again.Amount), of(e.Shipping, again.Amount)
+		again.Discount = of(e.Discount, again.Amount)
+		b.entries = append(b.entries, again)
+		b.sale(e.SaleID).add(&again)
+	}
+}
+
+// earliest returns when the first of the facts happened.
+func earliest(facts []stripe.Fact) time.Time {
+	return slices.MinFunc(facts, func(a, b stripe.Fact) int { return a.OccurredAt.Compare(b.OccurredAt) }).OccurredAt
+}
