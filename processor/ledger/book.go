@@ -224,7 +224,7 @@ func (b *books) bookPayment(p *payment) {
 		return
 	}
 	e := b.entry(p.group, p.source, p.id, stripe.Payment, "")
-	e.OccurredAt, e.Amount, e.SaleID = p.at, p.amount, p.sale()
+	e.OccurredAt, e.Amount, e.SaleID, e.charge = p.at, p.amount, p.sale(), p.chargeOf(max(0, p.firstTried()))
 	e.Tax, e.Shipping, e.Discount = p.tax, p.shipping, p.discount
 	invoices := slices.Concat(p.invoices, p.assumed)
 	if p.session == nil {

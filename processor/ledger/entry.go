@@ -74,4 +74,5 @@ type Entry struct {
 	Version      Version
 
 	transaction string // the balance transaction by which a dispute's money moved; empty if unknown
+	charge      string // that paid, where another charge of the payment failed; empty if unknown
 }

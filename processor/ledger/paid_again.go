@@ -103,6 +103,28 @@ func (p *payment) firstTried() int {
 	return slices.IndexFunc(p.tried, func(a attempt) bool { return len(a.captures) > 0 })
 }
 
+// chargeOf returns the charge that paid in an attempt: the one whose failure ended it, else the
+// only one that did not fail; empty if that is unknown, or if no charge failed at all.
+func (p *payment) chargeOf(n int) string {
+	if len(p.tried) == 0 {
+		return ""
+	}
+	if n+1 < len(p.tried) {
+		return p.tried[n+1].after.ObjectID
+	}
+	charge := ""
+	for _, id := range sortedKeys(p.charges) {
+		switch {
+		case slices.ContainsFunc(p.tried[1:], func(a attempt) bool { return a.after.ObjectID == id }):
+		case charge != "":
+			return ""
+		default:
+			charge = id
+		}
+	}
+	return charge
+}
+
 // bookAgain books what was paid after each failure of the payment's charges, beside the first
 // payment, which e is. Where nothing was, the entry is there with the amount 0, for whoever knew
 // less may have booked one.
@@ -119,7 +141,7 @@ func (b *books) bookAgain(p *payment, e Entry) {
 		again.OccurredAt, again.ReceivedAt, again.Amount = a.after.OccurredAt, a.after.ReceivedAt, 0
 		if n+1 != first && a.amount > 0 {
 			again.Amount, again.ReceivedAt = a.amount, mostCaptured(a.captures).ReceivedAt
-			again.OccurredAt = earliest(a.captures)
+			again.OccurredAt, again.charge = earliest(a.captures), p.chargeOf(n+1)
 		}
 		again.Tax, again.Shipping = of(e.Tax, again.Amount), of(e.Shipping, again.Amount)
 		again.Discount = of(e.Discount, again.Amount)

@@ -19,7 +19,8 @@ const ratePlaces = 18
 
 // settlement finds what Stripe's balance was really moved by in USD for one movement: what it
 // settled wins over any published rate (https://docs.stripe.com/api/balance_transactions/object:
-// amount and currency are the balance's). A payment has one where it has a single charge.
+// amount and currency are the balance's). A payment has one where
+// its charge is known, and is the only one that did not fail.
 func (b *books) settlement(e *Entry) *stripe.Fact {
 	for _, g := range b.groups {
 		objects := []string{e.ObjectID}
@@ -31,10 +32,14 @@ func (b *books) settlement(e *Entry) *stripe.Fact {
 			if p == nil {
 				continue
 			}
-			if len(p.charges) != 1 || len(p.tried) > 0 {
+			switch {
+			case e.charge != "":
+				objects = []string{e.charge}
+			case len(p.charges) != 1 || len(p.tried) > 0:
 				return nil
+			default:
+				objects = append(sortedKeys(p.charges), p.id)
 			}
-			objects = append(sortedKeys(p.charges), p.id)
 		}
 		var found *stripe.Fact
 		for _, id := range objects {
