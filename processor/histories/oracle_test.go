@@ -308,7 +308,12 @@ func (o *oracle) doubt() {
 		}
 		first := s.payments[0]
 		byCustomer[first.Customer] = append(byCustomer[first.Customer], s)
+		intents := map[string]bool{}
 		for _, m := range s.payments {
+			if intents[m.Object] { // each event of it names the first payment's intent, too
+				s.unsure = "its intent failed late and was paid again: TestLedgerEqualsTruth hears all of its events"
+			}
+			intents[m.Object] = true
 			_, named := o.reported(m)
 			switch _, paid := o.invoices[m.Sale]; {
 			case named:

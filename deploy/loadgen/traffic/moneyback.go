@@ -66,6 +66,22 @@ func (s *buyer) failLate(p payment) {
 	s.event("charge.failed", at, o, object{"status": "succeeded", "paid": true})
 	s.deliver()
 	s.move(p, Movement{Object: p.charge, Kind: Refund, Amount: -p.paid, OccurredAt: at, Balance: t.ID})
+	s.payAgain(p, at)
+}
+
+// payAgain lets another charge of the payment intent succeed after one failed late.
+func (s *buyer) payAgain(p payment, failed time.Time) {
+	w := s.w
+	again := p
+	again.at = failed.Add(around(w.r, w.opts.Tempo.Refund) + time.Second).Truncate(time.Second)
+	if p.intent == "" || !w.chance(.5) || again.at.After(w.opts.Until) {
+		return
+	}
+	again.charge = w.id("ch")
+	s.event("payment_intent.succeeded", again.at, s.intentObject(again, "succeeded"), nil)
+	s.event("charge.succeeded", again.at, s.chargeObject(again, 0, false), nil)
+	s.deliver()
+	s.book(again, again.at)
 }
 
 // refund reports one refund. It returns how much of it stayed refunded (nothing, where the bank
