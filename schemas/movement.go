@@ -71,6 +71,18 @@ func StripeSale(l *Lead) string {
 	return ""
 }
 
+// TestObject begins the object ids of movements of test mode. Stripe's ids are of one mode; the
+// seller's own are those of a live table, too, of which a test must credit nothing.
+const TestObject = "test/"
+
+// objectID returns the id of the object that a movement's own id, or its payment's, stands for.
+func (m *Movement) objectID(id string) string {
+	if m.Test && id != "" {
+		return TestObject + id
+	}
+	return id
+}
+
 // IsCurrency reports whether Stripe pays in a currency, given in lower case: of any other the
 // number of decimal places is not known.
 func IsCurrency(code string) bool { return slices.Contains(currencies, code) }
@@ -102,9 +114,9 @@ func MovementRecord(m *Movement, workspace string, received time.Time) (*kgo.Rec
 
 // object returns the type of Stripe's event for such a movement, and its object.
 func (m *Movement) object() (typ string, object map[string]any) {
-	object = map[string]any{"id": m.ID, "currency": m.Currency, "created": m.At.Unix()}
+	object = map[string]any{"id": m.objectID(m.ID), "currency": m.Currency, "created": m.At.Unix()}
 	if m.Kind != "payment" {
-		object["amount"], object["charge"] = m.Amount, m.Parent
+		object["amount"], object["charge"] = m.Amount, m.objectID(m.Parent)
 	}
 	signed := m.Amount
 	switch m.Kind {

@@ -29,8 +29,8 @@ var (
 		"amount and tax are integers of minor units, test is true or false, all others are strings"}
 	errMovementKind = &fault{400, "bad_kind", "kind is not known",
 		"payment, refund, refund_reversal, dispute or dispute_reversal"}
-	errMovementID = &fault{400, "bad_id", "id is missing, or id or parent has the form of Stripe's",
-		"your own ids; what Stripe collected comes by its webhooks"}
+	errMovementID = &fault{400, "bad_id", "id is missing, or id or parent is not your own",
+		"neither in the form of Stripe's, whose money comes by its webhooks, nor begun by test/"}
 	errMovementParent = &fault{400, "bad_parent", "parent does not fit the kind",
 		"the payment's id for a refund or dispute; none for a payment"}
 	errMovementAmount = &fault{400, "bad_amount", "amount is not a positive integer of minor units",
@@ -145,7 +145,7 @@ func (c *movementCall) movement(now time.Time) (*schemas.Movement, *fault) {
 	switch {
 	case !slices.Contains(schemas.MovementKinds, m.Kind):
 		return nil, errMovementKind
-	case m.ID == "" || schemas.LooksLikeStripe(m.ID) || schemas.LooksLikeStripe(m.Parent):
+	case m.ID == "" || slices.ContainsFunc([]string{m.ID, m.Parent}, taken):
 		return nil, errMovementID
 	case payment != (m.Parent == "") || m.Parent == m.ID:
 		return nil, errMovementParent
@@ -157,6 +157,11 @@ func (c *movementCall) movement(now time.Time) (*schemas.Movement, *fault) {
 		return nil, errMovementCurrency
 	}
 	return m, nil
+}
+
+// taken reports whether an id has a form that is not the seller's to give.
+func taken(id string) bool {
+	return schemas.LooksLikeStripe(id) || strings.HasPrefix(id, schemas.TestObject)
 }
 
 // whole reads an integer as JSON has it: 4900, and not "4900", 49.00 or 4.9e3.

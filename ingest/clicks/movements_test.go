@@ -70,6 +70,7 @@ func TestMovementsRefused(t *testing.T) {
 		strings.Replace(good, `"kind"`, `"Kinds"`, 1):                     "unknown_field",
 		strings.Replace(good, `"o"`, `" "`, 1):                            "bad_id",
 		strings.Replace(good, `"o"`, `"pi_1"`, 1):                         "bad_id",
+		strings.Replace(good, `"o"`, `"test/1"`, 1):                       "bad_id",
 		strings.Replace(good, `"o"`, `7`, 1):                              "bad_movement_field",
 		strings.Replace(good, `"o"`, `"o","parent":"p"`, 1):               "bad_parent",
 		strings.Replace(good, `"payment"`, `"refund"`, 1):                 "bad_parent",

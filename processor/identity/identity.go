@@ -113,12 +113,16 @@ const testMode = "test mode/"
 // OfTestMode reports whether a name is known from test mode only.
 func (n Node) OfTestMode() bool { return strings.HasPrefix(n.Value(), testMode) }
 
-// shared reports whether both modes may use a name: the seller's own id of a buyer, an address, a
-// coupon or a code. Stripe's other ids are of one mode.
+// shared reports whether both modes may use a name: the seller's own id of a buyer or subscription,
+// an address, a coupon or a code. Stripe's other ids are of one mode.
 func (n Node) shared() bool {
-	switch n.Type() {
+	switch typ, id := n.Split(); typ {
 	case External, Email, Coupon, Code, FirstSale:
 		return true
+	case Customer: // POST /v1/movements takes the seller's own
+		return !strings.HasPrefix(id, "cus_") && !strings.HasPrefix(id, "acct_")
+	case Subscription:
+		return !strings.HasPrefix(id, "sub_")
 	}
 	return false
 }

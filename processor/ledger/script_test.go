@@ -57,6 +57,9 @@ var update = flag.Bool(
 //	event TYPE TIME OBJECT [was VALUES]   the object as JSON, and what the event changed, as it was; it reaches us a
 //	                                      second later
 //	test-event TYPE TIME OBJECT           the same with livemode=false
+//	movement KIND ID TIME KEY=VALUE …     as POST /v1/movements stores it: parent, amount, tax, currency, affiliate,
+//	                                      click, external, customer, subscription; test: test mode; received: when it
+//	                                      was sent, if later
 //	show day                              write on which day each movement is booked
 //	show candidates                       write who else could have been credited
 //
@@ -300,6 +303,11 @@ func (s *script) read(line string) {
 		s.steps = append(s.steps, func(m *teller) error {
 			return m.recomputer.Catalogue(context.Background(), "default", append(c.Edges, catalogue.InForce(loaded)))
 		})
+	case "movement":
+		kind, rest, _ := strings.Cut(rest, " ")
+		id, rest, _ := strings.Cut(rest, " ")
+		at, rest := s.time(rest)
+		s.movement(kind, id, at, pairs(rest))
 	case "event", "test-event":
 		typ, rest, _ := strings.Cut(rest, " ")
 		at, rest := s.time(rest)
@@ -422,6 +430,24 @@ func (s *script) event(typ string, at time.Time, object string, live bool) {
 	s.steps = append(s.steps, s.handle(schemas.StripeRecord(&schemas.StripeEvent{
 		ID: id, Type: typ, Livemode: live, ReceivedAt: at.Add(time.Second), Body: []byte(body),
 	}, id)))
+}
+
+func (s *script) movement(kind, id string, at time.Time, m map[string]string) {
+	received := at.Add(time.Second)
+	if m["received"] != "" {
+		received, _ = s.time(m["received"])
+	}
+	number := func(key string) int64 { n, _ := strconv.ParseInt(m[key], 10, 64); return n }
+	r, err := schemas.MovementRecord(&schemas.Movement{
+		Kind: kind, ID: id, Parent: m["parent"], Amount: number("amount"), Tax: number("tax"), Currency: m["currency"],
+		At: at, Test: m["test"] != "", AffiliateID: m["affiliate"], ClickID: m["click"], ExternalID: m["external"],
+		CustomerID: m["customer"], SubscriptionID: m["subscription"],
+	}, "default", received)
+	if err != nil {
+		s.fault("%v", err)
+		return
+	}
+	s.steps = append(s.steps, s.handle(r))
 }
 
 func (s *script) handle(r *kgo.Record) func(*teller) error {
