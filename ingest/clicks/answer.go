@@ -92,7 +92,7 @@ var faults = []*fault{errBadJSON, errBadField, errTooLong, errNothing, errBadURL
 	errTimeout, errBodySize,
 	errBatchSize, errNotStorable, errContentType, errRate, errHeaderSize, errInternal, errBusy, errUnavailable,
 	errBadDeepLink,
-	errUnknownField, errBadMovement, errBadMovementField, errMovementKind, errMovementID,
+	errUnknownField, errRepeatedField, errBadMovement, errBadMovementField, errNotUnicode, errMovementKind, errMovementID,
 	errMovementParent, errMovementAmount,
 	errMovementTax, errMovementCurrency, errMovementTime,
 	errOptedOut}

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/valyala/fasthttp"
 
@@ -23,10 +24,14 @@ const maxAmount = 1_000_000_000_000
 var (
 	errUnknownField = &fault{400, "unknown_field", "there is no such field",
 		"the fields are in schemas/movement.schema.json"}
+	errRepeatedField = &fault{400, "repeated_field", "a field is given twice",
+		"which of the two is meant is not known: send it once"}
 	errBadMovement = &fault{400, "bad_movement", "the body is not one JSON object",
 		`send {"kind":"payment","id":"order_1","amount":4900,"currency":"eur"}`}
 	errBadMovementField = &fault{400, "bad_movement_field", "a field has the wrong type",
 		"amount and tax are integers of minor units, test is true or false, all others are strings"}
+	errNotUnicode = &fault{400, "bad_unicode", "a text is not valid Unicode",
+		"send UTF-8, and surrogates in pairs"}
 	errMovementKind = &fault{400, "bad_kind", "kind is not known",
 		"payment, refund, refund_reversal, dispute or dispute_reversal"}
 	errMovementID = &fault{400, "bad_id", "id is missing, or id or parent is not your own",
@@ -105,6 +110,32 @@ func decodeCall(body []byte, call any, strict bool) *fault {
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return errBadMovement
 	}
+	return checkNames(body, strict)
+}
+
+// checkNames refuses an object that encoding/json has read, if it gives a field twice: of two
+// amounts JSON does not say which counts (RFC 8259 §4), and readers differ. encoding/json takes
+// other letters for the same name, such as Amount; strict refuses those too.
+func checkNames(body []byte, strict bool) *fault {
+	d := json.NewDecoder(bytes.NewReader(body))
+	_, _ = d.Token() // the brace
+	seen := make(map[string]bool)
+	for d.More() {
+		name, _ := d.Token()
+		text, _ := name.(string)
+		folded := strings.ToLower(strings.ToUpper(text))
+		switch {
+		case strict && text != folded:
+			return errUnknownField
+		case seen[folded]:
+			return errRepeatedField
+		}
+		seen[folded] = true
+		var value json.RawMessage
+		if d.Decode(&value) != nil {
+			return errBadMovement
+		}
+	}
 	return nil
 }
 
@@ -124,8 +155,12 @@ func (c *movementCall) movement(now time.Time) (*schemas.Movement, *fault) {
 		{c.CustomerID, &m.CustomerID, maxExternalID}, {c.SubscriptionID, &m.SubscriptionID, maxExternalID},
 		{c.Email, &m.Email, maxEmail},
 	} {
-		if *text.to = strings.TrimSpace(text.from); len(*text.to) > text.limit {
+		*text.to = strings.TrimSpace(text.from)
+		switch {
+		case len(*text.to) > text.limit:
 			return nil, errTooLong
+		case strings.ContainsRune(*text.to, utf8.RuneError): // stands for whatever could not be read
+			return nil, errNotUnicode
 		}
 	}
 	payment := m.Kind == "payment"

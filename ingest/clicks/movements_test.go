@@ -88,7 +88,17 @@ func TestMovementsRefused(t *testing.T) {
 		strings.Replace(good, `1`, `1,"time":"1999-01-01T00:00:00Z"`, 1):  "bad_movement_time",
 		strings.Replace(good, `1`, `1,"time":"2999-01-01T00:00:00Z"`, 1):  "bad_movement_time",
 		strings.Replace(good, `"o"`, `"`+strings.Repeat("o", 201)+`"`, 1): "too_long",
+		strings.Replace(good, `"kind"`, `"Kind"`, 1):                      "unknown_field",
+		strings.Replace(good, `1`, `1,"te\u017ft":true`, 1):               "unknown_field",
+		strings.Replace(good, `1`, `1,"amount":2`, 1):                     "repeated_field",
+		strings.Replace(good, `1`, `1,"amoun\u0074":1`, 1):                "repeated_field",
+		strings.Replace(good, `"o"`, "\"o\xff\"", 1):                      "bad_unicode",
+		strings.Replace(good, `"o"`, `"o\ud800"`, 1):                      "bad_unicode",
+		strings.Replace(good, `1`, `-0`, 1):                               "bad_amount",
+		strings.Replace(good, `1`, `1,"time":1772445600000`, 1):           "bad_movement_field",
+		strings.Replace(good, `1`, `1,"time":"1772445600"`, 1):            "bad_movement_time",
 		good + good: "bad_movement",
+		`null`:      "bad_kind",
 		`[]`:        "bad_movement",
 		`{`:         "bad_movement",
 	} {
@@ -123,6 +133,7 @@ func TestTrackSale(t *testing.T) {
 		t.Errorf("%d sales of 3", len(ids))
 	}
 	e.want(e.do("POST", "/track/sale", `{"customerExternalId":"u1","amount":0}`, acme), 200, "")
+	e.want(e.do("POST", "/track/sale", `{"customerExternalId":"u1","amount":100,"Amount":200}`, acme), 400, "bad_request")
 	e.nothing()
 }
 
