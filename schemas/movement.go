@@ -32,14 +32,14 @@ type Movement struct {
 // MovementKinds are the ledger's kinds.
 var MovementKinds = []string{"payment", "refund", "refund_reversal", "dispute", "dispute_reversal"}
 
-// movementAccount begins the accounts under which movements are booked, one for each workspace. No
+// MovementAccount begins the accounts under which movements are booked, one for each workspace. No
 // account of Stripe's begins so.
-const movementAccount = "movements/"
+const MovementAccount = "movements/"
 
 // MovementWorkspace returns the workspace whose movements stand under an account, and whether it is
 // such an account.
 func MovementWorkspace(account string) (workspace string, ok bool) {
-	return strings.CutPrefix(account, movementAccount)
+	return strings.CutPrefix(account, MovementAccount)
 }
 
 // stripePrefixes begin the ids of Stripe's objects that move money or are paid.
@@ -96,7 +96,7 @@ func MovementRecord(m *Movement, workspace string, received time.Time) (*kgo.Rec
 	id := "evt_movement_" + hex.EncodeToString(sum[:16])
 	body, err := json.Marshal(map[string]any{
 		"id": id, "object": "event", "type": typ, "created": m.At.Unix(), "livemode": !m.Test,
-		"account": movementAccount + workspace, "movement": m.Kind, "data": map[string]any{"object": object},
+		"account": MovementAccount + workspace, "movement": m.Kind, "data": map[string]any{"object": object},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("encode movement: %w", err)
@@ -108,7 +108,7 @@ func MovementRecord(m *Movement, workspace string, received time.Time) (*kgo.Rec
 		key = m.Parent
 	}
 	return StripeRecord(&StripeEvent{
-		ID: id, Type: typ, Account: movementAccount + workspace, Livemode: !m.Test, ReceivedAt: received, Body: body,
+		ID: id, Type: typ, Account: MovementAccount + workspace, Livemode: !m.Test, ReceivedAt: received, Body: body,
 	}, key), nil
 }
 

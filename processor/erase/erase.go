@@ -171,11 +171,7 @@ func Run(ctx context.Context, store *clickhouse.Store, list *List, p *Person, no
 		}
 	}
 	for _, n := range p.Names {
-		alias := ""
-		if n.Type() != identity.Email {
-			alias = "erased_" + strings.ToLower(rand.Text()[:16])
-		}
-		add(n, alias)
+		add(n, newAlias(n))
 	}
 	for _, c := range p.Clicks {
 		add(identity.New(identity.Click, c), "")
@@ -193,6 +189,21 @@ func Run(ctx context.Context, store *clickhouse.Store, list *List, p *Person, no
 		return err
 	}
 	return RedactLateArrivals(ctx, store, list, p)
+}
+
+// newAlias returns a random name in place of n, none of an e-mail address. It keeps the form of
+// Stripe's customers: they are of one mode, and the seller's own names of both (identity.TestMode).
+func newAlias(n identity.Node) string {
+	if n.Type() == identity.Email {
+		return ""
+	}
+	alias := "erased_" + strings.ToLower(rand.Text()[:16])
+	for _, form := range []string{"cus_", "acct_"} {
+		if n.Type() == identity.Customer && strings.HasPrefix(n.Value(), form) {
+			return form + alias
+		}
+	}
+	return alias
 }
 
 // RedactLateArrivals removes a person who is on the list already from every table: from rows that a

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 
 	"tributary/processor/clickhouse"
@@ -45,7 +46,8 @@ func (l *List) Event(workspace string, e *schemas.StripeEvent) (*schemas.StripeE
 	if err := decoder.Decode(&body); err != nil {
 		return e, false // not JSON: it becomes a dead letter
 	}
-	if found := false; l.replace(workspace, body, "", "", &found) == nil || !found {
+	found := l.movement(workspace, e.Account, body)
+	if l.replace(workspace, body, "", "", &found) == nil || !found {
 		return e, false
 	}
 	strip(body)
@@ -61,6 +63,24 @@ func (l *List) Event(workspace string, e *schemas.StripeEvent) (*schemas.StripeE
 
 // moneyObject are the ids of Stripe's objects that stand for payments, refunds and disputes.
 var moneyObject = regexp.MustCompile(`^(?:pi|ch|py|cs|in|inpay|re|pyr|du|dp)_[0-9A-Za-z_]+$`)
+
+// movement reports whether an event is of a movement, or of what belongs to one, of an erased
+// person. Its ids are the seller's and have no form of their own.
+func (l *List) movement(workspace, account string, body map[string]any) bool {
+	if _, ok := schemas.MovementWorkspace(account); !ok {
+		return false
+	}
+	data, _ := body["data"].(map[string]any)
+	object, _ := data["object"].(map[string]any)
+	return slices.ContainsFunc(ownIDs, func(field string) bool {
+		id, _ := object[field].(string)
+		_, erased := l.Alias(workspace, identity.New(identity.Object, id))
+		return erased
+	})
+}
+
+// ownIDs are the fields that hold a movement's own id and its payment's.
+var ownIDs = []string{"id", "charge"}
 
 // replace puts aliases where Stripe's objects name a buyer: a customer in any field, an external id
 // in metadata and in client_reference_id. It also finds the objects of an erased person, which
@@ -83,7 +103,8 @@ func (l *List) replace(workspace string, value any, parent, field string, found 
 				*found = true
 			}
 			return v
-		case strings.HasPrefix(v, "cus_"), strings.HasPrefix(v, "acct_"): // a buyer may be an account
+		case strings.HasPrefix(v, "cus_"), strings.HasPrefix(v, "acct_"), // a buyer may be an account
+			parent != "metadata" && field == "customer": // of a movement it has any form
 			typ = identity.Customer
 		case parent != "metadata" && field != "client_reference_id":
 			return v
@@ -102,11 +123,13 @@ func strip(value any) any {
 	switch v := value.(type) {
 	case map[string]any:
 		for field, inner := range v {
-			if personal[field] {
+			_, text := inner.(string)
+			switch {
+			case personal[field]:
 				delete(v, field)
-				continue
+			case !text || !slices.Contains(ownIDs, field): // without its id money could not be booked again
+				v[field] = strip(inner)
 			}
-			v[field] = strip(inner)
 		}
 	case []any:
 		for i := range v {

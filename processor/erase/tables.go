@@ -53,7 +53,7 @@ WHERE workspace = ? AND (has(?, UUIDNumToString(id)) OR foreign_id != '' AND has
 const mentioning = `(multiSearchAny(body, ?) OR hasAny(extractAll(body, '"([a-z]+_[0-9A-Za-z_]+)"'), ?))`
 
 // eventsMentioning returns the raw events whose bodies contain any of the texts, or have any of the
-// objects as a string.
+// objects as a string. Of a movement, the object or its payment is one of them.
 func eventsMentioning(ctx context.Context, s *clickhouse.Store, workspace string,
 	texts, objects []string,
 ) ([]clickhouse.EventRow, error) {
@@ -66,8 +66,10 @@ func eventsMentioning(ctx context.Context, s *clickhouse.Store, workspace string
 		list = append(list, r)
 		return err
 	}, `SELECT event_id, type, account, livemode, api_version, created, received_at, body FROM stripe_events FINAL
-WHERE workspace = ? AND `+mentioning+` ORDER BY event_id`,
-		workspace, array(texts), array(objects))
+WHERE workspace = ? AND (`+mentioning+` OR startsWith(account, ?)
+    AND (has(?, JSONExtractString(body, 'data', 'object', 'id'))
+        OR has(?, JSONExtractString(body, 'data', 'object', 'charge')))) ORDER BY event_id`,
+		workspace, array(texts), array(objects), schemas.MovementAccount, array(objects), array(objects))
 	return list, err
 }
 
