@@ -166,13 +166,21 @@ func (b *Backfill) pages(
 	records func(json.RawMessage) ([]*kgo.Record, error),
 ) error {
 	query.Set("limit", pageSize)
+	deleted := ""
 	for {
+		query.Del("starting_after")
 		if p.After != "" {
 			query.Set("starting_after", p.After)
 		}
 		body, err := b.API.Get(ctx, stripeapi.Request{
 			Path: path + "?" + query.Encode(), Account: b.Account, Livemode: b.Livemode, Version: version,
 		})
+		if gone(err) && p.After != "" && p.After != deleted {
+			b.Log.Warn("the last object that was read is deleted; the list is read from its beginning",
+				"list", path, "after", p.After)
+			p.After, deleted = "", p.After
+			continue
+		}
 		if err != nil {
 			return permission(err, path)
 		}
@@ -215,6 +223,13 @@ func (b *Backfill) save(ctx context.Context, p Progress) error {
 	}
 	p.At = b.Now().Unix()
 	return b.Store.Save(ctx, p)
+}
+
+// gone reports whether Stripe does not know the object after which a page was to begin: customers,
+// coupons and drafts can be deleted while their list is read.
+func gone(err error) bool {
+	var refused *stripeapi.Refused
+	return errors.As(err, &refused) && refused.Code == "resource_missing"
 }
 
 // permission says which right a key lacks.

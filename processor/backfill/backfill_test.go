@@ -67,7 +67,8 @@ func account() map[string][]string {
 			intent("pi_3", "ch_3", unix(4, 2, 10), unix(4, 2, 10), `,"invoice":null`),
 			fmt.Sprintf(`{"id":"pi_4","object":"payment_intent","created":%d,"livemode":true,"status":"canceled","amount":100,"amount_received":0,"currency":"usd"}`, paid),
 		},
-		"/v1/charges": {ch("ch_1", "pi_1", paid, `,"invoice":"in_1"`), ch("ch_2", "pi_2", unix(4, 1, 10), `,"invoice":null`),
+		"/v1/charges": {ch("ch_1", "pi_1", paid, `,"invoice":"in_1"`), ch("ch_2", "pi_2", unix(4, 1, 10),
+			`,"invoice":null,"amount_refunded":1000`),
 			ch("ch_3", "pi_3", unix(4, 2, 10), `,"invoice":null`)},
 		"/v1/refunds": {fmt.Sprintf(`{"id":"re_1","object":"refund","created":%d,"status":"succeeded","amount":1000,"currency":"usd","charge":"ch_2","payment_intent":"pi_2"}`, unix(4, 3, 10))},
 		"/v1/disputes": {fmt.Sprintf(`{"id":"du_1","object":"dispute","created":%d,"livemode":true,"status":"won","amount":4900,"currency":"usd","charge":"ch_3","payment_intent":"pi_3",
@@ -109,6 +110,12 @@ func api(t *testing.T, lists map[string][]string, fails func(path string) bool) 
 			case after == o.ID:
 				after = ""
 			}
+		}
+		if after != "" {
+			w.WriteHeader(http.StatusBadRequest)
+			fmt.Fprintf(w, `{"error":{"code":"resource_missing","message":"No such object: %s","param":"starting_after"}}`,
+				after)
+			return
 		}
 		more := len(items) > 2
 		fmt.Fprintf(w, `{"object":"list","data":[%s],"has_more":%t}`, strings.Join(items[:min(2, len(items))], ","), more)
@@ -223,6 +230,48 @@ func TestResume(t *testing.T) {
 	fresh := new(memory)
 	if _, err := fresh.backfill(api(t, failed, nil)).Run(t.Context()); err != nil || len(fresh.ids(t)) != len(want)-1 {
 		t.Errorf("failed: %v, %v", err, fresh.ids(t))
+	}
+}
+
+// The object after which the next page begins is deleted, in a run and between two: the list is
+// read again from its beginning, and nothing is left out.
+func TestDeletedBetweenPages(t *testing.T) {
+	customers := func(ids ...string) map[string][]string {
+		lists := account()
+		lists["/v1/customers"] = nil
+		for _, id := range ids {
+			lists["/v1/customers"] = append(lists["/v1/customers"],
+				fmt.Sprintf(`{"id":%q,"object":"customer","created":1700000000,"livemode":true}`, id))
+		}
+		return lists
+	}
+	whole := new(memory)
+	if _, err := whole.backfill(api(t, customers("cus_1", "cus_2", "cus_3", "cus_4"), nil)).Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, stops := range []bool{false, true} {
+		m, lists, asked := new(memory), customers("cus_1", "cus_2", "cus_3", "cus_4"), 0
+		deletes := func(path string) bool {
+			if path != "/v1/customers" {
+				return false
+			}
+			if asked++; asked == 2 {
+				lists[path] = slices.Delete(lists[path], 1, 2)
+			}
+			return stops && asked == 2
+		}
+		_, err := m.backfill(api(t, lists, deletes)).Run(t.Context())
+		if (err != nil) != stops {
+			t.Errorf("stops %t: %v", stops, err)
+		}
+		if stops {
+			if _, err := m.backfill(api(t, lists, nil)).Run(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}
+		if got, want := m.ids(t), whole.ids(t); !slices.Equal(got, want) {
+			t.Errorf("stops %t: %v, want %v", stops, got, want)
+		}
 	}
 }
 

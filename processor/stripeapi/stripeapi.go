@@ -96,6 +96,7 @@ type Request struct {
 // Refused is an answer that no second try makes better.
 type Refused struct {
 	Status  int
+	Code    string // Stripe's, such as resource_missing (https://docs.stripe.com/error-codes)
 	Message string // Stripe's own words
 }
 
@@ -148,17 +149,17 @@ func (c *Client) try(ctx context.Context, r Request) ([]byte, error) {
 	case err != nil:
 		return nil, err
 	case answer.StatusCode == http.StatusOK && len(body) > maxAnswer:
-		return nil, &Refused{answer.StatusCode, fmt.Sprintf("the answer is larger than %d bytes", maxAnswer)}
+		return nil, &Refused{
+			Status: answer.StatusCode, Message: fmt.Sprintf("the answer is larger than %d bytes", maxAnswer),
+		}
 	case answer.StatusCode == http.StatusOK:
 		return body, nil
 	}
 	var text struct {
-		Error struct {
-			Message string `json:"message"`
-		} `json:"error"`
+		Error struct{ Code, Message string }
 	}
 	_ = json.Unmarshal(body, &text) // a proxy's page has none
-	refused := &Refused{answer.StatusCode, text.Error.Message}
+	refused := &Refused{answer.StatusCode, text.Error.Code, text.Error.Message}
 	if answer.StatusCode != http.StatusTooManyRequests && answer.StatusCode < 500 {
 		return nil, refused
 	}
