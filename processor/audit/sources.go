@@ -53,14 +53,15 @@ var sources = []struct {
 // maxFindings bounds the findings of one table.
 const maxFindings = 10_000
 
-// content returns an expression that hashes a row's columns. Two things may have changed since a
-// click was stored, and are no fault: whether a newer list calls its agent a bot, and,
+// content returns an expression that hashes a row's columns. Three things may have changed since a
+// click was stored, and are no fault: whether a newer list calls its agent a bot, the version that
+// older releases gave it, and,
 // retentionDays after its receipt (0: never), the columns that are emptied then, with their copies
 // in the ledger.
 func content(table string, retentionDays int) string {
 	var except, emptied []string
 	if table == "clicks" || table == "page_views" {
-		except = []string{"is_bot", "bot_reason", "device"}
+		except = []string{"is_bot", "bot_reason", "device", "version"}
 	}
 	if retentionDays > 0 && table == "ledger" {
 		except = retention.Copies // what is computed again from a click has them no more
@@ -88,6 +89,10 @@ func compareSources(ctx context.Context, live *clickhouse.Store, shadow string, 
 		version, hash := "toUInt128(1)", "0"
 		if t.versioned {
 			version, hash = "toUInt128(version)", content(t.table, retentionDays)
+		}
+		if t.table == "clicks" { // older releases stored other versions (clickhouse.ClickRow.Version)
+			version = "toUInt128(if(vouched, bitShiftLeft(toInt64(1), 60), bitShiftLeft(toInt64(1), 50)) - " +
+				"toUnixTimestamp64Milli(received_at))"
 		}
 		shadowTable, liveTable := clickhouse.Table(shadow, t.table), clickhouse.Table("", t.table)
 		query := `SELECT multiIf(l.v = 0, 'missing', l.v < s.v, 'behind', 'altered'),

@@ -47,7 +47,8 @@ var update = flag.Bool(
 //	policy KEY=VALUE …                    window_days, touch, follow, renewals_days of the workspace
 //	rate CURRENCY DAY USD                 one published rate; without any, the usual ones of 2026-03-02
 //	click NAME TIME KEY=VALUE …           $NAME is its id in what follows; affiliate, program, link, foreign; received:
-//	                                      when the edge took it, if later; vouched: a secret key came with it
+//	                                      when the edge took it, if later; vouched: a secret key came with it; as: it is
+//	                                      sent under the id of another click
 //	lead TIME KEY=VALUE …                 external, click, event, email; public: a browser sent it; stripe: the invoice
 //	                                      or payment intent that a backend says it sold, as /track/sale does;
 //	                                      occurred: when it was, if it is imported
@@ -367,7 +368,12 @@ func (s *script) click(name string, at time.Time, m map[string]string) {
 	id := schemas.NewClickID(at)
 	copy(id[9:], fmt.Sprintf("%-7.7s", name))
 	id[6], id[7], id[8] = 0x70, 0, 0x80
-	s.clicks[name], s.names[id.String()] = id, name
+	if other, ok := s.clicks[m["as"]]; ok {
+		id = other
+	} else {
+		s.names[id.String()] = name
+	}
+	s.clicks[name] = id
 	received := at.Add(20 * time.Millisecond)
 	if m["received"] != "" {
 		received, _ = s.time(m["received"])

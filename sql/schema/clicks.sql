@@ -40,7 +40,7 @@ CREATE TABLE clicks
     `consent` LowCardinality(String) COMMENT 'granted, denied, or empty when not said',
     `vouched` Bool DEFAULT false COMMENT 'true: a secret key came with it, a backend wrote it; false: anybody may have written it',
     `properties` Map(LowCardinality(String), String) COMMENT 'The site\'s own values, at most 16' CODEC(ZSTD(1)),
-    `version` UInt64 COMMENT 'Inverse of received_at: the first click received under an id wins for ever' CODEC(Delta(8), ZSTD(1)),
+    `version` UInt64 COMMENT 'Inverse of received_at, greater for all clicks that are vouched: of those under one id the first that a secret key came with stays, else the first' CODEC(Delta(8), ZSTD(1)),
     `visitor` String ALIAS if(visitor_id != '', visitor_id, hex(identity_hash)) COMMENT 'Who came: visitor_id, else identity_hash; all browsers without consent are one visitor. Computed when it is read',
     `visitor_link` UInt64 MATERIALIZED if((visitor_id = '') AND (identity_hash = toFixedString('', 8)), sipHash64(click_id), sipHash64(if(visitor_id != '', visitor_id, hex(identity_hash)), program_id, affiliate_id, link_id, utm_source, utm_medium, utm_campaign, utm_term, utm_content, ad_click_id, if(concat(affiliate_id, link_id, utm_source, utm_medium, utm_campaign, utm_term, utm_content, ad_click_id) = '', concat(host, path), ''))) COMMENT 'Hash of who followed which link: of visitor and of program_id, affiliate_id, link_id, the utm_ columns and ad_click_id; of a link that has none of these, host and path. Without a visitor a hash of click_id, so that each such click counts',
     INDEX by_time clicked_at TYPE minmax GRANULARITY 1

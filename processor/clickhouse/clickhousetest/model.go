@@ -96,7 +96,7 @@ func (m *Model) InsertClicks(_ context.Context, rows []clickhouse.ClickRow) erro
 			continue // has a table of its own, which nothing looks up
 		}
 		key := r.Workspace + string(r.ClickId)
-		if old, ok := m.clicks[key]; !ok || r.ReceivedAt < old.ReceivedAt {
+		if old, ok := m.clicks[key]; !ok || r.Version() > old.Version() {
 			m.clicks[key] = r
 		}
 	}

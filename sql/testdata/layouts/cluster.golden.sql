@@ -306,3 +306,7 @@ ALTER TABLE page_views_hourly ON CLUSTER `main` MODIFY
 ALTER TABLE revenue_days_mv ON CLUSTER `main` MODIFY
 ALTER TABLE revenue_mv ON CLUSTER `main` MODIFY
 ALTER TABLE sales ON CLUSTER `main` MODIFY
+-- 0037_vouched_clicks.sql
+ALTER TABLE clicks_local ON CLUSTER `main`
+CREATE OR REPLACE TABLE clicks ON CLUSTER `main` AS clicks_local
+ENGINE = Distributed('main', 'tributary', 'clicks_local', cityHash64(click_id))

@@ -272,3 +272,5 @@ ALTER TABLE page_views_hourly MODIFY
 ALTER TABLE revenue_days_mv MODIFY
 ALTER TABLE revenue_mv MODIFY
 ALTER TABLE sales MODIFY
+-- 0037_vouched_clicks.sql
+ALTER TABLE clicks
