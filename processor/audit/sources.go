@@ -55,9 +55,8 @@ const maxFindings = 10_000
 
 // content returns an expression that hashes a row's columns. Three things may have changed since a
 // click was stored, and are no fault: whether a newer list calls its agent a bot, the version that
-// older releases gave it, and,
-// retentionDays after its receipt (0: never), the columns that are emptied then, with their copies
-// in the ledger.
+// older releases gave it, and, retentionDays after its receipt (0: never), the columns that are
+// emptied then, with their copies in the ledger.
 func content(table string, retentionDays int) string {
 	var except, emptied []string
 	if table == "clicks" || table == "page_views" {

@@ -76,9 +76,8 @@ var clickColumns = []nativeColumn[ClickRow]{
 	number("version", (*ClickRow).Version),
 }
 
-// triggerPageView is the trigger of a record that is no arrival by a link. vouchedFirst is how much
-// earlier than it was received a click counts as received that a secret key vouched for: some 31
-// years, so that no public click under its id was received before it.
+// vouchedFirst is how much earlier than it was received a click counts as received that a secret key
+// vouched for: some 31 years, so that no public click under its id was received before it.
 const vouchedFirst = 1_000_000_000_000 * time.Millisecond
 
 // Version orders the clicks received under one id, of which one stays: what a backend says before
@@ -92,6 +91,7 @@ func (r *ClickRow) Version() uint64 {
 	return first(received)
 }
 
+// triggerPageView is the trigger of a record that is no arrival by a link.
 const triggerPageView = "pageview"
 
 // IsPageView reports whether the record is a page view. It is stored and counted by itself, and is
