@@ -3,8 +3,8 @@ CREATE TABLE facts
     `workspace` LowCardinality(String) COMMENT 'The account\'s workspace',
     `object_id` String COMMENT 'Stripe object that the event describes: in_…, pi_…, cs_…, ch_…, inpay_…, re_…, du_…',
     `kind` LowCardinality(String) COMMENT 'payment, refund, refund_reversal, dispute, dispute_reversal; refunded_total: how much of a charge was refunded by then; failed: the charge failed, and whatever had been paid by it went back; detached: the payment was taken off its invoice; authorization: less was captured than authorised; presented: what the buyer saw in another currency; settlement_… of one of them: what Stripe\'s balance was moved by',
-    `source` LowCardinality(String) COMMENT 'Object that told it: invoice, session, invoice_payment, payment_intent, charge, refund, dispute, credit_note, balance_transaction',
-    `event_id` String COMMENT 'evt_… that told it',
+    `source` LowCardinality(String) COMMENT 'Object that says so: invoice, session, invoice_payment, payment_intent, charge, refund, dispute, credit_note, balance_transaction',
+    `event_id` String COMMENT 'evt_… of the event that says so',
     `account` LowCardinality(String) COMMENT 'acct_… of a connected account; empty for the platform\'s own',
     `livemode` Bool COMMENT 'false: test mode',
     `event_created` DateTime('UTC') COMMENT 'When Stripe made the event',
@@ -15,17 +15,17 @@ CREATE TABLE facts
     `transaction_id` String COMMENT 'txn_…: the balance transaction by which a dispute\'s money moved; empty if none is known',
     `settled` Bool COMMENT 'true: a movement of its own, whatever else becomes known; false: a payment that may be an invoice\'s, or a refund that may be the release of an authorisation. true for an invoice: paid outside Stripe, or, with the amount 0, by the customer\'s balance alone',
     `currency` LowCardinality(String) COMMENT 'Lower case',
-    `amount` Int64 COMMENT 'Minor units, signed: money out is negative. For refunded_total, failed, detached, authorization and presented a figure, positive. 0: nothing moved, and the total is told',
+    `amount` Int64 COMMENT 'Minor units, signed: money out is negative. For refunded_total, failed, detached, authorization and presented a figure, positive. 0: nothing moved, and total is known',
     `tax` Int64 COMMENT 'Minor units, signed, contained in amount, or in total where that is given',
     `shipping` Int64 COMMENT 'Minor units, signed, contained in amount',
     `discount` Int64 COMMENT 'Minor units, signed, not contained in amount',
     `total` Int64 COMMENT 'Minor units: what an invoice was issued for, or what an unpaid session asks for (tax, shipping and discount are of that), or what was authorised of a charge',
-    `captured` Int64 COMMENT 'Minor units: how much of an authorised charge was captured; -1: not told',
+    `captured` Int64 COMMENT 'Minor units: how much of an authorised charge was captured; -1: the event does not say',
     `customer_id` String COMMENT 'cus_…; empty for a guest',
     `external_customer_id` String COMMENT 'The buyer\'s id in the seller\'s database, where this event named it',
     `subscription_id` String COMMENT 'sub_…; empty if none',
     `billing_reason` LowCardinality(String) COMMENT 'Stripe\'s billing_reason; empty if none',
-    `version` UInt64 COMMENT 'Inverse of received_at: the first telling stays'
+    `version` UInt64 COMMENT 'Inverse of received_at: of two rows of one key the one that was received first stays'
 )
 ENGINE = ReplacingMergeTree(version)
 PRIMARY KEY (workspace, object_id, kind, source, event_id)

@@ -6,7 +6,7 @@ CREATE TABLE identities
     `source` LowCardinality(String) COMMENT 'Field or event that said so',
     `at` DateTime64(3, 'UTC') COMMENT 'When it became true, by the source\'s own clock',
     `carried` Bool DEFAULT false COMMENT 'true: every sale that it concerns has been booked with it',
-    `version` UInt64 COMMENT 'Inverse of at, then carried: the first telling stays'
+    `version` UInt64 COMMENT 'Inverse of at, then carried: the first report stays'
 )
 ENGINE = ReplacingMergeTree(version)
 ORDER BY (workspace, key, target)

@@ -50,4 +50,4 @@ CREATE TABLE ledger_log
 ENGINE = ReplacingMergeTree
 ORDER BY (workspace, entry_id, version)
 SETTINGS index_granularity = 8192
-COMMENT 'Every version of every entry ever written: the story that explain tells';
+COMMENT 'Every version of every entry ever written: what processor explain shows';

@@ -310,3 +310,10 @@ ALTER TABLE sales ON CLUSTER `main` MODIFY
 ALTER TABLE clicks_local ON CLUSTER `main`
 CREATE OR REPLACE TABLE clicks ON CLUSTER `main` AS clicks_local
 ENGINE = Distributed('main', 'tributary', 'clicks_local', cityHash64(click_id))
+-- 0038_words.sql
+ALTER TABLE facts ON CLUSTER `main`
+ALTER TABLE first_names ON CLUSTER `main`
+ALTER TABLE first_names ON CLUSTER `main` MODIFY
+ALTER TABLE identities ON CLUSTER `main`
+ALTER TABLE leads ON CLUSTER `main`
+ALTER TABLE ledger_log ON CLUSTER `main` MODIFY

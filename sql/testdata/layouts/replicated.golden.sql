@@ -274,3 +274,10 @@ ALTER TABLE revenue_mv MODIFY
 ALTER TABLE sales MODIFY
 -- 0037_vouched_clicks.sql
 ALTER TABLE clicks
+-- 0038_words.sql
+ALTER TABLE facts
+ALTER TABLE first_names
+ALTER TABLE first_names MODIFY
+ALTER TABLE identities
+ALTER TABLE leads
+ALTER TABLE ledger_log MODIFY
