@@ -130,6 +130,9 @@ type replayRebuildCommand struct {
 	Drop     bool          `env:"-" help:"Remove the shadow database of an earlier rebuild: its tables, or after an exchange the old ones."`
 }
 
+// shadowSuffix stands behind the live database's name in that of the shadow.
+const shadowSuffix = "_replay"
+
 // Help is shown under --help.
 func (c *replayRebuildCommand) Help() string {
 	return `Everything is booked again in the database NAME_replay, on the same server, and then compared with the
@@ -168,56 +171,20 @@ func (c *replayRebuildCommand) Run(ctx context.Context, log *slog.Logger) error 
 	if err != nil {
 		return err
 	}
-	shadowDB := database + "_replay"
-	progress, err := replay.ProgressOf(ctx, live, shadowDB)
-	if err != nil {
+	shadowDB := database + shadowSuffix
+	progress, err := c.begin(ctx, live, shadowDB)
+	if err != nil || c.Drop {
 		return err
-	}
-	removes, err := c.removes(progress, shadowDB)
-	if err != nil {
-		return err
-	}
-	if removes {
-		if err := replay.Drop(ctx, live, shadowDB); err != nil {
-			return err
-		}
-		fmt.Printf("%s is removed\n", shadowDB)
-		progress = replay.Progress{}
-	}
-	if c.Drop {
-		return nil
 	}
 	shadow, err := c.openShadow(ctx, shadowDB, log)
 	if err != nil {
 		return err
 	}
 	defer shadow.Close()
-	var workspaces []schemas.Workspace
-	if c.Workspaces != "" {
-		if workspaces, err = schemas.ReadWorkspaces(c.Workspaces); err != nil {
-			return err
-		}
-		if err := retain(ctx, shadow, workspaces, log); err != nil { // the tables become the live ones
-			return err
-		}
-	}
-	rebuild := &replay.Rebuild{
-		Live: live, Shadow: shadow, LiveDB: database, ShadowDB: shadowDB, Batch: batchRecords, Log: log,
-		RetentionDays: retention.Shortest(workspaces), StopWait: c.StopWait,
-		Handlers: func(ctx context.Context, store *clickhouse.Store) (*replay.Handlers, error) {
-			return c.handlers(ctx, store, store, time.Now, log)
-		},
-	}
-	if c.From == "kafka" {
-		if rebuild.Topics, err = c.topics(replay.DeadLetterTable(shadow), log); err != nil {
-			return err
-		}
-	}
-	layout, err := live.Layout(ctx)
+	rebuild, err := c.rebuild(ctx, live, shadow, database, log)
 	if err != nil {
 		return err
 	}
-	rebuild.OneDatabase = layout.Kind == sql.ReplicatedDatabase || layout.Kind == sql.Cloud
 	equal := true
 	if !progress.Exchanging {
 		result, err := rebuild.Run(ctx)
@@ -242,6 +209,25 @@ func (c *replayRebuildCommand) Run(ctx context.Context, log *slog.Logger) error 
 	return nil
 }
 
+// begin returns how far an earlier rebuild came, after it has removed what must not be continued.
+func (c *replayRebuildCommand) begin(ctx context.Context, live *clickhouse.Store, shadow string) (
+	replay.Progress, error,
+) {
+	progress, err := replay.ProgressOf(ctx, live, shadow)
+	if err != nil {
+		return progress, err
+	}
+	removes, err := c.removes(progress, shadow)
+	if err != nil || !removes {
+		return progress, err
+	}
+	if err := replay.Drop(ctx, live, shadow); err != nil {
+		return progress, err
+	}
+	fmt.Printf("%s is removed\n", shadow)
+	return replay.Progress{}, nil
+}
+
 // removes reports whether what an earlier rebuild left is to be removed, or returns why it must not
 // be continued as it is.
 func (c *replayRebuildCommand) removes(p replay.Progress, shadow string) (bool, error) {
@@ -260,6 +246,38 @@ func (c *replayRebuildCommand) removes(p replay.Progress, shadow string) (bool, 
 			"processor replay rebuild --drop, then rebuild again)", shadow)
 	}
 	return false, nil
+}
+
+// rebuild returns what books everything of the database again in shadow.
+func (c *replayRebuildCommand) rebuild(
+	ctx context.Context, live, shadow *clickhouse.Store, database string, log *slog.Logger,
+) (*replay.Rebuild, error) {
+	var workspaces []schemas.Workspace
+	if c.Workspaces != "" {
+		var err error
+		if workspaces, err = schemas.ReadWorkspaces(c.Workspaces); err != nil {
+			return nil, err
+		}
+		if err := retain(ctx, shadow, workspaces, log); err != nil { // the tables become the live ones
+			return nil, err
+		}
+	}
+	layout, err := live.Layout(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rebuild := &replay.Rebuild{
+		Live: live, Shadow: shadow, LiveDB: database, ShadowDB: database + shadowSuffix, Batch: batchRecords, Log: log,
+		RetentionDays: retention.Shortest(workspaces), StopWait: c.StopWait,
+		OneDatabase: layout.Kind == sql.ReplicatedDatabase || layout.Kind == sql.Cloud,
+		Handlers: func(ctx context.Context, store *clickhouse.Store) (*replay.Handlers, error) {
+			return c.handlers(ctx, store, store, time.Now, log)
+		},
+	}
+	if c.From == "kafka" {
+		rebuild.Topics, err = c.topics(replay.DeadLetterTable(shadow), log)
+	}
+	return rebuild, err
 }
 
 // openShadow migrates the database in which everything is booked again, and opens it.
