@@ -1,10 +1,10 @@
 // Package rollup computes clicks_by_day: clicks, page views and visitors by day and dimension.
 //
-// The view click_days_mv notes in click_days when something of a day was last inserted. A day that
-// has been quiet since then is computed from clicks and page views, and click_days notes when that
-// began. Dashboards read a day from clicks_by_day only if it was computed after it last changed,
-// and from clicks otherwise (the view clicks_by_dimension), so what is computed here makes them
-// faster and never different.
+// The view click_days_mv notes in click_days when something was last inserted that may change a
+// day. A day that has been quiet since then is computed from clicks and page views, and click_days
+// notes when that began. Dashboards read a day from clicks_by_day only if it was computed after it
+// last changed, and from clicks otherwise (the view clicks_by_dimension), so what is computed here
+// makes them faster and never different.
 package rollup
 
 import (

@@ -53,7 +53,8 @@ func randomClick(rng *rand.Rand, id int) clickhouse.ClickRow {
 func byHand(rows []clickhouse.ClickRow) map[cell]uint64 {
 	first := make(map[string]clickhouse.ClickRow)
 	for _, r := range rows {
-		if known, ok := first[string(r.ClickId)]; !ok || r.ReceivedAt < known.ReceivedAt {
+		known, ok := first[string(r.ClickId)]
+		if !ok || r.Vouched && !known.Vouched || r.Vouched == known.Vouched && r.ReceivedAt < known.ReceivedAt {
 			first[string(r.ClickId)] = r
 		}
 	}
@@ -129,6 +130,51 @@ func TestEqualsAHandCount(t *testing.T) {
 		same("inserted", rows)
 		rolluptest.Refresh(t, store)
 		same("computed", rows)
+	}
+}
+
+// A click that arrives late changes more days than its own: the one after it, where its visitor had
+// come again within the hour, and the one of a public click in whose place it stands.
+func TestLateClicks(t *testing.T) {
+	dsn, _ := sqltest.Open(t)
+	store, err := clickhouse.Open(dsn, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	midnight := begin.AddDate(0, 0, 1)
+	var rows []clickhouse.ClickRow
+	click := func(visitor string, named, clicked time.Duration, vouched bool) { // both after midnight
+		id := schemas.ClickIDOf(midnight.Add(named), make([]byte, schemas.ClickIDRandom))
+		rows = append(rows, clickhouse.ClickRow{Click: &schemas.Click{
+			Workspace: "shop", ClickId: id[:], ClickedAt: midnight.Add(clicked).UnixMilli(), Vouched: vouched,
+			ReceivedAt: midnight.UnixMilli() + int64(len(rows)), VisitorId: visitor, IdentityHash: make([]byte, 8),
+		}})
+	}
+	for _, arrive := range []func(){
+		func() {
+			click("anna", 20*time.Minute, 20*time.Minute, false)
+			click("ben", 30*time.Hour, 30*time.Hour, false)
+		},
+		func() {
+			click("anna", -10*time.Minute, -10*time.Minute, false) // hers of 00:20 repeats it
+			click("ben", 30*time.Hour, -5*time.Hour, true)         // in the place of his first one
+		},
+		func() { click("anna", -70*time.Minute, -70*time.Minute, false) }, // repeated by 23:50, so 00:20 counts
+	} {
+		known := len(rows)
+		arrive()
+		if err := store.InsertClicks(t.Context(), slices.Clone(rows[known:])); err != nil {
+			t.Fatal(err)
+		}
+		for _, when := range []string{"inserted", "computed"} {
+			got := figures(t, store, "SELECT toString(dimension), value, toString(day), clicks FROM clicks_by_dimension("+
+				march+", dimensions = ['', 'affiliate'], stored = true) WHERE clicks > 0")
+			if want := byHand(rows); !maps.Equal(got, want) {
+				t.Errorf("%d clicks %s: got %v, want %v", len(rows), when, got, want)
+			}
+			rolluptest.Refresh(t, store)
+		}
 	}
 }
 

@@ -2,7 +2,7 @@ CREATE TABLE click_days
 (
     `workspace` LowCardinality(String) COMMENT 'As in clicks',
     `day` Date COMMENT 'UTC day of clicked_at or viewed_at',
-    `changed_at` SimpleAggregateFunction(max, DateTime64(3, 'UTC')) COMMENT 'When a click or page view of this day was last inserted. Read with max',
+    `changed_at` SimpleAggregateFunction(max, DateTime64(3, 'UTC')) COMMENT 'When something was last inserted that may change this day: a click or page view of it, a click of the day before, or one under an id of either. Read with max',
     `computed_at` SimpleAggregateFunction(max, DateTime64(3, 'UTC')) COMMENT 'When the computation of the rows in clicks_by_day began; 1970 before the first. Read with max',
     `counted_at` SimpleAggregateFunction(max, DateTime64(3, 'UTC')) COMMENT 'As computed_at, of the latest computation that stored counted. Read with max',
     `last_click_received` SimpleAggregateFunction(max, DateTime64(3, 'UTC')) COMMENT 'Latest received_at of its clicks, bots left out; 1970: none. Read with max',

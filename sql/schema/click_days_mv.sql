@@ -8,10 +8,20 @@ CREATE MATERIALIZED VIEW click_days_mv TO click_days
 COMMENT 'With each insert of clicks it notes in click_days which days changed'
 AS SELECT
     workspace,
-    toDate(clicked_at) AS day,
-    now64(3, 'UTC') AS changed_at,
-    maxIf(received_at, NOT is_bot) AS last_click_received
-FROM clicks
-GROUP BY
-    workspace,
-    day;
+    arrayJoin(arrayDistinct([clicked, clicked + 1, named, named + 1])) AS day,
+    changed_at,
+    if(day = clicked, last_received, toDateTime64(0, 3, 'UTC')) AS last_click_received
+FROM
+(
+    SELECT
+        workspace,
+        toDate(clicked_at) AS clicked,
+        toDate(fromUnixTimestamp64Milli(reinterpretAsInt64(reverse(substring(click_id, 1, 6))), 'UTC')) AS named,
+        now64(3, 'UTC') AS changed_at,
+        maxIf(received_at, NOT is_bot) AS last_received
+    FROM clicks
+    GROUP BY
+        workspace,
+        clicked,
+        named
+);
