@@ -81,7 +81,7 @@ func Apply(ctx context.Context, store recompute.Store, r *recompute.Recomputer, 
 	if typ := c.Decision.Type(); typ == identity.Click || typ == identity.Affiliate {
 		edges = append(edges, identity.Edge{A: correction, B: c.Decision, Source: source, At: at})
 	}
-	return r.Correct(ctx, workspace, sale, edges)
+	return r.Catalogue(ctx, workspace, edges)
 }
 
 // correctionsOf returns the decisions on a sale until now, in no order.

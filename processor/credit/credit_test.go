@@ -1,8 +1,6 @@
 package credit_test
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -179,42 +177,5 @@ func TestDecided(t *testing.T) {
 		if got := b.credited("payment", "pi_test"); got != decision.Value() {
 			t.Errorf("after decision %d the sale is %s's, want %s's", i, got, decision.Value())
 		}
-	}
-}
-
-// killed is a store of a program that is killed when it books.
-type killed struct{ *clickhousetest.Model }
-
-var errKilled = errors.New("killed")
-
-func (killed) InsertLedger(context.Context, []ledger.Entry) error { return errKilled }
-
-// A correction whose command is killed after it was stored and before the sale was booked is booked
-// by the processor, without another record of the sale.
-func TestKilledBeforeBooking(t *testing.T) {
-	b := newBooks(t)
-	log := slog.New(slog.DiscardHandler)
-	dying := recompute.New(recompute.Config{Store: killed{b.model}, Rates: clickhousetest.FixedRates{"usd": "1"},
-		Log: log})
-	err := credit.Decide(t.Context(), b.model, dying, "default", credit.Correction{Sale: "cs_1",
-		Decision: identity.New(identity.Affiliate, "bob"), Reason: "asked for"}, time.Now())
-	if !errors.Is(err, errKilled) {
-		t.Fatal(err)
-	}
-	for _, step := range []struct {
-		after time.Duration
-		want  string
-	}{{0, ""}, {2 * time.Minute, "bob"}} {
-		b.model.Now = func() time.Time { return time.Now().Add(step.after) }
-		if err := b.recomputer.Finish(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		if payment, refund := b.credited("payment", "pi_1"), b.credited("refund", "re_1"); payment != step.want ||
-			refund != step.want {
-			t.Errorf("after %s the sale is %q's and its refund %q's, want %q", step.after, payment, refund, step.want)
-		}
-	}
-	if open, err := b.model.Deferred(t.Context()); err != nil || len(open) > 0 {
-		t.Errorf("still to be booked: %v %v", open, err)
 	}
 }

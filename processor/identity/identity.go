@@ -273,6 +273,15 @@ func (e Edge) IsName() bool { return e.A.isHour() || e.A.Standalone() || !e.B.St
 // LeadsOn reports whether a sale that n names may be credited by what n leads to.
 func (n Node) LeadsOn() bool { return leadsTo[n.Type()] != nil }
 
+// Alias returns another name of the same, under which sales may be known too; "" if there is none.
+// A bare client_reference_id may be an affiliate; it was kept as a reference until one was known.
+func (n Node) Alias() Node {
+	if typ, value := n.Split(); typ == Affiliate {
+		return New(Reference, value)
+	}
+	return ""
+}
+
 // Standalone reports whether n is a row of its own (a sale, a movement, a lead) and not a name that
 // many of them may share.
 func (n Node) Standalone() bool {

@@ -123,16 +123,11 @@ func spread(
 // that too many of them share: none beyond those is in found.
 func Touched(ctx context.Context, edges Edges, workspace string, changed []Node) (found, many []Node, err error) {
 	err = spread(ctx, edges, workspace, changed, make(map[Node]bool), func(n Node) (ask bool, alias Node) {
-		switch typ, value := n.Split(); typ {
-		case Object, Lead, Movement:
+		if n.Standalone() {
 			found = append(found, n)
 			return false, ""
-		case Affiliate:
-			// A bare client_reference_id may be this affiliate; it was kept as a reference until
-			// one was known.
-			return true, New(Reference, value)
 		}
-		return true, ""
+		return true, n.Alias()
 	}, func(e Edge) bool {
 		if e.Beyond > 0 && e.A.Touches(e.B) {
 			many = append(many, e.A)

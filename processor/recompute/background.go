@@ -39,11 +39,16 @@ func (r *Recomputer) deferNames(ctx context.Context, workspace string, names []i
 	if len(names) == 0 {
 		return nil
 	}
+	return r.cfg.Store.InsertDeferred(ctx, r.requests(workspace, names, r.cfg.Now()))
+}
+
+// requests are rows that ask Background to book what lies under names, from a time on.
+func (r *Recomputer) requests(workspace string, names []identity.Node, at time.Time) []clickhouse.Deferred {
 	rows := make([]clickhouse.Deferred, 0, len(names))
 	for _, n := range unique(slices.Clone(names)) {
-		rows = append(rows, clickhouse.Deferred{Workspace: workspace, Name: n, Request: crand.Text(), At: r.cfg.Now()})
+		rows = append(rows, clickhouse.Deferred{Workspace: workspace, Name: n, Request: crand.Text(), At: at})
 	}
-	return r.cfg.Store.InsertDeferred(ctx, rows)
+	return rows
 }
 
 // Background books the sales and leads under names that too many of them share for the records that
@@ -93,8 +98,20 @@ func (r *Recomputer) bookDeferred(ctx context.Context, pauses bool) error {
 		if len(rows) == 0 {
 			return nil
 		}
-		for n, done := range requests { // in no order, so that several processors do not do the same
-			if err := r.finish(ctx, n.workspace, n.name, pauses); err != nil {
+		for len(requests) > 0 {
+			var workspace string
+			var names []identity.Node
+			var done []clickhouse.Deferred
+			for n, asked := range requests { // in no order, so that several processors do not do the same
+				if len(names) == 0 {
+					workspace = n.workspace
+				}
+				if n.workspace == workspace && len(names) < maxNames {
+					names, done = append(names, n.name), append(done, asked...)
+					delete(requests, n)
+				}
+			}
+			if err := r.finish(ctx, workspace, names, pauses); err != nil {
 				return err
 			}
 			// A request that came after these were read is not among them: it is done again.
@@ -111,18 +128,37 @@ func (r *Recomputer) bookDeferred(ctx context.Context, pauses bool) error {
 	}
 }
 
-// finish books everything that one name touches, page by page, or a single sale.
-func (r *Recomputer) finish(ctx context.Context, workspace string, name identity.Node, pauses bool) error {
-	if name.Standalone() {
-		return r.Recompute(ctx, workspace, []identity.Node{name}, nil)
+// maxNames is how many names are finished at once.
+const maxNames = 100
+
+// finish books everything that names touch, page by page, and the sales among them.
+func (r *Recomputer) finish(ctx context.Context, workspace string, names []identity.Node, pauses bool) error {
+	sales, err := r.creditedBy(ctx, workspace, names)
+	if err != nil {
+		return err
 	}
-	names, seen := []identity.Node{name}, map[identity.Node]bool{name: true}
-	var sales []identity.Node
+	var shared []identity.Node
+	seen := make(map[identity.Node]bool)
+	var add func(identity.Node)
+	add = func(n identity.Node) {
+		switch {
+		case n == "" || seen[n]:
+		case n.Standalone():
+			sales = append(sales, n)
+		default:
+			seen[n] = true
+			shared = append(shared, n)
+			add(n.Alias())
+		}
+	}
+	for _, n := range names {
+		add(n)
+	}
 	book := func() error {
 		start := time.Now()
 		err := r.bookAll(ctx, workspace, identity.Remember(r.cfg.Store.Names), unique(sales))
 		if errors.Is(err, clickhouse.ErrRejected) {
-			r.cfg.Log.Warn("some sales of a shared name make rows that ClickHouse cannot take", "name", name, "error", err)
+			r.cfg.Log.Warn("some deferred sales make rows that ClickHouse cannot take", "error", err)
 			err = nil
 		}
 		if sales = nil; err != nil || !pauses {
@@ -135,22 +171,17 @@ func (r *Recomputer) finish(ctx context.Context, workspace string, name identity
 			return nil
 		}
 	}
-	for len(names) > 0 {
-		n := names[0]
-		names = names[1:]
+	for len(shared) > 0 {
+		n := shared[0]
+		shared = shared[1:]
 		for after := identity.Node(""); ; {
 			edges, err := r.cfg.Store.EdgesAfter(ctx, workspace, n, after, chunkSize)
 			if err != nil {
 				return err
 			}
 			for _, e := range edges {
-				switch after = e.B; {
-				case !n.Touches(e.B):
-				case e.B.Standalone():
-					sales = append(sales, e.B)
-				case !seen[e.B]:
-					seen[e.B] = true
-					names = append(names, e.B)
+				if after = e.B; n.Touches(e.B) {
+					add(e.B)
 				}
 			}
 			if len(sales) >= chunkSize {

@@ -65,6 +65,21 @@ func (r *Recomputer) fresh(ctx context.Context, workspace string, edges []identi
 	return kept, nil
 }
 
+// changedBy returns the names from which new edges may be followed.
+func changedBy(edges []identity.Edge) []identity.Node {
+	changed := make([]identity.Node, 0, len(edges))
+	for _, e := range edges {
+		a, b := e.Changes()
+		if a {
+			changed = append(changed, e.A)
+		}
+		if b {
+			changed = append(changed, e.B)
+		}
+	}
+	return changed
+}
+
 // sharesName reports whether an edge may be followed from a name that many sales may share. Foreign
 // click ids are not counted: there is one for every click, and its click is looked up anyway.
 func sharesName(e identity.Edge) bool {

@@ -4,8 +4,8 @@ package recompute
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/hex"
+	"fmt"
 	"log/slog"
 	"slices"
 	"time"
@@ -91,16 +91,9 @@ func (r *Recomputer) Apply(ctx context.Context, batch map[string]*Changes, store
 		return err
 	}
 	for workspace, n := range batch {
-		changed := append(make([]identity.Node, 0, len(n.Changed)+len(n.Edges)), n.Changed...)
+		changed := append(changedBy(n.Edges), n.Changed...)
 		near := append(make([]identity.Node, 0, len(n.Changed)+4*len(n.Edges)), n.Changed...)
 		for _, e := range n.Edges {
-			a, b := e.Changes()
-			if a {
-				changed = append(changed, e.A)
-			}
-			if b {
-				changed = append(changed, e.B)
-			}
 			if hours := e.B.Near(); hours != nil {
 				near = append(append(near, e.A), hours...)
 			} else {
@@ -140,74 +133,109 @@ func (r *Recomputer) Catalogue(ctx context.Context, workspace string, edges []id
 	if err != nil {
 		return err
 	}
-	if err := r.cfg.Store.InsertEdges(ctx, rows(workspace, fresh)); err != nil {
-		return err
-	}
-	var links, affiliates []string
-	for _, e := range fresh {
-		for _, n := range []identity.Node{e.A, e.B} { // what a rebuild copies comes in either direction
-			switch ofProgram := e.A.Type() == identity.Program || e.B.Type() == identity.Program; {
-			case n.Type() == identity.Link:
-				links = append(links, n.Value())
-			case n.Type() == identity.Affiliate && ofProgram:
-				affiliates = append(affiliates, n.Value())
+	names := changedBy(fresh)
+	return r.evenIfKilled(ctx, workspace, names, func(ctx context.Context) error {
+		return r.cfg.Store.InsertEdges(ctx, rows(workspace, fresh))
+	}, func() error {
+		for pass := range 2 {
+			if pass > 0 && slices.ContainsFunc(names, creditsClicks) {
+				select {
+				case <-ctx.Done():
+					return ctx.Err()
+				case <-time.After(r.cfg.BatchTime + r.cfg.ReplicaLag):
+				}
+			}
+			credited, err := r.creditedBy(ctx, workspace, names)
+			if err != nil {
+				return err
+			}
+			if err := r.Recompute(ctx, workspace, credited, nil); err != nil {
+				return err
 			}
 		}
-	}
-	for pass := 0; pass < 2 && len(links)+len(affiliates) > 0; pass++ {
-		if pass > 0 {
-			select {
-			case <-ctx.Done():
-				return ctx.Err()
-			case <-time.After(r.cfg.BatchTime + r.cfg.ReplicaLag):
-			}
-		}
-		credited, err := r.cfg.Store.CreditedBy(ctx, workspace, links, affiliates)
-		if err != nil {
+		batch := map[string]*Changes{workspace: {Edges: fresh}}
+		if err := r.Apply(ctx, batch, func(context.Context) error { return nil }); err != nil {
 			return err
 		}
-		if err := r.Recompute(ctx, workspace, credited, nil); err != nil {
-			return err
-		}
-	}
-	batch := map[string]*Changes{workspace: {Edges: fresh}}
-	if err := r.Apply(ctx, batch, func(context.Context) error { return nil }); err != nil {
-		return err
-	}
-	return r.Finish(ctx)
+		return r.Finish(ctx)
+	})
 }
 
-// Correct stores a correction of a sale, and books the sale. Before that it asks Background for the
-// same, a while later: if it is killed in between, the correction does not wait for the sale's next
-// record.
-func (r *Recomputer) Correct(ctx context.Context, workspace string, sale identity.Node, edges []identity.Edge) error {
-	const later = time.Minute // so that the correction is stored when Background looks
-	request := []clickhouse.Deferred{{Workspace: workspace, Name: sale, Request: rand.Text(), At: r.cfg.Now().Add(later)}}
-	if err := r.cfg.Store.InsertDeferred(ctx, request); err != nil {
-		return err
+// creditsClicks reports whether entries are credited by what a name says of their click.
+func creditsClicks(n identity.Node) bool {
+	return n.Type() == identity.Link || n.Type() == identity.Affiliate
+}
+
+// creditedBy returns the sales and leads that are credited to clicks of the links and affiliates
+// among names.
+func (r *Recomputer) creditedBy(ctx context.Context, workspace string, names []identity.Node) ([]identity.Node, error) {
+	var links, affiliates []string
+	for _, n := range names {
+		switch n.Type() {
+		case identity.Link:
+			links = append(links, n.Value())
+		case identity.Affiliate:
+			affiliates = append(affiliates, n.Value())
+		}
 	}
-	if err := r.Catalogue(ctx, workspace, edges); err != nil {
-		return err
+	if len(links)+len(affiliates) == 0 {
+		return nil, nil
 	}
-	request[0].Done = true
-	return r.cfg.Store.InsertDeferred(ctx, request)
+	return r.cfg.Store.CreditedBy(ctx, workspace, links, affiliates)
 }
 
 // Settlements stores facts of Stripe's balance, as `processor reconcile` read them, and recomputes
 // the sales that they convert. Facts that are stored already change nothing.
 func (r *Recomputer) Settlements(ctx context.Context, workspace string, settlements []stripe.Fact) error {
-	rows := make([]clickhouse.FactRow, len(settlements))
-	changes := &Changes{}
-	for i, f := range settlements {
-		rows[i] = clickhouse.FactRow{Workspace: workspace, Fact: f}
-		changes.Changed = append(changes.Changed, Subject(f))
+	for chunk := range slices.Chunk(settlements, chunkSize) {
+		facts, changed := make([]clickhouse.FactRow, len(chunk)), make([]identity.Node, len(chunk))
+		for i, f := range chunk {
+			facts[i], changed[i] = clickhouse.FactRow{Workspace: workspace, Fact: f}, Subject(f)
+		}
+		changed = unique(changed)
+		err := r.evenIfKilled(ctx, workspace, changed, func(ctx context.Context) error {
+			return r.cfg.Store.InsertFacts(ctx, facts)
+		}, func() error {
+			batch := map[string]*Changes{workspace: {Changed: changed}}
+			if err := r.Apply(ctx, batch, func(context.Context) error { return nil }); err != nil {
+				return err
+			}
+			return r.Finish(ctx)
+		})
+		if err != nil {
+			return err
+		}
 	}
-	batch := map[string]*Changes{workspace: changes}
-	err := r.Apply(ctx, batch, func(ctx context.Context) error { return r.cfg.Store.InsertFacts(ctx, rows) })
-	if err != nil {
+	return nil
+}
+
+// later is when Background begins with what a command has not done by then.
+const later = 2 * time.Minute
+
+// evenIfKilled calls store, which stores something new about names, and then book, which books what
+// lies under them. Before that it asks Background for the same, a while later: a command that is
+// killed in between would leave its sales to their next records. What Background finds must be all,
+// so that store has half of the time only.
+func (r *Recomputer) evenIfKilled(ctx context.Context, workspace string, names []identity.Node,
+	store func(context.Context) error, book func() error,
+) error {
+	requests := r.requests(workspace, names, r.cfg.Now().Add(later))
+	if err := r.cfg.Store.InsertDeferred(ctx, requests); err != nil {
 		return err
 	}
-	return r.Finish(ctx)
+	storing, cancel := context.WithTimeoutCause(ctx, later/2,
+		fmt.Errorf("ClickHouse has not stored it within %s (hint: run the command again)", later/2))
+	defer cancel()
+	if err := store(storing); err != nil {
+		return err
+	}
+	if err := book(); err != nil {
+		return err
+	}
+	for i := range requests {
+		requests[i].Done = true
+	}
+	return r.cfg.Store.InsertDeferred(ctx, requests)
 }
 
 func unique(nodes []identity.Node) []identity.Node {
