@@ -96,6 +96,10 @@ func (c *backfillCommand) validate(now time.Time) (*backfill.Backfill, error) {
 	if err == nil && client == nil {
 		err = errors.New("a backfill needs a key (hint: --stripe-api-key-file, a restricted one with read access)")
 	}
+	if err == nil {
+		err = client.Keys.Check(!c.Test)
+		client.Patience = time.Hour // Stripe may ask for minutes
+	}
 	faults := []error{err}
 	for _, d := range []struct {
 		flag, value string

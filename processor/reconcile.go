@@ -115,6 +115,8 @@ func (c *reconcileCommand) validate() (*workspace.File, error) {
 		c.client, err = stripeClient("stripe key", c.StripeKey, c.StripeKeyFile, c.APIBase)
 		if err == nil && c.client == nil {
 			err = errors.New("--api needs a key (hint: --stripe-api-key-file, a restricted one with read access)")
+		} else if err == nil {
+			err = c.client.Keys.Check(!c.Test)
 		}
 		faults = append(faults, err)
 	}
@@ -154,8 +156,9 @@ func (c *reconcileCommand) read(ctx context.Context, log *slog.Logger,
 			return nil, reconcile.Period{}, fmt.Errorf("read %s: %w", path, err)
 		}
 	}
-	if !c.API && len(list) == 0 {
-		return nil, reconcile.Period{}, errors.New("the export holds no balance transaction")
+	if !c.API && len(list) == 0 && (c.From == "" || c.To == "") {
+		return nil, reconcile.Period{}, errors.New("the export holds no balance transaction (hint: --from and --to say " +
+			"for which days it is; or export another period)")
 	}
 	from, to := first.UTC().Format(time.DateOnly), last.UTC().Format(time.DateOnly)
 	if c.From != "" {
@@ -177,6 +180,10 @@ func (c *reconcileCommand) read(ctx context.Context, log *slog.Logger,
 		if err := api.Transactions(ctx, wider, each); err != nil {
 			return nil, period, err
 		}
+	} else if len(list) > 0 && (last.Before(period.From) || !first.Before(period.End())) {
+		return nil, period, fmt.Errorf("no balance transaction of the export is from %s to %s: they are from %s to %s "+
+			"(hint: is it the export of another month?)", period.From.Format(time.DateOnly), period.To.Format(time.DateOnly),
+			first.Format(time.DateOnly), last.Format(time.DateOnly))
 	}
 	return list, period, nil
 }

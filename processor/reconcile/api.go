@@ -55,8 +55,11 @@ func (a *API) Transactions(ctx context.Context, period Period, each func(Transac
 				return err
 			}
 		}
-		if !page.HasMore || len(page.Data) == 0 {
+		if !page.HasMore {
 			return nil
+		}
+		if len(page.Data) == 0 {
+			return stripeapi.ErrNoMore
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -52,6 +53,10 @@ func TestAPI(t *testing.T) {
 		}
 	}))
 	defer server.Close()
+	empty := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, `{"object":"list","data":[],"has_more":true}`)
+	}))
+	defer empty.Close()
 	period, err := NewPeriod("2026-03-01", "2026-03-03")
 	if err != nil {
 		t.Fatal(err)
@@ -64,6 +69,10 @@ func TestAPI(t *testing.T) {
 		strings.Join(asked, ",") != ",txn_2,txn_2" {
 		t.Errorf("%s, asked %v, %v", got, asked, err)
 	}
+	api.Client = client(t, empty.URL, "rk_live_sesame")
+	if err := api.Transactions(t.Context(), period, nil); !errors.Is(err, stripeapi.ErrNoMore) {
+		t.Errorf("there is more, and nothing comes: %v", err)
+	}
 	api.Client = client(t, server.URL, "rk_live_wrong")
 	if err := api.Transactions(t.Context(), period, nil); err == nil ||
 		!strings.Contains(err.Error(), "Invalid API Key") || strings.Contains(err.Error(), "rk_live_wrong") {
@@ -75,14 +84,14 @@ func TestExportRefused(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                                    "empty",
 		"a,b\n1,2\n":                          "column currency is missing",
-		"id,type,source,amount,currency\n":    "column created_utc is missing",
+		"id,type,source,amount,currency\n":    "column created_utc or created is missing",
 		"id,source,amount,currency,created\n": "reporting_category",
 		"id,type,source,amount,currency,created\ntxn,charge,ch,4.905,usd,2026-03-01\n": "whole number",
 		"id,type,source,amount,currency,created\ntxn,charge,ch,1,zzz,2026-03-01\n":     "zzz",
 		"id,type,source,amount,currency,created\ntxn,charge,ch,1e3,usd,2026-03-01\n":   "1e3",
 		"id,type,source,amount,currency,created\ntxn,charge,ch,1,usd,1 March\n":        "1 March",
 		"id,type,source,amount,currency,created\n,charge,ch,1,usd,20260301\n": "line 2, column 1: balance_transaction_id: it is empty\n" +
-			`line 2, column 18: created_utc: "20260301" is no time`,
+			`line 2, column 18: created: "20260301" is no time`,
 		`{"object":"charge","id":"ch_1"}`:                                               "want balance_transaction",
 		`{"object":"balance_transaction","id":"txn_1","created":1,"amount":1.5}`:        "no integer",
 		`{"object":"balance_transaction","id":"txn_1","created":1,"amount":5,"source":`: "read JSON",
@@ -90,6 +99,37 @@ func TestExportRefused(t *testing.T) {
 		err := ReadExport(strings.NewReader(text), fx.StripeExponents(), func(Transaction) error { return nil })
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %q is not said: %v", text, want, err)
+		}
+	}
+}
+
+// A report may have its columns in any order, under the names of either export and written by any
+// program; a time is known to be UTC only where its column says so.
+func TestExportSpellings(t *testing.T) {
+	want := Transaction{ID: "txn_1", Category: "charge", Source: "ch_1", ChargeID: "ch_1", IntentID: "pi_1",
+		CustomerID: "cus_1", Created: time.Date(2026, 3, 31, 23, 59, 59, 0, time.UTC), Currency: "jpy", Amount: 1234567}
+	for name, c := range map[string]struct {
+		text     string
+		zoneless bool
+	}{
+		"in order": {text: "balance_transaction_id,created_utc,created,currency,gross,fee,reporting_category,source_id," +
+			"charge_id,payment_intent_id,customer_id\n" +
+			"txn_1,2026-03-31 23:59:59,2026-03-31 19:59:59,jpy,1234567,-30,charge,ch_1,ch_1,pi_1,cus_1\n"},
+		"in another order, by a spreadsheet": {text: "\ufeff\"Customer ID\",\"Payment Intent ID\",Gross,Currency,\"Source ID\"," +
+			"\"Charge ID\",Type,\"Created (UTC)\",ID\r\n" +
+			"cus_1,pi_1,\"1,234,567\",JPY,ch_1,ch_1,charge,2026-03-31 23:59:59,txn_1\r\n"},
+		"in the time zone of the report": {text: "balance_transaction_id,created,currency,gross,type,source_id," +
+			"charge_id,payment_intent_id,customer_id\n" +
+			"txn_1,2026-03-31 23:59:59,jpy,1234567,charge,ch_1,ch_1,pi_1,cus_1\n", zoneless: true},
+	} {
+		var got []Transaction
+		err := ReadExport(strings.NewReader(c.text), fx.StripeExponents(), func(x Transaction) error {
+			got = append(got, x)
+			return nil
+		})
+		want.Zoneless = c.zoneless
+		if err != nil || !slices.Equal(got, []Transaction{want}) {
+			t.Errorf("%s: %+v, %v", name, got, err)
 		}
 	}
 }

@@ -47,8 +47,12 @@ func (c *comparison) whyUnproven(r *row) string {
 		for _, o := range same {
 			ids = append(ids, o.ObjectID)
 		}
-		return fmt.Sprintf("likely the same money as %s (same customer, currency, amount and day), booked twice: "+
-			"subscribe the endpoint to invoice_payment.paid", strings.Join(ids, " and "))
+		cause := fmt.Sprintf("likely the same money as %s (same customer or sale, currency, amount and day), booked twice",
+			strings.Join(ids, " and "))
+		if r.Kind == stripe.Payment {
+			cause += ": subscribe the endpoint to invoice_payment.paid"
+		}
+		return cause
 	}
 	for _, m := range c.open {
 		currency, amount, ok := m.presented(r.Currency)

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -46,7 +47,7 @@ func ReadExport(r io.Reader, exponents fx.Exponents, each func(Transaction) erro
 var csvFormat = csvtable.Format{
 	Columns: []csvtable.Column{
 		{Name: "balance_transaction_id", Aliases: []string{"id"}, Required: true},
-		{Name: "created_utc", Aliases: []string{"created (utc)", "created"}, Required: true},
+		{Name: "created_utc", Aliases: []string{"created (utc)"}}, {Name: "created"},
 		{Name: "currency", Required: true},
 		{Name: "gross", Aliases: []string{"amount"}, Required: true},
 		{Name: "source_id", Aliases: []string{"source"}, Required: true},
@@ -60,8 +61,10 @@ var csvFormat = csvtable.Format{
 
 func readCSV(r io.Reader, exponents fx.Exponents, each func(Transaction) error) error {
 	rows := csvFormat.Open(r)
-	if rows.Err() == nil && !rows.Has("reporting_category") && !rows.Has("type") {
-		return fmt.Errorf("line 1: the column reporting_category or type is missing (hint: %s)", csvFormat.Hint)
+	for _, either := range [][2]string{{"created_utc", "created"}, {"reporting_category", "type"}} {
+		if rows.Err() == nil && !rows.Has(either[0]) && !rows.Has(either[1]) {
+			return fmt.Errorf("line 1: the column %s or %s is missing (hint: %s)", either[0], either[1], csvFormat.Hint)
+		}
 	}
 	for rows.Next() {
 		if t, ok := readRow(rows, exponents); ok {
@@ -79,7 +82,7 @@ func readRow(rows *csvtable.Reader, exponents fx.Exponents) (Transaction, bool) 
 	t := Transaction{
 		ID: text("balance_transaction_id"), Source: text("source_id"), Category: text("reporting_category"),
 		ChargeID: text("charge_id"), IntentID: text("payment_intent_id"), CustomerID: text("customer_id"),
-		Unnamed:  !rows.Has("payment_intent_id"),
+		Unnamed: !rows.Has("payment_intent_id"), Zoneless: !rows.Has("created_utc"),
 		Currency: strings.ToLower(rows.Value("currency")), Presented: strings.ToLower(text("customer_facing_currency")),
 	}
 	ok := true
@@ -93,8 +96,12 @@ func readRow(rows *csvtable.Reader, exponents fx.Exponents) (Transaction, bool) 
 		note("balance_transaction_id", errors.New("it is empty"))
 	}
 	var err error
-	t.Created, err = parseTime(rows.Value("created_utc"))
-	note("created_utc", err)
+	created := "created_utc"
+	if t.Zoneless {
+		created = "created"
+	}
+	t.Created, err = parseTime(rows.Value(created))
+	note(created, err)
 	t.Amount, err = minor(rows.Value("gross"), t.Currency, exponents)
 	note("gross", err)
 	if t.Category == "" {
@@ -179,6 +186,7 @@ type apiSource struct {
 	Charge         json.RawMessage `json:"charge"`
 	PaymentIntent  json.RawMessage `json:"payment_intent"`
 	Customer       json.RawMessage `json:"customer"`
+	Account        json.RawMessage `json:"customer_account"` // the customer, where accounts are customers
 }
 
 func readJSON(r io.Reader, each func(Transaction) error) error {
@@ -236,7 +244,8 @@ func parseTransaction(item []byte) (Transaction, error) {
 		if err := json.Unmarshal(a.Source, &source); err != nil {
 			return Transaction{}, fmt.Errorf("%s: read its source: %w", a.ID, err)
 		}
-		t.ChargeID, t.IntentID, t.CustomerID = idOf(source.Charge), idOf(source.PaymentIntent), idOf(source.Customer)
+		t.ChargeID, t.IntentID = idOf(source.Charge), idOf(source.PaymentIntent)
+		t.CustomerID = cmp.Or(idOf(source.Customer), idOf(source.Account))
 		t.Unnamed = false
 		shown := source.Amount
 		if source.AmountCaptured != nil {

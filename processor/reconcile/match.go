@@ -513,16 +513,13 @@ func (m *movement) mayBe(r *row, doubled bool) bool {
 	return r.Kind == stripe.Payment || isCharge(r.ObjectID)
 }
 
-// sameMoney returns up to three payments that are likely the money of r once more: of the same
-// customer and currency, near in time, and with the same sum.
+// sameMoney returns up to three entries that are likely the money of r once more: of the same kind
+// and currency, near in time, with the same sum, and of the same customer or sale.
 func (c *comparison) sameMoney(r *row) []*row {
-	if r.Kind != stripe.Payment || r.CustomerID == "" {
-		return nil
-	}
 	var near []*row
 	for _, o := range c.rows {
-		if o != r && o.booked() && o.Kind == stripe.Payment && o.CustomerID == r.CustomerID &&
-			o.Currency == r.Currency && len(o.answers) > 0 && !o.byAmount && o.OccurredAt.Sub(r.OccurredAt).Abs() <= nearby {
+		if o != r && o.booked() && o.Kind == r.Kind && o.Currency == r.Currency && len(o.answers) > 0 && !o.byAmount &&
+			o.OccurredAt.Sub(r.OccurredAt).Abs() <= nearby && r.belongsTo(o) {
 			near = append(near, o)
 		}
 	}
@@ -530,6 +527,12 @@ func (c *comparison) sameMoney(r *row) []*row {
 		return cmp.Or(x.OccurredAt.Compare(y.OccurredAt), cmp.Compare(x.EntryID, y.EntryID))
 	})
 	return sumTo(near[:min(len(near), 20)], r.Amount, 3)
+}
+
+// belongsTo reports whether a customer or a name ties two entries.
+func (r *row) belongsTo(o *row) bool {
+	return r.CustomerID != "" && r.CustomerID == o.CustomerID || r.SaleID == o.SaleID ||
+		slices.Contains(r.aliases, o.ObjectID)
 }
 
 // sumTo returns the first at most n rows whose amounts add up to amount, the fewest first.

@@ -284,12 +284,26 @@ var faults = []struct {
 	{"a payment under its intent and again under its charge", func(w *world) {
 		w.paid(3, "again", "", 4300)
 		w.entry(3, "payment", "ch_again", "", 4300)
-	}, []found{{"unproven", "payment", "ch_again", ""}}},
+		w.same("ch_again", "pi_again")
+	}, []found{{"unproven", "payment", "ch_again", "likely the same money as pi_again"}}},
 	{"a refund under its object and again under its charge", func(w *world) {
 		w.entry(4, "refund", "re_again", "", -1100)
 		w.entry(4, "refund", "ch_back", "", -1100)
 		w.moved(4, "refund", "re_again", "ch_back", "pi_back", -1100)
-	}, []found{{"unproven", "refund", "ch_back", ""}}},
+		for i := range 2 {
+			w.entries[len(w.entries)-1-i].SaleID = "pi_back"
+		}
+	}, []found{{"unproven", "refund", "ch_back", "likely the same money as re_again"}}},
+	{"a dispute that is booked twice", func(w *world) {
+		for _, id := range []string{"du_twice", "ch_twice"} {
+			w.entry(4, "dispute", id, "cus_twice", -2100)
+		}
+		w.moved(4, "dispute", "du_twice", "", "", -2100)
+	}, []found{{"unproven", "dispute", "ch_twice", "likely the same money as du_twice"}}},
+	{"a day of another time zone", func(w *world) {
+		w.entry(6, "payment", "pi_zone", "", 970)
+		w.moved(5, "charge", "ch_zone", "ch_zone", "pi_zone", 970).Zoneless = true
+	}, []found{{"day", "payment", "pi_zone", "export created_utc"}}},
 	{"an authorisation booked whole, and captured in part", func(w *world) {
 		w.entry(8, "payment", "pi_whole", "", 20675)
 		w.moved(8, "charge", "ch_whole", "ch_whole", "pi_whole", 20675)

@@ -81,6 +81,8 @@ type Line struct {
 // Report is the comparison.
 type Report struct {
 	Scope        Scope          `json:"-"`
+	From         string         `json:"from"` // the first day that is compared, UTC
+	To           string         `json:"to"`   // the last one
 	Verdict      string         `json:"verdict"`
 	Transactions int            `json:"transactions"`
 	LeftOut      map[string]int `json:"left_out"` // balance transactions that are no sales, by category
@@ -90,7 +92,10 @@ type Report struct {
 }
 
 func newReport(scope Scope) *Report {
-	return &Report{Scope: scope, LeftOut: make(map[string]int), Lines: []Line{}, Differences: []Difference{}}
+	return &Report{
+		Scope: scope, From: dayOf(scope.Period.From), To: dayOf(scope.Period.To),
+		LeftOut: make(map[string]int), Lines: []Line{}, Differences: []Difference{},
+	}
 }
 
 func (r *Report) add(d Difference) { r.Differences = append(r.Differences, d) }
@@ -256,8 +261,7 @@ func (c *comparison) judgeRow(r *row) {
 	d.Stripe = r.answers[0].ID
 	if !a.sameDay { // beside whatever else differs, which must not hide it
 		other := d
-		other.Finding, other.Cause = Day, fmt.Sprintf("booked at %s, Stripe's balance moved at %s: an event that came "+
-			"late, or midnight between them", r.OccurredAt.UTC().Format(time.DateTime), r.otherDay().Format(time.DateTime))
+		other.Finding, other.Cause = Day, r.whyDay()
 		c.report.add(other)
 	}
 	if d.Finding, d.Cause = c.finding(r, a); d.Finding == "" {
@@ -272,15 +276,15 @@ func (c *comparison) judgeRow(r *row) {
 	c.report.add(d)
 }
 
-// otherDay returns when the first of the row's transactions moved the balance that did so on
-// another day than the row's.
-func (r *row) otherDay() time.Time {
-	for _, t := range r.answers {
-		if dayOf(t.Created) != dayOf(r.OccurredAt) {
-			return t.Created.UTC()
-		}
+// whyDay says why one of the row's transactions may have moved the balance on another day.
+func (r *row) whyDay() string {
+	i := slices.IndexFunc(r.answers, func(t Transaction) bool { return dayOf(t.Created) != dayOf(r.OccurredAt) })
+	cause := fmt.Sprintf("booked at %s, Stripe's balance moved at %s: an event that came late, or midnight between them",
+		r.OccurredAt.UTC().Format(time.DateTime), r.answers[i].Created.UTC().Format(time.DateTime))
+	if r.answers[i].Zoneless {
+		cause += "; or the report's column created is in another time zone than UTC: export created_utc"
 	}
-	return time.Time{}
+	return cause
 }
 
 // finding returns what differs between an entry and its transactions beside the day, and the likely

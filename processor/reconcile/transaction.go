@@ -24,6 +24,9 @@ type Transaction struct {
 	// belongs to: it lacks the column.
 	Unnamed bool
 	Created time.Time // UTC
+	// Zoneless reports that the export does not say that Created is UTC: a report's column created is
+	// in the time zone that was chosen for it.
+	Zoneless bool
 
 	// What the balance was moved by: minor units of the settlement currency, signed.
 	Currency string

@@ -51,6 +51,18 @@ func ParseKeys(text string) (Keys, error) {
 // Empty reports whether there is no key at all.
 func (k Keys) Empty() bool { return k.live == "" && k.test == "" }
 
+// Check returns why no key reads a mode. Stripe itself does not refuse the other mode's key: it
+// answers with the other mode's objects.
+func (k Keys) Check(livemode bool) error {
+	switch {
+	case livemode && k.live == "":
+		return errors.New("the stripe api key is of test mode (hint: give one of live mode, or --test)")
+	case !livemode && k.test == "":
+		return errors.New("the stripe api key is of live mode (hint: give one of test mode, or leave out --test)")
+	}
+	return nil
+}
+
 // of returns the key of a mode, else the only one there is: Stripe's answer says then that it does
 // not fit.
 func (k Keys) of(livemode bool) string {
@@ -104,6 +116,9 @@ type Refused struct {
 func (r *Refused) Error() string {
 	return fmt.Sprintf("Stripe answers %d %s: %s", r.Status, http.StatusText(r.Status), r.Message)
 }
+
+// ErrNoMore says that a list has more objects and gives none, so that no next page can be asked for.
+var ErrNoMore = errors.New("Stripe says that there is more, and gives an empty page (hint: run it again)")
 
 // maxAnswer bounds an answer in bytes: a page of a hundred objects is far below it.
 const maxAnswer = 64 << 20
