@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
@@ -51,6 +52,16 @@ type page struct {
 // pageSize is the most that Stripe gives.
 const pageSize = "100"
 
+// slack is how much is read on either side of a period, and of the time from which Stripe still has
+// events. The event that tells of a movement is made some seconds before or after the balance
+// transaction that an object is dated by: what lies between the two would be in neither of two
+// periods that touch. What is read twice changes nothing.
+const slack = 5 * time.Minute
+
+// maxSkew is how far this machine's clock may be from Stripe's: an hour is left for reading events
+// that Stripe is about to forget.
+const maxSkew = time.Hour
+
 // Run reads everything of the period, from where an earlier run of the same period has stopped.
 func (b *Backfill) Run(ctx context.Context) (*Result, error) {
 	result := &Result{Written: make(map[string]int)}
@@ -81,9 +92,8 @@ func (b *Backfill) Run(ctx context.Context) (*Result, error) {
 	return result, b.save(ctx, p)
 }
 
-// forgotten is the time before which Stripe has no events any more, Unix seconds; an hour is left
-// for reading them.
-func (b *Backfill) forgotten() int64 { return b.Now().Add(time.Hour - kept).Unix() }
+// forgotten is the time before which Stripe has no events any more, Unix seconds.
+func (b *Backfill) forgotten() int64 { return b.Now().Add(maxSkew - kept).Unix() }
 
 func name(step int) string {
 	if step < len(lists) {
@@ -100,10 +110,14 @@ func (b *Backfill) list(ctx context.Context, p *Progress, result *Result) error 
 	if !since.Before(until) {
 		return nil
 	}
+	since, until = since.Add(-slack), until.Add(slack)
 	events := func(raw json.RawMessage) ([]*kgo.Record, error) {
 		var o object
 		if err := json.Unmarshal(raw, &o); err != nil {
 			return nil, fmt.Errorf("read an object: %w", err)
+		}
+		if o.Deleted {
+			return nil, nil // nothing is left of it that names anybody
 		}
 		if o.ID == "" || o.Created == 0 {
 			return nil, errors.New("an object has no id, or no time of creation")
@@ -137,7 +151,10 @@ func (b *Backfill) events(ctx context.Context, p *Progress, result *Result) erro
 		return errors.New("it has taken so long that Stripe has forgotten events " +
 			"(hint: start it again; what is written stays)")
 	}
-	query := url.Values{"created[gte]": {strconv.FormatInt(from, 10)}, "created[lt]": {strconv.FormatInt(p.Until, 10)}}
+	query := url.Values{
+		"created[gte]": {strconv.FormatInt(time.Unix(from, 0).Add(-slack).Unix(), 10)},
+		"created[lt]":  {strconv.FormatInt(time.Unix(p.Until, 0).Add(slack).Unix(), 10)},
+	}
 	event := func(raw json.RawMessage) ([]*kgo.Record, error) {
 		var e struct {
 			ID, Object, Type string
@@ -184,6 +201,10 @@ func (b *Backfill) pages(
 		if err != nil {
 			return permission(err, path)
 		}
+		if ahead := b.API.Ahead(); ahead.Abs() > maxSkew {
+			return fmt.Errorf("this machine's clock and Stripe's differ by %s (hint: set it; which events Stripe still "+
+				"has is judged by it)", ahead.Abs().Round(time.Second))
+		}
 		var answer page
 		if err := json.Unmarshal(body, &answer); err != nil {
 			return fmt.Errorf("read a page: %w", err)
@@ -203,8 +224,11 @@ func (b *Backfill) pages(
 		}
 		result.Written[path] += len(batch)
 		b.Log.Info("backfill", "list", path, "events", result.Written[path])
-		if !answer.HasMore || len(answer.Data) == 0 {
+		if !answer.HasMore {
 			return nil
+		}
+		if len(answer.Data) == 0 {
+			return stripeapi.ErrNoMore
 		}
 		var last struct{ ID string }
 		if err := json.Unmarshal(answer.Data[len(answer.Data)-1], &last); err != nil || last.ID == "" {
@@ -235,9 +259,14 @@ func gone(err error) bool {
 // permission says which right a key lacks.
 func permission(err error, path string) error {
 	var refused *stripeapi.Refused
-	if errors.As(err, &refused) && refused.Status == 403 {
+	switch {
+	case !errors.As(err, &refused):
+	case refused.Status == http.StatusForbidden:
 		return fmt.Errorf("%w (hint: the restricted key needs read access to %s, and to every other of: %v)",
 			err, path, Paths())
+	case refused.Status == http.StatusUnauthorized:
+		return fmt.Errorf("%w (hint: the key is mistyped, or was rolled or revoked; with another one of the same "+
+			"account the backfill goes on where it was)", err)
 	}
 	return err
 }

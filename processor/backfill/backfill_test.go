@@ -303,6 +303,107 @@ func TestBegin(t *testing.T) {
 	}
 }
 
+// answers is Stripe's API where a list of one path is answered as given, and all others are empty.
+func answers(t *testing.T, path string, answer http.HandlerFunc) *stripeapi.Client {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == path {
+			answer(w, r)
+			return
+		}
+		fmt.Fprint(w, `{"object":"list","data":[],"has_more":false}`)
+	}))
+	t.Cleanup(server.Close)
+	return client(t, server.URL, "rk_live_sesame")
+}
+
+// A list of any length is read to its end; what is deleted is left out; references may be expanded.
+func TestListsOfAnyLength(t *testing.T) {
+	for _, n := range []int{0, 1, 99, 100, 101, 200, 201} {
+		m, next := new(memory), 0
+		api := answers(t, "/v1/refunds", func(w http.ResponseWriter, r *http.Request) {
+			if after := r.URL.Query().Get("starting_after"); after != "" && after != fmt.Sprintf("re_%d", next-1) {
+				t.Errorf("of %d: the page after %s is asked for", n, after)
+			}
+			var page []string
+			for ; next < n && len(page) < 100; next++ {
+				page = append(page, fmt.Sprintf(`{"id":"re_%d","object":"refund","created":%d,"amount":100,"currency":"usd",
+					"charge":{"id":"ch_1","object":"charge"},"customer":{"id":"cus_1","object":"customer","deleted":true}}`,
+					next, unix(4, 1, 0)))
+			}
+			fmt.Fprintf(w, `{"object":"list","data":[%s],"has_more":%t}`, strings.Join(page, ","), next < n)
+		})
+		if _, err := m.backfill(api).Run(t.Context()); err != nil || len(m.ids(t)) != n || !m.saved.Done {
+			t.Errorf("of %d refunds %d are written: %v", n, len(m.ids(t)), err)
+		}
+		for _, r := range m.records {
+			if string(r.Key) != "cus_1" {
+				t.Fatalf("the key is %s", r.Key)
+			}
+		}
+	}
+	m := new(memory)
+	api := answers(t, "/v1/customers", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, `{"object":"list","data":[{"id":"cus_1","object":"customer","deleted":true}],"has_more":false}`)
+	})
+	if _, err := m.backfill(api).Run(t.Context()); err != nil || len(m.records) > 0 {
+		t.Errorf("a deleted customer: %d records, %v", len(m.records), err)
+	}
+}
+
+// Whatever Stripe answers instead of a page, the backfill is not done, says why, and goes on later.
+func TestNotDone(t *testing.T) {
+	for what, c := range map[string]struct {
+		answer http.HandlerFunc
+		want   string
+	}{
+		"more, and nothing": {func(w http.ResponseWriter, _ *http.Request) {
+			fmt.Fprint(w, `{"object":"list","data":[],"has_more":true}`)
+		}, "empty page"},
+		"a key that was revoked": {func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusUnauthorized)
+			fmt.Fprint(w, `{"error":{"message":"Expired API Key provided"}}`)
+		}, "revoked"},
+		"a right that the key lacks": {func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusForbidden)
+		}, "read access to /v1/refunds"},
+		"a clock that is behind": {func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Date", time.Now().Add(210*time.Minute).UTC().Format(http.TimeFormat))
+			fmt.Fprint(w, `{"object":"list","data":[],"has_more":false}`)
+		}, "differ by 3h"},
+	} {
+		m := new(memory)
+		_, err := m.backfill(answers(t, "/v1/refunds", c.answer)).Run(t.Context())
+		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "(hint: ") ||
+			m.saved.Done || lists[m.saved.Step].path != "/v1/refunds" {
+			t.Errorf("%s: %v, %+v", what, err, m.saved)
+		}
+	}
+}
+
+// What a movement's object and its event are dated by differs by seconds: one that lies between two
+// periods is in one of them at least.
+func TestPeriodsThatTouch(t *testing.T) {
+	border := unix(4, 1, 0)
+	for _, moved := range []int64{border - 2, border + 2} {
+		m := new(memory)
+		lists := map[string][]string{
+			"/v1/refunds": {fmt.Sprintf(`{"id":"re_1","object":"refund","created":%d,"amount":1,"currency":"usd"}`, moved)},
+		}
+		for _, period := range [][2]int64{{unix(3, 1, 0), border}, {border, unix(5, 1, 0)}} {
+			b := m.backfill(api(t, lists, nil))
+			b.Since, b.Until = time.Unix(period[0], 0), time.Unix(period[1], 0)
+			before := len(m.records)
+			if _, err := b.Run(t.Context()); err != nil || len(m.records) == before {
+				t.Errorf("moved %d s from the border of %v: %d records, %v", moved-border, period, len(m.records)-before, err)
+			}
+		}
+		if ids := m.ids(t); len(ids) != 1 {
+			t.Errorf("one refund is %v", ids)
+		}
+	}
+}
+
 // Progress survives in Kafka.
 func TestKafkaStore(t *testing.T) {
 	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, schemas.TopicStripe))

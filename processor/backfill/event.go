@@ -1,6 +1,7 @@
 package backfill
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -38,11 +39,11 @@ func (b *Backfill) record(l *list, o *object, raw json.RawMessage, m made, now t
 
 // key is the customer, else the object, as the webhook has it.
 func (o *object) key() string {
-	var id string
-	if json.Unmarshal(o.Customer, &id) == nil && id != "" {
-		return id
+	customer := string(o.Customer)
+	if o.Object == "customer" {
+		customer = o.ID
 	}
-	return o.ID
+	return cmp.Or(customer, string(o.Account), o.ID)
 }
 
 // fingerprint hashes an object without what Stripe writes anew into every answer: addresses of

@@ -96,25 +96,43 @@ func (l *list) apiVersion() string { return cmp.Or(l.version, stripeapi.Version)
 
 // object is what is read of a listed object.
 type object struct {
-	ID            string          `json:"id"`
-	Object        string          `json:"object"`
-	Created       int64           `json:"created"`
-	Status        string          `json:"status"`
-	Livemode      *bool           `json:"livemode"` // some objects do not say
-	Customer      json.RawMessage `json:"customer"`
-	AmountPaid    int64           `json:"amount_paid"`
-	VoidedAt      int64           `json:"voided_at"`
-	PaymentStatus string          `json:"payment_status"`
-	Transaction   transaction     `json:"balance_transaction"`
-	Failure       transaction     `json:"failure_balance_transaction"`
-	Transactions  []transaction   `json:"balance_transactions"`
-	LatestCharge  charge          `json:"latest_charge"`
+	ID            string        `json:"id"`
+	Object        string        `json:"object"`
+	Created       int64         `json:"created"`
+	Status        string        `json:"status"`
+	Livemode      *bool         `json:"livemode"` // some objects do not say
+	Deleted       bool          `json:"deleted"`
+	Customer      reference     `json:"customer"`
+	Account       reference     `json:"customer_account"` // the customer, where accounts are customers
+	AmountPaid    int64         `json:"amount_paid"`
+	VoidedAt      int64         `json:"voided_at"`
+	PaymentStatus string        `json:"payment_status"`
+	Transaction   transaction   `json:"balance_transaction"`
+	Failure       transaction   `json:"failure_balance_transaction"`
+	Transactions  []transaction `json:"balance_transactions"`
+	LatestCharge  charge        `json:"latest_charge"`
 	StatusChanges struct {
 		PaidAt                int64 `json:"paid_at"`
 		FinalizedAt           int64 `json:"finalized_at"`
 		VoidedAt              int64 `json:"voided_at"`
 		MarkedUncollectibleAt int64 `json:"marked_uncollectible_at"`
 	} `json:"status_transitions"`
+}
+
+// reference is the id of an object that may be expanded, or null.
+type reference string
+
+// UnmarshalJSON reads the id, wherever it stands.
+func (r *reference) UnmarshalJSON(text []byte) error {
+	var o struct{ ID string }
+	if err := expanded(text, &o); err != nil || o.ID != "" {
+		*r = reference(o.ID)
+		return err
+	}
+	if text[0] == '"' {
+		return json.Unmarshal(text, (*string)(r))
+	}
+	return nil
 }
 
 // transaction is a balance transaction that may be expanded, an id or null.

@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 	"unicode"
 
@@ -80,7 +81,13 @@ type Client struct {
 	// Patience bounds how long a request is tried again; 0: until its context ends.
 	Patience time.Duration
 	Log      *slog.Logger
+
+	ahead atomic.Int64 // nanoseconds
 }
+
+// Ahead returns how far this machine's clock is ahead of Stripe's, by the last answer; negative: it
+// is behind.
+func (c *Client) Ahead() time.Duration { return time.Duration(c.ahead.Load()) }
 
 // CheckBase returns why an address must not be asked with a key: only TLS keeps it, and this
 // machine.
@@ -159,6 +166,9 @@ func (c *Client) try(ctx context.Context, r Request) ([]byte, error) {
 		return nil, err
 	}
 	defer answer.Body.Close()
+	if at, err := http.ParseTime(answer.Header.Get("Date")); err == nil {
+		c.ahead.Store(int64(time.Since(at)))
+	}
 	body, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer+1))
 	switch {
 	case err != nil:
