@@ -250,8 +250,12 @@ func answerPixel(ctx *fasthttp.RequestCtx, _ *outgoing) {
 // Compressed bodies are never unpacked.
 func takesJSON(ctx *fasthttp.RequestCtx) bool {
 	h := &ctx.Request.Header
-	if e := h.ContentEncoding(); len(e) > 0 && !strings.EqualFold(b2s(e), "identity") {
-		return false
+	if len(h.ContentEncoding()) > 0 { // which is the first such line's
+		for _, e := range h.PeekAll(fasthttp.HeaderContentEncoding) {
+			if !strings.EqualFold(b2s(e), "identity") {
+				return false
+			}
+		}
 	}
 	t, _, _ := strings.Cut(b2s(h.ContentType()), ";")
 	t = strings.TrimSpace(t)

@@ -303,6 +303,7 @@ var probes = []struct{ name, text, want string }{
 	// Bodies of another kind are refused and never unpacked.
 	{"gzip", post + "Content-Encoding: gzip\r\n" + sized("\x1f\x8b\x08\x00"), "415 +"},
 	{"gzip that nobody announced", post + sized("\x1f\x8b\x08\x00"), "400 +"},
+	{"gzip in a second line", post + "Content-Encoding: identity\r\nContent-Encoding: gzip\r\n" + sized(body), "415 +"},
 	{"two encodings", post + "Content-Encoding: identity, gzip\r\n" + sized(body), "415 +"},
 	{"a form with a file", post + "Content-Type: multipart/form-data; boundary=x\r\n" +
 		sized("--x\r\nContent-Disposition: form-data; name=\"a\"; filename=\"b\"\r\n\r\nc\r\n--x--"), "415 +"},
