@@ -3,7 +3,6 @@ package clicks
 import (
 	"bytes"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/valyala/fasthttp"
 )
@@ -23,7 +22,7 @@ import (
 //   - Transfer-Encoding in HTTP/1.0, which proxies of that version pass on without reading it.
 //   - Any Transfer-Encoding but one chunked, alone. fasthttp takes "identity" for no body, others
 //     may take it for a body that lasts until the connection ends.
-//   - A host with a user, or with bytes beyond ASCII (RFC 9112 §3.2).
+//   - A host that is none: see isAuthority (RFC 9112 §3.2).
 //
 // It also notes in h that the connection ends with this request if any of the Connection options
 // says so (RFC 9112 §9.6). fasthttp knows "close" only in small letters, alone, and if no other
@@ -46,7 +45,7 @@ func checkFraming(h *fasthttp.RequestHeader) *fault {
 		}
 		switch colon {
 		case len("Host"):
-			if bytes.EqualFold(line[:colon], []byte("Host")) && bytes.ContainsFunc(line[colon+1:], notOfHost) {
+			if bytes.EqualFold(line[:colon], []byte("Host")) && !isAuthority(bytes.Trim(line[colon+1:], " \t")) {
 				return errFraming
 			}
 		case len("Connection"):
@@ -70,8 +69,21 @@ func checkFraming(h *fasthttp.RequestHeader) *fault {
 	return nil
 }
 
-// notOfHost reports whether c stands in no Host header, among what fasthttp lets through.
-func notOfHost(c rune) bool { return c == '@' || c >= utf8.RuneSelf }
+// isAuthority reports whether b can be a host with or without a port, among what fasthttp lets
+// through. A user is none (RFC 9110 §4.2.4), an empty host neither (§4.2.1), nor a list, of which
+// one reader takes the first element and another the last.
+func isAuthority(b []byte) bool {
+	for _, c := range b {
+		if !hostByte[c] {
+			return false
+		}
+	}
+	return len(b) > 0 && b[0] != ':'
+}
+
+// hostByte holds the characters of a host and its port (RFC 3986 §3.2.2, §3.2.3), but for the
+// comma.
+var hostByte = alphanumericAnd("-._~%!$&'()*+;=:[]")
 
 // hasOption reports whether the list of a Connection header holds the option (RFC 9110 §7.6.1).
 func hasOption(list []byte, option string) bool {
@@ -84,18 +96,15 @@ func hasOption(list []byte, option string) bool {
 }
 
 // tokenByte holds the characters of a token, RFC 9110 §5.6.2.
-var tokenByte = func() (t [256]bool) {
-	for c := '0'; c <= '9'; c++ {
-		t[c] = true
+var tokenByte = alphanumericAnd("!#$%&'*+-.^_`|~")
+
+// alphanumericAnd is the set of the letters and digits of ASCII and of what others holds.
+func alphanumericAnd(others string) (set [256]bool) {
+	for c := range set {
+		set[c] = isAlphanumeric(byte(c)) || strings.IndexByte(others, byte(c)) >= 0
 	}
-	for c := 'a'; c <= 'z'; c++ {
-		t[c], t[c-'a'+'A'] = true, true
-	}
-	for _, c := range "!#$%&'*+-.^_`|~" {
-		t[c] = true
-	}
-	return t
-}()
+	return set
+}
 
 func isToken(b []byte) bool {
 	for _, c := range b {
@@ -107,8 +116,8 @@ func isToken(b []byte) bool {
 }
 
 // checkTarget refuses request targets that RFC 9112 §3.2 does not know and fasthttp takes: one with
-// a fragment, which a proxy may count to the path, an address of another scheme than HTTP's, one
-// with a user, and one without a host.
+// a fragment, which a proxy may count to the path, an address of another scheme than HTTP's, and
+// one whose host is none.
 func checkTarget(target []byte) *fault {
 	if bytes.IndexByte(target, '#') >= 0 {
 		return errBadRequest
@@ -120,8 +129,10 @@ func checkTarget(target []byte) *fault {
 	if !absolute {
 		return nil
 	}
-	host, _, _ := bytes.Cut(rest, []byte("/"))
-	if len(host) == 0 || bytes.IndexByte(host, '@') >= 0 ||
+	if end := bytes.IndexAny(rest, "/?"); end >= 0 {
+		rest = rest[:end]
+	}
+	if !isAuthority(rest) ||
 		!bytes.EqualFold(scheme, []byte("http")) && !bytes.EqualFold(scheme, []byte("https")) {
 		return errBadRequest
 	}
