@@ -4,6 +4,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestRedactURL(t *testing.T) {
@@ -118,6 +119,35 @@ func BenchmarkRedactURL(b *testing.B) {
 				redactURL(url, nil, &scratch)
 			}
 		})
+	}
+}
+
+// What an address costs grows with its length and no faster, whatever is in it: each of these would
+// take minutes if its parts were read again and again.
+func TestRedactLongAddresses(t *testing.T) {
+	const length = 2 << 20
+	done := make(chan string)
+	go func() {
+		for _, unit := range []string{"eyJ", "a@", "&a=b@", "/aB3aB3aB3aB3aB3aB3"} {
+			url := "https://e.example/reset/1/x?a=@&b=" + strings.Repeat(unit, length/len(unit))
+			var scratch []byte
+			redactURL(strings.Replace(url, "?", "/", 1), nil, &scratch)
+			withoutAdIDs(redactURL(url, nil, &scratch), &scratch)
+			done <- unit
+		}
+		close(done)
+	}()
+	last := "none"
+	for deadline := time.After(limit); ; {
+		select {
+		case unit, more := <-done:
+			if !more {
+				return
+			}
+			last = unit
+		case <-deadline:
+			t.Fatalf("the addresses behind those of %q take longer than %s", last, limit)
+		}
 	}
 }
 

@@ -185,29 +185,37 @@ func isIBAN(s string) bool {
 // isJWT reports whether s begins with a signed or encrypted token (RFC 7515, RFC 7516): three or
 // five parts in base64url with points between them.
 func isJWT(s string) bool {
-	points := 0
-	for i := range len(s) {
-		switch c := s[i]; {
-		case c == '.':
-			points++
-		case !isAlphanumeric(c) && c != '-' && c != '_':
-			return points >= 2
-		}
-	}
+	_, points := tokenRun(s)
 	return points >= 2
 }
 
-// holdsJWT reports whether a signed token stands somewhere in s, as in "Bearer eyJ…".
+// tokenRun returns how many bytes at the beginning of s a token may consist of, and how many of them
+// are points.
+func tokenRun(s string) (length, points int) {
+	for ; length < len(s); length++ {
+		switch c := s[length]; {
+		case c == '.':
+			points++
+		case !isAlphanumeric(c) && c != '-' && c != '_':
+			return length, points
+		}
+	}
+	return length, points
+}
+
+// holdsJWT reports whether a signed token stands somewhere in s, as in "Bearer eyJ…". No byte is
+// looked at twice: within a run that has too few points no later part has more.
 func holdsJWT(s string) bool {
 	for {
 		at := strings.Index(s, "eyJ")
 		if at < 0 {
 			return false
 		}
-		if s = s[at:]; isJWT(s) {
+		length, points := tokenRun(s[at:])
+		if points >= 2 {
 			return true
 		}
-		s = s[len("eyJ"):]
+		s = s[at+length:]
 	}
 }
 
