@@ -60,15 +60,11 @@ func (g *guard) Accept() (net.Conn, error) {
 		if !addr.IsValid() || g.s.isProxy(addr) {
 			return c, nil
 		}
-		bits := 32
-		if !addr.Is4() {
-			bits = 64 // whoever has one IPv6 address has 2^64
-		}
-		network, _ := addr.Prefix(bits) // bits fit the address
+		sender := network(addr)
 		g.mu.Lock()
-		full := g.conns[network] >= g.s.cfg.MaxConnsPerIP
+		full := g.conns[sender] >= g.s.cfg.MaxConnsPerIP
 		if !full {
-			g.conns[network]++
+			g.conns[sender]++
 		}
 		g.mu.Unlock()
 		if full {
@@ -76,15 +72,15 @@ func (g *guard) Accept() (net.Conn, error) {
 			_ = c.Close()
 			continue
 		}
-		return &guarded{Conn: c, leave: sync.OnceFunc(func() { g.leave(network) })}, nil
+		return &guarded{Conn: c, leave: sync.OnceFunc(func() { g.leave(sender) })}, nil
 	}
 }
 
-func (g *guard) leave(network netip.Prefix) {
+func (g *guard) leave(sender netip.Prefix) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.conns[network]--; g.conns[network] <= 0 {
-		delete(g.conns, network)
+	if g.conns[sender]--; g.conns[sender] <= 0 {
+		delete(g.conns, sender)
 	}
 }
 
