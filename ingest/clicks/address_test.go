@@ -27,6 +27,8 @@ func TestClientAddress(t *testing.T) {
 		{"with ports", "10.0.0.1", []string{"198.51.100.1:4711"}, "198.51.100.1", true},
 		{"IPv6", "2001:db8::1", []string{"[2001:470::5]:443"}, "2001:470::5", true},
 		{"IPv4 in IPv6", "::ffff:10.0.0.1", []string{"::ffff:198.51.100.1"}, "198.51.100.1", true},
+		{"IPv4 translated to IPv6", "64:ff9b::a00:1", []string{"64:ff9b::198.51.100.1"}, "198.51.100.1", true},
+		{"another prefix than that of translation", "64:ff9b:1::a00:1", nil, "64:ff9b:1::a00:1", false},
 		{"only proxies", "10.0.0.1", []string{"10.0.0.2"}, "10.0.0.2", true},
 		{"nothing forwarded", "10.0.0.1", nil, "10.0.0.1", true},
 		{"unreadable", "10.0.0.1", []string{"198.51.100.1, unknown"}, "10.0.0.1", true},
