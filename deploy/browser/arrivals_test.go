@@ -339,6 +339,38 @@ func TestSinglePageSite(t *testing.T) {
 	}
 }
 
+// Routers change address and document in ways of their own; each page is one page view. Turbo
+// replaces the body, htmx a part of it, and both evaluate the scripts in what they insert; Next.js
+// notes its own state in the address's entry after it has pushed it.
+func TestRouters(t *testing.T) {
+	const page = `<main id=part></main>` + snippet
+	insert := `window.insert = (into, html) => { into.innerHTML = html; for (const old of into.querySelectorAll("script")) {
+		const s = document.createElement("script"); for (const a of old.attributes) s.setAttribute(a.name, a.value);
+		old.replaceWith(s) } }`
+	for name, show := range map[string]string{
+		"turbo": `history.pushState({turbo: {}}, "", path); const body = document.createElement("body");
+			insert(body, page); document.documentElement.replaceChild(body, document.body)`,
+		"htmx": `insert(part, "` + strings.ReplaceAll(snippet, `"`, `'`) + `" + path); history.pushState({htmx: true}, "", path)`,
+		"next": `history.pushState(null, "", path); history.replaceState({__NA: true}, "", path); part.append(path)`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			v := newVisitor(t, name+".router.example", page)
+			v.open("/?via=ann")
+			v.exec(insert + fmt.Sprintf("; window.page = %q; window.show = (path) => { %s }", page, show))
+			v.sent(1)
+			v.exec(`show("/pricing")`)
+			v.sent(2)
+			v.exec(`show("/buy")`)
+			v.exec(`document.body.insertAdjacentHTML("beforeend", '<a id=buy href="http://buy.stripe.com/a">buy</a>')`)
+			got := v.beacons("link of ann at /?via=ann", "pageview at /pricing", "pageview at /buy")
+			v.becomes("buy.search", "?client_reference_id="+idOf(got[0]))
+			v.exec("history.back()")
+			v.beacons("link of ann at /?via=ann", "pageview at /pricing", "pageview at /buy", "pageview at /pricing")
+			v.noErrors()
+		})
+	}
+}
+
 // A page that takes the parameters out of its address keeps the click, also when it is loaded
 // again, and is no other page; nor is one that notes in its address how far it was read.
 func TestCleanedAddress(t *testing.T) {

@@ -198,6 +198,31 @@ func TestPaymentLinks(t *testing.T) {
 	v.noErrors()
 }
 
+// What stands in open shadow roots names the click as well: roots within roots, those that are there
+// before the script, those of elements that are defined later, and what is added to one.
+func TestShadowRoots(t *testing.T) {
+	const inner = `<a href="http://buy.stripe.com/a">buy</a><stripe-buy-button></stripe-buy-button><input name=pimms_id>`
+	v := newVisitor(t, "shadow.example", snippet+`
+		<div id=outer><template shadowrootmode=open>`+inner+`
+			<p id=nested><template shadowrootmode=open>`+inner+`</template></p></template></div>
+		<late-card></late-card>
+		<script type=module>customElements.define("late-card", class extends HTMLElement {
+			constructor() { super().attachShadow({mode: "open"}).innerHTML = '`+inner+`' } })</script>
+		<script>window.ids = (root) => [...root.querySelectorAll("a, stripe-buy-button, input")].map((e) =>
+			(e.search || "").replace("?client_reference_id=", "") || e.getAttribute("client-reference-id") || e.value).join()</script>`)
+	v.open("/")
+	v.want("ids(outer.shadowRoot)", ",,")
+	v.open("/?via=ann")
+	id := v.eval("tributary.clickId")
+	all := id + "," + id + "," + id
+	v.becomes("ids(outer.shadowRoot)", all)
+	v.becomes("ids(outer.shadowRoot.querySelector('#nested').shadowRoot)", all)
+	v.becomes("ids(document.querySelector('late-card').shadowRoot)", all)
+	v.exec(`outer.shadowRoot.querySelector("#nested").shadowRoot.append(document.createElement("stripe-pricing-table"))`)
+	v.becomes(`outer.shadowRoot.querySelector("#nested").shadowRoot.lastChild.getAttribute("client-reference-id")`, id)
+	v.noErrors()
+}
+
 // The element with a hash loads the version that it names; the browser refuses any other.
 func TestPinnedVersion(t *testing.T) {
 	element := clicks.ScriptElement(edgeURL, "pk_test")

@@ -106,30 +106,23 @@ interface State {
     if (early.ready) return; // the page has the script twice
     (window as any).tributary = t;
     visit(document.referrer, attempt(() => performance.navigation.type));
-    flush();
-    addEventListener("pageshow", (e) => e.persisted && visit(url, 1));
+    // At its first pageshow a page is loaded: elements that are defined late have their shadow roots.
+    addEventListener("pageshow", (e) => (e.persisted ? visit(url, 1) : decorate()));
     addEventListener("online", flush);
     /* A single-page site changes the address and then the document: without the Navigation API, the
        second shows the first. Replacing history.pushState would change the site's own objects. */
     attempt(() => navigation.addEventListener("currententrychange", moved));
-    new MutationObserver(
-      () =>
-        (waiting =
-          waiting ||
-          setTimeout(() => {
-            waiting = moved(0);
-            decorate();
-          }, 50)),
-    ).observe(document, { attributeFilter: ["href"], childList: 1, subtree: 1 } as any);
     (early.q || []).forEach((args: any) => t(...(args as [any, any])));
   };
 
-  // Deletes what the script has stored if the visitor does not allow it.
+  // Deletes what the script has stored if the visitor does not allow it. What this page alone knows
+  // stays known to it.
   let forget = () => {
-    if (saved && denied()) {
+    if (!denied()) return;
+    delete storage.tributary_queue;
+    if (saved) {
       names.map((name) => write(name, "", state.c));
       write("tributary", "", encodeURIComponent(saved));
-      delete storage.tributary_queue;
       delete storage.tributary;
       state = { l: [] };
       saved = "";
@@ -149,7 +142,7 @@ interface State {
     (navigator.onLine as any) == 0
       ? hold()
       : attempt(() =>
-          fetch(to, { method: "POST", body, keepalive: 1 as any }).then((r) => r.status > 428 && hold(), pixel),
+          fetch(to, { method: "POST", body, keepalive: 1 as any }).then((r) => (r.status > 428 ? hold() : flush()), pixel),
         ) ||
         attempt(() => navigator.sendBeacon(to, body)) ||
         pixel();
@@ -172,7 +165,7 @@ interface State {
     t.affiliateId = (window as any).affiliateId = state.a;
     let text = JSON.stringify(state);
     if (state.v && text != saved) {
-      state.c && names.forEach((name) => write(name, state.c!));
+      state.c && names.map((name) => write(name, state.c!));
       saved = text;
       write("tributary", (text = encodeURIComponent(text))) || attempt(() => (storage.tributary = text));
     }
@@ -188,24 +181,39 @@ interface State {
     show();
   };
 
-  // Carries the click's id into Stripe, listed domains and form fields; never blank, never over an
-  // id that is not ours.
-  let decorate = () => {
+  let observer = new MutationObserver(
+    () =>
+      (waiting =
+        waiting ||
+        setTimeout(() => {
+          waiting = moved(0);
+          decorate();
+        }, 200)),
+  );
+
+  // Carries the click's id into Stripe, listed domains and form fields, those in open shadow roots
+  // too; never blank, never over an id that is not ours.
+  let decorate = (root: any = document) => {
     let id = state.c;
+    observer.observe(root, { attributeFilter: ["href"], childList: 1, subtree: 1 } as any);
     let free = (value: string | null) => value != id && (!value || state.l.find((s) => s[2] == value));
     id &&
-      document.querySelectorAll("a[href],input,stripe-pricing-table,stripe-buy-button").forEach((e: any) =>
+      root.querySelectorAll("*").forEach((e: any) =>
         attempt(() => {
-          let name: any = e.type ? "value" : "client-reference-id";
-          if (e.href) {
+          let name: any = "client_reference_id";
+          e.shadowRoot && decorate(e.shadowRoot);
+          if (e.hostname) {
+            let within = (domains: any) => list(domains).some((domain) => ("." + e.hostname).endsWith("." + domain));
+            within("stripe.com " + data.stripeDomains) || (name = within("" + data.domains) && names[0]);
             let query = new URLSearchParams(e.search);
-            let within = (domains: string) => list(domains).some((domain) => ("." + e.hostname).endsWith("." + domain));
-            name = within("stripe.com " + data.stripeDomains) ? "client_reference_id" : within("" + data.domains) && names[0];
             if (name && e.hostname != location.hostname && free(query.get(name))) {
               query.set(name, id!);
               e.search = query;
             }
-          } else if ((!e.type || [...names, "client_reference_id"].includes(e.name)) && free(e.getAttribute(name)))
+          } else if (
+            (name = /^stripe/.test(e.localName) ? "client-reference-id" : [...names, name].includes(e.name) && "value") &&
+            free(e.getAttribute(name))
+          )
             e.setAttribute(name, id);
         }),
       );
@@ -242,15 +250,15 @@ interface State {
     show();
     post(
       JSON.stringify({
+        referrer,
+        key: data.key,
+        trigger: arrival ? "" : "pageview", // "" is a link
         visitor_id: state.v,
         affiliate_id: arrival && affiliate,
         consent: state.v ? consent || data.consent : "denied",
-        url: url.slice(0, 8e3),
-        trigger: arrival ? "" : "pageview", // "" is a link
-        program_id: data.programId,
-        referrer,
-        key: data.key,
         click_id: arrival || uuid(),
+        url: url.slice(0, 8e3),
+        program_id: data.programId,
       }),
     );
   };
@@ -267,5 +275,6 @@ interface State {
     e.navigationType == "replace" ? (url = address()) : url != address() && visit(url, 1);
   };
 
-  (document as any).prerendering ? document.addEventListener("prerenderingchange", start) : start();
+  document.addEventListener("prerenderingchange", start);
+  (document as any).prerendering || start();
 })();
