@@ -106,7 +106,8 @@ func redactURL(url string, listed []string, scratch *[]byte) string {
 var adIDs = map[string]bool{
 	"gclid": true, "gbraid": true, "wbraid": true, "msclkid": true, "yclid": true, "dclid": true, "ttclid": true,
 	"twclid": true, "li_fat_id": true, "rdt_cid": true, "sccid": true, "epik": true, "qclid": true, "obclid": true,
-	"dicbo": true, "tblci": true, "irclickid": true, "cjevent": true, "awc": true, "fbclid": true, "igshid": true,
+	"dicbo": true, "ob_click_id": true, "tblci": true, "tbclid": true, "vmcid": true, "spclid": true, "ndclid": true,
+	"irclickid": true, "irclid": true, "cjevent": true, "awc": true, "fbclid": true, "igshid": true,
 	"igsh": true, "srsltid": true, "ysclid": true, "ymclid": true, "rb_clickid": true, "wickedid": true,
 	"_gl": true, "_ga": true, "_openstat": true, "_branch_match_id": true, "fb_action_ids": true, "_bhlid": true,
 	"mc_eid": true, "_hsenc": true, "__hssc": true, "__hstc": true, "__hsfp": true, "hsctatracking": true,

@@ -82,7 +82,7 @@ interface State {
       } else if (list(data.params || "via fpr fp_ref aff referral").includes(name))
         encodeURIComponent(value)[200] || (affiliate = affiliate || value);
       // The parameters of processor/enrich/clickids.csv.
-      else if (/^utm_|(cl(ic)?k?|[_c]c|bra|fat_|igsh)id|epik|gad_|dicbo|tblci|cjev|^awc/i.test(name)) link += value;
+      else if (/^utm_|(cl(ic)?k?_?|[_cm]c|bra|fat_|igsh)id|epik|gad_|dicbo|tblci|cjev|^awc/i.test(name)) link += value;
     });
   };
 
