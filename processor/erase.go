@@ -46,7 +46,7 @@ func (c *eraseCommand) Run(ctx context.Context, log *slog.Logger) error {
 		}
 	}
 	for _, value := range c.Click {
-		n, ok := identity.ClickRef(value)
+		n, ok := identity.ClickRef(schemas.BareClickID(value))
 		if !ok {
 			return fmt.Errorf("--click: %q is no click's id (hint: give clicks.click_id, or the id that the site uses)", value)
 		}

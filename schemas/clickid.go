@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"encoding/hex"
+	"strings"
 	"time"
 )
 
@@ -74,6 +75,20 @@ func unhex(c byte) byte {
 		return c - 'A' + 10
 	}
 	return 0xff
+}
+
+// ClickIDPrefixes are what Dub's, PiMMs' and our own guides write before a click's id where the text
+// could be anything else, as in Stripe's client_reference_id.
+var ClickIDPrefixes = []string{"pimms_id_", "dub_id_", "tributary_id_"}
+
+// BareClickID returns a click's id, of whatever form, without such a prefix.
+func BareClickID(id string) string {
+	for _, prefix := range ClickIDPrefixes {
+		if bare, ok := strings.CutPrefix(id, prefix); ok {
+			return bare
+		}
+	}
+	return id
 }
 
 // Time is the moment in the id, UTC, in milliseconds.

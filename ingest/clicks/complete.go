@@ -122,6 +122,7 @@ func (s *Server) setID(w *work, from *sender, id *schemas.ClickID) *fault {
 	e, c := w.event, &w.event.click
 	received := from.received.UnixMilli()
 	oldest, newest := received-maxAge.Milliseconds(), received+maxAhead.Milliseconds()
+	e.clickID = schemas.BareClickID(e.clickID)
 	given, isV7 := schemas.ParseClickID(e.clickID)
 	if from.secret {
 		oldest, newest = earliest, latest

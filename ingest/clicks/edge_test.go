@@ -434,6 +434,8 @@ func TestIDsAndTimes(t *testing.T) {
 		{"an id too new", id(6 * time.Minute), "", false, false, ms(0)},
 		{"an id too old, with a time", id(-31 * day), num(-day), false, false, ms(-day)},
 		{"a foreign id", "nanoid_8x2", "", false, false, ms(0)},
+		{"an id with a prefix", "pimms_id_" + id(-time.Hour), "", false, true, ms(-time.Hour)},
+		{"a foreign id with a prefix", "pimms_id_aBcDeFgHiJ123456", "", false, false, ms(0)},
 		{"a UUIDv4", "9f1b1a2c-6a2b-4d0e-8f3b-1c2d3e4f5a6b", "", false, false, ms(0)},
 		{"import: any time", "", `"2019-01-02T03:04:05Z"`, true, false, time.Date(2019, 1, 2, 3, 4, 5, 0,
 			time.UTC).UnixMilli()},
@@ -463,6 +465,7 @@ func TestIDsAndTimes(t *testing.T) {
 			if got := a.field(t, "click_id"); got != idText(c.ClickId) {
 				t.Errorf("answered %s, stored %s", got, idText(c.ClickId))
 			}
+			tt.id = strings.TrimPrefix(tt.id, "pimms_id_")
 			switch {
 			case tt.keeps && (idText(c.ClickId) != tt.id || c.ForeignId != ""):
 				t.Errorf("id %s, foreign %q; want %s kept", idText(c.ClickId), c.ForeignId, tt.id)

@@ -132,7 +132,7 @@ func (s *Server) publishLead(from *sender, call *leadCall, source string) (schem
 	l := &call.lead
 	id := leadID(from.workspace.ID, l.ExternalId, l.EventName, source)
 	l.Workspace, l.LeadId, l.ReceivedAt = from.workspace.ID, id[:], s.now().UnixMilli()
-	l.Vouched = new(from.secret)
+	l.Vouched, l.ClickRef = new(from.secret), schemas.BareClickID(l.ClickRef)
 	switch {
 	case !from.secret:
 		l.OccurredAt = 0

@@ -58,9 +58,10 @@ func TestLeads(t *testing.T) {
 	}
 	// Told again, as an SDK would: the same lead.
 	b := e.do("POST", "/track/lead",
-		`{"clickId":"abc","customerExternalId":"u1","eventName":"sign up","customerName":"Anna","customerEmail":"anna@example.com","customerAvatar":null,"eventQuantity":1,"metadata":null}`, auth)
+		`{"clickId":"dub_id_abc","customerExternalId":"u1","eventName":"sign up","customerName":"Anna","customerEmail":"anna@example.com","customerAvatar":null,"eventQuantity":1,"metadata":null}`, auth)
 	e.want(b, 200, "")
-	if again := next(); !bytes.Equal(again.LeadId, l.LeadId) || again.Mode != "async" || again.Quantity != 1 {
+	if again := next(); !bytes.Equal(again.LeadId, l.LeadId) || again.Mode != "async" || again.Quantity != 1 ||
+		again.ClickRef != "abc" {
 		t.Errorf("lead told twice: %x and %x", again.LeadId, l.LeadId)
 	}
 	if b.field(t, "click", "id") != "abc" || b.field(t, "customer", "externalId") != "u1" ||

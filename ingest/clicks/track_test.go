@@ -122,7 +122,8 @@ func TestBuyerByAnyName(t *testing.T) {
 // lead, and the answer has no sale.
 func TestSaleClaims(t *testing.T) {
 	e := newEdge(t, twoWorkspaces)
-	body := `{"customerExternalId":"u1","clickId":"aBcDeFgHiJ123456","amount":4900,"paymentProcessor":"stripe","invoiceId":"in_1"}`
+	body := `{"customerExternalId":"u1","clickId":"dub_id_aBcDeFgHiJ123456","amount":4900,"paymentProcessor":"stripe",
+		"invoiceId":"in_1"}`
 	ids := make(map[string]bool)
 	for _, c := range []struct {
 		path    string

@@ -214,7 +214,8 @@ func names(ctx context.Context, store *clickhouse.Store, workspace, object strin
 			object = found
 		}
 	}
-	if id, ok := schemas.ParseClickID(object); ok {
+	click := schemas.BareClickID(object)
+	if id, ok := schemas.ParseClickID(click); ok {
 		return []identity.Node{identity.New(identity.Click, id.String())}, nil
 	}
 	if typ, value, ok := strings.Cut(object, ":"); ok && value != "" {
@@ -222,10 +223,10 @@ func names(ctx context.Context, store *clickhouse.Store, workspace, object strin
 	}
 	var from []identity.Node
 	for _, typ := range []string{identity.Object, identity.Movement, identity.Customer, identity.Subscription,
-		identity.External, identity.Reference, identity.Promotion} {
+		identity.External} {
 		from = append(from, identity.New(typ, object))
 	}
-	return from, nil
+	return append(from, identity.New(identity.Reference, click), identity.New(identity.Promotion, object)), nil
 }
 
 // salesOf returns the groups of the affected nodes, the newest sale first.

@@ -11,6 +11,7 @@ import (
 	"github.com/valyala/fastjson"
 
 	"tributary/processor/identity"
+	"tributary/schemas"
 )
 
 // builtinMetadata is the union of what the link-tracking programmes write into Stripe's metadata,
@@ -41,9 +42,14 @@ var builtinMetadata = map[string]string{
 	"tributaryPromotionCode": identity.Promotion,
 }
 
-// builtinReferences are prefixes of a client_reference_id that say what the rest is.
-var builtinReferences = map[string]string{"pimms_id_": identity.Click, "dub_id_": identity.Click,
-	"tributary_id_": identity.Click}
+// builtinReferences returns the prefixes of a client_reference_id that say what the rest is.
+func builtinReferences() map[string]string {
+	all := make(map[string]string)
+	for _, prefix := range schemas.ClickIDPrefixes {
+		all[prefix] = identity.Click
+	}
+	return all
+}
 
 // targets are what a key may name.
 var targets = []string{identity.Click, identity.External, identity.Affiliate, identity.Promotion}
@@ -88,7 +94,7 @@ func NewKeys(metadata, references map[string]string) (*Keys, error) {
 	for _, key := range slices.Sorted(maps.Keys(k.metadata)) {
 		k.spellings[spelling(key)] = key
 	}
-	for prefix, target := range merge(builtinReferences, references) {
+	for prefix, target := range merge(builtinReferences(), references) {
 		k.references = append(k.references, reference{prefix, target})
 	}
 	slices.SortFunc(k.references, func(a, b reference) int {
@@ -124,17 +130,31 @@ var separators = strings.NewReplacer("_", "", "-", "")
 // spelling is what the ways to write a key have in common.
 func spelling(key string) string { return strings.ToLower(separators.Replace(key)) }
 
+// prefixed returns which reference a value begins like, and what is behind the prefix.
+func (k *Keys) prefixed(value string) (r reference, rest string, ok bool) {
+	for _, r := range k.references {
+		if rest, ok := strings.CutPrefix(value, r.prefix); ok {
+			return r, rest, true
+		}
+	}
+	return reference{}, "", false
+}
+
 // node names what a value of the given type means. Not every value is a name: ids that JavaScript
-// failed to fill in are none.
-func node(target, value string) (identity.Node, bool) {
+// failed to fill in are none. A click may be named with the prefix that client_reference_id needs.
+func (k *Keys) node(target, value string) (identity.Node, bool) {
+	value = strings.TrimSpace(value)
+	if r, rest, ok := k.prefixed(value); ok && target == identity.Click && r.target == target {
+		value = rest
+	}
 	n, ok := identity.ClickRef(value)
 	switch {
 	case !ok || target == identity.Click:
 		return n, ok
 	case target == identity.Promotion:
-		return promotion(strings.TrimSpace(value)), true
+		return promotion(value), true
 	}
-	return identity.New(target, strings.TrimSpace(value)), true
+	return identity.New(target, value), true
 }
 
 // metadata reads the keys of one metadata object.
@@ -149,7 +169,7 @@ func (ev *event) metadata(o object, field string) []key {
 		if target == "" || v.Type() != fastjson.TypeString {
 			return
 		}
-		if n, ok := node(target, string(v.GetStringBytes())); ok {
+		if n, ok := ev.keys.node(target, string(v.GetStringBytes())); ok {
 			keys = append(keys, key{node: n, source: "metadata." + name})
 		}
 	})
@@ -181,13 +201,11 @@ func (ev *event) fields(o object, whose string) []key {
 // resolves.
 func (ev *event) clientReference(o object) []key {
 	value := strings.TrimSpace(o.text("client_reference_id"))
-	for _, r := range ev.keys.references {
-		if rest, ok := strings.CutPrefix(value, r.prefix); ok {
-			if n, ok := node(r.target, rest); ok {
-				return []key{{node: n, source: "client_reference_id " + r.prefix}}
-			}
-			return nil
+	if r, rest, ok := ev.keys.prefixed(value); ok {
+		if n, ok := ev.keys.node(r.target, rest); ok {
+			return []key{{node: n, source: "client_reference_id " + r.prefix}}
 		}
+		return nil
 	}
 	if n, ok := identity.ClickRef(value); ok {
 		return []key{{node: n, source: "client_reference_id"}}
