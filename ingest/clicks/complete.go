@@ -33,7 +33,7 @@ type sender struct {
 	hints     hints
 	place     geo.Place // of the visitor, as trusted proxies or the files know it
 	purpose   string    // prefetch or prerender: nobody has asked for the page yet
-	optOut    bool      // Sec-GPC: 1 (Global Privacy Control)
+	optOut    bool      // Sec-GPC: 1 (Global Privacy Control) or DNT: 1 (Do Not Track)
 	last      *lastIdentity
 }
 

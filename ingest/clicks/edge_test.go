@@ -541,6 +541,9 @@ func TestPrivacy(t *testing.T) {
 		{"denied", "denied", "", false, ""},
 		{"Global Privacy Control", "", "Sec-GPC: 1", false, ""},
 		{"Global Privacy Control and consent", "granted", "Sec-GPC: 1", false, ""},
+		{"Do Not Track", "", "DNT: 1", false, ""},
+		{"Do Not Track and consent", "granted", "DNT: 1", false, ""},
+		{"may be tracked", "", "DNT: 0", true, "v"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -294,7 +294,7 @@ func (s *Server) identify(ctx *fasthttp.RequestCtx, from *sender) *fault {
 		return f // also for wrong keys: nobody tries a million of them
 	}
 	from.agent = clean(cut(b2s(h.UserAgent()), maxAgent))
-	from.optOut = string(h.Peek("Sec-Gpc")) == "1"
+	from.optOut = string(h.Peek("Sec-Gpc")) == "1" || string(h.Peek("Dnt")) == "1"
 	from.purpose = purpose(h)
 	from.hints = hintsOf(h)
 	from.place = s.place(h, addr, trusted)
