@@ -28,15 +28,17 @@ func moving(t *testing.T, section string) string {
 // referred, and the click or the affiliate to the others, where the site's own code reads it.
 func TestMovingPage(t *testing.T) {
 	for section, reads := range map[string]struct{ expression, without, cookie string }{
-		"From Dub":             {`tributary.clickId`, "undefined", "dub_id"},
-		"From PiMMs":           {`window.pimms_id`, "undefined", "pimms_id"},
-		"From Push Lap Growth": {`JSON.stringify({client_reference_id: window.affiliateId})`, "{}", ""},
-		"From Rewardful":       {`Rewardful.referral`, "", "referral"},
-		"From FirstPromoter":   {`tributary.clickId`, "undefined", "_fprom_tid"},
+		"From Dub":               {`tributary.clickId`, "undefined", "dub_id"},
+		"From PiMMs":             {`window.pimms_id`, "undefined", "pimms_id"},
+		"From Push Lap Growth":   {`JSON.stringify({client_reference_id: window.affiliateId})`, "{}", ""},
+		"From Rewardful":         {`Rewardful.referral`, "", "referral"},
+		"From FirstPromoter":     {`tributary.clickId`, "undefined", "_fprom_tid"},
+		"From another programme": {`tributary.clickId`, "undefined", "tolt_referral"},
 	} {
 		t.Run(section, func(t *testing.T) {
 			host := strings.ToLower(strings.ReplaceAll(section, " ", "-")) + ".example"
-			v := newVisitor(t, host, moving(t, section)+`<form><input type=hidden name=referral id=field></form>`)
+			v := newVisitor(t, host, moving(t, section)+`<form><input type=hidden name=referral id=field></form>
+				<form data-rewardful id=auto></form>`)
 			if section == "From Rewardful" {
 				v.before(`window.early = 0; (window.rewardful = function () { (rewardful.q = rewardful.q || []).push(arguments) })(
 					"ready", () => window.early++)`)
@@ -44,6 +46,7 @@ func TestMovingPage(t *testing.T) {
 			v.open("/")
 			v.becomes("window.tributary && typeof tributary.consent", "function")
 			v.want(reads.expression, reads.without)
+			v.want("auto.elements.length", "0")
 			v.open("/?via=ann")
 			got := v.beacons("pageview at /", "link of ann at /?via=ann")
 			want := idOf(got[1])
@@ -56,6 +59,8 @@ func TestMovingPage(t *testing.T) {
 			}
 			if section == "From Rewardful" {
 				v.want("field.value", want)
+				v.becomes("auto.elements.length && auto.elements.referral.value", want)
+				v.want("Rewardful.affiliate.token", "ann")
 				v.exec(`rewardful("ready", () => window.ready = Rewardful.referral)`)
 				v.want("window.ready", want)
 				v.want("window.early", "1") // what the page asked for before the script was there
@@ -135,7 +140,7 @@ func TestAttributesOfDub(t *testing.T) {
 		"whole": {`data-publishable-key="pk_1" data-domains='{"refer":"go.example","outbound":"cal.test, docs.test"}'
 			data-query-params='["partner","ref"]' data-attribution-model="first-click" data-cookie-options='{"expiresInDays":30}'`,
 			"first ann true"},
-		"arrays": {`data-domains='{"outbound":["cal.test"]}' data-query-params="ref"`, "last bob true"},
+		"arrays": {`data-domains='{"outbound":["cal.test"]}' data-query-param="ref"`, "last bob true"},
 		"odd":    {`data-domains="{'site':'x.example'}" data-query-params="ref" data-cookie-options="no"`, "last bob false"},
 		"ours":   {`data-domains="cal.test" data-params="ref" data-query-params='["via"]'`, "last bob true"},
 	} {
@@ -154,6 +159,30 @@ func TestAttributesOfDub(t *testing.T) {
 			marked := strings.Contains(v.eval("out.search"), "tributary_id="+v.eval("tributary.clickId"))
 			if is := fmt.Sprint(which, " ", v.eval("window.affiliateId"), " ", marked); is != c.wants {
 				t.Errorf("%s, want %s; %v", is, c.wants, got)
+			}
+			v.open("/?via=cat") // Dub's script reads it beside those that the page lists
+			if third := v.sent(3)[2]; (third.AffiliateId == "cat") != (name != "ours") {
+				t.Errorf("via names %q", third.AffiliateId)
+			}
+			v.noErrors()
+		})
+	}
+}
+
+// Under the address of a programme's script, its links name the affiliate, and no others do.
+func TestLinksOfProgrammes(t *testing.T) {
+	for name, c := range map[string]struct{ script, query, affiliate string }{
+		"rewardful":      {`/rw.js" data-rewardful-params="rfsn, ref`, "rfsn=ann", "ann"},
+		"rewardful-via":  {`/rw.js" data-rewardful-params="rfsn, ref`, "via=ann", "ann"},
+		"rewardful-none": {`/rw.js`, "ref=ann", ""},
+		"firstpromoter":  {`/fpr.js`, "_by=ann", "ann"},
+		"deal":           {`/fpr.js`, "deal=summer", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v := newVisitor(t, name+".links.example", strings.Replace(snippet, "/t.js", c.script, 1))
+			v.open("/?" + c.query)
+			if got := v.sent(1)[0].AffiliateId; got != c.affiliate {
+				t.Errorf("affiliate %q, want %q", got, c.affiliate)
 			}
 			v.noErrors()
 		})

@@ -16,7 +16,8 @@
   const domains = read("domains") || {};
   const cookie = read("cookieOptions") || {};
   set("key", data.publishableKey);
-  set("params", [].concat(read("queryParams") || []).join(" "));
+  const params = [].concat(data.queryParam || [], read("queryParams") || []);
+  set("params", params.length && params.concat("via").join(" "));
   set("attribution", data.attributionModel == "first-click" && "first");
   set("cookieDays", cookie.expiresInDays);
   if (typeof domains == "object") data.domains = [].concat(domains.outbound || []).join(" ");

@@ -4,5 +4,5 @@
  */
 ((data) => {
   if (!data.names) data.names = "tributary_id _fprom_tid";
-  if (!data.params) data.params = "fpr fp_ref via _fprom_ref";
+  if (!data.params) data.params = "fpr fp_ref via ref _from _by _go _get _fprom_ref";
 })(document.currentScript.dataset);
