@@ -3,6 +3,7 @@ package clicks
 import (
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"os"
 	"os/exec"
 	"regexp"
@@ -41,6 +42,28 @@ func TestCommandsOfPages(t *testing.T) {
 		}
 		if !alike(got, want) {
 			t.Errorf("%sanswers\n%s\nthe page says\n%s", block[1], output, block[2])
+		}
+	}
+}
+
+// The pixels that the script's page gives to pages without scripts are page views of the page that
+// shows them, with the referrer that AMP fills in.
+func TestPixelsOfPages(t *testing.T) {
+	e := newEdge(t, func(c *Config) {
+		c.Workspaces = NewDirectory([]schemas.Workspace{{ID: "default", PublishableKeys: []string{"pk_…"}}})
+	})
+	const page, referrer = "https://shop.example/a?b=1&c=ü", "https://www.google.com/"
+	pixels := regexp.MustCompile(`src="https://clicks\.example\.com(/v1/click\.gif[^"]*)"`).FindAllStringSubmatch(
+		readPage(t, "script/README.md"), -1)
+	if len(pixels) != 2 {
+		t.Fatalf("%d pixels", len(pixels))
+	}
+	for i, want := range []string{referrer, ""} {
+		path := strings.NewReplacer("SOURCE_URL", url.QueryEscape(page), "DOCUMENT_REFERRER", url.QueryEscape(referrer),
+			"…", url.QueryEscape("…")).Replace(pixels[i][1])
+		e.want(e.do("GET", path, "", "Referer: "+page), 200, "")
+		if c := e.nextClick(); c.Url != page || c.Referrer != want || c.Trigger != "pageview" {
+			t.Errorf("%s: %v", path, c)
 		}
 	}
 }
