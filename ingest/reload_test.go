@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"io"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,6 +18,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/sasl/scram"
 
+	"tributary/ingest/clicks"
+	"tributary/ingest/geo"
+	"tributary/ingest/geo/geotest"
 	"tributary/schemas"
 )
 
@@ -122,6 +126,53 @@ func TestReload(t *testing.T) {
 		t.Error("a key is in the log")
 	}
 	r.end()
+}
+
+// A changed file of places is in force after a reload. A damaged one, or none, leaves the one
+// before in force.
+func TestReloadOfPlaces(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "geo.mmdb")
+	file := func(country string) string {
+		return string(geotest.File("City", map[string]geotest.Map{
+			"203.0.113.0/24": {"country": geotest.Map{"iso_code": country}},
+			"2001:db8::/32":  {"country": geotest.Map{"iso_code": country}},
+		}))
+	}
+	write(t, path, file("DE"))
+	c := clicksCommand{Geo: []string{path}}
+	edge := clicks.Default()
+	var err error
+	if edge.Workspaces, err = c.directory(""); err != nil {
+		t.Fatal(err)
+	}
+	if edge.Geo, err = geo.Open(c.Geo, ""); err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct{ name, content, country string }{
+		{"as at the start", file("DE"), "DE"},
+		{"changed", file("FR"), "FR"},
+		{"empty", "", "FR"},
+		{"cut off", file("AT")[:100], "FR"},
+		{"no such format", "country,AT", "FR"},
+		{"mended", file("IT"), "IT"},
+	} {
+		write(t, path, step.content)
+		err := c.reload(&edge)
+		if bad := !strings.Contains(step.content, step.country); bad != (err != nil) {
+			t.Errorf("%s: %v", step.name, err)
+		}
+		for _, address := range []string{"203.0.113.7", "2001:db8::1"} {
+			if got := edge.Geo.Lookup(netip.MustParseAddr(address)).Country; got != step.country {
+				t.Errorf("%s: %s is in %q, want %s", step.name, address, got, step.country)
+			}
+		}
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.reload(&edge); err == nil || edge.Geo.Lookup(netip.MustParseAddr("203.0.113.7")).Country != "IT" {
+		t.Errorf("without the file: %v", err)
+	}
 }
 
 // Both halves of the edge reach a Kafka that wants a password and TLS, with the secrets in files.
