@@ -14,24 +14,42 @@ import (
 
 	"tributary/deploy/local/chdb/chdbtest"
 	"tributary/sql"
+	"tributary/sql/sqltest"
 )
 
-// migrated returns the DSN of a fresh database in which the migrations were executed, and a
-// connection to it. Tests that are not about migrations take sqltest.Open's.
-func migrated(t testing.TB) (dsn string, db *stdsql.DB) {
-	t.Helper()
-	dsn, db = unmigrated(t)
-	if err := sql.Migrate(t.Context(), db, func(string) {}); err != nil {
+// The migrations are executed whatever there is of their own table, and every later start has
+// nothing to do. The databases of sqltest, in which other tests work, are the same.
+func TestMigrate(t *testing.T) {
+	files, err := filepath.Glob("migrations/*.sql")
+	if err != nil {
 		t.Fatal(err)
 	}
-	return dsn, db
-}
-
-// An interrupted start migrates again, and so does every later one: nothing may happen.
-func TestMigrateTwice(t *testing.T) {
-	dsn, db := migrated(t)
-	before := ask(t, dsn, "SELECT name, create_table_query FROM system.tables WHERE database = currentDatabase() "+
-		"ORDER BY name FORMAT TSV", nil)
+	pending := func(db *stdsql.DB, want int) {
+		t.Helper()
+		if got, err := sql.Pending(t.Context(), db); err != nil || got != want {
+			t.Fatalf("pending: %d, %v; want %d", got, err, want)
+		}
+	}
+	dsn, db := unmigrated(t)
+	pending(db, len(files))
+	given, copied := sqltest.Open(t)
+	pending(copied, 0)
+	// Interrupted between the making of the table and its first row.
+	ask(t, dsn, ask(t, given, "SELECT replace(create_table_query, currentDatabase() || '.', '') FROM system.tables "+
+		"WHERE database = currentDatabase() AND name = '"+sql.VersionTable+"' FORMAT TSVRaw", nil), nil)
+	if err := sql.Migrate(t.Context(), db, func(string) {}); err != nil {
+		t.Fatalf("with an empty %s: %v", sql.VersionTable, err)
+	}
+	pending(db, 0)
+	before := tables(t, dsn)
+	if got := tables(t, given); got != before {
+		t.Errorf("the databases of sqltest have\n%s\nand the migrations make\n%s", got, before)
+	}
+	const rows = "SELECT name, total_rows FROM system.tables WHERE database = currentDatabase() AND total_rows > 0 " +
+		"ORDER BY name FORMAT TSV"
+	if got, want := ask(t, given, rows, nil), ask(t, dsn, rows, nil); got != want {
+		t.Errorf("the databases of sqltest have the rows\n%s\nand the migrations make\n%s", got, want)
+	}
 	var said []string
 	if err := sql.Migrate(t.Context(), db, func(s string) { said = append(said, s) }); err != nil {
 		t.Fatal(err)
@@ -39,10 +57,16 @@ func TestMigrateTwice(t *testing.T) {
 	if len(said) != 1 || !strings.Contains(said[0], "nothing to do") {
 		t.Errorf("the second migration said %q", said)
 	}
-	if after := ask(t, dsn, "SELECT name, create_table_query FROM system.tables WHERE database = currentDatabase() "+
-		"ORDER BY name FORMAT TSV", nil); after != before {
+	if after := tables(t, dsn); after != before {
 		t.Errorf("the second migration changed the tables:\n%s\n%s", before, after)
 	}
+}
+
+// tables returns how each table would be created, without a database's name.
+func tables(t *testing.T, dsn string) string {
+	t.Helper()
+	return ask(t, dsn, `SELECT name, replaceAll(create_table_query, currentDatabase() || '.', '') FROM system.tables
+		WHERE database = currentDatabase() ORDER BY name FORMAT TSV`, nil)
 }
 
 // migrateTo executes the migrations up to a version, as a program of that time did.
@@ -188,10 +212,6 @@ func TestRollupsOfAFullDatabase(t *testing.T) {
 // it.
 func TestMigrateAfterCrash(t *testing.T) {
 	dsn, db := unmigrated(t)
-	schema := func() string {
-		return strings.Join(column(t, dsn, "SELECT create_table_query FROM system.tables WHERE database = "+
-			"currentDatabase() AND name != '"+sql.VersionTable+"' ORDER BY name"), "\n")
-	}
 	files, err := filepath.Glob("migrations/*.sql")
 	if err != nil {
 		t.Fatal(err)
@@ -202,22 +222,15 @@ func TestMigrateAfterCrash(t *testing.T) {
 			t.Fatal(err)
 		}
 		migrateTo(t, db, version)
-		want := schema()
+		want := tables(t, dsn)
 		if _, err := db.ExecContext(t.Context(), fmt.Sprintf("DELETE FROM %s WHERE version_id = %d", sql.VersionTable,
 			version)); err != nil {
 			t.Fatal(err)
 		}
 		migrateTo(t, db, version)
-		if got := schema(); got != want {
+		if got := tables(t, dsn); got != want {
 			t.Errorf("after %s was executed again the tables are\n%s\nand were\n%s", file, got, want)
 		}
-	}
-	// Interrupted between the making of its own table and the first row of it.
-	fresh, db := unmigrated(t)
-	ask(t, fresh, ask(t, dsn, "SELECT replace(create_table_query, currentDatabase() || '.', '') FROM system.tables "+
-		"WHERE database = currentDatabase() AND name = '"+sql.VersionTable+"' FORMAT TSVRaw", nil), nil)
-	if err := sql.Migrate(t.Context(), db, func(string) {}); err != nil {
-		t.Errorf("with an empty %s: %v", sql.VersionTable, err)
 	}
 }
 
@@ -271,31 +284,6 @@ func TestLeadsOfBrowsers(t *testing.T) {
 			t.Errorf("%s gives %q, want %q", query, got, want)
 		}
 	}
-}
-
-func TestPending(t *testing.T) {
-	dsn := chdbtest.Start(t)
-	options, err := clickhouse.ParseDSN(dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	db := clickhouse.OpenDB(options)
-	defer db.Close()
-	files, err := filepath.Glob("migrations/*.sql")
-	if err != nil {
-		t.Fatal(err)
-	}
-	expect := func(want int) {
-		t.Helper()
-		if got, err := sql.Pending(t.Context(), db); err != nil || got != want {
-			t.Fatalf("pending: %d, %v; want %d", got, err, want)
-		}
-	}
-	expect(len(files))
-	if err := sql.Migrate(t.Context(), db, func(string) {}); err != nil {
-		t.Fatal(err)
-	}
-	expect(0)
 }
 
 func TestEnsureDatabase(t *testing.T) {

@@ -93,7 +93,7 @@ func refresh(t testing.TB, dsn string) {
 // TestSchema keeps schema/ equal to what the migrations lead to, so that a change of a table shows
 // in review as one.
 func TestSchema(t *testing.T) {
-	dsn, _ := migrated(t)
+	dsn, _ := sqltest.Open(t) // what the migrations make: TestMigrate
 	u, err := url.Parse(dsn)
 	if err != nil {
 		t.Fatal(err)
