@@ -20,7 +20,8 @@ type oracle struct {
 	sales    map[string]*trueSale   // by id
 	saleOf   map[string]*trueSale   // by any object's id
 	chargeOf map[string]string      // of refunds
-	captured map[string]time.Time   // by payment intent: the first event of it or of its charge that money moved
+	captures map[string][]time.Time // by payment intent: the events of it or of its charges that money moved
+	failures map[string][]time.Time // by payment intent: the events that a charge of it failed
 	shared   map[string]time.Time   // by payment intent or record: when its invoice payment was paid
 	session  map[string]time.Time   // by payment intent: of a paid session that names it
 	taxed    map[string]bool        // sales whose tax is known: by session or invoice
@@ -95,7 +96,8 @@ func reports(tb testing.TB, w *traffic.World) []report {
 func listen(w *traffic.World, all []report, sub subscription) *oracle {
 	o := &oracle{
 		sales: map[string]*trueSale{}, saleOf: map[string]*trueSale{}, chargeOf: map[string]string{},
-		captured: map[string]time.Time{}, shared: map[string]time.Time{}, session: map[string]time.Time{},
+		captures: map[string][]time.Time{}, failures: map[string][]time.Time{},
+		shared: map[string]time.Time{}, session: map[string]time.Time{},
 		taxed: map[string]bool{}, invoices: map[string]time.Time{}, amounts: map[string]int64{},
 		currency: map[string]string{}, links: map[[2]string]bool{},
 		refunds: map[string]bool{}, figures: map[string][]time.Time{}, moved: map[string]bool{},
@@ -138,7 +140,7 @@ func (o *oracle) hear(d traffic.Delivery, x stripeObject) {
 	switch x.Object {
 	case "payment_intent":
 		if d.Type == "payment_intent.succeeded" {
-			earliest(o.captured, x.ID)
+			o.captures[x.ID] = append(o.captures[x.ID], d.Created)
 			o.currency[x.ID] = x.Currency
 		}
 		o.links[[2]string{x.ID, x.Invoice}] = true
@@ -147,11 +149,12 @@ func (o *oracle) hear(d traffic.Delivery, x stripeObject) {
 			o.figures[x.ID] = append(o.figures[x.ID], d.Created)
 		}
 		if (d.Type == "charge.succeeded" || d.Type == "charge.captured") && (x.Captured == nil || *x.Captured) {
-			earliest(o.captured, x.PaymentIntent)
+			o.captures[x.PaymentIntent] = append(o.captures[x.PaymentIntent], d.Created)
 			o.currency[x.PaymentIntent] = x.Currency
 		}
 		if d.Type == "charge.failed" {
 			o.refunds[x.ID] = true
+			o.failures[x.PaymentIntent] = append(o.failures[x.PaymentIntent], d.Created)
 		}
 		o.links[[2]string{x.PaymentIntent, x.Invoice}] = true
 	case "checkout.session":
@@ -199,9 +202,25 @@ func (o *oracle) hear(d traffic.Delivery, x stripeObject) {
 }
 
 // reported returns when a payment was made, as far as the events say, and whether they name it at
-// all.
+// all. What a payment intent captures after a charge of it failed is another payment.
 func (o *oracle) reported(m traffic.Movement) (at time.Time, ok bool) {
-	for _, known := range []map[string]time.Time{o.captured, o.shared, o.session} {
+	failed := func(by time.Time) (n int) {
+		for _, f := range o.failures[m.Object] {
+			if f.Before(by) {
+				n++
+			}
+		}
+		return n
+	}
+	for _, c := range slices.SortedFunc(slices.Values(o.captures[m.Object]), time.Time.Compare) {
+		if failed(c) == failed(m.OccurredAt) {
+			return c, true
+		}
+	}
+	if failed(m.OccurredAt) > 0 {
+		return time.Time{}, false
+	}
+	for _, known := range []map[string]time.Time{o.shared, o.session} {
 		if at, ok := known[m.Object]; ok {
 			return at, true
 		}
@@ -246,7 +265,7 @@ func (o *oracle) creditUnknowable(s *trueSale) string {
 		switch {
 		case !named && !invoice:
 			return "no event says that all of it was paid, and its refunds name no more than the customer"
-		case !invoice && o.captured[m.Object].IsZero() && o.session[m.Object].IsZero():
+		case !invoice && len(o.captures[m.Object]) == 0 && o.session[m.Object].IsZero():
 			return "only its invoice payments are reported, which name no customer"
 		case len(s.payments) > 1 && !o.tied(m):
 			return "no event says that its payments are of one sale, and each is judged by its own time"
@@ -282,7 +301,7 @@ func (o *oracle) lateWithoutFirstSale(s *trueSale) bool {
 	}
 	paid, invoice := o.invoices[first.Sale]
 	_, part := o.shared[first.Object]
-	_, captured := o.captured[first.Object]
+	captured := len(o.captures[first.Object]) > 0
 	_, session := o.session[first.Object]
 	return first.Sale != m.Sale && !captured && !session && !(part && o.owed[first.Sale]) &&
 		(!invoice || !paid.Equal(first.OccurredAt))
@@ -308,12 +327,7 @@ func (o *oracle) doubt() {
 		}
 		first := s.payments[0]
 		byCustomer[first.Customer] = append(byCustomer[first.Customer], s)
-		intents := map[string]bool{}
 		for _, m := range s.payments {
-			if intents[m.Object] { // each event of it names the first payment's intent, too
-				s.unsure = "its intent failed late and was paid again: TestLedgerEqualsTruth hears all of its events"
-			}
-			intents[m.Object] = true
 			_, named := o.reported(m)
 			switch _, paid := o.invoices[m.Sale]; {
 			case named:
@@ -411,23 +425,35 @@ func (o *oracle) expected(s *trueSale) map[cell]sums {
 		x := cells[c]
 		cells[c] = sums{x.amount + amount, x.tax + tax}
 	}
-	var paid, taxes int64
-	rest := o.amounts[s.id] // of an invoice: what was overpaid it did not say before basil
+	var paid, beyond, taxes int64  // paid of the total that the taxes are of, and beyond it
+	rest := o.amounts[s.id]        // of an invoice: what was overpaid it did not say before basil
+	made := map[string]time.Time{} // by payment intent
 	for _, m := range s.payments {
 		if o.unknowable(m) != "" {
 			continue
 		}
 		at, named := o.reported(m)
+		if before, again := made[m.Object]; again {
+			if !named || before.Equal(at) {
+				continue // no event says that the first payment failed
+			}
+			paid, beyond, m.Beyond = paid+beyond, 0, 0 // the failure takes back a whole payment, with its tax
+		}
+		made[m.Object] = at
 		if !named {
 			at = o.invoices[m.Sale]
-			m.Amount = min(m.Amount, rest)
+			cut := max(0, m.Amount-rest)
+			m.Amount, m.Beyond = m.Amount-cut, max(0, m.Beyond-cut)
 			rest -= m.Amount
+		}
+		if m.Replaces != "" && !o.refunds[m.Replaces] { // no event says that the other payment failed
+			m.Tax, m.Beyond = 0, m.Amount
 		}
 		tax := m.Tax
 		if !o.taxed[s.id] || named && !o.tied(m) {
 			tax = 0
 		}
-		paid, taxes = paid+m.Amount, taxes+tax
+		paid, beyond, taxes = paid+m.Amount-m.Beyond, beyond+m.Beyond, taxes+tax
 		add(m, at, m.Amount, tax)
 	}
 	var steps []step
@@ -456,7 +482,7 @@ func (o *oracle) expected(s *trueSale) map[cell]sums {
 		sign := func(amount int64) int64 { return min(max(amount, -1), 1) } // what goes out before what comes back
 		return cmp.Or(a.at.Compare(b.at), cmp.Compare(sign(a.amount), sign(b.amount)), cmp.Compare(a.id, b.id))
 	})
-	var back int64
+	back := -beyond
 	for _, x := range steps {
 		tax := taxShare(taxes, back, paid) - taxShare(taxes, back-x.amount, paid)
 		back -= x.amount

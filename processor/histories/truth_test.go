@@ -56,7 +56,11 @@ func truthOf(w *traffic.World, o traffic.Options) *truth {
 		sum, paid := t.sales[m.Sale]
 		t.sales[m.Sale] = m
 		if paid {
-			m.Amount, m.Tax, m.Aliases = m.Amount+sum.Amount, m.Tax+sum.Tax, slices.Concat(m.Aliases, sum.Aliases)
+			m.Amount, m.Tax, m.Beyond = m.Amount+sum.Amount, m.Tax+sum.Tax, m.Beyond+sum.Beyond
+			if m.Object == sum.Object { // its failure takes back a whole payment, with its tax
+				m.Beyond = 0
+			}
+			m.Aliases = slices.Concat(m.Aliases, sum.Aliases)
 			t.sales[m.Sale] = m
 		}
 	}
@@ -68,7 +72,8 @@ func truthOf(w *traffic.World, o traffic.Options) *truth {
 }
 
 // taxes of what went back: all that went back of a sale by then takes its share of the sale's tax
-// along, half to even; each movement what is left of that.
+// along, half to even; each movement what is left of that. What was paid beyond the sale's total
+// goes back first, and has none.
 func taxes(movements []traffic.Movement, sales map[string]traffic.Movement) map[string]int64 {
 	shares, back := make(map[string]int64), make(map[string]int64)
 	sorted := slices.Clone(movements)
@@ -82,7 +87,7 @@ func taxes(movements []traffic.Movement, sales map[string]traffic.Movement) map[
 		if m.Kind == traffic.Payment || sale.Tax == 0 {
 			continue
 		}
-		of := func(amount int64) int64 { return taxShare(sale.Tax, amount, sale.Amount) }
+		of := func(amount int64) int64 { return taxShare(sale.Tax, amount-sale.Beyond, sale.Amount-sale.Beyond) }
 		before := back[m.Sale]
 		back[m.Sale] = before - m.Amount
 		shares[m.Object+" "+m.Kind+" "+m.Balance] = of(before) - of(before-m.Amount)

@@ -35,8 +35,8 @@ type sale struct {
 
 // paid is how much of a currency a sale consists of, and its tax.
 type paid struct {
-	amount, tax int64
-	presented   bool // it is what the buyer saw; the seller's own currency is another
+	amount, tax, beyond int64
+	presented           bool // it is what the buyer saw; the seller's own currency is another
 }
 
 // Book appends to entries all rows of the sale that object belongs to, and of all sales that may
@@ -135,7 +135,9 @@ func (b *books) payments() []*payment {
 
 // divide gives each payment of an invoice its share of the invoice's tax, shipping and discount:
 // the share of all that was paid by then, less what the payments before it were given. So the
-// shares add up, to the last cent, and never to more than the invoice has.
+// shares add up, to the last cent, and never to more than the invoice has. Where more was paid than
+// the total, a payment that failed later leaves its place to the others, and takes back its own
+// share when it fails.
 func (i *invoice) divide() {
 	if i.source == nil {
 		return
@@ -151,16 +153,20 @@ func (i *invoice) divide() {
 		amount int64
 	}
 	parts := []part{{nil, i.source.OccurredAt, i.id, i.remainder}}
+	sum := i.remainder
 	for _, p := range i.payments {
 		parts = append(parts, part{p, p.at, p.id, i.explained(p)})
+		sum += i.explained(p)
 	}
 	slices.SortFunc(parts, func(a, b part) int { return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.id, b.id)) })
 	var before, by int64
 	for _, x := range parts {
 		by = min(before+x.amount, total)
 		of := func(whole int64) int64 { return stripe.Share(whole, by, total) - stripe.Share(whole, before, total) }
-		s := share{of(i.terms.Tax), of(i.terms.Shipping), of(i.terms.Discount)}
-		before = by
+		s := share{of(i.terms.Tax), of(i.terms.Shipping), of(i.terms.Discount), before + x.amount - by}
+		if sum <= total || x.p == nil || !x.p.failedAtLast() {
+			before = by
+		}
 		if x.p == nil {
 			i.rest = s
 			continue
@@ -170,6 +176,7 @@ func (i *invoice) divide() {
 				stripe.Share(s.tax, x.p.amount, x.amount),
 				stripe.Share(s.shipping, x.p.amount, x.amount),
 				stripe.Share(s.discount, x.p.amount, x.amount),
+				stripe.Share(s.beyond, x.p.amount, x.amount),
 			}
 		}
 		i.parts[x.p] = s
@@ -225,12 +232,13 @@ func (b *books) bookPayment(p *payment) {
 	}
 	e := b.entry(p.group, p.source, p.id, stripe.Payment, "")
 	e.OccurredAt, e.Amount, e.SaleID, e.charge = p.at, p.amount, p.sale(), p.chargeOf(max(0, p.firstTried()))
-	e.Tax, e.Shipping, e.Discount = p.tax, p.shipping, p.discount
+	e.Tax, e.Shipping, e.Discount, e.beyond = p.tax, p.shipping, p.discount, p.beyond
 	invoices := slices.Concat(p.invoices, p.assumed)
 	if p.session == nil {
 		for _, i := range invoices {
 			s := i.parts[p]
 			e.Tax, e.Shipping, e.Discount = e.Tax+s.tax, e.Shipping+s.shipping, e.Discount+s.discount
+			e.beyond += s.beyond
 		}
 	}
 	facts := p.facts
@@ -238,6 +246,9 @@ func (b *books) bookPayment(p *payment) {
 		facts = append(slices.Clone(facts), i.facts...)
 	}
 	describe(&e, facts)
+	if p.paidAgain() {
+		e.beyond = 0 // the failure takes back a whole payment, with its tax
+	}
 	b.entries = append(b.entries, e)
 	s := b.sale(e.SaleID)
 	s.add(&e)
@@ -315,7 +326,7 @@ func (b *books) bookRemainder(i *invoice) {
 	}
 	e := b.entry(i.group, i.source, i.id, stripe.Payment, "")
 	e.Amount, e.SaleID = i.remainder, i.sale()
-	e.Tax, e.Shipping, e.Discount = i.rest.tax, i.rest.shipping, i.rest.discount
+	e.Tax, e.Shipping, e.Discount, e.beyond = i.rest.tax, i.rest.shipping, i.rest.discount, i.rest.beyond
 	describe(&e, i.facts)
 	b.entries = append(b.entries, e)
 	s := b.sale(e.SaleID)
@@ -346,7 +357,7 @@ func (s *sale) add(e *Entry) {
 		p = &paid{}
 		s.paid[e.Currency] = p
 	}
-	p.amount, p.tax = p.amount+e.Amount, p.tax+e.Tax
+	p.amount, p.tax, p.beyond = p.amount+e.Amount, p.tax+e.Tax, p.beyond+e.beyond
 }
 
 // present counts what the buyer saw of a payment, as facts about it tell: it may be given back in
@@ -360,7 +371,7 @@ func (s *sale) present(e *Entry, facts []stripe.Fact) {
 		if tax == 0 {
 			tax = stripe.Share(e.Tax, f.Amount, e.Amount)
 		}
-		s.paid[f.Currency] = &paid{f.Amount, tax, true}
+		s.paid[f.Currency] = &paid{f.Amount, tax, stripe.Share(e.beyond, f.Amount, e.Amount), true}
 	}
 }
 

@@ -75,4 +75,5 @@ type Entry struct {
 
 	transaction string // the balance transaction by which a dispute's money moved; empty if unknown
 	charge      string // that paid, where another charge of the payment failed; empty if unknown
+	beyond      int64  // of a payment, what was paid beyond the total that its tax is of
 }

@@ -414,8 +414,9 @@ func (b *books) bookDisputes(g *group) {
 
 // shareTax gives every movement of a sale its share of the sale's tax, which Stripe does not say:
 // in order of time, the share of all that went back by then, less the shares of the movements
-// before it. So they add up to the sale's tax, to the last cent, when all of it went back. In
-// another currency than the sale's there is none, unless it is the one that the buyer saw.
+// before it. So they add up to the sale's tax, to the last cent, when all of it went back. What was
+// paid beyond the total has no tax of it, and goes back first. In another currency than the sale's
+// there is none, unless it is the one that the buyer saw.
 func (b *books) shareTax(s *sale) {
 	slices.SortFunc(s.out, func(x, y moneyOut) int {
 		e, f := &b.entries[x.index], &b.entries[y.index]
@@ -434,7 +435,8 @@ func (b *books) shareTax(s *sale) {
 		}
 		before := back[e.Currency]
 		back[e.Currency] = before - e.Amount
-		of := func(went int64) int64 { return stripe.Share(p.tax, min(max(went, 0), p.amount), p.amount) }
+		due := p.amount - p.beyond
+		of := func(went int64) int64 { return stripe.Share(p.tax, min(max(went-p.beyond, 0), due), due) }
 		e.Tax, e.TaxDerived = of(before)-of(before-e.Amount), true
 	}
 }

@@ -103,6 +103,24 @@ func (p *payment) firstTried() int {
 	return slices.IndexFunc(p.tried, func(a attempt) bool { return len(a.captures) > 0 })
 }
 
+// failedAtLast reports whether nothing is left of the payment: it failed, and was not made again.
+func (p *payment) failedAtLast() bool {
+	n := len(p.tried)
+	return n > 0 && p.tried[n-1].amount == 0 &&
+		slices.ContainsFunc(p.failed, func(f stripe.Fact) bool { return p.takenBack(&f) > 0 })
+}
+
+// paidAgain reports whether the payment was made more than once.
+func (p *payment) paidAgain() bool {
+	times := 0
+	for _, a := range p.tried {
+		if a.amount > 0 {
+			times++
+		}
+	}
+	return times > 1
+}
+
 // chargeOf returns the charge that paid in an attempt: the one whose failure ended it, else the
 // only one that did not fail; empty if that is unknown, or if no charge failed at all.
 func (p *payment) chargeOf(n int) string {

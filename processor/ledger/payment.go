@@ -31,6 +31,7 @@ type payment struct {
 	session                         *stripe.Fact // states the tax; nil: its invoices do, or none does
 	currency, customer              string
 	amount, tax, shipping, discount int64
+	beyond                          int64 // what was paid beyond the total of its session
 	at                              time.Time
 	silent                          bool // nothing but its refunds is known
 	free                            bool // may be an invoice's that no event ties it to
@@ -56,8 +57,8 @@ type invoice struct {
 	rest      share
 }
 
-// share of an invoice's tax, shipping and discount.
-type share struct{ tax, shipping, discount int64 }
+// share of an invoice's tax, shipping and discount, and of what was paid beyond its total.
+type share struct{ tax, shipping, discount, beyond int64 }
 
 // group is one group of objects that name each other.
 type group struct {
@@ -336,6 +337,7 @@ func (p *payment) divideSession(session *stripe.Fact) {
 	total := max(session.Total, session.Amount)
 	of := func(whole int64) int64 { return stripe.Share(whole, min(p.amount, total), total) }
 	p.tax, p.shipping, p.discount = of(session.Tax), of(session.Shipping), of(session.Discount)
+	p.beyond = max(0, p.amount-total)
 }
 
 // when a payment was made: by its first capture, else as its invoice payments say, else when its

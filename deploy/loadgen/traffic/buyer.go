@@ -53,6 +53,7 @@ type payment struct {
 	name                             string    // of the product
 	session, invoice, intent, charge string    // empty where there is none
 	tried                            string    // a payment intent that failed, where the invoice names one
+	replaces                         string    // the charge of another payment intent that failed late
 	plan                             bool      // belongs to the subscription
 	reason                           string    // billing_reason of the invoice
 	number                           int       // of the invoice within its subscription, from 0
@@ -504,6 +505,7 @@ func (s *buyer) book(p payment, occurred time.Time) {
 	m := Movement{
 		Object: p.moved(), Kind: Payment, Amount: p.paid, Tax: p.part(p.tax), Shipping: p.part(p.shipping),
 		Discount: p.part(p.discount), OccurredAt: occurred,
+		Beyond: max(0, p.earlier+p.paid-p.total) - max(0, p.earlier-p.total), Replaces: p.replaces,
 	}
 	if p.invoice != "" {
 		m.Invoices = 1

@@ -69,7 +69,8 @@ func (s *buyer) failLate(p payment) {
 	s.payAgain(p, at)
 }
 
-// payAgain lets another charge of the payment intent succeed after one failed late.
+// payAgain lets another charge succeed after one failed late: of the same payment intent, or, of an
+// invoice that was paid at once, of another one.
 func (s *buyer) payAgain(p payment, failed time.Time) {
 	w := s.w
 	again := p
@@ -78,8 +79,14 @@ func (s *buyer) payAgain(p payment, failed time.Time) {
 		return
 	}
 	again.charge = w.id("ch")
+	if p.invoice != "" && p.other == "" && p.due == 0 && p.paid <= p.total && w.chance(.5) {
+		again.intent, again.replaces = w.id("pi"), p.charge
+	}
 	s.event("payment_intent.succeeded", again.at, s.intentObject(again, "succeeded"), nil)
 	s.event("charge.succeeded", again.at, s.chargeObject(again, 0, false), nil)
+	if again.replaces != "" && s.api.since(basil) {
+		s.event("invoice_payment.paid", again.at, s.invoicePaymentObject(again), nil)
+	}
 	s.deliver()
 	s.book(again, again.at)
 }

@@ -33,6 +33,11 @@ type Movement struct {
 	// Where a customer's balance paid for a part of an invoice, the money that moved carries its
 	// share of the tax, half to even.
 	Tax int64
+	// Beyond is how much of Amount was paid beyond the total of the sale, which Tax is of; of
+	// payments only.
+	Beyond int64
+	// Replaces is the charge that failed after it had paid the same, by another payment intent.
+	Replaces string
 	// Shipping and Discount of the sale, as its invoice or session states them, shared like the
 	// tax; of payments only.
 	Shipping, Discount int64
