@@ -4,6 +4,7 @@
 //	migrations/  executed by Migrate, in order, forward only
 //	schema/      generated: every table and view as it stands after the migrations
 //	queries/     named queries with typed parameters, each with a golden answer
+//	templates/   the view that most of them read, as statements have it too: activity.go
 //
 // It speaks database/sql and links no driver: the caller brings the connection.
 package sql

@@ -167,9 +167,13 @@ func (a *Asker) send(ctx context.Context, q sql.Question, values map[string]stri
 	for _, p := range q.Parameters {
 		query.Set("param_"+p.Name, escape(p.Type, values[p.Name]))
 	}
+	text, err := q.Statement(values)
+	if err != nil {
+		return nil, err
+	}
 	for _, address := range a.addresses {
 		var request *http.Request
-		request, err = http.NewRequestWithContext(ctx, http.MethodPost, address+"?"+query.Encode(), strings.NewReader(q.Text))
+		request, err = http.NewRequestWithContext(ctx, http.MethodPost, address+"?"+query.Encode(), strings.NewReader(text))
 		if err != nil {
 			return nil, err
 		}

@@ -317,6 +317,8 @@ ALTER TABLE first_names ON CLUSTER `main` MODIFY
 ALTER TABLE identities ON CLUSTER `main`
 ALTER TABLE leads ON CLUSTER `main`
 ALTER TABLE ledger_log ON CLUSTER `main` MODIFY
+-- 0040_activity.sql
+CREATE OR REPLACE VIEW activity ON CLUSTER `main` AS
 -- 0045_late_clicks.sql
 ALTER TABLE click_days_mv ON CLUSTER `main` MODIFY QUERY
 ALTER TABLE click_days ON CLUSTER `main` COMMENT COLUMN changed_at 'When something was last inserted that may change this day: a click or page view of it, a click of the day before, or one under an id of either. Read with max'

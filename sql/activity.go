@@ -1,0 +1,148 @@
+package sql
+
+import (
+	"embed"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"text/template"
+)
+
+// The text of the view activity, and of the views that it reads.
+//
+//go:embed templates/activity.sql schema/people.sql schema/reporting_rates.sql
+var activityFiles embed.FS
+
+var activityTemplate = template.Must(template.ParseFS(activityFiles, "templates/activity.sql"))
+
+// dimension is a name by which activity tells rows apart and filters them, and where it is from: a
+// click's column, a lead's, and an entry's, whose column is Column.
+type dimension struct{ Name, OfClick, OfLead, Column, OfEntry string }
+
+var dimensions = []dimension{
+	{"program", "program_id", "toLowCardinality(program_id)", "program_id", "e.program_id"},
+	{"affiliate", "toLowCardinality(affiliate_id)", "toLowCardinality(affiliate_id)", "affiliate_id",
+		"toLowCardinality(e.affiliate_id)"},
+	{"link", "toLowCardinality(link_id)", "toLowCardinality(link_id)", "link_id", "toLowCardinality(e.link_id)"},
+	{"source", "utm_source", "''", "utm_source", "e.utm_source"},
+	{"medium", "utm_medium", "''", "utm_medium", "e.utm_medium"},
+	{"campaign", "utm_campaign", "toLowCardinality(utm_campaign)", "utm_campaign", "e.utm_campaign"},
+	{"channel", "channel", "''", "channel", "e.channel"},
+	{"country", "country", "toLowCardinality(country)", "country", "e.country"},
+	{"device", "device", "''", "device", "e.device"},
+}
+
+// activity is what its template is rendered with: the view, where parameters decide everything, or
+// one statement's part, in which their values have decided what they can.
+type activity struct {
+	View          bool
+	Named         string      // the dimension that names the rows; empty: none
+	Read          []dimension // those that name rows or filter them
+	Only, Without []string    // the dimensions that filter
+	Checked       bool        // there may be a filter by a dimension that does not exist
+	Currency      string      // the reporting currency, as SQL
+	People, Rates string      // what to read; Rates is empty in USD
+}
+
+// activityView returns the text of the view.
+func activityView() (string, error) {
+	names := make([]string, len(dimensions))
+	for i, d := range dimensions {
+		names[i] = d.Name
+	}
+	return activity{View: true, Read: dimensions, Only: names, Without: names, Checked: true,
+		Currency: "{currency:String}", People: "people",
+		Rates: "reporting_rates(currency = {currency:String}, source = {rates:String})"}.render()
+}
+
+func (a activity) render() (string, error) {
+	var text strings.Builder
+	if err := activityTemplate.Execute(&text, a); err != nil {
+		return "", fmt.Errorf("write the text of activity: %w", err)
+	}
+	return strings.TrimRight(text.String(), "\n"), nil
+}
+
+// A question's use of activity with arguments that are parameters of the same name or literals.
+var (
+	activityCall = regexp.MustCompile(`\bactivity\(\s*((?:` + activityArgument + `,\s+)*` + activityArgument + `)\s*\)`)
+	arguments    = regexp.MustCompile(activityArgument)
+)
+
+const activityArgument = `(\w+) = (\{\w+:[^{}]+\}|'\w*'|true|map\(\)::Map\(String, Array\(String\)\))`
+
+// Statement returns the text that asks the question with these values, which are as param_… takes
+// them. It answers what Text answers in less time: ClickHouse analyses a view twice, and plans each
+// expression of it, also what the values have decided. So the text of activity stands in the place
+// of the view, without the dimensions, filters and exchange rates that these values do not need.
+func (q Question) Statement(values map[string]string) (string, error) {
+	call := activityCall.FindStringSubmatchIndex(q.Text)
+	if call == nil {
+		return q.Text, nil
+	}
+	given := make(map[string]string)
+	for _, argument := range arguments.FindAllStringSubmatch(q.Text[call[2]:call[3]], -1) {
+		given[argument[1]] = argument[2]
+	}
+	a, ok := activityOf(given, values)
+	if !ok {
+		return q.Text, nil
+	}
+	text, err := a.render()
+	if err != nil {
+		return "", err
+	}
+	return q.Text[:call[0]] + "(\n" + text + "\n)" + q.Text[call[1]:], nil
+}
+
+// activityOf returns what a question with these arguments and values needs of activity, and reports
+// whether it can be written: what is not known here is left to the view.
+func activityOf(given, values map[string]string) (activity, bool) {
+	value := func(name string) string {
+		if literal, ok := strings.CutPrefix(given[name], "'"); ok {
+			return strings.TrimSuffix(literal, "'")
+		}
+		if strings.HasPrefix(given[name], "{"+name+":") {
+			return values[name]
+		}
+		return ""
+	}
+	for _, name := range []string{"workspace", "livemode", "from", "to"} {
+		if !strings.HasPrefix(given[name], "{"+name+":") {
+			return activity{}, false
+		}
+	}
+	a := activity{Named: value("dimension"), Currency: given["currency"], People: viewText("people")}
+	known := a.Named == ""
+	for _, d := range dimensions {
+		// Found in a value, too, it is one more column to read, and filters nothing.
+		filter := "'" + d.Name + "':["
+		only, without := strings.Contains(value("only"), filter), strings.Contains(value("without"), filter)
+		if only {
+			a.Only = append(a.Only, d.Name)
+		}
+		if without {
+			a.Without = append(a.Without, d.Name)
+		}
+		if named := d.Name == a.Named; named || only || without {
+			a.Read, known = append(a.Read, d), known || named
+		}
+	}
+	a.Checked = slices.ContainsFunc([]string{value("only"), value("without")},
+		func(filter string) bool { return filter != "" && filter != "{}" })
+	if value("currency") != "usd" {
+		a.Rates = strings.ReplaceAll(viewText("reporting_rates"), "{source:", "{rates:")
+	}
+	return a, known && given["stored"] == "true"
+}
+
+// viewText returns what a view selects, as a subquery.
+func viewText(name string) string {
+	text, err := activityFiles.ReadFile("schema/" + name + ".sql")
+	if err != nil {
+		panic(err) // it is embedded
+	}
+	_, selected, _ := strings.Cut(string(text), "\nAS ")
+	return "(\n" + strings.TrimSuffix(strings.TrimSpace(selected), ";") + "\n)"
+}

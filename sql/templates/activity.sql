@@ -1,0 +1,106 @@
+{{- /* The view activity (.View), and what a statement has in its place: see activity.go. A change of the
+view is a new migration with this text (TestActivityView). */ -}}
+WITH
+    {{if .View}}if({stored:Bool},
+        {{end}}(
+            SELECT groupArray(day)
+            FROM
+            (
+                SELECT day
+                FROM click_days
+                WHERE workspace = {workspace:String} AND day >= toDate({from:DateTime('UTC')}) AND day <= toDate({to:DateTime('UTC')} - 1)
+                GROUP BY day
+                HAVING max(computed_at) <= max(changed_at) + toIntervalMinute(1) OR max(counted_at) < max(computed_at)
+            )
+        ){{if .View}},
+        arrayMap(n -> toDate({from:DateTime('UTC')}) + n, range(dateDiff('day', toDate({from:DateTime('UTC')}), toDate({to:DateTime('UTC')} - 1)) + 1))){{end}} AS open
+SELECT
+    what, at, who, visitor, quantity, sale_id, kind, attributed, first_sale, net,
+    {{if .View}}{{range .Read}}if({dimension:String} = '{{.Name}}', {{.Name}}, {{end}}''{{range .Read}}){{end}}{{else if .Named}}{{.Named}}{{else}}''{{end}} AS name
+FROM
+(
+    SELECT
+        'click' AS what, c.clicked_at AS at, c.visitor AS who, sipHash64(c.visitor) AS visitor, 1 AS quantity, '' AS sale_id, '' AS kind,
+        false AS attributed, false AS first_sale, CAST(NULL, 'Nullable(Decimal(38, 6))') AS net{{range .Read}},
+        {{.OfClick}} AS {{.Name}}{{end}}
+    FROM clicks AS c FINAL
+    WHERE workspace = {workspace:String} AND NOT is_bot AND clicked_at >= {from:DateTime('UTC')} AND clicked_at < {to:DateTime('UTC')}
+        AND has(open, toDate(clicked_at)) AND identity(click_id) NOT IN -- identity: the index cannot help, and searching it takes longer
+        (
+            SELECT arrayJoin(arrayFold(
+                (known, click) -> if(click.1 > known.1 + toIntervalHour(1), (click.1, known.2), (known.1, arrayPushBack(known.2, click.2))),
+                arraySort(groupArray((clicked_at, click_id))),
+                (toDateTime64(0, 3, 'UTC'), []::Array(FixedString(16)))).2)
+            FROM clicks FINAL
+            ARRAY JOIN if(foreign_id = '', [visitor_link], [visitor_link, sipHash64('foreign', foreign_id)]) AS arrival
+            WHERE workspace = {workspace:String} AND NOT is_bot AND clicked_at < {to:DateTime('UTC')}
+                AND has(arrayConcat(open, arrayMap(day -> day - 1, open)), toDate(clicked_at))
+            GROUP BY arrival
+            HAVING count() > 1
+        )
+    UNION ALL
+    {{if .View}}WITH arrayResize([]::Array(LowCardinality(String)), length(counted.at), '') AS unread
+    {{end}}SELECT
+        'click', toDateTime64(clicked, 3, 'UTC'), '', who, 1, '', '', false, false, NULL{{range .Read}}, of_{{.Name}}{{end}}
+    FROM clicks_by_day FINAL
+    ARRAY JOIN
+        counted.at AS clicked, counted.visitor AS who{{range .Read}},
+        {{if $.View}}if({dimension:String} = '{{.Name}}' OR mapContains({only:Map(String, Array(String))}, '{{.Name}}') OR mapContains({without:Map(String, Array(String))}, '{{.Name}}'), counted.{{.Name}}, unread){{else}}counted.{{.Name}}{{end}} AS of_{{.Name}}{{end}}
+    WHERE workspace = {workspace:String} AND dimension = '' AND value = ''
+        AND day >= toDate({from:DateTime('UTC')}) AND day <= toDate({to:DateTime('UTC')} - 1) AND NOT has(open, day)
+        AND clicked >= {from:DateTime('UTC')} AND clicked < {to:DateTime('UTC')}
+    UNION ALL
+    SELECT
+        'lead', received_at, person, 0, quantity, '', '', false, false, NULL{{range .Read}}, {{.OfLead}}{{end}}
+    FROM {{.People}}
+    WHERE workspace = {workspace:String} AND livemode = {livemode:Bool}
+        AND received_at >= {from:DateTime('UTC')} AND received_at < {to:DateTime('UTC')}
+    UNION ALL
+    SELECT
+        'entry', e.occurred_at, e.buyer, 0, 0, e.sale_id, e.kind, e.match_rule NOT IN ('', 'none'),
+        e.sale_id IN
+        (
+            -- The buyer's earliest payment, of two at the same time that of the least sale_id. As one text, because the
+            -- engine compares texts in half the time of pairs.
+            SELECT substring(min(concat(toString(toUnixTimestamp64Milli(f.occurred_at) + 100000000000000), f.sale_id)), 16)
+            FROM revenue AS f FINAL
+            WHERE f.workspace = {workspace:String} AND f.livemode = {livemode:Bool} AND f.status = 'booked' AND f.amount != 0 AND f.kind = 'payment'
+            GROUP BY multiIf(f.external_customer_id != '', f.external_customer_id, f.customer_id != '', f.customer_id, f.sale_id)
+        ),
+        multiIf(
+            -- Money of the reporting currency is shown as it was paid. Minor units by Stripe's rules, as in processor/fx/exponents.csv.
+            e.currency = {{.Currency}}, CAST(toDecimal128(e.amount - e.tax, 6) / multiIf(
+                e.currency IN ('bif', 'clp', 'djf', 'gnf', 'jpy', 'kmf', 'krw', 'mga', 'pyg', 'rwf', 'vnd', 'vuv', 'xaf', 'xof', 'xpf'), 1,
+                e.currency IN ('bhd', 'jod', 'kwd', 'omr', 'tnd'), 1000, 100), 'Nullable(Decimal(38, 6))'),
+            {{if .Rates}}e.day > r.until, NULL,
+            CAST(roundBankers(toDecimal256(e.net_usd, 24) / r.usd, 6), 'Nullable(Decimal(38, 6))'){{else}}CAST(e.net_usd, 'Nullable(Decimal(38, 6))'){{end}}
+        ){{range .Read}}, {{.OfEntry}}{{end}}
+    FROM
+    (
+        SELECT
+            day, occurred_at, sale_id, kind, match_rule, currency, amount, tax, net_usd{{range .Read}}, {{.Column}}{{end}},
+            {{if .Rates}}{currency:String} AS reporting, {{end}}multiIf(external_customer_id != '', external_customer_id, customer_id != '', customer_id, sale_id) AS buyer
+        FROM revenue FINAL
+        WHERE workspace = {workspace:String} AND livemode = {livemode:Bool} AND status = 'booked' AND amount != 0
+            AND day >= toDate({from:DateTime('UTC')}) AND day <= toDate({to:DateTime('UTC')})
+            AND occurred_at >= {from:DateTime('UTC')} AND occurred_at < {to:DateTime('UTC')}
+    ) AS e{{if .Rates}}
+    ASOF LEFT JOIN
+    (
+        SELECT day, until, usd, {currency:String} AS reporting
+        FROM {{.Rates}}
+    ) AS r ON e.reporting = r.reporting AND e.day >= r.day{{end}}
+)
+{{- if .Checked}}
+WHERE NOT throwIf(
+        {{if .View}}{dimension:String} NOT IN ('', 'program', 'affiliate', 'link', 'source', 'medium', 'campaign', 'channel', 'country', 'device')
+            OR {{end}}notEmpty(arrayFilter(
+                given -> given NOT IN ('program', 'affiliate', 'link', 'source', 'medium', 'campaign', 'channel', 'country', 'device'),
+                arrayConcat(mapKeys({only:Map(String, Array(String))}), mapKeys({without:Map(String, Array(String))})))),
+        'a dimension is one of program, affiliate, link, source, medium, campaign, channel, country, device')
+    {{- if .View}}
+    -- Each if is decided before reading, so that columns which only other filters need are not read.{{end}}
+    {{- range .Only}}
+    AND if(mapContains({only:Map(String, Array(String))}, '{{.}}'), has({only:Map(String, Array(String))}['{{.}}'], {{.}}), true){{end}}
+    {{- range .Without}}
+    AND if(mapContains({without:Map(String, Array(String))}, '{{.}}'), NOT has({without:Map(String, Array(String))}['{{.}}'], {{.}}), true){{end}}{{end}}
