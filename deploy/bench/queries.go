@@ -55,25 +55,25 @@ const chunk = 500_000
 // the sums that programs ask. note tells two that ask the same question apart.
 var asked = []struct {
 	name, note string
-	parameters url.Values
+	parameters map[string]string
 }{
-	{"breakdown", "all", url.Values{"dimension": {""}}},
+	{"breakdown", "all", map[string]string{"dimension": ""}},
 	{"breakdown", "affiliates", nil},
-	{"breakdown", "links", url.Values{"dimension": {"link"}}},
-	{"breakdown", "of nobody", url.Values{"dimension": {""}, "only": {"{'affiliate':['']}"}}},
-	{"breakdown", "its countries", url.Values{"dimension": {"country"}, "only": {"{'affiliate':['affiliate-3']}"}}},
-	{"trend", "days in India", url.Values{"timezone": {"Asia/Kolkata"}}},
-	{"trend", "one affiliate", url.Values{"only": {"{'affiliate':['affiliate-3']}"}}},
+	{"breakdown", "links", map[string]string{"dimension": "link"}},
+	{"breakdown", "of nobody", map[string]string{"dimension": "", "only": "{'affiliate':['']}"}},
+	{"breakdown", "its countries", map[string]string{"dimension": "country", "only": "{'affiliate':['affiliate-3']}"}},
+	{"trend", "days in India", map[string]string{"timezone": "Asia/Kolkata"}},
+	{"trend", "one affiliate", map[string]string{"only": "{'affiliate':['affiliate-3']}"}},
 	{"funnel", "", nil},
 	{"new_and_returning", "", nil},
-	{"sales_and_refunds", "", url.Values{"limit": {"10"}}},
+	{"sales_and_refunds", "", map[string]string{"limit": "10"}},
 	{"money_at_risk", "", nil},
 	{"totals", "", nil},
-	{"timeseries", "", url.Values{"step": {"86400"}}},
-	{"top", "", url.Values{"limit": {"10"}}},
+	{"timeseries", "", map[string]string{"step": "86400"}},
+	{"top", "", map[string]string{"limit": "10"}},
 	{"clicks_by_day", "", nil},
-	{"latest_sales", "", url.Values{"limit": {"25"}}},
-	{"refunds_and_disputes", "", url.Values{"limit": {"25"}}},
+	{"latest_sales", "", map[string]string{"limit": "25"}},
+	{"refunds_and_disputes", "", map[string]string{"limit": "25"}},
 	{"revenue_by_currency", "", nil},
 	{"unattributed", "", nil},
 	{"without_rate", "", nil},
@@ -160,13 +160,21 @@ func openBench(ctx context.Context, base, database string) (*stdsql.DB, error) {
 	return clickhouse.OpenDB(options), nil
 }
 
-// prepare makes the tables and the history, unless the folder has them.
+// prepare makes the tables and the history, but for the steps that the folder has already: one that
+// was interrupted is made again by itself.
 func (q *queries) prepare(ctx context.Context, base, dir string) error {
-	done := filepath.Join(dir, fmt.Sprintf("complete-%d", q.Clicks))
-	if _, err := os.Stat(done); err == nil {
-		return nil
-	}
 	start := time.Now()
+	step := func(name string, make func() error) error {
+		done := filepath.Join(dir, fmt.Sprintf("%s-%d", name, q.Clicks))
+		if _, err := os.Stat(done); err == nil {
+			return nil
+		}
+		if err := make(); err != nil {
+			return fmt.Errorf("make %s: %w", name, err)
+		}
+		fmt.Printf("bench: %s after %s\n", name, time.Since(start).Round(time.Second))
+		return os.WriteFile(done, nil, 0o644)
+	}
 	db, err := openBench(ctx, base, "bench")
 	if err != nil {
 		return err
@@ -176,31 +184,35 @@ func (q *queries) prepare(ctx context.Context, base, dir string) error {
 		return err
 	}
 	for _, name := range []string{"clicks", "page_views", "leads", "ledger"} {
-		text, err := histories.ReadFile("history/" + name + ".sql")
-		if err != nil {
+		if err := step(name, func() error { return q.fill(ctx, base, name) }); err != nil {
 			return err
 		}
-		for first := uint64(0); first < q.Clicks; first += chunk {
-			_, err := ask(ctx, base, string(text), url.Values{
-				"param_total": {fmt.Sprint(q.Clicks)}, "param_first": {fmt.Sprint(first)},
-				"param_count": {fmt.Sprint(min(chunk, q.Clicks-first))}, "param_until": {untilDay.Format(time.DateTime)},
-			})
-			if err != nil {
-				return fmt.Errorf("make %s: %w", name, err)
-			}
-		}
-		fmt.Printf("bench: %s after %s\n", name, time.Since(start).Round(time.Second))
 	}
 	store, err := clickhousestore.Open(base+"/bench", slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {
 		return err
 	}
 	defer store.Close()
-	if err := computeDays(ctx, store); err != nil {
+	return step("clicks_by_day", func() error { return computeDays(ctx, store) })
+}
+
+// fill makes the rows of one table. Rows that an interrupted fill has made are made again and
+// replaced.
+func (q *queries) fill(ctx context.Context, base, table string) error {
+	text, err := histories.ReadFile("history/" + table + ".sql")
+	if err != nil {
 		return err
 	}
-	fmt.Printf("bench: clicks_by_day after %s\n", time.Since(start).Round(time.Second))
-	return os.WriteFile(done, nil, 0o644)
+	for first := uint64(0); first < q.Clicks; first += chunk {
+		_, err := ask(ctx, base, string(text), url.Values{
+			"param_total": {fmt.Sprint(q.Clicks)}, "param_first": {fmt.Sprint(first)},
+			"param_count": {fmt.Sprint(min(chunk, q.Clicks-first))}, "param_until": {untilDay.Format(time.DateTime)},
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // workspaces are those that are asked for: one with 30 % of the history, and one with 1 %.
@@ -222,8 +234,8 @@ func computeDays(ctx context.Context, store *clickhousestore.Store) error {
 		}
 	}
 	for _, workspace := range workspaces {
-		for first := today.AddDate(-2, 0, -1); first.Before(today); first = first.AddDate(0, 1, 0) {
-			last := first.AddDate(0, 1, -1)
+		for first := today.AddDate(-2, 0, -1); first.Before(today); first = first.AddDate(0, 0, 7) {
+			last := first.AddDate(0, 0, 6)
 			if last.After(today) {
 				last = today
 			}
@@ -237,31 +249,33 @@ func computeDays(ctx context.Context, store *clickhousestore.Store) error {
 }
 
 // row asks one question of one workspace over all ranges, and prints the times.
-func (q *queries) row(ctx context.Context, base, workspace, name, note string, more url.Values) error {
+func (q *queries) row(ctx context.Context, base, workspace, name, note string, more map[string]string) error {
 	question, err := sql.AskQuestion(name)
 	if err != nil {
 		return err
 	}
-	text, raw := question.Text, overRaw(question.Text)
+	raw := overRaw(question.Text)
 	fmt.Printf("%-24s", name+" "+note)
 	for _, s := range spans {
-		values := make(url.Values)
+		values := make(map[string]string)
 		for _, p := range question.Parameters {
-			values.Set("param_"+p.Name, p.Default)
+			values[p.Name] = p.Default
 		}
-		maps.Copy(values, url.Values{
-			"param_workspace": {workspace}, "param_livemode": {"true"}, "param_to": {untilDay.Format(time.DateTime)},
-			"param_from": {untilDay.AddDate(0, 0, -s.days).Format(time.DateTime)},
+		maps.Copy(values, map[string]string{
+			"workspace": workspace, "livemode": "true", "to": untilDay.Format(time.DateTime),
+			"from": untilDay.AddDate(0, 0, -s.days).Format(time.DateTime),
 		})
-		for key, list := range more {
-			values["param_"+key] = list
+		maps.Copy(values, more)
+		text, err := question.Statement(values) // what the dashboard sends
+		if err != nil {
+			return err
 		}
 		times, cpu, answer, err := q.measure(ctx, base, text, values)
 		if err != nil {
 			return fmt.Errorf("ask %s: %w", name, err)
 		}
 		cell := fmt.Sprintf("%.0f / %.0f, %.0f", times[len(times)/2], times[(len(times)*95+99)/100-1], cpu[len(cpu)/2])
-		if q.Raw && raw != text {
+		if q.Raw && raw != question.Text {
 			_, rawCPU, same, err := q.measure(ctx, base, raw, values)
 			if err != nil {
 				return fmt.Errorf("ask %s of the raw tables: %w", name, err)
@@ -287,11 +301,15 @@ func overRaw(text string) string {
 
 // measure returns the times and the CPU times of this process, which is the engine's too, in
 // milliseconds and sorted, and the answer.
-func (q *queries) measure(ctx context.Context, base, text string, values url.Values) (times, cpu []float64,
+func (q *queries) measure(ctx context.Context, base, text string, values map[string]string) (times, cpu []float64,
 	answer string, err error) {
+	parameters := make(url.Values)
+	for name, value := range values {
+		parameters.Set("param_"+name, value)
+	}
 	for range q.Rounds {
 		start, used := time.Now(), ownCPU()
-		if answer, err = ask(ctx, base, text+"\nFORMAT TSV", values); err != nil {
+		if answer, err = ask(ctx, base, text+"\nFORMAT TSV", parameters); err != nil {
 			return nil, nil, "", err
 		}
 		times = append(times, float64(time.Since(start).Microseconds())/1000)
