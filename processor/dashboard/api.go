@@ -47,6 +47,16 @@ func (d *Dashboard) serveSession(w http.ResponseWriter, r *http.Request, caller 
 		d.config.ClickURL})
 }
 
+// serveState answers with a text that differs whenever any figure may differ, so that a page need not
+// ask for all of them to know. It is empty if ClickHouse does not say.
+func (d *Dashboard) serveState(w http.ResponseWriter, r *http.Request, _ *access.Caller) {
+	m := d.answers.current(r.Context())
+	if r.Context().Err() != nil {
+		return
+	}
+	d.serveJSON(w, r, map[string]string{"state": m.text})
+}
+
 // serveQuestions lists the questions that the caller may ask.
 func (d *Dashboard) serveQuestions(w http.ResponseWriter, r *http.Request, caller *access.Caller) {
 	questions, err := sql.Questions()

@@ -191,6 +191,7 @@ func (d *Dashboard) routes() http.Handler {
 	})
 	handle("GET /{$}", everyone, d.serveIndex)
 	handle("GET /api/session", everyone, d.serveSession)
+	handle("GET /api/state", everyone, d.serveState)
 	handle("GET /api/query", everyone, d.serveQuestions)
 	handle("GET /api/query/{name}", everyone, d.serveQuestion)
 	handle("GET /explain", people, d.serveExplanation)

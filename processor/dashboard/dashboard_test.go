@@ -287,23 +287,31 @@ func TestAnswersAreHeldForASecond(t *testing.T) {
 	same(t, "a second later", clicks(), []string{"1"})
 }
 
-// What the processors say of themselves every few seconds makes no other figure new.
-func TestStatusChangesNoFigure(t *testing.T) {
+// The state by which an open page knows that there may be other figures: what the processors say of
+// themselves every few seconds makes none, a click does.
+func TestState(t *testing.T) {
 	dsn, conn := database(t)
-	d := serve(t, Config{DSN: dsn}, time.Now)
-	before, err := d.readMarker(t.Context())
-	if err != nil {
-		t.Fatal(err)
+	now := at
+	d := serve(t, Config{DSN: dsn}, func() time.Time { return now })
+	state := func() string {
+		now = now.Add(fresh)
+		w := get(t, d, "/api/state")
+		var said struct{ State string }
+		if err := json.Unmarshal(w.Body.Bytes(), &said); err != nil || said.State == "" {
+			t.Fatalf("%d %s", w.Code, w.Body)
+		}
+		return said.State
 	}
+	before := state()
 	insert(t, conn, "INSERT INTO pipeline_status (what, subject, at, number) VALUES ('lag', 'g clicks.v1', now64(3), 7)")
-	if after, err := d.readMarker(t.Context()); err != nil || after != before {
-		t.Errorf("the marker changed, %v", err)
+	if state() != before {
+		t.Error("the status of a processor changed the state of the figures")
 	}
 	same(t, "status", figures(t, d, "pipeline_status", nil, "what", "subject", "number", "known"),
 		[]string{"lag g clicks.v1 7 true"})
 	click(t, conn, 1, at, "v", "anna", "", "", false)
-	if after, err := d.readMarker(t.Context()); err != nil || after == before {
-		t.Errorf("a click did not change the marker, %v", err)
+	if state() == before {
+		t.Error("a click did not change the state of the figures")
 	}
 }
 

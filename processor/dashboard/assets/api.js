@@ -26,7 +26,7 @@ function done() {
   else free++;
 }
 
-const pause = (milliseconds) => new Promise((go) => setTimeout(go, milliseconds));
+export const pause = (milliseconds) => new Promise((go) => setTimeout(go, milliseconds));
 
 const patience = 60e3; // milliseconds: longer than the server takes for any question
 
@@ -86,6 +86,16 @@ const unreadable = {
 
 export async function session() {
   return get("api/session");
+}
+
+// tablesState returns a text that is another one whenever any figure may be another, undefined if
+// it is not known.
+export async function tablesState() {
+  try {
+    return (await get("api/state")).state || undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 // ask returns the rows of a named question, or throws what the signal says when nobody wants them

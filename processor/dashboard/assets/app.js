@@ -1,8 +1,8 @@
 // The page: it reads the view from the address, asks the questions of the section and shows the
-// answers, again every few seconds while the time is not over. An answer that has not changed costs
-// the server no question (ETag) and the page no drawing.
+// answers, again as soon as the tables have changed. An answer that has not changed costs the server
+// no question (ETag) and the page no drawing.
 
-import { ask, now, session, Fault } from "./api.js";
+import { ask, now, pause, session, tablesState, Fault } from "./api.js";
 import { age, clock, count, instant, nameOf } from "./format.js";
 import { sections } from "./sections.js";
 import { element, isolated } from "./table.js";
@@ -11,13 +11,17 @@ import { dimensions, filtered, ranges, read, span, withFilter, withoutFilter, wr
 const $ = (id) => document.getElementById(id);
 // Faults of every question at once: they are said once, above the page.
 const noClickHouse = ["unreachable", "clickhouse_unavailable", "clickhouse_denied", "quota_exceeded"];
-const every = 5000; // milliseconds from one round of questions to the next
+const every = 5000; // milliseconds until all is asked again after a fault, or when the state is not known
+const glance = 1500; // milliseconds from one look at the state of the tables to the next
+const longest = 30e3; // milliseconds after which all is asked again: some answers read the clock
 const state = {
   session: null,
   view: null,
   blocks: [],
   asked: new AbortController(),
   timer: 0,
+  tables: undefined, // their state when the last round began
+  rounded: 0, // when it began
   fresh: null,
   first: undefined,
 };
@@ -329,11 +333,13 @@ function focusAgain(control, preventScroll) {
 async function round(fresh) {
   clearTimeout(state.timer);
   const { signal } = state.asked;
+  state.rounded = performance.now();
   const blocks = fresh ? state.blocks : state.blocks.filter((b) => !b.slow);
   const faults = [];
   const askAll = async (some) => faults.push(...(await Promise.all(some.map((b) => askBlock(b, signal)))));
   await askAll(blocks.filter((b) => !b.slow));
   if (!signal.aborted) faults.push(await about(signal));
+  const took = performance.now() - state.rounded; // while rows keep arriving, it asks a sixth of the time
   // The slow ones last and one by one, so that they keep no other waiting.
   for (const b of blocks.filter((b) => b.slow)) if (!signal.aborted) await askAll([b]);
   if (signal.aborted) return;
@@ -345,7 +351,23 @@ async function round(fresh) {
   banner("error", broken?.message, broken?.hint ?? "");
   document.body.classList.toggle("stale", Boolean(broken));
   $("pulse").className = broken ? "bad" : "live";
-  if (!document.hidden) state.timer = setTimeout(again, $("empty").hidden ? every : 2000);
+  if (document.hidden) return;
+  if (faults.some(Boolean) || !state.tables) state.timer = setTimeout(again, every);
+  else state.timer = setTimeout(look, Math.min(Math.max(glance, 5 * took), every));
+}
+
+// look asks for the figures again when they may be others: the state of the tables is another, or
+// not known, or the time has moved on.
+async function look() {
+  const { signal } = state.asked;
+  const tables = await tablesState();
+  if (signal.aborted || document.hidden) return;
+  const sameTime = pageOf(state.view).span.to === state.until && performance.now() - state.rounded < longest;
+  if (tables && tables === state.tables && sameTime) state.timer = setTimeout(look, glance);
+  else {
+    state.tables = tables;
+    again();
+  }
 }
 
 // again asks once more; when the time has moved on (a new hour or day), for another time.
@@ -428,7 +450,9 @@ function tick() {
 
 async function start() {
   try {
-    state.session = await session();
+    // Read before the figures are: what changes meanwhile is then asked for again. A ClickHouse that
+    // does not say its state soon keeps nobody waiting.
+    [state.session, state.tables] = await Promise.all([session(), Promise.race([tablesState(), pause(500)])]);
   } catch (fault) {
     banner("error", fault.message, fault.hint ?? "");
     setTimeout(start, every);
