@@ -4,6 +4,7 @@
 //
 //	make sim SCHEDULES=10000
 //	make sim SEED=17
+//	go test ./processor/simulation -schedules 10000 -first 20001   other ones
 //
 // One schedule is one seed: some buyers (traffic_test.go), when and in which order their clicks and
 // webhooks reach Kafka, a list of faults, each with its virtual time and target (faults_test.go),

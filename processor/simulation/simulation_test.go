@@ -19,6 +19,7 @@ var (
 	onlySeed  = flag.Uint64("seed", 0, "run only the schedule of this seed, and print it")
 	schedules = flag.Int("schedules", 0, "how many schedules to run; 0: 300, fewer with -short and under the race "+
 		"detector")
+	firstSeed = flag.Uint64("first", 1, "the seed of the first schedule; the next ones follow it")
 	histories = flag.String("histories", "", "directory for a file of every schedule's operations, one JSON object a line")
 	aloud     = flag.Bool("aloud", false, "tell what happens while it happens, in case it never ends")
 )
@@ -85,7 +86,7 @@ func seeds(t *testing.T) []uint64 {
 	default:
 		n = 300
 	}
-	for seed := uint64(1); seed <= uint64(n); seed++ {
+	for seed := *firstSeed; seed < *firstSeed+uint64(n); seed++ {
 		if !slices.Contains(list, seed) {
 			list = append(list, seed)
 		}
