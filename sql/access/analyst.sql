@@ -4,14 +4,15 @@ CREATE ROLE IF NOT EXISTS {database}_analyst;
 
 GRANT SELECT ON {database}.* TO {database}_analyst WITH REPLACE OPTION;
 
--- What names persons and serves no figure: records as they came, and the names that a person is known by.
+-- What names persons and serves no figure: records as they came, and the names that a person is known by. Whole tables: the
+-- settings additional_table_filters and parallel_replicas_custom_key, and subcolumns, read columns that are not granted.
 REVOKE SELECT ON {database}.stripe_events,
+    SELECT ON {database}.dead_letters,
     SELECT ON {database}.facts,
     SELECT ON {database}.identities,
     SELECT ON {database}.first_names,
     SELECT ON {database}.deferred_names,
-    SELECT ON {database}.erasures,
-    SELECT(key, headers, body, error) ON {database}.dead_letters
+    SELECT ON {database}.erasures
 FROM {database}_analyst;
 
 -- 0 would be without a limit.

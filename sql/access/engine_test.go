@@ -41,12 +41,12 @@ func newSite(t *testing.T) *site {
 
 // open opens the engine in a role, "" for its administrator, until the returned function is called.
 // The engine keeps users in a file only, so the statements that make a role are given to its one
-// user.
-func (s *site) open(role string) (closing func()) {
+// user. Without quotas that user may ask as often as a test wants.
+func (s *site) open(role string, quotas bool) (closing func()) {
 	s.t.Helper()
 	var options []chdb.Option
 	if role != "" {
-		options = append(options, chdb.WithUsers(usersXML(s.t, role)))
+		options = append(options, chdb.WithUsers(usersXML(s.t, role, quotas)))
 	}
 	engine, err := chdb.Open(s.library, s.data, options...)
 	if err != nil {
@@ -101,8 +101,8 @@ func (s *site) may(statements ...string) {
 }
 
 // refused are the errors by which ClickHouse says that somebody may not do something.
-var refused = regexp.MustCompile(`ACCESS_DENIED|READONLY|SETTING_CONSTRAINT_VIOLATION|QUOTA_EXCEEDED|` +
-	`ACCESS_STORAGE_FOR_INSERTION_NOT_FOUND`)
+var refused = regexp.MustCompile(`ACCESS_DENIED|READONLY|SETTING_CONSTRAINT_VIOLATION|` +
+	`ACCESS_STORAGE_FOR_INSERTION_NOT_FOUND|INTO_OUTFILE_NOT_ALLOWED`)
 
 // mayNot runs statements that the role may not execute.
 func (s *site) mayNot(statements ...string) {
@@ -134,15 +134,20 @@ var (
 		`USING (.*) TO tributary_(\w+)$`)
 )
 
-// engineItself is what the embedded engine does in the name of its user beside what it is asked: it
-// reads back what was inserted; and its quota, for the test.
-const engineItself = "GRANT CHECK, SHOW QUOTAS ON *.*"
+// engineItself is what the embedded engine does in the name of a user beside what it is asked: it
+// reads back what was inserted, for which the user then sees the names of all tables; and a test
+// reads the quota.
+var engineItself = map[string]string{
+	"migrator": "<query>GRANT CHECK ON *.*</query>", "writer": "<query>GRANT CHECK ON *.*</query>",
+	"affiliate": "<query>GRANT SHOW QUOTAS ON *.*</query>",
+}
 
-// usersXML returns the configuration of an engine whose user has the rights, the settings, the
-// quota and the row policies of a role. What the engine cannot show: settings of one's own (SQL_…),
-// for which their values stand in the policies, and readonly = 1, because it names its sessions by
-// a setting. It reads quotas and does not count.
-func usersXML(t *testing.T, role string) string {
+// usersXML returns the configuration of an engine whose user has the rights, the settings, the row
+// policies and, if asked for, the quota of a role. What the engine cannot show: settings of one's
+// own (SQL_…), for which their values stand in the policies; readonly = 1, because it names its
+// sessions by a setting; and that system tables such as system.errors need a right of their own, as
+// on a server with ClickHouse's own configuration.
+func usersXML(t *testing.T, role string, withQuota bool) string {
 	t.Helper()
 	statements, err := sql.Layout{Database: database}.Access(false)
 	if err != nil {
@@ -166,7 +171,9 @@ func usersXML(t *testing.T, role string) string {
 				}
 			}
 		} else if m := quota.FindStringSubmatch(statement); m != nil && m[2] == role {
-			used++
+			if used++; !withQuota {
+				continue
+			}
 			for _, l := range limit.FindAllStringSubmatch(m[1], -1) {
 				fmt.Fprintf(&quotas, "<interval><duration>%d</duration><%[2]s>%[3]s</%[2]s></interval>",
 					map[string]int{"minute": 60, "hour": 3600}[l[1]], l[2], l[3])
@@ -188,7 +195,7 @@ func usersXML(t *testing.T, role string) string {
   <profiles><default>` + settings.String() + `<constraints>` + constraints.String() + `</constraints>
   </default></profiles>
   <users><default><password/><networks><ip>::/0</ip></networks><profile>default</profile><quota>default</quota>
-    <grants>` + grants.String() + `<query>` + engineItself + `</query></grants>
+    <grants>` + grants.String() + engineItself[role] + `</grants>
     <databases><tributary>` + policies.String() + `</tributary></databases>
   </default></users>
   <quotas><default>` + quotas.String() + `</default></quotas>

@@ -30,7 +30,7 @@ func TestPrograms(t *testing.T) {
 	p := newPrograms(t, s)
 	in := func(role string, work func()) {
 		t.Helper()
-		closing := s.open(role)
+		closing := s.open(role, true)
 		defer closing()
 		work()
 	}
