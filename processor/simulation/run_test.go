@@ -241,7 +241,7 @@ func (r *run) topicOf(t kmsg.OffsetCommitRequestTopic) string {
 // kafka opens a client that meets Kafka's faults, but no network's.
 func (r *run) kafka(opts ...kgo.Opt) *kgo.Client {
 	client, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers("localhost:9092", "localhost:9093"),
-		kgo.Dialer(r.network.DialContext)}, opts...)...)
+		kgo.Dialer(r.network.DialContext), kgo.DisableClientMetrics()}, opts...)...)
 	if err != nil {
 		r.tb.Fatal(err)
 	}
@@ -352,7 +352,7 @@ func (r *run) process(ctx context.Context, p *processor) {
 			Log: log, Metrics: metrics,
 			// Fewer requests than in production, to save the simulation's time.
 			Options: []kgo.Opt{kgo.ClientID(p.client), kgo.Dialer(p.wire.dial), kgo.FetchMaxWait(3 * time.Second),
-				kgo.HeartbeatInterval(2 * time.Second), kgo.MetadataMinAge(time.Second),
+				kgo.HeartbeatInterval(2 * time.Second), kgo.MetadataMinAge(time.Second), kgo.DisableClientMetrics(),
 				// kfake begins to wait for all members anew with every one that joins: members that
 				// give up before it has waited would keep each other from ever joining.
 				kgo.RequestTimeoutOverhead(2 * time.Minute)},
