@@ -2,6 +2,7 @@ package manifests
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -35,11 +36,17 @@ type command struct {
 	file, name string
 	args       []string // the program first
 	env        map[string]string
+	shared     map[string]string // what of env is for several commands
+	stops      time.Duration     // how long it may take to end before it is killed
 }
 
 func ofCompose(t *testing.T, overlays ...string) (list []command) {
 	t.Helper()
 	project := composed(t, overlays...)
+	shared := make(map[string]string)
+	for name := range project.Extensions["x-environment"].(map[string]any) {
+		shared[name] = ""
+	}
 	for _, name := range slices.Sorted(maps.Keys(project.Services)) {
 		s := project.Services[name]
 		if s.Build == nil {
@@ -47,7 +54,10 @@ func ofCompose(t *testing.T, overlays ...string) (list []command) {
 		}
 		c := command{
 			file: fmt.Sprint("compose ", overlays), name: name, args: append([]string{s.Build.Target}, s.Command...),
-			env: make(map[string]string),
+			env: make(map[string]string), shared: shared, stops: 10 * time.Second,
+		}
+		if s.StopGracePeriod != nil {
+			c.stops = time.Duration(*s.StopGracePeriod)
 		}
 		for key, value := range s.Environment {
 			if value != nil {
@@ -70,7 +80,14 @@ func ofKubernetes(t *testing.T) (list []command) {
 			for _, v := range container.Env {
 				env[v.Name] = v.Value
 			}
-			list = append(list, command{"kubernetes", name, append([]string{image}, container.Args...), env})
+			stops := 30 * time.Second
+			if pod.TerminationGracePeriodSeconds != nil {
+				stops = time.Duration(*pod.TerminationGracePeriodSeconds) * time.Second
+			}
+			if l := container.Lifecycle; l != nil && l.PreStop != nil {
+				stops -= time.Duration(l.PreStop.Sleep.Seconds) * time.Second
+			}
+			list = append(list, command{"kubernetes", name, append([]string{image}, container.Args...), env, c.config, stops})
 			for _, v := range env {
 				if file, ok := strings.CutPrefix(v, "/etc/tributary/"); ok && c.secrets[file] == "" {
 					t.Errorf("%s reads %s, which the Secret does not have", name, v)
@@ -96,7 +113,7 @@ func ofSystemd(t *testing.T) (list []command) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		env := maps.Clone(shared)
+		env, stops := maps.Clone(shared), 90*time.Second
 		var starts [][]string
 		for line := range strings.Lines(string(text)) {
 			key, value, _ := strings.Cut(strings.TrimSpace(line), "=")
@@ -104,13 +121,17 @@ func ofSystemd(t *testing.T) (list []command) {
 			case "Environment":
 				name, v, _ := strings.Cut(value, "=")
 				env[name] = v
+			case "TimeoutStopSec":
+				if stops, err = time.ParseDuration(value); err != nil {
+					t.Errorf("%s: %s: %v", unit, line, err)
+				}
 			case "ExecStart", "ExecStartPre":
 				words := strings.Fields(value)
 				starts = append(starts, append([]string{filepath.Base(words[0])}, words[1:]...))
 			}
 		}
 		for _, words := range starts {
-			list = append(list, command{"systemd", filepath.Base(unit), words, env})
+			list = append(list, command{"systemd", filepath.Base(unit), words, env, shared, stops})
 		}
 	}
 	return list
@@ -148,9 +169,12 @@ func prepare(t *testing.T) *machine {
 		t.Fatalf("build the programs: %v\n%s", err, out)
 	}
 	data := t.TempDir()
-	m.start(t, command{"local", "kafka", []string{"local", "kafka", "--data", data, "--kafka-addr", m.kafka}, nil})
-	m.start(t, command{"local", "clickhouse", []string{"local", "clickhouse", "--data", data,
-		"--clickhouse-addr", m.clickhouse}, nil})
+	m.start(t, command{
+		file: "local", name: "kafka", args: []string{"local", "kafka", "--data", data, "--kafka-addr", m.kafka},
+	})
+	m.start(t, command{
+		file: "local", name: "clickhouse", args: []string{"local", "clickhouse", "--data", data, "--clickhouse-addr", m.clickhouse},
+	})
 	eventually(t, func() error {
 		c, err := net.Dial("tcp", m.kafka)
 		if err == nil {
@@ -352,7 +376,77 @@ func TestCommands(t *testing.T) {
 	if checked < 9 {
 		t.Errorf("%d commands, want those of compose, Kubernetes and systemd", checked)
 	}
+	testHelp(t, m, all)
 	t.Run("compose", func(t *testing.T) { playCompose(t, m) })
+}
+
+var (
+	variable = regexp.MustCompile(`\$(TRIBUTARY_\w+)`)
+	duration = regexp.MustCompile(`--(stop-timeout|grace)=(\w+)`)
+)
+
+// testHelp compares the files with what the commands' help says. A command does not know a variable
+// whose name is not there, and goes on without it. Before a command is killed it has the time that
+// its flags give its last work.
+func testHelp(t *testing.T, m *machine, all []command) {
+	anybody := make(map[string]bool)          // the variables that some command knows
+	known := make(map[string]map[string]bool) // those that a command of a container or unit knows
+	place := func(c command) string { return c.file + ", " + c.name }
+	for _, c := range all {
+		help, err := m.finish(t, c, false, "--help")
+		if err != nil {
+			t.Fatalf("%s: %q: %v\n%s", place(c), c.args, err, help)
+		}
+		if known[place(c)] == nil {
+			known[place(c)] = make(map[string]bool)
+		}
+		own := "TRIBUTARY_" + strings.ToUpper(c.args[0]) + "_"
+		for _, word := range c.args[1:] {
+			if strings.HasPrefix(word, "-") {
+				break
+			}
+			own += strings.ToUpper(word) + "_"
+		}
+		for _, v := range variable.FindAllStringSubmatch(help, -1) {
+			known[place(c)][v[1]], known[place(c)][own+strings.TrimPrefix(v[1], "TRIBUTARY_")] = true, true
+		}
+		maps.Copy(anybody, known[place(c)])
+		if takes := stopping(t, c, help); takes >= c.stops && c.args[1] != "topics" && c.args[1] != "migrate" {
+			t.Errorf("%s: %q is killed after %s, and may take %s", place(c), c.args, c.stops, takes)
+		}
+	}
+	for _, c := range all {
+		for name := range c.env {
+			if _, shared := c.shared[name]; !shared && strings.HasPrefix(name, "TRIBUTARY_") && !known[place(c)][name] {
+				t.Errorf("%s: %q knows no %s", place(c), c.args, name)
+			}
+		}
+		for name := range c.shared {
+			if strings.HasPrefix(name, "TRIBUTARY_") && !anybody[name] {
+				t.Errorf("%s: no command knows %s", place(c), name)
+			}
+		}
+	}
+}
+
+// stopping returns how long a command may take to end, by its variables and its help.
+func stopping(t *testing.T, c command, help string) time.Duration {
+	texts := []string{c.env["TRIBUTARY_STOP_DELAY"]}
+	for _, f := range duration.FindAllStringSubmatch(help, -1) {
+		texts = append(texts, f[2])
+		if f[1] == "stop-timeout" { // for requests, and again for Kafka
+			texts = append(texts, f[2])
+		}
+	}
+	takes := 5 * time.Second // what no flag says
+	for _, text := range texts {
+		d, err := time.ParseDuration(cmp.Or(text, "0s"))
+		if err != nil {
+			t.Error(err)
+		}
+		takes += d
+	}
+	return takes
 }
 
 // What compose.yaml starts comes up together: each program is ready, and stops in order.

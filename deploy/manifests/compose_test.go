@@ -71,6 +71,10 @@ func TestCompose(t *testing.T) {
 					}
 				}
 			}
+			if s.Restart == "no" && !awaited(project, name) {
+				t.Errorf("%v: no service waits until %s has ended, so docker compose up --wait takes its end for a failure", o,
+					name)
+			}
 			for _, p := range s.Ports {
 				if p.HostIP != "127.0.0.1" {
 					t.Errorf("%v: %s is published on %q, want 127.0.0.1 where nobody says otherwise", o, name, p.HostIP)
@@ -78,6 +82,16 @@ func TestCompose(t *testing.T) {
 			}
 		}
 	}
+}
+
+// awaited reports whether a service that goes on waits for the end of another.
+func awaited(project *types.Project, name string) bool {
+	for _, s := range project.Services {
+		if d, ok := s.DependsOn[name]; ok && d.Condition == types.ServiceConditionCompletedSuccessfully && s.Restart != "no" {
+			return true
+		}
+	}
+	return false
 }
 
 // Every variable is explained in .env.example with its default, and there is no other.

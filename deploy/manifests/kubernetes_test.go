@@ -2,6 +2,7 @@ package manifests
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"sigs.k8s.io/yaml"
@@ -147,9 +149,34 @@ func TestKubernetes(t *testing.T) {
 			if container.Resources.Limits.Memory().IsZero() || container.Resources.Requests.Cpu().IsZero() {
 				t.Errorf("%s %s has no limit of memory or asks for no CPU", name, container.Name)
 			}
+			if err := collects(goLimit(container.Env), container.Resources.Limits.Memory().Value()); err != nil {
+				t.Errorf("%s %s: %v", name, container.Name, err)
+			}
 			if !strings.HasPrefix(name, "Job/") && (container.ReadinessProbe == nil || container.LivenessProbe == nil) {
 				t.Errorf("%s %s is probed for nothing", name, container.Name)
 			}
 		}
 	}
+}
+
+func goLimit(env []corev1.EnvVar) string {
+	for _, v := range env {
+		if v.Name == "GOMEMLIMIT" {
+			return v.Value
+		}
+	}
+	return ""
+}
+
+// collects reports whether Go collects its garbage before a program is killed for its memory, and
+// not all the time before that. limit is GOMEMLIMIT's value.
+func collects(limit string, most int64) error {
+	q, err := resource.ParseQuantity(strings.TrimSuffix(limit, "B"))
+	if err != nil {
+		return fmt.Errorf("GOMEMLIMIT is %q: %w", limit, err)
+	}
+	if v := q.Value(); v < most*3/4 || v > most*9/10 {
+		return fmt.Errorf("GOMEMLIMIT is %s, want three quarters to nine tenths of %d bytes", limit, most)
+	}
+	return nil
 }
