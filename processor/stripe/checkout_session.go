@@ -68,7 +68,7 @@ func readSessionMoney(ev *event, s object, f Fact) {
 	}
 	awaitsInvoice := f.InvoiceID == "" && s.child("invoice_creation").present() &&
 		s.child("invoice_creation").flag("enabled")
-	if f.InvoiceID == "" && (s.text("mode") == "subscription" || awaitsInvoice && f.ParentID == "") {
+	if f.InvoiceID == "" && (s.is("mode", "subscription") || awaitsInvoice && f.ParentID == "") {
 		return
 	}
 	f.Certain = !awaitsInvoice

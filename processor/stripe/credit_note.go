@@ -28,7 +28,7 @@ func readCreditNote(ev *event, cn object) {
 		if re.present() {
 			ev.name(identity.Movement, re.id("refund"), identity.Object, invoice, "credit_note.refunds")
 		}
-		if re.present() && re.text("type") == "payment_record_refund" {
+		if re.present() && re.is("type", "payment_record_refund") {
 			outside += re.integer("amount_refunded")
 		}
 	}
@@ -41,7 +41,7 @@ func readCreditNote(ev *event, cn object) {
 		Currency: cn.mustCurrency("currency"), Amount: -outside, CustomerID: cn.customer(),
 	}
 	ev.money(f)
-	if cn.text("status") == "void" {
+	if cn.is("status", "void") {
 		f.Kind, f.Amount, f.OccurredAt = RefundReversal, -f.Amount, ev.created
 		if at := cn.time("voided_at"); !at.IsZero() {
 			f.OccurredAt = at

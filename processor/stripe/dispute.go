@@ -76,7 +76,7 @@ func (ev *event) disputeTransactions(dp object, f Fact) {
 			s := f
 			s.Kind, s.Currency = SettlementOf(f.Kind), currency
 			ev.money(s)
-			won := dp.text("status") == "won" && n == len(transactions)-1
+			won := dp.is("status", "won") && n == len(transactions)-1
 			f.Amount = claim.moved(f.Amount, currency, won)
 		}
 		claim.out -= f.Amount

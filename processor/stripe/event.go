@@ -132,33 +132,35 @@ func (k *Keys) Read(e *schemas.StripeEvent) (Facts, error) {
 	}
 	var shape ShapeError
 	body := object{v: root, shape: &shape}
-	if kind := body.text("object"); kind != "event" {
-		if kind == ThinObject {
-			return readThin(e.Body)
-		}
-		return Facts{}, fmt.Errorf("%w: object is %q", ErrNotEvent, kind)
+	switch {
+	case body.is("object", ThinObject):
+		return readThin(e.Body)
+	case !body.is("object", "event"):
+		return Facts{}, fmt.Errorf("%w: object is %q", ErrNotEvent, body.text("object"))
 	}
-	created := body.mustTime("created")
-	ev := &event{
-		typ:                body.mustText("type"),
-		keys:               k,
-		releasesAreRefunds: body.text("api_version") < basil,
-		facts:              Facts{Created: created},
+	created, typ := body.mustTime("created"), body.bytes("type")
+	if len(typ) == 0 {
+		body.missing("type")
 	}
-	f, known := families[ev.typ]
+	f, known := families[string(typ)]
 	if !known {
-		return ev.facts, shape.orNil()
+		return Facts{Created: created}, shape.orNil()
 	}
-	ev.facts.Known = true
-	ev.created = created
+	ev := &event{
+		typ:                string(typ),
+		created:            created,
+		keys:               k,
+		releasesAreRefunds: string(body.bytes("api_version")) < basil,
+		facts:              Facts{Known: true, Created: created},
+	}
 	ev.head = Fact{
 		EventID: body.mustText("id"), Account: cmp.Or(body.text("account"), e.Account), Livemode: body.flag("livemode"),
 		CreatedAt: ev.created, ReceivedAt: e.ReceivedAt,
 	}
 	ev.previous = body.child("data").child("previous_attributes")
 	subject := body.child("data").child("object")
-	if kind := subject.text("object"); kind != "" && kind != f.object {
-		subject.missing("object (it is a " + kind + ")")
+	if kind := subject.bytes("object"); len(kind) > 0 && string(kind) != f.object {
+		subject.missing("object (it is a " + string(kind) + ")")
 		return Facts{Known: true, Created: created}, shape.orNil()
 	}
 	f.read(ev, subject)

@@ -75,12 +75,18 @@ func (o object) child(key string) object {
 
 func (o object) present() bool { return o.v != nil && o.v.Type() == fastjson.TypeObject }
 
-func (o object) text(key string) string {
+// bytes returns a text within the body, which must not be kept: nil if it is none.
+func (o object) bytes(key string) []byte {
 	if v := o.get(key); v != nil && v.Type() == fastjson.TypeString {
-		return string(v.GetStringBytes())
+		return v.GetStringBytes()
 	}
-	return ""
+	return nil
 }
+
+func (o object) text(key string) string { return string(o.bytes(key)) }
+
+// is reports whether a value is that text.
+func (o object) is(key, want string) bool { return string(o.bytes(key)) == want }
 
 func (o object) mustText(key string) string {
 	s := o.text(key)

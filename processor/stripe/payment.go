@@ -64,7 +64,7 @@ func (ev *event) chargesOf(pi object) []object {
 	}
 	var whole []object
 	for _, ch := range charges {
-		if ch.present() && ch.text("id") != "" && ch.text("status") != "failed" {
+		if ch.present() && ch.text("id") != "" && !ch.is("status", "failed") {
 			ev.name(identity.Object, id, identity.Object, ch.text("id"), "payment_intent.charges")
 			whole = append(whole, ch)
 		}
@@ -142,7 +142,7 @@ func readChargeUpdated(ev *event, ch object) {
 	ev.name(identity.Object, id, identity.Object, intent, "charge.payment_intent")
 	ev.settlement(id, Payment, ch.text("currency"), ch, "balance_transaction")
 	ev.released(ch, intent)
-	if ch.text("status") == "failed" {
+	if ch.is("status", "failed") {
 		ev.failed(ch)
 		return
 	}

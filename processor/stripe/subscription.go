@@ -14,7 +14,7 @@ func readSubscription(ev *event, s object) {
 	node := identity.New(identity.Subscription, id)
 	ev.credit(keys, node, identity.New(identity.Customer, customer))
 	ev.credit(discounts(s), node) // the customer's other purchases were not discounted
-	if s.text("status") != "trialing" {
+	if !s.is("status", "trialing") {
 		return
 	}
 	at := s.time("trial_start")
