@@ -227,13 +227,16 @@ func RedactLateArrivals(ctx context.Context, store *clickhouse.Store, list *List
 	if err := redactReasons(ctx, store, p.Workspace, p.Objects, redaction); err != nil {
 		return err
 	}
-	if len(p.Clicks) == 0 {
-		return nil
+	if len(p.Clicks) > 0 {
+		if err := redactClicks(ctx, store, p.Workspace, p.Clicks); err != nil {
+			return err
+		}
+		if err := recountClicks(ctx, store, p.Workspace, p.Clicks); err != nil {
+			return err
+		}
 	}
-	if err := redactClicks(ctx, store, p.Workspace, p.Clicks); err != nil {
-		return err
-	}
-	return recountClicks(ctx, store, p.Workspace, p.Clicks)
+	// Last: an erasure that is killed and run again finds the rest by the names.
+	return forget(ctx, store, p.Workspace, redaction)
 }
 
 func (p *Person) redaction(list *List) redaction {

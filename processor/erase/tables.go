@@ -123,9 +123,16 @@ func (u *update) run(ctx context.Context, s *clickhouse.Store, table, workspace 
 	return s.Exec(ctx, statement, args...)
 }
 
-// redact replaces the names in every column that holds one. Rows of identities have names in their
-// key, which cannot be updated: they must have been stored under the aliases before, and are
-// deleted here.
+// forget deletes the names themselves, which renameEdges has stored under the aliases: a key cannot
+// be updated.
+func forget(ctx context.Context, s *clickhouse.Store, workspace string, r redaction) error {
+	if err := deleteEdges(ctx, s, []string{workspace}, r.Nodes); err != nil {
+		return err
+	}
+	return s.Exec(ctx, "ALTER TABLE first_names DELETE WHERE workspace = ? AND has(?, name)", workspace, array(r.Nodes))
+}
+
+// redact replaces the names in every column that can be updated.
 func redact(ctx context.Context, s *clickhouse.Store, workspace string, r redaction) error {
 	for _, table := range []string{"facts", "ledger", "ledger_log", "revenue", "leads", "leads_attributed"} {
 		var u update
@@ -157,14 +164,6 @@ func redact(ctx context.Context, s *clickhouse.Store, workspace string, r redact
 		if err := u.run(ctx, s, table, workspace); err != nil {
 			return err
 		}
-	}
-	if err := deleteEdges(ctx, s, []string{workspace}, r.Nodes); err != nil {
-		return err
-	}
-	nodes := array(r.Nodes)
-	if err := s.Exec(ctx, "ALTER TABLE first_names DELETE WHERE workspace = ? AND has(?, name)", workspace,
-		nodes); err != nil {
-		return err
 	}
 	if err := renameDeferred(ctx, s, workspace, r); err != nil {
 		return err
@@ -268,8 +267,8 @@ AND `+mentioning+` AND event_id IN (SELECT event_id FROM stripe_events WHERE wor
 func redactClicks(ctx context.Context, s *clickhouse.Store, workspace string, clicks []string) error {
 	const origin = "if(empty(domain(%)), '', concat(protocol(%), '://', substring(%, position(%, '://') + 3, " +
 		"length(netloc(%))), '/'))"
-	for _, t := range []struct{ table, id, more string }{
-		{"clicks", "click_id", "ad_click_id = '', "}, {"page_views", "page_view_id", ""},
+	for _, t := range []struct{ table, id, more string }{ // page views are found by the clicks of their browser
+		{"page_views", "page_view_id", ""}, {"clicks", "click_id", "ad_click_id = '', "},
 	} {
 		err := s.Exec(ctx, `ALTER TABLE `+t.table+` UPDATE visitor_id = '', identity_hash = toFixedString('', 8),
 url = `+strings.ReplaceAll(origin, "%", "url")+`, path = '', referrer = `+strings.ReplaceAll(origin, "%", "referrer")+`,
