@@ -22,7 +22,8 @@ type Config struct {
 	// MaxUnverifiedBytes that all bodies together may hold beyond their first 16 KiB, before their
 	// signatures are known.
 	MaxUnverifiedBytes int64
-	// MaxConns are the connections that are open at a time; others wait in the kernel.
+	// MaxConns are the connections that may be open at a time and have not shown a good signature; the
+	// oldest is closed for the next one.
 	MaxConns int
 	// RetryAfter is the value of that header in a 503, in whole seconds. Stripe follows its own
 	// schedule for three days.

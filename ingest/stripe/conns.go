@@ -2,34 +2,81 @@ package stripe
 
 import (
 	"bytes"
+	"container/list"
 	"context"
 	"net"
 	"net/http"
+	"sync"
 )
 
-// net/http lets Transfer-Encoding win over Content-Length and removes the latter before a handler
-// sees it (RFC 9112 §11.2). The connection still shows both, so it is watched.
+// listener accepts connections of which at most limit have not yet shown a good signature. Whoever
+// comes when there are as many takes the place of the oldest one: Stripe sends an event at once, so
+// connections that grow old are those of somebody who holds them to keep Stripe out. If newcomers
+// waited, such a crowd would make each event wait for its timeouts.
+type listener struct {
+	net.Listener
+	limit   int
+	dropped func() // is called for each connection that gives way
 
-// framingListener gives out connections that remember whether a Content-Length was read.
-type framingListener struct{ net.Listener }
+	mu       sync.Mutex
+	unproven list.List // of *conn, the oldest first
+}
 
-func (l framingListener) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
+func (l *listener) Accept() (net.Conn, error) {
+	accepted, err := l.Listener.Accept()
 	if err != nil {
 		return nil, err
 	}
-	return &framingConn{Conn: c}, nil
+	c := &conn{Conn: accepted, listener: l}
+	var oldest *conn
+	l.mu.Lock()
+	if l.unproven.Len() >= l.limit {
+		oldest = l.unproven.Front().Value.(*conn)
+		l.forget(oldest)
+	}
+	c.place = l.unproven.PushBack(c)
+	l.mu.Unlock()
+	if oldest != nil {
+		_ = oldest.Conn.Close()
+		l.dropped()
+	}
+	return c, nil
 }
 
-// framingConn is read by one goroutine at a time: net/http's.
-type framingConn struct {
+// forget takes c out of unproven. l.mu is held.
+func (l *listener) forget(c *conn) {
+	if c.place != nil {
+		l.unproven.Remove(c.place)
+		c.place = nil
+	}
+}
+
+// conn also remembers whether a Content-Length was read: net/http lets Transfer-Encoding win over
+// it and removes it before a handler sees it (RFC 9112 §11.2). It is read by one goroutine at a
+// time, net/http's.
+type conn struct {
 	net.Conn
+	listener *listener
+	place    *list.Element // in listener.unproven, nil outside; guarded by its mutex
+
 	length bool     // a line began with Content-Length
 	line   [15]byte // the beginning of the present line
 	n      int      // how much of it
 }
 
-func (c *framingConn) Read(p []byte) (int, error) {
+// proven says that Stripe sends on c: it gives way to nobody any more.
+func (c *conn) proven() {
+	c.listener.mu.Lock()
+	defer c.listener.mu.Unlock()
+	c.listener.forget(c)
+}
+
+func (c *conn) Close() error {
+	c.proven()
+	return c.Conn.Close()
+}
+
+func (c *conn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	for rest := p[:n]; len(rest) > 0 && !c.length; {
 		line, ended := rest, false
@@ -48,17 +95,23 @@ func (c *framingConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-type framingKey struct{}
+type connKey struct{}
 
-// withFraming is the http.Server's ConnContext.
-func withFraming(ctx context.Context, c net.Conn) context.Context {
-	return context.WithValue(ctx, framingKey{}, c)
+// withConn is the http.Server's ConnContext.
+func withConn(ctx context.Context, c net.Conn) context.Context {
+	return context.WithValue(ctx, connKey{}, c)
+}
+
+// connOf returns the connection of a request, nil in a test without one.
+func connOf(r *http.Request) *conn {
+	c, _ := r.Context().Value(connKey{}).(*conn)
+	return c
 }
 
 // ambiguous reports whether a request with Transfer-Encoding came with a Content-Length as well. A
 // line of the body that came with the headers and begins so counts too: Stripe uses no
 // Transfer-Encoding.
 func ambiguous(r *http.Request) bool {
-	c, ok := r.Context().Value(framingKey{}).(*framingConn)
-	return ok && len(r.TransferEncoding) > 0 && c.length
+	c := connOf(r)
+	return c != nil && len(r.TransferEncoding) > 0 && c.length
 }

@@ -7,6 +7,7 @@ type metrics struct {
 	rejected map[string]prometheus.Counter
 	unlisted prometheus.Counter
 	thin     prometheus.Counter
+	dropped  prometheus.Counter
 }
 
 func newMetrics(reg *prometheus.Registry) *metrics {
@@ -21,6 +22,9 @@ func newMetrics(reg *prometheus.Registry) *metrics {
 		thin: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "ingest_stripe_thin_total",
 			Help: "Thin events stored: they carry no object, which has to be fetched by --stripe-api-key."}),
+		dropped: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "ingest_stripe_connections_dropped_total",
+			Help: "Connections without a good signature that were closed for newer ones, as too many were open."}),
 	}
 	rejected := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "ingest_stripe_rejected_total",
@@ -29,7 +33,7 @@ func newMetrics(reg *prometheus.Registry) *metrics {
 		m.rejected[f.code] = rejected.WithLabelValues(f.code)
 	}
 	if reg != nil {
-		reg.MustRegister(m.accepted, rejected, m.unlisted, m.thin)
+		reg.MustRegister(m.accepted, rejected, m.unlisted, m.thin, m.dropped)
 	}
 	return m
 }

@@ -3,15 +3,21 @@ package stripe
 import (
 	"bufio"
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"tributary/schemas"
 )
@@ -276,41 +282,73 @@ func TestUnverifiedBytes(t *testing.T) {
 	}
 }
 
-// Connections beyond the limit wait until another ends; those that say nothing end by themselves.
+// A crowd that holds connections open keeps no event out: the oldest of those that have shown no
+// good signature gives way to the next one. One whose event is being stored stays.
 func TestConnectionLimit(t *testing.T) {
+	stored := make(slowPublisher)
 	cfg := Default()
 	cfg.Signers, cfg.Logger, cfg.MaxConns = signersOf(t, nil, liveSecret), slog.New(slog.DiscardHandler), 2
-	h, err := New(cfg, nil)
+	h, err := New(cfg, stored)
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.server.ReadHeaderTimeout = time.Second
+	// Nothing here ends by a timeout.
+	h.server.ReadHeaderTimeout, h.server.ReadTimeout, h.server.WriteTimeout = limit, limit, limit
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	go func() { _ = h.Serve(ln) }()
 	t.Cleanup(func() { _ = h.server.Close() })
-	began := time.Now()
-	for range 2 {
+	open := func(text string) net.Conn {
+		t.Helper()
 		c, err := net.Dial("tcp", ln.Addr().String())
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = c.Close() })
-		if _, err := io.WriteString(c, "POST /stripe/webhook HTTP/1.1\r\nHost:"); err != nil { // and no more
+		_ = c.SetDeadline(time.Now().Add(limit))
+		if _, err := io.WriteString(c, text); err != nil {
 			t.Fatal(err)
 		}
+		return c
 	}
-	// The webhook takes connections in their order, so the third waits until one of those two ends.
-	res, err := http.Get("http://" + ln.Addr().String()) //nolint:noctx // the test has its own deadline
-	if err != nil {
-		t.Fatal(err)
+	const half = "POST /stripe/webhook HTTP/1.1\r\nHost:" // and no more
+	event := `{"id":"evt_1","object":"event","type":"x","data":{"object":{"id":"o"}}}`
+	signed := open(fmt.Sprintf("POST %s HTTP/1.1\r\nHost: h\r\nStripe-Signature: %s\r\nContent-Length: %d\r\n\r\n%s", Path,
+		sign(event, liveSecret, time.Now()), len(event), event))
+	<-stored // its signature is good, and it waits for Kafka
+	first, second := open(half), open(half)
+	third := open("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+	if res, err := http.ReadResponse(bufio.NewReader(third), nil); err != nil || res.StatusCode != 404 {
+		t.Errorf("the third connection without a signature: %v, %v", res, err)
 	}
-	_ = res.Body.Close()
-	if waited := time.Since(began); res.StatusCode != 404 || waited < h.server.ReadHeaderTimeout {
-		t.Errorf("the third connection is answered %d after %s", res.StatusCode, waited)
+	if _, err := first.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the oldest connection is not closed: %v", err)
 	}
+	if n := testutil.ToFloat64(h.metrics.dropped); n != 1 {
+		t.Errorf("%v connections counted as dropped, want 1", n)
+	}
+	if _, err := io.WriteString(second, " h\r\n\r\n"); err != nil {
+		t.Error(err)
+	}
+	if res, err := http.ReadResponse(bufio.NewReader(second), nil); err != nil || res.StatusCode != 400 {
+		t.Errorf("the second connection: %v, %v; want 400", res, err)
+	}
+	stored <- struct{}{}
+	if res, err := http.ReadResponse(bufio.NewReader(signed), nil); err != nil || res.StatusCode != 200 {
+		t.Errorf("the event is answered %v, %v", res, err)
+	}
+}
+
+// slowPublisher stores a record when the test says so: it sends once when it has one, and then
+// receives.
+type slowPublisher chan struct{}
+
+func (p slowPublisher) Publish(context.Context, ...*kgo.Record) (bool, error) {
+	p <- struct{}{}
+	<-p
+	return false, nil
 }
 
 // Unsigned posts are one line a minute, whatever their number, and nothing of a body is in any

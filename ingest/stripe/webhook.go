@@ -15,7 +15,6 @@ import (
 
 	"github.com/stripe/stripe-go/v76/webhook"
 	"github.com/twmb/franz-go/pkg/kgo"
-	"golang.org/x/net/netutil"
 	"golang.org/x/sync/semaphore"
 
 	"tributary/schemas"
@@ -61,7 +60,7 @@ func New(cfg Config, p Publisher) (*Webhook, error) {
 		ReadTimeout:       15 * time.Second,
 		WriteTimeout:      20 * time.Second,
 		MaxHeaderBytes:    16 << 10,
-		ConnContext:       withFraming,
+		ConnContext:       withConn,
 		ErrorLog:          slog.NewLogLogger(h.log.Handler(), slog.LevelDebug),
 	}
 	// One request a connection: whatever a proxy in front has taken for a part of it, in lines that
@@ -73,7 +72,7 @@ func New(cfg Config, p Publisher) (*Webhook, error) {
 
 // Serve answers on ln until Shutdown.
 func (h *Webhook) Serve(ln net.Listener) error {
-	err := h.server.Serve(framingListener{netutil.LimitListener(ln, h.cfg.MaxConns)})
+	err := h.server.Serve(&listener{Listener: ln, limit: h.cfg.MaxConns, dropped: h.metrics.dropped.Inc})
 	if !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
@@ -114,6 +113,9 @@ func (h *Webhook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if f != nil {
 		h.refuse(w, r, f)
 		return
+	}
+	if c := connOf(r); c != nil {
+		c.proven()
 	}
 	event, key, err := parseEvent(body, received)
 	if err != nil {
