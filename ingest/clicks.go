@@ -49,6 +49,7 @@ type clicksCommand struct {
 	EmailKey           string `help:"Key of the hashes of leads' e-mail addresses, at least 16 bytes; the processor needs the same. Without it, none is hashed. Better in a file."`
 	EmailKeyFile       string `placeholder:"FILE" help:"File that holds --email-key."`
 	MaxConnsPerIP      int    `name:"max-conns-per-ip" default:"1000" help:"Connections per IPv4 address or IPv6 /64 that is no trusted proxy; 0: no limit."`
+	MaxConns           int    `default:"6000" help:"Connections of all addresses together, trusted proxies' apart; each takes some 20 KB. From a third of them on, a new one closes an answered one that is idle; 0: no limit."`
 
 	EventsPerAddress float64 `default:"1000" help:"Events a second that an IPv4 address or IPv6 /64 may send without a secret key; 0: no limit. This machine's own addresses are not limited."`
 	ProxyProtocol    bool    `help:"Connections from --trusted-proxies begin with a PROXY protocol header (version 1 or 2), which tells the visitor's address."`
@@ -63,7 +64,7 @@ type clicksCommand struct {
 // configs turns the flags into configurations, or reports every fault of all of them.
 func (c *clicksCommand) configs() (clicks.Config, publish.Config, error) {
 	edge := clicks.Default()
-	edge.MaxConnsPerIP, edge.EventsPerAddress = c.MaxConnsPerIP, c.EventsPerAddress
+	edge.MaxConnsPerIP, edge.MaxConns, edge.EventsPerAddress = c.MaxConnsPerIP, c.MaxConns, c.EventsPerAddress
 	edge.ProxyProtocol, edge.CertFile, edge.KeyFile = c.ProxyProtocol, c.TLSCertFile, c.TLSKeyFile
 	faults := []error{program.CheckAddr("edge addr", c.EdgeAddr), program.CheckAddr("ops addr", c.OpsAddr)}
 	for _, s := range []struct {

@@ -51,8 +51,12 @@ type Config struct {
 	MaxBodyBytes   int // of a batch
 	MaxEventBytes  int // of a single event
 	MaxBatch       int // events
-	Concurrency    int // connections
+	Concurrency    int // connections, those of TrustedProxies too
 	MaxConnsPerIP  int // per IPv4 address or IPv6 /64; 0: no limit
+	// MaxConns is how many connections there may be of all addresses together, TrustedProxies' apart.
+	// One more closes the one that has waited longest without an answer. From a third of MaxConns on
+	// it closes the one whose last answer is longest ago; 0: no limit.
+	MaxConns int
 
 	// EventsPerAddress is how many events a second an IPv4 address or IPv6 /64 may send without a
 	// secret key, beside the limit of its workspace. Loopback addresses are not limited; 0: nobody
@@ -87,6 +91,7 @@ func Default() Config {
 		MaxBatch:       1000,
 		Concurrency:    100_000,
 		MaxConnsPerIP:  1000,
+		MaxConns:       6000,
 		LastRequests:   time.Second,
 		RetryAfter:     5 * time.Second,
 
@@ -109,6 +114,7 @@ func (c Config) Validate() error {
 	atLeast("batch limit", c.MaxBatch, 1)
 	atLeast("concurrency", c.Concurrency, 1)
 	atLeast("connections per address", c.MaxConnsPerIP, 0)
+	atLeast("connections", c.MaxConns, 0)
 	atLeast("body memory", c.BodyMemory, 1<<20)
 	if !(c.EventsPerAddress >= 0) { // NaN too
 		faults = append(faults, fmt.Errorf("events per address: %v is negative (hint: 1000; 0 means no limit)",

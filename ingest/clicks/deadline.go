@@ -15,7 +15,8 @@ func (l deadlineListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &deadlineConn{Conn: c}, nil
+	counted, _ := c.(*guarded)
+	return &deadlineConn{Conn: c, guarded: counted}, nil
 }
 
 // deadlineSlack is how much earlier than asked for a deadline may pass.
@@ -30,6 +31,7 @@ const deadlineSlack = time.Second
 // another.
 type deadlineConn struct {
 	net.Conn
+	guarded     *guarded // what is below it, nil if nobody counts it
 	read, write deadline
 
 	addr      netip.Addr // of the other end, once addrKnown

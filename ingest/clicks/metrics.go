@@ -11,6 +11,7 @@ type metrics struct {
 	clamped       prometheus.Counter
 	foreign       prometheus.Counter
 	connsRefused  prometheus.Counter
+	connsDropped  prometheus.Counter
 }
 
 func newMetrics(reg *prometheus.Registry, open func() float64) *metrics {
@@ -30,6 +31,8 @@ func newMetrics(reg *prometheus.Registry, open func() float64) *metrics {
 			"Clicks that came with an id of the site's own, kept as an alias."),
 		connsRefused: counter("ingest_clicks_connections_refused_total",
 			"Connections closed at once because their address had too many."),
+		connsDropped: counter("ingest_clicks_connections_dropped_total",
+			"Connections closed for newer ones, since too many were open; the last answer on them was long ago."),
 	}
 	rejected := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "ingest_clicks_rejected_total", Help: "Events or requests refused, by the code the sender was told."},
@@ -39,6 +42,7 @@ func newMetrics(reg *prometheus.Registry, open func() float64) *metrics {
 	}
 	if reg != nil {
 		reg.MustRegister(m.accepted, m.leads, m.movements, rejected, m.unknownFields, m.clamped, m.foreign, m.connsRefused,
+			m.connsDropped,
 			prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "ingest_clicks_open_connections",
 				Help: "Connections of the edge."}, open))
 	}

@@ -102,7 +102,7 @@ func (s *Server) Serve(ln net.Listener) error {
 	public := &listener{Listener: ln}
 	s.listener.Store(public)
 	ln = public
-	if s.cfg.MaxConnsPerIP > 0 {
+	if s.cfg.MaxConnsPerIP > 0 || s.cfg.MaxConns > 0 {
 		ln = &guard{Listener: ln, s: s, conns: make(map[netip.Prefix]int)}
 	}
 	if s.cfg.ProxyProtocol {
@@ -170,6 +170,9 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	if unread(ctx) {
 		ctx.SetConnectionClose()
 		s.drain(ctx)
+	}
+	if c := connOf(ctx); c != nil && c.guarded != nil {
+		c.guarded.answered()
 	}
 }
 

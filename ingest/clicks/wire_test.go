@@ -2,9 +2,11 @@ package clicks
 
 import (
 	"bufio"
+	"errors"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -580,6 +582,56 @@ func TestConnectionsPerAddress(t *testing.T) {
 		if time.Now().After(deadline) {
 			t.Fatal("a closed connection still counts")
 		}
+	}
+}
+
+// When many connections are open, the one whose last answer is longest ago gives way to the next;
+// at the limit, one that has none.
+func TestConnectionsTogether(t *testing.T) {
+	e := newEdge(t, func(c *Config) { c.MaxConns = 9 })
+	open := func() net.Conn {
+		t.Helper()
+		c, err := net.Dial("tcp", e.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = c.Close() })
+		_ = c.SetDeadline(time.Now().Add(limit))
+		return c
+	}
+	answered := func(name string, c net.Conn) {
+		t.Helper()
+		_, _ = io.WriteString(c, "OPTIONS /v1/click HTTP/1.1\r\nHost: e\r\n\r\n")
+		if _, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil {
+			t.Errorf("the %s connection: %v", name, err)
+		}
+	}
+	closed := func(name string, c net.Conn) {
+		t.Helper()
+		if _, err := c.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("the %s connection is not closed: %v", name, err)
+		}
+	}
+	first, second, third := open(), open(), open()
+	answered("first", first)
+	answered("second", second)
+	answered("third", third)
+	fourth := open()
+	closed("first", first)
+	answered("second", second)
+	answered("fourth", fourth)
+	var silent []net.Conn
+	for range 9 { // the first three of which close the three that are answered
+		silent = append(silent, open())
+	}
+	closed("third", third)
+	closed("second", second)
+	closed("fourth", fourth)
+	answered("tenth", open())
+	closed("first silent", silent[0])
+	answered("second silent", silent[1])
+	if n := testutil.ToFloat64(e.server.metrics.connsDropped); n != 5 {
+		t.Errorf("%v connections counted as dropped, want 5", n)
 	}
 }
 
