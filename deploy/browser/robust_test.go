@@ -15,6 +15,7 @@ func TestCookiesOfOthers(t *testing.T) {
 	for name, cookie := range map[string]string{
 		"malformed": "tributary=%E0%A4%A", "malformed-id": "tributary_id=%", "not-json": "tributary=x",
 		"wrong-shape": "tributary=%7B%7D",
+		"null-link":   "tributary=%7B%22l%22%3A%5Bnull%5D%7D",
 		"null":        "tributary=null", "foreign-visitor": "visitor_id=50%",
 		"long-visitor": "visitor_id=" + strings.Repeat("x", 300),
 	} {

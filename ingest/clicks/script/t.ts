@@ -64,22 +64,24 @@ interface State {
   let consent: Optional;
 
   let flush = () => {
-    let bodies = (storage.tributary_queue || "").split("\n");
+    let queue = storage.tributary_queue || "";
     delete storage.tributary_queue;
-    bodies.forEach((body: string) => body && post(body));
+    queue.replace(/.+/g, post); // calls it with each line
   };
 
   // Takes the names in an address's query or in cookies. stored: the cookie that holds the state.
   let read = (text: string, stored?: string) => {
     [link, given, affiliate, continued] = [""] as any;
     new URLSearchParams(text).forEach((value, name) => {
-      if (name == stored) attempt(() => JSON.parse(value).l.map && (state = JSON.parse((saved = value))));
+      // A state in which a link is null would end the script later.
+      if (name == stored)
+        attempt(() => JSON.parse(value).l.map((s: any) => s[0]) && (state = JSON.parse((saved = value))));
       // The edge refuses ids of more than 200 bytes, Stripe those of more than 200 characters. An
       // advertising network's id may be longer (ttclid).
       if (names.includes(name) && /^[\w-]{1,200}$/.test(value)) {
         given = value;
-        continued = names[0] == name;
-      } else if (list(data.params || "via fpr fp_ref aff referral").includes(name))
+        continued = name == names[0];
+      } else if (list(data.params || "via aff fp_ref fpr referral").includes(name))
         encodeURIComponent(value)[200] || (affiliate = affiliate || value);
       // The parameters of processor/enrich/clickids.csv.
       else if (/^utm_|(cl(ic)?k?_?|[_cm]c|bra|fat_|igsh)id|epik|gad_|dicbo|tblci|cjev|^awc/i.test(name)) link += value;
@@ -123,9 +125,9 @@ interface State {
     if (saved) {
       names.map((name) => write(name, "", state.c));
       write("tributary", "", encodeURIComponent(saved));
-      delete storage.tributary;
       state = { l: [] };
       saved = "";
+      delete storage.tributary;
     }
   };
 
