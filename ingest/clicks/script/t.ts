@@ -144,7 +144,10 @@ interface State {
     (navigator.onLine as any) == 0
       ? hold()
       : attempt(() =>
-          fetch(to, { method: "POST", body, keepalive: 1 as any }).then((r) => (r.status > 428 ? hold() : flush()), pixel),
+          fetch(to, { method: "POST", body, keepalive: 1 as any }).then(
+            (r) => (r.status > 428 ? hold() : flush()),
+            pixel,
+          ),
         ) ||
         attempt(() => navigator.sendBeacon(to, body)) ||
         pixel();
@@ -213,7 +216,9 @@ interface State {
               e.search = query;
             }
           } else if (
-            (name = /^stripe/.test(e.localName) ? "client-reference-id" : [...names, name].includes(e.name) && "value") &&
+            (name = /^stripe/.test(e.localName)
+              ? "client-reference-id"
+              : [...names, name].includes(e.name) && "value") &&
             free(e.getAttribute(name))
           )
             e.setAttribute(name, id);
