@@ -106,8 +106,8 @@ test: tools ## run all tests but the proofs against the real engines, with the r
 # Proofs have the build tag proof, or play a few histories, orders and schedules under the race
 # detector (deploy/race) and many without it. Those that start programs or engines want the machine
 # for themselves, hence -p 1.
-PROOFS := Chaos|Kill|Dies|FullDisk|Restore|EveryCall
-WITHOUT_RACE := Scripts|EveryOrder|LivesConverge|Subscription
+PROOFS := Chaos|Kill|Dies|FullDisk|Restore|EveryCall|Programs
+WITHOUT_RACE := Scripts|EveryOrder|LivesConverge|Subscription|Contract
 
 .PHONY: proof
 proof: tools ## the long proofs: crashes at POINTS (all) calls, kills, LIVES and SCHEDULES (10000 each), MINUTES (10) of chaos
@@ -115,11 +115,12 @@ proof: tools ## the long proofs: crashes at POINTS (all) calls, kills, LIVES and
 	$(need-java)
 	$(need-mvn)
 	TRIBUTARY_CRASH_POINTS=$(POINTS) TRIBUTARY_CHAOS_MINUTES=$(MINUTES) CI_REAL_SERVICES=1 go test -tags proof -p 1 -count=1 -timeout=0 \
-		-run '$(PROOFS)' ./deploy/chaos ./deploy/e2e ./processor ./processor/clickhouse/crash ./processor/histories
+		-run '$(PROOFS)' ./deploy/chaos ./deploy/e2e ./processor ./processor/clickhouse/crash ./processor/histories ./sql/access
 	CI_REAL_SERVICES=1 go test -count=1 -run Attacks ./ingest/clicks
-	go test -count=1 -timeout=0 -run '$(WITHOUT_RACE)' ./processor/consume ./processor/ledger
-	GOGC=400 TRIBUTARY_LIVES=$(LIVES) go test -count=1 -timeout=0 -run 'Truth|ShapesAgree|Subscription|EveryOrder|Hostile' \
-		./processor/histories
+	CI_REAL_SERVICES=1 go test -count=1 -timeout=0 -run '$(WITHOUT_RACE)' ./processor/consume ./processor/ledger \
+		./processor/clickhouse/clickhousetest
+	GOGC=400 TRIBUTARY_LIVES=$(LIVES) CI_REAL_SERVICES=1 go test -count=1 -timeout=0 \
+		-run 'Truth|ShapesAgree|Subscription|EveryOrder|Hostile|Audit|Rebuild' ./processor/histories
 	go test -count=1 -timeout=0 ./processor/simulation -schedules $(SCHEDULES)
 
 .PHONY: check
