@@ -487,25 +487,12 @@ func TestClientAddress(t *testing.T) {
 	}
 }
 
-func TestHashPassword(t *testing.T) {
+// That what it makes of others lets somebody log in is shown by the program's tests.
+func TestHashPasswordRefuses(t *testing.T) {
 	for _, bad := range []string{"", "short", "123456789", strings.Repeat("x", 73)} {
 		if _, err := HashPassword(bad); err == nil || !strings.Contains(err.Error(), "than") {
 			t.Errorf("%q: %v", bad, err)
 		}
-	}
-	made, err := HashPassword(password)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = schemas.ParseUsers(
-		"u.json",
-		[]byte(`[{"name":"ada","password_hash":"`+made+`","role":"owner","workspaces":["*"]}]`),
-	)
-	if err != nil {
-		t.Error(err)
-	}
-	if err := make(passwords, 1).check(t.Context(), made, password, passwordCost); err != nil {
-		t.Error(err)
 	}
 }
 
