@@ -10,6 +10,7 @@ import (
 
 	"tributary/deploy/local/chdb/chdbtest"
 	"tributary/sql"
+	"tributary/sql/sqltest"
 )
 
 // A processor is not ready while its tables are of an earlier version, and is ready once they are
@@ -43,7 +44,8 @@ func TestRetentionWarning(t *testing.T) {
 	if err := os.WriteFile(file, []byte(`[{"id":"acme","retention_days":90}]`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	settings := clickhouseSettings{ClickhouseDSN: chdbtest.Start(t)}
+	dsn, _ := sqltest.Open(t)
+	settings := clickhouseSettings{ClickhouseDSN: dsn}
 	run := func(workspaces string) {
 		t.Helper()
 		c := migrateCommand{clickhouseSettings: settings, Workspaces: workspaces}
