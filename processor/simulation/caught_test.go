@@ -18,7 +18,7 @@ const bites = 500
 // be noticed by it alone.)
 //
 // The race detector would look for races in rules that are no part of any program, and take ten
-// times as long; make test runs this test without it.
+// times as long: only make proof runs this test.
 func TestBrokenRulesAreCaught(t *testing.T) {
 	var mu sync.Mutex
 	rules := slices.Concat(breakable, breakableMoney)
