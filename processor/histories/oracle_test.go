@@ -53,6 +53,7 @@ type stripeObject struct {
 	PaymentStatus                                 string `json:"payment_status"`
 	Captured                                      *bool
 	AmountReceived                                int64  `json:"amount_received"`
+	OutOfBandAmount                               int64  `json:"out_of_band_amount"`
 	AmountPaid                                    int64  `json:"amount_paid"`
 	AmountOverpaid                                int64  `json:"amount_overpaid"`
 	AmountTotal                                   int64  `json:"amount_total"`
@@ -191,9 +192,12 @@ func (o *oracle) hear(d traffic.Delivery, x stripeObject) {
 		o.links[[2]string{cmp.Or(x.Payment.PaymentIntent, x.ID), x.Invoice}] = true
 	case "refund":
 		o.refunds[x.ID] = true
-		if x.Status == "failed" {
+		if x.Status == "failed" || x.Status == "canceled" {
 			o.refunds[x.ID+" failed"] = true
 		}
+	case "credit_note":
+		o.refunds[x.ID] = x.OutOfBandAmount > 0
+		o.refunds[x.ID+" failed"] = o.refunds[x.ID+" failed"] || x.Status == "void"
 	case "dispute":
 		for _, t := range x.BalanceTransactions {
 			o.moved[t.ID] = true

@@ -224,6 +224,7 @@ func (s *buyer) live(t *trace, at time.Time) {
 		s.event("invoice.paid", at.Add(time.Second), s.invoiceObject(p, "paid"), nil)
 		s.deliver()
 		s.book(p, at)
+		s.creditOutside(p)
 	case Voided:
 		s.void(t, at)
 	case Async:

@@ -96,28 +96,38 @@ func (s *buyer) payAgain(p payment, failed time.Time) {
 //
 // Stripe sends refund.* for every refund since 2024-10-28
 // (https://docs.stripe.com/changelog/acacia/2024-10-28/refund-webhook-update), and charge.refunded
-// with the cumulative amount as ever.
+// with the cumulative amount as ever. Of those that do not stay some fail, and some waited for the
+// buyer's bank details and are canceled: https://docs.stripe.com/refunds#cancel-refund
 func (s *buyer) refund(p payment, at time.Time, amount, before int64) (kept int64, settled time.Time) {
 	w := s.w
 	id, fails, later := w.id("re"), w.chance(w.often(.08)), at.Add(around(w.r, w.opts.Tempo.Refund)).Truncate(time.Second)
-	s.event("refund.created", at, s.refundObject(p, id, at, amount, "succeeded"), nil)
+	canceled := fails && w.opts.Rare && w.fate(id).IntN(2) == 0
+	made, undone := "succeeded", "failed"
+	if canceled {
+		made, undone = "requires_action", "canceled"
+	}
+	s.event("refund.created", at, s.refundObject(p, id, at, amount, made), nil)
 	previous := object{"amount_refunded": before, "receipt_url": nil}
 	if before+amount == p.paid {
 		previous["refunded"] = false
 	}
 	s.event("charge.refunded", at, s.chargeObject(p, before+amount, false), previous)
+	s.creditRefund(p, id, at, amount)
 	s.deliver()
 	s.move(p, Movement{Object: id, Kind: Refund, Amount: -amount, OccurredAt: at, Balance: s.settle(balanceRefund, id, "",
 		-amount, p.currency, at).ID})
 	if !fails || later.After(w.opts.Until) {
 		return amount, at
 	}
-	failed := s.refundObject(p, id, at, amount, "failed")
-	failed["failure_reason"], failed["failure_balance_transaction"] = "expired_or_canceled_card", "txn_"+id[3:]+"F"
-	s.event("refund.failed", later, failed, object{"status": "succeeded"})
-	s.event("charge.refund.updated", later, failed, object{"status": "succeeded"})
+	failed := s.refundObject(p, id, at, amount, undone)
+	failed["failure_balance_transaction"] = "txn_" + id[3:] + "F"
+	if !canceled {
+		failed["failure_reason"] = "expired_or_canceled_card"
+		s.event("refund.failed", later, failed, object{"status": made})
+	}
+	s.event("charge.refund.updated", later, failed, object{"status": made})
 	if w.opts.Rare {
-		s.event("refund.updated", later, failed, object{"status": "succeeded"})
+		s.event("refund.updated", later, failed, object{"status": made})
 		s.event("charge.updated", later, s.chargeObject(p, before, false), object{"amount_refunded": before + amount})
 	}
 	s.deliver()
