@@ -22,20 +22,21 @@ import (
 )
 
 type commands struct {
-	Race     race       `cmd:"" default:"withargs" help:"Race them all."`
-	Queries  queries    `cmd:"" help:"Time the page's questions over a history of two years."`
-	Enrich   enrichment `cmd:"" help:"Decode and enrich clicks, beside a bare fasthttp answer."`
-	Load     load       `cmd:"" help:"Load waiting clicks into ClickHouse, beside ClickHouse's own Kafka engine."`
-	Events   events     `cmd:"" help:"Book Stripe events that wait, and look clicks up among many."`
-	Outage   outage     `cmd:"" help:"Take Kafka away under load, and count what is lost."`
-	Views    views      `cmd:"" help:"Measure what the materialized views cost when clicks are inserted."`
-	Upkeep   upkeep     `cmd:"" help:"Measure sweep, counting and audit over a large ledger, as shares of a core."`
-	Restart  restart    `cmd:"" help:"Restart two edges behind nginx under load, and count what fails."`
-	Kafka    kafka      `cmd:"" hidden:"" help:"Be a Kafka."`
-	Engine   engine     `cmd:"" hidden:"" help:"Be a ClickHouse."`
-	Bare     bare       `cmd:"" hidden:"" help:"Be a server that answers 204."`
-	Smallest smallest   `cmd:"" hidden:"" help:"Be the smallest server that answers after Kafka."`
-	Send     send       `cmd:"" hidden:"" help:"Be the crowd of senders."`
+	Race        race        `cmd:"" default:"withargs" help:"Race them all."`
+	Queries     queries     `cmd:"" help:"Time the page's questions over a history of two years."`
+	Enrich      enrichment  `cmd:"" help:"Decode and enrich clicks, beside a bare fasthttp answer."`
+	Load        load        `cmd:"" help:"Load waiting clicks into ClickHouse, beside ClickHouse's own Kafka engine."`
+	Events      events      `cmd:"" help:"Book Stripe events that wait, and look clicks up among many."`
+	Outage      outage      `cmd:"" help:"Take Kafka away under load, and count what is lost."`
+	Views       views       `cmd:"" help:"Measure what the materialized views cost when clicks are inserted."`
+	Upkeep      upkeep      `cmd:"" help:"Measure sweep, counting and audit over a large ledger, as shares of a core."`
+	Restart     restart     `cmd:"" help:"Restart two edges behind nginx under load, and count what fails."`
+	Restatement restatement `cmd:"" help:"Restate entries of a large ledger, and wait until the page shows it."`
+	Kafka       kafka       `cmd:"" hidden:"" help:"Be a Kafka."`
+	Engine      engine      `cmd:"" hidden:"" help:"Be a ClickHouse."`
+	Bare        bare        `cmd:"" hidden:"" help:"Be a server that answers 204."`
+	Smallest    smallest    `cmd:"" hidden:"" help:"Be the smallest server that answers after Kafka."`
+	Send        send        `cmd:"" hidden:"" help:"Be the crowd of senders."`
 }
 
 func main() {

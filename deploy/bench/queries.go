@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"maps"
 	"net"
 	"net/http"
@@ -20,8 +19,6 @@ import (
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
-	"github.com/prometheus/client_golang/prometheus"
-
 	"tributary/deploy/local/chdb"
 	clickhousestore "tributary/processor/clickhouse"
 	"tributary/processor/rollup"
@@ -188,7 +185,7 @@ func (q *queries) prepare(ctx context.Context, base, dir string) error {
 			return err
 		}
 	}
-	store, err := clickhousestore.Open(base+"/bench", slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	store, err := openPatient(base + "/bench")
 	if err != nil {
 		return err
 	}
