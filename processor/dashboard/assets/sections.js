@@ -303,11 +303,14 @@ function trend(page) {
     title: `${label} by ${page.span.unit}`,
     body: [chart.root],
     className: "wide",
-    ask: (signal) =>
-      Promise.all([
-        of(page.span.from, page.span.to, signal),
-        page.span.previous ? of(page.span.previous.from, page.span.from, signal) : undefined,
-      ]),
+    ask: async (signal) => {
+      const { from, to, previous } = page.span;
+      if (!previous) return [await of(from, to, signal)];
+      if (!page.span.whole) return Promise.all([of(from, to, signal), of(previous.from, from, signal)]);
+      const points = await of(previous.from, to, signal); // planning it takes as long as each of two
+      const first = points.findIndex((p) => instant(p.start_utc) >= from);
+      return [points.slice(first), points.slice(0, first)];
+    },
     draw: ([points, before]) =>
       chart.update(
         points
@@ -328,6 +331,16 @@ function trend(page) {
   };
 }
 
+// ofNobody returns what no affiliate is credited with. It stands in the list of affiliates, which the
+// overview asks for anyway; another question is needed only when the list is cut off before it.
+async function ofNobody(page, signal) {
+  const rows = await ask("breakdown", { ...page.filters, dimension: "affiliate", limit }, signal);
+  const nobody = rows.find((r) => r.name === "");
+  if (nobody || rows.length < limit) return nobody;
+  const only = { ...page.view.only, affiliate: [""] };
+  return (await ask("breakdown", { ...page.filters, only, dimension: "" }, signal))[0];
+}
+
 // apart names money that is in no figure, or credited to nobody.
 function apart(page) {
   const list = element("ul", { className: "notes" });
@@ -338,20 +351,20 @@ function apart(page) {
     className: "aside",
     ask: (signal) =>
       Promise.all([
-        ask("breakdown", { ...page.filters, only: { ...page.view.only, affiliate: [""] }, dimension: "" }, signal),
+        page.view.only.affiliate ? undefined : ofNobody(page, signal),
         ask("money_at_risk", { ...page.who, ...mode }, signal),
         page.all ? ask("held", {}, signal) : [],
         ask("flagged_clicks", { ...page.who, ...page.times(page.lastDay()) }, signal),
         page.all ? ask("pipeline_status", {}, signal) : [],
         filtered(page.view) ? [] : ask("totals", page.range, signal),
       ]),
-    draw: ([[nobody], risks, held, flagged, status, [whole]]) => {
+    draw: ([nobody, risks, held, flagged, status, [whole]]) => {
       const notes = [];
       const add = (to, bold, text) =>
         notes.push(element("li", {}, page.link(to, element("b", { textContent: bold })), " " + text));
       const several = (to, n, one, many) => add(to, count(n), n === 1 ? one : many);
       const health = { ...page.view, section: "health" };
-      if (nobody && Number(nobody.net) !== 0 && !page.view.only.affiliate) {
+      if (nobody && Number(nobody.net) !== 0) {
         add(
           { ...withFilter(page.view, "affiliate", ""), section: "sales" },
           money(nobody.net, page.view.currency),

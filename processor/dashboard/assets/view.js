@@ -154,6 +154,8 @@ export function span(view, now, first) {
     s.previous = { from: s.before, to: until };
   }
   s.open = s.to > now;
+  // whole: a unit begins at from, so that none is both in this time and in the period before.
+  s.whole = view.range === "12m" || wall(s.from, zone) % { hour, day }[s.unit] === 0;
   return s;
 }
 
