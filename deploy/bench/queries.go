@@ -39,6 +39,7 @@ type queries struct {
 	Data   string `placeholder:"DIR" help:"Keep the history here, and use the one that is here. Without it it is made in a temporary folder and deleted."`
 	Rounds int    `default:"5" help:"How often each question is asked of each range."`
 	Raw    bool   `default:"true" negatable:"" help:"Ask the raw tables, too."`
+	Files  bool   `help:"Send the query files as they are, like clients of ClickHouse, and not what the dashboard makes of them."`
 	Only   string `placeholder:"NAME" help:"Only this question."`
 }
 
@@ -263,9 +264,11 @@ func (q *queries) row(ctx context.Context, base, workspace, name, note string, m
 			"from": untilDay.AddDate(0, 0, -s.days).Format(time.DateTime),
 		})
 		maps.Copy(values, more)
-		text, err := question.Statement(values) // what the dashboard sends
-		if err != nil {
-			return err
+		text := question.Text
+		if !q.Files {
+			if text, err = question.Statement(values); err != nil {
+				return err
+			}
 		}
 		times, cpu, answer, err := q.measure(ctx, base, text, values)
 		if err != nil {
