@@ -21,9 +21,10 @@ type Continuous struct {
 	last     prometheus.Gauge
 }
 
-// NewContinuous makes one that calls run every so often (0: never) with twice that time, so that
-// each record is audited twice. It does so only while elected reports that this processor is the
-// one that audits. Its metrics are registered with reg.
+// NewContinuous makes one that calls run every so often (0: never), each time with what was received
+// since an interval before the last success, so that each record is audited twice. It does so only
+// while elected reports that this processor is the one that audits. Its metrics are registered with
+// reg.
 func NewContinuous(every time.Duration, elected func() bool,
 	run func(ctx context.Context, since time.Time) (*Report, error),
 	reg prometheus.Registerer,
@@ -75,7 +76,11 @@ func Pause(every, took time.Duration) time.Duration {
 }
 
 // Run returns when ctx ends. An audit that fails is logged, and does not stop the processor.
+//
+// After a start, and where another processor audited before, the last success may have been as long
+// ago as the longest pause.
 func (c *Continuous) Run(ctx context.Context) error {
+	var last time.Time // when this processor's last audit that succeeded began
 	wait := min(c.every, firstAfter)
 	for c.every > 0 {
 		select {
@@ -85,11 +90,17 @@ func (c *Continuous) Run(ctx context.Context) error {
 		}
 		if !c.elected() {
 			c.none() // another processor says what is found
-			wait = c.every
+			wait, last = c.every, time.Time{}
 			continue
 		}
 		began := time.Now()
-		if err := c.once(ctx, began.UTC().Add(-c.every-max(c.every, wait))); err != nil && ctx.Err() == nil {
+		if last.IsZero() {
+			last = began.Add(-maxPause * c.every)
+		}
+		err := c.once(ctx, last.UTC().Add(-c.every))
+		if err == nil {
+			last = began
+		} else if ctx.Err() == nil {
 			c.log.Warn("audit failed", "error", err)
 		}
 		wait = Pause(c.every, time.Since(began))
