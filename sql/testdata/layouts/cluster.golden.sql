@@ -319,6 +319,13 @@ ALTER TABLE leads ON CLUSTER `main`
 ALTER TABLE ledger_log ON CLUSTER `main` MODIFY
 -- 0040_activity.sql
 CREATE OR REPLACE VIEW activity ON CLUSTER `main` AS
+-- 0041_click_bytes.sql
+ALTER TABLE clicks_local ON CLUSTER `main`
+CREATE OR REPLACE TABLE clicks ON CLUSTER `main` AS clicks_local
+ENGINE = Distributed('main', 'tributary', 'clicks_local', cityHash64(click_id))
+ALTER TABLE page_views_local ON CLUSTER `main`
+CREATE OR REPLACE TABLE page_views ON CLUSTER `main` AS page_views_local
+ENGINE = Distributed('main', 'tributary', 'page_views_local', cityHash64(page_view_id))
 -- 0045_late_clicks.sql
 ALTER TABLE click_days_mv ON CLUSTER `main` MODIFY QUERY
 ALTER TABLE click_days ON CLUSTER `main` COMMENT COLUMN changed_at 'When something was last inserted that may change this day: a click or page view of it, a click of the day before, or one under an id of either. Read with max'
