@@ -20,7 +20,7 @@ type Config struct {
 	// MaxBodyBytes of one event.
 	MaxBodyBytes int64
 	// MaxUnverifiedBytes that all bodies together may hold beyond their first 16 KiB, before their
-	// signatures are known.
+	// signatures are known. Who needs more takes them from the oldest that hold some.
 	MaxUnverifiedBytes int64
 	// MaxConns are the connections that may be open at a time and have not shown a good signature; the
 	// oldest is closed for the next one.

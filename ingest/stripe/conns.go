@@ -43,6 +43,28 @@ func (l *listener) Accept() (net.Conn, error) {
 	return c, nil
 }
 
+// makeRoom closes the oldest unproven connections that hold n bytes together, but not c, and reports
+// whether there are such: who sends large bodies slowly keeps no event out either.
+func (l *listener) makeRoom(c *conn, n int64) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var oldest []*conn
+	for e := l.unproven.Front(); e != nil && n > 0; e = e.Next() {
+		if other := e.Value.(*conn); other != c && other.held > 0 {
+			oldest, n = append(oldest, other), n-other.held
+		}
+	}
+	if n > 0 {
+		return false
+	}
+	for _, other := range oldest {
+		l.forget(other)
+		_ = other.Conn.Close() // the reader of its body gives the bytes back
+		l.dropped()
+	}
+	return true
+}
+
 // forget takes c out of unproven. l.mu is held.
 func (l *listener) forget(c *conn) {
 	if c.place != nil {
@@ -58,10 +80,18 @@ type conn struct {
 	net.Conn
 	listener *listener
 	place    *list.Element // in listener.unproven, nil outside; guarded by its mutex
+	held     int64         // bytes of Webhook.unverified; guarded by listener.mu
 
 	length bool     // a line began with Content-Length
 	line   [15]byte // the beginning of the present line
 	n      int      // how much of it
+}
+
+// hold says that c has taken n bytes more of Webhook.unverified.
+func (c *conn) hold(n int64) {
+	c.listener.mu.Lock()
+	defer c.listener.mu.Unlock()
+	c.held += n
 }
 
 // proven says that Stripe sends on c: it gives way to nobody any more.

@@ -282,6 +282,66 @@ func TestUnverifiedBytes(t *testing.T) {
 	}
 }
 
+// Nor does a crowd that sends large bodies slowly keep large events out: the oldest of them give
+// way.
+func TestBytesGiveWay(t *testing.T) {
+	h := start(t, newKafka(t))
+	h.patience = limit
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = ln.Close() })
+	crowd := &listener{Listener: ln, limit: 10, dropped: h.metrics.dropped.Inc}
+	request := func() (*http.Request, *conn) {
+		t.Helper()
+		client, err := net.Dial("tcp", ln.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = client.Close() })
+		c, err := crowd.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = c.Close() })
+		return new(http.Request).WithContext(withConn(t.Context(), c)), c.(*conn)
+	}
+	// read holds n bytes until the connection is closed.
+	read := func(n int64) *conn {
+		t.Helper()
+		r, c := request()
+		if !h.acquire(r, n) {
+			t.Fatalf("%d bytes are not given", n)
+		}
+		go func() {
+			_, _ = c.Read(make([]byte, 1))
+			h.unverified.Release(n)
+		}()
+		return c
+	}
+	all := h.cfg.MaxUnverifiedBytes
+	signed := read(all / 4)
+	signed.proven()
+	first, second, third := read(all/4), read(all/4), read(all/4)
+	r, _ := request()
+	if !h.acquire(r, all/2) {
+		t.Fatal("the bytes of the two oldest are not given")
+	}
+	if h.acquire(r, all) {
+		t.Error("the bytes of a connection that has shown a good signature are given")
+	}
+	for i, closed := range []bool{true, true, false} {
+		c := []*conn{first, second, third}[i]
+		if err := c.SetDeadline(time.Time{}); (err != nil) != closed {
+			t.Errorf("connection %d: closed %v, want %v", i+1, err != nil, closed)
+		}
+	}
+	if n := testutil.ToFloat64(h.metrics.dropped); n != 2 {
+		t.Errorf("%v connections counted as dropped, want 2", n)
+	}
+}
+
 // A crowd that holds connections open keeps no event out: the oldest of those that have shown no
 // good signature gives way to the next one. One whose event is being stored stays.
 func TestConnectionLimit(t *testing.T) {

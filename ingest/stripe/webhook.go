@@ -33,6 +33,7 @@ type Webhook struct {
 	metrics    *metrics
 	log        *slog.Logger
 	unverified *semaphore.Weighted // bytes of bodies beyond freeBytes each
+	patience   time.Duration       // how long a body waits for bytes that others have to give back
 	refusals   map[string]*minutely
 	unlisted   *unlisted
 	server     *http.Server
@@ -48,7 +49,8 @@ func New(cfg Config, p Publisher) (*Webhook, error) {
 	}
 	h := &Webhook{
 		cfg: cfg, publisher: p, metrics: newMetrics(cfg.Registry), log: cfg.Logger,
-		unverified: semaphore.NewWeighted(cfg.MaxUnverifiedBytes), refusals: make(map[string]*minutely),
+		unverified: semaphore.NewWeighted(cfg.MaxUnverifiedBytes), patience: time.Second,
+		refusals: make(map[string]*minutely),
 		unlisted: newUnlisted(cfg.Logger),
 	}
 	for _, f := range faults {
@@ -185,7 +187,7 @@ func (h *Webhook) read(w http.ResponseWriter, r *http.Request) (body []byte, rel
 		if len(body) == cap(body) {
 			larger := min(2*int64(cap(body)), h.cfg.MaxBodyBytes+1)
 			more := larger - int64(cap(body))
-			if !h.unverified.TryAcquire(more) {
+			if !h.acquire(r, more) {
 				return nil, release, errBusy
 			}
 			held += more
@@ -203,6 +205,26 @@ func (h *Webhook) read(w http.ResponseWriter, r *http.Request) (body []byte, rel
 			return nil, release, errUnreadable
 		}
 	}
+}
+
+// acquire takes n bytes of unverified, which older connections have to give back if there are too
+// few, and reports whether it has them.
+func (h *Webhook) acquire(r *http.Request, n int64) bool {
+	c := connOf(r)
+	if !h.unverified.TryAcquire(n) {
+		if c == nil || !c.listener.makeRoom(c, n) {
+			return false
+		}
+		ctx, cancel := context.WithTimeout(r.Context(), h.patience)
+		defer cancel()
+		if h.unverified.Acquire(ctx, n) != nil {
+			return false
+		}
+	}
+	if c != nil {
+		c.hold(n)
+	}
+	return true
 }
 
 // verify returns the secrets that fit the signature: more than one while a secret is being rolled.
