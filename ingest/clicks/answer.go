@@ -73,7 +73,7 @@ var (
 		"-H 'Content-Type: application/json', uncompressed; text/plain is taken too"}
 	errRate = &fault{429, "rate_limited", "too many events of this workspace or address",
 		"wait as long as Retry-After says"}
-	errHeaderSize = &fault{431, "headers_too_large", "the headers are too large", "16 KiB; are there old cookies?"}
+	errHeaderSize = &fault{431, "headers_too_large", "the headers are too large", "16 KiB, 200 lines; are there old cookies?"}
 	errInternal   = &fault{500, "internal", "the edge made a mistake", "it has been logged"}
 	errBusy       = &fault{503, "busy", "too many large bodies are being read",
 		"repeat it after Retry-After; smaller batches are read at once"}
@@ -134,7 +134,7 @@ func (s *Server) refuse(ctx *fasthttp.RequestCtx, f *fault) {
 	switch f {
 	case errUnavailable, errBusy:
 		setRetryAfter(ctx, s.cfg.RetryAfter)
-	case errFraming:
+	case errFraming, errHeaderSize:
 		ctx.SetConnectionClose() // what follows on this connection may be the hidden request
 	}
 }

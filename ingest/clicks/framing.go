@@ -27,9 +27,15 @@ import (
 // It also notes in h that the connection ends with this request if any of the Connection options
 // says so (RFC 9112 §9.6). fasthttp knows "close" only in small letters, alone, and if no other
 // such line follows.
+//
+// More than maxHeaders lines are refused as well: each header that the edge asks for is looked for
+// among all of them.
 func checkFraming(h *fasthttp.RequestHeader) *fault {
-	length, encoding := false, false
-	for raw := h.RawHeaders(); len(raw) > 0; {
+	length, encoding, lines := false, false, 0
+	for raw := h.RawHeaders(); len(raw) > 0; lines++ {
+		if lines > maxHeaders {
+			return errHeaderSize
+		}
 		end := bytes.IndexByte(raw, '\n')
 		if end < 1 || raw[end-1] != '\r' {
 			return errFraming
@@ -68,6 +74,9 @@ func checkFraming(h *fasthttp.RequestHeader) *fault {
 	}
 	return nil
 }
+
+// maxHeaders is several times what browsers and a row of proxies send.
+const maxHeaders = 200
 
 // isAuthority reports whether b can be a host with or without a port, among what fasthttp lets
 // through. A user is none (RFC 9110 §4.2.4), an empty host neither (§4.2.1), nor a list, of which
