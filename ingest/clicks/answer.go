@@ -73,9 +73,10 @@ var (
 		"-H 'Content-Type: application/json', uncompressed; text/plain is taken too"}
 	errRate = &fault{429, "rate_limited", "too many events of this workspace or address",
 		"wait as long as Retry-After says"}
-	errHeaderSize = &fault{431, "headers_too_large", "the headers are too large", "16 KiB, 200 lines; are there old cookies?"}
-	errInternal   = &fault{500, "internal", "the edge made a mistake", "it has been logged"}
-	errBusy       = &fault{503, "busy", "too many large bodies are being read",
+	errHeaderSize = &fault{431, "headers_too_large", "the headers are too large",
+		"16 KiB, 200 lines; are there old cookies?"}
+	errInternal = &fault{500, "internal", "the edge made a mistake", "it has been logged"}
+	errBusy     = &fault{503, "busy", "too many large bodies are being read",
 		"repeat it after Retry-After; smaller batches are read at once"}
 	errUnavailable = &fault{503, "unavailable", "the event cannot be stored now",
 		"repeat it after Retry-After with the same click_id"}
