@@ -3,8 +3,11 @@ package browser
 import (
 	"io"
 	"net/http"
+	"net/http/httputil"
+	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
@@ -97,6 +100,36 @@ func TestSecureCookies(t *testing.T) {
 		}
 	}
 	v.beacons("link of ann at /?via=ann")
+	v.noErrors()
+}
+
+// A site may pass script and beacons through its own host, and say how long visitors are remembered.
+func TestProxyOfTheSite(t *testing.T) {
+	const script = `<script defer src="/proxy/t.js" data-api-host="http://proxied.example/proxy" data-cookie-days=30></script>`
+	v := newVisitor(t, "proxied.example", script)
+	edge, err := url.Parse(world.edge)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := http.StripPrefix("/proxy", httputil.NewSingleHostReverseProxy(edge))
+	for _, path := range []string{"/t.js", "/v1/click"} {
+		v.handle("proxied.example/proxy"+path, proxy.ServeHTTP)
+	}
+	v.open("/?via=ann")
+	v.beacons("link of ann at /?via=ann")
+	got, err := chromedp.Call(v.tab, network.GetCookies, network.GetCookiesParams{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := float64(time.Now().Unix()) // a loaded machine may have taken minutes since the cookie was set
+	for _, c := range got.Cookies {
+		if days := (c.Expires - now) / 86400; days < 29.9 || days > 30.1 {
+			t.Errorf("cookie %s ends in %.2f days, want 30", c.Name, days)
+		}
+	}
+	if len(got.Cookies) == 0 {
+		t.Error("no cookies")
+	}
 	v.noErrors()
 }
 
