@@ -90,7 +90,7 @@ ask pi_1`)
 		t.Fatal(err)
 	}
 	for _, asked := range []string{"pi_1", "cs_1", "re_1", "cus_1", "user_1", "external:user_1", "customer:cus_1",
-		w.clicks["A"], first.Sales[0].Entries[0].ID} {
+		w.clicks["A"], "tributary_id_" + w.clicks["A"], first.Sales[0].Entries[0].ID} {
 		explanation, err := explain.Explain(t.Context(), w.store, "w", asked, nil)
 		if err != nil {
 			t.Errorf("%s: %v", asked, err)
@@ -102,7 +102,7 @@ ask pi_1`)
 		}
 		inJSON = append(inJSON, string(sales))
 	}
-	if len(inJSON) != 9 || len(slices.Compact(slices.Clone(inJSON))) != 1 ||
+	if len(inJSON) != 10 || len(slices.Compact(slices.Clone(inJSON))) != 1 ||
 		!strings.Contains(inJSON[0], `"verdict":"credited"`) || !strings.Contains(inJSON[0], `"amount_minor":-500`) {
 		t.Errorf("explanations differ, or lack something:\n%s", strings.Join(inJSON, "\n"))
 	}
