@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"tributary/deploy/loadgen/traffic"
+	"tributary/deploy/race"
 	"tributary/processor/audit"
 	"tributary/processor/clickhouse"
 	"tributary/processor/consume"
@@ -27,6 +28,7 @@ func TestAudit(t *testing.T) {
 	t.Parallel()
 	opts := options(4)
 	opts.Clicks = 4
+	opts = fewer(opts)
 	world := traffic.New(4, opts)
 	w := newWarehouse(t, time.Now())
 	w.storeRates(opts.Start, opts.Start.AddDate(0, 0, 2))
@@ -71,7 +73,7 @@ func TestAudit(t *testing.T) {
 	// Faults of one round are planted together. No two of them, nor what follows from them, are the
 	// same thing wrong with the same table.
 	type fault struct{ name, table, what, plant string }
-	for i, round := range [][]fault{{
+	rounds := [][]fault{{
 		{"a click deleted", "clicks", "missing",
 			"ALTER TABLE clicks DELETE WHERE click_id = (SELECT min(click_id) FROM clicks)"},
 		{"a page view deleted", "page_views", "missing",
@@ -124,7 +126,11 @@ func TestAudit(t *testing.T) {
 			"ALTER TABLE revenue_days DELETE WHERE entry_id = " + booked},
 		{"an entry's credit altered", "ledger", "altered",
 			"ALTER TABLE ledger UPDATE affiliate_id = 'mallory' WHERE entry_id = " + booked},
-	}} {
+	}}
+	if race.Enabled {
+		rounds = rounds[:2] // every table, and each of the three things that may be wrong
+	}
+	for i, round := range rounds {
 		t.Run(fmt.Sprintf("round=%d", i+1), func(t *testing.T) {
 			rolluptest.Refresh(t, w.store) // a day that changed is not read from clicks_by_day
 			for _, f := range round {

@@ -57,7 +57,7 @@ func TestSubscriptions(t *testing.T) {
 	seeds := uint64(worlds(t)/livesOfSeed + 1)
 	few := testing.Short() || race.Enabled
 	if few {
-		seeds = 3
+		seeds = 1
 	}
 	var mu sync.Mutex
 	compared, doubted := map[string]int{}, map[string]map[string]int{}
