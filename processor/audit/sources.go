@@ -130,14 +130,14 @@ var fromRecords = map[string]string{
 // know what nothing else does; but for a copy, and an entry, which is made of other rows.
 func (f Finding) Repairable() bool { return f.What != "unexplained" || fromRecords[f.Table] == "" }
 
-// firstStays are the tables whose version is the inverse of received_at. Where Kafka has all records,
-// none of them explains a greater version. (The version of a lead counts what is known of it, and
-// that of a click is compared by its columns.)
+// firstStays are the tables whose version is the inverse of received_at. Where Kafka has all
+// records, none of them explains a greater version. (The version of a lead counts what is known of
+// it, and that of a click is compared by its columns.)
 var firstStays = []string{"page_views", "stripe_events", "facts"}
 
 // unrecorded returns the rows received in [since, until) that handling the records again did not
-// write, or wrote with a smaller version. Held accounts' rows are left out: where they are depends on when a workspace listed the
-// account.
+// write, or wrote with a smaller version. Held accounts' rows are left out: where they are depends
+// on when a workspace listed the account.
 func unrecorded(ctx context.Context, live *clickhouse.Store, shadow string, since, until time.Time) ([]Finding, error) {
 	var findings []Finding
 	for _, t := range sources {

@@ -115,7 +115,8 @@ func TestExportSpellings(t *testing.T) {
 		"in order": {text: "balance_transaction_id,created_utc,created,currency,gross,fee,reporting_category,source_id," +
 			"charge_id,payment_intent_id,customer_id\n" +
 			"txn_1,2026-03-31 23:59:59,2026-03-31 19:59:59,jpy,1234567,-30,charge,ch_1,ch_1,pi_1,cus_1\n"},
-		"in another order, by a spreadsheet": {text: "\ufeff\"Customer ID\",\"Payment Intent ID\",Gross,Currency,\"Source ID\"," +
+		"in another order, by a spreadsheet": {text: "\ufeff\"Customer ID\",\"Payment Intent " +
+			"ID\",Gross,Currency,\"Source ID\"," +
 			"\"Charge ID\",Type,\"Created (UTC)\",ID\r\n" +
 			"cus_1,pi_1,\"1,234,567\",JPY,ch_1,ch_1,charge,2026-03-31 23:59:59,txn_1\r\n"},
 		"in the time zone of the report": {text: "balance_transaction_id,created,currency,gross,type,source_id," +

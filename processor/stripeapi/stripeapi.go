@@ -124,7 +124,8 @@ func (r *Refused) Error() string {
 	return fmt.Sprintf("Stripe answers %d %s: %s", r.Status, http.StatusText(r.Status), r.Message)
 }
 
-// ErrNoMore says that a list has more objects and gives none, so that no next page can be asked for.
+// ErrNoMore says that a list has more objects and gives none, so that no next page can be asked
+// for.
 var ErrNoMore = errors.New("Stripe says that there is more, and gives an empty page (hint: run it again)")
 
 // maxAnswer bounds an answer in bytes: a page of a hundred objects is far below it.
