@@ -65,6 +65,9 @@ const maxSkew = time.Hour
 // Run reads everything of the period, from where an earlier run of the same period has stopped.
 func (b *Backfill) Run(ctx context.Context) (*Result, error) {
 	result := &Result{Written: make(map[string]int)}
+	if err := b.checkAccount(ctx); err != nil {
+		return result, err
+	}
 	p := Progress{Since: b.Since.Unix(), Until: b.Until.Unix(), Events: b.Now().Add(spare - kept).Unix()}
 	if b.Produce != nil {
 		saved, found, err := b.Store.Load(ctx)
@@ -90,6 +93,31 @@ func (b *Backfill) Run(ctx context.Context) (*Result, error) {
 	}
 	p.Done = true
 	return result, b.save(ctx, p)
+}
+
+// checkAccount refuses the key's own account as a connected one. Events of it name no account, so
+// that all of its money would be booked once more, under its name. A key that may not read which
+// account it is of is not held up.
+func (b *Backfill) checkAccount(ctx context.Context) error {
+	if b.Account == "" {
+		return nil
+	}
+	body, err := b.API.Get(ctx, stripeapi.Request{Path: "/v1/account", Livemode: b.Livemode, Version: stripeapi.Version})
+	var refused *stripeapi.Refused
+	if errors.As(err, &refused) {
+		return nil
+	}
+	var own struct{ ID string }
+	if err == nil {
+		err = json.Unmarshal(body, &own)
+	}
+	switch {
+	case err != nil:
+		return fmt.Errorf("read whose the key is: %w", err)
+	case own.ID == b.Account:
+		return fmt.Errorf("%s is the key's own account (hint: leave out --account, which names a connected one)", own.ID)
+	}
+	return nil
 }
 
 // forgotten is the time before which Stripe has no events any more, Unix seconds.

@@ -381,6 +381,23 @@ func TestNotDone(t *testing.T) {
 	}
 }
 
+// The key's own account is no connected one: its events name none.
+func TestOwnAccount(t *testing.T) {
+	for answer, refused := range map[string]bool{`{"id":"acct_own"}`: true, `{"id":"acct_platform"}`: false, "": false} {
+		m := new(memory)
+		b := m.backfill(answers(t, "/v1/account", func(w http.ResponseWriter, _ *http.Request) {
+			if answer == "" {
+				w.WriteHeader(http.StatusForbidden)
+			}
+			fmt.Fprint(w, answer)
+		}))
+		b.Account = "acct_own"
+		if _, err := b.Run(t.Context()); (err != nil) != refused || refused && !strings.Contains(err.Error(), "(hint: ") {
+			t.Errorf("the key's account is %q: %v", answer, err)
+		}
+	}
+}
+
 // What a movement's object and its event are dated by differs by seconds: one that lies between two
 // periods is in one of them at least.
 func TestPeriodsThatTouch(t *testing.T) {
