@@ -216,6 +216,8 @@ func (c *Cluster) properties(b *broker) string {
 		"replica.lag.time.max.ms":                 "5000",
 		"leader.imbalance.check.interval.seconds": "20", // leaders come home, so that every broker has some to lose
 		"group.initial.rebalance.delay.ms":        "0",
+		// A broker ends that its controllers do not take within a minute, which a busy machine needs.
+		"initial.broker.registration.timeout.ms": "600000",
 
 		// One of three on a small machine. The cleaner alone would take 128 MiB.
 		"log.cleaner.dedupe.buffer.size": "8388608",
