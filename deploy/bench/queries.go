@@ -232,8 +232,8 @@ func computeDays(ctx context.Context, store *clickhousestore.Store) error {
 		}
 	}
 	for _, workspace := range workspaces {
-		for first := today.AddDate(-2, 0, -1); first.Before(today); first = first.AddDate(0, 0, 7) {
-			last := first.AddDate(0, 0, 6)
+		for first := today.AddDate(-2, 0, -1); first.Before(today); first = first.AddDate(0, 1, 0) {
+			last := first.AddDate(0, 1, -1)
 			if last.After(today) {
 				last = today
 			}
