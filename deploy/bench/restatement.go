@@ -36,7 +36,7 @@ type restatement struct {
 // restatements are what is written to the ledger for an entry: each changes what the affiliates
 // brought.
 var restatements = []struct{ name, columns string }{
-	{"refund", "reverse(entry_id)::FixedString(16) AS entry_id, 'refund' AS kind, concat('re_', object_id) AS object_id, " +
+	{"refund", "MD5(toString(now64(9))) AS entry_id, 'refund' AS kind, concat('re_', hex(entry_id)) AS object_id, " +
 		"-amount AS amount, -amount_usd AS amount_usd, -net_usd AS net_usd"},
 	{"re-attribution", "concat('restated-', hex(entry_id)) AS affiliate_id, version + 1 AS version"},
 	{"correction", "amount + 100 AS amount, amount_usd + 1 AS amount_usd, net_usd + 1 AS net_usd, version + 1 AS version"},
@@ -80,8 +80,8 @@ func (r *restatement) Run(ctx context.Context) error {
 	times := make(map[string][]time.Duration)
 	for i, entry := range strings.Fields(chosen) {
 		kind := restatements[i%len(restatements)]
-		took, err := page.restate(ctx, base, "INSERT INTO ledger SELECT * REPLACE ("+kind.columns+") FROM ledger FINAL "+
-			"WHERE workspace = '"+workspaces[0]+"' AND entry_id = unhex('"+entry+"')")
+		took, err := page.restate(ctx, base, "INSERT INTO ledger SELECT * REPLACE ("+kind.columns+") FROM ledger AS l FINAL "+
+			"WHERE l.workspace = '"+workspaces[0]+"' AND l.entry_id = unhex('"+entry+"')")
 		if err != nil {
 			return fmt.Errorf("%s of %s: %w", kind.name, entry, err)
 		}
