@@ -182,7 +182,7 @@ func (c *movementCall) movement(now time.Time) (*schemas.Movement, *fault) {
 		return nil, errMovementKind
 	case m.ID == "" || slices.ContainsFunc([]string{m.ID, m.Parent}, taken):
 		return nil, errMovementID
-	case payment != (m.Parent == "") || m.Parent == m.ID:
+	case payment != (m.Parent == ""):
 		return nil, errMovementParent
 	case amountErr != nil || amount <= 0 || amount > maxAmount:
 		return nil, errMovementAmount

@@ -55,7 +55,7 @@ func TestMovements(t *testing.T) {
 		t.Errorf("%s and %s", first.ID, again.ID)
 	}
 	e.want(e.do("POST", "/v1/movements",
-		`{"kind":"refund","id":"refund_1","parent":"order_1","amount":100,"currency":"eur"}`, acme), 200, "")
+		`{"kind":"refund","id":"order_1","parent":"order_1","amount":100,"currency":"eur"}`, acme), 200, "")
 	if refund := next(); refund.Type != "refund.created" {
 		t.Errorf("%+v", refund)
 	}

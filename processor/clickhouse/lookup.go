@@ -75,7 +75,7 @@ func within(column string, types ...string) string {
 
 var (
 	isHour  = within("key", identity.PaymentHour, identity.InvoiceHour)
-	toSales = within("target", identity.Object, identity.Movement, identity.Lead)
+	toSales = within("target", identity.Object, identity.Movement, identity.Dispute, identity.Lead)
 )
 
 // edges returns all edges of the sales and leads among the nodes, those of shared names that fulfil
@@ -346,7 +346,9 @@ UNION ALL SELECT '', lower(hex(lead_id)) FROM leads FINAL` + condition, []any{wo
 			if r.lead != "" {
 				credited[identity.New(identity.Lead, r.lead)] = true
 			} else { // a refund or dispute whose payment is not known is a sale of its own
-				credited[identity.New(identity.Object, r.sale)], credited[identity.New(identity.Movement, r.sale)] = true, true
+				for _, n := range identity.Unsorted(r.sale) {
+					credited[n] = true
+				}
 			}
 		}
 	}

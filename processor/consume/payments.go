@@ -169,7 +169,7 @@ func (m *Payments) event(b *paymentBatch, r *kgo.Record) (step, reason string, e
 	n := b.changesOf(workspace)
 	for _, f := range facts.Money {
 		b.facts = append(b.facts, clickhouse.FactRow{Workspace: workspace, Fact: f})
-		n.Changed = append(n.Changed, recompute.Subject(f))
+		n.Changed = append(n.Changed, f.Subject())
 		facts.Names = append(facts.Names, ledger.FirstSales(f)...)
 	}
 	if !e.Livemode {

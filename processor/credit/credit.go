@@ -201,8 +201,8 @@ func saleOf(ctx context.Context, store recompute.Store, workspace, id string) (i
 				"dispute)", id, what)
 		}
 	}
-	sale, movement := identity.New(identity.Object, id), identity.New(identity.Movement, id)
-	edges, err := store.Names(ctx, workspace, []identity.Node{sale, movement})
+	sale := identity.New(identity.Object, id)
+	edges, err := store.Names(ctx, workspace, identity.Unsorted(id))
 	if err != nil {
 		return "", err
 	}
@@ -220,7 +220,7 @@ func saleOf(ctx context.Context, store recompute.Store, workspace, id string) (i
 	}
 	for _, f := range facts[id] {
 		// A refund whose names are not stored yet says itself what it belongs to.
-		if f.ParentID != "" && recompute.Subject(f).Type() == identity.Movement {
+		if f.ParentID != "" && f.Subject() != sale {
 			return identity.New(identity.Object, f.ParentID), nil
 		}
 	}

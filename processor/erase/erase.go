@@ -18,6 +18,7 @@ import (
 	"tributary/processor/clickhouse"
 	"tributary/processor/identity"
 	"tributary/processor/join"
+	"tributary/schemas"
 )
 
 // Person is all names of one person that an erasure removes.
@@ -28,7 +29,7 @@ type Person struct {
 	Clicks    []string        // UUIDs, of page views too
 	Foreign   []string        // ids that the site itself uses for clicks
 	Leads     []identity.Node
-	Objects   []string // Stripe's ids of what they paid, were refunded and disputed: its events may say who they are
+	Objects   []identity.Node // what they paid, were refunded and disputed: its events may say who they are
 }
 
 // Find finds all names of a person from some of them: the customers, external ids and e-mail
@@ -112,11 +113,11 @@ func (p *Person) addObjects(ctx context.Context, store *clickhouse.Store, fronti
 		}
 		for _, n := range frontier {
 			seen[n] = true
-			p.Objects = append(p.Objects, n.Value())
+			p.Objects = append(p.Objects, n)
 		}
 		frontier = nil
 		for _, e := range edges {
-			if typ := e.B.Type(); (typ == identity.Object || typ == identity.Movement) && !seen[e.B] {
+			if e.B.Belongs() && !seen[e.B] {
 				seen[e.B] = true
 				frontier = append(frontier, e.B)
 			}
@@ -150,6 +151,15 @@ func (p *Person) addBrowsers(ctx context.Context, store *clickhouse.Store) error
 	return nil
 }
 
+// values returns what the names are of, without their types.
+func values(names []identity.Node) []string {
+	list := make([]string, len(names))
+	for i, n := range names {
+		list[i] = n.Value()
+	}
+	return list
+}
+
 // ErrNobody is returned when nothing is stored under the names.
 var ErrNobody = errors.New("nothing is known by these names")
 
@@ -179,8 +189,12 @@ func Run(ctx context.Context, store *clickhouse.Store, list *List, p *Person, no
 	for _, v := range p.Visitors {
 		add(identity.New(visitorType, v), "")
 	}
-	for _, id := range p.Objects {
-		add(identity.New(identity.Object, id), "")
+	for _, n := range p.Objects {
+		// A movement's refund has an id of the seller's, which may be another buyer's payment: it is
+		// known by its own payment (List.movement).
+		if n.Type() == identity.Object || schemas.LooksLikeStripe(n.Value()) {
+			add(identity.New(identity.Object, n.Value()), "")
+		}
 	}
 	if err := store.InsertErasures(ctx, rows); err != nil {
 		return err
@@ -214,7 +228,7 @@ func RedactLateArrivals(ctx context.Context, store *clickhouse.Store, list *List
 		if err := redactEvents(ctx, store, list, p, redaction.Quoted); err != nil {
 			return err
 		}
-		if err := deleteHeld(ctx, store, p.Workspace, p.Objects, redaction); err != nil {
+		if err := deleteHeld(ctx, store, p.Workspace, values(p.Objects), redaction); err != nil {
 			return fmt.Errorf("delete what was held: %w", err)
 		}
 	}
@@ -302,7 +316,7 @@ func quoted(value string) []string {
 
 func redactEvents(ctx context.Context, store *clickhouse.Store, list *List, p *Person, quoted []string) error {
 	workspace := p.Workspace
-	events, err := eventsMentioning(ctx, store, workspace, quoted, p.Objects)
+	events, err := eventsMentioning(ctx, store, workspace, quoted, values(p.Objects))
 	if err != nil {
 		return fmt.Errorf("find events: %w", err)
 	}

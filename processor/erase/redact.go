@@ -72,11 +72,12 @@ func (l *List) movement(workspace, account string, body map[string]any) bool {
 	}
 	data, _ := body["data"].(map[string]any)
 	object, _ := data["object"].(map[string]any)
-	return slices.ContainsFunc(ownIDs, func(field string) bool {
-		id, _ := object[field].(string)
-		_, erased := l.Alias(workspace, identity.New(identity.Object, id))
-		return erased
-	})
+	payment, belongs := object["charge"].(string)
+	if !belongs {
+		payment, _ = object["id"].(string)
+	}
+	_, erased := l.Alias(workspace, identity.New(identity.Object, payment))
+	return erased
 }
 
 // ownIDs are the fields that hold a movement's own id and its payment's.

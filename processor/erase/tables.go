@@ -205,10 +205,11 @@ WHERE arrayExists(x -> position(body, x) > 0, ?)
 
 // redactReasons removes the reasons of corrections of the person's sales, and of those that mention
 // a name of theirs. Who decided stays.
-func redactReasons(ctx context.Context, s *clickhouse.Store, workspace string, objects []string, r redaction) error {
+func redactReasons(ctx context.Context, s *clickhouse.Store, workspace string, objects []identity.Node,
+	r redaction) error {
 	sales := make([]string, len(objects))
-	for i, id := range objects {
-		sales[i] = string(identity.New(identity.Object, id))
+	for i, n := range objects {
+		sales[i] = string(n)
 	}
 	return s.Exec(ctx, `ALTER TABLE identities
 UPDATE source = replaceRegexpOne(source, '^(credit\\.[^:]*): .*$', '\\1: erased with the buyer')

@@ -19,6 +19,7 @@ import (
 	"tributary/processor/join"
 	"tributary/processor/ledger"
 	"tributary/processor/recompute"
+	"tributary/processor/stripe"
 	"tributary/schemas"
 )
 
@@ -221,9 +222,8 @@ func names(ctx context.Context, store *clickhouse.Store, workspace, object strin
 	if typ, value, ok := strings.Cut(object, ":"); ok && value != "" {
 		return []identity.Node{identity.New(typ, value)}, nil
 	}
-	var from []identity.Node
-	for _, typ := range []string{identity.Object, identity.Movement, identity.Customer, identity.Subscription,
-		identity.External} {
+	from := identity.Unsorted(object)
+	for _, typ := range []string{identity.Customer, identity.Subscription, identity.External} {
 		from = append(from, identity.New(typ, object))
 	}
 	return append(from, identity.New(identity.Reference, click), identity.New(identity.Promotion, object)), nil
@@ -242,7 +242,7 @@ func salesOf(k *ledger.Evidence, affected []identity.Node) [][]identity.Node {
 		slices.Sort(group)
 		for _, member := range group {
 			seen[member] = true
-			for _, f := range k.Facts[member.Value()] {
+			for _, f := range k.Facts[member] {
 				if f.OccurredAt.After(newest[group[0]]) {
 					newest[group[0]] = f.OccurredAt
 				}
@@ -361,7 +361,12 @@ func explainSale(ctx context.Context, store *clickhouse.Store, k *ledger.Evidenc
 	if err != nil {
 		return sale, err
 	}
-	sale.Events, sale.DeadLetters = events(k, sale.Objects, buyers(k.Graph, group), mentions)
+	rows = slices.DeleteFunc(rows, func(r VersionRow) bool { // another sale's, which has the id of one of these
+		f := stripe.Fact{ObjectID: r.ObjectID, Kind: r.Kind}
+		return !slices.Contains(group, f.Subject()) &&
+			!slices.Contains(group, identity.New(identity.Object, r.SaleID))
+	})
+	sale.Events, sale.DeadLetters = events(k, group, sale.Objects, buyers(k.Graph, group), mentions)
 	sale.Names = edgesOf(k.Graph, group)
 	sale.Policy, sale.Candidates = candidates(k.Evaluate(group[0]))
 	sale.Entries = entries(rows, sale)
@@ -370,11 +375,16 @@ func explainSale(ctx context.Context, store *clickhouse.Store, k *ledger.Evidenc
 
 // events joins each event's facts with its raw row. Events that mention the objects without an
 // amount are listed too: a customer who was named, a session that completed unpaid.
-func events(k *ledger.Evidence, objects, buyers []string, mentions []Mention) ([]Event, []DeadLetter) {
+func events(
+	k *ledger.Evidence,
+	group []identity.Node,
+	objects, buyers []string,
+	mentions []Mention,
+) ([]Event, []DeadLetter) {
 	byID := make(map[string]*Event)
 	letters := []DeadLetter{}
-	for _, id := range objects {
-		for _, f := range k.Facts[id] {
+	for _, n := range group {
+		for _, f := range k.Facts[n] {
 			e := byID[f.EventID]
 			if e == nil {
 				e = &Event{ID: f.EventID, Created: f.CreatedAt, ReceivedAt: f.ReceivedAt, Money: []Money{}}

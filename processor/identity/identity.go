@@ -18,7 +18,8 @@ type Node string
 // Types of nodes.
 const (
 	Object       = "object"       // a Stripe object that stands for one payment: invoice, payment intent, session, charge
-	Movement     = "movement"     // a refund or dispute, which belongs to a payment
+	Movement     = "movement"     // a refund or credit note, which belongs to a payment
+	Dispute      = "dispute"      // a dispute, which belongs to a payment; the seller may number refunds alike
 	Customer     = "customer"     // Stripe's customer, cus_…
 	Subscription = "subscription" // sub_…
 	External     = "external"     // the buyer's id in the seller's own database
@@ -218,10 +219,12 @@ func (n Node) isHour() bool { return n.Type() == PaymentHour || n.Type() == Invo
 // type to the next. A customer's or a subscription's other sales are not followed: they are other
 // movements.
 var leadsTo = map[string]map[string]bool{
-	Object: set(Object, Movement, Customer, Subscription, External, Reference, Click, Affiliate, Promotion, Coupon, Email,
+	Object: set(Object, Movement, Dispute, Customer, Subscription, External, Reference, Click, Affiliate,
+		Promotion, Coupon, Email,
 		PaymentHour, InvoiceHour,
 		Correction),
 	Movement:      set(Object),
+	Dispute:       set(Object),
 	Customer:      set(External, Reference, Click, Affiliate, Promotion, Coupon, Email, FirstSale, Again),
 	Subscription:  set(External, Reference, Click, Affiliate, Promotion, Coupon, FirstSale, Again),
 	External:      set(Reference, Click, FirstSale, Public, Again),
@@ -286,7 +289,7 @@ func (n Node) Alias() Node {
 // many of them may share.
 func (n Node) Standalone() bool {
 	switch n.Type() {
-	case Object, Movement, Lead:
+	case Object, Movement, Dispute, Lead:
 		return true
 	}
 	return false

@@ -184,7 +184,7 @@ func (g *Graph) Explore(ctx context.Context, edges Edges, workspace string, from
 // payment's row alone the invoice would be of the payment's group, and of one without the payment
 // too, and would be booked as both.
 func (g *Graph) pair(e Edge) bool {
-	if !e.A.belongs() || !e.B.belongs() {
+	if !e.A.Belongs() || !e.B.Belongs() {
 		return false
 	}
 	for range 2 {
@@ -199,8 +199,13 @@ func (g *Graph) pair(e Edge) bool {
 	return true
 }
 
-// belongs reports whether n is an object of a payment, or a movement that belongs to one.
-func (n Node) belongs() bool { return n.Type() == Object || n.Type() == Movement }
+// Belongs reports whether n is an object of a payment, or a movement that belongs to one.
+func (n Node) Belongs() bool {
+	return n.Type() == Object || n.Type() == Movement || n.Type() == Dispute
+}
+
+// Unsorted returns the names that the id of a payment, refund or dispute may be.
+func Unsorted(id string) []Node { return []Node{New(Object, id), New(Movement, id), New(Dispute, id)} }
 
 // Add lets the graph follow more edges, found after it was explored.
 func (g *Graph) Add(edges []Edge) {
@@ -246,7 +251,7 @@ func (g *Graph) Group(n Node) []Node {
 	group := []Node{n}
 	for i := 0; i < len(group); i++ {
 		for _, e := range g.out[group[i]] {
-			if e.B.belongs() && !seen[e.B] {
+			if e.B.Belongs() && !seen[e.B] {
 				seen[e.B] = true
 				group = append(group, e.B)
 			}

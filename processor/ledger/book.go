@@ -62,7 +62,7 @@ func (k *Evidence) open(object identity.Node) []*books {
 		var x extent
 		for _, nodes := range groups {
 			for _, n := range nodes {
-				for _, f := range k.Facts[n.Value()] {
+				for _, f := range k.Facts[n] {
 					x.add(f.ReceivedAt)
 				}
 			}

@@ -27,7 +27,7 @@ type Evidence struct {
 	// Hours holds the objects that are stored for an hour of payments or invoices near one of the
 	// sales.
 	Hours    map[identity.Node][]identity.Node
-	Facts    map[string][]stripe.Fact // by object id
+	Facts    map[identity.Node][]stripe.Fact // by what they are about (Fact.Subject)
 	Clicks   map[identity.Node]*join.Click
 	Rates    Rates
 	Policies join.Policies
@@ -200,8 +200,9 @@ func (k *Evidence) paymentOf(id string) string {
 			belongs(other)
 		}
 	}
-	for n := range k.Facts[id] {
-		f := &k.Facts[id][n]
+	facts := k.Facts[identity.New(identity.Object, id)]
+	for n := range facts {
+		f := &facts[n]
 		belongs(f.ParentID)
 		belongs(f.InvoiceID)
 	}
@@ -230,7 +231,7 @@ func (k *Evidence) accounts(groups [][]identity.Node) []accountMode {
 	var list []accountMode
 	for _, group := range groups {
 		for _, n := range group {
-			for _, f := range k.Facts[n.Value()] {
+			for _, f := range k.Facts[n] {
 				if a := (accountMode{f.Account, f.Livemode}); !slices.Contains(list, a) {
 					list = append(list, a)
 				}

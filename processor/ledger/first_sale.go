@@ -34,12 +34,12 @@ func FirstSales(f stripe.Fact) []identity.Edge {
 // say who owes it, perhaps long before the last part is paid.
 func (k *Evidence) FirstSales() []identity.Edge {
 	var fresh []identity.Edge
-	for _, id := range slices.Sorted(maps.Keys(k.Facts)) {
-		for _, f := range k.Facts[id] {
+	for _, n := range slices.Sorted(maps.Keys(k.Facts)) {
+		for _, f := range k.Facts[n] {
 			if f.Source != stripe.FromInvoicePayment {
 				continue
 			}
-			for _, owed := range k.Facts[f.InvoiceID] {
+			for _, owed := range k.Facts[identity.New(identity.Object, f.InvoiceID)] {
 				if owed.Source != stripe.FromInvoice || owed.Account != f.Account || owed.Livemode != f.Livemode {
 					continue
 				}

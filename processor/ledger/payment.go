@@ -91,7 +91,7 @@ func (k *Evidence) newGroup(nodes []identity.Node, of accountMode) *group {
 	slices.Sort(g.nodes)
 	for _, n := range g.nodes {
 		id := n.Value()
-		for _, f := range k.Facts[id] {
+		for _, f := range k.Facts[n] {
 			if (accountMode{f.Account, f.Livemode}) == of {
 				k.place(g, f)
 			}

@@ -2,11 +2,9 @@ package recompute
 
 import (
 	"context"
-	"strings"
 
 	"tributary/processor/clickhouse"
 	"tributary/processor/identity"
-	"tributary/processor/stripe"
 )
 
 // Changes is what a batch says of one workspace.
@@ -106,14 +104,4 @@ func rows(workspace string, edges []identity.Edge) []clickhouse.EdgeRow {
 		list[i] = clickhouse.EdgeRow{Workspace: workspace, Edge: e}
 	}
 	return list
-}
-
-// Subject names what a fact is about. Refunds and disputes, and what they were settled at, are
-// movements that belong to a payment; everything else stands for the payment itself.
-func Subject(f stripe.Fact) identity.Node {
-	switch strings.TrimPrefix(f.Kind, stripe.Settlement+"_") {
-	case stripe.Refund, stripe.RefundReversal, stripe.Dispute, stripe.DisputeReversal:
-		return identity.New(identity.Movement, f.ObjectID)
-	}
-	return identity.New(identity.Object, f.ObjectID)
 }

@@ -44,7 +44,16 @@ func Load(
 	}
 	lookups, lctx := errgroup.WithContext(ctx)
 	lookups.Go(func() (err error) { k.Clicks, err = store.Clicks(lctx, workspace, graph.Clicks()); return err })
-	lookups.Go(func() (err error) { k.Facts, err = store.Facts(lctx, workspace, objects); return err })
+	lookups.Go(func() error {
+		facts, err := store.Facts(lctx, workspace, objects)
+		k.Facts = make(map[identity.Node][]stripe.Fact, len(facts))
+		for _, list := range facts {
+			for _, f := range list {
+				k.Facts[f.Subject()] = append(k.Facts[f.Subject()], f)
+			}
+		}
+		return err
+	})
 	if err := lookups.Wait(); err != nil {
 		return nil, err
 	}

@@ -190,7 +190,7 @@ func (r *Recomputer) Settlements(ctx context.Context, workspace string, settleme
 	for chunk := range slices.Chunk(settlements, chunkSize) {
 		facts, changed := make([]clickhouse.FactRow, len(chunk)), make([]identity.Node, len(chunk))
 		for i, f := range chunk {
-			facts[i], changed[i] = clickhouse.FactRow{Workspace: workspace, Fact: f}, Subject(f)
+			facts[i], changed[i] = clickhouse.FactRow{Workspace: workspace, Fact: f}, f.Subject()
 		}
 		changed = unique(changed)
 		err := r.evenIfKilled(ctx, workspace, changed, func(ctx context.Context) error {

@@ -15,8 +15,7 @@ func (r *Recomputer) RecomputeSales(ctx context.Context, sales []clickhouse.Sale
 	for _, s := range sales {
 		// A refund or dispute whose payment is not known is a sale of its own.
 		nodes := byWorkspace[s.Workspace]
-		byWorkspace[s.Workspace] = append(nodes, identity.New(identity.Object, s.ObjectID),
-			identity.New(identity.Movement, s.ObjectID))
+		byWorkspace[s.Workspace] = append(nodes, identity.Unsorted(s.ObjectID)...)
 	}
 	var rejected error
 	for workspace, nodes := range byWorkspace {

@@ -74,7 +74,7 @@ func (c *comparison) readEvents(ctx context.Context) error {
 	for part := range slices.Chunk(rows, chunk) {
 		var nodes []identity.Node
 		for _, r := range part {
-			nodes = append(nodes, identity.New(identity.Object, r.ObjectID), identity.New(identity.Movement, r.ObjectID))
+			nodes = append(nodes, identity.Unsorted(r.ObjectID)...)
 		}
 		graph, err := identity.Explore(ctx, identity.Remember(c.ledger.Names), c.scope.Workspace, nodes)
 		if err != nil {

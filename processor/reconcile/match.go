@@ -191,13 +191,13 @@ func (c *comparison) match(ctx context.Context, part []Transaction) error {
 // nodesOf names whatever a transaction names: its source, and the charge and payment intent behind
 // it.
 func nodesOf(t Transaction) []identity.Node {
-	typ := identity.Object
-	if t.Kind() != stripe.Payment && !isCharge(t.Source) {
-		typ = identity.Movement
+	source := stripe.Fact{ObjectID: t.Source, Kind: t.Kind()}
+	if isCharge(t.Source) {
+		source.Kind = stripe.Payment
 	}
 	var nodes []identity.Node
 	for _, n := range []identity.Node{
-		identity.New(typ, t.Source), identity.New(identity.Object, t.ChargeID), identity.New(identity.Object, t.IntentID),
+		source.Subject(), identity.New(identity.Object, t.ChargeID), identity.New(identity.Object, t.IntentID),
 	} {
 		if n.Value() != "" {
 			nodes = append(nodes, n)
@@ -221,7 +221,7 @@ func steps(graph *identity.Graph, from []identity.Node) map[string]int {
 				found[n.Value()] = depth
 			}
 			for _, e := range graph.From(n) {
-				if typ := e.B.Type(); typ == identity.Object || typ == identity.Movement {
+				if e.B.Belongs() {
 					next = append(next, e.B)
 				}
 			}

@@ -29,7 +29,7 @@ func readDispute(ev *event, dp object) {
 		Certain:  true,
 		Currency: dp.text("currency"),
 	}
-	ev.name(identity.Movement, id, identity.Object, f.ParentID, "dispute")
+	ev.name(identity.Dispute, id, identity.Object, f.ParentID, "dispute")
 	ev.name(identity.Object, charge, identity.Object, intent, "dispute.payment_intent")
 	ev.disputeTransactions(dp, f)
 

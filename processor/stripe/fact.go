@@ -4,6 +4,7 @@
 package stripe
 
 import (
+	"strings"
 	"time"
 
 	"tributary/processor/identity"
@@ -96,6 +97,19 @@ type Fact struct {
 	Captured int64
 
 	CustomerID, ExternalID, SubscriptionID, BillingReason string
+}
+
+// Subject names what a fact is about. Refunds and disputes, and what they were settled at, belong
+// to a payment; everything else stands for the payment itself. A seller may give a payment, a
+// refund and a dispute of POST /v1/movements one id: they are three.
+func (f *Fact) Subject() identity.Node {
+	switch strings.TrimPrefix(f.Kind, Settlement+"_") {
+	case Refund, RefundReversal:
+		return identity.New(identity.Movement, f.ObjectID)
+	case Dispute, DisputeReversal:
+		return identity.New(identity.Dispute, f.ObjectID)
+	}
+	return identity.New(identity.Object, f.ObjectID)
 }
 
 // UnknownAmount stands in Fact.Captured where an object does not say how much was captured.

@@ -355,8 +355,9 @@ func (m *Model) CreditedBy(_ context.Context, workspace string, links, affiliate
 	credited := map[identity.Node]bool{}
 	for _, e := range m.ledger {
 		if by(e.Workspace, e.Click) && e.Status != ledger.Superseded {
-			credited[identity.New(identity.Object, e.SaleID)] = true
-			credited[identity.New(identity.Movement, e.SaleID)] = true
+			for _, n := range identity.Unsorted(e.SaleID) {
+				credited[n] = true
+			}
 		}
 	}
 	for _, l := range m.leads {
