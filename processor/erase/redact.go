@@ -10,6 +10,7 @@ import (
 
 	"tributary/processor/clickhouse"
 	"tributary/processor/identity"
+	"tributary/processor/stripe"
 	"tributary/schemas"
 )
 
@@ -119,7 +120,9 @@ func (l *List) replace(workspace string, value any, parent, field string, found 
 	return value
 }
 
-// strip removes personal fields and texts that contain an e-mail address.
+// strip removes personal fields and texts that contain an e-mail address. An affiliate's id stays,
+// also where it is an address: it names another person, whose credit must not be lost when the
+// event is read again.
 func strip(value any) any {
 	switch v := value.(type) {
 	case map[string]any:
@@ -128,6 +131,7 @@ func strip(value any) any {
 			switch {
 			case personal[field]:
 				delete(v, field)
+			case text && stripe.NamesAffiliate(field):
 			case !text || !slices.Contains(ownIDs, field): // without its id money could not be booked again
 				v[field] = strip(inner)
 			}

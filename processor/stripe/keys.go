@@ -125,6 +125,12 @@ func (k *Keys) target(key string) (name, target string) {
 	return name, k.metadata[name]
 }
 
+// NamesAffiliate reports whether a built-in metadata key holds the id of an affiliate.
+func NamesAffiliate(key string) bool {
+	_, target := builtin.target(key)
+	return target == identity.Affiliate
+}
+
 var separators = strings.NewReplacer("_", "", "-", "")
 
 // spelling is what the ways to write a key have in common.
