@@ -80,9 +80,9 @@ func (c *comparison) readEvents(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		for i, r := range part {
+		for _, r := range part {
 			ids[r.ObjectID] = true
-			for id := range steps(graph, nodes[2*i:2*i+2]) {
+			for id := range steps(graph, identity.Unsorted(r.ObjectID)) {
 				if id != r.ObjectID {
 					r.aliases = append(r.aliases, id)
 					ids[id] = true
