@@ -171,10 +171,16 @@ func (l *Live) keep(ctx context.Context, source Source, fetched []Rate, known ma
 // by. Not those of a source that is read for the first time, nor those of days after the newest
 // that it has given: until then such days were provisional. A provisional rate is no correction
 // either.
+//
+// The ledger's versions have no more than the day of some revisions (ledger.Version), and a row may
+// depend on several rates. So a revision is dated a day after all that were noted before, where
+// there is one of today.
 func revise(source Source, fetched []Rate, known map[rateKey]Rate) {
 	var newest Date
+	var next time.Time
 	read := false
 	for _, rate := range known {
+		next = later(next, rate.RevisedAt.Truncate(24*time.Hour).Add(24*time.Hour))
 		if rate.Source == source.Name() {
 			read = true
 			if rate.ValidTo == 0 && !rate.early() {
@@ -189,8 +195,7 @@ func revise(source Source, fetched []Rate, known map[rateKey]Rate) {
 		switch equal := old.USD.Equal(rate.USD) && old.ValidTo == rate.ValidTo; {
 		case again && (equal || old.Open() || old.Fault != "" && old.ValidTo == 0):
 		case again, rate.ValidTo != 0 && read, rate.ValidTo == 0 && rate.Date <= newest:
-			// The ledger's versions have whole seconds of it, and clocks differ.
-			rate.RevisedAt = later(rate.FetchedAt, old.RevisedAt.Add(time.Second))
+			rate.RevisedAt = later(rate.FetchedAt, next)
 		}
 	}
 }

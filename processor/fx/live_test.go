@@ -232,6 +232,7 @@ func TestLiveRevised(t *testing.T) {
 	live := liveOf(t, store, slog.New(slog.DiscardHandler), nil, source)
 	const header = "date,currency,usd,valid_from,valid_to\n"
 	revised := make(map[rateKey]time.Time)
+	var last time.Time
 	for _, step := range []struct{ what, rows, want string }{
 		{"the first read", "2026-03-02,eur,1.1,,\n2026-03-04,eur,1.2,,\n2026-03-04,sek,0,,\n,twd,0.03,2020-01-01,\n", ""},
 		{"the next day", "2026-03-05,eur,1.2,,\n2026-03-05,gbp,1.3,,\n", "twd 2020-01-01"}, // it is withdrawn
@@ -249,6 +250,10 @@ func TestLiveRevised(t *testing.T) {
 		for key, rate := range store.rates {
 			if rate.RevisedAt.Unix() > revised[key].Unix() {
 				got = append(got, key.currency+" "+key.date.String())
+				if !last.Truncate(24 * time.Hour).Before(rate.RevisedAt.Truncate(24 * time.Hour)) {
+					t.Errorf("%s is revised on %s, as something was before", step.what, rate.RevisedAt)
+				}
+				last = rate.RevisedAt
 			}
 			revised[key] = rate.RevisedAt
 		}

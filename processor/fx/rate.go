@@ -28,7 +28,8 @@ type Rate struct {
 	// FetchedAt is when the source was read, in UTC.
 	FetchedAt time.Time
 	// RevisedAt is when the rate took the place of another value for its day, or came after one of a
-	// later day, so that what is converted already may have another rate. Zero: neither.
+	// later day, so that what is converted already may have another rate. Zero: neither. Of two
+	// revisions noted on one day the second one has the next day.
 	RevisedAt time.Time
 	// Fault says why what the source gives for this currency and day cannot be a rate: zero, null,
 	// no number. USD is then 0, and the rate converts nothing. It is kept, because the source may

@@ -46,7 +46,7 @@ import (
 //	18    extent, count
 //	60    extent, earliness
 //	6     rules
-//	16    revision of the rate, in days: a second one of the same day does not replace the first
+//	16    revision of the rate, in days: no two revisions have the same (processor/fx)
 //	2     finality of the rate
 type Version struct{ hi, lo uint64 }
 
