@@ -24,7 +24,6 @@ type broken struct {
 	noRewind    bool                                              // an assignment begins at its committed offset
 	noLook      bool                                              // nothing is looked at a second time
 	late        bool                                              // it is looked at again ten times as late
-	hasty       bool                                              // nor is what a command stored
 	noHold      bool                                              // the rewind passes what is not looked at again
 	unmarked    bool                                              // a version does not say by which rules
 	blind       bool                                              // nobody notices that another server answers
@@ -153,8 +152,6 @@ var breakable = []broken{
 	{name: "no rewind, and a server that lost rows it had acknowledged", noRewind: true},
 	{name: "nothing is looked at again after the replicas' lag", noLook: true},
 	{name: "it is looked at again ten times as late", late: true},
-	{name: "a command does not look again after the replicas' lag", hasty: true, harder: &statementFault{who: commandName,
-		verb: "insert", trouble: strands, hits: 2, delay: 30 * time.Second}},
 	{name: "a version does not say by which rules a row is booked", unmarked: true},
 	{name: "nobody notices that another server answers", blind: true},
 	{name: "the rewind passes what ClickHouse may still lose", noHold: true},

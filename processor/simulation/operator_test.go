@@ -106,9 +106,6 @@ func (r *run) command(d decision, lives time.Duration) {
 			wire: &wire{network: &r.network, life: life, conns: map[*conn]bool{}}}
 		killed := time.AfterFunc(lives, func() { r.kill(p, 0) })
 		store, lag := r.broken.store(&client{r.server, p}), r.broken.replicaLag(r.server.layout.lag)
-		if r.broken.hasty {
-			lag = 0
-		}
 		err := d.do(ctx, store, recompute.New(recompute.Config{Store: store, Rates: &ownRates{r.rates, p.name},
 			Log: r.logger(p.name), ReplicaLag: lag}), r.epoch.Add(d.at))
 		killed.Stop()
