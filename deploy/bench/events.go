@@ -100,7 +100,7 @@ func (e *events) measure(ctx context.Context, r *loading, self, path string) err
 	if err != nil {
 		return err
 	}
-	batches, err := paymentBatches(program.addr)
+	batches, err := firstBatches(ctx, program.addr)
 	if err != nil {
 		return err
 	}
@@ -108,6 +108,24 @@ func (e *events) measure(ctx context.Context, r *loading, self, path string) err
 	fmt.Printf("%s: %d events booked in %d batches, %.0f a second; CPU of an event: processor %.0f µs, engine %.0f µs; "+
 		"RSS %d MB\n", path, e.Events, batches, rate, perEvent(own), perEvent(after-before), rss)
 	return nil
+}
+
+// firstBatches returns how many batches of events a processor has handled, and waits for the first:
+// it marks the edges of a batch after the last entry of it can be counted.
+func firstBatches(ctx context.Context, addr string) (uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	for {
+		n, err := paymentBatches(addr)
+		if n > 0 || err != nil {
+			return n, err
+		}
+		select {
+		case <-ctx.Done():
+			return 0, errors.New("the processor has handled no batch for a minute")
+		case <-time.After(pollEvery):
+		}
+	}
 }
 
 // paymentBatches returns how many batches of events a processor has handled.
@@ -126,7 +144,7 @@ func paymentBatches(addr string) (uint64, error) {
 			}
 		}
 	}
-	return 0, errors.Join(err, errors.New("the processor has handled no batch"))
+	return 0, err
 }
 
 // storedSpan is the time that the stored clicks are of.
