@@ -29,13 +29,14 @@ const (
 // Invoices are served in order of time: first all of them by payments without our keys, for the
 // seller writes keys on sales of their own; then by what is left, for Checkout writes them also
 // where it creates an invoice. What is left after that may be one payment for several invoices: of
-// the payments without our keys, those that the remainders of two or three invoices add up to. And
-// an invoice that only its session reports may have the one payment that was made with the session,
+// the payments without our keys, those that the remainders of two or three invoices add up to; of one
+// that a credit note ties to an invoice, and no event says how much of it, what is beyond that
+// invoice. And an invoice that only its session reports may have the one payment that was made with the session,
 // whatever its amount. An invoice that says itself that it was paid outside Stripe is served by
 // none. More evidence may undo all of it.
 func (b *books) assume() {
 	var invoices []*invoice
-	var free, silent []*payment
+	var free, silent, beyond []*payment
 	for _, g := range b.groups {
 		for _, i := range g.invoices {
 			outside := i.source != nil && i.source.Source == stripe.FromInvoice && i.source.Certain
@@ -45,7 +46,10 @@ func (b *books) assume() {
 		}
 		for _, p := range g.payments {
 			switch {
-			case !p.free || p.customer == "":
+			case p.customer == "":
+			case p.surplus() > 0:
+				beyond = append(beyond, p)
+			case !p.free:
 			case p.silent:
 				silent = append(silent, p)
 			case p.source != nil:
@@ -53,7 +57,7 @@ func (b *books) assume() {
 			}
 		}
 	}
-	if len(invoices) == 0 || len(free)+len(silent) == 0 {
+	if len(invoices) == 0 || len(free)+len(silent)+len(beyond) == 0 {
 		return
 	}
 	slices.SortFunc(invoices, func(a, b *invoice) int {
@@ -62,7 +66,8 @@ func (b *books) assume() {
 	unkeyed := slices.DeleteFunc(slices.Clone(free), func(p *payment) bool { return p.ours && !p.awaits })
 	serve(invoices, unkeyed)
 	serve(invoices, free)
-	serveTogether(invoices, unkeyed)
+	serveTogether(invoices, unkeyed, 2, func(p *payment) int64 { return p.amount })
+	serveTogether(invoices, beyond, 1, (*payment).surplus)
 	serveSessions(invoices, unkeyed)
 	b.assumeSilent(invoices, silent)
 }
@@ -80,9 +85,22 @@ func serve(invoices []*invoice, free []*payment) {
 	}
 }
 
-// serveTogether looks for payments, the earliest first, each of which is as large as the remainders
-// of several invoices together, and assigns it to them.
-func serveTogether(invoices []*invoice, free []*payment) {
+// surplus returns what is left of a payment that one invoice is known to be paid by, when that
+// invoice is paid: 0 where events state how much of it the payment paid.
+func (p *payment) surplus() int64 {
+	if len(p.invoices) != 1 || len(p.shares) > 0 || p.source == nil {
+		return 0
+	}
+	i := p.invoices[0]
+	if len(i.payments) > 1 || i.paid == 0 || p.currency != i.source.Currency {
+		return 0
+	}
+	return p.amount - i.paid
+}
+
+// serveTogether looks for payments, the earliest first, whose amount is that of the remainders of
+// invoices together, at least so many of them, and assigns it to them.
+func serveTogether(invoices []*invoice, free []*payment, least int, amount func(*payment) int64) {
 	slices.SortFunc(free, func(a, b *payment) int { return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.id, b.id)) })
 	remainder := func(i *invoice) int64 { return i.remainder }
 	for _, p := range free {
@@ -93,7 +111,7 @@ func serveTogether(invoices []*invoice, free []*payment) {
 			}
 		}
 		near = near[:min(len(near), mostCandidates)]
-		for _, i := range fewest(near, remainder, 2, p.amount) {
+		for _, i := range fewest(near, remainder, least, amount(p)) {
 			i.take(p, i.remainder)
 		}
 	}

@@ -464,7 +464,7 @@ func (i *invoice) share(p *payment) (amount int64, known bool) {
 	if p.source == nil {
 		return 0, false
 	}
-	if p.currency == i.source.Currency && len(p.invoices) == 1 {
+	if p.currency == i.source.Currency && len(p.invoices) == 1 && len(p.assumed) == 0 {
 		return p.amount, true
 	}
 	return amount, known
@@ -482,15 +482,19 @@ func (i *invoice) open(p *payment) int64 {
 	return max(0, left)
 }
 
-// sale is the id under which a payment's sale is known: its invoice, else the payment itself.
+// sale is the id under which a payment's sale is known: its invoice, the first by id of several, else
+// the payment itself.
 func (p *payment) sale() string {
-	switch {
-	case len(p.invoices) > 0:
-		return p.invoices[0].id
-	case len(p.assumed) > 0:
-		return slices.MinFunc(p.assumed, func(a, b *invoice) int { return cmp.Compare(a.id, b.id) }).id
+	id := ""
+	if len(p.invoices) > 0 {
+		id = p.invoices[0].id
 	}
-	return p.id
+	for _, i := range p.assumed {
+		if id == "" || i.id < id {
+			id = i.id
+		}
+	}
+	return cmp.Or(id, p.id)
 }
 
 // sale is the id under which an invoice's remainder is sold: the invoice itself, unless a payment
