@@ -99,6 +99,8 @@ func drawCommandFaults(rng *rand.Rand, decisions []decision) []fault {
 
 // command runs an operator's command until it succeeds. The first one is killed after lives.
 func (r *run) command(d decision, lives time.Duration) {
+	kafka := r.kafka()
+	defer kafka.Close()
 	for range 60 {
 		life := &lifetime{dead: make(chan struct{})}
 		ctx, cancel := context.WithCancel(context.Background())
@@ -117,6 +119,7 @@ func (r *run) command(d decision, lives time.Duration) {
 		r.note("%s: %v", d.text, err)
 		lives = time.Hour
 		time.Sleep(10 * time.Second)
+		r.busy(kafka, false) // evicts dead members, whose partitions may have what the command waits for
 	}
 	r.violated("an operator's command succeeds in the end: %s", d.text)
 }
