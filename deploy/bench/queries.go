@@ -87,19 +87,11 @@ var spans = []struct {
 
 // Run makes the history and prints a table for each workspace.
 func (q *queries) Run(ctx context.Context) error {
-	dir := q.Data
-	if dir == "" {
-		temporary, err := os.MkdirTemp("", "tributary-history-")
-		if err != nil {
-			return err
-		}
-		defer os.RemoveAll(temporary)
-		dir = temporary
-	}
-	base, err := serveEngine(dir)
+	base, dir, remove, err := engineIn(q.Data)
 	if err != nil {
 		return err
 	}
+	defer remove()
 	if err := q.prepare(ctx, base, dir); err != nil {
 		return err
 	}
@@ -120,6 +112,23 @@ func (q *queries) Run(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// engineIn starts the engine over data, or over a temporary folder without one, which remove
+// deletes. It returns the address of its database and the folder.
+func engineIn(data string) (base, dir string, remove func(), err error) {
+	dir, remove = data, func() {}
+	if dir == "" {
+		if dir, err = os.MkdirTemp("", "tributary-bench-"); err != nil {
+			return "", "", nil, err
+		}
+		remove = func() { os.RemoveAll(dir) }
+	}
+	if base, err = serveEngine(dir); err != nil {
+		remove()
+		return "", "", nil, err
+	}
+	return base, dir, remove, nil
 }
 
 // serveEngine starts the engine and returns the address of its database.

@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -44,19 +43,11 @@ var restatements = []struct{ name, columns string }{
 
 // Run prints p50, p99 and the longest of each kind, and of all.
 func (r *restatement) Run(ctx context.Context) error {
-	dir := r.Data
-	if dir == "" {
-		temporary, err := os.MkdirTemp("", "tributary-restatement-")
-		if err != nil {
-			return err
-		}
-		defer os.RemoveAll(temporary)
-		dir = temporary
-	}
-	base, err := serveEngine(dir)
+	base, dir, remove, err := engineIn(r.Data)
 	if err != nil {
 		return err
 	}
+	defer remove()
 	if err := (&upkeep{Entries: r.Entries}).prepare(ctx, base, dir); err != nil {
 		return err
 	}

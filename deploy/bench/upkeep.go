@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
-	"os"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -30,19 +29,11 @@ type upkeep struct {
 
 // Run prints a line for each.
 func (u *upkeep) Run(ctx context.Context) error {
-	dir := u.Data
-	if dir == "" {
-		temporary, err := os.MkdirTemp("", "tributary-upkeep-")
-		if err != nil {
-			return err
-		}
-		defer os.RemoveAll(temporary)
-		dir = temporary
-	}
-	base, err := serveEngine(dir)
+	base, dir, remove, err := engineIn(u.Data)
 	if err != nil {
 		return err
 	}
+	defer remove()
 	if err := u.prepare(ctx, base, dir); err != nil {
 		return err
 	}
