@@ -40,6 +40,8 @@ const (
 	hintQuota  = "the quota of its user is spent until the interval ends: raise it"
 	hintKeeper = "look at Keeper and at system.replicas: is_readonly, last_exception"
 	hintQuorum = "too few replicas answer: start them, or lower insert_quorum of --clickhouse-dsn"
+	hintDisk   = "a part on ClickHouse's disk is broken: look at the disk, restart ClickHouse, which sets the part " +
+		"aside, then run processor audit --repair"
 	hintServer = "ClickHouse has too much to do: look at system.processes and system.merges"
 )
 
@@ -86,6 +88,10 @@ var faults = map[int32]fault{
 	307: {"TOO_MANY_BYTES", needsOperator, hintLimit},
 	396: {"TOO_MANY_ROWS_OR_BYTES", needsOperator, hintLimit},
 	201: {"QUOTA_EXCEEDED", needsOperator, hintQuota},
+
+	226: {"NO_FILE_IN_DATA_PART", needsOperator, hintDisk},
+	228: {"BAD_SIZE_OF_FILE_IN_DATA_PART", needsOperator, hintDisk},
+	246: {"CORRUPTED_DATA", needsOperator, hintDisk},
 
 	159: {"TIMEOUT_EXCEEDED", transient, hintServer},
 	160: {"TOO_SLOW", transient, hintServer},

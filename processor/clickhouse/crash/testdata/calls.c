@@ -1,10 +1,12 @@
-// Preloaded into a process, this counts its calls that change files below $CALLS_DIR. The one that it is told to is not made: the process is
-// killed with SIGKILL instead, or the call fails. It shares a file, $CALLS_CONTROL, with whoever tells it: 64-bit integers in native byte order, and a
-// path.
+// Preloaded into a process, this counts its calls that change files below $CALLS_DIR. The call that is
+// chosen is not made: the process is killed with SIGKILL instead, or the call fails. The test chooses
+// it in a file that both map, $CALLS_CONTROL: 64-bit integers in native byte order, a path, and a
+// pattern of paths.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <fnmatch.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -26,6 +28,7 @@ static struct {
 	int64_t refusal;  // errno with which it fails; 0: the process is killed
 	int64_t onwards;  // 1: so does every later one
 	char path[2048];  // of the call, for whoever asks which one it was
+	char pattern[64]; // of the paths whose calls count, as fnmatch(3) has it; "": all
 } *control;
 static const char *dir;
 static size_t dir_length;
@@ -48,6 +51,8 @@ __attribute__((constructor)) static void begin(void) {
 // count gives the errno with which the call fails, 0 for one that is to be made.
 static int count(const char *path) {
 	if (strncmp(path, dir, dir_length) != 0)
+		return 0;
+	if (*control->pattern && fnmatch(control->pattern, path, 0) != 0)
 		return 0;
 	int64_t n = __atomic_add_fetch(&control->count, 1, __ATOMIC_SEQ_CST), at = control->at;
 	if (at == 0 || (control->onwards ? n < at : n != at))
