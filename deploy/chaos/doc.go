@@ -5,7 +5,7 @@
 // TLS and SCRAM only.
 //
 //	make chaos MINUTES=30
-//	TRIBUTARY_CHAOS_SEED=7 make chaos   the business and the order of faults of seed 7
+//	TRIBUTARY_CHAOS_SEED=7 make chaos   the business and the order of faults of seed 7, not 1
 //	TRIBUTARY_CHAOS_KEEP=1 make chaos   keep the logs and the data, and not only of a failure
 //
 // It needs java and mvn, and skips without them; with CI_REAL_SERVICES=1 it fails instead. The seed

@@ -3,5 +3,5 @@
 //
 // The tests need the embedded ClickHouse engine (make tools). Without it they are skipped, unless
 // CI_REAL_SERVICES=1 says that absence is a failure. E2E_KILLS sets how often the whole run is
-// killed (20).
+// killed (20), and E2E_SEED what is sent meanwhile (1).
 package e2e

@@ -128,7 +128,8 @@ func TestFortnight(t *testing.T) {
 
 	f := script(t)
 	sequence := slices.Concat(f.records, f.records)
-	rand.Shuffle(len(sequence), func(i, k int) { sequence[i], sequence[k] = sequence[k], sequence[i] })
+	rng := rand.New(rand.NewPCG(1, 2))
+	rng.Shuffle(len(sequence), func(i, k int) { sequence[i], sequence[k] = sequence[k], sequence[i] })
 	for batch := range slices.Chunk(sequence, 7) {
 		var clicked, paid []*kgo.Record
 		for _, r := range batch {

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -135,7 +134,7 @@ func TestAcknowledgedSurvivesKill(t *testing.T) {
 
 	var committed int64
 	for i := range kills {
-		time.Sleep(time.Duration(50+rand.IntN(300)) * time.Millisecond)
+		time.Sleep(time.Duration(50+60*i) * time.Millisecond)
 		committed = int64(i + 1)
 		offsets := make(kadm.Offsets)
 		offsets.AddOffset(topic, 0, committed, -1)
