@@ -91,7 +91,12 @@ $(VENDOR)/uPlot.LICENSE: $(TOOLS)/.npm
 need-cc = $(call need,$(firstword $(shell go env CC 2>/dev/null) cc),the race detector needs a C compiler (apt-get install build-essential or xcode-select --install))
 
 # Packages that are tested at a time: tests wait for engines, brokers and pages (deploy/DESIGN.md).
-PACKAGES ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores > 4 ? cores : 4)))
+PACKAGES ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores > 6 ? cores : 6)))
+# Those that take longest begin first, so that none is left alone at the end.
+LONGEST := ./deploy/browser ./deploy/e2e ./processor/histories ./ingest/clicks ./sql ./processor ./processor/simulation \
+	./processor/consume ./deploy/local/apache
+# The order of a package's tests: another number is another order, and "on" draws one.
+SHUFFLE ?= 1
 
 .PHONY: test
 test: tools ## run all tests but the proofs against the real engines, with the race detector
@@ -101,7 +106,7 @@ test: tools ## run all tests but the proofs against the real engines, with the r
 	$(need-mvn)
 	$(need-promtool)
 	cd deploy/manifests && go test -count=1 ./...
-	CGO_ENABLED=1 CI_REAL_SERVICES=1 go test -race -shuffle=on -p $(PACKAGES) -timeout=20m ./...
+	CGO_ENABLED=1 CI_REAL_SERVICES=1 go test -race -shuffle=$(SHUFFLE) -p $(PACKAGES) -timeout=20m $(LONGEST) ./...
 
 # Proofs have the build tag proof, or play a few histories, orders and schedules under the race
 # detector (deploy/race) and many without it. Those that start programs or engines want the machine

@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -90,7 +92,7 @@ func TestPageServerGoneAndBack(t *testing.T) {
 	other.shows(`document.querySelectorAll("table.sales tbody tr").length`, "1")
 	other.answered()
 	sales, net := 1, "$100.00"
-	for name := range failures {
+	for _, name := range slices.Sorted(maps.Keys(failures)) {
 		failure.Store(name)
 		v.shows(`document.querySelector("section.bare").classList.contains("stale")`, "true")
 		if name == "closed" || name == "cut" {
@@ -139,9 +141,10 @@ func TestPageHealth(t *testing.T) {
 		"Backfill": "not known",
 	})
 	now := time.Now().UTC()
+	fresh := now.Add(time.Hour) // a lag is known for two minutes, and this may take longer
 	if err := m.store.InsertStatus(t.Context(), []store.StatusRow{
-		{What: "lag", Subject: "tributary-processor clicks.v1", At: now, Number: 7},
-		{What: "lag", Subject: "tributary-processor stripe.v1", At: now},
+		{What: "lag", Subject: "tributary-processor clicks.v1", At: fresh, Number: 7},
+		{What: "lag", Subject: "tributary-processor stripe.v1", At: fresh},
 		{What: "audit", At: now.Add(-time.Hour), Verdict: "findings", Number: 2, Detail: "12 records handled again"},
 		{What: "reconcile", Subject: "live acct_1", At: now.Add(-49 * time.Hour), Verdict: "good", Detail: "Equal."},
 		{What: "backfill", Subject: "live", At: now, Verdict: "under_way", Number: 4, Detail: "4 of 13 lists"},
