@@ -114,6 +114,21 @@ func commit(t *testing.T, client *kgo.Client, topic string, at time.Time, offset
 	}
 }
 
+// committed waits until the offset of a topic's first partition is committed.
+func committed(t *testing.T, client *kgo.Client, topic string, want int64) {
+	t.Helper()
+	for began := time.Now(); ; time.Sleep(20 * time.Millisecond) {
+		offsets, err := kadm.NewClient(client).FetchOffsets(t.Context(), schemas.ConsumerGroup)
+		got, _ := offsets.Lookup(topic, 0)
+		if err == nil && got.At == want {
+			return
+		}
+		if time.Since(began) > limit {
+			t.Fatalf("committed %d, %v; want %d", got.At, err, want)
+		}
+	}
+}
+
 // An assignment asks Kafka as often for a thousand partitions as for one: it once listed the whole
 // topic for each of its partitions.
 func TestAssignmentAsksOnceForAllPartitions(t *testing.T) {
@@ -202,7 +217,7 @@ func TestRewindNow(t *testing.T) {
 	r.SettledUntil = func() time.Time { return time.Now().Add(-time.Minute) }
 	defer r.start(t)()
 	r.until(t, "again/0/0", "again/0/1", "again/0/2")
-	time.Sleep(200 * time.Millisecond) // for the commit
+	committed(t, client, topic, 3)
 	r.RewindNow()
 	// The first is 90 seconds old; but it was handled just now, and ClickHouse may not have synced it.
 	r.until(t, "again/0/0", "again/0/1", "again/0/2", "again/0/0", "again/0/1", "again/0/2")
