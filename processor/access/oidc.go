@@ -22,8 +22,8 @@ const (
 	loginLife       = 10 * time.Minute // from the button to the provider's answer
 )
 
-// OIDC is an OpenID Connect provider, and this program as it knows it. The provider's list of
-// allowed redirects needs the public address with /login/callback.
+// OIDC is an OpenID Connect provider, and the client under which this program is registered there.
+// The provider must allow redirects to the public address with /login/callback.
 type OIDC struct {
 	Issuer, ClientID, ClientSecret string
 }

@@ -160,9 +160,10 @@ func factor(a, b decimal.Decimal) decimal.Decimal {
 	return decimal.Max(a, b).DivRound(decimal.Min(a, b), ratePlaces)
 }
 
-// contradicts reports whether a file's rate cannot be meant so, by what another source says: it is
-// several times off, or units per dollar instead of dollars per unit. Of EUR, GBP, AUD, CAD and
-// their like the two directions are near each other, so that only the product shows it.
+// contradicts reports whether another source's rate shows that a file's rate is a mistake: it is
+// several times too large or too small, or it is units per dollar instead of dollars per unit. For
+// EUR, GBP, AUD, CAD and others whose rate is near 1 the two directions differ little, and only the
+// product of both rates shows which one it is.
 func contradicts(stated, other decimal.Decimal) bool {
 	inverse := !stated.Mul(other).Sub(one).Abs().GreaterThan(nearInverse) && moved(other, stated, unlikeInverse)
 	return inverse || factor(stated, other).GreaterThan(maxContradiction)

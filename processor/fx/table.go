@@ -221,8 +221,8 @@ func (t *Table) Lookup(currency string, day Date) (Quote, bool) {
 	return Quote{Rate: Rate{RevisedAt: revised}}, false
 }
 
-// revisedAt returns when a rate for a period was last changed that began until the day. It may have
-// converted the day before that, though it does not any more.
+// revisedAt returns the last time at which a rate was changed whose period began on the day or
+// before. Until then that rate may have converted the day, even if another one does now.
 func (s *series) revisedAt(day Date) (at time.Time) {
 	for i := range s.revised {
 		if s.revised[i].Date <= day {

@@ -315,9 +315,9 @@ const exchangeDone = "exchange complete"
 
 // Exchange exchanges the rebuilt tables with the live ones, each in one step, and then books what
 // was received since the rebuild began. The processors may run meanwhile: what they write to either
-// table is booked again. Those of other rules are stopped first. The old tables stay until [Drop].
-// It may be interrupted, and continues where it stopped. Run must not be called in between: it
-// would book into old tables.
+// table is booked again. It begins when no processor of another version runs any more. The old
+// tables stay until [Drop]. It may be interrupted, and continues where it stopped. Run must not be
+// called in between: it would book into old tables.
 func (b *Rebuild) Exchange(ctx context.Context) error {
 	positions, err := positions(ctx, b.Shadow)
 	if err != nil {

@@ -72,10 +72,10 @@ func Run(ctx context.Context, s *clickhouse.Store, retentionDays func() int, log
 	}
 }
 
-// Refresh computes the days that changed and have been quiet for a minute, and unless onlyQuiet is
-// set, once in a quarter of an hour, those that are not. Days from the UTC day of oldest on that
-// were computed before clicks_by_day listed its clicks are computed again; those before may have
-// lost their visitors.
+// Refresh computes the days whose clicks changed, once a minute has passed without a further
+// change. A day that keeps changing is computed every fifteen minutes, unless onlyQuiet is set.
+// Days that were computed before clicks_by_day listed its clicks are computed again, from the UTC
+// day of oldest on; the visitors of earlier ones may be deleted.
 func Refresh(ctx context.Context, s *clickhouse.Store, oldest time.Time, onlyQuiet bool) error {
 	ranges, err := changed(ctx, s, oldest, onlyQuiet, "")
 	if err != nil {
@@ -146,8 +146,9 @@ func ranges(ctx context.Context, s *clickhouse.Store, rows, days string, args ..
 	return list, err
 }
 
-// differing selects the rows that clicks and page views give and the table has not, with those that
-// it has and they do not give: as rows in which nothing is counted.
+// differing selects what must be written so that the table says what clicks and page views say: the
+// rows that it lacks or has otherwise, and for each row that it should not have, one that counts
+// nothing.
 const differing = `SELECT dimension, value, day,
     anyIf(d.clicks, computed) AS clicks, anyIf(d.page_views, computed) AS page_views,
     anyIf(d.visitors, computed) AS visitors,

@@ -96,8 +96,8 @@ type claim struct {
 // withdrawal is one, and what corrected it since, in its own currency and in the dispute's.
 type withdrawal struct{ settled, claimed int64 }
 
-// moved returns what a transaction in another currency moved in the dispute's; won: it is the last
-// one of a dispute that was won.
+// moved converts the amount of a balance transaction in another currency into the dispute's. won
+// says that it is the last transaction of a dispute that was won.
 func (c *claim) moved(settled int64, currency string, won bool) int64 {
 	last := c.withdrawn[currency]
 	if settled < 0 {

@@ -17,7 +17,7 @@ const LongestLine = 64 << 10
 var ErrTooLong = fmt.Errorf("read line: longer than %d bytes", LongestLine)
 
 // Read calls good for each line that parses and bad for each that does not, in order, until either
-// answers an error. Empty lines are passed over but counted. Compressed input is recognised by its
+// returns an error. Empty lines are passed over but counted. Compressed input is recognised by its
 // first bytes, whatever its name.
 func Read(from io.Reader, good func(Line) error, bad func(number int, why error) error) error {
 	r := bufio.NewReaderSize(from, LongestLine)

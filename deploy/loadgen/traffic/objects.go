@@ -13,7 +13,7 @@ import (
 // those of Stripe's changelog. Fields that were only added are there in every version, as Stripe
 // sends them.
 
-// localPricing ends the days when a session with Adaptive Pricing, its payment intent and its
+// localPricing is the day until which a session with Adaptive Pricing, its payment intent and its
 // charge were in the buyer's currency, whatever the API version.
 // https://docs.stripe.com/changelog/basil/2025-03-31/add_presentment_details
 var localPricing = time.Date(2025, 3, 31, 0, 0, 0, 0, time.UTC)

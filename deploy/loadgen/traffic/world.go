@@ -25,7 +25,7 @@ type World struct {
 }
 
 // New generates a World. Seed and Options decide every byte of it. Options.Start is mixed into the
-// seed: two stretches of one seed share no identifier.
+// seed: two worlds of one seed that start at different times share no identifier.
 func New(seed uint64, opts Options) *World {
 	opts = opts.withDefaults()
 	w := &World{opts: opts, seed: seed, r: rand.New(rand.NewPCG(seed, uint64(opts.Start.UnixNano()))),

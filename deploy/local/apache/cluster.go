@@ -53,8 +53,8 @@ type broker struct {
 	life            *process.Process // nil before the first
 }
 
-// patience is how long one broker may take to start. Alone it takes 3 s; on a machine that does much
-// else it was seen to take more than 90 s.
+// patience is how long one broker may take to start. Alone it takes 3 s; on a machine that does
+// much else it was seen to take more than 90 s.
 const patience = 5 * time.Minute
 
 // Start formats and starts the brokers and returns when all of them have joined. The caller closes
@@ -323,8 +323,8 @@ func (c *Cluster) PID(id int) int { return c.broker(id).current().PID() }
 // Kill ends a broker by kill -9.
 func (c *Cluster) Kill(id int) { c.broker(id).current().Kill() }
 
-// Stop ends a broker in order: it hands its leaderships over first. It is killed when ctx ends
-// before.
+// Stop ends a broker in order: it hands its leaderships over first. If ctx ends before that, the
+// broker is killed.
 func (c *Cluster) Stop(ctx context.Context, id int) error {
 	if err := c.broker(id).current().Stop(ctx); err != nil {
 		return fmt.Errorf("stop broker %d: %w", id, err)
