@@ -65,6 +65,16 @@ func (r *Run) Validate() error {
 		faults = append(faults, fmt.Errorf("--%s: "+format, append([]any{flag}, args...)...))
 	}
 	faults = append(faults, r.readSecrets())
+	r.checkAddresses(fault)
+	r.checkKeys(fault)
+	r.checkRateSources(fault)
+	return errors.Join(faults...)
+}
+
+// faultFunc reports what is wrong with a flag.
+type faultFunc func(flag, format string, args ...any)
+
+func (r *Run) checkAddresses(fault faultFunc) {
 	taken := make(map[string]string) // port → the flag that names it
 	for _, l := range r.listeners() {
 		host, port, err := splitAddr(l.addr)
@@ -97,6 +107,10 @@ func (r *Run) Validate() error {
 			fault("clickhouse-dsn", "it names no server and database (hint: http://user:password@127.0.0.1:8123/tributary)")
 		}
 	}
+}
+
+// checkKeys also checks the workspaces file, which holds keys.
+func (r *Run) checkKeys(fault faultFunc) {
 	if r.Workspaces != "" {
 		if _, err := schemas.ReadWorkspaces(r.Workspaces); err != nil {
 			fault("workspaces", "%w", err)
@@ -116,6 +130,9 @@ func (r *Run) Validate() error {
 			fault(key.flag, "%w", err)
 		}
 	}
+}
+
+func (r *Run) checkRateSources(fault faultFunc) {
 	for _, source := range r.FXSource {
 		kind, rest, _ := strings.Cut(source, ":")
 		switch {
@@ -127,7 +144,6 @@ func (r *Run) Validate() error {
 			fault("fx-source", "%s: names no file or URL", kind)
 		}
 	}
-	return errors.Join(faults...)
 }
 
 // readSecrets reads the secrets that files hold, as if they had been given themselves.
