@@ -195,8 +195,7 @@ func (c *serveDashboardCommand) Run(ctx context.Context, app *kong.Kong, log *sl
 	reload := func() error { return c.reload(config) }
 	reloader := program.NewReloader([]string{c.Workspaces, c.Users}, reload, log, registry)
 	ops := program.NewOps(registry, page.Ready, reloader.Warnings)
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second,
-		WriteTimeout: 2 * time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10}
+	server := loopback.NewServer(handler)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return reloader.Run(ctx) })
 	g.Go(func() error { return ended(server.Serve(listener)) })

@@ -145,7 +145,7 @@ func serveEngine(dir string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	server := &http.Server{Handler: engine.Handler(), ReadHeaderTimeout: 10 * time.Second}
+	server := engine.Server()
 	go func() { _ = server.Serve(listener) }()
 	return "http://" + listener.Addr().String(), nil
 }

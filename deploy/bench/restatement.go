@@ -18,6 +18,7 @@ import (
 
 	"tributary/processor/dashboard"
 	"tributary/processor/workspace"
+	"tributary/schemas/loopback"
 	"tributary/sql"
 )
 
@@ -108,7 +109,7 @@ func openPage(base string, look time.Duration, from time.Time) (*page, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &page{dashboard: d, server: &http.Server{Handler: d, ReadHeaderTimeout: 10 * time.Second},
+	p := &page{dashboard: d, server: loopback.NewServer(d),
 		address: "http://" + listener.Addr().String(), look: look}
 	go func() { _ = p.server.Serve(listener) }()
 	for _, a := range asked {

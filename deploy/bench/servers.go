@@ -4,10 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"net/http"
 	"strconv"
 	"sync"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -66,7 +64,7 @@ func (e engine) Run(ctx context.Context) error {
 		return err
 	}
 	fmt.Println(ln.Addr())
-	s := &http.Server{Handler: own.Handler(), ReadHeaderTimeout: 10 * time.Second}
+	s := own.Server()
 	context.AfterFunc(ctx, func() { _ = s.Close() })
 	_ = s.Serve(ln) // ends with the listener
 	return nil      // the process ends without Close: its directory is removed

@@ -373,7 +373,7 @@ func (s *supervisor) waitAll(ctx context.Context, children []*child, within time
 }
 
 func (s *supervisor) serve(l net.Listener, h http.Handler) *http.Server {
-	server := &http.Server{Handler: loopback.Protect(h), ReadHeaderTimeout: 10 * time.Second}
+	server := loopback.NewServer(loopback.Protect(h))
 	go func() {
 		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 			s.out.say("serve %s: %v", l.Addr(), err)

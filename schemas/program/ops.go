@@ -10,7 +10,6 @@ import (
 	"runtime"
 	"strings"
 	"sync/atomic"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -58,7 +57,7 @@ func NewOps(registry *prometheus.Registry, ready func(context.Context) error,
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
-	o.server = &http.Server{Handler: loopback.Protect(mux), ReadHeaderTimeout: 5 * time.Second, MaxHeaderBytes: 16 << 10}
+	o.server = loopback.NewServer(loopback.Protect(mux))
 	return o
 }
 

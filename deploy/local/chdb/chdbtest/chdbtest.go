@@ -15,7 +15,6 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"tributary/deploy/local/chdb"
 )
@@ -106,7 +105,7 @@ func start() {
 		failure = fmt.Errorf("listen for the engine: %w", err)
 		return
 	}
-	server := &http.Server{Handler: engine.Handler(), ReadHeaderTimeout: 10 * time.Second}
+	server := engine.Server()
 	// It serves until the process ends: no test knows which one is the last.
 	go func() { _ = server.Serve(listener) }()
 	address = "http://" + listener.Addr().String()
