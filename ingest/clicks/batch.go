@@ -173,7 +173,7 @@ func (s *Server) addTo(ctx *fasthttp.RequestCtx, w *work, o *outgoing, i int, m 
 				setRetryAfter(ctx, s.cfg.RetryAfter)
 				m.fault = errRate // before more of the batch is read
 			}
-			if m.fault == errRate || m.fault == errHost {
+			if m.fault == errRate {
 				return m.fault
 			}
 		}
@@ -203,11 +203,29 @@ func (w *work) addCharge(limit *workspaceRate) {
 	w.charges = append(w.charges, charge{limit, 1})
 }
 
+// nobodys returns why nobody may send a batch of n events, or nil if somebody may: its site may not
+// for any of them, or there is one event and nobody knows whose.
+func (w *work) nobodys(n int) *fault {
+	if n == 0 || len(w.faults) < n {
+		return nil
+	}
+	f := w.faults[0].fault
+	for _, r := range w.faults[1:] {
+		if r.fault != f {
+			return nil
+		}
+	}
+	if f == errHost || n == 1 && (f == errNoKey || f == errUnknownKey) {
+		return f
+	}
+	return nil
+}
+
 // settle takes a batch of n events from the budgets of its address and its workspaces: all of it,
 // or nothing, so that a sender who repeats it later does not pay twice.
 func (s *Server) settle(ctx *fasthttp.RequestCtx, w *work, n int) *fault {
-	if n == 1 && len(w.faults) == 1 && (w.faults[0].fault == errNoKey || w.faults[0].fault == errUnknownKey) {
-		return w.faults[0].fault // nobody's batch
+	if f := w.nobodys(n); f != nil {
+		return f
 	}
 	now := w.from.received
 	for i, c := range w.charges {

@@ -85,3 +85,45 @@ func TestBatch(t *testing.T) {
 	e.want(e.do("POST", "/v1/clicks", `[]`, "Authorization: Bearer nope"), 401, "unknown_secret_key")
 	e.nothing()
 }
+
+// Events of one batch may be of several workspaces. A site that may not send for one of them may
+// send for the others all the same.
+func TestBatchOfTwoWorkspaces(t *testing.T) {
+	const acme, zen = `{"key":"pk_acme","link_id":"acme"}`, `{"key":"pk_zen","link_id":"zen"}`
+	const unknown = `{"key":"pk_none","link_id":"none"}`
+	e := newEdge(t, twoWorkspaces) // acme lists its hosts, zen none
+	for _, tt := range []struct {
+		body, accepted string
+		rejected       []string
+		stored         int
+	}{
+		{acme + "\n" + zen, `"accepted":1,`, []string{`"index":0`}, 1},
+		{zen + "\n" + acme + "\n" + zen, `"accepted":2,`, []string{`"index":1`}, 2},
+		{"[" + acme + "," + unknown + "," + zen + ",5]", `"accepted":1,`, []string{`"index":0`, `"index":1`, `"index":3`}, 1},
+		{"[" + acme + "," + unknown + "]", `"accepted":0,`, []string{`"index":0`, `"index":1`}, 0},
+	} {
+		a := e.do("POST", "/v1/clicks", tt.body, "Origin: https://zen.example")
+		e.want(a, 200, "")
+		if !strings.Contains(a.body, tt.accepted) || strings.Count(a.body, `"index"`) != len(tt.rejected) {
+			t.Errorf("%s is answered %s, want %s %v", tt.body, a.body, tt.accepted, tt.rejected)
+		}
+		for _, index := range tt.rejected {
+			if !strings.Contains(a.body, index) {
+				t.Errorf("%s is answered %s, want %s", tt.body, a.body, index)
+			}
+		}
+		for _, r := range e.records(tt.stored) {
+			if c, err := schemas.DecodeClick(r); err != nil || c.LinkId != "zen" || c.Workspace != "zen" {
+				t.Errorf("stored %v, %v", c, err)
+			}
+		}
+	}
+	for _, body := range []string{acme, "[" + acme + "," + acme + "]"} {
+		e.want(e.do("POST", "/v1/clicks", body, "Origin: https://zen.example"), 403, "host_not_allowed")
+	}
+	// A secret key and a publishable key that contradict each other.
+	e.want(e.do("POST", "/v1/click", acme, "Authorization: Bearer sk_zen"), 401, "unknown_key")
+	e.want(e.do("POST", "/v1/click", acme, "Authorization: Bearer sk_acme"), 200, "")
+	e.records(1)
+	e.nothing()
+}

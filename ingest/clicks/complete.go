@@ -61,6 +61,9 @@ func (s *Server) complete(w *work, from *sender, id *schemas.ClickID) *fault {
 
 	addr := from.addr
 	if from.secret {
+		if owner := s.workspaces.ownerOf(e.key); owner != nil && owner.ID != from.workspace.ID {
+			return errUnknownKey // of two workspaces nobody knows which is meant
+		}
 		if e.ip != "" {
 			a, ok := parseHop(e.ip)
 			if !ok {

@@ -23,6 +23,7 @@ import (
 //   - Any Transfer-Encoding but one chunked, alone. fasthttp takes "identity" for no body, others
 //     may take it for a body that lasts until the connection ends.
 //   - A host that is none: see isAuthority (RFC 9112 §3.2).
+//   - Two Authorization lines, of which a proxy may have judged the other one (RFC 9110 §5.3).
 //
 // It also notes in h that the connection ends with this request if any of the Connection options
 // says so (RFC 9112 §9.6). fasthttp knows "close" only in small letters, alone, and if no other
@@ -31,7 +32,7 @@ import (
 // More than maxHeaders lines are refused as well: each header that the edge asks for is looked for
 // among all of them.
 func checkFraming(h *fasthttp.RequestHeader) *fault {
-	length, encoding, lines := false, false, 0
+	length, encoding, key, lines := false, false, false, 0
 	for raw := h.RawHeaders(); len(raw) > 0; lines++ {
 		if lines > maxHeaders {
 			return errHeaderSize
@@ -57,6 +58,13 @@ func checkFraming(h *fasthttp.RequestHeader) *fault {
 		case len("Connection"):
 			if bytes.EqualFold(line[:colon], []byte("Connection")) && hasOption(line[colon+1:], "close") {
 				h.SetConnectionClose()
+			}
+		case len("Authorization"):
+			if bytes.EqualFold(line[:colon], []byte("Authorization")) {
+				if key {
+					return errBadRequest
+				}
+				key = true
 			}
 		case len("Content-Length"):
 			length = length || bytes.EqualFold(line[:colon], []byte("Content-Length"))

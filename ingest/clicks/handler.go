@@ -275,14 +275,14 @@ func (s *Server) identify(ctx *fasthttp.RequestCtx, from *sender) *fault {
 	from.received = s.received(ctx)
 	addr, trusted := s.clientAddress(ctx)
 	var wrong *fault
-	if token := bearer(h); len(token) > 0 {
+	if token, given := bearer(h); given {
 		if from.workspace = s.workspaces.bySecret(token); from.workspace != nil {
 			from.secret = true
 			return nil
 		}
 		// A key that is neither is refused rather than ignored: an import would otherwise be
 		// clamped without a word.
-		if !s.workspaces.isPublishable(token) && !isTrack(ctx.URI().PathOriginal()) {
+		if s.workspaces.ownerOf(b2s(token)) == nil && !isTrack(ctx.URI().PathOriginal()) {
 			wrong = errWrongSecret
 		}
 	}
@@ -339,7 +339,7 @@ func (s *Server) authorize(ctx *fasthttp.RequestCtx, from *sender, key string, k
 	case key != "":
 		k = []byte(key)
 	default:
-		k = bearer(h) // Dub's scripts send their publishable key so
+		k, _ = bearer(h) // Dub's scripts send their publishable key so
 	}
 	host := ""
 	if !s.workspaces.openToAll() { // no workspace lists hostnames: nobody asks for them
@@ -356,13 +356,22 @@ func (s *Server) authorize(ctx *fasthttp.RequestCtx, from *sender, key string, k
 	return nil
 }
 
-// bearer is the token of an Authorization header (RFC 6750 §2.1), nil without one.
-func bearer(h *fasthttp.RequestHeader) []byte {
+// bearer returns the token of an Authorization header (RFC 6750 §2.1). given reports whether the
+// sender meant to give one: an empty token, and a key without a scheme before it, are mistakes. What
+// has another scheme is between a browser and a proxy.
+func bearer(h *fasthttp.RequestHeader) (token []byte, given bool) {
 	v := h.Peek(fasthttp.HeaderAuthorization)
-	if len(v) > 7 && strings.EqualFold(b2s(v[:7]), "bearer ") {
-		return bytes.TrimSpace(v[7:])
+	if len(v) == 0 {
+		return nil, false
 	}
-	return nil
+	end := bytes.IndexAny(v, " \t")
+	if end < 0 {
+		return nil, true
+	}
+	if strings.EqualFold(b2s(v[:end]), "bearer") {
+		return bytes.TrimSpace(v[end:]), true
+	}
+	return nil, false
 }
 
 func decodePercent(s string) string { // X-Vercel-IP-City is percent-encoded

@@ -171,7 +171,7 @@ func (s *Server) readCall(ctx *fasthttp.RequestCtx, w *work, public bool) *fault
 
 // identifyBackend finds the workspace whose secret key the request has.
 func (s *Server) identifyBackend(ctx *fasthttp.RequestCtx, from *sender) *fault {
-	if len(bearer(&ctx.Request.Header)) == 0 {
+	if token, _ := bearer(&ctx.Request.Header); len(token) == 0 {
 		return errNoSecret
 	}
 	f := checkHead(ctx, s.cfg.MaxEventBytes)

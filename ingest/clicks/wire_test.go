@@ -394,6 +394,17 @@ var probes = []struct{ name, text, want string }{
 	{"nested 10,000 deep", post + sized(`{"link_id":"hidden","x":`+strings.Repeat("[", 10000)+strings.Repeat("]", 10000)+
 		`}`), "400 +"},
 
+	// A key that cannot be read is no visitor's click. What has another scheme is a proxy's affair.
+	{"an empty key", post + "Authorization: Bearer \r\n" + sized(hidden), "401 +"},
+	{"no key", post + "Authorization: Bearer\r\n" + sized(hidden), "401 +"},
+	{"a key without a scheme", post + "Authorization: sk_live_x\r\n" + sized(hidden), "401 +"},
+	{"a key behind a tab", post + "authorization: BEARER\tsk_live_x\r\n" + sized(hidden), "401 +"},
+	{"another scheme", post + "Authorization: Basic c2s6\r\n" + sized(body), "200 +"},
+	{"an empty Authorization", post + "Authorization: \r\n" + sized(body), "200 +"},
+	{"two keys", post + "Authorization: Basic c2s6\r\nAuthorization: Bearer x\r\n" + sized(hidden), "400"},
+	{"two keys, in another case", post + "Authorization: Basic c2s6\r\nX: y\r\nAUTHORIZATION: Basic c2s6\r\n" +
+		sized(hidden), "400"},
+
 	// Other protocols, versions and hosts.
 	{"an upgrade to HTTP/2", post + "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n" +
 		"HTTP2-Settings: AAMAAABkAAQAAP__\r\nContent-Length: 20\r\n\r\n" + body + honest, "200 200 +"},

@@ -123,8 +123,8 @@ func (d *Directory) EmailFallback() []string {
 // openToAll reports whether no site has to be asked for.
 func (d *Directory) openToAll() bool { return d.current.Load().openToAll }
 
-// isPublishable reports whether a workspace lists the key as a publishable one.
-func (d *Directory) isPublishable(key []byte) bool { return d.current.Load().byKey[string(key)] != nil }
+// ownerOf returns the workspace that lists key as a publishable one, or nil.
+func (d *Directory) ownerOf(key string) *Workspace { return d.current.Load().byKey[key] }
 
 // bySecret finds a secret key's owner. It compares with all of them, each in constant time, so that
 // the answer's delay tells nothing about any of them; digests have equal lengths, so it does not
