@@ -102,6 +102,25 @@ func TestSecretsSignForTheirOwn(t *testing.T) {
 	}
 	h.t = t
 	h.nothing()
+	// Nor does it sign for what another reader of the body finds in it: one that takes the first of two
+	// equal names, or knows no capitals.
+	for _, names := range []string{
+		`"account":"acct_acme","account":"acct_bob"`, `"account":"acct_bob","account":"acct_acme"`,
+		`"account":"acct_bob","Account":"acct_acme"`, `"ACCOUNT":"acct_acme","account":"acct_bob"`,
+		`"accoun\u0074":"acct_bob","account":"acct_acme"`, `"account":"acct_bob","account":null`,
+		`"account":"acct_bob","livemode":true,"livemode":false`, `"account":"acct_bob","id":"evt_y"`,
+		`"account":"acct_bob","data":{"object":{"id":"p"}}`, `"context":"acct_acme","Context":"acct_bob"`,
+	} {
+		body := `{"id":"evt_x","object":"event","type":"x",` + names + `,"data":{"object":{"id":"o"}}}`
+		h.want(body, sign(body, bobBoth, time.Now()), 400, "bad_event")
+	}
+	// A name in capitals is another name to the processor, and here.
+	capitals := `{"id":"evt_x","object":"event","type":"x","ACCOUNT":"acct_acme","data":{"object":{"id":"o"}}}`
+	h.want(capitals, sign(capitals, bobBoth, time.Now()), 200, "")
+	if e, _ := h.next(); e.Account != "acct_bob" {
+		t.Errorf("stored %+v, want account acct_bob", e)
+	}
+	h.nothing()
 	warnings := strings.Join(h.Warnings(t.Context()), "\n")
 	if len(h.Warnings(t.Context())) != 2 ||
 		!strings.Contains(warnings, `1 events of account "acct_new" (livemode true)`) ||

@@ -269,7 +269,11 @@ func TestEvents(t *testing.T) {
 		})
 	}
 	h.t = t
-	for _, body := range []string{``, `{`, `[]`, `"event"`, `{"object":"event"}`, `{"id":"e","type":"x"}`,
+	for _, body := range []string{``, `{`, `[]`, `"event"`, `null`, `{"id":"e","object":"event","type":"x"}{}`,
+		`{"id":"e","object":"event","type":"x",}`, `{"id":"e","object":"event","type":"x","data":[1 2]}`,
+		`{"id":"e","object":"event","type":"x"`, `{"id":"e","object":"event" "type":"x"}`,
+		`{"id":"e","object":"event","type":"x","account":["a"]}`, `{"id":"e","object":"event","type":"x","livemode":"true"}`,
+		`{"object":"event"}`, `{"id":"e","type":"x"}`,
 		`{"id":"e","object":"charge","type":"x"}`, `{"id":7,"object":"event","type":"x"}`, "\ufeff" +
 			`{"id":"e","object":"event","type":"x"}`} {
 		h.want(body, sign(body, liveSecret, time.Now()), 400, "bad_event")
