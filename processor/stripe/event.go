@@ -154,7 +154,7 @@ func (k *Keys) Read(e *schemas.StripeEvent) (Facts, error) {
 		facts:              Facts{Known: true, Created: created},
 	}
 	ev.head = Fact{
-		EventID: body.mustText("id"), Account: cmp.Or(body.text("account"), e.Account), Livemode: body.flag("livemode"),
+		EventID: body.mustText("id"), Account: cmp.Or(e.Account, body.text("account")), Livemode: body.flag("livemode"),
 		CreatedAt: ev.created, ReceivedAt: e.ReceivedAt,
 	}
 	ev.previous = body.child("data").child("previous_attributes")

@@ -72,7 +72,7 @@ func TestThinObject(t *testing.T) {
 }
 
 // A customer that is an account has names as any customer has; a connected account is known by the
-// record where the body does not say it.
+// record, whatever the body says.
 func TestThinAccount(t *testing.T) {
 	body := strings.ReplaceAll(thinInvoice, "v1.invoice.paid", "v2.core.account[configuration.customer].updated")
 	thin, err := ReadThin([]byte(body))
@@ -92,6 +92,12 @@ func TestThinAccount(t *testing.T) {
 	payment := `{"id":"evt_3","object":"event","type":"payment_intent.succeeded","created":1774000000,"livemode":true,"data":{"object":
 {"id":"pi_1","object":"payment_intent","amount_received":100,"currency":"usd"}}}`
 	facts, err = Read(&schemas.StripeEvent{Account: "acct_1", Body: []byte(payment)})
+	if err != nil || len(facts.Money) != 1 || facts.Money[0].Account != "acct_1" {
+		t.Errorf("%+v, %v", facts, err)
+	}
+	// The webhook has judged the record's account.
+	other := strings.Replace(payment, "{", `{"account":"acct_2",`, 1)
+	facts, err = Read(&schemas.StripeEvent{Account: "acct_1", Body: []byte(other)})
 	if err != nil || len(facts.Money) != 1 || facts.Money[0].Account != "acct_1" {
 		t.Errorf("%+v, %v", facts, err)
 	}
