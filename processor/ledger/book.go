@@ -29,9 +29,13 @@ type books struct {
 // sale is what the refunds and disputes of a sale take from it.
 type sale struct {
 	customer, external, subscription string
-	paid                             map[string]*paid // by currency
+	paid                             map[pool]*paid
 	out                              []moneyOut
 }
+
+// pool is what the money that goes back is taken from, in one currency: a payment that the failure
+// of its charge took back whole, else all of the sale that did not fail.
+type pool struct{ currency, failed string }
 
 // paid is how much of a currency a sale consists of, and its tax.
 type paid struct {
@@ -246,16 +250,13 @@ func (b *books) bookPayment(p *payment) {
 		facts = append(slices.Clone(facts), i.facts...)
 	}
 	describe(&e, facts)
-	if p.paidAgain() {
-		e.beyond = 0 // the failure takes back a whole payment, with its tax
-	}
 	b.entries = append(b.entries, e)
-	s := b.sale(e.SaleID)
-	s.add(&e)
+	s, failed := b.sale(e.SaleID), p.failure(max(0, p.firstTried()))
+	s.add(&e, failed)
 	for _, i := range invoices {
-		s.present(&e, i.presented)
+		s.present(&e, failed, i.presented)
 	}
-	s.present(&e, p.facts)
+	s.present(&e, failed, p.facts)
 	b.bookAgain(p, e)
 	for _, f := range p.facts {
 		// Without the name of its payment intent, or invoice, this fact alone would be booked under
@@ -330,8 +331,8 @@ func (b *books) bookRemainder(i *invoice) {
 	describe(&e, i.facts)
 	b.entries = append(b.entries, e)
 	s := b.sale(e.SaleID)
-	s.add(&e)
-	s.present(&e, i.presented)
+	s.add(&e, "")
+	s.present(&e, "", i.presented)
 	for _, f := range i.facts {
 		if f.Source == stripe.FromSession && f.ParentID == "" && f.InvoiceID == "" {
 			b.supersede(f.ObjectID, i.id)
@@ -342,36 +343,38 @@ func (b *books) bookRemainder(i *invoice) {
 func (b *books) sale(id string) *sale {
 	s := b.sales[id]
 	if s == nil {
-		s = &sale{paid: map[string]*paid{}}
+		s = &sale{paid: map[pool]*paid{}}
 		b.sales[id] = s
 	}
 	return s
 }
 
-// add counts a payment of the sale.
-func (s *sale) add(e *Entry) {
+// add counts a payment of the sale; failed is the charge whose failure took it back, "" if none did.
+func (s *sale) add(e *Entry, failed string) {
 	s.customer, s.external = cmp.Or(s.customer, e.CustomerID), cmp.Or(s.external, e.ExternalCustomerID)
 	s.subscription = cmp.Or(s.subscription, e.SubscriptionID)
-	p := s.paid[e.Currency]
+	of := pool{e.Currency, failed}
+	p := s.paid[of]
 	if p == nil || p.presented {
 		p = &paid{}
-		s.paid[e.Currency] = p
+		s.paid[of] = p
 	}
 	p.amount, p.tax, p.beyond = p.amount+e.Amount, p.tax+e.Tax, p.beyond+e.beyond
 }
 
 // present counts what the buyer saw of a payment, as facts about it tell: it may be given back in
 // the buyer's currency.
-func (s *sale) present(e *Entry, facts []stripe.Fact) {
+func (s *sale) present(e *Entry, failed string, facts []stripe.Fact) {
 	for _, f := range facts {
-		if f.Kind != stripe.Presented || s.paid[f.Currency] != nil {
+		of := pool{f.Currency, failed}
+		if f.Kind != stripe.Presented || s.paid[of] != nil {
 			continue
 		}
 		tax := f.Tax
 		if tax == 0 {
 			tax = stripe.Share(e.Tax, f.Amount, e.Amount)
 		}
-		s.paid[f.Currency] = &paid{f.Amount, tax, stripe.Share(e.beyond, f.Amount, e.Amount), true}
+		s.paid[of] = &paid{f.Amount, tax, stripe.Share(e.beyond, f.Amount, e.Amount), true}
 	}
 }
 

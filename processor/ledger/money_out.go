@@ -12,8 +12,9 @@ import (
 // moneyOut is one movement of a refund or dispute, whose share of its sale's tax is to be found.
 // index is its place among the entries.
 type moneyOut struct {
-	index int
-	id    string // distinguishes movements of one time
+	index  int
+	id     string // distinguishes movements of one time
+	failed string // as in pool
 }
 
 // refund is one refund object.
@@ -41,7 +42,7 @@ func (b *books) bookMoneyOut(g *group) {
 			if !r.released {
 				e.Amount = f.Amount
 			}
-			b.moveOut(e, b.saleOf(g, r.payment, f), f.Kind+r.id)
+			b.moveOut(e, r.payment.failureOf(r.charge), b.saleOf(g, r.payment, f), f.Kind+r.id)
 		}
 	}
 	for _, id := range sortedKeys(g.payments) {
@@ -50,9 +51,9 @@ func (b *books) bookMoneyOut(g *group) {
 	b.bookDisputes(g)
 }
 
-// moveOut books a movement of a sale. What it has from its sale is the credit, the buyer and its
-// share of the tax.
-func (b *books) moveOut(e Entry, saleID, id string) {
+// moveOut books a movement of a sale; failed is as in pool. What it has from its sale is the credit,
+// the buyer and its share of the tax.
+func (b *books) moveOut(e Entry, failed, saleID, id string) {
 	s := b.sale(saleID)
 	e.SaleID = saleID
 	if e.MatchRule != "none" {
@@ -61,7 +62,7 @@ func (b *books) moveOut(e Entry, saleID, id string) {
 	e.CustomerID = cmp.Or(e.CustomerID, s.customer)
 	e.ExternalCustomerID, e.SubscriptionID = s.external, s.subscription
 	b.entries = append(b.entries, e)
-	s.out = append(s.out, moneyOut{len(b.entries) - 1, id})
+	s.out = append(s.out, moneyOut{len(b.entries) - 1, id, failed})
 }
 
 // saleOf returns the sale of a movement: its payment's, else the invoice that it names.
@@ -308,10 +309,10 @@ func (b *books) bookFigures(g *group, p *payment, refunds []*refund) {
 			s := steps[key]
 			e := b.entry(g, s.fact, charge, stripe.Refund, key)
 			e.Amount = -s.refunded
-			b.moveOut(e, p.sale(), stripe.Refund+charge+key)
+			b.moveOut(e, p.failureOf(charge), p.sale(), stripe.Refund+charge+key)
 			e = b.entry(g, s.fact, charge, stripe.RefundReversal, key)
 			e.Amount = s.reversed
-			b.moveOut(e, p.sale(), stripe.RefundReversal+charge+key)
+			b.moveOut(e, p.failureOf(charge), p.sale(), stripe.RefundReversal+charge+key)
 		}
 	}
 }
@@ -405,10 +406,14 @@ func (b *books) bookDisputes(g *group) {
 			e.Amount = f.Amount
 		}
 		var p *payment
+		charge := ""
 		if f.ParentID != "" {
 			p = g.payments[b.paymentOf(f.ParentID)]
+			if class(f.ParentID) == classCharge {
+				charge = f.ParentID
+			}
 		}
-		b.moveOut(e, b.saleOf(g, p, f), k.kind+k.dispute+k.transaction)
+		b.moveOut(e, p.failureOf(charge), b.saleOf(g, p, f), k.kind+k.dispute+k.transaction)
 	}
 }
 
@@ -416,7 +421,8 @@ func (b *books) bookDisputes(g *group) {
 // in order of time, the share of all that went back by then, less the shares of the movements
 // before it. So they add up to the sale's tax, to the last cent, when all of it went back. What was
 // paid beyond the total has no tax of it, and goes back first. In another currency than the sale's
-// there is none, unless it is the one that the buyer saw.
+// there is none, unless it is the one that the buyer saw. What goes back of a payment that failed
+// has that payment's own tax.
 func (b *books) shareTax(s *sale) {
 	slices.SortFunc(s.out, func(x, y moneyOut) int {
 		e, f := &b.entries[x.index], &b.entries[y.index]
@@ -426,17 +432,18 @@ func (b *books) shareTax(s *sale) {
 			cmp.Compare(x.id, y.id),
 		)
 	})
-	back := map[string]int64{} // by currency
+	back := map[pool]int64{}
 	for _, m := range s.out {
 		e := &b.entries[m.index]
-		p := s.paid[e.Currency]
+		of := pool{e.Currency, m.failed}
+		p := s.paid[of]
 		if p == nil || p.tax == 0 || e.Amount == 0 {
 			continue
 		}
-		before := back[e.Currency]
-		back[e.Currency] = before - e.Amount
+		before := back[of]
+		back[of] = before - e.Amount
 		due := p.amount - p.beyond
-		of := func(went int64) int64 { return stripe.Share(p.tax, min(max(went-p.beyond, 0), due), due) }
-		e.Tax, e.TaxDerived = of(before)-of(before-e.Amount), true
+		share := func(went int64) int64 { return stripe.Share(p.tax, min(max(went-p.beyond, 0), due), due) }
+		e.Tax, e.TaxDerived = share(before)-share(before-e.Amount), true
 	}
 }

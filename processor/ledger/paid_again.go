@@ -110,15 +110,33 @@ func (p *payment) failedAtLast() bool {
 		slices.ContainsFunc(p.failed, func(f stripe.Fact) bool { return p.takenBack(&f) > 0 })
 }
 
-// paidAgain reports whether the payment was made more than once.
-func (p *payment) paidAgain() bool {
-	times := 0
-	for _, a := range p.tried {
-		if a.amount > 0 {
-			times++
+// failure returns the charge whose failure took back what was paid in an attempt; "" if none did.
+func (p *payment) failure(n int) string {
+	if n+1 < len(p.tried) && p.takenBack(p.tried[n+1].after) > 0 {
+		return p.tried[n+1].after.ObjectID
+	}
+	return ""
+}
+
+// failureOf returns the charge whose failure took back what a movement of the payment is taken
+// from. Of a movement whose charge is unknown that is what was paid last.
+func (p *payment) failureOf(charge string) string {
+	if p == nil {
+		return ""
+	}
+	failed := p.failure(max(0, p.firstTried()))
+	for n := range p.tried {
+		switch {
+		case charge != "" && p.failure(n) == charge:
+			return charge
+		case p.tried[n].amount > 0:
+			failed = p.failure(n)
 		}
 	}
-	return times > 1
+	if charge != "" {
+		return ""
+	}
+	return failed
 }
 
 // chargeOf returns the charge that paid in an attempt: the one whose failure ended it, else the
@@ -151,8 +169,7 @@ func (b *books) bookAgain(p *payment, e Entry) {
 	if first < 0 {
 		return
 	}
-	paid := e.Amount
-	of := func(whole, amount int64) int64 { return stripe.Share(whole, amount, paid) }
+	due := e.Amount - e.beyond
 	for n, a := range p.tried[1:] {
 		again := e
 		again.ID = NewEntryID(b.account, b.livemode, p.id, stripe.Payment, "after "+a.after.ObjectID)
@@ -161,10 +178,11 @@ func (b *books) bookAgain(p *payment, e Entry) {
 			again.Amount, again.ReceivedAt = a.amount, mostCaptured(a.captures).ReceivedAt
 			again.OccurredAt, again.charge = earliest(a.captures), p.chargeOf(n+1)
 		}
-		again.Tax, again.Shipping = of(e.Tax, again.Amount), of(e.Shipping, again.Amount)
-		again.Discount = of(e.Discount, again.Amount)
+		again.beyond = max(0, again.Amount-due)
+		of := func(whole int64) int64 { return stripe.Share(whole, again.Amount-again.beyond, due) }
+		again.Tax, again.Shipping, again.Discount = of(e.Tax), of(e.Shipping), of(e.Discount)
 		b.entries = append(b.entries, again)
-		b.sale(e.SaleID).add(&again)
+		b.sale(e.SaleID).add(&again, p.failure(n+1))
 	}
 }
 
