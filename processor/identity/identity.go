@@ -34,7 +34,7 @@ const (
 	Email        = "email"        // keyed hash of an e-mail address, hex
 	Link         = "link"         // a link of the operator's catalogue
 	Public       = "public"       // what anybody may have written about another name, which is its value; see PublicName
-	Again        = "again"        // a metadata field that was set back to an older value; see NewAgain
+	Again        = "again"        // a metadata field that was set back to an older value, or emptied; see NewAgain
 	Correction   = "correction"   // a person's decision who is credited with a sale; see NewCorrection
 	FirstSale    = "first_sale"   // of a customer, subscription or external id; its edge's At is when they first paid
 	PaymentHour  = "payment_hour" // an hour in which a customer paid in a currency, by a payment that may be an invoice's
@@ -96,12 +96,12 @@ func OfPublic(n Node) Node {
 }
 
 // NewAgain says that a field got the value target at a moment, which it may have had before: the
-// edge to target itself keeps only the first time.
+// edge to target itself keeps only the first time. A target without a value: it was emptied.
 func NewAgain(at time.Time, target Node) Node {
 	return New(Again, strconv.FormatInt(at.Unix(), 10)+" "+string(target))
 }
 
-// AgainOf returns the value that a field was set back to.
+// AgainOf returns the value that a field was set back to; without a value, that it was emptied.
 func AgainOf(n Node) Node {
 	_, target, _ := strings.Cut(n.Value(), " ")
 	return Node(target)

@@ -294,7 +294,7 @@ func earlierProgram(a, b identity.Edge) bool {
 
 // inForce leaves of each metadata field of a customer or subscription the one value that it had at
 // the sale: the last that was set before it, else the first after it. A seller who replaces a wrong
-// click means the new one, whichever was clicked later.
+// click means the new one, whichever was clicked later; one who empties the field means none.
 func (s *Search) inForce(edges []identity.Edge) []identity.Edge {
 	if !slices.ContainsFunc(edges, func(e identity.Edge) bool { return isField(e.Source) }) {
 		return edges
@@ -318,7 +318,9 @@ func (s *Search) inForce(edges []identity.Edge) []identity.Edge {
 		}
 	}
 	for _, e := range values {
-		kept = append(kept, e)
+		if e.B.Value() != "" {
+			kept = append(kept, e)
+		}
 	}
 	for _, e := range edges {
 		if isField(e.Source) && e.B != values[fieldOf(e)].B {

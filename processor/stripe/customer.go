@@ -1,6 +1,10 @@
 package stripe
 
-import "tributary/processor/identity"
+import (
+	"slices"
+
+	"tributary/processor/identity"
+)
 
 // readCustomer reads customer.created, .updated and .deleted: whose customer this is in the
 // seller's database, and which click brought them (pimmsCustomerId and pimmsClickId, and the other
@@ -13,7 +17,7 @@ func readCustomer(ev *event, c object) {
 	id := c.mustText("id")
 	node := identity.New(identity.Customer, id)
 	keys := ev.fields(c, "customer")
-	ev.credit(append(keys, discounts(c)...), node)
+	ev.credit(slices.Concat(keys, ev.removed(c, "customer"), discounts(c)), node)
 	ev.email(c.text("email"), node)
 	if len(keys) == 0 || ev.typ == "customer.deleted" {
 		return

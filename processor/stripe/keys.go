@@ -201,6 +201,27 @@ func (ev *event) fields(o object, whose string) []key {
 	return keys
 }
 
+// removed returns the fields that an event says were emptied (see fields): each a key that names
+// nothing.
+func (ev *event) removed(o object, whose string) []key {
+	before := ev.previous.child("metadata")
+	if !ev.previous.present() || !before.present() {
+		return nil
+	}
+	var keys []key
+	left := ev.metadata(o, "metadata")
+	before.v.GetObject().Visit(func(k []byte, v *fastjson.Value) {
+		name, target := ev.keys.target(string(k))
+		source := "metadata." + name
+		if target == "" || len(v.GetStringBytes()) == 0 ||
+			slices.ContainsFunc(left, func(k key) bool { return k.source == source }) {
+			return
+		}
+		keys = append(keys, key{node: identity.New(target, ""), source: whose + "." + source, again: true})
+	})
+	return keys
+}
+
 // clientReference reads a session's client_reference_id. Its meaning is the seller's: with a known
 // prefix it is certain; bare it counts only if it is a click of ours or turns out to be a known
 // foreign click or affiliate (Push Lap Growth); "project_123" stays a reference that nothing
@@ -229,7 +250,7 @@ func (ev *event) credit(keys []key, names ...identity.Node) {
 				ev.tie(n, k)
 			}
 		}
-		if k.node.Type() != identity.External {
+		if k.node.Type() != identity.External || k.node.Value() == "" {
 			continue
 		}
 		for _, other := range keys {
@@ -243,7 +264,9 @@ func (ev *event) credit(keys []key, names ...identity.Node) {
 
 // tie says that a name has a key, and of a field that was changed also when.
 func (ev *event) tie(n identity.Node, k key) {
-	ev.edge(n, k.node, k.source)
+	if k.node.Value() != "" {
+		ev.edge(n, k.node, k.source)
+	}
 	if k.again {
 		ev.edge(n, identity.NewAgain(ev.created, k.node), k.source)
 	}

@@ -12,7 +12,7 @@ func readSubscription(ev *event, s object) {
 	id, customer := s.mustText("id"), s.customer()
 	keys := ev.fields(s, "subscription")
 	node := identity.New(identity.Subscription, id)
-	ev.credit(keys, node, identity.New(identity.Customer, customer))
+	ev.credit(append(keys, ev.removed(s, "subscription")...), node, identity.New(identity.Customer, customer))
 	ev.credit(discounts(s), node) // the customer's other purchases were not discounted
 	if !s.is("status", "trialing") {
 		return
