@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"encoding/hex"
 	"time"
 
@@ -82,14 +83,15 @@ func (k *Evidence) CreditLead(l Lead) Lead {
 // person names who a lead is: by the seller's own id, else by the Stripe customer, else by the hash
 // of the e-mail address. A customer whose id in the seller's database is learnt from another event
 // is known by that; of several the smallest stands, so that the order of learning them does not
-// matter. Else it is known by the id that an e-mail address of the customer leads to, if there is
-// exactly one.
+// matter. Else it is known by the id that the customer's first e-mail address which anybody reported
+// leads to, if there is exactly one: a customer who later has somebody else's address stays who
+// they are.
 func (k *Evidence) person(l Lead) string {
 	if l.ExternalID != "" {
 		return string(identity.New(identity.External, l.ExternalID))
 	}
 	var external, customer string
-	byAddress := make(map[identity.Node]bool)
+	var address identity.Edge // of the customer, which leads to somebody
 	for _, e := range k.Graph.From(LeadNode(l.ID)) {
 		if e.B.Type() != identity.Customer {
 			continue
@@ -99,17 +101,14 @@ func (k *Evidence) person(l Lead) string {
 			external = smaller(external, string(n))
 		}
 		for _, of := range k.Graph.From(e.B) {
-			if of.B.Type() == identity.Email {
-				for _, n := range k.externals(of.B) {
-					byAddress[n] = true
-				}
+			if of.B.Type() == identity.Email && len(k.externals(of.B)) > 0 && (address.B == "" ||
+				cmp.Or(of.At.Compare(address.At), cmp.Compare(of.B, address.B)) < 0) {
+				address = of
 			}
 		}
 	}
-	if external == "" && len(byAddress) == 1 {
-		for n := range byAddress {
-			external = string(n)
-		}
+	if of := k.externals(address.B); external == "" && len(of) == 1 {
+		external = string(of[0])
 	}
 	switch {
 	case external != "":
