@@ -41,9 +41,9 @@ type auditChainCommand struct {
 func (c *auditChainCommand) Help() string {
 	return `The records that the processors have committed are handled again into a database of their own, which is
 compared with the live one: clicks, raw events, leads, dead letters, facts, identities and ledger entries
-that are missing, altered, of a smaller version, or explained by no record. Then the dashboards' tables
-are compared with the ledger and the clicks, row by row and cell by cell. A difference of one cent is a
-finding.
+that are missing, altered, of a smaller version, or explained by no record. Then the dashboards' tables and
+the log of the ledger are compared with the ledger and the clicks, row by row and cell by cell. A
+difference of one cent is a finding.
 
     processor audit
     processor audit --since all --repair

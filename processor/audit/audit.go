@@ -22,6 +22,7 @@ import (
 
 	"tributary/processor/clickhouse"
 	"tributary/processor/identity"
+	"tributary/processor/ledger"
 	"tributary/processor/recompute"
 	"tributary/processor/replay"
 	"tributary/processor/retention"
@@ -64,13 +65,37 @@ func (r *Report) leaveOut(format string, args ...any) {
 // inFlight is how long a record may take from Kafka into the tables.
 const inFlight = 2 * time.Minute
 
-// unpropagated is a StoreReader for which no edge has been propagated yet. An edge that the live
-// tables know as propagated would not be written again, and so its absence from them would not be
-// found.
-type unpropagated struct{ recompute.StoreReader }
+// reader reads the live tables, and keeps back what would explain itself.
+type reader struct {
+	recompute.StoreReader
+	shadow *clickhouse.Store
+	before time.Time // the records of leads that were received earlier are not handled again
+}
 
-func (unpropagated) Carried(context.Context, string, []identity.Edge) ([]identity.Edge, error) {
+// Carried returns none: an edge that the live tables know as propagated would not be written again,
+// and so its absence from them would not be found.
+func (reader) Carried(context.Context, string, []identity.Edge) ([]identity.Edge, error) {
 	return nil, nil
+}
+
+// Leads returns the leads as their records say, which the shadow has. A lead is credited by reading
+// its row and writing it again: read from the live table, an altered one would be written as it is.
+func (r reader) Leads(ctx context.Context, workspace string, ids [][16]byte) ([]ledger.Lead, error) {
+	leads, err := r.shadow.Leads(ctx, workspace, ids)
+	if err != nil {
+		return nil, err
+	}
+	handled := make(map[[16]byte]bool, len(leads))
+	for _, l := range leads {
+		handled[l.ID] = true
+	}
+	stored, err := r.StoreReader.Leads(ctx, workspace, ids)
+	for _, l := range stored {
+		if !handled[l.ID] && l.ReceivedAt.Before(r.before) {
+			leads = append(leads, l)
+		}
+	}
+	return leads, err
 }
 
 // Run checks what was received since then, and all of the derived tables.
@@ -78,11 +103,16 @@ func (a *Audit) Run(ctx context.Context, since time.Time) (*Report, error) {
 	if err := truncate(ctx, a.Shadow); err != nil {
 		return nil, err
 	}
+	now := time.Now().UTC()
+	r := &Report{Since: since, Until: now.Add(-inFlight)}
+	before := since
+	if a.Topics == nil {
+		before = now
+	}
 	store := struct {
 		recompute.StoreReader
 		recompute.StoreWriter
-	}{unpropagated{a.Live}, a.Shadow}
-	r := &Report{Since: since, Until: time.Now().UTC().Add(-inFlight)}
+	}{reader{a.Live, a.Shadow, before}, a.Shadow}
 	r.leaveOut("entries received after %s, which may be under way", r.Until.Format(time.DateTime))
 	if !since.IsZero() {
 		r.leaveOut("what was received before %s", since.Format(time.DateTime))
@@ -112,6 +142,7 @@ func (a *Audit) Run(ctx context.Context, since time.Time) (*Report, error) {
 	} else {
 		r.leaveOut("rows of other tables than the ledger that no record explains: --from kafka finds them")
 	}
+	r.leaveOut("versions of entries in ledger_log that are not the last: no other table has them")
 	n, err := deadLetters(ctx, a.Live, since)
 	if err != nil {
 		return nil, err
@@ -132,7 +163,7 @@ func (a *Audit) oldest() time.Time { return retention.Whole(a.RetentionDays, tim
 // is a finding.
 func (a *Audit) compareDerived(ctx context.Context, since time.Time) ([]Finding, error) {
 	const attempts, pause = 3, time.Second
-	findings, err := compareDerived(ctx, a.Live, since, a.oldest())
+	findings, err := a.compareDerivedOnce(ctx, since)
 	for range attempts - 1 {
 		if err != nil || len(findings) == 0 {
 			break
@@ -143,7 +174,7 @@ func (a *Audit) compareDerived(ctx context.Context, since time.Time) ([]Finding,
 		case <-time.After(pause):
 		}
 		var again []Finding
-		again, err = compareDerived(ctx, a.Live, since, a.oldest())
+		again, err = a.compareDerivedOnce(ctx, since)
 		findings = slices.DeleteFunc(findings, func(f Finding) bool { return !slices.Contains(again, f) })
 	}
 	return findings, err
@@ -229,7 +260,8 @@ func beginnings(begin, oldest replay.Offsets) (cut, created map[partition]bool, 
 }
 
 // unrecorded returns the rows that no record explains. A row may be stored before the offset of its
-// record is committed, so that if some are found, the rest of the records is handled too.
+// record is committed, so that if some are found, the rest of the records is handled too; and more
+// may have become known about a lead while its record was handled.
 func (a *Audit) unrecorded(ctx context.Context, h *replay.Handlers, r *Report) ([]Finding, error) {
 	findings, err := unrecorded(ctx, a.Live, a.ShadowDB, r.whole, r.Until)
 	if err != nil || len(findings) == 0 {
@@ -237,6 +269,15 @@ func (a *Audit) unrecorded(ctx context.Context, h *replay.Handlers, r *Report) (
 	}
 	if err := a.read(ctx, h, r.end, r.newest, func([]*kgo.Record) {}); err != nil {
 		return nil, err
+	}
+	leads, err := greaterLeads(ctx, a.Live, a.ShadowDB)
+	if err != nil {
+		return nil, err
+	}
+	for workspace, nodes := range leads {
+		if err := h.Recomputer.Recompute(ctx, workspace, nodes, nil); err != nil {
+			return nil, err
+		}
 	}
 	return unrecorded(ctx, a.Live, a.ShadowDB, r.whole, r.Until)
 }
@@ -320,16 +361,26 @@ func (a *Audit) Repair(ctx context.Context, since time.Time) (found, left *Repor
 
 func (a *Audit) repair(ctx context.Context, findings []Finding, since time.Time) error {
 	findings = slices.DeleteFunc(slices.Clone(findings), func(f Finding) bool { return !f.Repairable() })
-	isDerived := func(f Finding) bool { return f.Table == rollup.Table || slices.Contains(derivedTables, f.Table) }
+	isDerived := func(f Finding) bool {
+		return f.Table == rollup.Table || f.Table == ledgerLog || slices.Contains(derivedTables, f.Table)
+	}
 	if !slices.ContainsFunc(findings, func(f Finding) bool { return !isDerived(f) }) {
+		found := func(table string) bool {
+			return slices.ContainsFunc(findings, func(f Finding) bool { return f.Table == table })
+		}
 		for _, table := range derivedTables {
-			if slices.ContainsFunc(findings, func(f Finding) bool { return f.Table == table }) {
+			if found(table) {
 				if err := clickhouse.RebuildDerived(ctx, a.Live, table); err != nil {
 					return err
 				}
 			}
 		}
-		if slices.ContainsFunc(findings, func(f Finding) bool { return f.Table == rollup.Table }) {
+		if found(ledgerLog) {
+			if err := repairLog(ctx, a.Live, a.RetentionDays); err != nil {
+				return err
+			}
+		}
+		if found(rollup.Table) {
 			return rollup.Repair(ctx, a.Live, since, a.oldest())
 		}
 		return nil

@@ -3,45 +3,106 @@ package audit
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	"tributary/processor/clickhouse"
+	"tributary/processor/retention"
 	"tributary/processor/rollup"
 )
 
 // derivedTables are the tables that materialized views fill from the ledger and the leads, for the
-// dashboards. clicks_by_day, which package rollup computes from clicks and page views, is compared
-// by itself.
+// dashboards. clicks_by_day, which package rollup computes from clicks and page views, and
+// ledger_log, which keeps what the ledger was, are compared by themselves.
 var derivedTables = []string{"revenue", "leads_attributed"}
 
 // projections are the derived tables with one row for a row of the source: the columns of their
 // key, what a person would call a row, and its day.
-var projections = []struct{ table, key, name, day string }{
+var projections = []projection{
 	{"revenue", "workspace, entry_id", "concat(kind, ' ', object_id)", "day"},
 	{"leads_attributed", "workspace, lead_id", "hex(lead_id)", "toDate(received_at)"},
 }
 
-// compareDerived compares the derived tables with what is computed from their sources, row by row.
-func compareDerived(ctx context.Context, live *clickhouse.Store, since, oldest time.Time) ([]Finding, error) {
+type projection struct{ table, key, name, day string }
+
+// logProjection is of ledger_log as far as the ledger says what must be in it: an entry's greatest
+// version. Nothing else has the earlier ones.
+var logProjection = projection{ledgerLog, "workspace, entry_id", "concat(toString(kind), ' ', object_id)", "day"}
+
+const ledgerLog = "ledger_log"
+
+// logQueries returns the queries that read the greatest version of each entry in ledger_log and in
+// the ledger. After a retention an entry that is booked again has another copy of its click.
+func logQueries(ctx context.Context, live *clickhouse.Store, retentionDays int) (logged, stands string, err error) {
+	columns, err := live.Columns(ctx, "ledger")
+	if err != nil {
+		return "", "", err
+	}
+	of := func(rows string) string {
+		query := "SELECT " + columns + " FROM " + rows
+		if retentionDays > 0 {
+			query = "SELECT * EXCEPT (" + strings.Join(retention.Copies, ", ") + ") FROM (" + query + ")"
+		}
+		return query
+	}
+	return of(ledgerLog + " WHERE (workspace, entry_id, version) IN (SELECT workspace, entry_id, max(version) FROM " +
+		ledgerLog + " GROUP BY workspace, entry_id)"), of("ledger"), nil
+}
+
+// repairLog makes the greatest version of each entry in ledger_log the one that the ledger has.
+func repairLog(ctx context.Context, live *clickhouse.Store, retentionDays int) error {
+	const key = "workspace, entry_id, version"
+	logged, stands, err := logQueries(ctx, live, retentionDays)
+	if err != nil {
+		return err
+	}
+	wrong := "SELECT " + key + " FROM (" + logged + " EXCEPT " + stands + ") SETTINGS final = 1"
+	if err := deleteKeys(ctx, live, ledgerLog, key, wrong); err != nil {
+		return err
+	}
+	columns, err := live.Columns(ctx, "ledger")
+	if err != nil {
+		return err
+	}
+	return live.Exec(ctx, "INSERT INTO "+ledgerLog+" ("+columns+") SELECT "+columns+" FROM ledger FINAL WHERE ("+key+
+		") NOT IN (SELECT "+key+" FROM "+ledgerLog+")")
+}
+
+// compareDerivedOnce compares the derived tables with what is computed from their sources, row by
+// row.
+func (a *Audit) compareDerivedOnce(ctx context.Context, since time.Time) ([]Finding, error) {
+	live := a.Live
 	findings, err := compareSums(ctx, live)
 	if err != nil {
 		return nil, err
 	}
 	for _, t := range projections {
-		list, err := compareProjection(ctx, live, t.table, t.key, t.name, t.day)
+		stored, computed, err := queries(ctx, live, t.table)
 		if err != nil {
-			return nil, fmt.Errorf("compare %s with its source: %w", t.table, err)
+			return nil, err
+		}
+		list, err := compareRows(ctx, live, t, stored, computed)
+		if err != nil {
+			return nil, err
 		}
 		findings = append(findings, list...)
 	}
-	list, err := compareDays(ctx, live)
+	logged, stands, err := logQueries(ctx, live, a.RetentionDays)
 	if err != nil {
+		return nil, err
+	}
+	list, err := compareRows(ctx, live, logProjection, logged, stands)
+	if err != nil {
+		return nil, err
+	}
+	findings = append(findings, list...)
+	if list, err = compareDays(ctx, live); err != nil {
 		return nil, fmt.Errorf("compare revenue_days with the ledger: %w", err)
 	}
 	findings = append(findings, list...)
-	if list, err = compareClicks(ctx, live, since, oldest); err != nil {
+	if list, err = compareClicks(ctx, live, since, a.oldest()); err != nil {
 		return nil, fmt.Errorf("compare %s with clicks: %w", rollup.Table, err)
 	}
 	return append(findings, list...), nil
@@ -117,22 +178,22 @@ func queries(ctx context.Context, live *clickhouse.Store, table string) (stored,
 	return stored, computed, err
 }
 
-func compareProjection(ctx context.Context, live *clickhouse.Store, table, key, name,
-	day string,
-) (findings []Finding, err error) {
-	stored, computed, err := queries(ctx, live, table)
-	if err != nil {
-		return nil, err
-	}
+// compareRows returns the rows of a derived table that differ from what is computed from its source.
+func compareRows(ctx context.Context, live *clickhouse.Store, t projection, stored, computed string) (
+	findings []Finding, err error,
+) {
 	err = live.Each(ctx, func(rows driver.Rows) error {
-		f := Finding{Table: table}
+		f := Finding{Table: t.table}
 		err := rows.Scan(&f.What, &f.Where, &f.Key)
 		findings = append(findings, f)
 		return err
 	}, `SELECT if(countIf(side = 2) = 0, 'missing', if(countIf(side = 1) = 0, 'unexplained', 'altered')),
     toString(min(at)), any(name) FROM
-(SELECT tuple(`+key+`) AS id, `+day+` AS at, `+name+` AS name, 1 AS side FROM (`+computed+` EXCEPT `+stored+`)
- UNION ALL SELECT tuple(`+key+`), `+day+`, `+name+`, 2 FROM (`+stored+` EXCEPT `+computed+`))
+(SELECT tuple(`+t.key+`) AS id, `+t.day+` AS at, `+t.name+` AS name, 1 AS side FROM (`+computed+` EXCEPT `+stored+`)
+ UNION ALL SELECT tuple(`+t.key+`), `+t.day+`, `+t.name+`, 2 FROM (`+stored+` EXCEPT `+computed+`))
 GROUP BY id ORDER BY min(at), any(name) LIMIT `+fmt.Sprint(maxFindings)+` SETTINGS final = 1`)
-	return findings, err
+	if err != nil {
+		return nil, fmt.Errorf("compare %s with its source: %w", t.table, err)
+	}
+	return findings, nil
 }

@@ -13,6 +13,7 @@ import (
 	"tributary/processor/clickhouse"
 	"tributary/processor/credit"
 	"tributary/processor/identity"
+	"tributary/processor/ledger"
 	"tributary/processor/retention"
 	"tributary/processor/stripe"
 	"tributary/schemas"
@@ -130,10 +131,10 @@ var fromRecords = map[string]string{
 // know what nothing else does; but for a copy, and an entry, which is made of other rows.
 func (f Finding) Repairable() bool { return f.What != "unexplained" || fromRecords[f.Table] == "" }
 
-// firstStays are the tables whose version is the inverse of received_at. Where Kafka has all
-// records, none of them explains a greater version. (The version of a lead counts what is known of
-// it, and that of a click is compared by its columns.)
-var firstStays = []string{"page_views", "stripe_events", "facts"}
+// firstStays are the tables whose version begins with the inverse of received_at. Where Kafka has
+// all records, none of them explains a greater version. (That of a click is compared by its
+// columns.)
+var firstStays = []string{"page_views", "stripe_events", "facts", "leads"}
 
 // unrecorded returns the rows received in [since, until) that handling the records again did not
 // write, or wrote with a smaller version. Held accounts' rows are left out: where they are depends
@@ -145,7 +146,7 @@ func unrecorded(ctx context.Context, live *clickhouse.Store, shadow string, sinc
 		if condition == "" {
 			continue
 		}
-		version := "1" // there or not
+		version := "toUInt128(1)" // there or not
 		if slices.Contains(firstStays, t.table) {
 			version = "version"
 		}
@@ -165,6 +166,21 @@ WHERE stored > explained ORDER BY hour, shown LIMIT `+fmt.Sprint(maxFindings), s
 		}
 	}
 	return findings, nil
+}
+
+// greaterLeads returns the leads, by workspace, that the shadow has with a smaller version.
+func greaterLeads(ctx context.Context, live *clickhouse.Store, shadow string) (map[string][]identity.Node, error) {
+	leads := make(map[string][]identity.Node)
+	err := live.Each(ctx, func(rows driver.Rows) error {
+		var workspace, id string
+		err := rows.Scan(&workspace, &id)
+		leads[workspace] = append(leads[workspace], ledger.LeadNode([16]byte([]byte(id))))
+		return err
+	}, `SELECT l.workspace, l.lead_id FROM leads AS l FINAL
+INNER JOIN (SELECT workspace, lead_id, version FROM `+clickhouse.Table(shadow, "leads")+` FINAL) AS s
+    ON l.workspace = s.workspace AND l.lead_id = s.lead_id
+WHERE l.version > s.version LIMIT `+fmt.Sprint(maxFindings))
+	return leads, err
 }
 
 // deadLetters returns how many records have been set aside since then.

@@ -89,9 +89,15 @@ func TestAudit(t *testing.T) {
 			"(SELECT min(key) FROM identities WHERE startsWith(key, 'customer:'))"},
 		{"a copy a cent off", "revenue", "altered", "ALTER TABLE revenue " +
 			"UPDATE amount = amount + 1, net_usd = net_usd + 0.01 WHERE entry_id = " + booked},
+		{"a logged version deleted", "ledger_log", "missing", "ALTER TABLE ledger_log DELETE WHERE entry_id = " + booked},
+		{"a logged version that the ledger never had", "ledger_log", "altered", "INSERT INTO ledger_log " +
+			"SELECT * REPLACE (version + 1 AS version, 'mallory' AS affiliate_id) FROM ledger WHERE entry_id = " +
+			"(SELECT max(entry_id) FROM ledger)"},
 	}, {
 		{"a click altered", "clicks", "altered", "ALTER TABLE clicks UPDATE affiliate_id = 'mallory' " +
 			"WHERE click_id = (SELECT max(click_id) FROM clicks)"},
+		{"a lead altered", "leads", "altered", "ALTER TABLE leads UPDATE external_id = 'mallory' " +
+			"WHERE lead_id = (SELECT max(lead_id) FROM leads WHERE mode != 'stripe')"},
 		{"a fact a cent off", "facts", "altered", "ALTER TABLE facts UPDATE amount = amount + 1 " +
 			"WHERE object_id = (SELECT max(object_id) FROM facts WHERE kind = 'payment')"},
 		{"an entry a cent off", "ledger", "altered",
@@ -116,6 +122,9 @@ func TestAudit(t *testing.T) {
 		{"a visitor too many", "clicks_by_day", "altered", "INSERT INTO clicks_by_day " +
 			"SELECT * REPLACE (arrayReduce('uniqState', ['a', 'b', 'c', 'd']) AS visitors, " +
 			"now64(3) AS computed_at) FROM clicks_by_day FINAL WHERE dimension = '' LIMIT 1"},
+		{"a logged entry that the ledger never had", "ledger_log", "unexplained", "INSERT INTO ledger_log " +
+			"SELECT * REPLACE (toFixedString(reverse(toString(entry_id)), 16) AS entry_id) " +
+			"FROM (SELECT * FROM ledger_log FINAL WHERE entry_id = " + booked + ")"},
 		{"an entry of a greater version", "ledger", "unexplained", "INSERT INTO ledger " +
 			"SELECT * REPLACE (version + 1 AS version, amount + 100 AS amount) " +
 			"FROM ledger FINAL WHERE entry_id = " + booked},
@@ -189,6 +198,7 @@ func TestAudit(t *testing.T) {
 		{"page_views", "received_at", "version + 1 AS version, 'mallory' AS visitor_id", "1"},
 		{"stripe_events", "received_at", "version + 1 AS version, '{}' AS body", "1"},
 		{"facts", "received_at", "version + 1 AS version, amount + 100 AS amount", "kind = 'payment'"},
+		{"leads", "received_at", "version + 1 AS version, 'mallory' AS affiliate_id", "mode != 'stripe'"},
 		{"clicks", "received_at", "toFixedString(reverse(toString(click_id)), 16) AS click_id", "1"},
 		{"page_views", "received_at", "toFixedString(reverse(toString(page_view_id)), 16) AS page_view_id", "1"},
 		{"stripe_events", "received_at", "'evt_phantom' AS event_id", "1"},
