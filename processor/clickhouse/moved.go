@@ -2,10 +2,7 @@ package clickhouse
 
 import (
 	"context"
-	"encoding/hex"
-	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -29,7 +26,7 @@ const ofSeveralDays = `
     HAVING length(days) > 1
 )`
 
-const areEntries = "workspace = ? AND entry_id IN (SELECT toFixedString(unhex(arrayJoin(splitByChar(',', ?))), 16))"
+func areEntries(ids []ledger.EntryID) string { return "workspace = ? AND entry_id IN (" + array(ids) + ")" }
 
 // leaveOldDays takes entries out of the days of revenue that they have left. It must come after the
 // insert of the entries. Two processors may store two versions of an entry with two days at the
@@ -44,20 +41,20 @@ const areEntries = "workspace = ? AND entry_id IN (SELECT toFixedString(unhex(ar
 //
 // One that is killed in between handles its batch again, because its offsets are not committed.
 func (s *Store) leaveOldDays(ctx context.Context, rows []ledger.Entry) error {
-	ids := make(map[string]map[string]bool)
+	ids := make(map[string][]ledger.EntryID)
 	for i := range rows {
-		of := ids[rows[i].Workspace]
-		if of == nil {
-			of = make(map[string]bool)
-			ids[rows[i].Workspace] = of
-		}
-		of[hex.EncodeToString(rows[i].ID[:])] = true
+		ids[rows[i].Workspace] = append(ids[rows[i].Workspace], rows[i].ID)
 	}
 	for workspace, of := range ids {
-		moved, err := Lookup(ctx, s, "revenue_days", slices.Sorted(maps.Keys(of)), func(chunk []string) (string, []any) {
-			return "SELECT DISTINCT lower(hex(entry_id)) FROM revenue_days WHERE " + areEntries +
-				" GROUP BY workspace, livemode, entry_id HAVING min(day) != max(day)", []any{workspace, strings.Join(chunk, ",")}
-		}, func(rows driver.Rows, id *string) error { return rows.Scan(id) })
+		moved, err := Lookup(ctx, s, "revenue_days", of, func(chunk []ledger.EntryID) (string, []any) {
+			return "SELECT DISTINCT entry_id FROM revenue_days WHERE " + areEntries(chunk) +
+				" GROUP BY workspace, livemode, entry_id HAVING min(day) != max(day)", []any{workspace}
+		}, func(rows driver.Rows, id *ledger.EntryID) error {
+			var bytes string
+			err := rows.Scan(&bytes)
+			copy(id[:], bytes)
+			return err
+		})
 		if err != nil {
 			return err
 		}
@@ -66,7 +63,7 @@ func (s *Store) leaveOldDays(ctx context.Context, rows []ledger.Entry) error {
 				ctx, cancel := context.WithTimeout(ctx, time.Minute)
 				defer cancel()
 				return s.conn.Exec(clickhouse.Context(ctx, clickhouse.WithSettings(insertSettings)),
-					insertMoved+areEntries+ofSeveralDays, workspace, strings.Join(chunk, ","))
+					insertMoved+areEntries(chunk)+ofSeveralDays, workspace)
 			})
 			if err != nil {
 				return err

@@ -2,6 +2,7 @@ package explain
 
 import (
 	"context"
+	"encoding/hex"
 	"math/big"
 	"slices"
 	"time"
@@ -105,8 +106,8 @@ func scanVersion(rows driver.Rows, v *VersionRow) error {
 // ObjectOf returns the Stripe object of an entry, or an empty text if there is no such entry.
 func ObjectOf(ctx context.Context, s *clickhouse.Store, workspace string, entry ledger.EntryID) (string, error) {
 	objects, err := clickhouse.Collect(ctx, s, "ledger",
-		"SELECT object_id FROM ledger FINAL WHERE workspace = ? AND entry_id = "+clickhouse.Literal(entry),
-		[]any{workspace}, func(rows driver.Rows, object *string) error { return rows.Scan(object) })
+		"SELECT object_id FROM ledger FINAL WHERE workspace = ? AND entry_id = unhex(?)",
+		[]any{workspace, hex.EncodeToString(entry[:])}, func(rows driver.Rows, object *string) error { return rows.Scan(object) })
 	if err != nil || len(objects) == 0 {
 		return "", err
 	}
