@@ -11,7 +11,12 @@ AS WITH
             GROUP BY day
             HAVING (max(computed_at) <= (max(changed_at) + toIntervalMinute(1))) OR (max(counted_at) < max(computed_at))
         )
-    ), arrayMap(n -> (toDate({from:DateTime('UTC')}) + n), range(dateDiff('day', toDate({from:DateTime('UTC')}), toDate({to:DateTime('UTC')} - 1)) + 1))) AS open
+    ), arrayMap(n -> (toDate({from:DateTime('UTC')}) + n), range(dateDiff('day', toDate({from:DateTime('UTC')}), toDate({to:DateTime('UTC')} - 1)) + 1))) AS open,
+    (
+        SELECT (min(click_id), max(click_id))
+        FROM clicks
+        WHERE (workspace = {workspace:String}) AND notEmpty(open) AND has(arrayConcat(open, arrayMap(day -> (day - 1), open)), toDate(clicked_at))
+    ) AS ids
 SELECT
     what,
     at,
@@ -48,12 +53,12 @@ FROM
         device AS device
     FROM clicks AS c
     FINAL
-    WHERE (workspace = {workspace:String}) AND (NOT is_bot) AND (clicked_at >= {from:DateTime('UTC')}) AND (clicked_at < {to:DateTime('UTC')}) AND has(open, toDate(clicked_at)) AND (identity(click_id) NOT IN (
+    WHERE (workspace = {workspace:String}) AND (click_id >= (ids.1)) AND (click_id <= (ids.2)) AND (NOT is_bot) AND (clicked_at >= {from:DateTime('UTC')}) AND (clicked_at < {to:DateTime('UTC')}) AND has(open, toDate(clicked_at)) AND (identity(click_id) NOT IN (
         SELECT arrayJoin((arrayFold((known, click) -> if((click.1) > ((known.1) + toIntervalHour(1)), (click.1, known.2), (known.1, arrayPushBack(known.2, click.2))), arraySort(groupArray((clicked_at, click_id))), (toDateTime64(0, 3, 'UTC'), CAST('[]', 'Array(FixedString(16))')))).2)
         FROM clicks
         FINAL
         ARRAY JOIN if(foreign_id = '', [visitor_link], [visitor_link, sipHash64('foreign', foreign_id)]) AS arrival
-        WHERE (workspace = {workspace:String}) AND (NOT is_bot) AND (clicked_at < {to:DateTime('UTC')}) AND has(arrayConcat(open, arrayMap(day -> (day - 1), open)), toDate(clicked_at))
+        WHERE (workspace = {workspace:String}) AND (click_id >= (ids.1)) AND (click_id <= (ids.2)) AND (NOT is_bot) AND (clicked_at < {to:DateTime('UTC')}) AND has(arrayConcat(open, arrayMap(day -> (day - 1), open)), toDate(clicked_at))
         GROUP BY arrival
         HAVING count() > 1
     ))

@@ -13,7 +13,15 @@ WITH
                 HAVING max(computed_at) <= max(changed_at) + toIntervalMinute(1) OR max(counted_at) < max(computed_at)
             )
         ){{if .View}},
-        arrayMap(n -> toDate({from:DateTime('UTC')}) + n, range(dateDiff('day', toDate({from:DateTime('UTC')}), toDate({to:DateTime('UTC')} - 1)) + 1))){{end}} AS open
+        arrayMap(n -> toDate({from:DateTime('UTC')}) + n, range(dateDiff('day', toDate({from:DateTime('UTC')}), toDate({to:DateTime('UTC')} - 1)) + 1))){{end}} AS open,
+    (
+        -- FINAL reads from every part that may have a key, so one of each month, unless a condition on the key rules it out. Read
+        -- without FINAL, for an id counts here that any version of it is of these days.
+        SELECT (min(click_id), max(click_id))
+        FROM clicks
+        WHERE workspace = {workspace:String} AND notEmpty(open)
+            AND has(arrayConcat(open, arrayMap(day -> day - 1, open)), toDate(clicked_at))
+    ) AS ids
 SELECT
     what, at, who, visitor, quantity, sale_id, kind, attributed, first_sale, net,
     {{if .View}}{{range .Read}}if({dimension:String} = '{{.Name}}', {{.Name}}, {{end}}''{{range .Read}}){{end}}{{else if .Named}}{{.Named}}{{else}}''{{end}} AS name
@@ -24,7 +32,7 @@ FROM
         false AS attributed, false AS first_sale, CAST(NULL, 'Nullable(Decimal(38, 6))') AS net{{range .Read}},
         {{.OfClick}} AS {{.Name}}{{end}}
     FROM clicks AS c FINAL
-    WHERE workspace = {workspace:String} AND NOT is_bot AND clicked_at >= {from:DateTime('UTC')} AND clicked_at < {to:DateTime('UTC')}
+    WHERE workspace = {workspace:String} AND click_id >= ids.1 AND click_id <= ids.2 AND NOT is_bot AND clicked_at >= {from:DateTime('UTC')} AND clicked_at < {to:DateTime('UTC')}
         AND has(open, toDate(clicked_at)) AND identity(click_id) NOT IN -- identity: the index cannot help, and searching it takes longer
         (
             SELECT arrayJoin(arrayFold(
@@ -33,7 +41,7 @@ FROM
                 (toDateTime64(0, 3, 'UTC'), []::Array(FixedString(16)))).2)
             FROM clicks FINAL
             ARRAY JOIN if(foreign_id = '', [visitor_link], [visitor_link, sipHash64('foreign', foreign_id)]) AS arrival
-            WHERE workspace = {workspace:String} AND NOT is_bot AND clicked_at < {to:DateTime('UTC')}
+            WHERE workspace = {workspace:String} AND click_id >= ids.1 AND click_id <= ids.2 AND NOT is_bot AND clicked_at < {to:DateTime('UTC')}
                 AND has(arrayConcat(open, arrayMap(day -> day - 1, open)), toDate(clicked_at))
             GROUP BY arrival
             HAVING count() > 1
