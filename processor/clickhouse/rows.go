@@ -224,7 +224,7 @@ type EdgeRow struct {
 	Workspace string
 	identity.Edge
 	// OneWay edges are stored from A to B only: B is a name that the public can give to many, and
-	// nobody who looks B up needs them.
+	// nobody who looks B up needs them; or the row marks an edge as carried.
 	OneWay bool
 }
 

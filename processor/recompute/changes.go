@@ -86,12 +86,14 @@ func sharesName(e identity.Edge) bool {
 	return a && shared(e.A) || b && shared(e.B)
 }
 
-// carried returns the shared names among edges, marked: everything that they concern is booked.
+// carried returns the shared names among edges, marked: everything that they concern is booked. The
+// mark is stored in one direction, that in which fresh asks for it. Whoever reports the edge the
+// other way round does its work once more.
 func carried(edges []clickhouse.EdgeRow) []clickhouse.EdgeRow {
 	var marked []clickhouse.EdgeRow
 	for _, e := range edges {
 		if sharesName(e.Edge) {
-			e.Carried = true
+			e.Carried, e.OneWay = true, true
 			marked = append(marked, e)
 		}
 	}
