@@ -26,7 +26,9 @@ const ofSeveralDays = `
     HAVING length(days) > 1
 )`
 
-func areEntries(ids []ledger.EntryID) string { return "workspace = ? AND entry_id IN (" + array(ids) + ")" }
+func areEntries(ids []ledger.EntryID) string {
+	return "workspace = ? AND entry_id IN (" + array(ids) + ")"
+}
 
 // leaveOldDays takes entries out of the days of revenue that they have left. It must come after the
 // insert of the entries. Two processors may store two versions of an entry with two days at the
