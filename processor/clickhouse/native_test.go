@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"tributary/processor/identity"
+	"tributary/processor/stripe"
 	"tributary/schemas"
 )
 
@@ -45,21 +47,66 @@ func TestNativeBlockEqualsDriver(t *testing.T) {
 		t.Fatal("blocks are not encoded over HTTP")
 	}
 	rows := manyClicks(73_000)
+	events, facts, edges := manyEvents(300)
 	for _, s := range []*Store{encoded, driven} {
-		if err := s.InsertClicks(t.Context(), rows); err != nil {
-			t.Fatal(err)
+		for _, err := range []error{
+			s.InsertClicks(t.Context(), rows), s.InsertEvents(t.Context(), events), s.InsertFacts(t.Context(), facts),
+			s.InsertEdges(t.Context(), edges),
+		} {
+			if err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
-	for _, table := range []string{"clicks", "page_views"} {
+	clicks := "* EXCEPT properties, mapSort(properties)"
+	for _, table := range []struct {
+		name, columns string
+		least         uint64
+	}{
+		{"clicks", clicks, 6000}, {"page_views", clicks, 6000}, {"stripe_events", "*", 300}, {"facts", "*", 300},
+		{"identities", "*", 500},
+	} {
 		var n uint64
 		var same bool
-		hash := "(SELECT sum(cityHash64(* EXCEPT properties, mapSort(properties))) FROM "
-		query := "SELECT count(), toBool(" + hash + table + ") = " + hash + database + "." + table + ")) FROM " + table
+		hash := "(SELECT sum(cityHash64(" + table.columns + ")) FROM "
+		query := "SELECT count(), toBool(" + hash + table.name + ") = " + hash + database + "." + table.name + ")) FROM " +
+			table.name
 		if err := encoded.conn.QueryRow(t.Context(), query).Scan(&n, &same); err != nil {
 			t.Fatal(err)
 		}
-		if n < 6000 || !same {
-			t.Errorf("%s: %d rows are not the same", table, n)
+		if n < table.least || !same {
+			t.Errorf("%s: %d rows are not the same", table.name, n)
 		}
 	}
+}
+
+// manyEvents returns events, facts and edges with times that are there or not, amounts of both
+// signs, and edges that are stored in one direction and in both.
+func manyEvents(n int) (events []EventRow, facts []FactRow, edges []EdgeRow) {
+	at := time.Date(2026, 3, 2, 10, 0, 0, 123_456_789, time.UTC)
+	for i := range n {
+		when := at.Add(time.Duration(i) * 1001 * time.Millisecond)
+		created := when
+		if i%7 == 0 {
+			created = time.Time{}
+		}
+		id := fmt.Sprint("evt_", i)
+		events = append(events, EventRow{Workspace: "default", Created: created, StripeEvent: &schemas.StripeEvent{
+			ID: id, Type: fmt.Sprint("type", i%5), Account: fmt.Sprint("acct_", i%2), Livemode: i%2 == 0,
+			APIVersion: "2025-09-30", ReceivedAt: when, Body: []byte(strings.Repeat("ö", i)),
+		}})
+		facts = append(facts, FactRow{Workspace: "default", Fact: stripe.Fact{
+			ObjectID: fmt.Sprint("pi_", i), Kind: stripe.Payment, Source: stripe.FromInvoice, EventID: id,
+			Account: fmt.Sprint("acct_", i%2), Livemode: i%3 == 0, CreatedAt: created, ReceivedAt: when,
+			OccurredAt: created, ParentID: fmt.Sprint("ch_", i), InvoiceID: fmt.Sprint("in_", i), TransactionID: id,
+			Certain: i%4 == 0, Currency: []string{"usd", "jpy"}[i%2], Amount: int64(i-150) << 40, Tax: int64(-i),
+			Shipping: 1, Discount: 2, Total: 3, Captured: stripe.UnknownAmount, CustomerID: fmt.Sprint("cus_", i),
+			ExternalID: "user 🧶", SubscriptionID: fmt.Sprint("sub_", i), BillingReason: "subscription_cycle",
+		}})
+		edges = append(edges, EdgeRow{Workspace: "default", OneWay: i%6 == 0, Edge: identity.Edge{
+			A: identity.New(identity.Customer, fmt.Sprint("cus_", i)), B: identity.New(identity.External, fmt.Sprint(i)),
+			Source: fmt.Sprint("source ", i%9), At: created, Carried: i%5 == 0,
+		}})
+	}
+	return events, facts, edges
 }

@@ -135,7 +135,7 @@ func (s *Store) InsertClicks(ctx context.Context, rows []ClickRow) error {
 		if part.pageViews {
 			table, columns = "page_views", pageViewColumns
 		}
-		if err := insertNative(ctx, s, table, columns, rows[:n]); err != nil {
+		if err := insertNative(ctx, s, clickSettings, table, columns, rows[:n]); err != nil {
 			return err
 		}
 		rows = rows[n:]
@@ -161,22 +161,22 @@ type EventRow struct {
 	Created time.Time
 }
 
-var eventColumns = []column[EventRow]{
-	col("workspace", func(r *EventRow) string { return r.Workspace }),
-	col("event_id", func(r *EventRow) string { return r.ID }),
-	col("type", func(r *EventRow) string { return r.Type }),
-	col("account", func(r *EventRow) string { return r.Account }),
-	col("livemode", func(r *EventRow) bool { return r.Livemode }),
-	col("api_version", func(r *EventRow) string { return r.APIVersion }),
-	col("created", func(r *EventRow) time.Time { return r.Created }),
-	col("received_at", func(r *EventRow) time.Time { return r.ReceivedAt }),
-	col("body", func(r *EventRow) string { return string(r.Body) }),
-	col("version", func(r *EventRow) uint64 { return first(r.ReceivedAt) }),
+var eventColumns = []nativeColumn[EventRow]{
+	repeated("workspace", func(r *EventRow) string { return r.Workspace }),
+	text("event_id", func(r *EventRow) string { return r.ID }),
+	repeated("type", func(r *EventRow) string { return r.Type }),
+	repeated("account", func(r *EventRow) string { return r.Account }),
+	flag("livemode", func(r *EventRow) bool { return r.Livemode }),
+	repeated("api_version", func(r *EventRow) string { return r.APIVersion }),
+	datetime("created", func(r *EventRow) time.Time { return r.Created }),
+	datetime64("received_at", func(r *EventRow) time.Time { return r.ReceivedAt }),
+	text("body", func(r *EventRow) []byte { return r.Body }),
+	number("version", func(r *EventRow) uint64 { return first(r.ReceivedAt) }),
 }
 
 // InsertEvents inserts raw events.
 func (s *Store) InsertEvents(ctx context.Context, rows []EventRow) error {
-	return insert(ctx, s, "stripe_events", eventColumns, rows)
+	return insertNative(ctx, s, insertSettings, "stripe_events", eventColumns, rows)
 }
 
 // FactRow is a fact in its workspace.
@@ -185,38 +185,38 @@ type FactRow struct {
 	stripe.Fact
 }
 
-var factColumns = []column[FactRow]{
-	col("workspace", func(r *FactRow) string { return r.Workspace }),
-	col("object_id", func(r *FactRow) string { return r.ObjectID }),
-	col("kind", func(r *FactRow) string { return r.Kind }),
-	col("source", func(r *FactRow) string { return r.Source }),
-	col("event_id", func(r *FactRow) string { return r.EventID }),
-	col("account", func(r *FactRow) string { return r.Account }),
-	col("livemode", func(r *FactRow) bool { return r.Livemode }),
-	col("event_created", func(r *FactRow) time.Time { return r.CreatedAt }),
-	col("received_at", func(r *FactRow) time.Time { return r.ReceivedAt }),
-	col("occurred_at", func(r *FactRow) time.Time { return r.OccurredAt }),
-	col("parent_id", func(r *FactRow) string { return r.ParentID }),
-	col("invoice_id", func(r *FactRow) string { return r.InvoiceID }),
-	col("transaction_id", func(r *FactRow) string { return r.TransactionID }),
-	col("settled", func(r *FactRow) bool { return r.Certain }),
-	col("currency", func(r *FactRow) string { return r.Currency }),
-	col("amount", func(r *FactRow) int64 { return r.Amount }),
-	col("tax", func(r *FactRow) int64 { return r.Tax }),
-	col("shipping", func(r *FactRow) int64 { return r.Shipping }),
-	col("discount", func(r *FactRow) int64 { return r.Discount }),
-	col("total", func(r *FactRow) int64 { return r.Total }),
-	col("captured", func(r *FactRow) int64 { return r.Captured }),
-	col("customer_id", func(r *FactRow) string { return r.CustomerID }),
-	col("external_customer_id", func(r *FactRow) string { return r.ExternalID }),
-	col("subscription_id", func(r *FactRow) string { return r.SubscriptionID }),
-	col("billing_reason", func(r *FactRow) string { return r.BillingReason }),
-	col("version", func(r *FactRow) uint64 { return first(r.ReceivedAt) }),
+var factColumns = []nativeColumn[FactRow]{
+	repeated("workspace", func(r *FactRow) string { return r.Workspace }),
+	text("object_id", func(r *FactRow) string { return r.ObjectID }),
+	repeated("kind", func(r *FactRow) string { return r.Kind }),
+	repeated("source", func(r *FactRow) string { return r.Source }),
+	text("event_id", func(r *FactRow) string { return r.EventID }),
+	repeated("account", func(r *FactRow) string { return r.Account }),
+	flag("livemode", func(r *FactRow) bool { return r.Livemode }),
+	datetime("event_created", func(r *FactRow) time.Time { return r.CreatedAt }),
+	datetime64("received_at", func(r *FactRow) time.Time { return r.ReceivedAt }),
+	datetime64("occurred_at", func(r *FactRow) time.Time { return r.OccurredAt }),
+	text("parent_id", func(r *FactRow) string { return r.ParentID }),
+	text("invoice_id", func(r *FactRow) string { return r.InvoiceID }),
+	text("transaction_id", func(r *FactRow) string { return r.TransactionID }),
+	flag("settled", func(r *FactRow) bool { return r.Certain }),
+	repeated("currency", func(r *FactRow) string { return r.Currency }),
+	amount("amount", func(r *FactRow) int64 { return r.Amount }),
+	amount("tax", func(r *FactRow) int64 { return r.Tax }),
+	amount("shipping", func(r *FactRow) int64 { return r.Shipping }),
+	amount("discount", func(r *FactRow) int64 { return r.Discount }),
+	amount("total", func(r *FactRow) int64 { return r.Total }),
+	amount("captured", func(r *FactRow) int64 { return r.Captured }),
+	text("customer_id", func(r *FactRow) string { return r.CustomerID }),
+	text("external_customer_id", func(r *FactRow) string { return r.ExternalID }),
+	text("subscription_id", func(r *FactRow) string { return r.SubscriptionID }),
+	repeated("billing_reason", func(r *FactRow) string { return r.BillingReason }),
+	number("version", func(r *FactRow) uint64 { return first(r.ReceivedAt) }),
 }
 
 // InsertFacts inserts facts.
 func (s *Store) InsertFacts(ctx context.Context, rows []FactRow) error {
-	return insert(ctx, s, "facts", factColumns, rows)
+	return insertNative(ctx, s, insertSettings, "facts", factColumns, rows)
 }
 
 // EdgeRow is an edge in its workspace.
@@ -228,14 +228,14 @@ type EdgeRow struct {
 	OneWay bool
 }
 
-var edgeColumns = []column[EdgeRow]{
-	col("workspace", func(r *EdgeRow) string { return r.Workspace }),
-	col("key", func(r *EdgeRow) string { return string(r.A) }),
-	col("target", func(r *EdgeRow) string { return string(r.B) }),
-	col("source", func(r *EdgeRow) string { return r.Source }),
-	col("at", func(r *EdgeRow) time.Time { return r.At }),
-	col("carried", func(r *EdgeRow) bool { return r.Carried }),
-	col("version", func(r *EdgeRow) uint64 { return r.version() }),
+var edgeColumns = []nativeColumn[EdgeRow]{
+	repeated("workspace", func(r *EdgeRow) string { return r.Workspace }),
+	text("key", func(r *EdgeRow) identity.Node { return r.A }),
+	text("target", func(r *EdgeRow) identity.Node { return r.B }),
+	repeated("source", func(r *EdgeRow) string { return r.Source }),
+	datetime64("at", func(r *EdgeRow) time.Time { return r.At }),
+	flag("carried", func(r *EdgeRow) bool { return r.Carried }),
+	number("version", func(r *EdgeRow) uint64 { return r.version() }),
 }
 
 // version makes the edge that was reported first stay, and of two of the same time the propagated
@@ -258,7 +258,7 @@ func (s *Store) InsertEdges(ctx context.Context, rows []EdgeRow) error {
 			both = append(both, back)
 		}
 	}
-	return insert(ctx, s, "identities", edgeColumns, both)
+	return insertNative(ctx, s, insertSettings, "identities", edgeColumns, both)
 }
 
 // firstNameColumns are those of first_names: the row of a name that was reported first stands, and
