@@ -39,6 +39,49 @@ func TestConsent(t *testing.T) {
 	v.noErrors()
 }
 
+// What the page says before the script is there counts for the first beacon, also behind a call that
+// the script does not know; and whatever is said that is not "granted" withholds consent.
+func TestConsentBeforeTheScript(t *testing.T) {
+	const stub = `<script>window.tributary = function () { (tributary.q = tributary.q || []).push(arguments) };
+		tributary("track", "x");`
+	for name, page := range map[string]string{
+		"denied":    stub + `tributary("consent", "denied")</script>` + snippet,
+		"false":     stub + `tributary("consent", false)</script>` + snippetWith(`data-consent="granted"`),
+		"attribute": snippetWith(`data-consent="Denied"`),
+	} {
+		t.Run(name, func(t *testing.T) {
+			v := newVisitor(t, name+".before-consent.example", page)
+			v.open("/?via=ann")
+			got := v.beacons("link of ann at /?via=ann")
+			if got[0].VisitorId != "" || got[0].Consent != "denied" || len(got[0].IdentityHash) > 0 {
+				t.Errorf("%v", got[0])
+			}
+			v.want(nothingStored, "")
+			v.want("window.affiliateId", "ann")
+			v.noErrors()
+		})
+	}
+}
+
+// Consent that is withdrawn in another tab is withdrawn in this one, which still knows what it was
+// opened by.
+func TestConsentInAnotherTab(t *testing.T) {
+	v := newVisitor(t, "withdrawn.example", snippet)
+	v.open("/?via=ann")
+	id := v.eval("tributary.clickId")
+	other := v.newTab()
+	other.open("/other")
+	other.exec(`tributary.consent("denied")`)
+	v.exec(`history.pushState({}, "", "/next")`)
+	got := v.beacons("link of ann at /?via=ann", "pageview at /other", "pageview at /next")
+	if got[0].VisitorId == "" || got[2].VisitorId != "" || got[2].Consent != "denied" {
+		t.Errorf("visitors %q and %q, consent %q", got[0].VisitorId, got[2].VisitorId, got[2].Consent)
+	}
+	v.want(nothingStored, "")
+	v.want("tributary.clickId", id)
+	v.noErrors()
+}
+
 // A browser that asks not to be followed is not, whatever the page says, and loses what was stored
 // before it asked.
 func TestPrivacySignals(t *testing.T) {
@@ -50,10 +93,10 @@ func TestPrivacySignals(t *testing.T) {
 			v := newVisitor(t, name+".privacy.example", snippetWith(`data-consent="granted"`))
 			v.open("/?via=ann")
 			v.sent(1)
-			// A beacon that waits has ids from before, and may outlive the cookies.
-			v.exec(`localStorage.tributary_queue = JSON.stringify({url: location.origin + "/waits", visitor_id: "v"})`)
 			v.forgetCookies(t)
-			v.before(signal)
+			// A beacon that waits has ids from before, and may outlive the cookies. It is put there as the
+			// next page begins: this one may still be about to send what waits.
+			v.before(`localStorage.tributary_queue = JSON.stringify({url: location.origin + "/waits", visitor_id: "v"});` + signal)
 			v.open("/?via=bob")
 			got := v.beacons("link of ann at /?via=ann", "link of bob at /?via=bob")
 			if got[1].VisitorId != "" || got[1].Consent != "denied" {

@@ -38,36 +38,43 @@ interface State {
 }
 
 (() => {
+  let d: any = document; // for the size, as is self for window
   let attempt = (f: () => any) => {
     try {
       return f();
     } catch (e) {}
   };
 
-  let script = document.currentScript as HTMLScriptElement;
+  let script = d.currentScript as HTMLScriptElement;
   let data = script.dataset; // read at each use: a tag manager may set attributes after it has inserted the script
   let storage = attempt(() => localStorage) || {};
-  let list = (text: string) => text.split(/[ ,]+/); // of an attribute: Dub and Rewardful separate by commas
+  // Of an attribute: Dub and Rewardful separate by commas; a slash stands around the host of an address.
+  let list = (text: string) => text.split(/[ ,/]+/);
   // Parameters, cookies and form fields that hold a click's id. The first name is ours, the others
   // are those of the programmes that this script stands in for.
   let names = list(data.names || "tributary_id pimms_id dub_id");
 
   let state: State = { l: [] };
   let saved: Optional; // state as it was last read or written
-  let waiting: any; // for decorate
   let url: string; // address of the last page view
-  // What read has found in an address or in cookies.
   let link: any; // the values of a campaign's parameters
   let given: any; // a click's id
   let affiliate: any;
   let continued: any; // the click goes on, from another domain of the site
   let consent: Optional;
+  let waiting: any; // for decorate
 
-  let flush = () => {
-    let queue = storage.tributary_queue || "";
-    delete storage.tributary_queue;
-    queue.replace(/.+/g, post); // calls it with each line
-  };
+  let address = () => location.href.split("#")[0]; // a fragment may hold a token
+
+  let observer = new MutationObserver(
+    () =>
+      (waiting =
+        waiting ||
+        setTimeout(() => {
+          waiting = moved(0);
+          decorate();
+        }, 200)),
+  );
 
   // Takes the names in an address's query or in cookies. stored: the cookie that holds the state.
   let read = (text: string, stored?: string) => {
@@ -75,7 +82,7 @@ interface State {
     new URLSearchParams(text).forEach((value, name) => {
       // A state in which a link is null would end the script later.
       if (name == stored)
-        attempt(() => JSON.parse(value).l.map((s: any) => s[0]) && (state = JSON.parse((saved = value))));
+        attempt(() => (JSON.parse(value).l.find((s: any) => s[0] == link), (state = JSON.parse((saved = value)))));
       // The edge refuses ids of more than 200 bytes, Stripe those of more than 200 characters. An
       // advertising network's id may be longer (ttclid).
       if (names.includes(name) && /^[\w-]{1,200}$/.test(value)) {
@@ -88,48 +95,23 @@ interface State {
     });
   };
 
-  let address = () => location.href.split("#")[0]; // a fragment may hold a token
-
-  /* Sets a cookie on the widest domain that takes it, so that www and app share it; without a
-     value, deletes it on each. No list of public suffixes is needed: browsers refuse those. */
-  let write = (name: string, value: string, old = value) =>
-    attempt(() => {
-      let labels = location.hostname.split(".");
-      let has = () => document.cookie.split("; ").includes(name + "=" + old);
-      for (let i = labels.length; i-- && has() == !value; )
-        document.cookie =
-          name + "=" + value + ";path=/;samesite=lax;max-age=" + ((value && (data.cookieDays || 90)) as any) * 86400 +
-          ";domain=" + labels.slice(i).join(".") + (address()[4] == "s" ? ";secure" : "");
-      return has();
-    });
-
-  let start = () => {
-    let early = (window as any).tributary || {};
-    if (early.ready) return; // the page has the script twice
-    (window as any).tributary = t;
-    visit(document.referrer, attempt(() => performance.navigation.type));
-    // At its first pageshow a page is loaded: elements that are defined late have their shadow roots.
-    addEventListener("pageshow", (e) => (e.persisted ? visit(url, 1) : decorate()));
-    addEventListener("online", flush);
-    /* A single-page site changes the address and then the document: without the Navigation API, the
-       second shows the first. Replacing history.pushState would change the site's own objects. */
-    attempt(() => navigation.addEventListener("currententrychange", moved));
-    (early.q || []).forEach((args: any) => t(...(args as [any, any])));
-  };
-
-  // Deletes what the script has stored if the visitor does not allow it. What this page alone knows
-  // stays known to it.
-  let forget = () => {
-    if (!denied()) return;
-    delete storage.tributary_queue;
-    if (saved) {
-      names.map((name) => write(name, "", state.c));
-      write("tributary", "", encodeURIComponent(saved));
-      state = { l: [] };
-      saved = "";
-      delete storage.tributary;
-    }
-  };
+  /* Sets the cookies of the state and of the click, each on the widest domain that takes it, so that
+     www and app share it; with 0 days, deletes those that have the values. No list of public suffixes
+     is needed: browsers refuse those. Returns whether the browser has the state's. */
+  let keep = (days: any) =>
+    [
+      "tributary=" + encodeURIComponent(saved!),
+      ...(state.c ? names : []).map((name) => name + "=" + state.c),
+    ].map((cookie: any) =>
+      attempt(() => {
+        let has = () => d.cookie.split("; ").includes(cookie);
+        for (let i = 0; i++ < 9 && has() == !days; )
+          d.cookie =
+            cookie + ";path=/;samesite=lax;max-age=" + days * 86400 +
+            ";domain=" + location.hostname.split(".").slice(-i).join(".") + (address()[4] == "s" ? ";secure" : "");
+        return has();
+      }),
+    )[0];
 
   /* Sends a beacon, or keeps it for later when the browser is offline or the edge has no room.
      fetch is first because it reports failure, and because public block lists name sendBeacon. What
@@ -139,12 +121,12 @@ interface State {
     let to = new URL((data.apiHost || "") + "/v1/click", script.src);
     let hold = () =>
       denied() ||
-      attempt(() => (storage.tributary_queue = [body, storage.tributary_queue].join("\n").slice(0, 8e3)));
+      attempt(() => (storage.tributary_queue = (body + "\n" + storage.tributary_queue).slice(0, 8e3)));
     let pixel = () => (new Image().src = to + ".gif?" + new URLSearchParams(JSON.parse(body)));
     (navigator.onLine as any) == 0
       ? hold()
       : attempt(() =>
-          fetch(to, { method: "POST", body, keepalive: 1 as any }).then(
+          fetch(to, { body, method: "POST", keepalive: 1 as any }).then(
             (r) => (r.status > 428 ? hold() : flush()),
             pixel,
           ),
@@ -153,52 +135,9 @@ interface State {
         pixel();
   };
 
-  let silent = () =>
-    storage.tributary_ignore ||
-    navigator.webdriver ||
-    (/^(127\.|\[::1]|$)|localhost$/.test(location.hostname) && (data.localhost as any) == null);
-
-  // UUIDv7 (RFC 9562, section 5.7). The time has eleven hexadecimal digits until the year 2527. The
-  // 74 random bits are those of the UUID at the end of a blob's address (W3C File API, section 8.1);
-  // crypto.randomUUID is for https only.
-  let uuid = () =>
-    ("0" + Date.now().toString(16)).replace(/.{8}/, "$&-") + "-7" + URL.createObjectURL(new Blob()).slice(-21);
-
-  let show = () => {
-    state.v = denied() ? "" : state.v || uuid();
-    t.clickId = (window as any).pimms_id = state.c;
-    t.affiliateId = (window as any).affiliateId = state.a;
-    let text = JSON.stringify(state);
-    if (state.v && text != saved) {
-      state.c && names.map((name) => write(name, state.c!));
-      saved = text;
-      write("tributary", (text = encodeURIComponent(text))) || attempt(() => (storage.tributary = text));
-    }
-    decorate();
-    document.dispatchEvent(new Event("tributary"));
-  };
-
-  let t = ((command: "ready" | "consent", value: any) => t[command](value)) as Tributary;
-  t.ready = (callback) => callback(t);
-  t.consent = (value) => {
-    consent = value;
-    forget();
-    show();
-  };
-
-  let observer = new MutationObserver(
-    () =>
-      (waiting =
-        waiting ||
-        setTimeout(() => {
-          waiting = moved(0);
-          decorate();
-        }, 200)),
-  );
-
   // Carries the click's id into Stripe, listed domains and form fields, those in open shadow roots
   // too; never blank, never over an id that is not ours.
-  let decorate = (root: any = document) => {
+  let decorate = (root: any = d) => {
     let id = state.c;
     observer.observe(root, { attributeFilter: ["href"], childList: 1, subtree: 1 } as any);
     let free = (value: string | null) => value != id && (!value || state.l.find((s) => s[2] == value));
@@ -226,14 +165,93 @@ interface State {
       );
   };
 
-  // Takes the page's address. going: the visitor reloaded the page, went back to it, or came from a
-  // page of this site.
-  let visit = (referrer: string, going?: unknown) => {
-    if (silent()) return;
+  let flush = () => {
+    let queue = "" + storage.tributary_queue;
+    delete storage.tributary_queue;
+    queue.replace(/{.+/g, post); // calls it with each line
+  };
+
+  let show = () => {
+    state.v = denied() ? "" : state.v || uuid();
+    t.clickId = (self as any).pimms_id = state.c;
+    t.affiliateId = (self as any).affiliateId = state.a;
+    let text = JSON.stringify(state);
+    if (state.v && text != saved) {
+      saved = text;
+      keep(data.cookieDays || 90) || attempt(() => (storage.tributary = encodeURIComponent(text)));
+    }
+    decorate();
+    d.dispatchEvent(new Event("tributary"));
+  };
+
+  let start = () => {
+    let early = (self as any).tributary || {};
+    if (early.ready) return; // the page has the script twice
+    (self as any).tributary = t;
+    // Before the visit, so that consent is known when it is stored and sent. A call that is not known
+    // does not end the others.
+    (early.q || []).map((args: any) => attempt(() => t(...(args as [any, any]))));
+    visit();
+    // At its first pageshow a page is loaded: elements that are defined late have their shadow roots.
+    addEventListener("pageshow", (e) => (e.persisted ? visit() : decorate()));
+    addEventListener("online", flush);
+    /* A single-page site changes the address and then the document: without the Navigation API, the
+       second shows the first. Replacing history.pushState would change the site's own objects. */
+    attempt(() => navigation.addEventListener("currententrychange", moved));
+  };
+
+  // UUIDv7 (RFC 9562, section 5.7). The time has eleven hexadecimal digits until the year 2527. The
+  // 74 random bits are those of the UUID at the end of a blob's address (W3C File API, section 8.1);
+  // crypto.randomUUID is for https only.
+  let uuid = () =>
+    ("0" + Date.now().toString(16)).replace(/.{8}/, "$&-") + "-7" + URL.createObjectURL(new Blob()).slice(-21);
+
+  let t = ((command: "ready" | "consent", value: any) => t[command](value)) as Tributary;
+  // async: the queue is called before the ids are known, and what a callback throws is its own error.
+  t.ready = async (callback) => callback(await t);
+  t.consent = (value) => {
+    consent = value || "denied";
+    if (url) {
+      forget();
+      show();
+    }
+  };
+
+  // Replacing the address takes note of a filter or a place in the page, or takes parameters out:
+  // it is no other page. Only the Navigation API tells.
+  let moved = (e: any) => {
+    e.navigationType == "replace" ? (url = address()) : url == address() || visit();
+  };
+
+  // Deletes what the script has stored if the visitor does not allow it. What this page alone knows
+  // stays known to it.
+  let forget = () => {
+    if (!denied()) return;
+    delete storage.tributary_queue;
+    if (saved) {
+      keep(0);
+      state = { l: [] };
+      saved = "";
+      delete storage.tributary;
+    }
+  };
+
+  // Takes the page's address.
+  let visit = () => {
+    let silent =
+      storage.tributary_ignore ||
+      navigator.webdriver ||
+      (/^127\.|\[::1|localhost$/.test(location.hostname) && (data.localhost as any) == null);
+    if (silent) return;
+    let referrer = url || d.referrer;
+    // The visitor reloaded the page, went back to it, or came from a page of this site.
+    let going = url || attempt(() => performance.navigation.type) || referrer.split("/")[2] == location.host;
     url = address();
-    going = going || referrer.split("/")[2] == location.host;
-    let arrival: any;
-    read("tributary=" + storage.tributary + "&" + attempt(() => document.cookie.split("; ").join("&")), "tributary");
+    saved = "";
+    read("tributary=" + storage.tributary + "&" + attempt(() => d.cookie.split("; ").join("&")), "tributary");
+    // What this page had stored is gone: the visitor has withdrawn their consent in another tab, or
+    // while this page was in the back/forward cache.
+    state.v && !saved && (consent = "denied");
     // Nobody's click is known here: the script before may have left it in a cookie of its own.
     state.c || denied() || ((state.c = given), (state.a = affiliate));
     forget();
@@ -242,12 +260,13 @@ interface State {
     link || going || state.a || data.affiliate == "true" || (affiliate = affiliate || data.affiliate);
     // A cookie holds 4096 bytes, and three links may be in letters of nine bytes each (%E4%B8%AD).
     link = ([affiliate, given] + link).slice(0, 99);
+    let arrival: any;
     let same: any = state.l.find((s) => s[0] == link);
     // A link within the site is an arrival only if it names somebody else than the affiliate who is
     // known.
     if (link[1] && (!going || same || given || (affiliate && affiliate != state.a))) {
       // Following a link again within an hour is the same click, as is going on from it.
-      if (!(same && (given || going || Date.now() - same[1] < 36e5))) {
+      if (!(same && (given || going || same[1] + 36e5 > Date.now()))) {
         same = [link, Date.now(), given || uuid()];
         if (!continued) arrival = same[2];
       }
@@ -257,31 +276,25 @@ interface State {
     show();
     post(
       JSON.stringify({
-        referrer,
-        key: data.key,
-        trigger: arrival ? "" : "pageview", // "" is a link
         visitor_id: state.v,
-        affiliate_id: arrival && affiliate,
+        program_id: data.programId,
         consent: state.v ? consent || data.consent : "denied",
+        referrer,
+        trigger: arrival ? "" : "pageview", // "" is a link
+        key: data.key,
         click_id: arrival || uuid(),
         url: url.slice(0, 8e3),
-        program_id: data.programId,
+        affiliate_id: arrival && affiliate,
       }),
     );
   };
 
+  // Anything said but "granted" withholds consent.
   let denied = () =>
-    silent() ||
-    (consent || data.consent) == "denied" ||
+    (consent || data.consent || "granted") != "granted" ||
     (navigator as any).globalPrivacyControl ||
     (navigator as any).doNotTrack == 1;
 
-  // Replacing the address takes note of a filter or a place in the page, or takes parameters out:
-  // it is no other page. Only the Navigation API tells.
-  let moved = (e: any) => {
-    e.navigationType == "replace" ? (url = address()) : url != address() && visit(url, 1);
-  };
-
-  document.addEventListener("prerenderingchange", start);
-  (document as any).prerendering || start();
+  d.addEventListener("prerenderingchange", start);
+  d.prerendering || start();
 })();
