@@ -39,8 +39,8 @@ func TestConsent(t *testing.T) {
 	v.noErrors()
 }
 
-// What the page says before the script is there counts for the first beacon, also behind a call that
-// the script does not know; and whatever is said that is not "granted" withholds consent.
+// What the page says before the script is there counts for the first beacon, also behind a call
+// that the script does not know; and whatever is said that is not "granted" withholds consent.
 func TestConsentBeforeTheScript(t *testing.T) {
 	const stub = `<script>window.tributary = function () { (tributary.q = tributary.q || []).push(arguments) };
 		tributary("track", "x");`
@@ -96,7 +96,8 @@ func TestPrivacySignals(t *testing.T) {
 			v.forgetCookies(t)
 			// A beacon that waits has ids from before, and may outlive the cookies. It is put there as the
 			// next page begins: this one may still be about to send what waits.
-			v.before(`localStorage.tributary_queue = JSON.stringify({url: location.origin + "/waits", visitor_id: "v"});` + signal)
+			v.before(`localStorage.tributary_queue = JSON.stringify({url: location.origin + "/waits", visitor_id: "v"});` +
+				signal)
 			v.open("/?via=bob")
 			got := v.beacons("link of ann at /?via=ann", "link of bob at /?via=bob")
 			if got[1].VisitorId != "" || got[1].Consent != "denied" {

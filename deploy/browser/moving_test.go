@@ -32,8 +32,9 @@ func TestMovingPage(t *testing.T) {
 		"From PiMMs":             {`window.pimms_id`, "undefined", "pimms_id"},
 		"From Push Lap Growth":   {`JSON.stringify({client_reference_id: window.affiliateId})`, "{}", ""},
 		"From Rewardful":         {`Rewardful.referral`, "", "referral"},
-		"From FirstPromoter":     {`tributary.clickId`, "undefined", "_fprom_tid"},
-		"From another programme": {`tributary.clickId`, "undefined", "tolt_referral"},
+		"From FirstPromoter":     {`FPROM.data.tid`, "undefined", "_fprom_tid"},
+		"From Tolt":              {`window.tolt_referral`, "undefined", "tolt_referral"},
+		"From another programme": {`tributary.clickId`, "undefined", "partner_click"},
 	} {
 		t.Run(section, func(t *testing.T) {
 			host := strings.ToLower(strings.ReplaceAll(section, " ", "-")) + ".example"
@@ -47,8 +48,12 @@ func TestMovingPage(t *testing.T) {
 			v.becomes("window.tributary && typeof tributary.consent", "function")
 			v.want(reads.expression, reads.without)
 			v.want("auto.elements.length", "0")
-			v.open("/?via=ann")
-			got := v.beacons("pageview at /", "link of ann at /?via=ann")
+			query := "/?via=ann"
+			if section == "From another programme" {
+				query = "/?partner=ann"
+			}
+			v.open(query)
+			got := v.beacons("pageview at /", "link of ann at "+query)
 			want := idOf(got[1])
 			if section == "From Push Lap Growth" {
 				want = `{"client_reference_id":"ann"}`
@@ -56,6 +61,11 @@ func TestMovingPage(t *testing.T) {
 			v.want(reads.expression, want)
 			if reads.cookie != "" && v.cookie(reads.cookie) != want {
 				t.Errorf("cookie %s is %q, want %s", reads.cookie, v.cookie(reads.cookie), want)
+			}
+			if section == "From Tolt" {
+				v.want("tolt_data.click_id + tolt_data.partner_id + tolt_data.customer_id", want+"annnull")
+				v.exec(`tolt.signup("ann@shop.example").then((lead) => window.lead = lead.click_id)`)
+				v.becomes("window.lead", want)
 			}
 			if section == "From Rewardful" {
 				v.want("field.value", want)

@@ -32,6 +32,7 @@ var standIns = map[string]string{
 	"/affiliate-tracker.js": "pushlap.js",
 	"/rw.js":                "rewardful.js",
 	"/fpr.js":               "firstpromoter.js",
+	"/tolt.js":              "tolt.js",
 }
 
 // trackingScript is one version of the script, ready to be served.

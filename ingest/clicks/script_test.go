@@ -95,7 +95,7 @@ func TestScriptIsServed(t *testing.T) {
 // Each address of another programme's script serves this one, and any variant of Dub's and PiMMs'.
 func TestStandIns(t *testing.T) {
 	e := newEdge(t, nil)
-	for _, path := range []string{"/affiliate-tracker.js", "/rw.js", "/fpr.js", "/analytics/script.js",
+	for _, path := range []string{"/affiliate-tracker.js", "/rw.js", "/fpr.js", "/tolt.js", "/analytics/script.js",
 		"/analytics/script.detection.js", "/analytics/script.site-visit.outbound-domains.js"} {
 		a := e.do("GET", path, "", "Accept-Encoding: identity")
 		e.want(a, 200, "")

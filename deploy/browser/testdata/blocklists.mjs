@@ -14,7 +14,7 @@ const engine = FiltersEngine.parse(lists.map((list) => readFileSync(process.env.
 for (const [party, host] of [["first", "clicks.shop.example"], ["third", "edge.elsewhere.example"]])
   for (const [type, path] of [
     ["script", "/t.js"], ["script", "/t.0123456789ab.js"], ["script", "/analytics/script.js"],
-    ["script", "/analytics/script.detection.js"], ["script", "/rw.js"], ["script", "/fpr.js"],
+    ["script", "/analytics/script.detection.js"], ["script", "/rw.js"], ["script", "/fpr.js"], ["script", "/tolt.js"],
     ["script", "/affiliate-tracker.js"], ["xmlhttprequest", "/v1/click"], ["ping", "/v1/click"],
     ["image", "/v1/click.gif?url=https%3A%2F%2Fshop.example%2F"], ["xmlhttprequest", "/track/click"],
     ["xmlhttprequest", "/track/lead/client"],
