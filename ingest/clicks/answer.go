@@ -41,7 +41,8 @@ var (
 		`send {"domain":"go.example.com","key":"spring"}`}
 	errBadDeepLink = &fault{400, "bad_deep_link", "deepLink is not an address with a host",
 		`send {"deepLink":"https://go.example.com/spring"}`}
-	errBadLead     = &fault{400, "bad_lead", "external_id is missing", "the buyer's id in your own database"}
+	errBadLead = &fault{400, "bad_lead", "external_id is missing",
+		"the buyer's id in your own database; under /track it is customerExternalId"}
 	errBadMode     = &fault{400, "bad_mode", "mode is not known", "async, wait or deferred"}
 	errBadQuantity = &fault{400, "bad_quantity", "quantity is out of range", "1 to 100"}
 	errBadMetadata = &fault{400, "bad_metadata", "metadata is not an object of at most 10000 bytes",
@@ -53,7 +54,7 @@ var (
 	errNoSecret = &fault{401, "no_secret_key", "this needs a secret key",
 		"send Authorization: Bearer sk_…; see --secret-key or the workspaces file"}
 	errWrongSecret = &fault{401, "unknown_secret_key", "the Authorization header holds no known key",
-		"leave the header out to send as a browser does"}
+		"compare it with secret_keys in the workspaces file; clicks may come without, as a browser sends them"}
 	errNoKey = &fault{401, "no_key", "key is missing, and the site does not tell the workspace",
 		"send the workspace's publishable key as \"key\""}
 	errUnknownKey = &fault{401, "unknown_key", "the publishable key is not known",
@@ -62,7 +63,7 @@ var (
 		"add its hostname to the workspace's hostnames"}
 
 	errNotFound = &fault{404, "not_found", "there is nothing at this address",
-		"POST /v1/click, /v1/clicks, /v1/leads or /v1/movements; GET /v1/click.gif or /t.js"}
+		"POST /v1/click, /v1/clicks, /v1/leads, /v1/movements or what is under /track; GET /v1/click.gif or /t.js"}
 	errMethod      = &fault{405, "method_not_allowed", "this address does not take that method", "see the Allow header"}
 	errTimeout     = &fault{408, "timeout", "the request took too long to arrive", "send it in one go"}
 	errBodySize    = &fault{413, "too_large", "the body is too large", "64 KiB for one event, 1 MiB for a batch"}

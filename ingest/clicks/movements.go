@@ -199,8 +199,15 @@ func taken(id string) bool {
 	return schemas.LooksLikeStripe(id) || strings.HasPrefix(id, schemas.TestObject)
 }
 
-// whole reads an integer as JSON has it: 4900, and not "4900", 49.00 or 4.9e3.
-func whole(raw json.RawMessage) (int64, error) { return strconv.ParseInt(string(raw), 10, 64) }
+// whole reads an integer: 4900, also as 4900.0, which is the same number to JSON and what some
+// languages write; and not "4900", 49.99 or 4.9e3.
+func whole(raw json.RawMessage) (int64, error) {
+	digits, fraction, _ := strings.Cut(string(raw), ".")
+	if strings.Trim(fraction, "0") != "" {
+		return 0, strconv.ErrSyntax
+	}
+	return strconv.ParseInt(digits, 10, 64)
+}
 
 func (s *Server) storeMovement(m *schemas.Movement, workspace string) *fault {
 	r, err := schemas.MovementRecord(m, workspace, s.now())

@@ -77,6 +77,7 @@ func TestMovementsRefused(t *testing.T) {
 		strings.Replace(good, `1`, `0`, 1):                                "bad_amount",
 		strings.Replace(good, `1`, `-1`, 1):                               "bad_amount",
 		strings.Replace(good, `1`, `1.5`, 1):                              "bad_amount",
+		strings.Replace(good, `1`, `1.0e1`, 1):                            "bad_amount",
 		strings.Replace(good, `1`, `1e3`, 1):                              "bad_amount",
 		strings.Replace(good, `1`, `"1"`, 1):                              "bad_amount",
 		strings.Replace(good, `1`, `1000000000001`, 1):                    "bad_amount",

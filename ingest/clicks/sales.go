@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"crypto/rand"
 	"encoding/json"
+	"strconv"
 	"strings"
 
 	"github.com/valyala/fasthttp"
@@ -14,10 +15,10 @@ import (
 // saleCall is a sale as Dub's and PiMMs' SDKs report it: POST /track/sale and /track/sale/client.
 // Fields without a meaning here are ignored, as Dub's own newer ones are.
 type saleCall struct {
-	CustomerExternalID buyerID         `json:"customerExternalId"`
-	ExternalID         buyerID         `json:"externalId"` // older SDKs
-	CustomerID         buyerID         `json:"customerId"` // still older ones
-	ClickID            *string         `json:"clickId"`
+	CustomerExternalID sellersID       `json:"customerExternalId"`
+	ExternalID         sellersID       `json:"externalId"` // older SDKs
+	CustomerID         sellersID       `json:"customerId"` // still older ones
+	ClickID            sellersID       `json:"clickId"`
 	CustomerName       *string         `json:"customerName"`
 	CustomerEmail      *string         `json:"customerEmail"`
 	CustomerAvatar     *string         `json:"customerAvatar"`
@@ -25,17 +26,17 @@ type saleCall struct {
 	Currency           string          `json:"currency"`
 	EventName          string          `json:"eventName"`
 	PaymentProcessor   string          `json:"paymentProcessor"`
-	InvoiceID          *string         `json:"invoiceId"`
+	InvoiceID          *sellersID      `json:"invoiceId"`
 	Metadata           json.RawMessage `json:"metadata"`
 }
 
-// buyerID is an id of the seller's database: a string, or a number, as a lead may have it.
-type buyerID string
+// sellersID is an id of the seller's database: a string, or a number, as a lead may have it.
+type sellersID string
 
 // UnmarshalJSON keeps a number as it is written.
-func (id *buyerID) UnmarshalJSON(text []byte) error {
+func (id *sellersID) UnmarshalJSON(text []byte) error {
 	if text[0] >= '0' && text[0] <= '9' || text[0] == '-' {
-		*id = buyerID(text)
+		*id = sellersID(text)
 		return nil
 	}
 	return json.Unmarshal(text, (*string)(id))
@@ -72,11 +73,12 @@ func (s *Server) sale(ctx *fasthttp.RequestCtx, public bool) {
 
 // complete fills in what Dub fills in.
 func (c *saleCall) complete() {
-	for _, id := range []*buyerID{&c.CustomerExternalID, &c.ExternalID, &c.CustomerID} {
-		*id = buyerID(strings.TrimSpace(string(*id)))
+	for _, id := range []*sellersID{&c.CustomerExternalID, &c.ExternalID, &c.CustomerID} {
+		*id = sellersID(strings.TrimSpace(string(*id)))
 	}
 	c.CustomerExternalID = cmp.Or(c.CustomerExternalID, c.ExternalID, c.CustomerID)
 	c.PaymentProcessor = strings.ToLower(strings.TrimSpace(c.PaymentProcessor))
+	c.Currency = strings.ToLower(strings.TrimSpace(c.Currency))
 	for _, field := range []struct {
 		text  *string
 		value string
@@ -93,6 +95,9 @@ func (s *Server) storeSale(from *sender, c *saleCall) (booked bool, f *fault) {
 		return false, errBadLead
 	}
 	amount, err := whole(c.Amount)
+	if err == nil {
+		c.Amount = strconv.AppendInt(nil, amount, 10) // 4900.0 is answered and kept as 4900
+	}
 	if !from.secret || c.PaymentProcessor == schemas.ProcessorStripe {
 		if err != nil || amount < 0 || amount > maxAmount {
 			return false, errMovementAmount
@@ -104,7 +109,7 @@ func (s *Server) storeSale(from *sender, c *saleCall) (booked bool, f *fault) {
 	}
 	payment := movementCall{
 		Kind: "payment", ID: text(c.InvoiceID), Amount: c.Amount, Currency: c.Currency,
-		ExternalID: string(c.CustomerExternalID), ClickID: text(c.ClickID), Email: text(c.CustomerEmail),
+		ExternalID: string(c.CustomerExternalID), ClickID: string(c.ClickID), Email: text(c.CustomerEmail),
 	}
 	if payment.ID == "" {
 		payment.ID = "sale_" + strings.ToLower(rand.Text()) // every such call is a sale of its own, as at Dub
@@ -123,7 +128,7 @@ func (s *Server) storeSale(from *sender, c *saleCall) (booked bool, f *fault) {
 func (s *Server) storeClaim(from *sender, c *saleCall) *fault {
 	invoice := strings.TrimSpace(text(c.InvoiceID))
 	lead := leadCall{email: text(c.CustomerEmail), lead: schemas.Lead{
-		ClickRef: strings.TrimSpace(text(c.ClickID)), ExternalId: string(c.CustomerExternalID), EventName: c.EventName,
+		ClickRef: strings.TrimSpace(string(c.ClickID)), ExternalId: string(c.CustomerExternalID), EventName: c.EventName,
 		Mode: "deferred", Quantity: 1, Metadata: map[string]string{
 			"amount": string(c.Amount), "currency": c.Currency, schemas.SaleInvoice: invoice,
 			schemas.SaleProcessor: c.PaymentProcessor,
@@ -165,9 +170,9 @@ func (c *saleCall) answer(booked bool) any {
 	return answer
 }
 
-func text(s *string) string {
+func text[S ~string](s *S) string {
 	if s == nil {
 		return ""
 	}
-	return *s
+	return string(*s)
 }

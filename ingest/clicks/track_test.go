@@ -90,8 +90,8 @@ func TestTrackLeadClient(t *testing.T) {
 	e.nothing()
 }
 
-// SDKs of all ages name the buyer, some under two names at once: a lead and a sale take the same one,
-// whatever the order.
+// SDKs of all ages name the buyer, some under two names at once: a lead and a sale take the same
+// one, whatever the order.
 func TestBuyerByAnyName(t *testing.T) {
 	e := newEdge(t, twoWorkspaces)
 	for names, want := range map[string]string{
@@ -116,6 +116,28 @@ func TestBuyerByAnyName(t *testing.T) {
 		t.Errorf("the sale is of %s", r.Value)
 	}
 	e.want(e.do("POST", "/track/sale", `{"customerExternalId":true,"amount":100}`, acme), 400, "")
+}
+
+// Languages write whole numbers with a fraction, and databases number their orders. The answer has
+// the currency as Dub's does, in lower case.
+func TestSaleOfAnyNotation(t *testing.T) {
+	e := newEdge(t, twoWorkspaces)
+	for _, fields := range []string{
+		`"invoiceId":1001,"amount":4900,"currency":" EUR ","clickId":7`,
+		`"invoiceId":"1001","amount":4900.00,"currency":"Eur","clickId":"7"`,
+	} {
+		a := e.do("POST", "/track/sale", `{"customerExternalId":"u",`+fields+`}`, acme)
+		e.want(a, 200, "")
+		if !strings.Contains(a.body, `"sale":{"amount":4900,"currency":"eur","invoiceId":"1001",`) {
+			t.Errorf("{%s}: %s", fields, a.body)
+		}
+		if r := string(e.records(1)[0].Value); !strings.Contains(r, `"amount_total":4900,`) ||
+			!strings.Contains(r, `"1001"`) {
+			t.Errorf("{%s}: %s", fields, r)
+		}
+	}
+	e.want(e.do("POST", "/track/sale", `{"customerExternalId":"u","amount":4900.5}`, acme), 400, "")
+	e.nothing()
 }
 
 // A sale of Stripe's, and any that a page reports, is no payment: its names are kept as a deferred
