@@ -13,7 +13,12 @@ AS WITH
         )
     ), arrayMap(n -> (toDate({from:DateTime('UTC')}) + n), range(dateDiff('day', toDate({from:DateTime('UTC')}), toDate({to:DateTime('UTC')} - 1)) + 1))) AS open,
     greatest(toDateTime64({from:DateTime('UTC')}, 3, 'UTC'), toDateTime64(arrayMin(open), 3, 'UTC')) AS first,
-    least(toDateTime64({to:DateTime('UTC')}, 3, 'UTC'), toDateTime64(arrayMax(open), 3, 'UTC') + toIntervalDay(1)) AS next
+    least(toDateTime64({to:DateTime('UTC')}, 3, 'UTC'), toDateTime64(arrayMax(open), 3, 'UTC') + toIntervalDay(1)) AS next,
+    (
+        SELECT (min(click_id), max(click_id))
+        FROM clicks
+        WHERE (workspace = {workspace:String}) AND (clicked_at >= (first - toIntervalDay(1))) AND (clicked_at < next)
+    ) AS ids
 SELECT
     name.1 AS dimension,
     name.2 AS value,
@@ -36,7 +41,7 @@ FROM
             FROM clicks
             FINAL
             ARRAY JOIN if(foreign_id = '', [visitor_link], [visitor_link, sipHash64('foreign', foreign_id)]) AS arrival
-            WHERE (workspace = {workspace:String}) AND (NOT is_bot) AND (clicked_at >= (first - toIntervalDay(1))) AND (clicked_at < next)
+            WHERE (workspace = {workspace:String}) AND (click_id >= (ids.1)) AND (click_id <= (ids.2)) AND (NOT is_bot) AND (clicked_at >= (first - toIntervalDay(1))) AND (clicked_at < next)
             GROUP BY arrival
             HAVING count() > 1
         ) AS counts,
@@ -44,7 +49,7 @@ FROM
         CAST((toDateTime(clicked_at, 'UTC'), sipHash64(visitor), program_id, CAST(affiliate_id, 'LowCardinality(String)'), CAST(link_id, 'LowCardinality(String)'), utm_source, utm_medium, utm_campaign, channel, country, device), 'Tuple(at DateTime(\'UTC\'), visitor UInt64, program LowCardinality(String), affiliate LowCardinality(String), link LowCardinality(String), source LowCardinality(String), medium LowCardinality(String), campaign LowCardinality(String), channel LowCardinality(String), country LowCardinality(String), device LowCardinality(String))') AS click
     FROM clicks
     FINAL
-    WHERE (workspace = {workspace:String}) AND (NOT is_bot) AND (clicked_at >= first) AND (clicked_at < next) AND ((NOT {stored:Bool}) OR has(open, toDate(clicked_at)))
+    WHERE (workspace = {workspace:String}) AND (click_id >= (ids.1)) AND (click_id <= (ids.2)) AND (NOT is_bot) AND (clicked_at >= first) AND (clicked_at < next) AND ((NOT {stored:Bool}) OR has(open, toDate(clicked_at)))
     UNION ALL
     SELECT
         false,
@@ -77,6 +82,11 @@ WITH
         )
     ), arrayMap(n -> (toDate({from:DateTime('UTC')}) + n), range(dateDiff('day', toDate({from:DateTime('UTC')}), toDate({to:DateTime('UTC')} - 1)) + 1))) AS open,
     greatest(toDateTime64({from:DateTime('UTC')}, 3, 'UTC'), toDateTime64(arrayMin(open), 3, 'UTC')) AS first,
+    (
+        SELECT (min(click_id), max(click_id))
+        FROM clicks
+        WHERE (workspace = {workspace:String}) AND (clicked_at >= (first - toIntervalDay(1))) AND (clicked_at < next)
+    ) AS ids,
     least(toDateTime64({to:DateTime('UTC')}, 3, 'UTC'), toDateTime64(arrayMax(open), 3, 'UTC') + toIntervalDay(1)) AS next
 SELECT
     dimension,
