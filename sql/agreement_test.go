@@ -259,6 +259,42 @@ func (p panel) path(dsn string) path {
 	}}
 }
 
+// A click counts on the day of its last version, whatever time its id has, and is repeated by one of
+// the day before. Only ids that have a version of the days asked for are read.
+func TestClicksOfOpenDays(t *testing.T) {
+	dsn, _ := sqltest.Open(t)
+	for _, rows := range []string{
+		`('w', UUIDStringToNum('00000000-0001-7000-8000-000000000001'), '2050-06-02 10:00:00', 'v1', 'l', 1),
+		('w', UUIDStringToNum('02530000-0000-7000-8000-000000000002'), '2050-06-02 11:00:00', 'v2', 'l', 1),
+		('w', UUIDStringToNum('02400000-0000-7000-8000-000000000003'), '2050-06-02 12:00:00', 'v3', 'l', 1),
+		('w', UUIDStringToNum('02400000-0000-7000-8000-000000000004'), '2050-06-03 12:00:00', 'v4', 'l', 1),
+		('w', UUIDStringToNum('02400000-0000-7000-8000-000000000005'), '2050-06-02 00:10:00', 'v5', 'l', 1),
+		('w', UUIDStringToNum('00000000-0000-7000-8000-000000000006'), '2050-06-01 23:50:00', 'v5', 'l', 1)`,
+		`('w', UUIDStringToNum('02400000-0000-7000-8000-000000000003'), '2050-06-03 12:00:00', 'v3', 'l', 2),
+		('w', UUIDStringToNum('02400000-0000-7000-8000-000000000004'), '2050-06-02 12:00:00', 'v4', 'l', 2)`,
+	} {
+		ask(t, dsn, "INSERT INTO clicks (workspace, click_id, clicked_at, visitor_id, link_id, version) VALUES "+rows, nil)
+	}
+	for _, day := range []struct{ from, to, clicks string }{
+		{"2050-06-01", "2050-06-02", "1"}, {"2050-06-02", "2050-06-03", "3"}, {"2050-06-03", "2050-06-04", "1"},
+		{"2050-06-01", "2050-06-04", "5"}, {"2050-05-01", "2050-05-31", "0"},
+	} {
+		values := func(name string) map[string]string {
+			v := parameters(question(t, name))
+			v["workspace"], v["from"], v["to"] = "w", day.from+" 00:00:00", day.to+" 00:00:00"
+			return v
+		}
+		totals := ask(t, dsn, question(t, "totals").Text, values("totals"))
+		if clicks, _, _ := strings.Cut(totals, "\t"); clicks != day.clicks {
+			t.Errorf("totals from %s to %s: %s clicks, want %s", day.from, day.to, clicks, day.clicks)
+		}
+		funnel := ask(t, dsn, question(t, "funnel").Text, values("funnel"))
+		if !strings.HasPrefix(funnel, "visitors\t"+day.clicks+"\t") {
+			t.Errorf("funnel from %s to %s: %s, want %s visitors", day.from, day.to, funnel, day.clicks)
+		}
+	}
+}
+
 // A value that has no sense is an error and not a figure.
 func TestQuestionsRefuse(t *testing.T) {
 	dsn, _ := sqltest.Open(t)
