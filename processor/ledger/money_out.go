@@ -281,7 +281,8 @@ func (b *books) bookFigures(g *group, p *payment, refunds []*refund) {
 	for _, charge := range sortedKeys(charges) {
 		figures := p.figures(charge)
 		own := slices.DeleteFunc(slices.Clone(refunds), func(r *refund) bool {
-			return r.payment != p || r.charge != charge && (r.charge != "" || len(charges) > 1)
+			return r.payment != p || r.charge != charge && (r.charge != "" || len(charges) > 1 ||
+				p.failureOf("") != p.failureOf(charge)) // what was paid again is given back, not what failed
 		})
 		if len(own) == 0 && !slices.ContainsFunc(figures, func(f figure) bool { return f.fact.Amount > 0 }) {
 			continue // nothing was ever booked for it
