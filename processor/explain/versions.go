@@ -107,7 +107,8 @@ func scanVersion(rows driver.Rows, v *VersionRow) error {
 func ObjectOf(ctx context.Context, s *clickhouse.Store, workspace string, entry ledger.EntryID) (string, error) {
 	objects, err := clickhouse.Collect(ctx, s, "ledger",
 		"SELECT object_id FROM ledger FINAL WHERE workspace = ? AND entry_id = unhex(?)",
-		[]any{workspace, hex.EncodeToString(entry[:])}, func(rows driver.Rows, object *string) error { return rows.Scan(object) })
+		[]any{workspace, hex.EncodeToString(entry[:])},
+		func(rows driver.Rows, object *string) error { return rows.Scan(object) })
 	if err != nil || len(objects) == 0 {
 		return "", err
 	}
