@@ -116,34 +116,35 @@ func (s *Store) cutEdges(ctx context.Context, workspace string, nodes []identity
 	if err != nil || len(found) <= identity.Most {
 		return found, err
 	}
-	groups := make(map[edgesOf][]identity.Edge)
-	for _, e := range found {
-		of := edgesOf{e.A, e.B.Type()}
-		groups[of] = append(groups[of], e)
-	}
 	var (
-		mu   sync.Mutex // guards kept
-		kept []identity.Edge
+		mu   sync.Mutex // guards many
+		many []identity.Edge
 	)
+	kept := found[:0]
 	lookups, lctx := errgroup.WithContext(ctx)
 	lookups.SetLimit(lookupsAtOnce)
-	for of, first := range groups {
-		if len(first) <= identity.Most {
-			mu.Lock()
+	for len(found) > 0 { // those of a name to one type lie beside each other
+		of, n := edgesOf{found[0].A, found[0].B.Type()}, 1
+		for n < len(found) && found[n].A == of.name && found[n].B.Type() == of.typ {
+			n++
+		}
+		first := found[:n]
+		found = found[n:]
+		if n <= identity.Most {
 			kept = append(kept, first...)
-			mu.Unlock()
 			continue
 		}
+		first = slices.Clone(first) // what is kept is written over it
 		lookups.Go(func() error {
 			cut, err := s.cut(lctx, workspace, of, first)
 			mu.Lock()
 			defer mu.Unlock()
-			kept = append(kept, cut...)
+			many = append(many, cut...)
 			return err
 		})
 	}
 	err = lookups.Wait()
-	return kept, err
+	return append(kept, many...), err
 }
 
 // cut cuts edges of which there are too many; first are some with the smallest targets. ClickHouse

@@ -303,7 +303,11 @@ func Lookup[K comparable, R any](ctx context.Context, s *Store, table string, ke
 			rows, err := Collect(ctx, s, table, text, args, scan)
 			mu.Lock()
 			defer mu.Unlock()
-			all = append(all, rows...)
+			if all == nil { // nearly always there is one chunk
+				all = rows
+			} else {
+				all = append(all, rows...)
+			}
 			return err
 		})
 	}
@@ -346,6 +350,9 @@ func collect[R any](ctx context.Context, s *Store, table string, settings clickh
 			var r R
 			if err := scan(rows, &r); err != nil {
 				return &misfit{"", err}
+			}
+			if len(all) == cap(all) {
+				all = slices.Grow(all, max(len(all), 16)) // append would grow a long slice by a quarter only
 			}
 			all = append(all, r)
 		}

@@ -392,7 +392,7 @@ func (r *Recomputer) hold(workspace string) func(livemode bool) ledger.Status {
 
 func (r *Recomputer) bookSales(ctx context.Context, k *ledger.Evidence, touched []identity.Node) error {
 	booked := make(map[identity.Node]bool, 2*len(touched))
-	entries := make([]ledger.Entry, 0, 2*len(touched))
+	entries := make([]ledger.Entry, 0, len(touched)) // a sale has a few names, and mostly one entry
 	for _, n := range touched {
 		if booked[n] || n.Type() == identity.Lead {
 			continue
