@@ -27,6 +27,8 @@ type Movement struct {
 
 	// Who is to be credited, and who bought. All may be empty.
 	ClickID, ExternalID, AffiliateID, PromotionCode, CustomerID, SubscriptionID, Email string
+
+	ProductID string // the seller's id of what was sold, of a payment; empty: not named
 }
 
 // MovementKinds are the ledger's kinds.
@@ -152,12 +154,13 @@ func nullable(text string) any {
 	return text
 }
 
-// metadata holds names under the built-in keys.
+// metadata holds names under the built-in keys, and the product.
 func (m *Movement) metadata() map[string]string {
 	names := make(map[string]string)
 	for key, value := range map[string]string{
 		"tributaryClickId": m.ClickID, "tributaryCustomerId": m.ExternalID,
 		"tributaryAffiliateId": m.AffiliateID, "tributaryPromotionCode": m.PromotionCode,
+		"product_id": m.ProductID,
 	} {
 		if value != "" {
 			names[key] = value

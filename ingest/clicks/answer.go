@@ -96,7 +96,7 @@ var faults = []*fault{errBadJSON, errBadField, errTooLong, errNothing, errBadURL
 	errBadDeepLink,
 	errUnknownField, errRepeatedField, errBadMovement, errBadMovementField, errNotUnicode, errMovementKind, errMovementID,
 	errMovementParent, errMovementAmount,
-	errMovementTax, errMovementCurrency, errMovementTime,
+	errMovementTax, errMovementCurrency, errMovementTime, errMovementProduct,
 	errOptedOut}
 
 // bodies is the answer's JSON, made once per fault.

@@ -42,6 +42,8 @@ var (
 		"4900 for 49.00 EUR, at most 1000000000000; kind says the direction"}
 	errMovementTax = &fault{400, "bad_tax", "tax is not within the amount, or not of a payment",
 		"minor units, contained in amount; refunds take their share by themselves"}
+	errMovementProduct = &fault{400, "bad_product", "product_id is not of a payment",
+		"refunds and disputes go back by the products of their payment"}
 	errMovementCurrency = &fault{400, "bad_currency", "currency is not one that Stripe lists",
 		"three letters of ISO 4217, such as eur"}
 	errMovementTime = &fault{400, "bad_movement_time", "time is no moment from 2000 until now",
@@ -64,6 +66,7 @@ type movementCall struct {
 	PromotionCode  string          `json:"promotion_code"`
 	CustomerID     string          `json:"customer_id"`
 	SubscriptionID string          `json:"subscription_id"`
+	ProductID      string          `json:"product_id"`
 	Email          string          `json:"email"`
 }
 
@@ -153,7 +156,7 @@ func (c *movementCall) movement(now time.Time) (*schemas.Movement, *fault) {
 		{c.ClickID, &m.ClickID, maxExternalID}, {c.ExternalID, &m.ExternalID, maxExternalID},
 		{c.AffiliateID, &m.AffiliateID, maxExternalID}, {c.PromotionCode, &m.PromotionCode, maxExternalID},
 		{c.CustomerID, &m.CustomerID, maxExternalID}, {c.SubscriptionID, &m.SubscriptionID, maxExternalID},
-		{c.Email, &m.Email, maxEmail},
+		{c.ProductID, &m.ProductID, maxExternalID}, {c.Email, &m.Email, maxEmail},
 	} {
 		*text.to = strings.TrimSpace(text.from)
 		switch {
@@ -188,6 +191,8 @@ func (c *movementCall) movement(now time.Time) (*schemas.Movement, *fault) {
 		return nil, errMovementAmount
 	case taxErr != nil || tax < 0 || tax > amount || tax > 0 && !payment:
 		return nil, errMovementTax
+	case m.ProductID != "" && !payment:
+		return nil, errMovementProduct
 	case !schemas.IsCurrency(m.Currency):
 		return nil, errMovementCurrency
 	}

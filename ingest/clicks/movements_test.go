@@ -1,6 +1,7 @@
 package clicks
 
 import (
+	"bytes"
 	"encoding/json"
 	"maps"
 	"os"
@@ -28,7 +29,7 @@ func TestMovements(t *testing.T) {
 		return got
 	}
 	whole := `{"kind":"payment","id":" order_1 ","amount":4900,"tax":900,"currency":"EUR","time":"2026-03-02T12:00:00+02:00","click_id":"abc",
-"external_id":"u1","affiliate_id":"ann","promotion_code":"SPRING","customer_id":"c1","subscription_id":"s1","email":"a@example.com","test":false}`
+"external_id":"u1","affiliate_id":"ann","promotion_code":"SPRING","customer_id":"c1","subscription_id":"s1","product_id":"book","email":"a@example.com","test":false}`
 	e.want(e.do("POST", "/v1/movements", whole, acme), 200, "")
 	first := next()
 	var body struct {
@@ -45,8 +46,8 @@ func TestMovements(t *testing.T) {
 	if err := json.Unmarshal(first.Body, &body); err != nil {
 		t.Fatal(err)
 	}
-	if o := body.Data.Object; o.ID != "order_1" || o.Amount != 4900 || o.Currency != "eur" || len(o.Metadata) != 4 ||
-		body.Created != time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC).Unix() || first.Account != "movements/acme" ||
+	if o := body.Data.Object; o.ID != "order_1" || o.Amount != 4900 || o.Currency != "eur" || len(o.Metadata) != 5 ||
+		o.Metadata["product_id"] != "book" || body.Created != time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC).Unix() || first.Account != "movements/acme" ||
 		!first.Livemode {
 		t.Errorf("%+v: %s", first, first.Body)
 	}
@@ -105,6 +106,8 @@ func TestMovementsRefused(t *testing.T) {
 	} {
 		e.want(e.do("POST", "/v1/movements", body, acme), 400, code)
 	}
+	e.want(e.do("POST", "/v1/movements",
+		`{"kind":"refund","id":"r","parent":"o","amount":1,"currency":"eur","product_id":"book"}`, acme), 400, "bad_product")
 	e.want(e.do("POST", "/v1/movements", good), 401, "no_secret_key")
 	e.want(e.do("POST", "/v1/movements", good, "Authorization: Bearer pk_acme"), 401, "unknown_secret_key")
 	e.want(e.do("OPTIONS", "/v1/movements", ""), 405, "method_not_allowed")
@@ -115,7 +118,7 @@ func TestMovementsRefused(t *testing.T) {
 // is answered and not stored.
 func TestTrackSale(t *testing.T) {
 	e := newEdge(t, twoWorkspaces)
-	sale := `{"customerExternalId":"u1","amount":4900,"currency":"usd","eventName":"Purchase","paymentProcessor":"paddle","invoiceId":"inv_1","metadata":{"a":1}}`
+	sale := `{"customerExternalId":"u1","amount":4900,"currency":"usd","eventName":"Purchase","paymentProcessor":"paddle","invoiceId":"inv_1","metadata":{"product_id":7}}`
 	a := e.do("POST", "/track/sale", sale, acme)
 	e.want(a, 200, "")
 	if a.field(t, "sale", "invoiceId") != "inv_1" || a.field(t, "customer", "externalId") != "u1" ||
@@ -123,15 +126,19 @@ func TestTrackSale(t *testing.T) {
 		t.Errorf("%s", a.body)
 	}
 	e.want(e.do("POST", "/track/sale", sale, acme), 200, "")
-	bare := `{"customerId":"u1","amount":100}`
+	bare := `{"customerId":"u1","amount":100,"metadata":{"product_id":["no name"]}}`
 	e.want(e.do("POST", "/track/sale", bare, acme), 200, "")
 	e.want(e.do("POST", "/track/sale", bare, acme), 200, "")
 	ids := make(map[string]bool)
+	named := 0
 	for _, r := range e.records(4) {
+		if bytes.Contains(r.Value, []byte(`"product_id":"7"`)) {
+			named++
+		}
 		ids[schemas.Header(r, schemas.HeaderEventID)] = true
 	}
-	if len(ids) != 3 {
-		t.Errorf("%d sales of 3", len(ids))
+	if len(ids) != 3 || named != 2 {
+		t.Errorf("%d sales of 3, %d of 2 with a product", len(ids), named)
 	}
 	e.want(e.do("POST", "/track/sale", `{"customerExternalId":"u1","amount":0}`, acme), 200, "")
 	e.want(e.do("POST", "/track/sale", `{"customerExternalId":"u1","amount":100,"Amount":200}`, acme), 400, "bad_request")

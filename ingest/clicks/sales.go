@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/valyala/fasthttp"
 
@@ -30,7 +31,8 @@ type saleCall struct {
 	Metadata           json.RawMessage `json:"metadata"`
 }
 
-// sellersID is an id of the seller's database: a string, or a number, as a lead may have it.
+// sellersID is an id of the seller's database, of a buyer, a sale or a product: a string, or a
+// number, as a lead may have it.
 type sellersID string
 
 // UnmarshalJSON keeps a number as it is written.
@@ -110,6 +112,7 @@ func (s *Server) storeSale(from *sender, c *saleCall) (booked bool, f *fault) {
 	payment := movementCall{
 		Kind: "payment", ID: text(c.InvoiceID), Amount: c.Amount, Currency: c.Currency,
 		ExternalID: string(c.CustomerExternalID), ClickID: string(c.ClickID), Email: text(c.CustomerEmail),
+		ProductID: c.product(),
 	}
 	if payment.ID == "" {
 		payment.ID = "sale_" + strings.ToLower(rand.Text()) // every such call is a sale of its own, as at Dub
@@ -119,6 +122,23 @@ func (s *Server) storeSale(from *sender, c *saleCall) (booked bool, f *fault) {
 		return false, f
 	}
 	return true, s.storeMovement(m, from.workspace.ID)
+}
+
+// product returns the product that the metadata names, as Stripe's metadata may. A value that is no
+// name is no reason to refuse the sale.
+func (c *saleCall) product() string {
+	var named struct {
+		ProductID sellersID `json:"product_id"`
+		Product   sellersID `json:"product"`
+	}
+	if json.Unmarshal(c.Metadata, &named) != nil {
+		return ""
+	}
+	product := string(cmp.Or(named.ProductID, named.Product))
+	if len(product) > maxExternalID || strings.ContainsRune(product, utf8.RuneError) {
+		return ""
+	}
+	return product
 }
 
 // storeClaim keeps what a sale says of the buyer and their click, as a deferred lead: it links the
