@@ -31,6 +31,16 @@ var dimensions = []dimension{
 	{"channel", "channel", "''", "channel", "e.channel"},
 	{"country", "country", "toLowCardinality(country)", "country", "e.country"},
 	{"device", "device", "''", "device", "e.device"},
+	// Clicks and leads have none, and an entry that has several is counted once for each.
+	{"product", "''", "''", "products, product_net", "part.1"},
+}
+
+// Listed reports whether the lists of clicks of closed days have the dimension.
+func (d dimension) Listed() bool { return d.Name != "product" }
+
+// Products reports whether entries are counted by product.
+func (a activity) Products() bool {
+	return slices.ContainsFunc(a.Read, func(d dimension) bool { return !d.Listed() })
 }
 
 // activity is what its template is rendered with: the view, where parameters decide everything, or

@@ -49,6 +49,11 @@ func TestQuestionsAgree(t *testing.T) {
 	for _, p := range businessPanels(t) {
 		figures += w.compare(t, p.path(dsn), p.question, p.asked(w.randomAsk(r, question(t, p.question))))
 	}
+	for _, p := range paths {
+		a := w.randomAsk(r, question(t, "breakdown"))
+		a.dimension = "product"
+		figures += w.compare(t, p, "breakdown", a)
+	}
 	// The day before the first DateTime is none, and repeated clicks are known by those of the day before.
 	all := w.randomAsk(r, question(t, "totals"))
 	all.from, all.to = time.Unix(0, 0).UTC(), w.begin.AddDate(1, 0, 0)

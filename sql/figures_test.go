@@ -24,6 +24,9 @@ type asked struct {
 	currency, rates string
 }
 
+// asking are the dimensions that questions may name.
+var asking = append(slices.Clone(dimensions), "product")
+
 // zones have clocks that are changed at two or three at night, at midnight (Cairo, Havana, Santiago),
 // by half an hour (Lord Howe), or never.
 var zones = []string{
@@ -36,7 +39,7 @@ func (w *world) randomAsk(r *rand.Rand, q sql.Question) asked {
 	a := asked{
 		from:      w.begin.Add(time.Duration(r.Int64N(80*24*3600)) * time.Second),
 		unit:      [...]string{"hour", "day", "week", "month", "quarter"}[r.IntN(5)],
-		dimension: dimensions[r.IntN(len(dimensions))], only: make(map[string][]string), without: make(map[string][]string),
+		dimension: asking[r.IntN(len(asking))], only: make(map[string][]string), without: make(map[string][]string),
 		currency: [...]string{"usd", "eur", "jpy", "kwd", "gbp"}[r.IntN(5)], rates: [...]string{"", "ecb", "oxr"}[r.IntN(3)],
 	}
 	days := 60
@@ -47,7 +50,7 @@ func (w *world) randomAsk(r *rand.Rand, q sql.Question) asked {
 	a.zone, _ = time.LoadLocation(zones[r.IntN(len(zones))])
 	for _, filter := range []map[string][]string{a.only, a.without} {
 		for range r.IntN(3) {
-			d := dimensions[r.IntN(len(dimensions))]
+			d := asking[r.IntN(len(asking))]
 			filter[d] = [][]string{{""}, {d + "1"}, {d + "1", ""}, {"O'Neil\\" + d, "Zoë,\t\"" + d + "\"\n東京"},
 				{"nobody"}}[r.IntN(5)]
 		}
@@ -215,21 +218,49 @@ func (f *figures) add(e happening, net decimal.Decimal, rated bool) {
 func (w *world) count(a asked, keys func(happening) []string) map[string]*figures {
 	counted := make(map[string]*figures)
 	for _, e := range w.events {
-		if !a.fits(e) {
-			continue
-		}
 		net, rated := decimal.Zero, false
 		if e.what == "entry" {
 			net, rated = w.shown(e, a.currency, a.rates)
 		}
-		for _, key := range keys(e) {
-			if counted[key] == nil {
-				counted[key] = newFigures()
+		for _, part := range a.parts(e, net) {
+			if !a.fits(part.of) {
+				continue
 			}
-			counted[key].add(e, net, rated)
+			for _, key := range keys(part.of) {
+				if counted[key] == nil {
+					counted[key] = newFigures()
+				}
+				counted[key].add(part.of, part.net, rated)
+			}
 		}
 	}
 	return counted
+}
+
+// part is what happened, as far as it is of one product.
+type part struct {
+	of  happening
+	net decimal.Decimal
+}
+
+// parts are an entry's, if the question names products. Each is cut off at six places after all
+// before it, so that they add up to the whole.
+func (a asked) parts(e happening, net decimal.Decimal) []part {
+	if a.dimension != "product" && a.only["product"] == nil && a.without["product"] == nil || len(e.products) == 0 {
+		return []part{{e, net}}
+	}
+	var list []part
+	var upto int64
+	var before decimal.Decimal
+	for _, p := range e.products {
+		upto += p.net
+		of := e
+		of.names = maps.Clone(e.names)
+		of.names["product"] = p.name
+		all, _ := net.Mul(decimal.NewFromInt(upto)).QuoRem(decimal.NewFromInt(e.amount-e.tax), 6)
+		list, before = append(list, part{of, all.Sub(before)}), all
+	}
+	return list
 }
 
 func newFigures() *figures {

@@ -52,6 +52,7 @@ var valuesOf = map[string]map[string]string{
 		"timezone": "Asia/Kolkata", "currency": "eur",
 	},
 	"breakdown":         summer("dimension", "campaign", "without", "{'country':['IN']}"),
+	"products":          summer("currency", "eur"),
 	"funnel":            summer(),
 	"new_and_returning": summer("unit", "month", "timezone", "America/New_York"),
 	"time_to_purchase":  summer("dimension", "channel"),

@@ -20,6 +20,14 @@ type happening struct {
 	amount, tax                     int64
 	usd                             *decimal.Decimal // net
 	counts, first                   bool
+
+	products []product // of an entry; together they are its net
+}
+
+// product is what a product has of an entry, minor units without tax.
+type product struct {
+	name string
+	net  int64
 }
 
 // world is what happened in 90 days with two changes of the clocks in most of the zones below.
@@ -82,6 +90,7 @@ func (w *world) sell(r *rand.Rand, within func() time.Time, names func() map[str
 		}
 		s.tax = r.Int64N(s.amount/4 + 1)
 		s.usd = netUSD(r, s.currency, s.amount-s.tax)
+		s.products = randomProducts(r, s.amount-s.tax)
 		earlier := func(than happening) bool { return cmp.Or(s.at.Compare(than.at), cmp.Compare(s.sale, than.sale)) < 0 }
 		if at, ok := firsts[s.who]; !ok || earlier(w.events[at]) {
 			firsts[s.who] = len(w.events)
@@ -93,6 +102,7 @@ func (w *world) sell(r *rand.Rand, within func() time.Time, names func() map[str
 			back.at = s.at.Add(time.Duration(r.Int64N(20*24*3600)) * time.Second)
 			back.amount, back.tax = -1-r.Int64N(s.amount), 0
 			back.usd = netUSD(r, back.currency, back.amount)
+			back.products = randomProducts(r, back.amount)
 			w.events = append(w.events, back)
 		}
 	}
@@ -103,6 +113,20 @@ func (w *world) sell(r *rand.Rand, within func() time.Time, names func() map[str
 	for i := range w.events {
 		w.events[i].first = first[w.events[i].sale]
 	}
+}
+
+// randomProducts divides an amount: among none, one or several, of which some are given back while
+// others are sold.
+func randomProducts(r *rand.Rand, net int64) []product {
+	var list []product
+	for i := range r.IntN(4) {
+		part := product{[...]string{"", "product1", "product2", "O'Neil\\product"}[i], r.Int64N(2e6) - 5e5}
+		list, net = append(list, part), net-part.net
+	}
+	if len(list) > 0 && net != 0 {
+		list = append(list, product{"Zoë,\t\"product\"\n東京", net})
+	}
+	return list
 }
 
 // netUSD is what a rate makes of minor units; some have none, but for USD.
@@ -169,7 +193,7 @@ func (w *world) insert(t *testing.T, dsn string) {
 		"fx_rates": "currency, date, source, usd, fetched_at",
 		"ledger": "workspace, entry_id, livemode, day, kind, object_id, sale_id, occurred_at, " +
 			"external_customer_id, currency, " +
-			"amount, tax, net_usd, match_rule, status, version" + columnsOf(dimensions),
+			"amount, tax, net_usd, match_rule, status, version, products, product_net" + columnsOf(dimensions),
 	} {
 		for part := range slices.Chunk(rows[table], 100) { // several parts, which nobody merges
 			ask(t, dsn, "INSERT INTO "+table+" ("+columns+") VALUES "+strings.Join(part, ","), nil)
@@ -227,9 +251,14 @@ func (e happening) row(i int, affiliate string, version int) string {
 		if e.usd != nil {
 			net = e.usd.String()
 		}
+		var names, nets []string
+		for _, p := range e.products {
+			names, nets = append(names, quoted(p.name)), append(nets, fmt.Sprint(p.net))
+		}
 		row = fmt.Sprintf("'w', '%06d', true, toDate(%[2]s), '%[3]s', '%[4]s', '%[4]s', %[2]s, '%[5]s', "+
 			"'%[6]s', %[7]d, %[8]d, "+
-			"%[9]s, 'click_id', 'booked', %[10]d", i, at, e.kind, e.sale, e.who, e.currency, e.amount, e.tax, net, version)
+			"%[9]s, 'click_id', 'booked', %[10]d, [%[11]s], [%[12]s]", i, at, e.kind, e.sale, e.who, e.currency, e.amount, e.tax,
+			net, version, strings.Join(names, ","), strings.Join(nets, ","))
 	}
 	for _, d := range of {
 		name := e.names[d]

@@ -119,6 +119,22 @@ func amount[R any](name string, get func(*R) int64) nativeColumn[R] {
 	}}
 }
 
+// several is an Array of a type whose values write writes: where each row's values end, then all values.
+func several[R, V any](name, typ string, get func(*R) []V, write func(*nativeEncoder, V)) nativeColumn[R] {
+	return nativeColumn[R]{col(name, get), "Array(" + typ + ")", func(e *nativeEncoder, rows []R) {
+		end := 0
+		for i := range rows {
+			end += len(get(&rows[i]))
+			e.number(uint64(end))
+		}
+		for i := range rows {
+			for _, v := range get(&rows[i]) {
+				write(e, v)
+			}
+		}
+	}}
+}
+
 // pairs is a Map(LowCardinality(String), String): where each row's pairs end, all keys, all values.
 func pairs[R any](name string, get func(*R) map[string]string) nativeColumn[R] {
 	return nativeColumn[R]{col(name, get), "Map(LowCardinality(String), String)", func(e *nativeEncoder, rows []R) {

@@ -211,6 +211,15 @@ var factColumns = []nativeColumn[FactRow]{
 	text("external_customer_id", func(r *FactRow) string { return r.ExternalID }),
 	text("subscription_id", func(r *FactRow) string { return r.SubscriptionID }),
 	repeated("billing_reason", func(r *FactRow) string { return r.BillingReason }),
+	several("line_ids", "String", func(r *FactRow) []string {
+		return each(r.Lines, func(l stripe.Line) string { return l.ID })
+	}, (*nativeEncoder).text),
+	several("line_products", "String", func(r *FactRow) []string {
+		return each(r.Lines, func(l stripe.Line) string { return l.Product })
+	}, (*nativeEncoder).text),
+	several("line_net", "Int64", func(r *FactRow) []int64 {
+		return each(r.Lines, func(l stripe.Line) int64 { return l.Net })
+	}, func(e *nativeEncoder, n int64) { e.number(uint64(n)) }),
 	number("version", func(r *FactRow) uint64 { return first(r.ReceivedAt) }),
 }
 
@@ -303,6 +312,15 @@ func optional(t time.Time) *time.Time {
 	return &t
 }
 
+// each returns a value of every element.
+func each[T, V any](list []T, value func(T) V) []V {
+	values := make([]V, len(list))
+	for n, x := range list {
+		values[n] = value(x)
+	}
+	return values
+}
+
 type entry = ledger.Entry
 
 var ledgerColumns = []column[entry]{
@@ -326,6 +344,10 @@ var ledgerColumns = []column[entry]{
 	col("tax_derived", func(e *entry) bool { return e.TaxDerived }),
 	col("shipping", func(e *entry) int64 { return e.Shipping }),
 	col("discount", func(e *entry) int64 { return e.Discount }),
+	col("products", func(e *entry) []string {
+		return each(e.Products, func(p ledger.Part) string { return p.Product })
+	}),
+	col("product_net", func(e *entry) []int64 { return each(e.Products, func(p ledger.Part) int64 { return p.Net }) }),
 	col("amount_usd", func(e *entry) *decimal.Decimal { return e.AmountUSD }),
 	col("net_usd", func(e *entry) *decimal.Decimal { return e.NetUSD }),
 	col("fx_rate", func(e *entry) *decimal.Decimal { return e.FXRate }),

@@ -127,6 +127,8 @@ func (m Money) Text() string {
 		return "refunded so far of " + m.Object + " " + FormatMinor(m.Amount, m.Currency)
 	case m.Kind == stripe.Detached:
 		return m.Object + " was taken off its invoice"
+	case m.Kind == stripe.Credited:
+		return "a credit note names the lines of the invoice that " + m.Object + " is for"
 	case m.Kind == stripe.Failed:
 		return m.Object + " of " + FormatMinor(m.Amount, m.Currency) + " failed"
 	case strings.HasPrefix(m.Kind, stripe.Settlement):

@@ -30,6 +30,9 @@ type books struct {
 type sale struct {
 	customer, external, subscription string
 	paid                             map[pool]*paid
+	sold                             map[string]parts // by currency, of its payments
+	known                            parts            // of a payment that is only known by its refunds
+	named                            bool             // some product is
 	out                              []moneyOut
 }
 
@@ -157,17 +160,19 @@ func (i *invoice) divide() {
 		amount int64
 	}
 	parts := []part{{nil, i.source.OccurredAt, i.id, i.remainder}}
-	sum := i.remainder
+	sum, sold := i.remainder, soldBy(i.facts)
 	for _, p := range i.payments {
 		parts = append(parts, part{p, p.at, p.id, i.explained(p)})
 		sum += i.explained(p)
 	}
 	slices.SortFunc(parts, func(a, b part) int { return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.id, b.id)) })
-	var before, by int64
+	var before, by, net int64
 	for _, x := range parts {
 		by = min(before+x.amount, total)
 		of := func(whole int64) int64 { return stripe.Share(whole, by, total) - stripe.Share(whole, before, total) }
-		s := share{of(i.terms.Tax), of(i.terms.Shipping), of(i.terms.Discount), before + x.amount - by}
+		s := share{of(i.terms.Tax), of(i.terms.Shipping), of(i.terms.Discount), before + x.amount - by, nil}
+		s.products = sold.between(net, net+x.amount-s.tax)
+		net += x.amount - s.tax
 		if sum <= total || x.p == nil || !x.p.failedAtLast() {
 			before = by
 		}
@@ -181,6 +186,7 @@ func (i *invoice) divide() {
 				stripe.Share(s.shipping, x.p.amount, x.amount),
 				stripe.Share(s.discount, x.p.amount, x.amount),
 				stripe.Share(s.beyond, x.p.amount, x.amount),
+				s.products, // proportions, which are the same in any currency
 			}
 		}
 		i.parts[x.p] = s
@@ -199,8 +205,10 @@ func (b *books) book(empty []Entry) []Entry {
 	for _, g := range b.groups {
 		b.bookMoneyOut(g)
 	}
+	credited := b.creditedParts()
 	for _, id := range sortedKeys(b.sales) {
 		b.shareTax(b.sales[id])
+		b.shareProducts(b.sales[id], credited)
 	}
 	if b.Hold != nil {
 		b.hold(b.Hold(b.livemode))
@@ -232,6 +240,10 @@ func (b *books) most() int {
 // less may have booked it.
 func (b *books) bookPayment(p *payment) {
 	if p.source == nil {
+		if sold := soldBy(p.charged); sold.named() {
+			s := b.sale(p.sale())
+			s.known, s.named = s.known.plus(sold), true
+		}
 		return
 	}
 	e := b.entry(p.group, p.source, p.id, stripe.Payment, "")
@@ -250,6 +262,7 @@ func (b *books) bookPayment(p *payment) {
 		facts = append(slices.Clone(facts), i.facts...)
 	}
 	describe(&e, facts)
+	e.divide(p.sold(invoices))
 	b.entries = append(b.entries, e)
 	s, failed := b.sale(e.SaleID), p.failure(max(0, p.firstTried()))
 	s.add(&e, failed)
@@ -329,6 +342,7 @@ func (b *books) bookRemainder(i *invoice) {
 	e.Amount, e.SaleID = i.remainder, i.sale()
 	e.Tax, e.Shipping, e.Discount, e.beyond = i.rest.tax, i.rest.shipping, i.rest.discount, i.rest.beyond
 	describe(&e, i.facts)
+	e.divide(i.rest.products)
 	b.entries = append(b.entries, e)
 	s := b.sale(e.SaleID)
 	s.add(&e, "")
@@ -343,7 +357,7 @@ func (b *books) bookRemainder(i *invoice) {
 func (b *books) sale(id string) *sale {
 	s := b.sales[id]
 	if s == nil {
-		s = &sale{paid: map[pool]*paid{}}
+		s = &sale{paid: map[pool]*paid{}, sold: map[string]parts{}}
 		b.sales[id] = s
 	}
 	return s
@@ -360,6 +374,8 @@ func (s *sale) add(e *Entry, failed string) {
 		s.paid[of] = p
 	}
 	p.amount, p.tax, p.beyond = p.amount+e.Amount, p.tax+e.Tax, p.beyond+e.beyond
+	s.sold[e.Currency] = s.sold[e.Currency].plus(e.parts())
+	s.named = s.named || len(e.Products) > 0
 }
 
 // present counts what the buyer saw of a payment, as facts about it tell: it may be given back in

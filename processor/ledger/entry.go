@@ -56,6 +56,7 @@ type Entry struct {
 	Currency                        string
 	Amount, Tax, Shipping, Discount int64
 	TaxDerived                      bool
+	Products                        []Part // that add up to Amount less Tax; none: no product is named
 
 	AmountUSD, NetUSD *decimal.Decimal // nil without a rate
 	FXRate            *decimal.Decimal // USD per major unit

@@ -181,6 +181,7 @@ func (b *books) bookAgain(p *payment, e Entry) {
 		again.beyond = max(0, again.Amount-due)
 		of := func(whole int64) int64 { return stripe.Share(whole, again.Amount-again.beyond, due) }
 		again.Tax, again.Shipping, again.Discount = of(e.Tax), of(e.Shipping), of(e.Discount)
+		again.divide(e.Products)
 		b.entries = append(b.entries, again)
 		b.sale(e.SaleID).add(&again, p.failure(n+1))
 	}

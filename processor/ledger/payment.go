@@ -57,8 +57,11 @@ type invoice struct {
 	rest      share
 }
 
-// share of an invoice's tax, shipping and discount, and of what was paid beyond its total.
-type share struct{ tax, shipping, discount, beyond int64 }
+// share of an invoice's tax, shipping, discount and products, and of what was paid beyond its total.
+type share struct {
+	tax, shipping, discount, beyond int64
+	products                        parts
+}
 
 // group is one group of objects that name each other.
 type group struct {
@@ -67,6 +70,7 @@ type group struct {
 	invoices  map[string]*invoice
 	movements []stripe.Fact            // refunds, reversals, disputes, and figures
 	settled   map[string][]stripe.Fact // what Stripe's balance says, by object
+	credited  map[string]*stripe.Fact  // by refund: for which lines of its invoice it was made
 	detached  map[string]bool          // invoice payments that were taken off their invoices
 	search    *join.Search
 	joined    *group // by assumed links: the one that stands for all of them
@@ -86,6 +90,7 @@ func (k *Evidence) newGroup(nodes []identity.Node, of accountMode) *group {
 		payments: map[string]*payment{},
 		invoices: map[string]*invoice{},
 		settled:  map[string][]stripe.Fact{},
+		credited: map[string]*stripe.Fact{},
 		detached: map[string]bool{},
 	}
 	slices.Sort(g.nodes)
@@ -150,6 +155,10 @@ func (k *Evidence) place(g *group, f stripe.Fact) {
 		}
 	case f.Kind == stripe.Detached:
 		g.detached[f.ObjectID] = true
+	case f.Kind == stripe.Credited:
+		if known := g.credited[f.ObjectID]; known == nil || compareFacts(&f, known) < 0 {
+			g.credited[f.ObjectID] = &f
+		}
 	case isSettlement(f.Kind):
 		g.settled[f.ObjectID] = append(g.settled[f.ObjectID], f)
 	default:

@@ -1,6 +1,7 @@
 package ledger_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -59,8 +60,8 @@ var update = flag.Bool(
 //	                                      second later
 //	test-event TYPE TIME OBJECT           the same with livemode=false
 //	movement KIND ID TIME KEY=VALUE …     as POST /v1/movements stores it: parent, amount, tax, currency, affiliate,
-//	                                      click, external, customer, subscription; test: test mode; received: when it
-//	                                      was sent, if later
+//	                                      click, external, customer, subscription, product; test: test mode;
+//	                                      received: when it was sent, if later
 //	show day                              write on which day each movement is booked
 //	show candidates                       write who else could have been credited
 //
@@ -447,7 +448,7 @@ func (s *script) movement(kind, id string, at time.Time, m map[string]string) {
 	r, err := schemas.MovementRecord(&schemas.Movement{
 		Kind: kind, ID: id, Parent: m["parent"], Amount: number("amount"), Tax: number("tax"), Currency: m["currency"],
 		At: at, Test: m["test"] != "", AffiliateID: m["affiliate"], ClickID: m["click"], ExternalID: m["external"],
-		CustomerID: m["customer"], SubscriptionID: m["subscription"],
+		CustomerID: m["customer"], SubscriptionID: m["subscription"], ProductID: m["product"],
 	}, "default", received)
 	if err != nil {
 		s.fault("%v", err)
@@ -567,6 +568,9 @@ func (s *script) rows(table *fx.Table, order []int, dead string) string {
 			if part.n != 0 {
 				line += fmt.Sprintf(", %s %d", part.name, part.n)
 			}
+		}
+		for _, p := range e.Products {
+			line += fmt.Sprintf(", %d for %s", p.Net, cmp.Or(p.Product, "what is not named"))
 		}
 		if e.AmountUSD == nil {
 			line += ", no rate"

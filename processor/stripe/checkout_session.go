@@ -13,6 +13,7 @@ import "tributary/processor/identity"
 //
 // Traps:
 //   - Only a session carries client_reference_id.
+//   - Its line items are in no event. Where it has no invoice, its metadata alone may name a product.
 //   - With a subscription an invoice reports the same money, and a session that does not know it
 //     books nothing.
 //   - With invoice_creation enabled an invoice will come, which may never be named: the payment is
@@ -92,9 +93,11 @@ func readSessionMoney(ev *event, s object, f Fact) {
 		return
 	case !paid:
 		f.Total, f.Amount = f.Amount, 0
+		f.Lines = soldAs(s.product(), f)
 		ev.fact(f)
 		return
 	}
+	f.Lines = soldAs(s.product(), f)
 	ev.money(f)
 	ev.presented(s, f)
 	switch {

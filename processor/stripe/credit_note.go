@@ -1,6 +1,10 @@
 package stripe
 
-import "tributary/processor/identity"
+import (
+	"slices"
+
+	"tributary/processor/identity"
+)
 
 // readCreditNote reads credit_note.created, .updated and .voided: an invoice that is lowered after
 // it was issued. https://docs.stripe.com/api/credit_notes/object
@@ -15,6 +19,7 @@ import "tributary/processor/identity"
 //     Stripe is booked under the invoice.
 //   - A credit note may be voided, which takes that back: it writes both, whichever event came
 //     first.
+//   - Its lines may name lines of the invoice: then what it refunds goes back for their products.
 func readCreditNote(ev *event, cn object) {
 	id, invoice := cn.mustText("id"), cn.id("invoice")
 	if invoice == "" {
@@ -24,14 +29,20 @@ func readCreditNote(ev *event, cn object) {
 	ev.name(identity.Movement, id, identity.Object, invoice, "credit_note.invoice")
 	ev.name(identity.Movement, cn.id("refund"), identity.Object, invoice, "credit_note.refund")
 	outside := cn.integer("out_of_band_amount")
+	refunds := []string{cn.id("refund")}
 	for _, re := range cn.array("refunds") {
 		if re.present() {
 			ev.name(identity.Movement, re.id("refund"), identity.Object, invoice, "credit_note.refunds")
+			refunds = append(refunds, re.id("refund"))
 		}
 		if re.present() && re.is("type", "payment_record_refund") {
 			outside += re.integer("amount_refunded")
 		}
 	}
+	if outside != 0 {
+		refunds = append(refunds, id)
+	}
+	ev.credited(cn, invoice, refunds)
 	if outside == 0 {
 		return
 	}
@@ -47,5 +58,22 @@ func readCreditNote(ev *event, cn object) {
 			f.OccurredAt = at
 		}
 		ev.money(f)
+	}
+}
+
+// credited notes for which lines of its invoice a credit note was issued, under each of its refunds.
+func (ev *event) credited(cn object, invoice string, refunds []string) {
+	lines := cn.creditedLines()
+	if len(lines) == 0 {
+		return
+	}
+	slices.Sort(refunds)
+	for _, id := range slices.Compact(refunds) {
+		if id != "" {
+			ev.fact(Fact{
+				ObjectID: id, Kind: Credited, Source: FromCreditNote, OccurredAt: ev.created, ParentID: invoice, Certain: true,
+				Currency: cn.mustCurrency("currency"), Lines: lines,
+			})
+		}
 	}
 }

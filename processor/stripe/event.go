@@ -212,7 +212,7 @@ func (ev *event) presented(o object, f Fact) {
 		details.text("presentment_currency") == f.Currency {
 		return
 	}
-	f.Kind, f.Currency = Presented, details.mustCurrency("presentment_currency")
+	f.Kind, f.Currency, f.Lines = Presented, details.mustCurrency("presentment_currency"), nil
 	shown := details.integer("presentment_amount")
 	f.Tax, f.Shipping, f.Discount, f.Amount = Share(f.Tax, shown, f.Amount), 0, 0, shown
 	ev.money(f)

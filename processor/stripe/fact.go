@@ -34,6 +34,8 @@ const (
 	// Presented is what the buyer saw of a payment, in the buyer's own currency, where that is not
 	// the seller's.
 	Presented = "presented"
+	// Credited says for which lines of its invoice a refund was made.
+	Credited = "credited"
 )
 
 // Settlement begins the kinds of facts that say what Stripe's balance was moved by, in its own
@@ -97,6 +99,10 @@ type Fact struct {
 	Captured int64
 
 	CustomerID, ExternalID, SubscriptionID, BillingReason string
+
+	// Lines are what was sold, in parts of it: how large they are together does not matter. None:
+	// this source names no product.
+	Lines []Line
 }
 
 // Subject names what a fact is about. Refunds and disputes, and what they were settled at, belong
@@ -104,7 +110,7 @@ type Fact struct {
 // refund and a dispute of POST /v1/movements one id: they are three.
 func (f *Fact) Subject() identity.Node {
 	switch strings.TrimPrefix(f.Kind, Settlement+"_") {
-	case Refund, RefundReversal:
+	case Refund, RefundReversal, Credited:
 		return identity.New(identity.Movement, f.ObjectID)
 	case Dispute, DisputeReversal:
 		return identity.New(identity.Dispute, f.ObjectID)

@@ -54,7 +54,7 @@ func readInvoice(ev *event, in object) {
 }
 
 // terms returns the fact of an invoice without what was paid of it: the total with its tax,
-// shipping and discount, and who bought.
+// shipping and discount, what was sold, and who bought.
 func (o object) terms(ev *event, id, customer, subscription string, keys []key) Fact {
 	f := Fact{
 		ObjectID: id, Kind: Payment, Source: FromInvoice, OccurredAt: ev.created,
@@ -68,6 +68,7 @@ func (o object) terms(ev *event, id, customer, subscription string, keys []key) 
 	for _, d := range o.array("total_discount_amounts") {
 		f.Discount += d.integer("amount")
 	}
+	f.Lines = o.invoiceLines(f)
 	return f
 }
 

@@ -219,6 +219,7 @@ func readPayment(ev *event, o object, f Fact) {
 	if f.Amount == 0 {
 		return
 	}
+	f.Lines = soldAs(o.product(), f)
 	ev.money(f)
 	ev.presented(o, f)
 	if !f.Certain {

@@ -84,6 +84,7 @@ func (ev *event) refundedTotal(ch object) {
 		ParentID: ch.id("payment_intent"), Certain: !ev.releasesAreRefunds, CustomerID: ch.customer(),
 		Currency: ch.mustCurrency("currency"), Amount: ch.integer("amount_refunded"),
 		Total: ch.integer("amount"), Captured: ev.captured(ch),
+		Lines: soldAs(ch.product(), Fact{Amount: ch.integer("amount")}),
 	})
 }
 

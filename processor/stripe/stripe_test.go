@@ -1,6 +1,7 @@
 package stripe
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
@@ -96,6 +97,9 @@ func note(facts Facts, err error) string {
 			if !part.none {
 				line += fmt.Sprintf(", %s %v", part.name, part.value)
 			}
+		}
+		for _, l := range f.Lines {
+			line += strings.TrimRight(fmt.Sprintf(", %d for %s %s", l.Net, cmp.Or(l.Product, "what is not named"), l.ID), " ")
 		}
 		if !f.Livemode {
 			line += ", test mode"

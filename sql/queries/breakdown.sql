@@ -3,12 +3,12 @@
 -- visitors: of clicks. customers: buyers' first sales. paid, refunded, disputed: without tax, when they happened; net is their sum.
 -- epc: net of attributed money for each click. conversion: first sales that are attributed for each click, so renewals do not
 -- count. average_order: paid for each sale. refund_rate: refunded of paid. NULL: nothing to divide by. Money without a rate is in no
--- sum, but counted.
+-- sum, but counted. By product: what each has of an entry; a sale of several counts for each. Clicks and leads have no product.
 -- @param workspace String: whose data
 -- @param livemode Bool = true: false: Stripe's test mode
 -- @param from DateTime('UTC'): begin of the time, UTC
 -- @param to DateTime('UTC'): its end, not included
--- @param dimension String = 'affiliate': program, affiliate, link, source, medium, campaign, channel, country or device; empty: all together
+-- @param dimension String = 'affiliate': program, affiliate, link, source, medium, campaign, channel, country, device or product; empty: all together
 -- @param only Map(String, Array(String)) = {}: names to count, by dimension, such as {'country':['DE','AT']}; all must fit
 -- @param without Map(String, Array(String)) = {}: names to leave out, by dimension
 -- @param currency String = 'usd': ISO 4217 in lower case; money is shown in it, by the rate of its day

@@ -4,7 +4,7 @@
 -- @param livemode Bool = true: false: Stripe's test mode
 -- @param from DateTime('UTC'): begin of the time, UTC
 -- @param to DateTime('UTC'): its end, not included
--- @param dimension String = 'affiliate': program, affiliate, link, source, medium, campaign, channel, country or device
+-- @param dimension String = 'affiliate': program, affiliate, link, source, medium, campaign, channel, country, device or product
 -- @param only Map(String, Array(String)) = {}: names to count, by dimension, such as {'country':['DE','AT']}; all must fit
 -- @param without Map(String, Array(String)) = {}: names to leave out, by dimension
 -- @param currency String = 'usd': ISO 4217 in lower case; money is shown in it, by the rate of its day

@@ -1,7 +1,7 @@
 -- Which money came in or went back, and why is it credited to whom it is?
 -- Newest first. kind: payment, refund, refund_reversal (a refund failed), dispute, dispute_reversal (a dispute was won). amount: minor units
 -- of currency as Stripe sent them, negative for money that went back. net_usd: without tax; NULL: no rate. clicked_at is NULL where
--- no single click is known; match_rule none: nobody is credited.
+-- no single click is known; match_rule none: nobody is credited. An entry of several products is shown whole if one of them fits.
 -- @param workspace String: whose data
 -- @param livemode Bool = true: false: Stripe's test mode
 -- @param from DateTime('UTC'): begin of the time, UTC
@@ -11,11 +11,12 @@
 -- @param without Map(String, Array(String)) = {}: names to leave out, by dimension
 -- @param limit UInt32 = 100: how many rows
 WITH
-    ['program', 'affiliate', 'link', 'source', 'medium', 'campaign', 'channel', 'country', 'device'] AS dimensions,
+    ['program', 'affiliate', 'link', 'source', 'medium', 'campaign', 'channel', 'country', 'device', 'product'] AS dimensions,
     map(
-        'program', toString(r.program_id), 'affiliate', r.affiliate_id, 'link', r.link_id, 'source', toString(r.utm_source),
-        'medium', toString(r.utm_medium), 'campaign', toString(r.utm_campaign), 'channel', toString(r.channel),
-        'country', toString(r.country), 'device', toString(r.device)
+        'program', [toString(r.program_id)], 'affiliate', [r.affiliate_id], 'link', [r.link_id], 'source', [toString(r.utm_source)],
+        'medium', [toString(r.utm_medium)], 'campaign', [toString(r.utm_campaign)], 'channel', [toString(r.channel)],
+        'country', [toString(r.country)], 'device', [toString(r.device)],
+        'product', if(empty(r.products), [''], CAST(r.products, 'Array(String)'))
     ) AS names
 SELECT
     r.occurred_at AS occurred_at,
@@ -39,9 +40,9 @@ WHERE r.workspace = {workspace:String} AND r.status = 'booked' AND r.amount != 0
     AND (empty({kinds:Array(String)}) OR has({kinds:Array(String)}, toString(r.kind)))
     AND NOT throwIf(
         NOT hasAll(dimensions, arrayConcat(mapKeys({only:Map(String, Array(String))}), mapKeys({without:Map(String, Array(String))}))),
-        'a dimension is one of program, affiliate, link, source, medium, campaign, channel, country, device')
-    AND arrayAll((d, given) -> has(given, names[d]), mapKeys({only:Map(String, Array(String))}), mapValues({only:Map(String, Array(String))}))
-    AND NOT arrayExists((d, given) -> has(given, names[d]), mapKeys({without:Map(String, Array(String))}), mapValues({without:Map(String, Array(String))}))
+        'a dimension is one of program, affiliate, link, source, medium, campaign, channel, country, device, product')
+    AND arrayAll((d, given) -> hasAny(given, names[d]), mapKeys({only:Map(String, Array(String))}), mapValues({only:Map(String, Array(String))}))
+    AND NOT arrayExists((d, given) -> hasAll(given, names[d]), mapKeys({without:Map(String, Array(String))}), mapValues({without:Map(String, Array(String))}))
 ORDER BY r.occurred_at DESC, r.object_id, r.kind
 LIMIT {limit:UInt32}
 SETTINGS optimize_move_to_prewhere_if_final = 0

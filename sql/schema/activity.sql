@@ -28,7 +28,7 @@ SELECT
     attributed,
     first_sale,
     net,
-    if({dimension:String} = 'program', program, if({dimension:String} = 'affiliate', affiliate, if({dimension:String} = 'link', link, if({dimension:String} = 'source', source, if({dimension:String} = 'medium', medium, if({dimension:String} = 'campaign', campaign, if({dimension:String} = 'channel', channel, if({dimension:String} = 'country', country, if({dimension:String} = 'device', device, ''))))))))) AS name
+    if({dimension:String} = 'program', program, if({dimension:String} = 'affiliate', affiliate, if({dimension:String} = 'link', link, if({dimension:String} = 'source', source, if({dimension:String} = 'medium', medium, if({dimension:String} = 'campaign', campaign, if({dimension:String} = 'channel', channel, if({dimension:String} = 'country', country, if({dimension:String} = 'device', device, if({dimension:String} = 'product', product, '')))))))))) AS name
 FROM
 (
     SELECT
@@ -50,7 +50,8 @@ FROM
         utm_campaign AS campaign,
         channel AS channel,
         country AS country,
-        device AS device
+        device AS device,
+        '' AS product
     FROM clicks AS c
     FINAL
     WHERE (workspace = {workspace:String}) AND (click_id >= (ids.1)) AND (click_id <= (ids.2)) AND (NOT is_bot) AND (clicked_at >= {from:DateTime('UTC')}) AND (clicked_at < {to:DateTime('UTC')}) AND has(open, toDate(clicked_at)) AND (identity(click_id) NOT IN (
@@ -84,7 +85,8 @@ FROM
         of_campaign,
         of_channel,
         of_country,
-        of_device
+        of_device,
+        ''
     FROM clicks_by_day
     FINAL
     ARRAY JOIN
@@ -120,10 +122,14 @@ FROM
         toLowCardinality(utm_campaign),
         '',
         toLowCardinality(country),
+        '',
         ''
     FROM people
     WHERE (workspace = {workspace:String}) AND (livemode = {livemode:Bool}) AND (received_at >= {from:DateTime('UTC')}) AND (received_at < {to:DateTime('UTC')})
     UNION ALL
+    WITH
+        multiIf(e.currency = {currency:String}, CAST(toDecimal128(e.amount - e.tax, 6) / multiIf((e.currency IN ('bif', 'clp', 'djf', 'gnf', 'jpy', 'kmf', 'krw', 'mga', 'pyg', 'rwf', 'vnd', 'vuv', 'xaf', 'xof', 'xpf')), 1, (e.currency IN ('bhd', 'jod', 'kwd', 'omr', 'tnd')), 1000, 100), 'Nullable(Decimal(38, 6))'), e.day > r.until, NULL, CAST(roundBankers(toDecimal256(e.net_usd, 24) / nullIf(r.usd, 0), 6), 'Nullable(Decimal(38, 6))')) AS whole,
+        arrayJoin(if((({dimension:String} != 'product') AND (NOT mapContains({only:Map(String, Array(String))}, 'product')) AND (NOT mapContains({without:Map(String, Array(String))}, 'product'))) OR empty(e.products), [('', whole)], arrayMap((product, upto, own) -> (toString(product), CAST(((toDecimal256(whole, 6) * upto) / arraySum(e.product_net)) - ((toDecimal256(whole, 6) * (upto - own)) / arraySum(e.product_net)), 'Nullable(Decimal(38, 6))')), e.products, arrayCumSum(e.product_net), e.product_net))) AS part
     SELECT
         'entry',
         e.occurred_at,
@@ -140,7 +146,7 @@ FROM
             WHERE (f.workspace = {workspace:String}) AND (f.livemode = {livemode:Bool}) AND (f.status = 'booked') AND (f.amount != 0) AND (f.kind = 'payment')
             GROUP BY multiIf(f.external_customer_id != '', f.external_customer_id, f.customer_id != '', f.customer_id, f.sale_id)
         ),
-        multiIf(e.currency = {currency:String}, CAST(toDecimal128(e.amount - e.tax, 6) / multiIf((e.currency IN ('bif', 'clp', 'djf', 'gnf', 'jpy', 'kmf', 'krw', 'mga', 'pyg', 'rwf', 'vnd', 'vuv', 'xaf', 'xof', 'xpf')), 1, (e.currency IN ('bhd', 'jod', 'kwd', 'omr', 'tnd')), 1000, 100), 'Nullable(Decimal(38, 6))'), e.day > r.until, NULL, CAST(roundBankers(toDecimal256(e.net_usd, 24) / r.usd, 6), 'Nullable(Decimal(38, 6))')),
+        part.2,
         e.program_id,
         toLowCardinality(e.affiliate_id),
         toLowCardinality(e.link_id),
@@ -149,7 +155,8 @@ FROM
         e.utm_campaign,
         e.channel,
         e.country,
-        e.device
+        e.device,
+        part.1
     FROM
     (
         SELECT
@@ -171,6 +178,8 @@ FROM
             channel,
             country,
             device,
+            products,
+            product_net,
             {currency:String} AS reporting,
             multiIf(external_customer_id != '', external_customer_id, customer_id != '', customer_id, sale_id) AS buyer
         FROM revenue
@@ -187,4 +196,4 @@ FROM
         FROM reporting_rates(currency = {currency:String}, source = {rates:String})
     ) AS r ON (e.reporting = r.reporting) AND (e.day >= r.day)
 )
-WHERE (NOT throwIf(({dimension:String} NOT IN ('', 'program', 'affiliate', 'link', 'source', 'medium', 'campaign', 'channel', 'country', 'device')) OR notEmpty(arrayFilter(given -> (given NOT IN ('program', 'affiliate', 'link', 'source', 'medium', 'campaign', 'channel', 'country', 'device')), arrayConcat(mapKeys({only:Map(String, Array(String))}), mapKeys({without:Map(String, Array(String))})))), 'a dimension is one of program, affiliate, link, source, medium, campaign, channel, country, device')) AND if(mapContains({only:Map(String, Array(String))}, 'program'), has({only:Map(String, Array(String))}['program'], program), true) AND if(mapContains({only:Map(String, Array(String))}, 'affiliate'), has({only:Map(String, Array(String))}['affiliate'], affiliate), true) AND if(mapContains({only:Map(String, Array(String))}, 'link'), has({only:Map(String, Array(String))}['link'], link), true) AND if(mapContains({only:Map(String, Array(String))}, 'source'), has({only:Map(String, Array(String))}['source'], source), true) AND if(mapContains({only:Map(String, Array(String))}, 'medium'), has({only:Map(String, Array(String))}['medium'], medium), true) AND if(mapContains({only:Map(String, Array(String))}, 'campaign'), has({only:Map(String, Array(String))}['campaign'], campaign), true) AND if(mapContains({only:Map(String, Array(String))}, 'channel'), has({only:Map(String, Array(String))}['channel'], channel), true) AND if(mapContains({only:Map(String, Array(String))}, 'country'), has({only:Map(String, Array(String))}['country'], country), true) AND if(mapContains({only:Map(String, Array(String))}, 'device'), has({only:Map(String, Array(String))}['device'], device), true) AND if(mapContains({without:Map(String, Array(String))}, 'program'), NOT has({without:Map(String, Array(String))}['program'], program), true) AND if(mapContains({without:Map(String, Array(String))}, 'affiliate'), NOT has({without:Map(String, Array(String))}['affiliate'], affiliate), true) AND if(mapContains({without:Map(String, Array(String))}, 'link'), NOT has({without:Map(String, Array(String))}['link'], link), true) AND if(mapContains({without:Map(String, Array(String))}, 'source'), NOT has({without:Map(String, Array(String))}['source'], source), true) AND if(mapContains({without:Map(String, Array(String))}, 'medium'), NOT has({without:Map(String, Array(String))}['medium'], medium), true) AND if(mapContains({without:Map(String, Array(String))}, 'campaign'), NOT has({without:Map(String, Array(String))}['campaign'], campaign), true) AND if(mapContains({without:Map(String, Array(String))}, 'channel'), NOT has({without:Map(String, Array(String))}['channel'], channel), true) AND if(mapContains({without:Map(String, Array(String))}, 'country'), NOT has({without:Map(String, Array(String))}['country'], country), true) AND if(mapContains({without:Map(String, Array(String))}, 'device'), NOT has({without:Map(String, Array(String))}['device'], device), true);
+WHERE (NOT throwIf(({dimension:String} NOT IN ('', 'program', 'affiliate', 'link', 'source', 'medium', 'campaign', 'channel', 'country', 'device', 'product')) OR notEmpty(arrayFilter(given -> (given NOT IN ('program', 'affiliate', 'link', 'source', 'medium', 'campaign', 'channel', 'country', 'device', 'product')), arrayConcat(mapKeys({only:Map(String, Array(String))}), mapKeys({without:Map(String, Array(String))})))), 'a dimension is one of program, affiliate, link, source, medium, campaign, channel, country, device, product')) AND if(mapContains({only:Map(String, Array(String))}, 'program'), has({only:Map(String, Array(String))}['program'], program), true) AND if(mapContains({only:Map(String, Array(String))}, 'affiliate'), has({only:Map(String, Array(String))}['affiliate'], affiliate), true) AND if(mapContains({only:Map(String, Array(String))}, 'link'), has({only:Map(String, Array(String))}['link'], link), true) AND if(mapContains({only:Map(String, Array(String))}, 'source'), has({only:Map(String, Array(String))}['source'], source), true) AND if(mapContains({only:Map(String, Array(String))}, 'medium'), has({only:Map(String, Array(String))}['medium'], medium), true) AND if(mapContains({only:Map(String, Array(String))}, 'campaign'), has({only:Map(String, Array(String))}['campaign'], campaign), true) AND if(mapContains({only:Map(String, Array(String))}, 'channel'), has({only:Map(String, Array(String))}['channel'], channel), true) AND if(mapContains({only:Map(String, Array(String))}, 'country'), has({only:Map(String, Array(String))}['country'], country), true) AND if(mapContains({only:Map(String, Array(String))}, 'device'), has({only:Map(String, Array(String))}['device'], device), true) AND if(mapContains({only:Map(String, Array(String))}, 'product'), has({only:Map(String, Array(String))}['product'], product), true) AND if(mapContains({without:Map(String, Array(String))}, 'program'), NOT has({without:Map(String, Array(String))}['program'], program), true) AND if(mapContains({without:Map(String, Array(String))}, 'affiliate'), NOT has({without:Map(String, Array(String))}['affiliate'], affiliate), true) AND if(mapContains({without:Map(String, Array(String))}, 'link'), NOT has({without:Map(String, Array(String))}['link'], link), true) AND if(mapContains({without:Map(String, Array(String))}, 'source'), NOT has({without:Map(String, Array(String))}['source'], source), true) AND if(mapContains({without:Map(String, Array(String))}, 'medium'), NOT has({without:Map(String, Array(String))}['medium'], medium), true) AND if(mapContains({without:Map(String, Array(String))}, 'campaign'), NOT has({without:Map(String, Array(String))}['campaign'], campaign), true) AND if(mapContains({without:Map(String, Array(String))}, 'channel'), NOT has({without:Map(String, Array(String))}['channel'], channel), true) AND if(mapContains({without:Map(String, Array(String))}, 'country'), NOT has({without:Map(String, Array(String))}['country'], country), true) AND if(mapContains({without:Map(String, Array(String))}, 'device'), NOT has({without:Map(String, Array(String))}['device'], device), true) AND if(mapContains({without:Map(String, Array(String))}, 'product'), NOT has({without:Map(String, Array(String))}['product'], product), true);

@@ -2,7 +2,7 @@ CREATE TABLE facts
 (
     `workspace` LowCardinality(String) COMMENT 'The account\'s workspace',
     `object_id` String COMMENT 'Stripe object that the event describes: in_…, pi_…, cs_…, ch_…, inpay_…, re_…, du_…',
-    `kind` LowCardinality(String) COMMENT 'payment, refund, refund_reversal, dispute, dispute_reversal; refunded_total: how much of a charge was refunded by then; failed: the charge failed, and whatever had been paid by it went back; detached: the payment was taken off its invoice; authorization: less was captured than authorised; presented: what the buyer saw in another currency; settlement_… of one of them: what Stripe\'s balance was moved by',
+    `kind` LowCardinality(String) COMMENT 'payment, refund, refund_reversal, dispute, dispute_reversal; refunded_total: how much of a charge was refunded by then; failed: the charge failed, and whatever had been paid by it went back; detached: the payment was taken off its invoice; authorization: less was captured than authorised; presented: what the buyer saw in another currency; credited: for which lines of its invoice a refund was made; settlement_… of one of them: what Stripe\'s balance was moved by',
     `source` LowCardinality(String) COMMENT 'Object that says so: invoice, session, invoice_payment, payment_intent, charge, refund, dispute, credit_note, balance_transaction',
     `event_id` String COMMENT 'evt_… of the event that says so',
     `account` LowCardinality(String) COMMENT 'acct_… of a connected account; empty for the platform\'s own',
@@ -25,6 +25,9 @@ CREATE TABLE facts
     `external_customer_id` String COMMENT 'The buyer\'s id in the seller\'s database, where this event named it',
     `subscription_id` String COMMENT 'sub_…; empty if none',
     `billing_reason` LowCardinality(String) COMMENT 'Stripe\'s billing_reason; empty if none',
+    `line_ids` Array(String) COMMENT 'Lines of what was sold, or of what a credit note gives back: ids of the invoice\'s lines; an empty one: it is none. Empty: no product is named',
+    `line_products` Array(String) COMMENT 'The product of each line: prod_…, or what the seller\'s metadata names; empty: not named, or as the invoice says',
+    `line_net` Array(Int64) COMMENT 'Minor units without tax, discounts subtracted, of each line; only their proportions count',
     `version` UInt64 COMMENT 'Inverse of received_at: of two rows of one key the one that was received first stays'
 )
 ENGINE = ReplacingMergeTree(version)

@@ -20,6 +20,8 @@ CREATE TABLE ledger_log
     `tax_derived` Bool COMMENT 'true: a refund\'s share of the sale\'s tax, pro rata, because Stripe does not say it',
     `shipping` Int64 COMMENT 'Minor units, signed, contained in amount',
     `discount` Int64 COMMENT 'Minor units, signed, not contained in amount',
+    `products` Array(LowCardinality(String)) COMMENT 'What was sold: prod_…, or the seller\'s own id; an empty name: not named. Empty: no product is named',
+    `product_net` Array(Int64) COMMENT 'Minor units without tax, signed: what each of products has of the entry. They add up to amount - tax',
     `amount_usd` Nullable(Decimal(18, 6)) COMMENT 'amount in USD, exact, rounded once, half to even; NULL without a rate',
     `net_usd` Nullable(Decimal(18, 6)) COMMENT '(amount - tax) in USD, in the same way',
     `fx_rate` Nullable(Decimal(38, 18)) COMMENT 'USD per major unit',

@@ -20,6 +20,8 @@ CREATE MATERIALIZED VIEW ledger_log_mv TO ledger_log
     `tax_derived` Bool,
     `shipping` Int64,
     `discount` Int64,
+    `products` Array(LowCardinality(String)),
+    `product_net` Array(Int64),
     `amount_usd` Nullable(Decimal(18, 6)),
     `net_usd` Nullable(Decimal(18, 6)),
     `fx_rate` Nullable(Decimal(38, 18)),

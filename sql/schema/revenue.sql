@@ -18,6 +18,8 @@ CREATE TABLE revenue
     `tax` Int64 COMMENT 'As in ledger',
     `amount_usd` Nullable(Decimal(18, 6)) COMMENT 'As in ledger',
     `net_usd` Nullable(Decimal(18, 6)) COMMENT 'As in ledger',
+    `products` Array(LowCardinality(String)) COMMENT 'As in ledger',
+    `product_net` Array(Int64) COMMENT 'As in ledger',
     `fx_source` LowCardinality(String) COMMENT 'As in ledger; empty: no rate yet',
     `click_id` FixedString(16) COMMENT 'As in ledger',
     `clicked_at` Nullable(DateTime64(3, 'UTC')) COMMENT 'As in ledger',

@@ -1,5 +1,13 @@
 {{- /* The view activity (.View), and what a statement has in its place: see activity.go. A change of the
 view is a new migration with this text (TestActivityView). */ -}}
+{{define "net"}}multiIf(
+            -- Money of the reporting currency is shown as it was paid. Minor units by Stripe's rules, as in processor/fx/exponents.csv.
+            e.currency = {{.Currency}}, CAST(toDecimal128(e.amount - e.tax, 6) / multiIf(
+                e.currency IN ('bif', 'clp', 'djf', 'gnf', 'jpy', 'kmf', 'krw', 'mga', 'pyg', 'rwf', 'vnd', 'vuv', 'xaf', 'xof', 'xpf'), 1,
+                e.currency IN ('bhd', 'jod', 'kwd', 'omr', 'tnd'), 1000, 100), 'Nullable(Decimal(38, 6))'),
+            {{if .Rates}}e.day > r.until, NULL,
+            CAST(roundBankers(toDecimal256(e.net_usd, 24) / nullIf(r.usd, 0), 6), 'Nullable(Decimal(38, 6))'){{else}}CAST(e.net_usd, 'Nullable(Decimal(38, 6))'){{end}}
+        ){{end -}}
 WITH
     {{if .View}}if({stored:Bool},
         {{end}}(
@@ -49,11 +57,11 @@ FROM
     UNION ALL
     {{if .View}}WITH arrayResize([]::Array(LowCardinality(String)), length(counted.at), '') AS unread
     {{end}}SELECT
-        'click', toDateTime64(clicked, 3, 'UTC'), '', who, 1, '', '', false, false, NULL{{range .Read}}, of_{{.Name}}{{end}}
+        'click', toDateTime64(clicked, 3, 'UTC'), '', who, 1, '', '', false, false, NULL{{range .Read}}, {{if .Listed}}of_{{.Name}}{{else}}''{{end}}{{end}}
     FROM clicks_by_day FINAL
     ARRAY JOIN
-        counted.at AS clicked, counted.visitor AS who{{range .Read}},
-        {{if $.View}}if({dimension:String} = '{{.Name}}' OR mapContains({only:Map(String, Array(String))}, '{{.Name}}') OR mapContains({without:Map(String, Array(String))}, '{{.Name}}'), counted.{{.Name}}, unread){{else}}counted.{{.Name}}{{end}} AS of_{{.Name}}{{end}}
+        counted.at AS clicked, counted.visitor AS who{{range .Read}}{{if .Listed}},
+        {{if $.View}}if({dimension:String} = '{{.Name}}' OR mapContains({only:Map(String, Array(String))}, '{{.Name}}') OR mapContains({without:Map(String, Array(String))}, '{{.Name}}'), counted.{{.Name}}, unread){{else}}counted.{{.Name}}{{end}} AS of_{{.Name}}{{end}}{{end}}
     WHERE workspace = {workspace:String} AND dimension = '' AND value = ''
         AND day >= toDate({from:DateTime('UTC')}) AND day <= toDate({to:DateTime('UTC')} - 1) AND NOT has(open, day)
         AND clicked >= {from:DateTime('UTC')} AND clicked < {to:DateTime('UTC')}
@@ -64,7 +72,17 @@ FROM
     WHERE workspace = {workspace:String} AND livemode = {livemode:Bool}
         AND received_at >= {from:DateTime('UTC')} AND received_at < {to:DateTime('UTC')}
     UNION ALL
-    SELECT
+    {{if .Products}}WITH
+        {{template "net" .}} AS whole,
+        -- Parts of the net that have the proportions of product_net and add up to it: each is what all parts up to it have, less
+        -- what all before it have. An entry that names no product is one part.
+        arrayJoin(if({{if .View}}{dimension:String} != 'product' AND NOT mapContains({only:Map(String, Array(String))}, 'product')
+            AND NOT mapContains({without:Map(String, Array(String))}, 'product') OR {{end}}empty(e.products), [('', whole)],
+            arrayMap((product, upto, own) -> (toString(product), CAST(
+                toDecimal256(whole, 6) * upto / arraySum(e.product_net)
+                - toDecimal256(whole, 6) * (upto - own) / arraySum(e.product_net), 'Nullable(Decimal(38, 6))')),
+                e.products, arrayCumSum(e.product_net), e.product_net))) AS part
+    {{end}}SELECT
         'entry', e.occurred_at, e.buyer, 0, 0, e.sale_id, e.kind, e.match_rule NOT IN ('', 'none'),
         e.sale_id IN
         (
@@ -75,14 +93,7 @@ FROM
             WHERE f.workspace = {workspace:String} AND f.livemode = {livemode:Bool} AND f.status = 'booked' AND f.amount != 0 AND f.kind = 'payment'
             GROUP BY multiIf(f.external_customer_id != '', f.external_customer_id, f.customer_id != '', f.customer_id, f.sale_id)
         ),
-        multiIf(
-            -- Money of the reporting currency is shown as it was paid. Minor units by Stripe's rules, as in processor/fx/exponents.csv.
-            e.currency = {{.Currency}}, CAST(toDecimal128(e.amount - e.tax, 6) / multiIf(
-                e.currency IN ('bif', 'clp', 'djf', 'gnf', 'jpy', 'kmf', 'krw', 'mga', 'pyg', 'rwf', 'vnd', 'vuv', 'xaf', 'xof', 'xpf'), 1,
-                e.currency IN ('bhd', 'jod', 'kwd', 'omr', 'tnd'), 1000, 100), 'Nullable(Decimal(38, 6))'),
-            {{if .Rates}}e.day > r.until, NULL,
-            CAST(roundBankers(toDecimal256(e.net_usd, 24) / r.usd, 6), 'Nullable(Decimal(38, 6))'){{else}}CAST(e.net_usd, 'Nullable(Decimal(38, 6))'){{end}}
-        ){{range .Read}}, {{.OfEntry}}{{end}}
+        {{if .Products}}part.2{{else}}{{template "net" .}}{{end}}{{range .Read}}, {{.OfEntry}}{{end}}
     FROM
     (
         SELECT
@@ -101,11 +112,11 @@ FROM
 )
 {{- if .Checked}}
 WHERE NOT throwIf(
-        {{if .View}}{dimension:String} NOT IN ('', 'program', 'affiliate', 'link', 'source', 'medium', 'campaign', 'channel', 'country', 'device')
+        {{if .View}}{dimension:String} NOT IN ('', 'program', 'affiliate', 'link', 'source', 'medium', 'campaign', 'channel', 'country', 'device', 'product')
             OR {{end}}notEmpty(arrayFilter(
-                given -> given NOT IN ('program', 'affiliate', 'link', 'source', 'medium', 'campaign', 'channel', 'country', 'device'),
+                given -> given NOT IN ('program', 'affiliate', 'link', 'source', 'medium', 'campaign', 'channel', 'country', 'device', 'product'),
                 arrayConcat(mapKeys({only:Map(String, Array(String))}), mapKeys({without:Map(String, Array(String))})))),
-        'a dimension is one of program, affiliate, link, source, medium, campaign, channel, country, device')
+        'a dimension is one of program, affiliate, link, source, medium, campaign, channel, country, device, product')
     {{- if .View}}
     -- Each if is decided before reading, so that columns which only other filters need are not read.{{end}}
     {{- range .Only}}

@@ -61,6 +61,7 @@ type payment struct {
 	outside                          bool      // paid by other means than Stripe
 	presented                        string    // the currency that the buyer saw, where it is another one
 	unused, remaining                int64     // the two prorations of a change of plan
+	previous                         string    // the plan before it
 	// of an invoice that is not paid at once: what it asks for, and what was paid before
 	due, earlier        int64
 	leaves              bool     // its invoice open: a part of it is still to be paid

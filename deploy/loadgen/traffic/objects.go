@@ -3,6 +3,8 @@ package traffic
 import (
 	"cmp"
 	"fmt"
+	"maps"
+	"strings"
 	"time"
 
 	"github.com/shopspring/decimal"
@@ -113,7 +115,7 @@ func (s *buyer) sessionObject(p payment, status, paymentStatus string) object {
 			"invoice_data": object{"metadata": object{}}},
 		"livemode":             s.livemode(),
 		"locale":               "auto",
-		"metadata":             orEmpty(p.by.sessionMetadata),
+		"metadata":             p.sessionMetadata(),
 		"mode":                 mode,
 		"payment_intent":       orNull(intent),
 		"payment_link":         nil,
@@ -238,20 +240,20 @@ func (s *buyer) lines(p payment) []object {
 				amount = left
 			}
 			x.subscription, p.plan, left = plan, true, left-amount
-			lines = append(lines, x.line(p, fmt.Sprint(i), amount, "1 × "+p.name, false))
+			lines = append(lines, x.line(p, fmt.Sprint(i), amount, p.name, "1 × "+p.name, false))
 		}
 		return lines
 	}
 	if p.unused == 0 && p.remaining == 0 {
-		return []object{s.line(p, "", p.subtotal, "1 × "+p.name, false)}
+		return []object{s.line(p, "", p.subtotal, p.name, "1 × "+p.name, false)}
 	}
 	return []object{
-		s.line(p, "u", p.unused, "Unused time on the previous plan", true),
-		s.line(p, "r", p.remaining, "Remaining time on "+p.name, true),
+		s.line(p, "u", p.unused, p.previous, "Unused time on "+p.previous, true),
+		s.line(p, "r", p.remaining, p.name, "Remaining time on "+p.name, true),
 	}
 }
 
-func (s *buyer) line(p payment, suffix string, amount int64, description string, proration bool) object {
+func (s *buyer) line(p payment, suffix string, amount int64, product, description string, proration bool) object {
 	var metadata map[string]string
 	if p.plan {
 		metadata = p.by.planMetadata
@@ -266,6 +268,7 @@ func (s *buyer) line(p payment, suffix string, amount int64, description string,
 	}
 	if !s.api.since(basil) {
 		line["subscription"], line["proration"], line["type"], line["tax_amounts"] = nil, proration, "invoiceitem", []object{}
+		line["price"] = object{"id": "price_standard", "object": "price", "product": productID(product)}
 		if p.plan {
 			line["subscription"], line["type"] = s.subscription, "subscription"
 		}
@@ -274,7 +277,7 @@ func (s *buyer) line(p payment, suffix string, amount int64, description string,
 	line["parent"] = object{"type": "invoice_item_details", "invoice_item_details": object{"invoice_item": "ii_" +
 		p.invoice[3:] + suffix, "proration": proration, "subscription": nil}, "subscription_item_details": nil}
 	line["pricing"] = object{"type": "price_details", "price_details": object{"price": "price_standard",
-		"product": "prod_standard"}, "unit_amount_decimal": fmt.Sprint(amount)}
+		"product": productID(product)}, "unit_amount_decimal": fmt.Sprint(amount)}
 	line["taxes"] = []object{}
 	if p.plan {
 		line["parent"] = object{"type": "subscription_item_details", "invoice_item_details": nil,
@@ -282,6 +285,26 @@ func (s *buyer) line(p payment, suffix string, amount int64, description string,
 				"subscription_item": "si_" + s.subscription[4:]}}
 	}
 	return line
+}
+
+// productID returns Stripe's id of a product.
+func productID(name string) string {
+	return "prod_" + strings.Map(func(r rune) rune {
+		if r < 'a' || r > 'z' {
+			return -1
+		}
+		return r
+	}, strings.ToLower(name))
+}
+
+// sessionMetadata is what the seller's backend writes into a session: also the product, where there
+// is no subscription whose invoice names it.
+func (p payment) sessionMetadata() map[string]string {
+	metadata := maps.Clone(orEmpty(p.by.sessionMetadata))
+	if !p.plan {
+		metadata["product_id"] = productID(p.name)
+	}
+	return metadata
 }
 
 // oldInvoice names its subscription, payment intent and charge itself.

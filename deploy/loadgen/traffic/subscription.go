@@ -40,7 +40,7 @@ func (s *buyer) subscribe(t *trace, at time.Time) {
 		next, changes := (level+1+w.r.IntN(len(plans)-1))%len(plans), w.chance(w.opts.PlanChanges)
 		if changes && !half.After(w.opts.Until) && !(s.scenario == Trial && n == 1) {
 			y := s.priced(plans[next], discounted)
-			s.change(t, half, x, y, plans[next].name, n)
+			s.change(t, half, x, y, plans[level].name, plans[next].name, n)
 			level, x = next, y
 		}
 		ends := w.chance(.12)
@@ -104,10 +104,11 @@ func (p payment) granted() payment {
 // change bills a change of plan in the middle of a period: the unused half of the old plan back,
 // the new one's half on top. An upgrade is paid at once; what a downgrade leaves is the customer's
 // credit.
-func (s *buyer) change(t *trace, at time.Time, from, to price, name string, number int) {
+func (s *buyer) change(t *trace, at time.Time, from, to price, previous, name string, number int) {
 	x, unused, remaining := s.prorated(from, to)
 	p := s.withCredit(payment{by: t, price: x, at: at, name: name, invoice: s.w.id("in"), plan: true,
-		reason: "subscription_update", number: number, unused: unused, remaining: remaining})
+		reason: "subscription_update", number: number, previous: previous, unused: unused,
+		remaining: remaining})
 	s.event("customer.subscription.updated", at, s.subscriptionObject(p, false), object{"latest_invoice": nil})
 	s.collect(p)
 }

@@ -184,6 +184,13 @@ func (m *Model) InsertLedger(_ context.Context, rows []ledger.Entry) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, r := range rows {
+		net := r.Amount - r.Tax
+		for _, p := range r.Products {
+			net -= p.Net
+		}
+		if len(r.Products) > 0 && net != 0 {
+			panic(fmt.Sprintf("the products of an entry do not add up to what it moved: %+v", r))
+		}
 		old, ok := m.ledger[r.ID]
 		if ok && old.Version == r.Version && !reflect.DeepEqual(old, r) {
 			m.Unequal(old, r)
@@ -538,7 +545,8 @@ func (m *Model) Table() string {
 			"%v sale %s at %s %s",
 			e.Kind, e.ObjectID, e.Status, e.Amount, e.Currency, e.Tax, usd, e.MatchRule, e.MatchKey, e.Click.ID,
 			e.SupersededBy, e.MatchCandidates, e.SaleID,
-			e.OccurredAt.Format(time.RFC3339), hex.EncodeToString(e.Version.Big().Bytes())))
+			e.OccurredAt.Format(time.RFC3339), hex.EncodeToString(e.Version.Big().Bytes()))+
+			fmt.Sprintf(" products %v", e.Products))
 	}
 	slices.Sort(lines)
 	return strings.Join(lines, "\n")

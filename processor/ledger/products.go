@@ -1,0 +1,217 @@
+package ledger
+
+import (
+	"maps"
+	"math/big"
+	"slices"
+
+	"tributary/processor/stripe"
+)
+
+// Part is what one product has of an entry.
+type Part struct {
+	Product string // prod_…, or what the seller calls it; empty: not named
+	Net     int64  // minor units of the entry's currency without tax, signed
+}
+
+// parts are amounts by product, in the order in which the products were named first.
+type parts []Part
+
+// plus returns the sums of both.
+func (p parts) plus(q parts) parts {
+	sum := slices.Clone(p)
+	for _, x := range q {
+		if n := slices.IndexFunc(sum, func(y Part) bool { return y.Product == x.Product }); n >= 0 {
+			sum[n].Net += x.Net
+		} else {
+			sum = append(sum, x)
+		}
+	}
+	return sum
+}
+
+func (p parts) minus(q parts) parts {
+	negative := make(parts, len(q))
+	for n, x := range q {
+		negative[n] = Part{x.Product, -x.Net}
+	}
+	return p.plus(negative)
+}
+
+// sum of all parts.
+func (p parts) sum() int64 {
+	var sum int64
+	for _, x := range p {
+		sum += x.Net
+	}
+	return sum
+}
+
+// named reports whether anything is a product's.
+func (p parts) named() bool {
+	return slices.ContainsFunc(p, func(x Part) bool { return x.Product != "" })
+}
+
+// divide returns net in parts that have the proportions of p, and add up to net: each is cut off to
+// whole minor units, and what is left goes to the largest remainders, of equal ones to the first.
+// Parts of -net are those of net with the other sign. What cannot be divided is not named: by parts
+// that add up to nothing or less, or so that a part is no int64.
+func (p parts) divide(net int64) parts {
+	unnamed := parts{{"", net}}
+	if len(p) == 1 && p[0].Net > 0 {
+		return parts{{p[0].Product, net}}
+	}
+	whole := new(big.Int)
+	for _, x := range p {
+		whole.Add(whole, big.NewInt(x.Net))
+	}
+	if whole.Sign() <= 0 {
+		return unnamed
+	}
+	amount := big.NewInt(net)
+	left := new(big.Int).Abs(amount)
+	divided, remainders := slices.Clone(p), make([]*big.Int, len(p))
+	for n, x := range p {
+		share := new(big.Int).Abs(amount)
+		remainders[n] = new(big.Int)
+		share.DivMod(share.Mul(share, big.NewInt(x.Net)), whole, remainders[n])
+		if left.Sub(left, share); !share.IsInt64() {
+			return unnamed
+		}
+		divided[n].Net = share.Int64()
+	}
+	order := make([]int, len(p))
+	for n := range order {
+		order[n] = n
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return remainders[b].Cmp(remainders[a]) })
+	for _, n := range order[:left.Int64()] {
+		divided[n].Net++
+	}
+	if net < 0 {
+		return parts{}.minus(divided)
+	}
+	return divided
+}
+
+// between returns what the parts have of everything from one sum to another: over many sums in a
+// row each has its share of all, to the last unit.
+func (p parts) between(from, to int64) parts { return p.divide(to).minus(p.divide(from)) }
+
+// net is what an entry moved, without tax.
+func (e *Entry) net() int64 { return e.Amount - e.Tax }
+
+// divide gives each product its part of the entry. Without any that is named there are no parts.
+func (e *Entry) divide(by parts) { e.setProducts(by.divide(e.net())) }
+
+func (e *Entry) setProducts(p parts) {
+	e.Products = nil
+	if p.named() {
+		e.Products = slices.DeleteFunc(slices.Clone(p), func(x Part) bool { return x.Net == 0 })
+	}
+}
+
+// parts are the entry's products, or all of it as what is not named.
+func (e *Entry) parts() parts {
+	if len(e.Products) == 0 {
+		return parts{{"", e.net()}}
+	}
+	return e.Products
+}
+
+// soldBy returns the parts of a sale, by the richest of the facts about it that name a product.
+func soldBy(facts []stripe.Fact) parts {
+	var sold parts
+	if f := best(facts, func(f *stripe.Fact) bool { return len(f.Lines) > 0 }); f != nil {
+		for _, l := range f.Lines {
+			sold = sold.plus(parts{{l.Product, l.Net}})
+		}
+	}
+	return sold
+}
+
+// sold returns the parts of a payment: those that it has of its invoices, else what it says itself.
+func (p *payment) sold(invoices []*invoice) parts {
+	var sum parts
+	for _, i := range invoices {
+		sum = sum.plus(i.parts[p].products)
+	}
+	if sum.named() {
+		return sum
+	}
+	return soldBy(slices.Concat(p.facts, p.charged))
+}
+
+// creditedParts returns for which products each refund was made whose credit note names lines of
+// its invoice.
+func (b *books) creditedParts() map[string]parts {
+	products := map[string]string{} // by line
+	var notes []*stripe.Fact
+	for _, g := range b.groups {
+		notes = slices.AppendSeq(notes, maps.Values(g.credited))
+		for _, i := range g.invoices {
+			for _, f := range i.facts {
+				for _, l := range f.Lines {
+					if l.ID != "" {
+						products[l.ID] = smaller(products[l.ID], l.Product)
+					}
+				}
+			}
+		}
+	}
+	credited := make(map[string]parts, len(notes))
+	for _, f := range notes {
+		var lines parts
+		for _, l := range f.Lines {
+			lines = lines.plus(parts{{products[l.ID], l.Net}})
+		}
+		if lines.named() {
+			credited[f.ObjectID] = lines
+		}
+	}
+	return credited
+}
+
+// shareProducts gives every movement of a sale its parts. Where a credit note says for which lines
+// a refund was made, these are the parts. All others go back by what is then left of the products:
+// in order of time, the share of all that went back by then, less the shares before it. So nothing
+// is left of any product once all of the sale went back, whatever movements it went back by.
+func (b *books) shareProducts(s *sale, credited map[string]parts) {
+	if !s.named && len(credited) == 0 {
+		return
+	}
+	left := maps.Clone(s.sold)
+	for _, m := range s.out {
+		e := &b.entries[m.index]
+		if by := credited[e.ObjectID]; by != nil {
+			e.divide(by)
+			left[e.Currency] = left[e.Currency].plus(e.parts())
+		}
+	}
+	back := map[string]int64{} // by currency, negative
+	for _, m := range s.out {
+		e := &b.entries[m.index]
+		if credited[e.ObjectID] != nil {
+			continue
+		}
+		before := back[e.Currency]
+		back[e.Currency] = before + e.net()
+		e.setProducts(s.proportions(left, e.Currency).between(before, before+e.net()))
+	}
+}
+
+// proportions returns by which parts money of a sale goes back: what is left in its currency, else
+// what was sold, be it in another currency, as what the buyer saw is.
+func (s *sale) proportions(left map[string]parts, currency string) parts {
+	for _, of := range []parts{left[currency], s.sold[currency]} {
+		if of.sum() > 0 {
+			return of
+		}
+	}
+	for _, c := range sortedKeys(s.sold) {
+		if of := s.sold[c]; of.sum() > 0 {
+			return of
+		}
+	}
+	return s.known
+}
