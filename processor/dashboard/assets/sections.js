@@ -30,13 +30,15 @@ import { dimensions, filtered, theAffiliate, withFilter } from "./view.js";
 
 const limit = 1000; // names of a list; more are cut off, and said to be
 
+const noName = { affiliate: "no affiliate", product: "not named" };
+
 // nameLink is a name as a link that filters by it.
 function nameLink(page, dimension, name, shown = name) {
   const to = withFilter(page.view, dimension, name);
   return page.link(
     to,
     name === ""
-      ? element("i", { className: "quiet", textContent: dimension === "affiliate" ? "no affiliate" : "none" })
+      ? element("i", { className: "quiet", textContent: noName[dimension] ?? "none" })
       : isolated(shown),
   );
 }
@@ -68,17 +70,20 @@ const hasName = (page, dimension) => ({
   cell: (r) => nameLink(page, dimension, r.name, nameOf(dimension, r.name)),
 });
 
-// Leads come without these, so by them there is no figure of leads.
-const notOfLeads = ["source", "medium", "channel", "device"];
-const leadsKnown = (view) => !notOfLeads.some((d) => d in view.only || d in view.without);
+// Clicks and leads come without these names, so by them there is no such figure.
+const unnamed = {
+  leads: ["source", "medium", "channel", "device", "product"],
+  ...Object.fromEntries(["clicks", "visitors", "epc", "conversion"].map((figure) => [figure, ["product"]])),
+};
+const isKnown = (view, figure, dimension) =>
+  !unnamed[figure]?.some((d) => d === dimension || d in view.only || d in view.without);
 
 function breakdownColumns(page, dimension) {
   const unit = page.view.currency.toUpperCase();
-  const unknown = notOfLeads.includes(dimension) || !leadsKnown(page.view);
   return [
     hasName(page, dimension),
     countColumn("clicks", "Clicks"),
-    ...(unknown ? [] : [countColumn("leads", "Leads")]),
+    countColumn("leads", "Leads"),
     countColumn("sales", "Sales", "Renewals among them"),
     countColumn("customers", "New", "Buyers' first sales"),
     moneyColumn(page, "net", "Net " + unit, "Without tax; refunds and disputes are subtracted when they happened"),
@@ -90,7 +95,7 @@ function breakdownColumns(page, dimension) {
     },
     percentColumn("conversion", "Conv.", "Attributed first sales for each click"),
     percentColumn("refund_rate", "Refunds", "Refunded of paid"),
-  ];
+  ].filter((c) => isKnown(page.view, c.key, dimension));
 }
 
 // breakdown is a block that lists the names of a dimension.
@@ -217,7 +222,7 @@ function totals(page) {
       list.replaceChildren(
         ...Object.entries(metrics).map(([key, m]) => {
           const value = now[key] ?? 0;
-          const known = key !== "leads" || leadsKnown(page.view);
+          const known = isKnown(page.view, key);
           const text = !known ? none : m.money ? money(value, page.view.currency) : count(value);
           const tile = element(
             "button",
@@ -654,7 +659,7 @@ function funnel(page) {
     ],
     ask: (signal) => ask("funnel", { ...page.unconverted }, signal),
     draw: (rows) => {
-      if (!leadsKnown(page.view)) rows = rows.filter((r) => r.step !== "leads");
+      rows = rows.filter((r) => isKnown(page.view, r.step));
       const most = Math.max(1, ...rows.map((r) => Number(r.people)));
       steps.replaceChildren(
         ...rows.map((r) => {
@@ -1355,7 +1360,10 @@ export const sections = {
       }),
     ],
   },
-  sales: { title: "Sales", blocks: (page) => [sales(page), newAndReturning(page)] },
+  sales: {
+    title: "Sales",
+    blocks: (page) => [sales(page), breakdown(page, "product", "Products", { rows: 10 }), newAndReturning(page)],
+  },
   earnings: { title: "Earnings", timeless: true, blocks: earnings },
   health: { title: "Health", blocks: health },
 };

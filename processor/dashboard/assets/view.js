@@ -11,6 +11,7 @@ export const dimensions = {
   program: "Programme",
   country: "Country",
   device: "Device",
+  product: "Product",
 };
 
 export const ranges = {
