@@ -171,8 +171,10 @@ func (i *invoice) divide() {
 		by = min(before+x.amount, total)
 		of := func(whole int64) int64 { return stripe.Share(whole, by, total) - stripe.Share(whole, before, total) }
 		s := share{of(i.terms.Tax), of(i.terms.Shipping), of(i.terms.Discount), before + x.amount - by, nil}
-		s.products = sold.between(net, net+x.amount-s.tax)
-		net += x.amount - s.tax
+		if sold.named() {
+			s.products = sold.between(net, net+x.amount-s.tax)
+			net += x.amount - s.tax
+		}
 		if sum <= total || x.p == nil || !x.p.failedAtLast() {
 			before = by
 		}

@@ -101,8 +101,12 @@ func (p parts) between(from, to int64) parts { return p.divide(to).minus(p.divid
 // net is what an entry moved, without tax.
 func (e *Entry) net() int64 { return e.Amount - e.Tax }
 
-// divide gives each product its part of the entry. Without any that is named there are no parts.
-func (e *Entry) divide(by parts) { e.setProducts(by.divide(e.net())) }
+// divide gives each product its part of the entry, if any product is named.
+func (e *Entry) divide(by parts) {
+	if by.named() {
+		e.setProducts(by.divide(e.net()))
+	}
+}
 
 func (e *Entry) setProducts(p parts) {
 	e.Products = nil
@@ -139,16 +143,24 @@ func (p *payment) sold(invoices []*invoice) parts {
 	if sum.named() {
 		return sum
 	}
-	return soldBy(slices.Concat(p.facts, p.charged))
+	if own := soldBy(p.facts); own != nil {
+		return own
+	}
+	return soldBy(p.charged)
 }
 
 // creditedParts returns for which products each refund was made whose credit note names lines of
 // its invoice.
 func (b *books) creditedParts() map[string]parts {
-	products := map[string]string{} // by line
 	var notes []*stripe.Fact
 	for _, g := range b.groups {
 		notes = slices.AppendSeq(notes, maps.Values(g.credited))
+	}
+	if len(notes) == 0 {
+		return nil
+	}
+	products := map[string]string{} // by line
+	for _, g := range b.groups {
 		for _, i := range g.invoices {
 			for _, f := range i.facts {
 				for _, l := range f.Lines {
