@@ -331,6 +331,7 @@ ALTER TABLE click_days_mv ON CLUSTER `main` MODIFY QUERY
 ALTER TABLE click_days ON CLUSTER `main` COMMENT COLUMN changed_at 'When something was last inserted that may change this day: a click or page view of it, a click of the day before, or one under an id of either. Read with max'
 -- 0046_open_clicks.sql
 CREATE OR REPLACE VIEW activity ON CLUSTER `main` AS
+CREATE OR REPLACE VIEW clicks_by_dimension ON CLUSTER `main` AS
 -- 0047_products.sql
 ALTER TABLE facts
 ALTER TABLE ledger_log
