@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"tributary/processor/enrich"
+	"tributary/schemas/program"
 )
 
 // botSettings are the flags of commands that tell machines from people.
@@ -92,7 +93,7 @@ func (c *botsCommand) run(in io.Reader, out io.Writer) error {
 			counts[reason]++
 			continue
 		}
-		fmt.Fprintf(w, "%s\t%s\n", reason, lines.Text())
+		fmt.Fprintf(w, "%s\t%s\n", reason, program.Printable(lines.Text()))
 	}
 	for _, reason := range slices.Sorted(maps.Keys(counts)) {
 		fmt.Fprintf(w, "%d\t%s\n", counts[reason], reason)

@@ -5,6 +5,8 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	"tributary/schemas/program"
 )
 
 // maxPrinted findings of one kind in one table are printed, and of all findings logged.
@@ -20,7 +22,7 @@ func Print(w io.Writer, found, left *Report, repaired bool) error {
 		k := kind{f.Table, f.What}
 		switch count[k]++; {
 		case count[k] <= maxPrinted:
-			fmt.Fprintf(&b, "%-17s %-12s %s  %s\n", f.Table, f.What, f.Where, f.Key)
+			fmt.Fprintf(&b, "%-17s %-12s %s  %s\n", f.Table, f.What, program.Printable(f.Where), program.Printable(f.Key))
 		case count[k] == maxPrinted+1:
 			fmt.Fprintf(&b, "%-17s %-12s and more\n", f.Table, f.What)
 		}

@@ -8,6 +8,7 @@ import (
 
 	"tributary/processor/join"
 	"tributary/processor/stripe"
+	"tributary/schemas/program"
 )
 
 // Print writes the explanation for people.
@@ -40,7 +41,13 @@ type printer struct {
 	err error
 }
 
+// say prints a line. Arguments that are text may hold names that anybody wrote.
 func (p *printer) say(format string, args ...any) {
+	for i, a := range args {
+		if text, ok := a.(string); ok {
+			args[i] = program.Printable(text)
+		}
+	}
 	if p.err == nil {
 		_, p.err = fmt.Fprintf(p.w, format+"\n", args...)
 	}
@@ -49,8 +56,12 @@ func (p *printer) say(format string, args ...any) {
 func (p *printer) table(rows [][]string) {
 	t := tabwriter.NewWriter(p.w, 0, 0, 2, ' ', 0)
 	for _, r := range rows {
+		cells := make([]string, len(r))
+		for i, cell := range r {
+			cells[i] = program.Printable(cell)
+		}
 		if p.err == nil {
-			_, p.err = fmt.Fprintln(t, strings.TrimRight("  "+strings.Join(r, "\t"), "\t"))
+			_, p.err = fmt.Fprintln(t, strings.TrimRight("  "+strings.Join(cells, "\t"), "\t"))
 		}
 	}
 	if err := t.Flush(); p.err == nil {
