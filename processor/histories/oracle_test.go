@@ -429,7 +429,10 @@ func (o *oracle) expected(s *trueSale) map[cell]sums {
 		x := cells[c]
 		cells[c] = sums{x.amount + amount, x.tax + tax}
 	}
-	var paid, beyond, taxes int64  // paid of the total that the taxes are of, and beyond it
+	var paid, beyond, taxes int64 // paid of the total that the taxes are of, and beyond it, but for failed payments
+	failed := failedPayments(s.payments, slices.DeleteFunc(slices.Clone(s.out),
+		func(m traffic.Movement) bool { return o.unknowable(m) != "" || !o.refunds[m.Object] }))
+	own := map[string]int64{}      // the tax of failed payments, by charge
 	rest := o.amounts[s.id]        // of an invoice: what was overpaid it did not say before basil
 	made := map[string]time.Time{} // by payment intent
 	for _, m := range s.payments {
@@ -441,7 +444,6 @@ func (o *oracle) expected(s *trueSale) map[cell]sums {
 			if !named || before.Equal(at) {
 				continue // no event says that the first payment failed
 			}
-			paid, beyond, m.Beyond = paid+beyond, 0, 0 // the failure takes back a whole payment, with its tax
 		}
 		made[m.Object] = at
 		if !named {
@@ -457,12 +459,20 @@ func (o *oracle) expected(s *trueSale) map[cell]sums {
 		if !o.taxed[s.id] || named && !o.tied(m) {
 			tax = 0
 		}
-		paid, beyond, taxes = paid+m.Amount-m.Beyond, beyond+m.Beyond, taxes+tax
+		if charge := chargeThatFailed(failed, m); charge != "" {
+			own[charge] = tax
+		} else {
+			paid, beyond, taxes = paid+m.Amount-m.Beyond, beyond+m.Beyond, taxes+tax
+		}
 		add(m, at, m.Amount, tax)
 	}
 	var steps []step
 	for _, m := range s.out {
 		if o.unknowable(m) == "" && (o.refunds[m.Object] || m.Kind == traffic.Dispute || m.Kind == traffic.DisputeReversal) {
+			if tax, ok := own[m.Object]; ok && m.Kind == traffic.Refund {
+				add(m, m.OccurredAt, m.Amount, -tax)
+				continue
+			}
 			steps = append(steps, step{m.OccurredAt, m.Kind + m.Object, m.Amount, 0})
 		}
 	}
@@ -498,6 +508,16 @@ func (o *oracle) expected(s *trueSale) map[cell]sums {
 		}
 	}
 	return cells
+}
+
+// chargeThatFailed returns the charge whose failure took a payment back; "" if none did.
+func chargeThatFailed(failed map[string]traffic.Movement, payment traffic.Movement) string {
+	for charge, p := range failed {
+		if p.Balance == payment.Balance {
+			return charge
+		}
+	}
+	return ""
 }
 
 // charges of a sale that were refunded.

@@ -56,10 +56,7 @@ func truthOf(w *traffic.World, o traffic.Options) *truth {
 		sum, paid := t.sales[m.Sale]
 		t.sales[m.Sale] = m
 		if paid {
-			m.Amount, m.Tax, m.Beyond = m.Amount+sum.Amount, m.Tax+sum.Tax, m.Beyond+sum.Beyond
-			if m.Object == sum.Object { // its failure takes back a whole payment, with its tax
-				m.Beyond = 0
-			}
+			m.Amount, m.Tax = m.Amount+sum.Amount, m.Tax+sum.Tax
 			m.Aliases = slices.Concat(m.Aliases, sum.Aliases)
 			t.sales[m.Sale] = m
 		}
@@ -67,30 +64,71 @@ func truthOf(w *traffic.World, o traffic.Options) *truth {
 	for _, b := range w.Balance {
 		t.balance[b.ID] = b
 	}
-	t.taxes = taxes(w.Movements, t.sales)
+	t.taxes = taxes(w.Movements)
 	return t
 }
 
-// taxes of what went back: all that went back of a sale by then takes its share of the sale's tax
-// along, half to even; each movement what is left of that. What was paid beyond the sale's total
-// goes back first, and has none.
-func taxes(movements []traffic.Movement, sales map[string]traffic.Movement) map[string]int64 {
+// failedPayments returns the payments that were taken back whole, since their charge failed after
+// it had succeeded: by that charge, which is also the object of what went back.
+func failedPayments(payments, out []traffic.Movement) map[string]traffic.Movement {
+	byCharge, failed := make(map[string]traffic.Movement), make(map[string]traffic.Movement)
+	for _, m := range payments {
+		for _, alias := range m.Aliases {
+			byCharge[alias] = m
+		}
+	}
+	for _, m := range out {
+		if p, ok := byCharge[m.Object]; ok && m.Kind == traffic.Refund {
+			failed[m.Object] = p
+		}
+	}
+	return failed
+}
+
+// taxes of what went back. A payment that failed takes its own along. Of the rest of a sale all
+// that went back by then takes its share of the tax, half to even; each movement what is left of
+// that. What was paid beyond the sale's total goes back first, and has none.
+func taxes(movements []traffic.Movement) map[string]int64 {
+	var payments, out []traffic.Movement
+	for _, m := range movements {
+		if m.Kind == traffic.Payment {
+			payments = append(payments, m)
+		} else {
+			out = append(out, m)
+		}
+	}
+	failed := failedPayments(payments, out)
+	tookBack := make(map[string]bool) // by balance transaction of the payment
+	for _, p := range failed {
+		tookBack[p.Balance] = true
+	}
+	sales := make(map[string]traffic.Movement)
+	for _, m := range payments {
+		if !tookBack[m.Balance] {
+			sum := sales[m.Sale]
+			sum.Amount, sum.Tax, sum.Beyond = sum.Amount+m.Amount, sum.Tax+m.Tax, sum.Beyond+m.Beyond
+			sales[m.Sale] = sum
+		}
+	}
 	shares, back := make(map[string]int64), make(map[string]int64)
-	sorted := slices.Clone(movements)
-	slices.SortFunc(sorted, func(a, b traffic.Movement) int {
+	slices.SortFunc(out, func(a, b traffic.Movement) int {
 		return cmp.Or(a.OccurredAt.Compare(b.OccurredAt),
 			cmp.Compare(min(max(a.Amount, -1), 1), min(max(b.Amount, -1), 1)),
 			cmp.Compare(a.Kind+a.Object, b.Kind+b.Object))
 	})
-	for _, m := range sorted {
-		sale := sales[m.Sale]
-		if m.Kind == traffic.Payment || sale.Tax == 0 {
+	for _, m := range out {
+		sale, key := sales[m.Sale], m.Object+" "+m.Kind+" "+m.Balance
+		if p, ok := failed[m.Object]; ok {
+			shares[key] = -p.Tax
+			continue
+		}
+		if sale.Tax == 0 {
 			continue
 		}
 		of := func(amount int64) int64 { return taxShare(sale.Tax, amount-sale.Beyond, sale.Amount-sale.Beyond) }
 		before := back[m.Sale]
 		back[m.Sale] = before - m.Amount
-		shares[m.Object+" "+m.Kind+" "+m.Balance] = of(before) - of(before-m.Amount)
+		shares[key] = of(before) - of(before-m.Amount)
 	}
 	return shares
 }
