@@ -22,9 +22,9 @@ func TestDivide(t *testing.T) {
 		}
 		for n := range divided {
 			if whole := p.sum(); whole > 0 {
-				exact := float64(net) * float64(p[n].Net) / float64(whole)
-				if off := math.Abs(exact - float64(divided[n].Net)); off >= 1+math.Abs(exact)*1e-12 {
-					t.Fatalf("%v of %d by %v is %g off", divided[n], net, p, off)
+				off := divided[n].Net*whole - net*p[n].Net // times whole
+				if off <= -whole || off >= whole {
+					t.Fatalf("%v of %d by %v is a unit off", divided[n], net, p)
 				}
 			}
 			if negative[n].Net != -divided[n].Net {
