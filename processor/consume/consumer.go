@@ -389,7 +389,11 @@ func (c *Consumer) group() string { return cmp.Or(c.Group, schemas.ConsumerGroup
 // of one time then are in one batch, and ClickHouse merges parts whose keys hardly overlap.
 const fetchPartitionBytes = 512 << 10
 
+// open makes the client. It joins the group at once: the broker may have assigned partitions, and
+// kgo ask where to begin, before NewClient has returned. rewind then waits until c.client is set:
+// without that it asked by no client, or by the one of a topic that was made again.
 func (c *Consumer) open() error {
+	opened := make(chan struct{})
 	opts := []kgo.Opt{
 		kgo.SeedBrokers(c.Seeds...),
 		kgo.ConsumerGroup(c.group()),
@@ -398,7 +402,12 @@ func (c *Consumer) open() error {
 		kgo.BlockRebalanceOnPoll(),
 		kgo.DisableAutoCommit(),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
-		kgo.AdjustFetchOffsetsFn(c.rewind),
+		kgo.AdjustFetchOffsetsFn(func(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (
+			map[string]map[int32]kgo.Offset, error,
+		) {
+			<-opened
+			return c.rewind(ctx, offsets)
+		}),
 		kgo.OnPartitionsAssigned(c.onAssigned),
 		kgo.OnPartitionsRevoked(c.onRevoked),
 		kgo.OnPartitionsLost(c.onRevoked),
@@ -422,6 +431,7 @@ func (c *Consumer) open() error {
 		return fmt.Errorf("open Kafka client of %s: %w", c.Name, err)
 	}
 	c.client, c.cancel = client, cancel
+	close(opened)
 	return nil
 }
 
