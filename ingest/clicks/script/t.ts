@@ -168,7 +168,7 @@ interface State {
   let flush = () => {
     let queue = "" + storage.tributary_queue;
     delete storage.tributary_queue;
-    queue.replace(/{.+/g, post); // calls it with each line
+    queue.replace(/{.+/g, post as any); // calls it with each line
   };
 
   let show = () => {
