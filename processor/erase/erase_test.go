@@ -358,6 +358,7 @@ var nameless = strings.Fields(`workspace click_id foreign_id program_id affiliat
 	browser_version os os_version device trigger bot_reason consent dimension clicks_at page_views_at counted
 	reason step topic
 	request closing line entry_id sale_id object_id kind rule rules name alias source event_id account parent_id invoice_id
+	line_ids line_products products
 	transaction_id currency subscription_id billing_reason fault lead_id event_name mode email_hash match_rule
 	match_candidates
 	fx_source superseded_by status page_view_id type api_version target what subject verdict
