@@ -13,28 +13,39 @@ import (
 
 // A backlog in one partition comes in many small fetches, and is handled as one batch all the same.
 func TestGathersABacklog(t *testing.T) {
-	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, "topic"))
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(2, "topic"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer cluster.Close()
-	producer, err := kgo.NewClient(kgo.SeedBrokers(cluster.ListenAddrs()...), kgo.ManualFlushing())
+	producer, err := kgo.NewClient(kgo.SeedBrokers(cluster.ListenAddrs()...), kgo.ManualFlushing(),
+		kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer producer.Close()
-	const pieces, piece = 8, 10
-	for range pieces {
-		for range piece {
-			producer.Produce(t.Context(), &kgo.Record{Topic: "topic", Value: []byte("x")}, func(_ *kgo.Record, err error) {
-				if err != nil {
-					t.Error(err)
-				}
-			})
+	write := func(records int, partition int32) {
+		for range records {
+			producer.Produce(t.Context(), &kgo.Record{Topic: "topic", Partition: partition, Value: []byte("x")},
+				func(_ *kgo.Record, err error) {
+					if err != nil {
+						t.Error(err)
+					}
+				})
 		}
 		if err := producer.Flush(t.Context()); err != nil {
 			t.Fatal(err)
 		}
+	}
+	// When the client learns of the topic, it may send what waits before it is flushed: that is a record
+	// of the other partition, which is deleted, so that each piece is one batch of Kafka.
+	write(1, 1)
+	if err := cluster.DeleteRecords("topic", 1, 1); err != nil {
+		t.Fatal(err)
+	}
+	const pieces, piece = 8, 10
+	for range pieces {
+		write(piece, 0)
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
