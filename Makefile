@@ -91,7 +91,7 @@ $(VENDOR)/uPlot.LICENSE: $(TOOLS)/.npm
 need-cc = $(call need,$(firstword $(shell go env CC 2>/dev/null) cc),the race detector needs a C compiler (apt-get install build-essential or xcode-select --install))
 
 # Packages that are tested at a time: tests wait for engines, brokers and pages (deploy/DESIGN.md).
-PACKAGES ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores > 6 ? cores : 6)))
+PACKAGES ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores > 4 ? cores : 4)))
 # Those that take longest begin first, so that none is left alone at the end.
 LONGEST := ./deploy/browser ./deploy/e2e ./processor/histories ./ingest/clicks ./sql ./processor ./processor/simulation \
 	./processor/consume ./deploy/local/apache
