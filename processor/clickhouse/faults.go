@@ -41,7 +41,7 @@ const (
 	hintKeeper = "look at Keeper and at system.replicas: is_readonly, last_exception"
 	hintQuorum = "too few replicas answer: start them, or lower insert_quorum of --clickhouse-dsn"
 	hintDisk   = "a part on ClickHouse's disk is broken: look at the disk, restart ClickHouse, which sets the part " +
-		"aside, then run processor audit --repair"
+		"aside, then run processor audit --since all --repair"
 	hintServer = "ClickHouse has too much to do: look at system.processes and system.merges"
 )
 
