@@ -89,9 +89,15 @@ var faults = map[int32]fault{
 	396: {"TOO_MANY_ROWS_OR_BYTES", needsOperator, hintLimit},
 	201: {"QUOTA_EXCEEDED", needsOperator, hintQuota},
 
+	32:  {"ATTEMPT_TO_READ_AFTER_EOF", needsOperator, hintDisk},
+	33:  {"CANNOT_READ_ALL_DATA", needsOperator, hintDisk},
+	40:  {"CHECKSUM_DOESNT_MATCH", needsOperator, hintDisk},
+	107: {"FILE_DOESNT_EXIST", needsOperator, hintDisk},
 	226: {"NO_FILE_IN_DATA_PART", needsOperator, hintDisk},
 	228: {"BAD_SIZE_OF_FILE_IN_DATA_PART", needsOperator, hintDisk},
 	246: {"CORRUPTED_DATA", needsOperator, hintDisk},
+	271: {"CANNOT_DECOMPRESS", needsOperator, hintDisk},
+	432: {"UNKNOWN_CODEC", needsOperator, hintDisk},
 
 	159: {"TIMEOUT_EXCEEDED", transient, hintServer},
 	160: {"TOO_SLOW", transient, hintServer},
