@@ -91,7 +91,6 @@ var faults = map[int32]fault{
 
 	32:  {"ATTEMPT_TO_READ_AFTER_EOF", needsOperator, hintDisk},
 	33:  {"CANNOT_READ_ALL_DATA", needsOperator, hintDisk},
-	40:  {"CHECKSUM_DOESNT_MATCH", needsOperator, hintDisk},
 	107: {"FILE_DOESNT_EXIST", needsOperator, hintDisk},
 	226: {"NO_FILE_IN_DATA_PART", needsOperator, hintDisk},
 	228: {"BAD_SIZE_OF_FILE_IN_DATA_PART", needsOperator, hintDisk},
@@ -99,6 +98,7 @@ var faults = map[int32]fault{
 	271: {"CANNOT_DECOMPRESS", needsOperator, hintDisk},
 	432: {"UNKNOWN_CODEC", needsOperator, hintDisk},
 
+	40:  {"CHECKSUM_DOESNT_MATCH", transient, hintDisk}, // of an insert it ends by itself
 	159: {"TIMEOUT_EXCEEDED", transient, hintServer},
 	160: {"TOO_SLOW", transient, hintServer},
 	202: {"TOO_MANY_SIMULTANEOUS_QUERIES", transient, hintServer},
