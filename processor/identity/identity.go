@@ -57,8 +57,10 @@ func New(typ, value string) Node { return Node(typ + ":" + value) }
 
 // Split returns a node's type and value.
 func (n Node) Split() (typ, value string) {
-	typ, value, _ = strings.Cut(string(n), ":")
-	return typ, value
+	if i := strings.IndexByte(string(n), ':'); i >= 0 {
+		return string(n[:i]), string(n[i+1:])
+	}
+	return string(n), ""
 }
 
 // Type of the node.
@@ -218,63 +220,63 @@ func (n Node) isHour() bool { return n.Type() == PaymentHour || n.Type() == Invo
 // leadsTo holds, for a sale that is being resolved, which types of names may be followed from one
 // type to the next. A customer's or a subscription's other sales are not followed: they are other
 // movements.
-var leadsTo = map[string]map[string]bool{
-	Object: set(Object, Movement, Dispute, Customer, Subscription, External, Reference, Click, Affiliate,
+var leadsTo = relate(map[string][]string{
+	Object: {Object, Movement, Dispute, Customer, Subscription, External, Reference, Click, Affiliate,
 		Promotion, Coupon, Email,
 		PaymentHour, InvoiceHour,
-		Correction),
-	Movement:      set(Object),
-	Dispute:       set(Object),
-	Customer:      set(External, Reference, Click, Affiliate, Promotion, Coupon, Email, FirstSale, Again),
-	Subscription:  set(External, Reference, Click, Affiliate, Promotion, Coupon, FirstSale, Again),
-	External:      set(Reference, Click, FirstSale, Public, Again),
-	Reference:     set(Click, Public),
-	Public:        set(Click, Reference, Program),
-	Correction:    set(Click, Affiliate),
-	Promotion:     set(Code, Coupon, Affiliate),
-	Coupon:        set(Affiliate),
-	Code:          set(Affiliate),
-	Email:         set(External, Reference, Click),
-	Link:          set(Affiliate),
-	Affiliate:     set(Program, Public),
-	catalogueType: set(catalogueType),
-	Lead:          set(Customer, Subscription, External, Reference, Click),
-}
+		Correction},
+	Movement:      {Object},
+	Dispute:       {Object},
+	Customer:      {External, Reference, Click, Affiliate, Promotion, Coupon, Email, FirstSale, Again},
+	Subscription:  {External, Reference, Click, Affiliate, Promotion, Coupon, FirstSale, Again},
+	External:      {Reference, Click, FirstSale, Public, Again},
+	Reference:     {Click, Public},
+	Public:        {Click, Reference, Program},
+	Correction:    {Click, Affiliate},
+	Promotion:     {Code, Coupon, Affiliate},
+	Coupon:        {Affiliate},
+	Code:          {Affiliate},
+	Email:         {External, Reference, Click},
+	Link:          {Affiliate},
+	Affiliate:     {Program, Public},
+	catalogueType: {catalogueType},
+	Lead:          {Customer, Subscription, External, Reference, Click},
+})
 
 // touches holds, for a name of which something new is stored, which types of names lead to the
 // sales and leads that may change by it. Links are not walked backwards: the ledger has the link of
 // each entry's click.
-var touches = map[string]map[string]bool{
-	Click:        set(Object, Lead, Customer, External, Subscription, Reference, Email, Public, Correction),
-	Reference:    set(Object, Lead, Customer, External, Subscription, Email, Public),
-	Affiliate:    set(Object, Customer, Subscription, Promotion, Coupon, Code, Correction),
-	External:     set(Object, Lead, Customer, Subscription, Email),
-	Customer:     set(Object, Lead),
-	Subscription: set(Object, Lead),
-	Promotion:    set(Object, Customer, Subscription),
-	Coupon:       set(Object, Customer, Subscription, Promotion),
-	Code:         set(Promotion),
-	Email:        set(Object, Customer),
-	Public:       set(Reference, Affiliate, External),
-	Correction:   set(Object),
-}
+var touches = relate(map[string][]string{
+	Click:        {Object, Lead, Customer, External, Subscription, Reference, Email, Public, Correction},
+	Reference:    {Object, Lead, Customer, External, Subscription, Email, Public},
+	Affiliate:    {Object, Customer, Subscription, Promotion, Coupon, Code, Correction},
+	External:     {Object, Lead, Customer, Subscription, Email},
+	Customer:     {Object, Lead},
+	Subscription: {Object, Lead},
+	Promotion:    {Object, Customer, Subscription},
+	Coupon:       {Object, Customer, Subscription, Promotion},
+	Code:         {Promotion},
+	Email:        {Object, Customer},
+	Public:       {Reference, Affiliate, External},
+	Correction:   {Object},
+})
 
 // Changes reports from which ends a new edge may be followed: only sales under those names may
 // change by it. A coupon's sales do not change when another promotion code is made of the coupon.
 func (e Edge) Changes() (a, b bool) {
-	typA, typB := e.A.Type(), e.B.Type()
-	return leadsTo[typA][typB], leadsTo[typB][typA]
+	typA, typB := ordinal(e.A.Type()), ordinal(e.B.Type())
+	return leadsTo.has(typA, typB), leadsTo.has(typB, typA)
 }
 
 // Touches reports whether something new about n may concern what is named m, or by m.
-func (n Node) Touches(m Node) bool { return touches[n.Type()][m.Type()] }
+func (n Node) Touches(m Node) bool { return touches.has(ordinal(n.Type()), ordinal(m.Type())) }
 
 // IsName reports whether e is among the names that A leads to: all but the sales and leads under a
 // name that they may share. The sales of an hour are asked for as names.
 func (e Edge) IsName() bool { return e.A.isHour() || e.A.Standalone() || !e.B.Standalone() }
 
 // LeadsOn reports whether a sale that n names may be credited by what n leads to.
-func (n Node) LeadsOn() bool { return leadsTo[n.Type()] != nil }
+func (n Node) LeadsOn() bool { return leadsTo[ordinal(n.Type())] != 0 }
 
 // Alias returns another name of the same, under which sales may be known too; "" if there is none.
 // A bare client_reference_id may be an affiliate; it was kept as a reference until one was known.
@@ -293,12 +295,4 @@ func (n Node) Standalone() bool {
 		return true
 	}
 	return false
-}
-
-func set(types ...string) map[string]bool {
-	m := make(map[string]bool, len(types))
-	for _, t := range types {
-		m[t] = true
-	}
-	return m
 }

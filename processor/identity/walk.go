@@ -161,10 +161,9 @@ func (g *Graph) Explore(ctx context.Context, edges Edges, workspace string, from
 		case typ == Public && strings.HasPrefix(value, Affiliate+":"):
 			alias = Catalogue // where there is one, the public names no affiliates
 		}
-		_, ask = leadsTo[n.Type()]
-		return ask, alias
+		return n.LeadsOn(), alias
 	}, func(e Edge) bool {
-		if !leadsTo[e.A.Type()][e.B.Type()] {
+		if leads, _ := e.Changes(); !leads {
 			return false
 		}
 		if e.Beyond > 0 {
@@ -201,7 +200,8 @@ func (g *Graph) pair(e Edge) bool {
 
 // Belongs reports whether n is an object of a payment, or a movement that belongs to one.
 func (n Node) Belongs() bool {
-	return n.Type() == Object || n.Type() == Movement || n.Type() == Dispute
+	typ := n.Type()
+	return typ == Object || typ == Movement || typ == Dispute
 }
 
 // Unsorted returns the names that the id of a payment, refund or dispute may be.
@@ -210,7 +210,7 @@ func Unsorted(id string) []Node { return []Node{New(Object, id), New(Movement, i
 // Add lets the graph follow more edges, found after it was explored.
 func (g *Graph) Add(edges []Edge) {
 	for _, e := range edges {
-		if !leadsTo[e.A.Type()][e.B.Type()] || g.pair(e) {
+		if leads, _ := e.Changes(); !leads || g.pair(e) {
 			continue
 		}
 		if e.Beyond > 0 {
