@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/valyala/fastjson"
-
 	"tributary/processor/identity"
 	"tributary/schemas"
 )
@@ -116,22 +114,18 @@ type event struct {
 // https://docs.stripe.com/changelog/basil/2025-03-31/remove-refund-from-partial-capture-and-payment-cancellation-flow
 const basil = "2025-03-31"
 
-var parsers fastjson.ParserPool
-
 // Read returns the facts of e with the built-in keys.
 func Read(e *schemas.StripeEvent) (Facts, error) { return builtin.Read(e) }
 
 // Read returns the facts of e. A *ShapeError says that the body lacks a value without which money
 // would be guessed: the record belongs to the dead letters.
 func (k *Keys) Read(e *schemas.StripeEvent) (Facts, error) {
-	p := parsers.Get()
-	defer parsers.Put(p)
-	root, err := p.ParseBytes(e.Body)
+	doc := documents.Get().(*document)
+	defer documents.Put(doc)
+	body, err := doc.parse(e.Body)
 	if err != nil {
 		return Facts{}, fmt.Errorf("%w: %w", ErrNotEvent, err)
 	}
-	var shape ShapeError
-	body := object{v: root, shape: &shape}
 	switch {
 	case body.is("object", ThinObject):
 		return readThin(e.Body)
@@ -144,7 +138,7 @@ func (k *Keys) Read(e *schemas.StripeEvent) (Facts, error) {
 	}
 	f, known := families[string(typ)]
 	if !known {
-		return Facts{Created: created}, shape.orNil()
+		return Facts{Created: created}, doc.shape()
 	}
 	ev := &event{
 		typ:                string(typ),
@@ -161,10 +155,10 @@ func (k *Keys) Read(e *schemas.StripeEvent) (Facts, error) {
 	subject := body.child("data").child("object")
 	if kind := subject.bytes("object"); len(kind) > 0 && string(kind) != f.object {
 		subject.missing("object (it is a " + string(kind) + ")")
-		return Facts{Known: true, Created: created}, shape.orNil()
+		return Facts{Known: true, Created: created}, doc.shape()
 	}
 	f.read(ev, subject)
-	if err := shape.orNil(); err != nil {
+	if err := doc.shape(); err != nil {
 		return Facts{Known: true, Created: created}, err
 	}
 	return ev.facts, nil

@@ -146,9 +146,6 @@ func (ev *event) invoiceNames(in object) (id, customer, subscription string, key
 // grandchild goes down several steps, as far as there are objects.
 func (o object) grandchild(keys ...string) object {
 	for _, k := range keys {
-		if !o.present() {
-			return object{shape: o.shape, path: o.path}
-		}
 		o = o.child(k)
 	}
 	return o

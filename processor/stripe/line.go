@@ -70,20 +70,20 @@ func (o object) creditedLines() []Line {
 // lines reads the lines of an invoice or credit note. One that cannot be read is no reason to keep
 // the money waiting: then there are none.
 func (o object) lines() []Line {
-	var unreadable ShapeError
+	known := len(o.doc.missing)
+	defer func() { o.doc.missing = o.doc.missing[:known] }()
 	var list []Line
 	for _, line := range o.array("lines") {
 		if !line.present() {
 			return nil
 		}
-		line.shape = &unreadable
 		id := line.text("id")
 		if o.is("object", "credit_note") {
 			id = line.id("invoice_line_item")
 		}
 		list = append(list, Line{ID: id, Product: line.lineProduct(), Net: line.lineNet()})
 	}
-	if unreadable.orNil() != nil {
+	if len(o.doc.missing) > known {
 		return nil
 	}
 	return list

@@ -3,6 +3,7 @@ package stripe
 import (
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/valyala/fastjson"
@@ -23,38 +24,58 @@ func (e *ShapeError) Error() string {
 	return s
 }
 
-func (e *ShapeError) orNil() error {
-	if len(e.Paths) == 0 {
+// document is a parsed body, and what is missing in it.
+type document struct {
+	parser  fastjson.Parser
+	places  []place
+	missing []string
+}
+
+var documents = sync.Pool{New: func() any { return new(document) }}
+
+// parse returns the outermost object of a body. It, and all within it, is valid until the next.
+func (d *document) parse(body []byte) (object, error) {
+	d.places, d.missing = append(d.places[:0], place{}), nil
+	root, err := d.parser.ParseBytes(body)
+	return object{v: root, doc: d}, err
+}
+
+// shape returns what is missing as a *ShapeError; nil if nothing is.
+func (d *document) shape() error {
+	if len(d.missing) == 0 {
 		return nil
 	}
-	return &ShapeError{Paths: e.Paths}
+	return &ShapeError{Paths: d.missing}
 }
 
-// object reads one JSON object. The must… methods note what is missing in shape; the others give
-// zero for it.
+// place is where an object lies: under a key of the object at another place, which is its index in
+// document.places. The keys are joined only where something is missing.
+type place struct {
+	within int32
+	key    string
+}
+
+// object reads one JSON object. The must… methods note what is missing in the document; the others
+// give zero for it. It is small, because each method gets a copy of it.
 type object struct {
 	v     *fastjson.Value
-	path  path
-	shape *ShapeError
+	doc   *document
+	place int32
 }
 
-// path is the keys that lead to an object, the first of them. They are joined only where something
-// is missing.
-type path [6]string
-
-func (p path) then(key string) path {
-	for i := range p {
-		if p[i] == "" {
-			p[i] = key
-			break
-		}
-	}
-	return p
+// at returns the value that lies under a key.
+func (o object) at(key string, v *fastjson.Value) object {
+	o.doc.places = append(o.doc.places, place{o.place, key})
+	return object{v: v, doc: o.doc, place: int32(len(o.doc.places) - 1)}
 }
 
 func (o object) missing(key string) {
-	keys := slices.DeleteFunc(append(o.path[:], key), func(k string) bool { return k == "" })
-	o.shape.Paths = append(o.shape.Paths, strings.ReplaceAll(strings.Join(keys, "."), ".[]", "[]"))
+	keys := []string{key}
+	for at := o.place; at > 0; at = o.doc.places[at].within {
+		keys = append(keys, o.doc.places[at].key)
+	}
+	slices.Reverse(keys)
+	o.doc.missing = append(o.doc.missing, strings.ReplaceAll(strings.Join(keys, "."), ".[]", "[]"))
 }
 
 // get returns nil for an absent value and for null.
@@ -69,9 +90,7 @@ func (o object) get(key string) *fastjson.Value {
 // has reports whether the key is there at all, be it null.
 func (o object) has(key string) bool { return o.v.Exists(key) }
 
-func (o object) child(key string) object {
-	return object{v: o.get(key), path: o.path.then(key), shape: o.shape}
-}
+func (o object) child(key string) object { return o.at(key, o.get(key)) }
 
 func (o object) present() bool { return o.v != nil && o.v.Type() == fastjson.TypeObject }
 
@@ -183,9 +202,14 @@ func (o object) array(key string) []object {
 		v = v.Get("data")
 	}
 	items := v.GetArray()
+	if len(items) == 0 {
+		return nil
+	}
+	element := o.at(key, v).at("[]", nil)
 	out := make([]object, len(items))
 	for i, item := range items {
-		out[i] = object{v: item, path: o.path.then(key).then("[]"), shape: o.shape}
+		out[i] = element
+		out[i].v = item
 	}
 	return out
 }
