@@ -284,11 +284,11 @@ func (b *books) bookPayment(p *payment) {
 }
 
 // describe fills in what a row says of the buyer, by the richest source that knows it.
-func describe(e *Entry, facts []stripe.Fact) {
+func describe(e *Entry, facts []*stripe.Fact) {
 	sorted := make([]*stripe.Fact, 0, len(facts))
-	for n := range facts {
-		if facts[n].Kind == stripe.Payment {
-			sorted = append(sorted, &facts[n])
+	for _, f := range facts {
+		if f.Kind == stripe.Payment {
+			sorted = append(sorted, f)
 		}
 	}
 	slices.SortFunc(sorted, compareFacts)
@@ -337,7 +337,7 @@ func (b *books) hold(status Status) {
 // payments are known. While neither it nor a session of it says that anything was paid there is
 // none, and nobody who knew less has booked one.
 func (b *books) bookRemainder(i *invoice) {
-	if !slices.ContainsFunc(i.facts, func(f stripe.Fact) bool { return f.Amount != 0 }) {
+	if !slices.ContainsFunc(i.facts, func(f *stripe.Fact) bool { return f.Amount != 0 }) {
 		return
 	}
 	e := b.entry(i.group, i.source, i.id, stripe.Payment, "")
@@ -382,7 +382,7 @@ func (s *sale) add(e *Entry, failed string) {
 
 // present counts what the buyer saw of a payment, as facts about it tell: it may be given back in
 // the buyer's currency.
-func (s *sale) present(e *Entry, failed string, facts []stripe.Fact) {
+func (s *sale) present(e *Entry, failed string, facts []*stripe.Fact) {
 	for _, f := range facts {
 		of := pool{f.Currency, failed}
 		if f.Kind != stripe.Presented || s.paid[of] != nil {

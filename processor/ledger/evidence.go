@@ -158,10 +158,10 @@ func compareFacts(a, b *stripe.Fact) int {
 }
 
 // best returns the first of the facts that are wanted, in that order; nil if none is.
-func best(facts []stripe.Fact, wanted func(*stripe.Fact) bool) *stripe.Fact {
+func best(facts []*stripe.Fact, wanted func(*stripe.Fact) bool) *stripe.Fact {
 	var top *stripe.Fact
-	for i := range facts {
-		if f := &facts[i]; wanted(f) && (top == nil || compareFacts(f, top) < 0) {
+	for _, f := range facts {
+		if wanted(f) && (top == nil || compareFacts(f, top) < 0) {
 			top = f
 		}
 	}

@@ -79,8 +79,7 @@ func (b *books) saleOf(g *group, p *payment, f *stripe.Fact) string {
 // refunds lists the refund objects of a group in order of their ids.
 func (b *books) refunds(g *group) []*refund {
 	byID := map[string]*refund{}
-	for n := range g.movements {
-		f := &g.movements[n]
+	for _, f := range g.movements {
 		if f.Kind != stripe.Refund && f.Kind != stripe.RefundReversal {
 			continue
 		}
@@ -198,8 +197,7 @@ const withCapture = time.Minute
 func (p *payment) lastCapture() time.Time {
 	var most int64
 	var at time.Time
-	for n := range p.facts {
-		f := &p.facts[n]
+	for _, f := range p.facts {
 		captured := f.Captured
 		if f.Kind == stripe.Payment && (f.Source == stripe.FromCharge || f.Source == stripe.FromPaymentIntent) {
 			captured = f.Amount
@@ -233,12 +231,11 @@ func (f figure) key() string {
 func (p *payment) figures(charge string) []figure {
 	release, _ := p.released()
 	last := p.lastCapture()
-	included := release > 0 && slices.ContainsFunc(p.charged, func(f stripe.Fact) bool {
+	included := release > 0 && slices.ContainsFunc(p.charged, func(f *stripe.Fact) bool {
 		return f.ObjectID == charge && f.Amount == release && f.CreatedAt.Sub(last).Abs() <= withCapture
 	})
 	var list []figure
-	for n := range p.charged {
-		f := &p.charged[n]
+	for _, f := range p.charged {
 		if f.ObjectID != charge {
 			continue
 		}
@@ -248,8 +245,8 @@ func (p *payment) figures(charge string) []figure {
 		}
 		list = append(list, figure{fact: f, amount: amount})
 	}
-	for n := range p.failed {
-		if f := &p.failed[n]; f.ObjectID == charge && p.source != nil {
+	for _, f := range p.failed {
+		if f.ObjectID == charge && p.source != nil {
 			back := p.takenBack(f)
 			list = append(list, figure{fact: f, amount: back, failed: back > 0, void: back == 0})
 		}
@@ -375,8 +372,7 @@ func (b *books) bookDisputes(g *group) {
 	byKey := map[key]*stripe.Fact{}
 	known := map[key]bool{} // by kind and dispute
 	var order []key
-	for n := range g.movements {
-		f := &g.movements[n]
+	for _, f := range g.movements {
 		if f.Kind != stripe.Dispute && f.Kind != stripe.DisputeReversal {
 			continue
 		}

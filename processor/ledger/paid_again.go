@@ -13,7 +13,7 @@ import (
 // attempt is a payment of its own day, and each failure takes back the one before it.
 type attempt struct {
 	after    *stripe.Fact // the failure before it; nil: none
-	captures []stripe.Fact
+	captures []*stripe.Fact
 	amount   int64 // of the payment, minor units of its currency; 0 without captures
 }
 
@@ -22,8 +22,7 @@ type attempt struct {
 // the two events are.
 func (p *payment) attempts() []attempt {
 	first := map[string]*stripe.Fact{}
-	for n := range p.failed {
-		f := &p.failed[n]
+	for _, f := range p.failed {
 		if known := first[f.ObjectID]; known == nil || compareFacts(f, known) < 0 {
 			first[f.ObjectID] = f
 		}
@@ -37,7 +36,7 @@ func (p *payment) attempts() []attempt {
 		return cmp.Or(a.after.CreatedAt.Compare(b.after.CreatedAt), cmp.Compare(a.after.ObjectID, b.after.ObjectID))
 	})
 	for _, f := range p.facts {
-		if !isCapture(&f) {
+		if !isCapture(f) {
 			continue
 		}
 		n := slices.IndexFunc(failures, func(a attempt) bool {
@@ -57,10 +56,9 @@ func isCapture(f *stripe.Fact) bool {
 }
 
 // mostCaptured returns the capture after which most was captured; nil without captures.
-func mostCaptured(facts []stripe.Fact) *stripe.Fact {
+func mostCaptured(facts []*stripe.Fact) *stripe.Fact {
 	var top *stripe.Fact
-	for i := range facts {
-		f := &facts[i]
+	for _, f := range facts {
 		if isCapture(f) && (top == nil || f.Amount > top.Amount || f.Amount == top.Amount && compareFacts(f, top) < 0) {
 			top = f
 		}
@@ -107,7 +105,7 @@ func (p *payment) firstTried() int {
 func (p *payment) failedAtLast() bool {
 	n := len(p.tried)
 	return n > 0 && p.tried[n-1].amount == 0 &&
-		slices.ContainsFunc(p.failed, func(f stripe.Fact) bool { return p.takenBack(&f) > 0 })
+		slices.ContainsFunc(p.failed, func(f *stripe.Fact) bool { return p.takenBack(f) > 0 })
 }
 
 // failure returns the charge whose failure took back what was paid in an attempt; "" if none did.
@@ -188,6 +186,6 @@ func (b *books) bookAgain(p *payment, e Entry) {
 }
 
 // earliest returns when the first of the facts happened.
-func earliest(facts []stripe.Fact) time.Time {
-	return slices.MinFunc(facts, func(a, b stripe.Fact) int { return a.OccurredAt.Compare(b.OccurredAt) }).OccurredAt
+func earliest(facts []*stripe.Fact) time.Time {
+	return slices.MinFunc(facts, func(a, b *stripe.Fact) int { return a.OccurredAt.Compare(b.OccurredAt) }).OccurredAt
 }

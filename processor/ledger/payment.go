@@ -15,12 +15,12 @@ import (
 // was paid of an invoice outside Stripe.
 type payment struct {
 	id    string
-	facts []stripe.Fact // what its objects say of it
+	facts []*stripe.Fact // what its objects say of it
 	// charged are the totals refunded of its charges, from which a charge is known that no event
 	// reported as paid.
-	charged  []stripe.Fact
-	failed   []stripe.Fact // that its charges failed
-	tried    []attempt     // by the failures of its charges; none where no charge failed
+	charged  []*stripe.Fact
+	failed   []*stripe.Fact // that its charges failed
+	tried    []attempt      // by the failures of its charges; none where no charge failed
 	charges  map[string]bool
 	invoices []*invoice       // that it pays, by certain links, the smallest id first
 	shares   map[string]int64 // of its invoices, where invoice payments tell them, or they are assumed
@@ -42,17 +42,17 @@ type payment struct {
 // invoice is what one invoice says was paid, and who explains it.
 type invoice struct {
 	id       string
-	facts    []stripe.Fact // its own, and those of the sessions that stand for it
-	payments []*payment    // certain ones, then assumed ones
-	silent   *payment      // a payment that is only known by its refunds and is assumed to be this invoice's
+	facts    []*stripe.Fact // its own, and those of the sessions that stand for it
+	payments []*payment     // certain ones, then assumed ones
+	silent   *payment       // a payment that is only known by its refunds and is assumed to be this invoice's
 	group    *group
 
-	source    *stripe.Fact  // states the amount; nil: no event does
-	terms     *stripe.Fact  // states the total and tax, also before anything is paid
-	presented []stripe.Fact // what the buyer saw in its session, which names no payment
-	detached  int64         // of it was paid by payments that pay another invoice now
-	paid      int64         // all that is said to be paid, what was overpaid included
-	remainder int64         // of it that no payment explains
+	source    *stripe.Fact   // states the amount; nil: no event does
+	terms     *stripe.Fact   // states the total and tax, also before anything is paid
+	presented []*stripe.Fact // what the buyer saw in its session, which names no payment
+	detached  int64          // of it was paid by payments that pay another invoice now
+	paid      int64          // all that is said to be paid, what was overpaid included
+	remainder int64          // of it that no payment explains
 	parts     map[*payment]share
 	rest      share
 }
@@ -68,10 +68,10 @@ type group struct {
 	nodes     []identity.Node
 	payments  map[string]*payment
 	invoices  map[string]*invoice
-	movements []stripe.Fact            // refunds, reversals, disputes, and figures
-	settled   map[string][]stripe.Fact // what Stripe's balance says, by object
-	credited  map[string]*stripe.Fact  // by refund: for which lines of its invoice it was made
-	detached  map[string]bool          // invoice payments that were taken off their invoices
+	movements []*stripe.Fact            // refunds, reversals, disputes, and figures
+	settled   map[string][]*stripe.Fact // what Stripe's balance says, by object
+	credited  map[string]*stripe.Fact   // by refund: for which lines of its invoice it was made
+	detached  map[string]bool           // invoice payments that were taken off their invoices
 	search    *join.Search
 	joined    *group // by assumed links: the one that stands for all of them
 }
@@ -89,15 +89,16 @@ func (k *Evidence) newGroup(nodes []identity.Node, of accountMode) *group {
 		nodes:    slices.Clone(nodes),
 		payments: map[string]*payment{},
 		invoices: map[string]*invoice{},
-		settled:  map[string][]stripe.Fact{},
+		settled:  map[string][]*stripe.Fact{},
 		credited: map[string]*stripe.Fact{},
 		detached: map[string]bool{},
 	}
 	slices.Sort(g.nodes)
 	for _, n := range g.nodes {
 		id := n.Value()
-		for _, f := range k.Facts[n] {
-			if (accountMode{f.Account, f.Livemode}) == of {
+		facts := k.Facts[n]
+		for i := range facts {
+			if f := &facts[i]; (accountMode{f.Account, f.Livemode}) == of {
 				k.place(g, f)
 			}
 		}
@@ -138,7 +139,7 @@ func (k *Evidence) credited(p *payment) bool {
 }
 
 // place gives a fact to whom it is about.
-func (k *Evidence) place(g *group, f stripe.Fact) {
+func (k *Evidence) place(g *group, f *stripe.Fact) {
 	switch {
 	case f.Kind == stripe.Payment && f.Source == stripe.FromInvoice:
 		g.invoice(f.ObjectID).facts = append(g.invoice(f.ObjectID).facts, f)
@@ -156,8 +157,8 @@ func (k *Evidence) place(g *group, f stripe.Fact) {
 	case f.Kind == stripe.Detached:
 		g.detached[f.ObjectID] = true
 	case f.Kind == stripe.Credited:
-		if known := g.credited[f.ObjectID]; known == nil || compareFacts(&f, known) < 0 {
-			g.credited[f.ObjectID] = &f
+		if known := g.credited[f.ObjectID]; known == nil || compareFacts(f, known) < 0 {
+			g.credited[f.ObjectID] = f
 		}
 	case isSettlement(f.Kind):
 		g.settled[f.ObjectID] = append(g.settled[f.ObjectID], f)
@@ -172,7 +173,7 @@ func (k *Evidence) place(g *group, f stripe.Fact) {
 }
 
 // placeSession gives a session's amount to the invoice that it names, or stands for.
-func (k *Evidence) placeSession(g *group, f stripe.Fact, payment string) {
+func (k *Evidence) placeSession(g *group, f *stripe.Fact, payment string) {
 	invoice := f.InvoiceID
 	if payment == "" && invoice == "" {
 		for _, e := range k.Graph.From(identity.New(identity.Object, f.ObjectID)) {
@@ -285,8 +286,7 @@ func (g *group) share(p *payment, paid map[[2]string]int64) {
 // neither is known, what the payment's invoice payments say.
 func (p *payment) read() {
 	var explained bool
-	for i := range p.facts {
-		f := &p.facts[i]
+	for _, f := range p.facts {
 		if f.Kind != stripe.Payment {
 			continue
 		}
@@ -351,15 +351,14 @@ func (p *payment) divideSession(session *stripe.Fact) {
 
 // when a payment was made: by its first capture, else as its invoice payments say, else when its
 // session was completed.
-func (p *payment) when(captures []stripe.Fact) time.Time {
+func (p *payment) when(captures []*stripe.Fact) time.Time {
 	first := map[int]time.Time{}
 	for _, f := range captures {
-		if isCapture(&f) && (first[0].IsZero() || f.OccurredAt.Before(first[0])) {
+		if isCapture(f) && (first[0].IsZero() || f.OccurredAt.Before(first[0])) {
 			first[0] = f.OccurredAt
 		}
 	}
-	for i := range p.facts {
-		f := &p.facts[i]
+	for _, f := range p.facts {
 		order := 1
 		switch {
 		case f.Kind != stripe.Payment || f.Amount == 0 || isCapture(f):
@@ -395,8 +394,7 @@ func (p *payment) readSilent() {
 // read finds what an invoice says was paid of it, and for which total and tax it was issued. The
 // second may be known first, from an invoice that is not paid yet.
 func (i *invoice) read() {
-	for n := range i.facts {
-		f := &i.facts[n]
+	for _, f := range i.facts {
 		if i.source == nil || statesMore(f, i.source) {
 			i.source = f
 		}

@@ -124,7 +124,7 @@ func (e *Entry) parts() parts {
 }
 
 // soldBy returns the parts of a sale, by the richest of the facts about it that name a product.
-func soldBy(facts []stripe.Fact) parts {
+func soldBy(facts []*stripe.Fact) parts {
 	var sold parts
 	if f := best(facts, func(f *stripe.Fact) bool { return len(f.Lines) > 0 }); f != nil {
 		for _, l := range f.Lines {

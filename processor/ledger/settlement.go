@@ -43,8 +43,7 @@ func (b *books) settlement(e *Entry) *stripe.Fact {
 		}
 		var found *stripe.Fact
 		for _, id := range objects {
-			for i := range g.settled[id] {
-				f := &g.settled[id][i]
+			for _, f := range g.settled[id] {
 				if f.Kind == stripe.SettlementOf(e.Kind) && f.Currency == "usd" &&
 					(f.TransactionID == "" || f.TransactionID == e.transaction) &&
 					(found == nil || compareFacts(f, found) < 0) {
