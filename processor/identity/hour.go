@@ -54,15 +54,22 @@ func (n Node) Near() []Node {
 	if !ok {
 		return nil
 	}
-	other, first, last := InvoiceHour, at.Add(-LatestPayment), at.Add(EarliestPayment)
+	other, first := InvoiceHour, at.Add(-LatestPayment)
 	if typ == InvoiceHour {
-		other, first, last = PaymentHour, at.Add(-EarliestPayment), at.Add(LatestPayment)
+		other, first = PaymentHour, at.Add(-EarliestPayment)
 	}
-	hours := make([]Node, 0, (EarliestPayment+LatestPayment)/time.Hour+1)
-	name := []byte(New(other, whose))
-	for h, begins := first, len(name); !h.After(last); h = h.Add(time.Hour) {
-		name = h.AppendFormat(name[:begins], hourLayout)
-		hours = append(hours, Node(name))
+	const most = (EarliestPayment+LatestPayment)/time.Hour + 1
+	names := make([]byte, 0, int(most)*(len(other)+len(":")+len(whose)+len(hourLayout)))
+	var ends [most]int
+	for i := range ends {
+		names = append(append(append(names, other...), ':'), whose...)
+		names = first.Add(time.Duration(i)*time.Hour).AppendFormat(names, hourLayout)
+		ends[i] = len(names)
+	}
+	all, hours := Node(names), make([]Node, most) // which share its memory
+	begin := 0
+	for i, end := range ends {
+		hours[i], begin = all[begin:end], end
 	}
 	return hours
 }
