@@ -29,14 +29,16 @@ type EntryID [16]byte
 // moved in several steps: a charge's refunded total and its second, the balance transaction of a
 // dispute; it is empty for anything else.
 func NewEntryID(account string, livemode bool, objectID, kind, part string) EntryID {
-	key := account + "\x00" + objectID + "\x00" + kind
+	key := append(make([]byte, 0, 128), account...) // 128: what a key rarely exceeds
+	key = append(append(key, 0), objectID...)
+	key = append(append(key, 0), kind...)
 	if !livemode {
-		key += "\x00test"
+		key = append(key, "\x00test"...)
 	}
 	if part != "" {
-		key += "\x00" + part
+		key = append(append(key, 0), part...)
 	}
-	sum := sha256.Sum256([]byte(key))
+	sum := sha256.Sum256(key)
 	return EntryID(sum[:16])
 }
 
