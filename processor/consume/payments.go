@@ -167,15 +167,17 @@ func (m *Payments) event(b *paymentBatch, r *kgo.Record) (step, reason string, e
 		return "facts", ThinReason, errThin
 	}
 	n := b.changesOf(workspace)
-	for _, f := range facts.Money {
-		b.facts = append(b.facts, clickhouse.FactRow{Workspace: workspace, Fact: f})
+	known := len(n.Edges)
+	n.Edges = append(n.Edges, facts.Names...)
+	for i := range facts.Money {
+		f := &facts.Money[i]
+		b.facts = append(b.facts, clickhouse.FactRow{Workspace: workspace, Fact: *f})
 		n.Changed = append(n.Changed, f.Subject())
-		facts.Names = append(facts.Names, ledger.FirstSales(f)...)
+		n.Edges = append(n.Edges, ledger.FirstSales(f)...)
 	}
 	if !e.Livemode {
-		facts.Names = identity.TestMode(facts.Names)
+		n.Edges = append(n.Edges[:known], identity.TestMode(n.Edges[known:])...)
 	}
-	n.Edges = append(n.Edges, facts.Names...)
 	if !listed {
 		return "", "", nil // a lead that is held would be counted: it is stored with the release
 	}

@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"maps"
 	"slices"
 
 	"tributary/processor/identity"
@@ -11,14 +10,15 @@ import (
 // FirstSales returns edges that say when a buyer paid. The earliest of them is the first sale, from
 // which the attribution window of all later ones is measured. An invoice or session that is not
 // paid, which is a fact of the amount 0, is none.
-func FirstSales(f stripe.Fact) []identity.Edge {
+func FirstSales(f *stripe.Fact) []identity.Edge {
 	if f.Kind != stripe.Payment || f.Amount == 0 {
 		return nil
 	}
-	var edges []identity.Edge
-	for _, buyer := range [...]struct{ typ, value string }{
+	buyers := [...]struct{ typ, value string }{
 		{identity.Customer, f.CustomerID}, {identity.Subscription, f.SubscriptionID}, {identity.External, f.ExternalID},
-	} {
+	}
+	edges := make([]identity.Edge, 0, len(buyers))
+	for _, buyer := range buyers {
 		if buyer.value != "" {
 			edges = append(edges, identity.Edge{
 				A: identity.New(buyer.typ, buyer.value), B: identity.New(identity.FirstSale, buyer.value),
@@ -33,23 +33,27 @@ func FirstSales(f stripe.Fact) []identity.Edge {
 // invoice payment says when a part of an invoice was paid, and not by whom; events of the invoice
 // say who owes it, perhaps long before the last part is paid.
 func (k *Evidence) FirstSales() []identity.Edge {
+	var paid []stripe.Fact
+	for _, facts := range k.Facts {
+		for i := range facts {
+			if facts[i].Source == stripe.FromInvoicePayment {
+				paid = append(paid, facts[i])
+			}
+		}
+	}
+	slices.SortFunc(paid, func(a, b stripe.Fact) int { return compareFacts(&a, &b) })
 	var fresh []identity.Edge
-	for _, n := range slices.Sorted(maps.Keys(k.Facts)) {
-		for _, f := range k.Facts[n] {
-			if f.Source != stripe.FromInvoicePayment {
+	for _, f := range paid {
+		for _, owed := range k.Facts[identity.New(identity.Object, f.InvoiceID)] {
+			if owed.Source != stripe.FromInvoice || owed.Account != f.Account || owed.Livemode != f.Livemode {
 				continue
 			}
-			for _, owed := range k.Facts[identity.New(identity.Object, f.InvoiceID)] {
-				if owed.Source != stripe.FromInvoice || owed.Account != f.Account || owed.Livemode != f.Livemode {
-					continue
-				}
-				f.CustomerID, f.SubscriptionID, f.ExternalID = owed.CustomerID, owed.SubscriptionID, owed.ExternalID
-				edges := FirstSales(f)
-				if !f.Livemode {
-					edges = identity.TestMode(edges)
-				}
-				fresh = append(fresh, slices.DeleteFunc(edges, k.knows)...)
+			f.CustomerID, f.SubscriptionID, f.ExternalID = owed.CustomerID, owed.SubscriptionID, owed.ExternalID
+			edges := FirstSales(&f)
+			if !f.Livemode {
+				edges = identity.TestMode(edges)
 			}
+			fresh = append(fresh, slices.DeleteFunc(edges, k.knows)...)
 		}
 	}
 	return fresh
