@@ -57,10 +57,10 @@ func (p parts) named() bool {
 // Parts of -net are those of net with the other sign. What cannot be divided is not named: by parts
 // that add up to nothing or less, or so that a part is no int64.
 func (p parts) divide(net int64) parts {
-	unnamed := parts{{"", net}}
 	if len(p) == 1 && p[0].Net > 0 {
 		return parts{{p[0].Product, net}}
 	}
+	unnamed := parts{{"", net}}
 	whole := new(big.Int)
 	for _, x := range p {
 		whole.Add(whole, big.NewInt(x.Net))
@@ -96,7 +96,12 @@ func (p parts) divide(net int64) parts {
 
 // between returns what the parts have of everything from one sum to another: over many sums in a
 // row each has its share of all, to the last unit.
-func (p parts) between(from, to int64) parts { return p.divide(to).minus(p.divide(from)) }
+func (p parts) between(from, to int64) parts {
+	if len(p) == 1 { // the usual case, without a remainder
+		return p.divide(to - from)
+	}
+	return p.divide(to).minus(p.divide(from))
+}
 
 // net is what an entry moved, without tax.
 func (e *Entry) net() int64 { return e.Amount - e.Tax }
