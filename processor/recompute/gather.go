@@ -48,8 +48,9 @@ func Load(
 		facts, err := store.Facts(lctx, workspace, objects)
 		k.Facts = make(map[identity.Node][]stripe.Fact, len(facts))
 		for _, list := range facts {
-			for _, f := range list {
-				k.Facts[f.Subject()] = append(k.Facts[f.Subject()], f)
+			for i := range list {
+				n := list[i].Subject()
+				k.Facts[n] = append(k.Facts[n], list[i])
 			}
 		}
 		return err
