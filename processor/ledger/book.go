@@ -50,32 +50,38 @@ type paid struct {
 // bear on it. It also returns the objects of all these sales, so that a caller with many changed
 // objects books each sale once.
 func (k *Evidence) Book(entries []Entry, object identity.Node) (_ []Entry, objects []identity.Node) {
-	for _, b := range k.open(object) {
+	groups, near, _ := k.Near(object, nil, 4*MostNear)
+	for _, b := range k.open(groups, near) {
 		entries = slices.Grow(entries, b.most())
 		entries = append(entries, b.book(entries[len(entries):])...)
 		for _, g := range b.groups {
 			objects = append(objects, g.nodes...)
 		}
 	}
-	return entries, append(objects, k.Graph.Group(object)...)
+	return entries, append(objects, groups[0]...)
 }
 
-// open sorts the evidence on the sales near object by account and mode. Where too many lie near
-// each other, each group is on its own.
-func (k *Evidence) open(object identity.Node) []*books {
-	groups, near, _ := k.Near(object, nil, 4*MostNear)
+// open sorts the evidence on groups, as Near returns them, by account and mode: there is one, unless
+// somebody made ids up. Where too many lie near each other, each group is on its own.
+func (k *Evidence) open(groups [][]identity.Node, near int) []*books {
 	var list []*books
 	add := func(crowded bool, groups ...[]identity.Node) {
 		var x extent
+		var accounts []accountMode
 		for _, nodes := range groups {
 			for _, n := range nodes {
-				for _, f := range k.Facts[n] {
+				facts := k.Facts[n]
+				for i := range facts {
+					f := &facts[i]
 					x.add(f.ReceivedAt)
+					if a := (accountMode{f.Account, f.Livemode}); !slices.Contains(accounts, a) {
+						accounts = append(accounts, a)
+					}
 				}
 			}
 		}
-		x.names(k, slices.Concat(groups...))
-		for _, of := range k.accounts(groups) {
+		x.names(k, groups)
+		for _, of := range accounts {
 			b := &books{Evidence: k, accountMode: of, crowded: crowded, extent: x, sales: map[string]*sale{}}
 			for _, nodes := range groups {
 				b.groups = append(b.groups, k.newGroup(nodes, of))
@@ -305,10 +311,12 @@ func describe(e *Entry, facts []*stripe.Fact) {
 // order of events does not matter.
 func (b *books) supersede(object, by string) {
 	id := NewEntryID(b.account, b.livemode, object, stripe.Payment, "")
-	e := b.superseded(id, stripe.Payment, object, by)
-	if !slices.ContainsFunc(b.entries, func(o Entry) bool { return o.ID == e.ID }) {
-		b.entries = append(b.entries, e)
+	for n := range b.entries {
+		if b.entries[n].ID == id {
+			return
+		}
 	}
+	b.entries = append(b.entries, b.superseded(id, stripe.Payment, object, by))
 }
 
 func (b *books) superseded(id EntryID, kind, object, by string) Entry {
@@ -405,17 +413,31 @@ func (b *books) entry(g *group, f *stripe.Fact, object, kind, part string) Entry
 		ObjectID: object, OccurredAt: f.OccurredAt, ReceivedAt: f.ReceivedAt, CustomerID: f.CustomerID,
 		Currency: f.Currency, Status: Booked,
 	}
-	c, others := join.Merge(b.searches(g)...)
-	e.MatchRule, e.MatchKey = c.Rule, string(c.Key)
-	for _, o := range others[:min(len(others), 16)] {
-		e.MatchCandidates = append(e.MatchCandidates, o.Target())
+	if g.credit == nil {
+		g.credit = b.credit(g)
 	}
-	if c.Click != nil {
-		e.Click = *c.Click
+	e.MatchRule, e.MatchKey, e.MatchCandidates = g.credit.Rule, string(g.credit.Key), g.credit.others
+	if g.credit.Click != nil {
+		e.Click = *g.credit.Click
 	} else {
-		e.Click.AffiliateID, e.Click.ProgramID = c.AffiliateID, c.ProgramID
+		e.Click.AffiliateID, e.Click.ProgramID = g.credit.AffiliateID, g.credit.ProgramID
 	}
 	return e
+}
+
+// credit is who is credited with all entries of a group, and the others who could have been.
+type credit struct {
+	join.Credit
+	others []string
+}
+
+func (b *books) credit(g *group) *credit {
+	best, others := join.Merge(b.searches(g)...)
+	c := &credit{Credit: best}
+	for _, o := range others[:min(len(others), 16)] {
+		c.others = append(c.others, o.Target())
+	}
+	return c
 }
 
 // searches of all groups that are assumed to be one sale. A group that is only known by its refunds
@@ -483,7 +505,9 @@ func (b *books) convert(e *Entry) rateRank {
 }
 
 func sortedKeys[V any](m map[string]V) []string {
-	return slices.Sorted(maps.Keys(m))
+	keys := slices.AppendSeq(make([]string, 0, len(m)), maps.Keys(m))
+	slices.Sort(keys)
+	return keys
 }
 
 // Evaluation is everything that could have been credited with a sale, and by which bounds it was
@@ -532,7 +556,8 @@ func (k *Evidence) Evaluate(object identity.Node) Evaluation {
 
 // find returns the group of an object, and the books that it is in.
 func (k *Evidence) find(object identity.Node) (*books, *group) {
-	for _, b := range k.open(object) {
+	groups, near, _ := k.Near(object, nil, 4*MostNear)
+	for _, b := range k.open(groups, near) {
 		for _, g := range b.groups {
 			if slices.Contains(g.nodes, object) {
 				return b, g

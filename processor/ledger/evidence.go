@@ -5,7 +5,6 @@ package ledger
 
 import (
 	"cmp"
-	"slices"
 	"strings"
 	"time"
 
@@ -195,12 +194,13 @@ func (k *Evidence) paymentOf(id string) string {
 			ofInvoice = true
 		}
 	}
-	for _, e := range k.Graph.From(identity.New(identity.Object, id)) {
+	object := identity.New(identity.Object, id)
+	for _, e := range k.Graph.From(object) {
 		if typ, other := e.B.Split(); typ == identity.Object {
 			belongs(other)
 		}
 	}
-	facts := k.Facts[identity.New(identity.Object, id)]
+	facts := k.Facts[object]
 	for n := range facts {
 		f := &facts[n]
 		belongs(f.ParentID)
@@ -223,22 +223,6 @@ func smaller(a, b string) string {
 		return b
 	}
 	return a
-}
-
-// accounts lists the accounts and modes that the groups have money of. There is one, unless
-// somebody made ids up.
-func (k *Evidence) accounts(groups [][]identity.Node) []accountMode {
-	var list []accountMode
-	for _, group := range groups {
-		for _, n := range group {
-			for _, f := range k.Facts[n] {
-				if a := (accountMode{f.Account, f.Livemode}); !slices.Contains(list, a) {
-					list = append(list, a)
-				}
-			}
-		}
-	}
-	return list
 }
 
 // accountMode is whose money it is. Facts of two never mix.

@@ -75,7 +75,7 @@ func (k *Evidence) CreditLead(l Lead) Lead {
 	l.Person = k.person(l)
 	var known extent
 	known.add(l.ReceivedAt) // itself: a lead that nothing is known of is still more than an uncredited one
-	known.names(k, []identity.Node{LeadNode(l.ID)})
+	known.names(k, [][]identity.Node{{LeadNode(l.ID)}})
 	l.Version = leadVersion(l.ReceivedAt, known)
 	return l
 }

@@ -73,7 +73,8 @@ type group struct {
 	credited  map[string]*stripe.Fact   // by refund: for which lines of its invoice it was made
 	detached  map[string]bool           // invoice payments that were taken off their invoices
 	search    *join.Search
-	joined    *group // by assumed links: the one that stands for all of them
+	credit    *credit // nil: not asked for yet
+	joined    *group  // by assumed links: the one that stands for all of them
 }
 
 func (g *group) head() *group {
@@ -95,19 +96,22 @@ func (k *Evidence) newGroup(nodes []identity.Node, of accountMode) *group {
 	}
 	slices.Sort(g.nodes)
 	for _, n := range g.nodes {
-		id := n.Value()
+		typ, id := n.Split()
+		payment := k.paymentOf(id)
 		facts := k.Facts[n]
 		for i := range facts {
 			if f := &facts[i]; (accountMode{f.Account, f.Livemode}) == of {
-				k.place(g, f)
+				k.place(g, f, payment)
 			}
 		}
-		if n.Type() == identity.Object && class(id) == classInvoice {
+		switch own := class(id); {
+		case typ != identity.Object:
+		case own == classInvoice:
 			g.invoice(id)
-		} else if p := k.paymentOf(id); n.Type() == identity.Object && p != "" && class(id) != classInvoicePayment {
-			if g.payment(p); class(id) == classCharge {
-				g.payment(p).charges[id] = true
-			}
+		case own == classCharge && payment != "":
+			g.payment(payment).charges[id] = true
+		case own != classInvoicePayment && payment != "":
+			g.payment(payment)
 		}
 	}
 	k.link(g)
@@ -138,13 +142,13 @@ func (k *Evidence) credited(p *payment) bool {
 	return false
 }
 
-// place gives a fact to whom it is about.
-func (k *Evidence) place(g *group, f *stripe.Fact) {
+// place gives a fact to whom it is about. id is the payment that the fact's object belongs to, as
+// paymentOf returns it.
+func (k *Evidence) place(g *group, f *stripe.Fact, id string) {
 	switch {
 	case f.Kind == stripe.Payment && f.Source == stripe.FromInvoice:
 		g.invoice(f.ObjectID).facts = append(g.invoice(f.ObjectID).facts, f)
 	case f.Kind == stripe.Payment || f.Kind == stripe.Presented || f.Kind == stripe.Authorization:
-		id := k.paymentOf(f.ObjectID)
 		if f.Source == stripe.FromInvoicePayment && f.ParentID != "" {
 			id = cmp.Or(k.paymentOf(f.ParentID), f.ParentID)
 		}
@@ -163,7 +167,7 @@ func (k *Evidence) place(g *group, f *stripe.Fact) {
 	case isSettlement(f.Kind):
 		g.settled[f.ObjectID] = append(g.settled[f.ObjectID], f)
 	default:
-		if id := k.paymentOf(f.ObjectID); id != "" && f.Kind == stripe.RefundedTotal {
+		if id != "" && f.Kind == stripe.RefundedTotal {
 			g.payment(id).charged = append(g.payment(id).charged, f)
 		} else if id != "" && f.Kind == stripe.Failed {
 			g.payment(id).failed = append(g.payment(id).failed, f)
@@ -260,6 +264,9 @@ func (k *Evidence) link(g *group) {
 // share notes how much a payment paid of each invoice, by invoice and invoice payment. One that was
 // taken off its invoice pays none of it once it pays another; until then it stays where it was.
 func (g *group) share(p *payment, paid map[[2]string]int64) {
+	if len(paid) == 0 {
+		return
+	}
 	off := map[string]int64{}
 	for key, amount := range paid {
 		if g.detached[key[1]] {

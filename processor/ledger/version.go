@@ -59,19 +59,24 @@ func (x *extent) add(at time.Time) {
 	x.earliness += join.Inverse(42, at.UnixMilli()) // until the year 2109
 }
 
-// names counts all names that lead on from the given ones, and all clicks that they lead to, each
-// once. What a walk reaches in a graph that only grows is a set that only grows.
-func (x *extent) names(k *Evidence, from []identity.Node) {
-	seen := make(map[identity.Node]bool, 4*len(from))
-	queue := make([]identity.Node, 0, 4*len(from))
+// names counts all names that lead on from those of the groups, and all clicks that they lead to,
+// each once. What a walk reaches in a graph that only grows is a set that only grows.
+func (x *extent) names(k *Evidence, groups [][]identity.Node) {
+	size := 0
+	for _, nodes := range groups {
+		size += 4 * len(nodes)
+	}
+	seen, queue := make(map[identity.Node]bool, size), make([]identity.Node, 0, size)
 	visit := func(n identity.Node) {
 		if !seen[n] {
 			seen[n] = true
 			queue = append(queue, n)
 		}
 	}
-	for _, n := range from {
-		visit(n)
+	for _, nodes := range groups {
+		for _, n := range nodes {
+			visit(n)
+		}
 	}
 	for i := 0; i < len(queue); i++ {
 		n := queue[i]
