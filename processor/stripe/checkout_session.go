@@ -44,14 +44,12 @@ func readSession(ev *event, s object) {
 	ev.name(identity.Object, id, identity.Object, invoice, "session")
 	ev.name(identity.Object, id, identity.Object, intent, "session")
 	ev.name(identity.Object, intent, identity.Object, invoice, "session")
-	ev.name(identity.Object, canonical, identity.Customer, customer, "session.customer")
-	ev.name(identity.Object, canonical, identity.Subscription, subscription, "session.subscription")
 	buyer, plan := identity.New(identity.Customer, customer), identity.New(identity.Subscription, subscription)
+	ev.belong(sale, buyer, "session.customer")
+	ev.belong(sale, plan, "session.subscription")
 	ev.credit(keys, sale, buyer, plan)
-	ev.email(s.text("customer_email"), sale, buyer)
-	if details := s.child("customer_details"); details.present() {
-		ev.email(details.text("email"), sale, buyer)
-	}
+	ev.email(s, "customer_email", sale, buyer)
+	ev.email(s.child("customer_details"), "email", sale, buyer)
 
 	readSessionMoney(ev, s, Fact{
 		ObjectID: id, Kind: Payment, Source: FromSession, OccurredAt: ev.created, ParentID: intent, InvoiceID: invoice,

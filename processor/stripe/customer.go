@@ -18,7 +18,7 @@ func readCustomer(ev *event, c object) {
 	node := identity.New(identity.Customer, id)
 	keys := ev.fields(c, "customer")
 	ev.credit(slices.Concat(keys, ev.removed(c, "customer"), discounts(c)), node)
-	ev.email(c.text("email"), node)
+	ev.email(c, "email", node)
 	if len(keys) == 0 || ev.typ == "customer.deleted" {
 		return
 	}

@@ -233,6 +233,13 @@ func (ev *event) name(aType, a, bType, b, source string) {
 	ev.edge(identity.New(aType, a), identity.New(bType, b), source)
 }
 
+// belong says the same of two names, unless one of them is without a value.
+func (ev *event) belong(a, b identity.Node, source string) {
+	if a.Value() != "" && b.Value() != "" {
+		ev.edge(a, b, source)
+	}
+}
+
 func (ev *event) edge(a, b identity.Node, source string) {
 	if ev.facts.Names == nil {
 		ev.facts.Names = make([]identity.Edge, 0, 8) // as many as an invoice has

@@ -30,9 +30,9 @@ func readInvoice(ev *event, in object) {
 	f := in.terms(ev, id, customer, subscription, keys)
 	f.Currency, f.Amount = in.mustCurrency("currency"), in.mustInteger("amount_paid")
 	f.Certain = in.flag("paid_out_of_band")
-	due := f.Total
-	if in.get("amount_due") != nil {
-		due = in.integer("amount_due")
+	due, known := in.number("amount_due")
+	if !known {
+		due = f.Total
 	}
 	if f.Amount == 0 && f.Certain {
 		f.Amount = due // paid, and not by Stripe
@@ -40,8 +40,8 @@ func readInvoice(ev *event, in object) {
 	if f.Amount <= due {
 		f.Amount += in.integer("amount_overpaid")
 	}
-	if at := in.child("status_transitions"); at.present() && !at.time("paid_at").IsZero() {
-		f.OccurredAt = at.time("paid_at")
+	if at := in.child("status_transitions").time("paid_at"); !at.IsZero() {
+		f.OccurredAt = at
 	}
 	if f.Amount == 0 && f.Total > 0 { // the customer's balance paid it, whatever a session asked for
 		f.Certain = true
@@ -88,10 +88,10 @@ func readUnpaidInvoice(ev *event, in object) {
 
 // tax of an invoice: its own sum, else its parts, in whichever place its version has them.
 func (o object) tax() int64 {
-	if o.get("tax") != nil {
-		return o.integer("tax")
+	sum, known := o.number("tax")
+	if known {
+		return sum
 	}
-	var sum int64
 	for _, list := range []string{"total_taxes", "total_tax_amounts"} {
 		for _, t := range o.array(list) {
 			sum += t.integer("amount")
@@ -127,8 +127,8 @@ func (ev *event) invoiceNames(in object) (id, customer, subscription string, key
 	sale := identity.New(identity.Object, id)
 	buyer := identity.New(identity.Customer, customer)
 	plan := identity.New(identity.Subscription, subscription)
-	ev.name(identity.Object, id, identity.Customer, customer, "invoice.customer")
-	ev.name(identity.Object, id, identity.Subscription, subscription, "invoice.subscription")
+	ev.belong(sale, buyer, "invoice.customer")
+	ev.belong(sale, plan, "invoice.subscription")
 	ev.name(identity.Object, in.id("payment_intent"), identity.Object, id, "invoice.payment_intent")
 	ev.name(identity.Object, in.id("charge"), identity.Object, id, "invoice.charge")
 	for _, p := range in.array("payments") {
@@ -139,7 +139,7 @@ func (ev *event) invoiceNames(in object) (id, customer, subscription string, key
 	keys = append(keys, planKeys...)
 	ev.credit(keys, sale, buyer, plan)
 	ev.credit(discounts(in), sale)
-	ev.email(in.text("customer_email"), sale, buyer)
+	ev.email(in, "customer_email", sale, buyer)
 	return id, customer, subscription, keys
 }
 
@@ -223,8 +223,8 @@ func (ev *event) invoicePayment(p object, invoice, source string) {
 	if asked := p.integer("amount_requested"); asked == 0 || f.Amount <= asked {
 		f.Amount += p.integer("amount_overpaid")
 	}
-	if at := p.child("status_transitions"); at.present() && !at.time("paid_at").IsZero() {
-		f.OccurredAt = at.time("paid_at")
+	if at := p.child("status_transitions").time("paid_at"); !at.IsZero() {
+		f.OccurredAt = at
 	}
 	if f.Amount == 0 {
 		return

@@ -272,10 +272,14 @@ func (ev *event) tie(n identity.Node, k key) {
 	}
 }
 
-// email ties the hash of an address to each of the names, where the workspace wants that.
-func (ev *event) email(address string, names ...identity.Node) {
-	address = strings.TrimSpace(address)
-	if ev.keys.HashEmail == nil || !strings.Contains(address, "@") {
+// email ties the hash of the address that lies under a key of o to each of the names, where the
+// workspace wants that.
+func (ev *event) email(o object, key string, names ...identity.Node) {
+	if ev.keys.HashEmail == nil {
+		return
+	}
+	address := strings.TrimSpace(o.text(key))
+	if !strings.Contains(address, "@") {
 		return
 	}
 	n := identity.New(identity.Email, fmt.Sprintf("%x", ev.keys.HashEmail(address)))

@@ -23,9 +23,6 @@ func soldAs(product string, f Fact) []Line {
 // product returns the product that the metadata of an object names.
 func (o object) product() string {
 	meta := o.child("metadata")
-	if !meta.present() {
-		return ""
-	}
 	return cmp.Or(meta.text("product_id"), meta.text("product"))
 }
 
@@ -70,7 +67,7 @@ func (o object) creditedLines() []Line {
 // lines reads the lines of an invoice or credit note. One that cannot be read is no reason to keep
 // the money waiting: then there are none.
 func (o object) lines() []Line {
-	known := len(o.doc.missing)
+	known, ofNote := len(o.doc.missing), o.is("object", "credit_note")
 	defer func() { o.doc.missing = o.doc.missing[:known] }()
 	var list []Line
 	for _, line := range o.array("lines") {
@@ -78,7 +75,7 @@ func (o object) lines() []Line {
 			return nil
 		}
 		id := line.text("id")
-		if o.is("object", "credit_note") {
+		if ofNote {
 			id = line.id("invoice_line_item")
 		}
 		list = append(list, Line{ID: id, Product: line.lineProduct(), Net: line.lineNet()})
@@ -92,11 +89,9 @@ func (o object) lines() []Line {
 // lineProduct returns the product of a line: up to API 2025-02 its price or plan names it, from
 // basil (2025-03-31) on its pricing. https://docs.stripe.com/api/invoice-line-item/object
 func (o object) lineProduct() string {
-	for _, of := range []object{o.grandchild("pricing", "price_details"), o.child("price"), o.child("plan")} {
-		if of.present() {
-			if id := of.id("product"); id != "" {
-				return id
-			}
+	for _, keys := range [][]string{{"pricing", "price_details"}, {"price"}, {"plan"}} {
+		if id := o.grandchild(keys...).id("product"); id != "" {
+			return id
 		}
 	}
 	return o.product()

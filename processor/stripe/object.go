@@ -119,7 +119,7 @@ func (o object) mustText(key string) string {
 // there are is not its business.
 func (o object) mustCurrency(key string) string {
 	s := o.text(key)
-	if len(s) != 3 || strings.Trim(s, "abcdefghijklmnopqrstuvwxyz") != "" {
+	if len(s) != 3 || strings.ContainsFunc(s, func(r rune) bool { return r < 'a' || r > 'z' }) {
 		o.missing(key)
 	}
 	return s
@@ -149,25 +149,31 @@ func (o object) customer() string {
 
 func (o object) flag(key string) bool { return o.v.GetBool(key) }
 
-// integer returns 0 for an absent value or null, and notes a value that is there but no int64.
-func (o object) integer(key string) int64 {
+// number reads an integer and reports whether there is a value, which may be none: that is noted.
+func (o object) number(key string) (n int64, there bool) {
 	v := o.get(key)
 	if v == nil {
-		return 0
+		return 0, false
 	}
 	n, err := v.Int64()
 	if err != nil {
 		o.missing(key)
 	}
+	return n, true
+}
+
+// integer returns 0 for an absent value or null, and notes a value that is there but no int64.
+func (o object) integer(key string) int64 {
+	n, _ := o.number(key)
 	return n
 }
 
 func (o object) mustInteger(key string) int64 {
-	if o.get(key) == nil {
+	n, there := o.number(key)
+	if !there {
 		o.missing(key)
-		return 0
 	}
-	return o.integer(key)
+	return n
 }
 
 // latest is the last second that a DateTime column holds, in 2106. A time beyond it is no time.

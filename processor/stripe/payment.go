@@ -107,11 +107,11 @@ func isCaptured(ch object) bool { return !ch.has("captured") || ch.flag("capture
 
 // captured returns how much of a charge was captured, UnknownAmount where its version does not say.
 func (ev *event) captured(ch object) int64 {
-	switch {
-	case !isCaptured(ch):
+	if !isCaptured(ch) {
 		return 0
-	case ch.get("amount_captured") != nil:
-		return ch.integer("amount_captured")
+	}
+	if amount, known := ch.number("amount_captured"); known {
+		return amount
 	}
 	return UnknownAmount
 }
@@ -210,12 +210,10 @@ func readPayment(ev *event, o object, f Fact) {
 	f.Certain = o.has("invoice")
 	ev.name(identity.Object, f.ObjectID, identity.Object, f.InvoiceID, f.Source+".invoice")
 	sale, buyer := identity.New(identity.Object, f.ObjectID), identity.New(identity.Customer, f.CustomerID)
-	ev.name(identity.Object, f.ObjectID, identity.Customer, f.CustomerID, f.Source+".customer")
+	ev.belong(sale, buyer, f.Source+".customer")
 	ev.credit(keys, sale, buyer)
-	ev.email(o.text("receipt_email"), sale, buyer)
-	if details := o.child("billing_details"); details.present() {
-		ev.email(details.text("email"), sale, buyer)
-	}
+	ev.email(o, "receipt_email", sale, buyer)
+	ev.email(o.child("billing_details"), "email", sale, buyer)
 	if f.Amount == 0 {
 		return
 	}

@@ -96,5 +96,5 @@ func kindOf(object []byte) string {
 func readAccount(ev *event, a object) {
 	node := identity.New(identity.Customer, a.mustText("id"))
 	ev.credit(ev.metadata(a, "metadata"), node)
-	ev.email(a.text("contact_email"), node)
+	ev.email(a, "contact_email", node)
 }
