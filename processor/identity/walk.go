@@ -148,7 +148,11 @@ type Graph struct {
 // Explore loads everything that bears on the given objects and leads, level by level, all of them
 // together.
 func Explore(ctx context.Context, edges Edges, workspace string, from []Node) (*Graph, error) {
-	g := &Graph{out: make(map[Node][]Edge), seen: make(map[Node]bool), cut: make(map[Node]map[Node]uint64)}
+	g := &Graph{
+		out:  make(map[Node][]Edge, 2*len(from)), // sales and movements lead to some names, which most share
+		seen: make(map[Node]bool, 4*len(from)),
+		cut:  make(map[Node]map[Node]uint64),
+	}
 	return g, g.Explore(ctx, edges, workspace, from)
 }
 

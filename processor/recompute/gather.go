@@ -33,7 +33,7 @@ func Load(
 	if err != nil {
 		return nil, err
 	}
-	k := &ledger.Evidence{Workspace: workspace, Graph: graph, Hours: make(map[identity.Node][]identity.Node)}
+	k := &ledger.Evidence{Workspace: workspace, Graph: graph}
 	members, err := nearby(ctx, edges, k, about)
 	if err != nil {
 		return nil, err
@@ -46,19 +46,33 @@ func Load(
 	lookups.Go(func() (err error) { k.Clicks, err = store.Clicks(lctx, workspace, graph.Clicks()); return err })
 	lookups.Go(func() error {
 		facts, err := store.Facts(lctx, workspace, objects)
-		k.Facts = make(map[identity.Node][]stripe.Fact, len(facts))
-		for _, list := range facts {
-			for i := range list {
-				n := list[i].Subject()
-				k.Facts[n] = append(k.Facts[n], list[i])
-			}
-		}
+		k.Facts = bySubject(facts)
 		return err
 	})
 	if err := lookups.Wait(); err != nil {
 		return nil, err
 	}
 	return k, catalogue(ctx, edges, k)
+}
+
+// bySubject sorts facts, which come by object, by what they are about.
+func bySubject(facts map[string][]stripe.Fact) map[identity.Node][]stripe.Fact {
+	sorted := make(map[identity.Node][]stripe.Fact, len(facts))
+	for _, list := range facts {
+		for len(list) > 0 { // those of one subject lie beside each other, nearly always all
+			n, typ, same := list[0].Subject(), list[0].SubjectType(), 1
+			for same < len(list) && list[same].SubjectType() == typ {
+				same++
+			}
+			if sorted[n] == nil {
+				sorted[n] = list[:same:same]
+			} else {
+				sorted[n] = append(sorted[n], list[:same]...)
+			}
+			list = list[same:]
+		}
+	}
+	return sorted
 }
 
 // nearby lets the evidence know the names of all payments and invoices that may bear on the sales
@@ -104,11 +118,13 @@ func nearby(
 			all = append(all, member)
 		}
 	}
-	if err := lookUp(k.HoursNear(all)); err != nil {
+	hours := k.HoursNear(all)
+	k.Hours = make(map[identity.Node][]identity.Node, len(hours))
+	if err := lookUp(hours); err != nil {
 		return nil, err
 	}
-	seen, walked := make(map[identity.Node]bool), make(map[identity.Node]bool)
-	var members []identity.Node
+	walked := make(map[identity.Node]bool, len(all)) // false: from another sale, and not to its end
+	members := make([]identity.Node, 0, len(all))
 	for _, n := range sales {
 		if walked[n] {
 			continue
@@ -117,17 +133,11 @@ func nearby(
 		if err != nil {
 			return nil, err
 		}
-		if near <= 4*ledger.MostNear { // it was walked to its end, which is the end from each of them
-			for _, group := range groups {
-				for _, member := range group {
-					walked[member] = true
-				}
-			}
-		}
+		toEnd := near <= 4*ledger.MostNear // which is the end from each of them
 		for _, group := range groups {
 			for _, member := range group {
-				if !seen[member] {
-					seen[member] = true
+				before, seen := walked[member]
+				if walked[member] = before || toEnd; !seen {
 					members = append(members, member)
 				}
 			}

@@ -100,7 +100,7 @@ func (r *Recomputer) Apply(ctx context.Context, batch map[string]*Changes, store
 				near = append(near, e.A, e.B)
 			}
 		}
-		touched, err := r.recompute(ctx, workspace, unique(changed), unique(near))
+		touched, err := r.recompute(ctx, workspace, unique(changed), near)
 		if err != nil {
 			return err
 		}
@@ -269,11 +269,17 @@ func (r *Recomputer) recompute(ctx context.Context, workspace string, changed, n
 ) {
 	memory := make(identity.Memory)
 	names := memory.Of(r.cfg.Store.Names)
-	asked := make(map[identity.Node]bool, len(changed)) // by the walk from what changed
+	asked := make(map[identity.Node]bool, 2*len(changed)) // by the walk from what changed, or at once
 	for _, n := range changed {
 		asked[n] = !n.Standalone()
 	}
-	near = slices.DeleteFunc(near, func(n identity.Node) bool { return !n.LeadsOn() || asked[n] })
+	near = slices.DeleteFunc(near, func(n identity.Node) bool {
+		if !n.LeadsOn() || asked[n] {
+			return true
+		}
+		asked[n] = true
+		return false
+	})
 	neighbours := make(identity.Memory)
 	var touched, many []identity.Node
 	lookups, lctx := errgroup.WithContext(ctx)

@@ -108,14 +108,17 @@ type Fact struct {
 // Subject names what a fact is about. Refunds and disputes, and what they were settled at, belong
 // to a payment; everything else stands for the payment itself. A seller may give a payment, a
 // refund and a dispute of POST /v1/movements one id: they are three.
-func (f *Fact) Subject() identity.Node {
+func (f *Fact) Subject() identity.Node { return identity.New(f.SubjectType(), f.ObjectID) }
+
+// SubjectType is the type of Subject.
+func (f *Fact) SubjectType() string {
 	switch strings.TrimPrefix(f.Kind, Settlement+"_") {
 	case Refund, RefundReversal, Credited:
-		return identity.New(identity.Movement, f.ObjectID)
+		return identity.Movement
 	case Dispute, DisputeReversal:
-		return identity.New(identity.Dispute, f.ObjectID)
+		return identity.Dispute
 	}
-	return identity.New(identity.Object, f.ObjectID)
+	return identity.Object
 }
 
 // UnknownAmount stands in Fact.Captured where an object does not say how much was captured.
