@@ -73,19 +73,8 @@ func (k *Evidence) Near(
 	lookUp func([]identity.Node) error,
 	most int,
 ) (groups [][]identity.Node, near int, err error) {
-	seen := make(map[identity.Node]bool)
-	var found map[identity.Node]bool
-	add := func(n identity.Node) {
-		if seen[n] {
-			return
-		}
-		group := k.Graph.Group(n)
-		for _, member := range group {
-			seen[member] = true
-		}
-		groups = append(groups, group)
-	}
-	add(n)
+	groups = [][]identity.Node{k.Graph.Group(n)}
+	var found, seen map[identity.Node]bool // nil: nothing was found yet, as near most sales
 	for i := 0; i < len(groups) && len(found) <= most; i++ {
 		hours := k.HoursNear(groups[i])
 		if len(hours) == 0 {
@@ -99,14 +88,24 @@ func (k *Evidence) Near(
 		for _, h := range hours {
 			for _, object := range k.Hours[h] {
 				if found == nil {
-					found = make(map[identity.Node]bool)
+					found, seen = make(map[identity.Node]bool), members(groups[0], make(map[identity.Node]bool))
 				}
-				found[object] = true
-				add(object)
+				if found[object] = true; !seen[object] {
+					group := k.Graph.Group(object)
+					groups, seen = append(groups, group), members(group, seen)
+				}
 			}
 		}
 	}
 	return groups, len(found), nil
+}
+
+// members adds the objects of a group to a set.
+func members(group []identity.Node, set map[identity.Node]bool) map[identity.Node]bool {
+	for _, n := range group {
+		set[n] = true
+	}
+	return set
 }
 
 // The classes of Stripe's ids decide which object of a payment it is booked under.
