@@ -95,7 +95,7 @@ func (m *Payments) release(ctx context.Context, records []*kgo.Record, deadLette
 }
 
 func (m *Payments) handle(ctx context.Context, b *paymentBatch, records []*kgo.Record, deadLetter DeadLetter) error {
-	b.events, b.facts = make([]clickhouse.EventRow, 0, len(records)), make([]clickhouse.FactRow, 0, 2*len(records))
+	b.events, b.facts = make([]clickhouse.EventRow, 0, len(records)), make([]clickhouse.FactRow, 0, len(records))
 	for _, r := range records {
 		var err error
 		step, reason := "decode", "unreadable"
