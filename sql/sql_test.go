@@ -90,23 +90,32 @@ func refresh(t testing.TB, dsn string) {
 	rolluptest.Refresh(t, store)
 }
 
-// TestSchema keeps schema/ equal to what the migrations lead to, so that a change of a table shows
-// in review as one.
+// TestSchema keeps schema/, of which sqltest makes its databases, equal to what the migrations lead
+// to, so that a change of a table shows in review as one.
 func TestSchema(t *testing.T) {
-	dsn, _ := sqltest.Open(t) // what the migrations make: TestMigrate
+	dsn, db := unmigrated(t)
+	if err := sql.Migrate(t.Context(), db, func(string) {}); err != nil {
+		t.Fatal(err)
+	}
 	u, err := url.Parse(dsn)
 	if err != nil {
 		t.Fatal(err)
 	}
 	database := strings.TrimPrefix(u.Path, "/") + "."
+	create := func(table string) string {
+		ddl := ask(t, dsn, "SHOW CREATE TABLE `"+table+"` FORMAT TSVRaw", nil)
+		return strings.ReplaceAll(strings.TrimSpace(ddl), database, "") + ";\n"
+	}
 	tables := column(t, dsn, "SELECT name FROM system.tables WHERE database = currentDatabase() AND name NOT LIKE "+
 		"'.%' AND name != '"+sql.VersionTable+"' ORDER BY name")
-	want := make([]string, 0, len(tables))
+	want := []string{"schema.go"}
 	for _, table := range tables {
-		ddl := ask(t, dsn, "SHOW CREATE TABLE `"+table+"` FORMAT TSVRaw", nil)
-		golden(t, "schema/"+table+".sql", strings.ReplaceAll(strings.TrimSpace(ddl), database, "")+";\n")
+		golden(t, "schema/"+table+".sql", create(table))
 		want = append(want, table+".sql")
 	}
+	versions := column(t, dsn, "SELECT version_id FROM "+sql.VersionTable+" ORDER BY version_id")
+	golden(t, "sqltest/versions.sql", create(sql.VersionTable)+"INSERT INTO "+sql.VersionTable+
+		" (version_id, is_applied)\n    SELECT arrayJoin(["+strings.Join(versions, ", ")+"]), 1;\n")
 	files, err := os.ReadDir("schema")
 	if err != nil {
 		t.Fatal(err)

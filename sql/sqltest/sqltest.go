@@ -4,23 +4,31 @@ package sqltest
 import (
 	"context"
 	stdsql "database/sql"
+	_ "embed"
 	"fmt"
+	"io/fs"
+	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 
 	"tributary/deploy/local/chdb/chdbtest"
 	"tributary/sql"
+	"tributary/sql/schema"
 )
+
+// versions has the statements that create and fill the table of the migrations' numbers.
+//
+//go:embed versions.sql
+var versions string
 
 // Open returns the DSN of a new database with the tables and rows that the migrations make, and a
 // connection to it. Both end with the test.
 //
-// The migrations are executed once a test process. Every database is then made from the tables that
-// they made, which takes a sixth of the CPU time. Tests of the migrations themselves call
-// sql.Migrate.
+// The tables are created from sql/schema, which takes a small part of the CPU time of all
+// migrations. Migrations that sql/schema does not have yet are executed after that. Tests of the
+// migrations themselves call sql.Migrate.
 func Open(tb testing.TB) (dsn string, db *stdsql.DB) {
 	tb.Helper()
 	dsn = chdbtest.Start(tb)
@@ -38,93 +46,72 @@ func Fill(tb testing.TB, dsn string) {
 
 func fill(tb testing.TB, dsn string) *stdsql.DB {
 	tb.Helper()
-	once.Do(func() { failure = migrate(chdbtest.Address(tb)) })
-	if failure != nil {
-		tb.Fatal(failure)
-	}
 	options, err := clickhouse.ParseDSN(dsn)
 	if err != nil {
 		tb.Fatal(err)
 	}
+	root := *options
+	root.Auth.Database = "default"
+	server := clickhouse.OpenDB(&root)
+	defer server.Close()
+	if err := sql.EnsureDatabase(tb.Context(), server, options.Auth.Database, sql.Layout{}); err != nil {
+		tb.Fatal(err)
+	}
 	db := clickhouse.OpenDB(options)
-	if err := copyTemplate(tb.Context(), db, options); err != nil {
+	if err := create(tb.Context(), db); err != nil {
 		tb.Fatal(err)
 	}
 	return db
 }
 
-// template is the database in which the migrations are executed. It ends with the engine.
-const template = "test_template"
-
-var (
-	once    sync.Once
-	failure error
-	creates []string // the statements that create template's tables, and then its views
-	filled  []string // the tables into which the migrations wrote rows
-)
-
-// migrate executes the migrations in template, and notes what they made.
-func migrate(address string) error {
-	ctx := context.Background() // not the test's: other tests use template too
-	options, err := clickhouse.ParseDSN(address + "/default")
-	if err != nil {
-		return err
-	}
-	server := clickhouse.OpenDB(options)
-	defer server.Close()
-	if err := sql.EnsureDatabase(ctx, server, template, sql.Layout{}); err != nil {
-		return err
-	}
-	options.Auth.Database = template
-	db := clickhouse.OpenDB(options)
-	defer db.Close()
-	if err := sql.Migrate(ctx, db, func(string) {}); err != nil {
-		return err
-	}
-	rows, err := db.QueryContext(ctx, `
-		SELECT name, create_table_query, coalesce(total_rows, 0) > 0 FROM system.tables
-		WHERE database = currentDatabase() ORDER BY engine IN ('View', 'MaterializedView'), name`)
-	if err != nil {
-		return fmt.Errorf("list tables: %w", err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var name, create string
-		var hasRows bool
-		if err := rows.Scan(&name, &create, &hasRows); err != nil {
-			return fmt.Errorf("list tables: %w", err)
-		}
-		creates = append(creates, create)
-		if hasRows {
-			filled = append(filled, name)
-		}
-	}
-	return rows.Err()
-}
-
-// copyTemplate makes the tables, views and rows of template in the database of the options.
-func copyTemplate(ctx context.Context, db *stdsql.DB, options *clickhouse.Options) error {
-	root := *options
-	root.Auth.Database = template
-	server := clickhouse.OpenDB(&root)
-	defer server.Close()
-	name, tables := options.Auth.Database, 0
-	if err := sql.EnsureDatabase(ctx, server, name, sql.Layout{}); err != nil {
-		return err
-	}
+// create makes the tables and rows, unless the database has tables.
+func create(ctx context.Context, db *stdsql.DB) error {
+	tables := 0
 	if err := db.QueryRowContext(ctx, "SELECT count() FROM system.tables WHERE database = currentDatabase()").
 		Scan(&tables); err != nil || tables > 0 {
 		return err
 	}
-	for _, create := range creates {
-		if _, err := db.ExecContext(ctx, strings.ReplaceAll(create, template+".", name+".")); err != nil {
-			return fmt.Errorf("copy a table: %w", err)
+	creates, err := statements()
+	if err != nil {
+		return err
+	}
+	for _, statement := range creates {
+		if _, err := db.ExecContext(ctx, statement); err != nil {
+			return fmt.Errorf("create what sql/schema has: %w (hint: go test ./sql -run TestSchema -update)", err)
 		}
 	}
-	for _, table := range filled {
-		if _, err := db.ExecContext(ctx, "INSERT INTO "+table+" SELECT * FROM "+template+"."+table); err != nil {
-			return fmt.Errorf("copy the rows of %s: %w", table, err)
+	pending, err := sql.Pending(ctx, db)
+	if err != nil {
+		return err
+	}
+	if pending > 0 {
+		return sql.Migrate(ctx, db, func(string) {})
+	}
+	// The row that Migrate writes.
+	_, err = db.ExecContext(ctx, fmt.Sprintf("INSERT INTO ledger_rules VALUES (%d, now64(3))", sql.LedgerRules))
+	return err
+}
+
+// statements returns what creates the tables, then the views, which read them, and the table of the
+// migrations' numbers.
+func statements() ([]string, error) {
+	names, err := fs.Glob(schema.Files, "*.sql")
+	if err != nil {
+		return nil, err
+	}
+	var tables, views []string
+	for _, name := range names {
+		text, err := schema.Files.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+		statement := strings.TrimSuffix(string(text), ";\n")
+		if strings.HasPrefix(statement, "CREATE TABLE ") {
+			tables = append(tables, statement)
+		} else {
+			views = append(views, statement)
 		}
 	}
-	return nil
+	rows := strings.Split(strings.TrimSuffix(versions, ";\n"), ";\n")
+	return slices.Concat(tables, views, rows), nil
 }
