@@ -30,15 +30,19 @@ type books struct {
 type sale struct {
 	customer, external, subscription string
 	paid                             map[pool]*paid
-	sold                             map[string]parts // by currency, of its payments
-	known                            parts            // of a payment that is only known by its refunds
-	named                            bool             // some product is
+	sold                             map[pool]parts // of its payments
+	known                            parts          // of a payment that is only known by its refunds
+	named                            bool           // some product is
 	out                              []moneyOut
 }
 
 // pool is what the money that goes back is taken from, in one currency: a payment that the failure
 // of its charge took back whole, else all of the sale that did not fail.
 type pool struct{ currency, failed string }
+
+func (p pool) compare(q pool) int {
+	return cmp.Or(cmp.Compare(p.currency, q.currency), cmp.Compare(p.failed, q.failed))
+}
 
 // paid is how much of a currency a sale consists of, and its tax.
 type paid struct {
@@ -367,7 +371,7 @@ func (b *books) bookRemainder(i *invoice) {
 func (b *books) sale(id string) *sale {
 	s := b.sales[id]
 	if s == nil {
-		s = &sale{paid: map[pool]*paid{}, sold: map[string]parts{}}
+		s = &sale{paid: map[pool]*paid{}, sold: map[pool]parts{}}
 		b.sales[id] = s
 	}
 	return s
@@ -384,7 +388,7 @@ func (s *sale) add(e *Entry, failed string) {
 		s.paid[of] = p
 	}
 	p.amount, p.tax, p.beyond = p.amount+e.Amount, p.tax+e.Tax, p.beyond+e.beyond
-	s.sold[e.Currency] = s.sold[e.Currency].plus(e.parts())
+	s.sold[of] = s.sold[of].plus(e.parts())
 	s.named = s.named || len(e.Products) > 0
 }
 

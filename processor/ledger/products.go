@@ -192,7 +192,8 @@ func (b *books) creditedParts() map[string]parts {
 // shareProducts gives every movement of a sale its parts. Where a credit note says for which lines
 // a refund was made, these are the parts. All others go back by what is then left of the products:
 // in order of time, the share of all that went back by then, less the shares before it. So nothing
-// is left of any product once all of the sale went back, whatever movements it went back by.
+// is left of any product once all of the sale went back, whatever movements it went back by. What
+// goes back of a payment that failed is of that payment's products.
 func (b *books) shareProducts(s *sale, credited map[string]parts) {
 	if !s.named && len(credited) == 0 {
 		return
@@ -202,32 +203,34 @@ func (b *books) shareProducts(s *sale, credited map[string]parts) {
 		e := &b.entries[m.index]
 		if by := credited[e.ObjectID]; by != nil {
 			e.divide(by)
-			left[e.Currency] = left[e.Currency].plus(e.parts())
+			of := pool{e.Currency, m.failed}
+			left[of] = left[of].plus(e.parts())
 		}
 	}
-	back := map[string]int64{} // by currency, negative
+	back := map[pool]int64{} // negative
 	for _, m := range s.out {
 		e := &b.entries[m.index]
 		if credited[e.ObjectID] != nil {
 			continue
 		}
-		before := back[e.Currency]
-		back[e.Currency] = before + e.net()
-		e.setProducts(s.proportions(left, e.Currency).between(before, before+e.net()))
+		of := pool{e.Currency, m.failed}
+		before := back[of]
+		back[of] = before + e.net()
+		e.setProducts(s.proportions(left, of).between(before, before+e.net()))
 	}
 }
 
-// proportions returns by which parts money of a sale goes back: what is left in its currency, else
-// what was sold, be it in another currency, as what the buyer saw is.
-func (s *sale) proportions(left map[string]parts, currency string) parts {
-	for _, of := range []parts{left[currency], s.sold[currency]} {
-		if of.sum() > 0 {
-			return of
+// proportions returns by which parts money of a sale goes back: what is left of what it is taken
+// from, else what was sold, be it in another currency, as what the buyer saw is.
+func (s *sale) proportions(left map[pool]parts, of pool) parts {
+	for _, p := range []parts{left[of], s.sold[of]} {
+		if p.sum() > 0 {
+			return p
 		}
 	}
-	for _, c := range sortedKeys(s.sold) {
-		if of := s.sold[c]; of.sum() > 0 {
-			return of
+	for _, other := range slices.SortedFunc(maps.Keys(s.sold), pool.compare) {
+		if p := s.sold[other]; p.sum() > 0 {
+			return p
 		}
 	}
 	return s.known
