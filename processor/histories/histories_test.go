@@ -50,6 +50,9 @@ func options(seed uint64) traffic.Options {
 	if seed%8 == 6 {
 		o.LateFailures, o.Credits = .15, .3
 	}
+	if seed%8 == 4 { // payments fail after a part went back too, also by a credit note of one product
+		o.Rare, o.Refunds, o.LateFailures, o.FailRefunded = true, .6, .2, .5
+	}
 	switch seed % 5 {
 	case 0: // monthly plans
 		o.Tempo.Renew = 30 * 24 * time.Hour
@@ -271,6 +274,7 @@ func TestFaultsAreFound(t *testing.T) {
 		return e.Status == ledger.Booked && e.Kind == traffic.Payment && e.MatchRule == join.RuleClickID &&
 			e.AmountUSD != nil && e.Amount > 0
 	})
+	named := slices.IndexFunc(rows, func(e ledger.Entry) bool { return e.Status == ledger.Booked && len(e.Products) > 0 })
 	for name, fault := range map[string]func(l []ledger.Entry) []ledger.Entry{
 		"one cent more": func(l []ledger.Entry) []ledger.Entry { l[sale].Amount++; return l },
 		"a day later": func(l []ledger.Entry) []ledger.Entry {
@@ -283,6 +287,11 @@ func TestFaultsAreFound(t *testing.T) {
 		"a millionth USD": func(l []ledger.Entry) []ledger.Entry {
 			usd := l[sale].AmountUSD.Add(decimal.New(1, -6))
 			l[sale].AmountUSD = &usd
+			return l
+		},
+		"a cent of a product": func(l []ledger.Entry) []ledger.Entry {
+			l[named].Products = slices.Clone(l[named].Products)
+			l[named].Products[0].Net++
 			return l
 		},
 		"not booked":   func(l []ledger.Entry) []ledger.Entry { return slices.Delete(l, sale, sale+1) },

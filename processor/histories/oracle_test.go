@@ -419,9 +419,10 @@ type sums struct{ amount, tax int64 }
 // expected sums what the events can say of a sale.
 func (o *oracle) expected(s *trueSale) map[cell]sums {
 	type step struct {
-		at          time.Time
-		id          string
-		amount, tax int64
+		at     time.Time
+		id     string
+		failed string // as in pool
+		amount int64
 	}
 	cells := map[cell]sums{}
 	add := func(m traffic.Movement, at time.Time, amount, tax int64) {
@@ -429,10 +430,11 @@ func (o *oracle) expected(s *trueSale) map[cell]sums {
 		x := cells[c]
 		cells[c] = sums{x.amount + amount, x.tax + tax}
 	}
-	var paid, beyond, taxes int64 // paid of the total that the taxes are of, and beyond it, but for failed payments
-	failed := failedPayments(s.payments, slices.DeleteFunc(slices.Clone(s.out),
+	failed := failedCharges(slices.DeleteFunc(slices.Clone(s.out),
 		func(m traffic.Movement) bool { return o.unknowable(m) != "" || !o.refunds[m.Object] }))
-	own := map[string]int64{}      // the tax of failed payments, by charge
+	// paid of the total that the taxes are of, and beyond it: by the charge that failed, "" for the
+	// rest
+	paid, beyond, taxes := map[string]int64{}, map[string]int64{}, map[string]int64{}
 	rest := o.amounts[s.id]        // of an invoice: what was overpaid it did not say before basil
 	made := map[string]time.Time{} // by payment intent
 	for _, m := range s.payments {
@@ -459,21 +461,14 @@ func (o *oracle) expected(s *trueSale) map[cell]sums {
 		if !o.taxed[s.id] || named && !o.tied(m) {
 			tax = 0
 		}
-		if charge := chargeThatFailed(failed, m); charge != "" {
-			own[charge] = tax
-		} else {
-			paid, beyond, taxes = paid+m.Amount-m.Beyond, beyond+m.Beyond, taxes+tax
-		}
+		of := poolOf(m, failed).failed
+		paid[of], beyond[of], taxes[of] = paid[of]+m.Amount-m.Beyond, beyond[of]+m.Beyond, taxes[of]+tax
 		add(m, at, m.Amount, tax)
 	}
 	var steps []step
 	for _, m := range s.out {
 		if o.unknowable(m) == "" && (o.refunds[m.Object] || m.Kind == traffic.Dispute || m.Kind == traffic.DisputeReversal) {
-			if tax, ok := own[m.Object]; ok && m.Kind == traffic.Refund {
-				add(m, m.OccurredAt, m.Amount, -tax)
-				continue
-			}
-			steps = append(steps, step{m.OccurredAt, m.Kind + m.Object, m.Amount, 0})
+			steps = append(steps, step{m.OccurredAt, m.Kind + m.Object, poolOf(m, failed).failed, m.Amount})
 		}
 	}
 	steps = append(steps, func() (list []step) {
@@ -486,7 +481,7 @@ func (o *oracle) expected(s *trueSale) map[cell]sums {
 						total += m.Amount
 					}
 				}
-				list = append(list, step{at, charge, total - before, 0})
+				list = append(list, step{at, charge, poolOf(traffic.Movement{Charge: charge}, failed).failed, total - before})
 				before = total
 			}
 		}
@@ -496,10 +491,14 @@ func (o *oracle) expected(s *trueSale) map[cell]sums {
 		sign := func(amount int64) int64 { return min(max(amount, -1), 1) } // what goes out before what comes back
 		return cmp.Or(a.at.Compare(b.at), cmp.Compare(sign(a.amount), sign(b.amount)), cmp.Compare(a.id, b.id))
 	})
-	back := -beyond
+	back := map[string]int64{}
 	for _, x := range steps {
-		tax := taxShare(taxes, back, paid) - taxShare(taxes, back-x.amount, paid)
-		back -= x.amount
+		if x.id == traffic.Refund+x.failed { // the bank takes what is left, as far as the events say
+			x.amount = back[x.failed] - paid[x.failed] - beyond[x.failed]
+		}
+		share := func(went int64) int64 { return taxShare(taxes[x.failed], went-beyond[x.failed], paid[x.failed]) }
+		tax := share(back[x.failed]) - share(back[x.failed]-x.amount)
+		back[x.failed] -= x.amount
 		add(s.out[0], x.at, x.amount, tax)
 	}
 	for c, x := range cells {
@@ -508,16 +507,6 @@ func (o *oracle) expected(s *trueSale) map[cell]sums {
 		}
 	}
 	return cells
-}
-
-// chargeThatFailed returns the charge whose failure took a payment back; "" if none did.
-func chargeThatFailed(failed map[string]traffic.Movement, payment traffic.Movement) string {
-	for charge, p := range failed {
-		if p.Balance == payment.Balance {
-			return charge
-		}
-	}
-	return ""
 }
 
 // charges of a sale that were refunded.

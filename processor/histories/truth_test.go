@@ -40,6 +40,7 @@ type truth struct {
 	sales     map[string]traffic.Movement   // by invoice or payment: its payments, summed
 	balance   map[string]traffic.BalanceTransaction
 	taxes     map[string]int64 // of what went back, by object and kind
+	failed    map[string]bool  // charges
 	account   string
 	usd       bool // Stripe settled in USD
 }
@@ -64,71 +65,64 @@ func truthOf(w *traffic.World, o traffic.Options) *truth {
 	for _, b := range w.Balance {
 		t.balance[b.ID] = b
 	}
-	t.taxes = taxes(w.Movements)
+	t.taxes, t.failed = taxes(w.Movements), failedCharges(w.Movements)
 	return t
 }
 
-// failedPayments returns the payments that were taken back whole, since their charge failed after
-// it had succeeded: by that charge, which is also the object of what went back.
-func failedPayments(payments, out []traffic.Movement) map[string]traffic.Movement {
-	byCharge, failed := make(map[string]traffic.Movement), make(map[string]traffic.Movement)
-	for _, m := range payments {
-		for _, alias := range m.Aliases {
-			byCharge[alias] = m
-		}
-	}
-	for _, m := range out {
-		if p, ok := byCharge[m.Object]; ok && m.Kind == traffic.Refund {
-			failed[m.Object] = p
+// failedCharges returns the charges that failed after they had paid: the bank took back what was
+// left of their payments.
+func failedCharges(movements []traffic.Movement) map[string]bool {
+	failed := make(map[string]bool)
+	for _, m := range movements {
+		if m.Kind == traffic.Refund && m.Object == m.Charge {
+			failed[m.Charge] = true
 		}
 	}
 	return failed
+}
+
+// pool is what money goes back of: a payment whose charge failed, or the rest of its sale.
+type pool struct{ sale, failed string }
+
+func poolOf(m traffic.Movement, failed map[string]bool) pool {
+	if failed[m.Charge] {
+		return pool{m.Sale, m.Charge}
+	}
+	return pool{m.Sale, ""}
 }
 
 // taxes of what went back. A payment that failed takes its own along. Of the rest of a sale all
 // that went back by then takes its share of the tax, half to even; each movement what is left of
 // that. What was paid beyond the sale's total goes back first, and has none.
 func taxes(movements []traffic.Movement) map[string]int64 {
-	var payments, out []traffic.Movement
+	var out []traffic.Movement
+	failed, paid := failedCharges(movements), make(map[pool]traffic.Movement)
 	for _, m := range movements {
-		if m.Kind == traffic.Payment {
-			payments = append(payments, m)
-		} else {
+		if m.Kind != traffic.Payment {
 			out = append(out, m)
+			continue
 		}
+		of := poolOf(m, failed)
+		sum := paid[of]
+		sum.Amount, sum.Tax, sum.Beyond = sum.Amount+m.Amount, sum.Tax+m.Tax, sum.Beyond+m.Beyond
+		paid[of] = sum
 	}
-	failed := failedPayments(payments, out)
-	tookBack := make(map[string]bool) // by balance transaction of the payment
-	for _, p := range failed {
-		tookBack[p.Balance] = true
-	}
-	sales := make(map[string]traffic.Movement)
-	for _, m := range payments {
-		if !tookBack[m.Balance] {
-			sum := sales[m.Sale]
-			sum.Amount, sum.Tax, sum.Beyond = sum.Amount+m.Amount, sum.Tax+m.Tax, sum.Beyond+m.Beyond
-			sales[m.Sale] = sum
-		}
-	}
-	shares, back := make(map[string]int64), make(map[string]int64)
+	shares, back := make(map[string]int64), make(map[pool]int64)
 	slices.SortFunc(out, func(a, b traffic.Movement) int {
 		return cmp.Or(a.OccurredAt.Compare(b.OccurredAt),
 			cmp.Compare(min(max(a.Amount, -1), 1), min(max(b.Amount, -1), 1)),
 			cmp.Compare(a.Kind+a.Object, b.Kind+b.Object))
 	})
 	for _, m := range out {
-		sale, key := sales[m.Sale], m.Object+" "+m.Kind+" "+m.Balance
-		if p, ok := failed[m.Object]; ok {
-			shares[key] = -p.Tax
-			continue
-		}
+		of := poolOf(m, failed)
+		sale := paid[of]
 		if sale.Tax == 0 {
 			continue
 		}
-		of := func(amount int64) int64 { return taxShare(sale.Tax, amount-sale.Beyond, sale.Amount-sale.Beyond) }
-		before := back[m.Sale]
-		back[m.Sale] = before - m.Amount
-		shares[key] = of(before) - of(before-m.Amount)
+		share := func(amount int64) int64 { return taxShare(sale.Tax, amount-sale.Beyond, sale.Amount-sale.Beyond) }
+		before := back[of]
+		back[of] = before - m.Amount
+		shares[m.Object+" "+m.Kind+" "+m.Balance] = share(before) - share(before-m.Amount)
 	}
 	return shares
 }
@@ -155,6 +149,7 @@ func (t *truth) ids(sale string) []string {
 // others have what was booked there.
 func (t *truth) differences(entries []ledger.Entry) []difference {
 	var out []difference
+	sold := make(map[poolCurrency]map[string]int64)
 	left := make(map[string][]traffic.Movement, len(t.movements))
 	for key, movements := range t.movements {
 		left[key] = slices.Clone(movements)
@@ -192,6 +187,18 @@ func (t *truth) differences(entries []ledger.Entry) []difference {
 		for _, text := range t.compare(m, e) {
 			report(e, "%s", text)
 		}
+		addProducts(sold, poolCurrency{poolOf(m, t.failed), e.Currency}, e)
+	}
+	for of, products := range sold {
+		if products[""] != 0 {
+			continue // something is left
+		}
+		for product, net := range products {
+			if net != 0 {
+				out = append(out, difference{t.ids(of.sale), fmt.Sprintf("%v: all of it went back, and %d of product %q are left",
+					of, net, product)})
+			}
+		}
 	}
 	for _, movements := range left {
 		for _, m := range movements {
@@ -201,6 +208,25 @@ func (t *truth) differences(entries []ledger.Entry) []difference {
 	}
 	slices.SortFunc(out, func(a, b difference) int { return strings.Compare(a.text, b.text) })
 	return out
+}
+
+// poolCurrency is a pool in one of its currencies.
+type poolCurrency struct {
+	pool
+	currency string
+}
+
+// addProducts adds what each product has of an entry, and under no name all of it.
+func addProducts(sold map[poolCurrency]map[string]int64, of poolCurrency, e ledger.Entry) {
+	if sold[of] == nil {
+		sold[of] = make(map[string]int64)
+	}
+	sold[of][""] += e.Amount - e.Tax
+	for _, p := range e.Products {
+		if p.Product != "" {
+			sold[of][p.Product] += p.Net
+		}
+	}
 }
 
 // compare one movement with its entry.
@@ -213,6 +239,9 @@ func (t *truth) compare(m traffic.Movement, e ledger.Entry) (faults []string) {
 	differ("amount", e.Amount, m.Amount)
 	differ("currency", e.Currency, m.Currency)
 	differ("tax", e.Tax, t.tax(m))
+	if len(e.Products) > 0 {
+		differ("the sum of its products", sumOfProducts(e), e.Amount-e.Tax)
+	}
 	differ("shipping", e.Shipping, m.Shipping)
 	differ("discount", e.Discount, m.Discount)
 	differ("sale_id", e.SaleID, m.Sale)
@@ -229,6 +258,13 @@ func (t *truth) compare(m traffic.Movement, e ledger.Entry) (faults []string) {
 		differ("net_usd", text(e.NetUSD), text(net))
 	}
 	return faults
+}
+
+func sumOfProducts(e ledger.Entry) (sum int64) {
+	for _, p := range e.Products {
+		sum += p.Net
+	}
+	return sum
 }
 
 // tax of a movement.

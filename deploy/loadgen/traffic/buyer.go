@@ -54,6 +54,7 @@ type payment struct {
 	session, invoice, intent, charge string    // empty where there is none
 	tried                            string    // a payment intent that failed, where the invoice names one
 	replaces                         string    // the charge of another payment intent that failed late
+	again                            bool      // made after the first one failed late
 	plan                             bool      // belongs to the subscription
 	reason                           string    // billing_reason of the invoice
 	number                           int       // of the invoice within its subscription, from 0
@@ -538,6 +539,6 @@ func (p payment) part(of int64) int64 {
 func (s *buyer) move(p payment, m Movement) {
 	m.Sale, m.Currency, m.Customer, m.Livemode = p.canonical(), p.currency, s.customer, !s.w.opts.TestMode
 	m.OccurredAt = m.OccurredAt.Truncate(time.Second)
-	m.Channel = p.by.channel
+	m.Channel, m.Charge = p.by.channel, p.charge
 	s.pending = append(s.pending, pending{m, p})
 }

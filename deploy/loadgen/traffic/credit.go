@@ -148,6 +148,12 @@ func (s *buyer) paidBy(p payment) []string {
 	case p.intent != "":
 		events = append(events, "payment_intent.succeeded", "charge.succeeded")
 	}
+	if p.again { // its session and its invoice were paid before
+		if p.replaces != "" && s.api.since(basil) {
+			events = append(events, "invoice_payment.paid")
+		}
+		return events
+	}
 	if p.session != "" && p.authorised == 0 {
 		if s.scenario == Async {
 			events = append(events, "checkout.session.async_payment_succeeded")

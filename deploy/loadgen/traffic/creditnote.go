@@ -3,13 +3,19 @@ package traffic
 import "time"
 
 // creditRefund reports, of some refunds of an invoice's payment, the credit note by which they were
-// made: it names the refund, and moves nothing more.
-// https://docs.stripe.com/api/credit_notes/object
-func (s *buyer) creditRefund(p payment, refund string, at time.Time, amount int64) {
+// made: it names the refund, and moves nothing more. Some name the line of the invoice that is
+// given back. https://docs.stripe.com/api/credit_notes/object
+func (s *buyer) creditRefund(p payment, refund string, at time.Time, amount, before int64) {
 	if p.invoice == "" || !s.w.opts.Rare || s.w.fate("credit note "+refund).IntN(2) == 0 {
 		return
 	}
 	o := s.creditNoteObject(p, "cn_"+refund[3:], at, amount)
+	if lines := s.lines(p); len(lines) > 1 && before == 0 && amount <= p.paid/4 { // no more than the line is of
+		o["lines"] = list("/v1/credit_notes/cn_"+refund[3:]+"/lines", object{
+			"id": "cnli_" + refund[3:], "object": "credit_note_line_item", "amount": amount, "discount_amounts": []object{},
+			"invoice_line_item": lines[len(lines)-1]["id"], "livemode": s.livemode(), "type": "invoice_line_item",
+		})
+	}
 	o["refund"], o["refunds"] = refund, []object{{"amount_refunded": amount, "refund": refund, "type": "refund"}}
 	s.event("credit_note.created", at, o, nil)
 }

@@ -15,7 +15,7 @@ func (s *buyer) afterwards(p payment) {
 		return
 	}
 	if x >= w.opts.Refunds {
-		s.failLate(p)
+		s.failLate(p, w.opts.LateFailures, p.at, 0)
 		return
 	}
 	at := p.at.Add(around(w.r, w.opts.Tempo.Refund)).Truncate(time.Second)
@@ -37,7 +37,7 @@ func (s *buyer) afterwards(p payment) {
 	for range 1 + w.r.IntN(3) {
 		amount := p.paid - back
 		if amount <= 0 || at.After(w.opts.Until) {
-			return
+			break
 		}
 		if w.chance(.6) {
 			amount = max(currencies[p.currency].step, whole(amount/4, p.currency))
@@ -47,30 +47,34 @@ func (s *buyer) afterwards(p payment) {
 		back += kept
 		at = at.Add(around(w.r, w.opts.Tempo.Refund)).Truncate(time.Second)
 	}
+	if back < p.paid {
+		s.failLate(p, w.opts.FailRefunded, at, back)
+	}
 }
 
-// failLate lets some payments fail after they succeeded, as the debit of a bank account may.
-func (s *buyer) failLate(p payment) {
+// failLate lets a share of payments fail after they succeeded, as the debit of a bank account may.
+// The bank takes what was not refunded before.
+func (s *buyer) failLate(p payment, share float64, after time.Time, back int64) {
 	w := s.w
-	if w.opts.LateFailures <= 0 || !w.chance(w.opts.LateFailures) {
+	if share <= 0 || !w.chance(share) {
 		return
 	}
-	at := p.at.Add(around(w.r, w.opts.Tempo.Refund) + time.Second).Truncate(time.Second)
+	at := after.Add(around(w.r, w.opts.Tempo.Refund) + time.Second).Truncate(time.Second)
 	if at.After(w.opts.Until) {
 		return
 	}
-	t := s.settle(balanceChargeFailure, p.charge, "X", -p.paid, p.currency, at)
-	o := s.chargeObject(p, 0, false)
+	t := s.settle(balanceChargeFailure, p.charge, "X", back-p.paid, p.currency, at)
+	o := s.chargeObject(p, back, false)
 	o["status"], o["paid"], o["failure_balance_transaction"] = "failed", false, t.ID
 	o["failure_code"] = "insufficient_funds"
 	s.event("charge.failed", at, o, object{"status": "succeeded", "paid": true})
 	s.deliver()
-	s.move(p, Movement{Object: p.charge, Kind: Refund, Amount: -p.paid, OccurredAt: at, Balance: t.ID})
+	s.move(p, Movement{Object: p.charge, Kind: Refund, Amount: back - p.paid, OccurredAt: at, Balance: t.ID})
 	s.payAgain(p, at)
 }
 
 // payAgain lets another charge succeed after one failed late: of the same payment intent, or, of an
-// invoice that was paid at once, of another one.
+// invoice that was paid at once, of another one. A part of it may go back too.
 func (s *buyer) payAgain(p payment, failed time.Time) {
 	w := s.w
 	again := p
@@ -78,7 +82,7 @@ func (s *buyer) payAgain(p payment, failed time.Time) {
 	if p.intent == "" || !w.chance(.5) || again.at.After(w.opts.Until) {
 		return
 	}
-	again.charge = w.id("ch")
+	again.again, again.charge = true, w.id("ch")
 	if p.invoice != "" && p.other == "" && p.due == 0 && p.paid <= p.total && w.chance(.5) {
 		again.intent, again.replaces = w.id("pi"), p.charge
 	}
@@ -89,6 +93,10 @@ func (s *buyer) payAgain(p payment, failed time.Time) {
 	}
 	s.deliver()
 	s.book(again, again.at)
+	at := again.at.Add(around(w.r, w.opts.Tempo.Refund) + time.Second).Truncate(time.Second)
+	if w.opts.FailRefunded > 0 && w.chance(w.opts.FailRefunded) && !at.After(w.opts.Until) {
+		s.refund(again, at, max(currencies[p.currency].step, whole(p.paid/3, p.currency)), 0)
+	}
 }
 
 // refund reports one refund. It returns how much of it stayed refunded (nothing, where the bank
@@ -112,7 +120,7 @@ func (s *buyer) refund(p payment, at time.Time, amount, before int64) (kept int6
 		previous["refunded"] = false
 	}
 	s.event("charge.refunded", at, s.chargeObject(p, before+amount, false), previous)
-	s.creditRefund(p, id, at, amount)
+	s.creditRefund(p, id, at, amount, before)
 	s.deliver()
 	s.move(p, Movement{Object: id, Kind: Refund, Amount: -amount, OccurredAt: at, Balance: s.settle(balanceRefund, id, "",
 		-amount, p.currency, at).ID})

@@ -57,6 +57,9 @@ type Movement struct {
 	AffiliateID string // empty when unattributed or when the click's link has no affiliate
 	Attributed  bool
 	Aliases     []string // every other object id that this movement goes by (session, payment intent, charge)
+	// Charge is the charge that paid, or that the money goes back of; empty where it was paid outside
+	// Stripe. A refund whose Object it is took the rest of it back: the charge failed.
+	Charge string
 	// Balance is the balance transaction by which Stripe moved the money; empty where it was paid
 	// outside Stripe.
 	Balance string

@@ -228,8 +228,8 @@ func (s *buyer) invoiceObject(p payment, status string) object {
 	return o
 }
 
-// lines are one line for what was bought, or the two prorations of a change of plan, of which the
-// first is negative.
+// lines are one line for what was bought, or two where the seller's invoice is of two products, or
+// the two prorations of a change of plan, of which the first is negative.
 func (s *buyer) lines(p payment) []object {
 	if len(p.plans) > 0 {
 		var lines []object
@@ -243,6 +243,13 @@ func (s *buyer) lines(p payment) []object {
 			lines = append(lines, x.line(p, fmt.Sprint(i), amount, p.name, "1 × "+p.name, false))
 		}
 		return lines
+	}
+	if p.reason == "manual" && s.w.opts.Rare {
+		rest := p.subtotal / 3
+		return []object{
+			s.line(p, "", p.subtotal-rest, p.name, "1 × "+p.name, false),
+			s.line(p, "2", rest, "Gift wrapping", "1 × Gift wrapping", false),
+		}
 	}
 	if p.unused == 0 && p.remaining == 0 {
 		return []object{s.line(p, "", p.subtotal, p.name, "1 × "+p.name, false)}

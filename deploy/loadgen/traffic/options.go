@@ -39,6 +39,8 @@ type Options struct {
 	Corrections float64 // share of customers whose metadata names another click at first [none]
 	// share of payments that the bank takes back after they succeeded [none]
 	LateFailures float64
+	// share of payments of which a part was given back that the bank then takes back [none]
+	FailRefunded float64
 	// share of invoices of subscriptions that credit pays: of the first the customer's balance all, of
 	// later ones billing credits a part [none]
 	Credits    float64
