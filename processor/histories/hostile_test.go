@@ -1,9 +1,12 @@
 package histories
 
 import (
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"net/url"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -19,6 +22,7 @@ import (
 	"tributary/processor/identity"
 	"tributary/processor/join"
 	"tributary/processor/ledger"
+	"tributary/processor/workspace"
 	"tributary/schemas"
 )
 
@@ -298,4 +302,98 @@ func credits(entries []ledger.Entry) map[ledger.EntryID]ledger.Entry {
 		byID[e.ID] = e
 	}
 	return byID
+}
+
+// secrets of the two sellers' endpoints.
+const ownSecret, evilSecret = "whsec_own_0000000000", "whsec_evil_000000000"
+
+// sellers returns a workspaces file of two sellers: each has an account, and a secret that signs
+// for it.
+func sellers(t *testing.T, account string) *workspace.File {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "workspaces.json")
+	text := fmt.Sprintf(`[{"id":"default","publishable_keys":["pk"],"stripe":[{"accounts":[%q],"secrets":[%q]}]},
+		{"id":"evil","publishable_keys":["pk_evil"],"stripe":[{"accounts":["acct_evil"],"secrets":[%q]}]}]`,
+		account, ownSecret, evilSecret)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, err := workspace.Read(path, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+var figures = regexp.MustCompile(`("(?:amount[a-z_]*|total)":\s*-?[1-9][0-9]*)`)
+
+// forged returns copies of a World's events, with all their ids and other figures, as somebody else
+// may sign them: for an account of their own, in the name of the World's account, or of one that
+// nobody lists.
+func forged(t *testing.T, rng *rand.Rand, w *traffic.World, account string) (list []*kgo.Record) {
+	t.Helper()
+	for _, d := range w.Deliveries {
+		var body map[string]any
+		if err := json.Unmarshal(figures.ReplaceAll(d.Body, []byte("${1}9")), &body); err != nil {
+			t.Fatal(err)
+		}
+		e := &schemas.StripeEvent{
+			ID: d.EventID, Type: d.Type, Account: account, APIVersion: d.APIVersion,
+			Livemode: body["livemode"] == true, ReceivedAt: d.SendAt.Truncate(time.Millisecond).AddDate(0, 0, rng.IntN(9)-4),
+		}
+		switch rng.IntN(3) {
+		case 0:
+			e.Account = "acct_evil"
+		case 1:
+			e.Unlisted = schemas.SecretDigest(evilSecret)
+		case 2:
+			e.Account, e.Unlisted = "acct_unknown", schemas.SecretDigest(evilSecret)
+		}
+		body["account"] = e.Account
+		var err error
+		if e.Body, err = json.Marshal(body); err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, schemas.StripeRecord(e, d.Object))
+	}
+	rng.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+	return list
+}
+
+// An event that names another seller's objects, under the ids of their events, moves nothing of
+// theirs, be it heard of before or after the true events.
+func TestHostileEnvelopesMoveNoMoney(t *testing.T) {
+	seeds := uint64(8)
+	if testing.Short() || race.Enabled {
+		seeds = 1
+	}
+	compared := 0
+	for seed := uint64(1); seed <= seeds; seed++ {
+		opts := fewer(options(seed))
+		opts.Thin = 0 // a thin event has no body to forge
+		w := traffic.New(seed, opts)
+		rng := rand.New(rand.NewPCG(seed, 3))
+		play := func(attack []*kgo.Record) string {
+			run := &playback{processor: newProcessor(t, rates(), w.End().AddDate(1, 0, 0)),
+				r: rand.New(rand.NewPCG(seed, 4))}
+			run.processor.of = sellers(t, opts.Account).OfEvent
+			run.sequence = orders[1].arrange(run.r, records(t, w))
+			half := len(attack) / 2
+			attacked(t, run.processor, attack[:half])
+			run.run()
+			attacked(t, run.processor, attack[half:])
+			entries := slices.DeleteFunc(run.processor.Ledger(), func(e ledger.Entry) bool {
+				return e.Workspace != "default"
+			})
+			compared += len(entries)
+			return booked(entries)
+		}
+		calm := play(nil)
+		if got := play(forged(t, rng, w, opts.Account)); got != calm {
+			t.Fatalf("seed %d: the ledger has\n%s\ninstead of\n%s", seed, without(got, calm), without(calm, got))
+		}
+	}
+	if compared == 0 {
+		t.Error("nothing was booked")
+	}
 }

@@ -38,7 +38,7 @@ type Model struct {
 	edges  table[edgeKey, clickhouse.EdgeRow]
 	firsts map[string]clickhouse.EdgeRow
 	leads  map[string]ledger.Lead
-	ledger map[ledger.EntryID]ledger.Entry
+	ledger map[entryKey]ledger.Entry
 	dead   map[string]clickhouse.DeadLetterRow
 
 	deferred map[string]clickhouse.Deferred
@@ -47,6 +47,11 @@ type Model struct {
 type edgeKey struct {
 	workspace string
 	a, b      identity.Node
+}
+
+type entryKey struct {
+	workspace string
+	id        ledger.EntryID
 }
 
 type factKey struct{ workspace, object, kind, source, event, transaction string }
@@ -60,7 +65,7 @@ func New(tb testing.TB) *Model {
 		facts: newTable[factKey, clickhouse.FactRow](),
 		edges: newTable[edgeKey, clickhouse.EdgeRow](), firsts: map[string]clickhouse.EdgeRow{},
 		leads:  map[string]ledger.Lead{},
-		ledger: map[ledger.EntryID]ledger.Entry{}, dead: map[string]clickhouse.DeadLetterRow{},
+		ledger: map[entryKey]ledger.Entry{}, dead: map[string]clickhouse.DeadLetterRow{},
 		deferred: map[string]clickhouse.Deferred{},
 	}
 }
@@ -191,12 +196,13 @@ func (m *Model) InsertLedger(_ context.Context, rows []ledger.Entry) error {
 		if len(r.Products) > 0 && net != 0 {
 			panic(fmt.Sprintf("the products of an entry do not add up to what it moved: %+v", r))
 		}
-		old, ok := m.ledger[r.ID]
+		key := entryKey{r.Workspace, r.ID}
+		old, ok := m.ledger[key]
 		if ok && old.Version == r.Version && !reflect.DeepEqual(old, r) {
 			m.Unequal(old, r)
 		}
 		if !ok || !r.Version.Less(old.Version) {
-			m.ledger[r.ID] = r
+			m.ledger[key] = r
 		}
 	}
 	return nil
