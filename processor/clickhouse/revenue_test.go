@@ -18,8 +18,8 @@ import (
 	"tributary/sql/sqltest"
 )
 
-// version is what one writer knew of an entry: with more known, the day, the credit and the amount
-// may be others.
+// version is what one writer knew of an entry: with more known, the day, the buyer, the credit and
+// the amount may be others.
 func version(rng *rand.Rand, entry, known int) ledger.Entry {
 	object := fmt.Sprint("pi_", entry)
 	net := decimal.New(rng.Int64N(1e6), -6)
@@ -30,13 +30,19 @@ func version(rng *rand.Rand, entry, known int) ledger.Entry {
 		Currency:   "usd", Amount: rng.Int64N(1000), NetUSD: &net, AmountUSD: &net, MatchCandidates: []string{},
 		Status: ledger.Booked, Version: ledger.VersionOf(big.NewInt(int64(1 + known))),
 	}
+	switch rng.IntN(3) { // else a guest
+	case 0:
+		e.CustomerID = fmt.Sprint("cus_", rng.IntN(4))
+	case 1:
+		e.CustomerID, e.ExternalCustomerID = fmt.Sprint("cus_", rng.IntN(4)), fmt.Sprint("buyer-", rng.IntN(4))
+	}
 	e.Click.AffiliateID = fmt.Sprint("affiliate-", rng.IntN(4))
 	return e
 }
 
 // Whatever becomes known of entries, in whatever order it is written, how often, and by how many
-// writers at once: revenue has each entry once, under its last day, as FINAL over the ledger has
-// it.
+// writers at once: revenue has each entry once, under its last day and with its last buyer, as FINAL
+// over the ledger has it.
 func TestRevenueEqualsLedger(t *testing.T) {
 	dsn, _ := sqltest.Open(t)
 	store, err := clickhouse.Open(dsn, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
@@ -73,15 +79,19 @@ func TestRevenueEqualsLedger(t *testing.T) {
 	if err := group.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	const sums = "SELECT toString(arraySort(groupArray((day, affiliate, entries, amount, net)))) " +
-		"FROM (SELECT day, affiliate_id AS affiliate, count() AS entries, sum(amount) AS amount, sum(net_usd) AS net FROM " +
-		"%s FINAL GROUP BY day, affiliate)"
+	const sums = "SELECT toString(arraySort(groupArray((day, affiliate, buyer, entries, amount, net)))) " +
+		"FROM (SELECT day, affiliate_id AS affiliate, %s AS buyer, count() AS entries, sum(amount) AS amount, " +
+		"sum(net_usd) AS net FROM %s FINAL GROUP BY day, affiliate, buyer)"
+	buyers := map[string]string{
+		"ledger":  "sipHash64(coalesce(nullIf(external_customer_id, ''), nullIf(customer_id, ''), sale_id))",
+		"revenue": "buyer",
+	}
 	same := func(when string) {
 		t.Helper()
 		var booked, shown string
 		for table, text := range map[string]*string{"ledger": &booked, "revenue": &shown} {
 			scan := func(rows driver.Rows) error { return rows.Scan(text) }
-			if err := store.Each(t.Context(), scan, fmt.Sprintf(sums, table)); err != nil {
+			if err := store.Each(t.Context(), scan, fmt.Sprintf(sums, buyers[table], table)); err != nil {
 				t.Fatal(err)
 			}
 		}

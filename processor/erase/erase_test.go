@@ -266,6 +266,11 @@ func TestEveryKindOfName(t *testing.T) {
 				if after := w.number(money); after != before {
 					t.Errorf("%s the money is not what it was", when)
 				}
+				const hashed = "SELECT countIf(buyer != sipHash64(multiIf(external_customer_id != '', external_customer_id, " +
+					"customer_id != '', customer_id, sale_id))) FROM revenue FINAL"
+				if n := w.number(hashed); n != 0 {
+					t.Errorf("%s %d rows of revenue have the hash of another buyer", when, n)
+				}
 			}
 			gone("after the erasure")
 			w.tell(list)

@@ -144,7 +144,7 @@ FROM
             FROM revenue AS f
             FINAL
             WHERE (f.workspace = {workspace:String}) AND (f.livemode = {livemode:Bool}) AND (f.status = 'booked') AND (f.amount != 0) AND (f.kind = 'payment')
-            GROUP BY multiIf(f.external_customer_id != '', f.external_customer_id, f.customer_id != '', f.customer_id, f.sale_id)
+            GROUP BY f.buyer
         ),
         part.2,
         e.program_id,

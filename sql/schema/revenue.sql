@@ -11,6 +11,7 @@ CREATE TABLE revenue
     `sale_id` String COMMENT 'As in ledger',
     `customer_id` String COMMENT 'As in ledger',
     `external_customer_id` String COMMENT 'As in ledger',
+    `buyer` UInt64 MATERIALIZED sipHash64(multiIf(external_customer_id != '', external_customer_id, customer_id != '', customer_id, sale_id)) COMMENT 'sipHash64 of the buyer: external_customer_id, else customer_id, else, of a guest, sale_id',
     `subscription_id` String COMMENT 'As in ledger',
     `billing_reason` LowCardinality(String) COMMENT 'As in ledger',
     `currency` LowCardinality(String) COMMENT 'As in ledger',

@@ -91,7 +91,7 @@ FROM
             SELECT substring(min(concat(toString(toUnixTimestamp64Milli(f.occurred_at) + 100000000000000), f.sale_id)), 16)
             FROM revenue AS f FINAL
             WHERE f.workspace = {workspace:String} AND f.livemode = {livemode:Bool} AND f.status = 'booked' AND f.amount != 0 AND f.kind = 'payment'
-            GROUP BY multiIf(f.external_customer_id != '', f.external_customer_id, f.customer_id != '', f.customer_id, f.sale_id)
+            GROUP BY f.buyer
         ),
         {{if .Products}}part.2{{else}}{{template "net" .}}{{end}}{{range .Read}}, {{.OfEntry}}{{end}}
     FROM
