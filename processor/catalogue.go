@@ -17,8 +17,8 @@ type catalogueCommand struct {
 	clickhouseSettings
 	bookingSettings
 	replicaSettings
-	Files     []string `arg:"" type:"existingfile" help:"CSV files with a header: affiliate_id, and any of program_id, link_id, promotion_code (promo_… or what the buyer types), coupon."`
-	Workspace string   `help:"Workspace whose catalogue it is." default:"default"`
+	oneWorkspace
+	Files []string `arg:"" type:"existingfile" help:"CSV files with a header: affiliate_id, and any of program_id, link_id, promotion_code (promo_… or what the buyer types), coupon."`
 }
 
 // Help is shown under --help.
@@ -37,6 +37,9 @@ in each row, a click may name any; else the first counts.
 func (c *catalogueCommand) Run(ctx context.Context, log *slog.Logger) error {
 	var files []*catalogue.Catalogue
 	var faults []error
+	if err := c.choose(&c.workspacesFile); err != nil {
+		faults = append(faults, err)
+	}
 	for _, path := range c.Files {
 		read, err := readCatalogue(path)
 		if err != nil {

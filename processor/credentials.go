@@ -68,7 +68,8 @@ func (tokenCommand) Run(app *kong.Kong) error {
 // viewCommand makes a link for an affiliate.
 type viewCommand struct {
 	signingSettings
-	Workspace string `help:"Workspace of the affiliate." default:"default"`
+	workspacesFile
+	oneWorkspace
 	Affiliate string `help:"Whose figures the link shows: the id in links." required:""`
 	Days      int    `help:"How many days the link is good for." default:"90"`
 }
@@ -81,7 +82,7 @@ func (viewCommand) Help() string {
 
 func (c *viewCommand) Run(app *kong.Kong) error {
 	public, key, err := c.signing()
-	if err != nil {
+	if err := errors.Join(err, c.choose(&c.workspacesFile)); err != nil {
 		return err
 	}
 	views, err := access.NewViews(key, public)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os/user"
@@ -18,6 +19,7 @@ type creditCommand struct {
 	clickhouseSettings
 	bookingSettings
 	replicaSettings
+	oneWorkspace
 	Sale      string `arg:"" help:"Any Stripe id of the sale: in_…, pi_…, ch_…, cs_…, or of a refund or dispute of it."`
 	Affiliate string `help:"Credit this affiliate." placeholder:"ID" xor:"decision" required:""`
 	Click     string `help:"Credit this click, whatever its age." placeholder:"UUID" xor:"decision" required:""`
@@ -25,7 +27,6 @@ type creditCommand struct {
 	Undo      bool   `help:"Take every correction of the sale back." xor:"decision" required:""`
 	Reason    string `help:"Why, for whoever reads the sale's story." required:"" placeholder:"TEXT"`
 	Author    string `help:"Who decides it. Default: the user who runs the command." placeholder:"NAME"`
-	Workspace string `help:"Workspace of the sale." default:"default"`
 }
 
 // Help is shown under --help.
@@ -53,7 +54,7 @@ func (c *creditCommand) decision() (identity.Node, error) {
 
 func (c *creditCommand) Run(ctx context.Context, log *slog.Logger) error {
 	decision, err := c.decision()
-	if err != nil {
+	if err := errors.Join(err, c.choose(&c.workspacesFile)); err != nil {
 		return err
 	}
 	if c.Author == "" {

@@ -27,10 +27,12 @@ type earningsCommand struct {
 // bookSettings are the flags that say whose earnings are meant.
 type bookSettings struct {
 	clickhouseSettings
-	Workspace string `help:"Workspace." default:"default"`
-	Test      bool   `help:"Stripe's test mode instead of live money."`
+	workspacesFile
+	oneWorkspace
+	Test bool `help:"Stripe's test mode instead of live money."`
 }
 
+// book is of the workspace that choose has decided on.
 func (s *bookSettings) book() earnings.Book {
 	return earnings.Book{Workspace: s.Workspace, Livemode: !s.Test}
 }
@@ -45,7 +47,7 @@ type earningsShowCommand struct {
 
 func (c *earningsShowCommand) Run(ctx context.Context, log *slog.Logger) error {
 	month, err := earnings.ParseMonth(cmp.Or(c.Month, earnings.MonthOf(time.Now()).String()))
-	if err != nil {
+	if err := errors.Join(err, c.choose(&c.workspacesFile)); err != nil {
 		return err
 	}
 	store, err := c.open(ctx, log)
@@ -108,7 +110,7 @@ is a line of the open month. Run it from one place at a time.`
 
 func (c *earningsCloseCommand) Run(ctx context.Context, log *slog.Logger) error {
 	month, err := earnings.ParseMonth(c.Month)
-	if err != nil {
+	if err := errors.Join(err, c.choose(&c.workspacesFile)); err != nil {
 		return err
 	}
 	store, err := c.open(ctx, log)
@@ -133,6 +135,7 @@ func (c *earningsCloseCommand) Run(ctx context.Context, log *slog.Logger) error 
 
 type earningsRulesCommand struct {
 	clickhouseSettings
+	workspacesFile
 	File  string `arg:"" type:"path" help:"JSON array, one object for each workspace: workspace, minimum_usd, rules."`
 	Check bool   `help:"Only check the file."`
 }
@@ -154,6 +157,13 @@ func (c *earningsRulesCommand) Run(ctx context.Context, log *slog.Logger) error 
 	list, err := schemas.ReadEarnings(c.File)
 	if err != nil {
 		return err
+	}
+	var faults []error
+	for _, rules := range list {
+		faults = append(faults, (&oneWorkspace{rules.Workspace}).choose(&c.workspacesFile))
+	}
+	if err := errors.Join(faults...); err != nil {
+		return fmt.Errorf("read %s: %w", c.File, err)
 	}
 	if c.Check {
 		fmt.Printf("%s is good\n", c.File)

@@ -110,9 +110,29 @@ func (s *clickhouseSettings) AfterApply() error {
 	return nil
 }
 
-// workspaceSettings are the flags of commands that need the workspaces file.
+// workspacesFile is the flag of commands that need the workspaces file.
+type workspacesFile struct {
+	Workspaces string `help:"JSON array of workspaces, the edge's too; processor run reads it again on change and on SIGHUP. Without it there is one, \"default\", of all Stripe accounts." type:"path" placeholder:"FILE"`
+}
+
+// oneWorkspace is the flag of commands that work in one workspace.
+type oneWorkspace struct {
+	Workspace string `help:"Workspace to work in; without it the only one of --workspaces, or \"default\"." placeholder:"ID"`
+}
+
+// choose decides which workspace it is, or returns why it can be none of the file's.
+func (s *oneWorkspace) choose(file *workspacesFile) error {
+	read, err := workspace.ReadPolicies(file.Workspaces)
+	if err != nil {
+		return err
+	}
+	s.Workspace, err = read.Choose(s.Workspace)
+	return err
+}
+
+// workspaceSettings are the flags of commands that need the file and the key of the hashes.
 type workspaceSettings struct {
-	Workspaces   string `help:"JSON array of workspaces, the edge's too; processor run reads it again on change and on SIGHUP. Without it there is one, \"default\", of all Stripe accounts." type:"path" placeholder:"FILE"`
+	workspacesFile
 	EmailKey     string `help:"Key of the hashes of e-mail addresses, at least 16 bytes, the same as the edge's; workspaces with email_fallback need it. Better in a file."`
 	EmailKeyFile string `help:"File that holds --email-key." type:"path" placeholder:"FILE"`
 }

@@ -30,6 +30,7 @@ type Person struct {
 	Foreign   []string        // ids that the site itself uses for clicks
 	Leads     []identity.Node
 	Objects   []identity.Node // what they paid, were refunded and disputed: its events may say who they are
+	Known     bool            // something is stored under the names, or they are erased already
 }
 
 // Find finds all names of a person from some of them: the customers, external ids and e-mail
@@ -78,6 +79,7 @@ func Find(ctx context.Context, store *clickhouse.Store, workspace string, from [
 		if err != nil {
 			return nil, err
 		}
+		p.Known = p.Known || len(edges) > 0
 		frontier = nil
 		for _, e := range edges {
 			switch e.B.Type() {
@@ -98,7 +100,44 @@ func Find(ctx context.Context, store *clickhouse.Store, workspace string, from [
 	if err := p.addObjects(ctx, store, objects); err != nil {
 		return nil, err
 	}
-	return p, p.addBrowsers(ctx, store)
+	if err := p.addBrowsers(ctx, store); err != nil {
+		return nil, err
+	}
+	if !p.Known {
+		known, err := p.mentioned(ctx, store)
+		if err != nil {
+			return nil, fmt.Errorf("find mentions of the names: %w", err)
+		}
+		p.Known = known
+	}
+	return p, nil
+}
+
+// mentioned reports whether names that no edge and no click has are on the list of erased names, or
+// in a record that gave no edge: an event of a customer who never paid, or a dead letter.
+func (p *Person) mentioned(ctx context.Context, store *clickhouse.Store) (bool, error) {
+	list := new(List)
+	if err := list.Load(ctx, store); err != nil {
+		return false, err
+	}
+	for _, n := range p.listed() {
+		if _, erased := list.Alias(p.Workspace, n); erased {
+			return true, nil
+		}
+	}
+	return p.redaction(list).mentioned(ctx, store, p.Workspace)
+}
+
+// listed returns the names that the list of erased names gets, but for those of objects.
+func (p *Person) listed() []identity.Node {
+	names := slices.Clone(p.Names)
+	for _, c := range p.Clicks {
+		names = append(names, identity.New(identity.Click, c))
+	}
+	for _, v := range p.Visitors {
+		names = append(names, identity.New(visitorType, v))
+	}
+	return names
 }
 
 // addObjects adds the person's payments, and what belongs to them. Not every event of a payment
@@ -138,6 +177,7 @@ func (p *Person) addBrowsers(ctx context.Context, store *clickhouse.Store) error
 		if err != nil {
 			return fmt.Errorf("find clicks: %w", err)
 		}
+		p.Known = p.Known || len(found) > 0
 		for _, v := range found {
 			p.Clicks = append(p.Clicks, v.ClickID)
 			if v.VisitorID != "" {
@@ -180,14 +220,8 @@ func Run(ctx context.Context, store *clickhouse.Store, list *List, p *Person, no
 				At: now})
 		}
 	}
-	for _, n := range p.Names {
+	for _, n := range p.listed() {
 		add(n, newAlias(n))
-	}
-	for _, c := range p.Clicks {
-		add(identity.New(identity.Click, c), "")
-	}
-	for _, v := range p.Visitors {
-		add(identity.New(visitorType, v), "")
 	}
 	for _, n := range p.Objects {
 		// A movement's refund has an id of the seller's, which may be another buyer's payment: it is
@@ -205,10 +239,12 @@ func Run(ctx context.Context, store *clickhouse.Store, list *List, p *Person, no
 	return RedactLateArrivals(ctx, store, list, p)
 }
 
-// newAlias returns a random name in place of n, none of an e-mail address. It keeps the form of
-// Stripe's customers: they are of one mode, and the seller's own names of both (identity.TestMode).
+// newAlias returns a random name in place of n, none of an e-mail address, a click or a visitor. It
+// keeps the form of Stripe's customers: they are of one mode, and the seller's own names of both
+// (identity.TestMode).
 func newAlias(n identity.Node) string {
-	if n.Type() == identity.Email {
+	switch n.Type() {
+	case identity.Email, identity.Click, visitorType:
 		return ""
 	}
 	alias := "erased_" + strings.ToLower(rand.Text()[:16])

@@ -275,7 +275,47 @@ func TestEveryKindOfName(t *testing.T) {
 			gone("after the erasure")
 			w.tell(list)
 			gone("read again")
+			// The command may be repeated; a name of nobody's is a mistake.
+			w.known(c.by(identity.New(identity.Click, w.own.String()))[0], "default", true)
+			w.known(c.by(identity.New(identity.Click, w.own.String()))[0], "other", false)
 		})
+	}
+}
+
+// Names are somebody's if any record has them, also one that gave no edge.
+func TestKnown(t *testing.T) {
+	w := newWorld(t)
+	err := w.store.InsertDeadLetters(t.Context(), []clickhouse.DeadLetterRow{{
+		At: epoch, Reason: "unreadable", Step: "decode", Topic: schemas.TopicLeads, Body: "no lead of user_unread",
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for node, known := range map[identity.Node]bool{
+		identity.New(identity.Customer, "cus_anna"):                                        true,
+		identity.New(identity.Customer, "cus_Anna"):                                        false,
+		identity.New(identity.Customer, address):                                           true, // of an event alone
+		identity.New(identity.External, "user_unread"):                                     true, // of a dead letter alone
+		identity.New(identity.Click, w.own.String()):                                       true,
+		identity.New(identity.Click, schemas.NewClickID(epoch).String()):                   false,
+		erase.EmailNode(hash):                                                              true,
+		erase.EmailNode(schemas.EmailHash([]byte("key"), "default", "nobody@example.com")): false,
+	} {
+		w.known(given{from: []identity.Node{node}}, "default", known)
+	}
+	w.known(given{visitors: []string{"v_anna"}}, "default", true)
+	w.known(given{visitors: []string{"v_nobody"}}, "default", false)
+}
+
+// known checks whether something is stored under names.
+func (w *world) known(g given, workspace string, want bool) {
+	w.Helper()
+	person, err := erase.Find(w.Context(), w.store, workspace, g.from, g.visitors)
+	if err != nil {
+		w.Fatal(err)
+	}
+	if person.Known != want {
+		w.Errorf("%v is known in %s: %t, want %t", g, workspace, person.Known, want)
 	}
 }
 

@@ -188,19 +188,38 @@ func renameDeferred(ctx context.Context, s *clickhouse.Store, workspace string, 
 // ends.
 const minSearched = 5
 
-// redactDeadLetters empties the records that name the person. A body of JSON has names in quotes;
-// clicks and leads, errors, keys and headers have them without.
-func redactDeadLetters(ctx context.Context, s *clickhouse.Store, r redaction) error {
+// deadLettersNaming is the condition that a dead letter names the person. A body of JSON has names
+// in quotes; clicks and leads, errors, keys and headers have them without.
+const deadLettersNaming = `(arrayExists(x -> position(body, x) > 0, ?)
+    OR arrayExists(x -> position(concat(body, key, error, toString(headers)), x) > 0, ?))`
+
+// deadLetters returns the arguments of deadLettersNaming.
+func (r redaction) deadLetters() []any {
 	var anywhere []string
 	for _, value := range slices.Concat(r.Values, r.Visitors) {
 		if len(value) >= minSearched {
 			anywhere = append(anywhere, value)
 		}
 	}
-	return s.Exec(ctx, `ALTER TABLE dead_letters UPDATE body = '{}', key = '', error = '', headers = map()
-WHERE arrayExists(x -> position(body, x) > 0, ?)
-    OR arrayExists(x -> position(concat(body, key, error, toString(headers)), x) > 0, ?)`,
-		array(r.Quoted), array(anywhere))
+	return []any{array(r.Quoted), array(anywhere)}
+}
+
+// redactDeadLetters empties the records that name the person.
+func redactDeadLetters(ctx context.Context, s *clickhouse.Store, r redaction) error {
+	return s.Exec(ctx, "ALTER TABLE dead_letters UPDATE body = '{}', key = '', error = '', headers = map() WHERE "+
+		deadLettersNaming, r.deadLetters()...)
+}
+
+// mentioned reports whether an event or a dead letter names the person.
+func (r redaction) mentioned(ctx context.Context, s *clickhouse.Store, workspace string) (bool, error) {
+	n := 0
+	err := s.Each(ctx, func(rows driver.Rows) error {
+		n++
+		return nil
+	}, `SELECT 1 FROM stripe_events WHERE workspace = ? AND multiSearchAny(body, ?) LIMIT 1
+UNION ALL SELECT 1 FROM dead_letters WHERE `+deadLettersNaming+" LIMIT 1",
+		append([]any{workspace, array(r.Quoted)}, r.deadLetters()...)...)
+	return n > 0, err
 }
 
 // redactReasons removes the reasons of corrections of the person's sales, and of those that mention

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -203,6 +204,29 @@ func (f *File) Regions() []Region { return f.current.Load().regions }
 // RetentionDays returns the days after which a click of some workspace loses its visitor first; 0:
 // none ever does.
 func (f *File) RetentionDays() int { return f.current.Load().retained }
+
+// Choose returns the workspace that a command works in: id, or without one the only workspace of
+// the file, or Default. It is an error if the file does not list it: the command would succeed and
+// have done nothing. What is held of an account that no workspace lists may be chosen too.
+func (f *File) Choose(id string) (string, error) {
+	var listed []string
+	for _, r := range f.Regions() {
+		listed = append(listed, r.Workspace)
+	}
+	_, _, held := schemas.ParseHeldWorkspace(id)
+	switch {
+	case held, f.current.Load().absent:
+		return cmp.Or(id, Default), nil
+	case id == "" && len(listed) == 1:
+		return listed[0], nil
+	case slices.Contains(listed, cmp.Or(id, Default)):
+		return cmp.Or(id, Default), nil
+	case id == "":
+		return "", fmt.Errorf("there are several workspaces (hint: --workspace is one of %s)", strings.Join(listed, ", "))
+	}
+	return "", fmt.Errorf("workspace %q is not in the workspaces file (hint: --workspace is one of %s)", id,
+		strings.Join(listed, ", "))
+}
 
 // Policies returns how a workspace wants its sales credited.
 func (f *File) Policies(workspace string) join.Policies { return f.current.Load().policies[workspace] }
