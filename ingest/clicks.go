@@ -66,7 +66,8 @@ func (c *clicksCommand) configs() (clicks.Config, publish.Config, error) {
 	edge := clicks.Default()
 	edge.MaxConnsPerIP, edge.MaxConns, edge.EventsPerAddress = c.MaxConnsPerIP, c.MaxConns, c.EventsPerAddress
 	edge.ProxyProtocol, edge.CertFile, edge.KeyFile = c.ProxyProtocol, c.TLSCertFile, c.TLSKeyFile
-	faults := []error{program.CheckAddr("edge addr", c.EdgeAddr), program.CheckAddr("ops addr", c.OpsAddr)}
+	faults := []error{program.CheckAddrs(program.Addr{Flag: "edge addr", Value: c.EdgeAddr},
+		program.Addr{Flag: "ops addr", Value: c.OpsAddr})}
 	for _, s := range []struct {
 		name, value, file string
 		into              *[]byte

@@ -276,6 +276,16 @@ func TestFaultsAtOnce(t *testing.T) {
 		!strings.Contains(err.Error(), "used twice") {
 		t.Errorf("--check of a bad file: %v", err)
 	}
+	for _, args := range [][]string{
+		{"clicks", "--edge-addr", "127.0.0.1:7777", "--ops-addr", "localhost:7777"},
+		{"clicks", "--edge-addr", "127.0.0.1:7777", "--ops-addr", ":7777"},
+		{"clicks", "--workspaces", ""}, {"clicks", "--spool-dir", ""}, {"clicks", "--secret-key-file", ""},
+		{"clicks", "--spool-dir", bad}, {"clicks", "--spool-dir", filepath.Join(bad, "spool")},
+	} {
+		if _, err := run(append(args, "--check")...); err == nil || !strings.Contains(err.Error(), "(hint: ") {
+			t.Errorf("%q: %v", args, err)
+		}
+	}
 	if _, err := run("walk"); err == nil {
 		t.Error("an unknown command is taken")
 	}

@@ -45,7 +45,8 @@ type stripeCommand struct {
 func (c *stripeCommand) configs() (stripe.Config, publish.Config, error) {
 	hook := stripe.Default()
 	signers, err := c.signers()
-	faults := []error{program.CheckAddr("stripe addr", c.StripeAddr), program.CheckAddr("ops addr", c.OpsAddr), err}
+	faults := []error{program.CheckAddrs(program.Addr{Flag: "stripe addr", Value: c.StripeAddr},
+		program.Addr{Flag: "ops addr", Value: c.OpsAddr}), err}
 	if hook.Signers = signers; err == nil {
 		faults = append(faults, hook.Validate())
 	}

@@ -61,7 +61,7 @@ func (c *auditChainCommand) Run(ctx context.Context, log *slog.Logger) error {
 	case "":
 		since = time.Now().UTC().AddDate(0, 0, -2)
 	default:
-		since, err = parseTime("since", c.Since)
+		since, _, err = parsePeriod(c.Since, "")
 	}
 	if err != nil {
 		return err

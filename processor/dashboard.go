@@ -90,7 +90,8 @@ type dashboardConfig struct {
 
 // validate turns the flags into a configuration, or returns every fault of all of them.
 func (c *serveDashboardCommand) validate() (*dashboardConfig, error) {
-	faults := []error{program.CheckAddr("ops addr", c.OpsAddr)}
+	faults := []error{program.CheckAddrs(program.Addr{Flag: "dashboard addr", Value: c.DashboardAddr},
+		program.Addr{Flag: "ops addr", Value: c.OpsAddr})}
 	workspaces, err := workspace.ReadPolicies(c.Workspaces)
 	faults = append(faults, err)
 	config := &dashboardConfig{workspaces: workspaces}
@@ -102,7 +103,6 @@ func (c *serveDashboardCommand) validate() (*dashboardConfig, error) {
 		}
 		return config, errors.Join(faults...)
 	}
-	faults = append(faults, program.CheckAddr("dashboard addr", c.DashboardAddr))
 	users, err := access.ReadUsers(c.Users, known(workspaces))
 	public, key, signingErr := c.signing()
 	faults = append(faults, err, signingErr)

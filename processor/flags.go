@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -87,11 +88,18 @@ type clickhouseSettings struct {
 var errDSN = errors.New("read --clickhouse-dsn: it names no server and database " +
 	"(hint: http://user@host:8123/tributary)")
 
+var errDSNScheme = errors.New("read --clickhouse-dsn: its protocol is not known " +
+	"(hint: http://, https:// or clickhouse://; with TLS clickhouse://host:9440/tributary?secure=true)")
+
 // AfterApply checks the DSN and puts the file's password into it. kong calls it when the flags are
 // read. A DSN without a database would be the server's "default", where nobody looks for tables.
 func (s *clickhouseSettings) AfterApply() error {
 	if options, err := clickhousego.ParseDSN(s.ClickhouseDSN); err != nil || options.Auth.Database == "" {
 		return errDSN
+	}
+	scheme, _, _ := strings.Cut(s.ClickhouseDSN, "://") // the driver takes every other one for its own protocol
+	if !slices.Contains([]string{"http", "https", "clickhouse", "tcp"}, scheme) {
+		return errDSNScheme
 	}
 	password, err := schemas.Secret("clickhouse password", "", s.PasswordFile)
 	if err != nil || password == "" {
@@ -332,6 +340,22 @@ func withSettings(dsn string, settings map[string]string) (string, error) {
 	}
 	u.RawQuery = query.Encode()
 	return u.String(), nil
+}
+
+// parsePeriod parses --since and --until. A period that holds nothing is an error: of nothing each
+// command would say that all is well.
+func parsePeriod(since, until string) (from, to time.Time, err error) {
+	from, err = parseTime("since", since)
+	to, err2 := parseTime("until", until)
+	switch {
+	case err != nil || err2 != nil:
+		err = errors.Join(err, err2)
+	case from.After(time.Now()):
+		err = fmt.Errorf("--since: %s is in the future (hint: times are UTC)", since)
+	case until != "" && !from.Before(to):
+		err = fmt.Errorf("--until: %s is not after --since %s (hint: a day begins at 00:00 UTC)", until, since)
+	}
+	return from, to, err
 }
 
 // parseTime parses a day or a time, UTC; an empty text is the zero time.

@@ -67,12 +67,52 @@ func TestCheckConnects(t *testing.T) {
 
 // A DSN that names no server or no database is refused before anything is asked, and not repeated.
 func TestClickHouseDSN(t *testing.T) {
-	for _, dsn := range []string{"hush", "http://u:hush@127.0.0.1:8123", "http://u:hush@127.0.0.1:8123/",
-		"http://hush %zz/x"} {
+	for dsn, want := range map[string]string{
+		"hush":                         "names no server and database (hint: ",
+		"http://u:hush@127.0.0.1:8123": "names no server and database (hint: ", "http://u:hush@127.0.0.1:8123/": "(hint: ",
+		"http://hush %zz/x":                       "names no server and database (hint: ",
+		"mysql://u:hush@127.0.0.1:3306/tributary": "protocol is not known (hint: ",
+		"htps://u:hush@127.0.0.1:8443/tributary":  "protocol is not known (hint: ",
+	} {
 		err := execute(t.Context(), []string{"run", "--check", "--clickhouse-dsn", dsn}, io.Discard, io.Discard)
-		if err == nil || !strings.Contains(err.Error(), "names no server and database (hint: ") ||
-			strings.Contains(err.Error(), "hush") {
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hush") {
 			t.Errorf("%q: %v", dsn, err)
+		}
+	}
+}
+
+// A command that would do nothing does not say that all is well: a period that holds nothing, a
+// workspace that nobody has.
+func TestNothingToDo(t *testing.T) {
+	write := func(name, content string) string {
+		path := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	several := write("several.json", `[{"id":"acme"},{"id":"bob"}]`)
+	table := write("catalogue.csv", "affiliate_id,link_id\nann,l1\n")
+	for args, want := range map[string]string{
+		"audit --since 2999-01-01":                                           "is in the future",
+		"replay dead-letters --since 2999-01-01":                             "is in the future",
+		"replay range --since 2026-03-02 --until 2026-03-01":                 "is not after --since",
+		"replay range --since 2026-03-01T12:00+02:00 --until 2026-03-01":     "is not a time",
+		"replay range --since 2026-03-01 --until 2026-03-01":                 "is not after --since",
+		"catalogue " + table + " --workspaces " + several:                    "one of acme, bob",
+		"catalogue " + table + " --workspace x --workspaces " + several:      "one of acme, bob",
+		"credit pi_1 --nobody --reason x --workspaces " + several:            "one of acme, bob",
+		"explain pi_1 --workspace default --workspaces " + several:           "one of acme, bob",
+		"erase --customer cus_1 --confirm --workspaces " + several:           "one of acme, bob",
+		"earnings show --workspaces " + several:                              "one of acme, bob",
+		"earnings close 2026-01 --workspace ACME --workspaces " + several:    "one of acme, bob",
+		"erase --email a@b.c --email-key short":                              "email key",
+		"dashboard --check --dashboard-addr :7777 --ops-addr 127.0.0.1:7777": "takes the port of the dashboard addr",
+	} {
+		err := execute(t.Context(), append(strings.Fields(args), "--clickhouse-dsn", "http://127.0.0.1:1/tributary"),
+			io.Discard, io.Discard)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", args, err, want)
 		}
 	}
 }

@@ -37,9 +37,8 @@ type replayRangeCommand struct {
 }
 
 func (c *replayRangeCommand) Run(ctx context.Context, log *slog.Logger) error {
-	since, err := parseTime("since", c.Since)
-	until, err2 := parseTime("until", c.Until)
-	if err := errors.Join(err, err2); err != nil {
+	since, until, err := parsePeriod(c.Since, c.Until)
+	if err != nil {
 		return err
 	}
 	store, err := c.open(ctx, log)
@@ -77,7 +76,7 @@ type replayDeadLettersCommand struct {
 }
 
 func (c *replayDeadLettersCommand) Run(ctx context.Context, log *slog.Logger) error {
-	since, err := parseTime("since", c.Since)
+	since, _, err := parsePeriod(c.Since, "")
 	client, err2 := c.client()
 	if err := errors.Join(err, err2); err != nil {
 		return err

@@ -91,7 +91,7 @@ type runConfig struct {
 // validate turns the flags into a configuration, or reports every fault of all of them.
 func (c *runCommand) validate(ctx context.Context) (runConfig, error) {
 	sources, err := c.fxSources()
-	faults := []error{err, program.CheckAddr("ops addr", c.OpsAddr)}
+	faults := []error{err, program.CheckAddrs(program.Addr{Flag: "ops addr", Value: c.OpsAddr})}
 	if c.Check {
 		faults = append(faults, fx.CheckFiles(ctx, sources))
 	}

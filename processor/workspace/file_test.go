@@ -79,6 +79,32 @@ func TestWorkspacesFile(t *testing.T) {
 }
 
 // Every currency that a workspace may be shown in is one that amounts can be converted of.
+// A command works in a workspace of the file, or says which there are.
+func TestChoose(t *testing.T) {
+	for _, tt := range []struct{ content, id, want string }{
+		{"", "", Default}, {"", "acme", "acme"},
+		{`[{"id":"acme"}]`, "", "acme"}, {`[{"id":"acme"}]`, "acme", "acme"}, {`[{"id":"acme"}]`, Default, ""},
+		{`[{"id":"acme"},{"id":"bob"}]`, "", ""}, {`[{"id":"acme"},{"id":"bob"}]`, "bob", "bob"},
+		{`[{"id":"acme"},{"id":"bob"}]`, "Bob", ""}, {`[{"id":"acme"},{"id":"default"}]`, "", Default},
+		{`[{"id":"acme"}]`, schemas.HeldWorkspace("acct_1", ""), schemas.HeldWorkspace("acct_1", "")},
+	} {
+		path := ""
+		if tt.content != "" {
+			path = filepath.Join(t.TempDir(), "workspaces.json")
+			if err := os.WriteFile(path, []byte(tt.content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		file, err := ReadPolicies(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := file.Choose(tt.id); got != tt.want || (err != nil) != (tt.want == "") {
+			t.Errorf("%s, %q: %q %v, want %q", tt.content, tt.id, got, err, tt.want)
+		}
+	}
+}
+
 func TestCurrencies(t *testing.T) {
 	taken := 0
 	for a := 'a'; a <= 'z'; a++ {

@@ -115,10 +115,33 @@ func Listen(addr string) (net.Listener, error) {
 	return l, nil
 }
 
-// CheckAddr returns why addr cannot be listened on, without doing it. flag stands in the error.
-func CheckAddr(flag, addr string) error {
-	if _, err := net.ResolveTCPAddr("tcp", addr); err != nil {
-		return fmt.Errorf("%s: %w (hint: 127.0.0.1:8080, or :8080 for all interfaces)", flag, err)
+// Addr is an address that a flag gives to listen on.
+type Addr struct{ Flag, Value string }
+
+// CheckAddrs returns why the addresses cannot all be listened on, without doing it.
+func CheckAddrs(addrs ...Addr) error {
+	var faults []error
+	resolved := make([]*net.TCPAddr, len(addrs))
+	for i, a := range addrs {
+		tcp, err := net.ResolveTCPAddr("tcp", a.Value)
+		if err != nil {
+			faults = append(faults, fmt.Errorf("%s: %w (hint: 127.0.0.1:8080, or :8080 for all interfaces)", a.Flag, err))
+			continue
+		}
+		resolved[i] = tcp
+		for j, other := range resolved[:i] {
+			if other != nil && overlap(tcp, other) {
+				faults = append(faults, fmt.Errorf("%s: %s takes the port of the %s, %s (hint: give each its own)", a.Flag, a.Value,
+					addrs[j].Flag, addrs[j].Value))
+			}
+		}
 	}
-	return nil
+	return errors.Join(faults...)
+}
+
+// overlap reports whether two listeners would want the same port of the same interface. Port 0 is
+// any free one.
+func overlap(a, b *net.TCPAddr) bool {
+	all := func(ip net.IP) bool { return ip == nil || ip.IsUnspecified() }
+	return a.Port == b.Port && a.Port != 0 && (all(a.IP) || all(b.IP) || a.IP.Equal(b.IP))
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -48,11 +49,14 @@ func Parse(commands any, name, description string, stdout, stderr io.Writer, arg
 		kong.Name(name),
 		kong.Description(description+"\n\nFlags are also read from the environment, as named with each: --ops-addr is "+
 			"TRIBUTARY_OPS_ADDR, for every command that has it. With the names of program and command, as in "+
-			"TRIBUTARY_INGEST_CLICKS_OPS_ADDR, it is that command's alone and goes first. "+
+			"TRIBUTARY_INGEST_CLICKS_OPS_ADDR, it is that command's alone and goes first. An empty variable counts as none. "+
 			"Every local user sees the flags of a running program in ps: give secrets by …-file or by the environment.\n\n"+
 			"Exit status: 0 done, 1 failed, 2 what was checked differs."),
 		kong.DefaultEnvars("TRIBUTARY"),
-		kong.PostBuild(func(k *kong.Kong) error { ownVariables(k.Model.Node, "TRIBUTARY", name); return nil }),
+		kong.PostBuild(func(k *kong.Kong) error {
+			ownVariables(k.Model.Node, "TRIBUTARY", name)
+			return unsetEmpty(k.Model.Node)
+		}),
 		kong.ValueFormatter(withDefault),
 		kong.Vars{"version": name + " " + version()},
 		kong.Writers(stdout, stderr),
@@ -62,6 +66,9 @@ func Parse(commands any, name, description string, stdout, stderr io.Writer, arg
 		return nil, fmt.Errorf("describe commands: %w", err)
 	}
 	command, err := parser.Parse(args)
+	if err == nil && !answered {
+		err = checkFiles(command)
+	}
 	switch {
 	case answered:
 		return nil, nil
@@ -71,6 +78,18 @@ func Parse(commands any, name, description string, stdout, stderr io.Writer, arg
 		return nil, fmt.Errorf("%w (hint: %s --help)", err, commandOf(err, name))
 	}
 	return command, nil
+}
+
+// checkFiles refuses a flag whose file or directory is the empty text, such as a shell's variable
+// that is not set: without its workspaces an edge would take clicks from everybody, and without its
+// spool lose them.
+func checkFiles(command *kong.Context) error {
+	for _, given := range command.Path {
+		if f := given.Flag; f != nil && (f.PlaceHolder == "FILE" || f.PlaceHolder == "DIR") && f.Target.String() == "" {
+			return fmt.Errorf("--%s: its value is empty (hint: leave the flag out, or is a variable not set?)", f.Name)
+		}
+	}
+	return nil
 }
 
 // commandOf returns the command that a line could not be read as, such as "processor replay range",
@@ -100,6 +119,26 @@ func ownVariables(node *kong.Node, path ...string) {
 	for _, command := range node.Children {
 		ownVariables(command, append(path[:len(path):len(path)], command.Name)...)
 	}
+}
+
+// unsetEmpty removes the variables of flags that are set to nothing, as files of environments have
+// them for what is not wanted. kong would take them for values.
+func unsetEmpty(node *kong.Node) error {
+	for _, flag := range node.Flags {
+		for _, name := range flag.Envs {
+			if value, set := os.LookupEnv(name); set && value == "" {
+				if err := os.Unsetenv(name); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	for _, command := range node.Children {
+		if err := unsetEmpty(command); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // withDefault shows the default of a flag whose placeholder hides it, and the shortest of its

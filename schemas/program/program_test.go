@@ -47,6 +47,10 @@ func TestParse(t *testing.T) {
 	if _, err := Parse(g, "test", "A test.", &out, &out, []string{"serve"}); err != nil || g.Serve.Buffer != 9 {
 		t.Errorf("%+v %v", g, err)
 	}
+	t.Setenv("TRIBUTARY_TEST_SERVE_BUFFER", "") // none
+	if _, err := Parse(g, "test", "A test.", &out, &out, []string{"serve"}); err != nil || g.Serve.Buffer != 9 {
+		t.Errorf("%+v %v", g, err)
+	}
 	t.Setenv("TRIBUTARY_TEST_SERVE_BUFFER", "11") // its own goes first
 	if _, err := Parse(g, "test", "A test.", &out, &out, []string{"serve"}); err != nil || g.Serve.Buffer != 11 {
 		t.Errorf("%+v %v", g, err)

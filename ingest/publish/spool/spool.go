@@ -72,6 +72,12 @@ func (c Config) Validate() error {
 	if c.Dir == "" {
 		faults = append(faults, errors.New("spool dir: none given (hint: --spool-dir /var/lib/tributary/spool)"))
 	}
+	switch info, err := os.Stat(c.Dir); {
+	case err == nil && !info.IsDir():
+		faults = append(faults, fmt.Errorf("spool dir: %s is no directory (hint: one of this process's own)", c.Dir))
+	case err != nil && c.Dir != "" && !errors.Is(err, fs.ErrNotExist):
+		faults = append(faults, fmt.Errorf("spool dir: %w (hint: a directory that this user may write to)", err))
+	}
 	if c.MaxBytes < 2*segmentBytes {
 		faults = append(faults, fmt.Errorf("spool limit: %d bytes is too small (hint: at least %d)",
 			c.MaxBytes, 2*segmentBytes))
