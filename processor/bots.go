@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"tributary/processor/enrich"
+	"tributary/schemas"
 	"tributary/schemas/program"
 )
 
@@ -24,7 +25,7 @@ func (s *botSettings) rules() (*enrich.BotRules, error) {
 	if s.Bots == "" {
 		return enrich.BuiltinBotRules(), nil
 	}
-	file, err := os.Open(s.Bots)
+	file, err := schemas.OpenFile(s.Bots)
 	if err != nil {
 		return nil, fmt.Errorf("open bot rules: %w (hint: --bots)", err)
 	}

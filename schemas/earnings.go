@@ -3,7 +3,6 @@ package schemas
 import (
 	"encoding/json"
 	"fmt"
-	"os"
 	"regexp"
 	"strconv"
 	"strings"
@@ -48,17 +47,9 @@ const (
 // workspace. An error holds every fault with its line, its column and a hint. What is left out of a
 // rule has its value afterwards, and days are complete.
 func ReadEarnings(path string) ([]Earnings, error) {
-	info, err := os.Stat(path)
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("read earnings: %w (hint: a JSON array of rules)", err)
-	case info.IsDir() || info.Size() > maxEarningsBytes:
-		return nil, fmt.Errorf("read earnings: %s is a directory or larger than %d bytes (hint: a JSON array)", path,
-			maxEarningsBytes)
-	}
-	data, err := os.ReadFile(path)
+	data, err := ReadFile(path, maxEarningsBytes)
 	if err != nil {
-		return nil, fmt.Errorf("read earnings: %w (hint: may this user read it?)", err)
+		return nil, fmt.Errorf("read earnings: %w (hint: a JSON array of rules that this user may read)", err)
 	}
 	var list []Earnings
 	c := &earningsCheck{strictFile: strictFile{name: path, data: data}}

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -131,7 +130,7 @@ func (k *Kafka) tls() (*tls.Config, error) {
 	config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: k.ServerName}
 	var faults []error
 	if k.CA != "" {
-		pem, err := os.ReadFile(k.CA)
+		pem, err := ReadFile(k.CA, maxPEMBytes)
 		config.RootCAs = x509.NewCertPool()
 		switch {
 		case err != nil:
@@ -146,12 +145,12 @@ func (k *Kafka) tls() (*tls.Config, error) {
 		faults = append(faults, errors.New("kafka client certificate: certificate and key belong together "+
 			"(hint: --kafka-client-cert and --kafka-client-key)"))
 	case k.ClientCert != "":
-		if _, err := tls.LoadX509KeyPair(k.ClientCert, k.ClientKey); err != nil {
+		if _, err := ReadKeyPair(k.ClientCert, k.ClientKey); err != nil {
 			faults = append(faults, fmt.Errorf("kafka client certificate: %w (hint: two PEM files of one pair)", err))
 		}
 		// Read for every connection: a renewed certificate needs no restart.
 		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-			pair, err := tls.LoadX509KeyPair(k.ClientCert, k.ClientKey)
+			pair, err := ReadKeyPair(k.ClientCert, k.ClientKey)
 			return &pair, err
 		}
 	}
@@ -224,11 +223,7 @@ func Secret(name, value, file string) (string, error) {
 	case value != "":
 		return "", fmt.Errorf("%s: given twice (hint: --%s or --%s-file)", name, flag, flag)
 	}
-	if info, err := os.Stat(file); err == nil && (info.IsDir() || info.Size() > maxSecretBytes) {
-		return "", fmt.Errorf("%s: %s is a directory or larger than %d bytes "+
-			"(hint: a file with the secret alone)", name, file, maxSecretBytes)
-	}
-	text, err := os.ReadFile(file)
+	text, err := ReadFile(file, maxSecretBytes)
 	if err != nil {
 		return "", fmt.Errorf("%s: %w (hint: a file with the secret alone, that this user may read)", name, err)
 	}

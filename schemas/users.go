@@ -2,7 +2,6 @@ package schemas
 
 import (
 	"fmt"
-	"os"
 	"regexp"
 	"slices"
 	"strconv"
@@ -33,17 +32,9 @@ var UserRoles = []string{"owner", "analyst", "affiliate"}
 // ReadUsers reads the users file and checks it as a whole. An error holds every fault with its
 // line, its column and a hint. No fault repeats a hash.
 func ReadUsers(path string) ([]User, error) {
-	info, err := os.Stat(path)
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("read users: %w (hint: --users names the file)", err)
-	case info.IsDir() || info.Size() > maxWorkspacesBytes:
-		return nil, fmt.Errorf("read users: %s is a directory or larger than %d bytes (hint: a JSON array)", path,
-			maxWorkspacesBytes)
-	}
-	data, err := os.ReadFile(path)
+	data, err := ReadFile(path, maxWorkspacesBytes)
 	if err != nil {
-		return nil, fmt.Errorf("read users: %w (hint: may this user read it?)", err)
+		return nil, fmt.Errorf("read users: %w (hint: --users names a JSON array that this user may read)", err)
 	}
 	list, err := ParseUsers(path, data)
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
-	"os"
 	"regexp"
 	"slices"
 	"strconv"
@@ -117,18 +116,10 @@ const maxWorkspacesBytes = 16 << 20
 // ReadWorkspaces reads the workspaces file and checks it as a whole. An error holds every fault
 // with its line, its column and a hint. No fault repeats a secret.
 func ReadWorkspaces(path string) ([]Workspace, error) {
-	info, err := os.Stat(path)
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("read workspaces: %w "+
-			"(hint: --workspaces names the file; without it there is one workspace)", err)
-	case info.IsDir() || info.Size() > maxWorkspacesBytes:
-		return nil, fmt.Errorf("read workspaces: %s is a directory or larger than %d bytes "+
-			"(hint: a JSON array)", path, maxWorkspacesBytes)
-	}
-	data, err := os.ReadFile(path)
+	data, err := ReadFile(path, maxWorkspacesBytes)
 	if err != nil {
-		return nil, fmt.Errorf("read workspaces: %w (hint: may this user read it?)", err)
+		return nil, fmt.Errorf("read workspaces: %w (hint: --workspaces names a JSON array that this user may read; "+
+			"without it there is one workspace)", err)
 	}
 	list, err := ParseWorkspaces(path, data)
 	if err != nil {

@@ -7,10 +7,11 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
+
+	"tributary/schemas"
 )
 
 const (
@@ -241,7 +242,7 @@ func (s Source) read(ctx context.Context) ([]byte, error) {
 		return nil, err
 	}
 	if !isURL(s.location) {
-		file, err := os.Open(s.location)
+		file, err := schemas.OpenFile(s.location)
 		if err != nil {
 			return nil, fmt.Errorf("%w (hint: give the path of a readable file)", err)
 		}
