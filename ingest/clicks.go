@@ -53,7 +53,7 @@ type clicksCommand struct {
 
 	EventsPerAddress float64 `default:"1000" help:"Events a second that an IPv4 address or IPv6 /64 may send without a secret key; 0: no limit. This machine's own addresses are not limited."`
 	ProxyProtocol    bool    `help:"Connections from --trusted-proxies begin with a PROXY protocol header (version 1 or 2), which tells the visitor's address."`
-	TLSCertFile      string  `placeholder:"FILE" help:"Speak TLS with this certificate (PEM); read again when it changes."`
+	TLSCertFile      string  `placeholder:"FILE" help:"Speak TLS with this certificate (PEM); read again on change and on SIGHUP."`
 	TLSKeyFile       string  `placeholder:"FILE" help:"The certificate's key (PEM)."`
 
 	kafkaFlags
@@ -65,7 +65,7 @@ type clicksCommand struct {
 func (c *clicksCommand) configs() (clicks.Config, publish.Config, error) {
 	edge := clicks.Default()
 	edge.MaxConnsPerIP, edge.MaxConns, edge.EventsPerAddress = c.MaxConnsPerIP, c.MaxConns, c.EventsPerAddress
-	edge.ProxyProtocol, edge.CertFile, edge.KeyFile = c.ProxyProtocol, c.TLSCertFile, c.TLSKeyFile
+	edge.ProxyProtocol = c.ProxyProtocol
 	faults := []error{program.CheckAddrs(program.Addr{Flag: "edge addr", Value: c.EdgeAddr},
 		program.Addr{Flag: "ops addr", Value: c.OpsAddr})}
 	for _, s := range []struct {
@@ -90,7 +90,11 @@ func (c *clicksCommand) configs() (clicks.Config, publish.Config, error) {
 	edge.Workspaces = directory
 	places, geoErr := geo.Open(c.Geo, c.Datacenters)
 	edge.Geo = places
-	faults = append(faults, err, geoErr, edge.Validate())
+	certificate, certificateErr := clicks.ReadCertificate(c.TLSCertFile, c.TLSKeyFile)
+	if edge.Certificate = certificate; c.Check {
+		faults = append(faults, certificate.Invalid())
+	}
+	faults = append(faults, err, geoErr, certificateErr, edge.Validate())
 	kafka, err := c.config(schemas.TopicClicks, schemas.TopicLeads, schemas.TopicStripe)
 	if c.spoolFlags.apply(&kafka); err == nil {
 		err = kafka.Validate()
@@ -126,7 +130,11 @@ func (c *clicksCommand) reload(edge *clicks.Config) error {
 	if geoErr == nil {
 		edge.Geo.Replace(places)
 	}
-	return errors.Join(workspacesErr, geoErr)
+	certificate, certificateErr := clicks.ReadCertificate(c.TLSCertFile, c.TLSKeyFile)
+	if certificateErr == nil {
+		certificateErr = edge.Certificate.Renew(certificate)
+	}
+	return errors.Join(workspacesErr, geoErr, certificateErr)
 }
 
 // Run serves until ctx ends.
@@ -139,7 +147,7 @@ func (c *clicksCommand) Run(ctx context.Context, p *process, log *slog.Logger) e
 		return c.checked(ctx, p, "clicks", &c.kafkaFlags, kafka.Topics...)
 	}
 	registry := program.NewRegistry()
-	files := append([]string{c.Workspaces, c.SecretKeyFile, c.Datacenters}, c.Geo...)
+	files := append([]string{c.Workspaces, c.SecretKeyFile, c.Datacenters, c.TLSCertFile, c.TLSKeyFile}, c.Geo...)
 	reloader := program.NewReloader(files, func() error { return c.reload(&edge) }, log, registry)
 	edge.Registry, kafka.Registry = registry, registry
 	edge.Logger, kafka.Logger = log, log
@@ -162,7 +170,7 @@ func (c *clicksCommand) Run(ctx context.Context, p *process, log *slog.Logger) e
 	s := &service{
 		name: "clicks", serve: server.Serve, shutdown: server.Shutdown, flush: publisher.Close, reload: reloader.Run,
 		public: public, operators: operators, ops: program.NewOps(registry, publisher.Ready, reloader.Warnings,
-			publisher.Warnings),
+			edge.Certificate.Warnings, publisher.Warnings),
 		stopDelay: c.StopDelay, stopTimeout: c.StopTimeout, log: log, started: p.started,
 	}
 	return s.run(ctx)

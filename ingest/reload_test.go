@@ -2,6 +2,8 @@ package main
 
 import (
 	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
 	"io"
 	"net/http"
 	"net/netip"
@@ -173,6 +175,37 @@ func TestReloadOfPlaces(t *testing.T) {
 	}
 	if err := c.reload(&edge); err == nil || edge.Geo.Lookup(netip.MustParseAddr("203.0.113.7")).Country != "IT" {
 		t.Errorf("without the file: %v", err)
+	}
+}
+
+// The certificate is read again with everything else. While it cannot be read, the old one goes on.
+func TestReloadOfCertificate(t *testing.T) {
+	pair, _ := certificate(t)
+	key, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := clicksCommand{TLSCertFile: filepath.Join(t.TempDir(), "cert.pem"), TLSKeyFile: filepath.Join(t.TempDir(), "key")}
+	cert := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: pair.Certificate[0]}))
+	write(t, c.TLSCertFile, cert)
+	write(t, c.TLSKeyFile, string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})))
+	edge := clicks.Default()
+	if edge.Workspaces, err = c.directory(""); err != nil {
+		t.Fatal(err)
+	}
+	if edge.Geo, err = geo.Open(nil, ""); err != nil {
+		t.Fatal(err)
+	}
+	if edge.Certificate, err = clicks.ReadCertificate(c.TLSCertFile, c.TLSKeyFile); err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct{ content, want string }{
+		{cert, ""}, {"", "read certificate"}, {cert[:100], "read certificate"}, {cert, ""},
+	} {
+		write(t, c.TLSCertFile, step.content)
+		if err := c.reload(&edge); (err != nil) != (step.want != "") || err != nil && !strings.Contains(err.Error(), step.want) {
+			t.Errorf("%.30q: %v, want %q", step.content, err, step.want)
+		}
 	}
 }
 

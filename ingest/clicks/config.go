@@ -30,9 +30,7 @@ type Config struct {
 	// from elsewhere never carry it.
 	ProxyProtocol bool
 
-	// CertFile and KeyFile are PEM files: the edge speaks TLS itself, and reads them again when
-	// they change. Both or neither.
-	CertFile, KeyFile string
+	Certificate *Certificate // the edge speaks TLS itself; nil: it does not
 
 	// IdentitySecret is what the daily keys of identity hashes are made of. Empty: random, known to
 	// this process only, so that several edges behind one balancer would count one visitor several
@@ -141,14 +139,6 @@ func (c Config) Validate() error {
 	if n := len(c.EmailKey); n > 0 && n < 16 {
 		faults = append(faults, fmt.Errorf(
 			"email key: %d bytes can be guessed, and every address with them (hint: `openssl rand -hex 32`)", n))
-	}
-	switch {
-	case (c.CertFile == "") != (c.KeyFile == ""):
-		faults = append(faults, errors.New("tls: certificate and key belong together (hint: give both files or neither)"))
-	case c.CertFile != "":
-		if _, err := newCertificate(c.CertFile, c.KeyFile, c.Logger); err != nil {
-			faults = append(faults, err)
-		}
 	}
 	if c.ProxyProtocol && len(c.TrustedProxies) == 0 {
 		faults = append(faults, errors.New(

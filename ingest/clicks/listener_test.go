@@ -10,6 +10,7 @@ import (
 	"crypto/x509"
 	"encoding/binary"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -27,14 +28,18 @@ import (
 	"tributary/schemas"
 )
 
-// writePair writes a certificate for 127.0.0.1 with the given serial number, and its key.
-func writePair(t *testing.T, certFile, keyFile string, serial int64) {
+// pairOf returns a certificate for 127.0.0.1 with the given serial number, valid between two times
+// from now, after it has been written to files and read from there.
+func pairOf(t *testing.T, serial int64, from, until time.Duration) *Certificate {
 	t.Helper()
+	dir := t.TempDir()
+	certFile, keyFile := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(serial), NotAfter: time.Now().Add(time.Hour),
+	now := time.Now()
+	template := &x509.Certificate{SerialNumber: big.NewInt(serial), NotBefore: now.Add(from), NotAfter: now.Add(until),
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
 	cert, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	if err != nil {
@@ -49,20 +54,28 @@ func writePair(t *testing.T, certFile, keyFile string, serial int64) {
 		if err := os.WriteFile(name, pem.EncodeToMemory(block), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		future := time.Now().Add(time.Duration(serial) * time.Second) // file systems' clocks are coarse
-		if err := os.Chtimes(name, future, future); err != nil {
-			t.Fatal(err)
+	}
+	for _, files := range [][2]string{{certFile, ""}, {"", keyFile}, {keyFile, certFile}, {certFile, keyFile + ".none"},
+		{certFile, dir}} {
+		if _, err := ReadCertificate(files[0], files[1]); err == nil || !strings.Contains(err.Error(), "(hint: ") {
+			t.Errorf("a certificate is read from %q: %v", files, err)
 		}
 	}
+	c, err := ReadCertificate(certFile, keyFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
 }
 
-func TestTLSAndReload(t *testing.T) {
-	dir := t.TempDir()
-	certFile, keyFile := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	writePair(t, certFile, keyFile, 1)
+// A certificate is renewed while the edge serves. What browsers refuse takes the place of no good
+// one, but of another that they refuse.
+func TestTLSAndRenewal(t *testing.T) {
+	const past, future = -2 * time.Hour, 2 * time.Hour
 	s := &sink{keep: true}
 	e := &edge{t: t}
-	e.serve(s, func(c *Config) { c.CertFile, c.KeyFile = certFile, keyFile })
+	current := pairOf(t, 1, past, future)
+	e.serve(s, func(c *Config) { c.Certificate = current })
 	serial := func() int64 {
 		t.Helper()
 		client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
@@ -80,32 +93,44 @@ func TestTLSAndReload(t *testing.T) {
 	if n := serial(); n != 1 {
 		t.Errorf("certificate %d", n)
 	}
-	writePair(t, certFile, keyFile, 2)
-	for deadline := time.Now().Add(limit); serial() != 2; time.Sleep(100 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("the new certificate is not used")
+	for _, step := range []struct {
+		serial      int64
+		from, until time.Duration
+		taken       bool
+		warning     string // of the one in use afterwards
+	}{
+		{2, past, future, true, ""},
+		{3, past, past / 2, false, ""},
+		{4, future / 2, future, false, ""},
+		{5, 10 * past, future / 4, true, "expires at"},
+	} {
+		err := current.Renew(pairOf(t, step.serial, step.from, step.until))
+		if n := serial(); (err == nil) != step.taken || (n == step.serial) != step.taken {
+			t.Errorf("certificate %d is in use behind %d, taken %t: %v", n, step.serial, step.taken, err)
+		}
+		warnings := current.Warnings(t.Context())
+		if len(warnings) != min(len(step.warning), 1) || !strings.Contains(strings.Join(warnings, ""), step.warning) {
+			t.Errorf("behind certificate %d: %q, want %q", step.serial, warnings, step.warning)
 		}
 	}
-	if err := os.WriteFile(certFile, []byte("broken"), 0o600); err != nil {
-		t.Fatal(err)
+	expired := pairOf(t, 6, 2*past, past)
+	if w := expired.Warnings(t.Context()); len(w) != 1 || !strings.Contains(w[0], "has expired") {
+		t.Errorf("of an expired certificate: %q", w)
 	}
-	time.Sleep(recheck + 100*time.Millisecond)
-	if n := serial(); n != 2 {
-		t.Errorf("certificate %d behind a broken file, want the old one", n)
+	if err := expired.Renew(pairOf(t, 7, past, past/2)); err != nil {
+		t.Errorf("an expired one in the place of another: %v", err)
 	}
-	c := Default()
-	if c.CertFile, c.KeyFile = certFile, keyFile; c.Validate() == nil {
-		t.Error("a broken certificate is taken at the start")
+	var none *Certificate
+	if err := errors.Join(none.Invalid(), none.Renew(nil)); err != nil || none.Warnings(t.Context()) != nil {
+		t.Errorf("without a certificate: %v", err)
 	}
 }
 
 // Whoever speaks TLS to the edge agrees on HTTP/1.1 and on a version that is not broken.
 func TestTLSVersions(t *testing.T) {
-	dir := t.TempDir()
-	certFile, keyFile := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	writePair(t, certFile, keyFile, 1)
 	e := &edge{t: t}
-	e.serve(&sink{}, func(c *Config) { c.CertFile, c.KeyFile = certFile, keyFile })
+	certificate := pairOf(t, 1, 0, time.Hour)
+	e.serve(&sink{}, func(c *Config) { c.Certificate = certificate })
 	for _, tt := range []struct {
 		name   string
 		client *tls.Config

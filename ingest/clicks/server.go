@@ -109,12 +109,8 @@ func (s *Server) Serve(ln net.Listener) error {
 		ln = &proxyproto.Listener{Listener: ln, ReadHeaderTimeout: s.cfg.ReadTimeout, ConnPolicy: s.proxyPolicy}
 	}
 	ln = deadlineListener{ln}
-	if s.cfg.CertFile != "" {
-		c, err := newCertificate(s.cfg.CertFile, s.cfg.KeyFile, s.log)
-		if err != nil {
-			return fmt.Errorf("serve clicks: %w", err)
-		}
-		ln = tls.NewListener(ln, &tls.Config{GetCertificate: c.get, MinVersion: tls.VersionTLS12,
+	if s.cfg.Certificate != nil {
+		ln = tls.NewListener(ln, &tls.Config{GetCertificate: s.cfg.Certificate.get, MinVersion: tls.VersionTLS12,
 			NextProtos: []string{"http/1.1"}})
 	}
 	if err := s.http.Serve(ln); err != nil {
