@@ -268,7 +268,7 @@ func RedactLateArrivals(ctx context.Context, store *clickhouse.Store, list *List
 			return fmt.Errorf("delete what was held: %w", err)
 		}
 	}
-	if err := renameEdges(ctx, store, p.Workspace, redaction); err != nil {
+	if err := renameEdges(ctx, store, p, redaction); err != nil {
 		return err
 	}
 	if err := redact(ctx, store, p.Workspace, redaction); err != nil {
@@ -287,6 +287,39 @@ func RedactLateArrivals(ctx context.Context, store *clickhouse.Store, list *List
 	}
 	// Last: an erasure that is killed and run again finds the rest by the names.
 	return forget(ctx, store, p.Workspace, redaction)
+}
+
+// Again erases once more who has been erased since the database before copied the list of erased
+// names. What was booked by that copy has become the live tables, and may have the names.
+func Again(ctx context.Context, store *clickhouse.Store, before string) error {
+	list := new(List)
+	if err := list.Load(ctx, store); err != nil {
+		return fmt.Errorf("read erased names: %w", err)
+	}
+	back, err := erasedSince(ctx, store, before)
+	if err != nil {
+		return fmt.Errorf("find erased names: %w", err)
+	}
+	for workspace, names := range back {
+		var from []identity.Node
+		var visitors []string
+		for _, n := range names {
+			switch n.Type() {
+			case visitorType:
+				visitors = append(visitors, n.Value())
+			case identity.Customer, identity.External, identity.Email, identity.Click:
+				from = append(from, n)
+			}
+		}
+		person, err := Find(ctx, store, workspace, from, visitors)
+		if err != nil {
+			return err
+		}
+		if err := RedactLateArrivals(ctx, store, list, person); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (p *Person) redaction(list *List) redaction {
@@ -373,19 +406,21 @@ func redactEvents(ctx context.Context, store *clickhouse.Store, list *List, p *P
 	return deleteOriginals(ctx, store, workspace, ids)
 }
 
-// renameEdges stores the person's edges under the aliases. Those of an e-mail address are dropped:
-// a later lead or sale could only repeat them with the address.
-func renameEdges(ctx context.Context, store *clickhouse.Store, workspace string, r redaction) error {
+// renameEdges stores the person's edges under the aliases, and those of the payments to hours, whose
+// names contain the customer. Those of an e-mail address are dropped: a later lead or sale could
+// only repeat them with the address.
+func renameEdges(ctx context.Context, store *clickhouse.Store, p *Person, r redaction) error {
 	aliases := make(map[identity.Node]identity.Node, len(r.Nodes))
 	for i, n := range r.Nodes {
 		aliases[identity.Node(n)] = identity.Node(r.NodeAliases[i])
 	}
-	edges, err := store.AllEdges(ctx, workspace, slices.Sorted(maps.Keys(aliases)))
+	edges, err := store.AllEdges(ctx, p.Workspace, slices.Concat(slices.Sorted(maps.Keys(aliases)), p.Objects))
 	if err != nil {
 		return err
 	}
 	var rows, firsts []clickhouse.EdgeRow
 	for _, e := range edges {
+		original := e
 		said := e.A.Type() == identity.Public && e.B != identity.OfPublic(e.A) // by a browser, and in first_names
 		for _, end := range []*identity.Node{&e.A, &e.B} {
 			if alias, erased := aliases[*end]; erased {
@@ -396,9 +431,14 @@ func renameEdges(ctx context.Context, store *clickhouse.Store, workspace string,
 					*end = identity.NewAgain(e.At, alias)
 				}
 			}
+			for _, n := range p.Names {
+				if alias := aliases[n]; n.Type() == identity.Customer {
+					*end = end.OfCustomer(n.Value(), alias.Value())
+				}
+			}
 		}
-		switch row := (clickhouse.EdgeRow{Workspace: workspace, Edge: e}); {
-		case e.A == "" || e.B == "":
+		switch row := (clickhouse.EdgeRow{Workspace: p.Workspace, Edge: e}); {
+		case e == original || e.A == "" || e.B == "":
 		case said:
 			firsts = append(firsts, row)
 		default:

@@ -34,6 +34,9 @@ func hash(workspace string, n identity.Node) [16]byte {
 	return [16]byte(sum[:16])
 }
 
+// hashed is hash in SQL, of the columns workspace and node.
+const hashed = `substring(SHA256(concat('tributary erasure\0', workspace, '\0', node)), 1, 16)`
+
 // Load reads the list.
 func (l *List) Load(ctx context.Context, store *clickhouse.Store) error {
 	rows, err := store.Erasures(ctx)

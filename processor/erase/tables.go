@@ -73,6 +73,28 @@ WHERE workspace = ? AND (`+mentioning+` OR startsWith(account, ?)
 	return list, err
 }
 
+// erasedSince returns, by workspace, the names in the tables that are on the list of erased ones and
+// not on that of another database.
+func erasedSince(ctx context.Context, s *clickhouse.Store, before string) (map[string][]identity.Node, error) {
+	names := make(map[string][]identity.Node)
+	err := s.Each(ctx, func(rows driver.Rows) error {
+		var workspace, node string
+		err := rows.Scan(&workspace, &node)
+		names[workspace] = append(names[workspace], identity.Node(node))
+		return err
+	}, `SELECT DISTINCT workspace, node FROM
+(SELECT workspace, arrayJoin([key, target]) AS node FROM identities
+ UNION ALL SELECT workspace, name FROM first_names
+ UNION ALL SELECT workspace, arrayJoin(['`+identity.Click+`:' || UUIDNumToString(click_id), '`+visitorType+`:' || visitor_id])
+    FROM clicks
+ UNION ALL SELECT workspace, arrayJoin(['`+identity.Click+`:' || UUIDNumToString(page_view_id),
+    '`+visitorType+`:' || visitor_id]) FROM page_views
+ UNION ALL SELECT workspace, '`+visitorType+`:' || visitor_id FROM ledger)
+WHERE (workspace, `+hashed+`) IN (SELECT workspace, name FROM erasures WHERE (workspace, name) NOT IN
+    (SELECT workspace, name FROM `+clickhouse.Table(before, "erasures")+`))`)
+	return names, err
+}
+
 // redactedMark is a field that redacted bodies have.
 const redactedMark = "tributary_erased"
 

@@ -77,6 +77,32 @@ func TestErase(t *testing.T) {
 		"affiliate_id, link_id, toString(match_rule), status, hex(click_id), version)) FROM ledger FINAL"
 	before, dashboards := w.count(money), w.count("SELECT groupBitXor(cityHash64(object_id, amount, "+
 		"toString(net_usd), affiliate_id, version)) FROM revenue FINAL")
+	rebuild := func(suffix string, source *replay.Topics) *replay.Rebuild {
+		t.Helper()
+		database, shadow := w.shadow(suffix)
+		b := &replay.Rebuild{Live: w.store, Shadow: shadow, LiveDB: w.name, ShadowDB: database, Handlers: w.erasing,
+			Topics: source, Batch: 100, Log: w.log}
+		result, err := b.Run(t.Context())
+		if err != nil || !result.Equal() {
+			t.Errorf("rebuilt%s: %+v %v", suffix, result, err)
+		}
+		return b
+	}
+	check := func(when string) {
+		t.Helper()
+		database, shadow := w.shadow("_audit_" + when)
+		checked := &audit.Audit{
+			Live: w.store, Shadow: shadow, ShadowDB: database, Topics: topics, Batch: 300, Log: w.log,
+			Handlers: func(ctx context.Context, store recompute.Store, now func() time.Time) (*replay.Handlers, error) {
+				return w.erasingOver(ctx, store, now)
+			},
+		}
+		if report, err := checked.Run(t.Context(), time.Time{}); err != nil || len(report.Findings) > 0 {
+			t.Errorf("%s the audit finds %v %v", when, report, err)
+		}
+	}
+	earlier := rebuild("_earlier", &replay.Topics{Seeds: topics.Seeds, Log: w.log})
+
 	list := new(erase.List)
 	for range 2 { // the second time there is nothing left to do
 		if err := erase.Run(t.Context(), w.store, list, person, time.Now()); err != nil {
@@ -94,31 +120,24 @@ func TestErase(t *testing.T) {
 		}
 	}
 	gone("after the erasure")
+	check("after_erasure")
 	handle()
 	gone("after all records were handled again")
 
 	for suffix, source := range map[string]*replay.Topics{"_tables": nil, "_kafka": {Seeds: topics.Seeds, Log: w.log}} {
-		database, shadow := w.shadow(suffix)
-		b := &replay.Rebuild{Live: w.store, Shadow: shadow, LiveDB: w.name, ShadowDB: database, Handlers: w.erasing,
-			Topics: source, Batch: 100, Log: w.log}
-		result, err := b.Run(t.Context())
-		if err != nil || !result.Equal() {
-			t.Errorf("rebuilt%s: %+v %v", suffix, result, err)
-		}
-		if n := mentionsIn(w, database, names); n > 0 {
+		b := rebuild(suffix, source)
+		if n := mentionsIn(w, b.ShadowDB, names); n > 0 {
 			t.Errorf("rebuilt%s: %d rows have one of the names", suffix, n)
 		}
 	}
-	database, shadow := w.shadow("_audit")
-	checked := &audit.Audit{
-		Live: w.store, Shadow: shadow, ShadowDB: database, Topics: topics, Batch: 300, Log: w.log,
-		Handlers: func(ctx context.Context, store recompute.Store, now func() time.Time) (*replay.Handlers, error) {
-			return w.erasingOver(ctx, store, now)
-		},
+	if mentionsIn(w, earlier.ShadowDB, names) == 0 {
+		t.Error("what was rebuilt before the erasure has none of the names")
 	}
-	if report, err := checked.Run(t.Context(), time.Time{}); err != nil || len(report.Findings) > 0 {
-		t.Errorf("the audit finds %v %v", report, err)
+	if err := earlier.Exchange(t.Context()); err != nil {
+		t.Fatal(err)
 	}
+	gone("after the exchange with what was rebuilt before the erasure")
+	check("after_exchange")
 	if _, err := erase.Find(t.Context(), w.store, "default", []identity.Node{"object:pi_1"}, nil); err == nil {
 		t.Error("a payment is taken for a person")
 	}

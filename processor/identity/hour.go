@@ -40,6 +40,21 @@ func (n Node) hour() (typ, whose string, at time.Time, ok bool) {
 	return typ, whose, at, err == nil
 }
 
+// OfCustomer returns the same hour of another customer, if n is one of from's; else n.
+func (n Node) OfCustomer(from, to string) Node {
+	typ, whose, _, ok := n.hour()
+	currency := strings.LastIndexByte(strings.TrimSuffix(whose, "/"), '/')
+	if !ok || currency < 0 {
+		return n
+	}
+	before, own := strings.CutSuffix(whose[:currency], "/"+from)
+	if !own {
+		return n
+	}
+	_, value := n.Split()
+	return New(typ, before+"/"+to+value[currency:])
+}
+
 // HourTime returns when the hour that n names begins, UTC, and whether n is an hour.
 func (n Node) HourTime() (time.Time, bool) {
 	_, _, at, ok := n.hour()

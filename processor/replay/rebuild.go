@@ -15,6 +15,7 @@ import (
 
 	"tributary/processor/clickhouse"
 	"tributary/processor/consume"
+	"tributary/processor/erase"
 	"tributary/processor/recompute"
 	"tributary/schemas"
 	"tributary/sql"
@@ -348,6 +349,10 @@ func (b *Rebuild) Exchange(ctx context.Context) error {
 	}
 	if err := b.catchUp(ctx, positions, began.Add(-overlap)); err != nil {
 		return err
+	}
+	// A person who was erased while the rebuild ran is in what it booked before.
+	if err := erase.Again(ctx, b.Live, b.ShadowDB); err != nil {
+		return fmt.Errorf("erase again who was erased since the rebuild began: %w", err)
 	}
 	// In this order: killed in between, the ledger counts as booked by older rules, and is rebuilt.
 	if err := reached(ctx, b.Shadow, position{Step: exchangeDone, At: "done"}); err != nil {
