@@ -6,7 +6,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
-	"strconv"
 	"strings"
 
 	"github.com/valyala/fasthttp"
@@ -282,7 +281,7 @@ func (c *leadCall) set(j *scanner, name string, v value) *fault {
 		if v.kind == kindNull {
 			return nil
 		}
-		n, err := strconv.ParseUint(strings.TrimSpace(v.text), 10, 32)
+		n, err := whole(json.RawMessage(strings.TrimSpace(v.text))) // 2.0 is how some languages write 2
 		if v.kind != kindNumber && v.kind != kindString || err != nil || n < 1 || n > maxQuantity {
 			return errBadQuantity
 		}
