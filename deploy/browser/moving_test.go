@@ -147,10 +147,10 @@ func TestVisitorOfBeforeWithoutConsent(t *testing.T) {
 // What Dub's and PiMMs' elements say in JSON means the same here, however much of it there is.
 func TestAttributesOfDub(t *testing.T) {
 	for name, c := range map[string]struct{ attributes, wants string }{
-		"whole": {`data-publishable-key="pk_1" data-domains='{"refer":"go.example","outbound":"cal.test, docs.test"}'
+		"whole": {`data-publishable-key="pk_1" data-domains='{"refer":"go.example","outbound":"docs.test, *.Cal.test:443"}'
 			data-query-params='["partner","ref"]' data-attribution-model="first-click" data-cookie-options='{"expiresInDays":30}'`,
 			"first ann true"},
-		"arrays": {`data-domains='{"outbound":["cal.test"]}' data-query-param="ref"`, "last bob true"},
+		"arrays": {`data-domains='{"outbound":["https://cal.test/", ""]}' data-query-param="ref"`, "last bob true"},
 		"odd":    {`data-domains="{'site':'x.example'}" data-query-params="ref" data-cookie-options="no"`, "last bob false"},
 		"ours":   {`data-domains="cal.test" data-params="ref" data-query-params='["via"]'`, "last bob true"},
 	} {

@@ -20,5 +20,12 @@
   set("params", params.length && params.concat("via").join(" "));
   set("attribution", data.attributionModel == "first-click" && "first");
   set("cookieDays", cookie.expiresInDays);
-  if (typeof domains == "object") data.domains = [].concat(domains.outbound || []).join(" ");
+  // "*.example.com", a port, capitals and letters that DNS does not know are allowed there. t.js
+  // compares host names as links have them, and includes subdomains.
+  const host = (domain) => {
+    try {
+      return new URL(domain.trim().replace(/^(https?:\/\/)?(\*\.)?/i, "https://")).hostname;
+    } catch (e) {}
+  };
+  if (typeof domains == "object") data.domains = [].concat(domains.outbound || []).join().split(",").map(host).join(" ");
 })(document.currentScript.dataset);
