@@ -49,7 +49,20 @@ func TestPageOfOneSale(t *testing.T) {
 	v.shows(`document.querySelector("#test a").textContent`, "Show live figures")
 	v.press("#test a", "Show live figures")
 	v.shows(tile("net"), "$100.00")
+	// A figure that lacks money says so, in whatever section and currency.
+	v.choose("#currency", "chf")
+	const lacks = `!document.querySelector("#unshown").hidden && document.querySelector("#unshown").textContent`
+	v.shows(lacks, "No exchange rate to CHF."+
+		"1 of the sales, refunds and disputes of this time are in no figure in this currency.")
+	v.exec(`history.back()`)
+	v.shows(lacks, "false")
 	v.noErrors()
+	// Of a workspace that is not there, the page says so once, and shows the way to those that are.
+	v.open("https://" + v.host + "/?workspace=nope&section=sales")
+	v.shows(`document.querySelector("#error").textContent + " " + document.querySelector("#blocks").checkVisibility()`,
+		"There is no workspace nope.You may see default studio false")
+	v.press("#error a", "default")
+	v.shows(tile("net") + ` && document.querySelector("#error").hidden`, "true")
 }
 
 // failures are ways in which a server, or what stands before it, keeps an answer back.

@@ -6,11 +6,12 @@ import { ask, now, pause, session, tablesState, Fault } from "./api.js";
 import { age, clock, count, instant, nameOf } from "./format.js";
 import { sections } from "./sections.js";
 import { element, isolated } from "./table.js";
-import { dimensions, filtered, ranges, read, span, withFilter, withoutFilter, write } from "./view.js";
+import { dimensions, filtered, isDate, ranges, read, span, withFilter, withoutFilter, write } from "./view.js";
 
 const $ = (id) => document.getElementById(id);
 // Faults of every question at once: they are said once, above the page.
 const noClickHouse = ["unreachable", "clickhouse_unavailable", "clickhouse_denied", "quota_exceeded"];
+const noWorkspace = ["unknown_workspace", "forbidden_workspace", "bad_workspace", "no_workspace"];
 const every = 5000; // milliseconds until all is asked again after a fault, or when the state is not known
 const glance = 1500; // milliseconds from one look at the state of the tables to the next
 const longest = 30e3; // milliseconds after which all is asked again: some answers read the clock
@@ -157,7 +158,7 @@ function drawTools(page) {
   for (const id of ["from", "to"]) {
     $(id).value = view[id] ?? "";
     $(id).onchange = () => {
-      if ($(id).value) set({ [id]: $(id).value });
+      if (isDate($(id).value)) set({ [id]: $(id).value });
     };
   }
   $("compare").checked = view.compare !== "none";
@@ -343,12 +344,11 @@ async function round(fresh) {
   // The slow ones last and one by one, so that they keep no other waiting.
   for (const b of blocks.filter((b) => b.slow)) if (!signal.aborted) await askAll([b]);
   if (signal.aborted) return;
-  const broken = faults.find(
-    (f) =>
-      f &&
-      [...noClickHouse, "no_tables", "unknown_workspace", "forbidden_workspace"].includes(f.code),
-  );
-  banner("error", broken?.message, broken?.hint ?? "");
+  const broken = faults.find((f) => f && [...noClickHouse, ...noWorkspace, "no_tables"].includes(f.code));
+  const elsewhere = noWorkspace.includes(broken?.code) && state.session.workspaces.length > 0;
+  const own = state.session.workspaces.flatMap(({ id }) => [" ", link({ workspace: id, only: {}, without: {} }, id)]);
+  banner("error", broken?.message, ...(elsewhere ? ["You may see", ...own] : [broken?.hint ?? ""]));
+  if (elsewhere) $("blocks").hidden = true; // each would say the same
   document.body.classList.toggle("stale", Boolean(broken));
   $("pulse").className = broken ? "bad" : "live";
   if (document.hidden) return;
@@ -383,10 +383,12 @@ async function about(signal) {
   const view = state.view;
   const page = pageOf(view);
   try {
-    const [[fresh], modes, rates] = await Promise.all([
+    const [[fresh], modes, rates, [shown]] = await Promise.all([
       ask("freshness", { ...page.who, livemode: page.range.livemode }, signal),
       ask("modes", page.who, signal),
       ask("rates_used", { ...page.who, ...page.times(page.span) }, signal),
+      // What has no rate to USD is said where figures need care.
+      view.currency === "usd" ? [] : ask("breakdown", { ...page.filters, dimension: "" }, signal),
     ]);
     if (signal.aborted) return null;
     state.fresh = fresh;
@@ -417,6 +419,12 @@ async function about(signal) {
       demo.length
         ? `Money in other currencies is converted by ${[...new Set(demo)].join(", ")}. Give --fx-source a real source.`
         : "",
+    );
+    const unshown = Number(shown?.without_rate ?? 0);
+    banner(
+      "unshown",
+      unshown ? `No exchange rate to ${view.currency.toUpperCase()}.` : "",
+      `${count(unshown)} of the sales, refunds and disputes of this time are in no figure in this currency.`,
     );
     const nothing = !fresh.last_click_at && !fresh.last_sale_at && !test;
     $("empty").hidden = !nothing;

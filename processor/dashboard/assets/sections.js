@@ -425,7 +425,7 @@ function apart(page) {
           : [
               element("li", {
                 className: "quiet",
-                textContent: "Nothing: all money is converted, credited and in the totals.",
+                textContent: "Nothing: all money is converted to USD, credited and in the totals.",
               }),
             ]),
       );

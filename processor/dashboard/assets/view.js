@@ -89,7 +89,13 @@ export const filtered = (view) => Object.keys(view.only).length + Object.keys(vi
 // theAffiliate is the one affiliate that the view is limited to, or undefined.
 export const theAffiliate = (view) => (view.only.affiliate?.length === 1 && view.only.affiliate[0]) || undefined;
 
-const isDate = (text) => /^\d{4}-\d\d-\d\d$/.test(text ?? "") && !Number.isNaN(Date.parse(text));
+// isDate reports whether a text is a day that there is and that ClickHouse's times reach: Date takes 31
+// February for 3 March, and who types a year into a field goes through the year 2.
+export function isDate(text) {
+  if (!/^(19[7-9]|20\d)\d-\d\d-\d\d$/.test(text ?? "")) return false;
+  const date = new Date(text + "T00:00Z");
+  return !Number.isNaN(date.getTime()) && date.toISOString().startsWith(text);
+}
 
 const hour = 3600e3;
 const day = 24 * hour;
