@@ -77,6 +77,9 @@ func TestPageHostileNames(t *testing.T) {
 		v.open("https://" + v.host + "/?range=last_month&section=" + section)
 		v.answered()
 		v.want(`document.documentElement.scrollWidth`, "390")
+		// The money is seen without moving the list aside.
+		v.want(`[...document.querySelectorAll("table.affiliate [data-label^=Net]")].every(c => c.getBoundingClientRect().right <= 390)`,
+			"true")
 	}
 	v.noErrors()
 }

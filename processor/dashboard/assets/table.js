@@ -98,6 +98,7 @@ export class Table {
           {
             scope: "col",
             className: c.text ? "text" : "",
+            dataset: { label: c.label },
             ariaSort: ordered ? (this.descending ? "descending" : "ascending") : "none",
           },
           button,
