@@ -230,6 +230,19 @@ func (g *Graph) Add(edges []Edge) {
 // From returns the edges that lead on from n.
 func (g *Graph) From(n Node) []Edge { return g.out[n] }
 
+// Same returns the other ids of a customer: one that is an account too has two.
+func (g *Graph) Same(n Node) (ids []Node) {
+	if n.Type() != Customer {
+		return nil
+	}
+	for _, e := range g.out[n] {
+		if e.B.Type() == Customer {
+			ids = append(ids, e.B)
+		}
+	}
+	return ids
+}
+
 // Beyond returns how many edges n has to names of the types of which some were cut; 0 if none were.
 func (g *Graph) Beyond(n Node) (total uint64) {
 	for _, edges := range g.cut[n] {

@@ -324,8 +324,14 @@ func (s *Search) Candidates() []Candidate {
 }
 
 // edges returns what leads on from a name: of each metadata field the one value that counts for
-// this sale.
-func (s *Search) edges(n identity.Node) []identity.Edge { return s.inForce(s.graph.From(n)) }
+// this sale. A customer that is an account too has the edges of both.
+func (s *Search) edges(n identity.Node) []identity.Edge {
+	out := s.graph.From(n)
+	for _, other := range s.graph.Same(n) {
+		out = slices.Concat(out, s.graph.From(other))
+	}
+	return s.inForce(out)
+}
 
 // through follows the names of a buyer or subscription.
 func (s *Search) through(name identity.Node, rule Rule) {
@@ -349,13 +355,14 @@ func (s *Search) through(name identity.Node, rule Rule) {
 	}
 }
 
-func firstSale(edges []identity.Edge) time.Time {
+// firstSale returns the earliest sale that edges tell of; zero: none.
+func firstSale(edges []identity.Edge) (first time.Time) {
 	for _, e := range edges {
-		if e.B.Type() == identity.FirstSale {
-			return e.At
+		if e.B.Type() == identity.FirstSale && (first.IsZero() || e.At.Before(first)) {
+			first = e.At
 		}
 	}
-	return time.Time{}
+	return first
 }
 
 // correct adds the credit that a person decided, whatever its click's age: the last decision,

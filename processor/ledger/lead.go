@@ -100,6 +100,12 @@ func (k *Evidence) person(l Lead) string {
 		for _, n := range k.externals(e.B) {
 			external = smaller(external, string(n))
 		}
+		for _, other := range k.Graph.Same(e.B) {
+			customer = smaller(customer, string(other))
+			for _, n := range k.externals(other) {
+				external = smaller(external, string(n))
+			}
+		}
 		for _, of := range k.Graph.From(e.B) {
 			if of.B.Type() == identity.Email && len(k.externals(of.B)) > 0 && (address.B == "" ||
 				cmp.Or(of.At.Compare(address.At), cmp.Compare(of.B, address.B)) < 0) {

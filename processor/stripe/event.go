@@ -158,10 +158,26 @@ func (k *Keys) Read(e *schemas.StripeEvent) (Facts, error) {
 		return Facts{Known: true, Created: created}, doc.shape()
 	}
 	f.read(ev, subject)
+	ev.sameCustomer(subject)
 	if err := doc.shape(); err != nil {
 		return Facts{Known: true, Created: created}, err
 	}
 	return ev.facts, nil
+}
+
+// sameCustomer ties a customer to the account that it is too. Stripe makes the customers of a seller
+// who enables Accounts v2 available as accounts, and what they buy from then on may name either.
+// https://docs.stripe.com/changelog/dahlia/2026-04-22/accounts-v2-expanded-availability
+func (ev *event) sameCustomer(o object) {
+	account := o.id("customer_account")
+	if account == "" {
+		return
+	}
+	customer := o.id("customer")
+	if o.is("object", "customer") {
+		customer = o.text("id")
+	}
+	ev.name(identity.Customer, customer, identity.Customer, account, "customer_account")
 }
 
 // money adds a fact, unless it moves nothing.
