@@ -32,7 +32,7 @@ type processor struct {
 	tb    testing.TB
 	rates ledger.Rates
 	now   time.Time // by the clock; records are older
-	// of returns the workspace of an event, as consume.Payments asks for it
+	// of returns the workspace of an event, as consume.Payments asks for it; nil: "default"
 	of func(*schemas.StripeEvent) (workspace string, listed bool)
 
 	money  *consume.Payments
@@ -57,7 +57,6 @@ var tables = []string{"stripe_events", "facts", "identities", "leads", "ledger",
 
 func newProcessor(tb testing.TB, rates ledger.Rates, now time.Time) *processor {
 	h := &processor{Model: clickhousetest.New(tb), tb: tb, rates: rates, now: now}
-	h.of = func(*schemas.StripeEvent) (string, bool) { return "default", true }
 	h.start()
 	return h
 }
@@ -69,7 +68,12 @@ func (h *processor) start() {
 		Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return h.now }})
 	h.clicks = &consume.Clicks{Store: h, Recomputer: r}
 	h.money = &consume.Payments{Store: h, Recomputer: r, Events: consume.NewEventsMetric(), ThinFetched: true,
-		Workspace: func(e *schemas.StripeEvent) (string, bool) { return h.of(e) }}
+		Workspace: func(e *schemas.StripeEvent) (string, bool) {
+			if h.of == nil {
+				return "default", true
+			}
+			return h.of(e)
+		}}
 }
 
 // answer makes what Stripe answers to the processor that fetches the snapshots of thin events.
