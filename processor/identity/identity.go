@@ -204,7 +204,7 @@ const Most = 500
 // are so many names nobody.
 func Cut(first, last []Edge, total uint64) []Edge {
 	a, typ := first[0].A, first[0].B.Type()
-	if a.isHour() {
+	if a.IsHour() {
 		return first[:Most]
 	}
 	var kept []Edge
@@ -214,8 +214,11 @@ func Cut(first, last []Edge, total uint64) []Edge {
 	return append(kept, Edge{A: a, B: New(typ, ""), Beyond: max(total, uint64(len(first)))})
 }
 
-// isHour reports whether n is an hour of payments or invoices.
-func (n Node) isHour() bool { return n.Type() == PaymentHour || n.Type() == InvoiceHour }
+// IsHour reports whether n is an hour of payments or invoices.
+func (n Node) IsHour() bool {
+	typ := n.Type()
+	return typ == PaymentHour || typ == InvoiceHour
+}
 
 // leadsTo holds, for a sale that is being resolved, which types of names may be followed from one
 // type to the next. A customer's or a subscription's other sales are not followed: they are other
@@ -273,7 +276,7 @@ func (n Node) Touches(m Node) bool { return touches.has(ordinal(n.Type()), ordin
 
 // IsName reports whether e is among the names that A leads to: all but the sales and leads under a
 // name that they may share. The sales of an hour are asked for as names.
-func (e Edge) IsName() bool { return e.A.isHour() || e.A.Standalone() || !e.B.Standalone() }
+func (e Edge) IsName() bool { return e.A.IsHour() || e.A.Standalone() || !e.B.Standalone() }
 
 // LeadsOn reports whether a sale that n names may be credited by what n leads to.
 func (n Node) LeadsOn() bool { return leadsTo[ordinal(n.Type())] != 0 }

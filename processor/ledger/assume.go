@@ -253,7 +253,7 @@ func (b *books) assumeSilent(invoices []*invoice, silent []*payment) {
 
 // nearby reports whether a charge was made in an hour near that of an invoice.
 func (b *books) nearby(p *payment, i *invoice) bool {
-	for charge := range p.charges {
+	for _, charge := range p.charges {
 		for _, e := range b.Graph.From(identity.New(identity.Object, charge)) {
 			for _, h := range e.B.Near() {
 				if slices.Contains(b.Hours[h], identity.New(identity.Object, i.id)) {

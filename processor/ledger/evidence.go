@@ -42,14 +42,15 @@ func (k *Evidence) HoursNear(objects []identity.Node) []identity.Node {
 	var hours []identity.Node
 	for _, n := range objects {
 		for _, e := range k.Graph.From(n) {
+			if !e.B.IsHour() {
+				continue
+			}
 			near, known := k.near[e.B]
 			if !known {
-				if near = e.B.Near(); near == nil {
-					continue
-				}
 				if k.near == nil {
 					k.near = make(map[identity.Node][]identity.Node)
 				}
+				near = e.B.Near()
 				k.near[e.B] = near
 			}
 			hours = append(hours, near...)

@@ -147,7 +147,7 @@ func (p *payment) chargeOf(n int) string {
 		return p.tried[n+1].after.ObjectID
 	}
 	charge := ""
-	for _, id := range sortedKeys(p.charges) {
+	for _, id := range p.charges {
 		switch {
 		case slices.ContainsFunc(p.tried[1:], func(a attempt) bool { return a.after.ObjectID == id }):
 		case charge != "":

@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"time"
 
@@ -19,9 +18,9 @@ type payment struct {
 	// charged are the totals refunded of its charges, from which a charge is known that no event
 	// reported as paid.
 	charged  []*stripe.Fact
-	failed   []*stripe.Fact // that its charges failed
-	tried    []attempt      // by the failures of its charges; none where no charge failed
-	charges  map[string]bool
+	failed   []*stripe.Fact   // that its charges failed
+	tried    []attempt        // by the failures of its charges; none where no charge failed
+	charges  []string         // their ids, sorted
 	invoices []*invoice       // that it pays, by certain links, the smallest id first
 	shares   map[string]int64 // of its invoices, where invoice payments tell them, or they are assumed
 	assumed  []*invoice       // that it is assumed to pay
@@ -109,7 +108,8 @@ func (k *Evidence) newGroup(nodes []identity.Node, of accountMode) *group {
 		case own == classInvoice:
 			g.invoice(id)
 		case own == classCharge && payment != "":
-			g.payment(payment).charges[id] = true
+			p := g.payment(payment)
+			p.charges = append(p.charges, id) // nodes are sorted
 		case own != classInvoicePayment && payment != "":
 			g.payment(payment)
 		}
@@ -130,7 +130,7 @@ func (k *Evidence) newGroup(nodes []identity.Node, of accountMode) *group {
 // credited reports whether an event named who is to be credited with a payment itself, and not only
 // with its buyer: our keys are in its metadata. A promotion code may stand on anything.
 func (k *Evidence) credited(p *payment) bool {
-	objects := append(slices.Collect(maps.Keys(p.charges)), p.id)
+	objects := append(slices.Clone(p.charges), p.id)
 	for _, id := range objects {
 		for _, e := range k.Graph.From(identity.New(identity.Object, id)) {
 			switch e.B.Type() {
@@ -198,7 +198,7 @@ func (k *Evidence) placeSession(g *group, f *stripe.Fact, payment string) {
 func (g *group) payment(id string) *payment {
 	p := g.payments[id]
 	if p == nil {
-		p = &payment{id: id, shares: map[string]int64{}, charges: map[string]bool{}, group: g}
+		p = &payment{id: id, shares: map[string]int64{}, group: g}
 		g.payments[id] = p
 	}
 	return p

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/shopspring/decimal"
@@ -38,7 +39,7 @@ func (b *books) settlement(e *Entry) *stripe.Fact {
 			case len(p.charges) != 1 || len(p.tried) > 0:
 				return nil
 			default:
-				objects = append(sortedKeys(p.charges), p.id)
+				objects = append(slices.Clone(p.charges), p.id)
 			}
 		}
 		var found *stripe.Fact
