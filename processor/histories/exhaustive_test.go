@@ -105,7 +105,7 @@ func everyState(began *processor, events []delivery) []state {
 
 // clone returns a processor that starts with a copy of what this one has stored.
 func (h *processor) clone() *processor {
-	c := &processor{Model: h.Model.Clone(), tb: h.tb, rates: h.rates, now: h.now}
+	c := &processor{Model: h.Model.Clone(), tb: h.tb, rates: h.rates, now: h.now, of: h.of}
 	c.start()
 	return c
 }
