@@ -167,8 +167,7 @@ func (e *events) storeClicks(ctx context.Context, r *loading) error {
 		err := r.conn.Exec(ctx, fmt.Sprintf(`INSERT INTO clicks (workspace, click_id, clicked_at, received_at, program_id,
 affiliate_id, link_id, visitor_id, url, host, path, utm_source, utm_campaign, country, device, user_agent,
 trigger, version)
-SELECT 'default', toFixedString(concat(substring(reinterpretAsString(byteSwap(at)), 3), unhex('7000'),
-    reinterpretAsString(byteSwap(bitOr(0x8000000000000000, number)))), 16),
+SELECT 'default', unhex(concat(hex(at), '7000', hex(bitOr(0x8000000000000000, number)))),
     fromUnixTimestamp64Milli(toInt64(at), 'UTC'), fromUnixTimestamp64Milli(toInt64(at), 'UTC'), 'main',
     concat('aff_', toString(hash %% 1000)), concat('lnk_', toString(hash %% 10000)),
     lower(hex(sipHash64(number %% %[3]d))),
@@ -209,8 +208,8 @@ func (e *events) lookUp(ctx context.Context, r *loading, engine int) error {
 		if err != nil {
 			return err
 		}
-		if len(found) == 0 {
-			return fmt.Errorf("none of %d clicks was found", each)
+		if len(found) < each/2 { // drawn at random, so that some are drawn twice
+			return fmt.Errorf("%d of %d clicks were found", len(found), each)
 		}
 		waits[i] = time.Since(begin)
 	}
