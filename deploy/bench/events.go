@@ -73,12 +73,15 @@ func (e *events) measure(ctx context.Context, r *loading, self, path string) err
 		return err
 	}
 	defer r.conn.Close()
-	if err := e.storeClicks(ctx, r); err != nil {
+	if err := storeClicks(ctx, r, e.Stored); err != nil {
 		return fmt.Errorf("store clicks: %w", err)
 	}
-	if err := e.lookUp(ctx, r, chdb.pid); err != nil {
+	wait, used, err := lookUp(ctx, r, e.Stored, chdb.pid)
+	if err != nil {
 		return fmt.Errorf("look clicks up: %w", err)
 	}
+	fmt.Printf("%d clicks stored: 100 of them looked up in %s (median), engine CPU %s\n", e.Stored,
+		wait.Round(100*time.Microsecond), used.Round(100*time.Microsecond))
 	before, err := cpuOf(chdb.pid)
 	if err != nil {
 		return err
@@ -161,9 +164,9 @@ func storedClick(n, of int) schemas.ClickID {
 	return id
 }
 
-// storeClicks makes the clicks in the engine, a million an insert.
-func (e *events) storeClicks(ctx context.Context, r *loading) error {
-	for first := 0; first < e.Stored; first += 1_000_000 {
+// storeClicks makes clicks in the engine, a million an insert.
+func storeClicks(ctx context.Context, r *loading, stored int) error {
+	for first := 0; first < stored; first += 1_000_000 {
 		err := r.conn.Exec(ctx, fmt.Sprintf(`INSERT INTO clicks (workspace, click_id, clicked_at, received_at, program_id,
 affiliate_id, link_id, visitor_id, url, host, path, utm_source, utm_campaign, country, device, user_agent,
 trigger, version)
@@ -177,7 +180,7 @@ SELECT 'default', unhex(concat(hex(at), '7000', hex(bitOr(0x8000000000000000, nu
     concat('Mozilla/5.0 (X11; Linux x86_64; rv:', toString(100 + hash %% 40), '.0) Gecko/20100101'), 'link', bitNot(at)
 FROM (SELECT number, toUInt64(%[4]d + number * intDiv(%[5]d, %[6]d)) AS at, sipHash64(number) AS hash
     FROM numbers(%[1]d, %[2]d))`,
-			first, min(1_000_000, e.Stored-first), max(1, e.Stored/2), storedBegin, storedSpan, e.Stored))
+			first, min(1_000_000, stored-first), max(1, stored/2), storedBegin, storedSpan, stored))
 		if err != nil {
 			return err
 		}
@@ -185,39 +188,38 @@ FROM (SELECT number, toUInt64(%[4]d + number * intDiv(%[5]d, %[6]d)) AS at, sipH
 	return r.settle(ctx)
 }
 
-// lookUp prints what a lookup of 100 clicks takes.
-func (e *events) lookUp(ctx context.Context, r *loading, engine int) error {
-	store, err := clickhouse.Open(r.base+"/tributary", slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+// lookUp looks 100 clicks up, twenty times, and returns how long a lookup takes, as a median, and the
+// engine's CPU for each.
+func lookUp(ctx context.Context, r *loading, stored, engine int) (wait, used time.Duration, err error) {
+	store, err := clickhouse.Open(r.base+"/"+r.databaseName(), slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {
-		return err
+		return 0, 0, err
 	}
 	defer store.Close()
 	const lookups, each = 20, 100
 	waits := make([]time.Duration, lookups)
 	before, err := cpuOf(engine)
 	if err != nil {
-		return err
+		return 0, 0, err
 	}
 	for i := range waits {
 		nodes := make([]identity.Node, each)
 		for j := range nodes {
-			nodes[j] = identity.New(identity.Click, storedClick(rand.IntN(e.Stored), e.Stored).String())
+			nodes[j] = identity.New(identity.Click, storedClick(rand.IntN(stored), stored).String())
 		}
 		begin := time.Now()
 		found, err := store.Clicks(ctx, "default", nodes)
 		if err != nil {
-			return err
+			return 0, 0, err
 		}
 		if len(found) < each/2 { // drawn at random, so that some are drawn twice
-			return fmt.Errorf("%d of %d clicks were found", len(found), each)
+			return 0, 0, fmt.Errorf("%d of %d clicks were found", len(found), each)
 		}
 		waits[i] = time.Since(begin)
 	}
 	after, err := cpuOf(engine)
 	slices.Sort(waits)
-	fmt.Printf("%d clicks stored: %d of them looked up in %s (median), engine CPU %s\n", e.Stored, each,
-		waits[lookups/2].Round(100*time.Microsecond), ((after - before) / lookups).Round(100*time.Microsecond))
-	return err
+	return waits[lookups/2], (after - before) / lookups, err
 }
 
 // fillEvents writes sessions of Checkout, each with a click that is stored, a customer and a

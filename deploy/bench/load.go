@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -58,7 +59,11 @@ type loading struct {
 	conn driver.Conn
 	dir  string
 	n    int // of the round
+
+	database string // empty: tributary
 }
+
+func (r *loading) databaseName() string { return cmp.Or(r.database, "tributary") }
 
 const jsonTopic = "clicks.json"
 
@@ -173,10 +178,10 @@ func (r *loading) connect(ctx context.Context, addr string) error {
 	}
 	db := clickhouse.OpenDB(options)
 	defer db.Close()
-	if err := sql.EnsureDatabase(ctx, db, "tributary", sql.Layout{}); err != nil {
+	if err := sql.EnsureDatabase(ctx, db, r.databaseName(), sql.Layout{}); err != nil {
 		return err
 	}
-	options.Auth.Database = "tributary"
+	options.Auth.Database = r.databaseName()
 	own := clickhouse.OpenDB(options)
 	defer own.Close()
 	if err := sql.Migrate(ctx, own, func(string) {}); err != nil {

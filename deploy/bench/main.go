@@ -6,6 +6,7 @@
 //	bin/bench race --kafka kfake --connections 64 --rounds 3
 //	bin/bench enrich
 //	bin/bench load --clicks 1000000 --rounds 5
+//	bin/bench rebuild --clicks 4000000 --events 1000000 --data DIR
 //	bin/bench outage --for 10m --rate 5000 --kill
 //	bin/bench restart --rate 10000              # needs nginx
 package main
@@ -27,6 +28,7 @@ type commands struct {
 	Enrich      enrichment  `cmd:"" help:"Decode and enrich clicks, beside a bare fasthttp answer."`
 	Load        load        `cmd:"" help:"Load waiting clicks into ClickHouse, beside ClickHouse's own Kafka engine."`
 	Events      events      `cmd:"" help:"Book Stripe events that wait, and look clicks up among many."`
+	Rebuild     rebuild     `cmd:"" help:"Look clicks up among a million and among many, and book stored Stripe events again."`
 	Outage      outage      `cmd:"" help:"Take Kafka away under load, and count what is lost."`
 	Views       views       `cmd:"" help:"Measure what the materialized views cost when clicks are inserted."`
 	Upkeep      upkeep      `cmd:"" help:"Measure sweep, counting and audit over a large ledger, as shares of a core."`
