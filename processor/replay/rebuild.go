@@ -277,6 +277,10 @@ func (b *Rebuild) copyTable(ctx context.Context, table string) error {
 }
 
 func (b *Rebuild) fromTables(ctx context.Context, h *Handlers, positions map[string]string, result *Result) error {
+	layout, err := b.Live.Layout(ctx)
+	if err != nil {
+		return err
+	}
 	for _, table := range []string{"clicks", "page_views", "dead_letters", "stripe_events"} {
 		parts, err := parts(ctx, b.Shadow, b.LiveDB, table)
 		if err != nil {
@@ -287,7 +291,7 @@ func (b *Rebuild) fromTables(ctx context.Context, h *Handlers, positions map[str
 			if positions[step] != "" {
 				continue
 			}
-			if err := copyPartition(ctx, b.Shadow, b.LiveDB, table, clickhouse.Table("", table), part); err != nil {
+			if err := b.take(ctx, layout, table, part); err != nil {
 				return err
 			}
 			if err := reached(ctx, b.Shadow, position{Step: step, At: "done"}); err != nil {
@@ -309,6 +313,20 @@ func (b *Rebuild) fromTables(ctx context.Context, h *Handlers, positions map[str
 	return booking.events(ctx, time.Time{}, positions["events"], func(day string) error {
 		return reached(ctx, b.Shadow, position{Step: "events", At: day})
 	})
+}
+
+// take gives a raw table of the shadow the rows of one partition of the live one. Where parts can be
+// linked, views do not see the rows; what they fill is then neither compared nor exchanged.
+func (b *Rebuild) take(ctx context.Context, layout sql.Layout, table, part string) error {
+	if layout.Kind == sql.Single {
+		err := linkPartition(ctx, b.Shadow, b.LiveDB, table, part)
+		if err == nil {
+			return nil
+		}
+		// As where an operator keeps the live table on other disks.
+		b.Log.Warn("a partition cannot be linked, and is copied", "table", table, "partition", part, "error", err)
+	}
+	return copyPartition(ctx, b.Shadow, b.LiveDB, table, clickhouse.Table("", table), part)
 }
 
 // exchangeDone is the step after the last one.

@@ -230,6 +230,12 @@ func copyPartition(ctx context.Context, s *clickhouse.Store, database, table, in
 		partition)
 }
 
+// linkPartition makes the parts of one partition of another database's table also those of the same
+// table here, on a single server. They are linked on disk and not read, and no view sees the rows.
+func linkPartition(ctx context.Context, s *clickhouse.Store, database, table, partition string) error {
+	return s.Exec(ctx, "ALTER TABLE "+table+" ATTACH PARTITION ID '"+partition+"' FROM "+clickhouse.Table(database, table))
+}
+
 // copyFacts copies the facts that no event contains: what a reconciliation read of Stripe's
 // balance.
 func copyFacts(ctx context.Context, s *clickhouse.Store, database string) error {
