@@ -37,11 +37,10 @@ func (passwordCommand) Run(app *kong.Kong) error {
 func printHash(out io.Writer, in io.Reader) error {
 	password := rand.Text()
 	if in != nil {
-		line, err := bufio.NewReader(io.LimitReader(in, 4<<10)).ReadString('\n')
-		if err != nil && !errors.Is(err, io.EOF) {
+		var err error
+		if password, err = firstLine(in); err != nil {
 			return fmt.Errorf("read the password: %w", err)
 		}
-		password = strings.TrimRight(line, "\r\n")
 	} else {
 		fmt.Fprintln(out, "password:      ", password)
 	}
@@ -54,6 +53,15 @@ func printHash(out io.Writer, in io.Reader) error {
 	}
 	_, err = fmt.Fprintln(out, hash)
 	return err
+}
+
+// firstLine returns the first line of in, of at most 4 KiB, without its end.
+func firstLine(in io.Reader) (string, error) {
+	line, err := bufio.NewReader(io.LimitReader(in, 4<<10)).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return "", err
+	}
+	return strings.TrimRight(line, "\r\n"), nil
 }
 
 // tokenCommand makes a bearer token.
