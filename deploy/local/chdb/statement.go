@@ -1,6 +1,9 @@
 package chdb
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // token is a piece of SQL text. kind is 'w' for a bare word or number, 'q' for anything quoted, 'x'
 // for bare text that the engine may read in another way than the lexer (heredocs such as
@@ -114,8 +117,11 @@ func (l *lexer) closeParenthesis() {
 	}
 }
 
-func (l *lexer) is(t token, word string) bool {
-	return t.kind == 'w' && strings.EqualFold(l.text[t.start:t.end], word)
+// is reports whether the token is one of the words, in whatever case.
+func (l *lexer) is(t token, words ...string) bool {
+	return t.kind == 'w' && slices.ContainsFunc(words, func(word string) bool {
+		return strings.EqualFold(l.text[t.start:t.end], word)
+	})
 }
 
 func isWordByte(c byte) bool {
@@ -140,46 +146,22 @@ type insertStatement struct {
 // binary body arrives whole.
 func parseInsert(text string) (insertStatement, bool) {
 	l := &lexer{text: text}
-	if t, ok := l.next(); !ok || !l.is(t, "INSERT") {
+	if !l.insertTarget() {
 		return insertStatement{}, false
-	}
-	t, ok := l.next()
-	if ok && l.is(t, "INTO") {
-		t, ok = l.next()
-	}
-	if ok && (l.is(t, "TABLE") || l.is(t, "FUNCTION")) {
-		if following, more := l.peek(); more && following.kind != '(' && following.kind != '.' {
-			_, ok = l.next()
-		}
-	}
-	if !ok {
-		return insertStatement{}, false
-	}
-	// The name has been passed, so that a table called values is not taken
-	// for the keyword; so is the part behind its dot.
-	for {
-		following, more := l.peek()
-		if !more || following.kind != '.' {
-			break
-		}
-		l.next()
-		l.next()
 	}
 	for {
 		t, ok := l.next()
 		switch {
-		case !ok || t.kind == ';':
-			end := len(text)
-			if ok {
-				end = t.start
-			}
-			return insertStatement{query: text[:end], format: "Values", dataAt: len(text)}, true
+		case !ok:
+			return insertStatement{query: text, format: "Values", dataAt: len(text)}, true
+		case t.kind == ';':
+			return insertStatement{query: text[:t.start], format: "Values", dataAt: len(text)}, true
 		case t.kind == '(':
-			if first, more := l.peek(); more && (l.is(first, "SELECT") || l.is(first, "WITH")) {
+			if first, more := l.peek(); more && l.is(first, "SELECT", "WITH") {
 				return insertStatement{}, false
 			}
 			l.closeParenthesis()
-		case l.is(t, "SELECT"), l.is(t, "WITH"), l.is(t, "FROM"), l.is(t, "WATCH"), l.is(t, "EXPLAIN"):
+		case l.is(t, "SELECT", "WITH", "FROM", "WATCH", "EXPLAIN"):
 			return insertStatement{}, false
 		case l.is(t, "VALUES"):
 			return insertStatement{query: text[:t.start], format: "Values", dataAt: t.end}, true
@@ -195,6 +177,31 @@ func parseInsert(text string) (insertStatement, bool) {
 			}, true
 		}
 	}
+}
+
+// insertTarget passes INSERT INTO and the table's name, so that a table called values is not taken
+// for the keyword. It reports whether the statement is an INSERT with a name.
+func (l *lexer) insertTarget() bool {
+	if t, ok := l.next(); !ok || !l.is(t, "INSERT") {
+		return false
+	}
+	t, ok := l.next()
+	if ok && l.is(t, "INTO") {
+		t, ok = l.next()
+	}
+	if ok && l.is(t, "TABLE", "FUNCTION") { // unless it is the name itself
+		if following, more := l.peek(); more && following.kind != '(' && following.kind != '.' {
+			_, ok = l.next()
+		}
+	}
+	for ok {
+		if following, more := l.peek(); !more || following.kind != '.' {
+			break
+		}
+		l.next() // the dot
+		l.next() // the name behind it
+	}
+	return ok
 }
 
 // dataStart passes what may stand between a format's name and the rows.
