@@ -207,6 +207,9 @@ type analysis struct {
 	class      uint32
 }
 
+// writes reports whether the statement may change what is stored.
+func (a analysis) writes() bool { return a.class == classMutating || a.class == classMutatingGlobal }
+
 // The classes of chdb_query_class in chdb.h.
 const (
 	classReadOnly uint32 = iota

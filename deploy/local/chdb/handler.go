@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -148,65 +149,63 @@ func (e *Engine) run(w http.ResponseWriter, r *http.Request, q *request) {
 }
 
 func (e *Engine) runQuery(w http.ResponseWriter, r *http.Request, q *request, c *connection, started time.Time) {
-	found := c.classify(q.text)
-	if found.statements > 1 {
-		e.writeError(w, r, &Exception{Code: codeSyntaxError,
-			Message: "Syntax error (Multi-statements are not allowed). (SYNTAX_ERROR)"})
+	found, word := c.classify(q.text), firstWord(q.text)
+	// USE, SET and temporary tables change the session, and on a server a request without session_id
+	// has one of its own.
+	changesSession := found.class == classControl || strings.Contains(strings.ToUpper(q.text), "TEMPORARY")
+	if err := e.refuseQuery(r, q, found, word, changesSession); err != nil {
+		e.writeError(w, r, err)
 		return
 	}
-	if found.class == classControl || strings.Contains(strings.ToUpper(q.text), "TEMPORARY") {
-		// USE, SET and temporary tables change the session, and on a server
-		// a request without session_id has one of its own.
-		c.spoiled = true
-		if word := firstWord(q.text); q.session != "" && (word == "SET" || word == "USE" || word == "CREATE") {
-			e.writeError(w, r, &Exception{Code: codeNotImplemented,
-				Message: "Sessions are not implemented by the embedded engine: " +
-					"the next request would know nothing of this statement. (NOT_IMPLEMENTED)"})
-			return
-		}
-	}
-	if word := firstWord(q.text); q.readOnly && found.class == classControl && word != "SET" && word != "USE" {
-		// The engine lets some SYSTEM statements pass.
-		e.writeError(w, r, readOnlyException(r))
-		return
-	}
-	writes := found.class == classMutating || found.class == classMutatingGlobal
-	if writes {
-		switch word := firstWord(q.text); word {
-		case "DROP", "TRUNCATE", "DELETE", "DETACH": // the way out of a full disk
-		default:
-			if err := e.checkSpace(0); err != nil && !q.readOnly {
-				e.writeError(w, r, err)
-				return
-			}
-		}
-	}
+	c.spoiled = c.spoiled || changesSession
 	readBack := func() error { return nil }
-	if writes && firstWord(q.text) == "INSERT" {
+	if found.writes() && word == "INSERT" {
 		readBack = e.beginInsert(c)
 	}
 	answer, err := c.query(q.text, q.format, q.params)
-	if found.class != classReadOnly {
-		switch firstWord(q.text) {
-		case "DROP", "DETACH", "RENAME", "EXCHANGE", "CREATE", "UNDROP", "ATTACH", "RESTORE":
-			e.databasesChanged.Add(1)
-		}
+	if found.class != classReadOnly && slices.Contains(changeDatabases, word) {
+		e.databasesChanged.Add(1)
 	}
 	if err != nil {
-		if writes && r.Method != http.MethodPost {
+		if found.writes() && r.Method != http.MethodPost {
 			err = readOnlyException(r)
 		}
 		e.writeError(w, r, err)
 		return
 	}
 	defer answer.free()
-	if writes {
+	if found.writes() {
 		if err := errors.Join(e.doubtWrite(), readBack()); err != nil {
 			e.writeError(w, r, err)
 			return
 		}
 	}
 	e.writeResult(w, r, q, answer.data, answer.counts, started)
+}
+
+// First words of statements.
+var (
+	sessionWords    = []string{"SET", "USE", "CREATE"}
+	freeSpace       = []string{"DROP", "TRUNCATE", "DELETE", "DETACH"} // the way out of a full disk
+	changeDatabases = []string{"DROP", "DETACH", "RENAME", "EXCHANGE", "CREATE", "UNDROP", "ATTACH", "RESTORE"}
+)
+
+// refuseQuery returns why a statement is not given to the engine, or nil.
+func (e *Engine) refuseQuery(r *http.Request, q *request, found analysis, word string, changesSession bool) error {
+	switch {
+	case found.statements > 1:
+		return &Exception{Code: codeSyntaxError,
+			Message: "Syntax error (Multi-statements are not allowed). (SYNTAX_ERROR)"}
+	case changesSession && q.session != "" && slices.Contains(sessionWords, word):
+		return &Exception{Code: codeNotImplemented,
+			Message: "Sessions are not implemented by the embedded engine: " +
+				"the next request would know nothing of this statement. (NOT_IMPLEMENTED)"}
+	case q.readOnly && found.class == classControl && word != "SET" && word != "USE":
+		return readOnlyException(r) // the engine lets some SYSTEM statements pass
+	case found.writes() && !q.readOnly && !slices.Contains(freeSpace, word):
+		return e.checkSpace(0)
+	}
+	return nil
 }
 
 func (e *Engine) runInsert(w http.ResponseWriter, r *http.Request, q *request, c *connection, started time.Time) {
