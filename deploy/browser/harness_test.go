@@ -115,7 +115,9 @@ func run(m *testing.M) (int, error) {
 		chromedp.Flag("disable-background-timer-throttling", true), // several tabs at once, one in the foreground
 		chromedp.Flag("disable-backgrounding-occluded-windows", true),
 		chromedp.Flag("disable-renderer-backgrounding", true),
-		chromedp.Flag("disable-features", "HttpsUpgrades,HttpsFirstBalancedModeAutoEnable,LocalNetworkAccessChecks"),
+		chromedp.Flag("disable-features", "HttpsUpgrades,HttpsFirstBalancedModeAutoEnable,LocalNetworkAccessChecks,"+
+			// Processes that are started in advance, for each profile, and mostly never used.
+			"PreloadTopChromeWebUI,SpareRendererForSitePerProcess"),
 		chromedp.Flag("disable-background-networking", true),
 		chromedp.Flag("disable-gpu", true),
 	)
