@@ -2,16 +2,21 @@ CREATE VIEW channel_effects
 COMMENT 'Removal effect of each channel, 0 to 1; parameters: workspace, livemode, from, to, lookback_days'
 AS WITH
     toDateTime(greatest(0, toInt64(toUnixTimestamp({from:DateTime('UTC')})) - (86400 * {lookback_days:UInt16})), 'UTC') AS since,
+    (
+        SELECT arraySort(arrayMap(channel -> toString(channel), groupUniqArray(channel)))
+        FROM clicks
+        WHERE (workspace = {workspace:String}) AND (clicked_at >= since) AND (clicked_at < {to:DateTime('UTC')})
+    ) AS all_channels,
     paths AS
     (
         SELECT
-            arrayCompact(arrayMap(touch -> (touch.2), arraySort(arrayFilter(touch -> ((NOT bought) OR ((touch.1) < (bought_at + toIntervalSecond(1)))), clicked)))) AS channels,
+            arrayCompact(arrayFilter(place -> (place > 0), arrayMap(touch -> toUInt16(bitAnd(touch, 65535)), arraySort(if(bought, arrayFilter(touch -> (touch < ((toUnixTimestamp64Milli(bought_at) + 1000) * 65536)), clicked), clicked))))) AS channels,
             bought
         FROM
         (
             SELECT
                 visitor_id,
-                groupArray((clicked_at, toString(channel), click_id)) AS clicked
+                groupArray((toUnixTimestamp64Milli(clicked_at) * 65536) + indexOf(all_channels, channel)) AS clicked
             FROM clicks
             FINAL
             WHERE (workspace = {workspace:String}) AND (NOT is_bot) AND (visitor_id != '') AND (clicked_at >= since) AND (clicked_at < {to:DateTime('UTC')}) AND ((foreign_id = '') OR (NOT (click_id IN (
@@ -51,8 +56,8 @@ AS WITH
                 sum(n) OVER (PARTITION BY a) AS total
             FROM paths
             ARRAY JOIN
-                arrayPushFront(channels, '(begin)') AS a,
-                arrayPushBack(channels, if(bought, '(sale)', '(end)')) AS b
+                arrayPushFront(channels, 0) AS a,
+                arrayPushBack(channels, if(bought, 65535, 65534)) AS b
             GROUP BY
                 a,
                 b
@@ -62,7 +67,7 @@ AS WITH
     chain AS
     (
         SELECT
-            arraySort(groupUniqArrayIf(a, a != '(begin)')) AS names,
+            arraySort(groupUniqArrayIf(a, a != 0)) AS names,
             mapFromArrays(groupArray(a), groupArray(probabilities)) AS p
         FROM steps
     )
@@ -73,12 +78,12 @@ FROM
 (
     SELECT
         names,
-        arrayMap(name -> ((p['(begin)'])[name]), names) AS begin,
-        arrayMap(name -> ((p[name])['(sale)']), names) AS sale,
+        arrayMap(name -> ((p[0])[name]), names) AS begin,
+        arrayMap(name -> ((p[name])[65535]), names) AS sale,
         arrayMap(name -> arrayMap(before -> ((p[before])[name]), names), names) AS into,
-        arrayMap(removed -> ((arrayFold((state, step) -> ((state.1) + arrayDotProduct(state.2, sale), arrayMap((name, `from`) -> if(name = removed, 0., arrayDotProduct(state.2, `from`)), names, into)), range(100), (0., arrayMap((name, x) -> if(name = removed, 0., x), names, begin)))).1), arrayPushFront(names, '')) AS sales
+        arrayMap(removed -> ((arrayFold((state, step) -> ((state.1) + arrayDotProduct(state.2, sale), arrayMap((name, `from`) -> if(name = removed, 0., arrayDotProduct(state.2, `from`)), names, into)), range(100), (0., arrayMap((name, x) -> if(name = removed, 0., x), names, begin)))).1), arrayPushFront(names, 0)) AS sales
     FROM chain
 )
 ARRAY JOIN
-    names AS channel,
+    arrayMap(name -> (all_channels[name]), names) AS channel,
     arrayMap(x -> if((sales[1]) = 0, 0., 1 - (x / (sales[1]))), arrayPopFront(sales)) AS effect;

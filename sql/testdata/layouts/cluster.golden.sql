@@ -341,7 +341,8 @@ ALTER TABLE ledger_log_mv ON CLUSTER `main` MODIFY QUERY
 ALTER TABLE revenue_mv ON CLUSTER `main` MODIFY QUERY
 CREATE OR REPLACE VIEW ledger_current ON CLUSTER `main`
 CREATE OR REPLACE VIEW activity ON CLUSTER `main` AS
--- 0048_buyers.sql
+-- 0048_first_sales_and_paths.sql
 ALTER TABLE revenue
 ALTER TABLE revenue MATERIALIZE COLUMN buyer
 CREATE OR REPLACE VIEW activity ON CLUSTER `main` AS
+CREATE OR REPLACE VIEW channel_effects ON CLUSTER `main` AS

@@ -301,7 +301,8 @@ ALTER TABLE ledger_log_mv MODIFY QUERY
 ALTER TABLE revenue_mv MODIFY QUERY
 CREATE OR REPLACE VIEW ledger_current
 CREATE OR REPLACE VIEW activity AS
--- 0048_buyers.sql
+-- 0048_first_sales_and_paths.sql
 ALTER TABLE revenue
 ALTER TABLE revenue MATERIALIZE COLUMN buyer
 CREATE OR REPLACE VIEW activity AS
+CREATE OR REPLACE VIEW channel_effects AS
