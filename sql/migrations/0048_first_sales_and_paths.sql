@@ -173,9 +173,13 @@ WITH
     toDateTime(greatest(0, toInt64(toUnixTimestamp({from:DateTime('UTC')})) - 86400 * {lookback_days:UInt16}), 'UTC') AS since,
     -- Channels are counted by their places here, in the order of their names. One that is new since this was read is left out.
     (
-        SELECT arraySort(arrayMap(channel -> toString(channel), groupUniqArray(channel)))
-        FROM clicks
-        WHERE workspace = {workspace:String} AND clicked_at >= since AND clicked_at < {to:DateTime('UTC')}
+        SELECT arraySort(groupArray(toString(channel)))
+        FROM
+        (
+            SELECT DISTINCT channel
+            FROM clicks
+            WHERE workspace = {workspace:String} AND clicked_at >= since AND clicked_at < {to:DateTime('UTC')}
+        )
     ) AS all_channels,
     -- One path a visitor: channels in order, a repeated one once, and whether it ended in a sale. A touch is one number, its time in
     -- milliseconds and the place of its channel, because arrays of numbers are several times as fast as those of tuples.

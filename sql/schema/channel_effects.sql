@@ -3,9 +3,13 @@ COMMENT 'Removal effect of each channel, 0 to 1; parameters: workspace, livemode
 AS WITH
     toDateTime(greatest(0, toInt64(toUnixTimestamp({from:DateTime('UTC')})) - (86400 * {lookback_days:UInt16})), 'UTC') AS since,
     (
-        SELECT arraySort(arrayMap(channel -> toString(channel), groupUniqArray(channel)))
-        FROM clicks
-        WHERE (workspace = {workspace:String}) AND (clicked_at >= since) AND (clicked_at < {to:DateTime('UTC')})
+        SELECT arraySort(groupArray(toString(channel)))
+        FROM
+        (
+            SELECT DISTINCT channel
+            FROM clicks
+            WHERE (workspace = {workspace:String}) AND (clicked_at >= since) AND (clicked_at < {to:DateTime('UTC')})
+        )
     ) AS all_channels,
     paths AS
     (
