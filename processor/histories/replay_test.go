@@ -21,6 +21,7 @@ import (
 	"tributary/deploy/race"
 	"tributary/processor/clickhouse"
 	"tributary/processor/fx"
+	"tributary/processor/identity"
 	"tributary/processor/replay"
 	"tributary/schemas"
 	"tributary/sql"
@@ -171,8 +172,18 @@ func TestRebuild(t *testing.T) {
 		}
 		return b, result
 	}
-	if _, same := rebuild("_tables", 37, nil); !same.Equal() || len(same.Differences) != 7 {
+	earlier, same := rebuild("_tables", 37, nil)
+	if !same.Equal() || len(same.Differences) != 7 {
 		t.Fatalf("rebuilt from the tables: %+v", same.Differences)
+	}
+	// Compared once more, it has what operators decided meanwhile.
+	link := identity.Edge{A: identity.New(identity.Link, "unused"), B: identity.New(identity.Affiliate, "ann"),
+		Source: identity.CatalogueSource, At: time.Now().UTC()}
+	if err := live.Recomputer.Catalogue(t.Context(), "default", []identity.Edge{link}); err != nil {
+		t.Fatal(err)
+	}
+	if same, err := earlier.Run(t.Context()); err != nil || !same.Equal() {
+		t.Errorf("rebuilt before a catalogue, compared behind it: %+v %v", same, err)
 	}
 	partitioned := []int32{5, 1}
 	if race.Enabled {

@@ -189,7 +189,7 @@ func (b *Rebuild) Run(ctx context.Context) (*Result, error) {
 	return result, err
 }
 
-// follow books what was received while the rebuild ran, so that the two can be compared while the
+// follow books what was received and decided since the rebuild began, so that the two can be compared while the
 // processors continue. It returns the time up to which they should be equal.
 func (b *Rebuild) follow(ctx context.Context, h *Handlers, positions map[string]string, began time.Time,
 	result *Result,
@@ -201,6 +201,9 @@ func (b *Rebuild) follow(ctx context.Context, h *Handlers, positions map[string]
 			err = b.fromTopics(ctx, h, positions, result)
 		} else {
 			err = b.followTables(ctx, h, positions, from, result)
+		}
+		if err == nil {
+			err = b.booking(h, result).decisions(ctx, from)
 		}
 		if err == nil {
 			err = h.Recomputer.Finish(ctx) // what the records have left to the background
