@@ -228,15 +228,18 @@ func (s *replicaSettings) useReplicaLag(ctx context.Context, store *clickhouse.S
 	return nil
 }
 
-// withSecondLooks calls do, which books in the live tables, and looks again at what it touched.
-func (s *replicaSettings) withSecondLooks(ctx context.Context, store *clickhouse.Store, r *recompute.Recomputer,
+// bookLive calls do, which books in the live tables for long, looks again at what it touched, and
+// learns who is erased meanwhile.
+func (s *replicaSettings) bookLive(ctx context.Context, store *clickhouse.Store, h *replay.Handlers,
 	do func(context.Context) error) error {
+	r := h.Recomputer
 	if err := s.useReplicaLag(ctx, store, r); err != nil {
 		return err
 	}
 	group, gctx := errgroup.WithContext(ctx)
 	looking, stop := context.WithCancel(gctx)
 	group.Go(func() error { return r.LookAgain(looking) })
+	group.Go(func() error { return h.Payments.Erased.Run(looking, store) })
 	group.Go(func() error { defer stop(); return do(gctx) })
 	if err := group.Wait(); err != nil {
 		return err

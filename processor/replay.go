@@ -55,7 +55,7 @@ func (c *replayRangeCommand) Run(ctx context.Context, log *slog.Logger) error {
 		return err
 	}
 	var result *replay.Result
-	err = c.withSecondLooks(ctx, store, handlers.Recomputer, func(ctx context.Context) (err error) {
+	err = c.bookLive(ctx, store, handlers, func(ctx context.Context) (err error) {
 		result, err = topics.Range(ctx, handlers, since, until, batchRecords)
 		return err
 	})
@@ -95,7 +95,7 @@ func (c *replayDeadLettersCommand) Run(ctx context.Context, log *slog.Logger) er
 		handlers.Thin = &consume.Thin{API: client, Log: log}
 	}
 	var result *replay.DeadLetters
-	err = c.withSecondLooks(ctx, store, handlers.Recomputer, func(ctx context.Context) (err error) {
+	err = c.bookLive(ctx, store, handlers, func(ctx context.Context) (err error) {
 		result, err = replay.HandleDeadLetters(ctx, store, handlers, since, c.Reason, batchRecords, log)
 		return err
 	})

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	clickhousego "github.com/ClickHouse/clickhouse-go/v2"
 
@@ -34,10 +35,8 @@ func (c *rolesCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, statement := range statements {
-		fmt.Printf("%s;\n\n", statement)
-	}
-	return nil
+	_, err = fmt.Printf("%s;\n", strings.Join(statements, ";\n\n"))
+	return err
 }
 
 // layoutToBe returns the layout of the database that a DSN names, also while there is no such
