@@ -203,7 +203,8 @@ func TestReloadOfCertificate(t *testing.T) {
 		{cert, ""}, {"", "read certificate"}, {cert[:100], "read certificate"}, {cert, ""},
 	} {
 		write(t, c.TLSCertFile, step.content)
-		if err := c.reload(&edge); (err != nil) != (step.want != "") || err != nil && !strings.Contains(err.Error(), step.want) {
+		if err := c.reload(&edge); (err != nil) != (step.want != "") || err != nil &&
+			!strings.Contains(err.Error(), step.want) {
 			t.Errorf("%.30q: %v, want %q", step.content, err, step.want)
 		}
 	}

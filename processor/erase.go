@@ -87,7 +87,8 @@ func (c *eraseCommand) names() ([]identity.Node, error) {
 	for _, value := range c.Click {
 		n, ok := identity.ClickRef(schemas.BareClickID(value))
 		if !ok {
-			return nil, fmt.Errorf("--click: %q is no click's id (hint: give clicks.click_id, or the id that the site uses)", value)
+			return nil, fmt.Errorf("--click: %q is no click's id (hint: give clicks.click_id, or the id that the site uses)",
+				value)
 		}
 		from = append(from, n)
 	}

@@ -406,9 +406,9 @@ func redactEvents(ctx context.Context, store *clickhouse.Store, list *List, p *P
 	return deleteOriginals(ctx, store, workspace, ids)
 }
 
-// renameEdges stores the person's edges under the aliases, and those of the payments to hours, whose
-// names contain the customer. Those of an e-mail address are dropped: a later lead or sale could
-// only repeat them with the address.
+// renameEdges stores the person's edges under the aliases, and those of the payments to hours,
+// whose names contain the customer. Those of an e-mail address are dropped: a later lead or sale
+// could only repeat them with the address.
 func renameEdges(ctx context.Context, store *clickhouse.Store, p *Person, r redaction) error {
 	aliases := make(map[identity.Node]identity.Node, len(r.Nodes))
 	for i, n := range r.Nodes {

@@ -73,8 +73,8 @@ WHERE workspace = ? AND (`+mentioning+` OR startsWith(account, ?)
 	return list, err
 }
 
-// erasedSince returns, by workspace, the names in the tables that are on the list of erased ones and
-// not on that of another database.
+// erasedSince returns, by workspace, the names in the tables that are on the list of erased ones
+// and not on that of another database.
 func erasedSince(ctx context.Context, s *clickhouse.Store, before string) (map[string][]identity.Node, error) {
 	names := make(map[string][]identity.Node)
 	err := s.Each(ctx, func(rows driver.Rows) error {

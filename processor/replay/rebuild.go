@@ -189,8 +189,8 @@ func (b *Rebuild) Run(ctx context.Context) (*Result, error) {
 	return result, err
 }
 
-// follow books what was received and decided since the rebuild began, so that the two can be compared while the
-// processors continue. It returns the time up to which they should be equal.
+// follow books what was received and decided since the rebuild began, so that the two can be
+// compared while the processors continue. It returns the time up to which they should be equal.
 func (b *Rebuild) follow(ctx context.Context, h *Handlers, positions map[string]string, began time.Time,
 	result *Result,
 ) (until time.Time, err error) {
