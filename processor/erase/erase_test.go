@@ -251,6 +251,7 @@ func TestEveryKindOfName(t *testing.T) {
 					t.Fatalf("%q was nowhere before", text)
 				}
 			}
+			w.knows()
 			person := w.find(c.by(identity.New(identity.Click, w.own.String())))
 			list := new(erase.List)
 			if err := erase.Run(t.Context(), w.store, list, person, time.Now()); err != nil {
@@ -282,14 +283,14 @@ func TestEveryKindOfName(t *testing.T) {
 	}
 }
 
-// Names are somebody's if any record has them, also one that gave no edge.
-func TestKnown(t *testing.T) {
-	w := newWorld(t)
-	err := w.store.InsertDeadLetters(t.Context(), []clickhouse.DeadLetterRow{{
+// knows checks that names are somebody's if any record has them, also one that gave no edge.
+func (w *world) knows() {
+	w.Helper()
+	err := w.store.InsertDeadLetters(w.Context(), []clickhouse.DeadLetterRow{{
 		At: epoch, Reason: "unreadable", Step: "decode", Topic: schemas.TopicLeads, Body: "no lead of user_unread",
 	}})
 	if err != nil {
-		t.Fatal(err)
+		w.Fatal(err)
 	}
 	for node, known := range map[identity.Node]bool{
 		identity.New(identity.Customer, "cus_anna"):                                        true,
