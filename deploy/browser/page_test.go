@@ -196,6 +196,10 @@ func TestPageControls(t *testing.T) {
 		v.want(`[...document.querySelectorAll("tbody tr")].filter(r => !r.querySelector("th[scope=row], td.none")).length`,
 			"0")
 	}
+	// What every object of JavaScript has is the name of nothing here.
+	v.open(summer + "&section=constructor&metric=toString&by=valueOf&is.constructor=x")
+	v.answered()
+	v.want(`document.querySelector("#title").textContent + document.querySelectorAll(".chip").length`, "Overview0")
 	v.open(summer + "&section=sales")
 	v.exec(catchFile)
 	v.shows(`document.querySelectorAll("table.sales tbody tr").length`, "9")
@@ -236,9 +240,10 @@ func TestPageControls(t *testing.T) {
 		"2025-04-24T22 23|2025-03-29T23 23|2025-04-05T13 24.5")
 	// A day that is not there, and one that a year passes while it is typed, are no dates.
 	v.exec(`import("/assets/view.js").then((m) => {
-		window.dates = ["2024-02-29", "2026-02-29", "2026-02-31", "2026-13-01", "0002-06-01", "9999-12-31", "x"].map(m.isDate).join();
+		window.dates = ["2024-02-29", "2026-02-29", "2026-02-31", "2026-13-01", "0002-06-01", "9999-12-31", "x"].map(m.isDate).join() +
+			" " + m.read("?range=toString").range;
 	})`)
-	v.shows("window.dates", "true,false,false,false,false,false,false")
+	v.shows("window.dates", "true,false,false,false,false,false,false 30d")
 
 	v.exec(`document.querySelector("#filter-add").open = true`)
 	v.choose("#filter-dimension", "country")

@@ -37,7 +37,7 @@ function viewOf(address) {
   const view = read(address);
   const known = state.session.workspaces;
   const region = known.find((w) => w.id === view.workspace) ?? known[0] ?? { id: "", timezone: "UTC", currency: "usd" };
-  if (!(view.section in sections)) view.section = "overview";
+  if (!Object.hasOwn(sections, view.section ?? "")) view.section = "overview";
   view.currency = /^[a-z]{3}$/.test(view.currency ?? "") ? view.currency : region.currency;
   view.timezone = [view.timezone, region.timezone].find(isZone) ?? "UTC";
   return view;

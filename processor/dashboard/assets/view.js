@@ -53,11 +53,11 @@ export function read(search) {
   for (const name of own) if (query.has(name)) view[name] = query.get(name);
   for (const [key, value] of query) {
     const [, kind, dimension] = key.match(/^(is|not)\.(\w+)$/) ?? [];
-    if (!kind || !(dimension in dimensions)) continue;
+    if (!kind || !Object.hasOwn(dimensions, dimension)) continue;
     const filter = kind === "is" ? view.only : view.without;
     (filter[dimension] ??= []).push(value);
   }
-  if (!(view.range in ranges)) view.range = "30d";
+  if (!Object.hasOwn(ranges, view.range ?? "")) view.range = "30d";
   if (view.range === "custom" && !(isDate(view.from) && isDate(view.to))) view.range = "30d";
   return view;
 }
