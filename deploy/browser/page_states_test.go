@@ -62,7 +62,7 @@ func TestPageOfOneSale(t *testing.T) {
 	v.shows(`document.querySelector("#error").textContent + " " + document.querySelector("#blocks").checkVisibility()`,
 		"There is no workspace nope.You may see default studio false")
 	v.press("#error a", "default")
-	v.shows(tile("net") + ` && document.querySelector("#error").hidden`, "true")
+	v.shows(tile("net")+` && document.querySelector("#error").hidden`, "true")
 }
 
 // failures are ways in which a server, or what stands before it, keeps an answer back.

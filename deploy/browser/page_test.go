@@ -240,8 +240,8 @@ func TestPageControls(t *testing.T) {
 		"2025-04-24T22 23|2025-03-29T23 23|2025-04-05T13 24.5")
 	// A day that is not there, and one that a year passes while it is typed, are no dates.
 	v.exec(`import("/assets/view.js").then((m) => {
-		window.dates = ["2024-02-29", "2026-02-29", "2026-02-31", "2026-13-01", "0002-06-01", "9999-12-31", "x"].map(m.isDate).join() +
-			" " + m.read("?range=toString").range;
+		window.dates = ["2024-02-29", "2026-02-29", "2026-02-31", "2026-13-01", "0002-06-01", "9999-12-31", "x"]
+			.map(m.isDate).join() + " " + m.read("?range=toString").range;
 	})`)
 	v.shows("window.dates", "true,false,false,false,false,false,false 30d")
 
