@@ -41,8 +41,9 @@ var sources = []struct {
 	{"stripe_events", "workspace, event_id", "received_at", "concat(event_id, ' ', type)", true, ""},
 	// When a hold ended, or whether it was needed at all, depends on which processor was ahead; the
 	// ledger shows the result.
-	{"facts", "workspace, object_id, kind, source, event_id", "received_at",
-		"concat(kind, ' ', object_id, ' by ', source, ' ', event_id)", true, " WHERE kind != 'hold_ended'"},
+	{"facts", "workspace, object_id, kind, source, event_id, transaction_id", "received_at",
+		"concat(kind, ' ', object_id, ' by ', source, ' ', event_id, if(transaction_id = '', '', ' '), transaction_id)", true,
+		" WHERE kind != 'hold_ended'"},
 	{"identities", "workspace, key, target", "at", "concat(key, ' = ', target)", false, ""},
 	{"first_names", "workspace, name", "at", "concat(name, ' = ', target)", true, ""},
 	{"dead_letters", "topic, partition, offset, step, record_at", "at",

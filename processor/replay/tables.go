@@ -344,7 +344,7 @@ type Difference struct {
 var compared = []struct{ table, columns, key, before string }{
 	// When a hold ended, or whether it was needed at all, depends on which processor was ahead; the
 	// ledger shows the result.
-	{"facts", "*", "object_id, kind, source, event_id", "kind != 'hold_ended' AND received_at < ?"},
+	{"facts", "*", "object_id, kind, source, event_id, transaction_id", "kind != 'hold_ended' AND received_at < ?"},
 	// Each processor writes the edge from a name to what the public says of it with the first click
 	// that it handles, so its time may differ. What was said first is in first_names.
 	{"identities", "workspace, key, target, if(startsWith(source, 'click.'), toDateTime64(0, 3, 'UTC'), at) AS at",
