@@ -205,7 +205,7 @@ func TestChaos(t *testing.T) {
 	t.Logf("seed %d, %s, rewind %s\n"+
 		"kills: %d (%s)\n"+
 		"clicks: %d accepted, %d stored, %d sent; events: %d accepted; leads: %d accepted; %d requests sent again after 200\n"+
-		"answers: %d times 503, %d times none\n"+
+		"answers: %d times 503, %d times none or 408\n"+
 		"movements: %d true, %d booked; lost %d, doubled %d; at rest %s after the last was accepted\n%s\naudit: %s",
 		seed, round(time.Since(starts)), rewind, kills, byTarget,
 		len(l.accepted), v.clicks, len(l.sent), len(l.events), len(l.leads), l.again.Load(),

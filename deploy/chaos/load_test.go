@@ -32,8 +32,8 @@ type load struct {
 	events   map[string]string // accepted Stripe events → SHA-256 of the body
 	leads    map[string]bool   // external ids of accepted leads
 
-	refused, unanswered, again atomic.Int64 // answers 503; requests without an answer; sent once more after a 200
-	unacceptable               atomic.Int64 // answers that are neither 200 nor 503 with Retry-After
+	refused, unanswered, again atomic.Int64 // answers 503; requests without an answer or 408; sent once more after a 200
+	unacceptable               atomic.Int64 // answers that are neither 200, 408 nor 503 with Retry-After
 }
 
 func newLoad(s *site, story *story) *load {
@@ -95,7 +95,7 @@ func (l *load) ok(status int, retryAfter, said string) bool {
 	switch {
 	case status == http.StatusOK:
 		return true
-	case status == 0:
+	case status == 0, status == http.StatusRequestTimeout: // suspended before, or while, the request arrived
 		l.unanswered.Add(1)
 	case status == http.StatusServiceUnavailable && retryAfter != "":
 		l.refused.Add(1)
