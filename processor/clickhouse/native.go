@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"io"
 	"maps"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -136,14 +137,21 @@ func several[R, V any](name, typ string, get func(*R) []V, write func(*nativeEnc
 }
 
 // pairs is a Map(LowCardinality(String), String): where each row's pairs end, all keys, all values.
+// They are sorted, like those of byKey.
 func pairs[R any](name string, get func(*R) map[string]string) nativeColumn[R] {
-	return nativeColumn[R]{col(name, get), "Map(LowCardinality(String), String)", func(e *nativeEncoder, rows []R) {
+	return nativeColumn[R]{byKey(name, get), "Map(LowCardinality(String), String)", func(e *nativeEncoder, rows []R) {
 		e.beginDictionary()
-		var values []string
+		var keys, values []string
 		for i := range rows {
-			for k, v := range get(&rows[i]) {
+			m := get(&rows[i])
+			keys = keys[:0]
+			for k := range m { // an iterator of package maps would allocate, also for a click without any
+				keys = append(keys, k)
+			}
+			slices.Sort(keys)
+			for _, k := range keys {
 				e.key(k)
-				values = append(values, v)
+				values = append(values, m[k])
 			}
 			e.number(uint64(len(values)))
 		}

@@ -399,7 +399,7 @@ var leadColumns = []column[lead]{
 	col("vouched", func(l *lead) bool { return l.Vouched }),
 	col("person", func(l *lead) string { return l.Person }),
 	col("email_hash", func(l *lead) string { return l.EmailHash }),
-	col("metadata", func(l *lead) map[string]string { return l.Metadata }),
+	byKey("metadata", func(l *lead) map[string]string { return l.Metadata }),
 	col("click_id", func(l *lead) string { return string(l.Click.ID[:]) }),
 	col("clicked_at", func(l *lead) *time.Time { return optional(l.Click.ClickedAt) }),
 	col("link_id", func(l *lead) string { return l.Click.LinkID }),
@@ -438,7 +438,7 @@ var deadLetterColumns = []column[DeadLetterRow]{
 	col("record_at", func(r *DeadLetterRow) time.Time { return r.RecordAt }),
 	col("error", func(r *DeadLetterRow) string { return r.Error }),
 	col("key", func(r *DeadLetterRow) string { return r.Key }),
-	col("headers", func(r *DeadLetterRow) map[string]string { return r.Headers }),
+	byKey("headers", func(r *DeadLetterRow) map[string]string { return r.Headers }),
 	col("body", func(r *DeadLetterRow) string { return r.Body }),
 }
 

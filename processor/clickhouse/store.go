@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/column/orderedmap"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/cenkalti/backoff/v5"
 	"github.com/prometheus/client_golang/prometheus"
@@ -194,6 +195,13 @@ func col[R, V any](name string, get func(*R) V) column[R] {
 		}
 		return values
 	}}
+}
+
+// byKey is a column of maps whose pairs are sorted by key. ClickHouse keeps the pairs of a map as
+// they came, and compares them so; in Go's order, which differs each time, one content would be
+// stored as several.
+func byKey[R any](name string, get func(*R) map[string]string) column[R] {
+	return col(name, func(r *R) *orderedmap.Map[string, string] { return orderedmap.FromMap(get(r)) })
 }
 
 // insert writes rows as one block of one partition.

@@ -25,6 +25,12 @@ type delivery struct {
 	body   []byte
 }
 
+// pairs are the properties of each click, and the metadata of each lead. Go gives the pairs of a map
+// in another order each time, so that whatever depends on it differs between two tries.
+var pairs = map[string]string{
+	"plan": "pro", "seats": "12", "coupon": "SPRING", "invoice_id": "in_1", "currency": "usd", "trial": "true",
+}
+
 // records writes a World's traffic as the edge and the webhook would, and after each click a page
 // view by the same visitor.
 func records(tb testing.TB, w *traffic.World) []delivery {
@@ -36,7 +42,7 @@ func records(tb testing.TB, w *traffic.World) []delivery {
 			ReceivedAt: c.SendAt.UnixMilli() + 20, ProgramId: c.Link.Program,
 			AffiliateId: c.Link.Affiliate, LinkId: c.Link.ID, VisitorId: c.Visitor, Url: c.URL, Referrer: c.Referrer,
 			UserAgent: c.UserAgent,
-			Country:   c.Country, Trigger: c.Link.Trigger, Consent: c.Consent,
+			Country:   c.Country, Trigger: c.Link.Trigger, Consent: c.Consent, Properties: pairs,
 		}, nil)
 		if err != nil {
 			tb.Fatal(err)
@@ -51,7 +57,7 @@ func records(tb testing.TB, w *traffic.World) []delivery {
 		if r, err = schemas.ClickRecord(&schemas.Click{
 			Workspace: "default", ClickId: view[:], ClickedAt: c.EventTime.UnixMilli() + 1000,
 			ReceivedAt: c.SendAt.UnixMilli() + 1020, AffiliateId: c.Link.Affiliate, VisitorId: c.Visitor, Url: c.URL,
-			UserAgent: c.UserAgent, Trigger: "pageview", Consent: c.Consent,
+			UserAgent: c.UserAgent, Trigger: "pageview", Consent: c.Consent, Properties: pairs,
 		}, nil); err != nil {
 			tb.Fatal(err)
 		}
@@ -62,7 +68,7 @@ func records(tb testing.TB, w *traffic.World) []delivery {
 		r, err := schemas.LeadRecord(&schemas.Lead{
 			Workspace: "default", LeadId: id[:16], ReceivedAt: l.SendAt.UnixMilli() + 20, ClickRef: l.ClickID.String(),
 			ExternalId: l.ExternalID,
-			EventName:  l.Event, Mode: "async", Quantity: 1,
+			EventName:  l.Event, Mode: "async", Quantity: 1, Metadata: pairs,
 		})
 		if err != nil {
 			tb.Fatal(err)
