@@ -96,13 +96,15 @@ func compareSources(ctx context.Context, live *clickhouse.Store, shadow string, 
 				"toUnixTimestamp64Milli(received_at))"
 		}
 		shadowTable, liveTable := clickhouse.Table(shadow, t.table), clickhouse.Table("", t.table)
+		comparable := "(SELECT " + clickhouse.Comparable(t.table) + " FROM "
 		query := `SELECT multiIf(l.v = 0, 'missing', l.v < s.v, 'behind', 'altered'),
     formatDateTime(s.at, '%F %H:00'), s.shown
 FROM (SELECT tuple(` + t.key + `) AS id, ` + version + ` AS v, ` + hash + ` AS h,
         ` + t.at + ` AS at, ` + t.name + ` AS shown
-    FROM ` + shadowTable + ` FINAL` + t.where + `) AS s
-LEFT JOIN (SELECT tuple(` + t.key + `) AS id, ` + version + ` AS v, ` + hash + ` AS h FROM ` + liveTable + ` FINAL
-    WHERE (` + t.key + `) IN (SELECT ` + t.key + ` FROM ` + shadowTable + `)) AS l ON s.id = l.id
+    FROM ` + comparable + shadowTable + ` FINAL` + t.where + `)) AS s
+LEFT JOIN (SELECT tuple(` + t.key + `) AS id, ` + version + ` AS v, ` + hash + ` AS h
+    FROM ` + comparable + liveTable + ` FINAL
+    WHERE (` + t.key + `) IN (SELECT ` + t.key + ` FROM ` + shadowTable + `))) AS l ON s.id = l.id
 WHERE l.v < s.v OR l.v = s.v AND l.h != s.h
 ORDER BY s.at, s.shown LIMIT ` + fmt.Sprint(maxFindings)
 		err := live.Each(ctx, func(rows driver.Rows) error {
@@ -229,9 +231,10 @@ func repairSources(ctx context.Context, live *clickhouse.Store, shadow string, r
 		if t.versioned {
 			key += ", version"
 			content := content(t.table, retentionDays)
+			comparable := "(SELECT " + clickhouse.Comparable(t.table) + " FROM "
 			altered := `SELECT ` + t.key + `
-FROM (SELECT ` + key + `, ` + content + ` AS h FROM ` + shadowTable + ` FINAL) AS s
-INNER JOIN (SELECT ` + key + `, ` + content + ` AS h FROM ` + liveTable + ` FINAL) AS l
+FROM (SELECT ` + key + `, ` + content + ` AS h FROM ` + comparable + shadowTable + ` FINAL)) AS s
+INNER JOIN (SELECT ` + key + `, ` + content + ` AS h FROM ` + comparable + liveTable + ` FINAL)) AS l
     USING (` + key + `) WHERE s.h != l.h`
 			if err := deleteKeys(ctx, live, liveTable, t.key, altered); err != nil {
 				return err

@@ -109,6 +109,20 @@ func (s *Store) Columns(ctx context.Context, table string) (string, error) {
 	return strings.Join(names, ", "), nil
 }
 
+// mapColumns has the column of each table that holds a map.
+var mapColumns = map[string]string{
+	"clicks": "properties", "page_views": "properties", "leads": "metadata", "dead_letters": "headers",
+}
+
+// Comparable returns all columns of a table so that rows of one content are equal: before
+// 2026-11-26 the pairs of maps were stored in any order (byKey).
+func Comparable(table string) string {
+	if m := mapColumns[table]; m != "" {
+		return "* REPLACE (mapSort(" + m + ") AS " + m + ")"
+	}
+	return "*"
+}
+
 // Strings returns a list as the argument for an Array(String) of a statement.
 func Strings(list []string) clickhouse.ArraySet {
 	array := make(clickhouse.ArraySet, len(list))

@@ -377,7 +377,8 @@ func differences(ctx context.Context, s *clickhouse.Store, database string, clic
 		const booked = "NOT startsWith(workspace, '" + schemas.HeldPrefix + "') AND "
 		columns := retained(c.table, c.columns, retentionDays)
 		from := func(database string) string {
-			return "SELECT " + columns + " FROM " + clickhouse.Table(database, c.table) + " FINAL WHERE " + booked + c.before
+			return "SELECT " + columns + " FROM (SELECT " + clickhouse.Comparable(c.table) + " FROM " +
+				clickhouse.Table(database, c.table) + " FINAL WHERE " + booked + c.before + ")"
 		}
 		d := Difference{Table: c.table}
 		here, there := from(""), from(database)
