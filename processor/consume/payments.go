@@ -195,7 +195,7 @@ func (m *Payments) stripeLead(b *paymentBatch, workspace string, e *schemas.Stri
 	row := ledger.Lead{
 		Workspace: workspace, ID: [16]byte(sum[:16]), ReceivedAt: l.At, OccurredAt: l.At,
 		ExternalID: l.ExternalID, EventName: l.Name,
-		Mode: "stripe", Quantity: uint8(min(max(l.Quantity, 1), 100)), Livemode: e.Livemode, Vouched: true,
+		Mode: ledger.StripeLead, Quantity: uint8(min(max(l.Quantity, 1), 100)), Livemode: e.Livemode, Vouched: true,
 	}
 	b.leads = append(b.leads, row.Uncredited())
 	node := ledger.LeadNode(row.ID)

@@ -51,7 +51,7 @@ func NewLead(l *schemas.Lead) Lead {
 
 // Uncredited returns the lead as it is before anything was looked up.
 func (l Lead) Uncredited() Lead {
-	l.MatchRule, l.Version = join.RuleNone, leadVersion(l.ReceivedAt, extent{})
+	l.MatchRule, l.Version = join.RuleNone, l.version(extent{})
 	return l
 }
 
@@ -72,13 +72,31 @@ func (k *Evidence) CreditLead(l Lead) Lead {
 	if c.Click != nil {
 		l.Click = *c.Click
 	}
+	l.ExternalID = k.leadExternal(l)
 	l.Person = k.person(l)
 	var known extent
 	known.add(l.ReceivedAt) // itself: a lead that nothing is known of is still more than an uncredited one
 	known.names(k, [][]identity.Node{{LeadNode(l.ID)}})
-	l.Version = leadVersion(l.ReceivedAt, known)
+	l.Version = l.version(known)
 	return l
 }
+
+// leadExternal returns the person's id in the seller's database. Stripe's events tell of one lead as
+// often as its customer or subscription changes, all with the time when it became one, and perhaps
+// with another id: the smallest stands, whichever came first.
+func (k *Evidence) leadExternal(l Lead) string {
+	if l.Mode != StripeLead {
+		return l.ExternalID
+	}
+	var external string
+	for _, n := range k.externals(LeadNode(l.ID)) {
+		external = smaller(external, n.Value())
+	}
+	return external
+}
+
+// StripeLead is the Mode of a lead that Stripe's events report.
+const StripeLead = "stripe"
 
 // person names who a lead is: by the seller's own id, else by the Stripe customer, else by the hash
 // of the e-mail address. A customer whose id in the seller's database is learnt from another event
@@ -138,12 +156,37 @@ func (k *Evidence) externals(n identity.Node) []identity.Node {
 	return ids
 }
 
-// leadVersion gives the first report of a lead the greatest version, and of two rows of one report
-// the one that was computed from more evidence.
-func leadVersion(received time.Time, known extent) Version {
+// version gives the first report of a lead the greatest version, of those of one millisecond one of
+// the most seats, and of rows of one report the one that was computed from more evidence. Most
+// significant first:
+//
+//	bits  what
+//	42    inverse of received_at
+//	7     quantity
+//	1     0
+//	18    extent, count
+//	60    extent, earliness
+//
+// Where edges were cut the choice among them moves, so that how many there are comes first, as in
+// the version of an entry. Of the earliness the last 14 bits are left out then:
+//
+//	1     1: edges were cut
+//	22    how many edges the names have of which some were cut
+//	14    extent, count
+//	42    extent, earliness
+func (l *Lead) version(known extent) Version {
 	var v Version
-	v.push(44, join.Inverse(44, received.UnixMilli()))
-	v.push(20, known.count)
-	v.push(64, known.earliness)
+	v.push(42, join.Inverse(42, l.ReceivedAt.UnixMilli()))
+	v.push(7, uint64(l.Quantity))
+	if known.beyond > 0 {
+		v.push(1, 1)
+		v.push(22, known.beyond)
+		v.push(14, known.count)
+		v.push(42, known.earliness>>14)
+	} else {
+		v.push(1, 0)
+		v.push(18, known.count)
+		v.push(60, known.earliness)
+	}
 	return v
 }

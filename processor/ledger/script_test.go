@@ -593,7 +593,11 @@ func (s *script) rows(table *fx.Table, order []int, dead string) string {
 		lines = append(lines, line)
 	}
 	for _, l := range m.AllLeads() {
-		line := fmt.Sprintf("lead %q of %s: %s", l.EventName, l.Person, s.credit(l.MatchRule, l.Click))
+		line := fmt.Sprintf("lead %q of %s", l.EventName, l.Person)
+		if l.Quantity != 1 {
+			line += fmt.Sprintf(", %d seats", l.Quantity)
+		}
+		line += ": " + s.credit(l.MatchRule, l.Click)
 		if !l.Livemode {
 			line += ", test mode"
 		}
