@@ -412,9 +412,24 @@ var leadColumns = []column[lead]{
 	col("version", func(l *lead) *big.Int { return l.Version.Big() }),
 }
 
-// InsertLeads inserts leads.
+// InsertLeads inserts leads. Of reports of one lead that have one version the first stays: ClickHouse
+// would keep the last of a block, and of two blocks the first, because it is credited by then and
+// has a greater version. So the row would depend on which records are handled together.
 func (s *Store) InsertLeads(ctx context.Context, rows []ledger.Lead) error {
-	return insert(ctx, s, "leads", leadColumns, rows)
+	type report struct {
+		workspace string
+		id        [16]byte
+		version   ledger.Version
+	}
+	seen := make(map[report]bool, len(rows))
+	firsts := make([]ledger.Lead, 0, len(rows))
+	for i := range rows {
+		if r := (report{rows[i].Workspace, rows[i].ID, rows[i].Version}); !seen[r] {
+			seen[r] = true
+			firsts = append(firsts, rows[i])
+		}
+	}
+	return insert(ctx, s, "leads", leadColumns, firsts)
 }
 
 // DeadLetterRow is one record that was set aside.
