@@ -2,6 +2,7 @@ package join
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -237,6 +238,28 @@ func TestCandidates(t *testing.T) {
 	slices.Sort(got)
 	if want := []Outcome{Outranked, Credited, TooLate, TooOld, Unknown}; !slices.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
+	}
+}
+
+// What several metadata fields of a customer name is listed in one order, whenever it is asked for.
+func TestCandidatesOfFieldsInOrder(t *testing.T) {
+	at := time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC)
+	sale, cus := identity.New(identity.Object, "in_1"), identity.New(identity.Customer, "cus_1")
+	edges, clicks := []identity.Edge{{A: sale, B: cus}}, make(map[identity.Node]*Click)
+	for i := range 10 { // long before the sale
+		id := schemas.NewClickID(at.AddDate(-1, 0, i))
+		n := identity.New(identity.Click, id.String())
+		clicks[n] = &Click{ID: id, ClickedAt: id.Time(), ReceivedAt: id.Time()}
+		edges = append(edges, identity.Edge{A: cus, B: n, Source: fmt.Sprint("customer.metadata.field", i), At: at})
+	}
+	g := graph(t, edges...)
+	for range 10 {
+		found := NewSearch(g, clicks, []identity.Node{sale}, Times{at, at}, Policy{}).Candidates()
+		if len(found) != 10 || !slices.IsSortedFunc(found, func(a, b Candidate) int {
+			return a.Click.ClickedAt.Compare(b.Click.ClickedAt)
+		}) {
+			t.Fatalf("%d candidates, or not in the order of their fields", len(found))
+		}
 	}
 }
 

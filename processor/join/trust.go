@@ -1,7 +1,9 @@
 package join
 
 import (
+	"cmp"
 	"encoding/base64"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -317,7 +319,10 @@ func (s *Search) inForce(edges []identity.Edge) []identity.Edge {
 			kept = append(kept, e)
 		}
 	}
-	for _, e := range values {
+	inOrder := func(a, b identity.Edge) int {
+		return cmp.Or(cmp.Compare(a.Source, b.Source), cmp.Compare(a.B, b.B))
+	}
+	for _, e := range slices.SortedFunc(maps.Values(values), inOrder) {
 		if e.B.Value() != "" {
 			kept = append(kept, e)
 		}
