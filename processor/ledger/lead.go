@@ -161,31 +161,33 @@ func (k *Evidence) externals(n identity.Node) []identity.Node {
 // significant first:
 //
 //	bits  what
-//	42    inverse of received_at
+//	44    inverse of received_at
 //	7     quantity
 //	1     0
-//	18    extent, count
+//	16    extent, count
 //	60    extent, earliness
 //
 // Where edges were cut the choice among them moves, so that how many there are comes first, as in
-// the version of an entry. Of the earliness the last 14 bits are left out then:
+// the version of an entry. Of the earliness the last 16 bits are left out then:
 //
 //	1     1: edges were cut
 //	22    how many edges the names have of which some were cut
 //	14    extent, count
-//	42    extent, earliness
+//	40    extent, earliness
+//
+// Rows of rules before 8 have the same 44 bits, then 20 of the count, so that each of them is less.
 func (l *Lead) version(known extent) Version {
 	var v Version
-	v.push(42, join.Inverse(42, l.ReceivedAt.UnixMilli()))
+	v.push(44, join.Inverse(44, l.ReceivedAt.UnixMilli()))
 	v.push(7, uint64(l.Quantity))
 	if known.beyond > 0 {
 		v.push(1, 1)
 		v.push(22, known.beyond)
 		v.push(14, known.count)
-		v.push(42, known.earliness>>14)
+		v.push(40, known.earliness>>16)
 	} else {
 		v.push(1, 0)
-		v.push(18, known.count)
+		v.push(16, known.count)
 		v.push(60, known.earliness)
 	}
 	return v
