@@ -172,14 +172,14 @@ func (p *payment) findReleases(refunds []*refund) {
 		return
 	}
 	var found *refund
-	last := p.lastCapture()
+	last, told := p.lastCapture()
 	for _, r := range refunds {
 		away := r.booked.OccurredAt.Sub(last).Abs()
 		switch {
 		case r.payment != p:
 		case all:
 			r.released = true
-		case r.certain && away > withCapture:
+		case r.certain && (!told || away > withCapture):
 		case -r.booked.Amount == release && (found == nil || away < found.booked.OccurredAt.Sub(last).Abs()):
 			found = r
 		}
@@ -192,21 +192,26 @@ func (p *payment) findReleases(refunds []*refund) {
 // withCapture is how near to a capture the release of the rest is made.
 const withCapture = time.Minute
 
-// lastCapture returns when all that was captured of a payment was, as far as its events say. What
-// is left is released then.
-func (p *payment) lastCapture() time.Time {
+// lastCapture returns when all that was captured of a payment was, as far as its events say, and
+// whether an event of the capture says so. What is left is released then. An event of a refund knows
+// how much was captured, and not when.
+func (p *payment) lastCapture() (at time.Time, told bool) {
 	var most int64
-	var at time.Time
+	captures := func(f *stripe.Fact) bool {
+		return f.Kind == stripe.Payment && (f.Source == stripe.FromCharge || f.Source == stripe.FromPaymentIntent)
+	}
 	for _, f := range p.facts {
 		captured := f.Captured
-		if f.Kind == stripe.Payment && (f.Source == stripe.FromCharge || f.Source == stripe.FromPaymentIntent) {
+		if captures(f) {
 			captured = f.Amount
 		}
 		if captured > most || captured == most && f.CreatedAt.Before(at) {
 			most, at = captured, f.CreatedAt
 		}
 	}
-	return at
+	return at, slices.ContainsFunc(p.facts, func(f *stripe.Fact) bool {
+		return captures(f) && f.Amount == most && f.CreatedAt.Sub(at) <= withCapture
+	})
 }
 
 // figure is the refunded total of a charge that one event states.
@@ -230,8 +235,8 @@ func (f figure) key() string {
 // (see findReleases).
 func (p *payment) figures(charge string) []figure {
 	release, _ := p.released()
-	last := p.lastCapture()
-	included := release > 0 && slices.ContainsFunc(p.charged, func(f *stripe.Fact) bool {
+	last, told := p.lastCapture()
+	included := told && release > 0 && slices.ContainsFunc(p.charged, func(f *stripe.Fact) bool {
 		return f.ObjectID == charge && f.Amount == release && f.CreatedAt.Sub(last).Abs() <= withCapture
 	})
 	var list []figure
