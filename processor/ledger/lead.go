@@ -175,7 +175,7 @@ func (k *Evidence) externals(n identity.Node) []identity.Node {
 //	14    extent, count
 //	40    extent, earliness
 //
-// Rows of rules before 8 have the same 44 bits, then 20 of the count, so that each of them is less.
+// Rows of rules before 9 have the same 44 bits, then 20 of the count, so that each of them is less.
 func (l *Lead) version(known extent) Version {
 	var v Version
 	v.push(44, join.Inverse(44, l.ReceivedAt.UnixMilli()))
