@@ -111,16 +111,15 @@ type bench struct {
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
+	compiler, missing := exec.LookPath("cc") // for the library that kills the engine
 	if _, err := chdb.Find(); err != nil {
-		if os.Getenv(chdbtest.RequireVariable) == "1" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
+		missing = err
 	}
-	compiler, err := exec.LookPath("cc")
-	if err != nil {
-		t.Skip("the library that kills the engine is compiled here, and there is no C compiler: apt-get install " +
-			"build-essential")
+	if missing != nil {
+		if os.Getenv(chdbtest.RequireVariable) == "1" {
+			t.Fatal(missing)
+		}
+		t.Skip(missing)
 	}
 	dir := t.TempDir()
 	b := &bench{T: t, dir: dir, library: filepath.Join(dir, "calls.so")}
