@@ -206,6 +206,7 @@ var factColumns = []nativeColumn[FactRow]{
 	amount("shipping", func(r *FactRow) int64 { return r.Shipping }),
 	amount("discount", func(r *FactRow) int64 { return r.Discount }),
 	amount("total", func(r *FactRow) int64 { return r.Total }),
+	amount("due", func(r *FactRow) int64 { return r.Due }),
 	amount("captured", func(r *FactRow) int64 { return r.Captured }),
 	text("customer_id", func(r *FactRow) string { return r.CustomerID }),
 	text("external_customer_id", func(r *FactRow) string { return r.ExternalID }),

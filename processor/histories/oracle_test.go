@@ -34,10 +34,7 @@ type oracle struct {
 	moved    map[string]bool        // balance transactions
 	owed     map[string]bool        // invoices of which an event says who owes them
 	unmoved  map[string]*trueSale   // by invoice: a session says that it was paid, and nothing moved
-	// byBalance has invoices of which the customer's balance paid a part, noted the invoices of credit
-	// notes by their refund.
-	byBalance map[string]bool
-	noted     map[string]string
+	noted    map[string]string      // the invoices of credit notes, by their refund
 }
 
 // trueSale is a sale with all its movements.
@@ -108,7 +105,7 @@ func listen(w *traffic.World, all []report, sub subscription) *oracle {
 		currency: map[string]string{}, links: map[[2]string]bool{},
 		refunds: map[string]bool{}, figures: map[string][]time.Time{}, moved: map[string]bool{},
 		owed: map[string]bool{}, unmoved: map[string]*trueSale{},
-		byBalance: map[string]bool{}, noted: map[string]string{},
+		noted: map[string]string{},
 	}
 	for _, m := range w.Heard(sub.hears) {
 		s := o.sales[m.Sale]
@@ -196,7 +193,6 @@ func (o *oracle) hear(d traffic.Delivery, x stripeObject) {
 		if x.AmountPaid > 0 && x.Status == "paid" {
 			o.invoices[x.ID] = time.Unix(x.StatusTransitions.PaidAt, 0).UTC()
 			o.amounts[x.ID] = x.AmountPaid + x.AmountOverpaid
-			o.byBalance[x.ID] = x.AmountPaid < x.Total
 		}
 		if s := o.saleOf[x.ID]; s != nil && x.Total != 0 {
 			o.taxed[s.id] = true
@@ -357,10 +353,6 @@ func (o *oracle) doubt() {
 				o.doubtLink(s, m, assumed)
 			case paid:
 				assumed[s] = true // if something else of its price was paid then
-			}
-			if m.Replaces != "" && !o.refunds[m.Replaces] && o.byBalance[m.Sale] {
-				s.unsure = "no event says that the payment failed which another one replaced, and whether that is beyond the " +
-					"total cannot be said where the customer's balance paid a part"
 			}
 			if c := o.currency[m.Object]; c != "" && c != m.Currency && o.session[m.Object].IsZero() {
 				s.unsure = "only its session says what it was in the seller's currency"

@@ -152,8 +152,9 @@ func (b *books) payments() []*payment {
 
 // divide gives each payment of an invoice its share of the invoice's tax, shipping and discount:
 // the share of all that was paid by then, less what the payments before it were given. So the
-// shares add up, to the last cent, and never to more than the invoice has. Where more was paid than
-// the total, a payment that failed later leaves its place to the others, and takes back its own
+// shares add up, to the last cent, and never to more than the invoice has, nor to more than belongs
+// to what was due of it: the tax of what the customer's balance paid is no payment's. Where more was
+// paid than that, a payment that failed later leaves its place to the others, and takes back its own
 // share when it fails.
 func (i *invoice) divide() {
 	if i.source == nil {
@@ -162,6 +163,10 @@ func (i *invoice) divide() {
 	total := i.terms.Total
 	if i.terms.Source != stripe.FromInvoice || total <= 0 {
 		total = i.paid
+	}
+	due := total
+	if i.due != stripe.UnknownAmount {
+		due = min(total, i.due)
 	}
 	type part struct {
 		p      *payment
@@ -178,14 +183,14 @@ func (i *invoice) divide() {
 	slices.SortFunc(parts, func(a, b part) int { return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.id, b.id)) })
 	var before, by, net int64
 	for _, x := range parts {
-		by = min(before+x.amount, total)
+		by = min(before+x.amount, due)
 		of := func(whole int64) int64 { return stripe.Share(whole, by, total) - stripe.Share(whole, before, total) }
 		s := share{of(i.terms.Tax), of(i.terms.Shipping), of(i.terms.Discount), before + x.amount - by, nil}
 		if sold.named() {
 			s.products = sold.between(net, net+x.amount-s.tax)
 			net += x.amount - s.tax
 		}
-		if sum <= total || x.p == nil || !x.p.failedAtLast() {
+		if sum <= due || x.p == nil || !x.p.failedAtLast() {
 			before = by
 		}
 		if x.p == nil {

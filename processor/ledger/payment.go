@@ -51,6 +51,7 @@ type invoice struct {
 	presented []*stripe.Fact // what the buyer saw in its session, which names no payment
 	detached  int64          // of it was paid by payments that pay another invoice now
 	paid      int64          // all that is said to be paid, what was overpaid included
+	due       int64          // the least that it is said to ask for; UnknownAmount: no event says
 	remainder int64          // of it that no payment explains
 	parts     map[*payment]share
 	rest      share
@@ -207,7 +208,7 @@ func (g *group) payment(id string) *payment {
 func (g *group) invoice(id string) *invoice {
 	i := g.invoices[id]
 	if i == nil {
-		i = &invoice{id: id, parts: map[*payment]share{}, group: g}
+		i = &invoice{id: id, due: stripe.UnknownAmount, parts: map[*payment]share{}, group: g}
 		g.invoices[id] = i
 	}
 	return i
@@ -419,8 +420,15 @@ func (i *invoice) read() {
 		}
 	}
 	for _, f := range i.facts {
-		if f.Currency == i.source.Currency && f.Source == i.source.Source {
+		if f.Currency != i.source.Currency {
+			continue
+		}
+		if f.Source == i.source.Source {
 			i.paid = max(i.paid, f.Amount)
+		}
+		if f.Source == stripe.FromInvoice && f.Due != stripe.UnknownAmount &&
+			(i.due == stripe.UnknownAmount || f.Due < i.due) {
+			i.due = f.Due // credit notes lessen it until it is paid
 		}
 	}
 }

@@ -94,6 +94,10 @@ type Fact struct {
 	// Total is what an invoice was issued for, what a session asks for that is not paid, or what was
 	// authorised of a charge.
 	Total int64
+	// Due is what an invoice asks for: its total less what the customer's balance pays and credit
+	// notes took off before it was paid, and more where the customer owed from before; UnknownAmount
+	// where it does not say.
+	Due int64
 	// Captured of an authorised charge, as this source knows it; UnknownAmount where it does not
 	// say.
 	Captured int64
@@ -121,7 +125,7 @@ func (f *Fact) SubjectType() string {
 	return identity.Object
 }
 
-// UnknownAmount stands in Fact.Captured where an object does not say how much was captured.
+// UnknownAmount stands in Fact.Captured and Fact.Due where an object does not say them.
 const UnknownAmount = -1
 
 // Lead is what an event says of somebody who has not paid yet.

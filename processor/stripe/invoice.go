@@ -30,8 +30,8 @@ func readInvoice(ev *event, in object) {
 	f := in.terms(ev, id, customer, subscription, keys)
 	f.Currency, f.Amount = in.mustCurrency("currency"), in.mustInteger("amount_paid")
 	f.Certain = in.flag("paid_out_of_band")
-	due, known := in.number("amount_due")
-	if !known {
+	due := f.Due
+	if due == UnknownAmount {
 		due = f.Total
 	}
 	if f.Amount == 0 && f.Certain {
@@ -54,13 +54,16 @@ func readInvoice(ev *event, in object) {
 }
 
 // terms returns the fact of an invoice without what was paid of it: the total with its tax,
-// shipping and discount, what was sold, and who bought.
+// shipping and discount, what of it is due, what was sold, and who bought.
 func (o object) terms(ev *event, id, customer, subscription string, keys []key) Fact {
 	f := Fact{
 		ObjectID: id, Kind: Payment, Source: FromInvoice, OccurredAt: ev.created,
-		Total: o.integer("total"), Tax: o.tax(),
+		Total: o.integer("total"), Due: UnknownAmount, Tax: o.tax(),
 		CustomerID: customer, ExternalID: external(keys), SubscriptionID: subscription,
 		BillingReason: o.text("billing_reason"),
+	}
+	if due, known := o.number("amount_due"); known {
+		f.Due = due
 	}
 	if ship := o.child("shipping_cost"); ship.present() {
 		f.Shipping = ship.integer("amount_total")

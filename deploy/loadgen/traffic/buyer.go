@@ -508,7 +508,7 @@ func (s *buyer) book(p payment, occurred time.Time) {
 	m := Movement{
 		Object: p.moved(), Kind: Payment, Amount: p.paid, Tax: p.part(p.tax), Shipping: p.part(p.shipping),
 		Discount: p.part(p.discount), OccurredAt: occurred,
-		Beyond: max(0, p.earlier+p.paid-p.total) - max(0, p.earlier-p.total), Replaces: p.replaces,
+		Beyond: max(0, p.earlier+p.paid-p.priced()) - max(0, p.earlier-p.priced()), Replaces: p.replaces,
 	}
 	if p.invoice != "" {
 		m.Invoices = 1
@@ -531,8 +531,16 @@ func (s *buyer) book(p payment, occurred time.Time) {
 // that was paid by then, less that of what was paid before. Parts add up, and never to more than
 // the whole.
 func (p payment) part(of int64) int64 {
-	by := func(paid int64) int64 { return share(of, min(paid, p.total), p.total) }
+	by := func(paid int64) int64 { return share(of, min(paid, p.priced()), p.total) }
 	return by(p.earlier+p.paid) - by(p.earlier)
+}
+
+// priced is how much of the total its payments pay: what is left of it by the customer's balance.
+func (p payment) priced() int64 {
+	if p.invoice == "" || p.other != "" {
+		return p.total
+	}
+	return min(p.total, cmp.Or(p.due, p.paid))
 }
 
 // move adds what all movements of one buyer share.

@@ -77,14 +77,26 @@ func (s *buyer) payPart(p payment, last bool) {
 	s.book(p, p.at)
 }
 
-// payTooMuch pays an invoice with more than it asks for. The rest becomes the customer's credit and
-// pays for a part of the next invoice.
+// payTooMuch pays an invoice with more than it asks for, by one payment or by two. The customer's
+// balance may have paid a part of it, or the customer may have owed something from before. What is
+// too much becomes the customer's credit and pays for a part of the next invoice.
 func (s *buyer) payTooMuch(t *trace, at time.Time) {
 	w := s.w
 	p := s.manualInvoice(t, at)
-	p.due = p.total
 	extra := max(currencies[p.currency].step, whole(p.total/5, p.currency))
-	p.paid, p.after = p.total+extra, p.before+extra
+	r := w.fate("too much " + p.invoice)
+	third := max(currencies[p.currency].step, whole(p.total/3, p.currency))
+	s.credit = []int64{0, third, -third}[r.IntN(3)]
+	p = s.withCredit(p)
+	p.due = p.paid
+	if r.IntN(2) == 0 {
+		s.event("invoice.finalized", p.at.Add(-time.Second), s.openInvoice(p, "open"), nil)
+		p.intent, p.charge = "pi_"+w.hashed(24, p.invoice, "first"), "ch_"+w.hashed(24, p.invoice, "first")
+		p.paid = third
+		s.payPart(p, false)
+		p.earlier, p.paid, p.at = third, p.due-third, p.at.Add(10*time.Minute)
+	}
+	p.paid, p.after = p.paid+extra, p.after+extra
 	s.credit += extra
 	p.intent, p.charge = w.id("pi"), w.id("ch")
 	s.payPart(p, true)
