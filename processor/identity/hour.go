@@ -55,6 +55,18 @@ func (n Node) OfCustomer(from, to string) Node {
 	return New(typ, before+"/"+to+value[currency:])
 }
 
+// Customer returns whose hour n is; empty if n is no hour.
+func (n Node) Customer() string {
+	if !n.IsHour() {
+		return ""
+	}
+	_, value := n.Split()
+	_, value, _ = strings.Cut(value, "/") // the account
+	_, value, _ = strings.Cut(value, "/") // the mode
+	customer, _, _ := strings.Cut(value, "/")
+	return customer
+}
+
 // HourTime returns when the hour that n names begins, UTC, and whether n is an hour.
 func (n Node) HourTime() (time.Time, bool) {
 	_, _, at, ok := n.hour()

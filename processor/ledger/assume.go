@@ -40,7 +40,7 @@ func (b *books) assume() {
 	for _, g := range b.groups {
 		for _, i := range g.invoices {
 			outside := i.source != nil && i.source.Source == stripe.FromInvoice && i.source.Certain
-			if i.remainder > 0 && !outside && i.source.CustomerID != "" {
+			if i.remainder > 0 && !outside && i.customer != "" {
 				invoices = append(invoices, i)
 			}
 		}
@@ -151,7 +151,7 @@ func (i *invoice) mayBePaidBy(p *payment) bool {
 			}
 		}
 	}
-	return p.assumed == nil && p.customer == i.source.CustomerID && p.currency == i.source.Currency &&
+	return p.assumed == nil && p.customer == i.customer && p.currency == i.source.Currency &&
 		d >= -identity.EarliestPayment && d <= identity.LatestPayment
 }
 
@@ -239,7 +239,7 @@ func (b *books) assumeSilent(invoices []*invoice, silent []*payment) {
 				continue
 			}
 			near := slices.DeleteFunc(slices.Clone(invoices), func(i *invoice) bool {
-				return i.silent != nil || i.remainder == 0 || i.source.CustomerID != p.customer ||
+				return i.silent != nil || i.remainder == 0 || i.customer != p.customer ||
 					i.source.Currency != p.currency || !b.nearby(p, i)
 			})
 			p.assumed = fewest(near[:min(len(near), mostCandidates)], remainder, least, p.amount)
@@ -254,11 +254,9 @@ func (b *books) assumeSilent(invoices []*invoice, silent []*payment) {
 // nearby reports whether a charge was made in an hour near that of an invoice.
 func (b *books) nearby(p *payment, i *invoice) bool {
 	for _, charge := range p.charges {
-		for _, e := range b.Graph.From(identity.New(identity.Object, charge)) {
-			for _, h := range e.B.Near() {
-				if slices.Contains(b.Hours[h], identity.New(identity.Object, i.id)) {
-					return true
-				}
+		for _, h := range b.HoursNear([]identity.Node{identity.New(identity.Object, charge)}) {
+			if slices.Contains(b.Hours[h], identity.New(identity.Object, i.id)) {
+				return true
 			}
 		}
 	}

@@ -51,12 +51,26 @@ func (k *Evidence) HoursNear(objects []identity.Node) []identity.Node {
 					k.near = make(map[identity.Node][]identity.Node)
 				}
 				near = e.B.Near()
+				customer := identity.New(identity.Customer, e.B.Customer())
+				for _, same := range k.Graph.Same(customer) {
+					near = append(near, e.B.OfCustomer(customer.Value(), same.Value()).Near()...)
+				}
 				k.near[e.B] = near
 			}
 			hours = append(hours, near...)
 		}
 	}
 	return hours
+}
+
+// buyer returns the id under which a customer is compared: the smallest of a customer who is an
+// account too, because each object may name either.
+func (k *Evidence) buyer(customer string) string {
+	id := customer
+	for _, same := range k.Graph.Same(identity.New(identity.Customer, customer)) {
+		id = min(id, same.Value())
+	}
+	return id
 }
 
 // MostNear is how many payments and invoices that lie near each other are compared. Beyond it

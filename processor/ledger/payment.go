@@ -47,6 +47,7 @@ type invoice struct {
 	group    *group
 
 	source    *stripe.Fact   // states the amount; nil: no event does
+	customer  string         // who owes it
 	terms     *stripe.Fact   // states the total and tax, also before anything is paid
 	presented []*stripe.Fact // what the buyer saw in its session, which names no payment
 	detached  int64          // of it was paid by payments that pay another invoice now
@@ -118,10 +119,12 @@ func (k *Evidence) newGroup(nodes []identity.Node, of accountMode) *group {
 	k.link(g)
 	for _, p := range g.payments {
 		p.read()
-		p.ours = k.credited(p)
+		p.customer, p.ours = k.buyer(p.customer), k.credited(p)
 	}
 	for _, i := range g.invoices {
-		i.read()
+		if i.read(); i.source != nil {
+			i.customer = k.buyer(i.source.CustomerID)
+		}
 	}
 	times := g.times(k)
 	g.search = join.NewSearch(k.Graph, k.Clicks, g.nodes, times, k.Policies.At(times.First))
