@@ -112,10 +112,15 @@ func (b *books) explain() {
 			continue
 		}
 		i.remainder = i.paid - i.detached
+		var later int64
 		for _, p := range i.payments {
-			i.remainder -= i.explained(p)
+			if b.paidLater(i, p) {
+				later += i.explained(p)
+			} else {
+				i.remainder -= i.explained(p)
+			}
 		}
-		i.remainder = max(0, i.remainder)
+		i.remainder = max(0, i.remainder-min(later, i.overpaid()))
 		if i.source.Source == stripe.FromSession && i.remainder < i.paid {
 			// A session is paid by one payment. What it asked for beside that, the customer's balance
 			// paid.
@@ -128,6 +133,31 @@ func (b *books) explain() {
 	for _, i := range b.invoices() {
 		i.divide()
 	}
+}
+
+// paidLater reports whether a payment was made after its invoice had been paid, so that it explains
+// nothing of what was paid until then. One that an event tied to the invoice by then had been made,
+// even if no event says so before it is paid again, after a failure that no event reports: its time
+// is the invoice's. Where the failure of a payment is reported that nothing else tells, what was
+// paid later stands for both.
+func (b *books) paidLater(i *invoice, p *payment) bool {
+	until := i.source.OccurredAt.Add(identity.LatestPayment)
+	if i.source.Source != stripe.FromInvoice || p.source == nil || !p.at.After(until) || len(p.invoices) != 1 {
+		return false
+	}
+	if b.tiedBy(i, p, until) {
+		p.at = i.source.OccurredAt
+		return false
+	}
+	return !slices.ContainsFunc(i.payments, func(p *payment) bool { return p.source == nil && len(p.failed) > 0 })
+}
+
+// tiedBy reports whether an event until then said that a payment is of an invoice.
+func (b *books) tiedBy(i *invoice, p *payment, until time.Time) bool {
+	return slices.ContainsFunc(b.Graph.From(identity.New(identity.Object, i.id)), func(e identity.Edge) bool {
+		typ, other := e.B.Split()
+		return typ == identity.Object && !e.At.After(until) && b.paymentOf(other) == p.id
+	})
 }
 
 // invoices in order of their ids.

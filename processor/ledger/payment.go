@@ -495,6 +495,14 @@ func (i *invoice) share(p *payment) (amount int64, known bool) {
 	return amount, known
 }
 
+// overpaid is what an invoice says was paid beyond what was due: 0 where it does not say.
+func (i *invoice) overpaid() int64 {
+	if i.due == stripe.UnknownAmount {
+		return 0
+	}
+	return max(0, i.paid-i.due)
+}
+
 // open is what is left of an invoice for a payment, by the shares of all others that are known.
 func (i *invoice) open(p *payment) int64 {
 	left := i.paid
