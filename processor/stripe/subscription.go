@@ -7,17 +7,17 @@ import "tributary/processor/identity"
 // no credit back.
 //
 // A subscription in its trial is a lead, "Started Trial" as Dub calls it, of as many as it has
-// seats.
+// seats. One that Stripe's list gives to a backfill may have left its trial since.
 func readSubscription(ev *event, s object) {
 	id, customer := s.mustText("id"), s.customer()
 	keys := ev.fields(s, "subscription")
 	node := identity.New(identity.Subscription, id)
 	ev.credit(append(keys, ev.removed(s, "subscription")...), node, identity.New(identity.Customer, customer))
 	ev.credit(discounts(s), node) // the customer's other purchases were not discounted
-	if !s.is("status", "trialing") {
+	at := s.time("trial_start")
+	if !s.is("status", "trialing") && (ev.typ != "customer.subscription.created" || at.IsZero()) {
 		return
 	}
-	at := s.time("trial_start")
 	if at.IsZero() {
 		at = ev.created
 	}
