@@ -36,8 +36,9 @@ func (c *backfillCommand) Help() string {
 	return `Stripe keeps events for thirty days: these are read as they were sent. What is older is read
 from the lists of charges, payment intents, invoices, invoice payments, refunds, disputes, credit notes,
 checkout sessions, customers, subscriptions, coupons and promotion codes, and written as events that say so
-(backfilled_from). All of it goes into Kafka, and processor run books it like webhooks: twice, or beside
-live webhooks, it changes nothing.
+(backfilled_from). Customers, subscriptions and sessions are read of all time, for the names in them. All
+of it goes into Kafka, and processor run books it like webhooks: twice, or beside live webhooks, it
+changes nothing.
 
     processor backfill --stripe-api-key-file key --since 2025-01-01 --dry-run
     processor backfill --stripe-api-key-file key --since 2025-01-01

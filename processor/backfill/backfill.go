@@ -135,8 +135,8 @@ func name(step int) string {
 func (b *Backfill) list(ctx context.Context, p *Progress, result *Result) error {
 	l := &lists[p.Step]
 	since, until := time.Unix(p.Since, 0), time.Unix(min(p.Until, p.Events), 0)
-	if !since.Before(until) {
-		return nil
+	if !since.Before(until) && l.reach < forever {
+		return nil // events tell all of the period's money; its buyers may have been named long before
 	}
 	since, until = since.Add(-slack), until.Add(slack)
 	events := func(raw json.RawMessage) ([]*kgo.Record, error) {
@@ -154,11 +154,9 @@ func (b *Backfill) list(ctx context.Context, p *Progress, result *Result) error 
 			return nil, fmt.Errorf("%s is of the other mode (hint: --test reads test mode, with a test key)", o.ID)
 		}
 		var records []*kgo.Record
-		for _, m := range l.events(&o) {
-			if !m.at.Before(until) || l.reach < forever && m.at.Before(since) {
-				continue
-			}
-			r, err := b.record(l, &o, raw, m, b.Now())
+		list, namesOnly := l.within(&o, since, until)
+		for _, m := range list {
+			r, err := b.record(l, &o, raw, m, namesOnly)
 			if err != nil {
 				return nil, err
 			}

@@ -474,6 +474,72 @@ func TestOneLedger(t *testing.T) {
 	}
 }
 
+// What a buyer was named by before the period credits what they pay in it; money of before, and of
+// after, is not booked.
+func TestNamesOfAllTime(t *testing.T) {
+	session := func(id, more string, created int64) string {
+		return fmt.Sprintf(`{"id":%q,"object":"checkout.session","created":%d,"livemode":true,"status":"complete","payment_status":"paid",
+"amount_total":4900,"currency":"usd","total_details":{"amount_tax":900},"metadata":{"tributaryAffiliateId":"a7"},%s}`, id, created, more)
+	}
+	invoice := func(id string, paid int64) string {
+		return fmt.Sprintf(`{"id":%q,"object":"invoice","created":%d,"livemode":true,"status":"paid","currency":"usd","amount_paid":4900,"total":4900,"tax":900,
+"customer":"cus_7","subscription":"sub_7","status_transitions":{"paid_at":%d}}`, id, paid, paid)
+	}
+	intent := func(id string, created, moved int64) string {
+		return fmt.Sprintf(`{"id":%q,"object":"payment_intent","created":%d,"livemode":true,"status":"succeeded","amount":4900,"amount_received":4900,
+"currency":"usd","invoice":null,"latest_charge":{"id":"ch_%s","object":"charge","created":%d,"captured":true,"amount":4900,"amount_captured":4900,
+"currency":"usd","status":"succeeded","balance_transaction":{"id":"txn_%s","created":%d,"amount":4900,"currency":"usd"}}}`,
+			id, created, id, created, id, moved)
+	}
+	first, renewal := unix(1, 5, 10), unix(4, 5, 10)
+	slow, moved := unix(2, 20, 10), unix(3, 4, 10)
+	old, late := unix(1, 7, 10), unix(5, 30, 10)
+	lists := map[string][]string{
+		"/v1/checkout/sessions": {
+			session("cs_late", `"mode":"payment","invoice":null,"payment_intent":`+intent("pi_late", late, late), late),
+			session("cs_slow", `"mode":"payment","invoice":null,"payment_intent":`+intent("pi_slow", slow, moved), slow),
+			session("cs_old", `"mode":"payment","invoice":null,"payment_intent":`+intent("pi_old", old, old), old),
+			session("cs_sub", `"mode":"subscription","customer":"cus_7","subscription":"sub_7","invoice":`+invoice("in_first", first), first),
+		},
+		"/v1/invoices":        {invoice("in_renewal", renewal), invoice("in_first", first)},
+		"/v1/payment_intents": {intent("pi_slow", slow, moved), intent("pi_old", old, old)},
+	}
+	m := new(memory)
+	if _, err := m.backfill(api(t, lists, nil)).Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	const want = "payment in_renewal 2026-04-05 4900 900 a7; payment pi_slow 2026-03-04 4900 900 a7"
+	if got := book(t, m.records); got != want {
+		t.Errorf("%s\nwant %s", got, want)
+	}
+	all := m.backfill(api(t, lists, nil))
+	all.Since = time.Unix(unix(1, 1, 0), 0)
+	if _, err := all.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	const whole = "payment in_first 2026-01-05 4900 900 a7; payment in_renewal 2026-04-05 4900 900 a7; " +
+		"payment pi_old 2026-01-07 4900 900 a7; payment pi_slow 2026-03-04 4900 900 a7"
+	if got := book(t, m.records); got != whole {
+		t.Errorf("then the whole year: %s\nwant %s", got, whole)
+	}
+}
+
+// A period of which Stripe still has all events is credited by names of before, too.
+func TestNamesOfAllTimeForEventsAlone(t *testing.T) {
+	m, lists := new(memory), account()
+	lists["/v1/events"][0] = strings.Replace(lists["/v1/events"][0], `"metadata":{"tributaryAffiliateId":"a2"}`,
+		`"metadata":{}`, 1)
+	b := m.backfill(api(t, lists, nil))
+	b.Since = time.Unix(unix(6, 9, 0), 0)
+	if _, err := b.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	const want = "payment pi_new 2026-06-10 700 0 a1"
+	if got := book(t, m.records); got != want {
+		t.Errorf("%s\nwant %s", got, want)
+	}
+}
+
 // webhooks are the events of the account as they came when they happened.
 func webhooks(t *testing.T) []*kgo.Record {
 	t.Helper()
@@ -549,7 +615,7 @@ func book(t *testing.T, records []*kgo.Record) string {
 // and gives objects that stand for events.
 func TestAgainstStripeMock(t *testing.T) {
 	c := client(t, stripemock.Start(t), stripemock.Key)
-	b := &Backfill{}
+	b := &Backfill{Now: func() time.Time { return now }}
 	for _, l := range lists {
 		query := l.parameters(time.Unix(unix(3, 1, 0), 0), now)
 		body, err := c.Get(t.Context(), stripeapi.Request{Path: l.path + "?limit=100&" + query.Encode(),
@@ -566,7 +632,7 @@ func TestAgainstStripeMock(t *testing.T) {
 			continue
 		}
 		for _, m := range l.events(&o) {
-			r, err := b.record(&l, &o, answer.Data[0], m, now)
+			r, err := b.record(&l, &o, answer.Data[0], m, false)
 			if err != nil || !json.Valid(r.Value) || !stripe.Reads(m.typ) {
 				t.Errorf("%s: %s %v", l.path, m.typ, err)
 			}

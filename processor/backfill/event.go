@@ -7,33 +7,40 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"tributary/processor/stripe"
 	"tributary/schemas"
 )
 
 // record makes the record of an event that an object stands for. Its id is of the object and its
 // content, so that the same object read again is the same event, and one that has changed is
-// another; backfilled_from says what it is.
-func (b *Backfill) record(l *list, o *object, raw json.RawMessage, m made, now time.Time) (*kgo.Record, error) {
+// another; backfilled_from says what it is. One that is written for its names alone says so, and is
+// another event than that which moves its money: a later backfill may be of the money's own period.
+func (b *Backfill) record(l *list, o *object, raw json.RawMessage, m made, namesOnly bool) (*kgo.Record, error) {
 	digest, err := fingerprint(raw)
 	if err != nil {
 		return nil, fmt.Errorf("%s %s: %w", o.Object, o.ID, err)
 	}
-	id := "evt_backfill_" + o.ID + "_" + m.typ[strings.LastIndexByte(m.typ, '.')+1:] + "_" + digest
-	head, err := json.Marshal(map[string]any{
-		"id": id, "object": "event", "type": m.typ, "created": m.at.Unix(), "livemode": b.Livemode,
-		"api_version":     l.apiVersion(),
+	what := m.typ[strings.LastIndexByte(m.typ, '.')+1:]
+	values := map[string]any{
+		"object": "event", "type": m.typ, "created": m.at.Unix(), "livemode": b.Livemode, "api_version": l.apiVersion(),
 		"backfilled_from": l.path,
-	})
+	}
+	if namesOnly {
+		what, values[stripe.NamesOnly] = "names", true
+	}
+	id := "evt_backfill_" + o.ID + "_" + what + "_" + digest
+	values["id"] = id
+	head, err := json.Marshal(values)
 	if err != nil {
 		return nil, err
 	}
 	return schemas.StripeRecord(&schemas.StripeEvent{
-		ID: id, Type: m.typ, Account: b.Account, Livemode: b.Livemode, APIVersion: l.apiVersion(), ReceivedAt: now,
-		Body: fmt.Appendf(nil, `%s,"data":{"object":%s}}`, head[:len(head)-1], raw),
+		ID: id, Type: m.typ, Account: b.Account, Livemode: b.Livemode, APIVersion: l.apiVersion(),
+		ReceivedAt: b.Now(),
+		Body:       fmt.Appendf(nil, `%s,"data":{"object":%s}}`, head[:len(head)-1], raw),
 	}, o.key()), nil
 }
 

@@ -30,8 +30,10 @@ type list struct {
 	version string
 	query   url.Values
 	// reach is how much earlier than the period an object may have been created that moves money,
-	// or gives names, in it.
+	// or gives names, in it. Of a list of all time what lies outside the period gives names alone.
 	reach time.Duration
+	// money says that objects of a list of all time move money, too.
+	money bool
 	// events of an object; none if it says nothing.
 	events func(o *object) []made
 }
@@ -45,6 +47,21 @@ type made struct {
 	at  time.Time
 }
 
+// within returns which of the events of an object are written, of a list and a period; namesOnly
+// says that the money of one is of another period.
+func (l *list) within(o *object, since, until time.Time) (list []made, namesOnly bool) {
+	for _, m := range l.events(o) {
+		in := !m.at.Before(since) && m.at.Before(until)
+		switch {
+		case in:
+			list = append(list, m)
+		case l.reach == forever:
+			list, namesOnly = append(list, made{m.typ, first(o.Created)}), l.money
+		}
+	}
+	return list, namesOnly
+}
+
 // lists in their order: names first, so that most sales are booked once. An order is not needed for
 // their being right.
 var lists = []list{
@@ -55,7 +72,11 @@ var lists = []list{
 		path: "/v1/subscriptions", reach: forever, query: url.Values{"status": {"all"}},
 		events: once("customer.subscription.created"),
 	},
-	{path: "/v1/checkout/sessions", reach: 24 * time.Hour, events: sessions},
+	{
+		path: "/v1/checkout/sessions", reach: forever, money: true,
+		query:  url.Values{"expand[]": {"data.payment_intent.latest_charge.balance_transaction", "data.invoice"}},
+		events: sessions,
+	},
 	{path: "/v1/invoices", reach: 90 * 24 * time.Hour, events: invoices},
 	{
 		path: "/v1/invoice_payments", version: basil, reach: 90 * 24 * time.Hour, query: url.Values{"status": {"paid"}},
@@ -111,6 +132,8 @@ type object struct {
 	Failure       transaction   `json:"failure_balance_transaction"`
 	Transactions  []transaction `json:"balance_transactions"`
 	LatestCharge  charge        `json:"latest_charge"`
+	PaymentIntent intent        `json:"payment_intent"`
+	Invoice       invoice       `json:"invoice"`
 	StatusChanges struct {
 		PaidAt                int64 `json:"paid_at"`
 		FinalizedAt           int64 `json:"finalized_at"`
@@ -165,6 +188,34 @@ func (c *charge) UnmarshalJSON(text []byte) error {
 	})(c))
 }
 
+// intent is a payment intent that may be expanded, an id or null.
+type intent struct {
+	LatestCharge charge `json:"latest_charge"`
+}
+
+// UnmarshalJSON reads nothing of an id or null.
+func (i *intent) UnmarshalJSON(text []byte) error {
+	return expanded(text, (*struct {
+		LatestCharge charge `json:"latest_charge"`
+	})(i))
+}
+
+// invoice is one that may be expanded, an id or null.
+type invoice struct {
+	StatusChanges struct {
+		PaidAt int64 `json:"paid_at"`
+	} `json:"status_transitions"`
+}
+
+// UnmarshalJSON reads nothing of an id or null.
+func (i *invoice) UnmarshalJSON(text []byte) error {
+	return expanded(text, (*struct {
+		StatusChanges struct {
+			PaidAt int64 `json:"paid_at"`
+		} `json:"status_transitions"`
+	})(i))
+}
+
 func expanded(text []byte, into any) error {
 	if len(text) == 0 || text[0] != '{' {
 		return nil
@@ -179,15 +230,17 @@ func once(typ string) func(*object) []made {
 	return func(o *object) []made { return []made{{typ, first(o.Created)}} }
 }
 
+// sessions were paid when their payment or invoice was: a bank transfer may take weeks.
 func sessions(o *object) []made {
-	typ := "checkout.session.completed"
 	switch o.Status {
 	case "open":
 		return nil
 	case "expired":
-		typ = "checkout.session.expired"
+		return []made{{"checkout.session.expired", first(o.Created)}}
 	}
-	return []made{{typ, first(o.Created)}}
+	paid := o.PaymentIntent.LatestCharge
+	at := first(o.Invoice.StatusChanges.PaidAt, paid.Transaction.Created, paid.Created, o.Created)
+	return []made{{"checkout.session.completed", at}}
 }
 
 func invoices(o *object) []made {

@@ -88,6 +88,10 @@ var families = map[string]family{
 	"coupon.deleted":         {"coupon", readCoupon},
 }
 
+// NamesOnly is the field of an event that a backfill made of an object whose money moved outside of
+// the backfill's period: true says that the event gives names alone.
+const NamesOnly = "names_only"
+
 // Reads reports whether events of a type say anything about money or names.
 func Reads(typ string) bool {
 	_, known := families[typ]
@@ -159,6 +163,9 @@ func (k *Keys) Read(e *schemas.StripeEvent) (Facts, error) {
 	}
 	f.read(ev, subject)
 	ev.sameCustomer(subject)
+	if body.flag(NamesOnly) {
+		ev.facts.Money = nil
+	}
 	if err := doc.shape(); err != nil {
 		return Facts{Known: true, Created: created}, err
 	}
