@@ -10,6 +10,7 @@ import (
 	"tributary/processor/clickhouse"
 	"tributary/processor/erase"
 	"tributary/processor/identity"
+	"tributary/processor/workspace"
 	"tributary/schemas"
 )
 
@@ -110,7 +111,11 @@ func (c *eraseCommand) names() ([]identity.Node, error) {
 
 func (c *eraseCommand) erase(ctx context.Context, store *clickhouse.Store, person *erase.Person,
 	log *slog.Logger) error {
-	list := new(erase.List)
+	workspaces, err := workspace.ReadPolicies(c.Workspaces)
+	if err != nil {
+		return err
+	}
+	list := &erase.List{Keys: workspaces.Keys}
 	if err := erase.Run(ctx, store, list, person, time.Now().UTC()); err != nil {
 		return err
 	}

@@ -267,7 +267,7 @@ func (s *bookingSettings) handlers(ctx context.Context, store *clickhouse.Store,
 	if err != nil {
 		return nil, err
 	}
-	erased := new(erase.List)
+	erased := &erase.List{Keys: workspaces.Keys}
 	if err := erased.Load(ctx, store); err != nil {
 		return nil, fmt.Errorf("read erased names: %w", err)
 	}

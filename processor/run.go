@@ -221,7 +221,10 @@ type pipeline struct {
 func (c *runCommand) pipeline(ctx context.Context, config runConfig, store *clickhouse.Store, schema *schema,
 	registry *prometheus.Registry, log *slog.Logger,
 ) *pipeline {
-	p := &pipeline{store: store, schema: schema, workspaces: config.workspaces, erased: new(erase.List), log: log}
+	p := &pipeline{
+		store: store, schema: schema, workspaces: config.workspaces, erased: &erase.List{Keys: config.workspaces.Keys},
+		log: log,
+	}
 	p.reloader = program.NewReloader([]string{c.Workspaces, c.Bots}, func() error {
 		fresh, err := c.read()
 		if err != nil {

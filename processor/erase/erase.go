@@ -18,6 +18,7 @@ import (
 	"tributary/processor/clickhouse"
 	"tributary/processor/identity"
 	"tributary/processor/join"
+	"tributary/processor/stripe"
 	"tributary/schemas"
 )
 
@@ -290,9 +291,10 @@ func RedactLateArrivals(ctx context.Context, store *clickhouse.Store, list *List
 }
 
 // Again erases once more who has been erased since the database before copied the list of erased
-// names. What was booked by that copy has become the live tables, and may have the names.
-func Again(ctx context.Context, store *clickhouse.Store, before string) error {
-	list := new(List)
+// names. What was booked by that copy has become the live tables, and may have the names. keys are
+// those of List.
+func Again(ctx context.Context, store *clickhouse.Store, keys func(string) *stripe.Keys, before string) error {
+	list := &List{Keys: keys}
 	if err := list.Load(ctx, store); err != nil {
 		return fmt.Errorf("read erased names: %w", err)
 	}
@@ -393,8 +395,9 @@ func redactEvents(ctx context.Context, store *clickhouse.Store, list *List, p *P
 	var ids []string
 	for _, r := range events {
 		if redacted, changed := list.Event(workspace, r.StripeEvent); changed {
+			ids = append(ids, r.ID)
 			r.StripeEvent = redacted
-			rows, ids = append(rows, r), append(ids, r.ID)
+			rows = append(rows, r)
 		}
 	}
 	if len(rows) == 0 {

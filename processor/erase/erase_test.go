@@ -56,6 +56,16 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
+// ownKeys are the workspace's: it writes buyers' ids behind a prefix, too.
+func ownKeys(t *testing.T) *stripe.Keys {
+	t.Helper()
+	keys, err := stripe.NewKeys(nil, map[string]string{"u-": identity.External})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return keys
+}
+
 // tell handles all records, as a processor that knows the list does.
 func (w *world) tell(list *erase.List) { w.tellIn(list, "default", true) }
 
@@ -64,10 +74,7 @@ func (w *world) tellIn(list *erase.List, workspace string, listed bool) {
 	w.Helper()
 	r := recompute.New(recompute.Config{Store: w.store, Rates: clickhousetest.FixedRates{"usd": "1"},
 		Log: slog.New(slog.DiscardHandler)})
-	keys, err := stripe.NewKeys(nil, nil)
-	if err != nil {
-		w.Fatal(err)
-	}
+	keys := ownKeys(w.T)
 	keys.HashEmail = func(string) []byte { return hash }
 	clicks := &consume.Clicks{Store: w.store, Recomputer: r, Erased: list}
 	money := &consume.Payments{
@@ -75,7 +82,7 @@ func (w *world) tellIn(list *erase.List, workspace string, listed bool) {
 			bool) {
 			return workspace, listed
 		},
-		Keys: func(string) *stripe.Keys { return keys }, Events: consume.NewEventsMetric(),
+		Keys: func(string) *stripe.Keys { return keys }, Events: consume.NewEventsMetric(), ThinFetched: true,
 	}
 	trigger := ""
 	click := func(id schemas.ClickID, visitor, foreign string) *kgo.Record {
@@ -119,8 +126,11 @@ func (w *world) tellIn(list *erase.List, workspace string, listed bool) {
 		must(err)
 		return record
 	}
+	id := ""
 	event := func(n int, typ, object string) *kgo.Record {
-		id := fmt.Sprintf("evt_%d", n)
+		if id = fmt.Sprintf("evt_%d", n); n == 6 {
+			id = "evt_backfill_cus_anna_created_6"
+		}
 		body := fmt.Sprintf(`{"id":%q,"object":"event","type":%q,"created":%d,"livemode":true,"data":{"object":%s}}`, id, typ,
 			epoch.Add(2*time.Hour).Unix()+int64(n), object)
 		return schemas.StripeRecord(&schemas.StripeEvent{ID: id, Type: typ, Livemode: true,
@@ -139,6 +149,19 @@ func (w *world) tellIn(list *erase.List, workspace string, listed bool) {
 			`{"id":"du_1","object":"dispute","amount":2900,"currency":"usd","charge":"ch_1","payment_intent":"pi_1","balance_transactions":[],"evidence":{"customer_email_address":"`+address+`","customer_name":"Anna Field"}}`),
 		event(5, "checkout.session.completed",
 			`{"id":"cs_3","object":"checkout.session","mode":"payment","payment_status":"paid","currency":"usd","amount_total":1900,"payment_intent":"pi_3","customer":null,"customer_details":{"email":"`+address+`","name":"Anna Field"}}`),
+		event(6, "customer.created", `{"id":"cus_anna","object":"customer","metadata":{}}`),
+		event(7, "checkout.session.completed",
+			`{"id":"cs_7","object":"checkout.session","mode":"payment","client_reference_id":"u-user_anna","payment_status":"paid","currency":"usd","amount_total":900,"payment_intent":"pi_7","customer":null,"success_url":"https://shop.example/Anna Field","metadata":{}}`),
+		schemas.StripeRecord(&schemas.StripeEvent{
+			ID: "evt_8", Type: "v1.customer.updated", Livemode: true, ReceivedAt: epoch.Add(3 * time.Hour),
+			Body: []byte(`{"id":"evt_8","object":"v2.core.event","type":"v1.customer.updated","created":"2026-03-01T12:00:00.000Z","livemode":true,
+				"related_object":{"id":"cus_anna","type":"customer","url":"/v1/customers/cus_anna"}}`),
+		}, "evt_8"),
+		schemas.StripeRecord(&schemas.StripeEvent{
+			ID: "evt_8_object", Type: "customer.updated", Livemode: true, ReceivedAt: epoch.Add(3 * time.Hour),
+			Body: []byte(`{"id":"evt_8_object","object":"event","type":"customer.updated","created":1772366400,"livemode":true,
+				"fetched_from":"/v1/customers/cus_anna","data":{"object":{"id":"cus_anna","object":"customer","individual_name":"Anna Field"}}}`),
+		}, "evt_8_object"),
 	}
 	for n, m := range []schemas.Movement{
 		{Kind: "payment", ID: "1001", Tax: 100, ExternalID: "user_anna", CustomerID: "anna-7", Email: address},
@@ -234,7 +257,8 @@ func TestEveryKindOfName(t *testing.T) {
 				{from: []identity.Node{customer}}, {from: []identity.Node{external}}, {from: []identity.Node{email}},
 				{[]identity.Node{customer, external, email, reference}, []string{"v_anna"}},
 			}
-		}, []string{"cus_anna", "user_anna", "anna-7", "v_anna", "Phone of v_anna", address}},
+		}, []string{"cus_anna", "user_anna", "anna-7", "v_anna", "Phone of v_anna", address,
+			"Anna Field"}},
 		"browser": {func(own identity.Node) []given {
 			return []given{
 				{visitors: []string{"v_anna"}}, {from: []identity.Node{own}}, {from: []identity.Node{reference}},
@@ -253,7 +277,7 @@ func TestEveryKindOfName(t *testing.T) {
 			}
 			w.knows()
 			person := w.find(c.by(identity.New(identity.Click, w.own.String())))
-			list := new(erase.List)
+			list := &erase.List{Keys: func(string) *stripe.Keys { return ownKeys(t) }}
 			if err := erase.Run(t.Context(), w.store, list, person, time.Now()); err != nil {
 				t.Fatal(err)
 			}
@@ -411,7 +435,8 @@ var nameless = strings.Fields(`workspace click_id foreign_id program_id affiliat
 	detail`)
 
 // named are those of nameless that hold a person's name in one table.
-var named = strings.Fields(`deferred_names.name first_names.name identities.source identities.target`)
+var named = strings.Fields(`deferred_names.name first_names.name identities.source identities.target
+	stripe_events.event_id`)
 
 // Every column of text that may hold a name does here, and none does after the erasure. A new
 // column must be in nameless, or hold a name here.
@@ -452,7 +477,8 @@ func TestEveryColumn(t *testing.T) {
 	}
 	person, err := erase.Find(t.Context(), w.store, "default", []identity.Node{customer}, nil)
 	must(err)
-	must(erase.Run(t.Context(), w.store, new(erase.List), person, time.Now()))
+	list := &erase.List{Keys: func(string) *stripe.Keys { return ownKeys(t) }}
+	must(erase.Run(t.Context(), w.store, list, person, time.Now()))
 	for column, marked := range w.marked(marks) {
 		if marked {
 			t.Errorf("%s still holds a name", column)

@@ -11,6 +11,7 @@ import (
 
 	"tributary/processor/clickhouse"
 	"tributary/processor/identity"
+	"tributary/processor/stripe"
 )
 
 // Refresh is how often processors read the list again. For so long after an erasure a processor may
@@ -19,6 +20,9 @@ const Refresh = 15 * time.Second
 
 // List is the list of erased names. The zero value is empty.
 type List struct {
+	// Keys returns how a workspace writes names into Stripe's objects; nil: with the built-in keys alone.
+	Keys func(workspace string) *stripe.Keys
+
 	names atomic.Pointer[map[key]string]
 }
 

@@ -16,15 +16,25 @@ import (
 
 // personal are the fields of Stripe's objects that identify a person and do not matter for money.
 // Source: https://docs.stripe.com/api, objects customer, checkout.session, charge, invoice,
-// payment_intent, payment_method.
+// payment_intent, payment_method, refund, credit_note, event, v2.core.account.
 var personal = set(
-	"email", "receipt_email", "customer_email", "name", "customer_name", "phone", "customer_phone",
-	"address", "customer_address", "shipping", "customer_shipping", "shipping_details",
+	"email", "receipt_email", "customer_email", "contact_email", "instructions_email",
+	"name", "customer_name", "individual_name", "business_name", "display_name", "first_name", "last_name",
+	"phone", "customer_phone", "contact_phone",
+	"address", "customer_address", "shipping", "customer_shipping", "shipping_details", "from_postal_code",
+	"to_postal_code",
 	"customer_details", "collected_information", "billing_details", "payment_method_details",
-	"custom_fields", "customer_tax_ids", "tax_ids", "description", "statement_descriptor",
-	"invoice_prefix", "receipt_url", "hosted_invoice_url", "invoice_pdf", "url", "client_secret",
-	"fingerprint", "ip_address", "last4", "evidence",
+	"payment_method_options", "payment_details", "destination_details", "next_action", "owner", "identity",
+	"custom_fields", "customer_tax_ids", "tax_ids", "description", "statement_descriptor", "footer", "memo",
+	"invoice_prefix", "receipt_number", "receipt_url", "hosted_invoice_url", "invoice_pdf", "url", "success_url",
+	"cancel_url", "return_url", "client_secret", "idempotency_key",
+	"fingerprint", "ip", "ip_address", "user_agent", "last4", "evidence",
 )
+
+// means are the objects, by the field object, that a person pays by. Expanded, or as older versions
+// of the API give them, they have the person's name and address in fields of many names.
+// https://docs.stripe.com/api/cards/object, https://docs.stripe.com/api/sources/object
+var means = set("card", "bank_account", "source", "payment_method", "alipay_account")
 
 func set(names ...string) map[string]bool {
 	s := make(map[string]bool, len(names))
@@ -58,7 +68,7 @@ func (l *List) Event(workspace string, e *schemas.StripeEvent) (*schemas.StripeE
 		return e, false
 	}
 	redacted := *e
-	redacted.Body = out
+	redacted.ID, redacted.Body = l.within(workspace, e.ID, &found), out
 	return &redacted, true
 }
 
@@ -108,16 +118,53 @@ func (l *List) replace(workspace string, value any, parent, field string, found 
 		case strings.HasPrefix(v, "cus_"), strings.HasPrefix(v, "acct_"), // a buyer may be an account
 			parent != "metadata" && field == "customer": // of a movement it has any form
 			typ = identity.Customer
-		case parent != "metadata" && field != "client_reference_id":
-			return v
+		case field == "client_reference_id":
+			return l.reference(workspace, v, found)
+		case parent != "metadata":
+			return l.within(workspace, v, found)
 		}
 		// Names are read without the space around them (stripe/keys.go).
 		if alias, erased := l.Alias(workspace, identity.New(typ, strings.TrimSpace(v))); erased && v != "" {
 			*found = true
 			return alias
 		}
+		return l.within(workspace, v, found)
 	}
 	return value
+}
+
+// reference puts an alias in place of an external id in a client_reference_id, also behind a prefix of
+// the workspace's own.
+func (l *List) reference(workspace, value string, found *bool) string {
+	prefix, id := "", strings.TrimSpace(value)
+	if l.Keys != nil {
+		prefix, id = l.Keys(workspace).ExternalReference(id)
+	}
+	alias, erased := l.Alias(workspace, identity.New(identity.External, id))
+	if !erased || id == "" {
+		return l.within(workspace, value, found)
+	}
+	*found = true
+	return prefix + alias
+}
+
+// embedded is the id of a customer, or of an account that is one, as Stripe makes them.
+var embedded = regexp.MustCompile(`(?:cus|acct)_[0-9A-Za-z]+`)
+
+// within puts aliases in place of customers that a longer text contains: the path of a fetched object,
+// the id of a backfilled event, an address.
+func (l *List) within(workspace, text string, found *bool) string {
+	if !strings.Contains(text, "cus_") && !strings.Contains(text, "acct_") {
+		return text
+	}
+	return embedded.ReplaceAllStringFunc(text, func(id string) string {
+		alias, erased := l.Alias(workspace, identity.New(identity.Customer, id))
+		if !erased {
+			return id
+		}
+		*found = true
+		return alias
+	})
 }
 
 // strip removes personal fields and texts that contain an e-mail address. An affiliate's id stays,
@@ -126,6 +173,9 @@ func (l *List) replace(workspace string, value any, parent, field string, found 
 func strip(value any) any {
 	switch v := value.(type) {
 	case map[string]any:
+		if object, _ := v["object"].(string); means[object] {
+			return v["id"]
+		}
 		for field, inner := range v {
 			_, text := inner.(string)
 			switch {

@@ -372,7 +372,11 @@ func (b *Rebuild) Exchange(ctx context.Context) error {
 		return err
 	}
 	// A person who was erased while the rebuild ran is in what it booked before.
-	if err := erase.Again(ctx, b.Live, b.ShadowDB); err != nil {
+	h, err := b.Handlers(ctx, b.Live)
+	if err != nil {
+		return err
+	}
+	if err := erase.Again(ctx, b.Live, h.Payments.Keys, b.ShadowDB); err != nil {
 		return fmt.Errorf("erase again who was erased since the rebuild began: %w", err)
 	}
 	// In this order: killed in between, the ledger counts as booked by older rules, and is rebuilt.

@@ -146,6 +146,15 @@ func (k *Keys) prefixed(value string) (r reference, rest string, ok bool) {
 	return reference{}, "", false
 }
 
+// ExternalReference divides a client_reference_id that names the buyer in the seller's database: into
+// the prefix that says so, empty for a bare one, and the id.
+func (k *Keys) ExternalReference(value string) (prefix, id string) {
+	if r, rest, ok := k.prefixed(value); ok && r.target == identity.External {
+		return r.prefix, strings.TrimSpace(rest)
+	}
+	return "", value
+}
+
 // node names what a value of the given type means. Not every value is a name: ids that JavaScript
 // failed to fill in are none. A click may be named with the prefix that client_reference_id needs.
 func (k *Keys) node(target, value string) (identity.Node, bool) {
