@@ -94,10 +94,10 @@ func Compare(ctx context.Context, ledger *clickhouse.Store, scope Scope, transac
 		return nil, err
 	}
 	c.failures()
-	c.releases()
 	if err := c.readEvents(ctx); err != nil {
 		return nil, err
 	}
+	c.releases()
 	c.pair()
 	return c.report, c.judge(ctx)
 }
@@ -420,7 +420,9 @@ func (c *comparison) failures() {
 
 // releases gives a payment the balance transaction that took back what was authorised and not
 // captured: older versions of the API charge the whole authorisation and refund the rest, and the
-// ledger books what was captured.
+// ledger books what was captured. An export that has no reporting_category calls it a refund; that it
+// is none must then be said by an event, because a payment that is booked too low and a refund that is
+// not booked add up to the same.
 // https://support.stripe.com/questions/changes-to-balance-transaction-behavior-for-partial-capture-and-payment-cancellation-flows
 func (c *comparison) releases() {
 	c.open = slices.DeleteFunc(c.open, func(m movement) bool {
@@ -434,7 +436,7 @@ func (c *comparison) releases() {
 			for _, r := range c.under[entryKey{stripe.Payment, id}] {
 				currency, amount, ok := m.presented(r.Currency)
 				if ok && r.booked() && len(r.answers) > 0 && currency == r.Currency && amount != 0 &&
-					r.sum+amount == r.Amount {
+					r.sum+amount == r.Amount && (m.Category == notCaptured || c.released(r) == r.sum-r.Amount) {
 					r.answer(m.Transaction)
 					return true
 				}
@@ -442,6 +444,16 @@ func (c *comparison) releases() {
 		}
 		return false
 	})
+}
+
+// released returns how much of a payment was authorised and not captured, as events say.
+func (c *comparison) released(r *row) int64 {
+	for _, id := range append([]string{r.ObjectID}, r.aliases...) {
+		if amount := c.events.released[id]; amount > 0 {
+			return amount
+		}
+	}
+	return 0
 }
 
 // uncovered returns the booked rows of the period, and of the day before and after it, whose amount

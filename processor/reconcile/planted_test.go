@@ -219,6 +219,18 @@ var faults = []struct {
 		w.moved(8, "charge", "ch_capture", "ch_capture", "pi_capture", 20675)
 		w.moved(8, "partial_capture_reversal", "re_capture", "ch_capture", "pi_capture", -375)
 	}, nil},
+	{"the same in an export that calls the release a refund", func(w *world) {
+		w.entry(8, "payment", "pi_rest_void", "", 20400)
+		w.event("charge.captured", `{"id":"ch_rest_void","object":"charge","amount":20675,"amount_captured":20400,"captured":true,"payment_intent":"pi_rest_void"}`)
+		w.moved(8, "charge", "ch_rest_void", "ch_rest_void", "pi_rest_void", 20675)
+		w.moved(8, "refund", "re_rest_void", "ch_rest_void", "pi_rest_void", -275)
+	}, nil},
+	{"a payment booked too low by a refund that is not booked", func(w *world) {
+		w.entry(8, "payment", "pi_low", "", 6000)
+		w.event("charge.succeeded", `{"id":"ch_low","object":"charge","amount":10000,"amount_captured":10000,"captured":true,"payment_intent":"pi_low"}`)
+		w.moved(8, "charge", "ch_low", "ch_low", "pi_low", 10000)
+		w.moved(8, "refund", "re_low", "ch_low", "pi_low", -4000)
+	}, []found{{"amount", "payment", "pi_low", ""}, {"missing", "refund", "re_low", "refund.created"}}},
 	{"withdrawn, given back and withdrawn again", func(w *world) {
 		for i, n := range []int{2, 4, 6} {
 			kind, amount := "dispute", int64(-1000)
