@@ -156,6 +156,10 @@ func (c *reconcileCommand) read(ctx context.Context, log *slog.Logger,
 			return nil, reconcile.Period{}, fmt.Errorf("read %s: %w", path, err)
 		}
 	}
+	list, err := reconcile.OfAccount(list, c.Account)
+	if err != nil {
+		return nil, reconcile.Period{}, err
+	}
 	if !c.API && len(list) == 0 && (c.From == "" || c.To == "") {
 		return nil, reconcile.Period{}, errors.New("the export holds no balance transaction (hint: --from and --to say " +
 			"for which days it is; or export another period)")

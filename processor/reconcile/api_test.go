@@ -92,6 +92,7 @@ func TestExportRefused(t *testing.T) {
 		"id,type,source,amount,currency,created\ntxn,charge,ch,1,usd,1 March\n":        "1 March",
 		"id,type,source,amount,currency,created\n,charge,ch,1,usd,20260301\n": "line 2, column 1: balance_transaction_id: it is empty\n" +
 			`line 2, column 18: created: "20260301" is no time`,
+		"id,type,source_id,amount,currency,created,exchange_rate\ntxn,charge,ch,4900,usd,2026-03-01 10:00:00.000,\n": "minor units",
 		`{"object":"charge","id":"ch_1"}`:                                               "want balance_transaction",
 		`{"object":"balance_transaction","id":"txn_1","created":1,"amount":1.5}`:        "no integer",
 		`{"object":"balance_transaction","id":"txn_1","created":1,"amount":5,"source":`: "read JSON",
@@ -141,7 +142,7 @@ func TestMinor(t *testing.T) {
 		s, currency string
 		want        int64
 	}{{"49.00", "usd", 4900}, {"-0.01", "usd", -1}, {"5000", "jpy", 5000}, {"5.120", "kwd", 5120}, {"5.00", "isk", 500},
-		{"1,234.50", "usd", 123450}, {"92233720368547758.07", "usd", 9223372036854775807}} {
+		{"1,234.50", "usd", 123450}, {"1,500.000", "kwd", 1500000}, {"-1,500", "jpy", -1500}, {"92233720368547758.07", "usd", 9223372036854775807}} {
 		if got, err := minor(test.s, test.currency, fx.StripeExponents()); err != nil || got != test.want {
 			t.Errorf("%s %s = %d, %v; want %d", test.s, test.currency, got, err, test.want)
 		}
@@ -150,6 +151,52 @@ func TestMinor(t *testing.T) {
 		"+5", "NaN", ""} {
 		if got, err := minor(s, "usd", fx.StripeExponents()); err == nil {
 			t.Errorf("%q is taken for %d", s, got)
+		}
+	}
+	// With a report's decimal_separator comma it is one dinar and a half.
+	if got, err := minor("1,500", "kwd", fx.StripeExponents()); !errors.Is(err, errSeparator) {
+		t.Errorf("1,500 dinars are %d, %v", got, err)
+	}
+}
+
+// A report of a platform, or of an organisation, has the rows of several accounts: one is compared,
+// and none is taken for another's.
+func TestOfAccount(t *testing.T) {
+	const export = "balance_transaction_id,created_utc,currency,gross,reporting_category,source_id,account\n" +
+		"txn_1,2026-03-31 10:00:00,usd,1.00,charge,ch_1,acct_1\n" +
+		"txn_2,2026-03-31 10:00:00,usd,2.00,charge,ch_2,acct_2\n"
+	var all []Transaction
+	err := ReadExport(strings.NewReader(export), fx.StripeExponents(), func(x Transaction) error {
+		all = append(all, x)
+		return nil
+	})
+	if err != nil || len(all) != 2 {
+		t.Fatalf("%v, %v", all, err)
+	}
+	unsaid := all[0]
+	unsaid.Account = ""
+	for name, c := range map[string]struct {
+		list    []Transaction
+		account string
+		want    string // ids, or words of the error
+	}{
+		"one of two":                   {all, "acct_2", "txn_2"},
+		"neither of two":               {all, "acct_3", "of no transaction of acct_3"},
+		"two, none asked for":          {all, "", "several accounts: acct_1, acct_2"},
+		"one, none asked for":          {all[:1], "", "txn_1"},
+		"one, another asked for":       {all[:1], "acct_2", "of no transaction of acct_2"},
+		"an export without the column": {[]Transaction{unsaid}, "acct_2", "txn_1"},
+	} {
+		got, err := OfAccount(slices.Clone(c.list), c.account)
+		text := fmt.Sprint(err)
+		if err == nil {
+			text = ""
+			for _, x := range got {
+				text += x.ID
+			}
+		}
+		if err == nil && text != c.want || err != nil && !strings.Contains(text, c.want) {
+			t.Errorf("%s: %s, want %s", name, text, c.want)
 		}
 	}
 }

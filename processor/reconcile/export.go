@@ -54,6 +54,8 @@ var csvFormat = csvtable.Format{
 		{Name: "reporting_category"}, {Name: "type"},
 		{Name: "charge_id"}, {Name: "payment_intent_id"}, {Name: "customer_id"},
 		{Name: "customer_facing_currency"}, {Name: "customer_facing_amount"},
+		{Name: "account", Aliases: []string{"account_id"}}, // of reports on several accounts
+		{Name: "exchange_rate"},                            // of the API's objects, and of Sigma's table of them
 	},
 	Others: true,
 	Hint:   `export "Balance change from activity", itemised, or the balance history, as CSV in UTC`,
@@ -65,6 +67,10 @@ func readCSV(r io.Reader, exponents fx.Exponents, each func(Transaction) error) 
 		if rows.Err() == nil && !rows.Has(either[0]) && !rows.Has(either[1]) {
 			return fmt.Errorf("line 1: the column %s or %s is missing (hint: %s)", either[0], either[1], csvFormat.Hint)
 		}
+	}
+	if rows.Err() == nil && rows.Has("exchange_rate") {
+		return fmt.Errorf("line 1: the column exchange_rate is of a table of the API's objects, as Sigma exports it, whose "+
+			"amounts are in minor units (hint: %s)", csvFormat.Hint)
 	}
 	for rows.Next() {
 		if t, ok := readRow(rows, exponents); ok {
@@ -82,7 +88,7 @@ func readRow(rows *csvtable.Reader, exponents fx.Exponents) (Transaction, bool) 
 	t := Transaction{
 		ID: text("balance_transaction_id"), Source: text("source_id"), Category: text("reporting_category"),
 		ChargeID: text("charge_id"), IntentID: text("payment_intent_id"), CustomerID: text("customer_id"),
-		Unnamed: !rows.Has("payment_intent_id"), Zoneless: !rows.Has("created_utc"),
+		Account: text("account"), Unnamed: !rows.Has("payment_intent_id"), Zoneless: !rows.Has("created_utc"),
 		Currency: strings.ToLower(rows.Value("currency")), Presented: strings.ToLower(text("customer_facing_currency")),
 	}
 	ok := true
@@ -147,15 +153,23 @@ func parseTime(s string) (time.Time, error) {
 // decimal mark, as in 12,50, the amount would be read as a hundred times as much.
 var majorUnits = regexp.MustCompile(`^-?(\d+|\d{1,3}(,\d{3})+)(\.\d+)?$`)
 
+// errSeparator refuses an amount that may be a thousand times another.
+var errSeparator = errors.New("it has a comma and no decimals: 1,500 may be one and a half or fifteen hundred " +
+	"(hint: export it with decimal_separator period)")
+
 // minor reads an amount in major units, as reports write them, into minor units. It refuses what is
-// not a whole number of them.
+// not a whole number of them, and what is another number with the report's decimal_separator comma.
+// https://docs.stripe.com/reports/report-types/balance
 func minor(s, currency string, exponents fx.Exponents) (int64, error) {
 	exponent, ok := exponents.Of(currency)
 	if !ok {
 		return 0, fmt.Errorf("%q is no currency that Stripe lists", currency)
 	}
 	if !majorUnits.MatchString(s) {
-		return 0, fmt.Errorf("%q is no amount (hint: one is -1234.50)", s)
+		return 0, fmt.Errorf("%q is no amount (hint: one is -1234.50; decimal_separator is period)", s)
+	}
+	if exponent == 3 && strings.Contains(s, ",") && !strings.Contains(s, ".") {
+		return 0, fmt.Errorf("%q: %w", s, errSeparator)
 	}
 	value, _ := new(big.Rat).SetString(strings.ReplaceAll(s, ",", ""))
 	value.Mul(value, new(big.Rat).SetInt(new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(exponent)), nil)))

@@ -102,6 +102,29 @@ func Compare(ctx context.Context, ledger *clickhouse.Store, scope Scope, transac
 	return c.report, c.judge(ctx)
 }
 
+// OfAccount returns the transactions of one account; empty: that of the key or dashboard, whose id
+// nobody has said. A report of a platform or an organisation may have several accounts' rows.
+func OfAccount(transactions []Transaction, account string) ([]Transaction, error) {
+	accounts := make(map[string]bool)
+	for i := range transactions {
+		accounts[transactions[i].Account] = true
+	}
+	delete(accounts, "")
+	found := strings.Join(slices.Sorted(maps.Keys(accounts)), ", ")
+	switch {
+	case len(accounts) == 0, account == "" && len(accounts) == 1:
+		return transactions, nil
+	case account == "":
+		return nil, fmt.Errorf("the export is of several accounts: %s (hint: --account compares one of them; for the "+
+			"platform's own export its own report)", found)
+	case !accounts[account]:
+		return nil, fmt.Errorf("the export is of %s, and of no transaction of %s (hint: --account)", found, account)
+	}
+	return slices.DeleteFunc(transactions, func(t Transaction) bool {
+		return t.Account != "" && t.Account != account
+	}), nil
+}
+
 // distinct returns every balance transaction once: exports of two months may overlap, and one that
 // counted twice would answer to an entry that is booked twice. Of two descriptions of one, that
 // which names the payment intent stays.

@@ -14,6 +14,7 @@ import (
 // balance. https://docs.stripe.com/api/balance_transactions/object
 type Transaction struct {
 	ID       string
+	Account  string // whose balance it moved; empty where the export does not say
 	Category string // reporting_category
 	// Source is the charge, refund or dispute that moved the balance.
 	Source string
