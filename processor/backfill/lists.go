@@ -19,9 +19,6 @@ const kept = 30 * 24 * time.Hour
 // forget are read from the objects.
 const spare = 24 * time.Hour
 
-// basil is the oldest version that has invoice payments.
-const basil = "2025-03-31.basil"
-
 // list is one of Stripe's lists: where it is, how far back it is read, and of which event its
 // objects are the content. A version before basil is asked for, where charges, payment intents and
 // invoices name each other; only invoice payments need a later one.
@@ -79,8 +76,8 @@ var lists = []list{
 	},
 	{path: "/v1/invoices", reach: 90 * 24 * time.Hour, events: invoices},
 	{
-		path: "/v1/invoice_payments", version: basil, reach: 90 * 24 * time.Hour, query: url.Values{"status": {"paid"}},
-		events: invoicePayments,
+		path: "/v1/invoice_payments", version: stripeapi.InvoicePaymentsVersion, reach: 90 * 24 * time.Hour,
+		query: url.Values{"status": {"paid"}}, events: invoicePayments,
 	},
 	{
 		path: "/v1/payment_intents", reach: 90 * 24 * time.Hour,

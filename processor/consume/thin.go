@@ -184,6 +184,8 @@ func objectPath(thin stripe.Thin) (path, version string) {
 	switch {
 	case strings.ContainsAny(thin.Object, "?#\\") || strings.Contains(thin.Object, ".."):
 		return "", ""
+	case strings.HasPrefix(thin.Object, "/v1/invoice_payments/"):
+		return thin.Object, stripeapi.InvoicePaymentsVersion
 	case strings.HasPrefix(thin.Object, "/v1/"):
 		return thin.Object, stripeapi.Version
 	case strings.HasPrefix(thin.Object, "/v2/core/accounts/"):

@@ -168,6 +168,18 @@ func TestThinSnapshot(t *testing.T) {
 		stripe.ErrNoObject) {
 		t.Errorf("%v", err)
 	}
+	// Stripe has invoice payments since a later version than that in which all else is read.
+	asked := ""
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked = r.Header.Get("Stripe-Version")
+		fmt.Fprint(w, `{"id":"inpay_1","object":"invoice_payment"}`)
+	}))
+	defer server.Close()
+	thin.API = apiClient(t, server.URL, "rk_live_sesame")
+	e, err = get(thinRecord("evt_1", "invoice_payment.paid", "inpay_1", "/v1/invoice_payments/inpay_1", "", 0))
+	if err != nil || asked != stripeapi.InvoicePaymentsVersion || e.APIVersion != asked {
+		t.Errorf("asked for %s: %+v, %v", asked, e, err)
+	}
 	if e, err := get(thinRecord("evt_1", "payout.paid", "po_1", "/v1/payouts/po_1", "evt_9", 0)); e != nil || err != nil {
 		t.Errorf("a type that says nothing is fetched: %+v %v", e, err)
 	}

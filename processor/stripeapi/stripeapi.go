@@ -24,6 +24,9 @@ import (
 // fixed when it made them.
 const Version = "2023-10-16"
 
+// InvoicePaymentsVersion is the oldest version that has invoice payments.
+const InvoicePaymentsVersion = "2025-03-31.basil"
+
 // Keys are API keys, at most one of each mode. They never stand in an error or a log line.
 type Keys struct{ live, test string }
 
