@@ -90,29 +90,29 @@ func (b *booking) leads(ctx context.Context, since time.Time) error {
 	return err
 }
 
-// events handles the raw events that were received since then, day by day. Days up to done, like
-// 2026-03-31, are skipped, and reached is called after each day.
+// readAtOnce is how many events one query reads, in days that have fewer. The table is not sorted by
+// time, so that each query looks through all of it; and it sorts what it returns in memory.
+const readAtOnce = 100_000
+
+// events handles the raw events that were received since then, some days at a time. Days up to done,
+// like 2026-03-31, are skipped, and reached is called when all up to a day are handled.
 func (b *booking) events(ctx context.Context, since time.Time, done string, reached func(day string) error) error {
-	days, err := eventDays(ctx, b.live, since)
+	list, err := eventDays(ctx, b.live, since, done, readAtOnce)
 	if err != nil {
 		return fmt.Errorf("read days of events: %w", err)
 	}
-	for i, day := range days {
-		name := day.Format(time.DateOnly)
-		if name <= done {
-			continue
-		}
-		begin := day
+	for i, d := range list {
+		begin, last := d.first, d.last.Format(time.DateOnly)
 		if begin.Before(since) {
 			begin = since
 		}
-		if err := b.eventsBetween(ctx, begin, day.AddDate(0, 0, 1)); err != nil {
-			return fmt.Errorf("book events of %s: %w", name, err)
+		if err := b.eventsBetween(ctx, begin, d.last.AddDate(0, 0, 1)); err != nil {
+			return fmt.Errorf("book events of %s to %s: %w", d.first.Format(time.DateOnly), last, err)
 		}
-		if err := reached(name); err != nil {
+		if err := reached(last); err != nil {
 			return err
 		}
-		b.log.Info("booked", "day", name, "of", fmt.Sprintf("%d/%d", i+1, len(days)), "records", b.result.Records)
+		b.log.Info("booked", "up_to", last, "of", fmt.Sprintf("%d/%d", i+1, len(list)), "records", b.result.Records)
 	}
 	return nil
 }

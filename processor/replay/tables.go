@@ -16,18 +16,37 @@ import (
 	"tributary/schemas"
 )
 
-// eventDays returns the UTC days on which stored events were received, from since on, sorted.
-func eventDays(ctx context.Context, s *clickhouse.Store, since time.Time) ([]time.Time, error) {
-	var days []time.Time
+// days are some UTC days after each other, of which events were received.
+type days struct {
+	first, last time.Time
+	events      uint64 // received on them, repeated deliveries included
+}
+
+// eventDays returns the UTC days on which stored events were received, from since on and later than
+// done (like 2026-03-31), sorted. Days of few events are joined as long as they have no more than
+// most in all.
+func eventDays(ctx context.Context, s *clickhouse.Store, since time.Time, done string, most uint64) ([]days, error) {
+	var list []days
 	err := s.Each(ctx, func(rows driver.Rows) error {
-		var day time.Time
-		if err := rows.Scan(&day); err != nil {
+		var d days
+		if err := rows.Scan(&d.first, &d.events); err != nil {
 			return err
 		}
-		days = append(days, day.UTC())
+		d.first = d.first.UTC()
+		d.last = d.first
+		n := len(list)
+		switch {
+		case d.first.Format(time.DateOnly) <= done:
+		case n > 0 && list[n-1].events+d.events <= most:
+			list[n-1].last = d.last
+			list[n-1].events += d.events
+		default:
+			list = append(list, d)
+		}
 		return nil
-	}, "SELECT DISTINCT toDate(received_at) AS day FROM stripe_events WHERE received_at >= ? ORDER BY day", since)
-	return days, err
+	}, "SELECT toDate(received_at, 'UTC') AS day, count() FROM stripe_events WHERE received_at >= ? GROUP BY day ORDER BY day",
+		since)
+	return list, err
 }
 
 // EachEvent calls one for each raw event that was received in [since, until), in the order of
