@@ -247,8 +247,13 @@ func (s *replicaSettings) bookLive(ctx context.Context, store *clickhouse.Store,
 	return r.Finish(ctx)
 }
 
-// batchRecords is how many records a replay handles at once.
-const batchRecords = 2000
+// batchRecords is how many records a replay handles at once, and rebuildRecords how many a rebuild
+// does: more than half of what a batch of 2,000 events costs ClickHouse is the price of its
+// statements, whatever they hold.
+const (
+	batchRecords   = 2000
+	rebuildRecords = 5000
+)
 
 // handlers makes the consumers' handlers, which read and write target, with the rates and the
 // erased names that store has.

@@ -266,7 +266,7 @@ func (c *replayRebuildCommand) rebuild(
 		return nil, err
 	}
 	rebuild := &replay.Rebuild{
-		Live: live, Shadow: shadow, LiveDB: database, ShadowDB: database + shadowSuffix, Batch: batchRecords, Log: log,
+		Live: live, Shadow: shadow, LiveDB: database, ShadowDB: database + shadowSuffix, Batch: rebuildRecords, Log: log,
 		RetentionDays: retention.Shortest(workspaces), StopWait: c.StopWait,
 		OneDatabase: layout.Kind == sql.ReplicatedDatabase || layout.Kind == sql.Cloud,
 		Handlers: func(ctx context.Context, store *clickhouse.Store) (*replay.Handlers, error) {

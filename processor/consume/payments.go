@@ -41,6 +41,8 @@ type Payments struct {
 	// ThinFetched says that something else fetches what thin events leave out; otherwise they are set
 	// aside.
 	ThinFetched bool
+	// RawStored says that the raw events are stored already, where they are read from.
+	RawStored bool
 
 	thin atomic.Int64 // thin events that were set aside
 }
@@ -120,7 +122,10 @@ func (m *Payments) handle(ctx context.Context, b *paymentBatch, records []*kgo.R
 // in this order.
 func (m *Payments) flush(ctx context.Context, b *paymentBatch) error {
 	first, last := b.events, []clickhouse.EventRow(nil)
-	if b.release {
+	switch {
+	case m.RawStored:
+		first = nil
+	case b.release:
 		first, last = last, first
 	}
 	err := m.Recomputer.Apply(ctx, b.changes, func(ctx context.Context) error {

@@ -259,7 +259,17 @@ func (b *Rebuild) prepare(ctx context.Context, positions map[string]string) (*Ha
 			return nil, err
 		}
 	}
-	return b.Handlers(ctx, b.Shadow)
+	return b.handlers(ctx, b.Shadow)
+}
+
+// handlers returns handlers over a store. Raw events that are read from their table are in the
+// store's own already: they were copied, or are read from there.
+func (b *Rebuild) handlers(ctx context.Context, store *clickhouse.Store) (*Handlers, error) {
+	h, err := b.Handlers(ctx, store)
+	if err == nil {
+		h.Payments.RawStored = b.Topics == nil
+	}
+	return h, err
 }
 
 // booking books from the live raw tables into the shadow database.
@@ -448,7 +458,7 @@ func (b *Rebuild) exchange(ctx context.Context, positions map[string]string, tab
 
 // catchUp books into the exchanged tables what was received since then.
 func (b *Rebuild) catchUp(ctx context.Context, positions map[string]string, then time.Time) error {
-	h, err := b.Handlers(ctx, b.Live)
+	h, err := b.handlers(ctx, b.Live)
 	if err != nil {
 		return err
 	}
