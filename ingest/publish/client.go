@@ -24,7 +24,6 @@ const (
 	renewAfter     = 2 * time.Second  // between two clients, at least; doubled while Kafka acknowledges nothing
 	renewAtMost    = time.Minute      // up to this
 	failureMatters = 10 * time.Second // how long a refusal makes the publisher not ready: without requests no other comes
-	logFailures    = 10 * time.Second // between two lines about refused records
 )
 
 // failure is a record that Kafka refused.
@@ -42,7 +41,7 @@ func (p *Publisher) noteFailure(err error) {
 	}
 	now := time.Now()
 	f := &failure{err: err, at: now, logged: now}
-	if last := p.failure.Load(); last != nil && now.Sub(last.logged) < logFailures {
+	if last := p.failure.Load(); last != nil && now.Sub(last.logged) < sayAgain {
 		f.logged = last.logged
 	} else {
 		p.log.Warn("kafka refuses records", "error", err, "spool", p.spool != nil)
@@ -105,7 +104,7 @@ func (p *Publisher) renew(ctx context.Context) error {
 }
 
 func (p *Publisher) newClient(more ...kgo.Opt) (*kgo.Client, error) {
-	opts := append(p.cfg.clientOptions(), kgo.WithHooks(connectHook{p}))
+	opts := append(p.cfg.clientOptions(p.kafka), kgo.WithHooks(connectHook{p}))
 	if p.cfg.AnyPartition {
 		opts = append(opts, kgo.RecordPartitioner(leastBusy{&p.turn}))
 	}

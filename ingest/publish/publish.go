@@ -37,6 +37,7 @@ type Publisher struct {
 	single  single
 	metrics *metrics
 	log     *slog.Logger
+	kafka   *kafkaLogger // of all clients
 	spool   *spool.Spool // nil: there is none
 	tickets sync.Pool    // of *ticket
 	copies  sync.Pool    // of *copied
@@ -70,8 +71,8 @@ func New(cfg Config) (*Publisher, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
-	p := &Publisher{cfg: cfg, log: cfg.Logger, single: single{turn: make(chan struct{}, 1)},
-		lossLog: rate.Sometimes{Interval: logFailures}, started: time.Now()}
+	p := &Publisher{cfg: cfg, log: cfg.Logger, kafka: newKafkaLogger(cfg.Logger),
+		single: single{turn: make(chan struct{}, 1)}, lossLog: rate.Sometimes{Interval: sayAgain}, started: time.Now()}
 	p.tickets.New = func() any { return newTicket(p) }
 	p.copies.New = func() any { return newCopied(p) }
 	p.metrics = newMetrics(cfg.Registry, p)
@@ -99,11 +100,11 @@ func New(cfg Config) (*Publisher, error) {
 }
 
 // clientOptions are the Kafka client's.
-func (c Config) clientOptions() []kgo.Opt {
+func (c Config) clientOptions(log kgo.Logger) []kgo.Opt {
 	opts := []kgo.Opt{
 		kgo.SeedBrokers(c.Seeds...),
 		kgo.ClientID(c.ClientID),
-		kgo.WithLogger(kafkaLogger{c.Logger}),
+		kgo.WithLogger(log),
 		kgo.RequiredAcks(kgo.AllISRAcks()), // idempotent by default: kgo's own retries store nothing twice
 		kgo.WithCompressor(newLZ4Frames()),
 		// A broker's work is by the request rather than by the record: a little wait halves it.
@@ -461,17 +462,4 @@ func (p *Publisher) waitForAll(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// kafkaLogger passes what kgo says at warning level and above to slog.
-type kafkaLogger struct{ log *slog.Logger }
-
-func (kafkaLogger) Level() kgo.LogLevel { return kgo.LogLevelWarn }
-
-func (l kafkaLogger) Log(level kgo.LogLevel, msg string, keyvals ...any) {
-	if level == kgo.LogLevelError {
-		l.log.Error("kafka client: "+msg, keyvals...)
-		return
-	}
-	l.log.Warn("kafka client: "+msg, keyvals...)
 }

@@ -14,10 +14,9 @@ import (
 
 // refusal is an error that Kafka gave instead of records.
 type refusal struct {
-	err  error     // nil: Kafka gives records
-	at   time.Time // when it was given last
-	text string    // what the log said last, and when
-	said time.Time
+	err  error                // nil: Kafka gives records
+	at   time.Time            // when it was given last
+	said map[string]time.Time // when the log last said so, by schemas.KafkaReason
 }
 
 const (
@@ -85,16 +84,22 @@ func (c *Consumer) fetchErrors(fetches kgo.Fetches) error {
 	return remade
 }
 
-// refuse notes an error. The log says it at first, when it is another, and once a minute.
+// refuse notes an error. The log says it at first, when the reason is another, and once a minute:
+// the texts of one outage differ by who asked.
 func (c *Consumer) refuse(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := time.Now()
 	c.refused.err, c.refused.at = err, now
-	if text := err.Error(); text != c.refused.text || now.Sub(c.refused.said) >= sayAgain {
-		c.refused.text, c.refused.said = text, now
-		c.Log.Warn("Kafka gives an error instead of records; trying again", "consumer", c.Name, "error", err)
+	reason := schemas.KafkaReason(err)
+	if said, known := c.refused.said[reason]; known && now.Sub(said) < sayAgain {
+		return
 	}
+	if c.refused.said == nil {
+		c.refused.said = make(map[string]time.Time)
+	}
+	c.refused.said[reason] = now
+	c.Log.Warn("Kafka gives an error instead of records; trying again", "consumer", c.Name, "error", err)
 }
 
 // Refused returns why Kafka gave no records within the last minute, with a hint; nil if it gave

@@ -1,7 +1,9 @@
 package consume
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"log/slog"
 	"strings"
 	"testing"
@@ -80,5 +82,19 @@ func TestRefused(t *testing.T) {
 				t.Errorf("counted as %s: %v", c.reason, n)
 			}
 		})
+	}
+}
+
+// Two askers and several partitions tell of one outage in different words: the log has one line.
+func TestOneOutageIsLoggedOnce(t *testing.T) {
+	var out bytes.Buffer
+	c := &Consumer{Name: "reader", Log: slog.New(slog.NewTextHandler(&out, nil))}
+	for range 10 {
+		c.refuse(errors.New("ask kafka: connection refused"))
+		c.refuse(errors.New("unable to join group session: connection refused"))
+	}
+	c.refuse(kerr.GroupAuthorizationFailed)
+	if n := strings.Count(out.String(), "\n"); n != 2 {
+		t.Errorf("%d lines of two causes:\n%s", n, out.String())
 	}
 }
