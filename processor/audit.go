@@ -134,8 +134,7 @@ func (s *bookingSettings) newAudit(ctx context.Context, dsn string, live *clickh
 		return nil, nil, err
 	}
 	if err := migrateBeside(ctx, dsn, shadowDSN, func(string) {}); err != nil {
-		return nil, nil, fmt.Errorf("create the audit's database: %w (hint: the user needs the right to create "+
-			"databases)", err)
+		return nil, nil, fmt.Errorf("create the audit's database: %w", err)
 	}
 	shadow, err := openStore(ctx, shadowDSN, log)
 	if err != nil {

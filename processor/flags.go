@@ -84,18 +84,42 @@ type clickhouseSettings struct {
 	PasswordFile string `name:"clickhouse-password-file" help:"File that holds the password of --clickhouse-dsn's user." type:"path" placeholder:"FILE"`
 }
 
-// errDSN repeats nothing of the DSN, which may hold a secret.
-var errDSN = errors.New("read --clickhouse-dsn: it names no server and database " +
-	"(hint: http://user@host:8123/tributary)")
+// Faults of a DSN repeat nothing of it: it may hold a secret.
+var (
+	errDSN = errors.New("read --clickhouse-dsn: it names no server and database " +
+		"(hint: http://user@host:8123/tributary)")
+	errDSNScheme = errors.New("read --clickhouse-dsn: its protocol is not known " +
+		"(hint: http://, https:// or clickhouse://; with TLS clickhouse://host:9440/tributary?secure=true)")
+	errDSNParameter = errors.New("read --clickhouse-dsn: a parameter behind its ? cannot be read " +
+		"(hint: TLS is https:// or clickhouse://…?secure=true, durations are like 5s)")
+	errDSNDatabase = errors.New("read --clickhouse-dsn: its database is one of ClickHouse's own, or a path " +
+		"(hint: http://user@host:8123/tributary; ?http_path=/path is that of a proxy)")
+)
 
-var errDSNScheme = errors.New("read --clickhouse-dsn: its protocol is not known " +
-	"(hint: http://, https:// or clickhouse://; with TLS clickhouse://host:9440/tributary?secure=true)")
-
-// AfterApply checks the DSN and puts the file's password into it. kong calls it when the flags are
-// read. A DSN without a database would be the server's "default", where nobody looks for tables.
+// AfterApply checks the DSN, gives https:// its TLS, and puts the file's password into it. kong
+// calls it when the flags are read. A DSN without a database would be the server's "default", where
+// nobody looks for tables.
 func (s *clickhouseSettings) AfterApply() error {
-	if options, err := clickhousego.ParseDSN(s.ClickhouseDSN); err != nil || options.Auth.Database == "" {
+	if strings.HasPrefix(s.ClickhouseDSN, "https://") {
+		secured, err := withSettings(s.ClickhouseDSN, map[string]string{"secure": "true"})
+		if err != nil {
+			return errDSN
+		}
+		s.ClickhouseDSN = secured
+	}
+	options, err := clickhousego.ParseDSN(s.ClickhouseDSN)
+	if err != nil {
+		server, _, _ := strings.Cut(strings.Replace(s.ClickhouseDSN, "https://", "http://", 1), "?")
+		if _, err := clickhousego.ParseDSN(server); err == nil {
+			return errDSNParameter
+		}
 		return errDSN
+	}
+	switch name := options.Auth.Database; {
+	case name == "":
+		return errDSN
+	case strings.Contains(name, "/"), strings.EqualFold(name, "system"), strings.EqualFold(name, "information_schema"):
+		return errDSNDatabase
 	}
 	scheme, _, _ := strings.Cut(s.ClickhouseDSN, "://") // the driver takes every other one for its own protocol
 	if !slices.Contains([]string{"http", "https", "clickhouse", "tcp"}, scheme) {

@@ -1,13 +1,17 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"tributary/deploy/local/chdb/chdbtest"
 	"tributary/processor/reconcile"
 )
 
@@ -70,13 +74,64 @@ func TestClickHouseDSN(t *testing.T) {
 	for dsn, want := range map[string]string{
 		"hush":                         "names no server and database (hint: ",
 		"http://u:hush@127.0.0.1:8123": "names no server and database (hint: ", "http://u:hush@127.0.0.1:8123/": "(hint: ",
-		"http://hush %zz/x":                       "names no server and database (hint: ",
-		"mysql://u:hush@127.0.0.1:3306/tributary": "protocol is not known (hint: ",
-		"htps://u:hush@127.0.0.1:8443/tributary":  "protocol is not known (hint: ",
+		"http://hush %zz/x":                                          "names no server and database (hint: ",
+		"mysql://u:hush@127.0.0.1:3306/tributary":                    "protocol is not known (hint: ",
+		"htps://u:hush@127.0.0.1:8443/tributary":                     "protocol is not known (hint: ",
+		"http://u:hush@127.0.0.1:8123/tributary?secure=true":         "a parameter behind its ? cannot be read (hint: ",
+		"https://u:hush@127.0.0.1:8443/tributary?secure=false":       "a parameter behind its ? cannot be read (hint: ",
+		"http://u:hush@127.0.0.1:8123/tributary?read_timeout=hush":   "a parameter behind its ? cannot be read (hint: ",
+		"http://u:hush@127.0.0.1:8123/hush/tributary":                "or a path (hint: ",
+		"http://u:hush@127.0.0.1:8123/System":                        "one of ClickHouse's own",
+		"clickhouse://u:hush@127.0.0.1/?database=information_schema": "one of ClickHouse's own",
 	} {
 		err := execute(t.Context(), []string{"run", "--check", "--clickhouse-dsn", dsn}, io.Discard, io.Discard)
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hush") {
 			t.Errorf("%q: %v", dsn, err)
+		}
+	}
+}
+
+// https:// is TLS, for the lists of hosts, too.
+func TestClickHouseTLS(t *testing.T) {
+	for dsn, want := range map[string]string{
+		"https://u:p@127.0.0.1:8443/tributary":              "https://u:p@127.0.0.1:8443/tributary?secure=true",
+		"https://u@a:8443,b:8443/tributary?dial_timeout=1s": "https://u@a:8443,b:8443/tributary?dial_timeout=1s&secure=true",
+		"http://u@a:8123/tributary":                         "http://u@a:8123/tributary",
+	} {
+		s := clickhouseSettings{ClickhouseDSN: dsn}
+		if err := s.AfterApply(); err != nil || s.ClickhouseDSN != want {
+			t.Errorf("%s: %s, %v", dsn, s.ClickhouseDSN, err)
+		}
+	}
+}
+
+// Behind an address there may be nobody, a port that somebody else listens at, or one of ClickHouse's
+// other protocols. Every command says so within seconds and with a hint.
+func TestClickHouseIsElsewhere(t *testing.T) {
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { silent.Close() })
+	plain := strings.TrimPrefix(chdbtest.Address(t), "http://")
+	for _, command := range []string{
+		"migrate", "migrate --print", "roles", "replay rebuild", "audit --since all", "explain pi_1", "fx", "erase --customer c",
+		"run --check --connect --kafka-seeds 127.0.0.1:1",
+	} {
+		for _, dsn := range []string{
+			"http://u:hush@127.0.0.1:1/tributary", "http://u:hush@" + silent.Addr().String() + "/tributary",
+			"clickhouse://u:hush@" + plain + "/tributary", "https://u:hush@" + plain + "/tributary",
+		} {
+			t.Run(command+" "+dsn, func(t *testing.T) {
+				t.Parallel()
+				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+				defer cancel()
+				err := execute(ctx, append(strings.Fields(command), "--clickhouse-dsn", dsn), io.Discard, io.Discard)
+				if ctx.Err() != nil || err == nil || strings.Contains(err.Error(), "hush") ||
+					!strings.Contains(err.Error(), "reach ClickHouse: ") || !strings.Contains(err.Error(), "(hint: --clickhouse-dsn") {
+					t.Errorf("%v (%v)", err, ctx.Err())
+				}
+			})
 		}
 	}
 }

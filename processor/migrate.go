@@ -119,9 +119,28 @@ func detect(ctx context.Context, dsn, cluster string) (sql.Layout, error) {
 	if err != nil {
 		return sql.Layout{}, fmt.Errorf("read --clickhouse-dsn: %w", err)
 	}
-	db := clickhousego.OpenDB(options)
+	db, err := reached(ctx, options)
+	if err != nil {
+		return sql.Layout{}, err
+	}
 	defer db.Close()
 	return sql.Detect(ctx, db, cluster)
+}
+
+// reachWithin is how long ClickHouse may take to say that it is there.
+const reachWithin = 10 * time.Second
+
+// reached returns connections to a ClickHouse that has answered. Without the question a command
+// would wait for minutes for a port at which somebody else listens.
+func reached(ctx context.Context, options *clickhousego.Options) (*databasesql.DB, error) {
+	options.DialTimeout = reachWithin / 2
+	db := clickhousego.OpenDB(options)
+	ctx, cancel := context.WithTimeout(ctx, reachWithin)
+	defer cancel()
+	if err := db.PingContext(ctx); err != nil {
+		return nil, errors.Join(clickhouse.Unreached(err), db.Close())
+	}
+	return db, nil
 }
 
 // ensureDatabase creates the database that a DSN names, if it is missing.
@@ -135,7 +154,10 @@ func ensureDatabase(ctx context.Context, dsn string, on sql.Layout) error {
 		return nil
 	}
 	options.Auth.Database = "default" // the database cannot be created over a connection that is already in it
-	db := clickhousego.OpenDB(options)
+	db, err := reached(ctx, options)
+	if err != nil {
+		return err
+	}
 	defer db.Close()
 	return sql.EnsureDatabase(ctx, db, database, on)
 }
@@ -165,7 +187,10 @@ func migrate(ctx context.Context, dsn string, on sql.Layout, progress func(strin
 	given := options.Settings
 	options.Settings = sql.Settings()
 	maps.Copy(options.Settings, given)
-	db := clickhousego.OpenDB(options)
+	db, err := reached(ctx, options)
+	if err != nil {
+		return err
+	}
 	defer db.Close()
 	return on.Migrate(ctx, db, progress)
 }

@@ -48,7 +48,10 @@ func layoutToBe(ctx context.Context, dsn, cluster string) (sql.Layout, error) {
 	}
 	name := options.Auth.Database
 	options.Auth.Database = "default"
-	db := clickhousego.OpenDB(options)
+	db, err := reached(ctx, options)
+	if err != nil {
+		return sql.Layout{}, err
+	}
 	defer db.Close()
 	var exists bool
 	err = db.QueryRowContext(ctx, "SELECT count() > 0 FROM system.databases WHERE name = ?", name).Scan(&exists)

@@ -185,11 +185,14 @@ func (c *runCommand) checked(ctx context.Context, stdout io.Writer, kafka schema
 		defer cancel()
 		faults := []error{kafka.Reach(ctx, append(slices.Concat(consume.ClickTopics, consume.PaymentTopics),
 			schemas.TopicDeadLetters)...)}
-		if err := store.Ping(ctx); err != nil {
-			faults = append(faults, err)
-		} else {
-			faults = append(faults, schema.check(ctx), checkRules(ctx, store))
+		err := store.Ping(ctx)
+		if err == nil {
+			err = schema.check(ctx)
 		}
+		if err == nil { // without the tables these two would ask in vain until ctx ends
+			err = errors.Join(checkRules(ctx, store), checkInsert(ctx, store))
+		}
+		faults = append(faults, err)
 		if err := errors.Join(faults...); err != nil {
 			return err
 		}
@@ -395,6 +398,15 @@ func (p *pipeline) run(ctx context.Context, sweep, fxRefresh time.Duration) erro
 	group.Go(func() error { return rollup.Run(ctx, p.store, p.workspaces.RetentionDays, p.log) })
 	group.Go(func() error { return p.reporter.Run(ctx, sweep) })
 	return group.Wait()
+}
+
+// checkInsert returns an error if the user may read and not insert, or the DSN says readonly.
+func checkInsert(ctx context.Context, store *clickhouse.Store) error {
+	const nothing = "INSERT INTO pipeline_status SELECT * FROM pipeline_status WHERE false"
+	if err := store.Exec(ctx, nothing); err != nil {
+		return fmt.Errorf("try to insert no rows: %w", clickhouse.WithHint(err))
+	}
+	return nil
 }
 
 // watchRules returns an error once the ledger is booked by other rules than this program's: a

@@ -43,8 +43,7 @@ func EnsureDatabase(ctx context.Context, db *sql.DB, name string, on Layout) err
 		statement += " ENGINE = Replicated('/clickhouse/databases/" + literal(name) + "', '{shard}', '{replica}')"
 	}
 	if _, err := db.ExecContext(ctx, statement); err != nil {
-		return fmt.Errorf("create database %s: %w (hint: --clickhouse-dsn names a server that can be reached, "+
-			"and a user who may create it)", name, err)
+		return fmt.Errorf("create database %s: %w", name, err)
 	}
 	return nil
 }

@@ -33,6 +33,8 @@ type fault struct {
 }
 
 const (
+	hintAddress = "--clickhouse-dsn names it: the port of HTTP is 8123, with TLS (https://) 8443, and the native one " +
+		"(clickhouse://) 9000, with ?secure=true 9440"
 	hintUser   = "--clickhouse-dsn names the user, --clickhouse-password-file has the password"
 	hintRights = "grant its user the role of this program: processor roles prints the statements"
 	hintTables = "run processor migrate; --clickhouse-dsn names the database"
@@ -157,7 +159,7 @@ func faultOf(err error) fault {
 	}
 	var exception *clickhouse.Exception
 	if !errors.As(err, &exception) {
-		return fault{unreachable, transient, "--clickhouse-dsn names it"}
+		return fault{unreachable, transient, hintAddress}
 	}
 	known := faults[exception.Code]
 	known.name = cmp.Or(known.name, otherCode)
@@ -172,6 +174,11 @@ func faultOfLookup(err error) fault {
 		f.class, f.hint = needsOperator, hintTables
 	}
 	return f
+}
+
+// Unreached returns the error of a ClickHouse that was asked whether it answers, with a hint.
+func Unreached(err error) error {
+	return fmt.Errorf("reach ClickHouse: %w", hinted(err, faultOfLookup(err)))
 }
 
 // WithHint adds to an error of ClickHouse what an operator can do, if that is known and no hint is

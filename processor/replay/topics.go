@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"tributary/processor/consume"
@@ -236,8 +237,8 @@ func (t *Topics) Committed(ctx context.Context, since time.Time) (begin, end Off
 	}
 	defer client.Close()
 	committed, err := kadm.NewClient(client).FetchOffsets(ctx, schemas.ConsumerGroup)
-	if err != nil {
-		return nil, nil, fmt.Errorf("read committed offsets: %w", err)
+	if err != nil && !errors.Is(err, kerr.GroupIDNotFound) { // no processor has ever run: nothing is committed
+		return nil, nil, fmt.Errorf("read committed offsets: %w", schemas.WithKafkaHint(err))
 	}
 	end = make(Offsets)
 	for topic, partitions := range begin {
