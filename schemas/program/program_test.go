@@ -70,6 +70,51 @@ func TestParse(t *testing.T) {
 	}
 }
 
+// A misspelt variable is an error and not a flag that is left out.
+func TestMisspeltVariables(t *testing.T) {
+	type table struct {
+		Edge struct {
+			Workspaces string
+			SpoolDir   string
+			Geo        string
+			Check      bool
+		} `cmd:""`
+		Audit struct {
+			Workspace string
+		} `cmd:""`
+	}
+	for _, c := range []struct {
+		variables string // NAME=VALUE, separated by spaces
+		args      string
+		meant     string // "": it is no error
+	}{
+		{"TRIBUTARY_WORKSPACE=w.json", "edge", ""}, // another command of the program has it
+		{"TRIBUTARY_WORKSPACEZ=w.json", "edge", "TRIBUTARY_WORKSPACES"},
+		{"TRIBUTARY_WORKSAPCES=w.json", "edge", "TRIBUTARY_WORKSPACES"},
+		{"TRIBUTARY_WORK_SPACES=w.json", "edge", "TRIBUTARY_WORKSPACES"},
+		{"tributary_workspaces=w.json", "edge", "TRIBUTARY_WORKSPACES"},
+		{"TRIBUTARY_SPOOLDIR=/s", "edge", "TRIBUTARY_SPOOL_DIR"},
+		{"TRIBUTARY_SPOOL_DIRS=/s", "edge --check", "TRIBUTARY_SPOOL_DIR"},
+		{"TRIBUTARY_TEST_EDGE_SPOL_DIR=/s", "edge", "TRIBUTARY_TEST_EDGE_SPOOL_DIR"},
+		{"TRIBUTARY_SPOOLDIR=/s", "audit", ""},
+		{"TRIBUTARY_SPOOLDIR=/s", "edge --spool-dir /t", ""},
+		{"TRIBUTARY_SPOOLDIR=/s TRIBUTARY_SPOOL_DIR=/t", "edge", ""},
+		{"TRIBUTARY_SPOOLDIR=", "edge", ""},
+		{"TRIBUTARY_TO=x TRIBUTARY_GEO_FILES=y TRIBUTARY_TAG=z TRIBUTARY_PORT=tcp://10.0.0.1:80", "edge", ""},
+	} {
+		t.Run(c.variables+" "+c.args, func(t *testing.T) {
+			for _, v := range strings.Fields(c.variables) {
+				name, value, _ := strings.Cut(v, "=")
+				t.Setenv(name, value)
+			}
+			_, err := Parse(new(table), "test", "A test.", io.Discard, io.Discard, strings.Fields(c.args))
+			if c.meant == "" && err != nil || c.meant != "" && (err == nil || !strings.Contains(err.Error(), "(hint: "+c.meant+"?")) {
+				t.Errorf("%v, want a hint at %q", err, c.meant)
+			}
+		})
+	}
+}
+
 func serveOps(t *testing.T, o *Ops) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
