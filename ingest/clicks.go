@@ -28,6 +28,7 @@ import (
 	"tributary/ingest/clicks"
 	"tributary/ingest/geo"
 	"tributary/ingest/publish"
+	"tributary/ingest/publish/spool"
 	"tributary/schemas"
 	"tributary/schemas/program"
 )
@@ -66,8 +67,7 @@ func (c *clicksCommand) configs() (clicks.Config, publish.Config, error) {
 	edge := clicks.Default()
 	edge.MaxConnsPerIP, edge.MaxConns, edge.EventsPerAddress = c.MaxConnsPerIP, c.MaxConns, c.EventsPerAddress
 	edge.ProxyProtocol = c.ProxyProtocol
-	faults := []error{program.CheckAddrs(program.Addr{Flag: "edge addr", Value: c.EdgeAddr},
-		program.Addr{Flag: "ops addr", Value: c.OpsAddr})}
+	faults := []error{program.CheckAddrs(c.addrs()...), c.opsFlags.validate()}
 	for _, s := range []struct {
 		name, value, file string
 		into              *[]byte
@@ -96,10 +96,25 @@ func (c *clicksCommand) configs() (clicks.Config, publish.Config, error) {
 	}
 	faults = append(faults, err, geoErr, certificateErr, edge.Validate())
 	kafka, err := c.config(schemas.TopicClicks, schemas.TopicLeads, schemas.TopicStripe)
-	if c.spoolFlags.apply(&kafka); err == nil {
-		err = kafka.Validate()
+	if c.apply(&kafka); err == nil {
+		err = errors.Join(kafka.Validate(), c.spoolFlags.validate())
 	}
 	return edge, kafka, errors.Join(append(faults, err)...)
+}
+
+// addrs are the addresses that are listened on.
+func (c *clicksCommand) addrs() []program.Addr {
+	return []program.Addr{{Flag: "edge addr", Value: c.EdgeAddr}, {Flag: "ops addr", Value: c.OpsAddr}}
+}
+
+// try does for a moment what a start would do with addresses and the spool's directory.
+func (c *clicksCommand) try() (notes []string, err error) {
+	notes, err = program.TryAddrs(c.addrs()...)
+	if c.SpoolDir == "" {
+		return notes, err
+	}
+	more, spoolErr := spool.Try(c.SpoolDir)
+	return append(notes, more...), errors.Join(err, spoolErr)
 }
 
 // directory reads what a reload reads again.
@@ -144,7 +159,11 @@ func (c *clicksCommand) Run(ctx context.Context, p *process, log *slog.Logger) e
 		return fmt.Errorf("check configuration:\n%w", err)
 	}
 	if c.Check {
-		return c.checked(ctx, p, "clicks", &c.kafkaFlags, kafka.Topics...)
+		notes, err := c.try()
+		if err != nil {
+			return fmt.Errorf("check configuration:\n%w", err)
+		}
+		return c.checked(ctx, p, "clicks", notes, &c.kafkaFlags, kafka.Topics...)
 	}
 	registry := program.NewRegistry()
 	files := append([]string{c.Workspaces, c.SecretKeyFile, c.Datacenters, c.TLSCertFile, c.TLSKeyFile}, c.Geo...)

@@ -276,13 +276,23 @@ func TestFaultsAtOnce(t *testing.T) {
 		!strings.Contains(err.Error(), "used twice") {
 		t.Errorf("--check of a bad file: %v", err)
 	}
+	datacenters := filepath.Join(t.TempDir(), "datacenters.csv")
+	if err := os.WriteFile(datacenters, []byte("asn,name\n16509,Amazon\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, args := range [][]string{
 		{"clicks", "--edge-addr", "127.0.0.1:7777", "--ops-addr", "localhost:7777"},
 		{"clicks", "--edge-addr", "127.0.0.1:7777", "--ops-addr", ":7777"},
 		{"clicks", "--workspaces", ""}, {"clicks", "--spool-dir", ""}, {"clicks", "--secret-key-file", ""},
 		{"clicks", "--spool-dir", bad}, {"clicks", "--spool-dir", filepath.Join(bad, "spool")},
+		{"clicks", "--edge-addr", "203.0.113.1:7777"}, {"clicks", "--ops-addr", "203.0.113.1:7777"},
+		{"stripe", "--stripe-webhook-secrets", "whsec_0123456789abcdef", "--stripe-addr", "203.0.113.1:7777"},
+		{"clicks", "--stop-delay=-1s"}, {"clicks", "--stop-timeout=0s"}, {"clicks", "--spool-max-bytes", "100000000"},
+		{"clicks", "--spool-after", "1s"}, {"clicks", "--datacenters", datacenters}, {"clicks", "--events-per-address=Inf"},
+		{"clicks", "--check=false", "--connect"},
 	} {
-		if _, err := run(append(args, "--check")...); err == nil || !strings.Contains(err.Error(), "(hint: ") {
+		if _, err := run(append(args[:1:1], append([]string{"--check"}, args[1:]...)...)...); err == nil ||
+			!strings.Contains(err.Error(), "(hint: ") {
 			t.Errorf("%q: %v", args, err)
 		}
 	}
@@ -304,6 +314,11 @@ func TestFaultsAtOnce(t *testing.T) {
 	if _, err := run("clicks", "--edge-addr", taken.Addr().String(), "--ops-addr", "127.0.0.1:0"); err == nil ||
 		!strings.Contains(err.Error(), "hint") {
 		t.Errorf("an address in use: %v", err)
+	}
+	// Beside the running program that is no fault.
+	if out, err := run("clicks", "--check", "--edge-addr", taken.Addr().String()); err != nil ||
+		!strings.Contains(out, "good\nnote: edge addr: "+taken.Addr().String()+" is in use now (hint: ") {
+		t.Errorf("--check of an address in use: %q %v", out, err)
 	}
 }
 

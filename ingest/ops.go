@@ -79,7 +79,9 @@ type opsFlags struct {
 }
 
 // checked ends a --check whose flags are good.
-func (f *opsFlags) checked(ctx context.Context, p *process, command string, kafka *kafkaFlags, topics ...string) error {
+func (f *opsFlags) checked(ctx context.Context, p *process, command string, notes []string, kafka *kafkaFlags,
+	topics ...string,
+) error {
 	good := "the configuration is good"
 	if f.Connect {
 		connection, err := kafka.Kafka.Connection("tributary-check")
@@ -91,8 +93,24 @@ func (f *opsFlags) checked(ctx context.Context, p *process, command string, kafk
 		}
 		good += ", and Kafka has the topics"
 	}
-	_, err := fmt.Fprintf(p.stdout, "ingest %s: %s\n", command, good)
-	return err
+	return program.WriteGood(p.stdout, "ingest "+command, good, notes)
+}
+
+// validate reports every fault of f, each with a hint.
+func (f *opsFlags) validate() error {
+	var faults []error
+	if f.StopDelay < 0 {
+		faults = append(faults, fmt.Errorf("stop delay: %s is negative (hint: 10s behind a balancer, 0s without one)",
+			f.StopDelay))
+	}
+	if f.StopTimeout <= 0 {
+		faults = append(faults, fmt.Errorf("stop timeout: %s cuts every request that is under way (hint: 10s)",
+			f.StopTimeout))
+	}
+	if f.Connect && !f.Check {
+		faults = append(faults, errors.New("connect: it belongs to --check (hint: --check --connect, or neither)"))
+	}
+	return errors.Join(faults...)
 }
 
 // listen opens both listeners, or none.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"time"
 
 	"tributary/ingest/publish"
@@ -13,6 +14,14 @@ type spoolFlags struct {
 	SpoolDir      string        `placeholder:"DIR" help:"Keep here, fsynced, what Kafka cannot take, and deliver it when Kafka is back; a directory of this process's own, on a disk that outlives it. Without it, clicks are answered 503 while Kafka is away, and a beacon does not retry."`
 	SpoolMaxBytes int64         `default:"4294967296" placeholder:"BYTES" help:"Limit of the spool; beyond it, 503. An hour at 1,000 clicks a second takes about 1.5 GB."`
 	SpoolAfter    time.Duration `default:"300ms" help:"With a spool, wait for Kafka no longer than this."`
+}
+
+// validate refuses limits of a spool that is not there: who sets them believes that there is one.
+func (f *spoolFlags) validate() error {
+	if f.SpoolDir == "" && (f.SpoolMaxBytes != 4<<30 || f.SpoolAfter != 300*time.Millisecond) {
+		return errors.New("spool: --spool-max-bytes or --spool-after is given and there is no spool (hint: --spool-dir)")
+	}
+	return nil
 }
 
 // maxInDoubt bounds the memory of an outage where there is a spool: each record in doubt holds some

@@ -45,8 +45,7 @@ type stripeCommand struct {
 func (c *stripeCommand) configs() (stripe.Config, publish.Config, error) {
 	hook := stripe.Default()
 	signers, err := c.signers()
-	faults := []error{program.CheckAddrs(program.Addr{Flag: "stripe addr", Value: c.StripeAddr},
-		program.Addr{Flag: "ops addr", Value: c.OpsAddr}), err}
+	faults := []error{program.CheckAddrs(c.addrs()...), c.validate(), err}
 	if hook.Signers = signers; err == nil {
 		faults = append(faults, hook.Validate())
 	}
@@ -55,6 +54,11 @@ func (c *stripeCommand) configs() (stripe.Config, publish.Config, error) {
 	// brokers' own limit.
 	kafka.MaxBatchBytes = int(hook.MaxBodyBytes) + 128<<10
 	return hook, kafka, errors.Join(append(faults, err)...)
+}
+
+// addrs are the addresses that are listened on.
+func (c *stripeCommand) addrs() []program.Addr {
+	return []program.Addr{{Flag: "stripe addr", Value: c.StripeAddr}, {Flag: "ops addr", Value: c.OpsAddr}}
 }
 
 // signers reads what a reload reads again.
@@ -80,7 +84,11 @@ func (c *stripeCommand) Run(ctx context.Context, p *process, log *slog.Logger) e
 		return fmt.Errorf("check configuration:\n%w", err)
 	}
 	if c.Check {
-		return c.checked(ctx, p, "stripe", &c.kafkaFlags, kafka.Topics...)
+		notes, err := program.TryAddrs(c.addrs()...)
+		if err != nil {
+			return fmt.Errorf("check configuration:\n%w", err)
+		}
+		return c.checked(ctx, p, "stripe", notes, &c.kafkaFlags, kafka.Topics...)
 	}
 	registry := program.NewRegistry()
 	reloader := program.NewReloader([]string{c.Workspaces, c.StripeWebhookSecretsFile}, func() error {

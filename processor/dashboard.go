@@ -90,8 +90,7 @@ type dashboardConfig struct {
 
 // validate turns the flags into a configuration, or returns every fault of all of them.
 func (c *serveDashboardCommand) validate() (*dashboardConfig, error) {
-	faults := []error{program.CheckAddrs(program.Addr{Flag: "dashboard addr", Value: c.DashboardAddr},
-		program.Addr{Flag: "ops addr", Value: c.OpsAddr})}
+	faults := []error{program.CheckAddrs(c.addrs()...)}
 	workspaces, err := workspace.ReadPolicies(c.Workspaces)
 	faults = append(faults, err)
 	config := &dashboardConfig{workspaces: workspaces}
@@ -127,6 +126,11 @@ func (c *serveDashboardCommand) validate() (*dashboardConfig, error) {
 	}
 	config.access.OIDC, err = c.oidc(users)
 	return config, errors.Join(append(faults, err)...)
+}
+
+// addrs are the addresses that are listened on.
+func (c *serveDashboardCommand) addrs() []program.Addr {
+	return []program.Addr{{Flag: "dashboard addr", Value: c.DashboardAddr}, {Flag: "ops addr", Value: c.OpsAddr}}
 }
 
 // oidc returns the OpenID provider, nil without one.
@@ -172,8 +176,11 @@ func (c *serveDashboardCommand) Run(ctx context.Context, app *kong.Kong, log *sl
 	}
 	defer page.Close()
 	if c.Check {
-		_, err := fmt.Fprintln(app.Stdout, "processor dashboard: the configuration is good")
-		return err
+		notes, err := program.TryAddrs(c.addrs()...)
+		if err != nil {
+			return fmt.Errorf("check configuration:\n%w", err)
+		}
+		return program.WriteGood(app.Stdout, "processor dashboard", "the configuration is good", notes)
 	}
 	listener, err := net.Listen("tcp", c.DashboardAddr)
 	if err != nil {

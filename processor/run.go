@@ -91,9 +91,12 @@ type runConfig struct {
 // validate turns the flags into a configuration, or reports every fault of all of them.
 func (c *runCommand) validate(ctx context.Context) (runConfig, error) {
 	sources, err := c.fxSources()
-	faults := []error{err, program.CheckAddrs(program.Addr{Flag: "ops addr", Value: c.OpsAddr})}
+	faults := []error{err, program.CheckAddrs(c.opsAddr())}
 	if c.Check {
 		faults = append(faults, fx.CheckFiles(ctx, sources))
+	}
+	if c.Connect && !c.Check {
+		faults = append(faults, errors.New("connect: it belongs to --check (hint: --check --connect, or neither)"))
 	}
 	workspaces, err := c.read()
 	faults = append(faults, err)
@@ -109,6 +112,8 @@ func (c *runCommand) validate(ctx context.Context) (runConfig, error) {
 	faults = append(faults, err)
 	return runConfig{sources, workspaces, agents, kafka, client}, errors.Join(faults...)
 }
+
+func (c *runCommand) opsAddr() program.Addr { return program.Addr{Flag: "ops addr", Value: c.OpsAddr} }
 
 // moved returns an error if the ledger has entries of accounts in another workspace than the file
 // says.
@@ -179,6 +184,10 @@ func (c *runCommand) Run(ctx context.Context, app *kong.Kong, log *slog.Logger) 
 func (c *runCommand) checked(ctx context.Context, stdout io.Writer, kafka schemas.KafkaConnection,
 	store *clickhouse.Store, schema *schema,
 ) error {
+	notes, err := program.TryAddrs(c.opsAddr())
+	if err != nil {
+		return fmt.Errorf("check configuration:\n%w", err)
+	}
 	good := "the configuration is good"
 	if c.Connect {
 		ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
@@ -198,8 +207,7 @@ func (c *runCommand) checked(ctx context.Context, stdout io.Writer, kafka schema
 		}
 		good += ", and Kafka and ClickHouse have what they need"
 	}
-	_, err := fmt.Fprintln(stdout, "processor run:", good)
-	return err
+	return program.WriteGood(stdout, "processor run", good, notes)
 }
 
 // pipeline is everything that processor run starts.

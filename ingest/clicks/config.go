@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/netip"
 	"time"
 
@@ -114,8 +115,8 @@ func (c Config) Validate() error {
 	atLeast("connections per address", c.MaxConnsPerIP, 0)
 	atLeast("connections", c.MaxConns, 0)
 	atLeast("body memory", c.BodyMemory, 1<<20)
-	if !(c.EventsPerAddress >= 0) { // NaN too
-		faults = append(faults, fmt.Errorf("events per address: %v is negative (hint: 1000; 0 means no limit)",
+	if !(c.EventsPerAddress >= 0) || math.IsInf(c.EventsPerAddress, 1) { // NaN too
+		faults = append(faults, fmt.Errorf("events per address: %v is no rate (hint: 1000; 0 means no limit)",
 			c.EventsPerAddress))
 	}
 	if c.MaxEventBytes > c.MaxBodyBytes {

@@ -69,6 +69,10 @@ const (
 func Open(paths []string, datacenters string) (*Database, error) {
 	hosts, err := readDatacenters(datacenters)
 	faults := []error{err}
+	if datacenters != "" && len(paths) == 0 {
+		faults = append(faults, errors.New("datacenters: no file says which network an address is of "+
+			"(hint: --geo names one of autonomous systems)"))
+	}
 	files := make([]file, 0, len(paths))
 	for _, path := range paths {
 		f, err := open(path)

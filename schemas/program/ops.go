@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/pprof"
 	"runtime"
 	"strings"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -137,6 +139,36 @@ func CheckAddrs(addrs ...Addr) error {
 		}
 	}
 	return errors.Join(faults...)
+}
+
+// TryAddrs listens on each address for a moment. It returns why one can never be listened on, such
+// as a port that needs more rights, and a note for each that is in use: beside the running program
+// that is no fault.
+func TryAddrs(addrs ...Addr) (notes []string, err error) {
+	var faults []error
+	for _, a := range addrs {
+		l, err := net.Listen("tcp", a.Value)
+		switch {
+		case err == nil:
+			_ = l.Close()
+		case errors.Is(err, syscall.EADDRINUSE):
+			notes = append(notes, a.Flag+": "+a.Value+" is in use now (hint: no fault if it is by this program, running)")
+		default:
+			faults = append(faults, fmt.Errorf("%s: %w (hint: an address of this machine, on a port that this user may take)",
+				a.Flag, err))
+		}
+	}
+	return notes, errors.Join(faults...)
+}
+
+// WriteGood says on w that a configuration is good, and what is to be known of it all the same.
+func WriteGood(w io.Writer, command, good string, notes []string) error {
+	text := command + ": " + good + "\n"
+	for _, note := range notes {
+		text += "note: " + note + "\n"
+	}
+	_, err := io.WriteString(w, text)
+	return err
 }
 
 // overlap reports whether two listeners would want the same port of the same interface. Port 0 is

@@ -85,6 +85,67 @@ func (c Config) Validate() error {
 	return errors.Join(faults...)
 }
 
+// Try returns why a spool could not be kept in dir: this user may not write there or make it private,
+// or it holds a file that is none of a spool's. It leaves nothing behind. The notes tell of what may
+// end: another process has the directory, which may be the program that runs already, or its disk is
+// full.
+func Try(dir string) (notes []string, err error) {
+	there, err := existing(dir)
+	if err != nil {
+		return nil, fmt.Errorf("spool dir: %w (hint: a directory that this user may write to)", err)
+	}
+	probe, err := os.MkdirTemp(there, "check-")
+	if err != nil {
+		return nil, fmt.Errorf("spool dir: %w (hint: a directory that this user may write to)", err)
+	}
+	if err := os.Remove(probe); err != nil {
+		return nil, fmt.Errorf("spool dir: %w (hint: a directory that this user may write to)", err)
+	}
+	if free, err := freeBytes(there); err == nil && free < reserveBytes {
+		notes = append(notes, fmt.Sprintf("spool dir: the disk of %s has %d bytes left, and the spool leaves %d to others: "+
+			"it keeps nothing now (hint: make room)", there, free, reserveBytes))
+	}
+	if there != filepath.Clean(dir) {
+		return notes, nil
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("spool dir: %w (hint: a directory that this user may read)", err)
+	}
+	for _, e := range entries {
+		if _, _, err := segmentName(e.Name()); err != nil {
+			return nil, fmt.Errorf("spool dir: %w", err)
+		}
+	}
+	info, err := os.Stat(dir)
+	if err == nil && info.Mode().Perm()&0o077 != 0 {
+		err = os.Chmod(dir, info.Mode().Perm()) // the owner may
+	}
+	if err != nil {
+		return nil, fmt.Errorf("spool dir: %w (hint: it holds visitors' data; chmod 700)", err)
+	}
+	if lock, err := os.OpenFile(filepath.Join(dir, lockName), os.O_RDWR, 0); err == nil {
+		defer lock.Close()
+		if tryLock(lock) != nil {
+			notes = append(notes, fmt.Sprintf("spool dir: %s is in use now (hint: no fault if it is by this program, running; "+
+				"two cannot share one)", dir))
+		}
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("spool dir: %w (hint: this user must be able to write to its files)", err)
+	}
+	return notes, nil
+}
+
+// existing returns dir, or the nearest directory above it that exists.
+func existing(dir string) (string, error) {
+	for dir = filepath.Clean(dir); ; dir = filepath.Dir(dir) {
+		_, err := os.Stat(dir)
+		if !errors.Is(err, fs.ErrNotExist) || dir == filepath.Dir(dir) {
+			return dir, err
+		}
+	}
+}
+
 // Spool is safe for concurrent use. One goroutine at a time may drain it (Next, Segment, Remove,
 // Rewrite).
 type Spool struct {
@@ -224,23 +285,35 @@ func (s *Spool) find() error {
 			continue
 		}
 		s.used += info.Size()
-		text, ok := strings.CutSuffix(e.Name(), suffix)
-		if !ok {
-			continue
+		name, ok, err := segmentName(e.Name())
+		if err != nil {
+			return err
 		}
-		name, err := strconv.ParseInt(text, 10, 64)
-		if err != nil || s.path(name) != filepath.Join(s.cfg.Dir, e.Name()) {
-			return fmt.Errorf("%s is not a name that a spool gives (hint: move the file elsewhere)", e.Name())
+		if ok {
+			s.segments = append(s.segments, name)
 		}
-		s.segments = append(s.segments, name)
 	}
 	return nil
 }
 
-// path is where the segment of that name is; 19 digits hold every int64, so that names sort as
-// numbers do.
-func (s *Spool) path(name int64) string {
-	return filepath.Join(s.cfg.Dir, fmt.Sprintf("%019d%s", name, suffix))
+// path is where the segment of that name is.
+func (s *Spool) path(name int64) string { return filepath.Join(s.cfg.Dir, segmentFile(name)) }
+
+// segmentFile is the file of a segment. 19 digits hold every int64, so that files sort as numbers
+// do.
+func segmentFile(name int64) string { return fmt.Sprintf("%019d%s", name, suffix) }
+
+// segmentName returns which segment a file is, and whether it is one.
+func segmentName(file string) (name int64, ok bool, err error) {
+	text, ok := strings.CutSuffix(file, suffix)
+	if !ok {
+		return 0, false, nil
+	}
+	name, err = strconv.ParseInt(text, 10, 64)
+	if err != nil || segmentFile(name) != file {
+		return 0, false, fmt.Errorf("%s is not a name that a spool gives (hint: move the file elsewhere)", file)
+	}
+	return name, true, nil
 }
 
 // Append keeps the entries, all or none, and returns nil once they are fsynced. The entries' memory

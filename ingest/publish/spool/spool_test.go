@@ -434,3 +434,37 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// A check says what a start would say of the directory, and changes nothing.
+func TestTry(t *testing.T) {
+	base := t.TempDir()
+	good := filepath.Join(base, "good")
+	if notes, err := Try(filepath.Join(good, "below")); err != nil || len(notes) > 0 {
+		t.Errorf("a directory that is still to be made: %q %v", notes, err)
+	}
+	if left, err := os.ReadDir(base); err != nil || len(left) > 0 {
+		t.Errorf("the check left %v %v", left, err)
+	}
+	s := open(t, Config{Dir: good, MaxBytes: 1 << 30})
+	if notes, err := Try(good); err != nil || len(notes) != 1 || !strings.Contains(notes[0], "in use") {
+		t.Errorf("a directory in use: %q %v", notes, err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if notes, err := Try(good); err != nil || len(notes) > 0 {
+		t.Errorf("a directory that a spool left: %q %v", notes, err)
+	}
+	foreign := filepath.Join(base, "foreign")
+	if err := os.MkdirAll(foreign, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(foreign, "a.spool"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{foreign, "/proc/nothing", filepath.Join(foreign, "a.spool", "b")} {
+		if notes, err := Try(dir); err == nil || !strings.Contains(err.Error(), "(hint: ") {
+			t.Errorf("%s: %q %v", dir, notes, err)
+		}
+	}
+}
