@@ -27,8 +27,10 @@ import (
 )
 
 // hostile sends what anybody may send, under every name that the lives use, and under their
-// variants: clicks that claim it as their id, as an affiliate's or a link's, or a programme for it,
-// and leads that claim it as a buyer's id or their click's. It knows from the beginning all names
+// variants: clicks and page views that claim it as their id, as an affiliate's or a link's, or a
+// programme for it, leads that claim it as a buyer's id or their click's, and sales of Stripe's that
+// a page reports. Half of it is received at most six minutes before or after money moves. It
+// knows from the beginning all names
 // that can be guessed or stand on the site (affiliates, links, programmes, codes), and the
 // others once all sales are over, as whoever reads a URL later does. Another workspace of the
 // attacker's own knows every name at any time.
@@ -38,6 +40,7 @@ type hostile struct {
 	names []string
 	from  time.Time
 	until time.Time
+	moved []time.Time // when money moved
 	count int
 	// mentioned is when a click first named somebody an affiliate.
 	mentioned map[string]time.Time
@@ -70,7 +73,8 @@ func newHostile(tb testing.TB, seed uint64, w *traffic.World) *hostile {
 		others = append(others, c.ID.String(), c.Visitor)
 	}
 	for _, m := range w.Movements {
-		h.names = append(h.names, m.AffiliateID, m.Customer)
+		h.names, h.moved = append(h.names, m.AffiliateID, m.Customer), append(h.moved, m.OccurredAt)
+		others = append(others, m.Object, m.Sale)
 	}
 	for _, l := range w.Leads {
 		h.names, others = append(h.names, l.ExternalID), append(others, l.Email)
@@ -89,7 +93,7 @@ func newHostile(tb testing.TB, seed uint64, w *traffic.World) *hostile {
 
 // variant writes a name in another way now and then: a variant is another name.
 func (h *hostile) variant(name string) string {
-	switch h.rng.IntN(16) {
+	switch h.rng.IntN(20) {
 	case 0:
 		return strings.ToUpper(name)
 	case 1:
@@ -104,8 +108,25 @@ func (h *hostile) variant(name string) string {
 		return " " + name + "\u200b"
 	case 6:
 		return strings.Repeat(name, 2000/len(name))
+	case 7:
+		return "test/" + name // the prefix of test mode's objects
+	case 8:
+		return "test mode/" + name // that of its names, in the table of names
+	case 9: // a name as that table has it
+		return string(identity.PublicName(identity.New(identity.Affiliate, name)))
 	}
 	return name
+}
+
+// moment returns when a record is received, before the end of all lives.
+func (h *hostile) moment() time.Time {
+	if len(h.moved) > 0 && h.rng.IntN(2) == 0 {
+		at := h.moved[h.rng.IntN(len(h.moved))].Add(time.Duration(h.rng.Int64N(int64(12*time.Minute))) - 6*time.Minute)
+		if at.Before(h.until) {
+			return at
+		}
+	}
+	return h.from.Add(time.Duration(h.rng.Int64N(int64(h.until.Sub(h.from)))))
 }
 
 // record claims one name at a random moment.
@@ -113,7 +134,7 @@ func (h *hostile) record() *kgo.Record {
 	h.count++
 	name := h.names[h.rng.IntN(len(h.names))]
 	workspace := []string{"default", "default", "default", "evil"}[h.rng.IntN(4)]
-	received := h.from.Add(time.Duration(h.rng.Int64N(int64(h.until.Sub(h.from)))))
+	received := h.moment()
 	if _, ours := schemas.ParseClickID(name); (ours || join.Unguessable(name)) && workspace == "default" {
 		received = h.until.Add(time.Hour)
 	}
@@ -132,7 +153,7 @@ func (h *hostile) record() *kgo.Record {
 		ClickRef: id.String(), ExternalId: h.variant(name), EventName: "evil", Mode: "async", Quantity: 1,
 		Vouched: new(false),
 	}
-	switch h.rng.IntN(7) {
+	switch h.rng.IntN(10) {
 	case 0:
 		click.ForeignId = h.variant(name)
 	case 1:
@@ -150,8 +171,28 @@ func (h *hostile) record() *kgo.Record {
 	case 6: // the attacker's own person, by somebody else's click
 		lead.ClickRef, lead.ExternalId = h.variant(name), fmt.Sprintf("user_2NNEqL2nrIRdJ194nd%08d", h.count)
 		return h.lead(lead)
+	case 7: // a view of a page under somebody's name, or of a link of theirs
+		click.Trigger = "pageview"
+		if own, ok := schemas.ParseClickID(name); ok {
+			click.ClickId = own[:]
+		}
+		click.ForeignId, click.AffiliateId, click.VisitorId = h.variant(name), h.variant(name), name
+	case 8: // by other ways than a link, and by what an address says
+		click.Trigger = []string{"qr", "deeplink", "form"}[h.rng.IntN(3)]
+		click.ForeignId = h.variant(name)
+		click.Url += "?via=evil&dub_id=" + url.QueryEscape(name)
+		click.Properties = map[string]string{"affiliate_id": "evil", "external_id": name}
+	case 9: // a sale as a page reports it, of Stripe's invoice or payment
+		lead.Mode = "deferred"
+		lead.Metadata = map[string]string{"amount": "1", "currency": "usd", schemas.SaleInvoice: name,
+			schemas.SaleProcessor: schemas.ProcessorStripe}
+		if h.rng.IntN(2) == 0 {
+			lead.ExternalId = fmt.Sprintf("user_2NNEqL2nrIRdJ194nd%08d", h.count)
+			lead.Metadata[schemas.SaleInvoice] = h.names[h.rng.IntN(len(h.names))]
+		}
+		return h.lead(lead)
 	}
-	if click.AffiliateId != "" && workspace == "default" {
+	if click.AffiliateId != "" && click.Trigger != "pageview" && workspace == "default" {
 		if first, ok := h.mentioned[click.AffiliateId]; !ok || received.Before(first) {
 			h.mentioned[click.AffiliateId] = received
 		}
@@ -256,7 +297,8 @@ func TestHostileClicksMoveNoMoney(t *testing.T) {
 		if seed%2 == 0 {
 			s = site{"a page's clicks and a catalogue", true}
 		}
-		calm := credits(s.besieged(t, seed, w, orders[0], nil).Ledger())
+		quiet := s.besieged(t, seed, w, orders[0], nil)
+		calm, people := credits(quiet.Ledger()), vouched(quiet.AllLeads())
 		attack := newHostile(t, seed, w)
 		for _, o := range played {
 			var beside []*kgo.Record
@@ -264,7 +306,17 @@ func TestHostileClicksMoveNoMoney(t *testing.T) {
 				beside = append(beside, attack.record())
 			}
 			sent += len(beside)
-			for id, e := range credits(s.besieged(t, seed, w, o, beside).Ledger()) {
+			loud := s.besieged(t, seed, w, o, beside)
+			if got := vouched(loud.AllLeads()); !slices.Equal(got, people) {
+				t.Fatalf("seed %d, %s: the leads of the backend and of Stripe are\n%s\ninstead of\n%s", seed, s.name,
+					without(strings.Join(got, "\n"), strings.Join(people, "\n")),
+					without(strings.Join(people, "\n"), strings.Join(got, "\n")))
+			}
+			booked := credits(loud.Ledger())
+			if len(booked) != len(calm) {
+				t.Fatalf("seed %d, %s: %d entries instead of %d", seed, s.name, len(booked), len(calm))
+			}
+			for id, e := range booked {
 				sales++
 				before := calm[id]
 				if e.Click.AffiliateID == "evil" || e.Click.LinkID == "evil" {
@@ -294,6 +346,18 @@ func attacked(t *testing.T, h *processor, list []*kgo.Record) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// vouched returns what is stored of the leads that somebody trusted reported, in order.
+func vouched(leads []ledger.Lead) (list []string) {
+	for _, l := range leads {
+		if l.Vouched {
+			list = append(list, fmt.Sprintf("%s %q of %s by %s %s: %+v", l.ExternalID, l.EventName, l.Person, l.MatchRule,
+				l.MatchKey, l.Click))
+		}
+	}
+	slices.Sort(list)
+	return list
 }
 
 func credits(entries []ledger.Entry) map[ledger.EntryID]ledger.Entry {
