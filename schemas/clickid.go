@@ -91,6 +91,18 @@ func BareClickID(id string) string {
 	return id
 }
 
+// IsUnfilled reports whether an id is what a program writes where it has none: JavaScript's
+// undefined, Python's None, Go's <nil>, an object that is no text. All who are given such an id would
+// be one person.
+func IsUnfilled(id string) bool {
+	switch id {
+	case "", "0", "undefined", "Undefined", "null", "Null", "NULL", "(null)", "None", "none", "nil", "<nil>", "<no value>",
+		"NaN", "nan", "false", "False", "[object Object]":
+		return true
+	}
+	return false
+}
+
 // Time is the moment in the id, UTC, in milliseconds.
 func (id ClickID) Time() time.Time {
 	ms := uint64(binary.BigEndian.Uint16(id[0:]))<<32 | uint64(binary.BigEndian.Uint32(id[2:]))

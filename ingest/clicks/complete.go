@@ -55,6 +55,13 @@ func (s *Server) complete(w *work, from *sender, id *schemas.ClickID) *fault {
 		return errBadURL
 	}
 
+	// Of all who have such an id, one click in an hour would count.
+	for _, id := range []*string{&e.clickID, &c.VisitorId, &c.AffiliateId} {
+		if schemas.IsUnfilled(*id) {
+			*id = ""
+		}
+	}
+
 	// Beside the scanner's own strings: both live until the record is encoded.
 	c.Url = redactURL(c.Url, from.workspace.QueryParameters, &w.json.text)
 	c.Referrer = redactURL(c.Referrer, from.workspace.QueryParameters, &w.json.text)

@@ -227,7 +227,8 @@ func parseLead(j *scanner, body []byte) (*leadCall, *fault) {
 	if !j.end() {
 		return nil, errBadJSON
 	}
-	call.lead.ExternalId = cmp.Or(call.lead.ExternalId, call.older[0], call.older[1])
+	call.lead.ClickRef = filled(call.lead.ClickRef)
+	call.lead.ExternalId = cmp.Or(filled(call.lead.ExternalId), filled(call.older[0]), filled(call.older[1]))
 	if f == nil && call.lead.ExternalId == "" {
 		f = errBadLead
 	}
@@ -294,6 +295,14 @@ func (c *leadCall) set(j *scanner, name string, v value) *fault {
 		l.Metadata = m
 	}
 	return nil
+}
+
+// filled returns an id, or "" for one that its sender failed to fill in.
+func filled(id string) string {
+	if schemas.IsUnfilled(id) {
+		return ""
+	}
+	return id
 }
 
 // leadText copies a string of at most limit bytes, without the space around it. Numbers are taken

@@ -166,6 +166,11 @@ func (c *movementCall) movement(now time.Time) (*schemas.Movement, *fault) {
 			return nil, errNotUnicode
 		}
 	}
+	// Two movements of such an id would be one, and all such buyers one customer.
+	for _, id := range []*string{&m.ID, &m.Parent, &m.ClickID, &m.ExternalID, &m.AffiliateID, &m.CustomerID,
+		&m.SubscriptionID} {
+		*id = filled(*id)
+	}
 	payment := m.Kind == "payment"
 	amount, amountErr := whole(c.Amount)
 	tax, taxErr := int64(0), error(nil)

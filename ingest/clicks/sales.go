@@ -75,8 +75,8 @@ func (s *Server) sale(ctx *fasthttp.RequestCtx, public bool) {
 
 // complete fills in what Dub fills in.
 func (c *saleCall) complete() {
-	for _, id := range []*sellersID{&c.CustomerExternalID, &c.ExternalID, &c.CustomerID} {
-		*id = sellersID(strings.TrimSpace(string(*id)))
+	for _, id := range []*sellersID{&c.CustomerExternalID, &c.ExternalID, &c.CustomerID, &c.ClickID} {
+		*id = sellersID(filled(strings.TrimSpace(string(*id))))
 	}
 	c.CustomerExternalID = cmp.Or(c.CustomerExternalID, c.ExternalID, c.CustomerID)
 	c.PaymentProcessor = strings.ToLower(strings.TrimSpace(c.PaymentProcessor))
@@ -148,7 +148,7 @@ func (c *saleCall) product() string {
 func (s *Server) storeClaim(from *sender, c *saleCall) *fault {
 	invoice := strings.TrimSpace(text(c.InvoiceID))
 	lead := leadCall{email: text(c.CustomerEmail), lead: schemas.Lead{
-		ClickRef: strings.TrimSpace(string(c.ClickID)), ExternalId: string(c.CustomerExternalID), EventName: c.EventName,
+		ClickRef: string(c.ClickID), ExternalId: string(c.CustomerExternalID), EventName: c.EventName,
 		Mode: "deferred", Quantity: 1, Metadata: map[string]string{
 			"amount": string(c.Amount), "currency": c.Currency, schemas.SaleInvoice: invoice,
 			schemas.SaleProcessor: c.PaymentProcessor,

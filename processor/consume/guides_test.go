@@ -1,6 +1,7 @@
 package consume
 
 import (
+	"fmt"
 	"testing"
 
 	"tributary/processor/join"
@@ -138,4 +139,27 @@ func TestLeadTiesBuyerToClick(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Ids that the seller's program failed to fill in do not make one person of all buyers.
+func TestUnfilledCustomers(t *testing.T) {
+	h := newProcessor(t)
+	h.feed(click(t, -60, &schemas.Click{ForeignId: "nRn8DqnGUvDVq8ku", AffiliateId: "aff_ann", Vouched: true}))
+	for i, none := range []string{"undefined", "[object Object]", "NaN", "<nil>"} {
+		session := func(n string, metadata j) {
+			metadata["pimmsCustomerId"] = none
+			h.feed(event(t, "evt_"+n, "checkout.session.completed", 10, 1, j{"id": "cs_" + n, "mode": "payment",
+				"payment_status": "paid", "currency": "usd", "amount_total": 2900, "payment_intent": "pi_" + n,
+				"metadata": metadata}))
+		}
+		first, second := fmt.Sprintf("%d1", i), fmt.Sprintf("%d2", i)
+		session(first, j{"pimmsClickId": "nRn8DqnGUvDVq8ku"})
+		session(second, j{})
+		if e := h.entry("pi_"+first, "payment"); e.Click.AffiliateID != "aff_ann" {
+			t.Errorf("%s: the buyer who names a click is credited by %s", none, e.MatchRule)
+		}
+		if e := h.entry("pi_"+second, "payment"); e.MatchRule != join.RuleNone {
+			t.Errorf("%s: somebody else is credited by %s %s", none, e.MatchRule, e.MatchKey)
+		}
+	}
 }

@@ -70,12 +70,11 @@ func (n Node) Type() string { typ, _ := n.Split(); return typ }
 func (n Node) Value() string { _, value := n.Split(); return value }
 
 // ClickRef names a click by whatever id a customer passed along: ours is a click, any other a
-// reference, which the clicks that carry it as their foreign id resolve. An id that JavaScript
+// reference, which the clicks that carry it as their foreign id resolve. An id that a program
 // failed to fill in is no name at all.
 func ClickRef(value string) (Node, bool) {
 	value = strings.TrimSpace(value)
-	switch value {
-	case "", "undefined", "null", "None", "nil", "false", "0":
+	if schemas.IsUnfilled(value) {
 		return "", false
 	}
 	if id, ok := schemas.ParseClickID(value); ok {
