@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -94,6 +96,8 @@ var (
 		"(hint: TLS is https:// or clickhouse://…?secure=true, durations are like 5s)")
 	errDSNDatabase = errors.New("read --clickhouse-dsn: its database is one of ClickHouse's own, or a path " +
 		"(hint: http://user@host:8123/tributary; ?http_path=/path is that of a proxy)")
+	errDSNPort = errors.New("read --clickhouse-dsn: a server has no port, or none from 0 to 65535 " +
+		"(hint: http://host:8123/tributary or clickhouse://host:9000/tributary)")
 )
 
 // AfterApply checks the DSN, gives https:// its TLS, and puts the file's password into it. kong
@@ -124,6 +128,12 @@ func (s *clickhouseSettings) AfterApply() error {
 	scheme, _, _ := strings.Cut(s.ClickhouseDSN, "://") // the driver takes every other one for its own protocol
 	if !slices.Contains([]string{"http", "https", "clickhouse", "tcp"}, scheme) {
 		return errDSNScheme
+	}
+	for _, addr := range options.Addr {
+		_, port, err := net.SplitHostPort(addr)
+		if _, bad := strconv.ParseUint(port, 10, 16); err == nil && bad != nil || err != nil && !strings.HasPrefix(scheme, "http") {
+			return errDSNPort
+		}
 	}
 	password, err := schemas.Secret("clickhouse password", "", s.PasswordFile)
 	if err != nil || password == "" {

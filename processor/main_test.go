@@ -83,6 +83,8 @@ func TestClickHouseDSN(t *testing.T) {
 		"http://u:hush@127.0.0.1:8123/hush/tributary":                "or a path (hint: ",
 		"http://u:hush@127.0.0.1:8123/System":                        "one of ClickHouse's own",
 		"clickhouse://u:hush@127.0.0.1/?database=information_schema": "one of ClickHouse's own",
+		"http://u:hush@127.0.0.1:81234/tributary":                    "has no port, or none from 0 to 65535 (hint: ",
+		"clickhouse://u:hush@127.0.0.1/tributary":                    "has no port, or none from 0 to 65535 (hint: ",
 	} {
 		err := execute(t.Context(), []string{"run", "--check", "--clickhouse-dsn", dsn}, io.Discard, io.Discard)
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hush") {

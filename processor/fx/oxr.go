@@ -50,7 +50,7 @@ func (s Source) fetchOXR(ctx context.Context, fetchedAt time.Time) ([]Rate, erro
 		return nil, fmt.Errorf("%w (hint: give a file, a directory of .json files, or an address)", err)
 	default:
 		if locations, err = filepath.Glob(filepath.Join(s.location, "*.json")); err != nil || len(locations) == 0 {
-			return nil, fmt.Errorf("%s holds no .json file", s.location)
+			return nil, fmt.Errorf("%s holds no .json file (hint: one answer of the API in each, named by its day)", s.location)
 		}
 	}
 	// Two files of one day are one: the later name stands.
@@ -87,6 +87,8 @@ func (s Source) fetchOXR(ctx context.Context, fetchedAt time.Time) ([]Rate, erro
 	return all, nil
 }
 
+const oxrHint = "what GET /api/latest.json or /api/historical/2026-11-20.json answers"
+
 // parseOXR reads one answer. day is what the answer was asked for, 0: the day of its timestamp. A
 // base other than the dollar is crossed by the dollar of the same answer. A value that cannot be a
 // rate (0, null, text) leaves out its currency.
@@ -99,13 +101,13 @@ func parseOXR(data []byte, day Date) ([]Rate, error) {
 		Message   string                     `json:"message"`
 	}
 	if err := json.Unmarshal(bytes.TrimSpace(data), &answer); err != nil {
-		return nil, fmt.Errorf("this is no answer of Open Exchange Rates: %w", err)
+		return nil, fmt.Errorf("this is no answer of Open Exchange Rates: %w (hint: %s)", err, oxrHint)
 	}
 	if answer.Error {
 		return nil, fmt.Errorf("the source answers with an error: %s", quoted(answer.Message))
 	}
 	if len(answer.Rates) == 0 || answer.Base == "" {
-		return nil, errors.New(`this is no answer of Open Exchange Rates: "base" or "rates" is missing`)
+		return nil, fmt.Errorf(`this is no answer of Open Exchange Rates: "base" or "rates" is missing (hint: %s)`, oxrHint)
 	}
 	if day == 0 {
 		day = DateOf(time.Unix(answer.Timestamp, 0))

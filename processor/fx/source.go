@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"tributary/schemas"
@@ -33,7 +34,7 @@ type Source struct {
 // pegsName is the name of the built-in source: Pegs.
 const pegsName = "pegs"
 
-const wantSource = "want ecb:FILE|URL, oxr:FILE|DIR|URL, file:PATH or pegs"
+const wantSource = "(hint: ecb:FILE|URL, oxr:FILE|DIR|URL, file:PATH or pegs)"
 
 // ParseSource reads the value of the flag --fx-source:
 //
@@ -53,25 +54,30 @@ func ParseSource(spec string) (Source, error) {
 	}
 	kind, location, found := strings.Cut(spec, ":")
 	if !found {
-		return Source{}, fmt.Errorf("parse fx source %q: %s", redact(spec), wantSource)
+		return Source{}, fmt.Errorf("parse fx source %q: it does not say what kind it is %s", redact(spec), wantSource)
 	}
 	name := ""
 	if at := strings.LastIndex(location, ",name="); at >= 0 {
 		location, name = location[:at], location[at+len(",name="):]
 		if !isSourceName(name) {
-			return Source{}, fmt.Errorf("parse fx source %q: name %q: "+
-				"want 1 to 64 letters, digits, dots, dashes or underscores", redact(spec), name)
+			return Source{}, fmt.Errorf("parse fx source %q: %q is no name "+
+				"(hint: 1 to 64 letters, digits, dots, dashes or underscores)", redact(spec), name)
 		}
 	}
+	if scheme, _, url := strings.Cut(location, "://"); url && !isURL(location) {
+		return Source{}, fmt.Errorf("parse fx source %q: addresses of the scheme %q are not read "+
+			"(hint: https://, http:// or a path)", redact(spec), scheme)
+	}
 	if location == "" {
-		return Source{}, fmt.Errorf("parse fx source %q: nothing follows %s:; %s", redact(spec), kind, wantSource)
+		return Source{}, fmt.Errorf("parse fx source %q: nothing follows %s: %s", redact(spec), kind, wantSource)
 	}
 	source := Source{location: location, client: &http.Client{Timeout: fetchTimeout}, now: time.Now}
 	switch kind {
 	case "ecb", "oxr":
 		if isURL(location) {
 			if u, err := url.Parse(location); err != nil || u.Host == "" {
-				return Source{}, fmt.Errorf("parse fx source %q: not a usable address", redact(spec))
+				return Source{}, fmt.Errorf("parse fx source %q: not a usable address (hint: https://host/path)",
+					redact(spec))
 			}
 		}
 		source.fetch = Source.fetchECB
@@ -93,7 +99,7 @@ func ParseSource(spec string) (Source, error) {
 		}
 		source.name = fileKind + name
 	default:
-		return Source{}, fmt.Errorf("parse fx source %q: unknown kind %q; %s", redact(spec), kind, wantSource)
+		return Source{}, fmt.Errorf("parse fx source %q: unknown kind %q %s", redact(spec), kind, wantSource)
 	}
 	return source, nil
 }
@@ -271,11 +277,14 @@ func (s Source) read(ctx context.Context) ([]byte, error) {
 
 func readBounded(r io.Reader, what string) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(r, maxSourceBytes+1))
+	if errors.Is(err, syscall.EISDIR) {
+		return nil, fmt.Errorf("%w (hint: give the path of a file)", err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", what, err)
 	}
 	if len(data) > maxSourceBytes {
-		return nil, fmt.Errorf("read %s: more than %d MiB; this is not a table of rates", what, maxSourceBytes>>20)
+		return nil, fmt.Errorf("read %s: it has more than %d MiB (hint: this is not a table of rates)", what, maxSourceBytes>>20)
 	}
 	return data, nil
 }

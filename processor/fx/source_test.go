@@ -378,8 +378,9 @@ func TestParseSourceRefuses(t *testing.T) {
 			t.Errorf("ParseSource(%q): error %v, want one with %q", spec, err, want)
 		}
 	}
-	f("", "want ecb:FILE")
-	f("rates.csv", "want ecb:FILE")
+	f("", "(hint: ecb:FILE")
+	f("rates.csv", "(hint: ecb:FILE")
+	f("ecb:ftp://bank.example/rates.zip", "(hint: https://, http:// or a path)")
 	f("ecb:", "nothing follows")
 	f("file:", "nothing follows")
 	f("file:,name=x", "nothing follows")
