@@ -5,6 +5,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/valyala/fasthttp"
+
 	"tributary/ingest/geo"
 	"tributary/schemas"
 )
@@ -62,6 +64,10 @@ func (s *Server) complete(w *work, from *sender, id *schemas.ClickID) *fault {
 		}
 	}
 
+	if c.AffiliateId == "" && c.LinkId == "" && !e.script && c.Trigger != "pageview" {
+		c.AffiliateId = affiliateOf(c.Url)
+	}
+
 	// Beside the scanner's own strings: both live until the record is encoded.
 	c.Url = redactURL(c.Url, from.workspace.QueryParameters, &w.json.text)
 	c.Referrer = redactURL(c.Referrer, from.workspace.QueryParameters, &w.json.text)
@@ -112,6 +118,31 @@ func (s *Server) complete(w *work, from *sender, id *schemas.ClickID) *fault {
 	site := strings.TrimPrefix(hostOf(c.Url), "www.")
 	c.IdentityHash = s.identities.append(e.hash[:0], from.last, from.received, addr, c.UserAgent, site)
 	return nil
+}
+
+// affiliateOf returns whom the parameters of an address name, "" for nobody. They are those that
+// /t.js reads where the site lists no others.
+func affiliateOf(url string) string {
+	url, _, _ = strings.Cut(url, "#")
+	_, query, _ := strings.Cut(url, "?")
+	for query != "" {
+		var parameter string
+		parameter, query, _ = strings.Cut(query, "&")
+		name, value, _ := strings.Cut(parameter, "=")
+		switch name {
+		case "via", "aff", "fp_ref", "fpr", "referral":
+			if len(value) > maxID {
+				continue
+			}
+			if strings.ContainsAny(value, "%+") {
+				value = clean(string(fasthttp.AppendUnquotedArg(nil, []byte(value))))
+			}
+			if value = strings.TrimSpace(value); !schemas.IsUnfilled(value) {
+				return value
+			}
+		}
+	}
+	return ""
 }
 
 // setPlace fills in what is known of the visitor's place beside what the click says itself: a

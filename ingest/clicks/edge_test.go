@@ -673,6 +673,33 @@ func TestPixel(t *testing.T) {
 	e.nothing() // mail scanners and link checkers
 }
 
+// Whom an address names is read from it where the sender says nothing else, as /t.js does in a page.
+func TestAffiliateOfAddress(t *testing.T) {
+	e := newEdge(t, func(c *Config) { c.Workspaces, _ = LoadWorkspaces("", "sk_test") })
+	for query, want := range map[string]string{
+		"?via=ann": "ann", "?utm_source=x&via=ann": "ann", "?aff=ann#via=bob": "ann", "?fp_ref=ann&via=bob": "ann",
+		"?fpr=+ann%20": "ann", "?referral=%C3%A4nn": "änn", "?via=ann@x.example": "ann@x.example", "?via=a%FFb": "a\uFFFDb",
+		"?via=": "", "?via": "", "?VIA=ann": "", "?ref=ann": "", "?q=via=ann": "", "#?via=ann": "", "": "",
+		"?via=undefined&aff=bob": "bob", "?via=" + strings.Repeat("a", 201): "",
+	} {
+		body := `{"url":"https://a.example/` + query + `"`
+		for rest, want := range map[string]string{
+			`}`: want, `,"trigger":"link"}`: want, `,"trigger":"qr"}`: want, `,"affiliate_id":""}`: want,
+			`,"affiliate_id":"eve"}`: "eve", `,"link_id":"l"}`: "", `,"trigger":"pageview"}`: "",
+			`,"trigger":""}`: "", // of /t.js: a site may have told it other parameters
+		} {
+			e.want(e.do("POST", "/v1/click", body+rest, "Authorization: Bearer sk_test"), 200, "")
+			if c := e.nextClick(); c.AffiliateId != want {
+				t.Errorf("%s%s: affiliate %q, want %q", query, rest, c.AffiliateId, want)
+			}
+		}
+	}
+	e.want(e.do("GET", "/v1/click.gif?url=https%3A%2F%2Fa.example%2F%3Fvia%3Dann", ""), 200, "")
+	if c := e.nextClick(); c.AffiliateId != "ann" || c.Vouched {
+		t.Errorf("a picture's click is %v", c)
+	}
+}
+
 func TestTrack(t *testing.T) {
 	e := newEdge(t, twoWorkspaces)
 	a := e.do("POST", "/track/click",

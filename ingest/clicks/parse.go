@@ -42,6 +42,7 @@ type event struct {
 	deepLink string // that opened an app, as Dub's SDKs for phones name it
 	at       int64  // event_time, Unix milliseconds
 	timed    bool   // at was given
+	script   bool   // trigger was given and is empty: /t.js, which reads the address itself, as the site tells it
 	track    bool   // "key" is a link's key, not a publishable one
 	unknown  int    // fields without a meaning here
 	fault    *fault
@@ -53,7 +54,7 @@ func (e *event) reset() {
 	e.click = schemas.Click{} // Reset also notes its type, for reflection, which nothing here uses
 	e.props = e.props[:0]
 	e.key, e.clickID, e.ip, e.domain, e.linkKey, e.deepLink = "", "", "", "", "", ""
-	e.at, e.timed, e.track, e.unknown, e.fault = 0, false, false, 0, nil
+	e.at, e.timed, e.script, e.track, e.unknown, e.fault = 0, false, false, false, 0, nil
 }
 
 // parseJSON reads one event, the whole of body. Unknown fields are counted, not refused: a newer
@@ -200,7 +201,7 @@ func (e *event) set(name, value string, number bool) bool {
 	case "trigger":
 		switch value {
 		case "", "link", "pageview", "qr", "deeplink", "form":
-			c.Trigger = value
+			c.Trigger, e.script = value, value == ""
 		default:
 			e.fail(errBadTrigger)
 		}
