@@ -149,8 +149,9 @@ func (c *earningsRulesCommand) Help() string {
         {"name": "renewals", "percent": "10", "months": 12, "hold_days": 30}
     ]}]
 
-A rule may also have from and until (days of the sale, UTC), affiliates, programs, and flat_usd instead of or beside
-percent. The file replaces the rules of the workspaces that it names, also for what was sold before.`
+A rule may also have from and until (days of the sale, UTC), affiliates, programs, products, and flat_usd instead of or
+beside percent. A rule that names products decides the parts that these have of a sale: [{"name": "courses", "products":
+["prod_1"], "percent": "50"}, {"name": "all else", "percent": "20"}]. The question "products" lists their ids. The file replaces the rules of the workspaces that it names, also for what was sold before.`
 }
 
 func (c *earningsRulesCommand) Run(ctx context.Context, log *slog.Logger) error {

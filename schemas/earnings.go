@@ -14,7 +14,7 @@ type Earnings struct {
 	Workspace string `json:"workspace"`
 	// MinimumUSD is paid at least: a smaller statement is carried forward. Empty: every cent is paid.
 	MinimumUSD string        `json:"minimum_usd"`
-	Rules      []EarningRule `json:"rules"` // the first one that fits an entry decides
+	Rules      []EarningRule `json:"rules"` // the first one that fits an entry, or a part of it, decides
 }
 
 // EarningRule is one of them. Money is a decimal in text, so that it is never a float.
@@ -24,6 +24,7 @@ type EarningRule struct {
 	Until      string   `json:"until"`      // last day of the sale, UTC; empty: without end
 	Affiliates []string `json:"affiliates"` // whom it is for; empty: all
 	Programs   []string `json:"programs"`   // the same, by programme
+	Products   []string `json:"products"`   // which parts of a sale it is for: prod_… or the seller's ids; empty: all
 	Percent    string   `json:"percent"`    // of the net amount in USD, at most four decimals
 	FlatUSD    string   `json:"flat_usd"`   // for each sale; a refund takes its part of it back
 	// FirstSaleOnly leaves out what a buyer buys after the first sale.
@@ -140,7 +141,9 @@ func (c *earningsCheck) rule(r *EarningRule, path string) {
 	if r.HoldDays < 0 || r.HoldDays > maxDays {
 		c.fault(path+".hold_days", "%d days (hint: 0 to %d)", r.HoldDays, maxDays)
 	}
-	for list, ids := range map[string]*[]string{".affiliates": &r.Affiliates, ".programs": &r.Programs} {
+	for list, ids := range map[string]*[]string{
+		".affiliates": &r.Affiliates, ".programs": &r.Programs, ".products": &r.Products,
+	} {
 		for i, id := range *ids {
 			if id == "" {
 				c.fault(path+list+"["+strconv.Itoa(i)+"]", "the id is empty (hint: take it out)")

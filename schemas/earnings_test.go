@@ -18,14 +18,14 @@ func readEarnings(t *testing.T, text string) ([]Earnings, error) {
 
 func TestReadEarnings(t *testing.T) {
 	list, err := readEarnings(t, `[{"workspace":"default","minimum_usd":"50","rules":[{"name":"all","percent":"12.5"},
-		{"name":"flat","from":"2026-01-01","programs":["p"],"flat_usd":"5.00","months":12}]}]`)
+		{"name":"flat","from":"2026-01-01","programs":["p"],"products":["prod_1"],"flat_usd":"5.00","months":12}]}]`)
 	if err != nil {
 		t.Fatal(err)
 	}
 	got, err := list[0].RulesJSON()
-	const want = `[{"name":"all","from":"1970-01-01","until":"2149-06-06","affiliates":[],"programs":[],"percent":"12.5",` +
+	const want = `[{"name":"all","from":"1970-01-01","until":"2149-06-06","affiliates":[],"programs":[],"products":[],"percent":"12.5",` +
 		`"flat_usd":"0","first_sale_only":false,"months":0,"hold_days":0},` +
-		`{"name":"flat","from":"2026-01-01","until":"2149-06-06","affiliates":[],"programs":["p"],"percent":"0",` +
+		`{"name":"flat","from":"2026-01-01","until":"2149-06-06","affiliates":[],"programs":["p"],"products":["prod_1"],"percent":"0",` +
 		`"flat_usd":"5.00","first_sale_only":false,"months":12,"hold_days":0}]`
 	if err != nil || got != want {
 		t.Errorf("rules are\n%s, %v; want\n%s", got, err, want)
@@ -51,6 +51,7 @@ func TestReadEarningsFaults(t *testing.T) {
 		{`[{"workspace":"w","rules":[{"name":"a","percent":"1","from":"2026-02-01","until":"2026-01-31"}]}]`,
 			"ends before it begins"},
 		{`[{"workspace":"w","rules":[{"name":"a","percent":"1","affiliates":[""]}]}]`, "the id is empty"},
+		{`[{"workspace":"w","rules":[{"name":"a","percent":"1","products":["prod_1",""]}]}]`, "the id is empty"},
 		{`[{"workspace":"w","rules":[{"name":"a","percent":"1","hold_days":-1}]}]`, "-1 days"},
 		{`[{"workspace":"w","rules":[{"name":"a","percent":"1","month":1}]}]`, "there is no such field"},
 		{`[{"workspace":"w","rules":[{"name":"a","percent":"1"},{"name":"a","percent":"2"}]}]`, "given twice"},

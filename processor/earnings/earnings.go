@@ -97,9 +97,9 @@ func Close(ctx context.Context, store Store, book Book, month Month, now time.Ti
 	args := book.args(clickhouse.Named("month", month.Day()), clickhouse.Named("closing", closing),
 		clickhouse.Named("at", millis(now)))
 	err := store.Exec(ctx, `INSERT INTO earning_lines (workspace, livemode, month, closing, affiliate_id, line, entry_id, sale_id,
-			object_id, kind, occurred_at, payable_at, net_usd, rule, restates, usd)
+			object_id, kind, occurred_at, payable_at, net_usd, rule, products, restates, usd)
 		SELECT {workspace:String}, {livemode:Bool}, {month:Date}, {closing:String}, affiliate_id, line, entry_id, sale_id,
-			object_id, kind, occurred_at, payable_at, net_usd, rule, restates, usd
+			object_id, kind, occurred_at, payable_at, net_usd, rule, products, restates, usd
 		FROM statement_lines(workspace = {workspace:String}, livemode = {livemode:Bool}, month = {month:Date})
 		WHERE NOT closed
 		SETTINGS optimize_move_to_prewhere_if_final = 0`, args...)

@@ -14,10 +14,12 @@ CREATE TABLE earning_lines
     `payable_at` DateTime64(3, 'UTC') COMMENT 'When the hold of its rule ended',
     `net_usd` Decimal(18, 6) COMMENT 'As in ledger, when the month was closed',
     `rule` String COMMENT 'Name of the rule that decided',
+    `products` Array(String) COMMENT 'Which products of the entry the line is of; an empty name: what names none. Empty: all of the entry',
     `restates` Bool COMMENT 'true: the difference to what closed months state of the entry',
     `usd` Decimal(18, 2) COMMENT 'What the line adds to the balance, USD'
 )
 ENGINE = ReplacingMergeTree
-ORDER BY (workspace, livemode, month, closing, affiliate_id, line, entry_id)
+PRIMARY KEY (workspace, livemode, month, closing, affiliate_id, line, entry_id)
+ORDER BY (workspace, livemode, month, closing, affiliate_id, line, entry_id, products)
 SETTINGS index_granularity = 8192
 COMMENT 'Lines of the statements of closed months; read them through statement_lines';

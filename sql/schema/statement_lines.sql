@@ -25,6 +25,7 @@ AS WITH
             l.payable_at AS payable_at,
             l.net_usd AS net_usd,
             l.rule AS rule,
+            l.products AS products,
             l.restates AS restates,
             l.usd AS usd,
             c.minimum_usd AS minimum_usd
@@ -53,6 +54,7 @@ SELECT
     payable_at,
     net_usd,
     rule,
+    products,
     restates,
     usd,
     minimum_usd,
@@ -85,6 +87,7 @@ WITH
             l.payable_at AS payable_at,
             l.net_usd AS net_usd,
             l.rule AS rule,
+            l.products AS products,
             l.restates AS restates,
             l.usd AS usd,
             c.minimum_usd AS minimum_usd
@@ -106,13 +109,14 @@ SELECT
     affiliate_id,
     'entry',
     entry_id,
-    argMax(sale_id, now),
-    argMax(object_id, now),
-    argMax(kind, now),
-    argMax(occurred_at, now),
-    argMax(payable_at, now),
-    argMax(net_usd, now),
-    argMax(rule, now),
+    argMax(sale_id, month),
+    argMax(object_id, month),
+    argMax(kind, month),
+    argMax(occurred_at, month),
+    maxIf(payable_at, month = latest),
+    sumIf(net_usd, month = latest),
+    arrayStringConcat(arraySort(groupUniqArrayIf(rule, month = latest)), ', '),
+    if(countIf(empty(products)) > 0, [], arraySort(groupUniqArrayArray(products))),
     min(now) = false,
     sum(usd) AS difference,
     minimum_in_force,
@@ -120,39 +124,52 @@ SELECT
 FROM
 (
     SELECT
-        affiliate_id,
-        entry_id,
-        sale_id,
-        object_id,
-        kind,
-        occurred_at,
-        payable_at,
-        net_usd,
-        rule,
-        usd,
-        true AS now
-    FROM earnings
-    WHERE (workspace = {workspace:String}) AND (livemode = {livemode:Bool})
-    UNION ALL
-    SELECT
-        affiliate_id,
-        entry_id,
-        sale_id,
-        object_id,
-        kind,
-        occurred_at,
-        payable_at,
-        net_usd,
-        rule,
-        -usd,
-        false
-    FROM stated
-    WHERE line = 'entry'
+        *,
+        max(month) OVER entry AS latest,
+        now AND (NOT ((countIf((NOT now) AND empty(products)) OVER entry > 0) OR (empty(products) AND (countIf(NOT now) OVER entry > 0)) OR hasAny(products, groupArrayArrayIf(products, NOT now) OVER entry))) AS new
+    FROM
+    (
+        SELECT
+            toDate('2149-06-06') AS month,
+            affiliate_id,
+            entry_id,
+            sale_id,
+            object_id,
+            kind,
+            occurred_at,
+            payable_at,
+            net_usd,
+            rule,
+            products,
+            usd,
+            true AS now
+        FROM earnings
+        WHERE (workspace = {workspace:String}) AND (livemode = {livemode:Bool})
+        UNION ALL
+        SELECT
+            month,
+            affiliate_id,
+            entry_id,
+            sale_id,
+            object_id,
+            kind,
+            occurred_at,
+            payable_at,
+            net_usd,
+            rule,
+            products,
+            -usd,
+            false
+        FROM stated
+        WHERE line = 'entry'
+    )
+    WINDOW entry AS (PARTITION BY affiliate_id, entry_id)
 )
 WHERE {month:Date} > last_closed
 GROUP BY
     affiliate_id,
-    entry_id
+    entry_id,
+    if(new, [rule], [])
 HAVING (difference != 0) AND (min(payable_at) < toDateTime64(addMonths({month:Date}, 1), 3, 'UTC'))
 UNION ALL
 WITH
@@ -180,6 +197,7 @@ WITH
             l.payable_at AS payable_at,
             l.net_usd AS net_usd,
             l.rule AS rule,
+            l.products AS products,
             l.restates AS restates,
             l.usd AS usd,
             c.minimum_usd AS minimum_usd
@@ -208,6 +226,7 @@ SELECT
     toDateTime64(0, 3, 'UTC'),
     toDecimal64(0, 6),
     '',
+    [],
     false,
     sum(usd) AS unpaid,
     minimum_in_force,

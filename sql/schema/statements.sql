@@ -3,7 +3,7 @@ COMMENT 'What each affiliate is owed for a month; parameters: workspace, livemod
 AS SELECT
     affiliate_id,
     closed,
-    countIf(line = 'entry') AS entries,
+    uniqExactIf(entry_id, line = 'entry') AS entries,
     sumIf(usd, line = 'carried') AS carried_usd,
     sumIf(usd, (line = 'entry') AND (NOT restates) AND (kind = 'payment')) AS earned_usd,
     sumIf(usd, (line = 'entry') AND (NOT restates) AND (kind != 'payment')) AS returned_usd,

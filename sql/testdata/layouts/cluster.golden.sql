@@ -346,3 +346,8 @@ ALTER TABLE revenue
 ALTER TABLE revenue MATERIALIZE COLUMN buyer
 CREATE OR REPLACE VIEW activity ON CLUSTER `main` AS
 CREATE OR REPLACE VIEW channel_effects ON CLUSTER `main` AS
+-- 0056_earnings_by_product.sql
+ALTER TABLE earning_lines
+CREATE OR REPLACE VIEW earnings ON CLUSTER `main`
+CREATE OR REPLACE VIEW statement_lines ON CLUSTER `main` AS
+CREATE OR REPLACE VIEW statements ON CLUSTER `main` AS
