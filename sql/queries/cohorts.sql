@@ -31,13 +31,13 @@ FROM
         SELECT
             buyer, kind, occurred_at, entry_usd,
             toDateTime(dateTrunc({unit:String}, toDateTime(min(if(kind = 'payment', occurred_at, NULL)) OVER (PARTITION BY buyer), 'UTC'), {timezone:String}), {timezone:String}) AS cohort,
-            argMin(credited, (kind != 'payment', occurred_at, sale_id)) OVER (PARTITION BY buyer) AS name,
+            argMin(credited, (kind != 'payment', occurred_at, sale_id, object_id)) OVER (PARTITION BY buyer) AS name,
             minIf(occurred_at, kind = 'payment') OVER (PARTITION BY buyer) AS won_at
         FROM
         (
             SELECT
                 multiIf(external_customer_id != '', external_customer_id, customer_id != '', customer_id, sale_id) AS buyer,
-                kind, occurred_at, sale_id, e.net_usd AS entry_usd,
+                kind, occurred_at, sale_id, object_id, e.net_usd AS entry_usd,
                 multiIf(
                     {dimension:String} = 'affiliate', affiliate_id,
                     {dimension:String} = 'channel', toString(channel),

@@ -48,7 +48,7 @@ FROM
         FROM
         (
             SELECT
-                subscription_id, any(buyer) AS buyer, any(name) AS name,
+                subscription_id, argMin(i.buyer, (paid_at, sale_id)) AS buyer, argMin(i.name, (paid_at, sale_id)) AS name,
                 arraySort(groupArray((paid_at, net))) AS paid,
                 paid.1 AS times,
                 paid.2 AS nets,
@@ -56,8 +56,8 @@ FROM
             FROM
             (
                 SELECT
-                    subscription_id,
-                    argMin(multiIf(external_customer_id != '', external_customer_id, customer_id != '', customer_id, subscription_id), occurred_at) AS buyer,
+                    subscription_id, sale_id,
+                    argMin(multiIf(external_customer_id != '', external_customer_id, customer_id != '', customer_id, subscription_id), (occurred_at, object_id)) AS buyer,
                     argMin(multiIf(
                         {dimension:String} = 'affiliate', affiliate_id,
                         {dimension:String} = 'channel', toString(channel),
@@ -65,7 +65,7 @@ FROM
                         {dimension:String} = 'program', toString(program_id),
                         {dimension:String} = '', '',
                         throwIf(true, 'dimension is one of affiliate, channel, campaign, program')::String
-                    ), occurred_at) AS name,
+                    ), (occurred_at, object_id)) AS name,
                     min(occurred_at) AS paid_at,
                     sum(toDecimal128(ifNull(e.net_usd, toDecimal64(0, 6)), 6)) AS net
                 FROM revenue AS e FINAL
@@ -73,7 +73,7 @@ FROM
                     AND e.subscription_id != '' AND e.billing_reason IN ('subscription_create', 'subscription_cycle')
                 GROUP BY subscription_id, sale_id
                 HAVING net > 0
-            )
+            ) AS i
             GROUP BY subscription_id
         )
     )

@@ -70,14 +70,15 @@ FROM
                 SELECT
                     e.sale_id AS sale_id,
                     minIf(e.occurred_at, e.kind = 'payment') AS sold_at,
-                    argMinIf(e.visitor_id, e.occurred_at, e.kind = 'payment') AS visitor,
-                    argMinIf(multiIf(e.external_customer_id != '', e.external_customer_id, e.customer_id != '', e.customer_id, e.sale_id), e.occurred_at, e.kind = 'payment') AS buyer,
+                    argMinIf((e.visitor_id, multiIf(e.external_customer_id != '', e.external_customer_id, e.customer_id != '', e.customer_id, e.sale_id), e.name, toString(e.channel), toString(e.match_rule), e.click_id, e.clicked_at), (e.occurred_at, e.object_id), e.kind = 'payment') AS first,
+                    first.1 AS visitor,
+                    first.2 AS buyer,
+                    first.3 AS credited,
+                    first.4 AS credited_channel,
+                    first.5 AS credited_rule,
+                    first.6 AS credited_click,
+                    first.7 AS credited_at,
                     toDecimal128(assumeNotNull(sum(e.net_usd)), 6) AS net_usd,
-                    argMinIf(e.name, e.occurred_at, e.kind = 'payment') AS credited,
-                    argMinIf(toString(e.channel), e.occurred_at, e.kind = 'payment') AS credited_channel,
-                    argMinIf(toString(e.match_rule), e.occurred_at, e.kind = 'payment') AS credited_rule,
-                    argMinIf(e.click_id, e.occurred_at, e.kind = 'payment') AS credited_click,
-                    (argMinIf(tuple(e.clicked_at), e.occurred_at, e.kind = 'payment')).1 AS credited_at,
                     groupArray((e.name, toDecimal128(assumeNotNull(e.net_usd), 6))) AS entries
                 FROM
                 (
