@@ -185,6 +185,16 @@ func TestPageControls(t *testing.T) {
 	summer := "https://" + v.host + "/?workspace=studio&range=custom&from=2050-06-01&to=2050-08-31"
 	v.open(summer)
 	v.answered()
+	// A column that the question does not have shows nothing.
+	v.exec(`import("/assets/table.js").then(({Table}) => {
+		window.absent = [];
+		const update = Table.prototype.update;
+		Table.prototype.update = function (rows) {
+			if (rows.length) absent.push(...this.columns.filter(c => !(c.key in rows[0])).map(c => this.name + "." + c.key));
+			return update.call(this, rows);
+		};
+	})`)
+	v.shows(`window.absent?.length`, "0")
 	for _, section := range []string{"Affiliates", "Links", "Campaigns and channels", "Audience", "Funnel", "Models",
 		"Cohorts", "Sales", "Earnings",
 		"Health", "Overview"} {
@@ -195,6 +205,8 @@ func TestPageControls(t *testing.T) {
 		v.want(`document.querySelector("[aria-current=page]").textContent`, section)
 		v.want(`[...document.querySelectorAll("tbody tr")].filter(r => !r.querySelector("th[scope=row], td.none")).length`,
 			"0")
+		v.want(`[...document.querySelectorAll("select")].filter(s => s.length && s.selectedIndex < 0).length`, "0")
+		v.want(`absent.join()`, "")
 	}
 	// What every object of JavaScript has is the name of nothing here.
 	v.open(summer + "&section=constructor&metric=toString&by=valueOf&is.constructor=x")

@@ -137,7 +137,7 @@ function choice(page, key, label, options, chosen) {
   return element("label", { className: "choice" }, label + " ", select);
 }
 
-const pick = (options, value, otherwise) => (Object.hasOwn(options, value ?? "") ? value : otherwise);
+const pick = (options, value, otherwise) => (value !== undefined && Object.hasOwn(options, value) ? value : otherwise);
 
 // --- Overview
 
