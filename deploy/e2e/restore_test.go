@@ -22,6 +22,7 @@ import (
 // deploy/README.md says to back up.
 var kept = []string{
 	"clicks", "page_views", "stripe_events", "leads", "dead_letters", "identities", "first_names", "fx_rates", "erasures",
+	"earning_rules", "earning_months", "earning_lines", "spend",
 }
 
 // processor runs one of the processor's commands to its end.

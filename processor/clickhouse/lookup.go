@@ -505,6 +505,28 @@ FROM fx_rates`, nil,
 	return rows[0], nil
 }
 
+// FirstDay returns the first day of the ledger and of spend; false while there is neither.
+func (s *Store) FirstDay(ctx context.Context) (fx.Date, bool, error) {
+	days, err := Collect(ctx, s, "day_rates", `SELECT min(day) FROM revenue HAVING count() > 0
+UNION ALL SELECT min(day) FROM spend HAVING count() > 0`, nil,
+		func(rows driver.Rows, day *time.Time) error { return rows.Scan(day) })
+	if err != nil || len(days) == 0 {
+		return 0, false, err
+	}
+	return fx.DateOf(slices.MinFunc(days, time.Time.Compare)), true, nil
+}
+
+// DayRates returns what day_rates has of a currency.
+func (s *Store) DayRates(ctx context.Context, currency string) ([]fx.DayRate, error) {
+	return Collect(ctx, s, "day_rates", "SELECT currency, day, usd, source FROM day_rates FINAL WHERE currency = ?",
+		[]any{currency}, func(rows driver.Rows, r *fx.DayRate) error {
+			var day time.Time
+			err := rows.Scan(&r.Currency, &day, &r.USD, &r.Source)
+			r.Day = fx.DateOf(day)
+			return err
+		})
+}
+
 // Sale names one sale that is to be recomputed.
 type Sale struct{ Workspace, ObjectID string }
 

@@ -479,6 +479,19 @@ func (s *Store) InsertRates(ctx context.Context, rows []fx.Rate) error {
 	return insert(ctx, s, "fx_rates", rateColumns, rows)
 }
 
+var dayRateColumns = []column[fx.DayRate]{
+	col("currency", func(r *fx.DayRate) string { return r.Currency }),
+	col("day", func(r *fx.DayRate) time.Time { return r.Day.Time() }),
+	col("usd", func(r *fx.DayRate) decimal.Decimal { return r.USD }),
+	col("source", func(r *fx.DayRate) string { return r.Source }),
+	col("written_at", func(*fx.DayRate) time.Time { return time.Now() }),
+}
+
+// InsertDayRates inserts rates of days.
+func (s *Store) InsertDayRates(ctx context.Context, rows []fx.DayRate) error {
+	return insert(ctx, s, "day_rates", dayRateColumns, rows)
+}
+
 // ErasureRow is one name that was erased.
 type ErasureRow struct {
 	Workspace string

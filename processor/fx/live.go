@@ -23,6 +23,7 @@ type Store interface {
 	InsertRates(ctx context.Context, rates []Rate) error
 	// Unconverted lists what is booked and has no USD, by currency.
 	Unconverted(ctx context.Context) ([]Unconverted, error)
+	DayStore
 }
 
 // Unconverted is what of one currency is booked without a rate.
@@ -48,6 +49,11 @@ type Live struct {
 	missing atomic.Pointer[[]Unconverted]
 	version string          // of the stored rates that the table was made of
 	said    map[string]bool // what was held back and is in the log
+	kept    struct {        // of what the rates of days are kept, and when the first day was looked up
+		table *Table
+		today Date
+		at    time.Time
+	}
 }
 
 // NewLive makes a table of the sources, most preferred first; Load or LoadStored fills it. metrics
@@ -294,6 +300,9 @@ func (l *Live) Run(ctx context.Context, refresh, poll time.Duration, arrived fun
 			if err := l.count(ctx); err != nil {
 				return endedOr(ctx, err)
 			}
+		}
+		if err := l.KeepDays(ctx, time.Now()); err != nil {
+			return endedOr(ctx, err)
 		}
 		select {
 		case <-ctx.Done():

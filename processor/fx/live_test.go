@@ -26,6 +26,9 @@ type memory struct {
 	inserts int
 	open    []Unconverted
 	broken  error
+	first   Date
+	days    map[rateKey]DayRate
+	written int // how many rates of days
 }
 
 func (m *memory) Rates(context.Context) ([]Rate, error) {
@@ -58,6 +61,34 @@ func (m *memory) InsertRates(_ context.Context, rates []Rate) error {
 }
 
 func (m *memory) Unconverted(context.Context) ([]Unconverted, error) { return m.open, m.broken }
+
+func (m *memory) FirstDay(context.Context) (Date, bool, error) {
+	return m.first, m.first != 0, m.broken
+}
+
+func (m *memory) DayRates(_ context.Context, currency string) (kept []DayRate, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for key, rate := range m.days {
+		if key.currency == currency {
+			kept = append(kept, rate)
+		}
+	}
+	return kept, m.broken
+}
+
+func (m *memory) InsertDayRates(_ context.Context, rates []DayRate) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.days == nil {
+		m.days = make(map[rateKey]DayRate)
+	}
+	m.written += len(rates)
+	for _, rate := range rates {
+		m.days[rateKey{currency: rate.Currency, date: rate.Day}] = rate
+	}
+	return m.broken
+}
 
 // bank is a source that is a file of this test.
 func bank(t testing.TB, name string) (source string, write func(text string)) {

@@ -10,7 +10,7 @@ CREATE OR REPLACE VIEW earnings
     workspace     LowCardinality(String) COMMENT 'As in ledger',
     livemode      Bool COMMENT 'As in ledger',
     affiliate_id  String COMMENT 'Who earns it',
-    entry_id      FixedString(16) COMMENT 'As in ledger',
+    entry_id      String COMMENT 'As in ledger_current: hexadecimal text',
     sale_id       String COMMENT 'As in ledger',
     object_id     String COMMENT 'As in ledger',
     kind          String COMMENT 'As in ledger',
@@ -41,7 +41,7 @@ AS WITH
             - toDecimal256(assumeNotNull(net_usd), 6) * (upto - own) / arraySum(product_net), 'Decimal(38, 6)')),
             products, arrayCumSum(product_net), product_net)) AS parts_of_net
 SELECT
-    workspace, livemode, affiliate_id, entry_id, sale_id, object_id, kind, occurred_at,
+    workspace, livemode, affiliate_id, lower(hex(ledger_entry)) AS entry_id, sale_id, object_id, kind, occurred_at,
     greatest(occurred_at, paid_at + toIntervalDay(rule_in_force.hold_days)) AS payable_at,
     if(length(deciding) = 1, [], arrayMap(part -> part.1, arrayFilter((part, n) -> n = decides, parts, part_rules))) AS products,
     CAST(arraySum((part, n) -> if(n = decides, part.2, toDecimal128(0, 6)), parts, part_rules), 'Decimal(18, 6)') AS net_usd,
@@ -63,7 +63,7 @@ FROM
     FROM
     (
         SELECT
-            e.workspace AS workspace, e.livemode AS livemode, e.affiliate_id AS affiliate_id, e.entry_id AS entry_id, e.sale_id AS sale_id,
+            e.workspace AS workspace, e.livemode AS livemode, e.affiliate_id AS affiliate_id, e.entry_id AS ledger_entry, e.sale_id AS sale_id,
             e.object_id AS object_id, toString(e.kind) AS kind, e.occurred_at AS occurred_at, e.paid_at AS paid_at, e.parts AS parts,
             e.paid AS paid, r.list AS list,
             -- Whether a rule fits, but for the product.
@@ -156,7 +156,7 @@ FROM
     FROM
     (
         SELECT
-            toDate('2149-06-06') AS month, affiliate_id, entry_id, sale_id, object_id, kind, occurred_at, payable_at, net_usd, rule, products,
+            toDate('2149-06-06') AS month, affiliate_id, toFixedString(unhex(entry_id), 16) AS entry_id, sale_id, object_id, kind, occurred_at, payable_at, net_usd, rule, products,
             usd, true AS now
         FROM earnings
         WHERE workspace = {workspace:String} AND livemode = {livemode:Bool}

@@ -12,7 +12,7 @@
 -- @param only Map(String, Array(String)) = {}: names to count, by dimension, such as {'country':['DE','AT']}; all must fit
 -- @param without Map(String, Array(String)) = {}: names to leave out, by dimension
 -- @param currency String = 'usd': ISO 4217 in lower case; money is shown in it, by the rate of its day
--- @param rates String = '': source of the rates to show it by; empty: the first by name
+-- @param rates String = '': source of the rates to show it by; empty: as the ledger converts
 -- @param limit UInt32 = 100: how many names
 SELECT
     name,

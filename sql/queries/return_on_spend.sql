@@ -9,7 +9,7 @@
 -- @param to DateTime('UTC'): its end, not included
 -- @param dimension String = 'channel': affiliate, source, campaign or channel
 -- @param currency String = 'usd': ISO 4217 in lower case; money is shown in it, by the rate of its day
--- @param rates String = '': source of the rates to show it by; empty: the first by name
+-- @param rates String = '': source of the rates to show it by; empty: as the ledger converts
 -- @param limit UInt32 = 100: how many names
 SELECT
     name,

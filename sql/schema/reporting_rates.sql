@@ -7,10 +7,22 @@ AS SELECT
 WHERE {currency:String} = 'usd'
 UNION ALL
 SELECT
+    d.day,
+    if(d.usd = 0, d.day, d.day + 7),
+    d.usd
+FROM day_rates AS d
+FINAL
+WHERE (d.currency = {currency:String}) AND ({source:String} = '')
+UNION ALL
+SELECT
     date,
     if(min(valid_to) = toDate('1970-01-01'), date + 7, min(valid_to)),
     argMin(f.usd, (source != {source:String}, source))
 FROM fx_rates AS f
 FINAL
-WHERE (currency = {currency:String}) AND (fault = '') AND (f.usd > 0)
+WHERE (currency = {currency:String}) AND (fault = '') AND (f.usd > 0) AND (({source:String} != '') OR (date < (
+    SELECT if(count() = 0, toDate('2149-06-06'), min(day))
+    FROM day_rates
+    WHERE currency = {currency:String}
+)))
 GROUP BY date;

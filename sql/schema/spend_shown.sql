@@ -6,13 +6,13 @@ AS SELECT
     s.utm_source AS utm_source,
     s.utm_campaign AS utm_campaign,
     toString(s.channel) AS channel,
-    multiIf(s.currency = {currency:String}, CAST(toDecimal128(s.amount, 6), 'Nullable(Decimal(38, 6))'), (s.own_usd IS NULL) OR (s.day > r.until), NULL, CAST(roundBankers((toDecimal256(s.amount, 24) * toDecimal256(assumeNotNull(s.own_usd), 18)) / r.usd, 6), 'Nullable(Decimal(38, 6))')) AS shown
+    multiIf(s.currency = {currency:String}, CAST(toDecimal128(s.amount, 6), 'Nullable(Decimal(38, 6))'), (s.own_usd IS NULL) OR (s.day > r.until), NULL, CAST(roundBankers((toDecimal256(s.amount, 24) * toDecimal256(assumeNotNull(s.own_usd), 18)) / nullIf(r.usd, 0), 6), 'Nullable(Decimal(38, 6))')) AS shown
 FROM
 (
     SELECT
         p.*,
         {currency:String} AS reporting,
-        multiIf(p.currency = 'usd', CAST(1, 'Nullable(Decimal(38, 18))'), p.day > f.until, NULL, f.usd) AS own_usd
+        multiIf(p.currency = 'usd', CAST(1, 'Nullable(Decimal(38, 18))'), p.day > f.until, NULL, nullIf(f.usd, 0)) AS own_usd
     FROM
     (
         SELECT *
@@ -23,15 +23,32 @@ FROM
     ASOF LEFT JOIN
     (
         SELECT
-            currency,
-            date AS day,
-            if(min(valid_to) = toDate('1970-01-01'), date + 7, min(valid_to)) AS until,
-            argMin(q.usd, (source != {rates:String}, source)) AS usd
+            d.currency AS currency,
+            d.day AS day,
+            if(d.usd = 0, d.day, d.day + 7) AS until,
+            d.usd AS usd
+        FROM day_rates AS d
+        FINAL
+        WHERE {rates:String} = ''
+        UNION ALL
+        SELECT
+            q.currency,
+            date,
+            if(min(valid_to) = toDate('1970-01-01'), date + 7, min(valid_to)),
+            argMin(q.usd, (source != {rates:String}, source))
         FROM fx_rates AS q
         FINAL
-        WHERE (fault = '') AND (q.usd > 0)
+        LEFT JOIN
+        (
+            SELECT
+                currency,
+                min(day) AS first
+            FROM day_rates
+            GROUP BY currency
+        ) AS kept ON kept.currency = q.currency
+        WHERE (fault = '') AND (q.usd > 0) AND (({rates:String} != '') OR (kept.currency = '') OR (date < first))
         GROUP BY
-            currency,
+            q.currency,
             date
     ) AS f ON (p.currency = f.currency) AND (p.day >= f.day)
 ) AS s

@@ -132,7 +132,7 @@ FROM
         SELECT
             toDate('2149-06-06') AS month,
             affiliate_id,
-            entry_id,
+            toFixedString(unhex(entry_id), 16) AS entry_id,
             sale_id,
             object_id,
             kind,

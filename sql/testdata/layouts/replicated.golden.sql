@@ -311,3 +311,11 @@ ALTER TABLE earning_lines
 CREATE OR REPLACE VIEW earnings
 CREATE OR REPLACE VIEW statement_lines AS
 CREATE OR REPLACE VIEW statements AS
+-- 0057_first_payment.sql
+CREATE OR REPLACE VIEW sale_touches AS
+CREATE OR REPLACE VIEW sales
+-- 0058_day_rates.sql
+CREATE TABLE IF NOT EXISTS day_rates
+ENGINE = ReplicatedReplacingMergeTree(written_at)
+CREATE OR REPLACE VIEW reporting_rates AS
+CREATE OR REPLACE VIEW spend_shown AS
