@@ -136,6 +136,23 @@ func Channel(parts Parts, referrerDomain string) string {
 	if place == classNone && network == classShared {
 		place = classSocial
 	}
+	if channel := channelOfMedium(kind, medium, place); channel != "" {
+		return channel
+	}
+	switch {
+	case place != classNone:
+		return unpaid(place)
+	case referrerDomain != "":
+		return ChannelReferral
+	case source != "" || medium != "" || parts.Campaign != "":
+		return ChannelOther // tagged by somebody, in words that say nothing
+	}
+	return ChannelDirect
+}
+
+// channelOfMedium returns the channel that utm_medium names, of the kind that it has, at a place of
+// the given class; "" if it names none.
+func channelOfMedium(kind mediumKind, medium string, place class) string {
 	switch kind {
 	case kindSearchAd:
 		return ChannelPaidSearch
@@ -169,16 +186,7 @@ func Channel(parts Parts, referrerDomain string) string {
 		}
 		return unpaid(place)
 	}
-	if place != classNone {
-		return unpaid(place)
-	}
-	switch {
-	case referrerDomain != "":
-		return ChannelReferral
-	case source != "" || medium != "" || parts.Campaign != "":
-		return ChannelOther // tagged by somebody, in words that say nothing
-	}
-	return ChannelDirect
+	return ""
 }
 
 func paid(c class) string {
