@@ -240,60 +240,85 @@ func parseLead(j *scanner, body []byte) (*leadCall, *fault) {
 
 // set takes one field. Those that it does not know are ignored.
 func (c *leadCall) set(j *scanner, name string, v value) *fault {
-	l := &c.lead
+	if to, limit := c.text(name); to != nil {
+		return leadText(to, v, limit)
+	}
 	switch name {
-	case "click_id", "clickId":
-		return leadText(&l.ClickRef, v, maxID)
-	case "external_id", "customerExternalId":
-		return leadText(&l.ExternalId, v, maxExternalID)
-	case "externalId":
-		return leadText(&c.older[0], v, maxExternalID)
-	case "customerId":
-		return leadText(&c.older[1], v, maxExternalID)
 	case "event_time", "eventTime":
-		text := ""
-		if f := leadText(&text, v, maxID); f != nil || text == "" {
-			return f
-		}
-		at, ok := parseTime(text, v.kind == kindNumber)
-		if !ok {
-			return errBadTime
-		}
-		l.OccurredAt = at
-	case "event_name", "eventName":
-		return leadText(&l.EventName, v, maxEventName)
-	case "email", "customerEmail":
-		return leadText(&c.email, v, maxEmail)
-	case "customerName":
-		return leadText(&c.name, v, 1000)
+		return c.setTime(v)
 	case "mode":
-		mode := ""
-		if f := leadText(&mode, v, maxID); f != nil {
-			return f
-		}
-		switch mode {
-		case "":
-		case "async", "wait", "deferred":
-			l.Mode = mode
-		default:
-			return errBadMode
-		}
+		return c.setMode(v)
 	case "quantity", "eventQuantity":
-		if v.kind == kindNull {
-			return nil
-		}
-		n, err := whole(json.RawMessage(strings.TrimSpace(v.text))) // 2.0 is how some languages write 2
-		if v.kind != kindNumber && v.kind != kindString || err != nil || n < 1 || n > maxQuantity {
-			return errBadQuantity
-		}
-		l.Quantity = uint32(n)
+		return c.setQuantity(v)
 	case "metadata":
 		m, ok := metadata(j, v)
 		if !ok {
 			return errBadMetadata
 		}
-		l.Metadata = m
+		c.lead.Metadata = m
 	}
+	return nil
+}
+
+// text returns where the text of a field is kept, and its limit in bytes; nil if the field is none
+// that holds a text as it is.
+func (c *leadCall) text(name string) (to *string, limit int) {
+	switch name {
+	case "click_id", "clickId":
+		return &c.lead.ClickRef, maxID
+	case "external_id", "customerExternalId":
+		return &c.lead.ExternalId, maxExternalID
+	case "externalId":
+		return &c.older[0], maxExternalID
+	case "customerId":
+		return &c.older[1], maxExternalID
+	case "event_name", "eventName":
+		return &c.lead.EventName, maxEventName
+	case "email", "customerEmail":
+		return &c.email, maxEmail
+	case "customerName":
+		return &c.name, 1000
+	}
+	return nil, 0
+}
+
+func (c *leadCall) setTime(v value) *fault {
+	text := ""
+	if f := leadText(&text, v, maxID); f != nil || text == "" {
+		return f
+	}
+	at, ok := parseTime(text, v.kind == kindNumber)
+	if !ok {
+		return errBadTime
+	}
+	c.lead.OccurredAt = at
+	return nil
+}
+
+func (c *leadCall) setMode(v value) *fault {
+	mode := ""
+	if f := leadText(&mode, v, maxID); f != nil {
+		return f
+	}
+	switch mode {
+	case "":
+	case "async", "wait", "deferred":
+		c.lead.Mode = mode
+	default:
+		return errBadMode
+	}
+	return nil
+}
+
+func (c *leadCall) setQuantity(v value) *fault {
+	if v.kind == kindNull {
+		return nil
+	}
+	n, err := whole(json.RawMessage(strings.TrimSpace(v.text))) // 2.0 is how some languages write 2
+	if v.kind != kindNumber && v.kind != kindString || err != nil || n < 1 || n > maxQuantity {
+		return errBadQuantity
+	}
+	c.lead.Quantity = uint32(n)
 	return nil
 }
 
