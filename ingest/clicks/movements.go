@@ -142,11 +142,45 @@ func checkNames(body []byte, strict bool) *fault {
 	return nil
 }
 
-// movement checks the call as a whole.
+// movement checks the call as a whole. Without a time the movement is one of now.
 func (c *movementCall) movement(now time.Time) (*schemas.Movement, *fault) {
-	m := &schemas.Movement{
-		Kind: c.Kind, Currency: strings.ToLower(strings.TrimSpace(c.Currency)), At: now, Test: c.Test,
+	m := &schemas.Movement{Kind: c.Kind, At: now, Test: c.Test}
+	if f := c.texts(m); f != nil {
+		return nil, f
 	}
+	if c.Time != "" {
+		at, err := time.Parse(time.RFC3339, c.Time)
+		if err != nil || at.Year() < 2000 || at.After(now.Add(5*time.Minute)) {
+			return nil, errMovementTime
+		}
+		m.At = at.UTC()
+	}
+	payment := m.Kind == "payment"
+	switch {
+	case !slices.Contains(schemas.MovementKinds, m.Kind):
+		return nil, errMovementKind
+	case m.ID == "" || slices.ContainsFunc([]string{m.ID, m.Parent}, taken):
+		return nil, errMovementID
+	case payment != (m.Parent == ""):
+		return nil, errMovementParent
+	}
+	if f := c.amounts(m); f != nil {
+		return nil, f
+	}
+	switch {
+	case m.Tax > 0 && !payment:
+		return nil, errMovementTax
+	case m.ProductID != "" && !payment:
+		return nil, errMovementProduct
+	case !schemas.IsCurrency(m.Currency):
+		return nil, errMovementCurrency
+	}
+	return m, nil
+}
+
+// texts copies the texts into m, without the space around them.
+func (c *movementCall) texts(m *schemas.Movement) *fault {
+	m.Currency = strings.ToLower(strings.TrimSpace(c.Currency))
 	for _, text := range []struct {
 		from  string
 		to    *string
@@ -161,9 +195,9 @@ func (c *movementCall) movement(now time.Time) (*schemas.Movement, *fault) {
 		*text.to = strings.TrimSpace(text.from)
 		switch {
 		case len(*text.to) > text.limit:
-			return nil, errTooLong
+			return errTooLong
 		case strings.ContainsRune(*text.to, utf8.RuneError): // stands for whatever could not be read
-			return nil, errNotUnicode
+			return errNotUnicode
 		}
 	}
 	// Two movements of such an id would be one, and all such buyers one customer.
@@ -171,37 +205,22 @@ func (c *movementCall) movement(now time.Time) (*schemas.Movement, *fault) {
 		&m.SubscriptionID} {
 		*id = filled(*id)
 	}
-	payment := m.Kind == "payment"
-	amount, amountErr := whole(c.Amount)
-	tax, taxErr := int64(0), error(nil)
-	if len(c.Tax) > 0 {
-		tax, taxErr = whole(c.Tax)
+	return nil
+}
+
+// amounts reads amount and tax, in minor units, into m.
+func (c *movementCall) amounts(m *schemas.Movement) *fault {
+	var err error
+	if m.Amount, err = whole(c.Amount); err != nil || m.Amount <= 0 || m.Amount > maxAmount {
+		return errMovementAmount
 	}
-	if c.Time != "" {
-		at, err := time.Parse(time.RFC3339, c.Time)
-		if err != nil || at.Year() < 2000 || at.After(now.Add(5*time.Minute)) {
-			return nil, errMovementTime
-		}
-		m.At = at.UTC()
+	if len(c.Tax) == 0 {
+		return nil
 	}
-	m.Amount, m.Tax = amount, tax
-	switch {
-	case !slices.Contains(schemas.MovementKinds, m.Kind):
-		return nil, errMovementKind
-	case m.ID == "" || slices.ContainsFunc([]string{m.ID, m.Parent}, taken):
-		return nil, errMovementID
-	case payment != (m.Parent == ""):
-		return nil, errMovementParent
-	case amountErr != nil || amount <= 0 || amount > maxAmount:
-		return nil, errMovementAmount
-	case taxErr != nil || tax < 0 || tax > amount || tax > 0 && !payment:
-		return nil, errMovementTax
-	case m.ProductID != "" && !payment:
-		return nil, errMovementProduct
-	case !schemas.IsCurrency(m.Currency):
-		return nil, errMovementCurrency
+	if m.Tax, err = whole(c.Tax); err != nil || m.Tax < 0 || m.Tax > m.Amount {
+		return errMovementTax
 	}
-	return m, nil
+	return nil
 }
 
 // taken reports whether an id has a form that is not the seller's to give.
