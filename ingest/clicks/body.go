@@ -188,11 +188,7 @@ func (s *Server) readStream(ctx *fasthttp.RequestCtx, w *work, limit int) *fault
 	}
 	if err != nil {
 		ctx.SetConnectionClose()
-		var network net.Error
-		if errors.As(err, &network) && network.Timeout() {
-			return errTimeout
-		}
-		return errBadRequest
+		return cutShort(err)
 	}
 	w.body = w.buffer
 	if !known || size > prefetch {
@@ -202,6 +198,15 @@ func (s *Server) readStream(ctx *fasthttp.RequestCtx, w *work, limit int) *fault
 	}
 	_ = req.CloseBodyStream() // it has been read: the connection is good for the next request
 	return nil
+}
+
+// cutShort is the answer to a body that could not be read to its end because of err.
+func cutShort(err error) *fault {
+	var network net.Error
+	if errors.As(err, &network) && network.Timeout() {
+		return errTimeout
+	}
+	return errBadRequest
 }
 
 // fill reads until w.buffer holds n bytes or the body ends. It reports whether the body has ended.

@@ -72,6 +72,11 @@ func redactURL(url string, listed []string, scratch *[]byte) string {
 	if keepsAll(url[mark:], listed) {
 		return url
 	}
+	return redactParameters(url, mark, listed, scratch)
+}
+
+// redactParameters returns url without the parameters behind mark that are dropped.
+func redactParameters(url string, mark int, listed []string, scratch *[]byte) string {
 	begin, odd := len(*scratch), isOdd(url[mark:])
 	*scratch = append(*scratch, url[:mark]...)
 	for rest := url[mark:]; rest != ""; {
