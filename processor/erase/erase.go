@@ -44,33 +44,19 @@ func Find(ctx context.Context, store *clickhouse.Store, workspace string, from [
 	p := &Person{Workspace: workspace, Visitors: slices.Clone(visitors)}
 	seen := make(map[identity.Node]bool)
 	var objects []identity.Node
-	for frontier := from; len(frontier) > 0; {
-		var next []identity.Node
-		for _, n := range frontier {
+	for found := from; len(found) > 0; {
+		var next []identity.Node // of found, those whose edges are the person's too
+		for _, n := range found {
 			if seen[n] {
 				continue
 			}
 			seen[n] = true
-			switch n.Type() {
-			case identity.Customer, identity.External, identity.Email:
-				p.Names = append(p.Names, n)
+			follow, err := p.add(n, from)
+			if err != nil {
+				return nil, err
+			}
+			if follow {
 				next = append(next, n)
-			case identity.Reference:
-				next = append(next, n)
-				if slices.Contains(from, n) {
-					p.Foreign = append(p.Foreign, n.Value())
-				}
-			case identity.Public: // of an id that anybody could have guessed the public's click may be anybody's
-				if name := identity.OfPublic(n); slices.Contains(from, name) || join.Unguessable(name.Value()) {
-					next = append(next, n)
-				}
-			case identity.Click:
-				p.Clicks = append(p.Clicks, n.Value())
-			case identity.Lead:
-				p.Leads = append(p.Leads, n)
-			default:
-				return nil, fmt.Errorf("%s does not name a person (hint: give a customer, an external id, an e-mail "+
-					"address, a visitor or a click)", n)
 			}
 		}
 		if len(next) == 0 {
@@ -81,20 +67,14 @@ func Find(ctx context.Context, store *clickhouse.Store, workspace string, from [
 			return nil, err
 		}
 		p.Known = p.Known || len(edges) > 0
-		frontier = nil
+		found = nil
 		for _, e := range edges {
-			switch e.B.Type() {
-			case identity.Customer, identity.External, identity.Email, identity.Lead:
-				// A reference may be many people's, and so may what the public says of it.
-				if e.A.Type() != identity.Reference && e.A.Type() != identity.Public && !e.B.OfTestMode() {
-					frontier = append(frontier, e.B)
-				}
-			case identity.Click, identity.Reference, identity.Public:
-				frontier = append(frontier, e.B)
-			case identity.Object:
-				if e.A.Type() != identity.Reference && e.A.Type() != identity.Public {
-					objects = append(objects, e.B)
-				}
+			switch {
+			case !leadsToPerson(e):
+			case e.B.Type() == identity.Object:
+				objects = append(objects, e.B)
+			default:
+				found = append(found, e.B)
 			}
 		}
 	}
@@ -112,6 +92,47 @@ func Find(ctx context.Context, store *clickhouse.Store, workspace string, from [
 		p.Known = known
 	}
 	return p, nil
+}
+
+// add adds a name to the person's, and reports whether its edges lead to more of them. from are the
+// names that were given.
+func (p *Person) add(n identity.Node, from []identity.Node) (follow bool, err error) {
+	switch n.Type() {
+	case identity.Customer, identity.External, identity.Email:
+		p.Names = append(p.Names, n)
+		return true, nil
+	case identity.Reference:
+		if slices.Contains(from, n) {
+			p.Foreign = append(p.Foreign, n.Value())
+		}
+		return true, nil
+	case identity.Public: // of an id that anybody could have guessed the public's click may be anybody's
+		name := identity.OfPublic(n)
+		return slices.Contains(from, name) || join.Unguessable(name.Value()), nil
+	case identity.Click:
+		p.Clicks = append(p.Clicks, n.Value())
+		return false, nil
+	case identity.Lead:
+		p.Leads = append(p.Leads, n)
+		return false, nil
+	}
+	return false, fmt.Errorf("%s does not name a person (hint: give a customer, an external id, an e-mail "+
+		"address, a visitor or a click)", n)
+}
+
+// leadsToPerson reports whether what an edge of one of a person's names leads to is this person's.
+// A reference may be many people's, and so may what the public says of it.
+func leadsToPerson(e identity.Edge) bool {
+	shared := e.A.Type() == identity.Reference || e.A.Type() == identity.Public
+	switch e.B.Type() {
+	case identity.Customer, identity.External, identity.Email, identity.Lead:
+		return !shared && !e.B.OfTestMode()
+	case identity.Click, identity.Reference, identity.Public:
+		return true
+	case identity.Object:
+		return !shared
+	}
+	return false
 }
 
 // mentioned reports whether names that no edge and no click has are on the list of erased names, or
