@@ -202,14 +202,30 @@ var (
 	decimalValue = regexp.MustCompile(`^-?\d{1,38}(\.\d{1,38})?$`)
 )
 
+// readScalar checks the text of one value and returns it as ClickHouse reads it.
 func readScalar(name, kind, value string) (string, error) {
 	kind = bareType(kind)
-	wrong := func() (string, error) {
-		return "", badParameter(expect(kind), "%s is %q.", name, shorten(value))
-	}
 	if len(value) > maxValueBytes || !utf8.ValidString(value) {
 		return "", badParameter("Shorten it.", "%s is longer than %d bytes, or is not UTF-8.", name, maxValueBytes)
 	}
+	if name == "timezone" {
+		if _, err := time.LoadLocation(value); err != nil || value == "" || value == "Local" {
+			return "", badParameter("Give an IANA name, such as Europe/Paris.", "%q is no time zone.", shorten(value))
+		}
+	}
+	if strings.HasPrefix(kind, "DateTime") {
+		if t, ok := readTime(value); ok {
+			return t, nil
+		}
+	} else if isScalar(kind, value) {
+		return value, nil
+	}
+	return "", badParameter(expect(kind), "%s is %q.", name, shorten(value))
+}
+
+// isScalar reports whether the text is a value of a type other than DateTime. Any text is one of a
+// type that is none of numbers, days and truth values.
+func isScalar(kind, value string) bool {
 	switch m := integerType.FindStringSubmatch(kind); {
 	case m != nil:
 		bits, _ := strconv.Atoi(m[2]) // the pattern has digits only
@@ -219,42 +235,19 @@ func readScalar(name, kind, value string) (string, error) {
 		} else {
 			_, err = strconv.ParseInt(value, 10, min(bits, 64))
 		}
-		if err != nil {
-			return wrong()
-		}
-		return value, nil
+		return err == nil
 	case kind == "Bool":
-		if value != "true" && value != "false" {
-			return wrong()
-		}
-		return value, nil
+		return value == "true" || value == "false"
 	case strings.HasPrefix(kind, "Float"):
-		if x, err := strconv.ParseFloat(value, 64); err != nil || math.IsInf(x, 0) || math.IsNaN(x) {
-			return wrong()
-		}
-		return value, nil
+		x, err := strconv.ParseFloat(value, 64)
+		return err == nil && !math.IsInf(x, 0) && !math.IsNaN(x)
 	case kind == "Date":
-		if _, err := time.Parse(time.DateOnly, value); err != nil {
-			return wrong()
-		}
-		return value, nil
-	case strings.HasPrefix(kind, "DateTime"):
-		t, ok := readTime(value)
-		if !ok {
-			return wrong()
-		}
-		return t, nil
+		_, err := time.Parse(time.DateOnly, value)
+		return err == nil
 	case decimalType.MatchString(kind):
-		if !decimalValue.MatchString(value) {
-			return wrong()
-		}
-		return value, nil
-	case name == "timezone":
-		if _, err := time.LoadLocation(value); err != nil || value == "" || value == "Local" {
-			return "", badParameter("Give an IANA name, such as Europe/Paris.", "%q is no time zone.", shorten(value))
-		}
+		return decimalValue.MatchString(value)
 	}
-	return value, nil
+	return true
 }
 
 // readTime reads a time as ClickHouse writes it, or as RFC 3339 does, and returns it in UTC.
