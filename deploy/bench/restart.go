@@ -92,24 +92,12 @@ func (r *restart) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	begin := time.Now()
 	if err := crowd.Start(); err != nil {
 		return err
 	}
-	restarts, reloads := 0, 0
-	for i := 0; time.Since(begin) < r.For-2*r.StopDelay; i = 1 - i {
-		time.Sleep(r.StopDelay / 2)
-		if err := r.reload(workspaces, edges[1-i]); err != nil {
-			return err
-		}
-		reloads++
-		if err := edges[i].end(ctx); err != nil {
-			return err
-		}
-		if edges[i], err = start(i); err != nil {
-			return err
-		}
-		restarts++
+	restarts, err := r.alternate(ctx, &edges, workspaces, start)
+	if err != nil {
+		return err
 	}
 	var seen sent
 	if err := json.NewDecoder(out).Decode(&seen); err != nil {
@@ -122,8 +110,8 @@ func (r *restart) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("two edges behind nginx, %.0f clicks/s over %d connections for %s: %d restarts, %d reloads\n",
-		r.Rate, r.Connections, r.For, restarts, reloads)
+	fmt.Printf("two edges behind nginx, %.0f clicks/s over %d connections for %s: %d restarts, as many reloads\n",
+		r.Rate, r.Connections, r.For, restarts)
 	fmt.Printf("%d answered with success, %d refused, %d connections broken; p50 %s, p99 %s\n",
 		seen.Requests, seen.Failed, seen.Broken, seen.P50, seen.P99)
 	fmt.Printf("in Kafka: %d different clicks; lost: %d\n", stored, max(0, seen.Requests-stored))
@@ -132,6 +120,28 @@ func (r *restart) Run(ctx context.Context) error {
 		return fmt.Errorf("a restart was noticed; nginx says:\n%s", log)
 	}
 	return nil
+}
+
+// alternate restarts the edges in turn while clicks are sent, each after a reload of the other, and
+// returns how often.
+func (r *restart) alternate(ctx context.Context, edges *[2]*server, workspaces string,
+	start func(i int) (*server, error),
+) (restarts int, err error) {
+	begin := time.Now()
+	for i := 0; time.Since(begin) < r.For-2*r.StopDelay; i = 1 - i {
+		time.Sleep(r.StopDelay / 2)
+		if err := r.reload(workspaces, edges[1-i]); err != nil {
+			return restarts, err
+		}
+		if err := edges[i].end(ctx); err != nil {
+			return restarts, err
+		}
+		if edges[i], err = start(i); err != nil {
+			return restarts, err
+		}
+		restarts++
+	}
+	return restarts, nil
 }
 
 // startNginx starts the balancer at addrs[2] before the edges at the others.

@@ -22,16 +22,13 @@ func refuseOutside(text string, readOnly bool) error {
 		if !ok {
 			return nil
 		}
+		if err := notUnderstood(text, t); err != nil {
+			return err
+		}
 		word := l.keyword(t)
 		following, _ := l.peek()
 		called := following.kind == '('
 		switch {
-		case t.kind == 'x':
-			return exceptionf(codeNotImplemented, "The embedded engine does not take heredocs, typographic quotes and "+
-				"other characters beyond ASCII outside quotes (hint: use '…'). (NOT_IMPLEMENTED)")
-		case t.kind == 'q' && text[t.start] != '\'' && strings.Contains(text[t.start:t.end], `\x`):
-			return exceptionf(codeNotImplemented,
-				"The embedded engine takes no \\x in a quoted identifier. (NOT_IMPLEMENTED)")
 		case word == "FILE", word == "EVAL" && called, word == "DISK" && called:
 			return accessDenied(strings.ToLower(word))
 		case readOnly && called && takesSQL[word]:
@@ -48,6 +45,19 @@ func refuseOutside(text string, readOnly bool) error {
 		}
 		previous = word
 	}
+}
+
+// notUnderstood refuses a token that may hide another from the lexer.
+func notUnderstood(text string, t token) error {
+	switch {
+	case t.kind == 'x':
+		return exceptionf(codeNotImplemented, "The embedded engine does not take heredocs, typographic quotes and "+
+			"other characters beyond ASCII outside quotes (hint: use '…'). (NOT_IMPLEMENTED)")
+	case t.kind == 'q' && text[t.start] != '\'' && strings.Contains(text[t.start:t.end], `\x`):
+		return exceptionf(codeNotImplemented,
+			"The embedded engine takes no \\x in a quoted identifier. (NOT_IMPLEMENTED)")
+	}
+	return nil
 }
 
 // takesSQL are the functions whose argument may be a list of columns with default expressions.
