@@ -106,3 +106,54 @@ func TestConfig(t *testing.T) {
 		t.Error("the documented limits are not valid, or a useless one is")
 	}
 }
+
+func TestWorkspaces(t *testing.T) {
+	e := newEdge(t, twoWorkspaces)
+	tests := []struct {
+		name, body string
+		headers    []string
+		status     int
+		code       string
+		workspace  string
+	}{
+		{"by key and Origin", `{"key":"pk_acme","url":"https://acme.example/"}`, []string{"Origin: https://acme.example"},
+			200, "", "acme"},
+		{"www is no other site", `{"key":"pk_acme","url":"https://acme.example/"}`,
+			[]string{"Origin: https://www.ACME.example:8443"}, 200, "", "acme"},
+		{"subdomain", `{"key":"pk_acme","url":"https://acme.example/"}`, []string{"Origin: https://shop.acme.example"}, 200,
+			"", "acme"},
+		{"by Referer", `{"key":"pk_acme","url":"https://acme.example/"}`, []string{"Referer: https://acme.example/page"}, 200,
+			"", "acme"},
+		{"a sandboxed frame has a Referer", `{"key":"pk_acme","link_id":"l"}`,
+			[]string{"Origin: null", "Referer: https://acme.example/page"}, 200, "", "acme"},
+		{"no key, but a known site", `{"link_id":"l"}`, []string{"Origin: https://acme.example"}, 200, "", "acme"},
+		{"key as a bearer token", `{"link_id":"l"}`, []string{"Authorization: Bearer pk_acme",
+			"Origin: https://acme.example"}, 200, "", "acme"},
+		{"listed scheme", `{"key":"pk_acme","url":"acmeapp://open?x=1"}`, []string{"Origin: https://acme.example"}, 200, "",
+			"acme"},
+		{"another site", `{"key":"pk_acme","url":"https://acme.example/"}`, []string{"Origin: https://evil.example",
+			"Referer: https://acme.example/"}, 403, "host_not_allowed", ""},
+		{"a site that ends alike", `{"key":"pk_acme","link_id":"l"}`, []string{"Origin: https://evilacme.example"}, 403,
+			"host_not_allowed", ""},
+		{"a site before the @", `{"key":"pk_acme","link_id":"l"}`, []string{"Referer: https://acme.example@evil.example/"},
+			403, "host_not_allowed", ""},
+		{"no site", `{"key":"pk_acme","link_id":"l"}`, nil, 403, "host_not_allowed", ""},
+		{"unknown key", `{"key":"pk_none","link_id":"l"}`, []string{"Origin: https://acme.example"}, 401, "unknown_key", ""},
+		{"no key, no site", `{"link_id":"l"}`, nil, 401, "no_key", ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			a := e.do("POST", "/v1/click", tt.body, tt.headers...)
+			e.want(a, tt.status, tt.code)
+			if code := a.Header.Get("Tributary-Error"); code != tt.code {
+				t.Errorf("Tributary-Error: %q, want %q", code, tt.code)
+			}
+			if tt.status == 200 {
+				if c := e.nextClick(); c.Workspace != tt.workspace {
+					t.Errorf("workspace %q, want %q", c.Workspace, tt.workspace)
+				}
+			}
+		})
+	}
+	e.nothing()
+}

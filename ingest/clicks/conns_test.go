@@ -1,0 +1,194 @@
+package clicks
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/twmb/franz-go/pkg/kfake"
+
+	"tributary/deploy/process"
+	"tributary/schemas"
+)
+
+func TestSlowSender(t *testing.T) {
+	e := newEdge(t, func(c *Config) { c.ReadTimeout = time.Second })
+	begin := time.Now()
+	got := e.raw("POST /v1/click HTTP/1.1\r\nHost: e\r\nContent-Length: 100\r\n\r\n{", "408")
+	if got != "408" || time.Since(begin) < time.Second {
+		t.Errorf("answers %s after %s, want 408 after a second", got, time.Since(begin))
+	}
+}
+
+// A click is dated by the end of its body: nobody dates one back by keeping a part to himself.
+func TestReceivedWithTheLastByte(t *testing.T) {
+	spaces := func(n int) string { return strings.Repeat(" ", n) }
+	for _, tt := range []struct{ name, first, rest string }{
+		{"small", post + "Content-Length: 100\r\n\r\n" + body, spaces(80)},
+		{"large", post + "Content-Length: 5000\r\n\r\n" + body + spaces(2000), spaces(2980)},
+		{"chunked", inChunks + "64\r\n" + body, spaces(80) + "\r\n0\r\n\r\n"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := &sink{keep: true}
+			e := &edge{t: t}
+			e.serve(s, func(c *Config) { c.ReadTimeout = limit })
+			c, err := net.Dial("tcp", e.addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			_, _ = io.WriteString(c, tt.first)
+			time.Sleep(100 * time.Millisecond) // long enough for the edge to look at the head
+			before := time.Now()
+			_, _ = io.WriteString(c, tt.rest)
+			_ = c.SetReadDeadline(time.Now().Add(limit))
+			if res, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil || res.StatusCode != 200 {
+				t.Fatalf("answer %v, %v", res, err)
+			}
+			click, err := schemas.DecodeClick(s.all()[0])
+			if err != nil || click.ReceivedAt < before.UnixMilli() {
+				t.Errorf("received %s before the last byte was sent, %v",
+					before.Sub(time.UnixMilli(click.ReceivedAt)), err)
+			}
+		})
+	}
+}
+
+func TestConnectionsPerAddress(t *testing.T) {
+	e := newEdge(t, func(c *Config) { c.MaxConnsPerIP = 2 })
+	request := "GET /t.js HTTP/1.1\r\nHost: e\r\n\r\n"
+	open := func() (net.Conn, bool) {
+		c, err := net.Dial("tcp", e.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.WriteString(c, request)
+		_ = c.SetReadDeadline(time.Now().Add(limit))
+		res, err := http.ReadResponse(bufio.NewReader(c), nil)
+		return c, err == nil && res.StatusCode == 200
+	}
+	a, ok1 := open()
+	b, ok2 := open()
+	third, ok3 := open()
+	defer b.Close()
+	_ = third.Close()
+	if !ok1 || !ok2 || ok3 {
+		t.Errorf("three connections with a limit of two: %v %v %v", ok1, ok2, ok3)
+	}
+	if n := testutil.ToFloat64(e.server.metrics.connsRefused); n != 1 {
+		t.Errorf("%v refusals counted", n)
+	}
+	_ = a.Close()
+	for deadline := time.Now().Add(limit); ; time.Sleep(10 * time.Millisecond) {
+		c, ok := open()
+		_ = c.Close()
+		if ok {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("a closed connection still counts")
+		}
+	}
+}
+
+// When many connections are open, the one whose last answer is longest ago gives way to the next;
+// at the limit, one that has none.
+func TestConnectionsTogether(t *testing.T) {
+	e := newEdge(t, func(c *Config) { c.MaxConns = 9 })
+	open := func() net.Conn {
+		t.Helper()
+		c, err := net.Dial("tcp", e.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = c.Close() })
+		_ = c.SetDeadline(time.Now().Add(limit))
+		return c
+	}
+	answered := func(name string, c net.Conn) {
+		t.Helper()
+		_, _ = io.WriteString(c, "OPTIONS /v1/click HTTP/1.1\r\nHost: e\r\n\r\n")
+		if _, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil {
+			t.Errorf("the %s connection: %v", name, err)
+		}
+	}
+	closed := func(name string, c net.Conn) {
+		t.Helper()
+		if _, err := c.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("the %s connection is not closed: %v", name, err)
+		}
+	}
+	first, second, third := open(), open(), open()
+	answered("first", first)
+	answered("second", second)
+	answered("third", third)
+	fourth := open()
+	closed("first", first)
+	answered("second", second)
+	answered("fourth", fourth)
+	var silent []net.Conn
+	for range 9 { // the first three of which close the three that are answered
+		silent = append(silent, open())
+	}
+	closed("third", third)
+	closed("second", second)
+	closed("fourth", fourth)
+	answered("tenth", open())
+	closed("first silent", silent[0])
+	answered("second silent", silent[1])
+	if n := testutil.ToFloat64(e.server.metrics.connsDropped); n != 5 {
+		t.Errorf("%v connections counted as dropped, want 5", n)
+	}
+}
+
+// Kafka goes away: 503 with Retry-After; it comes back: 200.
+func TestKafkaAway(t *testing.T) {
+	dir := t.TempDir()
+	addrs, err := process.Addresses(1) // that no other program is given while Kafka is away
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, port, _ := net.SplitHostPort(addrs[0])
+	n, _ := strconv.Atoi(port)
+	kafka := newKafka(t, kfake.Ports(n), kfake.DataDir(dir))
+	e := &edge{t: t, kafka: kafka, timeout: 500 * time.Millisecond}
+	e.start(addrs, func(c *Config) { c.Workspaces, _ = LoadWorkspaces("", "sk") })
+	until200 := func() {
+		t.Helper()
+		for deadline := time.Now().Add(limit); ; time.Sleep(20 * time.Millisecond) {
+			a := e.do("POST", "/v1/click", `{"link_id":"l"}`)
+			if a.StatusCode == 200 {
+				return
+			}
+			e.want(a, 503, "unavailable")
+			if time.Now().After(deadline) {
+				t.Fatalf("the last answer is %d %s, want 200", a.StatusCode, a.body)
+			}
+		}
+	}
+	until200()
+	kafka.Close()
+
+	for range 5 {
+		a := e.do("POST", "/v1/click", `{"link_id":"l"}`)
+		e.want(a, 503, "unavailable")
+		if a.Header.Get("Retry-After") != "5" {
+			t.Errorf("Retry-After %q", a.Header.Get("Retry-After"))
+		}
+		e.want(e.do("POST", "/v1/clicks", `[{"link_id":"l"}]`), 503, "unavailable")
+		e.want(e.do("GET", "/v1/click.gif?link_id=l", ""), 503, "unavailable")
+		e.want(e.do("POST", "/v1/leads", `{"external_id":"u"}`, "Authorization: Bearer sk"), 503, "unavailable")
+	}
+
+	newKafka(t, kfake.Ports(n), kfake.DataDir(dir))
+	until200()
+}
