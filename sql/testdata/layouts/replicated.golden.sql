@@ -306,6 +306,8 @@ ALTER TABLE revenue
 ALTER TABLE revenue MATERIALIZE COLUMN buyer
 CREATE OR REPLACE VIEW activity AS
 CREATE OR REPLACE VIEW channel_effects AS
+-- 0049_invoice_due.sql
+ALTER TABLE facts
 -- 0056_earnings_by_product.sql
 ALTER TABLE earning_lines
 CREATE OR REPLACE VIEW earnings
