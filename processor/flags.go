@@ -131,7 +131,8 @@ func (s *clickhouseSettings) AfterApply() error {
 	}
 	for _, addr := range options.Addr {
 		_, port, err := net.SplitHostPort(addr)
-		if _, bad := strconv.ParseUint(port, 10, 16); err == nil && bad != nil || err != nil && !strings.HasPrefix(scheme, "http") {
+		_, bad := strconv.ParseUint(port, 10, 16)
+		if err == nil && bad != nil || err != nil && !strings.HasPrefix(scheme, "http") {
 			return errDSNPort
 		}
 	}

@@ -117,7 +117,8 @@ func TestClickHouseIsElsewhere(t *testing.T) {
 	t.Cleanup(func() { silent.Close() })
 	plain := strings.TrimPrefix(chdbtest.Address(t), "http://")
 	for _, command := range []string{
-		"migrate", "migrate --print", "roles", "replay rebuild", "audit --since all", "explain pi_1", "fx", "erase --customer c",
+		"migrate", "migrate --print", "roles", "replay rebuild", "audit --since all", "explain pi_1", "fx",
+		"erase --customer c",
 		"run --check --connect --kafka-seeds 127.0.0.1:1",
 	} {
 		for _, dsn := range []string{

@@ -282,11 +282,13 @@ func TestProducts(t *testing.T) {
 		"ann 0.00 31.00 0.00 0.00 31.00 0.00",
 		"bob 0.00 25.50 0.00 0.00 25.50 0.00",
 		"cat 0.00 5.00 0.00 0.00 5.00 0.00")
-	b.lists("2025-01", "ann", "payment in_1 60.000000 course course false 30.00", "payment in_1 10.000000 rest none named false 1.00")
+	b.lists("2025-01", "ann", "payment in_1 60.000000 course course false 30.00",
+		"payment in_1 10.000000 rest none named false 1.00")
 	if err := b.close("2025-01"); err != nil {
 		t.Fatal(err)
 	}
-	b.lists("2025-01", "ann", "payment in_1 60.000000 course course false 30.00", "payment in_1 10.000000 rest none named false 1.00")
+	b.lists("2025-01", "ann", "payment in_1 60.000000 course course false 30.00",
+		"payment in_1 10.000000 rest none named false 1.00")
 
 	// The hold of 5.00 ends on 4 February.
 	b.entry("e06 1 refund in_1 cus_1 2025-02-10T10:00:00 ann - -30 book=-30")           // all of the book: -5.00
