@@ -117,19 +117,24 @@ func (b *booking) events(ctx context.Context, since time.Time, done string, reac
 	return nil
 }
 
+// maxBatchBytes bounds the bodies of one batch, some of which are very large.
+const maxBatchBytes = 16 << 20
+
 func (b *booking) eventsBetween(ctx context.Context, since, until time.Time) error {
 	var records []*kgo.Record
+	bytes := 0
 	handle := func() error {
 		if len(records) == 0 {
 			return nil
 		}
 		err := consume.Quarantine(ctx, records, b.handlers.Payments.Handle, b.result.refused, b.log)
 		b.result.Records += len(records)
-		records = nil
+		records, bytes = nil, 0
 		return err
 	}
 	err := EachEvent(ctx, b.live, since, until, func(e *schemas.StripeEvent) error {
-		if records = append(records, schemas.StripeRecord(e, "")); len(records) >= b.batch {
+		records = append(records, schemas.StripeRecord(e, ""))
+		if bytes += len(e.Body); len(records) >= b.batch || bytes >= maxBatchBytes {
 			return handle()
 		}
 		return nil
