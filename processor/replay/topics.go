@@ -226,7 +226,8 @@ func (t *Topics) catchUp(ctx context.Context, h *Handlers, positions map[string]
 }
 
 // Committed returns the offsets at or after since, and those that the processors have committed:
-// what lies between must be stored.
+// what lies between must be stored. Of a partition in which nothing is committed after since, both
+// are the same: what is stored of it may be the work of a processor that could not commit.
 func (t *Topics) Committed(ctx context.Context, since time.Time) (begin, end Offsets, err error) {
 	if begin, _, err = t.Bounds(ctx, since, time.Time{}); err != nil {
 		return nil, nil, err
@@ -243,9 +244,10 @@ func (t *Topics) Committed(ctx context.Context, since time.Time) (begin, end Off
 	end = make(Offsets)
 	for topic, partitions := range begin {
 		end[topic] = make(map[int32]int64)
-		for partition := range partitions {
+		for partition, first := range partitions {
+			end[topic][partition] = first
 			if c, ok := committed.Lookup(topic, partition); ok {
-				end[topic][partition] = c.At
+				end[topic][partition] = max(first, c.At)
 			}
 		}
 	}

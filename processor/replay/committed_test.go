@@ -1,0 +1,59 @@
+package replay_test
+
+import (
+	"log/slog"
+	"maps"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"tributary/processor/replay"
+	"tributary/schemas"
+)
+
+// Before a processor has committed, and of partitions of which it has not, an audit knows where to
+// begin to read what may be stored all the same.
+func TestCommitted(t *testing.T) {
+	t.Parallel()
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(3, schemas.TopicClicks),
+		kfake.SeedTopics(1, schemas.TopicLeads, schemas.TopicStripe, schemas.TopicDeadLetters))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	client, err := kgo.NewClient(kgo.SeedBrokers(cluster.ListenAddrs()...), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	for partition := range int32(3) {
+		for range 2 {
+			record := &kgo.Record{Topic: schemas.TopicClicks, Partition: partition, Value: []byte("a click")}
+			if err := client.ProduceSync(t.Context(), record).FirstErr(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	topics := &replay.Topics{Seeds: cluster.ListenAddrs(), Log: slog.New(slog.DiscardHandler)}
+	want := func(since time.Time, first, last map[int32]int64) {
+		t.Helper()
+		begin, end, err := topics.Committed(t.Context(), since)
+		if err != nil || !maps.Equal(begin[schemas.TopicClicks], first) || !maps.Equal(end[schemas.TopicClicks], last) {
+			t.Errorf("committed are %v to %v, want %v to %v (%v)", begin[schemas.TopicClicks], end[schemas.TopicClicks],
+				first, last, err)
+		}
+	}
+	none := map[int32]int64{0: 0, 1: 0, 2: 0}
+	want(time.Time{}, none, none) // nor is there a group
+	var offsets kadm.Offsets
+	offsets.AddOffset(schemas.TopicClicks, 1, 1, -1)
+	if err := kadm.NewClient(client).CommitAllOffsets(t.Context(), schemas.ConsumerGroup, offsets); err != nil {
+		t.Fatal(err)
+	}
+	want(time.Time{}, none, map[int32]int64{0: 0, 1: 1, 2: 0})
+	all := map[int32]int64{0: 2, 1: 2, 2: 2}
+	want(time.Now().Add(time.Hour), all, all) // what is committed lies before
+}
