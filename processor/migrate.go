@@ -58,6 +58,16 @@ func (c *migrateCommand) Run(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	tables, err := openSchema(c.ClickhouseDSN)
+	if err != nil {
+		return err
+	}
+	defer tables.close()
+	if newer, err := newerTables(ctx, tables.db); err != nil {
+		return err
+	} else if newer != "" {
+		log.Warn(newer)
+	}
 	switch {
 	case c.Workspaces == "":
 		return nil
@@ -199,6 +209,7 @@ func migrate(ctx context.Context, dsn string, on sql.Layout, progress func(strin
 type schema struct {
 	db      *databasesql.DB
 	current atomic.Bool // migrations go forward only, so it is asked until it is true
+	newer   atomic.Pointer[string]
 }
 
 // openSchema does not connect.
@@ -224,6 +235,50 @@ func (s *schema) check(ctx context.Context) error {
 	if pending > 0 {
 		return fmt.Errorf("%d migrations are pending (hint: run processor migrate)", pending)
 	}
+	newer, err := newerTables(ctx, s.db)
+	if err != nil {
+		return err
+	}
+	s.newer.Store(&newer)
 	s.current.Store(true)
 	return nil
+}
+
+// warning says that the tables are newer than this program, once check has asked.
+func (s *schema) warning() string {
+	if w := s.newer.Load(); w != nil {
+		return *w
+	}
+	return ""
+}
+
+// newerTables returns a sentence if a newer version of this program has migrated the database, or
+// "". Programs go on with such tables, unless the changelog says otherwise.
+func newerTables(ctx context.Context, db *databasesql.DB) (string, error) {
+	unknown, err := sql.Unknown(ctx, db)
+	if err != nil || unknown == 0 {
+		return "", err
+	}
+	return fmt.Sprintf("the tables are of a newer version than this program: %d of their migrations are not known here "+
+		"(hint: CHANGELOG.md of the newer version says whether older programs go on with its tables)", unknown), nil
+}
+
+// refuseNewer returns an error if a newer version of this program has migrated the database: tables
+// that are made beside would not be as the live ones, and lose what is in columns that are not known.
+func refuseNewer(ctx context.Context, dsn string) error {
+	options, err := clickhousego.ParseDSN(dsn)
+	if err != nil {
+		return fmt.Errorf("read --clickhouse-dsn: %w", err)
+	}
+	db, err := reached(ctx, options)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	unknown, err := sql.Unknown(ctx, db)
+	if err == nil && unknown > 0 {
+		err = fmt.Errorf("the tables are of a newer version than this program, by %d migrations, and it would rebuild them "+
+			"as its own (hint: rebuild with the newer version; deploy/README.md says how to go back)", unknown)
+	}
+	return err
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -31,9 +32,49 @@ func TestReadyAsksForMigrations(t *testing.T) {
 	if err := s.check(t.Context()); err != nil {
 		t.Error(err)
 	}
+	if w := s.warning(); w != "" {
+		t.Errorf("its own tables are newer: %s", w)
+	}
 	s.close()
 	if err := s.check(t.Context()); err != nil {
 		t.Errorf("asked again: %v", err)
+	}
+}
+
+// A program that was taken back to an older version goes on with tables of a newer one, and says so.
+// It does not rebuild them: what newer columns hold would be lost.
+func TestTablesOfANewerVersion(t *testing.T) {
+	dsn, _ := sqltest.Open(t)
+	s, err := openSchema(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.close()
+	if _, err := s.db.ExecContext(t.Context(), "INSERT INTO "+sql.VersionTable+
+		" (version_id, is_applied) VALUES (9001, 1), (9002, 1), (9002, 1)"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.check(t.Context()); err != nil {
+		t.Errorf("not ready: %v", err)
+	}
+	const newer = "of a newer version than this program"
+	if w := s.warning(); !strings.Contains(w, newer) || !strings.Contains(w, "2 of their migrations") {
+		t.Errorf("/readyz warns %q", w)
+	}
+	var said bytes.Buffer
+	run := func(command string) error {
+		return execute(t.Context(), append(strings.Fields(command), "--clickhouse-dsn", dsn), &said, &said)
+	}
+	if err := run("migrate"); err != nil || !strings.Contains(said.String(), newer) {
+		t.Errorf("migrate: %v\n%s", err, &said)
+	}
+	for _, command := range []string{"replay rebuild", "replay rebuild --exchange", "replay rebuild --from kafka"} {
+		if err := run(command); err == nil || !strings.Contains(err.Error(), newer) || !strings.Contains(err.Error(), "(hint: ") {
+			t.Errorf("%s: %v", command, err)
+		}
+	}
+	if err := run("replay rebuild --drop"); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -170,6 +170,11 @@ func (c *replayRebuildCommand) Run(ctx context.Context, log *slog.Logger) error 
 	if err != nil {
 		return err
 	}
+	if !c.Drop {
+		if err := refuseNewer(ctx, c.ClickhouseDSN); err != nil {
+			return err
+		}
+	}
 	shadowDB := database + shadowSuffix
 	progress, err := c.begin(ctx, live, shadowDB)
 	if err != nil || c.Drop {

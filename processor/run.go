@@ -206,6 +206,9 @@ func (c *runCommand) checked(ctx context.Context, stdout io.Writer, kafka schema
 			return err
 		}
 		good += ", and Kafka and ClickHouse have what they need"
+		if newer := schema.warning(); newer != "" {
+			good += "; " + newer
+		}
 	}
 	return program.WriteGood(stdout, "processor run", good, notes)
 }
@@ -283,7 +286,7 @@ func (c *runCommand) pipeline(ctx context.Context, config runConfig, store *clic
 		p.payments.RewindNow()
 		p.clicks.RewindNow()
 	}}
-	p.warnings = []func() string{p.rates.Warning, payments.Warning, p.held.Warning, func() string {
+	p.warnings = []func() string{p.schema.warning, p.rates.Warning, payments.Warning, p.held.Warning, func() string {
 		return retentionWarning(ctx, store, c.Workspaces)
 	}}
 	if config.stripe != nil {

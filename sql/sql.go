@@ -152,31 +152,52 @@ func (l Layout) keeperTables() []string {
 // Pending counts the migrations that the database lacks; a program is not ready while there is one.
 // It changes nothing.
 func Pending(ctx context.Context, db *sql.DB) (int, error) {
+	known, applied, err := versions(ctx, db)
+	return without(known, applied), err
+}
+
+// Unknown counts the migrations of the database that this program does not have, as after a newer
+// version was taken back. It changes nothing.
+func Unknown(ctx context.Context, db *sql.DB) (int, error) {
+	known, applied, err := versions(ctx, db)
+	return without(applied, append(known, 0)), err // goose notes 0 for the table itself
+}
+
+// without counts the different elements of list that others lacks.
+func without(list, others []int64) int {
+	n := 0
+	for _, v := range slices.Compact(slices.Sorted(slices.Values(list))) {
+		if !slices.Contains(others, v) {
+			n++
+		}
+	}
+	return n
+}
+
+// versions returns the numbers of the migrations that this program has, and of those that the
+// database has seen.
+func versions(ctx context.Context, db *sql.DB) (known, applied []int64, err error) {
 	files, err := migrations.ReadDir("migrations")
 	if err != nil {
-		return 0, fmt.Errorf("read migrations: %w", err)
+		return nil, nil, fmt.Errorf("read migrations: %w", err)
+	}
+	for _, file := range files {
+		version, err := goose.NumericComponent(file.Name())
+		if err != nil {
+			return nil, nil, fmt.Errorf("read migrations: %w", err)
+		}
+		known = append(known, version)
 	}
 	var exists bool
 	err = db.QueryRowContext(ctx, "SELECT count() > 0 FROM system.tables WHERE database = currentDatabase() AND name = ?",
 		VersionTable).Scan(&exists)
-	var applied []int64
 	if err == nil && exists {
 		err = db.QueryRowContext(ctx, "SELECT groupArray(version_id) FROM "+VersionTable+" WHERE is_applied").Scan(&applied)
 	}
 	if err != nil {
-		return 0, fmt.Errorf("read schema version: %w", err)
+		return nil, nil, fmt.Errorf("read schema version: %w", err)
 	}
-	pending := 0
-	for _, file := range files {
-		version, err := goose.NumericComponent(file.Name())
-		if err != nil {
-			return 0, fmt.Errorf("read migrations: %w", err)
-		}
-		if !slices.Contains(applied, version) {
-			pending++
-		}
-	}
-	return pending, nil
+	return known, applied, nil
 }
 
 // Query returns the text of the named query, queries/<name>.sql, with its parameters as
