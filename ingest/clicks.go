@@ -122,7 +122,7 @@ func (c *clicksCommand) directory(emailKey string) (*clicks.Directory, error) {
 	key, err := schemas.Secret("secret key", c.SecretKey, c.SecretKeyFile)
 	faults := []error{err}
 	if key != "" {
-		if err := schemas.CheckSecret(key); err != nil {
+		if err := schemas.CheckSecretKey(key); err != nil {
 			faults = append(faults, fmt.Errorf("secret key: %w", err))
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -23,6 +24,34 @@ func CheckSecret(secret string) error {
 			"(hint: at least %d; `openssl rand -hex 32`)", len(secret), MinSecretBytes)
 	}
 	return nil
+}
+
+// CheckSecretKey returns why a secret must not be a workspace's secret key. A publishable key stands
+// in pages: as a secret one it would make a backend of everybody.
+func CheckSecretKey(key string) error {
+	if hasPrefix(key, "pk_", "dub_pk_") {
+		return errors.New("it is a publishable key, which anybody can read in a page " +
+			"(hint: publishable_keys; a secret key begins with sk_)")
+	}
+	if hasPrefix(key, "whsec_") {
+		return errors.New("it is the signing secret of a webhook (hint: stripe; a secret key begins with sk_)")
+	}
+	return CheckSecret(key)
+}
+
+// CheckPublishableKey returns why a key must not stand in pages; the message does not repeat a secret.
+func CheckPublishableKey(key string) error {
+	switch {
+	case hasPrefix(key, "sk_", "rk_", "whsec_"):
+		return errors.New("it is a secret, and would stand in pages (hint: secret_keys; a publishable key begins with pk_)")
+	case key == "" || len(key) > maxKeyBytes || strings.ContainsFunc(key, notInKey):
+		return fmt.Errorf("%q is empty, longer than %d bytes or has spaces in it (hint: pk_…)", key, maxKeyBytes)
+	}
+	return nil
+}
+
+func hasPrefix(key string, prefixes ...string) bool {
+	return slices.ContainsFunc(prefixes, func(prefix string) bool { return strings.HasPrefix(key, prefix) })
 }
 
 // CheckEmailKey returns why key cannot be the key of the hashes of e-mail addresses. fallback are
@@ -48,10 +77,8 @@ const minSigningSecret = 8
 // CheckSigningSecret returns why a signing secret of a Stripe webhook endpoint must not be used;
 // the message does not repeat it.
 func CheckSigningSecret(secret string) error {
-	for _, prefix := range []string{"sk_", "rk_", "pk_"} {
-		if strings.HasPrefix(secret, prefix) {
-			return errors.New("it is an API key (hint: the signing secret begins with whsec_)")
-		}
+	if hasPrefix(secret, "sk_", "rk_", "pk_") {
+		return errors.New("it is an API key (hint: the signing secret begins with whsec_)")
 	}
 	if len(secret) < minSigningSecret || strings.ContainsFunc(secret, notInKey) {
 		return errors.New("it is empty, very short or has spaces in it (hint: whsec_…, as Stripe shows it)")

@@ -210,16 +210,16 @@ func (c *workspacesCheck) claim(taken map[string]string, value, path, id, what s
 func (c *workspacesCheck) checkKeys(w *Workspace, path string) {
 	for i, key := range w.PublishableKeys {
 		at := path + ".publishable_keys[" + strconv.Itoa(i) + "]"
-		if key == "" || len(key) > maxKeyBytes || strings.ContainsFunc(key, notInKey) {
-			c.fault(at, "publishable key %q is empty, longer than %d bytes or has spaces in it (hint: pk_…)", key, maxKeyBytes)
+		if err := CheckPublishableKey(key); err != nil {
+			c.fault(at, "publishable key: %v", err)
 			continue
 		}
 		c.claim(c.keys, key, at, w.ID, "publishable key "+strconv.Quote(key))
 	}
 	for i, key := range w.SecretKeys {
 		at := path + ".secret_keys[" + strconv.Itoa(i) + "]"
-		if err := CheckSecret(key); err != nil {
-			c.fault(at, "weak secret key: %v", err)
+		if err := CheckSecretKey(key); err != nil {
+			c.fault(at, "secret key: %v", err)
 			continue
 		}
 		c.claim(c.keys, key, at, w.ID, "this key")
@@ -294,8 +294,12 @@ func normalizeHostname(given string) (string, error) {
 	if err != nil || host == "" {
 		return "", fmt.Errorf("no browser can send it: %w %s", err, hint)
 	}
-	if _, err := netip.ParseAddr(host); err == nil && wildcard {
+	_, addrErr := netip.ParseAddr(host)
+	if addrErr == nil && wildcard {
 		return "", fmt.Errorf("an address has no subdomains %s", hint)
+	}
+	if addrErr != nil && numeric.MatchString(host) { // https://url.spec.whatwg.org/#ends-in-a-number-checker
+		return "", fmt.Errorf("a browser reads it as an address, and sends another form of it (hint: 127.0.0.1)")
 	}
 	if !wildcard {
 		return strings.TrimPrefix(host, "www."), nil
@@ -305,6 +309,9 @@ func normalizeHostname(given string) (string, error) {
 	}
 	return "*." + host, nil
 }
+
+// numeric is a hostname that browsers take for an IPv4 address: its last label is a number.
+var numeric = regexp.MustCompile(`(?i)(?:^|\.)(?:[0-9]+|0x[0-9a-f]*)$`)
 
 var accountPattern = regexp.MustCompile(`^acct_[A-Za-z0-9_]+$`)
 

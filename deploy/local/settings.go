@@ -125,10 +125,11 @@ func (r *Run) checkKeys(fault faultFunc) {
 			fault("stripe-webhook-secrets", "%w", err)
 		}
 	}
-	for _, key := range []struct{ flag, secret string }{{"secret-key", r.SecretKey}, {"email-key", r.EmailKey}} {
-		if err := schemas.CheckSecret(key.secret); key.secret != "" && err != nil {
-			fault(key.flag, "%w", err)
-		}
+	if err := schemas.CheckSecretKey(r.SecretKey); r.SecretKey != "" && err != nil {
+		fault("secret-key", "%w", err)
+	}
+	if err := schemas.CheckSecret(r.EmailKey); r.EmailKey != "" && err != nil {
+		fault("email-key", "%w", err)
 	}
 }
 
