@@ -184,7 +184,11 @@ func TestKafkaAway(t *testing.T) {
 		if a.Header.Get("Retry-After") != "5" {
 			t.Errorf("Retry-After %q", a.Header.Get("Retry-After"))
 		}
-		e.want(e.do("POST", "/v1/clicks", `[{"link_id":"l"}]`), 503, "unavailable")
+		lost := testutil.ToFloat64(e.server.metrics.rejected["unavailable"])
+		e.want(e.do("POST", "/v1/clicks", `[{"link_id":"l"},{"link_id":"l"},{"link_id":"l"}]`), 503, "unavailable")
+		if n := testutil.ToFloat64(e.server.metrics.rejected["unavailable"]) - lost; n != 3 {
+			t.Errorf("a batch of 3 that nobody took counts as %v", n)
+		}
 		e.want(e.do("GET", "/v1/click.gif?link_id=l", ""), 503, "unavailable")
 		e.want(e.do("POST", "/v1/leads", `{"external_id":"u"}`, "Authorization: Bearer sk"), 503, "unavailable")
 	}

@@ -210,7 +210,9 @@ func (s *Server) store(ctx *fasthttp.RequestCtx, o *outgoing, f *fault, answer f
 	defer func() { s.releaseOutgoing(o, retained) }()
 	var err error
 	if retained, err = s.publisher.Publish(context.Background(), o.records...); err != nil {
-		s.refuse(ctx, unstored(err))
+		f := unstored(err)
+		s.refuse(ctx, f)
+		s.metrics.rejected[f.code].Add(float64(max(0, len(o.records)-1))) // refuse has counted one
 		return
 	}
 	s.metrics.accepted.Add(float64(len(o.records)))
