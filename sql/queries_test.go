@@ -53,6 +53,7 @@ var valuesOf = map[string]map[string]string{
 	},
 	"breakdown":         summer("dimension", "campaign", "without", "{'country':['IN']}"),
 	"products":          summer("currency", "eur"),
+	"product_names":     {"workspace": "studio"},
 	"funnel":            summer(),
 	"new_and_returning": summer("unit", "month", "timezone", "America/New_York"),
 	"time_to_purchase":  summer("dimension", "channel"),
@@ -201,7 +202,7 @@ var (
 	chosen = []string{
 		"clicks_counted", "clicks_by_dimension", "clicks_daily", "people", "public_leads", "sales", "sale_touches",
 		"channel_effects", "activity",
-		"spend_shown", "statements",
+		"spend_shown", "statements", "product_names",
 		"statement_lines",
 	}
 	// Questions that read stored records themselves; the page asks them for one day only, or when

@@ -125,6 +125,57 @@ function breakdown(page, dimension, title, { brief = false, rows } = {}) {
   };
 }
 
+// productNames asks once for what Stripe calls its products: the question reads stored events.
+let named = { of: "", names: null };
+async function productNames(page, signal) {
+  const { workspace, livemode } = page.filters;
+  const of = JSON.stringify([workspace, livemode]);
+  if (named.of !== of) {
+    const rows = await ask("product_names", { workspace, livemode }, signal);
+    named = { of, names: new Map(rows.map((r) => [r.product, r.name])) };
+  }
+  return named.names;
+}
+
+// products lists what was sold, by the name that it has in Stripe.
+function products(page) {
+  const block = list(
+    { ...page, view: { ...page.view, only: {}, without: {} } },
+    {
+      question: "products",
+      title: "Products",
+      name: "product",
+      parameters: { ...page.filters, limit },
+      rows: 10,
+      share: "net",
+      columns: [
+        {
+          ...hasName(page, "product"),
+          key: "product",
+          cell: (r) => nameLink(page, "product", r.product, r.product_name || r.product),
+        },
+        countColumn("sales", "Sales", "A sale of several products counts for each"),
+        countColumn("customers", "New", "Buyers' first sales"),
+        moneyColumn(
+          page,
+          "net",
+          "Net " + page.view.currency.toUpperCase(),
+          "Without tax; refunds and disputes are subtracted when they happened",
+        ),
+        percentColumn("refund_rate", "Refunds", "Refunded of paid"),
+      ],
+    },
+  );
+  const sold = block.ask;
+  return {
+    ...block,
+    ask: async (signal) => {
+      const [rows, names] = await Promise.all([sold(signal), productNames(page, signal)]);
+      return rows.map((r) => ({ ...r, product_name: names.get(r.product) }));
+    },
+  };
+}
+
 // choice is a menu that changes one thing in the address.
 function choice(page, key, label, options, chosen) {
   const select = element(
@@ -625,10 +676,11 @@ function list(
     extra = [],
     noRows,
     meaning,
+    share,
     choose = (r) => r,
   },
 ) {
-  const table = new Table({ name: name ?? question, caption: title, columns, rows, order, noRows });
+  const table = new Table({ name: name ?? question, caption: title, columns, rows, order, noRows, share });
   return {
     title,
     slow,
@@ -1363,7 +1415,7 @@ export const sections = {
   },
   sales: {
     title: "Sales",
-    blocks: (page) => [sales(page), breakdown(page, "product", "Products", { rows: 10 }), newAndReturning(page)],
+    blocks: (page) => [sales(page), products(page), newAndReturning(page)],
   },
   earnings: { title: "Earnings", timeless: true, blocks: earnings },
   health: { title: "Health", blocks: health },

@@ -356,8 +356,9 @@ CREATE OR REPLACE VIEW statements ON CLUSTER `main` AS
 -- 0057_first_payment.sql
 CREATE OR REPLACE VIEW sale_touches ON CLUSTER `main` AS
 CREATE OR REPLACE VIEW sales ON CLUSTER `main`
--- 0058_day_rates.sql
+-- 0058_day_rates_and_names.sql
 CREATE TABLE IF NOT EXISTS day_rates ON CLUSTER `main`
 ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/{uuid}', '{shard}-{replica}', written_at)
 CREATE OR REPLACE VIEW reporting_rates ON CLUSTER `main` AS
 CREATE OR REPLACE VIEW spend_shown ON CLUSTER `main` AS
+CREATE OR REPLACE VIEW product_names ON CLUSTER `main`

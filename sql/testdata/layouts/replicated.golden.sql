@@ -316,8 +316,9 @@ CREATE OR REPLACE VIEW statements AS
 -- 0057_first_payment.sql
 CREATE OR REPLACE VIEW sale_touches AS
 CREATE OR REPLACE VIEW sales
--- 0058_day_rates.sql
+-- 0058_day_rates_and_names.sql
 CREATE TABLE IF NOT EXISTS day_rates
 ENGINE = ReplicatedReplacingMergeTree(written_at)
 CREATE OR REPLACE VIEW reporting_rates AS
 CREATE OR REPLACE VIEW spend_shown AS
+CREATE OR REPLACE VIEW product_names

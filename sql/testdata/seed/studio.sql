@@ -58,3 +58,10 @@ INSERT INTO spend (workspace, day, affiliate_id, utm_source, utm_campaign, chann
     ('studio', '2050-06-30', 'ann', '', '', 'affiliate', 'usd', 13, '2050-07-10 00:00:00.000'),
     ('studio', '2050-06-30', 'ann', '', '', '', 'nok', 13, '2050-07-10 00:00:00.000'),
     ('studio', '2050-09-01', '', 'google', 'summer', 'paid_search', 'usd', 1000, '2050-09-02 00:00:00.000');
+
+-- The kit was renamed; in test mode it is another one.
+INSERT INTO stripe_events (workspace, event_id, type, livemode, created, received_at, body) VALUES
+    ('studio', 'evt_k1', 'product.created', true, '2050-06-01 00:00:00', '2050-06-01 00:00:01.000', '{"data":{"object":{"id":"kit","name":"Kit"}}}'),
+    ('studio', 'evt_k2', 'product.updated', true, '2050-06-02 00:00:00', '2050-06-02 00:00:01.000', '{"data":{"object":{"id":"kit","name":"Knitting kit"}}}'),
+    ('studio', 'evt_k3', 'product.updated', false, '2050-06-03 00:00:00', '2050-06-03 00:00:01.000', '{"data":{"object":{"id":"kit","name":"Try me"}}}'),
+    ('studio', 'evt_k4', 'price.updated', true, '2050-06-03 00:00:00', '2050-06-03 00:00:01.000', '{"data":{"object":{"id":"kit","name":"A price"}}}');
