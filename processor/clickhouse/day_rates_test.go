@@ -40,7 +40,7 @@ func TestReportingRates(t *testing.T) {
 			('shop', 'e1', true, '2026-03-07', 'payment', 'pi_1', 'pi_1', '2026-03-07 12:00:00', 'usd', 11000, 110, 'none',
 				'booked', 1)`,
 		`INSERT INTO spend (workspace, day, channel, currency, amount) VALUES ('shop', '2026-03-07', 'email', 'eur', 10),
-			('shop', '2026-03-02', 'email', 'eur', 10), ('shop', '2026-03-07', 'email', 'zzz', 10)`,
+			('shop', '2026-03-02', 'email', 'EUR', 10), ('shop', '2026-03-07', 'email', 'zzz', 10)`,
 	} {
 		if err := store.Exec(t.Context(), statement); err != nil {
 			t.Fatal(err)

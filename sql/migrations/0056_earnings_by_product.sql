@@ -78,29 +78,33 @@ FROM
             arrayDistinct(part_rules) AS deciding
         FROM
         (
-            SELECT
-                *,
-                min(sold_at) OVER (PARTITION BY workspace, livemode, buyer) AS first_sold_at,
-                argMin(sale_id, (sold_at, sale_id)) OVER (PARTITION BY workspace, livemode, buyer) AS first_sale_id
+            SELECT *
             FROM
             (
                 SELECT
-                    workspace, livemode, entry_id, sale_id, object_id, kind, occurred_at, affiliate_id, program_id, match_rule,
-                    parts_of_net AS parts,
-                    multiIf(external_customer_id != '', external_customer_id, customer_id != '', customer_id, sale_id) AS buyer,
-                    minIf(occurred_at, kind = 'payment') OVER (PARTITION BY workspace, livemode, sale_id) AS sold_at,
-                    sumMapIf(arrayMap(part -> part.1, parts), arrayMap(part -> part.2, parts), kind = 'payment') OVER (PARTITION BY workspace, livemode, sale_id) AS paid,
-                    -- The last payment until then: a refund is payable no earlier than what it takes back.
-                    maxIf(occurred_at, kind = 'payment') OVER (
-                        PARTITION BY workspace, livemode, sale_id ORDER BY occurred_at RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
-                    ) AS paid_at
-                FROM ledger FINAL
-                WHERE status = 'booked' AND amount != 0
+                    *,
+                    min(sold_at) OVER (PARTITION BY workspace, livemode, buyer) AS first_sold_at,
+                    argMin(sale_id, (sold_at, sale_id)) OVER (PARTITION BY workspace, livemode, buyer) AS first_sale_id
+                FROM
+                (
+                    SELECT
+                        workspace, livemode, entry_id, sale_id, object_id, kind, occurred_at, affiliate_id, program_id, match_rule,
+                        parts_of_net AS parts,
+                        multiIf(external_customer_id != '', external_customer_id, customer_id != '', customer_id, sale_id) AS buyer,
+                        minIf(occurred_at, kind = 'payment') OVER (PARTITION BY workspace, livemode, sale_id) AS sold_at,
+                        sumMapIf(arrayMap(part -> part.1, parts), arrayMap(part -> part.2, parts), kind = 'payment') OVER (PARTITION BY workspace, livemode, sale_id) AS paid,
+                        -- The last payment until then: a refund is payable no earlier than what it takes back.
+                        maxIf(occurred_at, kind = 'payment') OVER (
+                            PARTITION BY workspace, livemode, sale_id ORDER BY occurred_at RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+                        ) AS paid_at
+                    FROM ledger FINAL
+                    WHERE status = 'booked' AND amount != 0
+                )
             )
+            WHERE affiliate_id != '' AND match_rule NOT IN ('', 'none')
+                AND sold_at > toDateTime64(0, 3, 'UTC') -- what goes back of a sale that is not booked takes nothing back
         ) AS e
         INNER JOIN rules AS r ON r.workspace = e.workspace
-        WHERE e.affiliate_id != '' AND e.match_rule NOT IN ('', 'none')
-            AND e.sold_at > toDateTime64(0, 3, 'UTC') -- what goes back of a sale that is not booked takes nothing back
     )
 );
 

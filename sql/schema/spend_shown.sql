@@ -15,7 +15,7 @@ FROM
         multiIf(p.currency = 'usd', CAST(1, 'Nullable(Decimal(38, 18))'), p.day > f.until, NULL, nullIf(f.usd, 0)) AS own_usd
     FROM
     (
-        SELECT *
+        SELECT * REPLACE (lower(trimBoth(currency)) AS currency)
         FROM spend
         FINAL
         WHERE (workspace = {workspace:String}) AND (day >= toDate({from:DateTime('UTC')})) AND (day < toDate({to:DateTime('UTC')}))
