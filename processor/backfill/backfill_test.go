@@ -421,6 +421,30 @@ func TestPeriodsThatTouch(t *testing.T) {
 	}
 }
 
+// What moved money in the period is in it, also where it was taken back later.
+func TestTakenBackAfterThePeriod(t *testing.T) {
+	m := new(memory)
+	created, later := unix(3, 30, 10), unix(4, 5, 10)
+	b := m.backfill(api(t, map[string][]string{
+		"/v1/refunds": {
+			fmt.Sprintf(`{"id":"re_1","object":"refund","created":%d,"status":"failed","amount":100,"currency":"usd","charge":"ch_1",
+				"failure_balance_transaction":{"id":"txn_1","created":%d}}`, created, later),
+			fmt.Sprintf(`{"id":"re_2","object":"refund","created":%d,"status":"failed","amount":100,"currency":"usd","charge":"ch_1",
+				"failure_balance_transaction":{"id":"txn_2","created":%d}}`, later, later),
+		},
+		"/v1/credit_notes": {fmt.Sprintf(`{"id":"cn_1","object":"credit_note","created":%d,"status":"void","voided_at":%d}`,
+			created, later)},
+	}, nil))
+	b.Until = time.Unix(unix(4, 1, 0), 0)
+	if _, err := b.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ids := strings.Join(m.ids(t), " ")
+	if len(m.records) != 2 || !strings.Contains(ids, "re_1") || !strings.Contains(ids, "cn_1") {
+		t.Errorf("written are %s", ids)
+	}
+}
+
 // Progress survives in Kafka.
 func TestKafkaStore(t *testing.T) {
 	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, schemas.TopicStripe))

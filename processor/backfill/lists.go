@@ -42,18 +42,21 @@ const forever = 100 * 365 * 24 * time.Hour
 type made struct {
 	typ string
 	at  time.Time
+	// begun is when the object first moved money, if that was earlier: a refund that failed since, a
+	// credit note that was voided.
+	begun time.Time
 }
 
 // within returns which of the events of an object are written, of a list and a period; namesOnly
 // says that the money of one is of another period.
 func (l *list) within(o *object, since, until time.Time) (list []made, namesOnly bool) {
+	in := func(at time.Time) bool { return !at.Before(since) && at.Before(until) }
 	for _, m := range l.events(o) {
-		in := !m.at.Before(since) && m.at.Before(until)
 		switch {
-		case in:
+		case in(m.at), in(m.begun):
 			list = append(list, m)
 		case l.reach == forever:
-			list, namesOnly = append(list, made{m.typ, first(o.Created)}), l.money
+			list, namesOnly = append(list, made{typ: m.typ, at: first(o.Created)}), l.money
 		}
 	}
 	return list, namesOnly
@@ -224,7 +227,7 @@ func expanded(text []byte, into any) error {
 func first(seconds ...int64) time.Time { return time.Unix(cmp.Or(seconds...), 0).UTC() }
 
 func once(typ string) func(*object) []made {
-	return func(o *object) []made { return []made{{typ, first(o.Created)}} }
+	return func(o *object) []made { return []made{{typ: typ, at: first(o.Created)}} }
 }
 
 // sessions were paid when their payment or invoice was: a bank transfer may take weeks.
@@ -233,11 +236,11 @@ func sessions(o *object) []made {
 	case "open":
 		return nil
 	case "expired":
-		return []made{{"checkout.session.expired", first(o.Created)}}
+		return []made{{typ: "checkout.session.expired", at: first(o.Created)}}
 	}
 	paid := o.PaymentIntent.LatestCharge
 	at := first(o.Invoice.StatusChanges.PaidAt, paid.Transaction.Created, paid.Created, o.Created)
-	return []made{{"checkout.session.completed", at}}
+	return []made{{typ: "checkout.session.completed", at: at}}
 }
 
 func invoices(o *object) []made {
@@ -252,11 +255,11 @@ func invoices(o *object) []made {
 	case "uncollectible":
 		typ, at = "invoice.marked_uncollectible", first(o.StatusChanges.MarkedUncollectibleAt, o.Created)
 	}
-	return []made{{typ, at}}
+	return []made{{typ: typ, at: at}}
 }
 
 func invoicePayments(o *object) []made {
-	return []made{{"invoice_payment.paid", first(o.StatusChanges.PaidAt, o.Created)}}
+	return []made{{typ: "invoice_payment.paid", at: first(o.StatusChanges.PaidAt, o.Created)}}
 }
 
 // paymentIntents moved their money when the charge's balance transaction was made: with manual
@@ -266,25 +269,25 @@ func paymentIntents(o *object) []made {
 		return nil
 	}
 	at := first(o.LatestCharge.Transaction.Created, o.LatestCharge.Created, o.Created)
-	return []made{{"payment_intent.succeeded", at}}
+	return []made{{typ: "payment_intent.succeeded", at: at}}
 }
 
 // charges that failed moved something only where Stripe's balance had counted them.
 func charges(o *object) []made {
 	switch {
 	case o.Status == "succeeded":
-		return []made{{"charge.succeeded", first(o.Transaction.Created, o.Created)}}
+		return []made{{typ: "charge.succeeded", at: first(o.Transaction.Created, o.Created)}}
 	case o.Status == "failed" && o.Failure.ID != "":
-		return []made{{"charge.failed", first(o.Failure.Created, o.Created)}}
+		return []made{{typ: "charge.failed", at: first(o.Failure.Created, o.Created)}}
 	}
 	return nil
 }
 
 func refunds(o *object) []made {
 	if o.Status == "failed" || o.Status == "canceled" {
-		return []made{{"refund.updated", first(o.Failure.Created, o.Created)}}
+		return []made{{typ: "refund.updated", at: first(o.Failure.Created, o.Created), begun: first(o.Created)}}
 	}
-	return []made{{"refund.created", first(o.Created)}}
+	return []made{{typ: "refund.created", at: first(o.Created)}}
 }
 
 // disputes moved what their balance transactions moved.
@@ -295,14 +298,14 @@ func disputes(o *object) []made {
 		if t.Amount > 0 {
 			typ = "charge.dispute.funds_reinstated"
 		}
-		list = append(list, made{typ, first(t.Created, o.Created)})
+		list = append(list, made{typ: typ, at: first(t.Created, o.Created)})
 	}
 	return list
 }
 
 func creditNotes(o *object) []made {
 	if o.Status == "void" {
-		return []made{{"credit_note.voided", first(o.VoidedAt, o.Created)}}
+		return []made{{typ: "credit_note.voided", at: first(o.VoidedAt, o.Created), begun: first(o.Created)}}
 	}
-	return []made{{"credit_note.created", first(o.Created)}}
+	return []made{{typ: "credit_note.created", at: first(o.Created)}}
 }
