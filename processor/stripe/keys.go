@@ -27,17 +27,21 @@ var builtinMetadata = map[string]string{
 	// PromoteKit alike.
 	"promotekit_referral": identity.Click,
 	"affonso_referral":    identity.Click,
+	"endorsely_referral":  identity.Click, // Endorsely: the id of a visit, window.endorsely_referral
 
 	"tributaryCustomerId":   identity.External,
 	"pimmsCustomerId":       identity.External,
 	"dubCustomerExternalId": identity.External,
 	"dubCustomerId":         identity.External, // Dub's older name
 	"fp_uid":                identity.External, // FirstPromoter
+	// Cello, on the customer: https://docs.cello.so/attribution/use-cases/stripe
+	"new_user_id": identity.External,
 
 	"tributaryAffiliateId": identity.Affiliate,
 	"pushLapAffiliateId":   identity.Affiliate,
 	"referral_code":        identity.Affiliate, // Refgrow
 	"numok_tracking_code":  identity.Affiliate, // Numok
+	"cello_ucc":            identity.Affiliate, // Cello: the code of whoever referred the buyer
 
 	"tributaryPromotionCode": identity.Promotion,
 }
