@@ -202,6 +202,30 @@ func TestOfAccount(t *testing.T) {
 	}
 }
 
+// Of a dispute that was won in part, and of a charge that was captured in parts, both exports have the
+// whole beside the part that moved: the part counts.
+func TestPartOfTheWhole(t *testing.T) {
+	for name, export := range map[string]string{
+		"report": "balance_transaction_id,created_utc,currency,gross,reporting_category,source_id,customer_facing_amount," +
+			"customer_facing_currency\n" +
+			"txn_1,2026-03-02 10:00,usd,40.00,dispute_reversal,du_1,100.00,usd\n" +
+			"txn_2,2026-03-02 10:00,usd,40.00,dispute_reversal,du_1,100.00,eur\n",
+		"API": `[{"id":"txn_1","object":"balance_transaction","amount":4000,"currency":"usd","created":1,"reporting_category":"dispute_reversal",
+			"source":{"id":"du_1","object":"dispute","amount":10000,"currency":"usd"}},
+			{"id":"txn_2","object":"balance_transaction","amount":4000,"currency":"usd","created":1,"reporting_category":"charge",
+			"source":{"id":"ch_1","object":"charge","amount":12000,"amount_captured":10000,"currency":"eur"}}]`,
+	} {
+		var seen []string
+		err := ReadExport(strings.NewReader(export), fx.StripeExponents(), func(x Transaction) error {
+			seen = append(seen, fmt.Sprint(x.PresentedAmount, x.Presented))
+			return nil
+		})
+		if got := strings.Join(seen, " "); err != nil || got != "4000usd 10000eur" {
+			t.Errorf("%s: %s, %v", name, got, err)
+		}
+	}
+}
+
 // An export with types alone tells what each is by its source and sign.
 func TestCategoryOfType(t *testing.T) {
 	for row, want := range map[string]string{

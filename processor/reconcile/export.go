@@ -120,8 +120,19 @@ func readRow(rows *csvtable.Reader, exponents fx.Exponents) (Transaction, bool) 
 	}
 	t.PresentedAmount, err = minor(shown, t.Presented, exponents)
 	note("customer_facing_amount", err)
-	t.PresentedAmount = signed(t.PresentedAmount, t.Amount)
+	t.seen()
 	return t, ok
+}
+
+// seen corrects what the customer saw of a movement. Both exports say how much the whole charge,
+// refund or dispute is, and with a sign of their own: of a dispute that was won in part, the full
+// claim. What moved in the customer's currency is what the balance was moved by, where that is in
+// the same currency.
+func (t *Transaction) seen() {
+	t.PresentedAmount = signed(t.PresentedAmount, t.Amount)
+	if t.Presented == t.Currency {
+		t.PresentedAmount = t.Amount
+	}
 }
 
 // signed gives amount the sign of like: exports disagree about the sign of what the customer saw.
@@ -266,7 +277,8 @@ func parseTransaction(item []byte) (Transaction, error) {
 			shown = source.AmountCaptured
 		}
 		if source.Currency != "" && shown != nil {
-			t.Presented, t.PresentedAmount = source.Currency, signed(*shown, amount)
+			t.Presented, t.PresentedAmount = source.Currency, *shown
+			t.seen()
 		}
 	}
 	if t.Category == "" {

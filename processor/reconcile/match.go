@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math/big"
 	"slices"
 	"strings"
 	"time"
@@ -144,7 +145,33 @@ func distinct(transactions []Transaction) ([]Transaction, error) {
 			list[i] = t
 		}
 	}
+	partWon(list)
 	return list, nil
+}
+
+// partWon takes back what the customer saw of a dispute that was won in part, where it was settled in
+// another currency than theirs: the export then has the whole claim for the part that came back, and
+// how much that is in their currency is not said.
+func partWon(list []Transaction) {
+	lost := make(map[string]*Transaction)
+	for i := range list {
+		if t := &list[i]; t.Kind() == stripe.Dispute {
+			lost[t.Source] = t
+		}
+	}
+	for i := range list {
+		t := &list[i]
+		claim := lost[t.Source]
+		if t.Kind() != stripe.DisputeReversal || claim == nil || t.Presented == t.Currency ||
+			t.Presented != claim.Presented || t.PresentedAmount != -claim.PresentedAmount {
+			continue
+		}
+		const most = 5 // a rate does not move by a fifth between the two
+		if back := new(big.Int).Mul(big.NewInt(t.Amount), big.NewInt(most)); back.Cmp(new(big.Int).Mul(
+			big.NewInt(-claim.Amount), big.NewInt(most-1))) < 0 {
+			t.Presented, t.PresentedAmount = "", 0
+		}
+	}
 }
 
 // sales returns the transactions that move a sale's money, in the order of their days, and reports

@@ -386,6 +386,17 @@ var faults = []struct {
 			w.same("pi_"+name, "in_half")
 		}
 	}, nil},
+	{"a partial win of a dispute that is settled in another currency", func(w *world) {
+		for _, name := range []string{"du_all_back", "du_part_back"} {
+			w.entry(5, "dispute", name, "", -10000)
+			t := w.moved(5, "dispute", name, "", "", -10900)
+			t.Currency, t.Presented, t.PresentedAmount = "eur", "usd", -10000
+			w.entry(8, "dispute_reversal", name, "", 10000)
+			t = w.moved(8, "dispute_reversal", name, "", "", 11000) // at another day's rate
+			t.Currency, t.Presented, t.PresentedAmount = "eur", "usd", 10000
+		}
+		w.transactions[len(w.transactions)-1].Amount = 4400
+	}, []found{{"uncomparable", "dispute_reversal", "du_part_back", "customer_facing_amount"}}},
 }
 
 // remarked findings are no differences.
