@@ -339,7 +339,6 @@ func (o *oracle) doubt() {
 		}
 	}
 	byCustomer := map[string][]*trueSale{}
-	assumed := map[*trueSale]bool{}
 	for _, s := range o.sales {
 		if len(s.payments) == 0 {
 			continue
@@ -348,11 +347,8 @@ func (o *oracle) doubt() {
 		byCustomer[first.Customer] = append(byCustomer[first.Customer], s)
 		for _, m := range s.payments {
 			_, named := o.reported(m)
-			switch _, paid := o.invoices[m.Sale]; {
-			case named:
-				o.doubtLink(s, m, assumed)
-			case paid:
-				assumed[s] = true // if something else of its price was paid then
+			if named {
+				o.doubtLink(s, m)
 			}
 			if c := o.currency[m.Object]; c != "" && c != m.Currency && o.session[m.Object].IsZero() {
 				s.unsure = "only its session says what it was in the seller's currency"
@@ -362,7 +358,7 @@ func (o *oracle) doubt() {
 	for customer, sales := range byCustomer {
 		for _, a := range sales {
 			for _, b := range sales {
-				if a != b && customer != "" && assumed[a] && a.near(b) {
+				if a != b && customer != "" && o.open(a) && o.loose(b) && a.near(b) {
 					const why = "the customer paid something else within hours, and no event says which payment is the invoice's"
 					a.unsure, b.unsure = cmp.Or(a.unsure, why), cmp.Or(b.unsure, why)
 				}
@@ -371,8 +367,38 @@ func (o *oracle) doubt() {
 	}
 }
 
+// open reports whether a sale is an invoice that is reported as paid, while no event says of all its
+// payments that they are its own: another payment may be taken for one of them.
+func (o *oracle) open(s *trueSale) bool {
+	return slices.ContainsFunc(s.payments, func(m traffic.Movement) bool {
+		_, paid := o.invoices[m.Sale]
+		_, named := o.reported(m)
+		return paid && !(named && o.linked(m))
+	})
+}
+
+// loose reports whether a payment of a sale is reported, or what went back of it, and no event says
+// what was bought by it: it may be taken for an invoice's.
+func (o *oracle) loose(s *trueSale) bool {
+	return slices.ContainsFunc(s.payments, func(m traffic.Movement) bool {
+		_, named := o.reported(m)
+		back := slices.ContainsFunc(s.out, func(out traffic.Movement) bool { return o.unknowable(out) == "" })
+		return (named || back) && !o.linked(m) && o.session[m.Object].IsZero()
+	})
+}
+
+// linked reports whether an event says which invoice a payment pays.
+func (o *oracle) linked(m traffic.Movement) bool {
+	for _, id := range append([]string{m.Sale}, m.Aliases...) {
+		if strings.HasPrefix(id, "in_") && o.links[[2]string{m.Object, id}] {
+			return true
+		}
+	}
+	return false
+}
+
 // doubtLink looks at a payment that is reported beside its invoice.
-func (o *oracle) doubtLink(s *trueSale, m traffic.Movement, assumed map[*trueSale]bool) {
+func (o *oracle) doubtLink(s *trueSale, m traffic.Movement) {
 	var invoices, linked int
 	for _, id := range append([]string{m.Object, m.Sale}, m.Aliases...) {
 		if _, paid := o.invoices[id]; strings.HasPrefix(id, "in_") && paid && id != m.Object {
@@ -391,7 +417,6 @@ func (o *oracle) doubtLink(s *trueSale, m traffic.Movement, assumed map[*trueSal
 	case m.Customer == "" || !o.paidTogether(s):
 		s.unsure = "no event says which payments are its invoice's, and not all of them are reported and lie near it"
 	}
-	assumed[s] = true
 }
 
 // tied reports whether the events say, or let the ledger assume, which invoice a payment pays, if
