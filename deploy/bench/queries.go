@@ -40,7 +40,8 @@ type queries struct {
 	Rounds int    `default:"5" help:"How often each question is asked of each range."`
 	Raw    bool   `default:"true" negatable:"" help:"Ask the raw tables, too."`
 	Files  bool   `help:"Send the query files as they are, like clients of ClickHouse, and not what the dashboard makes of them."`
-	Only   string `placeholder:"NAME" help:"Only this question."`
+	Only   string `placeholder:"NAME" help:"Only this question, also one that the page does not ask at once."`
+	Days   []int  `default:"7,30,90,730" help:"The ranges of time, in days before the history's end."`
 }
 
 // untilDay is the day after the history's last one. It is fixed, so that two runs have the same.
@@ -49,12 +50,15 @@ var untilDay = time.Date(2026, 11, 25, 0, 0, 0, 0, time.UTC)
 // chunk is how many clicks one INSERT makes.
 const chunk = 500_000
 
-// asked are the questions that the page asks while it is open, those without a filter first, and
-// the sums that programs ask. note tells two that ask the same question apart.
-var asked = []struct {
+// question is one of sql/queries with its arguments, but for workspace and time.
+type question struct {
 	name, note string
 	parameters map[string]string
-}{
+}
+
+// asked are the questions that the page asks while it is open, those without a filter first, and
+// the sums that programs ask. note tells two that ask the same question apart.
+var asked = []question{
 	{"breakdown", "all", map[string]string{"dimension": ""}},
 	{"breakdown", "affiliates", nil},
 	{"breakdown", "links", map[string]string{"dimension": "link"}},
@@ -80,11 +84,6 @@ var asked = []struct {
 	{"first_day", "", nil},
 }
 
-var spans = []struct {
-	name string
-	days int
-}{{"7 d", 7}, {"30 d", 30}, {"90 d", 90}, {"730 d", 730}}
-
 // Run makes the history and prints a table for each workspace.
 func (q *queries) Run(ctx context.Context) error {
 	base, dir, remove, err := engineIn(q.Data)
@@ -98,20 +97,29 @@ func (q *queries) Run(ctx context.Context) error {
 	for _, workspace := range workspaces {
 		fmt.Printf("\nworkspace %s: milliseconds p50 / p95 of %d, CPU p50, × CPU over the raw tables\n%-24s",
 			workspace, q.Rounds, "")
-		for _, s := range spans {
-			fmt.Printf("%26s", s.name)
+		for _, days := range q.Days {
+			fmt.Printf("%24d d", days)
 		}
 		fmt.Println()
-		for _, a := range asked {
-			if q.Only != "" && q.Only != a.name {
-				continue
-			}
+		for _, a := range q.questions() {
 			if err := q.row(ctx, base, workspace, a.name, a.note, a.parameters); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// questions are those that are asked, or the one of --only.
+func (q *queries) questions() []question {
+	if q.Only == "" {
+		return asked
+	}
+	only := slices.DeleteFunc(slices.Clone(asked), func(p question) bool { return p.name != q.Only })
+	if len(only) == 0 {
+		only = []question{{name: q.Only}}
+	}
+	return only
 }
 
 // engineIn starts the engine over data, or over a temporary folder without one, which remove
@@ -263,14 +271,14 @@ func (q *queries) row(ctx context.Context, base, workspace, name, note string, m
 	}
 	raw := overRaw(question.Text)
 	fmt.Printf("%-24s", name+" "+note)
-	for _, s := range spans {
+	for _, days := range q.Days {
 		values := make(map[string]string)
 		for _, p := range question.Parameters {
 			values[p.Name] = p.Default
 		}
 		maps.Copy(values, map[string]string{
 			"workspace": workspace, "livemode": "true", "to": untilDay.Format(time.DateTime),
-			"from": untilDay.AddDate(0, 0, -s.days).Format(time.DateTime),
+			"from": untilDay.AddDate(0, 0, -days).Format(time.DateTime),
 		})
 		maps.Copy(values, more)
 		text := question.Text
@@ -290,7 +298,7 @@ func (q *queries) row(ctx context.Context, base, workspace, name, note string, m
 				return fmt.Errorf("ask %s of the raw tables: %w", name, err)
 			}
 			if same != answer {
-				return fmt.Errorf("%s of %s over %s differs:\n%s\nfrom the raw tables:\n%s", name, workspace, s.name, answer, same)
+				return fmt.Errorf("%s of %s over %d days differs:\n%s\nfrom the raw tables:\n%s", name, workspace, days, answer, same)
 			}
 			cell += fmt.Sprintf(" ×%.1f", rawCPU[len(rawCPU)/2]/max(cpu[len(cpu)/2], 1))
 		}
