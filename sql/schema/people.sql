@@ -14,32 +14,25 @@ CREATE VIEW people
     `match_rule` String COMMENT 'Why, as in leads'
 )
 COMMENT 'Persons whom a backend or Stripe reported as a lead, each once, as first reported'
-AS SELECT
+AS WITH
+    bitShiftLeft(toUInt256(toUnixTimestamp64Milli(occurred_at) + 4611686018427387904), 128) + reinterpretAsUInt128(reverse(lead_id)) AS place
+SELECT
     workspace,
     livemode,
-    person,
-    told.1 AS received_at,
-    seats AS quantity,
-    told.3 AS event_name,
-    told.4 AS program_id,
-    told.5 AS affiliate_id,
-    told.6 AS link_id,
-    told.7 AS utm_campaign,
-    told.8 AS country,
-    told.9 AS match_rule
-FROM
-(
-    SELECT
-        workspace,
-        livemode,
-        if(person = '', concat('lead:', lower(hex(lead_id))), person) AS person,
-        max(quantity) AS seats,
-        min((occurred_at, lead_id, event_name, program_id, affiliate_id, link_id, utm_campaign, country, match_rule)) AS told
-    FROM leads_attributed
-    FINAL
-    WHERE vouched
-    GROUP BY
-        workspace,
-        livemode,
-        person
-);
+    if(person = '', concat('lead:', lower(hex(lead_id))), person) AS person,
+    min(occurred_at) AS received_at,
+    max(l.quantity) AS quantity,
+    argMin(l.event_name, place) AS event_name,
+    argMin(l.program_id, place) AS program_id,
+    argMin(l.affiliate_id, place) AS affiliate_id,
+    argMin(l.link_id, place) AS link_id,
+    argMin(l.utm_campaign, place) AS utm_campaign,
+    argMin(l.country, place) AS country,
+    argMin(l.match_rule, place) AS match_rule
+FROM leads_attributed AS l
+FINAL
+WHERE vouched
+GROUP BY
+    workspace,
+    livemode,
+    person;

@@ -13,36 +13,23 @@ CREATE VIEW public_leads
     `match_rule` String COMMENT 'Why, as in leads'
 )
 COMMENT 'Persons whom only browsers reported as a lead, so that anybody may have invented them; they are in no figure of leads'
-AS SELECT
+AS WITH
+    bitShiftLeft(toUInt256(toUnixTimestamp64Milli(occurred_at) + 4611686018427387904), 128) + reinterpretAsUInt128(reverse(lead_id)) AS place
+SELECT
     workspace,
     person,
-    told.1 AS received_at,
-    seats AS quantity,
-    told.3 AS event_name,
-    told.4 AS program_id,
-    told.5 AS affiliate_id,
-    told.6 AS link_id,
-    told.7 AS utm_campaign,
-    told.8 AS country,
-    told.9 AS match_rule
-FROM
-(
-    SELECT
-        workspace,
-        person,
-        max(quantity) AS seats,
-        min((occurred_at, lead_id, event_name, program_id, affiliate_id, link_id, utm_campaign, country, match_rule)) AS told
-    FROM leads_attributed
-    FINAL
-    WHERE NOT vouched
-    GROUP BY
-        workspace,
-        person
-)
-WHERE (workspace, person) NOT IN (
-    SELECT
-        workspace,
-        person
-    FROM people
-    WHERE livemode
-);
+    minIf(occurred_at, NOT vouched) AS received_at,
+    maxIf(l.quantity, NOT vouched) AS quantity,
+    argMinIf(l.event_name, place, NOT vouched) AS event_name,
+    argMinIf(l.program_id, place, NOT vouched) AS program_id,
+    argMinIf(l.affiliate_id, place, NOT vouched) AS affiliate_id,
+    argMinIf(l.link_id, place, NOT vouched) AS link_id,
+    argMinIf(l.utm_campaign, place, NOT vouched) AS utm_campaign,
+    argMinIf(l.country, place, NOT vouched) AS country,
+    argMinIf(l.match_rule, place, NOT vouched) AS match_rule
+FROM leads_attributed AS l
+FINAL
+GROUP BY
+    workspace,
+    person
+HAVING (countIf(NOT vouched) > 0) AND ((person = '') OR (countIf(vouched AND livemode) = 0));

@@ -348,6 +348,9 @@ CREATE OR REPLACE VIEW activity ON CLUSTER `main` AS
 CREATE OR REPLACE VIEW channel_effects ON CLUSTER `main` AS
 -- 0049_invoice_due.sql
 ALTER TABLE facts
+-- 0053_first_reports.sql
+CREATE OR REPLACE VIEW people ON CLUSTER `main`
+CREATE OR REPLACE VIEW public_leads ON CLUSTER `main`
 -- 0056_earnings_by_product.sql
 ALTER TABLE earning_lines
 CREATE OR REPLACE VIEW earnings ON CLUSTER `main`

@@ -308,6 +308,9 @@ CREATE OR REPLACE VIEW activity AS
 CREATE OR REPLACE VIEW channel_effects AS
 -- 0049_invoice_due.sql
 ALTER TABLE facts
+-- 0053_first_reports.sql
+CREATE OR REPLACE VIEW people
+CREATE OR REPLACE VIEW public_leads
 -- 0056_earnings_by_product.sql
 ALTER TABLE earning_lines
 CREATE OR REPLACE VIEW earnings

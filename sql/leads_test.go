@@ -1,0 +1,48 @@
+package sql_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"tributary/sql/sqltest"
+)
+
+// A person's first report is the earliest, of two at one time that of the least id, also before
+// 1970. Whom a backend reported in live mode is not in public_leads, whoever reported first.
+func TestFirstReports(t *testing.T) {
+	dsn, _ := sqltest.Open(t)
+	r := rand.New(rand.NewPCG(5, 3))
+	var rows []string
+	for i := range 400 {
+		person := fmt.Sprint("external:", r.IntN(60))
+		if r.IntN(9) == 0 {
+			person = ""
+		}
+		milliseconds := []int{-2_000_000_000_000, -1, 0, 1, 1_000, 4_000_000_000_000}[r.IntN(6)]
+		rows = append(rows, fmt.Sprintf(
+			"('%s', unhex('%02x80%024x%04x'), fromUnixTimestamp64Milli(%d, 'UTC'), %d, %t, %t, '%s', 'country-%d', 1)",
+			[]string{"v", "w"}[r.IntN(2)], r.IntN(256), 0, i, milliseconds, 1+r.IntN(100), r.IntN(4) != 0, r.IntN(3) != 0,
+			person, r.IntN(1000)))
+	}
+	ask(t, dsn, "INSERT INTO leads_attributed (workspace, lead_id, occurred_at, quantity, livemode, vouched, person, "+
+		"country, version) VALUES "+strings.Join(rows, ", "), nil)
+	const first = ", min((occurred_at, lead_id, country)) AS told, max(quantity) AS most " +
+		"FROM leads_attributed FINAL WHERE "
+	for _, c := range []struct{ view, want string }{
+		{"SELECT workspace, livemode, person, received_at, quantity, country FROM people",
+			"SELECT workspace, livemode, who, told.1, most, told.3 FROM (SELECT workspace, livemode, " +
+				"if(person = '', concat('lead:', lower(hex(lead_id))), person) AS who" + first +
+				"vouched GROUP BY workspace, livemode, who)"},
+		{"SELECT workspace, person, received_at, quantity, country FROM public_leads",
+			"SELECT workspace, person, told.1, most, told.3 FROM (SELECT workspace, person" + first +
+				"NOT vouched GROUP BY workspace, person) WHERE person = '' OR (workspace, person) NOT IN " +
+				"(SELECT workspace, person FROM leads_attributed FINAL WHERE vouched AND livemode)"},
+	} {
+		got, want := ask(t, dsn, c.view+" ORDER BY ALL", nil), ask(t, dsn, c.want+" ORDER BY ALL", nil)
+		if got != want || strings.Count(got, "\n") < 5 {
+			t.Errorf("%s:\n%s\nwant\n%s", c.view, got, want)
+		}
+	}
+}
