@@ -9,12 +9,20 @@ import (
 	"text/template"
 )
 
-// The text of the view activity, and of the views that it reads.
+// The texts of the views activity and clicks_by_dimension, and of the views that activity reads.
 //
-//go:embed templates/activity.sql schema/people.sql schema/reporting_rates.sql
-var activityFiles embed.FS
+//go:embed templates/*.sql schema/people.sql schema/reporting_rates.sql
+var viewFiles embed.FS
 
-var activityTemplate = template.Must(template.ParseFS(activityFiles, "templates/activity.sql"))
+var viewTemplates = template.Must(template.ParseFS(viewFiles, "templates/*.sql"))
+
+func render(name string, data any) (string, error) {
+	var text strings.Builder
+	if err := viewTemplates.ExecuteTemplate(&text, name, data); err != nil {
+		return "", fmt.Errorf("write the text of %s: %w", name, err)
+	}
+	return strings.TrimRight(text.String(), "\n"), nil
+}
 
 // dimension is a name by which activity tells rows apart and filters them, and where it is from: a
 // click's column, a lead's, and an entry's, whose column is Column.
@@ -66,13 +74,7 @@ func activityView() (string, error) {
 		Rates: "reporting_rates(currency = {currency:String}, source = {rates:String})"}.render()
 }
 
-func (a activity) render() (string, error) {
-	var text strings.Builder
-	if err := activityTemplate.Execute(&text, a); err != nil {
-		return "", fmt.Errorf("write the text of activity: %w", err)
-	}
-	return strings.TrimRight(text.String(), "\n"), nil
-}
+func (a activity) render() (string, error) { return render("activity.sql", a) }
 
 // A question's use of activity with arguments that are parameters of the same name or literals.
 var (
@@ -85,11 +87,12 @@ const activityArgument = `(\w+) = (\{\w+:[^{}]+\}|'\w*'|true|map\(\)::Map\(Strin
 // Statement returns the text that asks the question with these values, which are as param_… takes
 // them. It answers what Text answers in less time: ClickHouse analyses a view twice, and plans each
 // expression of it, also what the values have decided. So the text of activity stands in the place
-// of the view, without the dimensions, filters and exchange rates that these values do not need.
+// of the view, without the dimensions, filters and exchange rates that these values do not need, and
+// that of clicks_by_dimension with what the question itself names.
 func (q Question) Statement(values map[string]string) (string, error) {
 	call := activityCall.FindStringSubmatchIndex(q.Text)
 	if call == nil {
-		return q.Text, nil
+		return q.withRollup()
 	}
 	given := make(map[string]string)
 	for _, argument := range arguments.FindAllStringSubmatch(q.Text[call[2]:call[3]], -1) {
@@ -149,7 +152,7 @@ func activityOf(given, values map[string]string) (activity, bool) {
 
 // viewText returns what a view selects, as a subquery.
 func viewText(name string) string {
-	text, err := activityFiles.ReadFile("schema/" + name + ".sql")
+	text, err := viewFiles.ReadFile("schema/" + name + ".sql")
 	if err != nil {
 		panic(err) // it is embedded
 	}

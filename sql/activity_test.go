@@ -6,28 +6,32 @@ import (
 	"testing"
 )
 
-// The view is what its template says: a statement that is written from the template asks the same.
-func TestActivityView(t *testing.T) {
-	want, err := activityView()
-	if err != nil {
-		t.Fatal(err)
-	}
+// The views are what their templates say: a statement that is written from one asks the same.
+func TestViewsOfTemplates(t *testing.T) {
 	files, err := fs.Glob(migrations, "migrations/*.sql")
 	if err != nil {
 		t.Fatal(err)
 	}
-	latest := ""
-	for _, file := range files {
-		text, err := migrations.ReadFile(file)
+	for name, view := range map[string]func() (string, error){
+		"activity": activityView, "clicks_by_dimension": rollupView,
+	} {
+		want, err := view()
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, after, ok := strings.Cut(string(text), "CREATE OR REPLACE VIEW activity AS\n"); ok {
-			latest = after
+		latest := ""
+		for _, file := range files {
+			text, err := migrations.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, after, ok := strings.Cut(string(text), "CREATE OR REPLACE VIEW "+name+" AS\n"); ok {
+				latest = after
+			}
 		}
-	}
-	if got, _, _ := strings.Cut(latest, "\nCOMMENT '"); got != want {
-		t.Errorf("the latest migration of activity is not what templates/activity.sql says, which is\n%s", want)
+		if got, _, _ := strings.Cut(latest, "\nCOMMENT '"); got != want {
+			t.Errorf("the latest migration of %s is not what templates/%s.sql says, which is\n%s", name, name, want)
+		}
 	}
 }
 
@@ -40,7 +44,7 @@ func TestStatement(t *testing.T) {
 		}
 		return m
 	}
-	const view, filter, rates = "activity(", "mapContains", "fx_rates"
+	const view, rollup, filter, rates = "activity(", "clicks_by_dimension(", "mapContains", "fx_rates"
 	for _, c := range []struct {
 		name, question string
 		values         map[string]string
@@ -60,7 +64,12 @@ func TestStatement(t *testing.T) {
 		{"always USD", "funnel", values(), []string{"e.currency = 'usd'"}, []string{view, rates}},
 		{"never filtered", "return_on_spend", values("dimension", "channel"), []string{"of_channel"}, []string{view, filter}},
 		{"from single clicks", "live_events", values(), []string{view}, nil},
-		{"no list of activities", "totals", values(), []string{"clicks_by_dimension("}, nil},
+		{"what a question names of the rollup", "totals", values(),
+			[]string{"clicks, page_views, visitors\n", "view_ids"}, []string{rollup, "clicks_at", "utm_source", "names"}},
+		{"no page views", "top", values(), []string{"('link', toString(link_id))", "countIf(counts) AS clicks\n"},
+			[]string{rollup, "FROM page_views", "is_click", "visitors"}},
+		{"no dimensions", "timeseries", values(), []string{"page_views_at", "quarter"}, []string{rollup, "names"}},
+		{"another table", "money_at_risk", values(), []string{"FROM revenue FINAL"}, []string{view, rollup}},
 	} {
 		q, err := AskQuestion(c.question)
 		if err != nil {

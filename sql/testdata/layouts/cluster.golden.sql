@@ -351,6 +351,8 @@ ALTER TABLE facts
 -- 0053_first_reports.sql
 CREATE OR REPLACE VIEW people ON CLUSTER `main`
 CREATE OR REPLACE VIEW public_leads ON CLUSTER `main`
+-- 0054_open_page_views.sql
+CREATE OR REPLACE VIEW clicks_by_dimension ON CLUSTER `main` AS
 -- 0056_earnings_by_product.sql
 ALTER TABLE earning_lines
 CREATE OR REPLACE VIEW earnings ON CLUSTER `main`

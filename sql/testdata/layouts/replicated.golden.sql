@@ -311,6 +311,8 @@ ALTER TABLE facts
 -- 0053_first_reports.sql
 CREATE OR REPLACE VIEW people
 CREATE OR REPLACE VIEW public_leads
+-- 0054_open_page_views.sql
+CREATE OR REPLACE VIEW clicks_by_dimension AS
 -- 0056_earnings_by_product.sql
 ALTER TABLE earning_lines
 CREATE OR REPLACE VIEW earnings
