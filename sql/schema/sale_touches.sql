@@ -63,37 +63,54 @@ FROM
         FROM
         (
             SELECT
-                *,
-                groupUniqArrayIf(visitor, visitor != '') OVER (PARTITION BY buyer) AS visitors
+                e.sale_id AS sale_id,
+                minIf(e.occurred_at, e.kind = 'payment') AS sold_at,
+                argMinIf((e.buyer, e.name, toString(e.channel), toString(e.match_rule), e.click_id, e.clicked_at), (e.occurred_at, e.object_id), e.kind = 'payment') AS first,
+                first.1 AS buyer,
+                first.2 AS credited,
+                first.3 AS credited_channel,
+                first.4 AS credited_rule,
+                first.5 AS credited_click,
+                first.6 AS credited_at,
+                toDecimal128(assumeNotNull(sum(e.net_usd)), 6) AS net_usd,
+                groupArray((e.name, toDecimal128(assumeNotNull(e.net_usd), 6))) AS entries
             FROM
             (
                 SELECT
-                    e.sale_id AS sale_id,
-                    minIf(e.occurred_at, e.kind = 'payment') AS sold_at,
-                    argMinIf((e.visitor_id, multiIf(e.external_customer_id != '', e.external_customer_id, e.customer_id != '', e.customer_id, e.sale_id), e.name, toString(e.channel), toString(e.match_rule), e.click_id, e.clicked_at), (e.occurred_at, e.object_id), e.kind = 'payment') AS first,
-                    first.1 AS visitor,
-                    first.2 AS buyer,
-                    first.3 AS credited,
-                    first.4 AS credited_channel,
-                    first.5 AS credited_rule,
-                    first.6 AS credited_click,
-                    first.7 AS credited_at,
-                    toDecimal128(assumeNotNull(sum(e.net_usd)), 6) AS net_usd,
-                    groupArray((e.name, toDecimal128(assumeNotNull(e.net_usd), 6))) AS entries
-                FROM
-                (
-                    SELECT
-                        *,
-                        multiIf({dimension:String} = 'affiliate', affiliate_id, {dimension:String} = 'program', program_id, {dimension:String} = 'link', link_id, {dimension:String} = 'source', utm_source, {dimension:String} = 'medium', utm_medium, {dimension:String} = 'campaign', utm_campaign, channel) AS name
+                    *,
+                    multiIf(external_customer_id != '', external_customer_id, customer_id != '', customer_id, sale_id) AS buyer,
+                    multiIf({dimension:String} = 'affiliate', affiliate_id, {dimension:String} = 'program', program_id, {dimension:String} = 'link', link_id, {dimension:String} = 'source', utm_source, {dimension:String} = 'medium', utm_medium, {dimension:String} = 'campaign', utm_campaign, channel) AS name
+                FROM ledger
+                FINAL
+                WHERE (NOT throwIf(({dimension:String} NOT IN ('affiliate', 'program', 'link', 'source', 'medium', 'campaign', 'channel')), 'dimension is one of affiliate, program, link, source, medium, campaign, channel')) AND (workspace = {workspace:String}) AND (status = 'booked') AND (amount != 0) AND (livemode = {livemode:Bool}) AND (sale_id IN (
+                    SELECT sale_id
                     FROM ledger
-                    FINAL
-                    WHERE (NOT throwIf(({dimension:String} NOT IN ('affiliate', 'program', 'link', 'source', 'medium', 'campaign', 'channel')), 'dimension is one of affiliate, program, link, source, medium, campaign, channel')) AND (workspace = {workspace:String}) AND (status = 'booked') AND (amount != 0) AND (livemode = {livemode:Bool})
-                ) AS e
-                GROUP BY e.sale_id
-                HAVING (countIf(e.kind = 'payment') > 0) AND (count() = count(e.net_usd))
+                    WHERE (workspace = {workspace:String}) AND (kind = 'payment') AND (occurred_at >= {from:DateTime('UTC')}) AND (occurred_at < {to:DateTime('UTC')})
+                ))
+            ) AS e
+            GROUP BY e.sale_id
+            HAVING (countIf(e.kind = 'payment') > 0) AND (count() = count(e.net_usd)) AND (sold_at >= {from:DateTime('UTC')}) AND (sold_at < {to:DateTime('UTC')})
+        ) AS sold
+        LEFT JOIN
+        (
+            SELECT
+                buyer,
+                groupUniqArray(visitor) AS visitors
+            FROM
+            (
+                SELECT
+                    argMinIf((visitor_id, multiIf(external_customer_id != '', external_customer_id, customer_id != '', customer_id, sale_id)), (occurred_at, object_id), kind = 'payment') AS first,
+                    first.1 AS visitor,
+                    first.2 AS buyer
+                FROM ledger
+                FINAL
+                WHERE (workspace = {workspace:String}) AND (status = 'booked') AND (amount != 0) AND (livemode = {livemode:Bool})
+                GROUP BY sale_id
+                HAVING (countIf(kind = 'payment') > 0) AND (countIf(net_usd IS NULL) = 0)
             )
-        )
-        WHERE (sold_at >= {from:DateTime('UTC')}) AND (sold_at < {to:DateTime('UTC')})
+            WHERE visitor != ''
+            GROUP BY buyer
+        ) AS known USING (buyer)
     ) AS s ON c.visitor_id = s.visitor_id
     GROUP BY
         s.sale_id,

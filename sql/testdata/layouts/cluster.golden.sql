@@ -353,13 +353,14 @@ CREATE OR REPLACE VIEW people ON CLUSTER `main`
 CREATE OR REPLACE VIEW public_leads ON CLUSTER `main`
 -- 0054_open_page_views.sql
 CREATE OR REPLACE VIEW clicks_by_dimension ON CLUSTER `main` AS
+-- 0055_sold_touches.sql
+CREATE OR REPLACE VIEW sale_touches ON CLUSTER `main` AS
 -- 0056_earnings_by_product.sql
 ALTER TABLE earning_lines
 CREATE OR REPLACE VIEW earnings ON CLUSTER `main`
 CREATE OR REPLACE VIEW statement_lines ON CLUSTER `main` AS
 CREATE OR REPLACE VIEW statements ON CLUSTER `main` AS
 -- 0057_first_payment.sql
-CREATE OR REPLACE VIEW sale_touches ON CLUSTER `main` AS
 CREATE OR REPLACE VIEW sales ON CLUSTER `main`
 -- 0058_day_rates_and_names.sql
 CREATE TABLE IF NOT EXISTS day_rates ON CLUSTER `main`

@@ -313,13 +313,14 @@ CREATE OR REPLACE VIEW people
 CREATE OR REPLACE VIEW public_leads
 -- 0054_open_page_views.sql
 CREATE OR REPLACE VIEW clicks_by_dimension AS
+-- 0055_sold_touches.sql
+CREATE OR REPLACE VIEW sale_touches AS
 -- 0056_earnings_by_product.sql
 ALTER TABLE earning_lines
 CREATE OR REPLACE VIEW earnings
 CREATE OR REPLACE VIEW statement_lines AS
 CREATE OR REPLACE VIEW statements AS
 -- 0057_first_payment.sql
-CREATE OR REPLACE VIEW sale_touches AS
 CREATE OR REPLACE VIEW sales
 -- 0058_day_rates_and_names.sql
 CREATE TABLE IF NOT EXISTS day_rates
