@@ -121,6 +121,12 @@ func TestHeldMoney(t *testing.T) {
 	if err != nil || !result.Equal() {
 		t.Fatalf("the rebuild differs: %+v, %v", result, err)
 	}
+	var stored, copied uint64 // raw events
+	if err := live.Each(t.Context(), func(rows driver.Rows) error { return rows.Scan(&stored, &copied) },
+		"SELECT (SELECT count() FROM stripe_events), (SELECT count() FROM "+clickhouse.Table(shadowDB, "stripe_events")+
+			")"); err != nil || stored != copied {
+		t.Errorf("of %d raw events the rebuild has %d rows (%v)", stored, copied, err)
+	}
 	older := uint32(sql.LedgerRules - 1) // as before an upgrade
 	if err := live.Exec(t.Context(), "INSERT INTO ledger_rules VALUES (?, now64(3))", older); err != nil {
 		t.Fatal(err)
