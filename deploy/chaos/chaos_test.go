@@ -115,7 +115,7 @@ func TestChaos(t *testing.T) {
 	s := newSite(t, dir, rewind, story)
 	l := newLoad(s, story)
 	items := l.items(t, w)
-	story.tell("everything is ready")
+	story.note("everything is ready")
 
 	progress := &watch{site: s, story: story}
 	c := &chaos{site: s, story: story, watch: progress, held: make(map[string]bool)}
@@ -139,7 +139,7 @@ func TestChaos(t *testing.T) {
 	c.run(t.Context(), draw(1), starts.Add(lasts))
 	close(calm)
 	<-visited
-	story.tell("the faults are over")
+	story.note("the faults are over")
 
 	// Everything runs now. What was refused is still being sent again.
 	ready, cancel := context.WithTimeout(t.Context(), within)
@@ -155,7 +155,7 @@ func TestChaos(t *testing.T) {
 	if left > 0 {
 		t.Errorf("%d requests were not accepted within %s after the faults", left, within)
 	}
-	story.tell("everything is accepted")
+	story.note("everything is accepted")
 
 	var v *verdict
 	calmed := time.Now()

@@ -214,7 +214,7 @@ func (c *chaos) killAndStart(p *program, atMost int) func(context.Context, *rand
 		if err := p.start(); err != nil {
 			return err
 		}
-		c.story.tell("started %s", target)
+		c.story.note("started %s", target)
 		settle(ctx, r, p)
 		return nil
 	}
@@ -233,7 +233,7 @@ func (c *chaos) killProcessor(ctx context.Context, r *rand.Rand, target string) 
 	if err := p.start(); err != nil {
 		return err
 	}
-	c.story.tell("started %s after %s", target, round(down))
+	c.story.note("started %s after %s", target, round(down))
 	settle(ctx, r, p)
 	return nil
 }
@@ -250,7 +250,7 @@ func (c *chaos) killProcessors(ctx context.Context, r *rand.Rand, _ string) erro
 		if err := p.start(); err != nil {
 			return err
 		}
-		c.story.tell("started %s", p.name)
+		c.story.note("started %s", p.name)
 	}
 	settle(ctx, r, c.processors[0])
 	return nil
@@ -266,12 +266,12 @@ func (c *chaos) zombie(ctx context.Context, r *rand.Rand, target string) error {
 	}
 	c.watch.mark("zombie " + target)
 	frozen := between(r, 12_000, 20_000)
-	c.story.tell("suspended %s", target)
+	c.story.note("suspended %s", target)
 	time.Sleep(frozen) // also when the test ends: nobody is left frozen
 	if err := p.resume(); err != nil {
 		return err
 	}
-	c.story.tell("resumed %s after %s", target, round(frozen))
+	c.story.note("resumed %s after %s", target, round(frozen))
 	sleep(ctx, between(r, 1000, 4000))
 	return nil
 }
@@ -279,14 +279,14 @@ func (c *chaos) zombie(ctx context.Context, r *rand.Rand, target string) error {
 func (c *chaos) restartProcessor(ctx context.Context, r *rand.Rand, target string) error {
 	p := c.processor(target)
 	c.watch.mark("orderly restart of " + target)
-	c.story.tell("stopping %s", target)
+	c.story.note("stopping %s", target)
 	if err := p.stop(40 * time.Second); err != nil {
 		return err
 	}
 	if err := p.start(); err != nil {
 		return err
 	}
-	c.story.tell("restarted %s", target)
+	c.story.note("restarted %s", target)
 	settle(ctx, r, p)
 	return nil
 }
@@ -297,7 +297,7 @@ func (c *chaos) joinAndLeave(ctx context.Context, r *rand.Rand, target string) e
 		return err
 	}
 	c.watch.mark("a third processor joins")
-	c.story.tell("%s joins", target)
+	c.story.note("%s joins", target)
 	sleep(ctx, between(r, 2000, 15_000))
 	if r.IntN(2) == 0 {
 		p.kill()
@@ -306,7 +306,7 @@ func (c *chaos) joinAndLeave(ctx context.Context, r *rand.Rand, target string) e
 		return nil
 	}
 	c.watch.mark("the third leaves")
-	c.story.tell("%s leaves", target)
+	c.story.note("%s leaves", target)
 	return p.stop(40 * time.Second)
 }
 
@@ -316,12 +316,12 @@ func (c *chaos) freezeEngine(_ context.Context, r *rand.Rand, _ string) error {
 		return err
 	}
 	frozen := between(r, 2000, 12_000)
-	c.story.tell("suspended engine")
+	c.story.note("suspended engine")
 	time.Sleep(frozen)
 	if err := c.engine.resume(); err != nil {
 		return err
 	}
-	c.story.tell("resumed engine after %s", round(frozen))
+	c.story.note("resumed engine after %s", round(frozen))
 	return nil
 }
 
@@ -359,7 +359,7 @@ func (c *chaos) back(ids ...int) error {
 		if err := c.cluster.WaitJoined(context.Background(), id); err != nil {
 			return err
 		}
-		c.story.tell("broker %d is back", id)
+		c.story.note("broker %d is back", id)
 	}
 	return nil
 }
@@ -373,15 +373,15 @@ func (c *chaos) loseBroker(ctx context.Context, r *rand.Rand, _ string) error {
 		if err := c.cluster.Suspend(id); err != nil {
 			return err
 		}
-		c.story.tell("suspended broker %d, leader %s", id, what)
+		c.story.note("suspended broker %d, leader %s", id, what)
 		time.Sleep(away)
 		if err := c.cluster.Resume(id); err != nil {
 			return err
 		}
-		c.story.tell("resumed broker %d after %s", id, round(away))
+		c.story.note("resumed broker %d after %s", id, round(away))
 		return c.cluster.WaitJoined(context.Background(), id)
 	}
-	c.story.tell("stopping broker %d, leader %s", id, what)
+	c.story.note("stopping broker %d, leader %s", id, what)
 	c.stopBroker(id)
 	sleep(ctx, away)
 	return c.back(id)
@@ -409,7 +409,7 @@ func (c *chaos) killTwo(ctx context.Context, r *rand.Rand, _ string) error {
 
 func (c *chaos) rollingRestart(_ context.Context, _ *rand.Rand, _ string) error {
 	for _, id := range c.cluster.Brokers() {
-		c.story.tell("stopping broker %d in its turn", id)
+		c.story.note("stopping broker %d in its turn", id)
 		c.stopBroker(id)
 		if err := c.back(id); err != nil {
 			return err
@@ -442,6 +442,6 @@ func (c *chaos) addPartitions(ctx context.Context, r *rand.Rand, _ string) error
 	if err := answers[topic].Err; err != nil {
 		return fmt.Errorf("add partitions to %s: %w", topic, err)
 	}
-	c.story.tell("added %d partitions to %s, which had %d", add, topic, len(listed[topic].Partitions))
+	c.story.note("added %d partitions to %s, which had %d", add, topic, len(listed[topic].Partitions))
 	return nil
 }

@@ -125,8 +125,8 @@ func (l *load) click(id string, body []byte) bool {
 const underWay = 256
 
 // play sends the items evenly over a time, each again and again until it is accepted, as a sender
-// with a queue does and Stripe for three days. Some are sent once more, as by a sender who did not
-// hear the answer. It returns when all are accepted or stop is closed.
+// with a queue does and Stripe for three days. Some are sent once more, as by a sender whom the
+// answer did not reach. It returns when all are accepted or stop is closed.
 func (l *load) play(items []item, over time.Duration, r *rand.Rand, stop <-chan struct{}) (left int64) {
 	every := over / time.Duration(max(1, len(items)))
 	slots := make(chan struct{}, underWay)

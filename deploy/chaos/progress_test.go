@@ -110,7 +110,7 @@ func (w *watch) run(ctx context.Context) {
 					w.halts = append(w.halts, halt{name, p.since, now})
 					w.mu.Unlock()
 					if now.Sub(p.since) > 10*time.Second {
-						w.story.tell("%s goes on after %s without a commit", name, round(now.Sub(p.since)))
+						w.story.note("%s goes on after %s without a commit", name, round(now.Sub(p.since)))
 					}
 				}
 				positions[name] = position{at, now}

@@ -42,8 +42,8 @@ func newStory(t *testing.T, dir string) *story {
 	return &story{began: time.Now(), file: file, kills: make(map[string]int)}
 }
 
-// tell notes an event.
-func (s *story) tell(format string, args ...any) {
+// note writes an event down.
+func (s *story) note(format string, args ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e := event{time.Now(), fmt.Sprintf(format, args...)}
@@ -60,13 +60,13 @@ func (s *story) killed(target, format string, args ...any) {
 	s.mu.Lock()
 	s.kills[target]++
 	s.mu.Unlock()
-	s.tell(format, args...)
+	s.note(format, args...)
 }
 
 // fail notes what must not happen. The test goes on, and fails in the end.
 func (s *story) fail(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
-	s.tell("FAULT: %s", text)
+	s.note("FAULT: %s", text)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.faults = append(s.faults, text)

@@ -78,7 +78,7 @@ func TestGuides(t *testing.T) {
 			all[st.mark] = st
 			now := time.Now().UTC().Truncate(time.Second)
 			for _, step := range st.steps {
-				s.tell(g, st, step, now)
+				s.step(g, st, step, now)
 			}
 		}
 	}
@@ -201,8 +201,8 @@ func writeGuideRates(t *testing.T, now time.Time) string {
 	return path
 }
 
-// tell does one step of a story.
-func (s *site) tell(g *guide, st *story, step string, now time.Time) {
+// step does one step of a story.
+func (s *site) step(g *guide, st *story, step string, now time.Time) {
 	s.t.Helper()
 	for name, id := range st.known {
 		step = strings.ReplaceAll(step, "$"+name, id)

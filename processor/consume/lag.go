@@ -49,7 +49,7 @@ func (c *Consumer) handled(records []*kgo.Record) {
 	}
 }
 
-// revoked forgets partitions that another consumer has now, and will tell of.
+// revoked forgets partitions that another consumer has now, whose metric has them.
 func (c *Consumer) revoked(partitions map[string][]int32) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

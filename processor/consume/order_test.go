@@ -204,7 +204,7 @@ type movement struct {
 
 func (l *life) id(prefix string) string { l.n++; return fmt.Sprintf("%s_%d", prefix, l.n) }
 
-func (l *life) tell(typ string, object j, reveals ...string) {
+func (l *life) deliver(typ string, object j, reveals ...string) {
 	l.clock += []int{0, 1, 1, 5}[l.rng.Intn(4)]
 	l.events = append(l.events, delivered{typ, l.clock, event(l.tb, l.id("evt"), typ, l.clock, l.rng.Intn(30), object),
 		reveals})
@@ -229,13 +229,13 @@ func null(s string) any {
 
 func (l *life) pay(amount int64, currency, invoice, customer string, meta j) (intent, charge string) {
 	intent, charge = l.id("pi"), l.id("ch")
-	l.tell("payment_intent.succeeded", l.shaped(j{"id": intent, "amount_received": amount, "currency": currency,
+	l.deliver("payment_intent.succeeded", l.shaped(j{"id": intent, "amount_received": amount, "currency": currency,
 		"customer": null(customer), "latest_charge": charge, "metadata": meta}, j{"invoice": null(invoice)}),
 		"pay "+intent)
-	l.tell("charge.succeeded", l.shaped(j{"id": charge, "amount": amount, "captured": true, "currency": currency,
+	l.deliver("charge.succeeded", l.shaped(j{"id": charge, "amount": amount, "captured": true, "currency": currency,
 		"customer": null(customer), "payment_intent": intent}, j{"invoice": null(invoice)}), "pay "+intent)
 	if invoice != "" {
-		l.tell("invoice_payment.paid", j{"id": l.id("inpay"), "invoice": invoice, "amount_paid": amount,
+		l.deliver("invoice_payment.paid", j{"id": l.id("inpay"), "invoice": invoice, "amount_paid": amount,
 			"currency": currency, "payment": j{"type": "payment_intent", "payment_intent": intent}}, "pay "+intent)
 	}
 	return intent, charge
@@ -267,7 +267,7 @@ func (l *life) live() {
 			customer = ""
 		}
 		intent, charge = l.pay(amount, currency, "", customer, nil)
-		l.tell("checkout.session.completed", l.session(true, intent, "", amount, currency, customer, "payment", false),
+		l.deliver("checkout.session.completed", l.session(true, intent, "", amount, currency, customer, "payment", false),
 			"pay "+intent)
 	case 2: // one-time with an invoice
 		invoice := l.id("in")
@@ -281,7 +281,7 @@ func (l *life) live() {
 		if known != "" {
 			reveals = []string{"pay " + intent, "inv " + invoice}
 		}
-		l.tell("checkout.session.completed", l.session(true, intent, known, amount, currency, customer, "payment",
+		l.deliver("checkout.session.completed", l.session(true, intent, known, amount, currency, customer, "payment",
 			true), reveals...)
 		l.moved = append(l.moved, movement{[]string{"pay " + intent, "inv " + invoice}, amount})
 	case 3, 4: // subscription with renewals
@@ -296,7 +296,7 @@ func (l *life) live() {
 			if i == 0 {
 				s := l.session(true, "", invoice, amount, currency, customer, "subscription", false)
 				s["subscription"] = subscription
-				l.tell("checkout.session.completed", s, "inv "+invoice)
+				l.deliver("checkout.session.completed", s, "inv "+invoice)
 			}
 			l.moved = append(l.moved, movement{[]string{"pay " + intent, "inv " + invoice}, amount})
 		}
@@ -307,21 +307,21 @@ func (l *life) live() {
 	case 7: // asynchronous method
 		intent, charge = l.id("pi"), l.id("ch")
 		s := l.session(false, intent, "", amount, currency, customer, "payment", false)
-		l.tell("checkout.session.completed", s)
+		l.deliver("checkout.session.completed", s)
 		if r.Float64() > .7 {
-			l.tell("checkout.session.async_payment_failed", s)
+			l.deliver("checkout.session.async_payment_failed", s)
 			return
 		}
-		l.tell("payment_intent.succeeded", l.shaped(j{"id": intent, "amount_received": amount, "currency": currency,
+		l.deliver("payment_intent.succeeded", l.shaped(j{"id": intent, "amount_received": amount, "currency": currency,
 			"customer": customer, "latest_charge": charge}, j{"invoice": nil}), "pay "+intent)
-		l.tell("charge.succeeded", l.shaped(j{"id": charge, "amount": amount, "captured": true, "currency": currency,
+		l.deliver("charge.succeeded", l.shaped(j{"id": charge, "amount": amount, "captured": true, "currency": currency,
 			"customer": customer, "payment_intent": intent}, j{"invoice": nil}), "pay "+intent)
 		paid := j{}
 		for k, v := range s {
 			paid[k] = v
 		}
 		paid["payment_status"] = "paid"
-		l.tell("checkout.session.async_payment_succeeded", paid, "pay "+intent)
+		l.deliver("checkout.session.async_payment_succeeded", paid, "pay "+intent)
 	case 8: // invoice paid outside Stripe
 		invoice := l.id("in")
 		l.invoice(invoice, amount, currency, customer, "", "", "")
@@ -335,7 +335,7 @@ func (l *life) live() {
 }
 
 func (l *life) invoice(id string, amount int64, currency, customer, subscription, intent, charge string) {
-	l.tell("invoice.paid", l.shaped(j{"id": id, "amount_paid": amount, "total": amount, "currency": currency,
+	l.deliver("invoice.paid", l.shaped(j{"id": id, "amount_paid": amount, "total": amount, "currency": currency,
 		"customer": customer,
 		"parent": j{"type": "subscription_details",
 			"subscription_details": j{"subscription": null(subscription)}},
@@ -353,8 +353,8 @@ func (l *life) refunds(amount int64, currency, intent, charge string) {
 		refund := j{"id": l.id("re"), "charge": charge, "payment_intent": intent, "amount": x, "currency": currency,
 			"status": "succeeded", "created": epoch.Unix() + int64(l.clock)}
 		name := "ref " + refund["id"].(string)
-		l.tell("refund.created", refund, name)
-		l.tell("charge.refunded", j{"id": charge, "payment_intent": intent, "amount_refunded": cumulative + x,
+		l.deliver("refund.created", refund, name)
+		l.deliver("charge.refunded", j{"id": charge, "payment_intent": intent, "amount_refunded": cumulative + x,
 			"currency": currency}, fmt.Sprintf("cum %d", cumulative+x))
 		if r.Float64() < .15 {
 			failed := j{}
@@ -362,7 +362,7 @@ func (l *life) refunds(amount int64, currency, intent, charge string) {
 				failed[k] = v
 			}
 			failed["status"] = "failed"
-			l.tell("refund.failed", failed)
+			l.deliver("refund.failed", failed)
 		} else {
 			cumulative += x
 			l.moved = append(l.moved, movement{[]string{name}, -x})
@@ -372,11 +372,11 @@ func (l *life) refunds(amount int64, currency, intent, charge string) {
 		dispute := j{"id": l.id("dp"), "charge": charge, "payment_intent": intent, "amount": amount - cumulative,
 			"currency": currency}
 		name := dispute["id"].(string)
-		l.tell("charge.dispute.created", dispute)
-		l.tell("charge.dispute.funds_withdrawn", dispute, "withdrawn "+name)
+		l.deliver("charge.dispute.created", dispute)
+		l.deliver("charge.dispute.funds_withdrawn", dispute, "withdrawn "+name)
 		l.moved = append(l.moved, movement{[]string{"withdrawn " + name}, -(amount - cumulative)})
 		if r.Float64() < .5 {
-			l.tell("charge.dispute.funds_reinstated", dispute, "reinstated "+name)
+			l.deliver("charge.dispute.funds_reinstated", dispute, "reinstated "+name)
 			l.moved = append(l.moved, movement{[]string{"reinstated " + name}, amount - cumulative})
 		}
 	}

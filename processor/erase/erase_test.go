@@ -52,7 +52,7 @@ func newWorld(t *testing.T) *world {
 	}
 	t.Cleanup(func() { store.Close() })
 	w := &world{T: t, store: store, own: schemas.NewClickID(epoch)}
-	w.tell(new(erase.List))
+	w.handle(new(erase.List))
 	return w
 }
 
@@ -66,11 +66,11 @@ func ownKeys(t *testing.T) *stripe.Keys {
 	return keys
 }
 
-// tell handles all records, as a processor that knows the list does.
-func (w *world) tell(list *erase.List) { w.tellIn(list, "default", true) }
+// handle handles all records, as a processor that knows the list does.
+func (w *world) handle(list *erase.List) { w.handleIn(list, "default", true) }
 
-// tellIn is tell where Stripe's events are of another workspace.
-func (w *world) tellIn(list *erase.List, workspace string, listed bool) {
+// handleIn is handle where Stripe's events are of another workspace.
+func (w *world) handleIn(list *erase.List, workspace string, listed bool) {
 	w.Helper()
 	r := recompute.New(recompute.Config{Store: w.store, Rates: clickhousetest.FixedRates{"usd": "1"},
 		Log: slog.New(slog.DiscardHandler)})
@@ -298,7 +298,7 @@ func TestEveryKindOfName(t *testing.T) {
 				}
 			}
 			gone("after the erasure")
-			w.tell(list)
+			w.handle(list)
 			gone("read again")
 			// The command may be repeated; a name of nobody's is a mistake.
 			w.known(c.by(identity.New(identity.Click, w.own.String()))[0], "default", true)
@@ -393,7 +393,7 @@ func TestAccountCustomer(t *testing.T) {
 func TestHeldCopies(t *testing.T) {
 	w := newWorld(t)
 	held := schemas.HeldWorkspace("", "")
-	w.tellIn(nil, held, false)
+	w.handleIn(nil, held, false)
 	waiting := &schemas.StripeEvent{ID: "evt_8", Type: "customer.created", ReceivedAt: epoch,
 		Body: []byte(`{"id":"evt_8","object":"event","data":{"object":{"id":"cus_anna","object":"customer"}}}`)}
 	err := w.store.InsertEvents(t.Context(),

@@ -16,7 +16,7 @@ import (
 	"tributary/processor/ledger"
 )
 
-// buyer is one customer's life as Stripe tells it, and what truly moved.
+// buyer is one customer's life as Stripe reports it, and what truly moved.
 type buyer struct {
 	r      *rand.Rand
 	old    bool // shapes up to API 2025-02: payment intents, charges and invoices name each other
@@ -50,7 +50,7 @@ func (b *buyer) wait(seconds ...int) {
 	b.clock = b.clock.Add(time.Duration(seconds[b.r.Intn(len(seconds))]) * time.Second)
 }
 
-func (b *buyer) tell(typ string, e reported, object j) {
+func (b *buyer) report(typ string, e reported, object j) {
 	b.wait(0, 1, 5)
 	e.typ, e.at, e.object = typ, b.clock, object
 	b.events = append(b.events, e)
@@ -74,7 +74,7 @@ func (b *buyer) shaped(object j, key string, value any) j {
 func (b *buyer) pay(amount int64, invoice, customer string, meta j) string {
 	intent, charge := b.id("pi"), b.id("ch")
 	said := reported{intent: intent, invoice: invoice, paid: amount}
-	b.tell(
+	b.report(
 		"payment_intent.succeeded",
 		said,
 		b.shaped(
@@ -89,7 +89,7 @@ func (b *buyer) pay(amount int64, invoice, customer string, meta j) string {
 			orNull(invoice),
 		),
 	)
-	b.tell(
+	b.report(
 		"charge.succeeded",
 		said,
 		b.shaped(
@@ -106,7 +106,7 @@ func (b *buyer) pay(amount int64, invoice, customer string, meta j) string {
 		),
 	)
 	if invoice != "" {
-		b.tell(
+		b.report(
 			"invoice_payment.paid",
 			said,
 			j{
@@ -152,11 +152,11 @@ func (b *buyer) invoice(id string, amount int64, customer, intent string, outsid
 			},
 		}
 	}
-	b.tell("invoice.paid", reported{invoice: id, paid: amount}, object)
+	b.report("invoice.paid", reported{invoice: id, paid: amount}, object)
 }
 
 func (b *buyer) session(intent, invoice string, amount int64, customer, mode string, creates bool) {
-	b.tell(
+	b.report(
 		"checkout.session.completed",
 		reported{intent: intent, invoice: invoice, paid: amount},
 		j{"id": b.id("cs"), "mode": mode, "payment_status": "paid", "currency": "usd",
@@ -223,7 +223,7 @@ func (b *buyer) instalments(amount int64, customer string) {
 	}
 }
 
-// known is what these events can tell moved: every payment that one of them names, and what of an
+// known is what moved as far as these events can say: every payment that one of them names, and what of an
 // invoice those do not explain.
 func (b *buyer) known(events []reported) int64 {
 	named, paid := map[string]bool{}, map[string]int64{}
@@ -278,9 +278,9 @@ var subscriptions = []struct {
 	},
 }
 
-// Whatever an endpoint hears, the ledger sums what that can tell, without anything being held.
+// Whatever types of event an endpoint gets, the ledger sums what they can say, without anything being held.
 // Where no event ties payments to invoices, and a purchase at an invoice's own price lies near it,
-// nothing could tell: that is rare.
+// nothing could say so: that is rare.
 //
 //	TRIBUTARY_LIVES=2000 go test ./processor/ledger -run EverySubscription -v
 func TestEverySubscription(t *testing.T) {
@@ -324,7 +324,7 @@ func TestEverySubscription(t *testing.T) {
 	}
 }
 
-// sumOf tells a processor of the events in some order, and adds up what it booked.
+// sumOf gives a processor the events in some order, and adds up what it booked.
 func sumOf(t *testing.T, b *buyer, events []reported, table *fx.Table) int64 {
 	s := &script{t: t, api: "2026-09-30.endive"}
 	if b.old {
@@ -349,7 +349,7 @@ func sumOf(t *testing.T, b *buyer, events []reported, table *fx.Table) int64 {
 }
 
 // Where more payments lie near an invoice than are compared, nothing is assumed: the invoice stands
-// beside them. It does so in any order, also for those payments that were told while there were
+// beside them. It does so in any order, also for those payments that were reported while there were
 // few.
 func TestCrowdedHours(t *testing.T) {
 	table := fx.NewTable(nil, fx.Options{})

@@ -63,10 +63,10 @@ func (s *script) read(line string) {
 		at, rest := s.time(rest)
 		f := strings.Fields(rest)
 		c := credit.Correction{Sale: f[0], Decision: identity.Node(f[1]), Reason: "asked for", Author: "zoe"}
-		apply := func(m *teller) error { return credit.Apply(context.Background(), m, m.recomputer, "default", c, at) }
-		s.steps = append(s.steps, func(m *teller) error {
+		apply := func(m *processor) error { return credit.Apply(context.Background(), m, m.recomputer, "default", c, at) }
+		s.steps = append(s.steps, func(m *processor) error {
 			err := apply(m)
-			if errors.Is(err, credit.ErrUnknown) { // told before its sale: a person would try again
+			if errors.Is(err, credit.ErrUnknown) { // given before its sale: a person would try again
 				s.later = append(s.later, apply)
 				return nil
 			}
@@ -79,7 +79,7 @@ func (s *script) read(line string) {
 			s.fault("%s: %v", line, err)
 			return
 		}
-		s.steps = append(s.steps, func(m *teller) error {
+		s.steps = append(s.steps, func(m *processor) error {
 			return m.recomputer.Catalogue(context.Background(), "default", append(c.Edges, catalogue.InForce(loaded)))
 		})
 	case "movement":
@@ -167,7 +167,7 @@ func (s *script) click(name string, at time.Time, m map[string]string) {
 	}
 	s.steps = append(
 		s.steps,
-		func(m *teller) error { return m.clicks.Handle(context.Background(), []*kgo.Record{r}, nil) },
+		func(m *processor) error { return m.clicks.Handle(context.Background(), []*kgo.Record{r}, nil) },
 	)
 }
 

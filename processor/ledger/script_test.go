@@ -38,7 +38,7 @@ var update = flag.Bool(
 )
 
 // The scripts in testdata are the specification of the ledger, for bookkeepers: what happened, a
-// line ----, and the rows that must stand in the end. Each block is told in many orders, every
+// line ----, and the rows that must stand in the end. Each block is handled in many orders, every
 // event twice, and must end in the same rows to the last byte.
 //
 //	policy KEY=VALUE …                    window_days, touch, follow, renewals_days of the workspace
@@ -76,14 +76,14 @@ func TestScripts(t *testing.T) {
 		}
 		blocks := strings.Split(strings.TrimRight(string(data), "\n"), "\n====\n")
 		for i, block := range blocks {
-			told, want, found := strings.Cut(block, "\n----")
+			steps, want, found := strings.Cut(block, "\n----")
 			if !found {
 				t.Fatalf("%s: block %d has no ----", file, i+1)
 			}
-			title, _, _ := strings.Cut(strings.TrimPrefix(told, "# "), "\n")
+			title, _, _ := strings.Cut(strings.TrimPrefix(steps, "# "), "\n")
 			t.Run(strings.TrimSuffix(filepath.Base(file), ".txt")+"/"+title, func(t *testing.T) {
-				got := tell(t, told)
-				blocks[i] = told + "\n----\n" + got
+				got := rowsOfBlock(t, steps)
+				blocks[i] = steps + "\n----\n" + got
 				if !*update && got != strings.TrimSpace(want) {
 					t.Errorf("got:\n%s\nwant:\n%s", got, strings.TrimSpace(want))
 				}
@@ -106,12 +106,12 @@ type script struct {
 	show     map[string]bool // day, candidates
 	clicks   map[string]schemas.ClickID
 	names    map[string]string // click id → its name
-	steps    []func(*teller) error
-	later    []func(*teller) error // what could not be done yet
+	steps    []func(*processor) error
+	later    []func(*processor) error // what could not be done yet
 }
 
-// teller is a processor without Kafka, over the model of ClickHouse.
-type teller struct {
+// processor is a processor without Kafka, over the model of ClickHouse.
+type processor struct {
 	*clickhousetest.Model
 	money      *consume.Payments
 	clicks     *consume.Clicks
@@ -122,21 +122,21 @@ type teller struct {
 
 var errDied = errors.New("the processor died")
 
-func (m *teller) InsertFacts(ctx context.Context, rows []clickhouse.FactRow) error {
+func (m *processor) InsertFacts(ctx context.Context, rows []clickhouse.FactRow) error {
 	if m.loses == "facts" {
 		return errDied
 	}
 	return m.Model.InsertFacts(ctx, rows)
 }
 
-func (m *teller) InsertEdges(ctx context.Context, rows []clickhouse.EdgeRow) error {
+func (m *processor) InsertEdges(ctx context.Context, rows []clickhouse.EdgeRow) error {
 	if m.loses == "names" {
 		return errDied
 	}
 	return m.Model.InsertEdges(ctx, rows)
 }
 
-func tell(t *testing.T, text string) string {
+func rowsOfBlock(t *testing.T, text string) string {
 	s := &script{t: t, clicks: map[string]schemas.ClickID{}, names: map[string]string{}, show: map[string]bool{}}
 	for _, line := range joinLines(text) {
 		s.read(line)
@@ -201,7 +201,7 @@ func tell(t *testing.T, text string) string {
 	return s.rows(table, written, dead)
 }
 
-// crash tells everything to processors of which one dies in the midst of a step: of the facts and
+// crash gives everything to processors of which one dies in the midst of a step: of the facts and
 // names that it says only one half is stored. Others handle the other steps meanwhile, and at last
 // the step is read again.
 func (s *script) crash(table *fx.Table, step int, loses string) (ledger, letters string) {
@@ -239,8 +239,8 @@ func permute(order []int, k int, f func([]int)) {
 	}
 }
 
-func (s *script) handle(r *kgo.Record) func(*teller) error {
-	return func(m *teller) error {
+func (s *script) handle(r *kgo.Record) func(*processor) error {
+	return func(m *processor) error {
 		return m.money.Handle(
 			context.Background(),
 			[]*kgo.Record{r},
@@ -253,7 +253,7 @@ func (s *script) handle(r *kgo.Record) func(*teller) error {
 	}
 }
 
-func (s *script) play(table *fx.Table, order []int) *teller {
+func (s *script) play(table *fx.Table, order []int) *processor {
 	m := s.start(table)
 	for _, i := range order {
 		if err := s.steps[i](m); err != nil {
@@ -264,9 +264,9 @@ func (s *script) play(table *fx.Table, order []int) *teller {
 	return m
 }
 
-func (s *script) start(table *fx.Table) *teller {
+func (s *script) start(table *fx.Table) *processor {
 	s.later = nil
-	m := &teller{Model: clickhousetest.New(s.t), now: time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)}
+	m := &processor{Model: clickhousetest.New(s.t), now: time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)}
 	log := slog.New(slog.DiscardHandler)
 	m.recomputer = recompute.New(recompute.Config{
 		Store: m, Rates: rates{table}, Log: log,
@@ -290,7 +290,7 @@ func (s *script) start(table *fx.Table) *teller {
 }
 
 // sweep does what could not be done yet, and looks at what is unfinished two hours later.
-func (s *script) sweep(m *teller) {
+func (s *script) sweep(m *processor) {
 	for tried := 0; len(s.later) > 0; tried++ { // what one of them decides, another may take back
 		step := s.later[0]
 		s.later = s.later[1:]
@@ -316,7 +316,7 @@ func (s *script) run(table *fx.Table, order []int) (ledger, letters string) {
 	return s.outcome(s.play(table, order))
 }
 
-func (s *script) outcome(m *teller) (ledger, letters string) {
+func (s *script) outcome(m *processor) (ledger, letters string) {
 	var leads []string
 	for _, l := range m.AllLeads() {
 		leads = append(leads, fmt.Sprintf("%+v", l))
@@ -330,7 +330,7 @@ func (s *script) outcome(m *teller) (ledger, letters string) {
 	return m.Table() + strings.Join(leads, "\n"), strings.Join(slices.Compact(dead), "\n")
 }
 
-// rows writes the end as a bookkeeper would; what is superseded is told by the row that stands
+// rows writes the end as a bookkeeper would; what is superseded is seen by the row that stands
 // instead.
 func (s *script) rows(table *fx.Table, order []int, dead string) string {
 	var lines []string

@@ -23,18 +23,18 @@ func (l *life) authorise() {
 			"invoice": nil}
 	}
 	captured := []int64{0, l.amount * 3 / 4, l.amount}[l.rng.IntN(3)]
-	l.tell("charge.succeeded", object(0, 0))
+	l.deliver("charge.succeeded", object(0, 0))
 	l.clock += 5 * time.Second
 	if captured > 0 {
-		l.tell("charge.captured", object(captured, l.amount-captured))
-		l.tell("payment_intent.succeeded", map[string]any{"id": intent, "amount": l.amount, "amount_received": captured,
+		l.deliver("charge.captured", object(captured, l.amount-captured))
+		l.deliver("payment_intent.succeeded", map[string]any{"id": intent, "amount": l.amount, "amount_received": captured,
 			"currency": l.currency, "customer": null(l.customer), "latest_charge": charge, "invoice": nil,
 			"metadata": l.named.intentMeta})
 		l.move(movement{object: intent, sale: intent, kind: stripe.Payment, amount: captured, credit: l.rules.bare})
 	}
 	if released := l.amount - captured; released > 0 {
-		l.tell("charge.refunded", object(captured, released))
-		l.tell("charge.refund.updated", map[string]any{"id": l.id("re"), "charge": charge, "amount": released,
+		l.deliver("charge.refunded", object(captured, released))
+		l.deliver("charge.refund.updated", map[string]any{"id": l.id("re"), "charge": charge, "amount": released,
 			"currency": l.currency, "status": "succeeded", "created": l.epoch.Add(l.clock).Unix()})
 	}
 }
@@ -44,7 +44,7 @@ func (l *life) instalments() {
 	invoice, total, complete := l.id("in"), l.amount, l.rng.IntN(3) > 0
 	issued := object{"id": invoice, "amount_due": total, "amount_paid": 0, "total": total, "currency": l.currency,
 		"customer": null(l.customer), "total_taxes": []object{{"amount": l.tax}}}
-	l.tell("invoice.finalized", issued)
+	l.deliver("invoice.finalized", issued)
 	parts := []int64{total / 2, total - total/2}
 	if !complete {
 		parts = parts[:1]
@@ -74,7 +74,7 @@ func (l *life) together() {
 	intent, _ := l.pay("")
 	for i, invoice := range invoices {
 		if l.amount, l.tax = amounts[i], taxes[i]; !l.unlinked {
-			l.tell("invoice_payment.paid", object{"id": l.id("inpay"), "invoice": invoice, "amount_paid": l.amount,
+			l.deliver("invoice_payment.paid", object{"id": l.id("inpay"), "invoice": invoice, "amount_paid": l.amount,
 				"currency": l.currency, "payment": object{"type": "payment_intent", "payment_intent": intent}})
 		}
 		l.invoice(invoice, "", "", "")

@@ -21,7 +21,7 @@ var (
 		"detector")
 	firstSeed = flag.Uint64("first", 1, "the seed of the first schedule; the next ones follow it")
 	histories = flag.String("histories", "", "directory for a file of every schedule's operations, one JSON object a line")
-	aloud     = flag.Bool("aloud", false, "tell what happens while it happens, in case it never ends")
+	aloud     = flag.Bool("aloud", false, "print what happens while it happens, in case it never ends")
 )
 
 // TestMain runs the tests in a program built with the tag synctests. kgo holds mutexes while it

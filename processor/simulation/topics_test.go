@@ -155,7 +155,7 @@ type expired struct {
 	topic      string
 	partition  int32
 	begin, end int64
-	unread     bool // and the group has committed an offset, so that it can tell
+	unread     bool // and the group has committed an offset, by which it notices
 }
 
 // expire kills the processors, repeats some records, which Stripe and the edge may do at any time,

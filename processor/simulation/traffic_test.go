@@ -182,8 +182,8 @@ type naming struct {
 // known by.
 type ruling struct{ session, renewal, bare, lead credit }
 
-// tell sends an event.
-func (l *life) tell(typ string, o object) {
+// deliver sends an event.
+func (l *life) deliver(typ string, o object) {
 	l.clock += time.Duration(l.rng.IntN(3)) * time.Second
 	created := l.epoch.Add(l.clock).Truncate(time.Second)
 	id := l.id("evt")
@@ -224,10 +224,10 @@ func (t *traffic) buyer() {
 			l.late = 10*time.Second + t.upTo(40*time.Second)
 		}
 		if l.named.wrongMeta != nil {
-			l.tell("customer.created", object{"id": l.customer, "object": "customer", "metadata": l.named.wrongMeta})
+			l.deliver("customer.created", object{"id": l.customer, "object": "customer", "metadata": l.named.wrongMeta})
 			l.clock += time.Second
 		}
-		l.tell("customer.updated", object{"id": l.customer, "object": "customer", "metadata": l.named.customerMeta})
+		l.deliver("customer.updated", object{"id": l.customer, "object": "customer", "metadata": l.named.customerMeta})
 		l.leads[[16]byte(hash[:16])] = l.rules.lead
 	}
 	switch kind {
@@ -360,21 +360,21 @@ func (l *life) shaped(o, oldOnly object) object {
 
 func (l *life) pay(invoice string) (intent, charge string) {
 	intent, charge = l.id("pi"), l.id("ch")
-	l.tell("payment_intent.succeeded", l.shaped(object{"id": intent, "amount_received": l.amount,
+	l.deliver("payment_intent.succeeded", l.shaped(object{"id": intent, "amount_received": l.amount,
 		"currency": l.currency, "customer": null(l.customer), "latest_charge": charge, "metadata": l.named.intentMeta},
 		object{"invoice": null(invoice)}))
-	l.tell("charge.succeeded", l.shaped(object{"id": charge, "amount": l.amount, "captured": true,
+	l.deliver("charge.succeeded", l.shaped(object{"id": charge, "amount": l.amount, "captured": true,
 		"currency": l.currency, "customer": null(l.customer), "payment_intent": intent},
 		object{"invoice": null(invoice)}))
 	if invoice != "" && !l.unlinked {
-		l.tell("invoice_payment.paid", object{"id": l.id("inpay"), "invoice": invoice, "amount_paid": l.amount,
+		l.deliver("invoice_payment.paid", object{"id": l.id("inpay"), "invoice": invoice, "amount_paid": l.amount,
 			"currency": l.currency, "payment": object{"type": "payment_intent", "payment_intent": intent}})
 	}
 	return intent, charge
 }
 
 func (l *life) session(intent, invoice, mode, subscription string) {
-	l.tell("checkout.session.completed", object{
+	l.deliver("checkout.session.completed", object{
 		"id": l.id("cs"), "payment_status": "paid", "payment_intent": null(intent), "invoice": null(invoice),
 		"amount_total": l.amount, "currency": l.currency,
 		"total_details": object{"amount_tax": l.tax, "amount_discount": 0, "amount_shipping": 0},
@@ -394,7 +394,7 @@ func (l *life) invoice(id, subscription, intent, charge string) {
 		o["parent"] = object{"type": "subscription_details",
 			"subscription_details": object{"subscription": null(subscription)}}
 	}
-	l.tell("invoice.paid", o)
+	l.deliver("invoice.paid", o)
 }
 
 // back returns some of the money back.
@@ -419,8 +419,8 @@ func (l *life) back(sale, charge string, tax int64, whose credit) {
 		re := object{"id": l.id("re"), "charge": charge, "amount": x, "currency": l.currency, "status": "succeeded",
 			"created": l.epoch.Add(l.clock).Unix()}
 		made := l.clock
-		l.tell("refund.created", re)
-		l.tell("charge.refunded", object{"id": charge, "amount_refunded": cumulative + x, "currency": l.currency})
+		l.deliver("refund.created", re)
+		l.deliver("charge.refunded", object{"id": charge, "amount_refunded": cumulative + x, "currency": l.currency})
 		move(re["id"].(string), stripe.Refund, -x, made)
 		if l.rng.IntN(5) > 0 {
 			cumulative += x
@@ -432,16 +432,16 @@ func (l *life) back(sale, charge string, tax int64, whose credit) {
 		}
 		failed["status"] = "failed"
 		l.clock += time.Second
-		l.tell("refund.failed", failed)
+		l.deliver("refund.failed", failed)
 		move(re["id"].(string), stripe.RefundReversal, x, l.clock)
 		l.clock += time.Second
 	}
 	if left := l.amount - cumulative; left > 0 && l.rng.IntN(5) == 0 {
 		dp := object{"id": l.id("dp"), "charge": charge, "amount": left, "currency": l.currency}
-		l.tell("charge.dispute.funds_withdrawn", dp)
+		l.deliver("charge.dispute.funds_withdrawn", dp)
 		move(dp["id"].(string), stripe.Dispute, -left, l.clock)
 		if l.rng.IntN(2) == 0 {
-			l.tell("charge.dispute.funds_reinstated", dp)
+			l.deliver("charge.dispute.funds_reinstated", dp)
 			move(dp["id"].(string), stripe.DisputeReversal, left, l.clock)
 		}
 	}
