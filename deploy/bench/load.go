@@ -328,7 +328,7 @@ link_id String, visitor_id String, url String, referrer String, user_agent Strin
 	`CREATE MATERIALIZED VIEW queue_mv TO small AS SELECT * FROM queue`,
 }
 
-// ownTable fills the processor's own table, and so its views, with what SQL functions can tell of a
+// ownTable fills the processor's own table, and so its views, with what SQL functions can say of a
 // click: not the browser, the channel and the bots.
 var ownTable = []string{
 	`CREATE TABLE queue (workspace String, click_id String, clicked_at DateTime64(3, 'UTC'),

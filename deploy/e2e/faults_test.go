@@ -88,7 +88,7 @@ func (l *load) finish() {
 	l.running.Wait()
 	l.s.t.Logf("%d clicks and %d cents accepted, %d requests refused", len(l.clicks), l.sales, len(l.refused))
 	l.s.hasClicks(l.clicks)
-	// An event whose acceptance was not heard of when the load ended may be there as well; the sum
+	// An event whose acceptance was not known when the load ended may be there as well; the sum
 	// shows by how much.
 	l.s.eventually("SELECT sum(amount) >= "+itoa(l.sales)+
 		", count() = uniqExact(entry_id) FROM ledger_current",

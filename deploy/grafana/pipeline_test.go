@@ -8,7 +8,7 @@ var pipeline = dashboard{
 			timeseries("Clicks and leads taken, a second", "reqps",
 				target{"sum(rate(ingest_clicks_accepted_total[$__rate_interval]))", "clicks"},
 				target{"sum(rate(ingest_clicks_leads_accepted_total[$__rate_interval]))", "leads"}),
-			timeseries("Refused, a second, by the code the sender was told", "reqps",
+			timeseries("Refused, a second, by the code of the answer", "reqps",
 				target{"sum by (reason) (rate(ingest_clicks_rejected_total[$__rate_interval])) > 0", "{{reason}}"}),
 			timeseries("Kafka's acknowledgement", "s",
 				target{"histogram_quantile(0.5, sum by (le) (rate(ingest_publish_ack_seconds_bucket[$__rate_interval])))", "p50"},

@@ -33,7 +33,8 @@ visit (HEAD, failures, redirects, style sheets, images, prefetches …) is left 
 from the line's time and text, and from how many equal lines stand before it: two equal lines of a file are two clicks.
 Sending the file again sends the same clicks again, also when it has grown, or was cut in two.
 Lines that cannot be read are listed with their numbers and do not stop the others. A line that names its site is of
-that site, whatever --site says. A log without agents, as in the common format, does not tell machines from people.`
+that site, whatever --site says. A log without agents, as in the common format, does not distinguish machines from
+people.`
 }
 
 // shownLines bounds the list of unreadable lines.
@@ -97,7 +98,7 @@ type logImport struct {
 	batch   [][]byte
 	tally   send.Tally
 	leftOut map[string]int // lines that are no page visits, by reason
-	noAgent int            // page visits of which the log's format does not tell the agent
+	noAgent int            // page visits of which the log's format does not say the agent
 	skipped int
 	unread  []string
 }

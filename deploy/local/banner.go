@@ -26,7 +26,7 @@ curl -sS http://WEBHOOK/stripe/webhook -H 'Content-Type: application/json' -H "S
 	return strings.NewReplacer("CLICK", clickCommand(edge), "WEBHOOK", webhook, "SECRET", secret).Replace(command)
 }
 
-// pastMiB is how large the data directory is when the demo has told its past: du -sm data, from one
+// pastMiB is the size of the data directory when the demo has played its past: du -sm data, from one
 // minute after the start on.
 const pastMiB = 80
 

@@ -252,7 +252,7 @@ func (s *supervisor) startAll(ctx context.Context, dashboard net.Listener) error
 	}
 	demo, err := s.start(task{
 		name: "demo", path: filepath.Join(s.bin, "loadgen"), args: []string{"demo"}, env: s.environment(0),
-		// It sends and does not serve: there is nothing to wait for. Told to play a past alone, it
+		// It sends and does not serve: there is nothing to wait for. With nothing but a past to play, it
 		// ends well.
 		ready: func(context.Context) error { return nil }, mayEnd: true, stopWithin: 10 * time.Second,
 	})

@@ -14,7 +14,7 @@ import (
 // clientAddress is the visitor's address: the connection's, unless that is a trusted proxy's. Then
 // X-Forwarded-For is read from right to left and the first address that is no trusted proxy's
 // counts. What stands further left was written by that client itself and may be anything. trusted
-// tells whether the peer's other headers may be believed too.
+// says whether the peer's other headers may be believed too.
 func (s *Server) clientAddress(ctx *fasthttp.RequestCtx) (addr netip.Addr, trusted bool) {
 	addr = peerOf(ctx)
 	if len(s.cfg.TrustedProxies) == 0 {
@@ -113,7 +113,7 @@ func canonical(a netip.Addr) netip.Addr {
 	return a.Unmap().WithZone("")
 }
 
-// Headers in which content networks and platforms tell the visitor's place.
+// Headers in which content networks and platforms give the visitor's place.
 var (
 	countryHeaders = []string{"Cf-Ipcountry", "X-Vercel-Ip-Country", "Cloudfront-Viewer-Country",
 		"X-Appengine-Country", "X-Country-Code"}
@@ -164,7 +164,7 @@ func purpose(h *fasthttp.RequestHeader) string {
 	return ""
 }
 
-// hints is what a browser says of itself beside its agent, in which Chromium no longer tells the
+// hints is what a browser says of itself beside its agent, in which Chromium no longer says the
 // system's version nor every brand (W3C User-Agent Client Hints). Brands and platform come unasked
 // over https, the version only from sites that ask for it.
 type hints struct{ brands, platform, version string }
@@ -203,7 +203,7 @@ func countryCode(v string) (string, bool) {
 func isLetter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
 
 // site is the host that sent a beacon, lower case and without port: from Origin, else from Referer;
-// "" if neither tells.
+// "" if neither says.
 func site(h *fasthttp.RequestHeader) string {
 	if host := hostOf(b2s(h.Peek(fasthttp.HeaderOrigin))); host != "" { // "null" (a sandboxed frame) has no host
 		return host

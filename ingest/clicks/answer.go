@@ -8,7 +8,7 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// fault is one reason to refuse an event or a request: what the sender is told, and what is
+// fault is one reason to refuse an event or a request: what the sender is answered, and what is
 // counted.
 type fault struct {
 	status  int

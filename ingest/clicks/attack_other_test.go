@@ -2,5 +2,5 @@
 
 package clicks
 
-// serveAttacked is the edge of TestAttacks, which measures what only Linux tells.
+// serveAttacked is the edge of TestAttacks, which measures what only Linux reports.
 func serveAttacked() { panic("the attacks run on Linux") }

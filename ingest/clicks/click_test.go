@@ -185,7 +185,7 @@ func TestIDsAndTimes(t *testing.T) {
 		clicked int64
 	}{
 		{"nothing given", "", "", false, false, ms(0)},
-		{"its id tells the time", id(-time.Hour), "", false, true, ms(-time.Hour)},
+		{"its id has the time", id(-time.Hour), "", false, true, ms(-time.Hour)},
 		{"event_time before the id's", id(-time.Hour), num(-2 * time.Hour), false, true, ms(-2 * time.Hour)},
 		{"milliseconds as a string", "", `"` + num(-time.Hour) + `"`, false, false, ms(-time.Hour)},
 		{"fraction", "", num(-time.Hour) + ".75", false, false, ms(-time.Hour)},

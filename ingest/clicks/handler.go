@@ -219,7 +219,7 @@ func (s *Server) store(ctx *fasthttp.RequestCtx, o *outgoing, f *fault, answer f
 	answer(ctx, o)
 }
 
-// unstored is what a sender is told whose records Publish has not stored.
+// unstored is the answer to a sender whose records Publish has not stored.
 func unstored(err error) *fault {
 	if errors.Is(err, publish.ErrUnacceptable) {
 		return errNotStorable

@@ -18,7 +18,7 @@ const maxDepth = 256
 const maxText = 16 << 10
 
 // errJSON says that the text is no JSON, or nested deeper than maxDepth. Where it stops being JSON
-// is not told: the text is a visitor's and has no place in a log.
+// is not said: the text is a visitor's and has no place in a log.
 var errJSON = errors.New("not JSON")
 
 // kind is the type of a JSON value.

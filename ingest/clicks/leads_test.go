@@ -56,13 +56,13 @@ func TestLeads(t *testing.T) {
 	if a.field(t, "lead_id") != idText(l.LeadId) {
 		t.Errorf("answered %s, stored %s", a.body, idText(l.LeadId))
 	}
-	// Told again, as an SDK would: the same lead.
+	// Sent again, as an SDK would: the same lead.
 	b := e.do("POST", "/track/lead",
 		`{"clickId":"dub_id_abc","customerExternalId":"u1","eventName":"sign up","customerName":"Anna","customerEmail":"anna@example.com","customerAvatar":null,"eventQuantity":1,"metadata":null}`, auth)
 	e.want(b, 200, "")
 	if again := next(); !bytes.Equal(again.LeadId, l.LeadId) || again.Mode != "async" || again.Quantity != 1 ||
 		again.ClickRef != "abc" {
-		t.Errorf("lead told twice: %x and %x", again.LeadId, l.LeadId)
+		t.Errorf("lead sent twice: %x and %x", again.LeadId, l.LeadId)
 	}
 	if b.field(t, "click", "id") != "abc" || b.field(t, "customer", "externalId") != "u1" ||
 		b.field(t, "customer", "email") != "anna@example.com" || !strings.Contains(b.body, `"link":null`) {

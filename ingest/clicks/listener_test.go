@@ -161,7 +161,7 @@ func TestTLSVersions(t *testing.T) {
 	}
 }
 
-// A balancer tells the visitor's address in front of the request; nobody else may.
+// A balancer writes the visitor's address in front of the request; nobody else may.
 func TestProxyProtocol(t *testing.T) {
 	v2 := func(source netip.Addr) string {
 		b := []byte("\r\n\r\n\x00\r\nQUIT\n\x21")
@@ -209,7 +209,7 @@ func TestProxyProtocol(t *testing.T) {
 					c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 				}
 			})
-			// The header tells the visitor, so what they write themselves counts for nothing.
+			// The header names the visitor, so what they write themselves counts for nothing.
 			request := strings.Replace(honest, "Host: e", "Host: e\r\nX-Forwarded-For: 6.6.6.6", 1)
 			if got := e.raw(tt.header+request, tt.want); got != tt.want {
 				t.Fatalf("answers %q, want %q", got, tt.want)

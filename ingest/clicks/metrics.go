@@ -35,7 +35,7 @@ func newMetrics(reg *prometheus.Registry, open func() float64) *metrics {
 			"Connections closed for newer ones, since too many were open; the last answer on them was long ago."),
 	}
 	rejected := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "ingest_clicks_rejected_total", Help: "Events refused, by the code the sender was told. " +
+		Name: "ingest_clicks_rejected_total", Help: "Events refused, by the code of the answer. " +
 			"A batch that is refused before it has been read counts as one."},
 		[]string{"reason"})
 	for _, f := range faults {

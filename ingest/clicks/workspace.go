@@ -127,8 +127,8 @@ func (d *Directory) openToAll() bool { return d.current.Load().openToAll }
 func (d *Directory) ownerOf(key string) *Workspace { return d.current.Load().byKey[key] }
 
 // bySecret finds a secret key's owner. It compares with all of them, each in constant time, so that
-// the answer's delay tells nothing about any of them; digests have equal lengths, so it does not
-// tell a key's length either.
+// the answer's delay says nothing about any of them; digests have equal lengths, so it does not
+// show a key's length either.
 func (d *Directory) bySecret(key []byte) *Workspace {
 	secrets := d.current.Load().secret
 	digest := sha256.Sum256(key)

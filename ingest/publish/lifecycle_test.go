@@ -363,7 +363,7 @@ func incompressible(n int) []byte {
 }
 
 // A broker refuses a whole batch for one record that is too large. The others are stored all the
-// same. With a spool that one is kept there; without one its sender is told.
+// same. With a spool that one is kept there; without one its sender gets a refusal.
 func TestOneOfABatchIsTooLarge(t *testing.T) {
 	for _, tt := range []struct {
 		name string

@@ -233,7 +233,7 @@ func (h *Webhook) acquire(r *http.Request, n int64) bool {
 func (h *Webhook) verify(s *signers, body []byte, header string) ([]*signer, *fault) {
 	var fits []*signer
 	var last error
-	for _, signer := range s.signers { // all of them, so that the delay does not tell which one matched
+	for _, signer := range s.signers { // all of them, so that the delay does not show which one matched
 		err := webhook.ValidatePayloadWithTolerance(body, header, signer.secret, h.cfg.Tolerance)
 		if err == nil {
 			fits = append(fits, signer)
@@ -261,7 +261,7 @@ func verdict(err error, headerOnly bool) *fault {
 	return errSignature
 }
 
-// fault is one reason to refuse: what the sender is told, and what is counted.
+// fault is one reason to refuse: what the sender is answered, and what is counted.
 type fault struct {
 	status              int
 	code, message, hint string

@@ -53,7 +53,7 @@ type page struct {
 const pageSize = "100"
 
 // slack is how much is read on either side of a period, and of the time from which Stripe still has
-// events. The event that tells of a movement is made some seconds before or after the balance
+// events. The event that reports a movement is made some seconds before or after the balance
 // transaction that an object is dated by: what lies between the two would be in neither of two
 // periods that touch. What is read twice changes nothing.
 const slack = 5 * time.Minute
@@ -130,7 +130,7 @@ func name(step int) string {
 	return "/v1/events"
 }
 
-// list reads one list of objects, the newest first. What the events of the last thirty days tell
+// list reads one list of objects, the newest first. What the events of the last thirty days say
 // better is left to them: only what happened before is made of objects.
 func (b *Backfill) list(ctx context.Context, p *Progress, result *Result) error {
 	l := &lists[p.Step]

@@ -205,10 +205,10 @@ func TestFigures(t *testing.T) {
 	clicks(2, at.Add(-5*time.Hour), hostile, "l2", "")
 	clicks(3, at.Add(-3*24*time.Hour), "anna", "l1", "winter") // before the range
 	click(t, conn, 900, at.Add(-time.Minute), "bot", "anna", "l1", "spring", true)
-	click(t, conn, 1, at.Add(-10*time.Minute), "v1", "anna", "l1", "spring", false) // the first one, told again
+	click(t, conn, 1, at.Add(-10*time.Minute), "v1", "anna", "l1", "spring", false) // the first one, reported again
 
 	lead(t, conn, "a", at.Add(-9*time.Minute), 3, "anna", "async")
-	lead(t, conn, "a", at.Add(-9*time.Minute), 3, "anna", "async") // told again
+	lead(t, conn, "a", at.Add(-9*time.Minute), 3, "anna", "async") // reported again
 	lead(t, conn, "b", at.Add(-9*time.Minute), 9, "anna", "deferred")
 
 	credited := entry{id: "pi_1", when: at.Add(-9 * time.Minute), amount: 10000, net: "100.000000", fx: "usd",
@@ -365,7 +365,7 @@ func TestPage(t *testing.T) {
 	}
 }
 
-// The page of a story escapes what it tells, works for who may only read, and has a sentence for
+// The page of a story escapes what it shows, works for who may only read, and has a sentence for
 // whatever it cannot tell.
 func TestExplanation(t *testing.T) {
 	dsn, conn := database(t)

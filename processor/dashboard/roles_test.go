@@ -291,7 +291,7 @@ func TestToolsAnswerAsTheAPI(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Who owns one workspace is not told of the others'.
+	// Who owns one workspace sees nothing of the others'.
 	if len(listed.Tools) != len(all)-len(ofAllWorkspaces) {
 		t.Errorf("%d tools for %d questions", len(listed.Tools), len(all))
 	}

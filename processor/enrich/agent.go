@@ -45,7 +45,7 @@ type Agents struct {
 	cache atomic.Pointer[agentCache] // of the rules in force
 }
 
-// NewAgents returns Agents that tell machines by the rules given.
+// NewAgents returns Agents that recognize machines by the rules given.
 func NewAgents(rules *BotRules) *Agents {
 	a := new(Agents)
 	a.Replace(rules)

@@ -72,7 +72,7 @@ func TestArrive(t *testing.T) {
 	f("", "", true, "empty", DeviceBot)
 }
 
-// What the agent no longer tells, the client hints do, and they change nothing else.
+// What the agent no longer says, the client hints do, and they change nothing else.
 func TestHint(t *testing.T) {
 	const (
 		mac = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko) " +

@@ -102,9 +102,9 @@ func isPublicEnding(s string) bool {
 // the answer of ReferrerDomain. Who knows the affiliate from elsewhere sets parts.Affiliate before.
 //
 // Proof goes before claims, and claims before guesses: an affiliate's mark; the id of an
-// advertising network, refined by utm_medium; utm_medium, with utm_source to tell search from
-// social; utm_source; the referrer. A referrer to which the site itself had sent the visitor, to pay
-// or to log in, says nothing.
+// advertising network, refined by utm_medium; utm_medium, with utm_source to distinguish search
+// from social; utm_source; the referrer. A referrer to which the site itself had sent the visitor,
+// to pay or to log in, says nothing.
 func Channel(parts Parts, referrerDomain string) string {
 	medium := strings.ToLower(parts.Medium)
 	source := strings.ToLower(parts.Source)

@@ -47,7 +47,7 @@ func (a *Agent) Hint(brands, platform, version string) {
 	switch number, err := strconv.Atoi(major(version)); {
 	case a.OS == useragent.MacOS, a.OS == useragent.Android:
 		a.OSVersion = tidy(version, maxVersion)
-	case a.OS != useragent.Windows || err != nil || number == 0: // 0.1 to 0.3 are Windows 7 to 8.1, which the agent tells
+	case a.OS != useragent.Windows || err != nil || number == 0: // 0.1 to 0.3 are Windows 7 to 8.1, which the agent says
 	case number >= 13: // learn.microsoft.com, "Detect Windows 11 using User-Agent Client Hints"
 		a.OSVersion = "11"
 	default:

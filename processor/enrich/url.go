@@ -137,7 +137,7 @@ func cleanHost(authority string) string {
 	}
 	host := authority
 	if strings.HasPrefix(host, "[") {
-		// An IPv6 address keeps its brackets, which tell it from a name with a port.
+		// An IPv6 address keeps its brackets, which distinguish it from a name with a port.
 		end := strings.IndexByte(host, ']')
 		if end < 0 {
 			return ""

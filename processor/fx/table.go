@@ -175,7 +175,7 @@ func quantised(rate Rate) Rate {
 // published rate holds Options.MaxAge days, but not beyond the day from which the currency became a
 // fixed part of another; a rate stated for a period holds until its last day. The dollar is 1,
 // source "usd", final. Without a rate it returns false: the amount stays NULL, it is never summed
-// as if it were dollars. Its RevisedAt then tells of a rate that was withdrawn.
+// as if it were dollars. Its RevisedAt is then that of a rate that was withdrawn.
 //
 // A quote is final when no more preferred source, nor the quote's own, can still publish a rate
 // that would take its place: each of them has already published this currency for the day or a

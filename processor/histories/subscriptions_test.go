@@ -12,7 +12,7 @@ import (
 	"tributary/processor/ledger"
 )
 
-// subscription is what one endpoint at Stripe hears.
+// subscription is which types of event one endpoint at Stripe gets.
 type subscription struct {
 	name  string
 	hears func(event string) bool
@@ -51,8 +51,9 @@ var keptSeeds = []uint64{
 	142, 470, // a credit note for one of two invoices that one intent paid
 }
 
-// Whatever an endpoint hears, what its events can say is in the ledger: to the cent, by day, tax,
-// affiliate and click. What they cannot say is named by the oracle, with the reason, and is little.
+// Whatever types of event an endpoint gets, what they can say is in the ledger: to the cent, by day,
+// tax, affiliate and click. What they cannot say is named by the oracle, with the reason, and is
+// little.
 func TestSubscriptions(t *testing.T) {
 	const livesOfSeed = 14 // on average
 	seeds := uint64(worlds(t)/livesOfSeed + 1)
@@ -118,7 +119,7 @@ func TestSubscriptions(t *testing.T) {
 	}
 }
 
-// heard is a World of which only what a subscription hears is delivered.
+// heard is a World of which only what a subscription asks for is delivered.
 func heard(w *traffic.World, sub subscription) *traffic.World {
 	part := *w
 	part.Deliveries = slices.DeleteFunc(slices.Clone(w.Deliveries), func(d traffic.Delivery) bool {

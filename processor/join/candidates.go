@@ -355,7 +355,7 @@ func (s *Search) through(name identity.Node, rule Rule) {
 	}
 }
 
-// firstSale returns the earliest sale that edges tell of; zero: none.
+// firstSale returns the earliest sale that edges name; zero: none.
 func firstSale(edges []identity.Edge) (first time.Time) {
 	for _, e := range edges {
 		if e.B.Type() == identity.FirstSale && (first.IsZero() || e.At.Before(first)) {

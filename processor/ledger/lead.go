@@ -26,7 +26,7 @@ type Lead struct {
 	EmailHash  string // 16 bytes or empty
 	Metadata   map[string]string
 
-	Person    string // who it is, as "type:value": one person counts once, however many leads tell of them
+	Person    string // who it is, as "type:value": one person counts once, however many leads name them
 	Click     join.Click
 	MatchRule join.Rule
 	MatchKey  string
@@ -81,7 +81,7 @@ func (k *Evidence) CreditLead(l Lead) Lead {
 	return l
 }
 
-// leadExternal returns the person's id in the seller's database. Stripe's events tell of one lead as
+// leadExternal returns the person's id in the seller's database. Stripe's events report one lead as
 // often as its customer or subscription changes, all with the time when it became one, and perhaps
 // with another id: the smallest stands, whichever came first.
 func (k *Evidence) leadExternal(l Lead) string {

@@ -172,14 +172,14 @@ func (p *payment) findReleases(refunds []*refund) {
 		return
 	}
 	var found *refund
-	last, told := p.lastCapture()
+	last, known := p.lastCapture()
 	for _, r := range refunds {
 		away := r.booked.OccurredAt.Sub(last).Abs()
 		switch {
 		case r.payment != p:
 		case all:
 			r.released = true
-		case r.certain && (!told || away > withCapture):
+		case r.certain && (!known || away > withCapture):
 		case -r.booked.Amount == release && (found == nil || away < found.booked.OccurredAt.Sub(last).Abs()):
 			found = r
 		}
@@ -195,7 +195,7 @@ const withCapture = time.Minute
 // lastCapture returns when all that was captured of a payment was, as far as its events say, and
 // whether an event of the capture says so. What is left is released then. An event of a refund knows
 // how much was captured, and not when.
-func (p *payment) lastCapture() (at time.Time, told bool) {
+func (p *payment) lastCapture() (at time.Time, known bool) {
 	var most int64
 	captures := func(f *stripe.Fact) bool {
 		return f.Kind == stripe.Payment && (f.Source == stripe.FromCharge || f.Source == stripe.FromPaymentIntent)
@@ -235,8 +235,8 @@ func (f figure) key() string {
 // (see findReleases).
 func (p *payment) figures(charge string) []figure {
 	release, _ := p.released()
-	last, told := p.lastCapture()
-	included := told && release > 0 && slices.ContainsFunc(p.charged, func(f *stripe.Fact) bool {
+	last, known := p.lastCapture()
+	included := known && release > 0 && slices.ContainsFunc(p.charged, func(f *stripe.Fact) bool {
 		return f.ObjectID == charge && f.Amount == release && f.CreatedAt.Sub(last).Abs() <= withCapture
 	})
 	var list []figure

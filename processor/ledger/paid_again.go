@@ -86,7 +86,7 @@ func (p *payment) readAgain(captured *stripe.Fact) {
 func (p *payment) takenBack(failed *stripe.Fact) int64 {
 	if p.firstTried() < 0 {
 		if p.at.Before(failed.CreatedAt) {
-			return p.amount // an invoice payment or a session tells the payment, and no capture
+			return p.amount // an invoice payment or a session names the payment, and no capture
 		}
 		return 0
 	}

@@ -226,7 +226,7 @@ func TestPartOfTheWhole(t *testing.T) {
 	}
 }
 
-// An export with types alone tells what each is by its source and sign.
+// In an export with types alone, source and sign say what each is.
 func TestCategoryOfType(t *testing.T) {
 	for row, want := range map[string]string{
 		"charge,ch_1,10.00":                         "charge",

@@ -198,7 +198,7 @@ func testAffiliate(s *site) {
 		"SELECT * FROM sales", "SELECT amount FROM revenue SETTINGS final = 0",
 		"SELECT amount FROM revenue SETTINGS apply_row_policy_after_final = 0", "SELECT 1 SETTINGS max_execution_time = 3600")
 	s.mayNot(roundabout...)
-	// An error in a row that it may not see would tell what is there.
+	// An error in a row that it may not see would show what is there.
 	s.want("SELECT sum(amount) FROM revenue WHERE throwIf(entry_id != unhex('00000000000000000000000000000001')) = 0", "1000")
 	s.want("SELECT sum(amount) FROM revenue PREWHERE throwIf(entry_id != unhex('00000000000000000000000000000001')) = 0",
 		"1000")

@@ -62,8 +62,8 @@ func (p *player) past(ctx context.Context, q *queue) {
 }
 
 // signUp is a lead as Stripe reports one: a customer with the business's own id, created when the
-// person signed up. The edge dates what POST /v1/leads tells by when it is told, so that the
-// sign-ups of two weeks would all be of today. Whoever is told both ways is one lead.
+// person signed up. The edge dates a lead by when POST /v1/leads reports it, so that the
+// sign-ups of two weeks would all be of today. Whoever is reported both ways is one lead.
 func signUp(l traffic.Lead) traffic.Delivery {
 	type object = map[string]any
 	name := hex.EncodeToString(l.ClickID[:]) + l.ExternalID

@@ -23,7 +23,7 @@ type Delivery struct {
 	Body       []byte    // shared among copies: do not write into it
 	Copy       int       // 0 for the first delivery of an event, 1 for the second…
 	// Thin is the thin event by which Stripe announces this one, where the endpoint wants thin
-	// events; nil: it wants snapshots. Twice: another endpoint of the same account hears the
+	// events; nil: it wants snapshots. Twice: another endpoint of the same account gets the
 	// snapshot beside it.
 	Thin  []byte
 	Twice bool

@@ -8,7 +8,7 @@ import (
 // codesMade is when the shop made its affiliates' promotion codes.
 var codesMade = time.Date(2024, 1, 2, 9, 0, 0, 0, time.UTC)
 
-// promotion returns the promotion code that was made for an affiliate, and lets Stripe tell of it
+// promotion returns the promotion code that was made for an affiliate, and lets Stripe report it
 // the first time it is asked for.
 func (w *World) promotion(affiliate string) string {
 	if id := w.promotions[affiliate]; id != "" {

@@ -1,6 +1,6 @@
 // Package chdb runs the real ClickHouse engine inside this process and serves
 // it over ClickHouse's own HTTP interface, so that clickhouse-go (protocol
-// HTTP), curl and Grafana cannot tell it from a small server.
+// HTTP), curl and Grafana cannot distinguish it from a small server.
 //
 // The engine is libchdb (https://github.com/chdb-io/chdb), the same C++ code
 // as the server of that version. It is loaded at run time, without cgo, and

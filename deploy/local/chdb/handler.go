@@ -326,8 +326,8 @@ func (e *Engine) writeResult(w http.ResponseWriter, r *http.Request, q *request,
 	encoding := responseEncoding(r, q.urlQuery)
 	switch {
 	case len(data) == 0:
-		// No bytes at all, in every encoding: clients tell a statement
-		// without result by its length.
+		// No bytes at all, in every encoding: clients recognize a
+		// statement without result by its length.
 		header.Set("Content-Length", "0")
 		return
 	case encoding != "":

@@ -51,7 +51,7 @@ func (i identity) helloBlock(clientRevision int) []byte {
 }
 
 // firstBlockRows reads how many rows the first block of a Native body at
-// revision 0 announces; 0 when the bytes do not tell.
+// revision 0 announces; 0 when the bytes do not say.
 func firstBlockRows(head []byte) uint64 {
 	columns, n := binary.Uvarint(head)
 	if n <= 0 || columns == 0 {

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// readBacks is what inserts tell each other about what they read.
+// readBacks is what inserts share about what they read.
 type readBacks struct {
 	mu    sync.Mutex
 	whole map[part]bool // so that concurrent inserts do not read each other's parts again and again

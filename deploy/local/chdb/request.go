@@ -51,7 +51,7 @@ type request struct {
 	rows   io.Reader
 }
 
-// headOfBody is how much of a body is looked at to tell what statement it is,
+// headOfBody is how much of a body is looked at to see what statement it is,
 // in bytes. An INSERT whose own text is longer is not recognised as one with
 // rows before them, and is refused.
 const headOfBody = 1 << 20

@@ -218,7 +218,7 @@ interface State {
   };
 
   // Replacing the address takes note of a filter or a place in the page, or takes parameters out:
-  // it is no other page. Only the Navigation API tells.
+  // it is no other page. Only the Navigation API says so.
   let moved = (e: any) => {
     e.navigationType == "replace" ? (url = address()) : url == address() || visit();
   };

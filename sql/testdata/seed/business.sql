@@ -1,6 +1,6 @@
 -- Two days of a small business, with everything that makes counting hard. It lies in 2050, where no TTL reaches it.
 --
---   ann   4 clicks (one told twice, one followed again within an hour, one more by a bot), 2 sales, one of them refunded in part
+--   ann   4 clicks (one reported twice, one followed again within an hour, one more by a bot), 2 sales, one of them refunded in part
 --   bob   2 clicks, one sale that was first credited to ann; its visitor came by ann twice in the week before
 --   aff   no click: named by the sale itself
 -- Beside them: a sale that is not attributed, one without a rate, a held and a superseded entry, test mode, another workspace.
@@ -15,7 +15,7 @@ INSERT INTO clicks (workspace, click_id, clicked_at, received_at, affiliate_id, 
     ('shop', UUIDStringToNum('024d5a1e-7800-7000-8000-000000000007'), '2050-06-11 16:10:00.000', '2050-06-11 16:10:00.100', '', 'lnk_ads', 'v4', 'spring', 'US', false, 94),
     ('other', UUIDStringToNum('024d5a1e-7800-7000-8000-000000000008'), '2050-06-11 16:10:00.000', '2050-06-11 23:10:00.100', 'ann', 'lnk_review', 'v1', 'spring', 'DE', false, 93);
 
--- The first click again, told later: it changes nothing, and counts for nothing.
+-- The first click again, reported later: it changes nothing, and counts for nothing.
 INSERT INTO clicks (workspace, click_id, clicked_at, received_at, affiliate_id, link_id, visitor_id, utm_campaign, country, is_bot, version) VALUES
     ('shop', UUIDStringToNum('024d5a1e-7800-7000-8000-000000000001'), '2050-06-10 09:05:10.000', '2050-06-10 09:05:10.200', 'ann', 'lnk_review', 'v1', 'spring', 'DE', false, 100);
 
