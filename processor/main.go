@@ -61,7 +61,7 @@ func exitStatus(err error) int {
 const description = "Joins clicks and sales by click, customer and subscription, converts every amount to USD, and " +
 	"loads both into ClickHouse."
 
-// execute is the whole program but for signals, so that a test can run it.
+// execute runs the whole program without its signal handlers, so that a test can call it.
 func execute(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var c commands
 	command, err := program.Parse(&c, "processor", description, stdout, stderr, args)

@@ -70,8 +70,8 @@ func CheckEmailKey(key string, fallback []string) error {
 	return nil
 }
 
-// minSigningSecret is shorter than any that Stripe makes. It is there to refuse what was left empty
-// or cut off, since with an empty secret everybody could sign.
+// minSigningSecret is a length, in bytes, below that of every secret that Stripe makes. A secret
+// that was left empty or cut off is refused by it: with an empty one everybody could sign.
 const minSigningSecret = 8
 
 // CheckSigningSecret returns why a signing secret of a Stripe webhook endpoint must not be used;

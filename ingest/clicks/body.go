@@ -25,7 +25,7 @@ const (
 	freeRecords = 8 << 10
 	// valueRoom is the memory for the value of a single event, in bytes; larger ones get their own.
 	valueRoom = 1 << 10
-	// kept is the largest buffer that stays with a work between requests, in bytes.
+	// kept is the largest buffer, in bytes, that a work keeps between requests.
 	kept = 128 << 10
 	// keptRecords is how many records' memory stays with a work.
 	keptRecords = 128

@@ -69,7 +69,8 @@ func (c *copied) acknowledge(_ *kgo.Record, err error) {
 	p.finished(nil)
 }
 
-// size is the bytes of the record, as MaxBufferedBytes counts them but for the names of headers.
+// size returns the bytes of the record, counted as MaxBufferedBytes is but without the names of
+// headers.
 func (c *copied) size() int64 { return int64(len(c.memory)) }
 
 // rescue keeps a record that was answered with success and that Kafka did not take: in the spool,

@@ -69,8 +69,8 @@ const (
 	maxPause  = 4
 )
 
-// Pause returns how long an audit that took so long is not run again, if it is to run every so
-// often.
+// Pause returns how long to wait before an audit is run again that took so long and is to run every
+// so often.
 func Pause(every, took time.Duration) time.Duration {
 	return max(every, min(idleShare*took, maxPause*every))
 }

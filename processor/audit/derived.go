@@ -169,7 +169,7 @@ ORDER BY day, currency`)
 	return findings, err
 }
 
-// stored and computed are the queries that read a derived table and compute it again.
+// queries returns the query that reads a derived table, and the one that computes it again.
 func queries(ctx context.Context, live *clickhouse.Store, table string) (stored, computed string, err error) {
 	if stored, err = clickhouse.Derived(ctx, live, table); err != nil {
 		return "", "", err

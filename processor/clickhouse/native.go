@@ -120,7 +120,8 @@ func amount[R any](name string, get func(*R) int64) nativeColumn[R] {
 	}}
 }
 
-// several is an Array of a type whose values write writes: where each row's values end, then all values.
+// several is a column of arrays, whose elements write encodes: first where the elements of each row
+// end, then all elements.
 func several[R, V any](name, typ string, get func(*R) []V, write func(*nativeEncoder, V)) nativeColumn[R] {
 	return nativeColumn[R]{col(name, get), "Array(" + typ + ")", func(e *nativeEncoder, rows []R) {
 		end := 0
@@ -248,7 +249,7 @@ type nativeBlock[R any] struct {
 	unread  []byte
 }
 
-// newNativeBlock returns a body, which must be finished.
+// newNativeBlock returns a block of the rows, which the caller must finish.
 func newNativeBlock[R any](columns []nativeColumn[R], rows []R) *nativeBlock[R] {
 	e := nativeEncoders.Get().(*nativeEncoder)
 	e.buf = binary.AppendUvarint(e.buf[:0], uint64(len(columns)))
@@ -291,8 +292,8 @@ func (b *nativeBlock[R]) Read(p []byte) (int, error) {
 
 // clickSettings leave it to merges to drop a row that is twice in one block. With
 // optimize_on_insert the engine copies all columns of each block row by row to look for such rows,
-// a third of what inserting clicks costs. FINAL drops them meanwhile: it takes no part for free of
-// repetitions that no merge has made.
+// a third of what inserting clicks costs. Until then FINAL drops them: it assumes that a part has
+// no repetitions only if a merge has made the part.
 var clickSettings = func() clickhouse.Settings {
 	settings := maps.Clone(insertSettings)
 	settings["optimize_on_insert"] = 0

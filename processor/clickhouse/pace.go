@@ -48,7 +48,8 @@ func (p *pace) took(d time.Duration) {
 	p.next = time.Now().Add(ScanPause(d))
 }
 
-// ScanPause returns how long a query over a whole table is not run again that took so long.
+// ScanPause returns how long to wait before a query over a whole table is run again, if it took so
+// long.
 func ScanPause(took time.Duration) time.Duration { return min(idleShare*took, longestPause) }
 
 // OpenUnpaced is Open for tests: queries over whole tables may follow each other at once.

@@ -83,7 +83,7 @@ func TestServersChanged(t *testing.T) {
 	}
 }
 
-// What a server may have lost that is gone, and not missed yet, is not settled.
+// Nothing is settled that a server may have lost which is gone, before its loss is noticed.
 func TestServersSettledUntil(t *testing.T) {
 	began := time.Now().Add(-time.Hour)
 	s := &Servers{Log: slog.New(slog.DiscardHandler)}

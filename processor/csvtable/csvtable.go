@@ -35,7 +35,7 @@ type Format struct {
 // maxFaults are written out: more of one file are of one kind.
 const maxFaults = 100
 
-// Reader reads one file. The use is that of bufio.Scanner: Next until it returns false, then Err.
+// Reader reads one file. It is used like bufio.Scanner: call Next until it returns false, then Err.
 type Reader struct {
 	csv    *csv.Reader
 	format Format

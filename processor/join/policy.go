@@ -10,7 +10,7 @@ import (
 // Touch says which of several clicks of one rule is credited.
 type Touch string
 
-// Last touch is the field's habit; first touch rewards whoever brought the buyer.
+// Last touch is usual in affiliate marketing; first touch credits whoever brought the buyer.
 const (
 	LastTouch  Touch = "last"
 	FirstTouch Touch = "first"

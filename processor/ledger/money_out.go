@@ -51,8 +51,8 @@ func (b *books) bookMoneyOut(g *group) {
 	b.bookDisputes(g)
 }
 
-// moveOut books a movement of a sale; failed is as in pool. What it has from its sale is the credit,
-// the buyer and its share of the tax.
+// moveOut books money that goes back of a sale; failed is as in pool. Its credit and its buyer are
+// those of the sale, and it has its share of the tax.
 func (b *books) moveOut(e Entry, failed, saleID, id string) {
 	s := b.sale(saleID)
 	e.SaleID = saleID

@@ -33,7 +33,7 @@ type StoreWriter interface {
 	InsertDeferred(context.Context, []clickhouse.Deferred) error
 }
 
-// StoreReader looks up.
+// StoreReader is what a Recomputer looks up.
 type StoreReader interface {
 	Names(ctx context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error)
 	Neighbours(ctx context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error)

@@ -19,7 +19,7 @@ import (
 	"tributary/deploy/loadgen/traffic"
 )
 
-// Config of a demonstration.
+// Config says what the demo sends, and where.
 type Config struct {
 	Edge    *send.Edge
 	Webhook *send.Webhook

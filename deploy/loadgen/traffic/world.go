@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// World is one part of a business, complete and in memory. Its slices are sorted by the moment at
-// which each item is sent, or was true.
+// World is one part of a business, complete and in memory. Its slices are sorted by the time at
+// which each item is sent, or happened.
 type World struct {
 	Clicks     []Click
 	Leads      []Lead

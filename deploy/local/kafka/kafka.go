@@ -4,8 +4,8 @@
 // What it promises: a record that was acknowledged, and an offset that was committed, survive kill
 // -9 of this process, because both are written to their files before the answer is sent. They
 // survive a power cut only with [Config.Sync], as with Kafka itself, which leaves flushing to the
-// kernel and relies on replicas. There is one broker and so there are no replicas: this is no place
-// for data that matters.
+// kernel and relies on replicas. Here is one broker without replicas: keep no data here that
+// matters.
 package kafka
 
 import (

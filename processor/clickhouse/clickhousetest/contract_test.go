@@ -121,7 +121,7 @@ func of(parts ...any) *rand.Rand {
 
 func pick[T any](rng *rand.Rand, list ...T) T { return list[rng.IntN(len(list))] }
 
-// some returns up to twelve things.
+// some returns the results of one to twelve calls of make.
 func some[T any](c *contract, make func() T) []T {
 	var list []T
 	for range 1 + c.rng.IntN(12) {

@@ -1,4 +1,4 @@
-// Package clickhousetest has a ClickHouse of maps for tests, as net/http/httptest has a server.
+// Package clickhousetest has ClickHouse made of maps, for tests, as net/http/httptest has a server.
 package clickhousetest
 
 import (
@@ -70,7 +70,7 @@ func New(tb testing.TB) *Model {
 	}
 }
 
-// Clone returns a copy that later inserts into either do not change in the other.
+// Clone returns a copy: what is inserted into one of the two later is not in the other.
 func (m *Model) Clone() *Model {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -98,7 +98,7 @@ func (c control) arm(at int64, f fault) {
 
 func (c control) disarm() { binary.NativeEndian.PutUint64(c, 0) }
 
-// bench is what all points share.
+// bench is what the tests of all crash points share.
 type bench struct {
 	*testing.T
 	dir     string
