@@ -17,6 +17,7 @@ import (
 	"tributary/processor/backfill"
 	"tributary/processor/consume"
 	"tributary/processor/workspace"
+	"tributary/schemas"
 )
 
 // backfillCommand brings past money from Stripe's API into Kafka, where the processors find it.
@@ -60,10 +61,10 @@ func (c *backfillCommand) Run(ctx context.Context, app *kong.Kong, log *slog.Log
 		if err != nil {
 			return err
 		}
-		client, err := kgo.NewClient(append(connection.Options(),
+		client, err := schemas.DialKafka(ctx, append(connection.Options(),
 			kgo.RequiredAcks(kgo.AllISRAcks()), kgo.ProducerBatchMaxBytes(consume.MaxRecordBytes))...)
 		if err != nil {
-			return fmt.Errorf("open Kafka client: %w", err)
+			return err
 		}
 		defer client.Close()
 		b.Produce = func(ctx context.Context, records []*kgo.Record) error {

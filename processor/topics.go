@@ -9,7 +9,6 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
-	"github.com/twmb/franz-go/pkg/kgo"
 
 	"tributary/schemas"
 )
@@ -24,9 +23,9 @@ func (c *topicsCommand) Run(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	client, err := kgo.NewClient(connection.Options()...)
+	client, err := schemas.DialKafka(ctx, connection.Options()...)
 	if err != nil {
-		return fmt.Errorf("open Kafka client: %w", err)
+		return err
 	}
 	defer client.Close()
 	adm := kadm.NewClient(client)

@@ -60,16 +60,36 @@ func (c KafkaConnection) Options() []kgo.Opt {
 	return opts
 }
 
+// reachWithin is how long Kafka may take to say that it is there.
+const reachWithin = 10 * time.Second
+
+// DialKafka makes a client that has reached a broker, or returns an error within 10 seconds. A
+// client that knows none yet asks one of its seeds for a group's coordinator, and no other when that
+// one is away.
+func DialKafka(ctx context.Context, opts ...kgo.Opt) (*kgo.Client, error) {
+	client, err := kgo.NewClient(opts...)
+	if err != nil {
+		return nil, fmt.Errorf("open Kafka client: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, reachWithin)
+	defer cancel()
+	if err := client.Ping(ctx); err != nil {
+		client.Close()
+		return nil, fmt.Errorf("ask kafka: %w", WithKafkaHint(err))
+	}
+	return client, nil
+}
+
 // Reach returns an error if no broker answers within 10 seconds, or one of the topics is missing.
 func (c KafkaConnection) Reach(ctx context.Context, topics ...string) error {
-	client, err := kgo.NewClient(c.Options()...)
-	if err != nil {
-		return fmt.Errorf("open Kafka client: %w", err)
-	}
-	defer client.Close()
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, reachWithin)
 	defer cancel()
-	if err := FindTopics(ctx, client, topics...); err != nil {
+	client, err := DialKafka(ctx, c.Options()...)
+	if err == nil {
+		defer client.Close()
+		err = FindTopics(ctx, client, topics...)
+	}
+	if err != nil {
 		return fmt.Errorf("reach Kafka at %s: %w", strings.Join(c.Seeds, ","), err)
 	}
 	return nil

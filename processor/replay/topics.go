@@ -33,9 +33,9 @@ type Offsets map[string]map[int32]int64
 // Bounds returns the first offset at or after since (zero: the oldest that is left) and the offset
 // at until (zero: the end), of every partition of the topics.
 func (t *Topics) Bounds(ctx context.Context, since, until time.Time) (begin, end Offsets, err error) {
-	client, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(t.Seeds...)}, t.Opts...)...)
+	client, err := schemas.DialKafka(ctx, append([]kgo.Opt{kgo.SeedBrokers(t.Seeds...)}, t.Opts...)...)
 	if err != nil {
-		return nil, nil, fmt.Errorf("open Kafka client: %w", err)
+		return nil, nil, err
 	}
 	defer client.Close()
 	adm := kadm.NewClient(client)
@@ -232,9 +232,9 @@ func (t *Topics) Committed(ctx context.Context, since time.Time) (begin, end Off
 	if begin, _, err = t.Bounds(ctx, since, time.Time{}); err != nil {
 		return nil, nil, err
 	}
-	client, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(t.Seeds...)}, t.Opts...)...)
+	client, err := schemas.DialKafka(ctx, append([]kgo.Opt{kgo.SeedBrokers(t.Seeds...)}, t.Opts...)...)
 	if err != nil {
-		return nil, nil, fmt.Errorf("open Kafka client: %w", err)
+		return nil, nil, err
 	}
 	defer client.Close()
 	committed, err := kadm.NewClient(client).FetchOffsets(ctx, schemas.ConsumerGroup)
