@@ -69,7 +69,8 @@ func TestTablesOfANewerVersion(t *testing.T) {
 		t.Errorf("migrate: %v\n%s", err, &said)
 	}
 	for _, command := range []string{"replay rebuild", "replay rebuild --exchange", "replay rebuild --from kafka"} {
-		if err := run(command); err == nil || !strings.Contains(err.Error(), newer) || !strings.Contains(err.Error(), "(hint: ") {
+		err := run(command)
+		if err == nil || !strings.Contains(err.Error(), newer) || !strings.Contains(err.Error(), "(hint: ") {
 			t.Errorf("%s: %v", command, err)
 		}
 	}
