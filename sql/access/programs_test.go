@@ -46,6 +46,16 @@ func TestPrograms(t *testing.T) {
 		p.eventually(func() error { return get("http://" + ops + "/readyz") })
 		p.run("audit", "--since", "all")
 		p.run("fx")
+		p.run("fx", "--fetch")
+		p.run("catalogue", p.file("catalogue.csv", "affiliate_id,link_id\nann,l1\n"))
+		p.run("credit", "pi_1", "--affiliate", "bob", "--reason", "a test")
+		p.run("credit", "pi_1", "--undo", "--reason", "a test")
+		p.run("earnings", "rules", p.file("earnings.json", `[{"workspace":"default","rules":[{"name":"standard","percent":"20"}]}]`))
+		p.run("earnings", "close", time.Now().UTC().AddDate(0, -2, 0).Format("2006-01"))
+		p.run("replay", "range", "--since", "2026-01-01")
+		p.run("replay", "dead-letters")
+		p.compared("reconcile", "--export", p.file("balance.json", balance), "--keep-rates")
+		p.run("erase", "--customer", "cus_1")
 		stop()
 	})
 	in("dashboard", func() {
@@ -55,6 +65,12 @@ func TestPrograms(t *testing.T) {
 			p.eventually(func() error { return get("http://" + page + "/" + path) })
 		}
 		p.run("explain", "pi_1")
+		p.run("fx")
+		p.run("earnings", "show")
+		p.run("mcp") // until its input ends, which is empty
+		p.run("roles")
+		p.run("migrate", "--print")
+		p.compared("reconcile", "--export", p.file("balance.json", balance))
 		stop()
 	})
 	in("migrator", func() {
@@ -67,6 +83,10 @@ func TestPrograms(t *testing.T) {
 		s.want("SELECT count(), sum(amount) FROM ledger_current WHERE customer_id != 'cus_1'", "1\t4900")
 	})
 }
+
+// balance is Stripe's, of which the ledger knows nothing.
+const balance = `{"object":"list","data":[{"id":"txn_1","object":"balance_transaction","amount":4900,"net":4900,"fee":0,
+"currency":"usd","created":1767225600,"type":"charge","reporting_category":"charge","source":"ch_1"}]}`
 
 // A command whose user lacks a right ends at once and says so, with a hint. A processor waits, loses
 // nothing, and /readyz says why.
@@ -190,6 +210,29 @@ func (p *programs) run(args ...string) {
 	defer cancel()
 	c, out := p.command(ctx, args...)
 	p.check(out, c.Run(), args)
+}
+
+// compared runs a command that compares, and may find that something differs. The verdict is for
+// the page, and not stored by a user who may only read.
+func (p *programs) compared(args ...string) {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.t.Context(), 5*time.Minute)
+	defer cancel()
+	c, out := p.command(ctx, args...)
+	var exit *exec.ExitError
+	if err := c.Run(); err != nil && (!errors.As(err, &exit) || exit.ExitCode() != 2) {
+		p.t.Fatalf("processor %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+}
+
+// file writes a file and returns its path.
+func (p *programs) file(name, text string) string {
+	p.t.Helper()
+	path := filepath.Join(p.t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		p.t.Fatal(err)
+	}
+	return path
 }
 
 // start starts a command, which runs until the returned function is called.
