@@ -92,8 +92,8 @@ func BareClickID(id string) string {
 }
 
 // IsUnfilled reports whether an id is what a program writes where it has none: JavaScript's
-// undefined, Python's None, Go's <nil>, an object that is no text. All who are given such an id would
-// be one person.
+// undefined, Python's None, Go's <nil>, an object that is no text. All who are given such an id
+// would be one person.
 func IsUnfilled(id string) bool {
 	switch id {
 	case "", "0", "undefined", "Undefined", "null", "Null", "NULL", "(null)", "None", "none", "nil", "<nil>", "<no value>",

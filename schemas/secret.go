@@ -26,8 +26,8 @@ func CheckSecret(secret string) error {
 	return nil
 }
 
-// CheckSecretKey returns why a secret must not be a workspace's secret key. A publishable key stands
-// in pages: as a secret one it would make a backend of everybody.
+// CheckSecretKey returns why a secret must not be a workspace's secret key. A publishable key
+// stands in pages: as a secret one it would make a backend of everybody.
 func CheckSecretKey(key string) error {
 	if hasPrefix(key, "pk_", "dub_pk_") {
 		return errors.New("it is a publishable key, which anybody can read in a page " +
@@ -39,7 +39,8 @@ func CheckSecretKey(key string) error {
 	return CheckSecret(key)
 }
 
-// CheckPublishableKey returns why a key must not stand in pages; the message does not repeat a secret.
+// CheckPublishableKey returns why a key must not stand in pages; the message does not repeat a
+// secret.
 func CheckPublishableKey(key string) error {
 	switch {
 	case hasPrefix(key, "sk_", "rk_", "whsec_"):

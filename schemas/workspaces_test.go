@@ -108,10 +108,13 @@ func TestWorkspacesFaults(t *testing.T) {
 			"[1].secret_keys[0]|used twice"},
 		{"one key public and secret", `[{` + ok +
 			`,"secret_keys":["key_0123456789ab"],"publishable_keys":["key_0123456789ab"]}]`, "used twice"},
-		{"keys in each other's place", `[{` + ok + `,"secret_keys":["pk_0123456789abc"],"publishable_keys":["sk_0123456789abc"]}]`,
+		{"keys in each other's place", `[{` + ok +
+			`,"secret_keys":["pk_0123456789abc"],"publishable_keys":["sk_0123456789abc"]}]`,
 			"[0].secret_keys[0]: secret key: it is a publishable key|publishable_keys[0]: publishable key: it is a secret"},
-		{"Dub's key of pages as a secret", `[{` + ok + `,"secret_keys":["dub_pk_0123456789abc"]}]`, "it is a publishable key"},
-		{"signing secrets as keys", `[{` + ok + `,"secret_keys":["whsec_0123456789"],"publishable_keys":["whsec_0123456789"]}]`,
+		{"Dub's key of pages as a secret", `[{` + ok + `,"secret_keys":["dub_pk_0123456789abc"]}]`,
+			"it is a publishable key"},
+		{"signing secrets as keys", `[{` + ok +
+			`,"secret_keys":["whsec_0123456789"],"publishable_keys":["whsec_0123456789"]}]`,
 			"signing secret|it is a secret"},
 		{"Stripe's key in pages", `[{` + ok + `,"publishable_keys":["rk_live_0123456789"]}]`, "it is a secret"},
 		{"half an address", `[{` + ok + `,"hostnames":["10.1"]}]`, "a browser reads it as an address"},

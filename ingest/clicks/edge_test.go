@@ -269,7 +269,8 @@ func TestPixel(t *testing.T) {
 	e.nothing() // mail scanners and link checkers
 }
 
-// Whom an address names is read from it where the sender says nothing else, as /t.js does in a page.
+// Whom an address names is read from it where the sender says nothing else, as /t.js does in a
+// page.
 func TestAffiliateOfAddress(t *testing.T) {
 	e := newEdge(t, func(c *Config) { c.Workspaces, _ = LoadWorkspaces("", "sk_test") })
 	for query, want := range map[string]string{

@@ -284,7 +284,8 @@ func readBounded(r io.Reader, what string) ([]byte, error) {
 		return nil, fmt.Errorf("read %s: %w", what, err)
 	}
 	if len(data) > maxSourceBytes {
-		return nil, fmt.Errorf("read %s: it has more than %d MiB (hint: this is not a table of rates)", what, maxSourceBytes>>20)
+		return nil, fmt.Errorf("read %s: it has more than %d MiB (hint: this is not a table of rates)", what,
+			maxSourceBytes>>20)
 	}
 	return data, nil
 }

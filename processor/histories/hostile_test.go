@@ -28,8 +28,8 @@ import (
 
 // hostile sends what anybody may send, under every name that the lives use, and under their
 // variants: clicks and page views that claim it as their id, as an affiliate's or a link's, or a
-// programme for it, leads that claim it as a buyer's id or their click's, and sales of Stripe's that
-// a page reports. Half of it is received at most six minutes before or after money moves. It
+// programme for it, leads that claim it as a buyer's id or their click's, and sales of Stripe's
+// that a page reports. Half of it is received at most six minutes before or after money moves. It
 // knows from the beginning all names
 // that can be guessed or stand on the site (affiliates, links, programmes, codes), and the
 // others once all sales are over, as whoever reads a URL later does. Another workspace of the

@@ -49,8 +49,8 @@ func Parse(commands any, name, description string, stdout, stderr io.Writer, arg
 		kong.Name(name),
 		kong.Description(description+"\n\nFlags are also read from the environment, as named with each: --ops-addr is "+
 			"TRIBUTARY_OPS_ADDR, for every command that has it. With the names of program and command, as in "+
-			"TRIBUTARY_INGEST_CLICKS_OPS_ADDR, it is that command's alone and goes first. An empty variable counts as none, and one "+
-			"that is almost a flag's is an error. "+
+			"TRIBUTARY_INGEST_CLICKS_OPS_ADDR, it is that command's alone and goes first. An empty variable counts as none; "+
+			"a misspelt one is an error. "+
 			"Every local user sees the flags of a running program in ps: give secrets by …-file or by the environment.\n\n"+
 			"Exit status: 0 done, 1 failed, 2 what was checked differs."),
 		kong.DefaultEnvars(prefix),

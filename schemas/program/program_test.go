@@ -108,8 +108,12 @@ func TestMisspeltVariables(t *testing.T) {
 				t.Setenv(name, value)
 			}
 			_, err := Parse(new(table), "test", "A test.", io.Discard, io.Discard, strings.Fields(c.args))
-			if c.meant == "" && err != nil || c.meant != "" && (err == nil || !strings.Contains(err.Error(), "(hint: "+c.meant+"?")) {
-				t.Errorf("%v, want a hint at %q", err, c.meant)
+			said := ""
+			if err != nil {
+				said = err.Error()
+			}
+			if (c.meant == "") != (err == nil) || c.meant != "" && !strings.Contains(said, "(hint: "+c.meant+"?") {
+				t.Errorf("%q, want a hint at %q", said, c.meant)
 			}
 		})
 	}
