@@ -49,7 +49,8 @@ func TestPersonalFields(t *testing.T) {
 			"object":{"id":"ch_1","object":"charge","amount":4900,"customer":"cus_1","discount":{"source":{"coupon":"SPRING","type":"coupon"}},` + object + `}}}`)}
 		redacted, changed := list.Event("default", e)
 		body := string(redacted.Body)
-		if !changed || strings.Contains(body, "ANNA") || strings.Contains(body, "cus_1") || !strings.Contains(body, `"amount":4900`) ||
+		if !changed || strings.Contains(body, "ANNA") || strings.Contains(body, "cus_1") ||
+			!strings.Contains(body, `"amount":4900`) ||
 			!strings.Contains(body, `"source":{"coupon":"SPRING","type":"coupon"}`) || !json.Valid(redacted.Body) {
 			t.Errorf("%s\nbecomes %s", object, body)
 		}
