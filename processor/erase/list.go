@@ -20,7 +20,8 @@ const Refresh = 15 * time.Second
 
 // List is the list of erased names. The zero value is empty.
 type List struct {
-	// Keys returns how a workspace writes names into Stripe's objects; nil: with the built-in keys alone.
+	// Keys returns how a workspace writes names into Stripe's objects; nil: with the built-in keys
+	// alone.
 	Keys func(workspace string) *stripe.Keys
 
 	names atomic.Pointer[map[key]string]

@@ -133,8 +133,8 @@ func (l *List) replace(workspace string, value any, parent, field string, found 
 	return value
 }
 
-// reference puts an alias in place of an external id in a client_reference_id, also behind a prefix of
-// the workspace's own.
+// reference puts an alias in place of an external id in a client_reference_id, also behind a prefix
+// of the workspace's own.
 func (l *List) reference(workspace, value string, found *bool) string {
 	prefix, id := "", strings.TrimSpace(value)
 	if l.Keys != nil {
@@ -151,8 +151,8 @@ func (l *List) reference(workspace, value string, found *bool) string {
 // embedded is the id of a customer, or of an account that is one, as Stripe makes them.
 var embedded = regexp.MustCompile(`(?:cus|acct)_[0-9A-Za-z]+`)
 
-// within puts aliases in place of customers that a longer text contains: the path of a fetched object,
-// the id of a backfilled event, an address.
+// within puts aliases in place of customers that a longer text contains: the path of a fetched
+// object, the id of a backfilled event, an address.
 func (l *List) within(workspace, text string, found *bool) string {
 	if !strings.Contains(text, "cus_") && !strings.Contains(text, "acct_") {
 		return text

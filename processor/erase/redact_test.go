@@ -26,8 +26,8 @@ func erasedList(t *testing.T) *List {
 }
 
 // What Stripe's objects say of a person, by the fields of Stripe's own description of its API
-// (openapi/spec3.json of stripe-mock 0.203, and older versions' cards and sources), is removed; what
-// money is booked from stays.
+// (openapi/spec3.json of stripe-mock 0.203, and older versions' cards and sources), is removed;
+// what money is booked from stays.
 func TestPersonalFields(t *testing.T) {
 	list := erasedList(t)
 	for _, object := range []string{
@@ -57,8 +57,8 @@ func TestPersonalFields(t *testing.T) {
 	}
 }
 
-// A customer's id is taken out of the longer texts that contain it, and a buyer's id of the seller's
-// from behind the workspace's own prefix; others' ids that contain or resemble them stay.
+// A customer's id is taken out of the longer texts that contain it, and a buyer's id of the
+// seller's from behind the workspace's own prefix; others' ids that contain or resemble them stay.
 func TestNamesWithinTexts(t *testing.T) {
 	list := erasedList(t)
 	for body, want := range map[string]string{

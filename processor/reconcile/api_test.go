@@ -202,8 +202,8 @@ func TestOfAccount(t *testing.T) {
 	}
 }
 
-// Of a dispute that was won in part, and of a charge that was captured in parts, both exports have the
-// whole beside the part that moved: the part counts.
+// Of a dispute that was won in part, and of a charge that was captured in parts, both exports have
+// the whole beside the part that moved: the part counts.
 func TestPartOfTheWhole(t *testing.T) {
 	for name, export := range map[string]string{
 		"report": "balance_transaction_id,created_utc,currency,gross,reporting_category,source_id,customer_facing_amount," +

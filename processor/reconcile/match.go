@@ -149,9 +149,9 @@ func distinct(transactions []Transaction) ([]Transaction, error) {
 	return list, nil
 }
 
-// partWon takes back what the customer saw of a dispute that was won in part, where it was settled in
-// another currency than theirs: the export then has the whole claim for the part that came back, and
-// how much that is in their currency is not said.
+// partWon takes back what the customer saw of a dispute that was won in part, where it was settled
+// in another currency than theirs: the export then has the whole claim for the part that came back,
+// and how much that is in their currency is not said.
 func partWon(list []Transaction) {
 	lost := make(map[string]*Transaction)
 	for i := range list {
@@ -470,9 +470,9 @@ func (c *comparison) failures() {
 
 // releases gives a payment the balance transaction that took back what was authorised and not
 // captured: older versions of the API charge the whole authorisation and refund the rest, and the
-// ledger books what was captured. An export that has no reporting_category calls it a refund; that it
-// is none must then be said by an event, because a payment that is booked too low and a refund that is
-// not booked add up to the same.
+// ledger books what was captured. An export that has no reporting_category calls it a refund; that
+// it is none must then be said by an event, because a payment that is booked too low and a refund
+// that is not booked add up to the same.
 // https://support.stripe.com/questions/changes-to-balance-transaction-behavior-for-partial-capture-and-payment-cancellation-flows
 func (c *comparison) releases() {
 	c.open = slices.DeleteFunc(c.open, func(m movement) bool {

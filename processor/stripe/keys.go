@@ -150,8 +150,8 @@ func (k *Keys) prefixed(value string) (r reference, rest string, ok bool) {
 	return reference{}, "", false
 }
 
-// ExternalReference divides a client_reference_id that names the buyer in the seller's database: into
-// the prefix that says so, empty for a bare one, and the id.
+// ExternalReference divides a client_reference_id that names the buyer in the seller's database:
+// into the prefix that says so, empty for a bare one, and the id.
 func (k *Keys) ExternalReference(value string) (prefix, id string) {
 	if r, rest, ok := k.prefixed(value); ok && r.target == identity.External {
 		return r.prefix, strings.TrimSpace(rest)
