@@ -131,8 +131,10 @@ func (s *clickhouseSettings) AfterApply() error {
 	}
 	for _, addr := range options.Addr {
 		_, port, err := net.SplitHostPort(addr)
-		_, bad := strconv.ParseUint(port, 10, 16)
-		if err == nil && bad != nil || err != nil && !strings.HasPrefix(scheme, "http") {
+		if err != nil && strings.HasPrefix(scheme, "http") {
+			continue // HTTP has ports of its own
+		}
+		if _, err := strconv.ParseUint(port, 10, 16); err != nil {
 			return errDSNPort
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net/url"
+	"slices"
 	"os"
 	"strings"
 	"testing"
@@ -132,7 +133,7 @@ func testDashboard(s *site) {
 	s.may("SELECT body FROM stripe_events", "SELECT 1 SETTINGS max_execution_time = 10")
 	s.mayNot(readers...)
 	s.mayNot("SELECT 1 SETTINGS max_execution_time = 3600")
-	answerAll(s, "")
+	answerAll(s)
 }
 
 func testAnalyst(s *site) {
@@ -148,11 +149,11 @@ func testAnalyst(s *site) {
 			{'tributary.revenue': 'amount NOT IN (SELECT offset FROM tributary.dead_letters)'}`,
 		`SELECT count() FROM dead_letters SETTINGS parallel_replicas_mode = 'custom_key_sampling', max_parallel_replicas = 2,
 			parallel_replicas_custom_key = 'body = \'\'', parallel_replicas_count = 2, enable_parallel_replicas = 1`)
-	answerAll(s, "dead_letters")
+	answerAll(s, "dead_letters", "product_names")
 }
 
-// answerAll asks every named question but one: what a role of readers is for.
-func answerAll(s *site, but string) {
+// answerAll asks every named question but some: what a role of readers is for.
+func answerAll(s *site, but ...string) {
 	s.t.Helper()
 	questions, err := sql.Questions()
 	if err != nil {
@@ -163,7 +164,7 @@ func answerAll(s *site, but string) {
 		"month": "2026-10-01", "since": "2026-10-01 00:00:00", "until": "2026-10-02 00:00:00", "affiliate": "ann",
 		"dimension": "affiliate", "step": "86400", "sale": "pi_1"}
 	for _, q := range questions {
-		if q.Name == but {
+		if slices.Contains(but, q.Name) {
 			continue
 		}
 		parameters := make(url.Values)
