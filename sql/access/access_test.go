@@ -4,8 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"net/url"
-	"slices"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
