@@ -358,7 +358,7 @@ func (o *oracle) doubt() {
 	for customer, sales := range byCustomer {
 		for _, a := range sales {
 			for _, b := range sales {
-				if a != b && customer != "" && o.open(a) && o.loose(b) && a.near(b) {
+				if a != b && customer != "" && a.near(b) && o.confusable(a, b, sales) {
 					const why = "the customer paid something else within hours, and no event says which payment is the invoice's"
 					a.unsure, b.unsure = cmp.Or(a.unsure, why), cmp.Or(b.unsure, why)
 				}
@@ -377,14 +377,72 @@ func (o *oracle) open(s *trueSale) bool {
 	})
 }
 
-// loose reports whether a payment of a sale is reported, or what went back of it, and no event says
-// what was bought by it: it may be taken for an invoice's.
-func (o *oracle) loose(s *trueSale) bool {
-	return slices.ContainsFunc(s.payments, func(m traffic.Movement) bool {
+// loose lists the payments of a sale that are reported, or of which it is reported what went back,
+// while no event says what was bought by them: they may be taken for an invoice's.
+func (o *oracle) loose(s *trueSale) (list []traffic.Movement) {
+	for _, m := range s.payments {
 		_, named := o.reported(m)
 		back := slices.ContainsFunc(s.out, func(out traffic.Movement) bool { return o.unknowable(out) == "" })
-		return (named || back) && !o.linked(m) && o.session[m.Object].IsZero()
+		if (named || back) && !o.linked(m) && o.session[m.Object].IsZero() {
+			list = append(list, m)
+		}
+	}
+	return list
+}
+
+// unexplained returns what an invoice says was paid, less the payments that events say are its own.
+func (o *oracle) unexplained(s *trueSale) int64 {
+	rest := o.amounts[s.id]
+	for _, m := range s.payments {
+		if _, named := o.reported(m); named && o.linked(m) {
+			rest -= m.Amount
+		}
+	}
+	return rest
+}
+
+// confusable reports whether a payment of b may be taken for one of a's invoice, of all that the
+// customer bought: it is one of three payments at most that add up to what is unexplained of a, or
+// a is one of three invoices at most of which that adds up to b's payment. What only its session
+// reports may be paid by any amount, and of a payment of two invoices the parts are not known.
+func (o *oracle) confusable(a, b *trueSale, sales []*trueSale) bool {
+	loose := o.loose(b)
+	if !o.open(a) || len(loose) == 0 {
+		return false
+	}
+	several := func(m traffic.Movement) bool { return m.Invoices > 1 }
+	if !o.owed[a.id] || slices.ContainsFunc(a.payments, several) || slices.ContainsFunc(b.payments, several) {
+		return true
+	}
+	var payments, invoices []int64 // of others
+	for _, s := range sales {
+		if s.near(a) || s == a {
+			for _, m := range o.loose(s) {
+				payments = append(payments, m.Amount)
+			}
+		}
+		if s != a && s.near(b) && o.open(s) {
+			invoices = append(invoices, o.unexplained(s))
+		}
+	}
+	return slices.ContainsFunc(loose, func(m traffic.Movement) bool {
+		rest := o.unexplained(a)
+		return addUp(payments, rest-m.Amount, 2) || addUp(invoices, m.Amount-rest, 2)
 	})
+}
+
+// addUp reports whether a number of the amounts, at most so many of them, add up to a sum. Where it
+// is 0, none of them do.
+func addUp(amounts []int64, sum int64, most int) bool {
+	if sum == 0 || most == 0 {
+		return sum == 0
+	}
+	for n, x := range amounts {
+		if addUp(amounts[n+1:], sum-x, most-1) {
+			return true
+		}
+	}
+	return false
 }
 
 // linked reports whether an event says which invoice a payment pays.
