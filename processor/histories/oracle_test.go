@@ -367,8 +367,8 @@ func (o *oracle) doubt() {
 	}
 }
 
-// open reports whether a sale is an invoice that is reported as paid, while no event says of all its
-// payments that they are its own: another payment may be taken for one of them.
+// open reports whether a sale is an invoice that is reported as paid, while no event says of all
+// its payments that they are its own: another payment may be taken for one of them.
 func (o *oracle) open(s *trueSale) bool {
 	return slices.ContainsFunc(s.payments, func(m traffic.Movement) bool {
 		_, paid := o.invoices[m.Sale]

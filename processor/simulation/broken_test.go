@@ -27,6 +27,7 @@ type broken struct {
 	noHold      bool                                              // the rewind passes what is not looked at again
 	unmarked    bool                                              // a version does not say by which rules
 	blind       bool                                              // nobody notices that another server answers
+	hasty       bool                                              // a topic is deleted without waiting for anything
 	wrapStore   func(*client) recompute.Store                     // what a processor uses as ClickHouse
 	wrapHandler func(*processor, consume.Handler) consume.Handler // what a consumer calls as its handler
 }
@@ -156,6 +157,7 @@ var breakable = []broken{
 	{name: "nobody notices that another server answers", blind: true},
 	{name: "the rewind passes what ClickHouse may still lose", noHold: true},
 	{name: "what Kafka deleted unread is not named", wrapStore: func(c *client) recompute.Store { return &noMissing{c} }},
+	{name: "a topic is deleted before what is in it is stored", hasty: true},
 	{name: "what other entries have now is not taken back", wrapStore: entries(func(rows []ledger.Entry) []ledger.Entry {
 		return slices.DeleteFunc(rows, func(e ledger.Entry) bool { return e.Amount == 0 })
 	})},

@@ -90,6 +90,10 @@ func (r *run) whileStored(change func(*kgo.Client, *kadm.Client)) {
 	defer client.Close()
 	r.edge.closed.Store(true)
 	defer r.edge.closed.Store(false)
+	if r.broken.hasty {
+		change(client, kadm.NewClient(client))
+		return
+	}
 	calm := time.Now()
 	for range 90 {
 		time.Sleep(5 * time.Second)
