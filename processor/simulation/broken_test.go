@@ -126,6 +126,20 @@ func (b *buffer) InsertClicks(_ context.Context, rows []clickhouse.ClickRow) err
 	return b.later(func(ctx context.Context) { b.client.InsertClicks(ctx, rows) })
 }
 
+// unasked is a Store that notes what a command stores as booked already, and asks no processor to
+// book it.
+type unasked struct{ *client }
+
+func (s *unasked) InsertEdges(ctx context.Context, rows []clickhouse.EdgeRow) error {
+	rows = slices.Clone(rows)
+	for i := range rows {
+		rows[i].Carried = true
+	}
+	return s.client.InsertEdges(ctx, rows)
+}
+
+func (s *unasked) InsertDeferred(context.Context, []clickhouse.Deferred) error { return nil }
+
 // breakable are the rules, each as it is when it is broken.
 var breakable = []broken{
 	{name: "offsets are committed before the rows are acknowledged", wrapHandler: func(_ *processor,
@@ -158,6 +172,12 @@ var breakable = []broken{
 	{name: "the rewind passes what ClickHouse may still lose", noHold: true},
 	{name: "what Kafka deleted unread is not named", wrapStore: func(c *client) recompute.Store { return &noMissing{c} }},
 	{name: "a topic is deleted before what is in it is stored", hasty: true},
+	{name: "a command notes as booked what it has only stored", wrapStore: func(c *client) recompute.Store {
+		if c.p.name == commandName {
+			return &unasked{c}
+		}
+		return c
+	}},
 	{name: "what other entries have now is not taken back", wrapStore: entries(func(rows []ledger.Entry) []ledger.Entry {
 		return slices.DeleteFunc(rows, func(e ledger.Entry) bool { return e.Amount == 0 })
 	})},
