@@ -470,8 +470,8 @@ func (o *oracle) doubtLink(s *trueSale, m traffic.Movement) {
 	switch {
 	case invoices == 0 || linked > 0:
 		return
-	case m.Channel == traffic.PaymentMetadata && m.ClickID != (schemas.ClickID{}):
-		s.unsure = "its payment intent names a click itself, and no event says that it is an invoice's"
+	case m.Channel == traffic.PaymentMetadata && m.ClickID != (schemas.ClickID{}) && (m.Invoices > 1 || !o.owed[m.Sale]):
+		s.unsure = "its payment intent names a click itself, and no event says that it is an invoice's, nor of which amount"
 	case m.Customer == "" || !o.paidTogether(s):
 		s.unsure = "no event says which payments are its invoice's, and not all of them are reported and lie near it"
 	}
