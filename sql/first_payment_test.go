@@ -14,7 +14,8 @@ func TestFirstPayment(t *testing.T) {
 	const at = "2050-06-01 10:00:00"
 	row := func(entry, kind, object, affiliate, visitor, currency string, amount, net string) string {
 		return "('moment', '" + entry + "', true, '2050-06-01', '" + kind + "', '" + object + "', 'in_1', '" + at +
-			"', 'sub_1', 'subscription_create', '" + currency + "', " + amount + ", " + net + ", '" + affiliate + "', '" + visitor +
+			"', 'sub_1', 'subscription_create', '" + currency + "', " + amount + ", " + net + ", '" + affiliate +
+			"', '" + visitor +
 			"', 'affiliate', 'click_id', UUIDStringToNum('024d5a1e-7800-7000-8000-00000000000" + entry + "'), '" + at + "', 'booked', 1)"
 	}
 	ask(t, dsn, "INSERT INTO ledger (workspace, entry_id, livemode, day, kind, object_id, sale_id, occurred_at, subscription_id, "+

@@ -215,7 +215,8 @@ func TestPageControls(t *testing.T) {
 	v.open(summer + "&section=sales")
 	v.exec(catchFile)
 	v.shows(`document.querySelectorAll("table.sales tbody tr").length`, "9")
-	for i, product := range []string{"plan 4 2 127.00", "class 2 1 112.00", "Knitting kit 1 0 18.00", "not named 1 1 0.00"} {
+	for i, product := range []string{"plan 4 2 127.00", "class 2 1 112.00", "Knitting kit 1 0 18.00",
+		"not named 1 1 0.00"} {
 		v.shows(row("product", i)+fmt.Sprintf(`.startsWith(%q)`, product), "true")
 	}
 	v.press("table.product a", "Knitting kit") // of one sale, and of its refund
