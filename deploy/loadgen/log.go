@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -49,7 +50,7 @@ func (c logCommand) Run(ctx context.Context, s streams) error {
 	if c.File != "-" {
 		f, err := os.Open(c.File)
 		if err != nil {
-			return fmt.Errorf("open log: %w", err)
+			return fmt.Errorf("open log: %w (hint: - reads from stdin)", err)
 		}
 		defer f.Close()
 		in = f
@@ -80,10 +81,16 @@ func (c logCommand) Run(ctx context.Context, s streams) error {
 	if i.skipped > len(i.unread) {
 		fmt.Fprintf(s.out, "  and %d more\n", i.skipped-len(i.unread))
 	}
-	if _, _, refused := i.tally.Numbers(); err == nil && refused > 0 {
+	sent, _, refused := i.tally.Numbers()
+	switch {
+	case err != nil:
+		return err
+	case sent == 0 && len(i.leftOut) == 0 && i.skipped > 0:
+		return errors.New("read log: no line is of a known format (hint: loadgen log --help names the formats)")
+	case refused > 0:
 		return errFailed
 	}
-	return err
+	return nil
 }
 
 // logImport gathers lines into batches and sends them.

@@ -95,6 +95,10 @@ func TestLog(t *testing.T) {
 		"sk"); err != nil || len(p.clicks) != 3 {
 		t.Fatalf("stdin: %v, %d clicks", err, len(p.clicks))
 	}
+	if out, _, err := loadgen(t, "a;b;c\nd;e;f\n", "log", "-", "--edge", url, "--secret-key", "sk"); err == nil ||
+		!strings.Contains(err.Error(), "of a known format (hint: ") || !strings.Contains(out, "2 lines could not be read") {
+		t.Fatalf("a file that is no log: %v\n%s", err, out)
+	}
 }
 
 // Events are delivered as often as asked, in an order that the seed decides; a bare object is not.
