@@ -40,9 +40,11 @@ func TestFirstReports(t *testing.T) {
 				"NOT vouched GROUP BY workspace, person) WHERE person = '' OR (workspace, person) NOT IN " +
 				"(SELECT workspace, person FROM leads_attributed FINAL WHERE vouched AND livemode)"},
 	} {
-		got, want := ask(t, dsn, c.view+" ORDER BY ALL", nil), ask(t, dsn, c.want+" ORDER BY ALL", nil)
-		if got != want || strings.Count(got, "\n") < 5 {
-			t.Errorf("%s:\n%s\nwant\n%s", c.view, got, want)
+		want := ask(t, dsn, c.want+" ORDER BY ALL", nil)
+		for range 8 { // a question that is asked often is compiled, and compiled code compares by itself
+			if got := ask(t, dsn, c.view+" ORDER BY ALL", nil); got != want || strings.Count(got, "\n") < 5 {
+				t.Fatalf("%s:\n%s\nwant\n%s", c.view, got, want)
+			}
 		}
 	}
 }

@@ -21,7 +21,8 @@ AS WITH
     bitShiftLeft(toUInt256(toUnixTimestamp64Milli(occurred_at) + 4611686018427387904), 128) + reinterpretAsUInt128(reverse(lead_id)) AS place
 SELECT
     workspace, livemode, if(person = '', concat('lead:', lower(hex(lead_id))), person) AS person,
-    min(occurred_at) AS received_at, max(l.quantity) AS quantity,
+    -- Of times, the compiled form of min takes those before 1970 for the latest (ClickHouse 26.7); of numbers it does not.
+    fromUnixTimestamp64Milli(min(toUnixTimestamp64Milli(occurred_at)), 'UTC') AS received_at, max(l.quantity) AS quantity,
     argMin(l.event_name, place) AS event_name, argMin(l.program_id, place) AS program_id, argMin(l.affiliate_id, place) AS affiliate_id,
     argMin(l.link_id, place) AS link_id, argMin(l.utm_campaign, place) AS utm_campaign, argMin(l.country, place) AS country,
     argMin(l.match_rule, place) AS match_rule
@@ -49,7 +50,7 @@ AS WITH
     bitShiftLeft(toUInt256(toUnixTimestamp64Milli(occurred_at) + 4611686018427387904), 128) + reinterpretAsUInt128(reverse(lead_id)) AS place
 SELECT
     workspace, person,
-    minIf(occurred_at, NOT vouched) AS received_at, maxIf(l.quantity, NOT vouched) AS quantity,
+    fromUnixTimestamp64Milli(minIf(toUnixTimestamp64Milli(occurred_at), NOT vouched), 'UTC') AS received_at, maxIf(l.quantity, NOT vouched) AS quantity,
     argMinIf(l.event_name, place, NOT vouched) AS event_name, argMinIf(l.program_id, place, NOT vouched) AS program_id,
     argMinIf(l.affiliate_id, place, NOT vouched) AS affiliate_id, argMinIf(l.link_id, place, NOT vouched) AS link_id,
     argMinIf(l.utm_campaign, place, NOT vouched) AS utm_campaign, argMinIf(l.country, place, NOT vouched) AS country,

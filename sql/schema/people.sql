@@ -20,7 +20,7 @@ SELECT
     workspace,
     livemode,
     if(person = '', concat('lead:', lower(hex(lead_id))), person) AS person,
-    min(occurred_at) AS received_at,
+    fromUnixTimestamp64Milli(min(toUnixTimestamp64Milli(occurred_at)), 'UTC') AS received_at,
     max(l.quantity) AS quantity,
     argMin(l.event_name, place) AS event_name,
     argMin(l.program_id, place) AS program_id,

@@ -18,7 +18,7 @@ AS WITH
 SELECT
     workspace,
     person,
-    minIf(occurred_at, NOT vouched) AS received_at,
+    fromUnixTimestamp64Milli(minIf(toUnixTimestamp64Milli(occurred_at), NOT vouched), 'UTC') AS received_at,
     maxIf(l.quantity, NOT vouched) AS quantity,
     argMinIf(l.event_name, place, NOT vouched) AS event_name,
     argMinIf(l.program_id, place, NOT vouched) AS program_id,
