@@ -156,7 +156,7 @@ func (r *Recomputer) finish(ctx context.Context, workspace string, names []ident
 	}
 	book := func() error {
 		start := time.Now()
-		err := r.bookAll(ctx, workspace, r.cfg.Store, identity.Remember(r.cfg.Store.Names), unique(sales))
+		err := r.bookAll(ctx, workspace, identity.Remember(r.cfg.Store.Names), unique(sales))
 		if errors.Is(err, clickhouse.ErrRejected) {
 			r.cfg.Log.Warn("some deferred sales make rows that ClickHouse cannot take", "error", err)
 			err = nil

@@ -73,24 +73,20 @@ func New(cfg Config) *Recomputer {
 }
 
 // Apply stores the edges of a batch, calls store for its other rows, and then recomputes the sales
-// and leads that may change by them. Only the edges wait until it is known which of them are new:
-// the other rows depend on nothing that is stored. Every lookup of what bears on a sale begins after
-// all of it is stored.
+// and leads that may change by them.
 func (r *Recomputer) Apply(ctx context.Context, batch map[string]*Changes, store func(context.Context) error) error {
 	var edges []clickhouse.EdgeRow
+	for workspace, n := range batch {
+		fresh, err := r.fresh(ctx, workspace, n.Edges)
+		if err != nil {
+			return err
+		}
+		n.Edges = fresh
+		edges = append(edges, rows(workspace, fresh)...)
+	}
 	inserts, ictx := errgroup.WithContext(ctx)
 	inserts.Go(func() error { return store(ictx) })
-	inserts.Go(func() error {
-		for workspace, n := range batch {
-			fresh, err := r.fresh(ictx, workspace, n.Edges)
-			if err != nil {
-				return err
-			}
-			n.Edges = fresh
-			edges = append(edges, rows(workspace, fresh)...)
-		}
-		return r.cfg.Store.InsertEdges(ictx, edges)
-	})
+	inserts.Go(func() error { return r.cfg.Store.InsertEdges(ictx, edges) })
 	if err := inserts.Wait(); err != nil {
 		return err
 	}
@@ -277,7 +273,6 @@ func (r *Recomputer) recompute(ctx context.Context, workspace string, changed, n
 	for _, n := range changed {
 		asked[n] = !n.Standalone()
 	}
-	mentioned := slices.Clone(near)
 	near = slices.DeleteFunc(near, func(n identity.Node) bool {
 		if !n.LeadsOn() || asked[n] {
 			return true
@@ -287,7 +282,6 @@ func (r *Recomputer) recompute(ctx context.Context, workspace string, changed, n
 	})
 	neighbours := make(identity.Memory)
 	var touched, many []identity.Node
-	var reader *early
 	lookups, lctx := errgroup.WithContext(ctx)
 	lookups.Go(func() (err error) {
 		touched, many, err = identity.Touched(lctx, neighbours.Of(r.cfg.Store.Neighbours), workspace, changed)
@@ -299,10 +293,6 @@ func (r *Recomputer) recompute(ctx context.Context, workspace string, changed, n
 		}
 		return err
 	})
-	lookups.Go(func() (err error) {
-		reader, err = lookUpEarly(lctx, r.cfg.Store, workspace, mentioned)
-		return err
-	})
 	if err := lookups.Wait(); err != nil {
 		return nil, err
 	}
@@ -312,17 +302,16 @@ func (r *Recomputer) recompute(ctx context.Context, workspace string, changed, n
 	if err := r.deferNames(ctx, workspace, many); err != nil {
 		return nil, err
 	}
-	return touched, r.bookAll(ctx, workspace, reader, names, touched)
+	return touched, r.bookAll(ctx, workspace, names, touched)
 }
 
 // bookAll books sales and leads, some at a time, and then the other sales of buyers whose first
-// sale proved earlier by that. reader and names may remember what was looked up before.
-func (r *Recomputer) bookAll(ctx context.Context, workspace string, reader Reader, names identity.Edges,
-	touched []identity.Node,
-) error {
+// sale proved earlier by that. names may remember what it was asked before.
+func (r *Recomputer) bookAll(ctx context.Context, workspace string, names identity.Edges,
+	touched []identity.Node) error {
 	var firstSales []identity.Edge
 	for chunk := range slices.Chunk(touched, chunkSize) {
-		edges, err := r.book(ctx, workspace, reader, names, chunk)
+		edges, err := r.book(ctx, workspace, names, chunk)
 		if err != nil {
 			return err
 		}
@@ -353,7 +342,7 @@ func (r *Recomputer) bookBuyers(ctx context.Context, workspace string, firstSale
 		return err
 	}
 	for chunk := range slices.Chunk(touched, chunkSize) {
-		if _, err := r.book(ctx, workspace, r.cfg.Store, identity.Remember(r.cfg.Store.Names), chunk); err != nil {
+		if _, err := r.book(ctx, workspace, identity.Remember(r.cfg.Store.Names), chunk); err != nil {
 			return err
 		}
 	}
@@ -362,14 +351,14 @@ func (r *Recomputer) bookBuyers(ctx context.Context, workspace string, firstSale
 
 // book looks up everything that bears on the touched sales and leads, and writes their rows. It
 // returns when buyers paid first, as far as only all of it together says so.
-func (r *Recomputer) book(ctx context.Context, workspace string, reader Reader, edges identity.Edges,
-	touched []identity.Node,
-) ([]identity.Edge, error) {
+func (r *Recomputer) book(ctx context.Context, workspace string, edges identity.Edges, touched []identity.Node) (
+	[]identity.Edge, error,
+) {
 	var policies join.Policies
 	if r.cfg.Policies != nil {
 		policies = r.cfg.Policies(workspace)
 	}
-	k, err := Load(ctx, reader, workspace, edges, touched)
+	k, err := Load(ctx, r.cfg.Store, workspace, edges, touched)
 	if err != nil {
 		return nil, err
 	}
