@@ -183,7 +183,7 @@ func (ev *event) metadata(o object, field string) []key {
 		return nil
 	}
 	var keys []key
-	meta.v.GetObject().Visit(func(k []byte, v *fastjson.Value) {
+	meta.fields.Visit(func(k []byte, v *fastjson.Value) {
 		name, target := ev.keys.target(string(k))
 		if target == "" || v.Type() != fastjson.TypeString {
 			return
@@ -203,7 +203,7 @@ func (ev *event) fields(o object, whose string) []key {
 	keys := ev.metadata(o, "metadata")
 	changed := make(map[string]bool)
 	if before := ev.previous.child("metadata"); ev.previous.present() && before.present() {
-		before.v.GetObject().Visit(func(k []byte, _ *fastjson.Value) {
+		before.fields.Visit(func(k []byte, _ *fastjson.Value) {
 			name, _ := ev.keys.target(string(k))
 			changed["metadata."+name] = true
 		})
@@ -223,7 +223,7 @@ func (ev *event) removed(o object, whose string) []key {
 	}
 	var keys []key
 	left := ev.metadata(o, "metadata")
-	before.v.GetObject().Visit(func(k []byte, v *fastjson.Value) {
+	before.fields.Visit(func(k []byte, v *fastjson.Value) {
 		name, target := ev.keys.target(string(k))
 		source := "metadata." + name
 		if target == "" || len(v.GetStringBytes()) == 0 ||

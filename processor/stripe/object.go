@@ -37,7 +37,7 @@ var documents = sync.Pool{New: func() any { return new(document) }}
 func (d *document) parse(body []byte) (object, error) {
 	d.places, d.missing = append(d.places[:0], place{}), nil
 	root, err := d.parser.ParseBytes(body)
-	return object{v: root, doc: d}, err
+	return object{fields: root.GetObject(), doc: d}, err
 }
 
 // shape returns what is missing as a *ShapeError; nil if nothing is.
@@ -58,15 +58,15 @@ type place struct {
 // object reads one JSON object. The must… methods note what is missing in the document; the others
 // give zero for it. It is small, because each method gets a copy of it.
 type object struct {
-	v     *fastjson.Value
-	doc   *document
-	place int32
+	fields *fastjson.Object // nil where there is none
+	doc    *document
+	place  int32
 }
 
 // at returns the value that lies under a key.
 func (o object) at(key string, v *fastjson.Value) object {
 	o.doc.places = append(o.doc.places, place{o.place, key})
-	return object{v: v, doc: o.doc, place: int32(len(o.doc.places) - 1)}
+	return object{fields: v.GetObject(), doc: o.doc, place: int32(len(o.doc.places) - 1)}
 }
 
 func (o object) missing(key string) {
@@ -80,7 +80,10 @@ func (o object) missing(key string) {
 
 // get returns nil for an absent value and for null.
 func (o object) get(key string) *fastjson.Value {
-	v := o.v.Get(key)
+	if !o.present() {
+		return nil
+	}
+	v := o.fields.Get(key)
 	if v == nil || v.Type() == fastjson.TypeNull {
 		return nil
 	}
@@ -88,11 +91,11 @@ func (o object) get(key string) *fastjson.Value {
 }
 
 // has reports whether the key is there at all, be it null.
-func (o object) has(key string) bool { return o.v.Exists(key) }
+func (o object) has(key string) bool { return o.present() && o.fields.Get(key) != nil }
 
 func (o object) child(key string) object { return o.at(key, o.get(key)) }
 
-func (o object) present() bool { return o.v != nil && o.v.Type() == fastjson.TypeObject }
+func (o object) present() bool { return o.fields != nil }
 
 // bytes returns a text within the body, which must not be kept: nil if it is none.
 func (o object) bytes(key string) []byte {
@@ -147,7 +150,7 @@ func (o object) customer() string {
 	return o.id("customer_account")
 }
 
-func (o object) flag(key string) bool { return o.v.GetBool(key) }
+func (o object) flag(key string) bool { return o.get(key).GetBool() }
 
 // number reads an integer and reports whether there is a value, which may be none: that is noted.
 func (o object) number(key string) (n int64, there bool) {
@@ -215,7 +218,7 @@ func (o object) array(key string) []object {
 	out := make([]object, len(items))
 	for i, item := range items {
 		out[i] = element
-		out[i].v = item
+		out[i].fields = item.GetObject()
 	}
 	return out
 }
