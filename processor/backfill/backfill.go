@@ -211,13 +211,7 @@ func (b *Backfill) pages(
 	query.Set("limit", pageSize)
 	deleted := ""
 	for {
-		query.Del("starting_after")
-		if p.After != "" {
-			query.Set("starting_after", p.After)
-		}
-		body, err := b.API.Get(ctx, stripeapi.Request{
-			Path: path + "?" + query.Encode(), Account: b.Account, Livemode: b.Livemode, Version: version,
-		})
+		answer, err := b.page(ctx, path, query, p.After, version)
 		if gone(err) && p.After != "" && p.After != deleted {
 			b.Log.Warn("the last object that was read is deleted; the list is read from its beginning",
 				"list", path, "after", p.After)
@@ -227,44 +221,77 @@ func (b *Backfill) pages(
 		if err != nil {
 			return permission(err, path)
 		}
-		if ahead := b.API.Ahead(); ahead.Abs() > maxSkew {
-			return fmt.Errorf("this machine's clock and Stripe's differ by %s (hint: set it; which events Stripe still "+
-				"has is judged by it)", ahead.Abs().Round(time.Second))
+		written, err := b.write(ctx, answer.Data, records)
+		if err != nil {
+			return err
 		}
-		var answer page
-		if err := json.Unmarshal(body, &answer); err != nil {
-			return fmt.Errorf("read a page: %w", err)
-		}
-		var batch []*kgo.Record
-		for _, raw := range answer.Data {
-			made, err := records(raw)
-			if err != nil {
-				return err
-			}
-			batch = append(batch, made...)
-		}
-		if b.Produce != nil && len(batch) > 0 {
-			if err := b.Produce(ctx, batch); err != nil {
-				return fmt.Errorf("write to Kafka: %w", err)
-			}
-		}
-		result.Written[path] += len(batch)
+		result.Written[path] += written
 		b.Log.Info("backfill", "list", path, "events", result.Written[path])
 		if !answer.HasMore {
 			return nil
 		}
-		if len(answer.Data) == 0 {
-			return stripeapi.ErrNoMore
+		if p.After, err = answer.last(); err != nil {
+			return err
 		}
-		var last struct{ ID string }
-		if err := json.Unmarshal(answer.Data[len(answer.Data)-1], &last); err != nil || last.ID == "" {
-			return errors.New("the last object of a page has no id")
-		}
-		p.After = last.ID
 		if err := b.save(ctx, *p); err != nil {
 			return err
 		}
 	}
+}
+
+// page reads the page of a list that begins behind the object after, or the first one.
+func (b *Backfill) page(ctx context.Context, path string, query url.Values, after, version string) (page, error) {
+	query.Del("starting_after")
+	if after != "" {
+		query.Set("starting_after", after)
+	}
+	var answer page
+	body, err := b.API.Get(ctx, stripeapi.Request{
+		Path: path + "?" + query.Encode(), Account: b.Account, Livemode: b.Livemode, Version: version,
+	})
+	if err != nil {
+		return answer, err
+	}
+	if ahead := b.API.Ahead(); ahead.Abs() > maxSkew {
+		return answer, fmt.Errorf("this machine's clock and Stripe's differ by %s (hint: set it; which events Stripe still "+
+			"has is judged by it)", ahead.Abs().Round(time.Second))
+	}
+	if err := json.Unmarshal(body, &answer); err != nil {
+		return answer, fmt.Errorf("read a page: %w", err)
+	}
+	return answer, nil
+}
+
+// write writes what records makes of each object, and returns how many records that were.
+func (b *Backfill) write(
+	ctx context.Context, objects []json.RawMessage, records func(json.RawMessage) ([]*kgo.Record, error),
+) (int, error) {
+	var batch []*kgo.Record
+	for _, raw := range objects {
+		made, err := records(raw)
+		if err != nil {
+			return 0, err
+		}
+		batch = append(batch, made...)
+	}
+	if b.Produce != nil && len(batch) > 0 {
+		if err := b.Produce(ctx, batch); err != nil {
+			return 0, fmt.Errorf("write to Kafka: %w", err)
+		}
+	}
+	return len(batch), nil
+}
+
+// last returns the id of the page's last object, behind which the next page begins.
+func (p *page) last() (string, error) {
+	if len(p.Data) == 0 {
+		return "", stripeapi.ErrNoMore
+	}
+	var o struct{ ID string }
+	if err := json.Unmarshal(p.Data[len(p.Data)-1], &o); err != nil || o.ID == "" {
+		return "", errors.New("the last object of a page has no id")
+	}
+	return o.ID, nil
 }
 
 func (b *Backfill) save(ctx context.Context, p Progress) error {
