@@ -188,8 +188,11 @@ func (b *Backfill) events(ctx context.Context, p *Progress, result *Result) erro
 			APIVersion       string `json:"api_version"`
 			Data             struct{ Object object }
 		}
-		if err := json.Unmarshal(raw, &e); err != nil || e.Object != "event" || e.ID == "" {
-			return nil, fmt.Errorf("read an event: object %q, id %q: %w", e.Object, e.ID, err)
+		if err := json.Unmarshal(raw, &e); err != nil {
+			return nil, fmt.Errorf("read an event: %w", err)
+		}
+		if e.Object != "event" || e.ID == "" {
+			return nil, fmt.Errorf("read an event: object %q, id %q", e.Object, e.ID)
 		}
 		if e.Livemode != b.Livemode || !stripe.Reads(e.Type) {
 			return nil, nil

@@ -381,6 +381,23 @@ func TestNotDone(t *testing.T) {
 	}
 }
 
+// What is no event is named, with why it is none only where JSON says so.
+func TestNotAnEvent(t *testing.T) {
+	for body, want := range map[string]string{
+		`{"id":"cus_1","object":"customer"}`:      `read an event: object "customer", id "cus_1"`,
+		`{"object":"event","type":"charge.paid"}`: `read an event: object "event", id ""`,
+		`{"id":5,"object":"event"}`:               `read an event: json: cannot unmarshal number`,
+	} {
+		api := answers(t, "/v1/events", func(w http.ResponseWriter, _ *http.Request) {
+			fmt.Fprintf(w, `{"object":"list","data":[%s],"has_more":false}`, body)
+		})
+		_, err := new(memory).backfill(api).Run(t.Context())
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "%!") {
+			t.Errorf("%s: %v", body, err)
+		}
+	}
+}
+
 // The key's own account is no connected one: its events name none.
 func TestOwnAccount(t *testing.T) {
 	for answer, refused := range map[string]bool{`{"id":"acct_own"}`: true, `{"id":"acct_platform"}`: false, "": false} {
