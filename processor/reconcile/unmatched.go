@@ -1,0 +1,193 @@
+package reconcile
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+
+	"tributary/processor/stripe"
+)
+
+// failures takes away the two transactions of a payment that failed after Stripe had counted it:
+// they add up to nothing, and the ledger may rightly have neither.
+// https://docs.stripe.com/reports/reporting-categories (charge_failure)
+func (c *comparison) failures() {
+	for i := 0; i < len(c.open); i++ {
+		failed := c.open[i]
+		if failed.Category != chargeFailure {
+			continue
+		}
+		at := slices.IndexFunc(c.open, func(m movement) bool {
+			return m.Kind() == stripe.Payment && m.Currency == failed.Currency && m.Amount == -failed.Amount &&
+				(m.Source == failed.Source || m.Source == failed.ChargeID || m.IntentID != "" && m.IntentID == failed.IntentID)
+		})
+		if at < 0 {
+			continue
+		}
+		paid := c.open[at]
+		c.report.add(Difference{
+			Finding: Failed, Day: dayOf(failed.Created), Kind: stripe.Payment, Object: paid.Source, Stripe: paid.ID,
+			Currency: paid.Currency, Expected: paid.Amount,
+			Cause: "the payment failed after Stripe had counted it; " + failed.ID + " takes it back",
+		})
+		c.open = slices.Delete(c.open, max(i, at), max(i, at)+1)
+		c.open = slices.Delete(c.open, min(i, at), min(i, at)+1)
+		i -= 2
+		i = max(i, -1)
+	}
+}
+
+// releases gives a payment the balance transaction that took back what was authorised and not
+// captured: older versions of the API charge the whole authorisation and refund the rest, and the
+// ledger books what was captured. An export that has no reporting_category calls it a refund; that
+// it is none must then be said by an event, because a payment that is booked too low and a refund
+// that is not booked add up to the same.
+// https://support.stripe.com/questions/changes-to-balance-transaction-behavior-for-partial-capture-and-payment-cancellation-flows
+func (c *comparison) releases() {
+	c.open = slices.DeleteFunc(c.open, func(m movement) bool {
+		if m.Kind() != stripe.Refund {
+			return false
+		}
+		for _, id := range slices.Sorted(maps.Keys(m.names)) {
+			if m.another(id) {
+				continue
+			}
+			for _, r := range c.under[entryKey{stripe.Payment, id}] {
+				currency, amount, ok := m.presented(r.Currency)
+				if ok && r.booked() && len(r.answers) > 0 && currency == r.Currency && amount != 0 &&
+					r.sum+amount == r.Amount && (m.Category == notCaptured || c.released(r) == r.sum-r.Amount) {
+					r.answer(m.Transaction)
+					return true
+				}
+			}
+		}
+		return false
+	})
+}
+
+// released returns how much of a payment was authorised and not captured, as events say.
+func (c *comparison) released(r *row) int64 {
+	for _, id := range append([]string{r.ObjectID}, r.aliases...) {
+		if amount := c.events.released[id]; amount > 0 {
+			return amount
+		}
+	}
+	return 0
+}
+
+// uncovered returns the booked rows of the period, and of the day before and after it, whose amount
+// is not yet the sum of the transactions matched with them.
+func (c *comparison) uncovered() []*row {
+	var list []*row
+	for _, r := range c.rows {
+		if r.booked() && !r.covered() {
+			list = append(list, r)
+		}
+	}
+	slices.SortFunc(list, func(x, y *row) int {
+		return cmp.Or(
+			x.OccurredAt.Compare(y.OccurredAt), cmp.Compare(x.ObjectID, y.ObjectID), cmp.Compare(x.EntryID, y.EntryID),
+		)
+	})
+	return list
+}
+
+// pair matches the entries that name no charge with the transactions of the same amount that name
+// no entry. Since API version 2025-03-31.basil a charge does not name its invoice, and some exports
+// name nothing. Such a match is likely but not proved, so it is reported.
+func (c *comparison) pair() {
+	for _, r := range c.uncovered() {
+		if len(r.answers) > 0 || r.outside != 0 {
+			continue
+		}
+		doubled := len(c.sameMoney(r)) > 0
+		best := -1
+		for i := range c.open {
+			m := &c.open[i]
+			currency, amount, ok := m.presented(r.Currency)
+			span := m.Created.Sub(r.OccurredAt).Abs()
+			if !ok || m.Kind() != r.Kind || currency != r.Currency || amount != r.Amount || span > nearby ||
+				!m.mayBe(r, doubled) {
+				continue
+			}
+			if best < 0 || span < c.open[best].Created.Sub(r.OccurredAt).Abs() {
+				best = i
+			}
+		}
+		if best >= 0 {
+			r.byAmount = true
+			r.answer(c.open[best].Transaction)
+			c.open = slices.Delete(c.open, best, best+1)
+		}
+	}
+}
+
+// mayBe reports whether nothing contradicts that the transaction moved the money of an entry of the
+// same amount. doubled says that another entry is likely the same money: then only the same
+// customer is reason enough.
+func (m *movement) mayBe(r *row, doubled bool) bool {
+	same := m.CustomerID != "" && m.CustomerID == r.CustomerID
+	if m.CustomerID != "" && r.CustomerID != "" && !same || doubled && !same {
+		return false
+	}
+	nameless := strings.HasPrefix(r.ObjectID, "in_") || strings.HasPrefix(r.ObjectID, "cs_")
+	if !nameless && !m.Unnamed {
+		return false
+	}
+	for _, id := range append(r.aliases, r.ObjectID) {
+		switch {
+		case strings.HasPrefix(id, "pi_") && !m.Unnamed,
+			r.Kind == stripe.Payment && isCharge(id) && id != m.Source:
+			return false
+		}
+	}
+	return r.Kind == stripe.Payment || isCharge(r.ObjectID)
+}
+
+// sameMoney returns up to three entries that are likely the money of r once more: of the same kind
+// and currency, near in time, with the same sum, and of the same customer or sale.
+func (c *comparison) sameMoney(r *row) []*row {
+	var near []*row
+	for _, o := range c.rows {
+		if o != r && o.booked() && o.Kind == r.Kind && o.Currency == r.Currency && len(o.answers) > 0 && !o.byAmount &&
+			o.OccurredAt.Sub(r.OccurredAt).Abs() <= nearby && r.belongsTo(o) {
+			near = append(near, o)
+		}
+	}
+	slices.SortFunc(near, func(x, y *row) int {
+		return cmp.Or(x.OccurredAt.Compare(y.OccurredAt), cmp.Compare(x.EntryID, y.EntryID))
+	})
+	return sumTo(near[:min(len(near), 20)], r.Amount, 3)
+}
+
+// belongsTo reports whether a customer or a name ties two entries.
+func (r *row) belongsTo(o *row) bool {
+	return r.CustomerID != "" && r.CustomerID == o.CustomerID || r.SaleID == o.SaleID ||
+		slices.Contains(r.aliases, o.ObjectID)
+}
+
+// sumTo returns the first at most n rows whose amounts add up to amount, the fewest first.
+func sumTo(rows []*row, amount int64, n int) []*row {
+	for size := 1; size <= n; size++ {
+		if found := choose(rows, amount, size); found != nil {
+			return found
+		}
+	}
+	return nil
+}
+
+func choose(rows []*row, amount int64, size int) []*row {
+	for i, r := range rows {
+		if size == 1 {
+			if r.Amount == amount {
+				return []*row{r}
+			}
+			continue
+		}
+		if rest := choose(rows[i+1:], amount-r.Amount, size-1); rest != nil {
+			return append([]*row{r}, rest...)
+		}
+	}
+	return nil
+}
