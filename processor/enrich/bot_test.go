@@ -149,7 +149,7 @@ func TestReplaceRules(t *testing.T) {
 	want("")
 }
 
-// The figures of processor/DESIGN.md, kept on samples: at most 5 % of the machines are missed and
+// The figures of DESIGN.md, kept on samples: at most 5 % of the machines are missed and
 // none of the people is flagged.
 func TestBotSamples(t *testing.T) {
 	rules := BuiltinBotRules()
