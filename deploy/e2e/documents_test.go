@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"unicode"
@@ -16,6 +17,11 @@ var (
 	flagName  = regexp.MustCompile(`\bname:"([^"]+)"`)
 	mentioned = regexp.MustCompile(`(?:^|[^\w-])--([a-z][a-z0-9-]+)`)
 	hint      = regexp.MustCompile(`\(hint: [^)]*`)
+
+	quotedFile = regexp.MustCompile("`([\\w.*-][\\w./*-]*(?:\\.(?:go|ts|js|sql|csv|sh|proto|txt|md|ya?ml)|/))`")
+	quotedName = regexp.MustCompile("`(?:\\w+\\.)?(\\w*[a-z][A-Z]\\w*)(?:\\(\\))?`")
+	testRun    = regexp.MustCompile(`go test (?:-\S+ )*(\./[\w/]+) -run '?([\w|]+)`)
+	spaces     = regexp.MustCompile(`\s+`)
 )
 
 // foreign are flags of kong itself and of others' programs: docker compose, kafka-topics.sh,
@@ -74,6 +80,106 @@ func TestFlagsOfDocuments(t *testing.T) {
 	if len(flags) < 100 || found < 100 {
 		t.Errorf("%d flags and %d mentions are found, too few to be all", len(flags), found)
 	}
+}
+
+// elsewhere are names in documents that others' programs, and what they are asked for, have.
+const elsewhere = " x/ script.outbound-domains.js test/ LeaveGroupContext PrimaryKeyExpand uniqHLL12 "
+
+// Every file, every name of the code and every test that a document names is there.
+func TestNamesOfDocuments(t *testing.T) {
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	documents, words := make(map[string]string), make(map[string]bool)
+	tests := make(map[string][]string) // of a package's directory
+	err = filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() {
+			if strings.HasPrefix(entry.Name(), ".") || entry.Name() == "node_modules" {
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		switch filepath.Ext(path) {
+		case ".md", ".go", ".ts", ".sql":
+		default:
+			return nil
+		}
+		text, err := os.ReadFile(path)
+		if filepath.Ext(path) == ".md" {
+			if entry.Name() != "CHANGELOG.md" {
+				documents[path] = spaces.ReplaceAllString(string(text), " ")
+			}
+			return err
+		}
+		for word := range strings.FieldsFuncSeq(string(text), notInName) {
+			words[word] = true
+			if strings.HasPrefix(word, "Test") || strings.HasPrefix(word, "Fuzz") {
+				tests[filepath.Dir(path)] = append(tests[filepath.Dir(path)], word)
+			}
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for path, text := range documents {
+		for _, m := range quotedFile.FindAllStringSubmatch(text, -1) {
+			found++
+			if !isNamed(filepath.Dir(path), root, m[1]) && !strings.Contains(elsewhere, " "+m[1]+" ") {
+				t.Errorf("%s names the file %s, which is not there", path, m[1])
+			}
+		}
+		for _, m := range testRun.FindAllStringSubmatch(text, -1) {
+			for pattern := range strings.SplitSeq(m[2], "|") {
+				found++
+				is := func(test string) bool { return strings.Contains(test, pattern) }
+				if !slices.ContainsFunc(tests[filepath.Join(root, m[1])], is) {
+					t.Errorf("%s names a test %s of %s, which has none", path, pattern, m[1])
+				}
+			}
+		}
+		if filepath.Base(path) != "DESIGN.md" {
+			continue // other documents name what the programs of others have
+		}
+		for _, m := range quotedName.FindAllStringSubmatch(text, -1) {
+			found++
+			if !words[m[1]] && !strings.Contains(elsewhere, " "+m[1]+" ") {
+				t.Errorf("%s names %s, which no code does", path, m[1])
+			}
+		}
+	}
+	if found < 500 {
+		t.Errorf("%d names are found, too few to be all", found)
+	}
+}
+
+func notInName(r rune) bool { return r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r) }
+
+// isNamed reports whether a file is where a document in directory names it: beside the document, in
+// a directory above it, or, by a name alone, anywhere below.
+func isNamed(directory, root, name string) bool {
+	for at := directory; ; at = filepath.Dir(at) {
+		if there, err := filepath.Glob(filepath.Join(at, name)); err == nil && len(there) > 0 {
+			return true
+		}
+		if at == root {
+			break
+		}
+	}
+	below, found := strings.TrimSuffix(name, "/"), false
+	err := filepath.WalkDir(directory, func(_ string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.Name() == below {
+			found = true
+			return filepath.SkipAll
+		}
+		return err
+	})
+	return found && err == nil
 }
 
 // kebab returns the flag that kong makes of a field's name: FXSource is fx-source.
