@@ -139,25 +139,40 @@ func (s *scanner) value() (value, error) {
 	return v, nil
 }
 
-// skip reads one value of any depth without keeping anything of it. nested holds one bit per open
-// bracket: 1 for an object.
+// nesting is which brackets are open: a bit for each, 1 for an object.
+type nesting struct {
+	objects [maxDepth / 64]uint64
+	depth   int
+}
+
+// open notes one bracket more, and reports whether so many may be open.
+func (n *nesting) open(object bool) bool {
+	if n.depth == maxDepth {
+		return false
+	}
+	bit := uint64(1) << (n.depth % 64)
+	n.objects[n.depth/64] &^= bit
+	if object {
+		n.objects[n.depth/64] |= bit
+	}
+	n.depth++
+	return true
+}
+
+// inObject reports whether the innermost open bracket is an object's.
+func (n *nesting) inObject() bool { return n.objects[(n.depth-1)/64]>>((n.depth-1)%64)&1 == 1 }
+
+// skip reads one value of any depth without keeping anything of it.
 func (s *scanner) skip() error {
-	var nested [maxDepth / 64]uint64
-	depth := 0
+	var brackets nesting
 	for {
 		c := s.space()
 		if c == '{' || c == '[' {
-			if depth == maxDepth {
+			if !brackets.open(c == '{') {
 				return errJSON
 			}
 			s.pos++
-			bit := uint64(1) << (depth % 64)
-			nested[depth/64] &^= bit
-			if c == '{' {
-				nested[depth/64] |= bit
-			}
-			depth++
-			if next := s.space(); next != c+2 { // ']' and '}' stand two behind '[' and '{'
+			if s.space() != c+2 { // ']' and '}' stand two behind '[' and '{'
 				if c == '{' && s.skipName() != nil {
 					return errJSON
 				}
@@ -166,27 +181,30 @@ func (s *scanner) skip() error {
 		} else if err := s.scalar(c); err != nil {
 			return err
 		}
-		// A value has ended, or a closing bracket is next. Close what is complete, and go on behind
-		// the next comma.
-		for {
-			if depth == 0 {
-				return nil
-			}
-			object := nested[(depth-1)/64]>>((depth-1)%64)&1 == 1
-			c := s.space()
-			s.pos++
-			if c == ',' {
-				if object && s.skipName() != nil {
-					return errJSON
-				}
-				break
-			}
-			if object && c != '}' || !object && c != ']' {
-				return errJSON
-			}
-			depth--
+		if more, err := s.close(&brackets); err != nil || !more {
+			return err
 		}
 	}
+}
+
+// close reads the brackets that close where a value has ended or an empty bracket is open, and
+// reports whether a comma, and another value, come before the outermost one closes.
+func (s *scanner) close(brackets *nesting) (bool, error) {
+	for brackets.depth > 0 {
+		object := brackets.inObject()
+		c := s.space()
+		s.pos++
+		switch {
+		case c == ',' && object:
+			return true, s.skipName()
+		case c == ',':
+			return true, nil
+		case object && c != '}', !object && c != ']':
+			return false, errJSON
+		}
+		brackets.depth--
+	}
+	return false, nil
 }
 
 func (s *scanner) skipName() error {
