@@ -80,23 +80,12 @@ func (t *Topics) Bounds(ctx context.Context, since, until time.Time) (begin, end
 func (t *Topics) Read(ctx context.Context, begin, end Offsets, batch int, handle func([]*kgo.Record) error,
 	reached func(Offsets) error,
 ) error {
-	from, open, total, read := make(map[string]map[int32]kgo.Offset), 0, int64(0), int64(0)
-	at := make(Offsets)
-	for topic, partitions := range begin {
-		from[topic], at[topic] = make(map[int32]kgo.Offset), maps.Clone(partitions)
-		for partition, offset := range partitions {
-			if offset < end[topic][partition] {
-				from[topic][partition] = kgo.NewOffset().At(offset)
-				total += end[topic][partition] - offset
-				open++
-			}
-		}
-	}
-	if open == 0 {
-		return reached(at)
+	r := newReading(begin, end)
+	if r.open == 0 {
+		return reached(r.at)
 	}
 	client, err := kgo.NewClient(append([]kgo.Opt{
-		kgo.SeedBrokers(t.Seeds...), kgo.ConsumePartitions(from), kgo.FetchMaxBytes(8 << 20),
+		kgo.SeedBrokers(t.Seeds...), kgo.ConsumePartitions(r.from()), kgo.FetchMaxBytes(8 << 20),
 		kgo.FetchMaxPartitionBytes(2 << 20), kgo.KeepControlRecords(),
 	}, t.Opts...)...)
 	if err != nil {
@@ -104,7 +93,7 @@ func (t *Topics) Read(ctx context.Context, begin, end Offsets, batch int, handle
 	}
 	defer client.Close()
 	logged := time.Now()
-	for open > 0 {
+	for r.open > 0 {
 		fetches := client.PollRecords(ctx, batch)
 		if err := ctx.Err(); err != nil {
 			return err
@@ -116,35 +105,82 @@ func (t *Topics) Read(ctx context.Context, begin, end Offsets, batch int, handle
 		if failed != nil {
 			return failed
 		}
-		var records []*kgo.Record
-		fetches.EachRecord(func(r *kgo.Record) {
-			// A control record, which ends a transaction, has an offset and no content.
-			if r.Offset < end[r.Topic][r.Partition] && !r.Attrs.IsControl() {
-				records = append(records, r)
-			}
-		})
-		if err := handle(records); err != nil {
+		if err := handle(r.records(fetches)); err != nil {
 			return err
 		}
-		fetches.EachPartition(func(p kgo.FetchTopicPartition) {
-			last := end[p.Topic][p.Partition]
-			if before := at[p.Topic][p.Partition]; len(p.Records) > 0 && before < last {
-				next := min(p.Records[len(p.Records)-1].Offset+1, last)
-				read += next - before
-				if at[p.Topic][p.Partition] = next; next == last {
-					open--
-				}
-			}
-		})
-		if err := reached(at); err != nil {
+		r.advance(fetches)
+		if err := reached(r.at); err != nil {
 			return err
 		}
 		if time.Since(logged) > 5*time.Second {
 			logged = time.Now()
-			t.Log.Info("reading Kafka", "records", read, "of", total)
+			t.Log.Info("reading Kafka", "records", r.read, "of", r.total)
 		}
 	}
 	return nil
+}
+
+// reading is how far the offsets from one to another are read.
+type reading struct {
+	at, end     Offsets // the next offset of each partition, and the one to stop before
+	open        int     // partitions that are not read to their end
+	read, total int64   // offsets
+}
+
+func newReading(begin, end Offsets) *reading {
+	r := &reading{at: make(Offsets), end: end}
+	for topic, partitions := range begin {
+		r.at[topic] = maps.Clone(partitions)
+		for partition, offset := range partitions {
+			if left := end[topic][partition] - offset; left > 0 {
+				r.total += left
+				r.open++
+			}
+		}
+	}
+	return r
+}
+
+// from returns where the client begins to read each open partition.
+func (r *reading) from() map[string]map[int32]kgo.Offset {
+	from := make(map[string]map[int32]kgo.Offset)
+	for topic, partitions := range r.at {
+		from[topic] = make(map[int32]kgo.Offset)
+		for partition, offset := range partitions {
+			if offset < r.end[topic][partition] {
+				from[topic][partition] = kgo.NewOffset().At(offset)
+			}
+		}
+	}
+	return from
+}
+
+// records returns those that lie before the end.
+func (r *reading) records(fetches kgo.Fetches) []*kgo.Record {
+	var records []*kgo.Record
+	fetches.EachRecord(func(record *kgo.Record) {
+		// A control record, which ends a transaction, has an offset and no content.
+		if record.Offset < r.end[record.Topic][record.Partition] && !record.Attrs.IsControl() {
+			records = append(records, record)
+		}
+	})
+	return records
+}
+
+// advance goes on behind what was fetched.
+func (r *reading) advance(fetches kgo.Fetches) {
+	fetches.EachPartition(func(p kgo.FetchTopicPartition) {
+		before, last := r.at[p.Topic][p.Partition], r.end[p.Topic][p.Partition]
+		if len(p.Records) == 0 || before >= last {
+			return
+		}
+		next := min(p.Records[len(p.Records)-1].Offset+1, last)
+		r.read += next - before
+		r.at[p.Topic][p.Partition] = next
+		if next == last {
+			r.open--
+		}
+	})
 }
 
 // handler handles records as the consumers would, and counts them.
