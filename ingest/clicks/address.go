@@ -1,7 +1,6 @@
 package clicks
 
 import (
-	"crypto/tls"
 	"net"
 	"net/netip"
 	"strings"
@@ -83,12 +82,13 @@ func peerOf(ctx *fasthttp.RequestCtx) netip.Addr {
 
 // connOf is the connection below TLS, nil in a test without one.
 func connOf(ctx *fasthttp.RequestCtx) *deadlineConn {
-	c := ctx.Conn()
-	if t, ok := c.(*tls.Conn); ok {
-		c = t.NetConn()
+	switch c := ctx.Conn().(type) {
+	case *deadlineConn:
+		return c
+	case *tlsConn:
+		return c.below
 	}
-	d, _ := c.(*deadlineConn)
-	return d
+	return nil
 }
 
 func addressOf(a net.Addr) netip.Addr {

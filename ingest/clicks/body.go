@@ -145,8 +145,13 @@ func (s *Server) readBody(ctx *fasthttp.RequestCtx, w *work, limit int) *fault {
 	// may be as long as the body.
 	c.bound(2 * int64(limit))
 	f := s.readStream(ctx, w, limit)
-	if c.unbound() {
+	switch failed, ended := c.unbound(); {
+	case failed:
 		return errBodySize
+	case ended && f == nil:
+		// fasthttp takes the end of the connection for that of the body, which may have had more
+		// chunks (RFC 9112 §8).
+		return errBadRequest
 	}
 	return f
 }

@@ -1,6 +1,7 @@
 package clicks
 
 import (
+	"crypto/tls"
 	"errors"
 	"net"
 	"net/netip"
@@ -41,16 +42,18 @@ type deadlineConn struct {
 
 	bounded bool  // Read gives no more than what is left
 	left    int64 // bytes
+	ended   bool  // while bounded, a Read has found the connection's end
 }
 
 // bound makes Read fail when it has given n bytes more.
-func (c *deadlineConn) bound(n int64) { c.bounded, c.left = true, n }
+func (c *deadlineConn) bound(n int64) { c.bounded, c.left, c.ended = true, n, false }
 
-// unbound takes back bound, and reports whether it has made a Read fail.
-func (c *deadlineConn) unbound() (failed bool) {
-	failed = c.bounded && c.left < 0
+// unbound takes back bound. It reports whether it has made a Read fail, and whether the connection
+// has ended meanwhile.
+func (c *deadlineConn) unbound() (failed, ended bool) {
+	failed, ended = c.bounded && c.left < 0, c.ended
 	c.bounded = false
-	return failed
+	return failed, ended
 }
 
 // errBound is what Read returns beyond what bound allows.
@@ -111,6 +114,7 @@ func (c *deadlineConn) Read(b []byte) (int, error) {
 	}
 	n, err := c.Conn.Read(b[:min(int64(len(b)), c.left)])
 	c.left -= int64(n)
+	c.ended = c.ended || n == 0 && err != nil
 	return n, err
 }
 
@@ -121,4 +125,35 @@ func (c *deadlineConn) Write(b []byte) (int, error) {
 		}
 	}
 	return c.Conn.Write(b)
+}
+
+// tlsListener accepts connections that speak TLS.
+type tlsListener struct {
+	net.Listener // of deadlineConns
+	config       *tls.Config
+}
+
+func (l tlsListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	below, _ := c.(*deadlineConn)
+	return &tlsConn{Conn: tls.Server(c, l.config), below: below}, nil
+}
+
+// tlsConn is TLS over a deadlineConn. Its sender may end it with a message of TLS, which the
+// connection below does not see.
+type tlsConn struct {
+	*tls.Conn
+	below *deadlineConn
+}
+
+func (c *tlsConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if n > 0 {
+		return n, nil // the next Read finds the same error
+	}
+	c.below.ended = err != nil
+	return n, err
 }

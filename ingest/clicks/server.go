@@ -110,8 +110,8 @@ func (s *Server) Serve(ln net.Listener) error {
 	}
 	ln = deadlineListener{ln}
 	if s.cfg.Certificate != nil {
-		ln = tls.NewListener(ln, &tls.Config{GetCertificate: s.cfg.Certificate.get, MinVersion: tls.VersionTLS12,
-			NextProtos: []string{"http/1.1"}})
+		ln = tlsListener{ln, &tls.Config{GetCertificate: s.cfg.Certificate.get, MinVersion: tls.VersionTLS12,
+			NextProtos: []string{"http/1.1"}}}
 	}
 	if err := s.http.Serve(ln); err != nil {
 		return fmt.Errorf("serve clicks: %w", err)

@@ -2,6 +2,7 @@ package clicks
 
 import (
 	"bufio"
+	"crypto/tls"
 	"io"
 	"net"
 	"net/http"
@@ -461,6 +462,64 @@ var probes = []struct{ name, text, want string }{
 	{"PROXY from somebody who is no proxy", "PROXY TCP4 6.6.6.6 7.7.7.7 1 2\r\n" + hidden, "400"},
 	{"headers larger than 16 KiB", "GET /t.js HTTP/1.1\r\nHost: e\r\nCookie: " + strings.Repeat("x", 20000) +
 		"\r\n\r\n", "431"},
+}
+
+// A body that its sender has not ended is none, whatever stands in it: he may send it again, and a
+// batch may have had more events. The end of the connection is not the end of a chunked body (RFC
+// 9112 §8), nor is TLS's own.
+func TestCutShort(t *testing.T) {
+	plain, secured := &edge{t: t}, &edge{t: t}
+	s := &sink{}
+	certificate := pairOf(t, 1, 0, time.Hour)
+	plain.serve(s, func(c *Config) { c.ReadTimeout = limit })
+	secured.serve(s, func(c *Config) { c.ReadTimeout, c.Certificate = limit, certificate })
+	large := chunk(body+"\n") + chunk(`{"link_id":"`+strings.Repeat("x", 2*freeBody)+`"}`)
+	for _, tt := range []struct {
+		text string
+		want int
+	}{
+		{honest, 200},
+		{inChunks + chunk(body) + "0\r\n\r\n", 200},
+		{inChunks + chunk(body) + "0\r\nX: y\r\n\r\n", 200},
+		{post + "Content-Length: 21\r\n\r\n" + body, 400},
+		{inChunks + chunk(body), 400},
+		{inChunks + "14\r\n" + body, 400},
+		{inChunks + chunk(body) + "0", 400},
+		{inChunks + chunk(body) + "0\r\n", 400},
+		{inChunks + chunk(body) + "0\r\n\r", 400},
+		{inChunks + chunk(body) + "0\r\nX: y", 400},
+		{inChunks + chunk(body) + "0\r\nX: y\r\n", 400},
+		{inChunks + chunk(body) + "5", 400},
+		{strings.Replace(inChunks, "click", "clicks", 1) + chunk(body+"\n"), 400},
+		{strings.Replace(inChunks, "click", "clicks", 1) + large, 400},
+	} {
+		for _, e := range []*edge{plain, secured} {
+			before := s.count()
+			c, err := net.Dial("tcp", e.addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if e == secured {
+				c = tls.Client(c, &tls.Config{InsecureSkipVerify: true})
+			}
+			_ = c.SetDeadline(time.Now().Add(limit))
+			if _, err = io.WriteString(c, tt.text); err == nil {
+				err = c.(interface{ CloseWrite() error }).CloseWrite()
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			res, err := http.ReadResponse(bufio.NewReader(c), nil)
+			if err != nil {
+				t.Fatalf("%.90q: %v", tt.text, err)
+			}
+			res.Body.Close()
+			c.Close()
+			if stored := s.count() - before; res.StatusCode != tt.want || (stored == 1) != (tt.want == 200) {
+				t.Errorf("%.90q, TLS %t: status %d, %d clicks stored", tt.text, e == secured, res.StatusCode, stored)
+			}
+		}
+	}
 }
 
 // sized is a body with its length.
