@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/valyala/fastjson"
+
 	"tributary/processor/identity"
 	"tributary/schemas"
 )
@@ -128,13 +130,14 @@ func (k *Keys) Read(e *schemas.StripeEvent) (Facts, error) {
 	defer documents.Put(doc)
 	body, err := doc.parse(e.Body)
 	if err != nil {
-		return Facts{}, fmt.Errorf("%w: %w", ErrNotEvent, err)
+		// The parser's own message quotes the body, and this one goes to the log.
+		return Facts{}, fmt.Errorf("%w: its JSON is broken, or nested deeper than %d levels", ErrNotEvent, fastjson.MaxDepth)
 	}
 	switch {
 	case body.is("object", ThinObject):
 		return readThin(e.Body)
 	case !body.is("object", "event"):
-		return Facts{}, fmt.Errorf("%w: object is %q", ErrNotEvent, body.text("object"))
+		return Facts{}, fmt.Errorf("%w: object is %.40q", ErrNotEvent, body.text("object"))
 	}
 	created, typ := body.mustTime("created"), body.bytes("type")
 	if len(typ) == 0 {

@@ -136,6 +136,29 @@ func TestNotAnEvent(t *testing.T) {
 	}
 }
 
+// The error goes to the log, where nothing of a customer may stand.
+func TestNotAnEventIsNotQuoted(t *testing.T) {
+	const secret = "zoe@example.com"
+	nested := strings.Repeat("[", 400) + strings.Repeat("]", 400)
+	long := strings.Repeat("x", 100) + secret
+	for _, body := range []string{
+		`{"object":"event","x":` + nested + `,"email":"` + secret + `"}`,
+		`{"object":"event","x":nule,"email":"` + secret + `"}`,
+		`{"object":"event"}"` + secret + `"`,
+		`{"object":"` + long + `"}`,
+		`{"object":"v2.core.event","id":"` + secret,
+		`{"object":"v2.core.event","id":["` + secret + `"]}`,
+	} {
+		_, err := Read(&schemas.StripeEvent{Body: []byte(body)})
+		if !errors.Is(err, ErrNotEvent) || strings.Contains(err.Error(), "zoe") || len(err.Error()) > 200 {
+			t.Errorf("%.40q: %v", body, err)
+		}
+	}
+	if _, err := ReadThin([]byte(`{"object":"` + long + `"}`)); strings.Contains(err.Error(), "zoe") {
+		t.Error(err)
+	}
+}
+
 func TestShareRoundsHalfToEven(t *testing.T) {
 	f := func(part, numerator, denominator, want int64) {
 		t.Helper()
