@@ -44,7 +44,7 @@ var (
 	errBadLead = &fault{400, "bad_lead", "external_id is missing",
 		"the buyer's id in your own database; under /track it is customerExternalId"}
 	errBadMode     = &fault{400, "bad_mode", "mode is not known", "async, wait or deferred"}
-	errBadQuantity = &fault{400, "bad_quantity", "quantity is out of range", "1 to 100"}
+	errBadQuantity = &fault{400, "bad_quantity", "quantity is out of range", "an integer from 1 to 100"}
 	errBadMetadata = &fault{400, "bad_metadata", "metadata is not an object of at most 10000 bytes",
 		"move large values into your own database"}
 	errBadRequest = &fault{400, "bad_request", "the request is not valid HTTP", "see RFC 9112"}

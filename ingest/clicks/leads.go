@@ -314,7 +314,7 @@ func (c *leadCall) setQuantity(v value) *fault {
 	if v.kind == kindNull {
 		return nil
 	}
-	n, err := whole(json.RawMessage(strings.TrimSpace(v.text))) // 2.0 is how some languages write 2
+	n, err := whole(strings.TrimSpace(v.text))
 	if v.kind != kindNumber && v.kind != kindString || err != nil || n < 1 || n > maxQuantity {
 		return errBadQuantity
 	}

@@ -39,7 +39,7 @@ var (
 	errMovementParent = &fault{400, "bad_parent", "parent does not fit the kind",
 		"the payment's id for a refund or dispute; none for a payment"}
 	errMovementAmount = &fault{400, "bad_amount", "amount is not a positive integer of minor units",
-		"4900 for 49.00 EUR, at most 1000000000000; kind says the direction"}
+		"4900 for 49.00 EUR, a number and no text, at most 1000000000000; what goes back is a refund of /v1/movements"}
 	errMovementTax = &fault{400, "bad_tax", "tax is not within the amount, or not of a payment",
 		"minor units, contained in amount; refunds take their share by themselves"}
 	errMovementProduct = &fault{400, "bad_product", "product_id is not of a payment",
@@ -211,13 +211,13 @@ func (c *movementCall) texts(m *schemas.Movement) *fault {
 // amounts reads amount and tax, in minor units, into m.
 func (c *movementCall) amounts(m *schemas.Movement) *fault {
 	var err error
-	if m.Amount, err = whole(c.Amount); err != nil || m.Amount <= 0 || m.Amount > maxAmount {
+	if m.Amount, err = whole(string(c.Amount)); err != nil || m.Amount <= 0 || m.Amount > maxAmount {
 		return errMovementAmount
 	}
 	if len(c.Tax) == 0 {
 		return nil
 	}
-	if m.Tax, err = whole(c.Tax); err != nil || m.Tax < 0 || m.Tax > m.Amount {
+	if m.Tax, err = whole(string(c.Tax)); err != nil || m.Tax < 0 || m.Tax > m.Amount {
 		return errMovementTax
 	}
 	return nil
@@ -228,14 +228,28 @@ func taken(id string) bool {
 	return schemas.LooksLikeStripe(id) || strings.HasPrefix(id, schemas.TestObject)
 }
 
-// whole reads an integer: 4900, also as 4900.0, which is the same number to JSON and what some
-// languages write; and not "4900", 49.99 or 4.9e3.
-func whole(raw json.RawMessage) (int64, error) {
-	digits, fraction, _ := strings.Cut(string(raw), ".")
-	if strings.Trim(fraction, "0") != "" {
+// whole reads a JSON number that is an integer, however it is written: 4900, 4900.0, and 4.9e3, as
+// Java writes a BigDecimal. It is exact, and refuses "4900" and 49.99.
+func whole(number string) (int64, error) {
+	const maxExponent = 100 // far beyond an int64; more zeros need not be written out
+	mantissa, exponent := number, 0
+	if e := strings.IndexAny(number, "eE"); e >= 0 {
+		var err error
+		if exponent, err = strconv.Atoi(number[e+1:]); err != nil || max(exponent, -exponent) > maxExponent {
+			return 0, strconv.ErrRange
+		}
+		mantissa = number[:e]
+	}
+	integer, fraction, _ := strings.Cut(mantissa, ".")
+	digits, end := integer+fraction, len(integer)+exponent // where the fraction begins
+	if end > len(digits) {
+		digits += strings.Repeat("0", end-len(digits))
+	}
+	end = max(end, 0)
+	if integer == "" || strings.Trim(digits[end:], "0") != "" {
 		return 0, strconv.ErrSyntax
 	}
-	return strconv.ParseInt(digits, 10, 64)
+	return strconv.ParseInt(digits[:end], 10, 64)
 }
 
 func (s *Server) storeMovement(m *schemas.Movement, workspace string) *fault {

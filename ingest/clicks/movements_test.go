@@ -78,8 +78,8 @@ func TestMovementsRefused(t *testing.T) {
 		strings.Replace(good, `1`, `0`, 1):                                "bad_amount",
 		strings.Replace(good, `1`, `-1`, 1):                               "bad_amount",
 		strings.Replace(good, `1`, `1.5`, 1):                              "bad_amount",
-		strings.Replace(good, `1`, `1.0e1`, 1):                            "bad_amount",
-		strings.Replace(good, `1`, `1e3`, 1):                              "bad_amount",
+		strings.Replace(good, `1`, `1e-3`, 1):                             "bad_amount",
+		strings.Replace(good, `1`, `1e13`, 1):                             "bad_amount",
 		strings.Replace(good, `1`, `"1"`, 1):                              "bad_amount",
 		strings.Replace(good, `1`, `1000000000001`, 1):                    "bad_amount",
 		strings.Replace(good, `,"amount":1`, ``, 1):                       "bad_amount",
@@ -112,6 +112,28 @@ func TestMovementsRefused(t *testing.T) {
 	e.want(e.do("POST", "/v1/movements", good, "Authorization: Bearer pk_acme"), 401, "unknown_secret_key")
 	e.want(e.do("OPTIONS", "/v1/movements", ""), 405, "method_not_allowed")
 	e.nothing()
+}
+
+// A number is its value: JSON knows no integers, and programs write one in several ways. What is
+// read is exact, or refused.
+func TestWhole(t *testing.T) {
+	for text, want := range map[string]int64{
+		"4900": 4900, "4900.0": 4900, "4900.000": 4900, "4.9e3": 4900, "4.9E+3": 4900, "49e2": 4900, "490000e-2": 4900,
+		"4900.0e0": 4900, "0.0049e6": 4900, "-4.9e3": -4900, "0": 0, "-0": 0, "0e5": 0, "0.0": 0, "1e18": 1e18,
+		"9223372036854775807": 1<<63 - 1, "9223372036854775.807e3": 1<<63 - 1, "9007199254740993": 9007199254740993,
+		"4900." + strings.Repeat("0", 1000): 4900, "-4900e-00": -4900,
+	} {
+		if got, err := whole(text); got != want || err != nil {
+			t.Errorf("%.30s is %d, %v; want %d", text, got, err, want)
+		}
+	}
+	for _, text := range []string{"", "49.99", "4.95e1", "1e-2", "4900.0000000000000001", "9223372036854775808", "1e19", "1e100",
+		"1e999999999999", "1e-999999999999", "-", ".", "e", "1e", "e3", ".5e1", "null", "true", "false", `"4900"`, `"1e3"`,
+		"[1e3]", "{}", "0x10", "1_000", "1/1", "NaN", "Infinity", "1e1e1", "1.2.3", "1.-5", "1.5e1.0", "٤"} {
+		if got, err := whole(text); err == nil {
+			t.Errorf("%q is %d", text, got)
+		}
+	}
 }
 
 // Dub's call is a payment by its invoice's id; without one each call is a sale; a sale of nothing

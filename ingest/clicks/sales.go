@@ -96,9 +96,9 @@ func (s *Server) storeSale(from *sender, c *saleCall) (booked bool, f *fault) {
 	if c.CustomerExternalID == "" {
 		return false, errBadLead
 	}
-	amount, err := whole(c.Amount)
+	amount, err := whole(string(c.Amount))
 	if err == nil {
-		c.Amount = strconv.AppendInt(nil, amount, 10) // 4900.0 is answered and kept as 4900
+		c.Amount = strconv.AppendInt(nil, amount, 10) // 4.9e3 is answered and kept as 4900
 	}
 	if !from.secret || c.PaymentProcessor == schemas.ProcessorStripe {
 		if err != nil || amount < 0 || amount > maxAmount {

@@ -124,7 +124,7 @@ func TestSaleOfAnyNotation(t *testing.T) {
 	e := newEdge(t, twoWorkspaces)
 	for _, fields := range []string{
 		`"invoiceId":1001,"amount":4900,"currency":" EUR ","clickId":7`,
-		`"invoiceId":"1001","amount":4900.00,"currency":"Eur","clickId":"7"`,
+		`"invoiceId":"1001","amount":4.9e3,"currency":"Eur","clickId":"7"`,
 	} {
 		a := e.do("POST", "/track/sale", `{"customerExternalId":"u",`+fields+`}`, acme)
 		e.want(a, 200, "")
