@@ -128,7 +128,10 @@ func (h *Webhook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.refuse(w, r, f)
 		return
 	}
-	if _, err := h.publisher.Publish(r.Context(), schemas.StripeRecord(event, key)); err != nil {
+	// Whoever has ended his half of the connection may still wait for the answer, and net/http takes
+	// him for gone. The publisher has its own deadline.
+	ctx := context.WithoutCancel(r.Context())
+	if _, err := h.publisher.Publish(ctx, schemas.StripeRecord(event, key)); err != nil {
 		h.log.Error("store a webhook: Stripe will send it again", "event", event.ID, "type", event.Type, "error", err)
 		h.refuse(w, r, errUnavailable)
 		return

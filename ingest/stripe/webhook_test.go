@@ -1,6 +1,7 @@
 package stripe
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -15,8 +16,10 @@ import (
 	"time"
 
 	"github.com/stripe/stripe-go/v76/webhook"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"tributary/ingest/publish"
 	"tributary/schemas"
@@ -325,6 +328,39 @@ func TestKafkaAway(t *testing.T) {
 			t.Errorf("%d %v %s, want 503 with Retry-After", status, header, text)
 		}
 	}
+}
+
+// Who ends his half of the connection behind the request, as HTTP lets him, waits for the answer all
+// the same. Kafka takes the event at the second try, long after the webhook has seen that end.
+func TestHalfClosed(t *testing.T) {
+	kafka := newKafka(t)
+	h := start(t, kafka)
+	kafka.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: kerr.NotLeaderForPartition, Count: 1})
+	c, err := net.Dial("tcp", strings.TrimSuffix(strings.TrimPrefix(h.url, "http://"), Path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(limit))
+	body := `{"id":"evt_1","object":"event","type":"x","data":{"object":{"id":"o"}}}`
+	_, err = fmt.Fprintf(c, "POST %s HTTP/1.1\r\nHost: h\r\nStripe-Signature: %s\r\nContent-Length: %d\r\n\r\n%s", Path,
+		sign(body, liveSecret, time.Now()), len(body), body)
+	if err == nil {
+		err = c.(*net.TCPConn).CloseWrite()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if res.StatusCode != 200 {
+		t.Errorf("%s, want 200", res.Status)
+	}
+	h.next()
+	h.nothing()
 }
 
 func TestValidate(t *testing.T) {
