@@ -106,7 +106,7 @@ func (r *restart) Run(ctx context.Context) error {
 	if err := crowd.Wait(); err != nil {
 		return err
 	}
-	stored, err := distinct(ctx, broker.addr, seen.Requests)
+	stored, err := distinct(ctx, broker.addr)
 	if err != nil {
 		return err
 	}
