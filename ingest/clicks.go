@@ -23,7 +23,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/netip"
 
 	"tributary/ingest/clicks"
 	"tributary/ingest/geo"
@@ -78,14 +77,8 @@ func (c *clicksCommand) configs() (clicks.Config, publish.Config, error) {
 		secret, err := schemas.Secret(s.name, s.value, s.file)
 		*s.into, faults = []byte(secret), append(faults, err)
 	}
-	for _, text := range c.TrustedProxies {
-		network, err := netip.ParsePrefix(text)
-		if err != nil {
-			faults = append(faults, fmt.Errorf("trusted proxies: %w (hint: 10.0.0.0/8, or 192.0.2.7/32 for one address)", err))
-			continue
-		}
-		edge.TrustedProxies = append(edge.TrustedProxies, network.Masked())
-	}
+	proxies, err := program.Networks(c.TrustedProxies)
+	edge.TrustedProxies, faults = proxies, append(faults, err)
 	directory, err := c.directory(string(edge.EmailKey))
 	edge.Workspaces = directory
 	places, geoErr := geo.Open(c.Geo, c.Datacenters)

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"slices"
 	"time"
@@ -116,16 +115,10 @@ func (c *serveDashboardCommand) validate() (*dashboardConfig, error) {
 	if c.SessionLife < time.Minute || c.SessionLife > 31*24*time.Hour {
 		faults = append(faults, errors.New("session life: it is out of range (hint: 1m to 744h)"))
 	}
-	for _, text := range c.TrustedProxies {
-		network, err := netip.ParsePrefix(text)
-		if err != nil {
-			faults = append(faults, fmt.Errorf("trusted proxies: %w (hint: 10.0.0.0/8, or 192.0.2.7/32 for one address)", err))
-			continue
-		}
-		config.access.TrustedProxies = append(config.access.TrustedProxies, network.Masked())
-	}
+	proxies, proxiesErr := program.Networks(c.TrustedProxies)
+	config.access.TrustedProxies = proxies
 	config.access.OIDC, err = c.oidc(users)
-	return config, errors.Join(append(faults, err)...)
+	return config, errors.Join(append(faults, proxiesErr, err)...)
 }
 
 // addrs are the addresses that are listened on.
