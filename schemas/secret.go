@@ -76,13 +76,16 @@ func CheckEmailKey(key string, fallback []string) error {
 const minSigningSecret = 8
 
 // CheckSigningSecret returns why a signing secret of a Stripe webhook endpoint must not be used;
-// the message does not repeat it.
+// the message does not repeat it. Stripe signs with nothing that does not begin with whsec_
+// (https://docs.stripe.com/webhooks): with the words of another file in its place each event would
+// be refused, and after some days Stripe would send none.
 func CheckSigningSecret(secret string) error {
-	if hasPrefix(secret, "sk_", "rk_", "pk_") {
-		return errors.New("it is an API key (hint: the signing secret begins with whsec_)")
-	}
-	if len(secret) < minSigningSecret || strings.ContainsFunc(secret, notInKey) {
-		return errors.New("it is empty, very short or has spaces in it (hint: whsec_…, as Stripe shows it)")
+	switch {
+	case !hasPrefix(secret, "whsec_"):
+		return errors.New("it does not begin with whsec_ as Stripe's signing secrets do " +
+			"(hint: Stripe shows it beside the webhook endpoint; it is no API key)")
+	case len(secret) < minSigningSecret || strings.ContainsFunc(secret, notInKey):
+		return errors.New("it is very short or has spaces in it (hint: whsec_…, as Stripe shows it)")
 	}
 	return nil
 }

@@ -368,11 +368,11 @@ func (c *workspacesCheck) checkAccounts(w *Workspace, accounts []string, livemod
 	}
 }
 
-// checkSigningSecret reports weak secrets and those that stand in two places. The secret of a
+// checkSigningSecret reports what are no signing secrets, and those that stand in two places. The secret of a
 // Connect endpoint may: its events name their account, so that nobody's money is in doubt.
 func (c *workspacesCheck) checkSigningSecret(secret string, connect bool, path string) {
 	if err := CheckSigningSecret(secret); err != nil {
-		c.fault(path, "weak signing secret: %v", err)
+		c.fault(path, "signing secret: %v", err)
 		return
 	}
 	list := path[:strings.LastIndexByte(path, '[')]

@@ -155,7 +155,9 @@ func TestWorkspacesFaults(t *testing.T) {
 		{"API key for a signing secret", `[{` + ok + `,"stripe":[{"accounts":["acct_1"],"secrets":["sk_live_12345678"]}]}]`,
 			"API key"},
 		{"short signing secret", `[{` + ok + `,"stripe":[{"accounts":["acct_1"],"secrets":["whsec_"]}]}]`,
-			"weak signing secret"},
+			"signing secret: it is very short"},
+		{"a word for a signing secret", `[{` + ok + `,"stripe":[{"accounts":["acct_1"],"secrets":["-----BEGIN-----"]}]}]`,
+			"whsec_"},
 		{"signing secret of two", `[{` + ok +
 			`,"stripe":[{"accounts":["acct_1"],"secrets":["whsec_12345678"]}]},{"id":"b","stripe":[{"accounts":["acct_2"],"secrets":["whsec_12345678"]}]}]`,
 			"[1].stripe[0].secrets[0]|also [0].stripe[0].secrets[0]|connect"},

@@ -440,7 +440,7 @@ func TestFaultsOfSettings(t *testing.T) {
 		"--kafka-addr: 127.0.0.1:8123 is also what --clickhouse-addr says",
 		`--fx-source: a source begins with none of`, "--workspaces: ", "/does/not/exist: no such file",
 		"--secret-key: its 4 bytes can be guessed", "--email-key: it holds a space",
-		"--stripe-webhook-secrets: it is an API key", "email key: given twice"} {
+		"--stripe-webhook-secrets: it does not begin with whsec_", "email key: given twice"} {
 		if !strings.Contains(string(said), want) {
 			t.Errorf("not said: %s\n%s", want, said)
 		}
