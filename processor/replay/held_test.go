@@ -143,6 +143,14 @@ func TestHeldMoney(t *testing.T) {
 		t.Errorf("after the exchange the ledger is booked by rules %d, %v", rules, err)
 	}
 	want("after the exchange")
+	// Each version counts from its event's arrival, also those that only the rebuild wrote.
+	var entries, dated uint64
+	if err := live.Each(t.Context(), func(rows driver.Rows) error { return rows.Scan(&entries, &dated) },
+		`SELECT count(), countIf(written = received_at) FROM ledger_log AS l FINAL
+		LEFT JOIN (SELECT entry_id, version, min(written_at) AS written FROM ledger_written GROUP BY entry_id, version) AS w
+		ON w.entry_id = l.entry_id AND w.version = l.version`); err != nil || entries == 0 || dated != entries {
+		t.Errorf("of %d versions %d count from the arrival of their event (%v)", entries, dated, err)
+	}
 	if err := held.Once(t.Context()); err != nil {
 		t.Fatal(err)
 	}

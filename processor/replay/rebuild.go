@@ -378,6 +378,9 @@ func (b *Rebuild) Exchange(ctx context.Context) error {
 		}
 		b.Log.Info("exchanged", "table", table)
 	}
+	if err := b.dateVersions(ctx, positions); err != nil {
+		return fmt.Errorf("note when the rebuilt versions were written: %w", err)
+	}
 	if err := b.catchUp(ctx, positions, began.Add(-overlap)); err != nil {
 		return err
 	}
@@ -454,6 +457,24 @@ func (b *Rebuild) exchange(ctx context.Context, positions map[string]string, tab
 		return err
 	}
 	return b.Live.Exec(ctx, "EXCHANGE TABLES "+clickhouse.Table("", table)+" AND "+rebuilt)
+}
+
+// datedStep is the step of dateVersions.
+const datedStep = "dated"
+
+// dateVersions notes that the rebuilt versions of the ledger count from when their events arrived.
+// The rebuilt ledger_log has only the last version of most entries. Counted from when that was
+// written, an entry that was credited anew on the fifth of a month would be unknown before, and one
+// that newer rules booked would never have been written at all (what_changed).
+func (b *Rebuild) dateVersions(ctx context.Context, positions map[string]string) error {
+	if positions[datedStep] != "" {
+		return nil
+	}
+	if err := b.Live.Exec(ctx, "INSERT INTO ledger_written (workspace, entry_id, version, written_at) "+
+		"SELECT workspace, entry_id, version, received_at FROM ledger_log"); err != nil {
+		return err
+	}
+	return reached(ctx, b.Shadow, position{Step: datedStep, At: "done"})
 }
 
 // catchUp books into the exchanged tables what was received since then.
