@@ -91,7 +91,12 @@ func (c *earningsShowCommand) write(w io.Writer, month earnings.Month,
 	}
 	lines.Flush()
 	if first && !c.CSV {
-		fmt.Fprintf(w, "Nobody earns anything in %s (hint: \"processor earnings rules FILE\" puts rules in force)\n", month)
+		who := "Nobody earns anything"
+		if c.Affiliate != "" {
+			who = c.Affiliate + " earns nothing"
+		}
+		fmt.Fprintf(w, "%s in %s by the rules in force (hint: \"processor earnings rules FILE\" replaces them; "+
+			"without rules nobody earns)\n", who, month)
 	}
 	return errors.Join(lines.Error(), table.Flush())
 }

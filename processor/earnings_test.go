@@ -42,17 +42,20 @@ func TestEarningsAreWritten(t *testing.T) {
 		return one([]string{"affiliate_id", "usd"}, []string{"ann, \"the first\"\n", "1.00"})
 	}
 	none := func(func(header, cells []string) error) error { return nil }
+	const hint = ` by the rules in force (hint: "processor earnings rules FILE" replaces them; without rules nobody earns)`
 	for _, test := range []struct {
-		csv  bool
-		each func(func(header, cells []string) error) error
-		want string
+		csv       bool
+		affiliate string
+		each      func(func(header, cells []string) error) error
+		want      string
 	}{
-		{true, each, "affiliate_id,usd\n\"ann, \"\"the first\"\"\n\",1.00\n"},
-		{true, none, ""},
-		{false, none, "Nobody earns anything in 2026-10 (hint: \"processor earnings rules FILE\" puts rules in force)\n"},
+		{true, "", each, "affiliate_id,usd\n\"ann, \"\"the first\"\"\n\",1.00\n"},
+		{true, "", none, ""},
+		{false, "", none, "Nobody earns anything in 2026-10" + hint + "\n"},
+		{false, "ann", none, "ann earns nothing in 2026-10" + hint + "\n"},
 	} {
 		var out strings.Builder
-		c := earningsShowCommand{CSV: test.csv}
+		c := earningsShowCommand{CSV: test.csv, Affiliate: test.affiliate}
 		if err := c.write(&out, month, test.each); err != nil || out.String() != test.want {
 			t.Errorf("CSV %t: %q, %v; want %q", test.csv, out.String(), err, test.want)
 		}
