@@ -14,37 +14,36 @@ AS WITH
     paths AS
     (
         SELECT
-            arrayCompact(arrayFilter(place -> (place > 0), arrayMap(touch -> toUInt16(bitAnd(touch, 65535)), arraySort(if(bought, arrayFilter(touch -> (touch < ((toUnixTimestamp64Milli(bought_at) + 1000) * 65536)), clicked), clicked))))) AS channels,
-            bought
+            countIf(place = 65535) > 0 AS bought,
+            maxIf(at, place = 65535) AS bought_at,
+            arrayCompact(arrayMap(touch -> toUInt16(bitAnd(touch, 65535)), arraySort(arrayFilter(touch -> ((NOT bought) OR (touch < ((bought_at + 1000) * 65536))), groupArrayIf((at * 65536) + place, (place NOT IN (0, 65535))))))) AS channels
         FROM
         (
             SELECT
-                visitor_id,
-                groupArray((toUnixTimestamp64Milli(clicked_at) * 65536) + indexOf(all_channels, channel)) AS clicked
+                sipHash64(visitor_id) AS visitor,
+                toUnixTimestamp64Milli(clicked_at) AS at,
+                toUInt16(indexOf(all_channels, channel)) AS place
             FROM clicks
             FINAL
-            WHERE (workspace = {workspace:String}) AND (NOT is_bot) AND (visitor_id != '') AND (clicked_at >= since) AND (clicked_at < {to:DateTime('UTC')}) AND ((foreign_id = '') OR (NOT (click_id IN (
+            WHERE (workspace = {workspace:String}) AND (NOT is_bot) AND (visitor_id != '') AND (clicked_at >= since) AND (clicked_at < {to:DateTime('UTC')}) AND ((foreign_id = '') OR (click_id NOT IN (
                 SELECT arrayJoin((arrayFold((known, click) -> if((click.1) > ((known.1) + toIntervalHour(1)), (click.1, known.2), (known.1, arrayPushBack(known.2, click.2))), arraySort(groupArray((clicked_at, click_id))), (toDateTime64(0, 3, 'UTC'), CAST('[]', 'Array(FixedString(16))')))).2)
                 FROM clicks
                 FINAL
                 WHERE (workspace = {workspace:String}) AND (NOT is_bot) AND (foreign_id != '') AND (clicked_at >= since) AND (clicked_at < {to:DateTime('UTC')})
                 GROUP BY foreign_id
                 HAVING count() > 1
-            ))))
-            GROUP BY visitor_id
-        ) AS c
-        LEFT JOIN
-        (
+            )))
+            UNION ALL
             SELECT
-                visitor_id,
-                max(occurred_at) AS bought_at,
-                true AS bought
+                sipHash64(visitor_id),
+                toUnixTimestamp64Milli(occurred_at),
+                65535
             FROM ledger
             FINAL
             WHERE (workspace = {workspace:String}) AND (status = 'booked') AND (amount != 0) AND (livemode = {livemode:Bool}) AND (kind = 'payment') AND (visitor_id != '') AND (occurred_at >= {from:DateTime('UTC')}) AND (occurred_at < {to:DateTime('UTC')})
-            GROUP BY visitor_id
-        ) AS s USING (visitor_id)
-        WHERE notEmpty(channels)
+        )
+        GROUP BY visitor
+        HAVING notEmpty(channels)
     ),
     steps AS
     (

@@ -368,3 +368,6 @@ ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/{uuid}', '{shard}-{rep
 CREATE OR REPLACE VIEW reporting_rates ON CLUSTER `main` AS
 CREATE OR REPLACE VIEW spend_shown ON CLUSTER `main` AS
 CREATE OR REPLACE VIEW product_names ON CLUSTER `main`
+-- 0063_paths_by_hash.sql
+CREATE OR REPLACE VIEW sale_touches ON CLUSTER `main` AS
+CREATE OR REPLACE VIEW channel_effects ON CLUSTER `main` AS

@@ -328,3 +328,6 @@ ENGINE = ReplicatedReplacingMergeTree(written_at)
 CREATE OR REPLACE VIEW reporting_rates AS
 CREATE OR REPLACE VIEW spend_shown AS
 CREATE OR REPLACE VIEW product_names
+-- 0063_paths_by_hash.sql
+CREATE OR REPLACE VIEW sale_touches AS
+CREATE OR REPLACE VIEW channel_effects AS
