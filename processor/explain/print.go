@@ -139,7 +139,7 @@ func (m Money) Text() string {
 	case m.Kind == stripe.Detached:
 		return m.Object + " was taken off its invoice"
 	case m.Kind == stripe.Credited:
-		return "a credit note names the lines of the invoice that " + m.Object + " is for"
+		return "a credit note says for which lines or tax " + m.Object + " is"
 	case m.Kind == stripe.Failed:
 		return m.Object + " of " + FormatMinor(m.Amount, m.Currency) + " failed"
 	case strings.HasPrefix(m.Kind, stripe.Settlement):

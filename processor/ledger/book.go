@@ -252,9 +252,10 @@ func (b *books) book(empty []Entry) []Entry {
 	for _, g := range b.groups {
 		b.bookMoneyOut(g)
 	}
-	credited := b.creditedParts()
+	notes := b.creditNotes()
+	credited := b.creditedParts(notes)
 	for _, id := range sortedKeys(b.sales) {
-		b.shareTax(b.sales[id])
+		b.shareTax(b.sales[id], notes)
 		b.shareProducts(b.sales[id], credited)
 	}
 	if b.Hold != nil {
@@ -298,6 +299,9 @@ func (b *books) bookPayment(p *payment) {
 	e.Tax, e.Shipping, e.Discount, e.beyond = p.tax, p.shipping, p.discount, p.beyond
 	invoices := slices.Concat(p.invoices, p.assumed)
 	if p.session == nil {
+		if len(invoices) == 0 {
+			e.Tax, e.Shipping, e.Discount = p.parts()
+		}
 		for _, i := range invoices {
 			s := i.parts[p]
 			e.Tax, e.Shipping, e.Discount = e.Tax+s.tax, e.Shipping+s.shipping, e.Discount+s.discount

@@ -3,6 +3,7 @@ package ledger
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -424,8 +425,9 @@ func (b *books) bookDisputes(g *group) {
 // before it. So they add up to the sale's tax, to the last cent, when all of it went back. What was
 // paid beyond the total has no tax of it, and goes back first. In another currency than the sale's
 // there is none, unless it is the one that the buyer saw. What goes back of a payment that failed
-// has that payment's own tax.
-func (b *books) shareTax(s *sale) {
+// has that payment's own tax. A refund of a credit note has the tax that the note states, and all
+// others share what that leaves.
+func (b *books) shareTax(s *sale, notes map[string]*stripe.Fact) {
 	slices.SortFunc(s.out, func(x, y moneyOut) int {
 		e, f := &b.entries[x.index], &b.entries[y.index]
 		return cmp.Or(
@@ -434,18 +436,62 @@ func (b *books) shareTax(s *sale) {
 			cmp.Compare(x.id, y.id),
 		)
 	})
+	stated := b.takeStatedTax(s, notes)
 	back := map[pool]int64{}
 	for _, m := range s.out {
 		e := &b.entries[m.index]
 		of := pool{e.Currency, m.failed}
 		p := s.paid[of]
-		if p == nil || p.tax == 0 || e.Amount == 0 {
+		if p == nil || p.tax == 0 || e.Amount == 0 || statesTax(notes[e.ObjectID], e) {
 			continue
 		}
 		before := back[of]
 		back[of] = before - e.Amount
-		due := p.amount - p.beyond
-		share := func(went int64) int64 { return stripe.Share(p.tax, min(max(went-p.beyond, 0), due), due) }
+		tax, due := p.tax-min(stated[of].tax, p.tax), max(0, p.amount-p.beyond-stated[of].amount)
+		share := func(went int64) int64 { return stripe.Share(tax, min(max(went-p.beyond, 0), due), due) }
 		e.Tax, e.TaxDerived = share(before)-share(before-e.Amount), true
 	}
+}
+
+// creditNotes returns what a credit note says of each refund that one was issued for.
+func (b *books) creditNotes() map[string]*stripe.Fact {
+	var notes map[string]*stripe.Fact
+	for _, g := range b.groups {
+		if notes == nil {
+			notes = g.credited
+		} else if len(g.credited) > 0 {
+			notes = maps.Clone(notes)
+			maps.Copy(notes, g.credited)
+		}
+	}
+	return notes
+}
+
+// statesTax reports whether the credit note of an entry states its tax.
+func statesTax(note *stripe.Fact, e *Entry) bool {
+	return note != nil && note.Total > 0 && note.Currency == e.Currency
+}
+
+// takeStatedTax gives the refunds of credit notes, in order of time, the tax that their notes state,
+// each its share of its note's, but together never more than was paid. It returns what they took.
+func (b *books) takeStatedTax(s *sale, notes map[string]*stripe.Fact) map[pool]paid {
+	taken := map[pool]paid{}
+	went := map[string]int64{} // by note
+	for _, m := range s.out {
+		e := &b.entries[m.index]
+		of, note := pool{e.Currency, m.failed}, notes[e.ObjectID]
+		p := s.paid[of]
+		if p == nil || e.Amount == 0 || !statesTax(note, e) {
+			continue
+		}
+		before := went[note.TransactionID]
+		went[note.TransactionID] = before - e.Amount
+		share := func(went int64) int64 { return stripe.Share(note.Tax, min(max(went, 0), note.Total), note.Total) }
+		was, all := taken[of], taken[of]
+		all.amount -= e.Amount
+		all.tax += share(before-e.Amount) - share(before)
+		e.Tax = min(was.tax, p.tax) - min(all.tax, p.tax)
+		taken[of] = all
+	}
+	return taken
 }

@@ -360,6 +360,19 @@ func (p *payment) divideSession(session *stripe.Fact) {
 	p.beyond = max(0, p.amount-total)
 }
 
+// parts returns tax, shipping and discount as the payment intent itself states them, for a payment
+// that no session and no invoice states them for.
+func (p *payment) parts() (tax, shipping, discount int64) {
+	f := best(p.facts, func(f *stripe.Fact) bool {
+		return f.Source == stripe.FromPaymentIntent && f.Kind == stripe.Payment && f.Total > 0 && f.Currency == p.currency
+	})
+	if f == nil {
+		return 0, 0, 0
+	}
+	of := func(whole int64) int64 { return stripe.Share(whole, min(p.amount, f.Total), f.Total) }
+	return of(f.Tax), of(f.Shipping), of(f.Discount)
+}
+
 // when a payment was made: by its first capture, else as its invoice payments say, else when its
 // session was completed.
 func (p *payment) when(captures []*stripe.Fact) time.Time {

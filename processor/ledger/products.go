@@ -156,11 +156,7 @@ func (p *payment) sold(invoices []*invoice) parts {
 
 // creditedParts returns for which products each refund was made whose credit note names lines of
 // its invoice.
-func (b *books) creditedParts() map[string]parts {
-	var notes []*stripe.Fact
-	for _, g := range b.groups {
-		notes = slices.AppendSeq(notes, maps.Values(g.credited))
-	}
+func (b *books) creditedParts(notes map[string]*stripe.Fact) map[string]parts {
 	if len(notes) == 0 {
 		return nil
 	}

@@ -20,6 +20,7 @@ import (
 //   - A credit note may be voided, which takes that back: it writes both, whichever event came
 //     first.
 //   - Its lines may name lines of the invoice: then what it refunds goes back for their products.
+//   - It states its own tax, which need not be the invoice's share: none for a line without tax.
 func readCreditNote(ev *event, cn object) {
 	id, invoice := cn.mustText("id"), cn.id("invoice")
 	if invoice == "" {
@@ -61,10 +62,15 @@ func readCreditNote(ev *event, cn object) {
 	}
 }
 
-// credited notes for which lines of its invoice a credit note was issued, under each of its refunds.
+// credited notes for which lines of its invoice a credit note was issued, and what of it is tax,
+// under each of its refunds.
 func (ev *event) credited(cn object, invoice string, refunds []string) {
-	lines := cn.creditedLines()
-	if len(lines) == 0 {
+	lines, total := cn.creditedLines(), int64(0)
+	tax, stated := cn.creditedTax()
+	if stated {
+		total = cn.integer("amount")
+	}
+	if len(lines) == 0 && total == 0 {
 		return
 	}
 	slices.Sort(refunds)
@@ -72,8 +78,24 @@ func (ev *event) credited(cn object, invoice string, refunds []string) {
 		if id != "" {
 			ev.fact(Fact{
 				ObjectID: id, Kind: Credited, Source: FromCreditNote, OccurredAt: ev.created, ParentID: invoice, Certain: true,
-				Currency: cn.mustCurrency("currency"), Lines: lines,
+				TransactionID: cn.text("id"), Currency: cn.mustCurrency("currency"), Total: total, Tax: tax, Lines: lines,
 			})
 		}
 	}
+}
+
+// creditedTax returns the tax of a credit note, and reports whether it states any, be it none: in
+// total_taxes from API basil (2025-03-31) on, and in tax_amounts before.
+// https://docs.stripe.com/api/credit_notes/object
+func (o object) creditedTax() (tax int64, stated bool) {
+	for _, list := range []string{"total_taxes", "tax_amounts"} {
+		if o.get(list) == nil {
+			continue
+		}
+		stated = true
+		for _, t := range o.array(list) {
+			tax += t.integer("amount")
+		}
+	}
+	return tax, stated
 }

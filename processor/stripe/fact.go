@@ -34,7 +34,8 @@ const (
 	// Presented is what the buyer saw of a payment, in the buyer's own currency, where that is not
 	// the seller's.
 	Presented = "presented"
-	// Credited says for which lines of its invoice a refund was made.
+	// Credited says for which lines of its invoice a refund was made, and how much of its credit note
+	// is tax.
 	Credited = "credited"
 )
 
@@ -79,7 +80,8 @@ type Fact struct {
 	ParentID string
 	// InvoiceID of a payment is the invoice that this source says it pays.
 	InvoiceID string
-	// TransactionID is the balance transaction by which a dispute's money moved.
+	// TransactionID is the balance transaction by which a dispute's money moved; of Credited it is the
+	// credit note.
 	TransactionID string
 	// Certain says that the fact is a movement of its own whatever else becomes known. Otherwise a
 	// payment may be an invoice's, which no event has named yet; a refund, or a refunded total, may
@@ -88,11 +90,12 @@ type Fact struct {
 	Certain  bool
 	Currency string // lower case
 
-	// Tax, Shipping and Discount of an invoice, and of a session that is not paid, are those of its
-	// whole Total; of any other payment those of Amount.
+	// Tax, Shipping and Discount of an invoice, a payment intent, and a session that is not paid, are
+	// those of its whole Total; of any other payment those of Amount.
 	Amount, Tax, Shipping, Discount int64
-	// Total is what an invoice was issued for, what a session asks for that is not paid, or what was
-	// authorised of a charge.
+	// Total is what an invoice was issued for, what a session asks for that is not paid, what a payment
+	// intent asks for that states its tax, what was authorised of a charge, or all that a credit note
+	// gives back; 0 of a credit note that does not state its tax.
 	Total int64
 	// Due is what an invoice asks for: its total less what the customer's balance pays and credit
 	// notes took off before it was paid, and more where the customer owed from before; UnknownAmount

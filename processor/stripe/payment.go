@@ -18,6 +18,8 @@ import (
 //   - With several captures it comes again for each, and amount_received grows.
 //   - Up to API 2022-08-01 it holds its charges in charges; since then it names the last one in
 //     latest_charge.
+//   - Where neither a session nor an invoice states tax, shipping and discount, its amount_details
+//     may. https://docs.stripe.com/payments/payment-line-items
 func readPaymentIntent(ev *event, pi object) {
 	id := pi.mustText("id")
 	for _, ch := range ev.chargesOf(pi) {
@@ -32,7 +34,22 @@ func readPaymentIntent(ev *event, pi object) {
 			Currency: pi.mustCurrency("currency"), Amount: asked, Captured: received,
 		})
 	}
-	readPayment(ev, pi, Fact{ObjectID: id, Source: FromPaymentIntent, Amount: received})
+	f := Fact{ObjectID: id, Source: FromPaymentIntent, Amount: received}
+	if f.Tax, f.Shipping, f.Discount = pi.child("amount_details").parts(); f.Tax|f.Shipping|f.Discount != 0 {
+		f.Total = pi.integer("amount")
+	}
+	readPayment(ev, pi, f)
+}
+
+// parts returns what a payment intent's amount_details say of its amount: tax and discount stand
+// there for the whole of it, or else on its lines.
+func (o object) parts() (tax, shipping, discount int64) {
+	for _, line := range o.array("line_items") {
+		tax += line.child("tax").integer("total_tax_amount")
+		discount += line.integer("discount_amount")
+	}
+	tax = cmp.Or(o.child("tax").integer("total_tax_amount"), tax)
+	return tax, o.child("shipping").integer("amount"), cmp.Or(o.integer("discount_amount"), discount)
 }
 
 // readPaymentIntentCanceled reads payment_intent.canceled: whatever was authorised is released, and
@@ -219,6 +236,7 @@ func readPayment(ev *event, o object, f Fact) {
 	}
 	f.Lines = soldAs(o.product(), f)
 	ev.money(f)
+	f.Tax = 0 // the ledger finds the share of what the payment is booked with
 	ev.presented(o, f)
 	if !f.Certain {
 		ev.nearBy(identity.PaymentHour, cmp.Or(f.ParentID, f.ObjectID), f.CustomerID, f.Currency, f.OccurredAt)
