@@ -21,7 +21,7 @@ const (
 // which. An invoice's remainder is then explained by payments
 //
 //   - of the same customer and currency,
-//   - made from four hours before the invoice was paid to one hour after it,
+//   - made from four hours before the invoice, or a part of it, was paid to one hour after it,
 //   - that nothing else explains, and no invoice that any event names,
 //   - that add up to the remainder exactly, the fewest that do: those of a session that awaits an
 //     invoice before others, those nearer in time before others.
@@ -143,16 +143,30 @@ func serveSessions(invoices []*invoice, free []*payment) {
 // mayBePaidBy reports whether a payment that nothing else explains may be of this invoice, by
 // customer, currency and time.
 func (i *invoice) mayBePaidBy(p *payment) bool {
-	d := p.at.Sub(i.source.OccurredAt)
+	d := i.away(p.at)
 	for _, a := range p.tried {
 		if len(a.captures) > 0 {
-			if of := earliest(a.captures).Sub(i.source.OccurredAt); of.Abs() < d.Abs() {
+			if of := i.away(earliest(a.captures)); of.Abs() < d.Abs() {
 				d = of
 			}
 		}
 	}
 	return p.assumed == nil && p.customer == i.customer && p.currency == i.source.Currency &&
 		d >= -identity.EarliestPayment && d <= identity.LatestPayment
+}
+
+// away returns how long after the invoice said that something was paid a time is. Of an invoice that
+// is paid in parts each part may have been reported when it was paid: the nearest counts.
+func (i *invoice) away(at time.Time) time.Duration {
+	d := at.Sub(i.source.OccurredAt)
+	for _, f := range i.facts {
+		if f.Amount != 0 && f.Source == i.source.Source && f.Currency == i.source.Currency {
+			if of := at.Sub(f.OccurredAt); of.Abs() < d.Abs() {
+				d = of
+			}
+		}
+	}
+	return d
 }
 
 // candidates lists the payments that may be a part of an invoice's remainder, best first.
@@ -167,7 +181,7 @@ func (i *invoice) candidates(free []*payment) []*payment {
 		return cmp.Or(
 			boolOrder(a.awaits, b.awaits),
 			boolOrder(!a.ours, !b.ours),
-			cmp.Compare(a.at.Sub(i.source.OccurredAt).Abs(), b.at.Sub(i.source.OccurredAt).Abs()),
+			cmp.Compare(i.away(a.at).Abs(), i.away(b.at).Abs()),
 			cmp.Compare(a.id, b.id),
 		)
 	})

@@ -162,10 +162,11 @@ func (o object) lineSubscription() string {
 	if s := o.id("subscription"); s != "" {
 		return s
 	}
-	if item := o.grandchild("parent", "subscription_item_details"); item.present() {
-		return item.id("subscription")
-	}
-	return ""
+	parent := o.child("parent")
+	return cmp.Or(
+		parent.child("subscription_item_details").id("subscription"),
+		parent.child("invoice_item_details").id("subscription"),
+	)
 }
 
 // readInvoicePayment reads invoice_payment.paid (API basil and later): which payment intent paid
