@@ -99,7 +99,7 @@ func (w *Workspace) Endpoints() []StripeEndpoint {
 	return append(slices.Clip(w.Stripe), StripeEndpoint{Accounts: w.StripeAccounts})
 }
 
-// EmailFallback are the ids of the workspaces with email_fallback.
+// EmailFallback returns the ids of the workspaces with email_fallback.
 func EmailFallback(list []Workspace) []string {
 	var ids []string
 	for i := range list {

@@ -13,8 +13,8 @@ import (
 // leaseTable is the table of the one row that says who migrates.
 const leaseTable = "migration_lease"
 
-// leaseFor is how long a lease holds that is not renewed: whoever dies keeps the next one out for
-// so long.
+// leaseFor is how long a lease holds without being renewed. A process that dies keeps others from
+// migrating for that long.
 const leaseFor = time.Minute
 
 // ErrLeased is returned while another process migrates the database.

@@ -27,8 +27,8 @@ type restart struct {
 	Nginx       string        `default:"nginx" help:"The balancer (Debian's package nginx will do)."`
 }
 
-// nginxConfig is what an edge needs of nginx, and all else turned off. POST is tried at the other
-// edge if this one cannot be connected to, which is nginx's default, and not after it was sent.
+// nginxConfig is what an edge needs of nginx; everything else is turned off. By nginx's default a
+// POST goes to the other edge if the first one refuses the connection, but not after it was sent.
 const nginxConfig = `daemon off; worker_processes 1; pid nginx.pid; error_log error.log error;
 events { worker_connections 2048; }
 http {

@@ -177,8 +177,8 @@ func (c *child) pid() (pid, restarts int) {
 	return c.process.PID(), c.restarts
 }
 
-// waitReady returns when the child is up for the first time, and an error when it ends before or
-// takes too long. The error names the last reason that the child itself gave.
+// waitReady returns when the child is up for the first time. It returns an error, with the last
+// reason that the child itself gave, when the child ends before that or takes too long.
 func (c *child) waitReady(ctx context.Context, within time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()

@@ -17,7 +17,7 @@ import (
 	"tributary/schemas/program"
 )
 
-// commands are the commands: the fields of each are its flags, its Run does the work.
+// commands is the table of commands: the fields of each are its flags, its Run does the work.
 type commands struct {
 	Run        Run        `cmd:"" default:"withargs" help:"Run everything on this machine (the default)."`
 	Kafka      Kafka      `cmd:"" help:"Run the embedded Kafka broker alone."`

@@ -206,7 +206,7 @@ func addPort(addr string, n int) (string, error) {
 	return net.JoinHostPort(host, strconv.Itoa(port+n)), nil
 }
 
-// seeds is the Kafka that the programs talk to.
+// seeds returns the addresses, host:port, of the Kafka that the programs talk to.
 func (r *Run) seeds() []string {
 	if len(r.KafkaSeeds) > 0 {
 		return r.KafkaSeeds

@@ -176,8 +176,8 @@ func (p *Publisher) admit(n int64) (reason string) {
 	case p.inDoubt.Load() >= int64(p.cfg.MaxInDoubt):
 		return reasonInDoubt
 	case p.inFlight.Add(n) > int64(p.cfg.MaxBufferedRecords):
-		// Checked for all records together, so that a batch is not torn in the usual case of a full
-		// buffer.
+		// All records of a batch are counted at once: one by one, a buffer that is nearly full would
+		// take the first of them and refuse the rest.
 		p.inFlight.Add(-n)
 		return reasonFull
 	}

@@ -46,7 +46,7 @@ type Reader struct {
 	more   int // faults that are not written out
 }
 
-// Open reads the header. Its faults are known to Err afterwards; Next then returns false.
+// Open reads the header. If it has faults, Next returns false and Err returns them.
 func (f Format) Open(r io.Reader) *Reader {
 	t := &Reader{format: f, place: make(map[string]int)}
 	buffered := bufio.NewReaderSize(r, 64<<10)

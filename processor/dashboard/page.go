@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// "all:" takes dot files too: without the chart library, vendor holds nothing else, and a pattern
-// without files is an error.
+// "all:" embeds files whose names begin with a dot, too. Until the chart library is fetched, vendor
+// holds only such a file, and a pattern that matches no file does not compile.
 //
 //go:embed all:assets
 var assets embed.FS

@@ -177,8 +177,8 @@ type Edge struct {
 	A, B   Node
 	Source string    // field or event that said so
 	At     time.Time // when it became true, UTC, by the source's own clock; the earliest report stays
-	// Carried says that every sale which it concerns has been booked with it: reported again, it
-	// causes no work.
+	// Carried says that every sale which the edge concerns has been booked with it. Such an edge
+	// asks for no work when it is reported again.
 	Carried bool
 	// Beyond is 0, or how many edges A has to names of B's type, of which this one stands for those
 	// that are left out: see Cut.

@@ -510,7 +510,7 @@ func (g *group) silent() bool {
 
 // convert fills in the USD columns: by what Stripe settled, else by the rate of the movement's own
 // day. It returns the rate's fields of the version; the finality is 0 without a rate, 1
-// provisional, 2 final, 3 Stripe's own. Nothing is nothing at any rate: such a row waits for none.
+// provisional, 2 final, 3 Stripe's own. An amount of 0 needs no rate and waits for none.
 func (b *books) convert(e *Entry) rateRank {
 	if e.Amount == 0 {
 		var zero decimal.Decimal

@@ -23,7 +23,7 @@ func badParameter(hint, message string, args ...any) *Fault {
 	return &Fault{http.StatusBadRequest, "bad_parameter", fmt.Sprintf(message, args...), hint}
 }
 
-// faultOf says in the asker's words what ClickHouse answered with an error of a name.
+// faultOf returns what an error of ClickHouse, known by its name, means for whoever asked.
 func faultOf(name, text string) *Fault {
 	const narrower = "Ask for a shorter time, or give a smaller limit."
 	switch name {

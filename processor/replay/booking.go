@@ -156,7 +156,7 @@ func (b *booking) copyEdges(ctx context.Context, since time.Time, source string)
 // decisions are the sources of what no record contains: catalogues, and corrections by hand.
 var decisions = []string{identity.CatalogueSource, credit.Source}
 
-// decisions books what operators decided since then.
+// decisions books again what operators have decided since a time.
 func (b *booking) decisions(ctx context.Context, since time.Time) error {
 	byWorkspace := make(map[string][]identity.Edge)
 	for _, source := range decisions {

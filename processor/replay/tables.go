@@ -425,8 +425,8 @@ func differences(ctx context.Context, s *clickhouse.Store, database string, clic
 	return list, nil
 }
 
-// retained returns the columns of a table without what the retention empties. A table that is to be
-// emptied may hold it for some time yet.
+// retained returns the columns of a table without those that the retention empties: ClickHouse does
+// so in the background, some time after they are due.
 func retained(table, columns string, retentionDays int) string {
 	emptied := retention.Columns[table]
 	switch {

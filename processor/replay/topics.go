@@ -261,9 +261,10 @@ func (t *Topics) catchUp(ctx context.Context, h *Handlers, positions map[string]
 	return t.Read(ctx, begin, end, batch, t.handler(ctx, h, result), func(Offsets) error { return nil })
 }
 
-// Committed returns the offsets at or after since, and those that the processors have committed:
-// what lies between must be stored. Of a partition in which nothing is committed after since, both
-// are the same: what is stored of it may be the work of a processor that could not commit.
+// Committed returns for each partition the first offset at or after since, and the one that the
+// processors have committed: the records between them must be stored. The two are equal where the
+// committed offset is not after since: records may be stored there by a processor that could not
+// commit.
 func (t *Topics) Committed(ctx context.Context, since time.Time) (begin, end Offsets, err error) {
 	if begin, _, err = t.Bounds(ctx, since, time.Time{}); err != nil {
 		return nil, nil, err

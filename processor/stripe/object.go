@@ -90,7 +90,7 @@ func (o object) get(key string) *fastjson.Value {
 	return v
 }
 
-// has reports whether the key is there at all, be it null.
+// has reports whether the object has the key, also where its value is null.
 func (o object) has(key string) bool { return o.present() && o.fields.Get(key) != nil }
 
 func (o object) child(key string) object { return o.at(key, o.get(key)) }

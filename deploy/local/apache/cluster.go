@@ -148,7 +148,7 @@ func (c *Cluster) Brokers() []int {
 	return ids
 }
 
-// Admin asks the cluster. It belongs to the cluster and ends with it.
+// Admin returns a client for administrative requests, which the cluster closes when it ends.
 func (c *Cluster) Admin() *kadm.Client { return c.admin }
 
 // format makes a broker's directory: its settings, and the storage that carries the cluster's id.

@@ -225,8 +225,7 @@ func dataStart(text string, at int) int {
 	return at
 }
 
-// outputFormat is the format that a statement's own FORMAT clause names, or
-// "" when it has none.
+// outputFormat returns the format that a statement's own FORMAT clause names, "" when it has none.
 func outputFormat(text string) string {
 	l := &lexer{text: text}
 	depth, format := 0, ""
