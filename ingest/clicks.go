@@ -52,7 +52,7 @@ type clicksCommand struct {
 	MaxConns           int    `default:"6000" help:"Connections of all addresses together, trusted proxies' apart; each takes some 20 KB. From a third of them on, a new one closes an answered one that is idle; 0: no limit."`
 
 	EventsPerAddress float64 `default:"1000" help:"Events a second that an IPv4 address or IPv6 /64 may send without a secret key; 0: no limit. This machine's own addresses are not limited."`
-	ProxyProtocol    bool    `help:"Connections from --trusted-proxies begin with a PROXY protocol header (version 1 or 2), which tells the visitor's address."`
+	ProxyProtocol    bool    `help:"Connections from --trusted-proxies begin with a PROXY protocol header (version 1 or 2), which names the visitor's address."`
 	TLSCertFile      string  `placeholder:"FILE" help:"Speak TLS with this certificate (PEM); read again on change and on SIGHUP."`
 	TLSKeyFile       string  `placeholder:"FILE" help:"The certificate's key (PEM)."`
 

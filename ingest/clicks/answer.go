@@ -55,7 +55,7 @@ var (
 		"send Authorization: Bearer sk_…; see --secret-key or the workspaces file"}
 	errWrongSecret = &fault{401, "unknown_secret_key", "the Authorization header holds no known key",
 		"compare it with secret_keys in the workspaces file; clicks may come without, as a browser sends them"}
-	errNoKey = &fault{401, "no_key", "key is missing, and the site does not tell the workspace",
+	errNoKey = &fault{401, "no_key", "key is missing, and no workspace lists the page's hostname",
 		"send the workspace's publishable key as \"key\""}
 	errUnknownKey = &fault{401, "unknown_key", "the publishable key is not known",
 		"compare it with publishable_keys in the workspaces file"}

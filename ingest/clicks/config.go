@@ -27,7 +27,7 @@ type Config struct {
 	Geo *geo.Database
 
 	// ProxyProtocol says that connections from TrustedProxies begin with a PROXY protocol header,
-	// version 1 or 2, which tells the visitor's address. Without one they are refused. Connections
+	// version 1 or 2, which names the visitor's address. Without one they are refused. Connections
 	// from elsewhere never carry it.
 	ProxyProtocol bool
 

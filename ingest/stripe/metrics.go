@@ -18,7 +18,7 @@ func newMetrics(reg *prometheus.Registry) *metrics {
 		rejected: make(map[string]prometheus.Counter),
 		unlisted: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "ingest_stripe_unlisted_total",
-			Help: "Events stored of accounts that no workspace lists: their money is held apart. Alert on an increase."}),
+			Help: "Events stored of accounts that no workspace lists: their money is held. Alert on an increase."}),
 		thin: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "ingest_stripe_thin_total",
 			Help: "Thin events stored: they carry no object, which has to be fetched by --stripe-api-key."}),

@@ -67,7 +67,7 @@ const maxUnlisted = 100
 
 func newUnlisted(log *slog.Logger) *unlisted {
 	return &unlisted{counts: make(map[accountMode]int64), line: newMinutely(log, slog.LevelError,
-		"events of an account that no workspace lists are held apart: list it in the workspaces file, and they are booked")}
+		"events of an account that no workspace lists are held: list it in the workspaces file, and they are booked")}
 }
 
 func (u *unlisted) add(a accountMode) {
@@ -89,7 +89,7 @@ func (u *unlisted) warnings(s *signers) []string {
 			delete(u.counts, a) // a reload has listed it
 			continue
 		}
-		list = append(list, fmt.Sprintf("%d events of account %q (livemode %t), which no workspace lists, are held apart "+
+		list = append(list, fmt.Sprintf("%d events of account %q (livemode %t), which no workspace lists, are held "+
 			"(hint: list it in the workspaces file)", n, a.account, a.livemode))
 	}
 	slices.Sort(list)

@@ -136,7 +136,7 @@ func (b *Backfill) list(ctx context.Context, p *Progress, result *Result) error 
 	l := &lists[p.Step]
 	since, until := time.Unix(p.Since, 0), time.Unix(min(p.Until, p.Events), 0)
 	if !since.Before(until) && l.reach < forever {
-		return nil // events tell all of the period's money; its buyers may have been named long before
+		return nil // events say all of the period's money; its buyers may have been named long before
 	}
 	since, until = since.Add(-slack), until.Add(slack)
 	events := func(raw json.RawMessage) ([]*kgo.Record, error) {

@@ -121,18 +121,18 @@ func (t *trace) session(external *bool) []candidate {
 	return nil
 }
 
-// statement is what some types of event say of names. Each of them says all of it; a statement of
-// no event comes from the seller's own backend.
+// statement is what some types of event say of names. Each of these types says all of it. A
+// statement without types comes from the seller's own backend.
 type statement struct {
 	events []string
-	tell   func(*names)
+	add    func(*names)
 }
 
-func (s *buyer) state(tell func(*names), events ...string) {
-	s.statements = append(s.statements, statement{events, tell})
+func (s *buyer) state(add func(*names), events ...string) {
+	s.statements = append(s.statements, statement{events, add})
 }
 
-// Events that tell of a paid object, by the object.
+// Events that report a paid object, by the object.
 var (
 	sessionEvents = []string{"checkout.session.completed", "checkout.session.async_payment_succeeded"}
 	intentEvents  = []string{"payment_intent.succeeded", "charge.succeeded", "charge.captured"}
@@ -181,7 +181,7 @@ func (s *buyer) planned(t *trace) {
 	}, "customer.subscription.created")
 }
 
-// sold notes what the objects of one payment tell, whether money moved or not.
+// sold notes what the objects of one payment say of names, whether money moved or not.
 func (s *buyer) sold(p payment) {
 	id, t, customer, subscription := p.canonical(), p.by, s.customer != "", p.plan
 	tie := func(n *names, c candidate) {
@@ -257,8 +257,8 @@ func (w *World) finish(s *buyer) {
 	w.Movements = append(w.Movements, s.attribute(everything)...)
 }
 
-// Heard returns the World's movements, in order of time, credited as an endpoint can know that
-// hears only some types of event. Whether it can know of a movement at all is not decided here.
+// Heard returns the World's movements, in order of time, credited by what an endpoint knows that
+// subscribes to some types of event only. It may hold movements that no such event reports.
 func (w *World) Heard(subscribed func(event string) bool) []Movement {
 	var list []Movement
 	for _, s := range w.buyers {
@@ -274,7 +274,7 @@ func (s *buyer) attribute(subscribed func(event string) bool) []Movement {
 	n := names{codes: subscribed("promotion_code.created")}
 	for _, x := range s.statements {
 		if len(x.events) == 0 || slices.ContainsFunc(x.events, subscribed) {
-			x.tell(&n)
+			x.add(&n)
 		}
 	}
 	list := make([]Movement, 0, len(s.pending))
