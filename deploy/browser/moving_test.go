@@ -150,12 +150,13 @@ func TestAttributesOfDub(t *testing.T) {
 		"whole": {`data-publishable-key="pk_1" data-domains='{"refer":"go.example","outbound":"docs.test, *.Cal.test:443"}'
 			data-query-params='["partner","ref"]' data-attribution-model="first-click" data-cookie-options='{"expiresInDays":30}'`,
 			"first ann true"},
-		"arrays": {`data-domains='{"outbound":["https://cal.test/", ""]}' data-query-param="ref"`, "last bob true"},
-		"odd":    {`data-domains="{'site':'x.example'}" data-query-params="ref" data-cookie-options="no"`, "last bob false"},
-		"ours":   {`data-domains="cal.test" data-params="ref" data-query-params='["via"]'`, "last bob true"},
+		"arrays":        {`data-domains='{"outbound":["https://cal.test/", ""]}' data-query-param="ref"`, "last bob true"},
+		"single quotes": {`data-domains="{'site':'x.example','outbound':'cal.test'}" data-query-param="ref"`, "last bob true"},
+		"odd":           {`data-domains="{'site':'x.example'" data-query-params="ref" data-cookie-options="no"`, "last bob false"},
+		"ours":          {`data-domains="cal.test" data-params="ref" data-query-params='["via"]'`, "last bob true"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			v := newVisitor(t, name+".attributes.example", strings.Replace(snippet, "/t.js\" data-key=\"pk_test\"",
+			v := newVisitor(t, strings.ReplaceAll(name, " ", "-")+".attributes.example", strings.Replace(snippet, "/t.js\" data-key=\"pk_test\"",
 				"/analytics/script.outbound-domains.js\" "+c.attributes, 1)+`<a id=out href="http://www.cal.test/">cal</a>`)
 			v.open("/?ref=ann")
 			first := v.eval("tributary.clickId")
@@ -177,6 +178,73 @@ func TestAttributesOfDub(t *testing.T) {
 			v.noErrors()
 		})
 	}
+}
+
+// A page that reports clicks, leads and sales by Dub's function goes on to do so, also before the
+// script is there. A click that it reports is the visitor's from then on.
+func TestCommandsOfDub(t *testing.T) {
+	queue := `<script>!function(c,n){c[n]=c[n]||function(){(c[n].q=c[n].q||[]).push(arguments)};
+		["trackClick","trackLead","trackSale"].forEach(t=>c[n][t]=(...a)=>c[n](t,...a))}(window,"dubAnalytics")</script>`
+	script := strings.Replace(snippet, "/t.js\"", `/analytics/script.conversion-tracking.js" data-domains='{"refer":"go.example"}'`, 1)
+	v := newVisitor(t, "commands.dub.example", queue+`<script>
+		dubAnalytics("ready", () => window.told = JSON.stringify(DubAnalytics));
+		location.search || dubAnalytics.trackLead({eventName: "Sign up", customerExternalId: "Queued-Lead"});
+		dubAnalytics("trackView", {});</script>`+script)
+	leads := func(person string) (refs []string) {
+		world.received.mu.Lock()
+		defer world.received.mu.Unlock()
+		for _, l := range world.received.leads {
+			if l.ExternalId == person {
+				refs = append(refs, l.ClickRef)
+			}
+		}
+		return refs
+	}
+	v.open("/")
+	v.becomes("window.told", `{"partner":null,"discount":null}`)
+	v.exec(`window.sent = ""; dubAnalytics.trackLead({eventName: "Other", customerExternalId: "Queued-Lead"}).then(() => sent = "yes")`)
+	v.becomes("window.sent", "yes")
+	v.exec(`dubAnalytics.trackClick({domain: "go.example", key: "spring"})`)
+	v.becomes("!!tributary.clickId", "true")
+	first := v.eval("tributary.clickId")
+	v.exec(`window.sent = "";
+		dubAnalytics("trackSale", {amount: 4900, customerExternalId: "Buyer"}).then((a) => sent = "" + a.sale)`)
+	v.becomes("window.sent", "null")
+	got := v.beacons("pageview at /", "link at /")
+	if got[1].LinkId != "go.example/spring" || idOf(got[1]) != first {
+		t.Errorf("%v, and the visitor's click is %s", got[1], first)
+	}
+	for _, name := range []string{"tributary_id", "pimms_id", "dub_id"} {
+		if got := v.cookie(name); got != first {
+			t.Errorf("cookie %s is %q, want %s", name, got, first)
+		}
+	}
+	if refs := leads("Buyer"); len(refs) != 1 || refs[0] != first {
+		t.Errorf("the sale names %q", refs)
+	}
+	if refs := leads("Queued-Lead"); len(refs) != 2 {
+		t.Errorf("%d leads, want the one of the queue and the one after it", len(refs))
+	}
+	v.open("/?x")
+	v.becomes("tributary.clickId", first)
+	v.exec(`dubAnalytics("trackClick", "autumn")`)
+	v.becomes(`tributary.clickId != "`+first+`"`, "true")
+	if got := v.sent(4)[3]; got.LinkId != "go.example/autumn" || idOf(got) != v.cookie("dub_id") {
+		t.Errorf("%v, cookie %s", got, v.cookie("dub_id"))
+	}
+	v.noErrors()
+}
+
+// Who allows no cookies gets none from a click that the page reports.
+func TestCommandsOfDubWithoutConsent(t *testing.T) {
+	script := strings.Replace(snippet, "/t.js\"", `/analytics/script.js" data-consent="denied"`, 1)
+	v := newVisitor(t, "denied.dub.example", script)
+	v.open("/")
+	v.exec(`window.sent = ""; dubAnalytics.trackClick({domain: "go.example", key: "spring"}).then(() => sent = "yes")`)
+	v.becomes("window.sent", "yes")
+	v.beacons("pageview at /", "link at /")
+	v.want("document.cookie", "")
+	v.noErrors()
 }
 
 // Under the address of a programme's script, its links name the affiliate, and no others do.

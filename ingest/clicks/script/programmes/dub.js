@@ -1,17 +1,20 @@
 /*
  * What stands before t.js under the address of Dub's and PiMMs' scripts: their attributes, of which
- * some are JSON, become those of t.js. An attribute of t.js that the element has stays.
+ * some are JSON, become those of t.js. An attribute of t.js that the element has stays. Below them
+ * is the function by which a page of Dub's reports clicks, leads and sales.
  */
-((data) => {
+((script) => {
+  const data = script.dataset;
   const set = (name, value) => {
     if (value && !data[name]) data[name] = value;
   };
+  // Dub's documentation has attributes in which single quotes stand for double ones.
   const read = (name) => {
-    try {
-      return JSON.parse(data[name]);
-    } catch (e) {
-      return data[name];
-    }
+    for (const text of [data[name], ("" + data[name]).replace(/'/g, '"')])
+      try {
+        return JSON.parse(text);
+      } catch (e) {}
+    return data[name];
   };
   const domains = read("domains") || {};
   const cookie = read("cookieOptions") || {};
@@ -27,5 +30,51 @@
       return new URL(domain.trim().replace(/^(https?:\/\/)?(\*\.)?/i, "https://")).hostname;
     } catch (e) {}
   };
+  const refer = domains.refer || data.shortDomain || data.domain;
   if (typeof domains == "object") data.domains = [].concat(domains.outbound || []).join().split(",").map(host).join(" ");
-})(document.currentScript.dataset);
+
+  if (window._dubAnalytics) return; // the page has the script twice
+  window._dubAnalytics = { script };
+  window.DubAnalytics = { partner: null, discount: null }; // whom Dub knows, and Tributary does not
+  const send = async (path, body) => {
+    const headers = { "Content-Type": "application/json" };
+    if (data.key) headers.Authorization = "Bearer " + data.key;
+    const to = new URL((data.apiHost || "") + "/track/" + path, script.src);
+    const answer = await fetch(to, { method: "POST", headers, keepalive: true, body: JSON.stringify(body) });
+    const result = await answer.json();
+    if (!answer.ok) console.error("dubAnalytics", path, result.error);
+    return result;
+  };
+  /* Makes the click that of the visitor: in the cookies that t.js has set, on the domain that it has
+     found. A visitor who does not allow it has none. */
+  const remember = (id) => {
+    const [, text] = /(?:^|; )tributary=([^;]*)/.exec(document.cookie) || [];
+    const state = JSON.parse(decodeURIComponent(text || "{}"));
+    if (!id || !state.v || (state.c && data.attribution == "first")) return;
+    state.c = tributary.clickId = window.pimms_id = id;
+    const names = (data.names || "tributary_id pimms_id dub_id").split(/[ ,]+/);
+    for (const cookie of ["tributary=" + encodeURIComponent(JSON.stringify(state)), ...names.map((name) => name + "=" + id)])
+      for (let i = 1; i < 9 && !document.cookie.split("; ").includes(cookie); i++)
+        document.cookie =
+          cookie + ";path=/;samesite=lax;max-age=" + (data.cookieDays || 90) * 86400 +
+          ";domain=" + location.hostname.split(".").slice(-i).join(".") + (location.protocol == "https:" ? ";secure" : "");
+  };
+  const commands = {
+    ready: async (callback) => callback(),
+    trackClick: async (link) => {
+      const { domain = refer, key = link } = link;
+      const { clickId } = await send("click", { domain, key, url: location.href, referrer: document.referrer });
+      remember(clickId);
+    },
+    trackLead: (lead) => send("lead/client", { clickId: tributary.clickId, ...lead }),
+    trackSale: (sale) => send("sale/client", { clickId: tributary.clickId, ...sale }),
+  };
+  // t.js says so when it knows the visitor. Where it is silent, nothing is sent from here either.
+  const start = () => {
+    const early = (window.dubAnalytics || {}).q || [];
+    const run = (command, ...args) => commands[command] && commands[command](...args);
+    window.dubAnalytics = Object.assign(run, commands);
+    early.forEach((args) => run(...args));
+  };
+  document.addEventListener("tributary", start, { once: true });
+})(document.currentScript);
