@@ -250,14 +250,17 @@ func TestCommandsOfDubWithoutConsent(t *testing.T) {
 // Under the address of a programme's script, its links name the affiliate, and no others do.
 func TestLinksOfProgrammes(t *testing.T) {
 	v := newVisitor(t, "links.programmes.example", "")
-	for i, c := range []struct{ script, query, affiliate string }{
-		{`/rw.js" data-rewardful-params="rfsn, ref`, "rfsn=ann", "ann"},
-		{`/rw.js" data-rewardful-params="rfsn, ref`, "via=bob", "bob"},
-		{`/rw.js`, "ref=cat", ""},
-		{`/fpr.js`, "_by=dan", "dan"},
-		{`/fpr.js`, "deal=summer", ""},
+	const source = `<script>(function(w,r){w._rwq=r;w[r]=w[r]||function(){(w[r].q=w[r].q||[]).push(arguments)}})
+		(window,"rewardful"); rewardful("source", "eve")</script>`
+	for i, c := range []struct{ before, script, query, affiliate string }{
+		{source, `/rw.js`, "", "eve"},
+		{"", `/rw.js" data-rewardful-params="rfsn, ref`, "rfsn=ann", "ann"},
+		{source, `/rw.js" data-rewardful-params="rfsn, ref`, "via=bob", "bob"},
+		{"", `/rw.js`, "ref=cat", ""},
+		{"", `/fpr.js`, "_by=dan", "dan"},
+		{"", `/fpr.js`, "deal=summer", ""},
 	} {
-		v.serve(v.host, strings.Replace(snippet, "/t.js", c.script, 1))
+		v.serve(v.host, c.before+strings.Replace(snippet, "/t.js", c.script, 1))
 		v.open("/?" + c.query)
 		if got := v.sent(i + 1)[i].AffiliateId; got != c.affiliate {
 			t.Errorf("%s: %s names %q, want %q", c.script, c.query, got, c.affiliate)

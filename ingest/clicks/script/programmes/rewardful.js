@@ -15,8 +15,11 @@
       (tributary.q = tributary.q || []).push(arguments);
     };
   const early = (window.rewardful || {}).q || [];
-  window.rewardful = (event, callback) => {
-    if (event == "ready") tributary("ready", callback);
+  window.rewardful = (command, value) => {
+    if (command == "ready") tributary("ready", value);
+    // The page names the affiliate itself: of a visitor whom no link has brought, and before t.js is
+    // there or the page changes.
+    if (command == "source") data.affiliate = value;
   };
   window.Rewardful = {
     get referral() {
