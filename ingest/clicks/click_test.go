@@ -25,7 +25,7 @@ func TestClick(t *testing.T) {
 		c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 	})
 	id := schemas.NewClickID(received.Add(-time.Minute)).String()
-	a := e.do("POST", "/v1/click", `{"key":"pk_1","click_id":"`+id+`","program_id":"p1","affiliate_id":42,"link_id":"l1","url":"https://shop.example/?utm_source=x",
+	a := e.do("POST", "/v1/click", `{"key":"pk_1","click_id":"`+id+`","program_id":"p1","affiliate_id":42.0,"link_id":"l1","url":"https://shop.example/?utm_source=x",
 		"referrer":"https://google.com/","visitor_id":"v1","event_time":"2026-11-20T11:59:30Z","trigger":"qr","consent":"granted","later_field":[1],
 		"properties":{"plan":"pro","n":3,"yes":true,"none":null}}`,
 		"User-Agent: Firefox/1", "X-Forwarded-For: 6.6.6.6, 203.0.113.9, 127.0.0.3", "CF-IPCountry: de",

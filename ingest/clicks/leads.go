@@ -333,14 +333,16 @@ func filled(id string) string {
 // leadText copies a string of at most limit bytes, without the space around it. Numbers are taken
 // too: ids of databases often are.
 func leadText(to *string, v value, limit int) *fault {
+	text := strings.TrimSpace(v.text)
 	switch v.kind {
-	case kindString, kindNumber:
+	case kindString:
+	case kindNumber:
+		text = plainNumber(text)
 	case kindNull:
 		return nil
 	default:
 		return errBadField
 	}
-	text := strings.TrimSpace(v.text)
 	if len(text) > limit {
 		return errTooLong
 	}

@@ -252,6 +252,17 @@ func whole(number string) (int64, error) {
 	return strconv.ParseInt(digits[:end], 10, 64)
 }
 
+// plainNumber returns a JSON number that is an integer as most programs write it. An id of 1001 is
+// 1001.0 in a column of a table that has gaps. Everything else stays as it is.
+func plainNumber(number string) string {
+	if strings.ContainsAny(number, ".eE") {
+		if n, err := whole(number); err == nil {
+			return strconv.FormatInt(n, 10)
+		}
+	}
+	return number
+}
+
 func (s *Server) storeMovement(m *schemas.Movement, workspace string) *fault {
 	r, err := schemas.MovementRecord(m, workspace, s.now())
 	if err != nil {

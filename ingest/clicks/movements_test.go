@@ -136,6 +136,17 @@ func TestWhole(t *testing.T) {
 	}
 }
 
+func TestPlainNumber(t *testing.T) {
+	for text, want := range map[string]string{
+		"7": "7", "7.0": "7", "1.001e3": "1001", "-7.00": "-7", "7.5": "7.5", "1e99": "1e99",
+		"9223372036854775808.0": "9223372036854775808.0", "12345678901234567890": "12345678901234567890",
+	} {
+		if got := plainNumber(text); got != want {
+			t.Errorf("%s is %s, want %s", text, got, want)
+		}
+	}
+}
+
 // Dub's call is a payment by its invoice's id; without one each call is a sale; a sale of nothing
 // is answered and not stored.
 func TestTrackSale(t *testing.T) {

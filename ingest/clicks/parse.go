@@ -115,7 +115,7 @@ func (e *event) field(name string, v value) {
 	case kindString:
 		e.set(name, v.text, false)
 	case kindNumber:
-		e.set(name, v.text, true)
+		e.set(name, plainNumber(v.text), true)
 	case kindNull:
 	default:
 		if e.set(name, "", false) {

@@ -35,10 +35,10 @@ type saleCall struct {
 // number, as a lead may have it.
 type sellersID string
 
-// UnmarshalJSON keeps a number as it is written.
+// UnmarshalJSON also takes a number.
 func (id *sellersID) UnmarshalJSON(text []byte) error {
 	if text[0] >= '0' && text[0] <= '9' || text[0] == '-' {
-		*id = sellersID(text)
+		*id = sellersID(plainNumber(string(text)))
 		return nil
 	}
 	return json.Unmarshal(text, (*string)(id))

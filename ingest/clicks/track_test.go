@@ -125,6 +125,7 @@ func TestSaleOfAnyNotation(t *testing.T) {
 	for _, fields := range []string{
 		`"invoiceId":1001,"amount":4900,"currency":" EUR ","clickId":7`,
 		`"invoiceId":"1001","amount":4.9e3,"currency":"Eur","clickId":"7"`,
+		`"invoiceId":1001.0,"amount":4900,"currency":"eur","clickId":7.00`,
 	} {
 		a := e.do("POST", "/track/sale", `{"customerExternalId":"u",`+fields+`}`, acme)
 		e.want(a, 200, "")
