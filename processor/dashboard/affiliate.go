@@ -8,7 +8,10 @@ import (
 	"errors"
 	"html/template"
 	"net/http"
+	"slices"
 	"time"
+
+	"github.com/shopspring/decimal"
 
 	"tributary/processor/access"
 	"tributary/processor/explain"
@@ -19,36 +22,74 @@ import (
 var affiliatePage string
 
 // affiliateTemplate escapes all values: links and campaigns come from whoever sends a click.
-var affiliateTemplate = template.Must(template.New("affiliate").Parse(affiliatePage))
+var affiliateTemplate = template.Must(template.New("affiliate").Funcs(template.FuncMap{"cents": cents}).
+	Parse(affiliatePage))
 
 // affiliateDays is how many days an affiliate's page shows, today among them.
 const affiliateDays = 90
 
-// affiliateView is what an affiliate sees: its own days and sales.
+// affiliateView is what an affiliate sees: its own days, statements and sales.
 type affiliateView struct {
 	Affiliate string
 	From      time.Time
+	LogOut    bool // a browser is logged in, or keeps a link's cookie
 	Fault     string
-	Days      []struct {
-		Day, Clicks, Leads, Sales, Refunds string
-		NetUSD                             string `json:"net_usd"`
-	}
-	Sales []affiliateSale
+	Days      []affiliateDay // the latest first
+	Months    []affiliateMonth
+	Sales     []affiliateSale
+}
+
+type affiliateDay struct {
+	Day, Clicks, Leads, Sales, Refunds string
+	NetUSD                             decimal.Decimal `json:"net_usd"`
+}
+
+// affiliateMonth is a statement. Amounts are US dollars.
+type affiliateMonth struct {
+	Month    time.Time       `json:"-"` // its first day
+	Closed   bool            // stated for good
+	Carried  decimal.Decimal `json:"carried_usd"`
+	Earned   decimal.Decimal `json:"earned_usd"`
+	Returned decimal.Decimal `json:"returned_usd"`
+	Restated decimal.Decimal `json:"restated_usd"`
+	Payable  decimal.Decimal `json:"payable_usd"`
+	CarryOn  decimal.Decimal `json:"carry_forward_usd"`
 }
 
 type affiliateSale struct {
 	OccurredAt     string `json:"occurred_at"`
 	Kind, Currency string
-	Amount         int64   `json:",string"` // minor units
-	NetUSD         *string `json:"net_usd"`
-	LinkID         string  `json:"link_id"`
-	Campaign       string  `json:"utm_campaign"`
+	Amount         int64            `json:",string"` // minor units
+	NetUSD         *decimal.Decimal `json:"net_usd"` // nil: there is no rate
+	LinkID         string           `json:"link_id"`
+	Campaign       string           `json:"utm_campaign"`
 }
 
 // Money is the amount in major units.
 func (s affiliateSale) Money() string {
 	return explain.FormatMinor(s.Amount, s.Currency)
 }
+
+// When is the time up to the minute, which is UTC as all times of an answer.
+func (s affiliateSale) When() string {
+	at, err := time.Parse("2006-01-02 15:04:05.999", s.OccurredAt)
+	if err != nil {
+		return s.OccurredAt
+	}
+	return at.Format("2 Jan 2006, 15:04")
+}
+
+// What says in words what moved, as the page for owners does.
+func (s affiliateSale) What() string {
+	if word := map[string]string{"payment": "sale", "refund_reversal": "refund failed",
+		"dispute_reversal": "dispute won"}[s.Kind]; word != "" {
+		return word
+	}
+	return s.Kind
+}
+
+// cents rounds US dollars to cents, half to even.
+func cents(usd decimal.Decimal) string { return usd.RoundBank(2).StringFixed(2) }
 
 // serveIndex shows the page, or to an affiliate its own.
 func (d *Dashboard) serveIndex(w http.ResponseWriter, r *http.Request, caller *access.Caller) {
@@ -58,11 +99,13 @@ func (d *Dashboard) serveIndex(w http.ResponseWriter, r *http.Request, caller *a
 	}
 	now := d.now().UTC()
 	to := now.Truncate(time.Hour).Add(time.Hour)
-	view := affiliateView{Affiliate: caller.Affiliate, From: to.Truncate(24*time.Hour).AddDate(0, 0, 1-affiliateDays)}
+	view := affiliateView{Affiliate: caller.Affiliate, LogOut: caller.Session,
+		From: to.Add(-time.Hour).Truncate(24*time.Hour).AddDate(0, 0, 1-affiliateDays)}
 	given := map[string][]string{"from": {view.From.Format(time.DateTime)}, "to": {to.Format(time.DateTime)}}
 	status := http.StatusOK
 	err := errors.Join(d.rows(r.Context(), caller, "affiliate_by_day", given, &view.Days),
-		d.rows(r.Context(), caller, "affiliate_sales", given, &view.Sales))
+		d.rows(r.Context(), caller, "affiliate_sales", given, &view.Sales), d.months(r.Context(), caller, now, &view.Months))
+	slices.Reverse(view.Days)
 	var f *query.Fault
 	switch {
 	case r.Context().Err() != nil:
@@ -83,6 +126,23 @@ func (d *Dashboard) serveIndex(w http.ResponseWriter, r *http.Request, caller *a
 	h.Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
 	_, _ = w.Write(page.Bytes()) // the client may have gone
+}
+
+// months appends the statements of the present month and the one before, those that there are.
+func (d *Dashboard) months(ctx context.Context, caller *access.Caller, now time.Time, into *[]affiliateMonth) error {
+	for back := range 2 {
+		first := time.Date(now.Year(), now.Month()-time.Month(back), 1, 0, 0, 0, 0, time.UTC)
+		var statement []affiliateMonth // one, or none
+		given := map[string][]string{"month": {first.Format(time.DateOnly)}}
+		if err := d.rows(ctx, caller, "statements", given, &statement); err != nil {
+			return err
+		}
+		for _, m := range statement {
+			m.Month = first
+			*into = append(*into, m)
+		}
+	}
+	return nil
 }
 
 // rows asks a question and reads its rows.

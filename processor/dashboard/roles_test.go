@@ -151,8 +151,8 @@ func TestAffiliatesSeeTheirOwn(t *testing.T) {
 	dsn, conn := database(t)
 	d := behindLogin(t, dsn)
 	now := time.Now().UTC()
+	when := now.Add(-10 * time.Minute)
 	for i, affiliate := range []string{"anna", "bert"} {
-		when := now.Add(-10 * time.Minute)
 		click(t, conn, i+1, when, "v-"+affiliate, affiliate, "link-"+affiliate, "campaign-"+affiliate, false)
 		lead(t, conn, "lead-"+affiliate, when, 1, affiliate, "async")
 		book(
@@ -200,11 +200,20 @@ func TestAffiliatesSeeTheirOwn(t *testing.T) {
 	if seen == 0 {
 		t.Error("the own row is in no answer")
 	}
-	page := as(d, affiliateToken, "GET", "/", "").Body.String()
-	if !strings.Contains(page, "77770.01") || !strings.Contains(page, "77770.00 USD") ||
-		!strings.Contains(page, "link-anna") ||
-		strings.Contains(page, "bert") {
+	insert(t, conn, `INSERT INTO earning_rules (workspace, loaded_at, rules) VALUES ('acme', now64(3),
+		'[{"name":"all","from":"1970-01-01","until":"2149-06-06","percent":"50","flat_usd":"0"}]')`)
+	page := as(d, view, "GET", "/", "").Body.String()
+	for _, part := range []string{"77770.01", "77770.00 USD", "link-anna", now.Format("January 2006"), "<b>38885.00</b>",
+		when.Format("2 Jan 2006, 15:04"), ">sale<", "Log out"} {
+		if !strings.Contains(page, part) {
+			t.Errorf("the affiliate's page lacks %q:\n%s", part, page)
+		}
+	}
+	if strings.Contains(page, "bert") || strings.Contains(page, "payment") {
 		t.Errorf("the affiliate's page:\n%s", page)
+	}
+	if page := as(d, affiliateToken, "GET", "/", "").Body.String(); strings.Contains(page, "Log out") {
+		t.Error("a program with a token is offered to log out")
 	}
 }
 
