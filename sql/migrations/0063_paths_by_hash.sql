@@ -1,6 +1,6 @@
 -- +goose Up
--- Models of attribution in half the time. Visitors and buyers are compared by hashes, and only clicks of those browsers are put together whose
--- buyers bought in the time, once for each browser and not for each sale.
+-- Models of attribution in half the time. Visitors and buyers are compared by hashes, clicks are put together once for each buyer and not for
+-- each sale, and the paths of all visitors are read from the lists of closed days.
 
 -- sale_touches(workspace, livemode, from, to, lookback_days, dimension): as in 0055, but that a buyer's browsers are those of all payments
 -- of the buyer, not of the first payment of each sale that has rates.
@@ -74,67 +74,62 @@ SELECT
 FROM sold AS s
 LEFT JOIN
 (
-    SELECT k.buyer AS buyer, arraySort(arrayFlatten(groupArray(c.touches))) AS touches
-    FROM known AS k
-    INNER JOIN
+    SELECT buyer, arraySort(arrayFlatten(groupArray(counted))) AS touches
+    FROM
     (
-        SELECT visitor, arrayFlatten(groupArray(counted)) AS touches
+        SELECT
+            k.buyer AS buyer,
+            -- A link that is followed again within an hour of a click that counts is the same click, as in clicks_counted.
+            arrayMap(touch -> (touch.1, touch.2, touch.3, touch.4), arrayFilter(touch -> NOT touch.5, arrayFold(
+                (chosen, touch) -> if(empty(chosen) OR touch.1 > chosen[-1].1 + toIntervalHour(1), arrayPushBack(chosen, touch), chosen),
+                arraySort(groupArray((c.clicked_at, c.click_id, c.name, c.channel, c.copy))),
+                []::Array(Tuple(DateTime64(3, 'UTC'), FixedString(16), String, String, Bool))
+            ))) AS counted
         FROM
         (
             SELECT
-                visitor,
-                -- A link that is followed again within an hour of a click that counts is the same click, as in clicks_counted.
-                arrayMap(touch -> (touch.1, touch.2, touch.3, touch.4), arrayFilter(touch -> NOT touch.5, arrayFold(
-                    (chosen, touch) -> if(empty(chosen) OR touch.1 > chosen[-1].1 + toIntervalHour(1), arrayPushBack(chosen, touch), chosen),
-                    arraySort(groupArray((clicked_at, click_id, name, channel, copy))),
-                    []::Array(Tuple(DateTime64(3, 'UTC'), FixedString(16), String, String, Bool))
-                ))) AS counted
-            FROM
-            (
-                SELECT
-                    sipHash64(visitor_id) AS visitor,
-                    clicked_at,
-                    click_id,
-                    toString(channel) AS channel,
-                    multiIf(
-                        {dimension:String} = 'affiliate', affiliate_id,
-                        {dimension:String} = 'program', program_id,
-                        {dimension:String} = 'link', link_id,
-                        {dimension:String} = 'source', utm_source,
-                        {dimension:String} = 'medium', utm_medium,
-                        {dimension:String} = 'campaign', utm_campaign,
-                        channel
-                    ) AS name,
-                    visitor_link,
-                    foreign_id != '' AND click_id IN
-                    (
-                        SELECT arrayJoin(arrayFold(
-                            (known, click) -> if(click.1 > known.1 + toIntervalHour(1), (click.1, known.2), (known.1, arrayPushBack(known.2, click.2))),
-                            arraySort(groupArray((clicked_at, click_id))),
-                            (toDateTime64(0, 3, 'UTC'), []::Array(FixedString(16)))
-                        ).2)
-                        FROM clicks FINAL
-                        WHERE workspace = {workspace:String} AND NOT is_bot AND foreign_id != '' AND clicked_at >= since AND clicked_at < {to:DateTime('UTC')}
-                        GROUP BY foreign_id
-                        HAVING count() > 1
-                    ) AS copy
-                FROM clicks FINAL
-                WHERE workspace = {workspace:String} AND NOT is_bot AND visitor_id != ''
-                    AND clicked_at >= since AND clicked_at < {to:DateTime('UTC')}
-                    AND visitor IN (SELECT visitor FROM known)
-            )
-            GROUP BY visitor, visitor_link
-        )
-        GROUP BY visitor
-    ) AS c ON c.visitor = k.visitor
-    GROUP BY k.buyer
+                sipHash64(visitor_id) AS visitor,
+                clicked_at,
+                click_id,
+                toString(channel) AS channel,
+                multiIf(
+                    {dimension:String} = 'affiliate', affiliate_id,
+                    {dimension:String} = 'program', program_id,
+                    {dimension:String} = 'link', link_id,
+                    {dimension:String} = 'source', utm_source,
+                    {dimension:String} = 'medium', utm_medium,
+                    {dimension:String} = 'campaign', utm_campaign,
+                    channel
+                ) AS name,
+                visitor_link,
+                foreign_id != '' AND click_id IN
+                (
+                    SELECT arrayJoin(arrayFold(
+                        (known, click) -> if(click.1 > known.1 + toIntervalHour(1), (click.1, known.2), (known.1, arrayPushBack(known.2, click.2))),
+                        arraySort(groupArray((clicked_at, click_id))),
+                        (toDateTime64(0, 3, 'UTC'), []::Array(FixedString(16)))
+                    ).2)
+                    FROM clicks FINAL
+                    WHERE workspace = {workspace:String} AND NOT is_bot AND foreign_id != '' AND clicked_at >= since AND clicked_at < {to:DateTime('UTC')}
+                    GROUP BY foreign_id
+                    HAVING count() > 1
+                ) AS copy
+            FROM clicks FINAL
+            WHERE workspace = {workspace:String} AND NOT is_bot AND visitor_id != ''
+                AND clicked_at >= since AND clicked_at < {to:DateTime('UTC')}
+        ) AS c
+        INNER JOIN known AS k ON k.visitor = c.visitor
+        GROUP BY k.buyer, k.visitor, c.visitor_link
+    )
+    GROUP BY buyer
 ) AS b ON b.buyer = s.first.1
 COMMENT 'Sales with the clicks before them; parameters: workspace, livemode, from, to, lookback_days, dimension';
 
 -- channel_effects(workspace, livemode, from, to, lookback_days): which part of the sales would be lost without a channel. The visitors'
 -- paths from channel to channel are a Markov chain of first order; the effect of a channel is 1 - P(sale without it) / P(sale) (Anderl et
 -- al., "Mapping the customer journey", 2016). A hundred steps of the chain are followed; hardly any path is longer.
--- As in 0048, but that sales and clicks are grouped together instead of joined.
+-- As in 0048, but that clicks are read from the lists of closed days, through activity, so only those that count; that sales and clicks are
+-- grouped together instead of joined; and that clicks of one second are in the order of their channels' names.
 CREATE OR REPLACE VIEW channel_effects AS
 WITH
     toDateTime(greatest(0, toInt64(toUnixTimestamp({from:DateTime('UTC')})) - 86400 * {lookback_days:UInt16}), 'UTC') AS since,
@@ -148,42 +143,40 @@ WITH
             WHERE workspace = {workspace:String} AND clicked_at >= since AND clicked_at < {to:DateTime('UTC')}
         )
     ) AS all_channels,
-    -- One path a visitor: channels in order, a repeated one once, and whether it ended in a sale. A touch is one number, its time in
-    -- milliseconds and the place of its channel, because arrays of numbers are several times as fast as those of tuples.
+    -- Clicks that count, by their second: those of closed days are known by it. A touch is one number, its second and the place of its
+    -- channel, because arrays of numbers are several times as fast as those of tuples. Sales have the place 65535.
+    touched AS
+    (
+        SELECT visitor, toUnixTimestamp(toDateTime(at, 'UTC')) * 65536 + indexOf(all_channels, toString(name)) AS touch
+        FROM activity(
+            workspace = {workspace:String}, livemode = {livemode:Bool},
+            from = toDateTime(greatest(0, toInt64(toUnixTimestamp({from:DateTime('UTC')})) - 86400 * {lookback_days:UInt16}), 'UTC'),
+            to = {to:DateTime('UTC')}, dimension = 'channel', only = map()::Map(String, Array(String)),
+            without = map()::Map(String, Array(String)), currency = 'usd', rates = '', stored = true
+        )
+        WHERE what = 'click' AND visitor NOT IN -- a browser without an id is another one each day, and no sale is known to be its
+        (
+            SELECT sipHash64(hex(identity_hash))
+            FROM clicks
+            WHERE workspace = {workspace:String} AND visitor_id = '' AND clicked_at >= since AND clicked_at < {to:DateTime('UTC')}
+        )
+        UNION ALL
+        SELECT sipHash64(visitor_id), toUnixTimestamp(toDateTime(occurred_at, 'UTC')) * 65536 + 65535
+        FROM ledger FINAL
+        WHERE workspace = {workspace:String} AND status = 'booked' AND amount != 0 AND livemode = {livemode:Bool} AND kind = 'payment'
+            AND visitor_id != '' AND occurred_at >= {from:DateTime('UTC')} AND occurred_at < {to:DateTime('UTC')}
+    ),
+    -- One path a visitor: channels in order, a repeated one once, up to the last sale, and whether there is one.
     paths AS
     (
         SELECT
-            countIf(place = 65535) > 0 AS bought,
-            maxIf(at, place = 65535) AS bought_at,
-            arrayCompact(arrayMap(
-                touch -> toUInt16(bitAnd(touch, 65535)),
-                arraySort(arrayFilter(touch -> NOT bought OR touch < (bought_at + 1000) * 65536, groupArrayIf(at * 65536 + place, place NOT IN (0, 65535))))
-            )) AS channels
-        FROM
-        (
-            SELECT sipHash64(visitor_id) AS visitor, toUnixTimestamp64Milli(clicked_at) AS at, toUInt16(indexOf(all_channels, channel)) AS place
-            FROM clicks FINAL
-            WHERE workspace = {workspace:String} AND NOT is_bot AND visitor_id != ''
-                AND clicked_at >= since AND clicked_at < {to:DateTime('UTC')}
-                AND (foreign_id = '' OR click_id NOT IN
-                (
-                    SELECT arrayJoin(arrayFold(
-                        (known, click) -> if(click.1 > known.1 + toIntervalHour(1), (click.1, known.2), (known.1, arrayPushBack(known.2, click.2))),
-                        arraySort(groupArray((clicked_at, click_id))),
-                        (toDateTime64(0, 3, 'UTC'), []::Array(FixedString(16)))
-                    ).2)
-                    FROM clicks FINAL
-                    WHERE workspace = {workspace:String} AND NOT is_bot AND foreign_id != '' AND clicked_at >= since AND clicked_at < {to:DateTime('UTC')}
-                    GROUP BY foreign_id
-                    HAVING count() > 1
-                ))
-            UNION ALL
-            -- Sales are rows of place 65535.
-            SELECT sipHash64(visitor_id), toUnixTimestamp64Milli(occurred_at), 65535
-            FROM ledger FINAL
-            WHERE workspace = {workspace:String} AND status = 'booked' AND amount != 0 AND livemode = {livemode:Bool} AND kind = 'payment'
-                AND visitor_id != '' AND occurred_at >= {from:DateTime('UTC')} AND occurred_at < {to:DateTime('UTC')}
-        )
+            arraySort(groupArray(touch)) AS sorted,
+            arrayLastIndex(touch -> bitAnd(touch, 65535) = 65535, sorted) AS last_sale,
+            last_sale > 0 AS bought,
+            arrayCompact(arrayFilter(place -> place NOT IN (0, 65535), arrayMap(
+                touch -> toUInt16(bitAnd(touch, 65535)), if(bought, arraySlice(sorted, 1, last_sale), sorted)
+            ))) AS channels
+        FROM touched
         GROUP BY visitor
         HAVING notEmpty(channels)
     ),

@@ -62,8 +62,9 @@ FROM
                 arrayMap(touch -> round(exp2(-date_diff('second', touch.1, path[-1].1) / 86400 / {half_life_days:Float64}) * 1e9), path),
                 arrayMap(touch -> greatest(1., round(effects[touch.4] * 1e6)), path)
             ]) AS models,
-            arrayMap(weights -> arrayMap(weight -> net_usd * weight / arraySum(weights), weights), models) AS divided,
-            arrayMap(parts -> arrayMap((part, i) -> if(i = n, part + net_usd - arraySum(parts), part), parts, places), divided) AS credits
+            arrayMap(weights -> arraySum(weights), models) AS sums,
+            arrayMap((weights, total) -> arrayMap(weight -> net_usd * weight / total, weights), models, sums) AS divided,
+            arrayMap(parts -> arrayPushBack(arrayPopBack(parts), parts[-1] + net_usd - arraySum(parts)), divided) AS credits
         FROM
         (
             SELECT

@@ -11,37 +11,33 @@ AS WITH
             WHERE (workspace = {workspace:String}) AND (clicked_at >= since) AND (clicked_at < {to:DateTime('UTC')})
         )
     ) AS all_channels,
+    touched AS
+    (
+        SELECT
+            visitor,
+            (toUnixTimestamp(toDateTime(at, 'UTC')) * 65536) + indexOf(all_channels, toString(name)) AS touch
+        FROM activity(workspace = {workspace:String}, livemode = {livemode:Bool}, `from` = toDateTime(greatest(0, toInt64(toUnixTimestamp({from:DateTime('UTC')})) - (86400 * {lookback_days:UInt16})), 'UTC'), to = {to:DateTime('UTC')}, dimension = 'channel', only = CAST(map(), 'Map(String, Array(String))'), without = CAST(map(), 'Map(String, Array(String))'), currency = 'usd', rates = '', stored = true)
+        WHERE (what = 'click') AND (visitor NOT IN (
+            SELECT sipHash64(hex(identity_hash))
+            FROM clicks
+            WHERE (workspace = {workspace:String}) AND (visitor_id = '') AND (clicked_at >= since) AND (clicked_at < {to:DateTime('UTC')})
+        ))
+        UNION ALL
+        SELECT
+            sipHash64(visitor_id),
+            (toUnixTimestamp(toDateTime(occurred_at, 'UTC')) * 65536) + 65535
+        FROM ledger
+        FINAL
+        WHERE (workspace = {workspace:String}) AND (status = 'booked') AND (amount != 0) AND (livemode = {livemode:Bool}) AND (kind = 'payment') AND (visitor_id != '') AND (occurred_at >= {from:DateTime('UTC')}) AND (occurred_at < {to:DateTime('UTC')})
+    ),
     paths AS
     (
         SELECT
-            countIf(place = 65535) > 0 AS bought,
-            maxIf(at, place = 65535) AS bought_at,
-            arrayCompact(arrayMap(touch -> toUInt16(bitAnd(touch, 65535)), arraySort(arrayFilter(touch -> ((NOT bought) OR (touch < ((bought_at + 1000) * 65536))), groupArrayIf((at * 65536) + place, (place NOT IN (0, 65535))))))) AS channels
-        FROM
-        (
-            SELECT
-                sipHash64(visitor_id) AS visitor,
-                toUnixTimestamp64Milli(clicked_at) AS at,
-                toUInt16(indexOf(all_channels, channel)) AS place
-            FROM clicks
-            FINAL
-            WHERE (workspace = {workspace:String}) AND (NOT is_bot) AND (visitor_id != '') AND (clicked_at >= since) AND (clicked_at < {to:DateTime('UTC')}) AND ((foreign_id = '') OR (click_id NOT IN (
-                SELECT arrayJoin((arrayFold((known, click) -> if((click.1) > ((known.1) + toIntervalHour(1)), (click.1, known.2), (known.1, arrayPushBack(known.2, click.2))), arraySort(groupArray((clicked_at, click_id))), (toDateTime64(0, 3, 'UTC'), CAST('[]', 'Array(FixedString(16))')))).2)
-                FROM clicks
-                FINAL
-                WHERE (workspace = {workspace:String}) AND (NOT is_bot) AND (foreign_id != '') AND (clicked_at >= since) AND (clicked_at < {to:DateTime('UTC')})
-                GROUP BY foreign_id
-                HAVING count() > 1
-            )))
-            UNION ALL
-            SELECT
-                sipHash64(visitor_id),
-                toUnixTimestamp64Milli(occurred_at),
-                65535
-            FROM ledger
-            FINAL
-            WHERE (workspace = {workspace:String}) AND (status = 'booked') AND (amount != 0) AND (livemode = {livemode:Bool}) AND (kind = 'payment') AND (visitor_id != '') AND (occurred_at >= {from:DateTime('UTC')}) AND (occurred_at < {to:DateTime('UTC')})
-        )
+            arraySort(groupArray(touch)) AS sorted,
+            arrayLastIndex(touch -> (bitAnd(touch, 65535) = 65535), sorted) AS last_sale,
+            last_sale > 0 AS bought,
+            arrayCompact(arrayFilter(place -> (place NOT IN (0, 65535)), arrayMap(touch -> toUInt16(bitAnd(touch, 65535)), if(bought, arraySlice(sorted, 1, last_sale), sorted)))) AS channels
+        FROM touched
         GROUP BY visitor
         HAVING notEmpty(channels)
     ),

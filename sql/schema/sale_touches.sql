@@ -55,48 +55,39 @@ FROM sold AS s
 LEFT JOIN
 (
     SELECT
-        k.buyer AS buyer,
-        arraySort(arrayFlatten(groupArray(c.touches))) AS touches
-    FROM known AS k
-    INNER JOIN
+        buyer,
+        arraySort(arrayFlatten(groupArray(counted))) AS touches
+    FROM
     (
         SELECT
-            visitor,
-            arrayFlatten(groupArray(counted)) AS touches
+            k.buyer AS buyer,
+            arrayMap(touch -> (touch.1, touch.2, touch.3, touch.4), arrayFilter(touch -> (NOT (touch.5)), arrayFold((chosen, touch) -> if(empty(chosen) OR ((touch.1) > (((chosen[-1]).1) + toIntervalHour(1))), arrayPushBack(chosen, touch), chosen), arraySort(groupArray((c.clicked_at, c.click_id, c.name, c.channel, c.copy))), CAST('[]', 'Array(Tuple(DateTime64(3, \'UTC\'), FixedString(16), String, String, Bool))')))) AS counted
         FROM
         (
             SELECT
-                visitor,
-                arrayMap(touch -> (touch.1, touch.2, touch.3, touch.4), arrayFilter(touch -> (NOT (touch.5)), arrayFold((chosen, touch) -> if(empty(chosen) OR ((touch.1) > (((chosen[-1]).1) + toIntervalHour(1))), arrayPushBack(chosen, touch), chosen), arraySort(groupArray((clicked_at, click_id, name, channel, copy))), CAST('[]', 'Array(Tuple(DateTime64(3, \'UTC\'), FixedString(16), String, String, Bool))')))) AS counted
-            FROM
-            (
-                SELECT
-                    sipHash64(visitor_id) AS visitor,
-                    clicked_at,
-                    click_id,
-                    toString(channel) AS channel,
-                    multiIf({dimension:String} = 'affiliate', affiliate_id, {dimension:String} = 'program', program_id, {dimension:String} = 'link', link_id, {dimension:String} = 'source', utm_source, {dimension:String} = 'medium', utm_medium, {dimension:String} = 'campaign', utm_campaign, channel) AS name,
-                    visitor_link,
-                    (foreign_id != '') AND (click_id IN (
-                        SELECT arrayJoin((arrayFold((known, click) -> if((click.1) > ((known.1) + toIntervalHour(1)), (click.1, known.2), (known.1, arrayPushBack(known.2, click.2))), arraySort(groupArray((clicked_at, click_id))), (toDateTime64(0, 3, 'UTC'), CAST('[]', 'Array(FixedString(16))')))).2)
-                        FROM clicks
-                        FINAL
-                        WHERE (workspace = {workspace:String}) AND (NOT is_bot) AND (foreign_id != '') AND (clicked_at >= since) AND (clicked_at < {to:DateTime('UTC')})
-                        GROUP BY foreign_id
-                        HAVING count() > 1
-                    )) AS copy
-                FROM clicks
-                FINAL
-                WHERE (workspace = {workspace:String}) AND (NOT is_bot) AND (visitor_id != '') AND (clicked_at >= since) AND (clicked_at < {to:DateTime('UTC')}) AND (visitor IN (
-                    SELECT visitor
-                    FROM known
-                ))
-            )
-            GROUP BY
-                visitor,
-                visitor_link
-        )
-        GROUP BY visitor
-    ) AS c ON c.visitor = k.visitor
-    GROUP BY k.buyer
+                sipHash64(visitor_id) AS visitor,
+                clicked_at,
+                click_id,
+                toString(channel) AS channel,
+                multiIf({dimension:String} = 'affiliate', affiliate_id, {dimension:String} = 'program', program_id, {dimension:String} = 'link', link_id, {dimension:String} = 'source', utm_source, {dimension:String} = 'medium', utm_medium, {dimension:String} = 'campaign', utm_campaign, channel) AS name,
+                visitor_link,
+                (foreign_id != '') AND (click_id IN (
+                    SELECT arrayJoin((arrayFold((known, click) -> if((click.1) > ((known.1) + toIntervalHour(1)), (click.1, known.2), (known.1, arrayPushBack(known.2, click.2))), arraySort(groupArray((clicked_at, click_id))), (toDateTime64(0, 3, 'UTC'), CAST('[]', 'Array(FixedString(16))')))).2)
+                    FROM clicks
+                    FINAL
+                    WHERE (workspace = {workspace:String}) AND (NOT is_bot) AND (foreign_id != '') AND (clicked_at >= since) AND (clicked_at < {to:DateTime('UTC')})
+                    GROUP BY foreign_id
+                    HAVING count() > 1
+                )) AS copy
+            FROM clicks
+            FINAL
+            WHERE (workspace = {workspace:String}) AND (NOT is_bot) AND (visitor_id != '') AND (clicked_at >= since) AND (clicked_at < {to:DateTime('UTC')})
+        ) AS c
+        INNER JOIN known AS k ON k.visitor = c.visitor
+        GROUP BY
+            k.buyer,
+            k.visitor,
+            c.visitor_link
+    )
+    GROUP BY buyer
 ) AS b ON b.buyer = (s.first.1);
