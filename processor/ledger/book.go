@@ -111,6 +111,7 @@ func (b *books) explain() {
 		if i.source == nil {
 			continue
 		}
+		b.payUnheard(i)
 		i.remainder = i.paid - i.detached
 		var later int64
 		for _, p := range i.payments {
@@ -135,11 +136,38 @@ func (b *books) explain() {
 	}
 }
 
+// payUnheard books the payment of an invoice of which only its failure is heard: what the invoice
+// says was paid and no other payment explains, up to the amount of the charge that failed. Of two
+// such payments it cannot be told how much each was.
+func (b *books) payUnheard(i *invoice) {
+	if i.source.Source == stripe.FromInvoice && i.source.Certain {
+		return // paid outside Stripe, while the charge was pending
+	}
+	var unheard *payment
+	left := i.paid - i.detached
+	for _, p := range i.payments {
+		switch {
+		case p.failedUnheard(i.source.OccurredAt) != nil && len(p.invoices) == 1:
+			if unheard != nil {
+				return
+			}
+			unheard = p
+		case !b.paidLater(i, p):
+			left -= i.explained(p)
+		}
+	}
+	if unheard == nil || left <= 0 {
+		return
+	}
+	if f := unheard.failedUnheard(i.source.OccurredAt); f.Currency == i.source.Currency {
+		unheard.payBy(i.source, min(left, f.Amount))
+	}
+}
+
 // paidLater reports whether a payment was made after its invoice had been paid, so that it explains
 // nothing of what was paid until then. One that an event tied to the invoice by then had been made,
 // even if no event says so before it is paid again, after a failure that no event reports: its time
-// is the invoice's. Where the failure of a payment is reported that nothing else tells, what was
-// paid later stands for both.
+// is the invoice's.
 func (b *books) paidLater(i *invoice, p *payment) bool {
 	until := i.source.OccurredAt.Add(identity.LatestPayment)
 	if i.source.Source != stripe.FromInvoice || p.source == nil || !p.at.After(until) || len(p.invoices) != 1 {
@@ -149,7 +177,7 @@ func (b *books) paidLater(i *invoice, p *payment) bool {
 		p.at = i.source.OccurredAt
 		return false
 	}
-	return !slices.ContainsFunc(i.payments, func(p *payment) bool { return p.source == nil && len(p.failed) > 0 })
+	return true
 }
 
 // tiedBy reports whether an event until then said that a payment is of an invoice.

@@ -254,6 +254,9 @@ func (p *payment) figures(charge string) []figure {
 	for _, f := range p.failed {
 		if f.ObjectID == charge && p.source != nil {
 			back := p.takenBack(f)
+			if back > 0 && f.Currency != p.currency {
+				back = f.Amount // in the currency that the buyer saw
+			}
 			list = append(list, figure{fact: f, amount: back, failed: back > 0, void: back == 0})
 		}
 	}

@@ -10,7 +10,9 @@ import (
 
 // attempt is the captures of a payment that lie between two failures of its charges. A payment
 // intent whose charge fails after it succeeded can be paid again, by another charge: then each
-// attempt is a payment of its own day, and each failure takes back the one before it.
+// attempt is a payment of its own day, and each failure takes back the one before it. Where no event
+// of the first capture is heard, the captures of the first attempt are what else says that it was
+// paid: invoice payments, a session, or the invoice.
 type attempt struct {
 	after    *stripe.Fact // the failure before it; nil: none
 	captures []*stripe.Fact
@@ -47,6 +49,14 @@ func (p *payment) attempts() []attempt {
 		}
 		list[n].captures = append(list[n].captures, f)
 	}
+	if len(failures) > 0 && len(list[0].captures) == 0 {
+		for _, f := range p.facts {
+			paid := f.Source == stripe.FromInvoicePayment || f.Source == stripe.FromSession && f.InvoiceID == ""
+			if paid && f.Kind == stripe.Payment && f.Amount != 0 && f.OccurredAt.Before(failures[0].after.CreatedAt) {
+				list[0].captures = append(list[0].captures, f)
+			}
+		}
+	}
 	return list
 }
 
@@ -72,7 +82,9 @@ func (p *payment) readAgain(captured *stripe.Fact) {
 	for n := range p.tried {
 		a := &p.tried[n]
 		switch top := mostCaptured(a.captures); {
-		case top == nil:
+		case len(a.captures) == 0:
+		case top == nil || captured == nil && top.Currency != p.currency:
+			a.amount = p.amount
 		case top.Currency == p.currency:
 			a.amount = top.Amount
 		default: // the session states the amount in the seller's currency
@@ -84,12 +96,6 @@ func (p *payment) readAgain(captured *stripe.Fact) {
 // takenBack returns what a failure of a charge took back; 0 if it took nothing, because nothing had
 // been paid since the failure before it.
 func (p *payment) takenBack(failed *stripe.Fact) int64 {
-	if p.firstTried() < 0 {
-		if p.at.Before(failed.CreatedAt) {
-			return p.amount // an invoice payment or a session names the payment, and no capture
-		}
-		return 0
-	}
 	n := slices.IndexFunc(p.tried, func(a attempt) bool {
 		return a.after != nil && a.after.ObjectID == failed.ObjectID
 	})
@@ -99,6 +105,22 @@ func (p *payment) takenBack(failed *stripe.Fact) int64 {
 // firstTried returns the index of the first attempt that captured anything; -1 if none did.
 func (p *payment) firstTried() int {
 	return slices.IndexFunc(p.tried, func(a attempt) bool { return len(a.captures) > 0 })
+}
+
+// failedUnheard returns the failure of a charge that had paid by a time, of which no other event is
+// heard; nil if there is none.
+func (p *payment) failedUnheard(paid time.Time) *stripe.Fact {
+	if len(p.tried) < 2 || len(p.tried[0].captures) > 0 || !p.tried[1].after.CreatedAt.After(paid) {
+		return nil
+	}
+	return p.tried[1].after
+}
+
+// payBy lets a payment take the amount of its first attempt from its invoice, which says that it was
+// paid.
+func (p *payment) payBy(f *stripe.Fact, amount int64) {
+	p.source, p.currency, p.amount, p.at, p.silent = f, f.Currency, amount, f.OccurredAt, false
+	p.tried[0].captures, p.tried[0].amount = []*stripe.Fact{f}, amount
 }
 
 // failedAtLast reports whether nothing is left of the payment: it failed, and was not made again.
