@@ -42,17 +42,18 @@ func (c *comparison) whyUnproven(r *row) string {
 			return fmt.Sprintf("likely no refund: of %s as much was authorised and never captured, and is released", id)
 		}
 	}
-	if same := c.sameMoney(r); len(same) > 0 {
-		var ids []string
-		for _, o := range same {
-			ids = append(ids, o.ObjectID)
-		}
+	if same := c.sameMoney(r, (*row).belongsTo); len(same) > 0 {
 		cause := fmt.Sprintf("likely the same money as %s (same customer or sale, currency, amount and day), booked twice",
-			strings.Join(ids, " and "))
+			objects(same))
 		if r.Kind == stripe.Payment {
 			cause += ": subscribe the endpoint to invoice_payment.paid"
 		}
 		return cause
+	}
+	if same := c.sameMoney(r, (*row).mayBeOneBuyer); len(same) > 0 {
+		return fmt.Sprintf("maybe the same money as %s, booked twice: one names a customer and the other an account, and no "+
+			"event says whether they are one buyer: subscribe the endpoint to invoice_payment.paid and customer.updated",
+			objects(same))
 	}
 	for _, m := range c.open {
 		currency, amount, ok := m.presented(r.Currency)
@@ -65,6 +66,15 @@ func (c *comparison) whyUnproven(r *row) string {
 		cause += "; the export may end before it"
 	}
 	return cause + ": ask processor explain " + r.ObjectID
+}
+
+// objects returns the ids of what entries are of.
+func objects(rows []*row) string {
+	var ids []string
+	for _, r := range rows {
+		ids = append(ids, r.ObjectID)
+	}
+	return strings.Join(ids, " and ")
 }
 
 func (c *comparison) whyAmount(r *row) string {

@@ -397,6 +397,17 @@ var faults = []struct {
 		}
 		w.transactions[len(w.transactions)-1].Amount = 4400
 	}, []found{{"uncomparable", "dispute_reversal", "du_part_back", "customer_facing_amount"}}},
+	{"a payment that failed late, of which nothing is reported, and was made again", func(w *world) {
+		w.entry(7, "payment", "pi_unreported", "", 3350)
+		w.moved(7, "charge", "py_unreported1", "py_unreported1", "pi_unreported", 3350)
+		w.moved(8, "charge_failure", "pyr_unreported", "py_unreported1", "pi_unreported", -3350)
+		w.moved(9, "charge", "py_unreported2", "py_unreported2", "pi_unreported", 3350)
+	}, []found{{"missing", "refund", "pyr_unreported", "charge.failed"},
+		{"amount", "payment", "pi_unreported", "several balance transactions"}, {"day", "payment", "pi_unreported", ""}}},
+	{"a payment of a customer, and once more as the invoice of the account that the customer is", func(w *world) {
+		w.paid(3, "became", "cus_became", 8800)
+		w.entry(3, "payment", "in_became", "acct_became", 8800)
+	}, []found{{"unproven", "payment", "in_became", "maybe the same money as pi_became, booked twice: one names a customer"}}},
 }
 
 // remarked findings are no differences.

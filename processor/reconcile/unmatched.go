@@ -101,7 +101,7 @@ func (c *comparison) pair() {
 		if len(r.answers) > 0 || r.outside != 0 {
 			continue
 		}
-		doubled := len(c.sameMoney(r)) > 0
+		doubled := len(c.sameMoney(r, (*row).belongsTo)) > 0
 		best := -1
 		for i := range c.open {
 			m := &c.open[i]
@@ -146,12 +146,12 @@ func (m *movement) mayBe(r *row, doubled bool) bool {
 }
 
 // sameMoney returns up to three entries that are likely the money of r once more: of the same kind
-// and currency, near in time, with the same sum, and of the same customer or sale.
-func (c *comparison) sameMoney(r *row) []*row {
+// and currency, near in time, with the same sum, and tied to it.
+func (c *comparison) sameMoney(r *row, tied func(r, o *row) bool) []*row {
 	var near []*row
 	for _, o := range c.rows {
 		if o != r && o.booked() && o.Kind == r.Kind && o.Currency == r.Currency && len(o.answers) > 0 && !o.byAmount &&
-			o.OccurredAt.Sub(r.OccurredAt).Abs() <= nearby && r.belongsTo(o) {
+			o.OccurredAt.Sub(r.OccurredAt).Abs() <= nearby && tied(r, o) {
 			near = append(near, o)
 		}
 	}
@@ -165,6 +165,13 @@ func (c *comparison) sameMoney(r *row) []*row {
 func (r *row) belongsTo(o *row) bool {
 	return r.CustomerID != "" && r.CustomerID == o.CustomerID || r.SaleID == o.SaleID ||
 		slices.Contains(r.aliases, o.ObjectID)
+}
+
+// mayBeOneBuyer reports whether one of two entries is of a customer and the other of an account, which
+// may be the same buyer (Accounts v2).
+func (r *row) mayBeOneBuyer(o *row) bool {
+	account := strings.HasPrefix(r.CustomerID, "acct_")
+	return r.CustomerID != "" && o.CustomerID != "" && account != strings.HasPrefix(o.CustomerID, "acct_")
 }
 
 // sumTo returns the first at most n rows whose amounts add up to amount, the fewest first.
