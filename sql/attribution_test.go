@@ -8,6 +8,7 @@ import (
 	"math/big"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -254,6 +255,100 @@ func countModels(clicks []click, sales []buy, from, to time.Time, lookback time.
 		}
 	}
 	return byName, total
+}
+
+// TestChannelEffects compares with a count in Go over random paths, while days are read from clicks
+// and from clicks_by_day. Browsers without an id are in no path.
+func TestChannelEffects(t *testing.T) {
+	dsn, _ := sqltest.Open(t)
+	clicks, sales := randomPaths(rand.New(rand.NewPCG(9, 1)))
+	insertPaths(t, dsn, "paths", clicks, sales)
+	ask(t, dsn, "INSERT INTO clicks (workspace, click_id, clicked_at, received_at, identity_hash, channel, version) "+
+		"SELECT 'paths', toFixedString(concat('nobody', leftPad(toString(number), 10, '0')), 16), "+
+		"toDateTime64('2050-02-01 00:00:00', 3, 'UTC') + INTERVAL number HOUR AS at, at, toFixedString(toString(number % 9), 8), "+
+		"['email', 'referral', 'direct'][1 + number % 3], 1 FROM numbers(500)", nil)
+	from, to := time.Date(2050, 1, 15, 0, 0, 0, 0, time.UTC), time.Date(2050, 4, 1, 0, 0, 0, 0, time.UTC)
+	want := countEffects(clicks, sales, from, to, 20*24*time.Hour)
+	q := question(t, "channel_effects")
+	given := parameters(q)
+	maps.Copy(given, map[string]string{
+		"workspace": "paths", "from": from.Format(time.DateTime), "to": to.Format(time.DateTime), "lookback_days": "20",
+	})
+	for _, days := range []string{"open", "closed"} {
+		got := make(map[string]float64)
+		for line := range strings.Lines(ask(t, dsn, q.Text+"FORMAT TSV", given)) {
+			channel, effect, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
+			got[channel], _ = strconv.ParseFloat(effect, 64)
+		}
+		if !maps.EqualFunc(got, want, func(a, b float64) bool { return math.Abs(a-b) < 1e-6 }) {
+			t.Errorf("%s days: %v, counted %v", days, got, want)
+		}
+		refresh(t, dsn)
+	}
+}
+
+// countEffects returns by channel which part of the sales would be lost without it: the visitors'
+// steps from channel to channel as a Markov chain, followed for a hundred steps.
+func countEffects(clicks []click, sales []buy, from, to time.Time, lookback time.Duration) map[string]float64 {
+	begin := from.Add(-lookback)
+	clicks = slices.DeleteFunc(slices.Clone(clicks), func(c click) bool { return c.bot || !c.at.Before(to) })
+	foreign := slices.DeleteFunc(slices.Clone(clicks), func(c click) bool { return c.foreign == "" })
+	copies := repeats(foreign, func(c click) string { return c.foreign })
+	repeated := repeats(clicks, func(c click) string { return c.visitor + c.link })
+	bought := make(map[string]int64) // by visitor: the second of the last sale
+	for _, s := range sales {
+		if s.visitor != "" && !s.at.Before(from) && s.at.Before(to) {
+			bought[s.visitor] = max(bought[s.visitor], s.at.Unix())
+		}
+	}
+	slices.SortFunc(clicks, func(a, b click) int {
+		return cmp.Or(cmp.Compare(a.at.Unix(), b.at.Unix()), cmp.Compare(a.channel, b.channel))
+	})
+	paths := make(map[string][]string)
+	for _, c := range clicks {
+		end, sold := bought[c.visitor]
+		path := paths[c.visitor]
+		if copies[c.id] || repeated[c.id] || c.at.Before(begin) || sold && c.at.Unix() > end ||
+			len(path) > 0 && path[len(path)-1] == c.channel {
+			continue
+		}
+		paths[c.visitor] = append(path, c.channel)
+	}
+	const start, sale, end = "start", "sale", "end"
+	steps, total := make(map[[2]string]float64), make(map[string]float64)
+	for visitor, path := range paths {
+		last := end
+		if _, sold := bought[visitor]; sold {
+			last = sale
+		}
+		at := start
+		for _, next := range append(path, last) {
+			steps[[2]string{at, next}]++
+			total[at]++
+			at = next
+		}
+	}
+	chance := func(without string) (sold float64) {
+		where := map[string]float64{start: 1}
+		for range 101 {
+			next := make(map[string]float64)
+			for step, n := range steps {
+				if step[1] != without {
+					next[step[1]] += where[step[0]] * n / total[step[0]]
+				}
+			}
+			sold += next[sale]
+			where = next
+		}
+		return sold
+	}
+	effects := make(map[string]float64)
+	for channel := range total {
+		if channel != start {
+			effects[channel] = 1 - chance(channel)/chance("")
+		}
+	}
+	return effects
 }
 
 // divide divides money in proportion to weights; what is left goes to the last.

@@ -80,4 +80,4 @@ FROM
 )
 GROUP BY name
 ORDER BY ledger_usd DESC, name
-SETTINGS optimize_move_to_prewhere_if_final = 0
+SETTINGS optimize_move_to_prewhere_if_final = 0, max_bytes_before_external_group_by = 1000000000

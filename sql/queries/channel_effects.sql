@@ -14,4 +14,4 @@ FROM channel_effects(
     lookback_days = {lookback_days:UInt16}
 )
 ORDER BY effect DESC, channel
-SETTINGS optimize_move_to_prewhere_if_final = 0
+SETTINGS optimize_move_to_prewhere_if_final = 0, max_bytes_before_external_group_by = 1000000000
