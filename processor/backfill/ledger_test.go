@@ -53,10 +53,11 @@ func TestNamesOfAllTime(t *testing.T) {
 		return fmt.Sprintf(`{"id":%q,"object":"checkout.session","created":%d,"livemode":true,"status":"complete","payment_status":"paid",
 "amount_total":4900,"currency":"usd","total_details":{"amount_tax":900},"metadata":{"tributaryAffiliateId":"a7"},%s}`, id, created, more)
 	}
-	invoice := func(id string, paid int64) string {
+	issued := func(id string, created, paid int64) string {
 		return fmt.Sprintf(`{"id":%q,"object":"invoice","created":%d,"livemode":true,"status":"paid","currency":"usd","amount_paid":4900,"total":4900,"tax":900,
-"customer":"cus_7","subscription":"sub_7","status_transitions":{"paid_at":%d}}`, id, paid, paid)
+"customer":"cus_7","subscription":"sub_7","status_transitions":{"paid_at":%d}}`, id, created, paid)
 	}
+	invoice := func(id string, paid int64) string { return issued(id, paid, paid) }
 	intent := func(id string, created, moved int64) string {
 		return fmt.Sprintf(`{"id":%q,"object":"payment_intent","created":%d,"livemode":true,"status":"succeeded","amount":4900,"amount_received":4900,
 "currency":"usd","invoice":null,"latest_charge":{"id":"ch_%s","object":"charge","created":%d,"captured":true,"amount":4900,"amount_captured":4900,
@@ -73,14 +74,18 @@ func TestNamesOfAllTime(t *testing.T) {
 			session("cs_old", `"mode":"payment","invoice":null,"payment_intent":`+intent("pi_old", old, old), old),
 			session("cs_sub", `"mode":"subscription","customer":"cus_7","subscription":"sub_7","invoice":`+invoice("in_first", first), first),
 		},
-		"/v1/invoices":        {invoice("in_renewal", renewal), invoice("in_first", first)},
+		"/v1/invoices": {
+			invoice("in_renewal", renewal), invoice("in_first", first),
+			issued("in_year", time.Date(2025, 6, 5, 10, 0, 0, 0, time.UTC).Unix(), renewal),
+		},
 		"/v1/payment_intents": {intent("pi_slow", slow, moved), intent("pi_old", old, old)},
 	}
 	m := new(memory)
 	if _, err := m.backfill(api(t, lists, nil)).Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	const want = "payment in_renewal 2026-04-05 4900 900 a7; payment pi_slow 2026-03-04 4900 900 a7"
+	const want = "payment in_renewal 2026-04-05 4900 900 a7; payment in_year 2026-04-05 4900 900 a7; " +
+		"payment pi_slow 2026-03-04 4900 900 a7"
 	if got := book(t, m.records); got != want {
 		t.Errorf("%s\nwant %s", got, want)
 	}
@@ -90,7 +95,7 @@ func TestNamesOfAllTime(t *testing.T) {
 		t.Fatal(err)
 	}
 	const whole = "payment in_first 2026-01-05 4900 900 a7; payment in_renewal 2026-04-05 4900 900 a7; " +
-		"payment pi_old 2026-01-07 4900 900 a7; payment pi_slow 2026-03-04 4900 900 a7"
+		"payment in_year 2026-04-05 4900 900 a7; payment pi_old 2026-01-07 4900 900 a7; payment pi_slow 2026-03-04 4900 900 a7"
 	if got := book(t, m.records); got != whole {
 		t.Errorf("then the whole year: %s\nwant %s", got, whole)
 	}

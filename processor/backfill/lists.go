@@ -15,6 +15,10 @@ import (
 // from the objects.
 const kept = 30 * 24 * time.Hour
 
+// unpaid is how long before a period an invoice is looked for that is paid in it: a seller may wait a
+// year for their money, and what is older is rarely paid at all.
+const unpaid = 366 * 24 * time.Hour
+
 // spare is how long a backfill may take, interruptions among it: events that Stripe is about to
 // forget are read from the objects.
 const spare = 24 * time.Hour
@@ -77,9 +81,9 @@ var lists = []list{
 		query:  url.Values{"expand[]": {"data.payment_intent.latest_charge.balance_transaction", "data.invoice"}},
 		events: sessions,
 	},
-	{path: "/v1/invoices", reach: 90 * 24 * time.Hour, events: invoices},
+	{path: "/v1/invoices", reach: unpaid, events: invoices},
 	{
-		path: "/v1/invoice_payments", version: stripeapi.InvoicePaymentsVersion, reach: 90 * 24 * time.Hour,
+		path: "/v1/invoice_payments", version: stripeapi.InvoicePaymentsVersion, reach: unpaid,
 		query: url.Values{"status": {"paid"}}, events: invoicePayments,
 	},
 	{
