@@ -22,14 +22,14 @@ func (f *fault) Error() string { return f.message }
 // Every fault of the edge. A hint says what to do, not what is wrong.
 var (
 	errBadJSON = &fault{400, "bad_json", "the body is not JSON of the expected shape",
-		`send one object such as {"url":"https://example.com/"}`}
+		"one JSON object; /v1/clicks also takes an array, or one object a line"}
 	errBadField = &fault{400, "bad_field", "a field has the wrong type",
 		"fields are strings; properties is an object of strings"}
-	errTooLong = &fault{400, "too_long", "a field is too long", "url 8192 bytes, ids 200, property values 500"}
+	errTooLong = &fault{400, "too_long", "a field is too long", "url 8192 bytes, ids 200, property values 500, event_name 255, email 320"}
 	errNothing = &fault{400, "no_target", "neither url nor link_id is given", "give the page's url or the link's id"}
 	errBadURL  = &fault{400, "bad_url", "url is not an http or https address",
 		"other schemes can be listed in the workspace's schemes"}
-	errBadTime = &fault{400, "bad_time", "event_time is not a time",
+	errBadTime = &fault{400, "bad_time", "event_time is not a time, or none that can be",
 		"RFC 3339 such as 2026-11-20T15:04:05Z, or Unix milliseconds (13 digits; not seconds or microseconds)"}
 	errBadTrigger    = &fault{400, "bad_trigger", "trigger is not known", "link, pageview, qr, deeplink or form"}
 	errBadConsent    = &fault{400, "bad_consent", "consent is not known", "granted or denied"}

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/valyala/fasthttp"
 
@@ -229,13 +230,25 @@ func parseLead(j *scanner, body []byte) (*leadCall, *fault) {
 	}
 	call.lead.ClickRef = filled(call.lead.ClickRef)
 	call.lead.ExternalId = cmp.Or(filled(call.lead.ExternalId), filled(call.older[0]), filled(call.older[1]))
-	if f == nil && call.lead.ExternalId == "" {
-		f = errBadLead
+	if f == nil {
+		f = checkPerson(call.lead.ExternalId)
 	}
 	if call.lead.EventName == "" {
 		call.lead.EventName = "Sign up"
 	}
 	return call, f
+}
+
+// checkPerson returns why an id cannot be a person's. All texts that cannot be read look alike: two
+// people would be one.
+func checkPerson(externalID string) *fault {
+	switch {
+	case externalID == "":
+		return errBadLead
+	case strings.ContainsRune(externalID, utf8.RuneError):
+		return errNotUnicode
+	}
+	return nil
 }
 
 // set takes one field. Those that it does not know are ignored.

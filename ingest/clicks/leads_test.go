@@ -100,6 +100,8 @@ func TestLeads(t *testing.T) {
 		`{"external_id":"u","event_time":["2024"]}`:               "bad_field",
 		`{"click_id":"x"}`:                                                                "bad_lead",
 		`{"external_id":"u","mode":"sometimes"}`:                                          "bad_mode",
+		`{"external_id":"M\ud800ller"}`:                                                   "bad_unicode",
+		"{\"external_id\":\"M\xfcller\"}":                                                 "bad_unicode",
 		`{"external_id":"u","quantity":0}`:                                                "bad_quantity",
 		`{"external_id":"u","quantity":101}`:                                              "bad_quantity",
 		`{"external_id":"u","quantity":"101"}`:                                            "bad_quantity",

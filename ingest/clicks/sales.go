@@ -93,8 +93,8 @@ func (c *saleCall) complete() {
 
 // storeSale stores a payment or a claim, and reports whether the answer names the sale.
 func (s *Server) storeSale(from *sender, c *saleCall) (booked bool, f *fault) {
-	if c.CustomerExternalID == "" {
-		return false, errBadLead
+	if f := checkPerson(string(c.CustomerExternalID)); f != nil {
+		return false, f
 	}
 	amount, err := whole(string(c.Amount))
 	if err == nil {
