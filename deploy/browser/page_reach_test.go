@@ -91,6 +91,19 @@ func TestPageAccessibility(t *testing.T) {
 	v.want(`[...document.querySelectorAll("#tools, #sections, .tools")].filter(e => e.checkVisibility()).length`, "0")
 	v.want(`getComputedStyle(document.body).backgroundColor + getComputedStyle(document.querySelector("#title")).color`,
 		"rgb(255, 255, 255)rgb(22, 25, 29)")
+	// No figure and no reason is cut off, neither on paper nor on a tablet.
+	v.open(summer + "overview&currency=idr")
+	v.answered()
+	const cut = `[...document.querySelectorAll(".tile b")].filter(e => e.scrollWidth > e.clientWidth)
+		.concat([...document.querySelectorAll("table.sales .why")].filter(e => e.getBoundingClientRect().right >
+			e.closest("section").getBoundingClientRect().right)).map(e => e.textContent).join()`
+	v.wide(t, 718)
+	v.want(cut, "")
+	v.media(t, "screen", "light")
+	for _, width := range []int64{641, 701, 768, 901, 1101} {
+		v.wide(t, width)
+		v.want(`[...document.querySelectorAll(".tile b")].filter(e => e.scrollWidth > e.clientWidth).map(e => e.textContent).join()`, "")
+	}
 	v.noErrors()
 }
 
