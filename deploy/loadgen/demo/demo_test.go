@@ -16,6 +16,7 @@ import (
 	"github.com/stripe/stripe-go/v76/webhook"
 
 	"tributary/deploy/loadgen/send"
+	"tributary/deploy/loadgen/traffic"
 )
 
 // recorder is an edge and a webhook that record what they get.
@@ -96,12 +97,19 @@ func TestPast(t *testing.T) {
 	if clicks < 1000 || events < 200 || d.leads > 0 {
 		t.Fatalf("%d clicks, %d events, %d leads", clicks, events, d.leads)
 	}
+	names := 0                      // of products
 	signUps := make(map[string]int) // by day
 	for id, body := range d.events {
 		var e struct{ Created int64 }
+		if strings.HasPrefix(id, "evt_prod_") && bytes.Contains(body, []byte(`"name": "`)) {
+			names++
+		}
 		if strings.HasPrefix(id, "evt_signup_") && json.Unmarshal(body, &e) == nil {
 			signUps[time.Unix(e.Created, 0).UTC().Format(time.DateOnly)]++
 		}
+	}
+	if names != len(traffic.ProductEvents(opened)) {
+		t.Errorf("%d products have names", names)
 	}
 	for back := 1; back <= 2; back++ {
 		if day := began.UTC().AddDate(0, 0, -back).Format(time.DateOnly); signUps[day] < 50 {
@@ -131,7 +139,8 @@ func due(seed uint64, began, now time.Time) (clicks, events int) {
 	for _, d := range past.deliveries {
 		ids[d.EventID] = true
 	}
-	return len(past.clicks), len(ids) + len(past.leads) // a lead of the past is an event
+	// A lead of the past is an event.
+	return len(past.clicks), len(ids) + len(past.leads) + len(traffic.ProductEvents(opened))
 }
 
 // The present sends what the day has at that time, and nothing of the past when none is asked

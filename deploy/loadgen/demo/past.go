@@ -31,6 +31,9 @@ func mood(seed uint64, midnight time.Time) float64 {
 	return .8 + .4*float64((h.Sum64()^seed*0x9e3779b97f4a7c15)>>11)/(1<<53)
 }
 
+// opened is when the business put its products up for sale.
+var opened = time.Date(2026, 1, 1, 9, 0, 0, 0, time.UTC)
+
 // past sends all that happened before now. Order between clicks, leads and events is kept only
 // roughly: clicks first, then leads and money, then the clicks that were held up. That is disorder
 // enough to be like life.
@@ -45,6 +48,9 @@ func (p *player) past(ctx context.Context, q *queue) {
 	}
 	p.batches(ctx, clicks)
 	g := newGroup()
+	for _, d := range traffic.ProductEvents(opened) {
+		g.Go(func() error { p.deliver(ctx, d); return ctx.Err() })
+	}
 	for _, l := range q.leads {
 		g.Go(func() error { p.deliver(ctx, signUp(l)); return ctx.Err() })
 		if ctx.Err() != nil {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -302,6 +303,20 @@ func productID(name string) string {
 		}
 		return r
 	}, strings.ToLower(name))
+}
+
+// ProductEvents are the events by which Stripe says what is for sale, and what it is called.
+func ProductEvents(created time.Time) []Delivery {
+	var list []Delivery
+	for _, p := range slices.Concat(plans, goods) {
+		id := productID(p.name)
+		event := "evt_" + id
+		list = append(list, Delivery{SendAt: created, EventID: event, Type: "product.created", Object: id, Created: created,
+			Body: pretty(object{"id": event, "object": "event", "type": "product.created", "created": created.Unix(),
+				"livemode": true, "data": object{"object": object{"id": id, "object": "product", "created": created.Unix(),
+					"livemode": true, "active": true, "name": p.name}}})})
+	}
+	return list
 }
 
 // sessionMetadata is what the seller's backend writes into a session: also the product, where there
