@@ -522,10 +522,10 @@ UNION ALL SELECT min(day) FROM spend HAVING count() > 0`, nil,
 	return fx.DateOf(slices.MinFunc(days, time.Time.Compare)), true, nil
 }
 
-// DayRates returns what day_rates has of a currency.
-func (s *Store) DayRates(ctx context.Context, currency string) ([]fx.DayRate, error) {
-	return Collect(ctx, s, "day_rates", "SELECT currency, day, usd, source FROM day_rates FINAL WHERE currency = ?",
-		[]any{currency}, func(rows driver.Rows, r *fx.DayRate) error {
+// DayRates returns what day_rates has of some currencies.
+func (s *Store) DayRates(ctx context.Context, currencies []string) ([]fx.DayRate, error) {
+	return Collect(ctx, s, "day_rates", "SELECT currency, day, usd, source FROM day_rates FINAL WHERE currency IN (?)",
+		[]any{currencies}, func(rows driver.Rows, r *fx.DayRate) error {
 			var day time.Time
 			err := rows.Scan(&r.Currency, &day, &r.USD, &r.Source)
 			r.Day = fx.DateOf(day)

@@ -22,8 +22,8 @@ type DayRate struct {
 type DayStore interface {
 	// FirstDay returns the first day of the ledger and of spend; false while there is neither.
 	FirstDay(ctx context.Context) (Date, bool, error)
-	// DayRates returns what is kept of a currency.
-	DayRates(ctx context.Context, currency string) ([]DayRate, error)
+	// DayRates returns what is kept of some currencies.
+	DayRates(ctx context.Context, currencies []string) ([]DayRate, error)
 	// InsertDayRates keeps rates; of two of one currency and day the one that is inserted later
 	// stands.
 	InsertDayRates(ctx context.Context, rates []DayRate) error
@@ -32,6 +32,10 @@ type DayStore interface {
 // maxDays bounds how far back rates of days are kept: 25 years. A movement that is dated by mistake
 // in 1970 needs none.
 const maxDays = 25 * 366
+
+// dayRows is about how many rates are compared at once. A currency at a time would be two statements
+// for each of some 170, which take longer than their rows.
+const dayRows = 20_000
 
 // lookEvery is how often the first day is looked up again, which older sales may move.
 const lookEvery = time.Hour
@@ -47,12 +51,14 @@ func (l *Live) KeepDays(ctx context.Context, now time.Time) error {
 	if err != nil || !known {
 		return err
 	}
-	for _, currency := range slices.Sorted(maps.Keys(table.currencies)) {
-		kept, err := l.store.DayRates(ctx, currency)
+	first, last := max(first, today-maxDays), today+1
+	all := slices.Sorted(maps.Keys(table.currencies))
+	for currencies := range slices.Chunk(all, max(1, dayRows/max(1, int(last-first)))) {
+		kept, err := l.store.DayRates(ctx, currencies)
 		if err != nil {
 			return err
 		}
-		if changed := table.days(currency, max(first, today-maxDays), today+1, kept); len(changed) > 0 {
+		if changed := table.days(currencies, first, last, kept); len(changed) > 0 {
 			if err := l.store.InsertDayRates(ctx, changed); err != nil {
 				return err
 			}
@@ -62,20 +68,23 @@ func (l *Live) KeepDays(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-// days returns the rates of a currency from one day to another that differ from what is kept.
-func (t *Table) days(currency string, first, last Date, kept []DayRate) []DayRate {
-	known := make(map[Date]DayRate, len(kept))
+// days returns the rates of currencies from one day to another that differ from what is kept.
+func (t *Table) days(currencies []string, first, last Date, kept []DayRate) []DayRate {
+	known := make(map[rateKey]DayRate, len(kept))
 	for _, rate := range kept {
-		known[rate.Day] = rate
+		known[rateKey{currency: rate.Currency, date: rate.Day}] = rate
 	}
 	var changed []DayRate
-	for day := first; day <= last; day++ {
-		rate := DayRate{Currency: currency, Day: day}
-		if quote, ok := t.Lookup(currency, day); ok {
-			rate.USD, rate.Source = quote.USD, quote.Source
-		}
-		if old, ok := known[day]; !ok || !old.USD.Equal(rate.USD) || old.Source != rate.Source {
-			changed = append(changed, rate)
+	for _, currency := range currencies {
+		for day := first; day <= last; day++ {
+			rate := DayRate{Currency: currency, Day: day}
+			if quote, ok := t.Lookup(currency, day); ok {
+				rate.USD, rate.Source = quote.USD, quote.Source
+			}
+			old, ok := known[rateKey{currency: currency, date: day}]
+			if !ok || !old.USD.Equal(rate.USD) || old.Source != rate.Source {
+				changed = append(changed, rate)
+			}
 		}
 	}
 	return changed

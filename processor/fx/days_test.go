@@ -51,3 +51,31 @@ func TestKeepDays(t *testing.T) {
 	store.first, now = day(t, "2026-03-04"), now.Add(lookEvery)
 	keeps("gbp", "1.3 file:desk, 1.3 file:desk, 1.3 file:desk, 1.3 file:desk, 1.3 file:desk, 1.3 file:desk")
 }
+
+// All currencies of a few days are looked up and written at once, those of twenty years a part at a
+// time, so that they need not be in memory together.
+func TestKeepDaysInFewStatements(t *testing.T) {
+	desk, write := bank(t, "desk")
+	write("date,currency,usd\n2026-03-06,eur,1.10\n")
+	now := day(t, "2026-03-08").Time()
+	keep := func(first string) *memory {
+		t.Helper()
+		store := &memory{first: day(t, first)}
+		live := liveOf(t, store, slog.New(slog.DiscardHandler), nil, desk)
+		loaded(t, live)
+		if err := live.KeepDays(t.Context(), now); err != nil {
+			t.Fatal(err)
+		}
+		want := len(live.table.Load().currencies) * (int(DateOf(now)-store.first) + 2) // with tomorrow
+		if store.written != want {
+			t.Errorf("from %s on %d rates are written, want %d", first, store.written, want)
+		}
+		return store
+	}
+	if store := keep("2026-03-05"); store.asked != 1 || store.largest != store.written {
+		t.Errorf("%d lookups, and %d of %d rates at once", store.asked, store.largest, store.written)
+	}
+	if store := keep("2006-03-05"); store.largest > dayRows {
+		t.Errorf("%d rates at once", store.largest)
+	}
+}

@@ -29,6 +29,8 @@ type memory struct {
 	first   Date
 	days    map[rateKey]DayRate
 	written int // how many rates of days
+	largest int // how many of them at once, at most
+	asked   int // how often for rates of days
 }
 
 func (m *memory) Rates(context.Context) ([]Rate, error) {
@@ -66,11 +68,12 @@ func (m *memory) FirstDay(context.Context) (Date, bool, error) {
 	return m.first, m.first != 0, m.broken
 }
 
-func (m *memory) DayRates(_ context.Context, currency string) (kept []DayRate, err error) {
+func (m *memory) DayRates(_ context.Context, currencies []string) (kept []DayRate, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.asked++
 	for key, rate := range m.days {
-		if key.currency == currency {
+		if slices.Contains(currencies, key.currency) {
 			kept = append(kept, rate)
 		}
 	}
@@ -84,6 +87,7 @@ func (m *memory) InsertDayRates(_ context.Context, rates []DayRate) error {
 		m.days = make(map[rateKey]DayRate)
 	}
 	m.written += len(rates)
+	m.largest = max(m.largest, len(rates))
 	for _, rate := range rates {
 		m.days[rateKey{currency: rate.Currency, date: rate.Day}] = rate
 	}
