@@ -55,11 +55,11 @@ func (a activity) Products() bool {
 // one statement's part, in which their values have decided what they can.
 type activity struct {
 	View          bool
+	EntriesOnly   bool        // the question counts entries alone
 	Named         string      // the dimension that names the rows; empty: none
 	Read          []dimension // those that name rows or filter them
 	Only, Without []string    // the dimensions that filter
 	Checked       bool        // there may be a filter by a dimension that does not exist
-	Currency      string      // the reporting currency, as SQL
 	People, Rates string      // what to read; Rates is empty in USD
 }
 
@@ -69,8 +69,7 @@ func activityView() (string, error) {
 	for i, d := range dimensions {
 		names[i] = d.Name
 	}
-	return activity{View: true, Read: dimensions, Only: names, Without: names, Checked: true,
-		Currency: "{currency:String}", People: "people",
+	return activity{View: true, Read: dimensions, Only: names, Without: names, Checked: true, People: "people",
 		Rates: "reporting_rates(currency = {currency:String}, source = {rates:String})"}.render()
 }
 
@@ -81,6 +80,9 @@ var (
 	activityCall = regexp.MustCompile(`\bactivity\(\s*((?:` + activityArgument + `,\s+)*` + activityArgument + `)\s*\)`)
 	arguments    = regexp.MustCompile(activityArgument)
 )
+
+// entriesOnly is how a question leaves out what is not an entry, behind its use of activity.
+var entriesOnly = regexp.MustCompile(`^( AS \w+)?\nWHERE what = 'entry'\n`)
 
 const activityArgument = `(\w+) = (\{\w+:[^{}]+\}|'\w*'|true|map\(\)::Map\(String, Array\(String\)\))`
 
@@ -102,6 +104,7 @@ func (q Question) Statement(values map[string]string) (string, error) {
 	if !ok {
 		return q.Text, nil
 	}
+	a.EntriesOnly = entriesOnly.MatchString(q.Text[call[1]:])
 	text, err := a.render()
 	if err != nil {
 		return "", err
@@ -126,7 +129,7 @@ func activityOf(given, values map[string]string) (activity, bool) {
 			return activity{}, false
 		}
 	}
-	a := activity{Named: value("dimension"), Currency: given["currency"], People: viewText("people")}
+	a := activity{Named: value("dimension")}
 	known := a.Named == ""
 	for _, d := range dimensions {
 		// Found in a value, too, it is one more column to read, and filters nothing.
@@ -144,10 +147,25 @@ func activityOf(given, values map[string]string) (activity, bool) {
 	}
 	a.Checked = slices.ContainsFunc([]string{value("only"), value("without")},
 		func(filter string) bool { return filter != "" && filter != "{}" })
+	a.People = peopleWith(a.Read)
 	if value("currency") != "usd" {
 		a.Rates = strings.ReplaceAll(viewText("reporting_rates"), "{source:", "{rates:")
 	}
 	return a, known && given["stored"] == "true"
+}
+
+// creditOfPerson is a column of people that is of a person's first report.
+var creditOfPerson = regexp.MustCompile(`,\s+argMin\(l\.(\w+), place\) AS \w+`)
+
+// peopleWith returns what the view people selects, with the columns that activity reads of it.
+func peopleWith(read []dimension) string {
+	return creditOfPerson.ReplaceAllStringFunc(viewText("people"), func(column string) string {
+		name := creditOfPerson.FindStringSubmatch(column)[1]
+		if slices.ContainsFunc(read, func(d dimension) bool { return d.Column == name }) {
+			return column
+		}
+		return ""
+	})
 }
 
 // viewText returns what a view selects, as a subquery.

@@ -2,21 +2,24 @@ CREATE VIEW activity
 COMMENT 'Clicks, leads and booked entries in one list; parameters: workspace, livemode, from, to, dimension, only, without, currency, rates, stored'
 AS WITH
     if({stored:Bool}, (
-        SELECT groupArray(day)
+        SELECT (groupArray(day), min(least_click), max(greatest_click))
         FROM
         (
-            SELECT day
+            SELECT
+                day,
+                min(first_click) AS least_click,
+                max(last_click) AS greatest_click
             FROM click_days
             WHERE (workspace = {workspace:String}) AND (day >= toDate({from:DateTime('UTC')})) AND (day <= toDate({to:DateTime('UTC')} - 1))
             GROUP BY day
             HAVING (max(computed_at) <= (max(changed_at) + toIntervalMinute(1))) OR (max(counted_at) < max(computed_at))
         )
-    ), arrayMap(n -> (toDate({from:DateTime('UTC')}) + n), range(dateDiff('day', toDate({from:DateTime('UTC')}), toDate({to:DateTime('UTC')} - 1)) + 1))) AS open,
-    (
-        SELECT (min(click_id), max(click_id))
+    ), (
+        SELECT (arrayMap(n -> (toDate({from:DateTime('UTC')}) + n), range(dateDiff('day', toDate({from:DateTime('UTC')}), toDate({to:DateTime('UTC')} - 1)) + 1)), min(click_id), max(click_id))
         FROM clicks
-        WHERE (workspace = {workspace:String}) AND notEmpty(open) AND has(arrayConcat(open, arrayMap(day -> (day - 1), open)), toDate(clicked_at))
-    ) AS ids
+        WHERE (NOT {stored:Bool}) AND (workspace = {workspace:String}) AND (clicked_at >= (toDateTime64({from:DateTime('UTC')}, 3, 'UTC') - toIntervalDay(2))) AND (clicked_at < {to:DateTime('UTC')})
+    )) AS looked_up,
+    looked_up.1 AS open
 SELECT
     what,
     at,
@@ -54,12 +57,12 @@ FROM
         '' AS product
     FROM clicks AS c
     FINAL
-    WHERE (workspace = {workspace:String}) AND (click_id >= (ids.1)) AND (click_id <= (ids.2)) AND (NOT is_bot) AND (clicked_at >= {from:DateTime('UTC')}) AND (clicked_at < {to:DateTime('UTC')}) AND has(open, toDate(clicked_at)) AND (identity(click_id) NOT IN (
+    WHERE (workspace = {workspace:String}) AND (click_id >= (looked_up.2)) AND (click_id <= (looked_up.3)) AND (NOT is_bot) AND (clicked_at >= {from:DateTime('UTC')}) AND (clicked_at < {to:DateTime('UTC')}) AND has(open, toDate(clicked_at)) AND (identity(click_id) NOT IN (
         SELECT arrayJoin((arrayFold((known, click) -> if((click.1) > ((known.1) + toIntervalHour(1)), (click.1, known.2), (known.1, arrayPushBack(known.2, click.2))), arraySort(groupArray((clicked_at, click_id))), (toDateTime64(0, 3, 'UTC'), CAST('[]', 'Array(FixedString(16))')))).2)
         FROM clicks
         FINAL
         ARRAY JOIN if(foreign_id = '', [visitor_link], [visitor_link, sipHash64('foreign', foreign_id)]) AS arrival
-        WHERE (workspace = {workspace:String}) AND (click_id >= (ids.1)) AND (click_id <= (ids.2)) AND (NOT is_bot) AND (clicked_at < {to:DateTime('UTC')}) AND has(arrayConcat(open, arrayMap(day -> (day - 1), open)), toDate(clicked_at))
+        WHERE (workspace = {workspace:String}) AND (click_id >= (looked_up.2)) AND (click_id <= (looked_up.3)) AND (NOT is_bot) AND (clicked_at < {to:DateTime('UTC')}) AND has(arrayConcat(open, arrayMap(day -> (day - 1), open)), toDate(clicked_at))
         GROUP BY arrival
         HAVING count() > 1
     ))
@@ -131,44 +134,45 @@ FROM
         multiIf(e.currency = {currency:String}, CAST(toDecimal128(e.amount - e.tax, 6) / multiIf((e.currency IN ('bif', 'clp', 'djf', 'gnf', 'jpy', 'kmf', 'krw', 'mga', 'pyg', 'rwf', 'vnd', 'vuv', 'xaf', 'xof', 'xpf')), 1, (e.currency IN ('bhd', 'jod', 'kwd', 'omr', 'tnd')), 1000, 100), 'Nullable(Decimal(38, 6))'), e.day > r.until, NULL, CAST(roundBankers(toDecimal256(e.net_usd, 24) / nullIf(r.usd, 0), 6), 'Nullable(Decimal(38, 6))')) AS whole,
         arrayJoin(if((({dimension:String} != 'product') AND (NOT mapContains({only:Map(String, Array(String))}, 'product')) AND (NOT mapContains({without:Map(String, Array(String))}, 'product'))) OR empty(e.products), [('', whole)], arrayMap((product, upto, own) -> (toString(product), CAST(((toDecimal256(whole, 6) * upto) / arraySum(e.product_net)) - ((toDecimal256(whole, 6) * (upto - own)) / arraySum(e.product_net)), 'Nullable(Decimal(38, 6))')), e.products, arrayCumSum(e.product_net), e.product_net))) AS part
     SELECT
-        'entry',
-        e.occurred_at,
-        e.buyer,
-        0,
-        0,
-        e.sale_id,
-        e.kind,
-        e.match_rule NOT IN ('', 'none'),
+        'entry' AS what,
+        e.occurred_at AS at,
+        e.buyer AS who,
+        0 AS visitor,
+        0 AS quantity,
+        e.sale_id AS sale_id,
+        e.kind AS kind,
+        e.match_rule NOT IN ('', 'none') AS attributed,
         e.sale_id IN (
             SELECT substring(min(concat(toString(toUnixTimestamp64Milli(f.occurred_at) + 100000000000000), f.sale_id)), 16)
             FROM revenue AS f
             FINAL
             WHERE (f.workspace = {workspace:String}) AND (f.livemode = {livemode:Bool}) AND (f.status = 'booked') AND (f.amount != 0) AND (f.kind = 'payment')
             GROUP BY f.buyer
-        ),
-        part.2,
-        e.program_id,
-        toLowCardinality(e.affiliate_id),
-        toLowCardinality(e.link_id),
-        e.utm_source,
-        e.utm_medium,
-        e.utm_campaign,
-        e.channel,
-        e.country,
-        e.device,
-        part.1
+        ) AS first_sale,
+        part.2 AS net,
+        e.program_id AS program,
+        toLowCardinality(e.affiliate_id) AS affiliate,
+        toLowCardinality(e.link_id) AS link,
+        e.utm_source AS source,
+        e.utm_medium AS medium,
+        e.utm_campaign AS campaign,
+        e.channel AS channel,
+        e.country AS country,
+        e.device AS device,
+        part.1 AS product
     FROM
     (
         SELECT
-            day,
             occurred_at,
             sale_id,
             kind,
             match_rule,
+            net_usd,
+            day,
             currency,
             amount,
             tax,
-            net_usd,
+            {currency:String} AS reporting,
             program_id,
             affiliate_id,
             link_id,
@@ -180,7 +184,6 @@ FROM
             device,
             products,
             product_net,
-            {currency:String} AS reporting,
             multiIf(external_customer_id != '', external_customer_id, customer_id != '', customer_id, sale_id) AS buyer
         FROM revenue
         FINAL

@@ -2,28 +2,32 @@ CREATE VIEW clicks_by_dimension
 COMMENT 'Clicks that count, page views and visitors by dimension, value and UTC day; parameters: workspace, from, to, dimensions, stored'
 AS WITH
     if({stored:Bool}, (
-        SELECT groupArray(day)
+        SELECT (groupArray(day), min(least_click), max(greatest_click), min(least_page_view), max(greatest_page_view))
         FROM
         (
-            SELECT day
+            SELECT
+                day,
+                min(first_click) AS least_click,
+                max(last_click) AS greatest_click,
+                min(first_page_view) AS least_page_view,
+                max(last_page_view) AS greatest_page_view
             FROM click_days
             WHERE (workspace = {workspace:String}) AND (day >= toDate({from:DateTime('UTC')})) AND (day <= toDate({to:DateTime('UTC')} - 1))
             GROUP BY day
             HAVING (max(computed_at) <= (max(changed_at) + toIntervalMinute(1))) OR (toDateTime(day, 'UTC') < {from:DateTime('UTC')}) OR ((toDateTime(day, 'UTC') + toIntervalDay(1)) > {to:DateTime('UTC')})
         )
-    ), arrayMap(n -> (toDate({from:DateTime('UTC')}) + n), range(dateDiff('day', toDate({from:DateTime('UTC')}), toDate({to:DateTime('UTC')} - 1)) + 1))) AS open,
-    greatest(toDateTime64({from:DateTime('UTC')}, 3, 'UTC'), toDateTime64(arrayMin(open), 3, 'UTC')) AS first,
-    least(toDateTime64({to:DateTime('UTC')}, 3, 'UTC'), toDateTime64(arrayMax(open), 3, 'UTC') + toIntervalDay(1)) AS next,
-    (
-        SELECT (min(click_id), max(click_id))
+    ), tupleConcat((
+        SELECT (arrayMap(n -> (toDate({from:DateTime('UTC')}) + n), range(dateDiff('day', toDate({from:DateTime('UTC')}), toDate({to:DateTime('UTC')} - 1)) + 1)), min(click_id), max(click_id))
         FROM clicks
-        WHERE (workspace = {workspace:String}) AND (clicked_at >= (first - toIntervalDay(1))) AND (clicked_at < next)
-    ) AS ids,
-    (
+        WHERE (NOT {stored:Bool}) AND (workspace = {workspace:String}) AND (clicked_at >= (toDateTime64({from:DateTime('UTC')}, 3, 'UTC') - toIntervalDay(2))) AND (clicked_at < {to:DateTime('UTC')})
+    ), (
         SELECT (min(page_view_id), max(page_view_id))
         FROM page_views
-        WHERE (workspace = {workspace:String}) AND (viewed_at >= first) AND (viewed_at < next)
-    ) AS view_ids
+        WHERE (NOT {stored:Bool}) AND (workspace = {workspace:String}) AND (viewed_at >= {from:DateTime('UTC')}) AND (viewed_at < {to:DateTime('UTC')})
+    ))) AS looked_up,
+    looked_up.1 AS open,
+    greatest(toDateTime64({from:DateTime('UTC')}, 3, 'UTC'), toDateTime64(arrayMin(open), 3, 'UTC')) AS first,
+    least(toDateTime64({to:DateTime('UTC')}, 3, 'UTC'), toDateTime64(arrayMax(open), 3, 'UTC') + toIntervalDay(1)) AS next
 SELECT
     dimension,
     value,
@@ -58,7 +62,7 @@ FROM
                 FROM clicks
                 FINAL
                 ARRAY JOIN if(foreign_id = '', [visitor_link], [visitor_link, sipHash64('foreign', foreign_id)]) AS arrival
-                WHERE (workspace = {workspace:String}) AND (click_id >= (ids.1)) AND (click_id <= (ids.2)) AND (NOT is_bot) AND (clicked_at >= (first - toIntervalDay(1))) AND (clicked_at < next)
+                WHERE (workspace = {workspace:String}) AND (click_id >= (looked_up.2)) AND (click_id <= (looked_up.3)) AND (NOT is_bot) AND (clicked_at >= (first - toIntervalDay(1))) AND (clicked_at < next)
                 GROUP BY arrival
                 HAVING count() > 1
             ) AS counts,
@@ -66,7 +70,7 @@ FROM
             CAST((toDateTime(clicked_at, 'UTC'), sipHash64(visitor), program_id, CAST(affiliate_id, 'LowCardinality(String)'), CAST(link_id, 'LowCardinality(String)'), utm_source, utm_medium, utm_campaign, channel, country, device), 'Tuple(at DateTime(\'UTC\'), visitor UInt64, program LowCardinality(String), affiliate LowCardinality(String), link LowCardinality(String), source LowCardinality(String), medium LowCardinality(String), campaign LowCardinality(String), channel LowCardinality(String), country LowCardinality(String), device LowCardinality(String))') AS click
         FROM clicks
         FINAL
-        WHERE (workspace = {workspace:String}) AND (click_id >= (ids.1)) AND (click_id <= (ids.2)) AND (NOT is_bot) AND (clicked_at >= first) AND (clicked_at < next) AND ((NOT {stored:Bool}) OR has(open, toDate(clicked_at)))
+        WHERE (workspace = {workspace:String}) AND (click_id >= (looked_up.2)) AND (click_id <= (looked_up.3)) AND (NOT is_bot) AND (clicked_at >= first) AND (clicked_at < next) AND has(open, toDate(clicked_at))
         UNION ALL
         SELECT
             false,
@@ -78,7 +82,7 @@ FROM
             CAST((toDateTime(viewed_at, 'UTC'), 0, '', '', '', '', '', '', '', '', ''), 'Tuple(at DateTime(\'UTC\'), visitor UInt64, program LowCardinality(String), affiliate LowCardinality(String), link LowCardinality(String), source LowCardinality(String), medium LowCardinality(String), campaign LowCardinality(String), channel LowCardinality(String), country LowCardinality(String), device LowCardinality(String))')
         FROM page_views
         FINAL
-        WHERE (workspace = {workspace:String}) AND (page_view_id >= (view_ids.1)) AND (page_view_id <= (view_ids.2)) AND (NOT is_bot) AND (viewed_at >= first) AND (viewed_at < next) AND ((NOT {stored:Bool}) OR has(open, toDate(viewed_at)))
+        WHERE (workspace = {workspace:String}) AND (page_view_id >= (looked_up.4)) AND (page_view_id <= (looked_up.5)) AND (NOT is_bot) AND (viewed_at >= first) AND (viewed_at < next) AND has(open, toDate(viewed_at))
     )
     ARRAY JOIN names AS name
     GROUP BY

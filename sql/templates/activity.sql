@@ -1,46 +1,48 @@
 {{- /* The view activity (.View), and what a statement has in its place: see activity.go. A change of the
 view is a new migration with this text (TestActivityView). */ -}}
-{{define "net"}}multiIf(
+{{define "net"}}{{if .Rates}}multiIf(
             -- Money of the reporting currency is shown as it was paid. Minor units by Stripe's rules, as in processor/fx/exponents.csv.
-            e.currency = {{.Currency}}, CAST(toDecimal128(e.amount - e.tax, 6) / multiIf(
+            e.currency = {currency:String}, CAST(toDecimal128(e.amount - e.tax, 6) / multiIf(
                 e.currency IN ('bif', 'clp', 'djf', 'gnf', 'jpy', 'kmf', 'krw', 'mga', 'pyg', 'rwf', 'vnd', 'vuv', 'xaf', 'xof', 'xpf'), 1,
                 e.currency IN ('bhd', 'jod', 'kwd', 'omr', 'tnd'), 1000, 100), 'Nullable(Decimal(38, 6))'),
-            {{if .Rates}}e.day > r.until, NULL,
-            CAST(roundBankers(toDecimal256(e.net_usd, 24) / nullIf(r.usd, 0), 6), 'Nullable(Decimal(38, 6))'){{else}}CAST(e.net_usd, 'Nullable(Decimal(38, 6))'){{end}}
-        ){{end -}}
-WITH
+            e.day > r.until, NULL,
+            CAST(roundBankers(toDecimal256(e.net_usd, 24) / nullIf(r.usd, 0), 6), 'Nullable(Decimal(38, 6))')
+        ){{else}}CAST(e.net_usd, 'Nullable(Decimal(38, 6))'){{end}}{{end -}}
+{{if not .EntriesOnly}}WITH
     {{if .View}}if({stored:Bool},
         {{end}}(
-            SELECT groupArray(day)
+            -- Which days are read from clicks, and which ids these and the days before have: FINAL reads from every part that may have
+            -- a key, so one of each month, unless a condition on the key rules it out.
+            SELECT (groupArray(day), min(least_click), max(greatest_click))
             FROM
             (
-                SELECT day
+                SELECT day, min(first_click) AS least_click, max(last_click) AS greatest_click
                 FROM click_days
                 WHERE workspace = {workspace:String} AND day >= toDate({from:DateTime('UTC')}) AND day <= toDate({to:DateTime('UTC')} - 1)
                 GROUP BY day
                 HAVING max(computed_at) <= max(changed_at) + toIntervalMinute(1) OR max(counted_at) < max(computed_at)
             )
         ){{if .View}},
-        arrayMap(n -> toDate({from:DateTime('UTC')}) + n, range(dateDiff('day', toDate({from:DateTime('UTC')}), toDate({to:DateTime('UTC')} - 1)) + 1))){{end}} AS open,
-    (
-        -- FINAL reads from every part that may have a key, so one of each month, unless a condition on the key rules it out. Read
-        -- without FINAL, for an id counts here that any version of it is of these days.
-        SELECT (min(click_id), max(click_id))
-        FROM clicks
-        WHERE workspace = {workspace:String} AND notEmpty(open)
-            AND has(arrayConcat(open, arrayMap(day -> day - 1, open)), toDate(clicked_at))
-    ) AS ids
-SELECT
+        (
+            SELECT (
+                arrayMap(n -> toDate({from:DateTime('UTC')}) + n, range(dateDiff('day', toDate({from:DateTime('UTC')}), toDate({to:DateTime('UTC')} - 1)) + 1)),
+                min(click_id), max(click_id))
+            FROM clicks
+            WHERE NOT {stored:Bool} AND workspace = {workspace:String}
+                AND clicked_at >= toDateTime64({from:DateTime('UTC')}, 3, 'UTC') - toIntervalDay(2) AND clicked_at < {to:DateTime('UTC')}
+        )){{end}} AS looked_up,
+    looked_up.1 AS open
+{{end}}SELECT
     what, at, who, visitor, quantity, sale_id, kind, attributed, first_sale, net,
     {{if .View}}{{range .Read}}if({dimension:String} = '{{.Name}}', {{.Name}}, {{end}}''{{range .Read}}){{end}}{{else if .Named}}{{.Named}}{{else}}''{{end}} AS name
 FROM
 (
-    SELECT
+{{if not .EntriesOnly}}    SELECT
         'click' AS what, c.clicked_at AS at, c.visitor AS who, sipHash64(c.visitor) AS visitor, 1 AS quantity, '' AS sale_id, '' AS kind,
         false AS attributed, false AS first_sale, CAST(NULL, 'Nullable(Decimal(38, 6))') AS net{{range .Read}},
         {{.OfClick}} AS {{.Name}}{{end}}
     FROM clicks AS c FINAL
-    WHERE workspace = {workspace:String} AND click_id >= ids.1 AND click_id <= ids.2 AND NOT is_bot AND clicked_at >= {from:DateTime('UTC')} AND clicked_at < {to:DateTime('UTC')}
+    WHERE workspace = {workspace:String} AND click_id >= looked_up.2 AND click_id <= looked_up.3 AND NOT is_bot AND clicked_at >= {from:DateTime('UTC')} AND clicked_at < {to:DateTime('UTC')}
         AND has(open, toDate(clicked_at)) AND identity(click_id) NOT IN -- identity: the index cannot help, and searching it takes longer
         (
             SELECT arrayJoin(arrayFold(
@@ -49,7 +51,7 @@ FROM
                 (toDateTime64(0, 3, 'UTC'), []::Array(FixedString(16)))).2)
             FROM clicks FINAL
             ARRAY JOIN if(foreign_id = '', [visitor_link], [visitor_link, sipHash64('foreign', foreign_id)]) AS arrival
-            WHERE workspace = {workspace:String} AND click_id >= ids.1 AND click_id <= ids.2 AND NOT is_bot AND clicked_at < {to:DateTime('UTC')}
+            WHERE workspace = {workspace:String} AND click_id >= looked_up.2 AND click_id <= looked_up.3 AND NOT is_bot AND clicked_at < {to:DateTime('UTC')}
                 AND has(arrayConcat(open, arrayMap(day -> day - 1, open)), toDate(clicked_at))
             GROUP BY arrival
             HAVING count() > 1
@@ -72,7 +74,7 @@ FROM
     WHERE workspace = {workspace:String} AND livemode = {livemode:Bool}
         AND received_at >= {from:DateTime('UTC')} AND received_at < {to:DateTime('UTC')}
     UNION ALL
-    {{if .Products}}WITH
+{{end}}    {{if .Products}}WITH
         {{template "net" .}} AS whole,
         -- Parts of the net that have the proportions of product_net and add up to it: each is what all parts up to it have, less
         -- what all before it have. An entry that names no product is one part.
@@ -83,7 +85,8 @@ FROM
                 - toDecimal256(whole, 6) * (upto - own) / arraySum(e.product_net), 'Nullable(Decimal(38, 6))')),
                 e.products, arrayCumSum(e.product_net), e.product_net))) AS part
     {{end}}SELECT
-        'entry', e.occurred_at, e.buyer, 0, 0, e.sale_id, e.kind, e.match_rule NOT IN ('', 'none'),
+        'entry' AS what, e.occurred_at AS at, e.buyer AS who, 0 AS visitor, 0 AS quantity, e.sale_id AS sale_id, e.kind AS kind,
+        e.match_rule NOT IN ('', 'none') AS attributed,
         e.sale_id IN
         (
             -- The buyer's earliest payment, of two at the same time that of the least sale_id. As one text, because the
@@ -92,13 +95,13 @@ FROM
             FROM revenue AS f FINAL
             WHERE f.workspace = {workspace:String} AND f.livemode = {livemode:Bool} AND f.status = 'booked' AND f.amount != 0 AND f.kind = 'payment'
             GROUP BY f.buyer
-        ),
-        {{if .Products}}part.2{{else}}{{template "net" .}}{{end}}{{range .Read}}, {{.OfEntry}}{{end}}
+        ) AS first_sale,
+        {{if .Products}}part.2{{else}}{{template "net" .}}{{end}} AS net{{range .Read}}, {{.OfEntry}} AS {{.Name}}{{end}}
     FROM
     (
         SELECT
-            day, occurred_at, sale_id, kind, match_rule, currency, amount, tax, net_usd{{range .Read}}, {{.Column}}{{end}},
-            {{if .Rates}}{currency:String} AS reporting, {{end}}multiIf(external_customer_id != '', external_customer_id, customer_id != '', customer_id, sale_id) AS buyer
+            occurred_at, sale_id, kind, match_rule, net_usd{{if .Rates}}, day, currency, amount, tax, {currency:String} AS reporting{{end}}{{range .Read}}, {{.Column}}{{end}},
+            multiIf(external_customer_id != '', external_customer_id, customer_id != '', customer_id, sale_id) AS buyer
         FROM revenue FINAL
         WHERE workspace = {workspace:String} AND livemode = {livemode:Bool} AND status = 'booked' AND amount != 0
             AND day >= toDate({from:DateTime('UTC')}) AND day <= toDate({to:DateTime('UTC')})

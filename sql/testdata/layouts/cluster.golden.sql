@@ -368,6 +368,14 @@ ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/{uuid}', '{shard}-{rep
 CREATE OR REPLACE VIEW reporting_rates ON CLUSTER `main` AS
 CREATE OR REPLACE VIEW spend_shown ON CLUSTER `main` AS
 CREATE OR REPLACE VIEW product_names ON CLUSTER `main`
+-- 0059_ids_of_days.sql
+ALTER TABLE click_days
+ALTER TABLE click_days_mv ON CLUSTER `main` MODIFY QUERY
+ALTER TABLE click_days_of_page_views_mv ON CLUSTER `main` MODIFY QUERY
+INSERT INTO click_days (workspace, day, first_click, last_click)
+INSERT INTO click_days (workspace, day, first_page_view, last_page_view)
+CREATE OR REPLACE VIEW clicks_by_dimension ON CLUSTER `main` AS
+CREATE OR REPLACE VIEW activity ON CLUSTER `main` AS
 -- 0063_paths_by_hash.sql
 CREATE OR REPLACE VIEW sale_touches ON CLUSTER `main` AS
 CREATE OR REPLACE VIEW channel_effects ON CLUSTER `main` AS

@@ -328,6 +328,14 @@ ENGINE = ReplicatedReplacingMergeTree(written_at)
 CREATE OR REPLACE VIEW reporting_rates AS
 CREATE OR REPLACE VIEW spend_shown AS
 CREATE OR REPLACE VIEW product_names
+-- 0059_ids_of_days.sql
+ALTER TABLE click_days
+ALTER TABLE click_days_mv MODIFY QUERY
+ALTER TABLE click_days_of_page_views_mv MODIFY QUERY
+INSERT INTO click_days (workspace, day, first_click, last_click)
+INSERT INTO click_days (workspace, day, first_page_view, last_page_view)
+CREATE OR REPLACE VIEW clicks_by_dimension AS
+CREATE OR REPLACE VIEW activity AS
 -- 0063_paths_by_hash.sql
 CREATE OR REPLACE VIEW sale_touches AS
 CREATE OR REPLACE VIEW channel_effects AS
