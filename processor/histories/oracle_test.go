@@ -517,10 +517,10 @@ type sums struct{ amount, tax int64 }
 // expected sums what the events can say of a sale.
 func (o *oracle) expected(s *trueSale) map[cell]sums {
 	type step struct {
-		at     time.Time
-		id     string
-		failed string // as in pool
-		amount int64
+		at       time.Time
+		id       string
+		failed   string // as in pool
+		movement traffic.Movement
 	}
 	cells := map[cell]sums{}
 	add := func(m traffic.Movement, at time.Time, amount, tax int64) {
@@ -566,7 +566,8 @@ func (o *oracle) expected(s *trueSale) map[cell]sums {
 	var steps []step
 	for _, m := range s.out {
 		if o.unknowable(m) == "" && (o.refunds[m.Object] || m.Kind == traffic.Dispute || m.Kind == traffic.DisputeReversal) {
-			steps = append(steps, step{m.OccurredAt, m.Kind + m.Object, poolOf(m, failed).failed, m.Amount})
+			m.Stated = m.Stated && o.noted[m.Object] != ""
+			steps = append(steps, step{m.OccurredAt, m.Kind + m.Object, poolOf(m, failed).failed, m})
 		}
 	}
 	steps = append(steps, func() (list []step) {
@@ -579,7 +580,8 @@ func (o *oracle) expected(s *trueSale) map[cell]sums {
 						total += m.Amount
 					}
 				}
-				list = append(list, step{at, charge, poolOf(traffic.Movement{Charge: charge}, failed).failed, total - before})
+				of := poolOf(traffic.Movement{Charge: charge}, failed).failed
+				list = append(list, step{at, charge, of, traffic.Movement{Amount: total - before}})
 				before = total
 			}
 		}
@@ -587,17 +589,27 @@ func (o *oracle) expected(s *trueSale) map[cell]sums {
 	}()...)
 	slices.SortStableFunc(steps, func(a, b step) int {
 		sign := func(amount int64) int64 { return min(max(amount, -1), 1) } // what goes out before what comes back
-		return cmp.Or(a.at.Compare(b.at), cmp.Compare(sign(a.amount), sign(b.amount)), cmp.Compare(a.id, b.id))
+		return cmp.Or(a.at.Compare(b.at), cmp.Compare(sign(a.movement.Amount), sign(b.movement.Amount)),
+			cmp.Compare(a.id, b.id))
 	})
-	back := map[string]int64{}
+	back, stated, taken := map[string]int64{}, map[string]statedTax{}, map[string]statedTax{}
 	for _, x := range steps {
+		stated[x.failed] = stated[x.failed].plus(x.movement)
+	}
+	for _, x := range steps {
+		m, was := x.movement, taken[x.failed]
+		taken[x.failed] = was.plus(m)
 		if x.id == traffic.Refund+x.failed { // the bank takes what is left, as far as the events say
-			x.amount = back[x.failed] - paid[x.failed] - beyond[x.failed]
+			m.Amount = back[x.failed] + was.amount - paid[x.failed] - beyond[x.failed]
 		}
-		share := func(went int64) int64 { return taxShare(taxes[x.failed], went-beyond[x.failed], paid[x.failed]) }
-		tax := share(back[x.failed]) - share(back[x.failed]-x.amount)
-		back[x.failed] -= x.amount
-		add(s.out[0], x.at, x.amount, tax)
+		if m.Stated {
+			add(s.out[0], x.at, m.Amount, min(was.tax, taxes[x.failed])-min(taken[x.failed].tax, taxes[x.failed]))
+			continue
+		}
+		left, due := stated[x.failed].rest(taxes[x.failed], paid[x.failed])
+		share := func(went int64) int64 { return taxShare(left, went-beyond[x.failed], due) }
+		add(s.out[0], x.at, m.Amount, share(back[x.failed])-share(back[x.failed]-m.Amount))
+		back[x.failed] -= m.Amount
 	}
 	for c, x := range cells {
 		if x == (sums{}) {

@@ -93,7 +93,8 @@ func poolOf(m traffic.Movement, failed map[string]bool) pool {
 
 // taxes of what went back. A payment that failed takes its own along. Of the rest of a sale all
 // that went back by then takes its share of the tax, half to even; each movement what is left of
-// that. What was paid beyond the sale's total goes back first, and has none.
+// that. What was paid beyond the sale's total goes back first, and has none. A refund whose credit
+// note states its tax has that, and the others share what is left.
 func taxes(movements []traffic.Movement) map[string]int64 {
 	var out []traffic.Movement
 	failed, paid := failedCharges(movements), make(map[pool]traffic.Movement)
@@ -107,7 +108,11 @@ func taxes(movements []traffic.Movement) map[string]int64 {
 		sum.Amount, sum.Tax, sum.Beyond = sum.Amount+m.Amount, sum.Tax+m.Tax, sum.Beyond+m.Beyond
 		paid[of] = sum
 	}
-	shares, back := make(map[string]int64), make(map[pool]int64)
+	shares, back, stated := make(map[string]int64), make(map[pool]int64), make(map[pool]statedTax)
+	for _, m := range out {
+		stated[poolOf(m, failed)] = stated[poolOf(m, failed)].plus(m)
+	}
+	taken := make(map[pool]statedTax)
 	slices.SortFunc(out, func(a, b traffic.Movement) int {
 		return cmp.Or(a.OccurredAt.Compare(b.OccurredAt),
 			cmp.Compare(min(max(a.Amount, -1), 1), min(max(b.Amount, -1), 1)),
@@ -119,12 +124,34 @@ func taxes(movements []traffic.Movement) map[string]int64 {
 		if sale.Tax == 0 {
 			continue
 		}
-		share := func(amount int64) int64 { return taxShare(sale.Tax, amount-sale.Beyond, sale.Amount-sale.Beyond) }
+		if m.Stated {
+			was := taken[of]
+			taken[of] = was.plus(m)
+			shares[m.Object+" "+m.Kind+" "+m.Balance] = min(was.tax, sale.Tax) - min(taken[of].tax, sale.Tax)
+			continue
+		}
+		tax, due := stated[of].rest(sale.Tax, sale.Amount-sale.Beyond)
+		share := func(amount int64) int64 { return taxShare(tax, amount-sale.Beyond, due) }
 		before := back[of]
 		back[of] = before - m.Amount
 		shares[m.Object+" "+m.Kind+" "+m.Balance] = share(before) - share(before-m.Amount)
 	}
 	return shares
+}
+
+// statedTax is what credit notes say went back, and how much of it is tax; both positive.
+type statedTax struct{ amount, tax int64 }
+
+func (t statedTax) plus(m traffic.Movement) statedTax {
+	if m.Stated {
+		t.amount, t.tax = t.amount-m.Amount, t.tax-m.Tax
+	}
+	return t
+}
+
+// rest returns what is left of a tax, and of the amount that it is of.
+func (t statedTax) rest(tax, amount int64) (int64, int64) {
+	return tax - min(t.tax, tax), max(0, amount-t.amount)
 }
 
 // taxShare returns the share of a sale's tax that went back with an amount, half to even. A dispute

@@ -4,10 +4,12 @@ import "time"
 
 // creditRefund reports, of some refunds of an invoice's payment, the credit note by which they were
 // made: it names the refund, and moves nothing more. Some name the line of the invoice that is
-// given back. https://docs.stripe.com/api/credit_notes/object
-func (s *buyer) creditRefund(p payment, refund string, at time.Time, amount, before int64) {
-	if p.invoice == "" || !s.w.opts.Rare || s.w.fate("credit note "+refund).IntN(2) == 0 {
-		return
+// given back, and some state their tax, which creditRefund returns: none, or its proportion without
+// the fraction. https://docs.stripe.com/api/credit_notes/object
+func (s *buyer) creditRefund(p payment, refund string, at time.Time, amount, before int64) (tax int64, stated bool) {
+	r := s.w.fate("credit note " + refund)
+	if p.invoice == "" || !s.w.opts.Rare || r.IntN(2) == 0 {
+		return 0, false
 	}
 	o := s.creditNoteObject(p, "cn_"+refund[3:], at, amount)
 	if lines := s.lines(p); len(lines) > 1 && before == 0 && amount <= p.paid/4 { // no more than the line is of
@@ -17,7 +19,20 @@ func (s *buyer) creditRefund(p payment, refund string, at time.Time, amount, bef
 		})
 	}
 	o["refund"], o["refunds"] = refund, []object{{"amount_refunded": amount, "refund": refund, "type": "refund"}}
+	if stated = r.IntN(2) == 0; stated {
+		taxes := []object{}
+		if p.total > 0 && r.IntN(2) == 0 {
+			tax = p.tax * min(amount, p.total) / p.total
+			taxes = append(taxes, object{"amount": tax})
+		}
+		list := "tax_amounts"
+		if s.api.since(basil) {
+			list = "total_taxes"
+		}
+		o[list] = taxes
+	}
 	s.event("credit_note.created", at, o, nil)
+	return tax, stated
 }
 
 // creditOutside gives a part of some invoices that were paid outside Stripe back there, by a credit

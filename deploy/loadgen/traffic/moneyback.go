@@ -120,9 +120,9 @@ func (s *buyer) refund(p payment, at time.Time, amount, before int64) (kept int6
 		previous["refunded"] = false
 	}
 	s.event("charge.refunded", at, s.chargeObject(p, before+amount, false), previous)
-	s.creditRefund(p, id, at, amount, before)
+	tax, stated := s.creditRefund(p, id, at, amount, before)
 	s.deliver()
-	s.move(p, Movement{Object: id, Kind: Refund, Amount: -amount, OccurredAt: at, Balance: s.settle(balanceRefund, id, "",
+	s.move(p, Movement{Object: id, Kind: Refund, Amount: -amount, Tax: -tax, Stated: stated, OccurredAt: at, Balance: s.settle(balanceRefund, id, "",
 		-amount, p.currency, at).ID})
 	if !fails || later.After(w.opts.Until) {
 		return amount, at
@@ -139,7 +139,7 @@ func (s *buyer) refund(p payment, at time.Time, amount, before int64) (kept int6
 		s.event("charge.updated", later, s.chargeObject(p, before, false), object{"amount_refunded": before + amount})
 	}
 	s.deliver()
-	s.move(p, Movement{Object: id, Kind: RefundReversal, Amount: amount, OccurredAt: later,
+	s.move(p, Movement{Object: id, Kind: RefundReversal, Amount: amount, Tax: tax, Stated: stated, OccurredAt: later,
 		Balance: s.settle(balanceRefundFailure, id, "F", amount, p.currency, later).ID})
 	return 0, later
 }
