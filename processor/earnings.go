@@ -20,7 +20,7 @@ import (
 // earningsCommand shows and closes the months of what affiliates earn.
 type earningsCommand struct {
 	Show  earningsShowCommand  `cmd:"" default:"withargs" help:"Show what affiliates earn in a month, or the entries of their statements."`
-	Close earningsCloseCommand `cmd:"" help:"State a month for good: what changes later falls into the open month."`
+	Close earningsCloseCommand `cmd:"" help:"Close a month: its statements stay as they are, and what changes later falls into the open month."`
 	Rules earningsRulesCommand `cmd:"" help:"Put the rules of an earnings file in force."`
 }
 

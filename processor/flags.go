@@ -157,7 +157,7 @@ func (s *clickhouseSettings) AfterApply() error {
 
 // workspacesFile is the flag of commands that need the workspaces file.
 type workspacesFile struct {
-	Workspaces string `help:"JSON array of workspaces, the edge's too; processor run reads it again on change and on SIGHUP. Without it there is one, \"default\", of all Stripe accounts." type:"path" placeholder:"FILE"`
+	Workspaces string `help:"JSON array of workspaces, the same file as the edge's; processor run reads it again on change and on SIGHUP. Without it there is one workspace, \"default\", for all Stripe accounts." type:"path" placeholder:"FILE"`
 }
 
 // oneWorkspace is the flag of commands that work in one workspace.

@@ -33,9 +33,9 @@ func (c *fxCommand) Help() string {
 	return `Rates are USD per major unit. A movement is converted by the rate of its own UTC day, or by the
 last one before it, at most seven days old; a rate that is fixed for a period holds for all of it. A
 rate that moved by more than a fifth against the one before is held back until the third day in a row
-confirms it; then its days are converted by it, the first ones too. What cannot be a rate leaves out
-its currency on its day, and nothing else. What a source corrects, or gives late, converts again what
-was booked before.
+confirms it; then its days are converted by it, the first ones too. A value that cannot be a rate is
+left out, and the source's other values are used. After a source has corrected a rate, or given it
+late, what was booked before is converted again.
 
     processor fx                                  every currency, what is not used, what has no rate
     processor fx --currency JPY --on 2026-03-01   which rate converts that day

@@ -22,7 +22,7 @@ type commands struct {
 	Roles     rolesCommand           `cmd:"" help:"Print the statements that create ClickHouse's roles for the programs and for people."`
 	Topics    topicsCommand          `cmd:"" help:"Create the Kafka topics that are missing."`
 	Catalogue catalogueCommand       `cmd:"" help:"Load affiliates, links and promotion codes from CSV, and credit what was booked without them."`
-	Credit    creditCommand          `cmd:"" help:"Decide by hand who is credited with a sale, with a reason; undoable."`
+	Credit    creditCommand          `cmd:"" help:"Decide by hand who is credited with a sale, and say why; --undo takes it back."`
 	Earnings  earningsCommand        `cmd:"" help:"Show what affiliates earn by the rules, close months, write statements."`
 	Explain   explainCommand         `cmd:"" help:"Explain a sale, refund, customer or subscription: what Stripe reported, who is credited, and why."`
 	Audit     auditCommand           `cmd:"" help:"Check that every record is stored and booked, from Kafka to the dashboards."`

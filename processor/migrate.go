@@ -23,7 +23,7 @@ type migrateCommand struct {
 	Cluster string `help:"Cluster of system.clusters on whose servers an empty database is laid out: clicks sharded, money on each. Not for a single server, a Replicated database, ClickHouse Cloud, or tables that are there." placeholder:"NAME"`
 	Print   bool   `help:"Print the statements as they are executed on this ClickHouse, and execute none."`
 
-	Workspaces string `help:"JSON array of workspaces, the edge's too: their retention_days are put in force. Without it, what is in force stays." type:"path" placeholder:"FILE"`
+	Workspaces string `help:"JSON array of workspaces, the same file as the edge's: their retention_days are put in force. Without it, what is in force stays." type:"path" placeholder:"FILE"`
 }
 
 func (c *migrateCommand) Run(ctx context.Context, log *slog.Logger) error {

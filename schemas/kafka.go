@@ -37,7 +37,7 @@ type Kafka struct {
 	// token needs no restart.
 	PasswordFile string `name:"kafka-password-file" placeholder:"FILE" help:"File that holds the SASL password."`
 	Token        string `name:"kafka-token" help:"OAUTHBEARER token; better in a file, since tokens expire."`
-	TokenFile    string `name:"kafka-token-file" placeholder:"FILE" help:"File that holds the OAUTHBEARER token, kept fresh by somebody else."`
+	TokenFile    string `name:"kafka-token-file" placeholder:"FILE" help:"File that holds the OAUTHBEARER token, which another program renews."`
 }
 
 // KafkaConnection is what the flags come to.
