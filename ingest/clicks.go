@@ -36,7 +36,7 @@ type clicksCommand struct {
 	EdgeAddr string `default:"127.0.0.1:8080" help:"Listen here."`
 	OpsAddr  string `default:"127.0.0.1:8091" help:"Listen here for operators."`
 
-	Workspaces     string   `placeholder:"FILE" help:"JSON array of workspaces, the processor's too; read again on change and on SIGHUP. Without it there is one, \"default\", which takes any publishable key."`
+	Workspaces     string   `placeholder:"FILE" help:"JSON array of workspaces, the same file as the processor's; read again on change and on SIGHUP. Without it there is one workspace, \"default\", which takes any publishable key."`
 	SecretKey      string   `help:"A secret key of the only workspace, for leads and imports; at least 16 bytes. Better in a file."`
 	SecretKeyFile  string   `placeholder:"FILE" help:"File that holds --secret-key; read again on change and on SIGHUP."`
 	TrustedProxies []string `placeholder:"CIDR,…" help:"Believe X-Forwarded-For and country headers of connections from these networks."`

@@ -33,7 +33,7 @@ type stripeCommand struct {
 	StripeAddr string `default:"127.0.0.1:8081" help:"Listen here."`
 	OpsAddr    string `default:"127.0.0.1:8092" help:"Listen here for operators."`
 
-	Workspaces               string   `placeholder:"FILE" help:"JSON array of workspaces, the processor's too; its \"stripe\" holds each one's accounts and signing secrets. Read again on change and on SIGHUP. Without it there is one, \"default\", of all accounts."`
+	Workspaces               string   `placeholder:"FILE" help:"JSON array of workspaces, the same file as the processor's; its \"stripe\" holds each one's accounts and signing secrets. Read again on change and on SIGHUP. Without it there is one workspace, \"default\", for all accounts."`
 	StripeWebhookSecrets     []string `placeholder:"whsec_…,…" help:"Signing secrets of all endpoints that send here; with --workspaces, of the accounts in \"stripe_accounts\". Better in a file."`
 	StripeWebhookSecretsFile string   `placeholder:"FILE" help:"File that holds --stripe-webhook-secrets, one a line; read again on change and on SIGHUP."`
 
