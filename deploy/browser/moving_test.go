@@ -156,7 +156,8 @@ func TestAttributesOfDub(t *testing.T) {
 		"ours":          {`data-domains="cal.test" data-params="ref" data-query-params='["via"]'`, "last bob true"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			v := newVisitor(t, strings.ReplaceAll(name, " ", "-")+".attributes.example", strings.Replace(snippet, "/t.js\" data-key=\"pk_test\"",
+			host := strings.ReplaceAll(name, " ", "-") + ".attributes.example"
+			v := newVisitor(t, host, strings.Replace(snippet, "/t.js\" data-key=\"pk_test\"",
 				"/analytics/script.outbound-domains.js\" "+c.attributes, 1)+`<a id=out href="http://www.cal.test/">cal</a>`)
 			v.open("/?ref=ann")
 			first := v.eval("tributary.clickId")

@@ -366,8 +366,8 @@ func TestHalfClosed(t *testing.T) {
 func TestValidate(t *testing.T) {
 	_, secrets := NewSigners(nil, []string{"sk_live_123456", "", "whsec_good_123"})
 	err := errors.Join(secrets, Config{}.Validate())
-	for _, want := range []string{"number 1: it does not begin with whsec_", "number 2: it does not begin with whsec_", "tolerance", "body limit",
-		"connections", "none given"} {
+	for _, want := range []string{"number 1: it does not begin with whsec_", "number 2: it does not begin with whsec_",
+		"tolerance", "body limit", "connections", "none given"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not reported in:\n%v", want, err)
 		}

@@ -30,7 +30,7 @@ func TestNetworks(t *testing.T) {
 		"fe80::1%eth0/64":       "for one address",
 		"10.0.0.0-10.0.0.255":   "for one address",
 		"proxy.example":         "for one address",
-		" 10.0.0.0/8":           "for one address",
+		"10.0.0.0 /8":           "for one address",
 		"::ffff:10.0.0.0/8":     "::/8",
 		"":                      "for one address",
 		"10.0.0.0/255.0.0.0":    "for one address",
@@ -38,7 +38,8 @@ func TestNetworks(t *testing.T) {
 		"64:ff9b::192.0.2.0/96": "64:ff9b::/96",
 	} {
 		got, err := Networks([]string{text})
-		if answer := fmt.Sprint(got, err); !strings.Contains(answer, want) || (err == nil) == strings.Contains(answer, "(hint: ") {
+		answer := fmt.Sprint(got, err)
+		if hinted := strings.Contains(answer, "(hint: "); !strings.Contains(answer, want) || hinted != (err != nil) {
 			t.Errorf("%q: %s, want %s", text, answer, want)
 		}
 	}
