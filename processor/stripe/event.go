@@ -137,7 +137,7 @@ func (k *Keys) Read(e *schemas.StripeEvent) (Facts, error) {
 	case body.is("object", ThinObject):
 		return readThin(e.Body)
 	case !body.is("object", "event"):
-		return Facts{}, fmt.Errorf("%w: object is %.40q", ErrNotEvent, body.text("object"))
+		return Facts{}, fmt.Errorf("%w: its object is neither event nor %s", ErrNotEvent, ThinObject)
 	}
 	created, typ := body.mustTime("created"), body.bytes("type")
 	if len(typ) == 0 {

@@ -140,12 +140,11 @@ func TestNotAnEvent(t *testing.T) {
 func TestNotAnEventIsNotQuoted(t *testing.T) {
 	const secret = "zoe@example.com"
 	nested := strings.Repeat("[", 400) + strings.Repeat("]", 400)
-	long := strings.Repeat("x", 100) + secret
 	for _, body := range []string{
 		`{"object":"event","x":` + nested + `,"email":"` + secret + `"}`,
 		`{"object":"event","x":nule,"email":"` + secret + `"}`,
 		`{"object":"event"}"` + secret + `"`,
-		`{"object":"` + long + `"}`,
+		`{"object":"` + secret + `"}`,
 		`{"object":"v2.core.event","id":"` + secret,
 		`{"object":"v2.core.event","id":["` + secret + `"]}`,
 	} {
@@ -154,7 +153,7 @@ func TestNotAnEventIsNotQuoted(t *testing.T) {
 			t.Errorf("%.40q: %v", body, err)
 		}
 	}
-	if _, err := ReadThin([]byte(`{"object":"` + long + `"}`)); strings.Contains(err.Error(), "zoe") {
+	if _, err := ReadThin([]byte(`{"object":"` + secret + `"}`)); strings.Contains(err.Error(), "zoe") {
 		t.Error(err)
 	}
 }

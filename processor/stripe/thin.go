@@ -41,7 +41,7 @@ func ReadThin(body []byte) (Thin, error) {
 		return Thin{}, fmt.Errorf("%w: %w", ErrNotEvent, err)
 	}
 	if b.Object != ThinObject || b.ID == "" || b.Type == "" {
-		return Thin{}, fmt.Errorf("%w: object is %.40q, and a thin event's is %s", ErrNotEvent, b.Object, ThinObject)
+		return Thin{}, fmt.Errorf("%w: id or type is missing, or its object is not %s", ErrNotEvent, ThinObject)
 	}
 	created, err := time.Parse(time.RFC3339, b.Created)
 	if err != nil || created.Unix() < 0 || created.Unix() > latest {
