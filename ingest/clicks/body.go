@@ -5,7 +5,6 @@ import (
 	"errors"
 	"hash/maphash"
 	"io"
-	"net"
 	"net/netip"
 	"time"
 
@@ -207,8 +206,8 @@ func (s *Server) readStream(ctx *fasthttp.RequestCtx, w *work, limit int) *fault
 
 // cutShort is the answer to a body that could not be read to its end because of err.
 func cutShort(err error) *fault {
-	var network net.Error
-	if errors.As(err, &network) && network.Timeout() {
+	var late interface{ Timeout() bool } // net.Error, and fasthttp's error of trailers
+	if errors.As(err, &late) && late.Timeout() {
 		return errTimeout
 	}
 	return errBadRequest

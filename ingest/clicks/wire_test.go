@@ -210,6 +210,8 @@ var probes = []struct{ name, text, want string }{
 	{"a chunk longer than its size", post + "Transfer-Encoding: chunked\r\n\r\n13\r\n" + body + "\r\n0\r\n\r\n" + hidden,
 		"400"},
 	{"LF behind a chunk", post + "Transfer-Encoding: chunked\r\n\r\n14\r\n" + body + "\n0\r\n\r\n" + hidden, "400"},
+	{"no end behind the last chunk", inChunks + chunk(body) + "0\r\n", "408"},
+	{"no end behind a trailer", inChunks + chunk(body) + "0\r\nX: y\r\n", "408"},
 	{"a length as a trailer", post + "Transfer-Encoding: chunked\r\n\r\n14\r\n" + body +
 		"\r\n0\r\nContent-Length: 9\r\n\r\n" + hidden, "400"},
 
