@@ -221,6 +221,7 @@ func TestPageControls(t *testing.T) {
 	}
 	v.press("table.product a", "Knitting kit") // of one sale, and of its refund
 	v.shows(`document.querySelectorAll("table.sales tbody tr").length`, "2")
+	v.shows(`document.querySelector(".chip").textContent`, "Product is Knitting kit×")
 	v.exec(`history.back()`)
 	v.shows(`document.querySelectorAll("table.sales tbody tr").length`, "9")
 	v.choose(".choice select", "returned")
@@ -261,8 +262,10 @@ func TestPageControls(t *testing.T) {
 	v.exec(`document.querySelector("#filter-add").open = true`)
 	v.choose("#filter-dimension", "country")
 	v.choose("#filter-kind", "without")
-	v.exec(`document.querySelector("#filter-name").value = "DE"; document.querySelector("#filter-form").requestSubmit()`)
+	v.shows(`[...document.querySelectorAll("#filter-names option")].map(o => o.value).sort()`, "France,Germany,India,United States")
+	v.exec(`document.querySelector("#filter-name").value = " germany "; document.querySelector("#filter-form").requestSubmit()`)
 	v.shows(`document.querySelector("#filters").innerText.replace(/\s+/g, " ").trim()`, "Country is not Germany ×")
+	v.want(`new URLSearchParams(location.search).getAll("not.country")`, "DE")
 	v.answered()
 	v.choose("#range", "7d")
 	v.shows(`new URLSearchParams(location.search).has("from")`, "false")

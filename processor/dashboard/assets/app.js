@@ -3,8 +3,8 @@
 // no question (ETag) and the page no drawing.
 
 import { ask, now, pause, session, tablesState, Fault } from "./api.js";
-import { age, clock, count, instant, nameOf } from "./format.js";
-import { sections } from "./sections.js";
+import { age, clock, count, instant } from "./format.js";
+import { productNames, sections, shownAs } from "./sections.js";
 import { element, isolated } from "./table.js";
 import { dimensions, filtered, isDate, ranges, read, span, withFilter, withoutFilter, write } from "./view.js";
 
@@ -173,8 +173,17 @@ function drawTools(page) {
   menu("currency", Object.fromEntries(offered.map((c) => [c, c.toUpperCase()])), view.currency, (currency) =>
     set({ currency }),
   );
-  $("covered").textContent = clock(page.span.from, view.timezone) + " – " + clock(page.span.to - 1, view.timezone);
+  $("covered").textContent =
+    clock(page.span.from, view.timezone) +
+    " – " +
+    clock(page.span.to - 1, view.timezone) +
+    (section.unfiltered && filtered(view) ? " · Filters do not apply here." : "");
   drawFilters(view);
+  if (view.only.product || view.without.product)
+    productNames(page, state.asked.signal).then(
+      () => state.view === view && drawFilters(view),
+      () => {}, // the ids stay
+    );
   const own = state.session.workspaces;
   $("workspace").hidden = own.length < 2;
   $("find-workspace").value = view.workspace ?? own[0]?.id ?? "";
@@ -191,7 +200,7 @@ function drawFilters(view) {
   ]) {
     for (const [dimension, names] of Object.entries(view[kind])) {
       for (const name of names) {
-        const shown = name === "" ? "none" : nameOf(dimension, name);
+        const shown = name === "" ? "none" : shownAs(dimension, name);
         const other = kind === "only" ? "without" : "only";
         const turned = withFilter(withoutFilter(view, dimension, name, kind), dimension, name, other);
         const turn = element(
@@ -239,6 +248,44 @@ function drawNavigation(view) {
   );
   const current = $("sections").querySelector("[aria-current]");
   $("sections").scrollLeft = current.offsetLeft - 60;
+}
+
+// offered is the last answer of which names a filter may choose: of what, and a promise of the names
+// with how they are shown.
+let offered = { of: "", names: Promise.resolve([]) };
+
+// offerNames offers the names of the chosen dimension that have figures in the time of the view.
+function offerNames() {
+  const dimension = $("filter-dimension").value;
+  const page = pageOf(state.view);
+  const parameters = { ...page.filters, only: {}, without: {}, dimension, limit: 1000 };
+  if (offered.of === JSON.stringify(parameters)) return;
+  const { signal } = new AbortController();
+  const names = Promise.all([
+    ask("breakdown", parameters, signal),
+    dimension === "product" ? productNames(page, signal) : undefined,
+  ]).then(
+    ([rows]) => rows.filter((r) => r.name !== "").map((r) => ({ name: r.name, shown: shownAs(dimension, r.name) })),
+    () => [], // the page says what is wrong; a name can be typed all the same
+  );
+  offered = { of: JSON.stringify(parameters), names };
+  $("filter-names").replaceChildren();
+  names.then((list) => {
+    if (offered.names === names)
+      $("filter-names").replaceChildren(...list.map(({ shown }) => element("option", { value: shown })));
+  });
+}
+
+// nameTyped returns the name that somebody means who types it as it is shown, in capitals or not. Any
+// other text is a name that has no figures. Names that are slow to come keep nobody waiting.
+async function nameTyped(text) {
+  const names = await Promise.race([offered.names, pause(2000).then(() => [])]);
+  const trimmed = text.trim();
+  const same = (a) => a.toLowerCase() === trimmed.toLowerCase();
+  return (
+    names.find(({ name, shown }) => name === text || shown === text) ??
+    names.find(({ name, shown }) => same(name) || same(shown)) ?? { name: trimmed }
+  ).name;
 }
 
 // --- Blocks
@@ -510,9 +557,18 @@ document.addEventListener("keydown", (e) => {
     }
   }
 });
-$("filter-form").addEventListener("submit", (e) => {
+$("filter-add").addEventListener("toggle", () => {
+  if ($("filter-add").open) offerNames();
+});
+$("filter-dimension").addEventListener("change", () => {
+  $("filter-name").value = "";
+  offerNames();
+});
+$("filter-form").addEventListener("submit", async (e) => {
   e.preventDefault();
-  const [dimension, kind, name] = [$("filter-dimension").value, $("filter-kind").value, $("filter-name").value];
+  offerNames();
+  const [dimension, kind] = [$("filter-dimension").value, $("filter-kind").value];
+  const name = await nameTyped($("filter-name").value);
   $("filter-add").open = false;
   $("filter-name").value = "";
   go(withFilter(state.view, dimension, name, kind));

@@ -126,8 +126,8 @@ function breakdown(page, dimension, title, { brief = false, rows } = {}) {
 }
 
 // productNames asks once for what Stripe calls its products: the question reads stored events.
-let named = { of: "", names: null };
-async function productNames(page, signal) {
+let named = { of: "", names: new Map() };
+export async function productNames(page, signal) {
   const { workspace, livemode } = page.filters;
   const of = JSON.stringify([workspace, livemode]);
   if (named.of !== of) {
@@ -136,6 +136,11 @@ async function productNames(page, signal) {
   }
   return named.names;
 }
+
+// shownAs writes a name of a dimension as tables do; products have their ids until productNames has
+// answered.
+export const shownAs = (dimension, name) =>
+  (dimension === "product" && named.names.get(name)) || nameOf(dimension, name);
 
 // products lists what was sold, by the name that it has in Stripe.
 function products(page) {
@@ -152,7 +157,7 @@ function products(page) {
         {
           ...hasName(page, "product"),
           key: "product",
-          cell: (r) => nameLink(page, "product", r.product, r.product_name || r.product),
+          cell: (r) => nameLink(page, "product", r.product, shownAs("product", r.product)),
         },
         countColumn("sales", "Sales", "A sale of several products counts for each"),
         countColumn("customers", "New", "Buyers' first sales"),
@@ -169,10 +174,7 @@ function products(page) {
   const sold = block.ask;
   return {
     ...block,
-    ask: async (signal) => {
-      const [rows, names] = await Promise.all([sold(signal), productNames(page, signal)]);
-      return rows.map((r) => ({ ...r, product_name: names.get(r.product) }));
-    },
+    ask: async (signal) => (await Promise.all([sold(signal), productNames(page, signal)]))[0],
   };
 }
 
