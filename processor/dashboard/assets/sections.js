@@ -25,8 +25,8 @@ import { dimensions, filtered, theAffiliate, withFilter } from "./view.js";
 // drawn again though the answer is the same.
 //
 // compared(view) says whether it compares with the period before, timeless that its time is not the
-// page's. page has the view, its span, the parameters that most questions take (range and range +
-// filters), and go(view).
+// page's, unfiltered that filters reach none of its blocks. page has the view, its span, the
+// parameters that most questions take (range and range + filters), and go(view).
 
 const limit = 1000; // names of a list; more are cut off, and said to be
 
@@ -429,9 +429,10 @@ function apart(page) {
           `of ${count(nobody.sales)} sales has no affiliate: other channels brought it, or nobody is credited.`,
         );
       }
+      const own = notes.length; // those that the filters reach
       for (const [risk, text] of Object.entries({
         unconverted: "without an exchange rate, so in no total.",
-        disputed: "taken by disputes that were not won back.",
+        disputed: "taken by disputes that were not won back, in all time.",
         held: "held, and in no total.",
       })) {
         const sums = risks
@@ -472,6 +473,10 @@ function apart(page) {
       if (unknown.length) add(health, "No processor", "has reported for two minutes: figures may be old.");
       for (const r of status.filter((r) => r.verdict === "findings"))
         several(health, Number(r.number), `finding of the last ${r.what}.`, `findings of the last ${r.what}.`);
+      if (filtered(page.view) && notes.length > own) {
+        const text = "Of the whole workspace, whatever the filters:";
+        notes.splice(own, 0, element("li", { className: "quiet", textContent: text }));
+      }
       list.replaceChildren(
         ...(notes.length
           ? notes
@@ -661,8 +666,12 @@ function affiliateLink(page) {
 
 // --- Sections that filters do not reach
 
-const notFiltered = (page) =>
-  filtered(page.view) ? element("p", { className: "note", textContent: "Filters do not apply to this." }) : null;
+const notFiltered = (page, textContent = "Filters do not apply to this.") =>
+  filtered(page.view) ? element("p", { className: "note", textContent }) : null;
+
+// elsewhere is the page as a block sees it whose figures no filter reaches: its names lead to the
+// overview, which they filter.
+const elsewhere = (page) => ({ ...page, view: { ...page.view, section: undefined } });
 
 function list(
   page,
@@ -755,7 +764,21 @@ function cohorts(page) {
   const measure = pick(measures, page.view.measure, "retention");
   const by = pick(groups, page.view.by, "");
   const table = element("table", { className: "figures cohorts" });
+  let cells = []; // of the file
+  const csv = element("button", {
+    type: "button",
+    className: "plain",
+    textContent: "CSV",
+    ariaLabel: "Save Cohorts of buyers as CSV",
+  });
+  csv.addEventListener("click", () => saveCSV("cohorts", cells));
+  const tools = element("div", { className: "tools" }, csv);
   const draw = (rows) => {
+    cells = [
+      ["Won in " + unit + " of", ...(by ? [groups[by]] : []), "Buyers", unit + "s later", measures[measure]],
+      ...rows.map((r) => [r.won, ...(by ? [r.name] : []), r.buyers, r.age, r[measure]]),
+    ];
+    tools.hidden = !rows.length;
     const ages = Math.min(13, 1 + Math.max(0, ...rows.map((r) => Number(r.age))));
     const cohort = new Map();
     for (const r of rows) {
@@ -795,7 +818,7 @@ function cohorts(page) {
               className: "text",
               textContent: labelsOf(c.won + " 00:00:00", unit === "week" ? "date" : unit).label,
             }),
-            ...(by ? [element("td", { className: "text clip" }, nameLink(page, by, c.name))] : []),
+            ...(by ? [element("td", { className: "text clip" }, nameLink(elsewhere(page), by, c.name))] : []),
             element("td", { textContent: count(c.buyers) }),
             ...Array.from({ length: ages }, (_, i) => {
               const r = c.cells[i];
@@ -855,7 +878,7 @@ function models(page) {
     choice(page, "by", "By", groups, by),
     choice(page, "lookback", "Clicks up to", days, lookback),
   );
-  const name = { ...hasName(page, by), label: dimensions[by] };
+  const name = { ...hasName(elsewhere(page), by), label: dimensions[by] };
   const reasons = {
     named: "the sale itself names an affiliate or a promotion code",
     manual: "somebody decided so",
@@ -893,8 +916,14 @@ function models(page) {
       parameters: { ...parameters, limit },
       noRows: "Nowhere: both agree on every sale.",
       columns: [
-        { key: "ledger", label: "Ledger credits", text: true, head: true, cell: (r) => nameLink(page, by, r.ledger) },
-        { key: "last", label: "Last click says", text: true, cell: (r) => nameLink(page, by, r.last) },
+        {
+          key: "ledger",
+          label: "Ledger credits",
+          text: true,
+          head: true,
+          cell: (r) => nameLink(elsewhere(page), by, r.ledger),
+        },
+        { key: "last", label: "Last click says", text: true, cell: (r) => nameLink(elsewhere(page), by, r.last) },
         {
           key: "reason",
           label: "Because",
@@ -924,7 +953,13 @@ function models(page) {
       slow: true,
       parameters: { ...page.range, lookback_days: lookback },
       columns: [
-        { key: "channel", label: "Channel", text: true, head: true, cell: (r) => nameLink(page, "channel", r.channel) },
+        {
+          key: "channel",
+          label: "Channel",
+          text: true,
+          head: true,
+          cell: (r) => nameLink(elsewhere(page), "channel", r.channel),
+        },
         percentColumn("effect", "Sales lost"),
       ],
     }),
@@ -956,16 +991,21 @@ function earnings(page) {
     month: month.slice(1),
     affiliate: theAffiliate(page.view),
   };
+  const plain = { ...page, view: { ...page.view, only: {}, without: {} } };
+  const { affiliate, ...others } = page.view.only;
+  const reached = theAffiliate(page.view) ? { ...page.view, only: others } : page.view;
+  const note = notFiltered({ view: reached }, "Of all filters, only that for one affiliate applies here.");
   const blocks = [
     list(
-      { ...page, view: { ...page.view, only: {}, without: {} } },
+      plain,
       {
         question: "statements",
         title: "Statements of " + months[month],
         parameters,
-        extra: [menu],
+        extra: [note, menu],
         meaning: "USD. A closed month shows what was stated; an open one what would be stated now. Months are UTC.",
-        noRows: "No affiliate earns anything in this month. Rules are loaded with: processor earnings rules FILE",
+        noRows:
+          "No affiliate earns anything in this month by the rules in force. Rules are loaded with: processor earnings rules FILE",
         columns: [
           {
             key: "affiliate_id",
@@ -990,7 +1030,7 @@ function earnings(page) {
   if (theAffiliate(page.view)) {
     blocks.push(
       list(
-        { ...page, view: { ...page.view, only: {}, without: {} } },
+        plain,
         {
           question: "statement_entries",
           title: "What the statement is made of",
@@ -1165,7 +1205,7 @@ function health(page) {
           key: "sales",
           label: "Sales",
           head: true,
-          cell: (r) => page.link({ ...withFilter(page.view, "affiliate", ""), section: "sales" }, count(r.sales)),
+          cell: (r) => page.link({ ...withFilter(plain.view, "affiliate", ""), section: "sales" }, count(r.sales)),
         },
         usdColumn("net_usd", "Net USD"),
       ],
@@ -1420,5 +1460,5 @@ export const sections = {
     blocks: (page) => [sales(page), products(page), newAndReturning(page)],
   },
   earnings: { title: "Earnings", timeless: true, blocks: earnings },
-  health: { title: "Health", blocks: health },
+  health: { title: "Health", unfiltered: true, blocks: health },
 };
