@@ -75,10 +75,11 @@ function zones() {
 
 // go shows another view. What it says of the section alone does not follow to another section.
 function go(view, { keep = false } = {}) {
-  if (view.section !== state.view.section)
+  const elsewhere = (view.section ?? "overview") !== state.view.section;
+  if (elsewhere)
     for (const key of ["by", "unit", "measure", "lookback", "kinds", "month"])
       if (view[key] === state.view[key]) delete view[key];
-  history.pushState(null, "", write(view));
+  history.pushState(elsewhere ? null : history.state, "", write(view)); // its tables stay in their order
   navigate({ keep });
 }
 

@@ -26,35 +26,53 @@ export function csvCell(value) {
   return /[",\r\n]/.test(text) ? '"' + text.replaceAll('"', '""') + '"' : text;
 }
 
-function download(name, text) {
+// saveCSV saves rows of values as tributary-NAME.csv.
+export function saveCSV(name, rows) {
+  const text = rows.map((cells) => cells.map(csvCell).join(",") + "\r\n").join("");
   const link = element("a", {
     href: URL.createObjectURL(new Blob(["\ufeff", text], { type: "text/csv;charset=utf-8" })),
-    download: name,
+    download: `tributary-${name}.csv`,
   });
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);
 }
 
+// How a table was arranged, by its name, is kept beside the address in the browser's history: going
+// back to a list, or to another time, finds it in the same order.
+const arranged = (name) => history.state?.tables?.[name] ?? {};
+
+function arrange(name, changes) {
+  const tables = { ...history.state?.tables, [name]: { ...arranged(name), ...changes } };
+  history.replaceState({ ...history.state, tables }, "");
+}
+
 const few = 10;
 
 // A Table shows rows. Each column has key, label and optionally: title; text, which says whether it
-// is text; cell(row), text or an element; csv(row), the exact value; value(row), what it is ordered
-// by; head: it names the row. share is the key of the figure whose part of the largest one is a bar
-// behind the row's name.
+// is text; cell(row), text or an element; csv(row), the exact value, and csvLabel, what a file calls
+// it; value(row), what it is ordered by; head: it names the row. share is the key of the figure whose
+// part of the largest one is a bar behind the row's name.
 export class Table {
   constructor({ name, caption, columns, noRows = "Nothing in this time.", rows = few, order, search = true, share }) {
     Object.assign(this, { name, caption, columns, noRows, few: rows, order: order ?? null, descending: true, share });
     this.rows = [];
-    this.all = false;
+    const { all, find, ...ordered } = arranged(name);
+    this.all = Boolean(all);
+    if (columns.some((c) => c.key === ordered.order)) Object.assign(this, ordered);
     this.search = search
       ? element("input", { type: "search", placeholder: "Search", ariaLabel: "Search " + caption, className: "search" })
       : null;
-    this.search?.addEventListener("input", () => this.draw());
+    if (find && this.search) this.search.value = find;
+    this.search?.addEventListener("input", () => {
+      arrange(name, { find: this.search.value });
+      this.draw();
+    });
     this.csv = element("button", { type: "button", className: "plain", textContent: "CSV" });
     this.csv.addEventListener("click", () => this.save());
     this.more = element("button", { type: "button", className: "plain more", hidden: true });
     this.more.addEventListener("click", () => {
       this.all = !this.all;
+      arrange(name, { all: this.all });
       this.draw();
     });
     this.body = element("tbody");
@@ -89,6 +107,7 @@ export class Table {
         button.addEventListener("click", () => {
           this.descending = this.order === c.key ? !this.descending : !c.text;
           this.order = c.key;
+          arrange(this.name, { order: this.order, descending: this.descending });
           this.drawHead();
           this.draw();
           [...this.head.querySelectorAll("button")].find((b) => b.textContent === c.label)?.focus();
@@ -191,11 +210,10 @@ export class Table {
   }
 
   save() {
-    const lines = [
-      this.columns.map((c) => csvCell(c.csvLabel ?? c.label)),
-      ...this.seen().map((r) => this.columns.map((c) => csvCell(exact(c, r)))),
-    ];
-    download("tributary-" + this.name + ".csv", lines.map((l) => l.join(",") + "\r\n").join(""));
+    saveCSV(this.name, [
+      this.columns.map((c) => c.csvLabel ?? c.label),
+      ...this.seen().map((r) => this.columns.map((c) => exact(c, r))),
+    ]);
   }
 }
 
