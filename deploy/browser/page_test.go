@@ -236,9 +236,12 @@ func TestPageControls(t *testing.T) {
 	v.want(`document.querySelector("table.sales [aria-sort=ascending]").textContent`, "Amount")
 	v.press("section button", "CSV")
 	v.shows(`window.saved?.split("\r\n").length`, "5") // head, three rows, the end
-	v.shows(`window.saved.includes(",-20.00,usd,")`, "true")
+	v.shows(`window.saved.includes(",-20.00,usd,") + window.saved.slice(0, 16)`, "trueWhen (UTC),What,")
 	v.exec(`import("/assets/table.js").then((m) => { window.cells = ["=1+1", "@x", " +1", "-1+1", "-20.00", 'a"b', "\t=1"].map(m.csvCell).join("|"); })`)
 	v.shows(`window.cells`, `'=1+1|'@x|' +1|'-1+1|-20.00|"a""b"|'`+"\t=1")
+
+	v.exec(`const s = document.querySelector(".search"); s.value = ""; s.dispatchEvent(new Event("input"))`)
+	v.shows(`document.querySelectorAll("table.sales tbody tr").length`, "9")
 
 	// Where clocks are changed at midnight, a day begins at the first moment that is called so.
 	v.exec(`import("/assets/view.js").then((m) => {
@@ -259,6 +262,7 @@ func TestPageControls(t *testing.T) {
 	})`)
 	v.shows("window.dates", "true,false,false,false,false,false,false 30d")
 
+	// A name may be typed as it is shown, and those that there are are offered.
 	v.exec(`document.querySelector("#filter-add").open = true`)
 	v.choose("#filter-dimension", "country")
 	v.choose("#filter-kind", "without")
@@ -280,6 +284,90 @@ func TestPageControls(t *testing.T) {
 	v.choose("#from", "2050-06-01")
 	v.choose("#to", "2050-08-31")
 	v.shows(`document.querySelectorAll("table.sales tbody th").length`, "6") // the filter stays
+	v.noErrors()
+}
+
+// The chart and the cohorts are files, too, with all digits.
+func TestPageFiles(t *testing.T) {
+	v := newVisitor(t, "files.example", "")
+	seedStudio(t, dashboardOf(t, v))
+	summer := "https://" + v.host + "/?workspace=studio&range=custom&from=2050-06-01&to=2050-08-31"
+	v.open(summer + "&timezone=Asia/Kolkata")
+	v.exec(catchFile)
+	v.shows(`document.querySelectorAll(".as-table tbody tr").length`, "92")
+	v.press(".as-table button", "CSV")
+	v.shows(`window.saved?.split("\r\n").slice(0, 4).join(" ")`, "Time,Net revenue,Period before "+
+		"2050-06-01 00:00:00,0,0 2050-06-02 00:00:00,0,0 2050-06-03 00:00:00,100,0")
+	v.open(summer + "&section=cohorts&unit=month&by=affiliate&measure=net_usd")
+	v.exec(catchFile)
+	v.shows(`document.querySelectorAll("table.cohorts tbody th").length > 0`, "true")
+	v.press("table.cohorts a", "ann") // opens the overview of ann, and back
+	v.shows(tile("net"), "$130.00")
+	v.exec(`history.back()`)
+	v.shows(`document.querySelectorAll("table.cohorts tbody th").length > 0`, "true")
+	v.press("section button", "CSV")
+	v.shows(`window.saved !== undefined`, "true")
+	v.want(`window.saved.split("\r\n").slice(0, 3).join(" ")`,
+		"Won in month of,affiliate,Buyers,months later,net USD 2050-06-01,,1,0,30 2050-06-01,,1,1,30")
+	v.noErrors()
+}
+
+// A list stays in the order and with the search that it was given, in another time and when its reader
+// comes back to it.
+func TestPageKeepsOrder(t *testing.T) {
+	v := newVisitor(t, "order.example", "")
+	seedStudio(t, dashboardOf(t, v))
+	v.open("https://" + v.host + "/?workspace=studio&range=custom&from=2050-06-01&to=2050-08-31&section=sales")
+	v.shows(`document.querySelectorAll("table.sales tbody tr").length`, "9")
+	v.press("table.sales thead button", "Amount")
+	v.exec(`const s = document.querySelector(".search"); s.value = "ann"; s.dispatchEvent(new Event("input"))`)
+	const list = `[...document.querySelectorAll("table.sales tbody tr")].map(r => r.cells[2].textContent)`
+	v.shows(list, "100.00,50.00,−20.00")
+	v.choose("#to", "2050-08-30")
+	v.shows(`new URLSearchParams(location.search).get("to")`, "2050-08-30")
+	v.answered()
+	v.want(list, "100.00,50.00,−20.00")
+	v.want(`document.querySelector(".search").value + document.querySelector("[aria-sort=descending]").textContent`,
+		"annAmount")
+	v.press("table.sales a", "ann")
+	v.shows(`document.querySelectorAll(".chip").length`, "1")
+	v.press("#sections a", "Funnel")
+	v.answered()
+	v.exec(`history.go(-2)`)
+	v.shows(`document.querySelectorAll(".chip").length + document.querySelector("#title").textContent`, "0Sales")
+	v.answered()
+	v.want(list, "100.00,50.00,−20.00")
+	v.navigates(`location.reload()`)
+	v.shows(list, "100.00,50.00,−20.00")
+	v.noErrors()
+}
+
+// Where filters do not reach the figures the page says so, and a name there leads to where they do.
+func TestPageBeyondFilters(t *testing.T) {
+	v := newVisitor(t, "beyond.example", "")
+	seedStudio(t, dashboardOf(t, v))
+	summer := "https://" + v.host + "/?workspace=studio&range=custom&from=2050-06-01&to=2050-08-31&section="
+	const notes = `[...document.querySelectorAll("#blocks .note")].map(n => n.textContent)`
+	for filters, want := range map[string]string{
+		"":                                   "",
+		"&is.affiliate=ann":                  "",
+		"&is.affiliate=ann&is.affiliate=bob": "Of all filters, only that for one affiliate applies here.",
+		"&not.affiliate=ann":                 "Of all filters, only that for one affiliate applies here.",
+		"&is.affiliate=ann&is.country=DE":    "Of all filters, only that for one affiliate applies here.",
+	} {
+		v.open(summer + "earnings" + filters)
+		v.answered()
+		v.want(notes, want)
+	}
+	v.open(summer + "health&is.country=DE")
+	v.answered()
+	v.want(`document.querySelector("#covered").textContent.endsWith(" · Filters do not apply here.")`, "true")
+	v.press("#sections a", "Models")
+	v.answered()
+	v.want(`document.querySelector("#covered").textContent.endsWith("Aug 2050, 23:59")`, "true")
+	v.press("table.attribution_models a", "ann")
+	v.shows(`document.querySelector("#title").textContent`, "Overview")
+	v.want(`new URLSearchParams(location.search).get("is.affiliate") + document.querySelectorAll(".chip").length`, "ann2")
 	v.noErrors()
 }
 

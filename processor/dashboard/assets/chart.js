@@ -1,18 +1,21 @@
 // The chart: one figure over time, beside the period before, and the same as a table for who cannot
 // see it.
 
-import { element } from "./table.js";
+import { element, saveCSV } from "./table.js";
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-// A Chart draws points {label, value, text, before, beforeText, open}. Heights are numbers; texts
-// are exact.
+// A Chart draws points {label, value, text, before, beforeText, open, exact}. Heights are numbers;
+// texts are rounded as people read them, and exact is what a file has: time, figure, and the figure
+// of the period before, if there is one.
 export class Chart {
   constructor() {
     this.canvas = element("div", { className: "canvas", tabIndex: 0, role: "img" });
     this.at = element("p", { className: "legend", ariaLive: "off" });
     this.table = element("table", { className: "figures" });
+    this.csv = element("button", { type: "button", className: "plain", textContent: "CSV" });
+    this.csv.addEventListener("click", () => this.save());
     this.figures = element(
       "details",
       { className: "as-table" },
@@ -22,6 +25,7 @@ export class Chart {
         { className: "scroll", tabIndex: 0, role: "region", ariaLabel: "Figures of the chart" },
         this.table,
       ),
+      element("p", { className: "foot" }, this.csv),
     );
     this.root = element("div", { className: "chart" }, this.canvas, this.at, this.figures);
     this.canvas.addEventListener("keydown", (e) => this.step(e));
@@ -35,7 +39,9 @@ export class Chart {
   // update draws other points. axis writes a height; name says what is drawn.
   update(points, { name, axis, whole }) {
     Object.assign(this, { points, name, axis, whole });
+    this.at.ariaLive = "off"; // only who goes from point to point hears them
     this.canvas.ariaLabel = `${name} over time; the table below has the figures, the arrow keys go from one to the next.`;
+    this.csv.ariaLabel = `Save ${name} over time as CSV`;
     const compared = points.some((p) => p.beforeText !== undefined);
     this.table.replaceChildren(
       element("caption", { className: "unseen", textContent: name + " over time" }),
@@ -66,6 +72,11 @@ export class Chart {
     );
     this.say(null);
     this.redraw();
+  }
+
+  save() {
+    const compared = this.points.some((p) => p.exact.length > 2);
+    saveCSV("chart", [["Time", this.name, ...(compared ? ["Period before"] : [])], ...this.points.map((p) => p.exact)]);
   }
 
   redraw() {

@@ -16,7 +16,7 @@ import {
   plainMoney,
   short,
 } from "./format.js";
-import { Table, element, isolated } from "./table.js";
+import { Table, element, isolated, saveCSV } from "./table.js";
 import { dimensions, filtered, theAffiliate, withFilter } from "./view.js";
 
 // A section is a title and blocks(page), which returns what it is made of. A block has a title, and
@@ -58,6 +58,7 @@ const percentColumn = (key, label, title) => ({ key, label, title, cell: (r) => 
 const timeColumn = (page, key, label) => ({
   key,
   label,
+  csvLabel: label + " (UTC)", // a file has the time as the answer does
   text: true,
   cell: (r) => (r[key] === null ? none : clock(instant(r[key]), page.view.timezone)),
 });
@@ -377,6 +378,7 @@ function trend(page) {
             value: Number(p[key]),
             text: write(p[key]),
             open: p.open,
+            exact: [p.local, p[key], ...(before?.[i] ? [before[i][key]] : [])],
             ...(before?.[i] ? { before: Number(before[i][key]), beforeText: write(before[i][key]) } : {}),
           }))
           .filter((p, i) => instant(points[i].start_utc) <= page.now() || page.span.from > page.now()), // what has not begun has no figure
@@ -851,7 +853,12 @@ function cohorts(page) {
         choice(page, "measure", "Show", measures, measure),
         choice(page, "by", "For", groups, by),
       ),
-      element("div", { className: "scroll", tabIndex: 0, role: "region", ariaLabel: "Cohorts" }, table),
+      element(
+        "div",
+        { className: "with-table" },
+        tools,
+        element("div", { className: "scroll", tabIndex: 0, role: "region", ariaLabel: "Cohorts" }, table),
+      ),
     ].filter(Boolean),
     ask: (signal) => ask("cohorts", { ...page.range, unit, timezone: page.view.timezone, dimension: by }, signal),
     draw,
