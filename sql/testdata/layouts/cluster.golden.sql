@@ -326,6 +326,8 @@ ENGINE = Distributed('main', 'tributary', 'clicks_local', cityHash64(click_id))
 ALTER TABLE page_views_local ON CLUSTER `main`
 CREATE OR REPLACE TABLE page_views ON CLUSTER `main` AS page_views_local
 ENGINE = Distributed('main', 'tributary', 'page_views_local', cityHash64(page_view_id))
+-- 0042_stated_tax.sql
+ALTER TABLE facts ON CLUSTER `main`
 -- 0045_late_clicks.sql
 ALTER TABLE click_days_mv ON CLUSTER `main` MODIFY QUERY
 ALTER TABLE click_days ON CLUSTER `main` COMMENT COLUMN changed_at 'When something was last inserted that may change this day: a click or page view of it, a click of the day before, or one under an id of either. Read with max'

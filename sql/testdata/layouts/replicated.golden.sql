@@ -286,6 +286,8 @@ CREATE OR REPLACE VIEW activity AS
 -- 0041_click_bytes.sql
 ALTER TABLE clicks
 ALTER TABLE page_views
+-- 0042_stated_tax.sql
+ALTER TABLE facts
 -- 0045_late_clicks.sql
 ALTER TABLE click_days_mv MODIFY QUERY
 ALTER TABLE click_days COMMENT COLUMN changed_at 'When something was last inserted that may change this day: a click or page view of it, a click of the day before, or one under an id of either. Read with max'
