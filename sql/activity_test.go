@@ -78,7 +78,7 @@ func TestStatement(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		text, err := q.Statement(c.values)
+		text, err := q.Statement(c.values, false)
 		if err != nil {
 			t.Errorf("%s: %v", c.name, err)
 		}
@@ -91,6 +91,30 @@ func TestStatement(t *testing.T) {
 		for _, part := range c.hasNot {
 			if strings.Contains(text, part) {
 				t.Errorf("%s: the statement has %s:\n%s", c.name, part, text)
+			}
+		}
+	}
+}
+
+// Buyers and leads are chosen first where that is faster: in a large workspace, of a short time.
+func TestNarrowStatement(t *testing.T) {
+	q, err := AskQuestion("breakdown")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		to            string
+		large, narrow bool
+	}{
+		{"2026-01-31 00:00:00", true, true}, {"2026-01-31 00:00:00", false, false}, {"2027-01-01 00:00:00", true, false},
+	} {
+		text, err := q.Statement(map[string]string{"from": "2026-01-01 00:00:00", "to": c.to, "currency": "usd"}, c.large)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, part := range []string{"identity(f.buyer) IN", "identity(l.person) IN"} {
+			if strings.Contains(text, part) != c.narrow {
+				t.Errorf("to %s, large %t: the statement has %q: %t", c.to, c.large, part, !c.narrow)
 			}
 		}
 	}

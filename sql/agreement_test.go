@@ -43,7 +43,7 @@ func TestQuestionsAgree(t *testing.T) {
 		if i == *asks/2 {
 			refresh(t, dsn)
 		}
-		name, path := names[i%len(names)], paths[i%len(paths)] // 28 have each question along each path
+		name, path := names[i%len(names)], paths[i%len(paths)] // 35 have each question along each path
 		figures += w.compare(t, path, name, w.randomAsk(r, question(t, name)))
 	}
 	for _, p := range businessPanels(t) {
@@ -141,7 +141,7 @@ type path struct {
 }
 
 // pathsTo are the query file, the same from single clicks, the dashboard's API, which the page
-// asks, and its tools for assistants.
+// asks, its tools for assistants, and what the dashboard asks of a large workspace.
 func pathsTo(t *testing.T, dsn string) []path {
 	d, err := dashboard.New(dashboard.Config{DSN: dsn, Log: slog.New(slog.DiscardHandler),
 		Workspaces: func() []workspace.Region { return []workspace.Region{{Workspace: "w"}} }})
@@ -183,6 +183,13 @@ func pathsTo(t *testing.T, dsn string) []path {
 				t.Fatalf("%s %v: %v %+v", q.Name, arguments, err, result)
 			}
 			return readRows(t, result.Content[0].(*mcp.TextContent).Text)
+		}},
+		{"the statement for a large workspace", func(t *testing.T, q sql.Question, a asked) []map[string]any {
+			text, err := q.Statement(a.literals(q), true)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return readRows(t, ask(t, dsn, text+asJSON, a.literals(q)))
 		}},
 	}
 }

@@ -102,6 +102,9 @@ func (w *world) sell(r *rand.Rand, within func() time.Time, names func() map[str
 			back.at = s.at.Add(time.Duration(r.Int64N(20*24*3600)) * time.Second)
 			back.amount, back.tax = -1-r.Int64N(s.amount), 0
 			back.usd = netUSD(r, back.currency, back.amount)
+			if r.IntN(4) == 0 { // another name of the buyer became known, or there is none
+				back.who = [...]string{"", "a name"}[r.IntN(2)]
+			}
 			back.products = randomProducts(r, back.amount)
 			w.events = append(w.events, back)
 		}

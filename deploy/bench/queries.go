@@ -283,7 +283,7 @@ func (q *queries) row(ctx context.Context, base, workspace, name, note string, m
 		maps.Copy(values, more)
 		text := question.Text
 		if !q.Files {
-			if text, err = question.Statement(values); err != nil {
+			if text, err = question.Statement(values, workspace == "largest"); err != nil {
 				return err
 			}
 		}

@@ -45,9 +45,21 @@ type Asker struct {
 	log       *slog.Logger
 	slots     chan struct{} // its capacity bounds the questions at a time
 
-	mu    sync.Mutex     // guards users
-	users map[string]int // questions that are being answered, by user
+	mu    sync.Mutex      // guards users and sizes
+	users map[string]int  // questions that are being answered, by user
+	sizes map[string]size // by workspace
 }
+
+// size says whether a workspace was large when it was looked up.
+type size struct {
+	large bool
+	at    time.Time
+}
+
+const (
+	largeFrom = 500_000 // entries: then choosing buyers first saves more than it costs to plan
+	sizeFor   = time.Hour
+)
 
 // Open makes an Asker. It does not connect. The DSN is an http:// or https:// one; a ClickHouse
 // user who may only read is enough, with a profile that lets the settings of a query be given
@@ -71,7 +83,7 @@ func Open(dsn string, log *slog.Logger) (*Asker, error) {
 		transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
 	}
 	a := &Asker{client: &http.Client{Transport: transport, Timeout: timeout + 5*time.Second}, options: options, log: log,
-		slots: make(chan struct{}, maxAtOnce), users: make(map[string]int)}
+		slots: make(chan struct{}, maxAtOnce), users: make(map[string]int), sizes: make(map[string]size)}
 	for _, address := range options.Addr {
 		a.addresses = append(a.addresses, scheme+"://"+address+"/"+strings.TrimPrefix(options.HttpUrlPath, "/"))
 	}
@@ -154,22 +166,59 @@ var settings = map[string]string{
 	"wait_end_of_query":                            "1", // the answer's status is the question's, not its beginning's
 }
 
-// send asks the first address that can be reached.
+// send asks the question of ClickHouse.
 func (a *Asker) send(ctx context.Context, q sql.Question, values map[string]string, f Format,
 ) (answer []byte, err error) {
-	query := url.Values{
-		"database": {a.options.Auth.Database}, "default_format": {f.clickHouse},
-		"log_comment": {"tributary question " + q.Name},
-	}
-	for name, value := range settings {
-		query.Set(name, value)
-	}
+	query := url.Values{"default_format": {f.clickHouse}, "log_comment": {"tributary question " + q.Name}}
 	for _, p := range q.Parameters {
 		query.Set("param_"+p.Name, escape(p.Type, values[p.Name]))
 	}
-	text, err := q.Statement(values)
+	text, err := q.Statement(values, a.large(ctx, values["workspace"]))
 	if err != nil {
 		return nil, err
+	}
+	response, err := a.post(ctx, query, text)
+	if err != nil {
+		return nil, err
+	}
+	if answer, err = a.read(response, q); err != nil || f.Name != JSON.Name {
+		return answer, err
+	}
+	return compact(answer)
+}
+
+// large reports whether the workspace has so many entries that a question is asked in another way.
+// It counts them once an hour: what it says changes no answer, only how long it takes.
+func (a *Asker) large(ctx context.Context, workspace string) bool {
+	a.mu.Lock()
+	known, ok := a.sizes[workspace]
+	a.mu.Unlock()
+	if ok && time.Since(known.at) < sizeFor {
+		return known.large
+	}
+	response, err := a.post(ctx, url.Values{"default_format": {"TabSeparated"},
+		"log_comment": {"tributary size of a workspace"}, "param_workspace": {escape("String", workspace)},
+	}, "SELECT count() FROM revenue WHERE workspace = {workspace:String}")
+	if err != nil {
+		return known.large // the question itself says what is wrong
+	}
+	defer response.Body.Close()
+	body, _ := io.ReadAll(io.LimitReader(response.Body, 100))
+	entries, err := strconv.Atoi(strings.TrimSpace(string(body)))
+	if response.StatusCode != http.StatusOK || err != nil {
+		return known.large
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.sizes[workspace] = size{large: entries >= largeFrom, at: time.Now()}
+	return entries >= largeFrom
+}
+
+// post sends a statement to the first address that can be reached.
+func (a *Asker) post(ctx context.Context, query url.Values, text string) (response *http.Response, err error) {
+	query.Set("database", a.options.Auth.Database)
+	for name, value := range settings {
+		query.Set(name, value)
 	}
 	for _, address := range a.addresses {
 		var request *http.Request
@@ -183,12 +232,8 @@ func (a *Asker) send(ctx context.Context, q sql.Question, values map[string]stri
 		if a.options.Auth.Username != "" {
 			request.SetBasicAuth(a.options.Auth.Username, a.options.Auth.Password)
 		}
-		var response *http.Response
 		if response, err = a.client.Do(request); err == nil {
-			if answer, err = a.read(response, q); err != nil || f.Name != JSON.Name {
-				return answer, err
-			}
-			return compact(answer)
+			return response, nil
 		}
 	}
 	return nil, err

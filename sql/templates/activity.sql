@@ -93,7 +93,20 @@ FROM
             -- engine compares texts in half the time of pairs.
             SELECT substring(min(concat(toString(toUnixTimestamp64Milli(f.occurred_at) + 100000000000000), f.sale_id)), 16)
             FROM revenue AS f FINAL
-            WHERE f.workspace = {workspace:String} AND f.livemode = {livemode:Bool} AND f.status = 'booked' AND f.amount != 0 AND f.kind = 'payment'
+            WHERE f.workspace = {workspace:String} AND f.livemode = {livemode:Bool} AND f.status = 'booked' AND f.amount != 0 AND f.kind = 'payment'{{if .Narrow}}
+                AND identity(f.buyer) IN -- identity: as above
+                (
+                    -- Who paid a sale that has an entry of this time. Read without FINAL, so any version counts.
+                    SELECT buyer
+                    FROM revenue
+                    WHERE workspace = {workspace:String} AND livemode = {livemode:Bool} AND kind = 'payment' AND identity(sale_id) IN
+                    (
+                        SELECT sale_id
+                        FROM revenue
+                        WHERE workspace = {workspace:String} AND livemode = {livemode:Bool}
+                            AND day >= toDate({from:DateTime('UTC')}) AND day <= toDate({to:DateTime('UTC')})
+                    )
+                ){{end}}
             GROUP BY f.buyer
         ) AS first_sale,
         {{if .Products}}part.2{{else}}{{template "net" .}}{{end}} AS net{{range .Read}}, {{.OfEntry}} AS {{.Name}}{{end}}
