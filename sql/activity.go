@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// The texts of the views activity and clicks_by_dimension, and of the views that activity reads.
+// The texts of the views activity and clicks_by_dimension, and of views that questions read.
 //
-//go:embed templates/*.sql schema/people.sql schema/reporting_rates.sql
+//go:embed templates/*.sql schema/people.sql schema/public_leads.sql schema/reporting_rates.sql
 var viewFiles embed.FS
 
 var viewTemplates = template.Must(template.ParseFS(viewFiles, "templates/*.sql"))
@@ -57,7 +57,7 @@ func (a activity) Products() bool {
 type activity struct {
 	View          bool
 	EntriesOnly   bool        // the question counts entries alone
-	Narrow        bool        // first sales and leads are looked up of those alone who did something in the time
+	Narrow        bool        // first sales are looked up of those buyers alone who did something in the time
 	Named         string      // the dimension that names the rows; empty: none
 	Read          []dimension // those that name rows or filter them
 	Only, Without []string    // the dimensions that filter
@@ -98,6 +98,9 @@ const activityArgument = `(\w+) = (\{\w+:[^{}]+\}|'\w*'|true|map\(\)::Map\(Strin
 func (q Question) Statement(values map[string]string, large bool) (string, error) {
 	call := activityCall.FindStringSubmatchIndex(q.Text)
 	if call == nil {
+		if narrow(values, large) {
+			q.Text = withChosenLeads(q.Text)
+		}
 		return q.withRollup()
 	}
 	given := make(map[string]string)
@@ -108,7 +111,9 @@ func (q Question) Statement(values map[string]string, large bool) (string, error
 	if !ok {
 		return q.Text, nil
 	}
-	a.narrow(values, large)
+	if narrow(values, large) {
+		a.Narrow, a.People = true, chosenLeads(a.People)
+	}
 	a.EntriesOnly = entriesOnly.MatchString(q.Text[call[1]:])
 	text, err := a.render()
 	if err != nil {
@@ -177,22 +182,38 @@ func peopleWith(read []dimension) string {
 // a longer one too many are chosen: 90 days take a little less time so, 730 days twice as much.
 const narrowUntil = 100 * 24 * time.Hour
 
-func (a *activity) narrow(values map[string]string, large bool) {
+// narrow reports whether to choose buyers and leads first.
+func narrow(values map[string]string, large bool) bool {
 	from, err := time.Parse(time.DateTime, values["from"])
 	to, err2 := time.Parse(time.DateTime, values["to"])
-	if !large || err != nil || err2 != nil || to.Sub(from) > narrowUntil {
-		return
-	}
-	a.Narrow = true
-	a.People = strings.Replace(a.People, "\nWHERE vouched\n", `
-WHERE vouched AND identity(l.person) IN
+	return large && err == nil && err2 == nil && to.Sub(from) <= narrowUntil
+}
+
+// chosenLeads returns the text of people or public_leads for those who were reported in the time:
+// who became a lead in it was reported then. All reports of them are read.
+func chosenLeads(view string) string {
+	return strings.Replace(view, "FROM leads_attributed AS l\nFINAL\n", `FROM
 (
-    SELECT person
-    FROM leads_attributed
-    WHERE workspace = {workspace:String}
-        AND occurred_at >= {from:DateTime('UTC')} AND occurred_at < {to:DateTime('UTC')}
-)
+    SELECT *
+    FROM leads_attributed FINAL
+    WHERE identity(person) IN
+    (
+        SELECT person
+        FROM leads_attributed
+        WHERE workspace = {workspace:String}
+            AND occurred_at >= {from:DateTime('UTC')} AND occurred_at < {to:DateTime('UTC')}
+    )
+) AS l
 `, 1)
+}
+
+var leadViews = regexp.MustCompile(`\bFROM (people|public_leads) AS\b`)
+
+// withChosenLeads returns a question's text with chosenLeads in the place of these views.
+func withChosenLeads(text string) string {
+	return leadViews.ReplaceAllStringFunc(text, func(use string) string {
+		return "FROM " + chosenLeads(viewText(strings.Fields(use)[1])) + " AS"
+	})
 }
 
 // viewText returns what a view selects, as a subquery.

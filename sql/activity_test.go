@@ -98,24 +98,26 @@ func TestStatement(t *testing.T) {
 
 // Buyers and leads are chosen first where that is faster: in a large workspace, of a short time.
 func TestNarrowStatement(t *testing.T) {
-	q, err := AskQuestion("breakdown")
-	if err != nil {
-		t.Fatal(err)
-	}
+	buyers, leads := "identity(f.buyer) IN", "identity(person) IN"
 	for _, c := range []struct {
-		to            string
-		large, narrow bool
+		question, to string
+		large        bool
+		has          int // of buyers and leads
 	}{
-		{"2026-01-31 00:00:00", true, true}, {"2026-01-31 00:00:00", false, false}, {"2027-01-01 00:00:00", true, false},
+		{"breakdown", "2026-01-31 00:00:00", true, 2}, {"breakdown", "2026-01-31 00:00:00", false, 0},
+		{"breakdown", "2027-01-01 00:00:00", true, 0}, {"new_and_returning", "2026-01-31 00:00:00", true, 1},
+		{"totals", "2026-01-31 00:00:00", true, 2}, {"totals", "2027-01-01 00:00:00", true, 0},
 	} {
+		q, err := AskQuestion(c.question)
+		if err != nil {
+			t.Fatal(err)
+		}
 		text, err := q.Statement(map[string]string{"from": "2026-01-01 00:00:00", "to": c.to, "currency": "usd"}, c.large)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, part := range []string{"identity(f.buyer) IN", "identity(l.person) IN"} {
-			if strings.Contains(text, part) != c.narrow {
-				t.Errorf("to %s, large %t: the statement has %q: %t", c.to, c.large, part, !c.narrow)
-			}
+		if got := strings.Count(text, buyers) + strings.Count(text, leads); got != c.has {
+			t.Errorf("%s to %s, large %t: buyers and leads are chosen %d times, want %d", c.question, c.to, c.large, got, c.has)
 		}
 	}
 }
