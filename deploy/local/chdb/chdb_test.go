@@ -211,6 +211,8 @@ func TestRequestsAreApart(t *testing.T) {
 	dsn := chdbtest.Start(t)
 	c := connect(t, dsn)
 	standard := number(t, c, "SELECT toUInt64(getSetting('max_block_size'))")
+	const changed = "SELECT groupArray(name) FROM system.settings WHERE changed AND name != 'log_comment'"
+	_, before, _ := post(t, "", changed)
 	for range 30 {
 		ctx := clickhouse.Context(t.Context(), clickhouse.WithSettings(clickhouse.Settings{"max_block_size": 7,
 			"log_comment": "mine"}))
@@ -226,6 +228,10 @@ func TestRequestsAreApart(t *testing.T) {
 		post(t, "", "CREATE TEMPORARY TABLE tmp (a Int8)")
 		post(t, "max_block_size=5&no_such_setting=1", "SELECT 1")
 		post(t, "max_block_size=5", "SELECT throwIf(1)")
+		_, answer, _ := post(t, "compatibility=22.3&join_use_nulls=0", "SELECT getSetting('enable_analyzer')")
+		if answer != "false\n" {
+			t.Fatalf("with compatibility the analyzer is enabled: %q", answer)
+		}
 		post(t, "param_x=5", "SELECT {x:Int8}")
 	}
 	var wait sync.WaitGroup
@@ -234,6 +240,9 @@ func TestRequestsAreApart(t *testing.T) {
 			_, answer, _ := post(t, "", "SELECT getSetting('max_block_size'), currentDatabase()")
 			if want := fmt.Sprintf("%d\tdefault\n", standard); answer != want {
 				t.Errorf("leaked: %q, want %q", answer, want)
+			}
+			if _, after, _ := post(t, "", changed); after != before {
+				t.Errorf("changed settings leaked: %s, want %s", after, before)
 			}
 			if _, answer, _ := post(t, "", "SELECT * FROM tmp"); !strings.HasPrefix(answer, "Code: 60.") {
 				t.Errorf("temporary table leaked: %q", answer)

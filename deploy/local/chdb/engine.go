@@ -46,6 +46,7 @@ type Engine struct {
 	queueTimeout  time.Duration
 	slots         chan struct{}
 	identity      identity
+	usual         map[string]string // settings with the value that every session has
 	passwords     map[string]string // nil: none are asked
 	grants        string            // what the engine's one user may do
 	usersXML      string            // of [WithUsers]; "": the engine's own
@@ -150,6 +151,17 @@ func (e *Engine) identify() error {
 		return fmt.Errorf("ask for the version: unexpected answer %q", r.data)
 	}
 	e.identity = identity{fields[0], fields[1], fields[2]}
+	settings, err := e.keeper.query("SELECT name, value FROM system.settings WHERE NOT changed AND value = default "+
+		"AND name != 'readonly'", "TSVRaw", nil)
+	if err != nil {
+		return fmt.Errorf("ask for the settings: %w", err)
+	}
+	defer settings.free()
+	e.usual = make(map[string]string)
+	for line := range strings.Lines(string(settings.data)) {
+		name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
+		e.usual[name] = value
+	}
 	return nil
 }
 

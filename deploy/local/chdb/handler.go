@@ -127,7 +127,7 @@ func (e *Engine) run(w http.ResponseWriter, r *http.Request, q *request) {
 		e.writeError(w, r, err)
 		return
 	}
-	set, reset := q.settingsStatements()
+	set, reset := q.settingsStatements(e.usual)
 	if set != "" {
 		if err := c.exec(set); err != nil {
 			c.spoiled = true // part of the settings may have been applied
@@ -135,8 +135,10 @@ func (e *Engine) run(w http.ResponseWriter, r *http.Request, q *request) {
 			return
 		}
 		defer func() {
-			// DEFAULT is the engine's own value, not that of a profile.
-			c.spoiled = c.spoiled || e.usersXML != "" || c.exec(reset) != nil
+			// DEFAULT is the engine's own value, not that of a profile, and what compatibility changed is
+			// not taken back by it.
+			_, others := q.settings["compatibility"]
+			c.spoiled = c.spoiled || others || e.usersXML != "" || c.exec(reset) != nil
 		}()
 	}
 	stop := e.killWhenDone(r.Context(), c)

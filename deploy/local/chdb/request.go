@@ -131,15 +131,18 @@ func (q *request) readStatement(query string, body io.Reader) error {
 	return nil
 }
 
-// settingsStatements are the SET that applies the request's settings and the
-// one that takes them back; empty when there are none.
-func (q *request) settingsStatements() (set, reset string) {
-	if len(q.settings) == 0 {
-		return "", ""
+// settingsStatements are the SET that applies those of the request's settings that a session does
+// not have anyway (usual), and the one that takes them back; empty when there are none.
+func (q *request) settingsStatements(usual map[string]string) (set, reset string) {
+	var names []string
+	_, all := q.settings["compatibility"] // changes what is usual
+	for name, value := range q.settings {
+		if same, ok := usual[name]; all || !ok || same != value {
+			names = append(names, name)
+		}
 	}
-	names := make([]string, 0, len(q.settings))
-	for name := range q.settings {
-		names = append(names, name)
+	if len(names) == 0 {
+		return "", ""
 	}
 	sort.Strings(names)
 	var forward, back []string
