@@ -125,9 +125,9 @@ func (c *migrateCommand) print(ctx context.Context) error {
 
 // detect returns the layout of the database that a DSN names.
 func detect(ctx context.Context, dsn, cluster string) (sql.Layout, error) {
-	options, err := clickhousego.ParseDSN(dsn)
+	options, err := clickhouse.Options(dsn)
 	if err != nil {
-		return sql.Layout{}, fmt.Errorf("read --clickhouse-dsn: %w", err)
+		return sql.Layout{}, err
 	}
 	db, err := reached(ctx, options)
 	if err != nil {
@@ -155,9 +155,9 @@ func reached(ctx context.Context, options *clickhousego.Options) (*databasesql.D
 
 // ensureDatabase creates the database that a DSN names, if it is missing.
 func ensureDatabase(ctx context.Context, dsn string, on sql.Layout) error {
-	options, err := clickhousego.ParseDSN(dsn)
+	options, err := clickhouse.Options(dsn)
 	if err != nil {
-		return fmt.Errorf("read --clickhouse-dsn: %w", err)
+		return err
 	}
 	database := options.Auth.Database
 	if database == "" || database == "default" {
@@ -186,17 +186,17 @@ func migrateBeside(ctx context.Context, live, dsn string, progress func(string))
 
 // migrate brings the tables of the database that a DSN names up to date.
 func migrate(ctx context.Context, dsn string, on sql.Layout, progress func(string)) error {
-	options, err := clickhousego.ParseDSN(dsn)
+	options, err := clickhouse.Options(dsn)
 	if err != nil {
-		return fmt.Errorf("read --clickhouse-dsn: %w", err)
+		return err
 	}
 	on.Database = options.Auth.Database
 	if on.Database == "" {
 		on.Database = "default"
 	}
-	given := options.Settings
-	options.Settings = sql.Settings()
-	maps.Copy(options.Settings, given)
+	settings := clickhousego.Settings(sql.Settings())
+	maps.Copy(settings, options.Settings)
+	options.Settings = settings
 	db, err := reached(ctx, options)
 	if err != nil {
 		return err
@@ -214,9 +214,9 @@ type schema struct {
 
 // openSchema does not connect.
 func openSchema(dsn string) (*schema, error) {
-	options, err := clickhousego.ParseDSN(dsn)
+	options, err := clickhouse.Options(dsn)
 	if err != nil {
-		return nil, fmt.Errorf("read --clickhouse-dsn: %w", err)
+		return nil, err
 	}
 	return &schema{db: clickhousego.OpenDB(options)}, nil
 }
@@ -266,9 +266,9 @@ func newerTables(ctx context.Context, db *databasesql.DB) (string, error) {
 // refuseNewer returns an error if a newer version of this program has migrated the database: tables
 // that are made beside would not be as the live ones, and lose what is in columns that are not known.
 func refuseNewer(ctx context.Context, dsn string) error {
-	options, err := clickhousego.ParseDSN(dsn)
+	options, err := clickhouse.Options(dsn)
 	if err != nil {
-		return fmt.Errorf("read --clickhouse-dsn: %w", err)
+		return err
 	}
 	db, err := reached(ctx, options)
 	if err != nil {

@@ -5,8 +5,7 @@ import (
 	"fmt"
 	"strings"
 
-	clickhousego "github.com/ClickHouse/clickhouse-go/v2"
-
+	"tributary/processor/clickhouse"
 	"tributary/sql"
 )
 
@@ -42,9 +41,9 @@ func (c *rolesCommand) Run(ctx context.Context) error {
 // layoutToBe returns the layout of the database that a DSN names, also while there is no such
 // database: roles come before tables, because the migration has one.
 func layoutToBe(ctx context.Context, dsn, cluster string) (sql.Layout, error) {
-	options, err := clickhousego.ParseDSN(dsn)
+	options, err := clickhouse.Options(dsn)
 	if err != nil {
-		return sql.Layout{}, fmt.Errorf("read --clickhouse-dsn: %w", err)
+		return sql.Layout{}, err
 	}
 	name := options.Auth.Database
 	options.Auth.Database = "default"

@@ -38,7 +38,8 @@ func (l Layout) Access(workloads bool) ([]string, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read roles: %w", err)
 		}
-		for _, statement := range split(strings.ReplaceAll(string(text), "{database}", l.Database)) {
+		names := strings.NewReplacer("{database}", l.Database, "{pinned}", pinnedOfProfile())
+		for _, statement := range split(names.Replace(string(text))) {
 			head := accessHead.FindString(statement)
 			if head == "" {
 				return nil, fmt.Errorf("access/%s.sql: %s: %w", file, statement, ErrNotRendered)

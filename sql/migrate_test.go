@@ -13,12 +13,14 @@ import (
 	"github.com/pressly/goose/v3"
 
 	"tributary/deploy/local/chdb/chdbtest"
+	processor "tributary/processor/clickhouse"
 	"tributary/sql"
 	"tributary/sql/sqltest"
 )
 
-// The migrations are executed whatever there is of their own table, and every later start has
-// nothing to do. The databases of sqltest, in which other tests work, are the same.
+// The migrations are executed whatever there is of their own table and whatever the user's profile
+// says, and every later start has nothing to do. The databases of sqltest, in which other tests work,
+// are the same.
 func TestMigrate(t *testing.T) {
 	files, err := filepath.Glob("migrations/*.sql")
 	if err != nil {
@@ -30,7 +32,13 @@ func TestMigrate(t *testing.T) {
 			t.Fatalf("pending: %d, %v; want %d", got, err, want)
 		}
 	}
-	dsn, db := unmigrated(t)
+	dsn, _ := unmigrated(t)
+	options, err := processor.Options(chdbtest.WithProfile(t, dsn, chdbtest.OddProfile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := clickhouse.OpenDB(options)
+	defer db.Close()
 	pending(db, len(files))
 	given, copied := sqltest.Open(t)
 	pending(copied, 0)

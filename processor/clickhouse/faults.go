@@ -88,6 +88,14 @@ var faults = map[int32]fault{
 
 	158: {"TOO_MANY_ROWS", needsOperator, hintLimit},
 	307: {"TOO_MANY_BYTES", needsOperator, hintLimit},
+	161: {"TOO_MANY_COLUMNS", needsOperator, hintLimit},
+	162: {"TOO_DEEP_SUBQUERIES", needsOperator, hintLimit},
+	167: {"TOO_DEEP_AST", needsOperator, hintLimit},
+	168: {"TOO_BIG_AST", needsOperator, hintLimit},
+	191: {"SET_SIZE_LIMIT_EXCEEDED", needsOperator, hintLimit},
+	277: {"INDEX_NOT_USED", needsOperator, "force_primary_key or force_index_by_date of its profile refuses statements of " +
+		"this program: take it out"},
+	392: {"QUERY_IS_PROHIBITED", needsOperator, hintRights},
 	396: {"TOO_MANY_ROWS_OR_BYTES", needsOperator, hintLimit},
 	201: {"QUOTA_EXCEEDED", needsOperator, hintQuota},
 

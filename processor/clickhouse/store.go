@@ -80,22 +80,34 @@ var clusterSettings = clickhouse.Settings{
 	"distributed_product_mode":    "global",
 }
 
-// Open checks the DSN (clickhouse://host:9000/database for the native protocol,
-// http://host:8123/database for HTTP; several hosts are separated by commas) and makes a Store. It
-// does not connect. Settings of ClickHouse may follow, like insert_quorum=auto; they hold for every
-// statement that does not pin them.
-func Open(dsn string, log *slog.Logger, reg prometheus.Registerer) (*Store, error) {
+// Options returns what a DSN says, with the settings that every connection of a program has: those of
+// the DSN, and what it does not set of sql.Pinned and for a cluster. The profile of the user has no
+// say in them.
+func Options(dsn string) (*clickhouse.Options, error) {
 	options, err := clickhouse.ParseDSN(dsn)
 	if err != nil {
 		return nil, fmt.Errorf("read ClickHouse DSN: %w", err)
+	}
+	settings := clickhouse.Settings(sql.Pinned())
+	maps.Copy(settings, clusterSettings)
+	maps.Copy(settings, options.Settings)
+	options.Settings = settings
+	return options, nil
+}
+
+// Open checks the DSN (clickhouse://host:9000/database for the native protocol,
+// http://host:8123/database for HTTP; several hosts are separated by commas) and makes a Store. It
+// does not connect. Settings of ClickHouse may follow, like insert_quorum=auto; they go before
+// sql.Pinned, and hold for every statement that does not pin them itself.
+func Open(dsn string, log *slog.Logger, reg prometheus.Registerer) (*Store, error) {
+	options, err := Options(dsn)
+	if err != nil {
+		return nil, err
 	}
 	options.DialTimeout = 5 * time.Second
 	if options.ReadTimeout == 0 {
 		options.ReadTimeout = time.Minute
 	}
-	settings := maps.Clone(clusterSettings)
-	maps.Copy(settings, options.Settings)
-	options.Settings = settings
 	if options.ConnOpenStrategy == clickhouse.ConnOpenInOrder {
 		options.DialStrategy = stayWithOne()
 	}

@@ -118,9 +118,9 @@ func New(cfg Config) (*Dashboard, error) {
 
 // connect opens the connection that readMarker asks over.
 func connect(dsn string) (driver.Conn, error) {
-	options, err := clickhousego.ParseDSN(dsn)
+	options, err := clickhouse.Options(dsn)
 	if err != nil {
-		return nil, fmt.Errorf("parse ClickHouse DSN: %w", err)
+		return nil, err
 	}
 	options.DialTimeout, options.ReadTimeout = markerTimeout, markerTimeout
 	conn, err := clickhousego.Open(options)

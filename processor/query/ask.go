@@ -65,9 +65,9 @@ const (
 // user who may only read is enough, with a profile that lets the settings of a query be given
 // (readonly is 0 or 2).
 func Open(dsn string, log *slog.Logger) (*Asker, error) {
-	options, err := clickhousego.ParseDSN(dsn)
+	options, err := clickhouse.Options(dsn)
 	if err != nil {
-		return nil, fmt.Errorf("parse ClickHouse DSN: %w", err)
+		return nil, err
 	}
 	if options.Protocol != clickhousego.HTTP {
 		return nil, errors.New("questions are asked over HTTP (hint: --clickhouse-dsn http://host:8123/tributary)")
@@ -151,19 +151,34 @@ func (a *Asker) admit(ctx context.Context, user string) (release func(), err err
 	}
 }
 
-// settings of every question. readonly=2 forbids every change of data and lets the others be given.
+// settings of every question, over those of every connection. readonly=2 forbids every change of data
+// and lets the others be given.
 var settings = map[string]string{
-	"readonly":                                     "2",
-	"max_execution_time":                           strconv.Itoa(int(timeout / time.Second)),
-	"max_result_rows":                              strconv.Itoa(maxRows),
-	"max_result_bytes":                             strconv.Itoa(4 * maxBytes), // counted before they are written
-	"result_overflow_mode":                         "throw",
-	"max_memory_usage":                             strconv.Itoa(maxMemory),
-	"output_format_json_quote_64bit_integers":      "1",
-	"output_format_json_quote_decimals":            "1",
-	"output_format_write_statistics":               "0", // equal figures are equal bytes
+	"readonly":             "2",
+	"max_execution_time":   strconv.Itoa(int(timeout / time.Second)),
+	"max_result_rows":      strconv.Itoa(maxRows),
+	"max_result_bytes":     strconv.Itoa(4 * maxBytes), // counted before they are written
+	"result_overflow_mode": "throw",
+	"max_memory_usage":     strconv.Itoa(maxMemory),
 	"cancel_http_readonly_queries_on_client_close": "1",
 	"wait_end_of_query":                            "1", // the answer's status is the question's, not its beginning's
+
+	// How an answer is written, whatever the user's profile says: equal figures are equal bytes.
+	"output_format_json_quote_64bit_integers":                 "1",
+	"output_format_json_quote_decimals":                       "1",
+	"output_format_json_quote_64bit_floats":                   "0",
+	"output_format_json_quote_denormals":                      "0",
+	"output_format_json_named_tuples_as_objects":              "1",
+	"output_format_json_map_as_array_of_tuples":               "0",
+	"output_format_json_skip_null_value_in_named_tuples":      "0",
+	"output_format_json_array_of_rows":                        "0",
+	"output_format_write_statistics":                          "0",
+	"output_format_decimal_trailing_zeros":                    "0",
+	"output_format_float_precision":                           "0",
+	"format_csv_delimiter":                                    ",",
+	"format_csv_null_representation":                          `\N`,
+	"output_format_csv_crlf_end_of_line":                      "0",
+	"output_format_csv_serialize_tuple_into_separate_columns": "1",
 }
 
 // send asks the question of ClickHouse.
@@ -217,6 +232,9 @@ func (a *Asker) large(ctx context.Context, workspace string) bool {
 // post sends a statement to the first address that can be reached.
 func (a *Asker) post(ctx context.Context, query url.Values, text string) (response *http.Response, err error) {
 	query.Set("database", a.options.Auth.Database)
+	for name, value := range a.options.Settings {
+		query.Set(name, fmt.Sprint(value))
+	}
 	for name, value := range settings {
 		query.Set(name, value)
 	}

@@ -21,7 +21,8 @@ CREATE SETTINGS PROFILE OR REPLACE {database}_analyst SETTINGS
     max_execution_time = 60 MIN 1 MAX 600,
     max_memory_usage = 4294967296 MIN 1 MAX 8589934592,
     optimize_move_to_prewhere_if_final = 0 CONST,
-    distributed_product_mode = 'global'
+    distributed_product_mode = 'global',
+    {pinned}
 TO {database}_analyst;
 
 -- Each user by itself.

@@ -13,5 +13,6 @@ CREATE SETTINGS PROFILE OR REPLACE {database}_dashboard SETTINGS
     max_execution_time = 30 MIN 1 MAX 90,
     max_memory_usage = 4294967296 MIN 1 MAX 4294967296,
     optimize_move_to_prewhere_if_final = 0 CONST,
-    distributed_product_mode = 'global'
+    distributed_product_mode = 'global',
+    {pinned}
 TO {database}_dashboard;

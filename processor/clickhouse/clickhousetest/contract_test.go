@@ -23,6 +23,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/shopspring/decimal"
 
+	"tributary/deploy/local/chdb/chdbtest"
 	"tributary/deploy/race"
 	"tributary/processor/clickhouse"
 	"tributary/processor/fx"
@@ -41,7 +42,8 @@ const statements = 250
 
 // What the simulation takes for ClickHouse answers as ClickHouse does: both are given the same
 // inserts, again and in any order, are asked the same questions in between, and hold the same rows
-// in the end. TRIBUTARY_CONTRACT_SEED lives one other sequence.
+// in the end. The fourth sequence is lived by a user with an odd profile, which changes nothing.
+// TRIBUTARY_CONTRACT_SEED lives one other sequence.
 func TestContract(t *testing.T) {
 	seeds := []uint64{1, 2, 3, 4}
 	if race.Enabled {
@@ -59,29 +61,40 @@ func TestContract(t *testing.T) {
 			t.Parallel()
 			c := &contract{T: t, rng: rand.New(rand.NewPCG(seed, 0)),
 				base: time.Now().UTC().Truncate(time.Hour).AddDate(0, 0, -3)}
-			c.model, c.real = New(t), open(t)
-			// Without any revised rate the real one looks for no outdated sale.
-			c.must("write a rate", c.real.InsertRates(t.Context(), []fx.Rate{{Currency: "eur", RevisedAt: c.base}}))
-			for c.step = range statements {
-				if c.rng.IntN(5) < 2 {
-					c.insert()
-				} else {
-					c.ask()
-				}
+			var profile map[string]string
+			if seed == 4 {
+				profile = chdbtest.OddProfile
 			}
-			c.compareTables()
+			c.model, c.real = New(t), open(t, profile)
+			c.live()
 		})
 	}
 }
 
-func open(t *testing.T) *engine {
+// live is one sequence of statements, and compares all that is stored in the end.
+func (c *contract) live() {
+	// Without any revised rate the real one looks for no outdated sale.
+	c.must("write a rate", c.real.InsertRates(c.Context(), []fx.Rate{{Currency: "eur", RevisedAt: c.base}}))
+	for c.step = range statements {
+		if c.rng.IntN(5) < 2 {
+			c.insert()
+		} else {
+			c.ask()
+		}
+	}
+	c.compareTables()
+}
+
+// open returns a database, over which the Store has the settings of a profile.
+func open(t *testing.T, profile map[string]string) *engine {
 	t.Helper()
 	dsn, _ := sqltest.Open(t)
 	options, err := clickhousego.ParseDSN(dsn)
 	if err != nil {
 		t.Fatal(err)
 	}
-	store, err := clickhouse.OpenUnpaced(dsn, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	store, err := clickhouse.OpenUnpaced(chdbtest.WithProfile(t, dsn, profile), slog.New(slog.DiscardHandler),
+		prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -432,7 +445,7 @@ func (c *contract) ask() {
 // compareTables writes what the model holds into an empty database, once: its tables must be those
 // of the database that was given everything.
 func (c *contract) compareTables() {
-	clean := open(c.T)
+	clean := open(c.T, nil)
 	ctx := c.Context()
 	c.must("write clicks", clean.InsertClicks(ctx, slices.Collect(maps.Values(c.model.clicks))))
 	c.must("write events", clean.InsertEvents(ctx, slices.Collect(maps.Values(c.model.events))))
@@ -460,7 +473,7 @@ func (c *contract) compareTables() {
 // Of a name that very many share, ClickHouse and the model answer with the same edges: of clicks
 // both ends, of sales and leads none, of an hour some, and how many there are.
 func TestCutNames(t *testing.T) {
-	real, model := open(t), New(t)
+	real, model := open(t, nil), New(t)
 	at := time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC)
 	name := identity.New(identity.External, "guest")
 	hour := identity.Hour(identity.PaymentHour, "", true, "cus_1", "usd", at)

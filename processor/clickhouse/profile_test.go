@@ -1,0 +1,46 @@
+package clickhouse
+
+import (
+	"log/slog"
+	"testing"
+
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	"tributary/deploy/local/chdb/chdbtest"
+	"tributary/sql/sqltest"
+)
+
+// A limit of the user's profile that is reached is an error with a hint: nobody takes a part of the
+// rows for all of them, whatever the profile says.
+func TestLimitsOfAProfile(t *testing.T) {
+	dsn, db := sqltest.Open(t)
+	if _, err := db.ExecContext(t.Context(), "INSERT INTO deferred_names (workspace, name) "+
+		"SELECT 'shop', toString(number) FROM numbers(1000)"); err != nil {
+		t.Fatal(err)
+	}
+	const all = "SELECT name FROM deferred_names"
+	for _, limit := range []struct{ name, mode, overflow, statement string }{
+		{"max_rows_to_read", "read_overflow_mode", "break", all},
+		{"max_result_rows", "result_overflow_mode", "break", all},
+		{"max_rows_to_group_by", "group_by_overflow_mode", "any", all + " GROUP BY name"},
+		{"max_rows_in_set", "set_overflow_mode", "break", all + " WHERE name IN (" + all + ")"},
+		{"max_rows_in_join", "join_overflow_mode", "break", "SELECT a.name FROM deferred_names AS a JOIN deferred_names AS b " +
+			"ON a.name = b.name"},
+		{"max_rows_in_distinct", "distinct_overflow_mode", "break", "SELECT DISTINCT name FROM deferred_names"},
+		{"max_rows_to_sort", "sort_overflow_mode", "break", all + " ORDER BY request, name"},
+	} {
+		profile := map[string]string{limit.name: "10", limit.mode: limit.overflow, "max_block_size": "10"}
+		store, err := OpenCommand(chdbtest.WithProfile(t, dsn, profile), slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		names := 0
+		err = store.Each(t.Context(), func(driver.Rows) error { names++; return nil }, limit.statement)
+		if meaning := faultOf(err); err == nil || meaning.class != needsOperator || meaning.hint != hintLimit {
+			t.Errorf("%v: %d names, %v", profile, names, err)
+		}
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
