@@ -39,8 +39,9 @@ var values = map[string]string{
 
 // valuesOf are other values for single questions, whose data lies elsewhere.
 var valuesOf = map[string]map[string]string{
-	"affiliate_by_day": {"affiliate": "ann"},
-	"affiliate_sales":  {"affiliate": "ann"},
+	"affiliate_by_day":     {"affiliate": "ann"},
+	"affiliate_sales":      {"affiliate": "ann"},
+	"affiliate_statements": {"affiliate": "ann"},
 
 	"attribution_models":      june("models"),
 	"attribution_differences": june("models"),
@@ -202,7 +203,7 @@ var (
 	chosen = []string{
 		"clicks_counted", "clicks_by_dimension", "clicks_daily", "people", "public_leads", "sales", "sale_touches",
 		"channel_effects", "activity",
-		"spend_shown", "statements", "product_names",
+		"spend_shown", "statements", "statements_of_affiliate", "product_names",
 		"statement_lines",
 	}
 	// Questions that read stored records themselves; the page asks them for one day only, or when

@@ -35,8 +35,20 @@ type affiliateView struct {
 	LogOut    bool // a browser is logged in, or keeps a link's cookie
 	Fault     string
 	Days      []affiliateDay // the latest first
-	Months    []affiliateMonth
 	Sales     []affiliateSale
+	// Months are the affiliate's statements, newest first; none where nothing was earned, or where
+	// the workspace has no rules.
+	Months        []affiliateMonth
+	EarningsFault string
+}
+
+// Name is the month in words.
+func (m affiliateMonth) Name() string {
+	first, err := time.Parse(time.DateOnly, m.Month)
+	if err != nil {
+		return m.Month
+	}
+	return first.Format("January 2006")
 }
 
 type affiliateDay struct {
@@ -44,9 +56,9 @@ type affiliateDay struct {
 	NetUSD                             decimal.Decimal `json:"net_usd"`
 }
 
-// affiliateMonth is a statement. Amounts are US dollars.
+// affiliateMonth is a statement, closed or as it would be stated now. Amounts are US dollars.
 type affiliateMonth struct {
-	Month    time.Time       `json:"-"` // its first day
+	Month    string          // its first day
 	Closed   bool            // stated for good
 	Carried  decimal.Decimal `json:"carried_usd"`
 	Earned   decimal.Decimal `json:"earned_usd"`
@@ -102,19 +114,21 @@ func (d *Dashboard) serveIndex(w http.ResponseWriter, r *http.Request, caller *a
 	view := affiliateView{Affiliate: caller.Affiliate, LogOut: caller.Session,
 		From: to.Add(-time.Hour).Truncate(24*time.Hour).AddDate(0, 0, 1-affiliateDays)}
 	given := map[string][]string{"from": {view.From.Format(time.DateTime)}, "to": {to.Format(time.DateTime)}}
-	status := http.StatusOK
 	err := errors.Join(d.rows(r.Context(), caller, "affiliate_by_day", given, &view.Days),
-		d.rows(r.Context(), caller, "affiliate_sales", given, &view.Sales), d.months(r.Context(), caller, now, &view.Months))
+		d.rows(r.Context(), caller, "affiliate_sales", given, &view.Sales))
 	slices.Reverse(view.Days)
-	var f *query.Fault
-	switch {
-	case r.Context().Err() != nil:
+	// What is earned takes longer than the rest, which is shown without it.
+	month := time.Date(now.Year(), now.Month(), 1, 0, 0, 0, 0, time.UTC).Format(time.DateOnly)
+	earned := d.rows(r.Context(), caller, "affiliate_statements", map[string][]string{"month": {month}}, &view.Months)
+	if r.Context().Err() != nil {
 		return
-	case errors.As(err, &f):
-		status, view.Fault = f.Status, f.Message
-	case err != nil:
-		d.log.Error("an affiliate's page failed", "affiliate", caller.Affiliate, "error", err)
-		status, view.Fault = http.StatusInternalServerError, "The figures cannot be shown at this moment."
+	}
+	status := http.StatusOK
+	if err != nil {
+		status, view.Fault = d.affiliateFault(caller, err)
+	}
+	if earned != nil {
+		_, view.EarningsFault = d.affiliateFault(caller, earned)
 	}
 	var page bytes.Buffer
 	if err := affiliateTemplate.Execute(&page, view); err != nil {
@@ -128,21 +142,13 @@ func (d *Dashboard) serveIndex(w http.ResponseWriter, r *http.Request, caller *a
 	_, _ = w.Write(page.Bytes()) // the client may have gone
 }
 
-// months appends the statements of the present month and the one before, those that there are.
-func (d *Dashboard) months(ctx context.Context, caller *access.Caller, now time.Time, into *[]affiliateMonth) error {
-	for back := range 2 {
-		first := time.Date(now.Year(), now.Month()-time.Month(back), 1, 0, 0, 0, 0, time.UTC)
-		var statement []affiliateMonth // one, or none
-		given := map[string][]string{"month": {first.Format(time.DateOnly)}}
-		if err := d.rows(ctx, caller, "statements", given, &statement); err != nil {
-			return err
-		}
-		for _, m := range statement {
-			m.Month = first
-			*into = append(*into, m)
-		}
+// affiliateFault returns the status and the text by which an affiliate learns that a question failed.
+func (d *Dashboard) affiliateFault(caller *access.Caller, err error) (status int, text string) {
+	if f, ok := errors.AsType[*query.Fault](err); ok {
+		return f.Status, f.Message
 	}
-	return nil
+	d.log.Error("an affiliate's page failed", "affiliate", caller.Affiliate, "error", err)
+	return http.StatusInternalServerError, "The figures cannot be shown at this moment."
 }
 
 // rows asks a question and reads its rows.

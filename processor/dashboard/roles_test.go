@@ -127,6 +127,8 @@ func TestRoles(t *testing.T) {
 		{"GET", "/api/query/affiliate_by_day?affiliate=anna&affiliate=bert&" + hour, "",
 			[8]int{401, 400, 400, 403, 403, 400, 400, 401}},
 		{"GET", "/api/query/affiliate_by_day?affiliate=&" + hour, "", [8]int{401, 200, 200, 403, 403, 200, 200, 401}},
+		{"GET", "/api/query/affiliate_statements?affiliate=bert&month=2026-01-01", "",
+			[8]int{401, 200, 200, 403, 200, 200, 200, 401}},
 		{"GET", "/api/query/pipeline_status", "", [8]int{401, 403, 403, 403, 403, 403, 200, 401}},
 		{"GET", "/explain?object=pi_1", "", [8]int{303, 404, 404, 403, 403, 404, 404, 401}},
 		{"GET", "/explain?object=pi_1&workspace=bolt", "", [8]int{303, 403, 403, 403, 403, 404, 404, 401}},
@@ -166,9 +168,13 @@ func TestAffiliatesSeeTheirOwn(t *testing.T) {
 	for _, table := range []string{"clicks", "leads", "ledger"} { // what the views fill follows
 		insert(t, conn, "INSERT INTO "+table+" SELECT * REPLACE ('acme' AS workspace) FROM "+table)
 	}
+	insert(t, conn, `INSERT INTO earning_rules (workspace, loaded_at, minimum_usd, rules) SELECT DISTINCT workspace, now64(3),
+		0, '[{"name":"all","from":"1970-01-01","until":"2149-06-06","affiliates":[],"programs":[],"percent":"10",
+		"flat_usd":"0","first_sale_only":false,"months":0,"hold_days":0}]' FROM ledger`)
 	within := url.Values{
-		"from": {now.Add(-2 * time.Hour).Format(time.RFC3339)},
-		"to":   {now.Add(time.Hour).Format(time.RFC3339)},
+		"from":  {now.Add(-2 * time.Hour).Format(time.RFC3339)},
+		"to":    {now.Add(time.Hour).Format(time.RFC3339)},
+		"month": {now.Format("2006-01") + "-01"},
 	}
 	seen, view := 0, viewOf(t, d, "anna")
 	questions, err := sql.Questions()
@@ -200,10 +206,8 @@ func TestAffiliatesSeeTheirOwn(t *testing.T) {
 	if seen == 0 {
 		t.Error("the own row is in no answer")
 	}
-	insert(t, conn, `INSERT INTO earning_rules (workspace, loaded_at, rules) VALUES ('acme', now64(3),
-		'[{"name":"all","from":"1970-01-01","until":"2149-06-06","percent":"50","flat_usd":"0"}]')`)
 	page := as(d, view, "GET", "/", "").Body.String()
-	for _, part := range []string{"77770.01", "77770.00 USD", "link-anna", now.Format("January 2006"), "<b>38885.00</b>",
+	for _, part := range []string{"77770.01", "77770.00 USD", "link-anna", now.Format("January 2006"), "<b>7777.00</b>",
 		when.Format("2 Jan 2006, 15:04"), ">sale<", "Log out"} {
 		if !strings.Contains(page, part) {
 			t.Errorf("the affiliate's page lacks %q:\n%s", part, page)

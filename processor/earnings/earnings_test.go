@@ -89,7 +89,7 @@ func (b *books) entry(line string) {
 }
 
 // states compares the statements of a month: affiliate carried earned returned restated payable
-// carry_forward.
+// carry_forward. What an affiliate itself is shown of the month must be the same.
 func (b *books) states(month string, want ...string) {
 	b.Helper()
 	m, err := earnings.ParseMonth(month)
@@ -97,10 +97,23 @@ func (b *books) states(month string, want ...string) {
 		b.Fatal(err)
 	}
 	var got []string
+	rows := make(map[string][]string) // by affiliate
 	err = earnings.Rows(b.Context(), b.store, "statements", shop, m, "", func(_, c []string) error {
 		got = append(got, strings.Join([]string{c[0], c[3], c[4], c[5], c[6], c[8], c[9]}, " "))
+		rows[c[0]] = c[1:]
 		return nil
 	})
+	for affiliate, row := range rows {
+		var own []string
+		if err := earnings.Rows(b.Context(), b.store, "affiliate_statements", shop, m, affiliate, func(_, c []string) error {
+			if strings.HasPrefix(c[0], m.Day()) {
+				own = c[1:]
+			}
+			return nil
+		}); err != nil || !slices.Equal(own, row) {
+			b.Errorf("%s is shown %v of %s, %v; stated is %v", affiliate, own, month, err, row)
+		}
+	}
 	slices.Sort(got)
 	if err != nil || !slices.Equal(got, want) {
 		b.Errorf("%s states\n\t%s, %v; want\n\t%s", month, strings.Join(got, "\n\t"), err, strings.Join(want, "\n\t"))

@@ -381,3 +381,5 @@ CREATE OR REPLACE VIEW activity ON CLUSTER `main` AS
 -- 0063_paths_by_hash.sql
 CREATE OR REPLACE VIEW sale_touches ON CLUSTER `main` AS
 CREATE OR REPLACE VIEW channel_effects ON CLUSTER `main` AS
+-- 0064_statements_of_affiliate.sql
+CREATE OR REPLACE VIEW statements_of_affiliate ON CLUSTER `main` AS

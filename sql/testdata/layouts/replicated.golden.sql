@@ -341,3 +341,5 @@ CREATE OR REPLACE VIEW activity AS
 -- 0063_paths_by_hash.sql
 CREATE OR REPLACE VIEW sale_touches AS
 CREATE OR REPLACE VIEW channel_effects AS
+-- 0064_statements_of_affiliate.sql
+CREATE OR REPLACE VIEW statements_of_affiliate AS
