@@ -42,8 +42,32 @@ func Find(ctx context.Context, store *clickhouse.Store, workspace string, from [
 	visitors []string,
 ) (*Person, error) {
 	p := &Person{Workspace: workspace, Visitors: slices.Clone(visitors)}
+	objects, err := p.addNames(ctx, store, from)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.addObjects(ctx, store, objects); err != nil {
+		return nil, err
+	}
+	if err := p.addBrowsers(ctx, store); err != nil {
+		return nil, err
+	}
+	if !p.Known {
+		known, err := p.mentioned(ctx, store)
+		if err != nil {
+			return nil, fmt.Errorf("find mentions of the names: %w", err)
+		}
+		p.Known = known
+	}
+	return p, nil
+}
+
+// addNames adds the names that were given and all that edges connect with them, and returns the
+// objects that these edges lead to.
+func (p *Person) addNames(
+	ctx context.Context, store *clickhouse.Store, from []identity.Node,
+) (objects []identity.Node, err error) {
 	seen := make(map[identity.Node]bool)
-	var objects []identity.Node
 	for found := from; len(found) > 0; {
 		var next []identity.Node // of found, those whose edges are the person's too
 		for _, n := range found {
@@ -62,7 +86,7 @@ func Find(ctx context.Context, store *clickhouse.Store, workspace string, from [
 		if len(next) == 0 {
 			break
 		}
-		edges, err := store.AllEdges(ctx, workspace, next)
+		edges, err := store.AllEdges(ctx, p.Workspace, next)
 		if err != nil {
 			return nil, err
 		}
@@ -78,20 +102,7 @@ func Find(ctx context.Context, store *clickhouse.Store, workspace string, from [
 			}
 		}
 	}
-	if err := p.addObjects(ctx, store, objects); err != nil {
-		return nil, err
-	}
-	if err := p.addBrowsers(ctx, store); err != nil {
-		return nil, err
-	}
-	if !p.Known {
-		known, err := p.mentioned(ctx, store)
-		if err != nil {
-			return nil, fmt.Errorf("find mentions of the names: %w", err)
-		}
-		p.Known = known
-	}
-	return p, nil
+	return objects, nil
 }
 
 // add adds a name to the person's, and reports whether its edges lead to more of them. from are the
@@ -446,21 +457,7 @@ func renameEdges(ctx context.Context, store *clickhouse.Store, p *Person, r reda
 	for _, e := range edges {
 		original := e
 		said := e.A.Type() == identity.Public && e.B != identity.OfPublic(e.A) // by a browser, and in first_names
-		for _, end := range []*identity.Node{&e.A, &e.B} {
-			if alias, erased := aliases[*end]; erased {
-				*end = alias
-			}
-			if end.Type() == identity.Again {
-				if alias, erased := aliases[identity.AgainOf(*end)]; erased {
-					*end = identity.NewAgain(e.At, alias)
-				}
-			}
-			for _, n := range p.Names {
-				if alias := aliases[n]; n.Type() == identity.Customer {
-					*end = end.OfCustomer(n.Value(), alias.Value())
-				}
-			}
-		}
+		e.A, e.B = p.renamed(e.A, e.At, aliases), p.renamed(e.B, e.At, aliases)
 		switch row := (clickhouse.EdgeRow{Workspace: p.Workspace, Edge: e}); {
 		case e == original || e.A == "" || e.B == "":
 		case said:
@@ -473,6 +470,24 @@ func renameEdges(ctx context.Context, store *clickhouse.Store, p *Person, r reda
 		return err
 	}
 	return store.InsertEdges(ctx, rows)
+}
+
+// renamed returns what a name of an edge of the given time is after the erasure.
+func (p *Person) renamed(n identity.Node, at time.Time, aliases map[identity.Node]identity.Node) identity.Node {
+	if alias, erased := aliases[n]; erased {
+		n = alias
+	}
+	if n.Type() == identity.Again {
+		if alias, erased := aliases[identity.AgainOf(n)]; erased {
+			n = identity.NewAgain(at, alias)
+		}
+	}
+	for _, name := range p.Names {
+		if name.Type() == identity.Customer {
+			n = n.OfCustomer(name.Value(), aliases[name].Value())
+		}
+	}
+	return n
 }
 
 // EmailNode returns the node of a hashed e-mail address.
