@@ -312,6 +312,28 @@ func TestPageFiles(t *testing.T) {
 	v.noErrors()
 }
 
+// A list that is cut off says so, and one that is not does not.
+func TestPageCutLists(t *testing.T) {
+	v := newVisitor(t, "cut.example", "")
+	m := monthOf(t, dashboardOf(t, v))
+	for n := range 1001 {
+		m.click(m.first.Add(time.Duration(n)*time.Minute), &schemas.Click{VisitorId: fmt.Sprint("v", n), Trigger: "link",
+			Url: fmt.Sprintf("https://shop.example/page-%d?via=ann", n)})
+	}
+	m.load()
+	v.open("https://" + v.host + "/?range=last_month&section=links")
+	v.answered()
+	v.shows(`[...document.querySelectorAll("#blocks p.foot:not([hidden])")].map(p => p.textContent).filter(t => t.includes("first"))`,
+		"The first 1,000; api/query/landing_pages lists more, with a greater limit.")
+	v.want(`[...document.querySelectorAll("table.landing-pages tbody tr")].length`, "10")
+	v.press("section button", "Show all 1,000 rows")
+	v.want(`[...document.querySelectorAll("table.landing-pages tbody tr")].length`, "1000")
+	v.open("https://" + v.host + "/?range=today&section=links")
+	v.answered()
+	v.want(`[...document.querySelectorAll("#blocks p.foot:not([hidden])")].map(p => p.textContent).filter(t => t.includes("first"))`, "")
+	v.noErrors()
+}
+
 // A list stays in the order and with the search that it was given, in another time and when its reader
 // comes back to it.
 func TestPageKeepsOrder(t *testing.T) {

@@ -694,6 +694,12 @@ function list(
   },
 ) {
   const table = new Table({ name: name ?? question, caption: title, columns, rows, order, noRows, share });
+  const most = parameters?.limit;
+  const cut = element("p", {
+    className: "foot",
+    hidden: true,
+    textContent: `The first ${count(most)}; api/query/${question} lists more, with a greater limit.`,
+  });
   return {
     title,
     slow,
@@ -702,9 +708,13 @@ function list(
       meaning ? element("p", { className: "quiet", textContent: meaning }) : null,
       ...extra,
       table.root,
+      cut,
     ].filter(Boolean),
     ask: (signal) => ask(question, parameters ?? page.range, signal),
-    draw: (r) => table.update(choose(r)),
+    draw: (r) => {
+      table.update(choose(r));
+      cut.hidden = !(r.length >= most);
+    },
   };
 }
 
