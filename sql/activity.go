@@ -207,12 +207,12 @@ func chosenLeads(view string) string {
 `, 1)
 }
 
-var leadViews = regexp.MustCompile(`\bFROM (people|public_leads) AS\b`)
+var leadViews = regexp.MustCompile(`\bFROM (people|public_leads)\b`)
 
 // withChosenLeads returns a question's text with chosenLeads in the place of these views.
 func withChosenLeads(text string) string {
 	return leadViews.ReplaceAllStringFunc(text, func(use string) string {
-		return "FROM " + chosenLeads(viewText(strings.Fields(use)[1])) + " AS"
+		return "FROM " + chosenLeads(viewText(strings.TrimPrefix(use, "FROM ")))
 	})
 }
 

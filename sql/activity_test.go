@@ -106,7 +106,8 @@ func TestNarrowStatement(t *testing.T) {
 	}{
 		{"breakdown", "2026-01-31 00:00:00", true, 2}, {"breakdown", "2026-01-31 00:00:00", false, 0},
 		{"breakdown", "2027-01-01 00:00:00", true, 0}, {"new_and_returning", "2026-01-31 00:00:00", true, 1},
-		{"totals", "2026-01-31 00:00:00", true, 2}, {"totals", "2027-01-01 00:00:00", true, 0},
+		{"top", "2026-01-31 00:00:00", true, 1}, {"totals", "2026-01-31 00:00:00", true, 2},
+		{"totals", "2027-01-01 00:00:00", true, 0},
 	} {
 		q, err := AskQuestion(c.question)
 		if err != nil {
