@@ -130,8 +130,8 @@ func (e *event) open() *fault {
 	return e.fault
 }
 
-// optedOut reports whether a request has the header or the query parameter by which Dub's and PiMMs'
-// scripts ask that a visit is not counted.
+// optedOut reports whether a request has the header or the query parameter by which Dub's and
+// PiMMs' scripts ask that a visit is not counted.
 func optedOut(ctx *fasthttp.RequestCtx) bool {
 	for _, name := range [...]string{"dub-no-track", "pimms-no-track"} {
 		if len(ctx.Request.Header.Peek(name)) > 0 || ctx.QueryArgs().Has(name) {

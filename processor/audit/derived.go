@@ -108,8 +108,8 @@ func (a *Audit) compareDerivedOnce(ctx context.Context, since time.Time) ([]Find
 	return append(findings, list...), nil
 }
 
-// compareDays returns the entries whose day is missing in revenue_days. When a later version of such
-// an entry has another day, its row in revenue under the old day would stay.
+// compareDays returns the entries whose day is missing in revenue_days. When a later version of
+// such an entry has another day, its row in revenue under the old day would stay.
 func compareDays(ctx context.Context, live *clickhouse.Store) (findings []Finding, err error) {
 	err = live.Each(ctx, func(rows driver.Rows) error {
 		f := Finding{Table: "revenue", What: "missing"}

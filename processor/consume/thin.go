@@ -142,8 +142,8 @@ func (t *Thin) Snapshot(ctx context.Context, r *kgo.Record) (*kgo.Record, error)
 	return schemas.StripeRecord(&snapshot, string(r.Key)), nil
 }
 
-// readThin reads a record, and reports whether it is a thin event of a type that this program reads.
-// The payments consumer makes a dead letter of a record that cannot be read.
+// readThin reads a record, and reports whether it is a thin event of a type that this program
+// reads. The payments consumer makes a dead letter of a record that cannot be read.
 func readThin(r *kgo.Record) (*schemas.StripeEvent, stripe.Thin, bool) {
 	e, err := schemas.DecodeStripe(r)
 	if err != nil {

@@ -170,8 +170,8 @@ func cutWords(agent, text string) string {
 	}
 }
 
-// match returns, of the rules that fit the text at from or behind it, the one of the lowest rank. It
-// returns best if none of them has a lower rank than best.
+// match returns, of the rules that fit the text at from or behind it, the one of the lowest rank.
+// It returns best if none of them has a lower rank than best.
 func (b *BotRules) match(text string, from int, best botRule) botRule {
 	for at := from; at+minBotText <= len(text); at++ {
 		bucket := b.index[botBucket(text[at:])]
