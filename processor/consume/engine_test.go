@@ -128,7 +128,7 @@ func (r *pipeline) until(want uint64, query string) {
 // A sale that comes before its click is booked unattributed, and attributed when the click arrives.
 // A record that cannot be read is set aside with its origin, and the one behind it goes on.
 // Everything once more changes nothing.
-func TestRiver(t *testing.T) {
+func TestSaleBeforeItsClick(t *testing.T) {
 	r := newPipeline(t)
 	stop := r.start(0)
 	sale := event(t, "evt_1", "checkout.session.completed", 0, 1, j{"id": "cs_1", "mode": "payment",
