@@ -1,4 +1,5 @@
-// Package stripeapi reads Stripe's API, and waits out what passes by itself.
+// Package stripeapi reads Stripe's API, and repeats requests that fail for a reason that may end by
+// itself.
 package stripeapi
 
 import (

@@ -1,5 +1,5 @@
-// Package workspace says whose Stripe accounts there are, and how their owners want their sales
-// credited.
+// Package workspace says which workspace a Stripe account belongs to, and how each workspace wants
+// its sales credited.
 package workspace
 
 import (

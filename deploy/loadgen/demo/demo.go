@@ -1,8 +1,8 @@
-// Package demo plays a business to a running Tributary, one World for each UTC day: what lies
-// before now at once, and then each item at its time.
+// Package demo sends the traffic of an invented business to a running Tributary, one World for each
+// UTC day: everything of the past at once, and then each click and event when its time comes.
 //
-// A day depends on the seed and its date only. So the present goes on at the pace of the past, and
-// a second start sends the same clicks and events again, and nothing is counted twice.
+// A day depends on the seed and its date only. So the present goes on at the pace of the past. A
+// second start sends the same clicks and events again, and nothing is counted twice.
 package demo
 
 import (

@@ -1,4 +1,4 @@
-// Package load puts a steady number of clicks per second upon the edge and measures its answers.
+// Package load sends a steady number of clicks per second to the edge and measures its answers.
 //
 // The model is open: arrivals follow the clock, not the answers. Each latency counts from the
 // moment at which its request was due, so that a stalled edge cannot hide the requests that it kept

@@ -1,4 +1,5 @@
-// Package clickhousetest has ClickHouse made of maps, for tests, as net/http/httptest has a server.
+// Package clickhousetest has a model of ClickHouse in memory, for tests that need no engine, and the
+// contract that keeps the model like the engine.
 package clickhousetest
 
 import (
