@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// send is the crowd: connections that each send a request and wait for its answer, in a process of
+// send opens connections that each send a request and wait for its answer. It runs in a process of
 // its own.
 type send struct {
 	Addr        string        `required:""`

@@ -388,8 +388,8 @@ func (s *supervisor) stop(now <-chan struct{}) {
 	children := s.children
 	s.mu.Unlock()
 	began := time.Now()
-	// The demo, the edge and the webhook before the processor: what they accepted last is still
-	// processed. The dashboard before the engine that it reads.
+	// The demo, the edge and the webhook stop before the processor: what they accepted last is still
+	// processed. The dashboard stops before the engine that it reads.
 	order := []string{"demo", "edge", "webhook", "processor", "dashboard", "clickhouse", "kafka"}
 	for _, name := range order {
 		if name == "dashboard" {

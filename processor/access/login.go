@@ -106,8 +106,8 @@ func (g *Guard) openView(w http.ResponseWriter, r *http.Request) {
 	g.logins.WithLabelValues("view", "done").Inc()
 	g.cfg.Log.Info("affiliate's link opened", "workspace", shown.Workspace, "affiliate", shown.Affiliate, "by", shown.By,
 		"address", clientAddress(r, g.cfg.TrustedProxies).String())
-	// Who is logged in stays so, and sees what the login shows: a link of somebody else must not log
-	// anybody out.
+	// Who is logged in stays logged in, and sees what the login shows: a link must not log anybody
+	// out.
 	g.sessions.set(w, viewCookie, token, time.Unix(shown.Expires, 0).Sub(g.now()))
 	w.Header().Set("Cache-Control", "no-store")
 	http.Redirect(w, r, "/", http.StatusSeeOther)

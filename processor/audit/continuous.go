@@ -48,8 +48,8 @@ func NewContinuous(every time.Duration, elected func() bool,
 	return c
 }
 
-// none says that nothing is found, by a zero for each table: a missing metric cannot be
-// distinguished from what is not known.
+// none sets the metric of each table to 0: where a metric is missing, nobody knows whether
+// something was found.
 func (c *Continuous) none() {
 	c.findings.Reset()
 	for _, table := range append([]string{"ledger"}, derivedTables...) {

@@ -130,8 +130,9 @@ var fromRecords = map[string]string{
 		" AND NOT startsWith(key, '" + identity.FirstSale + ":') AND NOT startsWith(target, '" + identity.FirstSale + ":')",
 }
 
-// Repairable reports whether Repair repairs it. A row that no record explains stays, because it may
-// know what nothing else does; but for a copy, and an entry, which is made of other rows.
+// Repairable reports whether Repair repairs the finding. A row that no record explains is kept,
+// because it may hold what nothing else does, unless it is of the ledger or of a derived table,
+// whose rows are computed from others.
 func (f Finding) Repairable() bool { return f.What != "unexplained" || fromRecords[f.Table] == "" }
 
 // firstStays are the tables whose version begins with the inverse of received_at. Where Kafka has

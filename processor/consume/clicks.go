@@ -223,8 +223,8 @@ func (c *Clicks) decodeAll(records []*kgo.Record) ([]clickhouse.ClickRow, []erro
 	return rows, faults
 }
 
-// addAffiliate adds an affiliate to the cache and reports whether it was not there, or reported
-// later.
+// addAffiliate adds an affiliate to the cache, and reports whether the cache did not have it or had
+// it with a later time.
 func (c *Clicks) addAffiliate(a affiliate, at time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -150,8 +150,8 @@ func Channel(parts Parts, referrerDomain string) string {
 	return ChannelDirect
 }
 
-// channelOfMedium returns the channel that utm_medium names, of the kind that it has, at a place of
-// the given class; "" if it names none.
+// channelOfMedium returns the channel that a utm_medium of the given kind names where the visitor
+// comes from a place of the given class; "" if it names none.
 func channelOfMedium(kind mediumKind, medium string, place class) string {
 	switch kind {
 	case kindSearchAd:

@@ -159,8 +159,8 @@ func crossNumber(dollars decimal.Decimal, currency string, number json.RawMessag
 	return Rate{Currency: currency, Date: day, USD: usd}
 }
 
-// Open reports whether the source may still change the rate: it publishes through the day, and was
-// read before the day was over.
+// Open reports whether the source may still change the rate: it publishes several times a day, and
+// was read before the day was over.
 func (r Rate) Open() bool {
 	return strings.HasPrefix(r.Source, "oxr") && r.FetchedAt.Before((r.Date + 1).Time())
 }

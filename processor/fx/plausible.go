@@ -21,9 +21,9 @@ var (
 	// maxContradiction is how far, as a factor, an operator's file may lie from the other sources.
 	// Parallel markets differ from official rates by less; a misplaced point is ten.
 	maxContradiction = decimal.New(5, 0)
-	// nearInverse is how near to 1 a file's rate times another source's must come to be the other one
-	// the wrong way round, and unlikeInverse how far the two must then differ, as fractions. Nearer to
-	// par the two directions cannot be distinguished, and are nearly the same.
+	// A file's rate is taken for units per dollar if its product with another source's rate is 1 but
+	// for nearInverse, and the two differ by more than unlikeInverse, both as fractions. Nearer to par
+	// the two directions cannot be distinguished, and are nearly the same.
 	nearInverse   = decimal.New(2, -2)
 	unlikeInverse = decimal.New(5, -2)
 )

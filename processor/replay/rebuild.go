@@ -62,8 +62,8 @@ type Rebuild struct {
 	// Topics reads the records from Kafka; nil: they are read from the raw tables, which keep what
 	// Kafka no longer has.
 	Topics *Topics
-	// OneDatabase is of layouts that exchange tables within one database only: the rebuilt tables are
-	// copied into the live one before.
+	// OneDatabase says that the layout exchanges tables within one database only: the rebuilt tables
+	// are copied into the live one first.
 	OneDatabase bool
 	// Batch is how many records are handled at once.
 	Batch int

@@ -31,8 +31,8 @@ const window = 90 * 24 * time.Hour
 // skew is how far a click's clock may run ahead of the sale's.
 const skew = 5 * time.Minute
 
-// candidate is one name's answer to "who sent you": a click, an affiliate, or an affiliate by a
-// promotion code.
+// candidate is whom one name of a sale says to have brought the buyer: a click, an affiliate, or an
+// affiliate by a promotion code.
 type candidate struct {
 	click     *Click
 	affiliate string

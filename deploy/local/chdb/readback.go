@@ -32,9 +32,9 @@ type part struct {
 
 func (p part) table() string { return quoteIdentifier(p.Database) + "." + quoteIdentifier(p.Table) }
 
-// beginInsert returns what reads back, when the rows are inserted, all that inserts have written
-// since, to tables behind materialized views too: the engine reports success when a write failed.
-// Every file is compared with its checksum (CHECK TABLE,
+// beginInsert is called before an insert. It returns a function to call after it, which reads back
+// all that inserts have written in between, to tables behind materialized views too: the engine
+// reports success when a write failed. Every file is compared with its checksum (CHECK TABLE,
 // https://clickhouse.com/docs/sql-reference/statements/check-table). A part that is not whole is
 // detached, so that no query meets it and it stays on the disk for whoever wants to look at it, and
 // the error says that the rows are to be sent again.
