@@ -56,6 +56,7 @@ func TestPageHostileNames(t *testing.T) {
 		v.exec(fmt.Sprintf(`const s = document.querySelector("#blocks .search"); s.value = %q; s.dispatchEvent(new Event("input"))`, name))
 		v.want(`[...document.querySelectorAll("table.affiliate tbody th")].map(c => c.textContent).join()`, name)
 	}
+	v.exec(`const s = document.querySelector("#blocks .search"); s.value = ""; s.dispatchEvent(new Event("input"))`)
 	for i, name := range hostileNames {
 		v.open("https://" + v.host + "/?section=affiliates&range=last_month")
 		v.shows(`document.querySelectorAll("table.affiliate tbody tr").length`, fmt.Sprint(len(hostileNames)))
