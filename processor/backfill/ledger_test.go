@@ -95,7 +95,8 @@ func TestNamesOfAllTime(t *testing.T) {
 		t.Fatal(err)
 	}
 	const whole = "payment in_first 2026-01-05 4900 900 a7; payment in_renewal 2026-04-05 4900 900 a7; " +
-		"payment in_year 2026-04-05 4900 900 a7; payment pi_old 2026-01-07 4900 900 a7; payment pi_slow 2026-03-04 4900 900 a7"
+		"payment in_year 2026-04-05 4900 900 a7; payment pi_old 2026-01-07 4900 900 a7; " +
+		"payment pi_slow 2026-03-04 4900 900 a7"
 	if got := book(t, m.records); got != whole {
 		t.Errorf("then the whole year: %s\nwant %s", got, whole)
 	}

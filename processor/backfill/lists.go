@@ -15,8 +15,8 @@ import (
 // from the objects.
 const kept = 30 * 24 * time.Hour
 
-// unpaid is how long before a period an invoice is looked for that is paid in it: a seller may wait a
-// year for their money, and what is older is rarely paid at all.
+// unpaid is how long before a period an invoice is looked for that is paid in it: a seller may wait
+// a year for their money, and what is older is rarely paid at all.
 const unpaid = 366 * 24 * time.Hour
 
 // spare is how long a backfill may take, interruptions among it: events that Stripe is about to

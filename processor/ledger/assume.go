@@ -155,8 +155,8 @@ func (i *invoice) mayBePaidBy(p *payment) bool {
 		d >= -identity.EarliestPayment && d <= identity.LatestPayment
 }
 
-// away returns how long after the invoice said that something was paid a time is. Of an invoice that
-// is paid in parts each part may have been reported when it was paid: the nearest counts.
+// away returns how long after the invoice said that something was paid a time is. Of an invoice
+// that is paid in parts each part may have been reported when it was paid: the nearest counts.
 func (i *invoice) away(at time.Time) time.Duration {
 	d := at.Sub(i.source.OccurredAt)
 	for _, f := range i.facts {

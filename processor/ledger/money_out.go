@@ -475,8 +475,9 @@ func statesTax(note *stripe.Fact, e *Entry) bool {
 	return note != nil && note.Total > 0 && note.Currency == e.Currency
 }
 
-// takeStatedTax gives the refunds of credit notes, in order of time, the tax that their notes state,
-// each its share of its note's, but together never more than was paid. It returns what they took.
+// takeStatedTax gives the refunds of credit notes, in order of time, the tax that their notes
+// state, each its share of its note's, but together never more than was paid. It returns what they
+// took.
 func (b *books) takeStatedTax(s *sale, notes map[string]*stripe.Fact) map[pool]paid {
 	taken := map[pool]paid{}
 	went := map[string]int64{} // by note

@@ -10,9 +10,9 @@ import (
 
 // attempt is the captures of a payment that lie between two failures of its charges. A payment
 // intent whose charge fails after it succeeded can be paid again, by another charge: then each
-// attempt is a payment of its own day, and each failure takes back the one before it. Where no event
-// of the first capture is heard, the captures of the first attempt are what else says that it was
-// paid: invoice payments, a session, or the invoice.
+// attempt is a payment of its own day, and each failure takes back the one before it. Where no
+// event of the first capture is heard, the captures of the first attempt are what else says that it
+// was paid: invoice payments, a session, or the invoice.
 type attempt struct {
 	after    *stripe.Fact // the failure before it; nil: none
 	captures []*stripe.Fact
@@ -116,8 +116,8 @@ func (p *payment) failedUnheard(paid time.Time) *stripe.Fact {
 	return p.tried[1].after
 }
 
-// payBy lets a payment take the amount of its first attempt from its invoice, which says that it was
-// paid.
+// payBy lets a payment take the amount of its first attempt from its invoice, which says that it
+// was paid.
 func (p *payment) payBy(f *stripe.Fact, amount int64) {
 	p.source, p.currency, p.amount, p.at, p.silent = f, f.Currency, amount, f.OccurredAt, false
 	p.tried[0].captures, p.tried[0].amount = []*stripe.Fact{f}, amount

@@ -407,7 +407,8 @@ var faults = []struct {
 	{"a payment of a customer, and once more as the invoice of the account that the customer is", func(w *world) {
 		w.paid(3, "became", "cus_became", 8800)
 		w.entry(3, "payment", "in_became", "acct_became", 8800)
-	}, []found{{"unproven", "payment", "in_became", "maybe the same money as pi_became, booked twice: one names a customer"}}},
+	}, []found{{"unproven", "payment", "in_became",
+		"maybe the same money as pi_became, booked twice: one names a customer"}}},
 }
 
 // remarked findings are no differences.

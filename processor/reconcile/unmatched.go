@@ -167,8 +167,8 @@ func (r *row) belongsTo(o *row) bool {
 		slices.Contains(r.aliases, o.ObjectID)
 }
 
-// mayBeOneBuyer reports whether one of two entries is of a customer and the other of an account, which
-// may be the same buyer (Accounts v2).
+// mayBeOneBuyer reports whether one of two entries is of a customer and the other of an account,
+// which may be the same buyer (Accounts v2).
 func (r *row) mayBeOneBuyer(o *row) bool {
 	account := strings.HasPrefix(r.CustomerID, "acct_")
 	return r.CustomerID != "" && o.CustomerID != "" && account != strings.HasPrefix(o.CustomerID, "acct_")

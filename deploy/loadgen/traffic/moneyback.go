@@ -122,8 +122,8 @@ func (s *buyer) refund(p payment, at time.Time, amount, before int64) (kept int6
 	s.event("charge.refunded", at, s.chargeObject(p, before+amount, false), previous)
 	tax, stated := s.creditRefund(p, id, at, amount, before)
 	s.deliver()
-	s.move(p, Movement{Object: id, Kind: Refund, Amount: -amount, Tax: -tax, Stated: stated, OccurredAt: at, Balance: s.settle(balanceRefund, id, "",
-		-amount, p.currency, at).ID})
+	s.move(p, Movement{Object: id, Kind: Refund, Amount: -amount, Tax: -tax, Stated: stated, OccurredAt: at,
+		Balance: s.settle(balanceRefund, id, "", -amount, p.currency, at).ID})
 	if !fails || later.After(w.opts.Until) {
 		return amount, at
 	}

@@ -29,8 +29,8 @@ type Movement struct {
 	Invoices int
 	// Amount in minor units of Currency; money out is negative.
 	Amount int64
-	// Tax within Amount, with its sign. Payments state it, and refunds whose credit note does (Stated):
-	// of others Stripe does not say how much is tax.
+	// Tax within Amount, with its sign. Payments state it, and refunds whose credit note does
+	// (Stated): of others Stripe does not say how much is tax.
 	// Where a customer's balance paid for a part of an invoice, the money that moved carries its
 	// share of the tax, half to even.
 	Tax    int64
