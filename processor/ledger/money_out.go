@@ -479,6 +479,9 @@ func statesTax(note *stripe.Fact, e *Entry) bool {
 // state, each its share of its note's, but together never more than was paid. It returns what they
 // took.
 func (b *books) takeStatedTax(s *sale, notes map[string]*stripe.Fact) map[pool]paid {
+	if len(notes) == 0 {
+		return nil
+	}
 	taken := map[pool]paid{}
 	went := map[string]int64{} // by note
 	for _, m := range s.out {
