@@ -426,6 +426,7 @@ var nameless = strings.Fields(`workspace click_id foreign_id program_id affiliat
 	utm_source utm_medium utm_campaign utm_term utm_content ad_network ad_click_id channel country region city continent
 	browser
 	browser_version os os_version device trigger bot_reason consent dimension clicks_at page_views_at counted
+	first_click last_click first_page_view last_page_view
 	reason step topic
 	request closing line entry_id sale_id object_id kind rule rules name alias source event_id account parent_id invoice_id
 	line_ids line_products products
