@@ -261,6 +261,43 @@ func TestAnswerTooLong(t *testing.T) {
 	}
 }
 
+// A large workspace is asked in another way, and its entries are counted once.
+func TestLargeWorkspaces(t *testing.T) {
+	entries := map[string]string{"large": "500000\n", "small": "499999\n"}
+	counted, chosen := make(map[string]int), make(map[string]int)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		statement, _ := io.ReadAll(r.Body)
+		workspace := r.URL.Query().Get("param_workspace")
+		switch {
+		case strings.HasPrefix(string(statement), "SELECT count() FROM revenue"):
+			counted[workspace]++
+			_, _ = io.WriteString(w, entries[workspace])
+			return
+		case strings.Contains(string(statement), "identity(f.buyer) IN"):
+			chosen[workspace]++
+		}
+		_, _ = io.WriteString(w, "{}")
+	}))
+	t.Cleanup(server.Close)
+	asker, err := Open(server.URL+"/tributary", slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	q, err := sql.AskQuestion("breakdown")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, workspace := range []string{"large", "small", "large", "small", "unknown"} {
+		values := map[string]string{"workspace": workspace, "from": "2026-01-01 00:00:00", "to": "2026-01-31 00:00:00"}
+		if _, err := asker.Ask(t.Context(), "u", q, values, JSON); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if counted["large"] != 1 || counted["small"] != 1 || chosen["large"] != 2 || len(chosen) != 1 {
+		t.Errorf("counted %v, chosen %v", counted, chosen)
+	}
+}
+
 func TestHolds(t *testing.T) {
 	const quarter = "toStartOfFifteenMinutes(now())"
 	for text, want := range map[string]time.Duration{
