@@ -60,13 +60,7 @@ var pinned = map[string]string{
 
 // Pinned returns the settings that every connection of a program has, whatever the server's
 // configuration and the profile of the user say. Who connects may put others over them.
-func Pinned() map[string]any {
-	settings := make(map[string]any, len(pinned))
-	for name, value := range pinned {
-		settings[name] = value
-	}
-	return settings
-}
+func Pinned() map[string]string { return maps.Clone(pinned) }
 
 // pinnedOfProfile are the same as the statements of access/ have them: for those who ask with tools
 // of their own, which give no settings.

@@ -2,6 +2,7 @@ package clickhouse
 
 import (
 	"log/slog"
+	"strings"
 	"testing"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
@@ -42,5 +43,32 @@ func TestLimitsOfAProfile(t *testing.T) {
 		if err := store.Close(); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// A setting of the DSN goes before what is pinned, and what is pinned stands in no error.
+func TestPinnedSettings(t *testing.T) {
+	dsn, _ := sqltest.Open(t)
+	for settings, want := range map[string]uint64{"": 0, "?extremes=1": 1, "?extremes=0": 0} {
+		store, err := OpenCommand(dsn+settings, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var extremes uint64
+		err = store.conn.QueryRow(t.Context(), "SELECT toUInt64(getSetting('extremes'))").Scan(&extremes)
+		if err != nil || extremes != want {
+			t.Errorf("%q: %d, %v", settings, extremes, err)
+		}
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	nobody, err := OpenCommand("http://127.0.0.1:1/tributary", slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nobody.Close()
+	if err := nobody.Ping(t.Context()); err == nil || strings.Contains(err.Error(), "join_use_nulls") {
+		t.Error(err)
 	}
 }

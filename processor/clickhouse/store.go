@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -88,11 +90,40 @@ func Options(dsn string) (*clickhouse.Options, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read ClickHouse DSN: %w", err)
 	}
-	settings := clickhouse.Settings(sql.Pinned())
-	maps.Copy(settings, clusterSettings)
-	maps.Copy(settings, options.Settings)
-	options.Settings = settings
+	given := options.Settings
+	options.Settings = maps.Clone(clusterSettings)
+	maps.Copy(options.Settings, given)
+	pinned := sql.Pinned()
+	maps.DeleteFunc(pinned, func(name, _ string) bool { return given[name] != nil })
+	if options.Protocol == clickhouse.HTTP {
+		query := make(url.Values)
+		for name, value := range pinned {
+			query.Set(name, value)
+		}
+		options.TransportFunc = func(t *http.Transport) (http.RoundTripper, error) {
+			return &pinnedTransport{t, query.Encode()}, nil
+		}
+		return options, nil
+	}
+	for name, value := range pinned {
+		options.Settings[name] = value
+	}
 	return options, nil
+}
+
+// pinnedTransport gives each request settings. As settings of the driver they would stand in the text
+// of every error of a connection, and be read and written anew with each statement.
+type pinnedTransport struct {
+	*http.Transport
+	query string
+}
+
+func (t *pinnedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	address := *r.URL
+	address.RawQuery = t.query + "&" + address.RawQuery // of two the later holds
+	r = r.WithContext(r.Context())                      // a copy
+	r.URL = &address
+	return t.Transport.RoundTrip(r)
 }
 
 // Open checks the DSN (clickhouse://host:9000/database for the native protocol,

@@ -232,6 +232,9 @@ func (a *Asker) large(ctx context.Context, workspace string) bool {
 // post sends a statement to the first address that can be reached.
 func (a *Asker) post(ctx context.Context, query url.Values, text string) (response *http.Response, err error) {
 	query.Set("database", a.options.Auth.Database)
+	for name, value := range sql.Pinned() {
+		query.Set(name, value)
+	}
 	for name, value := range a.options.Settings {
 		query.Set(name, fmt.Sprint(value))
 	}

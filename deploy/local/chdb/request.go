@@ -79,7 +79,7 @@ func readRequest(r *http.Request) (*request, error) {
 			return nil, &Exception{Code: codeUnknownSetting,
 				Message: fmt.Sprintf("Setting %s is neither a builtin setting nor started with the prefix 'SQL_'. (UNKNOWN_SETTING)", name)}
 		default:
-			q.settings[name] = list[0]
+			q.settings[name] = list[len(list)-1] // as a server does
 		}
 	}
 	body, err := decodedBody(r, values)
