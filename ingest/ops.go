@@ -8,6 +8,7 @@ import (
 	"net"
 	"time"
 
+	"tributary/schemas"
 	"tributary/schemas/program"
 )
 
@@ -86,7 +87,7 @@ func (f *opsFlags) checked(ctx context.Context, p *process, command string, note
 	if f.Connect {
 		connection, err := kafka.Kafka.Connection("tributary-check")
 		if err == nil {
-			err = connection.Reach(ctx, topics...)
+			err = connection.Reach(ctx, schemas.KafkaUse{Writes: topics})
 		}
 		if err != nil {
 			return err

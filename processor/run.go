@@ -192,8 +192,12 @@ func (c *runCommand) checked(ctx context.Context, stdout io.Writer, kafka schema
 	if c.Connect {
 		ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 		defer cancel()
-		faults := []error{kafka.Reach(ctx, append(slices.Concat(consume.ClickTopics, consume.PaymentTopics),
-			schemas.TopicDeadLetters)...)}
+		use := schemas.KafkaUse{Reads: slices.Concat(consume.ClickTopics, consume.PaymentTopics),
+			Writes: []string{schemas.TopicDeadLetters}, Groups: []string{schemas.ConsumerGroup}}
+		if c.StripeAPIKey != "" || c.StripeAPIKeyFile != "" {
+			use.Writes, use.Groups = append(use.Writes, schemas.TopicStripe), append(use.Groups, consume.ThinGroup)
+		}
+		faults := []error{kafka.Reach(ctx, use)}
 		err := store.Ping(ctx)
 		if err == nil {
 			err = schema.check(ctx)

@@ -8,11 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/sasl"
 	"github.com/twmb/franz-go/pkg/sasl/oauth"
@@ -80,19 +82,58 @@ func DialKafka(ctx context.Context, opts ...kgo.Opt) (*kgo.Client, error) {
 	return client, nil
 }
 
-// Reach returns an error if no broker answers within 10 seconds, or one of the topics is missing.
-func (c KafkaConnection) Reach(ctx context.Context, topics ...string) error {
+// KafkaUse is what a program does in Kafka: the topics that it reads and writes, and the consumer
+// groups that it belongs to.
+type KafkaUse struct{ Reads, Writes, Groups []string }
+
+// Reach returns an error if no broker answers within 10 seconds, a topic is missing, or Kafka's
+// access lists do not allow the use.
+func (c KafkaConnection) Reach(ctx context.Context, use KafkaUse) error {
 	ctx, cancel := context.WithTimeout(ctx, reachWithin)
 	defer cancel()
 	client, err := DialKafka(ctx, c.Options()...)
 	if err == nil {
 		defer client.Close()
-		err = FindTopics(ctx, client, topics...)
+		err = FindTopics(ctx, client, slices.Concat(use.Reads, use.Writes)...)
+	}
+	if err == nil {
+		err = use.allowed(ctx, kadm.NewClient(client))
 	}
 	if err != nil {
 		return fmt.Errorf("reach Kafka at %s: %w", strings.Join(c.Seeds, ","), err)
 	}
 	return nil
+}
+
+// allowed returns an error for each topic and group that the user may see and not use. Kafka says
+// what a user may do since 2.3; what it does not say is not an error.
+func (u KafkaUse) allowed(ctx context.Context, adm *kadm.Client) error {
+	refused := func(can []kadm.ACLOperation, want kadm.ACLOperation) bool {
+		return len(can) > 0 && !slices.Contains(can, want) && !slices.Contains(can, kadm.OpAll)
+	}
+	topics, err := adm.ListTopics(kadm.WithAuthorizedOps(ctx), slices.Concat(u.Reads, u.Writes)...)
+	if err != nil {
+		return fmt.Errorf("list kafka topics: %w", WithKafkaHint(err))
+	}
+	var faults []error
+	for want, names := range map[kadm.ACLOperation][]string{kadm.OpRead: u.Reads, kadm.OpWrite: u.Writes} {
+		for _, name := range names {
+			if refused(topics[name].AuthorizedOperations, want) {
+				faults = append(faults, fmt.Errorf("%s topic %s: %w", strings.ToLower(want.String()), name,
+					WithKafkaHint(kerr.TopicAuthorizationFailed)))
+			}
+		}
+	}
+	for _, name := range u.Groups {
+		groups, err := adm.DescribeGroups(ctx, name)
+		group := groups[name]
+		if errors.Is(errors.Join(err, group.Err), kerr.GroupAuthorizationFailed) ||
+			refused(group.AuthorizedOperations, kadm.OpRead) {
+			faults = append(faults, fmt.Errorf("read in consumer group %s: %w", name,
+				WithKafkaHint(kerr.GroupAuthorizationFailed)))
+		}
+	}
+	return errors.Join(faults...)
 }
 
 // FindTopics returns an error if no broker answers until ctx ends, or one of the topics is missing.
@@ -103,8 +144,15 @@ func FindTopics(ctx context.Context, client *kgo.Client, topics ...string) error
 	if len(topics) == 0 {
 		return nil
 	}
-	found, err := kadm.NewClient(client).ListTopics(ctx, topics...)
+	adm := kadm.NewClient(client)
+	found, err := adm.ListTopics(ctx, topics...)
 	if err != nil {
+		// Of a topic that may not be seen the error has no name.
+		for _, name := range topics {
+			if _, err := adm.ListTopics(ctx, name); err != nil {
+				return fmt.Errorf("find topic %s: %w", name, WithKafkaHint(err))
+			}
+		}
 		return fmt.Errorf("list kafka topics: %w", WithKafkaHint(err))
 	}
 	for _, name := range topics {
