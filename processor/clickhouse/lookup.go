@@ -183,7 +183,9 @@ ORDER BY key, target LIMIT ` + strconv.Itoa(identity.Most+1) + ` BY key, substri
 
 // last ends a lookup: of the rows with one key it keeps the last version, in the order of the key. So
 // does FINAL, which merges parts whose keys overlap before it filters a row: with it the whole lookup
-// takes up to five times the CPU. A condition beside it may name columns of the key only.
+// takes up to five times the CPU. A condition beside it may name columns of the key only. Of rows with
+// one key and one version, any is kept, where FINAL takes the last that was inserted: they have one
+// content, unless a record was read again by other rules, and those need a rebuild.
 func last(key string) string { return " ORDER BY " + key + ", version DESC LIMIT 1 BY " + key }
 
 // separator stands between the keys of a list: ASCII's unit separator.
