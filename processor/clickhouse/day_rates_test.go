@@ -80,4 +80,17 @@ func TestReportingRates(t *testing.T) {
 	// 10 EUR are 12.50 USD on the 2nd, by the only source of that day, and 11 on the 7th; of zzz
 	// nothing is known.
 	asks("SELECT arrayStringConcat(arraySort(groupArray(ifNull(toString(shown), 'no rate'))), ' ')"+shown, "40.3975 45.90625 no rate")
+
+	// Rates of crowns are gone: the ledger converts none, so nothing is shown in crowns.
+	err = store.Exec(t.Context(), "ALTER TABLE fx_rates DELETE WHERE currency = 'sek' SETTINGS mutations_sync = 1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := live.LoadStored(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := live.KeepDays(t.Context(), now); err != nil {
+		t.Fatal(err)
+	}
+	net("sek", "", "no rate")
 }

@@ -523,6 +523,12 @@ UNION ALL SELECT min(day) FROM spend HAVING count() > 0`, nil,
 	return fx.DateOf(slices.MinFunc(days, time.Time.Compare)), true, nil
 }
 
+// DayCurrencies returns the currencies that day_rates has.
+func (s *Store) DayCurrencies(ctx context.Context) ([]string, error) {
+	return Collect(ctx, s, "day_rates", "SELECT DISTINCT toString(currency) FROM day_rates", nil,
+		func(rows driver.Rows, currency *string) error { return rows.Scan(currency) })
+}
+
 // DayRates returns what day_rates has of some currencies.
 func (s *Store) DayRates(ctx context.Context, currencies []string) ([]fx.DayRate, error) {
 	return Collect(ctx, s, "day_rates", "SELECT currency, day, usd, source FROM day_rates FINAL WHERE currency IN (?)",

@@ -22,6 +22,8 @@ type DayRate struct {
 type DayStore interface {
 	// FirstDay returns the first day of the ledger and of spend; false while there is neither.
 	FirstDay(ctx context.Context) (Date, bool, error)
+	// DayCurrencies returns the currencies of which rates are kept.
+	DayCurrencies(ctx context.Context) ([]string, error)
 	// DayRates returns what is kept of some currencies.
 	DayRates(ctx context.Context, currencies []string) ([]DayRate, error)
 	// InsertDayRates keeps rates; of two of one currency and day the one that is inserted later
@@ -41,7 +43,8 @@ const dayRows = 20_000
 const lookEvery = time.Hour
 
 // KeepDays stores the rate of each currency on each day from the ledger's first to tomorrow, where
-// it differs from what is kept. Run calls it.
+// it differs from what is kept. Of a currency that no source gives any more it keeps that nothing
+// converts it. Run calls it.
 func (l *Live) KeepDays(ctx context.Context, now time.Time) error {
 	table, today := l.table.Load(), DateOf(now)
 	if table == l.kept.table && today == l.kept.today && now.Sub(l.kept.at) < lookEvery {
@@ -51,8 +54,14 @@ func (l *Live) KeepDays(ctx context.Context, now time.Time) error {
 	if err != nil || !known {
 		return err
 	}
+	all, err := l.store.DayCurrencies(ctx)
+	if err != nil {
+		return err
+	}
+	all = slices.AppendSeq(all, maps.Keys(table.currencies))
+	slices.Sort(all)
+	all = slices.Compact(all)
 	first, last := max(first, today-maxDays), today+1
-	all := slices.Sorted(maps.Keys(table.currencies))
 	for currencies := range slices.Chunk(all, max(1, dayRows/max(1, int(last-first)))) {
 		kept, err := l.store.DayRates(ctx, currencies)
 		if err != nil {

@@ -2,6 +2,7 @@ package fx
 
 import (
 	"log/slog"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -50,6 +51,12 @@ func TestKeepDays(t *testing.T) {
 	// An older sale arrives; an hour later its days are looked up.
 	store.first, now = day(t, "2026-03-04"), now.Add(lookEvery)
 	keeps("gbp", "1.3 file:desk, 1.3 file:desk, 1.3 file:desk, 1.3 file:desk, 1.3 file:desk, 1.3 file:desk")
+
+	// Rates of pounds are gone, from the sources and from what is stored: the ledger converts none.
+	write("date,currency,usd\n2026-03-06,eur,1.10\n")
+	maps.DeleteFunc(store.rates, func(key rateKey, _ Rate) bool { return key.currency == "gbp" })
+	loaded(t, live)
+	keeps("gbp", "0 , 0 , 0 , 0 , 0 , 0 ")
 }
 
 // All currencies of a few days are looked up and written at once, those of twenty years a part at a

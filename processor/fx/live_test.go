@@ -68,6 +68,15 @@ func (m *memory) FirstDay(context.Context) (Date, bool, error) {
 	return m.first, m.first != 0, m.broken
 }
 
+func (m *memory) DayCurrencies(context.Context) (kept []string, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for key := range m.days {
+		kept = append(kept, key.currency)
+	}
+	return kept, m.broken
+}
+
 func (m *memory) DayRates(_ context.Context, currencies []string) (kept []DayRate, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
