@@ -19,7 +19,8 @@ func Refresh(tb testing.TB, store *clickhouse.Store) {
 		// get before 1970: from the third execution of a statement the engine compiles max, and compares
 		// DateTime64 without a sign (ClickHouse 26.7, pull request 114168 mends it).
 		"CREATE TABLE click_days_of_an_hour_ago AS click_days",
-		"INSERT INTO click_days_of_an_hour_ago SELECT * REPLACE (changed_at - INTERVAL 1 HOUR AS changed_at, " +
+		"INSERT INTO click_days_of_an_hour_ago SELECT * REPLACE (" +
+			"greatest(changed_at - INTERVAL 1 HOUR, toDateTime64(0, 3)) AS changed_at, " +
 			"greatest(computed_at - INTERVAL 1 HOUR, toDateTime64(0, 3)) AS computed_at) FROM click_days FINAL",
 		"EXCHANGE TABLES click_days_of_an_hour_ago AND click_days",
 		"DROP TABLE click_days_of_an_hour_ago SYNC",
