@@ -50,7 +50,9 @@ func EnsureDatabase(ctx context.Context, db *sql.DB, name string, on Layout) err
 
 // Settings are those of ClickHouse that a connection to several servers needs to migrate: DDL waits
 // for every server and fails if one does not answer in time, and rows are inserted on their shards
-// before an INSERT ends. Times are in seconds. On a single server they change nothing.
+// before an INSERT ends. Times are in seconds. On a single server they change nothing, but that what
+// is dropped may be of any size: ClickHouse refuses tables of more than 50 GB by default, and what a
+// migration or a command drops is a copy, or what a person has said to drop.
 func Settings() map[string]any {
 	return map[string]any{
 		"distributed_ddl_output_mode":                   "throw",
@@ -62,6 +64,8 @@ func Settings() map[string]any {
 		"distributed_product_mode":                      "global",
 		"insert_deduplicate":                            0, // what an interrupted migration inserts again is meant
 		"deduplicate_insert":                            "disable",
+		"max_table_size_to_drop":                        0,
+		"max_partition_size_to_drop":                    0,
 	}
 }
 

@@ -72,3 +72,28 @@ func TestPinnedSettings(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// The tables of a rebuild are dropped however large they are.
+func TestDropOfLargeTables(t *testing.T) {
+	dsn, db := sqltest.Open(t)
+	store, err := OpenCommand(chdbtest.WithProfile(t, dsn, map[string]string{"max_table_size_to_drop": "1"}),
+		slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	database, err := store.Database(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	shadow := database + "_replay"
+	for _, statement := range []string{"CREATE DATABASE " + shadow,
+		"CREATE TABLE " + shadow + ".t ENGINE = MergeTree ORDER BY number AS SELECT number FROM numbers(100)"} {
+		if _, err := db.ExecContext(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := store.Drop(t.Context(), shadow); err != nil {
+		t.Error(err)
+	}
+}
