@@ -425,7 +425,7 @@ func forged(t *testing.T, rng *rand.Rand, w *traffic.World, account string) (lis
 }
 
 // An event that names another seller's objects, under the ids of their events, moves nothing of
-// theirs, be it heard of before or after the true events.
+// theirs, be they handled before or after the true events.
 func TestHostileEnvelopesMoveNoMoney(t *testing.T) {
 	seeds := uint64(8)
 	if testing.Short() || race.Enabled {

@@ -95,7 +95,7 @@ func reports(tb testing.TB, w *traffic.World) []report {
 	return list
 }
 
-// listen reads what a subscription hears of a World's reports.
+// listen reads what a subscription receives of a World's reports.
 func listen(w *traffic.World, all []report, sub subscription) *oracle {
 	o := &oracle{
 		sales: map[string]*trueSale{}, saleOf: map[string]*trueSale{}, chargeOf: map[string]string{},
@@ -107,7 +107,7 @@ func listen(w *traffic.World, all []report, sub subscription) *oracle {
 		owed: map[string]bool{}, unmoved: map[string]*trueSale{},
 		noted: map[string]string{},
 	}
-	for _, m := range w.Heard(sub.hears) {
+	for _, m := range w.Delivered(sub.receives) {
 		s := o.sales[m.Sale]
 		if s == nil {
 			s = &trueSale{id: m.Sale}
@@ -126,8 +126,8 @@ func listen(w *traffic.World, all []report, sub subscription) *oracle {
 		if r.object.Object == "refund" {
 			o.chargeOf[r.object.ID] = r.object.Charge
 		}
-		if sub.hears(r.Type) {
-			o.hear(r.Delivery, r.object)
+		if sub.receives(r.Type) {
+			o.note(r.Delivery, r.object)
 		}
 	}
 	for refund, invoice := range o.noted {
@@ -143,8 +143,8 @@ func listen(w *traffic.World, all []report, sub subscription) *oracle {
 	return o
 }
 
-// hear notes what one event says.
-func (o *oracle) hear(d traffic.Delivery, x stripeObject) {
+// note keeps what one event says.
+func (o *oracle) note(d traffic.Delivery, x stripeObject) {
 	earliest := func(m map[string]time.Time, id string) {
 		if at := m[id]; id != "" && (at.IsZero() || d.Created.Before(at)) {
 			m[id] = d.Created

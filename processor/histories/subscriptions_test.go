@@ -15,7 +15,7 @@ import (
 // subscription is which types of event one endpoint at Stripe gets.
 type subscription struct {
 	name  string
-	hears func(event string) bool
+	receives func(event string) bool
 }
 
 func only(events ...string) func(string) bool {
@@ -79,7 +79,7 @@ func TestSubscriptions(t *testing.T) {
 				for i, sub := range subscriptions {
 					o := listen(w, all, sub)
 					order := orders[(int(seed)+i)%len(orders)]
-					run := history(t, seed, heard(w, sub), order)
+					run := history(t, seed, delivered(w, sub), order)
 					wrong := o.compare(run.processor.Ledger())
 					if len(wrong) > 0 {
 						t.Logf("hearing %s:", sub.name)
@@ -119,11 +119,11 @@ func TestSubscriptions(t *testing.T) {
 	}
 }
 
-// heard is a World of which only what a subscription asks for is delivered.
-func heard(w *traffic.World, sub subscription) *traffic.World {
+// delivered is a World of which only what a subscription asks for is delivered.
+func delivered(w *traffic.World, sub subscription) *traffic.World {
 	part := *w
 	part.Deliveries = slices.DeleteFunc(slices.Clone(w.Deliveries), func(d traffic.Delivery) bool {
-		return !sub.hears(d.Type)
+		return !sub.receives(d.Type)
 	})
 	return &part
 }
@@ -135,7 +135,7 @@ func TestSubscriptionFaultsAreFound(t *testing.T) {
 	all := reports(t, w)
 	for _, sub := range subscriptions {
 		o := listen(w, all, sub)
-		rows := history(t, seed, heard(w, sub), orders[0]).processor.Ledger()
+		rows := history(t, seed, delivered(w, sub), orders[0]).processor.Ledger()
 		if wrong := o.compare(rows); len(wrong) > 0 {
 			t.Fatalf("hearing %s, the ledger was wrong before: %s", sub.name, wrong[0].text)
 		}

@@ -111,7 +111,7 @@ func (b *books) explain() {
 		if i.source == nil {
 			continue
 		}
-		b.payUnheard(i)
+		b.payOfFailure(i)
 		i.remainder = i.paid - i.detached
 		var later int64
 		for _, p := range i.payments {
@@ -136,31 +136,31 @@ func (b *books) explain() {
 	}
 }
 
-// payUnheard books the payment of an invoice of which only its failure is heard: what the invoice
-// says was paid and no other payment explains, up to the amount of the charge that failed. Of two
-// such payments it cannot be told how much each was.
-func (b *books) payUnheard(i *invoice) {
+// payOfFailure books the payment of an invoice of which only its failure is reported: what the
+// invoice says was paid and no other payment explains, up to the amount of the charge that failed.
+// Of two such payments no event says how much each was.
+func (b *books) payOfFailure(i *invoice) {
 	if i.source.Source == stripe.FromInvoice && i.source.Certain {
 		return // paid outside Stripe, while the charge was pending
 	}
-	var unheard *payment
+	var failed *payment
 	left := i.paid - i.detached
 	for _, p := range i.payments {
 		switch {
-		case p.failedUnheard(i.source.OccurredAt) != nil && len(p.invoices) == 1:
-			if unheard != nil {
+		case p.onlyFailure(i.source.OccurredAt) != nil && len(p.invoices) == 1:
+			if failed != nil {
 				return
 			}
-			unheard = p
+			failed = p
 		case !b.paidLater(i, p):
 			left -= i.explained(p)
 		}
 	}
-	if unheard == nil || left <= 0 {
+	if failed == nil || left <= 0 {
 		return
 	}
-	if f := unheard.failedUnheard(i.source.OccurredAt); f.Currency == i.source.Currency {
-		unheard.payBy(i.source, min(left, f.Amount))
+	if f := failed.onlyFailure(i.source.OccurredAt); f.Currency == i.source.Currency {
+		failed.payBy(i.source, min(left, f.Amount))
 	}
 }
 

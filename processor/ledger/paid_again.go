@@ -11,7 +11,7 @@ import (
 // attempt is the captures of a payment that lie between two failures of its charges. A payment
 // intent whose charge fails after it succeeded can be paid again, by another charge: then each
 // attempt is a payment of its own day, and each failure takes back the one before it. Where no
-// event of the first capture is heard, the captures of the first attempt are what else says that it
+// event of the first capture arrives, the captures of the first attempt are what else says that it
 // was paid: invoice payments, a session, or the invoice.
 type attempt struct {
 	after    *stripe.Fact // the failure before it; nil: none
@@ -107,9 +107,9 @@ func (p *payment) firstTried() int {
 	return slices.IndexFunc(p.tried, func(a attempt) bool { return len(a.captures) > 0 })
 }
 
-// failedUnheard returns the failure of a charge that had paid by a time, of which no other event is
-// heard; nil if there is none.
-func (p *payment) failedUnheard(paid time.Time) *stripe.Fact {
+// onlyFailure returns the failure of a charge that had paid by a time, of which no other event is
+// known; nil if there is none.
+func (p *payment) onlyFailure(paid time.Time) *stripe.Fact {
 	if len(p.tried) < 2 || len(p.tried[0].captures) > 0 || !p.tried[1].after.CreatedAt.After(paid) {
 		return nil
 	}

@@ -257,9 +257,9 @@ func (w *World) finish(s *buyer) {
 	w.Movements = append(w.Movements, s.attribute(everything)...)
 }
 
-// Heard returns the World's movements, in order of time, credited by what an endpoint knows that
+// Delivered returns the World's movements, in order of time, credited by what an endpoint knows that
 // subscribes to some types of event only. It may hold movements that no such event reports.
-func (w *World) Heard(subscribed func(event string) bool) []Movement {
+func (w *World) Delivered(subscribed func(event string) bool) []Movement {
 	var list []Movement
 	for _, s := range w.buyers {
 		list = append(list, s.attribute(subscribed)...)
