@@ -14,7 +14,7 @@ import (
 
 // subscription is which types of event one endpoint at Stripe gets.
 type subscription struct {
-	name  string
+	name     string
 	receives func(event string) bool
 }
 
