@@ -8,6 +8,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"tributary/ingest/geo"
+	"tributary/schemas/program"
 )
 
 // clientAddress is the visitor's address: the connection's, unless that is a trusted proxy's. Then
@@ -39,7 +40,7 @@ func (s *Server) clientAddress(ctx *fasthttp.RequestCtx) (addr netip.Addr, trust
 			} else {
 				rest = ""
 			}
-			next, ok := parseHop(strings.TrimSpace(hop))
+			next, ok := program.ParseAddress(strings.TrimSpace(hop))
 			if !ok {
 				return addr, true // an unreadable hop: what is left of it cannot be placed
 			}
@@ -59,17 +60,6 @@ func (s *Server) isProxy(a netip.Addr) bool {
 		}
 	}
 	return false
-}
-
-// parseHop reads an address with or without a port; some balancers append one.
-func parseHop(hop string) (netip.Addr, bool) {
-	if a, err := netip.ParseAddr(strings.Trim(hop, "[]")); err == nil {
-		return canonical(a), true
-	}
-	if ap, err := netip.ParseAddrPort(hop); err == nil {
-		return canonical(ap.Addr()), true
-	}
-	return netip.Addr{}, false
 }
 
 // peerOf is the address of the connection's other end.
@@ -93,24 +83,9 @@ func connOf(ctx *fasthttp.RequestCtx) *deadlineConn {
 
 func addressOf(a net.Addr) netip.Addr {
 	if t, ok := a.(*net.TCPAddr); ok {
-		return canonical(t.AddrPort().Addr())
+		return program.CanonicalAddress(t.AddrPort().Addr())
 	}
 	return netip.Addr{}
-}
-
-// nat64 is the prefix under which a machine that speaks only IPv6 sees the addresses of IPv4 (RFC
-// 6052 §2.1).
-var nat64 = netip.MustParsePrefix("64:ff9b::/96")
-
-// canonical returns the one form of an address that has several: an IPv4 address within IPv6,
-// mapped (::ffff:192.0.2.1) or translated (64:ff9b::192.0.2.1), is that IPv4 address. Else all
-// visitors of IPv4 would be one /64 to the limits, and one network to the identity hash.
-func canonical(a netip.Addr) netip.Addr {
-	if nat64.Contains(a) {
-		b := a.As16()
-		return netip.AddrFrom4([4]byte(b[12:]))
-	}
-	return a.Unmap().WithZone("")
 }
 
 // Headers in which content networks and platforms give the visitor's place.

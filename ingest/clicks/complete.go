@@ -9,6 +9,7 @@ import (
 
 	"tributary/ingest/geo"
 	"tributary/schemas"
+	"tributary/schemas/program"
 )
 
 // Tolerance around receipt for times that a browser gives: its clock may be wrong, and a beacon may
@@ -78,7 +79,7 @@ func (s *Server) complete(w *work, from *sender, id *schemas.ClickID) *fault {
 			return errUnknownKey // of two workspaces nobody knows which is meant
 		}
 		if e.ip != "" {
-			a, ok := parseHop(e.ip)
+			a, ok := program.ParseAddress(e.ip)
 			if !ok {
 				return errBadAddress
 			}

@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"tributary/schemas/program"
 )
 
 // clientAddress is the connection's address, unless that is a trusted proxy's. Then X-Forwarded-For
@@ -15,7 +17,7 @@ func clientAddress(r *http.Request, trusted []netip.Prefix) netip.Addr {
 	if err != nil {
 		return netip.Addr{}
 	}
-	address := peer.Addr().Unmap().WithZone("")
+	address := program.CanonicalAddress(peer.Addr())
 	isTrusted := func(a netip.Addr) bool {
 		return slices.ContainsFunc(trusted, func(p netip.Prefix) bool { return p.Contains(a) })
 	}
@@ -24,11 +26,11 @@ func clientAddress(r *http.Request, trusted []netip.Prefix) netip.Addr {
 		if !isTrusted(address) {
 			break
 		}
-		next, err := netip.ParseAddr(strings.TrimSpace(hop))
-		if err != nil {
+		next, ok := program.ParseAddress(strings.TrimSpace(hop))
+		if !ok {
 			break // an unreadable hop: what is left of it cannot be placed
 		}
-		address = next.Unmap().WithZone("")
+		address = next
 	}
 	return address
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 )
 
 // Networks reads the networks of --trusted-proxies, and reports every fault at once.
@@ -38,4 +39,31 @@ func network(text string) (netip.Prefix, error) {
 			"(hint: name your proxies' networks only, such as 10.0.0.0/8)", text)
 	}
 	return n, nil
+}
+
+// ParseAddress reads an address as a proxy writes it into X-Forwarded-For, some with a port, and
+// returns its canonical form.
+func ParseAddress(text string) (address netip.Addr, ok bool) {
+	if a, err := netip.ParseAddr(strings.Trim(text, "[]")); err == nil {
+		return CanonicalAddress(a), true
+	}
+	if ap, err := netip.ParseAddrPort(text); err == nil {
+		return CanonicalAddress(ap.Addr()), true
+	}
+	return netip.Addr{}, false
+}
+
+// nat64 is the prefix under which a machine that speaks only IPv6 sees the addresses of IPv4 (RFC
+// 6052 §2.1).
+var nat64 = netip.MustParsePrefix("64:ff9b::/96")
+
+// CanonicalAddress returns the one form of an address that has several: an IPv4 address within IPv6,
+// mapped (::ffff:192.0.2.1) or translated (64:ff9b::192.0.2.1), is that IPv4 address. Else all
+// visitors of IPv4 would be one /64 to limits, and one network to the identity hash.
+func CanonicalAddress(a netip.Addr) netip.Addr {
+	if nat64.Contains(a) {
+		b := a.As16()
+		return netip.AddrFrom4([4]byte(b[12:]))
+	}
+	return a.Unmap().WithZone("")
 }
