@@ -42,6 +42,7 @@ var valuesOf = map[string]map[string]string{
 	"affiliate_by_day":     {"affiliate": "ann"},
 	"affiliate_sales":      {"affiliate": "ann"},
 	"affiliate_statements": {"affiliate": "ann"},
+	"affiliate_entries":    {"affiliate": "ann"},
 
 	"attribution_models":      june("models"),
 	"attribution_differences": june("models"),

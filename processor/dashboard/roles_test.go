@@ -129,6 +129,9 @@ func TestRoles(t *testing.T) {
 		{"GET", "/api/query/affiliate_by_day?affiliate=&" + hour, "", [8]int{401, 200, 200, 403, 403, 200, 200, 401}},
 		{"GET", "/api/query/affiliate_statements?affiliate=bert&month=2026-01-01", "",
 			[8]int{401, 200, 200, 403, 200, 200, 200, 401}},
+		{"GET", "/api/query/statement_entries?month=2026-01-01", "", [8]int{401, 200, 200, 403, 403, 200, 200, 401}},
+		{"GET", "/api/query/statement_entries?affiliate=anna&month=2026-01-01", "",
+			[8]int{401, 200, 200, 403, 403, 200, 200, 401}},
 		{"GET", "/api/query/pipeline_status", "", [8]int{401, 403, 403, 403, 403, 403, 200, 401}},
 		{"GET", "/explain?object=pi_1", "", [8]int{303, 404, 404, 403, 403, 404, 404, 401}},
 		{"GET", "/explain?object=pi_1&workspace=bolt", "", [8]int{303, 403, 403, 403, 403, 404, 404, 401}},
@@ -197,6 +200,9 @@ func TestAffiliatesSeeTheirOwn(t *testing.T) {
 			if strings.Contains(w.Body.String(), "bert") || strings.Contains(w.Body.String(), "7777001") ||
 				strings.Contains(w.Body.String(), "77770.02") {
 				t.Errorf("%s with %v shows another affiliate's row: %s", q.Name, given, w.Body)
+			}
+			if strings.Contains(w.Body.String(), "pi_anna") {
+				t.Errorf("%s with %v shows the id of a payment: %s", q.Name, given, w.Body)
 			}
 			if strings.Contains(w.Body.String(), "77770.01") {
 				seen++

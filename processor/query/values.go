@@ -32,10 +32,12 @@ type Scope struct {
 // (sql/README.md).
 const affiliateParameter = "affiliate"
 
-// ForAffiliates reports whether a question can be answered for one affiliate alone.
+// ForAffiliates reports whether affiliates may ask a question: one that is about a single affiliate.
+// A question that is about all, and only may be narrowed to one, is its seller's: it can show ids of
+// payments and buyers.
 func ForAffiliates(q sql.Question) bool {
 	return slices.ContainsFunc(q.Parameters, func(p sql.Parameter) bool {
-		return p.Name == affiliateParameter && p.Type == "String"
+		return p.Name == affiliateParameter && p.Type == "String" && !p.Optional
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -87,8 +88,15 @@ func TestValues(t *testing.T) {
 
 // The server's workspace and affiliate stand, whatever the request says.
 func TestScope(t *testing.T) {
+	single := asked
+	single.Parameters = slices.Clone(asked.Parameters)
+	for i := range single.Parameters {
+		if p := &single.Parameters[i]; p.Name == "affiliate" {
+			p.Optional = false
+		}
+	}
 	for _, given := range []map[string][]string{{}, {"affiliate": {"lena"}}} {
-		values, err := Values(asked, Scope{"acme", "lena"}, given)
+		values, err := Values(single, Scope{"acme", "lena"}, given)
 		if err != nil || values["affiliate"] != "lena" || values["workspace"] != "acme" {
 			t.Errorf("%v: %v %v", given, values, err)
 		}
@@ -98,22 +106,20 @@ func TestScope(t *testing.T) {
 		{"workspace": {"bolt"}}, {"workspace": {"acme", "bolt"}},
 	} {
 		var fault *Fault
-		if values, err := Values(asked, Scope{"acme", "lena"}, given); !errors.As(err, &fault) ||
+		if values, err := Values(single, Scope{"acme", "lena"}, given); !errors.As(err, &fault) ||
 			fault.Status != http.StatusForbidden {
 			t.Errorf("%v: %v %v", given, values, err)
 		}
 	}
-	whole := sql.Question{
-		Name: "q",
-		Parameters: []sql.Parameter{
-			{Name: "workspace", Type: "String"},
-			{Name: "affiliates", Type: "String", Optional: true},
-		},
-	}
-	var fault *Fault
-	if _, err := Values(whole, Scope{"acme", "lena"}, nil); !errors.As(err, &fault) ||
-		fault.Status != http.StatusForbidden {
-		t.Errorf("a question about everybody: %v", err)
+	for _, p := range []sql.Parameter{
+		{Name: "affiliates", Type: "String"}, {Name: "affiliate", Type: "String", Optional: true},
+	} {
+		whole := sql.Question{Name: "q", Parameters: []sql.Parameter{{Name: "workspace", Type: "String"}, p}}
+		var fault *Fault
+		if _, err := Values(whole, Scope{"acme", "lena"}, nil); !errors.As(err, &fault) ||
+			fault.Status != http.StatusForbidden {
+			t.Errorf("a question about everybody, with %s: %v", p.Name, err)
+		}
 	}
 }
 
