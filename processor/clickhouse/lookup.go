@@ -174,19 +174,12 @@ func (s *Store) firstEdges(ctx context.Context, workspace string, nodes []identi
 ) {
 	return Lookup(ctx, s, "identities", nodes, func(chunk []identity.Node) (string, []any) {
 		keys, names := list(chunk)
-		return `SELECT * FROM (SELECT key, target, source, at, carried FROM identities
-WHERE workspace = ? AND key IN (` + keys + `) ` + condition + last("key, target") + `)
-ORDER BY key, target LIMIT ` + strconv.Itoa(identity.Most+1) + ` BY key, substring(target, 1, position(target, ':'))`,
+		return `SELECT key, target, source, at, carried FROM identities FINAL
+WHERE workspace = ? AND key IN (` + keys + `) ` + condition + ` ORDER BY key, target
+LIMIT ` + strconv.Itoa(identity.Most+1) + ` BY key, substring(target, 1, position(target, ':'))`,
 			[]any{workspace, names}
 	}, scanEdge)
 }
-
-// last ends a lookup: of the rows with one key it keeps the last version, in the order of the key. So
-// does FINAL, which merges parts whose keys overlap before it filters a row: with it the whole lookup
-// takes up to five times the CPU. A condition beside it may name columns of the key only. Of rows with
-// one key and one version, any is kept, where FINAL takes the last that was inserted: they have one
-// content, unless a record was read again by other rules, and those need a rebuild.
-func last(key string) string { return " ORDER BY " + key + ", version DESC LIMIT 1 BY " + key }
 
 // separator stands between the keys of a list: ASCII's unit separator.
 const separator = "\x1f"
@@ -219,8 +212,8 @@ func (s *Store) FirstNames(ctx context.Context, workspace string, nodes []identi
 	}
 	return Lookup(ctx, s, "first_names", names, func(chunk []identity.Node) (string, []any) {
 		keys, argument := list(chunk)
-		return `SELECT name, target, source, at FROM first_names
-WHERE workspace = ? AND name IN (` + keys + `)` + last("name") + sorted, []any{workspace, argument}
+		return `SELECT name, target, source, at FROM first_names FINAL
+WHERE workspace = ? AND name IN (` + keys + `)`, []any{workspace, argument}
 	}, func(rows driver.Rows, e *identity.Edge) error {
 		return rows.Scan((*string)(&e.A), (*string)(&e.B), &e.Source, &e.At)
 	})
@@ -233,8 +226,8 @@ const sorted = " SETTINGS optimize_read_in_order = 0"
 func (s *Store) identities(ctx context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error) {
 	return Lookup(ctx, s, "identities", nodes, func(chunk []identity.Node) (string, []any) {
 		keys, names := list(chunk)
-		return `SELECT key, target, source, at, carried FROM identities
-WHERE workspace = ? AND key IN (` + keys + `)` + last("key, target") + sorted, []any{workspace, names}
+		return `SELECT key, target, source, at, carried FROM identities FINAL
+WHERE workspace = ? AND key IN (` + keys + `) ORDER BY key, target` + sorted, []any{workspace, names}
 	}, scanEdge)
 }
 
@@ -330,9 +323,9 @@ func (s *Store) Carried(ctx context.Context, workspace string, edges []identity.
 		}
 		keys, names := list(as)
 		targets, others := list(bs)
-		return `SELECT * FROM (SELECT key, target, source, at, carried FROM identities
-WHERE workspace = ? AND (key, target) IN (arrayZip(` + keys + `, ` + targets + `))` + last("key, target") + `)
-WHERE carried` + sorted, []any{workspace, names, others}
+		return `SELECT key, target, source, at, carried FROM identities FINAL
+WHERE workspace = ? AND (key, target) IN (arrayZip(` + keys + `, ` + targets + `)) AND carried`,
+			[]any{workspace, names, others}
 	}, scanEdge)
 }
 
@@ -400,8 +393,8 @@ func (s *Store) Facts(ctx context.Context, workspace string, objects []string) (
 		return `SELECT object_id, kind, source, event_id, account, livemode, event_created, received_at, occurred_at,
 parent_id, invoice_id, transaction_id, settled, currency, amount, tax, shipping, discount, total, due, captured,
 customer_id, external_customer_id, subscription_id, billing_reason, line_ids, line_products, line_net
-FROM facts WHERE workspace = ? AND object_id IN (` + keys + `)` +
-			last("object_id, kind, source, event_id, transaction_id") + sorted, []any{workspace, argument}
+FROM facts FINAL WHERE workspace = ? AND object_id IN (` + keys + `)
+ORDER BY object_id, kind, source, event_id, transaction_id` + sorted, []any{workspace, argument}
 	}, func(rows driver.Rows, f *stripe.Fact) error {
 		var ids, products []string
 		var net []int64
@@ -435,7 +428,7 @@ func (s *Store) Clicks(ctx context.Context, workspace string,
 		}
 		return `SELECT click_id, clicked_at, received_at, vouched, link_id, affiliate_id, program_id, visitor_id,
 utm_source, utm_medium, utm_campaign, utm_term, utm_content, channel, country, device
-FROM clicks WHERE workspace = ? AND click_id IN (` + array(ids) + `)` + last("click_id") + sorted, []any{workspace}
+FROM clicks FINAL WHERE workspace = ? AND click_id IN (` + array(ids) + `)`, []any{workspace}
 	}, func(rows driver.Rows, c *join.Click) error {
 		var id string
 		err := rows.Scan(&id, &c.ClickedAt, &c.ReceivedAt, &c.Vouched, &c.LinkID, &c.AffiliateID, &c.ProgramID,
@@ -472,7 +465,7 @@ var NoHash = string(make([]byte, 16))
 func (s *Store) Leads(ctx context.Context, workspace string, ids [][16]byte) ([]ledger.Lead, error) {
 	return Lookup(ctx, s, "leads", ids, func(chunk [][16]byte) (string, []any) {
 		return `SELECT lead_id, received_at, occurred_at, external_id, event_name, mode, quantity, livemode, vouched, email_hash,
-metadata FROM leads WHERE workspace = ? AND lead_id IN (` + array(chunk) + `)` + last("lead_id") + sorted, []any{workspace}
+metadata FROM leads FINAL WHERE workspace = ? AND lead_id IN (` + array(chunk) + `)`, []any{workspace}
 	}, func(rows driver.Rows, l *ledger.Lead) error {
 		var id, hash string
 		err := rows.Scan(&id, &l.ReceivedAt, &l.OccurredAt, &l.ExternalID, &l.EventName, &l.Mode, &l.Quantity, &l.Livemode,
