@@ -519,7 +519,7 @@ func (o *oracle) expected(s *trueSale) map[cell]sums {
 	type step struct {
 		at       time.Time
 		id       string
-		failed   string // as in pool
+		of       string // its pool, below
 		movement traffic.Movement
 	}
 	cells := map[cell]sums{}
@@ -530,8 +530,16 @@ func (o *oracle) expected(s *trueSale) map[cell]sums {
 	}
 	failed := failedCharges(slices.DeleteFunc(slices.Clone(s.out),
 		func(m traffic.Movement) bool { return o.unknowable(m) != "" || !o.refunds[m.Object] }))
-	// paid of the total that the taxes are of, and beyond it: by the charge that failed, "" for the
-	// rest
+	// Money goes back of the payment whose charge failed, of one that no event ties to the sale, which
+	// is a sale of its own without tax, or of the rest ("").
+	alone := map[string]string{} // payments that nothing ties, by charge
+	for _, m := range s.payments {
+		if _, named := o.reported(m); named && m.Charge != "" && !o.tied(m) {
+			alone[m.Charge] = m.Object
+		}
+	}
+	poolOf := func(m traffic.Movement) string { return cmp.Or(poolOf(m, failed).failed, alone[m.Charge]) }
+	// paid of the total that the taxes are of, and beyond it, by pool
 	paid, beyond, taxes := map[string]int64{}, map[string]int64{}, map[string]int64{}
 	rest := o.amounts[s.id]        // of an invoice: what was overpaid it did not say before basil
 	made := map[string]time.Time{} // by payment intent
@@ -559,7 +567,7 @@ func (o *oracle) expected(s *trueSale) map[cell]sums {
 		if !o.taxed[s.id] || named && !o.tied(m) {
 			tax = 0
 		}
-		of := poolOf(m, failed).failed
+		of := poolOf(m)
 		paid[of], beyond[of], taxes[of] = paid[of]+m.Amount-m.Beyond, beyond[of]+m.Beyond, taxes[of]+tax
 		add(m, at, m.Amount, tax)
 	}
@@ -567,7 +575,7 @@ func (o *oracle) expected(s *trueSale) map[cell]sums {
 	for _, m := range s.out {
 		if o.unknowable(m) == "" && (o.refunds[m.Object] || m.Kind == traffic.Dispute || m.Kind == traffic.DisputeReversal) {
 			m.Stated = m.Stated && o.noted[m.Object] != ""
-			steps = append(steps, step{m.OccurredAt, m.Kind + m.Object, poolOf(m, failed).failed, m})
+			steps = append(steps, step{m.OccurredAt, m.Kind + m.Object, poolOf(m), m})
 		}
 	}
 	steps = append(steps, func() (list []step) {
@@ -580,7 +588,7 @@ func (o *oracle) expected(s *trueSale) map[cell]sums {
 						total += m.Amount
 					}
 				}
-				of := poolOf(traffic.Movement{Charge: charge}, failed).failed
+				of := poolOf(traffic.Movement{Charge: charge})
 				list = append(list, step{at, charge, of, traffic.Movement{Amount: total - before}})
 				before = total
 			}
@@ -594,22 +602,22 @@ func (o *oracle) expected(s *trueSale) map[cell]sums {
 	})
 	back, stated, taken := map[string]int64{}, map[string]statedTax{}, map[string]statedTax{}
 	for _, x := range steps {
-		stated[x.failed] = stated[x.failed].plus(x.movement)
+		stated[x.of] = stated[x.of].plus(x.movement)
 	}
 	for _, x := range steps {
-		m, was := x.movement, taken[x.failed]
-		taken[x.failed] = was.plus(m)
-		if x.id == traffic.Refund+x.failed { // the bank takes what is left, as far as the events say
-			m.Amount = back[x.failed] + was.amount - paid[x.failed] - beyond[x.failed]
+		m, was := x.movement, taken[x.of]
+		taken[x.of] = was.plus(m)
+		if x.id == traffic.Refund+x.of { // the bank takes what is left, as far as the events say
+			m.Amount = back[x.of] + was.amount - paid[x.of] - beyond[x.of]
 		}
 		if m.Stated {
-			add(s.out[0], x.at, m.Amount, min(was.tax, taxes[x.failed])-min(taken[x.failed].tax, taxes[x.failed]))
+			add(s.out[0], x.at, m.Amount, min(was.tax, taxes[x.of])-min(taken[x.of].tax, taxes[x.of]))
 			continue
 		}
-		left, due := stated[x.failed].rest(taxes[x.failed], paid[x.failed])
-		share := func(went int64) int64 { return taxShare(left, went-beyond[x.failed], due) }
-		add(s.out[0], x.at, m.Amount, share(back[x.failed])-share(back[x.failed]-m.Amount))
-		back[x.failed] -= m.Amount
+		left, due := stated[x.of].rest(taxes[x.of], paid[x.of])
+		share := func(went int64) int64 { return taxShare(left, went-beyond[x.of], due) }
+		add(s.out[0], x.at, m.Amount, share(back[x.of])-share(back[x.of]-m.Amount))
+		back[x.of] -= m.Amount
 	}
 	for c, x := range cells {
 		if x == (sums{}) {
