@@ -218,9 +218,12 @@ func (a *Asker) large(ctx context.Context, workspace string) bool {
 		return known.large // the question itself says what is wrong
 	}
 	defer response.Body.Close()
-	body, _ := io.ReadAll(io.LimitReader(response.Body, 100))
+	body, err := io.ReadAll(io.LimitReader(response.Body, 100))
+	if err != nil || response.StatusCode != http.StatusOK {
+		return known.large
+	}
 	entries, err := strconv.Atoi(strings.TrimSpace(string(body)))
-	if response.StatusCode != http.StatusOK || err != nil {
+	if err != nil {
 		return known.large
 	}
 	a.mu.Lock()
