@@ -114,3 +114,42 @@ func (p *Publisher) newClient(more ...kgo.Opt) (*kgo.Client, error) {
 	}
 	return client, nil
 }
+
+// clientOptions are the Kafka client's.
+func (c Config) clientOptions(log kgo.Logger) []kgo.Opt {
+	opts := []kgo.Opt{
+		kgo.SeedBrokers(c.Seeds...),
+		kgo.ClientID(c.ClientID),
+		kgo.WithLogger(log),
+		kgo.RequiredAcks(kgo.AllISRAcks()), // idempotent by default: kgo's own retries store nothing twice
+		kgo.WithCompressor(newLZ4Frames()),
+		// A broker's work is by the request rather than by the record: a little wait halves it.
+		// DESIGN.md has the figures.
+		kgo.ProducerLinger(c.Linger),
+		kgo.MaxBufferedRecords(c.MaxBufferedRecords),
+		kgo.MaxBufferedBytes(c.MaxBufferedBytes),
+		kgo.ProducerBatchMaxBytes(int32(c.MaxBatchBytes)),
+		// A silent broker must be found out sooner than by the 10 s defaults, and a returned one
+		// found again sooner.
+		kgo.DialTimeout(3 * time.Second),
+		kgo.ProduceRequestTimeout(5 * time.Second),
+		kgo.RequestTimeoutOverhead(5 * time.Second),
+		kgo.MetadataMinAge(time.Second),
+		kgo.RetryBackoffFn(backoff),
+		// No record delivery timeout: what was handed over is tried until it is stored or the
+		// program stops. Giving up earlier would turn "in doubt" into "lost" for every sender that
+		// cannot retry.
+	}
+	if c.TLS != nil {
+		opts = append(opts, kgo.DialTLSConfig(c.TLS))
+	}
+	if c.SASL != nil {
+		opts = append(opts, kgo.SASL(c.SASL))
+	}
+	return opts
+}
+
+// backoff between tries of one request. kgo's own goes to 5 s, which is as long as a caller waits.
+// The first is short: a broker that has gone shows by refusing the next connection, which
+// stallAfter waits for.
+func backoff(tries int) time.Duration { return min(time.Second, 10*time.Millisecond<<min(tries, 7)) }

@@ -151,3 +151,21 @@ func (p *Publisher) resend(now time.Time) {
 		p.client.Load().TryProduce(context.Background(), &c.record, c.promise)
 	}
 }
+
+// enqueue hands copies of records to Kafka and does not wait: the caller may use their memory
+// again.
+func (p *Publisher) enqueue(records []*kgo.Record) error {
+	if p.copiedBytes.Load() >= int64(p.cfg.MaxBufferedBytes) {
+		return p.refuse(reasonFull, ErrUnavailable)
+	}
+	if reason := p.admit(int64(len(records))); reason != "" {
+		return p.refuse(reason, ErrUnavailable)
+	}
+	for _, r := range records {
+		c := p.copies.Get().(*copied)
+		c.set(r)
+		p.copiedBytes.Add(c.size())
+		p.client.Load().TryProduce(context.Background(), &c.record, c.promise)
+	}
+	return nil
+}

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,7 +16,6 @@ import (
 	"golang.org/x/time/rate"
 
 	"tributary/ingest/publish/spool"
-	"tributary/schemas"
 )
 
 // ErrUnavailable says that the records are not known to be stored. The caller answers 503 with
@@ -99,45 +97,6 @@ func New(cfg Config) (*Publisher, error) {
 	return p, nil
 }
 
-// clientOptions are the Kafka client's.
-func (c Config) clientOptions(log kgo.Logger) []kgo.Opt {
-	opts := []kgo.Opt{
-		kgo.SeedBrokers(c.Seeds...),
-		kgo.ClientID(c.ClientID),
-		kgo.WithLogger(log),
-		kgo.RequiredAcks(kgo.AllISRAcks()), // idempotent by default: kgo's own retries store nothing twice
-		kgo.WithCompressor(newLZ4Frames()),
-		// A broker's work is by the request rather than by the record: a little wait halves it.
-		// DESIGN.md has the figures.
-		kgo.ProducerLinger(c.Linger),
-		kgo.MaxBufferedRecords(c.MaxBufferedRecords),
-		kgo.MaxBufferedBytes(c.MaxBufferedBytes),
-		kgo.ProducerBatchMaxBytes(int32(c.MaxBatchBytes)),
-		// A silent broker must be found out sooner than by the 10 s defaults, and a returned one
-		// found again sooner.
-		kgo.DialTimeout(3 * time.Second),
-		kgo.ProduceRequestTimeout(5 * time.Second),
-		kgo.RequestTimeoutOverhead(5 * time.Second),
-		kgo.MetadataMinAge(time.Second),
-		kgo.RetryBackoffFn(backoff),
-		// No record delivery timeout: what was handed over is tried until it is stored or the
-		// program stops. Giving up earlier would turn "in doubt" into "lost" for every sender that
-		// cannot retry.
-	}
-	if c.TLS != nil {
-		opts = append(opts, kgo.DialTLSConfig(c.TLS))
-	}
-	if c.SASL != nil {
-		opts = append(opts, kgo.SASL(c.SASL))
-	}
-	return opts
-}
-
-// backoff between tries of one request. kgo's own goes to 5 s, which is as long as a caller waits.
-// The first is short: a broker that has gone shows by refusing the next connection, which
-// stallAfter waits for.
-func backoff(tries int) time.Duration { return min(time.Second, 10*time.Millisecond<<min(tries, 7)) }
-
 // Publish stores records under the configured promise, and returns an ErrUnavailable when it
 // cannot. With a spool, what Kafka does not acknowledge within SpoolAfter is fsynced there. Without
 // one, ErrInDoubt comes after Timeout or when ctx ends, ErrUnacceptable when all are stored but
@@ -166,34 +125,6 @@ func (p *Publisher) Publish(ctx context.Context, records ...*kgo.Record) (retain
 		err = p.sendEachAlone(ctx, records)
 	}
 	return retained, err
-}
-
-// admit counts n records in, or says why they are not to be handed to Kafka now.
-func (p *Publisher) admit(n int64) (reason string) {
-	switch {
-	case p.stalled.Load() && !p.mayProbe():
-		return reasonStalled
-	case p.inDoubt.Load() >= int64(p.cfg.MaxInDoubt):
-		return reasonInDoubt
-	case p.inFlight.Add(n) > int64(p.cfg.MaxBufferedRecords):
-		// All records of a batch are counted at once: one by one, a buffer that is nearly full would
-		// take the first of them and refuse the rest.
-		p.inFlight.Add(-n)
-		return reasonFull
-	}
-	return ""
-}
-
-// mayProbe lets a Publish through the open breaker now and then. What is in flight already may
-// never be acknowledged while the rest of Kafka is well: it may all be with one dead leader. With a
-// spool a probe that fails costs its sender a tick of watch, without one the whole timeout.
-func (p *Publisher) mayProbe() bool {
-	every := p.cfg.stallAfter()
-	if p.spool == nil {
-		every = max(every, time.Second)
-	}
-	now, last := int64(time.Since(p.started)), p.probed.Load()
-	return now-last >= int64(every) && p.probed.CompareAndSwap(last, now)
 }
 
 // produce hands records to Kafka and waits until all in-sync replicas have acknowledged all of
@@ -252,24 +183,6 @@ func (p *Publisher) produce(ctx context.Context, records []*kgo.Record) error {
 	return p.refuse(reason, fmt.Errorf("%w: %w", ErrUnavailable, err))
 }
 
-// enqueue hands copies of records to Kafka and does not wait: the caller may use their memory
-// again.
-func (p *Publisher) enqueue(records []*kgo.Record) error {
-	if p.copiedBytes.Load() >= int64(p.cfg.MaxBufferedBytes) {
-		return p.refuse(reasonFull, ErrUnavailable)
-	}
-	if reason := p.admit(int64(len(records))); reason != "" {
-		return p.refuse(reason, ErrUnavailable)
-	}
-	for _, r := range records {
-		c := p.copies.Get().(*copied)
-		c.set(r)
-		p.copiedBytes.Add(c.size())
-		p.client.Load().TryProduce(context.Background(), &c.record, c.promise)
-	}
-	return nil
-}
-
 // keep fsyncs records to the spool.
 func (p *Publisher) keep(ctx context.Context, records []*kgo.Record) error {
 	ctx, cancel := context.WithTimeout(ctx, p.cfg.Timeout)
@@ -308,116 +221,6 @@ func (p *Publisher) finished(err error) {
 	if p.stalled.Load() && p.stalled.CompareAndSwap(true, false) {
 		p.log.Info("kafka acknowledges again")
 	}
-}
-
-// watch wakes those who have waited long enough, and is the breaker. It opens when somebody waits
-// and nothing is acknowledged for StallAfter, and closes with the next acknowledgement: of what kgo
-// holds and keeps trying, of a Publish that mayProbe let through, or of the drain. Only when
-// nothing is held (Kafka refused it all) does watch ask Kafka itself. It also replaces the client
-// when that cannot recover.
-func (p *Publisher) watch(ctx context.Context) {
-	tick := time.NewTicker(min(max(p.cfg.stallAfter()/16, 5*time.Millisecond), 50*time.Millisecond))
-	defer tick.Stop()
-	seen, since := int64(-1), time.Now()
-	clients := renewal{p: p}
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case now := <-tick.C:
-			p.turn.Add(1)
-			inFlight, acked := p.inFlight.Load(), p.acked.Load()
-			waitedFor := inFlight - p.inDoubt.Load()
-			switch {
-			case inFlight == 0 && p.stalled.Load():
-				if p.checkBroker(ctx) == nil && p.stalled.CompareAndSwap(true, false) {
-					p.log.Info("kafka answers again")
-				}
-				since = time.Now()
-			case waitedFor <= 0 || acked != seen:
-				seen, since = acked, now
-			case now.Sub(since) >= p.stallAfter() && p.stalled.CompareAndSwap(false, true):
-				p.probed.Store(int64(now.Sub(p.started)))
-				p.log.Warn("kafka acknowledges nothing: it is given no new records until it does",
-					"for", now.Sub(since).Round(time.Millisecond), "in_flight", inFlight, "spool", p.spool != nil)
-			}
-			if p.spool != nil && p.stalled.Load() {
-				now = now.Add(p.cfg.patience()) // nobody needs to wait for his own deadline
-			}
-			p.resend(time.Now())
-			p.waiting.expire(now) // after the breaker has looked who waits
-			clients.look(ctx, time.Now())
-		}
-	}
-}
-
-// stallAfter is how long the breaker waits now. Where a spool makes a false alarm cheap, a refused
-// connection is nearly proof: then a sixth of the time is enough for another broker to acknowledge.
-func (p *Publisher) stallAfter() time.Duration {
-	if p.spool != nil && p.refused.Load() {
-		return p.cfg.stallAfter() / 6
-	}
-	return p.cfg.stallAfter()
-}
-
-// connectHook is called for the client's connections.
-type connectHook struct{ p *Publisher }
-
-func (h connectHook) OnBrokerConnect(_ kgo.BrokerMetadata, _ time.Duration, _ net.Conn, err error) {
-	h.p.refused.Store(err != nil)
-}
-
-// Ready reports why records would not be taken now: no broker answers, a topic is missing, nothing
-// is acknowledged or records are refused, and there is no spool or it has no room.
-func (p *Publisher) Ready(ctx context.Context) error {
-	err := p.kafkaReady(ctx)
-	if err == nil || p.spool == nil {
-		return err
-	}
-	if _, full := p.spool.Usage(); full != nil {
-		return fmt.Errorf("%w; %w", err, full)
-	}
-	return nil
-}
-
-// Warnings says what an operator should know while Ready reports nothing, one sentence each: that
-// Kafka is away and how much the spool still takes, or that the spool would not help if Kafka went
-// away.
-func (p *Publisher) Warnings(ctx context.Context) []string {
-	if p.spool == nil {
-		return nil
-	}
-	var warnings []string
-	u, full := p.spool.Usage()
-	if err := p.kafkaReady(ctx); err != nil {
-		warnings = append(warnings, fmt.Sprintf("records go to the spool, which takes %d bytes more: %v", u.Room, err))
-	} else if u.Segments > 0 {
-		warnings = append(warnings, fmt.Sprintf("the spool holds %d bytes; the oldest since %s; it takes %d more",
-			u.Bytes, u.Oldest.UTC().Format(time.RFC3339), u.Room))
-	}
-	if full != nil {
-		warnings = append(warnings, "the spool takes nothing now: "+full.Error())
-	}
-	return warnings
-}
-
-func (p *Publisher) kafkaReady(ctx context.Context) error {
-	if p.stalled.Load() {
-		return fmt.Errorf("%w: nothing is acknowledged", ErrUnavailable)
-	}
-	if err := p.checkBroker(ctx); err != nil {
-		return err
-	}
-	if f := p.failure.Load(); f != nil && time.Since(f.at) < failureMatters {
-		return fmt.Errorf("%w: it refuses records: %w", ErrUnavailable, schemas.WithKafkaHint(f.err))
-	}
-	return nil
-}
-
-func (p *Publisher) checkBroker(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
-	return schemas.FindTopics(ctx, p.client.Load(), p.cfg.Topics...)
 }
 
 // Close waits until what was handed over is stored or ctx ends, then closes the connections and the
