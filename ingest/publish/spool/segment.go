@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
 )
 
 // Segment is one file of entries.
@@ -132,4 +135,24 @@ func (s *Spool) Rewrite(seg *Segment, entries [][]byte) error {
 		return fmt.Errorf("rewrite a spool segment: %w", err)
 	}
 	return nil
+}
+
+// path is where the segment of that name is.
+func (s *Spool) path(name int64) string { return filepath.Join(s.cfg.Dir, segmentFile(name)) }
+
+// segmentFile is the file of a segment. 19 digits hold every int64, so that files sort as numbers
+// do.
+func segmentFile(name int64) string { return fmt.Sprintf("%019d%s", name, suffix) }
+
+// segmentName returns which segment a file is, and whether it is one.
+func segmentName(file string) (name int64, ok bool, err error) {
+	text, ok := strings.CutSuffix(file, suffix)
+	if !ok {
+		return 0, false, nil
+	}
+	name, err = strconv.ParseInt(text, 10, 64)
+	if err != nil || segmentFile(name) != file {
+		return 0, false, fmt.Errorf("%s is not a name that a spool gives (hint: move the file elsewhere)", file)
+	}
+	return name, true, nil
 }
