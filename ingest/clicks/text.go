@@ -1,0 +1,103 @@
+package clicks
+
+import (
+	"encoding/binary"
+	"strings"
+	"unicode/utf8"
+	"unsafe"
+)
+
+// clean makes s valid UTF-8, which Protobuf and ClickHouse's functions expect. It copies only what
+// is not. The scanner's strings need it not: it decodes to UTF-8.
+func clean(s string) string {
+	if utf8.ValidString(s) {
+		return s
+	}
+	return strings.ToValidUTF8(s, "\uFFFD")
+}
+
+// cut shortens s to n bytes without tearing a character.
+func cut(s string, n int) string {
+	if len(s) > n {
+		for n > 0 && !utf8.RuneStart(s[n]) {
+			n--
+		}
+		s = s[:n]
+	}
+	return s
+}
+
+// validURL accepts absolute http and https addresses with a host, and addresses of the given
+// schemes. It is no parser: what matters here is that the address cannot be script (javascript:,
+// data:) and holds no control characters.
+func validURL(url string, schemes []string) bool {
+	if hasControl(url) {
+		return false
+	}
+	colon := strings.IndexByte(url, ':')
+	if colon <= 0 {
+		return false
+	}
+	scheme := url[:colon]
+	if strings.EqualFold(scheme, "https") || strings.EqualFold(scheme, "http") {
+		return hostLength(url[colon+1:]) > 0
+	}
+	for _, s := range schemes {
+		if strings.EqualFold(scheme, s) {
+			return true
+		}
+	}
+	return false
+}
+
+// hasControl reports whether s holds one of the ASCII control characters. It looks at eight bytes
+// at a time, as plainLength does.
+func hasControl(s string) bool {
+	const each, high = 0x0101010101010101, 0x8080808080808080
+	b := unsafe.Slice(unsafe.StringData(s), len(s))
+	for ; len(b) >= 8; b = b[8:] {
+		x := binary.LittleEndian.Uint64(b)
+		del := x ^ each*0x7f
+		if ((x-each*' ')&^x|(del-each)&^del)&high != 0 {
+			return true
+		}
+	}
+	for _, c := range b {
+		if c < ' ' || c == 0x7f {
+			return true
+		}
+	}
+	return false
+}
+
+// hostLength is the length of the authority in //authority/path.
+func hostLength(rest string) int {
+	if !strings.HasPrefix(rest, "//") {
+		return 0
+	}
+	rest = rest[2:]
+	for i := range len(rest) { // strings.IndexAny makes a set of its characters first
+		switch rest[i] {
+		case '/', '?', '#':
+			return i
+		case ' ', '\\':
+			return 0
+		}
+	}
+	return len(rest)
+}
+
+// b2s is b as a string without a copy. b must not change while the string is in use: here it
+// belongs to the request or to the scanner, and the string ends before them, when the record is
+// encoded.
+func b2s(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
+func (e *event) id(s string) string { return e.limit(strings.TrimSpace(s), maxID) }
+
+func (e *event) limit(s string, n int) string {
+	if len(s) > n {
+		e.fail(errTooLong)
+		return ""
+	}
+	return s
+}
