@@ -135,7 +135,7 @@ func TestOpenAPIFields(t *testing.T) {
 	}
 	slices.Sort(parameters)
 	same("click.gif", parameters, slices.Clone(clicks))
-	leads := slices.Concat(cases(t, "leads.go", "text"), cases(t, "leads.go", "set"))
+	leads := slices.Concat(cases(t, "lead_fields.go", "text"), cases(t, "lead_fields.go", "set"))
 	both := slices.Concat(fields("Lead"), fields("TrackLead"))
 	slices.Sort(both)
 	same("Lead and TrackLead", slices.Compact(both), leads)
