@@ -2,6 +2,9 @@ package clicks
 
 import (
 	"encoding/json"
+	"errors"
+	"io"
+	"net"
 	"strconv"
 	"time"
 
@@ -190,3 +193,48 @@ func preflight(ctx *fasthttp.RequestCtx, methods string) {
 	h.Set(fasthttp.HeaderAccessControlMaxAge, "86400")
 	ctx.SetStatusCode(fasthttp.StatusNoContent)
 }
+
+// refuseRequest refuses a request that no endpoint has seen. e is empty if there is none for it.
+func (s *Server) refuseRequest(ctx *fasthttp.RequestCtx, e *endpoint, f *fault) {
+	if s.refuse(ctx, f); f == errFraming {
+		return
+	}
+	if f == errBadRequest || !isKnown(ctx.Method()) {
+		ctx.SetConnectionClose()
+	}
+	if f == errMethod {
+		allow := "GET, HEAD, POST, OPTIONS"
+		if e.serve != nil {
+			allow = e.allow()
+		}
+		ctx.Response.Header.Set(fasthttp.HeaderAllow, allow)
+	}
+	beaconCORS(ctx)
+}
+
+// unreadable answers requests that fasthttp could not read. It closes their connections.
+func (s *Server) unreadable(ctx *fasthttp.RequestCtx, err error) {
+	var headers *fasthttp.ErrSmallBuffer
+	var network net.Error
+	beaconCORS(ctx)
+	switch {
+	case errors.As(err, &headers):
+		s.refuse(ctx, errHeaderSize)
+		s.drain(ctx)
+	case errors.As(err, &network) && network.Timeout():
+		s.refuse(ctx, errTimeout)
+	default:
+		s.refuse(ctx, errBadRequest)
+	}
+}
+
+// drain reads on for a moment before a refusal. A connection that is closed with unread bytes is
+// reset, and then the sender sees a broken pipe instead of the reason.
+func (s *Server) drain(ctx *fasthttp.RequestCtx) {
+	c := ctx.Conn()
+	_ = c.SetReadDeadline(time.Now().Add(300 * time.Millisecond))
+	_, _ = io.CopyBuffer(onlyWriter{io.Discard}, io.LimitReader(c, 16<<20), make([]byte, 4<<10))
+}
+
+// onlyWriter hides that io.Discard reads by itself, in 8 KiB pieces that it keeps.
+type onlyWriter struct{ io.Writer }
