@@ -3,7 +3,6 @@
 package consume
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,13 +12,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promauto"
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
-
-	"tributary/schemas"
 )
 
 // Handler does everything that a batch of records asks for and returns when ClickHouse has
@@ -27,9 +21,6 @@ import (
 // It returns an error only when ctx ends, or clickhouse.ErrRejected when some record makes rows
 // that can never be stored.
 type Handler func(ctx context.Context, records []*kgo.Record, deadLetter DeadLetter) error
-
-// DeadLetter sets one record aside. It returns when Kafka has acknowledged that.
-type DeadLetter func(ctx context.Context, r *kgo.Record, step, reason string, cause error) error
 
 // Consumer consumes some topics as one member of the consumer group. Clicks and payments have a
 // consumer each, so that a sale never waits behind a backlog of clicks.
@@ -77,74 +68,6 @@ type Consumer struct {
 	rewindAsked atomic.Bool
 	client      *kgo.Client
 	cancel      context.CancelFunc // ends the client's requests to Kafka
-}
-
-// Metrics of all consumers.
-type Metrics struct {
-	records     *prometheus.CounterVec
-	deadLetters *prometheus.CounterVec
-	batch       *prometheus.HistogramVec
-	commits     *prometheus.CounterVec
-	refusals    *prometheus.CounterVec
-	lag         *prometheus.GaugeVec
-	newest      *prometheus.GaugeVec
-	missing     *prometheus.CounterVec
-}
-
-// NewMetrics registers the consumers' metrics.
-func NewMetrics(reg prometheus.Registerer) *Metrics {
-	auto := promauto.With(reg)
-	m := &Metrics{
-		records: auto.NewCounterVec(prometheus.CounterOpts{
-			Name: "processor_consume_records_total",
-			Help: "Records handled and acknowledged by ClickHouse, by consumer and topic.",
-		}, []string{"consumer", "topic"}),
-		deadLetters: auto.NewCounterVec(prometheus.CounterOpts{
-			Name: "processor_consume_dead_letters_total",
-			Help: "Records set aside, by topic, step and reason.",
-		}, []string{"topic", "step", "reason"}),
-		batch: auto.NewHistogramVec(prometheus.HistogramOpts{
-			Name:    "processor_consume_batch_seconds",
-			Help:    "From poll to acknowledgement, by consumer.",
-			Buckets: prometheus.ExponentialBuckets(0.002, 2, 14),
-		}, []string{"consumer"}),
-		commits: auto.NewCounterVec(prometheus.CounterOpts{
-			Name: "processor_consume_commits_total",
-			Help: "Offset commits, by consumer and result.",
-		}, []string{"consumer", "result"}),
-		refusals: auto.NewCounterVec(prometheus.CounterOpts{
-			Name: "processor_consume_refusals_total",
-			Help: "Errors instead of records, by consumer and reason: authentication, authorization, topic, " +
-				"broker, tls or connection. What Kafka's client tries again by itself is among them when it lasts.",
-		}, []string{"consumer", "reason"}),
-		lag: auto.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "processor_consume_lag_records",
-			Help: "Records that were in Kafka at the last fetch and are not handled, by consumer, topic and partition.",
-		}, []string{"consumer", "topic", "partition"}),
-		newest: auto.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "processor_consume_newest_record_timestamp_seconds",
-			Help: "Kafka's time of the newest record that is handled, by consumer and topic. " +
-				"Its age is the delay while processor_consume_lag_records is above 0.",
-		}, []string{"consumer", "topic"}),
-		missing: auto.NewCounterVec(prometheus.CounterOpts{
-			Name: "processor_consume_missing_records_total",
-			Help: "Offsets that Kafka no longer had when they were to be read, by topic and reason. Alert on any; the " +
-				"dead letters of step fetch name the ranges.",
-		}, []string{"topic", "reason"}),
-	}
-	// A counter that begins with the first dead letter cannot be distinguished from one that stands
-	// still.
-	for _, topic := range []string{schemas.TopicClicks, schemas.TopicLeads, schemas.TopicStripe} {
-		m.deadLetters.WithLabelValues(topic, "decode", "unreadable")
-		m.deadLetters.WithLabelValues(topic, "load", "rejected")
-	}
-	for _, topic := range append(PaymentTopics, ClickTopics...) {
-		m.missing.WithLabelValues(topic, LostUnread)
-		m.missing.WithLabelValues(topic, LostEnd)
-	}
-	m.deadLetters.WithLabelValues(schemas.TopicStripe, "workspace", "unlisted_account")
-	m.deadLetters.WithLabelValues(schemas.TopicStripe, "fetch", ThinReason)
-	return m
 }
 
 // Assigned reports whether the consumer owns partitions.
@@ -272,15 +195,6 @@ func (c *Consumer) gathers(fetches kgo.Fetches, last int) bool {
 	return c.MaxBytes == 0 || size < c.MaxBytes
 }
 
-// closeTimeout is how long a consumer tries to leave its group. A coordinator that does not answer
-// removes the member by itself, when its session ends.
-const closeTimeout = 5 * time.Second
-
-func (c *Consumer) close() {
-	defer time.AfterFunc(closeTimeout, c.cancel).Stop()
-	c.client.CloseAllowingRebalance() // Close would wait for a poll that never comes
-}
-
 // batch handles and commits records under a context of its own, which ends only Deadline after ctx:
 // a batch that was begun is finished. One that does not finish in time is not committed, and the
 // partition's next owner reads it again.
@@ -339,126 +253,4 @@ func (c *Consumer) commit(ctx context.Context, records []*kgo.Record) {
 		return
 	}
 	c.Metrics.commits.WithLabelValues(c.Name, "ok").Inc()
-}
-
-func (c *Consumer) deadLetter(ctx context.Context, r *kgo.Record, step, reason string, cause error) error {
-	record := schemas.DeadLetterRecord(r, step, reason, cause)
-	for {
-		err := c.Produce(ctx, record)
-		if err == nil {
-			break
-		}
-		if errors.Is(err, kerr.UnknownTopicID) { // it was made again: kgo writes only to the topic that it knew
-			c.client.PurgeTopicsFromProducing(record.Topic)
-		}
-		c.Log.Warn("writing a dead letter failed; trying again", "topic", r.Topic, "partition", r.Partition, "offset",
-			r.Offset, "error", err)
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("write dead letter: %w", err)
-		case <-time.After(time.Second):
-		}
-	}
-	c.Metrics.deadLetters.WithLabelValues(r.Topic, step, reason).Inc()
-	c.Log.Warn("record set aside", "topic", r.Topic, "partition", r.Partition, "offset", r.Offset, "step", step,
-		"reason", reason, "error", cause)
-	return nil
-}
-
-// Produce writes a record by the consumer's own client, and returns when Kafka has acknowledged it
-// or ctx ends. ProduceSync waits for Kafka's answer without a limit while it is not known whether
-// the record was written. Whatever is written here may be written twice.
-func (c *Consumer) Produce(ctx context.Context, r *kgo.Record) error {
-	done := make(chan error, 1)
-	c.client.Produce(ctx, r, func(_ *kgo.Record, err error) { done <- err })
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
-// MaxRecordBytes lets a dead letter, or an event that was fetched, be as large as the largest
-// record that the webhook takes: one of its largest bodies, and the headers beside it.
-const MaxRecordBytes = 1<<20 + 128<<10
-
-func (c *Consumer) group() string { return cmp.Or(c.Group, schemas.ConsumerGroup) }
-
-// fetchPartitionBytes lets all of a topic's partitions (twelve, by default) be in one fetch. Clicks
-// of one time then are in one batch, and ClickHouse merges parts whose keys hardly overlap.
-const fetchPartitionBytes = 512 << 10
-
-// open makes the client. It joins the group at once: the broker may have assigned partitions, and
-// kgo ask where to begin, before NewClient has returned. rewind then waits until c.client is set:
-// without that it asked by no client, or by the one of a topic that was made again.
-func (c *Consumer) open() error {
-	opened := make(chan struct{})
-	opts := []kgo.Opt{
-		kgo.SeedBrokers(c.Seeds...),
-		kgo.ConsumerGroup(c.group()),
-		kgo.ConsumeTopics(c.Topics...),
-		kgo.Balancers(wholeBalancer{kgo.CooperativeStickyBalancer()}),
-		kgo.BlockRebalanceOnPoll(),
-		kgo.DisableAutoCommit(),
-		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
-		kgo.AdjustFetchOffsetsFn(func(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (
-			map[string]map[int32]kgo.Offset, error,
-		) {
-			<-opened
-			return c.rewind(ctx, offsets)
-		}),
-		kgo.OnPartitionsAssigned(c.onAssigned),
-		kgo.OnPartitionsRevoked(c.onRevoked),
-		kgo.OnPartitionsLost(c.onRevoked),
-		kgo.SessionTimeout(10 * time.Second),
-		kgo.HeartbeatInterval(time.Second),
-		kgo.RebalanceTimeout(30 * time.Second),
-		kgo.FetchMaxWait(250 * time.Millisecond),
-		kgo.FetchMaxPartitionBytes(fetchPartitionBytes), // compressed: some ten times as much in memory, once for each broker
-		kgo.FetchMaxBytes(8 << 20),
-		kgo.RequiredAcks(kgo.AllISRAcks()),
-		kgo.ProducerBatchMaxBytes(MaxRecordBytes),
-		kgo.ProducerLinger(0),
-	}
-	if c.Instance != "" {
-		opts = append(opts, kgo.InstanceID(c.Instance+"-"+c.Name))
-	}
-	clientCtx, cancel := context.WithCancel(context.Background())
-	client, err := kgo.NewClient(append(append(opts, kgo.WithContext(clientCtx)), c.Options...)...)
-	if err != nil {
-		cancel()
-		return fmt.Errorf("open Kafka client of %s: %w", c.Name, err)
-	}
-	c.client, c.cancel = client, cancel
-	close(opened)
-	return nil
-}
-
-func (c *Consumer) onAssigned(_ context.Context, _ *kgo.Client, added map[string][]int32) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.refused.err = nil
-	if c.assigned == nil {
-		c.assigned = make(map[partition]bool)
-	}
-	for topic, numbers := range added {
-		for _, number := range numbers {
-			c.assigned[partition{topic, number}] = true
-		}
-	}
-}
-
-// onRevoked forgets the partitions: their next owner may read them further than this one has.
-func (c *Consumer) onRevoked(_ context.Context, _ *kgo.Client, removed map[string][]int32) {
-	c.revoked(removed)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for topic, numbers := range removed {
-		for _, number := range numbers {
-			p := partition{topic, number}
-			delete(c.assigned, p)
-			delete(c.next, p)
-		}
-	}
 }
