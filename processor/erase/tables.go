@@ -4,15 +4,12 @@ import (
 	"context"
 	"maps"
 	"slices"
-	"strings"
-	"time"
 
 	clickhousego "github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	"tributary/processor/clickhouse"
 	"tributary/processor/identity"
-	"tributary/processor/rollup"
 	"tributary/schemas"
 )
 
@@ -113,36 +110,6 @@ type redaction struct {
 	Quoted             []string // the values as JSON has them, to search bodies for
 	Leads              []string // hexadecimal ids
 	Visitors           []string
-}
-
-// update is the UPDATE of one table, built column by column, so that each expression stands beside
-// its arguments.
-type update struct {
-	set, where         []string
-	setArgs, whereArgs []any
-}
-
-// replace replaces each of from in a column by the one of to in the same place.
-func (u *update) replace(column string, from, to []string) {
-	u.set = append(u.set, column+" = transform("+column+", ?, ?, "+column+")")
-	u.setArgs = append(u.setArgs, array(from), array(to))
-	u.any(column, from)
-}
-
-// clear sets a column to a constant expression.
-func (u *update) clear(column, empty string) { u.set = append(u.set, column+" = "+empty) }
-
-// any makes the update concern the rows for which an expression is one of the values.
-func (u *update) any(expression string, values []string) {
-	u.where = append(u.where, "has(?, "+expression+")")
-	u.whereArgs = append(u.whereArgs, array(values))
-}
-
-func (u *update) run(ctx context.Context, s *clickhouse.Store, table, workspace string) error {
-	statement := "ALTER TABLE " + table + " UPDATE " + strings.Join(u.set, ", ") +
-		" WHERE workspace = ? AND (" + strings.Join(u.where, " OR ") + ")"
-	args := append(append(u.setArgs, workspace), u.whereArgs...)
-	return s.Exec(ctx, statement, args...)
 }
 
 // forget deletes the names themselves, which renameEdges has stored under the aliases: a key cannot
@@ -302,72 +269,4 @@ AND `+mentioning+` AND event_id IN (SELECT event_id FROM stripe_events WHERE wor
 		}
 	}
 	return deleteEdges(ctx, s, held, r.Nodes)
-}
-
-// redactClicks removes the person from clicks and page views, as List.Click does of rows that are
-// consumed.
-func redactClicks(ctx context.Context, s *clickhouse.Store, workspace string, clicks []string) error {
-	const origin = "if(empty(domain(%)), '', concat(protocol(%), '://', substring(%, position(%, '://') + 3, " +
-		"length(netloc(%))), '/'))"
-	for _, t := range []struct{ table, id, more string }{ // page views are found by the clicks of their browser
-		{"page_views", "page_view_id", ""}, {"clicks", "click_id", "ad_click_id = '', "},
-	} {
-		err := s.Exec(ctx, `ALTER TABLE `+t.table+` UPDATE visitor_id = '', identity_hash = toFixedString('', 8),
-url = `+strings.ReplaceAll(origin, "%", "url")+`, path = '', referrer = `+strings.ReplaceAll(origin, "%", "referrer")+`,
-`+t.more+`region = '', city = '', user_agent = '', properties = map()
-WHERE workspace = ? AND has(?, UUIDNumToString(`+t.id+`))`, workspace, array(clicks))
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// recountClicks computes clicks_by_day again for the days of these clicks and page views, because
-// it holds hashes of who came, and landing pages. Merging deletes the rows that were replaced; of a
-// page that nobody has seen any more a row with its path and nothing counted remains, and is
-// deleted then.
-func recountClicks(ctx context.Context, s *clickhouse.Store, workspace string, clicks []string) error {
-	var days []time.Time
-	err := s.Each(ctx, func(rows driver.Rows) error {
-		var day time.Time
-		err := rows.Scan(&day)
-		days = append(days, day)
-		return err
-	}, `SELECT DISTINCT toDate(clicked_at) AS day FROM clicks WHERE workspace = ? AND has(?, UUIDNumToString(click_id))
-UNION DISTINCT SELECT toDate(viewed_at) FROM page_views WHERE workspace = ? AND has(?, UUIDNumToString(page_view_id))`,
-		workspace, array(clicks), workspace, array(clicks))
-	if err != nil {
-		return err
-	}
-	months := make(map[string]bool)
-	for _, day := range days {
-		if err := rollup.Compute(ctx, s, rollup.Range{Workspace: workspace, First: day, Last: day}, true); err != nil {
-			return err
-		}
-		months[day.Format("200601")] = true
-	}
-	for month := range months {
-		if err := s.Exec(ctx, "OPTIMIZE TABLE "+rollup.Table+" PARTITION "+month+" FINAL"); err != nil {
-			return err
-		}
-		err := s.Exec(ctx, "ALTER TABLE "+rollup.Table+" DELETE WHERE workspace = ? AND toYYYYMM(day) = "+month+
-			" AND clicks + page_views + finalizeAggregation(visitors) = 0", workspace)
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// hours are what the names of the hours in which a customer paid contain (identity.Hour). Without a
-// customer it is a text that no name contains.
-func hours(nodes []string) []string {
-	parts := []string{"\x00"}
-	for _, n := range nodes {
-		if typ, customer := identity.Node(n).Split(); typ == identity.Customer {
-			parts = append(parts, "/"+customer+"/")
-		}
-	}
-	return parts
 }
