@@ -14,7 +14,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"maps"
 	"slices"
 	"time"
 
@@ -26,7 +25,6 @@ import (
 	"tributary/processor/recompute"
 	"tributary/processor/replay"
 	"tributary/processor/retention"
-	"tributary/processor/rollup"
 	"tributary/schemas"
 )
 
@@ -180,118 +178,6 @@ func (a *Audit) compareDerived(ctx context.Context, since time.Time) ([]Finding,
 	return findings, err
 }
 
-// fromTopics handles again what the processors have committed.
-func (a *Audit) fromTopics(ctx context.Context, h *replay.Handlers, r *Report) error {
-	begin, end, err := a.Topics.Committed(ctx, r.Since)
-	if err != nil {
-		return err
-	}
-	oldest, newest, err := a.Topics.Bounds(ctx, time.Time{}, time.Time{})
-	if err != nil {
-		return err
-	}
-	r.whole, r.end, r.newest = r.Since, end, newest
-	uncommitted := int64(0)
-	for _, topic := range slices.Sorted(maps.Keys(begin)) {
-		for _, partition := range slices.Sorted(maps.Keys(begin[topic])) {
-			first := begin[topic][partition]
-			if first > 0 && first == oldest[topic][partition] {
-				r.leaveOut("%s/%d below offset %d, which Kafka no longer has: --from tables reads the raw events",
-					topic, partition, first)
-			}
-			uncommitted += max(0, newest[topic][partition]-max(end[topic][partition], first))
-		}
-	}
-	if uncommitted > 0 {
-		r.leaveOut("%d records that no processor has committed yet", uncommitted)
-	}
-	cut, created, others := beginnings(begin, oldest)
-	var first time.Time // of all records in partitions that have every record since they were created
-	err = a.read(ctx, h, begin, end, func(records []*kgo.Record) {
-		r.Records += len(records)
-		for _, record := range records {
-			p, at := partition{record.Topic, record.Partition}, record.Timestamp
-			if cut[p] && at.After(r.whole) {
-				r.whole = at
-			}
-			if created[p] && (first.IsZero() || at.Before(first)) {
-				first = at
-			}
-			delete(cut, p)
-			delete(created, p)
-		}
-	})
-	switch {
-	case len(cut) > 0 || others == 0 && first.IsZero():
-		r.whole = r.Until // of a partition no record is left, or there never was any
-	case first.After(r.whole):
-		r.whole = first
-	}
-	if r.whole.After(r.Since) {
-		r.leaveOut("rows that no record explains, but for ledger entries, of before %s, when Kafka's records begin",
-			r.whole.Format(time.DateTime))
-	}
-	return err
-}
-
-type partition struct {
-	topic string
-	id    int32
-}
-
-// beginnings returns the partitions that are read from their beginning, and how many are not. What
-// was received before the first record of one that Kafka has cut may have had a record. So may what
-// was received before the first record of all others: the topics may have been created anew.
-func beginnings(begin, oldest replay.Offsets) (cut, created map[partition]bool, others int) {
-	cut, created = make(map[partition]bool), make(map[partition]bool)
-	for topic, offsets := range begin {
-		for id, offset := range offsets {
-			switch first := oldest[topic][id]; {
-			case offset != first:
-				others++
-			case first > 0:
-				cut[partition{topic, id}] = true
-			default:
-				created[partition{topic, id}] = true
-			}
-		}
-	}
-	return cut, created, others
-}
-
-// unrecorded returns the rows that no record explains. A row may be stored before the offset of its
-// record is committed, so that if some are found, the rest of the records is handled too; and more
-// may have become known about a lead while its record was handled.
-func (a *Audit) unrecorded(ctx context.Context, h *replay.Handlers, r *Report) ([]Finding, error) {
-	findings, err := unrecorded(ctx, a.Live, a.ShadowDB, r.whole, r.Until)
-	if err != nil || len(findings) == 0 {
-		return findings, err
-	}
-	if err := a.read(ctx, h, r.end, r.newest, func([]*kgo.Record) {}); err != nil {
-		return nil, err
-	}
-	leads, err := greaterLeads(ctx, a.Live, a.ShadowDB)
-	if err != nil {
-		return nil, err
-	}
-	for workspace, nodes := range leads {
-		if err := h.Recomputer.Recompute(ctx, workspace, nodes, nil); err != nil {
-			return nil, err
-		}
-	}
-	return unrecorded(ctx, a.Live, a.ShadowDB, r.whole, r.Until)
-}
-
-// read handles the records of [begin, end) again. seen is called with each batch of them.
-func (a *Audit) read(ctx context.Context, h *replay.Handlers, begin, end replay.Offsets,
-	seen func([]*kgo.Record)) error {
-	deadLetter := replay.DeadLetterTable(a.Shadow)
-	return a.Topics.Read(ctx, begin, end, a.Batch, func(records []*kgo.Record) error {
-		seen(records)
-		return h.Handle(ctx, records, deadLetter, a.Log)
-	}, func(replay.Offsets) error { return nil })
-}
-
 // fromTables handles the raw events again.
 func (a *Audit) fromTables(ctx context.Context, h *replay.Handlers, r *Report) error {
 	r.leaveOut("clicks and leads, which only Kafka has as they were received")
@@ -332,62 +218,4 @@ func (a *Audit) compare(ctx context.Context, h *replay.Handlers, r *Report) ([]F
 	}
 	rest, _, err := unexplained(ctx, a.Live, a.ShadowDB, r.Since, r.Until)
 	return append(findings, rest...), err
-}
-
-// repairs bounds how often Repair repairs and looks again: a repaired source table changes what its
-// derived tables must hold.
-const repairs = 4
-
-// Repair repairs what Run finds and is Finding.Repairable, source tables before derived ones, and
-// runs again. It returns what was found at first, and what is left.
-func (a *Audit) Repair(ctx context.Context, since time.Time) (found, left *Report, err error) {
-	if found, err = a.Run(ctx, since); err != nil {
-		return nil, nil, err
-	}
-	left = found
-	for range repairs {
-		if !slices.ContainsFunc(left.Findings, Finding.Repairable) {
-			break
-		}
-		if err := a.repair(ctx, left.Findings, since); err != nil {
-			return found, left, err
-		}
-		if left, err = a.Run(ctx, since); err != nil {
-			return found, nil, err
-		}
-	}
-	return found, left, nil
-}
-
-func (a *Audit) repair(ctx context.Context, findings []Finding, since time.Time) error {
-	findings = slices.DeleteFunc(slices.Clone(findings), func(f Finding) bool { return !f.Repairable() })
-	isDerived := func(f Finding) bool {
-		return f.Table == rollup.Table || f.Table == ledgerLog || slices.Contains(derivedTables, f.Table)
-	}
-	if !slices.ContainsFunc(findings, func(f Finding) bool { return !isDerived(f) }) {
-		found := func(table string) bool {
-			return slices.ContainsFunc(findings, func(f Finding) bool { return f.Table == table })
-		}
-		for _, table := range derivedTables {
-			if found(table) {
-				if err := clickhouse.RebuildDerived(ctx, a.Live, table); err != nil {
-					return err
-				}
-			}
-		}
-		if found(ledgerLog) {
-			if err := repairLog(ctx, a.Live, a.RetentionDays); err != nil {
-				return err
-			}
-		}
-		if found(rollup.Table) {
-			return rollup.Repair(ctx, a.Live, since, a.oldest())
-		}
-		return nil
-	}
-	// The derived tables are checked again after their sources are repaired.
-	if err := repairSources(ctx, a.Live, a.ShadowDB, a.RetentionDays); err != nil {
-		return err
-	}
-	return deleteUnexplained(ctx, a.Live, findings)
 }
