@@ -76,7 +76,21 @@ func Values(q sql.Question, scope Scope, given map[string][]string) (map[string]
 			return nil, badParameter(p.Name+": "+p.Meaning+". "+expect(p.Type), "%s is missing.", p.Name)
 		}
 	}
-	return values, nil
+	return values, checkTimes(values)
+}
+
+// checkTimes refuses a time that ends where it begins, or before: no row is in it, so its zeros would
+// look like an answer.
+func checkTimes(values map[string]string) error {
+	for _, p := range []struct{ begin, end string }{{"from", "to"}, {"since", "until"}} {
+		begin, isBegin := values[p.begin]
+		end, isEnd := values[p.end]
+		if isBegin && isEnd && begin >= end { // both as readTime writes them, so in the order of time
+			return badParameter("Give a "+p.begin+" that is before "+p.end+", which is not included.",
+				"%s %s is not before %s %s.", p.begin, begin, p.end, end)
+		}
+	}
+	return nil
 }
 
 // checkGiven refuses parameters that the question does not have, and those that contradict what the

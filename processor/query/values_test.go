@@ -86,6 +86,37 @@ func TestValues(t *testing.T) {
 	}
 }
 
+// A time that ends where it begins, or before, is refused, in whatever form its two ends are given.
+func TestTimes(t *testing.T) {
+	for _, pair := range [][2]string{{"from", "to"}, {"since", "until"}} {
+		q := sql.Question{Name: "q", Parameters: []sql.Parameter{
+			{Name: "workspace", Type: "String"},
+			{Name: pair[0], Type: "DateTime('UTC')"}, {Name: pair[1], Type: "DateTime('UTC')"},
+		}}
+		for _, c := range []struct {
+			begin, end string
+			ok         bool
+		}{
+			{"2026-01-01", "2026-01-02", true},
+			{"2026-01-01", "2026-01-01T00:00:01Z", true},
+			{"2026-01-01T00:00:00+05:30", "2026-01-01", true},
+			{"2026-01-01", "2026-01-01", false},
+			{"2026-01-02", "2026-01-01", false},
+			{"2026-01-01", "2026-01-01T05:30:00+05:30", false},
+			{"2026-01-01", "2026-01-01T05:00:00+05:30", false},
+			{"2026-01-01", "2026-01-01T00:00:00.5Z", false}, // whole seconds count
+		} {
+			given := map[string][]string{pair[0]: {c.begin}, pair[1]: {c.end}}
+			values, err := Values(q, Scope{Workspace: "acme"}, given)
+			var fault *Fault
+			if c.ok != (err == nil) || err != nil && (!errors.As(err, &fault) || fault.Status != http.StatusBadRequest ||
+				!strings.Contains(fault.Hint, pair[0]+" that is before "+pair[1])) {
+				t.Errorf("%v: %v %v", given, values, err)
+			}
+		}
+	}
+}
+
 // The server's workspace and affiliate stand, whatever the request says.
 func TestScope(t *testing.T) {
 	single := asked

@@ -158,7 +158,7 @@ export function span(view, now, first) {
   }[view.range]();
   if (s.before !== undefined && view.compare !== "none") {
     const until = Math.min(s.before + Math.min(s.to, nextHour) - s.from, s.from);
-    s.previous = { from: s.before, to: until };
+    if (until > s.before) s.previous = { from: s.before, to: until }; // dates to come have none
   }
   s.open = s.to > now;
   // whole: a unit begins at from, so that none is both in this time and in the period before.
