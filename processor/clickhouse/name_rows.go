@@ -1,0 +1,113 @@
+package clickhouse
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"maps"
+	"math/big"
+	"slices"
+	"time"
+
+	"tributary/processor/identity"
+)
+
+// EdgeRow is an edge in its workspace.
+type EdgeRow struct {
+	Workspace string
+	identity.Edge
+	// OneWay edges are stored from A to B only: B is a name that the public can give to many, and
+	// nobody who looks B up needs them; or the row marks an edge as carried.
+	OneWay bool
+}
+
+var edgeColumns = []nativeColumn[EdgeRow]{
+	repeated("workspace", func(r *EdgeRow) string { return r.Workspace }),
+	text("key", func(r *EdgeRow) identity.Node { return r.A }),
+	text("target", func(r *EdgeRow) identity.Node { return r.B }),
+	repeated("source", func(r *EdgeRow) string { return r.Source }),
+	datetime64("at", func(r *EdgeRow) time.Time { return r.At }),
+	flag("carried", func(r *EdgeRow) bool { return r.Carried }),
+	number("version", func(r *EdgeRow) uint64 { return r.version() }),
+}
+
+// version makes the edge that was reported first stay, and of two of the same time the propagated
+// one.
+func (r *EdgeRow) version() uint64 {
+	v := ^uint64(0) - 2*uint64(max(r.At.UnixMilli(), 0)) - 1
+	if r.Carried {
+		v++
+	}
+	return v
+}
+
+// InsertEdges inserts edges, each in both directions unless it is one-way.
+func (s *Store) InsertEdges(ctx context.Context, rows []EdgeRow) error {
+	both := make([]EdgeRow, 0, 2*len(rows))
+	for _, r := range rows {
+		back := r
+		back.A, back.B = r.B, r.A
+		if both = append(both, r); !r.OneWay {
+			both = append(both, back)
+		}
+	}
+	return insertNative(ctx, s, insertSettings, "identities", edgeColumns, both)
+}
+
+// firstNameColumns are those of first_names: the row of a name that was reported first stands, and
+// of two of one millisecond the one with the greater hash of its target.
+var firstNameColumns = []column[EdgeRow]{
+	col("workspace", func(r *EdgeRow) string { return r.Workspace }),
+	col("name", func(r *EdgeRow) string { return string(r.A) }),
+	col("target", func(r *EdgeRow) string { return string(r.B) }),
+	col("source", func(r *EdgeRow) string { return r.Source }),
+	col("at", func(r *EdgeRow) time.Time { return r.At }),
+	col("version", func(r *EdgeRow) *big.Int { return r.FirstVersion() }),
+}
+
+// FirstVersion orders the reports under one name: the earlier report has the greater version.
+func (r *EdgeRow) FirstVersion() *big.Int {
+	sum := sha256.Sum256([]byte(r.B))
+	v := new(big.Int).SetUint64(first(r.At))
+	return v.Lsh(v, 64).Or(v, new(big.Int).SetUint64(binary.BigEndian.Uint64(sum[:8])))
+}
+
+// InsertFirstNames writes what clicks and browsers reported under a name, of which only the first
+// stays: a name that a million clicks carry is one row, and one lookup.
+func (s *Store) InsertFirstNames(ctx context.Context, rows []EdgeRow) error {
+	type name struct {
+		workspace string
+		name      identity.Node
+	}
+	firsts := make(map[name]EdgeRow, len(rows))
+	for _, r := range rows {
+		k := name{r.Workspace, r.A}
+		if old, ok := firsts[k]; !ok || old.FirstVersion().Cmp(r.FirstVersion()) < 0 {
+			firsts[k] = r
+		}
+	}
+	return insert(ctx, s, "first_names", firstNameColumns, slices.Collect(maps.Values(firsts)))
+}
+
+// Deferred is a request to book the sales and leads under one name again, later: they are too many
+// for the batch that found it.
+type Deferred struct {
+	Workspace string
+	Name      identity.Node
+	Request   string // random: a request that comes while another is being worked on is one more
+	At        time.Time
+	Done      bool
+}
+
+var deferredColumns = []column[Deferred]{
+	col("workspace", func(r *Deferred) string { return r.Workspace }),
+	col("name", func(r *Deferred) string { return string(r.Name) }),
+	col("request", func(r *Deferred) string { return r.Request }),
+	col("at", func(r *Deferred) time.Time { return r.At }),
+	col("done", func(r *Deferred) bool { return r.Done }),
+}
+
+// InsertDeferred inserts requests. A row with Done set says that its request is finished.
+func (s *Store) InsertDeferred(ctx context.Context, rows []Deferred) error {
+	return insert(ctx, s, "deferred_names", deferredColumns, rows)
+}
