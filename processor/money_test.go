@@ -20,18 +20,19 @@ var floats = []string{
 
 // measures may be floats: seconds, rates and counts, never money.
 var measures = map[string][]string{
-	"consume/consumer.go":      {"0.002"},            // seconds of a histogram
-	"consume/lag.go":           {"float64"},          // gauges of records and of seconds
-	"consume/lost.go":          {"float64"},          // a counter of records
-	"clickhouse/native.go":     {"float64"},          // a counter of rows
-	"consume/held.go":          {"float64"},          // gauges of counts
-	"recompute/background.go":  {"float64"},          // a gauge of names
-	"recompute/recompute.go":   {"float64"},          // a counter of names
-	"fx/metrics.go":            {"float64"},          // a gauge of entries
-	"recompute/sweep.go":       {"float64"},          // gauges of counts
-	"clickhouse/store.go":      {"float64", "0.001"}, // a counter of rows, seconds of a histogram
-	"../schemas/workspaces.go": {"float64"},          // events per second
-	"../schemas/strictjson.go": {"Float64"},          // the same, as it stands in a file
+	"consume/metrics.go":       {"0.002"},   // seconds of a histogram
+	"consume/lag.go":           {"float64"}, // gauges of records and of seconds
+	"consume/lost.go":          {"float64"}, // a counter of records
+	"clickhouse/native.go":     {"float64"}, // a counter of rows
+	"consume/held.go":          {"float64"}, // gauges of counts
+	"recompute/background.go":  {"float64"}, // a gauge of names
+	"recompute/recompute.go":   {"float64"}, // a counter of names
+	"fx/metrics.go":            {"float64"}, // a gauge of entries
+	"recompute/sweep.go":       {"float64"}, // gauges of counts
+	"clickhouse/insert.go":     {"float64"}, // a counter of rows
+	"clickhouse/store.go":      {"0.001"},   // seconds of a histogram
+	"../schemas/workspaces.go": {"float64"}, // events per second
+	"../schemas/strictjson.go": {"Float64"}, // the same, as it stands in a file
 }
 
 // Money is an integer of minor units or an exact decimal, from Stripe's body to ClickHouse's

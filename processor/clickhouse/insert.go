@@ -1,0 +1,116 @@
+package clickhouse
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/column/orderedmap"
+)
+
+// column is one column of an insert: its name, and its values taken from the rows.
+type column[R any] struct {
+	name   string
+	values func([]R) any
+}
+
+func col[R, V any](name string, get func(*R) V) column[R] {
+	return column[R]{name, func(rows []R) any {
+		values := make([]V, len(rows))
+		for i := range rows {
+			values[i] = get(&rows[i])
+		}
+		return values
+	}}
+}
+
+// byKey is a column of maps whose pairs are sorted by key. ClickHouse keeps the pairs of a map as
+// they came, and compares them so; in Go's order, which differs each time, one content would be
+// stored as several.
+func byKey[R any](name string, get func(*R) map[string]string) column[R] {
+	return col(name, func(r *R) *orderedmap.Map[string, string] { return orderedmap.FromMap(get(r)) })
+}
+
+// insert writes rows as one block of one partition.
+func insert[R any](ctx context.Context, s *Store, table string, columns []column[R], rows []R) error {
+	return insertWith(ctx, s, insertSettings, table, columns, rows)
+}
+
+func insertWith[R any](ctx context.Context, s *Store, settings clickhouse.Settings, table string, columns []column[R],
+	rows []R,
+) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	statement := insertStatement(table, columns)
+	err := s.retry(ctx, table, "insert", func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, time.Minute)
+		defer cancel()
+		types, err := s.columnTypes(ctx, table)
+		if err != nil {
+			return err
+		}
+		batch, err := s.conn.PrepareBatch(clickhouse.Context(ctx, clickhouse.WithSettings(settings),
+			clickhouse.WithColumnNamesAndTypes(types)), statement)
+		if err != nil {
+			s.types.Delete(table)
+			return err
+		}
+		defer batch.Close() // a batch that is not sent would keep its connection
+		for i, c := range columns {
+			if err := batch.Column(i).Append(c.values(rows)); err != nil {
+				s.types.Delete(table)
+				return &misfit{c.name, err}
+			}
+		}
+		if err := batch.Send(); err != nil {
+			s.types.Delete(table)
+			return err
+		}
+		return nil
+	})
+	if err == nil {
+		s.metrics.rows.WithLabelValues(table).Add(float64(len(rows)))
+	}
+	return err
+}
+
+func insertStatement[R any](table string, columns []column[R]) string {
+	names := make([]string, len(columns))
+	for i, c := range columns {
+		names[i] = "`" + c.name + "`"
+	}
+	return "INSERT INTO " + table + " (" + strings.Join(names, ", ") + ")"
+}
+
+// columnTypes returns the columns that an insert gives, and reads them once. Without them the
+// driver asks before every insert over HTTP.
+func (s *Store) columnTypes(ctx context.Context, table string) ([]clickhouse.ColumnNameAndType, error) {
+	if known, ok := s.types.Load(table); ok {
+		return known.([]clickhouse.ColumnNameAndType), nil
+	}
+	rows, err := s.conn.Query(ctx, "SELECT name, type FROM system.columns WHERE database = currentDatabase() AND "+
+		"table = ? AND default_kind NOT IN ('ALIAS', 'MATERIALIZED') ORDER BY position", table)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var types []clickhouse.ColumnNameAndType
+	for rows.Next() {
+		var c clickhouse.ColumnNameAndType
+		if err := rows.Scan(&c.Name, &c.Type); err != nil {
+			return nil, err
+		}
+		types = append(types, c)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	if len(types) == 0 {
+		return nil, fmt.Errorf("%s: %w", table, errNoTable)
+	}
+	s.types.Store(table, types)
+	return types, nil
+}
