@@ -1,0 +1,115 @@
+package join
+
+import (
+	"encoding/base64"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// A name must hold so many bits, as counted below: few ids that a vendor makes of 64 random bits or
+// more are refused, and no name that somebody made up of words and numbers in one case is taken.
+// Capitals among small letters are seldom a person's choice, so there fewer are enough.
+const (
+	enoughBits  = 6400 // hundredths of a bit
+	enoughMixed = 4500
+)
+
+var (
+	randomUUID = regexp.MustCompile(
+		`^[0-9a-fA-F]{8}-?[0-9a-fA-F]{4}-?[47][0-9a-fA-F]{3}-?[89abAB][0-9a-fA-F]{3}-?[0-9a-fA-F]{12}$`)
+	anyUUID  = regexp.MustCompile(`^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$`)
+	plainHex = regexp.MustCompile(`^(?:0x)?[0-9a-fA-F]+$`)
+)
+
+// Unguessable reports whether a name looks as if it held some 64 random bits, by its length and
+// alphabet: a random UUID or a nanoid of 16 characters does; user_1042, 90210, an e-mail address or
+// a slug of words does not. Neither does a UUID made of a time or a name (RFC 9562, versions 1, 3,
+// 5 and 6), nor plain hexadecimal digits: they may be the hash of something known, or a counter's
+// id. Text in base64 is judged by what it says.
+func Unguessable(name string) bool {
+	name = strings.TrimSpace(name)
+	switch {
+	case strings.Contains(name, "@"):
+		return false
+	case randomUUID.MatchString(name):
+		return true
+	case anyUUID.MatchString(name), plainHex.MatchString(name):
+		return false
+	}
+	if text, ok := decoded(name); ok {
+		return Unguessable(text)
+	}
+	found, bothCases := bits(name)
+	if bothCases {
+		return found >= enoughMixed
+	}
+	return found >= enoughBits
+}
+
+// decoded returns what a name says in base64, if that is printable text.
+func decoded(name string) (string, bool) {
+	trimmed := strings.TrimRight(name, "=")
+	for _, encoding := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
+		text, err := encoding.DecodeString(trimmed)
+		if err == nil && len(text) > 0 && !slices.ContainsFunc(text, func(b byte) bool { return b < ' ' || b > '~' }) {
+			return string(text), true
+		}
+	}
+	return "", false
+}
+
+// bits estimates how many random bits a name holds, in hundredths, and reports whether it has both
+// capitals and small letters. Each letter or digit counts by the size of the name's alphabet; but
+// in a run of one kind (a word, a number) those after the second count half a bit. A name that is
+// too short, of a single kind, or of digits for the most part (a number, a time), holds nothing
+// that can be relied on.
+func bits(name string) (found int, bothCases bool) {
+	const lower, upper, digit = 0, 1, 2
+	var count [3]int
+	kind := func(c rune) int {
+		switch {
+		case c >= 'a' && c <= 'z':
+			return lower
+		case c >= 'A' && c <= 'Z':
+			return upper
+		case c >= '0' && c <= '9':
+			return digit
+		}
+		return -1
+	}
+	for _, c := range name {
+		if k := kind(c); k >= 0 {
+			count[k]++
+		}
+	}
+	bothCases = count[lower] > 0 && count[upper] > 0
+	var each int // the logarithm of the alphabet's size
+	switch letters := count[lower] + count[upper]; {
+	case bothCases && count[digit] > 0:
+		each = 595 // 62
+	case bothCases:
+		each = 570 // 52
+	case letters > 0 && count[digit] > 0:
+		each = 517 // 36
+	}
+	all := count[lower] + count[upper] + count[digit]
+	if all*each < enoughBits || 5*count[digit] > 3*all {
+		return 0, false
+	}
+	run, last := 0, -1
+	for _, c := range name {
+		k := kind(c)
+		if k != last {
+			run, last = 0, k
+		}
+		switch run++; {
+		case k < 0:
+		case run <= 2:
+			found += each
+		default:
+			found += 50
+		}
+	}
+	return found, bothCases
+}
