@@ -116,6 +116,8 @@ func (k *Evidence) place(g *group, f *stripe.Fact, id string) {
 		}
 	case f.Kind == stripe.Detached:
 		g.detached[f.ObjectID] = true
+	case f.Kind == stripe.Transferred:
+		g.payment(cmp.Or(id, f.ObjectID)).passedOn = true
 	case f.Kind == stripe.Credited:
 		if known := g.credited[f.ObjectID]; known == nil || compareFacts(f, known) < 0 {
 			g.credited[f.ObjectID] = f

@@ -24,7 +24,7 @@ type refund struct {
 	booked   *stripe.Fact // as it was made
 	reversed *stripe.Fact // it failed, or was taken back
 	certain  bool         // no release of an authorisation
-	released bool         // a release of an authorisation: it moved nothing
+	released bool         // a release of an authorisation, or of what a platform passed on: no refund
 	payment  *payment     // nil: it belongs to an invoice
 	charge   string       // as far as it is known
 	total    int64        // what it adds to its charge's refunded total, negative, in the total's currency
@@ -117,6 +117,9 @@ func (b *books) refunds(g *group) []*refund {
 	slices.SortStableFunc(list, func(a, b *refund) int {
 		return cmp.Or(a.booked.OccurredAt.Compare(b.booked.OccurredAt), cmp.Compare(a.id, b.id))
 	})
+	for _, r := range list {
+		r.released = r.payment != nil && r.payment.passedOn
+	}
 	for _, id := range sortedKeys(g.payments) {
 		g.payments[id].findReleases(list)
 	}

@@ -16,6 +16,7 @@ type payment struct {
 	// reported as paid.
 	charged  []*stripe.Fact
 	failed   []*stripe.Fact   // that its charges failed
+	passedOn bool             // a platform passed it on to a connected account: no sale
 	tried    []attempt        // by the failures of its charges; none where no charge failed
 	charges  []string         // their ids, sorted
 	invoices []*invoice       // that it pays, by certain links, the smallest id first

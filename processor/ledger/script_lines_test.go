@@ -45,6 +45,8 @@ func (s *script) read(line string) {
 	switch word {
 	case "api":
 		s.api = rest
+	case "account":
+		s.account = rest
 	case "show":
 		s.show[rest] = true
 	case "policy":
@@ -210,9 +212,13 @@ func (s *script) event(typ string, at time.Time, object string, live bool) {
 		s.fault("not JSON: %s", object)
 	}
 	body := fmt.Sprintf(`{"id":%q,"object":"event","type":%q,"api_version":%q,"created":%d,"livemode":%t,`+
-		`"data":{"object":%s,"previous_attributes":%s}}`, id, typ, s.api, at.Unix(), live, object, was)
+		`"data":{"object":%s,"previous_attributes":%s}`, id, typ, s.api, at.Unix(), live, object, was)
+	if s.account != "" {
+		body += fmt.Sprintf(`,"account":%q`, s.account)
+	}
+	body += "}"
 	s.steps = append(s.steps, s.handle(schemas.StripeRecord(&schemas.StripeEvent{
-		ID: id, Type: typ, Livemode: live, ReceivedAt: at.Add(time.Second), Body: []byte(body),
+		ID: id, Type: typ, Account: s.account, Livemode: live, ReceivedAt: at.Add(time.Second), Body: []byte(body),
 	}, id)))
 }
 

@@ -52,6 +52,7 @@ var update = flag.Bool(
 //	credit TIME SALE DECISION             affiliate:ID, click:$NAME, nobody: or undone:, as processor credit decides
 //	catalogue HEADER|ROW …                as processor catalogue reads it
 //	api VERSION                           of the events that follow
+//	account [ID]                          of the events that follow: a connected one, as a Connect endpoint names it
 //	event TYPE TIME OBJECT [was VALUES]   the object as JSON, and what the event changed, as it was; it reaches us a
 //	                                      second later
 //	test-event TYPE TIME OBJECT           the same with livemode=false
@@ -103,6 +104,7 @@ type script struct {
 	policies join.Policies
 	rates    []fx.Rate
 	api      string          // version of the events
+	account  string          // connected account of the events
 	show     map[string]bool // day, candidates
 	clicks   map[string]schemas.ClickID
 	names    map[string]string // click id → its name
@@ -364,6 +366,9 @@ func (s *script) rows(table *fx.Table, order []int, dead string) string {
 		}
 		if !e.Livemode {
 			line += ", test mode"
+		}
+		if e.Account != "" {
+			line += ", on " + e.Account
 		}
 		line += ", " + s.credit(e.MatchRule, e.Click)
 		if e.SaleID != e.ObjectID {

@@ -28,6 +28,9 @@ const (
 	Failed = "failed"
 	// Detached says that a payment was taken off its invoice, and may pay another.
 	Detached = "detached"
+	// Transferred says that a charge on a connected account is what a platform passed on to it: the
+	// platform sold, and has the sale.
+	Transferred = "transferred"
 	// Authorization says that of a charge or payment intent less was captured than was authorised:
 	// the rest is released, and that is no refund.
 	Authorization = "authorization"
@@ -60,7 +63,7 @@ const (
 )
 
 // Fact is what one event says about one movement of money. Amounts are minor units as Stripe sent
-// them, signed: money out is negative (those of RefundedTotal, Failed, Detached, Authorization
+// them, signed: money out is negative (those of RefundedTotal, Failed, Detached, Transferred, Authorization
 // and Presented are figures, and positive).
 type Fact struct {
 	ObjectID string // the Stripe object that the event describes

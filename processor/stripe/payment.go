@@ -94,6 +94,9 @@ func (ev *event) chargesOf(pi object) []object {
 // moved nothing; what is captured may be less or more than was authorised first.
 func readCharge(ev *event, ch object) {
 	id, intent := ch.mustText("id"), ch.id("payment_intent")
+	if ev.transferred(ch) {
+		return
+	}
 	ev.name(identity.Object, id, identity.Object, intent, "charge.payment_intent")
 	ev.released(ch, intent)
 	if !isCaptured(ch) {
@@ -102,6 +105,20 @@ func readCharge(ev *event, ch object) {
 	ev.settlement(id, Payment, ch.text("currency"), ch, "balance_transaction")
 	readCaptured(ev, ch, id, intent)
 	ev.refundsOf(ch)
+}
+
+// transferred reports whether a charge on a connected account is what its platform passed on to it,
+// by a destination charge or a transfer, and notes it. The buyer paid the platform, whose own charge
+// is the sale. https://docs.stripe.com/api/charges/object#charge_object-source_transfer
+func (ev *event) transferred(ch object) bool {
+	if ch.id("source_transfer") == "" {
+		return false
+	}
+	ev.money(Fact{
+		ObjectID: ch.text("id"), Kind: Transferred, Source: FromCharge, OccurredAt: ev.created, Certain: true,
+		Currency: ch.mustCurrency("currency"), Amount: ch.mustInteger("amount"),
+	})
+	return true
 }
 
 // readCaptured reads a captured charge as a payment.
@@ -156,6 +173,9 @@ func (ev *event) released(ch object, intent string) {
 // https://docs.stripe.com/payments/payment-intents/asynchronous-capture
 func readChargeUpdated(ev *event, ch object) {
 	id, intent := ch.mustText("id"), ch.id("payment_intent")
+	if ev.transferred(ch) {
+		return
+	}
 	ev.name(identity.Object, id, identity.Object, intent, "charge.payment_intent")
 	ev.settlement(id, Payment, ch.text("currency"), ch, "balance_transaction")
 	ev.released(ch, intent)
@@ -200,7 +220,9 @@ func readChargeExpired(ev *event, ch object) {
 // had. https://docs.stripe.com/api/charges/object#charge_object-failure_balance_transaction
 func readChargeFailed(ev *event, ch object) {
 	ch.mustText("id")
-	ev.failed(ch)
+	if !ev.transferred(ch) {
+		ev.failed(ch)
+	}
 }
 
 // failed notes that a charge failed which Stripe's balance had counted, or which does not say so.

@@ -14,6 +14,9 @@ import "tributary/processor/identity"
 //     there is.
 //   - Before API basil the release of an authorisation is a refund object too. It does not say so
 //     itself: the charge does.
+//   - On a connected account a transfer that is reversed is a refund of what the platform passed on.
+//     The refund of the sale is the platform's. Where the account itself gave the transfer back, the
+//     charge alone says what it was.
 //   - A refund of a customer's cash balance has neither charge nor payment intent. What funded that
 //     balance was no sale, so giving it back moves no revenue.
 //     https://docs.stripe.com/payments/customer-balance/refunding
@@ -23,7 +26,7 @@ func readRefund(ev *event, re object) {
 	if parent == "" {
 		parent = intent
 	}
-	if parent == "" {
+	if parent == "" || re.id("source_transfer_reversal") != "" {
 		return
 	}
 	ev.name(identity.Object, charge, identity.Object, intent, "refund.payment_intent")
@@ -56,6 +59,9 @@ func (ev *event) refund(re object, parent, source string) {
 // to be credited, and when it was charged which invoice it may have paid.
 func readChargeRefunded(ev *event, ch object) {
 	id, intent, customer := ch.mustText("id"), ch.id("payment_intent"), ch.customer()
+	if ev.transferred(ch) {
+		return
+	}
 	ev.name(identity.Object, id, identity.Object, intent, "charge.payment_intent")
 	ev.name(identity.Object, id, identity.Object, ch.id("invoice"), "charge.invoice")
 	ev.name(identity.Object, id, identity.Customer, customer, "charge.customer")
