@@ -23,6 +23,8 @@ type events struct {
 	outside map[string]map[string]int64
 	// released has, by charge and payment intent, what was authorised and not captured.
 	released map[string]int64
+	// passedOn names the charges on a connected account that its platform passed on to it.
+	passedOn map[string]bool
 }
 
 // needles is how many ids ClickHouse looks for at once; multiSearchAny takes no more than 255.
@@ -43,6 +45,7 @@ type body struct {
 			AmountReceived  *int64                   `json:"amount_received"`
 			Captured        *bool                    `json:"captured"`
 			PaymentIntent   json.RawMessage          `json:"payment_intent"`
+			Transfer        json.RawMessage          `json:"source_transfer"`
 		} `json:"object"`
 	} `json:"data"`
 }
@@ -68,7 +71,10 @@ type payment struct {
 // of them. Nothing else says that money was paid outside Stripe: that no transaction answers is no
 // proof.
 func (c *comparison) readEvents(ctx context.Context) error {
-	c.events = events{whole: map[string]bool{}, outside: map[string]map[string]int64{}, released: map[string]int64{}}
+	c.events = events{
+		whole: map[string]bool{}, outside: map[string]map[string]int64{}, released: map[string]int64{},
+		passedOn: map[string]bool{},
+	}
 	rows := c.uncovered()
 	ids := make(map[string]bool)
 	for part := range slices.Chunk(rows, chunk) {
@@ -89,6 +95,11 @@ func (c *comparison) readEvents(ctx context.Context) error {
 				}
 			}
 			slices.Sort(r.aliases)
+		}
+	}
+	for _, m := range c.open {
+		if charge := m.charge(); strings.HasPrefix(charge, "py_") {
+			ids[charge] = true
 		}
 	}
 	list := make([]string, 0, len(ids))
@@ -153,6 +164,9 @@ func (e *events) read(b *body) {
 		}
 		e.say(o.ID, o.ID, outside)
 	case "charge":
+		if idOf(o.Transfer) != "" {
+			e.passedOn[o.ID] = true
+		}
 		captured := int64(0)
 		switch {
 		case o.Captured == nil || *o.Captured && o.AmountCaptured == nil:

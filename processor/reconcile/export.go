@@ -212,6 +212,9 @@ type apiSource struct {
 	PaymentIntent  json.RawMessage `json:"payment_intent"`
 	Customer       json.RawMessage `json:"customer"`
 	Account        json.RawMessage `json:"customer_account"` // the customer, where accounts are customers
+	// On a connected account: what its platform passed on to it, or took back.
+	Transfer json.RawMessage `json:"source_transfer"`
+	Reversal json.RawMessage `json:"source_transfer_reversal"`
 }
 
 func readJSON(r io.Reader, each func(Transaction) error) error {
@@ -280,6 +283,9 @@ func parseTransaction(item []byte) (Transaction, error) {
 			t.Presented, t.PresentedAmount = source.Currency, *shown
 			t.seen()
 		}
+	}
+	if idOf(source.Transfer) != "" || idOf(source.Reversal) != "" {
+		t.Category = passedOn
 	}
 	if t.Category == "" {
 		t.Category = category(a.Type, t.Source, amount)

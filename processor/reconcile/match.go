@@ -98,6 +98,7 @@ func Compare(ctx context.Context, ledger *clickhouse.Store, scope Scope, transac
 	if err := c.readEvents(ctx); err != nil {
 		return nil, err
 	}
+	c.transfers()
 	c.releases()
 	c.pair()
 	return c.report, c.judge(ctx)
@@ -290,6 +291,14 @@ func customerOf(graph *identity.Graph, t Transaction) string {
 		}
 	}
 	return ""
+}
+
+// charge returns the charge that a movement is of; empty if it is not said.
+func (m *movement) charge() string {
+	if isCharge(m.Source) {
+		return m.Source
+	}
+	return m.ChargeID
 }
 
 func isCharge(id string) bool { return strings.HasPrefix(id, "ch_") || strings.HasPrefix(id, "py_") }

@@ -409,6 +409,20 @@ var faults = []struct {
 		w.entry(3, "payment", "in_became", "acct_became", 8800)
 	}, []found{{"unproven", "payment", "in_became",
 		"maybe the same money as pi_became, booked twice: one names a customer"}}},
+	{"what a platform passed on to the account, and took back in part", func(w *world) {
+		w.event("charge.refunded", `{"id":"py_passed","object":"charge","amount":9000,"captured":true,"source_transfer":"tr_1"}`)
+		w.paid(3, "own", "", 9300)
+		w.moved(3, "charge", "py_passed", "py_passed", "", 9000)
+		w.moved(4, "refund", "pyr_passed", "py_passed", "", -4000)
+	}, nil},
+	{"what a platform passed on, booked as a sale", func(w *world) {
+		w.event("charge.succeeded", `{"id":"py_sold","object":"charge","amount":9100,"captured":true,"source_transfer":"tr_2"}`)
+		w.entry(3, "payment", "py_sold", "", 9100)
+	}, []found{{"unproven", "payment", "py_sold", "no event says"}}},
+	{"a payment by a bank debit, which is passed on by nobody", func(w *world) {
+		w.event("charge.pending", `{"id":"py_debit","object":"charge","amount":9200,"captured":true,"source_transfer":null}`)
+		w.moved(3, "charge", "py_debit", "py_debit", "pi_debit", 9200)
+	}, []found{{"missing", "payment", "py_debit", ""}}},
 }
 
 // remarked findings are no differences.

@@ -46,6 +46,10 @@ const notCaptured = "partial_capture_reversal"
 // chargeFailure is the category of what a payment moved that failed later.
 const chargeFailure = "charge_failure"
 
+// passedOn is the category under which a connected account's report counts what its platform passed
+// on to it: the buyer paid the platform. Stripe's own category of it is that of a payment.
+const passedOn = "transfer"
+
 // categories of movements that sales are made of, by Stripe's reporting_category
 // (https://docs.stripe.com/reports/reporting-categories), with the ledger's kind of each.
 var categories = map[string]string{

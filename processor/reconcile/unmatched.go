@@ -38,6 +38,19 @@ func (c *comparison) failures() {
 	}
 }
 
+// transfers takes away what a platform passed on to the connected account that is compared, or took
+// back, as events say: the reports give it the categories of a payment and its refund.
+func (c *comparison) transfers() {
+	c.open = slices.DeleteFunc(c.open, func(m movement) bool {
+		if !c.events.passedOn[m.charge()] {
+			return false
+		}
+		c.report.Transactions--
+		c.report.LeftOut[passedOn]++
+		return true
+	})
+}
+
 // releases gives a payment the balance transaction that took back what was authorised and not
 // captured: older versions of the API charge the whole authorisation and refund the rest, and the
 // ledger books what was captured. An export that has no reporting_category calls it a refund; that
