@@ -51,18 +51,14 @@ func (s *Server) complete(w *work, from *sender, id *schemas.ClickID) *fault {
 			return errTooLong
 		}
 	}
+	if f := e.dropNobodys(from.secret); f != nil {
+		return f
+	}
 	switch {
 	case c.Url == "" && c.LinkId == "":
 		return errNothing
 	case c.Url != "" && !validURL(c.Url, from.workspace.Schemes):
 		return errBadURL
-	}
-
-	// Of all who have such an id, one click in an hour would count.
-	for _, id := range []*string{&e.clickID, &c.VisitorId, &c.AffiliateId} {
-		if schemas.IsUnfilled(*id) {
-			*id = ""
-		}
 	}
 
 	if c.AffiliateId == "" && c.LinkId == "" && !e.script && c.Trigger != "pageview" {
@@ -121,6 +117,29 @@ func (s *Server) complete(w *work, from *sender, id *schemas.ClickID) *fault {
 	return nil
 }
 
+// dropNobodys drops ids that name nobody: those that a program failed to fill in, and those that are
+// not Unicode, since all that cannot be read becomes one character. Of all who have such an id, one
+// click in an hour would count, or one partner would have what others earned. A visitor's click is
+// kept without it; with the secret key nothing is changed silently.
+func (e *event) dropNobodys(secret bool) *fault {
+	c := &e.click
+	for _, id := range [...]*string{&e.clickID, &c.VisitorId, &c.AffiliateId, &c.ProgramId, &c.LinkId} {
+		if *id == "" || isUnicode(*id) {
+			continue
+		}
+		if secret {
+			return errNotUnicode
+		}
+		*id = ""
+	}
+	for _, id := range [...]*string{&e.clickID, &c.VisitorId, &c.AffiliateId} {
+		if schemas.IsUnfilled(*id) {
+			*id = ""
+		}
+	}
+	return nil
+}
+
 // affiliateOf returns whom the parameters of an address name, "" for nobody. They are those that
 // /t.js reads where the site lists no others.
 func affiliateOf(url string) string {
@@ -138,7 +157,7 @@ func affiliateOf(url string) string {
 			if strings.ContainsAny(value, "%+") {
 				value = clean(string(fasthttp.AppendUnquotedArg(nil, []byte(value))))
 			}
-			if value = strings.TrimSpace(value); !schemas.IsUnfilled(value) {
+			if value = strings.TrimSpace(value); !schemas.IsUnfilled(value) && isUnicode(value) {
 				return value
 			}
 		}

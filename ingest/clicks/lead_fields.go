@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"encoding/json"
 	"strings"
-	"unicode/utf8"
 
 	"tributary/schemas"
 )
@@ -45,7 +44,7 @@ func parseLead(j *scanner, body []byte) (*leadCall, *fault) {
 	call.lead.ClickRef = filled(call.lead.ClickRef)
 	call.lead.ExternalId = cmp.Or(filled(call.lead.ExternalId), filled(call.older[0]), filled(call.older[1]))
 	if f == nil {
-		f = checkPerson(call.lead.ExternalId)
+		f = checkPerson(call.lead.ExternalId, call.lead.ClickRef, call.email)
 	}
 	if call.lead.EventName == "" {
 		call.lead.EventName = "Sign up"
@@ -53,13 +52,13 @@ func parseLead(j *scanner, body []byte) (*leadCall, *fault) {
 	return call, f
 }
 
-// checkPerson returns why an id cannot be a person's. All texts that cannot be read look alike: two
-// people would be one.
-func checkPerson(externalID string) *fault {
+// checkPerson returns why a person cannot be known by these. All texts that cannot be read look
+// alike: two people would be one, or one partner would have what another earned.
+func checkPerson(externalID, clickID, email string) *fault {
 	switch {
 	case externalID == "":
 		return errBadLead
-	case strings.ContainsRune(externalID, utf8.RuneError):
+	case !isUnicode(externalID), !isUnicode(clickID), !isUnicode(email):
 		return errNotUnicode
 	}
 	return nil

@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/valyala/fasthttp"
 
@@ -196,7 +195,7 @@ func (c *movementCall) texts(m *schemas.Movement) *fault {
 		switch {
 		case len(*text.to) > text.limit:
 			return errTooLong
-		case strings.ContainsRune(*text.to, utf8.RuneError): // stands for whatever could not be read
+		case !isUnicode(*text.to):
 			return errNotUnicode
 		}
 	}

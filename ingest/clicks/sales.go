@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/valyala/fasthttp"
 
@@ -93,7 +92,7 @@ func (c *saleCall) complete() {
 
 // storeSale stores a payment or a claim, and reports whether the answer names the sale.
 func (s *Server) storeSale(from *sender, c *saleCall) (booked bool, f *fault) {
-	if f := checkPerson(string(c.CustomerExternalID)); f != nil {
+	if f := checkPerson(string(c.CustomerExternalID), string(c.ClickID), text(c.CustomerEmail)); f != nil {
 		return false, f
 	}
 	amount, err := whole(string(c.Amount))
@@ -135,7 +134,7 @@ func (c *saleCall) product() string {
 		return ""
 	}
 	product := string(cmp.Or(named.ProductID, named.Product))
-	if len(product) > maxExternalID || strings.ContainsRune(product, utf8.RuneError) {
+	if len(product) > maxExternalID || !isUnicode(product) {
 		return ""
 	}
 	return product

@@ -16,6 +16,10 @@ func clean(s string) string {
 	return strings.ToValidUTF8(s, "\uFFFD")
 }
 
+// isUnicode reports whether all of a text that has been decoded could be read: U+FFFD stands for
+// whatever could not.
+func isUnicode(s string) bool { return !strings.Contains(s, "\uFFFD") }
+
 // cut shortens s to n bytes without tearing a character.
 func cut(s string, n int) string {
 	if len(s) > n {
@@ -40,7 +44,7 @@ func validURL(url string, schemes []string) bool {
 	}
 	scheme := url[:colon]
 	if strings.EqualFold(scheme, "https") || strings.EqualFold(scheme, "http") {
-		return hostLength(url[colon+1:]) > 0
+		return hasHost(url[colon+1:])
 	}
 	for _, s := range schemes {
 		if strings.EqualFold(scheme, s) {
@@ -70,21 +74,25 @@ func hasControl(s string) bool {
 	return false
 }
 
-// hostLength is the length of the authority in //authority/path.
-func hostLength(rest string) int {
+// hasHost reports whether //authority/path names a host: a user or a port alone is none.
+func hasHost(rest string) bool {
 	if !strings.HasPrefix(rest, "//") {
-		return 0
+		return false
 	}
 	rest = rest[2:]
-	for i := range len(rest) { // strings.IndexAny makes a set of its characters first
-		switch rest[i] {
+	host, end := 0, 0
+authority:
+	for ; end < len(rest); end++ { // strings.IndexAny makes a set of its characters first
+		switch rest[end] {
 		case '/', '?', '#':
-			return i
+			break authority
+		case '@':
+			host = end + 1
 		case ' ', '\\':
-			return 0
+			return false
 		}
 	}
-	return len(rest)
+	return host < end && rest[host] != ':'
 }
 
 // b2s is b as a string without a copy. b must not change while the string is in use: here it

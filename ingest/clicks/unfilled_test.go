@@ -42,3 +42,39 @@ func TestUnfilledIDs(t *testing.T) {
 	}
 	e.nothing()
 }
+
+// Whatever of an id could not be read is one character: two partners of such ids would be one, and
+// so would two visitors, two links and two buyers. A visitor's click is kept without the id; a
+// backend is told.
+func TestUnreadableIDs(t *testing.T) {
+	e := newEdge(t, func(c *Config) { c.Workspaces, _ = LoadWorkspaces("", "sk_test") })
+	const secret = "Authorization: Bearer sk_test"
+	for _, id := range []string{"a\xffb", `a\ud800b`, "a\xc0\xafb", "\xed\xa0\x80", "a\ufffdb"} {
+		for _, field := range []string{"click_id", "visitor_id", "affiliate_id", "program_id", "link_id"} {
+			event := `{"url":"https://acme.example/","` + field + `":"` + id + `"}`
+			e.want(e.do("POST", "/v1/click", event, secret), 400, "bad_unicode")
+			e.want(e.do("POST", "/v1/clicks", `[`+event+`]`), 200, "")
+			e.want(e.do("POST", "/v1/click", event), 200, "")
+			for _, r := range e.records(2) {
+				c, err := schemas.DecodeClick(r)
+				if err != nil || c.ForeignId+c.VisitorId+c.AffiliateId+c.ProgramId+c.LinkId != "" {
+					t.Errorf("%s %q: %v %v", field, id, c, err)
+				}
+			}
+		}
+		e.want(e.do("POST", "/v1/click", `{"link_id":"`+id+`"}`), 400, "no_target")
+		e.want(e.do("POST", "/v1/leads", `{"external_id":"u","click_id":"`+id+`"}`, secret), 400, "bad_unicode")
+		e.want(e.do("POST", "/v1/leads", `{"external_id":"u","email":"`+id+`@a.example"}`, secret), 400, "bad_unicode")
+		e.want(e.do("POST", "/track/sale/client", `{"customerExternalId":"u","amount":1,"clickId":"`+id+`"}`),
+			400, "bad_request")
+	}
+	e.want(e.do("GET", "/v1/click.gif?url=https%3A%2F%2Facme.example%2F&affiliate_id=M%FCller", ""), 200, "")
+	if c := e.nextClick(); c.AffiliateId != "" {
+		t.Errorf("the affiliate of an address in Latin-1 is %q", c.AffiliateId)
+	}
+	e.want(e.do("GET", "/v1/click.gif?url=https%3A%2F%2Facme.example%2F&affiliate_id=M%C3%BCller", ""), 200, "")
+	if c := e.nextClick(); c.AffiliateId != "Müller" {
+		t.Errorf("the affiliate is %q", c.AffiliateId)
+	}
+	e.nothing()
+}
