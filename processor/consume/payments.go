@@ -73,6 +73,7 @@ type paymentBatch struct {
 	oneWay      []clickhouse.EdgeRow
 	deadLetters []clickhouse.DeadLetterRow
 	changes     map[string]*recompute.Changes // by workspace
+	read        stripe.Facts                  // of the event that was read last
 }
 
 func (b *paymentBatch) changesOf(workspace string) *recompute.Changes {
@@ -155,7 +156,8 @@ func (m *Payments) event(b *paymentBatch, r *kgo.Record) (step, reason string, e
 	if m.Keys != nil {
 		keys = m.Keys(workspace)
 	}
-	facts, err := keys.Read(e)
+	facts := &b.read
+	err = keys.ReadInto(e, facts)
 	row := clickhouse.EventRow{Workspace: workspace, StripeEvent: e, Created: facts.Created}
 	var shape *stripe.ShapeError
 	switch {
@@ -178,7 +180,7 @@ func (m *Payments) event(b *paymentBatch, r *kgo.Record) (step, reason string, e
 		f := &facts.Money[i]
 		b.facts = append(b.facts, clickhouse.FactRow{Workspace: workspace, Fact: *f})
 		n.Changed = append(n.Changed, f.Subject())
-		n.Edges = append(n.Edges, ledger.FirstSales(f)...)
+		n.Edges = ledger.AppendFirstSales(n.Edges, f)
 	}
 	if !e.Livemode {
 		n.Edges = append(n.Edges[:known], identity.TestMode(n.Edges[known:])...)

@@ -63,6 +63,12 @@ func (n Node) Split() (typ, value string) {
 	return string(n), ""
 }
 
+// Is reports whether n is New(typ, value).
+func (n Node) Is(typ, value string) bool {
+	at := len(typ)
+	return len(n) == at+len(":")+len(value) && n[at] == ':' && string(n[at+1:]) == value && string(n[:at]) == typ
+}
+
 // Type of the node.
 func (n Node) Type() string { typ, _ := n.Split(); return typ }
 

@@ -7,17 +7,16 @@ import (
 	"tributary/processor/stripe"
 )
 
-// FirstSales returns edges that say when a buyer paid. The earliest of them is the first sale, from
-// which the attribution window of all later ones is measured. An invoice or session that is not
+// AppendFirstSales appends edges that say when a buyer paid. The earliest of them is the first sale,
+// from which the attribution window of all later ones is measured. An invoice or session that is not
 // paid, which is a fact of the amount 0, is none.
-func FirstSales(f *stripe.Fact) []identity.Edge {
+func AppendFirstSales(edges []identity.Edge, f *stripe.Fact) []identity.Edge {
 	if f.Kind != stripe.Payment || f.Amount == 0 {
-		return nil
+		return edges
 	}
 	buyers := [...]struct{ typ, value string }{
 		{identity.Customer, f.CustomerID}, {identity.Subscription, f.SubscriptionID}, {identity.External, f.ExternalID},
 	}
-	edges := make([]identity.Edge, 0, len(buyers))
 	for _, buyer := range buyers {
 		if buyer.value != "" {
 			edges = append(edges, identity.Edge{
@@ -49,7 +48,7 @@ func (k *Evidence) FirstSales() []identity.Edge {
 				continue
 			}
 			f.CustomerID, f.SubscriptionID, f.ExternalID = owed.CustomerID, owed.SubscriptionID, owed.ExternalID
-			edges := FirstSales(&f)
+			edges := AppendFirstSales(nil, &f)
 			if !f.Livemode {
 				edges = identity.TestMode(edges)
 			}

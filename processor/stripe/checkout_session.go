@@ -40,16 +40,16 @@ func readSession(ev *event, s object) {
 	case intent != "":
 		canonical = intent
 	}
-	sale := identity.New(identity.Object, canonical)
+	sale := ev.node(identity.Object, canonical)
 	ev.name(identity.Object, id, identity.Object, invoice, "session")
 	ev.name(identity.Object, id, identity.Object, intent, "session")
 	ev.name(identity.Object, intent, identity.Object, invoice, "session")
-	buyer, plan := identity.New(identity.Customer, customer), identity.New(identity.Subscription, subscription)
+	buyer, plan := ev.node(identity.Customer, customer), ev.node(identity.Subscription, subscription)
 	ev.belong(sale, buyer, "session.customer")
 	ev.belong(sale, plan, "session.subscription")
 	ev.credit(keys, sale, buyer, plan)
 	ev.email(s, "customer_email", sale, buyer)
-	ev.email(s.child("customer_details"), "email", sale, buyer)
+	ev.emailIn(s, "customer_details", sale, buyer)
 
 	readSessionMoney(ev, s, Fact{
 		ObjectID: id, Kind: Payment, Source: FromSession, OccurredAt: ev.created, ParentID: intent, InvoiceID: invoice,

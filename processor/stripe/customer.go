@@ -15,7 +15,7 @@ import (
 // reported it first.
 func readCustomer(ev *event, c object) {
 	id := c.mustText("id")
-	node := identity.New(identity.Customer, id)
+	node := ev.node(identity.Customer, id)
 	keys := ev.fields(c, "customer")
 	ev.credit(slices.Concat(keys, ev.removed(c, "customer"), discounts(c)), node)
 	ev.email(c, "email", node)

@@ -19,75 +19,85 @@ var ErrNotEvent = errors.New("not a Stripe event")
 type family struct {
 	object string // data.object.object
 	read   func(*event, object)
+	typ    string // the event's type
 }
 
 // families names the events that move money or give names. One file a family; each begins with what
 // its events mean.
-var families = map[string]family{
-	"checkout.session.completed":               {"checkout.session", readSession},
-	"checkout.session.async_payment_succeeded": {"checkout.session", readSession},
-	"checkout.session.async_payment_failed":    {"checkout.session", readSession},
-	"checkout.session.expired":                 {"checkout.session", readSession},
+var families = byType(map[string]family{
+	"checkout.session.completed":               {"checkout.session", readSession, ""},
+	"checkout.session.async_payment_succeeded": {"checkout.session", readSession, ""},
+	"checkout.session.async_payment_failed":    {"checkout.session", readSession, ""},
+	"checkout.session.expired":                 {"checkout.session", readSession, ""},
 
-	"invoice.paid":                 {"invoice", readInvoice},
-	"invoice.payment_succeeded":    {"invoice", readInvoice},
-	"invoice.finalized":            {"invoice", readUnpaidInvoice},
-	"invoice.payment_failed":       {"invoice", readUnpaidInvoice},
-	"invoice.marked_uncollectible": {"invoice", readUnpaidInvoice},
-	"invoice.voided":               {"invoice", readUnpaidInvoice},
-	"invoice.overpaid":             {"invoice", readInvoice},
-	"invoice_payment.paid":         {"invoice_payment", readInvoicePayment},
-	"invoice_payment.detached":     {"invoice_payment", readDetached},
+	"invoice.paid":                 {"invoice", readInvoice, ""},
+	"invoice.payment_succeeded":    {"invoice", readInvoice, ""},
+	"invoice.finalized":            {"invoice", readUnpaidInvoice, ""},
+	"invoice.payment_failed":       {"invoice", readUnpaidInvoice, ""},
+	"invoice.marked_uncollectible": {"invoice", readUnpaidInvoice, ""},
+	"invoice.voided":               {"invoice", readUnpaidInvoice, ""},
+	"invoice.overpaid":             {"invoice", readInvoice, ""},
+	"invoice_payment.paid":         {"invoice_payment", readInvoicePayment, ""},
+	"invoice_payment.detached":     {"invoice_payment", readDetached, ""},
 
-	"payment_intent.succeeded": {"payment_intent", readPaymentIntent},
-	"payment_intent.canceled":  {"payment_intent", readPaymentIntentCanceled},
-	"charge.succeeded":         {"charge", readCharge},
-	"charge.captured":          {"charge", readCharge},
-	"charge.updated":           {"charge", readChargeUpdated},
-	"charge.expired":           {"charge", readChargeExpired},
-	"charge.failed":            {"charge", readChargeFailed},
+	"payment_intent.succeeded": {"payment_intent", readPaymentIntent, ""},
+	"payment_intent.canceled":  {"payment_intent", readPaymentIntentCanceled, ""},
+	"charge.succeeded":         {"charge", readCharge, ""},
+	"charge.captured":          {"charge", readCharge, ""},
+	"charge.updated":           {"charge", readChargeUpdated, ""},
+	"charge.expired":           {"charge", readChargeExpired, ""},
+	"charge.failed":            {"charge", readChargeFailed, ""},
 
-	"charge.refunded":       {"charge", readChargeRefunded},
-	"refund.created":        {"refund", readRefund},
-	"refund.updated":        {"refund", readRefund},
-	"refund.failed":         {"refund", readRefund},
-	"charge.refund.updated": {"refund", readRefund},
+	"charge.refunded":       {"charge", readChargeRefunded, ""},
+	"refund.created":        {"refund", readRefund, ""},
+	"refund.updated":        {"refund", readRefund, ""},
+	"refund.failed":         {"refund", readRefund, ""},
+	"charge.refund.updated": {"refund", readRefund, ""},
 
-	"charge.dispute.created":          {"dispute", readDispute},
-	"charge.dispute.updated":          {"dispute", readDispute},
-	"charge.dispute.closed":           {"dispute", readDispute},
-	"charge.dispute.funds_withdrawn":  {"dispute", readDispute},
-	"charge.dispute.funds_reinstated": {"dispute", readDispute},
+	"charge.dispute.created":          {"dispute", readDispute, ""},
+	"charge.dispute.updated":          {"dispute", readDispute, ""},
+	"charge.dispute.closed":           {"dispute", readDispute, ""},
+	"charge.dispute.funds_withdrawn":  {"dispute", readDispute, ""},
+	"charge.dispute.funds_reinstated": {"dispute", readDispute, ""},
 
-	"credit_note.created": {"credit_note", readCreditNote},
-	"credit_note.updated": {"credit_note", readCreditNote},
-	"credit_note.voided":  {"credit_note", readCreditNote},
+	"credit_note.created": {"credit_note", readCreditNote, ""},
+	"credit_note.updated": {"credit_note", readCreditNote, ""},
+	"credit_note.voided":  {"credit_note", readCreditNote, ""},
 
-	"customer.created": {"customer", readCustomer},
-	"customer.updated": {"customer", readCustomer},
-	"customer.deleted": {"customer", readCustomer},
+	"customer.created": {"customer", readCustomer, ""},
+	"customer.updated": {"customer", readCustomer, ""},
+	"customer.deleted": {"customer", readCustomer, ""},
 
 	// Only thin events have these; their object is fetched (see Thin).
-	"v2.core.account.created":                         {"v2.core.account", readAccount},
-	"v2.core.account.updated":                         {"v2.core.account", readAccount},
-	"v2.core.account[configuration.customer].updated": {"v2.core.account", readAccount},
+	"v2.core.account.created":                         {"v2.core.account", readAccount, ""},
+	"v2.core.account.updated":                         {"v2.core.account", readAccount, ""},
+	"v2.core.account[configuration.customer].updated": {"v2.core.account", readAccount, ""},
 
-	"customer.discount.created": {"discount", readDiscount},
-	"customer.discount.updated": {"discount", readDiscount},
-	"customer.discount.deleted": {"discount", readDiscount},
+	"customer.discount.created": {"discount", readDiscount, ""},
+	"customer.discount.updated": {"discount", readDiscount, ""},
+	"customer.discount.deleted": {"discount", readDiscount, ""},
 
-	"customer.subscription.created":        {"subscription", readSubscription},
-	"customer.subscription.updated":        {"subscription", readSubscription},
-	"customer.subscription.deleted":        {"subscription", readSubscription},
-	"customer.subscription.paused":         {"subscription", readSubscription},
-	"customer.subscription.resumed":        {"subscription", readSubscription},
-	"customer.subscription.trial_will_end": {"subscription", readSubscription},
+	"customer.subscription.created":        {"subscription", readSubscription, ""},
+	"customer.subscription.updated":        {"subscription", readSubscription, ""},
+	"customer.subscription.deleted":        {"subscription", readSubscription, ""},
+	"customer.subscription.paused":         {"subscription", readSubscription, ""},
+	"customer.subscription.resumed":        {"subscription", readSubscription, ""},
+	"customer.subscription.trial_will_end": {"subscription", readSubscription, ""},
 
-	"promotion_code.created": {"promotion_code", readPromotionCode},
-	"promotion_code.updated": {"promotion_code", readPromotionCode},
-	"coupon.created":         {"coupon", readCoupon},
-	"coupon.updated":         {"coupon", readCoupon},
-	"coupon.deleted":         {"coupon", readCoupon},
+	"promotion_code.created": {"promotion_code", readPromotionCode, ""},
+	"promotion_code.updated": {"promotion_code", readPromotionCode, ""},
+	"coupon.created":         {"coupon", readCoupon, ""},
+	"coupon.updated":         {"coupon", readCoupon, ""},
+	"coupon.deleted":         {"coupon", readCoupon, ""},
+})
+
+// byType notes in each family its event type.
+func byType(families map[string]family) map[string]family {
+	for typ, f := range families {
+		f.typ = typ
+		families[typ] = f
+	}
+	return families
 }
 
 // NamesOnly is the field of an event that a backfill made of an object whose money moved outside of
@@ -111,8 +121,11 @@ type event struct {
 	// releasesAreRefunds: the event is of an API version in which a release of an authorisation
 	// looks like a refund.
 	releasesAreRefunds bool
-	head               Fact // what all facts of this event share
-	facts              Facts
+	eventID, account   string
+	livemode           bool
+	receivedAt         time.Time
+	facts              *Facts
+	nodes              []identity.Node // see node
 }
 
 // basil is the first API version in which Stripe makes no refund of what is released of an
@@ -126,53 +139,64 @@ func Read(e *schemas.StripeEvent) (Facts, error) { return builtin.Read(e) }
 // Read returns the facts of e. A *ShapeError says that the body lacks a value without which money
 // would be guessed: the record belongs to the dead letters.
 func (k *Keys) Read(e *schemas.StripeEvent) (Facts, error) {
+	var facts Facts
+	err := k.ReadInto(e, &facts)
+	return facts, err
+}
+
+// ReadInto is Read for a caller who copies what each event says: the lists of facts are overwritten,
+// and their memory is used again.
+func (k *Keys) ReadInto(e *schemas.StripeEvent, facts *Facts) error {
 	doc := documents.Get().(*document)
 	defer documents.Put(doc)
+	*facts = Facts{Money: facts.Money[:0], Names: facts.Names[:0], Leads: facts.Leads[:0]}
 	body, err := doc.parse(e.Body)
 	if err != nil {
 		// The parser's own message quotes the body, and this one goes to the log.
-		return Facts{}, fmt.Errorf("%w: its JSON is broken, or nested deeper than %d levels", ErrNotEvent, fastjson.MaxDepth)
+		return fmt.Errorf("%w: its JSON is broken, or nested deeper than %d levels", ErrNotEvent, fastjson.MaxDepth)
 	}
-	switch {
-	case body.is("object", ThinObject):
-		return readThin(e.Body)
-	case !body.is("object", "event"):
-		return Facts{}, fmt.Errorf("%w: its object is neither event nor %s", ErrNotEvent, ThinObject)
+	switch string(body.bytes("object")) {
+	case "event":
+	case ThinObject:
+		return readThin(e.Body, facts)
+	default:
+		return fmt.Errorf("%w: its object is neither event nor %s", ErrNotEvent, ThinObject)
 	}
-	created, typ := body.mustTime("created"), body.bytes("type")
-	if len(typ) == 0 {
+	typ := body.bytes("type")
+	if facts.Created = body.mustTime("created"); len(typ) == 0 {
 		body.missing("type")
 	}
 	f, known := families[string(typ)]
-	if !known {
-		return Facts{Created: created}, doc.shape()
+	if facts.Known = known; known {
+		doc.read(e, body, f, k, facts)
 	}
-	ev := &event{
-		typ:                string(typ),
-		created:            created,
-		keys:               k,
-		releasesAreRefunds: string(body.bytes("api_version")) < basil,
-		facts:              Facts{Known: true, Created: created},
+	if err := doc.shape(); err != nil {
+		*facts = Facts{Known: known, Created: facts.Created}
+		return err
 	}
-	ev.head = Fact{
-		EventID: body.mustText("id"), Account: cmp.Or(e.Account, body.text("account")), Livemode: body.flag("livemode"),
-		CreatedAt: ev.created, ReceivedAt: e.ReceivedAt,
-	}
-	ev.previous = body.child("data").child("previous_attributes")
-	subject := body.child("data").child("object")
+	return nil
+}
+
+// read reads an event of a family.
+func (d *document) read(e *schemas.StripeEvent, body object, f family, keys *Keys, facts *Facts) {
+	data := body.child("data")
+	subject := data.child("object")
 	if kind := subject.bytes("object"); len(kind) > 0 && string(kind) != f.object {
 		subject.missing("object (it is a " + string(kind) + ")")
-		return Facts{Known: true, Created: created}, doc.shape()
+		return
+	}
+	ev := &d.event
+	*ev = event{
+		typ: f.typ, created: facts.Created, keys: keys,
+		eventID: body.mustText("id"), account: cmp.Or(e.Account, body.text("account")), livemode: body.flag("livemode"),
+		receivedAt: e.ReceivedAt, releasesAreRefunds: string(body.bytes("api_version")) < basil,
+		previous: data.child("previous_attributes"), facts: facts, nodes: ev.nodes[:0],
 	}
 	f.read(ev, subject)
 	ev.sameCustomer(subject)
 	if body.flag(NamesOnly) {
-		ev.facts.Money = nil
+		facts.Money = facts.Money[:0]
 	}
-	if err := doc.shape(); err != nil {
-		return Facts{Known: true, Created: created}, err
-	}
-	return ev.facts, nil
 }
 
 // sameCustomer ties a customer to the account that it is too. Stripe makes the customers of a seller
@@ -199,8 +223,8 @@ func (ev *event) money(f Fact) {
 
 // fact adds a fact, also one of nothing.
 func (ev *event) fact(f Fact) {
-	f.EventID, f.Account, f.Livemode = ev.head.EventID, ev.head.Account, ev.head.Livemode
-	f.CreatedAt, f.ReceivedAt = ev.head.CreatedAt, ev.head.ReceivedAt
+	f.EventID, f.Account, f.Livemode = ev.eventID, ev.account, ev.livemode
+	f.CreatedAt, f.ReceivedAt = ev.created, ev.receivedAt
 	ev.facts.Money = append(ev.facts.Money, f)
 }
 
@@ -245,8 +269,8 @@ func (ev *event) nearBy(typ, object, customer, currency string, at time.Time) {
 		return
 	}
 	ev.edge(
-		identity.New(identity.Object, object),
-		identity.Hour(typ, ev.head.Account, ev.head.Livemode, customer, currency, at),
+		ev.node(identity.Object, object),
+		identity.Hour(typ, ev.account, ev.livemode, customer, currency, at),
 		typ,
 	)
 }
@@ -256,7 +280,20 @@ func (ev *event) name(aType, a, bType, b, source string) {
 	if a == "" || b == "" || (aType == bType && a == b) {
 		return
 	}
-	ev.edge(identity.New(aType, a), identity.New(bType, b), source)
+	ev.edge(ev.node(aType, a), ev.node(bType, b), source)
+}
+
+// node names a value, by the text that was made for it before: an event gives most names several
+// times.
+func (ev *event) node(typ, value string) identity.Node {
+	for _, n := range ev.nodes {
+		if n.Is(typ, value) {
+			return n
+		}
+	}
+	n := identity.New(typ, value)
+	ev.nodes = append(ev.nodes, n)
+	return n
 }
 
 // belong says the same of two names, unless one of them is without a value.
@@ -267,8 +304,5 @@ func (ev *event) belong(a, b identity.Node, source string) {
 }
 
 func (ev *event) edge(a, b identity.Node, source string) {
-	if ev.facts.Names == nil {
-		ev.facts.Names = make([]identity.Edge, 0, 8) // as many as an invoice has
-	}
 	ev.facts.Names = append(ev.facts.Names, identity.Edge{A: a, B: b, Source: source, At: ev.created})
 }

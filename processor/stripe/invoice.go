@@ -127,9 +127,9 @@ func (ev *event) invoiceNames(in object) (id, customer, subscription string, key
 		// A consolidated invoice has several.
 		ev.name(identity.Object, id, identity.Subscription, s, "invoice.lines.subscription")
 	}
-	sale := identity.New(identity.Object, id)
-	buyer := identity.New(identity.Customer, customer)
-	plan := identity.New(identity.Subscription, subscription)
+	sale := ev.node(identity.Object, id)
+	buyer := ev.node(identity.Customer, customer)
+	plan := ev.node(identity.Subscription, subscription)
 	ev.belong(sale, buyer, "invoice.customer")
 	ev.belong(sale, plan, "invoice.subscription")
 	ev.name(identity.Object, in.id("payment_intent"), identity.Object, id, "invoice.payment_intent")

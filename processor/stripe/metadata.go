@@ -144,6 +144,13 @@ func (ev *event) email(o object, key string, names ...identity.Node) {
 	}
 }
 
+// emailIn does the same with the address that an object within o has.
+func (ev *event) emailIn(o object, within string, names ...identity.Node) {
+	if ev.keys.HashEmail != nil {
+		ev.email(o.child(within), "email", names...)
+	}
+}
+
 func external(keys []key) string {
 	for _, k := range keys {
 		if k.node.Type() == identity.External {

@@ -29,6 +29,7 @@ type document struct {
 	parser  fastjson.Parser
 	places  []place
 	missing []string
+	event   event
 }
 
 var documents = sync.Pool{New: func() any { return new(document) }}

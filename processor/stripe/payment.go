@@ -248,11 +248,11 @@ func readPayment(ev *event, o object, f Fact) {
 	f.CustomerID, f.ExternalID, f.InvoiceID = o.customer(), external(keys), o.id("invoice")
 	f.Certain = o.has("invoice")
 	ev.name(identity.Object, f.ObjectID, identity.Object, f.InvoiceID, f.Source+".invoice")
-	sale, buyer := identity.New(identity.Object, f.ObjectID), identity.New(identity.Customer, f.CustomerID)
+	sale, buyer := ev.node(identity.Object, f.ObjectID), ev.node(identity.Customer, f.CustomerID)
 	ev.belong(sale, buyer, f.Source+".customer")
 	ev.credit(keys, sale, buyer)
 	ev.email(o, "receipt_email", sale, buyer)
-	ev.email(o.child("billing_details"), "email", sale, buyer)
+	ev.emailIn(o, "billing_details", sale, buyer)
 	if f.Amount == 0 {
 		return
 	}

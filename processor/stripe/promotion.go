@@ -63,7 +63,7 @@ func discount(d object) []key {
 // readDiscount reads customer.discount.created, .updated and .deleted: a promotion code or coupon
 // that a customer or subscription has. What is bought by it keeps its credit after it ends.
 func readDiscount(ev *event, d object) {
-	ev.credit(discount(d), identity.New(identity.Customer, d.customer()), identity.New(identity.Subscription,
+	ev.credit(discount(d), ev.node(identity.Customer, d.customer()), ev.node(identity.Subscription,
 		d.id("subscription")))
 }
 
@@ -83,13 +83,13 @@ func readPromotionCode(ev *event, p object) {
 		coupon = inner.id("coupon")
 	}
 	ev.name(identity.Promotion, id, identity.Coupon, coupon, "promotion_code.coupon")
-	ev.affiliates(p, identity.New(identity.Promotion, id))
+	ev.affiliates(p, ev.node(identity.Promotion, id))
 }
 
 // readCoupon reads coupon.created, .updated and .deleted for the affiliate in its metadata. Whoever
 // used a coupon that was deleted since still came by it.
 func readCoupon(ev *event, c object) {
-	ev.affiliates(c, identity.New(identity.Coupon, c.mustText("id")))
+	ev.affiliates(c, ev.node(identity.Coupon, c.mustText("id")))
 }
 
 // affiliates ties a code to whom its metadata names; a click in it would be everybody's.

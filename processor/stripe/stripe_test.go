@@ -31,6 +31,7 @@ func TestScripts(t *testing.T) {
 		t.Fatal(err)
 	}
 	keys.HashEmail = func(address string) []byte { return []byte(strings.ToLower(address)) }
+	var reused Facts
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
 			data, err := os.ReadFile(file)
@@ -44,8 +45,13 @@ func TestScripts(t *testing.T) {
 					t.Fatalf("block %d has no ----", i+1)
 				}
 				title, body := script(head)
-				facts, err := keys.Read(&schemas.StripeEvent{Body: body, ReceivedAt: time.Unix(1_900_000_000, 0)})
+				e := &schemas.StripeEvent{Body: body, ReceivedAt: time.Unix(1_900_000_000, 0)}
+				facts, err := keys.Read(e)
 				got := note(facts, err)
+				err = keys.ReadInto(e, &reused)
+				if again := note(reused, err); again != got {
+					t.Errorf("%s\nin place of the facts before it:\n%s\ngot:\n%s", title, again, got)
+				}
 				blocks[i] = head + "\n----\n" + got
 				if !*update && got != strings.TrimSpace(want) {
 					t.Errorf("%s\ngot:\n%s\nwant:\n%s", title, got, strings.TrimSpace(want))

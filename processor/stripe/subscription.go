@@ -11,8 +11,8 @@ import "tributary/processor/identity"
 func readSubscription(ev *event, s object) {
 	id, customer := s.mustText("id"), s.customer()
 	keys := ev.fields(s, "subscription")
-	node := identity.New(identity.Subscription, id)
-	ev.credit(append(keys, ev.removed(s, "subscription")...), node, identity.New(identity.Customer, customer))
+	node := ev.node(identity.Subscription, id)
+	ev.credit(append(keys, ev.removed(s, "subscription")...), node, ev.node(identity.Customer, customer))
 	ev.credit(discounts(s), node) // the customer's other purchases were not discounted
 	at := s.time("trial_start")
 	if !s.is("status", "trialing") && (ev.typ != "customer.subscription.created" || at.IsZero()) {

@@ -50,11 +50,13 @@ func ReadThin(body []byte) (Thin, error) {
 	return Thin{b.ID, b.Type, created.UTC(), b.Livemode, b.Snapshot, b.Related.URL}, nil
 }
 
-// readThin returns what a thin event says by itself: when it was made, and whether more can be
+// readThin reads what a thin event says by itself: when it was made, and whether more can be
 // fetched.
-func readThin(body []byte) (Facts, error) {
+func readThin(body []byte, facts *Facts) error {
 	t, err := ReadThin(body)
-	return Facts{Created: t.Created, Thin: err == nil && t.Known(), Known: err == nil && t.Known()}, err
+	known := err == nil && t.Known()
+	facts.Created, facts.Thin, facts.Known = t.Created, known, known
+	return err
 }
 
 // Known reports whether the event would say anything about money or names, if it held its object.
@@ -94,7 +96,7 @@ func kindOf(object []byte) string {
 // readAccount reads v2.core.account…: a customer that is an account. It names what a customer's own
 // events name. https://docs.stripe.com/api/v2/core/accounts/object
 func readAccount(ev *event, a object) {
-	node := identity.New(identity.Customer, a.mustText("id"))
+	node := ev.node(identity.Customer, a.mustText("id"))
 	ev.credit(ev.metadata(a, "metadata"), node)
 	ev.email(a, "contact_email", node)
 }
