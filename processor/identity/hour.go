@@ -23,7 +23,11 @@ func Hour(typ, account string, livemode bool, customer, currency string, at time
 	if livemode {
 		mode = "live"
 	}
-	return New(typ, account+"/"+mode+"/"+customer+"/"+currency+"/"+at.UTC().Format(hourLayout))
+	name := append(make([]byte, 0, 128), typ...) // 128: what a name rarely exceeds
+	name = append(append(append(name, ':'), account...), '/')
+	name = append(append(append(name, mode...), '/'), customer...)
+	name = append(append(append(name, '/'), currency...), '/')
+	return Node(at.UTC().AppendFormat(name, hourLayout))
 }
 
 // hour takes an hour's name apart: whose it is, and when it begins, UTC.

@@ -69,15 +69,15 @@ type via struct {
 func NewSearch(g *identity.Graph, clicks map[identity.Node]*Click, from []identity.Node, at Times,
 	policy Policy) *Search {
 	s := &Search{graph: g, clicks: clicks, At: at, Policy: policy}
-	buyers := make(map[identity.Node]bool) // followed already, from another of the sale's names
+	var buyers []identity.Node // followed already, from another of the sale's names
 	for _, n := range from {
 		for _, e := range s.graph.From(n) {
-			if buyers[e.B] {
+			if slices.Contains(buyers, e.B) {
 				continue
 			}
 			switch e.B.Type() {
 			case identity.External, identity.Customer, identity.Subscription:
-				buyers[e.B] = true
+				buyers = append(buyers, e.B)
 			}
 			switch e.B.Type() {
 			case identity.External:

@@ -227,6 +227,9 @@ func combination[T any](from []T, amount func(T) int64, n int, sum int64) []T {
 // take lets a payment explain an amount of an invoice's remainder, and makes one sale of the two.
 func (i *invoice) take(p *payment, amount int64) {
 	p.assumed = append(p.assumed, i)
+	if p.shares == nil {
+		p.shares = map[string]int64{}
+	}
 	p.shares[i.id] = amount
 	i.payments = append(i.payments, p)
 	i.remainder -= amount

@@ -145,6 +145,7 @@ func (i *invoice) divide() {
 		sum += i.explained(p)
 	}
 	slices.SortFunc(parts, func(a, b part) int { return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.id, b.id)) })
+	i.parts = make(map[*payment]share, len(i.payments))
 	var before, by, net int64
 	for _, x := range parts {
 		by = min(before+x.amount, due)

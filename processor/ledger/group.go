@@ -43,9 +43,6 @@ func (k *Evidence) newGroup(nodes []identity.Node, of accountMode) *group {
 		nodes:    slices.Clone(nodes),
 		payments: map[string]*payment{},
 		invoices: map[string]*invoice{},
-		settled:  map[string][]*stripe.Fact{},
-		credited: map[string]*stripe.Fact{},
-		detached: map[string]bool{},
 	}
 	slices.Sort(g.nodes)
 	for _, n := range g.nodes {
@@ -115,14 +112,23 @@ func (k *Evidence) place(g *group, f *stripe.Fact, id string) {
 			k.placeSession(g, f, id)
 		}
 	case f.Kind == stripe.Detached:
+		if g.detached == nil {
+			g.detached = map[string]bool{}
+		}
 		g.detached[f.ObjectID] = true
 	case f.Kind == stripe.Transferred:
 		g.payment(cmp.Or(id, f.ObjectID)).passedOn = true
 	case f.Kind == stripe.Credited:
+		if g.credited == nil {
+			g.credited = map[string]*stripe.Fact{}
+		}
 		if known := g.credited[f.ObjectID]; known == nil || compareFacts(f, known) < 0 {
 			g.credited[f.ObjectID] = f
 		}
 	case isSettlement(f.Kind):
+		if g.settled == nil {
+			g.settled = map[string][]*stripe.Fact{}
+		}
 		g.settled[f.ObjectID] = append(g.settled[f.ObjectID], f)
 	default:
 		if id != "" && f.Kind == stripe.RefundedTotal {
@@ -156,7 +162,7 @@ func (k *Evidence) placeSession(g *group, f *stripe.Fact, payment string) {
 func (g *group) payment(id string) *payment {
 	p := g.payments[id]
 	if p == nil {
-		p = &payment{id: id, shares: map[string]int64{}, group: g}
+		p = &payment{id: id, group: g}
 		g.payments[id] = p
 	}
 	return p
@@ -165,7 +171,7 @@ func (g *group) payment(id string) *payment {
 func (g *group) invoice(id string) *invoice {
 	i := g.invoices[id]
 	if i == nil {
-		i = &invoice{id: id, due: stripe.UnknownAmount, parts: map[*payment]share{}, group: g}
+		i = &invoice{id: id, due: stripe.UnknownAmount, group: g}
 		g.invoices[id] = i
 	}
 	return i
@@ -225,6 +231,7 @@ func (g *group) share(p *payment, paid map[[2]string]int64) {
 	if len(paid) == 0 {
 		return
 	}
+	p.shares = map[string]int64{}
 	off := map[string]int64{}
 	for key, amount := range paid {
 		if g.detached[key[1]] {

@@ -122,7 +122,7 @@ func (p *payment) parts() (tax, shipping, discount int64) {
 // when a payment was made: by its first capture, else as its invoice payments say, else when its
 // session was completed.
 func (p *payment) when(captures []*stripe.Fact) time.Time {
-	first := map[int]time.Time{}
+	var first [3]time.Time
 	for _, f := range captures {
 		if isCapture(f) && (first[0].IsZero() || f.OccurredAt.Before(first[0])) {
 			first[0] = f.OccurredAt
@@ -140,8 +140,8 @@ func (p *payment) when(captures []*stripe.Fact) time.Time {
 			first[order] = f.OccurredAt
 		}
 	}
-	for order := range 3 {
-		if at := first[order]; !at.IsZero() {
+	for _, at := range first {
+		if !at.IsZero() {
 			return at
 		}
 	}
