@@ -23,10 +23,10 @@ func promtool(t *testing.T) string {
 	return path
 }
 
-// promtool checks the rules, and plays rules_test.yml.
+// promtool checks the rules, and plays rules_test.yml and rules_days_test.yml.
 func TestRules(t *testing.T) {
 	for _, args := range [][]string{
-		{"check", "rules", "rules.yml"}, {"test", "rules", "rules_test.yml"},
+		{"check", "rules", "rules.yml"}, {"test", "rules", "rules_test.yml", "rules_days_test.yml"},
 		{"check", "config", "--syntax-only", "prometheus.yml"},
 	} {
 		if out, err := exec.CommandContext(t.Context(), promtool(t), args...).CombinedOutput(); err != nil {
@@ -143,7 +143,7 @@ func TestMetricsExist(t *testing.T) {
 	}
 }
 
-// The operator's guide says of every alert what to do, and of no other.
+// The operator's guide says of every alert what to do, and of no other, and each is seen to fire.
 func TestAlertsAreExplained(t *testing.T) {
 	names := func(file, pattern string) []string {
 		text, err := os.ReadFile(file)
@@ -159,5 +159,12 @@ func TestAlertsAreExplained(t *testing.T) {
 	alerts, explained := names("rules.yml", `alert: (\w+)`), names("../README.md", `(?m)^\| (Tributary\w+) \|`)
 	if len(alerts) == 0 || !slices.Equal(alerts, explained) {
 		t.Errorf("rules.yml has\n%v\ndeploy/README.md explains\n%v", alerts, explained)
+	}
+	const expected = `alertname: (\w+)\s+exp_alerts:`
+	fired := append(names("rules_test.yml", expected), names("rules_days_test.yml", expected)...)
+	for _, alert := range alerts {
+		if !slices.Contains(fired, alert) {
+			t.Errorf("no test has %s fire", alert)
+		}
 	}
 }

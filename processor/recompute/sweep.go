@@ -41,6 +41,10 @@ func (r *Recomputer) Sweep(ctx context.Context, every time.Duration) error {
 		case <-time.After(every):
 		}
 		if r.cfg.Elected != nil && !r.cfg.Elected() {
+			if r.cfg.Open != nil {
+				r.cfg.Open.Reset() // another processor counts: an old count here would never become less
+			}
+			counted = time.Time{}
 			continue
 		}
 		since := r.cfg.Now().Add(-recent)
