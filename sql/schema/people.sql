@@ -35,4 +35,5 @@ WHERE vouched
 GROUP BY
     workspace,
     livemode,
-    person;
+    person
+SETTINGS join_use_nulls = 0, join_default_strictness = 'ALL', aggregate_functions_null_for_empty = 0, empty_result_for_aggregation_by_empty_set = 0, prefer_column_name_to_alias = 0;

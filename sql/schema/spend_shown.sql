@@ -60,4 +60,5 @@ ASOF LEFT JOIN
         usd,
         {currency:String} AS reporting
     FROM reporting_rates(currency = {currency:String}, source = {rates:String})
-) AS r ON (s.reporting = r.reporting) AND (s.day >= r.day);
+) AS r ON (s.reporting = r.reporting) AND (s.day >= r.day)
+SETTINGS join_use_nulls = 0, join_default_strictness = 'ALL', aggregate_functions_null_for_empty = 0, empty_result_for_aggregation_by_empty_set = 0, prefer_column_name_to_alias = 0;

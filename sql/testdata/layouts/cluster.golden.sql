@@ -383,3 +383,11 @@ CREATE OR REPLACE VIEW sale_touches ON CLUSTER `main` AS
 CREATE OR REPLACE VIEW channel_effects ON CLUSTER `main` AS
 -- 0064_statements_of_affiliate.sql
 CREATE OR REPLACE VIEW statements_of_affiliate ON CLUSTER `main` AS
+-- 0067_facts_transferred.sql
+ALTER TABLE facts ON CLUSTER `main`
+-- 0069_pinned_views.sql
+CREATE OR REPLACE VIEW people ON CLUSTER `main`
+CREATE OR REPLACE VIEW sales ON CLUSTER `main`
+CREATE OR REPLACE VIEW earnings ON CLUSTER `main`
+CREATE OR REPLACE VIEW reporting_rates ON CLUSTER `main` AS
+CREATE OR REPLACE VIEW spend_shown ON CLUSTER `main` AS

@@ -343,3 +343,11 @@ CREATE OR REPLACE VIEW sale_touches AS
 CREATE OR REPLACE VIEW channel_effects AS
 -- 0064_statements_of_affiliate.sql
 CREATE OR REPLACE VIEW statements_of_affiliate AS
+-- 0067_facts_transferred.sql
+ALTER TABLE facts
+-- 0069_pinned_views.sql
+CREATE OR REPLACE VIEW people
+CREATE OR REPLACE VIEW sales
+CREATE OR REPLACE VIEW earnings
+CREATE OR REPLACE VIEW reporting_rates AS
+CREATE OR REPLACE VIEW spend_shown AS
