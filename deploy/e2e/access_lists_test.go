@@ -89,7 +89,8 @@ func TestProgramsWithAccessLists(t *testing.T) {
 		{kadm.OpRead, dead, ""}}
 	creates := []right{}
 	for _, topic := range []string{clicks, leads, stripe, dead} {
-		creates = append(creates, right{kadm.OpCreate, topic, ""}, right{kadm.OpDescribe, topic, ""})
+		creates = append(creates, right{kadm.OpCreate, topic, ""}, right{kadm.OpDescribe, topic, ""},
+			right{kadm.OpDescribeConfigs, topic, ""})
 	}
 	for _, program := range []struct {
 		user    string
@@ -97,7 +98,7 @@ func TestProgramsWithAccessLists(t *testing.T) {
 		rights  []right
 		missing []int // the rights of which one at a time is taken away
 	}{
-		{"topics", []string{"processor", "topics"}, creates, []int{1, 7}},
+		{"topics", []string{"processor", "topics"}, creates, []int{1, 10}},
 		{"clicks", []string{"ingest", "clicks", "--check", "--connect"},
 			[]right{{kadm.OpWrite, clicks, ""}, {kadm.OpWrite, leads, ""}, {kadm.OpWrite, stripe, ""}}, []int{0, 1, 2}},
 		{"stripe", []string{"ingest", "stripe", "--check", "--connect"}, []right{{kadm.OpWrite, stripe, ""}}, []int{0}},
