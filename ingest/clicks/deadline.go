@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"runtime"
 	"time"
 )
 
@@ -40,6 +41,8 @@ type deadlineConn struct {
 
 	identity lastIdentity
 
+	waited bool // since the last answer a Read gave less than there was room for: no more had come
+
 	bounded bool  // Read gives no more than what is left
 	left    int64 // bytes
 	ended   bool  // while bounded, a Read has found the connection's end
@@ -58,6 +61,16 @@ func (c *deadlineConn) unbound() (failed, ended bool) {
 
 // errBound is what Read returns beyond what bound allows.
 var errBound = errors.New("the request is longer than it may be")
+
+// giveWay lets other connections go first if the sender has not waited for the last answer. The
+// goroutine of such a connection never has to wait for anything, and the runtime leaves it the
+// processor for 10 ms: of 400 of them, each other request waited two seconds.
+func (c *deadlineConn) giveWay() {
+	if !c.waited {
+		runtime.Gosched()
+	}
+	c.waited = false
+}
 
 // peer returns the address of the other end, as addressOf does. It is asked for with every request
 // and found once: with a PROXY protocol header it is known after the first Read only.
@@ -106,7 +119,9 @@ func (c *deadlineConn) Read(b []byte) (int, error) {
 		}
 	}
 	if !c.bounded {
-		return c.Conn.Read(b)
+		n, err := c.Conn.Read(b)
+		c.waited = n < len(b)
+		return n, err
 	}
 	if c.left <= 0 {
 		c.left = -1

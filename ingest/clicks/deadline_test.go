@@ -3,6 +3,8 @@ package clicks
 import (
 	"net"
 	"os"
+	"runtime"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -78,5 +80,40 @@ func TestDeadlines(t *testing.T) {
 	}
 	if _, err := c.Write([]byte("x")); !os.IsTimeout(err) {
 		t.Errorf("Write after the deadline: %v", err)
+	}
+}
+
+// Requests that their sender has sent behind each other let those of other connections go first.
+func TestGiveWay(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	s := newBareServer(t, &sink{})
+	ctx := requestOf("/nowhere", "")
+	var ran atomic.Bool
+	go ran.Store(true)
+	for i := 0; !ran.Load(); i++ { // now and then the runtime takes the same goroutine again
+		if i == 100 {
+			t.Fatal("100 requests are answered, and nobody else has had the processor")
+		}
+		s.handle(ctx)
+	}
+}
+
+// A sender has been waited for when a Read did not find as much as it had room for.
+func TestWaited(t *testing.T) {
+	near, far := net.Pipe()
+	defer near.Close()
+	defer far.Close()
+	c := &deadlineConn{Conn: near}
+	for _, step := range []struct {
+		sent, room int
+		want       bool
+	}{{4, 8, true}, {4, 4, false}, {5, 8, true}} {
+		go func() { _, _ = far.Write(make([]byte, step.sent)) }()
+		if n, err := c.Read(make([]byte, step.room)); n != step.sent || err != nil || c.waited != step.want {
+			t.Errorf("%+v: %d bytes, %v, waited %v", step, n, err, c.waited)
+		}
+	}
+	if c.giveWay(); c.waited {
+		t.Error("the next answer counts the last Read again")
 	}
 }

@@ -139,6 +139,7 @@ func TestTLSVersions(t *testing.T) {
 	}{
 		{"no protocol named", &tls.Config{}, "", true},
 		{"HTTP/2 or HTTP/1.1", &tls.Config{NextProtos: []string{"h2", "http/1.1"}}, "http/1.1", true},
+		{"HTTP/1.0", &tls.Config{NextProtos: []string{"http/1.0"}}, "http/1.0", true},
 		{"HTTP/2 only", &tls.Config{NextProtos: []string{"h2"}}, "", false},
 		{"another server's protocol", &tls.Config{NextProtos: []string{"smtp"}}, "", false},
 		{"TLS 1.2", &tls.Config{MaxVersion: tls.VersionTLS12}, "", true},

@@ -109,7 +109,7 @@ func (s *Server) Serve(ln net.Listener) error {
 	ln = deadlineListener{ln}
 	if s.cfg.Certificate != nil {
 		ln = tlsListener{ln, &tls.Config{GetCertificate: s.cfg.Certificate.get, MinVersion: tls.VersionTLS12,
-			NextProtos: []string{"http/1.1"}}}
+			NextProtos: []string{"http/1.1", "http/1.0"}}}
 	}
 	if err := s.http.Serve(ln); err != nil {
 		return fmt.Errorf("serve clicks: %w", err)
@@ -165,8 +165,11 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 		ctx.SetConnectionClose()
 		s.drain(ctx)
 	}
-	if c := connOf(ctx); c != nil && c.guarded != nil {
-		c.guarded.answered()
+	if c := connOf(ctx); c != nil {
+		if c.guarded != nil {
+			c.guarded.answered()
+		}
+		c.giveWay()
 	}
 }
 
