@@ -16,7 +16,7 @@ import (
 func TestParse(t *testing.T) {
 	f := func(text, address, at, method, target, referrer, agent string) {
 		t.Helper()
-		l, err := Parse(1, text)
+		l, err := parse(1, text)
 		if err != nil {
 			t.Fatalf("%s: %v", text, err)
 		}
@@ -40,7 +40,7 @@ func TestParse(t *testing.T) {
 func TestParseHead(t *testing.T) {
 	f := func(head, site, address string) {
 		t.Helper()
-		l, err := Parse(1, head+` [17/May/2026:10:05:03 +0000] "GET / HTTP/1.1" 200 1 "-" "x"`)
+		l, err := parse(1, head+` [17/May/2026:10:05:03 +0000] "GET / HTTP/1.1" 200 1 "-" "x"`)
 		if err != nil || l.Site != site || l.Address != address {
 			t.Errorf("%s: site %q, address %q, %v; want %q and %q", head, l.Site, l.Address, err, site, address)
 		}
@@ -64,7 +64,7 @@ func TestParseHead(t *testing.T) {
 func TestParseEscapes(t *testing.T) {
 	f := func(logged, want string) {
 		t.Helper()
-		l, err := Parse(1, `203.0.113.7 - - [17/May/2026:10:05:03 +0000] "GET /`+logged+
+		l, err := parse(1, `203.0.113.7 - - [17/May/2026:10:05:03 +0000] "GET /`+logged+
 			` HTTP/1.1" 200 1 "https://from.example/`+logged+`" "`+logged+`"`)
 		if err != nil || l.Agent != want || l.Target != "/"+want || l.Referrer != "https://from.example/"+want {
 			t.Errorf("%s: %q, %q, %q, %v; want %q", logged, l.Target, l.Referrer, l.Agent, err, want)
@@ -82,7 +82,7 @@ func TestParseEscapes(t *testing.T) {
 func TestNoVisit(t *testing.T) {
 	f := func(request, status, agent, want string) {
 		t.Helper()
-		l, err := Parse(1, `203.0.113.7 - - [17/May/2026:10:05:03 +0000] "`+request+`" `+status+` 1 "-" "`+agent+`"`)
+		l, err := parse(1, `203.0.113.7 - - [17/May/2026:10:05:03 +0000] "`+request+`" `+status+` 1 "-" "`+agent+`"`)
 		if got := l.NoVisit(); err != nil || got != want {
 			t.Errorf("%s %s: %q, %v; want %q", request, status, got, err, want)
 		}
@@ -96,37 +96,37 @@ func TestNoVisit(t *testing.T) {
 	f("GET http://shop.example HTTP/1.1", "200", "x", "")
 	f("GET /a HTTP/1.1", "200", "Googlebot/2.1", "") // a machine's visit, which the processor flags
 
-	f("HEAD / HTTP/1.1", "200", "x", ReasonMethod)
-	f("POST /pay HTTP/1.1", "200", "x", ReasonMethod)
-	f("OPTIONS * HTTP/1.0", "200", "x", ReasonMethod)
-	f("OPTIONS * HTTP/1.0", "200", "Apache/2.4 (Ubuntu) (internal dummy connection)", ReasonOwn)
-	f("GET / HTTP/1.0", "200", "Apache/2.2.2 (Fedora) (internal dummy connection)", ReasonOwn)
-	f("GET * HTTP/1.1", "200", "x", ReasonNoPath)
-	f("GET /a HTTP/1.1", "404", "x", ReasonFailed)
-	f("GET /a HTTP/1.1", "500", "x", ReasonFailed)
-	f("GET /a HTTP/1.1", "499", "x", ReasonFailed)
-	f("GET /a HTTP/1.1", "301", "x", ReasonRedirect)
-	f("GET /a HTTP/1.1", "206", "x", ReasonNoContent)
-	f("GET /a HTTP/1.1", "-", "x", ReasonNoContent)
-	f("GET /style.CSS?v=2 HTTP/1.1", "200", "x", ReasonAsset)
-	f("GET /a/b.js HTTP/1.1", "304", "x", ReasonAsset)
-	f("GET http://shop.example/x.png HTTP/1.1", "200", "x", ReasonAsset)
-	f("GET /favicon.ico HTTP/1.1", "200", "x", ReasonAsset)
-	f("GET /robots.txt HTTP/1.1", "200", "x", ReasonBackground)
-	f("GET /.well-known/security HTTP/1.1", "200", "x", ReasonBackground)
+	f("HEAD / HTTP/1.1", "200", "x", reasonMethod)
+	f("POST /pay HTTP/1.1", "200", "x", reasonMethod)
+	f("OPTIONS * HTTP/1.0", "200", "x", reasonMethod)
+	f("OPTIONS * HTTP/1.0", "200", "Apache/2.4 (Ubuntu) (internal dummy connection)", reasonOwn)
+	f("GET / HTTP/1.0", "200", "Apache/2.2.2 (Fedora) (internal dummy connection)", reasonOwn)
+	f("GET * HTTP/1.1", "200", "x", reasonNoPath)
+	f("GET /a HTTP/1.1", "404", "x", reasonFailed)
+	f("GET /a HTTP/1.1", "500", "x", reasonFailed)
+	f("GET /a HTTP/1.1", "499", "x", reasonFailed)
+	f("GET /a HTTP/1.1", "301", "x", reasonRedirect)
+	f("GET /a HTTP/1.1", "206", "x", reasonNoContent)
+	f("GET /a HTTP/1.1", "-", "x", reasonNoContent)
+	f("GET /style.CSS?v=2 HTTP/1.1", "200", "x", reasonAsset)
+	f("GET /a/b.js HTTP/1.1", "304", "x", reasonAsset)
+	f("GET http://shop.example/x.png HTTP/1.1", "200", "x", reasonAsset)
+	f("GET /favicon.ico HTTP/1.1", "200", "x", reasonAsset)
+	f("GET /robots.txt HTTP/1.1", "200", "x", reasonBackground)
+	f("GET /.well-known/security HTTP/1.1", "200", "x", reasonBackground)
 	for _, path := range []string{"/cdn-cgi/rum?x=1", "/_next/image?url=a", "/wp-json/wp/v2/posts",
 		"/apple-app-site-association", "/wp-admin/admin-ajax.php?action=x"} {
-		f("GET "+path+" HTTP/1.1", "200", "x", ReasonBackground)
+		f("GET "+path+" HTTP/1.1", "200", "x", reasonBackground)
 	}
 	ahead, err := new(parser).parse(1, `{"ts":1779012303,"request":{"method":"GET","uri":"/a","headers":{"Sec-Purpose":`+
 		`["prefetch;prerender"]}},"status":200}`)
-	if err != nil || ahead.NoVisit() != ReasonPrefetch {
+	if err != nil || ahead.NoVisit() != reasonPrefetch {
 		t.Errorf("a prefetch is a visit: %q, %v", ahead.NoVisit(), err)
 	}
-	f("GET /pricing?_rsc=1a2b HTTP/1.1", "200", "x", ReasonPrefetch)
+	f("GET /pricing?_rsc=1a2b HTTP/1.1", "200", "x", reasonPrefetch)
 	f("GET /_nextdoor HTTP/1.1", "200", "x", "")
-	f("-", "408", "-", ReasonNoRequest)
-	f(`\x16\x03\x01\x02 \xa5`, "400", "-", ReasonNoRequest)
+	f("-", "408", "-", reasonNoRequest)
+	f(`\x16\x03\x01\x02 \xa5`, "400", "-", reasonNoRequest)
 }
 
 func TestParseRefuses(t *testing.T) {
@@ -136,7 +136,7 @@ func TestParseRefuses(t *testing.T) {
 		`203.0.113.7 - - [17/May/2026:10:05:03 +0000] "GET / HTTP/1.1" 200 1 "-" "never closed`,
 		`[17/May/2026:10:05:03 +0000] "GET / HTTP/1.1" 200 1 "-" "x"`,
 	} {
-		if _, err := Parse(1, text); err == nil {
+		if _, err := parse(1, text); err == nil {
 			t.Errorf("%s was accepted", text)
 		}
 	}
@@ -155,10 +155,10 @@ func TestReadNamesLines(t *testing.T) {
 	_ = z.Close()
 	read := func(r io.Reader) (ids, bad []string) {
 		err := Read(r, func(l Line) error {
-			if id := l.ClickID(); !id.Time().Equal(l.Time) {
+			if id := l.clickID(); !id.Time().Equal(l.Time) {
 				t.Fatalf("line %d: id says %s", l.Number, id.Time())
 			}
-			ids = append(ids, l.ClickID().String())
+			ids = append(ids, l.clickID().String())
 			return nil
 		}, func(n int, why error) error {
 			bad = append(bad, why.Error())
@@ -192,7 +192,7 @@ func TestReadNamesPieces(t *testing.T) {
 		return `::1 - - [17/May/2026:10:05:03 +0000] "GET ` + path + ` HTTP/1.1" 200 1 "-" "x"` + "\n"
 	}
 	read := func(log string) (ids []string) {
-		err := Read(strings.NewReader(log), func(l Line) error { ids = append(ids, l.ClickID().String()); return nil },
+		err := Read(strings.NewReader(log), func(l Line) error { ids = append(ids, l.clickID().String()); return nil },
 			func(n int, why error) error { t.Errorf("line %d: %v", n, why); return nil })
 		if err != nil {
 			t.Fatal(err)
@@ -228,7 +228,7 @@ func TestReadNamesPieces(t *testing.T) {
 
 // A line without end does not fill the memory, and the next one is read.
 func TestReadLongLine(t *testing.T) {
-	log := strings.Repeat("x", 3*LongestLine) + "\n" +
+	log := strings.Repeat("x", 3*longestLine) + "\n" +
 		`::1 - - [17/May/2026:10:05:03 +0000] "GET / HTTP/1.1" 200 1 "-" "x"`
 	good, bad := 0, 0
 	err := Read(strings.NewReader(log), func(l Line) error { good += l.Number; return nil },
@@ -241,7 +241,7 @@ func TestReadLongLine(t *testing.T) {
 func TestEvent(t *testing.T) {
 	f := func(head, target, agent, url, trigger string) {
 		t.Helper()
-		l, err := Parse(1, head+` - - [17/May/2026:10:05:03 +0000] "GET `+target+
+		l, err := parse(1, head+` - - [17/May/2026:10:05:03 +0000] "GET `+target+
 			` HTTP/1.1" 200 512 "https://from.example/" "`+agent+`"`)
 		if err != nil {
 			t.Fatal(err)

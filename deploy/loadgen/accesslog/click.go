@@ -10,10 +10,10 @@ import (
 	"tributary/schemas"
 )
 
-// ClickID names the line: a UUIDv7 of the line's time and a hash of its text and of how often the
+// clickID names the line: a UUIDv7 of the line's time and a hash of its text and of how often the
 // same text stood before it. Reading a file twice gives the same clicks, also when it has grown,
 // was cut in two or joined with others; two equal lines of one file are two clicks.
-func (l Line) ClickID() schemas.ClickID {
+func (l Line) clickID() schemas.ClickID {
 	id := schemas.NewClickID(l.Time)
 	sum := sha256.Sum256([]byte(strconv.Itoa(l.Repeat) + "\n" + l.Text))
 	copy(id[6:], sum[:10])
@@ -67,7 +67,7 @@ func (l Line) Event(site string) []byte {
 		Agent     string `json:"user_agent,omitempty"`
 		Address   string `json:"ip,omitempty"`
 	}{
-		l.ClickID().String(), url, l.Referrer, l.Time.Format("2006-01-02T15:04:05.000Z07:00"), trigger(url), agent, l.Address,
+		l.clickID().String(), url, l.Referrer, l.Time.Format("2006-01-02T15:04:05.000Z07:00"), trigger(url), agent, l.Address,
 	})
 	if err != nil {
 		panic("accesslog: strings are not JSON: " + err.Error())

@@ -60,7 +60,7 @@ func (p *parser) parse(number int, text string) (Line, error) {
 	case isScheme(first):
 		return l, l.readBalancer(rest)
 	}
-	return Parse(number, text)
+	return parse(number, text)
 }
 
 // readJSON reads an object of any depth whose names are among those that nginx, Caddy, Traefik,

@@ -39,10 +39,10 @@ type Line struct {
 	Text     string // the whole line, without its end
 }
 
-// Parse reads one line of the common or combined format. In quoted fields it decodes the escapes of
+// parse reads one line of the common or combined format. In quoted fields it decodes the escapes of
 // Apache and nginx: a backslash before a quote or a backslash, \xhh for a byte, and \n, \r, \t, \v,
 // \b.
-func Parse(number int, text string) (Line, error) {
+func parse(number int, text string) (Line, error) {
 	l := Line{Number: number, Text: text}
 	open := strings.Index(text, " [") // an IPv6 address may have brackets too
 	shut := -1

@@ -9,25 +9,25 @@ import (
 	"io"
 )
 
-// LongestLine is how many bytes a line may have. Longer ones are reported, not read: a log is not
+// longestLine is how many bytes a line may have. Longer ones are reported, not read: a log is not
 // trusted input.
-const LongestLine = 64 << 10
+const longestLine = 64 << 10
 
-// ErrTooLong says that a line has more than LongestLine bytes.
-var ErrTooLong = fmt.Errorf("read line: longer than %d bytes", LongestLine)
+// errTooLong says that a line has more than LongestLine bytes.
+var errTooLong = fmt.Errorf("read line: longer than %d bytes", longestLine)
 
 // Read calls good for each line that parses and bad for each that does not, in order, until either
 // returns an error. Empty lines are passed over but counted. Compressed input is recognised by its
 // first bytes, whatever its name.
 func Read(from io.Reader, good func(Line) error, bad func(number int, why error) error) error {
-	r := bufio.NewReaderSize(from, LongestLine)
+	r := bufio.NewReaderSize(from, longestLine)
 	if magic, _ := r.Peek(2); len(magic) == 2 && magic[0] == 0x1f && magic[1] == 0x8b {
 		z, err := gzip.NewReader(r)
 		if err != nil {
 			return fmt.Errorf("open gzip: %w", err)
 		}
 		defer z.Close()
-		r = bufio.NewReaderSize(z, LongestLine)
+		r = bufio.NewReaderSize(z, longestLine)
 	}
 	p := new(parser)
 	for number := 1; ; number++ {
@@ -36,7 +36,7 @@ func Read(from io.Reader, good func(Line) error, bad func(number int, why error)
 			if err = skip(r); err != nil && !errors.Is(err, io.EOF) {
 				return fmt.Errorf("read log: %w", err)
 			}
-			if err := bad(number, ErrTooLong); err != nil {
+			if err := bad(number, errTooLong); err != nil {
 				return err
 			}
 			continue

@@ -24,16 +24,16 @@ var assets = func() map[string]bool {
 
 // The reasons for which a request is no page visit.
 const (
-	ReasonNoRequest  = "no HTTP request"             // a refused connection, another protocol's bytes
-	ReasonOwn        = "the server's own connection" // Apache wakes its processes by requests to itself
-	ReasonMethod     = "method other than GET"       // HEAD, POST, OPTIONS …
-	ReasonNoPath     = "target is not a path"        // *, or a proxy's CONNECT
-	ReasonRedirect   = "redirect"                    // the browser asks for the page next
-	ReasonFailed     = "status 4xx or 5xx"           // the visitor saw no page
-	ReasonNoContent  = "no page in the answer"       // 204, 206 and whatever is not a number
-	ReasonAsset      = "file of a page, or download" // style sheets, scripts, images …
-	ReasonPrefetch   = "asked for in advance"        // by the browser: the person may never see the page
-	ReasonBackground = "metadata of the site"        // robots.txt, .well-known: no person asks for them
+	reasonNoRequest  = "no HTTP request"             // a refused connection, another protocol's bytes
+	reasonOwn        = "the server's own connection" // Apache wakes its processes by requests to itself
+	reasonMethod     = "method other than GET"       // HEAD, POST, OPTIONS …
+	reasonNoPath     = "target is not a path"        // *, or a proxy's CONNECT
+	reasonRedirect   = "redirect"                    // the browser asks for the page next
+	reasonFailed     = "status 4xx or 5xx"           // the visitor saw no page
+	reasonNoContent  = "no page in the answer"       // 204, 206 and whatever is not a number
+	reasonAsset      = "file of a page, or download" // style sheets, scripts, images …
+	reasonPrefetch   = "asked for in advance"        // by the browser: the person may never see the page
+	reasonBackground = "metadata of the site"        // robots.txt, .well-known: no person asks for them
 )
 
 // NoVisit returns why a line is not a person's or a machine's look at a page, "" if it is. Machines
@@ -41,34 +41,34 @@ const (
 func (l Line) NoVisit() string {
 	switch {
 	case l.Method == "":
-		return ReasonNoRequest
+		return reasonNoRequest
 	case strings.Contains(l.Agent, "internal dummy connection"):
-		return ReasonOwn
+		return reasonOwn
 	case l.Method != "GET":
-		return ReasonMethod
+		return reasonMethod
 	}
 	switch {
 	case l.Status == "200", l.Status == "203", l.Status == "304": // 304: the browser shows the page that it has kept
 	case len(l.Status) == 3 && l.Status[0] == '3':
-		return ReasonRedirect
+		return reasonRedirect
 	case len(l.Status) == 3 && (l.Status[0] == '4' || l.Status[0] == '5'):
-		return ReasonFailed
+		return reasonFailed
 	default:
-		return ReasonNoContent
+		return reasonNoContent
 	}
 	target, ok := l.path()
 	if !ok {
-		return ReasonNoPath
+		return reasonNoPath
 	}
 	switch {
 	case isPrefetch(l.Purpose):
-		return ReasonPrefetch
+		return reasonPrefetch
 	case isBackground(target):
-		return ReasonBackground
+		return reasonBackground
 	case strings.Contains(l.Target, "_rsc="): // Next.js asks for the parts of pages that are linked
-		return ReasonPrefetch
+		return reasonPrefetch
 	case assets[strings.ToLower(path.Ext(target))]:
-		return ReasonAsset
+		return reasonAsset
 	}
 	return ""
 }

@@ -17,8 +17,8 @@ import (
 
 // Limits that a run must keep to pass.
 const (
-	MaxP50 = time.Second
-	MaxP99 = 3 * time.Second
+	maxP50 = time.Second
+	maxP99 = 3 * time.Second
 )
 
 // Ledger answers which of these sales an analyst sees with a match. Its answer counts as of when it
@@ -47,8 +47,8 @@ type Report struct {
 // Passed reports whether the limits were kept.
 func (r *Report) Passed() bool {
 	_, _, refused := r.Refused.Numbers()
-	return r.Seen.Count() > 0 && refused == 0 && len(r.Missing) == 0 && r.Seen.Quantile(.5) <= MaxP50 &&
-		r.Seen.Quantile(.99) <= MaxP99
+	return r.Seen.Count() > 0 && refused == 0 && len(r.Missing) == 0 && r.Seen.Quantile(.5) <= maxP50 &&
+		r.Seen.Quantile(.99) <= maxP99
 }
 
 // Table writes the report.

@@ -26,8 +26,8 @@ func (h *Histogram) Observe(d time.Duration) {
 	h.max = max(h.max, d)
 }
 
-// Add counts all that o has counted.
-func (h *Histogram) Add(o *Histogram) {
+// add counts all that o has counted.
+func (h *Histogram) add(o *Histogram) {
 	for i, n := range o.buckets {
 		h.buckets[i] += n
 	}

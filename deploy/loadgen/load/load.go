@@ -101,7 +101,7 @@ func Run(ctx context.Context, c Config) (*Report, error) {
 	workers.Wait()
 	r.Took = time.Since(began)
 	for i := range latencies {
-		r.Latency.Add(&latencies[i])
+		r.Latency.add(&latencies[i])
 	}
 	return r, nil
 }

@@ -94,7 +94,7 @@ func TestHistogram(t *testing.T) {
 		a.Observe(time.Duration(i) * time.Millisecond)
 		b.Observe(time.Duration(500+i) * time.Millisecond)
 	}
-	a.Add(&b)
+	a.add(&b)
 	for _, q := range []float64{.01, .5, .9, .99} {
 		want := time.Duration(q * float64(time.Second))
 		if got := a.Quantile(q); got < want || float64(got) > 1.011*float64(want) {

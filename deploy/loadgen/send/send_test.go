@@ -64,7 +64,7 @@ func TestDeliver(t *testing.T) {
 		refused.Code != "bad_signature" {
 		t.Fatalf("%v", err)
 	}
-	if _, err := FirstSecret(" , "); !errors.Is(err, ErrNoSecret) {
+	if _, err := FirstSecret(" , "); !errors.Is(err, errNoSecret) {
 		t.Fatal(err)
 	}
 	if s, _ := FirstSecret("whsec_a,whsec_b"); s != "whsec_a" {

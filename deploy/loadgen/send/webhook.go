@@ -28,8 +28,8 @@ func WebhookURL(address string, remote bool) (string, error) {
 	return u, nil
 }
 
-// ErrNoSecret says that events cannot be signed.
-var ErrNoSecret = errors.New("sign events: no webhook secret (hint: --secret; `make run` prints the one it made)")
+// errNoSecret says that events cannot be signed.
+var errNoSecret = errors.New("sign events: no webhook secret (hint: --secret; `make run` prints the one it made)")
 
 // FirstSecret is the one to sign with, of a comma separated list as the webhook takes it.
 func FirstSecret(list string) (string, error) {
@@ -38,7 +38,7 @@ func FirstSecret(list string) (string, error) {
 			return s, nil
 		}
 	}
-	return "", ErrNoSecret
+	return "", errNoSecret
 }
 
 // Deliver signs one event body, as of now, and posts it.

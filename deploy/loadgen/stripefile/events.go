@@ -39,7 +39,7 @@ func Read(path string, in io.Reader) ([]Event, []Refusal, error) {
 		if err != nil {
 			return nil, nil, fmt.Errorf("read events from stdin: %w", err)
 		}
-		events, refused := Parse("-", b)
+		events, refused := parse("-", b)
 		return events, refused, nil
 	}
 	info, err := os.Stat(path)
@@ -59,7 +59,7 @@ func Read(path string, in io.Reader) ([]Event, []Refusal, error) {
 		if err != nil {
 			return nil, nil, fmt.Errorf("read events: %w", err)
 		}
-		e, r := Parse(f, b)
+		e, r := parse(f, b)
 		events, refused = append(events, e...), append(refused, r...)
 	}
 	return events, refused, nil
@@ -82,9 +82,9 @@ func inDirectory(dir string) ([]string, error) {
 	return files, nil
 }
 
-// Parse reads all values of one file. What follows a broken value cannot be read and counts as part
+// parse reads all values of one file. What follows a broken value cannot be read and counts as part
 // of it.
-func Parse(from string, b []byte) ([]Event, []Refusal) {
+func parse(from string, b []byte) ([]Event, []Refusal) {
 	var events []Event
 	var refused []Refusal
 	number := 0

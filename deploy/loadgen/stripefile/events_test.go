@@ -12,7 +12,7 @@ const paid = `{"id":"evt_1","object":"event","type":"invoice.paid","data":{"obje
 func TestParse(t *testing.T) {
 	f := func(text string, events int, refusal string) {
 		t.Helper()
-		e, r := Parse("f", []byte(text))
+		e, r := parse("f", []byte(text))
 		if len(e) != events || (refusal != "") != (len(r) == 1) {
 			t.Fatalf("%s: %d events, refused %v", text, len(e), r)
 		}
@@ -31,7 +31,7 @@ func TestParse(t *testing.T) {
 	f(paid+"\n{", 1, "unexpected EOF")
 	f(`3`, 0, "one event per value")
 	f(``, 0, "empty")
-	if e, _ := Parse("f", []byte("["+paid+" ]")); string(e[0].Body) != paid {
+	if e, _ := parse("f", []byte("["+paid+" ]")); string(e[0].Body) != paid {
 		t.Fatalf("the bytes changed: %s", e[0].Body)
 	}
 }
