@@ -10,8 +10,8 @@ import (
 	"syscall"
 )
 
-// ErrOutside is returned by [Dir] when the working directory is not inside this project.
-var ErrOutside = errors.New("the working directory is not inside the Tributary project")
+// errOutside is returned by [Dir] when the working directory is not inside this project.
+var errOutside = errors.New("the working directory is not inside the Tributary project")
 
 // module is the name that this project's go.mod gives it.
 const module = "tributary"
@@ -27,13 +27,13 @@ func Dir() (string, error) {
 	for !isFile(filepath.Join(dir, "go.mod")) {
 		parent := filepath.Dir(dir)
 		if parent == dir {
-			return "", ErrOutside
+			return "", errOutside
 		}
 		dir = parent
 	}
 	found := filepath.Join(dir, ".tools")
 	if !isModule(filepath.Join(dir, "go.mod")) || !Trusted(dir) {
-		return "", ErrOutside
+		return "", errOutside
 	}
 	return found, nil
 }

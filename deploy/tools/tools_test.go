@@ -20,7 +20,7 @@ func TestDir(t *testing.T) {
 		}
 	}
 	t.Chdir(inner)
-	if dir, err := Dir(); !errors.Is(err, ErrOutside) {
+	if dir, err := Dir(); !errors.Is(err, errOutside) {
 		t.Errorf("outside every module: %q, %v", dir, err)
 	}
 	write(root, "module tributary\n\ngo 1.26\n")
@@ -29,7 +29,7 @@ func TestDir(t *testing.T) {
 	}
 	for _, other := range []string{"module tributary/evil\n", "module other\n", "// module tributary\n", ""} {
 		write(filepath.Join(root, "a"), other)
-		if dir, err := Dir(); !errors.Is(err, ErrOutside) {
+		if dir, err := Dir(); !errors.Is(err, errOutside) {
 			t.Errorf("%q: %q, %v", other, dir, err)
 		}
 	}
@@ -39,7 +39,7 @@ func TestDir(t *testing.T) {
 	if err := os.Chmod(root, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	if dir, err := Dir(); !errors.Is(err, ErrOutside) {
+	if dir, err := Dir(); !errors.Is(err, errOutside) {
 		t.Errorf("in a directory that everybody may write: %q, %v", dir, err)
 	}
 }

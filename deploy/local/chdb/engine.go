@@ -12,9 +12,9 @@ import (
 	"time"
 )
 
-// DefaultMinFreeBytes is the free disk space in bytes below which writing is
+// defaultMinFreeBytes is the free disk space in bytes below which writing is
 // refused, unless [WithMinFreeBytes] says otherwise.
-const DefaultMinFreeBytes = 256 << 20
+const defaultMinFreeBytes = 256 << 20
 
 // ErrAlreadyOpen is returned by [Open] while the process has an engine open.
 var ErrAlreadyOpen = errors.New("open chdb: this process already has an engine open, and libchdb allows one")
@@ -114,7 +114,7 @@ func Open(libPath, dataDir string, options ...Option) (*Engine, error) {
 	e := &Engine{
 		lib:          processLib,
 		dataDir:      dir,
-		minFree:      DefaultMinFreeBytes,
+		minFree:      defaultMinFreeBytes,
 		queueTimeout: 30 * time.Second,
 		grants:       grants,
 		slots:        make(chan struct{}, max(8, 2*runtime.NumCPU())),

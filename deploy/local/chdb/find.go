@@ -10,24 +10,24 @@ import (
 	"tributary/deploy/tools"
 )
 
-// PathVariable names the environment variable that holds the path of libchdb and so overrides
+// pathVariable names the environment variable that holds the path of libchdb and so overrides
 // every other place [Find] looks at.
-const PathVariable = "TRIBUTARY_LIBCHDB"
+const pathVariable = "TRIBUTARY_LIBCHDB"
 
 // ErrNotInstalled is returned by [Find] when libchdb is nowhere to be found.
 // Its text says what to do.
 var ErrNotInstalled = errors.New("libchdb, the embedded ClickHouse engine, is not installed " +
-	"(hint: run make tools, or set " + PathVariable + " to the path of libchdb.so)")
+	"(hint: run make tools, or set " + pathVariable + " to the path of libchdb.so)")
 
 // Find returns the path of libchdb. It looks at $TRIBUTARY_LIBCHDB, then at
 // node_modules/@chdb/lib-<platform>/libchdb.so in this project's .tools directory (see
 // [tools.Dir]), then in the user's cache directory under tributary/. The error is
 // [ErrNotInstalled], or says that the environment variable points at nothing.
 func Find() (path string, err error) {
-	if p := os.Getenv(PathVariable); p != "" {
+	if p := os.Getenv(pathVariable); p != "" {
 		if !isFile(p) {
 			return "", fmt.Errorf("%s is set to %s, which is not a file "+
-				"(hint: correct it, or unset it and run make tools)", PathVariable, p)
+				"(hint: correct it, or unset it and run make tools)", pathVariable, p)
 		}
 		return p, nil
 	}

@@ -114,7 +114,7 @@ func TestFind(t *testing.T) {
 			t.Errorf("%s: %q, %v", why, got, err)
 		}
 	}
-	t.Setenv(PathVariable, "")
+	t.Setenv(pathVariable, "")
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	t.Setenv("HOME", t.TempDir())
 	write(filepath.Join(inner, "file"), "")
@@ -141,7 +141,7 @@ func TestFind(t *testing.T) {
 	write(filepath.Join(inner, inside), "")
 	refuse("below the module's root")
 
-	t.Setenv(PathVariable, filepath.Join(root, "nowhere"))
+	t.Setenv(pathVariable, filepath.Join(root, "nowhere"))
 	if _, err := Find(); err == nil {
 		t.Error("a variable that points at nothing is no error")
 	}

@@ -20,11 +20,11 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// LongestSession is how long a group waits for a member that no longer answers, whatever the member
+// longestSession is how long a group waits for a member that no longer answers, whatever the member
 // asked for. Clients ask for 45 s by default, so that a long pause does not cost them their
 // partitions; on a laptop nobody wants to wait for that after a kill. It is three of the default
 // heartbeats (3 s) and a little more.
-const LongestSession = 10 * time.Second
+const longestSession = 10 * time.Second
 
 // Config of a broker.
 type Config struct {
@@ -76,7 +76,7 @@ func Start(cfg Config) (*Broker, error) {
 		kfake.GroupMinSessionTimeout(time.Second),
 		kfake.BrokerConfigs(map[string]string{
 			// The newer consumer protocol takes these from the broker and not from the client.
-			"group.consumer.session.timeout.ms":    strconv.FormatInt(LongestSession.Milliseconds(), 10),
+			"group.consumer.session.timeout.ms":    strconv.FormatInt(longestSession.Milliseconds(), 10),
 			"group.consumer.heartbeat.interval.ms": "2000",
 			// A webhook body is at most 1 MiB, and its record has a key and headers too.
 			"message.max.bytes": strconv.Itoa(2 << 20),
@@ -98,13 +98,13 @@ func Start(cfg Config) (*Broker, error) {
 }
 
 // shortenSessions caps the session timeout that members of classic groups ask for. A longer one is
-// granted as [LongestSession]; refusing it, as a maximum in the broker's settings would, ends the
+// granted as [longestSession]; refusing it, as a maximum in the broker's settings would, ends the
 // consumer with an error.
 func shortenSessions(cluster *kfake.Cluster) {
 	cluster.ControlKey(kmsg.JoinGroup.Int16(), func(request kmsg.Request) (kmsg.Response, error, bool) {
 		cluster.KeepControl()
 		join := request.(*kmsg.JoinGroupRequest)
-		if limit := int32(LongestSession.Milliseconds()); join.SessionTimeoutMillis > limit {
+		if limit := int32(longestSession.Milliseconds()); join.SessionTimeoutMillis > limit {
 			join.SessionTimeoutMillis = limit
 		}
 		return nil, nil, false
