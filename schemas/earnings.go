@@ -48,7 +48,7 @@ const (
 // workspace. An error holds every fault with its line, its column and a hint. What is left out of a
 // rule has its value afterwards, and days are complete.
 func ReadEarnings(path string) ([]Earnings, error) {
-	data, err := ReadFile(path, maxEarningsBytes)
+	data, err := readFile(path, maxEarningsBytes)
 	if err != nil {
 		return nil, fmt.Errorf("read earnings: %w (hint: a JSON array of rules that this user may read)", err)
 	}

@@ -23,9 +23,9 @@ func OpenFile(path string) (*os.File, error) {
 	return file, nil
 }
 
-// ReadFile reads such a file of at most limit bytes. They are counted as they are read: a device
+// readFile reads such a file of at most limit bytes. They are counted as they are read: a device
 // says that it has none.
-func ReadFile(path string, limit int64) ([]byte, error) {
+func readFile(path string, limit int64) ([]byte, error) {
 	file, err := OpenFile(path)
 	if err != nil {
 		return nil, err
@@ -43,11 +43,11 @@ const maxPEMBytes = 4 << 20
 
 // ReadKeyPair reads a certificate and its key from two PEM files.
 func ReadKeyPair(certFile, keyFile string) (tls.Certificate, error) {
-	cert, err := ReadFile(certFile, maxPEMBytes)
+	cert, err := readFile(certFile, maxPEMBytes)
 	if err != nil {
 		return tls.Certificate{}, err
 	}
-	key, err := ReadFile(keyFile, maxPEMBytes)
+	key, err := readFile(keyFile, maxPEMBytes)
 	if err != nil {
 		return tls.Certificate{}, err
 	}

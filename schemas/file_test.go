@@ -25,7 +25,7 @@ func TestReadFile(t *testing.T) {
 		text: "", long: "larger than 8 bytes", "/dev/zero": "larger than 8 bytes", dir: "is a directory",
 		pipe: "", filepath.Join(dir, "none"): "no such file",
 	} {
-		data, err := ReadFile(path, 8)
+		data, err := readFile(path, 8)
 		if (err != nil) != (want != "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", path, err, want)
 		}

@@ -198,7 +198,7 @@ func (k *Kafka) tls() (*tls.Config, error) {
 	config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: k.ServerName}
 	var faults []error
 	if k.CA != "" {
-		pem, err := ReadFile(k.CA, maxPEMBytes)
+		pem, err := readFile(k.CA, maxPEMBytes)
 		config.RootCAs = x509.NewCertPool()
 		switch {
 		case err != nil:
@@ -291,7 +291,7 @@ func Secret(name, value, file string) (string, error) {
 	case value != "":
 		return "", fmt.Errorf("%s: given twice (hint: --%s or --%s-file)", name, flag, flag)
 	}
-	text, err := ReadFile(file, maxSecretBytes)
+	text, err := readFile(file, maxSecretBytes)
 	if err != nil {
 		return "", fmt.Errorf("%s: %w (hint: a file with the secret alone, that this user may read)", name, err)
 	}

@@ -10,18 +10,18 @@ import (
 	"unicode"
 )
 
-// MinSecretBytes is the least length of a secret that people choose: secret keys and the keys of
+// minSecretBytes is the least length of a secret that people choose: secret keys and the keys of
 // hashes.
-const MinSecretBytes = 16
+const minSecretBytes = 16
 
 // CheckSecret returns why a secret must not be used; the message does not repeat it.
 func CheckSecret(secret string) error {
 	switch {
 	case strings.ContainsFunc(secret, notInKey):
 		return errors.New("it holds a space or a character that cannot be seen (hint: `openssl rand -hex 32`)")
-	case len(secret) < MinSecretBytes:
+	case len(secret) < minSecretBytes:
 		return fmt.Errorf("its %d bytes can be guessed "+
-			"(hint: at least %d; `openssl rand -hex 32`)", len(secret), MinSecretBytes)
+			"(hint: at least %d; `openssl rand -hex 32`)", len(secret), minSecretBytes)
 	}
 	return nil
 }
@@ -39,9 +39,9 @@ func CheckSecretKey(key string) error {
 	return CheckSecret(key)
 }
 
-// CheckPublishableKey returns why a key must not stand in pages; the message does not repeat a
+// checkPublishableKey returns why a key must not stand in pages; the message does not repeat a
 // secret.
-func CheckPublishableKey(key string) error {
+func checkPublishableKey(key string) error {
 	switch {
 	case hasPrefix(key, "sk_", "rk_", "whsec_"):
 		return errors.New("it is a secret, and would stand in pages (hint: secret_keys; a publishable key begins with pk_)")

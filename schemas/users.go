@@ -26,25 +26,25 @@ type User struct {
 // AllWorkspaces in a user's list stands for every workspace.
 const AllWorkspaces = "*"
 
-// UserRoles are the roles of the users file.
-var UserRoles = []string{"owner", "analyst", "affiliate"}
+// userRoles are the roles of the users file.
+var userRoles = []string{"owner", "analyst", "affiliate"}
 
 // ReadUsers reads the users file and checks it as a whole. An error holds every fault with its
 // line, its column and a hint. No fault repeats a hash.
 func ReadUsers(path string) ([]User, error) {
-	data, err := ReadFile(path, maxWorkspacesBytes)
+	data, err := readFile(path, maxWorkspacesBytes)
 	if err != nil {
 		return nil, fmt.Errorf("read users: %w (hint: --users names a JSON array that this user may read)", err)
 	}
-	list, err := ParseUsers(path, data)
+	list, err := parseUsers(path, data)
 	if err != nil {
 		return nil, fmt.Errorf("read users:\n%w", err)
 	}
 	return list, nil
 }
 
-// ParseUsers reads the text of a users file; name stands in the faults.
-func ParseUsers(name string, data []byte) ([]User, error) {
+// parseUsers reads the text of a users file; name stands in the faults.
+func parseUsers(name string, data []byte) ([]User, error) {
 	var list []User
 	c := &usersCheck{strictFile: strictFile{name: name, data: data}, taken: make(map[string]string)}
 	if c.decode(&list) {
@@ -124,8 +124,8 @@ func (c *usersCheck) checkCredentials(u *User, path string) {
 }
 
 func (c *usersCheck) checkRole(u *User, path string) {
-	if !slices.Contains(UserRoles, u.Role) {
-		c.fault(path+".role", "%q is no role (hint: %s)", u.Role, strings.Join(UserRoles, ", "))
+	if !slices.Contains(userRoles, u.Role) {
+		c.fault(path+".role", "%q is no role (hint: %s)", u.Role, strings.Join(userRoles, ", "))
 	}
 	if len(u.Workspaces) == 0 {
 		c.fault(path+".workspaces", `user %q may see no workspace (hint: "workspaces":["acme"], or ["*"] for all)`, u.Name)

@@ -11,7 +11,7 @@ const (
 )
 
 func TestUsersFile(t *testing.T) {
-	list, err := ParseUsers("u.json", []byte(`[
+	list, err := parseUsers("u.json", []byte(`[
 		{"name":"ada","password_hash":"`+goodBcrypt+`","role":"owner","workspaces":["*"]},
 		{"name":"ben","oidc_email":"Ben@Example.com","role":"analyst","workspaces":["acme","bolt"]},
 		{"name":"lena","oidc_subject":"248289761001","role":"affiliate","affiliate":"lena","workspaces":["acme"]},
@@ -50,7 +50,7 @@ func TestUsersFileFaults(t *testing.T) {
 		`[{"name":"a","role":"affiliate","affiliate":"x","workspaces":["*"],` + good + `}]`: "name the workspaces",
 		strings.Replace(user(good), "[", "["+strings.Trim(user(good), "[]")+",", 1):         "also that of user",
 	} {
-		_, err := ParseUsers("u.json", []byte(text))
+		_, err := parseUsers("u.json", []byte(text))
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "hint:") {
 			t.Errorf("%s: %v, want %q and a hint", text, err, want)
 		}

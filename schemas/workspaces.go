@@ -107,7 +107,7 @@ const maxWorkspacesBytes = 16 << 20
 // ReadWorkspaces reads the workspaces file and checks it as a whole. An error holds every fault
 // with its line, its column and a hint. No fault repeats a secret.
 func ReadWorkspaces(path string) ([]Workspace, error) {
-	data, err := ReadFile(path, maxWorkspacesBytes)
+	data, err := readFile(path, maxWorkspacesBytes)
 	if err != nil {
 		return nil, fmt.Errorf("read workspaces: %w (hint: --workspaces names a JSON array that this user may read; "+
 			"without it there is one workspace)", err)

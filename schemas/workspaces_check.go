@@ -78,7 +78,7 @@ func (c *workspacesCheck) claim(taken map[string]string, value, path, id, what s
 func (c *workspacesCheck) checkKeys(w *Workspace, path string) {
 	for i, key := range w.PublishableKeys {
 		at := path + ".publishable_keys[" + strconv.Itoa(i) + "]"
-		if err := CheckPublishableKey(key); err != nil {
+		if err := checkPublishableKey(key); err != nil {
 			c.fault(at, "publishable key: %v", err)
 			continue
 		}
