@@ -11,11 +11,11 @@ type Date int32
 
 const secondsPerDay = 24 * 60 * 60
 
-// MaxDate is the last day that ClickHouse's Date can hold, 2149-06-06; the first is 1970-01-01.
-const MaxDate Date = 1<<16 - 1
+// maxDate is the last day that ClickHouse's Date can hold, 2149-06-06; the first is 1970-01-01.
+const maxDate Date = 1<<16 - 1
 
 // storable reports whether ClickHouse's Date can hold the day.
-func (d Date) storable() bool { return d >= 0 && d <= MaxDate }
+func (d Date) storable() bool { return d >= 0 && d <= maxDate }
 
 // DateOf returns the UTC day in which t lies.
 func DateOf(t time.Time) Date {

@@ -21,7 +21,7 @@ import (
 // read; an address has a minute to answer.
 func (s Source) Fetch(ctx context.Context) ([]Rate, error) {
 	if s.fetch == nil {
-		return nil, errors.New("fetch rates: there is nothing to read; make the source with ParseSource")
+		return nil, errors.New("fetch rates: there is nothing to read; make the source with ParseSources")
 	}
 	fetchedAt := s.now().UTC().Truncate(time.Millisecond)
 	rates, err := s.fetch(s, ctx, fetchedAt)
@@ -33,7 +33,7 @@ func (s Source) Fetch(ctx context.Context) ([]Rate, error) {
 	for i := range rates {
 		if !rates[i].Date.storable() {
 			return nil, fmt.Errorf("fetch rates of %s: day %s is not from %s to %s", s.name, rates[i].Date,
-				Date(0), MaxDate)
+				Date(0), maxDate)
 		}
 		rates[i].Source, rates[i].FetchedAt = s.name, fetchedAt
 		if rates[i].Fault == "" {
@@ -54,7 +54,7 @@ func (s Source) Fetch(ctx context.Context) ([]Rate, error) {
 func CheckFiles(ctx context.Context, sources []Source) error {
 	var faults []error
 	for _, source := range sources {
-		if source.BuiltIn() || isURL(source.location) {
+		if source.builtIn() || isURL(source.location) {
 			continue
 		}
 		if _, err := source.Fetch(ctx); err != nil {

@@ -62,7 +62,7 @@ func readFileRow(rows *csvtable.Reader) (Rate, bool) {
 		rows.Fault("currency", "give either date or valid_from")
 		return Rate{}, false
 	case from:
-		rate.Date, rate.ValidTo = day("valid_from"), MaxDate
+		rate.Date, rate.ValidTo = day("valid_from"), maxDate
 		if rows.Value("valid_to") != "" {
 			rate.ValidTo = day("valid_to")
 		}
@@ -99,7 +99,7 @@ func readFileRow(rows *csvtable.Reader) (Rate, bool) {
 func parseFileDate(s string) (Date, error) {
 	date, err := ParseDate(s)
 	if err == nil && !date.storable() {
-		err = fmt.Errorf("day %s: want one from %s to %s", s, Date(0), MaxDate)
+		err = fmt.Errorf("day %s: want one from %s to %s", s, Date(0), maxDate)
 	}
 	return date, err
 }

@@ -5,7 +5,7 @@
 // multiplies integers by the rational rate and rounds once, half to even, at six places. No binary
 // floating point takes part anywhere, and a test reads this package's source to keep it so.
 //
-// Rates come from sources in an order of preference (ParseSource): the European Central Bank, Open
+// Rates come from sources in an order of preference (ParseSources): the European Central Bank, Open
 // Exchange Rates, an operator's CSV file, and fixed rates that are built in (BuiltInPegs). What a
 // Table answers depends only on the rates it was built from. Live keeps one up to date.
 package fx

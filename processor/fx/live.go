@@ -84,8 +84,8 @@ func (l *Live) Exponents() Exponents { return l.exponents }
 // Table returns the table as it stands; nil before the first load.
 func (l *Live) Table() *Table { return l.table.Load() }
 
-// Missing returns the currencies in which money is booked without a rate, as of the last count.
-func (l *Live) Missing() []Unconverted {
+// unconverted returns the currencies in which money is booked without a rate, as of the last count.
+func (l *Live) unconverted() []Unconverted {
 	if missing := l.missing.Load(); missing != nil {
 		return *missing
 	}
@@ -121,7 +121,7 @@ func (l *Live) load(ctx context.Context, fetch bool) (bool, error) {
 	}
 	fresh := 0
 	for _, source := range l.sources {
-		if !fetch || source.BuiltIn() {
+		if !fetch || source.builtIn() {
 			continue
 		}
 		fetched, err := source.Fetch(ctx)
@@ -180,7 +180,7 @@ func (l *Live) inOrder(known map[rateKey]Rate) (lists [][]Rate, pegsAfter int) {
 	}
 	pegsAfter = len(bySource)
 	for i, source := range l.sources {
-		if source.BuiltIn() && i < len(l.sources)-1 {
+		if source.builtIn() && i < len(l.sources)-1 {
 			pegsAfter = len(lists)
 		}
 		if rates := bySource[source.Name()]; len(rates) > 0 {
@@ -263,7 +263,7 @@ func (l *Live) count(ctx context.Context) error {
 
 // Warning says in one line which currencies have money booked without a rate; empty: none.
 func (l *Live) Warning() string {
-	missing := l.Missing()
+	missing := l.unconverted()
 	if len(missing) == 0 {
 		return ""
 	}

@@ -416,7 +416,7 @@ func TestLiveStoreFails(t *testing.T) {
 		!strings.Contains(err.Error(), "refused") {
 		t.Error(err)
 	}
-	if live.Warning() != "" || !slices.Equal(live.Missing(), nil) {
+	if live.Warning() != "" || !slices.Equal(live.unconverted(), nil) {
 		t.Error(live.Warning())
 	}
 }

@@ -15,7 +15,7 @@ const oxrAnswer = `{"disclaimer":"…","timestamp":1772445600,"base":"USD","rate
 
 func oxr(t *testing.T, spec string, now time.Time) Source {
 	t.Helper()
-	s, err := ParseSource(spec)
+	s, err := parseSource(spec)
 	if err != nil {
 		t.Fatal(err)
 	}

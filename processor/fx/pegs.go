@@ -63,7 +63,7 @@ func parsePeg(row []string) (Peg, error) {
 	amount, err1 := parsePositive(row[1])
 	baseAmount, err2 := parsePositive(row[3])
 	from, err3 := ParseDate(row[4])
-	to, err4 := MaxDate, error(nil)
+	to, err4 := maxDate, error(nil)
 	if row[5] != "" {
 		to, err4 = ParseDate(row[5])
 	}

@@ -196,7 +196,7 @@ kwd,3.34,2003-01-05,2007-05-19,
 	// A peg that is given up for another, by more than a fifth, is stated for longer than three
 	// days.
 	for i, from := range []string{"2023-01-01", "2024-03-06"} {
-		rates[i] = Rate{Currency: "egp", Date: day(t, from), ValidTo: MaxDate,
+		rates[i] = Rate{Currency: "egp", Date: day(t, from), ValidTo: maxDate,
 			USD: decimal.RequireFromString([]string{"0.0324", "0.0202"}[i]), Source: "file:x"}
 	}
 	table = tableOf(t, rates[:2])
@@ -207,7 +207,7 @@ kwd,3.34,2003-01-05,2007-05-19,
 // A rate without an end says nothing of when the file gives the next rate of another currency; a
 // period that is over leaves the day to the next source for good.
 func TestPeriodsAndFinality(t *testing.T) {
-	open := Rate{Currency: "aed", Date: day(t, "2020-01-01"), ValidTo: MaxDate,
+	open := Rate{Currency: "aed", Date: day(t, "2020-01-01"), ValidTo: maxDate,
 		USD: decimal.RequireFromString("0.2723"), Source: "file:x"}
 	over := Rate{Currency: "kwd", Date: day(t, "2003-01-05"), ValidTo: day(t, "2007-05-19"),
 		USD: decimal.RequireFromString("3.34"), Source: "file:x"}

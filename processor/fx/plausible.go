@@ -239,7 +239,7 @@ func (t *Table) elsewhere(list []series, rate Rate) (Rate, bool) {
 		if other, ok := s.at(rate.Date, t.maxAge); ok {
 			return *other, true
 		}
-		if other, ok := s.at(rate.last(), MaxDate); ok && other.Date >= rate.Date {
+		if other, ok := s.at(rate.last(), maxDate); ok && other.Date >= rate.Date {
 			return *other, true
 		}
 	}

@@ -196,7 +196,7 @@ func TestFileIsMeasuredByOthers(t *testing.T) {
 		t.Errorf("held back:\n%s", strings.Join(texts, "\n"))
 	}
 	// A peg written the wrong way round contradicts the built-in one.
-	wrong := []Rate{{Currency: "aed", Date: day(t, "2020-01-01"), ValidTo: MaxDate,
+	wrong := []Rate{{Currency: "aed", Date: day(t, "2020-01-01"), ValidTo: maxDate,
 		USD: decimal.RequireFromString("3.6725"), Source: "file:desk"}}
 	table = NewTable([][]Rate{wrong}, Options{Pegs: BuiltInPegs(), PegsAfter: 1})
 	expect(t, table, "aed", "2024-03-01", "pegs 0.272294077603812117 2024-03-01 final")

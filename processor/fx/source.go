@@ -18,7 +18,7 @@ const (
 	fetchTimeout   = 60 * time.Second
 )
 
-// Source is one place that rates are read from. Make it with ParseSource.
+// Source is one place that rates are read from. Make it with ParseSources.
 type Source struct {
 	name     string // what Rate.Source says
 	location string // a path, or an http(s) address
@@ -32,7 +32,7 @@ const pegsName = "pegs"
 
 const wantSource = "(hint: ecb:FILE|URL, oxr:FILE|DIR|URL, file:PATH or pegs)"
 
-// ParseSource reads the value of the flag --fx-source:
+// parseSource reads the value of the flag --fx-source:
 //
 //	ecb:FILE or ecb:URL   the European Central Bank's "Euro foreign exchange reference rates": the zip
 //	                      or the CSV of the time series or of the day, or any eurofxref XML; named "ecb"
@@ -44,7 +44,7 @@ const wantSource = "(hint: ecb:FILE|URL, oxr:FILE|DIR|URL, file:PATH or pegs)"
 //
 // A suffix ",name=NAME" gives another name: "ecb:NAME", "oxr:NAME", "file:NAME". The name is what
 // the ledger's fx_source says. Nothing is opened here.
-func ParseSource(spec string) (Source, error) {
+func parseSource(spec string) (Source, error) {
 	if spec == pegsName {
 		return Source{name: pegsName}, nil
 	}
@@ -112,7 +112,7 @@ func ParseSources(specs []string) ([]Source, error) {
 	sources := make([]Source, 0, len(specs))
 	seen := make(map[string]string, len(specs))
 	for _, spec := range specs {
-		source, err := ParseSource(spec)
+		source, err := parseSource(spec)
 		if err != nil {
 			faults = append(faults, err)
 			continue
@@ -166,5 +166,5 @@ func withNames(specs []string) []string {
 	return whole
 }
 
-// BuiltIn reports whether the source is part of the program, and nothing has to be fetched.
-func (s Source) BuiltIn() bool { return s.name == pegsName }
+// builtIn reports whether the source is part of the program, and nothing has to be fetched.
+func (s Source) builtIn() bool { return s.name == pegsName }

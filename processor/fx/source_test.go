@@ -62,7 +62,7 @@ func fetch(t testing.TB, kind, file, content string) ([]Rate, error) {
 	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	source, err := ParseSource(kind + ":" + path)
+	source, err := parseSource(kind + ":" + path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -315,7 +315,7 @@ func TestFetchURL(t *testing.T) {
 	}))
 	defer server.Close()
 
-	source, err := ParseSource("ecb:" + server.URL + "/eurofxref-hist.zip")
+	source, err := parseSource("ecb:" + server.URL + "/eurofxref-hist.zip")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -323,7 +323,7 @@ func TestFetchURL(t *testing.T) {
 	if err != nil || len(rates) != 10 {
 		t.Errorf("%d rates, error %v", len(rates), err)
 	}
-	missing, err := ParseSource("ecb:" + server.URL + "/elsewhere.zip")
+	missing, err := parseSource("ecb:" + server.URL + "/elsewhere.zip")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -338,7 +338,7 @@ func TestFetchURL(t *testing.T) {
 }
 
 func TestFetchMissingFile(t *testing.T) {
-	source, err := ParseSource("file:" + filepath.Join(t.TempDir(), "none.csv"))
+	source, err := parseSource("file:" + filepath.Join(t.TempDir(), "none.csv"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -353,13 +353,13 @@ func TestFetchMissingFile(t *testing.T) {
 func TestParseSource(t *testing.T) {
 	f := func(spec, name, location string) {
 		t.Helper()
-		source, err := ParseSource(spec)
+		source, err := parseSource(spec)
 		if err != nil {
-			t.Errorf("ParseSource(%q): %v", spec, err)
+			t.Errorf("parseSource(%q): %v", spec, err)
 			return
 		}
 		if source.Name() != name || source.Location() != location {
-			t.Errorf("ParseSource(%q) = %q at %q, want %q at %q", spec, source.Name(), source.Location(), name,
+			t.Errorf("parseSource(%q) = %q at %q, want %q at %q", spec, source.Name(), source.Location(), name,
 				location)
 		}
 	}
@@ -374,8 +374,8 @@ func TestParseSource(t *testing.T) {
 func TestParseSourceRefuses(t *testing.T) {
 	f := func(spec, want string) {
 		t.Helper()
-		if _, err := ParseSource(spec); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("ParseSource(%q): error %v, want one with %q", spec, err, want)
+		if _, err := parseSource(spec); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("parseSource(%q): error %v, want one with %q", spec, err, want)
 		}
 	}
 	f("", "(hint: ecb:FILE")

@@ -208,7 +208,7 @@ func (t *Table) Newest(currency string, today Date) (Rate, bool) {
 			}
 			continue
 		}
-		if rate, ok := s.at(today, MaxDate); ok {
+		if rate, ok := s.at(today, maxDate); ok {
 			return *rate, true
 		}
 	}
