@@ -23,16 +23,16 @@ const entryColumns = `SELECT lower(hex(entry_id)), toString(kind), object_id, sa
     occurred_at, toString(status)
 FROM ledger FINAL WHERE workspace = ? AND account = ? AND livemode = ? AND status != 'superseded' AND `
 
-// Booked returns the entries of the scope that moved money in [from, to), booked and held ones.
-func Booked(ctx context.Context, s *clickhouse.Store, scope Scope, from, to time.Time) ([]BookedRow, error) {
+// bookedBetween returns the entries of the scope that moved money in [from, to), booked and held ones.
+func bookedBetween(ctx context.Context, s *clickhouse.Store, scope Scope, from, to time.Time) ([]BookedRow, error) {
 	return booked(ctx, s, []string{scope.Workspace}, func(workspaces []string) (string, []any) {
 		return entryColumns + `occurred_at >= ? AND occurred_at < ?`,
 			[]any{workspaces[0], scope.Account, scope.Livemode, from, to}
 	})
 }
 
-// BookedUnder returns the entries of the scope under the objects, whatever their day.
-func BookedUnder(ctx context.Context, s *clickhouse.Store, scope Scope, objects []string) ([]BookedRow, error) {
+// bookedUnder returns the entries of the scope under the objects, whatever their day.
+func bookedUnder(ctx context.Context, s *clickhouse.Store, scope Scope, objects []string) ([]BookedRow, error) {
 	return booked(ctx, s, objects, func(part []string) (string, []any) {
 		return entryColumns + `object_id IN (?)`, []any{scope.Workspace, scope.Account, scope.Livemode, part}
 	})

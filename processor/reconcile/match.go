@@ -76,7 +76,7 @@ func Compare(ctx context.Context, ledger *clickhouse.Store, scope Scope, transac
 	}
 	// A day more on either side: an event of a payment and its balance transaction may lie on two
 	// sides of midnight.
-	rows, err := Booked(ctx, ledger, scope, scope.Period.From.AddDate(0, 0, -1), scope.Period.End().AddDate(0, 0, 1))
+	rows, err := bookedBetween(ctx, ledger, scope, scope.Period.From.AddDate(0, 0, -1), scope.Period.End().AddDate(0, 0, 1))
 	if err != nil {
 		return nil, err
 	}
@@ -435,7 +435,7 @@ func (c *comparison) elsewhere(ctx context.Context) error {
 		}
 	}
 	if len(ids) > 0 {
-		rows, err := BookedUnder(ctx, c.ledger, c.scope, slices.Sorted(maps.Keys(ids)))
+		rows, err := bookedUnder(ctx, c.ledger, c.scope, slices.Sorted(maps.Keys(ids)))
 		if err != nil {
 			return err
 		}
