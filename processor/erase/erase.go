@@ -36,7 +36,7 @@ func Run(ctx context.Context, store *clickhouse.Store, list *List, p *Person, no
 	}
 	var rows []clickhouse.ErasureRow
 	add := func(n identity.Node, alias string) {
-		if _, known := list.Alias(p.Workspace, n); !known {
+		if _, known := list.alias(p.Workspace, n); !known {
 			rows = append(rows, clickhouse.ErasureRow{Workspace: p.Workspace, Name: hash(p.Workspace, n), Alias: alias,
 				At: now})
 		}
@@ -155,7 +155,7 @@ func (p *Person) redaction(list *List) redaction {
 			rename(n.InTestMode(), "")
 			continue
 		}
-		alias, _ := list.Alias(p.Workspace, n)
+		alias, _ := list.alias(p.Workspace, n)
 		r.Values, r.Aliases = append(r.Values, n.Value()), append(r.Aliases, alias)
 		own, replaced := n, identity.New(n.Type(), alias)
 		first, firstReplaced := identity.New(identity.FirstSale, n.Value()), identity.New(identity.FirstSale, alias)

@@ -70,8 +70,8 @@ func (l *List) Run(ctx context.Context, store *clickhouse.Store) error {
 	}
 }
 
-// Empty reports whether nobody was ever erased: then no name need be hashed.
-func (l *List) Empty() bool {
+// empty reports whether nobody was ever erased: then no name need be hashed.
+func (l *List) empty() bool {
 	if l == nil {
 		return true
 	}
@@ -79,9 +79,9 @@ func (l *List) Empty() bool {
 	return names == nil || len(*names) == 0
 }
 
-// Alias returns what replaces an erased name.
-func (l *List) Alias(workspace string, n identity.Node) (alias string, erased bool) {
-	if l.Empty() {
+// alias returns what replaces an erased name.
+func (l *List) alias(workspace string, n identity.Node) (alias string, erased bool) {
+	if l.empty() {
 		return "", false
 	}
 	alias, erased = (*l.names.Load())[key{workspace, hash(workspace, n)}]

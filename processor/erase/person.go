@@ -142,7 +142,7 @@ func (p *Person) mentioned(ctx context.Context, store *clickhouse.Store) (bool, 
 		return false, err
 	}
 	for _, n := range p.listed() {
-		if _, erased := list.Alias(p.Workspace, n); erased {
+		if _, erased := list.alias(p.Workspace, n); erased {
 			return true, nil
 		}
 	}

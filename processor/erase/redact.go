@@ -48,7 +48,7 @@ func set(names ...string) map[string]bool {
 // Amounts stay the same. Object keys come out sorted: the same body is always redacted to the same
 // bytes.
 func (l *List) Event(workspace string, e *schemas.StripeEvent) (*schemas.StripeEvent, bool) {
-	if l.Empty() {
+	if l.empty() {
 		return e, false
 	}
 	decoder := json.NewDecoder(bytes.NewReader(e.Body))
@@ -87,7 +87,7 @@ func (l *List) movement(workspace, account string, body map[string]any) bool {
 	if !belongs {
 		payment, _ = object["id"].(string)
 	}
-	_, erased := l.Alias(workspace, identity.New(identity.Object, payment))
+	_, erased := l.alias(workspace, identity.New(identity.Object, payment))
 	return erased
 }
 
@@ -111,7 +111,7 @@ func (l *List) replace(workspace string, value any, parent, field string, found 
 		typ := identity.External
 		switch {
 		case moneyObject.MatchString(v):
-			if _, erased := l.Alias(workspace, identity.New(identity.Object, v)); erased {
+			if _, erased := l.alias(workspace, identity.New(identity.Object, v)); erased {
 				*found = true
 			}
 			return v
@@ -124,7 +124,7 @@ func (l *List) replace(workspace string, value any, parent, field string, found 
 			return l.within(workspace, v, found)
 		}
 		// Names are read without the space around them (stripe/keys.go).
-		if alias, erased := l.Alias(workspace, identity.New(typ, strings.TrimSpace(v))); erased && v != "" {
+		if alias, erased := l.alias(workspace, identity.New(typ, strings.TrimSpace(v))); erased && v != "" {
 			*found = true
 			return alias
 		}
@@ -140,7 +140,7 @@ func (l *List) reference(workspace, value string, found *bool) string {
 	if l.Keys != nil {
 		prefix, id = l.Keys(workspace).ExternalReference(id)
 	}
-	alias, erased := l.Alias(workspace, identity.New(identity.External, id))
+	alias, erased := l.alias(workspace, identity.New(identity.External, id))
 	if !erased || id == "" {
 		return l.within(workspace, value, found)
 	}
@@ -158,7 +158,7 @@ func (l *List) within(workspace, text string, found *bool) string {
 		return text
 	}
 	return embedded.ReplaceAllStringFunc(text, func(id string) string {
-		alias, erased := l.Alias(workspace, identity.New(identity.Customer, id))
+		alias, erased := l.alias(workspace, identity.New(identity.Customer, id))
 		if !erased {
 			return id
 		}
@@ -200,11 +200,11 @@ func strip(value any) any {
 
 // Lead returns the lead without the person, if that person was erased.
 func (l *List) Lead(lead *schemas.Lead) *schemas.Lead {
-	if l.Empty() {
+	if l.empty() {
 		return lead
 	}
-	alias, person := l.Alias(lead.Workspace, identity.New(identity.External, lead.ExternalId))
-	_, address := l.Alias(lead.Workspace, EmailNode(lead.EmailHash))
+	alias, person := l.alias(lead.Workspace, identity.New(identity.External, lead.ExternalId))
+	_, address := l.alias(lead.Workspace, EmailNode(lead.EmailHash))
 	if !person && !address {
 		return lead
 	}
@@ -223,11 +223,11 @@ func (l *List) Lead(lead *schemas.Lead) *schemas.Lead {
 // Click removes the person from a click's row. Links, campaigns and devices stay: many people share
 // them.
 func (l *List) Click(row *clickhouse.ClickRow) {
-	if l.Empty() {
+	if l.empty() {
 		return
 	}
-	_, click := l.Alias(row.Workspace, identity.New(identity.Click, schemas.ClickID(row.ClickId).String()))
-	_, visitor := l.Alias(row.Workspace, identity.New(visitorType, row.VisitorId))
+	_, click := l.alias(row.Workspace, identity.New(identity.Click, schemas.ClickID(row.ClickId).String()))
+	_, visitor := l.alias(row.Workspace, identity.New(visitorType, row.VisitorId))
 	if !click && (row.VisitorId == "" || !visitor) {
 		return
 	}
