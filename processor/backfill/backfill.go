@@ -223,8 +223,8 @@ func (b *Backfill) save(ctx context.Context, p Progress) error {
 	return b.Store.Save(ctx, p)
 }
 
-// Paths returns all lists that are read.
-func Paths() []string {
+// paths returns all lists that are read.
+func paths() []string {
 	paths := []string{"/v1/events"}
 	for _, l := range lists {
 		paths = append(paths, l.path)

@@ -78,7 +78,7 @@ func TestResume(t *testing.T) {
 	if len(want) != 12 {
 		t.Errorf("%d events: %v", len(want), want)
 	}
-	for _, path := range Paths() {
+	for _, path := range paths() {
 		m, asked := new(memory), 0
 		stops := func(p string) bool {
 			if p == path {

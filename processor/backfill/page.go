@@ -109,7 +109,7 @@ func permission(err error, path string) error {
 	case !errors.As(err, &refused):
 	case refused.Status == http.StatusForbidden:
 		return fmt.Errorf("%w (hint: the restricted key needs read access to %s, and to every other of: %v)",
-			err, path, Paths())
+			err, path, paths())
 	case refused.Status == http.StatusUnauthorized:
 		return fmt.Errorf("%w (hint: the key is mistyped, or was rolled or revoked; with another one of the same "+
 			"account the backfill goes on where it was)", err)

@@ -60,8 +60,8 @@ func (a *Agents) Replace(rules *BotRules) {
 // BuiltinAgents returns the Agents with the rules that are compiled in.
 var BuiltinAgents = sync.OnceValue(func() *Agents { return NewAgents(BuiltinBotRules()) })
 
-// TriggerDeepLink is the trigger of clicks that open an app.
-const TriggerDeepLink = "deeplink"
+// triggerDeepLink is the trigger of clicks that open an app.
+const triggerDeepLink = "deeplink"
 
 // Read returns the columns of a click's User-Agent header. vouched says that a backend with a
 // secret key wrote the click, trigger how the visitor came (contract: link, pageview, qr, deeplink
@@ -76,7 +76,7 @@ func (a *Agents) Read(raw string, vouched bool, trigger string) Agent {
 		// A backend need not give the agent: its absence says nothing about the visitor. One that gives
 		// "-", as access logs have it, says that the visitor sent none.
 		agent.BotReason = ""
-	case trigger == TriggerDeepLink && strings.HasPrefix(agent.BotReason, botLibrary+":"):
+	case trigger == triggerDeepLink && strings.HasPrefix(agent.BotReason, botLibrary+":"):
 		// An app reports the link that opened it through the same libraries that scrapers use.
 		agent.BotReason = ""
 	}

@@ -115,18 +115,18 @@ func TestBotOfClick(t *testing.T) {
 	f("", true, "link", "", DeviceOther)
 	f("", false, "link", "empty", DeviceBot)
 	f("-", true, "link", "empty", DeviceBot)
-	f("", false, TriggerDeepLink, "empty", DeviceBot)
+	f("", false, triggerDeepLink, "empty", DeviceBot)
 	// A backend that passes on a machine's agent passes on a machine.
 	f("Googlebot/2.1", true, "link", "crawler:googlebot", DeviceBot)
 	// Apps report deep links through HTTP libraries.
 	for _, agent := range []string{"okhttp/4.12.0", "Dart/3.4 (dart:io)", "axios/1.7.2",
 		"Shop/1 CFNetwork/1494 Darwin/23.4.0", "python-requests/2.31.0"} {
-		f(agent, false, TriggerDeepLink, "", BuiltinBotRules().agent(agent).Device)
+		f(agent, false, triggerDeepLink, "", BuiltinBotRules().agent(agent).Device)
 	}
 	f("okhttp/4.12.0", false, "link", "http_library:okhttp", DeviceBot)
 	f("okhttp/4.12.0", true, "qr", "http_library:okhttp", DeviceBot)
-	f("Googlebot/2.1", false, TriggerDeepLink, "crawler:googlebot", DeviceBot)
-	f(chromePhone, false, TriggerDeepLink, "", DeviceMobile)
+	f("Googlebot/2.1", false, triggerDeepLink, "crawler:googlebot", DeviceBot)
+	f(chromePhone, false, triggerDeepLink, "", DeviceMobile)
 }
 
 // Rules that are read again decide at once, also about agents that the cache holds.

@@ -27,7 +27,7 @@ const (
 // only the site's owner knows. Referrers of Android apps (android-app://com.example) give the
 // package name.
 func ReferrerDomain(raw, siteHost string) string {
-	domain := withoutWWW(Host(raw))
+	domain := withoutWWW(host(raw))
 	if domain == withoutWWW(strings.ToLower(siteHost)) {
 		return ""
 	}
@@ -73,7 +73,7 @@ func classify(name string) class {
 // common use with or without others behind it (facebook_mobile_feed).
 func classOfSource(source string) class {
 	if strings.Contains(source, ".") {
-		return classify(withoutWWW(Host(source)))
+		return classify(withoutWWW(host(source)))
 	}
 	return byBeginning(domainClasses, source)
 }

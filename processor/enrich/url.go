@@ -22,7 +22,7 @@ type UTM struct {
 
 // Parts are the columns that come from a click's address.
 type Parts struct {
-	// Host is in lower case, without port, user and trailing dot; "www." is kept.
+	// host is in lower case, without port, user and trailing dot; "www." is kept.
 	Host string
 	// Path as it stands in the address, still percent-encoded, so that two different paths stay
 	// different; "/" when the address has a host and no path.
@@ -69,8 +69,8 @@ func URL(raw string) Parts {
 	return parts
 }
 
-// Host returns the host of an address in the form of Parts.Host, or "".
-func Host(raw string) string {
+// host returns the host of an address in the form of Parts.Host, or "".
+func host(raw string) string {
 	raw = strings.TrimSpace(raw)
 	if len(raw) > maxURL {
 		raw = raw[:maxURL]

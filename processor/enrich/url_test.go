@@ -88,7 +88,7 @@ func TestURLBounds(t *testing.T) {
 	if URL("https://e.com/?utm_source="+strings.Repeat("a", 1<<20)).Host != "e.com" {
 		t.Error("a long address loses its host")
 	}
-	if host := Host("https://" + strings.Repeat("a", 300) + ".com/"); host != "" {
+	if host := host("https://" + strings.Repeat("a", 300) + ".com/"); host != "" {
 		t.Errorf("a host of 304 bytes is kept: %q", host)
 	}
 }
@@ -109,10 +109,10 @@ func FuzzURL(f *testing.F) {
 		if parts.AdNetwork == "" && parts.AdClickID != "" {
 			t.Fatalf("URL(%q): network %q, id %q", raw, parts.AdNetwork, parts.AdClickID)
 		}
-		if parts.Host != Host(raw) {
-			t.Fatalf("URL(%q).Host = %q, Host = %q", raw, parts.Host, Host(raw))
+		if parts.Host != host(raw) {
+			t.Fatalf("URL(%q).Host = %q, Host = %q", raw, parts.Host, host(raw))
 		}
-		if again := Host("https://" + parts.Host + "/"); again != parts.Host {
+		if again := host("https://" + parts.Host + "/"); again != parts.Host {
 			t.Fatalf("host %q of %q becomes %q", parts.Host, raw, again)
 		}
 		domain := ReferrerDomain(raw, "")

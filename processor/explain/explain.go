@@ -79,7 +79,7 @@ func Explain(ctx context.Context, store *clickhouse.Store, workspace, object str
 // names returns a node for each type of name that object may be.
 func names(ctx context.Context, store *clickhouse.Store, workspace, object string) ([]identity.Node, error) {
 	if raw, err := hex.DecodeString(object); err == nil && len(raw) == 16 {
-		found, err := ObjectOf(ctx, store, workspace, ledger.EntryID(raw))
+		found, err := objectOf(ctx, store, workspace, ledger.EntryID(raw))
 		if err != nil {
 			return nil, err
 		}

@@ -103,8 +103,8 @@ func scanVersion(rows driver.Rows, v *VersionRow) error {
 	return nil
 }
 
-// ObjectOf returns the Stripe object of an entry, or an empty text if there is no such entry.
-func ObjectOf(ctx context.Context, s *clickhouse.Store, workspace string, entry ledger.EntryID) (string, error) {
+// objectOf returns the Stripe object of an entry, or an empty text if there is no such entry.
+func objectOf(ctx context.Context, s *clickhouse.Store, workspace string, entry ledger.EntryID) (string, error) {
 	objects, err := clickhouse.Collect(ctx, s, "ledger",
 		"SELECT object_id FROM ledger FINAL WHERE workspace = ? AND entry_id = unhex(?)",
 		[]any{workspace, hex.EncodeToString(entry[:])},

@@ -19,8 +19,8 @@ func Remember(edges Edges) Edges { return make(Memory).Of(edges) }
 // them. It is not safe for concurrent use.
 type Memory map[Node][]Edge
 
-// Put keeps all edges of nodes.
-func (m Memory) Put(nodes []Node, edges []Edge) {
+// put keeps all edges of nodes.
+func (m Memory) put(nodes []Node, edges []Edge) {
 	for _, n := range nodes {
 		m[n] = nil
 	}
@@ -52,7 +52,7 @@ func (m Memory) Of(edges Edges) Edges {
 			if err != nil {
 				return nil, err
 			}
-			m.Put(fresh, got)
+			m.put(fresh, got)
 		}
 		total := 0
 		for _, n := range nodes {

@@ -29,8 +29,8 @@ const (
 	RuleNone           Rule = "none"
 )
 
-// Rank orders the rules by precedence: the greatest is credited.
-func (r Rule) Rank() int {
+// rank orders the rules by precedence: the greatest is credited.
+func (r Rule) rank() int {
 	switch r {
 	case RuleManual:
 		return 9
@@ -145,7 +145,7 @@ func orderOf(c *Click, touch Touch) uint64 {
 // better is the total order among candidates: rule, then the click that the policy prefers, then
 // the smaller id.
 func better(a, b Credit) int {
-	if d := cmp.Compare(b.Rule.Rank(), a.Rule.Rank()); d != 0 {
+	if d := cmp.Compare(b.Rule.rank(), a.Rule.rank()); d != 0 {
 		return d
 	}
 	if d := cmp.Compare(b.order, a.order); d != 0 {

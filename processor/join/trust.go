@@ -24,7 +24,7 @@ func (s *Search) before(received time.Time) bool {
 
 // weaken makes a way no stronger than a public name is.
 func (w via) weaken() via {
-	if w.rule.Rank() > RuleReference.Rank() {
+	if w.rule.rank() > RuleReference.rank() {
 		w.rule = RuleReference
 	}
 	return w

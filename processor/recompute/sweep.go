@@ -79,7 +79,7 @@ func (r *Recomputer) RestateRates(ctx context.Context) error {
 		if r.cfg.Elected != nil && !r.cfg.Elected() {
 			continue
 		}
-		err := repeat(func() (int, error) { return r.Restate(ctx) })
+		err := repeat(func() (int, error) { return r.restate(ctx) })
 		if err != nil && ctx.Err() == nil {
 			return fmt.Errorf("convert by revised rates: %w", err)
 		}
@@ -126,9 +126,9 @@ func (r *Recomputer) SweepOnce(ctx context.Context, since time.Time) (int, error
 	return len(sales), r.recomputeSwept(ctx, sales)
 }
 
-// Restate recomputes the sales whose rate was revised after they were booked: a corrected one, or
+// restate recomputes the sales whose rate was revised after they were booked: a corrected one, or
 // one that came after a later day's. It returns how many sales it recomputed.
-func (r *Recomputer) Restate(ctx context.Context) (int, error) {
+func (r *Recomputer) restate(ctx context.Context) (int, error) {
 	sales, err := r.cfg.Store.Outdated(ctx, func(currency string, day time.Time) int64 {
 		quote, _, _ := r.cfg.Rates.Convert(currency, day)
 		return quote.RevisedAt.Unix()
