@@ -13,53 +13,66 @@ import (
 // trusted input.
 const longestLine = 64 << 10
 
-// errTooLong says that a line has more than LongestLine bytes.
+// errTooLong says that a line has more than longestLine bytes.
 var errTooLong = fmt.Errorf("read line: longer than %d bytes", longestLine)
 
 // Read calls good for each line that parses and bad for each that does not, in order, until either
 // returns an error. Empty lines are passed over but counted. Compressed input is recognised by its
 // first bytes, whatever its name.
 func Read(from io.Reader, good func(Line) error, bad func(number int, why error) error) error {
-	r := bufio.NewReaderSize(from, longestLine)
-	if magic, _ := r.Peek(2); len(magic) == 2 && magic[0] == 0x1f && magic[1] == 0x8b {
-		z, err := gzip.NewReader(r)
-		if err != nil {
-			return fmt.Errorf("open gzip: %w", err)
-		}
-		defer z.Close()
-		r = bufio.NewReaderSize(z, longestLine)
+	r, err := decompress(bufio.NewReaderSize(from, longestLine))
+	if err != nil {
+		return err
 	}
 	p := new(parser)
 	for number := 1; ; number++ {
-		text, err := r.ReadSlice('\n')
-		if errors.Is(err, bufio.ErrBufferFull) {
-			if err = skip(r); err != nil && !errors.Is(err, io.EOF) {
-				return fmt.Errorf("read log: %w", err)
-			}
-			if err := bad(number, errTooLong); err != nil {
+		text, err := readLine(r)
+		switch {
+		case errors.Is(err, errTooLong):
+			if err := bad(number, err); err != nil {
 				return err
 			}
 			continue
+		case err != nil && !errors.Is(err, io.EOF):
+			return fmt.Errorf("read log: %w", err)
 		}
 		if number == 1 {
 			text = bytes.TrimPrefix(text, []byte("\ufeff"))
-		}
-		end := errors.Is(err, io.EOF)
-		if err != nil && !end {
-			return fmt.Errorf("read log: %w", err)
-		}
-		for len(text) > 0 && (text[len(text)-1] == '\n' || text[len(text)-1] == '\r') {
-			text = text[:len(text)-1]
 		}
 		if len(text) > 0 {
 			if err := p.pass(number, string(text), good, bad); err != nil {
 				return err
 			}
 		}
-		if end {
+		if err != nil {
 			return nil
 		}
 	}
+}
+
+// decompress returns what gzip has compressed, or r itself if it is not compressed.
+func decompress(r *bufio.Reader) (*bufio.Reader, error) {
+	if magic, _ := r.Peek(2); len(magic) < 2 || magic[0] != 0x1f || magic[1] != 0x8b {
+		return r, nil
+	}
+	z, err := gzip.NewReader(r)
+	if err != nil {
+		return nil, fmt.Errorf("open gzip: %w", err)
+	}
+	return bufio.NewReaderSize(z, longestLine), nil
+}
+
+// readLine returns the next line without its end, valid until the next read; errTooLong for one that
+// was passed over because of its length; and io.EOF with the last line, which may be empty.
+func readLine(r *bufio.Reader) ([]byte, error) {
+	text, err := r.ReadSlice('\n')
+	if errors.Is(err, bufio.ErrBufferFull) {
+		if err = skip(r); err != nil && !errors.Is(err, io.EOF) {
+			return nil, err
+		}
+		return nil, errTooLong
+	}
+	return bytes.TrimRight(text, "\r\n"), err
 }
 
 func (p *parser) pass(number int, text string, good func(Line) error, bad func(int, error) error) error {
