@@ -159,12 +159,7 @@ func (s *buyer) dispute(p payment, at time.Time) {
 		}
 		return
 	}
-	withdrawn := s.settle(balanceAdjustment, id, "", -p.paid, p.currency, at.Add(time.Second))
-	s.event("charge.dispute.created", at, s.disputeObject(p, id, at, "needs_response"), nil)
-	s.event("charge.dispute.funds_withdrawn", at.Add(time.Second), s.disputeObject(p, id, at, "needs_response", withdrawn),
-		nil)
-	s.deliver()
-	s.move(p, Movement{Object: id, Kind: Dispute, Amount: -p.paid, OccurredAt: at.Add(time.Second), Balance: withdrawn.ID})
+	withdrawn := s.withdraw(p, id, at)
 	if later.After(w.opts.Until) {
 		return
 	}
@@ -219,12 +214,7 @@ func (s *buyer) disputePart(p payment, at time.Time) {
 	if at.After(w.opts.Until) {
 		return
 	}
-	withdrawn := s.settle(balanceAdjustment, id, "", -p.paid, p.currency, at.Add(time.Second))
-	s.event("charge.dispute.created", at, s.disputeObject(p, id, at, "needs_response"), nil)
-	s.event("charge.dispute.funds_withdrawn", at.Add(time.Second), s.disputeObject(p, id, at, "needs_response", withdrawn),
-		nil)
-	s.deliver()
-	s.move(p, Movement{Object: id, Kind: Dispute, Amount: -p.paid, OccurredAt: at.Add(time.Second), Balance: withdrawn.ID})
+	withdrawn := s.withdraw(p, id, at)
 	if later.After(w.opts.Until) {
 		return
 	}
@@ -251,4 +241,15 @@ func (s *buyer) cashBack(p payment, at time.Time) {
 	o["charge"], o["customer"], o["customer_account"] = nil, s.customerID(), s.customerAccount()
 	s.event("refund.created", at, o, nil)
 	s.deliver()
+}
+
+// withdraw opens a dispute about all of a payment, for which Stripe takes the money at once.
+func (s *buyer) withdraw(p payment, id string, at time.Time) BalanceTransaction {
+	withdrawn := s.settle(balanceAdjustment, id, "", -p.paid, p.currency, at.Add(time.Second))
+	s.event("charge.dispute.created", at, s.disputeObject(p, id, at, "needs_response"), nil)
+	s.event("charge.dispute.funds_withdrawn", at.Add(time.Second), s.disputeObject(p, id, at, "needs_response", withdrawn),
+		nil)
+	s.deliver()
+	s.move(p, Movement{Object: id, Kind: Dispute, Amount: -p.paid, OccurredAt: at.Add(time.Second), Balance: withdrawn.ID})
+	return withdrawn
 }
