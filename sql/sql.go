@@ -48,11 +48,11 @@ func EnsureDatabase(ctx context.Context, db *sql.DB, name string, on Layout) err
 	return nil
 }
 
-// Settings are those of ClickHouse that a connection to several servers needs to migrate: DDL waits
-// for every server and fails if one does not answer in time, and rows are inserted on their shards
-// before an INSERT ends. Times are in seconds. On a single server they change nothing, but that what
-// is dropped may be of any size: ClickHouse refuses tables of more than 50 GB by default, and what a
-// migration or a command drops is a copy, or what a person has said to drop.
+// Settings are the settings of ClickHouse that a connection needs to migrate several servers: DDL
+// waits for every server and fails if one does not answer in time, and an INSERT ends when its rows
+// are on their shards. Times are in seconds. For a single server only one of them matters:
+// ClickHouse refuses to drop tables of more than 50 GB by default, and what a migration or a
+// command drops is a copy, or what a person has said to drop.
 func Settings() map[string]any {
 	return map[string]any{
 		"distributed_ddl_output_mode":                   "throw",

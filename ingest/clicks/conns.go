@@ -17,8 +17,7 @@ type listener struct {
 	closed atomic.Bool
 }
 
-// backlogTime is how long connections that the kernel has taken and nobody has accepted have to be
-// accepted.
+// backlogTime is how long a stop goes on accepting the connections that wait in the kernel's queue.
 const backlogTime = 50 * time.Millisecond
 
 // end closes the listener after everything has been accepted. Close alone resets the connections

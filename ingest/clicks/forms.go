@@ -151,8 +151,9 @@ func holdsEmail(s string) bool {
 	}
 }
 
-// inLocalPart reports whether c may be the last byte before the @ (RFC 5322, atext, and UTF-8).
-// What separates parts of an address is none: https://social.example/@anna.lena is a page.
+// inLocalPart reports whether c may be the last byte before the @ of an e-mail address (RFC 5322,
+// atext, and UTF-8). A separator within an address of a page is no such byte:
+// https://social.example/@anna.lena is a page.
 func inLocalPart(c byte) bool {
 	return isAlphanumeric(c) || c >= 0x80 || strings.IndexByte("!#$'*+-^_`{|}~.\"", c) >= 0
 }

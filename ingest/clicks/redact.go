@@ -179,8 +179,8 @@ func isListed(name string, listed []string) bool {
 	return false
 }
 
-// parameterEnd is where the parameter that begins behind rest[0] ends: at the next separator, or at
-// the end.
+// parameterEnd returns where the parameter after the separator rest[0] ends: at the next separator,
+// or at the end of rest.
 func parameterEnd(rest string) int {
 	for i := 1; i < len(rest); i++ {
 		switch rest[i] {

@@ -86,7 +86,8 @@ func isSecret(parameter string, odd bool) bool {
 	return value != "" && (!harmless(name) && secretName(name) || secretValue(value, odd))
 }
 
-// minSecret is how many bytes the shortest secret has that is known by its form: a@b.de.
+// minSecret is the length in bytes of the shortest value that is known as a secret by its form:
+// a@b.de.
 const minSecret = 6
 
 // secretValue reports whether a value, as it stands in an address, is or holds a secret.
@@ -107,8 +108,8 @@ func holdsSecretParameter(text string) bool {
 	return false
 }
 
-// mayHoldSecret reports whether the path of an address may have something to drop: nearly none has.
-// A host has nothing, and a short path is looked at soonest byte by byte.
+// mayHoldSecret reports whether the path of an address may have something to drop. Hardly any path
+// has, and byte by byte is the fastest way to look through a short one.
 func mayHoldSecret(address string) bool {
 	path := address
 	if at := strings.Index(address, "://"); at >= 0 {

@@ -20,7 +20,7 @@ func (p leastBusy) ForTopic(topic string) kgo.TopicPartitioner {
 	return &leastBusyTopic{kgo.LeastBackupPartitioner().ForTopic(topic).(batchPartitioner), p.turn, 0}
 }
 
-// batchPartitioner is what kgo's partitioner is.
+// batchPartitioner is the interfaces that kgo's own partitioner implements, and that kgo looks for.
 type batchPartitioner interface {
 	kgo.TopicBackupPartitioner
 	kgo.TopicPartitionerOnNewBatch

@@ -22,8 +22,8 @@ type signers struct {
 	open    bool                 // there is no workspaces file: everything is in one workspace
 }
 
-// signer is one signing secret and everything that it signs for: several endpoints for that of a
-// Connect endpoint whose accounts belong to several workspaces.
+// signer is one signing secret and everything that it signs for. That of a Connect endpoint whose
+// accounts belong to several workspaces signs for one endpoint of each of them.
 type signer struct {
 	secret    string
 	digest    string

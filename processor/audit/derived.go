@@ -27,8 +27,8 @@ var projections = []projection{
 
 type projection struct{ table, key, name, day string }
 
-// logProjection is of ledger_log as far as the ledger says what must be in it: an entry's greatest
-// version. Nothing else has the earlier ones.
+// logProjection selects what the ledger says must be in ledger_log: the greatest version of each
+// entry. Its earlier versions are in no other table.
 var logProjection = projection{ledgerLog, "workspace, entry_id", "concat(toString(kind), ' ', object_id)", "day"}
 
 const ledgerLog = "ledger_log"

@@ -77,7 +77,7 @@ func (r *ClickRow) Version() uint64 {
 	return first(received)
 }
 
-// triggerPageView is the trigger of a record that is no arrival by a link.
+// triggerPageView is the trigger of a page view, which is no arrival by a link.
 const triggerPageView = "pageview"
 
 // IsPageView reports whether the record is a page view. It is stored and counted by itself, and is

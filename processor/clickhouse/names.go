@@ -38,8 +38,8 @@ func (s *Store) AllEdges(ctx context.Context, workspace string, nodes []identity
 	return append(edges, firsts...), err
 }
 
-// EdgesAfter returns up to limit edges of one name, in order of their targets, from the one behind
-// after on.
+// EdgesAfter returns up to limit edges of one name, in order of their targets, beginning with the
+// first one after the target after.
 func (s *Store) EdgesAfter(ctx context.Context, workspace string, name, after identity.Node,
 	limit int) ([]identity.Edge, error) {
 	return Collect(ctx, s, "identities", `SELECT key, target, source, at, carried FROM identities FINAL

@@ -198,8 +198,8 @@ func (a *answers) make(ctx context.Context, found *answer, key, mediaType string
 	defer close(found.done)
 	a.made.Add(1)
 	if found.body, found.err = ask(ctx); found.err == nil {
-		// The ETags are of the body and not of the marker, which most inserts and merges change though
-		// no figure of this answer is another.
+		// The ETags are of the body and not of the marker, which most inserts and merges change though no
+		// figure of this answer differs.
 		found.tags = [2]string{etag(false, []byte(mediaType), found.body), etag(true, []byte(mediaType), found.body)}
 		if compressible(mediaType) {
 			found.zipped = compress(found.body)

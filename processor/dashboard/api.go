@@ -143,7 +143,7 @@ func (d *Dashboard) resolve(caller *access.Caller, name string, given map[string
 	return q, values, err
 }
 
-// answerKey is everything that an answer depends on but the tables.
+// answerKey is everything that an answer depends on, apart from the tables.
 func answerKey(name, format, asked string, values map[string]string) string {
 	key, _ := json.Marshal([]any{name, format, asked, values}) // strings, and keys in order
 	return string(key)

@@ -15,7 +15,7 @@ import (
 	"tributary/sql"
 )
 
-// maxToolBytes is how long an answer an assistant is given: it reads all of it.
+// maxToolBytes bounds an answer to an assistant, which reads all of it.
 const maxToolBytes = 256 << 10
 
 const instructions = "Affiliate and referral attribution of Stripe revenue. Every tool asks one named question of " +

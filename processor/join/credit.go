@@ -92,8 +92,9 @@ type Credit struct {
 	order uint64 // among the candidates of one rule; the greatest is credited
 }
 
-// Inverse makes less more: the greatest value of the width for 0, 0 for whatever does not fit.
-// Negative counts as 0.
+// Inverse reverses the order of values: the smaller the value, the greater its inverse. Of 0 and of
+// negative values it is the greatest number of the width, in bits; of values that do not fit it is
+// 0.
 func Inverse(width uint, value int64) uint64 {
 	limit := uint64(1)<<width - 1
 	if value < 0 {

@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// A name must hold so many bits, as counted below: few ids that a vendor makes of 64 random bits or
-// more are refused, and no name that somebody made up of words and numbers in one case is taken.
-// Capitals among small letters are seldom a person's choice, so there fewer are enough.
+// A name must hold this many bits, as counted below. Then few ids that a vendor makes of 64 random
+// bits or more are refused, and no name is taken that somebody made up of words and numbers in one
+// case. People seldom mix capitals and small letters, so fewer bits are enough where both occur.
 const (
 	enoughBits  = 6400 // hundredths of a bit
 	enoughMixed = 4500

@@ -15,7 +15,7 @@ import (
 	"tributary/processor/identity"
 )
 
-// NameMetrics are of names that very many sales, leads or clicks share.
+// NameMetrics are the metrics of names that very many sales, leads or clicks share.
 type NameMetrics struct {
 	cut      prometheus.Counter
 	deferred prometheus.Gauge

@@ -16,10 +16,10 @@ const overlap = 15 * time.Minute
 // sinceStep is the step whose position is the earliest time since which a rebuild had to catch up.
 const sinceStep = "since"
 
-// since returns from when on records have to be booked again: from then, or from the first day of
-// which the live tables have received others than the shadow's. It never forgets an earlier day:
-// what was booked of that day before an interruption is not known. leads and rebuilt name the leads
-// as they were received and as they were rebuilt.
+// since returns the time from which records have to be booked again: then, or the first day of
+// which the live tables have received other records than the shadow's. It never forgets an earlier
+// day: what was booked of that day before an interruption is not known. leads and rebuilt name the
+// leads as they were received and as they were rebuilt.
 func (b *Rebuild) since(ctx context.Context, positions map[string]string, then time.Time, leads, rebuilt string) (
 	time.Time, error,
 ) {
