@@ -38,7 +38,7 @@ func TestBlockLists(t *testing.T) {
 	}
 	verdicts := strings.Split(strings.TrimSpace(string(output)), "\n")
 	last := len(verdicts) - 1
-	if len(verdicts) != 27 || verdicts[last] != "known tracker stopped" {
+	if len(verdicts) != 33 || verdicts[last] != "known tracker stopped" {
 		t.Fatalf("verdicts:\n%s", output)
 	}
 	for _, verdict := range verdicts[:last] {

@@ -34,6 +34,9 @@ func TestMovingPage(t *testing.T) {
 		"From Rewardful":         {`Rewardful.referral`, "", "referral"},
 		"From FirstPromoter":     {`FPROM.data.tid`, "undefined", "_fprom_tid"},
 		"From Tolt":              {`window.tolt_referral`, "undefined", "tolt_referral"},
+		"From Affonso":           {`window.affonso_referral`, "undefined", "affonso_referral"},
+		"From Endorsely":         {`window.endorsely_referral`, "undefined", "endorsely_referral"},
+		"From PromoteKit":        {`window.promotekit_referral`, "undefined", "promotekit_referral"},
 		"From another programme": {`tributary.clickId`, "undefined", "partner_click"},
 	} {
 		t.Run(section, func(t *testing.T) {
@@ -127,6 +130,27 @@ func TestVisitorsOfBefore(t *testing.T) {
 			v.noErrors()
 		})
 	}
+}
+
+// Affonso's own guides have pages do this: wait for the visitor's consent, and for the script before
+// links to Stripe are marked.
+func TestAffonso(t *testing.T) {
+	v := newVisitor(t, "affonso.example", strings.Replace(moving(t, "From Affonso"), "data-affonso",
+		`data-requires-consent="true" data-affonso`, 1)+`<a id=pay href="https://buy.stripe.com/test_1">Pay</a><script>
+			window.ready = 0; addEventListener("affonso_referral_ready", () => ready++)</script>`)
+	v.open("/?atp=ann")
+	if got := v.beacons("link of ann at /?atp=ann"); got[0].VisitorId != "" || got[0].Consent != "denied" {
+		t.Errorf("before consent: %v", got[0])
+	}
+	v.want(nothingStored, "")
+	v.want("ready > 0", "true")
+	id := v.eval("affonso_referral")
+	v.exec(`affonsoConsentGranted(); Affonso.signup("ann@shop.example"); Affonso.signup({email: "ann@shop.example"})`)
+	if v.cookie("affonso_referral") != id {
+		t.Errorf("cookies after consent: %s", v.eval("document.cookie"))
+	}
+	v.becomes(`new URL(pay.href).searchParams.get("client_reference_id")`, id)
+	v.noErrors()
 }
 
 // A visitor who does not allow cookies is not known by those of before either.

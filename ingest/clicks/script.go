@@ -33,6 +33,9 @@ var standIns = map[string]string{
 	"/rw.js":                "rewardful.js",
 	"/fpr.js":               "firstpromoter.js",
 	"/tolt.js":              "tolt.js",
+	"/js/pixel.min.js":      "referral.js", // Affonso
+	"/endorsely.js":         "referral.js",
+	"/promotekit.js":        "referral.js",
 }
 
 // trackingScript is one version of the script, ready to be served.

@@ -15,7 +15,8 @@ for (const [party, host] of [["first", "clicks.shop.example"], ["third", "edge.e
   for (const [type, path] of [
     ["script", "/t.js"], ["script", "/t.0123456789ab.js"], ["script", "/analytics/script.js"],
     ["script", "/analytics/script.detection.js"], ["script", "/rw.js"], ["script", "/fpr.js"], ["script", "/tolt.js"],
-    ["script", "/affiliate-tracker.js"], ["xmlhttprequest", "/v1/click"], ["ping", "/v1/click"],
+    ["script", "/affiliate-tracker.js"], ["script", "/js/pixel.min.js"], ["script", "/endorsely.js"],
+    ["script", "/promotekit.js"], ["xmlhttprequest", "/v1/click"], ["ping", "/v1/click"],
     ["image", "/v1/click.gif?url=https%3A%2F%2Fshop.example%2F"], ["xmlhttprequest", "/track/click"],
     ["xmlhttprequest", "/track/lead/client"],
   ]) {
