@@ -275,8 +275,9 @@ func TestAffiliateOfAddress(t *testing.T) {
 	e := newEdge(t, func(c *Config) { c.Workspaces, _ = LoadWorkspaces("", "sk_test") })
 	for query, want := range map[string]string{
 		"?via=ann": "ann", "?utm_source=x&via=ann": "ann", "?aff=ann#via=bob": "ann", "?fp_ref=ann&via=bob": "ann",
-		"?fpr=+ann%20": "ann", "?referral=%C3%A4nn": "änn", "?via=ann@x.example": "ann@x.example", "?via=a%FFb": "", "?via=a%FFb&aff=bob": "bob",
-		"?via=": "", "?via": "", "?VIA=ann": "", "?ref=ann": "", "?q=via=ann": "", "#?via=ann": "", "": "",
+		"?fpr=+ann%20": "ann", "?referral=%C3%A4nn": "änn", "?via=ann@x.example": "ann@x.example", "?via=a%FFb": "",
+		"?via=a%FFb&aff=bob": "bob",
+		"?via=":              "", "?via": "", "?VIA=ann": "", "?ref=ann": "", "?q=via=ann": "", "#?via=ann": "", "": "",
 		"?via=undefined&aff=bob": "bob", "?via=" + strings.Repeat("a", 201): "",
 	} {
 		body := `{"url":"https://a.example/` + query + `"`

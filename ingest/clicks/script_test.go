@@ -96,7 +96,8 @@ func TestScriptIsServed(t *testing.T) {
 func TestStandIns(t *testing.T) {
 	e := newEdge(t, nil)
 	for _, path := range []string{"/affiliate-tracker.js", "/rw.js", "/fpr.js", "/tolt.js", "/analytics/script.js",
-		"/js/pixel.min.js", "/endorsely.js", "/promotekit.js", "/analytics/script.detection.js", "/analytics/script.site-visit.outbound-domains.js"} {
+		"/js/pixel.min.js", "/endorsely.js", "/promotekit.js",
+		"/analytics/script.detection.js", "/analytics/script.site-visit.outbound-domains.js"} {
 		a := e.do("GET", path, "", "Accept-Encoding: identity")
 		e.want(a, 200, "")
 		if !strings.HasSuffix(a.body, string(scripts["/t.js"].plain)) || len(a.body) == len(scripts["/t.js"].plain) {
