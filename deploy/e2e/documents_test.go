@@ -20,13 +20,13 @@ var (
 
 	quotedFile = regexp.MustCompile("`([\\w.*-][\\w./*-]*(?:\\.(?:go|ts|js|sql|csv|sh|proto|txt|md|ya?ml)|/))`")
 	quotedName = regexp.MustCompile("`(?:\\w+\\.)?(\\w*[a-z][A-Z]\\w*)(?:\\(\\))?`")
-	testRun    = regexp.MustCompile(`go test (?:-\S+ )*(\./[\w/]+) -run '?([\w|]+)`)
+	testRun    = regexp.MustCompile(`go test ((?:-\S+ (?:proof )?)*)((?:\./[\w/]+ )+)-run '?([\w|\\]+)`)
 	spaces     = regexp.MustCompile(`\s+`)
 )
 
-// foreign are flags of kong itself and of others' programs: docker compose, kafka-topics.sh,
-// clickhouse, curl, wget, npm, stripe listen, and the images' own.
-const foreign = " help alter ask-password bootstrap-server config data-binary database detach multiquery " +
+// foreign are flags of kong itself and of others' programs: docker compose, kafka-topics,
+// kafka-configs, clickhouse, curl, wget, npm, stripe listen, and the images' own.
+const foreign = " help add-config alter ask-password bootstrap-server config data-binary database detach entity-name entity-type multiquery " +
 	"package-lock-only param partitions print-secret queries-file query quiet rm spider storage system user "
 
 // Every flag that a document, a manifest or a hint names is one that a program has.
@@ -85,14 +85,15 @@ func TestFlagsOfDocuments(t *testing.T) {
 // elsewhere are names in documents that others' programs, and what they are asked for, have.
 const elsewhere = " x/ script.outbound-domains.js test/ LeaveGroupContext PrimaryKeyExpand uniqHLL12 "
 
-// Every file, every name of the code and every test that a document names is there.
+// Every file, every name of the code and every test that a document names is there, and the command
+// has the build tag that the test needs.
 func TestNamesOfDocuments(t *testing.T) {
 	root, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)
 	}
 	documents, words := make(map[string]string), make(map[string]bool)
-	tests := make(map[string][]string) // of a package's directory
+	tests, proofs := make(map[string][]string), make(map[string][]string) // of a package's directory
 	err = filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -115,10 +116,14 @@ func TestNamesOfDocuments(t *testing.T) {
 			}
 			return err
 		}
+		into, head := tests, string(text[:min(len(text), 100)])
+		if strings.HasPrefix(head, "//go:build ") && strings.Contains(head, "proof") {
+			into = proofs
+		}
 		for word := range strings.FieldsFuncSeq(string(text), notInName) {
 			words[word] = true
 			if strings.HasPrefix(word, "Test") || strings.HasPrefix(word, "Fuzz") {
-				tests[filepath.Dir(path)] = append(tests[filepath.Dir(path)], word)
+				into[filepath.Dir(path)] = append(into[filepath.Dir(path)], word)
 			}
 		}
 		return err
@@ -135,11 +140,17 @@ func TestNamesOfDocuments(t *testing.T) {
 			}
 		}
 		for _, m := range testRun.FindAllStringSubmatch(text, -1) {
-			for pattern := range strings.SplitSeq(m[2], "|") {
+			for pattern := range strings.SplitSeq(strings.ReplaceAll(m[3], `\`, ""), "|") {
 				found++
 				is := func(test string) bool { return strings.Contains(test, pattern) }
-				if !slices.ContainsFunc(tests[filepath.Join(root, m[1])], is) {
-					t.Errorf("%s names a test %s of %s, which has none", path, pattern, m[1])
+				for directory := range strings.FieldsSeq(m[2]) {
+					there := tests[filepath.Join(root, directory)]
+					if strings.Contains(m[1], "-tags proof ") {
+						there = append(slices.Clone(there), proofs[filepath.Join(root, directory)]...)
+					}
+					if !slices.ContainsFunc(there, is) {
+						t.Errorf("%s names a test %s of %s, which that command does not run", path, pattern, directory)
+					}
 				}
 			}
 		}
