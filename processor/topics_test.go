@@ -16,7 +16,7 @@ import (
 // Topics are created with what the promises need, whatever the brokers' defaults are, and what an
 // operator has set since is named, with what it loses.
 func TestSettingsOfTopicsAreNamed(t *testing.T) {
-	cluster, err := kfake.NewCluster(kfake.NumBrokers(3), kfake.DefaultNumPartitions(1), kfake.BrokerConfigs(map[string]string{
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(3), kfake.BrokerConfigs(map[string]string{
 		"log.cleanup.policy": "compact", "min.insync.replicas": "2"}))
 	if err != nil {
 		t.Fatal(err)
