@@ -45,11 +45,29 @@ func USD(amountMinor int64, exponent int, rate decimal.Decimal) (decimal.Decimal
 	if !bounded(rate) {
 		return decimal.Decimal{}, fmt.Errorf("convert to USD: rate with exponent %d: %w", rate.Exponent(), ErrBadRate)
 	}
+	if exponent <= usdPlaces && rate.Exponent() == one.Exponent() && rate.Equal(one) {
+		return dollars(amountMinor, exponent)
+	}
 	usd := decimal.New(amountMinor, -int32(exponent)).Mul(rate).RoundBank(usdPlaces)
 	if usd.Abs().GreaterThanOrEqual(maxUSD) {
 		return decimal.Decimal{}, outOfRange(amountMinor, exponent, rate)
 	}
 	return usd, nil
+}
+
+// dollars is USD at the rate 1: integers hold what is in range.
+func dollars(amountMinor int64, exponent int) (decimal.Decimal, error) {
+	most, places := int64(1_000_000_000_000), int64(1) // most as maxUSD
+	for range exponent {
+		most *= 10
+	}
+	for range usdPlaces - exponent {
+		places *= 10
+	}
+	if amountMinor <= -most || amountMinor >= most {
+		return decimal.Decimal{}, outOfRange(amountMinor, exponent, one)
+	}
+	return decimal.New(amountMinor*places, -usdPlaces), nil
 }
 
 func outOfRange(amountMinor int64, exponent int, rate decimal.Decimal) error {

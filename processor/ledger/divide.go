@@ -89,8 +89,7 @@ func (b *books) paidLater(i *invoice, p *payment) bool {
 // tiedBy reports whether an event until then said that a payment is of an invoice.
 func (b *books) tiedBy(i *invoice, p *payment, until time.Time) bool {
 	return slices.ContainsFunc(b.Graph.From(identity.New(identity.Object, i.id)), func(e identity.Edge) bool {
-		typ, other := e.B.Split()
-		return typ == identity.Object && !e.At.After(until) && b.paymentOf(other) == p.id
+		return e.B.Type() == identity.Object && !e.At.After(until) && b.paymentOf(e.B) == p.id
 	})
 }
 

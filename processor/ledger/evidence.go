@@ -181,13 +181,14 @@ func best(facts []*stripe.Fact, wanted func(*stripe.Fact) bool) *stripe.Fact {
 	return top
 }
 
-// paymentOf returns the object under which the payment that an object belongs to is booked: its
+// paymentOf returns the id under which the payment that an object belongs to is booked: its
 // payment intent, else its charge, else its session. It is empty for an invoice, and for a session
 // that names nothing but its invoice.
 //
 // What its own facts say counts as much as the names: facts and names are two inserts, and one may
 // be seen without the other.
-func (k *Evidence) paymentOf(id string) string {
+func (k *Evidence) paymentOf(object identity.Node) string {
+	id := object.Value()
 	own := class(id)
 	if own == classIntent || own == classInvoicePayment {
 		return id
@@ -208,7 +209,6 @@ func (k *Evidence) paymentOf(id string) string {
 			ofInvoice = true
 		}
 	}
-	object := identity.New(identity.Object, id)
 	for _, e := range k.Graph.From(object) {
 		if typ, other := e.B.Split(); typ == identity.Object {
 			belongs(other)

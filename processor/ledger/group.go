@@ -47,7 +47,11 @@ func (k *Evidence) newGroup(nodes []identity.Node, of accountMode) *group {
 	slices.Sort(g.nodes)
 	for _, n := range g.nodes {
 		typ, id := n.Split()
-		payment := k.paymentOf(id)
+		object := n
+		if typ != identity.Object {
+			object = identity.New(identity.Object, id)
+		}
+		payment := k.paymentOf(object)
 		facts := k.Facts[n]
 		for i := range facts {
 			if f := &facts[i]; (accountMode{f.Account, f.Livemode}) == of {
@@ -83,16 +87,16 @@ func (k *Evidence) newGroup(nodes []identity.Node, of accountMode) *group {
 // credited reports whether an event named who is to be credited with a payment itself, and not only
 // with its buyer: our keys are in its metadata. A promotion code may stand on anything.
 func (k *Evidence) credited(p *payment) bool {
-	objects := append(slices.Clone(p.charges), p.id)
-	for _, id := range objects {
+	named := func(id string) bool {
 		for _, e := range k.Graph.From(identity.New(identity.Object, id)) {
 			switch e.B.Type() {
 			case identity.Click, identity.Reference, identity.External, identity.Affiliate:
 				return true
 			}
 		}
+		return false
 	}
-	return false
+	return named(p.id) || slices.ContainsFunc(p.charges, named)
 }
 
 // place gives a fact to whom it is about. id is the payment that the fact's object belongs to, as
@@ -103,7 +107,7 @@ func (k *Evidence) place(g *group, f *stripe.Fact, id string) {
 		g.invoice(f.ObjectID).facts = append(g.invoice(f.ObjectID).facts, f)
 	case f.Kind == stripe.Payment || f.Kind == stripe.Presented || f.Kind == stripe.Authorization:
 		if f.Source == stripe.FromInvoicePayment && f.ParentID != "" {
-			id = cmp.Or(k.paymentOf(f.ParentID), f.ParentID)
+			id = cmp.Or(k.paymentOf(identity.New(identity.Object, f.ParentID)), f.ParentID)
 		}
 		if id != "" {
 			g.payment(id).facts = append(g.payment(id).facts, f)
@@ -189,17 +193,14 @@ func (k *Evidence) link(g *group) {
 	for _, id := range sortedKeys(g.invoices) {
 		i := g.invoices[id]
 		for _, e := range k.Graph.From(identity.New(identity.Object, id)) {
-			typ, other := e.B.Split()
-			if typ == identity.Object {
-				tie(i, k.paymentOf(other))
-				continue
-			}
-			if typ != identity.Movement {
-				continue
-			}
-			for _, e := range k.Graph.From(e.B) {
-				if typ, other := e.B.Split(); typ == identity.Object {
-					tie(i, k.paymentOf(other))
+			switch e.B.Type() {
+			case identity.Object:
+				tie(i, k.paymentOf(e.B))
+			case identity.Movement:
+				for _, e := range k.Graph.From(e.B) {
+					if e.B.Type() == identity.Object {
+						tie(i, k.paymentOf(e.B))
+					}
 				}
 			}
 		}

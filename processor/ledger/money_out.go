@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"tributary/processor/identity"
 	"tributary/processor/stripe"
 )
 
@@ -98,7 +99,7 @@ func (b *books) refunds(g *group) []*refund {
 			*which = f
 		}
 		if f.ParentID != "" && class(f.ParentID) != classInvoice {
-			r.payment = g.payments[b.paymentOf(f.ParentID)]
+			r.payment = g.payments[b.paymentOf(identity.New(identity.Object, f.ParentID))]
 			if class(f.ParentID) == classCharge {
 				r.charge = smaller(r.charge, f.ParentID)
 			}
@@ -417,7 +418,7 @@ func (b *books) bookDisputes(g *group) {
 		var p *payment
 		charge := ""
 		if f.ParentID != "" {
-			p = g.payments[b.paymentOf(f.ParentID)]
+			p = g.payments[b.paymentOf(identity.New(identity.Object, f.ParentID))]
 			if class(f.ParentID) == classCharge {
 				charge = f.ParentID
 			}
