@@ -367,7 +367,7 @@ func (s *script) rows(table *fx.Table, order []int, dead string) string {
 		if !e.Livemode {
 			line += ", test mode"
 		}
-		if e.Account != "" {
+		if strings.HasPrefix(e.Account, "acct_") {
 			line += ", on " + e.Account
 		}
 		line += ", " + s.credit(e.MatchRule, e.Click)
