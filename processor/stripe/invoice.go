@@ -50,6 +50,11 @@ func readInvoice(ev *event, in object) {
 	ev.money(f)
 	if f.Amount != 0 && !f.Certain {
 		ev.nearBy(identity.InvoiceHour, id, customer, f.Currency, f.OccurredAt)
+		// A bank debit is begun when the invoice is finalised, and paid days later: a charge that is
+		// known by what went back of it alone was made then.
+		if at := in.child("status_transitions").time("finalized_at"); f.OccurredAt.Sub(at) > identity.EarliestPayment {
+			ev.nearBy(identity.InvoiceHour, id, customer, f.Currency, at)
+		}
 	}
 }
 
