@@ -138,7 +138,9 @@ func (b *books) bookPayment(p *payment) {
 	e.OccurredAt, e.Amount, e.SaleID, e.charge = p.at, p.amount, p.sale(), p.chargeOf(max(0, p.firstTried()))
 	e.Tax, e.Shipping, e.Discount, e.beyond = p.tax, p.shipping, p.discount, p.beyond
 	invoices := slices.Concat(p.invoices, p.assumed)
-	if p.session == nil {
+	stated := slices.ContainsFunc(invoices, func(i *invoice) bool { return i.source != nil })
+	if stated || p.session == nil {
+		e.Tax, e.Shipping, e.Discount, e.beyond = 0, 0, 0, 0
 		if len(invoices) == 0 {
 			e.Tax, e.Shipping, e.Discount = p.parts()
 		}
