@@ -27,13 +27,14 @@ func Read(from io.Reader, good func(Line) error, bad func(number int, why error)
 	p := new(parser)
 	for number := 1; ; number++ {
 		text, err := readLine(r)
+		end := errors.Is(err, io.EOF)
 		switch {
 		case errors.Is(err, errTooLong):
 			if err := bad(number, err); err != nil {
 				return err
 			}
 			continue
-		case err != nil && !errors.Is(err, io.EOF):
+		case err != nil && !end:
 			return fmt.Errorf("read log: %w", err)
 		}
 		if number == 1 {
@@ -44,7 +45,7 @@ func Read(from io.Reader, good func(Line) error, bad func(number int, why error)
 				return err
 			}
 		}
-		if err != nil {
+		if end {
 			return nil
 		}
 	}
