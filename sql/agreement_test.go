@@ -143,7 +143,7 @@ type path struct {
 // pathsTo are the query file, the same from single clicks, the dashboard's API, which the page
 // asks, its tools for assistants, and what the dashboard asks of a large workspace.
 func pathsTo(t *testing.T, dsn string) []path {
-	d, err := dashboard.New(dashboard.Config{DSN: dsn, Log: slog.New(slog.DiscardHandler),
+	d, err := dashboard.New(dashboard.Config{DSN: sqltest.Patient(dsn), Log: slog.New(slog.DiscardHandler),
 		Workspaces: func() []workspace.Region { return []workspace.Region{{Workspace: "w"}} }})
 	if err != nil {
 		t.Fatal(err)
@@ -311,7 +311,7 @@ func TestClicksOfOpenDays(t *testing.T) {
 func TestQuestionsRefuse(t *testing.T) {
 	dsn, _ := sqltest.Open(t)
 	seed(t, dsn, "attribution.sql")
-	d, err := dashboard.New(dashboard.Config{DSN: dsn, Log: slog.New(slog.DiscardHandler),
+	d, err := dashboard.New(dashboard.Config{DSN: sqltest.Patient(dsn), Log: slog.New(slog.DiscardHandler),
 		Workspaces: func() []workspace.Region { return []workspace.Region{{Workspace: "models"}} }})
 	if err != nil {
 		t.Fatal(err)

@@ -17,7 +17,7 @@ func TestQuestionsOfAnOddProfile(t *testing.T) {
 	seed(t, dsn)
 	refresh(t, dsn)
 	asker := func(dsn string) *query.Asker {
-		a, err := query.Open(dsn, slog.New(slog.DiscardHandler))
+		a, err := query.Open(sqltest.Patient(dsn), slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -22,6 +22,7 @@ import (
 	store "tributary/processor/clickhouse"
 	"tributary/processor/dashboard"
 	"tributary/processor/workspace"
+	"tributary/sql/sqltest"
 )
 
 // One sale is a workspace, too; test mode is in none of its figures, and is shown apart when asked
@@ -219,9 +220,10 @@ func loginOf(t *testing.T, v *visitor, dsn string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := dashboard.New(dashboard.Config{DSN: dsn, Guard: guard, Log: quiet, Workspaces: func() []workspace.Region {
-		return []workspace.Region{{Workspace: "default", Timezone: "UTC", Currency: "usd"}}
-	}})
+	d, err := dashboard.New(dashboard.Config{DSN: sqltest.Patient(dsn), Guard: guard, Log: quiet,
+		Workspaces: func() []workspace.Region {
+			return []workspace.Region{{Workspace: "default", Timezone: "UTC", Currency: "usd"}}
+		}})
 	if err != nil {
 		t.Fatal(err)
 	}

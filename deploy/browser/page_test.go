@@ -36,7 +36,7 @@ func dashboardOf(t *testing.T, v *visitor) (dsn string) {
 // serveDashboard serves the page over a database.
 func serveDashboard(t *testing.T, v *visitor, host, dsn string) {
 	t.Helper()
-	d, err := dashboard.New(dashboard.Config{DSN: dsn, Log: slog.New(slog.DiscardHandler),
+	d, err := dashboard.New(dashboard.Config{DSN: sqltest.Patient(dsn), Log: slog.New(slog.DiscardHandler),
 		Workspaces: func() []workspace.Region {
 			return []workspace.Region{{Workspace: "default", Timezone: "UTC", Currency: "usd"},
 				{Workspace: "studio", Timezone: "UTC", Currency: "usd"}}

@@ -26,12 +26,15 @@ import (
 
 // Limits of one answer. They bound what a question costs ClickHouse, and what this process holds.
 const (
-	timeout   = 10 * time.Second // of ClickHouse; the whole answer may take 2 s longer
+	timeout   = 10 * time.Second // of ClickHouse, unless the DSN has another; the whole answer may take 2 s longer
 	maxRows   = 1_000_000
 	maxBytes  = 32 << 20 // of the answer as it is sent
 	maxMemory = 2 << 30  // of ClickHouse
 
 	dialTimeout = 2 * time.Second
+
+	maxExecutionTime = "max_execution_time"
+	maxTimeout       = 90 // seconds that it may be: those of the role (sql/access/dashboard.sql)
 
 	maxAtOnce    = 8 // questions that are being answered at a time
 	maxOfOneUser = 3 // of them, of one user
@@ -40,7 +43,8 @@ const (
 // Asker asks questions over ClickHouse's HTTP interface.
 type Asker struct {
 	client    *http.Client
-	addresses []string // each scheme://host:port/path; the next one is tried when one cannot be reached
+	timeout   time.Duration // of ClickHouse
+	addresses []string      // each scheme://host:port/path; the next one is tried when one cannot be reached
 	options   *clickhousego.Options
 	log       *slog.Logger
 	slots     chan struct{} // its capacity bounds the questions at a time
@@ -64,6 +68,9 @@ const (
 // Open makes an Asker. It does not connect. The DSN is an http:// or https:// one; a ClickHouse
 // user who may only read is enough, with a profile that lets the settings of a query be given
 // (readonly is 0 or 2).
+//
+// A question may take 10 seconds, or as long as the DSN's max_execution_time says, in whole seconds:
+// for a history or a machine with which that is too short.
 func Open(dsn string, log *slog.Logger) (*Asker, error) {
 	options, err := clickhouse.Options(dsn)
 	if err != nil {
@@ -71,6 +78,10 @@ func Open(dsn string, log *slog.Logger) (*Asker, error) {
 	}
 	if options.Protocol != clickhousego.HTTP {
 		return nil, errors.New("questions are asked over HTTP (hint: --clickhouse-dsn http://host:8123/tributary)")
+	}
+	limit, err := timeoutOf(options)
+	if err != nil {
+		return nil, err
 	}
 	scheme, transport := "http", http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = maxAtOnce
@@ -82,12 +93,27 @@ func Open(dsn string, log *slog.Logger) (*Asker, error) {
 	} else {
 		transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
 	}
-	a := &Asker{client: &http.Client{Transport: transport, Timeout: timeout + 5*time.Second}, options: options, log: log,
-		slots: make(chan struct{}, maxAtOnce), users: make(map[string]int), sizes: make(map[string]size)}
+	a := &Asker{client: &http.Client{Transport: transport, Timeout: limit + 5*time.Second}, timeout: limit, options: options,
+		log: log, slots: make(chan struct{}, maxAtOnce), users: make(map[string]int), sizes: make(map[string]size)}
 	for _, address := range options.Addr {
 		a.addresses = append(a.addresses, scheme+"://"+address+"/"+strings.TrimPrefix(options.HttpUrlPath, "/"))
 	}
 	return a, nil
+}
+
+// timeoutOf returns how long ClickHouse may take for a question. Text is refused, and so is 0, by which
+// ClickHouse would never stop.
+func timeoutOf(options *clickhousego.Options) (time.Duration, error) {
+	given, ok := options.Settings[maxExecutionTime]
+	if !ok {
+		return timeout, nil
+	}
+	seconds, err := strconv.Atoi(fmt.Sprint(given))
+	if err != nil || seconds <= 0 || seconds > maxTimeout {
+		return 0, fmt.Errorf("%s of the DSN is %v (hint: give seconds from 1 to %d, such as 30)", maxExecutionTime, given,
+			maxTimeout)
+	}
+	return time.Duration(seconds) * time.Second, nil
 }
 
 // Close ends idle connections.
@@ -97,7 +123,7 @@ func (a *Asker) Close() { a.client.CloseIdleConnections() }
 // taking all the time; values are those of [Values]. An error is a *Fault, or ctx's.
 func (a *Asker) Ask(ctx context.Context, user string, q sql.Question, values map[string]string, f Format,
 ) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, timeout+2*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, a.timeout+2*time.Second)
 	defer cancel()
 	release, err := a.admit(ctx, user)
 	if err != nil {
@@ -116,9 +142,9 @@ func (a *Asker) Ask(ctx context.Context, user string, q sql.Question, values map
 		}
 		a.log.Warn("a question failed", "question", q.Name, "workspace", values["workspace"], "error", err)
 		if ctx.Err() == context.DeadlineExceeded { // ClickHouse was reached, and did not keep to its own limit
-			return nil, faultOf(timeoutExceeded, "")
+			return nil, faultOf(timeoutExceeded, "", a.timeout)
 		}
-		return nil, faultOf("", "")
+		return nil, faultOf("", "", a.timeout)
 	}
 	return answer, err
 }
@@ -155,7 +181,6 @@ func (a *Asker) admit(ctx context.Context, user string) (release func(), err err
 // and lets the others be given.
 var settings = map[string]string{
 	"readonly":             "2",
-	"max_execution_time":   strconv.Itoa(int(timeout / time.Second)),
 	"max_result_rows":      strconv.Itoa(maxRows),
 	"max_result_bytes":     strconv.Itoa(4 * maxBytes), // counted before they are written
 	"result_overflow_mode": "throw",
@@ -244,6 +269,7 @@ func (a *Asker) post(ctx context.Context, query url.Values, text string) (respon
 	for name, value := range settings {
 		query.Set(name, value)
 	}
+	query.Set(maxExecutionTime, strconv.Itoa(int(a.timeout/time.Second)))
 	for _, address := range a.addresses {
 		var request *http.Request
 		request, err = http.NewRequestWithContext(ctx, http.MethodPost, address+"?"+query.Encode(), strings.NewReader(text))
@@ -273,13 +299,13 @@ func (a *Asker) read(response *http.Response, q sql.Question) ([]byte, error) {
 	switch {
 	case code != 0 || response.StatusCode != http.StatusOK:
 		text := string(body[:min(len(body), 1000)])
-		fault := faultOf(clickhouse.ErrorName(code), text)
+		fault := faultOf(clickhouse.ErrorName(code), text, a.timeout)
 		if fault.Status == http.StatusServiceUnavailable {
 			a.log.Warn("a question failed", "question", q.Name, "status", response.Status, "error", text)
 		}
 		return nil, fault
 	case len(body) > maxBytes:
-		return nil, faultOf(tooManyRowsOrBytes, "")
+		return nil, faultOf(tooManyRowsOrBytes, "", a.timeout)
 	}
 	return slices.Clip(body), nil
 }

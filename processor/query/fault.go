@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"time"
 )
 
 // Fault says why a question is not answered, in the form of every error of the HTTP interfaces.
@@ -24,7 +25,7 @@ func badParameter(hint, message string, args ...any) *Fault {
 }
 
 // faultOf returns what an error of ClickHouse, known by its name, means for whoever asked.
-func faultOf(name, text string) *Fault {
+func faultOf(name, text string, timeout time.Duration) *Fault {
 	const narrower = "Ask for a shorter time, or give a smaller limit."
 	switch name {
 	case "UNKNOWN_TABLE", "UNKNOWN_IDENTIFIER", "UNKNOWN_DATABASE",

@@ -20,7 +20,7 @@ func TestFaults(t *testing.T) {
 		"clickhouse_unavailable": {0, 1, 210, 999},
 	} {
 		for _, code := range codes {
-			if got := faultOf(clickhouse.ErrorName(code), "Code: 1. DB::Exception: no. (X)"); got.Code != want {
+			if got := faultOf(clickhouse.ErrorName(code), "Code: 1. DB::Exception: no. (X)", timeout); got.Code != want {
 				t.Errorf("error %d is %s, want %s", code, got.Code, want)
 			}
 		}

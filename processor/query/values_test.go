@@ -232,6 +232,33 @@ func TestOwnDeadline(t *testing.T) {
 	}
 }
 
+// The DSN says how long a question may take, where that is not the usual 10 seconds.
+func TestTimeoutOfTheDSN(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if given := r.URL.Query()["max_execution_time"]; !slices.Equal(given, []string{"45"}) {
+			t.Errorf("asked with %v", r.URL.Query())
+		}
+		w.Header().Set("X-ClickHouse-Exception-Code", "159")
+		w.WriteHeader(http.StatusInternalServerError)
+	}))
+	t.Cleanup(server.Close)
+	asker, err := Open(server.URL+"/tributary?max_execution_time=45", slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var fault *Fault
+	if _, err := asker.Ask(t.Context(), "u", asked, nil, JSON); !errors.As(err, &fault) ||
+		fault.Message != "The question takes longer than 45s." {
+		t.Errorf("%v", err)
+	}
+	for _, refused := range []string{"0", "-1", "1.5", "long", "91"} {
+		dsn := server.URL + "/tributary?max_execution_time=" + refused
+		if _, err := Open(dsn, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "(hint: ") {
+			t.Errorf("max_execution_time=%s: %v", refused, err)
+		}
+	}
+}
+
 // The limits hold while answers are slow: of one user and of all.
 func TestLimits(t *testing.T) {
 	begun, finish := make(chan struct{}, 100), make(chan struct{})
@@ -287,7 +314,7 @@ func TestAnswerTooLong(t *testing.T) {
 		_, _ = w.Write(make([]byte, maxBytes+1))
 	}))
 	t.Cleanup(server.Close)
-	asker, err := Open(server.URL+"/tributary", slog.New(slog.DiscardHandler))
+	asker, err := Open(server.URL+"/tributary?max_execution_time=90", slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -37,6 +37,16 @@ func Open(tb testing.TB) (dsn string, db *stdsql.DB) {
 	return dsn, db
 }
 
+// Patient returns the DSN with 90 seconds for each question instead of the 10 seconds of
+// processor/query, which a loaded machine may need. It is for tests of what is answered.
+func Patient(dsn string) string {
+	separator := "?"
+	if strings.Contains(dsn, "?") {
+		separator = "&"
+	}
+	return dsn + separator + "max_execution_time=90"
+}
+
 // Fill makes those tables and rows in a database of the engine of chdbtest, unless it has tables,
 // and makes the database, unless it is there. Nobody drops it but the test.
 func Fill(tb testing.TB, dsn string) {

@@ -28,7 +28,7 @@ function done() {
 
 export const pause = (milliseconds) => new Promise((go) => setTimeout(go, milliseconds));
 
-const patience = 60e3; // milliseconds: longer than the server takes for any question
+const patience = 100e3; // milliseconds: longer than the server takes for any question
 
 // send returns the status, the date and the text of an answer. Whatever keeps the answer from being
 // read to its end, a network that is gone without a word among it, is the same fault.
