@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"tributary/deploy/race"
 )
 
 // hostileNames are what anybody can call an affiliate, by a link: markup, text that runs from right
@@ -85,7 +87,8 @@ func TestPageHostileNames(t *testing.T) {
 	v.noErrors()
 }
 
-// Of each dimension, what a filter shows and what its negation shows are together everything.
+// Of each dimension, what a filter shows and what its negation shows are together everything. Under
+// the race detector every second dimension is tried.
 func TestPageEveryFilter(t *testing.T) {
 	v := newVisitor(t, "filters.example", "")
 	seedStudio(t, dashboardOf(t, v))
@@ -98,7 +101,10 @@ func TestPageEveryFilter(t *testing.T) {
 	if len(dimensions) != 10 {
 		t.Fatalf("dimensions: %q", dimensions)
 	}
-	for _, dimension := range dimensions {
+	for i, dimension := range dimensions {
+		if race.Enabled && i%2 != 0 {
+			continue
+		}
 		// A name that some of the sales have; empty where none has any.
 		v.exec(fmt.Sprintf(`window.name0 = undefined; fetch("/api/query/breakdown?" + new URLSearchParams({workspace: "studio", dimension: %q,
 			from: "2050-06-01", to: "2050-09-01"})).then(r => r.json()).then(a => {
