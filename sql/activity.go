@@ -57,6 +57,7 @@ func (a activity) Products() bool {
 type activity struct {
 	View          bool
 	EntriesOnly   bool        // the question counts entries alone
+	FirstSales    *FirstSales // which lists tell first sales; nil: all payments do
 	Narrow        bool        // first sales are looked up of those buyers alone who did something in the time
 	Named         string      // the dimension that names the rows; empty: none
 	Read          []dimension // those that name rows or filter them
@@ -88,17 +89,33 @@ var entriesOnly = regexp.MustCompile(`^( AS \w+)?\nWHERE what = 'entry'\n`)
 
 const activityArgument = `(\w+) = (\{\w+:[^{}]+\}|'\w*'|true|map\(\)::Map\(String, Array\(String\)\))`
 
+// LargeFrom is from how many entries on a workspace is Large: then choosing buyers first saves more
+// than it costs to plan, and first_sales has its first sales.
+const LargeFrom = 500_000
+
+// Known is what whoever asks has looked up of a workspace.
+type Known struct {
+	// Large says that it has many buyers and leads, so that choosing among them first takes less time
+	// than it costs to plan.
+	Large bool
+	// FirstSales is what FirstSalesLookup says of the workspace and livemode that are asked for; nil:
+	// unknown.
+	FirstSales *FirstSales
+}
+
+// NeedsFirstSales reports whether the statement is another one where FirstSales is known.
+func (q Question) NeedsFirstSales() bool { return activityCall.MatchString(q.Text) }
+
 // Statement returns the text that asks the question with these values, which are as param_… takes
 // them. It answers what Text answers in less time: ClickHouse analyses a view twice, and plans each
 // expression of it, also what the values have decided. So the text of activity stands in the place
 // of the view, without the dimensions, filters and exchange rates that these values do not need, and
-// that of clicks_by_dimension with what the question itself names. large says that the workspace has
-// many buyers and leads, so that choosing among them first takes less time than it costs to plan. It
+// that of clicks_by_dimension with what the question itself names. What is known of the workspace
 // changes no answer.
-func (q Question) Statement(values map[string]string, large bool) (string, error) {
+func (q Question) Statement(values map[string]string, of Known) (string, error) {
 	call := activityCall.FindStringSubmatchIndex(q.Text)
 	if call == nil {
-		if narrow(values, large) {
+		if narrow(values, of.Large) {
 			q.Text = withChosenLeads(q.Text)
 		}
 		return q.withRollup()
@@ -111,7 +128,8 @@ func (q Question) Statement(values map[string]string, large bool) (string, error
 	if !ok {
 		return q.Text, nil
 	}
-	if narrow(values, large) {
+	a.FirstSales = of.FirstSales
+	if narrow(values, of.Large) {
 		a.Narrow, a.People = true, chosenLeads(a.People)
 	}
 	a.EntriesOnly = entriesOnly.MatchString(q.Text[call[1]:])

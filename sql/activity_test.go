@@ -78,7 +78,7 @@ func TestStatement(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		text, err := q.Statement(c.values, false)
+		text, err := q.Statement(c.values, Known{})
 		if err != nil {
 			t.Errorf("%s: %v", c.name, err)
 		}
@@ -113,12 +113,82 @@ func TestNarrowStatement(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		text, err := q.Statement(map[string]string{"from": "2026-01-01 00:00:00", "to": c.to, "currency": "usd"}, c.large)
+		text, err := q.Statement(map[string]string{"from": "2026-01-01 00:00:00", "to": c.to, "currency": "usd"},
+			Known{Large: c.large})
 		if err != nil {
 			t.Fatal(err)
 		}
 		if got := strings.Count(text, buyers) + strings.Count(text, leads); got != c.has {
 			t.Errorf("%s to %s, large %t: buyers and leads are chosen %d times, want %d", c.question, c.to, c.large, got, c.has)
+		}
+	}
+}
+
+// Where the lists tell first sales, payments of all time are not read, and what has changed since
+// stands in the statement.
+func TestStatementOfLists(t *testing.T) {
+	q, err := AskQuestion("breakdown")
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := map[string]string{"from": "2026-01-01 00:00:00", "to": "2026-01-31 00:00:00", "currency": "usd"}
+	text := func(f *FirstSales) string {
+		t.Helper()
+		text, err := q.Statement(values, Known{Large: true, FirstSales: f})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+	const payments, lists, lost, gained = "revenue AS f", "FROM first_sales", "AND buyer NOT IN (3, 4)",
+		"sipHash64(e.sale_id) IN (5, 6)\n        OR sipHash64"
+	for i, c := range []struct {
+		first *FirstSales
+		has   []bool // in the order of these parts
+	}{
+		{nil, []bool{true, false, false, false}},
+		{&FirstSales{ComputedAt: 1}, []bool{false, true, false, false}},
+		{&FirstSales{ComputedAt: 1, Lost: []uint64{3, 4}}, []bool{false, true, true, false}},
+		{&FirstSales{ComputedAt: 1, Gained: []uint64{5, 6}}, []bool{false, true, false, true}},
+	} {
+		for j, part := range []string{payments, lists, lost, gained} {
+			if got := strings.Contains(text(c.first), part); got != c.has[j] {
+				t.Errorf("statement %d has %q: %t\n%s", i, part, got, text(c.first))
+			}
+		}
+	}
+}
+
+// The lists tell nothing that is not known for certain.
+func TestReadFirstSales(t *testing.T) {
+	const lists, listed = "lists\t1700000000000\t1\t0\t0\n", "listed\t7\t70\t100\t700\n"
+	for _, c := range []struct {
+		name, rows   string
+		ok           bool
+		lost, gained string
+	}{
+		{"nothing written", lists, true, "", ""},
+		{"no lists, or void ones", "none\t0\t0\t0\t0\n", false, "", ""},
+		{"too much written", "lists\t1700000000000\t2001\t0\t0\n", false, "", ""},
+		{"written again", lists + "written\t7\t0\t0\t0\npayment\t7\t70\t100\t700\n" + listed, true, "", ""},
+		{"a new buyer", lists + "written\t8\t0\t0\t0\npayment\t8\t80\t100\t800\n", true, "", "800"},
+		{"a later payment", lists + "written\t8\t0\t0\t0\npayment\t8\t70\t101\t800\n" + listed, true, "", ""},
+		{"an earlier payment", lists + "written\t8\t0\t0\t0\npayment\t8\t70\t99\t800\n" + listed, true, "70", "800"},
+		{"one of the same time", lists + "written\t8\t0\t0\t0\npayment\t8\t70\t100\t800\n" + listed, false, "", ""},
+		{"of the same sale", lists + "written\t8\t0\t0\t0\npayment\t8\t70\t100\t700\n" + listed, true, "", ""},
+		{"no longer booked", lists + "written\t7\t0\t0\t0\n" + listed, false, "", ""},
+		{"another buyer", lists + "written\t7\t0\t0\t0\npayment\t7\t71\t100\t700\n" + listed, false, "", ""},
+		{"another sale", lists + "written\t7\t0\t0\t0\npayment\t7\t70\t100\t701\n" + listed, false, "", ""},
+		{"two new ones of one time", lists + "payment\t8\t80\t100\t800\npayment\t9\t80\t100\t900\n", false, "", ""},
+	} {
+		f, ok, err := ReadFirstSales(c.rows)
+		if err != nil || ok != c.ok || ok && (f.LostText() != c.lost || f.GainedText() != c.gained) {
+			t.Errorf("%s: %t, lost %v, gained %v, %v", c.name, ok, f.Lost, f.Gained, err)
+		}
+	}
+	for _, bad := range []string{"lists\t1\n", "lists\t1\tx\t0\t0\n", "Code: 60. DB::Exception"} {
+		if _, ok, err := ReadFirstSales(bad); err == nil || ok {
+			t.Errorf("%q was read", bad)
 		}
 	}
 }

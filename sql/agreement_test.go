@@ -18,9 +18,12 @@ import (
 	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"tributary/processor/access"
+	clickhousestore "tributary/processor/clickhouse"
 	"tributary/processor/dashboard"
+	"tributary/processor/rollup"
 	"tributary/processor/workspace"
 	"tributary/sql"
 	"tributary/sql/sqltest"
@@ -42,6 +45,7 @@ func TestQuestionsAgree(t *testing.T) {
 	for i := range *asks {
 		if i == *asks/2 {
 			refresh(t, dsn)
+			listFirstSales(t, dsn)
 		}
 		name, path := names[i%len(names)], paths[i%len(paths)] // 35 have each question along each path
 		figures += w.compare(t, path, name, w.randomAsk(r, question(t, name)))
@@ -185,12 +189,41 @@ func pathsTo(t *testing.T, dsn string) []path {
 			return readRows(t, result.Content[0].(*mcp.TextContent).Text)
 		}},
 		{"the statement for a large workspace", func(t *testing.T, q sql.Question, a asked) []map[string]any {
-			text, err := q.Statement(a.literals(q), true)
+			known := sql.Known{Large: true}
+			first, ok, err := sql.ReadFirstSales(ask(t, dsn, sql.FirstSalesLookup, a.literals(q)))
+			if ok {
+				known.FirstSales = &first
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			text, err := q.Statement(a.literals(q), known)
 			if err != nil {
 				t.Fatal(err)
 			}
 			return readRows(t, ask(t, dsn, text+asJSON, a.literals(q)))
 		}},
+	}
+}
+
+// listFirstSales computes first_sales as long after the last payment, and checks that the lists tell
+// first sales.
+func listFirstSales(t *testing.T, dsn string) {
+	t.Helper()
+	store, err := clickhousestore.Open(dsn, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	ask(t, dsn, "TRUNCATE TABLE payments_written", nil)
+	for _, livemode := range []bool{true, false} {
+		if err := rollup.ComputeFirstSales(t.Context(), store, rollup.Ledger{Workspace: "w", Livemode: livemode}); err != nil {
+			t.Fatal(err)
+		}
+		rows := ask(t, dsn, sql.FirstSalesLookup, map[string]string{"workspace": "w", "livemode": fmt.Sprint(livemode)})
+		if _, ok, err := sql.ReadFirstSales(rows); err != nil || !ok {
+			t.Errorf("livemode %t: the lists do not tell first sales: %v", livemode, err)
+		}
 	}
 }
 

@@ -208,7 +208,13 @@ func (q *queries) prepare(ctx context.Context, base, dir string) error {
 		return err
 	}
 	defer store.Close()
-	return step("clicks_by_day", func() error { return computeDays(ctx, store) })
+	if err := step("clicks_by_day", func() error { return computeDays(ctx, store) }); err != nil {
+		return err
+	}
+	if err := store.Exec(ctx, "TRUNCATE TABLE payments_written"); err != nil { // as long after the last payment
+		return err
+	}
+	return rollup.ComputeFirstSales(ctx, store, rollup.Ledger{Workspace: "largest", Livemode: true})
 }
 
 // fill makes the rows of one table. Rows that an interrupted fill has made are made again and
@@ -281,11 +287,9 @@ func (q *queries) row(ctx context.Context, base, workspace, name, note string, m
 			"from": untilDay.AddDate(0, 0, -days).Format(time.DateTime),
 		})
 		maps.Copy(values, more)
-		text := question.Text
+		text := func() (string, error) { return question.Text, nil }
 		if !q.Files {
-			if text, err = question.Statement(values, workspace == "largest"); err != nil {
-				return err
-			}
+			text = func() (string, error) { return statement(ctx, base, question, workspace, values) }
 		}
 		times, cpu, answer, err := q.measure(ctx, base, text, values)
 		if err != nil {
@@ -293,7 +297,7 @@ func (q *queries) row(ctx context.Context, base, workspace, name, note string, m
 		}
 		cell := fmt.Sprintf("%.0f / %.0f, %.0f", times[len(times)/2], times[(len(times)*95+99)/100-1], cpu[len(cpu)/2])
 		if q.Raw && raw != question.Text {
-			_, rawCPU, same, err := q.measure(ctx, base, raw, values)
+			_, rawCPU, same, err := q.measure(ctx, base, func() (string, error) { return raw, nil }, values)
 			if err != nil {
 				return fmt.Errorf("ask %s of the raw tables: %w", name, err)
 			}
@@ -308,6 +312,27 @@ func (q *queries) row(ctx context.Context, base, workspace, name, note string, m
 	return nil
 }
 
+// statement returns what processor dashboard asks, after looking up what it does.
+func statement(ctx context.Context, base string, question sql.Question, workspace string, values map[string]string,
+) (string, error) {
+	known := sql.Known{Large: workspace == "largest"}
+	if known.Large && question.NeedsFirstSales() {
+		rows, err := ask(ctx, base, sql.FirstSalesLookup+"\nFORMAT TSV",
+			url.Values{"param_workspace": {workspace}, "param_livemode": {values["livemode"]}})
+		if err != nil {
+			return "", err
+		}
+		first, ok, err := sql.ReadFirstSales(rows)
+		if err != nil {
+			return "", err
+		}
+		if ok {
+			known.FirstSales = &first
+		}
+	}
+	return question.Statement(values, known)
+}
+
 // overRaw is the same question over clicks, page_views and ledger; ×N in the table is how many
 // times more CPU it takes.
 func overRaw(text string) string {
@@ -318,15 +343,19 @@ func overRaw(text string) string {
 
 // measure returns the times and the CPU times of this process, which is the engine's too, in
 // milliseconds and sorted, and the answer.
-func (q *queries) measure(ctx context.Context, base, text string, values map[string]string) (times, cpu []float64,
-	answer string, err error) {
+func (q *queries) measure(ctx context.Context, base string, text func() (string, error), values map[string]string,
+) (times, cpu []float64, answer string, err error) {
 	parameters := make(url.Values)
 	for name, value := range values {
 		parameters.Set("param_"+name, value)
 	}
 	for range q.Rounds {
 		start, used := time.Now(), ownCPU()
-		if answer, err = ask(ctx, base, text+"\nFORMAT TSV", parameters); err != nil {
+		statement, err := text()
+		if err == nil {
+			answer, err = ask(ctx, base, statement+"\nFORMAT TSV", parameters)
+		}
+		if err != nil {
 			return nil, nil, "", err
 		}
 		times = append(times, float64(time.Since(start).Microseconds())/1000)

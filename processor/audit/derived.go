@@ -14,8 +14,7 @@ import (
 )
 
 // derivedTables are the tables that materialized views fill from the ledger and the leads, for the
-// dashboards. clicks_by_day, which package rollup computes from clicks and page views, and
-// ledger_log, which keeps what the ledger was, are compared by themselves.
+// dashboards. clicks_by_day and first_sales, which package rollup computes, and ledger_log, which keeps what the ledger was, are compared by themselves.
 var derivedTables = []string{"revenue", "leads_attributed"}
 
 // projections are the derived tables with one row for a row of the source: the columns of their
@@ -105,7 +104,16 @@ func (a *Audit) compareDerivedOnce(ctx context.Context, since time.Time) ([]Find
 	if list, err = compareClicks(ctx, live, since, a.oldest()); err != nil {
 		return nil, fmt.Errorf("compare %s with clicks: %w", rollup.Table, err)
 	}
-	return append(findings, list...), nil
+	findings = append(findings, list...)
+	differences, err := rollup.FirstSalesDifferences(ctx, live)
+	if err != nil {
+		return nil, fmt.Errorf("compare %s with revenue: %w", rollup.FirstSales, err)
+	}
+	for l, sales := range differences {
+		findings = append(findings, Finding{Table: rollup.FirstSales, What: "altered", Where: l.Workspace,
+			Key: fmt.Sprintf("livemode %t: sales that are a buyer's first one and are not listed, or the reverse: %d", l.Livemode, sales)})
+	}
+	return findings, nil
 }
 
 // compareDays returns the entries whose day is missing in revenue_days. When a later version of

@@ -272,6 +272,9 @@ func deleteKeys(ctx context.Context, s *clickhouse.Store, table, key, query stri
 
 // deleteUnexplained deletes ledger entries that no record explains, and their rows of revenue.
 func deleteUnexplained(ctx context.Context, live *clickhouse.Store, findings []Finding) error {
+	if err := clickhouse.VoidFirstSales(ctx, live); err != nil {
+		return err
+	}
 	for _, f := range findings {
 		_, id, ok := strings.Cut(f.Key, entryMark)
 		if !ok || f.What != "unexplained" {
@@ -283,7 +286,7 @@ func deleteUnexplained(ctx context.Context, live *clickhouse.Store, findings []F
 			}
 		}
 	}
-	return nil
+	return clickhouse.VoidFirstSales(ctx, live)
 }
 
 // truncate empties the tables of the database that an audit writes into.

@@ -44,6 +44,11 @@ func RebuildDerived(ctx context.Context, s *Store, table string) error {
 	if err != nil {
 		return err
 	}
+	if table == "revenue" {
+		if err := VoidFirstSales(ctx, s); err != nil {
+			return err
+		}
+	}
 	query += " SETTINGS final = 1, max_partitions_per_insert_block = 0"
 	rebuilt := table + "_rebuilt"
 	for _, statement := range []string{
@@ -63,7 +68,22 @@ func RebuildDerived(ctx context.Context, s *Store, table string) error {
 		if err := s.Exec(ctx, known); err != nil {
 			return err
 		}
-		return s.Exec(ctx, insertMoved+"1"+ofSeveralDays)
+		if err := s.Exec(ctx, insertMoved+"1"+ofSeveralDays); err != nil {
+			return err
+		}
+		return VoidFirstSales(ctx, s)
+	}
+	return nil
+}
+
+// VoidFirstSales makes all lists of first sales void that were computed until now: questions look at
+// all payments until the lists are computed again. Call it before and after payments in revenue are
+// altered, deleted or exchanged, for no insert into the ledger notes that.
+func VoidFirstSales(ctx context.Context, s *Store) error {
+	if err := s.Exec(ctx, "INSERT INTO payments_written (workspace, livemode, written_at) "+
+		"SELECT DISTINCT workspace, livemode, now64(3, 'UTC') FROM (SELECT workspace, livemode FROM revenue "+
+		"UNION ALL SELECT workspace, livemode FROM first_sales)"); err != nil {
+		return fmt.Errorf("note that lists of first sales are void: %w", err)
 	}
 	return nil
 }

@@ -123,6 +123,9 @@ func forget(ctx context.Context, s *clickhouse.Store, workspace string, r redact
 
 // redact replaces the names in every column that can be updated.
 func redact(ctx context.Context, s *clickhouse.Store, workspace string, r redaction) error {
+	if err := clickhouse.VoidFirstSales(ctx, s); err != nil { // the hash of a buyer's new name is another one
+		return err
+	}
 	for _, table := range []string{"facts", "ledger", "ledger_log", "revenue", "leads", "leads_attributed"} {
 		var u update
 		switch table {
@@ -153,6 +156,13 @@ func redact(ctx context.Context, s *clickhouse.Store, workspace string, r redact
 		if err := u.run(ctx, s, table, workspace); err != nil {
 			return err
 		}
+	}
+	if err := clickhouse.VoidFirstSales(ctx, s); err != nil {
+		return err
+	}
+	// They have hashes of buyers' names. They are computed again in some minutes.
+	if err := s.Exec(ctx, "ALTER TABLE first_sales DELETE WHERE workspace = ?", workspace); err != nil {
+		return err
 	}
 	if err := renameDeferred(ctx, s, workspace, r); err != nil {
 		return err

@@ -60,10 +60,7 @@ type size struct {
 	at    time.Time
 }
 
-const (
-	largeFrom = 500_000 // entries: then choosing buyers first saves more than it costs to plan
-	sizeFor   = time.Hour
-)
+const sizeFor = time.Hour // until a workspace's size is looked up again
 
 // Open makes an Asker. It does not connect. The DSN is an http:// or https:// one; a ClickHouse
 // user who may only read is enough, with a profile that lets the settings of a query be given
@@ -213,7 +210,11 @@ func (a *Asker) send(ctx context.Context, q sql.Question, values map[string]stri
 	for _, p := range q.Parameters {
 		query.Set("param_"+p.Name, escape(p.Type, values[p.Name]))
 	}
-	text, err := q.Statement(values, a.large(ctx, values["workspace"]))
+	known := sql.Known{Large: a.large(ctx, values["workspace"])}
+	if known.Large && q.NeedsFirstSales() {
+		known.FirstSales = a.firstSales(ctx, values)
+	}
+	text, err := q.Statement(values, known)
 	if err != nil {
 		return nil, err
 	}
@@ -236,25 +237,55 @@ func (a *Asker) large(ctx context.Context, workspace string) bool {
 	if ok && time.Since(known.at) < sizeFor {
 		return known.large
 	}
-	response, err := a.post(ctx, url.Values{"default_format": {"TabSeparated"},
-		"log_comment": {"tributary size of a workspace"}, "param_workspace": {escape("String", workspace)},
-	}, "SELECT count() FROM revenue WHERE workspace = {workspace:String}")
+	body, err := a.lookUp(ctx, "size of a workspace", map[string]string{"workspace": workspace},
+		"SELECT count() FROM revenue WHERE workspace = {workspace:String}")
 	if err != nil {
 		return known.large // the question itself says what is wrong
 	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(response.Body, 100))
-	if err != nil || response.StatusCode != http.StatusOK {
-		return known.large
-	}
-	entries, err := strconv.Atoi(strings.TrimSpace(string(body)))
+	entries, err := strconv.Atoi(strings.TrimSpace(body))
 	if err != nil {
 		return known.large
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.sizes[workspace] = size{large: entries >= largeFrom, at: time.Now()}
-	return entries >= largeFrom
+	a.sizes[workspace] = size{large: entries >= sql.LargeFrom, at: time.Now()}
+	return entries >= sql.LargeFrom
+}
+
+// firstSales returns which lists tell the first sales of the workspace, or nil where all payments must
+// be read. It is looked up for each question: what was written a moment ago is in the answer.
+func (a *Asker) firstSales(ctx context.Context, values map[string]string) *sql.FirstSales {
+	rows, err := a.lookUp(ctx, "first sales",
+		map[string]string{"workspace": values["workspace"], "livemode": values["livemode"]}, sql.FirstSalesLookup)
+	if err != nil {
+		return nil // all payments tell as much, and the question itself says what is wrong
+	}
+	f, ok, err := sql.ReadFirstSales(rows)
+	if err != nil {
+		a.log.Warn("cannot read the lists of first sales; all payments are read", "error", err)
+	}
+	if !ok {
+		return nil
+	}
+	return &f
+}
+
+// lookUp returns the rows of a statement that prepares a question, as TabSeparated.
+func (a *Asker) lookUp(ctx context.Context, comment string, values map[string]string, text string) (string, error) {
+	query := url.Values{"default_format": {"TabSeparated"}, "log_comment": {"tributary " + comment}}
+	for name, value := range values {
+		query.Set("param_"+name, escape("String", value))
+	}
+	response, err := a.post(ctx, query, text)
+	if err != nil {
+		return "", err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxBytes))
+	if err == nil && response.StatusCode != http.StatusOK {
+		err = fmt.Errorf("look up %s: %s: %.200s", comment, response.Status, body)
+	}
+	return string(body), err
 }
 
 // post sends a statement to the first address that can be reached.

@@ -36,6 +36,9 @@ func (b *Rebuild) Exchange(ctx context.Context) error {
 	if b.Topics != nil {
 		tables = slices.Concat(computed, raw)
 	}
+	if err := clickhouse.VoidFirstSales(ctx, b.Live); err != nil {
+		return err
+	}
 	for _, table := range tables {
 		if positions["exchanged "+table] != "" {
 			continue
@@ -47,6 +50,9 @@ func (b *Rebuild) Exchange(ctx context.Context) error {
 			return err
 		}
 		b.Log.Info("exchanged", "table", table)
+	}
+	if err := clickhouse.VoidFirstSales(ctx, b.Live); err != nil {
+		return err
 	}
 	if err := b.dateVersions(ctx, positions); err != nil {
 		return fmt.Errorf("note when the rebuilt versions were written: %w", err)

@@ -1,10 +1,14 @@
-// Package rollup computes clicks_by_day: clicks, page views and visitors by day and dimension.
+// Package rollup computes clicks_by_day: clicks, page views and visitors by day and dimension. For
+// large workspaces it computes first_sales, too: each buyer's first sale.
 //
 // The view click_days_mv notes in click_days when something was last inserted that may change a
 // day. A day that has been quiet since then is computed from clicks and page views, and click_days
 // notes when that began. Dashboards read a day from clicks_by_day only if it was computed after it
 // last changed, and from clicks otherwise (the view clicks_by_dimension), so what is computed here
 // makes them faster and never different.
+//
+// In the same way payments_written has what was written to the ledger since first_sales was
+// computed, and a question adds it (sql.FirstSalesLookup).
 package rollup
 
 import (
@@ -20,6 +24,7 @@ import (
 
 	"tributary/processor/clickhouse"
 	"tributary/processor/retention"
+	"tributary/sql"
 )
 
 // Table is the table that is computed.
@@ -28,6 +33,8 @@ const Table = "clicks_by_day"
 const (
 	// every is how often the days that changed are looked up.
 	every = 10 * time.Second
+	// firstSalesEvery is how often lists of first sales that are due are looked up.
+	firstSalesEvery = time.Minute
 	// workingOff is how long a processor that started leaves days alone which are not quiet: they are
 	// being filled by what waited for it, and counting them costs as much as loading them.
 	workingOff = time.Minute
@@ -53,15 +60,20 @@ func Run(ctx context.Context, s *clickhouse.Store, retentionDays func() int, log
 	timer := time.NewTicker(every)
 	defer timer.Stop()
 	failing := false
+	var listed time.Time
 	for began := time.Now(); ; {
 		err := Refresh(ctx, s, retention.Whole(retentionDays(), time.Now()), time.Since(began) < workingOff)
+		if err == nil && time.Since(listed) > firstSalesEvery {
+			err, listed = RefreshFirstSales(ctx, s, sql.LargeFrom), time.Now()
+		}
 		switch {
 		case ctx.Err() != nil:
 			return nil
 		case err != nil && !failing:
-			log.Warn("cannot compute clicks_by_day; days that changed are read from clicks meanwhile", "error", err)
+			log.Warn("cannot compute clicks_by_day or first_sales; what changed is read from clicks and revenue meanwhile",
+				"error", err)
 		case err == nil && failing:
-			log.Info("computing clicks_by_day again")
+			log.Info("computing clicks_by_day and first_sales again")
 		}
 		failing = err != nil
 		select {

@@ -87,7 +87,16 @@ FROM
     {{end}}SELECT
         'entry' AS what, e.occurred_at AS at, e.buyer AS who, 0 AS visitor, 0 AS quantity, e.sale_id AS sale_id, e.kind AS kind,
         e.match_rule NOT IN ('', 'none') AS attributed,
-        e.sale_id IN
+        {{with .FirstSales}}({{with .GainedText}}sipHash64(e.sale_id) IN ({{.}})
+        OR {{end}}sipHash64(e.sale_id) IN
+        (
+            -- As they were computed; what has changed since stands beside. A newer list may come in the meantime.
+            SELECT sale
+            FROM first_sales
+            ARRAY JOIN sales AS sale{{if .LostText}}, buyers AS buyer{{end}}
+            WHERE workspace = {workspace:String} AND livemode = {livemode:Bool} AND computed_at >= fromUnixTimestamp64Milli({{.ComputedAt}}, 'UTC'){{with .LostText}}
+                AND buyer NOT IN ({{.}}){{end}}
+        )) AS first_sale,{{else}}e.sale_id IN
         (
             -- The buyer's earliest payment, of two at the same time that of the least sale_id. As one text, because the
             -- engine compares texts in half the time of pairs.
@@ -108,7 +117,7 @@ FROM
                     )
                 ){{end}}
             GROUP BY f.buyer
-        ) AS first_sale,
+        ) AS first_sale,{{end}}
         {{if .Products}}part.2{{else}}{{template "net" .}}{{end}} AS net{{range .Read}}, {{.OfEntry}} AS {{.Name}}{{end}}
     FROM
     (

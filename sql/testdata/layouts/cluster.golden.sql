@@ -391,3 +391,9 @@ CREATE OR REPLACE VIEW sales ON CLUSTER `main`
 CREATE OR REPLACE VIEW earnings ON CLUSTER `main`
 CREATE OR REPLACE VIEW reporting_rates ON CLUSTER `main` AS
 CREATE OR REPLACE VIEW spend_shown ON CLUSTER `main` AS
+-- 0070_first_sales.sql
+CREATE TABLE IF NOT EXISTS first_sales ON CLUSTER `main`
+ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/{uuid}', '{shard}-{replica}', computed_at)
+CREATE TABLE IF NOT EXISTS payments_written ON CLUSTER `main`
+ENGINE = ReplicatedMergeTree('/clickhouse/tables/{uuid}', '{shard}-{replica}')
+CREATE MATERIALIZED VIEW IF NOT EXISTS payments_written_mv ON CLUSTER `main` TO payments_written

@@ -351,3 +351,9 @@ CREATE OR REPLACE VIEW sales
 CREATE OR REPLACE VIEW earnings
 CREATE OR REPLACE VIEW reporting_rates AS
 CREATE OR REPLACE VIEW spend_shown AS
+-- 0070_first_sales.sql
+CREATE TABLE IF NOT EXISTS first_sales
+ENGINE = ReplicatedReplacingMergeTree(computed_at)
+CREATE TABLE IF NOT EXISTS payments_written
+ENGINE = ReplicatedMergeTree
+CREATE MATERIALIZED VIEW IF NOT EXISTS payments_written_mv TO payments_written

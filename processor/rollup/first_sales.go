@@ -1,0 +1,142 @@
+package rollup
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	clickhousego "github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	"tributary/processor/clickhouse"
+	"tributary/sql"
+)
+
+// FirstSales is the table with the lists of first sales.
+const FirstSales = "first_sales"
+
+// Ledger is the money of a workspace, in live or test mode.
+type Ledger struct {
+	Workspace string
+	Livemode  bool
+}
+
+// dueLists selects whose lists have to be computed: where there are none, where those that there are
+// get so old that payments_written may forget what came after them, where a question can no longer
+// add what was written since, and every quarter of an hour where anything was. Lists are of use from
+// five minutes after what made earlier ones void.
+const dueLists = `SELECT toString(workspace), livemode
+FROM
+(
+    SELECT workspace, livemode, l.computed AS computed, countIf(w.written_at >= l.computed - INTERVAL 5 MINUTE) AS writes,
+        maxIf(w.written_at, w.entry_id = toFixedString('', 16)) AS void
+    FROM (SELECT workspace, livemode FROM revenue GROUP BY workspace, livemode HAVING count() >= ?) AS r
+    LEFT JOIN (SELECT workspace, livemode, max(computed_at) AS computed FROM first_sales GROUP BY workspace, livemode) AS l
+        USING (workspace, livemode)
+    LEFT JOIN payments_written AS w USING (workspace, livemode)
+    GROUP BY workspace, livemode, computed
+)
+WHERE computed < now64(3) - INTERVAL 1 DAY
+    OR writes > 0 AND computed < now64(3) - INTERVAL 15 MINUTE
+    OR writes > 1000 AND computed < now64(3) - INTERVAL 6 MINUTE
+    OR computed <= void + INTERVAL 5 MINUTE AND void < now64(3) - INTERVAL 5 MINUTE
+ORDER BY workspace, livemode`
+
+// RefreshFirstSales computes the lists that are due, of ledgers with so many entries or more.
+func RefreshFirstSales(ctx context.Context, s *clickhouse.Store, entries int) error {
+	list, err := ledgers(ctx, s, dueLists, entries)
+	if err != nil {
+		return fmt.Errorf("look up whose first sales are due: %w", err)
+	}
+	for _, l := range list {
+		if err := ComputeFirstSales(ctx, s, l); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func ledgers(ctx context.Context, s *clickhouse.Store, query string, args ...any) (list []Ledger, err error) {
+	err = s.Each(ctx, func(rows driver.Rows) error {
+		var l Ledger
+		err := rows.Scan(&l.Workspace, &l.Livemode)
+		list = append(list, l)
+		return err
+	}, query, args...)
+	return list, err
+}
+
+// ComputeFirstSales computes the lists of a ledger, of whatever size. It tries once: what was stored
+// before stays right when it fails.
+func ComputeFirstSales(ctx context.Context, s *clickhouse.Store, l Ledger) error {
+	var began time.Time
+	err := s.Each(ctx, func(rows driver.Rows) error { return rows.Scan(&began) }, "SELECT now64(3, 'UTC')")
+	if err == nil {
+		err = s.Exec(l.named(ctx, clickhousego.Parameters{"computed_at": began.UTC().Format("2006-01-02 15:04:05.000")}),
+			sql.ComputeFirstSales)
+	}
+	if err != nil {
+		return fmt.Errorf("compute the first sales of %s: %w", l.Workspace, err)
+	}
+	return nil
+}
+
+// FirstSalesDifferences returns for how many sales of each ledger the lists say otherwise than its
+// payments whether they are a first one. A ledger whose payments are read anyway is left out.
+func FirstSalesDifferences(ctx context.Context, s *clickhouse.Store) (map[Ledger]uint64, error) {
+	list, err := ledgers(ctx, s, "SELECT DISTINCT toString(workspace), livemode FROM first_sales")
+	differences := make(map[Ledger]uint64)
+	for _, l := range list {
+		if err != nil {
+			break
+		}
+		var count uint64
+		if count, err = l.difference(ctx, s); count > 0 {
+			differences[l] = count
+		}
+	}
+	return differences, err
+}
+
+func (l Ledger) difference(ctx context.Context, s *clickhouse.Store) (count uint64, err error) {
+	ctx = l.named(ctx, nil)
+	var text strings.Builder
+	err = s.Each(ctx, func(rows driver.Rows) error {
+		var what string
+		var entry, buyer, paid, sale uint64
+		err := rows.Scan(&what, &entry, &buyer, &paid, &sale)
+		fmt.Fprintf(&text, "%s\t%d\t%d\t%d\t%d\n", what, entry, buyer, paid, sale)
+		return err
+	}, sql.FirstSalesLookup)
+	if err != nil {
+		return 0, err
+	}
+	first, ok, err := sql.ReadFirstSales(text.String())
+	if err != nil || !ok {
+		return 0, err
+	}
+	err = s.Each(ctx, func(rows driver.Rows) error { return rows.Scan(&count) }, sql.FirstSalesDifference(first))
+	return count, err
+}
+
+// RepairFirstSales computes the lists of which FirstSalesDifferences says that they differ.
+func RepairFirstSales(ctx context.Context, s *clickhouse.Store) error {
+	differences, err := FirstSalesDifferences(ctx, s)
+	for l := range differences {
+		if err == nil {
+			err = ComputeFirstSales(ctx, s, l)
+		}
+	}
+	return err
+}
+
+// named gives a statement the parameters workspace and livemode, and more.
+func (l Ledger) named(ctx context.Context, more clickhousego.Parameters) context.Context {
+	parameters := clickhousego.Parameters{"workspace": l.Workspace, "livemode": strconv.FormatBool(l.Livemode)}
+	for name, value := range more {
+		parameters[name] = value
+	}
+	return clickhousego.Context(ctx, clickhousego.WithParameters(parameters))
+}

@@ -1,0 +1,276 @@
+package rollup_test
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"tributary/processor/clickhouse"
+	"tributary/processor/rollup"
+	"tributary/sql"
+	"tributary/sql/sqltest"
+)
+
+// payments makes random payments and refunds of few buyers, sales and times, so that they often
+// concern the same ones, and every version of them later.
+type payments struct {
+	t     *testing.T
+	dsn   string
+	store *clickhouse.Store
+	rng   *rand.Rand
+	left  int            // rounds: later ones write earlier payments, so that buyers get other first sales
+	rows  []string       // that were written
+	days  map[int]string // by entry: under which it is in revenue
+}
+
+// write inserts some rows into the ledger: new entries, new versions of known ones, and again what
+// was written before.
+func (p *payments) write() {
+	var rows, moved []string
+	for range 1 + p.rng.IntN(4) {
+		if len(p.rows) > 0 && p.rng.IntN(5) == 0 {
+			rows = append(rows, p.rows[p.rng.IntN(len(p.rows))])
+			continue
+		}
+		entry, version := p.rng.IntN(100), len(p.rows)+1
+		kind := []string{"payment", "payment", "payment", "refund"}[entry%4]
+		status := []string{"booked", "booked", "booked", "booked", "held", "superseded"}[p.rng.IntN(6)]
+		at := begin.AddDate(0, 0, p.rng.IntN(3)).Add(time.Duration(p.left*5+p.rng.IntN(12)) * time.Second)
+		id := fmt.Sprintf("unhex('%08x%024x')", entry, 1)
+		rows = append(rows, fmt.Sprintf("('shop', %s, true, '%s', '%s', 'o%d', 's%d', '%s', '%s', '%s', 'usd', %d, %d, '%s', %d)",
+			id, at.Format(time.DateOnly), kind, entry, p.rng.IntN(20), at.Format(time.DateTime),
+			[]string{"", "cus_1", "cus_2"}[p.rng.IntN(3)], []string{"", "", "ann", "bob", "cy", "di"}[p.rng.IntN(6)],
+			p.rng.IntN(4), version, status, version))
+		p.rows = append(p.rows, rows[len(rows)-1])
+		day := at.Format(time.DateOnly)
+		if old := p.days[entry]; old != "" && old != day { // as clickhouse.InsertLedger does
+			moved = append(moved, fmt.Sprintf("('shop', true, '%s', %s, %d, 1)", old, id, version))
+		}
+		p.days[entry] = day
+	}
+	p.exec("INSERT INTO ledger (workspace, entry_id, livemode, day, kind, object_id, sale_id, occurred_at, customer_id, " +
+		"external_customer_id, currency, amount, net_usd, status, version) VALUES " + strings.Join(rows, ", "))
+	if moved != nil {
+		p.exec("INSERT INTO revenue (workspace, livemode, day, entry_id, version, moved) VALUES " + strings.Join(moved, ", "))
+	}
+}
+
+// pass moves what was written and computed so many minutes into the past.
+func (p *payments) pass(minutes int) {
+	for table, column := range map[string]string{"payments_written": "written_at", "first_sales": "computed_at"} {
+		p.exec("CREATE TABLE before AS " + table)
+		p.exec(fmt.Sprintf("INSERT INTO before SELECT * REPLACE (%s - INTERVAL %d MINUTE AS %s) FROM %s",
+			column, minutes, column, table))
+		p.exec("EXCHANGE TABLES before AND " + table)
+		p.exec("DROP TABLE before SYNC")
+	}
+}
+
+// rename makes one buyer another one, as an erasure does, and deletes a payment, as a repair does.
+func (p *payments) rename() {
+	void := func() {
+		if err := clickhouse.VoidFirstSales(p.t.Context(), p.store); err != nil {
+			p.t.Fatal(err)
+		}
+	}
+	void()
+	p.exec("ALTER TABLE revenue UPDATE external_customer_id = 'eve' WHERE external_customer_id = 'ann' SETTINGS mutations_sync = 2")
+	p.exec(fmt.Sprintf("ALTER TABLE revenue DELETE WHERE sale_id = 's%d' SETTINGS mutations_sync = 2", p.rng.IntN(20)))
+	void()
+}
+
+func (p *payments) exec(statement string) {
+	p.t.Helper()
+	if err := p.store.Exec(p.t.Context(), statement); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// ask sends a statement with the parameters of the question, as whoever asks questions does.
+func (p *payments) ask(statement string) string {
+	p.t.Helper()
+	u, err := url.Parse(p.dsn)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	values := url.Values{"database": {strings.TrimPrefix(u.Path, "/")}, "default_format": {"TabSeparated"}}
+	for name, value := range asked {
+		values.Set("param_"+name, value)
+	}
+	for name, value := range sql.Pinned() {
+		values.Set(name, value)
+	}
+	response, err := http.Post(u.Scheme+"://"+u.Host+"/?"+values.Encode(), "text/plain", strings.NewReader(statement))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil || response.StatusCode != http.StatusOK {
+		p.t.Fatalf("%s\n%s %v", statement, body, err)
+	}
+	return string(body)
+}
+
+var asked = map[string]string{
+	"workspace": "shop", "livemode": "true", "from": "2026-03-01 00:00:00", "to": "2026-03-05 00:00:00", "unit": "hour",
+	"timezone": "UTC", "only": "{}", "without": "{}", "currency": "usd", "rates": "",
+}
+
+// same compares the answer from the lists with that from all payments, and reports whether there was
+// one from the lists.
+func (p *payments) same(when string) bool {
+	p.t.Helper()
+	q, err := sql.AskQuestion("new_and_returning")
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	first, ok, err := sql.ReadFirstSales(p.ask(sql.FirstSalesLookup))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	if !ok {
+		return false
+	}
+	answers := make([]string, 2)
+	for i, known := range []sql.Known{{}, {FirstSales: &first}} {
+		text, err := q.Statement(asked, known)
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		answers[i] = p.ask(text)
+	}
+	if answers[0] != answers[1] {
+		p.t.Fatalf("%s: of all payments\n%s\nof the lists, of which %d are lost and %d gained\n%s", when, answers[0],
+			len(first.Lost), len(first.Gained), answers[1])
+	}
+	differences, err := rollup.FirstSalesDifferences(p.t.Context(), p.store)
+	if err != nil || len(differences) > 0 {
+		p.t.Fatalf("%s: the audit finds %v, %v", when, differences, err)
+	}
+	return true
+}
+
+// Whatever is written, again or otherwise, the lists tell the first sales that all payments do, or
+// say that they do not. Once computed, they do.
+func TestFirstSales(t *testing.T) {
+	dsn, _ := sqltest.Open(t)
+	store, err := clickhouse.Open(dsn, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	p := &payments{t: t, dsn: dsn, store: store, rng: rand.New(rand.NewPCG(5, 6)), days: make(map[int]string)}
+	ledger := rollup.Ledger{Workspace: "shop", Livemode: true}
+	if p.write(); p.same("without lists") {
+		t.Fatal("there are no lists yet, and they tell the first sales")
+	}
+	told, changed := 0, 0
+	for p.left = 18; p.left >= 0; p.left-- {
+		p.pass(10)
+		if err := rollup.ComputeFirstSales(t.Context(), store, ledger); err != nil {
+			t.Fatal(err)
+		}
+		if !p.same(fmt.Sprintf("round %d, computed", p.left)) {
+			t.Fatalf("round %d: the lists were just computed, and do not tell the first sales", p.left)
+		}
+		for range 3 {
+			if p.write(); p.same(fmt.Sprintf("round %d, written", p.left)) {
+				told++
+			}
+			changed++
+		}
+		switch p.left % 6 {
+		case 0:
+			if p.rename(); p.same("altered") {
+				t.Fatalf("round %d: payments were altered, and the lists of before tell the first sales", p.left)
+			}
+		case 3:
+			p.exec("OPTIMIZE TABLE first_sales FINAL")
+		}
+	}
+	p.pass(10)
+	if err := rollup.ComputeFirstSales(t.Context(), store, ledger); err != nil {
+		t.Fatal(err)
+	}
+	p.exec("ALTER TABLE first_sales UPDATE sales = arrayMap(sale -> sale + 1, sales) WHERE slice < 8")
+	if differences, err := rollup.FirstSalesDifferences(t.Context(), store); err != nil || differences[ledger] == 0 {
+		t.Errorf("lists with other sales are not found: %v %v", differences, err)
+	}
+	if err := rollup.RepairFirstSales(t.Context(), store); err != nil || !p.same("repaired") {
+		t.Errorf("lists that were altered are not repaired: %v", err)
+	}
+	if told < changed/3 || told == changed {
+		t.Errorf("the lists told the first sales in %d of %d states with changes: that tries too little", told, changed)
+	}
+}
+
+// Lists are computed where a ledger is large enough, once, and again when they are void for long
+// enough.
+func TestRefreshFirstSales(t *testing.T) {
+	dsn, _ := sqltest.Open(t)
+	store, err := clickhouse.Open(dsn, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	p := &payments{t: t, dsn: dsn, store: store, rng: rand.New(rand.NewPCG(7, 8)), days: make(map[int]string)}
+	for range 20 {
+		p.write()
+	}
+	var computed []time.Time
+	refresh := func(entries int) int {
+		t.Helper()
+		if err := rollup.RefreshFirstSales(t.Context(), store, entries); err != nil {
+			t.Fatal(err)
+		}
+		at := computedAt(t, store)
+		if !slices.ContainsFunc(computed, at.Equal) && at.Year() > 1970 {
+			computed = append(computed, at)
+		}
+		return len(computed)
+	}
+	if n := refresh(1000); n != 0 {
+		t.Errorf("lists of a ledger with less than 1000 entries were computed")
+	}
+	if n := refresh(10); n != 1 {
+		t.Fatal("no lists were computed")
+	}
+	if n := refresh(10); n != 1 {
+		t.Error("lists were computed again at once")
+	}
+	p.rename()
+	if n := refresh(10); n != 1 {
+		t.Error("lists were computed that would be void")
+	}
+	if p.pass(10); refresh(10) != 2 || !p.same("after a rename") {
+		t.Error("lists that were void were not computed again")
+	}
+	p.exec("TRUNCATE TABLE payments_written") // as it forgets what it had
+	if p.pass(37 * 60); p.same("37 hours later") {
+		t.Error("lists tell first sales of which payments_written forgot what came after them")
+	}
+	if refresh(10); !p.same("37 hours later, computed") {
+		t.Error("lists of 37 hours ago were not computed again")
+	}
+}
+
+func computedAt(t *testing.T, store *clickhouse.Store) (at time.Time) {
+	t.Helper()
+	err := store.Each(t.Context(), func(rows driver.Rows) error { return rows.Scan(&at) },
+		"SELECT max(computed_at) FROM first_sales")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return at
+}

@@ -1,0 +1,202 @@
+package sql
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// FirstSales says which lists of first_sales tell a large workspace's first sales, and what payments
+// have changed since those were computed. A statement that reads them answers what one does that
+// looks at all payments.
+type FirstSales struct {
+	ComputedAt int64    // of the lists, in milliseconds since 1970, UTC
+	Lost       []uint64 // buyers whose listed sale is no longer their first
+	Gained     []uint64 // sipHash64 of the sales that became a first one
+}
+
+// FirstSalesCount is the condition on a payment in revenue that counts for first sales.
+const FirstSalesCount = "status = 'booked' AND amount != 0 AND kind = 'payment'"
+
+// ComputeFirstSales stores the lists of one workspace and livemode, with the parameters workspace,
+// livemode and computed_at (DateTime64(3, 'UTC')). All slices are one insert, also those without a
+// buyer, so that none is left of an earlier one.
+const ComputeFirstSales = `INSERT INTO first_sales (workspace, livemode, slice, buyers, sales, paid_at, entries, computed_at)
+SELECT
+    {workspace:String}, {livemode:Bool}, slice,
+    groupArrayIf(buyer, known), groupArrayIf(sale, known), groupArrayIf(paid, known), groupArrayIf(entry, known),
+    {computed_at:DateTime64(3, 'UTC')}
+FROM
+(
+` + firstSales + `
+    UNION ALL
+    SELECT toUInt8(number), false, toUInt64(0), toUInt64(0), toDateTime64(0, 3, 'UTC'), toUInt64(0) FROM numbers(16)
+)
+GROUP BY slice
+SETTINGS optimize_move_to_prewhere_if_final = 0`
+
+// firstSales selects each buyer's first sale, as activity finds it.
+const firstSales = `    SELECT
+        toUInt8(buyer % 16) AS slice, true AS known, buyer, sipHash64(substring(earliest, 16)) AS sale,
+        fromUnixTimestamp64Milli(toInt64(substring(earliest, 1, 15)) - 100000000000000, 'UTC') AS paid, entry
+    FROM
+    (
+        SELECT
+            buyer, min(concat(toString(toUnixTimestamp64Milli(occurred_at) + 100000000000000), sale_id)) AS earliest,
+            argMin(reinterpretAsUInt64(entry_id), concat(toString(toUnixTimestamp64Milli(occurred_at) + 100000000000000), sale_id)) AS entry
+        FROM revenue FINAL
+        WHERE workspace = {workspace:String} AND livemode = {livemode:Bool} AND ` + FirstSalesCount + `
+        GROUP BY buyer
+    )`
+
+// FirstSalesDifference returns the statement that counts the sales that are a first one by the lists
+// only, or by the payments only, with the parameters workspace and livemode.
+func FirstSalesDifference(f FirstSales) string {
+	listed := "SELECT sale FROM first_sales FINAL ARRAY JOIN sales AS sale, buyers AS buyer WHERE " + ofWorkspace
+	if len(f.Lost) > 0 {
+		listed += " AND buyer NOT IN (" + f.LostText() + ")"
+	}
+	if len(f.Gained) > 0 {
+		listed += " UNION ALL SELECT arrayJoin(CAST([" + f.GainedText() + "], 'Array(UInt64)'))"
+	}
+	return "SELECT count() FROM (SELECT sale FROM (SELECT DISTINCT sale, 1 AS side FROM (" + listed + ") UNION ALL " +
+		"SELECT DISTINCT sale, 2 FROM (" + firstSales + ")) GROUP BY sale HAVING sum(side) != 3) " +
+		"SETTINGS optimize_move_to_prewhere_if_final = 0"
+}
+
+// maxWritten is after how many payments that were written since the lists were computed a question
+// looks at all payments again: they are part of its text.
+const maxWritten = 2000
+
+// FirstSalesLookup is the statement whose rows ReadFirstSales reads, as TabSeparated, with the
+// parameters workspace and livemode. What was written in the five minutes before a computation began
+// may have been missed by it, because a row may reach another replica, or the clock of another server
+// be, so much later. Lists of more than 36 hours ago are not read: payments_written forgets.
+const FirstSalesLookup = `WITH
+    (
+        SELECT (min(at), count() = 16 AND min(at) >= now64(3) - toIntervalHour(36))
+        FROM (SELECT max(computed_at) AS at FROM first_sales WHERE ` + ofWorkspace + ` GROUP BY slice)
+    ) AS listed,
+    (
+        SELECT (groupUniqArray(2001)(entry_id), groupUniqArray(day))
+        FROM payments_written
+        WHERE ` + ofWorkspace + ` AND listed.2 AND written_at >= listed.1 - toIntervalMinute(5)
+    ) AS written,
+    written.1 AS changed
+SELECT
+    if(listed.2 AND NOT has(changed, toFixedString('', 16)), 'lists', 'none') AS what,
+    toUInt64(toUnixTimestamp64Milli(listed.1)) AS entry, toUInt64(length(changed)) AS buyer, toUInt64(0) AS paid, toUInt64(0) AS sale
+UNION ALL
+SELECT 'written', reinterpretAsUInt64(arrayJoin(changed)), 0, 0, 0
+UNION ALL
+` + paymentsWritten + `
+UNION ALL
+SELECT 'listed', listed_entry, listed_buyer, toUInt64(toUnixTimestamp64Milli(listed_at)), listed_sale
+FROM first_sales
+ARRAY JOIN entries AS listed_entry, buyers AS listed_buyer, paid_at AS listed_at, sales AS listed_sale
+WHERE ` + ofWorkspace + ` AND notEmpty(changed) AND computed_at >= listed.1 AND
+    (
+        listed_entry IN (SELECT reinterpretAsUInt64(arrayJoin(changed)))
+        OR listed_buyer IN (SELECT buyer FROM (` + paymentsWritten + `))
+    )
+SETTINGS optimize_move_to_prewhere_if_final = 0`
+
+const ofWorkspace = `workspace = {workspace:String} AND livemode = {livemode:Bool}`
+
+// paymentsWritten selects what counts of the payments that were written, as they are now.
+const paymentsWritten = `SELECT
+    'payment', reinterpretAsUInt64(entry_id) AS entry, buyer, toUInt64(toUnixTimestamp64Milli(occurred_at)) AS paid, sipHash64(sale_id) AS sale
+FROM revenue FINAL
+WHERE ` + ofWorkspace + ` AND has(written.2, day) AND entry_id IN (SELECT arrayJoin(changed)) AND ` + FirstSalesCount
+
+// firstPayment is a payment by which a sale may be the first of its buyer.
+type firstPayment struct{ entry, buyer, paid, sale uint64 }
+
+// ReadFirstSales reads the rows of FirstSalesLookup. ok is false where the lists do not tell: there
+// are none, too much has changed, a payment that a list has is no longer what it was, or two sales of
+// a buyer have the same time.
+func ReadFirstSales(rows string) (f FirstSales, ok bool, err error) {
+	written := make(map[uint64]bool)
+	var payments, listed []firstPayment
+	for line := range strings.Lines(rows) {
+		what, row, err := readFirstPayment(strings.TrimSuffix(line, "\n"))
+		if err != nil {
+			return FirstSales{}, false, fmt.Errorf("read which sales are first ones: %w", err)
+		}
+		switch what {
+		case "lists":
+			ok = row.buyer <= maxWritten
+			f.ComputedAt = int64(row.entry) //nolint:gosec // a time in milliseconds
+		case "written":
+			written[row.entry] = true
+		case "payment":
+			payments = append(payments, row)
+		case "listed":
+			listed = append(listed, row)
+		}
+	}
+	return f, ok && f.add(written, payments, listed), nil
+}
+
+func readFirstPayment(line string) (what string, p firstPayment, err error) {
+	cells := strings.Split(line, "\t")
+	if len(cells) != 5 {
+		return "", p, errors.New("a row does not have five columns")
+	}
+	for i, into := range []*uint64{&p.entry, &p.buyer, &p.paid, &p.sale} {
+		if *into, err = strconv.ParseUint(cells[i+1], 10, 64); err != nil {
+			return "", p, err
+		}
+	}
+	return cells[0], p, nil
+}
+
+// add adds to the lists what has been written since, and reports whether they tell the first sales
+// then. A payment that a list has and that is as it was stays the earliest of those that the list
+// knew, so only payments that were written can be before it.
+func (f *FirstSales) add(written map[uint64]bool, payments, listed []firstPayment) bool {
+	earliest := make(map[uint64]firstPayment)
+	for _, p := range payments {
+		known, ok := earliest[p.buyer]
+		if ok && known.paid == p.paid && known.sale != p.sale {
+			return false // which is first is decided by the texts of their ids
+		}
+		if !ok || p.paid < known.paid {
+			earliest[p.buyer] = p
+		}
+	}
+	for _, l := range listed {
+		if written[l.entry] && !slices.Contains(payments, l) {
+			return false
+		}
+		first, ok := earliest[l.buyer]
+		switch {
+		case !ok || l.paid < first.paid || l.paid == first.paid && l.sale == first.sale:
+			delete(earliest, l.buyer)
+		case l.paid == first.paid:
+			return false
+		default:
+			f.Lost = append(f.Lost, l.buyer)
+		}
+	}
+	for _, p := range earliest {
+		f.Gained = append(f.Gained, p.sale)
+	}
+	slices.Sort(f.Gained)
+	return true
+}
+
+// numbers writes a list as SQL does.
+func numbers(list []uint64) string {
+	texts := make([]string, len(list))
+	for i, n := range list {
+		texts[i] = strconv.FormatUint(n, 10)
+	}
+	return strings.Join(texts, ", ")
+}
+
+// LostText and GainedText are for the template of activity.
+func (f *FirstSales) LostText() string   { return numbers(f.Lost) }
+func (f *FirstSales) GainedText() string { return numbers(f.Gained) }
