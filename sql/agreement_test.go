@@ -217,7 +217,8 @@ func listFirstSales(t *testing.T, dsn string) {
 	defer store.Close()
 	ask(t, dsn, "TRUNCATE TABLE payments_written", nil)
 	for _, livemode := range []bool{true, false} {
-		if err := rollup.ComputeFirstSales(t.Context(), store, rollup.Ledger{Workspace: "w", Livemode: livemode}); err != nil {
+		of := rollup.Ledger{Workspace: "w", Livemode: livemode}
+		if err := rollup.ComputeFirstSales(t.Context(), store, of); err != nil {
 			t.Fatal(err)
 		}
 		rows := ask(t, dsn, sql.FirstSalesLookup, map[string]string{"workspace": "w", "livemode": fmt.Sprint(livemode)})

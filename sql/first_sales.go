@@ -23,7 +23,8 @@ const FirstSalesCount = "status = 'booked' AND amount != 0 AND kind = 'payment'"
 // ComputeFirstSales stores the lists of one workspace and livemode, with the parameters workspace,
 // livemode and computed_at (DateTime64(3, 'UTC')). All slices are one insert, also those without a
 // buyer, so that none is left of an earlier one.
-const ComputeFirstSales = `INSERT INTO first_sales (workspace, livemode, slice, buyers, sales, paid_at, entries, computed_at)
+const ComputeFirstSales = `INSERT INTO first_sales
+    (workspace, livemode, slice, buyers, sales, paid_at, entries, computed_at)
 SELECT
     {workspace:String}, {livemode:Bool}, slice,
     groupArrayIf(buyer, known), groupArrayIf(sale, known), groupArrayIf(paid, known), groupArrayIf(entry, known),
@@ -45,7 +46,8 @@ const firstSales = `    SELECT
     (
         SELECT
             buyer, min(concat(toString(toUnixTimestamp64Milli(occurred_at) + 100000000000000), sale_id)) AS earliest,
-            argMin(reinterpretAsUInt64(entry_id), concat(toString(toUnixTimestamp64Milli(occurred_at) + 100000000000000), sale_id)) AS entry
+            argMin(reinterpretAsUInt64(entry_id),
+                concat(toString(toUnixTimestamp64Milli(occurred_at) + 100000000000000), sale_id)) AS entry
         FROM revenue FINAL
         WHERE workspace = {workspace:String} AND livemode = {livemode:Bool} AND ` + FirstSalesCount + `
         GROUP BY buyer
@@ -87,7 +89,8 @@ const FirstSalesLookup = `WITH
     written.1 AS changed
 SELECT
     if(listed.2 AND NOT has(changed, toFixedString('', 16)), 'lists', 'none') AS what,
-    toUInt64(toUnixTimestamp64Milli(listed.1)) AS entry, toUInt64(length(changed)) AS buyer, toUInt64(0) AS paid, toUInt64(0) AS sale
+    toUInt64(toUnixTimestamp64Milli(listed.1)) AS entry, toUInt64(length(changed)) AS buyer,
+    toUInt64(0) AS paid, toUInt64(0) AS sale
 UNION ALL
 SELECT 'written', reinterpretAsUInt64(arrayJoin(changed)), 0, 0, 0
 UNION ALL
@@ -107,7 +110,8 @@ const ofWorkspace = `workspace = {workspace:String} AND livemode = {livemode:Boo
 
 // paymentsWritten selects what counts of the payments that were written, as they are now.
 const paymentsWritten = `SELECT
-    'payment', reinterpretAsUInt64(entry_id) AS entry, buyer, toUInt64(toUnixTimestamp64Milli(occurred_at)) AS paid, sipHash64(sale_id) AS sale
+    'payment', reinterpretAsUInt64(entry_id) AS entry, buyer,
+    toUInt64(toUnixTimestamp64Milli(occurred_at)) AS paid, sipHash64(sale_id) AS sale
 FROM revenue FINAL
 WHERE ` + ofWorkspace + ` AND has(written.2, day) AND entry_id IN (SELECT arrayJoin(changed)) AND ` + FirstSalesCount
 
@@ -197,6 +201,8 @@ func numbers(list []uint64) string {
 	return strings.Join(texts, ", ")
 }
 
-// LostText and GainedText are for the template of activity.
-func (f *FirstSales) LostText() string   { return numbers(f.Lost) }
+// LostText returns Lost as the template of activity writes it.
+func (f *FirstSales) LostText() string { return numbers(f.Lost) }
+
+// GainedText returns Gained so.
 func (f *FirstSales) GainedText() string { return numbers(f.Gained) }

@@ -14,7 +14,8 @@ import (
 )
 
 // derivedTables are the tables that materialized views fill from the ledger and the leads, for the
-// dashboards. clicks_by_day and first_sales, which package rollup computes, and ledger_log, which keeps what the ledger was, are compared by themselves.
+// dashboards. clicks_by_day and first_sales, which package rollup computes, and ledger_log, which
+// keeps what the ledger was, are compared by themselves.
 var derivedTables = []string{"revenue", "leads_attributed"}
 
 // projections are the derived tables with one row for a row of the source: the columns of their
@@ -111,7 +112,8 @@ func (a *Audit) compareDerivedOnce(ctx context.Context, since time.Time) ([]Find
 	}
 	for l, sales := range differences {
 		findings = append(findings, Finding{Table: rollup.FirstSales, What: "altered", Where: l.Workspace,
-			Key: fmt.Sprintf("livemode %t: sales that are a buyer's first one and are not listed, or the reverse: %d", l.Livemode, sales)})
+			Key: fmt.Sprintf("livemode %t: sales that are a buyer's first one and are not listed, or the reverse: %d",
+				l.Livemode, sales)})
 	}
 	return findings, nil
 }

@@ -37,7 +37,8 @@ func (a *Audit) Repair(ctx context.Context, since time.Time) (found, left *Repor
 func (a *Audit) repair(ctx context.Context, findings []Finding, since time.Time) error {
 	findings = slices.DeleteFunc(slices.Clone(findings), func(f Finding) bool { return !f.Repairable() })
 	isDerived := func(f Finding) bool {
-		return f.Table == rollup.Table || f.Table == rollup.FirstSales || f.Table == ledgerLog || slices.Contains(derivedTables, f.Table)
+		return slices.Contains([]string{rollup.Table, rollup.FirstSales, ledgerLog}, f.Table) ||
+			slices.Contains(derivedTables, f.Table)
 	}
 	if !slices.ContainsFunc(findings, func(f Finding) bool { return !isDerived(f) }) {
 		found := func(table string) bool {

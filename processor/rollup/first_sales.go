@@ -30,10 +30,14 @@ type Ledger struct {
 const dueLists = `SELECT toString(workspace), livemode
 FROM
 (
-    SELECT workspace, livemode, l.computed AS computed, countIf(w.written_at >= l.computed - INTERVAL 5 MINUTE) AS writes,
+    SELECT workspace, livemode, l.computed AS computed,
+        countIf(w.written_at >= l.computed - INTERVAL 5 MINUTE) AS writes,
         maxIf(w.written_at, w.entry_id = toFixedString('', 16)) AS void
     FROM (SELECT workspace, livemode FROM revenue GROUP BY workspace, livemode HAVING count() >= ?) AS r
-    LEFT JOIN (SELECT workspace, livemode, max(computed_at) AS computed FROM first_sales GROUP BY workspace, livemode) AS l
+    LEFT JOIN
+    (
+        SELECT workspace, livemode, max(computed_at) AS computed FROM first_sales GROUP BY workspace, livemode
+    ) AS l
         USING (workspace, livemode)
     LEFT JOIN payments_written AS w USING (workspace, livemode)
     GROUP BY workspace, livemode, computed
