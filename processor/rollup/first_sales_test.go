@@ -48,7 +48,8 @@ func (p *payments) write() {
 		at := begin.AddDate(0, 0, p.rng.IntN(3)).Add(time.Duration(p.left*5+p.rng.IntN(12)) * time.Second)
 		id := fmt.Sprintf("unhex('%08x%024x')", entry, 1)
 		const row = "('shop', %s, true, '%s', '%s', 'o%d', 's%d', '%s', '%s', '%s', 'usd', %d, %d, '%s', %d)"
-		rows = append(rows, fmt.Sprintf(row, id, at.Format(time.DateOnly), kind, entry, p.rng.IntN(20), at.Format(time.DateTime),
+		rows = append(rows, fmt.Sprintf(row, id, at.Format(time.DateOnly), kind, entry, p.rng.IntN(20),
+			at.Format(time.DateTime),
 			[]string{"", "cus_1", "cus_2"}[p.rng.IntN(3)], []string{"", "", "ann", "bob", "cy", "di"}[p.rng.IntN(6)],
 			p.rng.IntN(4), version, status, version))
 		p.rows = append(p.rows, rows[len(rows)-1])
