@@ -160,12 +160,12 @@ func (p *provider) identify(ctx context.Context, code string, a attempt) (subjec
 	}
 	var claims struct {
 		Email    string `json:"email"`
-		Verified bool   `json:"email_verified"`
+		Verified any    `json:"email_verified"` // some providers, Apple among them, write "true"
 	}
 	if err := id.Claims(&claims); err != nil {
 		return "", "", fmt.Errorf("read the ID token: %w", err)
 	}
-	if claims.Verified {
+	if claims.Verified == true || claims.Verified == "true" {
 		email = strings.ToLower(claims.Email)
 	}
 	return id.Subject, email, nil

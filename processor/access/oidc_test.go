@@ -159,6 +159,8 @@ func TestOpenIDConnect(t *testing.T) {
 	for name, claims := range map[string]map[string]any{
 		"a stranger":               {"email": "eve@example.com"},
 		"an unverified address":    {"email_verified": false},
+		"unverified, as text":      {"email_verified": "false"},
+		"an odd word for verified": {"email_verified": 1},
 		"an address that moved":    {"email": "cleo@example.com", "sub": "u-4"},
 		"another audience":         {"aud": "another program"},
 		"another issuer":           {"iss": "https://evil.example"},
@@ -170,6 +172,10 @@ func TestOpenIDConnect(t *testing.T) {
 			t.Errorf("%s: %d %v", name, refused.StatusCode, refused.Cookies())
 		}
 		i.time = i.time.Add(attemptsEvery)
+	}
+	p.claims = map[string]any{"email_verified": "true"}
+	if got := text(i.send("GET", "/", nil, login(nil).Cookies(), nil)); got != "ben analyst" {
+		t.Errorf("by an address that is verified in words: %q", got)
 	}
 	p.claims = map[string]any{"sub": "u-3", "email": "any@example.com"}
 	if got := text(i.send("GET", "/", nil, login(nil).Cookies(), nil)); got != "cleo owner" {
