@@ -9,6 +9,7 @@ import (
 	"html/template"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/shopspring/decimal"
@@ -22,7 +23,7 @@ import (
 var affiliatePage string
 
 // affiliateTemplate escapes all values: links and campaigns come from whoever sends a click.
-var affiliateTemplate = template.Must(template.New("affiliate").Funcs(template.FuncMap{"cents": cents}).
+var affiliateTemplate = template.Must(template.New("affiliate").Funcs(template.FuncMap{"cents": cents, "grouped": grouped}).
 	Parse(affiliatePage))
 
 // affiliateDays is how many days an affiliate's page shows, today among them.
@@ -79,7 +80,7 @@ type affiliateSale struct {
 
 // Money is the amount in major units.
 func (s affiliateSale) Money() string {
-	return explain.FormatMinor(s.Amount, s.Currency)
+	return grouped(explain.FormatMinor(s.Amount, s.Currency))
 }
 
 // When is the time up to the minute, which is UTC as all times of an answer.
@@ -101,7 +102,24 @@ func (s affiliateSale) What() string {
 }
 
 // cents rounds US dollars to cents, half to even.
-func cents(usd decimal.Decimal) string { return usd.RoundBank(2).StringFixed(2) }
+func cents(usd decimal.Decimal) string { return grouped(usd.RoundBank(2).StringFixed(2)) }
+
+// grouped writes a decimal number, which text may follow, with a comma before each three digits and
+// a minus sign, as the page for owners does.
+func grouped(number string) string {
+	digits, negative := strings.CutPrefix(number, "-")
+	end := strings.IndexFunc(digits, func(r rune) bool { return r < '0' || r > '9' })
+	if end < 0 {
+		end = len(digits)
+	}
+	for at := end - 3; at > 0; at -= 3 {
+		digits = digits[:at] + "," + digits[at:]
+	}
+	if negative {
+		return "−" + digits
+	}
+	return digits
+}
 
 // serveIndex shows the page, or to an affiliate its own.
 func (d *Dashboard) serveIndex(w http.ResponseWriter, r *http.Request, caller *access.Caller) {

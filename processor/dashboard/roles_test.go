@@ -213,7 +213,7 @@ func TestAffiliatesSeeTheirOwn(t *testing.T) {
 		t.Error("the own row is in no answer")
 	}
 	page := as(d, view, "GET", "/", "").Body.String()
-	for _, part := range []string{"77770.01", "77770.00 USD", "link-anna", now.Format("January 2006"), "<b>7777.00</b>",
+	for _, part := range []string{"77,770.01", "77,770.00 USD", "link-anna", now.Format("January 2006"), "<b>7,777.00</b>",
 		when.Format("2 Jan 2006, 15:04"), ">sale<", "Log out"} {
 		if !strings.Contains(page, part) {
 			t.Errorf("the affiliate's page lacks %q:\n%s", part, page)
@@ -399,5 +399,15 @@ func TestToolsWithoutLogin(t *testing.T) {
 	if err != nil || result.IsError ||
 		result.Content[0].(*mcp.TextContent).Text != get(t, d, "/api/query/modes?workspace=other").Body.String() {
 		t.Errorf("%v %+v", err, result)
+	}
+}
+
+// Figures of an affiliate's page are written as those of the page for owners.
+func TestGrouped(t *testing.T) {
+	for number, want := range map[string]string{"0": "0", "999": "999", "1000": "1,000", "-0.50": "−0.50", "-123.45": "−123.45",
+		"1234567.80": "1,234,567.80", "-1234567 JPY": "−1,234,567 JPY", "0.0000001": "0.0000001"} {
+		if got := grouped(number); got != want {
+			t.Errorf("%s is written %s, want %s", number, got, want)
+		}
 	}
 }
