@@ -7,6 +7,7 @@
 -- @param from DateTime('UTC'): begin of the time, UTC
 -- @param to DateTime('UTC'): its end, not included
 -- @param kinds Array(String) = []: kinds to show; empty: all
+-- @param match_rules Array(String) = []: rules by which it is credited; empty: all; ["","none"]: credited to nobody
 -- @param only Map(String, Array(String)) = {}: names to show, by dimension, such as {'country':['DE','AT']}; all must fit
 -- @param without Map(String, Array(String)) = {}: names to leave out, by dimension
 -- @param limit UInt32 = 100: how many rows
@@ -37,7 +38,11 @@ FROM revenue AS r FINAL
 WHERE r.workspace = {workspace:String} AND r.status = 'booked' AND r.amount != 0 AND r.livemode = {livemode:Bool}
     AND r.day >= toDate({from:DateTime('UTC')}) AND r.day <= toDate({to:DateTime('UTC')})
     AND r.occurred_at >= {from:DateTime('UTC')} AND r.occurred_at < {to:DateTime('UTC')}
+    AND NOT throwIf(
+        NOT hasAll(['payment', 'refund', 'refund_reversal', 'dispute', 'dispute_reversal'], {kinds:Array(String)}),
+        'a kind is one of payment, refund, refund_reversal, dispute, dispute_reversal')
     AND (empty({kinds:Array(String)}) OR has({kinds:Array(String)}, toString(r.kind)))
+    AND (empty({match_rules:Array(String)}) OR has({match_rules:Array(String)}, toString(r.match_rule)))
     AND NOT throwIf(
         NOT hasAll(dimensions, arrayConcat(mapKeys({only:Map(String, Array(String))}), mapKeys({without:Map(String, Array(String))}))),
         'a dimension is one of program, affiliate, link, source, medium, campaign, channel, country, device, product')

@@ -529,7 +529,12 @@ function sales(
   page,
   { title = "Sales, refunds and disputes", chosen = page.view.kinds, rows = 25, brief = false } = {},
 ) {
-  const shown = { "": "all", sales: "sales", returned: "refunds and disputes" };
+  const shown = {
+    "": "all",
+    sales: "sales",
+    returned: "refunds and disputes",
+    uncredited: "what is credited to nobody",
+  };
   const wanted = { sales: ["payment"], returned: ["refund", "refund_reversal", "dispute", "dispute_reversal"] }[chosen];
   const most = brief ? 10 : limit;
   const table = new Table({
@@ -599,7 +604,12 @@ function sales(
   return {
     title,
     body: [brief ? null : choice(page, "kinds", "Show", shown, chosen ?? ""), table.root, note].filter(Boolean),
-    ask: (signal) => ask("sales_and_refunds", { ...page.unconverted, kinds: wanted, limit: most }, signal),
+    ask: (signal) =>
+      ask(
+        "sales_and_refunds",
+        { ...page.unconverted, kinds: wanted, match_rules: chosen === "uncredited" ? ["", "none"] : undefined, limit: most },
+        signal,
+      ),
     draw: (rows) => {
       table.update(rows);
       note.hidden = brief || rows.length < most;
@@ -1222,7 +1232,7 @@ function health(page) {
           key: "sales",
           label: "Sales",
           head: true,
-          cell: (r) => page.link({ ...withFilter(plain.view, "affiliate", ""), section: "sales" }, count(r.sales)),
+          cell: (r) => page.link({ ...plain.view, section: "sales", kinds: "uncredited" }, count(r.sales)),
         },
         usdColumn("net_usd", "Net USD"),
       ],
