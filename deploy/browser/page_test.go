@@ -296,7 +296,7 @@ func TestPageFiles(t *testing.T) {
 	v.exec(catchFile)
 	v.shows(`document.querySelectorAll(".as-table tbody tr").length`, "92")
 	v.press(".as-table button", "CSV")
-	v.shows(`window.saved?.split("\r\n").slice(0, 4).join(" ")`, "Time,Net revenue,Period before "+
+	v.shows(`window.saved?.split("\r\n").slice(0, 4).join(" ")`, "Time (Asia/Kolkata),Net revenue USD,Period before "+
 		"2050-06-01 00:00:00,0,0 2050-06-02 00:00:00,0,0 2050-06-03 00:00:00,100,0")
 	v.open(summer + "&section=cohorts&unit=month&by=affiliate&measure=net_usd")
 	v.exec(catchFile)
@@ -308,7 +308,21 @@ func TestPageFiles(t *testing.T) {
 	v.press("section button", "CSV")
 	v.shows(`window.saved !== undefined`, "true")
 	v.want(`window.saved.split("\r\n").slice(0, 3).join(" ")`,
-		"Won in month of,affiliate,Buyers,months later,net USD 2050-06-01,,1,0,30 2050-06-01,,1,1,30")
+		"Won in month of (UTC),affiliate,Buyers,months later,net USD 2050-06-01,,1,0,30 2050-06-01,,1,1,30")
+	// A name that is shown in words is in words in the file, beside what the tables have.
+	v.open(summer + "&section=audience")
+	v.exec(catchFile)
+	v.shows(`document.querySelectorAll("table.country tbody th").length > 0`, "true")
+	v.press("section button", "CSV")
+	v.shows(`window.saved?.split("\r\n")[0]`,
+		"Country,Country code,Clicks,Leads,Sales,New,Net USD,EPC USD,Conv.,Refunds")
+	v.want(`window.saved.includes("\nGermany,DE,")`, "true")
+	v.open(summer + "&section=sales&currency=eur")
+	v.exec(catchFile)
+	v.shows(`document.querySelectorAll("table.product tbody th").length > 0`, "true")
+	v.exec(`document.querySelector("section:has(table.product) .tools button").click()`)
+	v.shows(`window.saved?.split("\r\n")[0]`, "Product,Product id,Sales,New,Net EUR,Refunds")
+	v.want(`window.saved.includes("\nKnitting kit,kit,")`, "true")
 	v.noErrors()
 }
 
@@ -455,7 +469,7 @@ func TestPageFirstUse(t *testing.T) {
 	v.want(row("sales", 0)+`.includes("refund −25.00 USD −25.00 ann")`, "true")
 	v.exec(catchFile)
 	v.press("section button", "CSV")
-	v.shows(`window.saved?.split("\r\n")[1].split(",").slice(1, 6).join()`, "re_3,-25.00,usd,-25.00,ann")
+	v.shows(`window.saved?.split("\r\n")[1].split(",").slice(1, 7).join()`, "refund,re_3,-25.00,usd,-25.00,ann")
 	v.choose(".choice select", "sales")
 	v.shows(`document.querySelectorAll("table.sales tbody tr").length`, "2")
 	v.want(row("sales", 1)+`.includes("the checkout named the click, clicked 60 min before")`, "true")

@@ -36,9 +36,10 @@ export class Chart {
     }).observe(this.canvas);
   }
 
-  // update draws other points. axis writes a height; name says what is drawn.
-  update(points, { name, axis, whole }) {
-    Object.assign(this, { points, name, axis, whole });
+  // update draws other points. axis writes a height; name says what is drawn, columns what a file
+  // calls the time and the figure.
+  update(points, { name, axis, whole, columns }) {
+    Object.assign(this, { points, name, axis, whole, columns });
     this.at.ariaLive = "off"; // only who goes from point to point hears them
     this.canvas.ariaLabel = `${name} over time; the table below has the figures, the arrow keys go from one to the next.`;
     this.csv.ariaLabel = `Save ${name} over time as CSV`;
@@ -76,7 +77,7 @@ export class Chart {
 
   save() {
     const compared = this.points.some((p) => p.exact.length > 2);
-    saveCSV("chart", [["Time", this.name, ...(compared ? ["Period before"] : [])], ...this.points.map((p) => p.exact)]);
+    saveCSV("chart", [[...this.columns, ...(compared ? ["Period before"] : [])], ...this.points.map((p) => p.exact)]);
   }
 
   redraw() {

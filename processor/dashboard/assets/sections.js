@@ -46,13 +46,23 @@ function nameLink(page, dimension, name, shown = name) {
 const explanation = (page, object) =>
   "explain?" + new URLSearchParams({ object, ...(page.view.workspace ? { workspace: page.view.workspace } : {}) });
 
-const moneyColumn = (page, key, label, title) => ({
+// withUnit names the currency of a column in the file, where no symbol stands beside the figure and
+// no text above the table.
+const withUnit = (label, currency) => {
+  const unit = currency.toUpperCase();
+  return label.endsWith(unit) ? label : `${label} ${unit}`;
+};
+const amountColumn = (key, label, title, currency) => ({
   key,
   label,
+  csvLabel: withUnit(label, currency),
   title,
-  cell: (r) => plainMoney(r[key], page.view.currency),
+  cell: (r) => plainMoney(r[key], currency),
 });
-const usdColumn = (key, label, title) => ({ key, label, title, cell: (r) => plainMoney(r[key], "usd") });
+const moneyColumn = (page, key, label, title) => amountColumn(key, label, title, page.view.currency);
+const usdColumn = (key, label, title) => amountColumn(key, label, title, "usd");
+// zoned is what a file calls days and hours of the page's time zone.
+const zoned = (page, label) => `${label} (${page.view.timezone})`;
 const countColumn = (key, label, title) => ({ key, label, title, cell: (r) => count(r[key]) });
 const percentColumn = (key, label, title) => ({ key, label, title, cell: (r) => percent(r[key]) });
 const timeColumn = (page, key, label) => ({
@@ -63,13 +73,23 @@ const timeColumn = (page, key, label) => ({
   cell: (r) => (r[key] === null ? none : clock(instant(r[key]), page.view.timezone)),
 });
 
-const hasName = (page, dimension) => ({
-  key: "name",
-  label: dimensions[dimension] ?? "Name",
-  text: true,
-  head: true,
-  cell: (r) => nameLink(page, dimension, r.name, nameOf(dimension, r.name)),
-});
+// wordColumn writes what the tables have in words, in the file, too.
+const wordColumn = (key, label, write, more = {}) => ({ key, label, text: true, cell: write, csv: write, ...more });
+
+// namesOf are the columns of a name that filters: as it is shown and, where this is not what the
+// tables have, a second one of the file.
+const namesOf = (page, dimension, key = "name") => [
+  {
+    key,
+    label: dimensions[dimension],
+    text: true,
+    head: true,
+    cell: (r) => nameLink(page, dimension, r[key], shownAs(dimension, r[key])),
+    csv: (r) => shownAs(dimension, r[key]),
+  },
+  ...(dimension in stored ? [{ key, label: stored[dimension], text: true, fileOnly: true }] : []),
+];
+const stored = { country: "Country code", product: "Product id" };
 
 // Clicks and leads come without these names, so by them there is no such figure.
 const unnamed = {
@@ -82,18 +102,13 @@ const isKnown = (view, figure, dimension) =>
 function breakdownColumns(page, dimension) {
   const unit = page.view.currency.toUpperCase();
   return [
-    hasName(page, dimension),
+    ...namesOf(page, dimension),
     countColumn("clicks", "Clicks"),
     countColumn("leads", "Leads"),
     countColumn("sales", "Sales", "Renewals among them"),
     countColumn("customers", "New", "Buyers' first sales"),
     moneyColumn(page, "net", "Net " + unit, "Without tax; refunds and disputes are subtracted when they happened"),
-    {
-      key: "epc",
-      label: "EPC",
-      title: "Net of attributed money for each click",
-      cell: (r) => plainMoney(r.epc, page.view.currency),
-    },
+    moneyColumn(page, "epc", "EPC", "Net of attributed money for each click"),
     percentColumn("conversion", "Conv.", "Attributed first sales for each click"),
     percentColumn("refund_rate", "Refunds", "Refunded of paid"),
   ].filter((c) => isKnown(page.view, c.key, dimension));
@@ -155,11 +170,7 @@ function products(page) {
       rows: 10,
       share: "net",
       columns: [
-        {
-          ...hasName(page, "product"),
-          key: "product",
-          cell: (r) => nameLink(page, "product", r.product, shownAs("product", r.product)),
-        },
+        ...namesOf(page, "product", "product"),
         countColumn("sales", "Sales", "A sale of several products counts for each"),
         countColumn("customers", "New", "Buyers' first sales"),
         moneyColumn(
@@ -384,6 +395,7 @@ function trend(page) {
           .filter((p, i) => instant(points[i].start_utc) <= page.now() || page.span.from > page.now()), // what has not begun has no figure
         {
           name: label,
+          columns: [zoned(page, "Time"), isMoney ? withUnit(label, page.view.currency) : label],
           whole: !isMoney,
           axis: (v) => (isMoney ? (v < 0 ? "−" : "") + symbol + short(Math.abs(v)) : short(v)),
         },
@@ -546,7 +558,7 @@ function sales(
     columns: [
       timeColumn(page, "occurred_at", "When"),
       {
-        key: "object_id",
+        key: "kind",
         label: "What",
         text: true,
         head: true,
@@ -557,7 +569,9 @@ function sales(
             ariaLabel: `Why ${kinds[r.kind] ?? r.kind} ${r.object_id} is credited so`,
             title: "Why it is credited so: " + r.object_id,
           }),
+        csv: (r) => kinds[r.kind] ?? r.kind,
       },
+      { key: "object_id", label: "Id", fileOnly: true, text: true },
       {
         key: "amount",
         label: "Amount",
@@ -593,7 +607,7 @@ function sales(
         className: "clip",
         cell: (r) => (r.link_id ? nameLink(page, "link", r.link_id) : none),
       },
-      { key: "match_rule", label: "Why", text: true, className: "why", csv: why, cell: why },
+      wordColumn("match_rule", "Why", why, { className: "why" }),
     ],
   });
   const note = element("p", {
@@ -627,6 +641,7 @@ function newAndReturning(page) {
       {
         key: "local",
         label: page.span.unit[0].toUpperCase() + page.span.unit.slice(1),
+        csvLabel: zoned(page, page.span.unit[0].toUpperCase() + page.span.unit.slice(1)),
         text: true,
         head: true,
         cell: (r) => labelsOf(r.local, page.span.unit).label,
@@ -797,7 +812,7 @@ function cohorts(page) {
   const tools = element("div", { className: "tools" }, csv);
   const draw = (rows) => {
     cells = [
-      ["Won in " + unit + " of", ...(by ? [groups[by]] : []), "Buyers", unit + "s later", measures[measure]],
+      [zoned(page, "Won in " + unit + " of"), ...(by ? [groups[by]] : []), "Buyers", unit + "s later", measures[measure]],
       ...rows.map((r) => [r.won, ...(by ? [r.name] : []), r.buyers, r.age, r[measure]]),
     ];
     tools.hidden = !rows.length;
@@ -905,7 +920,6 @@ function models(page) {
     choice(page, "by", "By", groups, by),
     choice(page, "lookback", "Clicks up to", days, lookback),
   );
-  const name = { ...hasName(elsewhere(page), by), label: dimensions[by] };
   const reasons = {
     named: "the sale itself names an affiliate or a promotion code",
     manual: "somebody decided so",
@@ -924,7 +938,7 @@ function models(page) {
       noRows: "No sale in this time.",
       meaning: "The ledger is what is booked and paid by. Each column adds up to the same money.",
       columns: [
-        name,
+        ...namesOf(elsewhere(page), by),
         countColumn("sales", "Sales", "In which the name took part"),
         usdColumn("ledger_usd", "Ledger"),
         usdColumn("first_usd", "First click"),
@@ -951,14 +965,7 @@ function models(page) {
           cell: (r) => nameLink(elsewhere(page), by, r.ledger),
         },
         { key: "last", label: "Last click says", text: true, cell: (r) => nameLink(elsewhere(page), by, r.last) },
-        {
-          key: "reason",
-          label: "Because",
-          text: true,
-          className: "why",
-          cell: (r) => reasons[r.reason] ?? r.reason,
-          csv: (r) => reasons[r.reason] ?? r.reason,
-        },
+        wordColumn("reason", "Because", (r) => reasons[r.reason] ?? r.reason, { className: "why" }),
         countColumn("sales", "Sales"),
         usdColumn("net_usd", "Net USD"),
         {
@@ -1041,7 +1048,7 @@ function earnings(page) {
             head: true,
             cell: (r) => nameLink(page, "affiliate", r.affiliate_id),
           },
-          { key: "closed", label: "State", text: true, cell: (r) => (r.closed ? "closed" : "open") },
+          wordColumn("closed", "State", (r) => (r.closed ? "closed" : "open")),
           countColumn("entries", "Entries"),
           usdColumn("carried_usd", "Carried"),
           usdColumn("earned_usd", "Earned"),
@@ -1072,8 +1079,8 @@ function earnings(page) {
               cell: (r) =>
                 r.object_id ? element("a", { href: explanation(page, r.object_id), textContent: r.object_id }) : r.line,
             },
-            { key: "kind", label: "What", text: true, cell: (r) => kinds[r.kind] ?? r.line },
-            { key: "of_products", label: "Products", text: true, cell: (r) => r.of_products || "all" },
+            wordColumn("kind", "What", (r) => kinds[r.kind] ?? r.line),
+            wordColumn("of_products", "Products", (r) => r.of_products || "all"),
             { key: "rule", label: "Rule", text: true },
             usdColumn("net", "Net USD"),
             usdColumn("usd", "Earns"),
@@ -1191,7 +1198,7 @@ function health(page) {
       parameters: mode,
       noRows: "None: nothing is disputed, held or without a rate.",
       columns: [
-        { key: "risk", label: "Why", text: true, head: true, cell: (r) => risks[r.risk] ?? r.risk },
+        wordColumn("risk", "Why", (r) => risks[r.risk] ?? r.risk, { head: true }),
         currency,
         amount,
         countColumn("entries", "Entries"),
@@ -1214,7 +1221,7 @@ function health(page) {
                 head: true,
                 cell: (r) => isolated(r.workspace.split("/")[1] ?? r.workspace),
               },
-              { key: "livemode", label: "Mode", text: true, cell: (r) => (r.livemode ? "live" : "test") },
+              wordColumn("livemode", "Mode", (r) => (r.livemode ? "live" : "test")),
               currency,
               amount,
               countColumn("entries", "Entries"),
@@ -1281,7 +1288,7 @@ function health(page) {
           head: true,
           cell: (r) => (r.fx_source === "usd" ? "none needed: US dollars" : isolated(r.fx_source || "no rate yet")),
         },
-        { key: "livemode", label: "Mode", text: true, cell: (r) => (r.livemode ? "live" : "test") },
+        wordColumn("livemode", "Mode", (r) => (r.livemode ? "live" : "test")),
         countColumn("entries", "Entries"),
         usdColumn("net_usd", "Net USD"),
       ],
@@ -1334,7 +1341,7 @@ export const sections = {
               slow: true,
               rows: 10,
               columns: [
-                hasName(page, "affiliate"),
+                ...namesOf(page, "affiliate"),
                 countColumn("customers", "Customers"),
                 countColumn("orders", "Orders"),
                 usdColumn("net_usd", "Net USD", "All they ever paid"),
@@ -1387,7 +1394,7 @@ export const sections = {
             "No spend is known for this time. It is read from the table spend; sql/README.md says how to fill it.",
           choose: (all) => (all.some((r) => Number(r.spend) !== 0) ? all : []),
           columns: [
-            hasName(page, spent),
+            ...namesOf(page, spent),
             moneyColumn(page, "spend", "Spend"),
             countColumn("clicks", "Clicks"),
             countColumn("customers", "New customers"),
@@ -1439,7 +1446,7 @@ export const sections = {
         parameters: { ...page.range, limit },
         rows: 10,
         columns: [
-          hasName(page, "affiliate"),
+          ...namesOf(page, "affiliate"),
           countColumn("customers", "Customers"),
           ...[
             ["quarter_hours", "A quarter within"],
@@ -1469,7 +1476,7 @@ export const sections = {
         rows: 12,
         noRows: "No subscription was paid in this time.",
         columns: [
-          { key: "month", label: "Month", text: true, head: true },
+          { key: "month", label: "Month", csvLabel: zoned(page, "Month"), text: true, head: true },
           usdColumn("mrr_usd", "MRR USD"),
           usdColumn("new_usd", "New"),
           usdColumn("reactivated_usd", "Came back"),

@@ -50,11 +50,13 @@ const few = 10;
 
 // A Table shows rows. Each column has key, label and optionally: title; text, which says whether it
 // is text; cell(row), text or an element; csv(row), the exact value, and csvLabel, what a file calls
-// it; value(row), what it is ordered by; head: it names the row. share is the key of the figure whose
-// part of the largest one is a bar behind the row's name.
+// it; value(row), what it is ordered by; head: it names the row; fileOnly: only a file has it. share
+// is the key of the figure whose part of the largest one is a bar behind the row's name.
 export class Table {
   constructor({ name, caption, columns, noRows = "Nothing in this time.", rows = few, order, search = true, share }) {
-    Object.assign(this, { name, caption, columns, noRows, few: rows, order: order ?? null, descending: true, share });
+    Object.assign(this, { name, caption, noRows, few: rows, order: order ?? null, descending: true, share });
+    this.columns = columns.filter((c) => !c.fileOnly);
+    this.ofFile = columns;
     this.rows = [];
     const { all, find, ...ordered } = arranged(name);
     this.all = Boolean(all);
@@ -134,7 +136,7 @@ export class Table {
   // seen returns the rows that the search leaves, in order.
   seen() {
     const wanted = this.search?.value.trim().toLowerCase() ?? "";
-    const texts = this.columns.filter((c) => c.text);
+    const texts = this.ofFile.filter((c) => c.text);
     const rows = wanted
       ? this.rows.filter((r) =>
           texts.some((c) =>
@@ -211,8 +213,8 @@ export class Table {
 
   save() {
     saveCSV(this.name, [
-      this.columns.map((c) => c.csvLabel ?? c.label),
-      ...this.seen().map((r) => this.columns.map((c) => exact(c, r))),
+      this.ofFile.map((c) => c.csvLabel ?? c.label),
+      ...this.seen().map((r) => this.ofFile.map((c) => exact(c, r))),
     ]);
   }
 }
