@@ -182,7 +182,11 @@ function drawTools(page) {
   drawFilters(view);
   if (view.only.product || view.without.product)
     productNames(page, state.asked.signal).then(
-      () => state.view === view && drawFilters(view),
+      () => {
+        const { control } = document.activeElement.dataset;
+        if (state.view === view) drawFilters(view);
+        if (control && document.activeElement === document.body) focusAgain(control, true);
+      },
       () => {}, // the ids stay
     );
   const own = state.session.workspaces;
@@ -206,7 +210,12 @@ function drawFilters(view) {
         const turned = withFilter(withoutFilter(view, dimension, name, kind), dimension, name, other);
         const turn = element(
           "button",
-          { type: "button", className: "plain", title: "Turn the filter round" },
+          {
+            type: "button",
+            className: "plain",
+            title: "Turn the filter round",
+            dataset: { control: `turn ${dimension} ${name}` },
+          },
           `${dimensions[dimension]} ${word} `,
           element("b", {}, isolated(shown)),
         );
@@ -216,6 +225,7 @@ function drawFilters(view) {
           className: "plain",
           textContent: "×",
           ariaLabel: `Remove the filter ${dimensions[dimension]} ${word} ${shown}`,
+          dataset: { control: `remove ${dimension} ${name}` },
         });
         remove.addEventListener("click", () => go(withoutFilter(view, dimension, name, kind)));
         chips.push(element("li", { className: "chip" }, turn, remove));
@@ -243,6 +253,7 @@ function drawNavigation(view) {
         },
         title,
       );
+      a.dataset.control = "section " + key;
       if (key === view.section) a.setAttribute("aria-current", "page");
       return a;
     }),
@@ -306,10 +317,11 @@ function frame(block) {
 
 async function askBlock(block, signal) {
   const began = performance.now();
+  const seconds = element("span", { ariaHidden: "true" }); // nobody wants to hear each of them
   const computing = () => {
-    block.status.textContent = block.slow
-      ? `Computing … ${Math.round((performance.now() - began) / 1000)} s`
-      : "Asking …";
+    if (!block.slow) block.status.textContent = "Asking …";
+    else if (!seconds.isConnected) block.status.replaceChildren("Computing … ", seconds);
+    seconds.textContent = `${Math.round((performance.now() - began) / 1000)} s`;
   };
   const timer = block.drawn === undefined ? setInterval(computing, 500) : 0;
   if (block.drawn === undefined && block.slow) computing();
@@ -351,6 +363,7 @@ function show({ keep = false } = {}) {
   const before = state.view;
   state.view = viewOf(location.search);
   const page = pageOf(state.view);
+  const focused = document.activeElement;
   document.title = `${sections[state.view.section].title} · ${ranges[state.view.range]}${filtered(state.view) ? " · filtered" : ""} · tributary`;
   drawTools(page);
   if (!keep || !before) drawNavigation(state.view);
@@ -358,23 +371,23 @@ function show({ keep = false } = {}) {
   const main = $("blocks");
   if (keep) main.style.minHeight = main.offsetHeight + "px"; // nothing jumps while the new blocks are filled
   state.blocks = sections[state.view.section].blocks(page).map(frame);
-  const focused = main.contains(document.activeElement) ? document.activeElement : null;
   main.className = state.view.section;
   main.replaceChildren(...state.blocks.map((b) => b.root));
   $("title").textContent =
     sections[state.view.section].title + (state.view.mode === "test" ? " (Stripe’s test mode)" : "");
-  if (focused) focusAgain(focused.dataset.control, keep);
+  const lost = !focused.isConnected; // it was drawn anew, or is gone
+  if (lost) focusAgain(focused.dataset.control, keep);
   if (!keep && before && before.section !== state.view.section) scrollTo(0, 0);
   round(true).then(() => {
     main.style.minHeight = "";
-    if (focused && document.activeElement === $("title")) focusAgain(focused.dataset.control, keep);
+    if (lost && document.activeElement === $("title")) focusAgain(focused.dataset.control, keep);
   });
 }
 
 // focusAgain moves the focus to the control that took the place of the one that had it, so that who
 // uses keys goes on from there; without one, to where the section begins.
 function focusAgain(control, preventScroll) {
-  const same = control && $("blocks").querySelector(`[data-control="${control}"]`);
+  const same = control && [...document.querySelectorAll("[data-control]")].find((e) => e.dataset.control === control);
   (same || $("title")).focus({ preventScroll });
 }
 
@@ -571,6 +584,7 @@ $("filter-form").addEventListener("submit", async (e) => {
   const [dimension, kind] = [$("filter-dimension").value, $("filter-kind").value];
   const name = await nameTyped($("filter-name").value);
   $("filter-add").open = false;
+  $("filter-add").querySelector("summary").focus();
   $("filter-name").value = "";
   go(withFilter(state.view, dimension, name, kind));
 });
