@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -66,6 +67,7 @@ type serveDashboardCommand struct {
 	OIDCClientID         string        `name:"oidc-client-id" help:"This program's id at the provider."`
 	OIDCClientSecret     string        `name:"oidc-client-secret" help:"This program's secret at the provider. Better in a file."`
 	OIDCClientSecretFile string        `name:"oidc-client-secret-file" help:"File that holds --oidc-client-secret." type:"path" placeholder:"FILE"`
+	EdgeURL              string        `name:"edge-url" help:"Address of the edge, https://HOST, for the command that a page without clicks shows." placeholder:"URL"`
 	TrustedProxies       []string      `placeholder:"CIDR,…" help:"Believe X-Forwarded-For of connections from these networks: logins are limited by address."`
 	Check                bool          `help:"Check the configuration and stop."`
 }
@@ -89,7 +91,7 @@ type dashboardConfig struct {
 
 // validate turns the flags into a configuration, or returns every fault of all of them.
 func (c *serveDashboardCommand) validate() (*dashboardConfig, error) {
-	faults := []error{program.CheckAddrs(c.addrs()...)}
+	faults := []error{program.CheckAddrs(c.addrs()...), c.checkEdge()}
 	workspaces, err := workspace.ReadPolicies(c.Workspaces)
 	faults = append(faults, err)
 	config := &dashboardConfig{workspaces: workspaces}
@@ -119,6 +121,14 @@ func (c *serveDashboardCommand) validate() (*dashboardConfig, error) {
 	config.access.TrustedProxies = proxies
 	config.access.OIDC, err = c.oidc(users)
 	return config, errors.Join(append(faults, proxiesErr, err)...)
+}
+
+func (c *serveDashboardCommand) checkEdge() error {
+	edge, err := url.Parse(c.EdgeURL)
+	if c.EdgeURL != "" && (err != nil || edge.Host == "" || edge.Scheme != "https" && edge.Scheme != "http") {
+		return errors.New("edge url: this is no address (hint: https://clicks.example.com)")
+	}
+	return nil
 }
 
 // addrs are the addresses that are listened on.
@@ -163,7 +173,7 @@ func (c *serveDashboardCommand) Run(ctx context.Context, app *kong.Kong, log *sl
 		return fmt.Errorf("check configuration:\n%w", err)
 	}
 	registry := program.NewRegistry()
-	page, err := config.page(c.ClickhouseDSN, registry, log)
+	page, err := config.page(c.ClickhouseDSN, c.EdgeURL, registry, log)
 	if err != nil {
 		return err
 	}
@@ -221,9 +231,12 @@ func ended(err error) error {
 }
 
 // page makes the dashboard, behind a login if there are users.
-func (c *dashboardConfig) page(dsn string, registry *prometheus.Registry, log *slog.Logger,
+func (c *dashboardConfig) page(dsn, edge string, registry *prometheus.Registry, log *slog.Logger,
 ) (*dashboard.Dashboard, error) {
 	shown := dashboard.Config{DSN: dsn, Policies: c.workspaces.Policies, Workspaces: c.workspaces.Regions, Log: log}
+	if edge != "" {
+		shown.ClickURL = strings.TrimSuffix(edge, "/") + "/v1/click"
+	}
 	if c.users != nil {
 		c.access.Log, c.access.Registry = log, registry
 		guard, err := access.New(c.access)

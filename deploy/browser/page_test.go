@@ -39,7 +39,9 @@ func serveDashboard(t *testing.T, v *visitor, host, dsn string) {
 	d, err := dashboard.New(dashboard.Config{DSN: sqltest.Patient(dsn), Log: slog.New(slog.DiscardHandler),
 		Workspaces: func() []workspace.Region {
 			return []workspace.Region{{Workspace: "default", Timezone: "UTC", Currency: "usd"},
-				{Workspace: "studio", Timezone: "UTC", Currency: "usd"}}
+				{Workspace: "studio", Timezone: "UTC", Currency: "usd"},
+				{Workspace: "berlin", Timezone: "Europe/Berlin", Currency: "eur", PublishableKey: "pk_o'neill",
+					Hostname: "tea.example"}}
 		}})
 	if err != nil {
 		t.Fatal(err)
@@ -424,8 +426,14 @@ func TestPageBeyondFilters(t *testing.T) {
 func TestPageOfNothing(t *testing.T) {
 	v := newVisitor(t, "nothing.example", "")
 	dsn := dashboardOf(t, v)
+	v.before(`window.zeros = 0; (function look() {
+		const blocks = document.querySelector("#blocks");
+		if (blocks?.querySelector(".tile") && !blocks.hidden && getComputedStyle(blocks).visibility === "visible") zeros++;
+		requestAnimationFrame(look);
+	})()`)
 	v.open("https://" + v.host + "/")
 	v.shows(`document.querySelector("#empty").hidden`, "false")
+	v.want(`zeros`, "0") // they are no figures
 	v.want(`/ -A 'Mozilla.* -H 'Content-Type: application\/json' -d /.test(document.querySelector("#curl").textContent)`,
 		"true")
 	m := monthOf(t, dsn)
@@ -440,6 +448,42 @@ func TestPageOfNothing(t *testing.T) {
 	m.load()
 	v.shows(`document.querySelector("#empty").hidden`, "true")
 	v.shows(tile("clicks"), "1")
+	v.shows(`document.querySelectorAll("#blocks .canvas canvas").length`, "1")
+
+	// Of another workspace it says nothing that is true of this one, and its command has what the edge
+	// needs to know whose the click is.
+	v.exec(`zeros = 0; document.querySelector("#blocks").replaceChildren()`)
+	v.choose("#workspace", "berlin")
+	v.shows(`document.querySelector("#empty").hidden`, "false")
+	v.want(`zeros + document.querySelector("#last-click").textContent`, "0no click yet")
+	v.want(`document.querySelector("#curl").textContent.split(" -d ")[1]`,
+		`'{"key":"pk_o'\''neill","url":"https://tea.example/?via=anna&utm_campaign=spring"}'`)
+	v.want(`document.querySelector("#curl").textContent.split(" ")[2] + document.querySelector("#which-edge").hidden`,
+		"https://clicks.example.com/v1/clickfalse")
+	v.noErrors()
+}
+
+// An address says whose figures it shows, and what is not the workspace's own.
+func TestPageAddresses(t *testing.T) {
+	v := newVisitor(t, "addresses.example", "")
+	seedStudio(t, dashboardOf(t, v))
+	v.open("https://" + v.host + "/")
+	v.shows(`location.search`, "?range=30d&workspace=default")
+	v.want(`[...document.querySelectorAll("#sections a")].slice(0, 2).map(a => a.getAttribute("href"))`,
+		"?range=30d&workspace=default,?section=affiliates&range=30d&workspace=default")
+	v.choose("#timezone", "Asia/Kolkata")
+	v.shows(`location.search`, "?range=30d&timezone=Asia%2FKolkata&workspace=default")
+	v.choose("#currency", "eur")
+	v.shows(`location.search`, "?range=30d&timezone=Asia%2FKolkata&currency=eur&workspace=default")
+	v.choose("#timezone", "UTC")
+	v.shows(`location.search`, "?range=30d&currency=eur&workspace=default")
+	v.choose("#workspace", "berlin")
+	v.shows(`location.search + document.querySelector("#timezone").value + document.querySelector("#currency").value`,
+		"?range=30d&workspace=berlinEurope/Berlineur")
+	v.choose("#currency", "usd")
+	v.shows(`location.search`, "?range=30d&currency=usd&workspace=berlin")
+	v.exec(`history.back()`)
+	v.shows(`document.querySelector("#currency").value`, "eur")
 	v.noErrors()
 }
 

@@ -1,29 +1,40 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
+
+	"tributary/processor/workspace"
 )
 
 // userAgent is a browser's: a click of curl would be counted as a bot's.
 const userAgent = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 
-// clickCommand sends one click. It can be pasted into any POSIX shell, as can saleCommand.
-func clickCommand(edge string) string {
-	return fmt.Sprintf(`curl -sS http://%s/v1/click -A '`+userAgent+
-		`' -H 'Content-Type: application/json' -d '{"url":"https://shop.example/?utm_source=newsletter&utm_campaign=spring"}'`, edge)
+// clickCommand sends one click of a workspace. It can be pasted into any POSIX shell, as can
+// saleCommand.
+func clickCommand(edge string, of workspace.Region) string {
+	key := ""
+	if of.PublishableKey != "" {
+		key = `"key":` + strconv.Quote(of.PublishableKey) + `,`
+	}
+	click := `{` + key + `"url":"https://` + cmp.Or(of.Hostname, "shop.example") +
+		`/?utm_source=newsletter&utm_campaign=spring"}`
+	return fmt.Sprintf(`curl -sS http://%s/v1/click -A '`+userAgent+`' -H 'Content-Type: application/json' -d '%s'`,
+		edge, strings.ReplaceAll(click, "'", `'\''`))
 }
 
 // saleCommand sends a click and then a checkout of 49.00 USD that names it, signed as Stripe signs:
 // HMAC-SHA256 of the time, a dot and the body, under the whole secret. The secret is a shell word.
-func saleCommand(edge, webhook, secret string) string {
+func saleCommand(edge, webhook, secret string, of workspace.Region) string {
 	const command = `click=$(CLICK | sed 's/.*"click_id":"\([^"]*\)".*/\1/') t=$(date +%s)
 body='{"id":"evt_'$t'","object":"event","api_version":"2025-09-30.clover","created":'$t',"livemode":true,"type":"checkout.session.completed","data":{"object":{"id":"cs_test_'$t'","object":"checkout.session","created":'$t',"livemode":true,"mode":"payment","status":"complete","payment_status":"paid","payment_intent":"pi_'$t'","amount_subtotal":4900,"amount_total":4900,"currency":"usd","client_reference_id":"'$click'","metadata":{}}}}'
 curl -sS http://WEBHOOK/stripe/webhook -H 'Content-Type: application/json' -H "Stripe-Signature: t=$t,v1=$(printf '%s.%s' "$t" "$body" | openssl dgst -sha256 -hmac SECRET | sed 's/^.* //')" --data-raw "$body" -w '%{http_code}\n'`
-	return strings.NewReplacer("CLICK", clickCommand(edge), "WEBHOOK", webhook, "SECRET", secret).Replace(command)
+	return strings.NewReplacer("CLICK", clickCommand(edge, of), "WEBHOOK", webhook, "SECRET", secret).Replace(command)
 }
 
 // pastMiB is the size of the data directory when the demo has played its past: du -sm data, from one
@@ -65,13 +76,13 @@ func (s *supervisor) banner(made generated, took time.Duration) string {
 	if made.rates {
 		say("  exchange rates  generated, in %s; --fx-source ecb:URL takes real ones", demoRatesFile)
 	}
-	say("\nSend a click:\n\n%s\n", clickCommand(s.EdgeAddr))
+	say("\nSend a click:\n\n%s\n", clickCommand(s.EdgeAddr, s.region))
 	secret, first := "'"+s.kept.StripeWebhookSecret+"'", ""
 	if !made.secret {
 		secret, first = `"$WEBHOOK_SECRET"`, ", with WEBHOOK_SECRET set to one of your signing secrets"
 	}
 	say("Send a click and the sale that it led to, as Stripe would report it%s (prints 200):\n\n%s\n",
-		first, saleCommand(s.EdgeAddr, s.StripeAddr, secret))
+		first, saleCommand(s.EdgeAddr, s.StripeAddr, secret, s.region))
 	var embedded []string
 	if s.hasChild("kafka") {
 		embedded = append(embedded, "Kafka broker")

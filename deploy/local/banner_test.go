@@ -11,6 +11,8 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"tributary/processor/workspace"
 )
 
 // The command that is printed works when pasted: the click's id comes back in a body that is
@@ -26,8 +28,10 @@ func TestSaleCommandWorks(t *testing.T) {
 		if kind := r.Header.Get("Content-Type"); kind != "application/json" {
 			t.Errorf("the click is %s, which the edge refuses", kind)
 		}
-		if !json.Valid(body(t, r)) {
-			t.Error("the click is no JSON")
+		var sent struct{ Key, URL string }
+		if err := json.Unmarshal(body(t, r), &sent); err != nil || sent.Key != "pk_o'neill" ||
+			!strings.HasPrefix(sent.URL, "https://tea.example/?") {
+			t.Errorf("the click is %+v, %v", sent, err)
 		}
 		_, _ = io.WriteString(w, `{"click_id":"`+click+`"}`)
 	}))
@@ -67,7 +71,7 @@ func TestSaleCommandWorks(t *testing.T) {
 	defer webhook.Close()
 
 	command := saleCommand(strings.TrimPrefix(edge.URL, "http://"), strings.TrimPrefix(webhook.URL, "http://"),
-		"'"+secret+"'")
+		"'"+secret+"'", workspace.Region{PublishableKey: "pk_o'neill", Hostname: "tea.example"})
 	said, err := exec.Command("sh", "-c", command).CombinedOutput()
 	if err != nil || !called || strings.TrimSpace(string(said)) != "200" {
 		t.Errorf("the command said %q, %v", said, err)

@@ -16,6 +16,9 @@ func (s *supervisor) startDashboard(_ context.Context, l net.Listener) error {
 	if err != nil {
 		return fmt.Errorf("start dashboard: %w", err)
 	}
+	if regions := workspaces.Regions(); len(regions) > 0 {
+		s.region = regions[0]
+	}
 	page, err := dashboard.New(dashboard.Config{DSN: s.readerDSN(), ClickURL: "http://" + s.EdgeAddr + "/v1/click",
 		Policies: workspaces.Policies, Workspaces: workspaces.Regions})
 	if err != nil {

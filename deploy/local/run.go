@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"tributary/processor/workspace"
 	"tributary/schemas/loopback"
 )
 
@@ -56,6 +57,7 @@ type supervisor struct {
 	children []*child // in the order of their start
 	started  bool     // everything was ready once
 	pages    *http.Server
+	region   workspace.Region // the first one, for the commands that are printed
 }
 
 // Run starts everything, says how to use it, and waits for a signal.

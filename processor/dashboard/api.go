@@ -28,11 +28,18 @@ func (d *Dashboard) serveSession(w http.ResponseWriter, r *http.Request, caller 
 		ID       string `json:"id"`
 		Timezone string `json:"timezone"` // IANA name
 		Currency string `json:"currency"` // ISO 4217 in lower case
+		// How its pages send clicks, for the command that an empty page shows.
+		PublishableKey string `json:"publishable_key,omitempty"`
+		Hostname       string `json:"hostname,omitempty"`
 	}
 	own := []region{}
 	for _, known := range d.config.Workspaces() {
 		if caller.May(known.Workspace) {
-			own = append(own, region{known.Workspace, known.Timezone, known.Currency})
+			r := region{ID: known.Workspace, Timezone: known.Timezone, Currency: known.Currency}
+			if caller.Role != access.Affiliate {
+				r.PublishableKey, r.Hostname = known.PublishableKey, known.Hostname
+			}
+			own = append(own, r)
 		}
 	}
 	d.serveJSON(w, r, struct {

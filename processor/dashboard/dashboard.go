@@ -45,8 +45,8 @@ type Config struct {
 	// Guard knows who sends a request. nil: everybody may see everything, so whoever serves the
 	// dashboard must see to it that only people of this machine can reach it.
 	Guard *access.Guard
-	// ClickURL is where clicks are sent to, for the command that the empty page shows; empty is the
-	// local run's address.
+	// ClickURL is where clicks are sent to, for the command that the empty page shows; empty: it is
+	// not known, and the command has an example's address.
 	ClickURL string
 	// Policies are the attribution policies that the processors book a workspace by, for the
 	// explanations; nil: the default everywhere.
@@ -74,9 +74,6 @@ type Dashboard struct {
 // New makes a dashboard. It connects with the first request, so it may start before the database
 // does.
 func New(cfg Config) (*Dashboard, error) {
-	if cfg.ClickURL == "" {
-		cfg.ClickURL = "http://127.0.0.1:8080/v1/click"
-	}
 	if cfg.Policies == nil {
 		cfg.Policies = func(string) join.Policies { return nil }
 	}

@@ -36,11 +36,13 @@ type file struct {
 	retained int      // days, as retention.Shortest returns them
 }
 
-// Region is how people of a workspace read times and sums.
+// Region is how people of a workspace read times and sums, and how its pages send clicks.
 type Region struct {
-	Workspace string
-	Timezone  string // IANA name
-	Currency  string // ISO 4217 in lower case
+	Workspace      string
+	Timezone       string // IANA name
+	Currency       string // ISO 4217 in lower case
+	PublishableKey string // one that the edge takes clicks by; empty: the workspace lists none
+	Hostname       string // of a site that may send clicks; empty: every site may
 }
 
 type accountMode struct {
@@ -74,7 +76,7 @@ func read(path, emailKey string, books bool) (*File, error) {
 		list, err = schemas.ReadWorkspaces(path)
 		faults = append(faults, err)
 	} else {
-		f.regions = []Region{{Default, "UTC", "usd"}}
+		f.regions = []Region{{Workspace: Default, Timezone: "UTC", Currency: "usd"}}
 	}
 	if books {
 		faults = append(faults, schemas.CheckEmailKey(emailKey, schemas.EmailFallback(list)))
@@ -104,7 +106,14 @@ func (f *file) add(w *schemas.Workspace, emailKey string) error {
 		keys.HashEmail = func(address string) []byte { return schemas.EmailHash([]byte(emailKey), w.ID, address) }
 	}
 	f.policies[w.ID], f.keys[w.ID] = policies, keys
-	f.regions = append(f.regions, Region{w.ID, cmp.Or(w.Timezone, "UTC"), cmp.Or(w.Currency, "usd")})
+	region := Region{Workspace: w.ID, Timezone: cmp.Or(w.Timezone, "UTC"), Currency: cmp.Or(w.Currency, "usd")}
+	if len(w.PublishableKeys) > 0 {
+		region.PublishableKey = w.PublishableKeys[0]
+	}
+	if len(w.Hostnames) > 0 {
+		region.Hostname = strings.Replace(w.Hostnames[0], "*.", "www.", 1)
+	}
+	f.regions = append(f.regions, region)
 	return nil
 }
 

@@ -24,6 +24,7 @@ const state = {
   tables: undefined, // their state when the last round began
   rounded: 0, // when it began
   fresh: null,
+  data: "", // the workspace and mode that the page shows
   first: undefined,
 };
 
@@ -32,15 +33,34 @@ const currencies =
     " ",
   );
 
+// regionOf returns the workspace of a view with its time zone and currency.
+function regionOf(view) {
+  const known = state.session.workspaces;
+  return known.find((w) => w.id === view.workspace) ?? known[0] ?? { id: "", timezone: "UTC", currency: "usd" };
+}
+
 // viewOf returns the view of an address, with what it leaves out filled in.
 function viewOf(address) {
   const view = read(address);
-  const known = state.session.workspaces;
-  const region = known.find((w) => w.id === view.workspace) ?? known[0] ?? { id: "", timezone: "UTC", currency: "usd" };
+  const region = regionOf(view);
+  // Another reader's first workspace may be another one, so it stands in every address.
+  if (state.session.login || state.session.workspaces.length > 1) view.workspace ??= region.id || undefined;
   if (!Object.hasOwn(sections, view.section ?? "")) view.section = "overview";
   view.currency = /^[a-z]{3}$/.test(view.currency ?? "") ? view.currency : region.currency;
   view.timezone = [view.timezone, region.timezone].find(isZone) ?? "UTC";
   return view;
+}
+
+// addressOf returns the address of a view. It leaves out what is the workspace's own, so that this
+// follows the workspace.
+function addressOf(view) {
+  const { timezone, currency } = regionOf(view);
+  return write({
+    ...view,
+    section: view.section === "overview" ? undefined : view.section,
+    timezone: view.timezone === timezone ? undefined : view.timezone,
+    currency: view.currency === currency ? undefined : view.currency,
+  });
 }
 
 function isZone(name) {
@@ -79,13 +99,13 @@ function go(view, { keep = false } = {}) {
   if (elsewhere)
     for (const key of ["by", "unit", "measure", "lookback", "kinds", "month"])
       if (view[key] === state.view[key]) delete view[key];
-  history.pushState(elsewhere ? null : history.state, "", write(view)); // its tables stay in their order
+  history.pushState(elsewhere ? null : history.state, "", addressOf(view)); // its tables stay in their order
   navigate({ keep });
 }
 
 // link is an anchor to another view of this page, which the browser may also open in a new tab.
 function link(view, ...content) {
-  const a = element("a", { href: write(view) }, ...content);
+  const a = element("a", { href: addressOf(view) }, ...content);
   a.addEventListener("click", (e) => {
     if (e.ctrlKey || e.metaKey || e.shiftKey || e.button) return;
     e.preventDefault();
@@ -362,6 +382,8 @@ function show({ keep = false } = {}) {
   clearTimeout(state.timer);
   const before = state.view;
   state.view = viewOf(location.search);
+  if (state.view.workspace !== read(location.search).workspace)
+    history.replaceState(history.state, "", addressOf(state.view));
   const page = pageOf(state.view);
   const focused = document.activeElement;
   document.title = `${sections[state.view.section].title} · ${ranges[state.view.range]}${filtered(state.view) ? " · filtered" : ""} · tributary`;
@@ -371,6 +393,15 @@ function show({ keep = false } = {}) {
   const main = $("blocks");
   if (keep) main.style.minHeight = main.offsetHeight + "px"; // nothing jumps while the new blocks are filled
   state.blocks = sections[state.view.section].blocks(page).map(frame);
+  const data = JSON.stringify([state.view.workspace, state.view.mode]);
+  if (state.data !== data) {
+    Object.assign(state, { data, fresh: null });
+    $("last-click").textContent = "connecting …";
+    $("last-sale").textContent = "";
+    $("empty").hidden = true;
+    $("blocks").hidden = false;
+    $("blocks").style.visibility = "hidden"; // no zeros where nothing has arrived yet
+  }
   main.className = state.view.section;
   main.replaceChildren(...state.blocks.map((b) => b.root));
   $("title").textContent =
@@ -398,9 +429,10 @@ async function round(fresh) {
   state.rounded = performance.now();
   const blocks = fresh ? state.blocks : state.blocks.filter((b) => !b.slow);
   const faults = [];
+  const arrived = arrivals(signal); // asked before the blocks, which are shown by its answer
   const askAll = async (some) => faults.push(...(await Promise.all(some.map((b) => askBlock(b, signal)))));
   await askAll(blocks.filter((b) => !b.slow));
-  if (!signal.aborted) faults.push(await about(signal));
+  if (!signal.aborted) faults.push(await arrived, await about(signal));
   const took = performance.now() - state.rounded; // while rows keep arriving, it asks a sixth of the time
   // The slow ones last and one by one, so that they keep no other waiting.
   for (const b of blocks.filter((b) => b.slow)) if (!signal.aborted) await askAll([b]);
@@ -438,22 +470,38 @@ function again() {
   else round(false);
 }
 
-// about shows what concerns all sections: how fresh the data is, test mode, invented rates, and
-// what to do when there is nothing yet.
+// arrivals shows how fresh the data is, and what to do where nothing has arrived yet.
+async function arrivals(signal) {
+  const page = pageOf(state.view);
+  try {
+    const [fresh] = await ask("freshness", { ...page.who, livemode: page.range.livemode }, signal);
+    let nothing = !fresh.last_click_at && !fresh.last_sale_at;
+    if (nothing) nothing = (await ask("modes", page.who, signal)).length === 0;
+    state.fresh = fresh;
+    tick();
+    $("empty").hidden = !nothing;
+    $("blocks").hidden = nothing;
+    if (nothing) await drawEmpty(page, signal);
+    return null;
+  } catch (error) {
+    return signal.aborted ? null : faultOf(error);
+  } finally {
+    if (!signal.aborted) $("blocks").style.visibility = "";
+  }
+}
+
+// about shows what concerns all sections: test mode, invented rates, money without a rate.
 async function about(signal) {
   const view = state.view;
   const page = pageOf(view);
   try {
-    const [[fresh], modes, rates, [shown]] = await Promise.all([
-      ask("freshness", { ...page.who, livemode: page.range.livemode }, signal),
+    const [modes, rates, [shown]] = await Promise.all([
       ask("modes", page.who, signal),
       ask("rates_used", { ...page.who, ...page.times(page.span) }, signal),
       // What has no rate to USD is said where figures need care.
       view.currency === "usd" ? [] : ask("breakdown", { ...page.filters, dimension: "" }, signal),
     ]);
     if (signal.aborted) return null;
-    state.fresh = fresh;
-    tick();
     const test = modes.find((m) => !m.livemode);
     if (view.mode === "test")
       banner(
@@ -487,10 +535,6 @@ async function about(signal) {
       unshown ? `No exchange rate to ${view.currency.toUpperCase()}.` : "",
       `${count(unshown)} of the sales, refunds and disputes of this time are in no figure in this currency.`,
     );
-    const nothing = !fresh.last_click_at && !fresh.last_sale_at && !test;
-    $("empty").hidden = !nothing;
-    $("blocks").hidden = nothing;
-    if (nothing) await drawEmpty(page, signal);
     return null;
   } catch (error) {
     return signal.aborted ? null : faultOf(error);
@@ -498,7 +542,11 @@ async function about(signal) {
 }
 
 async function drawEmpty(page, signal) {
-  const command = `curl -sS ${state.session.click_url} -A 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0' -H 'Content-Type: application/json' -d '{"url":"https://shop.example/?via=anna&utm_campaign=spring"}'`;
+  const { publishable_key: key, hostname = "shop.example" } = regionOf(page.view);
+  const click = JSON.stringify({ key, url: `https://${hostname}/?via=anna&utm_campaign=spring` }).replaceAll("'", "'\\''");
+  const edge = state.session.click_url || "https://clicks.example.com/v1/click";
+  $("which-edge").hidden = Boolean(state.session.click_url);
+  const command = `curl -sS ${edge} -A 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0' -H 'Content-Type: application/json' -d '${click}'`;
   if ($("curl").textContent !== command) $("curl").textContent = command;
   const flagged = await ask("flagged_clicks", { ...page.who, ...page.times(page.lastDay()) }, signal);
   $("flagged").hidden = !flagged.length;

@@ -31,8 +31,9 @@ export class Chart {
     this.canvas.addEventListener("keydown", (e) => this.step(e));
     dark.addEventListener("change", () => this.redraw());
     new ResizeObserver(() => {
-      if (this.plot && this.canvas.clientWidth)
-        this.plot.setSize({ width: this.canvas.clientWidth, height: this.canvas.clientHeight });
+      if (!this.canvas.clientWidth) return;
+      if (this.plot) this.plot.setSize({ width: this.canvas.clientWidth, height: this.canvas.clientHeight });
+      else this.redraw(); // its figures came while it was not shown
     }).observe(this.canvas);
   }
 
