@@ -23,8 +23,8 @@ import (
 var affiliatePage string
 
 // affiliateTemplate escapes all values: links and campaigns come from whoever sends a click.
-var affiliateTemplate = template.Must(template.New("affiliate").Funcs(template.FuncMap{"cents": cents, "grouped": grouped}).
-	Parse(affiliatePage))
+var affiliateTemplate = template.Must(template.New("affiliate").
+	Funcs(template.FuncMap{"cents": cents, "grouped": grouped}).Parse(affiliatePage))
 
 // affiliateDays is how many days an affiliate's page shows, today among them.
 const affiliateDays = 90

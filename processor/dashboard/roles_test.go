@@ -404,8 +404,8 @@ func TestToolsWithoutLogin(t *testing.T) {
 
 // Figures of an affiliate's page are written as those of the page for owners.
 func TestGrouped(t *testing.T) {
-	for number, want := range map[string]string{"0": "0", "999": "999", "1000": "1,000", "-0.50": "−0.50", "-123.45": "−123.45",
-		"1234567.80": "1,234,567.80", "-1234567 JPY": "−1,234,567 JPY", "0.0000001": "0.0000001"} {
+	for number, want := range map[string]string{"0": "0", "999": "999", "1000": "1,000", "-0.50": "−0.50",
+		"-123.45": "−123.45", "1234567.80": "1,234,567.80", "-1234567 JPY": "−1,234,567 JPY", "0.0000001": "0.0000001"} {
 		if got := grouped(number); got != want {
 			t.Errorf("%s is written %s, want %s", number, got, want)
 		}
