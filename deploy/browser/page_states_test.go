@@ -61,7 +61,7 @@ func TestPageOfOneSale(t *testing.T) {
 	// Of a workspace that is not there, the page says so once, and shows the way to those that are.
 	v.open("https://" + v.host + "/?workspace=nope&section=sales")
 	v.shows(`document.querySelector("#error").textContent + " " + document.querySelector("#blocks").checkVisibility()`,
-		"There is no workspace nope.You may see default studio false")
+		"There is no workspace nope.You may see default studio berlin false")
 	v.press("#error a", "default")
 	v.shows(tile("net")+` && document.querySelector("#error").hidden`, "true")
 }
