@@ -90,8 +90,11 @@ func Open(dsn string, log *slog.Logger) (*Asker, error) {
 	} else {
 		transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
 	}
-	a := &Asker{client: &http.Client{Transport: transport, Timeout: limit + 5*time.Second}, timeout: limit, options: options,
-		log: log, slots: make(chan struct{}, maxAtOnce), users: make(map[string]int), sizes: make(map[string]size)}
+	a := &Asker{
+		client:  &http.Client{Transport: transport, Timeout: limit + 5*time.Second},
+		timeout: limit, options: options, log: log,
+		slots: make(chan struct{}, maxAtOnce), users: make(map[string]int), sizes: make(map[string]size),
+	}
 	for _, address := range options.Addr {
 		a.addresses = append(a.addresses, scheme+"://"+address+"/"+strings.TrimPrefix(options.HttpUrlPath, "/"))
 	}

@@ -76,7 +76,8 @@ func Compare(ctx context.Context, ledger *clickhouse.Store, scope Scope, transac
 	}
 	// A day more on either side: an event of a payment and its balance transaction may lie on two
 	// sides of midnight.
-	rows, err := bookedBetween(ctx, ledger, scope, scope.Period.From.AddDate(0, 0, -1), scope.Period.End().AddDate(0, 0, 1))
+	from, until := scope.Period.From.AddDate(0, 0, -1), scope.Period.End().AddDate(0, 0, 1)
+	rows, err := bookedBetween(ctx, ledger, scope, from, until)
 	if err != nil {
 		return nil, err
 	}
