@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 
@@ -56,13 +57,9 @@ func describeTopics(ctx context.Context, adm *kadm.Client, log *slog.Logger) err
 	for _, t := range schemas.Topics {
 		names = append(names, t.Name)
 	}
-	found, err := adm.ListTopics(ctx, names...)
-	if err = cmp.Or(err, found.Error()); err != nil {
-		return fmt.Errorf("find topics %s: %w", strings.Join(names, ", "), schemas.WithKafkaHint(err))
-	}
-	settings, err := adm.DescribeTopicConfigs(ctx, names...)
+	found, settings, err := readTopics(ctx, adm, names)
 	if err != nil {
-		return fmt.Errorf("read the settings of topics: %w", schemas.WithKafkaHint(err))
+		return err
 	}
 	var faults []error
 	for _, t := range schemas.Topics {
@@ -91,6 +88,42 @@ func describeTopics(ctx context.Context, adm *kadm.Client, log *slog.Logger) err
 		}
 	}
 	return errors.Join(faults...)
+}
+
+// topicsPatience is how long a broker may take to know a topic that another one has made.
+const topicsPatience = 30 * time.Second
+
+// readTopics returns partitions and settings of topics. A broker that does not know yet what another
+// one has made a moment ago is asked again.
+func readTopics(ctx context.Context, adm *kadm.Client, names []string) (kadm.TopicDetails, kadm.ResourceConfigs, error) {
+	var found kadm.TopicDetails
+	settings, err := backoff.Retry(ctx, func() (kadm.ResourceConfigs, error) {
+		var err error
+		found, err = adm.ListTopics(ctx, names...)
+		if err = cmp.Or(err, found.Error()); err != nil {
+			return nil, unlessNew(fmt.Errorf("find topics %s: %w", strings.Join(names, ", "), schemas.WithKafkaHint(err)))
+		}
+		settings, err := adm.DescribeTopicConfigs(ctx, names...)
+		for _, s := range settings {
+			if errors.Is(s.Err, kerr.UnknownTopicOrPartition) {
+				err = s.Err
+			}
+		}
+		if err != nil {
+			return nil, unlessNew(fmt.Errorf("read the settings of topics: %w", schemas.WithKafkaHint(err)))
+		}
+		return settings, nil
+	}, backoff.WithMaxElapsedTime(topicsPatience))
+	return found, settings, err
+}
+
+// unlessNew makes an error final, unless it may be that of a broker that does not know a new topic
+// yet.
+func unlessNew(err error) error {
+	if errors.Is(err, kerr.UnknownTopicOrPartition) || errors.Is(err, kerr.LeaderNotAvailable) {
+		return err
+	}
+	return backoff.Permanent(err)
 }
 
 const cleanupPolicy = "cleanup.policy"

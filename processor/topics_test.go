@@ -3,12 +3,16 @@ package main
 import (
 	"bytes"
 	"log/slog"
+	"net"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"tributary/schemas"
 )
@@ -71,5 +75,67 @@ func TestSettingsOfTopicsAreNamed(t *testing.T) {
 	}
 	if said, err := run(); err != nil || strings.Contains(said, "WARN") {
 		t.Errorf("%v\n%s", err, said)
+	}
+}
+
+// A broker that has not heard yet of a topic that another one has just made is asked again, for the
+// topic and for its settings.
+func TestTopicsThatABrokerDoesNotKnowYet(t *testing.T) {
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	asked := map[int16]int{}
+	cluster.ControlKey(kmsg.Metadata.Int16(), func(request kmsg.Request) (kmsg.Response, error, bool) {
+		cluster.KeepControl()
+		topics := request.(*kmsg.MetadataRequest).Topics
+		if len(topics) < len(schemas.Topics) || asked[request.Key()] > 1 {
+			return nil, nil, false
+		}
+		asked[request.Key()]++
+		host, port, err := net.SplitHostPort(cluster.ListenAddrs()[0])
+		if err != nil {
+			return nil, err, true
+		}
+		broker := kmsg.NewMetadataResponseBroker()
+		broker.Host = host
+		number, err := strconv.ParseInt(port, 10, 32)
+		if err != nil {
+			return nil, err, true
+		}
+		broker.Port = int32(number)
+		response := request.ResponseKind().(*kmsg.MetadataResponse)
+		response.Brokers = append(response.Brokers, broker)
+		for _, topic := range topics {
+			unknown := kmsg.NewMetadataResponseTopic()
+			unknown.Topic, unknown.ErrorCode = topic.Topic, kerr.UnknownTopicOrPartition.Code
+			response.Topics = append(response.Topics, unknown)
+		}
+		return response, nil, true
+	})
+	cluster.ControlKey(kmsg.DescribeConfigs.Int16(), func(request kmsg.Request) (kmsg.Response, error, bool) {
+		cluster.KeepControl()
+		if asked[request.Key()] > 0 {
+			return nil, nil, false
+		}
+		asked[request.Key()]++
+		response := request.ResponseKind().(*kmsg.DescribeConfigsResponse)
+		for _, resource := range request.(*kmsg.DescribeConfigsRequest).Resources {
+			unknown := kmsg.NewDescribeConfigsResponseResource()
+			unknown.ResourceType, unknown.ResourceName = resource.ResourceType, resource.ResourceName
+			unknown.ErrorCode = kerr.UnknownTopicOrPartition.Code
+			response.Resources = append(response.Resources, unknown)
+		}
+		return response, nil, true
+	})
+	command := topicsCommand{Replication: 1}
+	command.Kafka.Seeds = cluster.ListenAddrs()
+	var said bytes.Buffer
+	if err := command.Run(t.Context(), slog.New(slog.NewTextHandler(&said, nil))); err != nil {
+		t.Fatalf("%v\n%s", err, said.String())
+	}
+	if asked[kmsg.Metadata.Int16()] != 2 || asked[kmsg.DescribeConfigs.Int16()] != 1 || strings.Contains(said.String(), "WARN") {
+		t.Errorf("asked %v\n%s", asked, said.String())
 	}
 }
