@@ -19,9 +19,9 @@ func TestBatchesAtOnce(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for _, test := range []struct {
-		records int
-		want    []int // sizes of the batches
-	}{{1, []int{1}}, {10, []int{10}}, {11, []int{5, 6}}, {20, []int{10, 10}}} {
+		records, most int
+		want          []int // sizes of the batches
+	}{{1, 10, []int{1}}, {10, 10, []int{10}}, {11, 10, []int{5, 6}}, {20, 10, []int{10, 10}}, {20, 0, []int{20}}} {
 		var (
 			mu      sync.Mutex
 			sizes   []int
@@ -30,7 +30,7 @@ func TestBatchesAtOnce(t *testing.T) {
 		)
 		begun.Add(len(test.want))
 		c := &Consumer{
-			MaxRecords: 10, AtOnce: 2, Log: slog.New(slog.DiscardHandler), Metrics: NewMetrics(prometheus.NewRegistry()),
+			MaxRecords: test.most, AtOnce: 2, Log: slog.New(slog.DiscardHandler), Metrics: NewMetrics(prometheus.NewRegistry()),
 			Handle: func(ctx context.Context, records []*kgo.Record, _ DeadLetter) error {
 				begun.Done()
 				all := make(chan struct{})

@@ -39,7 +39,7 @@ type Consumer struct {
 	// That changes nothing that is stored, and stores again what ClickHouse had acknowledged and
 	// lost in a crash.
 	Rewind time.Duration
-	// MaxRecords of one batch.
+	// MaxRecords of one batch; 0: no limit.
 	MaxRecords int
 	// AtOnce is how many batches of a backlog are handled at the same time; 0: one.
 	AtOnce int
@@ -231,7 +231,10 @@ func (c *Consumer) finish(ctx context.Context, records []*kgo.Record) error {
 // computed. That two batches may know of one sale does no harm: they are handled as by two
 // processors (recompute.Recomputer).
 func (c *Consumer) handle(ctx context.Context, records []*kgo.Record) error {
-	batches := (len(records) + c.MaxRecords - 1) / c.MaxRecords
+	batches := 1
+	if c.MaxRecords > 0 {
+		batches = (len(records) + c.MaxRecords - 1) / c.MaxRecords
+	}
 	size := (len(records) + batches - 1) / batches
 	start := time.Now()
 	group, ctx := errgroup.WithContext(ctx)
