@@ -157,8 +157,8 @@ export function span(view, now, first) {
     },
   }[view.range]();
   if (s.before !== undefined && view.compare !== "none") {
-    const until = Math.min(s.before + Math.min(s.to, nextHour) - s.from, s.from);
-    if (until > s.before) s.previous = { from: s.before, to: until }; // dates to come have none
+    const to = s.from < nextHour ? Math.min(s.to, nextHour) : s.to; // of dates to come, all of them
+    s.previous = { from: s.before, to: Math.min(s.before + to - s.from, s.from) };
   }
   s.open = s.to > now;
   // whole: a unit begins at from, so that none is both in this time and in the period before.
