@@ -33,8 +33,8 @@ import (
 )
 
 type clicksCommand struct {
-	EdgeAddr string `default:"127.0.0.1:8080" help:"Listen here."`
-	OpsAddr  string `default:"127.0.0.1:8091" help:"Listen here for operators."`
+	EdgeAddr string `default:"127.0.0.1:8080" help:"Address of the edge: clicks, leads and sales."`
+	OpsAddr  string `default:"127.0.0.1:8091" help:"Address of /metrics, /healthz, /readyz and /debug/pprof."`
 
 	Workspaces     string   `placeholder:"FILE" help:"JSON array of workspaces, the same file as the processor's; read again on change and on SIGHUP. Without it there is one workspace, \"default\", which takes any publishable key."`
 	SecretKey      string   `help:"A secret key of the only workspace, for leads and imports; at least 16 bytes. Better in a file."`
@@ -42,14 +42,14 @@ type clicksCommand struct {
 	TrustedProxies []string `placeholder:"CIDR,…" help:"Believe X-Forwarded-For and country headers of connections from these networks."`
 
 	Geo         []string `placeholder:"FILE" help:"MaxMind DB file of cities, countries or autonomous systems, by which a click's place and kind of network are found; repeat for several, the first that knows a country counts. Read again on change and on SIGHUP."`
-	Datacenters string   `placeholder:"FILE" help:"CSV \"asn,name\" of the autonomous systems whose clicks are flagged as datacenters', instead of the built-in list; needs a --geo file of autonomous systems. Read again on change and on SIGHUP."`
+	Datacenters string   `placeholder:"FILE" help:"CSV \"asn,name\" of the autonomous systems whose clicks are flagged as coming from datacenters, instead of the built-in list; needs a --geo file of autonomous systems. Read again on change and on SIGHUP."`
 
-	IdentitySecret     string `help:"Secret of the daily identity hashes, at least 16 bytes; equal on all edges. Without it, random at every start. Better in a file."`
+	IdentitySecret     string `help:"Secret of the daily identity hashes, at least 16 bytes; equal on all edges. Without it a random one is made at every start. Better in a file."`
 	IdentitySecretFile string `placeholder:"FILE" help:"File that holds --identity-secret."`
 	EmailKey           string `help:"Key of the hashes of leads' e-mail addresses, at least 16 bytes; the processor needs the same. Without it, none is hashed. Better in a file."`
 	EmailKeyFile       string `placeholder:"FILE" help:"File that holds --email-key."`
 	MaxConnsPerIP      int    `name:"max-conns-per-ip" default:"1000" help:"Connections per IPv4 address or IPv6 /64 that is no trusted proxy; 0: no limit."`
-	MaxConns           int    `default:"6000" help:"Connections of all addresses together, trusted proxies' apart; each takes some 20 KB. From a third of them on, a new one closes an answered one that is idle; 0: no limit."`
+	MaxConns           int    `default:"6000" help:"Connections of all addresses together, without those of trusted proxies; each takes some 20 KB. When a third of the limit is open, each new connection closes one that is idle after its answer; 0: no limit."`
 
 	EventsPerAddress float64 `default:"1000" help:"Events a second that an IPv4 address or IPv6 /64 may send without a secret key; 0: no limit. This machine's own addresses are not limited."`
 	ProxyProtocol    bool    `help:"Connections from --trusted-proxies begin with a PROXY protocol header (version 1 or 2), which names the visitor's address."`

@@ -25,7 +25,7 @@ func main() {
 
 // commands is the command table. Every flag is also TRIBUTARY_… in the environment.
 type commands struct {
-	Clicks clicksCommand          `cmd:"" help:"Take clicks and leads from browsers and backends (POST /v1/click, /v1/clicks, /v1/leads; GET /v1/click.gif, /t.js)."`
+	Clicks clicksCommand          `cmd:"" help:"Take clicks, leads and sales from browsers and backends (POST /v1/click, /v1/clicks, /v1/leads, /v1/movements, /track/…; GET /v1/click.gif, /t.js)."`
 	Stripe stripeCommand          `cmd:"" help:"Take Stripe's webhooks (POST /stripe/webhook)."`
 	Script scriptCommand          `cmd:"" help:"Print the HTML that loads this version of the tracking script, with its hash."`
 	Print  program.VersionCommand `cmd:"" name:"version" help:"Print the version."`

@@ -74,7 +74,7 @@ func (s *service) run(ctx context.Context) error {
 // opsFlags are about running, not about what is served; both commands have them.
 type opsFlags struct {
 	StopDelay   time.Duration `default:"0s" help:"After a signal, go on serving for so long while /readyz says no, until balancers have noticed (5s to 10s behind one)."`
-	StopTimeout time.Duration `default:"10s" help:"Wait at most so long for requests under way, and again for Kafka."`
+	StopTimeout time.Duration `default:"10s" help:"Wait at most so long for requests under way, and then at most so long again for Kafka."`
 	Check       bool          `help:"Check the configuration, say so, and end."`
 	Connect     bool          `help:"With --check: reach Kafka, too, and find the topics."`
 }

@@ -30,8 +30,8 @@ import (
 )
 
 type stripeCommand struct {
-	StripeAddr string `default:"127.0.0.1:8081" help:"Listen here."`
-	OpsAddr    string `default:"127.0.0.1:8092" help:"Listen here for operators."`
+	StripeAddr string `default:"127.0.0.1:8081" help:"Address of the webhook."`
+	OpsAddr    string `default:"127.0.0.1:8092" help:"Address of /metrics, /healthz, /readyz and /debug/pprof."`
 
 	Workspaces               string   `placeholder:"FILE" help:"JSON array of workspaces, the same file as the processor's; its \"stripe\" holds each one's accounts and signing secrets. Read again on change and on SIGHUP. Without it there is one workspace, \"default\", for all accounts."`
 	StripeWebhookSecrets     []string `placeholder:"whsec_…,…" help:"Signing secrets of all endpoints that send here; with --workspaces, of the accounts in \"stripe_accounts\". Better in a file."`

@@ -24,7 +24,7 @@ import (
 type backfillCommand struct {
 	kafkaSettings
 	stripeAPISettings
-	Workspaces string `help:"JSON array of workspaces, as processor run has it." type:"path" placeholder:"FILE"`
+	Workspaces string `help:"JSON array of workspaces, the same file as that of processor run; without it one workspace, \"default\", for all Stripe accounts." type:"path" placeholder:"FILE"`
 	Since      string `help:"First UTC day; without it a year ago." placeholder:"2006-01-02"`
 	Until      string `help:"Last UTC day; without it today." placeholder:"2006-01-02"`
 	Account    string `help:"Connected account; empty: the key's own." placeholder:"acct_…"`

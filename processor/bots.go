@@ -49,7 +49,7 @@ func (s *botSettings) agents() (*enrich.Agents, error) {
 // botsCommand tries the rules on a list of user agents.
 type botsCommand struct {
 	botSettings
-	Agents string `arg:"" optional:"" default:"-" help:"File with one user agent in a line; - for stdin." placeholder:"FILE"`
+	Agents string `arg:"" optional:"" default:"-" help:"File with one user agent in each line; - for stdin (the default)." placeholder:"FILE"`
 	Count  bool   `help:"Print how many agents each rule flags instead of each agent."`
 	List   bool   `help:"Print the built-in rules."`
 }

@@ -78,7 +78,7 @@ type viewCommand struct {
 	signingSettings
 	workspacesFile
 	oneWorkspace
-	Affiliate string `help:"Whose figures the link shows: the id in links." required:""`
+	Affiliate string `help:"Affiliate whose figures the link shows, by the id that links have." required:""`
 	Days      int    `help:"How many days the link is good for." default:"90"`
 }
 

@@ -21,7 +21,7 @@ type creditCommand struct {
 	replicaSettings
 	oneWorkspace
 	Sale      string `arg:"" help:"Any Stripe id of the sale: in_…, pi_…, ch_…, cs_…, or of a refund or dispute of it."`
-	Affiliate string `help:"Credit this affiliate." placeholder:"ID" xor:"decision" required:""`
+	Affiliate string `help:"Credit this affiliate. Exactly one of --affiliate, --click, --nobody and --undo is needed." placeholder:"ID" xor:"decision" required:""`
 	Click     string `help:"Credit this click, whatever its age." placeholder:"UUID" xor:"decision" required:""`
 	Nobody    bool   `help:"Credit nobody." xor:"decision" required:""`
 	Undo      bool   `help:"Take every correction of the sale back." xor:"decision" required:""`

@@ -60,7 +60,7 @@ type serveDashboardCommand struct {
 	workspaceSettings
 	signingSettings
 	DashboardAddr        string        `help:"Address of the page; without --users loopback only." default:"127.0.0.1:8090" placeholder:"HOST:PORT"`
-	OpsAddr              string        `help:"Metrics, health and profiles." default:"127.0.0.1:8095" placeholder:"HOST:PORT"`
+	OpsAddr              string        `help:"Address of /metrics, /healthz, /readyz and /debug/pprof." default:"127.0.0.1:8095" placeholder:"HOST:PORT"`
 	Users                string        `help:"JSON array of users, who see their workspaces after a login; read again on change and on SIGHUP. Without it there is no login, and the page is for this machine only." type:"path" placeholder:"FILE"`
 	SessionLife          time.Duration `help:"How long a login is good for." default:"12h"`
 	OIDCIssuer           string        `name:"oidc-issuer" help:"OpenID Connect provider that logs users with oidc_email or oidc_subject in; it must know the redirect --dashboard-url with /login/callback." placeholder:"URL"`

@@ -44,7 +44,7 @@ func (s *kafkaSettings) topics(deadLetter consume.DeadLetter, log *slog.Logger) 
 
 // stripeAPISettings are the flags of the commands that ask Stripe for what an event leaves out.
 type stripeAPISettings struct {
-	StripeAPIKey     string `name:"stripe-api-key" help:"Restricted key with read access to events and to the objects that they name, for thin events; a live one, a test one, or both. Better in a file."`
+	StripeAPIKey     string `name:"stripe-api-key" help:"Restricted key with read access to events and to the objects that they name; a live one, a test one, or both, separated by a comma. Better in a file."`
 	StripeAPIKeyFile string `name:"stripe-api-key-file" help:"File that holds --stripe-api-key." type:"path" placeholder:"FILE"`
 	StripeAPIBase    string `name:"stripe-api-base" help:"Where Stripe's API is." default:"https://api.stripe.com" placeholder:"URL"`
 }
@@ -168,7 +168,7 @@ func (s *bookingSettings) recomputer(ctx context.Context, store *clickhouse.Stor
 
 // replicaSettings say how far replicas of ClickHouse may lag.
 type replicaSettings struct {
-	ReplicaLag time.Duration `name:"replica-lag" help:"Longest time until a row that one replica of ClickHouse has acknowledged is on all others, while they run. What was touched is looked at again after twice as long, for which a command waits. Without effect on tables that are not replicated; 0: never." default:"30s"`
+	ReplicaLag time.Duration `name:"replica-lag" help:"Longest time until a row that one replica of ClickHouse has acknowledged is on all others, while they run. Sales and leads that have changed are recomputed once more after twice this time, and a command waits for that. Without effect on tables that are not replicated; 0: not recomputed again." default:"30s"`
 }
 
 // useReplicaLag tells a Recomputer of the lag, if the tables are replicated.

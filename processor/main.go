@@ -20,7 +20,7 @@ type commands struct {
 	Run       runCommand             `cmd:"" help:"Consume clicks, leads and Stripe events; load attributed rows into ClickHouse."`
 	Migrate   migrateCommand         `cmd:"" help:"Create or upgrade the tables, forward only."`
 	Roles     rolesCommand           `cmd:"" help:"Print the statements that create ClickHouse's roles for the programs and for people."`
-	Topics    topicsCommand          `cmd:"" help:"Create the Kafka topics that are missing."`
+	Topics    topicsCommand          `cmd:"" help:"Create the Kafka topics that are missing, and check the settings of the others."`
 	Catalogue catalogueCommand       `cmd:"" help:"Load affiliates, links and promotion codes from CSV, and credit what was booked without them."`
 	Credit    creditCommand          `cmd:"" help:"Decide by hand who is credited with a sale, and say why; --undo takes it back."`
 	Earnings  earningsCommand        `cmd:"" help:"Show what affiliates earn by the rules, close months, write statements."`

@@ -20,10 +20,10 @@ type mcpCommand struct {
 
 // Help is shown under --help.
 func (c *mcpCommand) Help() string {
-	return `Speaks the Model Context Protocol on standard input and output, for assistants on this machine: one
-read-only tool for each named question, with the same answers as GET /api/query. It has no login: whoever may start
-it and knows --clickhouse-dsn sees all workspaces. An http:// DSN of a user who may only read is enough. For
-assistants elsewhere there is POST /mcp of processor dashboard, with a bearer token.`
+	return `It is for assistants on this machine: one read-only tool for each named question, with the same answers as
+GET /api/query. There is no login: whoever may start it and knows --clickhouse-dsn sees all workspaces. An http:// DSN
+of a user who may only read is enough. For assistants elsewhere there is POST /mcp of processor dashboard, with a
+bearer token.`
 }
 
 func (c *mcpCommand) Run(ctx context.Context, log *slog.Logger) error {

@@ -33,7 +33,7 @@ type replayRangeCommand struct {
 	bookingSettings
 	replicaSettings
 	Since string `help:"From this time on, UTC; without it from the oldest record that Kafka keeps." placeholder:"2006-01-02T15:04"`
-	Until string `help:"Up to this time; without it to the newest." placeholder:"2006-01-02T15:04"`
+	Until string `help:"Up to this time, UTC; without it to the newest record." placeholder:"2006-01-02T15:04"`
 }
 
 func (c *replayRangeCommand) Run(ctx context.Context, log *slog.Logger) error {
@@ -71,8 +71,8 @@ type replayDeadLettersCommand struct {
 	bookingSettings
 	replicaSettings
 	stripeAPISettings
-	Since  string `help:"Those set aside from this time on, UTC." placeholder:"2006-01-02T15:04"`
-	Reason string `help:"Those of this reason only: unreadable, unknown_shape, not_an_event, thin_event (needs --stripe-api-key), rejected, unlisted_account (of earlier versions)."`
+	Since  string `help:"Those set aside from this time on, UTC; without it all." placeholder:"2006-01-02T15:04"`
+	Reason string `help:"Those of this reason only; without it all of them: unreadable, unknown_shape, not_an_event, thin_event (needs --stripe-api-key), rejected, unlisted_account (of earlier versions)."`
 }
 
 func (c *replayDeadLettersCommand) Run(ctx context.Context, log *slog.Logger) error {
@@ -124,7 +124,7 @@ type replayRebuildCommand struct {
 	bookingSettings
 	From     string        `help:"Where the records come from: tables, the raw ones in ClickHouse, which keep everything; or kafka, which also computes clicks and raw events again." enum:"tables,kafka" default:"tables"`
 	Exchange bool          `env:"-" help:"Exchange the rebuilt tables with the live ones, and book what was received meanwhile. The processors may keep running."`
-	StopWait time.Duration `name:"stop-wait" help:"How long an exchange for a ledger of other rules waits until the processors of the other version have stopped: a minute, and the lag of replicas." default:"90s"`
+	StopWait time.Duration `name:"stop-wait" help:"How long an exchange waits for the processors of the other version to stop, where the rules of the ledger have changed: a minute, plus the lag of replicas." default:"90s"`
 	IfOlder  bool          `name:"if-older" help:"Do nothing unless the ledger was booked by an earlier version's rules."`
 	Drop     bool          `env:"-" help:"Remove the shadow database of an earlier rebuild: its tables, or after an exchange the old ones."`
 }

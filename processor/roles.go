@@ -12,7 +12,7 @@ import (
 // rolesCommand prints the statements that create ClickHouse's roles.
 type rolesCommand struct {
 	clickhouseSettings
-	Cluster   string `help:"As of processor migrate, for a database that is not laid out yet." placeholder:"NAME"`
+	Cluster   string `help:"As --cluster of processor migrate, for a database that has no tables yet." placeholder:"NAME"`
 	Workloads bool   `help:"Also share the server's cores among loading and reading, by workloads of ClickHouse."`
 }
 
@@ -20,7 +20,8 @@ type rolesCommand struct {
 func (c *rolesCommand) Help() string {
 	return `The roles are NAME_migrator, NAME_writer, NAME_dashboard, NAME_analyst and NAME_affiliate, NAME being the
 database. The statements are printed and not executed: that needs an administrator of ClickHouse, who
-then creates users and grants them a role. To execute them again, as after an upgrade, replaces what a role had before.
+then creates users and grants them a role. Executed again, as after an upgrade, they replace the rights that a role
+had before.
 
     processor roles | clickhouse client --user admin --ask-password --multiquery`
 }

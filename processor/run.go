@@ -39,15 +39,15 @@ import (
 type runCommand struct {
 	kafkaSettings
 	clickhouseSettings
-	OpsAddr string `help:"Metrics, health and profiles." default:"127.0.0.1:8094" placeholder:"HOST:PORT"`
+	OpsAddr string `help:"Address of /metrics, /healthz, /readyz and /debug/pprof." default:"127.0.0.1:8094" placeholder:"HOST:PORT"`
 	bookingSettings
 	stripeAPISettings
 	FXRefresh  time.Duration `name:"fx-refresh" help:"How often the sources are read again. Rates that another process stores, like processor fx --fetch, are used within --sweep." default:"1h"`
-	InstanceID string        `name:"instance-id" help:"Static membership: a processor that restarts under its name gets its partitions back without a rebalance. Unique among all running ones."`
+	InstanceID string        `name:"instance-id" help:"Static membership: a processor that restarts under the same name gets its partitions back without a rebalance. Unique among all running processors; without it membership is dynamic."`
 	Rewind     time.Duration `help:"How far before the committed offset a partition is read again on every assignment." default:"15m"`
 	replicaSettings
 	Sweep   time.Duration `help:"How often one of the processors recomputes unattributed and unconverted sales; less often where it takes long." default:"15s"`
-	Grace   time.Duration `help:"How long the current batch may take after the signal to stop; less than the supervisor's timeout." default:"20s"`
+	Grace   time.Duration `help:"How long the current batch may take after the signal to stop; must be less than the supervisor's timeout." default:"20s"`
 	Audit   time.Duration `help:"How often one of the processors audits what was received lately, while everything runs; 0: never. It writes into a database NAME_audit_…, which it removes." default:"1h"`
 	Check   bool          `help:"Check the configuration and stop."`
 	Connect bool          `help:"With --check: reach Kafka and ClickHouse, too, and find the topics and tables."`

@@ -11,11 +11,11 @@ import (
 type clicksCommand struct {
 	edgeFlags
 	Key         string        `placeholder:"pk_…" help:"Publishable key, where the edge wants one."`
-	Rate        int           `default:"1000" help:"Clicks per second (${default})."`
-	For         time.Duration `default:"30s" help:"How long (${default})."`
-	Connections int           `default:"16" help:"Requests at once (${default})."`
-	Batch       int           `default:"1" help:"Clicks per request (${default}): 1 uses /v1/click, more /v1/clicks, at most 1000."`
-	Seed        uint64        `default:"1" help:"Of agents, links and countries; click ids are always new."`
+	Rate        int           `default:"1000" help:"Clicks per second."`
+	For         time.Duration `default:"30s" help:"How long clicks are sent."`
+	Connections int           `default:"16" help:"Requests at once."`
+	Batch       int           `default:"1" help:"Clicks per request, at most 1000: 1 uses /v1/click, more use /v1/clicks."`
+	Seed        uint64        `default:"1" help:"Seed of agents, links and countries; click ids are always new."`
 }
 
 // Help is shown by loadgen clicks --help.

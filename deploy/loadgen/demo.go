@@ -12,9 +12,9 @@ import (
 type demoCommand struct {
 	edgeFlags
 	webhookFlags
-	Seed    uint64        `default:"1" help:"The same seed plays the same business (${default})."`
+	Seed    uint64        `default:"1" help:"The same seed plays the same business."`
 	For     time.Duration `help:"How long the present goes on, such as 10m. Until Ctrl-C without it; below 0 not at all."`
-	History days          `default:"14d" help:"How much past to send first, in whole days (${default}); 0 for none. Sending it again changes nothing."`
+	History days          `default:"14d" help:"How much past to send first, in whole days; 0 for none. Sending it again changes nothing."`
 }
 
 // Help is shown by loadgen demo --help.

@@ -15,14 +15,14 @@ import (
 type latencyCommand struct {
 	edgeFlags
 	webhookFlags
-	ClickhouseDSN string        `name:"clickhouse-dsn" default:"http://127.0.0.1:8123/tributary" help:"ClickHouse with the dashboards' tables (${default})."`
-	ClicksRate    int           `default:"1000" help:"Clicks per second beside the sales (${default}); 0 for none."`
-	ClicksBatch   int           `default:"20" help:"Clicks per request beside the sales (${default})."`
-	For           time.Duration `default:"30s" help:"How long sales are made (${default})."`
-	Sales         int           `default:"200" help:"How many, evenly over the time (${default})."`
-	Wait          time.Duration `default:"30s" help:"How long to wait for the last ones (${default})."`
-	Poll          time.Duration `default:"20ms" help:"Between questions to ClickHouse (${default})."`
-	Seed          uint64        `default:"1" help:"Of the invented clicks and sales; their ids are always new."`
+	ClickhouseDSN string        `name:"clickhouse-dsn" default:"http://127.0.0.1:8123/tributary" help:"ClickHouse with the dashboards' tables."`
+	ClicksRate    int           `default:"1000" help:"Clicks per second beside the sales; 0 for none."`
+	ClicksBatch   int           `default:"20" help:"Clicks per request beside the sales."`
+	For           time.Duration `default:"30s" help:"How long sales are made."`
+	Sales         int           `default:"200" help:"How many sales, evenly over this time."`
+	Wait          time.Duration `default:"30s" help:"How long to wait for the last sales."`
+	Poll          time.Duration `default:"20ms" help:"Time between two questions to ClickHouse."`
+	Seed          uint64        `default:"1" help:"Seed of the invented clicks and sales; their ids are always new."`
 }
 
 // Help is shown by loadgen latency --help.

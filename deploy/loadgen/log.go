@@ -19,8 +19,8 @@ import (
 type logCommand struct {
 	File string `arg:"" help:"Access log, plain or gzip; - for stdin."`
 	edgeFlags
-	Site string `default:"http://example.com" help:"Site that the log's paths belong to (${default})."`
-	Rate int    `help:"Events per second; as fast as the edge answers without it."`
+	Site string `default:"http://example.com" help:"Site that the log's paths belong to."`
+	Rate int    `help:"Events per second; without it as fast as the edge answers."`
 }
 
 // Help is shown by loadgen log --help.

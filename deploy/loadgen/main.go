@@ -18,7 +18,7 @@ import (
 // commands is the table of what this program does. Each field's file holds the command.
 type commands struct {
 	Demo    demoCommand    `cmd:"" help:"Play a business: clicks, leads and Stripe events, some days of past first."`
-	Log     logCommand     `cmd:"" help:"Send the page visits in a web server's access log (combined format)."`
+	Log     logCommand     `cmd:"" help:"Send the page visits in a web server's access log."`
 	Stripe  stripeCommand  `cmd:"" help:"Sign and send Stripe events from files."`
 	Latency latencyCommand `cmd:"" help:"Measure how long a sale takes from the webhook's 200 to an attributed row."`
 	Clicks  clicksCommand  `cmd:"" help:"Load the edge with a steady rate of distinct clicks."`
@@ -67,7 +67,7 @@ func run(ctx context.Context, args []string, s streams) error {
 
 // edgeFlags name the edge. They appear in every command that sends clicks.
 type edgeFlags struct {
-	Edge        string `default:"127.0.0.1:8080" env:"TRIBUTARY_EDGE,TRIBUTARY_EDGE_ADDR" help:"Address of the edge (${default})."`
+	Edge        string `default:"127.0.0.1:8080" env:"TRIBUTARY_EDGE,TRIBUTARY_EDGE_ADDR" help:"Address of the edge."`
 	SecretKey   string `placeholder:"sk_…" help:"Secret key of the workspace: with it the edge keeps the given time, agent, address and country, and takes leads."`
 	AllowRemote bool   `help:"Send to machines other than this one."`
 }
@@ -91,7 +91,7 @@ func (f edgeFlags) keyed(c *send.Client) (*send.Edge, error) {
 
 // webhookFlags name the webhook.
 type webhookFlags struct {
-	Stripe string `default:"127.0.0.1:8081" env:"TRIBUTARY_STRIPE,TRIBUTARY_STRIPE_ADDR" help:"Address of the webhook (${default}); its path is /stripe/webhook unless the address has one."`
+	Stripe string `default:"127.0.0.1:8081" env:"TRIBUTARY_STRIPE,TRIBUTARY_STRIPE_ADDR" help:"Address of the webhook; its path is /stripe/webhook unless the address has one."`
 	Secret string `env:"TRIBUTARY_SECRET,TRIBUTARY_STRIPE_WEBHOOK_SECRETS" placeholder:"whsec_…" help:"Webhook secret to sign with; of a comma separated list, the first."`
 }
 

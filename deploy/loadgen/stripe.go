@@ -16,9 +16,9 @@ type stripeCommand struct {
 	Path string `arg:"" help:"File of events (one, a JSON array, or one per line), a directory of such files, or - for stdin."`
 	webhookFlags
 	AllowRemote bool    `help:"Send to machines other than this one."`
-	Repeat      int     `default:"1" help:"How often each event is delivered (${default}): Stripe, too, delivers some twice."`
+	Repeat      int     `default:"1" help:"How often each event is delivered: Stripe, too, delivers some twice."`
 	Shuffle     *uint64 `placeholder:"SEED" help:"Deliver in a random order, the same for the same seed."`
-	Rate        int     `help:"Events per second; as fast as the webhook answers without it."`
+	Rate        int     `help:"Events per second; without it as fast as the webhook answers."`
 }
 
 // Help is shown by loadgen stripe --help.

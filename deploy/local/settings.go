@@ -27,7 +27,7 @@ type Run struct {
 	EdgeAddr       string `default:"127.0.0.1:8080" help:"Address of the edge, which takes clicks and leads."`
 	StripeAddr     string `default:"127.0.0.1:8081" help:"Address of the webhook, which takes Stripe's events."`
 	DashboardAddr  string `default:"127.0.0.1:8090" help:"Address of the dashboard."`
-	OpsAddr        string `default:"127.0.0.1:8091" help:"Address of /metrics, /readyz, /healthz, /processes and /debug/pprof of the whole run. The programs' own take the three ports after it."`
+	OpsAddr        string `default:"127.0.0.1:8091" help:"Address of /metrics, /readyz, /healthz, /processes and /debug/pprof of the whole run. Edge, webhook and processor have theirs on the three ports after it."`
 	ClickHouseAddr string `name:"clickhouse-addr" default:"127.0.0.1:8123" help:"Address of the ClickHouse engine that is started."`
 	KafkaAddr      string `default:"127.0.0.1:9092" help:"Address of the Kafka broker that is started."`
 
@@ -40,7 +40,7 @@ type Run struct {
 	SecretKeyFile            string   `help:"File that holds --secret-key." placeholder:"FILE"`
 	EmailKey                 string   `help:"Key under which e-mail addresses are hashed, at the edge and by the processor. Without it, one is generated and kept in the data directory. Better in a file." placeholder:"KEY"`
 	EmailKeyFile             string   `help:"File that holds --email-key." placeholder:"FILE"`
-	Workspaces               string   `help:"File of workspaces. Without it there is one, named default." placeholder:"FILE"`
+	Workspaces               string   `help:"JSON array of workspaces, as for the programs. Without it there is one, named default." placeholder:"FILE"`
 	FXSource                 []string `name:"fx-source" help:"Exchange rates: ecb:FILE|URL, oxr:FILE|DIR|URL, file:PATH (CSV: date,currency,usd) or pegs (built-in fixed rates, last where not named). Repeatable, in order of preference. Without it, generated rates." placeholder:"SOURCE"`
 
 	kept secrets // of the data directory

@@ -20,8 +20,8 @@ import (
 // Flags are understood by every command of a program that runs for long. Its table of commands
 // embeds them.
 type Flags struct {
-	LogLevel  string `default:"info" enum:"debug,info,warn,error" placeholder:"LEVEL" help:"Log this and what is worse: ${enum}."`
-	LogFormat string `default:"text" enum:"text,json" placeholder:"FORMAT" help:"Log lines as ${enum}."`
+	LogLevel  string `default:"info" enum:"debug,info,warn,error" placeholder:"LEVEL" help:"Log messages of this level and of more severe ones: ${enum}."`
+	LogFormat string `default:"text" enum:"text,json" placeholder:"FORMAT" help:"Format of the log: ${enum}."`
 	VersionFlag
 }
 
@@ -47,11 +47,12 @@ func Parse(commands any, name, description string, stdout, stderr io.Writer, arg
 	answered := false
 	parser, err := kong.New(commands,
 		kong.Name(name),
-		kong.Description(description+"\n\nFlags are also read from the environment, as named with each: --ops-addr is "+
-			"TRIBUTARY_OPS_ADDR, for every command that has it. With the names of program and command, as in "+
-			"TRIBUTARY_INGEST_CLICKS_OPS_ADDR, it is that command's alone and goes first. An empty variable counts as none; "+
-			"a misspelt one is an error. "+
-			"Every local user sees the flags of a running program in ps: give secrets by …-file or by the environment.\n\n"+
+		kong.Description(description+"\n\nA flag can also be given by the environment variable that is named with it: "+
+			"--ops-addr by TRIBUTARY_OPS_ADDR, for every command that has this flag. A variable with the names of program "+
+			"and command, such as TRIBUTARY_INGEST_CLICKS_OPS_ADDR, is for that command only, and takes precedence. "+
+			"An empty variable counts as not set; a misspelt one is an error. "+
+			"Every local user sees the flags of a running program in ps: give secrets by a …-file flag or by the "+
+			"environment.\n\n"+
 			"Exit status: 0 done, 1 failed, 2 what was checked differs."),
 		kong.DefaultEnvars(prefix),
 		kong.PostBuild(func(k *kong.Kong) error {
