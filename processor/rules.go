@@ -44,8 +44,8 @@ func checkRules(ctx context.Context, store *clickhouse.Store) error {
 	}
 	if rules != sql.LedgerRules {
 		return fmt.Errorf("the ledger is booked by rules %d, and this program books by rules %d "+
-			"(hint: stop every processor, run `processor replay rebuild --exchange`, "+
-			"which books everything again, and start this one)", rules, sql.LedgerRules)
+			"(hint: run `processor replay rebuild --exchange`, which books everything again and makes "+
+			"processors of other rules stop; then start this one)", rules, sql.LedgerRules)
 	}
 	return nil
 }

@@ -76,5 +76,5 @@ func kafkaFaultOf(err error) kafkaFault {
 		}
 	}
 	return kafkaFault{reason: "connection", hint: "--kafka-seeds names the brokers; --kafka-tls and --kafka-sasl must be as " +
-		"they want"}
+		"the brokers are configured"}
 }

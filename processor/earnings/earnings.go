@@ -104,7 +104,7 @@ func Close(ctx context.Context, store Store, book Book, month Month, now time.Ti
 		WHERE NOT closed
 		SETTINGS optimize_move_to_prewhere_if_final = 0`, args...)
 	if err != nil {
-		return fmt.Errorf("write the lines of %s: %w (hint: nothing is closed; run it again)", month, err)
+		return fmt.Errorf("write the lines of %s: %w (hint: nothing is closed; run the command again)", month, err)
 	}
 	err = store.Exec(ctx, `INSERT INTO earning_months (workspace, livemode, month, closed_at, closing, minimum_usd)
 		SELECT {workspace:String}, {livemode:Bool}, {month:Date}, {at:DateTime64(3, 'UTC')}, {closing:String},

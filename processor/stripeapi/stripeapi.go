@@ -130,7 +130,7 @@ func (r *Refused) Error() string {
 
 // ErrNoMore says that a list has more objects and gives none, so that no next page can be asked
 // for.
-var ErrNoMore = errors.New("Stripe says that there is more, and gives an empty page (hint: run it again)")
+var ErrNoMore = errors.New("Stripe says that there is more, and gives an empty page (hint: run the command again)")
 
 // maxAnswer bounds an answer in bytes: a page of a hundred objects is far below it.
 const maxAnswer = 64 << 20
