@@ -18,12 +18,14 @@ export function element(name, properties = {}, ...children) {
 export const isolated = (text) => element("bdi", { textContent: text });
 
 // csvCell quotes a value. A spreadsheet takes text that begins so for a formula; an apostrophe
-// before it says that it is text.
+// before it says that it is text. Where the decimal sign is a comma, cells of a file end at
+// semicolons, those within quotes of a later cell too.
 export function csvCell(value) {
   let text = value === null || value === undefined ? "" : String(value);
   const number = /^-?\d+(\.\d+)?$/.test(text);
   if (!number && /^\s*[=+\-@\t\r\n]/.test(text)) text = "'" + text;
-  return /[",\r\n]/.test(text) ? '"' + text.replaceAll('"', '""') + '"' : text;
+  text = text.replace(/(;[\s"]*)(?=[=+\-@])/g, "$1'");
+  return /[",;\r\n]/.test(text) ? '"' + text.replaceAll('"', '""') + '"' : text;
 }
 
 // saveCSV saves rows of values as tributary-NAME.csv.
