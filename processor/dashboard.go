@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -123,10 +124,12 @@ func (c *serveDashboardCommand) validate() (*dashboardConfig, error) {
 	return config, errors.Join(append(faults, proxiesErr, err)...)
 }
 
+// edgeURL is an address that is one word of a shell: the page shows a command to paste.
+var edgeURL = regexp.MustCompile(`^https?://(\[[0-9a-fA-F:.]+\]|[0-9A-Za-z._-]+)(:\d{1,5})?/?$`)
+
 func (c *serveDashboardCommand) checkEdge() error {
-	edge, err := url.Parse(c.EdgeURL)
-	if c.EdgeURL != "" && (err != nil || edge.Host == "" || edge.Scheme != "https" && edge.Scheme != "http") {
-		return errors.New("edge url: this is no address (hint: https://clicks.example.com)")
+	if c.EdgeURL != "" && !edgeURL.MatchString(c.EdgeURL) {
+		return errors.New("edge url: this is no address of a host alone (hint: https://clicks.example.com)")
 	}
 	return nil
 }

@@ -25,6 +25,24 @@ func TestDashboardListensOnLoopbackOnly(t *testing.T) {
 	}
 }
 
+// The page shows the address in a command that people paste into a shell.
+func TestEdgeURL(t *testing.T) {
+	for address, good := range map[string]bool{
+		"": true, "https://clicks.example.com": true, "https://clicks.example.com/": true,
+		"http://127.0.0.1:8080": true, "http://[::1]:8080": true, "http://edge_1:8080": true,
+		"clicks.example.com": false, "ftp://clicks.example.com": false, "https://": false, "https://:80": false,
+		"https://a.example/path": false, "https://a.example?x=1": false, "https://a.example#x": false,
+		"https://user:password@a.example": false, "https://a.example;reboot": false, "https://$(reboot)": false,
+		"https://a.example/$(reboot)": false, "https://a.example\nreboot": false, "https://'a'": false,
+		"https://-a.example --next": false, "javascript://a.example": false,
+	} {
+		err := (&serveDashboardCommand{EdgeURL: address}).checkEdge()
+		if good != (err == nil) || err != nil && !strings.Contains(err.Error(), "hint: ") {
+			t.Errorf("%q: %v", address, err)
+		}
+	}
+}
+
 // serveDashboard runs the command with flags until the test ends, and returns its address.
 func serveDashboard(t *testing.T, flags ...string) (address string) {
 	t.Helper()
