@@ -132,6 +132,23 @@ func TestVisitorsOfBefore(t *testing.T) {
 	}
 }
 
+// A page that has read the global into a variable of the same name, before the script was there, is
+// counted too, and has the id there.
+func TestGlobalIsVariable(t *testing.T) {
+	for section, name := range map[string]string{
+		"From Tolt": "tolt_referral", "From Affonso": "affonso_referral",
+		"From Endorsely": "endorsely_referral", "From PromoteKit": "promotekit_referral",
+	} {
+		t.Run(section, func(t *testing.T) {
+			v := newVisitor(t, "variable-"+strings.TrimSuffix(name, "_referral")+".example",
+				"<script>var "+name+" = window."+name+", tolt_data = window.tolt_data</script>"+moving(t, section))
+			v.open("/?via=ann")
+			v.want(name, idOf(v.beacons("link of ann at /?via=ann")[0]))
+			v.noErrors()
+		})
+	}
+}
+
 // Affonso's own guides have pages do this: wait for the visitor's consent, and for the script before
 // links to Stripe are marked.
 func TestAffonso(t *testing.T) {

@@ -10,9 +10,10 @@
   if (!data.names) data.names = "tributary_id " + name;
   if (!data.params) data.params = "via atp ref aff";
   if (!data.cookieDays && data.cookie_duration > 0) data.cookieDays = data.cookie_duration;
-  const id = () => (window.tributary || {}).clickId;
-  Object.defineProperty(window, name, { get: id, configurable: true });
-  document.addEventListener("tributary", () => id() && dispatchEvent(new Event(name + "_ready")));
+  // A page may have a variable of this name, which can be set and not be made anew.
+  document.addEventListener("tributary", () => {
+    if ((window[name] = tributary.clickId)) dispatchEvent(new Event(name + "_ready"));
+  });
   if (data.requiresConsent == "true" && !data.consent) data.consent = "denied";
   window.affonsoConsentGranted = () => tributary("consent", "granted");
   // Pages call these when somebody signs up. The lead comes from the backend.

@@ -5,11 +5,11 @@
 ((data) => {
   if (!data.names) data.names = "tributary_id tolt_referral";
   if (!data.params) data.params = "via ref aff";
-  const id = () => (window.tributary || {}).clickId;
-  Object.defineProperty(window, "tolt_referral", { get: id, configurable: true });
-  Object.defineProperty(window, "tolt_data", {
-    get: () => id() && { click_id: id(), partner_id: tributary.affiliateId, customer_id: null },
-    configurable: true,
+  // A page may have variables of these names, which can be set and not be made anew.
+  document.addEventListener("tributary", () => {
+    const { clickId, affiliateId } = tributary;
+    window.tolt_referral = clickId;
+    window.tolt_data = clickId && { click_id: clickId, partner_id: affiliateId, customer_id: null };
   });
   // Pages await it when somebody signs up. The lead comes from the backend.
   window.tolt = { signup: async (identifier) => ({ ...window.tolt_data, customer_identifier: identifier }) };
