@@ -197,6 +197,7 @@ func (d *document) read(e *schemas.StripeEvent, body object, f family, keys *Key
 	if body.flag(NamesOnly) {
 		facts.Money = facts.Money[:0]
 	}
+	*ev = event{nodes: ev.nodes[:0]} // the caller's facts, and what they are a part of, are not kept
 }
 
 // sameCustomer ties a customer to the account that it is too. Stripe makes the customers of a seller
