@@ -75,10 +75,11 @@ const maxWritten = 2000
 // FirstSalesLookup is the statement whose rows ReadFirstSales reads, as TabSeparated, with the
 // parameters workspace and livemode. What was written in the five minutes before a computation began
 // may have been missed by it, because a row may reach another replica, or the clock of another server
-// be, so much later. Lists of more than 36 hours ago are not read: payments_written forgets.
+// be, so much later. Lists of more than 36 hours ago are not read: payments_written forgets. Nor are
+// those of which not all slices are of one computation.
 const FirstSalesLookup = `WITH
     (
-        SELECT (min(at), count() = 16 AND min(at) >= now64(3) - toIntervalHour(36))
+        SELECT (min(at), count() = 16 AND min(at) = max(at) AND min(at) >= now64(3) - toIntervalHour(36))
         FROM (SELECT max(computed_at) AS at FROM first_sales WHERE ` + ofWorkspace + ` GROUP BY slice)
     ) AS listed,
     (
@@ -99,7 +100,7 @@ UNION ALL
 SELECT 'listed', listed_entry, listed_buyer, toUInt64(toUnixTimestamp64Milli(listed_at)), listed_sale
 FROM first_sales
 ARRAY JOIN entries AS listed_entry, buyers AS listed_buyer, paid_at AS listed_at, sales AS listed_sale
-WHERE ` + ofWorkspace + ` AND notEmpty(changed) AND computed_at >= listed.1 AND
+WHERE ` + ofWorkspace + ` AND notEmpty(changed) AND computed_at = listed.1 AND
     (
         listed_entry IN (SELECT reinterpretAsUInt64(arrayJoin(changed)))
         OR listed_buyer IN (SELECT buyer FROM (` + paymentsWritten + `))

@@ -23,7 +23,8 @@ type Ledger struct {
 	Livemode  bool
 }
 
-// dueLists selects whose lists have to be computed: where there are none, where those that there are
+// dueLists selects whose lists have to be computed: where there are none, or slices of several
+// computations, which tell nothing, where those that there are
 // get so old that payments_written may forget what came after them, where a question can no longer
 // add what was written since, and every quarter of an hour where anything was. Lists are of use from
 // five minutes after what made earlier ones void.
@@ -36,7 +37,14 @@ FROM
     FROM (SELECT workspace, livemode FROM revenue GROUP BY workspace, livemode HAVING count() >= ?) AS r
     LEFT JOIN
     (
-        SELECT workspace, livemode, max(computed_at) AS computed FROM first_sales GROUP BY workspace, livemode
+        SELECT workspace, livemode, if(min(at) = max(at), min(at), toDateTime64(0, 3, 'UTC')) AS computed
+        FROM
+        (
+            SELECT workspace, livemode, slice, max(computed_at) AS at
+            FROM first_sales
+            GROUP BY workspace, livemode, slice
+        )
+        GROUP BY workspace, livemode
     ) AS l
         USING (workspace, livemode)
     LEFT JOIN payments_written AS w USING (workspace, livemode)
